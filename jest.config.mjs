@@ -1,0 +1,54 @@
+// Tests are apart by kind, because the kinds differ in what they need and in how long they may take.
+// Run with NODE_OPTIONS=--experimental-vm-modules (`npm test` sets it): sources and tests are ES modules.
+
+const seconds = (n) => n * 1000;
+const INTEGRATION = String.raw`\.int\.test\.ts$`;
+
+const base = {
+  rootDir: import.meta.dirname,
+  testEnvironment: 'node',
+  extensionsToTreatAsEsm: ['.ts'],
+  // Transpile only: `npm run check` does the type checking. A transpiler may keep `.ts` in import
+  // specifiers; the compiler proper refuses that outside noEmit, hence the overrides.
+  transform: {
+    [String.raw`\.ts$`]: [
+      'ts-jest',
+      {
+        useESM: true,
+        transpilation: true,
+        diagnostics: false,
+        tsconfig: {
+          target: 'es2024',
+          module: 'esnext',
+          moduleResolution: 'bundler',
+          verbatimModuleSyntax: true,
+          esModuleInterop: true,
+          isolatedModules: true,
+          sourceMap: true,
+          inlineSources: true,
+        },
+      },
+    ],
+  },
+  modulePathIgnorePatterns: ['/dist/', '/node_modules/.cache/'],
+};
+
+const kind = (displayName, testMatch, timeoutMs, extra = {}) => ({
+  ...base,
+  displayName,
+  testMatch: testMatch.map((pattern) => `<rootDir>/${pattern}`),
+  testTimeout: timeoutMs,
+  ...extra,
+});
+
+export default {
+  maxWorkers: 2,
+  projects: [
+    kind('unit', ['{apps,libs,tools}/**/*.test.ts'], seconds(20), {
+      testPathIgnorePatterns: ['/node_modules/', INTEGRATION],
+    }),
+    kind('integration', ['{apps,libs,tools}/**/*.int.test.ts'], seconds(60)),
+    kind('sim', ['sim/**/*.test.ts'], seconds(300)),
+    kind('e2e', ['e2e/**/*.test.ts'], seconds(300)),
+  ],
+};

@@ -1,0 +1,94 @@
+/** The part of `jest --json` (FormattedTestResults) that the summary is made from. */
+export interface JestResults {
+  readonly testResults: readonly JestFile[];
+}
+
+export interface JestFile {
+  readonly name: string;
+  readonly status: string;
+  readonly message: string;
+  readonly assertionResults: readonly JestAssertion[];
+}
+
+export interface JestAssertion {
+  readonly fullName: string;
+  readonly status: string;
+  readonly failureMessages?: readonly string[] | null;
+}
+
+export interface Failure {
+  readonly file: string;
+  readonly name: string;
+  readonly message: string;
+}
+
+export interface Skip {
+  readonly file: string;
+  readonly name: string;
+  readonly reason: string;
+}
+
+export interface Summary {
+  readonly passed: number;
+  readonly failures: readonly Failure[];
+  readonly skips: readonly Skip[];
+}
+
+export const nothing: Summary = { passed: 0, failures: [], skips: [] };
+
+const SKIP_NOTE = /^(?<name>.*) \[skipped: (?<reason>.*)\]$/s;
+
+/**
+ * Counts what a run of jest did. A file that failed without any of its tests failing (it could not be loaded)
+ * counts as one failure.
+ *
+ * @param namePattern as given to `jest -t`: tests that it left out are no skips
+ */
+export function summarise(results: JestResults, namePattern?: RegExp): Summary {
+  return results.testResults.map((file) => summariseFile(file, namePattern)).reduce(combine, nothing);
+}
+
+export function combine(one: Summary, other: Summary): Summary {
+  return {
+    passed: one.passed + other.passed,
+    failures: [...one.failures, ...other.failures],
+    skips: [...one.skips, ...other.skips],
+  };
+}
+
+/** The last line of a test run. */
+export function countsLine({ passed, failures, skips }: Summary): string {
+  return `${passed} passed, ${failures.length} failed, ${skips.length} skipped`;
+}
+
+function summariseFile(file: JestFile, namePattern?: RegExp): Summary {
+  const tests = file.assertionResults;
+  const failures = tests.filter(({ status }) => status === 'failed').map((test) => failureOf(file, test));
+  if (file.status === 'failed' && failures.length === 0) {
+    failures.push({ file: file.name, name: '(the file could not be run)', message: file.message });
+  }
+  return {
+    passed: tests.filter(({ status }) => status === 'passed').length,
+    failures,
+    skips: tests
+      .filter(({ status, fullName }) => isSkip(status) && (namePattern?.test(fullName) ?? true))
+      .map((test) => skipOf(file, test)),
+  };
+}
+
+function isSkip(status: string): boolean {
+  return status !== 'passed' && status !== 'failed';
+}
+
+function failureOf(file: JestFile, test: JestAssertion): Failure {
+  return { file: file.name, name: test.fullName, message: (test.failureMessages ?? []).join('\n') };
+}
+
+function skipOf(file: JestFile, test: JestAssertion): Skip {
+  const { name, reason } = SKIP_NOTE.exec(test.fullName)?.groups ?? {};
+  return { file: file.name, name: name ?? test.fullName, reason: reason ?? unexplained(test.status) };
+}
+
+function unexplained(status: string): string {
+  return status === 'todo' ? 'not written yet' : 'no reason given';
+}

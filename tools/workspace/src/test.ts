@@ -1,0 +1,119 @@
+// `npm test [-- [--kind unit,e2e] [--name pattern] [path patterns]]`: all tests, the quick kinds first.
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { parseArgs } from 'node:util';
+import { combine, countsLine, nothing, summarise, type JestResults, type Summary } from './jest-results.ts';
+import { workspaceRoot } from './root.ts';
+
+const KINDS = ['unit', 'integration', 'sim', 'e2e'];
+const JEST = join(workspaceRoot, 'node_modules/jest/bin/jest.js');
+/** How long a run may take to end once its results are written; then something was left open. */
+const GRACE_MS = 20_000;
+const MESSAGE_LINES = 25;
+
+interface Options {
+  readonly kinds: readonly string[];
+  readonly name: string | undefined;
+  readonly paths: readonly string[];
+}
+
+function readOptions(argv: readonly string[]): Options {
+  const { values, positionals } = parseArgs({
+    args: [...argv],
+    allowPositionals: true,
+    options: { kind: { type: 'string' }, name: { type: 'string', short: 't' } },
+  });
+  const kinds = values.kind?.split(',') ?? KINDS;
+  const unknown = kinds.filter((kind) => !KINDS.includes(kind));
+  if (unknown.length > 0) throw new Error(`--kind knows ${KINDS.join(', ')}; not ${unknown.join(', ')}`);
+  return { kinds, name: values.name, paths: positionals };
+}
+
+function jestArguments(kind: string, output: string, { name, paths }: Options): string[] {
+  return [
+    ...['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', JEST],
+    ...['--selectProjects', kind, '--passWithNoTests', '--json', '--outputFile', output],
+    ...(name === undefined ? [] : ['--testNamePattern', name]),
+    ...(paths.length === 0 ? [] : ['--testPathPatterns', ...paths]),
+  ];
+}
+
+/** Ends with a complaint, or undefined where jest ended as it should. */
+function runJest(kind: string, output: string, options: Options): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, jestArguments(kind, output, options), {
+      cwd: workspaceRoot,
+      // What jest tells while it works goes to stderr; stdout has our summary alone.
+      stdio: ['ignore', process.stderr, process.stderr],
+    });
+    let hung = false;
+    let writtenSince: number | undefined;
+    const watch = setInterval(() => {
+      if (writtenSince === undefined && existsSync(output)) writtenSince = performance.now();
+      hung = writtenSince !== undefined && performance.now() - writtenSince > GRACE_MS;
+      if (hung) child.kill('SIGKILL');
+    }, 500);
+    const forward = (signal: NodeJS.Signals) => child.kill(signal);
+    process.on('SIGINT', forward).on('SIGTERM', forward);
+    child.on('close', (code, signal) => {
+      clearInterval(watch);
+      process.off('SIGINT', forward).off('SIGTERM', forward);
+      if (hung) resolve('jest did not end: a test left a handle or a process open');
+      else resolve(code === 0 ? undefined : `jest ended with ${signal ?? `code ${code ?? 'unknown'}`}`);
+    });
+  });
+}
+
+async function runKind(kind: string, folder: string, options: Options): Promise<Summary> {
+  const output = join(folder, `${kind}.json`);
+  const started = performance.now();
+  const complaint = await runJest(kind, output, options);
+  const pattern = options.name === undefined ? undefined : new RegExp(options.name, 'i');
+  const counted = existsSync(output)
+    ? summarise(JSON.parse(readFileSync(output, 'utf8')) as JestResults, pattern)
+    : nothing;
+  // A run that ends badly though no test failed must not pass for a good one.
+  const unexplained = complaint !== undefined && counted.failures.length === 0;
+  const summary = unexplained
+    ? combine(counted, { ...nothing, failures: [{ file: kind, name: '(the run)', message: complaint }] })
+    : counted;
+  const took = ((performance.now() - started) / 1000).toFixed(1);
+  console.log(`${kind}: ${countsLine(summary)} (${took} s)`);
+  return summary;
+}
+
+function shortened(message: string): string {
+  const lines = message.split('\n').filter((line) => !line.includes('/node_modules/'));
+  const shown = lines.slice(0, MESSAGE_LINES);
+  if (lines.length > shown.length) shown.push(`... ${lines.length - shown.length} more lines`);
+  return shown.map((line) => `    ${line}`).join('\n');
+}
+
+function print(summary: Summary): void {
+  const place = (file: string): string => relative(workspaceRoot, file) || file;
+  if (summary.failures.length > 0) console.log('\nFailed:');
+  for (const { file, name, message } of summary.failures) {
+    console.log(`  ${place(file)} > ${name}\n${shortened(message)}`);
+  }
+  if (summary.skips.length > 0) console.log('\nSkipped:');
+  for (const { file, name, reason } of summary.skips) console.log(`  ${place(file)} > ${name}: ${reason}`);
+  if (summary.passed + summary.failures.length === 0) console.log('\nNo test ran.');
+  console.log(countsLine(summary));
+}
+
+async function main(): Promise<void> {
+  const options = readOptions(process.argv.slice(2));
+  const folder = mkdtempSync(join(tmpdir(), 'antirio-test-'));
+  try {
+    let total = nothing;
+    for (const kind of options.kinds) total = combine(total, await runKind(kind, folder, options));
+    print(total);
+    process.exitCode = total.failures.length === 0 && total.passed > 0 ? 0 : 1;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+await main();
