@@ -1,0 +1,45 @@
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { AntirioError } from '@antirio/kernel';
+
+export type Database = DatabaseSync;
+
+/**
+ * Opens a SQLite file for durable work: WAL, every commit fsynced, the WAL bounded. `migrations` run once each, in order;
+ * `PRAGMA user_version` counts them.
+ */
+export function openDatabase(path: string, migrations: readonly string[]): Database {
+  mkdirSync(dirname(path), { recursive: true });
+  const db = new DatabaseSync(path);
+  try {
+    db.exec(
+      'PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000; PRAGMA wal_autocheckpoint=1000;' +
+        ' PRAGMA journal_size_limit=8388608; PRAGMA foreign_keys=ON;',
+    );
+    const row = db.prepare('PRAGMA user_version').get();
+    const done = Number(row?.['user_version'] ?? 0);
+    if (done > migrations.length)
+      throw new AntirioError('badConfig', `${path} was written by a newer version`, { path, version: done });
+    for (const [index, sql] of migrations.entries())
+      if (index >= done) inTransaction(db, () => db.exec(`${sql}; PRAGMA user_version=${index + 1}`));
+  } catch (cause) {
+    db.close();
+    if (cause instanceof AntirioError) throw cause;
+    throw new AntirioError('unavailable', `cannot open the store ${path}`, { path }, cause);
+  }
+  return db;
+}
+
+/** Runs the work in one transaction: all of it is durable when this returns, or none of it happened. */
+export function inTransaction<T>(db: Database, work: () => T): T {
+  db.exec('BEGIN IMMEDIATE');
+  try {
+    const result = work();
+    db.exec('COMMIT');
+    return result;
+  } catch (error) {
+    if (db.isTransaction) db.exec('ROLLBACK');
+    throw error;
+  }
+}

@@ -1,0 +1,223 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import express, { type Express, type NextFunction, type Request, type RequestHandler, type Response } from 'express';
+import { Registry, collectDefaultMetrics } from 'prom-client';
+import { z } from 'zod';
+import { AntirioError, describeError, isAntirioError } from '@antirio/kernel';
+import { parseInput } from './config.ts';
+import type { Log } from './log.ts';
+import { isHealthy, type Health } from './service.ts';
+
+export const API_VERSION = 'v3';
+
+/** What one route takes and gives; the OpenAPI document is made from it. */
+export interface RouteSpec<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType> {
+  readonly summary: string;
+  readonly params?: P;
+  readonly query?: Q;
+  /** A JSON body; leave it out for routes that read `request.body` as bytes or not at all. */
+  readonly body?: B;
+  readonly answer?: z.ZodType;
+  readonly status?: number;
+}
+
+export interface RouteInput<P, Q, B> {
+  readonly params: P;
+  readonly query: Q;
+  readonly body: B;
+  readonly request: Request;
+  readonly response: Response;
+}
+
+export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
+
+export interface HttpRim {
+  readonly app: Express;
+  readonly metrics: Registry;
+  /**
+   * Adds a route. What the handler returns is sent as JSON with the route's status; undefined sends nothing but the status,
+   * unless the handler has answered by itself.
+   */
+  route<P extends z.ZodType = z.ZodAny, Q extends z.ZodType = z.ZodAny, B extends z.ZodType = z.ZodAny>(
+    method: Method,
+    path: string,
+    spec: RouteSpec<P, Q, B>,
+    handler: (input: RouteInput<z.output<P>, z.output<Q>, z.output<B>>) => unknown,
+  ): void;
+  /** Listens; port 0 takes a free one. Resolves with the port. @throws AntirioError unavailable when the port is taken. */
+  listen(port: number, bind: string): Promise<number>;
+  /** Listens on a unix socket, which it replaces. */
+  listenOn(socketPath: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface RimOptions {
+  /** EdgeX's service key, such as `core-data`. */
+  readonly serviceKey: string;
+  readonly version: string;
+  /** Shown at `/config`, so without secrets. */
+  readonly config: () => unknown;
+  readonly health: () => Health | Promise<Health>;
+  readonly log: Log;
+  /** Bodies over this are refused with 413 (default 1 MiB). */
+  readonly maxBodyBytes?: number;
+  readonly clock: { now(): number };
+}
+
+interface Documented {
+  readonly method: Method;
+  readonly path: string;
+  readonly spec: RouteSpec<z.ZodType, z.ZodType, z.ZodType>;
+}
+
+const asSchema = (schema: z.ZodType | undefined): unknown =>
+  schema === undefined ? {} : z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
+
+function openApi(title: string, version: string, routes: readonly Documented[]): unknown {
+  const paths: Record<string, Record<string, unknown>> = {};
+  for (const { method, path, spec } of routes) {
+    const operation: Record<string, unknown> = {
+      summary: spec.summary,
+      responses: {
+        [spec.status ?? 200]: { description: 'done', content: { 'application/json': { schema: asSchema(spec.answer) } } },
+        default: { description: 'error: {apiVersion, requestId?, message, statusCode}' },
+      },
+    };
+    const names = [...path.matchAll(/:(\w+)/g)].map(([, name]) => name);
+    operation['parameters'] = names.map((name) => ({ name, in: 'path', required: true, schema: { type: 'string' } }));
+    if (spec.body !== undefined)
+      operation['requestBody'] = { content: { 'application/json': { schema: asSchema(spec.body) } } };
+    const documented = path.replace(/:(\w+)/g, '{$1}');
+    paths[documented] = { ...paths[documented], [method]: operation };
+  }
+  return { openapi: '3.1.0', info: { title, version }, paths };
+}
+
+function statusOf(error: unknown): number {
+  if (isAntirioError(error)) return error.statusCode;
+  // express and its body parser mark what the client did wrong with a status of their own
+  const status = (error as { status?: unknown }).status;
+  return typeof status === 'number' && status >= 400 && status < 500 ? status : 500;
+}
+
+/** The HTTP side of a room: EdgeX's common resources, checked input, error bodies, correlation ids, limits, metrics. */
+export function createHttpRim(options: RimOptions): HttpRim {
+  const { serviceKey, version, log } = options;
+  const app = express();
+  const metrics = new Registry();
+  const routes: Documented[] = [];
+  const servers: Server[] = [];
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.set('query parser', 'simple');
+  app.use((request, response, next) => {
+    const correlation = request.get('x-correlation-id');
+    if (correlation !== undefined && correlation.length <= 128) response.set('x-correlation-id', correlation);
+    next();
+  });
+  app.use(express.json({ limit: options.maxBodyBytes ?? 1 << 20, strict: false, type: ['application/json', '+json'] }));
+
+  const route: HttpRim['route'] = (method, path, spec, handler) => {
+    routes.push({ method, path, spec });
+    const handle: RequestHandler = async (request, response) => {
+      const input = {
+        params: spec.params === undefined ? request.params : parseInput(spec.params, request.params),
+        query: spec.query === undefined ? request.query : parseInput(spec.query, request.query),
+        body: spec.body === undefined ? request.body : parseInput(spec.body, request.body),
+        request,
+        response,
+      };
+      const answer = await handler(input as Parameters<typeof handler>[0]);
+      if (response.headersSent || response.writableEnded) return;
+      response.status(spec.status ?? 200);
+      if (answer === undefined) response.end();
+      else response.json(answer);
+    };
+    app[method](path, handle);
+  };
+
+  const base = { apiVersion: API_VERSION, serviceName: serviceKey };
+  route('get', '/api/v3/ping', { summary: 'whether the process answers' }, () => ({
+    ...base,
+    timestamp: new Date(options.clock.now()).toUTCString(),
+  }));
+  route('get', '/api/v3/version', { summary: 'the version' }, () => ({ ...base, version }));
+  route('get', '/api/v3/config', { summary: 'the configuration in force, without secrets' }, () => ({
+    ...base,
+    config: options.config(),
+  }));
+  route('get', '/api/v3/ready', { summary: 'the truth about store, bus and peers' }, async ({ response }) => {
+    const checks = await options.health();
+    response.status(isHealthy(checks) ? 200 : 503);
+    response.json({ ...base, ready: isHealthy(checks), checks });
+  });
+  route('get', '/api/v3/openapi.json', { summary: 'this document' }, () => openApi(serviceKey, version, routes));
+  let collecting = false;
+  app.get('/api/v3/metrics', async (_request, response) => {
+    if (!collecting) collectDefaultMetrics({ register: metrics });
+    collecting = true;
+    response.type(metrics.contentType).send(await metrics.metrics());
+  });
+
+  const fail = (error: unknown, request: Request, response: Response, _next: NextFunction): void => {
+    const statusCode = statusOf(error);
+    if (statusCode >= 500) log.error({ path: request.path, error: describeError(error) }, 'request failed');
+    if (response.headersSent) {
+      response.destroy();
+      return;
+    }
+    const requestId: unknown = (request.body as { requestId?: unknown } | undefined)?.requestId;
+    const body = { apiVersion: API_VERSION, message: describeError(error), statusCode };
+    response.status(statusCode).json(typeof requestId === 'string' ? { ...body, requestId } : body);
+  };
+  const finish = (): void => {
+    app.use((request, _response, next) => {
+      next(new AntirioError('notFound', `no resource ${request.method} ${request.path}`));
+    });
+    app.use(fail);
+  };
+  let finished = false;
+  const open = (start: (server: Server) => void): Promise<Server> => {
+    if (!finished) finish();
+    finished = true;
+    const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 30_000 }, app);
+    server.maxConnections = 1024;
+    return new Promise((resolve, reject) => {
+      server.once('error', (cause: NodeJS.ErrnoException) => {
+        const why = cause.code === 'EADDRINUSE' ? 'its port is taken' : 'cannot listen';
+        reject(new AntirioError('unavailable', `${serviceKey}: ${why}`, {}, cause));
+      });
+      server.once('listening', () => {
+        servers.push(server);
+        resolve(server);
+      });
+      start(server);
+    });
+  };
+  return {
+    app,
+    metrics,
+    route,
+    async listen(port, bind) {
+      const server = await open((s) => s.listen(port, bind));
+      return (server.address() as AddressInfo).port;
+    },
+    async listenOn(socketPath) {
+      await open((s) => s.listen(socketPath));
+    },
+    async close() {
+      await Promise.all(
+        servers.splice(0).map(
+          (server) =>
+            new Promise((resolve) => {
+              server.close(resolve);
+              server.closeIdleConnections();
+              setTimeout(() => {
+                server.closeAllConnections();
+              }, 1000).unref();
+            }),
+        ),
+      );
+    },
+  };
+}

@@ -1,0 +1,66 @@
+import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { AntirioError } from './errors.ts';
+
+const BLOCK = 16;
+
+/** AES-128 on single blocks (ECB without padding): what LoRaWAN's own modes are made of. */
+export interface Aes128 {
+  encryptBlocks(blocks: Uint8Array): Uint8Array;
+  /** AES-CMAC, RFC 4493. */
+  cmac(message: Uint8Array): Uint8Array;
+}
+
+function leftShift(block: Uint8Array): Uint8Array {
+  const out = new Uint8Array(BLOCK);
+  for (let i = 0; i < BLOCK; i++) out[i] = (((block[i] ?? 0) << 1) | ((block[i + 1] ?? 0) >> 7)) & 0xff;
+  if (((block[0] ?? 0) & 0x80) !== 0) out[BLOCK - 1] = (out[BLOCK - 1] ?? 0) ^ 0x87;
+  return out;
+}
+
+/** Keys are 16 bytes; the CMAC subkeys are derived once and kept. */
+export function createAes128(key: Uint8Array): Aes128 {
+  if (key.length !== BLOCK) throw new AntirioError('invalidInput', 'an AES-128 key is 16 bytes');
+  const encryptBlocks = (blocks: Uint8Array): Uint8Array => {
+    const cipher = createCipheriv('aes-128-ecb', key, null);
+    cipher.setAutoPadding(false);
+    return new Uint8Array(Buffer.concat([cipher.update(blocks), cipher.final()]));
+  };
+  const k1 = leftShift(encryptBlocks(new Uint8Array(BLOCK)));
+  const k2 = leftShift(k1);
+  const cmac = (message: Uint8Array): Uint8Array => {
+    const count = Math.max(1, Math.ceil(message.length / BLOCK));
+    const padded = new Uint8Array(count * BLOCK);
+    padded.set(message);
+    const whole = message.length === count * BLOCK;
+    if (!whole) padded[message.length] = 0x80;
+    const subkey = whole ? k1 : k2;
+    const last = padded.length - BLOCK;
+    for (let i = 0; i < BLOCK; i++) padded[last + i] = (padded[last + i] ?? 0) ^ (subkey[i] ?? 0);
+    const cipher = createCipheriv('aes-128-cbc', key, new Uint8Array(BLOCK));
+    cipher.setAutoPadding(false);
+    return new Uint8Array(Buffer.concat([cipher.update(padded), cipher.final()]).subarray(-BLOCK));
+  };
+  return { encryptBlocks, cmac };
+}
+
+const TAG = 16;
+
+/** AES-256-GCM; returns ciphertext with the 16-byte tag behind it. `nonce` is 12 bytes and never used twice with a key. */
+export function aesGcmEncrypt(key: Uint8Array, nonce: Uint8Array, plain: Uint8Array, aad: Uint8Array): Uint8Array {
+  const cipher = createCipheriv('aes-256-gcm', key, nonce);
+  cipher.setAAD(aad);
+  return new Uint8Array(Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()]));
+}
+
+/** @throws AntirioError corrupt when key, nonce, associated data or bytes are not those of the encryption. */
+export function aesGcmDecrypt(key: Uint8Array, nonce: Uint8Array, sealed: Uint8Array, aad: Uint8Array): Uint8Array {
+  if (sealed.length < TAG) throw new AntirioError('corrupt', 'sealed bytes are too short');
+  try {
+    const decipher = createDecipheriv('aes-256-gcm', key, nonce);
+    decipher.setAAD(aad);
+    decipher.setAuthTag(sealed.subarray(sealed.length - TAG));
+    return new Uint8Array(Buffer.concat([decipher.update(sealed.subarray(0, sealed.length - TAG)), decipher.final()]));
+  } catch (cause) {
+    throw new AntirioError('corrupt', 'sealed bytes do not open with this key', {}, cause);
+  }
+}
