@@ -106,6 +106,29 @@ const onlyOrSkip = ['test', 'it', 'describe'].flatMap((object) => [
   },
 ]);
 
+/** Our own rules. */
+const house = {
+  rules: {
+    'disable-needs-reason': {
+      meta: {
+        type: 'problem',
+        schema: [],
+        messages: { reason: 'Say why: `eslint-disable-... rule -- reason`.' },
+      },
+      create: (context) => ({
+        Program() {
+          for (const comment of context.sourceCode.getAllComments()) {
+            const text = comment.value.trim();
+            if (text.startsWith('eslint-disable') && !/\s--\s+\S/.test(text)) {
+              context.report({ loc: comment.loc, messageId: 'reason' });
+            }
+          }
+        },
+      }),
+    },
+  },
+};
+
 export default defineConfig(
   { ignores: ['**/node_modules/', '**/dist/', '.nx/', 'coverage/'] },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
@@ -118,10 +141,11 @@ export default defineConfig(
     files: ['**/*.ts'],
     extends: [tseslint.configs.strictTypeChecked],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
-    plugins: { '@nx': nx },
+    plugins: { '@nx': nx, house },
     rules: {
       complexity: ['error', 10],
       eqeqeq: 'error',
+      'house/disable-needs-reason': 'error',
       'max-lines': ['warn', { max: 400, skipBlankLines: true, skipComments: true }],
       'max-lines-per-function': ['warn', { max: 60, skipBlankLines: true, skipComments: true }],
       '@nx/enforce-module-boundaries': [

@@ -11,7 +11,10 @@ export function testWhen(
   reason: string,
 ): (name: string, run: () => unknown, timeoutMs?: number) => void {
   return (name, run, timeoutMs) => {
-    if (!condition) return test.skip(`${name} ${skipNote(reason)}`, () => undefined);
+    if (!condition) {
+      test.skip(`${name} ${skipNote(reason)}`, () => undefined);
+      return;
+    }
     test(
       name,
       async () => {
