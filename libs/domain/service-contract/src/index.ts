@@ -1,0 +1,3 @@
+export * from './terms.ts';
+export * from './life.ts';
+export * from './statement.ts';

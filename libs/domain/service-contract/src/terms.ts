@@ -1,0 +1,74 @@
+import { z } from 'zod';
+import { canonicalBytes, parseEdgeId, sha256Hex, type EdgeId } from '@antirio/kernel';
+
+export const edgeId = z.string().transform((text, context): EdgeId => {
+  try {
+    return parseEdgeId(text);
+  } catch {
+    context.addIssue({ code: 'custom', message: 'not an edge id (PeerId of an Ed25519 key)' });
+    return z.NEVER;
+  }
+});
+
+const amount = z.int().min(0).max(1_000_000_000_000);
+const hexOf = (bytes: number): z.ZodString => z.string().regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`));
+
+/** One sensor of a protected set. `devAddr` is what radio filters know; the DevEUI is what the contract is about. */
+export const protectedDevice = z.strictObject({ devEui: hexOf(8), devAddr: hexOf(4) });
+export type ProtectedDevice = z.output<typeof protectedDevice>;
+
+/** What an epoch belongs to: one customer's service with its sensors. A DevEUI is in at most one set. */
+export const protectedSet = z.strictObject({
+  setId: z.string().regex(/^[A-Za-z0-9._~-]{1,64}$/),
+  service: z.string().regex(/^[A-Za-z0-9._~-]{1,128}$/),
+  devices: z.array(protectedDevice).min(1).max(10_000),
+});
+
+export const confidentiality = z.enum(['relay', 'forward', 'process']);
+export type Confidentiality = z.output<typeof confidentiality>;
+export const opening = z.enum(['witnessed', 'autonomous']);
+export type Opening = z.output<typeof opening>;
+export const standbyLevel = z.enum(['hot', 'warm', 'cold']);
+export type StandbyLevel = z.output<typeof standbyLevel>;
+
+/**
+ * The one document that both edges sign. Money is in the smallest unit; `...Ms` and `...S` are durations; `expiresAt` is the
+ * ledger's time in milliseconds.
+ */
+export const contractTerms = z.strictObject({
+  version: z.literal(1),
+  contractId: z.uuid(),
+  matchId: z.string().max(128).optional(),
+  customer: edgeId,
+  provider: edgeId,
+  /** The central arbitrator: holds the escrow, gives the epochs and leases, keeps its share of the keys, and is the witness. */
+  central: edgeId,
+  set: protectedSet,
+  image: z.strictObject({ imageName: z.string().min(1).max(128), imageCid: z.string().max(128), configCid: z.string().max(128) }),
+  confidentiality,
+  opening,
+  standby: standbyLevel,
+  /** P: the customer's stake, which is the payment for an honoured takeover; Q: the provider's. */
+  stakes: z.strictObject({ customer: amount, provider: amount }),
+  heartbeatIntervalMs: z.int().min(50).max(60_000).default(200),
+  missedBeats: z.int().min(2).max(100).default(3),
+  leaseMs: z.int().min(500).max(60_000).default(3000),
+  returnBackoffMs: z.int().min(0).max(3_600_000).default(30_000),
+  /** A provider that has not taken over this long after the customer's lease ended is in breach. */
+  takeoverSlaMs: z.int().min(1000).default(60_000),
+  outageS: z.int().min(60).default(3600),
+  maxActiveS: z.int().min(60).default(86_400),
+  ringBudgetBytes: z.int().min(65_536).default(16 << 20),
+  /** FCntDown blocks with index = slot (mod 4) are the party's. */
+  slots: z.strictObject({ customer: z.int().min(0).max(3), provider: z.int().min(0).max(3) }),
+  expiresAt: z.int().positive(),
+});
+export type ContractTerms = z.output<typeof contractTerms>;
+
+/** What the two signatures are over, as hex: the hash by which everybody names these terms. */
+export function termsHash(terms: ContractTerms): string {
+  return sha256Hex(canonicalBytes(terms));
+}
+
+/** The `kind` of the signed document; signatures for anything else do not count. */
+export const TERMS_KIND = 'antirio/contract-terms/1';
