@@ -37,7 +37,8 @@ const kind = (displayName, testMatch, timeoutMs, extra = {}) => ({
   ...base,
   displayName,
   testMatch: testMatch.map((pattern) => `<rootDir>/${pattern}`),
-  testTimeout: timeoutMs,
+  globals: { testTimeoutMs: timeoutMs },
+  setupFilesAfterEnv: ['<rootDir>/tools/workspace/src/jest-timeout.ts'],
   ...extra,
 });
 

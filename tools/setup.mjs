@@ -3,7 +3,8 @@
 //
 // It runs on whatever Node (18 or newer) the machine has, before anything is installed: no dependencies. The
 // second `npm run` is what makes the task itself run on Node 24: npm puts node_modules/.bin, with the `node`
-// package's binary, first in the PATH. All output of the set-up goes to stderr; stdout belongs to the task.
+// package's binary, first in the PATH. The scripts say `exec`, so that a signal to npm reaches the task and not
+// only a shell in between. All output of the set-up goes to stderr; stdout belongs to the task.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -23,7 +24,6 @@ export const workspaceRoot = dirname(dirname(fileURLToPath(import.meta.url)));
 
 const NODE_MAJOR = 24;
 const INSTALL_ATTEMPTS = 3;
-const onWindows = process.platform === 'win32';
 const bin = join(workspaceRoot, 'node_modules', '.bin');
 const lockFile = join(workspaceRoot, 'package-lock.json');
 const stampFile = join(workspaceRoot, 'node_modules', '.cache', 'antirio', 'installed');
@@ -43,7 +43,7 @@ export function environment() {
 
 /** The Node that tasks run on, or undefined where it is missing or too old. */
 export function taskNode() {
-  const found = spawnSync(onWindows ? 'node.exe' : 'node', ['-p', 'process.versions.node'], {
+  const found = spawnSync('node', ['-p', 'process.versions.node'], {
     encoding: 'utf8',
     env: environment(),
     cwd: workspaceRoot,
@@ -108,7 +108,6 @@ function npmInstall() {
     cwd: workspaceRoot,
     // npm's stdout to our stderr.
     stdio: ['ignore', 2, 2],
-    shell: onWindows,
   });
   const after = readFileSync(lockFile, 'utf8');
   if (after !== before) {
@@ -180,7 +179,7 @@ function main([task, ...args]) {
   told(() => {
     ensureInstalled();
     if (task === undefined) return;
-    become('npm', ['run', '-s', `${task}:run`, '--', ...args], { cwd: workspaceRoot, shell: onWindows });
+    become('npm', ['run', '-s', `${task}:run`, '--', ...args], { cwd: workspaceRoot });
   });
 }
 
