@@ -1,4 +1,13 @@
-import { closeSync, fdatasync, fstatSync, ftruncateSync, mkdirSync, openSync, readSync, write } from 'node:fs';
+import {
+  closeSync,
+  fdatasync,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  write,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
@@ -99,7 +108,12 @@ export function openAppendLog(options: AppendLogOptions): AppendLog {
         for (const owner of owners) owner.resolve();
       } catch (cause) {
         // After a failed sync the kernel may have dropped the pages: only opening the log again tells what is there.
-        failed ??= new AntirioError('storageFull', `cannot write ${options.path}`, { path: options.path }, cause);
+        failed ??= new AntirioError(
+          'storageFull',
+          `cannot write ${options.path}`,
+          { path: options.path },
+          cause,
+        );
         for (const owner of owners) owner.reject(failed);
       }
     }
@@ -112,7 +126,9 @@ export function openAppendLog(options: AppendLogOptions): AppendLog {
     append(record) {
       if (failed !== undefined) return Promise.reject(failed);
       if (record.length > maxRecordBytes)
-        return Promise.reject(new AntirioError('tooLarge', 'record over the limit', { bytes: record.length }));
+        return Promise.reject(
+          new AntirioError('tooLarge', 'record over the limit', { bytes: record.length }),
+        );
       if (pendingBytes + record.length > maxPendingBytes)
         return Promise.reject(new AntirioError('busy', `${options.path} does not keep up`, { pendingBytes }));
       const framed = frame(record);

@@ -33,7 +33,8 @@ function place(tree: Tree, path: readonly string[], value: unknown): Tree {
   return { ...tree, [head]: rest.length === 0 ? value : place(isTree(below) ? below : {}, rest, value) };
 }
 
-const camel = (text: string): string => text.toLowerCase().replace(/_([a-z0-9])/g, (_, c: string) => c.toUpperCase());
+const camel = (text: string): string =>
+  text.toLowerCase().replace(/_([a-z0-9])/g, (_, c: string) => c.toUpperCase());
 
 function scalar(text: string): unknown {
   try {
@@ -47,7 +48,14 @@ function fromEnvironment(prefix: string, values: Readonly<Record<string, string 
   let tree: Tree = {};
   for (const [name, value] of Object.entries(values)) {
     if (value === undefined || !name.startsWith(`${prefix}_`)) continue;
-    tree = place(tree, name.slice(prefix.length + 1).split('__').map(camel), scalar(value));
+    tree = place(
+      tree,
+      name
+        .slice(prefix.length + 1)
+        .split('__')
+        .map(camel),
+      scalar(value),
+    );
   }
   return tree;
 }

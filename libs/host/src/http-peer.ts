@@ -70,7 +70,9 @@ function toOptions(address: PeerAddress, call: HttpCall): RequestOptions {
 /** Keep-alive HTTP to one server, over TCP (or TLS) or a unix socket. */
 export function httpPeer(address: PeerAddress): HttpPeer {
   const tls = 'url' in address && address.url.startsWith('https:');
-  const agent = tls ? new TlsAgent({ keepAlive: true, maxSockets: 64 }) : new Agent({ keepAlive: true, maxSockets: 64 });
+  const agent = tls
+    ? new TlsAgent({ keepAlive: true, maxSockets: 64 })
+    : new Agent({ keepAlive: true, maxSockets: 64 });
   const send = tls ? tlsRequest : request;
   const name = 'url' in address ? address.url : address.socketPath;
 
@@ -90,7 +92,11 @@ export function httpPeer(address: PeerAddress): HttpPeer {
         clearTimeout(timer);
         const known = cause instanceof AntirioError;
         const reused = outgoing.reusedSocket && (cause as NodeJS.ErrnoException).code === 'ECONNRESET';
-        reject(known ? cause : new AntirioError('unavailable', `${name} does not answer`, { staleSocket: reused }, cause));
+        reject(
+          known
+            ? cause
+            : new AntirioError('unavailable', `${name} does not answer`, { staleSocket: reused }, cause),
+        );
       };
       outgoing.on('error', fail);
       outgoing.on('response', (incoming) => {
@@ -126,7 +132,8 @@ function codeOf(status: number): ErrorCode {
 /** Calls and gives the JSON body of a 2xx answer. @throws AntirioError with the other side's message otherwise. */
 export async function callJson(peer: HttpPeer, call: HttpCall): Promise<unknown> {
   const answer = await peer.call(call);
-  if (answer.status >= 200 && answer.status < 300) return answer.body.length === 0 ? undefined : answer.json();
+  if (answer.status >= 200 && answer.status < 300)
+    return answer.body.length === 0 ? undefined : answer.json();
   let message = `HTTP ${answer.status}`;
   try {
     const body = answer.json();
@@ -134,5 +141,7 @@ export async function callJson(peer: HttpPeer, call: HttpCall): Promise<unknown>
   } catch {
     // an error page that is no JSON: the status must do
   }
-  throw new AntirioError(codeOf(answer.status), `${call.method ?? 'GET'} ${call.path}: ${message}`, { status: answer.status });
+  throw new AntirioError(codeOf(answer.status), `${call.method ?? 'GET'} ${call.path}: ${message}`, {
+    status: answer.status,
+  });
 }

@@ -1,6 +1,12 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import express, { type Express, type NextFunction, type Request, type RequestHandler, type Response } from 'express';
+import express, {
+  type Express,
+  type NextFunction,
+  type Request,
+  type RequestHandler,
+  type Response,
+} from 'express';
 import { Registry, collectDefaultMetrics } from 'prom-client';
 import { z } from 'zod';
 import { AntirioError, describeError, isAntirioError } from '@antirio/kernel';
@@ -79,12 +85,20 @@ function openApi(title: string, version: string, routes: readonly Documented[]):
     const operation: Record<string, unknown> = {
       summary: spec.summary,
       responses: {
-        [spec.status ?? 200]: { description: 'done', content: { 'application/json': { schema: asSchema(spec.answer) } } },
+        [spec.status ?? 200]: {
+          description: 'done',
+          content: { 'application/json': { schema: asSchema(spec.answer) } },
+        },
         default: { description: 'error: {apiVersion, requestId?, message, statusCode}' },
       },
     };
     const names = [...path.matchAll(/:(\w+)/g)].map(([, name]) => name);
-    operation['parameters'] = names.map((name) => ({ name, in: 'path', required: true, schema: { type: 'string' } }));
+    operation['parameters'] = names.map((name) => ({
+      name,
+      in: 'path',
+      required: true,
+      schema: { type: 'string' },
+    }));
     if (spec.body !== undefined)
       operation['requestBody'] = { content: { 'application/json': { schema: asSchema(spec.body) } } };
     const documented = path.replace(/:(\w+)/g, '{$1}');
@@ -115,7 +129,13 @@ export function createHttpRim(options: RimOptions): HttpRim {
     if (correlation !== undefined && correlation.length <= 128) response.set('x-correlation-id', correlation);
     next();
   });
-  app.use(express.json({ limit: options.maxBodyBytes ?? 1 << 20, strict: false, type: ['application/json', '+json'] }));
+  app.use(
+    express.json({
+      limit: options.maxBodyBytes ?? 1 << 20,
+      strict: false,
+      type: ['application/json', '+json'],
+    }),
+  );
 
   const route: HttpRim['route'] = (method, path, spec, handler) => {
     routes.push({ method, path, spec });
@@ -151,7 +171,9 @@ export function createHttpRim(options: RimOptions): HttpRim {
     response.status(isHealthy(checks) ? 200 : 503);
     response.json({ ...base, ready: isHealthy(checks), checks });
   });
-  route('get', '/api/v3/openapi.json', { summary: 'this document' }, () => openApi(serviceKey, version, routes));
+  route('get', '/api/v3/openapi.json', { summary: 'this document' }, () =>
+    openApi(serviceKey, version, routes),
+  );
   let collecting = false;
   app.get('/api/v3/metrics', async (_request, response) => {
     if (!collecting) collectDefaultMetrics({ register: metrics });
@@ -180,7 +202,10 @@ export function createHttpRim(options: RimOptions): HttpRim {
   const open = (start: (server: Server) => void): Promise<Server> => {
     if (!finished) finish();
     finished = true;
-    const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 30_000 }, app);
+    const server = createServer(
+      { requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 30_000 },
+      app,
+    );
     server.maxConnections = 1024;
     return new Promise((resolve, reject) => {
       server.once('error', (cause: NodeJS.ErrnoException) => {

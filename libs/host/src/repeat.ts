@@ -10,7 +10,12 @@ export interface Repeating {
 }
 
 /** A failing run is logged (once until it succeeds again) and tried at the next interval. */
-export function repeat(name: string, intervalMs: number, log: Log, work: () => void | Promise<void>): Repeating {
+export function repeat(
+  name: string,
+  intervalMs: number,
+  log: Log,
+  work: () => void | Promise<void>,
+): Repeating {
   let stopped = false;
   let poked = false;
   let failing = '';

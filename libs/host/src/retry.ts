@@ -29,7 +29,10 @@ export async function retry<T>(options: RetryOptions, work: (attempt: number) =>
     try {
       return await work(attempt);
     } catch (error) {
-      const again = attempt < options.attempts && options.signal?.aborted !== true && (options.retryable?.(error) ?? true);
+      const again =
+        attempt < options.attempts &&
+        options.signal?.aborted !== true &&
+        (options.retryable?.(error) ?? true);
       if (!again) throw error;
       await sleep(delay * (0.5 + Math.random()), options.signal);
       delay = Math.min(delay * 2, options.maxDelayMs);

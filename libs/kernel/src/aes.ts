@@ -46,20 +46,32 @@ export function createAes128(key: Uint8Array): Aes128 {
 const TAG = 16;
 
 /** AES-256-GCM; returns ciphertext with the 16-byte tag behind it. `nonce` is 12 bytes and never used twice with a key. */
-export function aesGcmEncrypt(key: Uint8Array, nonce: Uint8Array, plain: Uint8Array, aad: Uint8Array): Uint8Array {
+export function aesGcmEncrypt(
+  key: Uint8Array,
+  nonce: Uint8Array,
+  plain: Uint8Array,
+  aad: Uint8Array,
+): Uint8Array {
   const cipher = createCipheriv('aes-256-gcm', key, nonce);
   cipher.setAAD(aad);
   return new Uint8Array(Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()]));
 }
 
 /** @throws AntirioError corrupt when key, nonce, associated data or bytes are not those of the encryption. */
-export function aesGcmDecrypt(key: Uint8Array, nonce: Uint8Array, sealed: Uint8Array, aad: Uint8Array): Uint8Array {
+export function aesGcmDecrypt(
+  key: Uint8Array,
+  nonce: Uint8Array,
+  sealed: Uint8Array,
+  aad: Uint8Array,
+): Uint8Array {
   if (sealed.length < TAG) throw new AntirioError('corrupt', 'sealed bytes are too short');
   try {
     const decipher = createDecipheriv('aes-256-gcm', key, nonce);
     decipher.setAAD(aad);
     decipher.setAuthTag(sealed.subarray(sealed.length - TAG));
-    return new Uint8Array(Buffer.concat([decipher.update(sealed.subarray(0, sealed.length - TAG)), decipher.final()]));
+    return new Uint8Array(
+      Buffer.concat([decipher.update(sealed.subarray(0, sealed.length - TAG)), decipher.final()]),
+    );
   } catch (cause) {
     throw new AntirioError('corrupt', 'sealed bytes do not open with this key', {}, cause);
   }

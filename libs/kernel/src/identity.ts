@@ -73,7 +73,11 @@ function publicKeyOf(edgeId: string): KeyObject {
   }
   if (bytes.length !== 38 || PEER_ID_PREFIX.some((byte, i) => bytes[i] !== byte))
     throw new AntirioError('invalidInput', 'not an edge id: no Ed25519 PeerId');
-  const key = createPublicKey({ key: Buffer.concat([SPKI_ED25519, bytes.subarray(6)]), format: 'der', type: 'spki' });
+  const key = createPublicKey({
+    key: Buffer.concat([SPKI_ED25519, bytes.subarray(6)]),
+    format: 'der',
+    type: 'spki',
+  });
   if (publicKeys.size >= PUBLIC_KEYS_KEPT) publicKeys.clear();
   publicKeys.set(edgeId, key);
   return key;
@@ -99,7 +103,8 @@ export function openIdentity(stored: StoredIdentity): Identity {
     throw new AntirioError('badConfig', 'the identity file is unreadable', {}, cause);
   }
   const edgeId = toEdgeId(rawPublic(ed));
-  if (edgeId !== stored.edgeId) throw new AntirioError('badConfig', 'the identity file names another edge than its key');
+  if (edgeId !== stored.edgeId)
+    throw new AntirioError('badConfig', 'the identity file names another edge than its key');
   const sign = (bytes: Uint8Array): Uint8Array => new Uint8Array(signBytes(null, bytes, ed));
   const x25519 = toBase64(rawPublic(x));
   const signature = toBase64(sign(canonicalBytes({ edgeId, x25519 })));

@@ -37,13 +37,20 @@ function pathOfHashes(hashes: readonly Uint8Array[], index: number): Uint8Array[
 }
 
 /** The root that a leaf and its path lead to in a tree of `size` leaves. */
-export function rootFromPath(leaf: Uint8Array, index: number, size: number, path: readonly Uint8Array[]): Uint8Array {
+export function rootFromPath(
+  leaf: Uint8Array,
+  index: number,
+  size: number,
+  path: readonly Uint8Array[],
+): Uint8Array {
   const climb = (i: number, n: number, rest: readonly Uint8Array[]): Uint8Array => {
     const sibling = rest.at(-1);
     if (n <= 1 || sibling === undefined) return sha256(LEAF, leaf);
     const k = largestPowerBelow(n);
     const below = rest.slice(0, -1);
-    return i < k ? sha256(NODE, climb(i, k, below), sibling) : sha256(NODE, sibling, climb(i - k, n - k, below));
+    return i < k
+      ? sha256(NODE, climb(i, k, below), sibling)
+      : sha256(NODE, sibling, climb(i - k, n - k, below));
   };
   return climb(index, size, path);
 }

@@ -27,14 +27,21 @@ export function sealTo(recipient: SealKey, plain: Uint8Array): SealedBox {
   const pair = generateKeyPairSync('x25519');
   const privateKey = createPrivateKey(pair.privateKey.export({ type: 'pkcs8', format: 'pem' }));
   const shared = diffieHellman({ privateKey, publicKey: importX25519(fromBase64(x25519)) });
-  const ephemeral = new Uint8Array(createPublicKey(privateKey).export({ type: 'spki', format: 'der' }).subarray(-32));
+  const ephemeral = new Uint8Array(
+    createPublicKey(privateKey).export({ type: 'spki', format: 'der' }).subarray(-32),
+  );
   const key = boxKey(new Uint8Array(shared), ephemeral, edgeId);
-  return { to: edgeId, ephemeral: toBase64(ephemeral), sealed: toBase64(aesGcmEncrypt(key, NONCE, plain, utf8(edgeId))) };
+  return {
+    to: edgeId,
+    ephemeral: toBase64(ephemeral),
+    sealed: toBase64(aesGcmEncrypt(key, NONCE, plain, utf8(edgeId))),
+  };
 }
 
 /** @throws AntirioError corrupt when the box was sealed to another edge or was changed. */
 export function openSealed(identity: Identity, box: SealedBox): Uint8Array {
-  if (box.to !== identity.edgeId) throw new AntirioError('corrupt', 'the box is sealed to another edge', { to: box.to });
+  if (box.to !== identity.edgeId)
+    throw new AntirioError('corrupt', 'the box is sealed to another edge', { to: box.to });
   const ephemeral = fromBase64(box.ephemeral);
   const key = boxKey(identity.agree(ephemeral), ephemeral, identity.edgeId);
   return aesGcmDecrypt(key, NONCE, fromBase64(box.sealed), utf8(identity.edgeId));

@@ -12,7 +12,10 @@ function format(bytes: Uint8Array, version: number): string {
 
 /** RFC 9562, name-based with SHA-1: the same namespace and name give the same id everywhere. */
 export function uuidV5(namespace: string, name: Uint8Array): string {
-  const hash = createHash('sha1').update(fromHex(namespace.replaceAll('-', ''), 16)).update(name).digest();
+  const hash = createHash('sha1')
+    .update(fromHex(namespace.replaceAll('-', ''), 16))
+    .update(name)
+    .digest();
   return format(new Uint8Array(hash), 5);
 }
 

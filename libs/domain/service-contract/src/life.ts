@@ -13,10 +13,16 @@ export type ContractLife =
   | { readonly state: 'BREACHED'; readonly by: 'customer' | 'provider' };
 
 export type LifeState = ContractLife['state'];
-export type SettlementRow = 'cancelled' | 'expired' | 'honoured' | 'providerBreach' | 'customerBreach' | 'undecided';
+export type SettlementRow =
+  'cancelled' | 'expired' | 'honoured' | 'providerBreach' | 'customerBreach' | 'undecided';
 
 export type LifeStep =
-  | { readonly step: 'sign' | 'validate' | 'ready' | 'degrade' | 'expire' | 'cancel' }
+  | { readonly step: 'sign' }
+  | { readonly step: 'validate' }
+  | { readonly step: 'ready' }
+  | { readonly step: 'degrade' }
+  | { readonly step: 'expire' }
+  | { readonly step: 'cancel' }
   | { readonly step: 'activate'; readonly epoch: number; readonly holder: EdgeId }
   | { readonly step: 'release'; readonly epoch: number }
   | { readonly step: 'handBack'; readonly epoch: number }
@@ -39,41 +45,31 @@ const from: { readonly [S in LifeStep['step']]: readonly LifeState[] } = {
   settle: ['HANDED_BACK', 'BREACHED', 'EXPIRED', 'CANCELLED', 'ACTIVE', 'RETURNING'],
 };
 
-function after(step: LifeStep): ContractLife {
-  switch (step.step) {
-    case 'sign':
-      return { state: 'SIGNED' };
-    case 'validate':
-      return { state: 'VALIDATED' };
-    case 'ready':
-      return { state: 'READY' };
-    case 'degrade':
-      return { state: 'DEGRADED' };
-    case 'activate':
-      return { state: 'ACTIVE', epoch: step.epoch, holder: step.holder };
-    case 'release':
-      return { state: 'RETURNING', epoch: step.epoch };
-    case 'handBack':
-      return { state: 'HANDED_BACK', epoch: step.epoch };
-    case 'rearm':
-      return { state: step.exposed ? 'READY_EXPOSED' : 'READY' };
-    case 'expire':
-      return { state: 'EXPIRED' };
-    case 'cancel':
-      return { state: 'CANCELLED' };
-    case 'breach':
-      return { state: 'BREACHED', by: step.by };
-    case 'settle':
-      return { state: 'SETTLED', row: step.row };
-  }
-}
+type After = { readonly [S in LifeStep['step']]: (step: Extract<LifeStep, { step: S }>) => ContractLife };
+
+const after: After = {
+  sign: () => ({ state: 'SIGNED' }),
+  validate: () => ({ state: 'VALIDATED' }),
+  ready: () => ({ state: 'READY' }),
+  degrade: () => ({ state: 'DEGRADED' }),
+  expire: () => ({ state: 'EXPIRED' }),
+  cancel: () => ({ state: 'CANCELLED' }),
+  activate: ({ epoch, holder }) => ({ state: 'ACTIVE', epoch, holder }),
+  release: ({ epoch }) => ({ state: 'RETURNING', epoch }),
+  handBack: ({ epoch }) => ({ state: 'HANDED_BACK', epoch }),
+  rearm: ({ exposed }) => ({ state: exposed ? 'READY_EXPOSED' : 'READY' }),
+  breach: ({ by }) => ({ state: 'BREACHED', by }),
+  settle: ({ row }) => ({ state: 'SETTLED', row }),
+};
 
 /** The next state, or why this step may not be taken from here. */
 export function advance(life: ContractLife, step: LifeStep): Result<ContractLife> {
-  if (!from[step.step].includes(life.state)) return refused(`cannot ${step.step} a contract that is ${life.state}`);
+  if (!from[step.step].includes(life.state))
+    return refused(`cannot ${step.step} a contract that is ${life.state}`);
   if (step.step === 'release' && life.state === 'ACTIVE' && life.epoch !== step.epoch)
     return refused(`epoch ${step.epoch} is not the active one (${life.epoch})`);
-  return ok(after(step));
+  const next = after[step.step] as (taken: LifeStep) => ContractLife;
+  return ok(next(step));
 }
 
 export function isEnded(life: ContractLife): boolean {

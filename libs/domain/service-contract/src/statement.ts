@@ -49,7 +49,16 @@ function summarise(frames: readonly GenuineFrame[]): DeviceStatement | undefined
   if (first === undefined || last === undefined) return undefined;
   const { devEui, devAddr, session } = first;
   const gaps = last.fcnt - first.fcnt + 1 - sorted.length;
-  return { devEui, devAddr, session, first: first.fcnt, last: last.fcnt, count: sorted.length, gaps, digest: digestOf(sorted) };
+  return {
+    devEui,
+    devAddr,
+    session,
+    first: first.fcnt,
+    last: last.fcnt,
+    count: sorted.length,
+    gaps,
+    digest: digestOf(sorted),
+  };
 }
 
 /** Per device and session, in the order of their ids; a frame that occurs twice counts once. */
@@ -80,4 +89,3 @@ export function differences(a: HandbackStatement, b: HandbackStatement): string[
   for (const other of theirs.values()) out.push(`device ${other.devEui}: 0 frames against ${other.count}`);
   return out;
 }
-

@@ -44,7 +44,11 @@ export const contractTerms = z.strictObject({
   /** The central arbitrator: holds the escrow, gives the epochs and leases, keeps its share of the keys, and is the witness. */
   central: edgeId,
   set: protectedSet,
-  image: z.strictObject({ imageName: z.string().min(1).max(128), imageCid: z.string().max(128), configCid: z.string().max(128) }),
+  image: z.strictObject({
+    imageName: z.string().min(1).max(128),
+    imageCid: z.string().max(128),
+    configCid: z.string().max(128),
+  }),
   confidentiality,
   opening,
   standby: standbyLevel,
@@ -58,7 +62,10 @@ export const contractTerms = z.strictObject({
   takeoverSlaMs: z.int().min(1000).default(60_000),
   outageS: z.int().min(60).default(3600),
   maxActiveS: z.int().min(60).default(86_400),
-  ringBudgetBytes: z.int().min(65_536).default(16 << 20),
+  ringBudgetBytes: z
+    .int()
+    .min(65_536)
+    .default(16 << 20),
   /** FCntDown blocks with index = slot (mod 4) are the party's. */
   slots: z.strictObject({ customer: z.int().min(0).max(3), provider: z.int().min(0).max(3) }),
   expiresAt: z.int().positive(),

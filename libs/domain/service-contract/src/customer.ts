@@ -1,0 +1,339 @@
+import type { EdgeId } from '@antirio/kernel';
+import { callEnded, failuresOf, type CallBook } from './calls.ts';
+import { createLeaseHolder, mayAct } from './lease.ts';
+import { contractRecord, takeAnswer, type CallArgs, type ContractRecord, type Datagram } from './messages.ts';
+import {
+  actUnder,
+  callOnce,
+  fenceOf,
+  leaseNews,
+  renew,
+  wantBlock,
+  type Acting,
+  type Context,
+  type Desired,
+  type Milestone,
+  type Observed,
+  type PartyEffect,
+  type PartyEvent,
+} from './party.ts';
+import type { HandbackStatement } from './statement.ts';
+import type { ContractTerms } from './terms.ts';
+
+/** Where the customer's side of one contract stands. Durable before anything that follows from it is done. */
+export type CustomerPhase =
+  /** Keys to be delivered, images to be sent; the provider is not READY yet. */
+  | { readonly at: 'arming'; readonly keysWithProvider: boolean; readonly keysWithCentral: boolean }
+  | { readonly at: 'guarded'; readonly epoch: number }
+  /** The provider holds `epoch`; we stand by, collect and catch up. */
+  | { readonly at: 'recovering'; readonly epoch: number }
+  /** We hold `epoch` again; what is left of the provider's ring is fetched and stated. */
+  | { readonly at: 'retaken'; readonly epoch: number; readonly providerEpoch: number }
+  | { readonly at: 'stating'; readonly epoch: number; readonly statement: HandbackStatement }
+  | { readonly at: 'stated'; readonly epoch: number }
+  | { readonly at: 'ended'; readonly epoch: number };
+
+export interface CustomerState {
+  readonly terms: ContractTerms;
+  readonly phase: CustomerPhase;
+  readonly bootId: string;
+  readonly startedAt: number;
+  readonly calls: CallBook;
+  readonly acting: Acting;
+  readonly observed: Observed;
+  readonly beatAt: number;
+  readonly sequence: number;
+  /** The provider's newest nonce. */
+  readonly echo: string;
+  readonly providerHeardAt: number;
+  readonly record: ContractRecord | undefined;
+  /** Since when we have been up and joined up with the others without a break. */
+  readonly stableSince: number;
+  readonly stateAskedAt: number;
+}
+
+type Step = readonly [CustomerState, readonly PartyEffect[]];
+
+const RECORD_EVERY_MS = 500;
+const STATE_AGAIN_MS = 1000;
+
+export function createCustomer(
+  terms: ContractTerms,
+  phase: CustomerPhase,
+  bootId: string,
+  now: number,
+): CustomerState {
+  const acting: Acting = { lease: createLeaseHolder(terms.leaseMs, now), wanted: [], nonce: 0 };
+  return {
+    terms,
+    phase,
+    bootId,
+    startedAt: now,
+    calls: {},
+    acting: 'epoch' in phase && phase.at !== 'recovering' ? actUnder(acting, phase.epoch, now) : acting,
+    observed: {},
+    beatAt: -Infinity,
+    sequence: 0,
+    echo: '',
+    providerHeardAt: -Infinity,
+    record: undefined,
+    stableSince: now,
+    stateAskedAt: -Infinity,
+  };
+}
+
+export function customerStep(state: CustomerState, event: PartyEvent, context: Context): Step {
+  switch (event.type) {
+    case 'tick':
+      return onTick(state, context);
+    case 'datagram':
+      return onDatagram(state, event.from, event.datagram, context.now);
+    case 'answer':
+      return onAnswer(state, event, context);
+    case 'observed':
+      return [{ ...state, observed: { ...state.observed, ...event.observed } }, []];
+    case 'stated':
+      return onStated(state, event.statement);
+    case 'counterAsked':
+      return [{ ...state, acting: wantBlock(state.acting, state.terms.slots.customer, event) }, []];
+    case 'returnAsked':
+    case 'sealedOff':
+      return [state, []];
+  }
+}
+
+export function customerDesires(state: CustomerState, now: number): Desired {
+  const { phase, acting, terms } = state;
+  const own: Desired['fence'] =
+    phase.at === 'arming' ? { state: 'none' } : fenceOf(acting, terms.slots.customer, now);
+  return { fence: phase.at === 'recovering' ? { state: 'shut' } : own, service: 'active', gapFilling: true };
+}
+
+function enter(
+  state: CustomerState,
+  phase: CustomerPhase,
+  milestone: Milestone,
+  detail: Record<string, unknown> = {},
+): Step {
+  return [{ ...state, phase }, [{ type: 'note', milestone, detail }]];
+}
+
+function call(state: CustomerState, to: EdgeId, request: CallArgs, now: number): Step {
+  const [calls, effects] = callOnce(state.calls, to, request, now);
+  return [{ ...state, calls }, effects];
+}
+
+function chain(step: Step, next: (state: CustomerState) => Step): Step {
+  const [state, effects] = next(step[0]);
+  return [state, [...step[1], ...effects]];
+}
+
+function onTick(state: CustomerState, context: Context): Step {
+  const { now } = context;
+  const beaten = sendBeat(state, context);
+  const renewed = chain(beaten, (one) => renewLease(one, now));
+  const asked = chain(renewed, (one) => askRecord(one, now));
+  return chain(asked, (one) => byPhase[one.phase.at](one, now));
+}
+
+function sendBeat(state: CustomerState, { now, wall }: Context): Step {
+  if (state.phase.at === 'arming' || now - state.beatAt < state.terms.heartbeatIntervalMs) return [state, []];
+  const { contractId, provider, heartbeatIntervalMs } = state.terms;
+  const { lease } = state.acting;
+  const body = {
+    contractId,
+    epoch: lease.epoch,
+    bootId: state.bootId,
+    sequence: state.sequence,
+    echo: state.echo,
+    clock: wall,
+    storeOk: state.observed.storeOk !== false,
+    leaseLeftMs: mayAct(lease, now) ? Math.floor(lease.until - now) : 0,
+  };
+  // Kept on the grid of the interval, so that a late tick does not stretch it.
+  const beatAt = now - state.beatAt < 2 * heartbeatIntervalMs ? state.beatAt + heartbeatIntervalMs : now;
+  const next = { ...state, beatAt, sequence: state.sequence + 1 };
+  return [next, [{ type: 'send', to: provider, datagram: { kind: 'beat', body } }]];
+}
+
+function renewLease(state: CustomerState, now: number): Step {
+  if (state.phase.at === 'arming' || state.phase.at === 'recovering') return [state, []];
+  const [acting, effects] = renew(state.acting, state.terms, state.bootId, now);
+  return [{ ...state, acting }, effects];
+}
+
+function askRecord(state: CustomerState, now: number): Step {
+  const { phase } = state;
+  const settledDown =
+    phase.at === 'ended' ||
+    (phase.at === 'guarded' && state.record !== undefined && mayAct(state.acting.lease, now));
+  if (settledDown) return [state, []];
+  return call(
+    state,
+    state.terms.central,
+    { method: 'record', args: { contractId: state.terms.contractId } },
+    now,
+  );
+}
+
+type PhaseTick = (state: CustomerState, now: number) => Step;
+
+const byPhase: { readonly [P in CustomerPhase['at']]: PhaseTick } = {
+  arming(state, now) {
+    const { phase, terms } = state;
+    if (phase.at !== 'arming') return [state, []];
+    const { contractId } = terms;
+    if (!phase.keysWithCentral)
+      return call(state, terms.central, { method: 'keyShare', args: { contractId } }, now);
+    if (!phase.keysWithProvider)
+      return call(state, terms.provider, { method: 'keys', args: { contractId } }, now);
+    return [state, []];
+  },
+  guarded: (state) => [state, []],
+  recovering(state, now) {
+    const { phase, terms, observed, record } = state;
+    if (phase.at !== 'recovering') return [state, []];
+    const released = record?.epoch === phase.epoch && record.released;
+    const providerGone = failuresOf(state.calls, 'return') > 5;
+    if (released || providerGone)
+      return call(
+        state,
+        terms.central,
+        { method: 'take', args: { contractId: terms.contractId, expected: phase.epoch } },
+        now,
+      );
+    const ready = observed.source?.caughtUp === true && now - state.stableSince >= terms.returnBackoffMs;
+    if (!ready) return [state, []];
+    return call(
+      state,
+      terms.provider,
+      { method: 'return', args: { contractId: terms.contractId, epoch: phase.epoch } },
+      now,
+    );
+  },
+  retaken(state, now) {
+    const { phase, observed, record } = state;
+    if (phase.at !== 'retaken' || record?.release === undefined || record.opening === undefined)
+      return [state, []];
+    const { through } = record.release;
+    if ((observed.source?.pulledThrough ?? 0) < through || now - state.stateAskedAt < STATE_AGAIN_MS)
+      return [state, []];
+    const from = record.opening.from;
+    return [{ ...state, stateAskedAt: now }, [{ type: 'state', from, through, epoch: phase.providerEpoch }]];
+  },
+  stating(state, now) {
+    const { phase, terms } = state;
+    if (phase.at !== 'stating') return [state, []];
+    return call(
+      state,
+      terms.central,
+      { method: 'statement', args: { contractId: terms.contractId, statement: phase.statement } },
+      now,
+    );
+  },
+  stated: (state) => [state, []],
+  ended: (state) => [state, []],
+};
+
+function onDatagram(state: CustomerState, from: EdgeId, datagram: Datagram, now: number): Step {
+  const { terms } = state;
+  if (datagram.kind === 'probe' && (from === terms.provider || from === terms.central)) {
+    const body = { nonce: datagram.body.nonce, bootId: state.bootId };
+    return [state, [{ type: 'send', to: from, datagram: { kind: 'probeReply', body } }]];
+  }
+  if (from === terms.provider && datagram.kind === 'vigil' && datagram.body.contractId === terms.contractId)
+    return [{ ...state, echo: datagram.body.nonce, providerHeardAt: now }, []];
+  const news = from === terms.central ? leaseNews(state.acting, terms.set.setId, datagram) : undefined;
+  if (news === undefined) return [state, []];
+  if ('refused' in news) return onEpoch(state, news.refused.current, news.refused.holder, now);
+  const [acting, effects] = news.granted;
+  return [{ ...state, acting }, effects];
+}
+
+/** A later epoch in other hands: whatever we believed, we stand by now. */
+function onEpoch(state: CustomerState, epoch: number, holder: EdgeId, now: number): Step {
+  const { phase, terms } = state;
+  const acts =
+    phase.at === 'guarded' || phase.at === 'retaken' || phase.at === 'stated' || phase.at === 'ended';
+  if (!acts || holder !== terms.provider || epoch <= phase.epoch) return [state, []];
+  return enter({ ...state, stableSince: now }, { at: 'recovering', epoch }, 'fenced', { epoch });
+}
+
+type Answer = Extract<PartyEvent, { type: 'answer' }>;
+
+function onAnswer(state: CustomerState, answer: Answer, context: Context): Step {
+  const again = answer.ok
+    ? answer.method === 'record' || answer.method === 'return'
+      ? RECORD_EVERY_MS
+      : undefined
+    : answer.retryInMs;
+  const calls = callEnded(
+    state.calls,
+    answer.method,
+    context.now,
+    { ok: answer.ok, againInMs: again },
+    context.random(),
+  );
+  const next = { ...state, calls };
+  return answer.ok ? onSuccess(next, answer.method, answer.value, context.now) : [next, []];
+}
+
+function onSuccess(state: CustomerState, method: Answer['method'], value: unknown, now: number): Step {
+  const { phase } = state;
+  switch (method) {
+    case 'keyShare':
+      return phase.at === 'arming'
+        ? [{ ...state, phase: { ...phase, keysWithCentral: true } }, []]
+        : [state, []];
+    case 'keys':
+      return phase.at === 'arming'
+        ? [{ ...state, phase: { ...phase, keysWithProvider: true } }, []]
+        : [state, []];
+    case 'record':
+      return onRecord(state, contractRecord.parse(value), now);
+    case 'take':
+      return onTaken(state, takeAnswer.parse(value), now);
+    case 'statement':
+      return phase.at === 'stating'
+        ? enter(state, { at: 'stated', epoch: phase.epoch }, 'stated')
+        : [state, []];
+    default:
+      return [state, []];
+  }
+}
+
+function onRecord(state: CustomerState, record: ContractRecord, now: number): Step {
+  const known: CustomerState = { ...state, record };
+  const { phase, terms } = state;
+  if (phase.at === 'arming' && record.state === 'READY') return guard(known, record.epoch, now);
+  if (phase.at === 'stated' && (record.state === 'SETTLED' || record.state === 'BREACHED'))
+    return enter(known, { at: 'ended', epoch: phase.epoch }, 'ended', { state: record.state });
+  // Our own take whose answer was lost, or the epoch of a provider that took over while we were away.
+  if (phase.at === 'recovering' && record.holder === terms.customer && record.epoch > phase.epoch)
+    return retake(known, phase.epoch, record.epoch, now);
+  return onEpoch(known, record.epoch, record.holder, now);
+}
+
+function guard(state: CustomerState, epoch: number, now: number): Step {
+  const acting = actUnder(state.acting, epoch, now);
+  return enter({ ...state, acting }, { at: 'guarded', epoch }, 'ready', { epoch });
+}
+
+function retake(state: CustomerState, providerEpoch: number, epoch: number, actFrom: number): Step {
+  const acting = actUnder(state.acting, epoch, actFrom);
+  return enter({ ...state, acting }, { at: 'retaken', epoch, providerEpoch }, 'retaken', { epoch });
+}
+
+function onTaken(
+  state: CustomerState,
+  value: { readonly epoch: number; readonly actAfterMs: number },
+  now: number,
+): Step {
+  if (state.phase.at !== 'recovering') return [state, []];
+  return retake(state, state.phase.epoch, value.epoch, now + value.actAfterMs * 1.02);
+}
+
+function onStated(state: CustomerState, statement: HandbackStatement): Step {
+  if (state.phase.at !== 'retaken') return [state, []];
+  return [{ ...state, phase: { at: 'stating', epoch: state.phase.epoch, statement } }, []];
+}

@@ -1,0 +1,137 @@
+import type { EdgeId } from '@antirio/kernel';
+
+/**
+ * Leases: the holder of an epoch acts only while the grantor has promised to give no other. The holder counts from when it
+ * sent its request and a little short, the grantor from when it received it and a little long, so that clocks whose rates
+ * differ by up to 2 % agree on the safe side. Times are each party's own monotonic milliseconds.
+ */
+export interface LeaseHolder {
+  readonly leaseMs: number;
+  readonly startedAt: number;
+  readonly epoch: number;
+  /** Acting is allowed before this and after `actFrom`. */
+  readonly until: number;
+  readonly actFrom: number;
+  readonly lastRequestAt: number;
+  readonly outstanding: readonly { readonly nonce: string; readonly sentAt: number }[];
+}
+
+/** The grantor's side for one set. Lives in memory only: whoever restarts keeps silent for one whole lease instead. */
+export interface LeasePromise {
+  readonly epoch: number;
+  readonly holder: EdgeId;
+  readonly until: number;
+}
+
+const HOLDER_RATE = 0.98;
+const PROMISER_RATE = 1.02;
+/** A downlink leaves the fence at most this long before it is on air. */
+export const MAX_DOWNLINK_LEAD_MS = 3000;
+const OUTSTANDING_KEPT = 8;
+
+export function createLeaseHolder(leaseMs: number, startedAt: number): LeaseHolder {
+  return {
+    leaseMs,
+    startedAt,
+    epoch: 0,
+    until: 0,
+    actFrom: startedAt + leaseMs * PROMISER_RATE,
+    lastRequestAt: -Infinity,
+    outstanding: [],
+  };
+}
+
+/** A newly taken epoch: no lease yet, and no acting before `actFrom`. */
+export function holdEpoch(lease: LeaseHolder, epoch: number, actFrom: number): LeaseHolder {
+  return {
+    ...lease,
+    epoch,
+    until: 0,
+    actFrom: Math.max(actFrom, lease.startedAt + lease.leaseMs * PROMISER_RATE),
+    outstanding: [],
+  };
+}
+
+export function leaseDue(lease: LeaseHolder, now: number): boolean {
+  return now - lease.lastRequestAt >= lease.leaseMs / 4;
+}
+
+export function leaseRequested(lease: LeaseHolder, nonce: string, now: number): LeaseHolder {
+  const outstanding = [...lease.outstanding, { nonce, sentAt: now }].slice(-OUTSTANDING_KEPT);
+  return { ...lease, lastRequestAt: now, outstanding };
+}
+
+export function leaseGranted(lease: LeaseHolder, epoch: number, nonce: string): LeaseHolder {
+  const request = lease.outstanding.find((one) => one.nonce === nonce);
+  if (request === undefined || epoch !== lease.epoch) return lease;
+  return {
+    ...lease,
+    until: Math.max(lease.until, request.sentAt + lease.leaseMs * HOLDER_RATE),
+    outstanding: lease.outstanding.filter((one) => one.sentAt > request.sentAt),
+  };
+}
+
+export function mayAct(lease: LeaseHolder, now: number): boolean {
+  return now >= lease.actFrom && now < lease.until;
+}
+
+export type Promised =
+  | { readonly ok: true; readonly promise: LeasePromise }
+  | { readonly ok: false; readonly reason: 'restarted' | 'superseded' | 'released' };
+
+/** What the ledger says of a set's epoch. */
+export interface EpochRecord {
+  readonly epoch: number;
+  readonly holder: EdgeId;
+  readonly released: boolean;
+}
+
+/** Whether the grantor, up since `startedAt`, promises the holder of `epoch` to give no other for one lease. */
+export function promise(
+  record: EpochRecord,
+  known: LeasePromise | undefined,
+  request: { readonly epoch: number; readonly by: EdgeId; readonly leaseMs: number },
+  startedAt: number,
+  now: number,
+): Promised {
+  if (now < startedAt + request.leaseMs * PROMISER_RATE) return { ok: false, reason: 'restarted' };
+  if (record.epoch !== request.epoch || record.holder !== request.by)
+    return { ok: false, reason: 'superseded' };
+  if (record.released) return { ok: false, reason: 'released' };
+  const until = now + request.leaseMs * PROMISER_RATE;
+  return {
+    ok: true,
+    promise: { epoch: record.epoch, holder: record.holder, until: Math.max(until, known?.until ?? 0) },
+  };
+}
+
+export type Takeable =
+  | {
+      readonly ok: true;
+      /** From now until the taker may act, ms. */ readonly actAfterMs: number;
+      readonly leaseEnded: boolean;
+    }
+  | {
+      readonly ok: false;
+      readonly reason: 'leaseRuns' | 'restarted' | 'superseded';
+      readonly retryInMs: number;
+    };
+
+/** Whether the epoch after `expected` may be given now: only once its holder released it or its lease has ended. */
+export function takeable(
+  record: EpochRecord,
+  known: LeasePromise | undefined,
+  expected: number,
+  leaseMs: number,
+  startedAt: number,
+  now: number,
+): Takeable {
+  if (record.epoch !== expected) return { ok: false, reason: 'superseded', retryInMs: 0 };
+  // A released epoch's holder shut its fence first, but what it sent before may still wait in a gateway.
+  if (record.released) return { ok: true, actAfterMs: MAX_DOWNLINK_LEAD_MS, leaseEnded: false };
+  const silentUntil = startedAt + leaseMs * PROMISER_RATE;
+  if (now < silentUntil) return { ok: false, reason: 'restarted', retryInMs: silentUntil - now };
+  const promised = known?.epoch === record.epoch ? known.until : silentUntil;
+  if (now < promised) return { ok: false, reason: 'leaseRuns', retryInMs: promised - now };
+  return { ok: true, actAfterMs: Math.max(0, promised + MAX_DOWNLINK_LEAD_MS - now), leaseEnded: true };
+}

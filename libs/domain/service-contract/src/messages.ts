@@ -1,0 +1,115 @@
+import { z } from 'zod';
+import { edgeId } from './terms.ts';
+import { handbackStatement } from './statement.ts';
+
+const count = z.int().min(0);
+const short = z.string().max(64);
+const devAddr = z.string().regex(/^[0-9a-f]{8}$/);
+
+/** Datagrams: small, signed, lost at will. */
+export const beat = z.strictObject({
+  contractId: z.uuid(),
+  epoch: count,
+  bootId: short,
+  sequence: count,
+  echo: short,
+  /** The sender's wall clock, for its operator's eyes only. */
+  clock: z.number(),
+  storeOk: z.boolean(),
+  /** The sender's last lease answer: milliseconds left, 0 when it has fenced itself. */
+  leaseLeftMs: count,
+});
+export const vigil = z.strictObject({ contractId: z.uuid(), nonce: short, ringNext: count, phase: short });
+export const probe = z.strictObject({ nonce: short });
+export const probeReply = z.strictObject({ nonce: short, bootId: short });
+export const reservation = z.strictObject({ devAddr, slot: z.int().min(0).max(3), above: z.int().min(-1) });
+export const leaseRequest = z.strictObject({
+  setId: short,
+  epoch: count,
+  nonce: short,
+  reserve: z.array(reservation).max(8),
+});
+export const leaseGrant = z.strictObject({
+  setId: short,
+  epoch: count,
+  nonce: short,
+  blocks: z.array(z.strictObject({ devAddr, index: count })).max(8),
+});
+export const leaseRefused = z.strictObject({
+  setId: short,
+  epoch: count,
+  nonce: short,
+  reason: short,
+  current: count,
+  holder: edgeId,
+});
+
+export const datagramSchemas = {
+  beat,
+  vigil,
+  probe,
+  probeReply,
+  leaseRequest,
+  leaseGrant,
+  leaseRefused,
+} as const;
+export type DatagramKind = keyof typeof datagramSchemas;
+export type Datagram = {
+  [K in DatagramKind]: { readonly kind: K; readonly body: z.output<(typeof datagramSchemas)[K]> };
+}[DatagramKind];
+export type Beat = z.output<typeof beat>;
+export type LeaseGrant = z.output<typeof leaseGrant>;
+export type Reservation = z.output<typeof reservation>;
+
+/** Why a provider believes that the customer is dead. Signed and kept on the ledger with the opening. */
+export const evidence = z.strictObject({
+  lastBeatMsAgo: count,
+  lastSequence: z.int(),
+  probesUnanswered: count,
+  /** The witness's word, where it was asked. */
+  witness: z.enum(['dead', 'unasked']),
+});
+export type Evidence = z.output<typeof evidence>;
+
+/** What a provider commits to of its ring before keys are opened (Merkle root over raw PHYPayloads in arrival order). */
+export const ringCommitment = z.strictObject({
+  from: count,
+  through: count,
+  root: z.string().regex(/^[0-9a-f]{64}$/),
+});
+export type RingCommitment = z.output<typeof ringCommitment>;
+
+/** Highest FCntDown used per DevAddr. */
+export const downCounters = z.record(devAddr, count);
+export type DownCounters = z.output<typeof downCounters>;
+
+const contractId = z.uuid();
+export const callSchemas = {
+  ready: z.strictObject({ contractId, imageCid: z.string(), configCid: z.string() }),
+  witness: z.strictObject({ contractId }),
+  open: z.strictObject({ contractId, ring: ringCommitment, evidence }),
+  take: z.strictObject({ contractId, expected: count }),
+  release: z.strictObject({ contractId, epoch: count, through: count, counters: downCounters }),
+  statement: z.strictObject({ contractId, statement: handbackStatement }),
+  record: z.strictObject({ contractId }),
+  keys: z.strictObject({ contractId }),
+  keyShare: z.strictObject({ contractId }),
+  return: z.strictObject({ contractId, epoch: count }),
+} as const;
+export type CallMethod = keyof typeof callSchemas;
+export type CallArgs = {
+  [M in CallMethod]: { readonly method: M; readonly args: z.output<(typeof callSchemas)[M]> };
+}[CallMethod];
+
+/** Central's answer to `record`: what its ledger says now. */
+export const contractRecord = z.object({
+  state: z.string(),
+  epoch: count,
+  holder: edgeId,
+  released: z.boolean(),
+  /** The provider's last opening and release, where there were any. */
+  opening: z.object({ from: count }).optional(),
+  release: z.object({ epoch: count, through: count }).optional(),
+});
+export type ContractRecord = z.output<typeof contractRecord>;
+export const takeAnswer = z.object({ epoch: count, actAfterMs: count });

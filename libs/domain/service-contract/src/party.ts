@@ -1,0 +1,196 @@
+import type { EdgeId } from '@antirio/kernel';
+import { blockOf, type CounterBlock } from './fcnt-down.ts';
+import { holdEpoch, leaseDue, leaseGranted, leaseRequested, mayAct, type LeaseHolder } from './lease.ts';
+import { callBegun, mayCall, type CallBook } from './calls.ts';
+import type { CallArgs, CallMethod, Datagram, DownCounters, LeaseGrant, Reservation } from './messages.ts';
+import type { HandbackStatement } from './statement.ts';
+import type { ContractTerms } from './terms.ts';
+
+/** What customer and provider machines have in common: events in, effects out, the acting half under epoch and lease. */
+
+export type PartyEvent =
+  | { readonly type: 'tick' }
+  | { readonly type: 'datagram'; readonly from: EdgeId; readonly datagram: Datagram }
+  | { readonly type: 'answer'; readonly method: CallMethod; readonly ok: true; readonly value: unknown }
+  | {
+      readonly type: 'answer';
+      readonly method: CallMethod;
+      readonly ok: false;
+      readonly code: string;
+      readonly retryInMs?: number;
+    }
+  /** What the edge's other rooms are seen to do. */
+  | { readonly type: 'observed'; readonly observed: Observed }
+  | { readonly type: 'returnAsked'; readonly epoch: number }
+  | {
+      readonly type: 'sealedOff';
+      readonly through: number;
+      readonly counters: DownCounters;
+      readonly statement: HandbackStatement;
+    }
+  | { readonly type: 'stated'; readonly statement: HandbackStatement }
+  | {
+      readonly type: 'counterAsked';
+      readonly requestId: string;
+      readonly devAddr: string;
+      readonly above: number;
+    };
+
+export interface Observed {
+  readonly service?: 'absent' | 'loading' | 'standby' | 'active' | 'failed' | 'needsSecrets';
+  readonly keysHeld?: boolean;
+  readonly ring?: { readonly from: number; readonly next: number; readonly root: string };
+  /** Gap filling: whether everything the other side offered is here, and through which of its records. */
+  readonly source?: { readonly pulledThrough: number; readonly caughtUp: boolean };
+  readonly storeOk?: boolean;
+}
+
+export type Milestone =
+  | 'ready'
+  | 'suspected'
+  | 'cleared'
+  | 'confirmed'
+  | 'opened'
+  | 'activated'
+  | 'fenced'
+  | 'released'
+  | 'retaken'
+  | 'stated'
+  | 'ended';
+
+export type PartyEffect =
+  | { readonly type: 'send'; readonly to: EdgeId; readonly datagram: Datagram }
+  | ({ readonly type: 'call'; readonly to: EdgeId } & CallArgs)
+  /** Combine the central arbitrator's share with ours and give the keys to the service. Never written to disk. */
+  | { readonly type: 'openKeys'; readonly share: unknown }
+  /** Shut the fence, note what the ring holds, compute the statement from `from` on; answered by `sealedOff`. */
+  | { readonly type: 'sealOff'; readonly from: number; readonly epoch: number }
+  /** Compute our statement over the provider's ring range; answered by `stated`. */
+  | { readonly type: 'state'; readonly from: number; readonly through: number; readonly epoch: number }
+  | {
+      readonly type: 'grantBlock';
+      readonly requestId: string;
+      readonly devAddr: string;
+      readonly block: CounterBlock;
+    }
+  | {
+      readonly type: 'note';
+      readonly milestone: Milestone;
+      readonly detail: Readonly<Record<string, unknown>>;
+    };
+
+/** The state that a machine wants of its edge; brought about by whoever runs it, as often as needed. */
+export interface Desired {
+  readonly fence:
+    /** No epoch rules yet: the edge acts on its own. */
+    | { readonly state: 'none' }
+    | { readonly state: 'shut' }
+    | {
+        readonly state: 'open';
+        readonly epoch: number;
+        readonly slot: number;
+        readonly actFrom: number;
+        readonly actUntil: number;
+      };
+  readonly service: 'absent' | 'standby' | 'active';
+  readonly gapFilling: boolean;
+}
+
+export interface Context {
+  /** This host's monotonic milliseconds. */
+  readonly now: number;
+  /** Wall milliseconds, only to be shown. */
+  readonly wall: number;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+}
+
+/** The acting half of a party: its epoch, lease and counter blocks. Lost at a restart, on purpose. */
+export interface Acting {
+  readonly lease: LeaseHolder;
+  readonly wanted: readonly (Reservation & { readonly requestId: string })[];
+  readonly nonce: number;
+}
+
+const WANTED_KEPT = 64;
+const RESERVED_AT_ONCE = 8;
+
+export function wantBlock(
+  acting: Acting,
+  slot: number,
+  event: Extract<PartyEvent, { type: 'counterAsked' }>,
+): Acting {
+  const { requestId, devAddr, above } = event;
+  if (acting.wanted.length >= WANTED_KEPT || acting.wanted.some((one) => one.devAddr === devAddr))
+    return acting;
+  return { ...acting, wanted: [...acting.wanted, { requestId, devAddr, slot, above }] };
+}
+
+/** Asks for the lease when it is due or a block is wanted. */
+export function renew(
+  acting: Acting,
+  terms: ContractTerms,
+  bootId: string,
+  now: number,
+): [Acting, PartyEffect[]] {
+  const pressing = acting.wanted.length > 0 && now - acting.lease.lastRequestAt >= 50;
+  if (acting.lease.epoch === 0 || (!pressing && !leaseDue(acting.lease, now))) return [acting, []];
+  const nonce = `${bootId}-${acting.nonce}`;
+  const reserve = acting.wanted
+    .slice(0, RESERVED_AT_ONCE)
+    .map(({ devAddr, slot, above }) => ({ devAddr, slot, above }));
+  const body = { setId: terms.set.setId, epoch: acting.lease.epoch, nonce, reserve };
+  return [
+    { ...acting, nonce: acting.nonce + 1, lease: leaseRequested(acting.lease, nonce, now) },
+    [{ type: 'send', to: terms.central, datagram: { kind: 'leaseRequest', body } }],
+  ];
+}
+
+function leaseAnswered(acting: Acting, grant: LeaseGrant): [Acting, PartyEffect[]] {
+  const lease = leaseGranted(acting.lease, grant.epoch, grant.nonce);
+  if (lease === acting.lease) return [acting, []];
+  const effects: PartyEffect[] = [];
+  const wanted = acting.wanted.filter((one) => {
+    const block = grant.blocks.find((given) => given.devAddr === one.devAddr);
+    if (block === undefined) return true;
+    effects.push({
+      type: 'grantBlock',
+      requestId: one.requestId,
+      devAddr: one.devAddr,
+      block: blockOf(block.index),
+    });
+    return false;
+  });
+  return [{ ...acting, lease, wanted }, effects];
+}
+
+export function actUnder(acting: Acting, epoch: number, actFrom: number): Acting {
+  return { ...acting, lease: holdEpoch(acting.lease, epoch, actFrom), wanted: [] };
+}
+
+export function fenceOf(acting: Acting, slot: number, now: number): Desired['fence'] {
+  const { epoch, until, actFrom } = acting.lease;
+  if (epoch === 0 || (until <= now && !mayAct(acting.lease, now))) return { state: 'shut' };
+  return { state: 'open', epoch, slot, actFrom, actUntil: until };
+}
+
+/** What central says of our lease, taken into account; undefined when the datagram is about something else. */
+export function leaseNews(
+  acting: Acting,
+  setId: string,
+  datagram: Datagram,
+):
+  | { readonly granted: [Acting, PartyEffect[]] }
+  | { readonly refused: Extract<Datagram, { kind: 'leaseRefused' }>['body'] }
+  | undefined {
+  if (datagram.kind === 'leaseGrant' && datagram.body.setId === setId)
+    return { granted: leaseAnswered(acting, datagram.body) };
+  if (datagram.kind === 'leaseRefused' && datagram.body.setId === setId) return { refused: datagram.body };
+  return undefined;
+}
+
+/** One call, if none of its kind is under way or waits for its back-off. */
+export function callOnce(book: CallBook, to: EdgeId, call: CallArgs, now: number): [CallBook, PartyEffect[]] {
+  if (!mayCall(book, call.method, now)) return [book, []];
+  return [callBegun(book, call.method, now), [{ type: 'call', to, ...call }]];
+}
