@@ -1,7 +1,14 @@
 import type { EdgeId } from '@antirio/kernel';
 import { callEnded, failuresOf, type CallBook } from './calls.ts';
 import { createLeaseHolder, mayAct } from './lease.ts';
-import { contractRecord, takeAnswer, type CallArgs, type ContractRecord, type Datagram } from './messages.ts';
+import {
+  contractRecord,
+  takeAnswer,
+  type CallArgs,
+  type ContractRecord,
+  type Datagram,
+  type DownCounters,
+} from './messages.ts';
 import {
   actUnder,
   callOnce,
@@ -29,7 +36,12 @@ export type CustomerPhase =
   | { readonly at: 'recovering'; readonly epoch: number }
   /** We hold `epoch` again; what is left of the provider's ring is fetched and stated. */
   | { readonly at: 'retaken'; readonly epoch: number; readonly providerEpoch: number }
-  | { readonly at: 'stating'; readonly epoch: number; readonly statement: HandbackStatement }
+  | {
+      readonly at: 'stating';
+      readonly epoch: number;
+      readonly statement: HandbackStatement;
+      readonly counters: DownCounters;
+    }
   | { readonly at: 'stated'; readonly epoch: number }
   | { readonly at: 'ended'; readonly epoch: number };
 
@@ -93,7 +105,7 @@ export function customerStep(state: CustomerState, event: PartyEvent, context: C
     case 'observed':
       return [{ ...state, observed: { ...state.observed, ...event.observed } }, []];
     case 'stated':
-      return onStated(state, event.statement);
+      return onStated(state, event);
     case 'counterAsked':
       return [{ ...state, acting: wantBlock(state.acting, state.terms.slots.customer, event) }, []];
     case 'returnAsked':
@@ -213,21 +225,20 @@ const byPhase: { readonly [P in CustomerPhase['at']]: PhaseTick } = {
   },
   retaken(state, now) {
     const { phase, observed, record } = state;
-    if (phase.at !== 'retaken' || record?.release === undefined || record.opening === undefined)
-      return [state, []];
-    const { through } = record.release;
+    if (phase.at !== 'retaken' || record?.handback?.epoch !== phase.providerEpoch) return [state, []];
+    const { from, through } = record.handback;
     if ((observed.source?.pulledThrough ?? 0) < through || now - state.stateAskedAt < STATE_AGAIN_MS)
       return [state, []];
-    const from = record.opening.from;
     return [{ ...state, stateAskedAt: now }, [{ type: 'state', from, through, epoch: phase.providerEpoch }]];
   },
   stating(state, now) {
     const { phase, terms } = state;
     if (phase.at !== 'stating') return [state, []];
+    const { statement, counters } = phase;
     return call(
       state,
       terms.central,
-      { method: 'statement', args: { contractId: terms.contractId, statement: phase.statement } },
+      { method: 'statement', args: { contractId: terms.contractId, statement, counters } },
       now,
     );
   },
@@ -333,7 +344,8 @@ function onTaken(
   return retake(state, state.phase.epoch, value.epoch, now + value.actAfterMs * 1.02);
 }
 
-function onStated(state: CustomerState, statement: HandbackStatement): Step {
+function onStated(state: CustomerState, event: Extract<PartyEvent, { type: 'stated' }>): Step {
   if (state.phase.at !== 'retaken') return [state, []];
-  return [{ ...state, phase: { at: 'stating', epoch: state.phase.epoch, statement } }, []];
+  const { statement, counters } = event;
+  return [{ ...state, phase: { at: 'stating', epoch: state.phase.epoch, statement, counters } }, []];
 }

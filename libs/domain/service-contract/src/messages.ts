@@ -71,26 +71,19 @@ export const evidence = z.strictObject({
 });
 export type Evidence = z.output<typeof evidence>;
 
-/** What a provider commits to of its ring before keys are opened (Merkle root over raw PHYPayloads in arrival order). */
-export const ringCommitment = z.strictObject({
-  from: count,
-  through: count,
-  root: z.string().regex(/^[0-9a-f]{64}$/),
-});
-export type RingCommitment = z.output<typeof ringCommitment>;
-
-/** Highest FCntDown used per DevAddr. */
-export const downCounters = z.record(devAddr, count);
+/** Highest FCntDown used, by DevEUI. */
+export const downCounters = z.record(z.string().regex(/^[0-9a-f]{16}$/), count);
 export type DownCounters = z.output<typeof downCounters>;
 
 const contractId = z.uuid();
 export const callSchemas = {
   ready: z.strictObject({ contractId, imageCid: z.string(), configCid: z.string() }),
   witness: z.strictObject({ contractId }),
-  open: z.strictObject({ contractId, ring: ringCommitment, evidence }),
+  /** The rim adds the signed Merkle root over the ring as it stands. */
+  open: z.strictObject({ contractId, from: count, evidence }),
   take: z.strictObject({ contractId, expected: count }),
-  release: z.strictObject({ contractId, epoch: count, through: count, counters: downCounters }),
-  statement: z.strictObject({ contractId, statement: handbackStatement }),
+  release: z.strictObject({ contractId, epoch: count, counters: downCounters }),
+  statement: z.strictObject({ contractId, statement: handbackStatement, counters: downCounters }),
   record: z.strictObject({ contractId }),
   keys: z.strictObject({ contractId }),
   keyShare: z.strictObject({ contractId }),
@@ -107,9 +100,8 @@ export const contractRecord = z.object({
   epoch: count,
   holder: edgeId,
   released: z.boolean(),
-  /** The provider's last opening and release, where there were any. */
-  opening: z.object({ from: count }).optional(),
-  release: z.object({ epoch: count, through: count }).optional(),
+  /** What the provider's newest statement is about: the range of its ring that is handed back. */
+  handback: z.object({ epoch: count, from: count, through: count }).optional(),
 });
 export type ContractRecord = z.output<typeof contractRecord>;
 export const takeAnswer = z.object({ epoch: count, actAfterMs: count });

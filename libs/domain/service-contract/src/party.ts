@@ -24,11 +24,10 @@ export type PartyEvent =
   | { readonly type: 'returnAsked'; readonly epoch: number }
   | {
       readonly type: 'sealedOff';
-      readonly through: number;
       readonly counters: DownCounters;
       readonly statement: HandbackStatement;
     }
-  | { readonly type: 'stated'; readonly statement: HandbackStatement }
+  | { readonly type: 'stated'; readonly statement: HandbackStatement; readonly counters: DownCounters }
   | {
       readonly type: 'counterAsked';
       readonly requestId: string;
@@ -39,7 +38,8 @@ export type PartyEvent =
 export interface Observed {
   readonly service?: 'absent' | 'loading' | 'standby' | 'active' | 'failed' | 'needsSecrets';
   readonly keysHeld?: boolean;
-  readonly ring?: { readonly from: number; readonly next: number; readonly root: string };
+  /** Of the provider's ring: the first record that the customer has not acknowledged, and the next to come. */
+  readonly ring?: { readonly from: number; readonly next: number };
   /** Gap filling: whether everything the other side offered is here, and through which of its records. */
   readonly source?: { readonly pulledThrough: number; readonly caughtUp: boolean };
   readonly storeOk?: boolean;

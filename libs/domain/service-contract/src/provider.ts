@@ -43,7 +43,7 @@ export type ProviderPhase =
   | { readonly at: 'preparing' }
   | { readonly at: 'ready' }
   /** It asks for the keys. */
-  | { readonly at: 'opening'; readonly evidence: Evidence }
+  | { readonly at: 'opening'; readonly from: number; readonly evidence: Evidence }
   /** It collects with open keys and waits for the epoch; it may not act. */
   | { readonly at: 'reading'; readonly from: number }
   | { readonly at: 'active'; readonly from: number; readonly epoch: number }
@@ -51,11 +51,10 @@ export type ProviderPhase =
   | {
       readonly at: 'released';
       readonly epoch: number;
-      readonly through: number;
       readonly counters: DownCounters;
       readonly statement: HandbackStatement;
     }
-  | { readonly at: 'stating'; readonly statement: HandbackStatement }
+  | { readonly at: 'stating'; readonly statement: HandbackStatement; readonly counters: DownCounters }
   | { readonly at: 'stated' }
   | { readonly at: 'ended' };
 
@@ -200,15 +199,10 @@ const byPhase: { readonly [P in ProviderPhase['at']]: PhaseTick } = {
   },
   ready: (state, { now }) => watch(state, now),
   opening(state, { now }) {
-    const { phase, observed, terms } = state;
-    if (phase.at !== 'opening' || observed.ring === undefined) return [state, []];
-    const { from, next, root } = observed.ring;
-    const ring = { from, through: next - 1, root };
-    return call(
-      state,
-      { method: 'open', args: { contractId: terms.contractId, ring, evidence: phase.evidence } },
-      now,
-    );
+    const { phase, terms } = state;
+    if (phase.at !== 'opening') return [state, []];
+    const { from, evidence } = phase;
+    return call(state, { method: 'open', args: { contractId: terms.contractId, from, evidence } }, now);
   },
   reading(state, context) {
     const again = reopenIfForgotten(state, context.now);
@@ -233,19 +227,16 @@ const byPhase: { readonly [P in ProviderPhase['at']]: PhaseTick } = {
   released(state, { now }) {
     const { phase, terms } = state;
     if (phase.at !== 'released') return [state, []];
-    const { epoch, through, counters } = phase;
-    return call(
-      state,
-      { method: 'release', args: { contractId: terms.contractId, epoch, through, counters } },
-      now,
-    );
+    const { epoch, counters } = phase;
+    return call(state, { method: 'release', args: { contractId: terms.contractId, epoch, counters } }, now);
   },
   stating(state, { now }) {
     const { phase, terms } = state;
     if (phase.at !== 'stating') return [state, []];
+    const { statement, counters } = phase;
     return call(
       state,
-      { method: 'statement', args: { contractId: terms.contractId, statement: phase.statement } },
+      { method: 'statement', args: { contractId: terms.contractId, statement, counters } },
       now,
     );
   },
@@ -261,16 +252,16 @@ function call(state: ProviderState, request: CallArgs, now: number): Step {
 
 /** After a restart, or of the service alone, the keys are gone: the central arbitrator gives its share again. */
 function reopenIfForgotten(state: ProviderState, now: number): Step {
-  const { observed, terms } = state;
-  if (observed.service !== 'needsSecrets' || observed.ring === undefined) return [state, []];
-  const ring = { from: observed.ring.from, through: observed.ring.next - 1, root: observed.ring.root };
+  const { phase, observed, terms } = state;
+  if (observed.service !== 'needsSecrets' || !('from' in phase)) return [state, []];
   const evidence: Evidence = {
     lastBeatMsAgo: 0,
     lastSequence: state.detector.sequence,
     probesUnanswered: 0,
     witness: 'unasked',
   };
-  return call(state, { method: 'open', args: { contractId: terms.contractId, ring, evidence } }, now);
+  const args = { contractId: terms.contractId, from: phase.from, evidence };
+  return call(state, { method: 'open', args }, now);
 }
 
 function watch(state: ProviderState, now: number): Step {
@@ -311,7 +302,12 @@ function decide(state: ProviderState, now: number): Step {
     probesUnanswered: suspicion?.probesSent ?? 0,
     witness: terms.opening === 'witnessed' ? 'dead' : 'unasked',
   };
-  return enter({ ...state, suspicion: undefined }, { at: 'opening', evidence }, 'confirmed', evidence);
+  return enter(
+    { ...state, suspicion: undefined },
+    { at: 'opening', from: state.observed.ring?.from ?? 1, evidence },
+    'confirmed',
+    evidence,
+  );
 }
 
 function onDatagram(state: ProviderState, from: EdgeId, datagram: Datagram, { now }: Context): Step {
@@ -351,10 +347,10 @@ function onReturnAsked(state: ProviderState, epoch: number): Step {
 function onSealedOff(state: ProviderState, event: Extract<PartyEvent, { type: 'sealedOff' }>): Step {
   const { phase } = state;
   if (phase.at !== 'releasing') return [state, []];
-  const { through, counters, statement } = event;
-  return enter(state, { at: 'released', epoch: phase.epoch, through, counters, statement }, 'released', {
+  const { counters, statement } = event;
+  return enter(state, { at: 'released', epoch: phase.epoch, counters, statement }, 'released', {
     epoch: phase.epoch,
-    through,
+    through: statement.through,
   });
 }
 
@@ -379,7 +375,7 @@ function pace(method: Answer['method']): number | undefined {
   return method === 'record' ? RECORD_EVERY_MS : method === 'witness' ? 200 : undefined;
 }
 
-const openAnswer = z.object({ share: z.unknown(), epoch: z.int().min(0), from: z.int().min(0) });
+const openAnswer = z.object({ share: z.unknown(), epoch: z.int().min(0) });
 const witnessAnswer = z.object({ heard: z.boolean() });
 
 type OnSuccess = (state: ProviderState, value: unknown, now: number) => Step;
@@ -395,7 +391,7 @@ const onSuccess: Partial<Record<Answer['method'], OnSuccess>> = {
   release(state) {
     const { phase } = state;
     return phase.at === 'released'
-      ? [{ ...state, phase: { at: 'stating', statement: phase.statement } }, []]
+      ? [{ ...state, phase: { at: 'stating', statement: phase.statement, counters: phase.counters } }, []]
       : [state, []];
   },
   statement: (state) =>
@@ -414,9 +410,14 @@ function onWitness(state: ProviderState, heard: boolean, now: number): Step {
 function onOpened(state: ProviderState, value: z.output<typeof openAnswer>): Step {
   const open: PartyEffect = { type: 'openKeys', share: value.share };
   if (state.phase.at !== 'opening') return [state, [open]];
-  const next = enter({ ...state, knownEpoch: value.epoch }, { at: 'reading', from: value.from }, 'opened', {
-    from: value.from,
-  });
+  const next = enter(
+    { ...state, knownEpoch: value.epoch },
+    { at: 'reading', from: state.phase.from },
+    'opened',
+    {
+      from: state.phase.from,
+    },
+  );
   return [next[0], [open, ...next[1]]];
 }
 
