@@ -67,6 +67,11 @@ export interface RimOptions {
   readonly log: Log;
   /** Bodies over this are refused with 413 (default 1 MiB). */
   readonly maxBodyBytes?: number;
+  /**
+   * Reads bodies of every media type in place of the JSON parser, where other forms must be read or integers keep their digits:
+   * what it gives is `body`, and the bytes themselves are `response.locals.bytes`.
+   */
+  readonly parseBody?: (bytes: Uint8Array, contentType: string | undefined) => unknown;
   readonly clock: { now(): number };
 }
 
@@ -114,6 +119,24 @@ function statusOf(error: unknown): number {
   return typeof status === 'number' && status >= 400 && status < 500 ? status : 500;
 }
 
+function bodyReaders(options: RimOptions): RequestHandler[] {
+  const limit = options.maxBodyBytes ?? 1 << 20;
+  const { parseBody } = options;
+  if (parseBody === undefined)
+    return [express.json({ limit, strict: false, type: ['application/json', '+json'] })];
+  const read: RequestHandler = (request, response, next) => {
+    const bytes: unknown = request.body;
+    if (bytes instanceof Uint8Array) {
+      response.locals['bytes'] = bytes;
+      // a body that cannot be read is none to look for a request id in
+      request.body = undefined;
+      request.body = parseBody(bytes, request.get('content-type'));
+    }
+    next();
+  };
+  return [express.raw({ limit, type: () => true }), read];
+}
+
 /** The HTTP side of a room: EdgeX's common resources, checked input, error bodies, correlation ids, limits, metrics. */
 export function createHttpRim(options: RimOptions): HttpRim {
   const { serviceKey, version, log } = options;
@@ -129,13 +152,7 @@ export function createHttpRim(options: RimOptions): HttpRim {
     if (correlation !== undefined && correlation.length <= 128) response.set('x-correlation-id', correlation);
     next();
   });
-  app.use(
-    express.json({
-      limit: options.maxBodyBytes ?? 1 << 20,
-      strict: false,
-      type: ['application/json', '+json'],
-    }),
-  );
+  app.use(...bodyReaders(options));
 
   const route: HttpRim['route'] = (method, path, spec, handler) => {
     routes.push({ method, path, spec });

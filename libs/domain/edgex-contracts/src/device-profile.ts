@@ -1,0 +1,156 @@
+import { z } from 'zod';
+import { baseRequest, baseResponseSchema } from './base.ts';
+import { anyMap, labels, name, optional, readWrite, uuid } from './fields.ts';
+import { normalizeValueType, type ValueType } from './value-type.ts';
+
+/** Numbers of a profile may come as JSON numbers or, as YAML files and EdgeX 2 wrote them, as text. */
+const numeric = optional(
+  z.union([z.number(), z.string()]).transform((value, context) => {
+    const number = typeof value === 'string' && value.trim() === '' ? undefined : Number(value);
+    if (number === undefined || Number.isFinite(number)) return number;
+    context.addIssue({ code: 'custom', message: 'should be a number' });
+    return z.NEVER;
+  }),
+);
+
+const text = z.union([z.string(), z.number(), z.boolean()]).transform(String);
+
+const valueType = z.string().transform((given, context): ValueType => {
+  const type = normalizeValueType(given);
+  if (type !== undefined) return type;
+  context.addIssue({ code: 'custom', message: `${given.slice(0, 64)} is no value type` });
+  return z.NEVER;
+});
+
+export const resourceProperties = z.object({
+  valueType,
+  readWrite,
+  units: optional(z.string()),
+  minimum: numeric,
+  maximum: numeric,
+  defaultValue: optional(text),
+  mask: numeric,
+  shift: numeric,
+  scale: numeric,
+  offset: numeric,
+  base: numeric,
+  assertion: optional(text),
+  mediaType: optional(z.string()),
+  optional: optional(anyMap),
+});
+
+export const deviceResource = z.object({
+  name,
+  description: optional(z.string()),
+  isHidden: optional(z.boolean()),
+  properties: resourceProperties,
+  attributes: optional(anyMap),
+  tags: optional(anyMap),
+});
+export type DeviceResource = z.output<typeof deviceResource>;
+
+const resourceOperation = z.object({
+  deviceResource: name,
+  defaultValue: optional(text),
+  mappings: optional(z.record(z.string(), z.string())),
+});
+
+export const deviceCommand = z.object({
+  name,
+  isHidden: optional(z.boolean()),
+  readWrite,
+  resourceOperations: z.array(resourceOperation).min(1),
+  tags: optional(anyMap),
+});
+export type DeviceCommand = z.output<typeof deviceCommand>;
+
+const basicInfo = {
+  id: optional(z.union([z.literal(''), uuid])),
+  name,
+  description: optional(z.string()),
+  manufacturer: optional(z.string()),
+  model: optional(z.string()),
+  labels: optional(labels),
+};
+
+const shape = z.object({
+  ...basicInfo,
+  deviceResources: optional(z.array(deviceResource)),
+  deviceCommands: optional(z.array(deviceCommand)),
+});
+export type DeviceProfile = z.output<typeof shape>;
+
+function firstTwice(names: readonly string[]): string | undefined {
+  return names.find((given, index) => names.indexOf(given) !== index);
+}
+
+const isRW = (permission: string): boolean => permission.length === 2;
+
+function commandFault(command: DeviceCommand, resources: readonly DeviceResource[]): string | undefined {
+  for (const operation of command.resourceOperations) {
+    const resource = resources.find((candidate) => candidate.name === operation.deviceResource);
+    if (resource === undefined)
+      return `device command's resource ${operation.deviceResource} doesn't match any device resource`;
+    const permission = resource.properties.readWrite;
+    if (!isRW(permission) && permission !== command.readWrite)
+      return `device command's ReadWrite permission '${command.readWrite}' doesn't align the device resource`;
+  }
+  return undefined;
+}
+
+/** What is wrong between the parts of a profile; undefined when nothing is. */
+export function profileFault(profile: DeviceProfile): string | undefined {
+  const resources = profile.deviceResources ?? [];
+  const commands = profile.deviceCommands ?? [];
+  const twiceResource = firstTwice(resources.map((resource) => resource.name));
+  if (twiceResource !== undefined) return `device resource ${twiceResource} is duplicated`;
+  const twiceCommand = firstTwice(commands.map((command) => command.name));
+  if (twiceCommand !== undefined) return `device command ${twiceCommand} is duplicated`;
+  for (const command of commands) {
+    const fault = commandFault(command, resources);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}
+
+/** A class of devices: what can be read and written, alone (resources) or together (commands). */
+export const deviceProfile = shape.superRefine((profile, context) => {
+  const fault = profileFault(profile);
+  if (fault !== undefined) context.addIssue({ code: 'custom', message: fault });
+});
+
+export const deviceProfileRequest = baseRequest.extend({ profile: deviceProfile });
+
+export const updateBasicInfoRequest = baseRequest.extend({
+  basicinfo: z
+    .object({ ...basicInfo, name: optional(name) })
+    .refine(
+      (info) => (info.id ?? '') !== '' || info.name !== undefined,
+      'id field is required if the name is not present',
+    ),
+});
+
+export const addDeviceResourceRequest = baseRequest.extend({ profileName: name, resource: deviceResource });
+export const addDeviceCommandRequest = baseRequest.extend({ profileName: name, deviceCommand });
+
+export const updateDeviceResourceRequest = baseRequest.extend({
+  profileName: name,
+  resource: z.object({ name, description: optional(z.string()), isHidden: optional(z.boolean()) }),
+});
+export const updateDeviceCommandRequest = baseRequest.extend({
+  profileName: name,
+  deviceCommand: z.object({ name, isHidden: optional(z.boolean()) }),
+});
+
+const updateTags = z.array(z.object({ name, tags: anyMap }));
+export const updateProfileTagsRequest = baseRequest.extend({
+  deviceResources: optional(updateTags),
+  deviceCommands: optional(updateTags),
+});
+
+export const deviceProfileResponseSchema = baseResponseSchema.extend({ profile: shape });
+export const multiDeviceProfilesResponseSchema = baseResponseSchema.extend({
+  totalCount: z.int(),
+  profiles: z.array(shape),
+});
+export const deviceResourceResponseSchema = baseResponseSchema.extend({ resource: deviceResource });

@@ -1,0 +1,73 @@
+import { decode, encode } from 'cborg';
+import { AntirioError, toBase64 } from '@antirio/kernel';
+import { API_VERSION } from './base.ts';
+import type { AddEventRequest, Event, Reading } from './event.ts';
+
+function valueFields(reading: Reading): Record<string, unknown> {
+  switch (reading.kind) {
+    case 'simple':
+      return { value: reading.value };
+    case 'binary':
+      return { binaryValue: toBase64(reading.binaryValue), mediaType: reading.mediaType };
+    case 'object':
+      return { objectValue: reading.objectValue };
+    case 'null':
+      return { value: null, binaryValue: null, objectValue: null };
+  }
+}
+
+const filled = (map: Readonly<Record<string, unknown>> | undefined): boolean =>
+  map !== undefined && Object.keys(map).length > 0;
+
+/** A reading as EdgeX's JSON has it; for `stringifyJson`, because of the origin. */
+export function readingToJson(reading: Reading): Record<string, unknown> {
+  return {
+    origin: reading.origin,
+    deviceName: reading.deviceName,
+    resourceName: reading.resourceName,
+    profileName: reading.profileName,
+    valueType: reading.valueType,
+    ...(reading.units !== undefined && reading.units !== '' ? { units: reading.units } : {}),
+    ...(filled(reading.tags) ? { tags: reading.tags } : {}),
+    ...valueFields(reading),
+  };
+}
+
+/** An event as EdgeX's JSON has it; for `stringifyJson`, because of the origins. */
+export function eventToJson(event: Event): Record<string, unknown> {
+  const { id, deviceName, profileName, sourceName, origin } = event;
+  const head = { apiVersion: event.apiVersion, id, deviceName, profileName, sourceName, origin };
+  const tags = filled(event.tags) ? { tags: event.tags } : {};
+  return { ...head, readings: event.readings.map(readingToJson), ...tags };
+}
+
+/** The request that stores an event; for `stringifyJson`. */
+export function addEventRequestToJson(request: AddEventRequest): Record<string, unknown> {
+  const { requestId } = request;
+  return {
+    apiVersion: request.apiVersion,
+    ...(requestId === undefined ? {} : { requestId }),
+    event: eventToJson(request.event),
+  };
+}
+
+/** A request for an event made here. */
+export function newAddEventRequest(event: Omit<Event, 'apiVersion'>, requestId?: string): AddEventRequest {
+  return { apiVersion: API_VERSION, requestId, event: { ...event, apiVersion: API_VERSION } };
+}
+
+/**
+ * Reads CBOR (RFC 8949) as Go's encoder writes it: string keys, 64-bit integers (bigint beyond 2^53), byte strings.
+ * @throws AntirioError invalidInput
+ */
+export function parseCbor(bytes: Uint8Array): unknown {
+  try {
+    return decode(bytes);
+  } catch (cause) {
+    throw new AntirioError('invalidInput', 'the body is no CBOR', {}, cause);
+  }
+}
+
+export function toCbor(value: unknown): Uint8Array {
+  return encode(value);
+}

@@ -1,0 +1,44 @@
+import { z } from 'zod';
+import { parseDuration } from './duration.ts';
+
+const NAME_LIMIT = 1024;
+const INT64_MAX = 2n ** 63n - 1n;
+
+/** A name as EdgeX 3.1 and later take it: any characters, not blank; bounded here because names become topic levels. */
+export const name = z
+  .string()
+  .max(NAME_LIMIT)
+  .refine((text) => text.trim() !== '', 'should not be empty string');
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+export function isUuid(text: string): boolean {
+  return UUID.test(text);
+}
+
+export const uuid = z.string().refine(isUuid, 'field needs a uuid');
+
+/** Nanoseconds since the Unix epoch in an int64; not zero, which EdgeX takes for missing. */
+export const origin = z
+  .union([z.bigint(), z.int()])
+  .transform((value) => BigInt(value))
+  .refine((value) => value !== 0n, 'is required')
+  .refine((value) => value >= -INT64_MAX - 1n && value <= INT64_MAX, 'is out of the range of int64');
+
+/** A field that may be missing or null, which Go's JSON takes for the same. */
+export function optional<S extends z.ZodType>(schema: S) {
+  return schema.nullish().transform((value) => value ?? undefined);
+}
+
+/** Any JSON object. */
+export const anyMap = z.record(z.string(), z.unknown());
+
+export const labels = z.array(z.string());
+export const adminState = z.enum(['LOCKED', 'UNLOCKED']);
+export const operatingState = z.enum(['UP', 'DOWN', 'UNKNOWN']);
+export const readWrite = z.enum(['R', 'W', 'RW', 'WR']);
+
+/** A Go duration such as `100ms` or `24h`. */
+export const duration = z
+  .string()
+  .refine((text) => parseDuration(text) !== undefined, 'should be a duration such as 100ms or 24h');
