@@ -1,0 +1,100 @@
+import { AntirioError, equalBytes, sha256, toHex } from '@antirio/kernel';
+import { CID } from 'multiformats/cid';
+import { create as createDigest } from 'multiformats/hashes/digest';
+
+export type { CID } from 'multiformats/cid';
+
+/** Multicodec of a block that is content and nothing else. */
+export const RAW = 0x55;
+/** Multicodec of a node with links (dag-pb), which is what UnixFS directories and large files are made of. */
+export const DAG_PB = 0x70;
+
+const SHA2_256 = 0x12;
+const MAX_CID_TEXT = 128;
+
+/** No block may be larger, here or on the wire (the usual limit of IPFS peers). */
+export const MAX_BLOCK_BYTES = 2 << 20;
+
+declare const verified: unique symbol;
+
+/** A block whose bytes were hashed in this process and are those of its CID: the only kind that a store takes. */
+export interface Block {
+  readonly cid: CID;
+  readonly bytes: Uint8Array;
+  readonly [verified]: true;
+}
+
+/** Where blocks are read from. Whoever hands out a block has checked it. */
+export interface BlockSource {
+  /** @throws AntirioError notFound | corrupt */
+  get(cid: CID): Promise<Uint8Array>;
+  has(cid: CID): boolean;
+}
+
+/** Where blocks are written to. */
+export interface BlockSink {
+  /** @throws AntirioError storageFull | tooLarge */
+  put(block: Block): Promise<void>;
+}
+
+/** @throws AntirioError invalidInput when the text is no CID. */
+export function decodeCid(text: string): CID {
+  if (text.length > MAX_CID_TEXT) throw new AntirioError('invalidInput', 'not a CID: too long');
+  try {
+    return CID.parse(text);
+  } catch (cause) {
+    throw new AntirioError('invalidInput', `not a CID: ${text}`, { cid: text }, cause);
+  }
+}
+
+/** Whether blocks of this CID can be here: raw or dag-pb under a whole SHA-256. */
+export function isSupported(cid: CID): boolean {
+  const { code, size } = cid.multihash;
+  return (cid.code === RAW || cid.code === DAG_PB) && code === SHA2_256 && size === 32;
+}
+
+/** @throws AntirioError invalidInput when the text is no CID, or names a codec or a hash that is not supported. */
+export function parseCid(text: string): CID {
+  return requireSupported(decodeCid(text));
+}
+
+export function requireSupported(cid: CID): CID {
+  if (isSupported(cid)) return cid;
+  throw new AntirioError(
+    'invalidInput',
+    `${cid.toString()}: only raw and dag-pb blocks under SHA-256 are supported`,
+    {
+      cid: cid.toString(),
+    },
+  );
+}
+
+/** What a block is known by in stores and sets: the hash alone, so that CIDv0 and CIDv1 of the same bytes are one block. */
+export function blockKey(cid: CID): string {
+  return toHex(cid.multihash.digest);
+}
+
+/** Makes the block of bytes of our own. @throws AntirioError tooLarge */
+export function makeBlock(codec: typeof RAW | typeof DAG_PB, bytes: Uint8Array): Block {
+  requireSize(bytes.length);
+  return { cid: CID.createV1(codec, createDigest(SHA2_256, sha256(bytes))), bytes } as Block;
+}
+
+/** Takes bytes that came from outside as the block of a CID. @throws AntirioError corrupt | tooLarge | invalidInput */
+export function checkBlock(cid: CID, bytes: Uint8Array): Block {
+  requireSize(bytes.length);
+  const expected = requireSupported(cid).multihash.digest;
+  if (!equalBytes(sha256(bytes), expected))
+    throw new AntirioError('corrupt', `the bytes are not those of ${cid.toString()}`, {
+      cid: cid.toString(),
+      bytes: bytes.length,
+    });
+  return { cid, bytes } as Block;
+}
+
+function requireSize(size: number): void {
+  if (size > MAX_BLOCK_BYTES)
+    throw new AntirioError('tooLarge', `a block of ${size} bytes is over the limit`, {
+      limit: MAX_BLOCK_BYTES,
+    });
+}

@@ -1,0 +1,114 @@
+import { decode, type PBNode } from '@ipld/dag-pb';
+import { AntirioError } from '@antirio/kernel';
+import { blockKey, RAW, requireSupported, type BlockSource, type CID } from './block.ts';
+
+/** How much of a DAG is walked before it is refused. */
+export interface DagLimits {
+  /** Links from the root to the deepest block. */
+  readonly maxDepth: number;
+  readonly maxBlocks: number;
+  /** Of all different blocks together. */
+  readonly maxBytes: number;
+}
+
+/** A file of 1 PiB in chunks of 1 MiB is 4 deep; a directory of directories somewhat more. */
+export const defaultDagLimits: DagLimits = { maxDepth: 32, maxBlocks: 1 << 20, maxBytes: 16 * 2 ** 30 };
+
+export interface DagLink {
+  readonly name: string;
+  readonly cid: CID;
+}
+
+/** @throws AntirioError invalidInput when the block is no dag-pb node. */
+export function decodeNode(cid: CID, bytes: Uint8Array): PBNode {
+  try {
+    return decode(bytes);
+  } catch (cause) {
+    throw new AntirioError(
+      'invalidInput',
+      `block ${cid.toString()} is no dag-pb node`,
+      { cid: cid.toString() },
+      cause,
+    );
+  }
+}
+
+/** The links of a block. @throws AntirioError invalidInput for a malformed node, or a link that cannot be followed. */
+export function linksOf(cid: CID, bytes: Uint8Array): DagLink[] {
+  if (requireSupported(cid).code === RAW) return [];
+  return decodeNode(cid, bytes).Links.map((link) => ({
+    name: link.Name ?? '',
+    cid: requireSupported(link.Hash),
+  }));
+}
+
+/** What a place in a DAG is known by: the same bytes have links as a node and none as a raw block. */
+export function placeKey(cid: CID): string {
+  return `${cid.code}:${blockKey(cid)}`;
+}
+
+/** Counts what has been seen of a DAG. */
+export interface DagBudget {
+  /** @throws AntirioError tooLarge when the DAG has grown over a limit with this block. */
+  take(depth: number, bytes: number): void;
+  readonly blocks: number;
+  readonly bytes: number;
+}
+
+export function createDagBudget(limits: DagLimits): DagBudget {
+  let blocks = 0;
+  let total = 0;
+  const refuse = (what: string, limit: number): never => {
+    throw new AntirioError('tooLarge', `the DAG has over ${limit} ${what}`, { limit });
+  };
+  return {
+    take(depth, bytes) {
+      blocks++;
+      total += bytes;
+      if (depth > limits.maxDepth) refuse('levels', limits.maxDepth);
+      if (blocks > limits.maxBlocks) refuse('blocks', limits.maxBlocks);
+      if (total > limits.maxBytes) refuse('bytes', limits.maxBytes);
+    },
+    get blocks() {
+      return blocks;
+    },
+    get bytes() {
+      return total;
+    },
+  };
+}
+
+/** Every different block of a DAG, depth first, parents before children, in the order of the links. */
+export async function* walkDag(
+  source: BlockSource,
+  root: CID,
+  limits: DagLimits = defaultDagLimits,
+): AsyncGenerator<{ cid: CID; bytes: Uint8Array }> {
+  const budget = createDagBudget(limits);
+  const seen = new Set<string>();
+  const stack = [{ cid: requireSupported(root), depth: 0 }];
+  for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
+    const { cid, depth } = next;
+    if (seen.has(placeKey(cid))) continue;
+    seen.add(placeKey(cid));
+    const bytes = await source.get(cid);
+    budget.take(depth, bytes.length);
+    yield { cid, bytes };
+    for (const link of linksOf(cid, bytes).reverse()) stack.push({ cid: link.cid, depth: depth + 1 });
+  }
+}
+
+/** Reads and hashes every block. @throws AntirioError notFound | corrupt | tooLarge naming the first block that fails. */
+export async function verifyDag(
+  source: BlockSource,
+  root: CID,
+  limits?: DagLimits,
+): Promise<{ blocks: number; bytes: number }> {
+  let blocks = 0;
+  let total = 0;
+  for await (const { bytes } of walkDag(source, root, limits)) {
+    blocks++;
+    total += bytes.length;
+  }
+  return { blocks, bytes: total };
+}

@@ -1,0 +1,160 @@
+import { constants } from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
+import { crc32 } from 'node:zlib';
+import { AntirioError, equalBytes, sha256 } from '@antirio/kernel';
+import { MAX_BLOCK_BYTES } from './block.ts';
+
+const DIGEST = 32;
+/** Length and CRC-32 (of length and digest), both little-endian, then the SHA-256 of the bytes that follow. */
+const HEADER = 8 + DIGEST;
+
+export const RECORD_OVERHEAD = HEADER;
+
+/** Where the bytes of a block are in its pack. */
+export interface Extent {
+  readonly offset: number;
+  readonly length: number;
+}
+
+export interface FoundRecord extends Extent {
+  readonly digest: Uint8Array;
+}
+
+/** One append-only file of blocks. Whoever appends takes care that only one append is under way. */
+export interface Pack {
+  readonly id: number;
+  readonly size: number;
+  /** Writes behind the last record; on the disk only after `sync`. @throws AntirioError storageFull, with nothing appended. */
+  append(digest: Uint8Array, bytes: Uint8Array): Promise<Extent>;
+  sync(): Promise<void>;
+  /** @throws AntirioError corrupt when the file ends before. */
+  read(extent: Extent): Promise<Uint8Array>;
+  /** Whole, intact records from `start` on; what is damaged between them is passed over. */
+  recover(start: number): AsyncGenerator<FoundRecord>;
+  truncate(size: number): Promise<void>;
+  /** Closes once nobody reads any more. */
+  close(): Promise<void>;
+}
+
+function header(digest: Uint8Array, length: number): Buffer {
+  const bytes = Buffer.allocUnsafe(HEADER);
+  bytes.writeUInt32LE(length, 0);
+  bytes.set(digest, 8);
+  bytes.writeUInt32LE(headerCrc(bytes), 4);
+  return bytes;
+}
+
+function headerCrc(bytes: Buffer): number {
+  return crc32(bytes.subarray(8), crc32(bytes.subarray(0, 4)));
+}
+
+async function readExactly(file: FileHandle, offset: number, length: number): Promise<Buffer | undefined> {
+  const buffer = Buffer.allocUnsafe(length);
+  let got = 0;
+  while (got < length) {
+    const { bytesRead } = await file.read(buffer, got, length - got, offset + got);
+    if (bytesRead === 0) return undefined;
+    got += bytesRead;
+  }
+  return buffer;
+}
+
+async function writeExactly(file: FileHandle, parts: readonly Uint8Array[], offset: number): Promise<void> {
+  let rest = [...parts];
+  let position = offset;
+  while (rest.length > 0) {
+    let { bytesWritten } = await file.writev(rest, position);
+    position += bytesWritten;
+    const after: Uint8Array[] = [];
+    for (const part of rest) {
+      if (bytesWritten < part.length) after.push(part.subarray(bytesWritten));
+      bytesWritten = Math.max(0, bytesWritten - part.length);
+    }
+    rest = after;
+  }
+}
+
+class PackFile implements Pack {
+  readonly id: number;
+  readonly #file: FileHandle;
+  #size: number;
+  #readers = 0;
+  #idle: (() => void) | undefined;
+
+  constructor(id: number, file: FileHandle, size: number) {
+    this.id = id;
+    this.#file = file;
+    this.#size = size;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  async append(digest: Uint8Array, bytes: Uint8Array): Promise<Extent> {
+    const start = this.#size;
+    const parts = bytes.length === 0 ? [header(digest, 0)] : [header(digest, bytes.length), bytes];
+    try {
+      await writeExactly(this.#file, parts, start);
+    } catch (cause) {
+      // What was written of the record is garbage; should cutting it off fail too, opening the store cuts it.
+      await this.#file.truncate(start).catch(() => undefined);
+      throw new AntirioError('storageFull', 'the disk takes no more blocks', { bytes: bytes.length }, cause);
+    }
+    this.#size = start + HEADER + bytes.length;
+    return { offset: start + HEADER, length: bytes.length };
+  }
+
+  async sync(): Promise<void> {
+    await this.#file.datasync();
+  }
+
+  async read({ offset, length }: Extent): Promise<Uint8Array> {
+    this.#readers++;
+    try {
+      const bytes = await readExactly(this.#file, offset, length);
+      if (bytes === undefined)
+        throw new AntirioError('corrupt', 'a pack of blocks ends too early', { pack: this.id });
+      return bytes;
+    } finally {
+      this.#readers--;
+      if (this.#readers === 0) this.#idle?.();
+    }
+  }
+
+  async *recover(start: number): AsyncGenerator<FoundRecord> {
+    let position = start;
+    for (;;) {
+      const head = await readExactly(this.#file, position, HEADER);
+      const length = head?.readUInt32LE(0);
+      if (head === undefined || length === undefined || length > MAX_BLOCK_BYTES) return;
+      if (head.readUInt32LE(4) !== headerCrc(head)) return;
+      const bytes = await readExactly(this.#file, position + HEADER, length);
+      if (bytes === undefined) return;
+      const digest = new Uint8Array(head.subarray(8));
+      if (equalBytes(sha256(bytes), digest)) yield { digest, offset: position + HEADER, length };
+      position += HEADER + length;
+    }
+  }
+
+  async truncate(size: number): Promise<void> {
+    await this.#file.truncate(size);
+    await this.#file.sync();
+    this.#size = size;
+  }
+
+  async close(): Promise<void> {
+    if (this.#readers > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
+    await this.#file.close();
+  }
+}
+
+/** Opens or creates the file of a pack. @throws AntirioError unavailable */
+export async function openPack(id: number, path: string): Promise<Pack> {
+  try {
+    const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600);
+    return new PackFile(id, file, (await file.stat()).size);
+  } catch (cause) {
+    throw new AntirioError('unavailable', `cannot open ${path}`, { path }, cause);
+  }
+}

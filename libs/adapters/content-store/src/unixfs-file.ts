@@ -1,0 +1,174 @@
+import { encode, prepare } from '@ipld/dag-pb';
+import { AntirioError } from '@antirio/kernel';
+import type { UnixFS } from 'ipfs-unixfs';
+import {
+  DAG_PB,
+  makeBlock,
+  RAW,
+  requireSupported,
+  type BlockSink,
+  type BlockSource,
+  type CID,
+} from './block.ts';
+import { fixedChunker, type Chunker } from './chunker.ts';
+import { decodeNode } from './dag.ts';
+import { decodeData, encodeFileData } from './unixfs-data.ts';
+
+/** A file or directory in a store. */
+export interface Stored {
+  readonly cid: CID;
+  /** Bytes of content; 0 for a directory. */
+  readonly size: number;
+  /** Bytes of all blocks below and with the root, equal ones counted each time (dag-pb's Tsize). */
+  readonly dagSize: number;
+}
+
+export interface ImportOptions {
+  readonly chunker?: Chunker;
+  /** Links of one node (default 1024, as in the profile `unixfs-v1-2025`). */
+  readonly maxLinks?: number;
+  /** Content of more bytes is refused (default 16 GiB). */
+  readonly maxBytes?: number;
+}
+
+const DEFAULT_MAX_BYTES = 16 * 2 ** 30;
+
+/**
+ * Stores a stream as a UnixFS file: CIDv1, SHA-256, raw leaves, a balanced tree; with the default chunker the CIDs are
+ * those of the profile `unixfs-v1-2025` (IPIP-499). Holds one chunk and the links of one path.
+ * @throws AntirioError tooLarge | storageFull
+ */
+export async function importFile(
+  sink: BlockSink,
+  source: AsyncIterable<Uint8Array>,
+  options: ImportOptions = {},
+): Promise<Stored> {
+  const maxBytes = options.maxBytes ?? DEFAULT_MAX_BYTES;
+  const tree = new BalancedTree(sink, options.maxLinks ?? 1024);
+  let size = 0;
+  for await (const chunk of (options.chunker ?? fixedChunker())(source)) {
+    size += chunk.length;
+    if (size > maxBytes)
+      throw new AntirioError('tooLarge', `a file of over ${maxBytes} bytes`, { limit: maxBytes });
+    const leaf = makeBlock(RAW, chunk);
+    await sink.put(leaf);
+    await tree.add({ cid: leaf.cid, size: chunk.length, dagSize: chunk.length });
+  }
+  return tree.finish();
+}
+
+/** Nodes from the leaves up: level 0 collects leaves, level n the nodes over full groups of level n - 1. */
+class BalancedTree {
+  readonly #sink: BlockSink;
+  readonly #maxLinks: number;
+  readonly #levels: Stored[][] = [];
+
+  constructor(sink: BlockSink, maxLinks: number) {
+    this.#sink = sink;
+    this.#maxLinks = maxLinks;
+  }
+
+  async add(child: Stored, level = 0): Promise<void> {
+    const group = (this.#levels[level] ??= []);
+    // A full group is closed by the child after it, because the last one may be the whole file.
+    if (group.length === this.#maxLinks) {
+      this.#levels[level] = [child];
+      await this.add(await this.#close(group), level + 1);
+    } else {
+      group.push(child);
+    }
+  }
+
+  async finish(): Promise<Stored> {
+    for (let level = 0; ; level++) {
+      const group = this.#levels[level];
+      if (group === undefined) break;
+      const [only, second] = group;
+      if (only !== undefined && second === undefined && level === this.#levels.length - 1) return only;
+      await this.add(await this.#close(group), level + 1);
+    }
+    const empty = makeBlock(RAW, new Uint8Array());
+    await this.#sink.put(empty);
+    return { cid: empty.cid, size: 0, dagSize: 0 };
+  }
+
+  async #close(children: readonly Stored[]): Promise<Stored> {
+    const data = encodeFileData(children.map((child) => child.size));
+    const links = children.map((child) => ({ Name: '', Tsize: child.dagSize, Hash: child.cid }));
+    const block = makeBlock(DAG_PB, encode(prepare({ Data: data, Links: links })));
+    await this.#sink.put(block);
+    const sum = (of: 'size' | 'dagSize'): number => children.reduce((total, child) => total + child[of], 0);
+    return { cid: block.cid, size: sum('size'), dagSize: sum('dagSize') + block.bytes.length };
+  }
+}
+
+export interface ReadOptions {
+  /** A file of more bytes is refused (default 16 GiB). */
+  readonly maxBytes?: number;
+  /** Levels of nodes above a leaf (default 32). */
+  readonly maxDepth?: number;
+}
+
+/**
+ * The content of a UnixFS file, every block verified, in order.
+ * @throws AntirioError notFound | corrupt | tooLarge, or invalidInput where the node is no file or its sizes contradict
+ * its content.
+ */
+export async function* readFile(
+  source: BlockSource,
+  root: CID,
+  options: ReadOptions = {},
+): AsyncGenerator<Uint8Array> {
+  const reader = { source, left: options.maxBytes ?? DEFAULT_MAX_BYTES, maxDepth: options.maxDepth ?? 32 };
+  yield* readNode(reader, requireSupported(root), undefined, 0);
+}
+
+interface Reader {
+  readonly source: BlockSource;
+  readonly maxDepth: number;
+  left: number;
+}
+
+async function* readNode(
+  reader: Reader,
+  cid: CID,
+  expected: bigint | undefined,
+  depth: number,
+): AsyncGenerator<Uint8Array> {
+  if (depth > reader.maxDepth) throw new AntirioError('tooLarge', `a file of over ${reader.maxDepth} levels`);
+  const bytes = await reader.source.get(cid);
+  if (cid.code === RAW) {
+    yield takeContent(reader, cid, bytes, expected);
+    return;
+  }
+  const node = decodeNode(cid, bytes);
+  const data = decodeData(cid, node.Data);
+  requireFile(cid, data, node.Links.length, expected);
+  // The content of the node itself comes before that of its children.
+  if (data.data !== undefined && data.data.length > 0) yield takeContent(reader, cid, data.data, undefined);
+  for (const [i, link] of node.Links.entries())
+    yield* readNode(reader, requireSupported(link.Hash), data.blockSizes[i], depth + 1);
+}
+
+function takeContent(reader: Reader, cid: CID, bytes: Uint8Array, expected: bigint | undefined): Uint8Array {
+  if (expected !== undefined && BigInt(bytes.length) !== expected) wrongSize(cid);
+  reader.left -= bytes.length;
+  if (reader.left < 0)
+    throw new AntirioError('tooLarge', 'the file is over the limit', { cid: cid.toString() });
+  return bytes;
+}
+
+function requireFile(cid: CID, data: UnixFS, links: number, expected: bigint | undefined): void {
+  if (data.type !== 'file' && data.type !== 'raw')
+    throw new AntirioError('invalidInput', `${cid.toString()} is a UnixFS ${data.type}, not a file`, {
+      type: data.type,
+    });
+  if (data.blockSizes.length !== links || (expected !== undefined && data.fileSize() !== expected))
+    wrongSize(cid);
+}
+
+function wrongSize(cid: CID): never {
+  throw new AntirioError('invalidInput', `block ${cid.toString()} is not of the size that its parent says`, {
+    cid: cid.toString(),
+  });
+}
