@@ -1,0 +1,11 @@
+export {
+  createBroker,
+  type Broker,
+  type BrokerCounters,
+  type BrokerListener,
+  type BrokerOptions,
+} from './broker.ts';
+export { contractLogin, contractPassword } from './broker-access.ts';
+export { createLocalBus, type LocalBusLimits } from './local-bus.ts';
+export { createMqttBus, type MqttBusLimits } from './mqtt-bus.ts';
+export type { MqttAddress } from './mqtt-connection.ts';

@@ -1,0 +1,142 @@
+import type { IPublishPacket, MqttClient } from 'mqtt';
+import { AntirioError } from '@antirio/kernel';
+import type { Bus, BusHandler, Log, Subscription } from '@antirio/host';
+import { createInbox, type Inbox } from './inbox.ts';
+import { createMqttConnection, type MqttAddress } from './mqtt-connection.ts';
+import { checkFilter, checkTopic, createTopicMatcher } from './topics.ts';
+import { within } from './within.ts';
+
+export interface MqttBusLimits {
+  /** Publications under way before `publish` answers `busy` (default 2000, 16 MiB). */
+  readonly maxPending?: number;
+  readonly maxPendingBytes?: number;
+  /** How long `publish` waits for the broker (default 15 s). */
+  readonly publishTimeoutMs?: number;
+  /** How long `subscribe` waits for the broker (default 30 s). */
+  readonly subscribeTimeoutMs?: number;
+}
+
+interface Subscriber {
+  readonly filter: string;
+  readonly matches: (topic: string) => boolean;
+  readonly inbox: Inbox;
+}
+
+const REFUSED = 128;
+
+const bytesOf = (payload: string | Buffer): Uint8Array => {
+  const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload;
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+};
+
+/** Every subscriber with its own queue; the connection is not read on while one of them is full. */
+function createDispatch(subscribers: ReadonlySet<Subscriber>): (client: MqttClient) => void {
+  const dispatch = async ({ topic, payload }: IPublishPacket): Promise<void> => {
+    const bytes = bytesOf(payload);
+    const taking = [...subscribers].filter(({ matches }) => matches(topic));
+    await Promise.all(taking.map(({ inbox }) => inbox.offer(topic, bytes).accepted));
+  };
+  return (client) => {
+    client.handleMessage = (packet, callback) => void dispatch(packet).then(() => callback());
+  };
+}
+
+/**
+ * The bus through an MQTT 3.1.1 broker. Publications and subscriptions have a connection each: acknowledgements of what a handler
+ * publishes are never behind the messages that wait for that handler. While the broker is away, `publish` waits and then fails;
+ * subscriptions come back with the connection, and retained messages may come again then.
+ */
+export function createMqttBus(address: MqttAddress, log: Log, limits: MqttBusLimits = {}): Bus {
+  const {
+    maxPending = 2000,
+    maxPendingBytes = 16 << 20,
+    publishTimeoutMs = 15_000,
+    subscribeTimeoutMs = 30_000,
+  } = limits;
+  const subscribers = new Set<Subscriber>();
+  const outgoing = createMqttConnection(address, log);
+  const incoming = createMqttConnection(address, log, createDispatch(subscribers));
+  let closed = false;
+  let pending = 0;
+  let pendingBytes = 0;
+
+  const send = async (topic: string, payload: Buffer, qos: 0 | 1, retain: boolean): Promise<void> => {
+    const client = await outgoing.client(publishTimeoutMs);
+    await client.publishAsync(topic, payload, { qos, retain });
+  };
+  const granted = async (filter: string): Promise<boolean> => {
+    const client = await incoming.client(subscribeTimeoutMs);
+    const answers = await client.subscribeAsync(filter, { qos: 1 });
+    return answers.every(({ qos }) => qos !== REFUSED);
+  };
+  const withdraw = async (subscriber: Subscriber): Promise<void> => {
+    subscribers.delete(subscriber);
+    const shared = [...subscribers].some(({ filter }) => filter === subscriber.filter);
+    if (!shared && !closed && incoming.health().ok)
+      await incoming
+        .client(0)
+        .then((client) => client.unsubscribeAsync(subscriber.filter))
+        .catch(() => undefined);
+    await subscriber.inbox.close();
+  };
+  const subscribe = async (filter: string, handler: BusHandler): Promise<Subscription> => {
+    const inbox = createInbox({ filter, handler, log });
+    const subscriber = { filter, matches: createTopicMatcher(filter), inbox };
+    subscribers.add(subscriber);
+    try {
+      if (!(await within(subscribeTimeoutMs, granted(filter), 'the broker did not take the subscription')))
+        throw new AntirioError('forbidden', 'the broker refused the subscription', { filter });
+    } catch (cause) {
+      await withdraw(subscriber);
+      if (cause instanceof AntirioError) throw cause;
+      throw new AntirioError(
+        refusedBy(cause) ? 'forbidden' : 'unavailable',
+        `cannot subscribe to ${filter}`,
+        {},
+        cause,
+      );
+    }
+    return { close: () => withdraw(subscriber) };
+  };
+  return {
+    async publish(topic, payload, { qos = 0, retain = false } = {}) {
+      checkTopic(topic);
+      const bytes = Buffer.from(payload);
+      if (closed) throw new AntirioError('unavailable', 'the bus is closed');
+      if (pending >= maxPending || pendingBytes + bytes.length > maxPendingBytes)
+        throw new AntirioError('busy', 'too many messages under way', { topic, pending });
+      pending += 1;
+      pendingBytes += bytes.length;
+      try {
+        await within(publishTimeoutMs, send(topic, bytes, qos, retain), 'the broker took no message');
+      } catch (cause) {
+        if (cause instanceof AntirioError) throw cause;
+        throw new AntirioError('unavailable', `cannot publish to ${topic}`, {}, cause);
+      } finally {
+        pending -= 1;
+        pendingBytes -= bytes.length;
+      }
+    },
+    async subscribe(filter, handler) {
+      checkFilter(filter);
+      if (closed) throw new AntirioError('unavailable', 'the bus is closed');
+      return subscribe(filter, handler);
+    },
+    health() {
+      if (closed) return { ok: false, detail: 'the bus is closed' };
+      const checks = [incoming.health(), outgoing.health()];
+      return checks.find(({ ok }) => !ok) ?? { ok: true };
+    },
+    async close() {
+      closed = true;
+      const inboxes = [...subscribers].map(({ inbox }) => inbox.close());
+      subscribers.clear();
+      await Promise.all([...inboxes, outgoing.close(), incoming.close()]);
+    },
+  };
+}
+
+/** mqtt.js fails a subscription with the broker's return code. */
+function refusedBy(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && cause.code === REFUSED;
+}

@@ -1,0 +1,118 @@
+import { connect as connectSocket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import type { IClientOptions, MqttClient } from 'mqtt';
+import { AntirioError } from '@antirio/kernel';
+import type { Check, Log } from '@antirio/host';
+import { within } from './within.ts';
+
+/** Where an MQTT broker is, and who we are there. */
+export type MqttAddress = (
+  { /** `mqtt://host:port` or `mqtts://host:port` */ readonly url: string } | { readonly socketPath: string }
+) & { readonly username?: string; readonly password?: string };
+
+/** One connection to a broker: opened when first wanted, found again whenever it is lost. */
+export interface MqttConnection {
+  /** The connected client. @throws AntirioError unavailable when there is none within the time. */
+  client(timeoutMs: number): Promise<MqttClient>;
+  health(): Check;
+  close(): Promise<void>;
+}
+
+const FIRST_DELAY_MS = 100;
+const LAST_DELAY_MS = 3000;
+
+type Stream = ReturnType<NonNullable<ConstructorParameters<typeof MqttClient>[0]>>;
+
+function openStream(address: MqttAddress): Stream {
+  if ('socketPath' in address) return connectSocket(address.socketPath);
+  const { protocol, hostname, port } = new URL(address.url);
+  const host = hostname.replace(/^\[|\]$/g, '');
+  if (protocol === 'mqtts:') return connectTls({ host, port: Number(port || 8883), servername: host });
+  return connectSocket({ host, port: Number(port || 1883), noDelay: true });
+}
+
+/** @throws AntirioError badConfig */
+function checkAddress(address: MqttAddress): void {
+  if ('socketPath' in address) return;
+  if (!URL.canParse(address.url) || !/^mqtts?:$/.test(new URL(address.url).protocol))
+    throw new AntirioError('badConfig', `${address.url} is not the mqtt:// or mqtts:// address of a broker`);
+}
+
+/** `onClient` gets the client before it connects. */
+export function createMqttConnection(
+  address: MqttAddress,
+  log: Log,
+  onClient: (client: MqttClient) => void = () => undefined,
+): MqttConnection {
+  checkAddress(address);
+  const name = 'url' in address ? address.url : address.socketPath;
+  let opening: Promise<MqttClient> | undefined;
+  let lastError = 'not connected yet';
+  let online = Promise.withResolvers<undefined>();
+  let connected = false;
+  let closed = false;
+
+  const settings = (): IClientOptions => ({
+    username: address.username,
+    password: address.password,
+    clientId: `antirio-${process.pid}-${Math.random().toString(36).slice(2, 12)}`,
+    keepalive: 15,
+    connectTimeout: 5000,
+    reconnectPeriod: FIRST_DELAY_MS,
+    reconnectOnConnackError: true,
+    queueQoSZero: false,
+  });
+  const watch = (client: MqttClient): void => {
+    let delay = FIRST_DELAY_MS;
+    client.on('connect', () => {
+      delay = FIRST_DELAY_MS;
+      connected = true;
+      online.resolve(undefined);
+      log.debug({ broker: name }, 'connected');
+    });
+    client.on('error', (error) => {
+      if (lastError !== error.message) log.warn({ broker: name, error: error.message }, 'broker');
+      lastError = error.message;
+    });
+    client.on('close', () => {
+      if (connected) {
+        if (!closed) log.warn({ broker: name }, 'the broker is gone');
+        online = Promise.withResolvers();
+      }
+      connected = false;
+      delay = Math.min(delay * 2, LAST_DELAY_MS);
+      // Read when the next attempt is planned: clients that lost one broker do not come back all at once.
+      client.options.reconnectPeriod = Math.round(delay * (0.5 + Math.random()));
+    });
+  };
+  const open = async (): Promise<MqttClient> => {
+    // Loaded when first wanted: inside the broker's process nobody needs it.
+    const { MqttClient: Client } = await import('mqtt');
+    const client = new Client(() => openStream(address), settings());
+    watch(client);
+    onClient(client);
+    return client;
+  };
+  return {
+    async client(timeoutMs) {
+      if (closed) throw new AntirioError('unavailable', 'the bus is closed');
+      opening ??= open();
+      const client = await opening;
+      if (client.connected) return client;
+      try {
+        await within(timeoutMs, online.promise, `${name} did not answer`);
+      } catch (cause) {
+        throw new AntirioError('unavailable', `no broker at ${name}: ${lastError}`, {}, cause);
+      }
+      return client;
+    },
+    health: () =>
+      opening === undefined || connected
+        ? { ok: !closed }
+        : { ok: false, detail: `no broker at ${name}: ${lastError}` },
+    async close() {
+      closed = true;
+      await (await opening)?.endAsync(true);
+    },
+  };
+}
