@@ -1,10 +1,11 @@
 #!/usr/bin/env node
-// Sets up the workspace where that is needed, then runs `npm run -s <task>:run -- <arguments>`.
+// Sets up the workspace where that is needed, then runs the script `<task>:run` of package.json.
 //
-// It runs on whatever Node (18 or newer) the machine has, before anything is installed: no dependencies. The
-// second `npm run` is what makes the task itself run on Node 24: npm puts node_modules/.bin, with the `node`
-// package's binary, first in the PATH. The scripts say `exec`, so that a signal to npm reaches the task and not
-// only a shell in between. All output of the set-up goes to stderr; stdout belongs to the task.
+// It runs on whatever Node (18 or newer) the machine has, before anything is installed: no dependencies. The task
+// runs in a new shell with node_modules/.bin first in the PATH, where the `node` package has put Node 24. This is
+// what `npm run -s <task>:run -- <arguments>` would do, but for old versions of npm not passing signals on. The
+// scripts say `exec`, so that a signal reaches the task and not only a shell in between.
+// All output of the set-up goes to stderr; stdout belongs to the task.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -52,8 +53,8 @@ export function taskNode() {
   return version !== undefined && Number(version.split('.')[0]) >= NODE_MAJOR ? version : undefined;
 }
 
-function workspacePatterns() {
-  return JSON.parse(readFileSync(join(workspaceRoot, 'package.json'), 'utf8')).workspaces;
+function manifest() {
+  return JSON.parse(readFileSync(join(workspaceRoot, 'package.json'), 'utf8'));
 }
 
 function manifestsOf(pattern) {
@@ -69,7 +70,7 @@ function manifestsOf(pattern) {
 /** What an install depends on: the lock, every manifest, and the platform. */
 function fingerprint() {
   const hash = createHash('sha256').update(`${process.platform} ${process.arch}\n`);
-  const manifests = workspacePatterns().flatMap(manifestsOf);
+  const manifests = (manifest().workspaces ?? []).flatMap(manifestsOf);
   for (const file of ['package-lock.json', 'package.json', '.npmrc', ...manifests]) {
     const absolute = join(workspaceRoot, file);
     if (existsSync(absolute)) hash.update(`${file}\n`).update(readFileSync(absolute));
@@ -147,21 +148,31 @@ export function ensureInstalled() {
   writeFileSync(stampFile, fingerprint());
 }
 
-const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 /** Runs a command in our place: its stdio, its signals and its exit code are ours. */
 export function become(command, args, options = {}) {
   const child = spawn(command, args, { stdio: 'inherit', env: environment(), ...options });
-  const forward = (signal) => child.kill(signal);
-  for (const signal of FORWARDED) process.on(signal, forward);
+  const forward = (signal) => {
+    // A terminal's Ctrl-C reaches the whole process group by itself: once is enough.
+    if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
+  };
+  for (const signal of SIGNALS) process.on(signal, forward);
   child.on('error', (error) => {
     say(`${command} cannot be started: ${error.message}`);
     process.exitCode = 1;
   });
   child.on('close', (code, signal) => {
-    for (const name of FORWARDED) process.off(name, forward);
+    for (const name of SIGNALS) process.off(name, forward);
     process.exitCode = code ?? 128 + (constants.signals[signal] ?? 0);
   });
+}
+
+/** The script that does a task, as package.json has it. */
+function scriptOf(task) {
+  const script = manifest().scripts?.[`${task}:run`];
+  if (script === undefined) throw new SetupError(`There is no script ${task}:run in package.json.`);
+  return script;
 }
 
 /** Runs a step that may end in a SetupError. */
@@ -179,7 +190,7 @@ function main([task, ...args]) {
   told(() => {
     ensureInstalled();
     if (task === undefined) return;
-    become('npm', ['run', '-s', `${task}:run`, '--', ...args], { cwd: workspaceRoot });
+    become('sh', ['-c', `${scriptOf(task)} "$@"`, 'sh', ...args], { cwd: workspaceRoot });
   });
 }
 

@@ -13,7 +13,7 @@ const PACKAGES: readonly PlantedPackage[] = [
   { folder: 'apps/arbitrator', tags: ['type:app'] },
   { folder: 'apps/edge', tags: ['type:edge'] },
   { folder: 'tools/workbench', tags: ['type:tool'] },
-  { folder: 'tools/radio-simulator', tags: ['type:tool'] },
+  { folder: 'tools/radio-simulator', tags: ['type:tool'], dependencies: { 'lora-packet': '0.9.3' } },
 ];
 
 const use = (...names: string[]): string =>

@@ -27,6 +27,7 @@ const NOT_LINKED = new Set(['.cache', '.package-lock.json', '@antirio']);
 export interface PlantedPackage {
   readonly folder: string;
   readonly tags: readonly string[];
+  readonly dependencies?: Readonly<Record<string, string>>;
 }
 
 /** A rule that a file broke, and what ESLint says of it. */
@@ -80,7 +81,7 @@ export class PlantedWorkspace {
     }
   }
 
-  #addPackage({ folder, tags }: PlantedPackage): void {
+  #addPackage({ folder, tags, dependencies = {} }: PlantedPackage): void {
     const short = folder.split('/').at(-1) ?? folder;
     const manifest = {
       name: `@antirio/${short}`,
@@ -89,6 +90,7 @@ export class PlantedWorkspace {
       type: 'module',
       exports: { '.': './src/index.ts' },
       nx: { tags },
+      dependencies,
     };
     this.write(`${folder}/package.json`, JSON.stringify(manifest));
     this.write(`${folder}/src/index.ts`, `export const ${short.replaceAll('-', '_')} = 1;\n`);

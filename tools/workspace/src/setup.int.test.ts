@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,9 +15,11 @@ const UNTIL_TERMINATED = `
 `;
 
 let root: string;
+let started: ChildProcess[];
 
 /** A fresh workspace without dependencies, in which the real setup.mjs stands. */
 beforeEach(() => {
+  started = [];
   root = mkdtempSync(join(tmpdir(), 'antirio-setup-'));
   mkdirSync(join(root, 'tools'));
   cpSync(join(workspaceRoot, 'tools/setup.mjs'), join(root, 'tools/setup.mjs'));
@@ -36,7 +38,19 @@ beforeEach(() => {
   });
 });
 
-afterEach(() => rmSync(root, { recursive: true, force: true }));
+afterEach(() => {
+  for (const { pid } of started) endGroup(pid);
+  rmSync(root, { recursive: true, force: true });
+});
+
+/** Ends what a failed test may have left running. */
+function endGroup(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+  } catch {
+    // The group is gone, as it should be.
+  }
+}
 
 function write(path: string, content: string | object): void {
   mkdirSync(dirname(join(root, path)), { recursive: true });
@@ -51,7 +65,9 @@ function start(...args: string[]) {
     cwd: tmpdir(),
     env: { ...process.env, PATH: [dirname(process.execPath), process.env['PATH']].join(delimiter) },
     stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
   });
+  started.push(child);
   const output = { stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));
@@ -75,6 +91,12 @@ test('sets up once, and again after a change of a package.json', async () => {
 
 test('passes the exit code of the task on', async () => {
   expect((await start('fail').ended).code).toBe(5);
+});
+
+test('says so where there is no such task', async () => {
+  const { code, stderr } = await start('sing').ended;
+  expect(code).toBe(1);
+  expect(stderr).toContain('There is no script sing:run');
 });
 
 test('passes signals on, and waits for the task to end', async () => {
