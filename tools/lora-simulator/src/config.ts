@@ -1,0 +1,98 @@
+import { z } from 'zod';
+import { SimulatorError } from './errors.ts';
+
+const ratio = z.number().min(0).max(1);
+const uint32 = z.int().min(0).max(0xffff_ffff);
+const lowerHex = (bytes: number): z.ZodType<string, string> =>
+  z
+    .string()
+    .regex(new RegExp(`^[0-9a-fA-F]{${String(bytes * 2)}}$`), `${String(bytes)} bytes in hex`)
+    .transform((text) => text.toLowerCase());
+
+const gatewaySchema = z.strictObject({
+  /** Gateway EUI, 8 bytes in hex. */
+  id: lowerHex(8),
+  /** Name or IPv4 address of the network server's Semtech UDP port. */
+  host: z.string().min(1).default('127.0.0.1'),
+  port: z.int().min(1).max(65_535),
+  /** Probability that an uplink on air is not heard here. */
+  loss: ratio.default(0.1),
+  /** Probability that a downlink sent from here does not reach its mote. */
+  downlinkLoss: ratio.default(0),
+  /** Mean of the received signal strength, dBm. */
+  rssi: z.number().min(-140).max(0).default(-85),
+  /** Value of the concentrator's 32-bit microsecond counter at start; drawn from the seed where absent. */
+  tmstStart: uint32.optional(),
+  /** Error of the concentrator's clock, parts per million; drawn from the seed (+-20) where absent. */
+  driftPpm: z.number().min(-200).max(200).optional(),
+  keepaliveMs: z.int().min(100).max(3_600_000).default(2_000),
+  statMs: z.int().min(1_000).max(3_600_000).default(30_000),
+  /** Frames received within this time share one PUSH_DATA, at most 8 (the reference forwarder's fetch pause). */
+  batchMs: z.int().min(0).max(1_000).default(10),
+  /** How long an answer to a PUSH_DATA counts as its acknowledgement. */
+  ackWindowMs: z.int().min(100).max(60_000).default(10_000),
+  /** A downlink must arrive at least this long before its `tmst` (reference: start + margin + just-in-time delay). */
+  txLeadUs: z.int().min(0).max(1_000_000).default(32_500),
+  /** A downlink further ahead than this is refused as TOO_EARLY. */
+  txAdvanceMs: z.int().min(100).max(128_000).default(5_000),
+});
+
+const attackSchema = z.strictObject({
+  /** Identical bytes again by the mote itself, 300..900 ms later. */
+  retransmission: ratio.default(0.05),
+  /** An older frame of the mote again, by an attacker. */
+  replay: ratio.default(0.05),
+  /** A copy with one bit changed, so that its MIC is wrong. */
+  bitflip: ratio.default(0.05),
+  /** A frame of a foreign mote that has the same DevAddr but its own keys. */
+  foreign: ratio.default(0.05),
+});
+
+const configSchema = z.strictObject({
+  /** Everything random follows from it. */
+  seed: z
+    .union([z.string().min(1), z.number()])
+    .transform(String)
+    .default('1'),
+  motes: z.int().min(1).max(10_000).default(20),
+  gateways: z.array(gatewaySchema).min(1).max(16),
+  /** Mean time between two uplinks of a mote, ms. */
+  periodMs: z.int().min(1_000).max(86_400_000).default(2_000),
+  /** Largest deviation of one interval, as a part of `periodMs`. No interval is ever below one second. */
+  jitter: z.number().min(0).max(0.5).default(0.2),
+  /** First FCntUp (32 bits): one for all motes, or a list handed out in turn. */
+  fcntUpStart: z.union([uint32, z.array(uint32).min(1)]).default(0),
+  /** The first FCntDown that a mote still accepts (32 bits). */
+  fcntDownStart: uint32.default(0),
+  /** Part of the uplinks sent as confirmed data. */
+  confirmedUplinks: ratio.default(0),
+  /** Part of the motes that set the ADR bit. */
+  adr: ratio.default(0.5),
+  spreadingFactors: z.array(z.int().min(7).max(12)).min(1).default([7, 8, 9]),
+  fPort: z.int().min(1).max(223).default(2),
+  /** DevAddrs are spread over the 2^24 addresses that begin with this byte. */
+  devAddrPrefix: lowerHex(1).default('01'),
+  attack: attackSchema.prefault({}),
+  /** Frames kept per mote for replays, besides 4 drawn from all older ones. */
+  replayDepth: z.int().min(1).max(1_000).default(24),
+});
+
+/** A complete configuration: every default filled in. */
+export type SimulatorConfig = z.output<typeof configSchema>;
+/** What a user writes: only `gateways` is required. */
+export type SimulatorConfigInput = z.input<typeof configSchema>;
+/** One gateway of a complete configuration. */
+export type GatewayConfig = SimulatorConfig['gateways'][number];
+
+/** Checks a configuration and fills in its defaults. Throws `badConfig` with the path of each wrong key. */
+export function parseConfig(input: unknown): SimulatorConfig {
+  const parsed = configSchema.safeParse(input);
+  if (!parsed.success) {
+    throw new SimulatorError('badConfig', z.prettifyError(parsed.error), { cause: parsed.error });
+  }
+  const ids = new Set(parsed.data.gateways.map((gateway) => gateway.id));
+  if (ids.size !== parsed.data.gateways.length) {
+    throw new SimulatorError('badConfig', 'gateways: two of them have the same id');
+  }
+  return parsed.data;
+}
