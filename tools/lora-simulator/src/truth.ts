@@ -1,0 +1,184 @@
+import { closeSync, fstatSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import type { IgnoredReason, ReceiveWindow } from './downlink-reception.ts';
+import type { TransmissionKind } from './transmission.ts';
+import { SimulatorError } from './errors.ts';
+
+/** Times named `at` are CLOCK_MONOTONIC in ms (`process.hrtime`); `wallNs` is ns since 1970, in decimal. */
+interface Timed {
+  readonly at: number;
+}
+
+/** First line of a log: what ran. */
+export interface RunRecord extends Timed {
+  readonly type: 'run';
+  readonly version: 1;
+  readonly wallNs: string;
+  readonly seed: string;
+  readonly motes: number;
+  readonly gateways: readonly string[];
+}
+
+/** A frame went on air: `at` is the start of its preamble, `airMs` its length. */
+export interface TxRecord extends Timed {
+  readonly type: 'tx';
+  readonly id: number;
+  readonly kind: TransmissionKind;
+  readonly devEui: string;
+  readonly devAddr: string;
+  /** 32 bits; of a bit flip, the counter before the flip, as payload and fPort. */
+  readonly fcnt: number;
+  readonly fPort: number;
+  /** FRMPayload in the clear, hex. */
+  readonly payload: string;
+  /** Bytes on air, hex. */
+  readonly phyPayload: string;
+  readonly confirmed: boolean;
+  readonly adr: boolean;
+  readonly ack: boolean;
+  readonly freqMhz: number;
+  readonly datr: string;
+  readonly airMs: number;
+  readonly wallNs: string;
+  /** The transmission that first carried this frame, where that is another one. */
+  readonly ofTxId?: number;
+  readonly flippedBit?: number;
+}
+
+/** A gateway received a transmission. */
+export interface HeardRecord extends Timed {
+  readonly type: 'heard';
+  readonly txId: number;
+  readonly gateway: string;
+  readonly tmst: number;
+  readonly rssi: number;
+  readonly snr: number;
+}
+
+/** Its server acknowledged the PUSH_DATA that carried it. */
+export interface AckedRecord extends Timed {
+  readonly type: 'acked';
+  readonly txId: number;
+  readonly gateway: string;
+}
+
+/** A gateway put a downlink on air. Fields of the frame are null where it is no data downlink. */
+export interface DownlinkRecord extends Timed {
+  readonly type: 'downlink';
+  readonly id: number;
+  readonly gateway: string;
+  readonly phyPayload: string;
+  readonly devAddr: string | null;
+  /** 16 bits, from FHDR. */
+  readonly fcntDown: number | null;
+  readonly confirmed: boolean;
+  readonly ack: boolean;
+  readonly tmst: number;
+  readonly freqMhz: number;
+  readonly datr: string;
+  readonly airMs: number;
+  readonly wallNs: string;
+}
+
+/** A gateway put a downlink not on air; `txError` is what its TX_ACK said, null where none was sent. */
+export interface DownlinkRefusedRecord extends Timed {
+  readonly type: 'downlinkRefused';
+  readonly gateway: string;
+  readonly reason: string;
+  readonly txError: string | null;
+  readonly phyPayload: string | null;
+}
+
+/** A mote accepted a downlink; `fcntDown` has 32 bits, `payload` is in the clear. */
+export interface DownlinkReceivedRecord extends Timed {
+  readonly type: 'downlinkReceived';
+  readonly downlinkId: number;
+  readonly devEui: string;
+  readonly gateway: string;
+  readonly window: ReceiveWindow;
+  readonly fcntDown: number;
+  readonly confirmed: boolean;
+  readonly ack: boolean;
+  readonly fPort: number | null;
+  readonly fOpts: string;
+  readonly payload: string;
+}
+
+/** A downlink on air that its mote did not take; `devEui` is null where no mote has its DevAddr. */
+export interface DownlinkIgnoredRecord extends Timed {
+  readonly type: 'downlinkIgnored';
+  readonly downlinkId: number;
+  readonly devEui: string | null;
+  readonly gateway: string;
+  readonly reason: IgnoredReason | 'loss' | 'noMote' | 'notData';
+}
+
+/** What the simulator was told to do. */
+export interface CommandRecord extends Timed {
+  readonly type: 'command';
+  readonly command: string;
+  readonly wallNs: string;
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+/** Last line of a log that was ended in order. */
+export interface EndRecord extends Timed {
+  readonly type: 'end';
+  readonly wallNs: string;
+}
+
+export type TruthRecord =
+  | RunRecord
+  | TxRecord
+  | HeardRecord
+  | AckedRecord
+  | DownlinkRecord
+  | DownlinkRefusedRecord
+  | DownlinkReceivedRecord
+  | DownlinkIgnoredRecord
+  | CommandRecord
+  | EndRecord;
+
+/** Where the truth goes. */
+export interface TruthLog {
+  append(record: TruthRecord): void;
+  /** Writes what is pending; with `close` no more can be appended. */
+  close(): void;
+}
+
+/**
+ * A truth log in a new or empty file (JSON lines). Records reach the operating system within the same turn of the
+ * event loop, so a killed simulator leaves all but its last turn. Throws `logExists` where the file holds anything:
+ * one log is one run. A failed write throws from the event loop and ends the process: a truth with holes is none.
+ */
+export function openTruthLog(file: string): TruthLog {
+  const fd = openSync(file, 'a', 0o600);
+  if (fstatSync(fd).size > 0) {
+    closeSync(fd);
+    throw new SimulatorError('logExists', `${file} is not empty: a truth log holds one run`);
+  }
+  let lines: string[] = [];
+  const flush = (): void => {
+    if (lines.length === 0) return;
+    const bytes = Buffer.from(lines.join(''), 'utf8');
+    lines = [];
+    for (let written = 0; written < bytes.length;) written += writeSync(fd, bytes, written);
+  };
+  let isOpen = true;
+  return {
+    append(record) {
+      if (!isOpen) return;
+      if (lines.length === 0) setImmediate(() => isOpen && flush());
+      lines.push(`${JSON.stringify(record)}\n`);
+    },
+    close() {
+      if (!isOpen) return;
+      isOpen = false;
+      flush();
+      fsyncSync(fd);
+      closeSync(fd);
+    },
+  };
+}
+
+/** A log for whoever only wants the traffic. */
+export const noTruthLog: TruthLog = { append: () => undefined, close: () => undefined };
