@@ -1,0 +1,69 @@
+import { z } from 'zod';
+import type { Simulator } from './simulator.ts';
+import { SimulatorError } from './errors.ts';
+
+const ratio = z.number().min(0).max(1);
+const gateway = z.string();
+
+const commandSchema = z.discriminatedUnion('cmd', [
+  z.strictObject({ cmd: z.literal('start') }),
+  z.strictObject({ cmd: z.literal('pause') }),
+  z.strictObject({ cmd: z.literal('stopTraffic') }),
+  z.strictObject({
+    cmd: z.literal('gatewayTarget'),
+    gateway,
+    host: z.string().min(1),
+    port: z.int().min(1).max(65_535),
+  }),
+  z.strictObject({
+    cmd: z.literal('gatewayLoss'),
+    gateway,
+    loss: ratio.optional(),
+    downlinkLoss: ratio.optional(),
+  }),
+  z.strictObject({ cmd: z.literal('status') }),
+  z.strictObject({ cmd: z.literal('quit') }),
+]);
+
+/** One line on stdin. */
+export type SimulatorCommand = z.output<typeof commandSchema>;
+
+/** One line on stdout. */
+export interface SimulatorEvent {
+  readonly event: string;
+  readonly [field: string]: unknown;
+}
+
+/** Reads a command line. Throws `badCommand`. */
+export function parseCommand(line: string): SimulatorCommand {
+  try {
+    return commandSchema.parse(JSON.parse(line));
+  } catch (error) {
+    const reason = error instanceof z.ZodError ? z.prettifyError(error) : String(error);
+    throw new SimulatorError('badCommand', reason, { cause: error });
+  }
+}
+
+/** Does a command, and gives the event that reports it. Throws what the simulator throws. */
+export async function execute(simulator: Simulator, command: SimulatorCommand): Promise<SimulatorEvent> {
+  switch (command.cmd) {
+    case 'start':
+      simulator.start();
+      return { event: 'started' };
+    case 'pause':
+      simulator.pause();
+      return { event: 'paused' };
+    case 'stopTraffic':
+      return { event: 'drained', ...(await simulator.stopTraffic()) };
+    case 'gatewayTarget':
+      await simulator.retarget(command.gateway, command.host, command.port);
+      return { event: 'gatewayTarget', gateway: command.gateway, host: command.host, port: command.port };
+    case 'gatewayLoss':
+      simulator.setLoss(command.gateway, command.loss, command.downlinkLoss);
+      return { event: 'gatewayLoss', gateway: command.gateway };
+    case 'status':
+      return { event: 'status', ...simulator.status() };
+    case 'quit':
+      return { event: 'quit' };
+  }
+}

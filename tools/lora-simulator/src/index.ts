@@ -1,0 +1,15 @@
+export { systemClock } from './clock.ts';
+export { parseConfig } from './config.ts';
+export { devicesOf } from './devices.ts';
+export { SimulatorError } from './errors.ts';
+export { countUplinks, readTruth } from './read-truth.ts';
+export { createSimulator } from './simulator.ts';
+export { openTruthLog } from './truth.ts';
+export type { Clock } from './clock.ts';
+export type { SimulatorConfig, SimulatorConfigInput } from './config.ts';
+export type { Device } from './devices.ts';
+export type { AirRecord, AtGateway, Truth, TruthIdentity, UplinkCounts } from './read-truth.ts';
+export type { SimulatorErrorCode } from './errors.ts';
+export type { Simulator, SimulatorPorts, SimulatorStatus } from './simulator.ts';
+export type { TransmissionKind } from './transmission.ts';
+export type * from './truth.ts';

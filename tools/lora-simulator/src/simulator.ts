@@ -1,0 +1,236 @@
+import type { Agenda } from './agenda.ts';
+import type { Clock } from './clock.ts';
+import type { SimulatorConfig, SimulatorConfigInput } from './config.ts';
+import type { Device } from './devices.ts';
+import type { DownlinkAir, DownlinkTotals } from './downlink-air.ts';
+import type { Gateway, GatewayCounters } from './gateway.ts';
+import type { Traffic } from './traffic.ts';
+import type { TrafficClock } from './traffic-clock.ts';
+import type { TruthLog } from './truth.ts';
+import type { UplinkAir, UplinkTotals } from './uplink-air.ts';
+import { createAgenda } from './agenda.ts';
+import { systemClock } from './clock.ts';
+import { parseConfig } from './config.ts';
+import { devicesOf } from './devices.ts';
+import { createDownlinkAir } from './downlink-air.ts';
+import { SimulatorError } from './errors.ts';
+import { RX2_DELAY_MS } from './eu868.ts';
+import { openGateway } from './gateway.ts';
+import { createTraffic } from './traffic.ts';
+import { createTrafficClock } from './traffic-clock.ts';
+import { noTruthLog } from './truth.ts';
+import { createUplinkAir } from './uplink-air.ts';
+
+export type SimulatorState = 'idle' | 'running' | 'paused' | 'stopped';
+
+/** Where a simulation stands. */
+export interface SimulatorStatus {
+  readonly state: SimulatorState;
+  readonly motes: number;
+  /** Transmissions by kind; `uplink` counts each frame of a mote once. */
+  readonly transmissions: UplinkTotals;
+  readonly downlinks: DownlinkTotals;
+  readonly gateways: readonly (GatewayCounters & { id: string; host: string; port: number })[];
+}
+
+/** A running simulation of motes, radio and gateways. */
+export interface Simulator {
+  readonly devices: readonly Device[];
+  /** Lets the motes send; also after a pause. No effect once traffic was stopped. */
+  start(): void;
+  /** Motes and attackers fall silent; gateways stay connected. */
+  pause(): void;
+  /** Ends the traffic for good; resolves when nothing is on its way any more (at most the acknowledgement wait). */
+  stopTraffic(): Promise<SimulatorStatus>;
+  /** Throws `unknownGateway`, `badTarget`. */
+  retarget(gatewayId: string, host: string, port: number): Promise<void>;
+  /** Changes a gateway's loss probabilities (0..1). Throws `unknownGateway`, `badConfig`. */
+  setLoss(gatewayId: string, loss?: number, downlinkLoss?: number): void;
+  status(): SimulatorStatus;
+  /** Ends everything and closes the truth log. */
+  close(): void;
+}
+
+/** What a simulation is given from outside. */
+export interface SimulatorPorts {
+  readonly truth?: TruthLog;
+  readonly clock?: Clock;
+}
+
+const DRAIN_ACK_WAIT_MS = 2_000;
+const DRAIN_POLL_MS = 20;
+const LONGEST_TURN_MS = 5;
+
+class RadioSimulator implements Simulator {
+  readonly devices: readonly Device[];
+  readonly #clock: Clock;
+  readonly #truth: TruthLog;
+  readonly #agenda: Agenda;
+  readonly #traffic: Traffic;
+  readonly #trafficClock: TrafficClock;
+  readonly #gateways = new Map<string, Gateway>();
+  readonly #uplinks: UplinkAir;
+  readonly #downlinks: DownlinkAir;
+  #trafficTimer: NodeJS.Timeout | undefined;
+  #state: SimulatorState = 'idle';
+  #isClosed = false;
+
+  constructor(config: SimulatorConfig, clock: Clock, truth: TruthLog) {
+    this.devices = devicesOf(config);
+    this.#clock = clock;
+    this.#truth = truth;
+    this.#agenda = createAgenda(clock);
+    this.#traffic = createTraffic(config);
+    this.#trafficClock = createTrafficClock(() => clock.monoMs());
+    const moteByAddress = new Map(this.#traffic.motes.map((mote) => [mote.device.devAddr, mote]));
+    const ports = { clock, truth, moteByAddress, gateways: this.#gateways };
+    this.#uplinks = createUplinkAir({ ...ports, agenda: this.#agenda });
+    this.#downlinks = createDownlinkAir(ports);
+    const { seed, motes } = config;
+    const gateways = config.gateways.map((gateway) => gateway.id);
+    truth.append({ type: 'run', version: 1, ...this.#now(), seed, motes, gateways });
+  }
+
+  async openGateways(config: SimulatorConfig): Promise<void> {
+    for (const gateway of config.gateways) {
+      const opened = await openGateway(gateway, {
+        seed: config.seed,
+        clock: this.#clock,
+        agenda: this.#agenda,
+        truth: this.#truth,
+        onAir: (id, downlink) => this.#downlinks.transmit(id, downlink),
+      });
+      this.#gateways.set(opened.id, opened);
+    }
+  }
+
+  start(): void {
+    if (this.#state === 'stopped' || this.#state === 'running') return;
+    this.#state = 'running';
+    this.#note('start');
+    this.#trafficClock.start();
+    this.#tick();
+  }
+
+  pause(): void {
+    if (this.#state !== 'running') return;
+    this.#state = 'paused';
+    this.#note('pause');
+    this.#trafficClock.pause();
+    clearTimeout(this.#trafficTimer);
+  }
+
+  async stopTraffic(): Promise<SimulatorStatus> {
+    if (this.#state !== 'stopped') this.#note('stopTraffic');
+    this.#state = 'stopped';
+    this.#traffic.stop();
+    clearTimeout(this.#trafficTimer);
+    const { promise, resolve } = Promise.withResolvers<SimulatorStatus>();
+    const check = (): void => {
+      if (this.#isClosed || this.#isDrained()) resolve(this.status());
+      else setTimeout(check, DRAIN_POLL_MS);
+    };
+    check();
+    return promise;
+  }
+
+  async retarget(gatewayId: string, host: string, port: number): Promise<void> {
+    await this.#gateway(gatewayId).retarget(host, port);
+    this.#note('gatewayTarget', { gateway: gatewayId, host, port });
+  }
+
+  setLoss(gatewayId: string, loss?: number, downlinkLoss?: number): void {
+    for (const ratio of [loss, downlinkLoss]) {
+      if (ratio !== undefined && !(ratio >= 0 && ratio <= 1)) {
+        throw new SimulatorError('badConfig', `loss must be from 0 to 1, got ${String(ratio)}`);
+      }
+    }
+    this.#gateway(gatewayId).setLoss(loss, downlinkLoss);
+    this.#note('gatewayLoss', { gateway: gatewayId, loss, downlinkLoss });
+  }
+
+  status(): SimulatorStatus {
+    return {
+      state: this.#state,
+      motes: this.devices.length,
+      transmissions: structuredClone(this.#uplinks.totals),
+      downlinks: { ...this.#downlinks.totals },
+      gateways: [...this.#gateways.values()].map(({ id, target, counters }) => ({
+        id,
+        host: target.address,
+        port: target.port,
+        ...counters,
+      })),
+    };
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    clearTimeout(this.#trafficTimer);
+    this.#agenda.close();
+    for (const gateway of this.#gateways.values()) gateway.close();
+    this.#truth.append({ type: 'end', ...this.#now() });
+    this.#truth.close();
+  }
+
+  #now(): { at: number; wallNs: string } {
+    const at = this.#clock.monoMs();
+    return { at, wallNs: String(this.#clock.wallNs(at)) };
+  }
+
+  #note(command: string, details?: Record<string, unknown>): void {
+    this.#truth.append({ type: 'command', command, ...this.#now(), ...(details && { details }) });
+  }
+
+  #gateway(id: string): Gateway {
+    const gateway = this.#gateways.get(id.toLowerCase());
+    if (gateway === undefined) throw new SimulatorError('unknownGateway', `there is no gateway ${id}`);
+    return gateway;
+  }
+
+  #tick(): void {
+    // Sockets and commands get their turn even where more is due than can be sent.
+    const turnEndMs = this.#clock.monoMs() + LONGEST_TURN_MS;
+    while (this.#isDue() && this.#clock.monoMs() < turnEndMs) {
+      this.#trafficClock.slipTo(this.#traffic.nextAt());
+      const transmission = this.#traffic.next();
+      if (transmission !== undefined) this.#uplinks.transmit(transmission);
+    }
+    const waitMs = this.#traffic.nextAt() - this.#trafficClock.now();
+    if (waitMs === Infinity || this.#isClosed) return;
+    this.#trafficTimer = setTimeout(() => this.#tick(), Math.max(1, Math.ceil(waitMs)));
+  }
+
+  #isDue(): boolean {
+    return this.#trafficClock.isRunning && this.#traffic.nextAt() <= this.#trafficClock.now();
+  }
+
+  #isDrained(): boolean {
+    const now = this.#clock.monoMs();
+    const windowsEndMs = this.#uplinks.lastEndMs + RX2_DELAY_MS;
+    if (now < windowsEndMs) return false;
+    const pending = [...this.#gateways.values()].map((gateway) => gateway.pending);
+    if (pending.some(({ frames, downlinks }) => frames + downlinks > 0)) return false;
+    return pending.every(({ pushes }) => pushes === 0) || now > windowsEndMs + DRAIN_ACK_WAIT_MS;
+  }
+}
+
+/**
+ * Opens a simulation: gateways are connected, motes wait for `start`. Throws `badConfig`, `badTarget`; what was opened
+ * by then is closed again.
+ */
+export async function createSimulator(
+  input: SimulatorConfigInput,
+  { truth = noTruthLog, clock = systemClock() }: SimulatorPorts = {},
+): Promise<Simulator> {
+  const config = parseConfig(input);
+  const simulator = new RadioSimulator(config, clock, truth);
+  try {
+    await simulator.openGateways(config);
+  } catch (error) {
+    simulator.close();
+    throw error;
+  }
+  return simulator;
+}
