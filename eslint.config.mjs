@@ -8,7 +8,6 @@ import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 // enforce-module-boundaries reads the project graph from disk, and silently skips itself where there is none.
-process.env.NX_DAEMON ??= 'false';
 await createProjectGraphAsync();
 
 const PRODUCT = ['apps/**/*.ts', 'libs/**/*.ts'];

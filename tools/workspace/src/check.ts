@@ -20,7 +20,7 @@ const PRETTIER_CACHE = ['--cache', '--cache-strategy', 'content', '--cache-locat
 const CHECKS: readonly Check[] = [
   { name: 'lint', says: 'lint and module boundaries', command: ['eslint', ...ESLINT_CACHE, '.'] },
   { name: 'types', says: 'types', command: ['tsc', '--noEmit', '-p', 'tsconfig.json'] },
-  { name: 'unused', says: 'unused files, exports and dependencies', command: ['knip'] },
+  { name: 'unused', says: 'unused files, exports and dependencies', command: ['knip', '--no-config-hints'] },
   { name: 'duplicates', says: 'duplicates', command: ['jscpd', '.'] },
   {
     name: 'format',

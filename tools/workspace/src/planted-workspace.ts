@@ -106,7 +106,7 @@ export class PlantedWorkspace {
         {
           cwd: this.#root,
           maxBuffer: 64 * 1024 * 1024,
-          env: { ...process.env, NX_DAEMON: 'false', NODE_OPTIONS: '' },
+          env: { ...process.env, NODE_OPTIONS: '' },
         },
         // Findings make the exit code 1; anything else than findings leaves no JSON.
         (error, stdout, stderr) => {
