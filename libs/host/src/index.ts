@@ -10,3 +10,4 @@ export * from './http-peer.ts';
 export * from './http-rim.ts';
 export * from './retry.ts';
 export * from './repeat.ts';
+export * from './run-alone.ts';

@@ -149,7 +149,15 @@ interface Persistence {
 const addressOf = (listener: BrokerListener): string =>
   'port' in listener ? `${listener.bind}:${listener.port}` : listener.socketPath;
 
+/** Longest path of a unix socket (Linux: `sun_path`). */
+const MAX_SOCKET_PATH = 107;
+
 function listen(server: Server, listener: BrokerListener): Promise<void> {
+  if ('socketPath' in listener && Buffer.byteLength(listener.socketPath) > MAX_SOCKET_PATH)
+    throw new AntirioError(
+      'badConfig',
+      `${listener.socketPath} is too long for a unix socket: use a shorter data folder`,
+    );
   return new Promise((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) => {
       const why = cause.code === 'EADDRINUSE' ? 'is taken' : 'cannot be listened on';
@@ -158,7 +166,7 @@ function listen(server: Server, listener: BrokerListener): Promise<void> {
     server.once('listening', resolve);
     if ('port' in listener) server.listen(listener.port, listener.bind);
     else {
-      mkdirSync(dirname(listener.socketPath), { recursive: true });
+      mkdirSync(dirname(listener.socketPath), { recursive: true, mode: 0o700 });
       rmSync(listener.socketPath, { force: true });
       server.listen(listener.socketPath, () => chmodSync(listener.socketPath, 0o600));
     }
