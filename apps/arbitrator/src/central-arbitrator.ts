@@ -1,0 +1,135 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import {
+  createHttpRim,
+  parseInput,
+  repeat,
+  type Repeating,
+  type Service,
+  type Subscription,
+} from '@antirio/host';
+import { AntirioError, describeError, fromUtf8, parseEdgeId } from '@antirio/kernel';
+import { datagramSchemas } from '@antirio/service-contract';
+import { VERSION, type ArbitratorOptions, type ArbitratorPorts } from './options.ts';
+import {
+  createCentralCalls,
+  openRequest,
+  shareRequest,
+  takeRequest,
+  witnessRequest,
+} from './central-calls.ts';
+import { createGrantor } from './grantor.ts';
+import { openGrantorStore } from './grantor-store.ts';
+import { ledgerClient } from './ledger-client.ts';
+import { peerNamed } from './peers.ts';
+import { createWitness } from './witness.ts';
+import { findBreaches } from './breach-watch.ts';
+
+const datagramIn = z.object({ from: z.string(), body: z.unknown() });
+const SWEEP_EVERY_MS = 1000;
+
+/** The centre: keeps its share of the keys, witnesses, gives epochs and leases, and rules on the ledger. */
+export function createCentralArbitrator(options: ArbitratorOptions, ports: ArbitratorPorts): Service {
+  const { identity, log, bus, clock, random } = ports;
+  const store = openGrantorStore(join(options.dataDir, 'grantor.db'));
+  const ledger = ledgerClient(peerNamed(ports.peers, 'ledger'), '', identity, random);
+  const grantor = createGrantor(ledger, store, clock);
+  const witness = createWitness(bus, clock, random);
+  const calls = createCentralCalls({ identity, clock, ledger, grantor, store, witness });
+  const subscriptions: Subscription[] = [];
+  const counts = { leases: 0, badDatagrams: 0 };
+  let sweeping: Repeating | undefined;
+
+  const read = (payload: Uint8Array): z.output<typeof datagramIn> =>
+    parseInput(datagramIn, JSON.parse(fromUtf8(payload)));
+  const guarded =
+    (handle: (payload: Uint8Array) => Promise<void> | void) =>
+    async (_topic: string, payload: Uint8Array) => {
+      try {
+        await handle(payload);
+      } catch (error) {
+        counts.badDatagrams++;
+        log.debug({ error: describeError(error) }, 'datagram not served');
+      }
+    };
+  const onLease = async (payload: Uint8Array): Promise<void> => {
+    const { from, body } = read(payload);
+    const edge = parseEdgeId(from);
+    const answer = await grantor.lease(edge, parseInput(datagramSchemas.leaseRequest, body));
+    if (answer === undefined) return;
+    counts.leases++;
+    await bus.publish('antirio/datagram/out', JSON.stringify({ to: edge, ...answer }));
+  };
+  const onProbeReply = (payload: Uint8Array): void => {
+    const { from, body } = read(payload);
+    witness.answered(parseEdgeId(from), parseInput(datagramSchemas.probeReply, body).nonce);
+  };
+
+  const peerOf = (request: { get(name: string): string | undefined }): string => {
+    const peer = request.get('x-antirio-peer');
+    if (peer === undefined)
+      throw new AntirioError('unauthenticated', 'only edges ask the central arbitrator, through edge2edge');
+    return peer;
+  };
+  const rim = createHttpRim({
+    serviceKey: 'arbitrator',
+    version: VERSION,
+    clock,
+    log,
+    config: () => ({ ...options, edgeId: identity.edgeId }),
+    health: () => health(),
+  });
+  const base = '/arbitrator/v1/central';
+  rim.route(
+    'post',
+    `${base}/witness`,
+    { summary: 'does the customer answer us?', body: witnessRequest },
+    ({ body, request }) => calls.witness(peerOf(request), body),
+  );
+  rim.route(
+    'post',
+    `${base}/key-share`,
+    { summary: 'the arbitrators’ part of a contract’s keys', body: shareRequest },
+    ({ body, request }) => calls.keyShare(peerOf(request), body),
+  );
+  rim.route(
+    'post',
+    `${base}/open`,
+    { summary: 'release the key share against a ring root', body: openRequest },
+    ({ body, request }) => calls.open(peerOf(request), body),
+  );
+  rim.route(
+    'post',
+    `${base}/take`,
+    { summary: 'take the epoch after the one expected', body: takeRequest },
+    ({ body, request }) => calls.take(peerOf(request), body),
+  );
+  rim.route(
+    'get',
+    `${base}/record/:id`,
+    { summary: 'what the ledger says of a contract and its set', params: z.object({ id: z.uuid() }) },
+    ({ params, request }) => calls.record(request.get('x-antirio-peer'), params.id),
+  );
+  const health = (): Record<string, { ok: boolean; detail?: string }> => ({
+    store: { ok: store.writable() },
+    bus: bus.health(),
+    leases: { ok: true, detail: `${counts.leases} promised, ${counts.badDatagrams} datagrams not served` },
+  });
+
+  return {
+    name: 'arbitrator',
+    async start() {
+      subscriptions.push(await bus.subscribe('antirio/datagram/in/leaseRequest', guarded(onLease)));
+      subscriptions.push(await bus.subscribe('antirio/datagram/in/probeReply', guarded(onProbeReply)));
+      sweeping = repeat('sweep', SWEEP_EVERY_MS, log, () => findBreaches({ clock, ledger, grantor, log }));
+      await rim.listen(options.port, options.bind);
+    },
+    async stop() {
+      await rim.close();
+      await sweeping?.stop();
+      for (const subscription of subscriptions.splice(0)) await subscription.close();
+      store.close();
+    },
+    health,
+  };
+}

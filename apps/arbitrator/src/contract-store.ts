@@ -1,0 +1,108 @@
+import { openDatabase, type Database } from '@antirio/host';
+import type { ContractTerms, CustomerPhase, ProviderPhase } from '@antirio/service-contract';
+
+export type PartyRecord =
+  | { readonly role: 'customer'; readonly phase: CustomerPhase }
+  | { readonly role: 'provider'; readonly phase: ProviderPhase };
+
+/** A contract as this edge keeps it. Without `phase` the signatures are still being collected. */
+export interface StoredContract {
+  readonly terms: ContractTerms;
+  readonly role: 'customer' | 'provider';
+  readonly signatures: { readonly customer?: string; readonly provider?: string };
+  /** Refused for good by the other side or the ledger, with its words. */
+  readonly refused?: string;
+  readonly phase?: CustomerPhase | ProviderPhase;
+}
+
+export interface Note {
+  readonly at: number;
+  readonly monotonic: number;
+  readonly milestone: string;
+  readonly detail: Readonly<Record<string, unknown>>;
+}
+
+export interface ContractStore {
+  all(): StoredContract[];
+  get(contractId: string): StoredContract | undefined;
+  put(contract: StoredContract): void;
+  setPhase(contractId: string, phase: CustomerPhase | ProviderPhase): void;
+  note(contractId: string, note: Note): void;
+  notes(contractId: string): Note[];
+  /** What must stay the same over retries and restarts: sealed keys, signed documents. */
+  document(contractId: string, name: string): unknown;
+  putDocument(contractId: string, name: string, value: unknown): void;
+  writable(): boolean;
+  close(): void;
+}
+
+const migrations = [
+  `CREATE TABLE contract (id TEXT PRIMARY KEY, json TEXT NOT NULL, phase TEXT) STRICT;
+   CREATE TABLE note (contract TEXT NOT NULL, json TEXT NOT NULL) STRICT;
+   CREATE INDEX note_contract ON note (contract);
+   CREATE TABLE document (contract TEXT NOT NULL, name TEXT NOT NULL, json TEXT NOT NULL, PRIMARY KEY (contract, name)) STRICT`,
+];
+
+const NOTES_SHOWN = 1000;
+
+function read(row: Record<string, unknown>): StoredContract {
+  const contract = JSON.parse(String(row['json'])) as Omit<StoredContract, 'phase'>;
+  const phase = row['phase'];
+  return typeof phase === 'string'
+    ? { ...contract, phase: JSON.parse(phase) as CustomerPhase | ProviderPhase }
+    : contract;
+}
+
+/** Every method that writes has reached the disk when it returns. */
+export function openContractStore(path: string): ContractStore {
+  const db: Database = openDatabase(path, migrations);
+  const select = db.prepare('SELECT json, phase FROM contract WHERE id = ?');
+  const selectAll = db.prepare('SELECT json, phase FROM contract ORDER BY rowid');
+  const upsert = db.prepare(
+    'INSERT INTO contract (id, json, phase) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET json = excluded.json, phase = excluded.phase',
+  );
+  const updatePhase = db.prepare('UPDATE contract SET phase = ? WHERE id = ?');
+  const insertNote = db.prepare('INSERT INTO note (contract, json) VALUES (?, ?)');
+  const selectNotes = db.prepare(
+    'SELECT json FROM (SELECT rowid AS n, json FROM note WHERE contract = ? ORDER BY rowid DESC LIMIT ?) ORDER BY n',
+  );
+  const selectDocument = db.prepare('SELECT json FROM document WHERE contract = ? AND name = ?');
+  const upsertDocument = db.prepare(
+    'INSERT INTO document (contract, name, json) VALUES (?, ?, ?) ON CONFLICT (contract, name) DO UPDATE SET json = excluded.json',
+  );
+  return {
+    all: () => selectAll.all().map(read),
+    get(contractId) {
+      const row = select.get(contractId);
+      return row === undefined ? undefined : read(row);
+    },
+    put({ phase, ...contract }) {
+      upsert.run(
+        contract.terms.contractId,
+        JSON.stringify(contract),
+        phase === undefined ? null : JSON.stringify(phase),
+      );
+    },
+    setPhase: (contractId, phase) => void updatePhase.run(JSON.stringify(phase), contractId),
+    note: (contractId, note) => void insertNote.run(contractId, JSON.stringify(note)),
+    notes: (contractId) =>
+      selectNotes.all(contractId, NOTES_SHOWN).map((row) => JSON.parse(String(row['json'])) as Note),
+    document(contractId, name) {
+      const row = selectDocument.get(contractId, name);
+      return row === undefined ? undefined : (JSON.parse(String(row['json'])) as unknown);
+    },
+    putDocument: (contractId, name, value) =>
+      void upsertDocument.run(contractId, name, JSON.stringify(value)),
+    writable() {
+      try {
+        db.exec('BEGIN IMMEDIATE; ROLLBACK');
+        return true;
+      } catch {
+        return false;
+      }
+    },
+    close: () => {
+      db.close();
+    },
+  };
+}

@@ -1,0 +1,2 @@
+export { arbitratorOptions, type ArbitratorOptions, type ArbitratorPorts } from './options.ts';
+export { createArbitrator } from './arbitrator.ts';

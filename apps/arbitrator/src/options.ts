@@ -1,0 +1,49 @@
+import { z } from 'zod';
+import type { Bus, HttpPeer, Log } from '@antirio/host';
+import type { Clock, Identity, Random } from '@antirio/kernel';
+
+export const arbitratorOptions = z.strictObject({
+  port: z.int().min(0).max(65_535).default(59_704),
+  bind: z.string().default('127.0.0.1'),
+  dataDir: z.string(),
+  role: z
+    .enum(['edge', 'central'])
+    .default('edge')
+    .describe('edge: party to contracts; central: escrow, grantor and witness'),
+  tickIntervalMs: z
+    .int()
+    .min(5)
+    .max(1000)
+    .default(20)
+    .describe('how often the contract machines look at the time'),
+  observeIntervalMs: z
+    .int()
+    .min(20)
+    .max(5000)
+    .default(200)
+    .describe('how often the other rooms are asked what they do'),
+  maxContracts: z
+    .int()
+    .min(1)
+    .max(1000)
+    .default(32)
+    .describe('contracts under way at once, as customer and as provider'),
+  /** What a customer protects: its device service's configuration and its session keys (files of this edge). */
+  protectedService: z
+    .strictObject({ configFile: z.string(), secretsFile: z.string() })
+    .optional()
+    .describe('the device service that contracts of this edge are about'),
+});
+export type ArbitratorOptions = z.output<typeof arbitratorOptions>;
+
+/** `peers`: edge2edge, orchestrator, migration, gatewayBridge, dmu on an edge; edge2edge and ledger at the centre. */
+export interface ArbitratorPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly bus: Bus;
+  readonly identity: Identity;
+  readonly peers: Readonly<Record<string, HttpPeer>>;
+}
+
+export const VERSION = '0.1.0';

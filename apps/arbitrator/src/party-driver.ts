@@ -1,0 +1,295 @@
+import { describeError, toHex, type EdgeId } from '@antirio/kernel';
+import { repeat, type Repeating } from '@antirio/host';
+import {
+  createCustomer,
+  createProvider,
+  customerDesires,
+  customerStep,
+  providerDesires,
+  providerStep,
+  summariseDevices,
+  type ContractTerms,
+  type CustomerPhase,
+  type CustomerState,
+  type Datagram,
+  type Desired,
+  type HandbackStatement,
+  type Observed,
+  type PartyEffect,
+  type PartyEvent,
+  type ProviderPhase,
+  type ProviderState,
+} from '@antirio/service-contract';
+import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
+import type { ContractStore } from './contract-store.ts';
+import { genuineFrames, ownCopies, ringFrames } from './genuine-frames.ts';
+import { performCall, type CallDependencies } from './party-calls.ts';
+import { neighbourCall, peerNamed } from './peers.ts';
+import type { PartyRooms } from './party-rooms.ts';
+import { openKeys, type KeyPackage, type Secrets, sealedBox } from './sealed-keys.ts';
+
+/** One contract's machine with its clock, its disk and its hands. */
+export interface PartyDriver {
+  readonly terms: ContractTerms;
+  readonly role: 'customer' | 'provider';
+  post(event: PartyEvent): void;
+  phase(): CustomerPhase | ProviderPhase;
+  desires(): Desired;
+  stop(): Promise<void>;
+}
+
+export interface DriverDependencies {
+  readonly options: ArbitratorOptions;
+  readonly ports: ArbitratorPorts;
+  readonly store: ContractStore;
+  readonly rooms: PartyRooms;
+  readonly calls: CallDependencies;
+  /** The customer's own keys, from its files. */
+  readonly ownSecrets: () => Secrets;
+}
+
+interface Machine {
+  readonly step: (event: PartyEvent) => readonly PartyEffect[];
+  readonly phase: () => CustomerPhase | ProviderPhase;
+  readonly desires: () => Desired;
+}
+
+const FENCE_AGAIN_MS = 1000;
+/** Phases in which open keys have no business here. */
+const forgets: ReadonlySet<string> = new Set(['ready', 'ended']);
+
+function customerMachine(terms: ContractTerms, phase: CustomerPhase, ports: ArbitratorPorts): Machine {
+  const { clock } = ports;
+  let state: CustomerState = createCustomer(terms, phase, toHex(ports.random.bytes(8)), clock.monotonic());
+  return {
+    step(event) {
+      const [next, effects] = customerStep(state, event, contextOf(ports));
+      state = next;
+      return effects;
+    },
+    phase: () => state.phase,
+    desires: () => customerDesires(state, clock.monotonic()),
+  };
+}
+
+function providerMachine(terms: ContractTerms, phase: ProviderPhase, ports: ArbitratorPorts): Machine {
+  const { clock } = ports;
+  let state: ProviderState = createProvider(terms, phase, toHex(ports.random.bytes(8)), clock.monotonic());
+  return {
+    step(event) {
+      const [next, effects] = providerStep(state, event, contextOf(ports));
+      state = next;
+      return effects;
+    },
+    phase: () => state.phase,
+    desires: () => providerDesires(state, clock.monotonic()),
+  };
+}
+
+function contextOf({ clock, random }: ArbitratorPorts): { now: number; wall: number; random: () => number } {
+  const uniform = (): number => {
+    const [a = 0, b = 0] = random.bytes(2);
+    return (a * 256 + b) / 65_536;
+  };
+  return { now: clock.monotonic(), wall: clock.now(), random: uniform };
+}
+
+export function runParty(
+  contract:
+    | { readonly terms: ContractTerms; readonly role: 'customer'; readonly phase: CustomerPhase }
+    | { readonly terms: ContractTerms; readonly role: 'provider'; readonly phase: ProviderPhase },
+  deps: DriverDependencies,
+): PartyDriver {
+  const { ports, store, rooms, options } = deps;
+  const { terms, role } = contract;
+  const { contractId } = terms;
+  const log = ports.log.child({ contract: contractId, role });
+  const machine =
+    contract.role === 'customer'
+      ? customerMachine(terms, contract.phase, ports)
+      : providerMachine(terms, contract.phase, ports);
+  const busPrefix = role === 'provider' ? `contract/${contractId}/` : '';
+  let keys: Secrets | undefined;
+  let stopped = false;
+  let fenceWanted = '';
+  let fencePutAt = -Infinity;
+  let fenceTurn: Promise<void> = Promise.resolve();
+
+  const post = (event: PartyEvent): void => {
+    if (stopped) return;
+    const before = machine.phase();
+    const effects = machine.step(event);
+    const after = machine.phase();
+    // The phase reaches the disk before anything that follows from it leaves this process.
+    if (after !== before) store.setPhase(contractId, after);
+    for (const effect of effects) execute(effect);
+    applyFence();
+    if (after !== before) observing.poke();
+  };
+
+  const applyFence = (): void => {
+    const { fence } = machine.desires();
+    const wanted = JSON.stringify(fence);
+    const now = ports.clock.monotonic();
+    if (wanted === fenceWanted && now - fencePutAt < FENCE_AGAIN_MS) return;
+    fenceWanted = wanted;
+    fencePutAt = now;
+    fenceTurn = fenceTurn
+      .then(() => rooms.fence(terms, fence))
+      .catch((error: unknown) => {
+        fenceWanted = '';
+        log.warn({ error: describeError(error) }, 'the fence could not be set');
+      });
+  };
+
+  const run = (what: string, work: () => Promise<void>): void => {
+    work().catch((error: unknown) => {
+      log.warn({ error: describeError(error) }, `${what} failed, will be tried again`);
+    });
+  };
+
+  const execute = (effect: PartyEffect): void => {
+    switch (effect.type) {
+      case 'send':
+        run('sending', () => send(effect.to, effect.datagram));
+        return;
+      case 'call':
+        run('calling', () => call(effect));
+        return;
+      case 'openKeys':
+        run('opening the keys', () => open(effect.share));
+        return;
+      case 'sealOff':
+        run('sealing off', () => sealOff(effect.from, effect.epoch));
+        return;
+      case 'state':
+        run('stating', () => state(effect.from, effect.through, effect.epoch));
+        return;
+      case 'grantBlock':
+        run('granting a counter block', () => grant(effect));
+        return;
+      case 'note':
+        store.note(contractId, {
+          at: ports.clock.now(),
+          monotonic: ports.clock.monotonic(),
+          milestone: effect.milestone,
+          detail: effect.detail,
+        });
+        log.info({ milestone: effect.milestone, ...effect.detail }, 'milestone');
+    }
+  };
+
+  const send = (to: EdgeId, datagram: Datagram): Promise<void> =>
+    ports.bus.publish('antirio/datagram/out', JSON.stringify({ to, ...datagram }));
+
+  const call = async (effect: Extract<PartyEffect, { type: 'call' }>): Promise<void> => {
+    const outcome = await performCall(deps.calls, effect);
+    if (!outcome.ok)
+      log.debug({ method: effect.method, code: outcome.code, message: outcome.message }, 'call refused');
+    post({ type: 'answer', method: effect.method, ...outcome });
+  };
+
+  const givenKeys = (): KeyPackage | undefined =>
+    store.document(contractId, 'keys') as KeyPackage | undefined;
+
+  const open = async (share: unknown): Promise<void> => {
+    const given = givenKeys();
+    if (given === undefined) return;
+    const central = share === null || share === undefined ? undefined : sealedBox.parse(share);
+    keys = openKeys(ports.identity, given, central);
+    await settleService();
+  };
+
+  const statementOver = (
+    payloads: readonly Uint8Array[],
+    secrets: Secrets,
+    from: number,
+    through: number,
+    epoch: number,
+  ): HandbackStatement => ({
+    contractId,
+    epoch,
+    from,
+    through,
+    devices: summariseDevices(genuineFrames(payloads, secrets)),
+  });
+
+  const sealOff = async (from: number, epoch: number): Promise<void> => {
+    await fenceTurn;
+    await rooms.fence(terms, { state: 'shut' });
+    const counters = await rooms.counters(terms);
+    if (keys === undefined) return;
+    const through = (await rooms.ringStatus(contractId)).next - 1;
+    const payloads = await ringFrames(peerNamed(ports.peers, 'gatewayBridge'), contractId, from, through);
+    post({ type: 'sealedOff', counters, statement: statementOver(payloads, keys, from, through, epoch) });
+  };
+
+  const state = async (from: number, through: number, epoch: number): Promise<void> => {
+    const fetchOffers = (path: string): Promise<unknown> =>
+      neighbourCall(ports.peers, terms.provider, 'gateway-bridge', { path });
+    const bridge = peerNamed(ports.peers, 'gatewayBridge');
+    const payloads = await ownCopies(fetchOffers, bridge, contractId, from, through);
+    const counters = await rooms.counters(terms);
+    post({
+      type: 'stated',
+      counters,
+      statement: statementOver(payloads, deps.ownSecrets(), from, through, epoch),
+    });
+  };
+
+  const grant = async (effect: Extract<PartyEffect, { type: 'grantBlock' }>): Promise<void> => {
+    const { requestId, devAddr, block } = effect;
+    await rooms.grantBlock(terms, devAddr, block);
+    const answer = JSON.stringify({ requestId, devAddr, ...block });
+    await ports.bus.publish(`${busPrefix}antirio/fcntdown/grant`, answer, { qos: 1 });
+  };
+
+  const settleService = async (): Promise<void> => {
+    const given = givenKeys();
+    if (role !== 'provider' || given === undefined) return;
+    const desired = machine.desires().service;
+    if (desired !== 'active' && forgets.has(machine.phase().at)) keys = undefined;
+    const wanted = desired === 'active' && keys === undefined ? 'standby' : desired;
+    let observed = await rooms.service(terms, given, wanted, wanted === 'active' ? keys : undefined);
+    // Open keys live in this process's memory only: where they are missing, the machine asks for the share again.
+    if (desired === 'active' && keys === undefined) observed = 'needsSecrets';
+    post({ type: 'observed', observed: { service: observed, keysHeld: true } });
+  };
+
+  const observeProvider = async (): Promise<void> => {
+    await rooms.ensureRing(terms);
+    post({ type: 'observed', observed: { ring: await rooms.ringStatus(contractId) } });
+    await settleService();
+  };
+
+  const observeCustomer = async (): Promise<void> => {
+    if (machine.phase().at === 'arming') await rooms.sendImages(terms);
+    const source = await rooms.fillFrom(terms);
+    const observed: Observed = source === undefined ? {} : { source };
+    post({ type: 'observed', observed: { ...observed, storeOk: store.writable() } });
+  };
+
+  const observing: Repeating = repeat(
+    'observe',
+    options.observeIntervalMs,
+    log,
+    role === 'provider' ? observeProvider : observeCustomer,
+  );
+  const ticking = setInterval(() => {
+    post({ type: 'tick' });
+  }, options.tickIntervalMs);
+
+  return {
+    terms,
+    role,
+    post,
+    phase: machine.phase,
+    desires: machine.desires,
+    async stop() {
+      stopped = true;
+      clearInterval(ticking);
+      await observing.stop();
+      await fenceTurn;
+    },
+  };
+}

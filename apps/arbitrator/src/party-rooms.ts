@@ -1,0 +1,167 @@
+import { z } from 'zod';
+import { callJson, parseInput, type HttpPeer } from '@antirio/host';
+import { isAntirioError } from '@antirio/kernel';
+import type { ContractTerms, Desired, DownCounters, Observed } from '@antirio/service-contract';
+import { peerNamed } from './peers.ts';
+import type { KeyPackage, Secrets } from './sealed-keys.ts';
+
+const ringStatus = z.looseObject({ next: z.int(), acknowledged: z.int() });
+const sourceStatus = z.looseObject({
+  pulledThrough: z.int(),
+  remoteNext: z.int(),
+  lastSuccessAt: z.number().nullish(),
+});
+const serviceStatus = z.looseObject({
+  observed: z.enum(['absent', 'loading', 'standby', 'active', 'failed', 'needsSecrets']),
+});
+const fetchStatus = z.looseObject({
+  state: z.string(),
+  archive: z.string().optional(),
+  configuration: z.unknown(),
+});
+const fenceStatus = z.looseObject({ counters: z.record(z.string(), z.int()).default({}) });
+
+/** The rooms of this edge that a contract moves: radio, runtime, migration. */
+export interface PartyRooms {
+  fence(terms: ContractTerms, fence: Desired['fence']): Promise<void>;
+  grantBlock(
+    terms: ContractTerms,
+    devAddr: string,
+    block: { readonly first: number; readonly last: number },
+  ): Promise<void>;
+  /** Highest FCntDown used, by DevEUI. */
+  counters(terms: ContractTerms): Promise<DownCounters>;
+  ensureRing(terms: ContractTerms): Promise<void>;
+  ringStatus(ringId: string): Promise<{ readonly from: number; readonly next: number }>;
+  ringRoot(ringId: string, through: number): Promise<{ readonly root: string; readonly count: number }>;
+  fillFrom(terms: ContractTerms): Promise<Observed['source']>;
+  service(
+    terms: ContractTerms,
+    given: KeyPackage,
+    desired: Desired['service'],
+    secrets?: Secrets,
+  ): Promise<Observed['service']>;
+  sendImages(terms: ContractTerms): Promise<void>;
+}
+
+export function partyRooms(
+  peers: Readonly<Record<string, HttpPeer>>,
+  monotonicToWall: () => number,
+): PartyRooms {
+  const bridge = peerNamed(peers, 'gatewayBridge');
+  const orchestrator = peerNamed(peers, 'orchestrator');
+  const migration = peerNamed(peers, 'migration');
+  const lastPut = new Map<string, string>();
+
+  const observe = async (contractId: string): Promise<Observed['service']> => {
+    try {
+      const status = await callJson(orchestrator, { path: `/orchestrator/v1/service/${contractId}` });
+      return parseInput(serviceStatus, status).observed;
+    } catch (error) {
+      if (isAntirioError(error, 'notFound')) return 'absent';
+      throw error;
+    }
+  };
+  return {
+    async fence(terms, fence) {
+      const path = `/api/v3/fence/${terms.set.setId}`;
+      if (fence.state === 'none') return;
+      if (fence.state === 'shut') {
+        const devAddrs = terms.set.devices.map((device) => device.devAddr);
+        await callJson(bridge, { method: 'POST', path: `${path}/close`, json: { devAddrs } });
+        return;
+      }
+      const { epoch, slot, actFrom, actUntil } = fence;
+      const devAddrs = terms.set.devices.map((device) => device.devAddr);
+      await callJson(bridge, { method: 'PUT', path, json: { devAddrs, epoch, slot, actFrom, actUntil } });
+    },
+    async grantBlock(terms, devAddr, block) {
+      const path = `/api/v3/fence/${terms.set.setId}/block`;
+      await callJson(bridge, { method: 'PUT', path, json: { devAddr, ...block } });
+    },
+    async counters(terms) {
+      const path = `/api/v3/fence/${terms.set.setId}`;
+      const { counters } = parseInput(fenceStatus, await callJson(bridge, { path }));
+      const out: DownCounters = {};
+      for (const { devEui, devAddr } of terms.set.devices) {
+        const counter = counters[devAddr];
+        if (counter !== undefined) out[devEui] = counter;
+      }
+      return out;
+    },
+    async ensureRing({ contractId, set, ringBudgetBytes, matchId }) {
+      const devAddrs = [...new Set(set.devices.map((device) => device.devAddr))];
+      const json = {
+        devAddrs,
+        budgetBytes: ringBudgetBytes,
+        prefix: `contract/${contractId}/`,
+        deliver: true,
+        adopt: matchId,
+      };
+      await callJson(bridge, { method: 'PUT', path: `/api/v3/ring/${contractId}`, json });
+    },
+    async ringStatus(ringId) {
+      const status = parseInput(ringStatus, await callJson(bridge, { path: `/api/v3/ring/${ringId}` }));
+      return { from: status.acknowledged + 1, next: status.next };
+    },
+    async ringRoot(ringId, through) {
+      const answer = await callJson(bridge, { path: `/api/v3/ring/${ringId}/root?through=${through}` });
+      return parseInput(z.looseObject({ root: z.string(), count: z.int() }), answer);
+    },
+    async fillFrom({ contractId, provider }) {
+      const path = '/api/v3/ring/own/source';
+      const wanted = JSON.stringify({ edgeId: provider, ringId: contractId });
+      if (lastPut.get(path) !== wanted) {
+        await callJson(bridge, { method: 'PUT', path, json: JSON.parse(wanted) as unknown });
+        lastPut.set(path, wanted);
+      }
+      let status: z.output<typeof sourceStatus>;
+      try {
+        status = parseInput(sourceStatus, await callJson(bridge, { path }));
+      } catch (error) {
+        lastPut.delete(path);
+        throw error;
+      }
+      const recent = monotonicToWall() - (status.lastSuccessAt ?? 0) < 3000;
+      return {
+        pulledThrough: status.pulledThrough,
+        caughtUp: recent && status.pulledThrough >= status.remoteNext - 1,
+      };
+    },
+    async service(terms, given, desired, secrets) {
+      const { contractId, standby, image } = terms;
+      const path = `/orchestrator/v1/service/${contractId}`;
+      if (desired === 'absent') {
+        await callJson(orchestrator, {
+          method: 'PUT',
+          path,
+          json: { desired, standby, imageCid: image.imageCid },
+        });
+        return observe(contractId);
+      }
+      const fetched = parseInput(
+        fetchStatus,
+        await callJson(migration, { path: `/migration/v1/fetch/${contractId}` }),
+      );
+      if (fetched.state !== 'DOWNLOADED') return fetched.state === 'FAILED' ? 'failed' : 'loading';
+      const service = { ...given.service, configuration: fetched.configuration };
+      const json = { desired, standby, imageCid: image.imageCid, archive: fetched.archive, service, secrets };
+      // Idempotent, so it is sent again only when something changed or the room forgot.
+      const state = await observe(contractId);
+      const key = JSON.stringify({ desired, archive: fetched.archive, secrets: secrets !== undefined });
+      if (
+        lastPut.get(path) !== key ||
+        state === 'absent' ||
+        (state === 'needsSecrets' && secrets !== undefined)
+      ) {
+        await callJson(orchestrator, { method: 'PUT', path, json });
+        lastPut.set(path, key);
+      }
+      return observe(contractId);
+    },
+    async sendImages({ contractId, provider, image }) {
+      const path = `/migration/v1/contracts/${contractId}/send`;
+      await callJson(migration, { method: 'POST', path, json: { providerEdgeId: provider, ...image } });
+    },
+  };
+}
