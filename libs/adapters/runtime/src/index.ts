@@ -1,0 +1,4 @@
+export * from './runtime.ts';
+export { serviceIdPattern } from './service-id.ts';
+export { verifyImageArchive } from './image-archive.ts';
+export { createProcessRuntime, type ProcessRuntimeOptions } from './process-runtime.ts';
