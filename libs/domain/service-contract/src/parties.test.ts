@@ -1,0 +1,257 @@
+import { describe, expect, test } from '@jest/globals';
+import { generateIdentity, parseEdgeId } from '@antirio/kernel';
+import { contractTerms, type ContractTerms } from './terms.ts';
+import { createCustomer, customerDesires, customerStep, type CustomerState } from './customer.ts';
+import { createProvider, providerDesires, providerStep, type ProviderState } from './provider.ts';
+import type { PartyEffect, PartyEvent } from './party.ts';
+
+const edge = (): ReturnType<typeof parseEdgeId> => parseEdgeId(generateIdentity().edgeId);
+
+const terms: ContractTerms = contractTerms.parse({
+  version: 1,
+  contractId: '6f1b2b52-4a3d-4c86-9f0e-a7d1c45be02f',
+  customer: edge(),
+  provider: edge(),
+  central: edge(),
+  set: {
+    setId: 'bridge',
+    service: 'device-lora',
+    devices: [{ devEui: '00000000000000aa', devAddr: '0000000a' }],
+  },
+  image: { imageName: 'lora', imageCid: 'bafyimage', configCid: 'bafyconfig' },
+  confidentiality: 'process',
+  opening: 'witnessed',
+  standby: 'hot',
+  stakes: { customer: 100, provider: 100 },
+  returnBackoffMs: 1000,
+  slots: { customer: 0, provider: 1 },
+  expiresAt: 10_000_000,
+});
+
+const at = (now: number): { now: number; wall: number; random: () => number } => ({
+  now,
+  wall: now,
+  random: () => 0.5,
+});
+
+function driveProvider(
+  state: ProviderState,
+  event: PartyEvent,
+  now: number,
+): [ProviderState, readonly PartyEffect[]] {
+  const [next, effects] = providerStep(state, event, at(now));
+  return [next, effects];
+}
+
+const calls = (effects: readonly PartyEffect[]): string[] =>
+  effects.flatMap((effect) => (effect.type === 'call' ? [effect.method] : []));
+
+/** Ticks until something happens that the test looks for. */
+function tickUntil(
+  state: ProviderState,
+  from: number,
+  until: number,
+  seen: (effects: readonly PartyEffect[]) => boolean,
+): [ProviderState, number] {
+  for (let now = from; now <= until; now += 10) {
+    const [next, effects] = driveProvider(state, { type: 'tick' }, now);
+    state = next;
+    if (seen(effects)) return [state, now];
+  }
+  throw new TypeError(`nothing happened until ${until}`);
+}
+
+describe('the provider', () => {
+  const readyAt = (now: number): ProviderState => createProvider(terms, { at: 'ready' }, 'boot-b', now);
+
+  test('asks the witness when beats stop, and opens only when the witness found the customer dead', () => {
+    let [state, now] = tickUntil(readyAt(0), 0, 2000, (effects) => calls(effects).includes('witness'));
+    expect(now).toBeGreaterThanOrEqual(600);
+    expect(now).toBeLessThan(800);
+    [state] = driveProvider(
+      state,
+      { type: 'answer', method: 'witness', ok: true, value: { heard: false } },
+      now + 150,
+    );
+    [state, now] = tickUntil(state, now + 160, now + 1000, (effects) => calls(effects).includes('open'));
+    expect(state.phase.at).toBe('opening');
+    expect(providerDesires(state, now).fence).toEqual({ state: 'shut' });
+  });
+
+  test('stays where it is when the witness still hears the customer', () => {
+    let [state, now] = tickUntil(readyAt(0), 0, 2000, (effects) => calls(effects).includes('witness'));
+    [state] = driveProvider(
+      state,
+      { type: 'answer', method: 'witness', ok: true, value: { heard: true } },
+      now + 150,
+    );
+    expect(state.phase.at).toBe('ready');
+    expect(state.suspicion).toBeUndefined();
+  });
+
+  test('reads as soon as the keys are there, acts only under its epoch and a lease', () => {
+    const evidence = { lastBeatMsAgo: 700, lastSequence: 3, probesUnanswered: 3, witness: 'dead' as const };
+    let state: ProviderState = createProvider(terms, { at: 'opening', from: 7, evidence }, 'boot-b', 0);
+    let effects: readonly PartyEffect[];
+    [state, effects] = driveProvider(
+      state,
+      { type: 'answer', method: 'open', ok: true, value: { share: { x: 1 }, epoch: 1 } },
+      10,
+    );
+    expect(effects.map((effect) => effect.type)).toContain('openKeys');
+    expect(providerDesires(state, 10)).toMatchObject({ service: 'active', fence: { state: 'shut' } });
+    [state] = tickUntil(state, 20, 200, (seen) => calls(seen).includes('take'));
+    [state] = driveProvider(
+      state,
+      { type: 'answer', method: 'take', ok: false, code: 'leaseRuns', retryInMs: 100 },
+      220,
+    );
+    expect(state.phase.at).toBe('reading');
+    [state] = driveProvider(
+      state,
+      { type: 'answer', method: 'take', ok: true, value: { epoch: 2, actAfterMs: 3000 } },
+      400,
+    );
+    expect(state.phase).toEqual({ at: 'active', from: 7, epoch: 2 });
+    expect(providerDesires(state, 500).fence).toEqual({ state: 'shut' });
+    [state, effects] = driveProvider(state, { type: 'tick' }, 4000);
+    const request = effects.find(
+      (effect) => effect.type === 'send' && effect.datagram.kind === 'leaseRequest',
+    );
+    expect(request).toBeDefined();
+    if (request?.type !== 'send' || request.datagram.kind !== 'leaseRequest') return;
+    const { nonce } = request.datagram.body;
+    const grant = { setId: 'bridge', epoch: 2, nonce, blocks: [] };
+    [state] = driveProvider(
+      state,
+      { type: 'datagram', from: terms.central, datagram: { kind: 'leaseGrant', body: grant } },
+      4010,
+    );
+    expect(providerDesires(state, 4020).fence).toMatchObject({
+      state: 'open',
+      epoch: 2,
+      slot: 1,
+      actUntil: 4000 + 2940,
+    });
+  });
+
+  test('a lease from anyone but the central arbitrator is nothing', () => {
+    let state: ProviderState = createProvider(terms, { at: 'active', from: 1, epoch: 2 }, 'boot-b', 0);
+    let effects: readonly PartyEffect[];
+    [state, effects] = driveProvider(state, { type: 'tick' }, 4000);
+    const request = effects.find(
+      (effect) => effect.type === 'send' && effect.datagram.kind === 'leaseRequest',
+    );
+    if (request?.type !== 'send' || request.datagram.kind !== 'leaseRequest')
+      throw new TypeError('no lease request');
+    const grant = { setId: 'bridge', epoch: 2, nonce: request.datagram.body.nonce, blocks: [] };
+    [state] = driveProvider(
+      state,
+      { type: 'datagram', from: terms.customer, datagram: { kind: 'leaseGrant', body: grant } },
+      4010,
+    );
+    expect(providerDesires(state, 4020).fence).toEqual({ state: 'shut' });
+  });
+
+  test('gives way at once when the customer asks for its sensors, and when it is superseded', () => {
+    const active = createProvider(terms, { at: 'active', from: 1, epoch: 2 }, 'boot-b', 0);
+    expect(driveProvider(active, { type: 'returnAsked', epoch: 2 }, 10)[0].phase.at).toBe('releasing');
+    expect(driveProvider(active, { type: 'returnAsked', epoch: 1 }, 10)[0].phase.at).toBe('active');
+    const body = {
+      setId: 'bridge',
+      epoch: 2,
+      nonce: 'x',
+      reason: 'superseded',
+      current: 3,
+      holder: terms.customer,
+    };
+    const refused: PartyEvent = {
+      type: 'datagram',
+      from: terms.central,
+      datagram: { kind: 'leaseRefused', body },
+    };
+    expect(driveProvider(active, refused, 10)[0].phase.at).toBe('releasing');
+  });
+});
+
+describe('the customer', () => {
+  const step = (
+    state: CustomerState,
+    event: PartyEvent,
+    now: number,
+  ): [CustomerState, readonly PartyEffect[]] => {
+    const [next, effects] = customerStep(state, event, at(now));
+    return [next, effects];
+  };
+  const record = (epoch: number, holder: string, released = false): PartyEvent => ({
+    type: 'answer',
+    method: 'record',
+    ok: true,
+    value: { state: 'ACTIVE', epoch, holder, released },
+  });
+
+  test('that comes back to a later epoch stands by, catches up, waits its back-off, and only then asks', () => {
+    let state = createCustomer(terms, { at: 'guarded', epoch: 1 }, 'boot-a', 0);
+    [state] = step(state, record(2, terms.provider), 100);
+    expect(state.phase).toEqual({ at: 'recovering', epoch: 2 });
+    expect(customerDesires(state, 100).fence).toEqual({ state: 'shut' });
+    [state] = step(
+      state,
+      { type: 'observed', observed: { source: { pulledThrough: 9, caughtUp: true } } },
+      200,
+    );
+    let effects: readonly PartyEffect[];
+    [state, effects] = step(state, { type: 'tick' }, 600);
+    expect(calls(effects)).not.toContain('return');
+    [state, effects] = step(state, { type: 'tick' }, 1200);
+    expect(calls(effects)).toContain('return');
+    [state] = step(state, record(2, terms.provider, true), 1300);
+    [state, effects] = step(state, { type: 'tick' }, 1310);
+    expect(calls(effects)).toContain('take');
+    [state] = step(
+      state,
+      { type: 'answer', method: 'take', ok: true, value: { epoch: 3, actAfterMs: 3000 } },
+      1320,
+    );
+    expect(state.phase).toEqual({ at: 'retaken', epoch: 3, providerEpoch: 2 });
+  });
+
+  test('states only what it has fetched through the end of the range handed back', () => {
+    let state = createCustomer(terms, { at: 'retaken', epoch: 3, providerEpoch: 2 }, 'boot-a', 0);
+    const answer = {
+      state: 'RETURNING',
+      epoch: 3,
+      holder: terms.customer,
+      released: false,
+      handback: { epoch: 2, from: 4, through: 90 },
+    };
+    [state] = step(state, { type: 'answer', method: 'record', ok: true, value: answer }, 10);
+    [state] = step(
+      state,
+      { type: 'observed', observed: { source: { pulledThrough: 89, caughtUp: false } } },
+      20,
+    );
+    let effects: readonly PartyEffect[];
+    [state, effects] = step(state, { type: 'tick' }, 30);
+    expect(effects.some((effect) => effect.type === 'state')).toBe(false);
+    [state] = step(
+      state,
+      { type: 'observed', observed: { source: { pulledThrough: 90, caughtUp: true } } },
+      40,
+    );
+    [, effects] = step(state, { type: 'tick' }, 50);
+    expect(effects).toContainEqual({ type: 'state', from: 4, through: 90, epoch: 2 });
+  });
+
+  test('answers probes of its provider and the central arbitrator, and of nobody else', () => {
+    const state = createCustomer(terms, { at: 'guarded', epoch: 1 }, 'boot-a', 0);
+    const probe = (from: typeof terms.central): PartyEvent => ({
+      type: 'datagram',
+      from,
+      datagram: { kind: 'probe', body: { nonce: 'n1' } },
+    });
+    expect(step(state, probe(terms.central), 5)[1]).toHaveLength(1);
+    expect(step(state, probe(terms.provider), 5)[1]).toHaveLength(1);
+    expect(step(state, probe(edge()), 5)[1]).toHaveLength(0);
+  });
+});
