@@ -20,8 +20,6 @@ export interface BlockIndex {
   /** Up to where the records of each known pack are in the index. */
   packs(): Map<number, number>;
   forgetPack(pack: number): void;
-  /** Drops what the index says of a pack behind its real end. */
-  shorten(pack: number, size: number): void;
   count(): number;
   blocksOf(pack: number): IndexedBlock[];
   /** Begins a mark phase: nothing is marked. */
@@ -104,13 +102,6 @@ class SqliteIndex implements BlockIndex {
     inTransaction(this.#db, () => {
       this.#db.prepare('DELETE FROM block WHERE pack = ?').run(pack);
       this.#db.prepare('DELETE FROM pack WHERE id = ?').run(pack);
-    });
-  }
-
-  shorten(pack: number, size: number): void {
-    inTransaction(this.#db, () => {
-      this.#db.prepare('DELETE FROM block WHERE pack = ? AND "offset" + length > ?').run(pack, size);
-      this.#db.prepare('UPDATE pack SET "through" = ? WHERE id = ?').run(size, pack);
     });
   }
 

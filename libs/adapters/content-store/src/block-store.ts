@@ -84,11 +84,12 @@ async function recoverPacks(folder: string, index: BlockIndex): Promise<Map<numb
 
 /** What lies behind the last flush may be whole or torn: the whole records are kept, the rest is cut off. */
 async function recoverPack(pack: Pack, index: BlockIndex, through: number): Promise<void> {
-  if (pack.size < through) index.shorten(pack.id, pack.size);
-  if (pack.size <= through) return;
+  if (pack.size === through) return;
+  // A pack that lost some of its end is read from its beginning, to find the last record that is still whole.
+  if (pack.size < through) index.forgetPack(pack.id);
   const found: IndexedBlock[] = [];
-  let end = through;
-  for await (const record of pack.recover(through)) {
+  let end = pack.size < through ? 0 : through;
+  for await (const record of pack.recover(end)) {
     found.push({ ...record, pack: pack.id });
     end = record.offset + record.length;
   }

@@ -1,6 +1,12 @@
 export * from './block.ts';
 export * from './block-store.ts';
 export * from './chunker.ts';
+export * from './tar-chunker.ts';
 export * from './dag.ts';
 export * from './unixfs-file.ts';
 export * from './unixfs-directory.ts';
+export * from './image-import.ts';
+export * from './image-export.ts';
+export * from './build-image.ts';
+export * from './write-file.ts';
+export { defaultImageLimits, type ImageConfig, type ImageLimits } from './image.ts';

@@ -123,6 +123,18 @@ export async function* readFile(
   yield* readNode(reader, requireSupported(root), undefined, 0);
 }
 
+/** Bytes of content that a file says it has; reading it proves it. @throws AntirioError notFound | corrupt | invalidInput */
+export async function fileSize(source: BlockSource, root: CID): Promise<number> {
+  const bytes = await source.get(requireSupported(root));
+  if (root.code === RAW) return bytes.length;
+  const node = decodeNode(root, bytes);
+  const data = decodeData(root, node.Data);
+  requireFile(root, data, node.Links.length, undefined);
+  const size = Number(data.fileSize());
+  if (!Number.isSafeInteger(size)) throw new AntirioError('tooLarge', 'a file of absurd size');
+  return size;
+}
+
 interface Reader {
   readonly source: BlockSource;
   readonly maxDepth: number;
