@@ -12,3 +12,4 @@ export * from './provision-watcher.ts';
 export * from './envelope.ts';
 export * from './system-event.ts';
 export * from './topics.ts';
+export * from './page.ts';

@@ -1,0 +1,368 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { createBroker, createLocalBus, type Broker } from '@antirio/bus';
+import {
+  httpPeer,
+  silentLog,
+  systemClock,
+  systemRandom,
+  type Bus,
+  type HttpAnswer,
+  type HttpPeer,
+} from '@antirio/host';
+import { utf8, uuidV4 } from '@antirio/kernel';
+import { makeEnvelope, parseEnvelope, parseJsonBytes, stringifyJson, toCbor } from '@antirio/edgex-contracts';
+import { coreDataOptions, createCoreData, type CoreData } from './index.ts';
+
+const newId = (): string => uuidV4(systemRandom);
+const ORIGIN = 1602168089665565301n;
+
+function readingOf(
+  device: string,
+  resource: string,
+  value: unknown,
+  origin = ORIGIN,
+): Record<string, unknown> {
+  return { origin, deviceName: device, resourceName: resource, profileName: 'p', valueType: 'Int16', value };
+}
+
+function requestOf(
+  device: string,
+  fields: Record<string, unknown> = {},
+): Record<string, unknown> & { event: Record<string, unknown> & { id: string } } {
+  return {
+    apiVersion: 'v3',
+    requestId: newId(),
+    event: {
+      apiVersion: 'v3',
+      id: newId(),
+      deviceName: device,
+      profileName: 'p',
+      sourceName: 's',
+      origin: ORIGIN,
+      readings: [readingOf(device, 'r', '7')],
+      ...fields,
+    },
+  };
+}
+
+const json = (answer: HttpAnswer): Record<string, unknown> =>
+  parseJsonBytes(answer.body) as Record<string, unknown>;
+
+let dataDir: string;
+let broker: Broker;
+let bus: Bus;
+let room: CoreData;
+let peer: HttpPeer;
+
+async function start(options: Record<string, unknown> = {}): Promise<void> {
+  room = createCoreData(coreDataOptions.parse({ dataDir, port: 0, ...options }), {
+    clock: systemClock,
+    random: systemRandom,
+    log: silentLog,
+    bus,
+  });
+  await room.start();
+  peer = httpPeer({ url: `http://127.0.0.1:${room.port}/api/v3` });
+}
+
+async function stop(): Promise<void> {
+  peer.close();
+  await room.stop();
+}
+
+function post(request: Record<string, unknown>, path: string): Promise<HttpAnswer> {
+  return peer.call({ method: 'POST', path: `/event/${path}`, body: utf8(stringifyJson(request)) });
+}
+
+const get = async (path: string): Promise<HttpAnswer> => peer.call({ path });
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition())) await delay(5);
+}
+
+beforeAll(async () => {
+  broker = createBroker({ secret: systemRandom.bytes(32), listeners: [] }, silentLog);
+  await broker.start();
+});
+afterAll(() => broker.stop());
+beforeEach(async () => {
+  dataDir = mkdtempSync(join(tmpdir(), 'antirio-core-data-'));
+  bus = createLocalBus(broker, silentLog);
+  await start();
+});
+afterEach(async () => {
+  await stop();
+  await bus.close();
+  rmSync(dataDir, { recursive: true });
+});
+
+describe('storing events by HTTP', () => {
+  test('an event comes back by its id with every digit of its origin and its tags', async () => {
+    const request = requestOf('d', { tags: { devEUI: '00aa', fCnt: 7, deep: { big: 2n ** 60n } } });
+    const stored = await peer.call({
+      method: 'POST',
+      path: '/event/svc/p/d/s',
+      body: utf8(stringifyJson(request)),
+      headers: { 'x-correlation-id': 'abc' },
+    });
+    expect(stored.status).toBe(201);
+    expect(stored.headers['x-correlation-id']).toBe('abc');
+    expect(stored.json()).toEqual({
+      apiVersion: 'v3',
+      requestId: request['requestId'],
+      statusCode: 201,
+      id: request.event.id,
+    });
+    const got = await get(`/event/id/${request.event.id}`);
+    expect(json(got)).toEqual({ apiVersion: 'v3', statusCode: 200, event: request.event });
+  });
+
+  test('all kinds of readings come back', async () => {
+    const base = readingOf('d', 'r', undefined);
+    const readings = [
+      { ...base, valueType: 'Binary', binaryValue: 'AQI=', mediaType: 'image/png', value: undefined },
+      { ...base, valueType: 'Object', objectValue: { a: [1, 2n ** 62n] }, value: undefined, units: 'C' },
+      { ...base, valueType: 'String', value: null },
+      { ...base, valueType: 'Float32Array', value: '[1.5, 2e+01]', tags: { x: 1 } },
+    ];
+    const request = requestOf('d', { readings });
+    expect((await post(request, 'svc/p/d/s')).status).toBe(201);
+    const event = json(await get(`/event/id/${request.event.id}`))['event'] as {
+      readings: Record<string, unknown>[];
+    };
+    expect(event.readings).toEqual([
+      { ...base, valueType: 'Binary', binaryValue: 'AQI=', mediaType: 'image/png', value: undefined },
+      { ...base, valueType: 'Object', objectValue: { a: [1, 2n ** 62n] }, value: undefined, units: 'C' },
+      { ...base, valueType: 'String', value: null, binaryValue: null, objectValue: null },
+      { ...base, valueType: 'Float32Array', value: '[1.5, 2e+01]', tags: { x: 1 } },
+    ]);
+  });
+
+  test('an id that is stored already answers 409, also while the first is under way and after a restart', async () => {
+    const request = requestOf('d');
+    const answers = await Promise.all([1, 2, 3].map(() => post(request, 'svc/p/d/s')));
+    expect(answers.map((answer) => answer.status).sort()).toEqual([201, 409, 409]);
+    await stop();
+    await start();
+    const again = await post(request, 'svc/p/d/s');
+    expect(again.json()).toMatchObject({
+      apiVersion: 'v3',
+      statusCode: 409,
+      requestId: request['requestId'],
+    });
+    expect(json(await get('/event/count'))['count']).toBe(1);
+  });
+
+  test('400 first posts of unknown devices and resources at once are normal traffic', async () => {
+    const requests = Array.from({ length: 400 }, (_, i) =>
+      requestOf(`device-${i}`, { readings: [readingOf(`device-${i}`, `resource-${i}`, '1')] }),
+    );
+    const answers = await Promise.all(requests.map((request, i) => post(request, `svc/p/device-${i}/s`)));
+    expect(answers.every((answer) => answer.status === 201)).toBe(true);
+    expect(json(await get('/reading/count'))['count']).toBe(400);
+    expect(json(await get('/reading/resourceName/resource-399?limit=-1'))['totalCount']).toBe(1);
+  });
+
+  test('CBOR is taken where the header says so', async () => {
+    const request = requestOf('d');
+    const body = toCbor(request);
+    const headers = { 'content-type': 'application/cbor' };
+    expect((await peer.call({ method: 'POST', path: '/event/svc/p/d/s', body, headers })).status).toBe(201);
+    expect(json(await get(`/event/id/${request.event.id}`))['event']).toEqual(request.event);
+  });
+
+  test('names that need escaping work', async () => {
+    const request = requestOf('a/b+c#%');
+    expect((await post(request, `svc/p/${encodeURIComponent('a/b+c#%')}/s`)).status).toBe(201);
+    expect(json(await get(`/event/count/device/name/${encodeURIComponent('a/b+c#%')}`))['count']).toBe(1);
+  });
+
+  test.each([
+    ['another device than the path', 'svc/p/other/s', requestOf('d')],
+    ['another profile than the path', 'svc/q/d/s', requestOf('d')],
+    ['no readings', 'svc/p/d/s', requestOf('d', { readings: [] })],
+    ['an id that is no UUID', 'svc/p/d/s', requestOf('d', { id: 'x' })],
+    ['a value out of range', 'svc/p/d/s', requestOf('d', { readings: [readingOf('d', 'r', '70000')] })],
+    ['no event', 'svc/p/d/s', { apiVersion: 'v3' }],
+    ['a body that is a list', 'svc/p/d/s', [] as unknown as Record<string, unknown>],
+  ])('%s is refused with 400', async (_what, path, request) => {
+    const answer = await post(request, path);
+    expect(answer.status).toBe(400);
+    expect(answer.json()).toMatchObject({ apiVersion: 'v3', statusCode: 400 });
+    expect(json(await get('/event/count'))['count']).toBe(0);
+  });
+
+  test.each([['{'], ['{"event":'], ['\u0000'], ['"text"'], ['null'], ['1e999'], ['['.repeat(50_000)]])(
+    'a body that is no request is refused with 400: %#',
+    async (text) => {
+      expect((await peer.call({ method: 'POST', path: '/event/svc/p/d/s', body: utf8(text) })).status).toBe(
+        400,
+      );
+    },
+  );
+
+  test('no body at all is refused with 400, a body over the limit with 413', async () => {
+    expect((await peer.call({ method: 'POST', path: '/event/svc/p/d/s' })).status).toBe(400);
+    await stop();
+    await start({ maxEventBytes: 2048 });
+    const request = requestOf('d', { tags: { much: 'x'.repeat(4000) } });
+    expect((await post(request, 'svc/p/d/s')).status).toBe(413);
+  });
+
+  test('what is over the bound of the queue is refused with 503, counted, and seen in health and metrics', async () => {
+    await stop();
+    await start({ maxPendingEvents: 4 });
+    const answers = await Promise.all(
+      Array.from({ length: 40 }, () => post(requestOf('d'), 'svc/p/d/s').then((answer) => answer.status)),
+    );
+    const refused = answers.filter((status) => status === 503).length;
+    const stored = answers.filter((status) => status === 201).length;
+    expect(stored + refused).toBe(40);
+    expect(refused).toBeGreaterThan(0);
+    expect(json(await get('/event/count'))['count']).toBe(stored);
+    expect((await room.health())['store']).toMatchObject({
+      ok: true,
+      detail: `${refused} refused because too much waited`,
+    });
+    expect(new TextDecoder().decode((await get('/metrics')).body)).toContain(`CommitsRefused ${refused}`);
+  });
+});
+
+describe('the bus', () => {
+  test('an event stored by HTTP is published as it came in', async () => {
+    const seen: { topic: string; payload: unknown }[] = [];
+    await bus.subscribe('edgex/events/core/#', (topic, payload) => {
+      seen.push({ topic, payload: parseEnvelope(payload) });
+    });
+    const request = requestOf('d');
+    await post(request, 'svc/p/d/s');
+    await until(async () => seen.length > 0);
+    expect(seen).toEqual([
+      {
+        topic: 'edgex/events/core/svc/p/d/s',
+        payload: expect.objectContaining({ payload: request, errorCode: 0 }),
+      },
+    ]);
+  });
+
+  test.each([
+    ['JSON', (request: unknown) => makeEnvelope(request, { correlationID: 'c' })],
+    ['base64', (request: unknown) => makeEnvelope(utf8(stringifyJson(request)), { correlationID: 'c' })],
+    [
+      'CBOR',
+      (request: unknown) =>
+        makeEnvelope(toCbor(request), { correlationID: 'c', contentType: 'application/cbor' }),
+    ],
+  ])('an event published as %s is on the disk when publish with QoS 1 resolves', async (_form, envelope) => {
+    const request = requestOf('d');
+    await bus.publish('edgex/events/device/svc/p/d/s', envelope(request), { qos: 1 });
+    expect(json(await get(`/event/id/${request.event.id}`))['event']).toEqual(request.event);
+  });
+
+  test('what is no event, or not that of its topic, is counted and stops nothing', async () => {
+    const topic = 'edgex/events/device/svc/p/d/s';
+    const envelope = (request: unknown): string => makeEnvelope(request, { correlationID: 'c' });
+    for (const bad of ['', '{', 'x'.repeat(100), envelope({}), envelope(requestOf('other'))])
+      await bus.publish(topic, bad, { qos: 1 });
+    const request = requestOf('d');
+    await bus.publish(topic, envelope(request), { qos: 1 });
+    await bus.publish(topic, envelope(request), { qos: 1 });
+    expect(json(await get('/event/count'))['count']).toBe(1);
+    const metrics = new TextDecoder().decode((await get('/metrics')).body);
+    expect(metrics).toContain('MessagesRefused 5');
+    expect(metrics).toContain('EventsDuplicate 1');
+  });
+
+  test('with eventPurge, a device that metadata deletes loses its events', async () => {
+    await stop();
+    await start({ eventPurge: true });
+    await post(requestOf('d'), 'svc/p/d/s');
+    await post(requestOf('e'), 'svc/p/e/s');
+    const change = { type: 'device', action: 'delete', owner: 'svc', details: { name: 'd' } };
+    await bus.publish(
+      'edgex/system-events/core-metadata/device/delete/svc/p',
+      makeEnvelope(change, { correlationID: 'c' }),
+      {
+        qos: 1,
+      },
+    );
+    await until(async () => json(await get('/event/count'))['count'] === 1);
+    expect(json(await get('/reading/device/name/d'))['readings']).toEqual([]);
+  });
+});
+
+describe('deleting', () => {
+  test('an event by its id', async () => {
+    const request = requestOf('d');
+    await post(request, 'svc/p/d/s');
+    expect((await peer.call({ method: 'DELETE', path: `/event/id/${request.event.id}` })).status).toBe(200);
+    expect((await peer.call({ method: 'DELETE', path: `/event/id/${request.event.id}` })).status).toBe(404);
+    expect(json(await get('/reading/count'))['count']).toBe(0);
+    expect((await post(request, 'svc/p/d/s')).status).toBe(201);
+  });
+
+  test('a device’s events, those that are there, also when the room is stopped in between', async () => {
+    await Promise.all(Array.from({ length: 450 }, () => post(requestOf('d'), 'svc/p/d/s')));
+    await post(requestOf('e'), 'svc/p/e/s');
+    expect((await peer.call({ method: 'DELETE', path: '/event/device/name/d' })).status).toBe(202);
+    await stop();
+    await start();
+    await post(requestOf('d'), 'svc/p/d/s');
+    await until(async () => json(await get('/event/count'))['count'] === 2);
+    expect(json(await get('/event/count/device/name/d'))['count']).toBe(1);
+    expect(json(await get('/reading/all'))['totalCount']).toBe(2);
+  });
+
+  test('events older than an age', async () => {
+    const now = BigInt(Date.now()) * 1_000_000n;
+    await post(requestOf('d', { origin: now - 3_600_000_000_000n }), 'svc/p/d/s');
+    await post(requestOf('d', { origin: now }), 'svc/p/d/s');
+    expect((await peer.call({ method: 'DELETE', path: '/event/age/60000000000' })).status).toBe(202);
+    await until(async () => json(await get('/event/count'))['count'] === 1);
+    expect((await peer.call({ method: 'DELETE', path: '/event/age/x' })).status).toBe(400);
+  });
+});
+
+describe('queries', () => {
+  test('answers 400 for what cannot be read and 416 for an offset beyond the end', async () => {
+    await post(requestOf('d'), 'svc/p/d/s');
+    expect((await get('/event/all?offset=1')).status).toBe(200);
+    expect((await get('/event/all?offset=2')).status).toBe(416);
+    expect((await get('/reading/all?offset=2')).status).toBe(416);
+    for (const bad of ['limit=x', 'limit=-2', 'limit=1025', 'offset=-2', 'offset=1.5'])
+      expect((await get(`/event/all?${bad}`)).status).toBe(400);
+    expect((await get('/event/start/5/end/4')).status).toBe(400);
+    expect((await get('/event/id/x')).status).toBe(400);
+    expect((await get(`/event/id/${newId()}`)).status).toBe(404);
+  });
+
+  test('limit=0 gives the total alone, offset=-1 the rows alone', async () => {
+    await post(requestOf('d'), 'svc/p/d/s');
+    expect(json(await get('/event/all?limit=0'))).toMatchObject({ totalCount: 1, events: [] });
+    expect(json(await get('/reading/all?offset=-1'))).toMatchObject({
+      totalCount: 0,
+      readings: [{ value: '7' }],
+    });
+  });
+
+  test('several resources of a device by a body, as EdgeX has it', async () => {
+    const readings = ['a', 'b', 'c'].map((resource) => readingOf('d', resource, '1'));
+    await post(requestOf('d', { readings }), 'svc/p/d/s');
+    const answer = await peer.call({
+      path: `/reading/device/name/d/start/0/end/${ORIGIN}`,
+      json: { resourceNames: ['a', 'c'] },
+    });
+    expect(json(answer)['totalCount']).toBe(2);
+  });
+});
+
+test('health tells the truth about the store and the bus', async () => {
+  expect((await get('/ready')).status).toBe(200);
+  await bus.close();
+  expect((await get('/ready')).status).toBe(503);
+  bus = createLocalBus(broker, silentLog);
+});

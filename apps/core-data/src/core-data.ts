@@ -1,0 +1,147 @@
+import { join } from 'node:path';
+import { describeError, type Clock, type Random } from '@antirio/kernel';
+import {
+  createHttpRim,
+  openDatabase,
+  type Bus,
+  type Check,
+  type Database,
+  type Health,
+  type HttpPeer,
+  type HttpRim,
+  type Log,
+  type Service,
+} from '@antirio/host';
+import { createBusIngestion, type BusIngestion } from './bus-ingestion.ts';
+import { createDeletions, type Deletions } from './deletions.ts';
+import { createEventReader, type EventReader } from './event-reader.ts';
+import { createEventWriter, type EventWriter } from './event-writer.ts';
+import { createGroupCommit, type GroupCommit } from './group-commit.ts';
+import { createMeasures, type Measures } from './measures.ts';
+import type { CoreDataOptions } from './options.ts';
+import { parseBody } from './request-body.ts';
+import { addEventRoutes } from './event-routes.ts';
+import { addReadingRoutes } from './reading-routes.ts';
+import { MIGRATIONS } from './schema.ts';
+
+export interface CoreDataPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly bus?: Bus;
+  readonly peers?: Readonly<Record<string, HttpPeer>>;
+}
+
+export interface CoreData extends Service {
+  /** The port it listens on, once started. */
+  readonly port: number;
+}
+
+/** What the parts of the room share while it runs. */
+export interface Room {
+  readonly options: CoreDataOptions;
+  readonly ports: CoreDataPorts;
+  readonly commit: GroupCommit;
+  readonly writer: EventWriter;
+  readonly reader: EventReader;
+  readonly deletions: Deletions;
+  readonly measures: Measures;
+}
+
+interface Running {
+  readonly db: Database;
+  readonly room: Room;
+  readonly rim: HttpRim;
+  readonly ingestion: BusIngestion | undefined;
+}
+
+const VERSION = '4.0.0';
+const PROBE_EVERY_MS = 10_000;
+
+function openRoom(options: CoreDataOptions, ports: CoreDataPorts): { db: Database; room: Room } {
+  const path = join(options.dataDir, 'core-data', 'events.db');
+  const db = openDatabase(path, MIGRATIONS);
+  const writer = createEventWriter(db);
+  const { maxPendingEvents, maxPendingBytes, maxBatch } = options;
+  const limits = { maxPending: maxPendingEvents, maxPendingBytes, maxBatch };
+  const hooks = { beforeCommit: () => writer.beforeCommit(), onRollback: () => writer.onRollback() };
+  const commit = createGroupCommit({ db, path, ...limits, ...hooks });
+  const deletions = createDeletions(commit, writer, ports.log);
+  const measures = createMeasures(commit);
+  return {
+    db,
+    room: { options, ports, commit, writer, reader: createEventReader(db), deletions, measures },
+  };
+}
+
+/** Whether the store takes writes: known from the last one, or tried when the last one is a while ago. */
+function storeProbe(commit: GroupCommit, db: Database, clock: Clock): () => Promise<Check> {
+  let triedAt = -Infinity;
+  const probe = db.prepare('UPDATE probe SET at = ? WHERE id = 1');
+  return async () => {
+    const refused =
+      commit.refused === 0 ? {} : { detail: `${commit.refused} refused because too much waited` };
+    if (commit.failure === undefined && clock.monotonic() - triedAt < PROBE_EVERY_MS)
+      return { ok: true, ...refused };
+    try {
+      await commit.run(0, () => probe.run(Math.trunc(clock.now())));
+      triedAt = clock.monotonic();
+      return { ok: true, ...refused };
+    } catch (error) {
+      return { ok: false, detail: describeError(error) };
+    }
+  };
+}
+
+/** EdgeX core-data: stores events durably before it acknowledges them, by HTTP and from the bus, and answers queries. */
+export function createCoreData(options: CoreDataOptions, ports: CoreDataPorts): CoreData {
+  const { bus, clock, log } = ports;
+  let running: Running | undefined;
+  let port = 0;
+  let store: (() => Promise<Check>) | undefined;
+
+  const health = async (): Promise<Health> => {
+    const checks =
+      store === undefined ? { store: { ok: false, detail: 'not started' } } : { store: await store() };
+    return bus === undefined ? checks : { ...checks, bus: bus.health() };
+  };
+  return {
+    name: 'core-data',
+    get port() {
+      return port;
+    },
+    health,
+    async start() {
+      const { db, room } = openRoom(options, ports);
+      store = storeProbe(room.commit, db, clock);
+      const rim = createHttpRim({
+        serviceKey: 'core-data',
+        version: VERSION,
+        config: () => options,
+        health,
+        log,
+        maxBodyBytes: options.maxEventBytes,
+        parseBody,
+        clock,
+      });
+      room.measures.register(rim.metrics);
+      addEventRoutes(rim, room);
+      addReadingRoutes(rim, room);
+      const ingestion = bus === undefined ? undefined : await createBusIngestion(room, bus);
+      running = { db, room, rim, ingestion };
+      room.deletions.poke();
+      port = await rim.listen(options.port, options.bind);
+    },
+    async stop() {
+      const was = running;
+      running = undefined;
+      if (was === undefined) return;
+      await was.rim.close();
+      await was.ingestion?.close();
+      await was.room.deletions.stop();
+      await was.room.commit.close();
+      store = undefined;
+      was.db.close();
+    },
+  };
+}

@@ -1,0 +1,2 @@
+export { createCoreData, type CoreData, type CoreDataPorts } from './core-data.ts';
+export { coreDataOptions, type CoreDataOptions } from './options.ts';

@@ -1,0 +1,61 @@
+import { Counter, Gauge, type Registry } from 'prom-client';
+import type { GroupCommit } from './group-commit.ts';
+
+/** What the room counts; shown at `/api/v3/metrics`. */
+export interface Measures {
+  readonly persisted: (readings: number) => void;
+  readonly duplicate: () => void;
+  /** A message of the bus that was no event, or an event that could not be stored. */
+  readonly refusedMessage: () => void;
+  /** An event stored but not published again. */
+  readonly unpublished: () => void;
+  register(registry: Registry): void;
+}
+
+export function createMeasures(commit: GroupCommit): Measures {
+  const counts = { events: 0, readings: 0, duplicates: 0, refusedMessages: 0, unpublished: 0 };
+  const shown: readonly [string, string, () => number][] = [
+    ['EventsPersisted', 'events stored', () => counts.events],
+    ['ReadingsPersisted', 'readings stored', () => counts.readings],
+    ['EventsDuplicate', 'events refused because their id was stored already', () => counts.duplicates],
+    [
+      'MessagesRefused',
+      'messages of the bus that were no event or could not be stored',
+      () => counts.refusedMessages,
+    ],
+    ['EventsUnpublished', 'events stored but not published on the bus', () => counts.unpublished],
+    ['CommitsRefused', 'pieces of work refused because too much waited', () => commit.refused],
+  ];
+  return {
+    persisted(readings) {
+      counts.events += 1;
+      counts.readings += readings;
+    },
+    duplicate: () => void (counts.duplicates += 1),
+    refusedMessage: () => void (counts.refusedMessages += 1),
+    unpublished: () => void (counts.unpublished += 1),
+    register(registry) {
+      for (const [name, help, value] of shown) {
+        const counter = new Counter({
+          name,
+          help,
+          registers: [registry],
+          collect() {
+            this.reset();
+            this.inc(value());
+          },
+        });
+        registry.registerMetric(counter);
+      }
+      const pending = new Gauge({
+        name: 'CommitsPending',
+        help: 'pieces of work that wait for their commit',
+        registers: [],
+        collect() {
+          this.set(commit.pending);
+        },
+      });
+      registry.registerMetric(pending);
+    },
+  };
+}

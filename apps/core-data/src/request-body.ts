@@ -1,0 +1,11 @@
+import { CONTENT_TYPE_CBOR, parseCbor, parseJsonBytes } from '@antirio/edgex-contracts';
+
+/** EdgeX reads a body as CBOR where the header says so, and as JSON in every other case. */
+export function parseBody(bytes: Uint8Array, contentType: string | undefined): unknown {
+  if (bytes.length === 0) return undefined;
+  return isCbor(contentType) ? parseCbor(bytes) : parseJsonBytes(bytes);
+}
+
+export function isCbor(contentType: string | undefined): boolean {
+  return contentType?.toLowerCase().startsWith(CONTENT_TYPE_CBOR) === true;
+}

@@ -1,0 +1,93 @@
+import { AntirioError, toBase64 } from '@antirio/kernel';
+import type { Database } from '@antirio/host';
+import { API_VERSION } from '@antirio/edgex-contracts';
+
+/** Rows as the JSON text of EdgeX's DTOs: put together from texts, so that origins and stored objects keep every digit. */
+export interface RowText {
+  /** From `series, origin (text), value, tags`. */
+  reading(row: Record<string, unknown>): string;
+  /** From `uuid (hex), source, origin (text), tags`. */
+  event(row: Record<string, unknown>, readings: readonly string[]): string;
+}
+
+type Kind = 'simple' | 'binary' | 'object';
+
+interface SeriesText {
+  readonly names: string;
+  readonly kind: Kind;
+  readonly mediaType: string;
+}
+
+const REMEMBERED = 50_000;
+
+function remembered<T>(make: (id: number) => T): (id: number) => T {
+  const known = new Map<number, T>();
+  return (id) => {
+    const found = known.get(id);
+    if (found !== undefined) return found;
+    if (known.size >= REMEMBERED) known.clear();
+    const made = make(id);
+    known.set(id, made);
+    return made;
+  };
+}
+
+function kindOf(valueType: string): Kind {
+  if (valueType === 'Binary') return 'binary';
+  return valueType === 'Object' || valueType === 'ObjectArray' ? 'object' : 'simple';
+}
+
+function uuidText(hex: string): string {
+  const h = hex.toLowerCase();
+  return `${h.slice(0, 8)}-${h.slice(8, 12)}-${h.slice(12, 16)}-${h.slice(16, 20)}-${h.slice(20)}`;
+}
+
+function valueText(series: SeriesText, value: unknown): string {
+  if (value === null || value === undefined) return '"value":null,"binaryValue":null,"objectValue":null';
+  switch (series.kind) {
+    case 'simple':
+      return `"value":${JSON.stringify(value)}`;
+    case 'binary':
+      return `"binaryValue":"${toBase64(value as Uint8Array)}","mediaType":${JSON.stringify(series.mediaType)}`;
+    case 'object':
+      return `"objectValue":${value as string}`;
+  }
+}
+
+const tagsText = (tags: unknown): string => (typeof tags === 'string' ? `,"tags":${tags}` : '');
+
+const json = (value: unknown): string => JSON.stringify(String(value));
+
+export function createRowText(db: Database): RowText {
+  const seriesRow = db.prepare(
+    'SELECT device, profile, resource, value_type, units, media_type FROM series WHERE id = ?',
+  );
+  const sourceRow = db.prepare('SELECT device, profile, name FROM source WHERE id = ?');
+
+  // What is remembered stays true: rows do not change, and an id is never given to other names.
+  const seriesText = remembered((id): SeriesText => {
+    const row = seriesRow.get(id);
+    if (row === undefined) throw new AntirioError('corrupt', `series ${id} is not there`);
+    const units = String(row['units']);
+    const names =
+      `"deviceName":${json(row['device'])},"resourceName":${json(row['resource'])},"profileName":${json(row['profile'])},` +
+      `"valueType":${json(row['value_type'])}${units === '' ? '' : `,"units":${json(units)}`}`;
+    return { names, kind: kindOf(String(row['value_type'])), mediaType: String(row['media_type']) };
+  });
+  const sourceText = remembered((id): string => {
+    const row = sourceRow.get(id);
+    if (row === undefined) throw new AntirioError('corrupt', `source ${id} is not there`);
+    return `"deviceName":${json(row['device'])},"profileName":${json(row['profile'])},"sourceName":${json(row['name'])}`;
+  });
+  return {
+    reading(row) {
+      const series = seriesText(Number(row['series']));
+      return `{"origin":${String(row['origin'])},${series.names},${valueText(series, row['value'])}${tagsText(row['tags'])}}`;
+    },
+    event(row, readings) {
+      const head = `"apiVersion":"${API_VERSION}","id":"${uuidText(String(row['uuid']))}"`;
+      const source = sourceText(Number(row['source']));
+      return `{${head},${source},"origin":${String(row['origin'])},"readings":[${readings.join(',')}]${tagsText(row['tags'])}}`;
+    },
+  };
+}
