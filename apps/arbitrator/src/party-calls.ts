@@ -3,7 +3,6 @@ import { AntirioError, signDocument, toHex, type Identity } from '@antirio/kerne
 import { EPOCH_REQUEST_KIND, RING_ROOT_KIND } from '@antirio/ledger-machine';
 import type { CallArgs, ContractTerms } from '@antirio/service-contract';
 import type { ArbitratorPorts } from './options.ts';
-import type { ContractStore } from './contract-store.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import type { PartyRooms } from './party-rooms.ts';
 import { neighbourCall } from './peers.ts';
@@ -16,7 +15,6 @@ export interface CallDependencies {
   readonly ledger: LedgerClient;
   readonly rooms: PartyRooms;
   readonly divided: () => Promise<DividedKeys>;
-  readonly store: ContractStore;
   readonly ports: Pick<ArbitratorPorts, 'random'>;
 }
 

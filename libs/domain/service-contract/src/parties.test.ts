@@ -79,9 +79,9 @@ describe('the provider', () => {
   });
 
   test('stays where it is when the witness still hears the customer', () => {
-    let [state, now] = tickUntil(readyAt(0), 0, 2000, (effects) => calls(effects).includes('witness'));
-    [state] = driveProvider(
-      state,
+    const [suspecting, now] = tickUntil(readyAt(0), 0, 2000, (effects) => calls(effects).includes('witness'));
+    const [state] = driveProvider(
+      suspecting,
       { type: 'answer', method: 'witness', ok: true, value: { heard: true } },
       now + 150,
     );

@@ -1,0 +1,50 @@
+import { z } from 'zod';
+import { parseInput, type Bus } from '@antirio/host';
+import { fromUtf8 } from '@antirio/kernel';
+import { blockIndexOf, blockOf, nextBlock } from '@antirio/service-contract';
+import type { ContractStore } from './contract-store.ts';
+import type { PartyDriver } from './party-driver.ts';
+
+const counterRequest = z.object({
+  requestId: z.string().max(64),
+  devAddr: z.string().regex(/^[0-9a-f]{8}$/),
+  /** The highest FCntDown that the device service knows to have been used. */
+  above: z.int().min(-1).default(-1),
+});
+
+const OWN = 'own';
+
+/**
+ * Device services ask for blocks of FCntDown. For a protected sensor the machine under whose epoch we act asks the grantor;
+ * for one of no set the counters are this edge's alone.
+ */
+export function createCounterGrants(
+  bus: Bus,
+  store: ContractStore,
+  drivers: ReadonlyMap<string, PartyDriver>,
+) {
+  const grantOwn = async (requestId: string, devAddr: string, above: number): Promise<void> => {
+    const last = store.document(OWN, `block/${devAddr}`);
+    const index = nextBlock(0, Math.max(above, typeof last === 'number' ? last : -1));
+    store.putDocument(OWN, `block/${devAddr}`, index);
+    const answer = JSON.stringify({ requestId, devAddr, ...blockOf(index) });
+    await bus.publish('antirio/fcntdown/grant', answer, { qos: 1 });
+  };
+
+  return async function onRequest(topic: string, payload: Uint8Array): Promise<void> {
+    const { requestId, devAddr, above } = parseInput(counterRequest, JSON.parse(fromUtf8(payload)));
+    const reserved = above < 0 ? -1 : blockIndexOf(above);
+    const contractId = topic.startsWith('contract/') ? topic.split('/')[1] : undefined;
+    const mine = [...drivers.values()].filter((driver) =>
+      contractId === undefined
+        ? driver.role === 'customer' && driver.desires().fence.state !== 'none'
+        : driver.role === 'provider' && driver.terms.contractId === contractId,
+    );
+    const protects = mine.filter((driver) =>
+      driver.terms.set.devices.some((device) => device.devAddr === devAddr),
+    );
+    const newest = protects.at(-1);
+    if (newest !== undefined) newest.post({ type: 'counterAsked', requestId, devAddr, above: reserved });
+    else if (contractId === undefined) await grantOwn(requestId, devAddr, reserved);
+  };
+}

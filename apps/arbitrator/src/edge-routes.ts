@@ -1,0 +1,118 @@
+import { z } from 'zod';
+import type { HttpRim } from '@antirio/host';
+import { AntirioError, type EdgeId } from '@antirio/kernel';
+import { contractTerms } from '@antirio/service-contract';
+import type { ContractStore, StoredContract } from './contract-store.ts';
+import type { Contracts } from './contracts.ts';
+import { keyPackage } from './sealed-keys.ts';
+import { signRequest } from './signing.ts';
+
+const proposal = z.strictObject({ terms: contractTerms, match: z.unknown().optional() });
+const idParam = z.object({ id: z.uuid() });
+const returnRequest = z.strictObject({ epoch: z.int().min(0) });
+
+interface Asked {
+  get(name: string): string | undefined;
+}
+
+const peerOf = (request: Asked): string => request.get('x-antirio-peer') ?? '';
+
+/** Only the customer of a contract in which we are the provider. */
+function fromCustomer(contract: StoredContract, request: Asked): StoredContract {
+  if (contract.role === 'provider' && peerOf(request) === contract.terms.customer) return contract;
+  throw new AntirioError('forbidden', 'only the customer asks this of its provider');
+}
+
+/** Statements are long, and of interest to the ledger only. */
+function publicPhase(phase: object): unknown {
+  return Object.fromEntries(Object.entries(phase).filter(([key]) => key !== 'statement'));
+}
+
+export function addEdgeRoutes(
+  rim: HttpRim,
+  contracts: Contracts,
+  store: ContractStore,
+  edgeId: EdgeId,
+  poke: () => void,
+): void {
+  const base = '/arbitrator/v1/contract';
+  const show = (contract: StoredContract): unknown => {
+    const driver = contracts.drivers.get(contract.terms.contractId);
+    const { terms, role, refused } = contract;
+    const phase = driver?.phase() ?? contract.phase;
+    return {
+      contractId: terms.contractId,
+      role,
+      terms,
+      state: refused === undefined ? (phase?.at ?? 'signing') : 'refused',
+      phase: phase === undefined ? undefined : publicPhase(phase),
+      refused,
+      fence: driver?.desires().fence,
+    };
+  };
+  rim.route(
+    'post',
+    base,
+    { summary: 'take on terms that the DMUs agreed', body: proposal, status: 202 },
+    ({ body, request }) => {
+      if (peerOf(request) !== '')
+        throw new AntirioError('forbidden', 'only this edge proposes its own contracts');
+      contracts.admit();
+      contracts.checkProtected();
+      const contract = contracts.signing.propose(body.terms);
+      poke();
+      return show(contract);
+    },
+  );
+  rim.route('get', base, { summary: 'all contracts of this edge' }, () => store.all().map(show));
+  rim.route('get', `${base}/:id`, { summary: 'one contract', params: idParam }, ({ params }) =>
+    show(contracts.get(params.id)),
+  );
+  rim.route(
+    'get',
+    `${base}/:id/timeline`,
+    { summary: 'what happened, with its evidence', params: idParam },
+    ({ params }) => ({
+      contractId: contracts.get(params.id).terms.contractId,
+      notes: store.notes(params.id),
+    }),
+  );
+  rim.route(
+    'post',
+    `${base}/:id/sign`,
+    { summary: 'countersign agreed terms', params: idParam, body: signRequest },
+    async ({ params, body, request }) => {
+      if (params.id !== body.terms.contractId)
+        throw new AntirioError('invalidInput', 'path and terms name different contracts');
+      contracts.admit();
+      const contract = await contracts.signing.countersign(peerOf(request), body);
+      contracts.drive(contract);
+      return { signature: contract.signatures.provider };
+    },
+  );
+  rim.route(
+    'post',
+    `${base}/:id/keys`,
+    { summary: 'sealed keys and the service they are for', params: idParam, body: keyPackage },
+    ({ params, body, request }) => {
+      const { terms } = fromCustomer(contracts.get(params.id), request);
+      if (body.contractId !== params.id || body.part.to !== edgeId)
+        throw new AntirioError('invalidInput', 'these keys are for another contract or edge');
+      if (body.whole !== (terms.opening === 'autonomous'))
+        throw new AntirioError('invalidInput', 'whole keys are for autonomous contracts only');
+      store.putDocument(params.id, 'keys', body);
+      return { keyVersion: body.keyVersion };
+    },
+  );
+  rim.route(
+    'post',
+    `${base}/:id/return`,
+    { summary: 'the customer asks for its sensors back', params: idParam, body: returnRequest, status: 202 },
+    ({ params, body, request }) => {
+      fromCustomer(contracts.get(params.id), request);
+      const driver = contracts.drivers.get(params.id);
+      driver?.post({ type: 'returnAsked', epoch: body.epoch });
+      return { phase: driver?.phase().at };
+    },
+  );
+}
