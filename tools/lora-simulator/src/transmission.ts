@@ -3,14 +3,6 @@ import type { Channel } from './eu868.ts';
 /** What a transmission is: the truth against which an edge's judgement is measured. */
 export type TransmissionKind = 'uplink' | 'retransmission' | 'replay' | 'bitflip' | 'foreign';
 
-export const TRANSMISSION_KINDS: readonly TransmissionKind[] = [
-  'uplink',
-  'retransmission',
-  'replay',
-  'bitflip',
-  'foreign',
-];
-
 /** One data frame as a mote made it. */
 export interface Frame {
   /** Id of the transmission that first carried it. */
