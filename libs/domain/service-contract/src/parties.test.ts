@@ -136,17 +136,16 @@ describe('the provider', () => {
   });
 
   test('a lease from anyone but the central arbitrator is nothing', () => {
-    let state: ProviderState = createProvider(terms, { at: 'active', from: 1, epoch: 2 }, 'boot-b', 0);
-    let effects: readonly PartyEffect[];
-    [state, effects] = driveProvider(state, { type: 'tick' }, 4000);
+    const active = createProvider(terms, { at: 'active', from: 1, epoch: 2 }, 'boot-b', 0);
+    const [ticked, effects] = driveProvider(active, { type: 'tick' }, 4000);
     const request = effects.find(
       (effect) => effect.type === 'send' && effect.datagram.kind === 'leaseRequest',
     );
     if (request?.type !== 'send' || request.datagram.kind !== 'leaseRequest')
       throw new TypeError('no lease request');
     const grant = { setId: 'bridge', epoch: 2, nonce: request.datagram.body.nonce, blocks: [] };
-    [state] = driveProvider(
-      state,
+    const [state] = driveProvider(
+      ticked,
       { type: 'datagram', from: terms.customer, datagram: { kind: 'leaseGrant', body: grant } },
       4010,
     );
