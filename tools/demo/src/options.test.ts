@@ -1,0 +1,55 @@
+import { expect, test } from '@jest/globals';
+import { completeOptions, parseOptions } from './options.ts';
+
+test('without flags everything has its default', () => {
+  expect(parseOptions([])).toEqual({
+    ...{
+      motes: 20,
+      seed: '1',
+      standby: 'hot',
+      confidentiality: 'process',
+      kill: 'sigkill',
+      runtime: 'process',
+    },
+    ...{ json: false, keep: false, duration: 6, periodMs: 2_000, loss: 0.1 },
+  });
+});
+
+test('flags are read', () => {
+  const flags = [
+    '--motes',
+    '5',
+    '--seed',
+    'x',
+    '--standby',
+    'cold',
+    '--kill',
+    'freeze',
+    '--json',
+    '--sabotage',
+    'mic',
+  ];
+  expect(parseOptions([...flags, '--kill-party', 'b', '--kill-phase', 'active'])).toMatchObject({
+    ...{ motes: 5, seed: 'x', standby: 'cold', kill: 'freeze', json: true, sabotage: 'mic' },
+    ...{ killParty: 'b', killPhase: 'active' },
+  });
+  expect(parseOptions(['--help'])).toBeUndefined();
+});
+
+test.each([
+  [['--motes', '0'], 'motes'],
+  [['--motes', 'many'], 'motes'],
+  [['--standby', 'lukewarm'], 'standby'],
+  [['--sabotage', 'everything'], 'sabotage'],
+  [['--period', '10'], 'periodMs'],
+  [['--kill-party', 'b'], '--kill-phase'],
+  [['--bananas'], 'bananas'],
+  [['stray'], 'stray'],
+])('%j is refused by name', (flags, named) => {
+  expect(() => parseOptions(flags)).toThrow(named);
+});
+
+test('a caller in code gets the same checks', () => {
+  expect(completeOptions({ seed: 'library' })).toMatchObject({ seed: 'library', motes: 20 });
+  expect(() => completeOptions({ motes: -1 })).toThrow('motes');
+});

@@ -1,0 +1,103 @@
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import { DemoError } from './errors.ts';
+
+export const SABOTAGES = ['dedupe', 'mic', 'gapfill', 'fence'] as const;
+/** The one check that is removed from the product, so that the demo must fail. */
+export type Sabotage = (typeof SABOTAGES)[number];
+
+const positive = (most: number): z.ZodType<number> => z.coerce.number().int().min(1).max(most);
+
+const optionsSchema = z.strictObject({
+  motes: positive(1_000).default(20),
+  /** Traffic, losses and the moment of the kill follow from it. */
+  seed: z.string().min(1).max(100).default('1'),
+  standby: z.enum(['hot', 'warm', 'cold']).default('hot'),
+  confidentiality: z.enum(['forward', 'process']).default('process'),
+  kill: z.enum(['sigkill', 'freeze', 'partition']).default('sigkill'),
+  runtime: z.enum(['process', 'docker']).default('process'),
+  json: z.boolean().default(false),
+  keep: z.boolean().default(false),
+  sabotage: z.enum(SABOTAGES).optional(),
+  /** A further SIGKILL, besides the failure the demo is about: whom it hits, and when. */
+  killParty: z.enum(['a', 'b', 'central']).optional(),
+  killPhase: z.enum(['migration', 'ready', 'active', 'handback']).optional(),
+  /** Seconds of traffic before the failure, and again after the handback. */
+  duration: positive(3_600).default(6),
+  /** Mean time between two uplinks of a mote, ms. */
+  periodMs: z.coerce.number().int().min(1_000).max(600_000).default(2_000),
+  /** Part of the uplinks that a gateway misses. */
+  loss: z.coerce.number().min(0).max(1).default(0.1),
+  /** Text to be replaced in the source of A's device service before its image is built, for tests. */
+  imageEdit: z.strictObject({ file: z.string(), find: z.string(), replace: z.string() }).optional(),
+});
+
+/** A complete set of options: every default filled in. */
+export type DemoOptions = z.output<typeof optionsSchema>;
+/** What a caller gives: nothing is required. */
+export type DemoOptionsInput = z.input<typeof optionsSchema>;
+
+/** Checks options and fills in the defaults. Throws `badOptions` naming each wrong one. */
+export function completeOptions(input: DemoOptionsInput): DemoOptions {
+  const parsed = optionsSchema.safeParse(input);
+  if (!parsed.success) throw new DemoError('badOptions', z.prettifyError(parsed.error));
+  const { killParty, killPhase } = parsed.data;
+  if ((killParty === undefined) !== (killPhase === undefined))
+    throw new DemoError('badOptions', '--kill-party and --kill-phase go together');
+  return parsed.data;
+}
+
+const flags = {
+  motes: { type: 'string' },
+  seed: { type: 'string' },
+  standby: { type: 'string' },
+  confidentiality: { type: 'string' },
+  kill: { type: 'string' },
+  runtime: { type: 'string' },
+  json: { type: 'boolean' },
+  keep: { type: 'boolean' },
+  sabotage: { type: 'string' },
+  'kill-party': { type: 'string' },
+  'kill-phase': { type: 'string' },
+  duration: { type: 'string' },
+  period: { type: 'string' },
+  loss: { type: 'string' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+export const USAGE = `antirio demo: two edges, a centre and simulated motes; one edge fails, its neighbour serves, nothing is lost.
+
+  --motes N               simulated motes (20)
+  --seed S                traffic, losses and the moment of the failure follow from it (1)
+  --standby hot|warm|cold how the neighbour stands by (hot)
+  --confidentiality forward|process
+                          whether the neighbour may read the payloads (process)
+  --kill sigkill|freeze|partition
+                          how edge A fails (sigkill)
+  --runtime process|docker
+                          where the neighbour runs A's device service (process)
+  --json                  one JSON object is all of stdout
+  --keep                  leave the processes running and print their URLs
+  --sabotage dedupe|mic|gapfill|fence
+                          remove that one check; the demo must then fail
+  --duration S            seconds of traffic before the failure, and again after the handback (6)
+  --period MS             mean time between two uplinks of a mote (2000)
+  --loss P                part of the uplinks that a gateway misses (0.1)
+  --kill-party a|b|central --kill-phase migration|ready|active|handback
+                          one more SIGKILL, of whom and when
+`;
+
+/** Reads a command line; undefined where it asks for help. Throws `badOptions`. */
+export function parseOptions(argv: readonly string[]): DemoOptions | undefined {
+  const read = (): ReturnType<typeof parseArgs<{ options: typeof flags; args: string[] }>>['values'] => {
+    try {
+      return parseArgs({ args: [...argv], options: flags }).values;
+    } catch (error) {
+      throw new DemoError('badOptions', error instanceof Error ? error.message : String(error));
+    }
+  };
+  const values = read();
+  if (values.help === true) return undefined;
+  const { 'kill-party': killParty, 'kill-phase': killPhase, period, help: _, ...rest } = values;
+  return completeOptions({ ...rest, killParty, killPhase, periodMs: period } as DemoOptionsInput);
+}
