@@ -11,6 +11,8 @@ export const errorCodes = {
   forbidden: 403,
   notFound: 404,
   methodNotAllowed: 405,
+  /** The caller accepts none of the formats that are served here. */
+  notAcceptable: 406,
   /** Exists already, is referenced, or a compare-and-set lost. */
   conflict: 409,
   /** Was there and has ended: an expired contract, a released epoch. */

@@ -88,7 +88,12 @@ export function architectureOf(nodeArch: string): string {
   return names[nodeArch] ?? nodeArch;
 }
 
-async function* layerOf(files: readonly ImageFile[]): AsyncGenerator<Uint8Array> {
+interface Tree {
+  readonly contents: ReadonlyMap<string, { readonly bytes: Uint8Array; readonly mode: number }>;
+  readonly folders: ReadonlySet<string>;
+}
+
+function arrange(files: readonly ImageFile[]): Tree {
   const contents = new Map<string, { bytes: Uint8Array; mode: number }>();
   const folders = new Set<string>();
   let total = 0;
@@ -104,11 +109,16 @@ async function* layerOf(files: readonly ImageFile[]): AsyncGenerator<Uint8Array>
   }
   if (total > MAX_IMAGE_BYTES)
     throw new AntirioError('tooLarge', `an image of over ${MAX_IMAGE_BYTES} bytes`);
+  const both = [...folders].find((path) => contents.has(path));
+  if (both !== undefined) throw new AntirioError('invalidInput', `${both} is a file and a folder`);
+  return { contents, folders };
+}
+
+async function* layerOf(files: readonly ImageFile[]): AsyncGenerator<Uint8Array> {
+  const { contents, folders } = arrange(files);
   // Sorted by code units, so that every folder comes before what is in it, whatever the locale.
   for (const path of [...folders, ...contents.keys()].sort()) {
     const file = contents.get(path);
-    if (file !== undefined && folders.has(path))
-      throw new AntirioError('invalidInput', `${path} is a file and a folder`);
     if (file === undefined) yield* tarEntry({ name: path, type: 'directory', mode: 0o755, size: 0 }, []);
     else
       yield* tarEntry({ name: path, type: 'file', mode: file.mode, size: file.bytes.length }, [file.bytes]);

@@ -51,6 +51,8 @@ export function placeKey(cid: CID): string {
 export interface DagBudget {
   /** @throws AntirioError tooLarge when the DAG has grown over a limit with this block. */
   take(depth: number, bytes: number): void;
+  /** Whether one more block at this depth would be within the limits, before it is asked for. @throws AntirioError tooLarge */
+  requireRoom(depth: number): void;
   readonly blocks: number;
   readonly bytes: number;
 }
@@ -61,13 +63,17 @@ export function createDagBudget(limits: DagLimits): DagBudget {
   const refuse = (what: string, limit: number): never => {
     throw new AntirioError('tooLarge', `the DAG has over ${limit} ${what}`, { limit });
   };
+  const check = (depth: number, ofBlocks: number, ofBytes: number): void => {
+    if (depth > limits.maxDepth) refuse('levels', limits.maxDepth);
+    if (ofBlocks > limits.maxBlocks) refuse('blocks', limits.maxBlocks);
+    if (ofBytes > limits.maxBytes) refuse('bytes', limits.maxBytes);
+  };
   return {
+    requireRoom: (depth) => check(depth, blocks + 1, total),
     take(depth, bytes) {
       blocks++;
       total += bytes;
-      if (depth > limits.maxDepth) refuse('levels', limits.maxDepth);
-      if (blocks > limits.maxBlocks) refuse('blocks', limits.maxBlocks);
-      if (total > limits.maxBytes) refuse('bytes', limits.maxBytes);
+      check(depth, blocks, total);
     },
     get blocks() {
       return blocks;

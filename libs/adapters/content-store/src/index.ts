@@ -10,3 +10,7 @@ export * from './image-export.ts';
 export * from './build-image.ts';
 export * from './write-file.ts';
 export { defaultImageLimits, type ImageConfig, type ImageLimits } from './image.ts';
+export * from './car.ts';
+export * from './gateway.ts';
+export * from './fetch-dag.ts';
+export { gatewayProvider, type BlockProvider, type ProviderReport } from './provider.ts';

@@ -1,5 +1,5 @@
 import { AntirioError } from '@antirio/kernel';
-import { padding, TAR_BLOCK } from './tar.ts';
+import { checksum, padding, TAR_BLOCK } from './tar.ts';
 
 export interface TarFile {
   readonly name: string;
@@ -31,9 +31,7 @@ export function tarHeader(file: TarFile): Uint8Array {
   header.write(file.type === 'directory' ? '5' : '0', 156, 'latin1');
   header.write('ustar\x0000', 257, 'latin1');
   header.write(prefix, 345, 'utf8');
-  header.fill(' ', 148, 156);
-  const sum = header.reduce((total, byte) => total + byte, 0);
-  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+  header.write(`${checksum(header).toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
   return header;
 }
 

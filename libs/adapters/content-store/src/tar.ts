@@ -60,12 +60,16 @@ interface RawHeader {
   readonly size: number;
 }
 
+/** The sum of a header's bytes, its own field counted as spaces. */
+export function checksum(block: Uint8Array): number {
+  return block.reduce((sum, byte, i) => sum + (i < 148 || i >= 156 ? byte : 0x20), 0);
+}
+
 /** Undefined for a block of zeros. @throws AntirioError invalidInput */
 function decodeHeader(block: Uint8Array): RawHeader | undefined {
   if (block.every((byte) => byte === 0)) return undefined;
-  let sum = 8 * 32;
-  for (let i = 0; i < TAR_BLOCK; i++) if (i < 148 || i >= 156) sum += block[i] ?? 0;
-  if (number(block.subarray(148, 156)) !== sum) throw malformed('a header whose checksum is wrong');
+  if (number(block.subarray(148, 156)) !== checksum(block))
+    throw malformed('a header whose checksum is wrong');
   const size = number(block.subarray(124, 136));
   if (!Number.isSafeInteger(size)) throw malformed('an absurd size');
   const prefix = text(block.subarray(257, 263)) === 'ustar' ? text(block.subarray(345, 500)) : '';
@@ -190,19 +194,28 @@ export class TarScanner {
   }
 
   #entry(header: RawHeader): void {
-    const pax = (key: string): string | undefined => this.#pax.get(key) ?? this.#globalPax.get(key);
-    if ([...this.#pax.keys()].some((key) => key.startsWith('GNU.sparse')) || header.flag === 'S')
+    if (header.flag === 'S' || [...this.#pax.keys()].some((key) => key.startsWith('GNU.sparse')))
       throw new AntirioError('invalidInput', `sparse files are not supported: ${header.name}`);
     const type = TYPES[header.flag] ?? 'other';
-    // Only these have content, whatever the header of a link or a device says.
-    const size = type === 'file' || type === 'other' ? Number(pax('size') ?? header.size) : 0;
-    if (!Number.isSafeInteger(size) || size < 0) throw malformed('an absurd size');
-    const name = pax('path') ?? this.#longName ?? header.name;
-    const linkName = pax('linkpath') ?? this.#longLink ?? header.linkName;
+    const size = this.#contentSize(type, header.size);
+    const name = this.#said('path') ?? this.#longName ?? header.name;
+    const linkName = this.#said('linkpath') ?? this.#longLink ?? header.linkName;
     this.#longName = this.#longLink = undefined;
     this.#pax = new Map();
     this.#onEntry({ name, type, size, linkName, dataOffset: this.#offset });
     this.#skip += size + padding(size);
+  }
+
+  #said(key: string): string | undefined {
+    return this.#pax.get(key) ?? this.#globalPax.get(key);
+  }
+
+  /** Only files and what is unknown have content, whatever the header of a link or a device says. */
+  #contentSize(type: TarType, stated: number): number {
+    if (type !== 'file' && type !== 'other') return 0;
+    const size = Number(this.#said('size') ?? stated);
+    if (!Number.isSafeInteger(size) || size < 0) throw malformed('an absurd size');
+    return size;
   }
 }
 

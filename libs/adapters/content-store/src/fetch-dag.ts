@@ -1,0 +1,154 @@
+import { AntirioError, isAntirioError } from '@antirio/kernel';
+import { requireSupported, type Block, type CID } from './block.ts';
+import type { BlockStore } from './block-store.ts';
+import {
+  createDagBudget,
+  defaultDagLimits,
+  linksOf,
+  placeKey,
+  type DagBudget,
+  type DagLimits,
+} from './dag.ts';
+import {
+  createProviderPool,
+  type BlockProvider,
+  type ProviderPool,
+  type ProviderReport,
+} from './provider.ts';
+
+export interface FetchOptions {
+  readonly limits?: DagLimits;
+  /** Blocks asked for at once (default 8). */
+  readonly parallel?: number;
+  /** For one block from one provider, in milliseconds (default 15000). */
+  readonly blockTimeoutMs?: number;
+  /** Told after each block. */
+  readonly onProgress?: (progress: FetchProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface FetchProgress {
+  /** Blocks of the DAG seen until now, and how many of them came from providers; the others were here. */
+  readonly blocks: number;
+  readonly fetchedBlocks: number;
+  readonly bytes: number;
+  readonly fetchedBytes: number;
+}
+
+export interface Fetched extends FetchProgress {
+  readonly providers: readonly ProviderReport[];
+}
+
+interface Place {
+  readonly cid: CID;
+  readonly depth: number;
+}
+
+/**
+ * Makes a DAG whole in the store. What is here is read and checked, never fetched again, so that a fetch that was broken
+ * off goes on where it was; a block that the disk has changed is fetched again. Every block that arrives is checked; who
+ * sends wrong bytes is asked for nothing more. Everything is durable when this returns.
+ * @throws AntirioError unavailable (no provider is left; each one's reason is in the message) | notFound (nobody has a
+ * block) | tooLarge | invalidInput | storageFull | timeout (aborted)
+ */
+export async function fetchDag(
+  store: BlockStore,
+  root: CID,
+  providers: readonly BlockProvider[],
+  options: FetchOptions = {},
+): Promise<Fetched> {
+  const pool = createProviderPool(providers, options.blockTimeoutMs ?? 15_000);
+  return store.session(async () => {
+    const run = new FetchRun(store, pool, options);
+    await run.all(requireSupported(root), options.parallel ?? 8);
+    await store.flush();
+    return { ...run.progress(), providers: pool.report() };
+  });
+}
+
+class FetchRun {
+  readonly #store: BlockStore;
+  readonly #pool: ProviderPool;
+  readonly #options: FetchOptions;
+  readonly #budget: DagBudget;
+  readonly #seen = new Set<string>();
+  /** Last in, first out: the DAG is walked depth first, so that only the siblings of one path wait. */
+  readonly #waiting: Place[] = [];
+  #busy = 0;
+  #wake: (() => void)[] = [];
+  #failure: unknown;
+  #fetchedBlocks = 0;
+  #fetchedBytes = 0;
+
+  constructor(store: BlockStore, pool: ProviderPool, options: FetchOptions) {
+    this.#store = store;
+    this.#pool = pool;
+    this.#options = options;
+    this.#budget = createDagBudget(options.limits ?? defaultDagLimits);
+  }
+
+  progress(): FetchProgress {
+    const { blocks, bytes } = this.#budget;
+    return { blocks, bytes, fetchedBlocks: this.#fetchedBlocks, fetchedBytes: this.#fetchedBytes };
+  }
+
+  async all(root: CID, parallel: number): Promise<void> {
+    this.#add([{ cid: root, depth: 0 }]);
+    await Promise.all(Array.from({ length: parallel }, () => this.#work()));
+    if (this.#failure !== undefined) throw this.#failure as Error;
+  }
+
+  #add(places: readonly Place[]): void {
+    for (const place of places) {
+      if (this.#seen.has(placeKey(place.cid))) continue;
+      this.#seen.add(placeKey(place.cid));
+      this.#waiting.push(place);
+    }
+    for (const wake of this.#wake.splice(0)) wake();
+  }
+
+  async #work(): Promise<void> {
+    for (;;) {
+      const place = this.#failure === undefined ? this.#waiting.pop() : undefined;
+      if (place !== undefined) {
+        this.#busy++;
+        await this.#visit(place).catch((error: unknown) => (this.#failure ??= error));
+        this.#busy--;
+        this.#add([]);
+      } else if (this.#busy > 0) {
+        await new Promise<void>((resolve) => this.#wake.push(resolve));
+      } else {
+        return;
+      }
+    }
+  }
+
+  async #visit({ cid, depth }: Place): Promise<void> {
+    if (this.#options.signal?.aborted === true) throw new AntirioError('timeout', 'the fetch was broken off');
+    const bytes = (await this.#local(cid)) ?? (await this.#remote(cid, depth)).bytes;
+    const links = linksOf(cid, bytes);
+    this.#budget.take(depth, bytes.length);
+    this.#options.onProgress?.(this.progress());
+    // Turned round, so that the first link is the next to be taken from the end.
+    this.#add(links.map((link) => ({ cid: link.cid, depth: depth + 1 })).reverse());
+  }
+
+  async #local(cid: CID): Promise<Uint8Array | undefined> {
+    if (!this.#store.has(cid)) return undefined;
+    try {
+      return await this.#store.get(cid);
+    } catch (error) {
+      if (isAntirioError(error, 'corrupt') || isAntirioError(error, 'notFound')) return undefined;
+      throw error;
+    }
+  }
+
+  async #remote(cid: CID, depth: number): Promise<Block> {
+    this.#budget.requireRoom(depth);
+    const block = await this.#pool.fetch(cid);
+    await this.#store.put(block);
+    this.#fetchedBlocks++;
+    this.#fetchedBytes += block.bytes.length;
+    return block;
+  }
+}
