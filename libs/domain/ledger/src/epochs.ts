@@ -1,0 +1,153 @@
+import { verifyDocument, type EdgeId } from '@antirio/kernel';
+import { isEnded } from '@antirio/service-contract';
+import { findContract, step, type LiveContract } from './contracts.ts';
+import type { Context } from './context.ts';
+import { done, refuse, type Outcome } from './receipt.ts';
+import { keys, type ContractRecord, type SetRecord } from './records.ts';
+import { RING_ROOT_KIND, type PayloadOf } from './transaction.ts';
+
+type Refusal = Outcome & { readonly ok: false };
+
+const OPENED_IN = ['READY', 'READY_EXPOSED', 'DEGRADED', 'ACTIVE', 'RETURNING'];
+
+/** The central arbitrator releases its key share, against the provider's root over its ring. */
+export function openContract(context: Context, tx: PayloadOf<'contract/open'>): Outcome {
+  const { draft, env, by } = context;
+  const found = findContract(draft, tx.contractId);
+  if ('ok' in found) return found;
+  const { contract, terms } = found;
+  if (by !== terms.central) return refuse('forbidden', 'only the central arbitrator opens');
+  if (!OPENED_IN.includes(contract.life.state))
+    return refuse('conflict', `the contract is ${contract.life.state}`);
+  if (
+    tx.root.by !== contract.provider ||
+    tx.root.body.contractId !== contract.id ||
+    !verifyDocument(tx.root, RING_ROOT_KIND)
+  )
+    return refuse('unauthenticated', "the ring root is not the provider's for this contract");
+  const epoch = draft.read(keys.set(contract.setId))?.epoch ?? 0;
+  const { keyVersion, evidence, root } = tx;
+  const opening = {
+    epoch,
+    at: env.now,
+    root: root.body,
+    rootSignature: root.signature,
+    keyVersion,
+    evidence,
+  };
+  draft.put(keys.opening(contract.id, contract.openings + 1), opening);
+  draft.put(keys.contract(contract.id), { ...contract, openings: contract.openings + 1 });
+  draft.emit('contract/opened', keys.contract(contract.id), {
+    contractId: contract.id,
+    epoch,
+    through: root.body.through,
+  });
+  return done({ opening: contract.openings + 1 });
+}
+
+function refuseTake(
+  context: Context,
+  set: SetRecord | undefined,
+  contract: ContractRecord,
+  tx: PayloadOf<'epoch/take'>,
+): Refusal | undefined {
+  const { setId, epoch } = tx.request.body;
+  const taker = tx.request.by;
+  if (set?.id !== setId || contract.setId !== setId)
+    return refuse('notFound', 'the contract is not of this set');
+  if (isEnded(contract.life)) return refuse('gone', `the contract is ${contract.life.state}`);
+  if (taker !== contract.customer && taker !== contract.provider)
+    return refuse('forbidden', 'the taker is not a party to the contract');
+  if (!verifyDocument(tx.request, tx.request.kind))
+    return refuse('unauthenticated', 'the taker has not signed this request');
+  if (set.epoch !== epoch) return refuse('conflict', `the set is at epoch ${set.epoch}, not ${epoch}`);
+  return refuseLease(context, set, tx);
+}
+
+function refuseLease({ env }: Context, set: SetRecord, tx: PayloadOf<'epoch/take'>): Refusal | undefined {
+  const { customerLeaseEndedAt, holderLeaseEndedAt } = tx;
+  if (Math.max(customerLeaseEndedAt ?? 0, holderLeaseEndedAt ?? 0) > env.now)
+    return refuse('conflict', 'that lease has not ended');
+  if (set.released?.epoch === set.epoch) return undefined;
+  const ended = set.holder === set.customer ? customerLeaseEndedAt : holderLeaseEndedAt;
+  return ended === null
+    ? refuse('conflict', 'the holder has neither released its epoch nor has its lease ended')
+    : undefined;
+}
+
+/** The provider serves; P becomes owed where the customer had let go, by release or by the end of its lease. */
+function activate(
+  context: Context,
+  contract: ContractRecord,
+  set: SetRecord,
+  tx: PayloadOf<'epoch/take'>,
+): Outcome | undefined {
+  const { draft, env } = context;
+  const epoch = set.epoch + 1;
+  const active = step(context, contract, { step: 'activate', epoch, holder: tx.request.by });
+  if ('ok' in active) return active;
+  const letGo = set.holder === set.customer || tx.customerLeaseEndedAt !== null;
+  const owed = (contract.activation?.owed ?? false) || letGo;
+  const activation = { epoch, at: env.now, customerLeaseEndedAt: tx.customerLeaseEndedAt, owed };
+  const { dispute: _old, ...rest } = active;
+  draft.put(keys.contract(contract.id), { ...rest, activation });
+  draft.put(keys.activation(contract.id, epoch), activation);
+  return undefined;
+}
+
+/** Whoever acted under the old epoch does so no more: its contract is on the way back. */
+function endOldEpoch(context: Context, set: SetRecord): void {
+  for (const id of set.contracts) {
+    const contract = context.draft.read(keys.contract(id));
+    if (contract?.life.state === 'ACTIVE')
+      step(context, contract, { step: 'release', epoch: contract.life.epoch });
+  }
+}
+
+/** Compare-and-set on the set's epoch: of several takers one wins. */
+export function takeEpoch(context: Context, tx: PayloadOf<'epoch/take'>): Outcome {
+  const { draft, env, by, genesis } = context;
+  if (by !== genesis.arbitrator) return refuse('forbidden', 'only the central arbitrator gives epochs');
+  const found = findContract(draft, tx.request.body.contractId);
+  if ('ok' in found) return found;
+  const set = draft.read(keys.set(tx.request.body.setId));
+  const refusal = refuseTake(context, set, found.contract, tx);
+  if (refusal !== undefined || set === undefined)
+    return refusal ?? refuse('notFound', 'there is no such set');
+  endOldEpoch(context, set);
+  const taker = tx.request.by;
+  const contract = draft.read(keys.contract(found.contract.id)) ?? found.contract;
+  const failed = taker === set.customer ? undefined : activate(context, contract, set, tx);
+  if (failed !== undefined) return failed;
+  const { released: _old, ...rest } = set;
+  draft.put(keys.set(set.id), { ...rest, epoch: set.epoch + 1, holder: taker, takenAt: env.now });
+  draft.emit('epoch/taken', keys.set(set.id), { setId: set.id, epoch: set.epoch + 1, holder: taker });
+  return done({ epoch: set.epoch + 1 });
+}
+
+function activeContract(context: Context, set: SetRecord, holder: EdgeId): LiveContract | undefined {
+  for (const id of set.contracts) {
+    const found = findContract(context.draft, id);
+    if (!('ok' in found) && found.contract.life.state === 'ACTIVE' && found.contract.life.holder === holder)
+      return found;
+  }
+  return undefined;
+}
+
+/** The holder gives its epoch up, with the counters that nobody may use again. */
+export function releaseEpoch(context: Context, tx: PayloadOf<'epoch/release'>): Outcome {
+  const { draft, env, by } = context;
+  const set = draft.read(keys.set(tx.setId));
+  if (set === undefined) return refuse('notFound', 'there is no such set');
+  if (set.holder !== by) return refuse('forbidden', 'only the holder releases its epoch');
+  if (set.epoch !== tx.epoch) return refuse('conflict', `the set is at epoch ${set.epoch}, not ${tx.epoch}`);
+  if (set.released !== undefined) return refuse('conflict', 'the epoch is released already');
+  const active = activeContract(context, set, by);
+  const returning =
+    active === undefined ? undefined : step(context, active.contract, { step: 'release', epoch: tx.epoch });
+  if (returning !== undefined && 'ok' in returning) return returning;
+  draft.put(keys.release(set.id, tx.epoch), { counters: tx.counters, by });
+  draft.put(keys.set(set.id), { ...set, released: { epoch: tx.epoch, at: env.now } });
+  draft.emit('epoch/released', keys.set(set.id), { setId: set.id, epoch: tx.epoch, holder: by });
+  return done();
+}

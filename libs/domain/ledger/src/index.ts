@@ -1,0 +1,13 @@
+export * from './genesis.ts';
+export * from './invariants.ts';
+export * from './machine.ts';
+export * from './payout.ts';
+export * from './port.ts';
+export * from './receipt.ts';
+export * from './records.ts';
+export * from './state.ts';
+export * from './transaction.ts';
+export { EXPIRY_GRACE_MS } from './contracts.ts';
+export { HOLD_STEP_MS, MAX_OPEN_ORDERS, RESERVATION_MS } from './orders.ts';
+export { SILENCE_MS } from './settlement.ts';
+export type { Env } from './context.ts';

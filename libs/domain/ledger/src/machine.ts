@@ -1,0 +1,144 @@
+import { AntirioError, type EdgeId } from '@antirio/kernel';
+import { registerIdentity, transfer } from './accounts.ts';
+import {
+  cancelContract,
+  contractDegrade,
+  contractReady,
+  expireContract,
+  validateContract,
+} from './contracts.ts';
+import type { Context, Env } from './context.ts';
+import { Draft } from './draft.ts';
+import { openContract, releaseEpoch, takeEpoch } from './epochs.ts';
+import type { Genesis } from './genesis.ts';
+import { holdMatch, placeOrder, releaseMatch, withdrawOrder } from './orders.ts';
+import { refuse, type MachineEvent, type Outcome, type Receipt } from './receipt.ts';
+import { keys } from './records.ts';
+import { closeContract, makeStatement, rule } from './settlement.ts';
+import type { StateView, Write } from './state.ts';
+import { MAX_VALIDITY, isSigned, txIdOf, type Payload, type SignedTx } from './transaction.ts';
+
+export interface Applied {
+  readonly receipt: Receipt;
+  /** Sorted by key; empty where nothing changed. */
+  readonly writes: readonly Write[];
+  readonly events: readonly MachineEvent[];
+}
+
+const FORGOTTEN_AT_ONCE = 8;
+
+function dispatch(context: Context, tx: Payload): Outcome {
+  switch (tx.type) {
+    case 'identity/register':
+      return registerIdentity(context, tx);
+    case 'account/transfer':
+      return transfer(context, tx);
+    case 'order/place':
+      return placeOrder(context, tx);
+    case 'order/withdraw':
+      return withdrawOrder(context, tx);
+    case 'match/hold':
+      return holdMatch(context, tx);
+    case 'match/release':
+      return releaseMatch(context, tx);
+    case 'epoch/take':
+      return takeEpoch(context, tx);
+    case 'epoch/release':
+      return releaseEpoch(context, tx);
+    default:
+      return dispatchContract(context, tx);
+  }
+}
+
+function dispatchContract(context: Context, tx: Extract<Payload, { type: `contract/${string}` }>): Outcome {
+  switch (tx.type) {
+    case 'contract/validate':
+      return validateContract(context, tx);
+    case 'contract/ready':
+      return contractReady(context, tx);
+    case 'contract/degrade':
+      return contractDegrade(context, tx);
+    case 'contract/cancel':
+      return cancelContract(context, tx);
+    case 'contract/expire':
+      return expireContract(context, tx);
+    case 'contract/open':
+      return openContract(context, tx);
+    case 'contract/statement':
+      return makeStatement(context, tx);
+    case 'contract/rule':
+      return rule(context, tx);
+    case 'contract/close':
+      return closeContract(context, tx);
+  }
+}
+
+/** Whether the ledger knows the signer. Strangers may register, and nothing else: what they send leaves no trace. */
+function isKnown(state: StateView, genesis: Genesis, by: EdgeId): boolean {
+  return by === genesis.arbitrator || state.get(keys.identity(by)) !== undefined;
+}
+
+function refuseTransaction(
+  state: StateView,
+  genesis: Genesis,
+  tx: SignedTx,
+  env: Env,
+): (Outcome & { ok: false }) | undefined {
+  const { expiryHeight, payload } = tx.body;
+  if (!isSigned(tx))
+    return refuse('unauthenticated', 'the signature is not of the edge that the transaction names');
+  if (expiryHeight < env.height)
+    return refuse('gone', `the transaction was valid up to block ${expiryHeight}`);
+  if (expiryHeight > env.height + MAX_VALIDITY)
+    return refuse('invalidInput', `valid for more than ${MAX_VALIDITY} blocks`);
+  if (payload.type !== 'identity/register' && !isKnown(state, genesis, tx.by))
+    return refuse('unauthenticated', 'the signer is not registered');
+  return undefined;
+}
+
+function forgetOldReceipts(draft: Draft, height: number): void {
+  let forgotten = 0;
+  for (const [key, value] of draft.range('tx-expiry/')) {
+    if (Number(key.split('/')[1]) >= height || forgotten >= FORGOTTEN_AT_ONCE) break;
+    draft.remove(key);
+    draft.remove(keys.transaction((value as { txId: string }).txId));
+    forgotten += 1;
+  }
+}
+
+const toReceipt = (txId: string, { now: time, height }: Env, outcome: Outcome): Receipt => ({
+  ...outcome,
+  txId,
+  height,
+  time,
+});
+
+function record(draft: Draft, receipt: Receipt, tx: SignedTx, height: number): void {
+  forgetOldReceipts(draft, height);
+  const { expiryHeight } = tx.body;
+  draft.put(keys.transaction(receipt.txId), { receipt, expiryHeight });
+  draft.put(keys.transactionExpiry(expiryHeight, receipt.txId), { txId: receipt.txId });
+}
+
+/**
+ * One transaction on one state: the only way in which the ledger's state ever changes. The same state, transaction and
+ * environment give the same writes on every engine. A transaction that comes again changes nothing and gets its first
+ * receipt. Its shape must have been checked (`signedTx`).
+ *
+ * @throws AntirioError only for what is a bug or a state that no transaction can have made; the engine must then stop.
+ */
+export function apply(state: StateView, tx: SignedTx, env: Env): Applied {
+  const genesis = state.get(keys.genesis()) as Genesis | undefined;
+  if (genesis === undefined) throw new AntirioError('internal', 'the ledger has no genesis');
+  const txId = txIdOf(tx);
+  const invalid = refuseTransaction(state, genesis, tx, env);
+  if (invalid !== undefined) return { receipt: toReceipt(txId, env, invalid), writes: [], events: [] };
+  const draft = new Draft(state);
+  const known = draft.read(keys.transaction(txId));
+  if (known !== undefined) return { receipt: known.receipt, writes: [], events: [] };
+  const outcome = dispatch({ draft, env, by: tx.by, txId, genesis }, tx.body.payload);
+  const receipt = toReceipt(txId, env, outcome);
+  const kept = outcome.ok ? draft : new Draft(state);
+  record(kept, receipt, tx, env.height);
+  return { receipt, writes: kept.writes(), events: kept.events() };
+}

@@ -1,0 +1,176 @@
+import type { EdgeId, SealKey } from '@antirio/kernel';
+import type { Capacity, Fit, OrderTerms, Price } from '@antirio/market';
+import type {
+  ContractLife,
+  ContractTerms,
+  HandbackStatement,
+  SettlementRow,
+} from '@antirio/service-contract';
+import type { Genesis } from './genesis.ts';
+import type { ExpiryMark, RecordedReceipt } from './receipt.ts';
+
+declare const valueBrand: unique symbol;
+/** A key of the state that knows what is kept under it. */
+export type Key<T> = string & { readonly [valueBrand]?: T };
+
+export interface AccountRecord {
+  readonly balance: number;
+}
+
+export interface ReputationRecord {
+  readonly honoured: number;
+  readonly breached: number;
+}
+
+export interface IdentityRecord {
+  readonly edgeId: EdgeId;
+  readonly name: string;
+  readonly sealKey: SealKey;
+  readonly addresses: {
+    readonly url: string;
+    readonly udp: { readonly host: string; readonly port: number };
+  };
+  readonly registeredAt: number;
+}
+
+export interface OrderRecord {
+  readonly id: string;
+  readonly edge: EdgeId;
+  readonly terms: OrderTerms;
+  readonly placedAt: number;
+  readonly sequence: number;
+  /** `open`: may be matched. `reserved`: a bid in a live match. `filled`: became a contract. */
+  readonly state: 'open' | 'reserved' | 'filled' | 'withdrawn' | 'expired';
+  /** Of a reserved bid. */
+  readonly match?: string;
+  /** Of an ask: what its matches and contracts left. */
+  readonly remaining: Capacity;
+}
+
+export interface MatchRecord extends Fit {
+  readonly id: string;
+  readonly bid: string;
+  readonly ask: string;
+  readonly customer: EdgeId;
+  readonly provider: EdgeId;
+  readonly capacity: Capacity;
+  readonly bidPrice: Price;
+  readonly askPrice: Price;
+  readonly matchedAt: number;
+  readonly expiresAt: number;
+  readonly state: 'reserved' | 'taken' | 'released' | 'expired';
+}
+
+/** The provider's signed word on its ring: raw frames in arrival order (RFC 6962 root). */
+export interface RingRoot {
+  readonly contractId: string;
+  readonly root: string;
+  readonly count: number;
+  readonly through: number;
+}
+
+export interface Activation {
+  readonly epoch: number;
+  readonly at: number;
+  /** When the grantor's record says that the customer's lease ended; null where the customer released its epoch. */
+  readonly customerLeaseEndedAt: number | null;
+  /** Whether P is owed once the statements agree. */
+  readonly owed: boolean;
+}
+
+export interface Settlement {
+  readonly row: SettlementRow;
+  readonly at: number;
+  readonly paid: { readonly customer: number; readonly provider: number };
+  readonly reason: string;
+}
+
+/** What changes in a contract's life; its terms, which do not, are under `terms/<id>`. */
+export interface ContractRecord {
+  readonly id: string;
+  readonly termsHash: string;
+  readonly customer: EdgeId;
+  readonly provider: EdgeId;
+  readonly setId: string;
+  readonly life: ContractLife;
+  readonly escrow: { readonly customer: number; readonly provider: number };
+  readonly validatedAt: number;
+  readonly readyAt?: number;
+  readonly openings: number;
+  /** The newest one. */
+  readonly activation?: Activation;
+  /** Where both statements are there and differ. */
+  readonly dispute?: readonly string[];
+  readonly settlement?: Settlement;
+}
+
+export interface TermsRecord {
+  readonly terms: ContractTerms;
+  readonly signatures: { readonly customer: string; readonly provider: string };
+}
+
+export interface OpeningRecord {
+  readonly epoch: number;
+  readonly at: number;
+  readonly root: RingRoot;
+  readonly rootSignature: string;
+  readonly keyVersion: number;
+  readonly evidence: Readonly<Record<string, unknown>>;
+}
+
+/** The protected set: epochs belong to it, whichever contract they are taken under. */
+export interface SetRecord {
+  readonly id: string;
+  readonly customer: EdgeId;
+  readonly epoch: number;
+  readonly holder: EdgeId;
+  readonly takenAt: number;
+  /** The newest epoch that its holder gave up. */
+  readonly released?: { readonly epoch: number; readonly at: number };
+  /** Fixed for the life of the session keys: FCntDown blocks with index = slot (mod 4) are the party's. */
+  readonly slots: Readonly<Record<EdgeId, number>>;
+  /** Contracts that have not ended. */
+  readonly contracts: readonly string[];
+  readonly devicesHash: string;
+}
+
+export interface StatementRecord {
+  readonly statement: HandbackStatement;
+  readonly counters: Readonly<Record<string, number>>;
+  readonly at: number;
+}
+
+export type Role = 'customer' | 'provider';
+
+const padded = (n: number): string => String(n).padStart(12, '0');
+
+export const keys = {
+  genesis: (): Key<Genesis> => 'genesis',
+  account: (edge: EdgeId): Key<AccountRecord> => `account/${edge}`,
+  reputation: (edge: EdgeId): Key<ReputationRecord> => `reputation/${edge}`,
+  identity: (edge: EdgeId): Key<IdentityRecord> => `identity/${edge}`,
+  order: (id: string): Key<OrderRecord> => `order/${id}`,
+  /** Open orders only, so that matching reads no history. */
+  book: (side: 'ask' | 'bid', id: string): Key<{ edge: EdgeId }> => `book/${side}/${id}`,
+  /** An edge's orders that are open or reserved. */
+  own: (edge: EdgeId, orderId: string): Key<{ side: 'ask' | 'bid' }> => `own/${edge}/${orderId}`,
+  orderCount: (): Key<{ count: number }> => 'count/order',
+  match: (id: string): Key<MatchRecord> => `match/${id}`,
+  /** What the time will end, in its order. */
+  due: (at: number, kind: 'match' | 'order' | 'forget', id: string): Key<{ at: number }> =>
+    `due/${String(at).padStart(16, '0')}/${kind}/${id}`,
+  contract: (id: string): Key<ContractRecord> => `contract/${id}`,
+  terms: (id: string): Key<TermsRecord> => `terms/${id}`,
+  opening: (contractId: string, n: number): Key<OpeningRecord> => `opening/${contractId}/${padded(n)}`,
+  activation: (contractId: string, epoch: number): Key<Activation> =>
+    `activation/${contractId}/${padded(epoch)}`,
+  statement: (contractId: string, epoch: number, role: Role): Key<StatementRecord> =>
+    `statement/${contractId}/${padded(epoch)}/${role}`,
+  set: (id: string): Key<SetRecord> => `set/${id}`,
+  /** Counters that a holder gave up with its epoch. */
+  release: (setId: string, epoch: number): Key<{ counters: Readonly<Record<string, number>>; by: EdgeId }> =>
+    `release/${setId}/${padded(epoch)}`,
+  device: (devEui: string): Key<{ setId: string }> => `device/${devEui}`,
+  transaction: (id: string): Key<RecordedReceipt> => `tx/${id}`,
+  transactionExpiry: (height: number, id: string): Key<ExpiryMark> => `tx-expiry/${padded(height)}/${id}`,
+};

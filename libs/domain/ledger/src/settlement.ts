@@ -1,0 +1,203 @@
+import { verifyDocument } from '@antirio/kernel';
+import { differences, type HandbackStatement } from '@antirio/service-contract';
+import { findContract, step, type LiveContract } from './contracts.ts';
+import type { Context } from './context.ts';
+import { settle } from './payout.ts';
+import { done, refuse, type Outcome } from './receipt.ts';
+import { keys, type ContractRecord, type RingRoot, type Role } from './records.ts';
+import { RING_ROOT_KIND, type BreachEvidence, type PayloadOf } from './transaction.ts';
+
+/** A statement that has stood alone for so long counts as agreed. */
+export const SILENCE_MS = 7 * 86_400_000;
+const DIFFERENCES_KEPT = 32;
+
+function roleOf({ customer, provider }: ContractRecord, edge: string): Role | undefined {
+  if (edge === customer) return 'customer';
+  return edge === provider ? 'provider' : undefined;
+}
+
+function refuseStatement(
+  { contract, terms }: LiveContract,
+  statement: HandbackStatement,
+): Outcome | undefined {
+  const { state } = contract.life;
+  if (statement.epoch === 0) {
+    if (contract.openings === 0) return refuse('conflict', 'no keys were opened under this contract');
+  } else {
+    if (state !== 'RETURNING' && state !== 'HANDED_BACK')
+      return refuse('conflict', `the contract is ${state}`);
+    const epoch = contract.activation?.epoch;
+    if (statement.epoch !== epoch) return refuse('conflict', `the epoch to be stated is ${epoch ?? 0}`);
+  }
+  if (contract.settlement !== undefined) return refuse('gone', 'the contract is settled');
+  const covered = new Set(terms.set.devices.map(({ devEui }) => devEui));
+  const foreign = statement.devices.find(({ devEui }) => !covered.has(devEui));
+  return foreign === undefined
+    ? undefined
+    : refuse('invalidInput', `device ${foreign.devEui} is not of the contract`);
+}
+
+/** Both sides say the same: the takeover is paid, or, where none was owed, the contract lives on with exposed keys. */
+function conclude(context: Context, contract: ContractRecord, reason: string): Outcome {
+  const { life, activation } = contract;
+  const back =
+    life.state === 'HANDED_BACK'
+      ? contract
+      : step(context, contract, { step: 'handBack', epoch: activation?.epoch ?? 0 });
+  if ('ok' in back) return back;
+  if (activation?.owed !== true) {
+    const rearmed = step(context, back, { step: 'rearm', exposed: true });
+    return 'ok' in rearmed ? rearmed : done({ agreed: true });
+  }
+  const settled = step(context, back, { step: 'settle', row: 'honoured' });
+  return 'ok' in settled ? settled : settle(context, settled, 'honoured', reason);
+}
+
+function compare(context: Context, contract: ContractRecord, epoch: number): Outcome {
+  const { draft } = context;
+  const [mine, theirs] = (['customer', 'provider'] as const).map((role) =>
+    draft.read(keys.statement(contract.id, epoch, role)),
+  );
+  if (mine === undefined || theirs === undefined) return done({ agreed: false });
+  const found = differences(mine.statement, theirs.statement).slice(0, DIFFERENCES_KEPT);
+  if (found.length > 0) {
+    const back =
+      contract.life.state === 'RETURNING' ? step(context, contract, { step: 'handBack', epoch }) : contract;
+    if ('ok' in back) return back;
+    draft.put(keys.contract(contract.id), { ...back, dispute: found });
+    draft.emit('contract/disputed', keys.contract(contract.id), {
+      contractId: contract.id,
+      differences: found,
+    });
+    return done({ agreed: false, differences: found });
+  }
+  const { dispute: _settled, ...agreed } = contract;
+  draft.put(keys.contract(contract.id), agreed);
+  draft.emit('contract/agreed', keys.contract(contract.id), { contractId: contract.id, epoch });
+  return epoch === 0 ? done({ agreed: true }) : conclude(context, agreed, 'both statements agree');
+}
+
+/** One party's word on the handback. It may be bettered until both agree or the arbitrator has ruled. */
+export function makeStatement(context: Context, tx: PayloadOf<'contract/statement'>): Outcome {
+  const { draft, env, by } = context;
+  const { statement, counters } = tx;
+  const found = findContract(draft, statement.contractId);
+  if ('ok' in found) return found;
+  const role = roleOf(found.contract, by);
+  if (role === undefined) return refuse('forbidden', 'the contract is of others');
+  const refusal = refuseStatement(found, statement);
+  if (refusal !== undefined) return refusal;
+  const { id } = found.contract;
+  draft.put(keys.statement(id, statement.epoch, role), { statement, counters, at: env.now });
+  draft.emit('contract/stated', keys.contract(id), { contractId: id, role, epoch: statement.epoch });
+  return compare(context, found.contract, statement.epoch);
+}
+
+/** Ends a contract on one statement, where the other party has kept silent for the agreed time. */
+export function closeContract(context: Context, tx: PayloadOf<'contract/close'>): Outcome {
+  const { draft, env, by, genesis } = context;
+  const found = findContract(draft, tx.contractId);
+  if ('ok' in found) return found;
+  const { contract } = found;
+  if (roleOf(contract, by) === undefined && by !== genesis.arbitrator)
+    return refuse('forbidden', 'the contract is of others');
+  if (contract.life.state !== 'RETURNING')
+    return refuse('conflict', `the contract is ${contract.life.state}`);
+  const epoch = contract.activation?.epoch ?? 0;
+  const stated = (['customer', 'provider'] as const).flatMap(
+    (role) => draft.read(keys.statement(contract.id, epoch, role)) ?? [],
+  );
+  const [only] = stated;
+  if (only === undefined) return refuse('conflict', 'neither party has made a statement');
+  if (env.now < only.at + SILENCE_MS) return refuse('conflict', 'the other party still has time to speak');
+  return conclude(context, contract, 'the other party kept silent');
+}
+
+type SignedRoot = Extract<BreachEvidence, { kind: 'statementBelowRoot' }>['root'];
+
+function isProvidersRoot(contract: ContractRecord, root: SignedRoot): boolean {
+  return (
+    root.by === contract.provider &&
+    root.body.contractId === contract.id &&
+    verifyDocument(root, RING_ROOT_KIND)
+  );
+}
+
+function contradict(a: RingRoot, b: RingRoot): boolean {
+  if (a.through === b.through) return a.root !== b.root || a.count !== b.count;
+  const [shorter, longer] = a.through < b.through ? [a, b] : [b, a];
+  return longer.count < shorter.count;
+}
+
+function refuseNeverTookOver(
+  context: Context,
+  { contract, terms }: LiveContract,
+  endedAt: number,
+): Outcome | undefined {
+  const set = context.draft.read(keys.set(contract.setId));
+  const { state } = contract.life;
+  if (state !== 'READY' && state !== 'READY_EXPOSED') return refuse('conflict', `the contract is ${state}`);
+  if (contract.readyAt === undefined || contract.readyAt > endedAt)
+    return refuse('conflict', 'the provider was not READY then');
+  if (set?.holder !== contract.customer || set.takenAt > endedAt)
+    return refuse('conflict', 'somebody took the epoch');
+  if (endedAt >= terms.expiresAt) return refuse('conflict', 'the contract had expired then');
+  return context.env.now - endedAt > terms.takeoverSlaMs
+    ? undefined
+    : refuse('conflict', 'the provider still has time');
+}
+
+function refuseContradiction(contract: ContractRecord, a: SignedRoot, b: SignedRoot): Outcome | undefined {
+  if (!isProvidersRoot(contract, a) || !isProvidersRoot(contract, b))
+    return refuse('unauthenticated', "a root is not the provider's");
+  return contradict(a.body, b.body)
+    ? undefined
+    : refuse('conflict', 'the two roots do not contradict each other');
+}
+
+function refuseShortfall(
+  { draft }: Context,
+  contract: ContractRecord,
+  root: SignedRoot,
+): Outcome | undefined {
+  if (!isProvidersRoot(contract, root)) return refuse('unauthenticated', "the root is not the provider's");
+  const epoch = contract.activation?.epoch ?? 0;
+  const said = draft.read(keys.statement(contract.id, epoch, 'provider'))?.statement;
+  if (said === undefined) return refuse('conflict', 'the provider has made no statement');
+  const short = said.through < root.body.through;
+  return short ? undefined : refuse('conflict', 'the statement reaches as far as the root');
+}
+
+/** Whether the evidence bears the breach: signatures and records are checked, nothing is taken on trust that can be checked. */
+function refuseEvidence(
+  context: Context,
+  found: LiveContract,
+  evidence: BreachEvidence,
+): Outcome | undefined {
+  switch (evidence.kind) {
+    case 'neverTookOver':
+      return refuseNeverTookOver(context, found, evidence.customerLeaseEndedAt);
+    case 'contradictingRoots':
+      return refuseContradiction(found.contract, ...evidence.roots);
+    case 'statementBelowRoot':
+      return refuseShortfall(context, found.contract, evidence.root);
+  }
+}
+
+export function rule(context: Context, tx: PayloadOf<'contract/rule'>): Outcome {
+  const found = findContract(context.draft, tx.contractId);
+  if ('ok' in found) return found;
+  if (context.by !== found.terms.central) return refuse('forbidden', 'only the central arbitrator rules');
+  const { ruling } = tx;
+  if (found.contract.settlement !== undefined) return refuse('gone', 'the contract is settled');
+  if (ruling.row === 'undecided') {
+    const settled = step(context, found.contract, { step: 'settle', row: 'undecided' });
+    return 'ok' in settled ? settled : settle(context, settled, 'undecided', ruling.reason);
+  }
+  const refusal = refuseEvidence(context, found, ruling.evidence);
+  if (refusal !== undefined) return refusal;
+  const breached = step(context, found.contract, { step: 'breach', by: 'provider' });
+  if ('ok' in breached) return breached;
+  const settled = step(context, breached, { step: 'settle', row: 'providerBreach' });
+  return 'ok' in settled ? settled : settle(context, settled, 'providerBreach', ruling.evidence.kind);
+}

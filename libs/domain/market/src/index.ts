@@ -1,0 +1,3 @@
+export * from './resources.ts';
+export * from './order.ts';
+export * from './matching.ts';

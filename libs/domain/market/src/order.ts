@@ -1,0 +1,48 @@
+import { z } from 'zod';
+import { confidentiality, edgeId, standbyLevel } from '@antirio/service-contract';
+import { capacity, qualities } from './resources.ts';
+
+const amount = z.int().min(0).max(1_000_000_000_000);
+
+/** P, the customer's stake and the payment of a takeover, and Q, the provider's stake, in the smallest unit. */
+export const price = z.strictObject({ p: amount, q: amount });
+export type Price = z.output<typeof price>;
+
+const common = {
+  capacity,
+  qualities,
+  /** In the order of preference. */
+  standby: z.array(standbyLevel).min(1).max(3),
+  confidentiality: z.array(confidentiality).min(1).max(3),
+  /** Edges not to be matched with. */
+  exclude: z.array(edgeId).max(64).default([]),
+  /** Honoured minus breached contracts that the other side must have at least. */
+  minReputation: z.int().min(-1_000_000).max(1_000_000).default(-1_000_000),
+  /** Whether a match that shares a failure domain is refused (otherwise it is shown in the match). */
+  refuseSharedDomains: z.boolean().default(false),
+  /** Ledger time in milliseconds. */
+  expiresAt: z.int().positive(),
+};
+
+/** An offer: `price.p` is the least payment, `price.q` the highest own stake. */
+export const ask = z.strictObject({
+  side: z.literal('ask'),
+  ...common,
+  price,
+  /** Whether several bids may share it, each with its part of the capacity. */
+  divisible: z.boolean().default(true),
+});
+
+/** A demand: `price.p` is the highest payment, `price.q` the least stake of the provider. */
+export const bid = z.strictObject({
+  side: z.literal('bid'),
+  ...common,
+  price,
+  /** How many sensors are to be protected. */
+  devices: z.int().min(1).max(10_000),
+});
+
+export const orderTerms = z.discriminatedUnion('side', [ask, bid]);
+export type Ask = z.output<typeof ask>;
+export type Bid = z.output<typeof bid>;
+export type OrderTerms = z.output<typeof orderTerms>;
