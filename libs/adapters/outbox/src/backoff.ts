@@ -1,0 +1,18 @@
+import type { Random } from '@antirio/kernel';
+
+export interface BackoffOptions {
+  readonly firstDelayMs: number;
+  readonly maxDelayMs: number;
+}
+
+/** Milliseconds to wait before the attempt after `attempts` failed ones: doubled each time, bounded, jittered by half. */
+export type Backoff = (attempts: number) => number;
+
+/** Jitter keeps those who failed together from coming again together. */
+export function createBackoff(options: BackoffOptions, random: Random): Backoff {
+  return (attempts) => {
+    const delay = Math.min(options.firstDelayMs * 2 ** Math.min(attempts - 1, 30), options.maxDelayMs);
+    const [low = 0, high = 0] = random.bytes(2);
+    return delay * (0.5 + (low + high * 256) / 65_536);
+  };
+}

@@ -1,0 +1,9 @@
+export {
+  createOutbox,
+  OUTBOX_MIGRATION,
+  type Letter,
+  type Outbox,
+  type OutboxOptions,
+  type Undelivered,
+} from './outbox.ts';
+export { createBackoff, type Backoff, type BackoffOptions } from './backoff.ts';
