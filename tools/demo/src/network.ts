@@ -1,0 +1,87 @@
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { DemoError } from './errors.ts';
+import type { ProcessSpec } from './processes.ts';
+import { talkWith, type Tool } from './command-line-process.ts';
+import type { OwnProcess } from './processes.ts';
+import { portOf, UDP_PORTS } from './ports.ts';
+
+export const PARTIES = ['central', 'a', 'b'] as const;
+/** The three processes of the product. */
+export type PartyName = (typeof PARTIES)[number];
+
+/** Where one party reaches another: through the fault proxy, so that the way can be cut. */
+export interface Way {
+  readonly url: string;
+  readonly udp: { readonly host: string; readonly port: number };
+}
+
+/** The network between the parties: real TCP and UDP through a proxy process. */
+export interface Network {
+  readonly tool: Tool;
+  way(from: PartyName, to: PartyName): Way;
+  /** Cuts a party off from all others; its gateway still reaches it. */
+  cutOff(party: PartyName): Promise<void>;
+  heal(party: PartyName): Promise<void>;
+}
+
+const HOST = '127.0.0.1';
+
+const readyEvent = z.looseObject({ links: z.array(z.looseObject({ name: z.string(), port: z.int() })) });
+
+interface Link {
+  readonly name: string;
+  readonly kind: 'tcp' | 'udp';
+  readonly groups: readonly string[];
+  readonly target: { readonly host: string; readonly port: number };
+}
+
+const linkName = (from: PartyName, to: PartyName, kind: Link['kind']): string => `${from}-${to}-${kind}`;
+
+/** One TCP and one UDP link for each ordered pair. */
+export function linksOf(offsets: Readonly<Record<PartyName, number>>): Link[] {
+  const pairs = PARTIES.flatMap((from) => PARTIES.filter((to) => to !== from).map((to) => ({ from, to })));
+  return pairs.flatMap(({ from, to }) => {
+    const groups = [from, to];
+    const link = (kind: Link['kind'], port: number): Link => ({
+      ...{ name: linkName(from, to, kind), kind, groups, target: { host: HOST, port } },
+    });
+    return [
+      link('tcp', portOf('edge2edgePublic', offsets[to])),
+      link('udp', UDP_PORTS.datagrams + offsets[to]),
+    ];
+  });
+}
+
+/** The proxy as a process; its links are in the configuration file. */
+export function proxySpec(configFile: string): ProcessSpec {
+  const main = path.join(path.dirname(fileURLToPath(import.meta.resolve('@antirio/fault-proxy'))), 'main.ts');
+  return { name: 'fault-proxy', args: [main, '--config', configFile], talks: true };
+}
+
+/** Waits for the started proxy to listen. */
+export async function openNetwork(proxy: OwnProcess): Promise<Network> {
+  const tool = talkWith(proxy);
+  const { links } = readyEvent.parse(await tool.next('ready', 20_000));
+  const portOfLink = new Map(links.map(({ name, port }) => [name, port]));
+  const port = (from: PartyName, to: PartyName, kind: Link['kind']): number => {
+    const found = portOfLink.get(linkName(from, to, kind));
+    if (found === undefined)
+      throw new DemoError('badAnswer', `the proxy has no link ${linkName(from, to, kind)}`);
+    return found;
+  };
+  return {
+    tool,
+    way: (from, to) => ({
+      url: `http://${HOST}:${port(from, to, 'tcp')}`,
+      udp: { host: HOST, port: port(from, to, 'udp') },
+    }),
+    async cutOff(party) {
+      await tool.ask({ cmd: 'cut', group: party }, 'cut');
+    },
+    async heal(party) {
+      await tool.ask({ cmd: 'heal', group: party }, 'heal');
+    },
+  };
+}

@@ -1,0 +1,75 @@
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { talkWith, type Tool } from './command-line-process.ts';
+import type { DemoOptions } from './options.ts';
+import { UDP_PORTS } from './ports.ts';
+import type { OwnProcess, ProcessSpec } from './processes.ts';
+
+/** EUIs of the two gateways, by the edge whose they are. */
+export const GATEWAYS = { a: '0016c001ff10a001', b: '0016c001ff10b001' } as const;
+
+/** Configuration of the simulator: N motes, and a gateway at each edge with radio losses of its own. */
+export function simulatorConfig(
+  { motes, seed, periodMs, loss }: DemoOptions,
+  offsets: { readonly a: number; readonly b: number },
+): Record<string, unknown> {
+  const gateway = (edge: 'a' | 'b'): Record<string, unknown> => ({
+    id: GATEWAYS[edge],
+    port: UDP_PORTS.gateway + offsets[edge],
+    loss,
+  });
+  return { seed, motes, periodMs, gateways: [gateway('a'), gateway('b')] };
+}
+
+/** The files of a simulation. */
+export interface RadioFiles {
+  readonly config: string;
+  readonly truth: string;
+  readonly devices: string;
+}
+
+export function simulatorSpec({ config, truth, devices }: RadioFiles): ProcessSpec {
+  const main = path.join(
+    path.dirname(fileURLToPath(import.meta.resolve('@antirio/lora-simulator'))),
+    'main.ts',
+  );
+  return {
+    name: 'lora-simulator',
+    args: [main, '--config', config, '--log', truth, '--export-devices', devices],
+    talks: true,
+  };
+}
+
+/** The motes and their radio. */
+export interface Radio {
+  readonly tool: Tool;
+  start(): Promise<void>;
+  /** Silences the motes for good; resolves when nothing is on its way any more. */
+  stopTraffic(): Promise<void>;
+  /** Silences the motes; resolves when nothing can be on its way any more. */
+  pause(): Promise<void>;
+}
+
+// Receive windows are open for two seconds after an uplink, then acknowledgements are waited for.
+const DRAIN_MS = 15_000;
+
+/** Waits for the started simulator to be ready. */
+export async function openRadio(simulator: OwnProcess): Promise<Radio> {
+  const tool = talkWith(simulator);
+  await tool.next('ready', 20_000);
+  return {
+    tool,
+    async start() {
+      await tool.ask({ cmd: 'start' }, 'started');
+    },
+    async stopTraffic() {
+      await tool.ask({ cmd: 'stopTraffic' }, 'drained', DRAIN_MS);
+    },
+    async pause() {
+      await tool.ask({ cmd: 'pause' }, 'paused');
+      await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+    },
+  };
+}
+
+const QUIET_MS = 4_000;

@@ -1,0 +1,57 @@
+import { z } from 'zod';
+import { DemoError } from './errors.ts';
+
+const TIMEOUT_MS = 5_000;
+const WORDS_OF_ERROR = 300;
+
+interface Call {
+  readonly method?: 'GET' | 'POST' | 'PUT';
+  readonly json?: unknown;
+  readonly timeoutMs?: number;
+}
+
+async function call(url: string, { method = 'GET', json, timeoutMs = TIMEOUT_MS }: Call): Promise<Response> {
+  try {
+    return await fetch(url, {
+      method,
+      signal: AbortSignal.timeout(timeoutMs),
+      ...(json !== undefined && {
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(json),
+      }),
+    });
+  } catch (error) {
+    const why = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+    throw new DemoError('badAnswer', `${method} ${url}: ${why}`, { cause: error });
+  }
+}
+
+/** Calls and reads the JSON answer. Throws `badAnswer` on any status but 2xx, and on an answer of another shape. */
+export async function rest<S extends z.ZodType>(
+  schema: S,
+  url: string,
+  options: Call = {},
+): Promise<z.output<S>> {
+  const response = await call(url, options);
+  const text = await response.text();
+  const where = `${options.method ?? 'GET'} ${url}`;
+  if (!response.ok)
+    throw new DemoError('badAnswer', `${where}: HTTP ${response.status} ${text.slice(0, WORDS_OF_ERROR)}`);
+  try {
+    return schema.parse(text === '' ? undefined : JSON.parse(text));
+  } catch (error) {
+    const why = error instanceof z.ZodError ? z.prettifyError(error) : String(error);
+    throw new DemoError('badAnswer', `${where}: ${why}`, { cause: error });
+  }
+}
+
+/** Whether something answers there with 2xx. */
+export async function answers(url: string): Promise<boolean> {
+  try {
+    const response = await call(url, { timeoutMs: 1_000 });
+    await response.arrayBuffer();
+    return response.ok;
+  } catch {
+    return false;
+  }
+}
