@@ -6,4 +6,5 @@ export {
   type OutboxOptions,
   type Undelivered,
 } from './outbox.ts';
+export { createWork, isPassing, type Work, type WorkOptions } from './work.ts';
 export { createBackoff, type Backoff, type BackoffOptions } from './backoff.ts';
