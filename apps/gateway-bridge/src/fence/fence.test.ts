@@ -1,0 +1,102 @@
+import { mkdtempSync, rmSync, appendFileSync, readdirSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { openFence, type FenceKeeper } from './fence.ts';
+
+let folder = '';
+let now = 10_000;
+const clock = { now: () => 0, monotonic: () => now };
+const opened: FenceKeeper[] = [];
+
+const start = async (): Promise<FenceKeeper> => {
+  const fence = await openFence(folder, clock);
+  opened.push(fence);
+  return fence;
+};
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'fence-'));
+  now = 10_000;
+});
+afterEach(async () => {
+  for (const fence of opened.splice(0)) await fence.stop();
+  rmSync(folder, { recursive: true });
+});
+
+const window = { devAddrs: ['01000001'], epoch: 3, slot: 0, actFrom: 0, actUntil: 20_000 };
+const block = { first: 0, last: 15 };
+const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
+const pass = (fence: FenceKeeper, fcnt16: number, text: string, devAddr = '01000001') =>
+  fence.pass({ devAddr, fcnt16, phyPayload: bytes(text), ahead: () => 900 });
+
+describe('the fence on its disk', () => {
+  test('after a start every set is shut, and used counters are known with their bytes', async () => {
+    const before = await start();
+    before.open('set', window);
+    before.grant('set', '01000001', block);
+    expect(await pass(before, 3, 'frame')).toEqual({ allowed: true, fcnt: 3 });
+    const after = await start();
+    expect(await pass(after, 4, 'other')).toEqual({ allowed: false, reason: 'shut' });
+    after.open('set', window);
+    expect(await pass(after, 3, 'frame')).toEqual({ allowed: false, reason: 'noBlock' });
+    after.grant('set', '01000001', block);
+    expect(await pass(after, 3, 'changed')).toEqual({ allowed: false, reason: 'counterReused' });
+    expect(await pass(after, 3, 'frame')).toEqual({ allowed: true, fcnt: 3 });
+    expect(await pass(after, 2, 'older')).toEqual({ allowed: false, reason: 'counterBack' });
+    expect(after.refused()).toEqual({ shut: 1, noBlock: 1, counterReused: 1, counterBack: 1 });
+  });
+
+  test('an epoch never goes back, not over a start either, and a new one begins without blocks', async () => {
+    const fence = await start();
+    fence.open('set', window);
+    fence.grant('set', '01000001', block);
+    fence.open('set', { ...window, epoch: 4 });
+    expect(await pass(fence, 3, 'frame')).toEqual({ allowed: false, reason: 'noBlock' });
+    const again = await start();
+    expect(() => again.open('set', window)).toThrow(/epoch 3 is over/);
+    expect(() => again.open('other', { ...window, epoch: 9 })).toThrow(/another set/);
+  });
+
+  test('renewing the lease keeps the blocks; closing shuts', async () => {
+    const fence = await start();
+    fence.open('set', window);
+    fence.grant('set', '01000001', block);
+    fence.open('set', { ...window, actUntil: 30_000 });
+    now = 25_000;
+    expect(await pass(fence, 1, 'frame')).toEqual({ allowed: true, fcnt: 1 });
+    fence.close('set');
+    expect(await pass(fence, 1, 'frame')).toEqual({ allowed: false, reason: 'shut' });
+    expect(await pass(fence, 7, 'free', '02000002')).toEqual({ allowed: true, fcnt: 7 });
+  });
+
+  test('a lease that ends while the mark is written is over', async () => {
+    const fence = await start();
+    fence.open('set', window);
+    fence.grant('set', '01000001', block);
+    const passing = pass(fence, 5, 'frame');
+    now = 20_001;
+    expect(await passing).toEqual({ allowed: false, reason: 'leaseEnded' });
+  });
+
+  test('a torn last mark is cut off, the ones before it count', async () => {
+    const fence = await start();
+    await pass(fence, 5, 'frame');
+    await fence.stop();
+    opened.length = 0;
+    const name = readdirSync(folder).find((file) => file.startsWith('marks')) ?? '';
+    appendFileSync(join(folder, name), Buffer.from([24, 0, 0, 0, 1, 2]));
+    const size = statSync(join(folder, name)).size;
+    const again = await start();
+    expect(statSync(join(folder, name)).size).toBe(size - 6);
+    expect(await pass(again, 5, 'other')).toEqual({ allowed: false, reason: 'counterReused' });
+  });
+
+  test('only one of two frames under one counter passes, even at the same moment', async () => {
+    const fence = await start();
+    const outcomes = await Promise.all([pass(fence, 9, 'one'), pass(fence, 9, 'two')]);
+    expect(outcomes).toEqual([
+      { allowed: true, fcnt: 9 },
+      { allowed: false, reason: 'counterReused' },
+    ]);
+  });
+});

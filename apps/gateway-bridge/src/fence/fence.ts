@@ -1,0 +1,180 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import { AntirioError, fromUtf8, sha256Hex, type Clock } from '@antirio/kernel';
+import { parseInput, readFileIfThere, writeFileDurably } from '@antirio/host';
+import {
+  decide,
+  type CounterBlock,
+  type Fence,
+  type FencedFrame,
+  type Refusal,
+  type Verdict,
+} from './decide.ts';
+import { openMarks } from './marks.ts';
+
+/** What the arbitrator opens a protected set with. Times in monotonic ms of this host. */
+export interface SetWindow {
+  readonly devAddrs: readonly string[];
+  readonly epoch: number;
+  readonly slot: number;
+  readonly actFrom: number;
+  readonly actUntil: number;
+}
+
+export interface SetStatus extends SetWindow {
+  readonly setId: string;
+  readonly open: boolean;
+  readonly blocks: readonly (CounterBlock & { readonly devAddr: string })[];
+}
+
+/** A downlink that was let through: its counter is durably marked with its bytes. */
+export type Passage =
+  { readonly allowed: true; readonly fcnt: number } | { readonly allowed: false; readonly reason: Refusal };
+
+/** The last check before a gateway's socket. */
+export interface FenceKeeper {
+  /** @throws AntirioError conflict for a lower epoch, or a DevAddr that another set has. */
+  open(setId: string, window: SetWindow): void;
+  /** @throws AntirioError notFound where the set has no such device. */
+  grant(setId: string, devAddr: string, block: CounterBlock): void;
+  /** Nothing of the set passes until it is opened again. Closing what is unknown is no error: it is shut. */
+  close(setId: string): void;
+  remove(setId: string): void;
+  sets(): SetStatus[];
+  /** Counted since the start. */
+  refused(): Readonly<Partial<Record<Refusal, number>>>;
+  /**
+   * Checks, marks the counter durably, checks again: whatever ended in between is refused. `ahead` gives ms until air time by
+   * the gateway's clock.
+   */
+  pass(frame: {
+    devAddr: string;
+    fcnt16: number;
+    phyPayload: Uint8Array;
+    ahead: () => number | undefined;
+  }): Promise<Passage>;
+  stop(): Promise<void>;
+}
+
+const storedSchema = z.record(
+  z.string(),
+  z.object({ devAddrs: z.array(z.string()), epoch: z.int(), slot: z.int() }),
+);
+
+interface ProtectedSet {
+  devAddrs: readonly string[];
+  epoch: number;
+  slot: number;
+  actFrom: number;
+  actUntil: number;
+  open: boolean;
+  readonly blocks: Map<string, CounterBlock[]>;
+}
+
+/** Blocks remembered for each device: used ones are below the marks and may go. */
+const BLOCKS_KEPT = 32;
+
+/** Opens the fence: every set known before is shut, every counter used before is known. */
+export async function openFence(folder: string, clock: Clock): Promise<FenceKeeper> {
+  const path = join(folder, 'sets.json');
+  const marks = await openMarks(folder);
+  const sets = new Map<string, ProtectedSet>();
+  const setOf = new Map<string, ProtectedSet>();
+  const refused: Partial<Record<Refusal, number>> = {};
+
+  const index = (): void => {
+    setOf.clear();
+    for (const set of sets.values()) for (const devAddr of set.devAddrs) setOf.set(devAddr, set);
+  };
+  const save = (): void => {
+    const stored = [...sets].map(
+      ([id, { devAddrs, epoch, slot }]) => [id, { devAddrs, epoch, slot }] as const,
+    );
+    writeFileDurably(path, JSON.stringify(Object.fromEntries(stored)));
+  };
+  const bytes = readFileIfThere(path);
+  if (bytes !== undefined)
+    for (const [id, stored] of Object.entries(parseInput(storedSchema, JSON.parse(fromUtf8(bytes)))))
+      sets.set(id, { ...stored, actFrom: 0, actUntil: 0, open: false, blocks: new Map() });
+  index();
+
+  const fenceOf = (devAddr: string): Fence => {
+    const set = setOf.get(devAddr);
+    if (set === undefined) return { kind: 'free', marks: marks.of(devAddr) };
+    const { open, slot, actFrom, actUntil } = set;
+    return {
+      kind: 'set',
+      open,
+      slot,
+      actFrom,
+      actUntil,
+      blocks: set.blocks.get(devAddr) ?? [],
+      marks: marks.of(devAddr),
+    };
+  };
+  const judge = (devAddr: string, frame: FencedFrame): Verdict =>
+    decide(fenceOf(devAddr), frame, clock.monotonic());
+  const refuse = (reason: Refusal): Passage => {
+    refused[reason] = (refused[reason] ?? 0) + 1;
+    return { allowed: false, reason };
+  };
+  const checkOpening = (setId: string, window: SetWindow): void => {
+    const known = sets.get(setId);
+    if (known !== undefined && window.epoch < known.epoch)
+      throw new AntirioError('conflict', `epoch ${window.epoch} is over: ${known.epoch} is known`, {
+        epoch: known.epoch,
+      });
+    const taken = window.devAddrs.find((devAddr) => {
+      const other = setOf.get(devAddr);
+      return other !== undefined && other !== known;
+    });
+    if (taken !== undefined) throw new AntirioError('conflict', `another set has the DevAddr ${taken}`);
+  };
+
+  return {
+    open(setId, window) {
+      checkOpening(setId, window);
+      const known = sets.get(setId);
+      const sameEpoch = known?.epoch === window.epoch && known.slot === window.slot;
+      const blocks = sameEpoch ? known.blocks : new Map<string, CounterBlock[]>();
+      sets.set(setId, { ...window, open: true, blocks });
+      index();
+      // a lease is renewed often; only what must outlast the process is written
+      const same = sameEpoch && known.devAddrs.join() === window.devAddrs.join();
+      if (!same) save();
+    },
+    grant(setId, devAddr, block) {
+      const set = sets.get(setId);
+      if (set?.devAddrs.includes(devAddr) !== true)
+        throw new AntirioError('notFound', `no device ${devAddr} in a set ${setId}`);
+      const blocks = set.blocks.get(devAddr) ?? [];
+      if (blocks.some(({ first, last }) => first === block.first && last === block.last)) return;
+      set.blocks.set(devAddr, [...blocks, block].slice(-BLOCKS_KEPT));
+    },
+    close(setId) {
+      const set = sets.get(setId);
+      if (set !== undefined) set.open = false;
+    },
+    remove(setId) {
+      if (sets.delete(setId)) save();
+      index();
+    },
+    sets: () =>
+      [...sets].map(([setId, { blocks, ...set }]) => ({
+        setId,
+        ...set,
+        blocks: [...blocks].flatMap(([devAddr, granted]) => granted.map((block) => ({ devAddr, ...block }))),
+      })),
+    refused: () => ({ ...refused }),
+    async pass({ devAddr, fcnt16, phyPayload, ahead }) {
+      const hash = sha256Hex(phyPayload).slice(0, 32);
+      const facts = (): FencedFrame => ({ fcnt16, hash, aheadMs: ahead() });
+      const first = judge(devAddr, facts());
+      if (!first.allowed) return refuse(first.reason);
+      await marks.mark(devAddr, first.fcnt, hash);
+      const second = judge(devAddr, facts());
+      return second.allowed ? second : refuse(second.reason);
+    },
+    stop: () => marks.close(),
+  };
+}

@@ -1,0 +1,247 @@
+import { join } from 'node:path';
+import { AntirioError, describeError, type Clock, type Random } from '@antirio/kernel';
+import {
+  createHttpRim,
+  repeat,
+  type Bus,
+  type Health,
+  type HttpPeer,
+  type HttpRim,
+  type Log,
+  type Repeating,
+  type Service,
+} from '@antirio/host';
+import { eu868, messageType, parseDataFrame } from '@antirio/lorawan';
+import { createCommands, type Commands } from './bus/commands.ts';
+import { createDelivery, type Delivery } from './bus/delivery.ts';
+import { openFence, type FenceKeeper } from './fence/fence.ts';
+import { RADIO, type Reception } from './frame.ts';
+import { addMetrics } from './metrics.ts';
+import type { GatewayBridgeOptions } from './options.ts';
+import { createGapFiller, type GapFiller } from './ring/gap-filler.ts';
+import type { Ring } from './ring/ring.ts';
+import { openRings, type Rings } from './ring/rings.ts';
+import { addRoutes } from './routes.ts';
+import { openForwarders, type Forwarders } from './semtech/forwarders.ts';
+
+export interface GatewayBridgePorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly bus: Bus;
+  /** `edge2edge` is where other edges' rings are reached. */
+  readonly peers: Readonly<Record<string, HttpPeer>>;
+}
+
+export interface GatewayBridge extends Service {
+  /** The ports in use, once started. */
+  readonly address: { readonly httpPort: number; readonly udpPort: number } | undefined;
+}
+
+const VERSION = '0.1.0';
+const TIDY_MS = 1000;
+const OWN = 'own';
+
+interface Running {
+  readonly rim: HttpRim;
+  readonly rings: Rings;
+  readonly fence: FenceKeeper;
+  readonly delivery: Delivery;
+  readonly commands: Commands;
+  readonly forwarders: Forwarders;
+  readonly fillers: Map<string, { readonly filler: GapFiller; readonly source: string }>;
+  readonly tidy: Repeating;
+  readonly httpPort: number;
+}
+
+/** Which rings a frame belongs to; why it belongs to none otherwise. */
+function ringsFor(rings: Rings, phyPayload: Uint8Array): readonly Ring[] | string {
+  try {
+    const type = messageType(phyPayload);
+    if (type !== 'unconfirmedDataUp' && type !== 'confirmedDataUp') return type;
+    const matching = rings.matching(parseDataFrame(phyPayload).devAddr);
+    return matching.length > 0 ? matching : 'unknownDevAddr';
+  } catch {
+    return 'malformed';
+  }
+}
+
+interface Intake {
+  readonly rings: () => Rings;
+  readonly delivery: Delivery;
+  readonly clock: Clock;
+}
+
+/** Puts what gateways heard into the rings. */
+function createIntake({ rings, delivery, clock }: Intake) {
+  const unmatched: Record<string, number> = {};
+  const offer = async (ring: Ring, reception: Reception): Promise<void> => {
+    const now = clock.monotonic();
+    const heardAt = now - (clock.now() - reception.receivedAt);
+    const taken = ring.take({ ...reception, via: RADIO }, now);
+    if (taken.kind === 'dropped') return;
+    await taken.durable;
+    if (taken.kind === 'stored') delivery.first(ring, taken.frame, heardAt);
+    else delivery.again(ring, taken.seq, reception, heardAt);
+  };
+  const take = async (receptions: readonly Reception[]): Promise<void> => {
+    const writes: Promise<void>[] = [];
+    for (const reception of receptions) {
+      const found = ringsFor(rings(), reception.phyPayload);
+      if (typeof found === 'string') unmatched[found] = (unmatched[found] ?? 0) + 1;
+      else for (const ring of found) writes.push(offer(ring, reception));
+    }
+    await Promise.all(writes);
+  };
+  return { take, unmatched: (): Readonly<Record<string, number>> => unmatched };
+}
+
+/** The edge's radio: gateways' ports, frame logs, the fence before every downlink. */
+export function createGatewayBridge(options: GatewayBridgeOptions, ports: GatewayBridgePorts): GatewayBridge {
+  const { clock, random, bus } = ports;
+  const log = ports.log.child({ room: 'gateway-bridge' });
+  const { region } = options;
+  let running: Running | undefined;
+
+  const health = (): Health => {
+    if (running === undefined) return { service: { ok: false, detail: 'not started' } };
+    const { recvBufferBytes } = running.forwarders;
+    const small = recvBufferBytes < options.udp.recvBufferBytes;
+    return {
+      store: running.rings.check(),
+      bus: bus.health(),
+      udp: { ok: true, ...(small ? { detail: `receive buffer of ${recvBufferBytes} bytes only` } : {}) },
+    };
+  };
+  const openRim = (): HttpRim =>
+    createHttpRim({
+      serviceKey: 'gateway-bridge',
+      version: VERSION,
+      config: () => options,
+      health,
+      log,
+      clock,
+    });
+  const settleFillers = async (
+    fillers: Running['fillers'],
+    rings: Rings,
+    delivery: Delivery,
+  ): Promise<void> => {
+    const wanted = new Map(
+      rings.all().flatMap(({ ring, source }) => (source === undefined ? [] : [[ring.id, source] as const])),
+    );
+    for (const [ringId, { filler, source }] of fillers)
+      if (JSON.stringify(wanted.get(ringId)) !== source) {
+        fillers.delete(ringId);
+        await filler.stop();
+      }
+    const { edge2edge } = ports.peers;
+    for (const [ringId, source] of wanted) {
+      if (fillers.has(ringId)) continue;
+      if (edge2edge === undefined)
+        throw new AntirioError('badConfig', 'gap filling needs the peer edge2edge');
+      const filler = createGapFiller(ringId, source, {
+        ...options.gapFilling,
+        rings,
+        edge2edge,
+        clock,
+        log,
+        onStored: (ring, frame) => delivery.first(ring, frame, undefined),
+      });
+      fillers.set(ringId, { filler, source: JSON.stringify(source) });
+    }
+  };
+
+  const start = async (): Promise<void> => {
+    const rings = openRings({
+      folder: join(options.dataDir, 'rings'),
+      totalBudgetBytes: options.rings.totalBudgetBytes,
+      segmentBytes: options.rings.segmentBytes,
+      framesPerSecond: options.rings.framesPerSecond ?? eu868.framesPerSecond,
+      burst: options.rings.burst,
+      clock,
+      random,
+      log,
+    });
+    const fence = await openFence(join(options.dataDir, 'fence'), clock);
+    const delivery = createDelivery(bus, region, log);
+    const intake = createIntake({ rings: () => rings, delivery, clock });
+    const forwarders = await openForwarders({
+      ...options.udp,
+      clock,
+      random,
+      log,
+      onReceptions: intake.take,
+      onStat: (gatewayId, stat) => {
+        const own = rings.find(OWN)?.ring.settings;
+        if (own?.deliver !== true) return;
+        const payload = JSON.stringify({ gatewayId, ...statsOf(stat) });
+        bus
+          .publish(`${own.prefix}${region}/gateway/${gatewayId}/event/stats`, payload)
+          .catch((error: unknown) => {
+            log.debug({ error: describeError(error) }, 'statistics not published');
+          });
+      },
+    });
+    const commands = createCommands({ bus, region, rings, delivery, fence, forwarders, log });
+    const fillers: Running['fillers'] = new Map();
+    const rim = openRim();
+    const changed = async (): Promise<void> => {
+      const delivered = rings.all().filter(({ ring }) => ring.settings.deliver);
+      await commands.listen([...new Set(delivered.map(({ ring }) => ring.settings.prefix))]);
+      await settleFillers(fillers, rings, delivery);
+    };
+    addRoutes(rim, {
+      rings,
+      fence,
+      forwarders,
+      changed,
+      commands: () => commands.counters(),
+      gapStatus: (ringId) => fillers.get(ringId)?.filler.status(),
+      retainS: (ringId) => (ringId === OWN ? options.rings.ownRetainS : options.rings.retainS),
+    });
+    addMetrics(rim.metrics, { rings, fence, delivery, commands, forwarders, unmatched: intake.unmatched });
+    await changed();
+    const httpPort = await rim.listen(options.port, options.bind);
+    const tidy = repeat('tidying the rings', TIDY_MS, log, () => rings.tidy());
+    running = { rim, rings, fence, delivery, commands, forwarders, fillers, tidy, httpPort };
+    log.info({ httpPort, udpPort: forwarders.port, rings: rings.all().length }, 'listening');
+  };
+  const stop = async (): Promise<void> => {
+    const ending = running;
+    running = undefined;
+    if (ending === undefined) return;
+    await ending.forwarders.close();
+    await ending.rim.close();
+    await Promise.all([...ending.fillers.values()].map(({ filler }) => filler.stop()));
+    await ending.tidy.stop();
+    await ending.commands.close();
+    await ending.delivery.idle();
+    await ending.fence.stop();
+    await ending.rings.close();
+  };
+  return {
+    name: 'gateway-bridge',
+    start,
+    stop,
+    health,
+    get address() {
+      return running === undefined
+        ? undefined
+        : { httpPort: running.httpPort, udpPort: running.forwarders.port };
+    },
+  };
+}
+
+/** The forwarder's `stat` in ChirpStack's words. */
+function statsOf(stat: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const location = { latitude: stat['lati'], longitude: stat['long'], altitude: stat['alti'] };
+  return {
+    time: stat['time'],
+    ...(typeof stat['lati'] === 'number' && typeof stat['long'] === 'number' ? { location } : {}),
+    rxPacketsReceived: stat['rxnb'],
+    rxPacketsReceivedOk: stat['rxok'],
+    txPacketsReceived: stat['dwnb'],
+    txPacketsEmitted: stat['txnb'],
+  };
+}

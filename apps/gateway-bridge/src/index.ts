@@ -1,0 +1,6 @@
+export { createGatewayBridge, type GatewayBridge, type GatewayBridgePorts } from './gateway-bridge.ts';
+export {
+  gatewayBridgeOptions,
+  type GatewayBridgeOptions,
+  type GatewayBridgeOptionsInput,
+} from './options.ts';

@@ -1,0 +1,82 @@
+import { isIP } from 'node:net';
+import { z } from 'zod';
+
+const port = z.int().min(0).max(65_535);
+const eui = z
+  .string()
+  .regex(/^[0-9a-fA-F]{16}$/, 'an EUI-64: 16 hex digits')
+  .transform((text) => text.toLowerCase());
+
+const cidr = z.string().refine((text) => {
+  const [address = '', bits] = text.split('/');
+  const family = isIP(address);
+  return (
+    family !== 0 && bits !== undefined && /^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128)
+  );
+}, 'a network such as 192.168.1.0/24');
+
+/** 10 s at 50 uplinks/s, each a datagram that the kernel accounts with up to 4 KiB. */
+const TEN_SECONDS_OF_DATAGRAMS = 500 * 4096;
+
+export const gatewayBridgeOptions = z.strictObject({
+  bind: z.string().min(1).default('127.0.0.1'),
+  /** HTTP; 0 takes a free one. */
+  port: port.default(59_708),
+  dataDir: z.string().min(1),
+  region: z.literal('eu868').default('eu868'),
+  udp: z
+    .strictObject({
+      bind: z.string().min(1).default('127.0.0.1'),
+      /** Semtech UDP; 0 takes a free one. */
+      port: port.default(1700),
+      /** Wanted of the kernel, which counts its own overhead too and may give less (net.core.rmem_max). */
+      recvBufferBytes: z
+        .int()
+        .min(65_536)
+        .max(1 << 28)
+        .default(TEN_SECONDS_OF_DATAGRAMS),
+      /** Gateways that are listened to. */
+      gateways: z.union([z.literal('any'), z.array(eui).max(10_000)]).default('any'),
+      /** Networks that datagrams are taken from. */
+      sourceNetworks: z.array(cidr).min(1).default(['127.0.0.0/8', '::1/128']),
+      /** A gateway that has not asked for downlinks for this long is not sent any. */
+      addressMaxAgeMs: z.int().min(1000).default(120_000),
+      /** How long a TX_ACK is waited for. */
+      txAckTimeoutMs: z.int().min(50).max(10_000).default(1500),
+    })
+    .prefault({}),
+  rings: z
+    .strictObject({
+      /** Of all rings together; a ring that does not fit is refused. */
+      totalBudgetBytes: z
+        .int()
+        .min(1 << 16)
+        .default(1 << 30),
+      segmentBytes: z
+        .int()
+        .min(4096)
+        .max(1 << 28)
+        .default(1 << 20),
+      /** How long acknowledged frames of the ring `own` stay. */
+      ownRetainS: z.int().min(0).default(3600),
+      /** How long acknowledged frames of other rings stay. */
+      retainS: z.int().min(0).default(60),
+      /** New frames of one mote; the region's own where absent. */
+      framesPerSecond: z.number().positive().optional(),
+      /** New frames of one mote that may come at once. */
+      burst: z.int().min(1).default(30),
+    })
+    .prefault({}),
+  gapFilling: z
+    .strictObject({
+      intervalMs: z.int().min(10).default(300),
+      /** Between attempts that fail, at most. */
+      maxIntervalMs: z.int().min(10).default(3000),
+      pageFrames: z.int().min(1).max(500).default(200),
+      timeoutMs: z.int().min(100).default(3000),
+    })
+    .prefault({}),
+});
+
+export type GatewayBridgeOptions = z.output<typeof gatewayBridgeOptions>;
+export type GatewayBridgeOptionsInput = z.input<typeof gatewayBridgeOptions>;

@@ -1,0 +1,217 @@
+import { z } from 'zod';
+import { AntirioError, describeError, fromBase64, toHex, type Clock } from '@antirio/kernel';
+import { callJson, parseInput, repeat, sleep, type HttpPeer, type Log, type Repeating } from '@antirio/host';
+import { parseDataFrame } from '@antirio/lorawan';
+import type { RingFrame } from '../frame.ts';
+import { leafHash } from './frontier.ts';
+import type { StoredFrame } from './record.ts';
+import type { Offer, Ring } from './ring.ts';
+import type { GapSource, Rings } from './rings.ts';
+import { frameSchema } from './wire.ts';
+
+/** How far a ring has been filled from its source. */
+export interface GapStatus {
+  readonly edgeId: string;
+  readonly ringId: string;
+  /** Everything up to here in the source's ring is here too, or is not ours. */
+  readonly pulledThrough: number;
+  /** The newest frame of the source's ring, as it said last. */
+  readonly remoteNext: number;
+  /** Frames that came this way since the start. */
+  readonly fetched: number;
+  /** Frames that the source offered and then did not give, or that were not what it had offered. */
+  readonly refused: number;
+  /** Monotonic ms. */
+  readonly lastSuccessAt: number | undefined;
+  /** Why nothing is fetched now. */
+  readonly waiting: string | undefined;
+}
+
+export interface GapFiller {
+  status(): GapStatus;
+  stop(): Promise<void>;
+}
+
+export interface GapFillerPorts {
+  readonly rings: Rings;
+  readonly edge2edge: HttpPeer;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly intervalMs: number;
+  readonly maxIntervalMs: number;
+  readonly pageFrames: number;
+  readonly timeoutMs: number;
+  /** Called with each frame that was stored, in order. */
+  readonly onStored: (ring: Ring, frame: RingFrame) => void;
+}
+
+const offersSchema = z.object({
+  offers: z
+    .array(
+      z.object({
+        seq: z.int().min(1),
+        devAddr: z.string().regex(/^[0-9a-f]{8}$/),
+        fcnt: z.int().min(0).max(0xffff),
+        mic: z.string().regex(/^[0-9a-f]{8}$/),
+        digest: z.string().regex(/^[0-9a-f]{16}$/),
+        receivedAt: z.number(),
+      }),
+    )
+    .max(500),
+  next: z.int().min(0),
+  last: z.int().min(0),
+  incarnation: z.string().min(1).max(64),
+});
+
+const framesSchema = z.object({ frames: z.array(frameSchema).max(500) });
+
+const PAGES_AT_ONCE = 20;
+
+type Page = z.output<typeof offersSchema>;
+
+function isOffered(offer: Offer, phyPayload: Uint8Array): boolean {
+  try {
+    const { direction, devAddr, fcnt16 } = parseDataFrame(phyPayload);
+    const digest = toHex(leafHash(phyPayload).subarray(0, 8));
+    return (
+      direction === 'up' && devAddr === offer.devAddr && fcnt16 === offer.fcnt && digest === offer.digest
+    );
+  } catch {
+    return false;
+  }
+}
+
+/** Fills one ring from another edge's, for as long as it is not stopped. */
+export function createGapFiller(ringId: string, source: GapSource, ports: GapFillerPorts): GapFiller {
+  const { edge2edge, clock, timeoutMs } = ports;
+  const base = `/edge2edge/peer/${encodeURIComponent(source.edgeId)}/gateway-bridge/api/v3/ring/${source.ringId}`;
+  let remoteNext = 0;
+  let fetched = 0;
+  let refused = 0;
+  let lastSuccessAt: number | undefined;
+  let waiting: string | undefined;
+  let acknowledged = -1;
+  let failures = 0;
+
+  const ringNow = (): Ring => ports.rings.get(ringId).ring;
+  const throughOf = (ring: Ring, incarnation?: string): number => {
+    const known = ring.position;
+    const same = known?.edgeId === source.edgeId && known.ringId === source.ringId;
+    return same && (incarnation === undefined || known.incarnation === incarnation) ? known.through : 0;
+  };
+  const askOffers = async (after: number): Promise<Page> => {
+    const path = `${base}/offers?after=${after}&limit=500`;
+    return parseInput(offersSchema, await callJson(edge2edge, { path, timeoutMs }));
+  };
+
+  // What came must be what was offered: the source may be mistaken, or worse.
+  const fetchFrames = async (offers: readonly Offer[]): Promise<StoredFrame[]> => {
+    const call = {
+      method: 'POST',
+      path: `${base}/frames`,
+      json: { seqs: offers.map(({ seq }) => seq) },
+      timeoutMs,
+    } as const;
+    const { frames } = parseInput(framesSchema, await callJson(edge2edge, call));
+    const bySeq = new Map(offers.map((offer) => [offer.seq, offer]));
+    return frames.flatMap(({ seq, phyPayload, rx, receivedAt, gatewayId }) => {
+      const offer = bySeq.get(seq);
+      const bytes = fromBase64(phyPayload);
+      if (offer === undefined || !isOffered(offer, bytes)) return [];
+      return [{ phyPayload: bytes, rx, receivedAt, gatewayId, via: source.edgeId }];
+    });
+  };
+  const store = async (ring: Ring, frames: readonly StoredFrame[]): Promise<void> => {
+    const writes: Promise<void>[] = [];
+    let full = false;
+    for (const frame of frames) {
+      const taken = ring.take(frame, clock.monotonic());
+      if (taken.kind === 'dropped') refused += 1;
+      else writes.push(taken.durable);
+      if (taken.kind === 'stored') {
+        fetched += 1;
+        writes.push(taken.durable.then(() => ports.onStored(ring, taken.frame)));
+      }
+      full ||= taken.kind === 'dropped' && taken.reason === 'budget';
+    }
+    await Promise.all(writes);
+    // not acknowledged: the source keeps what does not fit here yet
+    if (full) throw new AntirioError('storageFull', `ring ${ringId} is full`);
+  };
+  const takePage = async (ring: Ring, page: Page): Promise<void> => {
+    const ours = new Set(ring.settings.devAddrs);
+    const lacking = page.offers.filter((offer) => ours.has(offer.devAddr) && !ring.holds(offer));
+    for (let i = 0; i < lacking.length; i += ports.pageFrames) {
+      const wanted = lacking.slice(i, i + ports.pageFrames);
+      const frames = await fetchFrames(wanted);
+      refused += wanted.length - frames.length;
+      await store(ring, frames);
+    }
+  };
+  const acknowledge = async (through: number): Promise<void> => {
+    if (through <= acknowledged) return;
+    if (through > 0)
+      await callJson(edge2edge, {
+        method: 'POST',
+        path: `${base}/acknowledge`,
+        json: { through },
+        timeoutMs,
+      });
+    acknowledged = through;
+  };
+
+  const pull = async (): Promise<void> => {
+    for (let pages = 0; pages < PAGES_AT_ONCE; pages++) {
+      const ring = ringNow();
+      let after = throughOf(ring);
+      let page = await askOffers(after);
+      const { incarnation } = page;
+      if (throughOf(ring, incarnation) !== after) {
+        after = 0;
+        acknowledged = -1;
+        page = await askOffers(0);
+      }
+      remoteNext = page.last;
+      await takePage(ring, page);
+      const through = Math.max(page.next, after);
+      if (through > after) await ring.pulled({ ...source, incarnation, through });
+      await acknowledge(through);
+      lastSuccessAt = clock.monotonic();
+      if (page.next <= after || page.next >= page.last) return;
+    }
+  };
+  const attempt = async (): Promise<void> => {
+    try {
+      await pull();
+      failures = 0;
+      waiting = undefined;
+    } catch (error) {
+      waiting = describeError(error);
+      failures += 1;
+      await sleep(
+        Math.min(ports.maxIntervalMs - ports.intervalMs, ports.intervalMs * failures) * Math.random(),
+        stop.signal,
+      );
+      throw error;
+    }
+    // edges that began together do not go on in step
+    await sleep(ports.intervalMs * 0.2 * Math.random(), stop.signal);
+  };
+  const stop = new AbortController();
+  const loop: Repeating = repeat(`gap filling of ${ringId}`, ports.intervalMs * 0.9, ports.log, attempt);
+  return {
+    status: () => ({
+      ...source,
+      pulledThrough: throughOf(ringNow()),
+      remoteNext,
+      fetched,
+      refused,
+      lastSuccessAt,
+      waiting,
+    }),
+    async stop() {
+      stop.abort();
+      await loop.stop();
+    },
+  };
+}

@@ -1,0 +1,250 @@
+import { AntirioError, toHex } from '@antirio/kernel';
+import { devAddrOf } from '@antirio/lorawan';
+import { RADIO, type RingFrame } from '../frame.ts';
+import { createFrontier, leafHash } from './frontier.ts';
+import type { RateLimit } from './rate.ts';
+import { encodeFrame, type Drops, type PullPosition, type StoredFrame } from './record.ts';
+import type { Row } from './rows.ts';
+import { openSegments, rowOfFrame } from './segments.ts';
+import { createSlots } from './slots.ts';
+
+/** What a ring takes and for whom; kept on the disk. */
+export interface RingSettings {
+  /** Lower-case hex; only frames of these are taken. */
+  readonly devAddrs: readonly string[];
+  /** Bytes on the disk that the ring may fill, divided evenly among its DevAddrs. */
+  readonly budgetBytes: number;
+  /** Before every topic on which its frames are delivered. */
+  readonly prefix: string;
+  readonly deliver: boolean;
+  /** Acknowledged frames stay for this long, so that repeated bytes are known again and neighbours may still ask for them. */
+  readonly retainS: number;
+}
+
+/** What became of a frame that was offered to a ring. */
+export type Taken =
+  | { readonly kind: 'stored'; readonly frame: RingFrame; readonly durable: Promise<void> }
+  /** The same bytes are held already. */
+  | { readonly kind: 'known'; readonly seq: number; readonly durable: Promise<void> }
+  | { readonly kind: 'dropped'; readonly reason: keyof Drops };
+
+/** One line of what a ring holds: enough to see whether one lacks it, without keys. */
+export interface Offer {
+  readonly seq: number;
+  readonly devAddr: string;
+  readonly fcnt: number;
+  readonly mic: string;
+  /** First 8 bytes of SHA-256(0 || PHYPayload): a forgery may carry the same MIC, but not these. */
+  readonly digest: string;
+  readonly receivedAt: number;
+}
+
+export interface RingStatus {
+  readonly first: number;
+  readonly last: number;
+  readonly count: number;
+  readonly bytes: number;
+  readonly acknowledged: number;
+  readonly dropped: Drops;
+}
+
+export interface Ring {
+  readonly id: string;
+  /** A random name for this life of the ring: sequence numbers mean nothing in another. */
+  readonly incarnation: string;
+  readonly settings: RingSettings;
+  readonly failed: boolean;
+  readonly position: PullPosition | undefined;
+  readonly acknowledged: number;
+  /** The newest frame on the disk. */
+  readonly last: number;
+  configure(settings: RingSettings): void;
+  /** Offers a frame; `now` is monotonic ms. @throws AntirioError unavailable after a failed write. */
+  take(frame: StoredFrame, now: number): Taken;
+  holds(offer: Pick<Offer, 'devAddr' | 'fcnt' | 'mic' | 'digest'>): boolean;
+  offers(after: number, limit: number): Offer[];
+  frames(after: number, limit: number): Promise<RingFrame[]>;
+  framesOf(seqs: readonly number[]): Promise<RingFrame[]>;
+  /** Merkle root over the PHYPayloads of frames 1 to `through`. @throws AntirioError invalidInput | gone. */
+  root(through?: number): Promise<{ root: string; count: number; through: number }>;
+  /** Durable when resolved; frames at or below may leave. */
+  acknowledge(through: number): Promise<void>;
+  pulled(position: PullPosition): Promise<void>;
+  /** Lets go of what may leave, and writes down what was dropped since. `wallNow` in ms. */
+  tidy(wallNow: number): void;
+  status(): RingStatus;
+  close(): Promise<void>;
+}
+
+export interface RingPorts {
+  readonly id: string;
+  readonly incarnation: string;
+  readonly folder: string;
+  readonly segmentBytes: number;
+  readonly rate: RateLimit;
+}
+
+const hex = (value: number): string => value.toString(16).padStart(8, '0');
+const LOG_HEADER = 8;
+
+/** Opens the ring in its folder; everything acknowledged before is in it. */
+export function openRing(ports: RingPorts, initial: RingSettings): Ring {
+  const { id, incarnation } = ports;
+  const store = openSegments(ports.folder, ports.segmentBytes);
+  const slots = createSlots((seq) => store.rowOf(seq));
+  let settings = initial;
+  let share = 0;
+  let durableThrough = store.lastSeq;
+  // frames at or below are gone, though their file may still be there
+  let floor = store.firstSeq - 1;
+  let latest: Promise<void> = Promise.resolve();
+  let failed = false;
+  let dropped = { ...store.state.drops };
+  for (let seq = store.firstSeq; seq <= store.lastSeq; seq++) slots.add(seq, store.rowOf(seq));
+
+  const guard = (work: Promise<void>): Promise<void> => {
+    const guarded = work.catch((error: unknown) => {
+      failed = true;
+      throw error;
+    });
+    latest = guarded;
+    // whoever asked for it gets the failure; nobody may have
+    guarded.catch(() => undefined);
+    return guarded;
+  };
+  const configure = (next: RingSettings): void => {
+    settings = next;
+    share = Math.floor(next.budgetBytes / Math.max(1, next.devAddrs.length));
+    ports.rate.keepOnly(new Set(next.devAddrs));
+  };
+  configure(initial);
+
+  const refusal = (frame: StoredFrame, row: Row, now: number): keyof Drops | undefined => {
+    if (!slots.hasRoom(row)) return 'slots';
+    if (slots.bytesOf(row.devAddr) + row.length > share) return 'budget';
+    // what another edge holds has passed its limit already
+    const limited = frame.via === RADIO && !ports.rate.take(devAddrOf(row.devAddr), row.fcnt16, now);
+    return limited ? 'rate' : undefined;
+  };
+  const take = (frame: StoredFrame, now: number): Taken => {
+    if (failed) throw new AntirioError('unavailable', `ring ${id} cannot be written`, { ring: id });
+    const leaf = leafHash(frame.phyPayload);
+    const bytes = encodeFrame(frame);
+    const facts = rowOfFrame(frame, leaf);
+    const row = { ...facts, offset: 0, length: LOG_HEADER + bytes.length };
+    const seq = slots.find(row);
+    if (seq !== undefined)
+      return { kind: 'known', seq, durable: seq <= durableThrough ? Promise.resolve() : latest };
+    const reason = refusal(frame, row, now);
+    if (reason !== undefined) {
+      dropped = { ...dropped, [reason]: dropped[reason] + 1 };
+      return { kind: 'dropped', reason };
+    }
+    const appended = store.appendFrame(facts, leaf, bytes);
+    slots.add(appended.seq, row);
+    const durable = guard(
+      appended.durable.then(() => {
+        durableThrough = Math.max(durableThrough, appended.seq);
+      }),
+    );
+    return { kind: 'stored', frame: { ...frame, seq: appended.seq }, durable };
+  };
+
+  const seqsAfter = (after: number, limit: number): number[] => {
+    const start = Math.max(after, floor) + 1;
+    return Array.from(
+      { length: Math.max(0, Math.min(limit, durableThrough - start + 1)) },
+      (_, i) => start + i,
+    );
+  };
+  const read = async (seqs: readonly number[]): Promise<RingFrame[]> =>
+    (await store.read(seqs)).map(({ seq, frame }) => ({ ...frame, seq }));
+  const toOffer = (seq: number): Offer => {
+    const row = store.rowOf(seq);
+    const digest = row.digest.toString(16).padStart(16, '0');
+    const { receivedAt, fcnt16: fcnt } = row;
+    return { seq, devAddr: hex(row.devAddr), fcnt, mic: hex(row.mic), digest, receivedAt };
+  };
+  const root: Ring['root'] = async (through = durableThrough) => {
+    if (through > durableThrough)
+      throw new AntirioError('invalidInput', `the ring ends at ${durableThrough}`, { through });
+    if (through === store.lastSeq) return { root: toHex(store.frontier.root()), count: through, through };
+    const segment = store.segmentOf(through) ?? store.segmentOf(through + 1);
+    if (segment === undefined) throw new AntirioError('gone', 'these frames have left the ring', { through });
+    const tree = createFrontier(segment.before);
+    const seqs = Array.from({ length: through - segment.firstSeq + 1 }, (_, i) => segment.firstSeq + i);
+    for (const { frame } of await store.read(seqs)) tree.add(leafHash(frame.phyPayload));
+    if (tree.count !== through)
+      throw new AntirioError('gone', 'these frames have left the ring', { through });
+    return { root: toHex(tree.root()), count: through, through };
+  };
+
+  return {
+    id,
+    incarnation,
+    get settings() {
+      return settings;
+    },
+    get failed() {
+      return failed;
+    },
+    get position() {
+      return store.state.pulled;
+    },
+    get acknowledged() {
+      return store.state.acknowledged;
+    },
+    get last() {
+      return durableThrough;
+    },
+    configure,
+    take,
+    holds(offer) {
+      const row = {
+        devAddr: Number.parseInt(offer.devAddr, 16),
+        fcnt16: offer.fcnt,
+        digest: BigInt(`0x${offer.digest}`),
+        mic: Number.parseInt(offer.mic, 16),
+        offset: 0,
+        length: 0,
+        receivedAt: 0,
+        radio: false,
+      };
+      const seq = slots.find(row);
+      return seq !== undefined && seq <= durableThrough;
+    },
+    offers: (after, limit) => seqsAfter(after, limit).map(toOffer),
+    frames: (after, limit) => read(seqsAfter(after, limit)),
+    framesOf: (seqs) =>
+      read([...new Set(seqs)].filter((seq) => seq > floor && seq <= durableThrough).sort((a, b) => a - b)),
+    root,
+    async acknowledge(through) {
+      const known = Math.min(through, durableThrough);
+      if (known <= store.state.acknowledged) return;
+      await guard(store.appendControl({ kind: 'acknowledged', through: known }));
+    },
+    pulled: (position) => guard(store.appendControl({ kind: 'pulled', position })),
+    tidy(wallNow) {
+      if (failed) return;
+      const before = store.state.drops;
+      if (dropped.budget !== before.budget || dropped.rate !== before.rate || dropped.slots !== before.slots)
+        void guard(store.appendControl({ kind: 'drops', drops: dropped })).catch(() => undefined);
+      while (floor < Math.min(store.state.acknowledged, durableThrough)) {
+        const row = store.rowOf(floor + 1);
+        if (row.receivedAt > wallNow - settings.retainS * 1000) break;
+        floor += 1;
+        slots.remove(floor, row);
+      }
+      store.dropThrough(floor);
+    },
+    status: () => ({
+      first: floor + 1,
+      last: durableThrough,
+      count: slots.count,
+      bytes: slots.bytes,
+      acknowledged: store.state.acknowledged,
+      dropped,
+    }),
+    close: () => store.close(),
+  };
+}

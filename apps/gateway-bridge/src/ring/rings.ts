@@ -1,0 +1,210 @@
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { AntirioError, describeError, fromUtf8, toHex, type Clock, type Random } from '@antirio/kernel';
+import { parseInput, readFileIfThere, writeFileDurably, type Check, type Log } from '@antirio/host';
+import { openRing, type Ring, type RingSettings } from './ring.ts';
+import { createRateLimit, type RateLimit } from './rate.ts';
+
+/** The ring that another edge's ring is asked for what this one lacks. */
+export interface GapSource {
+  readonly edgeId: string;
+  readonly ringId: string;
+}
+
+export const ringIdSchema = z
+  .string()
+  .regex(/^(?!\.)[A-Za-z0-9._-]{1,128}$/, 'letters, digits, `.`, `_` and `-`');
+
+export const devAddrSchema = z
+  .string()
+  .regex(/^[0-9a-fA-F]{8}$/, 'a DevAddr: 8 hex digits')
+  .transform((text) => text.toLowerCase());
+
+export const gapSourceSchema = z.strictObject({ edgeId: z.string().min(1).max(128), ringId: ringIdSchema });
+
+const storedSchema = z.object({
+  incarnation: z.string().min(1),
+  /** The edge whose frames these are: the only neighbour that may read and acknowledge. */
+  owner: z.string().optional(),
+  source: gapSourceSchema.optional(),
+  settings: z.object({
+    devAddrs: z.array(z.string()),
+    budgetBytes: z.int(),
+    prefix: z.string(),
+    deliver: z.boolean(),
+    retainS: z.int(),
+  }),
+});
+
+type Stored = z.output<typeof storedSchema>;
+
+/** A ring with what the bridge knows of it. */
+export interface HeldRing {
+  readonly ring: Ring;
+  readonly owner: string | undefined;
+  readonly source: GapSource | undefined;
+  readonly rate: RateLimit;
+}
+
+export interface Rings {
+  get(id: string): HeldRing;
+  find(id: string): HeldRing | undefined;
+  all(): HeldRing[];
+  /** The rings whose filter has the DevAddr. */
+  matching(devAddr: string): readonly Ring[];
+  /** Creates or changes a ring, durably. @throws AntirioError storageFull where its budget does not fit. */
+  put(id: string, settings: RingSettings, owner: string | undefined): HeldRing;
+  remove(id: string): Promise<void>;
+  setSource(id: string, source: GapSource | undefined): void;
+  /** Lets go of what may leave; opens again what could not be written. */
+  tidy(): Promise<void>;
+  check(): Check;
+  close(): Promise<void>;
+}
+
+export interface RingsPorts {
+  readonly folder: string;
+  readonly totalBudgetBytes: number;
+  readonly segmentBytes: number;
+  readonly framesPerSecond: number;
+  readonly burst: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+interface Held {
+  ring: Ring;
+  stored: Stored;
+  readonly rate: RateLimit;
+}
+
+const SETTINGS = 'ring.json';
+
+/** All rings of the edge, one folder each. */
+export function openRings(ports: RingsPorts): Rings {
+  const { folder, clock, log } = ports;
+  const held = new Map<string, Held>();
+  let byDevAddr = new Map<string, Ring[]>();
+  mkdirSync(folder, { recursive: true });
+
+  const index = (): void => {
+    byDevAddr = new Map();
+    for (const { ring } of held.values())
+      for (const devAddr of ring.settings.devAddrs) {
+        const rings = byDevAddr.get(devAddr);
+        if (rings === undefined) byDevAddr.set(devAddr, [ring]);
+        else rings.push(ring);
+      }
+  };
+  const openOne = (id: string, stored: Stored, rate: RateLimit): Ring =>
+    openRing(
+      {
+        id,
+        incarnation: stored.incarnation,
+        folder: join(folder, id, 'log'),
+        segmentBytes: ports.segmentBytes,
+        rate,
+      },
+      stored.settings,
+    );
+  const write = (id: string, stored: Stored): void =>
+    writeFileDurably(join(folder, id, SETTINGS), JSON.stringify(stored));
+  const newRate = (): RateLimit => createRateLimit(ports.framesPerSecond, ports.burst);
+
+  for (const id of readdirSync(folder)) {
+    const bytes = readFileIfThere(join(folder, id, SETTINGS));
+    // a folder without settings was being made or removed when the process ended
+    if (bytes === undefined) rmSync(join(folder, id), { recursive: true, force: true });
+    else {
+      const stored = parseInput(storedSchema, JSON.parse(fromUtf8(bytes)));
+      const rate = newRate();
+      held.set(id, { ring: openOne(id, stored, rate), stored, rate });
+    }
+  }
+  index();
+
+  const must = (id: string): Held => {
+    const found = held.get(id);
+    if (found === undefined) throw new AntirioError('notFound', `no ring ${id}`);
+    return found;
+  };
+  const view = ({ ring, stored, rate }: Held): HeldRing => ({
+    ring,
+    rate,
+    owner: stored.owner,
+    source: stored.source,
+  });
+  const admit = (id: string, settings: RingSettings): void => {
+    let others = 0;
+    for (const [other, { stored }] of held) if (other !== id) others += stored.settings.budgetBytes;
+    if (others + settings.budgetBytes > ports.totalBudgetBytes)
+      throw new AntirioError('storageFull', `a ring of ${settings.budgetBytes} bytes does not fit`, {
+        reserved: others,
+        total: ports.totalBudgetBytes,
+      });
+  };
+  const reopen = async (id: string, entry: Held): Promise<void> => {
+    await entry.ring.close().catch(() => undefined);
+    try {
+      entry.ring = openOne(id, entry.stored, entry.rate);
+      index();
+      log.info({ ring: id }, 'the ring can be written again');
+    } catch (error) {
+      log.warn({ ring: id, error: describeError(error) }, 'the ring cannot be opened');
+    }
+  };
+
+  return {
+    get: (id) => view(must(id)),
+    find(id) {
+      const found = held.get(id);
+      return found === undefined ? undefined : view(found);
+    },
+    all: () => [...held.values()].map(view),
+    matching: (devAddr) => byDevAddr.get(devAddr) ?? [],
+    put(id, settings, owner) {
+      admit(id, settings);
+      const known = held.get(id);
+      const incarnation = known?.stored.incarnation ?? toHex(ports.random.bytes(8));
+      const copy = { ...settings, devAddrs: [...new Set(settings.devAddrs)] };
+      const stored: Stored = { incarnation, owner, source: known?.stored.source, settings: copy };
+      write(id, stored);
+      if (known === undefined) {
+        const rate = newRate();
+        held.set(id, { ring: openOne(id, stored, rate), stored, rate });
+      } else {
+        known.stored = stored;
+        known.ring.configure(copy);
+      }
+      index();
+      return view(must(id));
+    },
+    async remove(id) {
+      const entry = must(id);
+      held.delete(id);
+      index();
+      await entry.ring.close();
+      rmSync(join(folder, id, SETTINGS), { force: true });
+      rmSync(join(folder, id), { recursive: true, force: true });
+    },
+    setSource(id, source) {
+      const entry = must(id);
+      entry.stored = { ...entry.stored, source };
+      write(id, entry.stored);
+    },
+    async tidy() {
+      for (const [id, entry] of held)
+        if (entry.ring.failed) await reopen(id, entry);
+        else entry.ring.tidy(clock.now());
+    },
+    check() {
+      const failed = [...held.values()].filter(({ ring }) => ring.failed).map(({ ring }) => ring.id);
+      return failed.length === 0 ? { ok: true } : { ok: false, detail: `cannot write ${failed.join(', ')}` };
+    },
+    async close() {
+      for (const { ring } of held.values()) await ring.close();
+    },
+  };
+}

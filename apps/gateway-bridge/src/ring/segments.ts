@@ -1,0 +1,261 @@
+import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, unlinkSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AntirioError, fromHex, toHex } from '@antirio/kernel';
+import { openAppendLog, type AppendLog } from '@antirio/host';
+import { devAddrValue, parseDataFrame } from '@antirio/lorawan';
+import { RADIO } from '../frame.ts';
+import { createFrontier, leafHash, type Frontier, type FrontierState } from './frontier.ts';
+import {
+  decodeRecord,
+  encodeControl,
+  type Control,
+  type Drops,
+  type PullPosition,
+  type StoredFrame,
+} from './record.ts';
+import { createRows, type Row, type Rows } from './rows.ts';
+
+/** Length and checksum before each record of an append log. */
+const LOG_HEADER = 8;
+const READ_AT_ONCE = 1 << 20;
+
+/** One file of a ring. */
+export interface Segment {
+  readonly path: string;
+  readonly firstSeq: number;
+  readonly rows: Rows;
+  /** The tree before its first frame. */
+  readonly before: FrontierState;
+}
+
+/** What a ring's log says besides its frames. */
+export interface RingState {
+  acknowledged: number;
+  pulled: PullPosition | undefined;
+  drops: Drops;
+}
+
+/** The files of a ring, with everything in memory that they told. */
+export interface Segments {
+  readonly state: RingState;
+  readonly frontier: Frontier;
+  readonly lastSeq: number;
+  /** The first frame that is still on the disk. */
+  readonly firstSeq: number;
+  rowOf(seq: number): Row;
+  /** The segment that holds the frame, or would have held it as its next one. */
+  segmentOf(seq: number): Segment | undefined;
+  /** Gives the frame the next sequence number; resolves when it is on the disk. */
+  appendFrame(
+    row: Omit<Row, 'offset' | 'length'>,
+    leaf: Uint8Array,
+    bytes: Uint8Array,
+  ): { seq: number; durable: Promise<void> };
+  appendControl(control: Control): Promise<void>;
+  /** Frames in order; those that are gone are left out. */
+  read(seqs: readonly number[]): Promise<{ seq: number; frame: StoredFrame }[]>;
+  /** Removes the files all of whose frames are at or below. */
+  dropThrough(seq: number): void;
+  close(): Promise<void>;
+}
+
+export function rowOfFrame(frame: StoredFrame, leaf: Uint8Array): Omit<Row, 'offset' | 'length'> {
+  const { devAddr, fcnt16, mic } = parseDataFrame(frame.phyPayload);
+  const number = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  return {
+    devAddr: devAddrValue(devAddr),
+    fcnt16,
+    mic: number(mic).getUint32(0),
+    digest: number(leaf).getBigUint64(0),
+    receivedAt: frame.receivedAt,
+    radio: frame.via === RADIO,
+  };
+}
+
+function syncDirectory(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function apply(state: RingState, control: Control): void {
+  if (control.kind === 'acknowledged') state.acknowledged = Math.max(state.acknowledged, control.through);
+  else if (control.kind === 'pulled') state.pulled = control.position;
+  else if (control.kind === 'drops') state.drops = control.drops;
+  else {
+    state.acknowledged = Math.max(state.acknowledged, control.acknowledged);
+    state.pulled = control.pulled;
+    state.drops = control.drops;
+  }
+}
+
+async function readSpan(path: string, rows: readonly Row[]): Promise<StoredFrame[]> {
+  const [first] = rows;
+  const last = rows.at(-1);
+  if (first === undefined || last === undefined) return [];
+  const file = await open(path, 'r');
+  try {
+    const bytes = new Uint8Array(last.offset + last.length - first.offset);
+    const { bytesRead } = await file.read(bytes, 0, bytes.length, first.offset);
+    if (bytesRead < bytes.length)
+      throw new AntirioError('corrupt', `${path} is shorter than it was`, { path });
+    return rows.map((row) => {
+      const at = row.offset - first.offset;
+      const record = decodeRecord(bytes.subarray(at + LOG_HEADER, at + row.length));
+      if (record.kind !== 'frame')
+        throw new AntirioError('corrupt', `${path}: no frame at ${row.offset}`, { path });
+      return record.frame;
+    });
+  } finally {
+    await file.close();
+  }
+}
+
+interface Opened extends Segment {
+  readonly log: AppendLog;
+}
+
+/** Opens the ring in a folder, cuts a torn tail, reads everything. `segmentBytes` is where a new file is begun. */
+export function openSegments(folder: string, segmentBytes: number): Segments {
+  mkdirSync(folder, { recursive: true });
+  const state: RingState = { acknowledged: 0, pulled: undefined, drops: { budget: 0, rate: 0, slots: 0 } };
+  const segments: Segment[] = [];
+  let frontier = createFrontier();
+  let lastSeq = 0;
+  let ordinal = 0;
+  let pending = 0;
+
+  const openOne = (name: string): Opened => {
+    const path = join(folder, name);
+    const rows = createRows();
+    let offset = 0;
+    let before = frontier.state();
+    const onRecord = (bytes: Uint8Array): void => {
+      const record = decodeRecord(bytes);
+      const length = LOG_HEADER + bytes.length;
+      if (record.kind === 'frame') {
+        const leaf = leafHash(record.frame.phyPayload);
+        rows.push({ ...rowOfFrame(record.frame, leaf), offset, length });
+        frontier.add(leaf);
+        lastSeq += 1;
+      } else {
+        apply(state, record.control);
+        if (record.control.kind === 'segment') {
+          lastSeq = record.control.firstSeq - 1;
+          before = { count: lastSeq, nodes: record.control.nodes.map((node) => fromHex(node, 32)) };
+          frontier = createFrontier(before);
+        }
+      }
+      offset += length;
+    };
+    const log = openAppendLog({ path, onRecord });
+    return { path, rows, before, firstSeq: before.count + 1, log };
+  };
+  const head = (): Control => ({
+    kind: 'segment',
+    firstSeq: lastSeq + 1,
+    nodes: frontier.state().nodes.map(toHex),
+    acknowledged: state.acknowledged,
+    pulled: state.pulled,
+    drops: state.drops,
+  });
+  const names = readdirSync(folder)
+    .filter((name) => /^\d{12}\.log$/.test(name))
+    .sort();
+  let active: Opened | undefined;
+  for (const name of names) {
+    void active?.log.close();
+    active = openOne(name);
+    segments.push(active);
+    ordinal = Number.parseInt(name, 10);
+  }
+
+  const append = (bytes: Uint8Array): { offset: number; durable: Promise<void> } => {
+    // only between two syncs, so that no file ever begins before all of the one before it is on the disk
+    if (active === undefined || (active.log.size >= segmentBytes && pending === 0)) {
+      void active?.log.close();
+      ordinal += 1;
+      active = openOne(`${String(ordinal).padStart(12, '0')}.log`);
+      segments.push(active);
+      syncDirectory(folder);
+    }
+    // no bytes: just begun, or begun by a process that ended before it wrote the head
+    if (active.log.size === 0) void active.log.append(encodeControl(head())).catch(() => undefined);
+    const offset = active.log.size;
+    pending += 1;
+    const durable = active.log.append(bytes).finally(() => {
+      pending -= 1;
+    });
+    return { offset, durable };
+  };
+  const segmentOf = (seq: number): Segment | undefined =>
+    segments.findLast(({ firstSeq }) => firstSeq <= seq);
+  const rowOf = (seq: number): Row => {
+    const segment = segmentOf(seq);
+    if (segment === undefined || seq - segment.firstSeq >= segment.rows.count)
+      throw new AntirioError('internal', `no frame ${seq} in the ring`, { seq });
+    return segment.rows.at(seq - segment.firstSeq);
+  };
+  // what one read of one file gives
+  const spansOf = (seqs: readonly number[]): { path: string; seqs: number[] }[] => {
+    const spans: { path: string; seqs: number[]; end: number }[] = [];
+    for (const seq of seqs) {
+      const path = segmentOf(seq)?.path ?? '';
+      const row = rowOf(seq);
+      const span = spans.at(-1);
+      if (span?.path === path && row.offset + row.length <= span.end) span.seqs.push(seq);
+      else spans.push({ path, seqs: [seq], end: row.offset + READ_AT_ONCE });
+    }
+    return spans;
+  };
+  const has = (seq: number): boolean => seq <= lastSeq && seq >= (segments[0]?.firstSeq ?? Infinity);
+
+  return {
+    state,
+    get frontier() {
+      return frontier;
+    },
+    get lastSeq() {
+      return lastSeq;
+    },
+    get firstSeq() {
+      return segments[0]?.firstSeq ?? lastSeq + 1;
+    },
+    rowOf,
+    segmentOf,
+    appendFrame(row, leaf, bytes) {
+      const { offset, durable } = append(bytes);
+      active?.rows.push({ ...row, offset, length: LOG_HEADER + bytes.length });
+      frontier.add(leaf);
+      lastSeq += 1;
+      return { seq: lastSeq, durable };
+    },
+    appendControl(control) {
+      apply(state, control);
+      return append(encodeControl(control)).durable;
+    },
+    async read(seqs) {
+      const frames: { seq: number; frame: StoredFrame }[] = [];
+      for (const { path, seqs: span } of spansOf(seqs.filter(has))) {
+        const read = await readSpan(path, span.map(rowOf));
+        for (const [at, frame] of read.entries()) frames.push({ seq: span[at] ?? 0, frame });
+      }
+      return frames;
+    },
+    dropThrough(seq) {
+      for (;;) {
+        const [first] = segments;
+        if (first === undefined || first === active || first.firstSeq + first.rows.count - 1 > seq) return;
+        segments.shift();
+        unlinkSync(first.path);
+      }
+    },
+    close: async () => {
+      await active?.log.close();
+    },
+  };
+}

@@ -1,0 +1,272 @@
+import { z } from 'zod';
+import { AntirioError } from '@antirio/kernel';
+import type { HttpRim } from '@antirio/host';
+import type { FenceKeeper } from './fence/fence.ts';
+import type { CommandCounters } from './bus/commands.ts';
+import type { GapStatus } from './ring/gap-filler.ts';
+import type { RingSettings } from './ring/ring.ts';
+import {
+  devAddrSchema,
+  gapSourceSchema,
+  ringIdSchema,
+  type GapSource,
+  type HeldRing,
+  type Rings,
+} from './ring/rings.ts';
+import { toWire } from './ring/wire.ts';
+import type { Forwarders, GatewayStatus } from './semtech/forwarders.ts';
+
+export interface RoutePorts {
+  readonly rings: Rings;
+  readonly fence: FenceKeeper;
+  readonly forwarders: Pick<Forwarders, 'gateways'>;
+  readonly commands: () => CommandCounters;
+  /** Puts changes of rings into force: topics and gap filling. */
+  readonly changed: () => Promise<void>;
+  readonly gapStatus: (ringId: string) => GapStatus | undefined;
+  /** How long acknowledged frames stay where the caller does not say. */
+  readonly retainS: (ringId: string) => number;
+}
+
+const ringParams = z.object({ id: ringIdSchema });
+const setParams = z.object({ id: z.string().min(1).max(128) });
+const page = z.object({
+  after: z.coerce.number().int().min(0).default(0),
+  limit: z.coerce.number().int().min(1).max(500).default(200),
+});
+const counter = z.int().min(0).max(0xffff_ffff);
+
+const ringBody = z.strictObject({
+  devAddrs: z.array(devAddrSchema).max(100_000),
+  budgetBytes: z.int().min(1024),
+  /** Before every topic: `contract/<id>/`, or nothing. */
+  prefix: z
+    .string()
+    .max(160)
+    .regex(/^(?:[^+#/\0]+\/)*$/, 'topic levels, each with its slash')
+    .default(''),
+  deliver: z.boolean().default(true),
+  /** The edge whose frames these are: the only neighbour that may read and acknowledge them. */
+  owner: z.string().min(1).max(128).optional(),
+  retainS: z.int().min(0).max(31_536_000).optional(),
+});
+
+const windowBody = z
+  .strictObject({
+    devAddrs: z.array(devAddrSchema).min(1).max(100_000),
+    epoch: z.int().min(0),
+    slot: z.int().min(0).max(3),
+    actFrom: z.number(),
+    actUntil: z.number(),
+  })
+  .refine(({ actFrom, actUntil }) => actFrom <= actUntil, 'actUntil: before actFrom');
+
+const blockBody = z
+  .strictObject({ devAddr: devAddrSchema, first: counter, last: counter })
+  .refine(({ first, last }) => first <= last && last - first < 256, 'last: from first to 255 above');
+
+const OWN = 'own';
+
+/** What is needed of an HTTP request here. */
+interface Request {
+  get(header: string): string | undefined;
+}
+
+// edge2edge alone sets this header; it strips it from what comes from outside.
+const peerOf = (request: Request): string | undefined => request.get('x-antirio-peer');
+
+function localOnly(request: Request): void {
+  if (peerOf(request) !== undefined) throw new AntirioError('forbidden', 'this is for the edge itself');
+}
+
+function ownerOnly(request: Request, { ring, owner }: HeldRing): void {
+  const peer = peerOf(request);
+  if (peer === undefined) return;
+  if (ring.id === OWN || (owner !== undefined && owner !== peer))
+    throw new AntirioError('forbidden', `ring ${ring.id} is not this edge's`, { peer });
+}
+
+function describeRing({ ring, owner, source }: HeldRing): unknown {
+  const { id: ringId, incarnation, settings } = ring;
+  return { ringId, incarnation, ...settings, owner, source, ...ring.status() };
+}
+
+function addRingRoutes(rim: HttpRim, ports: RoutePorts): void {
+  const { rings } = ports;
+  rim.route('get', '/api/v3/ring', { summary: 'all rings' }, ({ request }) => {
+    localOnly(request);
+    return { rings: rings.all().map(describeRing) };
+  });
+  rim.route('get', '/api/v3/ring/:id', { summary: 'one ring', params: ringParams }, ({ request, params }) => {
+    const held = rings.get(params.id);
+    ownerOnly(request, held);
+    return describeRing(held);
+  });
+  const put = { summary: 'create or change a ring', params: ringParams, body: ringBody };
+  rim.route('put', '/api/v3/ring/:id', put, async ({ request, params, body }) => {
+    localOnly(request);
+    const { owner, retainS = ports.retainS(params.id), ...rest } = body;
+    const settings: RingSettings = { ...rest, retainS };
+    const held = rings.put(params.id, settings, owner);
+    await ports.changed();
+    return describeRing(held);
+  });
+  const remove = { summary: 'remove a ring with its frames', params: ringParams, status: 204 };
+  rim.route('delete', '/api/v3/ring/:id', remove, async ({ request, params }) => {
+    localOnly(request);
+    await rings.remove(params.id);
+    await ports.changed();
+  });
+  const marks = z.strictObject({ marks: z.record(devAddrSchema, z.int().min(0).max(0xffff)) });
+  const marking = {
+    summary: 'last true counters: floods elsewhere take no tokens of theirs',
+    params: ringParams,
+    body: marks,
+  };
+  rim.route('put', '/api/v3/ring/:id/marks', marking, ({ request, params, body }) => {
+    localOnly(request);
+    const { rate } = rings.get(params.id);
+    for (const [devAddr, fcnt] of Object.entries(body.marks)) rate.mark(devAddr, fcnt);
+    return { marked: Object.keys(body.marks).length };
+  });
+}
+
+function addFrameRoutes(rim: HttpRim, ports: RoutePorts): void {
+  const held = (request: Request, id: string): HeldRing => {
+    const found = ports.rings.get(id);
+    ownerOnly(request, found);
+    return found;
+  };
+  const paged = { params: ringParams, query: page };
+  const offers = { summary: 'what the ring holds after a frame', ...paged };
+  rim.route('get', '/api/v3/ring/:id/offers', offers, ({ request, params, query }) => {
+    const { ring } = held(request, params.id);
+    const found = ring.offers(query.after, query.limit);
+    return {
+      offers: found,
+      next: found.at(-1)?.seq ?? query.after,
+      last: ring.last,
+      incarnation: ring.incarnation,
+    };
+  });
+  const listed = { summary: 'frames after a frame', ...paged };
+  rim.route('get', '/api/v3/ring/:id/frames', listed, async ({ request, params, query }) => {
+    const { ring } = held(request, params.id);
+    return { frames: (await ring.frames(query.after, query.limit)).map(toWire) };
+  });
+  const seqs = z.strictObject({ seqs: z.array(z.int().min(1)).max(500) });
+  const wanted = { summary: 'these frames', params: ringParams, body: seqs };
+  rim.route('post', '/api/v3/ring/:id/frames', wanted, async ({ request, params, body }) => {
+    const { ring } = held(request, params.id);
+    return { frames: (await ring.framesOf(body.seqs)).map(toWire) };
+  });
+  const through = z.object({ through: z.coerce.number().int().min(0).optional() });
+  const rooted = {
+    summary: 'Merkle root over the PHYPayloads in arrival order',
+    params: ringParams,
+    query: through,
+  };
+  rim.route('get', '/api/v3/ring/:id/root', rooted, ({ request, params, query }) =>
+    held(request, params.id).ring.root(query.through),
+  );
+  const upTo = z.strictObject({ through: z.int().min(0) });
+  const acknowledged = {
+    summary: 'frames up to here are safe with their owner',
+    params: ringParams,
+    body: upTo,
+  };
+  rim.route('post', '/api/v3/ring/:id/acknowledge', acknowledged, async ({ request, params, body }) => {
+    const { ring } = held(request, params.id);
+    await ring.acknowledge(body.through);
+    return { acknowledged: ring.acknowledged };
+  });
+}
+
+function addSourceRoutes(rim: HttpRim, ports: RoutePorts): void {
+  const path = '/api/v3/ring/:id/source';
+  const set = async (request: Request, id: string, source: GapSource | undefined): Promise<void> => {
+    localOnly(request);
+    ports.rings.setSource(id, source);
+    await ports.changed();
+  };
+  const fill = { summary: 'fill gaps from another ring', params: ringParams, body: gapSourceSchema };
+  rim.route('put', path, fill, async ({ request, params, body }) => {
+    await set(request, params.id, body);
+    return body;
+  });
+  const end = { summary: 'no gap filling', params: ringParams, status: 204 };
+  rim.route('delete', path, end, ({ request, params }) => set(request, params.id, undefined));
+  rim.route(
+    'get',
+    path,
+    { summary: 'how far gaps are filled', params: ringParams },
+    ({ request, params }) => {
+      localOnly(request);
+      ports.rings.get(params.id);
+      const status = ports.gapStatus(params.id);
+      if (status === undefined)
+        throw new AntirioError('notFound', `ring ${params.id} is filled from nowhere`);
+      return status;
+    },
+  );
+}
+
+function addFenceRoutes(rim: HttpRim, ports: RoutePorts): void {
+  const { fence } = ports;
+  const path = '/api/v3/fence/:id';
+  rim.route('get', '/api/v3/fence', { summary: 'sets, and what was refused' }, ({ request }) => {
+    localOnly(request);
+    return { sets: fence.sets(), refused: fence.refused(), commands: ports.commands() };
+  });
+  rim.route('get', path, { summary: 'one set', params: setParams }, ({ request, params }) => {
+    localOnly(request);
+    const found = fence.sets().find(({ setId }) => setId === params.id);
+    if (found === undefined) throw new AntirioError('notFound', `no protected set ${params.id}`);
+    return found;
+  });
+  const opening = { summary: 'let a set act in an epoch and a time', params: setParams, body: windowBody };
+  rim.route('put', path, opening, ({ request, params, body }) => {
+    localOnly(request);
+    fence.open(params.id, body);
+    return { setId: params.id, epoch: body.epoch };
+  });
+  const granting = { summary: 'grant counters to a device', params: setParams, body: blockBody };
+  rim.route('put', `${path}/block`, granting, ({ request, params, body }) => {
+    localOnly(request);
+    fence.grant(params.id, body.devAddr, { first: body.first, last: body.last });
+    return body;
+  });
+  rim.route(
+    'post',
+    `${path}/close`,
+    { summary: 'let nothing pass', params: setParams },
+    ({ request, params }) => {
+      localOnly(request);
+      fence.close(params.id);
+      return { setId: params.id, open: false };
+    },
+  );
+  const removing = { summary: 'the devices are in no set any more', params: setParams, status: 204 };
+  rim.route('delete', path, removing, ({ request, params }) => {
+    localOnly(request);
+    fence.remove(params.id);
+  });
+}
+
+/** The bridge's HTTP resources. */
+export function addRoutes(rim: HttpRim, ports: RoutePorts): void {
+  addRingRoutes(rim, ports);
+  addFrameRoutes(rim, ports);
+  addSourceRoutes(rim, ports);
+  addFenceRoutes(rim, ports);
+  rim.route(
+    'get',
+    '/api/v3/gateway',
+    { summary: 'gateways, and how long ago they were heard' },
+    ({ request }) => {
+      localOnly(request);
+      const gateways: GatewayStatus[] = ports.forwarders.gateways();
+      return { gateways };
+    },
+  );
+}

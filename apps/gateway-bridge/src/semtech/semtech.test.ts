@@ -1,0 +1,271 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { fromBase64, isAntirioError, toHex } from '@antirio/kernel';
+import { contextOf, uplinkEvent } from '../bus/event-up.ts';
+import { readCommandDown, txpkOf } from '../bus/command-down.ts';
+import { aheadMs, observe, type GatewayClock } from './gateway-clock.ts';
+import { parseDatagram, pullAck, pushAck } from './packet.ts';
+import { readPushData, readTxAck } from './push-data.ts';
+
+const fixture = (name: string): unknown =>
+  JSON.parse(readFileSync(new URL(`../fixtures/${name}.json`, import.meta.url), 'utf8'));
+
+interface Exchange {
+  dir: string;
+  hex: string;
+  json?: string;
+}
+
+describe('a conversation recorded between a gateway and a real server', () => {
+  const exchanges = fixture('gwmp-lwnsim') as Exchange[];
+  const fromGateway = exchanges.filter(({ dir }) => dir === 'gw->server');
+  const fromServer = exchanges.filter(({ dir }) => dir === 'server->gw').map(({ hex }) => hex);
+
+  test('every datagram is read, and answered with the bytes of the real server', () => {
+    const answers = fromGateway.map(({ hex, json = '' }) => {
+      const datagram = parseDatagram(Buffer.concat([Buffer.from(hex, 'hex'), Buffer.from(json)]));
+      expect(datagram.gatewayId).toBe('00000000aabbccdd');
+      const { version, token } = datagram;
+      return toHex(datagram.kind === 'pullData' ? pullAck(version, token) : pushAck(version, token));
+    });
+    expect(answers.sort()).toEqual(fromServer.sort());
+  });
+
+  test('its frames are read to the last field', () => {
+    const heard = fromGateway.flatMap(({ json }) =>
+      json === undefined ? [] : readPushData(Buffer.from(json)).heard,
+    );
+    expect(heard).toHaveLength(3);
+    expect(heard[1]).toEqual({
+      kind: 'frame',
+      phyPayload: fromBase64('QAEAqwEAAwAC8MRTzKCz4/hMXQ=='),
+      rx: {
+        tmst: 1795248500,
+        frequency: 868_300_000,
+        spreadingFactor: 7,
+        bandwidth: 125_000,
+        codeRate: '4/5',
+        rssi: -60,
+        snr: 7,
+        channel: 1,
+        rfChain: 0,
+        crcOk: true,
+        time: '2026-11-21T08:08:20Z',
+      },
+    });
+  });
+});
+
+test('an uplink is published as the recorded gateway bridge published it', () => {
+  const recorded = fixture('gateway-event-up') as { phyPayload: string; rxInfo: object };
+  const metadata = {
+    ring: 'own',
+    incarnation: 'i',
+    seq: '3',
+    previousSeq: '2',
+    last: '3',
+    via: 'radio',
+    receivedAt: '1',
+    reception: 'first',
+  } as const;
+  const published: unknown = JSON.parse(
+    uplinkEvent(
+      {
+        seq: 3,
+        gatewayId: '000000006b12933d',
+        phyPayload: fromBase64(recorded.phyPayload),
+        receivedAt: 1,
+        rx: {
+          tmst: 0x01020304,
+          frequency: 868_100_000,
+          spreadingFactor: 7,
+          bandwidth: 125_000,
+          codeRate: '4/5',
+          rssi: -60,
+          snr: 7.5,
+          channel: 0,
+          rfChain: 0,
+          crcOk: true,
+        },
+      },
+      metadata,
+    ),
+  );
+  expect(published).toEqual({
+    ...recorded,
+    rxInfo: { ...recorded.rxInfo, channel: 0, rfChain: 0, metadata },
+  });
+  expect(contextOf(0x01020304)).toBe('AQIDBA==');
+});
+
+describe('downlinks that a real server sent', () => {
+  test.each(['gateway-command-down', 'gateway-command-down-ack', 'gateway-command-down-joinaccept'])(
+    '%s is read',
+    (name) => {
+      const { frame } = fixture(name) as {
+        frame: { downlinkId: number; itemsList: { phyPayload: string }[] };
+      };
+      const { downlinkId, items } = readCommandDown(Buffer.from(JSON.stringify(frame)));
+      expect(downlinkId).toBe(frame.downlinkId);
+      expect(items.map(({ frequency }) => frequency)).toEqual([868_100_000, 869_525_000]);
+      const firstDelayUs = name.endsWith('joinaccept') ? 5_000_000 : 1_000_000;
+      expect(items[0]?.tmst).toBe(0x01020304 + firstDelayUs);
+      expect(txpkOf({ ...items[0]!, tmst: 1 })).toEqual({
+        imme: false,
+        tmst: 1,
+        freq: 868.1,
+        rfch: 0,
+        powe: 16,
+        ant: 0,
+        modu: 'LORA',
+        datr: 'SF7BW125',
+        codr: '4/5',
+        ipol: true,
+        ncrc: false,
+        size: items[0]?.phyPayload.length,
+        data: frame.itemsList[0]?.phyPayload,
+      });
+    },
+  );
+
+  test('the canonical JSON form is read too, and no delay means no time on the clock', () => {
+    const lora = { bandwidth: 125_000, spreadingFactor: 9, codeRate: 'CR_4_5', polarizationInversion: true };
+    const item = (timing: unknown) => ({
+      phyPayload: 'YCgkBwGAAAAAld3qtI8t2F+kGuie9oaDRk45xQawKw==',
+      txInfo: { frequency: 868_100_000, power: 14, modulation: { lora }, timing, context: 'AAAAAA==' },
+    });
+    const command = {
+      downlinkId: 1,
+      gatewayId: '0102030405060708',
+      items: [item({ delay: { delay: '1s' } }), item({ immediately: {} })],
+    };
+    const { items } = readCommandDown(Buffer.from(JSON.stringify(command)));
+    expect(items.map(({ tmst }) => tmst)).toEqual([1_000_000, undefined]);
+  });
+});
+
+describe('refusals', () => {
+  const rxpk = {
+    tmst: 1,
+    freq: 868.1,
+    modu: 'LORA',
+    datr: 'SF7BW125',
+    rssi: -60,
+    data: 'QAEAqwEAAwAC8MRTzKCz4/hMXQ==',
+  };
+  const heardAs = (...elements: unknown[]) =>
+    readPushData(Buffer.from(JSON.stringify({ rxpk: elements }))).heard.map(({ kind }) => kind);
+
+  test('a reception with a failed CRC, other modulation or nonsense spoils none of the others', () => {
+    expect(
+      heardAs(
+        { ...rxpk, stat: -1 },
+        rxpk,
+        { ...rxpk, modu: 'FSK', datr: 50_000 },
+        { ...rxpk, data: '!' },
+        { ...rxpk, size: 3 },
+        7,
+        { ...rxpk, tmst: -1 },
+      ),
+    ).toEqual(['crcFailed', 'frame', 'otherModulation', 'malformed', 'malformed', 'malformed', 'malformed']);
+  });
+
+  test('TX_ACK: nothing and NONE are OK, anything else is the word of the forwarder', () => {
+    expect(readTxAck(Buffer.from(''))).toBe('OK');
+    expect(readTxAck(Buffer.from('{"txpk_ack":{"error":"NONE"}}'))).toBe('OK');
+    expect(readTxAck(Buffer.from('{"txpk_ack":{"error":"TOO_LATE"}}'))).toBe('TOO_LATE');
+    expect(() => readTxAck(Buffer.from('x'))).toThrow(/JSON/);
+  });
+
+  test('no bytes make any of the readers throw anything but an AntirioError', () => {
+    const datagrams = fc
+      .tuple(fc.constantFrom(1, 2, 3), fc.nat(6), fc.uint8Array({ maxLength: 40 }))
+      .map(([version, id, rest]) => Uint8Array.of(version, 1, 2, id, ...rest));
+    const json = fc.oneof(
+      fc.uint8Array({ maxLength: 60 }),
+      fc.json().map((text) => new Uint8Array(Buffer.from(text))),
+      fc
+        .record({
+          rxpk: fc.array(
+            fc.record(
+              {
+                tmst: fc.anything(),
+                data: fc.base64String(),
+                freq: fc.double(),
+                modu: fc.constant('LORA'),
+                datr: fc.constantFrom('SF7BW125', 3),
+              },
+              { requiredKeys: [] },
+            ),
+          ),
+        })
+        .map(
+          (value) =>
+            new Uint8Array(
+              Buffer.from(
+                JSON.stringify(value, (_, inner: unknown) => (typeof inner === 'bigint' ? null : inner)),
+              ),
+            ),
+        ),
+    );
+    const quiet = (work: () => unknown): void => {
+      try {
+        work();
+      } catch (error) {
+        if (!isAntirioError(error)) throw error;
+      }
+    };
+    fc.assert(
+      fc.property(fc.oneof(datagrams, fc.uint8Array({ maxLength: 40 })), (bytes) =>
+        quiet(() => parseDatagram(bytes)),
+      ),
+      { numRuns: 5000 },
+    );
+    fc.assert(
+      fc.property(json, (bytes) => {
+        quiet(() => readPushData(bytes));
+        quiet(() => readTxAck(bytes));
+        quiet(() => readCommandDown(bytes));
+      }),
+      { numRuns: 3000 },
+    );
+  });
+});
+
+describe('the clock of a gateway', () => {
+  const at = (startUs: number, ms: number): number => (startUs + ms * 1000) % 2 ** 32;
+
+  test('tells how late a datagram came, through the wrap of the counter', () => {
+    fc.assert(
+      fc.property(
+        fc.nat(0xffff_ffff),
+        fc.nat(600_000),
+        fc.integer({ min: 50, max: 60_000 }),
+        (start, gap, late) => {
+          const { clock } = observe(undefined, at(start, 0), 1000);
+          const { delayMs } = observe(clock, at(start, gap), 1000 + gap + late);
+          expect(Math.abs(delayMs - late)).toBeLessThan(0.1 + (gap + late) * 2e-4);
+          expect(Math.abs(aheadMs(clock, at(start, gap + 1000), 1000 + gap) - 1000)).toBeLessThan(1);
+        },
+      ),
+    );
+  });
+
+  test('a backlog read at once is late; a gateway that was restarted is believed after two seconds', () => {
+    let clock: GatewayClock | undefined = observe(undefined, 5_000_000, 1000).clock;
+    const late = [0, 1000, 2000, 3000].map((ms) => {
+      const observed = observe(clock, at(6_000_000, ms), 61_000);
+      clock = observed.clock;
+      return Math.round(observed.delayMs / 1000);
+    });
+    expect(late).toEqual([59, 58, 57, 56]);
+    // counts from zero again
+    const restarted = [0, 500, 1000, 2500, 3000].map((ms) => {
+      const observed = observe(clock, at(100, ms), 62_000 + ms);
+      clock = observed.clock;
+      return observed.delayMs > 1000;
+    });
+    expect(restarted).toEqual([true, true, true, false, false]);
+  });
+});
