@@ -1,3 +1,4 @@
+export * from './draft.ts';
 export * from './genesis.ts';
 export * from './invariants.ts';
 export * from './machine.ts';

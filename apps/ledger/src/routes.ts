@@ -1,0 +1,105 @@
+import { z } from 'zod';
+import type { HttpRim } from '@antirio/host';
+import { AntirioError } from '@antirio/kernel';
+import type { LocalLedger } from '@antirio/ledger-local';
+import { signedTx } from '@antirio/ledger-machine';
+
+const PAGE = 500;
+const MAX_EVENTS = 500;
+const MAX_WAIT_MS = 30_000;
+
+const keyParam = z.object({ key: z.union([z.string(), z.array(z.string())]) });
+const rangeQuery = z.object({
+  prefix: z.string().max(256),
+  after: z.string().max(512).optional(),
+  limit: z.coerce.number().int().min(1).max(PAGE).default(PAGE),
+});
+const eventsQuery = z.object({
+  from: z
+    .string()
+    .regex(/^\d{12}-\d{6}$/)
+    .optional(),
+  waitMs: z.coerce.number().int().min(0).max(MAX_WAIT_MS).default(0),
+  limit: z.coerce.number().int().min(1).max(MAX_EVENTS).default(MAX_EVENTS),
+});
+
+export interface Limits {
+  readonly followers: number;
+  /** Given when the room stops: nobody waits any longer. */
+  readonly stopped: AbortSignal;
+}
+
+/** Events behind the cursor, at once or as soon as there are some. */
+async function waitForEvents(
+  ledger: LocalLedger,
+  query: z.output<typeof eventsQuery>,
+  ended: AbortSignal,
+): Promise<unknown[]> {
+  const { from, waitMs, limit } = query;
+  const signal = AbortSignal.any([ended, AbortSignal.timeout(waitMs)]);
+  let found = ledger.events(from, limit);
+  while (found.length === 0 && waitMs > 0 && !signal.aborted) {
+    await ledger.nextEvent(signal);
+    found = ledger.events(from, limit);
+  }
+  return found;
+}
+
+function addEventRoute(rim: HttpRim, ledger: () => LocalLedger, { followers, stopped }: Limits): void {
+  let waiting = 0;
+  const summary = 'what happened behind a cursor; waits for it up to waitMs';
+  rim.route('get', '/ledger/v1/events', { summary, query: eventsQuery }, async ({ query, response }) => {
+    if (waiting >= followers) throw new AntirioError('busy', `${followers} requests wait for events already`);
+    const left = new AbortController();
+    response.once('close', () => left.abort());
+    waiting += 1;
+    try {
+      return { events: await waitForEvents(ledger(), query, AbortSignal.any([stopped, left.signal])) };
+    } finally {
+      waiting -= 1;
+    }
+  });
+}
+
+/** Transactions in, state and events out. Anyone may read; what changes anything is signed. */
+export function addLedgerRoutes(rim: HttpRim, ledger: () => LocalLedger, limits: Limits): void {
+  rim.route(
+    'post',
+    '/ledger/v1/tx',
+    { summary: 'submit a signed transaction; answers at finality, a refusal with ok: false', body: signedTx },
+    ({ body }) => ledger().submit(body),
+  );
+  rim.route(
+    'get',
+    '/ledger/v1/state/*key',
+    { summary: 'one record', params: keyParam },
+    async ({ params }) => {
+      const key = Array.isArray(params.key) ? params.key.join('/') : params.key;
+      const value = await ledger().query(key);
+      if (value === undefined) throw new AntirioError('notFound', `the ledger has no ${key}`);
+      return { key, value };
+    },
+  );
+  rim.route(
+    'get',
+    '/ledger/v1/range',
+    { summary: 'records by prefix, a page at a time', query: rangeQuery },
+    ({ query }) => {
+      if (!query.prefix.includes('/'))
+        throw new AntirioError('invalidInput', 'prefix: a family and its slash, such as `order/`');
+      const entries = ledger().page(query.prefix, query.after, query.limit);
+      const last = entries.length === query.limit ? entries.at(-1)?.[0] : undefined;
+      return last === undefined ? { entries } : { entries, next: last };
+    },
+  );
+  rim.route(
+    'get',
+    '/ledger/v1/head',
+    { summary: 'height, state hash and time of the newest block' },
+    async () => {
+      const { height, stateHash, time } = await ledger().head();
+      return { height: Number(height), stateHash, time, finality: 'local' };
+    },
+  );
+  addEventRoute(rim, ledger, limits);
+}

@@ -1,0 +1,2 @@
+export * from './local-ledger.ts';
+export { GENESIS_HASH } from './block.ts';
