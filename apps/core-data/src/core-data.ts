@@ -1,11 +1,13 @@
 import { join } from 'node:path';
-import { describeError, type Clock, type Random } from '@antirio/kernel';
+import type { Clock, Random } from '@antirio/kernel';
 import {
+  createGroupCommit,
   createHttpRim,
   openDatabase,
   type Bus,
   type Check,
   type Database,
+  type GroupCommit,
   type Health,
   type HttpPeer,
   type HttpRim,
@@ -16,7 +18,6 @@ import { createBusIngestion, type BusIngestion } from './bus-ingestion.ts';
 import { createDeletions, type Deletions } from './deletions.ts';
 import { createEventReader, type EventReader } from './event-reader.ts';
 import { createEventWriter, type EventWriter } from './event-writer.ts';
-import { createGroupCommit, type GroupCommit } from './group-commit.ts';
 import { createMeasures, type Measures } from './measures.ts';
 import type { CoreDataOptions } from './options.ts';
 import { parseBody } from './request-body.ts';
@@ -56,7 +57,6 @@ interface Running {
 }
 
 const VERSION = '4.0.0';
-const PROBE_EVERY_MS = 10_000;
 
 function openRoom(options: CoreDataOptions, ports: CoreDataPorts): { db: Database; room: Room } {
   const path = join(options.dataDir, 'core-data', 'events.db');
@@ -74,36 +74,17 @@ function openRoom(options: CoreDataOptions, ports: CoreDataPorts): { db: Databas
   };
 }
 
-/** Whether the store takes writes: known from the last one, or tried when the last one is a while ago. */
-function storeProbe(commit: GroupCommit, db: Database, clock: Clock): () => Promise<Check> {
-  let triedAt = -Infinity;
-  const probe = db.prepare('UPDATE probe SET at = ? WHERE id = 1');
-  return async () => {
-    const refused =
-      commit.refused === 0 ? {} : { detail: `${commit.refused} refused because too much waited` };
-    if (commit.failure === undefined && clock.monotonic() - triedAt < PROBE_EVERY_MS)
-      return { ok: true, ...refused };
-    try {
-      await commit.run(0, () => probe.run(Math.trunc(clock.now())));
-      triedAt = clock.monotonic();
-      return { ok: true, ...refused };
-    } catch (error) {
-      return { ok: false, detail: describeError(error) };
-    }
-  };
-}
-
 /** EdgeX core-data: stores events durably before it acknowledges them, by HTTP and from the bus, and answers queries. */
 export function createCoreData(options: CoreDataOptions, ports: CoreDataPorts): CoreData {
   const { bus, clock, log } = ports;
   let running: Running | undefined;
   let port = 0;
-  let store: (() => Promise<Check>) | undefined;
 
   const health = async (): Promise<Health> => {
-    const checks =
-      store === undefined ? { store: { ok: false, detail: 'not started' } } : { store: await store() };
-    return bus === undefined ? checks : { ...checks, bus: bus.health() };
+    const commit = running?.room.commit;
+    const store: Check =
+      commit === undefined ? { ok: false, detail: 'not started' } : await commit.check(clock);
+    return bus === undefined ? { store } : { store, bus: bus.health() };
   };
   return {
     name: 'core-data',
@@ -113,7 +94,6 @@ export function createCoreData(options: CoreDataOptions, ports: CoreDataPorts): 
     health,
     async start() {
       const { db, room } = openRoom(options, ports);
-      store = storeProbe(room.commit, db, clock);
       const rim = createHttpRim({
         serviceKey: 'core-data',
         version: VERSION,
@@ -140,7 +120,6 @@ export function createCoreData(options: CoreDataOptions, ports: CoreDataPorts): 
       await was.ingestion?.close();
       await was.room.deletions.stop();
       await was.room.commit.close();
-      store = undefined;
       was.db.close();
     },
   };

@@ -1,7 +1,6 @@
 import { describeError } from '@antirio/kernel';
-import type { Log } from '@antirio/host';
+import type { GroupCommit, Log } from '@antirio/host';
 import type { Deletion, EventWriter } from './event-writer.ts';
-import type { GroupCommit } from './group-commit.ts';
 
 /** Deletes many events a few at a time, so that those which come in do not wait. What was accepted survives a kill. */
 export interface Deletions {

@@ -1,5 +1,5 @@
 import { createMqttBus } from '@antirio/bus';
-import { createLog, loadConfig, systemClock, systemRandom } from '@antirio/host';
+import { createLog, loadConfig, runAlone, systemClock, systemRandom } from '@antirio/host';
 import { z } from 'zod';
 import { coreDataOptions, createCoreData } from './index.ts';
 
@@ -12,12 +12,5 @@ const { broker, ...options } = loadConfig(schema, { file: process.argv[2], env }
 const log = createLog('core-data');
 const bus = broker === NONE ? undefined : createMqttBus({ url: broker }, log);
 const room = createCoreData(options, { clock: systemClock, random: systemRandom, log, bus });
-await room.start();
+await runAlone(log, () => room);
 log.info({ port: room.port }, 'listening');
-for (const signal of ['SIGTERM', 'SIGINT'] as const)
-  process.once(signal, () => {
-    void room
-      .stop()
-      .then(() => bus?.close())
-      .then(() => process.exit(0));
-  });

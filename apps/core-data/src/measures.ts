@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { GroupCommit } from './group-commit.ts';
+import type { GroupCommit } from '@antirio/host';
 
 /** What the room counts; shown at `/api/v3/metrics`. */
 export interface Measures {

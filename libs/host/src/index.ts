@@ -6,6 +6,7 @@ export * from './bus.ts';
 export * from './atomic-file.ts';
 export * from './append-log.ts';
 export * from './database.ts';
+export * from './group-commit.ts';
 export * from './http-peer.ts';
 export * from './http-rim.ts';
 export * from './retry.ts';

@@ -1,22 +1,27 @@
 import { closeSync, fdatasync, fsyncSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
-import { AntirioError, isAntirioError } from '@antirio/kernel';
-import type { Database } from '@antirio/host';
+import { AntirioError, describeError, isAntirioError, type Clock } from '@antirio/kernel';
+import type { Database } from './database.ts';
+import type { Check } from './service.ts';
 
 const fdatasyncAsync = promisify(fdatasync);
 const SQLITE_FULL = 13;
+const PROBE_EVERY_MS = 10_000;
 
 export interface GroupCommitOptions {
   readonly db: Database;
   readonly path: string;
-  readonly maxPending: number;
-  readonly maxPendingBytes: number;
-  readonly maxBatch: number;
+  /** Pieces of work that may wait before further ones are refused (default 20 000). */
+  readonly maxPending?: number;
+  /** The sum of the bytes they were said to have (default 64 MiB). */
+  readonly maxPendingBytes?: number;
+  /** Pieces of work in one transaction at most (default 1000). */
+  readonly maxBatch?: number;
   /** Within the transaction, after the last piece of work. */
-  readonly beforeCommit: () => void;
+  readonly beforeCommit?: () => void;
   /** What was remembered of a transaction that did not happen must be forgotten. */
-  readonly onRollback: () => void;
+  readonly onRollback?: () => void;
 }
 
 /** Pieces of work on a SQLite store that share transactions, each acknowledged when its transaction is on the disk. */
@@ -30,8 +35,8 @@ export interface GroupCommit {
   readonly pending: number;
   /** What was refused because too much waited. */
   readonly refused: number;
-  /** Why the last transaction failed; undefined when it did not. */
-  readonly failure: AntirioError | undefined;
+  /** Whether the store takes writes: known from the last one, or tried when that was 10 s ago or failed. */
+  check(clock: Clock): Promise<Check>;
   /** Waits for what is under way; refuses what comes later. */
   close(): Promise<void>;
 }
@@ -64,9 +69,10 @@ function syncDirectory(path: string): void {
  * here, off the event loop: while one sync is under way the next transaction gathers. SQLite itself syncs what checkpoints need.
  */
 export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
-  const { db, maxBatch } = options;
+  const { db, maxBatch = 1000, maxPending = 20_000, maxPendingBytes = 64 << 20 } = options;
   db.exec('PRAGMA synchronous=NORMAL; CREATE TABLE IF NOT EXISTS probe(id INTEGER PRIMARY KEY, at INTEGER)');
   db.exec('INSERT OR REPLACE INTO probe VALUES(1, 0)');
+  const probe = db.prepare('UPDATE probe SET at = ? WHERE id = 1');
   const wal = openSync(`${options.path}-wal`, 'r');
   syncDirectory(options.path);
 
@@ -76,6 +82,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   let refused = 0;
   let failure: AntirioError | undefined;
   let broken = false;
+  let triedAt = -Infinity;
   let closed = false;
   let working: Promise<void> | undefined;
 
@@ -92,12 +99,12 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     db.exec('BEGIN IMMEDIATE');
     try {
       const outcomes = batch.map(attempt);
-      options.beforeCommit();
+      options.beforeCommit?.();
       db.exec('COMMIT');
       return outcomes;
     } catch (error) {
       if (db.isTransaction) db.exec('ROLLBACK');
-      options.onRollback();
+      options.onRollback?.();
       throw error;
     }
   };
@@ -136,33 +143,43 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     }
     working = undefined;
   };
+  const run = <R>(bytes: number, body: () => R): Promise<R> => {
+    if (closed) return Promise.reject(new AntirioError('unavailable', 'the store is closed'));
+    if (pending >= maxPending || pendingBytes + bytes > maxPendingBytes) {
+      refused += 1;
+      return Promise.reject(new AntirioError('unavailable', 'the store does not keep up', { pending }));
+    }
+    pending += 1;
+    pendingBytes += bytes;
+    const done = Promise.withResolvers<R>();
+    queue.push({
+      bytes,
+      work: body,
+      resolve: (result) => done.resolve(result as R),
+      reject: (error) => done.reject(error),
+    });
+    working ??= work();
+    return done.promise;
+  };
+  const check = async (clock: Clock): Promise<Check> => {
+    const told = refused === 0 ? {} : { detail: `${refused} refused because too much waited` };
+    if (failure === undefined && clock.monotonic() - triedAt < PROBE_EVERY_MS) return { ok: true, ...told };
+    try {
+      await run(0, () => probe.run(Math.trunc(clock.now())));
+      triedAt = clock.monotonic();
+      return { ok: true, ...told };
+    } catch (error) {
+      return { ok: false, detail: describeError(error) };
+    }
+  };
   return {
+    run,
+    check,
     get pending() {
       return pending;
     },
     get refused() {
       return refused;
-    },
-    get failure() {
-      return failure;
-    },
-    run<R>(bytes: number, body: () => R): Promise<R> {
-      if (closed) return Promise.reject(new AntirioError('unavailable', 'the store is closed'));
-      if (pending >= options.maxPending || pendingBytes + bytes > options.maxPendingBytes) {
-        refused += 1;
-        return Promise.reject(new AntirioError('unavailable', 'the store does not keep up', { pending }));
-      }
-      pending += 1;
-      pendingBytes += bytes;
-      const done = Promise.withResolvers<R>();
-      queue.push({
-        bytes,
-        work: body,
-        resolve: (result) => done.resolve(result as R),
-        reject: (error) => done.reject(error),
-      });
-      working ??= work();
-      return done.promise;
     },
     async close() {
       closed = true;
