@@ -12,6 +12,8 @@ export interface HttpCall {
   readonly body?: Uint8Array;
   /** For the whole exchange (default 5000). */
   readonly timeoutMs?: number;
+  /** Gives the call up. */
+  readonly signal?: AbortSignal;
   /** Answers over this many bytes are an error (default 16 MiB). */
   readonly maxAnswerBytes?: number;
 }
@@ -82,7 +84,7 @@ export function httpPeer(address: PeerAddress): HttpPeer {
       const headers: Record<string, string> = { ...call.headers };
       if (call.json !== undefined) headers['content-type'] ??= 'application/json';
       if (body !== undefined) headers['content-length'] = String(body.length);
-      const outgoing = send({ ...toOptions(address, call), agent, method: call.method ?? 'GET', headers });
+      const outgoing = send({ ...toOptions(address, call), agent, method: call.method ?? 'GET', headers, signal: call.signal });
       const timeoutMs = call.timeoutMs ?? 5000;
       const timer = setTimeout(
         () => outgoing.destroy(new AntirioError('timeout', `${name} did not answer in ${timeoutMs} ms`)),

@@ -4,6 +4,7 @@ export * from './config.ts';
 export * from './service.ts';
 export * from './bus.ts';
 export * from './atomic-file.ts';
+export * from './identity-file.ts';
 export * from './append-log.ts';
 export * from './database.ts';
 export * from './group-commit.ts';

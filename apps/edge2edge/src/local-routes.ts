@@ -1,0 +1,99 @@
+import type { Request, Response } from 'express';
+import { z } from 'zod';
+import type { HttpAnswer, HttpCall, HttpPeer, HttpRim } from '@antirio/host';
+import { AntirioError, canonicalBytes, fromBase64, verifySignature, type EdgeId } from '@antirio/kernel';
+import type { AddressBook } from './address-book.ts';
+import { resolveEdge, type Directory } from './directory.ts';
+import { peerKey } from './open-routes.ts';
+import { edgeId, peerAddress, sealKey, type Edge2EdgeOptions } from './options.ts';
+import type { PeerClient } from './peer-client.ts';
+
+export interface LocalRoutesParts {
+  readonly rim: HttpRim;
+  readonly options: Edge2EdgeOptions;
+  readonly own: EdgeId;
+  readonly book: AddressBook;
+  readonly directory: Directory;
+  readonly client: PeerClient;
+  readonly rooms: Readonly<Record<string, HttpPeer>>;
+}
+
+const edgeParam = z.object({ edgeId });
+const told = peerAddress.extend({ sealKey: sealKey.optional() });
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
+const PREFIX = '/edge2edge/peer/';
+
+/** @throws AntirioError forbidden */
+function checkSealKey(edge: EdgeId, key: z.output<typeof sealKey>): void {
+  const { x25519 } = key;
+  if (
+    key.edgeId !== edge ||
+    !verifySignature(edge, canonicalBytes({ edgeId: edge, x25519 }), fromBase64(key.signature))
+  )
+    throw new AntirioError('forbidden', 'the seal key is not signed by that edge');
+}
+
+function addressRoutes({ rim, book, directory }: LocalRoutesParts): void {
+  rim.route('get', '/api/v3/peer', { summary: 'the address book' }, () => ({
+    peers: book.all().map(([edge, entry]) => ({ edgeId: edge, ...entry })),
+  }));
+  rim.route(
+    'get',
+    '/api/v3/peer/:edgeId',
+    { summary: 'one edge, looked up on the ledger where the book does not know it', params: edgeParam },
+    async ({ params }) => ({ edgeId: params.edgeId, ...(await directory.find(params.edgeId)) }),
+  );
+  rim.route(
+    'put',
+    '/api/v3/peer/:edgeId',
+    { summary: 'where an edge is', params: edgeParam, body: told },
+    ({ params, body }) => {
+      if (body.sealKey !== undefined) checkSealKey(params.edgeId, body.sealKey);
+      const { url, udp, sealKey: key } = body;
+      book.put(params.edgeId, { url, udp, sealKey: key, source: 'told' });
+      return { edgeId: params.edgeId, ...directory.get(params.edgeId) };
+    },
+  );
+}
+
+function toCall(request: Request, response: Response, path: string): HttpCall {
+  if (!METHODS.includes(request.method)) throw new AntirioError('methodNotAllowed', request.method);
+  const givenUp = new AbortController();
+  response.once('close', () => {
+    if (!response.writableFinished) givenUp.abort();
+  });
+  const headers: Record<string, string> = {};
+  for (const name of ['content-type', 'accept', 'x-correlation-id']) {
+    const value = request.get(name);
+    if (value !== undefined) headers[name] = value;
+  }
+  const bytes: unknown = response.locals['bytes'];
+  const body = bytes instanceof Uint8Array && bytes.length > 0 ? bytes : undefined;
+  return { method: request.method as 'GET', path, headers, body, signal: givenUp.signal };
+}
+
+/** To another edge, or to a room of our own where that is meant. */
+async function pass(parts: LocalRoutesParts, to: EdgeId, call: HttpCall): Promise<HttpAnswer> {
+  if (to !== parts.own) return parts.client.call(to, call);
+  const [, service = '', path = ''] = /^\/([a-z0-9-]+)(\/.*)$/.exec(call.path) ?? [];
+  const room = parts.rooms[peerKey(service)];
+  if (room === undefined) throw new AntirioError('notFound', `there is no room ${service} here`);
+  return room.call({ ...call, path, timeoutMs: 35_000 });
+}
+
+function peerRoutes(parts: LocalRoutesParts): void {
+  parts.rim.app.all(`${PREFIX}:edgeId/*path`, async (request, response) => {
+    const [, name = '', path = ''] = /^\/edge2edge\/peer\/([^/?]+)(\/.*)$/.exec(request.originalUrl) ?? [];
+    const to = resolveEdge(name, parts.options, parts.own);
+    const answer = await pass(parts, to, toCall(request, response, path));
+    const contentType = answer.headers['content-type'];
+    if (typeof contentType === 'string' && contentType !== '') response.set('content-type', contentType);
+    response.status(answer.status).end(Buffer.from(answer.body));
+  });
+}
+
+/** What the rooms of this edge use: other edges' rooms behind `/edge2edge/peer/<edgeId>/<service>/<path>`, and the address book. */
+export function addLocalRoutes(parts: LocalRoutesParts): void {
+  addressRoutes(parts);
+  peerRoutes(parts);
+}

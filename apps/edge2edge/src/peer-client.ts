@@ -1,0 +1,136 @@
+import { httpPeer, type HttpAnswer, type HttpCall, type HttpPeer, type Log } from '@antirio/host';
+import { AntirioError, fromUtf8, toHex, type EdgeId, type Identity, type Random } from '@antirio/kernel';
+import type { Directory } from './directory.ts';
+import { createConcurrency } from './rate-limit.ts';
+import { HEADERS, isAnswerOf, signRequest } from './request-signature.ts';
+
+/** Signed requests to other edges, and only answers that they signed. */
+export interface PeerClient {
+  /** @throws AntirioError notFound, busy, unavailable, timeout, tooLarge */
+  call(to: EdgeId, call: HttpCall): Promise<HttpAnswer>;
+  close(): void;
+}
+
+export interface PeerClientParts {
+  readonly identity: Identity;
+  readonly random: Random;
+  readonly log: Log;
+  readonly directory: () => Directory;
+}
+
+/** Longer than anybody waits: who asked gives the call up before. */
+const TIMEOUT_MS = 35_000;
+const MAX_ANSWER_BYTES = 4 << 20;
+const MAX_PER_EDGE = 64;
+const MAX_IN_ALL = 512;
+const MAX_CONNECTIONS = 256;
+const NO_CHALLENGE = '0'.repeat(32);
+const FORWARDED = ['content-type', 'accept', 'x-correlation-id'];
+
+const header = (answer: HttpAnswer, name: string): string => {
+  const value = answer.headers[name];
+  return typeof value === 'string' ? value : '';
+};
+
+/** Keeps the newest entries of a map. */
+function remember<K, V>(map: Map<K, V>, key: K, value: V, max: number): V | undefined {
+  map.delete(key);
+  const oldest = map.size >= max ? map.keys().next().value : undefined;
+  const dropped = oldest === undefined ? undefined : map.get(oldest);
+  if (oldest !== undefined) map.delete(oldest);
+  map.set(key, value);
+  return dropped;
+}
+
+function reasonOf(answer: HttpAnswer): string {
+  try {
+    const body = JSON.parse(fromUtf8(answer.body)) as { message?: unknown };
+    return String(body.message).slice(0, 200);
+  } catch {
+    return `HTTP ${answer.status}`;
+  }
+}
+
+export function createPeerClient({ identity, random, log, directory }: PeerClientParts): PeerClient {
+  const connections = new Map<string, HttpPeer>();
+  const challenges = new Map<EdgeId, string>();
+  const underWay = createConcurrency(MAX_PER_EDGE, MAX_IN_ALL);
+
+  const connection = (url: string): HttpPeer => {
+    const known = connections.get(url);
+    if (known !== undefined) return known;
+    const peer = httpPeer({ url });
+    remember(connections, url, peer, MAX_CONNECTIONS)?.close();
+    return peer;
+  };
+  /** After a cut, sockets that were kept open may be dead without a sign: none is used again. */
+  const forget = (url: string, to: EdgeId): void => {
+    const old = connections.get(url);
+    connections.delete(url);
+    if (old !== undefined) setTimeout(() => old.close(), TIMEOUT_MS).unref();
+    directory().refresh(to);
+  };
+  const noteChallenge = (to: EdgeId, challenge: string): void => {
+    if (challenge !== '' && challenge !== challenges.get(to))
+      remember(challenges, to, challenge, MAX_CONNECTIONS);
+  };
+  const isSigned = (answer: HttpAnswer, by: EdgeId, nonce: string): boolean => {
+    const { status, body } = answer;
+    const signed = { status, contentType: header(answer, 'content-type'), body, to: identity.edgeId, nonce };
+    return isAnswerOf(by, signed, header(answer, HEADERS.answer));
+  };
+  const attempt = async (to: EdgeId, url: string, call: HttpCall): Promise<HttpAnswer | 'stale'> => {
+    const { method = 'GET', path, body = new Uint8Array(0) } = call;
+    const nonce = `${challenges.get(to) ?? NO_CHALLENGE}.${toHex(random.bytes(12))}`;
+    const passed = Object.entries(call.headers ?? {}).filter(([name]) => FORWARDED.includes(name));
+    const headers = {
+      ...Object.fromEntries(passed),
+      ...signRequest(identity, { method, path, body, to, nonce }),
+    };
+    const { signal, timeoutMs = TIMEOUT_MS } = call;
+    const answer = await connection(url).call({
+      method,
+      path,
+      headers,
+      signal,
+      timeoutMs,
+      maxAnswerBytes: MAX_ANSWER_BYTES,
+      body: call.body,
+    });
+    const challenge = header(answer, HEADERS.challenge);
+    noteChallenge(to, challenge);
+    if (isSigned(answer, to, nonce)) return answer;
+    if (answer.status === 401 && challenge !== '' && !nonce.startsWith(`${challenge}.`)) return 'stale';
+    // Not proven to be the edge's own word, so none that a contract could rest on.
+    throw new AntirioError('unavailable', `${to} gave no signed answer: ${reasonOf(answer)}`, {
+      status: answer.status,
+    });
+  };
+  const call = async (to: EdgeId, url: string, request: HttpCall): Promise<HttpAnswer> => {
+    for (let tries = 0; tries < 3; tries++) {
+      const answer = await attempt(to, url, request);
+      if (answer !== 'stale') return answer;
+    }
+    throw new AntirioError('unavailable', `${to} keeps changing its challenge`);
+  };
+  return {
+    async call(to, request) {
+      const { url } = await directory().find(to);
+      const end = underWay.begin(to);
+      if (end === undefined) throw new AntirioError('busy', `too many requests to ${to} are under way`);
+      try {
+        return await call(to, url, request);
+      } catch (error) {
+        if (error instanceof AntirioError && ['unavailable', 'timeout'].includes(error.code)) forget(url, to);
+        log.debug({ to, path: request.path, error }, 'no answer');
+        throw error;
+      } finally {
+        end();
+      }
+    },
+    close() {
+      for (const peer of connections.values()) peer.close();
+      connections.clear();
+    },
+  };
+}
