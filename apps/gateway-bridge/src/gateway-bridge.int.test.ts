@@ -290,6 +290,27 @@ describe('from the gateway to the ring and the bus', () => {
   });
 });
 
+test('a contract ring goes on with the frames of the trial that led to it', async () => {
+  const edge = await startEdge('a');
+  await putRing(edge, 'match-1', { deliver: false });
+  await edge.gateway.push([rxpkOf(uplink(ONE, 1), 1)]);
+  await putRing(edge, 'contract-1', { adopt: 'match-1', prefix: 'contract/contract-1/' });
+  await putRing(edge, 'contract-1', { adopt: 'match-1', prefix: 'contract/contract-1/' });
+  await edge.gateway.push([rxpkOf(uplink(ONE, 2), 2)]);
+  expect(await framesOf(edge, 'contract-1')).toHaveLength(2);
+  await expect(call(edge, 'GET', '/ring/match-1')).rejects.toThrow(/no ring/);
+  expect(await call(edge, 'GET', '/ring/contract-1')).toMatchObject({ acknowledged: 0, last: 2, next: 3 });
+  const [offer] = (
+    (await call(edge, 'GET', '/ring/contract-1/offers')) as { offers: Record<string, unknown>[] }
+  ).offers;
+  const { devAddr, fcnt, mic } = offer ?? {};
+  expect(
+    await call(edge, 'POST', '/ring/contract-1/find', { frames: [{ devAddr, fcnt, mic }] }),
+  ).toMatchObject({
+    frames: [{ seq: 1, phyPayload: Buffer.from(uplink(ONE, 1)).toString('base64') }],
+  });
+});
+
 describe('downlinks', () => {
   const lora = { bandwidth: 125_000, spreadingFactor: 7, codeRate: 'CR_4_5', polarizationInversion: true };
   const command = (phyPayload: Uint8Array, delays: readonly number[], context: number) => {
@@ -467,7 +488,7 @@ describe('gap filling', () => {
     const status = async () =>
       (await call(a, 'GET', '/ring/own/source')) as { pulledThrough: number; fetched: number };
     await waitFor(systemClock, 5000, async () => (await status()).pulledThrough === 4 || undefined);
-    expect(await status()).toMatchObject({ edgeId: 'edge-b', pulledThrough: 4, remoteNext: 4, fetched: 2 });
+    expect(await status()).toMatchObject({ edgeId: 'edge-b', pulledThrough: 4, remoteNext: 5, fetched: 2 });
     const frames = await framesOf(a, 'own');
     const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
     expect(frames.map(({ phyPayload, via }) => [phyPayload, via])).toEqual([

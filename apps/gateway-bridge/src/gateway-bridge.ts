@@ -41,6 +41,7 @@ export interface GatewayBridge extends Service {
 const VERSION = '0.1.0';
 const TIDY_MS = 1000;
 const OWN = 'own';
+const ROOM = 'gateway-bridge';
 
 interface Running {
   readonly rim: HttpRim;
@@ -78,13 +79,15 @@ function createIntake({ rings, delivery, clock }: Intake) {
   const offer = async (ring: Ring, reception: Reception): Promise<void> => {
     const now = clock.monotonic();
     const heardAt = now - (clock.now() - reception.receivedAt);
-    const taken = ring.take({ ...reception, via: RADIO }, now);
+    const taken = ring.take({ ...reception, via: RADIO });
     if (taken.kind === 'dropped') return;
     await taken.durable;
     if (taken.kind === 'stored') delivery.first(ring, taken.frame, heardAt);
     else delivery.again(ring, taken.seq, reception, heardAt);
   };
   const take = async (receptions: readonly Reception[]): Promise<void> => {
+    const { moving } = rings();
+    if (moving !== undefined) await moving;
     const writes: Promise<void>[] = [];
     for (const reception of receptions) {
       const found = ringsFor(rings(), reception.phyPayload);
@@ -99,7 +102,7 @@ function createIntake({ rings, delivery, clock }: Intake) {
 /** The edge's radio: gateways' ports, frame logs, the fence before every downlink. */
 export function createGatewayBridge(options: GatewayBridgeOptions, ports: GatewayBridgePorts): GatewayBridge {
   const { clock, random, bus } = ports;
-  const log = ports.log.child({ room: 'gateway-bridge' });
+  const log = ports.log.child({ room: ROOM });
   const { region } = options;
   let running: Running | undefined;
 
@@ -115,7 +118,7 @@ export function createGatewayBridge(options: GatewayBridgeOptions, ports: Gatewa
   };
   const openRim = (): HttpRim =>
     createHttpRim({
-      serviceKey: 'gateway-bridge',
+      serviceKey: ROOM,
       version: VERSION,
       config: () => options,
       health,
@@ -154,7 +157,7 @@ export function createGatewayBridge(options: GatewayBridgeOptions, ports: Gatewa
 
   const start = async (): Promise<void> => {
     const rings = openRings({
-      folder: join(options.dataDir, 'rings'),
+      folder: join(options.dataDir, ROOM, 'rings'),
       totalBudgetBytes: options.rings.totalBudgetBytes,
       segmentBytes: options.rings.segmentBytes,
       framesPerSecond: options.rings.framesPerSecond ?? eu868.framesPerSecond,
@@ -163,7 +166,7 @@ export function createGatewayBridge(options: GatewayBridgeOptions, ports: Gatewa
       random,
       log,
     });
-    const fence = await openFence(join(options.dataDir, 'fence'), clock);
+    const fence = await openFence(join(options.dataDir, ROOM, 'fence'), clock);
     const delivery = createDelivery(bus, region, log);
     const intake = createIntake({ rings: () => rings, delivery, clock });
     const forwarders = await openForwarders({
@@ -221,7 +224,7 @@ export function createGatewayBridge(options: GatewayBridgeOptions, ports: Gatewa
     await ending.rings.close();
   };
   return {
-    name: 'gateway-bridge',
+    name: ROOM,
     start,
     stop,
     health,

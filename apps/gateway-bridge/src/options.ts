@@ -22,6 +22,7 @@ export const gatewayBridgeOptions = z.strictObject({
   bind: z.string().min(1).default('127.0.0.1'),
   /** HTTP; 0 takes a free one. */
   port: port.default(59_708),
+  /** The edge's data folder; the room keeps to `gateway-bridge` in it. */
   dataDir: z.string().min(1),
   region: z.literal('eu868').default('eu868'),
   udp: z
@@ -57,10 +58,13 @@ export const gatewayBridgeOptions = z.strictObject({
         .min(4096)
         .max(1 << 28)
         .default(1 << 20),
-      /** How long acknowledged frames of the ring `own` stay. */
+      /** How long acknowledged frames of the ring `own` stay, as far as its budget has room. */
       ownRetainS: z.int().min(0).default(3600),
-      /** How long acknowledged frames of other rings stay. */
-      retainS: z.int().min(0).default(60),
+      /** How long acknowledged frames of other rings stay, as far as their budget has room: statements are made from them. */
+      retainS: z
+        .int()
+        .min(0)
+        .default(7 * 86_400),
       /** New frames of one mote; the region's own where absent. */
       framesPerSecond: z.number().positive().optional(),
       /** New frames of one mote that may come at once. */

@@ -48,6 +48,8 @@ const ringBody = z.strictObject({
   deliver: z.boolean().default(true),
   /** The edge whose frames these are: the only neighbour that may read and acknowledge them. */
   owner: z.string().min(1).max(128).optional(),
+  /** A ring whose frames become those of this one, where this one is new; the other ends with that. */
+  adopt: ringIdSchema.optional(),
   retainS: z.int().min(0).max(31_536_000).optional(),
 });
 
@@ -88,7 +90,7 @@ function ownerOnly(request: Request, { ring, owner }: HeldRing): void {
 
 function describeRing({ ring, owner, source }: HeldRing): unknown {
   const { id: ringId, incarnation, settings } = ring;
-  return { ringId, incarnation, ...settings, owner, source, ...ring.status() };
+  return { ringId, incarnation, ...settings, owner, source, ...ring.status(), next: ring.last + 1 };
 }
 
 function addRingRoutes(rim: HttpRim, ports: RoutePorts): void {
@@ -105,9 +107,9 @@ function addRingRoutes(rim: HttpRim, ports: RoutePorts): void {
   const put = { summary: 'create or change a ring', params: ringParams, body: ringBody };
   rim.route('put', '/api/v3/ring/:id', put, async ({ request, params, body }) => {
     localOnly(request);
-    const { owner, retainS = ports.retainS(params.id), ...rest } = body;
+    const { owner, adopt, retainS = ports.retainS(params.id), ...rest } = body;
     const settings: RingSettings = { ...rest, retainS };
-    const held = rings.put(params.id, settings, owner);
+    const held = await rings.put(params.id, settings, { owner, adopt });
     await ports.changed();
     return describeRing(held);
   });
@@ -159,6 +161,23 @@ function addFrameRoutes(rim: HttpRim, ports: RoutePorts): void {
   rim.route('post', '/api/v3/ring/:id/frames', wanted, async ({ request, params, body }) => {
     const { ring } = held(request, params.id);
     return { frames: (await ring.framesOf(body.seqs)).map(toWire) };
+  });
+  const named = z.strictObject({
+    frames: z
+      .array(
+        z.object({
+          devAddr: devAddrSchema,
+          fcnt: z.int().min(0).max(0xffff),
+          mic: z.string().regex(/^[0-9a-f]{8}$/),
+        }),
+      )
+      .max(500),
+  });
+  const find = { summary: 'frames with these counters and MICs', params: ringParams, body: named };
+  rim.route('post', '/api/v3/ring/:id/find', find, async ({ request, params, body }) => {
+    localOnly(request);
+    const { ring } = ports.rings.get(params.id);
+    return { frames: (await ring.framesOf(body.frames.flatMap((one) => ring.find(one)))).map(toWire) };
   });
   const through = z.object({ through: z.coerce.number().int().min(0).optional() });
   const rooted = {
@@ -236,16 +255,14 @@ function addFenceRoutes(rim: HttpRim, ports: RoutePorts): void {
     fence.grant(params.id, body.devAddr, { first: body.first, last: body.last });
     return body;
   });
-  rim.route(
-    'post',
-    `${path}/close`,
-    { summary: 'let nothing pass', params: setParams },
-    ({ request, params }) => {
-      localOnly(request);
-      fence.close(params.id);
-      return { setId: params.id, open: false };
-    },
-  );
+  // With the DevAddrs, a set that is not known yet is shut as well.
+  const closing = z.strictObject({ devAddrs: windowBody.shape.devAddrs.optional() }).optional();
+  const shut = { summary: 'let nothing pass', params: setParams, body: closing };
+  rim.route('post', `${path}/close`, shut, ({ request, params, body }) => {
+    localOnly(request);
+    fence.close(params.id, body?.devAddrs);
+    return { setId: params.id, open: false };
+  });
   const removing = { summary: 'the devices are in no set any more', params: setParams, status: 204 };
   rim.route('delete', path, removing, ({ request, params }) => {
     localOnly(request);

@@ -69,6 +69,18 @@ describe('the fence on its disk', () => {
     expect(await pass(fence, 7, 'free', '02000002')).toEqual({ allowed: true, fcnt: 7 });
   });
 
+  test('closing with DevAddrs shuts a set that was never opened, and used counters can be asked for', async () => {
+    const fence = await start();
+    await pass(fence, 7, 'free');
+    fence.close('set', ['01000001', '01000002']);
+    expect(await pass(fence, 8, 'frame')).toEqual({ allowed: false, reason: 'shut' });
+    expect(fence.sets()).toMatchObject([{ setId: 'set', open: false, counters: { '01000001': 7 } }]);
+    const again = await start();
+    expect(await pass(again, 8, 'frame')).toEqual({ allowed: false, reason: 'shut' });
+    again.open('set', window);
+    expect(again.sets()[0]?.open).toBe(true);
+  });
+
   test('a lease that ends while the mark is written is over', async () => {
     const fence = await start();
     fence.open('set', window);

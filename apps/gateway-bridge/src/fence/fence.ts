@@ -25,6 +25,8 @@ export interface SetStatus extends SetWindow {
   readonly setId: string;
   readonly open: boolean;
   readonly blocks: readonly (CounterBlock & { readonly devAddr: string })[];
+  /** The highest counter used, by DevAddr. */
+  readonly counters: Readonly<Record<string, number>>;
 }
 
 /** A downlink that was let through: its counter is durably marked with its bytes. */
@@ -37,8 +39,8 @@ export interface FenceKeeper {
   open(setId: string, window: SetWindow): void;
   /** @throws AntirioError notFound where the set has no such device. */
   grant(setId: string, devAddr: string, block: CounterBlock): void;
-  /** Nothing of the set passes until it is opened again. Closing what is unknown is no error: it is shut. */
-  close(setId: string): void;
+  /** Nothing of the set passes until it is opened again. A set that is not known yet is shut from now on, where its DevAddrs are given. */
+  close(setId: string, devAddrs?: readonly string[]): void;
   remove(setId: string): void;
   sets(): SetStatus[];
   /** Counted since the start. */
@@ -114,6 +116,13 @@ export async function openFence(folder: string, clock: Clock): Promise<FenceKeep
   };
   const judge = (devAddr: string, frame: FencedFrame): Verdict =>
     decide(fenceOf(devAddr), frame, clock.monotonic());
+  const countersOf = (devAddrs: readonly string[]): Record<string, number> =>
+    Object.fromEntries(
+      devAddrs.flatMap((devAddr) => {
+        const { highest } = marks.of(devAddr);
+        return highest === undefined ? [] : [[devAddr, highest]];
+      }),
+    );
   const refuse = (reason: Refusal): Passage => {
     refused[reason] = (refused[reason] ?? 0) + 1;
     return { allowed: false, reason };
@@ -151,9 +160,16 @@ export async function openFence(folder: string, clock: Clock): Promise<FenceKeep
       if (blocks.some(({ first, last }) => first === block.first && last === block.last)) return;
       set.blocks.set(devAddr, [...blocks, block].slice(-BLOCKS_KEPT));
     },
-    close(setId) {
+    close(setId, devAddrs) {
       const set = sets.get(setId);
       if (set !== undefined) set.open = false;
+      else if (devAddrs !== undefined) {
+        const window = { devAddrs, epoch: 0, slot: 0, actFrom: 0, actUntil: 0 };
+        checkOpening(setId, window);
+        sets.set(setId, { ...window, open: false, blocks: new Map() });
+        index();
+        save();
+      }
     },
     remove(setId) {
       if (sets.delete(setId)) save();
@@ -163,6 +179,7 @@ export async function openFence(folder: string, clock: Clock): Promise<FenceKeep
       [...sets].map(([setId, { blocks, ...set }]) => ({
         setId,
         ...set,
+        counters: countersOf(set.devAddrs),
         blocks: [...blocks].flatMap(([devAddr, granted]) => granted.map((block) => ({ devAddr, ...block }))),
       })),
     refused: () => ({ ...refused }),

@@ -15,13 +15,13 @@ export interface GapStatus {
   readonly ringId: string;
   /** Everything up to here in the source's ring is here too, or is not ours. */
   readonly pulledThrough: number;
-  /** The newest frame of the source's ring, as it said last. */
+  /** The number that the next frame of the source's ring will have, as it said last. */
   readonly remoteNext: number;
   /** Frames that came this way since the start. */
   readonly fetched: number;
   /** Frames that the source offered and then did not give, or that were not what it had offered. */
   readonly refused: number;
-  /** Monotonic ms. */
+  /** Wall ms. */
   readonly lastSuccessAt: number | undefined;
   /** Why nothing is fetched now. */
   readonly waiting: string | undefined;
@@ -125,7 +125,7 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
     const writes: Promise<void>[] = [];
     let full = false;
     for (const frame of frames) {
-      const taken = ring.take(frame, clock.monotonic());
+      const taken = ring.take(frame);
       if (taken.kind === 'dropped') refused += 1;
       else writes.push(taken.durable);
       if (taken.kind === 'stored') {
@@ -171,12 +171,12 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
         acknowledged = -1;
         page = await askOffers(0);
       }
-      remoteNext = page.last;
+      remoteNext = page.last + 1;
       await takePage(ring, page);
       const through = Math.max(page.next, after);
       if (through > after) await ring.pulled({ ...source, incarnation, through });
       await acknowledge(through);
-      lastSuccessAt = clock.monotonic();
+      lastSuccessAt = clock.now();
       if (page.next <= after || page.next >= page.last) return;
     }
   };

@@ -44,15 +44,15 @@ const controlSchema = z.discriminatedUnion('kind', [
 export type Control = z.output<typeof controlSchema>;
 export type StoredFrame = Reception & { readonly via: Via };
 export type RingRecord =
-  | { readonly kind: 'frame'; readonly frame: StoredFrame }
+  | { readonly kind: 'frame'; readonly frame: StoredFrame; readonly storedAt: number }
   | { readonly kind: 'control'; readonly control: Control };
 
 const FRAME = 1;
 const CONTROL = 2;
-const FIXED = 1 + 8 + 8 + 4 + 4 + 1 + 4 + 8 + 8 + 1 + 1 + 1;
+const FIXED = 1 + 8 + 8 + 4 + 4 + 1 + 4 + 8 + 8 + 1 + 1 + 1 + 8;
 
-/** The bytes of a frame in a ring's log; about 110 and those of the PHYPayload. */
-export function encodeFrame(frame: StoredFrame): Uint8Array {
+/** The bytes of a frame in a ring's log, about 65 and those of the PHYPayload; `storedAt` is wall ms of this edge. */
+export function encodeFrame(frame: StoredFrame, storedAt: number): Uint8Array {
   const { rx } = frame;
   const via = utf8(frame.via === RADIO ? '' : frame.via);
   const codeRate = utf8(rx.codeRate);
@@ -74,6 +74,7 @@ export function encodeFrame(frame: StoredFrame): Uint8Array {
   view.setUint8(46, rx.channel);
   view.setUint8(47, rx.rfChain);
   view.setUint8(48, rx.crcOk ? 1 : 0);
+  view.setFloat64(49, storedAt);
   let at = FIXED;
   for (const text of texts) {
     view.setUint8(at, text.length);
@@ -83,7 +84,7 @@ export function encodeFrame(frame: StoredFrame): Uint8Array {
   return bytes;
 }
 
-function decodeFrame(bytes: Uint8Array): StoredFrame {
+function decodeFrame(bytes: Uint8Array): { readonly frame: StoredFrame; readonly storedAt: number } {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   let at = FIXED;
   const next = (): Uint8Array => {
@@ -93,7 +94,7 @@ function decodeFrame(bytes: Uint8Array): StoredFrame {
     return text;
   };
   const [via, codeRate, time] = [fromUtf8(next()), fromUtf8(next()), fromUtf8(next())];
-  return {
+  const frame = {
     receivedAt: view.getFloat64(1),
     gatewayId: toHex(bytes.subarray(9, 17)),
     via: via === '' ? RADIO : via,
@@ -112,6 +113,7 @@ function decodeFrame(bytes: Uint8Array): StoredFrame {
       ...(time === '' ? {} : { time }),
     },
   };
+  return { frame, storedAt: view.getFloat64(49) };
 }
 
 export function encodeControl(control: Control): Uint8Array {
@@ -125,7 +127,7 @@ export function encodeControl(control: Control): Uint8Array {
 /** @throws AntirioError corrupt for bytes that neither of the two encoders wrote. */
 export function decodeRecord(bytes: Uint8Array): RingRecord {
   try {
-    if (bytes[0] === FRAME) return { kind: 'frame', frame: decodeFrame(bytes) };
+    if (bytes[0] === FRAME) return { kind: 'frame', ...decodeFrame(bytes) };
     if (bytes[0] === CONTROL)
       return { kind: 'control', control: controlSchema.parse(JSON.parse(fromUtf8(bytes.subarray(1)))) };
   } catch (cause) {

@@ -1,4 +1,4 @@
-import { AntirioError, toHex } from '@antirio/kernel';
+import { AntirioError, toHex, type Clock } from '@antirio/kernel';
 import { devAddrOf } from '@antirio/lorawan';
 import { RADIO, type RingFrame } from '../frame.ts';
 import { createFrontier, leafHash } from './frontier.ts';
@@ -59,19 +59,21 @@ export interface Ring {
   /** The newest frame on the disk. */
   readonly last: number;
   configure(settings: RingSettings): void;
-  /** Offers a frame; `now` is monotonic ms. @throws AntirioError unavailable after a failed write. */
-  take(frame: StoredFrame, now: number): Taken;
+  /** Offers a frame. @throws AntirioError unavailable after a failed write. */
+  take(frame: StoredFrame): Taken;
   holds(offer: Pick<Offer, 'devAddr' | 'fcnt' | 'mic' | 'digest'>): boolean;
   offers(after: number, limit: number): Offer[];
   frames(after: number, limit: number): Promise<RingFrame[]>;
   framesOf(seqs: readonly number[]): Promise<RingFrame[]>;
+  /** The numbers of the frames that an offer may mean: as many as there are with its counter and MIC. */
+  find(offer: Pick<Offer, 'devAddr' | 'fcnt' | 'mic'>): number[];
   /** Merkle root over the PHYPayloads of frames 1 to `through`. @throws AntirioError invalidInput | gone. */
   root(through?: number): Promise<{ root: string; count: number; through: number }>;
   /** Durable when resolved; frames at or below may leave. */
   acknowledge(through: number): Promise<void>;
   pulled(position: PullPosition): Promise<void>;
-  /** Lets go of what may leave, and writes down what was dropped since. `wallNow` in ms. */
-  tidy(wallNow: number): void;
+  /** Lets go of what may leave, and writes down what was dropped since. */
+  tidy(): void;
   status(): RingStatus;
   close(): Promise<void>;
 }
@@ -82,6 +84,7 @@ export interface RingPorts {
   readonly folder: string;
   readonly segmentBytes: number;
   readonly rate: RateLimit;
+  readonly clock: Clock;
 }
 
 const hex = (value: number): string => value.toString(16).padStart(8, '0');
@@ -89,7 +92,7 @@ const LOG_HEADER = 8;
 
 /** Opens the ring in its folder; everything acknowledged before is in it. */
 export function openRing(ports: RingPorts, initial: RingSettings): Ring {
-  const { id, incarnation } = ports;
+  const { id, incarnation, clock } = ports;
   const store = openSegments(ports.folder, ports.segmentBytes);
   const slots = createSlots((seq) => store.rowOf(seq));
   let settings = initial;
@@ -119,23 +122,33 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
   };
   configure(initial);
 
-  const refusal = (frame: StoredFrame, row: Row, now: number): keyof Drops | undefined => {
+  const release = (): void => {
+    floor += 1;
+    slots.remove(floor, store.rowOf(floor));
+  };
+  const mayRelease = (): boolean => floor < Math.min(store.state.acknowledged, durableThrough);
+  const refusal = (frame: StoredFrame, row: Row): keyof Drops | undefined => {
     if (!slots.hasRoom(row)) return 'slots';
-    if (slots.bytesOf(row.devAddr) + row.length > share) return 'budget';
+    const isFull = (): boolean => slots.bytesOf(row.devAddr) + row.length > share;
+    // what is acknowledged stays as long as nothing needs its room
+    while (isFull() && mayRelease()) release();
+    if (isFull()) return 'budget';
     // what another edge holds has passed its limit already
-    const limited = frame.via === RADIO && !ports.rate.take(devAddrOf(row.devAddr), row.fcnt16, now);
+    const limited =
+      frame.via === RADIO && !ports.rate.take(devAddrOf(row.devAddr), row.fcnt16, clock.monotonic());
     return limited ? 'rate' : undefined;
   };
-  const take = (frame: StoredFrame, now: number): Taken => {
+  const take = (frame: StoredFrame): Taken => {
     if (failed) throw new AntirioError('unavailable', `ring ${id} cannot be written`, { ring: id });
     const leaf = leafHash(frame.phyPayload);
-    const bytes = encodeFrame(frame);
-    const facts = rowOfFrame(frame, leaf);
+    const storedAt = clock.now();
+    const bytes = encodeFrame(frame, storedAt);
+    const facts = rowOfFrame(frame, leaf, storedAt);
     const row = { ...facts, offset: 0, length: LOG_HEADER + bytes.length };
     const seq = slots.find(row);
     if (seq !== undefined)
       return { kind: 'known', seq, durable: seq <= durableThrough ? Promise.resolve() : latest };
-    const reason = refusal(frame, row, now);
+    const reason = refusal(frame, row);
     if (reason !== undefined) {
       dropped = { ...dropped, [reason]: dropped[reason] + 1 };
       return { kind: 'dropped', reason };
@@ -208,6 +221,7 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
         offset: 0,
         length: 0,
         receivedAt: 0,
+        storedAt: 0,
         radio: false,
       };
       const seq = slots.find(row);
@@ -224,17 +238,17 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
       await guard(store.appendControl({ kind: 'acknowledged', through: known }));
     },
     pulled: (position) => guard(store.appendControl({ kind: 'pulled', position })),
-    tidy(wallNow) {
+    find: ({ devAddr, fcnt, mic }) =>
+      slots
+        .under(Number.parseInt(devAddr, 16), fcnt)
+        .filter((seq) => seq <= durableThrough && hex(store.rowOf(seq).mic) === mic),
+    tidy() {
       if (failed) return;
       const before = store.state.drops;
       if (dropped.budget !== before.budget || dropped.rate !== before.rate || dropped.slots !== before.slots)
         void guard(store.appendControl({ kind: 'drops', drops: dropped })).catch(() => undefined);
-      while (floor < Math.min(store.state.acknowledged, durableThrough)) {
-        const row = store.rowOf(floor + 1);
-        if (row.receivedAt > wallNow - settings.retainS * 1000) break;
-        floor += 1;
-        slots.remove(floor, row);
-      }
+      const oldest = clock.now() - settings.retainS * 1000;
+      while (mayRelease() && store.rowOf(floor + 1).storedAt <= oldest) release();
       store.dropThrough(floor);
     },
     status: () => ({

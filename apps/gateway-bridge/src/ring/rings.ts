@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { AntirioError, describeError, fromUtf8, toHex, type Clock, type Random } from '@antirio/kernel';
@@ -51,10 +51,19 @@ export interface Rings {
   get(id: string): HeldRing;
   find(id: string): HeldRing | undefined;
   all(): HeldRing[];
+  /** Set while a ring changes its name: until then nobody knows whose its frames are. */
+  readonly moving: Promise<void> | undefined;
   /** The rings whose filter has the DevAddr. */
   matching(devAddr: string): readonly Ring[];
-  /** Creates or changes a ring, durably. @throws AntirioError storageFull where its budget does not fit. */
-  put(id: string, settings: RingSettings, owner: string | undefined): HeldRing;
+  /**
+   * Creates or changes a ring, durably. A new one may take over the frames of another (`adopt`), which ends with that.
+   * @throws AntirioError storageFull where its budget does not fit.
+   */
+  put(
+    id: string,
+    settings: RingSettings,
+    about: { readonly owner?: string; readonly adopt?: string },
+  ): Promise<HeldRing>;
   remove(id: string): Promise<void>;
   setSource(id: string, source: GapSource | undefined): void;
   /** Lets go of what may leave; opens again what could not be written. */
@@ -86,6 +95,7 @@ const SETTINGS = 'ring.json';
 export function openRings(ports: RingsPorts): Rings {
   const { folder, clock, log } = ports;
   const held = new Map<string, Held>();
+  let moving: Promise<void> | undefined;
   let byDevAddr = new Map<string, Ring[]>();
   mkdirSync(folder, { recursive: true });
 
@@ -106,6 +116,7 @@ export function openRings(ports: RingsPorts): Rings {
         folder: join(folder, id, 'log'),
         segmentBytes: ports.segmentBytes,
         rate,
+        clock,
       },
       stored.settings,
     );
@@ -136,14 +147,25 @@ export function openRings(ports: RingsPorts): Rings {
     owner: stored.owner,
     source: stored.source,
   });
-  const admit = (id: string, settings: RingSettings): void => {
+  const admit = (id: string, settings: RingSettings, adopt: string | undefined): void => {
     let others = 0;
-    for (const [other, { stored }] of held) if (other !== id) others += stored.settings.budgetBytes;
+    for (const [other, { stored }] of held)
+      if (other !== id && other !== adopt) others += stored.settings.budgetBytes;
     if (others + settings.budgetBytes > ports.totalBudgetBytes)
       throw new AntirioError('storageFull', `a ring of ${settings.budgetBytes} bytes does not fit`, {
         reserved: others,
         total: ports.totalBudgetBytes,
       });
+  };
+  const takeOver = async (id: string, adopt: string): Promise<void> => {
+    const entry = held.get(adopt);
+    if (entry === undefined) return;
+    held.delete(adopt);
+    index();
+    await entry.ring.close();
+    renameSync(join(folder, adopt), join(folder, id));
+    held.set(id, { ...entry, ring: openOne(id, entry.stored, entry.rate) });
+    index();
   };
   const reopen = async (id: string, entry: Held): Promise<void> => {
     await entry.ring.close().catch(() => undefined);
@@ -163,9 +185,18 @@ export function openRings(ports: RingsPorts): Rings {
       return found === undefined ? undefined : view(found);
     },
     all: () => [...held.values()].map(view),
+    get moving() {
+      return moving;
+    },
     matching: (devAddr) => byDevAddr.get(devAddr) ?? [],
-    put(id, settings, owner) {
-      admit(id, settings);
+    async put(id, settings, { owner, adopt }) {
+      admit(id, settings, adopt);
+      if (adopt !== undefined && adopt !== id && !held.has(id)) {
+        moving = takeOver(id, adopt).finally(() => {
+          moving = undefined;
+        });
+        await moving;
+      }
       const known = held.get(id);
       const incarnation = known?.stored.incarnation ?? toHex(ports.random.bytes(8));
       const copy = { ...settings, devAddrs: [...new Set(settings.devAddrs)] };
@@ -197,7 +228,7 @@ export function openRings(ports: RingsPorts): Rings {
     async tidy() {
       for (const [id, entry] of held)
         if (entry.ring.failed) await reopen(id, entry);
-        else entry.ring.tidy(clock.now());
+        else entry.ring.tidy();
     },
     check() {
       const failed = [...held.values()].filter(({ ring }) => ring.failed).map(({ ring }) => ring.id);

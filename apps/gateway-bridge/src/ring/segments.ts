@@ -60,7 +60,11 @@ export interface Segments {
   close(): Promise<void>;
 }
 
-export function rowOfFrame(frame: StoredFrame, leaf: Uint8Array): Omit<Row, 'offset' | 'length'> {
+export function rowOfFrame(
+  frame: StoredFrame,
+  leaf: Uint8Array,
+  storedAt: number,
+): Omit<Row, 'offset' | 'length'> {
   const { devAddr, fcnt16, mic } = parseDataFrame(frame.phyPayload);
   const number = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   return {
@@ -69,6 +73,7 @@ export function rowOfFrame(frame: StoredFrame, leaf: Uint8Array): Omit<Row, 'off
     mic: number(mic).getUint32(0),
     digest: number(leaf).getBigUint64(0),
     receivedAt: frame.receivedAt,
+    storedAt,
     radio: frame.via === RADIO,
   };
 }
@@ -139,7 +144,7 @@ export function openSegments(folder: string, segmentBytes: number): Segments {
       const length = LOG_HEADER + bytes.length;
       if (record.kind === 'frame') {
         const leaf = leafHash(record.frame.phyPayload);
-        rows.push({ ...rowOfFrame(record.frame, leaf), offset, length });
+        rows.push({ ...rowOfFrame(record.frame, leaf, record.storedAt), offset, length });
         frontier.add(leaf);
         lastSeq += 1;
       } else {
@@ -167,6 +172,7 @@ export function openSegments(folder: string, segmentBytes: number): Segments {
     .filter((name) => /^\d{12}\.log$/.test(name))
     .sort();
   let active: Opened | undefined;
+  let closed = false;
   for (const name of names) {
     void active?.log.close();
     active = openOne(name);
@@ -175,6 +181,7 @@ export function openSegments(folder: string, segmentBytes: number): Segments {
   }
 
   const append = (bytes: Uint8Array): { offset: number; durable: Promise<void> } => {
+    if (closed) throw new AntirioError('unavailable', 'the ring is closed');
     // only between two syncs, so that no file ever begins before all of the one before it is on the disk
     if (active === undefined || (active.log.size >= segmentBytes && pending === 0)) {
       void active?.log.close();
@@ -254,7 +261,10 @@ export function openSegments(folder: string, segmentBytes: number): Segments {
         unlinkSync(first.path);
       }
     },
-    close: async () => {
+    async close() {
+      // once only: the number of a closed file may be another file's by now
+      if (closed) return;
+      closed = true;
       await active?.log.close();
     },
   };

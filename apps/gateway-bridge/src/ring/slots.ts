@@ -9,6 +9,8 @@ const keyOf = (row: Row): number => row.devAddr * 0x1_0000 + row.fcnt16;
 export interface Slots {
   /** The sequence number under which these very bytes are held. */
   find(row: Row): number | undefined;
+  /** Everything held under a device's counter. */
+  under(devAddr: number, fcnt16: number): readonly number[];
   /** Whether another frame from this source fits under its counter. */
   hasRoom(row: Row): boolean;
   /** Bytes that a device holds. */
@@ -32,6 +34,7 @@ export function createSlots(rowOf: (seq: number) => Row): Slots {
   };
   return {
     find: (row) => slots.get(keyOf(row))?.find((seq) => rowOf(seq).digest === row.digest),
+    under: (devAddr, fcnt16) => slots.get(devAddr * 0x1_0000 + fcnt16) ?? [],
     hasRoom(row) {
       const same = (slots.get(keyOf(row)) ?? []).filter((seq) => rowOf(seq).radio === row.radio);
       return same.length < FRAMES_PER_SLOT;
