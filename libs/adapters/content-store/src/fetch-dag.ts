@@ -48,7 +48,7 @@ interface Place {
  * Makes a DAG whole in the store. What is here is read and checked, never fetched again, so that a fetch that was broken
  * off goes on where it was; a block that the disk has changed is fetched again. Every block that arrives is checked; who
  * sends wrong bytes is asked for nothing more. Everything is durable when this returns.
- * @throws AntirioError unavailable (no provider is left; each one's reason is in the message) | notFound (nobody has a
+ * @throws AntirioError unavailable (no provider is left; each one's reason is in the message) | corrupt (all have lied) | notFound (nobody has a
  * block) | tooLarge | invalidInput | storageFull | timeout (aborted)
  */
 export async function fetchDag(

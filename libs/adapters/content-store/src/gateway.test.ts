@@ -297,7 +297,10 @@ describe('a fetch', () => {
   test('with liars only stores nothing and says who lied', async () => {
     const file = await storeFile(theirs, content(3000));
     const liar: BlockProvider = { name: '/p2p/liar', fetchBlock: async () => Buffer.from('x') };
-    await expect(fetchDag(ours, file.cid, [liar])).rejects.toThrow(/nobody gives block .*\/p2p\/liar lied/);
+    await expect(fetchDag(ours, file.cid, [liar])).rejects.toMatchObject({
+      code: 'corrupt',
+      message: expect.stringMatching(/nobody gives block .*\/p2p\/liar lied/) as unknown,
+    });
     expect(ours.usage().blocks).toBe(0);
     await expect(fetchDag(ours, file.cid, [])).rejects.toMatchObject({ code: 'unavailable' });
   });

@@ -37,7 +37,7 @@ export interface ProviderReport {
 
 /** The providers of one fetch. */
 export interface ProviderPool {
-  /** A checked block from whoever gives it. @throws AntirioError notFound | unavailable */
+  /** A checked block from whoever gives it. @throws AntirioError notFound | unavailable, corrupt where all have lied. */
   fetch(cid: CID): Promise<Block>;
   report(): ProviderReport[];
 }
@@ -52,6 +52,7 @@ interface Standing {
   underWay: number;
   failures: number;
   lastFailure: string;
+  lied: boolean;
   dropped?: string;
 }
 
@@ -60,7 +61,7 @@ export function createProviderPool(
   blockTimeoutMs: number,
 ): ProviderPool {
   const standings = providers.map((provider): Standing => {
-    return { provider, blocks: 0, bytes: 0, underWay: 0, failures: 0, lastFailure: '' };
+    return { provider, blocks: 0, bytes: 0, underWay: 0, failures: 0, lastFailure: '', lied: false };
   });
 
   const ask = async (standing: Standing, cid: CID): Promise<Block> => {
@@ -111,8 +112,8 @@ function blame(standing: Standing, error: unknown): void {
   if (isAntirioError(error, 'notFound')) return;
   standing.lastFailure = describeError(error);
   standing.failures++;
-  if (isAntirioError(error, 'corrupt') || isAntirioError(error, 'tooLarge'))
-    standing.dropped = `lied: ${standing.lastFailure}`;
+  standing.lied = isAntirioError(error, 'corrupt') || isAntirioError(error, 'tooLarge');
+  if (standing.lied) standing.dropped = `lied: ${standing.lastFailure}`;
   else if (standing.failures >= FAILURES_ALLOWED) standing.dropped = `failed: ${standing.lastFailure}`;
 }
 
@@ -121,11 +122,13 @@ function nobody(cid: CID, standings: readonly Standing[], missing: readonly Stan
     const why = standing.dropped ?? (missing.includes(standing) ? 'does not have it' : standing.lastFailure);
     return `${standing.provider.name} ${why}`;
   });
-  const nobodyHasIt = standings.length > 0 && missing.length === standings.length;
+  const all = (is: (standing: Standing) => boolean): boolean => standings.length > 0 && standings.every(is);
+  const allLied = all((standing) => standing.lied);
+  const nobodyHasIt = all((standing) => missing.includes(standing));
   const details = { cid: cid.toString(), providers: reasons };
   const message = reasons.length === 0 ? 'no providers' : reasons.join('; ');
   return new AntirioError(
-    nobodyHasIt ? 'notFound' : 'unavailable',
+    allLied ? 'corrupt' : nobodyHasIt ? 'notFound' : 'unavailable',
     `nobody gives block ${cid.toString()}: ${message}`,
     details,
   );

@@ -1,0 +1,205 @@
+import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { RequestHandler } from 'express';
+import { Counter, Gauge } from 'prom-client';
+import { AntirioError, type Clock, type Random } from '@antirio/kernel';
+import {
+  createHttpRim,
+  repeat,
+  type Health,
+  type HttpPeer,
+  type HttpRim,
+  type Log,
+  type Service,
+} from '@antirio/host';
+import { createGateway, openBlockStore, type BlockStore } from '@antirio/content-store';
+import { createOutbox, type Outbox } from '@antirio/durable-work';
+import { createImages } from './images.ts';
+import { createObjects } from './objects.ts';
+import type { FilecoinInterfaceOptions } from './options.ts';
+import { openRecords } from './records.ts';
+import { addObjectRoutes, addThesisRoutes, type Served } from './routes.ts';
+import { embeddedStorage, type StorageNetwork } from './storage.ts';
+
+const VERSION = '0.1.0';
+
+/** `peers`: orchestrator (is told of stored images), edge2edge (the way to other edges' blocks). */
+export interface FilecoinInterfacePorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly peers: Readonly<Record<string, HttpPeer>>;
+}
+
+export interface FilecoinInterface extends Service {
+  /** The port in use, once started. */
+  readonly port: number;
+}
+
+/** Stores this edge's images and objects, serves them by CID, fetches those of others. */
+export function createFilecoinInterface(
+  options: FilecoinInterfaceOptions,
+  ports: FilecoinInterfacePorts,
+): FilecoinInterface {
+  let open: OpenRoom | undefined;
+  return {
+    name: 'filecoin-interface',
+    get port() {
+      return open?.port ?? options.port;
+    },
+    async start() {
+      open ??= await openRoom(options, ports);
+    },
+    async stop() {
+      const closing = open;
+      open = undefined;
+      await closing?.stop();
+    },
+    health: () => open?.health() ?? { store: { ok: false, detail: 'not started' } },
+  };
+}
+
+interface OpenRoom {
+  readonly port: number;
+  health(): Health;
+  stop(): Promise<void>;
+}
+
+interface Parts extends Served {
+  readonly store: BlockStore;
+  readonly storage: StorageNetwork;
+  readonly outbox: Outbox;
+}
+
+async function openRoom(options: FilecoinInterfaceOptions, ports: FilecoinInterfacePorts): Promise<OpenRoom> {
+  const { clock, log } = ports;
+  const parts = await openParts(options, ports);
+  const { store, storage, outbox, images, objects } = parts;
+  const health = (): Health => healthOf(store, outbox);
+  const config = (): unknown => options;
+  const rim = createHttpRim({
+    serviceKey: 'filecoin-interface',
+    version: VERSION,
+    config,
+    health,
+    log,
+    clock,
+  });
+  rim.app.use(onlyBlocksForPeers);
+  rim.app.use('/ipfs', createGateway(store, { onServed: countServed(rim, store) }));
+  addThesisRoutes(rim, parts);
+  addObjectRoutes(rim, parts);
+  const port = await rim.listen(options.port, options.bind).catch(async (error: unknown) => {
+    await closeAll(parts);
+    throw error;
+  });
+  outbox.start();
+  images.work.start();
+  objects.work.start();
+  const cleaning = repeat('clean up', options.collectIntervalMs, log, async () => {
+    images.expire();
+    await storage.cleanUp();
+  });
+  return {
+    port,
+    health,
+    async stop() {
+      await rim.close();
+      await Promise.all([cleaning.stop(), images.work.stop(), objects.work.stop(), outbox.stop()]);
+      await closeAll(parts);
+    },
+  };
+}
+
+async function openParts(options: FilecoinInterfaceOptions, ports: FilecoinInterfacePorts): Promise<Parts> {
+  const { clock, random, log, peers } = ports;
+  const folder = join(options.dataDir, 'filecoin-interface');
+  const imageFolder = join(options.dataDir, 'images');
+  mkdirSync(imageFolder, { recursive: true });
+  removeLeftovers(imageFolder, clock.now());
+  const records = openRecords(join(folder, 'state.sqlite'), clock);
+  const store = await openBlockStore({ folder, clock, quotaBytes: options.quotaBytes });
+  const storage = embeddedStorage(store, options);
+  const outbox = createOutbox({
+    db: records.db,
+    peers,
+    clock,
+    random,
+    log,
+    firstDelayMs: options.firstRetryMs,
+    maxDelayMs: options.maxRetryMs,
+    onRefused: (letter, message) => records.addError({ errorObject: letter.json, code: 502, message }),
+  });
+  const inside = { clock, random, log, records, outbox, storage, edge2edge: peers['edge2edge'] };
+  const images = createImages(options, inside);
+  const objects = createObjects(options, inside);
+  return { version: VERSION, edgeId: options.edgeId, records, store, storage, outbox, images, objects };
+}
+
+async function closeAll({ store, records }: Parts): Promise<void> {
+  await store.close();
+  records.close();
+}
+
+function healthOf(store: BlockStore, outbox: Outbox): Health {
+  const { bytes, quotaBytes, blocks, damaged } = store.usage();
+  const waiting = outbox.waiting();
+  const [oldest] = waiting;
+  return {
+    store: {
+      ok: bytes < quotaBytes,
+      detail: `${blocks} blocks, ${bytes} of ${quotaBytes} bytes, ${damaged} found damaged`,
+    },
+    orchestrator: {
+      ok: oldest === undefined || oldest.attempts < 3,
+      ...(oldest === undefined ? {} : { detail: `${waiting.length} messages wait: ${oldest.lastError}` }),
+    },
+  };
+}
+
+function countServed(rim: HttpRim, store: BlockStore): (bytes: number) => void {
+  const registers = [rim.metrics];
+  new Gauge({
+    name: 'antirio_store_bytes',
+    help: 'disk space that stored blocks take',
+    registers,
+    collect() {
+      this.set(store.usage().bytes);
+    },
+  });
+  new Gauge({
+    name: 'antirio_store_damaged_blocks',
+    help: 'blocks found damaged since the start',
+    registers,
+    collect() {
+      this.set(store.usage().damaged);
+    },
+  });
+  const served = new Counter({
+    name: 'antirio_gateway_bytes',
+    help: 'bytes of blocks and CARs served',
+    registers,
+  });
+  return (bytes) => {
+    served.inc(bytes);
+  };
+}
+
+/** Other edges, which edge2edge marks, get blocks by CID and nothing else. */
+const onlyBlocksForPeers: RequestHandler = (request, _response, next) => {
+  const foreign = request.get('x-antirio-peer') !== undefined;
+  if (foreign && !request.path.startsWith('/ipfs/'))
+    next(new AntirioError('forbidden', 'other edges get blocks only'));
+  else next();
+};
+
+const LEFT_OVER_AFTER_MS = 3_600_000;
+
+/** Half-written files of exports that a crash broke off. */
+function removeLeftovers(images: string, now: number): void {
+  for (const name of readdirSync(images)) {
+    const path = join(images, name);
+    if (name.endsWith('.part') && statSync(path).mtimeMs < now - LEFT_OVER_AFTER_MS)
+      rmSync(path, { force: true });
+  }
+}

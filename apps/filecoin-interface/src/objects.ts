@@ -1,0 +1,240 @@
+import { AntirioError, describeError, isAntirioError, type Clock, type Random } from '@antirio/kernel';
+import { httpPeer, type HttpPeer, type Log } from '@antirio/host';
+import { createWork, isPassing, type Work } from '@antirio/durable-work';
+import {
+  gatewayProvider,
+  parseCid,
+  type BlockProvider,
+  type CID,
+  type FetchProgress,
+} from '@antirio/content-store';
+import type { z } from 'zod';
+import { requireFile } from './images.ts';
+import type { FilecoinInterfaceOptions } from './options.ts';
+import type { ObjectRecord, Records } from './records.ts';
+import type { exportBody, objectBody } from './shapes.ts';
+import { imageFile, type StorageNetwork } from './storage.ts';
+
+export interface ObjectPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly records: Records;
+  readonly storage: StorageNetwork;
+  readonly edge2edge: HttpPeer | undefined;
+}
+
+export interface ObjectView extends ObjectRecord {
+  /** Of a fetch since it was last begun. */
+  readonly progress?: FetchProgress;
+}
+
+/** Objects by their CID: stored here, fetched from others, given out as files. */
+export interface Objects {
+  /** @throws AntirioError invalidInput | notFound | tooLarge | storageFull */
+  store(body: z.output<typeof objectBody>): Promise<ObjectRecord>;
+  /** Orders a fetch; asking again adds providers and begins a failed one anew. @throws AntirioError invalidInput | busy */
+  fetch(cid: string, providers: readonly string[]): ObjectView;
+  view(cid: string): ObjectView;
+  all(): ObjectView[];
+  /** Writes an object to the images folder from verified blocks. @throws AntirioError notFound | corrupt | storageFull */
+  export(cid: string, body: z.output<typeof exportBody>): Promise<unknown>;
+  verify(cid: string): Promise<{ cid: string; blocks: number; bytes: number }>;
+  drop(cid: string): void;
+  readonly work: Work;
+}
+
+export const objectPin = (cid: string): string => `object/${cid}`;
+
+const pinOf = (cid: CID): string => objectPin(cid.toString());
+
+export function createObjects(options: FilecoinInterfaceOptions, ports: ObjectPorts): Objects {
+  return new StoredObjects(options, ports);
+}
+
+class StoredObjects implements Objects {
+  readonly #options: FilecoinInterfaceOptions;
+  readonly #ports: ObjectPorts;
+  readonly #progress = new Map<string, FetchProgress>();
+  readonly work: Work;
+
+  constructor(options: FilecoinInterfaceOptions, ports: ObjectPorts) {
+    this.#options = options;
+    this.#ports = ports;
+    this.work = createWork({
+      name: 'fetch objects',
+      unfinished: () => this.#fetching(),
+      run: (cid, signal) => this.#fetchOne(cid, signal),
+      failed: (cid, error) => this.#giveUp(cid, error),
+      attempts: options.attempts,
+      atOnce: options.fetchesAtOnce,
+      firstDelayMs: options.firstRetryMs,
+      maxDelayMs: options.maxRetryMs,
+      clock: ports.clock,
+      random: ports.random,
+      log: ports.log,
+    });
+  }
+
+  async store(body: z.output<typeof objectBody>): Promise<ObjectRecord> {
+    const ref = await this.#put(body);
+    const cid = ref.cid.toString();
+    const record: ObjectRecord = {
+      cid,
+      state: 'STORED',
+      size: ref.size,
+      providers: [],
+      createdAt: this.#ports.clock.now(),
+    };
+    this.#ports.records.putObject(record);
+    return record;
+  }
+
+  #put(body: z.output<typeof objectBody>) {
+    const { storage } = this.#ports;
+    if ('json' in body) return storage.putJson(pinOf, body.json);
+    requireFile(this.#options.dataDir, body.fileName);
+    const file = imageFile(this.#options.dataDir, body.fileName);
+    return body.kind === 'image' ? storage.putImage(pinOf, file) : storage.putFile(pinOf, file);
+  }
+
+  fetch(text: string, providers: readonly string[]): ObjectView {
+    const { records, clock } = this.#ports;
+    const cid = parseCid(text).toString();
+    const known = records.object(cid);
+    if (known?.state !== 'STORED') {
+      const all = [...new Set([...(known?.providers ?? []), ...providers])].slice(-32);
+      const createdAt = known?.createdAt ?? clock.now();
+      records.putObject({ cid, state: 'FETCHING', providers: all, createdAt });
+      this.work.hurry(cid);
+    }
+    return this.view(cid);
+  }
+
+  view(text: string): ObjectView {
+    const cid = parseCid(text).toString();
+    const record = this.#ports.records.object(cid) ?? this.#asImage(cid);
+    if (record === undefined) throw new AntirioError('notFound', `no object ${cid}`, { cid });
+    return this.#withProgress(record);
+  }
+
+  all(): ObjectView[] {
+    return this.#ports.records.objects().map((record) => this.#withProgress(record));
+  }
+
+  async export(text: string, body: z.output<typeof exportBody>): Promise<unknown> {
+    const cid = parseCid(text);
+    const file = imageFile(this.#options.dataDir, body.fileName);
+    const written = await this.#blaming(cid.toString(), () =>
+      this.#ports.storage.export(cid, file, body.repoTags),
+    );
+    const { size, sha256 } = written;
+    const exported = { cid: cid.toString(), fileName: body.fileName, size, sha256 };
+    if (!('imageId' in written)) return exported;
+    const { imageId, repoTags, config } = written;
+    return { ...exported, imageId, repoTags, architecture: config.architecture, os: config.os };
+  }
+
+  async verify(text: string): Promise<{ cid: string; blocks: number; bytes: number }> {
+    const cid = parseCid(text);
+    const counted = await this.#blaming(cid.toString(), () => this.#ports.storage.verify(cid));
+    return { cid: cid.toString(), ...counted };
+  }
+
+  drop(text: string): void {
+    const cid = parseCid(text).toString();
+    if (!this.#ports.records.removeObject(cid))
+      throw new AntirioError('notFound', `no object ${cid}`, { cid });
+    this.#ports.storage.drop(objectPin(cid));
+    this.#progress.delete(cid);
+  }
+
+  #asImage(cid: string): ObjectRecord | undefined {
+    const image = this.#ports.records
+      .images()
+      .find((each) => each.imageHash === cid && each.status !== 'EXPIRED');
+    if (image === undefined) return undefined;
+    return { cid, state: 'STORED', size: image.size, providers: [], createdAt: image.createdAt };
+  }
+
+  #withProgress(record: ObjectRecord): ObjectView {
+    const progress = this.#progress.get(record.cid);
+    return progress === undefined ? record : { ...record, progress };
+  }
+
+  #fetching(): string[] {
+    const fetching = this.#ports.records.objects().filter((object) => object.state === 'FETCHING');
+    return fetching.map((object) => object.cid);
+  }
+
+  async #fetchOne(cid: string, signal: AbortSignal): Promise<void> {
+    const { records, storage, log } = this.#ports;
+    const record = records.object(cid);
+    if (record?.state !== 'FETCHING') return;
+    const { providers, close } = this.#open(record.providers);
+    try {
+      const onProgress = (progress: FetchProgress): void => void this.#progress.set(cid, progress);
+      const fetched = await storage.fetch(objectPin(cid), parseCid(cid), providers, { onProgress, signal });
+      log.info({ cid, ...fetched }, 'object fetched');
+      // It may have been dropped meanwhile, or been given more providers.
+      const now = records.object(cid);
+      if (now !== undefined)
+        records.putObject({ ...now, state: 'STORED', size: fetched.bytes, error: undefined });
+      else storage.drop(objectPin(cid));
+    } finally {
+      close();
+    }
+  }
+
+  #giveUp(cid: string, error: unknown): void {
+    const { records, storage } = this.#ports;
+    const record = records.object(cid);
+    if (record === undefined) return;
+    const message = describeError(error);
+    const code = error instanceof AntirioError ? error.statusCode : 500;
+    records.transaction(() => {
+      records.putObject({ ...record, state: 'FAILED', error: message });
+      records.addError({ errorObject: { cid, providers: record.providers }, code, message });
+    });
+    // Where the object itself is at fault, nobody will want what has come of it.
+    if (!isPassing(error)) storage.drop(objectPin(cid));
+  }
+
+  /** Runs what reads an object; one that turns out to be damaged or incomplete is STORED no more. */
+  async #blaming<T>(cid: string, read: () => Promise<T>): Promise<T> {
+    try {
+      return await read();
+    } catch (error) {
+      const damaged = isAntirioError(error, 'corrupt') || isAntirioError(error, 'notFound');
+      const record = damaged ? this.#ports.records.object(cid) : undefined;
+      if (record?.state === 'STORED')
+        this.#ports.records.putObject({ ...record, state: 'FAILED', error: describeError(error) });
+      throw error;
+    }
+  }
+
+  #open(names: readonly string[]): { providers: BlockProvider[]; close: () => void } {
+    const own = `/p2p/${this.#options.edgeId}`;
+    const peers: HttpPeer[] = [];
+    const providers = names
+      .filter((name) => name !== own)
+      .map((name) => {
+        const edge = /^\/p2p\/(.+)$/.exec(name)?.[1];
+        if (edge !== undefined) return this.#edgeProvider(name, edge);
+        const peer = httpPeer({ url: name });
+        peers.push(peer);
+        return gatewayProvider(name, peer);
+      });
+    return { providers, close: () => peers.forEach((peer) => peer.close()) };
+  }
+
+  #edgeProvider(name: string, edge: string): BlockProvider {
+    const { edge2edge } = this.#ports;
+    if (edge2edge === undefined)
+      throw new AntirioError(
+        'unavailable',
+        `no peer edge2edge is configured, through which ${name} is reached`,
+      );
+    return gatewayProvider(name, edge2edge, `/edge2edge/peer/${edge}/filecoin-interface`);
+  }
+}

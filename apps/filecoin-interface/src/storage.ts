@@ -1,0 +1,168 @@
+import { join } from 'node:path';
+import { createReadStream } from 'node:fs';
+import { AntirioError, canonicalBytes, isAntirioError } from '@antirio/kernel';
+import {
+  defaultImageLimits,
+  exportImage,
+  fetchDag,
+  importFile,
+  importImage,
+  readDirectory,
+  readFile,
+  verifyDag,
+  writeStreamDurably,
+  type BlockProvider,
+  type BlockSink,
+  type BlockStore,
+  type CID,
+  type DagLimits,
+  type ExportedImage,
+  type Fetched,
+  type FetchProgress,
+  type WrittenFile,
+} from '@antirio/content-store';
+
+/** What an object is in the network: its root, and what it weighs. */
+export interface StorageRef {
+  readonly cid: CID;
+  /** Bytes of content. */
+  readonly size: number;
+}
+
+/** The name under which something is kept, which may depend on what it turns out to be. */
+export type NameOf = (cid: CID) => string;
+
+/**
+ * Where objects are kept. Names keep objects: what no name keeps may be cleaned up. The embedded one holds the blocks
+ * itself and fetches them from other edges; other networks stand behind the same port.
+ */
+export interface StorageNetwork {
+  /** @throws AntirioError invalidInput | corrupt | tooLarge | storageFull | notFound */
+  putImage(
+    name: NameOf,
+    archive: string,
+    signal?: AbortSignal,
+  ): Promise<StorageRef & { readonly imageId: string }>;
+  putFile(name: NameOf, file: string): Promise<StorageRef>;
+  putJson(name: NameOf, value: unknown): Promise<StorageRef>;
+  /** Makes an object whole here. Kept under the name from the first block on, so that what has come survives clean-ups. */
+  fetch(name: string, cid: CID, providers: readonly BlockProvider[], watch: FetchWatch): Promise<Fetched>;
+  drop(name: string): boolean;
+  /** Reads every block. @throws AntirioError notFound | corrupt */
+  verify(cid: CID): Promise<{ blocks: number; bytes: number }>;
+  /** Writes an image as a docker archive, anything else as a file, from verified blocks. */
+  export(cid: CID, file: string, repoTags?: readonly string[]): Promise<WrittenFile | ExportedImage>;
+  /** Bytes freed; 0 while something is being stored. */
+  cleanUp(): Promise<number>;
+}
+
+export interface FetchWatch {
+  readonly onProgress?: (progress: FetchProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface EmbeddedOptions {
+  readonly maxImageBytes: number;
+  readonly maxBlocks: number;
+  readonly blocksAtOnce: number;
+  readonly blockTimeoutMs: number;
+}
+
+const MAX_JSON_BYTES = 1 << 20;
+
+export function embeddedStorage(store: BlockStore, options: EmbeddedOptions): StorageNetwork {
+  const limits: DagLimits = { maxDepth: 32, maxBlocks: options.maxBlocks, maxBytes: options.maxImageBytes };
+  const maxBytes = options.maxImageBytes;
+  const imageLimits = { ...defaultImageLimits, maxLayerBytes: maxBytes };
+  const kept = <T extends StorageRef>(name: NameOf, put: () => Promise<T>): Promise<T> =>
+    withRoom(store, () =>
+      store.session(async () => {
+        const ref = await put();
+        await store.pin(name(ref.cid), ref.cid);
+        return ref;
+      }),
+    );
+  return {
+    putImage: (name, archive, signal) =>
+      kept(name, () => importImage(stoppable(store, signal), archive, { limits: imageLimits })),
+    putFile: (name, file) => kept(name, () => importFile(store, createReadable(file), { maxBytes })),
+    putJson: (name, value) => kept(name, () => importFile(store, one(jsonBytes(value)))),
+    async fetch(name, cid, providers, watch) {
+      await store.pin(name, cid);
+      const { blocksAtOnce, blockTimeoutMs } = options;
+      const fetching = { ...watch, limits, parallel: blocksAtOnce, blockTimeoutMs };
+      return withRoom(store, () => fetchDag(store, cid, providers, fetching));
+    },
+    drop: (name) => store.unpin(name),
+    verify: (cid) => verifyDag(store, cid, limits),
+    async export(cid, file, repoTags) {
+      if (!(await isDirectory(store, cid)))
+        return writeStreamDurably(file, readFile(store, cid, { maxBytes }));
+      const tags = repoTags === undefined ? {} : { repoTags };
+      return exportImage(store, cid, file, { ...tags, limits: imageLimits });
+    },
+    async cleanUp() {
+      try {
+        return (await store.collect()).freedBytes;
+      } catch (error) {
+        if (isAntirioError(error, 'busy')) return 0;
+        throw error;
+      }
+    },
+  };
+}
+
+/** Where the store is full of what nobody needs any more, that is cleaned up and the work done again, once. */
+async function withRoom<T>(store: BlockStore, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!isAntirioError(error, 'storageFull') || (await store.collect()).freedBytes === 0) throw error;
+    return work();
+  }
+}
+
+/** A sink that takes no more once it was told to stop. */
+function stoppable(store: BlockStore, signal: AbortSignal | undefined): BlockSink {
+  return {
+    put(block) {
+      if (signal?.aborted === true) throw new AntirioError('timeout', 'the import was broken off');
+      return store.put(block);
+    },
+  };
+}
+
+function jsonBytes(value: unknown): Uint8Array {
+  const bytes = canonicalBytes(value);
+  if (bytes.length > MAX_JSON_BYTES)
+    throw new AntirioError('tooLarge', `a JSON object of over ${MAX_JSON_BYTES} bytes: store it as a file`);
+  return bytes;
+}
+
+async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+async function* createReadable(file: string): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) yield chunk as Uint8Array;
+  } catch (cause) {
+    if (cause instanceof AntirioError) throw cause;
+    throw new AntirioError('notFound', `cannot read ${file}`, { file }, cause);
+  }
+}
+
+async function isDirectory(store: BlockStore, cid: CID): Promise<boolean> {
+  try {
+    await readDirectory(store, cid);
+    return true;
+  } catch (error) {
+    if (isAntirioError(error, 'invalidInput')) return false;
+    throw error;
+  }
+}
+
+/** The file of a name that was checked to be one. */
+export function imageFile(dataDir: string, name: string): string {
+  return join(dataDir, 'images', name);
+}
