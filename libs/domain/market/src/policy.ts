@@ -1,0 +1,58 @@
+import { z } from 'zod';
+import { confidentiality, opening, standbyLevel } from '@antirio/service-contract';
+
+const amount = z.int().min(0).max(1_000_000_000_000);
+const permille = z.int().min(0).max(1000);
+
+/** From the first word to the last: `first` is said at the beginning, `limit` never passed. */
+const range = z.strictObject({ first: amount, limit: amount });
+export type PriceRange = z.output<typeof range>;
+
+const common = {
+  /** In the order of preference. */
+  standby: z.array(standbyLevel).min(1).default(['hot', 'warm', 'cold']),
+  confidentiality: z.array(confidentiality).min(1).default(['process', 'forward', 'relay']),
+  /** How the keys may be opened; `autonomous` gives the provider all of them at once. */
+  opening: z.array(opening).min(1).default(['witnessed']),
+  /** Part of the way from `first` to `limit` that each own offer goes further, in thousandths. */
+  concessionPermille: permille.default(250),
+  minReputation: z.int().min(-1_000_000).max(1_000_000).default(-1_000_000),
+  refuseSharedDomains: z.boolean().default(false),
+};
+
+/** What a customer wants, declared once. */
+export const customerPolicy = z.strictObject({
+  ...common,
+  /** P: `limit` is the most it pays for a takeover. */
+  payment: range.default({ first: 100, limit: 120 }),
+  /** Q: `limit` is the least stake of the provider. */
+  guarantee: range.default({ first: 100, limit: 80 }),
+  /** Of what the customer hears, the provider must hear so much. */
+  minHearingRatioPermille: permille.default(700),
+  /** Frames that the customer heard during the trial, at least. */
+  minReceipts: z.int().min(1).max(100_000).default(20),
+  /** A device heard so often and never by the provider is not covered. */
+  minReceiptsPerDevice: z.int().min(1).max(1000).default(10),
+});
+export type CustomerPolicy = z.output<typeof customerPolicy>;
+
+/** What a provider offers, declared once. */
+export const providerPolicy = z.strictObject({
+  ...common,
+  /** P: `limit` is the least payment of a takeover. */
+  payment: range.default({ first: 100, limit: 80 }),
+  /** Q: `limit` is the highest own stake. */
+  guarantee: range.default({ first: 100, limit: 120 }),
+  maxDevices: z.int().min(1).max(10_000).default(1000),
+  maxDurationS: z
+    .int()
+    .min(60)
+    .default(90 * 86_400),
+  maxOutageS: z.int().min(60).default(86_400),
+});
+export type ProviderPolicy = z.output<typeof providerPolicy>;
+
+/** What an edge says at its n-th own offer (from 0): time-dependent, linear, in integers. */
+export function concede({ first, limit }: PriceRange, n: number, concessionPermille: number): number {
+  return first + Math.trunc(((limit - first) * Math.min(1000, n * concessionPermille)) / 1000);
+}
