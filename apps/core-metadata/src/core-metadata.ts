@@ -1,0 +1,112 @@
+import { join } from 'node:path';
+import { createBusRequests, type BusRequests } from '@antirio/bus-request';
+import {
+  createGroupCommit,
+  createHttpRim,
+  openDatabase,
+  type Database,
+  type Health,
+  type HttpRim,
+  type Service,
+} from '@antirio/host';
+import { baseResponse } from '@antirio/edgex-contracts';
+import { createDeviceValidation } from './device-validation.ts';
+import { addDeviceRoutes } from './device-routes.ts';
+import { addDeviceServiceRoutes } from './device-service-routes.ts';
+import { createEntities } from './entities.ts';
+import type { CoreMetadataOptions } from './options.ts';
+import { parseBody } from './profile-file.ts';
+import { addProfilePartRoutes } from './profile-part-routes.ts';
+import { addProfileRoutes } from './profile-routes.ts';
+import { addProvisionWatcherRoutes } from './provision-watcher-routes.ts';
+import type { CoreMetadataPorts, Room } from './room.ts';
+import { MIGRATIONS } from './schema.ts';
+import { createTeller } from './system-events.ts';
+
+export type { CoreMetadataPorts } from './room.ts';
+
+export interface CoreMetadata extends Service {
+  /** The port it listens on, once started. */
+  readonly port: number;
+}
+
+interface Running {
+  readonly db: Database;
+  readonly room: Room;
+  readonly rim: HttpRim;
+  readonly requests: BusRequests | undefined;
+}
+
+const VERSION = '4.0.0';
+
+function addRoutes(rim: HttpRim, room: Room): void {
+  addDeviceServiceRoutes(rim, room);
+  addProfileRoutes(rim, room);
+  addProfilePartRoutes(rim, room);
+  addDeviceRoutes(rim, room);
+  addProvisionWatcherRoutes(rim, room);
+  rim.route('get', '/api/v3/uom', { summary: 'the units of measure that profiles may use' }, () => ({
+    ...baseResponse(200),
+    uom: room.options.unitsOfMeasure,
+  }));
+}
+
+/** EdgeX core-metadata: which device services, profiles, devices and provision watchers there are. */
+export function createCoreMetadata(options: CoreMetadataOptions, ports: CoreMetadataPorts): CoreMetadata {
+  const { bus, clock, log } = ports;
+  let running: Running | undefined;
+  let port = 0;
+
+  const health = async (): Promise<Health> => {
+    const store = (await running?.room.commit.check(clock)) ?? { ok: false, detail: 'not started' };
+    return bus === undefined ? { store } : { store, bus: bus.health() };
+  };
+  const open = (): Omit<Running, 'rim'> => {
+    const path = join(options.dataDir, 'core-metadata', 'metadata.db');
+    const db = openDatabase(path, MIGRATIONS);
+    const commit = createGroupCommit({ db, path });
+    const requests = bus === undefined ? undefined : createBusRequests(bus, ports);
+    const validation = createDeviceValidation(options.deviceValidation, ports, requests);
+    const room = {
+      options,
+      ports,
+      commit,
+      entities: createEntities(db),
+      validation,
+      tell: createTeller(ports),
+    };
+    return { db, room, requests };
+  };
+  return {
+    name: 'core-metadata',
+    get port() {
+      return port;
+    },
+    health,
+    async start() {
+      const opened = open();
+      const rim = createHttpRim({
+        serviceKey: 'core-metadata',
+        version: VERSION,
+        config: () => options,
+        health,
+        log,
+        maxBodyBytes: options.maxBodyBytes,
+        parseBody,
+        clock,
+      });
+      running = { ...opened, rim };
+      addRoutes(rim, opened.room);
+      port = await rim.listen(options.port, options.bind);
+    },
+    async stop() {
+      const was = running;
+      running = undefined;
+      if (was === undefined) return;
+      await was.rim.close();
+      await was.requests?.close();
+      await was.room.commit.close();
+      was.db.close();
+    },
+  };
+}

@@ -1,0 +1,93 @@
+import { AntirioError, describeError, uuidV4, type Random } from '@antirio/kernel';
+import type { Bus, Log, Subscription } from '@antirio/host';
+import { makeEnvelope, parseEnvelope, responseFilter, type MessageEnvelope } from '@antirio/edgex-contracts';
+
+export interface BusRequest {
+  readonly topic: string;
+  /** Who answers, on `edgex/response/<service>/<requestID>`. */
+  readonly serviceName: string;
+  readonly payload: unknown;
+  readonly timeoutMs: number;
+  readonly correlationID?: string | undefined;
+  readonly queryParams?: Readonly<Record<string, string>>;
+}
+
+/** EdgeX's requests over the bus: an envelope out, an envelope with the same request id back. */
+export interface BusRequests {
+  /** @throws AntirioError timeout when nobody answers; unavailable; busy when too many wait. */
+  request(request: BusRequest): Promise<MessageEnvelope>;
+  close(): Promise<void>;
+}
+
+const MAX_WAITING = 1024;
+const MAX_SERVICES = 256;
+
+/** Subscribes to the answers of a service when it is first asked, and stays subscribed. */
+export function createBusRequests(
+  bus: Bus,
+  ports: { readonly random: Random; readonly log: Log },
+): BusRequests {
+  const waiting = new Map<string, (answer: MessageEnvelope) => void>();
+  const subscriptions = new Map<string, Promise<Subscription>>();
+
+  const receive = (topic: string, payload: Uint8Array): void => {
+    const requestID = topic.slice(topic.lastIndexOf('/') + 1);
+    const resolve = waiting.get(requestID);
+    if (resolve === undefined) return;
+    try {
+      resolve(parseEnvelope(payload));
+    } catch (error) {
+      ports.log.warn({ topic, error: describeError(error) }, 'an answer was refused');
+    }
+  };
+  const forget = async (serviceName: string): Promise<void> => {
+    const subscription = subscriptions.get(serviceName);
+    subscriptions.delete(serviceName);
+    await subscription?.then((open) => open.close()).catch(() => undefined);
+  };
+  const listen = async (serviceName: string): Promise<void> => {
+    const known = subscriptions.get(serviceName);
+    if (known !== undefined) {
+      await known;
+      return;
+    }
+    const [oldest] = subscriptions.keys();
+    if (oldest !== undefined && subscriptions.size >= MAX_SERVICES) await forget(oldest);
+    const subscription = bus.subscribe(responseFilter(serviceName), receive);
+    subscriptions.set(serviceName, subscription);
+    subscription.catch(() => subscriptions.delete(serviceName));
+    await subscription;
+  };
+  const exchange = async (requestID: string, request: BusRequest): Promise<MessageEnvelope> => {
+    const { serviceName, topic, timeoutMs } = request;
+    const answer = Promise.withResolvers<MessageEnvelope>();
+    const timer = setTimeout(
+      () =>
+        answer.reject(
+          new AntirioError('timeout', `${serviceName} did not answer on the bus in ${timeoutMs} ms`),
+        ),
+      timeoutMs,
+    );
+    waiting.set(requestID, answer.resolve);
+    answer.promise.catch(() => undefined);
+    try {
+      const { queryParams, correlationID = uuidV4(ports.random) } = request;
+      const fields = { requestID, correlationID, ...(queryParams === undefined ? {} : { queryParams }) };
+      await bus.publish(topic, makeEnvelope(request.payload, fields));
+      return await answer.promise;
+    } finally {
+      clearTimeout(timer);
+      waiting.delete(requestID);
+    }
+  };
+  return {
+    async request(request) {
+      if (waiting.size >= MAX_WAITING) throw new AntirioError('busy', 'too many requests wait for an answer');
+      await listen(request.serviceName);
+      return exchange(uuidV4(ports.random), request);
+    },
+    async close() {
+      await Promise.all([...subscriptions.keys()].map(forget));
+    },
+  };
+}

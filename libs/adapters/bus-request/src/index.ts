@@ -1,0 +1,1 @@
+export { createBusRequests, type BusRequest, type BusRequests } from './bus-requests.ts';
