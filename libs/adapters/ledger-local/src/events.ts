@@ -4,9 +4,6 @@ import type { LedgerEvent } from '@antirio/ledger-machine';
 
 const RETRY_MS = 1000;
 
-export const cursorOf = (height: number, index: number): string =>
-  `${String(height).padStart(12, '0')}-${String(index).padStart(6, '0')}`;
-
 /** The newest events, and those who wait for more. */
 export class EventFeed {
   readonly #kept: number;
@@ -43,19 +40,12 @@ export class EventFeed {
 
   /**
    * Events behind the cursor, or from the oldest that is kept.
-   * @throws AntirioError gone when events behind the cursor are forgotten; conflict when it is ahead of this ledger.
+   * @throws AntirioError gone when events behind the cursor are forgotten.
    */
   after(from: string | undefined, limit: number): LedgerEvent[] {
     if (from === undefined) return this.#events.slice(0, limit);
     if (from < this.#forgotten)
       throw new AntirioError('gone', `events behind ${from} are no longer kept`, { from });
-    const newest = this.#events.at(-1)?.cursor ?? this.#forgotten;
-    if (from > newest)
-      throw new AntirioError(
-        'conflict',
-        `${from} is ahead of this ledger, which ends at ${newest || 'its start'}`,
-        { from },
-      );
     const start = this.#indexAfter(from);
     return this.#events.slice(start, start + limit);
   }

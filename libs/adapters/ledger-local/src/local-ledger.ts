@@ -5,6 +5,8 @@ import {
   EMPTY_STATE_HASH,
   MemoryState,
   apply,
+  cursorBehind,
+  cursorOf,
   genesisWrites,
   keys,
   nextStateHash,
@@ -20,7 +22,7 @@ import {
 } from '@antirio/ledger-machine';
 import { GENESIS_HASH, decodeNextBlock, encodeBlock, type Block } from './block.ts';
 import { refuseDamagedLog } from './damage.ts';
-import { EventFeed, cursorOf } from './events.ts';
+import { EventFeed } from './events.ts';
 
 export interface LocalLedgerOptions {
   /** The log file. */
@@ -37,7 +39,7 @@ export interface LocalLedgerOptions {
 export interface LocalLedger extends LedgerPort {
   /** One page of a range, behind the key `after`. */
   page(prefix: string, after: string | undefined, limit: number): [string, unknown][];
-  /** @throws AntirioError gone, conflict: see `EventFeed.after` */
+  /** @throws AntirioError gone where they are no longer kept; conflict where the cursor is ahead of this ledger */
   events(from: string | undefined, limit: number): LedgerEvent[];
   /** Resolves at the next event, or when the signal is given. */
   nextEvent(signal: AbortSignal): Promise<void>;
@@ -289,11 +291,21 @@ class LocalEngine implements LocalLedger {
   }
 
   onEvent(from: string | undefined, fn: (event: LedgerEvent) => void | Promise<void>): { close(): void } {
+    this.#refuseAhead(from);
     return this.#feed.follow(from, fn);
   }
 
   events(from: string | undefined, limit: number): LedgerEvent[] {
+    this.#refuseAhead(from);
     return this.#feed.after(from, limit);
+  }
+
+  #refuseAhead(from: string | undefined): void {
+    const { height } = this.#head;
+    if (from !== undefined && from > cursorBehind(height))
+      throw new AntirioError('conflict', `${from} is ahead of this ledger, which is at block ${height}`, {
+        from,
+      });
   }
 
   nextEvent(signal: AbortSignal): Promise<void> {

@@ -4,6 +4,7 @@ import {
   keys,
   type AccountRecord,
   type ContractRecord,
+  type MatchRecord,
   type OrderRecord,
   type SetRecord,
 } from './records.ts';
@@ -56,6 +57,15 @@ function* setProblems(state: StateView): Iterable<string> {
   }
 }
 
+function* matchProblems(state: StateView): Iterable<string> {
+  for (const [key, value] of state.range('match/')) {
+    const { customer, provider, id, state: now } = value as MatchRecord;
+    for (const edge of [customer, provider])
+      if ((state.get(keys.party(edge, id)) !== undefined) !== (now === 'reserved'))
+        yield `${key} is ${now} and listed so`;
+  }
+}
+
 function* orderProblems(state: StateView): Iterable<string> {
   for (const [key, value] of state.range('order/')) {
     const { terms, state: now, remaining, id } = value as OrderRecord;
@@ -69,5 +79,10 @@ function* orderProblems(state: StateView): Iterable<string> {
 export function invariantProblems(state: StateView): string[] {
   const genesis = state.get(keys.genesis()) as Genesis | undefined;
   if (genesis === undefined) return ['there is no genesis'];
-  return [...moneyProblems(state, genesis), ...setProblems(state), ...orderProblems(state)];
+  return [
+    ...moneyProblems(state, genesis),
+    ...setProblems(state),
+    ...orderProblems(state),
+    ...matchProblems(state),
+  ];
 }

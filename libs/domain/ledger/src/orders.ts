@@ -96,6 +96,7 @@ function reserve(context: Context, { bid, ask, fit }: Pair): string {
     state: 'reserved',
   };
   draft.put(keys.match(id), match);
+  for (const edge of [match.customer, match.provider]) draft.put(keys.party(edge, id), { matchId: id });
   draft.put(keys.due(expiresAt, 'match', id), { at: expiresAt });
   const demand = draft.read(keys.order(bid.id));
   const offer = draft.read(keys.order(ask.id));
@@ -159,9 +160,14 @@ function reopen(context: Context, demand: OrderRecord): void {
   context.draft.put(keys.book('bid', demand.id), { edge: demand.edge });
 }
 
+function closeMatch(draft: Draft, match: MatchRecord, state: 'taken' | 'released' | 'expired'): void {
+  draft.put(keys.match(match.id), { ...match, state });
+  for (const edge of [match.customer, match.provider]) draft.remove(keys.party(edge, match.id));
+}
+
 function endMatch(context: Context, match: MatchRecord, state: 'released' | 'expired', reason: string): void {
   const { draft, env } = context;
-  draft.put(keys.match(match.id), { ...match, state });
+  closeMatch(draft, match, state);
   const at = env.now + REMEMBERED_MS;
   draft.put(keys.due(at, 'forget', `match/${match.id}`), { at });
   returnCapacity(draft, match);
@@ -313,7 +319,7 @@ export function takeMatch(context: Context, matchId: string, customer: EdgeId, p
   if (match.customer !== customer || match.provider !== provider)
     return refuse('forbidden', 'the match is between others');
   const { draft } = context;
-  draft.put(keys.match(matchId), { ...match, state: 'taken' });
+  closeMatch(draft, match, 'taken');
   const demand = draft.read(keys.order(match.bid));
   if (demand !== undefined) endOrder(context, demand, 'filled');
   return done();

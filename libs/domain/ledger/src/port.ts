@@ -26,3 +26,13 @@ export interface LedgerPort {
   onEvent(from: string | undefined, fn: (event: LedgerEvent) => void | Promise<void>): { close(): void };
   head(): Promise<Head>;
 }
+
+/** Where an event stands: block and place in it, so that cursors compare as text. */
+export function cursorOf(height: number, index: number): string {
+  return `${String(height).padStart(12, '0')}-${String(index).padStart(6, '0')}`;
+}
+
+/** Behind everything up to this block: what to follow from after reading the state at this height. */
+export function cursorBehind(height: bigint | number): string {
+  return cursorOf(Number(height), 999_999);
+}

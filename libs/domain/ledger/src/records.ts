@@ -156,6 +156,8 @@ export const keys = {
   own: (edge: EdgeId, orderId: string): Key<{ side: 'ask' | 'bid' }> => `own/${edge}/${orderId}`,
   orderCount: (): Key<{ count: number }> => 'count/order',
   match: (id: string): Key<MatchRecord> => `match/${id}`,
+  /** An edge's matches that are neither ended nor a contract yet. */
+  party: (edge: EdgeId, matchId: string): Key<{ matchId: string }> => `party/${edge}/${matchId}`,
   /** What the time will end, in its order. */
   due: (at: number, kind: 'match' | 'order' | 'forget', id: string): Key<{ at: number }> =>
     `due/${String(at).padStart(16, '0')}/${kind}/${id}`,
