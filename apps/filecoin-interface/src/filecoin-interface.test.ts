@@ -222,6 +222,17 @@ test('a file that is no image becomes FAILED, with the reason, and is an error; 
   expect(await stored(a, order.imageName)).toMatchObject({ status: 'STORED' });
 });
 
+test('an image is known by its id, and let go', async () => {
+  await build(a, order.fileName);
+  await post(a, 'orchestrator/image', { ...order, imageId: 'i' });
+  const { imageHash } = await stored(a, order.imageName);
+  expect(await get(a, 'v1/image/i')).toMatchObject({ imageId: 'i', imageHash, minerAddress: 'A' });
+  expect(await objectOf(a, String(imageHash))).toMatchObject({ state: 'STORED', cid: imageHash });
+  const drop = { method: 'DELETE', path: '/filecoin_interface/v1/image/i' } as const;
+  expect((await a.http.call(drop)).status).toBe(204);
+  expect((await a.http.call(drop)).status).toBe(404);
+});
+
 test('a report that the orchestrator does not take now is there after a restart', async () => {
   around.orchestratorStatus = 503;
   await build(a, order.fileName);
@@ -317,6 +328,8 @@ describe('objects go from edge to edge', () => {
   test('verify finds what is damaged; drop lets go', async () => {
     const { cid } = (await post(a, 'v1/object', { json: 'something to spoil' })).json() as { cid: string };
     expect((await post(a, `v1/object/${cid}/verify`, {})).json()).toMatchObject({ cid, blocks: 1 });
+    const sample = await get(a, `v1/object/${cid}/sample?count=3`);
+    expect(sample).toEqual({ cid, blocks: 1, bytes: 20, blockCids: [cid] });
     spoil(a, Buffer.from('"something to spoil"'));
     expect((await post(a, `v1/object/${cid}/verify`, {})).status).toBe(500);
     expect(await objectOf(a, cid)).toMatchObject({ state: 'FAILED' });

@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RequestHandler } from 'express';
 import { Counter, Gauge } from 'prom-client';
-import { AntirioError, type Clock, type Random } from '@antirio/kernel';
+import { AntirioError, type Clock, type Identity, type Random } from '@antirio/kernel';
 import {
   createHttpRim,
   repeat,
@@ -29,6 +29,8 @@ export interface FilecoinInterfacePorts {
   readonly random: Random;
   readonly log: Log;
   readonly peers: Readonly<Record<string, HttpPeer>>;
+  /** Whose id is this edge's; without one the options name it. */
+  readonly identity?: Identity;
 }
 
 export interface FilecoinInterface extends Service {
@@ -38,9 +40,10 @@ export interface FilecoinInterface extends Service {
 
 /** Stores this edge's images and objects, serves them by CID, fetches those of others. */
 export function createFilecoinInterface(
-  options: FilecoinInterfaceOptions,
+  given: FilecoinInterfaceOptions,
   ports: FilecoinInterfacePorts,
 ): FilecoinInterface {
+  const options = { ...given, edgeId: ports.identity?.edgeId ?? given.edgeId };
   let open: OpenRoom | undefined;
   return {
     name: 'filecoin-interface',
@@ -128,7 +131,7 @@ async function openParts(options: FilecoinInterfaceOptions, ports: FilecoinInter
     log,
     firstDelayMs: options.firstRetryMs,
     maxDelayMs: options.maxRetryMs,
-    onRefused: (letter, message) => records.addError({ errorObject: letter.json, code: 502, message }),
+    onRefused: (letter, message) => void records.addError({ errorObject: letter.json, code: 502, message }),
   });
   const inside = { clock, random, log, records, outbox, storage, edge2edge: peers['edge2edge'] };
   const images = createImages(options, inside);

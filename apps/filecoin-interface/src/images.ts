@@ -23,6 +23,9 @@ export interface Images {
   order(body: z.output<typeof orchestratorImageBody>): ImageRecord;
   /** Takes what a storage backend says of an image. @throws AntirioError conflict when it names another content. */
   fromBackend(body: z.output<typeof backendImageBody>): BackendImage;
+  /** @throws AntirioError notFound */
+  get(imageId: string): ImageRecord;
+  drop(imageId: string): void;
   /** Lets go of images whose time is over. */
   expire(): void;
   readonly work: Work;
@@ -64,7 +67,7 @@ class OwnImages implements Images {
     const { records, clock, random } = this.#ports;
     const { imageName, fileName, storageDuration } = body;
     requireFile(this.#dataDir, fileName);
-    const known = body.imageId === undefined ? undefined : records.image(body.imageId);
+    const known = body.imageId === undefined ? undefined : records.images.get(body.imageId);
     if (known !== undefined && (known.imageName !== imageName || known.fileName !== fileName))
       throw new AntirioError('conflict', `image ${known.imageId} is another one: ${known.imageName}`);
     if (known !== undefined && known.status !== 'FAILED' && known.status !== 'EXPIRED') return known;
@@ -77,7 +80,7 @@ class OwnImages implements Images {
       status: 'WAITING',
       createdAt: clock.now(),
     };
-    records.putImage(image);
+    records.images.put(imageId, image);
     this.work.hurry(imageId);
     return image;
   }
@@ -85,7 +88,7 @@ class OwnImages implements Images {
   fromBackend(body: z.output<typeof backendImageBody>): BackendImage {
     const { records, outbox, clock } = this.#ports;
     const { imageId, imageHash, status } = body;
-    const image = records.image(imageId);
+    const image = records.images.get(imageId);
     if (image?.imageHash !== undefined && image.imageHash !== imageHash)
       throw new AntirioError(
         'conflict',
@@ -93,27 +96,40 @@ class OwnImages implements Images {
       );
     const record = { imageId, imageHash, status, receivedAt: clock.now() };
     records.transaction(() => {
-      records.addBackendImage(record);
+      records.backendImages.add(record);
       if (status === 'READY2DOWNLOAD') return;
-      if (status === 'COMMITTED' && image?.status === 'STORED') records.putImage({ ...image, status });
+      if (status === 'COMMITTED' && image?.status === 'STORED')
+        records.images.put(image.imageId, { ...image, status });
       this.#report(imageId, imageHash, status);
     });
     outbox.poke();
     return record;
   }
 
+  get(imageId: string): ImageRecord {
+    const image = this.#ports.records.images.get(imageId);
+    if (image === undefined) throw new AntirioError('notFound', `no image ${imageId}`, { imageId });
+    return image;
+  }
+
+  drop(imageId: string): void {
+    this.get(imageId);
+    this.#ports.records.images.remove(imageId);
+    this.#ports.storage.drop(imagePin(imageId));
+  }
+
   expire(): void {
     const { records, storage, clock } = this.#ports;
-    for (const image of records.images()) {
+    for (const image of records.images.all()) {
       const over = image.createdAt + image.storageDuration * DAY_MS < clock.now();
       if (!over || (image.status !== 'STORED' && image.status !== 'COMMITTED')) continue;
-      records.putImage({ ...image, status: 'EXPIRED' });
+      records.images.put(image.imageId, { ...image, status: 'EXPIRED' });
       storage.drop(imagePin(image.imageId));
     }
   }
 
   #waiting(): string[] {
-    const waiting = this.#ports.records.images().filter((image) => image.status === 'WAITING');
+    const waiting = this.#ports.records.images.all().filter((image) => image.status === 'WAITING');
     return waiting.map((image) => image.imageId);
   }
 
@@ -124,13 +140,17 @@ class OwnImages implements Images {
 
   async #import(imageId: string, signal: AbortSignal): Promise<void> {
     const { records, outbox, storage, log } = this.#ports;
-    const image = records.image(imageId);
+    const image = records.images.get(imageId);
     if (image?.status !== 'WAITING') return;
     const file = imageFile(this.#dataDir, image.fileName);
     const { cid, size } = await storage.putImage(() => imagePin(imageId), file, signal);
     const imageHash = cid.toString();
+    if (records.images.get(imageId) === undefined) {
+      storage.drop(imagePin(imageId));
+      return;
+    }
     records.transaction(() => {
-      records.putImage({ ...image, status: 'STORED', imageHash, size });
+      records.images.put(image.imageId, { ...image, status: 'STORED', imageHash, size });
       this.#report(imageId, imageHash, 'STORED');
     });
     outbox.poke();
@@ -139,11 +159,11 @@ class OwnImages implements Images {
 
   #giveUp(imageId: string, error: unknown): void {
     const { records } = this.#ports;
-    const image = records.image(imageId);
+    const image = records.images.get(imageId);
     if (image === undefined) return;
     const message = describeError(error);
     records.transaction(() => {
-      records.putImage({ ...image, status: 'FAILED', error: message });
+      records.images.put(image.imageId, { ...image, status: 'FAILED', error: message });
       const { imageName, fileName } = image;
       const code = error instanceof AntirioError ? error.statusCode : 500;
       records.addError({ errorObject: { imageId, imageName, fileName }, code, message });

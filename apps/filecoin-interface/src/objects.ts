@@ -13,6 +13,7 @@ import { requireFile } from './images.ts';
 import type { FilecoinInterfaceOptions } from './options.ts';
 import type { ObjectRecord, Records } from './records.ts';
 import type { exportBody, objectBody } from './shapes.ts';
+import { createSample } from './sample.ts';
 import { imageFile, type StorageNetwork } from './storage.ts';
 
 export interface ObjectPorts {
@@ -39,9 +40,17 @@ export interface Objects {
   all(): ObjectView[];
   /** Writes an object to the images folder from verified blocks. @throws AntirioError notFound | corrupt | storageFull */
   export(cid: string, body: z.output<typeof exportBody>): Promise<unknown>;
-  verify(cid: string): Promise<{ cid: string; blocks: number; bytes: number }>;
+  verify(cid: string): Promise<Verified>;
+  /** Verifies, and names some of the blocks by chance: who claims to hold the object can be asked for them. */
+  sample(cid: string, count: number): Promise<Verified & { blockCids: string[] }>;
   drop(cid: string): void;
   readonly work: Work;
+}
+
+export interface Verified {
+  readonly cid: string;
+  readonly blocks: number;
+  readonly bytes: number;
 }
 
 export const objectPin = (cid: string): string => `object/${cid}`;
@@ -86,7 +95,7 @@ class StoredObjects implements Objects {
       providers: [],
       createdAt: this.#ports.clock.now(),
     };
-    this.#ports.records.putObject(record);
+    this.#ports.records.objects.put(cid, record);
     return record;
   }
 
@@ -101,11 +110,11 @@ class StoredObjects implements Objects {
   fetch(text: string, providers: readonly string[]): ObjectView {
     const { records, clock } = this.#ports;
     const cid = parseCid(text).toString();
-    const known = records.object(cid);
+    const known = records.objects.get(cid);
     if (known?.state !== 'STORED') {
       const all = [...new Set([...(known?.providers ?? []), ...providers])].slice(-32);
       const createdAt = known?.createdAt ?? clock.now();
-      records.putObject({ cid, state: 'FETCHING', providers: all, createdAt });
+      records.objects.put(cid, { cid, state: 'FETCHING', providers: all, createdAt });
       this.work.hurry(cid);
     }
     return this.view(cid);
@@ -113,13 +122,13 @@ class StoredObjects implements Objects {
 
   view(text: string): ObjectView {
     const cid = parseCid(text).toString();
-    const record = this.#ports.records.object(cid) ?? this.#asImage(cid);
+    const record = this.#ports.records.objects.get(cid) ?? this.#asImage(cid);
     if (record === undefined) throw new AntirioError('notFound', `no object ${cid}`, { cid });
     return this.#withProgress(record);
   }
 
   all(): ObjectView[] {
-    return this.#ports.records.objects().map((record) => this.#withProgress(record));
+    return this.#ports.records.objects.all().map((record) => this.#withProgress(record));
   }
 
   async export(text: string, body: z.output<typeof exportBody>): Promise<unknown> {
@@ -135,23 +144,32 @@ class StoredObjects implements Objects {
     return { ...exported, imageId, repoTags, architecture: config.architecture, os: config.os };
   }
 
-  async verify(text: string): Promise<{ cid: string; blocks: number; bytes: number }> {
+  async verify(text: string): Promise<Verified> {
+    const { blockCids: _, ...verified } = await this.sample(text, 0);
+    return verified;
+  }
+
+  async sample(text: string, count: number): Promise<Verified & { blockCids: string[] }> {
     const cid = parseCid(text);
-    const counted = await this.#blaming(cid.toString(), () => this.#ports.storage.verify(cid));
-    return { cid: cid.toString(), ...counted };
+    const chosen = createSample<CID>(count, this.#ports.random);
+    const watch = (block: CID): void => chosen.offer(block);
+    const { blocks, bytes } = await this.#blaming(cid.toString(), () =>
+      this.#ports.storage.verify(cid, watch),
+    );
+    return { cid: cid.toString(), blocks, bytes, blockCids: chosen.taken.map(String) };
   }
 
   drop(text: string): void {
     const cid = parseCid(text).toString();
-    if (!this.#ports.records.removeObject(cid))
+    if (!this.#ports.records.objects.remove(cid))
       throw new AntirioError('notFound', `no object ${cid}`, { cid });
     this.#ports.storage.drop(objectPin(cid));
     this.#progress.delete(cid);
   }
 
   #asImage(cid: string): ObjectRecord | undefined {
-    const image = this.#ports.records
-      .images()
+    const image = this.#ports.records.images
+      .all()
       .find((each) => each.imageHash === cid && each.status !== 'EXPIRED');
     if (image === undefined) return undefined;
     return { cid, state: 'STORED', size: image.size, providers: [], createdAt: image.createdAt };
@@ -163,13 +181,13 @@ class StoredObjects implements Objects {
   }
 
   #fetching(): string[] {
-    const fetching = this.#ports.records.objects().filter((object) => object.state === 'FETCHING');
+    const fetching = this.#ports.records.objects.all().filter((object) => object.state === 'FETCHING');
     return fetching.map((object) => object.cid);
   }
 
   async #fetchOne(cid: string, signal: AbortSignal): Promise<void> {
     const { records, storage, log } = this.#ports;
-    const record = records.object(cid);
+    const record = records.objects.get(cid);
     if (record?.state !== 'FETCHING') return;
     const { providers, close } = this.#open(record.providers);
     try {
@@ -177,9 +195,9 @@ class StoredObjects implements Objects {
       const fetched = await storage.fetch(objectPin(cid), parseCid(cid), providers, { onProgress, signal });
       log.info({ cid, ...fetched }, 'object fetched');
       // It may have been dropped meanwhile, or been given more providers.
-      const now = records.object(cid);
+      const now = records.objects.get(cid);
       if (now !== undefined)
-        records.putObject({ ...now, state: 'STORED', size: fetched.bytes, error: undefined });
+        records.objects.put(cid, { ...now, state: 'STORED', size: fetched.bytes, error: undefined });
       else storage.drop(objectPin(cid));
     } finally {
       close();
@@ -188,12 +206,12 @@ class StoredObjects implements Objects {
 
   #giveUp(cid: string, error: unknown): void {
     const { records, storage } = this.#ports;
-    const record = records.object(cid);
+    const record = records.objects.get(cid);
     if (record === undefined) return;
     const message = describeError(error);
     const code = error instanceof AntirioError ? error.statusCode : 500;
     records.transaction(() => {
-      records.putObject({ ...record, state: 'FAILED', error: message });
+      records.objects.put(cid, { ...record, state: 'FAILED', error: message });
       records.addError({ errorObject: { cid, providers: record.providers }, code, message });
     });
     // Where the object itself is at fault, nobody will want what has come of it.
@@ -206,9 +224,9 @@ class StoredObjects implements Objects {
       return await read();
     } catch (error) {
       const damaged = isAntirioError(error, 'corrupt') || isAntirioError(error, 'notFound');
-      const record = damaged ? this.#ports.records.object(cid) : undefined;
+      const record = damaged ? this.#ports.records.objects.get(cid) : undefined;
       if (record?.state === 'STORED')
-        this.#ports.records.putObject({ ...record, state: 'FAILED', error: describeError(error) });
+        this.#ports.records.objects.put(cid, { ...record, state: 'FAILED', error: describeError(error) });
       throw error;
     }
   }

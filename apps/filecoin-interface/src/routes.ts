@@ -10,6 +10,7 @@ import {
   cidParams,
   exportBody,
   fetchBody,
+  imageId,
   imageName,
   objectBody,
   orchestratorImageBody,
@@ -35,7 +36,7 @@ export function addThesisRoutes(rim: HttpRim, { version, edgeId, records, images
   );
   const query = z.object({ imageName: imageName.optional() });
   rim.route('get', image, { summary: 'stored images, or the newest of a name', query }, (input) => {
-    const all = records.images();
+    const all = records.images.all();
     if (input.query.imageName === undefined) return all.map(view);
     const newest = all.findLast((each) => each.imageName === input.query.imageName);
     if (newest === undefined) throw new AntirioError('notFound', `no image ${input.query.imageName}`);
@@ -54,7 +55,7 @@ export function addThesisRoutes(rim: HttpRim, { version, edgeId, records, images
       return record;
     },
   );
-  rim.route('get', backend, { summary: 'what storage backends told' }, () => records.backendImages());
+  rim.route('get', backend, { summary: 'what storage backends told' }, () => records.backendImages.all());
 
   const errors = '/filecoin_interface/backend/error';
   rim.route(
@@ -71,7 +72,18 @@ export function addThesisRoutes(rim: HttpRim, { version, edgeId, records, images
 }
 
 /** Objects by CID. */
-export function addObjectRoutes(rim: HttpRim, { objects }: Served): void {
+export function addObjectRoutes(rim: HttpRim, { objects, images, edgeId }: Served): void {
+  const params = z.object({ imageId });
+  rim.route('get', '/filecoin_interface/v1/image/:imageId', { summary: 'an own image', params }, (input) => ({
+    ...images.get(input.params.imageId),
+    minerAddress: edgeId,
+  }));
+  rim.route(
+    'delete',
+    '/filecoin_interface/v1/image/:imageId',
+    { summary: 'keep an own image no longer', params, status: 204 },
+    (input) => images.drop(input.params.imageId),
+  );
   const object = '/filecoin_interface/v1/object';
   rim.route(
     'post',
@@ -102,5 +114,10 @@ export function addObjectRoutes(rim: HttpRim, { objects }: Served): void {
     `${object}/:cid/verify`,
     { summary: 'read every block', params: cidParams },
     ({ params }) => objects.verify(params.cid),
+  );
+  const query = z.object({ count: z.coerce.number().int().min(1).max(64).default(8) });
+  const some = { summary: 'verify, and name some blocks by chance', params: cidParams, query };
+  rim.route('get', `${object}/:cid/sample`, some, (input) =>
+    objects.sample(input.params.cid, input.query.count),
   );
 }

@@ -48,8 +48,8 @@ export interface StorageNetwork {
   /** Makes an object whole here. Kept under the name from the first block on, so that what has come survives clean-ups. */
   fetch(name: string, cid: CID, providers: readonly BlockProvider[], watch: FetchWatch): Promise<Fetched>;
   drop(name: string): boolean;
-  /** Reads every block. @throws AntirioError notFound | corrupt */
-  verify(cid: CID): Promise<{ blocks: number; bytes: number }>;
+  /** Reads every block, telling of each. @throws AntirioError notFound | corrupt */
+  verify(cid: CID, onBlock?: (cid: CID) => void): Promise<{ blocks: number; bytes: number }>;
   /** Writes an image as a docker archive, anything else as a file, from verified blocks. */
   export(cid: CID, file: string, repoTags?: readonly string[]): Promise<WrittenFile | ExportedImage>;
   /** Bytes freed; 0 while something is being stored. */
@@ -94,7 +94,7 @@ export function embeddedStorage(store: BlockStore, options: EmbeddedOptions): St
       return withRoom(store, () => fetchDag(store, cid, providers, fetching));
     },
     drop: (name) => store.unpin(name),
-    verify: (cid) => verifyDag(store, cid, limits),
+    verify: (cid, onBlock) => verifyDag(store, cid, limits, onBlock),
     async export(cid, file, repoTags) {
       if (!(await isDirectory(store, cid)))
         return writeStreamDurably(file, readFile(store, cid, { maxBytes }));

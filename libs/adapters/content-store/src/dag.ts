@@ -109,10 +109,12 @@ export async function verifyDag(
   source: BlockSource,
   root: CID,
   limits?: DagLimits,
+  onBlock?: (cid: CID) => void,
 ): Promise<{ blocks: number; bytes: number }> {
   let blocks = 0;
   let total = 0;
-  for await (const { bytes } of walkDag(source, root, limits)) {
+  for await (const { cid, bytes } of walkDag(source, root, limits)) {
+    onBlock?.(cid);
     blocks++;
     total += bytes.length;
   }

@@ -8,3 +8,10 @@ export {
 } from './outbox.ts';
 export { createWork, isPassing, type Work, type WorkOptions } from './work.ts';
 export { createBackoff, type Backoff, type BackoffOptions } from './backoff.ts';
+export {
+  openRecordHistory,
+  openRecordTable,
+  recordTableMigration,
+  type RecordHistory,
+  type RecordTable,
+} from './record-table.ts';

@@ -76,9 +76,12 @@ async function delivered(count: number): Promise<void> {
 }
 
 test('letters arrive in order, also those that were there before the start', async () => {
+  const told: unknown[] = [];
+  outbox = opened({ onDelivered: (letter) => told.push(letter.json) });
   for (let n = 0; n < 10; n++) put(n);
   outbox.start();
   await delivered(10);
+  expect(told).toHaveLength(10);
   expect(taken).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
 });
 

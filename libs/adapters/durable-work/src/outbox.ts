@@ -27,6 +27,8 @@ export interface OutboxOptions extends Partial<BackoffOptions> {
   readonly refusalsAllowed?: number;
   /** Letters that may wait; further ones are `busy` (default 10000). */
   readonly maxWaiting?: number;
+  /** Told when a letter was taken; maybe again, where the process ends right then. */
+  readonly onDelivered?: (letter: Letter) => void;
   /** Told once for a letter that is given up; it may put something in the same database. */
   readonly onRefused?: (letter: Letter, error: string) => void;
 }
@@ -126,6 +128,7 @@ class SqliteOutbox implements Outbox {
     } catch (error) {
       return this.#failed(row, error);
     }
+    this.#options.onDelivered?.(row);
     this.#remove(row.id);
     return true;
   }
