@@ -39,7 +39,7 @@ const perform: Perform = {
   ready: ({ ledger }, args) => ledger.submit({ type: 'contract/ready', ...args, evidence: {} }),
   witness: (deps, args) => central(deps, 'witness', args),
   async open(deps, { contractId, from, evidence }) {
-    const { next } = await deps.rooms.ringStatus(contractId);
+    const { next } = await deps.rooms.ring(deps.terms);
     const through = next - 1;
     const { root, count } = await deps.rooms.ringRoot(contractId, through);
     const commitment = signDocument(deps.identity, RING_ROOT_KIND, { contractId, root, count, through });

@@ -219,7 +219,7 @@ export function runParty(
     await rooms.fence(terms, { state: 'shut' });
     const counters = await rooms.counters(terms);
     if (keys === undefined) return;
-    const through = (await rooms.ringStatus(contractId)).next - 1;
+    const through = (await rooms.ring(terms)).next - 1;
     const payloads = await ringFrames(peerNamed(ports.peers, 'gatewayBridge'), contractId, from, through);
     post({ type: 'sealedOff', counters, statement: statementOver(payloads, keys, from, through, epoch) });
   };
@@ -257,8 +257,7 @@ export function runParty(
   };
 
   const observeProvider = async (): Promise<void> => {
-    await rooms.ensureRing(terms);
-    post({ type: 'observed', observed: { ring: await rooms.ringStatus(contractId) } });
+    post({ type: 'observed', observed: { ring: await rooms.ring(terms) } });
     await settleService();
   };
 

@@ -31,8 +31,8 @@ export interface PartyRooms {
   ): Promise<void>;
   /** Highest FCntDown used, by DevEUI. */
   counters(terms: ContractTerms): Promise<DownCounters>;
-  ensureRing(terms: ContractTerms): Promise<void>;
-  ringStatus(ringId: string): Promise<{ readonly from: number; readonly next: number }>;
+  /** The contract's ring, made where it is not there yet; it takes over the trial's. */
+  ring(terms: ContractTerms): Promise<{ readonly from: number; readonly next: number }>;
   ringRoot(ringId: string, through: number): Promise<{ readonly root: string; readonly count: number }>;
   fillFrom(terms: ContractTerms): Promise<Observed['source']>;
   service(
@@ -42,6 +42,18 @@ export interface PartyRooms {
     secrets?: Secrets,
   ): Promise<Observed['service']>;
   sendImages(terms: ContractTerms): Promise<void>;
+}
+
+function ringOf({
+  contractId,
+  customer,
+  set,
+  ringBudgetBytes,
+  matchId,
+}: ContractTerms): Record<string, unknown> {
+  const devAddrs = [...new Set(set.devices.map((device) => device.devAddr))];
+  const prefix = `contract/${contractId}/`;
+  return { devAddrs, budgetBytes: ringBudgetBytes, prefix, deliver: true, owner: customer, adopt: matchId };
 }
 
 export function partyRooms(
@@ -89,20 +101,17 @@ export function partyRooms(
       }
       return out;
     },
-    async ensureRing({ contractId, set, ringBudgetBytes, matchId }) {
-      const devAddrs = [...new Set(set.devices.map((device) => device.devAddr))];
-      const json = {
-        devAddrs,
-        budgetBytes: ringBudgetBytes,
-        prefix: `contract/${contractId}/`,
-        deliver: true,
-        adopt: matchId,
-      };
-      await callJson(bridge, { method: 'PUT', path: `/api/v3/ring/${contractId}`, json });
-    },
-    async ringStatus(ringId) {
-      const status = parseInput(ringStatus, await callJson(bridge, { path: `/api/v3/ring/${ringId}` }));
-      return { from: status.acknowledged + 1, next: status.next };
+    async ring(terms) {
+      const path = `/api/v3/ring/${terms.contractId}`;
+      let status: unknown;
+      try {
+        status = await callJson(bridge, { path });
+      } catch (error) {
+        if (!isAntirioError(error, 'notFound')) throw error;
+        status = await callJson(bridge, { method: 'PUT', path, json: ringOf(terms) });
+      }
+      const { next, acknowledged } = parseInput(ringStatus, status);
+      return { from: acknowledged + 1, next };
     },
     async ringRoot(ringId, through) {
       const answer = await callJson(bridge, { path: `/api/v3/ring/${ringId}/root?through=${through}` });

@@ -55,16 +55,20 @@ interface Running {
   readonly httpPort: number;
 }
 
-/** Which rings a frame belongs to; why it belongs to none otherwise. */
+/** Which rings take a frame; why none does otherwise. */
 function ringsFor(rings: Rings, phyPayload: Uint8Array): readonly Ring[] | string {
   try {
     const type = messageType(phyPayload);
     if (type !== 'unconfirmedDataUp' && type !== 'confirmedDataUp') return type;
-    const matching = rings.matching(parseDataFrame(phyPayload).devAddr);
-    return matching.length > 0 ? matching : 'unknownDevAddr';
+    return rings.matching(parseDataFrame(phyPayload).devAddr);
   } catch {
     return 'malformed';
   }
+}
+
+/** Frames that only the neighbourhood takes are counted as unknown all the same. */
+function strangeness(rings: readonly Ring[]): string | undefined {
+  return rings.every((ring) => ring.settings.devAddrs.length === 0) ? 'unknownDevAddr' : undefined;
 }
 
 interface Intake {
@@ -91,8 +95,9 @@ function createIntake({ rings, delivery, clock }: Intake) {
     const writes: Promise<void>[] = [];
     for (const reception of receptions) {
       const found = ringsFor(rings(), reception.phyPayload);
-      if (typeof found === 'string') unmatched[found] = (unmatched[found] ?? 0) + 1;
-      else for (const ring of found) writes.push(offer(ring, reception));
+      const why = typeof found === 'string' ? found : strangeness(found);
+      if (why !== undefined) unmatched[why] = (unmatched[why] ?? 0) + 1;
+      if (typeof found !== 'string') for (const ring of found) writes.push(offer(ring, reception));
     }
     await Promise.all(writes);
   };
@@ -159,6 +164,7 @@ export function createGatewayBridge(options: GatewayBridgeOptions, ports: Gatewa
     const rings = openRings({
       folder: join(options.dataDir, ROOM, 'rings'),
       totalBudgetBytes: options.rings.totalBudgetBytes,
+      neighbourhoodBytes: options.rings.neighbourhoodBytes,
       segmentBytes: options.rings.segmentBytes,
       framesPerSecond: options.rings.framesPerSecond ?? eu868.framesPerSecond,
       burst: options.rings.burst,

@@ -53,6 +53,12 @@ export const gatewayBridgeOptions = z.strictObject({
         .int()
         .min(1 << 16)
         .default(1 << 30),
+      /** Of the ring that keeps what matches no other, so that a new ring begins with its motes' past. */
+      neighbourhoodBytes: z
+        .int()
+        .min(1 << 16)
+        .max(1 << 28)
+        .default(8 << 20),
       segmentBytes: z
         .int()
         .min(4096)

@@ -59,8 +59,8 @@ export interface Ring {
   /** The newest frame on the disk. */
   readonly last: number;
   configure(settings: RingSettings): void;
-  /** Offers a frame. @throws AntirioError unavailable after a failed write. */
-  take(frame: StoredFrame): Taken;
+  /** Offers a frame; `limit: false` for one that has been heard before. @throws AntirioError unavailable after a failed write. */
+  take(frame: StoredFrame, limit?: boolean): Taken;
   holds(offer: Pick<Offer, 'devAddr' | 'fcnt' | 'mic' | 'digest'>): boolean;
   offers(after: number, limit: number): Offer[];
   frames(after: number, limit: number): Promise<RingFrame[]>;
@@ -75,6 +75,8 @@ export interface Ring {
   /** Lets go of what may leave, and writes down what was dropped since. */
   tidy(): void;
   status(): RingStatus;
+  /** Resolves when everything taken so far is on the disk. */
+  settled(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -85,6 +87,8 @@ export interface RingPorts {
   readonly segmentBytes: number;
   readonly rate: RateLimit;
   readonly clock: Clock;
+  /** One budget for all motes, oldest frames first to go, and nobody acknowledges: the ring of what no contract is about. */
+  readonly shared?: boolean;
 }
 
 const hex = (value: number): string => value.toString(16).padStart(8, '0');
@@ -126,19 +130,26 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
     floor += 1;
     slots.remove(floor, store.rowOf(floor));
   };
-  const mayRelease = (): boolean => floor < Math.min(store.state.acknowledged, durableThrough);
-  const refusal = (frame: StoredFrame, row: Row): keyof Drops | undefined => {
+  const shared = ports.shared === true;
+  const mayRelease = (): boolean =>
+    floor < (shared ? durableThrough : Math.min(store.state.acknowledged, durableThrough));
+  const refusal = (frame: StoredFrame, row: Row, limit: boolean): keyof Drops | undefined => {
     if (!slots.hasRoom(row)) return 'slots';
-    const isFull = (): boolean => slots.bytesOf(row.devAddr) + row.length > share;
+    const isFull = (): boolean =>
+      (shared ? slots.bytes : slots.bytesOf(row.devAddr)) + row.length >
+      (shared ? settings.budgetBytes : share);
     // what is acknowledged stays as long as nothing needs its room
     while (isFull() && mayRelease()) release();
     if (isFull()) return 'budget';
     // what another edge holds has passed its limit already
     const limited =
-      frame.via === RADIO && !ports.rate.take(devAddrOf(row.devAddr), row.fcnt16, clock.monotonic());
+      !shared &&
+      limit &&
+      frame.via === RADIO &&
+      !ports.rate.take(devAddrOf(row.devAddr), row.fcnt16, clock.monotonic());
     return limited ? 'rate' : undefined;
   };
-  const take = (frame: StoredFrame): Taken => {
+  const take = (frame: StoredFrame, limit = true): Taken => {
     if (failed) throw new AntirioError('unavailable', `ring ${id} cannot be written`, { ring: id });
     const leaf = leafHash(frame.phyPayload);
     const storedAt = clock.now();
@@ -148,7 +159,7 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
     const seq = slots.find(row);
     if (seq !== undefined)
       return { kind: 'known', seq, durable: seq <= durableThrough ? Promise.resolve() : latest };
-    const reason = refusal(frame, row);
+    const reason = refusal(frame, row, limit);
     if (reason !== undefined) {
       dropped = { ...dropped, [reason]: dropped[reason] + 1 };
       return { kind: 'dropped', reason };
@@ -259,6 +270,7 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
       acknowledged: store.state.acknowledged,
       dropped,
     }),
+    settled: () => latest,
     close: () => store.close(),
   };
 }

@@ -53,7 +53,7 @@ export interface Rings {
   all(): HeldRing[];
   /** Set while a ring changes its name: until then nobody knows whose its frames are. */
   readonly moving: Promise<void> | undefined;
-  /** The rings whose filter has the DevAddr. */
+  /** The rings whose filter has the DevAddr; the neighbourhood's where there is none. */
   matching(devAddr: string): readonly Ring[];
   /**
    * Creates or changes a ring, durably. A new one may take over the frames of another (`adopt`), which ends with that.
@@ -74,6 +74,8 @@ export interface Rings {
 
 export interface RingsPorts {
   readonly folder: string;
+  /** Of the ring for frames that match no other. */
+  readonly neighbourhoodBytes: number;
   readonly totalBudgetBytes: number;
   readonly segmentBytes: number;
   readonly framesPerSecond: number;
@@ -90,6 +92,10 @@ interface Held {
 }
 
 const SETTINGS = 'ring.json';
+/** Not a name that a ring can have. */
+const NEIGHBOURHOOD = '.neighbourhood';
+const BACKFILL_PAGE = 200;
+const NEIGHBOURHOOD_S = 3600;
 
 /** All rings of the edge, one folder each. */
 export function openRings(ports: RingsPorts): Rings {
@@ -124,7 +130,28 @@ export function openRings(ports: RingsPorts): Rings {
     writeFileDurably(join(folder, id, SETTINGS), JSON.stringify(stored));
   const newRate = (): RateLimit => createRateLimit(ports.framesPerSecond, ports.burst);
 
+  const neighbourhood = openRing(
+    {
+      id: NEIGHBOURHOOD,
+      incarnation: NEIGHBOURHOOD,
+      folder: join(folder, NEIGHBOURHOOD, 'log'),
+      segmentBytes: Math.min(ports.segmentBytes, Math.ceil(ports.neighbourhoodBytes / 8)),
+      rate: newRate(),
+      clock,
+      shared: true,
+    },
+    {
+      devAddrs: [],
+      budgetBytes: ports.neighbourhoodBytes,
+      prefix: '',
+      deliver: false,
+      retainS: NEIGHBOURHOOD_S,
+    },
+  );
+  const strangers: readonly Ring[] = [neighbourhood];
+
   for (const id of readdirSync(folder)) {
+    if (id === NEIGHBOURHOOD) continue;
     const bytes = readFileIfThere(join(folder, id, SETTINGS));
     // a folder without settings was being made or removed when the process ended
     if (bytes === undefined) rmSync(join(folder, id), { recursive: true, force: true });
@@ -167,6 +194,36 @@ export function openRings(ports: RingsPorts): Rings {
     held.set(id, { ...entry, ring: openOne(id, entry.stored, entry.rate) });
     index();
   };
+  const keep = (id: string, stored: Stored): void => {
+    write(id, stored);
+    const known = held.get(id);
+    if (known === undefined) {
+      const rate = newRate();
+      held.set(id, { ring: openOne(id, stored, rate), stored, rate });
+    } else {
+      known.stored = stored;
+      known.ring.configure(stored.settings);
+    }
+    index();
+  };
+  /** What was heard of these motes before anybody asked for it. */
+  const backfill = async (ring: Ring): Promise<void> => {
+    const wanted = new Set(ring.settings.devAddrs.map((devAddr) => Number.parseInt(devAddr, 16)));
+    const isWanted = (phyPayload: Uint8Array): boolean =>
+      phyPayload.length >= 5 &&
+      wanted.has(new DataView(phyPayload.buffer, phyPayload.byteOffset).getUint32(1, true));
+    await neighbourhood.settled();
+    let after = 0;
+    for (;;) {
+      const page = await neighbourhood.frames(after, BACKFILL_PAGE);
+      const last = page.at(-1);
+      if (last === undefined) return;
+      const wantedFrames = page.filter((frame) => isWanted(frame.phyPayload));
+      const taken = wantedFrames.map((frame) => ring.take(frame, false));
+      await Promise.all(taken.flatMap((one) => (one.kind === 'dropped' ? [] : [one.durable])));
+      after = last.seq;
+    }
+  };
   const reopen = async (id: string, entry: Held): Promise<void> => {
     await entry.ring.close().catch(() => undefined);
     try {
@@ -188,7 +245,7 @@ export function openRings(ports: RingsPorts): Rings {
     get moving() {
       return moving;
     },
-    matching: (devAddr) => byDevAddr.get(devAddr) ?? [],
+    matching: (devAddr) => byDevAddr.get(devAddr) ?? strangers,
     async put(id, settings, { owner, adopt }) {
       admit(id, settings, adopt);
       if (adopt !== undefined && adopt !== id && !held.has(id)) {
@@ -198,18 +255,16 @@ export function openRings(ports: RingsPorts): Rings {
         await moving;
       }
       const known = held.get(id);
-      const incarnation = known?.stored.incarnation ?? toHex(ports.random.bytes(8));
       const copy = { ...settings, devAddrs: [...new Set(settings.devAddrs)] };
+      const incarnation = known?.stored.incarnation ?? toHex(ports.random.bytes(8));
       const stored: Stored = { incarnation, owner, source: known?.stored.source, settings: copy };
-      write(id, stored);
-      if (known === undefined) {
-        const rate = newRate();
-        held.set(id, { ring: openOne(id, stored, rate), stored, rate });
-      } else {
-        known.stored = stored;
-        known.ring.configure(copy);
-      }
-      index();
+      const added = copy.devAddrs.some(
+        (devAddr) => known?.stored.settings.devAddrs.includes(devAddr) !== true,
+      );
+      if (JSON.stringify(known?.stored) === JSON.stringify(stored)) return view(must(id));
+      keep(id, stored);
+      // new frames go to the ring from here on; what was heard of its new devices before comes from the neighbourhood
+      if (added) await backfill(must(id).ring);
       return view(must(id));
     },
     async remove(id) {
@@ -229,6 +284,7 @@ export function openRings(ports: RingsPorts): Rings {
       for (const [id, entry] of held)
         if (entry.ring.failed) await reopen(id, entry);
         else entry.ring.tidy();
+      neighbourhood.tidy();
     },
     check() {
       const failed = [...held.values()].filter(({ ring }) => ring.failed).map(({ ring }) => ring.id);
@@ -236,6 +292,7 @@ export function openRings(ports: RingsPorts): Rings {
     },
     async close() {
       for (const { ring } of held.values()) await ring.close();
+      await neighbourhood.close();
     },
   };
 }

@@ -1,0 +1,117 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { silentLog, systemClock, systemRandom } from '@antirio/host';
+import { createSessionCipher, parseDevAddr, type DevAddr } from '@antirio/lorawan';
+import { RADIO } from '../frame.ts';
+import type { StoredFrame } from './record.ts';
+import { openRings, type Rings } from './rings.ts';
+import type { RingSettings } from './ring.ts';
+
+const cipher = createSessionCipher({ nwkSKey: new Uint8Array(16).fill(1) });
+const ONE = parseDevAddr('01000001');
+const TWO = parseDevAddr('01000002');
+const rx = {
+  tmst: 7,
+  frequency: 868_100_000,
+  spreadingFactor: 7,
+  bandwidth: 125_000,
+  codeRate: '4/5',
+  rssi: -60,
+  snr: 5,
+  channel: 1,
+  rfChain: 0,
+  crcOk: true,
+};
+const uplink = (devAddr: DevAddr, fcnt: number): StoredFrame => ({
+  gatewayId: '00000000aabbccdd',
+  phyPayload: cipher.build({ direction: 'up', confirmed: false, devAddr, fcnt }),
+  rx,
+  receivedAt: 1000,
+  via: RADIO,
+});
+const settings: RingSettings = {
+  devAddrs: [ONE],
+  budgetBytes: 1 << 20,
+  prefix: '',
+  deliver: false,
+  retainS: 60,
+};
+
+let folder = '';
+let rings: Rings;
+const openThem = (neighbourhoodBytes: number): Rings =>
+  openRings({
+    folder,
+    neighbourhoodBytes,
+    totalBudgetBytes: 1 << 24,
+    segmentBytes: 1 << 20,
+    framesPerSecond: 1,
+    burst: 5,
+    clock: systemClock,
+    random: systemRandom,
+    log: silentLog,
+  });
+const hear = async (devAddr: DevAddr, fcnt: number): Promise<number> => {
+  const matching = rings.matching(devAddr);
+  for (const ring of matching) {
+    const taken = ring.take(uplink(devAddr, fcnt));
+    if (taken.kind !== 'dropped') await taken.durable;
+  }
+  return matching.length;
+};
+const countersIn = async (id: string): Promise<number[]> =>
+  (await rings.get(id).ring.frames(0, 500)).map(
+    ({ phyPayload }) => (phyPayload[6] ?? 0) + (phyPayload[7] ?? 0) * 256,
+  );
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'antirio-neighbourhood-'));
+});
+afterEach(async () => {
+  await rings.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe('the neighbourhood', () => {
+  test('a new ring begins with what was heard of its motes before anybody asked', async () => {
+    rings = openThem(1 << 20);
+    for (let fcnt = 0; fcnt < 20; fcnt++) {
+      await hear(ONE, fcnt);
+      await hear(TWO, fcnt);
+    }
+    await rings.put('contract', settings, {});
+    await hear(ONE, 20);
+    expect(await countersIn('contract')).toEqual(Array.from({ length: 21 }, (_, i) => i));
+  });
+
+  test('is on the disk: what was heard before a restart is in a ring made after it', async () => {
+    rings = openThem(1 << 20);
+    await hear(ONE, 1);
+    await rings.close();
+    rings = openThem(1 << 20);
+    await rings.put('contract', settings, {});
+    expect(await countersIn('contract')).toEqual([1]);
+  });
+
+  test('a ring that gets another device asks for its past as well, once', async () => {
+    rings = openThem(1 << 20);
+    await rings.put('contract', settings, {});
+    await hear(TWO, 7);
+    await rings.put('contract', { ...settings, devAddrs: [ONE, TWO] }, {});
+    await rings.put('contract', { ...settings, devAddrs: [ONE, TWO] }, {});
+    expect(await countersIn('contract')).toEqual([7]);
+  });
+
+  test('keeps to its budget: the oldest frames leave first, and that is all that leaves', async () => {
+    rings = openThem(4096);
+    for (let fcnt = 0; fcnt < 200; fcnt++) await hear(ONE, fcnt);
+    await rings.put('contract', settings, {});
+    const kept = await countersIn('contract');
+    expect(kept.at(-1)).toBe(199);
+    expect(kept.length).toBeGreaterThan(10);
+    expect(kept.length).toBeLessThan(60);
+    expect(kept).toEqual(kept.map((_, i) => 200 - kept.length + i));
+  });
+});
