@@ -1,10 +1,32 @@
 #!/usr/bin/env node
-// The `antirio` command inside the workspace: sets up where needed, then runs the edge's command line on the
-// workspace's own Node, in the caller's folder, so that relative paths in arguments mean what they say.
+// The `antirio` command inside the workspace, in the caller's folder, so that relative paths in arguments mean what
+// they say. It runs the bundle where there is one that is as new as the sources, else the sources, for which it sets
+// the workspace up; in both cases on the workspace's own Node.
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { become, ensureInstalled, told, workspaceRoot } from './setup.mjs';
+import { become, ensureInstalled, taskNode, told, workspaceRoot } from './setup.mjs';
+
+/** The bundled command, unless one of its sources has changed since. */
+function freshBundle() {
+  const main = join(workspaceRoot, 'dist/antirio/antirio.mjs');
+  const stamp = join(workspaceRoot, 'dist/sources.json');
+  if (!existsSync(main) || !existsSync(stamp)) return undefined;
+  const times = Object.entries(JSON.parse(readFileSync(stamp, 'utf8')));
+  // Where there are no sources at all, the bundle was brought here alone.
+  const isChanged = ([path, time]) => {
+    const stats = statSync(join(workspaceRoot, path), { throwIfNoEntry: false });
+    return stats === undefined ? existsSync(join(workspaceRoot, 'apps')) : Math.round(stats.mtimeMs) !== time;
+  };
+  return times.some(isChanged) ? undefined : main;
+}
 
 told(() => {
+  const args = process.argv.slice(2);
+  const bundled = freshBundle();
+  if (bundled !== undefined && taskNode() !== undefined) {
+    become('node', [bundled, ...args]);
+    return;
+  }
   ensureInstalled();
-  become('node', [join(workspaceRoot, 'apps/edge/src/main.ts'), ...process.argv.slice(2)]);
+  become('node', [join(workspaceRoot, 'apps/edge/src/main.ts'), ...args]);
 });

@@ -58,7 +58,7 @@ function countIn(rim: HttpRim, broker: Broker): void {
 /** MQTT on `bind:port` for local clients and contracts, and on a unix socket for contracts alone. */
 export function createBroker(options: BrokerRoomOptions, ports: BrokerPorts): BrokerRoom {
   const { bind, dataDir } = options;
-  const log = ports.log.child({ room: 'broker' });
+  const { log } = ports;
   const broker = createMqttBroker(
     {
       secret: ensureBrokerSecret(dataDir, ports.random),

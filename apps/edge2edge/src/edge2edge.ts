@@ -63,8 +63,7 @@ function countIn(rim: HttpRim, counters: () => Readonly<Record<string, number>>)
 }
 
 export function createEdge2Edge(options: Edge2EdgeOptions, ports: Edge2EdgePorts): Edge2Edge {
-  const { identity, random } = ports;
-  const log = ports.log.child({ room: 'edge2edge' });
+  const { identity, random, log } = ports;
   const own = identity.edgeId;
   const book = openAddressBook(options);
   const client = createPeerClient({ identity, random, log, directory: () => directory });
@@ -74,8 +73,8 @@ export function createEdge2Edge(options: Edge2EdgeOptions, ports: Edge2EdgePorts
     if (options.central === undefined) throw new AntirioError('unavailable', 'no central is configured');
     return client.call(options.central.edgeId, { path: `/ledger${path}`, timeoutMs: 5000 });
   };
-  const directory: Directory = createDirectory({ options, ports: { ...ports, log }, book, askLedger });
-  const datagrams = createDatagrams({ options, ports: { ...ports, log }, directory });
+  const directory: Directory = createDirectory({ options, ports, book, askLedger });
+  const datagrams = createDatagrams({ options, ports, directory });
 
   let self: HttpPeer | undefined;
   const rooms: Record<string, HttpPeer> = {
@@ -85,7 +84,7 @@ export function createEdge2Edge(options: Edge2EdgeOptions, ports: Edge2EdgePorts
       close: () => self?.close(),
     },
   };
-  const listener = createPeerListener({ options, ports: { ...ports, log }, directory, rooms });
+  const listener = createPeerListener({ options, ports, directory, rooms });
   const counters = (): Readonly<Record<string, number>> => {
     const dropped = Object.entries(datagrams.counters()).map(
       ([what, n]) => [`datagrams_${what}`, n] as const,

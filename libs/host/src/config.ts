@@ -60,9 +60,13 @@ function fromEnvironment(prefix: string, values: Readonly<Record<string, string 
   return tree;
 }
 
-/** Removes `//` comments that stand outside of strings. */
+const COMMENT = /("(?:[^"\\]|\\.)*")|\/\/[^\n]*/g;
+const TRAILING_COMMA = /("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])/g;
+
+/** Removes what JSON has not, outside of strings: `//` comments, and commas before a closing bracket. */
 export function stripComments(text: string): string {
-  return text.replace(/("(?:[^"\\]|\\.)*")|\/\/[^\n]*/g, (_, quoted: string | undefined) => quoted ?? '');
+  const keepQuoted = (_: string, quoted: string | undefined): string => quoted ?? '';
+  return text.replace(COMMENT, keepQuoted).replace(TRAILING_COMMA, keepQuoted);
 }
 
 function fromFile(file: string): Tree {

@@ -8,8 +8,13 @@ const STOP_MS = 15_000;
 /**
  * Runs a service as the whole of this process: SIGTERM and SIGINT end it in order, a second one at once. What nobody caught is logged
  * and ends the process with code 1: the next start continues from the disk, not from a state that nobody planned.
+ * `startFailed` tells of a start that failed, in place of the log.
  */
-export async function runAlone(log: Log, build: () => Service | Promise<Service>): Promise<Service> {
+export async function runAlone(
+  log: Log,
+  build: () => Service | Promise<Service>,
+  startFailed?: (error: unknown) => void,
+): Promise<Service> {
   let service: Service | undefined;
   let stopping = false;
 
@@ -33,8 +38,9 @@ export async function runAlone(log: Log, build: () => Service | Promise<Service>
     service = await build();
     await service.start();
   } catch (error) {
-    die(error, describeError(error));
-    throw error;
+    if (startFailed === undefined) die(error, describeError(error));
+    else startFailed(error);
+    process.exit(1);
   }
   return service;
 }

@@ -1,0 +1,111 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { AntirioError } from '@antirio/kernel';
+import { readConfig, type ConfigFlags, type EdgeConfig } from './config.ts';
+import { listContracts, requestContract, showContract } from './commands/contract.ts';
+import { demo } from './commands/demo.ts';
+import { init } from './commands/init.ts';
+import { status } from './commands/status.ts';
+import { up } from './commands/up.ts';
+import { roomNamed, roomNames, roomsOf, type RunnableRoom } from './loaders.ts';
+
+const VERSION = '0.1.0';
+
+function integer(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === '' || !Number.isInteger(value) || value < least || value > most)
+      throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
+    return value;
+  };
+}
+
+/** Flags that say which edge is meant. */
+function forEdge(command: Command): Command {
+  return command
+    .option('--config <file>', 'configuration (default: antirio.jsonc in the data folder)')
+    .option('--data-dir <folder>', 'where everything durable is kept (default: antirio-data)')
+    .option('--port-offset <n>', 'added to every port', integer(0, 5000))
+    .option('--bind <address>', 'address to listen on (default: 127.0.0.1)')
+    .addOption(new Option('--role <role>', 'edge (default), or central').choices(['edge', 'central']));
+}
+
+function running(command: Command): Command {
+  return forEdge(command)
+    .addOption(
+      new Option('--log-level <level>').choices(['trace', 'debug', 'info', 'warn', 'error', 'silent']),
+    )
+    .option('--json', 'say in one line of JSON that all is started');
+}
+
+interface JsonFlag {
+  readonly json?: boolean;
+}
+
+function configOf({ json: _json, ...flags }: ConfigFlags & JsonFlag): EdgeConfig {
+  return readConfig(flags);
+}
+
+function named(names: readonly string[]): RunnableRoom[] {
+  return [...new Set(names)].map((name) => {
+    const room = roomNamed(name);
+    if (room !== undefined) return room;
+    throw new AntirioError(
+      'invalidInput',
+      `there is no service ${name}; there are: ${roomNames().join(' ')}`,
+    );
+  });
+}
+
+function addContractCommands(program: Command): void {
+  const contract = program.command('contract').description('contracts of this edge');
+  forEdge(contract.command('list').description('all of them'))
+    .option('--json', 'as JSON')
+    .action((flags: ConfigFlags & JsonFlag) => listContracts(configOf(flags), flags.json === true));
+  forEdge(contract.command('show <id>').description('one of them, with what happened in it'))
+    .option('--json', 'as JSON')
+    .action((id: string, flags: ConfigFlags & JsonFlag) =>
+      showContract(configOf(flags), id, flags.json === true),
+    );
+  forEdge(contract.command('request').description('have a service of this edge insured by another edge'))
+    .requiredOption('--image <name>', 'name of the image')
+    .requiredOption('--file <name>', "its archive in the data folder's images")
+    .option('--days <n>', 'how long it is to be stored', integer(1, 3650), 7)
+    .action(({ image, file, days, ...flags }: ConfigFlags & { image: string; file: string; days: number }) =>
+      requestContract(configOf(flags), { imageName: image, fileName: file, days }),
+    );
+}
+
+/** The `antirio` command. Its actions end the process themselves where they must; else with the code that they set. */
+export function createProgram(): Command {
+  const program = new Command('antirio')
+    .description('fault-tolerant edge: EdgeX-compatible services, insured by neighbours')
+    .version(VERSION)
+    .showHelpAfterError('(antirio --help tells more)');
+  forEdge(program.command('init').description('make an identity and a commented configuration')).action(init);
+  running(program.command('up').description('run all services of an edge in this process')).action(
+    (flags: ConfigFlags & JsonFlag) => {
+      const config = configOf(flags);
+      return up(config, roomsOf(config.role), flags);
+    },
+  );
+  running(program.command('serve <service...>').description('run just these services')).action(
+    (names: string[], flags: ConfigFlags & JsonFlag) => up(configOf(flags), named(names), flags),
+  );
+  forEdge(program.command('status').description('ask every service how it is'))
+    .option('--json', 'as JSON')
+    .action(async (flags: ConfigFlags & JsonFlag) => {
+      const config = configOf(flags);
+      process.exitCode = await status(config, roomsOf(config.role), flags.json === true);
+    });
+  addContractCommands(program);
+  program
+    .command('demo')
+    .description('two edges, real LoRaWAN frames, one failure, nothing lost (antirio demo --help)')
+    .helpOption(false)
+    .allowUnknownOption()
+    .argument('[flags...]')
+    .action(async (flags: string[]) => {
+      process.exitCode = await demo(flags);
+    });
+  return program;
+}

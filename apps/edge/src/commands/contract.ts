@@ -1,0 +1,83 @@
+import { z } from 'zod';
+import { callJson, httpPeer, parseInput, type HttpCall } from '@antirio/host';
+import { urlOf, type EdgeConfig } from '../config.ts';
+import { roomOf, type RoomKey } from '../rooms.ts';
+import { textTable } from '../text-table.ts';
+
+const contractView = z.looseObject({
+  contractId: z.string(),
+  role: z.string(),
+  state: z.string(),
+  terms: z.looseObject({
+    customer: z.string(),
+    provider: z.string(),
+    standby: z.string().optional(),
+    confidentiality: z.string().optional(),
+    expiresAt: z.number().optional(),
+    set: z.looseObject({ service: z.string(), devices: z.array(z.unknown()) }).optional(),
+  }),
+});
+type ContractView = z.output<typeof contractView>;
+
+const timelineView = z.looseObject({ notes: z.array(z.unknown()) });
+
+async function ask(room: RoomKey, config: EdgeConfig, call: HttpCall): Promise<unknown> {
+  const peer = httpPeer({ url: urlOf(roomOf(room), config) });
+  try {
+    return await callJson(peer, { timeoutMs: 15_000, ...call });
+  } finally {
+    peer.close();
+  }
+}
+
+const print = (text: string): void => void process.stdout.write(`${text}\n`);
+
+function row({ contractId, role, state, terms }: ContractView): string[] {
+  const other = role === 'customer' ? terms.provider : terms.customer;
+  const until = terms.expiresAt === undefined ? '' : new Date(terms.expiresAt).toISOString();
+  const devices = terms.set === undefined ? '' : String(terms.set.devices.length);
+  return [contractId, role, state, other, devices, terms.standby ?? '', until];
+}
+
+const HEADER = ['CONTRACT', 'WE ARE', 'STATE', 'OTHER EDGE', 'DEVICES', 'STANDBY', 'UNTIL'];
+
+/** The contracts of this edge, as customer and as provider. */
+export async function listContracts(config: EdgeConfig, json: boolean): Promise<void> {
+  const found = await ask('arbitrator', config, { path: '/arbitrator/v1/contract' });
+  const contracts = parseInput(z.array(contractView), found);
+  if (json) print(JSON.stringify(found));
+  else if (contracts.length === 0) print('no contracts');
+  else print(textTable([HEADER, ...contracts.map(row)]));
+}
+
+/** One contract with what happened in it. */
+export async function showContract(config: EdgeConfig, id: string, json: boolean): Promise<void> {
+  const path = `/arbitrator/v1/contract/${encodeURIComponent(id)}`;
+  const found = await ask('arbitrator', config, { path });
+  const { notes } = parseInput(timelineView, await ask('arbitrator', config, { path: `${path}/timeline` }));
+  if (json) {
+    print(JSON.stringify({ contract: found, notes }));
+    return;
+  }
+  const contract = parseInput(contractView, found);
+  print(textTable([HEADER, row(contract)]));
+  print(`\nterms\n${JSON.stringify(contract.terms, undefined, 2)}\n\ntimeline`);
+  for (const note of notes) print(JSON.stringify(note));
+}
+
+export interface ContractRequest {
+  readonly imageName: string;
+  /** In the data folder's `images`. */
+  readonly fileName: string;
+  readonly days: number;
+}
+
+/** Has an image stored and a provider found: the thesis's `POST /orchestrator/service_customer/contract/testing`. */
+export async function requestContract(
+  config: EdgeConfig,
+  { imageName, fileName, days }: ContractRequest,
+): Promise<void> {
+  const path = '/orchestrator/service_customer/contract/testing';
+  const json = { imageName, fileName, duration: days };
+  print(JSON.stringify(await ask('orchestrator', config, { method: 'POST', path, json }), undefined, 2));
+}

@@ -1,0 +1,161 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  createLog,
+  httpPeer,
+  makeIdentityFile,
+  readIdentityFile,
+  systemClock,
+  systemRandom,
+  type Bus,
+  type Health,
+  type HttpPeer,
+  type Log,
+  type Service,
+} from '@antirio/host';
+import { AntirioError, describeError, type Identity } from '@antirio/kernel';
+import { brokerUrlOf, roomOptions, urlOf, type EdgeConfig } from './config.ts';
+import { lockRoom, type InstanceLock } from './instance-lock.ts';
+import type { Peers, RoomPorts, RunnableRoom } from './loaders.ts';
+import { ROOM_KEYS, roomOf, type Room } from './rooms.ts';
+
+/** Any set of rooms of one edge, in this process. */
+export interface EdgeHost extends Service {
+  readonly identity: Identity;
+  /** Where each of its rooms answers HTTP. */
+  readonly urls: Readonly<Record<string, string>>;
+}
+
+/** The edge's keys; made where the data folder has none. */
+export function openIdentityOf(config: EdgeConfig, log: Log): Identity {
+  const path = config.identityFile ?? join(config.dataDir, 'identity.json');
+  if (config.identityFile !== undefined || existsSync(path)) return readIdentityFile(path);
+  const identity = makeIdentityFile(path);
+  log.info({ edgeId: identity.edgeId, path }, 'made a new identity');
+  return identity;
+}
+
+function causeCode(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'EADDRINUSE' || code === 'EACCES' ? code : causeCode(error.cause);
+}
+
+/** What went wrong with a room, and what to do about it. */
+function explained(room: Room, config: EdgeConfig, error: unknown): AntirioError {
+  const code = causeCode(error);
+  const advice =
+    code === 'EADDRINUSE'
+      ? '. Stop the process that has the port, or choose another --port-offset'
+      : code === 'EACCES'
+        ? '. This user may not use that port or file'
+        : '';
+  const ports = Object.values(room.ports).map((port) => port + config.portOffset);
+  const about = code === 'EADDRINUSE' ? ` (it uses ${ports.join(', ')})` : '';
+  return new AntirioError(
+    'unavailable',
+    `${room.name} did not start${about}: ${describeError(error)}${advice}`,
+    {},
+    error,
+  );
+}
+
+function hasBus(service: Service): service is Service & { readonly bus: Bus } {
+  return 'bus' in service;
+}
+
+async function openRemoteBus(config: EdgeConfig, log: Log): Promise<Bus> {
+  const { createMqttBus } = await import('@antirio/bus');
+  return createMqttBus({ url: brokerUrlOf(roomOf('broker'), config) }, log);
+}
+
+/** Built but not started: options are checked, stores may be open. */
+async function build(
+  rooms: readonly RunnableRoom[],
+  config: EdgeConfig,
+  ports: Omit<RoomPorts, 'bus'>,
+): Promise<[Bus, Service[]]> {
+  const loaded = await Promise.all(rooms.map(async (room) => ({ room, module: await room.load() })));
+  const checked = loaded.map(({ room, module }) => ({
+    room,
+    module,
+    options: roomOptions(room, module, config, ports.identity.edgeId),
+  }));
+  const services: Service[] = [];
+  let bus: Bus | undefined;
+  for (const { room, module, options } of checked) {
+    const log = ports.log.child({ room: room.name });
+    bus ??= room.key === 'broker' ? undefined : await openRemoteBus(config, ports.log);
+    // The broker comes first and takes no bus: it is the one that gives it.
+    const service = module.build(options, { ...ports, log, bus: bus as Bus });
+    if (room.key === 'broker' && hasBus(service)) bus = service.bus;
+    services.push(service);
+  }
+  return [bus ?? (await openRemoteBus(config, ports.log)), services];
+}
+
+/** The rooms of this process. They start in the order of the table, and stop in the opposite one. */
+export async function createEdgeHost(config: EdgeConfig, wanted: readonly RunnableRoom[]): Promise<EdgeHost> {
+  const rooms = wanted.toSorted((a, b) => ROOM_KEYS.indexOf(a.key) - ROOM_KEYS.indexOf(b.key));
+  const log = createLog('antirio', config.logLevel);
+  const locks: InstanceLock[] = [];
+  for (const room of rooms) locks.push(await lockRoom(config.dataDir, room.name));
+  const identity = openIdentityOf(config, log);
+  const peers = Object.fromEntries(
+    ROOM_KEYS.map((key): [string, HttpPeer] => [key, httpPeer({ url: urlOf(roomOf(key), config) })]),
+  ) as unknown as Peers;
+  const [bus, services] = await build(rooms, config, {
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    identity,
+    peers,
+  });
+  const started: Service[] = [];
+
+  const stop = async (): Promise<void> => {
+    for (const service of started.splice(0).reverse())
+      await service
+        .stop()
+        .catch((error: unknown) =>
+          log.error({ room: service.name, error: describeError(error) }, 'did not stop'),
+        );
+    await bus.close();
+    for (const peer of Object.values(peers)) peer.close();
+    for (const lock of locks.splice(0)) await lock.release();
+  };
+  const startRoom = async (room: Room, service: Service): Promise<void> => {
+    started.push(service);
+    try {
+      await service.start();
+    } catch (error) {
+      throw explained(room, config, error);
+    }
+  };
+  return {
+    name: 'antirio',
+    identity,
+    urls: Object.fromEntries(rooms.map((room) => [room.name, urlOf(room, config)])),
+    async start() {
+      try {
+        for (const [i, room] of rooms.entries()) {
+          const service = services[i];
+          if (service !== undefined) await startRoom(room, service);
+        }
+      } catch (error) {
+        await stop();
+        throw error;
+      }
+    },
+    stop,
+    async health() {
+      const answers = await Promise.all(
+        services.map(async (service) => [service.name, await service.health()] as const),
+      );
+      const checks = answers.flatMap(([name, health]) =>
+        Object.entries(health).map(([what, check]) => [`${name}.${what}`, check]),
+      );
+      return Object.fromEntries(checks) as Health;
+    },
+  };
+}

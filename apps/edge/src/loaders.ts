@@ -1,0 +1,88 @@
+import type { z } from 'zod';
+import type { Bus, HttpPeer, Log, Service } from '@antirio/host';
+import type { Clock, Identity, Random } from '@antirio/kernel';
+import { ROOM_KEYS, roomOf, type Role, type Room, type RoomKey } from './rooms.ts';
+
+/** All rooms of this edge, wherever they run. */
+export type Peers = Readonly<Record<RoomKey, HttpPeer>>;
+
+/** What every room is given; each takes what it needs. */
+export interface RoomPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly bus: Bus;
+  readonly identity: Identity;
+  readonly peers: Peers;
+}
+
+export interface LoadedRoom {
+  readonly schema: z.ZodType;
+  /** Options as configured; they are checked. */
+  build(options: unknown, ports: RoomPorts): Service;
+}
+
+function loaded<S extends z.ZodType>(
+  schema: S,
+  create: (options: z.output<S>, ports: RoomPorts) => Service,
+): LoadedRoom {
+  return { schema, build: (options, ports) => create(schema.parse(options), ports) };
+}
+
+/** Each room's code is loaded only where it is to run. */
+const LOADERS: Partial<Record<RoomKey, () => Promise<LoadedRoom>>> = {
+  broker: async () => {
+    const { brokerOptions, createBroker } = await import('@antirio/broker');
+    return loaded(brokerOptions, createBroker);
+  },
+  coreData: async () => {
+    const { coreDataOptions, createCoreData } = await import('@antirio/core-data');
+    return loaded(coreDataOptions, createCoreData);
+  },
+  ledger: async () => {
+    const { ledgerOptions, createLedger } = await import('@antirio/ledger');
+    return loaded(ledgerOptions, createLedger);
+  },
+  filecoinInterface: async () => {
+    const { filecoinInterfaceOptions, createFilecoinInterface } = await import('@antirio/filecoin-interface');
+    return loaded(filecoinInterfaceOptions, createFilecoinInterface);
+  },
+  edge2edge: async () => {
+    const { edge2edgeOptions, createEdge2Edge } = await import('@antirio/edge2edge');
+    return loaded(edge2edgeOptions, createEdge2Edge);
+  },
+  gatewayBridge: async () => {
+    const { gatewayBridgeOptions, createGatewayBridge } = await import('@antirio/gateway-bridge');
+    return loaded(gatewayBridgeOptions, createGatewayBridge);
+  },
+  orchestrator: async () => {
+    const { orchestratorOptions, createOrchestrator } = await import('@antirio/orchestrator');
+    return loaded(orchestratorOptions, createOrchestrator);
+  },
+  arbitrator: async () => {
+    const { arbitratorOptions, createArbitrator } = await import('@antirio/arbitrator');
+    return loaded(arbitratorOptions, createArbitrator);
+  },
+};
+
+/** A room with its code. */
+export type RunnableRoom = Room & { readonly load: () => Promise<LoadedRoom> };
+
+function runnable(): RunnableRoom[] {
+  return ROOM_KEYS.flatMap((key) => {
+    const load = LOADERS[key];
+    return load === undefined ? [] : [{ ...roomOf(key), load }];
+  });
+}
+
+export function roomNamed(name: string): RunnableRoom | undefined {
+  return runnable().find((room) => room.name === name);
+}
+
+export function roomsOf(role: Role): RunnableRoom[] {
+  return runnable().filter(({ roles }) => roles.includes(role));
+}
+
+export function roomNames(): string[] {
+  return runnable().map(({ name }) => name);
+}

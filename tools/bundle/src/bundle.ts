@@ -1,0 +1,95 @@
+import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { build, type BuildOptions } from 'esbuild';
+import { MutationError, mutatedSources, mutationPlugin, type Mutation } from './mutation.ts';
+
+export const workspaceRoot = resolve(import.meta.dirname, '../../..');
+
+export interface BundleOptions {
+  /** Replaced as a whole. */
+  readonly outDir: string;
+  /** Changes of sources, for tests of what the product does without one of its checks. */
+  readonly mutate?: readonly Mutation[];
+  /** What to bundle (default: all that is there). */
+  readonly only?: readonly BundleName[];
+}
+
+const ENTRIES = {
+  /** The `antirio` command; its services are chunks that are loaded when they run. */
+  antirio: { source: 'apps/edge/src/main.ts', splitting: true },
+  /** The device service, one file: what goes into its image. */
+  'device-lora': { source: 'apps/device-lora/src/main.ts', splitting: false },
+} as const;
+export type BundleName = keyof typeof ENTRIES;
+
+/** The entry files by name. */
+export type Bundle = Partial<Record<BundleName, string>>;
+
+// What CommonJS packages expect to find, in a module.
+const BANNER = `import { createRequire as antirioCreateRequire } from 'node:module';
+import { dirname as antirioDirname } from 'node:path';
+import { fileURLToPath as antirioFileURLToPath } from 'node:url';
+const require = antirioCreateRequire(import.meta.url);
+const __filename = antirioFileURLToPath(import.meta.url);
+const __dirname = antirioDirname(__filename);`;
+
+const COMMON: BuildOptions = {
+  absWorkingDir: workspaceRoot,
+  bundle: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node24',
+  outExtension: { '.js': '.mjs' },
+  // Optional native parts of packages that work without them.
+  external: ['cpu-features', '*.node'],
+  banner: { js: BANNER },
+  legalComments: 'none',
+  minifySyntax: true,
+  minifyWhitespace: true,
+  metafile: true,
+  logLevel: 'silent',
+};
+
+/** The workspace's own files in a bundle with their times, so that a stale bundle can be told from a fresh one. */
+function writeStamp(outDir: string, inputs: readonly string[]): void {
+  const own = inputs.filter((path) => !path.includes('node_modules/'));
+  const times = own.map((path) => [path, Math.round(statSync(join(workspaceRoot, path)).mtimeMs)]);
+  writeFileSync(join(outDir, 'sources.json'), JSON.stringify(Object.fromEntries(times)));
+}
+
+/**
+ * Bundles the command and the device service as ES modules for Node 24.
+ * @throws MutationError when a mutation does not fit its file exactly once, or its file is in none of the bundles.
+ */
+export async function bundle({ outDir, mutate = [], only }: BundleOptions): Promise<Bundle> {
+  const sources = mutatedSources(workspaceRoot, mutate);
+  const used = new Set<string>();
+  const names = (Object.keys(ENTRIES) as BundleName[])
+    .filter((name) => only?.includes(name) ?? true)
+    .filter((name) => existsSync(join(workspaceRoot, ENTRIES[name].source)));
+  rmSync(outDir, { recursive: true, force: true });
+  mkdirSync(outDir, { recursive: true });
+  const inputs = new Set<string>();
+  const made: Bundle = {};
+  for (const name of names) {
+    const { source, splitting } = ENTRIES[name];
+    const folder = join(outDir, name);
+    const { metafile } = await build({
+      ...COMMON,
+      entryPoints: { [name]: source },
+      outdir: folder,
+      splitting,
+      chunkNames: 'chunks/[name]-[hash]',
+      plugins: [mutationPlugin(sources, used)],
+    });
+    for (const input of Object.keys(metafile?.inputs ?? {})) inputs.add(input);
+    made[name] = join(folder, `${name}.mjs`);
+  }
+  const unused = [...sources.keys()].find((path) => !used.has(path));
+  if (unused !== undefined)
+    throw new MutationError(
+      `${relative(workspaceRoot, unused)} is in none of the bundles ${names.join(', ')}`,
+    );
+  writeStamp(outDir, [...inputs]);
+  return made;
+}

@@ -1,0 +1,2 @@
+export { bundle, type Bundle, type BundleName, type BundleOptions } from './bundle.ts';
+export { MutationError, type Mutation } from './mutation.ts';
