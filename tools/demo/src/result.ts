@@ -76,3 +76,18 @@ export function takeoverFaults(
     ...(handback.readings === 0 ? ['no reading was handed back'] : []),
   ];
 }
+
+/** Of a demo that never came to its traffic. */
+export const emptyReport: DemoReport = {
+  ok: false,
+  uplinks: { sent: 0, heard: 0, covered: 0, unacknowledged: 0, stored: 0, lost: 0, doubled: 0, forged: 0 },
+  refused: { replay: 0, badMic: 0, foreign: 0, retransmission: 0 },
+  takeoverMs: { detected: -1, activated: -1, firstReading: -1 },
+  handback: { devices: 0, readings: 0, gaps: 0 },
+  settlement: {
+    state: 'none',
+    paid: { provider: 0, customer: 0 },
+    stakes: { held: 0, returned: 0, forfeited: 0 },
+    balances: { customer: 0, provider: 0 },
+  },
+};

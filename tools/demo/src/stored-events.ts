@@ -69,14 +69,28 @@ export function measuredOf(payload: string): Measured {
 
 const SMALLEST_STEP = 0.01;
 
-/** Whether an event's readings are exactly what the payload says: every value, and none besides. */
-export function saysWhatWasSent(event: StoredEvent, payload: string): boolean {
+/** What a mote sent, as far as an event can be compared with it; both in hex. */
+export interface Sent {
+  readonly payload: string;
+  readonly phyPayload: string;
+}
+
+function bearsTheFrame({ tags = {} }: StoredEvent, phyPayload: string): boolean {
+  const frame = tags['phyPayload'];
+  return frame === undefined || frame === Buffer.from(phyPayload, 'hex').toString('base64');
+}
+
+/** Whether an event says exactly what was sent: every value, none besides, and the frame itself where it bears it. */
+export function saysWhatWasSent(event: StoredEvent, { payload, phyPayload }: Sent): boolean {
   const sent = measuredOf(payload);
   const names = Object.keys(sent);
   if (names.length === 0 || event.readings.length !== names.length) return false;
-  return names.every((name) => {
-    const reading = event.readings.find(({ resourceName }) => resourceName === name);
-    const value = Number.parseFloat(reading?.value ?? '');
-    return Math.abs(value - (sent[name] ?? NaN)) < SMALLEST_STEP / 2;
-  });
+  return (
+    bearsTheFrame(event, phyPayload) &&
+    names.every((name) => {
+      const reading = event.readings.find(({ resourceName }) => resourceName === name);
+      const value = Number.parseFloat(reading?.value ?? '');
+      return Math.abs(value - (sent[name] ?? NaN)) < SMALLEST_STEP / 2;
+    })
+  );
 }

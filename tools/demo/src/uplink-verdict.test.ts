@@ -54,6 +54,7 @@ describe('uplinks', () => {
     ['with a value that was not sent', storedEvent(1, { temperature: '21.6' })],
     ['without a value that was sent', { ...storedEvent(1), readings: storedEvent(1).readings.slice(1) }],
     ['of another session', { ...storedEvent(1), tags: { ...storedEvent(1).tags, session: '0'.repeat(16) } }],
+    ['that bear another frame', { ...storedEvent(1), tags: { ...storedEvent(1).tags, phyPayload: 'AAAA' } }],
     ['without an identity', { ...storedEvent(1), tags: {} }],
   ])('%s are forged', (_, event) => {
     const identities = [identity(air('uplink', 1, 1_000, both))];
@@ -145,5 +146,5 @@ test('a payload is read by its Cayenne LPP types', () => {
     [RESOURCES.humidity]: 40.5,
     [RESOURCES.analogInput]: -0.01,
   });
-  expect(saysWhatWasSent(storedEvent(1), '')).toBe(false);
+  expect(saysWhatWasSent(storedEvent(1), { payload: '', phyPayload: '' })).toBe(false);
 });

@@ -74,7 +74,7 @@ function openBooks({ truth, devices, events }: Evidence): Books {
   for (const event of events) {
     const key = claimedIdentity(event);
     const mote = key === undefined ? undefined : sent.get(key);
-    const genuine = mote !== undefined && saysWhatWasSent(event, mote.payload);
+    const genuine = mote !== undefined && saysWhatWasSent(event, mote);
     if (!genuine) forged.push(event);
     if (key !== undefined) filed.set(key, [...(filed.get(key) ?? []), { event, genuine }]);
   }

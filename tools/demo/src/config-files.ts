@@ -1,0 +1,88 @@
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Device } from '@antirio/lora-simulator';
+import { ARCHIVE_NAME } from './contract.ts';
+import { PARTIES, type Network, type PartyName } from './network.ts';
+import type { PartyNode } from './nodes.ts';
+import type { DemoOptions } from './options.ts';
+import { CONFIG_NAME, type Product } from './product.ts';
+import { GATEWAYS } from './radio.ts';
+import { MONEY } from './result.ts';
+
+interface Cast {
+  readonly options: DemoOptions;
+  readonly folder: string;
+  readonly product: Product;
+  readonly network: Network;
+  readonly nodes: Readonly<Record<PartyName, PartyNode>>;
+  readonly devices: readonly Device[];
+}
+
+type Section = Readonly<Record<string, unknown>>;
+
+function neighboursOf({ network, nodes }: Cast, party: PartyName): Section {
+  const others = PARTIES.filter((other) => other !== party && other !== 'central');
+  return Object.fromEntries(others.map((other) => [nodes[other].edgeId, network.way(party, other)]));
+}
+
+function centralConfig(cast: Cast): Section {
+  const { a, b } = cast.nodes;
+  const balances = { [a.edgeId]: MONEY.opening, [b.edgeId]: MONEY.opening };
+  return {
+    neighbours: neighboursOf(cast, 'central'),
+    ledger: { genesis: { balances } },
+    edge2edge: { vetted: [a.edgeId, b.edgeId] },
+  };
+}
+
+/** A's device service, as it runs at A and as its neighbour is told to run it. */
+function serviceDescription({ devices, options }: Cast): Section {
+  return {
+    serviceName: 'device-lora',
+    devices: devices.map(({ devEui, name, devAddr }) => ({ devEui, name, devAddr })),
+    confidentiality: options.confidentiality,
+  };
+}
+
+function edgeConfig(cast: Cast, party: 'a' | 'b'): Section {
+  const { network, nodes, options } = cast;
+  return {
+    central: { edgeId: nodes.central.edgeId, ...network.way(party, 'central') },
+    neighbours: neighboursOf(cast, party),
+    gatewayBridge: { udp: { gateways: [GATEWAYS[party]] } },
+    orchestrator: { runtime: party === 'b' ? options.runtime : 'process' },
+  };
+}
+
+function customerConfig(cast: Cast): Section {
+  const folder = path.join(cast.folder, 'a');
+  const sessions = cast.devices.map(({ devEui, devAddr, nwkSKey, appSKey }) => ({
+    devEui,
+    devAddr,
+    nwkSKey,
+    appSKey,
+  }));
+  const secretsFile = write(folder, 'secrets.json', { keyVersion: 1, sessions });
+  const configFile = write(folder, 'device-service.json', serviceDescription(cast));
+  return {
+    ...edgeConfig(cast, 'a'),
+    // Its own reader always reads: what the neighbour may read is the contract's business.
+    deviceLora: { ...serviceDescription(cast), confidentiality: 'process', secretsFile },
+    arbitrator: { protectedService: { configFile, secretsFile } },
+  };
+}
+
+function write(folder: string, name: string, content: unknown): string {
+  const file = path.join(folder, name);
+  writeFileSync(file, `${JSON.stringify(content, undefined, 2)}\n`, { mode: 0o600 });
+  return file;
+}
+
+/** Writes every party's configuration, A's sensors with their keys, and the image of A's device service. */
+export function writeConfigs(cast: Cast): void {
+  const configs = { central: centralConfig(cast), a: customerConfig(cast), b: edgeConfig(cast, 'b') };
+  for (const party of PARTIES) write(path.join(cast.folder, party), CONFIG_NAME, configs[party]);
+  const images = path.join(cast.folder, 'a', 'images');
+  mkdirSync(images, { recursive: true });
+  copyFileSync(cast.product.deviceImage, path.join(images, ARCHIVE_NAME));
+}

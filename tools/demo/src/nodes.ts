@@ -1,0 +1,103 @@
+import type { PartyName } from './network.ts';
+import { portOf, type Room } from './ports.ts';
+import type { OwnProcess, Processes, ProcessSpec } from './processes.ts';
+import { answers } from './rest.ts';
+import { waitFor, type Waiter } from './wait.ts';
+
+/** One party as a process of the product: the centre or an edge. */
+export interface PartyNode {
+  readonly party: PartyName;
+  /** For the reader: `edge A`. */
+  readonly title: string;
+  readonly edgeId: string;
+  readonly offset: number;
+  url(room: Room): string;
+  /** Starts it, also again after its end. */
+  start(): Promise<void>;
+  /** SIGKILL; resolves when it is gone. */
+  kill(): Promise<void>;
+  freeze(): void;
+  thaw(): void;
+  /** Waits until every room answers. */
+  answering(waiter: Waiter, withinMs: number): Promise<void>;
+}
+
+export const TITLES: Readonly<Record<PartyName, string>> = { central: 'central', a: 'edge A', b: 'edge B' };
+
+const EDGE_ROOMS: readonly Room[] = [
+  ...(['coreData', 'coreMetadata', 'coreCommand', 'coreKeeper', 'deviceLora', 'orchestrator'] as const),
+  ...(['migration', 'filecoinInterface', 'dmu', 'arbitrator', 'marketplace', 'edge2edge'] as const),
+  ...(['gatewayBridge', 'brokerHttp'] as const),
+];
+const CENTRAL_ROOMS: readonly Room[] = ['arbitrator', 'edge2edge', 'ledger'];
+
+/** What a party is made of. */
+export interface NodeSpec {
+  readonly party: PartyName;
+  readonly edgeId: string;
+  readonly offset: number;
+  /** How its process is started. */
+  readonly process: ProcessSpec;
+}
+
+class ProductNode implements PartyNode {
+  readonly party: PartyName;
+  readonly title: string;
+  readonly edgeId: string;
+  readonly offset: number;
+  readonly #processes: Processes;
+  readonly #spec: ProcessSpec;
+  #process: OwnProcess | undefined;
+
+  constructor({ party, edgeId, offset, process }: NodeSpec, processes: Processes) {
+    this.party = party;
+    this.title = TITLES[party];
+    this.edgeId = edgeId;
+    this.offset = offset;
+    this.#spec = process;
+    this.#processes = processes;
+  }
+
+  url(room: Room): string {
+    return `http://127.0.0.1:${portOf(room, this.offset)}`;
+  }
+
+  async start(): Promise<void> {
+    this.#process = await this.#processes.start(this.#spec);
+  }
+
+  async kill(): Promise<void> {
+    this.#process?.signal('SIGKILL');
+    await this.#process?.ended;
+  }
+
+  freeze(): void {
+    this.#process?.signal('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#process?.signal('SIGCONT');
+  }
+
+  async answering(waiter: Waiter, withinMs: number): Promise<void> {
+    const rooms = this.party === 'central' ? CENTRAL_ROOMS : EDGE_ROOMS;
+    const silent = new Set(rooms);
+    await waitFor<true>(waiter, {
+      subject: `${this.title} answers`,
+      withinMs,
+      everyMs: 20,
+      look: async () => {
+        await Promise.all(
+          [...silent].map(async (room) => {
+            if (await answers(`${this.url(room)}/api/v3/ping`)) silent.delete(room);
+          }),
+        );
+        return silent.size === 0 ? { found: true } : { seen: `no answer from ${[...silent].join(', ')}` };
+      },
+    });
+  }
+}
+
+export function createNode(spec: NodeSpec, processes: Processes): PartyNode {
+  return new ProductNode(spec, processes);
+}

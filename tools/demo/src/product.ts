@@ -1,0 +1,77 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { bundle, MutationError, type Bundle, type Mutation } from '@antirio/bundle';
+import { z } from 'zod';
+import { buildDeviceImage } from './device-image.ts';
+import { DemoError } from './errors.ts';
+import type { PartyName } from './network.ts';
+import type { DemoOptions } from './options.ts';
+import type { ProcessSpec } from './processes.ts';
+import { SABOTAGE } from './sabotage.ts';
+
+export const CONFIG_NAME = 'antirio.jsonc';
+const NAMES: Readonly<Record<PartyName, string>> = { central: 'central', a: 'edge-a', b: 'edge-b' };
+
+/** What the demo is about, ready to be run. */
+export interface Product {
+  /** What was built, for the reader. */
+  readonly built: readonly string[];
+  /** The `antirio` command, as arguments of Node. */
+  readonly antirio: readonly string[];
+  /** Docker archive of the device service's image. */
+  readonly deviceImage: string;
+  up(party: PartyName, folder: string, offset: number): ProcessSpec;
+}
+
+async function bundled(outDir: string, mutate: readonly Mutation[]): Promise<Required<Bundle>> {
+  try {
+    const { antirio, 'device-lora': device } = await bundle({ outDir, mutate });
+    if (antirio === undefined || device === undefined)
+      throw new DemoError('process', 'the bundle lacks the command or the device service');
+    return { antirio, 'device-lora': device };
+  } catch (cause) {
+    if (!(cause instanceof MutationError)) throw cause;
+    throw new DemoError('badSabotage', cause.message, { cause });
+  }
+}
+
+/** Bundles the product, with the one check removed where sabotage is asked for, and builds the device service's image. */
+export async function buildProduct(options: DemoOptions, folder: string): Promise<Product> {
+  const { sabotage, imageEdit, runtime } = options;
+  const removed = sabotage === undefined ? [] : SABOTAGE[sabotage];
+  const made = await bundled(path.join(folder, 'bundle'), removed);
+  // An edit of the image alone: what B runs then differs from what runs at A, and only by this.
+  const imageSource =
+    imageEdit === undefined
+      ? made
+      : await bundled(path.join(folder, 'image-bundle'), [...removed, imageEdit]);
+  const deviceImage = path.join(folder, 'device-service.tar');
+  const image = await buildDeviceImage({ bundle: imageSource['device-lora'], archive: deviceImage, runtime });
+  const up = (party: PartyName, dataDir: string, offset: number): ProcessSpec => ({
+    name: NAMES[party],
+    args: [
+      ...[made.antirio, 'up', '--role', party === 'central' ? 'central' : 'edge'],
+      ...['--config', path.join(dataDir, CONFIG_NAME), '--data-dir', dataDir],
+      ...['--port-offset', String(offset), '--bind', '127.0.0.1', '--json'],
+    ],
+  });
+  const built = ['the antirio command', image, ...(sabotage === undefined ? [] : [`sabotaged: ${sabotage}`])];
+  return { built, antirio: [made.antirio], deviceImage, up };
+}
+
+const identitySchema = z.looseObject({ edgeId: z.string() });
+
+/** `antirio init` for one party: keys and a commented configuration in its folder. Gives its id. */
+export function createIdentity(product: Product, party: PartyName, dataDir: string): string {
+  mkdirSync(dataDir, { recursive: true });
+  const role = party === 'central' ? 'central' : 'edge';
+  try {
+    execFileSync(process.execPath, [...product.antirio, 'init', '--role', role, '--data-dir', dataDir], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    return identitySchema.parse(JSON.parse(readFileSync(path.join(dataDir, 'identity.json'), 'utf8'))).edgeId;
+  } catch (cause) {
+    throw new DemoError('process', `antirio init failed for ${NAMES[party]}: ${String(cause)}`, { cause });
+  }
+}

@@ -1,0 +1,93 @@
+import { monotonic } from './clock.ts';
+import { DemoError } from './errors.ts';
+import { completeOptions, type DemoOptions, type DemoOptionsInput } from './options.ts';
+import { play, type Progress } from './play.ts';
+import { emptyReport, type DemoResult } from './result.ts';
+import type { Run } from './run.ts';
+import { prepareSetting, strike, type Setting } from './setting.ts';
+import { emptyStage, type Stage } from './stage.ts';
+import { judge, type Verdict } from './verdict.ts';
+import type { Waiter } from './wait.ts';
+
+export interface DemoPorts {
+  /** Where the story is told. */
+  readonly stage?: Stage;
+  /** Ends the demo early, as Ctrl-C does. */
+  readonly signal?: AbortSignal;
+}
+
+const NEVER = { detected: -1, activated: -1, firstReading: -1 };
+
+const describe = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+function waiterFor(setting: Setting, stage: Stage, signal: AbortSignal | undefined): Waiter {
+  return {
+    stage,
+    now: monotonic,
+    check: () => {
+      if (signal?.aborted === true) throw new DemoError('interrupted', 'the demo was interrupted');
+      setting.processes.check();
+    },
+  };
+}
+
+/** A verdict also on a play that broke off, as far as what is left of it can be asked. */
+async function judgeWhatIsThere(progress: Progress, brokenOff: unknown): Promise<Verdict> {
+  const fault = describe(brokenOff);
+  const { contracted, takeoverMs } = progress;
+  if (contracted === undefined) return { report: emptyReport, faults: [fault] };
+  try {
+    const { report, faults } = await judge(contracted, takeoverMs);
+    return { report: { ...report, ok: false }, faults: [fault, ...faults] };
+  } catch (error) {
+    return { report: { ...emptyReport, takeoverMs }, faults: [fault, describe(error)] };
+  }
+}
+
+async function perform(run: Run): Promise<Verdict> {
+  const progress: Progress = { takeoverMs: NEVER };
+  try {
+    const played = await play(run, progress);
+    run.waiter.stage.act("the verdict, by the motes' truth and REST alone");
+    return await judge(played, progress.takeoverMs);
+  } catch (error) {
+    // Nobody waits for a verdict on what was ended by hand.
+    if (error instanceof DemoError && error.code === 'interrupted') throw error;
+    return judgeWhatIsThere(progress, error);
+  }
+}
+
+async function leave(setting: Setting, options: DemoOptions, stage: Stage): Promise<void> {
+  if (!options.keep) {
+    await setting.end();
+    return;
+  }
+  await setting.keep();
+  stage.note('');
+  for (const line of setting.directions()) stage.note(line);
+}
+
+/**
+ * Runs the demo: central, two edges, motes, a failure, the takeover, the handback, and the verdict. Everything that it
+ * starts is ended before it resolves or throws, unless `keep` is asked for. Throws `DemoError` where it could not be run;
+ * a demo that ran and failed is a result.
+ */
+export async function runDemo(
+  input: DemoOptionsInput,
+  { stage = emptyStage, signal }: DemoPorts = {},
+): Promise<DemoResult> {
+  const options = completeOptions(input);
+  const setting = await prepareSetting(options);
+  try {
+    const run = await setting.open(waiterFor(setting, stage, signal));
+    const verdict = await perform(run);
+    await leave(setting, options, stage);
+    const kept = options.keep || !verdict.report.ok;
+    if (!kept) strike(setting);
+    return { ...verdict, folder: setting.folder, kept };
+  } catch (error) {
+    await setting.end();
+    stage.note(`Logs and data: ${setting.folder}`);
+    throw error;
+  }
+}

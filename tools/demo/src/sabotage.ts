@@ -1,0 +1,39 @@
+import type { Mutation } from '@antirio/bundle';
+import type { Sabotage } from './options.ts';
+
+const DECIDE = 'apps/gateway-bridge/src/fence/decide.ts';
+const GAP_FILLER = 'apps/gateway-bridge/src/ring/gap-filler.ts';
+const SESSIONS = 'apps/device-lora/src/uplink/sessions.ts';
+
+/**
+ * What each sabotage takes out of the product's sources while they are bundled. A piece that is not found exactly once ends
+ * the demo: a sabotage that does nothing would prove nothing.
+ */
+export const SABOTAGE: Readonly<Record<Sabotage, readonly Mutation[]>> = {
+  /** A frame is a new reading as often as it is heard. */
+  dedupe: [],
+  /** Whoever uses a DevAddr is believed. */
+  mic: [
+    {
+      file: SESSIONS,
+      find: '.find((counter) => session.cipher.verifies(frame, counter))',
+      replace: '.find(() => true)',
+    },
+  ],
+  /** What the neighbour heard and we did not is passed over. */
+  gapfill: [
+    {
+      file: GAP_FILLER,
+      find: 'page.offers.filter((offer) => ours.has(offer.devAddr) && !ring.holds(offer))',
+      replace: 'page.offers.filter((offer) => ours.has(offer.devAddr) && !ring.holds(offer)).slice(0, 0)',
+    },
+  ],
+  /** Downlinks pass without lease, in every epoch. */
+  fence: [
+    {
+      file: DECIDE,
+      find: "fence.kind === 'set' ? judgeLease(fence, now) : undefined",
+      replace: 'undefined as Refusal | undefined',
+    },
+  ],
+};

@@ -1,0 +1,145 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { Device } from '@antirio/lora-simulator';
+import { writeConfigs } from './config-files.ts';
+import { followTruth } from './live-truth.ts';
+import { linksOf, openNetwork, PARTIES, proxySpec, type PartyName } from './network.ts';
+import { createNode, TITLES, type PartyNode } from './nodes.ts';
+import type { DemoOptions } from './options.ts';
+import { claimOffsets, type ClaimedOffsets } from './ports.ts';
+import { createProcesses, type Processes } from './processes.ts';
+import { buildProduct, createIdentity, type Product } from './product.ts';
+import { openRadio, simulatorConfig, simulatorSpec, type RadioFiles } from './radio.ts';
+import type { Run } from './run.ts';
+import type { Waiter } from './wait.ts';
+import { startWarden, type Warden } from './warden.ts';
+
+/** Folders, ports and processes of one demo. */
+export interface Setting {
+  readonly folder: string;
+  readonly processes: Processes;
+  /** Builds the product, writes every file, starts network and motes; the parties are ready to be started. */
+  open(waiter: Waiter): Promise<Run>;
+  /** Leaves everything running when we end. */
+  keep(): Promise<void>;
+  /** Where what was kept is found, and how it is ended. */
+  directions(): string[];
+  /** Ends every process. */
+  end(): Promise<void>;
+}
+
+class DemoSetting implements Setting {
+  readonly folder: string;
+  readonly processes: Processes;
+  readonly #options: DemoOptions;
+  readonly #claimed: ClaimedOffsets;
+  readonly #logs: string;
+  #warden: Warden | undefined;
+  #run: Run | undefined;
+
+  constructor(options: DemoOptions, claimed: ClaimedOffsets) {
+    // Short: unix sockets below it may have at most 107 bytes in their paths.
+    this.folder = mkdtempSync(path.join(tmpdir(), 'antirio-'));
+    this.#logs = path.join(this.folder, 'logs');
+    mkdirSync(this.#logs);
+    this.processes = createProcesses(this.#logs);
+    this.#options = options;
+    this.#claimed = claimed;
+  }
+
+  async open(waiter: Waiter): Promise<Run> {
+    const { stage } = waiter;
+    const offsets = this.#offsets();
+    stage.act('the setting');
+    const names = PARTIES.map((party) => `${TITLES[party]} ${offsets[party]}`).join(', ');
+    stage.milestone(`port offsets: ${names}; data and logs in ${this.folder}`);
+    const product = await buildProduct(this.#options, this.folder);
+    stage.milestone(`built: ${product.built.join(', ')}`);
+    const files = this.#radioFiles();
+    writeFileSync(files.config, JSON.stringify(simulatorConfig(this.#options, offsets)));
+    const links = path.join(this.folder, 'links.json');
+    writeFileSync(links, JSON.stringify({ links: linksOf(offsets) }));
+    const proxy = await this.processes.start(proxySpec(links));
+    const simulator = await this.processes.start(simulatorSpec(files));
+    const [network, radio] = await Promise.all([openNetwork(proxy), openRadio(simulator)]);
+    this.#warden = await startWarden(this.processes, [proxy, simulator], this.#logs);
+    const devices = JSON.parse(readFileSync(files.devices, 'utf8')) as Device[];
+    const nodes = this.#nodes(product, offsets);
+    writeConfigs({ options: this.#options, folder: this.folder, product, network, nodes, devices });
+    stage.milestone('network and motes are there; identities and configurations are written');
+    const truth = followTruth(files.truth);
+    const run = { options: this.#options, waiter, nodes, network, radio, devices, truth };
+    this.#run = { ...run, truthFile: files.truth, disturbances: [] };
+    return this.#run;
+  }
+
+  async keep(): Promise<void> {
+    // The traffic was paused for the verdict.
+    await this.#run?.radio.start();
+    this.#warden?.keep();
+    for (const { child } of this.processes.running()) {
+      child.unref();
+      child.stdin?.destroy();
+      child.stdout?.destroy();
+    }
+    this.#claimed.release();
+  }
+
+  directions(): string[] {
+    const nodes = this.#run === undefined ? [] : PARTIES.map((party) => this.#run?.nodes[party]);
+    const urls = nodes.flatMap((node) => (node === undefined ? [] : directionsOf(node)));
+    const end = `End everything: kill ${String(this.#warden?.pid)}`;
+    return ['Still running:', ...urls, end, `Logs and data: ${this.folder}`];
+  }
+
+  async end(): Promise<void> {
+    this.#run?.truth.close();
+    await this.processes.stopAll();
+    this.#warden?.dismiss();
+    this.#claimed.release();
+  }
+
+  #offsets(): Record<PartyName, number> {
+    const [central = 0, a = 0, b = 0] = this.#claimed.offsets;
+    return { central, a, b };
+  }
+
+  #radioFiles(): RadioFiles {
+    const file = (name: string): string => path.join(this.folder, name);
+    return { config: file('simulator.json'), truth: file('truth.jsonl'), devices: file('devices.json') };
+  }
+
+  #nodes(product: Product, offsets: Readonly<Record<PartyName, number>>): Record<PartyName, PartyNode> {
+    const node = (party: PartyName): PartyNode => {
+      const folder = path.join(this.folder, party);
+      const edgeId = createIdentity(product, party, folder);
+      const process = product.up(party, folder, offsets[party]);
+      return createNode({ party, edgeId, offset: offsets[party], process }, this.processes);
+    };
+    return { central: node('central'), a: node('a'), b: node('b') };
+  }
+}
+
+function directionsOf(node: PartyNode): string[] {
+  if (node.party === 'central')
+    return [`  ${node.title}: ledger ${node.url('ledger')}  arbitrator ${node.url('arbitrator')}`];
+  const rooms = ['coreData', 'coreMetadata', 'coreCommand', 'orchestrator', 'arbitrator'] as const;
+  return [`  ${node.title}: ${rooms.map((room) => `${room} ${node.url(room)}`).join('  ')}`];
+}
+
+/** Takes a temporary folder and three port offsets. Throws `unavailable`. */
+export async function prepareSetting(options: DemoOptions): Promise<Setting> {
+  const claimed = await claimOffsets(PARTIES.length);
+  try {
+    return new DemoSetting(options, claimed);
+  } catch (error) {
+    claimed.release();
+    throw error;
+  }
+}
+
+/** Removes what a demo that went well leaves behind. */
+export function strike(setting: Setting): void {
+  rmSync(setting.folder, { recursive: true, force: true });
+}
