@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { httpPeer, silentLog, sleep, systemClock, systemRandom, type HttpPeer } from '@antirio/host';
-import { createLedgerClient, resultOf, type LedgerClient } from '@antirio/ledger-client';
+import { createLedgerClient, resultOf, type LedgerClient } from '@antirio/ledger-http';
 import { generateIdentity, openIdentity } from '@antirio/kernel';
 import { invariantProblems, keys, MemoryState, type LedgerEvent } from '@antirio/ledger-machine';
 import { createLedger, ledgerOptions, type LedgerRoom } from './index.ts';

@@ -2,10 +2,10 @@ import { join } from 'node:path';
 import { Gauge } from 'prom-client';
 import { createHttpRim, type Health, type Service } from '@antirio/host';
 import { AntirioError } from '@antirio/kernel';
+import { addLedgerRoutes } from '@antirio/ledger-http';
 import type { Genesis } from '@antirio/ledger-machine';
 import { openLocalLedger, type LocalLedger } from '@antirio/ledger-local';
 import { VERSION, type LedgerOptions, type LedgerPorts } from './options.ts';
-import { addLedgerRoutes } from './routes.ts';
 
 /** The ledger's room. Its port is known once it is started. */
 export interface LedgerRoom extends Service {

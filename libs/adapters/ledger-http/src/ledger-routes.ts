@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import type { HttpRim } from '@antirio/host';
 import { AntirioError } from '@antirio/kernel';
-import type { LocalLedger } from '@antirio/ledger-local';
-import { signedTx } from '@antirio/ledger-machine';
+import { signedTx, type LedgerEvent, type LedgerPort } from '@antirio/ledger-machine';
 
 const PAGE = 500;
 const MAX_EVENTS = 500;
@@ -23,6 +22,16 @@ const eventsQuery = z.object({
   limit: z.coerce.number().int().min(1).max(MAX_EVENTS).default(MAX_EVENTS),
 });
 
+/** What an engine must give besides the port, so that its ledger can be served. */
+export interface ServedLedger extends LedgerPort {
+  /** One page of a range, behind the key `after`. */
+  page(prefix: string, after: string | undefined, limit: number): [string, unknown][];
+  /** @throws AntirioError gone where they are no longer kept; conflict where the cursor is ahead of this ledger */
+  events(from: string | undefined, limit: number): LedgerEvent[];
+  /** Resolves at the next event, or when the signal is given. */
+  nextEvent(signal: AbortSignal): Promise<void>;
+}
+
 export interface Limits {
   readonly followers: number;
   /** Given when the room stops: nobody waits any longer. */
@@ -31,7 +40,7 @@ export interface Limits {
 
 /** Events behind the cursor, at once or as soon as there are some. */
 async function waitForEvents(
-  ledger: LocalLedger,
+  ledger: ServedLedger,
   query: z.output<typeof eventsQuery>,
   ended: AbortSignal,
 ): Promise<unknown[]> {
@@ -45,7 +54,7 @@ async function waitForEvents(
   return found;
 }
 
-function addEventRoute(rim: HttpRim, ledger: () => LocalLedger, { followers, stopped }: Limits): void {
+function addEventRoute(rim: HttpRim, ledger: () => ServedLedger, { followers, stopped }: Limits): void {
   let waiting = 0;
   const summary = 'what happened behind a cursor; waits for it up to waitMs';
   rim.route('get', '/ledger/v1/events', { summary, query: eventsQuery }, async ({ query, response }) => {
@@ -62,7 +71,7 @@ function addEventRoute(rim: HttpRim, ledger: () => LocalLedger, { followers, sto
 }
 
 /** Transactions in, state and events out. Anyone may read; what changes anything is signed. */
-export function addLedgerRoutes(rim: HttpRim, ledger: () => LocalLedger, limits: Limits): void {
+export function addLedgerRoutes(rim: HttpRim, ledger: () => ServedLedger, limits: Limits): void {
   rim.route(
     'post',
     '/ledger/v1/tx',

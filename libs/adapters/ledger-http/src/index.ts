@@ -1,1 +1,2 @@
 export * from './ledger-client.ts';
+export * from './ledger-routes.ts';
