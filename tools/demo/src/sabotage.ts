@@ -3,6 +3,7 @@ import type { Sabotage } from './options.ts';
 
 const DECIDE = 'apps/gateway-bridge/src/fence/decide.ts';
 const GAP_FILLER = 'apps/gateway-bridge/src/ring/gap-filler.ts';
+const EVENT = 'apps/device-lora/src/north/event.ts';
 const SESSIONS = 'apps/device-lora/src/uplink/sessions.ts';
 
 /**
@@ -11,7 +12,19 @@ const SESSIONS = 'apps/device-lora/src/uplink/sessions.ts';
  */
 export const SABOTAGE: Readonly<Record<Sabotage, readonly Mutation[]>> = {
   /** A frame is a new reading as often as it is heard. */
-  dedupe: [],
+  dedupe: [
+    {
+      file: SESSIONS,
+      find: "if (known === undefined) return session.seen.has(fcnt) ? 'replay' : 'new';",
+      replace: "if (known === undefined || fcnt >= 0) return 'new';",
+    },
+    {
+      file: EVENT,
+      find: 'eventIdOf({ devEui: device.devEui, session: session.id, fcnt })',
+      replace:
+        'eventIdOf({ devEui: device.devEui, session: session.id, fcnt: crypto.getRandomValues(new Uint32Array(1))[0] ?? 0 })',
+    },
+  ],
   /** Whoever uses a DevAddr is believed. */
   mic: [
     {

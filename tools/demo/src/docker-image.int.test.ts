@@ -1,0 +1,39 @@
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { expect, test } from '@jest/globals';
+import { testWhen } from '@antirio/testing';
+import Docker from 'dockerode';
+import { buildWithEngine, librariesOf } from './docker-image.ts';
+
+const docker = new Docker();
+const engineAnswers = await docker.ping().then(
+  () => true,
+  () => false,
+);
+const TAG = 'antirio/demo-image-test:latest';
+
+testWhen(engineAnswers, 'no container engine answers')(
+  'an image from the local Node runs in a container',
+  async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'demo-image-'));
+    const bundle = path.join(folder, 'service.mjs');
+    writeFileSync(bundle, 'process.exit(Number(process.versions.node.split(".")[0]) >= 24 ? 42 : 1);');
+    const archive = path.join(folder, 'image.tar');
+    await buildWithEngine({ bundle, archive, tag: TAG, main: 'app/service.mjs' });
+    expect(statSync(archive).size).toBeGreaterThan(1_000_000);
+    const container = await docker.createContainer({ Image: TAG, HostConfig: { NetworkMode: 'none' } });
+    await container.start();
+    expect(await container.wait()).toMatchObject({ StatusCode: 42 });
+    await container.remove();
+    await docker.getImage(TAG).remove();
+    rmSync(folder, { recursive: true });
+  },
+);
+
+test('the libraries of a program are whole paths, each once', () => {
+  const libraries = librariesOf(process.execPath);
+  expect(libraries.length).toBeGreaterThan(1);
+  for (const library of libraries) expect(path.isAbsolute(library)).toBe(true);
+  expect(new Set(libraries).size).toBe(libraries.length);
+});
