@@ -8,7 +8,7 @@ import {
   type Service,
   type Subscription,
 } from '@antirio/host';
-import { AntirioError, describeError, fromUtf8, parseEdgeId } from '@antirio/kernel';
+import { AntirioError, describeError, fromUtf8, parseEdgeId, type EdgeId } from '@antirio/kernel';
 import { datagramSchemas } from '@antirio/service-contract';
 import { VERSION, type ArbitratorOptions, type ArbitratorPorts } from './options.ts';
 import {
@@ -18,11 +18,11 @@ import {
   takeRequest,
   witnessRequest,
 } from './central-calls.ts';
-import { createGrantor } from './grantor.ts';
+import { centralFacts } from './central-facts.ts';
+import { runCentral } from './central-host.ts';
 import { openGrantorStore } from './grantor-store.ts';
 import { ledgerClient } from './ledger-client.ts';
 import { peerNamed } from './peers.ts';
-import { createWitness } from './witness.ts';
 import { findBreaches } from './breach-watch.ts';
 
 const datagramIn = z.object({ from: z.string(), body: z.unknown() });
@@ -33,9 +33,10 @@ export function createCentralArbitrator(options: ArbitratorOptions, ports: Arbit
   const { identity, log, bus, clock, random } = ports;
   const store = openGrantorStore(join(options.dataDir, 'grantor.db'));
   const ledger = ledgerClient(peerNamed(ports.peers, 'ledger'), '', identity, random);
-  const grantor = createGrantor(ledger, store, clock);
-  const witness = createWitness(bus, clock, random);
-  const calls = createCentralCalls({ identity, clock, ledger, grantor, store, witness });
+  const facts = centralFacts(ledger);
+  const customerOf = async (setId: string): Promise<EdgeId> => (await facts.setOf(setId)).customer;
+  const host = runCentral({ bus, clock, random, log, store, customerOf });
+  const calls = createCentralCalls({ identity, clock, ledger, facts, host, store });
   const subscriptions: Subscription[] = [];
   const counts = { leases: 0, badDatagrams: 0 };
   let sweeping: Repeating | undefined;
@@ -53,16 +54,19 @@ export function createCentralArbitrator(options: ArbitratorOptions, ports: Arbit
       }
     };
   const onLease = async (payload: Uint8Array): Promise<void> => {
-    const { from, body } = read(payload);
-    const edge = parseEdgeId(from);
-    const answer = await grantor.lease(edge, parseInput(datagramSchemas.leaseRequest, body));
-    if (answer === undefined) return;
+    // Counted from here: what follows waits for the ledger.
+    const receivedAt = clock.monotonic();
+    const message = read(payload);
+    const from = parseEdgeId(message.from);
+    const request = parseInput(datagramSchemas.leaseRequest, message.body);
     counts.leases++;
-    await bus.publish('antirio/datagram/out', JSON.stringify({ to: edge, ...answer }));
+    const known = await facts.leaseFacts(request.setId, from);
+    host.post({ type: 'leaseRequest', from, request, facts: known, receivedAt });
   };
   const onProbeReply = (payload: Uint8Array): void => {
     const { from, body } = read(payload);
-    witness.answered(parseEdgeId(from), parseInput(datagramSchemas.probeReply, body).nonce);
+    const { nonce } = parseInput(datagramSchemas.probeReply, body);
+    host.post({ type: 'probeReply', from: parseEdgeId(from), nonce });
   };
 
   const peerOf = (request: { get(name: string): string | undefined }): string => {
@@ -113,7 +117,7 @@ export function createCentralArbitrator(options: ArbitratorOptions, ports: Arbit
   const health = (): Record<string, { ok: boolean; detail?: string }> => ({
     store: { ok: store.writable() },
     bus: bus.health(),
-    leases: { ok: true, detail: `${counts.leases} promised, ${counts.badDatagrams} datagrams not served` },
+    leases: { ok: true, detail: `${counts.leases} asked for, ${counts.badDatagrams} datagrams not served` },
   });
 
   return {
@@ -121,13 +125,16 @@ export function createCentralArbitrator(options: ArbitratorOptions, ports: Arbit
     async start() {
       subscriptions.push(await bus.subscribe('antirio/datagram/in/leaseRequest', guarded(onLease)));
       subscriptions.push(await bus.subscribe('antirio/datagram/in/probeReply', guarded(onProbeReply)));
-      sweeping = repeat('sweep', SWEEP_EVERY_MS, log, () => findBreaches({ clock, ledger, grantor, log }));
+      sweeping = repeat('sweep', SWEEP_EVERY_MS, log, () =>
+        findBreaches({ clock, ledger, facts, host, log }),
+      );
       await rim.listen(options.port, options.bind);
     },
     async stop() {
       await rim.close();
       await sweeping?.stop();
       for (const subscription of subscriptions.splice(0)) await subscription.close();
+      host.stop();
       store.close();
     },
     health,

@@ -1,14 +1,15 @@
 import { z } from 'zod';
-import { callJson, parseInput, type HttpCall, type HttpPeer } from '@antirio/host';
+import { callJson, parseInput, sleep, type HttpCall, type HttpPeer } from '@antirio/host';
 import {
   AntirioError,
   errorCodes,
+  isAntirioError,
   type ErrorCode,
   type Identity,
   type Random,
   type SealKey,
 } from '@antirio/kernel';
-import { MAX_VALIDITY, signTx, type payload as payloadSchema } from '@antirio/ledger-machine';
+import { MAX_VALIDITY, signTx, type SignedTx, type payload as payloadSchema } from '@antirio/ledger-machine';
 
 type Payload = z.input<typeof payloadSchema>;
 
@@ -16,6 +17,11 @@ type Payload = z.input<typeof payloadSchema>;
 export interface LedgerClient {
   /** Resolves with what the transaction made. @throws AntirioError with the machine's own code when it was refused. */
   submit(payload: Payload): Promise<Readonly<Record<string, unknown>>>;
+  /**
+   * The same, but gives up for nothing but the machine's own word: the same signed transaction is sent until it is known what
+   * became of it. Where an answer is lost, what was asked for may still happen later.
+   */
+  submitUntilKnown(payload: Payload): Promise<Readonly<Record<string, unknown>>>;
   read(key: string): Promise<unknown>;
   /** The values under a prefix. */
   range(prefix: string): Promise<unknown[]>;
@@ -33,6 +39,9 @@ const head = z.looseObject({ height: z.union([z.number(), z.string()]) });
 const identityRecord = z.looseObject({
   sealKey: z.object({ edgeId: z.string(), x25519: z.string(), signature: z.string() }),
 });
+
+const AGAIN_AFTER_MS = 50;
+const AGAIN_AT_MOST_MS = 1000;
 
 function codeOf(code: string | undefined): ErrorCode {
   return code !== undefined && code in errorCodes ? (code as ErrorCode) : 'conflict';
@@ -55,18 +64,33 @@ export function ledgerClient(
     const body = answer.json();
     return typeof body === 'object' && body !== null && 'value' in body ? body.value : body;
   };
+  const sign = async (payload: Payload): Promise<SignedTx> => {
+    const { height } = parseInput(head, await call({ path: '/ledger/v1/head' }));
+    return signTx(identity, random, Number(height) + MAX_VALIDITY / 10, payload);
+  };
+  const send = async (tx: SignedTx): Promise<Readonly<Record<string, unknown>>> => {
+    const got = parseInput(receipt, await call({ method: 'POST', path: '/ledger/v1/tx', json: tx }));
+    if (got.ok) return got.result ?? {};
+    throw new AntirioError(codeOf(got.code), got.message ?? 'refused by the ledger');
+  };
   return {
     read,
     async range(prefix) {
       const answer = await call({ path: `/ledger/v1/range?prefix=${encodeURIComponent(prefix)}` });
       return parseInput(rangeAnswer, answer).entries.map(([, value]) => value);
     },
-    async submit(payload) {
-      const { height } = parseInput(head, await call({ path: '/ledger/v1/head' }));
-      const tx = signTx(identity, random, Number(height) + MAX_VALIDITY / 10, payload);
-      const got = parseInput(receipt, await call({ method: 'POST', path: '/ledger/v1/tx', json: tx }));
-      if (got.ok) return got.result ?? {};
-      throw new AntirioError(codeOf(got.code), got.message ?? 'refused by the ledger');
+    submit: async (payload) => send(await sign(payload)),
+    async submitUntilKnown(payload) {
+      const tx = await sign(payload);
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await send(tx);
+        } catch (error) {
+          const unknown = isAntirioError(error, 'unavailable') || isAntirioError(error, 'timeout');
+          if (!unknown) throw error;
+          await sleep(Math.min(attempt * AGAIN_AFTER_MS, AGAIN_AT_MOST_MS));
+        }
+      }
     },
     async sealKeyOf(edgeId) {
       const record = await read(`identity/${edgeId}`);

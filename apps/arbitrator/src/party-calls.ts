@@ -92,16 +92,6 @@ export type CallOutcome =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly code: string; readonly message: string; readonly retryInMs?: number };
 
-/** A transaction whose work was done before: by itself, or by whoever holds a later epoch. */
-function doneBefore(method: Method, error: AntirioError): boolean {
-  if (method === 'release') return ['conflict', 'forbidden', 'gone'].includes(error.code);
-  return (
-    (method === 'ready' || method === 'statement') &&
-    error.code === 'conflict' &&
-    /already/i.test(error.message)
-  );
-}
-
 export async function performCall(deps: CallDependencies, call: CallArgs): Promise<CallOutcome> {
   const run = perform[call.method] as (deps: CallDependencies, args: CallArgs['args']) => Promise<unknown>;
   try {
@@ -116,7 +106,6 @@ export async function performCall(deps: CallDependencies, call: CallArgs): Promi
       ...(retryInMs === undefined ? {} : { retryInMs }),
     };
   } catch (error) {
-    if (error instanceof AntirioError && doneBefore(call.method, error)) return { ok: true, value: {} };
     const code = error instanceof AntirioError ? error.code : 'internal';
     return { ok: false, code, message: error instanceof Error ? error.message : String(error) };
   }

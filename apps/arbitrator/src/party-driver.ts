@@ -5,6 +5,7 @@ import {
   createProvider,
   customerDesires,
   customerStep,
+  deedsOf,
   providerDesires,
   providerStep,
   summariseDevices,
@@ -120,9 +121,9 @@ export function runParty(
     const before = machine.phase();
     const effects = machine.step(event);
     const after = machine.phase();
-    // The phase reaches the disk before anything that follows from it leaves this process.
-    if (after !== before) store.setPhase(contractId, after);
-    for (const effect of effects) execute(effect);
+    for (const deed of deedsOf(before, after, effects))
+      if (deed.type === 'persist') store.setPhase(contractId, deed.phase);
+      else execute(deed);
     applyFence();
     if (after !== before) observing.poke();
   };

@@ -1,8 +1,9 @@
 import type { EdgeId } from '@antirio/kernel';
-import { callEnded, failuresOf, type CallBook } from './calls.ts';
-import { createLeaseHolder, mayAct } from './lease.ts';
+import { callEnded, type CallBook } from './calls.ts';
+import { MAX_DOWNLINK_LEAD_MS, mayAct, surelyPassed } from './lease.ts';
 import {
   contractRecord,
+  isOver,
   takeAnswer,
   type CallArgs,
   type ContractRecord,
@@ -12,6 +13,7 @@ import {
 import {
   actUnder,
   callOnce,
+  createActing,
   fenceOf,
   leaseNews,
   renew,
@@ -29,8 +31,16 @@ import type { ContractTerms } from './terms.ts';
 
 /** Where the customer's side of one contract stands. Durable before anything that follows from it is done. */
 export type CustomerPhase =
-  /** Keys to be delivered, images to be sent; the provider is not READY yet. */
-  | { readonly at: 'arming'; readonly keysWithProvider: boolean; readonly keysWithCentral: boolean }
+  /**
+   * Keys to be delivered, images to be sent; the provider is not READY yet. From `epoch` on we act under a lease: that comes
+   * before the provider has its keys, because with them it may take over at any moment.
+   */
+  | {
+      readonly at: 'arming';
+      readonly keysWithProvider: boolean;
+      readonly keysWithCentral: boolean;
+      readonly epoch?: number;
+    }
   | { readonly at: 'guarded'; readonly epoch: number }
   /** The provider holds `epoch`; we stand by, collect and catch up. */
   | { readonly at: 'recovering'; readonly epoch: number }
@@ -59,6 +69,7 @@ export interface CustomerState {
   readonly echo: string;
   readonly providerHeardAt: number;
   readonly record: ContractRecord | undefined;
+  readonly recordAt: number;
   /** Since when we have been up and joined up with the others without a break. */
   readonly stableSince: number;
   readonly stateAskedAt: number;
@@ -67,7 +78,11 @@ export interface CustomerState {
 type Step = readonly [CustomerState, readonly PartyEffect[]];
 
 const RECORD_EVERY_MS = 500;
+/** Where nothing is pending: a contract may also end without us. */
+const RECORD_SELDOM_MS = 10_000;
 const STATE_AGAIN_MS = 1000;
+/** A provider unheard for so long is not waited for. */
+const PROVIDER_SILENT_MS = 3000;
 
 export function createCustomer(
   terms: ContractTerms,
@@ -75,20 +90,22 @@ export function createCustomer(
   bootId: string,
   now: number,
 ): CustomerState {
-  const acting: Acting = { lease: createLeaseHolder(terms.leaseMs, now), wanted: [], nonce: 0 };
+  const acting = createActing(terms.leaseMs, bootId, now);
+  const epoch = phase.at === 'recovering' ? undefined : phase.epoch;
   return {
     terms,
     phase,
     bootId,
     startedAt: now,
     calls: {},
-    acting: 'epoch' in phase && phase.at !== 'recovering' ? actUnder(acting, phase.epoch, now) : acting,
+    acting: epoch === undefined ? acting : actUnder(acting, epoch, now),
     observed: {},
     beatAt: -Infinity,
     sequence: 0,
     echo: '',
     providerHeardAt: -Infinity,
     record: undefined,
+    recordAt: -Infinity,
     stableSince: now,
     stateAskedAt: -Infinity,
   };
@@ -116,8 +133,8 @@ export function customerStep(state: CustomerState, event: PartyEvent, context: C
 
 export function customerDesires(state: CustomerState, now: number): Desired {
   const { phase, acting, terms } = state;
-  const own: Desired['fence'] =
-    phase.at === 'arming' ? { state: 'none' } : fenceOf(acting, terms.slots.customer, now);
+  const free = phase.at === 'arming' && phase.epoch === undefined;
+  const own: Desired['fence'] = free ? { state: 'none' } : fenceOf(acting, terms.slots.customer, now);
   return { fence: phase.at === 'recovering' ? { state: 'shut' } : own, service: 'active', gapFilling: true };
 }
 
@@ -149,8 +166,10 @@ function onTick(state: CustomerState, context: Context): Step {
 }
 
 function sendBeat(state: CustomerState, { now, wall }: Context): Step {
-  if (state.phase.at === 'arming' || now - state.beatAt < state.terms.heartbeatIntervalMs) return [state, []];
-  const { contractId, provider, heartbeatIntervalMs } = state.terms;
+  const { phase, terms } = state;
+  const tooEarly = phase.at === 'arming' && phase.epoch === undefined;
+  if (tooEarly || now - state.beatAt < terms.heartbeatIntervalMs) return [state, []];
+  const { contractId, provider, heartbeatIntervalMs } = terms;
   const { lease } = state.acting;
   const body = {
     contractId,
@@ -169,23 +188,18 @@ function sendBeat(state: CustomerState, { now, wall }: Context): Step {
 }
 
 function renewLease(state: CustomerState, now: number): Step {
-  if (state.phase.at === 'arming' || state.phase.at === 'recovering') return [state, []];
-  const [acting, effects] = renew(state.acting, state.terms, state.bootId, now);
+  if (state.phase.at === 'recovering') return [state, []];
+  const [acting, effects] = renew(state.acting, state.terms, now);
   return [{ ...state, acting }, effects];
 }
 
 function askRecord(state: CustomerState, now: number): Step {
-  const { phase } = state;
+  const { phase, terms } = state;
   const settledDown =
     phase.at === 'ended' ||
     (phase.at === 'guarded' && state.record !== undefined && mayAct(state.acting.lease, now));
-  if (settledDown) return [state, []];
-  return call(
-    state,
-    state.terms.central,
-    { method: 'record', args: { contractId: state.terms.contractId } },
-    now,
-  );
+  if (settledDown && (phase.at === 'ended' || now - state.recordAt < RECORD_SELDOM_MS)) return [state, []];
+  return call(state, terms.central, { method: 'record', args: { contractId: terms.contractId } }, now);
 }
 
 type PhaseTick = (state: CustomerState, now: number) => Step;
@@ -197,7 +211,7 @@ const byPhase: { readonly [P in CustomerPhase['at']]: PhaseTick } = {
     const { contractId } = terms;
     if (!phase.keysWithCentral)
       return call(state, terms.central, { method: 'keyShare', args: { contractId } }, now);
-    if (!phase.keysWithProvider)
+    if (!phase.keysWithProvider && phase.epoch !== undefined)
       return call(state, terms.provider, { method: 'keys', args: { contractId } }, now);
     return [state, []];
   },
@@ -205,23 +219,13 @@ const byPhase: { readonly [P in CustomerPhase['at']]: PhaseTick } = {
   recovering(state, now) {
     const { phase, terms, observed, record } = state;
     if (phase.at !== 'recovering') return [state, []];
+    const { contractId } = terms;
     const released = record?.epoch === phase.epoch && record.released;
-    const providerGone = failuresOf(state.calls, 'return') > 5;
-    if (released || providerGone)
-      return call(
-        state,
-        terms.central,
-        { method: 'take', args: { contractId: terms.contractId, expected: phase.epoch } },
-        now,
-      );
-    const ready = observed.source?.caughtUp === true && now - state.stableSince >= terms.returnBackoffMs;
-    if (!ready) return [state, []];
-    return call(
-      state,
-      terms.provider,
-      { method: 'return', args: { contractId: terms.contractId, epoch: phase.epoch } },
-      now,
-    );
+    const stable = now - state.stableSince >= terms.returnBackoffMs;
+    if (released || (stable && isProviderSilent(state, now)))
+      return call(state, terms.central, { method: 'take', args: { contractId, expected: phase.epoch } }, now);
+    if (!stable || observed.source?.caughtUp !== true) return [state, []];
+    return call(state, terms.provider, { method: 'return', args: { contractId, epoch: phase.epoch } }, now);
   },
   retaken(state, now) {
     const { phase, observed, record } = state;
@@ -246,6 +250,11 @@ const byPhase: { readonly [P in CustomerPhase['at']]: PhaseTick } = {
   ended: (state) => [state, []],
 };
 
+/** Then its lease decides: while that runs, the grantor gives us nothing. */
+function isProviderSilent(state: CustomerState, now: number): boolean {
+  return now - Math.max(state.providerHeardAt, state.stableSince) >= PROVIDER_SILENT_MS;
+}
+
 function onDatagram(state: CustomerState, from: EdgeId, datagram: Datagram, now: number): Step {
   const { terms } = state;
   if (datagram.kind === 'probe' && (from === terms.provider || from === terms.central)) {
@@ -256,18 +265,17 @@ function onDatagram(state: CustomerState, from: EdgeId, datagram: Datagram, now:
     return [{ ...state, echo: datagram.body.nonce, providerHeardAt: now }, []];
   const news = from === terms.central ? leaseNews(state.acting, terms.set.setId, datagram) : undefined;
   if (news === undefined) return [state, []];
-  if ('refused' in news) return onEpoch(state, news.refused.current, news.refused.holder, now);
-  const [acting, effects] = news.granted;
-  return [{ ...state, acting }, effects];
+  const { acting, effects, refused } = news;
+  const next = { ...state, acting };
+  return refused === undefined ? [next, effects] : onEpoch(next, refused.current, refused.holder, now);
 }
 
 /** A later epoch in other hands: whatever we believed, we stand by now. */
 function onEpoch(state: CustomerState, epoch: number, holder: EdgeId, now: number): Step {
   const { phase, terms } = state;
-  const acts =
-    phase.at === 'guarded' || phase.at === 'retaken' || phase.at === 'stated' || phase.at === 'ended';
-  if (!acts || holder !== terms.provider || epoch <= phase.epoch) return [state, []];
-  return enter({ ...state, stableSince: now }, { at: 'recovering', epoch }, 'fenced', { epoch });
+  if (holder !== terms.provider || epoch <= (phase.epoch ?? 0)) return [state, []];
+  const next = phase.at === 'recovering' ? state : { ...state, stableSince: now };
+  return enter(next, { at: 'recovering', epoch }, 'fenced', { epoch });
 }
 
 type Answer = Extract<PartyEvent, { type: 'answer' }>;
@@ -314,20 +322,30 @@ function onSuccess(state: CustomerState, method: Answer['method'], value: unknow
 }
 
 function onRecord(state: CustomerState, record: ContractRecord, now: number): Step {
-  const known: CustomerState = { ...state, record };
+  const known: CustomerState = { ...state, record, recordAt: now };
   const { phase, terms } = state;
-  if (phase.at === 'arming' && record.state === 'READY') return guard(known, record.epoch, now);
-  if (phase.at === 'stated' && (record.state === 'SETTLED' || record.state === 'BREACHED'))
-    return enter(known, { at: 'ended', epoch: phase.epoch }, 'ended', { state: record.state });
-  // Our own take whose answer was lost, or the epoch of a provider that took over while we were away.
+  // Our own take, whose answer was lost.
   if (phase.at === 'recovering' && record.holder === terms.customer && record.epoch > phase.epoch)
-    return retake(known, phase.epoch, record.epoch, now);
+    return retake(known, phase.epoch, record.epoch, now + surelyPassed(MAX_DOWNLINK_LEAD_MS));
+  if (isOver(record) && phase.at !== 'ended')
+    return enter(known, { at: 'ended', epoch: phase.epoch ?? record.epoch }, 'ended', {
+      state: record.state,
+    });
+  if (phase.at === 'arming' && record.holder === terms.customer) return arm(known, phase, record, now);
   return onEpoch(known, record.epoch, record.holder, now);
 }
 
-function guard(state: CustomerState, epoch: number, now: number): Step {
-  const acting = actUnder(state.acting, epoch, now);
-  return enter({ ...state, acting }, { at: 'guarded', epoch }, 'ready', { epoch });
+const ARMED: ReadonlySet<string> = new Set(['READY', 'READY_EXPOSED', 'DEGRADED']);
+
+function arm(
+  state: CustomerState,
+  phase: Extract<CustomerPhase, { at: 'arming' }>,
+  { epoch, state: life }: ContractRecord,
+  now: number,
+): Step {
+  const under = phase.epoch === epoch ? state : { ...state, acting: actUnder(state.acting, epoch, now) };
+  if (ARMED.has(life)) return enter(under, { at: 'guarded', epoch }, 'ready', { epoch });
+  return [{ ...under, phase: phase.epoch === epoch ? phase : { ...phase, epoch } }, []];
 }
 
 function retake(state: CustomerState, providerEpoch: number, epoch: number, actFrom: number): Step {
@@ -341,7 +359,7 @@ function onTaken(
   now: number,
 ): Step {
   if (state.phase.at !== 'recovering') return [state, []];
-  return retake(state, state.phase.epoch, value.epoch, now + value.actAfterMs * 1.02);
+  return retake(state, state.phase.epoch, value.epoch, now + surelyPassed(value.actAfterMs));
 }
 
 function onStated(state: CustomerState, event: Extract<PartyEvent, { type: 'stated' }>): Step {

@@ -41,8 +41,8 @@ describe('a lease', () => {
           );
           if (!answer.ok) return true;
           let holder = holdEpoch(createLeaseHolder(leaseMs, 0), 4, 0);
-          holder = leaseRequested(holder, 'n', holderClock(sentAt));
-          holder = leaseGranted(holder, 4, 'n');
+          holder = leaseRequested(holder, 1, holderClock(sentAt));
+          holder = leaseGranted(holder, 4, 1, leaseMs);
           for (let t = receivedAt + back; t < receivedAt + 10_000; t += 97) {
             const acts = mayAct(holder, holderClock(t));
             const taken = takeable(record, answer.promise, 4, leaseMs, 0, grantorClock(t)).ok;
@@ -82,15 +82,17 @@ describe('a lease', () => {
 
   test('does not let its holder act before `actFrom`, or within a lease of its own start', () => {
     const fresh = leaseGranted(
-      leaseRequested(holdEpoch(createLeaseHolder(leaseMs, 0), 1, 5000), 'n', 100),
+      leaseRequested(holdEpoch(createLeaseHolder(leaseMs, 0), 1, 5000), 7, 100),
       1,
-      'n',
+      7,
+      leaseMs,
     );
     expect(mayAct(fresh, 3000)).toBe(false);
     const later = leaseGranted(
-      leaseRequested(holdEpoch(createLeaseHolder(leaseMs, 0), 1, 5000), 'n', 4900),
+      leaseRequested(holdEpoch(createLeaseHolder(leaseMs, 0), 1, 5000), 7, 4900),
       1,
-      'n',
+      7,
+      leaseMs,
     );
     expect(mayAct(later, 4999)).toBe(false);
     expect(mayAct(later, 5000)).toBe(true);
@@ -112,6 +114,6 @@ describe('a lease', () => {
 
   test('ignores a grant that answers none of its requests', () => {
     const holder = holdEpoch(createLeaseHolder(leaseMs, 0), 1, 0);
-    expect(leaseGranted(holder, 1, 'never asked')).toBe(holder);
+    expect(leaseGranted(holder, 1, 99, leaseMs)).toBe(holder);
   });
 });

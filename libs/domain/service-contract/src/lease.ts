@@ -3,7 +3,7 @@ import type { EdgeId } from '@antirio/kernel';
 /**
  * Leases: the holder of an epoch acts only while the grantor has promised to give no other. The holder counts from when it
  * sent its request and a little short, the grantor from when it received it and a little long, so that clocks whose rates
- * differ by up to 2 % agree on the safe side. Times are each party's own monotonic milliseconds.
+ * differ from the true one by up to 2 % agree on the safe side. Times are each party's own monotonic milliseconds.
  */
 export interface LeaseHolder {
   readonly leaseMs: number;
@@ -13,7 +13,7 @@ export interface LeaseHolder {
   readonly until: number;
   readonly actFrom: number;
   readonly lastRequestAt: number;
-  readonly outstanding: readonly { readonly nonce: string; readonly sentAt: number }[];
+  readonly outstanding: readonly { readonly sequence: number; readonly sentAt: number }[];
 }
 
 /** The grantor's side for one set. Lives in memory only: whoever restarts keeps silent for one whole lease instead. */
@@ -29,13 +29,27 @@ const PROMISER_RATE = 1.02;
 export const MAX_DOWNLINK_LEAD_MS = 3000;
 const OUTSTANDING_KEPT = 8;
 
+/** How long to wait on one's own clock until a duration of somebody else's clock has passed for sure. */
+export function surelyPassed(durationMs: number): number {
+  return (durationMs * PROMISER_RATE) / HOLDER_RATE;
+}
+
+/** Until when whoever started at `startedAt` keeps silent: what it may have promised or sent before is over then. */
+export function silentUntil(startedAt: number, leaseMs: number): number {
+  return startedAt + leaseMs * PROMISER_RATE;
+}
+
+function ownSilence(startedAt: number, leaseMs: number): number {
+  return startedAt + surelyPassed(Math.max(leaseMs, MAX_DOWNLINK_LEAD_MS));
+}
+
 export function createLeaseHolder(leaseMs: number, startedAt: number): LeaseHolder {
   return {
     leaseMs,
     startedAt,
     epoch: 0,
     until: 0,
-    actFrom: startedAt + leaseMs * PROMISER_RATE,
+    actFrom: ownSilence(startedAt, leaseMs),
     lastRequestAt: -Infinity,
     outstanding: [],
   };
@@ -47,7 +61,8 @@ export function holdEpoch(lease: LeaseHolder, epoch: number, actFrom: number): L
     ...lease,
     epoch,
     until: 0,
-    actFrom: Math.max(actFrom, lease.startedAt + lease.leaseMs * PROMISER_RATE),
+    actFrom: Math.max(actFrom, ownSilence(lease.startedAt, lease.leaseMs)),
+    lastRequestAt: -Infinity,
     outstanding: [],
   };
 }
@@ -56,17 +71,24 @@ export function leaseDue(lease: LeaseHolder, now: number): boolean {
   return now - lease.lastRequestAt >= lease.leaseMs / 4;
 }
 
-export function leaseRequested(lease: LeaseHolder, nonce: string, now: number): LeaseHolder {
-  const outstanding = [...lease.outstanding, { nonce, sentAt: now }].slice(-OUTSTANDING_KEPT);
+export function leaseRequested(lease: LeaseHolder, sequence: number, now: number): LeaseHolder {
+  const outstanding = [...lease.outstanding, { sequence, sentAt: now }].slice(-OUTSTANDING_KEPT);
   return { ...lease, lastRequestAt: now, outstanding };
 }
 
-export function leaseGranted(lease: LeaseHolder, epoch: number, nonce: string): LeaseHolder {
-  const request = lease.outstanding.find((one) => one.nonce === nonce);
+/** What the answer to an outstanding request changes; `promisedMs` is how long the grantor says that it promises. */
+export function leaseGranted(
+  lease: LeaseHolder,
+  epoch: number,
+  sequence: number,
+  promisedMs: number,
+): LeaseHolder {
+  const request = lease.outstanding.find((one) => one.sequence === sequence);
   if (request === undefined || epoch !== lease.epoch) return lease;
+  const duration = Math.min(lease.leaseMs, promisedMs);
   return {
     ...lease,
-    until: Math.max(lease.until, request.sentAt + lease.leaseMs * HOLDER_RATE),
+    until: Math.max(lease.until, request.sentAt + duration * HOLDER_RATE),
     outstanding: lease.outstanding.filter((one) => one.sentAt > request.sentAt),
   };
 }
@@ -94,7 +116,7 @@ export function promise(
   startedAt: number,
   now: number,
 ): Promised {
-  if (now < startedAt + request.leaseMs * PROMISER_RATE) return { ok: false, reason: 'restarted' };
+  if (now < silentUntil(startedAt, request.leaseMs)) return { ok: false, reason: 'restarted' };
   if (record.epoch !== request.epoch || record.holder !== request.by)
     return { ok: false, reason: 'superseded' };
   if (record.released) return { ok: false, reason: 'released' };
@@ -129,9 +151,9 @@ export function takeable(
   if (record.epoch !== expected) return { ok: false, reason: 'superseded', retryInMs: 0 };
   // A released epoch's holder shut its fence first, but what it sent before may still wait in a gateway.
   if (record.released) return { ok: true, actAfterMs: MAX_DOWNLINK_LEAD_MS, leaseEnded: false };
-  const silentUntil = startedAt + leaseMs * PROMISER_RATE;
-  if (now < silentUntil) return { ok: false, reason: 'restarted', retryInMs: silentUntil - now };
-  const promised = known?.epoch === record.epoch ? known.until : silentUntil;
+  const silent = silentUntil(startedAt, leaseMs);
+  if (now < silent) return { ok: false, reason: 'restarted', retryInMs: silent - now };
+  const promised = known?.epoch === record.epoch ? known.until : silent;
   if (now < promised) return { ok: false, reason: 'leaseRuns', retryInMs: promised - now };
   return { ok: true, actAfterMs: Math.max(0, promised + MAX_DOWNLINK_LEAD_MS - now), leaseEnded: true };
 }

@@ -23,23 +23,27 @@ export const vigil = z.strictObject({ contractId: z.uuid(), nonce: short, ringNe
 export const probe = z.strictObject({ nonce: short });
 export const probeReply = z.strictObject({ nonce: short, bootId: short });
 export const reservation = z.strictObject({ devAddr, slot: z.int().min(0).max(3), above: z.int().min(-1) });
+/** `sequence` counts the requests of one boot; `grantor` is the grantor's boot id as heard last, so that a recorded request
+ * counts for nothing once the grantor has forgotten that it was seen. */
 export const leaseRequest = z.strictObject({
   setId: short,
   epoch: count,
-  nonce: short,
+  bootId: short,
+  sequence: count,
+  grantor: short,
   reserve: z.array(reservation).max(8),
 });
+const leaseAnswer = { setId: short, epoch: count, bootId: short, sequence: count, grantor: short };
+/** Nobody else is given the set's epoch for `leaseMs`. */
 export const leaseGrant = z.strictObject({
-  setId: short,
-  epoch: count,
-  nonce: short,
+  ...leaseAnswer,
+  leaseMs: count,
   blocks: z.array(z.strictObject({ devAddr, index: count })).max(8),
 });
 export const leaseRefused = z.strictObject({
-  setId: short,
-  epoch: count,
-  nonce: short,
-  reason: short,
+  ...leaseAnswer,
+  /** `stale`: ask again, with the grantor's boot id as given here. */
+  reason: z.enum(['stale', 'superseded', 'released']),
   current: count,
   holder: edgeId,
 });
@@ -58,7 +62,9 @@ export type Datagram = {
   [K in DatagramKind]: { readonly kind: K; readonly body: z.output<(typeof datagramSchemas)[K]> };
 }[DatagramKind];
 export type Beat = z.output<typeof beat>;
+export type LeaseRequest = z.output<typeof leaseRequest>;
 export type LeaseGrant = z.output<typeof leaseGrant>;
+export type LeaseRefused = z.output<typeof leaseRefused>;
 export type Reservation = z.output<typeof reservation>;
 
 /** Why a provider believes that the customer is dead. Signed and kept on the ledger with the opening. */
@@ -104,4 +110,10 @@ export const contractRecord = z.object({
   handback: z.object({ epoch: count, from: count, through: count }).optional(),
 });
 export type ContractRecord = z.output<typeof contractRecord>;
+/** States in which a contract is over for its parties. */
+const ENDED: ReadonlySet<string> = new Set(['SETTLED', 'CANCELLED', 'EXPIRED', 'BREACHED']);
+export function isOver(record: ContractRecord): boolean {
+  return ENDED.has(record.state);
+}
+
 export const takeAnswer = z.object({ epoch: count, actAfterMs: count });

@@ -2,7 +2,8 @@ import { describe, expect, test } from '@jest/globals';
 import { generateIdentity, parseEdgeId } from '@antirio/kernel';
 import { contractTerms, type ContractTerms } from './terms.ts';
 import { createCustomer, customerDesires, customerStep, type CustomerState } from './customer.ts';
-import { createProvider, providerDesires, providerStep, type ProviderState } from './provider.ts';
+import { createProvider, type ProviderState } from './provider-state.ts';
+import { providerDesires, providerStep } from './provider.ts';
 import type { PartyEffect, PartyEvent } from './party.ts';
 
 const edge = (): ReturnType<typeof parseEdgeId> => parseEdgeId(generateIdentity().edgeId);
@@ -62,7 +63,9 @@ function tickUntil(
 }
 
 describe('the provider', () => {
-  const readyAt = (now: number): ProviderState => createProvider(terms, { at: 'ready' }, 'boot-b', now);
+  const ring: PartyEvent = { type: 'observed', observed: { ring: { from: 1, next: 1 } } };
+  const readyAt = (now: number): ProviderState =>
+    driveProvider(createProvider(terms, { at: 'ready' }, 'boot-b', now), ring, now)[0];
 
   test('asks the witness when beats stop, and opens only when the witness found the customer dead', () => {
     let [state, now] = tickUntil(readyAt(0), 0, 2000, (effects) => calls(effects).includes('witness'));
@@ -86,7 +89,7 @@ describe('the provider', () => {
       now + 150,
     );
     expect(state.phase.at).toBe('ready');
-    expect(state.suspicion).toBeUndefined();
+    expect(state.watch.suspicion).toBeUndefined();
   });
 
   test('reads as soon as the keys are there, acts only under its epoch and a lease', () => {
@@ -100,6 +103,8 @@ describe('the provider', () => {
     );
     expect(effects.map((effect) => effect.type)).toContain('openKeys');
     expect(providerDesires(state, 10)).toMatchObject({ service: 'active', fence: { state: 'shut' } });
+    const record = { state: 'READY', epoch: 1, holder: terms.customer, released: false };
+    [state] = driveProvider(state, { type: 'answer', method: 'record', ok: true, value: record }, 15);
     [state] = tickUntil(state, 20, 200, (seen) => calls(seen).includes('take'));
     [state] = driveProvider(
       state,
@@ -120,8 +125,16 @@ describe('the provider', () => {
     );
     expect(request).toBeDefined();
     if (request?.type !== 'send' || request.datagram.kind !== 'leaseRequest') return;
-    const { nonce } = request.datagram.body;
-    const grant = { setId: 'bridge', epoch: 2, nonce, blocks: [] };
+    const { bootId, sequence } = request.datagram.body;
+    const grant = {
+      setId: 'bridge',
+      epoch: 2,
+      bootId,
+      sequence,
+      grantor: 'boot-c',
+      leaseMs: terms.leaseMs,
+      blocks: [],
+    };
     [state] = driveProvider(
       state,
       { type: 'datagram', from: terms.central, datagram: { kind: 'leaseGrant', body: grant } },
@@ -143,7 +156,16 @@ describe('the provider', () => {
     );
     if (request?.type !== 'send' || request.datagram.kind !== 'leaseRequest')
       throw new TypeError('no lease request');
-    const grant = { setId: 'bridge', epoch: 2, nonce: request.datagram.body.nonce, blocks: [] };
+    const { bootId, sequence } = request.datagram.body;
+    const grant = {
+      setId: 'bridge',
+      epoch: 2,
+      bootId,
+      sequence,
+      grantor: 'boot-c',
+      leaseMs: terms.leaseMs,
+      blocks: [],
+    };
     const [state] = driveProvider(
       ticked,
       { type: 'datagram', from: terms.customer, datagram: { kind: 'leaseGrant', body: grant } },
@@ -159,8 +181,10 @@ describe('the provider', () => {
     const body = {
       setId: 'bridge',
       epoch: 2,
-      nonce: 'x',
-      reason: 'superseded',
+      bootId: 'boot-b',
+      sequence: 0,
+      grantor: 'boot-c',
+      reason: 'superseded' as const,
       current: 3,
       holder: terms.customer,
     };

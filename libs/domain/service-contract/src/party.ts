@@ -1,8 +1,24 @@
 import type { EdgeId } from '@antirio/kernel';
 import { blockOf, type CounterBlock } from './fcnt-down.ts';
-import { holdEpoch, leaseDue, leaseGranted, leaseRequested, mayAct, type LeaseHolder } from './lease.ts';
+import {
+  createLeaseHolder,
+  holdEpoch,
+  leaseDue,
+  leaseGranted,
+  leaseRequested,
+  mayAct,
+  type LeaseHolder,
+} from './lease.ts';
 import { callBegun, mayCall, type CallBook } from './calls.ts';
-import type { CallArgs, CallMethod, Datagram, DownCounters, LeaseGrant, Reservation } from './messages.ts';
+import type {
+  CallArgs,
+  CallMethod,
+  Datagram,
+  DownCounters,
+  LeaseGrant,
+  LeaseRefused,
+  Reservation,
+} from './messages.ts';
 import type { HandbackStatement } from './statement.ts';
 import type { ContractTerms } from './terms.ts';
 
@@ -79,6 +95,14 @@ export type PartyEffect =
       readonly detail: Readonly<Record<string, unknown>>;
     };
 
+/** One deed of whoever runs a machine. */
+export type Deed<Phase> = { readonly type: 'persist'; readonly phase: Phase } | PartyEffect;
+
+/** What a turn of a machine asks for, in this order: nothing is done before what it follows from is on the disk. */
+export function deedsOf<Phase>(before: Phase, after: Phase, effects: readonly PartyEffect[]): Deed<Phase>[] {
+  return after === before ? [...effects] : [{ type: 'persist', phase: after }, ...effects];
+}
+
 /** The state that a machine wants of its edge; brought about by whoever runs it, as often as needed. */
 export interface Desired {
   readonly fence:
@@ -108,47 +132,67 @@ export interface Context {
 /** The acting half of a party: its epoch, lease and counter blocks. Lost at a restart, on purpose. */
 export interface Acting {
   readonly lease: LeaseHolder;
-  readonly wanted: readonly (Reservation & { readonly requestId: string })[];
-  readonly nonce: number;
+  readonly wanted: readonly WantedBlock[];
+  readonly bootId: string;
+  readonly sequence: number;
+  /** The grantor's boot id, as its last answer to us gave it. */
+  readonly grantor: string;
+}
+
+interface WantedBlock extends Reservation {
+  readonly requestId: string;
+  readonly askedAt: number;
 }
 
 const WANTED_KEPT = 64;
 const RESERVED_AT_ONCE = 8;
+/** Every request that names a block burns one, so an answer is waited for. */
+const RESERVE_AGAIN_MS = 300;
 
+export function createActing(leaseMs: number, bootId: string, now: number): Acting {
+  return { lease: createLeaseHolder(leaseMs, now), wanted: [], bootId, sequence: 0, grantor: '' };
+}
+
+/** The newest request for a device is the one to be answered: who asks again has given the older one up. */
 export function wantBlock(
   acting: Acting,
   slot: number,
   event: Extract<PartyEvent, { type: 'counterAsked' }>,
 ): Acting {
   const { requestId, devAddr, above } = event;
-  if (acting.wanted.length >= WANTED_KEPT || acting.wanted.some((one) => one.devAddr === devAddr))
-    return acting;
-  return { ...acting, wanted: [...acting.wanted, { requestId, devAddr, slot, above }] };
+  const there = acting.wanted.find((one) => one.devAddr === devAddr);
+  const others = acting.wanted.filter((one) => one !== there);
+  if (others.length >= WANTED_KEPT) return acting;
+  const askedAt = there?.askedAt ?? -Infinity;
+  return { ...acting, wanted: [...others, { requestId, devAddr, slot, above, askedAt }] };
 }
 
 /** Asks for the lease when it is due or a block is wanted. */
-export function renew(
-  acting: Acting,
-  terms: ContractTerms,
-  bootId: string,
-  now: number,
-): [Acting, PartyEffect[]] {
-  const pressing = acting.wanted.length > 0 && now - acting.lease.lastRequestAt >= 50;
-  if (acting.lease.epoch === 0 || (!pressing && !leaseDue(acting.lease, now))) return [acting, []];
-  const nonce = `${bootId}-${acting.nonce}`;
-  const reserve = acting.wanted
-    .slice(0, RESERVED_AT_ONCE)
-    .map(({ devAddr, slot, above }) => ({ devAddr, slot, above }));
-  const body = { setId: terms.set.setId, epoch: acting.lease.epoch, nonce, reserve };
+export function renew(acting: Acting, terms: ContractTerms, now: number): [Acting, PartyEffect[]] {
+  const { lease, bootId, sequence, grantor } = acting;
+  if (lease.epoch === 0) return [acting, []];
+  const pressing = acting.wanted
+    .filter((one) => now - one.askedAt >= RESERVE_AGAIN_MS)
+    .slice(0, RESERVED_AT_ONCE);
+  if (pressing.length === 0 && !leaseDue(lease, now)) return [acting, []];
+  const reserve = pressing.map(({ devAddr, slot, above }) => ({ devAddr, slot, above }));
+  const body = { setId: terms.set.setId, epoch: lease.epoch, bootId, sequence, grantor, reserve };
+  const wanted = acting.wanted.map((one) => (pressing.includes(one) ? { ...one, askedAt: now } : one));
   return [
-    { ...acting, nonce: acting.nonce + 1, lease: leaseRequested(acting.lease, nonce, now) },
+    { ...acting, sequence: sequence + 1, wanted, lease: leaseRequested(lease, sequence, now) },
     [{ type: 'send', to: terms.central, datagram: { kind: 'leaseRequest', body } }],
   ];
 }
 
+function isAsked(acting: Acting, answer: LeaseGrant | LeaseRefused): boolean {
+  const ours = answer.bootId === acting.bootId && answer.epoch === acting.lease.epoch;
+  return ours && acting.lease.outstanding.some((one) => one.sequence === answer.sequence);
+}
+
 function leaseAnswered(acting: Acting, grant: LeaseGrant): [Acting, PartyEffect[]] {
-  const lease = leaseGranted(acting.lease, grant.epoch, grant.nonce);
-  if (lease === acting.lease) return [acting, []];
+  if (!isAsked(acting, grant)) return [acting, []];
+  const { epoch, sequence, grantor } = grant;
+  const lease = leaseGranted(acting.lease, epoch, sequence, grant.leaseMs);
   const effects: PartyEffect[] = [];
   const wanted = acting.wanted.filter((one) => {
     const block = grant.blocks.find((given) => given.devAddr === one.devAddr);
@@ -161,7 +205,19 @@ function leaseAnswered(acting: Acting, grant: LeaseGrant): [Acting, PartyEffect[
     });
     return false;
   });
-  return [{ ...acting, lease, wanted }, effects];
+  return [{ ...acting, lease, wanted, grantor }, effects];
+}
+
+/** The grantor does not know how fresh we are: it is asked again at once, in its own words. */
+function askAfresh(acting: Acting, refused: LeaseRefused): Acting {
+  if (refused.reason !== 'stale' || !isAsked(acting, refused)) return acting;
+  const wanted = acting.wanted.map((one) => ({ ...one, askedAt: -Infinity }));
+  return {
+    ...acting,
+    wanted,
+    grantor: refused.grantor,
+    lease: { ...acting.lease, lastRequestAt: -Infinity },
+  };
 }
 
 export function actUnder(acting: Acting, epoch: number, actFrom: number): Acting {
@@ -179,13 +235,13 @@ export function leaseNews(
   acting: Acting,
   setId: string,
   datagram: Datagram,
-):
-  | { readonly granted: [Acting, PartyEffect[]] }
-  | { readonly refused: Extract<Datagram, { kind: 'leaseRefused' }>['body'] }
-  | undefined {
-  if (datagram.kind === 'leaseGrant' && datagram.body.setId === setId)
-    return { granted: leaseAnswered(acting, datagram.body) };
-  if (datagram.kind === 'leaseRefused' && datagram.body.setId === setId) return { refused: datagram.body };
+): { readonly acting: Acting; readonly effects: PartyEffect[]; readonly refused?: LeaseRefused } | undefined {
+  if (datagram.kind === 'leaseGrant' && datagram.body.setId === setId) {
+    const [granted, effects] = leaseAnswered(acting, datagram.body);
+    return { acting: granted, effects };
+  }
+  if (datagram.kind === 'leaseRefused' && datagram.body.setId === setId)
+    return { acting: askAfresh(acting, datagram.body), effects: [], refused: datagram.body };
   return undefined;
 }
 

@@ -1,0 +1,90 @@
+import { z } from 'zod';
+import { parseInput } from '@antirio/host';
+import { AntirioError, type EdgeId } from '@antirio/kernel';
+import {
+  DEFAULT_LEASE_MS,
+  contractTerms,
+  edgeId,
+  type ContractTerms,
+  type EpochRecord,
+  type LeaseFacts,
+} from '@antirio/service-contract';
+import type { LedgerClient } from './ledger-client.ts';
+
+const setRecord = z.looseObject({
+  epoch: z.int(),
+  holder: edgeId,
+  customer: edgeId,
+  contracts: z.array(z.string()),
+  slots: z.record(z.string(), z.int()),
+  released: z.looseObject({ epoch: z.int() }).optional(),
+});
+export type SetRecord = z.output<typeof setRecord>;
+
+const contractRecord = z.looseObject({
+  setId: z.string(),
+  life: z.looseObject({ state: z.string() }),
+  activation: z.looseObject({ epoch: z.int() }).optional(),
+});
+export type ContractRecord = z.output<typeof contractRecord>;
+
+const termsRecord = z.looseObject({ terms: contractTerms });
+const TERMS_KEPT = 1000;
+
+export function recordOf(set: SetRecord): EpochRecord {
+  return { epoch: set.epoch, holder: set.holder, released: set.released?.epoch === set.epoch };
+}
+
+/** What the ledger says, in the words of the central arbitrator's machine. */
+export interface CentralFacts {
+  /** @throws AntirioError notFound | forbidden unless the peer has one of these roles in the contract. */
+  termsFor(contractId: string, peer: string, ...roles: ('customer' | 'provider')[]): Promise<ContractTerms>;
+  termsOf(contractId: string): Promise<ContractTerms | undefined>;
+  contractOf(contractId: string): Promise<ContractRecord>;
+  /** @throws AntirioError notFound */
+  setOf(setId: string): Promise<SetRecord>;
+  leaseFacts(setId: string, from: EdgeId): Promise<LeaseFacts>;
+}
+
+export function centralFacts(ledger: LedgerClient): CentralFacts {
+  const terms = new Map<string, ContractTerms>();
+
+  const termsOf = async (contractId: string): Promise<ContractTerms | undefined> => {
+    const known = terms.get(contractId);
+    if (known !== undefined) return known;
+    const record = await ledger.read(`terms/${contractId}`);
+    if (record === undefined) return undefined;
+    const found = parseInput(termsRecord, record).terms;
+    if (terms.size >= TERMS_KEPT) terms.clear();
+    terms.set(contractId, found);
+    return found;
+  };
+  const setOf = async (setId: string): Promise<SetRecord> => {
+    const record = await ledger.read(`set/${setId}`);
+    if (record === undefined) throw new AntirioError('notFound', `no set ${setId} on the ledger`);
+    return parseInput(setRecord, record);
+  };
+  return {
+    termsOf,
+    setOf,
+    async termsFor(contractId, peer, ...roles) {
+      const found = await termsOf(contractId);
+      if (found === undefined) throw new AntirioError('notFound', `no contract ${contractId} on the ledger`);
+      if (!roles.some((role) => found[role] === peer))
+        throw new AntirioError('forbidden', `only the ${roles.join(' or ')} may ask this`);
+      return found;
+    },
+    async contractOf(contractId) {
+      return parseInput(contractRecord, await ledger.read(`contract/${contractId}`));
+    },
+    async leaseFacts(setId, from) {
+      // The terms first: what the set's record says must be as fresh as can be.
+      const { contracts } = await setOf(setId);
+      const all = await Promise.all(contracts.map(termsOf));
+      const leases = all.flatMap((one) => (one === undefined ? [] : [one.leaseMs]));
+      const set = await setOf(setId);
+      const leaseMs = leases.length === 0 ? DEFAULT_LEASE_MS : Math.max(...leases);
+      return { record: recordOf(set), leaseMs, slot: set.slots[from] };
+    },
+  };
+}

@@ -1,0 +1,19 @@
+import type { EpochRecord, LeasePromise } from './lease.ts';
+import type { ContractTerms } from './terms.ts';
+
+/**
+ * For how long, ms, the customer's lease has been over while a provider that is READY did not take its epoch; undefined where
+ * it still has time, or where we do not know: without a promise of our own since our start nobody is accused.
+ */
+export function neverTookOver(
+  terms: ContractTerms,
+  life: string,
+  record: EpochRecord,
+  promised: LeasePromise | undefined,
+  now: number,
+): number | undefined {
+  if (life !== 'READY' || promised?.epoch !== record.epoch) return undefined;
+  if (record.released || record.holder !== terms.customer) return undefined;
+  const overMs = now - promised.until;
+  return overMs > terms.takeoverSlaMs ? overMs : undefined;
+}

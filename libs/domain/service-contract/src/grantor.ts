@@ -1,0 +1,161 @@
+import type { EdgeId } from '@antirio/kernel';
+import { promise, silentUntil, takeable, type EpochRecord, type LeasePromise } from './lease.ts';
+import type { LeaseGrant, LeaseRefused, LeaseRequest, Reservation } from './messages.ts';
+
+/** Where no contract says how long a lease lasts. */
+export const DEFAULT_LEASE_MS = 3000;
+const BOOTS_KEPT = 8;
+
+/**
+ * Who gives epochs and leases. All of it is memory, lost at a restart: silence for one lease after the start makes that safe.
+ * The ledger has the last word on epochs; what is kept here orders its answers, which may come late.
+ */
+export interface GrantorState {
+  readonly startedAt: number;
+  readonly bootId: string;
+  readonly sets: Readonly<Record<string, GrantedSet>>;
+}
+
+export interface GrantedSet {
+  readonly promise: (LeasePromise & { readonly madeAt: number }) | undefined;
+  /** The newest epoch that we know of: a record of an older one was read before it was given. */
+  readonly epoch: number;
+  /** A take is on its way to the ledger: until its outcome is known, nobody is promised anything. */
+  readonly taking: boolean;
+  /** Until then, what was sent under an earlier epoch may still come on air. */
+  readonly quietUntil: number;
+  /** The newest request of each edge, so that a recorded one counts for nothing. */
+  readonly heard: Readonly<Record<EdgeId, Heard>>;
+}
+
+interface Heard {
+  readonly bootId: string;
+  readonly sequence: number;
+  readonly earlier: readonly string[];
+}
+
+/** What the ledger says of the set, read after the request came. */
+export interface LeaseFacts {
+  readonly record: EpochRecord;
+  /** Of the set's contracts; never shorter than the holder's own. */
+  readonly leaseMs: number;
+  /** Which FCntDown blocks are the edge's; undefined where it has none in this set. */
+  readonly slot: number | undefined;
+}
+
+export type LeaseAnswer =
+  | { readonly kind: 'silence' }
+  | { readonly kind: 'refused'; readonly body: LeaseRefused }
+  /** The blocks are to be reserved durably before the grant leaves. */
+  | {
+      readonly kind: 'granted';
+      readonly body: Omit<LeaseGrant, 'blocks'>;
+      readonly reserve: readonly Reservation[];
+    };
+
+const unknownSet: GrantedSet = {
+  promise: undefined,
+  epoch: 0,
+  taking: false,
+  quietUntil: -Infinity,
+  heard: {},
+};
+
+export function createGrantor(bootId: string, now: number): GrantorState {
+  return { startedAt: now, bootId, sets: {} };
+}
+
+export function grantedSet(state: GrantorState, setId: string): GrantedSet {
+  return state.sets[setId] ?? unknownSet;
+}
+
+function withSet(state: GrantorState, setId: string, set: GrantedSet): GrantorState {
+  return { ...state, sets: { ...state.sets, [setId]: set } };
+}
+
+function hear(known: Heard | undefined, { bootId, sequence }: LeaseRequest): Heard | undefined {
+  if (known === undefined) return { bootId, sequence, earlier: [] };
+  if (known.bootId === bootId) return sequence > known.sequence ? { ...known, sequence } : undefined;
+  if (known.earlier.includes(bootId)) return undefined;
+  return { bootId, sequence, earlier: [known.bootId, ...known.earlier].slice(0, BOOTS_KEPT) };
+}
+
+/**
+ * The answer to a lease request that came at `receivedAt`: what is promised counts from there, however long the ledger took
+ * to say what it knows.
+ */
+export function answerLease(
+  state: GrantorState,
+  from: EdgeId,
+  request: LeaseRequest,
+  facts: LeaseFacts,
+  receivedAt: number,
+): readonly [GrantorState, LeaseAnswer] {
+  const { setId, epoch, bootId, sequence } = request;
+  const { record, leaseMs, slot } = facts;
+  const answer = { setId, epoch, bootId, sequence, grantor: state.bootId };
+  const refuse = (reason: LeaseRefused['reason']): LeaseAnswer => ({
+    kind: 'refused',
+    body: { ...answer, reason, current: record.epoch, holder: record.holder },
+  });
+  if (request.grantor !== state.bootId) return [state, refuse('stale')];
+  const set = grantedSet(state, setId);
+  const heard = hear(set.heard[from], request);
+  if (heard === undefined || set.taking || record.epoch < set.epoch) return [state, { kind: 'silence' }];
+  const known = { ...set, epoch: record.epoch, heard: { ...set.heard, [from]: heard } };
+  const promised = promise(record, set.promise, { epoch, by: from, leaseMs }, state.startedAt, receivedAt);
+  if (!promised.ok) {
+    const silent = promised.reason === 'restarted';
+    return [withSet(state, setId, known), silent ? { kind: 'silence' } : refuse(promised.reason)];
+  }
+  const reserve = slot === undefined ? [] : request.reserve.filter((one) => one.slot === slot);
+  const next = { ...known, promise: { ...promised.promise, madeAt: receivedAt } };
+  return [withSet(state, setId, next), { kind: 'granted', body: { ...answer, leaseMs }, reserve }];
+}
+
+export type TakeBegun =
+  | {
+      readonly ok: true;
+      /** When the taker may act, on our clock. */
+      readonly actFrom: number;
+      /** How long ago the holder's lease ended; undefined where it released its epoch instead. */
+      readonly endedMsAgo: number | undefined;
+    }
+  | {
+      readonly ok: false;
+      readonly reason: 'leaseRuns' | 'restarted' | 'superseded';
+      readonly retryInMs: number;
+    };
+
+/** Begins to give the epoch after `expected`; from here to `endTake` no lease of the set is promised. */
+export function beginTake(
+  state: GrantorState,
+  setId: string,
+  record: EpochRecord,
+  expected: number,
+  leaseMs: number,
+  now: number,
+): readonly [GrantorState, TakeBegun] {
+  const set = grantedSet(state, setId);
+  if (set.taking || record.epoch < set.epoch)
+    return [state, { ok: false, reason: 'superseded', retryInMs: 0 }];
+  const verdict = takeable(record, set.promise, expected, leaseMs, state.startedAt, now);
+  if (!verdict.ok) return [state, verdict];
+  const actFrom = Math.max(now + verdict.actAfterMs, set.quietUntil);
+  const until =
+    set.promise?.epoch === record.epoch ? set.promise.until : silentUntil(state.startedAt, leaseMs);
+  const endedMsAgo = verdict.leaseEnded ? Math.max(0, now - until) : undefined;
+  return [withSet(state, setId, { ...set, taking: true }), { ok: true, actFrom, endedMsAgo }];
+}
+
+/** What became of it on the ledger. */
+export function endTake(
+  state: GrantorState,
+  setId: string,
+  taken: { readonly epoch: number; readonly actFrom: number } | undefined,
+): GrantorState {
+  const set = { ...grantedSet(state, setId), taking: false };
+  if (taken === undefined) return withSet(state, setId, set);
+  const quietUntil = Math.max(set.quietUntil, taken.actFrom);
+  return withSet(state, setId, { ...set, epoch: taken.epoch, promise: undefined, quietUntil });
+}

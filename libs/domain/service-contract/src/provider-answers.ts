@@ -1,0 +1,144 @@
+import { z } from 'zod';
+import { callEnded } from './calls.ts';
+import { heardOtherwise } from './detector.ts';
+import { MAX_DOWNLINK_LEAD_MS, surelyPassed } from './lease.ts';
+import { contractRecord, isOver, takeAnswer, type ContractRecord } from './messages.ts';
+import { actUnder, type Context, type PartyEffect, type PartyEvent } from './party.ts';
+import { enter, type ProviderState, type Step } from './provider-state.ts';
+import { createWatch, witnessed } from './watch.ts';
+
+const RECORD_PACE_MS = 500;
+const WITNESS_PACE_MS = 200;
+
+type Answer = Extract<PartyEvent, { type: 'answer' }>;
+
+/** What the provider makes of an answer to one of its calls. */
+export function onAnswer(state: ProviderState, answer: Answer, context: Context): Step {
+  const { now } = context;
+  const paced = answer.ok ? pace(answer.method) : answer.retryInMs;
+  const calls = callEnded(
+    state.calls,
+    answer.method,
+    now,
+    { ok: answer.ok, againInMs: paced },
+    context.random(),
+  );
+  const next = { ...state, calls };
+  if (!answer.ok) return onRefusal(next, answer.method, answer.code, now);
+  return onSuccess[answer.method]?.(next, answer.value, now) ?? [next, []];
+}
+
+function pace(method: Answer['method']): number | undefined {
+  return method === 'record' ? RECORD_PACE_MS : method === 'witness' ? WITNESS_PACE_MS : undefined;
+}
+
+const openAnswer = z.object({ share: z.unknown() });
+const witnessAnswer = z.object({ heard: z.boolean() });
+
+type OnSuccess = (state: ProviderState, value: unknown, now: number) => Step;
+
+const onSuccess: Partial<Record<Answer['method'], OnSuccess>> = {
+  ready: (state, _value, now) => (state.phase.at === 'preparing' ? beReady(state, now) : [state, []]),
+  witness: (state, value, now) => onWitness(state, witnessAnswer.parse(value).heard, now),
+  open: (state, value) => onOpened(state, openAnswer.parse(value).share),
+  take(state, value, now) {
+    const { epoch, actAfterMs } = takeAnswer.parse(value);
+    return onTaken(state, epoch, now + surelyPassed(actAfterMs));
+  },
+  release: onReleased,
+  statement(state) {
+    const { phase } = state;
+    if (phase.at !== 'stating') return [state, []];
+    const { from, epoch } = phase.statement;
+    return enter({ ...state, record: undefined }, { at: 'stated', from, epoch }, 'stated');
+  },
+  record: (state, value, now) => onRecord(state, contractRecord.parse(value), now),
+};
+
+function beReady(state: ProviderState, now: number): Step {
+  const detector = heardOtherwise(state.watch.detector, now);
+  return enter({ ...state, watch: createWatch(detector) }, { at: 'ready' }, 'ready');
+}
+
+function onWitness(state: ProviderState, heard: boolean, now: number): Step {
+  const watches = state.phase.at === 'ready' || state.phase.at === 'stated';
+  if (state.watch.suspicion === undefined || !watches) return [state, []];
+  const next = witnessed(state.watch, heard, now);
+  // The customer lives and only the way between us is cut: nothing to take over.
+  return [{ ...state, watch: next }, heard ? [{ type: 'note', milestone: 'cleared', detail: {} }] : []];
+}
+
+function onOpened(state: ProviderState, share: unknown): Step {
+  const { phase } = state;
+  const open: PartyEffect = { type: 'openKeys', share };
+  if (phase.at !== 'opening') return [state, [open]];
+  const { from } = phase;
+  const after = phase.after === undefined ? {} : { after: phase.after };
+  const next = enter(
+    { ...state, record: undefined, rimAskedAt: -Infinity },
+    { at: 'reading', from, ...after },
+    'opened',
+    { from },
+  );
+  return [next[0], [open, ...next[1]]];
+}
+
+function onTaken(state: ProviderState, epoch: number, actFrom: number): Step {
+  const { phase } = state;
+  if (phase.at !== 'reading') return [state, []];
+  const acting = actUnder(state.acting, epoch, actFrom);
+  return enter({ ...state, acting }, { at: 'active', from: phase.from, epoch }, 'activated', { epoch });
+}
+
+function onReleased(state: ProviderState): Step {
+  const { phase } = state;
+  if (phase.at !== 'released') return [state, []];
+  return [{ ...state, phase: { at: 'stating', statement: phase.statement, counters: phase.counters } }, []];
+}
+
+function onRecord(state: ProviderState, record: ContractRecord, now: number): Step {
+  const known: ProviderState = { ...state, record, recordAt: now };
+  const { phase, terms } = state;
+  if (phase.at === 'ended') return [known, []];
+  if (isOver(record)) return enter(known, { at: 'ended' }, 'ended', { state: record.state });
+  // Our own word or take, whose answer was lost.
+  if (phase.at === 'preparing' && record.state !== 'VALIDATED') return beReady(known, now);
+  if (phase.at === 'reading' && record.holder === terms.provider && !record.released)
+    return onTaken(known, record.epoch, now + surelyPassed(MAX_DOWNLINK_LEAD_MS));
+  return [known, []];
+}
+
+/** Whoever holds a later epoch, or the ledger itself, has made our release superfluous. */
+const released: ReadonlySet<string> = new Set(['conflict', 'forbidden', 'gone']);
+/** Nobody could be asked, or not now: nothing is known that was not known before. */
+const unanswered: ReadonlySet<string> = new Set([
+  'unavailable',
+  'timeout',
+  'busy',
+  'internal',
+  'leaseRuns',
+  'restarted',
+]);
+/** The customer is up after all. */
+const lives: ReadonlySet<string> = new Set(['customerLives', 'customerHolds']);
+
+function onRefusal(state: ProviderState, method: Answer['method'], code: string, now: number): Step {
+  if (lives.has(code) && isTakingOver(state, method)) return standBy(state, now);
+  if (method === 'release' && released.has(code)) return onReleased(state);
+  const saysNothing = method === 'record' || method === 'witness' || unanswered.has(code);
+  return [saysNothing ? state : { ...state, record: undefined }, []];
+}
+
+function isTakingOver({ phase }: ProviderState, method: Answer['method']): boolean {
+  return (method === 'open' && phase.at === 'opening') || (method === 'take' && phase.at === 'reading');
+}
+
+/** The customer was not dead after all. Keys that were opened stay exposed; the contract lives on. */
+function standBy(state: ProviderState, now: number): Step {
+  const { phase } = state;
+  const watching = createWatch(heardOtherwise(state.watch.detector, now));
+  const next = { ...state, watch: watching, record: undefined };
+  if ((phase.at === 'opening' || phase.at === 'reading') && phase.after !== undefined)
+    return enter(next, { at: 'stated', from: phase.from, epoch: phase.after }, 'cleared');
+  return enter(next, { at: 'ready' }, 'cleared');
+}

@@ -1,0 +1,109 @@
+import { failuresOf, type CallBook } from './calls.ts';
+import { createDetector } from './detector.ts';
+import type { CallArgs, ContractRecord, DownCounters, Evidence } from './messages.ts';
+import {
+  actUnder,
+  callOnce,
+  createActing,
+  type Acting,
+  type Milestone,
+  type Observed,
+  type PartyEffect,
+} from './party.ts';
+import type { HandbackStatement } from './statement.ts';
+import type { ContractTerms } from './terms.ts';
+import { createWatch, type Watch } from './watch.ts';
+
+/** Where the provider's side of one contract stands. Durable before anything that follows from it is done. */
+export type ProviderPhase =
+  | { readonly at: 'preparing' }
+  | { readonly at: 'ready' }
+  /** It asks for the keys. `after`: it has stated an epoch before, under the same contract. */
+  | { readonly at: 'opening'; readonly from: number; readonly evidence: Evidence; readonly after?: number }
+  /** It collects with open keys and waits for the epoch; it may not act. */
+  | { readonly at: 'reading'; readonly from: number; readonly after?: number }
+  | { readonly at: 'active'; readonly from: number; readonly epoch: number }
+  | { readonly at: 'releasing'; readonly from: number; readonly epoch: number }
+  | {
+      readonly at: 'released';
+      readonly epoch: number;
+      readonly counters: DownCounters;
+      readonly statement: HandbackStatement;
+    }
+  | { readonly at: 'stating'; readonly statement: HandbackStatement; readonly counters: DownCounters }
+  /** Waits for the settlement, and takes over again where the customer dies before it. */
+  | { readonly at: 'stated'; readonly from: number; readonly epoch: number }
+  | { readonly at: 'ended' };
+
+export interface ProviderState {
+  readonly terms: ContractTerms;
+  readonly phase: ProviderPhase;
+  /** What follows is forgotten at a restart. */
+  readonly bootId: string;
+  readonly watch: Watch;
+  readonly calls: CallBook;
+  readonly acting: Acting;
+  readonly observed: Observed;
+  readonly vigilAt: number;
+  /** When sealing off or opening was asked of the rim last. */
+  readonly rimAskedAt: number;
+  /** What the ledger said last; undefined where it must be asked before anything else. */
+  readonly record: ContractRecord | undefined;
+  readonly recordAt: number;
+}
+
+export type Step = readonly [ProviderState, readonly PartyEffect[]];
+
+export function createProvider(
+  terms: ContractTerms,
+  phase: ProviderPhase,
+  bootId: string,
+  now: number,
+): ProviderState {
+  const acting = createActing(terms.leaseMs, bootId, now);
+  const detector = createDetector(
+    { intervalMs: terms.heartbeatIntervalMs, missedBeats: terms.missedBeats },
+    bootId,
+    now,
+  );
+  return {
+    terms,
+    phase,
+    bootId,
+    watch: createWatch(detector),
+    calls: {},
+    acting: phase.at === 'active' ? actUnder(acting, phase.epoch, now) : acting,
+    observed: {},
+    vigilAt: -Infinity,
+    rimAskedAt: -Infinity,
+    record: undefined,
+    recordAt: -Infinity,
+  };
+}
+
+export function enter(
+  state: ProviderState,
+  phase: ProviderPhase,
+  milestone: Milestone,
+  detail: Record<string, unknown> = {},
+): Step {
+  return [{ ...state, phase }, [{ type: 'note', milestone, detail }]];
+}
+
+export function chain(step: Step, next: (state: ProviderState) => Step): Step {
+  const [state, effects] = next(step[0]);
+  return [state, [...step[1], ...effects]];
+}
+
+/** One call to the central arbitrator, if none of its kind is under way or waits for its back-off. */
+export function call(state: ProviderState, request: CallArgs, now: number): Step {
+  const [calls, effects] = callOnce(state.calls, state.terms.central, request, now);
+  return [{ ...state, calls }, effects];
+}
+
+export function providerTroubles(state: ProviderState): string[] {
+  const methods = ['ready', 'open', 'take', 'release', 'statement'] as const;
+  return methods
+    .filter((method) => failuresOf(state.calls, method) > 3)
+    .map((method) => `${method} keeps failing`);
+}
