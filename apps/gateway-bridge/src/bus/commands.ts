@@ -3,7 +3,7 @@ import { AntirioError, describeError, fromUtf8 } from '@antirio/kernel';
 import { parseInput, type Bus, type Log, type Subscription } from '@antirio/host';
 import { parseDataFrame, type DataFrame } from '@antirio/lorawan';
 import type { FenceKeeper } from '../fence/fence.ts';
-import type { Refusal } from '../fence/decide.ts';
+import type { DownlinkRefusal as Refusal } from '@antirio/service-contract';
 import { ringIdSchema, type HeldRing, type Rings } from '../ring/rings.ts';
 import type { Forwarders } from '../semtech/forwarders.ts';
 import { readCommandDown, txpkOf, type CommandDown, type DownlinkItem } from './command-down.ts';

@@ -3,13 +3,13 @@ import { z } from 'zod';
 import { AntirioError, fromUtf8, sha256Hex, type Clock } from '@antirio/kernel';
 import { parseInput, readFileIfThere, writeFileDurably } from '@antirio/host';
 import {
-  decide,
+  judgeDownlink,
   type CounterBlock,
+  type DownlinkRefusal as Refusal,
+  type DownlinkVerdict as Verdict,
   type Fence,
   type FencedFrame,
-  type Refusal,
-  type Verdict,
-} from './decide.ts';
+} from '@antirio/service-contract';
 import { openMarks } from './marks.ts';
 
 /** What the arbitrator opens a protected set with. Times in monotonic ms of this host. */
@@ -115,7 +115,7 @@ export async function openFence(folder: string, clock: Clock): Promise<FenceKeep
     };
   };
   const judge = (devAddr: string, frame: FencedFrame): Verdict =>
-    decide(fenceOf(devAddr), frame, clock.monotonic());
+    judgeDownlink(fenceOf(devAddr), frame, clock.monotonic());
   const countersOf = (devAddrs: readonly string[]): Record<string, number> =>
     Object.fromEntries(
       devAddrs.flatMap((devAddr) => {

@@ -2,7 +2,7 @@ import { readdirSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { openAppendLog, type AppendLog } from '@antirio/host';
 import { AntirioError, fromHex, toHex } from '@antirio/kernel';
-import type { CounterMarks } from './decide.ts';
+import type { CounterMarks } from '@antirio/service-contract';
 
 /** Which counters were ever sent, with what bytes; kept for ever, so that no start forgets one. */
 export interface Marks {

@@ -4,6 +4,7 @@ export * from './statement.ts';
 export * from './detector.ts';
 export * from './lease.ts';
 export * from './fcnt-down.ts';
+export * from './fence.ts';
 export * from './messages.ts';
 export * from './calls.ts';
 export * from './party.ts';

@@ -1,13 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import {
-  decide,
-  grantedCounter,
-  MAX_AHEAD_MS,
-  type CounterMarks,
-  type Fence,
-  type FencedFrame,
-} from './decide.ts';
+import { grantedCounter, judgeDownlink, type CounterMarks, type Fence, type FencedFrame } from './fence.ts';
+import { MAX_DOWNLINK_LEAD_MS } from './lease.ts';
 
 const noMarks: CounterMarks = { highest: undefined, hashOf: () => undefined };
 const marked = (fcnt: number, hash: string): CounterMarks => ({
@@ -27,7 +21,7 @@ const open: Extract<Fence, { kind: 'set' }> = {
 };
 const frame: FencedFrame = { fcnt16: 16, hash: 'a', aheadMs: 900 };
 const reason = (fence: Fence, sent: FencedFrame, now: number): string => {
-  const verdict = decide(fence, sent, now);
+  const verdict = judgeDownlink(fence, sent, now);
   return verdict.allowed ? `allowed ${String(verdict.fcnt)}` : verdict.reason;
 };
 
@@ -43,8 +37,8 @@ describe('the fence', () => {
   test('refuses what is not timed on the gateway, too late or further ahead than three seconds', () => {
     expect(reason(open, { ...frame, aheadMs: undefined }, 2000)).toBe('notTimed');
     expect(reason(open, { ...frame, aheadMs: 0 }, 2000)).toBe('tooLate');
-    expect(reason(open, { ...frame, aheadMs: MAX_AHEAD_MS }, 2000)).toBe('allowed 16');
-    expect(reason(open, { ...frame, aheadMs: MAX_AHEAD_MS + 1 }, 2000)).toBe('tooFarAhead');
+    expect(reason(open, { ...frame, aheadMs: MAX_DOWNLINK_LEAD_MS }, 2000)).toBe('allowed 16');
+    expect(reason(open, { ...frame, aheadMs: MAX_DOWNLINK_LEAD_MS + 1 }, 2000)).toBe('tooFarAhead');
   });
 
   test('refuses counters outside of the granted blocks, and blocks of another slot', () => {
@@ -104,13 +98,13 @@ describe('the fence', () => {
           slot,
           marks: marks === undefined ? noMarks : marked(...marks),
         };
-        const verdict = decide(fence, aimed, now);
+        const verdict = judgeDownlink(fence, aimed, now);
         if (!verdict.allowed) return;
         passed += 1;
         const { fcnt } = verdict;
         expect(drawn.open && now >= drawn.actFrom && now < drawn.actUntil).toBe(true);
         expect(aimed.aheadMs).toBeGreaterThan(0);
-        expect(aimed.aheadMs).toBeLessThanOrEqual(MAX_AHEAD_MS);
+        expect(aimed.aheadMs).toBeLessThanOrEqual(MAX_DOWNLINK_LEAD_MS);
         expect(fcnt & 0xffff).toBe(aimed.fcnt16);
         expect(Math.floor(fcnt / 16) % 4).toBe(slot);
         expect(drawn.blocks.some(({ first, last }) => first <= fcnt && fcnt <= last)).toBe(true);

@@ -1,8 +1,5 @@
-/** Counters from `first` to `last` (32 bits), granted for one device. */
-export interface CounterBlock {
-  readonly first: number;
-  readonly last: number;
-}
+import { slotOf, type CounterBlock } from './fcnt-down.ts';
+import { MAX_DOWNLINK_LEAD_MS } from './lease.ts';
 
 /** What was sent before under the counters of one device. */
 export interface CounterMarks {
@@ -36,7 +33,7 @@ export interface FencedFrame {
   readonly aheadMs: number | undefined;
 }
 
-export type Refusal =
+export type DownlinkRefusal =
   | 'shut'
   | 'notYet'
   | 'leaseEnded'
@@ -47,27 +44,24 @@ export type Refusal =
   | 'counterBack'
   | 'counterReused';
 
-export type Verdict =
-  { readonly allowed: true; readonly fcnt: number } | { readonly allowed: false; readonly reason: Refusal };
+export type DownlinkVerdict =
+  | { readonly allowed: true; readonly fcnt: number }
+  | { readonly allowed: false; readonly reason: DownlinkRefusal };
 
-/** Nothing goes on air later than this after its check: the invariant between two epochs counts on it. */
-export const MAX_AHEAD_MS = 3000;
-const BLOCK = 16;
-const SLOTS = 4;
 const HALF = 0x1_0000;
 
-const refuse = (reason: Refusal): Verdict => ({ allowed: false, reason });
+const refuse = (reason: DownlinkRefusal): DownlinkVerdict => ({ allowed: false, reason });
 
-function judgeLease(fence: Extract<Fence, { kind: 'set' }>, now: number): Refusal | undefined {
+function judgeLease(fence: Extract<Fence, { kind: 'set' }>, now: number): DownlinkRefusal | undefined {
   if (!fence.open) return 'shut';
   if (now < fence.actFrom) return 'notYet';
   return now < fence.actUntil ? undefined : 'leaseEnded';
 }
 
-function judgeTiming(aheadMs: number | undefined): Refusal | undefined {
+function judgeTiming(aheadMs: number | undefined): DownlinkRefusal | undefined {
   if (aheadMs === undefined) return 'notTimed';
   if (aheadMs <= 0) return 'tooLate';
-  return aheadMs <= MAX_AHEAD_MS ? undefined : 'tooFarAhead';
+  return aheadMs <= MAX_DOWNLINK_LEAD_MS ? undefined : 'tooFarAhead';
 }
 
 /** The 32-bit counter in a granted block of the slot that the frame's 16 bits stand for; the highest one if there are several. */
@@ -80,7 +74,7 @@ export function grantedCounter(
   for (const { first, last } of blocks) {
     let fcnt = Math.floor(first / HALF) * HALF + fcnt16;
     if (fcnt < first) fcnt += HALF;
-    const ours = fcnt <= last && Math.floor(fcnt / BLOCK) % SLOTS === slot;
+    const ours = fcnt <= last && slotOf(fcnt) === slot;
     if (ours && (found === undefined || fcnt > found)) found = fcnt;
   }
   return found;
@@ -94,7 +88,7 @@ function freeCounter(highest: number | undefined, fcnt16: number): number {
   return all.reduce((best, fcnt) => (Math.abs(fcnt - highest) < Math.abs(best - highest) ? fcnt : best));
 }
 
-function judgeCounter(marks: CounterMarks, fcnt: number, hash: string): Refusal | undefined {
+function judgeCounter(marks: CounterMarks, fcnt: number, hash: string): DownlinkRefusal | undefined {
   const used = marks.hashOf(fcnt);
   if (used !== undefined) return used === hash ? undefined : 'counterReused';
   return marks.highest !== undefined && fcnt <= marks.highest ? 'counterBack' : undefined;
@@ -104,7 +98,7 @@ function judgeCounter(marks: CounterMarks, fcnt: number, hash: string): Refusal 
  * Whether a downlink may go to the gateway now: epoch and lease, time on air, counter. The last word before the socket.
  * `now` is the host's monotonic clock in ms.
  */
-export function decide(fence: Fence, frame: FencedFrame, now: number): Verdict {
+export function judgeDownlink(fence: Fence, frame: FencedFrame, now: number): DownlinkVerdict {
   const lease = fence.kind === 'set' ? judgeLease(fence, now) : undefined;
   const early = lease ?? judgeTiming(frame.aheadMs);
   if (early !== undefined) return refuse(early);
