@@ -9,6 +9,8 @@ export interface BusRequest {
   readonly payload: unknown;
   readonly timeoutMs: number;
   readonly correlationID?: string | undefined;
+  /** Kept where it is free, so that both sides speak of the same request; by default a new one. */
+  readonly requestID?: string | undefined;
   readonly queryParams?: Readonly<Record<string, string>>;
 }
 
@@ -84,7 +86,8 @@ export function createBusRequests(
     async request(request) {
       if (waiting.size >= MAX_WAITING) throw new AntirioError('busy', 'too many requests wait for an answer');
       await listen(request.serviceName);
-      return exchange(uuidV4(ports.random), request);
+      const { requestID = '' } = request;
+      return exchange(requestID === '' || waiting.has(requestID) ? uuidV4(ports.random) : requestID, request);
     },
     async close() {
       await Promise.all([...subscriptions.keys()].map(forget));

@@ -156,6 +156,10 @@ describe('envelopes', () => {
       expect(addEventRequest.parse(got.payload).event).toEqual(request.event);
     }
   });
+  test('may carry nothing', () => {
+    for (const payload of ['', null, undefined])
+      expect(parseEnvelope(utf8(makeEnvelope(payload, fields))).payload ?? undefined).toBeUndefined();
+  });
   test('carry an error as text', () => {
     expect(parseEnvelope(utf8(errorEnvelope('no such device', fields)))).toMatchObject({
       errorCode: 1,

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { AntirioError, fromBase64, fromUtf8, toBase64 } from '@antirio/kernel';
 import { API_VERSION } from './base.ts';
 import { optional } from './fields.ts';
-import { parseCbor } from './event-codec.ts';
+import { parseCbor, toCbor } from './event-codec.ts';
 import { parseJson, parseJsonBytes, stringifyJson } from './lossless-json.ts';
 
 export const CONTENT_TYPE_JSON = 'application/json';
@@ -42,6 +42,7 @@ function jsonOf(payload: string | Uint8Array): unknown {
 /** The payload as its content type says; with `EDGEX_MSG_BASE64_PAYLOAD` and in CBOR it comes as base64 or bytes. */
 function decodePayload(payload: unknown, contentType: string, failed: boolean): unknown {
   if (typeof payload !== 'string' && !(payload instanceof Uint8Array)) return payload;
+  if (payload.length === 0) return failed ? '' : undefined;
   const type = failed ? CONTENT_TYPE_TEXT : (contentType.split(';')[0] ?? '').trim().toLowerCase();
   switch (type) {
     case CONTENT_TYPE_TEXT:
@@ -111,11 +112,12 @@ export function envelopeAround(payloadJson: string, fields: EnvelopeFields): str
   return `${head.slice(0, -1)},"payload":${payloadJson}}`;
 }
 
-/** The JSON text of an envelope; bytes go as base64. */
+/** The JSON text of an envelope; bytes, and what the content type says is CBOR, go as base64. */
 export function makeEnvelope(payload: unknown, fields: EnvelopeFields): string {
-  const json =
-    payload instanceof Uint8Array ? JSON.stringify(toBase64(payload)) : stringifyJson(payload ?? null);
-  return envelopeAround(json, fields);
+  if (payload instanceof Uint8Array) return envelopeAround(JSON.stringify(toBase64(payload)), fields);
+  if (fields.contentType === CONTENT_TYPE_CBOR)
+    return envelopeAround(JSON.stringify(toBase64(toCbor(payload))), fields);
+  return envelopeAround(stringifyJson(payload ?? null), fields);
 }
 
 /** An answer that tells what went wrong. */

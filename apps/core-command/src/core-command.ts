@@ -1,0 +1,80 @@
+import { AntirioError, describeError } from '@antirio/kernel';
+import { createHttpRim, type Check, type Health, type HttpRim, type Service } from '@antirio/host';
+import { parseJsonBytes } from '@antirio/edgex-contracts';
+import { createBusCommands, type BusCommands } from './bus-commands.ts';
+import { createCommands, type Commands } from './commands.ts';
+import { createMetadata } from './metadata.ts';
+import type { CoreCommandOptions } from './options.ts';
+import type { CoreCommandPorts, Room } from './room.ts';
+import { addRoutes } from './routes.ts';
+
+export type { CoreCommandPorts } from './room.ts';
+
+export interface CoreCommand extends Service {
+  /** The port it listens on, once started. */
+  readonly port: number;
+}
+
+interface Running {
+  readonly rim: HttpRim;
+  readonly commands: Commands;
+  readonly fromBus: BusCommands | undefined;
+}
+
+const VERSION = '4.0.0';
+
+/** EdgeX core-command: tells what devices can be asked, and passes commands on to their services. */
+export function createCoreCommand(options: CoreCommandOptions, ports: CoreCommandPorts): CoreCommand {
+  const { bus, clock, log } = ports;
+  const peer = ports.peers['core-metadata'];
+  if (peer === undefined) throw new AntirioError('badConfig', 'core-command needs the peer core-metadata');
+  const metadata = createMetadata(peer);
+  let running: Running | undefined;
+  let port = 0;
+
+  const metadataCheck = async (): Promise<Check> => {
+    try {
+      await metadata.ping();
+      return { ok: true };
+    } catch (error) {
+      return { ok: false, detail: describeError(error) };
+    }
+  };
+  const health = async (): Promise<Health> => {
+    const checks = { 'core-metadata': await metadataCheck() };
+    return bus === undefined ? checks : { ...checks, bus: bus.health() };
+  };
+  return {
+    name: 'core-command',
+    get port() {
+      return port;
+    },
+    health,
+    async start() {
+      const commands = createCommands(options, metadata);
+      const url = (): string => options.publicUrl ?? `http://${options.bind}:${port}`;
+      const room: Room = { options, ports, metadata, commands, url };
+      const rim = createHttpRim({
+        serviceKey: 'core-command',
+        version: VERSION,
+        config: () => options,
+        health,
+        log,
+        parseBody: (bytes) => (bytes.length === 0 ? undefined : parseJsonBytes(bytes)),
+        clock,
+      });
+      addRoutes(rim, room);
+      const fromBus = bus === undefined ? undefined : await createBusCommands(room, bus);
+      running = { rim, commands, fromBus };
+      port = await rim.listen(options.port, options.bind);
+    },
+    async stop() {
+      const was = running;
+      running = undefined;
+      if (was === undefined) return;
+      await was.rim.close();
+      await was.fromBus?.close();
+      was.commands.close();
+    },
+  };
+}
