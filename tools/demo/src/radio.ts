@@ -18,7 +18,8 @@ export function simulatorConfig(
     port: UDP_PORTS.gateway + offsets[edge],
     loss,
   });
-  return { seed, motes, periodMs, gateways: [gateway('a'), gateway('b')] };
+  // Confirmed uplinks have the edges answer, whether or not they may read what they answer: the fence is never idle.
+  return { seed, motes, periodMs, confirmedUplinks: 0.1, gateways: [gateway('a'), gateway('b')] };
 }
 
 /** The files of a simulation. */

@@ -1,7 +1,7 @@
 import type { Mutation } from '@antirio/bundle';
 import type { Sabotage } from './options.ts';
 
-const DECIDE = 'apps/gateway-bridge/src/fence/decide.ts';
+const FENCE = 'libs/domain/service-contract/src/fence.ts';
 const GAP_FILLER = 'apps/gateway-bridge/src/ring/gap-filler.ts';
 const EVENT = 'apps/device-lora/src/north/event.ts';
 const SESSIONS = 'apps/device-lora/src/uplink/sessions.ts';
@@ -29,8 +29,8 @@ export const SABOTAGE: Readonly<Record<Sabotage, readonly Mutation[]>> = {
   mic: [
     {
       file: SESSIONS,
-      find: '.find((counter) => session.cipher.verifies(frame, counter))',
-      replace: '.find(() => true)',
+      find: 'session.cipher.verifies(frame, counter)',
+      replace: 'counter >= 0',
     },
   ],
   /** What the neighbour heard and we did not is passed over. */
@@ -44,9 +44,9 @@ export const SABOTAGE: Readonly<Record<Sabotage, readonly Mutation[]>> = {
   /** Downlinks pass without lease, in every epoch. */
   fence: [
     {
-      file: DECIDE,
+      file: FENCE,
       find: "fence.kind === 'set' ? judgeLease(fence, now) : undefined",
-      replace: 'undefined as Refusal | undefined',
+      replace: 'undefined as DownlinkRefusal | undefined',
     },
   ],
 };
