@@ -18,6 +18,11 @@ interface Cast {
   readonly devices: readonly Device[];
 }
 
+/** Of the contract; the back-off before the return is short, so that the story is. */
+const TERMS = { heartbeatIntervalMs: 200, missedBeats: 3, leaseMs: 3_000, returnBackoffMs: 2_000 };
+const exactly = (amount: number): Section => ({ first: amount, limit: amount });
+const STAKES = { payment: exactly(MONEY.customerStake), guarantee: exactly(MONEY.providerStake) };
+
 type Section = Readonly<Record<string, unknown>>;
 
 function neighboursOf({ network, nodes }: Cast, party: PartyName): Section {
@@ -51,6 +56,7 @@ function edgeConfig(cast: Cast, party: 'a' | 'b'): Section {
     neighbours: neighboursOf(cast, party),
     gatewayBridge: { udp: { gateways: [GATEWAYS[party]] } },
     orchestrator: { runtime: party === 'b' ? options.runtime : 'process' },
+    dmu: { terms: TERMS, provider: { enabled: party === 'b', policy: STAKES } },
   };
 }
 
@@ -69,6 +75,11 @@ function customerConfig(cast: Cast): Section {
     // Its own reader always reads: what the neighbour may read is the contract's business.
     deviceLora: { ...serviceDescription(cast), confidentiality: 'process', secretsFile },
     arbitrator: { protectedService: { configFile, secretsFile } },
+    dmu: {
+      terms: TERMS,
+      protectedService: { configFile },
+      policy: { ...STAKES, standby: [cast.options.standby], confidentiality: [cast.options.confidentiality] },
+    },
   };
 }
 

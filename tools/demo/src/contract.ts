@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { DemoError } from './errors.ts';
 import { rest } from './rest.ts';
 import { states, waitFollowing, type ContractedRun, type Run } from './run.ts';
 import { followContract } from './timelines.ts';
-import { waitFor } from './wait.ts';
+import { waitFor, type Look } from './wait.ts';
 
 export const IMAGE_NAME = 'LoRa-device-service';
 export const ARCHIVE_NAME = 'LoRa-device-service.tar';
@@ -11,43 +12,53 @@ const DAYS = 7;
 
 const CONTRACT_MS = 60_000;
 const READY_MS = 90_000;
-const DEMAND_RETRY_MS = 1_000;
 
-const anything = z.unknown();
-const contracts = z.array(z.looseObject({ contractId: z.string(), role: z.string(), state: z.string() }));
+const demandSchema = z.looseObject({
+  id: z.string(),
+  state: z.string(),
+  progress: z.record(z.string(), z.unknown()),
+  contractId: z.string().optional(),
+  error: z.string().optional(),
+});
+type Demand = z.output<typeof demandSchema>;
+const contractSchema = z.looseObject({ state: z.string(), refused: z.string().optional() });
+
+const RESOURCE = 'orchestrator/service_customer/contract/testing';
 
 /** Asks edge A, as its operator would, to have its device service insured (the thesis's table 4.4). */
-async function demand({ nodes, waiter }: Run): Promise<void> {
-  const url = `${nodes.a.url('orchestrator')}/orchestrator/service_customer/contract/testing`;
+async function demand({ nodes }: Run): Promise<Demand> {
   const json = { imageName: IMAGE_NAME, fileName: ARCHIVE_NAME, duration: DAYS };
-  await waitFor<true>(waiter, {
-    subject: 'edge A takes the demand',
-    withinMs: 20_000,
-    everyMs: DEMAND_RETRY_MS,
-    look: async () => {
-      await rest(anything, url, { method: 'POST', json, timeoutMs: 15_000 });
-      return { found: true };
-    },
-  });
+  return rest(demandSchema, `${nodes.a.url('orchestrator')}/${RESOURCE}`, { method: 'POST', json });
+}
+
+/** What became of a demand. Throws `badAnswer` where it found nobody. */
+async function demanded({ nodes }: Run, id: string): Promise<Demand> {
+  const all = await rest(z.array(demandSchema), `${nodes.a.url('orchestrator')}/${RESOURCE}`);
+  const found = all.find((one) => one.id === id);
+  if (found === undefined) throw new DemoError('badAnswer', `edge A forgot its demand ${id}`);
+  return found;
+}
+
+async function contractOf(run: Run, id: string): Promise<Look<string>> {
+  const { state, progress, contractId, error } = await demanded(run, id);
+  const why = error === undefined ? '' : ` (${error})`;
+  if (contractId === undefined) return { seen: `${state} ${Object.values(progress).join(' ')}${why}` };
+  const url = `${run.nodes.a.url('arbitrator')}/arbitrator/v1/contract/${contractId}`;
+  const contract = await rest(contractSchema, url);
+  const signed = contract.state !== 'signing' && contract.state !== 'refused';
+  return signed ? { found: contractId } : { seen: contract.refused ?? contract.state };
 }
 
 /** From the demand to two signatures: market, coverage trial, negotiation. */
 export async function agree(run: Run): Promise<ContractedRun> {
   const { nodes, waiter } = run;
   waiter.stage.act('edge A demands insurance for its device service');
-  await demand(run);
+  const { id } = await demand(run);
   const contractId = await waitFor<string>(waiter, {
-    subject: 'two edges agree on a contract',
+    subject: 'market, coverage trial and negotiation',
     withinMs: CONTRACT_MS,
-    everyMs: 200,
-    look: async () => {
-      const found = await rest(contracts, `${nodes.a.url('arbitrator')}/arbitrator/v1/contract`);
-      const own = found.find(({ role }) => role === 'customer');
-      if (own === undefined) return { seen: 'no contract at edge A yet' };
-      return own.state === 'signing' || own.state === 'refused'
-        ? { seen: own.state }
-        : { found: own.contractId };
-    },
+    everyMs: 100,
+    look: () => contractOf(run, id),
   });
   waiter.stage.milestone(`contract ${contractId} is signed by both and validated: both stakes are held`);
   const timelines = followContract(contractId, { customer: nodes.a, provider: nodes.b }, waiter.stage);
