@@ -69,6 +69,16 @@ async function openRemoteBus(config: EdgeConfig, log: Log): Promise<Bus> {
   return createMqttBus({ url: brokerUrlOf(roomOf('broker'), config) }, log);
 }
 
+/** Every room by its name, and by the same in camel case. */
+function peersOf(config: EdgeConfig): Peers {
+  const named = ROOM_KEYS.flatMap((key) => {
+    const room = roomOf(key);
+    const peer = httpPeer({ url: urlOf(room, config) });
+    return [[key, peer] as const, [room.name, peer] as const];
+  });
+  return Object.fromEntries(named) as Record<string, HttpPeer> as Peers;
+}
+
 /** Built but not started: options are checked, stores may be open. */
 async function build(
   rooms: readonly RunnableRoom[],
@@ -101,9 +111,7 @@ export async function createEdgeHost(config: EdgeConfig, wanted: readonly Runnab
   const locks: InstanceLock[] = [];
   for (const room of rooms) locks.push(await lockRoom(config.dataDir, room.name));
   const identity = openIdentityOf(config, log);
-  const peers = Object.fromEntries(
-    ROOM_KEYS.map((key): [string, HttpPeer] => [key, httpPeer({ url: urlOf(roomOf(key), config) })]),
-  ) as unknown as Peers;
+  const peers = peersOf(config);
   const [bus, services] = await build(rooms, config, {
     clock: systemClock,
     random: systemRandom,

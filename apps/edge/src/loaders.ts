@@ -35,9 +35,17 @@ const LOADERS: Partial<Record<RoomKey, () => Promise<LoadedRoom>>> = {
     const { brokerOptions, createBroker } = await import('@antirio/broker');
     return loaded(brokerOptions, createBroker);
   },
+  coreMetadata: async () => {
+    const { coreMetadataOptions, createCoreMetadata } = await import('@antirio/core-metadata');
+    return loaded(coreMetadataOptions, createCoreMetadata);
+  },
   coreData: async () => {
     const { coreDataOptions, createCoreData } = await import('@antirio/core-data');
     return loaded(coreDataOptions, createCoreData);
+  },
+  coreCommand: async () => {
+    const { coreCommandOptions, createCoreCommand } = await import('@antirio/core-command');
+    return loaded(coreCommandOptions, createCoreCommand);
   },
   ledger: async () => {
     const { ledgerOptions, createLedger } = await import('@antirio/ledger');
@@ -55,9 +63,17 @@ const LOADERS: Partial<Record<RoomKey, () => Promise<LoadedRoom>>> = {
     const { gatewayBridgeOptions, createGatewayBridge } = await import('@antirio/gateway-bridge');
     return loaded(gatewayBridgeOptions, createGatewayBridge);
   },
+  migration: async () => {
+    const { createMigration, migrationOptions } = await import('@antirio/migration');
+    return loaded(migrationOptions, createMigration);
+  },
   orchestrator: async () => {
     const { orchestratorOptions, createOrchestrator } = await import('@antirio/orchestrator');
     return loaded(orchestratorOptions, createOrchestrator);
+  },
+  marketplace: async () => {
+    const { createMarketplace, marketplaceOptions } = await import('@antirio/marketplace');
+    return loaded(marketplaceOptions, createMarketplace);
   },
   arbitrator: async () => {
     const { arbitratorOptions, createArbitrator } = await import('@antirio/arbitrator');

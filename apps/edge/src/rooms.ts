@@ -38,7 +38,7 @@ const ROOMS = {
   gatewayBridge: room('gateway-bridge', EDGE, 59_708, { 'udp.port': 1700 }),
   migration: room('migration', EDGE, 59_701),
   orchestrator: room('orchestrator', EDGE, 59_700),
-  marketplace: room('marketplace', EDGE, 59_705),
+  marketplace: room('marketplace', BOTH, 59_705),
   dmu: room('dmu', EDGE, 59_703),
   arbitrator: room('arbitrator', BOTH, 59_704),
   deviceLora: room('device-lora', EDGE, 59_910),

@@ -1,0 +1,64 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, describe, expect, test } from '@jest/globals';
+import { bundle, MutationError } from './index.ts';
+
+const run = promisify(execFile);
+const folder = mkdtempSync(join(tmpdir(), 'antirio-bundle-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const VERSION = {
+  file: 'apps/edge/src/cli.ts',
+  find: `const VERSION = '0.1.0';`,
+  replace: `const VERSION = '9.9.9';`,
+};
+const only = ['antirio'] as const;
+const env = { ...process.env, NODE_OPTIONS: '' };
+
+describe('the bundle', () => {
+  test('runs where there are no sources and no packages', async () => {
+    const { antirio = '' } = await bundle({ outDir: join(folder, 'plain'), only });
+    const { stdout } = await run('node', [antirio, '--version'], { cwd: folder, env });
+    expect(stdout.trim()).toBe('0.1.0');
+    await run('node', [antirio, 'init', '--data-dir', join(folder, 'data')], { cwd: folder, env });
+    expect(readFileSync(join(folder, 'data', 'antirio.jsonc'), 'utf8')).toContain('"coreData"');
+  });
+
+  test('has each service in a chunk of its own, so that one is loaded without the others', async () => {
+    const { antirio = '' } = await bundle({ outDir: join(folder, 'chunks'), only });
+    expect(readFileSync(antirio, 'utf8')).not.toContain('CREATE TABLE');
+    expect(readdirSync(join(folder, 'chunks/antirio/chunks')).length).toBeGreaterThan(5);
+  });
+
+  test('is made with a source changed, and the source stays as it is', async () => {
+    const { antirio = '' } = await bundle({ outDir: join(folder, 'mutated'), only, mutate: [VERSION] });
+    const { stdout } = await run('node', [antirio, '--version'], { env });
+    expect(stdout.trim()).toBe('9.9.9');
+    expect(readFileSync('apps/edge/src/cli.ts', 'utf8')).toContain(VERSION.find);
+  });
+
+  test('takes several changes of one file, one after the other', async () => {
+    const second = { ...VERSION, find: `'9.9.9'`, replace: `'1.2.3'` };
+    const { antirio = '' } = await bundle({ outDir: join(folder, 'twice'), only, mutate: [VERSION, second] });
+    expect((await run('node', [antirio, '--version'], { env })).stdout.trim()).toBe('1.2.3');
+  });
+
+  test('is not made when a change does not fit exactly once', async () => {
+    const outDir = join(folder, 'none');
+    const misfits = [
+      { ...VERSION, find: 'nowhere to be found' },
+      { ...VERSION, find: 'const' },
+      { ...VERSION, find: '' },
+    ];
+    for (const mutation of misfits)
+      await expect(bundle({ outDir, only, mutate: [mutation] })).rejects.toThrow(MutationError);
+    const elsewhere = { file: 'tools/bundle/src/main.ts', find: 'sizes.reduce', replace: 'sizes.map' };
+    await expect(bundle({ outDir, only, mutate: [elsewhere] })).rejects.toThrow('in none of the bundles');
+    await expect(bundle({ outDir, only, mutate: [{ ...VERSION, file: 'no/such.ts' }] })).rejects.toThrow(
+      'ENOENT',
+    );
+  });
+});
