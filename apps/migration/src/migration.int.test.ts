@@ -1,0 +1,387 @@
+import { createCipheriv } from 'node:crypto';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { buildImage, type BuiltImage } from '@antirio/content-store';
+import { sha256Hex } from '@antirio/kernel';
+import { sleep, systemClock, waitFor, type HttpAnswer } from '@antirio/host';
+import { Between, freePort, RoomProcess, spoil, type Json } from './test-edges.ts';
+
+interface Edge {
+  readonly id: string;
+  readonly dataDir: string;
+  readonly store: RoomProcess;
+  readonly migration: RoomProcess;
+}
+
+let folder: string;
+let between: Between;
+let a: Edge;
+let b: Edge;
+let count = 0;
+
+async function edge(id: string): Promise<Edge> {
+  const dataDir = join(folder, id);
+  const { orchestrator: ORCHESTRATOR_URL, edge2edge: EDGE2EDGE_URL } = between.urls(id);
+  const common = { DATA_DIR: dataDir, EDGE_ID: id, ORCHESTRATOR_URL, EDGE2EDGE_URL };
+  const store = new RoomProcess('filecoin-interface', await freePort(), { ...common, ATTEMPTS: 8 });
+  const migration = new RoomProcess('migration', await freePort(), {
+    ...common,
+    FILECOIN_INTERFACE_URL: store.url,
+    POLL_MS: 20,
+    VERIFY_INTERVAL_MS: 300,
+  });
+  between.stores.set(id, store.url);
+  await Promise.all([store.start(), migration.start()]);
+  return { id, dataDir, store, migration };
+}
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'antirio-migration-'));
+  between = new Between();
+  await between.open();
+  [a, b] = await Promise.all([edge('A'), edge('B')]);
+});
+afterAll(async () => {
+  for (const { store, migration } of [a, b]) await Promise.all([store.kill(), migration.kill()]);
+  await between.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+beforeEach(() => {
+  between.told.length = 0;
+  between.status = 202;
+  between.tamper = false;
+});
+
+const noise = (seed: number, size = 2_000_000): Uint8Array =>
+  createCipheriv('chacha20', Buffer.alloc(32, seed), Buffer.alloc(16)).update(Buffer.alloc(size));
+
+interface Prepared {
+  readonly name: string;
+  readonly contractId: string;
+  readonly built: BuiltImage;
+  /** The first bytes of a block of the image. */
+  readonly block: Uint8Array;
+  readonly order: Json;
+}
+
+/** An image in A's images folder that no other test has, and the order to store it. */
+async function prepare(): Promise<Prepared> {
+  const n = ++count;
+  const name = `service-${n}`;
+  const content = noise(n);
+  const built = await buildImage(join(a.dataDir, 'images', `${name}.tar`), {
+    files: [{ path: 'app/main.mjs', content }],
+    entrypoint: ['node', '/app/main.mjs'],
+    repoTags: [`${name}:1`],
+  });
+  const configuration = {
+    serviceName: name,
+    activationEvent: 'offline',
+    event: { interval: '20', ip: '' },
+    ports: '1880',
+    volumes: '',
+    depends_on: [],
+  };
+  const order = {
+    imageId: `image-${n}`,
+    imageName: name,
+    fileName: `${name}.tar`,
+    storageDuration: 7,
+    configuration,
+  };
+  return { name, contractId: `contract-${n}`, built, block: content.subarray(0, 1000), order };
+}
+
+const call = (
+  at: Edge,
+  method: 'GET' | 'POST' | 'DELETE',
+  path: string,
+  json?: unknown,
+): Promise<HttpAnswer> =>
+  at.migration.http.call({ method, path: `/migration/v1/${path}`, ...(json === undefined ? {} : { json }) });
+const get = async (at: Edge, path: string): Promise<Json> => (await call(at, 'GET', path)).json() as Json;
+
+const until = async <T>(what: () => Promise<T | undefined> | T | undefined): Promise<T> => {
+  const value = await waitFor(systemClock, 25_000, what, 25);
+  if (value === undefined) throw new Error('it never came to it');
+  return value;
+};
+const reaches = (at: Edge, path: string, key: string, ...values: string[]): Promise<Json> =>
+  until(async () => {
+    const now = await get(at, path).catch((): Json => ({}));
+    return values.includes(String(now[key])) ? now : undefined;
+  });
+
+const stored = async ({ order }: Prepared): Promise<{ imageCid: string; configCid: string }> => {
+  expect((await call(a, 'POST', 'images', order)).status).toBe(202);
+  const image = await reaches(a, `images/${String(order['imageId'])}`, 'status', 'STORED', 'COMMITTED');
+  return { imageCid: String(image['imageCid']), configCid: String(image['configCid']) };
+};
+const fetchOrder = ({ contractId, name }: Prepared, cids: Json): Json => ({
+  contractId,
+  customer: 'A',
+  imageName: name,
+  ...cids,
+});
+
+describe('the customer’s side (Algorithm 1)', () => {
+  test('image and configuration are stored, both are sent to the provider by CID, once', async () => {
+    const prepared = await prepare();
+    const first = await call(a, 'POST', 'images', prepared.order);
+    expect(first.json()).toMatchObject({
+      imageId: prepared.order['imageId'],
+      imageCid: null,
+      status: 'STORING',
+    });
+    const cids = await stored(prepared);
+    const path = `contracts/${prepared.contractId}/send`;
+    for (let i = 0; i < 2; i++)
+      expect((await call(a, 'POST', path, { providerEdgeId: 'B', ...cids })).status).toBe(202);
+    const told = await until(() => between.told.find(({ foreign }) => foreign));
+    expect(told).toMatchObject({ edge: 'B', path: '/orchestrator/service_provider/contract' });
+    expect(told.body).toEqual({
+      edgeId: 'A',
+      contractId: prepared.contractId,
+      imageName: prepared.name,
+      imageHash: cids.imageCid,
+      config: cids.configCid,
+      providers: ['/p2p/A'],
+    });
+    await sleep(200);
+    expect(between.told.filter(({ foreign }) => foreign)).toHaveLength(1);
+    const other = await call(a, 'POST', path, { providerEdgeId: 'C', ...cids });
+    expect(other.status).toBe(409);
+  });
+
+  test('an image that the provider holds is COMMITTED, and the orchestrator is told', async () => {
+    const prepared = await prepare();
+    const cids = await stored(prepared);
+    await call(a, 'POST', `contracts/${prepared.contractId}/send`, { providerEdgeId: 'B', ...cids });
+    await call(b, 'POST', 'fetch', fetchOrder(prepared, cids));
+    await reaches(a, `images/${String(prepared.order['imageId'])}`, 'status', 'COMMITTED');
+    const statuses = await until(() => {
+      const about = between.told.filter(({ body }) => body['imageId'] === prepared.order['imageId']);
+      return about.length === 2 ? about : undefined;
+    });
+    expect(statuses.map(({ edge: at, body }) => [at, body['status']])).toEqual([
+      ['A', 'STORED'],
+      ['A', 'COMMITTED'],
+    ]);
+  });
+
+  test('a stored image that the disk has damaged is found and mended from its file', async () => {
+    const prepared = await prepare();
+    await stored(prepared);
+    spoil(a.dataDir, prepared.block);
+    const path = `images/${String(prepared.order['imageId'])}`;
+    const before = systemClock.now();
+    await until(async () => {
+      const { retrievable } = (await get(a, path)) as { retrievable?: { ok: boolean; checkedAt: number } };
+      return retrievable?.ok === true && retrievable.checkedAt > before + 600 ? true : undefined;
+    });
+    expect(
+      readFileSync(join(a.dataDir, 'filecoin-interface', 'packs', '00000001.pack')).indexOf(prepared.block),
+    ).toBeGreaterThan(0);
+  });
+
+  test('one whose file is gone too is reported as not retrievable', async () => {
+    const prepared = await prepare();
+    await stored(prepared);
+    rmSync(join(a.dataDir, 'images', `${prepared.name}.tar`));
+    spoil(a.dataDir, prepared.block);
+    const path = `images/${String(prepared.order['imageId'])}`;
+    await until(async () => {
+      const { retrievable } = (await get(a, path)) as { retrievable?: { ok: boolean } };
+      return retrievable?.ok === false ? true : undefined;
+    });
+    const ready = (await a.migration.http.call({ path: '/api/v3/ready' })).json();
+    expect(ready).toMatchObject({ ready: false });
+    expect((await call(a, 'DELETE', path)).status).toBe(204);
+  });
+
+  test('an image that is none becomes FAILED with the reason', async () => {
+    const { order } = await prepare();
+    writeFileSync(join(a.dataDir, 'images', String(order['fileName'])), 'no tar at all'.repeat(99));
+    await call(a, 'POST', 'images', order);
+    const image = await reaches(a, `images/${String(order['imageId'])}`, 'status', 'FAILED');
+    expect(image['error']).toMatch(/malformed tar/);
+    expect((await call(a, 'POST', 'images', order)).json()).toMatchObject({ status: 'FAILED' });
+  });
+
+  test.each([
+    [
+      'images',
+      { configuration: { serviceName: 'x', activationEvent: 'offline', event: { interval: 20 } } },
+      400,
+    ],
+    ['images', { fileName: '../x' }, 400],
+    ['images', { fileName: 'absent.tar' }, 404],
+    ['images', { storageDuration: 0 }, 400],
+    ['contracts/x/send', { providerEdgeId: 'B', imageCid: 'bafkreiabsent' }, 404],
+    ['contracts/x/send', {}, 400],
+  ])('a wrong POST to %s is refused: %j', async (path, change, status) => {
+    const { order } = await prepare();
+    const body = path === 'images' ? { ...order, ...change } : change;
+    const answer = await call(a, 'POST', path, body);
+    expect([answer.status, answer.json()]).toMatchObject([status, { statusCode: status }]);
+  });
+});
+
+describe('the provider’s side (Algorithm 2)', () => {
+  test('the image is fetched, verified and there as the same archive; the configuration is read', async () => {
+    const prepared = await prepare();
+    const cids = await stored(prepared);
+    const order = fetchOrder(prepared, cids);
+    const answer = await call(b, 'POST', 'fetch', order);
+    expect([answer.status, answer.json()]).toMatchObject([202, { state: 'FETCHING' }]);
+    const done = await reaches(b, `fetch/${prepared.contractId}`, 'state', 'DOWNLOADED', 'FAILED');
+    expect(done).toMatchObject({
+      state: 'DOWNLOADED',
+      imageId: prepared.built.imageId,
+      archiveSha256: prepared.built.sha256,
+      configuration: { serviceName: prepared.name, service_customer_id: 'A', miner_address: '/p2p/A' },
+      progress: { configuration: 'STORED' },
+    });
+    expect(sha256Hex(readFileSync(String(done['archive'])))).toBe(prepared.built.sha256);
+    const told = await until(() =>
+      between.told.find(({ edge: at, body }) => at === 'B' && body['status'] === 'DOWNLOADED'),
+    );
+    expect(told).toMatchObject({
+      foreign: false,
+      path: '/orchestrator/service_provider/image/status',
+      body: { imageId: prepared.contractId },
+    });
+    expect((await call(b, 'POST', 'fetch', order)).json()).toMatchObject({ state: 'DOWNLOADED' });
+    expect((await call(b, 'POST', 'fetch', { ...order, customer: 'C' })).status).toBe(409);
+    expect((await call(b, 'DELETE', `fetch/${prepared.contractId}`)).status).toBe(204);
+    expect(existsSync(String(done['archive']))).toBe(false);
+    expect((await call(b, 'GET', `fetch/${prepared.contractId}`)).status).toBe(404);
+  });
+
+  test('an archive that is gone from the disk is written again from the blocks', async () => {
+    const prepared = await prepare();
+    await call(b, 'POST', 'fetch', fetchOrder(prepared, await stored(prepared)));
+    const done = await reaches(b, `fetch/${prepared.contractId}`, 'state', 'DOWNLOADED');
+    rmSync(String(done['archive']));
+    await until(() => (existsSync(String(done['archive'])) ? true : undefined));
+    await reaches(b, `fetch/${prepared.contractId}`, 'state', 'DOWNLOADED');
+  });
+
+  test('a byte flipped in a block that came: no DOWNLOADED, no archive; asked again, just that block is fetched', async () => {
+    const prepared = await prepare();
+    const cids = await stored(prepared);
+    await b.store.http.call({
+      method: 'POST',
+      path: '/filecoin_interface/v1/fetch',
+      json: { cid: cids.imageCid, providers: ['/p2p/A'] },
+    });
+    await until(async () => {
+      const answer = await b.store.http.call({ path: `/filecoin_interface/v1/object/${cids.imageCid}` });
+      return (answer.json() as Json)['state'] === 'STORED' ? true : undefined;
+    });
+    spoil(b.dataDir, prepared.block);
+    const order = fetchOrder(prepared, cids);
+    await call(b, 'POST', 'fetch', order);
+    const failed = await reaches(b, `fetch/${prepared.contractId}`, 'state', 'DOWNLOADED', 'FAILED');
+    expect(failed).toMatchObject({
+      state: 'FAILED',
+      error: expect.stringMatching(/the disk has changed/) as unknown,
+    });
+    expect(failed['archive']).toBeUndefined();
+    expect(existsSync(join(b.dataDir, 'images', `contract-${prepared.contractId}.tar`))).toBe(false);
+    expect(between.told.some(({ body }) => body['status'] === 'DOWNLOADED')).toBe(false);
+
+    expect((await call(b, 'POST', 'fetch', order)).json()).toMatchObject({ state: 'FETCHING' });
+    const done = await reaches(b, `fetch/${prepared.contractId}`, 'state', 'DOWNLOADED', 'FAILED');
+    expect(done).toMatchObject({ state: 'DOWNLOADED', progress: { image: { fetchedBlocks: 1 } } });
+  });
+
+  test('a byte flipped at the customer: what is left is not enough, and says so', async () => {
+    const prepared = await prepare();
+    const cids = await stored(prepared);
+    await a.migration.kill();
+    spoil(a.dataDir, prepared.block);
+    await call(b, 'POST', 'fetch', fetchOrder(prepared, cids));
+    const failed = await reaches(b, `fetch/${prepared.contractId}`, 'state', 'DOWNLOADED', 'FAILED');
+    expect(failed).toMatchObject({
+      state: 'FAILED',
+      error: expect.stringMatching(/nobody gives block/) as unknown,
+    });
+    await a.migration.start();
+  });
+
+  test('a customer that sends other bytes gets nothing stored here', async () => {
+    const prepared = await prepare();
+    const cids = await stored(prepared);
+    between.tamper = true;
+    await call(b, 'POST', 'fetch', fetchOrder(prepared, cids));
+    const failed = await reaches(b, `fetch/${prepared.contractId}`, 'state', 'DOWNLOADED', 'FAILED');
+    expect(failed['error']).toMatch(/\/p2p\/A lied/);
+  });
+
+  test('what is no image, or has no configuration, is FAILED with the reason', async () => {
+    const prepared = await prepare();
+    const { imageCid, configCid } = await stored(prepared);
+    const contract = (n: number): string => `${prepared.contractId}-${n}`;
+    await call(b, 'POST', 'fetch', {
+      ...fetchOrder(prepared, { imageCid: configCid, configCid }),
+      contractId: contract(1),
+    });
+    await call(b, 'POST', 'fetch', {
+      ...fetchOrder(prepared, { imageCid, configCid: imageCid }),
+      contractId: contract(2),
+    });
+    const noImage = await reaches(b, `fetch/${contract(1)}`, 'state', 'DOWNLOADED', 'FAILED');
+    expect(noImage).toMatchObject({
+      state: 'FAILED',
+      error: expect.stringContaining('is no image') as unknown,
+    });
+    const noConfiguration = await reaches(b, `fetch/${contract(2)}`, 'state', 'DOWNLOADED', 'FAILED');
+    expect(noConfiguration).toMatchObject({
+      state: 'FAILED',
+      error: expect.stringContaining('configuration.json') as unknown,
+    });
+  });
+
+  test('other edges have no business here', async () => {
+    const answer = await b.migration.http.call({
+      path: '/migration/v1/fetch',
+      headers: { 'x-antirio-peer': 'A' },
+    });
+    expect(answer.status).toBe(403);
+  });
+});
+
+test('the whole way goes on to its end however often either edge is killed', async () => {
+  const prepared = await prepare();
+  const killed = async (room: RoomProcess, afterMs: number): Promise<void> => {
+    await sleep(afterMs);
+    await room.kill();
+    await room.start();
+  };
+  await call(a, 'POST', 'images', prepared.order);
+  await killed(a.store, 5);
+  await killed(a.migration, 20);
+  const image = await reaches(a, `images/${String(prepared.order['imageId'])}`, 'status', 'STORED');
+  const cids = { imageCid: String(image['imageCid']), configCid: String(image['configCid']) };
+
+  between.status = 503;
+  await call(a, 'POST', `contracts/${prepared.contractId}/send`, { providerEdgeId: 'B', ...cids });
+  await killed(a.migration, 30);
+  between.status = 202;
+  const { body } = await until(() => between.told.find(({ foreign }) => foreign));
+  expect(body).toMatchObject({ imageHash: cids.imageCid, config: cids.configCid });
+
+  await call(b, 'POST', 'fetch', fetchOrder(prepared, cids));
+  await killed(b.migration, 0);
+  await killed(b.store, 5);
+  await killed(b.migration, 30);
+  await killed(b.store, 30);
+  const done = await reaches(b, `fetch/${prepared.contractId}`, 'state', 'DOWNLOADED', 'FAILED');
+  expect(done).toMatchObject({ state: 'DOWNLOADED', archiveSha256: prepared.built.sha256 });
+  await until(() =>
+    between.told.find((each) => each.edge === 'B' && each.body['imageId'] === prepared.contractId),
+  );
+}, 60_000);

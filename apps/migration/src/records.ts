@@ -1,0 +1,103 @@
+import { inTransaction, openDatabase, type Database } from '@antirio/host';
+import {
+  openRecordTable,
+  OUTBOX_MIGRATION,
+  recordTableMigration,
+  type RecordTable,
+} from '@antirio/durable-work';
+import type { Configuration } from './configuration.ts';
+
+/** Whether all blocks could be read and were what they should be, when that was last tried. */
+export interface Retrievability {
+  readonly ok: boolean;
+  /** Milliseconds since the Unix epoch. */
+  readonly checkedAt: number;
+  readonly error?: string;
+}
+
+/** An image of this edge's own with its configuration, on its way into the network or there. */
+export interface ImageRecord {
+  readonly imageId: string;
+  readonly imageName: string;
+  readonly fileName: string;
+  /** Days. */
+  readonly storageDuration: number;
+  readonly configuration: Configuration;
+  readonly status: 'STORING' | 'STORED' | 'COMMITTED' | 'FAILED' | 'EXPIRED';
+  readonly imageCid?: string;
+  readonly configCid?: string;
+  readonly error?: string;
+  readonly retrievable?: Retrievability;
+  readonly createdAt: number;
+}
+
+/** What was told a provider about the image of one contract. */
+export interface SentRecord {
+  readonly contractId: string;
+  readonly providerEdgeId: string;
+  readonly imageName: string;
+  readonly imageCid: string;
+  readonly configCid: string;
+  readonly state: 'SENDING' | 'SENT' | 'REFUSED';
+  readonly error?: string;
+  /** Whether the provider gave, when last asked, the blocks of the image that it was asked for. */
+  readonly heldByProvider?: Retrievability;
+  readonly createdAt: number;
+}
+
+/** The image of a contract that this edge provides for, on its way here or here. */
+export interface FetchRecord {
+  readonly contractId: string;
+  readonly customer: string;
+  readonly imageCid: string;
+  readonly configCid: string;
+  readonly imageName: string;
+  /** `/p2p/<edgeId>` */
+  readonly providers: readonly string[];
+  /** READY2DOWNLOAD: all blocks are here and verified. DOWNLOADED: read again, verified, and written as an archive. */
+  readonly state: 'FETCHING' | 'READY2DOWNLOAD' | 'DOWNLOADED' | 'FAILED';
+  readonly configuration?: Configuration;
+  /** The path of the docker archive. */
+  readonly archive?: string;
+  /** Of the archive, in hex. */
+  readonly archiveSha256?: string;
+  /** The engine's id of the image, in hex. */
+  readonly imageId?: string;
+  readonly architecture?: string;
+  readonly error?: string;
+  readonly createdAt: number;
+}
+
+const MIGRATIONS = [
+  recordTableMigration('image'),
+  recordTableMigration('sent'),
+  recordTableMigration('fetched'),
+  OUTBOX_MIGRATION,
+];
+
+/** The room's durable memory. */
+export interface Records {
+  readonly db: Database;
+  /** By imageId. */
+  readonly images: RecordTable<ImageRecord>;
+  /** By contractId. */
+  readonly sent: RecordTable<SentRecord>;
+  /** By contractId. */
+  readonly fetched: RecordTable<FetchRecord>;
+  transaction<T>(work: () => T): T;
+  close(): void;
+}
+
+export function openRecords(path: string): Records {
+  const db = openDatabase(path, MIGRATIONS);
+  return {
+    db,
+    images: openRecordTable<ImageRecord>(db, 'image'),
+    sent: openRecordTable<SentRecord>(db, 'sent'),
+    fetched: openRecordTable<FetchRecord>(db, 'fetched'),
+    transaction: (work) => inTransaction(db, work),
+    close: () => {
+      db.close();
+    },
+  };
+}
