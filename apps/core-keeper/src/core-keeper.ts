@@ -1,0 +1,87 @@
+import { join } from 'node:path';
+import {
+  createGroupCommit,
+  createHttpRim,
+  openDatabase,
+  type Database,
+  type Health,
+  type HttpRim,
+  type Service,
+} from '@antirio/host';
+import { createHealthChecks } from './health-checks.ts';
+import { addKeyRoutes } from './key-routes.ts';
+import { createKeyStore } from './key-store.ts';
+import type { CoreKeeperOptions } from './options.ts';
+import { createRegistrations } from './registrations.ts';
+import { addRegistryRoutes } from './registry-routes.ts';
+import type { CoreKeeperPorts, Room } from './room.ts';
+import { MIGRATIONS } from './schema.ts';
+
+export type { CoreKeeperPorts } from './room.ts';
+
+export interface CoreKeeper extends Service {
+  /** The port it listens on, once started. */
+  readonly port: number;
+}
+
+interface Running {
+  readonly db: Database;
+  readonly room: Room;
+  readonly rim: HttpRim;
+}
+
+const VERSION = '4.0.0';
+
+function openRoom(options: CoreKeeperOptions, ports: CoreKeeperPorts): { db: Database; room: Room } {
+  const path = join(options.dataDir, 'core-keeper', 'keeper.db');
+  const db = openDatabase(path, MIGRATIONS);
+  const commit = createGroupCommit({ db, path });
+  const registrations = createRegistrations(db, options.maxRegistrations);
+  const keys = createKeyStore(db, options.maxKeys);
+  const checks = createHealthChecks(options, ports, { commit, registrations });
+  return { db, room: { ports, commit, keys, registrations, checks } };
+}
+
+/** EdgeX core-keeper: configuration by key, and which services there are. */
+export function createCoreKeeper(options: CoreKeeperOptions, ports: CoreKeeperPorts): CoreKeeper {
+  const { bus, clock, log } = ports;
+  let running: Running | undefined;
+  let port = 0;
+
+  const health = async (): Promise<Health> => {
+    const store = (await running?.room.commit.check(clock)) ?? { ok: false, detail: 'not started' };
+    return bus === undefined ? { store } : { store, bus: bus.health() };
+  };
+  return {
+    name: 'core-keeper',
+    get port() {
+      return port;
+    },
+    health,
+    async start() {
+      const { db, room } = openRoom(options, ports);
+      const rim = createHttpRim({
+        serviceKey: 'core-keeper',
+        version: VERSION,
+        config: () => options,
+        health,
+        log,
+        clock,
+      });
+      running = { db, room, rim };
+      addKeyRoutes(rim, room);
+      addRegistryRoutes(rim, room);
+      for (const known of room.registrations.all()) if (known.status !== 'HALT') room.checks.watch(known);
+      port = await rim.listen(options.port, options.bind);
+    },
+    async stop() {
+      const was = running;
+      running = undefined;
+      if (was === undefined) return;
+      await was.rim.close();
+      await was.room.checks.stop();
+      await was.room.commit.close();
+      was.db.close();
+    },
+  };
+}

@@ -1,0 +1,18 @@
+import { z } from 'zod';
+
+export const coreKeeperOptions = z.strictObject({
+  port: z.int().min(0).max(65535).default(59890),
+  bind: z.string().default('127.0.0.1'),
+  /** The edge's data folder; the room keeps to `core-keeper` in it. */
+  dataDir: z.string().min(1),
+  /** Services that may register. */
+  maxRegistrations: z.int().min(1).default(256),
+  /** Keys that may be stored. */
+  maxKeys: z.int().min(1).default(100_000),
+  /** How long a service may take to answer a health check. */
+  checkTimeoutMs: z.int().min(1).default(5000),
+  /** Health checks are not made more often than this, whatever a registration says. */
+  minCheckIntervalMs: z.int().min(10).default(1000),
+});
+
+export type CoreKeeperOptions = z.output<typeof coreKeeperOptions>;

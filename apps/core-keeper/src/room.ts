@@ -1,0 +1,22 @@
+import type { Clock, Random } from '@antirio/kernel';
+import type { Bus, GroupCommit, HttpPeer, Log } from '@antirio/host';
+import type { HealthChecks } from './health-checks.ts';
+import type { KeyStore } from './key-store.ts';
+import type { Registrations } from './registrations.ts';
+
+export interface CoreKeeperPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly bus?: Bus | undefined;
+  readonly peers?: Readonly<Record<string, HttpPeer>>;
+}
+
+/** What the parts of the room share while it runs. */
+export interface Room {
+  readonly ports: CoreKeeperPorts;
+  readonly commit: GroupCommit;
+  readonly keys: KeyStore;
+  readonly registrations: Registrations;
+  readonly checks: HealthChecks;
+}
