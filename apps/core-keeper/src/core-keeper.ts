@@ -8,6 +8,7 @@ import {
   type HttpRim,
   type Service,
 } from '@antirio/host';
+import { parseJsonBytes } from '@antirio/edgex-contracts';
 import { createHealthChecks } from './health-checks.ts';
 import { addKeyRoutes } from './key-routes.ts';
 import { createKeyStore } from './key-store.ts';
@@ -66,6 +67,7 @@ export function createCoreKeeper(options: CoreKeeperOptions, ports: CoreKeeperPo
         config: () => options,
         health,
         log,
+        parseBody: (bytes) => (bytes.length === 0 ? undefined : parseJsonBytes(bytes)),
         clock,
       });
       running = { db, room, rim };

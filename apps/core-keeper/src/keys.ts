@@ -1,4 +1,5 @@
 import { AntirioError } from '@antirio/kernel';
+import { stringifyJson } from '@antirio/edgex-contracts';
 
 const KEY = /^[a-zA-Z0-9\-_~;=./ ]+$/;
 const KEY_LIMIT = 1024;
@@ -16,7 +17,7 @@ export function checkKey(given: string): string {
 }
 
 function textOf(value: unknown): string {
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  return typeof value === 'string' ? value : stringifyJson(value);
 }
 
 /** One key with its value as text. */
