@@ -1,0 +1,138 @@
+import { inTransaction, type Database } from '@antirio/host';
+import type { DevEui } from '@antirio/lorawan';
+
+/**
+ * `queued`: waits for an uplink. `sending`: has its counter and its bytes, and goes to a gateway or went. `sent`: on air.
+ * `acknowledged`: the device said so. `failed`: it will not be sent (again).
+ */
+export type DownlinkState = 'queued' | 'sending' | 'sent' | 'acknowledged' | 'failed';
+
+export interface Downlink {
+  readonly id: number;
+  readonly devEui: DevEui;
+  /** The resource that was written. */
+  readonly resource: string;
+  readonly fPort: number;
+  readonly payload: Uint8Array;
+  readonly confirmed: boolean;
+  readonly state: DownlinkState;
+  /** Times on air. */
+  readonly attempts: number;
+  readonly fcnt: number | undefined;
+  readonly bytes: Uint8Array | undefined;
+  /** Wall ms. */
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly error: string | undefined;
+}
+
+export type NewDownlink = Pick<Downlink, 'devEui' | 'resource' | 'fPort' | 'payload' | 'confirmed'>;
+
+export interface DownlinkStore {
+  add(downlink: NewDownlink, now: number): Downlink;
+  /** Those that are not at their end, oldest first. */
+  open(devEui: DevEui): Downlink[];
+  /** The newest, newest first. */
+  latest(devEui: DevEui, limit: number): Downlink[];
+  /** Durable when it returns. */
+  update(
+    id: number,
+    change: Partial<Pick<Downlink, 'state' | 'attempts' | 'fcnt' | 'bytes' | 'error'>>,
+    now: number,
+  ): void;
+  /** Back into the queue, without counter and bytes. */
+  requeue(id: number, error: string, now: number): void;
+  /** Marks the counter used and, in the same commit, gives the downlink its bytes. */
+  assign(
+    devAddr: string,
+    fcnt: number,
+    to: { readonly id: number; readonly bytes: Uint8Array } | undefined,
+    now: number,
+  ): void;
+  /** The highest counter used; undefined for none. */
+  highestUsed(devAddr: string): number | undefined;
+}
+
+/** Ended downlinks kept for each device, to be looked at. */
+const KEPT = 50;
+
+function toDownlink(row: Record<string, unknown>): Downlink {
+  const optional = <T>(value: unknown, as: (present: unknown) => T): T | undefined =>
+    value === null ? undefined : as(value);
+  return {
+    id: Number(row['id']),
+    devEui: String(row['devEui']) as DevEui,
+    resource: String(row['resource']),
+    fPort: Number(row['fPort']),
+    payload: row['payload'] as Uint8Array,
+    confirmed: row['confirmed'] === 1,
+    state: String(row['state']) as DownlinkState,
+    attempts: Number(row['attempts']),
+    fcnt: optional(row['fcnt'], Number),
+    bytes: optional(row['bytes'], (bytes) => bytes as Uint8Array),
+    createdAt: Number(row['createdAt']),
+    updatedAt: Number(row['updatedAt']),
+    error: optional(row['error'], String),
+  };
+}
+
+export function createDownlinkStore(db: Database): DownlinkStore {
+  const insert = db.prepare(
+    `INSERT INTO downlink (devEui, resource, fPort, payload, confirmed, state, attempts, createdAt, updatedAt)
+     VALUES (?, ?, ?, ?, ?, 'queued', 0, ?, ?)`,
+  );
+  const byId = db.prepare('SELECT * FROM downlink WHERE id = ?');
+  const openOf = db.prepare(
+    `SELECT * FROM downlink WHERE devEui = ? AND (state IN ('queued', 'sending') OR (state = 'sent' AND confirmed = 1)) ORDER BY id`,
+  );
+  const latestOf = db.prepare('SELECT * FROM downlink WHERE devEui = ? ORDER BY id DESC LIMIT ?');
+  const write = db.prepare(
+    'UPDATE downlink SET state = ?, attempts = ?, fcnt = ?, bytes = ?, error = ?, updatedAt = ? WHERE id = ?',
+  );
+  const reset = db.prepare(
+    `UPDATE downlink SET state = 'queued', fcnt = NULL, bytes = NULL, error = ?, updatedAt = ? WHERE id = ?`,
+  );
+  const prune = db.prepare(
+    `DELETE FROM downlink WHERE devEui = ? AND state IN ('acknowledged', 'failed', 'sent') AND id <
+     (SELECT min(id) FROM (SELECT id FROM downlink WHERE devEui = ? ORDER BY id DESC LIMIT ?))`,
+  );
+  const getHighest = db.prepare('SELECT highest FROM fcnt_down WHERE devAddr = ?');
+  const putHighest = db.prepare(
+    'INSERT INTO fcnt_down VALUES (?, ?) ON CONFLICT DO UPDATE SET highest = max(highest, excluded.highest)',
+  );
+  const read = (id: number | bigint): Downlink => toDownlink(byId.get(id) ?? {});
+  const change: DownlinkStore['update'] = (id, { state, attempts, fcnt, bytes, error }, now) => {
+    const known = read(id);
+    const next = { state: state ?? known.state, attempts: attempts ?? known.attempts };
+    write.run(
+      next.state,
+      next.attempts,
+      fcnt ?? known.fcnt ?? null,
+      bytes ?? known.bytes ?? null,
+      error ?? known.error ?? null,
+      now,
+      id,
+    );
+  };
+  return {
+    add: ({ devEui, resource, fPort, payload, confirmed }, now) =>
+      inTransaction(db, () => {
+        const { lastInsertRowid } = insert.run(devEui, resource, fPort, payload, confirmed ? 1 : 0, now, now);
+        prune.run(devEui, devEui, KEPT);
+        return read(lastInsertRowid);
+      }),
+    open: (devEui) => openOf.all(devEui).map(toDownlink),
+    latest: (devEui, limit) => latestOf.all(devEui, limit).map(toDownlink),
+    update: change,
+    requeue: (id, error, now) => void reset.run(error, now, id),
+    assign: (devAddr, fcnt, to, now) =>
+      inTransaction(db, () => {
+        putHighest.run(devAddr, fcnt);
+        if (to !== undefined) change(to.id, { state: 'sending', fcnt, bytes: to.bytes }, now);
+      }),
+    highestUsed(devAddr) {
+      const row = getHighest.get(devAddr);
+      return row === undefined ? undefined : Number(row['highest']);
+    },
+  };
+}

@@ -1,0 +1,3 @@
+export { createDeviceLora, type DeviceLora, type DeviceLoraPorts } from './device-lora.ts';
+export { deviceLoraOptions, type DeviceLoraOptions, type DeviceLoraOptionsInput } from './options.ts';
+export { loraEnvironmentSensor } from './profile.ts';

@@ -1,0 +1,104 @@
+import { z } from 'zod';
+import { deviceProfile } from '@antirio/edgex-contracts';
+import { parseDevAddr, parseDevEui } from '@antirio/lorawan';
+import { loraEnvironmentSensor } from './profile.ts';
+
+const hex = (bytes: number): z.ZodString =>
+  z.string().regex(new RegExp(`^[0-9a-fA-F]{${bytes * 2}}$`), `${bytes} bytes in hex`);
+const devEui = hex(8).transform(parseDevEui);
+const devAddr = hex(4).transform(parseDevAddr);
+
+const address = z.union([z.strictObject({ url: z.url() }), z.strictObject({ socket: z.string().min(1) })]);
+const level = z
+  .string()
+  .min(1)
+  .max(128)
+  .regex(/^[^/+#\0]+$/, 'no slash, + or #: it becomes a part of topics');
+
+const deviceSchema = z.strictObject({
+  devEui,
+  name: z.string().min(1).max(128),
+  devAddr,
+  profileName: z.string().min(1).default(loraEnvironmentSensor.name),
+  /** `raw` stores the payload as it is. */
+  codec: z.enum(['cayenneLpp', 'raw']).default('cayenneLpp'),
+});
+
+export type DeviceOptions = z.output<typeof deviceSchema>;
+
+export const deviceLoraOptions = z.strictObject({
+  serviceName: level.default('device-lora'),
+  region: z.literal('eu868').default('eu868'),
+  /** Where the service runs alone; inside an edge the host gives it its bus. */
+  bus: z
+    .union([
+      z.strictObject({ url: z.url(), username: z.string().optional(), password: z.string().optional() }),
+      z.strictObject({
+        socket: z.string().min(1),
+        username: z.string().optional(),
+        password: z.string().optional(),
+      }),
+    ])
+    .optional(),
+  /** Before every topic: `contract/<id>/` for a service of another edge. */
+  prefix: z
+    .string()
+    .max(160)
+    .regex(/^(?:[^+#/\0]+\/)*$/, 'topic levels, each with its slash')
+    .default(''),
+  /** Where the service runs alone; inside an edge the host knows its neighbours. */
+  north: z.strictObject({ coreData: address, coreMetadata: address }).optional(),
+  bind: z.string().min(1).default('127.0.0.1'),
+  port: z.int().min(0).max(65_535).default(59_910),
+  /** In place of `bind` and `port`. */
+  listen: z
+    .union([
+      z.strictObject({ socket: z.string().min(1) }),
+      z.strictObject({ port: z.int().min(0).max(65_535), bind: z.string().min(1).default('127.0.0.1') }),
+    ])
+    .optional(),
+  /** The service keeps to `device-lora` in it. */
+  dataDir: z.string().min(1),
+  /** The ring of the gateway-bridge that is read. */
+  ring: z.string().min(1).max(128).default('own'),
+  /** Where that ring is acknowledged; only for the edge's own. */
+  ringUrl: z.url().optional(),
+  devices: z.array(deviceSchema).max(10_000).default([]),
+  profiles: z.array(deviceProfile).max(1000).default([]),
+  /** Session keys; without it the service waits for the message `activate`. */
+  secretsFile: z.string().min(1).optional(),
+  /** `forward` stores payloads as they came, even where the AppSKey is given. */
+  confidentiality: z.enum(['forward', 'process']).default('process'),
+  startState: z.enum(['reading', 'shadow']).default('reading'),
+  /** Whether anything is sent at all. */
+  sendDownlinks: z.boolean().default(true),
+  /** Whether confirmed uplinks are acknowledged and ADR questions answered. */
+  answerUplinks: z.boolean().default(true),
+  reading: z
+    .strictObject({
+      /** Events on their way to core-data at once. */
+      concurrency: z.int().min(1).max(64).default(16),
+      /** Frames taken from the ring and not yet done with. */
+      window: z.int().min(16).max(10_000).default(512),
+      commitIntervalMs: z.int().min(0).max(5000).default(50),
+      /** The same bytes within this time are a retransmission, later a replay. */
+      retransmissionMs: z.int().min(0).default(5000),
+      /** How often the ring is asked for what may have been missed. */
+      pollMs: z.int().min(50).default(2000),
+      /** Refusals by core-data of one event before it is put aside, and kept. */
+      refusalsBeforeParking: z.int().min(1).default(8),
+      parkedRetryMs: z.int().min(100).default(60_000),
+    })
+    .prefault({}),
+});
+
+export type DeviceLoraOptions = z.output<typeof deviceLoraOptions>;
+export type DeviceLoraOptionsInput = z.input<typeof deviceLoraOptions>;
+
+/** Session keys of one key version. */
+export const secretsSchema = z.object({
+  keyVersion: z.int().min(0),
+  sessions: z.array(z.object({ devEui, devAddr, nwkSKey: hex(16), appSKey: hex(16).optional() })).max(10_000),
+});
+
+export type Secrets = z.output<typeof secretsSchema>;

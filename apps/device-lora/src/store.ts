@@ -1,0 +1,171 @@
+import { inTransaction, openDatabase, type Database } from '@antirio/host';
+import { createFcntSet, type FcntRange, type FcntSet, type SessionId } from '@antirio/lorawan';
+
+/** Why a frame became no reading. */
+export type Refused = 'badMic' | 'replay' | 'retransmission' | 'unknown' | 'conflict' | 'malformed';
+export type Counted = Refused | 'stored' | 'parked' | 'undecodable' | 'otherGateway';
+
+/** How far a ring has been read, in one of its lives. */
+export interface Cursor {
+  readonly incarnation: string;
+  readonly seq: number;
+}
+
+/** A frame that was stored, as it is remembered to tell its like. */
+export interface Remembered {
+  readonly session: SessionId;
+  readonly fcnt: number;
+  /** Of the PHYPayload, hex. */
+  readonly digest: string;
+  /** Wall ms of the first reception. */
+  readonly receivedAt: number;
+}
+
+/** An event that core-data refused, with what is needed to try again. */
+export interface Parked {
+  readonly id: string;
+  readonly path: string;
+  readonly body: string;
+}
+
+/** What one commit makes durable, all or nothing. */
+export interface Commit {
+  readonly ring: string;
+  readonly cursor: Cursor | undefined;
+  readonly counts: Readonly<Partial<Record<Counted, number>>>;
+  readonly remembered: readonly Remembered[];
+  /** The counters seen of each session touched. */
+  readonly seen: ReadonlyMap<SessionId, FcntSet>;
+  readonly parked: readonly (Parked & { readonly reason: string })[];
+}
+
+export interface UplinkStore {
+  cursor(ring: string): Cursor | undefined;
+  seen(session: SessionId): FcntSet;
+  remembered(session: SessionId): Remembered[];
+  counts(): Partial<Record<Counted, number>>;
+  commit(commit: Commit): void;
+  parked(limit: number): Parked[];
+  parkedCount(): number;
+  unpark(id: string): void;
+}
+
+const MIGRATIONS = [
+  `CREATE TABLE cursor (ring TEXT PRIMARY KEY, incarnation TEXT NOT NULL, seq INTEGER NOT NULL) STRICT;
+   CREATE TABLE counted (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
+   CREATE TABLE seen (session TEXT NOT NULL, page INTEGER NOT NULL, bits BLOB NOT NULL, PRIMARY KEY (session, page)) STRICT, WITHOUT ROWID;
+   CREATE TABLE remembered (session TEXT NOT NULL, fcnt INTEGER NOT NULL, digest TEXT NOT NULL, receivedAt REAL NOT NULL,
+     PRIMARY KEY (session, fcnt)) STRICT, WITHOUT ROWID;
+   CREATE TABLE parked (id TEXT PRIMARY KEY, path TEXT NOT NULL, body TEXT NOT NULL, reason TEXT NOT NULL) STRICT;
+   CREATE TABLE downlink (id INTEGER PRIMARY KEY AUTOINCREMENT, devEui TEXT NOT NULL, resource TEXT NOT NULL, fPort INTEGER,
+     payload BLOB NOT NULL, confirmed INTEGER NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL, fcnt INTEGER, bytes BLOB,
+     createdAt REAL NOT NULL, updatedAt REAL NOT NULL, error TEXT) STRICT;
+   CREATE INDEX downlink_device ON downlink (devEui, id);
+   CREATE TABLE fcnt_down (devAddr TEXT PRIMARY KEY, highest INTEGER NOT NULL) STRICT`,
+];
+
+/** Counters of one row of `seen`. */
+const PAGE = 1024;
+/** Digests older than this many counters are forgotten: the same counter again is a replay then, whatever its bytes. */
+const DIGESTS = 2048;
+
+export function openStore(path: string): Database {
+  return openDatabase(path, MIGRATIONS);
+}
+
+function bitsOf(set: FcntSet, page: number): Uint8Array {
+  const bits = new Uint8Array(PAGE / 8);
+  for (let i = 0; i < PAGE; i++)
+    if (set.has(page * PAGE + i)) bits[i >> 3] = (bits[i >> 3] ?? 0) | (1 << (i & 7));
+  return bits;
+}
+
+function rangesOf(pages: Iterable<{ page: number; bits: Uint8Array }>): FcntRange[] {
+  const ranges: FcntRange[] = [];
+  let open: [number, number] | undefined;
+  for (const { page, bits } of pages)
+    for (let i = 0; i < PAGE; i++) {
+      if (((bits[i >> 3] ?? 0) & (1 << (i & 7))) === 0) continue;
+      const fcnt = page * PAGE + i;
+      if (open !== undefined && open[1] === fcnt - 1) open[1] = fcnt;
+      else {
+        if (open !== undefined) ranges.push(open);
+        open = [fcnt, fcnt];
+      }
+    }
+  if (open !== undefined) ranges.push(open);
+  return ranges;
+}
+
+export function createUplinkStore(db: Database): UplinkStore {
+  const getCursor = db.prepare('SELECT incarnation, seq FROM cursor WHERE ring = ?');
+  const putCursor = db.prepare(
+    'INSERT INTO cursor VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET incarnation = excluded.incarnation, seq = excluded.seq',
+  );
+  const getSeen = db.prepare('SELECT page, bits FROM seen WHERE session = ? ORDER BY page');
+  const putSeen = db.prepare(
+    'INSERT INTO seen VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET bits = excluded.bits',
+  );
+  const getRemembered = db.prepare('SELECT fcnt, digest, receivedAt FROM remembered WHERE session = ?');
+  const putRemembered = db.prepare('INSERT OR REPLACE INTO remembered VALUES (?, ?, ?, ?)');
+  const forget = db.prepare('DELETE FROM remembered WHERE session = ? AND fcnt < ?');
+  const getCounts = db.prepare('SELECT name, value FROM counted');
+  const addCount = db.prepare(
+    'INSERT INTO counted VALUES (?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value',
+  );
+  const putParked = db.prepare('INSERT OR REPLACE INTO parked VALUES (?, ?, ?, ?)');
+  const getParked = db.prepare('SELECT id, path, body FROM parked LIMIT ?');
+  const countParked = db.prepare('SELECT count(*) AS count FROM parked');
+  const dropParked = db.prepare('DELETE FROM parked WHERE id = ?');
+
+  const writeSeen = ({ remembered, seen }: Commit): void => {
+    const pages = new Map<string, { session: SessionId; page: number }>();
+    for (const { session, fcnt, digest, receivedAt } of remembered) {
+      putRemembered.run(session, fcnt, digest, receivedAt);
+      const page = Math.floor(fcnt / PAGE);
+      pages.set(`${session}/${page}`, { session, page });
+    }
+    for (const { session, page } of pages.values()) {
+      const set = seen.get(session);
+      if (set !== undefined) putSeen.run(session, page, bitsOf(set, page));
+    }
+    for (const [session, set] of seen) forget.run(session, (set.highest ?? 0) - DIGESTS);
+  };
+  return {
+    cursor(ring) {
+      const row = getCursor.get(ring);
+      return row === undefined
+        ? undefined
+        : { incarnation: String(row['incarnation']), seq: Number(row['seq']) };
+    },
+    seen: (session) =>
+      createFcntSet(
+        rangesOf(
+          getSeen.all(session).map((row) => ({ page: Number(row['page']), bits: row['bits'] as Uint8Array })),
+        ),
+      ),
+    remembered: (session) =>
+      getRemembered.all(session).map((row) => ({
+        session,
+        fcnt: Number(row['fcnt']),
+        digest: String(row['digest']),
+        receivedAt: Number(row['receivedAt']),
+      })),
+    counts: () =>
+      Object.fromEntries(getCounts.all().map((row) => [String(row['name']), Number(row['value'])])),
+    commit: (commit) =>
+      inTransaction(db, () => {
+        writeSeen(commit);
+        for (const [name, count] of Object.entries(commit.counts)) addCount.run(name, count);
+        for (const { id, path, body, reason } of commit.parked) putParked.run(id, path, body, reason);
+        if (commit.cursor !== undefined)
+          putCursor.run(commit.ring, commit.cursor.incarnation, commit.cursor.seq);
+      }),
+    parked: (limit) =>
+      getParked
+        .all(limit)
+        .map((row) => ({ id: String(row['id']), path: String(row['path']), body: String(row['body']) })),
+    parkedCount: () => Number(countParked.get()?.['count'] ?? 0),
+    unpark: (id) => void dropParked.run(id),
+  };
+}

@@ -1,0 +1,178 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Bus } from '@antirio/host';
+import { systemClock } from '@antirio/host';
+
+/** What core-data and core-metadata are to a device service, for tests: real HTTP, things kept in memory. */
+export interface TestCore {
+  readonly url: string;
+  /** Events by id, in the order they were stored. */
+  readonly events: Map<string, TestEvent>;
+  /** Times that an event was sent again. */
+  doubled: number;
+  readonly registered: Map<string, unknown>;
+  /** Decides the status of an event in place of the core's own. */
+  verdict: ((event: TestEvent) => number | undefined) | undefined;
+  close(): Promise<void>;
+}
+
+export interface TestEvent {
+  readonly id: string;
+  readonly deviceName: string;
+  readonly profileName: string;
+  readonly sourceName: string;
+  readonly origin: number;
+  readonly readings: {
+    readonly resourceName: string;
+    readonly value?: string;
+    readonly binaryValue?: string;
+  }[];
+  readonly tags: Record<string, unknown>;
+}
+
+async function bodyOf(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  return chunks.length === 0 ? undefined : (JSON.parse(Buffer.concat(chunks).toString()) as unknown);
+}
+
+export async function startTestCore(): Promise<TestCore> {
+  const registered = new Map<string, unknown>();
+  const events = new Map<string, TestEvent>();
+
+  const storeEvent = (body: unknown): number => {
+    const { event } = body as { event: TestEvent };
+    const status = core.verdict?.(event);
+    if (status !== undefined) return status;
+    if (events.has(event.id)) {
+      core.doubled += 1;
+      return 409;
+    }
+    events.set(event.id, event);
+    return 201;
+  };
+  const register = (kind: string, body: unknown): unknown =>
+    (body as Record<string, { name: string }>[]).map((request) => {
+      const item = Object.values(request).find((value) => typeof value === 'object');
+      registered.set(`${kind}/${item?.name ?? ''}`, item);
+      return { statusCode: 201 };
+    });
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const [path = ''] = (request.url ?? '').split('?');
+    const segments = path.split('/').slice(3).map(decodeURIComponent);
+    const [kind = '', by = '', name = ''] = segments;
+    const body = await bodyOf(request);
+    const send = (status: number, json: unknown): void => {
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(json));
+    };
+    if (kind === 'event') send(storeEvent(body), {});
+    else if (kind === 'ping') send(200, {});
+    else if (request.method !== 'GET') send(207, register(kind, body));
+    else if (kind === 'device' && by === 'service') send(200, { totalCount: 0, devices: [] });
+    else send(registered.has(`${kind}/${name}`) ? 200 : 404, {});
+  };
+  const server: Server = createServer((request, response) => void answer(request, response));
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const core: TestCore = {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    events,
+    doubled: 0,
+    registered,
+    verdict: undefined,
+    close: () =>
+      new Promise((resolve) => {
+        server.closeAllConnections();
+        server.close(() => resolve());
+      }),
+  };
+  return core;
+}
+
+/** A ring as the gateway-bridge shows it on the bus, for tests. */
+export interface TestRing {
+  /** Adds a frame; published live unless told otherwise. */
+  hear(phyPayload: Uint8Array, how?: { live?: boolean; gatewayId?: string; via?: string }): Promise<void>;
+  /** The same bytes once more. */
+  hearAgain(seq: number, gatewayId?: string): Promise<void>;
+  /** Downlinks that were asked for. */
+  readonly downlinks: TestDownlink[];
+  /** What becomes of the next downlinks; OK where nothing is said. */
+  outcomes: { status: string; refused?: string }[][];
+  readonly last: number;
+}
+
+export interface TestDownlink {
+  readonly downlinkId: number;
+  readonly items: {
+    readonly phyPayload: string;
+    readonly txInfo: { readonly frequency: number; readonly context: string };
+  }[];
+}
+
+const GATEWAY = '00000000aabbccdd';
+
+export async function startTestRing(bus: Bus, ring: string, prefix = ''): Promise<TestRing> {
+  const frames: { phyPayload: Uint8Array; receivedAt: number; via: string; gatewayId: string }[] = [];
+  const downlinks: TestDownlink[] = [];
+  const publish = (
+    seq: number,
+    previousSeq: number,
+    more: Record<string, string>,
+    gatewayId: string,
+  ): Promise<void> => {
+    const frame = frames[seq - 1];
+    if (frame === undefined) return Promise.resolve();
+    const metadata = {
+      ring,
+      incarnation: 'life',
+      seq: String(seq),
+      previousSeq: String(previousSeq),
+      last: String(frames.length),
+      via: frame.via,
+      receivedAt: String(frame.receivedAt),
+      reception: 'first',
+      ...more,
+    };
+    const lora = { bandwidth: 125_000, spreadingFactor: 7, codeRate: 'CR_4_5' };
+    const event = {
+      phyPayload: Buffer.from(frame.phyPayload).toString('base64'),
+      txInfo: { frequency: 868_100_000, modulation: { lora } },
+      rxInfo: { gatewayId, rssi: -60, snr: 7.5, context: 'AQIDBA==', metadata, crcStatus: 'CRC_OK' },
+    };
+    return bus.publish(`${prefix}eu868/gateway/${gatewayId}/event/up`, JSON.stringify(event));
+  };
+  const now = (): Record<string, string> => ({ heardAt: String(systemClock.monotonic()) });
+  await bus.subscribe(`${prefix}eu868/gateway/all/command/replay`, async (_, payload) => {
+    const { after, limit } = JSON.parse(Buffer.from(payload).toString()) as { after: number; limit: number };
+    for (let seq = after + 1; seq <= Math.min(after + limit, frames.length); seq++)
+      await publish(seq, seq - 1, {}, frames[seq - 1]?.gatewayId ?? GATEWAY);
+  });
+  await bus.subscribe(`${prefix}eu868/gateway/+/command/down`, async (topic, payload) => {
+    const command = JSON.parse(Buffer.from(payload).toString()) as TestDownlink;
+    downlinks.push(command);
+    const items = self.outcomes.shift() ?? [{ status: 'OK' }];
+    await bus.publish(
+      topic.replace('command/down', 'event/ack'),
+      JSON.stringify({ downlinkId: command.downlinkId, items }),
+    );
+  });
+  const self: TestRing = {
+    downlinks,
+    outcomes: [],
+    get last() {
+      return frames.length;
+    },
+    async hear(phyPayload, { live = true, gatewayId = GATEWAY, via = 'radio' } = {}) {
+      frames.push({ phyPayload, receivedAt: systemClock.now(), via, gatewayId });
+      if (live) await publish(frames.length, frames.length - 1, via === 'radio' ? now() : {}, gatewayId);
+    },
+    hearAgain: (seq, gatewayId = GATEWAY) => {
+      const frame = frames[seq - 1];
+      if (frame !== undefined) frame.receivedAt = systemClock.now();
+      return publish(seq, seq - 1, { ...now(), reception: 'again' }, gatewayId);
+    },
+  };
+  return self;
+}

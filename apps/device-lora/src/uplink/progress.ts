@@ -1,0 +1,161 @@
+import { describeError } from '@antirio/kernel';
+import type { Check, Log } from '@antirio/host';
+import type { SessionId } from '@antirio/lorawan';
+import type { Commit, Counted, Cursor, Remembered, UplinkStore } from '../store.ts';
+import type { Mark, Session } from './sessions.ts';
+import { createTracker, type Tracker } from './tracker.ts';
+
+/** How far a ring is read, in memory and on the disk. */
+export interface Progress {
+  /** Replaced when reading begins anew: what belongs to an earlier one moves nothing any more. */
+  readonly tracker: Tracker;
+  readonly incarnation: string | undefined;
+  /** The cursor on the disk. */
+  readonly cursor: number;
+  count(name: Counted): void;
+  /** The frame is stored, or kept here where core-data refuses it. */
+  remember(session: Session, fcnt: number, mark: Mark): void;
+  park(parked: Commit['parked'][number]): void;
+  /** The frame is done with; the cursor moves past it with the next commit. */
+  finish(of: Tracker, seq: number): void;
+  commit(): void;
+  /** Forgets what was taken and is not done. */
+  rewind(): void;
+  /** Another life of the ring: it is read from its first frame. */
+  restart(incarnation: string): void;
+  counts(): Partial<Record<Counted, number>>;
+  check(): Check;
+}
+
+export interface ProgressPorts {
+  readonly store: UplinkStore;
+  readonly ring: string;
+  readonly commitIntervalMs: number;
+  readonly log: Log;
+  readonly onCommit: (movedTo: number | undefined) => void;
+}
+
+interface Batch {
+  readonly counts: Partial<Record<Counted, number>>;
+  readonly remembered: Remembered[];
+  readonly seen: Map<SessionId, Session['seen']>;
+  readonly parked: Commit['parked'][number][];
+  readonly done: { readonly of: Tracker; readonly seq: number }[];
+}
+
+const emptyBatch = (): Batch => ({ counts: {}, remembered: [], seen: new Map(), parked: [], done: [] });
+
+const isEmpty = ({ counts, remembered, parked }: Batch): boolean =>
+  remembered.length === 0 && parked.length === 0 && Object.keys(counts).length === 0;
+
+const COMMIT_AGAIN_MS = 1000;
+const COMMIT_SOONER_AT = 128;
+/** Gaps of a session that are remembered; more are taken for frames that will never come. */
+const MAX_RANGES = 16_384;
+const REMEMBERED = 2048;
+
+function forgetOld({ remembered, seen }: Session): void {
+  if (remembered.size <= REMEMBERED + 64) return;
+  const lowest = (seen.highest ?? 0) - REMEMBERED;
+  for (const fcnt of remembered.keys()) if (fcnt < lowest) remembered.delete(fcnt);
+  // a backlog far below the highest counter: then the oldest entries go
+  for (const fcnt of remembered.keys()) {
+    if (remembered.size <= REMEMBERED) return;
+    remembered.delete(fcnt);
+  }
+}
+
+/** Gathers what becomes of frames and writes it down together, cursor included. */
+export function createProgress({ store, ring, commitIntervalMs, log, onCommit }: ProgressPorts): Progress {
+  const stored: Cursor | undefined = store.cursor(ring);
+  let { incarnation, seq: cursor } = stored ?? { incarnation: undefined, seq: 0 };
+  let tracker = createTracker(cursor);
+  let isNew = false;
+  let batch = emptyBatch();
+  let timer: NodeJS.Timeout | undefined;
+  let failing: string | undefined;
+
+  const write = (writing: Batch): boolean => {
+    const { counts, remembered, seen, parked } = writing;
+    const moved = isNew || tracker.cursor !== cursor;
+    if (!moved && isEmpty(writing)) return true;
+    const next = moved && incarnation !== undefined ? { incarnation, seq: tracker.cursor } : undefined;
+    try {
+      store.commit({ ring, cursor: next, counts, remembered, seen, parked });
+    } catch (error) {
+      failing = describeError(error);
+      return false;
+    }
+    failing = undefined;
+    isNew = false;
+    cursor = tracker.cursor;
+    onCommit(moved ? cursor : undefined);
+    return true;
+  };
+  const commit = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+    const writing = batch;
+    batch = emptyBatch();
+    for (const { of, seq } of writing.done) of.done(seq);
+    if (write(writing)) return;
+    // what is done stays done, and is written when the disk lets us
+    batch = { ...writing, done: [] };
+    timer = setTimeout(commit, COMMIT_AGAIN_MS);
+  };
+  const commitSoon = (): void => {
+    if (batch.done.length >= COMMIT_SOONER_AT && failing === undefined) commit();
+    else timer ??= setTimeout(commit, commitIntervalMs);
+  };
+  return {
+    get tracker() {
+      return tracker;
+    },
+    get incarnation() {
+      return incarnation;
+    },
+    get cursor() {
+      return cursor;
+    },
+    count(name) {
+      batch.counts[name] = (batch.counts[name] ?? 0) + 1;
+      commitSoon();
+    },
+    remember(session, fcnt, mark) {
+      session.seen.add(fcnt);
+      session.remembered.set(fcnt, mark);
+      const givenUp = session.seen.closeLowestGaps(MAX_RANGES);
+      if (givenUp > 0)
+        log.warn({ device: session.device.name, counters: givenUp }, 'old gaps are not waited for any more');
+      forgetOld(session);
+      const { digest, receivedAt } = mark;
+      batch.remembered.push({ session: session.id, fcnt, digest, receivedAt });
+      batch.seen.set(session.id, session.seen);
+    },
+    park: (parked) => void batch.parked.push(parked),
+    finish(of, seq) {
+      batch.done.push({ of, seq });
+      commitSoon();
+    },
+    commit,
+    rewind() {
+      tracker = createTracker(tracker.cursor);
+    },
+    restart(life) {
+      if (incarnation !== undefined)
+        log.warn({ ring }, 'the ring is another one: it is read from its beginning');
+      commit();
+      incarnation = life;
+      tracker = createTracker(0);
+      cursor = 0;
+      isNew = true;
+    },
+    counts() {
+      const all = store.counts();
+      for (const [name, value] of Object.entries(batch.counts) as [Counted, number][])
+        all[name] = (all[name] ?? 0) + value;
+      return all;
+    },
+    check: () => (failing === undefined ? { ok: true } : { ok: false, detail: failing }),
+  };
+}

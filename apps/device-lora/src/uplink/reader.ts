@@ -1,0 +1,210 @@
+import { describeError, sha256Hex, type Clock } from '@antirio/kernel';
+import type { Bus, Check, Log, Subscription } from '@antirio/host';
+import { parseDataFrame, type DataFrame } from '@antirio/lorawan';
+import type { DeviceProfile, Reading } from '@antirio/edgex-contracts';
+import type { DeviceLoraOptions } from '../options.ts';
+import { eventOf } from '../north/event.ts';
+import type { Poster } from '../north/poster.ts';
+import type { Counted, UplinkStore } from '../store.ts';
+import { createCatchUp, QUIET_MS } from './catch-up.ts';
+import { readUplink, type Uplink } from './event-up.ts';
+import { createProgress } from './progress.ts';
+import { judge, noveltyOf, type Mark, type Novelty, type Session, type Sessions } from './sessions.ts';
+import type { Tracker } from './tracker.ts';
+
+/** A genuine frame of one of our devices, as far as downlinks have to know of it. */
+export interface HeardUplink {
+  readonly session: Session;
+  readonly frame: DataFrame;
+  readonly fcnt: number;
+  readonly uplink: Uplink;
+  readonly novelty: Novelty;
+}
+
+/** Reads a ring: judges each frame, stores it in core-data, moves the cursor. */
+export interface Reader {
+  /** Begins where it ended, with these keys. */
+  begin(sessions: Sessions): void;
+  /** No more frames are judged; what core-data has not taken yet is read again when it begins again. */
+  end(): Promise<void>;
+  readonly cursor: number;
+  /** Frames of the ring that are not done with. */
+  readonly behind: number;
+  counts(): Partial<Record<Counted, number>>;
+  check(): Check;
+  close(): Promise<void>;
+}
+
+export interface ReaderPorts {
+  readonly options: DeviceLoraOptions;
+  readonly bus: Bus;
+  readonly store: UplinkStore;
+  readonly poster: Poster;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly profileOf: (name: string) => DeviceProfile | undefined;
+  readonly onHeard: (heard: HeardUplink) => void;
+  readonly onStored: (session: Session, readings: readonly Reading[]) => void;
+  /** The cursor is durable at this frame. */
+  readonly onCursor: (seq: number) => void;
+}
+
+/** A frame with what its keys say. */
+type Judged =
+  | { readonly kind: 'genuine'; readonly session: Session; readonly fcnt: number; readonly frame: DataFrame }
+  | { readonly kind: 'malformed' | 'unknown' | 'badMic' };
+
+function judgeBytes(sessions: Sessions, phyPayload: Uint8Array): Judged {
+  let frame: DataFrame;
+  try {
+    frame = parseDataFrame(phyPayload);
+  } catch {
+    return { kind: 'malformed' };
+  }
+  const verdict = judge(sessions, frame);
+  return verdict.kind === 'genuine' ? { ...verdict, frame } : verdict;
+}
+
+/** Opens the reader: it listens at once and judges nothing until it is given keys. */
+export async function openReader(ports: ReaderPorts): Promise<Reader> {
+  const { options, bus, store, poster, clock, log } = ports;
+  const { ring, prefix, region } = options;
+  const { window, commitIntervalMs, retransmissionMs, pollMs } = options.reading;
+  const underWay = new Set<Promise<void>>();
+  let sessions: Sessions | undefined;
+
+  const progress = createProgress({
+    store,
+    ring,
+    commitIntervalMs,
+    log,
+    onCommit(movedTo) {
+      if (movedTo !== undefined) ports.onCursor(movedTo);
+      if (sessions !== undefined) catchUp.ask(progress.tracker);
+    },
+  });
+  const catchUp = createCatchUp(clock, window, pollMs, (after, limit) => {
+    const { incarnation } = progress;
+    const body = JSON.stringify({
+      ring,
+      after,
+      limit,
+      ...(incarnation === undefined ? {} : { incarnation }),
+    });
+    bus.publish(`${prefix}${region}/gateway/all/command/replay`, body).catch((error: unknown) => {
+      log.debug({ error: describeError(error) }, 'the ring cannot be asked');
+    });
+  });
+
+  const storeReading = async (of: Tracker, heard: HeardUplink, mark: Mark): Promise<void> => {
+    const { session, frame, fcnt, uplink } = heard;
+    const profile = ports.profileOf(session.device.profileName);
+    const event = eventOf(options.serviceName, profile, session, frame, fcnt, uplink);
+    session.underWay.set(fcnt, mark);
+    const posted = await poster
+      .post(event, uplink.heardAt !== undefined)
+      .finally(() => session.underWay.delete(fcnt));
+    if (posted.kind === 'stopped') return;
+    if (posted.kind === 'refused') {
+      log.error(
+        { device: session.device.name, fcnt, why: posted.why },
+        'core-data refuses an event; it is kept here',
+      );
+      progress.park({ id: event.id, path: event.path, body: event.body, reason: posted.why });
+    }
+    progress.count(posted.kind === 'stored' ? 'stored' : 'parked');
+    if (event.undecodable) progress.count('undecodable');
+    progress.remember(session, fcnt, mark);
+    ports.onStored(session, event.readings);
+    progress.finish(of, uplink.seq);
+  };
+  const takeNew = (of: Tracker, heard: HeardUplink, mark: Mark): void => {
+    const work = storeReading(of, heard, mark)
+      .catch((error: unknown) => {
+        // not done with: it is asked for again after the next start
+        log.error(
+          { device: heard.session.device.name, error: describeError(error) },
+          'a reading could not be made',
+        );
+      })
+      .finally(() => underWay.delete(work));
+    underWay.add(work);
+  };
+  const refuse = (of: Tracker, { seq, again }: Uplink, reason: Counted): void => {
+    progress.count(reason);
+    // bytes that were heard once more are not the frame of the ring, which may still be on its way
+    if (!again) progress.finish(of, seq);
+  };
+  const take = (of: Tracker, keys: Sessions, uplink: Uplink): void => {
+    const judged = judgeBytes(keys, uplink.phyPayload);
+    if (judged.kind !== 'genuine') {
+      refuse(of, uplink, judged.kind);
+      return;
+    }
+    const { session, fcnt } = judged;
+    const digest = sha256Hex(uplink.phyPayload).slice(0, 32);
+    const mark = { digest, receivedAt: uplink.receivedAt, gatewayId: uplink.gatewayId };
+    const novelty = noveltyOf(session, fcnt, mark, retransmissionMs);
+    const heard: HeardUplink = { ...judged, uplink, novelty };
+    if (novelty === 'new') takeNew(of, heard, mark);
+    else refuse(of, uplink, novelty);
+    if (novelty === 'conflict')
+      log.error({ device: session.device.name, fcnt, digest }, 'ALARM: two genuine frames with one identity');
+    ports.onHeard(heard);
+  };
+  /** Whether the frame is to be looked at: a new one that there is room for, or bytes that were heard once more. */
+  const isWanted = (tracker: Tracker, uplink: Uplink): boolean => {
+    const known = uplink.seq <= tracker.cursor || tracker.has(uplink.seq);
+    // the frame itself comes, or came, by its number
+    if (uplink.again) return known;
+    // Frames ahead of a gap are served at once; the gap keeps its half of the room.
+    const room = uplink.previousSeq === tracker.received ? window : window / 2;
+    if (!known && tracker.size >= room) return false;
+    return tracker.begin(uplink.seq, uplink.previousSeq);
+  };
+  const onUp = (_topic: string, payload: Uint8Array): void => {
+    if (sessions === undefined) return;
+    const uplink = readUplink(payload);
+    if (uplink.ring !== ring) return;
+    if (uplink.incarnation !== progress.incarnation) {
+      progress.restart(uplink.incarnation);
+      catchUp.reset();
+    }
+    catchUp.noted(uplink);
+    if (isWanted(progress.tracker, uplink)) take(progress.tracker, sessions, uplink);
+    catchUp.ask(progress.tracker);
+  };
+
+  const subscription: Subscription = await bus.subscribe(`${prefix}${region}/gateway/+/event/up`, onUp);
+  const poll = setInterval(() => {
+    if (sessions !== undefined) catchUp.ask(progress.tracker);
+  }, QUIET_MS / 2);
+  const end = async (): Promise<void> => {
+    sessions = undefined;
+    poster.cancel();
+    await Promise.all(underWay);
+    progress.commit();
+    // what was given up is read again
+    progress.rewind();
+  };
+  return {
+    begin(keys) {
+      sessions = keys;
+      catchUp.askNow(progress.tracker);
+    },
+    end,
+    get cursor() {
+      return progress.cursor;
+    },
+    get behind() {
+      return catchUp.behind(progress.tracker);
+    },
+    counts: () => progress.counts(),
+    check: () => progress.check(),
+    async close() {
+      clearInterval(poll);
+      await subscription.close();
+      await end();
+    },
+  };
+}

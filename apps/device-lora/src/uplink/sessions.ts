@@ -1,0 +1,112 @@
+import { fromHex } from '@antirio/kernel';
+import {
+  createSessionCipher,
+  fcntCandidates,
+  sessionFingerprint,
+  type DataFrame,
+  type DevAddr,
+  type FcntSet,
+  type SessionCipher,
+  type SessionId,
+} from '@antirio/lorawan';
+import type { DeviceOptions, Secrets } from '../options.ts';
+import type { Remembered, UplinkStore } from '../store.ts';
+
+/** The first reception of a frame. */
+export interface Mark extends Pick<Remembered, 'digest' | 'receivedAt'> {
+  /** Unknown after a start. */
+  readonly gatewayId?: string;
+}
+
+/** A device under one set of session keys. */
+export interface Session {
+  readonly id: SessionId;
+  readonly device: DeviceOptions;
+  readonly devAddr: DevAddr;
+  readonly cipher: SessionCipher;
+  /** Counters that are stored. */
+  readonly seen: FcntSet;
+  /** What was stored under the newest counters. */
+  readonly remembered: Map<number, Mark>;
+  /** Counters on their way to core-data. */
+  readonly underWay: Map<number, Mark>;
+}
+
+export type Sessions = ReadonlyMap<DevAddr, readonly Session[]>;
+
+/** Whose frame it is, by its MIC; DevAddrs are not unique. */
+export type Verdict =
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'badMic' }
+  | { readonly kind: 'genuine'; readonly session: Session; readonly fcnt: number };
+
+/** Opens the sessions of the devices that are configured; keys of others are left out. */
+export function openSessions(
+  secrets: Secrets,
+  devices: readonly DeviceOptions[],
+  store: UplinkStore,
+  confidentiality: 'forward' | 'process',
+): Sessions {
+  const byEui = new Map(devices.map((device) => [device.devEui, device]));
+  const sessions = new Map<DevAddr, Session[]>();
+  for (const { devEui, devAddr, nwkSKey, appSKey } of secrets.sessions) {
+    const device = byEui.get(devEui);
+    if (device === undefined) continue;
+    const key = fromHex(nwkSKey, 16);
+    const id = sessionFingerprint(key, devAddr);
+    const reads = confidentiality === 'process' && appSKey !== undefined;
+    const session: Session = {
+      id,
+      device,
+      devAddr,
+      cipher: createSessionCipher({ nwkSKey: key, ...(reads ? { appSKey: fromHex(appSKey, 16) } : {}) }),
+      seen: store.seen(id),
+      remembered: new Map(store.remembered(id).map(({ fcnt, ...rest }) => [fcnt, rest])),
+      underWay: new Map(),
+    };
+    sessions.set(devAddr, [...(sessions.get(devAddr) ?? []), session]);
+  }
+  return sessions;
+}
+
+/** The highest counter that is stored or on its way. */
+export function highestOf(session: Session): number | undefined {
+  const { highest } = session.seen;
+  let best = highest;
+  for (const fcnt of session.underWay.keys()) best = Math.max(best ?? 0, fcnt);
+  return best;
+}
+
+export function judge(sessions: Sessions, frame: DataFrame): Verdict {
+  const candidates = sessions.get(frame.devAddr);
+  if (candidates === undefined || frame.direction !== 'up') return { kind: 'unknown' };
+  for (const session of candidates) {
+    const fcnt = fcntCandidates(frame.fcnt16, highestOf(session)).find((counter) =>
+      session.cipher.verifies(frame, counter),
+    );
+    if (fcnt !== undefined) return { kind: 'genuine', session, fcnt };
+  }
+  return { kind: 'badMic' };
+}
+
+/** `otherGateway`: one transmission, heard by several gateways. */
+export type Novelty = 'new' | 'otherGateway' | 'retransmission' | 'replay' | 'conflict';
+
+/** No device sends the same bytes twice within this time: its receive windows come first. */
+const ONE_TRANSMISSION_MS = 250;
+
+/** What a genuine frame is, compared with what is known under its counter. */
+export function noveltyOf(
+  session: Session,
+  fcnt: number,
+  heard: Required<Mark>,
+  retransmissionMs: number,
+): Novelty {
+  const known = session.underWay.get(fcnt) ?? session.remembered.get(fcnt);
+  if (known === undefined) return session.seen.has(fcnt) ? 'replay' : 'new';
+  if (known.digest !== heard.digest) return 'conflict';
+  const apart = Math.abs(heard.receivedAt - known.receivedAt);
+  const elsewhere = known.gatewayId !== undefined && known.gatewayId !== heard.gatewayId;
+  if (elsewhere && apart <= ONE_TRANSMISSION_MS) return 'otherGateway';
+  return apart <= retransmissionMs ? 'retransmission' : 'replay';
+}

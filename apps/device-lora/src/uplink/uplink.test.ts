@@ -1,0 +1,197 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { isAntirioError } from '@antirio/kernel';
+import {
+  createFcntSet,
+  createSessionCipher,
+  parseDataFrame,
+  parseDevAddr,
+  parseDevEui,
+  parseSessionId,
+} from '@antirio/lorawan';
+import { readingsOf } from '../north/readings.ts';
+import { secretsSchema, type DeviceOptions } from '../options.ts';
+import { loraEnvironmentSensor } from '../profile.ts';
+import { createUplinkStore, openStore } from '../store.ts';
+import { readUplink } from './event-up.ts';
+import { judge, noveltyOf, openSessions } from './sessions.ts';
+
+const devAddr = parseDevAddr('01000001');
+const device = (n: number): DeviceOptions => ({
+  devEui: parseDevEui(`000000000000000${String(n)}`),
+  name: `mote-${String(n)}`,
+  devAddr,
+  profileName: 'lora-environment-sensor',
+  codec: 'cayenneLpp',
+});
+const keyOf = (n: number): string => `${String(n)}0`.repeat(16);
+const secrets = secretsSchema.parse({
+  keyVersion: 1,
+  sessions: [1, 2].map((n) => ({
+    devEui: device(n).devEui,
+    devAddr,
+    nwkSKey: keyOf(n),
+    appSKey: keyOf(n + 2),
+  })),
+});
+const cipherOf = (n: number) =>
+  createSessionCipher({ nwkSKey: Buffer.from(keyOf(n), 'hex'), appSKey: Buffer.from(keyOf(n + 2), 'hex') });
+const uplink = (n: number, fcnt: number, payload = [1, 103, 0, 250]) =>
+  parseDataFrame(
+    cipherOf(n).build(
+      { direction: 'up', confirmed: false, devAddr, fcnt, fPort: 2 },
+      Uint8Array.from(payload),
+    ),
+  );
+
+describe('whose frame it is', () => {
+  const store = createUplinkStore(openStore(':memory:'));
+  const sessions = openSessions(secrets, [device(1), device(2)], store, 'process');
+
+  test('the MIC decides among devices with one DevAddr', () => {
+    for (const n of [1, 2]) {
+      const verdict = judge(sessions, uplink(n, 7));
+      expect(verdict.kind === 'genuine' && [verdict.session.device.name, verdict.fcnt]).toEqual([
+        `mote-${String(n)}`,
+        7,
+      ]);
+    }
+    const foreign = createSessionCipher({ nwkSKey: new Uint8Array(16) });
+    const frame = parseDataFrame(foreign.build({ direction: 'up', confirmed: false, devAddr, fcnt: 7 }));
+    expect(judge(sessions, frame)).toEqual({ kind: 'badMic' });
+    const stranger = foreign.build({
+      direction: 'up',
+      confirmed: false,
+      devAddr: parseDevAddr('02000002'),
+      fcnt: 7,
+    });
+    expect(judge(sessions, parseDataFrame(stranger))).toEqual({ kind: 'unknown' });
+  });
+
+  test('a backlog is accepted below the highest counter, and over a rollover', () => {
+    const [session] = sessions.get(devAddr) ?? [];
+    session?.seen.add(65_540);
+    for (const fcnt of [65_545, 65_539, 65_530, 12]) {
+      const verdict = judge(sessions, uplink(1, fcnt));
+      expect(verdict.kind === 'genuine' && verdict.fcnt).toBe(fcnt);
+    }
+  });
+
+  test('known bytes are a retransmission at first and a replay later; other bytes under one identity a conflict', () => {
+    const [, session] = sessions.get(devAddr) ?? [];
+    if (session === undefined) throw new Error('no session');
+    const first = { digest: 'a', receivedAt: 1000, gatewayId: 'g' };
+    expect(noveltyOf(session, 9, first, 5000)).toBe('new');
+    session.underWay.set(9, first);
+    expect(noveltyOf(session, 9, { ...first, gatewayId: 'h', receivedAt: 1050 }, 5000)).toBe('otherGateway');
+    expect(noveltyOf(session, 9, { ...first, receivedAt: 1900 }, 5000)).toBe('retransmission');
+    expect(noveltyOf(session, 9, { ...first, receivedAt: 9000 }, 5000)).toBe('replay');
+    expect(noveltyOf(session, 9, { ...first, digest: 'b' }, 5000)).toBe('conflict');
+    session.seen.add(4);
+    expect(noveltyOf(session, 4, first, 5000)).toBe('replay');
+  });
+
+  test('keys of other devices are left out, and `forward` reads nothing', () => {
+    const opened = openSessions(secrets, [device(2)], store, 'forward').get(devAddr) ?? [];
+    expect(opened.map((session) => [session.device.name, session.cipher.readsPayload])).toEqual([
+      ['mote-2', false],
+    ]);
+  });
+});
+
+describe('what is remembered', () => {
+  test('counters, digests, counts and the cursor come back as they were committed', () => {
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(fc.oneof(fc.nat(5000), fc.integer({ min: 65_000, max: 66_000 })), { maxLength: 60 }),
+        (fcnts) => {
+          const folder = mkdtempSync(join(tmpdir(), 'lora-'));
+          const session = parseSessionId('00112233445566aa');
+          const seen = createFcntSet();
+          const open = () => openStore(join(folder, 'x.db'));
+          let db = open();
+          for (const [i, fcnt] of fcnts.entries()) {
+            seen.add(fcnt);
+            createUplinkStore(db).commit({
+              ring: 'own',
+              cursor: { incarnation: 'i', seq: i + 1 },
+              counts: { stored: 1 },
+              remembered: [{ session, fcnt, digest: 'd', receivedAt: 5 }],
+              seen: new Map([[session, seen]]),
+              parked: [],
+            });
+          }
+          db.close();
+          db = open();
+          const again = createUplinkStore(db);
+          expect(again.seen(session).ranges()).toEqual(seen.ranges());
+          expect(again.counts().stored ?? 0).toBe(fcnts.length);
+          expect(again.cursor('own')?.seq).toBe(fcnts.length === 0 ? undefined : fcnts.length);
+          const lowest = (seen.highest ?? 0) - 2048;
+          for (const { fcnt } of again.remembered(session)) expect(fcnt).toBeGreaterThanOrEqual(lowest);
+          db.close();
+          rmSync(folder, { recursive: true });
+        },
+      ),
+      { numRuns: 15 },
+    );
+  });
+});
+
+describe('readings', () => {
+  const decode = (payload: number[], clear = true) =>
+    readingsOf(device(1), loraEnvironmentSensor, Uint8Array.from(payload), 5n, clear);
+  const valuesOf = ({ readings }: ReturnType<typeof decode>) =>
+    readings.map((reading) => [
+      reading.resourceName,
+      reading.kind === 'simple' ? reading.value : reading.kind,
+    ]);
+
+  test('Cayenne LPP becomes the resources of the profile, floating point as EdgeX writes it', () => {
+    const decoded = decode([1, 103, 0, 255, 2, 104, 90, 3, 2, 255, 246]);
+    expect(decoded).toMatchObject({ sourceName: 'uplink', undecodable: false });
+    expect(valuesOf(decoded)).toEqual([
+      ['temperature_1', '2.55e+01'],
+      ['relative_humidity_2', '4.5e+01'],
+      ['analog_in_3', '-1e-01'],
+    ]);
+  });
+
+  test('nothing that a sensor said is thrown away', () => {
+    expect(valuesOf(decode([1, 103, 0, 255, 9, 103, 0, 1]))).toEqual([
+      ['temperature_1', '2.55e+01'],
+      ['payload', 'binary'],
+    ]);
+    expect(decode([1, 103, 0])).toMatchObject({ sourceName: 'payload', undecodable: true });
+    expect(decode([9, 103, 0, 1])).toMatchObject({ sourceName: 'payload', undecodable: true });
+    expect(decode([])).toMatchObject({ sourceName: 'payload', undecodable: false });
+    expect(decode([1, 103, 0, 255], false)).toMatchObject({ sourceName: 'payload', undecodable: false });
+  });
+});
+
+test('no message on the bus makes the reader throw anything but an AntirioError', () => {
+  const rxInfo = fc.record({
+    gatewayId: fc.constant('0102030405060708'),
+    metadata: fc.dictionary(fc.constantFrom('ring', 'seq', 'last'), fc.string()),
+  });
+  const noise = fc.oneof(
+    fc.uint8Array({ maxLength: 50 }),
+    fc.json().map((text) => new Uint8Array(Buffer.from(text))),
+    fc
+      .record({ phyPayload: fc.base64String(), rxInfo })
+      .map((value) => new Uint8Array(Buffer.from(JSON.stringify(value)))),
+  );
+  fc.assert(
+    fc.property(noise, (bytes) => {
+      try {
+        readUplink(bytes);
+      } catch (error) {
+        if (!isAntirioError(error)) throw error;
+      }
+    }),
+    { numRuns: 3000 },
+  );
+});
