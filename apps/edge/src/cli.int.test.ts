@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { httpPeer, stripComments } from '@antirio/host';
+import { httpPeer, stripComments, systemClock, waitFor } from '@antirio/host';
 import { Antirio, antirio, freeOffset } from './edges.fixture.ts';
 
 let dataDir: string;
@@ -107,6 +107,43 @@ describe('antirio up', () => {
     );
     edge2edge.close();
     expect((await antirio(['status', ...where(), '--role', 'central'])).code).toBe(0);
+  });
+
+  test('registers with its centre, which is registered itself', async () => {
+    const centralDir = mkdtempSync(join(tmpdir(), 'antirio-'));
+    const centralOffset = await freeOffset();
+    const central = new Antirio(
+      ['up', '--role', 'central', '--data-dir', centralDir, '--port-offset', String(centralOffset), '--json'],
+      { ANTIRIO_EDGE2EDGE__VETTED: 'all' },
+    );
+    running.push(central);
+    const { edgeId } = await central.ready();
+    const config = join(dataDir, 'antirio.jsonc');
+    const url = `http://127.0.0.1:${59_716 + centralOffset}`;
+    const udp = { host: '127.0.0.1', port: 59_717 + centralOffset };
+    writeFileSync(
+      config,
+      JSON.stringify({ central: { edgeId, url, udp }, edge2edge: { name: 'somewhere' } }),
+    );
+    const edge = start('up');
+    const own = await edge.ready();
+    const ledger = httpPeer({ url: `http://127.0.0.1:${59_707 + centralOffset}` });
+    for (const id of [own.edgeId, edgeId]) {
+      const path = `/ledger/v1/state/identity/${id}`;
+      const found = await waitFor(systemClock, 15_000, async () => {
+        const answer = await ledger.call({ path });
+        return answer.status === 200 ? answer.json() : undefined;
+      });
+      expect(found).toMatchObject({ value: { edgeId: id } });
+    }
+    ledger.close();
+    // To the ledger and back, as its rooms do it.
+    const edge2edge = httpPeer({ url: own.urls['edge2edge'] ?? '' });
+    const head = await edge2edge.call({ path: '/edge2edge/peer/central/ledger/ledger/v1/head' });
+    expect(head.status).toBe(200);
+    edge2edge.close();
+    await central.stop();
+    rmSync(centralDir, { recursive: true });
   });
 
   test('says which service cannot have its port, and what to do', async () => {

@@ -51,8 +51,13 @@ function entry(key: string, schema: JsonSchema, given: unknown, indent: string):
   const name = JSON.stringify(key);
   const comment = describe(schema, indent);
   if (given !== undefined) return [...comment, `${indent}${name}: ${JSON.stringify(given)},`];
-  if (schema.properties !== undefined && schema.default !== undefined)
-    return [...comment, `${indent}${name}: {`, ...entries(schema, {}, `${indent}  `), `${indent}},`];
+  if (schema.properties !== undefined && schema.default !== undefined) {
+    // An object with fields that have no defaults of their own is given as a whole or not at all.
+    if ((schema.required ?? []).length === 0)
+      return [...comment, `${indent}${name}: {`, ...entries(schema, {}, `${indent}  `), `${indent}},`];
+    const fields = entries(schema, {}, '  ').map((line) => `${indent}//${line.replace(/\/\/ /, '')}`);
+    return [...comment, ...fields, `${indent}// ${name}: ${JSON.stringify(schema.default)},`];
+  }
   const value = schema.default === undefined ? kindOf(schema) : JSON.stringify(schema.default);
   return [...comment, `${indent}// ${name}: ${value},`];
 }

@@ -35,6 +35,10 @@ const LOADERS: Partial<Record<RoomKey, () => Promise<LoadedRoom>>> = {
     const { brokerOptions, createBroker } = await import('@antirio/broker');
     return loaded(brokerOptions, createBroker);
   },
+  coreKeeper: async () => {
+    const { coreKeeperOptions, createCoreKeeper } = await import('@antirio/core-keeper');
+    return loaded(coreKeeperOptions, createCoreKeeper);
+  },
   coreMetadata: async () => {
     const { coreMetadataOptions, createCoreMetadata } = await import('@antirio/core-metadata');
     return loaded(coreMetadataOptions, createCoreMetadata);
@@ -75,9 +79,17 @@ const LOADERS: Partial<Record<RoomKey, () => Promise<LoadedRoom>>> = {
     const { createMarketplace, marketplaceOptions } = await import('@antirio/marketplace');
     return loaded(marketplaceOptions, createMarketplace);
   },
+  dmu: async () => {
+    const { createDmu, dmuOptions } = await import('@antirio/dmu');
+    return loaded(dmuOptions, createDmu);
+  },
   arbitrator: async () => {
     const { arbitratorOptions, createArbitrator } = await import('@antirio/arbitrator');
     return loaded(arbitratorOptions, createArbitrator);
+  },
+  deviceLora: async () => {
+    const { createDeviceLora, deviceLoraOptions } = await import('@antirio/device-lora');
+    return loaded(deviceLoraOptions, createDeviceLora);
   },
 };
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { parseInput, type HttpAnswer } from '@antirio/host';
+import { parseInput } from '@antirio/host';
 import { AntirioError, describeError, parseEdgeId, type EdgeId } from '@antirio/kernel';
+import type { LedgerClient } from '@antirio/ledger-http';
 import type { AddressBook, BookEntry } from './address-book.ts';
 import { createBriefCache } from './brief-cache.ts';
 import { peerUrl, sealKey, udpAddress, type Edge2EdgeOptions, type Edge2EdgePorts } from './options.ts';
@@ -15,9 +16,6 @@ const matchRecord = z.looseObject({ customer: z.string(), provider: z.string() }
 const contractView = z.looseObject({
   terms: z.looseObject({ customer: z.string(), provider: z.string(), central: z.string().optional() }),
 });
-
-/** Reads the ledger: at the centre in the next room, elsewhere through our own signed request to the centre. */
-export type AskLedger = (path: string) => Promise<HttpAnswer>;
 
 /** Who other edges are: where, known or not, party to what. */
 export interface Directory {
@@ -36,7 +34,7 @@ export interface DirectoryParts {
   readonly options: Edge2EdgeOptions;
   readonly ports: Edge2EdgePorts;
   readonly book: AddressBook;
-  readonly askLedger: AskLedger;
+  readonly ledger: LedgerClient;
 }
 
 const CONTRACT_ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -49,17 +47,13 @@ const NOT_FOUND_MS = 500;
 
 const notFound = (what: string): AntirioError => new AntirioError('notFound', what);
 
-export function createDirectory({ options, ports, book, askLedger }: DirectoryParts): Directory {
+export function createDirectory({ options, ports, book, ledger }: DirectoryParts): Directory {
   const { clock, log, identity, peers } = ports;
 
   /** A record of the ledger, undefined when there is none. */
   const record = async <S extends z.ZodType>(key: string, schema: S): Promise<z.output<S> | undefined> => {
-    const answer = await askLedger(`/ledger/v1/state/${key}`);
-    if (answer.status === 404) return undefined;
-    if (answer.status !== 200) throw new AntirioError('unavailable', `the ledger answers ${answer.status}`);
-    const body = answer.json();
-    const value: unknown = typeof body === 'object' && body !== null && 'value' in body ? body.value : body;
-    return value === null ? undefined : parseInput(schema, value);
+    const value = await ledger.query(key);
+    return value === undefined ? undefined : parseInput(schema, value);
   };
   const lookUps = createRateLimit(clock, LOOK_UPS_PER_SECOND, 1);
   const refreshes = createRateLimit(clock, REFRESHES_PER_SECOND);

@@ -414,9 +414,9 @@ describe('with a centre', () => {
     const detail = async (edge: TestEdge): Promise<unknown> =>
       (
         (await edge.local.call({ path: '/api/v3/ready' })).json() as {
-          checks: { central: { detail: string } };
+          checks: { ledger: { detail: string } };
         }
-      ).checks.central.detail;
+      ).checks.ledger.detail;
     await until(async () => (await detail(one)) === 'registered' && (await detail(two)) === 'registered');
 
     const found = await one.local.call({ path: `/api/v3/peer/${two.identity.edgeId}` });
@@ -492,7 +492,7 @@ describe('with a centre', () => {
     await central.edge.stop();
     const edge = await startEdge(where);
     const ready = await edge.local.call({ path: '/api/v3/ready' });
-    expect([ready.status, textOf(ready)]).toEqual([200, expect.stringContaining('"central"')]);
+    expect([ready.status, textOf(ready)]).toEqual([200, expect.stringContaining('"ledger"')]);
     const { central: address } = where as { central: { url: string; udp: { port: number } } };
     await central.restart({ peerPort: Number(new URL(address.url).port), udpPort: address.udp.port });
     await until(async () =>

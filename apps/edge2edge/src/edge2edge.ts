@@ -9,12 +9,13 @@ import {
   type Service,
 } from '@antirio/host';
 import { AntirioError, fromUtf8 } from '@antirio/kernel';
+import { createLedgerClient, type LedgerClient } from '@antirio/ledger-http';
 import { openAddressBook } from './address-book.ts';
 import { createDatagrams } from './datagrams.ts';
-import { createDirectory, type AskLedger, type Directory } from './directory.ts';
+import { createDirectory, type Directory } from './directory.ts';
 import { addLocalRoutes } from './local-routes.ts';
 import { VERSION, type Edge2EdgeOptions, type Edge2EdgePorts, type PeerAddress } from './options.ts';
-import { createPeerClient } from './peer-client.ts';
+import { createPeerClient, type PeerClient } from './peer-client.ts';
 import { createPeerListener } from './peer-listener.ts';
 import { MAX_BODY_BYTES } from './request-proof.ts';
 import { keepRegistered, type Registration } from './registration.ts';
@@ -62,18 +63,29 @@ function countIn(rim: HttpRim, counters: () => Readonly<Record<string, number>>)
   });
 }
 
+/** The ledger: at the centre in the next room, elsewhere through our own signed requests to the centre. */
+function ledgerOf(options: Edge2EdgeOptions, ports: Edge2EdgePorts, client: PeerClient): LedgerClient {
+  const { identity, random, log } = ports;
+  const central = options.central?.edgeId;
+  const local = options.role === 'central' ? ports.peers['ledger'] : undefined;
+  const remote: HttpPeer = {
+    call: async (call) => {
+      if (central === undefined) throw new AntirioError('unavailable', 'no central is configured');
+      return client.call(central, call);
+    },
+    close: () => undefined,
+  };
+  const prefix = local === undefined ? '/ledger' : '';
+  return createLedgerClient({ peer: local ?? remote, prefix, identity, random, log });
+}
+
 export function createEdge2Edge(options: Edge2EdgeOptions, ports: Edge2EdgePorts): Edge2Edge {
   const { identity, random, log } = ports;
   const own = identity.edgeId;
   const book = openAddressBook(options);
   const client = createPeerClient({ identity, random, log, directory: () => directory });
-  const askLedger: AskLedger = async (path) => {
-    const local = options.role === 'central' ? ports.peers['ledger'] : undefined;
-    if (local !== undefined) return local.call({ path, timeoutMs: 3000 });
-    if (options.central === undefined) throw new AntirioError('unavailable', 'no central is configured');
-    return client.call(options.central.edgeId, { path: `/ledger${path}`, timeoutMs: 5000 });
-  };
-  const directory: Directory = createDirectory({ options, ports, book, askLedger });
+  const ledger = ledgerOf(options, ports, client);
+  const directory: Directory = createDirectory({ options, ports, book, ledger });
   const datagrams = createDatagrams({ options, ports, directory });
 
   let self: HttpPeer | undefined;
@@ -100,8 +112,8 @@ export function createEdge2Edge(options: Edge2EdgeOptions, ports: Edge2EdgePorts
     return {
       bus: ports.bus.health(),
       peers: { ok: listening.peerPort !== 0, detail: `${book.all().length} edges in the address book` },
-      // An edge whose centre is away goes on: it is told, but it is no reason not to be ready.
-      ...(options.central === undefined ? {} : { central: { ok: true, detail: obstacle ?? 'registered' } }),
+      // An edge whose ledger is away goes on: it is told, but it is no reason not to be ready.
+      ...(registration === undefined ? {} : { ledger: { ok: true, detail: obstacle ?? 'registered' } }),
     };
   };
   const rim = createHttpRim({
@@ -134,14 +146,9 @@ export function createEdge2Edge(options: Edge2EdgeOptions, ports: Edge2EdgePorts
     const port = await rim.listen(options.port, options.bind);
     listening = { port, peerPort, udpPort };
     self = httpPeer({ url: `http://${isIPv6(options.bind) ? `[${options.bind}]` : options.bind}:${port}` });
-    if (options.central === undefined || options.role === 'central') return;
-    registration = keepRegistered({
-      ports: { identity, random, log },
-      central: options.central.edgeId,
-      askLedger,
-      send: (to, call) => client.call(to, call),
-      own: { name: options.name ?? own.slice(-8), sealKey: identity.sealKey, addresses },
-    });
+    if (options.role === 'edge' && options.central === undefined) return;
+    const registered = { name: options.name ?? own.slice(-8), sealKey: identity.sealKey, addresses };
+    registration = keepRegistered({ ports, ledger, own: registered });
   };
   return {
     name: 'edge2edge',

@@ -1,5 +1,13 @@
 import { httpPeer, type HttpAnswer, type HttpCall, type HttpPeer, type Log } from '@antirio/host';
-import { AntirioError, fromUtf8, toHex, type EdgeId, type Identity, type Random } from '@antirio/kernel';
+import {
+  AntirioError,
+  fromUtf8,
+  toHex,
+  utf8,
+  type EdgeId,
+  type Identity,
+  type Random,
+} from '@antirio/kernel';
 import type { Directory } from './directory.ts';
 import { createConcurrency } from './rate-limit.ts';
 import { HEADERS, isAnswerOf, signRequest } from './request-signature.ts';
@@ -49,6 +57,13 @@ function reasonOf(answer: HttpAnswer): string {
   } catch {
     return `HTTP ${answer.status}`;
   }
+}
+
+/** JSON as the bytes that are signed. */
+function withBytes({ json, ...call }: HttpCall): HttpCall {
+  if (json === undefined) return call;
+  const headers = { ...call.headers, 'content-type': 'application/json' };
+  return { ...call, headers, body: utf8(JSON.stringify(json)) };
 }
 
 export function createPeerClient({ identity, random, log, directory }: PeerClientParts): PeerClient {
@@ -119,7 +134,7 @@ export function createPeerClient({ identity, random, log, directory }: PeerClien
       const end = underWay.begin(to);
       if (end === undefined) throw new AntirioError('busy', `too many requests to ${to} are under way`);
       try {
-        return await call(to, url, request);
+        return await call(to, url, withBytes(request));
       } catch (error) {
         if (error instanceof AntirioError && ['unavailable', 'timeout'].includes(error.code)) forget(url, to);
         log.debug({ to, path: request.path, error }, 'no answer');
