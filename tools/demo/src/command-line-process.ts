@@ -1,5 +1,6 @@
-import { createInterface } from 'node:readline';
+import { closeSync, openSync } from 'node:fs';
 import { DemoError } from './errors.ts';
+import { lineReader } from './line-reader.ts';
 import type { OwnProcess } from './processes.ts';
 
 /** One line that a tool prints. */
@@ -34,16 +35,19 @@ function parse(line: string): ToolEvent | undefined {
   }
 }
 
+const LOOK_MS = 5;
+
 /** Talks with a tool that was started with `talks`. */
 export function talkWith(own: OwnProcess): Tool {
-  const { stdin, stdout } = own.child;
-  if (stdin === null || stdout === null)
-    throw new DemoError('process', `${own.name} was not started to be talked with`);
+  const { line } = own;
+  if (line === undefined) throw new DemoError('process', `${own.name} was not started to be talked with`);
   const expected = new Set<Expected>();
-  // A tool that died meets us here first; its end is told elsewhere.
-  stdin.on('error', () => undefined);
-  createInterface({ input: stdout }).on('line', (line) => {
-    const event = parse(line);
+  const fd = openSync(line.saidFile, 'r');
+  const read = lineReader(fd);
+  let looking: NodeJS.Timeout | undefined;
+
+  const hear = (text: string): void => {
+    const event = parse(text);
     if (event === undefined) return;
     const isError = event.event === 'error';
     const one = [...expected].find((candidate) => isError || candidate.event === event.event);
@@ -51,32 +55,46 @@ export function talkWith(own: OwnProcess): Tool {
     expected.delete(one);
     if (isError) one.reject(new DemoError('badAnswer', `${own.name}: ${JSON.stringify(event)}`));
     else one.resolve(event);
-  });
+  };
+  const look = (): void => {
+    for (const text of read()) hear(text);
+    if (expected.size > 0) return;
+    clearInterval(looking);
+    looking = undefined;
+  };
   void own.ended.then(() => {
+    look();
+    clearInterval(looking);
+    closeSync(fd);
     for (const one of expected) one.reject(new DemoError('process', `${own.name} ended before ${one.event}`));
     expected.clear();
   });
   const next = (event: string, withinMs = WITHIN_MS): Promise<ToolEvent> =>
     new Promise((resolve, reject) => {
+      if (!own.isRunning()) {
+        reject(new DemoError('process', `${own.name} ended before ${event}`));
+        return;
+      }
+      const settle =
+        <T>(then: (value: T) => void) =>
+        (value: T): void => {
+          clearTimeout(timer);
+          then(value);
+        };
       const one: Expected = { event, resolve: settle(resolve), reject: settle(reject) };
       const timer = setTimeout(() => {
         expected.delete(one);
         reject(new DemoError('deadline', `${own.name} did not say ${event} within ${String(withinMs)} ms`));
       }, withinMs);
-      function settle<T>(then: (value: T) => void): (value: T) => void {
-        return (value) => {
-          clearTimeout(timer);
-          then(value);
-        };
-      }
       expected.add(one);
+      looking ??= setInterval(look, LOOK_MS);
     });
   return {
     process: own,
     next,
     ask(command, event, withinMs) {
       const answer = next(event, withinMs);
-      stdin.write(`${JSON.stringify(command)}\n`);
+      line.say(JSON.stringify(command));
       return answer;
     },
   };

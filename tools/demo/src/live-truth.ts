@@ -1,5 +1,6 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import type { TruthRecord } from '@antirio/lora-simulator';
+import { lineReader } from './line-reader.ts';
 
 /** The simulator's log as it grows. */
 export interface LiveTruth {
@@ -13,15 +14,12 @@ export interface LiveTruth {
   close(): void;
 }
 
-const READ_BYTES = 1 << 18;
-
 /** Follows a truth log. */
 export function followTruth(file: string): LiveTruth {
   const fd = openSync(file, 'r');
-  const buffer = Buffer.alloc(READ_BYTES);
+  const read = lineReader(fd);
   const firstOnAir = new Map<string, number>();
   const downlinks = new Map<string, number>();
-  let rest = '';
 
   const take = (line: string): void => {
     const record = JSON.parse(line) as TruthRecord;
@@ -36,12 +34,7 @@ export function followTruth(file: string): LiveTruth {
     airAt: (devEui, fcnt) => firstOnAir.get(`${devEui.toLowerCase()}/${fcnt}`),
     downlinksFrom: (gateway) => downlinks.get(gateway) ?? 0,
     update() {
-      for (let read = READ_BYTES; read === READ_BYTES;) {
-        read = readSync(fd, buffer, 0, READ_BYTES, null);
-        const lines = (rest + buffer.toString('latin1', 0, read)).split('\n');
-        rest = lines.pop() ?? '';
-        for (const line of lines) take(line);
-      }
+      for (const line of read()) take(line);
     },
     close: () => closeSync(fd),
   };

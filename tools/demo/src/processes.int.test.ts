@@ -76,7 +76,7 @@ test('nothing outlives a demo that is killed itself', async () => {
      import { startWarden } from ${source('warden.ts')};
      const processes = createProcesses(${JSON.stringify(folder)});
      const tool = await processes.start({ name: 'tool', args: ['-e', ${JSON.stringify(ECHO)}], talks: true });
-     await startWarden(processes, [tool], ${JSON.stringify(folder)});
+     await startWarden(processes, ${JSON.stringify(folder)});
      const edge = await processes.start({ name: 'edge', args: ['-e', ${JSON.stringify(FOREVER)}] });
      edge.signal('SIGSTOP');
      console.log(edge.pid, tool.pid);
@@ -95,13 +95,11 @@ test('nothing outlives a demo that is killed itself', async () => {
 test('kept processes go on without the demo, until the warden is told to end', async () => {
   const own = await processes.start({ name: 'tool', args: ['-e', ECHO], talks: true });
   const tool = talkWith(own);
-  const warden = await startWarden(processes, [own], folder);
+  const warden = await startWarden(processes, folder);
   warden.keep();
-  // As the end of the demo would.
-  own.child.stdin?.destroy();
-  own.child.stdout?.destroy();
   await sleep(300);
-  expect(isAlive(tool.process.pid)).toBe(true);
+  expect(isAlive(own.pid)).toBe(true);
+  await expect(tool.ask({ cmd: 'status' }, 'status')).resolves.toEqual({ event: 'status' });
   process.kill(warden.pid, 'SIGTERM');
   await gone(own.pid);
   await own.ended;

@@ -1,5 +1,5 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { DemoError } from './errors.ts';
 
@@ -8,20 +8,30 @@ export interface ProcessSpec {
   readonly name: string;
   /** Arguments of this very Node binary. */
   readonly args: readonly string[];
-  /** Its stdin and stdout are ours, to be talked with; else both outputs go to the log. */
+  /** It takes lines on its stdin and answers on its stdout; else both outputs go to the log. */
   readonly talks?: boolean;
-  readonly env?: Readonly<Record<string, string>>;
+}
+
+/**
+ * How a process is talked with: a named pipe that it holds open itself, and a file with what it says. Neither ends with us, so
+ * that a kept process goes on.
+ */
+export interface Line {
+  say(text: string): void;
+  readonly saidFile: string;
 }
 
 /** One process that we started. */
 export interface OwnProcess {
   readonly name: string;
   readonly pid: number;
-  readonly child: ChildProcess;
   readonly logFile: string;
+  readonly line: Line | undefined;
   /** Resolves when it is gone, however it went. */
   readonly ended: Promise<void>;
   isRunning(): boolean;
+  /** We need not stay for it. */
+  letGo(): void;
   /** By its id alone. From here on its end is no surprise, if the signal is one that ends. */
   signal(name: NodeJS.Signals): void;
 }
@@ -51,6 +61,38 @@ export function lastLines(file: string, lines = LINES_TOLD): string {
   }
 }
 
+interface Talk {
+  readonly stdin: number;
+  readonly stdout: number;
+  readonly line: Line;
+  close(): void;
+}
+
+/** A named pipe for what is said to a process, opened for both directions: its end never comes by itself. */
+function openTalk(base: string): Talk {
+  const pipe = `${base}.in`;
+  const saidFile = `${base}.out`;
+  execFileSync('mkfifo', ['-m', '600', pipe]);
+  const stdin = openSync(pipe, 'r+');
+  const stdout = openSync(saidFile, 'a', 0o600);
+  let open = true;
+  return {
+    stdin,
+    stdout,
+    line: {
+      saidFile,
+      say: (text) => {
+        if (open) writeSync(stdin, `${text}\n`);
+      },
+    },
+    close: () => {
+      open = false;
+      closeSync(stdin);
+      closeSync(stdout);
+    },
+  };
+}
+
 class DemoProcesses implements Processes {
   readonly #logs: string;
   readonly #running = new Map<number, OwnProcess>();
@@ -65,22 +107,22 @@ class DemoProcesses implements Processes {
   async start(spec: ProcessSpec): Promise<OwnProcess> {
     const logFile = path.join(this.#logs, `${spec.name}.log`);
     const log = openSync(logFile, 'a', 0o600);
-    const out = spec.talks === true ? 'pipe' : log;
+    const talk = spec.talks === true ? openTalk(path.join(this.#logs, spec.name)) : undefined;
     const child = spawn(process.execPath, [...spec.args], {
-      stdio: [spec.talks === true ? 'pipe' : 'ignore', out, log],
-      env: { ...process.env, ...spec.env },
+      stdio: [talk?.stdin ?? 'ignore', talk?.stdout ?? log, log],
       // Out of the terminal's process group: Ctrl-C is for us, and we end them in order.
       detached: true,
     });
     closeSync(log);
-    const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
+    const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+    void ended.then(() => talk?.close());
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
       child.once('error', (cause) => {
         reject(new DemoError('process', `${spec.name} cannot be started: ${cause.message}`, { cause }));
       });
     });
-    return this.#own(spec.name, child, logFile, ended);
+    return this.#own({ name: spec.name, logFile, ended, line: talk?.line }, child);
   }
 
   check(): void {
@@ -108,12 +150,16 @@ class DemoProcesses implements Processes {
     clearTimeout(late);
   }
 
-  #own(name: string, child: ChildProcess, logFile: string, ended: Promise<void>): OwnProcess {
+  #own(about: Pick<OwnProcess, 'name' | 'logFile' | 'ended' | 'line'>, child: ChildProcess): OwnProcess {
     const pid = child.pid ?? 0;
+    const { name, logFile } = about;
     let told = false;
     const isRunning = (): boolean => child.exitCode === null && child.signalCode === null;
     const own: OwnProcess = {
-      ...{ name, pid, child, logFile, ended, isRunning },
+      ...about,
+      pid,
+      isRunning,
+      letGo: () => child.unref(),
       signal: (signal) => {
         told ||= ENDS.has(signal);
         if (isRunning()) child.kill(signal);

@@ -63,7 +63,7 @@ class DemoSetting implements Setting {
     const proxy = await this.processes.start(proxySpec(links));
     const simulator = await this.processes.start(simulatorSpec(files));
     const [network, radio] = await Promise.all([openNetwork(proxy), openRadio(simulator)]);
-    this.#warden = await startWarden(this.processes, [proxy, simulator], this.#logs);
+    this.#warden = await startWarden(this.processes, this.#logs);
     const devices = JSON.parse(readFileSync(files.devices, 'utf8')) as Device[];
     const nodes = this.#nodes(product, offsets);
     writeConfigs({ options: this.#options, folder: this.folder, product, network, nodes, devices });
@@ -78,11 +78,7 @@ class DemoSetting implements Setting {
     // The traffic was paused for the verdict.
     await this.#run?.radio.start();
     this.#warden?.keep();
-    for (const { child } of this.processes.running()) {
-      child.unref();
-      child.stdin?.destroy();
-      child.stdout?.destroy();
-    }
+    for (const one of this.processes.running()) one.letGo();
     this.#claimed.release();
   }
 

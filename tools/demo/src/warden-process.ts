@@ -1,10 +1,7 @@
 // Outlives the demo by a moment, or, where the processes are to be kept, for good: what the demo started never outlives both.
 //
 // On its stdin, one per line: `add PID`, `drop PID`, `keep`. When the stdin ends, however the demo died, everything that is
-// left is killed by its id, unless `keep` was said; then a SIGTERM to this process ends everything. File descriptors from 3
-// on are the kept tools' pipes, held open so that they go on without the demo.
-import { fstatSync } from 'node:fs';
-import { Socket } from 'node:net';
+// left is killed by its id, unless `keep` was said; then a SIGTERM to this process ends everything.
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -35,18 +32,6 @@ async function endAll(): Promise<void> {
   for (const pid of alive()) signal(pid, 'SIGKILL');
 }
 
-function drainPipes(): void {
-  for (let fd = 3; ; fd++) {
-    try {
-      fstatSync(fd);
-      // What the tools say to nobody must not fill their pipes.
-      new Socket({ fd }).on('error', () => undefined).resume();
-    } catch {
-      return;
-    }
-  }
-}
-
 async function keepUntilGone(): Promise<void> {
   while (alive().length > 0) await sleep(LOOK_MS);
 }
@@ -63,8 +48,6 @@ for await (const line of createInterface({ input: process.stdin })) {
   if (word === 'drop') wards.delete(Number(pid));
   if (word === 'keep') kept = true;
 }
-if (kept) {
-  drainPipes();
-  await keepUntilGone();
-} else for (const pid of alive()) signal(pid, 'SIGKILL');
+if (kept) await keepUntilGone();
+else for (const pid of alive()) signal(pid, 'SIGKILL');
 process.exit(0);

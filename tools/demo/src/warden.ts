@@ -13,16 +13,11 @@ export interface Warden {
   dismiss(): void;
 }
 
-/** Starts the warden for what runs and for what will be started. `tools` are those that talk over pipes. */
-export async function startWarden(
-  processes: Processes,
-  tools: readonly OwnProcess[],
-  logs: string,
-): Promise<Warden> {
+/** Starts the warden for what runs and for what will be started. */
+export async function startWarden(processes: Processes, logs: string): Promise<Warden> {
   const log = openSync(path.join(logs, 'warden.log'), 'a', 0o600);
-  const pipes = tools.flatMap(({ child }) => [child.stdin, child.stdout]).filter((pipe) => pipe !== null);
   const child = spawn(process.execPath, [path.join(import.meta.dirname, 'warden-process.ts')], {
-    stdio: ['pipe', log, log, ...pipes],
+    stdio: ['pipe', log, log],
     detached: true,
   });
   closeSync(log);
