@@ -57,19 +57,23 @@ export async function startTestCore(): Promise<TestCore> {
       registered.set(`${kind}/${item?.name ?? ''}`, item);
       return { statusCode: 201 };
     });
+  const metadata = (
+    request: IncomingMessage,
+    body: unknown,
+    [kind = '', by = '', name = '']: string[],
+  ): [number, unknown] => {
+    if (request.method !== 'GET') return [207, register(kind, body)];
+    if (kind === 'device' && by === 'service') return [200, { totalCount: 0, devices: [] }];
+    return [registered.has(`${kind}/${name}`) ? 200 : 404, {}];
+  };
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const [path = ''] = (request.url ?? '').split('?');
     const segments = path.split('/').slice(3).map(decodeURIComponent);
-    const [kind = '', by = '', name = ''] = segments;
     const body = await bodyOf(request);
-    const send = (status: number, json: unknown): void => {
-      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(json));
-    };
-    if (kind === 'event') send(storeEvent(body), {});
-    else if (kind === 'ping') send(200, {});
-    else if (request.method !== 'GET') send(207, register(kind, body));
-    else if (kind === 'device' && by === 'service') send(200, { totalCount: 0, devices: [] });
-    else send(registered.has(`${kind}/${name}`) ? 200 : 404, {});
+    const core = (): [number, unknown] =>
+      segments[0] === 'event' ? [storeEvent(body), {}] : metadata(request, body, segments);
+    const [status, json] = segments[0] === 'ping' ? [200, {}] : core();
+    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(json));
   };
   const server: Server = createServer((request, response) => void answer(request, response));
   await new Promise<void>((resolve) => {

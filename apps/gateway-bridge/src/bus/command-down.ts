@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { fromBase64, fromUtf8, AntirioError } from '@antirio/kernel';
 import { parseInput } from '@antirio/host';
+import { tmstAfter } from '../semtech/gateway-clock.ts';
 
 const codeRates = ['CR_UNDEFINED', 'CR_4_5', 'CR_4_6', 'CR_4_7', 'CR_4_8'] as const;
 
@@ -85,7 +86,7 @@ export interface CommandDown {
 function tmstOf(context: string, delayUs: number | undefined): number | undefined {
   const bytes = fromBase64(context);
   if (bytes.length !== 4 || delayUs === undefined) return undefined;
-  return (new DataView(bytes.buffer, bytes.byteOffset).getUint32(0) + delayUs) % 2 ** 32;
+  return tmstAfter(new DataView(bytes.buffer, bytes.byteOffset).getUint32(0), delayUs);
 }
 
 function toItem({ phyPayload, txInfo }: z.output<typeof itemSchema>): DownlinkItem {
