@@ -12,8 +12,9 @@ import {
   type HttpAnswer,
   type HttpPeer,
 } from '@antirio/host';
+import { flipByteOnDisk } from '@antirio/testing';
 import { createFilecoinInterface, filecoinInterfaceOptions } from './index.ts';
-import { Neighbourhood, spoil, type Edge, type Json } from './test-neighbourhood.ts';
+import { Neighbourhood, type Edge, type Json } from './test-neighbourhood.ts';
 
 let folder: string;
 let around: Neighbourhood;
@@ -91,6 +92,8 @@ const stored = (edge: Edge, name: string): Promise<Json> =>
     const image = (await get(edge, `orchestrator/image?imageName=${name}`)) as Json;
     return image['status'] === 'WAITING' ? undefined : image;
   });
+
+const packsOf = (edge: Edge): string => join(edge.dataDir, 'filecoin-interface', 'packs');
 
 const order = { imageName: 'LoRa-device-service', storageDuration: 7, fileName: 'LoRa-device-service.tar' };
 
@@ -299,7 +302,7 @@ describe('objects go from edge to edge', () => {
     };
     await post(b, 'v1/fetch', { cid, providers: ['/p2p/A'] });
     await inState(b, cid, 'STORED');
-    spoil(b, content(3_000_000, 7).subarray(0, 5000));
+    flipByteOnDisk(packsOf(b), content(3_000_000, 7).subarray(0, 5000));
     const refused = await post(b, `v1/object/${cid}/export`, { fileName: 'out.tar' });
     expect(refused.status).toBe(500);
     expect(refused.json()).toMatchObject({
@@ -330,7 +333,7 @@ describe('objects go from edge to edge', () => {
     expect((await post(a, `v1/object/${cid}/verify`, {})).json()).toMatchObject({ cid, blocks: 1 });
     const sample = await get(a, `v1/object/${cid}/sample?count=3`);
     expect(sample).toEqual({ cid, blocks: 1, bytes: 20, blockCids: [cid] });
-    spoil(a, Buffer.from('"something to spoil"'));
+    flipByteOnDisk(packsOf(a), Buffer.from('"something to spoil"'));
     expect((await post(a, `v1/object/${cid}/verify`, {})).status).toBe(500);
     expect(await objectOf(a, cid)).toMatchObject({ state: 'FAILED' });
     const drop = { method: 'DELETE', path: `/filecoin_interface/v1/object/${cid}` } as const;

@@ -10,7 +10,9 @@ import {
   type HttpPeer,
   type HttpRim,
   type Log,
-  type Service,
+  openableService,
+  type OpenRoom,
+  type PortService,
 } from '@antirio/host';
 import { createGateway, openBlockStore, type BlockStore } from '@antirio/content-store';
 import { createOutbox, type Outbox } from '@antirio/durable-work';
@@ -33,39 +35,13 @@ export interface FilecoinInterfacePorts {
   readonly identity?: Identity;
 }
 
-export interface FilecoinInterface extends Service {
-  /** The port in use, once started. */
-  readonly port: number;
-}
-
 /** Stores this edge's images and objects, serves them by CID, fetches those of others. */
 export function createFilecoinInterface(
   given: FilecoinInterfaceOptions,
   ports: FilecoinInterfacePorts,
-): FilecoinInterface {
+): PortService {
   const options = { ...given, edgeId: ports.identity?.edgeId ?? given.edgeId };
-  let open: OpenRoom | undefined;
-  return {
-    name: 'filecoin-interface',
-    get port() {
-      return open?.port ?? options.port;
-    },
-    async start() {
-      open ??= await openRoom(options, ports);
-    },
-    async stop() {
-      const closing = open;
-      open = undefined;
-      await closing?.stop();
-    },
-    health: () => open?.health() ?? { store: { ok: false, detail: 'not started' } },
-  };
-}
-
-interface OpenRoom {
-  readonly port: number;
-  health(): Health;
-  stop(): Promise<void>;
+  return openableService('filecoin-interface', options.port, () => openRoom(options, ports));
 }
 
 interface Parts extends Served {

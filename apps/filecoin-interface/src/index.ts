@@ -1,6 +1,2 @@
 export { filecoinInterfaceOptions, type FilecoinInterfaceOptions } from './options.ts';
-export {
-  createFilecoinInterface,
-  type FilecoinInterface,
-  type FilecoinInterfacePorts,
-} from './filecoin-interface.ts';
+export { createFilecoinInterface, type FilecoinInterfacePorts } from './filecoin-interface.ts';

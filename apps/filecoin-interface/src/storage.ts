@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { createReadStream } from 'node:fs';
 import { AntirioError, canonicalBytes, isAntirioError } from '@antirio/kernel';
 import {
   defaultImageLimits,
@@ -10,6 +9,7 @@ import {
   readDirectory,
   readFile,
   verifyDag,
+  wholeFile,
   writeStreamDurably,
   type BlockProvider,
   type BlockSink,
@@ -85,7 +85,7 @@ export function embeddedStorage(store: BlockStore, options: EmbeddedOptions): St
   return {
     putImage: (name, archive, signal) =>
       kept(name, () => importImage(stoppable(store, signal), archive, { limits: imageLimits })),
-    putFile: (name, file) => kept(name, () => importFile(store, createReadable(file), { maxBytes })),
+    putFile: (name, file) => kept(name, () => importFile(store, wholeFile(file), { maxBytes })),
     putJson: (name, value) => kept(name, () => importFile(store, one(jsonBytes(value)))),
     async fetch(name, cid, providers, watch) {
       await store.pin(name, cid);
@@ -141,15 +141,6 @@ function jsonBytes(value: unknown): Uint8Array {
 
 async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
-}
-
-async function* createReadable(file: string): AsyncGenerator<Uint8Array> {
-  try {
-    for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) yield chunk as Uint8Array;
-  } catch (cause) {
-    if (cause instanceof AntirioError) throw cause;
-    throw new AntirioError('notFound', `cannot read ${file}`, { file }, cause);
-  }
 }
 
 async function isDirectory(store: BlockStore, cid: CID): Promise<boolean> {

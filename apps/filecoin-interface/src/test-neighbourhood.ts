@@ -1,17 +1,13 @@
-import { closeSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
-import { AntirioError } from '@antirio/kernel';
-import { httpPeer, type HttpPeer } from '@antirio/host';
-import type { FilecoinInterface } from './index.ts';
+import { httpPeer, type HttpPeer, type PortService } from '@antirio/host';
 
 export type Json = Record<string, unknown>;
 
 export interface Edge {
   readonly id: string;
   readonly dataDir: string;
-  room: FilecoinInterface;
+  room: PortService;
   http: HttpPeer;
 }
 
@@ -65,18 +61,4 @@ export class Neighbourhood {
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));
   }
-}
-
-/** Flips a byte of a stored block on the disk. */
-export function spoil(edge: Edge, block: Uint8Array): void {
-  const packs = join(edge.dataDir, 'filecoin-interface', 'packs');
-  for (const name of readdirSync(packs)) {
-    const at = readFileSync(join(packs, name)).indexOf(block);
-    if (at < 0) continue;
-    const fd = openSync(join(packs, name), 'r+');
-    writeSync(fd, Uint8Array.of((block[0] as number) ^ 1), 0, 1, at);
-    closeSync(fd);
-    return;
-  }
-  throw new AntirioError('notFound', 'the block is in no pack');
 }

@@ -1,2 +1,2 @@
 export { migrationOptions, type MigrationOptions } from './options.ts';
-export { createMigration, type Migration, type MigrationPorts } from './migration.ts';
+export { createMigration, type MigrationPorts } from './migration.ts';

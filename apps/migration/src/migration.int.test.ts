@@ -6,7 +6,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { buildImage, type BuiltImage } from '@antirio/content-store';
 import { sha256Hex } from '@antirio/kernel';
 import { sleep, systemClock, waitFor, type HttpAnswer } from '@antirio/host';
-import { Between, freePort, RoomProcess, spoil, type Json } from './test-edges.ts';
+import { flipByteOnDisk } from '@antirio/testing';
+import { Between, freePort, RoomProcess, type Json } from './test-edges.ts';
 
 interface Edge {
   readonly id: string;
@@ -56,6 +57,8 @@ beforeEach(() => {
 
 const noise = (seed: number, size = 2_000_000): Uint8Array =>
   createCipheriv('chacha20', Buffer.alloc(32, seed), Buffer.alloc(16)).update(Buffer.alloc(size));
+
+const packsOf = (edge: Edge): string => join(edge.dataDir, 'filecoin-interface', 'packs');
 
 interface Prepared {
   readonly name: string;
@@ -174,7 +177,7 @@ describe('the customer’s side (Algorithm 1)', () => {
   test('a stored image that the disk has damaged is found and mended from its file', async () => {
     const prepared = await prepare();
     await stored(prepared);
-    spoil(a.dataDir, prepared.block);
+    flipByteOnDisk(packsOf(a), prepared.block);
     const path = `images/${String(prepared.order['imageId'])}`;
     const before = systemClock.now();
     await until(async () => {
@@ -190,7 +193,7 @@ describe('the customer’s side (Algorithm 1)', () => {
     const prepared = await prepare();
     await stored(prepared);
     rmSync(join(a.dataDir, 'images', `${prepared.name}.tar`));
-    spoil(a.dataDir, prepared.block);
+    flipByteOnDisk(packsOf(a), prepared.block);
     const path = `images/${String(prepared.order['imageId'])}`;
     await until(async () => {
       const { retrievable } = (await get(a, path)) as { retrievable?: { ok: boolean } };
@@ -281,7 +284,7 @@ describe('the provider’s side (Algorithm 2)', () => {
       const answer = await b.store.http.call({ path: `/filecoin_interface/v1/object/${cids.imageCid}` });
       return (answer.json() as Json)['state'] === 'STORED' ? true : undefined;
     });
-    spoil(b.dataDir, prepared.block);
+    flipByteOnDisk(packsOf(b), prepared.block);
     const order = fetchOrder(prepared, cids);
     await call(b, 'POST', 'fetch', order);
     const failed = await reaches(b, `fetch/${prepared.contractId}`, 'state', 'DOWNLOADED', 'FAILED');
@@ -302,7 +305,7 @@ describe('the provider’s side (Algorithm 2)', () => {
     const prepared = await prepare();
     const cids = await stored(prepared);
     await a.migration.kill();
-    spoil(a.dataDir, prepared.block);
+    flipByteOnDisk(packsOf(a), prepared.block);
     await call(b, 'POST', 'fetch', fetchOrder(prepared, cids));
     const failed = await reaches(b, `fetch/${prepared.contractId}`, 'state', 'DOWNLOADED', 'FAILED');
     expect(failed).toMatchObject({

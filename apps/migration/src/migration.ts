@@ -2,7 +2,16 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RequestHandler } from 'express';
 import { AntirioError, type Clock, type Identity, type Random } from '@antirio/kernel';
-import { createHttpRim, repeat, type Health, type HttpPeer, type Log, type Service } from '@antirio/host';
+import {
+  createHttpRim,
+  repeat,
+  type Health,
+  type HttpPeer,
+  type Log,
+  openableService,
+  type OpenRoom,
+  type PortService,
+} from '@antirio/host';
 import { createOutbox, type Letter, type Outbox } from '@antirio/durable-work';
 import { createFetchedImages } from './fetched-images.ts';
 import type { MigrationOptions } from './options.ts';
@@ -24,36 +33,10 @@ export interface MigrationPorts {
   readonly identity?: Identity;
 }
 
-export interface Migration extends Service {
-  /** The port in use, once started. */
-  readonly port: number;
-}
-
 /** Moves images between edges: this edge's own to its providers, its customers' here (thesis, Algorithms 1 and 2). */
-export function createMigration(given: MigrationOptions, ports: MigrationPorts): Migration {
+export function createMigration(given: MigrationOptions, ports: MigrationPorts): PortService {
   const options = { ...given, edgeId: ports.identity?.edgeId ?? given.edgeId };
-  let open: OpenRoom | undefined;
-  return {
-    name: 'migration',
-    get port() {
-      return open?.port ?? options.port;
-    },
-    async start() {
-      open ??= await openRoom(options, ports);
-    },
-    async stop() {
-      const closing = open;
-      open = undefined;
-      await closing?.stop();
-    },
-    health: () => open?.health() ?? { store: { ok: false, detail: 'not started' } },
-  };
-}
-
-interface OpenRoom {
-  readonly port: number;
-  health(): Health;
-  stop(): Promise<void>;
+  return openableService('migration', options.port, () => openRoom(options, ports));
 }
 
 async function openRoom(options: MigrationOptions, ports: MigrationPorts): Promise<OpenRoom> {

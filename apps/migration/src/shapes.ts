@@ -3,15 +3,12 @@ import { z } from 'zod';
 const cid = z.string().min(8).max(128);
 const edgeId = z.string().regex(/^[A-Za-z0-9]{1,128}$/, 'must be an edge id');
 
-export const contractId = z
-  .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'must be letters, digits, dots or dashes');
-export const imageId = contractId;
+const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'must be letters, digits, dots or dashes');
 
 const imageName = z.string().min(1).max(256);
 
 export const imageBody = z.strictObject({
-  imageId: imageId.optional().describe('given by whoever must be able to ask twice for the same'),
+  imageId: id.optional().describe('given by whoever must be able to ask twice for the same'),
   imageName,
   fileName: z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9._-]{0,199}$/, 'must be a file name'),
   storageDuration: z.int().min(1).max(36_500).describe('days'),
@@ -21,14 +18,14 @@ export const imageBody = z.strictObject({
 /** Which image is meant: by its id, by what it is, or the only one of that name. */
 export const sendBody = z.strictObject({
   providerEdgeId: edgeId,
-  imageId: imageId.optional(),
+  imageId: id.optional(),
   imageName: imageName.optional(),
   imageCid: cid.optional(),
   configCid: cid.optional(),
 });
 
 export const fetchBody = z.strictObject({
-  contractId,
+  contractId: id,
   customer: edgeId,
   imageCid: cid,
   configCid: cid,
@@ -40,5 +37,5 @@ export const fetchBody = z.strictObject({
     .optional(),
 });
 
-export const contractParams = z.object({ contractId });
-export const imageParams = z.object({ imageId });
+export const contractParams = z.object({ contractId: id });
+export const imageParams = z.object({ imageId: id });

@@ -1,5 +1,4 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs';
 import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -142,18 +141,4 @@ export async function freePort(): Promise<number> {
   const { port } = server.address() as AddressInfo;
   await new Promise((resolve) => server.close(resolve));
   return port;
-}
-
-/** Flips a byte of a stored block on the disk. */
-export function spoil(dataDir: string, block: Uint8Array): void {
-  const packs = join(dataDir, 'filecoin-interface', 'packs');
-  for (const name of readdirSync(packs)) {
-    const at = readFileSync(join(packs, name)).indexOf(block);
-    if (at < 0) continue;
-    const fd = openSync(join(packs, name), 'r+');
-    writeSync(fd, Uint8Array.of((block[0] as number) ^ 1), 0, 1, at);
-    closeSync(fd);
-    return;
-  }
-  throw new AntirioError('notFound', 'the block is in no pack');
 }

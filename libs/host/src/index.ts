@@ -13,3 +13,4 @@ export * from './http-rim.ts';
 export * from './retry.ts';
 export * from './repeat.ts';
 export * from './run-alone.ts';
+export * from './openable.ts';

@@ -1,5 +1,7 @@
 import { test } from '@jest/globals';
 
+export { flipByteOnDisk } from './flip-byte.ts';
+
 /**
  * `test` where the condition holds, else a skipped test that says why: `npm test` lists every skip with its reason.
  *

@@ -4,10 +4,10 @@ import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { pipeline, Readable } from 'node:stream';
 import { AntirioError } from '@antirio/kernel';
 import { defaultImageLimits, MAX_IMAGE_JSON_BYTES, type ImageLimits } from './image.ts';
+import { fileBytes } from './file-bytes.ts';
 import { entryPath, TarScanner, type TarEntry } from './tar.ts';
 
 const READ = 64 << 10;
-const STREAM_READ = 1 << 20;
 const MAX_LINKS_FOLLOWED = 8;
 
 /** A tar file of which single entries can be read. */
@@ -54,8 +54,7 @@ async function findEntries(file: FileHandle, limits: ImageLimits): Promise<Map<s
   for (let position = 0; position < size && !scanner.ended;) {
     const { bytesRead } = await file.read(buffer, 0, READ, position);
     if (bytesRead === 0) break;
-    // The scanner keeps parts of what it is given until a header is whole.
-    scanner.push(buffer.slice(0, bytesRead));
+    scanner.push(buffer.subarray(0, bytesRead));
     position += bytesRead;
     const jump = Math.min(scanner.skippable, size - position);
     scanner.jump(jump);
@@ -84,10 +83,6 @@ function createArchive(file: FileHandle, entries: ReadonlyMap<string, TarEntry>)
       throw new AntirioError('invalidInput', 'the archive became shorter while it was read');
     return bytes;
   };
-  async function* content(entry: TarEntry): AsyncGenerator<Uint8Array> {
-    for (let from = 0; from < entry.size; from += STREAM_READ)
-      yield await readAt(entry, from, Math.min(STREAM_READ, entry.size - from));
-  }
   return {
     has: (path) => entries.has(entryPath(path)),
     async read(path, maxBytes = MAX_IMAGE_JSON_BYTES) {
@@ -99,7 +94,7 @@ function createArchive(file: FileHandle, entries: ReadonlyMap<string, TarEntry>)
     async stream(path) {
       const entry = find(path);
       const magic = await readAt(entry, 0, Math.min(4, entry.size));
-      return decompress(magic, content(entry), path);
+      return decompress(magic, fileBytes(file, entry.dataOffset, entry.size), path);
     },
     close: () => file.close(),
   };
@@ -127,7 +122,7 @@ function decompress(
   const zstd = startsWith(magic, 0x28, 0xb5, 0x2f, 0xfd);
   if (!gzip && !zstd) return source;
   const output = pipeline(
-    Readable.from(source),
+    Readable.from(copied(source)),
     gzip ? createGunzip() : createZstdDecompress(),
     () => undefined,
   );
@@ -139,4 +134,9 @@ function decompress(
       throw new AntirioError('invalidInput', `${JSON.stringify(path)} does not decompress`, { path }, cause);
     }
   })();
+}
+
+/** A stream reads ahead, so it gets memory of its own. */
+async function* copied(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const bytes of source) yield bytes.slice();
 }

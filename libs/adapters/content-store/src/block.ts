@@ -33,7 +33,7 @@ export interface BlockSource {
 
 /** Where blocks are written to. */
 export interface BlockSink {
-  /** @throws AntirioError storageFull | tooLarge */
+  /** The bytes are the sink's until this resolves, and no longer: whoever keeps them copies them. @throws AntirioError storageFull | tooLarge */
   put(block: Block): Promise<void>;
 }
 

@@ -1,10 +1,11 @@
 import { createCipheriv } from 'node:crypto';
-import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { createHttpRim, httpPeer, silentLog, systemClock, type HttpPeer, type HttpRim } from '@antirio/host';
 import { AntirioError } from '@antirio/kernel';
+import { flipByteOnDisk } from '@antirio/testing';
 import { CarReader } from '@ipld/car';
 import type { CID } from 'multiformats/cid';
 import { makeBlock, RAW } from './block.ts';
@@ -73,13 +74,7 @@ async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
 /** Flips a byte on the disk, in the stored block of these bytes. */
 async function spoil(store: BlockStore, name: string, block: Uint8Array): Promise<void> {
   await store.flush();
-  const packs = join(folder, name, 'packs');
-  const path = join(packs, readdirSync(packs)[0] as string);
-  const at = readFileSync(path).indexOf(block);
-  expect(at).toBeGreaterThan(0);
-  const fd = openSync(path, 'r+');
-  writeSync(fd, Uint8Array.of((block[0] as number) ^ 1), 0, 1, at);
-  closeSync(fd);
+  flipByteOnDisk(join(folder, name, 'packs'), block);
 }
 
 describe('the trustless gateway', () => {

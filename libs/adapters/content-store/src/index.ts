@@ -9,6 +9,7 @@ export * from './image-import.ts';
 export * from './image-export.ts';
 export * from './build-image.ts';
 export * from './write-file.ts';
+export { wholeFile } from './file-bytes.ts';
 export { defaultImageLimits, type ImageConfig, type ImageLimits } from './image.ts';
 export * from './car.ts';
 export * from './gateway.ts';

@@ -27,12 +27,13 @@ const GEAR = Uint32Array.from({ length: 256 }, (_, i) =>
 class GearCutter {
   readonly #bounds: GearBounds;
   readonly #mask: number;
-  #chunk = new Uint8Array(0);
+  readonly #chunk: Uint8Array;
   #filled = 0;
   #hash = 0;
 
   constructor(bounds: GearBounds) {
     this.#bounds = bounds;
+    this.#chunk = new Uint8Array(bounds.max);
     this.#mask = (0xffffffff << (32 - bounds.bits)) | 0;
   }
 
@@ -71,22 +72,14 @@ class GearCutter {
   }
 
   #keep(bytes: Uint8Array): void {
-    const needed = this.#filled + bytes.length;
-    if (needed > this.#chunk.length) {
-      const grown = new Uint8Array(
-        Math.min(this.#bounds.max, Math.max(needed, this.#chunk.length * 2, 4096)),
-      );
-      grown.set(this.#chunk.subarray(0, this.#filled));
-      this.#chunk = grown;
-    }
     this.#chunk.set(bytes, this.#filled);
-    this.#filled = needed;
+    this.#filled += bytes.length;
   }
 
   #take(): Uint8Array {
     const chunk = this.#chunk.subarray(0, this.#filled);
-    this.#chunk = new Uint8Array(0);
     this.#filled = 0;
+    this.#hash = 0;
     return chunk;
   }
 }
@@ -111,7 +104,8 @@ export function tarAlignedChunker(): Chunker {
         { offset: entry.dataOffset + entry.size, kind: 'run' },
       );
     });
-    let cutter = new GearCutter(RUN_BOUNDS);
+    const cutters = { file: new GearCutter(FILE_BOUNDS), run: new GearCutter(RUN_BOUNDS) };
+    let cutter = cutters.run;
     let offset = 0;
     for await (const bytes of source) {
       scanner = scan(scanner, bytes);
@@ -121,7 +115,7 @@ export function tarAlignedChunker(): Chunker {
         yield* cutter.push(bytes.subarray(at, mark.offset - offset));
         yield* cutter.finish();
         at = mark.offset - offset;
-        cutter = new GearCutter(mark.kind === 'file' ? FILE_BOUNDS : RUN_BOUNDS);
+        cutter = cutters[mark.kind];
       }
       yield* cutter.push(bytes.subarray(at));
       offset += bytes.length;

@@ -144,7 +144,8 @@ export class TarScanner {
       }
       this.#offset += part.length;
       this.#missing -= part.length;
-      this.#parts.push(part);
+      // What is not whole yet is copied: the caller may use its memory again.
+      this.#parts.push(this.#missing === 0 ? part : part.slice());
       if (this.#missing === 0) this.#collected();
     }
   }

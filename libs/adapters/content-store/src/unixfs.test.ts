@@ -15,7 +15,7 @@ const nowhere: BlockSink = { put: () => Promise.resolve() };
 function memory(): BlockSink & BlockSource {
   const blocks = new Map<string, Uint8Array>();
   return {
-    put: async (block: Block) => void blocks.set(blockKey(block.cid), block.bytes),
+    put: async (block: Block) => void blocks.set(blockKey(block.cid), block.bytes.slice()),
     has: (cid) => blocks.has(blockKey(cid)),
     get: async (cid) => {
       const bytes = blocks.get(blockKey(cid));
