@@ -59,7 +59,7 @@ export async function actAgain(run: ContractedRun): Promise<void> {
 async function gapsLeft({ nodes }: ContractedRun): Promise<number> {
   const url = `${nodes.a.url('gatewayBridge')}/api/v3/ring/own/source`;
   const { pulledThrough, remoteNext } = await rest(sourceSchema, url);
-  return Math.max(0, remoteNext - pulledThrough);
+  return Math.max(0, remoteNext - 1 - pulledThrough);
 }
 
 /** After the traffic: whatever B heard and A did not comes to A, and A's core-data becomes still. */
