@@ -7,6 +7,7 @@ import { createHttpRim, httpPeer, silentLog, systemClock, type HttpPeer, type Ht
 import { AntirioError } from '@antirio/kernel';
 import { flipByteOnDisk } from '@antirio/testing';
 import { CarReader } from '@ipld/car';
+import { encode, prepare } from '@ipld/dag-pb';
 import type { CID } from 'multiformats/cid';
 import { makeBlock, RAW } from './block.ts';
 import { openBlockStore, type BlockStore } from './block-store.ts';
@@ -16,6 +17,7 @@ import { verifyDag } from './dag.ts';
 import { fetchDag } from './fetch-dag.ts';
 import { createGateway } from './gateway.ts';
 import { gatewayProvider, type BlockProvider } from './provider.ts';
+import { encodeFileData } from './unixfs-data.ts';
 import { putDirectory } from './unixfs-directory.ts';
 import { importFile, readFile, type Stored } from './unixfs-file.ts';
 
@@ -287,6 +289,17 @@ describe('a fetch', () => {
       /^lied: the bytes are not those of/,
     );
     expect(fetched.providers.find((p) => p.name === 'honest')?.dropped).toBeUndefined();
+  });
+
+  test('a node that claims to lead back to its root is not the one that was asked for', async () => {
+    const file = await storeFile(theirs, content(3000));
+    const link = { Name: '', Tsize: 0, Hash: file.cid };
+    const circle = encode(prepare({ Data: encodeFileData([3000]), Links: [link] }));
+    const fetchBlock: BlockProvider['fetchBlock'] = async (cid) =>
+      cid.equals(file.cid) ? theirs.get(cid) : circle;
+    const fetching = fetchDag(ours, file.cid, [{ name: 'circle', fetchBlock }]);
+    await expect(fetching).rejects.toMatchObject({ code: 'corrupt' });
+    expect(ours.usage().blocks).toBe(1);
   });
 
   test('with liars only stores nothing and says who lied', async () => {

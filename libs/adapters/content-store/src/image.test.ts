@@ -230,6 +230,8 @@ describe('what is no image, or a malicious one, is refused and nothing is writte
 
   test.each<[string, TarInput]>([
     ['a path out of the layer', [{ name: '../../etc/cron.d/x' }, 'evil']],
+    ['a path out of the layer in a pax record', [{ name: 'x', pax: { path: '../../etc/x' } }, 'evil']],
+    ['a sparse file', [{ name: 'x', pax: { 'GNU.sparse.major': '1' } }, 'evil']],
     ['a hard link out of the layer', [{ name: 'x', type: 'link', linkname: '../../../etc/passwd' }]],
   ])('a layer with %s', async (_name, entry) => {
     const layer = await tarOf([[{ name: 'ok' }, 'x'], entry]);
