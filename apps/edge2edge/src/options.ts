@@ -62,10 +62,10 @@ export const edge2edgeOptions = z.strictObject({
     .union([z.literal('all'), z.array(edgeId)])
     .default([])
     .describe('central: the edges that may register; all others must be on the ledger already'),
-  requestsPerSecond: rate.default(100).describe('of one edge; bursts of twice that'),
+  requestsPerSecond: rate.default(300).describe('of one edge; bursts of twice that'),
   strangerRequestsPerSecond: rate.default(5).describe('of an edge that is not known here'),
   concurrentRequests: z.int().min(1).max(1024).default(32).describe('of one edge at once'),
-  datagramsPerSecond: rate.default(200).describe('of one edge; bursts of twice that'),
+  datagramsPerSecond: rate.default(500).describe('of one edge; bursts of twice that'),
   maxPeers: z.int().min(1).max(100_000).default(1024).describe('addresses remembered'),
 });
 export type Edge2EdgeOptions = z.output<typeof edge2edgeOptions>;
