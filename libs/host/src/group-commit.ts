@@ -1,5 +1,6 @@
 import { closeSync, fdatasync, fsyncSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
+import type { StatementSync } from 'node:sqlite';
 import { promisify } from 'node:util';
 import { AntirioError, describeError, isAntirioError, type Clock } from '@antirio/kernel';
 import type { Database } from './database.ts';
@@ -51,8 +52,18 @@ interface Entry {
 type Outcome =
   { readonly ok: true; readonly result: unknown } | { readonly ok: false; readonly error: unknown };
 
+function attempt(entry: Entry): Outcome {
+  try {
+    return { ok: true, result: entry.work() };
+  } catch (error) {
+    if (isAntirioError(error)) return { ok: false, error };
+    throw error;
+  }
+}
+
 function storeError(cause: unknown): AntirioError {
-  const full = (cause as { errcode?: unknown }).errcode === SQLITE_FULL;
+  if (isAntirioError(cause)) return cause;
+  const full = (cause as { errcode?: unknown } | undefined)?.errcode === SQLITE_FULL;
   return full
     ? new AntirioError('storageFull', 'the store is full', {}, cause)
     : new AntirioError('unavailable', 'the store failed', {}, cause);
@@ -64,127 +75,146 @@ function syncDirectory(path: string): void {
   closeSync(fd);
 }
 
+class SqliteGroupCommit implements GroupCommit {
+  readonly #options: GroupCommitOptions;
+  readonly #db: Database;
+  readonly #probe: StatementSync;
+  readonly #wal: number;
+  #queue: Entry[] = [];
+  #pending = 0;
+  #pendingBytes = 0;
+  #refused = 0;
+  #failure: AntirioError | undefined;
+  #broken = false;
+  #closed = false;
+  #triedAt = -Infinity;
+  #working: Promise<void> | undefined;
+
+  constructor(options: GroupCommitOptions) {
+    this.#options = options;
+    this.#db = options.db;
+    this.#db.exec(
+      'PRAGMA synchronous=NORMAL; CREATE TABLE IF NOT EXISTS probe(id INTEGER PRIMARY KEY, at INTEGER);' +
+        ' INSERT OR REPLACE INTO probe VALUES(1, 0)',
+    );
+    this.#probe = this.#db.prepare('UPDATE probe SET at = ? WHERE id = 1');
+    this.#wal = openSync(`${options.path}-wal`, 'r');
+    syncDirectory(options.path);
+  }
+
+  get pending(): number {
+    return this.#pending;
+  }
+
+  get refused(): number {
+    return this.#refused;
+  }
+
+  run<R>(bytes: number, work: () => R): Promise<R> {
+    if (this.#closed) return Promise.reject(new AntirioError('unavailable', 'the store is closed'));
+    const { maxPending = 20_000, maxPendingBytes = 64 << 20 } = this.#options;
+    if (this.#pending >= maxPending || this.#pendingBytes + bytes > maxPendingBytes) {
+      this.#refused += 1;
+      const details = { pending: this.#pending };
+      return Promise.reject(new AntirioError('unavailable', 'the store does not keep up', details));
+    }
+    this.#pending += 1;
+    this.#pendingBytes += bytes;
+    const done = Promise.withResolvers<R>();
+    const resolve = (result: unknown): void => done.resolve(result as R);
+    this.#queue.push({ bytes, work, resolve, reject: (error) => done.reject(error) });
+    this.#working ??= this.#work();
+    return done.promise;
+  }
+
+  async check(clock: Clock): Promise<Check> {
+    const told = this.#refused === 0 ? {} : { detail: `${this.#refused} refused because too much waited` };
+    const fresh = clock.monotonic() - this.#triedAt < PROBE_EVERY_MS;
+    if (this.#failure === undefined && fresh) return { ok: true, ...told };
+    try {
+      await this.run(0, () => this.#probe.run(Math.trunc(clock.now())));
+      this.#triedAt = clock.monotonic();
+      return { ok: true, ...told };
+    } catch (error) {
+      return { ok: false, detail: describeError(error) };
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#working;
+    closeSync(this.#wal);
+  }
+
+  async #work(): Promise<void> {
+    // Requests that were read in the same turn of the event loop share the first transaction.
+    await new Promise((resolve) => setImmediate(resolve));
+    const { maxBatch = 1000 } = this.#options;
+    while (this.#queue.length > 0) {
+      const batch = this.#queue.slice(0, maxBatch);
+      this.#queue = this.#queue.slice(maxBatch);
+      const settle = await this.#commit(batch);
+      // Before its owner hears of it: who waited for its turn finds room.
+      for (const entry of batch) this.#pendingBytes -= entry.bytes;
+      this.#pending -= batch.length;
+      settle();
+    }
+    this.#working = undefined;
+  }
+
+  /** Returns how to tell the owners. */
+  async #commit(batch: readonly Entry[]): Promise<() => void> {
+    try {
+      const outcomes = this.#transact(batch);
+      await this.#sync();
+      this.#failure = undefined;
+      return () => {
+        outcomes.forEach((outcome, index) => {
+          if (outcome.ok) batch[index]?.resolve(outcome.result);
+          else batch[index]?.reject(outcome.error);
+        });
+      };
+    } catch (cause) {
+      const failure = storeError(cause);
+      this.#failure = failure;
+      return () => {
+        for (const entry of batch) entry.reject(failure);
+      };
+    }
+  }
+
+  #transact(batch: readonly Entry[]): Outcome[] {
+    if (this.#broken) throw storeError(this.#failure);
+    const { beforeCommit, onRollback } = this.#options;
+    this.#db.exec('BEGIN IMMEDIATE');
+    try {
+      const outcomes = batch.map(attempt);
+      beforeCommit?.();
+      this.#db.exec('COMMIT');
+      return outcomes;
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      onRollback?.();
+      throw error;
+    }
+  }
+
+  async #sync(): Promise<void> {
+    try {
+      await fdatasyncAsync(this.#wal);
+    } catch (cause) {
+      // The kernel may have dropped what it could not write: only opening the store again tells what is there.
+      this.#broken = true;
+      throw cause;
+    }
+  }
+}
+
 /**
  * SQLite writes each commit to the write-ahead log without waiting for the disk (`synchronous=NORMAL`), and the log is synced from
  * here, off the event loop: while one sync is under way the next transaction gathers. SQLite itself syncs what checkpoints need.
  */
 export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
-  const { db, maxBatch = 1000, maxPending = 20_000, maxPendingBytes = 64 << 20 } = options;
-  db.exec('PRAGMA synchronous=NORMAL; CREATE TABLE IF NOT EXISTS probe(id INTEGER PRIMARY KEY, at INTEGER)');
-  db.exec('INSERT OR REPLACE INTO probe VALUES(1, 0)');
-  const probe = db.prepare('UPDATE probe SET at = ? WHERE id = 1');
-  const wal = openSync(`${options.path}-wal`, 'r');
-  syncDirectory(options.path);
-
-  let queue: Entry[] = [];
-  let pending = 0;
-  let pendingBytes = 0;
-  let refused = 0;
-  let failure: AntirioError | undefined;
-  let broken = false;
-  let triedAt = -Infinity;
-  let closed = false;
-  let working: Promise<void> | undefined;
-
-  const attempt = (entry: Entry): Outcome => {
-    try {
-      return { ok: true, result: entry.work() };
-    } catch (error) {
-      if (isAntirioError(error)) return { ok: false, error };
-      throw error;
-    }
-  };
-  const transact = (batch: readonly Entry[]): Outcome[] => {
-    if (broken) throw failure ?? storeError(undefined);
-    db.exec('BEGIN IMMEDIATE');
-    try {
-      const outcomes = batch.map(attempt);
-      options.beforeCommit?.();
-      db.exec('COMMIT');
-      return outcomes;
-    } catch (error) {
-      if (db.isTransaction) db.exec('ROLLBACK');
-      options.onRollback?.();
-      throw error;
-    }
-  };
-  const sync = async (): Promise<void> => {
-    try {
-      await fdatasyncAsync(wal);
-    } catch (cause) {
-      // The kernel may have dropped what it could not write: only opening the store again tells what is there.
-      broken = true;
-      throw cause;
-    }
-  };
-  const commit = async (batch: readonly Entry[]): Promise<void> => {
-    try {
-      const outcomes = transact(batch);
-      await sync();
-      failure = undefined;
-      outcomes.forEach((outcome, index) => {
-        if (outcome.ok) batch[index]?.resolve(outcome.result);
-        else batch[index]?.reject(outcome.error);
-      });
-    } catch (cause) {
-      failure = isAntirioError(cause) ? cause : storeError(cause);
-      for (const entry of batch) entry.reject(failure);
-    }
-  };
-  const work = async (): Promise<void> => {
-    // Requests that were read in the same turn of the event loop share the first transaction.
-    await new Promise((resolve) => setImmediate(resolve));
-    while (queue.length > 0) {
-      const batch = queue.slice(0, maxBatch);
-      queue = queue.slice(maxBatch);
-      await commit(batch);
-      for (const entry of batch) pendingBytes -= entry.bytes;
-      pending -= batch.length;
-    }
-    working = undefined;
-  };
-  const run = <R>(bytes: number, body: () => R): Promise<R> => {
-    if (closed) return Promise.reject(new AntirioError('unavailable', 'the store is closed'));
-    if (pending >= maxPending || pendingBytes + bytes > maxPendingBytes) {
-      refused += 1;
-      return Promise.reject(new AntirioError('unavailable', 'the store does not keep up', { pending }));
-    }
-    pending += 1;
-    pendingBytes += bytes;
-    const done = Promise.withResolvers<R>();
-    queue.push({
-      bytes,
-      work: body,
-      resolve: (result) => done.resolve(result as R),
-      reject: (error) => done.reject(error),
-    });
-    working ??= work();
-    return done.promise;
-  };
-  const check = async (clock: Clock): Promise<Check> => {
-    const told = refused === 0 ? {} : { detail: `${refused} refused because too much waited` };
-    if (failure === undefined && clock.monotonic() - triedAt < PROBE_EVERY_MS) return { ok: true, ...told };
-    try {
-      await run(0, () => probe.run(Math.trunc(clock.now())));
-      triedAt = clock.monotonic();
-      return { ok: true, ...told };
-    } catch (error) {
-      return { ok: false, detail: describeError(error) };
-    }
-  };
-  return {
-    run,
-    check,
-    get pending() {
-      return pending;
-    },
-    get refused() {
-      return refused;
-    },
-    async close() {
-      closed = true;
-      await working;
-      closeSync(wal);
-    },
-  };
+  return new SqliteGroupCommit(options);
 }
