@@ -16,6 +16,7 @@ import {
   openRequest,
   shareRequest,
   takeRequest,
+  validateRequest,
   witnessRequest,
 } from './central-calls.ts';
 import { centralFacts } from './central-facts.ts';
@@ -31,7 +32,7 @@ const SWEEP_EVERY_MS = 1000;
 /** The centre: keeps its share of the keys, witnesses, gives epochs and leases, and rules on the ledger. */
 export function createCentralArbitrator(options: ArbitratorOptions, ports: ArbitratorPorts): Service {
   const { identity, log, bus, clock, random } = ports;
-  const store = openGrantorStore(join(options.dataDir, 'grantor.db'));
+  const store = openGrantorStore(join(options.dataDir, 'arbitrator', 'grantor.db'));
   const ledger = ledgerClient(peerNamed(ports.peers, 'ledger'), '', identity, random);
   const facts = centralFacts(ledger);
   const customerOf = async (setId: string): Promise<EdgeId> => (await facts.setOf(setId)).customer;
@@ -84,6 +85,12 @@ export function createCentralArbitrator(options: ArbitratorOptions, ports: Arbit
     health: () => health(),
   });
   const base = '/arbitrator/v1/central';
+  rim.route(
+    'post',
+    `${base}/validate`,
+    { summary: 'terms that both signed: both stakes go into escrow', body: validateRequest },
+    ({ body, request }) => calls.validate(peerOf(request), body),
+  );
   rim.route(
     'post',
     `${base}/witness`,

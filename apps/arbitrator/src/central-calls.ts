@@ -11,6 +11,7 @@ import {
 } from '@antirio/kernel';
 import { signedEpochRequest, signedRingRoot } from '@antirio/ledger-machine';
 import {
+  contractTerms,
   evidence,
   handbackStatement,
   type CentralAnswer,
@@ -24,6 +25,10 @@ import type { GrantorStore } from './grantor-store.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import { sealedBox } from './sealed-keys.ts';
 
+export const validateRequest = z.strictObject({
+  terms: contractTerms,
+  signatures: z.strictObject({ customer: z.string().max(128), provider: z.string().max(128) }),
+});
 export const witnessRequest = z.strictObject({ contractId: z.uuid() });
 export const openRequest = z.strictObject({
   contractId: z.uuid(),
@@ -54,6 +59,11 @@ export interface CentralDependencies {
 }
 
 export interface CentralCalls {
+  /** Brings terms that both signed to the ledger, which holds both stakes from then on. */
+  validate(
+    peer: string,
+    request: z.output<typeof validateRequest>,
+  ): Promise<Readonly<Record<string, unknown>>>;
   witness(peer: string, request: z.output<typeof witnessRequest>): Promise<{ readonly heard: boolean }>;
   keyShare(peer: string, request: z.output<typeof shareRequest>): Promise<Record<string, never>>;
   open(
@@ -91,6 +101,12 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
     endedMsAgo === null ? null : Math.floor(clock.now() - endedMsAgo);
 
   return {
+    async validate(peer, { terms, signatures }) {
+      if (peer !== terms.customer && peer !== terms.provider)
+        throw new AntirioError('forbidden', 'only a party has its contract validated');
+      return ledger.submit({ type: 'contract/validate', terms, signatures });
+    },
+
     async witness(peer, { contractId }) {
       const { customer } = await facts.termsFor(contractId, peer, 'provider');
       const answer = await host.ask({ method: 'witness', customer }, async () => undefined);

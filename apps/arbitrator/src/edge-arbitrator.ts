@@ -27,7 +27,7 @@ function isDatagramKind(kind: string): kind is DatagramKind {
 /** The edge's black box: signs contracts, runs both parties' machines, keeps the evidence. */
 export function createEdgeArbitrator(options: ArbitratorOptions, ports: ArbitratorPorts): Service {
   const { identity, log, bus, clock } = ports;
-  const store = openContractStore(join(options.dataDir, 'contracts.db'));
+  const store = openContractStore(join(options.dataDir, 'arbitrator', 'contracts.db'));
   const contracts = createContracts(options, ports, store);
   const { drivers } = contracts;
   const subscriptions: Subscription[] = [];

@@ -105,7 +105,12 @@ export function createSigning(ports: ArbitratorPorts, store: ContractStore, ledg
             throw new AntirioError('forbidden', 'the provider’s signature does not verify');
           store.put({ ...contract, signatures: { customer, provider: theirs } });
         }
-        await ledger.submit({ type: 'contract/validate', terms, signatures: { customer, provider: theirs } });
+        // Only the central arbitrator may: it is the one that holds the stakes.
+        await neighbourCall(ports.peers, 'central', 'arbitrator', {
+          method: 'POST',
+          path: '/arbitrator/v1/central/validate',
+          json: { terms, signatures: { customer, provider: theirs } },
+        });
       } catch (error) {
         return refusedForGood(error, contract, theirs);
       }
