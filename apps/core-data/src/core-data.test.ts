@@ -349,6 +349,30 @@ describe('queries', () => {
     });
   });
 
+  test('values of numeric types are numbers where that is asked for', async () => {
+    const values = {
+      Int64: '9007199254740993',
+      Float32: '+3.95e+01',
+      Float64: 'NaN',
+      Int8Array: '[1, -2]',
+      Bool: 'true',
+    };
+    const readings = Object.entries(values).map(([valueType, value]) => ({
+      ...readingOf('d', 'r', value),
+      valueType,
+    }));
+    await post(requestOf('d', { readings }), 'svc/p/d/s');
+    const shown = json(await get('/reading/all?numeric=true'))['readings'] as { value: unknown }[];
+    expect(shown.map(({ value }) => value).reverse()).toEqual([
+      9007199254740993n,
+      39.5,
+      'NaN',
+      [1, -2],
+      'true',
+    ]);
+    expect((await get('/reading/all?aggregateFunc=SUM')).status).toBe(501);
+  });
+
   test('several resources of a device by a body, as EdgeX has it', async () => {
     const readings = ['a', 'b', 'c'].map((resource) => readingOf('d', resource, '1'));
     await post(requestOf('d', { readings }), 'svc/p/d/s');

@@ -2,7 +2,7 @@ import type { StatementSync } from 'node:sqlite';
 import type { Database } from '@antirio/host';
 import { hasRows, type Page } from '@antirio/edgex-contracts';
 import { uuidBytes } from './event-writer.ts';
-import { createRowText } from './row-text.ts';
+import { createRowText, type RowText } from './row-text.ts';
 import { firstReadingOf, lastReadingOf } from './schema.ts';
 
 export interface TimeRange {
@@ -32,8 +32,8 @@ export interface EventReader {
   eventById(uuid: string): string | undefined;
   /** @throws AntirioError rangeNotSatisfiable */
   events(filter: EventFilter, page: Page): Result;
-  /** @throws AntirioError rangeNotSatisfiable */
-  readings(filter: ReadingFilter, page: Page): Result;
+  /** With `numeric`, values of numeric types are JSON numbers instead of text. @throws AntirioError rangeNotSatisfiable */
+  readings(filter: ReadingFilter, page: Page, numeric?: boolean): Result;
   eventCount(filter: EventFilter): number;
   readingCount(filter: ReadingFilter): number;
 }
@@ -98,110 +98,119 @@ function statements(db: Database): (text: string) => StatementSync {
   };
 }
 
-export function createEventReader(db: Database): EventReader {
-  const prepare = statements(db);
-  const rowText = createRowText(db);
-  const EVENT = `SELECT id, hex(uuid) AS uuid, source, CAST(origin AS TEXT) AS origin, tags FROM event WHERE`;
-  const READING = `SELECT series, CAST(origin AS TEXT) AS origin, value, tags FROM reading WHERE`;
-  const eventRow = db.prepare(`${EVENT} id = ?`);
-  const eventByUuid = db.prepare(`${EVENT} uuid = ?`);
-  const readingRow = db.prepare(`${READING} id = ?`);
-  const readingsOfEvent = db.prepare(`${READING} id BETWEEN ? AND ? ORDER BY id`);
+const EVENT = 'SELECT id, hex(uuid) AS uuid, source, CAST(origin AS TEXT) AS origin, tags FROM event WHERE';
+const READING = 'SELECT series, CAST(origin AS TEXT) AS origin, value, tags FROM reading WHERE';
 
-  const eventText = (row: Record<string, unknown>): string => {
+type Row = Readonly<Record<string, unknown>>;
+
+/** The ids that a filter selects (undefined: all), and how many rows refer to them in all. */
+interface Keys {
+  readonly ids: readonly number[] | undefined;
+  readonly whole: number;
+}
+
+function keysOf(rows: readonly Row[], counter: 'events' | 'readings'): Keys {
+  return {
+    ids: rows.map((row) => Number(row['id'])),
+    whole: rows.reduce((sum, row) => sum + Number(row[counter]), 0),
+  };
+}
+
+class SqliteEventReader implements EventReader {
+  readonly #prepare: (text: string) => StatementSync;
+  readonly #rowText: RowText;
+  readonly #eventRow: StatementSync;
+  readonly #eventByUuid: StatementSync;
+  readonly #readingRow: StatementSync;
+  readonly #readingsOfEvent: StatementSync;
+
+  constructor(db: Database) {
+    this.#prepare = statements(db);
+    this.#rowText = createRowText(db);
+    this.#eventRow = db.prepare(`${EVENT} id = ?`);
+    this.#eventByUuid = db.prepare(`${EVENT} uuid = ?`);
+    this.#readingRow = db.prepare(`${READING} id = ?`);
+    this.#readingsOfEvent = db.prepare(`${READING} id BETWEEN ? AND ? ORDER BY id`);
+  }
+
+  eventById(uuid: string): string | undefined {
+    const row = this.#eventByUuid.get(uuidBytes(uuid));
+    return row === undefined ? undefined : this.#eventText(row);
+  }
+
+  events(filter: EventFilter, page: Page): Result {
+    const keys = this.#sourcesOf(filter);
+    const selection = { table: 'event', key: 'source', keys: keys.ids, range: filter.range } as const;
+    return this.#page(selection, keys.whole, page, (id) => this.#eventText(this.#eventRow.get(id) ?? {}));
+  }
+
+  readings(filter: ReadingFilter, page: Page, numeric = false): Result {
+    const keys = this.#seriesOf(filter);
+    const selection = { table: 'reading', key: 'series', keys: keys.ids, range: filter.range } as const;
+    return this.#page(selection, keys.whole, page, (id) =>
+      this.#rowText.reading(this.#readingRow.get(id) ?? {}, numeric),
+    );
+  }
+
+  eventCount(filter: EventFilter): number {
+    const { ids, whole } = this.#sourcesOf(filter);
+    return this.#count({ table: 'event', key: 'source', keys: ids, range: filter.range }, whole);
+  }
+
+  readingCount(filter: ReadingFilter): number {
+    const { ids, whole } = this.#seriesOf(filter);
+    return this.#count({ table: 'reading', key: 'series', keys: ids, range: filter.range }, whole);
+  }
+
+  #eventText(row: Row): string {
     const id = Number(row['id']);
-    const readings = readingsOfEvent
-      .all(firstReadingOf(id), lastReadingOf(id))
-      .map((reading) => rowText.reading(reading));
-    return rowText.event(row, readings);
-  };
-  const sourcesOf = ({ device }: EventFilter): { ids: readonly number[] | undefined; count: number } => {
-    const where = device === undefined ? '' : 'WHERE device = ?';
-    const given = device === undefined ? [] : [device];
-    if (device === undefined)
-      return {
-        ids: undefined,
-        count: Number(prepare('SELECT sum(events) AS n FROM source').get()?.['n'] ?? 0),
-      };
-    const rows = prepare(`SELECT id, events FROM source ${where}`).all(...given);
-    return {
-      ids: rows.map((row) => Number(row['id'])),
-      count: rows.reduce((sum, row) => sum + Number(row['events']), 0),
-    };
-  };
-  const seriesOf = ({
-    device,
-    resources,
-  }: ReadingFilter): { ids: readonly number[] | undefined; count: number } => {
-    if (device === undefined && resources === undefined)
-      return {
-        ids: undefined,
-        count: Number(prepare('SELECT sum(readings) AS n FROM series').get()?.['n'] ?? 0),
-      };
+    const readings = this.#readingsOfEvent.all(firstReadingOf(id), lastReadingOf(id));
+    return this.#rowText.event(
+      row,
+      readings.map((reading) => this.#rowText.reading(reading, false)),
+    );
+  }
+
+  #sum(table: 'source' | 'series', counter: 'events' | 'readings'): Keys {
+    const row = this.#prepare(`SELECT sum(${counter}) AS n FROM ${table}`).get();
+    return { ids: undefined, whole: Number(row?.['n'] ?? 0) };
+  }
+
+  #sourcesOf({ device }: EventFilter): Keys {
+    if (device === undefined) return this.#sum('source', 'events');
+    return keysOf(this.#prepare('SELECT id, events FROM source WHERE device = ?').all(device), 'events');
+  }
+
+  #seriesOf({ device, resources }: ReadingFilter): Keys {
+    if (device === undefined && resources === undefined) return this.#sum('series', 'readings');
     const conditions = [
       ...(device === undefined ? [] : ['device = ?']),
       ...(resources === undefined ? [] : ['resource IN (SELECT value FROM json_each(?))']),
     ];
-    const rows = prepare(`SELECT id, readings FROM series WHERE ${conditions.join(' AND ')}`).all(
+    const values = [
       ...(device === undefined ? [] : [device]),
       ...(resources === undefined ? [] : [JSON.stringify(resources)]),
-    );
-    return {
-      ids: rows.map((row) => Number(row['id'])),
-      count: rows.reduce((sum, row) => sum + Number(row['readings']), 0),
-    };
-  };
-  const count = (selection: Selection, whole: number): number => {
+    ];
+    const select = this.#prepare(`SELECT id, readings FROM series WHERE ${conditions.join(' AND ')}`);
+    return keysOf(select.all(...values), 'readings');
+  }
+
+  #count(selection: Selection, whole: number): number {
     if (selection.range === undefined || whole === 0) return whole;
     const { text, values } = countSql(selection);
-    return Number(prepare(text).get(...values)?.['n'] ?? 0);
-  };
-  const page = (selection: Selection, whole: number, of: Page, toText: (id: number) => string): Result => {
-    const total = of.counted ? count(selection, whole) : 0;
-    const wanted = of.counted ? hasRows(total, of) : of.limit > 0 && whole > 0;
+    return Number(this.#prepare(text).get(...values)?.['n'] ?? 0);
+  }
+
+  #page(selection: Selection, whole: number, page: Page, toText: (id: number) => string): Result {
+    const total = page.counted ? this.#count(selection, whole) : 0;
+    const wanted = page.counted ? hasRows(total, page) : page.limit > 0 && whole > 0;
     if (!wanted || selection.keys?.length === 0) return { total, items: [] };
-    const { text, values } = pageSql(selection, of);
-    return {
-      total,
-      items: prepare(text)
-        .all(...values)
-        .map((row) => toText(Number(row['id']))),
-    };
-  };
-  const eventSelection = (filter: EventFilter, ids: readonly number[] | undefined): Selection => ({
-    table: 'event',
-    key: 'source',
-    keys: ids,
-    range: filter.range,
-  });
-  const readingSelection = (filter: ReadingFilter, ids: readonly number[] | undefined): Selection => ({
-    table: 'reading',
-    key: 'series',
-    keys: ids,
-    range: filter.range,
-  });
-  return {
-    eventById(uuid) {
-      const row = eventByUuid.get(uuidBytes(uuid));
-      return row === undefined ? undefined : eventText(row);
-    },
-    events(filter, of) {
-      const { ids, count: whole } = sourcesOf(filter);
-      return page(eventSelection(filter, ids), whole, of, (id) => eventText(eventRow.get(id) ?? {}));
-    },
-    readings(filter, of) {
-      const { ids, count: whole } = seriesOf(filter);
-      return page(readingSelection(filter, ids), whole, of, (id) =>
-        rowText.reading(readingRow.get(id) ?? {}),
-      );
-    },
-    eventCount(filter) {
-      const { ids, count: whole } = sourcesOf(filter);
-      return count(eventSelection(filter, ids), whole);
-    },
-    readingCount(filter) {
-      const { ids, count: whole } = seriesOf(filter);
-      return count(readingSelection(filter, ids), whole);
-    },
-  };
+    const { text, values } = pageSql(selection, page);
+    const rows = this.#prepare(text).all(...values);
+    return { total, items: rows.map((row) => toText(Number(row['id']))) };
+  }
+}
+
+export function createEventReader(db: Database): EventReader {
+  return new SqliteEventReader(db);
 }

@@ -66,7 +66,8 @@ export function addReadingRoutes(rim: HttpRim, { reader, options }: Room): void 
   const list = (response: Response, query: Record<string, unknown>, filter: ReadingFilter): void => {
     if (query['aggregateFunc'] !== undefined)
       throw new AntirioError('notImplemented', 'readings are not aggregated');
-    sendText(response, listAnswer('readings', reader.readings(filter, pageOf(query, rules))));
+    const numeric = query['numeric'] === 'true';
+    sendText(response, listAnswer('readings', reader.readings(filter, pageOf(query, rules), numeric)));
   };
   for (const [path, summary] of LISTS)
     rim.route(

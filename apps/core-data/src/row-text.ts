@@ -4,13 +4,15 @@ import { API_VERSION } from '@antirio/edgex-contracts';
 
 /** Rows as the JSON text of EdgeX's DTOs: put together from texts, so that origins and stored objects keep every digit. */
 export interface RowText {
-  /** From `series, origin (text), value, tags`. */
-  reading(row: Record<string, unknown>): string;
+  /** From `series, origin (text), value, tags`; with `numeric`, values of numeric types are JSON numbers. */
+  reading(row: Row, numeric: boolean): string;
   /** From `uuid (hex), source, origin (text), tags`. */
-  event(row: Record<string, unknown>, readings: readonly string[]): string;
+  event(row: Row, readings: readonly string[]): string;
 }
 
-type Kind = 'simple' | 'binary' | 'object';
+type Row = Readonly<Record<string, unknown>>;
+
+type Kind = 'simple' | 'number' | 'numbers' | 'binary' | 'object';
 
 interface SeriesText {
   readonly names: string;
@@ -34,7 +36,23 @@ function remembered<T>(make: (id: number) => T): (id: number) => T {
 
 function kindOf(valueType: string): Kind {
   if (valueType === 'Binary') return 'binary';
-  return valueType === 'Object' || valueType === 'ObjectArray' ? 'object' : 'simple';
+  if (valueType === 'Object' || valueType === 'ObjectArray') return 'object';
+  if (!/^(?:Uint|Int|Float)/.test(valueType)) return 'simple';
+  return valueType.endsWith('Array') ? 'numbers' : 'number';
+}
+
+const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+
+/** The number as JSON has it, with all its digits; what JSON has no number for (infinite, NaN) stays text. */
+function numberText(text: string): string {
+  if (JSON_NUMBER.test(text)) return text;
+  const value = Number(text);
+  return text !== '' && Number.isFinite(value) ? String(value) : JSON.stringify(text);
+}
+
+function numbersText(text: string): string {
+  const items = text.slice(1, -1).split(',');
+  return `[${items.map((item) => numberText(item.trim())).join(',')}]`;
 }
 
 function uuidText(hex: string): string {
@@ -42,15 +60,19 @@ function uuidText(hex: string): string {
   return `${h.slice(0, 8)}-${h.slice(8, 12)}-${h.slice(12, 16)}-${h.slice(16, 20)}-${h.slice(20)}`;
 }
 
-function valueText(series: SeriesText, value: unknown): string {
+function valueText(series: SeriesText, value: unknown, numeric: boolean): string {
   if (value === null || value === undefined) return '"value":null,"binaryValue":null,"objectValue":null';
   switch (series.kind) {
-    case 'simple':
-      return `"value":${JSON.stringify(value)}`;
     case 'binary':
       return `"binaryValue":"${toBase64(value as Uint8Array)}","mediaType":${JSON.stringify(series.mediaType)}`;
     case 'object':
       return `"objectValue":${value as string}`;
+    case 'number':
+      return `"value":${numeric ? numberText(value as string) : JSON.stringify(value)}`;
+    case 'numbers':
+      return `"value":${numeric ? numbersText(value as string) : JSON.stringify(value)}`;
+    case 'simple':
+      return `"value":${JSON.stringify(value)}`;
   }
 }
 
@@ -80,9 +102,9 @@ export function createRowText(db: Database): RowText {
     return `"deviceName":${json(row['device'])},"profileName":${json(row['profile'])},"sourceName":${json(row['name'])}`;
   });
   return {
-    reading(row) {
+    reading(row, numeric) {
       const series = seriesText(Number(row['series']));
-      return `{"origin":${String(row['origin'])},${series.names},${valueText(series, row['value'])}${tagsText(row['tags'])}}`;
+      return `{"origin":${String(row['origin'])},${series.names},${valueText(series, row['value'], numeric)}${tagsText(row['tags'])}}`;
     },
     event(row, readings) {
       const head = `"apiVersion":"${API_VERSION}","id":"${uuidText(String(row['uuid']))}"`;
