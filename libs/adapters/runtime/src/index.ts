@@ -2,3 +2,4 @@ export * from './runtime.ts';
 export { serviceIdPattern } from './service-id.ts';
 export { verifyImageArchive } from './image-archive.ts';
 export { createProcessRuntime, type ProcessRuntimeOptions } from './process-runtime.ts';
+export { createRuntime } from './create-runtime.ts';

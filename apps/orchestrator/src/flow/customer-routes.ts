@@ -1,0 +1,105 @@
+import type { HttpRim } from '@antirio/host';
+import { AntirioError, uuidV4, type Clock, type Random } from '@antirio/kernel';
+import type { z } from 'zod';
+import type { OrchestratorOptions } from '../options.ts';
+import type { OrchestratorStore } from '../store.ts';
+import { noteImage } from './customer-flow.ts';
+import type { Flow } from './flows.ts';
+import { customerStatusBody, testingBody, type CustomerContract, type CustomerImage } from './records.ts';
+
+export interface CustomerRoutes {
+  readonly store: OrchestratorStore;
+  readonly flow: Flow;
+  readonly options: OrchestratorOptions;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** configuration.json, with the fields of the thesis's Fig. 3.13 as the strings that they are there. */
+export function configurationOf(options: OrchestratorOptions, imageName: string): Record<string, unknown> {
+  const { activationEvent, interval, ip, ports, volumes, dependsOn } = options.configuration;
+  return {
+    service_customer_id: options.edgeId,
+    serviceName: imageName,
+    activationEvent,
+    event: { interval, ip },
+    ports,
+    volumes,
+    depends_on: dependsOn,
+    miner_address: options.edgeId === '' ? '' : `/p2p/${options.edgeId}`,
+  };
+}
+
+function accept(body: z.output<typeof testingBody>, room: CustomerRoutes): CustomerContract {
+  const { store, options, clock, random } = room;
+  if (store.customers.all().length >= options.maxContracts)
+    throw new AntirioError('busy', `there are already ${options.maxContracts} contracts`);
+  const now = clock.now();
+  const { configuration, ...asked } = body;
+  return store.customers.put({
+    id: uuidV4(random),
+    ...asked,
+    configuration: configuration ?? configurationOf(options, body.imageName),
+    state: 'ACCEPTED',
+    attempts: 0,
+    progress: {},
+    createdAt: now,
+    updatedAt: now,
+  });
+}
+
+/** The image is known, or is kept until a contract turns out to be about it. */
+function noteStatus(body: z.output<typeof customerStatusBody>, room: CustomerRoutes): CustomerImage {
+  const { store, flow, clock } = room;
+  const { imageId, imageHash, status } = body;
+  const about = store.customers
+    .all()
+    .filter((contract) => contract.imageId === imageId || contract.id === imageId);
+  const known = store.images.get(imageId) ?? about[0];
+  if ((known?.imageHash ?? imageHash) !== imageHash)
+    throw new AntirioError('conflict', `image ${imageId} has another hash`, {
+      imageId,
+      imageHash: known?.imageHash,
+    });
+  const updatedAt = clock.now();
+  const image = noteImage(store, {
+    imageId,
+    imageName: known?.imageName ?? '',
+    imageHash,
+    status,
+    updatedAt,
+  });
+  for (const contract of about) {
+    const now = image.status === 'COMMITTED' ? 'COMMITTED' : 'STORED';
+    store.customers.put({ ...contract, imageId, imageHash, status: now, updatedAt });
+    flow.hurry(contract.id);
+  }
+  return image;
+}
+
+/** The thesis's tables 4.1 and 4.4. */
+export function addCustomerRoutes(rim: HttpRim, room: CustomerRoutes): void {
+  const { store, flow } = room;
+  const contract = '/orchestrator/service_customer/contract/testing';
+  rim.route('get', contract, { summary: 'contracts of this edge as the customer' }, () =>
+    store.customers.all(),
+  );
+  rim.route(
+    'post',
+    contract,
+    { summary: 'stores an image and looks for a provider', body: testingBody, status: 202 },
+    ({ body }) => {
+      const record = accept(body, room);
+      flow.hurry(record.id);
+      return record;
+    },
+  );
+  const status = '/orchestrator/service_customer/image/status';
+  rim.route('get', status, { summary: 'images of this edge' }, () => store.images.all());
+  rim.route(
+    'post',
+    status,
+    { summary: 'an image is stored or committed', body: customerStatusBody, status: 202 },
+    ({ body }) => noteStatus(body, room),
+  );
+}

@@ -1,0 +1,89 @@
+import { isDeepStrictEqual } from 'node:util';
+import { callJson, type HttpPeer } from '@antirio/host';
+import { AntirioError, describeError, isAntirioError, type Clock } from '@antirio/kernel';
+import type { Runtime } from '@antirio/runtime';
+import { fetchStatus } from '../service/fetched.ts';
+import type { OrchestratorStore } from '../store.ts';
+import type { ProviderContract } from './records.ts';
+
+export interface ProviderPorts {
+  readonly store: OrchestratorStore;
+  readonly clock: Clock;
+  readonly peers: Readonly<Record<'migration', HttpPeer>>;
+  readonly runtime: Pick<Runtime, 'load'>;
+}
+
+type Change = Partial<ProviderContract>;
+type Advance = (contract: ProviderContract, ports: ProviderPorts) => Promise<Change>;
+
+const order: Advance = async (contract, { peers }) => {
+  const { contractId, edgeId, imageName, imageHash, config, providers } = contract;
+  const asked = { contractId, customer: edgeId, imageCid: imageHash, configCid: config, imageName };
+  const json = providers === undefined ? asked : { ...asked, providers };
+  await callJson(peers.migration, { method: 'POST', path: '/migration/v1/fetch', json });
+  return { status: 'FETCHING' };
+};
+
+const follow: Advance = async (contract, { peers }) => {
+  try {
+    const { state, archive, configuration, progress, error } = await fetchStatus(
+      peers.migration,
+      contract.contractId,
+    );
+    if (state === 'FAILED')
+      throw new AntirioError('conflict', `migration could not fetch it: ${error ?? 'no reason given'}`);
+    const known = { status: state, progress };
+    return state === 'DOWNLOADED' ? { ...known, archive, configuration } : known;
+  } catch (error) {
+    // Migration has forgotten, or never got, what it was asked for
+    if (isAntirioError(error, 'notFound')) return { status: 'REQUESTED' };
+    throw error;
+  }
+};
+
+const load: Advance = async ({ archive, imageId }, { runtime }) => {
+  if (archive === undefined) return { status: 'FETCHING' };
+  return { status: 'LOADED', imageId: await runtime.load(archive, imageId) };
+};
+
+const ADVANCE: Partial<Record<ProviderContract['status'], Advance>> = {
+  REQUESTED: order,
+  FETCHING: follow,
+  READY2DOWNLOAD: follow,
+  DOWNLOADED: load,
+};
+
+export const isUnderWay = (contract: ProviderContract): boolean => ADVANCE[contract.status] !== undefined;
+
+/**
+ * One step of a contract that this edge provides for: have the image fetched, follow that, load it into the runtime. What it
+ * finds is durable when it resolves; every step can be repeated. @returns whether the state changed.
+ */
+export async function advanceProvider(contractId: string, ports: ProviderPorts): Promise<boolean> {
+  const contract = ports.store.providers.get(contractId);
+  const advance = contract === undefined ? undefined : ADVANCE[contract.status];
+  if (contract === undefined || advance === undefined) return false;
+  const change = await advance(contract, ports);
+  const { error: _, ...rest } = ports.store.providers.get(contractId) ?? contract;
+  const next = { ...rest, ...change, attempts: 0 };
+  if (!isDeepStrictEqual(next, contract))
+    ports.store.providers.put({ ...next, updatedAt: ports.clock.now() });
+  return next.status !== contract.status;
+}
+
+export function noteProviderFailure(
+  contractId: string,
+  ports: Pick<ProviderPorts, 'store' | 'clock'>,
+  error: unknown,
+  final: boolean,
+): void {
+  const contract = ports.store.providers.get(contractId);
+  if (contract === undefined) return;
+  ports.store.providers.put({
+    ...contract,
+    status: final ? 'FAILED' : contract.status,
+    attempts: contract.attempts + 1,
+    error: describeError(error),
+    updatedAt: ports.clock.now(),
+  });
+}

@@ -1,0 +1,107 @@
+import { z } from 'zod';
+import { serviceIdPattern } from '@antirio/runtime';
+
+const text = (max: number): z.ZodString => z.string().min(1).max(max);
+export const contractId = z.string().regex(serviceIdPattern, 'letters, digits, _ and - only');
+/** A file inside of the edge's `images` folder. */
+const fileName = z
+  .string()
+  .regex(/^[A-Za-z0-9_][A-Za-z0-9._-]{0,199}$/, 'a file name of letters, digits, dot, dash and underscore');
+
+/** `imageid` was another spelling of the thesis. */
+function acceptImageid(body: unknown): unknown {
+  if (typeof body !== 'object' || body === null || !('imageid' in body) || 'imageId' in body) return body;
+  const { imageid, ...rest } = body;
+  return { ...rest, imageId: imageid };
+}
+
+/** Table 4.4; `configuration` and `devices` in place of this edge's own. */
+export const testingBody = z.strictObject({
+  imageName: text(128),
+  fileName,
+  duration: z.int().min(1).max(3650).describe('days'),
+  configuration: z.record(z.string(), z.unknown()).optional(),
+  devices: z.array(z.unknown()).max(10_000).optional(),
+});
+
+/** Table 4.1. */
+export const customerStatusBody = z.preprocess(
+  acceptImageid,
+  z.strictObject({ imageId: text(256), imageHash: text(256), status: z.enum(['STORED', 'COMMITTED']) }),
+);
+
+/** Table 4.2. */
+export const providerStatusBody = z.preprocess(
+  acceptImageid,
+  z.strictObject({ imageId: text(256), status: z.literal('DOWNLOADED') }),
+);
+
+/** Table 4.3; `config` is the CID of configuration.json. */
+export const providerContractBody = z.strictObject({
+  edgeId: text(128),
+  imageName: text(128),
+  imageHash: text(256),
+  config: text(256),
+  contractId: contractId.optional(),
+  providers: z.array(text(512)).max(16).optional(),
+});
+
+export type CustomerState =
+  'ACCEPTED' | 'STORING' | 'STORED' | 'DEMANDED' | 'CONTRACTED' | 'ENDED' | 'FAILED';
+
+/** How often the step at hand has failed, and why. */
+export interface Trouble {
+  readonly attempts: number;
+  readonly error?: string;
+}
+
+/** A contract of this edge as the customer, from the wish to its end. */
+export interface CustomerContract extends Trouble {
+  readonly id: string;
+  readonly imageName: string;
+  readonly fileName: string;
+  readonly duration: number;
+  readonly configuration: Readonly<Record<string, unknown>>;
+  readonly devices?: readonly unknown[];
+  readonly state: CustomerState;
+  readonly imageId?: string;
+  readonly imageHash?: string;
+  readonly config?: string;
+  readonly status?: 'STORED' | 'COMMITTED';
+  readonly demandId?: string;
+  readonly contractId?: string;
+  /** What the rooms that work on it say of it. */
+  readonly progress: { readonly migration?: string; readonly demand?: string; readonly contract?: string };
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+/** An image that this edge stored for its contracts. */
+export interface CustomerImage {
+  readonly imageId: string;
+  readonly imageName: string;
+  readonly imageHash: string;
+  readonly status: 'STORING' | 'STORED' | 'COMMITTED';
+  readonly updatedAt: number;
+}
+
+export type ProviderState = 'REQUESTED' | 'FETCHING' | 'READY2DOWNLOAD' | 'DOWNLOADED' | 'LOADED' | 'FAILED';
+
+/** A contract of a neighbour that this edge provides for: its image from the fetch to the runtime. */
+export interface ProviderContract extends Trouble {
+  readonly contractId: string;
+  readonly edgeId: string;
+  readonly imageName: string;
+  readonly imageHash: string;
+  readonly config: string;
+  readonly providers?: readonly string[];
+  readonly status: ProviderState;
+  /** The image id by which the runtime knows it, once loaded. */
+  readonly imageId?: string;
+  /** Named by migration once it is whole and verified. */
+  readonly archive?: string;
+  readonly configuration?: unknown;
+  readonly progress?: unknown;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}

@@ -1,0 +1,91 @@
+import { z } from 'zod';
+import type { Bus, HttpPeer, Log } from '@antirio/host';
+import type { Clock, Random } from '@antirio/kernel';
+import type { Runtime } from '@antirio/runtime';
+
+const fig313 = z
+  .strictObject({
+    activationEvent: z.string().default('offline'),
+    interval: z.string().regex(/^\d+$/).default('20').describe('seconds of silence before suspicion'),
+    ip: z.string().default('').describe('an address by which this edge can be probed'),
+    ports: z.string().default(''),
+    volumes: z.string().default(''),
+    dependsOn: z.array(z.string()).default([]),
+  })
+  .prefault({});
+
+export const orchestratorOptions = z.strictObject({
+  port: z.int().min(0).max(65_535).default(59_700),
+  bind: z.string().default('127.0.0.1'),
+  dataDir: z.string().min(1).describe("the edge's data folder; the room keeps to `orchestrator` in it"),
+  runtime: z
+    .enum(['process', 'docker'])
+    .default('process')
+    .describe('process: child processes, only for images that the operator trusts; docker: containers'),
+  runRoot: z
+    .string()
+    .optional()
+    .describe(
+      'where the sockets of foreign services are: a short path (default: tmpfs, else the temporary files)',
+    ),
+  brokerSocket: z
+    .string()
+    .optional()
+    .describe("the broker's socket for contracts (default: broker/foreign.sock in dataDir)"),
+  baseUrl: z
+    .url()
+    .optional()
+    .describe('how core-command reaches this room (default: http://127.0.0.1:<port>)'),
+  allowDiskSecrets: z
+    .boolean()
+    .default(false)
+    .describe('keep opened keys on disk where the host has no tmpfs'),
+  edgeId: z.string().default('').describe("this edge's id, named in the configuration of its services"),
+  serviceName: z
+    .string()
+    .default('device-lora')
+    .describe('the device service of this edge whose sensors a contract protects'),
+  configuration: fig313.describe('what configuration.json says of this edge’s services'),
+  limits: z
+    .strictObject({
+      memoryBytes: z
+        .int()
+        .min(16 << 20)
+        .default(128 << 20),
+      cpus: z.number().positive().max(1024).default(1),
+      pids: z.int().min(8).max(100_000).default(64),
+    })
+    .prefault({})
+    .describe('what one foreign service may use'),
+  stopGraceMs: z.int().min(0).max(60_000).default(2000),
+  serviceSilenceMs: z
+    .int()
+    .min(1000)
+    .default(10_000)
+    .describe('a service that says nothing for so long after its start or its last word is started again'),
+  followIntervalMs: z
+    .int()
+    .min(20)
+    .default(500)
+    .describe('how often the rooms that work on a contract are asked how far they are'),
+  maxAttempts: z
+    .int()
+    .min(1)
+    .default(200)
+    .describe('of one step of a contract that fails for reasons that may pass'),
+  maxContracts: z.int().min(1).max(10_000).default(256).describe('kept on each side'),
+});
+export type OrchestratorOptions = z.output<typeof orchestratorOptions>;
+
+/** `peers`: migration, dmu, arbitrator, coreData, coreMetadata. */
+export interface OrchestratorPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly bus: Bus;
+  readonly peers: Readonly<Record<string, HttpPeer>>;
+  /** In place of the one that the options name. */
+  readonly runtime?: Runtime;
+}
+
+export const VERSION = '0.1.0';

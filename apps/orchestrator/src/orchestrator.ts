@@ -1,0 +1,256 @@
+import { join } from 'node:path';
+import { Counter } from 'prom-client';
+import { z } from 'zod';
+import { parseJsonBytes } from '@antirio/edgex-contracts';
+import {
+  createHttpRim,
+  readFileIfThere,
+  type Health,
+  type HttpPeer,
+  type HttpRim,
+  type Service,
+} from '@antirio/host';
+import { AntirioError, fromHex, fromUtf8 } from '@antirio/kernel';
+import { createRuntime, type Runtime } from '@antirio/runtime';
+import {
+  advanceCustomer,
+  isUnderWay as customerUnderWay,
+  noteCustomerFailure,
+} from './flow/customer-flow.ts';
+import { addCustomerRoutes } from './flow/customer-routes.ts';
+import { createFlow, type Flow } from './flow/flows.ts';
+import {
+  advanceProvider,
+  isUnderWay as providerUnderWay,
+  noteProviderFailure,
+} from './flow/provider-flow.ts';
+import { addProviderRoutes } from './flow/provider-routes.ts';
+import { VERSION, type OrchestratorOptions, type OrchestratorPorts } from './options.ts';
+import { openFolders } from './service/folders.ts';
+import { createSecretsKeeper } from './service/secrets.ts';
+import type { ServiceRoom } from './service/service-room.ts';
+import { addServiceRoutes } from './service/service-routes.ts';
+import { createServices, type Services } from './service/services.ts';
+import { openStore, type OrchestratorStore } from './store.ts';
+
+const ROOM = 'orchestrator';
+
+export interface Orchestrator extends Service {
+  /** The port in use, once started. */
+  readonly port: number;
+}
+
+function peerNamed(peers: Readonly<Record<string, HttpPeer>>, name: string): HttpPeer {
+  const peer = peers[name];
+  if (peer === undefined)
+    throw new AntirioError('badConfig', `the orchestrator needs the peer ${name}`, { name });
+  return peer;
+}
+
+function readBrokerSecret(dataDir: string): Uint8Array {
+  const path = join(dataDir, 'broker', 'secret');
+  const text = readFileIfThere(path);
+  if (text === undefined)
+    throw new AntirioError('unavailable', 'the broker has no secret for contracts yet', { path });
+  return fromHex(fromUtf8(text).trim(), 32);
+}
+
+/** Requests of other edges reach one resource only, whatever stands in front of this room. */
+function keepNeighboursOut(rim: HttpRim): void {
+  rim.app.use((request, _response, next) => {
+    const open = request.method === 'POST' && request.path === '/orchestrator/service_provider/contract';
+    if (open || request.get('x-antirio-peer') === undefined) next();
+    else next(new AntirioError('forbidden', 'not open to other edges'));
+  });
+}
+
+/** All that exists only between start and stop. */
+interface Running {
+  readonly store: OrchestratorStore;
+  readonly services: Services;
+  readonly flows: readonly Flow[];
+  readonly rim: HttpRim;
+  readonly runtime: Runtime;
+}
+
+class OrchestratorRoom implements Orchestrator {
+  readonly name = ROOM;
+  readonly #options: OrchestratorOptions;
+  readonly #ports: OrchestratorPorts;
+  readonly #dir: string;
+  #running: Running | undefined;
+  #port = 0;
+
+  constructor(options: OrchestratorOptions, ports: OrchestratorPorts) {
+    this.#options = options;
+    this.#ports = { ...ports, log: ports.log.child({ room: ROOM }) };
+    this.#dir = join(options.dataDir, ROOM);
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  async start(): Promise<void> {
+    const { port, bind, stopGraceMs } = this.#options;
+    const { clock, log } = this.#ports;
+    const store = openStore(this.#dir);
+    try {
+      const dir = join(this.#dir, 'runtime');
+      const runtime =
+        this.#ports.runtime ??
+        (await createRuntime(this.#options.runtime, { dir, graceMs: stopGraceMs, clock, log }));
+      this.#running = this.#build(store, runtime);
+    } catch (error) {
+      store.close();
+      throw error;
+    }
+    const { rim, services, flows } = this.#running;
+    this.#port = await rim.listen(port, bind);
+    await services.start();
+    for (const flow of flows) flow.start();
+  }
+
+  async stop(): Promise<void> {
+    const running = this.#running;
+    if (running === undefined) return;
+    this.#running = undefined;
+    await running.rim.close();
+    await Promise.all(running.flows.map((flow) => flow.stop()));
+    await running.services.stop();
+    running.store.close();
+  }
+
+  async health(): Promise<Health> {
+    const running = this.#running;
+    if (running === undefined) return { store: { ok: false, detail: 'not started' } };
+    const services = await running.services.all();
+    const failed = services
+      .filter(({ observed }) => observed === 'failed')
+      .map(({ contractId }) => contractId);
+    return {
+      store: { ok: true },
+      bus: this.#ports.bus.health(),
+      runtime: await running.runtime.health(),
+      // A customer's image that does not run is no fault of this edge's
+      services: {
+        ok: true,
+        detail: `${services.length}${failed.length === 0 ? '' : `, failed: ${failed.join(', ')}`}`,
+      },
+    };
+  }
+
+  #build(store: OrchestratorStore, runtime: Runtime): Running {
+    const rim = this.#rim();
+    const customerFlow = this.#customerFlow(store);
+    const providerFlow = this.#providerFlow(store, runtime);
+    const room = this.#serviceRoom(store, runtime, rim);
+    const services = createServices(room);
+    const { clock, random } = this.#ports;
+    const options = this.#options;
+    keepNeighboursOut(rim);
+    addCustomerRoutes(rim, { store, flow: customerFlow, options, clock, random });
+    addProviderRoutes(rim, { store, flow: providerFlow, options, clock });
+    addServiceRoutes(rim, room, services);
+    rim.route('get', '/orchestrator/health', { summary: 'table 4.5', answer: z.unknown() }, () => ({
+      'Status Message': `orchestrator v.${VERSION}`,
+    }));
+    return { store, services, flows: [customerFlow, providerFlow], rim, runtime };
+  }
+
+  #rim(): HttpRim {
+    return createHttpRim({
+      serviceKey: ROOM,
+      version: VERSION,
+      config: () => this.#options,
+      health: () => this.health(),
+      log: this.#ports.log,
+      clock: this.#ports.clock,
+      // Bodies on their way to a foreign service stay as they are
+      parseBody: (bytes) => (bytes.length === 0 ? undefined : parseJsonBytes(bytes)),
+    });
+  }
+
+  #customerFlow(store: OrchestratorStore): Flow {
+    const { clock, random, log, peers } = this.#ports;
+    const rooms = {
+      migration: peerNamed(peers, 'migration'),
+      dmu: peerNamed(peers, 'dmu'),
+      arbitrator: peerNamed(peers, 'arbitrator'),
+    };
+    const flow = { store, clock, peers: rooms };
+    return createFlow({
+      name: 'contracts as the customer',
+      unfinished: () =>
+        store.customers
+          .all()
+          .filter(customerUnderWay)
+          .map(({ id }) => id),
+      advance: (id) => advanceCustomer(id, flow),
+      failed: (id, error, final) => noteCustomerFailure(id, flow, error, final),
+      options: this.#options,
+      clock,
+      random,
+      log,
+    });
+  }
+
+  #providerFlow(store: OrchestratorStore, runtime: Runtime): Flow {
+    const { clock, random, log, peers } = this.#ports;
+    const flow = { store, clock, runtime, peers: { migration: peerNamed(peers, 'migration') } };
+    return createFlow({
+      name: 'contracts as the provider',
+      unfinished: () =>
+        store.providers
+          .all()
+          .filter(providerUnderWay)
+          .map(({ contractId }) => contractId),
+      advance: (id) => advanceProvider(id, flow),
+      failed: (id, error, final) => noteProviderFailure(id, flow, error, final),
+      options: this.#options,
+      clock,
+      random,
+      log,
+    });
+  }
+
+  #serviceRoom(store: OrchestratorStore, runtime: Runtime, rim: HttpRim): ServiceRoom {
+    const options = this.#options;
+    const { clock, random, log, bus, peers } = this.#ports;
+    const folders = openFolders({ dataDir: this.#dir, runRoot: options.runRoot, user: runtime.user });
+    const calls = new Counter({
+      name: 'antirio_orchestrator_foreign_calls_total',
+      help: 'calls of foreign services to the core services, by what became of them',
+      labelNames: ['outcome'],
+      registers: [rim.metrics],
+    });
+    return {
+      options,
+      store,
+      runtime,
+      folders,
+      secrets: createSecretsKeeper(folders, runtime.user, options.allowDiskSecrets),
+      bus,
+      clock,
+      random,
+      log,
+      peers: {
+        migration: peerNamed(peers, 'migration'),
+        coreData: peerNamed(peers, 'coreData'),
+        coreMetadata: peerNamed(peers, 'coreMetadata'),
+      },
+      brokerSocket: options.brokerSocket ?? join(options.dataDir, 'broker', 'foreign.sock'),
+      brokerSecret: () => readBrokerSecret(options.dataDir),
+      baseUrl: () => (options.baseUrl ?? `http://127.0.0.1:${this.#port}`).replace(/\/$/, ''),
+      onForeignCall: (outcome) => calls.inc({ outcome }),
+    };
+  }
+}
+
+/**
+ * Runs, moves and stores customers' services: the thesis's orchestrator (section 4.8). As a customer it brings an image from a file
+ * to a contract; as a provider it has a customer's image fetched, and brings its service to where the arbitrator wants it.
+ */
+export function createOrchestrator(options: OrchestratorOptions, ports: OrchestratorPorts): Orchestrator {
+  return new OrchestratorRoom(options, ports);
+}

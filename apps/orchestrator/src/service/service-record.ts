@@ -1,0 +1,48 @@
+import { z } from 'zod';
+import { secretsSchema } from './secrets.ts';
+
+const text = (max: number): z.ZodString => z.string().min(1).max(max);
+
+const limits = z.strictObject({
+  memoryBytes: z.int().min(16 << 20),
+  cpus: z.number().positive().max(1024),
+  pids: z.int().min(8).max(100_000),
+});
+
+const serviceName = text(128).regex(/^[^/+#\0]+$/, 'no slash, + or #: it becomes a part of topics');
+
+const running = {
+  standby: z.enum(['hot', 'warm', 'cold']),
+  imageCid: text(256),
+  archive: text(4096),
+  /** The device service's configuration without the rim's part; `configuration` in it is the customer's configuration.json. */
+  service: z.looseObject({ serviceName, configuration: z.unknown().optional() }),
+  epoch: z.int().min(0).optional(),
+  limits: limits.optional(),
+};
+
+const absent = z.looseObject({ desired: z.literal('absent') });
+
+/** What the arbitrator wants of one contract's service. */
+export const serviceBody = z.discriminatedUnion('desired', [
+  z.strictObject({ desired: z.literal('standby'), ...running }),
+  z.strictObject({ desired: z.literal('active'), ...running, secrets: secretsSchema.optional() }),
+  absent,
+]);
+export type ServiceBody = z.output<typeof serviceBody>;
+export type ServiceWish = Exclude<ServiceBody, { desired: 'absent' }>;
+
+/** What is kept of it: everything but the secrets. */
+export interface ServiceRecord {
+  readonly contractId: string;
+  readonly desired: 'absent' | 'standby' | 'active';
+  readonly standby: 'hot' | 'warm' | 'cold';
+  readonly imageCid: string;
+  readonly archive: string;
+  readonly service: Readonly<Record<string, unknown>> & { readonly serviceName: string };
+  readonly epoch: number;
+  readonly limits?: { readonly memoryBytes: number; readonly cpus: number; readonly pids: number };
+  /** The image that the CID turned out to hold, once it was verified: it never becomes another. */
+  readonly imageId?: string;
+  readonly updatedAt: number;
+}

@@ -1,0 +1,150 @@
+import { chownSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeFileDurably } from '@antirio/host';
+import { AntirioError } from '@antirio/kernel';
+import { verifyImageArchive } from '@antirio/runtime';
+import { openForeignRim, SERVICE_SOCKET } from '../rim/foreign-rim.ts';
+import { requireFetched } from './fetched.ts';
+import { SECRETS_FILE } from './secrets.ts';
+import { foreignConfig, settingsKey, specOf, topicPrefix } from './service-config.ts';
+import type { Step } from './service-plan.ts';
+import type { ServiceRecord } from './service-record.ts';
+import { archiveKey, type ServiceRoom, type ServiceState } from './service-room.ts';
+
+interface Task {
+  readonly room: ServiceRoom;
+  readonly record: ServiceRecord;
+  readonly state: ServiceState;
+}
+
+function pin({ room, record, state }: Task, imageId: string): void {
+  const current = room.store.services.get(record.contractId);
+  // The wish may have changed while the archive was read
+  if (current === undefined || archiveKey(current) !== archiveKey(record)) return;
+  if (current.imageId !== imageId) room.store.services.put({ ...current, imageId });
+  state.verified = archiveKey(record);
+}
+
+function requireContractImage({ room, record }: Task): void {
+  const contract = room.store.providers.get(record.contractId);
+  if (contract?.imageHash !== record.imageCid)
+    throw new AntirioError('forbidden', 'no contract here is about this image', {
+      imageCid: record.imageCid,
+    });
+}
+
+async function requireOwnArchive(task: Task): Promise<void> {
+  requireContractImage(task);
+  const { contractId, archive } = task.record;
+  await requireFetched(task.room.peers.migration, contractId, archive);
+}
+
+async function verify(task: Task): Promise<void> {
+  await requireOwnArchive(task);
+  const { record } = task;
+  const imageId = await verifyImageArchive(record.archive);
+  if (record.imageId !== undefined && record.imageId !== imageId)
+    throw new AntirioError('corrupt', 'the archive holds another image than before', { imageId });
+  pin(task, imageId);
+}
+
+async function load(task: Task): Promise<void> {
+  await requireOwnArchive(task);
+  pin(task, await task.room.runtime.load(task.record.archive, task.record.imageId));
+}
+
+async function openRim({ room, record, state }: Task): Promise<void> {
+  const { contractId } = record;
+  const { runDir } = room.folders.make(contractId);
+  state.rim = await openForeignRim({
+    contractId,
+    runDir,
+    brokerSocket: room.brokerSocket,
+    baseAddress: `${room.baseUrl()}/orchestrator/v1/foreign/${contractId}`,
+    coreData: room.peers.coreData,
+    coreMetadata: room.peers.coreMetadata,
+    log: room.log,
+    onCall: room.onForeignCall,
+  });
+}
+
+async function prepare({ room, record, state }: Task): Promise<void> {
+  const { runtime, folders, options } = room;
+  const { imageId } = record;
+  if (imageId === undefined) throw new AntirioError('internal', 'prepared before its image was known');
+  const made = folders.make(record.contractId);
+  const spec = specOf(record, imageId, made, options.limits);
+  const file = join(made.runDir, 'config.json');
+  writeFileDurably(file, JSON.stringify(foreignConfig(record, runtime.view(spec), room.brokerSecret())));
+  if (runtime.user !== undefined) chownSync(file, runtime.user.uid, runtime.user.gid);
+  await runtime.prepare(spec, 'warm');
+  state.settings = settingsKey(record, imageId);
+}
+
+function begun({ room, state }: Task): void {
+  state.startedAt = room.clock.monotonic();
+  state.toldToStandDownAt = undefined;
+}
+
+async function start(task: Task): Promise<void> {
+  const { room, record } = task;
+  // A service that was killed leaves its socket behind, on which nobody listens
+  rmSync(join(room.folders.of(record.contractId).runDir, SERVICE_SOCKET), { force: true });
+  task.state.status = undefined;
+  begun(task);
+  await room.runtime.start(record.contractId);
+}
+
+async function order({ room, record }: Task, message: object): Promise<void> {
+  const topic = `${topicPrefix(record.contractId)}antirio/service/${record.service.serviceName}/control`;
+  await room.bus.publish(topic, JSON.stringify(message), { qos: 1 });
+}
+
+async function activate(task: Task): Promise<void> {
+  const { runtime, folders, options } = task.room;
+  const { record } = task;
+  const spec = specOf(record, record.imageId ?? '', folders.of(record.contractId), options.limits);
+  task.state.toldToStandDownAt = undefined;
+  await order(task, { type: 'activate', secretsFile: join(runtime.view(spec).secretsDir, SECRETS_FILE) });
+}
+
+type Doing = (task: Task) => Promise<void> | void;
+
+const doing: Record<Exclude<Step, 'awaitService'>, Doing> = {
+  verify,
+  load,
+  openRim,
+  prepare,
+  start,
+  activate,
+  unload: ({ room, record }) => room.runtime.unload(record.imageId ?? ''),
+  async closeRim({ state }) {
+    await state.rim?.close();
+    state.rim = undefined;
+  },
+  async thaw(task) {
+    begun(task);
+    await task.room.runtime.thaw(task.record.contractId);
+  },
+  async freeze({ room, record, state }) {
+    await room.runtime.freeze(record.contractId);
+    state.rim?.cutBus();
+  },
+  stop: ({ room, record }) => room.runtime.stop(record.contractId),
+  remove: ({ room, record }) => room.runtime.remove(record.contractId),
+  async standDown(task) {
+    task.state.toldToStandDownAt ??= task.room.clock.monotonic();
+    await order(task, { type: 'standdown' });
+  },
+  dropSecrets: ({ room, record }) => room.secrets.drop(record.contractId),
+  forget({ room, record }) {
+    room.folders.removeRun(record.contractId);
+    room.folders.removeData(record.contractId);
+    room.store.services.remove(record.contractId);
+  },
+};
+
+/** Does one step; doing it again does no harm. */
+export async function doStep(step: Exclude<Step, 'awaitService'>, task: Task): Promise<void> {
+  await doing[step](task);
+}

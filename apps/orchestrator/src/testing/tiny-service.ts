@@ -1,0 +1,99 @@
+import { build } from 'esbuild';
+import { createWriteStream } from 'node:fs';
+import { pipeline } from 'node:stream/promises';
+import { pack } from 'tar-stream';
+import { sha256Hex, utf8 } from '@antirio/kernel';
+
+/** A device service as small as it can be: shadow and reading, a status, one reading on activation, one command. */
+const SOURCE = `
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { createMqttBus } from '@antirio/bus';
+import { httpPeer, silentLog } from '@antirio/host';
+const run = process.env.ANTIRIO_RUN_DIR;
+const config = JSON.parse(readFileSync(run + '/config.json', 'utf8'));
+process.stdin.on('end', () => process.exit(3)).resume();
+process.on('SIGTERM', () => process.exit(0));
+const { socket, username, password } = config.bus;
+const bus = createMqttBus({ socketPath: socket, username, password }, silentLog);
+const data = httpPeer({ socketPath: config.north.coreData.socket });
+const metadata = httpPeer({ socketPath: config.north.coreMetadata.socket });
+const topic = config.prefix + 'antirio/service/' + config.serviceName + '/';
+let state = config.startState;
+let keyVersion;
+const status = () => bus.publish(topic + 'status',
+  JSON.stringify({ state, version: config.version, pid: process.pid, keyVersion }), { retain: true }).catch(() => {});
+const device = config.devices[0];
+const reading = () => ({ origin: 1700000000123456789, deviceName: device.name, resourceName: 'temperature',
+  profileName: device.profileName, valueType: 'Int64', value: '7' });
+const event = (text) => text.replace('1700000000123456800', '1700000000123456789');
+await metadata.call({ path: '/api/v3/ping' });
+await metadata.call({ method: 'POST', path: '/api/v3/deviceservice',
+  json: [{ apiVersion: 'v3', service: { name: config.serviceName, baseAddress: 'http://nowhere' } }] });
+await metadata.call({ method: 'POST', path: '/api/v3/device',
+  json: [{ apiVersion: 'v3', device: { name: device.name, serviceName: config.serviceName, profileName: device.profileName } }] });
+createServer((request, response) => {
+  response.setHeader('content-type', 'application/json');
+  response.end(event(JSON.stringify({ apiVersion: 'v3', statusCode: 200, asked: request.method + ' ' + request.url,
+    event: { deviceName: device.name, profileName: device.profileName, sourceName: 'temperature', readings: [reading()] } })));
+}).listen(config.listen.socket);
+await bus.subscribe(topic + 'control', async (_topic, payload) => {
+  const order = JSON.parse(Buffer.from(payload).toString());
+  if (order.type === 'activate' && state === 'shadow') {
+    keyVersion = JSON.parse(readFileSync(order.secretsFile, 'utf8')).keyVersion;
+    state = 'reading';
+    const body = { apiVersion: 'v3', event: { apiVersion: 'v3', id: '7f6b4a4e-0000-5000-8000-000000000001',
+      deviceName: device.name, profileName: device.profileName, sourceName: 'temperature', origin: 1, readings: [reading()] } };
+    await data.call({ method: 'POST', headers: { 'content-type': 'application/json' },
+      path: '/api/v3/event/' + [config.serviceName, device.profileName, device.name, 'temperature'].join('/'),
+      body: Buffer.from(event(JSON.stringify(body))) });
+  }
+  if (order.type === 'standdown') { state = 'shadow'; keyVersion = undefined; }
+  await status();
+});
+await status();
+setInterval(status, 1000);
+if (config.crashAfterMs) setTimeout(() => process.exit(9), config.crashAfterMs);
+`;
+
+let bundle: Promise<string> | undefined;
+
+function bundled(): Promise<string> {
+  bundle ??= build({
+    stdin: { contents: SOURCE, resolveDir: import.meta.dirname, loader: 'ts' },
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node24',
+    minify: true,
+    write: false,
+    logLevel: 'silent',
+    banner: {
+      js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+    },
+  }).then((result) => result.outputFiles[0]?.text ?? '');
+  return bundle;
+}
+
+async function tarOf(files: Readonly<Record<string, string | Uint8Array>>): Promise<Uint8Array> {
+  const tar = pack();
+  for (const [name, content] of Object.entries(files)) tar.entry({ name }, Buffer.from(content));
+  tar.finalize();
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of tar as AsyncIterable<Uint8Array>) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+/** Writes the service as a docker archive. @returns the image id */
+export async function writeTinyService(path: string, version: string): Promise<string> {
+  const layer = await tarOf({ 'app/main.mjs': await bundled(), 'app/version': version });
+  const config = JSON.stringify({
+    config: { Entrypoint: ['node', '/app/main.mjs'], WorkingDir: '/app' },
+    rootfs: { type: 'layers', diff_ids: [`sha256:${sha256Hex(layer)}`] },
+  });
+  const id = sha256Hex(utf8(config));
+  const manifest = JSON.stringify([{ Config: `${id}.json`, Layers: ['layer.tar'] }]);
+  const archive = await tarOf({ 'layer.tar': layer, [`${id}.json`]: config, 'manifest.json': manifest });
+  await pipeline([archive], createWriteStream(path));
+  return `sha256:${id}`;
+}
