@@ -1,6 +1,6 @@
-import { createBusRequests } from '@antirio/bus-request';
+import { createBusRequests, type BusRequests } from '@antirio/bus-request';
 import { AntirioError, describeError, uuidV4 } from '@antirio/kernel';
-import { retry, sleep, type Bus, type Subscription } from '@antirio/host';
+import { retry, sleep, type Bus, type BusHandler, type Subscription } from '@antirio/host';
 import {
   COMMAND_QUERY_FILTER,
   COMMAND_REQUEST_FILTER,
@@ -46,15 +46,13 @@ function targetOf(topic: string): { device: string; command: string; method: 'ge
 const BROKER_AWAY = { attempts: Infinity, firstDelayMs: 200, maxDelayMs: 5000 };
 const FIRST_WAIT_MS = 1000;
 
-export async function createBusCommands(room: Room, bus: Bus): Promise<BusCommands> {
-  const { log, random } = room.ports;
-  const { maxBusCommands, maxResultCount, requestTimeoutMs } = room.options;
-  const requests = createBusRequests(bus, room.ports);
-  const stopping = new AbortController();
-  const subscriptions: Subscription[] = [];
-  let underWay = 0;
+/** Makes the answer to a request. */
+type Act = (topic: string, request: MessageEnvelope) => Promise<string>;
 
-  const passOn = async (topic: string, request: MessageEnvelope): Promise<string> => {
+/** Passes a command on to its device service; the answer is what that answers. */
+function passingOn(room: Room, requests: BusRequests): Act {
+  const timeoutMs = room.options.requestTimeoutMs;
+  return async (topic, { requestID, correlationID, payload, queryParams }) => {
     const { device: name, command, method } = targetOf(topic);
     const { device, service } = await room.commands.target(name);
     const to = deviceCommandTopic({
@@ -63,22 +61,24 @@ export async function createBusCommands(room: Room, bus: Bus): Promise<BusComman
       commandName: command,
       method,
     });
-    const { requestID, correlationID, payload, queryParams } = request;
-    const common = { requestID, correlationID, queryParams };
-    const answer = await requests.request({
+    const request = {
       topic: to,
       serviceName: service.name,
       payload,
-      timeoutMs: requestTimeoutMs,
-      ...common,
-    });
-    const { errorCode, contentType } = answer;
-    return makeEnvelope(answer.payload, { correlationID, requestID, errorCode, contentType });
+      timeoutMs,
+      requestID,
+      correlationID,
+      queryParams,
+    };
+    const { errorCode, contentType, payload: answer } = await requests.request(request);
+    return makeEnvelope(answer, { correlationID, requestID, errorCode, contentType });
   };
-  const tell = async (
-    topic: string,
-    { queryParams, correlationID, requestID }: MessageEnvelope,
-  ): Promise<string> => {
+}
+
+/** Tells what can be asked of a device, or of all. */
+function telling(room: Room): Act {
+  const { maxResultCount } = room.options;
+  return async (topic, { queryParams, correlationID, requestID }) => {
     const name = nameOf(topic.split('/').slice(4).join('/'));
     const answer =
       name === 'all'
@@ -86,42 +86,52 @@ export async function createBusCommands(room: Room, bus: Bus): Promise<BusComman
         : await commandsOfDevice(room, name);
     return makeEnvelope(answer, { correlationID, requestID });
   };
-  const answerTo = async (topic: string, request: MessageEnvelope, act: typeof tell): Promise<void> => {
-    let text: string;
-    try {
-      text = await act(topic, request);
-    } catch (error) {
-      text = errorEnvelope(describeError(error), request);
-    }
+}
+
+/** One slow device must not hold up the others: the bus goes on, and what is under way is bounded. */
+function answering(room: Room, bus: Bus): (act: Act) => BusHandler {
+  const { log, random } = room.ports;
+  let underWay = 0;
+
+  const answer = async (topic: string, request: MessageEnvelope, act: Act): Promise<void> => {
+    const text = await act(topic, request).catch((error: unknown) =>
+      errorEnvelope(describeError(error), request),
+    );
     await bus.publish(responseTopic(SERVICE, request.requestID), text);
   };
-  /** One slow device must not hold up the others: the bus goes on, what is under way is bounded. */
-  const handle =
-    (act: typeof tell) =>
-    (topic: string, bytes: Uint8Array): void => {
-      const request = parseEnvelope(bytes);
-      if (underWay >= maxBusCommands) {
-        const text = errorEnvelope('too many commands under way', request);
-        void bus.publish(responseTopic(SERVICE, request.requestID), text).catch(() => undefined);
-        return;
-      }
-      underWay += 1;
-      const known = request.requestID === '' ? { ...request, requestID: uuidV4(random) } : request;
-      void answerTo(topic, known, act)
-        .catch((error: unknown) =>
-          log.warn({ topic, error: describeError(error) }, 'a command was not answered'),
-        )
-        .finally(() => {
-          underWay -= 1;
-        });
-    };
-  const subscribe = (filter: string, act: typeof tell): Promise<void> =>
+  const refuse: Act = async () => {
+    throw new AntirioError('busy', 'too many commands under way');
+  };
+  return (act) => (topic, bytes) => {
+    const given = parseEnvelope(bytes);
+    const request = given.requestID === '' ? { ...given, requestID: uuidV4(random) } : given;
+    const busy = underWay >= room.options.maxBusCommands;
+    underWay += 1;
+    void answer(topic, request, busy ? refuse : act)
+      .catch((error: unknown) =>
+        log.warn({ topic, error: describeError(error) }, 'a command was not answered'),
+      )
+      .finally(() => {
+        underWay -= 1;
+      });
+  };
+}
+
+/** Where no broker answers yet, it goes on trying in the background. */
+export async function createBusCommands(room: Room, bus: Bus): Promise<BusCommands> {
+  const { log } = room.ports;
+  const requests = createBusRequests(bus, room.ports);
+  const stopping = new AbortController();
+  const subscriptions: Subscription[] = [];
+  const handlerFor = answering(room, bus);
+
+  const subscribe = (filter: string, act: Act): Promise<void> =>
     retry({ ...BROKER_AWAY, signal: stopping.signal }, async () => {
-      subscriptions.push(await bus.subscribe(filter, handle(act)));
+      subscriptions.push(await bus.subscribe(filter, handlerFor(act)));
     });
   const subscribed = Promise.all([
-    subscribe(COMMAND_REQUEST_FILTER, passOn),
-    subscribe(COMMAND_QUERY_FILTER, tell),
+    subscribe(COMMAND_REQUEST_FILTER, passingOn(room, requests)),
+    subscribe(COMMAND_QUERY_FILTER, telling(room)),
   ]).catch((error: unknown) => {
     if (!stopping.signal.aborted) log.error({ error: describeError(error) }, 'not subscribed');
   });

@@ -19,6 +19,14 @@ interface Ports {
   readonly log: Log;
 }
 
+interface Store {
+  readonly commit: GroupCommit;
+  readonly registrations: Registrations;
+}
+
+/** What a timer of Node can wait at most. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 interface Watched {
   registration: Registration;
   timer: NodeJS.Timeout | undefined;
@@ -40,76 +48,91 @@ async function probe({ host, port, healthCheck }: Registration, timeoutMs: numbe
   }
 }
 
-export function createHealthChecks(
-  options: CoreKeeperOptions,
-  { clock, log }: Ports,
-  store: { readonly commit: GroupCommit; readonly registrations: Registrations },
-): HealthChecks {
-  const watched = new Map<string, Watched>();
+class IntervalChecks implements HealthChecks {
+  readonly #options: CoreKeeperOptions;
+  readonly #ports: Ports;
+  readonly #store: Store;
+  readonly #watched = new Map<string, Watched>();
 
-  /** Written when it changes only: a disk does not wear out by health checks. */
-  const note = async (entry: Watched, status: Status): Promise<void> => {
-    const { serviceId } = entry.registration;
-    if (status === 'UP') entry.lastConnected = Math.trunc(clock.now());
-    if (watched.get(serviceId) !== entry || entry.registration.status === status) return;
-    entry.registration = { ...entry.registration, status, lastConnected: entry.lastConnected ?? 0 };
-    log.info({ service: serviceId, status }, 'health');
-    await store.commit.run(0, () => {
-      const now = store.registrations.get(serviceId);
-      if (now === undefined || watched.get(serviceId) !== entry) return;
-      store.registrations.replace({
-        ...now,
-        status,
-        lastConnected: entry.lastConnected ?? now.lastConnected,
-      });
-    });
-  };
-  const check = async (entry: Watched): Promise<void> => {
-    try {
-      const status = await probe(entry.registration, options.checkTimeoutMs);
-      entry.wasUp ||= status === 'UP';
-      await note(entry, status);
-    } catch (error) {
-      log.warn({ service: entry.registration.serviceId, error: describeError(error) }, 'health not noted');
-    }
-  };
-  const plan = (entry: Watched): void => {
-    const { serviceId, healthCheck } = entry.registration;
-    if (watched.get(serviceId) !== entry) return;
-    const interval = (parseDuration(healthCheck.interval) ?? 0) / 1e6;
-    const delay = Math.max(options.minCheckIntervalMs, entry.wasUp ? interval : interval / 2);
-    entry.timer = setTimeout(
-      () => {
-        entry.checking = check(entry).then(() => plan(entry));
-      },
-      Math.min(delay, 2 ** 31 - 1),
-    );
-    entry.timer.unref();
-  };
-  const forget = (serviceId: string): Watched | undefined => {
-    const entry = watched.get(serviceId);
-    watched.delete(serviceId);
+  constructor(options: CoreKeeperOptions, ports: Ports, store: Store) {
+    this.#options = options;
+    this.#ports = ports;
+    this.#store = store;
+  }
+
+  watch(registration: Registration): void {
+    const before = this.#forget(registration.serviceId);
+    const { lastConnected } = before ?? { lastConnected: undefined };
+    const entry: Watched = {
+      registration,
+      timer: undefined,
+      checking: undefined,
+      lastConnected,
+      wasUp: false,
+    };
+    this.#watched.set(registration.serviceId, entry);
+    this.#plan(entry);
+  }
+
+  forget(serviceId: string): void {
+    this.#forget(serviceId);
+  }
+
+  lastConnected(serviceId: string): number | undefined {
+    return this.#watched.get(serviceId)?.lastConnected;
+  }
+
+  async stop(): Promise<void> {
+    const entries = [...this.#watched.keys()].map((serviceId) => this.#forget(serviceId));
+    for (const entry of entries) await entry?.checking;
+  }
+
+  #forget(serviceId: string): Watched | undefined {
+    const entry = this.#watched.get(serviceId);
+    this.#watched.delete(serviceId);
     clearTimeout(entry?.timer);
     return entry;
-  };
-  return {
-    watch(registration) {
-      const before = forget(registration.serviceId);
-      const entry: Watched = {
-        registration,
-        timer: undefined,
-        checking: undefined,
-        lastConnected: before?.lastConnected,
-        wasUp: false,
-      };
-      watched.set(registration.serviceId, entry);
-      plan(entry);
-    },
-    forget: (serviceId) => void forget(serviceId),
-    lastConnected: (serviceId) => watched.get(serviceId)?.lastConnected,
-    async stop() {
-      const entries = [...watched.keys()].map(forget);
-      for (const entry of entries) await entry?.checking;
-    },
-  };
+  }
+
+  #plan(entry: Watched): void {
+    const { serviceId, healthCheck } = entry.registration;
+    if (this.#watched.get(serviceId) !== entry) return;
+    const interval = (parseDuration(healthCheck.interval) ?? 0) / 1e6;
+    const delay = Math.max(this.#options.minCheckIntervalMs, entry.wasUp ? interval : interval / 2);
+    const check = (): void => {
+      entry.checking = this.#check(entry).then(() => this.#plan(entry));
+    };
+    entry.timer = setTimeout(check, Math.min(delay, LONGEST_TIMER_MS));
+    entry.timer.unref();
+  }
+
+  async #check(entry: Watched): Promise<void> {
+    try {
+      const status = await probe(entry.registration, this.#options.checkTimeoutMs);
+      entry.wasUp ||= status === 'UP';
+      await this.#note(entry, status);
+    } catch (error) {
+      const service = entry.registration.serviceId;
+      this.#ports.log.warn({ service, error: describeError(error) }, 'health not noted');
+    }
+  }
+
+  /** Written when it changes only: a disk does not wear out by health checks. */
+  async #note(entry: Watched, status: Status): Promise<void> {
+    const { serviceId } = entry.registration;
+    const { commit, registrations } = this.#store;
+    if (status === 'UP') entry.lastConnected = Math.trunc(this.#ports.clock.now());
+    if (this.#watched.get(serviceId) !== entry || entry.registration.status === status) return;
+    this.#ports.log.info({ service: serviceId, status }, 'health');
+    await commit.run(0, () => {
+      const now = registrations.get(serviceId);
+      if (now === undefined || this.#watched.get(serviceId) !== entry) return;
+      registrations.replace({ ...now, status, lastConnected: entry.lastConnected ?? now.lastConnected });
+    });
+    entry.registration = { ...entry.registration, status };
+  }
+}
+
+export function createHealthChecks(options: CoreKeeperOptions, ports: Ports, store: Store): HealthChecks {
+  return new IntervalChecks(options, ports, store);
 }

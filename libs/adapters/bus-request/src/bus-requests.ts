@@ -1,5 +1,5 @@
 import { AntirioError, describeError, uuidV4, type Random } from '@antirio/kernel';
-import type { Bus, Log, Subscription } from '@antirio/host';
+import type { Bus, BusHandler, Log, Subscription } from '@antirio/host';
 import { makeEnvelope, parseEnvelope, responseFilter, type MessageEnvelope } from '@antirio/edgex-contracts';
 
 export interface BusRequest {
@@ -24,56 +24,62 @@ export interface BusRequests {
 const MAX_WAITING = 1024;
 const MAX_SERVICES = 256;
 
-/** Subscribes to the answers of a service when it is first asked, and stays subscribed. */
-export function createBusRequests(
-  bus: Bus,
-  ports: { readonly random: Random; readonly log: Log },
-): BusRequests {
-  const waiting = new Map<string, (answer: MessageEnvelope) => void>();
+interface Ports {
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/** The answers of services: subscribed to when a service is first asked, and then on. */
+function createAnswers(bus: Bus, receive: BusHandler) {
   const subscriptions = new Map<string, Promise<Subscription>>();
 
-  const receive = (topic: string, payload: Uint8Array): void => {
-    const requestID = topic.slice(topic.lastIndexOf('/') + 1);
-    const resolve = waiting.get(requestID);
+  const forget = async (serviceName: string): Promise<void> => {
+    const subscription = subscriptions.get(serviceName);
+    subscriptions.delete(serviceName);
+    await subscription?.then((open) => open.close()).catch(() => undefined);
+  };
+  return {
+    async listenTo(serviceName: string): Promise<void> {
+      const known = subscriptions.get(serviceName);
+      if (known !== undefined) {
+        await known;
+        return;
+      }
+      const [oldest] = subscriptions.keys();
+      if (oldest !== undefined && subscriptions.size >= MAX_SERVICES) await forget(oldest);
+      const subscription = bus.subscribe(responseFilter(serviceName), receive);
+      subscriptions.set(serviceName, subscription);
+      subscription.catch(() => subscriptions.delete(serviceName));
+      await subscription;
+    },
+    async close(): Promise<void> {
+      await Promise.all([...subscriptions.keys()].map(forget));
+    },
+  };
+}
+
+export function createBusRequests(bus: Bus, ports: Ports): BusRequests {
+  const waiting = new Map<string, (answer: MessageEnvelope) => void>();
+  const answers = createAnswers(bus, (topic, payload) => {
+    const resolve = waiting.get(topic.slice(topic.lastIndexOf('/') + 1));
     if (resolve === undefined) return;
     try {
       resolve(parseEnvelope(payload));
     } catch (error) {
       ports.log.warn({ topic, error: describeError(error) }, 'an answer was refused');
     }
-  };
-  const forget = async (serviceName: string): Promise<void> => {
-    const subscription = subscriptions.get(serviceName);
-    subscriptions.delete(serviceName);
-    await subscription?.then((open) => open.close()).catch(() => undefined);
-  };
-  const listen = async (serviceName: string): Promise<void> => {
-    const known = subscriptions.get(serviceName);
-    if (known !== undefined) {
-      await known;
-      return;
-    }
-    const [oldest] = subscriptions.keys();
-    if (oldest !== undefined && subscriptions.size >= MAX_SERVICES) await forget(oldest);
-    const subscription = bus.subscribe(responseFilter(serviceName), receive);
-    subscriptions.set(serviceName, subscription);
-    subscription.catch(() => subscriptions.delete(serviceName));
-    await subscription;
-  };
+  });
   const exchange = async (requestID: string, request: BusRequest): Promise<MessageEnvelope> => {
-    const { serviceName, topic, timeoutMs } = request;
+    const { serviceName, topic, timeoutMs, queryParams, correlationID = uuidV4(ports.random) } = request;
     const answer = Promise.withResolvers<MessageEnvelope>();
-    const timer = setTimeout(
-      () =>
-        answer.reject(
-          new AntirioError('timeout', `${serviceName} did not answer on the bus in ${timeoutMs} ms`),
-        ),
-      timeoutMs,
-    );
+    const late = (): void =>
+      answer.reject(
+        new AntirioError('timeout', `${serviceName} did not answer on the bus in ${timeoutMs} ms`),
+      );
+    const timer = setTimeout(late, timeoutMs);
     waiting.set(requestID, answer.resolve);
     answer.promise.catch(() => undefined);
     try {
-      const { queryParams, correlationID = uuidV4(ports.random) } = request;
       const fields = { requestID, correlationID, ...(queryParams === undefined ? {} : { queryParams }) };
       await bus.publish(topic, makeEnvelope(request.payload, fields));
       return await answer.promise;
@@ -85,12 +91,11 @@ export function createBusRequests(
   return {
     async request(request) {
       if (waiting.size >= MAX_WAITING) throw new AntirioError('busy', 'too many requests wait for an answer');
-      await listen(request.serviceName);
+      await answers.listenTo(request.serviceName);
       const { requestID = '' } = request;
-      return exchange(requestID === '' || waiting.has(requestID) ? uuidV4(ports.random) : requestID, request);
+      const taken = requestID === '' || waiting.has(requestID);
+      return exchange(taken ? uuidV4(ports.random) : requestID, request);
     },
-    async close() {
-      await Promise.all([...subscriptions.keys()].map(forget));
-    },
+    close: () => answers.close(),
   };
 }
