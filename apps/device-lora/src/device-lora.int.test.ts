@@ -291,6 +291,39 @@ describe('from the ring to core-data', () => {
   });
 });
 
+test('with other keys the service goes on with these; the same ones again change nothing', async () => {
+  const scene = await startScene();
+  const { bus, ring, core } = scene;
+  const { status } = await startService(scene);
+  const newKeys = { nwkSKey: '33'.repeat(16), appSKey };
+  const renewed = createSessionCipher({ nwkSKey: Buffer.from(newKeys.nwkSKey, 'hex') });
+  writeFileSync(
+    join(folder, 'renewed.json'),
+    JSON.stringify({
+      keyVersion: 2,
+      sessions: [
+        { devEui, devAddr, nwkSKey, appSKey },
+        { devEui, devAddr, ...newKeys },
+      ],
+    }),
+  );
+  const tell = (secretsFile: string) =>
+    bus.publish(
+      'antirio/service/device-lora/control',
+      JSON.stringify({ type: 'activate', secretsFile: join(folder, secretsFile) }),
+    );
+  await ring.hear(uplink(1));
+  await tell('secrets.json');
+  await ring.hear(renewed.build({ direction: 'up', confirmed: false, devAddr, fcnt: 0 }));
+  await until(async () => (await status()).refused['badMic'] === 1);
+  await tell('renewed.json');
+  await ring.hear(renewed.build({ direction: 'up', confirmed: false, devAddr, fcnt: 1 }));
+  await ring.hear(uplink(2));
+  await until(() => core.events.size === 3);
+  const sessions = new Set([...core.events.values()].map(({ tags }) => tags['session']));
+  expect(sessions.size).toBe(2);
+});
+
 describe('downlinks', () => {
   const grantFrom = async (bus: Bus, start: number): Promise<{ asked: { above: number }[] }> => {
     const asked: { above: number }[] = [];

@@ -61,7 +61,13 @@ export function openOwnRing({ bridge, ring, devAddrs, prefix, log }: OwnRingPort
     if (!ensured) await ensure();
     const through = stored;
     if (through <= acknowledged) return;
-    await callJson(bridge, { method: 'POST', path: `${path}/acknowledge`, json: { through } });
+    try {
+      await callJson(bridge, { method: 'POST', path: `${path}/acknowledge`, json: { through } });
+    } catch (error) {
+      // somebody removed it
+      if (isAntirioError(error, 'notFound')) ensured = false;
+      throw error;
+    }
     acknowledged = through;
   });
   return {

@@ -1,0 +1,34 @@
+import { Counter, Gauge, type Registry } from 'prom-client';
+import type { DownlinkSender } from './downlink/sender.ts';
+import type { Reader } from './uplink/reader.ts';
+
+/** What was counted, read when it is asked for. */
+export function addMetrics(registry: Registry, reader: Reader, sender: DownlinkSender): void {
+  const registers = [registry];
+  const counts = (
+    name: string,
+    help: string,
+    read: () => Readonly<Record<string, number | undefined>>,
+  ): void => {
+    new Counter({
+      name: `antirio_lora_${name}_total`,
+      help,
+      labelNames: ['what'],
+      registers,
+      collect() {
+        this.reset();
+        for (const [what, value] of Object.entries(read())) this.inc({ what }, value ?? 0);
+      },
+    });
+  };
+  counts('frames', 'frames by what became of them, since the first start', () => reader.counts());
+  counts('downlinks', 'downlinks by what became of them', () => sender.counts());
+  new Gauge({
+    name: 'antirio_lora_behind',
+    help: 'frames of the ring that are not done with',
+    registers,
+    collect() {
+      this.set(reader.behind);
+    },
+  });
+}
