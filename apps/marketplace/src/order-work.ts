@@ -1,5 +1,5 @@
 import { repeat, type Log, type Repeating } from '@antirio/host';
-import { describeError } from '@antirio/kernel';
+import { AntirioError, describeError } from '@antirio/kernel';
 import type { LedgerClient } from '@antirio/ledger-http';
 import { keys, txIdOf } from '@antirio/ledger-machine';
 import type { OrderStore, OwnOrder } from './order-store.ts';
@@ -15,6 +15,8 @@ async function sign(ledger: LedgerClient, store: OrderStore, own: OwnOrder): Pro
 async function submit(ledger: LedgerClient, store: OrderStore, own: OwnOrder): Promise<void> {
   if (own.tx === undefined) return;
   const receipt = await ledger.submit(own.tx);
+  // A ledger that does not know us yet forgets what we sent: the same transaction is good once we are registered.
+  if (!receipt.ok && receipt.code === 'unauthenticated') throw new AntirioError('unavailable', receipt.message);
   store.put(
     receipt.ok ? { ...own, state: 'placed' } : { ...own, state: 'refused', refusal: receipt.message },
   );

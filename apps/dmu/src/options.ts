@@ -1,0 +1,98 @@
+import { z } from 'zod';
+import type { HttpPeer, Log } from '@antirio/host';
+import type { Clock, Identity, Random } from '@antirio/kernel';
+import { capacity, customerPolicy, providerPolicy, qualities } from '@antirio/market';
+import { edgeId } from '@antirio/service-contract';
+
+const ms = z.int().min(10).max(86_400_000);
+
+const estimate = z.strictObject({
+  cpuMillis: z
+    .int()
+    .min(1)
+    .default(250)
+    .describe('where the service was not measured: thousandths of a core'),
+  memoryMiB: z.int().min(1).default(128).describe('where the service was not measured'),
+  imageMiB: z.int().min(1).default(128).describe('where the content store does not know the size'),
+  uplinksPermille: z.int().min(1).default(500).describe('of one device: thousandths of an uplink per second'),
+});
+
+const terms = z.strictObject({
+  heartbeatIntervalMs: z.int().min(50).max(60_000).optional(),
+  missedBeats: z.int().min(2).max(100).optional(),
+  leaseMs: z.int().min(500).max(60_000).optional(),
+  returnBackoffMs: z.int().min(0).max(3_600_000).optional(),
+  takeoverSlaMs: z.int().min(1000).optional(),
+  outageS: z.int().min(60).default(3600),
+  maxActiveS: z.int().min(60).optional(),
+});
+
+const provider = z.strictObject({
+  enabled: z.boolean().default(false).describe('whether this edge insures others'),
+  policy: providerPolicy.prefault({}),
+  capacity: capacity
+    .default({
+      cpuMillis: 1000,
+      memoryMiB: 512,
+      storageMiB: 4096,
+      bandwidthKbps: 1000,
+      ringBytes: 256 << 20,
+    })
+    .describe('what it can spare in all'),
+  maxContracts: z.int().min(1).max(1000).default(8).describe('at once, those under negotiation included'),
+  askPeriodMs: z
+    .int()
+    .min(2000)
+    .max(86_400_000)
+    .default(3_600_000)
+    .describe('how often the offer is renewed'),
+  trialRingBytes: z
+    .int()
+    .min(65_536)
+    .default(1 << 20)
+    .describe('shadow buffer of one coverage trial'),
+  receiptIntervalMs: ms.default(400).describe('how often a trial commits to what was heard'),
+});
+
+export const dmuOptions = z.strictObject({
+  port: z.int().min(0).max(65_535).default(59_703),
+  bind: z.string().default('127.0.0.1'),
+  dataDir: z.string().min(1).describe('the data folder; the room keeps to `dmu` in it'),
+  central: z.looseObject({ edgeId }).optional().describe('the central arbitrator of its contracts'),
+  protectedService: z
+    .strictObject({ configFile: z.string() })
+    .optional()
+    .describe('description of the device service (serviceName, devices), for demands that name no devices'),
+  qualities: qualities
+    .prefault({ cells: ['local'] })
+    .describe('where and what this edge is, for both sides of the market'),
+  policy: customerPolicy.prefault({}).describe('as a customer'),
+  provider: provider.prefault({}),
+  estimate: estimate.prefault({}),
+  terms: terms.prefault({}).describe('of contracts that this edge proposes'),
+  tickIntervalMs: ms.default(200).describe('how often demands are looked at'),
+  commitWithinMs: ms.default(2000).describe('a commitment proves only what was on air within this time'),
+  maxTrialMs: ms.default(60_000).describe('a trial is judged by what there is after this'),
+  negotiationMs: ms.default(30_000),
+  maxRounds: z.int().min(2).max(100).default(8),
+  patienceMs: ms.default(30_000).describe('a provider that does not answer for so long is given up'),
+  excludeMs: ms.default(30_000).describe('how long a provider that failed is not matched again'),
+  demandLifetimeS: z
+    .int()
+    .min(10)
+    .max(30 * 86_400)
+    .default(86_400),
+  maxDemands: z.int().min(1).max(10_000).default(64),
+});
+export type DmuOptions = z.output<typeof dmuOptions>;
+
+/** `peers`: marketplace, edge2edge, gatewayBridge, arbitrator; for measuring: filecoinInterface, deviceLora. */
+export interface DmuPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly identity: Identity;
+  readonly peers: Readonly<Record<string, HttpPeer>>;
+}
+
+export const VERSION = '0.1.0';

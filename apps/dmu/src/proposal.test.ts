@@ -1,0 +1,82 @@
+import { expect, test } from '@jest/globals';
+import { generateIdentity, openIdentity } from '@antirio/kernel';
+import { dmuOptions } from './options.ts';
+import { readProcess } from './measure.ts';
+import { propose, setIdOf, slotsFor } from './proposal.ts';
+
+const [ada, ben, cleo, dora, eve] = Array.from(
+  { length: 5 },
+  () => openIdentity(generateIdentity()).edgeId,
+) as [
+  ReturnType<typeof openIdentity>['edgeId'],
+  ReturnType<typeof openIdentity>['edgeId'],
+  ReturnType<typeof openIdentity>['edgeId'],
+  ReturnType<typeof openIdentity>['edgeId'],
+  ReturnType<typeof openIdentity>['edgeId'],
+];
+
+test('a party keeps its slot of the set, a new one gets the lowest that is free, a fifth none', () => {
+  expect(slotsFor({}, ada, ben)).toEqual({ customer: 0, provider: 1 });
+  expect(slotsFor({ [ada]: 0, [ben]: 1 }, ada, cleo)).toEqual({ customer: 0, provider: 2 });
+  expect(slotsFor({ [ada]: 0, [ben]: 1, [cleo]: 2 }, ada, ben)).toEqual({ customer: 0, provider: 1 });
+  const full = { [ada]: 0, [ben]: 1, [cleo]: 2, [dora]: 3 };
+  expect(() => slotsFor(full, ada, eve)).toThrow(expect.objectContaining({ code: 'conflict' }));
+});
+
+test('a set has one name for good, of its edge and service', () => {
+  expect(setIdOf(ada, 'device-lora')).toBe(setIdOf(ada, 'device-lora'));
+  expect(setIdOf(ada, 'device-lora')).not.toBe(setIdOf(ben, 'device-lora'));
+  expect(setIdOf(ada, 'x'.repeat(128)).length).toBeLessThanOrEqual(64);
+});
+
+test('a proposal follows the match, the policy and the options', () => {
+  const options = dmuOptions.parse({
+    dataDir: '/nowhere',
+    central: { edgeId: eve },
+    terms: { heartbeatIntervalMs: 100 },
+  });
+  const devices = [{ devEui: '00'.repeat(8), devAddr: '0000000a' }];
+  const request = {
+    imageName: 'i',
+    imageCid: 'c',
+    configCid: 'd',
+    duration: 7,
+    service: 'device-lora',
+    devices,
+  };
+  const match = {
+    matchId: 'm',
+    provider: ben,
+    standby: 'warm',
+    confidentiality: 'forward',
+    sharedDomains: [],
+  } as const;
+  const contractId = '00000000-0000-4000-8000-000000000001';
+  const parts = { options, request, match, customer: ada, contractId, set: undefined, now: 1000 };
+  expect(propose(parts)).toMatchObject({
+    customer: ada,
+    provider: ben,
+    central: eve,
+    standby: 'warm',
+    confidentiality: 'forward',
+    opening: 'witnessed',
+    heartbeatIntervalMs: 100,
+    expiresAt: 1000 + 7 * 86_400_000,
+    slots: { customer: 0, provider: 1 },
+  });
+  const lonely = dmuOptions.parse({ dataDir: '/nowhere' });
+  expect(() => propose({ ...parts, options: lonely })).toThrow(
+    expect.objectContaining({ code: 'badConfig' }),
+  );
+});
+
+test('memory and CPU are read from the service’s metrics, CPU not of a process that has just begun', () => {
+  const page =
+    'x 1\nprocess_resident_memory_bytes 41943040\nprocess_cpu_seconds_total 12.5\nprocess_start_time_seconds 1000\n';
+  expect(readProcess(page, 1_250_000)).toEqual({
+    residentBytes: 41_943_040,
+    cpu: { usedMs: 12_500, overMs: 250_000 },
+  });
+  expect(readProcess(page, 1_010_000)).toEqual({ residentBytes: 41_943_040 });
+  expect(readProcess('nonsense', 1)).toEqual({});
+});

@@ -1,0 +1,74 @@
+import { AntirioError, sha256Hex, utf8, type EdgeId } from '@antirio/kernel';
+import type { SetRecord } from '@antirio/ledger-machine';
+import { ringBudget } from '@antirio/market';
+import { contractTerms, type ContractTerms } from '@antirio/service-contract';
+import type { DemandMatch, DemandRequest } from './demand.ts';
+import type { DmuOptions } from './options.ts';
+
+/** One set for each service of an edge, for good: its epochs and slots outlive contracts. */
+export function setIdOf(customer: EdgeId, service: string): string {
+  const tail = sha256Hex(utf8(`${customer}/${service}`)).slice(0, 16);
+  return `${service.slice(0, 40)}-${tail}`;
+}
+
+const SLOTS = [0, 1, 2, 3];
+
+/** A party keeps its slot; a new one gets the lowest that is free. @throws AntirioError conflict when there is none. */
+export function slotsFor(
+  known: SetRecord['slots'],
+  customer: EdgeId,
+  provider: EdgeId,
+): ContractTerms['slots'] {
+  const taken = new Set(Object.values(known));
+  const own = known[customer] ?? SLOTS.find((slot) => !taken.has(slot));
+  const theirs = known[provider] ?? SLOTS.find((slot) => slot !== own && !taken.has(slot));
+  if (own === undefined || theirs === undefined)
+    throw new AntirioError('conflict', 'all four slots of the set belong to other edges');
+  return { customer: own, provider: theirs };
+}
+
+export interface ProposalParts {
+  readonly options: DmuOptions;
+  readonly request: DemandRequest;
+  readonly match: DemandMatch;
+  readonly customer: EdgeId;
+  readonly contractId: string;
+  readonly set: SetRecord | undefined;
+  readonly now: number;
+}
+
+const DAY_MS = 86_400_000;
+
+/** What this edge proposes, but for the stakes, which are what is negotiated. */
+export function propose({
+  options,
+  request,
+  match,
+  customer,
+  contractId,
+  set,
+  now,
+}: ProposalParts): ContractTerms {
+  const { central, policy, estimate, terms } = options;
+  if (central === undefined)
+    throw new AntirioError('badConfig', 'dmu.central: no central arbitrator is configured');
+  const { imageName, imageCid, configCid, service, devices, duration } = request;
+  return contractTerms.parse({
+    version: 1,
+    contractId,
+    matchId: match.matchId,
+    customer,
+    provider: match.provider,
+    central: central.edgeId,
+    set: { setId: setIdOf(customer, service), service, devices },
+    image: { imageName, imageCid, configCid },
+    confidentiality: match.confidentiality,
+    opening: policy.opening[0],
+    standby: match.standby,
+    stakes: { customer: 0, provider: 0 },
+    ...terms,
+    ringBudgetBytes: ringBudget(devices.length, terms.outageS, estimate.uplinksPermille),
+    slots: slotsFor(set?.slots ?? {}, customer, match.provider),
+    expiresAt: now + duration * DAY_MS,
+  });
+}
