@@ -23,7 +23,9 @@ interface Session {
 const PAGE = 500;
 
 const offersAnswer = z.object({
-  offers: z.array(z.object({ seq: z.int(), devAddr: z.string(), fcnt: z.int(), mic: z.string() })),
+  offers: z.array(
+    z.object({ seq: z.int(), devAddr: z.string(), fcnt: z.int(), mic: z.string(), digest: z.string() }),
+  ),
 });
 const framesAnswer = z.object({ frames: z.array(z.object({ seq: z.int(), phyPayload: z.string() })) });
 const foundAnswer = z.object({ frames: z.array(z.object({ phyPayload: z.string() })) });
@@ -128,7 +130,9 @@ export async function ownCopies(
   const copies: Uint8Array[] = [];
   for (let start = 0; start < offers.length; start += PAGE) {
     const json = {
-      frames: offers.slice(start, start + PAGE).map(({ devAddr, fcnt, mic }) => ({ devAddr, fcnt, mic })),
+      frames: offers
+        .slice(start, start + PAGE)
+        .map(({ devAddr, fcnt, mic, digest }) => ({ devAddr, fcnt, mic, digest })),
     };
     const found = parseInput(
       foundAnswer,

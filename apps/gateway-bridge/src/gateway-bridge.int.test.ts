@@ -303,9 +303,9 @@ test('a contract ring goes on with the frames of the trial that led to it', asyn
   const [offer] = (
     (await call(edge, 'GET', '/ring/contract-1/offers')) as { offers: Record<string, unknown>[] }
   ).offers;
-  const { devAddr, fcnt, mic } = offer ?? {};
+  const { devAddr, fcnt, mic, digest } = offer ?? {};
   expect(
-    await call(edge, 'POST', '/ring/contract-1/find', { frames: [{ devAddr, fcnt, mic }] }),
+    await call(edge, 'POST', '/ring/contract-1/find', { frames: [{ devAddr, fcnt, mic, digest }] }),
   ).toMatchObject({
     frames: [{ seq: 1, phyPayload: Buffer.from(uplink(ONE, 1)).toString('base64') }],
   });

@@ -169,15 +169,16 @@ function addFrameRoutes(rim: HttpRim, ports: RoutePorts): void {
           devAddr: devAddrSchema,
           fcnt: z.int().min(0).max(0xffff),
           mic: z.string().regex(/^[0-9a-f]{8}$/),
+          digest: z.string().regex(/^[0-9a-f]{16}$/),
         }),
       )
       .max(500),
   });
-  const find = { summary: 'frames with these counters and MICs', params: ringParams, body: named };
+  const find = { summary: 'our own copies of what was offered', params: ringParams, body: named };
   rim.route('post', '/api/v3/ring/:id/find', find, async ({ request, params, body }) => {
     localOnly(request);
     const { ring } = ports.rings.get(params.id);
-    return { frames: (await ring.framesOf(body.frames.flatMap((one) => ring.find(one)))).map(toWire) };
+    return { frames: (await ring.framesOf(body.frames.flatMap((one) => ring.find(one) ?? []))).map(toWire) };
   });
   const through = z.object({ through: z.coerce.number().int().min(0).optional() });
   const rooted = {

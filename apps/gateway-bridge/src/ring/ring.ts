@@ -65,8 +65,8 @@ export interface Ring {
   offers(after: number, limit: number): Offer[];
   frames(after: number, limit: number): Promise<RingFrame[]>;
   framesOf(seqs: readonly number[]): Promise<RingFrame[]>;
-  /** The numbers of the frames that an offer may mean: as many as there are with its counter and MIC. */
-  find(offer: Pick<Offer, 'devAddr' | 'fcnt' | 'mic'>): number[];
+  /** The number of the frame that an offer means. A forgery may carry the same counter and MIC; the digest tells them apart. */
+  find(offer: Pick<Offer, 'devAddr' | 'fcnt' | 'mic' | 'digest'>): number | undefined;
   /** Merkle root over the PHYPayloads of frames 1 to `through`. @throws AntirioError invalidInput | gone. */
   root(through?: number): Promise<{ root: string; count: number; through: number }>;
   /** Durable when resolved; frames at or below may leave. */
@@ -189,6 +189,11 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
     const { receivedAt, fcnt16: fcnt } = row;
     return { seq, devAddr: hex(row.devAddr), fcnt, mic: hex(row.mic), digest, receivedAt };
   };
+  const find: Ring['find'] = ({ devAddr, fcnt, mic, digest }) =>
+    slots.under(Number.parseInt(devAddr, 16), fcnt).find((seq) => {
+      const row = store.rowOf(seq);
+      return seq <= durableThrough && hex(row.mic) === mic && row.digest === BigInt(`0x${digest}`);
+    });
   const root: Ring['root'] = async (through = durableThrough) => {
     if (through > durableThrough)
       throw new AntirioError('invalidInput', `the ring ends at ${durableThrough}`, { through });
@@ -223,21 +228,8 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
     },
     configure,
     take,
-    holds(offer) {
-      const row = {
-        devAddr: Number.parseInt(offer.devAddr, 16),
-        fcnt16: offer.fcnt,
-        digest: BigInt(`0x${offer.digest}`),
-        mic: Number.parseInt(offer.mic, 16),
-        offset: 0,
-        length: 0,
-        receivedAt: 0,
-        storedAt: 0,
-        radio: false,
-      };
-      const seq = slots.find(row);
-      return seq !== undefined && seq <= durableThrough;
-    },
+    holds: (offer) => find(offer) !== undefined,
+    find,
     offers: (after, limit) => seqsAfter(after, limit).map(toOffer),
     frames: (after, limit) => read(seqsAfter(after, limit)),
     framesOf: (seqs) =>
@@ -249,10 +241,6 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
       await guard(store.appendControl({ kind: 'acknowledged', through: known }));
     },
     pulled: (position) => guard(store.appendControl({ kind: 'pulled', position })),
-    find: ({ devAddr, fcnt, mic }) =>
-      slots
-        .under(Number.parseInt(devAddr, 16), fcnt)
-        .filter((seq) => seq <= durableThrough && hex(store.rowOf(seq).mic) === mic),
     tidy() {
       if (failed) return;
       const before = store.state.drops;
