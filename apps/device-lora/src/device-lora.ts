@@ -168,9 +168,10 @@ async function openAll(room: Room, health: () => Health): Promise<Opened> {
 
   const config = (): unknown => withoutSecrets(options);
   const rim = createHttpRim({ serviceKey: serviceName, version: VERSION, config, health, log, clock });
-  let telling: Telling | undefined;
+  // asked for from the moment that the service listens, which is before all of it is there
+  const current: { telling?: Telling } = {};
   const status = (): unknown => ({
-    ...(telling === undefined ? { state: 'shadow' } : statusOf(telling)),
+    ...(current.telling === undefined ? { state: 'shadow' } : statusOf(current.telling)),
     version: VERSION,
     ring: options.ring,
   });
@@ -189,7 +190,8 @@ async function openAll(room: Room, health: () => Health): Promise<Opened> {
   const port = await listen(rim, options);
   opened.push(() => rim.close());
   const registration = await register(room, port);
-  telling = { activation, reader, sender, poster, store, registration };
+  const telling: Telling = { activation, reader, sender, poster, store, registration };
+  current.telling = telling;
   if (options.startState === 'reading' && options.secretsFile !== undefined)
     await activation.activate(options.secretsFile);
   const onControl = (message: ControlMessage): Promise<void> =>
