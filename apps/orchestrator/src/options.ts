@@ -41,10 +41,6 @@ export const orchestratorOptions = z.strictObject({
     .default(false)
     .describe('keep opened keys on disk where the host has no tmpfs'),
   edgeId: z.string().default('').describe("this edge's id, named in the configuration of its services"),
-  serviceName: z
-    .string()
-    .default('device-lora')
-    .describe('the device service of this edge whose sensors a contract protects'),
   configuration: fig313.describe('what configuration.json says of this edge’s services'),
   limits: z
     .strictObject({
@@ -73,7 +69,7 @@ export const orchestratorOptions = z.strictObject({
     .min(1)
     .default(200)
     .describe('of one step of a contract that fails for reasons that may pass'),
-  maxContracts: z.int().min(1).max(10_000).default(256).describe('kept on each side'),
+  maxContracts: z.int().min(1).max(10_000).default(256).describe('under way at once, on each side'),
 });
 export type OrchestratorOptions = z.output<typeof orchestratorOptions>;
 

@@ -21,6 +21,7 @@ import { addCustomerRoutes } from './flow/customer-routes.ts';
 import { createFlow, type Flow } from './flow/flows.ts';
 import {
   advanceProvider,
+  endProvider,
   isUnderWay as providerUnderWay,
   noteProviderFailure,
 } from './flow/provider-flow.ts';
@@ -144,7 +145,7 @@ class OrchestratorRoom implements Orchestrator {
     const rim = this.#rim();
     const customerFlow = this.#customerFlow(store);
     const providerFlow = this.#providerFlow(store, runtime);
-    const room = this.#serviceRoom(store, runtime, rim);
+    const room = this.#serviceRoom(store, runtime, rim, providerFlow);
     const services = createServices(room);
     const { clock, random } = this.#ports;
     const options = this.#options;
@@ -214,7 +215,7 @@ class OrchestratorRoom implements Orchestrator {
     });
   }
 
-  #serviceRoom(store: OrchestratorStore, runtime: Runtime, rim: HttpRim): ServiceRoom {
+  #serviceRoom(store: OrchestratorStore, runtime: Runtime, rim: HttpRim, flow: Flow): ServiceRoom {
     const options = this.#options;
     const { clock, random, log, bus, peers } = this.#ports;
     const folders = openFolders({ dataDir: this.#dir, runRoot: options.runRoot, user: runtime.user });
@@ -242,6 +243,10 @@ class OrchestratorRoom implements Orchestrator {
       brokerSocket: options.brokerSocket ?? join(options.dataDir, 'broker', 'foreign.sock'),
       brokerSecret: () => readBrokerSecret(options.dataDir),
       baseUrl: () => (options.baseUrl ?? `http://127.0.0.1:${this.#port}`).replace(/\/$/, ''),
+      endContract: (contractId) => {
+        endProvider(contractId, { store, clock });
+        flow.hurry(contractId);
+      },
       onForeignCall: (outcome) => calls.inc({ outcome }),
     };
   }

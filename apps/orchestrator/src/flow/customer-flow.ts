@@ -35,9 +35,13 @@ const DEMAND_FAILED = /^(FAILED|REFUSED|EXPIRED|CANCELLED)$/i;
 const CONTRACT_OVER = /^(ended|refused|settled|cancelled|expired|breached)$/i;
 const DURABLE = /^(STORED|COMMITTED)$/;
 
-/** The image's entry of table 4.1; a status never goes back. */
+const MAX_IMAGES = 2000;
+
+/** The image's entry of table 4.1; a status never goes back. @throws AntirioError busy when there are too many. */
 export function noteImage(store: OrchestratorStore, image: CustomerImage): CustomerImage {
   const known = store.images.get(image.imageId);
+  if (known === undefined && store.images.all().length >= MAX_IMAGES)
+    throw new AntirioError('busy', `there are already ${MAX_IMAGES} images`);
   const rank = { STORING: 0, STORED: 1, COMMITTED: 2 };
   const behind = known !== undefined && rank[known.status] > rank[image.status];
   return store.images.put(behind ? { ...image, status: known.status } : image);

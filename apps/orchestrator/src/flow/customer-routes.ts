@@ -3,7 +3,7 @@ import { AntirioError, uuidV4, type Clock, type Random } from '@antirio/kernel';
 import type { z } from 'zod';
 import type { OrchestratorOptions } from '../options.ts';
 import type { OrchestratorStore } from '../store.ts';
-import { noteImage } from './customer-flow.ts';
+import { isUnderWay, noteImage } from './customer-flow.ts';
 import type { Flow } from './flows.ts';
 import { customerStatusBody, testingBody, type CustomerContract, type CustomerImage } from './records.ts';
 
@@ -30,10 +30,19 @@ export function configurationOf(options: OrchestratorOptions, imageName: string)
   };
 }
 
+const HISTORY = 1000;
+
+/** Contracts that are over are kept for a while: the newest of them. */
+function forgetOldest({ store }: CustomerRoutes): void {
+  const over = store.customers.all().filter((contract) => !isUnderWay(contract));
+  for (const { id } of over.slice(0, Math.max(0, over.length - HISTORY))) store.customers.remove(id);
+}
+
 function accept(body: z.output<typeof testingBody>, room: CustomerRoutes): CustomerContract {
   const { store, options, clock, random } = room;
-  if (store.customers.all().length >= options.maxContracts)
-    throw new AntirioError('busy', `there are already ${options.maxContracts} contracts`);
+  if (store.customers.all().filter(isUnderWay).length >= options.maxContracts)
+    throw new AntirioError('busy', `there are already ${options.maxContracts} contracts under way`);
+  forgetOldest(room);
   const now = clock.now();
   const { configuration, ...asked } = body;
   return store.customers.put({
@@ -77,6 +86,17 @@ function noteStatus(body: z.output<typeof customerStatusBody>, room: CustomerRou
   return image;
 }
 
+/** Those that are on their way to the store have no hash yet. */
+function imagesOf(store: OrchestratorStore): CustomerImage[] {
+  const known = store.images.all();
+  const coming = store.customers.all().flatMap(({ imageId, imageName, updatedAt, state }) => {
+    const isNew =
+      imageId !== undefined && state === 'STORING' && known.every((image) => image.imageId !== imageId);
+    return isNew ? [{ imageId, imageName, imageHash: '', status: 'STORING' as const, updatedAt }] : [];
+  });
+  return [...known, ...coming];
+}
+
 /** The thesis's tables 4.1 and 4.4. */
 export function addCustomerRoutes(rim: HttpRim, room: CustomerRoutes): void {
   const { store, flow } = room;
@@ -95,7 +115,7 @@ export function addCustomerRoutes(rim: HttpRim, room: CustomerRoutes): void {
     },
   );
   const status = '/orchestrator/service_customer/image/status';
-  rim.route('get', status, { summary: 'images of this edge' }, () => store.images.all());
+  rim.route('get', status, { summary: 'images of this edge' }, () => imagesOf(store));
   rim.route(
     'post',
     status,

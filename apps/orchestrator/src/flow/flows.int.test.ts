@@ -175,6 +175,27 @@ describe('a contract as the provider', () => {
     ]);
   });
 
+  test('lets go of everything when its service is wanted no more', async () => {
+    await edge.start();
+    const archive = join(edge.dir, 'service.tar');
+    await writeTinyService(archive, 'one');
+    fetching('DOWNLOADED', archive);
+    await post(PROVIDER, { ...THEIRS, contractId: 'c-1' });
+    await withStatus('LOADED');
+    await callJson(edge.http, {
+      method: 'PUT',
+      path: '/orchestrator/v1/service/c-1',
+      json: { desired: 'absent' },
+    });
+    await withStatus('ENDED');
+    expect(edge.rooms.migration.calls.at(-1)).toMatchObject({
+      method: 'DELETE',
+      path: '/migration/v1/fetch/c-1',
+    });
+    await post(PROVIDER, { ...THEIRS, contractId: 'c-1' });
+    await withStatus('LOADED');
+  });
+
   test('that failed is tried again when it is asked for again; another content under its id is a conflict', async () => {
     await edge.start();
     fetching('FAILED');

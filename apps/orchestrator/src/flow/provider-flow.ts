@@ -10,7 +10,7 @@ export interface ProviderPorts {
   readonly store: OrchestratorStore;
   readonly clock: Clock;
   readonly peers: Readonly<Record<'migration', HttpPeer>>;
-  readonly runtime: Pick<Runtime, 'load'>;
+  readonly runtime: Pick<Runtime, 'load' | 'unload'>;
 }
 
 type Change = Partial<ProviderContract>;
@@ -46,17 +46,48 @@ const load: Advance = async ({ archive, imageId }, { runtime }) => {
   return { status: 'LOADED', imageId: await runtime.load(archive, imageId) };
 };
 
+/** Whether a service or another contract still needs the image. */
+function isWanted(store: OrchestratorStore, imageId: string, contractId: string): boolean {
+  const services = store.services.all().some((service) => service.imageId === imageId);
+  const others = store.providers.all().filter((other) => other.contractId !== contractId && !isOver(other));
+  return services || others.some((other) => other.imageId === imageId);
+}
+
+const letGo: Advance = async ({ contractId, imageId }, { peers, runtime, store }) => {
+  try {
+    const path = `/migration/v1/fetch/${contractId}`;
+    await callJson(peers.migration, { method: 'DELETE', path });
+  } catch (error) {
+    if (!isAntirioError(error, 'notFound')) throw error;
+  }
+  if (imageId !== undefined && !isWanted(store, imageId, contractId)) await runtime.unload(imageId);
+  return { status: 'ENDED', archive: undefined, configuration: undefined, progress: undefined };
+};
+
 const ADVANCE: Partial<Record<ProviderContract['status'], Advance>> = {
   REQUESTED: order,
   FETCHING: follow,
   READY2DOWNLOAD: follow,
   DOWNLOADED: load,
+  ENDING: letGo,
 };
 
 export const isUnderWay = (contract: ProviderContract): boolean => ADVANCE[contract.status] !== undefined;
 
+export const isOver = ({ status }: ProviderContract): boolean => status === 'ENDED' || status === 'FAILED';
+
+/** The contract is over: durable when it returns, what was fetched goes in the background. */
+export function endProvider(
+  contractId: string,
+  { store, clock }: Pick<ProviderPorts, 'store' | 'clock'>,
+): void {
+  const contract = store.providers.get(contractId);
+  if (contract === undefined || contract.status === 'ENDED') return;
+  store.providers.put({ ...contract, status: 'ENDING', attempts: 0, updatedAt: clock.now() });
+}
+
 /**
- * One step of a contract that this edge provides for: have the image fetched, follow that, load it into the runtime. What it
+ * One step of a contract that this edge provides for: have the image fetched, follow that, load it into the runtime; let it go at the end. What it
  * finds is durable when it resolves; every step can be repeated. @returns whether the state changed.
  */
 export async function advanceProvider(contractId: string, ports: ProviderPorts): Promise<boolean> {

@@ -5,6 +5,7 @@ import { AntirioError, canonicalBytes, sha256Hex, type Clock } from '@antirio/ke
 import type { OrchestratorOptions } from '../options.ts';
 import type { OrchestratorStore } from '../store.ts';
 import type { Flow } from './flows.ts';
+import { isOver } from './provider-flow.ts';
 import { providerContractBody, providerStatusBody, type ProviderContract } from './records.ts';
 
 export interface ProviderRoutes {
@@ -27,14 +28,20 @@ function sameContract(known: ProviderContract, asked: Asked): boolean {
   );
 }
 
+/** Contracts that are over and still shown: the newest. */
+const HISTORY = 1000;
+
 function accept(asked: Asked, { store, options, clock }: ProviderRoutes): ProviderContract {
   const contractId = idOf(asked);
   const known = store.providers.get(contractId);
   if (known !== undefined && !sameContract(known, asked))
     throw new AntirioError('conflict', `contract ${contractId} is about something else`, { contractId });
-  if (known !== undefined && known.status !== 'FAILED') return known;
-  if (known === undefined && store.providers.all().length >= options.maxContracts)
+  if (known !== undefined && !isOver(known)) return known;
+  const all = store.providers.all();
+  const over = all.filter(isOver);
+  if (all.length - over.length >= options.maxContracts)
     throw new AntirioError('busy', `this edge provides for ${options.maxContracts} contracts at most`);
+  for (const old of over.slice(0, Math.max(0, over.length - HISTORY))) store.providers.remove(old.contractId);
   const now = clock.now();
   const createdAt = known?.createdAt ?? now;
   return store.providers.put({

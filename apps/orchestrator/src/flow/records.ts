@@ -85,7 +85,9 @@ export interface CustomerImage {
   readonly updatedAt: number;
 }
 
-export type ProviderState = 'REQUESTED' | 'FETCHING' | 'READY2DOWNLOAD' | 'DOWNLOADED' | 'LOADED' | 'FAILED';
+/** ENDING: the contract is over, what was fetched for it is let go. */
+export type ProviderState =
+  'REQUESTED' | 'FETCHING' | 'READY2DOWNLOAD' | 'DOWNLOADED' | 'LOADED' | 'ENDING' | 'ENDED' | 'FAILED';
 
 /** A contract of a neighbour that this edge provides for: its image from the fetch to the runtime. */
 export interface ProviderContract extends Trouble {

@@ -28,6 +28,8 @@ export interface ServiceRoom {
   readonly brokerSecret: () => Uint8Array;
   /** How core-command reaches this room, without a slash at the end. */
   readonly baseUrl: () => string;
+  /** The contract of a service that is wanted no more is over. */
+  readonly endContract: (contractId: string) => void;
   readonly onForeignCall: (outcome: 'passed' | 'refused' | 'failed') => void;
 }
 

@@ -140,6 +140,7 @@ const doing: Record<Exclude<Step, 'awaitService'>, Doing> = {
   forget({ room, record }) {
     room.folders.removeRun(record.contractId);
     room.folders.removeData(record.contractId);
+    room.endContract(record.contractId);
     room.store.services.remove(record.contractId);
   },
 };

@@ -101,6 +101,7 @@ export function createServices(room: ServiceRoom): Services {
     want(contractId, wish) {
       keepWish(room, contractId, wish);
       if (store.services.get(contractId) !== undefined) workOn(contractId).wish();
+      else room.endContract(contractId);
     },
     async get(contractId) {
       const record = store.services.get(contractId);
