@@ -39,14 +39,18 @@ function jsonOf(payload: string | Uint8Array): unknown {
   return parseJsonBytes(bytesOf(payload));
 }
 
+const textOf = (payload: string | Uint8Array): string =>
+  typeof payload === 'string' ? payload : fromUtf8(payload);
+
+const mediaTypeOf = (contentType: string): string => contentType.replace(/;.*/, '').trim().toLowerCase();
+
 /** The payload as its content type says; with `EDGEX_MSG_BASE64_PAYLOAD` and in CBOR it comes as base64 or bytes. */
 function decodePayload(payload: unknown, contentType: string, failed: boolean): unknown {
   if (typeof payload !== 'string' && !(payload instanceof Uint8Array)) return payload;
   if (payload.length === 0) return failed ? '' : undefined;
-  const type = failed ? CONTENT_TYPE_TEXT : (contentType.split(';')[0] ?? '').trim().toLowerCase();
-  switch (type) {
+  switch (failed ? CONTENT_TYPE_TEXT : mediaTypeOf(contentType)) {
     case CONTENT_TYPE_TEXT:
-      return typeof payload === 'string' ? payload : fromUtf8(payload);
+      return textOf(payload);
     case CONTENT_TYPE_CBOR:
       return parseCbor(bytesOf(payload));
     case CONTENT_TYPE_JSON:
