@@ -1,7 +1,8 @@
-import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createSecretKey } from 'node:crypto';
 import { AntirioError } from './errors.ts';
 
 const BLOCK = 16;
+const ZERO = new Uint8Array(BLOCK);
 
 /** AES-128 on single blocks (ECB without padding): what LoRaWAN's own modes are made of. */
 export interface Aes128 {
@@ -20,11 +21,11 @@ function leftShift(block: Uint8Array): Uint8Array {
 /** Keys are 16 bytes; the CMAC subkeys are derived once and kept. */
 export function createAes128(key: Uint8Array): Aes128 {
   if (key.length !== BLOCK) throw new AntirioError('invalidInput', 'an AES-128 key is 16 bytes');
-  const encryptBlocks = (blocks: Uint8Array): Uint8Array => {
-    const cipher = createCipheriv('aes-128-ecb', key, null);
-    cipher.setAutoPadding(false);
-    return new Uint8Array(Buffer.concat([cipher.update(blocks), cipher.final()]));
-  };
+  // A key object is imported once; raw bytes would be on every call, at several times the cost of the cipher itself.
+  const secret = createSecretKey(key);
+  // Whole blocks without padding all come out of `update`; nothing is left for `final`.
+  const encryptBlocks = (blocks: Uint8Array): Uint8Array =>
+    createCipheriv('aes-128-ecb', secret, null).setAutoPadding(false).update(blocks);
   const k1 = leftShift(encryptBlocks(new Uint8Array(BLOCK)));
   const k2 = leftShift(k1);
   const cmac = (message: Uint8Array): Uint8Array => {
@@ -36,9 +37,7 @@ export function createAes128(key: Uint8Array): Aes128 {
     const subkey = whole ? k1 : k2;
     const last = padded.length - BLOCK;
     for (let i = 0; i < BLOCK; i++) padded[last + i] = (padded[last + i] ?? 0) ^ (subkey[i] ?? 0);
-    const cipher = createCipheriv('aes-128-cbc', key, new Uint8Array(BLOCK));
-    cipher.setAutoPadding(false);
-    return new Uint8Array(Buffer.concat([cipher.update(padded), cipher.final()]).subarray(-BLOCK));
+    return createCipheriv('aes-128-cbc', secret, ZERO).setAutoPadding(false).update(padded).subarray(-BLOCK);
   };
   return { encryptBlocks, cmac };
 }
