@@ -19,12 +19,15 @@ const TIMEOUT_MS = 20_000;
 
 const eventsPath = '/api/v3/event';
 
+/** Whoever has a core-data. */
+type Edge = Pick<PartyNode, 'url'>;
+
 /** How many events a core-data has. */
-export async function eventCount(node: PartyNode): Promise<number> {
+export async function eventCount(node: Edge): Promise<number> {
   return (await rest(countSchema, `${node.url('coreData')}${eventsPath}/count`)).count;
 }
 
-async function eventsUnder(node: PartyNode, path: string): Promise<StoredEvent[]> {
+async function eventsUnder(node: Edge, path: string): Promise<StoredEvent[]> {
   const found = new Map<string, StoredEvent>();
   for (let offset = 0; ; offset += PAGE) {
     const url = `${node.url('coreData')}${path}?offset=${offset}&limit=${PAGE}`;
@@ -35,7 +38,7 @@ async function eventsUnder(node: PartyNode, path: string): Promise<StoredEvent[]
 }
 
 /** Every event of these devices and, to find what should not be there, every other one. */
-export async function allEvents(node: PartyNode, devices: readonly string[]): Promise<StoredEvent[]> {
+export async function allEvents(node: Edge, devices: readonly string[]): Promise<StoredEvent[]> {
   const found = new Map<string, StoredEvent>();
   for (const device of devices) {
     const path = `${eventsPath}/device/name/${encodeURIComponent(device)}`;
@@ -49,7 +52,7 @@ const textOf = (value: unknown): string =>
   typeof value === 'string' || typeof value === 'number' ? String(value) : '';
 
 /** Whether one of the newest events of a core-data is of an uplink put on air after a time (monotonic ms). */
-export async function hasReadingSince(node: PartyNode, truth: LiveTruth, since: number): Promise<boolean> {
+export async function hasReadingSince(node: Edge, truth: LiveTruth, since: number): Promise<boolean> {
   const url = `${node.url('coreData')}${eventsPath}/all?offset=-1&limit=${NEWEST}`;
   const { events } = await rest(pageSchema, url, { timeoutMs: 1_000 });
   truth.update();

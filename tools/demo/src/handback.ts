@@ -5,7 +5,8 @@ import type { Failure } from './failure.ts';
 import { rest } from './rest.ts';
 import { states, waitFollowing, type ContractedRun } from './run.ts';
 
-const RETURN_MS = 90_000;
+const RETURN_MS = 60_000;
+const SETTLE_MS = 30_000;
 const CATCH_UP_MS = 60_000;
 const ACT_AGAIN_MS = 45_000;
 /** A's core-data counts as still after this long without a new event, with nothing left to be fetched. */
@@ -46,7 +47,7 @@ export async function takeBack(run: ContractedRun): Promise<void> {
 export async function settle(run: ContractedRun): Promise<void> {
   await waitFollowing<true>(run, {
     subject: 'both statements agree and the contract is settled',
-    withinMs: RETURN_MS,
+    withinMs: SETTLE_MS,
     look: () => (run.timelines.view('customer')?.state === 'ended' ? { found: true } : { seen: states(run) }),
   });
 }

@@ -24,12 +24,13 @@ export interface PartyNode {
 
 export const TITLES: Readonly<Record<PartyName, string>> = { central: 'central', a: 'edge A', b: 'edge B' };
 
-const EDGE_ROOMS: readonly Room[] = [
+/** The rooms of an edge that answer HTTP. */
+export const EDGE_ROOMS: readonly Room[] = [
   ...(['coreData', 'coreMetadata', 'coreCommand', 'coreKeeper', 'deviceLora', 'orchestrator'] as const),
   ...(['migration', 'filecoinInterface', 'dmu', 'arbitrator', 'marketplace', 'edge2edge'] as const),
   ...(['gatewayBridge', 'brokerHttp'] as const),
 ];
-const CENTRAL_ROOMS: readonly Room[] = ['arbitrator', 'edge2edge', 'ledger'];
+export const CENTRAL_ROOMS: readonly Room[] = ['arbitrator', 'edge2edge', 'ledger'];
 
 /** What a party is made of. */
 export interface NodeSpec {

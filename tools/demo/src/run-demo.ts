@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { monotonic } from './clock.ts';
 import { DemoError } from './errors.ts';
 import { completeOptions, type DemoOptions, type DemoOptionsInput } from './options.ts';
@@ -16,6 +17,7 @@ export interface DemoPorts {
   readonly signal?: AbortSignal;
 }
 
+const SETTLE_DOWN_MS = 3_000;
 const NEVER = { detected: -1, activated: -1, firstReading: -1 };
 
 const describe = (error: unknown): string => (error instanceof Error ? error.message : String(error));
@@ -37,6 +39,9 @@ async function judgeWhatIsThere(progress: Progress, brokenOff: unknown): Promise
   const { contracted, takeoverMs } = progress;
   if (contracted === undefined) return { report: emptyReport, faults: [fault] };
   try {
+    // What is still under way would look lost, or forged.
+    await contracted.radio.stopTraffic();
+    await sleep(SETTLE_DOWN_MS);
     const { report, faults } = await judge(contracted, takeoverMs);
     return { report: { ...report, ok: false }, faults: [fault, ...faults] };
   } catch (error) {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import type { PartyNode } from './nodes.ts';
 import type { EpochGrant, Party } from './radio-judge.ts';
@@ -40,7 +41,9 @@ export interface Timelines {
   grants(): EpochGrant[];
 }
 
-/** Milestones in the words of the reader; `{}` stands for details. */
+const PATIENCE_MS = 100;
+
+/** Milestones in the words of the reader. */
 const TOLD: Readonly<Record<string, string>> = {
   ready: 'READY: the contract is armed',
   suspected: 'suspects that the other is dead',
@@ -67,6 +70,7 @@ class ContractTimelines implements Timelines {
   readonly #notes: Record<Party, Note[]> = { customer: [], provider: [] };
   readonly #views = new Map<Party, ContractView>();
   readonly #actFrom = new Map<number, { holder: Party; actFrom: number }>();
+  readonly #underWay = new Map<Party, Promise<void>>();
   #failureAt: number | undefined;
 
   constructor(contractId: string, nodes: ReadonlyMap<Party, PartyNode>, stage: Stage) {
@@ -76,7 +80,13 @@ class ContractTimelines implements Timelines {
   }
 
   async update(): Promise<void> {
-    await Promise.all([...this.#nodes].map(([party, node]) => this.#follow(party, node)));
+    const following = [...this.#nodes].map(([party, node]) => {
+      const underWay = this.#underWay.get(party) ?? this.#follow(party, node);
+      this.#underWay.set(party, underWay);
+      return underWay.finally(() => this.#underWay.delete(party));
+    });
+    // A frozen edge must not keep us from telling what the other does.
+    await Promise.race([Promise.all(following), sleep(PATIENCE_MS)]);
   }
 
   find(party: Party, milestone: string, after = -Infinity): Note | undefined {
