@@ -1,0 +1,66 @@
+import { availableParallelism, loadavg } from 'node:os';
+
+/** One figure as it is printed: one line of JSON. */
+export interface Figure {
+  readonly figure: string;
+  readonly unit: string;
+  readonly median: number;
+  readonly p5: number;
+  readonly p95: number;
+  /** How many values these are of. */
+  readonly runs: number;
+  /** The median is to be at most this; null where no goal was set. */
+  readonly goal: number | null;
+  readonly reached: boolean | null;
+  readonly [context: string]: unknown;
+}
+
+export interface FigureSpec {
+  readonly figure: string;
+  readonly unit: string;
+  readonly values: readonly number[];
+  readonly goal?: number;
+  /** What else was seen in the same runs, and under what conditions. */
+  readonly context?: Readonly<Record<string, unknown>>;
+}
+
+const DECIMALS = 3;
+
+export function rounded(value: number, decimals = DECIMALS): number {
+  return Number(value.toFixed(decimals));
+}
+
+/** The q-quantile (0 to 1) of the values, linear between two neighbours (Hyndman and Fan, type 7). NaN of nothing. */
+export function quantile(values: readonly number[], q: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (sorted.length - 1) * q;
+  const below = sorted[Math.floor(at)] ?? NaN;
+  const above = sorted[Math.ceil(at)] ?? NaN;
+  return below + (above - below) * (at - Math.floor(at));
+}
+
+export function median(values: readonly number[]): number {
+  return rounded(quantile(values, 0.5));
+}
+
+/** How busy the machine was: figures taken beside other work are worth less. */
+function machine(): Record<string, unknown> {
+  const [load = NaN] = loadavg();
+  return { node: process.versions.node, cpus: availableParallelism(), load: rounded(load, 1) };
+}
+
+export function figureOf({ figure, unit, values, goal, context = {} }: FigureSpec): Figure {
+  const middle = median(values);
+  return {
+    figure,
+    unit,
+    median: middle,
+    p5: rounded(quantile(values, 0.05)),
+    p95: rounded(quantile(values, 0.95)),
+    runs: values.length,
+    goal: goal ?? null,
+    reached: goal === undefined ? null : middle <= goal,
+    ...context,
+    ...machine(),
+  };
+}

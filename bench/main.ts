@@ -1,0 +1,67 @@
+// `npm run bench [-- --quick] [names...]`: one line of JSON per figure on stdout, progress on stderr.
+import { parseArgs } from 'node:util';
+import type { Benchmark } from './benchmark.ts';
+import { codec } from './codec.ts';
+import { memory } from './memory.ts';
+import { start } from './start.ts';
+import { udp } from './udp.ts';
+
+const BENCHMARKS: readonly Benchmark[] = [codec, start, memory, udp];
+
+const say = (text: string): void => void process.stderr.write(`${text}\n`);
+
+const USAGE = `npm run bench [-- [--quick] [name...]]: one line of JSON per figure on stdout.
+  --quick   few and short runs: whether it works, not how fast
+
+${BENCHMARKS.map(({ name, about }) => `  ${name.padEnd(10)}${about}`).join('\n')}`;
+
+function chosen(names: readonly string[]): readonly Benchmark[] | undefined {
+  const unknown = names.filter((name) => !BENCHMARKS.some((benchmark) => benchmark.name === name));
+  if (unknown.length > 0) say(`there is no benchmark ${unknown.join(', ')}\n\n${USAGE}`);
+  else return BENCHMARKS.filter(({ name }) => names.length === 0 || names.includes(name));
+  return undefined;
+}
+
+/** Ctrl-C and the like: what was started is ended in order. */
+function interruptible(): AbortController {
+  const interrupted = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(name, () => {
+      // A second one does not wait: the warden ends what is left.
+      if (interrupted.signal.aborted) process.exit(1);
+      interrupted.abort(new Error('interrupted'));
+    });
+  return interrupted;
+}
+
+async function take(benchmark: Benchmark, quick: boolean, interrupted: AbortSignal): Promise<boolean> {
+  const { name, about } = benchmark;
+  say(`${name}: ${about}`);
+  const withinS = benchmark.withinS({ quick });
+  const overdue = AbortSignal.timeout(withinS * 1_000);
+  const signal = AbortSignal.any([interrupted, overdue]);
+  const ports = { options: { quick }, say: (text: string) => say(`  ${text}`), signal };
+  try {
+    for await (const figure of benchmark.run(ports)) process.stdout.write(`${JSON.stringify(figure)}\n`);
+    return true;
+  } catch (error) {
+    const why = overdue.aborted ? `it took more than ${withinS} s` : String(error);
+    say(`${name} could not be taken: ${why}`);
+    return false;
+  }
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { quick: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h' } },
+});
+const benchmarks = chosen(positionals);
+if (values.help === true) say(USAGE);
+else if (benchmarks === undefined) process.exitCode = 2;
+else {
+  const interrupted = interruptible().signal;
+  for (const benchmark of benchmarks) {
+    if (interrupted.aborted) process.exitCode = 1;
+    else if (!(await take(benchmark, values.quick, interrupted))) process.exitCode = 1;
+  }
+}
