@@ -12,11 +12,19 @@ function gauge(metrics: string, name: string): number | undefined {
   return found !== null && Number.isFinite(value) ? value : undefined;
 }
 
-/** What a service's Prometheus page says of its process. */
-export function readProcess(metrics: string, now: number): Pick<Measured, 'residentBytes' | 'cpu'> {
+/**
+ * What a service's Prometheus page says of its process. Nothing, where that began when this one did (within a second): then the whole
+ * edge is one process, and what that needs tells nothing about the service.
+ */
+export function readProcess(
+  metrics: string,
+  now: number,
+  ownStart: number,
+): Pick<Measured, 'residentBytes' | 'cpu'> {
   const residentBytes = gauge(metrics, 'process_resident_memory_bytes');
   const usedS = gauge(metrics, 'process_cpu_seconds_total');
   const startedS = gauge(metrics, 'process_start_time_seconds');
+  if (startedS !== undefined && Math.abs(startedS * 1000 - ownStart) <= 1000) return {};
   const overMs = startedS === undefined ? 0 : now - startedS * 1000;
   // A process that has just started tells nothing about how much CPU it needs.
   const cpu = usedS === undefined || overMs < 60_000 ? undefined : { usedMs: usedS * 1000, overMs };
@@ -38,13 +46,10 @@ async function processOf(
   now: number,
 ): Promise<Pick<Measured, 'residentBytes' | 'cpu'>> {
   const answer = await service?.call({ path: '/api/v3/metrics', timeoutMs: TIMEOUT_MS });
-  return answer?.status === 200 ? readProcess(fromUtf8(answer.body), now) : {};
+  return answer?.status === 200 ? readProcess(fromUtf8(answer.body), now, performance.timeOrigin) : {};
 }
 
-/**
- * The size of image and configuration in the content store; memory and CPU of the process that the service runs in here.
- * Where the whole edge is one process, that is more than the service needs: an estimate on the safe side.
- */
+/** The size of image and configuration in the content store; memory and CPU of the process that the service runs in here. */
 export async function measure(
   peers: Readonly<Record<string, HttpPeer>>,
   cids: readonly string[],

@@ -82,17 +82,22 @@ function wantedReference(parts: ProviderParts, period: number, refusals: number)
   return `${PREFIX}${period}/${hash}/${refusals}`;
 }
 
+/** After the ledger refused an ask. */
+const AGAIN_MS = 30_000;
+
 /** One ask stands while there is room for another contract; renewed before it ends, replaced when it says something else. */
 async function keepAsk(parts: ProviderParts): Promise<void> {
   const { options, clock, rooms, store } = parts;
   const { enabled, askPeriodMs, maxContracts } = options.provider;
+  const now = clock.now();
   const own = (await rooms.orders()).filter(({ reference }) => reference?.startsWith(PREFIX));
-  const period = Math.floor(clock.now() / askPeriodMs);
+  const period = Math.floor(now / askPeriodMs);
+  const refused = own.filter(
+    ({ state, reference }) => state === 'refused' && reference?.startsWith(`${PREFIX}${period}/`),
+  );
+  if (refused.some(({ createdAt }) => now - createdAt < AGAIN_MS)) return;
   const wanting = enabled && committed(store).contracts < maxContracts;
-  const refusals = own.filter(
-    ({ reference, state }) => state === 'refused' && reference?.startsWith(`${PREFIX}${period}/`),
-  ).length;
-  const reference = wantedReference(parts, period, refusals);
+  const reference = wantedReference(parts, period, refused.length);
   const there = own.some((order) => order.reference === reference);
   if (wanting && !there) await rooms.placeOrder(askOf(parts, (period + 2) * askPeriodMs), reference);
   // The new one stands before the old one goes.

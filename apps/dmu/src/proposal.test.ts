@@ -73,10 +73,12 @@ test('a proposal follows the match, the policy and the options', () => {
 test('memory and CPU are read from the service’s metrics, CPU not of a process that has just begun', () => {
   const page =
     'x 1\nprocess_resident_memory_bytes 41943040\nprocess_cpu_seconds_total 12.5\nprocess_start_time_seconds 1000\n';
-  expect(readProcess(page, 1_250_000)).toEqual({
+  expect(readProcess(page, 1_250_000, 0)).toEqual({
     residentBytes: 41_943_040,
     cpu: { usedMs: 12_500, overMs: 250_000 },
   });
-  expect(readProcess(page, 1_010_000)).toEqual({ residentBytes: 41_943_040 });
-  expect(readProcess('nonsense', 1)).toEqual({});
+  expect(readProcess(page, 1_010_000, 0)).toEqual({ residentBytes: 41_943_040 });
+  // The whole edge is one process: what that needs is not what the service needs.
+  expect(readProcess(page, 1_250_000, 1_000_400)).toEqual({});
+  expect(readProcess('nonsense', 1, 0)).toEqual({});
 });

@@ -12,6 +12,7 @@ const ownOrder = z.looseObject({
   state: z.string(),
   orderId: z.string().optional(),
   refusal: z.string().optional(),
+  createdAt: z.number(),
 });
 export type MarketOrder = z.output<typeof ownOrder>;
 

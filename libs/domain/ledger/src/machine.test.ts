@@ -182,6 +182,8 @@ describe('validation', () => {
       result: { epoch: 1 },
     });
     ledger.send(cleo, { type: 'contract/cancel', contractId: mended.contractId });
+    const thief = makeTerms(4, { set: { ...terms.set, setId: 'set-4' } });
+    expect(ledger.send(central, validation(thief, ada, ben))).toMatchObject({ code: 'conflict' });
     ledger.now = terms.expiresAt;
     expect(ledger.send(central, { type: 'contract/expire', contractId })).toMatchObject({
       ok: true,
@@ -211,7 +213,34 @@ describe('epochs', () => {
       ok: true,
       result: { epoch: 2 },
     });
-    expect(ledger.send(central, take(ben, terms, 1, lease))).toMatchObject({ code: 'conflict' });
+    const late = { customer: ledger.now, holder: ledger.now };
+    const lost = ledger.send(central, take(ben, terms, 1, late));
+    expect(lost).toMatchObject({ code: 'conflict', message: 'the set is at epoch 2, not 1' });
+    expect(ledger.send(central, take(ben, terms, 2, late))).toMatchObject({ ok: true, result: { epoch: 3 } });
+    expect(contractOf(ledger, second.contractId).life.state).toBe('RETURNING');
+  });
+
+  test('a takeover from another provider is owed only where the customer’s own lease had ended', () => {
+    const ledger = readyLedger();
+    const second = makeTerms(2, {
+      set: terms.set,
+      provider: cleo.edgeId,
+      slots: { customer: 0, provider: 2 },
+    });
+    ledger.send(central, validation(second, ada, cleo));
+    ledger.send(cleo, ready(second));
+    ledger.now += 5000;
+    ledger.send(central, take(ben, terms, 1, { customer: ledger.now }));
+    ledger.send(ben, { type: 'epoch/release', setId: 'set-1', epoch: 2, counters: {} });
+    expect(ledger.send(central, take(cleo, second, 2)).ok).toBe(true);
+    expect(contractOf(ledger, second.contractId).activation).toMatchObject({ owed: false });
+    ledger.send(cleo, { type: 'epoch/release', setId: 'set-1', epoch: 3, counters: {} });
+    ledger.send(ada, statement(second, 3, 9));
+    expect(ledger.send(cleo, statement(second, 3, 9))).toMatchObject({ ok: true, result: { agreed: true } });
+    expect(contractOf(ledger, second.contractId)).toMatchObject({
+      life: { state: 'READY_EXPOSED' },
+      escrow: { customer: 100, provider: 100 },
+    });
   });
 
   test('are given by the central arbitrator only, on a request that the taker signed, and never during a lease', () => {
