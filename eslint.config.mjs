@@ -145,8 +145,9 @@ export default defineConfig(
       complexity: ['error', 10],
       eqeqeq: 'error',
       'house/disable-needs-reason': 'error',
-      'max-lines': ['warn', { max: 400, skipBlankLines: true, skipComments: true }],
-      'max-lines-per-function': ['warn', { max: 60, skipBlankLines: true, skipComments: true }],
+      'max-lines': ['error', { max: 400, skipBlankLines: true, skipComments: true }],
+      // Rooms are factories whose closures share one state; their parts are held to `complexity` instead.
+      'max-lines-per-function': ['error', { max: 260, skipBlankLines: true, skipComments: true }],
       '@nx/enforce-module-boundaries': [
         'error',
         { allow: [], banTransitiveDependencies: true, depConstraints },

@@ -161,15 +161,13 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
       if (peer !== undefined) await facts.termsFor(contractId, peer, 'provider', 'customer');
       const contract = await facts.contractOf(contractId);
       const set = await facts.setOf(contract.setId);
-      const epoch = contract.activation?.epoch;
-      const key = `statement/${contractId}/${padded(epoch ?? 0)}/provider`;
-      const stated = epoch === undefined ? undefined : await ledger.read(key);
-      const handback = stated === undefined ? undefined : parseInput(statementRecord, stated).statement;
-      const range =
-        handback === undefined
-          ? {}
-          : { handback: { epoch: handback.epoch, from: handback.from, through: handback.through } };
-      return { state: contract.life.state, ...recordOf(set), ...range };
+      const { state } = contract.life;
+      const activation = contract.activation?.epoch;
+      if (activation === undefined) return { state, ...recordOf(set) };
+      const stated = await ledger.read(`statement/${contractId}/${padded(activation)}/provider`);
+      if (stated === undefined) return { state, ...recordOf(set), activation };
+      const { epoch, from, through } = parseInput(statementRecord, stated).statement;
+      return { state, ...recordOf(set), activation, handback: { epoch, from, through } };
     },
   };
 }

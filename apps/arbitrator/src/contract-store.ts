@@ -1,10 +1,6 @@
 import { openDatabase, type Database } from '@antirio/host';
 import type { ContractTerms, CustomerPhase, ProviderPhase } from '@antirio/service-contract';
 
-export type PartyRecord =
-  | { readonly role: 'customer'; readonly phase: CustomerPhase }
-  | { readonly role: 'provider'; readonly phase: ProviderPhase };
-
 /** A contract as this edge keeps it. Without `phase` the signatures are still being collected. */
 export interface StoredContract {
   readonly terms: ContractTerms;
