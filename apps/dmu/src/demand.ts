@@ -10,8 +10,15 @@ import {
 
 const text = z.string().min(1).max(128);
 
-/** Devices may say more about themselves than the market needs. */
-const device = z.looseObject(protectedDevice.shape).transform(({ devEui, devAddr }) => ({ devEui, devAddr }));
+const lowerCase = z.string().max(64).toLowerCase();
+
+/** Devices may say more about themselves than the market needs, and write their ids in capitals. */
+const device = z
+  .looseObject({
+    devEui: lowerCase.pipe(protectedDevice.shape.devEui),
+    devAddr: lowerCase.pipe(protectedDevice.shape.devAddr),
+  })
+  .transform(({ devEui, devAddr }) => ({ devEui, devAddr }));
 
 export const demandBody = z.strictObject({
   demandId: z

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { generateIdentity, openIdentity } from '@antirio/kernel';
+import { demandBody } from './demand.ts';
 import { dmuOptions } from './options.ts';
 import { readProcess } from './measure.ts';
 import { propose, setIdOf, slotsFor } from './proposal.ts';
@@ -81,4 +82,15 @@ test('memory and CPU are read from the service’s metrics, CPU not of a process
   // The whole edge is one process: what that needs is not what the service needs.
   expect(readProcess(page, 1_250_000, 1_000_400)).toEqual({});
   expect(readProcess('nonsense', 1, 0)).toEqual({});
+});
+
+test('a demand takes devices that say more of themselves, and their ids in capitals', () => {
+  const wish = { imageName: 'i', imageCid: 'c', configCid: 'd' };
+  const devices = [{ devEui: '00000000000000AB', devAddr: '0000000A', name: 'mote', codec: 'cayenne' }];
+  expect(demandBody.parse({ ...wish, devices }).devices).toEqual([
+    { devEui: '00000000000000ab', devAddr: '0000000a' },
+  ]);
+  expect(demandBody.safeParse({ ...wish, devices: [{ devEui: 'xyz', devAddr: '0000000A' }] }).success).toBe(
+    false,
+  );
 });
