@@ -95,6 +95,17 @@ async function allFree(offset: number): Promise<boolean> {
   return true;
 }
 
+/** Offsets that collide with this one. */
+function rivalsOf(offset: number): number[] {
+  return offsetsFrom(0).filter((other) => other !== offset && collide(offset, other));
+}
+
+/** Whether nobody else holds an offset under which some room would take a port that is ours, though perhaps not yet. */
+async function unrivalled(offset: number): Promise<boolean> {
+  for (const rival of rivalsOf(offset)) if (!(await tcpFree(CLAIM_PORT + rival))) return false;
+  return true;
+}
+
 /** Offsets under which every room's port was free, held against other demos until `release`. */
 export interface ClaimedOffsets {
   readonly offsets: readonly number[];
@@ -118,7 +129,8 @@ export async function claimOffsets(
     if (offsets.some((taken) => collide(taken, offset))) continue;
     const claim = await listens(CLAIM_PORT + offset);
     if (claim === undefined) continue;
-    if (await allFree(offset)) {
+    // Our claim is held while we look for others': of two demos that look at once at least one sees the other's.
+    if ((await unrivalled(offset)) && (await allFree(offset))) {
       claims.push(claim.unref());
       offsets.push(offset);
     } else claim.close();
