@@ -33,7 +33,7 @@ const SWEEP_EVERY_MS = 1000;
 export function createCentralArbitrator(options: ArbitratorOptions, ports: ArbitratorPorts): Service {
   const { identity, log, bus, clock, random } = ports;
   const store = openGrantorStore(join(options.dataDir, 'arbitrator', 'grantor.db'));
-  const ledger = ledgerClient(peerNamed(ports.peers, 'ledger'), '', identity, random);
+  const ledger = ledgerClient({ peer: peerNamed(ports.peers, 'ledger'), prefix: '', identity, random, log });
   const facts = centralFacts(ledger);
   const customerOf = async (setId: string): Promise<EdgeId> => (await facts.setOf(setId)).customer;
   const host = runCentral({ bus, clock, random, log, store, customerOf });

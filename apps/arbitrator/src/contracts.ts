@@ -35,12 +35,13 @@ export function createContracts(
   store: ContractStore,
 ): Contracts {
   const { identity, clock, peers } = ports;
-  const ledger = ledgerClient(
-    peerNamed(peers, 'edge2edge'),
-    '/edge2edge/peer/central/ledger',
+  const ledger = ledgerClient({
+    peer: peerNamed(peers, 'edge2edge'),
+    prefix: '/edge2edge/peer/central/ledger',
     identity,
-    ports.random,
-  );
+    random: ports.random,
+    log: ports.log,
+  });
   const rooms = partyRooms(peers, () => clock.now());
   const signing = createSigning(ports, store, ledger);
   const drivers = new Map<string, PartyDriver>();

@@ -1,5 +1,6 @@
 import {
   closeSync,
+  copyFileSync,
   fdatasync,
   fstatSync,
   ftruncateSync,
@@ -66,13 +67,25 @@ function recover(fd: number, maxRecordBytes: number, onRecord: (record: Uint8Arr
   for (;;) {
     const header = at(position, HEADER);
     const length = header?.readUInt32LE(0);
-    if (header === undefined || length === undefined || length > maxRecordBytes) return position;
+    // zeros, which a file system may leave at the end of a file, would pass for an empty record
+    if (header === undefined || length === undefined || length === 0 || length > maxRecordBytes)
+      return position;
     const crc = header.readUInt32LE(4);
     const record = at(position + HEADER, length);
     if (record === undefined || crc32(record) !== crc) return position;
     onRecord(new Uint8Array(record));
     position += HEADER + length;
   }
+}
+
+/** What is cut off is kept beside the log: a torn write is worth nothing, but damage in the middle may hide more. */
+function cutTail(fd: number, path: string, end: number): void {
+  const size = fstatSync(fd).size;
+  if (size <= end) return;
+  const tail = Buffer.alloc(Math.min(size - end, READ));
+  readSync(fd, tail, 0, tail.length, end);
+  if (tail.some((byte) => byte !== 0)) copyFileSync(path, `${path}.torn`);
+  ftruncateSync(fd, end);
 }
 
 /** Opens or creates the log, replays it, cuts a torn tail. */
@@ -82,7 +95,7 @@ export function openAppendLog(options: AppendLogOptions): AppendLog {
   mkdirSync(dirname(options.path), { recursive: true });
   const fd = openSync(options.path, 'a+', 0o600);
   let size = recover(fd, maxRecordBytes, options.onRecord);
-  if (fstatSync(fd).size > size) ftruncateSync(fd, size);
+  cutTail(fd, options.path, size);
 
   let pending: Buffer[] = [];
   let pendingBytes = 0;
@@ -125,6 +138,7 @@ export function openAppendLog(options: AppendLogOptions): AppendLog {
     },
     append(record) {
       if (failed !== undefined) return Promise.reject(failed);
+      if (record.length === 0) return Promise.reject(new AntirioError('invalidInput', 'an empty record'));
       if (record.length > maxRecordBytes)
         return Promise.reject(
           new AntirioError('tooLarge', 'record over the limit', { bytes: record.length }),

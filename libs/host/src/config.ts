@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { AntirioError } from '@antirio/kernel';
 
 /** Values by dotted path, as given by a file, the environment or flags; later sources win. */

@@ -84,7 +84,13 @@ export function httpPeer(address: PeerAddress): HttpPeer {
       const headers: Record<string, string> = { ...call.headers };
       if (call.json !== undefined) headers['content-type'] ??= 'application/json';
       if (body !== undefined) headers['content-length'] = String(body.length);
-      const outgoing = send({ ...toOptions(address, call), agent, method: call.method ?? 'GET', headers, signal: call.signal });
+      const outgoing = send({
+        ...toOptions(address, call),
+        agent,
+        method: call.method ?? 'GET',
+        headers,
+        signal: call.signal,
+      });
       const timeoutMs = call.timeoutMs ?? 5000;
       const timer = setTimeout(
         () => outgoing.destroy(new AntirioError('timeout', `${name} did not answer in ${timeoutMs} ms`)),

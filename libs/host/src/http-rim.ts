@@ -160,7 +160,7 @@ export function createHttpRim(options: RimOptions): HttpRim {
       const input = {
         params: spec.params === undefined ? request.params : parseInput(spec.params, request.params),
         query: spec.query === undefined ? request.query : parseInput(spec.query, request.query),
-        body: spec.body === undefined ? request.body : parseInput(spec.body, request.body),
+        body: spec.body === undefined ? (request.body as unknown) : parseInput(spec.body, request.body),
         request,
         response,
       };
