@@ -1,0 +1,1 @@
+export { DEVICE_MAIN, DEVICE_TAG, packDeviceImage } from './device-image.ts';
