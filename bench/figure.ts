@@ -19,7 +19,7 @@ export interface FigureSpec {
   readonly figure: string;
   readonly unit: string;
   readonly values: readonly number[];
-  readonly goal?: number;
+  readonly goal?: number | undefined;
   /** What else was seen in the same runs, and under what conditions. */
   readonly context?: Readonly<Record<string, unknown>>;
 }

@@ -4,21 +4,29 @@ import type { Benchmark } from './benchmark.ts';
 import { codec } from './codec.ts';
 import { memory } from './memory.ts';
 import { start } from './start.ts';
+import { takeovers } from './takeover.ts';
 import { udp } from './udp.ts';
 
-const BENCHMARKS: readonly Benchmark[] = [codec, start, memory, udp];
+const BENCHMARKS: readonly Benchmark[] = [codec, start, memory, udp, ...takeovers];
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
 const USAGE = `npm run bench [-- [--quick] [name...]]: one line of JSON per figure on stdout.
   --quick   few and short runs: whether it works, not how fast
 
-${BENCHMARKS.map(({ name, about }) => `  ${name.padEnd(10)}${about}`).join('\n')}`;
+${BENCHMARKS.map(({ name, about }) => `  ${name.padEnd(16)}${about}`).join('\n')}`;
+
+/** `takeover` means `takeover.hot` and all others that begin so. */
+const isMeant = ({ name }: Benchmark, wanted: string): boolean =>
+  name === wanted || name.startsWith(`${wanted}.`);
 
 function chosen(names: readonly string[]): readonly Benchmark[] | undefined {
-  const unknown = names.filter((name) => !BENCHMARKS.some((benchmark) => benchmark.name === name));
+  const unknown = names.filter((wanted) => !BENCHMARKS.some((benchmark) => isMeant(benchmark, wanted)));
   if (unknown.length > 0) say(`there is no benchmark ${unknown.join(', ')}\n\n${USAGE}`);
-  else return BENCHMARKS.filter(({ name }) => names.length === 0 || names.includes(name));
+  else
+    return BENCHMARKS.filter(
+      (benchmark) => names.length === 0 || names.some((wanted) => isMeant(benchmark, wanted)),
+    );
   return undefined;
 }
 

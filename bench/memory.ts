@@ -61,12 +61,17 @@ async function measureNew(setting: Setting, name: string, ports: BenchPorts): Pr
 const overall = (runs: readonly (readonly Sample[])[], of: (sample: Sample) => number): number =>
   rounded(median(runs.flatMap((samples) => samples.map(of))), 1);
 
-function figure(name: string, runs: readonly (readonly Sample[])[], goal?: number, more = {}): Figure {
+function figure(
+  name: string,
+  runs: readonly (readonly Sample[])[],
+  goal: number | undefined,
+  more = {},
+): Figure {
   return figureOf({
     figure: name,
     unit: 'MB',
     values: runs.map((samples) => median(samples.map(({ rss }) => rss))),
-    ...(goal !== undefined && { goal }),
+    goal,
     context: {
       anonymous: overall(runs, ({ anonymous }) => anonymous),
       files: overall(runs, ({ files }) => files),

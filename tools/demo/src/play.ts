@@ -15,7 +15,8 @@ const START_MS = 30_000;
 /** Silence before traffic counts as sent at a steady rate, and the trial has something to hear. */
 const WARM_UP_MS = 1_500;
 
-async function raise({ nodes, waiter, radio }: Run): Promise<void> {
+/** Starts the parties and the motes. */
+export async function raise({ nodes, waiter, radio }: Run): Promise<void> {
   waiter.stage.act('central, edge A and edge B start, each a process of its own');
   await nodes.central.start();
   await nodes.central.answering(waiter, START_MS);
@@ -74,7 +75,8 @@ export async function play(run: Run, progress: Progress): Promise<ContractedRun>
   return contracted;
 }
 
-async function letMotesBeHeard({ waiter }: Run): Promise<void> {
+/** So that the coverage trial has something to go by. */
+export async function letMotesBeHeard({ waiter }: Run): Promise<void> {
   const until = waiter.now() + WARM_UP_MS;
   while (waiter.now() < until) {
     waiter.check();

@@ -22,7 +22,8 @@ const NEVER = { detected: -1, activated: -1, firstReading: -1 };
 
 const describe = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-function waiterFor(setting: Setting, stage: Stage, signal: AbortSignal | undefined): Waiter {
+/** Waits are told on the stage, and given up when the demo is interrupted or a process ended by itself. */
+export function waiterFor(setting: Setting, stage: Stage, signal: AbortSignal | undefined): Waiter {
   return {
     stage,
     now: monotonic,

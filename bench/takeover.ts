@@ -1,0 +1,126 @@
+import { DemoError, measureTakeover, type MeasuredTakeover, type OwnProcess } from '@antirio/demo';
+import { BenchError, type Benchmark, type BenchPorts } from './benchmark.ts';
+import { figureOf, median, rounded, type Figure } from './figure.ts';
+import { childrenOf, memoryOf } from './kernel.ts';
+
+type Standby = 'hot' | 'warm' | 'cold';
+
+const GOAL_MS: Readonly<Partial<Record<Standby, number>>> = { hot: 1_000, warm: 2_000 };
+/** 40 motes, each every two seconds: 20 uplinks/s. Nothing is lost on air. */
+const TRAFFIC = { motes: 40, periodMs: 2_000, loss: 0 } as const;
+const UPLINKS_PER_SECOND = 20;
+const RUNS = 20;
+/** A run that broke off is taken again, so many times in all. */
+const MAY_FAIL = 3;
+const ONE_RUN_S = 60;
+
+interface Run extends MeasuredTakeover {
+  readonly memory: ProviderMemory | undefined;
+}
+
+/** Of the edge that stands by, MB. */
+interface ProviderMemory {
+  readonly edge: number;
+  readonly children: readonly number[];
+}
+
+function providerMemory(processes: readonly OwnProcess[]): ProviderMemory | undefined {
+  const pid = processes.find(({ name }) => name === 'edge-b')?.pid;
+  if (pid === undefined) return undefined;
+  return { edge: memoryOf(pid).rss, children: childrenOf(pid).map((child) => memoryOf(child).rss) };
+}
+
+async function takeOver(standby: Standby, seed: string, { signal }: BenchPorts): Promise<Run> {
+  let memory: ProviderMemory | undefined;
+  const onArmed = (processes: readonly OwnProcess[]): void => {
+    memory = providerMemory(processes);
+  };
+  const measured = await measureTakeover({ ...TRAFFIC, standby, seed }, { signal, onArmed });
+  return { ...measured, memory };
+}
+
+/** As many runs as are wanted, each with new edges; what broke off comes with the reason. */
+async function runsOf(standby: Standby, ports: BenchPorts): Promise<[Run[], string[]]> {
+  const wanted = ports.options.quick ? 3 : RUNS;
+  const runs: Run[] = [];
+  const failures: string[] = [];
+  while (runs.length < wanted) {
+    ports.signal.throwIfAborted();
+    try {
+      const run = await takeOver(standby, `bench-${runs.length + failures.length}`, ports);
+      runs.push(run);
+      ports.say(`${runs.length} of ${wanted}: ${JSON.stringify(run.takeoverMs)}, lost ${run.uplinks.lost}`);
+    } catch (error) {
+      ports.signal.throwIfAborted();
+      if (!(error instanceof DemoError)) throw error;
+      failures.push(error.message);
+      ports.say(`broke off: ${error.message}`);
+      if (failures.length > MAY_FAIL)
+        throw new BenchError(`${failures.length} runs broke off`, { cause: error });
+    }
+  }
+  return [runs, failures];
+}
+
+function memoryOfAll(runs: readonly Run[]): Record<string, unknown> {
+  const all = runs.flatMap(({ memory }) => (memory === undefined ? [] : [memory]));
+  return {
+    standbyEdgeMB: rounded(median(all.map(({ edge }) => edge)), 1),
+    standbyChildrenMB: all.at(-1)?.children ?? [],
+  };
+}
+
+const total = (runs: readonly Run[], of: (uplinks: Run['uplinks']) => number): number =>
+  runs.reduce((sum, { uplinks }) => sum + of(uplinks), 0);
+
+async function* figures(standby: Standby, ports: BenchPorts): AsyncGenerator<Figure> {
+  const [runs, failures] = await runsOf(standby, ports);
+  const context = { beatMs: 200, uplinksPerSecond: UPLINKS_PER_SECOND, brokenOff: failures.length };
+  const times = (of: (run: Run) => number): number[] => runs.map(of);
+  const name = `takeover.${standby}`;
+  yield figureOf({
+    figure: `${name}.detected`,
+    unit: 'ms',
+    values: times(({ takeoverMs }) => takeoverMs.detected),
+    context,
+  });
+  yield figureOf({
+    figure: `${name}.activated`,
+    unit: 'ms',
+    values: times(({ takeoverMs }) => takeoverMs.activated),
+    context,
+  });
+  yield figureOf({
+    figure: `${name}.firstReading`,
+    unit: 'ms',
+    values: times(({ takeoverMs }) => takeoverMs.firstReading),
+    goal: GOAL_MS[standby],
+    context: { ...context, ...memoryOfAll(runs) },
+  });
+  yield figureOf({
+    figure: `${name}.lost`,
+    unit: 'readings',
+    values: times(({ uplinks }) => uplinks.lost),
+    goal: 0,
+    context: {
+      ...context,
+      covered: total(runs, ({ covered }) => covered),
+      lost: total(runs, ({ lost }) => lost),
+      doubled: total(runs, ({ doubled }) => doubled),
+      forged: total(runs, ({ forged }) => forged),
+    },
+  });
+}
+
+const about: Readonly<Record<Standby, string>> = {
+  hot: 'the service runs and waits',
+  warm: 'the image is unpacked, the service is not started',
+  cold: 'the image is there as blocks',
+};
+
+export const takeovers: readonly Benchmark[] = (['hot', 'warm', 'cold'] as const).map((standby) => ({
+  name: `takeover.${standby}`,
+  about: `from the SIGKILL of one edge to a new reading at the other; ${standby}: ${about[standby]}`,
+  withinS: ({ quick }) => ONE_RUN_S * (quick ? 5 : RUNS + MAY_FAIL),
+  run: (ports) => figures(standby, ports),
+}));
