@@ -56,6 +56,7 @@ interface Machine {
 }
 
 const FENCE_AGAIN_MS = 1000;
+const FENCE_RETRY_MS = 100;
 /** Phases in which open keys have no business here. */
 const forgets: ReadonlySet<string> = new Set(['ready', 'ended']);
 
@@ -114,6 +115,7 @@ export function runParty(
   let stopped = false;
   let fenceWanted = '';
   let fencePutAt = -Infinity;
+  let fenceWaitMs = 0;
   let fenceTurn: Promise<void> = Promise.resolve();
 
   const post = (event: PartyEvent): void => {
@@ -132,13 +134,14 @@ export function runParty(
     const { fence } = machine.desires();
     const wanted = JSON.stringify(fence);
     const now = ports.clock.monotonic();
-    if (wanted === fenceWanted && now - fencePutAt < FENCE_AGAIN_MS) return;
+    if (now - fencePutAt < (wanted === fenceWanted ? fenceWaitMs : 0)) return;
     fenceWanted = wanted;
+    fenceWaitMs = FENCE_AGAIN_MS;
     fencePutAt = now;
     fenceTurn = fenceTurn
       .then(() => rooms.fence(terms, fence))
       .catch((error: unknown) => {
-        fenceWanted = '';
+        fenceWaitMs = FENCE_RETRY_MS;
         log.warn({ error: describeError(error) }, 'the fence could not be set');
       });
   };

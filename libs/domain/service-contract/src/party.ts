@@ -6,7 +6,6 @@ import {
   leaseDue,
   leaseGranted,
   leaseRequested,
-  mayAct,
   type LeaseHolder,
 } from './lease.ts';
 import { callBegun, mayCall, type CallBook } from './calls.ts';
@@ -226,7 +225,8 @@ export function actUnder(acting: Acting, epoch: number, actFrom: number): Acting
 
 export function fenceOf(acting: Acting, slot: number, now: number): Desired['fence'] {
   const { epoch, until, actFrom } = acting.lease;
-  if (epoch === 0 || (until <= now && !mayAct(acting.lease, now))) return { state: 'shut' };
+  // A lease that ends before its holder may act opens nothing.
+  if (epoch === 0 || until <= Math.max(now, actFrom)) return { state: 'shut' };
   return { state: 'open', epoch, slot, actFrom, actUntil: until };
 }
 
