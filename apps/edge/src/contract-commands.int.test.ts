@@ -28,6 +28,19 @@ function answerOf(method: string, url: string, body: string): [number, unknown] 
   if (url === '/arbitrator/v1/contract') return [200, [contract]];
   if (url === `/arbitrator/v1/contract/${contract.contractId}`) return [200, contract];
   if (url.endsWith('/timeline')) return [200, { notes: [{ at: 1, what: 'signed' }] }];
+  if (method === 'GET' && url.endsWith('/contract/testing'))
+    return [
+      200,
+      [
+        {
+          id: 'r1',
+          imageName: 'LoRa',
+          state: 'DEMANDED',
+          progress: { migration: 'STORED', demand: 'TRIAL' },
+        },
+        { id: 'r2', imageName: 'old', state: 'DONE', contractId: contract.contractId },
+      ],
+    ];
   if (method === 'POST') return [202, { id: 'x', state: 'ACCEPTED', ...(JSON.parse(body) as object) }];
   return [404, { apiVersion: 'v3', message: 'no such contract', statusCode: 404 }];
 }
@@ -62,6 +75,8 @@ test('contract list shows who the other edge is and how things stand', async () 
   expect(out.split('\n')[1]).toMatch(/^11111111\S+ +customer +guarded +edge-b +2 +hot +2030-01-02T/);
   const json = await antirio(['contract', 'list', '--json'], env);
   expect(JSON.parse(json.out)).toEqual([contract]);
+  expect(out).toMatch(/r1\s+LoRa\s+DEMANDED\s+migration: STORED, demand: TRIAL/);
+  expect(out).not.toContain('old');
 });
 
 test('contract show tells the terms and what happened', async () => {

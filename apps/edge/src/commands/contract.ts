@@ -19,6 +19,16 @@ const contractView = z.looseObject({
 });
 type ContractView = z.output<typeof contractView>;
 
+const requestView = z.looseObject({
+  id: z.string(),
+  imageName: z.string(),
+  state: z.string(),
+  contractId: z.string().optional(),
+  progress: z.record(z.string(), z.unknown()).default({}),
+  error: z.string().nullish(),
+});
+type RequestView = z.output<typeof requestView>;
+
 const timelineView = z.looseObject({ notes: z.array(z.unknown()) });
 
 async function ask(room: RoomKey, config: EdgeConfig, call: HttpCall): Promise<unknown> {
@@ -41,13 +51,29 @@ function row({ contractId, role, state, terms }: ContractView): string[] {
 
 const HEADER = ['CONTRACT', 'WE ARE', 'STATE', 'OTHER EDGE', 'DEVICES', 'STANDBY', 'UNTIL'];
 
-/** The contracts of this edge, as customer and as provider. */
+function requestRow({ id, imageName, state, progress, error }: RequestView): string[] {
+  const steps = Object.entries(progress).map(([room, step]) => `${room}: ${String(step)}`);
+  return [id, imageName, state, [...steps, ...(error ? [error] : [])].join(', ')];
+}
+
+/** The contracts of this edge, as customer and as provider, and what it has asked for that is no contract yet. */
 export async function listContracts(config: EdgeConfig, json: boolean): Promise<void> {
   const found = await ask('arbitrator', config, { path: '/arbitrator/v1/contract' });
   const contracts = parseInput(z.array(contractView), found);
-  if (json) print(JSON.stringify(found));
-  else if (contracts.length === 0) print('no contracts');
-  else print(textTable([HEADER, ...contracts.map(row)]));
+  if (json) {
+    print(JSON.stringify(found));
+    return;
+  }
+  const asked = await ask('orchestrator', config, {
+    path: '/orchestrator/service_customer/contract/testing',
+  });
+  const signed = new Set(contracts.map(({ contractId }) => contractId));
+  const open = parseInput(z.array(requestView), asked).filter(
+    ({ contractId = '' }) => !signed.has(contractId),
+  );
+  if (contracts.length > 0) print(textTable([HEADER, ...contracts.map(row)]));
+  if (open.length > 0) print(textTable([['REQUEST', 'IMAGE', 'STATE', 'PROGRESS'], ...open.map(requestRow)]));
+  if (contracts.length + open.length === 0) print('no contracts');
 }
 
 /** One contract with what happened in it. */
