@@ -31,3 +31,5 @@ export function testWhen(
 export function skipNote(reason: string): string {
   return `[skipped: ${reason}]`;
 }
+
+export { localNodeFiles, type ImageFile } from './local-node.ts';

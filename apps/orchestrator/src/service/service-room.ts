@@ -99,13 +99,6 @@ async function imageState({ runtime, store }: ServiceRoom, record: ServiceRecord
   return users.length === 0 ? 'loaded' : 'shared';
 }
 
-export async function instanceOf(
-  { runtime }: ServiceRoom,
-  contractId: string,
-): Promise<Instance | undefined> {
-  return (await runtime.list()).find(({ id }) => id === contractId);
-}
-
 const isCurrent = (record: ServiceRecord, state: ServiceState): boolean =>
   record.imageId !== undefined && state.settings === settingsKey(record, record.imageId);
 
@@ -122,7 +115,7 @@ function seenInstance(room: ServiceRoom, state: ServiceState, instance: Instance
 /** Looks at everything that the plan goes by. */
 export async function look(room: ServiceRoom, record: ServiceRecord, state: ServiceState): Promise<Seen> {
   return {
-    ...seenInstance(room, state, await instanceOf(room, record.contractId)),
+    ...seenInstance(room, state, await room.runtime.instance(record.contractId)),
     archiveVerified: state.verified === archiveKey(record),
     image: await imageState(room, record),
     rimOpen: state.rim !== undefined,

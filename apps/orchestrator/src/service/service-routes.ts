@@ -6,7 +6,7 @@ import { contractId } from '../flow/records.ts';
 import { SERVICE_SOCKET } from '../rim/foreign-rim.ts';
 import { passToService } from '../rim/service-proxy.ts';
 import { serviceBody } from './service-record.ts';
-import { instanceOf, type ServiceRoom } from './service-room.ts';
+import type { ServiceRoom } from './service-room.ts';
 import type { Services } from './services.ts';
 
 const byContract = z.object({ contractId });
@@ -16,7 +16,7 @@ const FOREIGN = '/orchestrator/v1/foreign/';
 function addProxy(rim: HttpRim, room: ServiceRoom): void {
   rim.app.all(`${FOREIGN}:contractId/*path`, async (request, response) => {
     const id = parseInput(contractId, request.params['contractId']);
-    if ((await instanceOf(room, id))?.state !== 'running')
+    if ((await room.runtime.instance(id))?.state !== 'running')
       throw new AntirioError('unavailable', `the service of contract ${id} does not run`, { contractId: id });
     const [path = ''] = request.originalUrl.split('?', 1);
     const behind = path.split('/').slice(FOREIGN.split('/').length);

@@ -3,14 +3,7 @@ import { AntirioError, describeError } from '@antirio/kernel';
 import type { Instance } from '@antirio/runtime';
 import { observeService, planService, type ObservedService, type Step } from './service-plan.ts';
 import type { ServiceRecord } from './service-record.ts';
-import {
-  instanceOf,
-  look,
-  newState,
-  parseStatus,
-  type ServiceRoom,
-  type ServiceStatus,
-} from './service-room.ts';
+import { look, newState, parseStatus, type ServiceRoom, type ServiceStatus } from './service-room.ts';
 import { doStep } from './service-steps.ts';
 import { createSetbacks, type Setbacks } from './setbacks.ts';
 
@@ -90,7 +83,7 @@ export class ServiceLoop implements ServiceWork {
     const wanted = this.#record();
     if (wanted === undefined) return { observed: 'absent', detail: 'removed' };
     const { status } = this.#state;
-    const instance = await instanceOf(this.#room, this.#id);
+    const instance = await this.#room.runtime.instance(this.#id);
     const seen = await look(this.#room, wanted, this.#state);
     const plan = planService(wanted, seen);
     return {

@@ -35,7 +35,6 @@ export interface TestEdge {
   close(): Promise<void>;
 }
 
-// eslint-disable-next-line max-lines-per-function -- one setting, in one piece
 export async function openTestEdge(): Promise<TestEdge> {
   const dir = mkdtempSync(join(tmpdir(), 'orch-'));
   const secret = systemRandom.bytes(32);

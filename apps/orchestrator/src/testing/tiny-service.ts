@@ -75,25 +75,52 @@ function bundled(): Promise<string> {
   return bundle;
 }
 
-async function tarOf(files: Readonly<Record<string, string | Uint8Array>>): Promise<Uint8Array> {
+interface File {
+  readonly name: string;
+  readonly mode?: number;
+  readonly content: string | Uint8Array;
+}
+
+async function tarOf(files: readonly File[]): Promise<Uint8Array> {
   const tar = pack();
-  for (const [name, content] of Object.entries(files)) tar.entry({ name }, Buffer.from(content));
+  for (const { content, ...header } of files) tar.entry(header, Buffer.from(content));
   tar.finalize();
   const chunks: Uint8Array[] = [];
   for await (const chunk of tar as AsyncIterable<Uint8Array>) chunks.push(chunk);
   return Buffer.concat(chunks);
 }
 
-/** Writes the service as a docker archive. @returns the image id */
-export async function writeTinyService(path: string, version: string): Promise<string> {
-  const layer = await tarOf({ 'app/main.mjs': await bundled(), 'app/version': version });
+/**
+ * Writes the service as a docker archive.
+ * @param base files below it, where its `node` must be in the image
+ * @returns the image id
+ */
+export async function writeTinyService(
+  path: string,
+  version: string,
+  base: readonly File[] = [],
+): Promise<string> {
+  const app = [
+    { name: 'app/main.mjs', content: await bundled() },
+    { name: 'app/version', content: version },
+  ];
+  const layers = await Promise.all([base, app].filter((files) => files.length > 0).map(tarOf));
   const config = JSON.stringify({
-    config: { Entrypoint: ['node', '/app/main.mjs'], WorkingDir: '/app' },
-    rootfs: { type: 'layers', diff_ids: [`sha256:${sha256Hex(layer)}`] },
+    config: {
+      Entrypoint: ['node', '/app/main.mjs'],
+      Env: ['PATH=/usr/local/bin'],
+      WorkingDir: '/app',
+    },
+    rootfs: { type: 'layers', diff_ids: layers.map((layer) => `sha256:${sha256Hex(layer)}`) },
   });
   const id = sha256Hex(utf8(config));
-  const manifest = JSON.stringify([{ Config: `${id}.json`, Layers: ['layer.tar'] }]);
-  const archive = await tarOf({ 'layer.tar': layer, [`${id}.json`]: config, 'manifest.json': manifest });
+  const names = layers.map((_, i) => `${i}/layer.tar`);
+  const manifest = JSON.stringify([{ Config: `${id}.json`, Layers: names }]);
+  const archive = await tarOf([
+    ...layers.map((content, i) => ({ name: names[i] ?? '', content })),
+    { name: `${id}.json`, content: config },
+    { name: 'manifest.json', content: manifest },
+  ]);
   await pipeline([archive], createWriteStream(path));
   return `sha256:${id}`;
 }

@@ -68,6 +68,17 @@ async function removeLeftovers(dir: string, clock: Clock, log: Log): Promise<voi
   }
 }
 
+function instanceOf({ spec, state, child, exit }: Slot): Instance {
+  return {
+    id: spec.id,
+    epoch: spec.epoch,
+    imageId: spec.imageId,
+    state,
+    ...(child === undefined ? {} : { pid: child.pid }),
+    ...(exit === undefined ? {} : { exit }),
+  };
+}
+
 class ProcessRuntime implements Runtime {
   readonly kind = 'process';
   readonly user = undefined;
@@ -176,15 +187,13 @@ class ProcessRuntime implements Runtime {
     return stats;
   }
 
+  async instance(id: string): Promise<Instance | undefined> {
+    const slot = this.#slots.get(id);
+    return slot === undefined ? undefined : instanceOf(slot);
+  }
+
   async list(): Promise<readonly Instance[]> {
-    return [...this.#slots.values()].map(({ spec, state, child, exit }) => ({
-      id: spec.id,
-      epoch: spec.epoch,
-      imageId: spec.imageId,
-      state,
-      ...(child === undefined ? {} : { pid: child.pid }),
-      ...(exit === undefined ? {} : { exit }),
-    }));
+    return [...this.#slots.values()].map(instanceOf);
   }
 
   async logs(id: string, maxBytes = 64 * 1024): Promise<string> {

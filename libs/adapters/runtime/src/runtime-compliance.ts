@@ -31,10 +31,8 @@ function ask(socketPath: string): Promise<Record<string, unknown>> {
 }
 
 /** What every runtime must do. */
-// eslint-disable-next-line max-lines-per-function -- a test suite, told in one piece
 export function runtimeCompliance(candidate: Candidate): void {
   const { test } = candidate;
-  // eslint-disable-next-line max-lines-per-function -- the same
   describe(`runtime ${candidate.name}`, () => {
     let dir: string;
     let runtime: Runtime;
@@ -71,8 +69,7 @@ export function runtimeCompliance(candidate: Candidate): void {
       writeFileSync(join(spec.runDir, 'config.json'), JSON.stringify(content));
       return spec;
     };
-    const stateOf = async (id: string): Promise<string | undefined> =>
-      (await runtime.list()).find((instance) => instance.id === id)?.state;
+    const stateOf = async (id: string): Promise<string | undefined> => (await runtime.instance(id))?.state;
     const ticks = (spec: ServiceSpec): number => {
       const path = join(spec.dataDir, 'ticks');
       return existsSync(path) ? Number(readFileSync(path, 'utf8')) : 0;
@@ -149,8 +146,9 @@ export function runtimeCompliance(candidate: Candidate): void {
       expect(await code(runtime.unload(imageId))).toBe('conflict');
       await runtime.start(spec.id);
       await untilTicking(spec);
-      const there = (await runtime.list()).find(({ id }) => id === spec.id);
+      const [there] = (await runtime.list()).filter(({ id }) => id === spec.id);
       expect(there).toMatchObject({ state: 'running', epoch: 3, imageId });
+      expect(await runtime.instance(spec.id)).toEqual(there);
       await runtime.remove(spec.id);
     });
 

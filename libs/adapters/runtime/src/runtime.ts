@@ -94,6 +94,8 @@ export interface Runtime {
   remove(id: string): Promise<void>;
   /** @throws AntirioError notFound | conflict when it does not run. */
   stats(id: string): Promise<InstanceStats>;
+  /** One of them; undefined when there is none. */
+  instance(id: string): Promise<Instance | undefined>;
   list(): Promise<readonly Instance[]>;
   /** The newest output, stdout and stderr together, at most so many bytes. @throws AntirioError notFound */
   logs(id: string, maxBytes?: number): Promise<string>;

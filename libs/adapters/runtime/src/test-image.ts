@@ -25,6 +25,7 @@ export interface TestImage {
   readonly env?: readonly string[];
   readonly workingDir?: string;
   readonly diffIds?: readonly string[];
+  readonly repoTags?: readonly string[];
   /** The configuration's name in the archive, by default its hash. */
   readonly configName?: string;
 }
@@ -54,7 +55,7 @@ export async function writeImageArchive(path: string, image: TestImage): Promise
   tar.entry({ name: configName }, config);
   tar.entry(
     { name: 'manifest.json' },
-    JSON.stringify([{ Config: configName, RepoTags: null, Layers: names }]),
+    JSON.stringify([{ Config: configName, RepoTags: image.repoTags ?? null, Layers: names }]),
   );
   tar.finalize();
   await pipeline(tar as AsyncIterable<Uint8Array>, createWriteStream(path));
