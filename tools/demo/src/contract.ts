@@ -10,7 +10,7 @@ export const IMAGE_NAME = 'LoRa-device-service';
 export const ARCHIVE_NAME = 'LoRa-device-service.tar';
 const DAYS = 7;
 
-const CONTRACT_MS = 60_000;
+const CONTRACT_MS = 90_000;
 const READY_MS = 90_000;
 
 const demandSchema = z.looseObject({
@@ -49,25 +49,38 @@ async function contractOf(run: Run, id: string): Promise<Look<string>> {
   return signed ? { found: contractId } : { seen: contract.refused ?? contract.state };
 }
 
-/** From the demand to two signatures: market, coverage trial, negotiation. */
-export async function agree(run: Run): Promise<ContractedRun> {
+/**
+ * From the demand to two signatures: market, coverage trial, negotiation.
+ *
+ * @param meanwhile what else happens from the demand on
+ */
+export async function agree(
+  run: Run,
+  meanwhile: () => Promise<void> = async () => undefined,
+): Promise<ContractedRun> {
   const { nodes, waiter } = run;
   waiter.stage.act('edge A demands insurance for its device service');
   const { id } = await demand(run);
-  const contractId = await waitFor<string>(waiter, {
-    subject: 'market, coverage trial and negotiation',
-    withinMs: CONTRACT_MS,
-    everyMs: 100,
-    look: () => contractOf(run, id),
-  });
+  const [contractId] = await Promise.all([
+    waitFor<string>(waiter, {
+      subject: 'market, coverage trial and negotiation',
+      withinMs: CONTRACT_MS,
+      everyMs: 100,
+      look: () => contractOf(run, id),
+    }),
+    meanwhile(),
+  ]);
   waiter.stage.milestone(`contract ${contractId} is signed by both and validated: both stakes are held`);
   const timelines = followContract(contractId, { customer: nodes.a, provider: nodes.b }, waiter.stage);
   return { ...run, contractId, timelines };
 }
 
-/** The provider has image, configuration, sealed keys and the service in standby; the customer knows. */
-export async function armed(run: ContractedRun): Promise<void> {
-  await waitFollowing<true>(run, {
+/**
+ * The provider has image, configuration, sealed keys and the service in standby, and the customer knows; or the provider has
+ * taken over already, because the customer was away.
+ */
+export async function armed(run: ContractedRun): Promise<'armed' | 'takenOver'> {
+  return waitFollowing<'armed' | 'takenOver'>(run, {
     subject: 'edge B is READY',
     withinMs: READY_MS,
     look: () => {
@@ -75,7 +88,9 @@ export async function armed(run: ContractedRun): Promise<void> {
         run.timelines.view('customer')?.state,
         run.timelines.view('provider')?.state,
       ];
-      return customer === 'guarded' && provider === 'ready' ? { found: true } : { seen: states(run) };
+      if (customer === 'guarded' && provider === 'ready') return { found: 'armed' };
+      const takenOver = run.timelines.find('provider', 'activated') !== undefined;
+      return takenOver ? { found: 'takenOver' } : { seen: states(run) };
     },
   });
 }

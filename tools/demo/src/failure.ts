@@ -1,5 +1,5 @@
 import { GATEWAYS } from './radio.ts';
-import type { ContractedRun } from './run.ts';
+import type { ContractedRun, Run } from './run.ts';
 import type { PartyName } from './network.ts';
 import type { PartyNode } from './nodes.ts';
 import type { Disturbance } from './uplink-verdict.ts';
@@ -15,7 +15,7 @@ export interface Failure {
 const ANSWER_MS = 30_000;
 
 /** While an edge is down, its gateway finds nobody; the returned function says when that was over. */
-function disturb(run: ContractedRun, party: PartyName, from: number): (until: number) => void {
+function disturb(run: Run, party: PartyName, from: number): (until: number) => void {
   if (party === 'central') return () => undefined;
   const open: { gateway: string; from: number; until: number } = {
     gateway: GATEWAYS[party],
@@ -27,9 +27,10 @@ function disturb(run: ContractedRun, party: PartyName, from: number): (until: nu
 }
 
 /** Kills a party's process as an operating system does. */
-export async function killParty(run: ContractedRun, node: PartyNode): Promise<Failure> {
+export async function killParty(run: Run, node: PartyNode): Promise<Failure> {
   const { now } = run.waiter;
   const at = now();
+  run.kills.push({ party: node.party, at });
   const over = disturb(run, node.party, at);
   await node.kill();
   return {

@@ -11,7 +11,7 @@ test('without flags everything has its default', () => {
       kill: 'sigkill',
       runtime: 'process',
     },
-    ...{ json: false, keep: false, duration: 6, periodMs: 2_000, loss: 0.1 },
+    ...{ json: false, keep: false, furtherKills: [], duration: 6, periodMs: 2_000, loss: 0.1 },
   });
 });
 
@@ -29,9 +29,13 @@ test('flags are read', () => {
     '--sabotage',
     'mic',
   ];
-  expect(parseOptions([...flags, '--kill-party', 'b', '--kill-phase', 'active'])).toMatchObject({
+  const kills = ['--kill-party', 'b', '--kill-phase', 'active', '--kill-party', 'a', '--kill-phase', 'ready'];
+  expect(parseOptions([...flags, ...kills])).toMatchObject({
     ...{ motes: 5, seed: 'x', standby: 'cold', kill: 'freeze', json: true, sabotage: 'mic' },
-    ...{ killParty: 'b', killPhase: 'active' },
+    furtherKills: [
+      { party: 'b', phase: 'active' },
+      { party: 'a', phase: 'ready' },
+    ],
   });
   expect(parseOptions(['--help'])).toBeUndefined();
 });
@@ -43,6 +47,7 @@ test.each([
   [['--sabotage', 'everything'], 'sabotage'],
   [['--period', '10'], 'periodMs'],
   [['--kill-party', 'b'], '--kill-phase'],
+  [['--kill-party', 'a', '--kill-phase', 'takeover'], 'dead already'],
   [['--bananas'], 'bananas'],
   [['stray'], 'stray'],
 ])('%j is refused by name', (flags, named) => {

@@ -6,6 +6,18 @@ export const SABOTAGES = ['dedupe', 'mic', 'gapfill', 'fence'] as const;
 /** The one check that is removed from the product, so that the demo must fail. */
 export type Sabotage = (typeof SABOTAGES)[number];
 
+export const KILL_PHASES = ['agreement', 'migration', 'ready', 'takeover', 'active', 'handback'] as const;
+/** A part of the story in which somebody may be killed besides the failure that the demo is about. */
+export type KillPhase = (typeof KILL_PHASES)[number];
+
+const furtherKillSchema = z
+  .strictObject({ party: z.enum(['a', 'b', 'central']), phase: z.enum(KILL_PHASES) })
+  .refine(({ party, phase }) => party !== 'a' || phase !== 'takeover', {
+    message: 'edge A is dead already during the takeover',
+  });
+/** A further SIGKILL, besides the failure the demo is about: whom it hits, and when. */
+export type FurtherKill = z.output<typeof furtherKillSchema>;
+
 const positive = (most: number): z.ZodType<number> => z.coerce.number().int().min(1).max(most);
 
 const optionsSchema = z.strictObject({
@@ -19,9 +31,14 @@ const optionsSchema = z.strictObject({
   json: z.boolean().default(false),
   keep: z.boolean().default(false),
   sabotage: z.enum(SABOTAGES).optional(),
-  /** A further SIGKILL, besides the failure the demo is about: whom it hits, and when. */
-  killParty: z.enum(['a', 'b', 'central']).optional(),
-  killPhase: z.enum(['migration', 'ready', 'active', 'handback']).optional(),
+  /** Each party at most once in each phase; the moments follow from the seed. */
+  furtherKills: z
+    .array(furtherKillSchema)
+    .max(16)
+    .refine((kills) => new Set(kills.map(({ party, phase }) => `${party}/${phase}`)).size === kills.length, {
+      message: 'nobody is killed twice in one phase',
+    })
+    .default([]),
   /** Seconds of traffic before the failure, and again after the handback. */
   duration: positive(3_600).default(6),
   /** Mean time between two uplinks of a mote, ms. */
@@ -41,9 +58,6 @@ export type DemoOptionsInput = z.input<typeof optionsSchema>;
 export function completeOptions(input: DemoOptionsInput): DemoOptions {
   const parsed = optionsSchema.safeParse(input);
   if (!parsed.success) throw new DemoError('badOptions', z.prettifyError(parsed.error));
-  const { killParty, killPhase } = parsed.data;
-  if ((killParty === undefined) !== (killPhase === undefined))
-    throw new DemoError('badOptions', '--kill-party and --kill-phase go together');
   return parsed.data;
 }
 
@@ -57,8 +71,8 @@ const flags = {
   json: { type: 'boolean' },
   keep: { type: 'boolean' },
   sabotage: { type: 'string' },
-  'kill-party': { type: 'string' },
-  'kill-phase': { type: 'string' },
+  'kill-party': { type: 'string', multiple: true },
+  'kill-phase': { type: 'string', multiple: true },
   duration: { type: 'string' },
   period: { type: 'string' },
   loss: { type: 'string' },
@@ -83,8 +97,8 @@ export const USAGE = `antirio demo: two edges, a centre and simulated motes; one
   --duration S            seconds of traffic before the failure, and again after the handback (6)
   --period MS             mean time between two uplinks of a mote (2000)
   --loss P                part of the uplinks that a gateway misses (0.1)
-  --kill-party a|b|central --kill-phase migration|ready|active|handback
-                          one more SIGKILL, of whom and when
+  --kill-party a|b|central --kill-phase agreement|migration|ready|takeover|active|handback
+                          one more SIGKILL, of whom and when; both flags may be given again
 `;
 
 /** Reads a command line; undefined where it asks for help. Throws `badOptions`. */
@@ -98,6 +112,9 @@ export function parseOptions(argv: readonly string[]): DemoOptions | undefined {
   };
   const values = read();
   if (values.help === true) return undefined;
-  const { 'kill-party': killParty, 'kill-phase': killPhase, period, help: _, ...rest } = values;
-  return completeOptions({ ...rest, killParty, killPhase, periodMs: period } as DemoOptionsInput);
+  const { 'kill-party': parties = [], 'kill-phase': phases = [], period, help: _, ...rest } = values;
+  if (parties.length !== phases.length)
+    throw new DemoError('badOptions', '--kill-party and --kill-phase go together');
+  const furtherKills = parties.map((party, i) => ({ party, phase: phases[i] }));
+  return completeOptions({ ...rest, furtherKills, periodMs: period } as DemoOptionsInput);
 }

@@ -1,14 +1,17 @@
 import { agree, armed, letPass } from './contract.ts';
 import { downlinksOnAir } from './downlinks.ts';
+import { furtherKills } from './further-kills.ts';
 import { actAgain, caughtUp, comeBack, settle, takeBack } from './handback.ts';
 import type { TakeoverMs } from './result.ts';
 import { draw, type ContractedRun, type Run } from './run.ts';
-import { furtherKill, serve, takeOver } from './takeover.ts';
+import { serve, takeOver, watchTakeover, type PossibleTakeover } from './takeover.ts';
 
 /** How far a play came, for a verdict also on one that broke off. */
 export interface Progress {
   contracted?: ContractedRun;
   takeoverMs: TakeoverMs;
+  /** Edge B took over when a further kill hit edge A: that was the failure then, and there is no other. */
+  early: boolean;
 }
 
 const START_MS = 30_000;
@@ -27,22 +30,42 @@ export async function raise({ nodes, waiter, radio }: Run): Promise<void> {
   waiter.stage.milestone('the motes send');
 }
 
-async function insure(run: Run, progress: Progress): Promise<ContractedRun> {
-  const contracted = await agree(run);
-  progress.contracted = contracted;
-  await furtherKill(contracted, 'migration');
-  await armed(contracted);
-  return contracted;
+/**
+ * Further kills while edge B prepares or stands by, and then both READY; or, where edge A was hit and edge B has taken over,
+ * how long that took.
+ */
+async function quietPhase(run: ContractedRun, phase: 'migration' | 'ready'): Promise<TakeoverMs | undefined> {
+  let possible: PossibleTakeover | undefined;
+  await furtherKills(run, phase, {
+    onKilled: ({ at }, party) => {
+      if (party === 'a') possible = watchTakeover(run, at);
+    },
+  });
+  const outcome = await armed(run);
+  if (outcome === 'takenOver' && possible !== undefined) return possible.takeoverMs();
+  possible?.dismiss();
+  return undefined;
 }
 
 async function normalService(run: ContractedRun): Promise<void> {
   const { waiter, options, nodes } = run;
   waiter.stage.act('edge A serves, edge B stands by');
-  await furtherKill(run, 'ready');
-  await armed(run);
   await downlinksOnAir(run, nodes.a, 'own');
   // In the middle of traffic, at a moment that the seed decides.
   await letPass(run, options.duration * 1_000 * draw(run, 'moment', 0.5, 1));
+}
+
+/** The failure that the demo is about: edge B serves meanwhile, and edge A stands by when it is back. */
+async function failAndComeBack(run: ContractedRun, progress: Progress): Promise<void> {
+  await normalService(run);
+  const [{ failure, takeoverMs }] = await Promise.all([takeOver(run), furtherKills(run, 'takeover')]);
+  progress.takeoverMs = takeoverMs;
+  await serve(run);
+  await letPass(run, run.options.duration * 500);
+  // Edge A can be killed again only once it is back.
+  await furtherKills(run, 'active', { parties: ['b', 'central'] });
+  await comeBack(run, failure);
+  await furtherKills(run, 'active', { parties: ['a'] });
 }
 
 async function finish(run: ContractedRun): Promise<void> {
@@ -60,16 +83,13 @@ async function finish(run: ContractedRun): Promise<void> {
 export async function play(run: Run, progress: Progress): Promise<ContractedRun> {
   await raise(run);
   await letMotesBeHeard(run);
-  const contracted = await insure(run, progress);
-  await normalService(contracted);
-  const { failure, takeoverMs } = await takeOver(contracted);
-  progress.takeoverMs = takeoverMs;
-  await serve(contracted);
-  await letPass(contracted, contracted.options.duration * 500);
-  await comeBack(contracted, failure);
-  await furtherKill(contracted, 'active');
+  const contracted = await agree(run, () => furtherKills(run, 'agreement'));
+  progress.contracted = contracted;
+  const early = (await quietPhase(contracted, 'migration')) ?? (await quietPhase(contracted, 'ready'));
+  if (early === undefined) await failAndComeBack(contracted, progress);
+  else Object.assign(progress, { takeoverMs: early, early: true } satisfies Partial<Progress>);
   await takeBack(contracted);
-  await furtherKill(contracted, 'handback');
+  await furtherKills(contracted, 'handback');
   await settle(contracted);
   await finish(contracted);
   return contracted;

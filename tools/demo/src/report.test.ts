@@ -107,7 +107,8 @@ test('the table has every figure, and a failed run says why and where its logs a
     'A 900   B 1100',
   ])
     expect(table).toContain(text);
-  const result = { report: { ...report, ok: false }, faults: ['1 lost: x'], folder: '/tmp/demo', kept: true };
+  const failed = { report: { ...report, ok: false }, faults: ['1 lost: x'], kills: [] };
+  const result = { ...failed, folder: '/tmp/demo', kept: true };
   const closing = closingOf(result).join('\n');
   expect(closing).toContain('FAILED');
   expect(closing).toContain('1 lost: x');

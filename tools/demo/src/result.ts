@@ -1,3 +1,4 @@
+import type { Kill } from './run.ts';
 import type { RefusedFigures, UplinkFigures } from './uplink-verdict.ts';
 
 /** Milliseconds from the kill call, by the demo's monotonic clock; -1 for what never came. */
@@ -40,6 +41,8 @@ export interface DemoReport {
 export interface DemoResult {
   readonly report: DemoReport;
   readonly faults: readonly string[];
+  /** Every SIGKILL that there was. */
+  readonly kills: readonly Kill[];
   /** Where logs, data and the truth are; the folder is gone unless something failed or `keep` was asked for. */
   readonly folder: string;
   readonly kept: boolean;

@@ -37,13 +37,13 @@ export function waiterFor(setting: Setting, stage: Stage, signal: AbortSignal | 
 /** A verdict also on a play that broke off, as far as what is left of it can be asked. */
 async function judgeWhatIsThere(progress: Progress, brokenOff: unknown): Promise<Verdict> {
   const fault = describe(brokenOff);
-  const { contracted, takeoverMs } = progress;
+  const { contracted, takeoverMs, early } = progress;
   if (contracted === undefined) return { report: emptyReport, faults: [fault] };
   try {
     // What is still under way would look lost, or forged.
     await contracted.radio.stopTraffic();
     await sleep(SETTLE_DOWN_MS);
-    const { report, faults } = await judge(contracted, takeoverMs);
+    const { report, faults } = await judge(contracted, takeoverMs, { early });
     return { report: { ...report, ok: false }, faults: [fault, ...faults] };
   } catch (error) {
     return { report: { ...emptyReport, takeoverMs }, faults: [fault, describe(error)] };
@@ -51,11 +51,11 @@ async function judgeWhatIsThere(progress: Progress, brokenOff: unknown): Promise
 }
 
 async function perform(run: Run): Promise<Verdict> {
-  const progress: Progress = { takeoverMs: NEVER };
+  const progress: Progress = { takeoverMs: NEVER, early: false };
   try {
     const played = await play(run, progress);
     run.waiter.stage.act("the verdict, by the motes' truth and REST alone");
-    return await judge(played, progress.takeoverMs);
+    return await judge(played, progress.takeoverMs, progress);
   } catch (error) {
     // Nobody waits for a verdict on what was ended by hand.
     if (error instanceof DemoError && error.code === 'interrupted') throw error;
@@ -90,7 +90,7 @@ export async function runDemo(
     await leave(setting, options, stage);
     const kept = options.keep || !verdict.report.ok;
     if (!kept) strike(setting);
-    return { ...verdict, folder: setting.folder, kept };
+    return { ...verdict, kills: run.kills, folder: setting.folder, kept };
   } catch (error) {
     await setting.end();
     stage.note(`Logs and data: ${setting.folder}`);

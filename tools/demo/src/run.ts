@@ -9,6 +9,13 @@ import type { Timelines } from './timelines.ts';
 import type { Disturbance } from './uplink-verdict.ts';
 import { waitFor, type Wait, type Waiter } from './wait.ts';
 
+/** One SIGKILL of a party's process. */
+export interface Kill {
+  readonly party: PartyName;
+  /** Monotonic ms. */
+  readonly at: number;
+}
+
 /** Everything that a scene of the demo works with. */
 export interface Run {
   readonly options: DemoOptions;
@@ -21,6 +28,8 @@ export interface Run {
   readonly devices: readonly Device[];
   /** When which gateway had no edge. Scenes add to it. */
   readonly disturbances: Disturbance[];
+  /** Every SIGKILL so far. */
+  readonly kills: Kill[];
 }
 
 /** A run with a contract between its edges. */

@@ -70,7 +70,7 @@ class DemoSetting implements Setting {
     stage.milestone('network and motes are there; identities and configurations are written');
     const truth = followTruth(files.truth);
     const run = { options: this.#options, waiter, nodes, network, radio, devices, truth };
-    this.#run = { ...run, truthFile: files.truth, disturbances: [] };
+    this.#run = { ...run, truthFile: files.truth, disturbances: [], kills: [] };
     return this.#run;
   }
 

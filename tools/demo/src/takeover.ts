@@ -1,27 +1,37 @@
 import { hasReadingSince } from './core-data.ts';
 import { sendDownlinks, downlinksOnAir } from './downlinks.ts';
-import { failEdgeA, killParty, type Failure } from './failure.ts';
+import { failEdgeA, type Failure } from './failure.ts';
 import type { TakeoverMs } from './result.ts';
-import { draw, states, waitFollowing, type ContractedRun } from './run.ts';
+import { states, waitFollowing, type ContractedRun } from './run.ts';
 import type { Note } from './timelines.ts';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { waitFor } from './wait.ts';
 
 const TAKEOVER_MS = 60_000;
 const READING_POLL_MS = 5;
 const TIMELINE_POLL_MS = 50;
 
-/** Polls B's core-data as fast as an impatient client, until it has an uplink put on air after the failure. */
-async function firstReading(run: ContractedRun, failedAt: number): Promise<number> {
+/**
+ * Polls B's core-data as fast as an impatient client, until it has an uplink put on air after the failure.
+ *
+ * @param isPointless ends the wait early, with -Infinity
+ */
+async function firstReading(
+  run: ContractedRun,
+  failedAt: number,
+  isPointless: () => boolean = () => false,
+): Promise<number> {
   const { waiter, nodes, truth } = run;
   const at = await waitFor<number>(waiter, {
     subject: 'edge B stores a new reading',
     withinMs: TAKEOVER_MS,
     everyMs: READING_POLL_MS,
-    look: async () =>
-      (await hasReadingSince(nodes.b, truth, failedAt)) ? { found: waiter.now() } : { seen: states(run) },
+    look: async () => {
+      if (isPointless()) return { found: -Infinity };
+      const isThere = await hasReadingSince(nodes.b, truth, failedAt);
+      return isThere ? { found: waiter.now() } : { seen: states(run) };
+    },
   });
-  waiter.stage.milestone('edge B: first new reading stored', at - failedAt);
+  if (at > failedAt) waiter.stage.milestone('edge B: first new reading stored', at - failedAt);
   return at;
 }
 
@@ -42,6 +52,32 @@ async function milestoneOf(run: ContractedRun, milestone: string, after: number)
 async function commandAtOnce(run: ContractedRun, after: number): Promise<void> {
   await milestoneOf(run, 'opened', after);
   await sendDownlinks(run, run.nodes.b, 'at once');
+}
+
+/** A takeover that may follow from a kill while edge B was only to stand by. */
+export interface PossibleTakeover {
+  /** It did follow: how long everything took. */
+  takeoverMs(): Promise<TakeoverMs>;
+  /** It did not. */
+  dismiss(): void;
+}
+
+/** Watches edge B from a kill of edge A on. */
+export function watchTakeover(run: ContractedRun, failedAt: number): PossibleTakeover {
+  let dismissed = false;
+  const reading = firstReading(run, failedAt, () => dismissed);
+  reading.catch(() => undefined);
+  return {
+    dismiss: () => (dismissed = true),
+    async takeoverMs() {
+      const since = (at: number): number => Math.round(at - failedAt);
+      return {
+        detected: since(await milestoneOf(run, 'confirmed', failedAt)),
+        activated: since(await milestoneOf(run, 'activated', failedAt)),
+        firstReading: since(await reading),
+      };
+    },
+  };
 }
 
 export interface Takeover {
@@ -75,20 +111,4 @@ export async function takeOver(run: ContractedRun): Promise<Takeover> {
 /** The neighbour acts: its downlinks pass the fence once its epoch allows it. */
 export async function serve(run: ContractedRun): Promise<void> {
   await downlinksOnAir(run, run.nodes.b, 'serving');
-}
-
-/** A further SIGKILL, where the options ask for one in this phase; the party comes back after a moment. */
-export async function furtherKill(
-  run: ContractedRun,
-  phase: NonNullable<ContractedRun['options']['killPhase']>,
-): Promise<void> {
-  const { options, nodes, waiter } = run;
-  if (options.killPhase !== phase || options.killParty === undefined) return;
-  await sleep(draw(run, `further/${phase}/when`, 0, 800));
-  const node = nodes[options.killParty];
-  waiter.stage.act(`${node.title} is killed as well, in phase ${phase}`);
-  const failure = await killParty(run, node);
-  await sleep(draw(run, `further/${phase}/length`, 200, 2_000));
-  await failure.end();
-  waiter.stage.milestone(`${node.title} is back`);
 }

@@ -59,19 +59,29 @@ async function settlement(run: ContractedRun) {
   };
 }
 
+/** What the story was like. */
+export interface Circumstances {
+  /** Edge B took over and handed back while edge A came back at once: there was no time for it to act. */
+  readonly early: boolean;
+}
+
 /** A fence that nothing had to pass proves nothing. */
-function exerciseFaults({ onAir }: RadioVerdict): string[] {
+function exerciseFaults({ onAir }: RadioVerdict, { early }: Circumstances): string[] {
   const first = onAir.some(({ party, epoch, count }) => party === 'customer' && epoch <= 1 && count > 0);
   const provider = onAir.some(({ party, count }) => party === 'provider' && count > 0);
   const again = onAir.some(({ party, epoch, count }) => party === 'customer' && epoch > 1 && count > 0);
   return [
     ...(first ? [] : ['edge A put no downlink on air before the failure']),
-    ...(provider ? [] : ['edge B put no downlink on air while it served']),
+    ...(provider || early ? [] : ['edge B put no downlink on air while it served']),
     ...(again ? [] : ['edge A put no downlink on air after the handback']),
   ];
 }
 
-function radio(run: ContractedRun, truth: Awaited<ReturnType<typeof readTruth>>): string[] {
+function radio(
+  run: ContractedRun,
+  truth: Awaited<ReturnType<typeof readTruth>>,
+  circumstances: Circumstances,
+): string[] {
   const slots = run.timelines.view('customer')?.terms.slots;
   if (slots === undefined) return ['edge A no longer shows its contract'];
   const verdict = judgeRadio({
@@ -84,11 +94,15 @@ function radio(run: ContractedRun, truth: Awaited<ReturnType<typeof readTruth>>)
     slots,
     grants: run.timelines.grants(),
   });
-  return [...verdict.faults, ...exerciseFaults(verdict)];
+  return [...verdict.faults, ...exerciseFaults(verdict, circumstances)];
 }
 
 /** Judges a run by the simulator's truth, A's core-data and the ledger, both over REST; nobody's own claims count. */
-export async function judge(run: ContractedRun, takeoverMs: TakeoverMs): Promise<Verdict> {
+export async function judge(
+  run: ContractedRun,
+  takeoverMs: TakeoverMs,
+  circumstances: Circumstances,
+): Promise<Verdict> {
   const truth = await readTruth(run.truthFile);
   const events = await allEvents(
     run.nodes.a,
@@ -98,7 +112,7 @@ export async function judge(run: ContractedRun, takeoverMs: TakeoverMs): Promise
   const money = await settlement(run);
   const faults = [
     ...uplinks.faults,
-    ...radio(run, truth),
+    ...radio(run, truth, circumstances),
     ...takeoverFaults(takeoverMs, money.handback),
     ...settlementFaults(money.settlement),
     ...money.disputes.map((dispute) => `the statements differ: ${dispute}`),
