@@ -218,7 +218,13 @@ class OrchestratorRoom implements Orchestrator {
   #serviceRoom(store: OrchestratorStore, runtime: Runtime, rim: HttpRim, flow: Flow): ServiceRoom {
     const options = this.#options;
     const { clock, random, log, bus, peers } = this.#ports;
-    const folders = openFolders({ dataDir: this.#dir, runRoot: options.runRoot, user: runtime.user });
+    const folders = openFolders({
+      dataDir: this.#dir,
+      runRoot: options.runRoot,
+      user: runtime.user,
+      random,
+      log,
+    });
     const calls = new Counter({
       name: 'antirio_orchestrator_foreign_calls_total',
       help: 'calls of foreign services to the core services, by what became of them',

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { callJson, httpPeer, type HttpCall, type HttpPeer } from '@antirio/host';
-import { openTestEdge, until, type TestEdge } from '../testing/edge.ts';
+import { openTestEdge, secretsInMemory, until, type TestEdge } from '../testing/edge.ts';
 import type { Answer, StubCall } from '../testing/stub-rooms.ts';
 import { writeTinyService } from '../testing/tiny-service.ts';
 
@@ -333,7 +333,8 @@ describe('an orchestrator killed with SIGKILL', () => {
     const theirs = { ...THEIRS, contractId: 'c-1' };
     await callJson(http, { method: 'POST', path: PROVIDER, json: theirs });
     const path = '/orchestrator/v1/service/c-1';
-    const secrets = { keyVersion: 2, sessions: [] };
+    const devEui = `${process.pid}`.padStart(16, 'e');
+    const secrets = { keyVersion: 2, sessions: [{ devEui, devAddr: '26011f4a' }] };
     const service = { serviceName: 'device-lora', devices: [{ name: 'm', profileName: 'p' }] };
     const wish = { desired: 'active', standby: 'hot', imageCid: 'bafyimage', archive, service };
     await callJson(http, { method: 'PUT', path, json: { ...wish, secrets } });
@@ -347,6 +348,7 @@ describe('an orchestrator killed with SIGKILL', () => {
       const now = await report();
       return now.observed === 'active' ? now : undefined;
     });
+    expect(secretsInMemory(devEui)).toBeDefined();
     await kill();
     const alive = (pid: number): boolean => {
       try {
@@ -356,6 +358,7 @@ describe('an orchestrator killed with SIGKILL', () => {
       }
     };
     await until('the child ended', () => (alive(first.instance!.pid!) ? undefined : true));
+    await until('the secrets are gone', () => (secretsInMemory(devEui) === undefined ? true : undefined));
     await run();
     const waiting = await until('shadow again', async () => {
       const now = await report();

@@ -1,7 +1,9 @@
+import { spawn } from 'node:child_process';
 import { chownSync, lstatSync, mkdirSync, readdirSync, rmSync, statfsSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { AntirioError, sha256Hex, utf8 } from '@antirio/kernel';
+import type { Log } from '@antirio/host';
+import { AntirioError, describeError, sha256Hex, toHex, utf8, type Random } from '@antirio/kernel';
 import type { Runtime } from '@antirio/runtime';
 
 /** Where one service's things are on this host. */
@@ -31,6 +33,8 @@ export interface FolderOptions {
   /** In place of tmpfs or the folder for temporary files. */
   readonly runRoot?: string | undefined;
   readonly user: Runtime['user'];
+  readonly random: Random;
+  readonly log: Log;
 }
 
 const SHARED_MEMORY = '/dev/shm';
@@ -59,39 +63,89 @@ function makePrivate(path: string): void {
     throw new AntirioError('forbidden', `${path} belongs to somebody else or is open to others`, { path });
 }
 
+/** What earlier runs left: their processes are gone, and their secrets must be given again by who may. */
+function removeEarlier(root: string, name: string, log: Log): void {
+  for (const left of readdirSync(root).filter((entry) => entry.startsWith(`${name}-`)))
+    try {
+      rmSync(join(root, left), { recursive: true, force: true });
+    } catch (error) {
+      log.warn({ folder: join(root, left), error: describeError(error) }, 'not ours to remove');
+    }
+}
+
+/**
+ * A shell that waits for the end of this process, however it comes, and removes the folders then: secrets do not stay in memory
+ * behind an edge that was killed.
+ */
+function removeWithUs(folders: readonly string[], log: Log): { end(): void } {
+  const script = 'read -r _; rm -rf -- "$@"';
+  const watcher = spawn('/bin/sh', ['-c', script, 'sh', ...folders], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  });
+  watcher.on('error', (error) =>
+    log.warn({ error: error.message }, 'nobody removes secrets if this edge is killed'),
+  );
+  watcher.stdin.on('error', () => undefined);
+  watcher.unref();
+  // A pipe to a child is a socket, which must not keep this process alive
+  (watcher.stdin as unknown as { unref(): void }).unref();
+  return {
+    end() {
+      watcher.stdin.end();
+    },
+  };
+}
+
+interface Places {
+  readonly run: string;
+  readonly secrets: string;
+  /** Whether secrets never touch a disk there. */
+  readonly inMemory: boolean;
+}
+
+/** Names for this run, short and never used before. @throws AntirioError badConfig when sockets there would have too long paths. */
+function choosePlaces({ dataDir, runRoot, random, log }: FolderOptions): Places {
+  const shared = onTmpfs(SHARED_MEMORY) ? SHARED_MEMORY : undefined;
+  const root = runRoot ?? shared ?? tmpdir();
+  mkdirSync(root, { recursive: true });
+  const name = `antirio-${short(dataDir)}`;
+  const unique = `${name}-${toHex(random.bytes(3))}`;
+  const run = join(root, unique);
+  if (join(run, short('')).length + LONGEST_SOCKET_NAME > MAX_SOCKET_PATH)
+    throw new AntirioError('badConfig', `runRoot is too long a path for unix sockets: ${root}`, { root });
+  const rootInMemory = onTmpfs(root);
+  const secretsRoot = rootInMemory ? root : (shared ?? root);
+  for (const place of new Set([root, secretsRoot])) removeEarlier(place, name, log);
+  const secrets = secretsRoot === root ? run : join(secretsRoot, unique);
+  return { run, secrets, inMemory: rootInMemory || shared !== undefined };
+}
+
 /**
  * Opens the folders of foreign services. Those for sockets and secrets lie on tmpfs where there is one, below a name that is
- * short and this edge's own; what an earlier run left there is removed: its processes are gone, and its secrets must be given
- * again by who may.
- *
- * @throws AntirioError badConfig when unix sockets there would have too long paths, forbidden when the place is somebody else's.
+ * short and this run's own; they come with the first service and go with this process.
  */
 export function openFolders(options: FolderOptions): Folders {
   const { user } = options;
-  const shared = onTmpfs(SHARED_MEMORY) ? SHARED_MEMORY : undefined;
-  const name = `antirio-${short(options.dataDir)}`;
-  const runBase = join(options.runRoot ?? shared ?? tmpdir(), name);
-  if (join(runBase, short('')).length + LONGEST_SOCKET_NAME > MAX_SOCKET_PATH)
-    throw new AntirioError('badConfig', `runRoot is too long a path for unix sockets: ${runBase}`, {
-      runBase,
-    });
-  makePrivate(runBase);
-  const runIsTmpfs = onTmpfs(runBase);
-  const secretsBase = runIsTmpfs || shared === undefined ? runBase : join(shared, `${name}-secrets`);
-  makePrivate(secretsBase);
-  for (const base of [runBase, secretsBase])
-    for (const left of readdirSync(base)) rmSync(join(base, left), { recursive: true, force: true });
+  const places = choosePlaces(options);
+  let watcher: { end(): void } | undefined;
 
+  const makePlaces = (): void => {
+    if (watcher !== undefined) return;
+    for (const place of [places.run, places.secrets]) makePrivate(place);
+    watcher = removeWithUs([places.run, places.secrets], options.log);
+  };
   const of = (contractId: string): ServiceFolders => {
-    const runDir = join(runBase, short(contractId));
-    const secretsDir =
-      secretsBase === runBase ? join(runDir, 'secrets') : join(secretsBase, short(contractId));
+    const runDir = join(places.run, short(contractId));
+    const apart = places.secrets !== places.run;
+    const secretsDir = apart ? join(places.secrets, short(contractId)) : join(runDir, 'secrets');
     return { runDir, secretsDir, dataDir: join(options.dataDir, 'services', contractId) };
   };
   return {
     of,
-    secretsOnTmpfs: runIsTmpfs || shared !== undefined,
+    secretsOnTmpfs: places.inMemory,
     make(contractId) {
+      makePlaces();
       const folders = of(contractId);
       for (const folder of [folders.runDir, folders.dataDir, folders.secretsDir]) {
         mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -107,7 +161,9 @@ export function openFolders(options: FolderOptions): Folders {
       rmSync(of(contractId).dataDir, { recursive: true, force: true });
     },
     close() {
-      for (const base of [runBase, secretsBase]) rmSync(base, { recursive: true, force: true });
+      for (const place of [places.run, places.secrets]) rmSync(place, { recursive: true, force: true });
+      watcher?.end();
+      watcher = undefined;
     },
   };
 }

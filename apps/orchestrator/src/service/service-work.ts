@@ -82,10 +82,10 @@ export class ServiceLoop implements ServiceWork {
   async report(): Promise<ServiceReport> {
     const wanted = this.#record();
     if (wanted === undefined) return { observed: 'absent', detail: 'removed' };
-    const { status } = this.#state;
     const instance = await this.#room.runtime.instance(this.#id);
     const seen = await look(this.#room, wanted, this.#state);
     const plan = planService(wanted, seen);
+    const { status } = this.#state;
     return {
       observed: observeService(wanted, seen, this.#setbacks.failed && plan.length > 0),
       detail: this.#detail(plan),

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { callJson } from '@antirio/host';
-import { openTestEdge, until, type TestEdge } from '../testing/edge.ts';
+import { openTestEdge, secretsInMemory, until, type TestEdge } from '../testing/edge.ts';
 import { writeTinyService } from '../testing/tiny-service.ts';
 
 const CUSTOMER = '12D3KooWCustomer';
@@ -126,9 +126,7 @@ describe('a hot standby', () => {
     const id = await contract();
     await put(id, wish('hot', { desired: 'active', secrets: SECRETS }));
     await observed(id, 'active');
-    const secretsFile = filesBelow('/dev/shm').find(
-      (file) => file.endsWith('keys.json') && readFileSync(file, 'utf8').includes('c0ffee11'),
-    );
+    const secretsFile = secretsInMemory('c0ffee11');
     expect(secretsFile).toBeDefined();
     expect(statSync(secretsFile!).mode & 0o777).toBe(0o600);
     expect(filesBelow(edge.dir).filter((file) => readFileSync(file).includes('c0ffee11'))).toEqual([]);

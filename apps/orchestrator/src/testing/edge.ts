@@ -1,4 +1,4 @@
-import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createBroker, createLocalBus, type Broker } from '@antirio/bus';
@@ -107,4 +107,27 @@ export async function until<T>(
   const value = await waitFor(systemClock, 15_000, condition);
   if (value === undefined) throw new AntirioError('timeout', `never came about: ${what}`);
   return value;
+}
+
+/** The file of secrets on tmpfs that holds the text. Those of other edges come and go meanwhile. */
+export function secretsInMemory(text: string): string | undefined {
+  const read = (file: string): string => {
+    try {
+      return readFileSync(file, 'utf8');
+    } catch {
+      return '';
+    }
+  };
+  return readdirSync('/dev/shm')
+    .filter((name) => name.startsWith('antirio-'))
+    .flatMap((base) => {
+      try {
+        return readdirSync(join('/dev/shm', base)).map((name) =>
+          join('/dev/shm', base, name, 'secrets', 'keys.json'),
+        );
+      } catch {
+        return [];
+      }
+    })
+    .find((file) => read(file).includes(text));
 }
