@@ -28,6 +28,17 @@ export function memoryOf(pid: number): Memory {
   };
 }
 
+const TICKS_PER_SECOND = 100;
+/** utime and stime, counted from what follows the name in parentheses. */
+const [UTIME, STIME] = [11, 12];
+
+/** CPU time that a process has used so far, seconds. */
+export function cpuSecondsOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[UTIME]) + Number(fields[STIME])) / TICKS_PER_SECOND;
+}
+
 /** Ids of the processes that a process started, and theirs. */
 export function childrenOf(pid: number): number[] {
   const tasks = readdirSync(`/proc/${pid}/task`);

@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { eventCount } from '@antirio/demo';
 import type { Benchmark, BenchPorts } from './benchmark.ts';
 import { figureOf, median, rounded, type Figure } from './figure.ts';
-import { childrenOf, memoryOf, type Memory } from './kernel.ts';
+import { childrenOf, cpuSecondsOf, memoryOf, type Memory } from './kernel.ts';
 import { openMotes, TRAFFIC, type Motes } from './motes.ts';
-import { openSetting, type RunningParty, type Setting } from './setting.ts';
+import { monotonic, openSetting, type RunningParty, type Setting } from './setting.ts';
 
 const GOAL_MB = 180;
 const SAMPLE_EVERY_MS = 1_000;
@@ -15,10 +15,16 @@ interface Sample extends Memory {
   readonly children: readonly number[];
 }
 
-/** What one process had, at rest and busy. */
+/** What one process had over a while. */
+interface Phase {
+  readonly samples: readonly Sample[];
+  /** Part of one core that it used, in hundredths. */
+  readonly cpuPercent: number;
+}
+
 interface Measured {
-  readonly idle: readonly Sample[];
-  readonly busy: readonly Sample[];
+  readonly idle: Phase;
+  readonly busy: Phase;
   readonly stored: number;
 }
 
@@ -27,26 +33,33 @@ function sample({ process: { pid } }: RunningParty): Sample {
 }
 
 /** Lets time pass, then looks once a second for as long as `lookS` says. */
-async function samplesAfter(edge: RunningParty, seconds: number, lookS: number, signal: AbortSignal) {
+async function phaseOf(
+  edge: RunningParty,
+  seconds: number,
+  lookS: number,
+  signal: AbortSignal,
+): Promise<Phase> {
   await sleep((seconds - lookS) * 1_000, undefined, { signal });
   const samples: Sample[] = [];
+  const [usedBefore, since] = [cpuSecondsOf(edge.process.pid), monotonic()];
   for (let i = 0; i < lookS; i++) {
     await sleep(SAMPLE_EVERY_MS, undefined, { signal });
     samples.push(sample(edge));
   }
-  return samples;
+  const used = cpuSecondsOf(edge.process.pid) - usedBefore;
+  return { samples, cpuPercent: rounded((used * 100 * 1_000) / (monotonic() - since), 1) };
 }
 
 async function measure(edge: RunningParty, motes: Motes, ports: BenchPorts): Promise<Measured> {
   const { options, say, signal } = ports;
   const [seconds, lookS] = options.quick ? [15, 5] : [60, 20];
-  const idle = await samplesAfter(edge, seconds, lookS, signal);
-  say(`at rest ${idle.at(-1)?.rss ?? NaN} MB; the motes begin`);
+  const idle = await phaseOf(edge, seconds, lookS, signal);
+  say(`at rest ${idle.samples.at(-1)?.rss ?? NaN} MB; the motes begin`);
   await motes.radio.start();
-  const busy = await samplesAfter(edge, seconds, lookS, signal);
+  const busy = await phaseOf(edge, seconds, lookS, signal);
   await motes.radio.stopTraffic();
   const stored = await eventCount(edge);
-  say(`busy ${busy.at(-1)?.rss ?? NaN} MB, ${stored} readings stored`);
+  say(`busy ${busy.samples.at(-1)?.rss ?? NaN} MB, ${stored} readings stored`);
   return { idle, busy, stored };
 }
 
@@ -58,25 +71,26 @@ async function measureNew(setting: Setting, name: string, ports: BenchPorts): Pr
   return measured;
 }
 
-const overall = (runs: readonly (readonly Sample[])[], of: (sample: Sample) => number): number =>
-  rounded(median(runs.flatMap((samples) => samples.map(of))), 1);
+const overall = (runs: readonly Phase[], of: (sample: Sample) => number): number =>
+  rounded(median(runs.flatMap(({ samples }) => samples.map(of))), 1);
 
 function figure(
   name: string,
-  runs: readonly (readonly Sample[])[],
+  runs: readonly Phase[],
   goal: number | undefined,
   more = {},
 ): Figure {
   return figureOf({
     figure: name,
     unit: 'MB',
-    values: runs.map((samples) => median(samples.map(({ rss }) => rss))),
+    values: runs.map(({ samples }) => median(samples.map(({ rss }) => rss))),
     goal,
     context: {
       anonymous: overall(runs, ({ anonymous }) => anonymous),
       files: overall(runs, ({ files }) => files),
-      peak: Math.max(...runs.flat().map(({ peak }) => peak)),
-      children: runs.at(-1)?.at(-1)?.children ?? [],
+      peak: Math.max(...runs.flatMap(({ samples }) => samples.map(({ peak }) => peak))),
+      children: runs.at(-1)?.samples.at(-1)?.children ?? [],
+      cpuPercent: median(runs.map(({ cpuPercent }) => cpuPercent)),
       ...more,
     },
   });

@@ -114,8 +114,8 @@ async function* figures(standby: Standby, ports: BenchPorts): AsyncGenerator<Fig
 
 const about: Readonly<Record<Standby, string>> = {
   hot: 'the service runs and waits',
-  warm: 'the image is unpacked, the service is not started',
-  cold: 'the image is there as blocks',
+  warm: 'the service is started and frozen',
+  cold: 'the image is stored and verified',
 };
 
 export const takeovers: readonly Benchmark[] = (['hot', 'warm', 'cold'] as const).map((standby) => ({
