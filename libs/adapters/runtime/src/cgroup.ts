@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { Limits } from './runtime.ts';
 
@@ -10,7 +18,10 @@ export interface ControlGroup {
 }
 
 const ROOT = '/sys/fs/cgroup';
+const PREFIX = 'antirio-';
 const PERIOD_US = 100_000;
+/** A group is empty between its making and its first process, and after its last. */
+const EMPTY_SINCE_MS = 60_000;
 
 interface Setting {
   readonly folder: string;
@@ -55,11 +66,23 @@ function attempt(work: () => void): boolean {
   }
 }
 
+/** Removes what edges that were killed left behind: groups that have been empty for a while. */
+export function sweepControlGroups(now: number): void {
+  for (const root of [ROOT, ...['memory', 'pids', 'cpu'].map((controller) => join(ROOT, controller))])
+    attempt(() => {
+      for (const name of readdirSync(root).filter((entry) => entry.startsWith(PREFIX))) {
+        const group = join(root, name);
+        // One that is not empty stays whatever we ask
+        if (now - statSync(group).mtimeMs > EMPTY_SINCE_MS) attempt(() => rmdirSync(group));
+      }
+    });
+}
+
 /** Makes one group, with as many of the limits as the system lets us set: none without the rights to. */
 export function openControlGroup(name: string, limits: Limits): ControlGroup {
   const made: string[] = [];
   for (const { folder, values } of settings(limits)) {
-    const group = join(folder, name);
+    const group = join(folder, PREFIX + name);
     if (!attempt(() => mkdirSync(group, { recursive: true }))) continue;
     const set = Object.entries(values).filter(([file, value]) =>
       attempt(() => writeFileSync(join(group, file), value)),

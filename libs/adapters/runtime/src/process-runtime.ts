@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { AntirioError, sha256Hex, utf8, type Clock } from '@antirio/kernel';
 import { sleep, waitFor, type Log } from '@antirio/host';
 import type { BoundedLog } from './bounded-log.ts';
+import { sweepControlGroups } from './cgroup.ts';
 import { commandOf } from './entrypoint.ts';
 import { openImageStore, type ImageStore } from './image-store.ts';
 import {
@@ -138,7 +139,7 @@ class ProcessRuntime implements Runtime {
     const env = { HOME: spec.dataDir, ...spec.env, ANTIRIO_RUN_DIR: spec.runDir };
     const node = process.execPath;
     const command = commandOf({ ...image, node, memoryBytes: limits.memoryBytes, env, exists: existsSync });
-    const groupName = `antirio-${sha256Hex(utf8(folder)).slice(0, 16)}`;
+    const groupName = sha256Hex(utf8(folder)).slice(0, 16);
     const child = await startChild({ command, folder, groupName, limits, log: output });
     Object.assign(slot, { child, state: 'running', exit: undefined });
     void child.ended.then((exit) => {
@@ -234,6 +235,7 @@ class ProcessRuntime implements Runtime {
  * and limits only, not from its files or network: for images that the operator trusts. None outlives this process.
  */
 export async function createProcessRuntime(options: ProcessRuntimeOptions): Promise<Runtime> {
+  sweepControlGroups(options.clock.now());
   await removeLeftovers(join(options.dir, 'instances'), options.clock, options.log);
   const images = await openImageStore(join(options.dir, 'images'), {
     maxBytes: options.maxImageBytes ?? 8 * 2 ** 30,
