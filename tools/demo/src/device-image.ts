@@ -15,7 +15,8 @@ export interface DeviceImageSpec {
  * the service alone, its `node` is the host's. Gives what was built, for the reader.
  */
 export async function buildDeviceImage({ bundle, archive, runtime }: DeviceImageSpec): Promise<string> {
-  if (runtime === 'docker') return buildWithEngine({ bundle, archive, tag: DEVICE_TAG, main: DEVICE_MAIN });
+  const [name = DEVICE_TAG] = DEVICE_TAG.split(':');
+  if (runtime === 'docker') return buildWithEngine({ bundle, archive, name, main: DEVICE_MAIN });
   const imageId = await packDeviceImage(bundle, archive);
   return `image ${imageId.slice(0, 12)} of the device service`;
 }

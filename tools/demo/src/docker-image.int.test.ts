@@ -11,22 +11,32 @@ const engineAnswers = await docker.ping().then(
   () => true,
   () => false,
 );
-const TAG = 'antirio/demo-image-test:latest';
+const NAME = 'antirio/demo-image-test';
 
 testWhen(engineAnswers, 'no container engine answers')(
   'an image from the local Node runs in a container',
   async () => {
     const folder = mkdtempSync(path.join(tmpdir(), 'demo-image-'));
     const bundle = path.join(folder, 'service.mjs');
-    writeFileSync(bundle, 'process.exit(Number(process.versions.node.split(".")[0]) >= 24 ? 42 : 1);');
+    writeFileSync(
+      bundle,
+      // Larger than what a stream buffers.
+      `process.exit(Number(process.versions.node.split(".")[0]) >= 24 ? 42 : 1); // ${'x'.repeat(1 << 20)}`,
+    );
     const archive = path.join(folder, 'image.tar');
-    await buildWithEngine({ bundle, archive, tag: TAG, main: 'app/service.mjs' });
+    await buildWithEngine({ bundle, archive, name: NAME, main: 'app/service.mjs' });
     expect(statSync(archive).size).toBeGreaterThan(1_000_000);
-    const container = await docker.createContainer({ Image: TAG, HostConfig: { NetworkMode: 'none' } });
+    const answer = await docker.loadImage(archive);
+    await new Promise((resolve) => docker.modem.followProgress(answer, resolve));
+    const [loaded] = await docker.listImages({ filters: { reference: [NAME] } });
+    const container = await docker.createContainer({
+      Image: loaded?.Id,
+      HostConfig: { NetworkMode: 'none' },
+    });
     await container.start();
     expect(await container.wait()).toMatchObject({ StatusCode: 42 });
     await container.remove();
-    await docker.getImage(TAG).remove();
+    await docker.getImage(loaded?.Id ?? NAME).remove({ force: true });
     rmSync(folder, { recursive: true });
   },
 );

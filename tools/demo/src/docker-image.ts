@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { createWriteStream, existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { createHash, randomBytes } from 'node:crypto';
+import { createWriteStream, readFileSync, realpathSync, statSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import Docker from 'dockerode';
@@ -10,12 +11,13 @@ import { DemoError } from './errors.ts';
 export interface EngineBuild {
   readonly bundle: string;
   readonly archive: string;
-  readonly tag: string;
+  /** Of the image, without a tag. */
+  readonly name: string;
   /** Path of the bundle in the image. */
   readonly main: string;
 }
 
-const LOCAL_BASE = 'antirio/local-node:demo';
+const LOCAL_BASE = 'antirio/local-node';
 const NODE_IN_IMAGE = 'usr/local/bin/node';
 
 async function addFile(tar: Pack, name: string, source: string): Promise<void> {
@@ -33,18 +35,24 @@ export function librariesOf(program: string): string[] {
   return [...new Set(paths.filter((found) => found !== undefined))];
 }
 
-/** A root file system with this machine's Node and its libraries, and nothing else. */
-async function localBase(): Promise<Readable> {
+/** A tar stream that is filled while it is read: more than its buffer holds would wait for a reader for ever. */
+function tarOf(fill: (tar: Pack) => Promise<void>): Readable {
   const tar = pack();
-  const node = realpathSync(process.execPath);
-  const fill = async (): Promise<void> => {
+  fill(tar).then(
+    () => tar.finalize(),
+    (error: unknown) => tar.destroy(error instanceof Error ? error : undefined),
+  );
+  return tar as unknown as Readable;
+}
+
+/** A root file system with this machine's Node and its libraries, and nothing else. */
+function localBase(): Readable {
+  return tarOf(async (tar) => {
+    const node = realpathSync(process.execPath);
     await addFile(tar, NODE_IN_IMAGE, node);
     for (const library of librariesOf(node)) await addFile(tar, library.slice(1), library);
     for (const name of ['tmp', 'app']) tar.entry({ name, type: 'directory', mode: 0o777 });
-    tar.finalize();
-  };
-  fill().catch((error: unknown) => tar.destroy(error instanceof Error ? error : undefined));
-  return tar as unknown as Readable;
+  });
 }
 
 interface EngineLine {
@@ -62,13 +70,29 @@ async function followed(docker: Docker, answer: NodeJS.ReadableStream, what: str
   if (failed !== undefined) throw new DemoError('unavailable', `${what}: ${failed.error ?? ''}`);
 }
 
-/** The image that the build starts from: `BASE_IMAGE` of the environment, else one made of this machine's own Node. */
+async function isThere(docker: Docker, image: string): Promise<boolean> {
+  try {
+    await docker.getImage(image).inspect();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The image that the build starts from: `BASE_IMAGE` of the environment, else one made once of this machine's own Node. */
 async function baseImage(docker: Docker): Promise<string> {
   const given = process.env['BASE_IMAGE'];
   if (given !== undefined && given !== '') return given;
-  const answer = await docker.importImage(await localBase(), { repo: LOCAL_BASE.split(':')[0], tag: 'demo' });
-  await followed(docker, answer, 'importing the local Node');
-  return LOCAL_BASE;
+  const node = createHash('sha256').update(readFileSync(process.execPath)).digest('hex');
+  const tag = `${process.version}-${node.slice(0, 12)}`;
+  const base = `${LOCAL_BASE}:${tag}`;
+  if (await isThere(docker, base)) return base;
+  await followed(
+    docker,
+    await docker.importImage(localBase(), { repo: LOCAL_BASE, tag }),
+    'importing the local Node',
+  );
+  return base;
 }
 
 const DOCKERFILE = (main: string): string => `ARG BASE_IMAGE
@@ -79,17 +103,16 @@ WORKDIR /app
 ENTRYPOINT ["node", "/${main}"]
 `;
 
-async function buildContext({ bundle, main }: EngineBuild): Promise<Readable> {
-  const tar = pack();
-  tar.entry({ name: 'Dockerfile' }, DOCKERFILE(main));
-  await addFile(tar, 'device-lora.mjs', bundle);
-  tar.finalize();
-  return tar as unknown as Readable;
+function buildContext({ bundle, main }: EngineBuild): Readable {
+  return tarOf(async (tar) => {
+    tar.entry({ name: 'Dockerfile' }, DOCKERFILE(main));
+    await addFile(tar, 'device-lora.mjs', bundle);
+  });
 }
 
 /**
- * Builds the image with the Docker Engine that `DOCKER_HOST` or the usual socket leads to, and saves it. Throws `unavailable`
- * where none answers or the build fails.
+ * Builds the image with the Docker Engine that `DOCKER_HOST` or the usual socket leads to, and saves it. The engine keeps the
+ * base alone: what runs is loaded from the archive. Throws `unavailable` where no engine answers or the build fails.
  */
 export async function buildWithEngine(spec: EngineBuild): Promise<string> {
   const docker = new Docker();
@@ -99,15 +122,20 @@ export async function buildWithEngine(spec: EngineBuild): Promise<string> {
     throw new DemoError('unavailable', 'no Docker Engine answers: --runtime docker needs one', { cause });
   }
   const base = await baseImage(docker);
-  const answer = await docker.buildImage(await buildContext(spec), {
-    t: spec.tag,
+  // Demos at the same time must not take each other's image for theirs.
+  const tag = `${spec.name}:demo-${randomBytes(6).toString('hex')}`;
+  const answer = await docker.buildImage(buildContext(spec), {
+    t: tag,
     buildargs: { BASE_IMAGE: base },
     networkmode: 'none',
   });
   await followed(docker, answer, 'building the image');
-  const image = docker.getImage(spec.tag);
-  const { Id } = await image.inspect();
-  await pipeline(await image.get(), createWriteStream(spec.archive, { mode: 0o600 }));
-  if (!existsSync(spec.archive)) throw new DemoError('unavailable', 'the engine saved no archive');
-  return `image ${Id.replace('sha256:', '').slice(0, 12)} of the device service, from ${base}`;
+  const image = docker.getImage(tag);
+  try {
+    const { Id } = await image.inspect();
+    await pipeline(await image.get(), createWriteStream(spec.archive, { mode: 0o600 }));
+    return `image ${Id.replace('sha256:', '').slice(0, 12)} of the device service, from ${base}`;
+  } finally {
+    await image.remove();
+  }
 }

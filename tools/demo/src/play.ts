@@ -56,11 +56,16 @@ async function normalService(run: ContractedRun): Promise<void> {
 }
 
 /** The failure that the demo is about: edge B serves meanwhile, and edge A stands by when it is back. */
-async function failAndComeBack(run: ContractedRun, progress: Progress): Promise<void> {
+async function failAndComeBack(
+  run: ContractedRun,
+  progress: Progress,
+  onServing: (run: ContractedRun) => Promise<void>,
+): Promise<void> {
   await normalService(run);
   const [{ failure, takeoverMs }] = await Promise.all([takeOver(run), furtherKills(run, 'takeover')]);
   progress.takeoverMs = takeoverMs;
   await serve(run);
+  await onServing(run);
   await letPass(run, run.options.duration * 500);
   // Edge A can be killed again only once it is back.
   await furtherKills(run, 'active', { parties: ['b', 'central'] });
@@ -80,13 +85,17 @@ async function finish(run: ContractedRun): Promise<void> {
 }
 
 /** The whole story, from the first start to the last frame. Throws where it breaks off; `progress` says how far it came. */
-export async function play(run: Run, progress: Progress): Promise<ContractedRun> {
+export async function play(
+  run: Run,
+  progress: Progress,
+  onServing: (run: ContractedRun) => Promise<void> = async () => undefined,
+): Promise<ContractedRun> {
   await raise(run);
   await letMotesBeHeard(run);
   const contracted = await agree(run, () => furtherKills(run, 'agreement'));
   progress.contracted = contracted;
   const early = (await quietPhase(contracted, 'migration')) ?? (await quietPhase(contracted, 'ready'));
-  if (early === undefined) await failAndComeBack(contracted, progress);
+  if (early === undefined) await failAndComeBack(contracted, progress, onServing);
   else Object.assign(progress, { takeoverMs: early, early: true } satisfies Partial<Progress>);
   await takeBack(contracted);
   await furtherKills(contracted, 'handback');

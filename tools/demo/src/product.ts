@@ -1,6 +1,8 @@
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { bundle, MutationError, type Bundle, type Mutation } from '@antirio/bundle';
 import { z } from 'zod';
 import { buildDeviceImage } from './device-image.ts';
@@ -60,16 +62,45 @@ export async function buildProduct(options: DemoOptions, folder: string): Promis
   return { built, antirio: [made.antirio], deviceImage, up };
 }
 
+/** Makes the product that these options ask for, in a folder of the demo's where it is for that one alone. */
+export type BuildProduct = (options: DemoOptions, folder: string) => Promise<Product>;
+
+/** Products that several demos share: each kind is built once. */
+export interface SharedProducts {
+  readonly build: BuildProduct;
+  /** Removes what was built. */
+  remove(): void;
+}
+
+export function shareProducts(): SharedProducts {
+  const folder = mkdtempSync(path.join(tmpdir(), 'antirio-products-'));
+  const made = new Map<string, Promise<Product>>();
+  return {
+    build(options) {
+      const { sabotage, imageEdit, runtime } = options;
+      const kind = JSON.stringify({ sabotage, imageEdit, runtime });
+      const product = made.get(kind) ?? buildIn(options, path.join(folder, String(made.size)));
+      made.set(kind, product);
+      return product;
+    },
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+async function buildIn(options: DemoOptions, folder: string): Promise<Product> {
+  mkdirSync(folder);
+  return buildProduct(options, folder);
+}
+
+const run = promisify(execFile);
 const identitySchema = z.looseObject({ edgeId: z.string() });
 
 /** `antirio init` for one party: keys and a commented configuration in its folder. Gives its id. */
-export function createIdentity(product: Product, party: PartyName, dataDir: string): string {
+export async function createIdentity(product: Product, party: PartyName, dataDir: string): Promise<string> {
   mkdirSync(dataDir, { recursive: true });
   const role = party === 'central' ? 'central' : 'edge';
   try {
-    execFileSync(process.execPath, [...product.antirio, 'init', '--role', role, '--data-dir', dataDir], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    await run(process.execPath, [...product.antirio, 'init', '--role', role, '--data-dir', dataDir]);
     return identitySchema.parse(JSON.parse(readFileSync(path.join(dataDir, 'identity.json'), 'utf8'))).edgeId;
   } catch (cause) {
     throw new DemoError('process', `antirio init failed for ${NAMES[party]}: ${String(cause)}`, { cause });

@@ -4,7 +4,8 @@ import { DemoError } from './errors.ts';
 import { completeOptions, type DemoOptions, type DemoOptionsInput } from './options.ts';
 import { play, type Progress } from './play.ts';
 import { emptyReport, type DemoResult } from './result.ts';
-import type { Run } from './run.ts';
+import type { BuildProduct } from './product.ts';
+import type { ContractedRun, Run } from './run.ts';
 import { prepareSetting, strike, type Setting } from './setting.ts';
 import { emptyStage, type Stage } from './stage.ts';
 import { judge, type Verdict } from './verdict.ts';
@@ -15,6 +16,10 @@ export interface DemoPorts {
   readonly stage?: Stage;
   /** Ends the demo early, as Ctrl-C does. */
   readonly signal?: AbortSignal;
+  /** For demos that share what is built. */
+  readonly build?: BuildProduct;
+  /** Called while edge B serves and edge A is away. */
+  readonly onServing?: (run: ContractedRun) => Promise<void>;
 }
 
 const SETTLE_DOWN_MS = 3_000;
@@ -50,10 +55,10 @@ async function judgeWhatIsThere(progress: Progress, brokenOff: unknown): Promise
   }
 }
 
-async function perform(run: Run): Promise<Verdict> {
+async function perform(run: Run, onServing: DemoPorts['onServing']): Promise<Verdict> {
   const progress: Progress = { takeoverMs: NEVER, early: false };
   try {
-    const played = await play(run, progress);
+    const played = await play(run, progress, onServing);
     run.waiter.stage.act("the verdict, by the motes' truth and REST alone");
     return await judge(played, progress.takeoverMs, progress);
   } catch (error) {
@@ -80,13 +85,13 @@ async function leave(setting: Setting, options: DemoOptions, stage: Stage): Prom
  */
 export async function runDemo(
   input: DemoOptionsInput,
-  { stage = emptyStage, signal }: DemoPorts = {},
+  { stage = emptyStage, signal, build, onServing }: DemoPorts = {},
 ): Promise<DemoResult> {
   const options = completeOptions(input);
-  const setting = await prepareSetting(options);
+  const setting = await prepareSetting(options, build);
   try {
     const run = await setting.open(waiterFor(setting, stage, signal));
-    const verdict = await perform(run);
+    const verdict = await perform(run, onServing);
     await leave(setting, options, stage);
     const kept = options.keep || !verdict.report.ok;
     if (!kept) strike(setting);

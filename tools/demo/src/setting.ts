@@ -9,7 +9,7 @@ import { createNode, TITLES, type PartyNode } from './nodes.ts';
 import type { DemoOptions } from './options.ts';
 import { claimOffsets, type ClaimedOffsets } from './ports.ts';
 import { createProcesses, type Processes } from './processes.ts';
-import { buildProduct, createIdentity, type Product } from './product.ts';
+import { buildProduct, createIdentity, type BuildProduct, type Product } from './product.ts';
 import { openRadio, simulatorConfig, simulatorSpec, type RadioFiles } from './radio.ts';
 import type { Run } from './run.ts';
 import type { Waiter } from './wait.ts';
@@ -33,18 +33,20 @@ class DemoSetting implements Setting {
   readonly folder: string;
   readonly processes: Processes;
   readonly #options: DemoOptions;
+  readonly #build: BuildProduct;
   readonly #claimed: ClaimedOffsets;
   readonly #logs: string;
   #warden: Warden | undefined;
   #run: Run | undefined;
 
-  constructor(options: DemoOptions, claimed: ClaimedOffsets) {
+  constructor(options: DemoOptions, build: BuildProduct, claimed: ClaimedOffsets) {
     // Short: unix sockets below it may have at most 107 bytes in their paths.
     this.folder = mkdtempSync(path.join(tmpdir(), 'antirio-'));
     this.#logs = path.join(this.folder, 'logs');
     mkdirSync(this.#logs);
     this.processes = createProcesses(this.#logs);
     this.#options = options;
+    this.#build = build;
     this.#claimed = claimed;
   }
 
@@ -54,7 +56,7 @@ class DemoSetting implements Setting {
     stage.act('the setting');
     const names = PARTIES.map((party) => `${TITLES[party]} ${offsets[party]}`).join(', ');
     stage.milestone(`port offsets: ${names}; data and logs in ${this.folder}`);
-    const product = await buildProduct(this.#options, this.folder);
+    const product = await this.#build(this.#options, this.folder);
     stage.milestone(`built: ${product.built.join(', ')}`);
     const files = this.#radioFiles();
     writeFileSync(files.config, JSON.stringify(simulatorConfig(this.#options, offsets)));
@@ -65,7 +67,7 @@ class DemoSetting implements Setting {
     const [network, radio] = await Promise.all([openNetwork(proxy), openRadio(simulator)]);
     this.#warden = await startWarden(this.processes, this.#logs);
     const devices = JSON.parse(readFileSync(files.devices, 'utf8')) as Device[];
-    const nodes = this.#nodes(product, offsets);
+    const nodes = await this.#nodes(product, offsets);
     writeConfigs({ options: this.#options, folder: this.folder, product, network, nodes, devices });
     stage.milestone('network and motes are there; identities and configurations are written');
     const truth = followTruth(files.truth);
@@ -106,14 +108,18 @@ class DemoSetting implements Setting {
     return { config: file('simulator.json'), truth: file('truth.jsonl'), devices: file('devices.json') };
   }
 
-  #nodes(product: Product, offsets: Readonly<Record<PartyName, number>>): Record<PartyName, PartyNode> {
-    const node = (party: PartyName): PartyNode => {
+  async #nodes(
+    product: Product,
+    offsets: Readonly<Record<PartyName, number>>,
+  ): Promise<Record<PartyName, PartyNode>> {
+    const node = async (party: PartyName): Promise<PartyNode> => {
       const folder = path.join(this.folder, party);
-      const edgeId = createIdentity(product, party, folder);
+      const edgeId = await createIdentity(product, party, folder);
       const process = product.up(party, folder, offsets[party]);
       return createNode({ party, edgeId, offset: offsets[party], process }, this.processes);
     };
-    return { central: node('central'), a: node('a'), b: node('b') };
+    const [central, a, b] = await Promise.all([node('central'), node('a'), node('b')]);
+    return { central, a, b };
   }
 }
 
@@ -125,10 +131,13 @@ function directionsOf(node: PartyNode): string[] {
 }
 
 /** Takes a temporary folder and three port offsets. Throws `unavailable`. */
-export async function prepareSetting(options: DemoOptions): Promise<Setting> {
+export async function prepareSetting(
+  options: DemoOptions,
+  build: BuildProduct = buildProduct,
+): Promise<Setting> {
   const claimed = await claimOffsets(PARTIES.length);
   try {
-    return new DemoSetting(options, claimed);
+    return new DemoSetting(options, build, claimed);
   } catch (error) {
     claimed.release();
     throw error;
