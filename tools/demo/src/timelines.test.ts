@@ -19,7 +19,7 @@ const notes = {
 test('epochs and their times follow from the notes', () => {
   expect(grantsFrom(notes, new Map())).toEqual([
     { epoch: 1, holder: 'customer', mayActFrom: 100 },
-    { epoch: 2, holder: 'provider', mayActFrom: 602 },
+    { epoch: 2, holder: 'provider', mayActFrom: 600 },
     { epoch: 3, holder: 'customer', mayActFrom: 900 },
   ]);
 });

@@ -152,8 +152,6 @@ const GIVES: Readonly<Record<Party, ReadonlySet<string>>> = {
   customer: new Set(['ready', 'retaken']),
   provider: new Set(['activated']),
 };
-/** A grantor's milliseconds on a clock that may run up to 2 % slower. */
-const CLOCK_RATE = 1.02;
 
 const numberIn = (detail: Note['detail'], name: string): number | undefined => {
   const value = detail[name];
@@ -167,7 +165,7 @@ function mayActFrom(holder: Party, epoch: number, note: Note, fences: Fences): n
   if (note.milestone === 'ready') return note.monotonic;
   const fence = fences.get(epoch);
   if (fence?.holder === holder) return fence.actFrom;
-  return note.monotonic + (numberIn(note.detail, 'actAfterMs') ?? 0) * CLOCK_RATE;
+  return note.monotonic + (numberIn(note.detail, 'actAfterMs') ?? 0);
 }
 
 /** Epochs by the parties' notes; the fence's own word on when acting begins goes before what follows from a note. */

@@ -17,6 +17,7 @@ import {
   fenceOf,
   leaseNews,
   renew,
+  waitOf,
   wantBlock,
   type Acting,
   type Context,
@@ -326,7 +327,7 @@ function onRecord(state: CustomerState, record: ContractRecord, now: number): St
   const { phase, terms } = state;
   // Our own take, whose answer was lost.
   if (phase.at === 'recovering' && record.holder === terms.customer && record.epoch > phase.epoch)
-    return retake(known, phase.epoch, record.epoch, now + surelyPassed(MAX_DOWNLINK_LEAD_MS));
+    return retake(known, phase.epoch, record.epoch, MAX_DOWNLINK_LEAD_MS, now);
   if (isOver(record) && phase.at !== 'ended')
     return enter(known, { at: 'ended', epoch: phase.epoch ?? record.epoch }, 'ended', {
       state: record.state,
@@ -348,9 +349,16 @@ function arm(
   return [{ ...under, phase: phase.epoch === epoch ? phase : { ...phase, epoch } }, []];
 }
 
-function retake(state: CustomerState, providerEpoch: number, epoch: number, actFrom: number): Step {
-  const acting = actUnder(state.acting, epoch, actFrom);
-  return enter({ ...state, acting }, { at: 'retaken', epoch, providerEpoch }, 'retaken', { epoch });
+function retake(
+  state: CustomerState,
+  providerEpoch: number,
+  epoch: number,
+  actAfterMs: number,
+  now: number,
+): Step {
+  const acting = actUnder(state.acting, epoch, now + surelyPassed(actAfterMs));
+  const detail = { epoch, actAfterMs: waitOf(acting, now) };
+  return enter({ ...state, acting }, { at: 'retaken', epoch, providerEpoch }, 'retaken', detail);
 }
 
 function onTaken(
@@ -359,7 +367,7 @@ function onTaken(
   now: number,
 ): Step {
   if (state.phase.at !== 'recovering') return [state, []];
-  return retake(state, state.phase.epoch, value.epoch, now + surelyPassed(value.actAfterMs));
+  return retake(state, state.phase.epoch, value.epoch, value.actAfterMs, now);
 }
 
 function onStated(state: CustomerState, event: Extract<PartyEvent, { type: 'stated' }>): Step {

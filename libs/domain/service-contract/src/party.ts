@@ -223,6 +223,11 @@ export function actUnder(acting: Acting, epoch: number, actFrom: number): Acting
   return { ...acting, lease: holdEpoch(acting.lease, epoch, actFrom), wanted: [] };
 }
 
+/** How long its holder still waits before it may act under its epoch, ms of its own clock. */
+export function waitOf({ lease }: Acting, now: number): number {
+  return Math.ceil(Math.max(0, lease.actFrom - now));
+}
+
 export function fenceOf(acting: Acting, slot: number, now: number): Desired['fence'] {
   const { epoch, until, actFrom } = acting.lease;
   // A lease that ends before its holder may act opens nothing.

@@ -3,7 +3,7 @@ import { callEnded } from './calls.ts';
 import { heardOtherwise } from './detector.ts';
 import { MAX_DOWNLINK_LEAD_MS, surelyPassed } from './lease.ts';
 import { contractRecord, isOver, takeAnswer, type ContractRecord } from './messages.ts';
-import { actUnder, type Context, type PartyEffect, type PartyEvent } from './party.ts';
+import { actUnder, waitOf, type Context, type PartyEffect, type PartyEvent } from './party.ts';
 import { enter, type ProviderState, type Step } from './provider-state.ts';
 import { createWatch, witnessed } from './watch.ts';
 
@@ -43,7 +43,7 @@ const onSuccess: Partial<Record<Answer['method'], OnSuccess>> = {
   open: (state, value) => onOpened(state, openAnswer.parse(value).share),
   take(state, value, now) {
     const { epoch, actAfterMs } = takeAnswer.parse(value);
-    return onTaken(state, epoch, now + surelyPassed(actAfterMs));
+    return onTaken(state, epoch, actAfterMs, now);
   },
   release: onReleased,
   statement(state) {
@@ -83,11 +83,12 @@ function onOpened(state: ProviderState, share: unknown): Step {
   return [next[0], [open, ...next[1]]];
 }
 
-function onTaken(state: ProviderState, epoch: number, actFrom: number): Step {
+function onTaken(state: ProviderState, epoch: number, actAfterMs: number, now: number): Step {
   const { phase } = state;
   if (phase.at !== 'reading') return [state, []];
-  const acting = actUnder(state.acting, epoch, actFrom);
-  return enter({ ...state, acting }, { at: 'active', from: phase.from, epoch }, 'activated', { epoch });
+  const acting = actUnder(state.acting, epoch, now + surelyPassed(actAfterMs));
+  const detail = { epoch, actAfterMs: waitOf(acting, now) };
+  return enter({ ...state, acting }, { at: 'active', from: phase.from, epoch }, 'activated', detail);
 }
 
 function onReleased(state: ProviderState): Step {
@@ -104,7 +105,7 @@ function onRecord(state: ProviderState, record: ContractRecord, now: number): St
   // Our own word or take, whose answer was lost.
   if (phase.at === 'preparing' && record.state !== 'VALIDATED') return beReady(known, now);
   if (phase.at === 'reading' && record.holder === terms.provider && !record.released)
-    return onTaken(known, record.epoch, now + surelyPassed(MAX_DOWNLINK_LEAD_MS));
+    return onTaken(known, record.epoch, MAX_DOWNLINK_LEAD_MS, now);
   return [known, []];
 }
 
