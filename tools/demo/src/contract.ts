@@ -17,6 +17,7 @@ const demandSchema = z.looseObject({
   id: z.string(),
   state: z.string(),
   progress: z.record(z.string(), z.unknown()),
+  imageHash: z.string().optional(),
   contractId: z.string().optional(),
   error: z.string().optional(),
 });
@@ -39,8 +40,32 @@ async function demanded({ nodes }: Run, id: string): Promise<Demand> {
   return found;
 }
 
-async function contractOf(run: Run, id: string): Promise<Look<string>> {
-  const { state, progress, contractId, error } = await demanded(run, id);
+/** How far a demand is, in the words of the reader; in this order. */
+const TOLD: readonly (readonly [progress: string, text: string])[] = [
+  ['MATCHED', 'the market has matched edge A with edge B'],
+  ['TRIAL', 'edge B shows by receipts that it hears the motes'],
+  ['NEGOTIATING', 'the DMUs negotiate'],
+  ['AGREED', 'the DMUs agree'],
+];
+
+/** Tells each step of a demand once, also those that were too short to be seen. */
+function progressTeller({ stage }: Run['waiter']): (demand: Demand) => void {
+  let told = 0;
+  let stored = false;
+  return ({ progress, imageHash }) => {
+    if (!stored && imageHash !== undefined) {
+      stored = true;
+      stage.milestone(`edge A: image and configuration are in the content store (${imageHash})`);
+    }
+    const at = TOLD.findIndex(([name]) => name === progress['demand']);
+    for (; told <= at; told++) stage.milestone(TOLD[told]?.[1] ?? '');
+  };
+}
+
+async function contractOf(run: Run, id: string, tell: (demand: Demand) => void): Promise<Look<string>> {
+  const found = await demanded(run, id);
+  const { state, progress, contractId, error } = found;
+  tell(found);
   const why = error === undefined ? '' : ` (${error})`;
   if (contractId === undefined) return { seen: `${state} ${Object.values(progress).join(' ')}${why}` };
   const url = `${run.nodes.a.url('arbitrator')}/arbitrator/v1/contract/${contractId}`;
@@ -61,12 +86,13 @@ export async function agree(
   const { nodes, waiter } = run;
   waiter.stage.act('edge A demands insurance for its device service');
   const { id } = await demand(run);
+  const tell = progressTeller(waiter);
   const [contractId] = await Promise.all([
     waitFor<string>(waiter, {
       subject: 'market, coverage trial and negotiation',
       withinMs: CONTRACT_MS,
       everyMs: 100,
-      look: () => contractOf(run, id),
+      look: () => contractOf(run, id, tell),
     }),
     meanwhile(),
   ]);

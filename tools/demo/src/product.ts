@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { bundle, MutationError, type Bundle, type Mutation } from '@antirio/bundle';
+import { bundle, MutationError, nodeFlags, type Bundle, type Mutation } from '@antirio/bundle';
 import { z } from 'zod';
 import { buildDeviceImage } from './device-image.ts';
 import { DemoError } from './errors.ts';
@@ -53,7 +53,7 @@ export async function buildProduct(options: DemoOptions, folder: string): Promis
   const up = (party: PartyName, dataDir: string, offset: number): ProcessSpec => ({
     name: NAMES[party],
     args: [
-      ...[made.antirio, 'up', '--role', party === 'central' ? 'central' : 'edge'],
+      ...[...nodeFlags, made.antirio, 'up', '--role', party === 'central' ? 'central' : 'edge'],
       ...['--config', path.join(dataDir, CONFIG_NAME), '--data-dir', dataDir],
       ...['--port-offset', String(offset), '--bind', '127.0.0.1', '--json'],
     ],
