@@ -52,12 +52,13 @@ const TOLD: readonly (readonly [progress: string, text: string])[] = [
 function progressTeller({ stage }: Run['waiter']): (demand: Demand) => void {
   let told = 0;
   let stored = false;
-  return ({ progress, imageHash }) => {
+  return ({ progress, imageHash, contractId }) => {
     if (!stored && imageHash !== undefined) {
       stored = true;
       stage.milestone(`edge A: image and configuration are in the content store (${imageHash})`);
     }
-    const at = TOLD.findIndex(([name]) => name === progress['demand']);
+    const found = TOLD.findIndex(([name]) => name === progress['demand']);
+    const at = contractId === undefined ? found : TOLD.length - 1;
     for (; told <= at; told++) stage.milestone(TOLD[told]?.[1] ?? '');
   };
 }
