@@ -108,7 +108,7 @@ class OrchestratorRoom implements Orchestrator {
     }
     const { rim, services, flows } = this.#running;
     this.#port = await rim.listen(port, bind);
-    await services.start();
+    services.start();
     for (const flow of flows) flow.start();
   }
 

@@ -1,5 +1,5 @@
-import { AntirioError } from '@antirio/kernel';
-import type { Subscription } from '@antirio/host';
+import { AntirioError, describeError } from '@antirio/kernel';
+import { sleep, type Subscription } from '@antirio/host';
 import type { ServiceBody, ServiceRecord, ServiceWish } from './service-record.ts';
 import type { ServiceRoom } from './service-room.ts';
 import { ServiceLoop, type ServiceReport, type ServiceWork } from './service-work.ts';
@@ -22,10 +22,12 @@ export interface Services {
   /** @throws AntirioError notFound */
   get(contractId: string): Promise<ServiceAnswer>;
   all(): Promise<ServiceAnswer[]>;
-  start(): Promise<void>;
+  start(): void;
   stop(): Promise<void>;
 }
 
+const LISTEN_AGAIN_MS = 500;
+const UNLISTEN_MS = 1000;
 const STATUS_FILTER = 'contract/+/antirio/service/+/status';
 
 function recordOf(
@@ -67,10 +69,27 @@ function keepWish(
   store.services.put(recordOf(contractId, wish, before, clock.now()));
 }
 
+/** The broker may come up after this room: what services say of themselves is retained until then. */
+async function listen(
+  { bus, log }: ServiceRoom,
+  signal: AbortSignal,
+  hear: (contractId: string, payload: Uint8Array) => void,
+): Promise<Subscription | undefined> {
+  while (!signal.aborted)
+    try {
+      return await bus.subscribe(STATUS_FILTER, (topic, payload) => hear(topic.split('/')[1] ?? '', payload));
+    } catch (error) {
+      log.warn({ error: describeError(error) }, 'services cannot be heard yet');
+      await sleep(LISTEN_AGAIN_MS, signal);
+    }
+  return undefined;
+}
+
 export function createServices(room: ServiceRoom): Services {
   const { store, runtime, secrets } = room;
   const works = new Map<string, ServiceWork>();
-  let subscription: Subscription | undefined;
+  const stopping = new AbortController();
+  let listening: Promise<Subscription | undefined> | undefined;
 
   const workOn = (contractId: string): ServiceWork => {
     const known = works.get(contractId);
@@ -110,14 +129,16 @@ export function createServices(room: ServiceRoom): Services {
       return answer(record);
     },
     all: () => Promise.all(store.services.all().map(answer)),
-    async start() {
-      subscription = await room.bus.subscribe(STATUS_FILTER, (topic, payload) => {
-        works.get(topic.split('/')[1] ?? '')?.hear(payload);
-      });
+    start() {
+      listening = listen(room, stopping.signal, (contractId, payload) =>
+        works.get(contractId)?.hear(payload),
+      );
       for (const { contractId } of store.services.all()) workOn(contractId).wish();
     },
     async stop() {
-      await subscription?.close();
+      stopping.abort();
+      // A broker that is away must not keep this room from ending
+      await Promise.race([listening?.then((subscription) => subscription?.close()), sleep(UNLISTEN_MS)]);
       await Promise.all([...works.values()].map((work) => work.stop()));
       works.clear();
       await runtime.close();

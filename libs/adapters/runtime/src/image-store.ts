@@ -1,8 +1,7 @@
-import { existsSync } from 'node:fs';
 import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AntirioError, fromUtf8 } from '@antirio/kernel';
-import { writeFileDurably } from '@antirio/host';
+import { readFileIfThere, writeFileDurably } from '@antirio/host';
 import { openImageArchive, type ImageArchive, type ImageConfig } from './image-archive.ts';
 import { RootTree } from './layer.ts';
 import { bootId } from './process-table.ts';
@@ -27,6 +26,7 @@ export interface ImageStore {
 }
 
 const COMPLETE = 'complete';
+const IMAGE_ID = /^sha256:[0-9a-f]{64}$/;
 
 async function unpack(archive: ImageArchive, folder: string, limits: ImageLimits): Promise<void> {
   const root = join(folder, 'rootfs');
@@ -89,13 +89,17 @@ export async function openImageStore(dir: string, limits: ImageLimits): Promise<
     },
     async get(imageId) {
       const folder = folderOf(imageId);
-      if (!/^sha256:[0-9a-f]{64}$/.test(imageId) || !existsSync(join(folder, COMPLETE))) return undefined;
-      const config = JSON.parse(await readFile(join(folder, 'config.json'), 'utf8')) as ImageConfig;
-      return { config, root: join(folder, 'rootfs') };
+      if (!IMAGE_ID.test(imageId) || !(await isComplete(folder))) return undefined;
+      const config = readFileIfThere(join(folder, 'config.json'));
+      if (config === undefined) return undefined;
+      return { config: JSON.parse(fromUtf8(config)) as ImageConfig, root: join(folder, 'rootfs') };
     },
     async remove(imageId) {
-      if (/^sha256:[0-9a-f]{64}$/.test(imageId))
-        await rm(folderOf(imageId), { recursive: true, force: true });
+      if (!IMAGE_ID.test(imageId) || !(await isComplete(folderOf(imageId)))) return;
+      // At once for whoever looks, whatever it takes to remove it
+      const gone = `${folderOf(imageId)}.${process.pid}-${++loads}`;
+      await rename(folderOf(imageId), gone);
+      await rm(gone, { recursive: true, force: true });
     },
   };
 }
