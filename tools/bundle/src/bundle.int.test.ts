@@ -33,6 +33,13 @@ describe('the bundle', () => {
     expect(readdirSync(join(folder, 'chunks/antirio/chunks')).length).toBeGreaterThan(5);
   });
 
+  test('carries messages of the checks in English only', async () => {
+    const { 'device-lora': main = '' } = await bundle({ outDir: join(folder, 'lean'), only: ['device-lora'] });
+    const code = readFileSync(main, 'utf8');
+    expect(code).toContain('Invalid input: expected ');
+    expect(code).not.toContain('Ongeldige invoer');
+  });
+
   test('is made with a source changed, and the source stays as it is', async () => {
     const { antirio = '' } = await bundle({ outDir: join(folder, 'mutated'), only, mutate: [VERSION] });
     const { stdout } = await run('node', [antirio, '--version'], { env });

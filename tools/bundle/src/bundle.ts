@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { build, type BuildOptions } from 'esbuild';
+import { englishOnly } from './english-only.ts';
 import { MutationError, mutatedSources, mutationPlugin, type Mutation } from './mutation.ts';
 
 export const workspaceRoot = resolve(import.meta.dirname, '../../..');
@@ -80,7 +81,7 @@ export async function bundle({ outDir, mutate = [], only }: BundleOptions): Prom
       outdir: folder,
       splitting,
       chunkNames: 'chunks/[name]-[hash]',
-      plugins: [mutationPlugin(sources, used)],
+      plugins: [englishOnly, mutationPlugin(sources, used)],
     });
     for (const input of Object.keys(metafile?.inputs ?? {})) inputs.add(input);
     made[name] = join(folder, `${name}.mjs`);
