@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { bundle } from '@antirio/bundle';
+import { bundle, nodeFlags } from '@antirio/bundle';
 import {
   CENTRAL_ROOMS,
   claimOffsets,
@@ -83,7 +83,10 @@ async function startParty(
   const startedAt = monotonic();
   const own = await processes.start({
     name,
-    args: [antirio, 'up', '--role', role, '--data-dir', folder, '--port-offset', String(offset), '--json'],
+    args: [
+      ...nodeFlags,
+      ...[antirio, 'up', '--role', role, '--data-dir', folder, '--port-offset', String(offset), '--json'],
+    ],
   });
   const url = (room: Room): string => `http://127.0.0.1:${portOf(room, offset)}`;
   const rooms = role === 'central' ? CENTRAL_ROOMS : EDGE_ROOMS;

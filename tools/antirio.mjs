@@ -4,6 +4,7 @@
 // the workspace up; in both cases on the workspace's own Node.
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { nodeFlags } from './bundle/src/node-flags.mjs';
 import { become, ensureInstalled, taskNode, told, workspaceRoot } from './setup.mjs';
 
 /** The bundled command, unless one of its sources has changed since. */
@@ -24,9 +25,9 @@ told(() => {
   const args = process.argv.slice(2);
   const bundled = freshBundle();
   if (bundled !== undefined && taskNode() !== undefined) {
-    become('node', [bundled, ...args]);
+    become('node', [...nodeFlags, bundled, ...args]);
     return;
   }
   ensureInstalled();
-  become('node', [join(workspaceRoot, 'apps/edge/src/main.ts'), ...args]);
+  become('node', [...nodeFlags, join(workspaceRoot, 'apps/edge/src/main.ts'), ...args]);
 });
