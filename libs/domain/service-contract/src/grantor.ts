@@ -4,7 +4,8 @@ import type { LeaseGrant, LeaseRefused, LeaseRequest, Reservation } from './mess
 
 /** Where no contract says how long a lease lasts. */
 export const DEFAULT_LEASE_MS = 3000;
-const BOOTS_KEPT = 8;
+/** How fine a challenge tells the time. */
+const CHALLENGE_MS = 250;
 
 /**
  * Who gives epochs and leases. All of it is memory, lost at a restart: silence for one lease after the start makes that safe.
@@ -24,14 +25,6 @@ export interface GrantedSet {
   readonly taking: boolean;
   /** Until then, what was sent under an earlier epoch may still come on air. */
   readonly quietUntil: number;
-  /** The newest request of each edge, so that a recorded one counts for nothing. */
-  readonly heard: Readonly<Record<EdgeId, Heard>>;
-}
-
-interface Heard {
-  readonly bootId: string;
-  readonly sequence: number;
-  readonly earlier: readonly string[];
 }
 
 /** What the ledger says of the set, read after the request came. */
@@ -53,13 +46,7 @@ export type LeaseAnswer =
       readonly reserve: readonly Reservation[];
     };
 
-const unknownSet: GrantedSet = {
-  promise: undefined,
-  epoch: 0,
-  taking: false,
-  quietUntil: -Infinity,
-  heard: {},
-};
+const unknownSet: GrantedSet = { promise: undefined, epoch: 0, taking: false, quietUntil: -Infinity };
 
 export function createGrantor(bootId: string, now: number): GrantorState {
   return { startedAt: now, bootId, sets: {} };
@@ -73,11 +60,23 @@ function withSet(state: GrantorState, setId: string, set: GrantedSet): GrantorSt
   return { ...state, sets: { ...state.sets, [setId]: set } };
 }
 
-function hear(known: Heard | undefined, { bootId, sequence }: LeaseRequest): Heard | undefined {
-  if (known === undefined) return { bootId, sequence, earlier: [] };
-  if (known.bootId === bootId) return sequence > known.sequence ? { ...known, sequence } : undefined;
-  if (known.earlier.includes(bootId)) return undefined;
-  return { bootId, sequence, earlier: [known.bootId, ...known.earlier].slice(0, BOOTS_KEPT) };
+/**
+ * What a request must repeat to count: it says that its sender has heard from us just now. A recorded one does not, however
+ * long ago we started.
+ */
+function challengeOf({ bootId, startedAt }: GrantorState, now: number): string {
+  return `${bootId}.${Math.floor((now - startedAt) / CHALLENGE_MS)}`;
+}
+
+function isFresh(
+  { bootId, startedAt }: GrantorState,
+  challenge: string,
+  leaseMs: number,
+  now: number,
+): boolean {
+  const [boot, count] = challenge.split('.');
+  const ageMs = now - startedAt - Number(count) * CHALLENGE_MS;
+  return boot === bootId && ageMs >= 0 && ageMs <= leaseMs + CHALLENGE_MS;
 }
 
 /**
@@ -93,16 +92,15 @@ export function answerLease(
 ): readonly [GrantorState, LeaseAnswer] {
   const { setId, epoch, bootId, sequence } = request;
   const { record, leaseMs, slot } = facts;
-  const answer = { setId, epoch, bootId, sequence, grantor: state.bootId };
+  const answer = { setId, epoch, bootId, sequence, challenge: challengeOf(state, receivedAt) };
   const refuse = (reason: LeaseRefused['reason']): LeaseAnswer => ({
     kind: 'refused',
     body: { ...answer, reason, current: record.epoch, holder: record.holder },
   });
-  if (request.grantor !== state.bootId) return [state, refuse('stale')];
+  if (!isFresh(state, request.challenge, leaseMs, receivedAt)) return [state, refuse('stale')];
   const set = grantedSet(state, setId);
-  const heard = hear(set.heard[from], request);
-  if (heard === undefined || set.taking || record.epoch < set.epoch) return [state, { kind: 'silence' }];
-  const known = { ...set, epoch: record.epoch, heard: { ...set.heard, [from]: heard } };
+  if (set.taking || record.epoch < set.epoch) return [state, { kind: 'silence' }];
+  const known = { ...set, epoch: record.epoch };
   const promised = promise(record, set.promise, { epoch, by: from, leaseMs }, state.startedAt, receivedAt);
   if (!promised.ok) {
     const silent = promised.reason === 'restarted';

@@ -153,7 +153,8 @@ export function takeable(
   if (record.released) return { ok: true, actAfterMs: MAX_DOWNLINK_LEAD_MS, leaseEnded: false };
   const silent = silentUntil(startedAt, leaseMs);
   if (now < silent) return { ok: false, reason: 'restarted', retryInMs: silent - now };
-  const promised = known?.epoch === record.epoch ? known.until : silent;
-  if (now < promised) return { ok: false, reason: 'leaseRuns', retryInMs: promised - now };
-  return { ok: true, actAfterMs: Math.max(0, promised + MAX_DOWNLINK_LEAD_MS - now), leaseEnded: true };
+  // An epoch that nobody was promised: what its holder sent before it was bound to leases may still wait in a gateway.
+  if (known?.epoch !== record.epoch) return { ok: true, actAfterMs: MAX_DOWNLINK_LEAD_MS, leaseEnded: true };
+  if (now < known.until) return { ok: false, reason: 'leaseRuns', retryInMs: known.until - now };
+  return { ok: true, actAfterMs: Math.max(0, known.until + MAX_DOWNLINK_LEAD_MS - now), leaseEnded: true };
 }

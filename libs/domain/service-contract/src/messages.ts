@@ -23,17 +23,19 @@ export const vigil = z.strictObject({ contractId: z.uuid(), nonce: short, ringNe
 export const probe = z.strictObject({ nonce: short });
 export const probeReply = z.strictObject({ nonce: short, bootId: short });
 export const reservation = z.strictObject({ devAddr, slot: z.int().min(0).max(3), above: z.int().min(-1) });
-/** `sequence` counts the requests of one boot; `grantor` is the grantor's boot id as heard last, so that a recorded request
- * counts for nothing once the grantor has forgotten that it was seen. */
+/**
+ * `sequence` counts the requests of one boot; `challenge` is the grantor's as heard last, so that a recorded request counts
+ * for nothing.
+ */
 export const leaseRequest = z.strictObject({
   setId: short,
   epoch: count,
   bootId: short,
   sequence: count,
-  grantor: short,
+  challenge: short,
   reserve: z.array(reservation).max(8),
 });
-const leaseAnswer = { setId: short, epoch: count, bootId: short, sequence: count, grantor: short };
+const leaseAnswer = { setId: short, epoch: count, bootId: short, sequence: count, challenge: short };
 /** Nobody else is given the set's epoch for `leaseMs`. */
 export const leaseGrant = z.strictObject({
   ...leaseAnswer,
@@ -42,7 +44,7 @@ export const leaseGrant = z.strictObject({
 });
 export const leaseRefused = z.strictObject({
   ...leaseAnswer,
-  /** `stale`: ask again, with the grantor's boot id as given here. */
+  /** `stale`: ask again, with the challenge as given here. */
   reason: z.enum(['stale', 'superseded', 'released']),
   current: count,
   holder: edgeId,
@@ -106,6 +108,8 @@ export const contractRecord = z.object({
   epoch: count,
   holder: edgeId,
   released: z.boolean(),
+  /** The provider's newest epoch under this contract. */
+  activation: count.optional(),
   /** What the provider's newest statement is about: the range of its ring that is handed back. */
   handback: z.object({ epoch: count, from: count, through: count }).optional(),
 });

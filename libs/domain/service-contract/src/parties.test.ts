@@ -131,7 +131,7 @@ describe('the provider', () => {
       epoch: 2,
       bootId,
       sequence,
-      grantor: 'boot-c',
+      challenge: 'boot-c.0',
       leaseMs: terms.leaseMs,
       blocks: [],
     };
@@ -162,7 +162,7 @@ describe('the provider', () => {
       epoch: 2,
       bootId,
       sequence,
-      grantor: 'boot-c',
+      challenge: 'boot-c.0',
       leaseMs: terms.leaseMs,
       blocks: [],
     };
@@ -183,7 +183,7 @@ describe('the provider', () => {
       epoch: 2,
       bootId: 'boot-b',
       sequence: 0,
-      grantor: 'boot-c',
+      challenge: 'boot-c.0',
       reason: 'superseded' as const,
       current: 3,
       holder: terms.customer,

@@ -134,8 +134,8 @@ export interface Acting {
   readonly wanted: readonly WantedBlock[];
   readonly bootId: string;
   readonly sequence: number;
-  /** The grantor's boot id, as its last answer to us gave it. */
-  readonly grantor: string;
+  /** The grantor's, as its last answer to us gave it. */
+  readonly challenge: string;
 }
 
 interface WantedBlock extends Reservation {
@@ -149,7 +149,7 @@ const RESERVED_AT_ONCE = 8;
 const RESERVE_AGAIN_MS = 300;
 
 export function createActing(leaseMs: number, bootId: string, now: number): Acting {
-  return { lease: createLeaseHolder(leaseMs, now), wanted: [], bootId, sequence: 0, grantor: '' };
+  return { lease: createLeaseHolder(leaseMs, now), wanted: [], bootId, sequence: 0, challenge: '' };
 }
 
 /** The newest request for a device is the one to be answered: who asks again has given the older one up. */
@@ -168,14 +168,14 @@ export function wantBlock(
 
 /** Asks for the lease when it is due or a block is wanted. */
 export function renew(acting: Acting, terms: ContractTerms, now: number): [Acting, PartyEffect[]] {
-  const { lease, bootId, sequence, grantor } = acting;
+  const { lease, bootId, sequence, challenge } = acting;
   if (lease.epoch === 0) return [acting, []];
   const pressing = acting.wanted
     .filter((one) => now - one.askedAt >= RESERVE_AGAIN_MS)
     .slice(0, RESERVED_AT_ONCE);
   if (pressing.length === 0 && !leaseDue(lease, now)) return [acting, []];
   const reserve = pressing.map(({ devAddr, slot, above }) => ({ devAddr, slot, above }));
-  const body = { setId: terms.set.setId, epoch: lease.epoch, bootId, sequence, grantor, reserve };
+  const body = { setId: terms.set.setId, epoch: lease.epoch, bootId, sequence, challenge, reserve };
   const wanted = acting.wanted.map((one) => (pressing.includes(one) ? { ...one, askedAt: now } : one));
   return [
     { ...acting, sequence: sequence + 1, wanted, lease: leaseRequested(lease, sequence, now) },
@@ -190,7 +190,7 @@ function isAsked(acting: Acting, answer: LeaseGrant | LeaseRefused): boolean {
 
 function leaseAnswered(acting: Acting, grant: LeaseGrant): [Acting, PartyEffect[]] {
   if (!isAsked(acting, grant)) return [acting, []];
-  const { epoch, sequence, grantor } = grant;
+  const { epoch, sequence, challenge } = grant;
   const lease = leaseGranted(acting.lease, epoch, sequence, grant.leaseMs);
   const effects: PartyEffect[] = [];
   const wanted = acting.wanted.filter((one) => {
@@ -204,17 +204,17 @@ function leaseAnswered(acting: Acting, grant: LeaseGrant): [Acting, PartyEffect[
     });
     return false;
   });
-  return [{ ...acting, lease, wanted, grantor }, effects];
+  return [{ ...acting, lease, wanted, challenge }, effects];
 }
 
-/** The grantor does not know how fresh we are: it is asked again at once, in its own words. */
+/** The grantor cannot tell our request from a recorded one: it is asked again at once, with its challenge. */
 function askAfresh(acting: Acting, refused: LeaseRefused): Acting {
   if (refused.reason !== 'stale' || !isAsked(acting, refused)) return acting;
   const wanted = acting.wanted.map((one) => ({ ...one, askedAt: -Infinity }));
   return {
     ...acting,
     wanted,
-    grantor: refused.grantor,
+    challenge: refused.challenge,
     lease: { ...acting.lease, lastRequestAt: -Infinity },
   };
 }

@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { callEnded } from './calls.ts';
 import { heardOtherwise } from './detector.ts';
 import { MAX_DOWNLINK_LEAD_MS, surelyPassed } from './lease.ts';
-import { contractRecord, isOver, takeAnswer, type ContractRecord } from './messages.ts';
+import { contractRecord, isOver, takeAnswer, type ContractRecord, type Evidence } from './messages.ts';
 import { actUnder, waitOf, type Context, type PartyEffect, type PartyEvent } from './party.ts';
-import { enter, type ProviderState, type Step } from './provider-state.ts';
+import { enter, type ProviderPhase, type ProviderState, type Step } from './provider-state.ts';
 import { createWatch, witnessed } from './watch.ts';
 
 const RECORD_PACE_MS = 500;
@@ -99,14 +99,43 @@ function onReleased(state: ProviderState): Step {
 
 function onRecord(state: ProviderState, record: ContractRecord, now: number): Step {
   const known: ProviderState = { ...state, record, recordAt: now };
-  const { phase, terms } = state;
+  const { phase } = state;
   if (phase.at === 'ended') return [known, []];
   if (isOver(record)) return enter(known, { at: 'ended' }, 'ended', { state: record.state });
-  // Our own word or take, whose answer was lost.
-  if (phase.at === 'preparing' && record.state !== 'VALIDATED') return beReady(known, now);
-  if (phase.at === 'reading' && record.holder === terms.provider && !record.released)
-    return onTaken(known, record.epoch, MAX_DOWNLINK_LEAD_MS, now);
-  return [known, []];
+  if (phase.at === 'preparing') return record.state === 'VALIDATED' ? [known, []] : beReady(known, now);
+  return isUnaware(phase, record) ? catchUp(known, record, now) : [known, []];
+}
+
+/** Whether an epoch was given to us whose answer was lost. */
+function isUnaware(phase: ProviderPhase, { activation }: ContractRecord): boolean {
+  if (activation === undefined) return false;
+  if (phase.at === 'stated') return activation > phase.epoch;
+  const takesOver = phase.at === 'opening' || phase.at === 'reading';
+  return phase.at === 'ready' || (takesOver && activation > (phase.after ?? 0));
+}
+
+/** We hold it still: then we serve. Somebody has taken it since: then it is for us to state what we heard. */
+function catchUp(
+  state: ProviderState,
+  { activation = 0, holder, released: gaveUp }: ContractRecord,
+  now: number,
+): Step {
+  const { phase, terms, observed, watch } = state;
+  const from = 'from' in phase ? phase.from : observed.ring?.from;
+  // Just started: the ring is not known yet, and the record is asked for again.
+  if (from === undefined) return [{ ...state, record: undefined }, []];
+  if (holder !== terms.provider || gaveUp)
+    return enter(state, { at: 'releasing', from, epoch: activation }, 'fenced', { epoch: activation });
+  if (phase.at === 'reading') return onTaken(state, activation, MAX_DOWNLINK_LEAD_MS, now);
+  if (phase.at === 'opening') return [state, []];
+  const evidence: Evidence = {
+    lastBeatMsAgo: Math.round(now - watch.detector.lastHeardAt),
+    lastSequence: watch.detector.sequence,
+    probesUnanswered: 0,
+    witness: 'unasked',
+  };
+  const after = phase.at === 'stated' ? { after: phase.epoch } : {};
+  return enter(state, { at: 'opening', from, evidence, ...after }, 'confirmed', evidence);
 }
 
 /** Whoever holds a later epoch, or the ledger itself, has made our release superfluous. */
