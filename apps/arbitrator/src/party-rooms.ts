@@ -17,7 +17,7 @@ const serviceStatus = z.looseObject({
 const fetchStatus = z.looseObject({
   state: z.string(),
   archive: z.string().optional(),
-  configuration: z.unknown(),
+  configuration: z.unknown().optional(),
 });
 const fenceStatus = z.looseObject({ counters: z.record(z.string(), z.int()).default({}) });
 

@@ -41,6 +41,8 @@ function jestArguments(kind: string, output: string, { name, paths }: Options): 
   return [
     ...['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', JEST],
     ...['--selectProjects', kind, '--passWithNoTests', '--json', '--outputFile', output],
+    // End-to-end tests start whole edges, several at once: two files of them side by side would starve the beats.
+    ...(kind === 'e2e' ? ['--runInBand'] : []),
     ...(name === undefined ? [] : ['--testNamePattern', name]),
     ...(paths.length === 0 ? [] : ['--testPathPatterns', ...paths]),
   ];

@@ -1,0 +1,59 @@
+import { expect } from '@jest/globals';
+import { z } from 'zod';
+import type { Outcome } from './demos.ts';
+
+const count = z.int().min(0);
+const some = z.int().min(1);
+
+/** What `--json` prints: these keys and no others, integers throughout. */
+export const reportSchema = z.strictObject({
+  ok: z.boolean(),
+  uplinks: z.strictObject({
+    sent: some,
+    heard: some,
+    covered: some,
+    unacknowledged: count,
+    stored: some,
+    lost: count,
+    doubled: count,
+    forged: count,
+  }),
+  refused: z.strictObject({ replay: count, badMic: count, foreign: count, retransmission: count }),
+  takeoverMs: z.strictObject({ detected: z.int(), activated: z.int(), firstReading: z.int() }),
+  handback: z.strictObject({ devices: count, readings: count, gaps: count }),
+  settlement: z.strictObject({
+    state: z.string(),
+    paid: z.strictObject({ provider: count, customer: count }),
+    stakes: z.strictObject({ held: count, returned: count, forfeited: count }),
+    balances: z.strictObject({ customer: count, provider: count }),
+  }),
+});
+
+/** Nothing lost, doubled or forged, hostile frames refused, a takeover that was honoured and paid. */
+export function expectHonoured(report: unknown): void {
+  const { uplinks, refused, takeoverMs, handback, ...rest } = reportSchema.parse(report);
+  expect(rest).toEqual({
+    ok: true,
+    settlement: {
+      state: 'SETTLED',
+      paid: { provider: 100, customer: 0 },
+      stakes: { held: 200, returned: 100, forfeited: 0 },
+      balances: { customer: 900, provider: 1_100 },
+    },
+  });
+  expect(uplinks).toMatchObject({ lost: 0, doubled: 0, forged: 0 });
+  expect(uplinks.heard).toBe(uplinks.covered + uplinks.unacknowledged);
+  expect(uplinks.heard).toBeLessThanOrEqual(uplinks.sent);
+  // More may be stored than was acknowledged: an edge may die between the two.
+  expect(uplinks.stored).toBeGreaterThanOrEqual(uplinks.covered);
+  for (const times of [...Object.values(refused), ...Object.values(takeoverMs)])
+    expect(times).toBeGreaterThan(0);
+  expect(handback.devices).toBeGreaterThan(0);
+  expect(handback.readings).toBeGreaterThan(0);
+}
+
+/** The same for a demo that ran in this process; where it failed, its story and where its logs are. */
+export function expectWentWell({ report, faults, folder, told }: Outcome): void {
+  if (!report.ok) throw new Error(`${faults.join('\n')}\n\n${told.text()}\n\nLogs and data: ${folder}`);
+  expectHonoured(report);
+}
