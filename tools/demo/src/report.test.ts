@@ -108,11 +108,11 @@ test('the table has every figure, and a failed run says why and where its logs a
   ])
     expect(table).toContain(text);
   const failed = { report: { ...report, ok: false }, faults: ['1 lost: x'], kills: [] };
-  const result = { ...failed, folder: '/tmp/demo', kept: true };
+  const result = { ...failed, folder: '/tmp/demo', kept: true, directions: ['Still running:'] };
   const closing = closingOf(result).join('\n');
   expect(closing).toContain('FAILED');
   expect(closing).toContain('1 lost: x');
-  expect(closing).toContain('/tmp/demo');
+  expect(closing).toMatch(/\/tmp\/demo\nStill running:$/);
 });
 
 describe('the stage', () => {

@@ -33,7 +33,7 @@ export function tableOf(report: DemoReport): string[] {
 
 /** The end of a run, for a reader. */
 export function closingOf(result: DemoResult): string[] {
-  const { report, faults, folder, kept } = result;
+  const { report, faults, folder, kept, directions } = result;
   return [
     '',
     ...tableOf(report),
@@ -42,5 +42,6 @@ export function closingOf(result: DemoResult): string[] {
       ? ['Nothing lost, nothing doubled, nothing forged.']
       : ['The demo FAILED:', ...faults.map((one) => `  - ${one}`)]),
     ...(kept ? [`Logs and data: ${folder}`] : []),
+    ...directions,
   ];
 }

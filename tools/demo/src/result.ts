@@ -46,6 +46,8 @@ export interface DemoResult {
   /** Where logs, data and the truth are; the folder is gone unless something failed or `keep` was asked for. */
   readonly folder: string;
   readonly kept: boolean;
+  /** Where the processes that were kept are found, and how they are ended; for a reader. */
+  readonly directions: readonly string[];
 }
 
 /** What both accounts hold before the contract, and what is at stake (P of the customer, Q of the provider). */

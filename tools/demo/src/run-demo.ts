@@ -68,14 +68,14 @@ async function perform(run: Run, onServing: DemoPorts['onServing']): Promise<Ver
   }
 }
 
-async function leave(setting: Setting, options: DemoOptions, stage: Stage): Promise<void> {
+/** Ends everything, or says where what was kept is found. */
+async function leave(setting: Setting, options: DemoOptions): Promise<string[]> {
   if (!options.keep) {
     await setting.end();
-    return;
+    return [];
   }
   await setting.keep();
-  stage.note('');
-  for (const line of setting.directions()) stage.note(line);
+  return setting.directions();
 }
 
 /**
@@ -92,10 +92,10 @@ export async function runDemo(
   try {
     const run = await setting.open(waiterFor(setting, stage, signal));
     const verdict = await perform(run, onServing);
-    await leave(setting, options, stage);
+    const directions = await leave(setting, options);
     const kept = options.keep || !verdict.report.ok;
     if (!kept) strike(setting);
-    return { ...verdict, kills: run.kills, folder: setting.folder, kept };
+    return { ...verdict, kills: run.kills, folder: setting.folder, kept, directions };
   } catch (error) {
     await setting.end();
     stage.note(`Logs and data: ${setting.folder}`);

@@ -88,7 +88,7 @@ class DemoSetting implements Setting {
     const nodes = this.#run === undefined ? [] : PARTIES.map((party) => this.#run?.nodes[party]);
     const urls = nodes.flatMap((node) => (node === undefined ? [] : directionsOf(node)));
     const end = `End everything: kill ${String(this.#warden?.pid)}`;
-    return ['Still running:', ...urls, end, `Logs and data: ${this.folder}`];
+    return ['Still running:', ...urls, end];
   }
 
   async end(): Promise<void> {
