@@ -22,7 +22,8 @@ describe('what an entrypoint means without a container', () => {
       ['A=b=c', 'bad'],
     );
     expect(file).toBe('/our/node');
-    expect(args).toEqual(['--max-old-space-size=96', '/img/app/main.mjs', '--level', '/not/there']);
+    const flags = ['--max-old-space-size=96', '--max-semi-space-size=1'];
+    expect(args).toEqual([...flags, '/img/app/main.mjs', '--level', '/not/there']);
     expect(cwd).toBe('/img/app');
     expect(env).toMatchObject({ A: 'b=c', GIVEN: '1' });
     expect(Object.keys(env).sort()).toEqual(['A', 'GIVEN', 'PATH']);
