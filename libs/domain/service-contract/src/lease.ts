@@ -27,7 +27,7 @@ const HOLDER_RATE = 0.98;
 const PROMISER_RATE = 1.02;
 /** A downlink leaves the fence at most this long before it is on air. */
 export const MAX_DOWNLINK_LEAD_MS = 3000;
-const OUTSTANDING_KEPT = 8;
+const OUTSTANDING_KEPT = 64;
 
 /** How long to wait on one's own clock until a duration of somebody else's clock has passed for sure. */
 export function surelyPassed(durationMs: number): number {
