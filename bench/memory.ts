@@ -74,12 +74,7 @@ async function measureNew(setting: Setting, name: string, ports: BenchPorts): Pr
 const overall = (runs: readonly Phase[], of: (sample: Sample) => number): number =>
   rounded(median(runs.flatMap(({ samples }) => samples.map(of))), 1);
 
-function figure(
-  name: string,
-  runs: readonly Phase[],
-  goal: number | undefined,
-  more = {},
-): Figure {
+function figure(name: string, runs: readonly Phase[], goal: number | undefined, more = {}): Figure {
   return figureOf({
     figure: name,
     unit: 'MB',

@@ -1,4 +1,11 @@
-import { DemoError, measureTakeover, type MeasuredTakeover, type OwnProcess } from '@antirio/demo';
+import {
+  DemoError,
+  measureTakeover,
+  shareProducts,
+  type BuildProduct,
+  type MeasuredTakeover,
+  type OwnProcess,
+} from '@antirio/demo';
 import { BenchError, type Benchmark, type BenchPorts } from './benchmark.ts';
 import { figureOf, median, rounded, type Figure } from './figure.ts';
 import { childrenOf, memoryOf } from './kernel.ts';
@@ -30,24 +37,29 @@ function providerMemory(processes: readonly OwnProcess[]): ProviderMemory | unde
   return { edge: memoryOf(pid).rss, children: childrenOf(pid).map((child) => memoryOf(child).rss) };
 }
 
-async function takeOver(standby: Standby, seed: string, { signal }: BenchPorts): Promise<Run> {
+interface Takeovers extends BenchPorts {
+  readonly standby: Standby;
+  readonly build: BuildProduct;
+}
+
+async function takeOver(seed: string, { standby, signal, build }: Takeovers): Promise<Run> {
   let memory: ProviderMemory | undefined;
   const onArmed = (processes: readonly OwnProcess[]): void => {
     memory = providerMemory(processes);
   };
-  const measured = await measureTakeover({ ...TRAFFIC, standby, seed }, { signal, onArmed });
+  const measured = await measureTakeover({ ...TRAFFIC, standby, seed }, { signal, build, onArmed });
   return { ...measured, memory };
 }
 
 /** As many runs as are wanted, each with new edges; what broke off comes with the reason. */
-async function runsOf(standby: Standby, ports: BenchPorts): Promise<[Run[], string[]]> {
+async function runsOf(ports: Takeovers): Promise<[Run[], string[]]> {
   const wanted = ports.options.quick ? 3 : RUNS;
   const runs: Run[] = [];
   const failures: string[] = [];
   while (runs.length < wanted) {
     ports.signal.throwIfAborted();
     try {
-      const run = await takeOver(standby, `bench-${runs.length + failures.length}`, ports);
+      const run = await takeOver(`bench-${runs.length + failures.length}`, ports);
       runs.push(run);
       ports.say(`${runs.length} of ${wanted}: ${JSON.stringify(run.takeoverMs)}, lost ${run.uplinks.lost}`);
     } catch (error) {
@@ -74,7 +86,10 @@ const total = (runs: readonly Run[], of: (uplinks: Run['uplinks']) => number): n
   runs.reduce((sum, { uplinks }) => sum + of(uplinks), 0);
 
 async function* figures(standby: Standby, ports: BenchPorts): AsyncGenerator<Figure> {
-  const [runs, failures] = await runsOf(standby, ports);
+  const products = shareProducts();
+  const [runs, failures] = await runsOf({ ...ports, standby, build: products.build }).finally(() =>
+    products.remove(),
+  );
   const context = { beatMs: 200, uplinksPerSecond: UPLINKS_PER_SECOND, brokenOff: failures.length };
   const times = (of: (run: Run) => number): number[] => runs.map(of);
   const name = `takeover.${standby}`;
@@ -102,6 +117,7 @@ async function* figures(standby: Standby, ports: BenchPorts): AsyncGenerator<Fig
     unit: 'readings',
     values: times(({ uplinks }) => uplinks.lost),
     goal: 0,
+    judged: 'worst',
     context: {
       ...context,
       covered: total(runs, ({ covered }) => covered),

@@ -89,6 +89,7 @@ async function* run({ options, say, signal }: BenchPorts): AsyncGenerator<Figure
       unit: 'datagrams',
       values: all.map(({ drops }) => drops),
       goal: 0,
+      judged: 'worst',
       context: { ...context, queuedBytes: Math.max(...all.map(({ queuedBytes }) => queuedBytes)) },
     });
     yield figureOf({
@@ -96,6 +97,7 @@ async function* run({ options, say, signal }: BenchPorts): AsyncGenerator<Figure
       unit: 'readings',
       values: all.map(({ missing }) => missing),
       goal: 0,
+      judged: 'worst',
       context: { ...context, doubled: all.reduce((sum, { doubled }) => sum + doubled, 0) },
     });
   } finally {

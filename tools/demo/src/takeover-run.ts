@@ -22,13 +22,14 @@ export interface MeasuredTakeover {
   readonly uplinks: UplinkFigures;
 }
 
-export interface MeasurePorts extends DemoPorts {
+export interface MeasurePorts extends Omit<DemoPorts, 'onServing'> {
   /** Called once edge B stands by and traffic has flowed, just before the kill. */
   readonly onArmed?: (processes: readonly OwnProcess[]) => void;
 }
 
 const TAKEOVER_MS = 60_000;
-const READING_POLL_MS = 5;
+/** Not more often: to be asked costs edge B time that it needs. */
+const READING_POLL_MS = 10;
 /** Traffic between the contract and the kill. */
 const BEFORE_MS = { least: 500, most: 2_500 } as const;
 /** How long edge A stays away once edge B has its epoch. */
@@ -100,9 +101,9 @@ async function perform(run: Run, armedNow: () => void): Promise<MeasuredTakeover
  */
 export async function measureTakeover(
   input: DemoOptionsInput,
-  { stage = emptyStage, signal, onArmed = () => undefined }: MeasurePorts = {},
+  { stage = emptyStage, signal, build, onArmed = () => undefined }: MeasurePorts = {},
 ): Promise<MeasuredTakeover> {
-  const setting = await prepareSetting(completeOptions(input));
+  const setting = await prepareSetting(completeOptions(input), build);
   try {
     const run = await setting.open(waiterFor(setting, stage, signal));
     const measured = await perform(run, () => onArmed(setting.processes.running()));
