@@ -1,0 +1,322 @@
+import type { EdgeId } from '@antirio/kernel';
+import type { SignedTx } from '@antirio/ledger-machine';
+import type { centralStep, nextBlock } from '@antirio/service-contract';
+import {
+  DEFAULT_LEASE_MS,
+  createCentral,
+  grantedSet,
+  neverTookOver,
+  type CentralAnswer,
+  type CentralEffect,
+  type CentralEvent,
+  type CentralQuestion,
+  type CentralState,
+  type ContractRecord,
+  type ContractTerms,
+  type Datagram,
+  type EpochRecord,
+  type HandbackStatement,
+  type LeaseFacts,
+  type Reservation,
+  type Submission,
+} from '@antirio/service-contract';
+import type { Host } from './host.ts';
+import { identities } from './identities.ts';
+import { sign, type Payload, type SimLedger } from './ledger.ts';
+import type { CallResult, Reply } from './network.ts';
+import type { Dice } from './random.ts';
+import type { Trace } from './trace.ts';
+
+/** What the centre keeps on its disk besides the ledger. */
+export interface CentralDisk {
+  shareHeld: boolean;
+  /** Highest block of each device that is reserved. */
+  blocks: Map<string, number>;
+}
+
+export interface CentralPieces {
+  readonly centralStep: typeof centralStep;
+  readonly nextBlock: typeof nextBlock;
+}
+
+export interface CentralPorts {
+  readonly host: Host;
+  readonly trace: Trace;
+  readonly dice: Dice;
+  readonly terms: ContractTerms;
+  readonly ledger: SimLedger;
+  readonly disk: CentralDisk;
+  readonly pieces: CentralPieces;
+  /** How long the ledger takes to apply a transaction, ms. */
+  readonly ledgerMs: number;
+  readonly send: (to: EdgeId, datagram: Datagram) => void;
+  readonly onRuling: (overMs: number) => void;
+}
+
+export interface CentralNode {
+  start(): void;
+  state(): CentralState;
+  onDatagram(from: EdgeId, datagram: Datagram): void;
+  witness(reply: Reply<unknown>): void;
+  keyShare(reply: Reply<unknown>): void;
+  open(root: Extract<Payload, { type: 'contract/open' }>['root'], reply: Reply<unknown>): void;
+  take(by: EdgeId, request: Extract<Payload, { type: 'epoch/take' }>['request'], reply: Reply<unknown>): void;
+  record(reply: Reply<unknown>): void;
+  transact(tx: SignedTx, reply: Reply<unknown>): void;
+}
+
+interface Asker {
+  readonly reply: Reply<unknown>;
+  readonly payloadOf: (submission: Submission) => Payload | undefined;
+}
+
+interface SetRecord {
+  readonly epoch: number;
+  readonly holder: EdgeId;
+  readonly released?: { readonly epoch: number };
+  readonly contracts: readonly string[];
+  readonly slots: Readonly<Record<string, number>>;
+}
+
+interface Contract {
+  readonly life: { readonly state: string };
+  readonly activation?: { readonly epoch: number };
+}
+
+const TICK_MS = 10;
+const SWEEP_MS = 1000;
+const padded = (n: number): string => String(n).padStart(12, '0');
+
+/** The contract and its set in the ledger, as the arbitrators' machines see them. */
+export function ledgerView(ledger: SimLedger, { contractId, set }: ContractTerms) {
+  const setRecord = (): SetRecord => ledger.read(`set/${set.setId}`) as SetRecord;
+  const contract = (): Contract => ledger.read(`contract/${contractId}`) as Contract;
+  const epochRecord = (): EpochRecord => {
+    const { epoch, holder, released } = setRecord();
+    return { epoch, holder, released: released?.epoch === epoch };
+  };
+  const contractRecord = (): ContractRecord => {
+    const { life, activation } = contract();
+    const record = { state: life.state, ...epochRecord() };
+    if (activation === undefined) return record;
+    const key = `statement/${contractId}/${padded(activation.epoch)}/provider`;
+    const stated = ledger.read(key) as { statement: HandbackStatement } | undefined;
+    if (stated === undefined) return { ...record, activation: activation.epoch };
+    const { epoch, from, through } = stated.statement;
+    return { ...record, activation: activation.epoch, handback: { epoch, from, through } };
+  };
+  return { setRecord, contract, epochRecord, contractRecord };
+}
+
+export function createCentralNode(ports: CentralPorts): CentralNode {
+  const { host, trace, dice, terms, ledger, disk, pieces } = ports;
+  const { contractId } = terms;
+  const view = ledgerView(ledger, terms);
+  let state: CentralState = createCentral('', 0);
+  let askers = new Map<string, Asker>();
+  let asked = 0;
+  let ticking = false;
+
+  /** The ledger is another room of this host. */
+  const later = (run: () => void): void => {
+    host.after(dice.between(0.3, 3), run);
+  };
+  const nonce = (): string => dice.bits().toString(16) + dice.bits().toString(16);
+
+  const apply = (tx: SignedTx): CallResult<unknown> => {
+    const receipt = ledger.submit(tx, host.clock.wall());
+    trace.note('ledger', tx.body.payload.type, () =>
+      receipt.ok ? JSON.stringify(receipt.result) : `refused: ${receipt.message}`,
+    );
+    host.wrote('ledger');
+    return receipt.ok ? { ok: true, value: receipt.result } : { ok: false, code: receipt.code };
+  };
+  const submit = (id: string, submission: Submission): void => {
+    const payload = askers.get(id)?.payloadOf(submission);
+    if (payload === undefined) return;
+    const tx = sign(identities.central, dice, payload);
+    host.after(ports.ledgerMs * dice.between(0.5, 1.5), () => {
+      const { ok } = apply(tx);
+      later(() => {
+        post({ type: 'recorded', id, ok });
+      });
+    });
+  };
+  const reserve = (wanted: readonly Reservation[]): { devAddr: string; index: number }[] =>
+    wanted.map(({ devAddr, slot, above }) => {
+      const index = pieces.nextBlock(slot, Math.max(disk.blocks.get(devAddr) ?? -1, above));
+      disk.blocks.set(devAddr, index);
+      host.wrote('block reserved');
+      return { devAddr, index };
+    });
+  const execute = (effect: CentralEffect): void => {
+    switch (effect.type) {
+      case 'send':
+        ports.send(effect.to, effect.datagram);
+        return;
+      case 'grant':
+        ports.send(effect.to, {
+          kind: 'leaseGrant',
+          body: { ...effect.body, blocks: reserve(effect.reserve) },
+        });
+        return;
+      case 'submit':
+        submit(effect.id, effect.submission);
+        return;
+      case 'answer': {
+        const asker = askers.get(effect.id);
+        askers.delete(effect.id);
+        asker?.reply(resultOf(effect.answer));
+      }
+    }
+  };
+  const post = (event: CentralEvent): void => {
+    const [next, effects] = pieces.centralStep(state, event, { now: host.clock.monotonic(), nonce });
+    state = next;
+    effects.forEach(execute);
+    tick();
+  };
+  /** The clock is looked at only while somebody is probed; nothing else waits for it. */
+  const tick = (): void => {
+    if (ticking || Object.keys(state.witness.questions).length === 0) return;
+    ticking = true;
+    host.after(TICK_MS, () => {
+      ticking = false;
+      post({ type: 'tick' });
+    });
+  };
+  const ask = (question: CentralQuestion, asker: Asker): void => {
+    asked += 1;
+    const id = String(asked);
+    askers.set(id, asker);
+    post({ type: 'asked', id, question });
+  };
+  const leaseFacts = (from: EdgeId): LeaseFacts => {
+    const { contracts, slots } = view.setRecord();
+    const leaseMs = contracts.length === 0 ? DEFAULT_LEASE_MS : terms.leaseMs;
+    return { record: view.epochRecord(), leaseMs, slot: slots[from] };
+  };
+  const sweep = (): void => {
+    host.after(SWEEP_MS, sweep);
+    const { promise } = grantedSet(state.grantor, terms.set.setId);
+    const life = view.contract().life.state;
+    const overMs = neverTookOver(terms, life, view.epochRecord(), promise, host.clock.monotonic());
+    if (overMs === undefined) return;
+    const customerLeaseEndedAt = Math.floor(host.clock.wall() - overMs);
+    const evidence = { kind: 'neverTookOver' as const, customerLeaseEndedAt, details: {} };
+    const ruling: Payload = {
+      type: 'contract/rule',
+      contractId,
+      ruling: { row: 'providerBreach', evidence },
+    };
+    if (apply(sign(identities.central, dice, ruling)).ok) ports.onRuling(overMs);
+  };
+  const endedAt = (msAgo: number | null): number | null =>
+    msAgo === null ? null : Math.floor(host.clock.wall() - msAgo);
+
+  return {
+    start() {
+      state = createCentral(nonce(), host.clock.monotonic());
+      askers = new Map();
+      ticking = false;
+      host.after(SWEEP_MS, sweep);
+    },
+    state: () => state,
+    onDatagram(from, datagram) {
+      if (datagram.kind === 'probeReply') post({ type: 'probeReply', from, nonce: datagram.body.nonce });
+      if (datagram.kind !== 'leaseRequest') return;
+      const receivedAt = host.clock.monotonic();
+      const request = datagram.body;
+      later(() => {
+        const facts = leaseFacts(from);
+        later(() => {
+          post({ type: 'leaseRequest', from, request, facts, receivedAt });
+        });
+      });
+    },
+    witness(reply) {
+      ask({ method: 'witness', customer: terms.customer }, { reply, payloadOf: () => undefined });
+    },
+    keyShare(reply) {
+      disk.shareHeld = true;
+      host.wrote('key share');
+      reply({ ok: true, value: {} });
+    },
+    open(root, reply) {
+      later(() => {
+        const life = view.contract().life.state;
+        if (life === 'SETTLED') {
+          reply({ ok: false, code: 'gone' });
+          return;
+        }
+        if (terms.opening === 'witnessed' && !disk.shareHeld) {
+          reply({ ok: false, code: 'conflict' });
+          return;
+        }
+        const record = view.epochRecord();
+        const payloadOf = (): Payload => ({
+          type: 'contract/open',
+          contractId,
+          root,
+          keyVersion: 1,
+          evidence: {},
+        });
+        later(() => {
+          ask({ method: 'open', terms, life, record }, { reply, payloadOf });
+        });
+      });
+    },
+    take(by, request, reply) {
+      later(() => {
+        const record = view.epochRecord();
+        const payloadOf = (submission: Submission): Payload | undefined =>
+          submission.kind === 'take'
+            ? {
+                type: 'epoch/take',
+                request,
+                customerLeaseEndedAt: endedAt(submission.customerLeaseEndedMsAgo),
+                holderLeaseEndedAt: endedAt(submission.holderLeaseEndedMsAgo),
+                evidence: {},
+              }
+            : undefined;
+        const expected = request.body.epoch;
+        later(() => {
+          ask({ method: 'take', terms, record, by, expected }, { reply, payloadOf });
+        });
+      });
+    },
+    record(reply) {
+      later(() => {
+        const value = view.contractRecord();
+        later(() => {
+          reply({ ok: true, value });
+        });
+      });
+    },
+    transact(tx, reply) {
+      host.after(ports.ledgerMs * dice.between(0.5, 1.5), () => {
+        const result = apply(tx);
+        later(() => {
+          reply(result);
+        });
+      });
+    },
+  };
+}
+
+function resultOf(answer: CentralAnswer): CallResult<unknown> {
+  switch (answer.kind) {
+    case 'opened':
+      return { ok: true, value: { share: 'central' } };
+    case 'witness':
+      return { ok: true, value: { heard: answer.heard } };
+    case 'taken':
+      return { ok: true, value: { epoch: answer.epoch, actAfterMs: answer.actAfterMs } };
+    case 'failed':
+      return { ok: false, code: 'conflict' };
+    case 'refused': {
+      const { reason, retryInMs } = answer;
+      return { ok: false, code: reason, ...(retryInMs === undefined ? {} : { retryInMs }) };
+    }
+  }
+}

@@ -1,0 +1,205 @@
+import { blockOf, nextBlock, type PartyEffect } from '@antirio/service-contract';
+import { countersOf, type EdgeDisk, type EdgeNode, type Role, type Rooms } from './edge.ts';
+import type { Frame, Session, Verifies } from './frames.ts';
+import { PAGE_FRAMES, startGapFiller, type GapFiller, type GapSource, type Page } from './gap-filler.ts';
+import { identities } from './identities.ts';
+import { sign } from './ledger.ts';
+import { callCentral, takeRequest, type PartyLinks } from './provider-role.ts';
+import { statementOver } from './statement.ts';
+
+type Call = Extract<PartyEffect, { type: 'call' }>;
+
+export interface CustomerOptions {
+  readonly disk: EdgeDisk;
+  readonly sessions: readonly Session[];
+  readonly verifies: Verifies;
+  readonly provider: () => EdgeNode;
+  readonly fillEveryMs: number;
+  /** What a gap filler gets of the other ring. */
+  readonly filter: (source: GapSource) => GapSource;
+}
+
+const TIMEOUT_MS = 5000;
+const NEARBY_MS = 3;
+
+/** What an edge does as a customer: it fills its gaps from the provider's ring, gives keys away, states what it got back. */
+export function customerRole(links: PartyLinks, options: CustomerOptions): Role {
+  const { host, terms, network } = links;
+  const { disk, sessions } = options;
+  const { contractId } = terms;
+  let filler: GapFiller | undefined;
+
+  const askProvider = <T>(
+    serve: (provider: EdgeNode) => T,
+    done: Parameters<typeof network.call<T>>[4],
+  ): void => {
+    const provider = options.provider();
+    network.call<T>(
+      host,
+      provider.host,
+      TIMEOUT_MS,
+      (reply) => {
+        const value = serve(provider);
+        provider.host.after(NEARBY_MS, () => {
+          reply({ ok: true, value });
+        });
+      },
+      done,
+    );
+  };
+  const pageOf = (provider: EdgeNode, after: number): Page => {
+    const { ring } = provider.rooms();
+    return { offers: ring.after(after, PAGE_FRAMES), last: ring.last };
+  };
+  const source: GapSource = {
+    offers: (after, done) => {
+      askProvider((provider) => pageOf(provider, after), done);
+    },
+    frames: (seqs, done) => {
+      askProvider((provider) => seqs.flatMap((seq) => provider.rooms().ring.at(seq) ?? []), done);
+    },
+    acknowledge: (through, done) => {
+      askProvider((provider) => {
+        provider.rooms().ring.acknowledge(through);
+      }, done);
+    },
+  };
+  const state = (rooms: Rooms, { from, through, epoch }: Extract<PartyEffect, { type: 'state' }>): void => {
+    const copies: Frame[] = [];
+    const conclude = (): void => {
+      const statement = statementOver(copies, sessions, options.verifies, {
+        contractId,
+        epoch,
+        from,
+        through,
+      });
+      rooms.party.post({ type: 'stated', statement, counters: countersOf(rooms, sessions) });
+    };
+    const page = (after: number): void => {
+      askProvider(
+        (provider) => pageOf(provider, after),
+        (answer) => {
+          if (!answer.ok) return;
+          const offers = answer.value.offers.filter(({ seq }) => seq <= through);
+          // our own copies of what it names: what we lack is not there
+          for (const { frame } of offers) if (rooms.ring.holds(frame.bytes)) copies.push(frame);
+          const last = offers.at(-1)?.seq ?? through;
+          if (last < through) page(last);
+          else conclude();
+        },
+      );
+    };
+    page(from - 1);
+  };
+  const perform = (call: Call, rooms: Rooms): void => {
+    switch (call.method) {
+      case 'keyShare':
+        callCentral(links, call, rooms, (central, reply) => {
+          central.keyShare(reply);
+        });
+        return;
+      case 'record':
+        callCentral(links, call, rooms, (central, reply) => {
+          central.record(reply);
+        });
+        return;
+      case 'take': {
+        const request = takeRequest(terms, 'A', call.args.expected, host.dice.bits().toString(16));
+        callCentral(links, call, rooms, (central, reply) => {
+          central.take(identities.A.edgeId, request, reply);
+        });
+        return;
+      }
+      case 'statement': {
+        const { statement, counters } = call.args;
+        const tx = sign(identities.A, host.dice, { type: 'contract/statement', statement, counters });
+        callCentral(links, call, rooms, (central, reply) => {
+          central.transact(tx, reply);
+        });
+        return;
+      }
+      case 'keys':
+        askProvider(
+          (provider) => {
+            provider.disk.keysGiven = true;
+            provider.host.wrote('keys');
+          },
+          (result) => {
+            rooms.party.post({ type: 'answer', method: 'keys', ...answerOf(result) });
+          },
+        );
+        return;
+      case 'return': {
+        const { epoch } = call.args;
+        askProvider(
+          (provider) => {
+            provider.rooms().party.post({ type: 'returnAsked', epoch });
+          },
+          (result) => {
+            rooms.party.post({ type: 'answer', method: 'return', ...answerOf(result) });
+          },
+        );
+        return;
+      }
+      default:
+        return;
+    }
+  };
+  const grantOwn = (rooms: Rooms, devAddr: string, above: number): void => {
+    const index = nextBlock(0, Math.max(above, disk.ownBlocks.get(devAddr) ?? -1));
+    disk.ownBlocks.set(devAddr, index);
+    host.wrote('own block');
+    rooms.service.onGrant(devAddr, blockOf(index));
+  };
+  return {
+    name: 'customer',
+    begin(rooms) {
+      filler = startGapFiller({
+        host,
+        ring: rooms.ring,
+        disk: disk.ring,
+        source: options.filter(source),
+        intervalMs: options.fillEveryMs,
+      });
+      host.after(NEARBY_MS, () => {
+        rooms.service.activate();
+      });
+    },
+    observe(rooms) {
+      if (filler !== undefined)
+        rooms.party.post({ type: 'observed', observed: { source: filler.status(), storeOk: true } });
+    },
+    execute(effect, rooms) {
+      switch (effect.type) {
+        case 'send':
+          links.send(effect);
+          return;
+        case 'call':
+          perform(effect, rooms);
+          return;
+        case 'state':
+          state(rooms, effect);
+          return;
+        case 'grantBlock':
+          host.after(NEARBY_MS, () => {
+            rooms.fence.grant(effect.devAddr, effect.block);
+            rooms.service.onGrant(effect.devAddr, effect.block);
+          });
+          return;
+        case 'openKeys':
+        case 'sealOff':
+          return;
+      }
+    },
+    askCounters(rooms, event) {
+      host.after(NEARBY_MS, () => {
+        if (rooms.party.desires().fence.state === 'none') grantOwn(rooms, event.devAddr, event.above);
+        else rooms.party.post(event);
+      });
+    },
+  };
+}
+
+function answerOf(result: { readonly ok: true } | { readonly ok: false; readonly code: string }) {
+  return result.ok ? ({ ok: true, value: {} } as const) : result;
+}

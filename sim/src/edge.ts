@@ -1,0 +1,211 @@
+import type { EdgeId } from '@antirio/kernel';
+import type {
+  ContractTerms,
+  Datagram,
+  DownCounters,
+  PartyEffect,
+  PartyEvent,
+  judgeDownlink,
+} from '@antirio/service-contract';
+import {
+  createDeviceService,
+  emptyService,
+  type CoreData,
+  type DeviceService,
+  type ServiceDisk,
+  type StoredEvent,
+} from './device-service.ts';
+import type { Engine } from './engine.ts';
+import { createFence, emptyFence, type FenceDisk, type SimFence } from './fence.ts';
+import type { Session, Verifies } from './frames.ts';
+import type { Bridge, Gateway } from './gateway.ts';
+import type { Host } from './host.ts';
+import { createPartyHost, type PartyHost, type PartyPieces, type Phase } from './party-host.ts';
+import type { openRing } from './ring.ts';
+import { emptyRing, type Ring, type RingDisk } from './ring.ts';
+import type { Trace } from './trace.ts';
+
+/** Parts of an edge that a mutant may replace. */
+export interface EdgePieces extends PartyPieces {
+  readonly judgeDownlink: typeof judgeDownlink;
+  readonly verifies: Verifies;
+  readonly eventIdOf: (event: StoredEvent, session: string) => string;
+  /** What becomes of the edge's disk when its process dies. */
+  readonly afterCrash: (disk: EdgeDisk) => void;
+  readonly openRing: typeof openRing;
+}
+
+/** What an edge keeps on its disk. */
+export interface EdgeDisk {
+  phase: Phase;
+  ring: RingDisk;
+  fence: FenceDisk;
+  service: ServiceDisk;
+  coreData: CoreData;
+  /** A provider's sealed keys, as the customer gave them. */
+  keysGiven: boolean;
+  /** Counter blocks of sensors that are in no set yet. */
+  ownBlocks: Map<string, number>;
+}
+
+export function emptyDisk(phase: Phase): EdgeDisk {
+  return {
+    phase,
+    ring: emptyRing(),
+    fence: emptyFence(),
+    service: emptyService(),
+    coreData: new Map(),
+    keysGiven: false,
+    ownBlocks: new Map(),
+  };
+}
+
+export interface EdgeOptions {
+  readonly tickMs: number;
+  readonly observeMs: number;
+  readonly answers: () => boolean;
+  readonly commandsEveryMs: number;
+}
+
+export interface EdgePorts {
+  readonly engine: Engine;
+  readonly host: Host;
+  readonly trace: Trace;
+  readonly terms: ContractTerms;
+  readonly sessions: readonly Session[];
+  readonly disk: EdgeDisk;
+  readonly pieces: EdgePieces;
+  readonly gateway: Gateway;
+  readonly options: EdgeOptions;
+  readonly onMayAct: (epoch: number, from: number) => void;
+  readonly onPhase: (phase: string) => void;
+}
+
+/** The rooms of an edge that has just started, and the part of a party. */
+export interface Rooms {
+  readonly ring: Ring;
+  readonly fence: SimFence;
+  readonly service: DeviceService;
+  readonly party: PartyHost;
+}
+
+/** What the two roles do differently. */
+export interface Role {
+  readonly name: 'customer' | 'provider';
+  begin(rooms: Rooms): void;
+  observe(rooms: Rooms): void;
+  execute(effect: Exclude<PartyEffect, { type: 'note' }>, rooms: Rooms): void;
+  askCounters(rooms: Rooms, event: Extract<PartyEvent, { type: 'counterAsked' }>): void;
+}
+
+export interface EdgeNode {
+  readonly host: Host;
+  readonly disk: EdgeDisk;
+  readonly bridge: Bridge;
+  /** Those of the running process. */
+  rooms(): Rooms;
+  onDatagram(from: EdgeId, datagram: Datagram): void;
+}
+
+/** Highest FCntDown used, by DevEUI. */
+export function countersOf(rooms: Rooms, sessions: readonly Session[]): DownCounters {
+  const used = sessions.flatMap(({ devEui, devAddr }) => {
+    const highest = rooms.fence.highest(devAddr);
+    return highest === undefined ? [] : [[devEui, highest] as const];
+  });
+  return Object.fromEntries(used);
+}
+
+/** A whole edge in one process: gateway-bridge, device service, core-data, arbitrator. */
+export function createEdge(ports: EdgePorts, role: Role): EdgeNode {
+  const { engine, host, trace, terms, disk, pieces, gateway, options, sessions } = ports;
+  const devAddrs = terms.set.devices.map((device) => device.devAddr);
+
+  const open = (): Rooms => {
+    const ring = pieces.openRing(host, disk.ring, () => {
+      rooms.service.poke();
+    });
+    const fence = createFence({
+      engine,
+      host,
+      gateway,
+      disk: disk.fence,
+      judge: pieces.judgeDownlink,
+      onMayAct: ports.onMayAct,
+    });
+    const service = createDeviceService({
+      engine,
+      host,
+      disk: disk.service,
+      ring,
+      coreData: disk.coreData,
+      sessions,
+      verifies: pieces.verifies,
+      eventIdOf: pieces.eventIdOf,
+      answers: options.answers,
+      commandsEveryMs: options.commandsEveryMs,
+      send: (frame, fcnt, airAt, answer) => {
+        fence.pass(frame, fcnt, airAt, (refusal) => {
+          trace.note(
+            host.name,
+            refusal === undefined ? 'downlink sent' : 'downlink refused',
+            () => `${refusal ?? ''} ${frame.bytes}`,
+            'fine',
+          );
+          answer(refusal);
+        });
+      },
+      askCounters: (requestId, devAddr, above) => {
+        const reserved = above < 0 ? -1 : Math.floor(above / 16);
+        role.askCounters(rooms, { type: 'counterAsked', requestId, devAddr, above: reserved });
+      },
+    });
+    return { ring, fence, service, party };
+  };
+  const party: PartyHost = createPartyHost({
+    host,
+    trace,
+    terms,
+    role: role.name,
+    disk,
+    pieces,
+    tickMs: options.tickMs,
+    observeMs: options.observeMs,
+    execute: (effect) => {
+      role.execute(effect, rooms);
+    },
+    setFence: (fence) => {
+      rooms.fence.set(devAddrs, fence);
+    },
+    observe: () => {
+      role.observe(rooms);
+    },
+    onPhase: ports.onPhase,
+  });
+  let rooms: Rooms = open();
+
+  host.onStart(() => {
+    pieces.afterCrash(disk);
+    rooms = open();
+    party.start();
+    rooms.service.begin();
+    role.begin(rooms);
+  });
+  return {
+    host,
+    disk,
+    rooms: () => rooms,
+    bridge: {
+      push(frame, acknowledge) {
+        if (!devAddrs.includes(frame.devAddr)) return;
+        rooms.ring.take(frame, true, engine.now, () => {
+          trace.note(host.name, 'acknowledges', () => frame.bytes, 'fine');
+          acknowledge();
+        });
+      },
+    },
+    onDatagram(from, datagram) {
+      party.post({ type: 'datagram', from, datagram });
+    },
+  };
+}

@@ -1,0 +1,173 @@
+import type { CentralDisk } from './central-node.ts';
+import type { Engine } from './engine.ts';
+import type { Host } from './host.ts';
+import type { Link, Network } from './network.ts';
+import type { Fault, Harm, NodeName, Scenario } from './scenario.ts';
+import type { Trace } from './trace.ts';
+
+export interface FaultPorts {
+  readonly engine: Engine;
+  readonly trace: Trace;
+  readonly network: Network;
+  readonly hosts: Readonly<Record<NodeName, Host>>;
+  readonly centralDisk: CentralDisk;
+  /** Calls back at each phase that an edge's machine comes to. */
+  readonly onPhase: (listen: (node: NodeName, phase: string) => void) => void;
+  /** Something was broken or mended. */
+  readonly onChange: () => void;
+}
+
+const names: readonly NodeName[] = ['A', 'B', 'central'];
+
+function* pairs(): Iterable<readonly [NodeName, NodeName]> {
+  for (const from of names) for (const to of names) if (from !== to) yield [from, to];
+}
+
+/** Faults of one kind on one thing may overlap: it is well again when the last one is over. */
+function createNesting(): (key: string, by: 1 | -1) => number {
+  const depth = new Map<string, number>();
+  return (key, by) => {
+    const now = Math.max(0, (depth.get(key) ?? 0) + by);
+    depth.set(key, now);
+    return now;
+  };
+}
+
+export function setLinks(network: Network, { links }: Scenario): void {
+  for (const [from, to] of pairs()) Object.assign(network.link(from, to), links);
+}
+
+/** Everything is up, linked and quick again. */
+export function heal({ network, hosts, trace, onChange }: FaultPorts): void {
+  trace.note('world', 'HEALED');
+  const well: Link = {
+    cut: false,
+    loss: 0,
+    duplication: 0,
+    latencyMs: 2,
+    jitterMs: 2,
+    resets: 0,
+  };
+  for (const [from, to] of pairs()) Object.assign(network.link(from, to), well);
+  for (const name of names) {
+    hosts[name].crashAfterSteps(0);
+    hosts[name].slowDisk(1);
+    hosts[name].wake();
+    hosts[name].start();
+  }
+  onChange();
+}
+
+/** Brings the scenario's faults about, each at its time. */
+export function scheduleFaults(ports: FaultPorts, scenario: Scenario): void {
+  const { engine, trace, network, hosts, onChange } = ports;
+  const nest = createNesting();
+  const backups: { readonly at: number; readonly blocks: Map<string, number> }[] = [];
+  const backUp = (): void => {
+    backups.push({ at: engine.now, blocks: new Map(ports.centralDisk.blocks) });
+    if (engine.now < scenario.healAt) engine.after(4000, backUp);
+  };
+  engine.after(1000, backUp);
+
+  /** Until the fault is over, or everything is healed. */
+  const during = (forMs: number, end: () => void): void => {
+    engine.after(forMs, () => {
+      if (engine.now < scenario.healAt) end();
+      onChange();
+    });
+    onChange();
+  };
+  const restart = (node: NodeName, forMs: number): void => {
+    during(forMs, () => {
+      hosts[node].start();
+    });
+  };
+  // eslint-disable-next-line complexity -- one case for each kind of fault, each a few lines
+  const begin = (fault: Harm): void => {
+    if (fault.kind !== 'killBetweenWrites') trace.note('world', describe(fault));
+    switch (fault.kind) {
+      case 'kill':
+        hosts[fault.node].crash('SIGKILL');
+        restart(fault.node, fault.forMs);
+        return;
+      case 'killBetweenWrites': {
+        const host = hosts[fault.node];
+        host.crashAfterSteps(fault.steps);
+        const watch = (): void => {
+          if (!host.up) restart(fault.node, fault.forMs);
+          else if (engine.now < scenario.healAt) engine.after(50, watch);
+        };
+        watch();
+        return;
+      }
+      case 'freeze':
+        hosts[fault.node].freeze();
+        during(fault.forMs, () => {
+          hosts[fault.node].wake();
+        });
+        return;
+      case 'cut':
+        for (const [from, to] of fault.links) network.link(from, to).cut = nest(`${from}>${to}`, 1) > 0;
+        during(fault.forMs, () => {
+          for (const [from, to] of fault.links) network.link(from, to).cut = nest(`${from}>${to}`, -1) > 0;
+        });
+        return;
+      case 'slowDisk':
+        hosts[fault.node].slowDisk(fault.factor);
+        during(fault.forMs, () => {
+          hosts[fault.node].slowDisk(1);
+        });
+        return;
+      case 'badLinks':
+        for (const [from, to] of pairs())
+          Object.assign(network.link(from, to), { loss: fault.loss, latencyMs: fault.latencyMs });
+        during(fault.forMs, () => {
+          const { loss, latencyMs } = scenario.links;
+          for (const [from, to] of pairs()) Object.assign(network.link(from, to), { loss, latencyMs });
+        });
+        return;
+      case 'wallJump':
+        hosts[fault.node].clock.jumpWall(fault.byMs);
+        return;
+      case 'oldBackup': {
+        const old = backups[0];
+        hosts.central.crash('its disk is lost');
+        if (old !== undefined) ports.centralDisk.blocks = new Map(old.blocks);
+        restart('central', fault.forMs);
+      }
+    }
+  };
+  const awaited = new Set<Fault>();
+  for (const fault of scenario.faults)
+    if ('at' in fault.when)
+      engine.at(fault.when.at, () => {
+        begin(fault);
+      });
+    else awaited.add(fault);
+  ports.onPhase((node, phase) => {
+    for (const fault of awaited) {
+      const { when } = fault;
+      if ('at' in when || when.node !== node || when.enters !== phase) continue;
+      awaited.delete(fault);
+      if (engine.now + when.delayMs < scenario.healAt)
+        engine.after(when.delayMs, () => {
+          begin(fault);
+        });
+    }
+  });
+}
+
+function describe(fault: Harm): string {
+  switch (fault.kind) {
+    case 'cut':
+      return `FAULT cut ${fault.links.map((pair) => pair.join('>')).join(' ')} for ${Math.round(fault.forMs)} ms`;
+    case 'badLinks':
+      return `FAULT bad links for ${Math.round(fault.forMs)} ms`;
+    case 'wallJump':
+      return `FAULT wall clock of ${fault.node} jumps by ${Math.round(fault.byMs)} ms`;
+    case 'oldBackup':
+      return 'FAULT central restored from an old backup';
+    default:
+      return `FAULT ${fault.kind} ${fault.node} for ${Math.round(fault.forMs)} ms`;
+  }
+}

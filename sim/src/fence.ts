@@ -1,0 +1,144 @@
+import type {
+  CounterBlock,
+  CounterMarks,
+  Desired,
+  DownlinkRefusal,
+  Fence,
+  judgeDownlink,
+} from '@antirio/service-contract';
+import type { Engine } from './engine.ts';
+import type { Frame } from './frames.ts';
+import type { Gateway } from './gateway.ts';
+import type { Host } from './host.ts';
+
+/** What the fence keeps on the disk: the set, which is shut after a start, and what every counter was used for. */
+export interface FenceDisk {
+  devAddrs: readonly string[];
+  epoch: number;
+  slot: number;
+  readonly marks: Map<string, { highest: number; readonly hashes: Map<number, string> }>;
+}
+
+export const emptyFence = (): FenceDisk => ({ devAddrs: [], epoch: 0, slot: 0, marks: new Map() });
+
+export interface FencePorts {
+  readonly engine: Engine;
+  readonly host: Host;
+  readonly gateway: Gateway;
+  readonly disk: FenceDisk;
+  readonly judge: typeof judgeDownlink;
+  /** The fence is open for this epoch from that true time on. */
+  readonly onMayAct: (epoch: number, from: number) => void;
+}
+
+/** The edge's last check before its gateway. In memory but for the marks: after a start it is shut. */
+export interface SimFence {
+  set(devAddrs: readonly string[], wanted: Desired['fence']): void;
+  grant(devAddr: string, block: CounterBlock): void;
+  /** Brings a downlink to the gateway for that true time, or says why not. */
+  pass(
+    frame: Frame,
+    fcnt: number,
+    airAt: number,
+    answer: (refusal: DownlinkRefusal | undefined) => void,
+  ): void;
+  /** Highest FCntDown used, by DevAddr. */
+  highest(devAddr: string): number | undefined;
+}
+
+interface Window {
+  readonly actFrom: number;
+  readonly actUntil: number;
+}
+
+const BLOCKS_KEPT = 32;
+
+export function createFence({ engine, host, gateway, disk, judge, onMayAct }: FencePorts): SimFence {
+  const { clock } = host;
+  const { marks } = disk;
+  let open: Window | undefined;
+  let blocks = new Map<string, CounterBlock[]>();
+
+  const marksOf = (devAddr: string): CounterMarks => {
+    const known = marks.get(devAddr);
+    return { highest: known?.highest, hashOf: (fcnt) => known?.hashes.get(fcnt) };
+  };
+  const fenceOf = (devAddr: string): Fence => {
+    const known = marksOf(devAddr);
+    if (!disk.devAddrs.includes(devAddr)) return { kind: 'free', marks: known };
+    const { actFrom = 0, actUntil = 0 } = open ?? {};
+    const granted = blocks.get(devAddr) ?? [];
+    return {
+      kind: 'set',
+      open: open !== undefined,
+      slot: disk.slot,
+      actFrom,
+      actUntil,
+      blocks: granted,
+      marks: known,
+    };
+  };
+  const mark = (devAddr: string, fcnt: number, hash: string): void => {
+    const known = marks.get(devAddr) ?? { highest: fcnt, hashes: new Map<number, string>() };
+    marks.set(devAddr, known);
+    known.highest = Math.max(known.highest, fcnt);
+    known.hashes.set(fcnt, hash);
+  };
+  const openFor = (
+    devAddrs: readonly string[],
+    wanted: Extract<Desired['fence'], { state: 'open' }>,
+  ): void => {
+    const { epoch, slot, actFrom, actUntil } = wanted;
+    if (epoch < disk.epoch) return;
+    if (disk.epoch !== epoch || disk.slot !== slot || disk.devAddrs.length === 0) {
+      blocks = new Map();
+      Object.assign(disk, { devAddrs, epoch, slot });
+      host.wrote('fence set');
+    }
+    open = { actFrom, actUntil };
+    const from = Math.max(clock.monotonic(), actFrom);
+    if (from < actUntil) onMayAct(epoch, Math.max(engine.now, clock.trueTime(from)));
+  };
+  return {
+    set(devAddrs, wanted) {
+      if (wanted.state === 'none') return;
+      if (wanted.state === 'open') {
+        openFor(devAddrs, wanted);
+        return;
+      }
+      open = undefined;
+      if (disk.devAddrs.length > 0) return;
+      disk.devAddrs = devAddrs;
+      host.wrote('fence set');
+    },
+    grant(devAddr, block) {
+      if (disk.devAddrs.includes(devAddr))
+        blocks.set(devAddr, [...(blocks.get(devAddr) ?? []), block].slice(-BLOCKS_KEPT));
+    },
+    highest: (devAddr) => marks.get(devAddr)?.highest,
+    pass(frame, fcnt, airAt, answer) {
+      const { devAddr, fcnt16, bytes: hash } = frame;
+      // the gateway's clock as the bridge knows it, compared at every uplink: as good as true
+      const verdict = (): ReturnType<typeof judgeDownlink> =>
+        judge(fenceOf(devAddr), { fcnt16, hash, aheadMs: airAt - engine.now }, clock.monotonic());
+      const first = verdict();
+      if (!first.allowed) {
+        answer(first.reason);
+        return;
+      }
+      mark(devAddr, first.fcnt, hash);
+      host.after(host.fsyncMs(), () => {
+        host.wrote('counter mark');
+        const second = verdict();
+        if (!second.allowed) {
+          answer(second.reason);
+          return;
+        }
+        const epoch = disk.devAddrs.includes(devAddr) ? disk.epoch : 0;
+        gateway.transmit(airAt, { edge: host.name, epoch, devAddr, fcnt, frame }, (sent) => {
+          answer(sent ? undefined : 'tooLate');
+        });
+      });
+    },
+  };
+}

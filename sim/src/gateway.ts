@@ -1,0 +1,50 @@
+import type { Engine } from './engine.ts';
+import type { Frame } from './frames.ts';
+import type { Host } from './host.ts';
+import type { Ear, Emission, Radio } from './radio.ts';
+import type { Dice } from './random.ts';
+
+/** The edge's side of a gateway: `push` calls back once the frame is acknowledged. */
+export interface Bridge {
+  push(frame: Frame, acknowledge: () => void): void;
+}
+
+export interface Gateway extends Ear {
+  /** Takes a downlink for that moment of its own clock; refuses what comes too late. */
+  transmit(at: number, emission: Omit<Emission, 'at'>, answer: (sent: boolean) => void): void;
+}
+
+export interface GatewayPorts {
+  readonly engine: Engine;
+  readonly radio: Radio;
+  readonly dice: Dice;
+  readonly host: Host;
+  readonly bridge: () => Bridge | undefined;
+  readonly onCovered: (frame: Frame) => void;
+}
+
+/** A packet forwarder beside its edge: a device of its own, which goes on when the edge dies. */
+export function createGateway(name: string, loss: number, ports: GatewayPorts): Gateway {
+  const { engine, radio, dice, host } = ports;
+  const wire = (): number => dice.between(0.5, 3);
+  return {
+    name,
+    loss,
+    hear(frame) {
+      engine.after(wire(), () => {
+        host.arrive(() => ports.bridge()?.push(frame, () => ports.onCovered(frame)));
+      });
+    },
+    transmit(at, emission, answer) {
+      engine.after(wire(), () => {
+        const sent = at > engine.now;
+        if (sent) engine.at(at, () => radio.down({ ...emission, at }));
+        engine.after(wire(), () => {
+          host.arrive(() => {
+            answer(sent);
+          });
+        });
+      });
+    },
+  };
+}

@@ -1,0 +1,91 @@
+import { signDocument, type Identity, type Random } from '@antirio/kernel';
+import {
+  MemoryState,
+  apply,
+  genesis,
+  genesisWrites,
+  invariantProblems,
+  signTx,
+  type Receipt,
+  type SignedTx,
+  type Write,
+  type payload,
+} from '@antirio/ledger-machine';
+import { TERMS_KIND, type ContractTerms } from '@antirio/service-contract';
+import type { input as Input } from 'zod';
+import type { Dice } from './random.ts';
+import { identities } from './identities.ts';
+
+export type Payload = Input<typeof payload>;
+
+/** The ledger's real machine, on a disk that keeps everything: what it applied, no crash undoes. */
+export interface SimLedger {
+  submit(tx: SignedTx, wall: number): Receipt;
+  read(key: string): unknown;
+  balance(of: Identity): number;
+  /** What is wrong with the state, in words. */
+  problems(): string[];
+}
+
+const start = genesis.parse({
+  arbitrator: identities.central.edgeId,
+  balances: {
+    [identities.A.edgeId]: 1000,
+    [identities.B.edgeId]: 1000,
+    [identities.central.edgeId]: 500,
+  },
+});
+
+export function randomOf(dice: Dice): Random {
+  return { bytes: (length) => Uint8Array.from({ length }, () => dice.below(256)) };
+}
+
+const FAR_HEIGHT = 10_000;
+
+export function sign(by: Identity, dice: Dice, request: Payload): SignedTx {
+  return signTx(by, randomOf(dice), FAR_HEIGHT, request);
+}
+
+const zero: Random = { bytes: (length) => new Uint8Array(length) };
+
+/** Genesis and the registrations, the same for every run. */
+const firstWrites: readonly (readonly Write[])[] = (() => {
+  const state = new MemoryState();
+  const all: (readonly Write[])[] = [];
+  const keep = (writes: readonly Write[]): void => {
+    state.apply(writes);
+    all.push(writes);
+  };
+  keep(genesisWrites(state, start));
+  for (const edge of [identities.A, identities.B]) {
+    const addresses = { url: 'http://127.0.0.1:59716', udp: { host: '127.0.0.1', port: 59_717 } };
+    const request: Payload = { type: 'identity/register', name: 'an edge', sealKey: edge.sealKey, addresses };
+    keep(apply(state, signTx(edge, zero, FAR_HEIGHT, request), { now: 1, height: 1 }).writes);
+  }
+  return all;
+})();
+
+export function createLedger(terms: ContractTerms, dice: Dice, wall: number): SimLedger {
+  const state = new MemoryState();
+  for (const writes of firstWrites) state.apply(writes);
+  let now = 1;
+  let height = 1;
+  const submit = (tx: SignedTx, at: number): Receipt => {
+    now = Math.max(now, Math.floor(at));
+    height += 1;
+    const applied = apply(state, tx, { now, height });
+    state.apply(applied.writes);
+    return applied.receipt;
+  };
+  const signatures = {
+    customer: signDocument(identities.A, TERMS_KIND, terms).signature,
+    provider: signDocument(identities.B, TERMS_KIND, terms).signature,
+  };
+  submit(sign(identities.central, dice, { type: 'contract/validate', terms, signatures }), wall);
+  return {
+    submit,
+    read: (key) => state.get(key),
+    balance: (of) => (state.get(`account/${of.edgeId}`) as { balance: number } | undefined)?.balance ?? 0,
+    problems: () => invariantProblems(state),
+  };
+}

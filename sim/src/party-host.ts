@@ -1,0 +1,160 @@
+import type { customerStep, providerStep } from '@antirio/service-contract';
+import {
+  createCustomer,
+  createProvider,
+  customerDesires,
+  deedsOf,
+  providerDesires,
+  type ContractTerms,
+  type CustomerPhase,
+  type CustomerState,
+  type Desired,
+  type PartyEffect,
+  type PartyEvent,
+  type ProviderPhase,
+  type ProviderState,
+} from '@antirio/service-contract';
+import type { Host } from './host.ts';
+import type { Trace } from './trace.ts';
+
+export type Phase = CustomerPhase | ProviderPhase;
+
+/** One contract's machine with its clock, its disk and its hands: what the arbitrator's driver does on a real edge. */
+export interface PartyHost {
+  start(): void;
+  post(event: PartyEvent): void;
+  phase(): Phase;
+  desires(): Desired;
+  /** Whether the party may act now, as its machine sees it. */
+  mayAct(): boolean;
+}
+
+export interface PartyPieces {
+  readonly customerStep: typeof customerStep;
+  readonly providerStep: typeof providerStep;
+}
+
+export interface PartyPorts {
+  readonly host: Host;
+  readonly trace: Trace;
+  readonly terms: ContractTerms;
+  readonly role: 'customer' | 'provider';
+  readonly disk: { phase: Phase };
+  readonly pieces: PartyPieces;
+  readonly tickMs: number;
+  readonly observeMs: number;
+  /** Everything but notes. */
+  readonly execute: (effect: Exclude<PartyEffect, { type: 'note' }>) => void;
+  readonly setFence: (fence: Desired['fence']) => void;
+  readonly observe: () => void;
+  /** The machine has come to a phase, and it is on the disk. */
+  readonly onPhase: (phase: string) => void;
+}
+
+interface Machine {
+  step(event: PartyEvent): readonly PartyEffect[];
+  phase(): Phase;
+  desires(): Desired;
+}
+
+const FENCE_AGAIN_MS = 1000;
+
+function isSame(a: Desired['fence'] | undefined, b: Desired['fence']): boolean {
+  if (a?.state !== b.state) return false;
+  if (a.state !== 'open' || b.state !== 'open') return true;
+  return a.epoch === b.epoch && a.slot === b.slot && a.actFrom === b.actFrom && a.actUntil === b.actUntil;
+}
+
+function createMachine(ports: PartyPorts, bootId: string): Machine {
+  const { host, terms, pieces, disk } = ports;
+  const { clock, dice } = host;
+  const context = () => ({ now: clock.monotonic(), wall: clock.wall(), random: dice.next });
+  if (ports.role === 'customer') {
+    // the role says which of the two kinds of phase the disk holds
+    let state: CustomerState = createCustomer(terms, disk.phase as CustomerPhase, bootId, clock.monotonic());
+    return {
+      step(event) {
+        const [next, effects] = pieces.customerStep(state, event, context());
+        state = next;
+        return effects;
+      },
+      phase: () => state.phase,
+      desires: () => customerDesires(state, clock.monotonic()),
+    };
+  }
+  let state: ProviderState = createProvider(terms, disk.phase as ProviderPhase, bootId, clock.monotonic());
+  return {
+    step(event) {
+      const [next, effects] = pieces.providerStep(state, event, context());
+      state = next;
+      return effects;
+    },
+    phase: () => state.phase,
+    desires: () => providerDesires(state, clock.monotonic()),
+  };
+}
+
+export function createPartyHost(ports: PartyPorts): PartyHost {
+  const { host, trace, disk } = ports;
+  let machine = createMachine(ports, '');
+  let fence: Desired['fence'] | undefined;
+  let fenceAt = -Infinity;
+
+  const applyFence = (): void => {
+    const wanted = machine.desires().fence;
+    const now = host.clock.monotonic();
+    if (isSame(fence, wanted) && now - fenceAt < FENCE_AGAIN_MS) return;
+    fence = wanted;
+    fenceAt = now;
+    // the bridge is another room: it hears of it a little later, and in order
+    host.after(1, () => {
+      ports.setFence(wanted);
+    });
+  };
+  const post = (event: PartyEvent): void => {
+    const before = machine.phase();
+    const effects = machine.step(event);
+    for (const deed of deedsOf(before, machine.phase(), effects)) {
+      if (deed.type === 'persist') {
+        disk.phase = deed.phase;
+        trace.note(host.name, `is ${deed.phase.at}`);
+        ports.onPhase(deed.phase.at);
+        host.wrote('phase');
+      } else if (deed.type === 'note') {
+        const { milestone, detail } = deed;
+        trace.note(host.name, milestone, () =>
+          JSON.stringify(detail, (key, value: unknown) => (key === 'statement' ? undefined : value)),
+        );
+      } else {
+        ports.execute(deed);
+        host.stepped();
+      }
+    }
+    applyFence();
+  };
+  const tick = (): void => {
+    host.after(ports.tickMs, tick);
+    post({ type: 'tick' });
+  };
+  const observe = (): void => {
+    host.after(ports.observeMs, observe);
+    ports.observe();
+  };
+  return {
+    start() {
+      fence = undefined;
+      fenceAt = -Infinity;
+      machine = createMachine(ports, host.dice.bits().toString(16));
+      host.after(ports.tickMs, tick);
+      host.after(5, observe);
+    },
+    post,
+    phase: () => machine.phase(),
+    desires: () => machine.desires(),
+    mayAct() {
+      const wanted = machine.desires().fence;
+      const now = host.clock.monotonic();
+      return wanted.state === 'open' && now >= wanted.actFrom && now < wanted.actUntil;
+    },
+  };
+}

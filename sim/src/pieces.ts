@@ -1,0 +1,25 @@
+import { centralStep, customerStep, judgeDownlink, nextBlock, providerStep } from '@antirio/service-contract';
+import type { CentralPieces } from './central-node.ts';
+import type { EdgePieces } from './edge.ts';
+import { verifies } from './frames.ts';
+import type { GapSource } from './gap-filler.ts';
+import { openRing } from './ring.ts';
+
+/** What the world is made of and a mutant may replace; everything else is as it is. */
+export interface Pieces extends CentralPieces, EdgePieces {
+  readonly gapSource: (source: GapSource) => GapSource;
+}
+
+/** The product's own machines, and honest models of the rooms around them. */
+export const honestPieces = (): Pieces => ({
+  centralStep,
+  customerStep,
+  providerStep,
+  judgeDownlink,
+  nextBlock,
+  verifies,
+  openRing,
+  eventIdOf: ({ devEui, fcnt }, session) => `${devEui}/${session}/${fcnt}`,
+  afterCrash: () => undefined,
+  gapSource: (source) => source,
+});

@@ -1,0 +1,219 @@
+import { sha256Hex, signDocument, utf8 } from '@antirio/kernel';
+import { EPOCH_REQUEST_KIND, RING_ROOT_KIND } from '@antirio/ledger-machine';
+import type { ContractTerms, Observed, PartyEffect } from '@antirio/service-contract';
+import type { CentralNode } from './central-node.ts';
+import { countersOf, type EdgeDisk, type Role, type Rooms } from './edge.ts';
+import type { Session, Verifies } from './frames.ts';
+import type { Host } from './host.ts';
+import { identities } from './identities.ts';
+import { sign, type Payload } from './ledger.ts';
+import type { Network, Reply } from './network.ts';
+import { statementOver } from './statement.ts';
+
+type Call = Extract<PartyEffect, { type: 'call' }>;
+
+export interface PartyLinks {
+  readonly host: Host;
+  readonly centralHost: Host;
+  readonly central: () => CentralNode;
+  readonly network: Network;
+  readonly terms: ContractTerms;
+  readonly send: (effect: Extract<PartyEffect, { type: 'send' }>) => void;
+}
+
+const TIMEOUT_MS = 5000;
+/** A room of the same edge answers after about so long. */
+const NEARBY_MS = 3;
+
+/** A call to the centre, with its answer for the machine that asked. */
+export function callCentral(
+  links: PartyLinks,
+  call: Call,
+  rooms: Rooms,
+  serve: (central: CentralNode, reply: Reply<unknown>) => void,
+): void {
+  const { network, host, centralHost } = links;
+  network.call<unknown>(
+    host,
+    centralHost,
+    TIMEOUT_MS,
+    (reply) => {
+      serve(links.central(), reply);
+    },
+    (result) => {
+      rooms.party.post({ type: 'answer', method: call.method, ...result });
+    },
+  );
+}
+
+export function takeRequest(
+  terms: ContractTerms,
+  by: keyof typeof identities,
+  expected: number,
+  nonce: string,
+) {
+  const body = { setId: terms.set.setId, epoch: expected, contractId: terms.contractId, nonce };
+  return { ...signDocument(identities[by], EPOCH_REQUEST_KIND, body), kind: EPOCH_REQUEST_KIND } as const;
+}
+
+export interface ProviderOptions {
+  readonly disk: EdgeDisk;
+  readonly sessions: readonly Session[];
+  readonly verifies: Verifies;
+  /** How long the standby service takes to come up, and to become active, ms. */
+  readonly startMs: number;
+  readonly activateMs: number;
+}
+
+/** What an edge does as a provider: ring, sealed keys, the guest's service, statements. */
+export function providerRole(links: PartyLinks, options: ProviderOptions): Role {
+  const { host, terms } = links;
+  const { disk, sessions } = options;
+  const { contractId } = terms;
+  /** What the guest's process is; keys live in memory only. */
+  let guest: NonNullable<Observed['service']> = 'absent';
+  let keys = false;
+
+  // eslint-disable-next-line complexity -- mirrors what a real orchestrator answers, state by state
+  const settle = (rooms: Rooms): Observed['service'] => {
+    const wanted = rooms.party.desires().service;
+    const phase = rooms.party.phase().at;
+    if (wanted !== 'active' && (phase === 'ready' || phase === 'ended')) keys = false;
+    if (wanted === 'active' && !keys) return 'needsSecrets';
+    const goal = wanted === 'active' ? 'active' : 'standby';
+    if (guest === goal || guest === 'loading') return guest;
+    if (goal === 'standby' && guest === 'active') {
+      guest = 'standby';
+      rooms.service.standDown();
+      return guest;
+    }
+    guest = 'loading';
+    host.after(goal === 'active' ? options.activateMs : options.startMs, () => {
+      guest = goal;
+      if (goal === 'active') rooms.service.activate();
+      observe(rooms);
+    });
+    return guest;
+  };
+  const observe = (rooms: Rooms): void => {
+    const ring = { from: disk.ring.acknowledged + 1, next: rooms.ring.last + 1 };
+    rooms.party.post({ type: 'observed', observed: { ring } });
+    if (!disk.keysGiven) return;
+    rooms.party.post({ type: 'observed', observed: { service: settle(rooms), keysHeld: true } });
+  };
+  const sealOff = (rooms: Rooms, from: number, epoch: number): void => {
+    const devAddrs = terms.set.devices.map((device) => device.devAddr);
+    host.after(NEARBY_MS, () => {
+      rooms.fence.set(devAddrs, { state: 'shut' });
+      host.after(NEARBY_MS, () => {
+        if (!keys) return;
+        const through = rooms.ring.last;
+        const frames = rooms.ring.after(from - 1, through - from + 1).map((one) => one.frame);
+        const statement = statementOver(frames, sessions, options.verifies, {
+          contractId,
+          epoch,
+          from,
+          through,
+        });
+        rooms.party.post({ type: 'sealedOff', counters: countersOf(rooms, sessions), statement });
+      });
+    });
+  };
+  const transact = (call: Call, rooms: Rooms, payload: Payload): void => {
+    const tx = sign(identities.B, host.dice, payload);
+    callCentral(links, call, rooms, (central, reply) => {
+      central.transact(tx, reply);
+    });
+  };
+  const perform = (call: Call, rooms: Rooms): void => {
+    switch (call.method) {
+      case 'ready':
+        transact(call, rooms, { type: 'contract/ready', ...call.args, evidence: {} });
+        return;
+      case 'release':
+        transact(call, rooms, {
+          type: 'epoch/release',
+          setId: terms.set.setId,
+          epoch: call.args.epoch,
+          counters: call.args.counters,
+        });
+        return;
+      case 'statement':
+        transact(call, rooms, {
+          type: 'contract/statement',
+          statement: call.args.statement,
+          counters: call.args.counters,
+        });
+        return;
+      case 'witness':
+        callCentral(links, call, rooms, (central, reply) => {
+          central.witness(reply);
+        });
+        return;
+      case 'record':
+        callCentral(links, call, rooms, (central, reply) => {
+          central.record(reply);
+        });
+        return;
+      case 'open': {
+        const through = rooms.ring.last;
+        const body = { contractId, root: sha256Hex(utf8(String(through))), count: through, through };
+        const root = { ...signDocument(identities.B, RING_ROOT_KIND, body), kind: RING_ROOT_KIND } as const;
+        callCentral(links, call, rooms, (central, reply) => {
+          central.open(root, reply);
+        });
+        return;
+      }
+      case 'take': {
+        const request = takeRequest(terms, 'B', call.args.expected, host.dice.bits().toString(16));
+        callCentral(links, call, rooms, (central, reply) => {
+          central.take(identities.B.edgeId, request, reply);
+        });
+        return;
+      }
+      default:
+        return;
+    }
+  };
+  return {
+    name: 'provider',
+    begin() {
+      guest = 'absent';
+      keys = false;
+    },
+    observe,
+    execute(effect, rooms) {
+      switch (effect.type) {
+        case 'send':
+          links.send(effect);
+          return;
+        case 'call':
+          perform(effect, rooms);
+          return;
+        case 'openKeys':
+          if (!disk.keysGiven || (terms.opening === 'witnessed' && effect.share === null)) return;
+          keys = true;
+          host.after(1, () => {
+            observe(rooms);
+          });
+          return;
+        case 'sealOff':
+          sealOff(rooms, effect.from, effect.epoch);
+          return;
+        case 'grantBlock':
+          host.after(NEARBY_MS, () => {
+            rooms.fence.grant(effect.devAddr, effect.block);
+            rooms.service.onGrant(effect.devAddr, effect.block);
+          });
+          return;
+        case 'state':
+          return;
+      }
+    },
+    askCounters(rooms, event) {
+      host.after(NEARBY_MS, () => {
+        rooms.party.post(event);
+      });
+    },
+  };
+}

@@ -1,0 +1,102 @@
+import type { Frame } from './frames.ts';
+import type { Host } from './host.ts';
+
+export interface RingFrame {
+  readonly seq: number;
+  readonly frame: Frame;
+  /** Heard by the edge's own gateway; else fetched from the other edge. */
+  readonly radio: boolean;
+  /** True time, for whoever may answer a mote at once. */
+  readonly heardAt: number;
+}
+
+/** What of a ring is on the disk. */
+export interface RingDisk {
+  frames: RingFrame[];
+  acknowledged: number;
+  /** Of the other edge's ring: everything up to here is here too. */
+  pulledThrough: number;
+}
+
+/** A durable log of raw frames in which the same bytes are kept once. */
+export interface Ring {
+  /** The newest frame that is on the disk. */
+  readonly last: number;
+  take(frame: Frame, radio: boolean, now: number, durable: () => void): void;
+  holds(bytes: string): boolean;
+  /** Frames after `after`, at most so many. */
+  after(after: number, limit: number): readonly RingFrame[];
+  at(seq: number): RingFrame | undefined;
+  acknowledge(through: number): void;
+}
+
+export const emptyRing = (): RingDisk => ({ frames: [], acknowledged: 0, pulledThrough: 0 });
+
+/** Opens a ring as its disk has it. Writes that come together share one fsync; what was not synced may survive in part. */
+export function openRing(host: Host, disk: RingDisk, onStored: () => void): Ring {
+  const known = new Map<string, number>();
+  let next = 1;
+  for (const { seq, frame } of disk.frames) {
+    known.set(frame.bytes, seq);
+    next = seq + 1;
+  }
+  interface Batch {
+    readonly frames: RingFrame[];
+    readonly done: (() => void)[];
+  }
+  let waiting: Batch = { frames: [], done: [] };
+  let flushing: Batch | undefined;
+  const durableLast = (): number => disk.frames.at(-1)?.seq ?? 0;
+
+  const flush = (): void => {
+    if (flushing !== undefined || waiting.frames.length === 0) return;
+    const batch = waiting;
+    flushing = batch;
+    waiting = { frames: [], done: [] };
+    // the kernel may write some of it at once, whether the process lives on or not
+    const early = host.dice.below(batch.frames.length + 1);
+    disk.frames.push(...batch.frames.slice(0, early));
+    host.after(host.fsyncMs(), () => {
+      disk.frames.push(...batch.frames.slice(early));
+      flushing = undefined;
+      host.wrote('ring');
+      for (const call of batch.done) call();
+      onStored();
+      flush();
+    });
+  };
+  const take = (frame: Frame, radio: boolean, now: number, durable: () => void): void => {
+    const seq = known.get(frame.bytes);
+    if (seq === undefined) {
+      known.set(frame.bytes, next);
+      waiting.frames.push({ seq: next, frame, radio, heardAt: now });
+      waiting.done.push(durable);
+      next += 1;
+      flush();
+    } else if (seq <= durableLast()) durable();
+    else (seq >= (waiting.frames[0]?.seq ?? Infinity) ? waiting : (flushing ?? waiting)).done.push(durable);
+  };
+  return {
+    get last() {
+      return durableLast();
+    },
+    take,
+    holds(bytes) {
+      const seq = known.get(bytes);
+      return seq !== undefined && seq <= durableLast();
+    },
+    after(after, limit) {
+      const { frames } = disk;
+      const first = frames[0]?.seq ?? 1;
+      const from = Math.max(0, after + 1 - first);
+      return frames.slice(from, from + limit);
+    },
+    at: (seq) => disk.frames[seq - (disk.frames[0]?.seq ?? 1)],
+    acknowledge(through) {
+      const reached = Math.min(through, durableLast());
+      if (reached <= disk.acknowledged) return;
+      disk.acknowledged = reached;
+      host.wrote('acknowledged');
+    },
+  };
+}

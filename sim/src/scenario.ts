@@ -1,0 +1,280 @@
+import { contractTerms, type ContractTerms } from '@antirio/service-contract';
+import { identities } from './identities.ts';
+import { rollDice, type Dice } from './random.ts';
+
+/** Everything about a run that its seed decides before it begins. Times are true milliseconds. */
+export interface Scenario {
+  readonly seed: number;
+  readonly terms: (devices: readonly { devEui: string; devAddr: string }[]) => ContractTerms;
+  readonly motes: { readonly count: number; readonly everyMs: number; readonly retransmission: number };
+  readonly rates: Readonly<Record<'A' | 'B' | 'central', number>>;
+  readonly fsyncMs: number;
+  readonly gatewayLoss: Readonly<Record<'A' | 'B', number>>;
+  readonly links: {
+    readonly loss: number;
+    readonly duplication: number;
+    readonly latencyMs: number;
+    readonly jitterMs: number;
+    readonly resets: number;
+  };
+  readonly attack: {
+    readonly framesEveryMs: number;
+    readonly datagramsEveryMs: number;
+    readonly kinds: readonly string[];
+    readonly heldBack: number;
+    readonly patient: boolean;
+  };
+  /** How long the ledger takes to apply a transaction. */
+  readonly ledgerMs: number;
+  readonly commandsEveryMs: number;
+  /** How long the guest takes to start, and to become active. */
+  readonly startMs: number;
+  readonly activateMs: number;
+  /** Share of fresh uplinks that get a downlink. */
+  readonly answers: number;
+  readonly faults: readonly Fault[];
+  /** From here on everything is well again. */
+  readonly healAt: number;
+  /** From here on the motes are silent, so that everything can settle. */
+  readonly silenceAt: number;
+  readonly endAt: number;
+}
+
+export type NodeName = 'A' | 'B' | 'central';
+
+/** A moment: a time, or that a party's machine has just come to a phase. */
+export type When =
+  { readonly at: number } | { readonly node: 'A' | 'B'; readonly enters: string; readonly delayMs: number };
+
+export type Fault = { readonly when: When } & Harm;
+
+export type Harm =
+  | { readonly kind: 'kill'; readonly node: NodeName; readonly forMs: number }
+  /** Dies right after so many more writes or messages, whenever that is. */
+  | {
+      readonly kind: 'killBetweenWrites';
+      readonly node: NodeName;
+      readonly steps: number;
+      readonly forMs: number;
+    }
+  | { readonly kind: 'freeze'; readonly node: NodeName; readonly forMs: number }
+  /** Directed links that carry nothing. */
+  | {
+      readonly kind: 'cut';
+      readonly links: readonly (readonly [NodeName, NodeName])[];
+      readonly forMs: number;
+    }
+  | { readonly kind: 'slowDisk'; readonly node: NodeName; readonly factor: number; readonly forMs: number }
+  | { readonly kind: 'badLinks'; readonly loss: number; readonly latencyMs: number; readonly forMs: number }
+  | { readonly kind: 'wallJump'; readonly node: NodeName; readonly byMs: number }
+  /** The centre starts again with an old backup of its counter blocks. */
+  | { readonly kind: 'oldBackup'; readonly forMs: number };
+
+/** Long enough that whoever can take over has done so, whatever else happens to it. */
+export const TAKEOVER_SLA_MS = 25_000;
+const QUIET_MS = 30_000;
+const SILENCE_MS = 12_000;
+
+const nodes: readonly [NodeName, ...NodeName[]] = ['A', 'A', 'A', 'B', 'B', 'central'];
+
+function cutLinks(dice: Dice): readonly (readonly [NodeName, NodeName])[] {
+  const both = (a: NodeName, b: NodeName): (readonly [NodeName, NodeName])[] => [
+    [a, b],
+    [b, a],
+  ];
+  switch (dice.below(8)) {
+    case 0:
+    case 1:
+      return [...both('A', 'B'), ...both('A', 'central')];
+    case 2:
+      return both('A', 'B');
+    case 3:
+      return both('A', 'central');
+    case 4:
+      return both('B', 'central');
+    case 5:
+      return [...both('B', 'A'), ...both('B', 'central')];
+    default: {
+      const one = dice.pick<readonly [NodeName, NodeName]>([
+        ['A', 'B'],
+        ['B', 'A'],
+        ['A', 'central'],
+        ['central', 'A'],
+        ['B', 'central'],
+        ['central', 'B'],
+      ]);
+      return dice.chance(0.3) ? [one, dice.chance(0.5) ? ['A', 'B'] : ['central', 'A']] : [one];
+    }
+  }
+}
+
+function drawHarm(dice: Dice): Harm {
+  const node = dice.pick(nodes);
+  const forMs = dice.pick([dice.between(50, 800), dice.between(200, 4000), dice.between(4000, 20_000)]);
+  const kind = dice.below(21);
+  if (kind < 5) return { kind: 'kill', node, forMs };
+  if (kind < 9) return { kind: 'killBetweenWrites', node, steps: 1 + dice.below(40), forMs };
+  if (kind < 12) return { kind: 'freeze', node, forMs };
+  if (kind < 16) return { kind: 'cut', links: cutLinks(dice), forMs };
+  if (kind === 16) return { kind: 'slowDisk', node, factor: dice.between(5, 60), forMs };
+  if (kind === 17)
+    return { kind: 'badLinks', loss: dice.between(0.1, 0.9), latencyMs: dice.between(50, 500), forMs };
+  if (kind === 18) return { kind: 'wallJump', node, byMs: dice.between(-3_600_000, 3_600_000) };
+  return { kind: 'oldBackup', forMs: dice.between(200, 3000) };
+}
+
+const turns: readonly [readonly ['A' | 'B', string], ...(readonly ['A' | 'B', string])[]] = [
+  ['A', 'arming'],
+  ['A', 'guarded'],
+  ['A', 'recovering'],
+  ['A', 'retaken'],
+  ['A', 'stating'],
+  ['B', 'ready'],
+  ['B', 'opening'],
+  ['B', 'reading'],
+  ['B', 'active'],
+  ['B', 'releasing'],
+  ['B', 'released'],
+  ['B', 'stating'],
+  ['B', 'stated'],
+];
+
+function drawWhen(dice: Dice, main: number, activeMs: number): When {
+  if (dice.chance(0.5)) {
+    const [node, enters] = dice.pick(turns);
+    return { node, enters, delayMs: dice.chance(0.5) ? dice.between(0, 100) : dice.between(0, 4000) };
+  }
+  const at = dice.chance(0.6) ? main + dice.between(-2000, 20_000) : dice.between(200, activeMs);
+  return { at: Math.min(Math.max(at, 100), activeMs) };
+}
+
+const unheard: readonly (readonly [NodeName, NodeName])[] = [
+  ['A', 'central'],
+  ['central', 'A'],
+];
+const isolated: readonly (readonly [NodeName, NodeName])[] = [...unheard, ['A', 'B'], ['B', 'A']];
+
+/** Most runs lose the customer for long enough to be taken over; what else happens gathers around that. */
+function drawFaults(dice: Dice, activeMs: number, alone: boolean): Fault[] {
+  const faults: Fault[] = [];
+  const main = dice.between(3000, activeMs * 0.6);
+  const when = { at: main };
+  if (dice.chance(0.85)) {
+    const forMs = dice.chance(0.85) ? dice.between(1000, 18_000) : dice.between(18_000, 30_000);
+    const how = dice.below(4);
+    if (how === 0) faults.push({ when, kind: 'freeze', node: 'A', forMs });
+    else if (how === 1)
+      faults.push({ when, kind: 'cut', links: dice.chance(0.7) ? isolated : unheard, forMs });
+    else faults.push({ when, kind: 'kill', node: 'A', forMs });
+  }
+  // without the centre, a provider that may read alone has to
+  if (alone && dice.chance(0.3))
+    faults.push({
+      when: { at: main - 1000 },
+      kind: 'kill',
+      node: 'central',
+      forMs: dice.between(4000, 25_000),
+    });
+  if (dice.chance(0.1))
+    faults.push({
+      when: { at: dice.between(30, 500) },
+      kind: 'cut',
+      links: unheard,
+      forMs: dice.between(2000, 12_000),
+    });
+  const others = 1 + dice.below(7);
+  for (let i = 0; i < others; i++) faults.push({ when: drawWhen(dice, main, activeMs), ...drawHarm(dice) });
+  return faults;
+}
+
+function drawAttack(dice: Dice): Scenario['attack'] {
+  const framesEveryMs = dice.between(500, 3000);
+  const all = ['beat', 'vigil', 'probe', 'probeReply', 'leaseRequest', 'leaseGrant', 'leaseRefused'];
+  switch (dice.below(4)) {
+    case 0: {
+      const heldBack = dice.between(0.05, 0.4);
+      return {
+        framesEveryMs,
+        datagramsEveryMs: dice.between(80, 250),
+        kinds: ['beat'],
+        heldBack,
+        patient: true,
+      };
+    }
+    case 1: {
+      const heldBack = dice.between(0.05, 0.4);
+      return {
+        framesEveryMs,
+        datagramsEveryMs: dice.between(100, 500),
+        kinds: ['leaseRequest'],
+        heldBack,
+        patient: true,
+      };
+    }
+    default: {
+      const heldBack = dice.between(0, 0.05);
+      return {
+        framesEveryMs,
+        datagramsEveryMs: dice.between(200, 2000),
+        kinds: all,
+        heldBack,
+        patient: false,
+      };
+    }
+  }
+}
+
+export function drawScenario(seed: number): Scenario {
+  const dice = rollDice(seed, 'scenario');
+  const activeMs = dice.between(30_000, 60_000);
+  const leaseMs = dice.pick([3000, 3000, 3000, 1000, 500, 500, 5000]);
+  const opening = dice.chance(0.75) ? ('witnessed' as const) : ('autonomous' as const);
+  const returnBackoffMs = dice.pick([0, 500, 2000]);
+  const calm = dice.chance(0.4);
+  const rate = (): number => (dice.chance(0.5) ? dice.between(0.98, 1.02) : dice.pick([0.98, 1.02]));
+  return {
+    seed,
+    terms: (devices) =>
+      contractTerms.parse({
+        version: 1,
+        contractId: '6f1b2b52-4a3d-4c86-9f0e-a7d1c45be02f',
+        customer: identities.A.edgeId,
+        provider: identities.B.edgeId,
+        central: identities.central.edgeId,
+        set: { setId: 'bridge', service: 'device-lora', devices },
+        image: { imageName: 'device-lora:1', imageCid: 'bafyimage', configCid: 'bafyconfig' },
+        confidentiality: 'process',
+        opening,
+        standby: 'hot',
+        stakes: { customer: 100, provider: 100 },
+        heartbeatIntervalMs: 200,
+        missedBeats: 3,
+        leaseMs,
+        returnBackoffMs,
+        takeoverSlaMs: TAKEOVER_SLA_MS,
+        slots: { customer: 0, provider: 1 },
+        expiresAt: 2_000_000_000_000,
+      }),
+    motes: { count: 2 + dice.below(3), everyMs: dice.between(1000, 2500), retransmission: 0.1 },
+    rates: { A: rate(), B: rate(), central: rate() },
+    fsyncMs: dice.between(1, 8),
+    gatewayLoss: { A: dice.between(0, 0.3), B: dice.between(0, 0.3) },
+    links: {
+      loss: calm ? 0 : dice.between(0, 0.2),
+      duplication: calm ? 0 : 0.02,
+      latencyMs: calm ? 2 : dice.between(1, 40),
+      jitterMs: calm ? 2 : dice.between(1, 60),
+      resets: calm ? 0 : dice.pick([0, 0.01, 0.05, 0.15]),
+    },
+    attack: drawAttack(dice),
+    ledgerMs: dice.pick([1, 1, 5, 50, 400, 1500]),
+    commandsEveryMs: dice.between(250, 1000),
+    startMs: dice.between(20, 1500),
+    activateMs: dice.pick([10, 200, 1500]),
+    answers: dice.between(0.2, 0.7),
+    faults: drawFaults(dice, activeMs, opening === 'autonomous'),
+    healAt: activeMs + 1000,
+    silenceAt: activeMs + QUIET_MS - SILENCE_MS,
+    endAt: activeMs + QUIET_MS,
+  };
+}
