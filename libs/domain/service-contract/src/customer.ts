@@ -74,6 +74,8 @@ export interface CustomerState {
   /** Since when we have been up and joined up with the others without a break. */
   readonly stableSince: number;
   readonly stateAskedAt: number;
+  /** The provider knows that we want our sensors back. */
+  readonly returnHeard: boolean;
 }
 
 type Step = readonly [CustomerState, readonly PartyEffect[]];
@@ -109,6 +111,7 @@ export function createCustomer(
     recordAt: -Infinity,
     stableSince: now,
     stateAskedAt: -Infinity,
+    returnHeard: false,
   };
 }
 
@@ -218,15 +221,16 @@ const byPhase: { readonly [P in CustomerPhase['at']]: PhaseTick } = {
   },
   guarded: (state) => [state, []],
   recovering(state, now) {
-    const { phase, terms, observed, record } = state;
+    const { phase, terms, observed } = state;
     if (phase.at !== 'recovering') return [state, []];
     const { contractId } = terms;
-    const released = record?.epoch === phase.epoch && record.released;
-    const stable = now - state.stableSince >= terms.returnBackoffMs;
-    if (released || (stable && isProviderSilent(state, now)))
-      return call(state, terms.central, { method: 'take', args: { contractId, expected: phase.epoch } }, now);
-    if (!stable || observed.source?.caughtUp !== true) return [state, []];
-    return call(state, terms.provider, { method: 'return', args: { contractId, epoch: phase.epoch } }, now);
+    const take: CallArgs = { method: 'take', args: { contractId, expected: phase.epoch } };
+    const taken: Step = mayTakeBack(state, phase.epoch, now)
+      ? call(state, terms.central, take, now)
+      : [state, []];
+    if (!isStable(state, now) || observed.source?.caughtUp !== true) return taken;
+    const back: CallArgs = { method: 'return', args: { contractId, epoch: phase.epoch } };
+    return chain(taken, (one) => call(one, terms.provider, back, now));
   },
   retaken(state, now) {
     const { phase, observed, record } = state;
@@ -251,9 +255,16 @@ const byPhase: { readonly [P in CustomerPhase['at']]: PhaseTick } = {
   ended: (state) => [state, []],
 };
 
-/** Then its lease decides: while that runs, the grantor gives us nothing. */
-function isProviderSilent(state: CustomerState, now: number): boolean {
-  return now - Math.max(state.providerHeardAt, state.stableSince) >= PROVIDER_SILENT_MS;
+function isStable({ stableSince, terms }: CustomerState, now: number): boolean {
+  return now - stableSince >= terms.returnBackoffMs;
+}
+
+/** Once the provider has released its epoch; where its release does not reach the ledger, the end of its lease must do. */
+function mayTakeBack(state: CustomerState, epoch: number, now: number): boolean {
+  const { record, providerHeardAt, stableSince, returnHeard } = state;
+  if (record?.epoch === epoch && record.released) return true;
+  const silent = now - Math.max(providerHeardAt, stableSince) >= PROVIDER_SILENT_MS;
+  return isStable(state, now) && (returnHeard || silent);
 }
 
 function onDatagram(state: CustomerState, from: EdgeId, datagram: Datagram, now: number): Step {
@@ -275,8 +286,10 @@ function onDatagram(state: CustomerState, from: EdgeId, datagram: Datagram, now:
 function onEpoch(state: CustomerState, epoch: number, holder: EdgeId, now: number): Step {
   const { phase, terms } = state;
   if (holder !== terms.provider || epoch <= (phase.epoch ?? 0)) return [state, []];
-  const next = phase.at === 'recovering' ? state : { ...state, stableSince: now };
-  return enter(next, { at: 'recovering', epoch }, 'fenced', { epoch });
+  const stableSince = phase.at === 'recovering' ? state.stableSince : now;
+  return enter({ ...state, stableSince, returnHeard: false }, { at: 'recovering', epoch }, 'fenced', {
+    epoch,
+  });
 }
 
 type Answer = Extract<PartyEvent, { type: 'answer' }>;
@@ -317,6 +330,8 @@ function onSuccess(state: CustomerState, method: Answer['method'], value: unknow
       return phase.at === 'stating'
         ? enter(state, { at: 'stated', epoch: phase.epoch }, 'stated')
         : [state, []];
+    case 'return':
+      return [{ ...state, returnHeard: true }, []];
     default:
       return [state, []];
   }

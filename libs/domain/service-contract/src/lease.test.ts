@@ -5,9 +5,11 @@ import {
   createLeaseHolder,
   holdEpoch,
   leaseGranted,
+  MAX_DOWNLINK_LEAD_MS,
   leaseRequested,
   mayAct,
   promise,
+  surelyPassed,
   takeable,
   type LeasePromise,
 } from './lease.ts';
@@ -115,5 +117,33 @@ describe('a lease', () => {
   test('ignores a grant that answers none of its requests', () => {
     const holder = holdEpoch(createLeaseHolder(leaseMs, 0), 1, 0);
     expect(leaseGranted(holder, 1, 99, leaseMs)).toBe(holder);
+  });
+
+  test('is counted as long as the grantor promised, where that is shorter than asked for', () => {
+    const asked = leaseRequested(holdEpoch(createLeaseHolder(5000, 0), 1, 0), 1, 10_000);
+    expect(leaseGranted(asked, 1, 1, 3000).until).toBeCloseTo(10_000 + 3000 * 0.98);
+  });
+
+  test('short as it is, its holder waits after a start for what it may have sent before', () => {
+    expect(createLeaseHolder(500, 1000).actFrom).toBeGreaterThanOrEqual(1000 + MAX_DOWNLINK_LEAD_MS);
+  });
+
+  test('of an epoch that nobody was promised ends with what its holder may have sent before it was bound', () => {
+    expect(takeable(record, undefined, 4, leaseMs, 0, 60_000)).toEqual({
+      ok: true,
+      actAfterMs: MAX_DOWNLINK_LEAD_MS,
+      leaseEnded: true,
+    });
+  });
+
+  test('a duration has surely passed on any clock that is up to 2 % off another that is up to 2 % off', () => {
+    fc.assert(
+      fc.property(
+        fc.double({ min: 0.98, max: 1.02, noNaN: true }),
+        fc.double({ min: 0.98, max: 1.02, noNaN: true }),
+        fc.integer({ min: 1, max: 100_000 }),
+        (ours, theirs, duration) => surelyPassed(duration) / ours >= (duration / theirs) * (1 - 1e-9),
+      ),
+    );
   });
 });

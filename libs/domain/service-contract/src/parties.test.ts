@@ -1,51 +1,18 @@
 import { describe, expect, test } from '@jest/globals';
-import { generateIdentity, parseEdgeId } from '@antirio/kernel';
-import { contractTerms, type ContractTerms } from './terms.ts';
-import { createCustomer, customerDesires, customerStep, type CustomerState } from './customer.ts';
+import { called as calls, driveCustomer, driveProvider, newEdge, terms, tick } from './contract.fixture.ts';
+import { createCustomer, customerDesires, type CustomerState } from './customer.ts';
 import { createProvider, type ProviderState } from './provider-state.ts';
-import { providerDesires, providerStep } from './provider.ts';
+import { providerDesires } from './provider.ts';
 import type { PartyEffect, PartyEvent } from './party.ts';
 
-const edge = (): ReturnType<typeof parseEdgeId> => parseEdgeId(generateIdentity().edgeId);
-
-const terms: ContractTerms = contractTerms.parse({
-  version: 1,
-  contractId: '6f1b2b52-4a3d-4c86-9f0e-a7d1c45be02f',
-  customer: edge(),
-  provider: edge(),
-  central: edge(),
-  set: {
-    setId: 'bridge',
-    service: 'device-lora',
-    devices: [{ devEui: '00000000000000aa', devAddr: '0000000a' }],
-  },
-  image: { imageName: 'lora', imageCid: 'bafyimage', configCid: 'bafyconfig' },
-  confidentiality: 'process',
-  opening: 'witnessed',
-  standby: 'hot',
-  stakes: { customer: 100, provider: 100 },
-  returnBackoffMs: 1000,
-  slots: { customer: 0, provider: 1 },
-  expiresAt: 10_000_000,
-});
-
-const at = (now: number): { now: number; wall: number; random: () => number } => ({
-  now,
-  wall: now,
-  random: () => 0.5,
-});
-
-function driveProvider(
+const step = (
   state: ProviderState,
   event: PartyEvent,
   now: number,
-): [ProviderState, readonly PartyEffect[]] {
-  const [next, effects] = providerStep(state, event, at(now));
-  return [next, effects];
-}
-
-const calls = (effects: readonly PartyEffect[]): string[] =>
-  effects.flatMap((effect) => (effect.type === 'call' ? [effect.method] : []));
+): [ProviderState, readonly PartyEffect[]] => {
+  const turn = driveProvider(state, event, now);
+  return [turn.state, turn.effects];
+};
 
 /** Ticks until something happens that the test looks for. */
 function tickUntil(
@@ -55,7 +22,7 @@ function tickUntil(
   seen: (effects: readonly PartyEffect[]) => boolean,
 ): [ProviderState, number] {
   for (let now = from; now <= until; now += 10) {
-    const [next, effects] = driveProvider(state, { type: 'tick' }, now);
+    const [next, effects] = step(state, tick, now);
     state = next;
     if (seen(effects)) return [state, now];
   }
@@ -65,13 +32,13 @@ function tickUntil(
 describe('the provider', () => {
   const ring: PartyEvent = { type: 'observed', observed: { ring: { from: 1, next: 1 } } };
   const readyAt = (now: number): ProviderState =>
-    driveProvider(createProvider(terms, { at: 'ready' }, 'boot-b', now), ring, now)[0];
+    step(createProvider(terms, { at: 'ready' }, 'boot-b', now), ring, now)[0];
 
   test('asks the witness when beats stop, and opens only when the witness found the customer dead', () => {
     let [state, now] = tickUntil(readyAt(0), 0, 2000, (effects) => calls(effects).includes('witness'));
     expect(now).toBeGreaterThanOrEqual(600);
     expect(now).toBeLessThan(800);
-    [state] = driveProvider(
+    [state] = step(
       state,
       { type: 'answer', method: 'witness', ok: true, value: { heard: false } },
       now + 150,
@@ -83,7 +50,7 @@ describe('the provider', () => {
 
   test('stays where it is when the witness still hears the customer', () => {
     const [suspecting, now] = tickUntil(readyAt(0), 0, 2000, (effects) => calls(effects).includes('witness'));
-    const [state] = driveProvider(
+    const [state] = step(
       suspecting,
       { type: 'answer', method: 'witness', ok: true, value: { heard: true } },
       now + 150,
@@ -96,7 +63,7 @@ describe('the provider', () => {
     const evidence = { lastBeatMsAgo: 700, lastSequence: 3, probesUnanswered: 3, witness: 'dead' as const };
     let state: ProviderState = createProvider(terms, { at: 'opening', from: 7, evidence }, 'boot-b', 0);
     let effects: readonly PartyEffect[];
-    [state, effects] = driveProvider(
+    [state, effects] = step(
       state,
       { type: 'answer', method: 'open', ok: true, value: { share: { x: 1 }, epoch: 1 } },
       10,
@@ -104,22 +71,22 @@ describe('the provider', () => {
     expect(effects.map((effect) => effect.type)).toContain('openKeys');
     expect(providerDesires(state, 10)).toMatchObject({ service: 'active', fence: { state: 'shut' } });
     const record = { state: 'READY', epoch: 1, holder: terms.customer, released: false };
-    [state] = driveProvider(state, { type: 'answer', method: 'record', ok: true, value: record }, 15);
+    [state] = step(state, { type: 'answer', method: 'record', ok: true, value: record }, 15);
     [state] = tickUntil(state, 20, 200, (seen) => calls(seen).includes('take'));
-    [state] = driveProvider(
+    [state] = step(
       state,
       { type: 'answer', method: 'take', ok: false, code: 'leaseRuns', retryInMs: 100 },
       220,
     );
     expect(state.phase.at).toBe('reading');
-    [state] = driveProvider(
+    [state] = step(
       state,
       { type: 'answer', method: 'take', ok: true, value: { epoch: 2, actAfterMs: 3000 } },
       400,
     );
     expect(state.phase).toEqual({ at: 'active', from: 7, epoch: 2 });
     expect(providerDesires(state, 500).fence).toEqual({ state: 'shut' });
-    [state, effects] = driveProvider(state, { type: 'tick' }, 4000);
+    [state, effects] = step(state, { type: 'tick' }, 4000);
     const request = effects.find(
       (effect) => effect.type === 'send' && effect.datagram.kind === 'leaseRequest',
     );
@@ -135,7 +102,7 @@ describe('the provider', () => {
       leaseMs: terms.leaseMs,
       blocks: [],
     };
-    [state] = driveProvider(
+    [state] = step(
       state,
       { type: 'datagram', from: terms.central, datagram: { kind: 'leaseGrant', body: grant } },
       4010,
@@ -150,7 +117,7 @@ describe('the provider', () => {
 
   test('a lease from anyone but the central arbitrator is nothing', () => {
     const active = createProvider(terms, { at: 'active', from: 1, epoch: 2 }, 'boot-b', 0);
-    const [ticked, effects] = driveProvider(active, { type: 'tick' }, 4000);
+    const [ticked, effects] = step(active, { type: 'tick' }, 4000);
     const request = effects.find(
       (effect) => effect.type === 'send' && effect.datagram.kind === 'leaseRequest',
     );
@@ -166,7 +133,7 @@ describe('the provider', () => {
       leaseMs: terms.leaseMs,
       blocks: [],
     };
-    const [state] = driveProvider(
+    const [state] = step(
       ticked,
       { type: 'datagram', from: terms.customer, datagram: { kind: 'leaseGrant', body: grant } },
       4010,
@@ -176,8 +143,8 @@ describe('the provider', () => {
 
   test('gives way at once when the customer asks for its sensors, and when it is superseded', () => {
     const active = createProvider(terms, { at: 'active', from: 1, epoch: 2 }, 'boot-b', 0);
-    expect(driveProvider(active, { type: 'returnAsked', epoch: 2 }, 10)[0].phase.at).toBe('releasing');
-    expect(driveProvider(active, { type: 'returnAsked', epoch: 1 }, 10)[0].phase.at).toBe('active');
+    expect(step(active, { type: 'returnAsked', epoch: 2 }, 10)[0].phase.at).toBe('releasing');
+    expect(step(active, { type: 'returnAsked', epoch: 1 }, 10)[0].phase.at).toBe('active');
     const body = {
       setId: 'bridge',
       epoch: 2,
@@ -193,7 +160,7 @@ describe('the provider', () => {
       from: terms.central,
       datagram: { kind: 'leaseRefused', body },
     };
-    expect(driveProvider(active, refused, 10)[0].phase.at).toBe('releasing');
+    expect(step(active, refused, 10)[0].phase.at).toBe('releasing');
   });
 });
 
@@ -203,8 +170,8 @@ describe('the customer', () => {
     event: PartyEvent,
     now: number,
   ): [CustomerState, readonly PartyEffect[]] => {
-    const [next, effects] = customerStep(state, event, at(now));
-    return [next, effects];
+    const turn = driveCustomer(state, event, now);
+    return [turn.state, turn.effects];
   };
   const record = (epoch: number, holder: string, released = false): PartyEvent => ({
     type: 'answer',
@@ -275,6 +242,6 @@ describe('the customer', () => {
     });
     expect(step(state, probe(terms.central), 5)[1]).toHaveLength(1);
     expect(step(state, probe(terms.provider), 5)[1]).toHaveLength(1);
-    expect(step(state, probe(edge()), 5)[1]).toHaveLength(0);
+    expect(step(state, probe(newEdge()), 5)[1]).toHaveLength(0);
   });
 });

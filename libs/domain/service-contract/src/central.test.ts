@@ -1,0 +1,142 @@
+import { describe, expect, test } from '@jest/globals';
+import { neverTookOver } from './breach.ts';
+import {
+  centralStep,
+  createCentral,
+  type CentralEffect,
+  type CentralEvent,
+  type CentralQuestion,
+  type CentralState,
+} from './central.ts';
+import { terms } from './contract.fixture.ts';
+
+const { customer, provider } = terms;
+const record = { epoch: 1, holder: customer, released: false };
+const start = createCentral('boot-c', 0);
+
+function step(
+  state: CentralState,
+  event: CentralEvent,
+  now: number,
+): readonly [CentralState, readonly CentralEffect[]] {
+  return centralStep(state, event, { now, nonce: () => 'n1' });
+}
+
+const asked = (id: string, question: CentralQuestion): CentralEvent => ({ type: 'asked', id, question });
+const open: CentralQuestion = { method: 'open', terms, life: 'READY', record };
+const take = (by = provider, expected = 1): CentralQuestion => ({
+  method: 'take',
+  terms,
+  record,
+  by,
+  expected,
+});
+const answers = (effects: readonly CentralEffect[]): unknown[] =>
+  effects.flatMap((effect) => (effect.type === 'answer' ? [effect.answer] : []));
+
+/** Ticks as often as the witness looks. */
+function tickThrough(state: CentralState, from: number, until: number) {
+  const all: CentralEffect[] = [];
+  let next = state;
+  for (let now = from; now <= until; now += 10) {
+    const [after, effects] = step(next, { type: 'tick' }, now);
+    next = after;
+    all.push(...effects);
+  }
+  return { state: next, effects: all };
+}
+
+/** The customer's lease, renewed at that time. */
+function renewed(state: CentralState, now: number): CentralState {
+  const facts = { record, leaseMs: terms.leaseMs, slot: 0 };
+  const request = { setId: 'bridge', epoch: 1, bootId: 'boot-a', sequence: 1, reserve: [] };
+  const challenge = `boot-c.${Math.floor(now / 250)}`;
+  const event = {
+    type: 'leaseRequest',
+    from: customer,
+    request: { ...request, challenge },
+    facts,
+    receivedAt: now,
+  } as const;
+  return step(state, event, now)[0];
+}
+
+describe('the central arbitrator', () => {
+  test('opens keys only after it has found the customer dead itself', () => {
+    const [waiting] = step(start, asked('1', open), 10_000);
+    const { state, effects } = tickThrough(waiting, 10_000, 10_300);
+    expect(effects.filter((effect) => effect.type === 'send')).toHaveLength(3);
+    expect(effects).toContainEqual({ type: 'submit', id: '1', submission: { kind: 'open' } });
+    expect(answers(step(state, { type: 'recorded', id: '1', ok: true }, 10_400)[1])).toEqual([
+      { kind: 'opened' },
+    ]);
+  });
+
+  test('opens nothing while the customer answers its probes', () => {
+    const [waiting] = step(start, asked('1', open), 10_000);
+    const [, effects] = step(waiting, { type: 'probeReply', from: customer, nonce: 'n1' }, 10_030);
+    expect(answers(effects)).toEqual([{ kind: 'refused', reason: 'customerLives' }]);
+    const [, ignored] = step(waiting, { type: 'probeReply', from: provider, nonce: 'n1' }, 10_030);
+    expect(ignored).toEqual([]);
+  });
+
+  test('takes no silence for death that it slept through', () => {
+    const [waiting] = step(start, asked('1', { method: 'witness', customer }), 10_000);
+    const [woken, effects] = step(waiting, { type: 'tick' }, 15_000);
+    expect(answers(effects)).toEqual([]);
+    const [, after] = step(woken, { type: 'probeReply', from: customer, nonce: 'n1' }, 15_010);
+    expect(answers(after)).toEqual([{ kind: 'witness', heard: true }]);
+  });
+
+  test('tells a provider that waits for the epoch when the customer has renewed its lease since', () => {
+    const leased = renewed(start, 10_000);
+    const [first, refused] = step(leased, asked('1', take()), 11_000);
+    expect(answers(refused)).toMatchObject([{ kind: 'refused', reason: 'leaseRuns' }]);
+    const [, again] = step(first, asked('2', take()), 11_200);
+    expect(answers(again)).toMatchObject([{ reason: 'leaseRuns' }]);
+    const [, holds] = step(renewed(first, 11_300), asked('3', take()), 11_400);
+    expect(answers(holds)).toEqual([{ kind: 'refused', reason: 'customerHolds' }]);
+  });
+
+  test('lets a taker whose answer was lost wait for what is still on air, however short its lease is', () => {
+    const question = {
+      ...take(),
+      terms: { ...terms, leaseMs: 500 },
+      record: { ...record, epoch: 2, holder: provider },
+    };
+    const [, effects] = step(start, asked('1', question), 10_000);
+    expect(answers(effects)).toEqual([{ kind: 'taken', epoch: 2, actAfterMs: 3000 }]);
+  });
+
+  test('answers a take with what the ledger made of it', () => {
+    const [taking, effects] = step(start, asked('1', take()), 10_000);
+    expect(effects).toMatchObject([
+      { type: 'submit', submission: { kind: 'take', holderLeaseEndedMsAgo: null } },
+    ]);
+    expect(answers(step(taking, { type: 'recorded', id: '1', ok: true }, 10_100)[1])).toEqual([
+      { kind: 'taken', epoch: 2, actAfterMs: 2900 },
+    ]);
+    expect(answers(step(taking, { type: 'recorded', id: '1', ok: false }, 10_100)[1])).toEqual([
+      { kind: 'failed' },
+    ]);
+  });
+});
+
+describe('a breach', () => {
+  const promised = { epoch: 1, holder: customer, until: 10_000 };
+
+  test('is that nobody took the epoch for longer than agreed after the lease that we promised', () => {
+    expect(neverTookOver(terms, 'READY', record, promised, 10_000 + terms.takeoverSlaMs)).toBeUndefined();
+    expect(neverTookOver(terms, 'READY', record, promised, 10_001 + terms.takeoverSlaMs)).toBe(60_001);
+  });
+
+  test('is never found by a grantor that promised nothing itself, nor after the epoch has moved', () => {
+    const late = 1_000_000;
+    expect(neverTookOver(terms, 'READY', record, undefined, late)).toBeUndefined();
+    expect(neverTookOver(terms, 'ACTIVE', record, promised, late)).toBeUndefined();
+    expect(
+      neverTookOver(terms, 'READY', { ...record, epoch: 2, holder: provider }, promised, late),
+    ).toBeUndefined();
+    expect(neverTookOver(terms, 'READY', { ...record, released: true }, promised, late)).toBeUndefined();
+  });
+});

@@ -1,0 +1,96 @@
+import { describe, expect, test } from '@jest/globals';
+import { newEdge } from './contract.fixture.ts';
+import { answerLease, beginTake, createGrantor, endTake, grantedSet, type GrantorState } from './grantor.ts';
+import { MAX_DOWNLINK_LEAD_MS } from './lease.ts';
+import type { LeaseRequest } from './messages.ts';
+
+const a = newEdge();
+const b = newEdge();
+const leaseMs = 3000;
+const setId = 'bridge';
+const record = { epoch: 1, holder: a, released: false };
+const facts = { record, leaseMs, slot: 0 };
+const grantor = createGrantor('boot-c', 0);
+const request = (changes: Partial<LeaseRequest> = {}): LeaseRequest => ({
+  setId,
+  epoch: 1,
+  bootId: 'boot-a',
+  sequence: 1,
+  challenge: '',
+  reserve: [],
+  ...changes,
+});
+
+/** What a holder gets that repeats the challenge it was just given. */
+function lease(state: GrantorState, now: number, changes: Partial<LeaseRequest> = {}) {
+  const [asked, first] = answerLease(state, a, request(), facts, now);
+  const challenge = first.kind === 'refused' ? first.body.challenge : '';
+  return answerLease(asked, a, request({ challenge, ...changes }), facts, now);
+}
+
+describe('the grantor', () => {
+  test('promises nothing to a request that does not repeat its challenge, recorded as it may be', () => {
+    const [, first] = answerLease(grantor, a, request(), facts, 10_000);
+    expect(first).toMatchObject({ kind: 'refused', body: { reason: 'stale' } });
+    const [granted, answer] = lease(grantor, 10_000);
+    expect(answer.kind).toBe('granted');
+    const challenge = answer.kind === 'granted' ? answer.body.challenge : '';
+    const replayed = request({ challenge });
+    expect(answerLease(granted, a, replayed, facts, 12_000)[1].kind).toBe('granted');
+    expect(answerLease(granted, a, replayed, facts, 14_000)[1]).toMatchObject({ body: { reason: 'stale' } });
+    const restarted = createGrantor('boot-d', 0);
+    expect(answerLease(restarted, a, replayed, facts, 10_100)[1]).toMatchObject({
+      body: { reason: 'stale' },
+    });
+  });
+
+  test('promises nobody anything while an epoch is on its way to the ledger', () => {
+    const [taking, begun] = beginTake(grantor, setId, record, 1, leaseMs, 10_000);
+    expect(begun.ok).toBe(true);
+    expect(lease(taking, 10_001)[1].kind).toBe('silence');
+    expect(beginTake(taking, setId, record, 1, leaseMs, 10_001)[1]).toMatchObject({ ok: false });
+    const refused = endTake(taking, setId, undefined);
+    expect(lease(refused, 10_002)[1].kind).toBe('granted');
+  });
+
+  test('goes by no record that was read before it gave a later epoch', () => {
+    const [taking] = beginTake(grantor, setId, record, 1, leaseMs, 10_000);
+    const taken = endTake(taking, setId, { epoch: 2, actFrom: 13_000 });
+    expect(lease(taken, 10_100)[1].kind).toBe('silence');
+    expect(beginTake(taken, setId, record, 1, leaseMs, 10_100)[1]).toMatchObject({ reason: 'superseded' });
+  });
+
+  test('lets the next taker wait for what may be on air under the epoch before the last', () => {
+    const [taking, begun] = beginTake(grantor, setId, record, 1, leaseMs, 10_000);
+    const actFrom = begun.ok ? begun.actFrom : 0;
+    expect(actFrom).toBe(10_000 + MAX_DOWNLINK_LEAD_MS);
+    const taken = endTake(taking, setId, { epoch: 2, actFrom: 20_000 });
+    const [, next] = beginTake(taken, setId, { epoch: 2, holder: b, released: false }, 2, leaseMs, 10_100);
+    expect(next).toMatchObject({ ok: true, actFrom: 20_000 });
+  });
+
+  test('gives the next epoch only when the promise is over, and says how long that is ago', () => {
+    const [promised] = lease(grantor, 10_000);
+    const { promise } = grantedSet(promised, setId);
+    const until = promise?.until ?? 0;
+    expect(until).toBeCloseTo(10_000 + leaseMs * 1.02);
+    expect(beginTake(promised, setId, record, 1, leaseMs, until - 1)[1]).toMatchObject({
+      reason: 'leaseRuns',
+    });
+    const [, begun] = beginTake(promised, setId, record, 1, leaseMs, until + 500);
+    expect(begun).toMatchObject({ ok: true, endedMsAgo: 500, actFrom: until + MAX_DOWNLINK_LEAD_MS });
+  });
+
+  test('reserves counter blocks in the slot of the edge, and in no other', () => {
+    const reserve = [
+      { devAddr: '0000000a', slot: 0, above: -1 },
+      { devAddr: '0000000b', slot: 1, above: -1 },
+    ];
+    expect(lease(grantor, 10_000, { reserve })[1]).toMatchObject({ reserve: [{ devAddr: '0000000a' }] });
+  });
+
+  test('keeps silent for one lease after its start', () => {
+    expect(lease(grantor, 2000)[1].kind).toBe('silence');
+    expect(beginTake(grantor, setId, record, 1, leaseMs, 2000)[1]).toMatchObject({ reason: 'restarted' });
+  });
+});
