@@ -193,6 +193,7 @@ export default defineConfig(
   {
     files: TESTS,
     rules: {
+      'max-lines': 'off',
       'max-lines-per-function': 'off',
       'no-restricted-properties': ['error', ...onlyOrSkip],
       '@nx/enforce-module-boundaries': [

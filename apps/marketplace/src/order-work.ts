@@ -16,7 +16,8 @@ async function submit(ledger: LedgerClient, store: OrderStore, own: OwnOrder): P
   if (own.tx === undefined) return;
   const receipt = await ledger.submit(own.tx);
   // A ledger that does not know us yet forgets what we sent: the same transaction is good once we are registered.
-  if (!receipt.ok && receipt.code === 'unauthenticated') throw new AntirioError('unavailable', receipt.message);
+  if (!receipt.ok && receipt.code === 'unauthenticated')
+    throw new AntirioError('unavailable', receipt.message);
   store.put(
     receipt.ok ? { ...own, state: 'placed' } : { ...own, state: 'refused', refusal: receipt.message },
   );

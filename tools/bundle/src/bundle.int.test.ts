@@ -34,7 +34,10 @@ describe('the bundle', () => {
   });
 
   test('carries messages of the checks in English only', async () => {
-    const { 'device-lora': main = '' } = await bundle({ outDir: join(folder, 'lean'), only: ['device-lora'] });
+    const { 'device-lora': main = '' } = await bundle({
+      outDir: join(folder, 'lean'),
+      only: ['device-lora'],
+    });
     const code = readFileSync(main, 'utf8');
     expect(code).toContain('Invalid input: expected ');
     expect(code).not.toContain('Ongeldige invoer');
