@@ -75,8 +75,9 @@ export function openStore(path: string): Database {
 
 function bitsOf(set: FcntSet, page: number): Uint8Array {
   const bits = new Uint8Array(PAGE / 8);
-  for (let i = 0; i < PAGE; i++)
-    if (set.has(page * PAGE + i)) bits[i >> 3] = (bits[i >> 3] ?? 0) | (1 << (i & 7));
+  const start = page * PAGE;
+  for (const [first, last] of set.within(start, start + PAGE - 1))
+    for (let i = first - start; i <= last - start; i++) bits[i >> 3] = (bits[i >> 3] ?? 0) | (1 << (i & 7));
   return bits;
 }
 

@@ -57,6 +57,20 @@ describe('the set of counters seen', () => {
     );
   });
 
+  test('its part between two counters has those counters and no others', () => {
+    fc.assert(
+      fc.property(counters, fc.nat(62), fc.nat(62), (drawn, one, other) => {
+        const set = createFcntSet();
+        for (const fcnt of drawn) set.add(fcnt);
+        const [from, to] = [Math.min(one, other), Math.max(one, other)];
+        const part = createFcntSet(set.within(from, to));
+        for (let fcnt = 0; fcnt <= 62; fcnt++)
+          expect(part.has(fcnt)).toBe(fcnt >= from && fcnt <= to && set.has(fcnt));
+        expect(part.highest ?? from).toBeLessThanOrEqual(to);
+      }),
+    );
+  });
+
   test('closing gaps keeps every counter and counts what it gave up', () => {
     fc.assert(
       fc.property(counters, fc.integer({ min: 1, max: 6 }), (drawn, maxRanges) => {

@@ -14,6 +14,8 @@ export interface FcntSet {
   readonly count: number;
   /** Disjoint, ascending, never touching. */
   ranges(): FcntRange[];
+  /** The part between two counters, both included, as `ranges`. */
+  within(from: number, to: number): FcntRange[];
   /**
    * Closes the lowest gaps until at most `maxRanges` are left: memory stays bounded, and a counter in a closed gap counts
    * as seen. Returns how many counters that gave up.
@@ -86,6 +88,15 @@ export function createFcntSet(initial: readonly FcntRange[] = []): FcntSet {
       return count;
     },
     ranges: () => firsts.map((first, i) => [first, lasts[i] ?? first] as const),
+    within(from, to) {
+      const found: FcntRange[] = [];
+      for (let i = find(from); i < firsts.length; i++) {
+        const [first = Infinity, last = Infinity] = [firsts[i], lasts[i]];
+        if (first > to) break;
+        found.push([Math.max(first, from), Math.min(last, to)]);
+      }
+      return found;
+    },
     closeLowestGaps(maxRanges) {
       const close = firsts.length - Math.max(1, maxRanges);
       if (close <= 0) return 0;
