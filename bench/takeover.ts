@@ -1,11 +1,11 @@
 import {
-  DemoError,
   measureTakeover,
   shareProducts,
   type BuildProduct,
   type MeasuredTakeover,
   type OwnProcess,
 } from '@antirio/demo';
+import { describeError } from '@antirio/kernel';
 import { BenchError, type Benchmark, type BenchPorts } from './benchmark.ts';
 import { figureOf, median, rounded, type Figure } from './figure.ts';
 import { childrenOf, memoryOf } from './kernel.ts';
@@ -64,9 +64,8 @@ async function runsOf(ports: Takeovers): Promise<[Run[], string[]]> {
       ports.say(`${runs.length} of ${wanted}: ${JSON.stringify(run.takeoverMs)}, lost ${run.uplinks.lost}`);
     } catch (error) {
       ports.signal.throwIfAborted();
-      if (!(error instanceof DemoError)) throw error;
-      failures.push(error.message);
-      ports.say(`broke off: ${error.message}`);
+      failures.push(describeError(error));
+      ports.say(`broke off: ${describeError(error)}`);
       if (failures.length > MAY_FAIL)
         throw new BenchError(`${failures.length} runs broke off`, { cause: error });
     }

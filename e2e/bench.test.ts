@@ -1,0 +1,48 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+
+const root = join(import.meta.dirname, '..');
+
+function bench(...args: string[]): {
+  readonly code: number | null;
+  readonly lines: string[];
+  readonly err: string;
+} {
+  const { status, stdout, stderr } = spawnSync('node', ['bench/main.ts', ...args], {
+    cwd: root,
+    encoding: 'utf8',
+    timeout: 240_000,
+    env: { ...process.env, NODE_OPTIONS: '' },
+  });
+  return { code: status, lines: stdout.split('\n').filter(Boolean), err: stderr };
+}
+
+describe('npm run bench', () => {
+  test('prints one line of JSON for each figure', () => {
+    const { code, lines } = bench('--quick', 'codec', 'start', 'udp');
+    expect(code).toBe(0);
+    const figures = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(figures.map(({ figure }) => figure)).toEqual([
+      'codec.ratio',
+      'start.first',
+      'start.again',
+      'udp.dropped',
+      'udp.missing',
+    ]);
+    for (const { median, p5, p95, runs } of figures)
+      for (const value of [median, p5, p95, runs]) expect(value).toEqual(expect.any(Number));
+    // These two are no matter of speed.
+    expect(figures.slice(-2)).toEqual([
+      expect.objectContaining({ goal: 0, reached: true }),
+      expect.objectContaining({ goal: 0, reached: true }),
+    ]);
+  });
+
+  test('names what there is where something else is asked for', () => {
+    const { code, lines, err } = bench('speed');
+    expect([code, lines]).toEqual([2, []]);
+    expect(err).toContain('there is no benchmark speed');
+    expect(err).toContain('takeover.hot');
+  });
+});
