@@ -110,7 +110,7 @@ async function startService(
     secretsFile: join(folder, 'secrets.json'),
     ...change,
     reading: {
-      retransmissionMs: 500,
+      retransmissionMs: 3000,
       parkedRetryMs: 100,
       refusalsBeforeParking: 2,
       ...(change['reading'] as object | undefined),
@@ -134,7 +134,7 @@ async function startService(
   return { service, http, status: async () => (await callJson(http, { path: '/api/v3/status' })) as Status };
 }
 
-async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 5000): Promise<void> {
+async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 15_000): Promise<void> {
   const met = await waitFor(systemClock, timeoutMs, async () => ((await condition()) ? true : undefined), 10);
   expect(met).toBe(true);
 }
@@ -157,7 +157,7 @@ describe('from the ring to core-data', () => {
     await ring.hear(uplink(1));
     await until(async () => (await status()).cursor === 6);
     await ring.hearAgain(1, '0000000000000001');
-    await sleep(600);
+    await sleep(3200);
     await ring.hearAgain(2);
     await until(async () => (await status()).refused['replay'] === 1);
     expect(await status()).toMatchObject({
