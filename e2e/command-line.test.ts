@@ -1,38 +1,30 @@
-import { execFile } from 'node:child_process';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { expect, test } from '@jest/globals';
-import { testWhen } from '@antirio/testing';
-import { expectHonoured } from './support/verdicts.ts';
+import { runCommand } from './support/command.ts';
 
-const root = join(import.meta.dirname, '..');
-const run = promisify(execFile);
-
-/** The command as a user types it: all of its stdout is one JSON object. */
-async function demo(...flags: readonly string[]): Promise<unknown> {
-  const args = ['-s', 'run', 'demo', '--', '--json', '--duration', '3', ...flags];
-  const { stdout } = await run('npm', args, { cwd: root, timeout: 280_000, maxBuffer: 1 << 20 });
-  return JSON.parse(stdout);
-}
-
-const engineAnswers = await run('docker', ['version'], { timeout: 10_000 }).then(
-  () => true,
-  () => false,
-);
-
-test('`npm run -s demo -- --json` prints one JSON object and nothing else', async () => {
-  expectHonoured(await demo('--seed', 'command-line'));
-});
-
-testWhen(engineAnswers, 'no container engine answers')(
-  'the same with the device service as a real container',
-  async () => {
-    expectHonoured(await demo('--seed', 'container', '--runtime', 'docker'));
-  },
-);
+// What the demo prints with `--json` is looked at where demos run: in handover.test.ts.
 
 test('a flag that does not exist is refused in words, with another exit code than a failed demo', async () => {
-  await expect(demo('--no-such-flag')).rejects.toMatchObject({
-    stderr: expect.stringContaining('no-such-flag') as unknown,
-  });
+  const said = await runCommand('npm', ['run', '-s', 'demo', '--', '--json', '--no-such-flag']);
+  expect(said).toMatchObject({ code: 2, stdout: '' });
+  expect(said.stderr).toContain('no-such-flag');
+});
+
+test.each([
+  ['at the top', '{ "bananas": true }', 'bananas'],
+  ["in a room's section", '{ "coreData": { "maxResultsCount": 5 } }', 'maxResultsCount'],
+])('an unknown key %s of a configuration stops the start and is named', async (_where, text, named) => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'antirio-config-'));
+  try {
+    const config = path.join(folder, 'antirio.jsonc');
+    writeFileSync(config, text);
+    const said = await runCommand('npx', ['antirio', 'up', '--config', config, '--data-dir', folder]);
+    expect(said).toMatchObject({ code: 1, stdout: '' });
+    expect(said.stderr).toContain(named);
+    expect(said.stderr).not.toContain('    at ');
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });

@@ -3,28 +3,63 @@ import {
   shareProducts,
   type DemoOptionsInput,
   type DemoPorts,
+  type DemoReport,
   type DemoResult,
 } from '@antirio/demo';
-import { createTold, type Told } from './told.ts';
+import { runDemoCommand } from './command.ts';
+import { createTold } from './told.ts';
 
 /** What became of a demo, and its story. */
-export type Outcome = DemoResult & { readonly told: Told };
+export interface Outcome extends Pick<DemoResult, 'report' | 'faults'> {
+  /** Whom the SIGKILLs hit. */
+  readonly kills: readonly string[];
+  readonly story: string;
+}
 
 /** One demo to be run. */
 export interface PlannedDemo extends DemoOptionsInput {
   readonly onServing?: DemoPorts['onServing'];
+  /** As a command, with its flags, instead of in this process. */
+  readonly asCommand?: boolean;
 }
 
 /** Demos that run side by side while tests wait for the one that each is about. */
 export interface Demos {
   /** What became of a demo. Throws where it could not be run, with its story. */
   result(name: string): Promise<Outcome>;
-  /** Ends those that still run, and everything that was built. */
+  /** Ends those that still run, and removes everything that was built. */
   end(): Promise<void>;
 }
 
 /** So many at once: each is mostly waiting, but too many would starve the beats. */
-const AT_ONCE = 3;
+const AT_ONCE = 4;
+
+async function runAsCommand(options: DemoOptionsInput, signal: AbortSignal): Promise<Outcome> {
+  const { code, stdout, stderr } = await runDemoCommand(options, signal);
+  // One JSON object is all of stdout: anything besides it makes this throw.
+  const report = JSON.parse(stdout) as DemoReport;
+  const faults = code === (report.ok ? 0 : 1) ? [] : [`the command ended with ${String(code)}`];
+  const { kill = 'sigkill', furtherKills = [] } = options;
+  const kills = [...(kill === 'sigkill' ? ['a'] : []), ...furtherKills.map(({ party }) => party)];
+  return { report, faults, kills, story: stderr };
+}
+
+async function runHere(
+  { onServing, ...options }: PlannedDemo,
+  { build, signal }: Required<Pick<DemoPorts, 'build' | 'signal'>>,
+): Promise<Outcome> {
+  const told = createTold();
+  const ports = { stage: told.stage, signal, build, ...(onServing === undefined ? {} : { onServing }) };
+  try {
+    const { report, faults, kills, folder, kept } = await runDemo(options, ports);
+    return {
+      ...{ report, faults, kills: kills.map(({ party }) => party) },
+      story: `${told.text()}${kept ? `\n\nLogs and data: ${folder}` : ''}`,
+    };
+  } catch (cause) {
+    throw new Error(`${String(cause)}\n\n${told.text()}`, { cause });
+  }
+}
 
 /**
  * Starts demos in the order in which they stand there.
@@ -37,20 +72,10 @@ export function startDemos(
 ): Demos {
   const products = shareProducts();
   const interrupted = new AbortController();
-  const start = async ({ onServing, ...options }: PlannedDemo): Promise<Outcome> => {
-    const told = createTold();
-    const ports: DemoPorts = {
-      stage: told.stage,
-      signal: interrupted.signal,
-      build: products.build,
-      ...(onServing === undefined ? {} : { onServing }),
-    };
-    try {
-      interrupted.signal.throwIfAborted();
-      return { ...(await runDemo(options, ports)), told };
-    } catch (cause) {
-      throw new Error(`${String(cause)}\n${told.text()}`, { cause });
-    }
+  const { signal } = interrupted;
+  const start = async ({ asCommand = false, ...plan }: PlannedDemo): Promise<Outcome> => {
+    signal.throwIfAborted();
+    return asCommand ? runAsCommand(plan, signal) : runHere(plan, { build: products.build, signal });
   };
   const results = new Map<string, PromiseWithResolvers<Outcome>>();
   for (const name of Object.keys(plans)) {
