@@ -31,8 +31,10 @@ export function watchHealth(world: World, judge: Judge, ledgerMs: number) {
     network.link(other, one),
   ];
   const isCut = (one: NodeName, other: NodeName): boolean => both(one, other).some((link) => link.cut);
+  /** A lease that is as short as a round trip is over when it comes. */
+  const isQuick = ({ latencyMs, jitterMs }: Link): boolean => 4 * (latencyMs + jitterMs) < terms.leaseMs;
   const isGood = (one: NodeName, other: NodeName): boolean =>
-    both(one, other).every((link) => !link.cut && link.loss <= 0.2 && link.resets < 0.1);
+    both(one, other).every((link) => !link.cut && link.loss <= 0.2 && link.resets < 0.1 && isQuick(link));
   const isGone = (): boolean => !hosts.A.up || hosts.A.frozen || (isCut('A', 'B') && isCut('A', 'central'));
   const isUnserved = (): boolean => isGone() || isCut('A', 'central');
   const isWell = (edge: 'A' | 'B'): boolean =>

@@ -1,7 +1,7 @@
 // `npm run sim -- --seeds N --from S [--trace]`: runs the scenarios of these seeds; the first failing one prints its story.
 import { parseArgs } from 'node:util';
-import { runSeed, type RunResult } from './run.ts';
-import { printLine } from './trace.ts';
+import { runSeed } from './run.ts';
+import { storyOf } from './story.ts';
 
 const PROGRESS_EVERY = 500;
 
@@ -25,23 +25,20 @@ const from = numberOf(values.from, 1, 'from');
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
-function tell(result: RunResult): void {
-  for (const line of result.lines) if (values.fine === true || line.grain === 'main') print(printLine(line));
-  for (const { invariant, at, message } of result.violations)
-    print(`BROKEN ${invariant} at ${Math.round(at)} ms: ${message}`);
-  print(`seed ${result.seed}: ${JSON.stringify(result.summary)}, trace ${result.hash}`);
-}
+const tell = (seed: number): void => {
+  print(storyOf(runSeed(seed, { trace: true }), values.fine ?? false));
+};
 
 const began = performance.now();
 let events = 0;
 let simulatedMs = 0;
 const failed: number[] = [];
 for (let seed = from; seed < from + seeds; seed++) {
-  const result = runSeed(seed, { trace: values.trace ?? false });
+  const result = runSeed(seed);
   events += result.events;
   simulatedMs += result.simulatedMs;
-  if (values.trace === true) tell(result);
-  else if (result.violations.length > 0 && failed.length === 0) tell(runSeed(seed, { trace: true }));
+  const firstFailure = result.violations.length > 0 && failed.length === 0;
+  if (values.trace === true || values.fine === true || firstFailure) tell(seed);
   if (result.violations.length > 0) failed.push(seed);
   if ((seed - from + 1) % PROGRESS_EVERY === 0)
     process.stderr.write(`${seed - from + 1} of ${seeds}, ${failed.length} failed\n`);

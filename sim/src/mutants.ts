@@ -1,4 +1,12 @@
-import { judgeDownlink } from '@antirio/service-contract';
+import {
+  centralStep,
+  customerStep,
+  judgeDownlink,
+  nextBlock,
+  providerStep,
+  type CentralState,
+  type PartyEvent,
+} from '@antirio/service-contract';
 import { honestPieces, type Pieces } from './pieces.ts';
 import { emptyRing, openRing } from './ring.ts';
 
@@ -41,6 +49,23 @@ export const mutants: readonly Mutant[] = [
     }),
   },
   {
+    name: 'no shadow buffer: the provider keeps nothing of what it acknowledges',
+    pieces: () => ({
+      ...honestPieces(),
+      openRing(host, disk, onStored) {
+        const ring = openRing(host, disk, onStored);
+        if (host.name === 'A') return ring;
+        return {
+          ...ring,
+          last: 0,
+          take: (_frame, _radio, _now, durable) => {
+            durable();
+          },
+        };
+      },
+    }),
+  },
+  {
     name: 'no gap filling: what only the neighbour heard stays with it',
     pieces: () => ({
       ...honestPieces(),
@@ -71,4 +96,83 @@ export const mutants: readonly Mutant[] = [
       },
     }),
   },
+  {
+    name: 'promise ignored: the grantor gives an epoch while the lease that it promised runs',
+    pieces: () => ({
+      ...honestPieces(),
+      centralStep: (state, event, context) =>
+        centralStep(isTake(event) ? promisesForgotten(state) : state, event, context),
+    }),
+  },
+  {
+    name: 'no silence: a grantor that has just started knows of no lease',
+    pieces: () => ({
+      ...honestPieces(),
+      centralStep: (state, event, context) =>
+        centralStep(isTake(event) ? longUp(state) : state, event, context),
+    }),
+  },
+  {
+    name: 'no waiting: whoever takes an epoch acts at once',
+    pieces: () => ({
+      ...honestPieces(),
+      customerStep: (state, event, context) => customerStep(state, atOnce(event), context),
+      providerStep: (state, event, context) => providerStep(state, atOnce(event), context),
+    }),
+  },
+  {
+    name: 'slots ignored: counter blocks are given and used in one row',
+    pieces: () => ({
+      ...honestPieces(),
+      nextBlock: (_slot, highest) => highest + 1,
+      judgeDownlink(fence, frame, now) {
+        const verdict = judgeDownlink(fence, frame, now);
+        if (fence.kind === 'free' || verdict.allowed) return verdict;
+        const others = [0, 1, 2, 3].map((slot) => judgeDownlink({ ...fence, slot }, frame, now));
+        return others.find((one) => one.allowed) ?? verdict;
+      },
+    }),
+  },
+  {
+    name: 'counters forgotten: neither a killed edge nor the grantor knows what was used',
+    pieces: () => ({
+      ...honestPieces(),
+      nextBlock: (slot) => nextBlock(slot, -1),
+      afterCrash(disk) {
+        disk.fence.marks.clear();
+        disk.service.downUsed.clear();
+      },
+    }),
+  },
+  {
+    name: 'recorded beats count: a customer lives as long as somebody replays it',
+    pieces: () => ({
+      ...honestPieces(),
+      providerStep(state, event, context) {
+        const [next, effects] = providerStep(state, event, context);
+        if (event.type !== 'datagram' || event.datagram.kind !== 'beat') return [next, effects];
+        const detector = { ...next.watch.detector, lastHeardAt: context.now };
+        return [{ ...next, watch: { ...next.watch, detector } }, effects];
+      },
+    }),
+  },
 ];
+
+function isTake(event: Parameters<typeof centralStep>[1]): boolean {
+  return event.type === 'asked' && event.question.method === 'take';
+}
+
+function longUp(state: CentralState): CentralState {
+  return { ...state, grantor: { ...state.grantor, startedAt: -1e9 } };
+}
+
+function promisesForgotten(state: CentralState): CentralState {
+  const { grantor } = longUp(state);
+  const sets = Object.entries(grantor.sets).map(([id, set]) => [id, { ...set, promise: undefined }] as const);
+  return { ...state, grantor: { ...grantor, sets: Object.fromEntries(sets) } };
+}
+
+function atOnce(event: PartyEvent): PartyEvent {
+  if (event.type !== 'answer' || event.method !== 'take' || !event.ok) return event;
+  return { ...event, value: { ...(event.value as object), actAfterMs: 0 } };
+}

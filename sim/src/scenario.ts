@@ -154,19 +154,94 @@ const unheard: readonly (readonly [NodeName, NodeName])[] = [
 ];
 const isolated: readonly (readonly [NodeName, NodeName])[] = [...unheard, ['A', 'B'], ['B', 'A']];
 
+/** What has to come together to hurt, and by chance alone seldom does. */
+const coincidences: readonly [(dice: Dice) => Fault[], ...((dice: Dice) => Fault[])[]] = [
+  // the centre forgets its promises while the customer, cut off, acts on
+  (dice) => [
+    {
+      when: { node: 'A', enters: 'guarded', delayMs: 2000 },
+      kind: 'cut',
+      links: isolated,
+      forMs: dice.between(4000, 20_000),
+    },
+    {
+      when: { node: 'B', enters: dice.chance(0.5) ? 'opening' : 'reading', delayMs: dice.between(0, 300) },
+      kind: 'kill',
+      node: 'central',
+      forMs: dice.between(30, 300),
+    },
+  ],
+  // counters are given anew while another party has just used theirs
+  (dice) => [
+    {
+      when: {
+        node: dice.chance(0.5) ? 'A' : 'B',
+        enters: dice.pick(['recovering', 'released', 'stated']),
+        delayMs: dice.between(0, 500),
+      },
+      kind: 'oldBackup',
+      forMs: dice.between(50, 500),
+    },
+  ],
+  // an epoch is given, and its taker does not hear of it until somebody else has it
+  (dice) => [
+    {
+      when: { node: 'B', enters: 'reading', delayMs: dice.between(0, 1500) },
+      kind: dice.pick(['kill', 'freeze']),
+      node: 'B',
+      forMs: dice.between(4000, 12_000),
+    },
+  ],
+  (dice) => [
+    {
+      when: { node: 'B', enters: 'reading', delayMs: dice.between(0, 1500) },
+      kind: 'cut',
+      links: [['central', 'B']],
+      forMs: dice.between(1000, 12_000),
+    },
+  ],
+  (dice) => [
+    {
+      when: { node: 'A', enters: 'recovering', delayMs: dice.between(0, 3000) },
+      kind: 'cut',
+      links: [['central', 'A']],
+      forMs: dice.between(200, 4000),
+    },
+  ],
+  // the provider dies with the epoch, and the customer is back
+  (dice) => [
+    {
+      when: {
+        node: 'B',
+        enters: dice.pick(['active', 'releasing', 'released']),
+        delayMs: dice.between(0, 4000),
+      },
+      kind: 'kill',
+      node: 'B',
+      forMs: dice.between(15_000, 25_000),
+    },
+  ],
+];
+
+/** The customer is lost: dead, asleep or cut off. */
+function loseCustomer(dice: Dice, at: number): Fault {
+  const when = { at };
+  const forMs = dice.chance(0.85) ? dice.between(1000, 18_000) : dice.between(18_000, 30_000);
+  switch (dice.below(4)) {
+    case 0:
+      return { when, kind: 'freeze', node: 'A', forMs };
+    case 1:
+      return { when, kind: 'cut', links: dice.chance(0.7) ? isolated : unheard, forMs };
+    default:
+      return { when, kind: 'kill', node: 'A', forMs };
+  }
+}
+
 /** Most runs lose the customer for long enough to be taken over; what else happens gathers around that. */
 function drawFaults(dice: Dice, activeMs: number, alone: boolean): Fault[] {
   const faults: Fault[] = [];
   const main = dice.between(3000, activeMs * 0.6);
-  const when = { at: main };
-  if (dice.chance(0.85)) {
-    const forMs = dice.chance(0.85) ? dice.between(1000, 18_000) : dice.between(18_000, 30_000);
-    const how = dice.below(4);
-    if (how === 0) faults.push({ when, kind: 'freeze', node: 'A', forMs });
-    else if (how === 1)
-      faults.push({ when, kind: 'cut', links: dice.chance(0.7) ? isolated : unheard, forMs });
-    else faults.push({ when, kind: 'kill', node: 'A', forMs });
-  }
+  if (dice.chance(0.85)) faults.push(loseCustomer(dice, main));
   // without the centre, a provider that may read alone has to
   if (alone && dice.chance(0.3))
     faults.push({
@@ -175,13 +250,11 @@ function drawFaults(dice: Dice, activeMs: number, alone: boolean): Fault[] {
       node: 'central',
       forMs: dice.between(4000, 25_000),
     });
-  if (dice.chance(0.1))
-    faults.push({
-      when: { at: dice.between(30, 500) },
-      kind: 'cut',
-      links: unheard,
-      forMs: dice.between(2000, 12_000),
-    });
+  if (dice.chance(0.1)) {
+    const when = { at: dice.between(30, 500) };
+    faults.push({ when, kind: 'cut', links: unheard, forMs: dice.between(2000, 12_000) });
+  }
+  if (dice.chance(0.3)) faults.push(...dice.pick(coincidences)(dice));
   const others = 1 + dice.below(7);
   for (let i = 0; i < others; i++) faults.push({ when: drawWhen(dice, main, activeMs), ...drawHarm(dice) });
   return faults;
@@ -192,10 +265,10 @@ function drawAttack(dice: Dice): Scenario['attack'] {
   const all = ['beat', 'vigil', 'probe', 'probeReply', 'leaseRequest', 'leaseGrant', 'leaseRefused'];
   switch (dice.below(4)) {
     case 0: {
-      const heldBack = dice.between(0.05, 0.4);
+      const heldBack = dice.between(0.2, 0.45);
       return {
         framesEveryMs,
-        datagramsEveryMs: dice.between(80, 250),
+        datagramsEveryMs: dice.between(250, 450),
         kinds: ['beat'],
         heldBack,
         patient: true,

@@ -1,19 +1,30 @@
 import { describe, expect, test } from '@jest/globals';
-import { mutants } from './mutants.ts';
-import { runSeed } from './run.ts';
+import { runSeed, type RunResult } from './run.ts';
+import { storyOf } from './story.ts';
 
 const SEEDS = 1000;
 
-/** A fresh thousand each day would hide what broke; a failing seed becomes a line here. */
-const KNOWN_SEEDS: readonly number[] = [];
+/** Others than the first thousand that once broke something. */
+const KNOWN_SEEDS: readonly number[] = [1093, 11_716, 12_297, 13_148, 14_087, 22_297];
+
+let cached: readonly RunResult[] | undefined;
+const thousand = (): readonly RunResult[] =>
+  (cached ??= Array.from({ length: SEEDS }, (_, i) => runSeed(i + 1)));
+
+/** What broke, with the story of the first run that it broke in. */
+function brokenIn(results: readonly RunResult[]): { readonly seeds: number[]; readonly story: string } {
+  const seeds = results.filter((one) => one.violations.length > 0).map((one) => one.seed);
+  const [first] = seeds;
+  return { seeds, story: first === undefined ? '' : storyOf(runSeed(first, { trace: true })) };
+}
 
 describe('the simulation', () => {
   test(`of ${SEEDS} seeds breaks no promise`, () => {
-    const broken: string[] = [];
-    for (const seed of [...KNOWN_SEEDS, ...Array.from({ length: SEEDS }, (_, i) => i + 1)])
-      for (const { invariant, at, message } of runSeed(seed).violations)
-        broken.push(`seed ${seed}: ${invariant} at ${Math.round(at)} ms: ${message}`);
-    expect(broken).toEqual([]);
+    expect(brokenIn(thousand())).toEqual({ seeds: [], story: '' });
+  });
+
+  test('of seeds that once broke a promise breaks none', () => {
+    expect(brokenIn(KNOWN_SEEDS.map((seed) => runSeed(seed)))).toEqual({ seeds: [], story: '' });
   });
 
   test('of one seed is one run, to the last event', () => {
@@ -25,25 +36,15 @@ describe('the simulation', () => {
         summary: one.summary,
       });
     }
-    expect(runSeed(1).hash).not.toBe(runSeed(2).hash);
+    expect(new Set(thousand().map((one) => one.hash)).size).toBe(SEEDS);
   });
 
-  test('is no calm sea: takeovers, handbacks, returns to READY and thousands of downlinks happen in it', () => {
+  test('is no calm sea: takeovers, handbacks, returns to READY and many downlinks happen in it', () => {
     const lives = new Map<string, number>();
-    let downlinks = 0;
-    for (let seed = 1; seed <= 200; seed++) {
-      const { summary } = runSeed(seed);
-      lives.set(summary.life, (lives.get(summary.life) ?? 0) + 1);
-      downlinks += summary.downlinks;
-    }
-    expect(lives.get('SETTLED honoured')).toBeGreaterThan(20);
-    expect(lives.get('READY')).toBeGreaterThan(20);
-    expect(downlinks).toBeGreaterThan(1000);
-  });
-
-  test.each(mutants.map((mutant) => [mutant.name, mutant] as const))('notices: %s', (_name, mutant) => {
-    for (let seed = 1; seed <= SEEDS; seed++)
-      if (runSeed(seed, { pieces: mutant.pieces() }).violations.length > 0) return;
-    throw new TypeError(`not noticed in ${SEEDS} seeds`);
+    for (const { summary } of thousand()) lives.set(summary.life, (lives.get(summary.life) ?? 0) + 1);
+    expect(lives.get('SETTLED honoured')).toBeGreaterThan(SEEDS / 4);
+    expect(lives.get('READY')).toBeGreaterThan(SEEDS / 10);
+    expect(thousand().reduce((sum, one) => sum + one.summary.downlinks, 0)).toBeGreaterThan(20 * SEEDS);
+    expect(Math.max(...thousand().map((one) => one.summary.epoch))).toBeGreaterThanOrEqual(5);
   });
 });
