@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { completeOptions, shareProducts, type DemoOptionsInput } from '@antirio/demo';
 import {
@@ -65,8 +64,4 @@ export async function openCluster(input: DemoOptionsInput): Promise<Cluster> {
     await end(false);
     throw new Error(`${String(error)}\n${told.text()}\nLogs and data: ${setting.folder}`, { cause: error });
   }
-}
-
-export function jsonIn(...names: string[]): unknown {
-  return JSON.parse(readFileSync(path.join(...names), 'utf8'));
 }
