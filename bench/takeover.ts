@@ -8,7 +8,7 @@ import {
 import { describeError } from '@antirio/kernel';
 import { BenchError, type Benchmark, type BenchPorts } from './benchmark.ts';
 import { figureOf, median, rounded, type Figure } from './figure.ts';
-import { childrenOf, memoryOf } from './kernel.ts';
+import { childrenOf, cpuSecondsOf, memoryOf } from './kernel.ts';
 
 type Standby = 'hot' | 'warm' | 'cold';
 
@@ -22,19 +22,42 @@ const MAY_FAIL = 3;
 const ONE_RUN_S = 60;
 
 interface Run extends MeasuredTakeover {
-  readonly memory: ProviderMemory | undefined;
+  readonly provider: ProviderFigures | undefined;
 }
 
-/** Of the edge that stands by, MB. */
-interface ProviderMemory {
-  readonly edge: number;
-  readonly children: readonly number[];
+/** Of the edge that stands by. */
+interface ProviderFigures {
+  readonly edgeMB: number;
+  readonly childrenMB: readonly number[];
+  /** Processor time of both from the kill to the first reading: it does not depend on what else the machine does. */
+  readonly cpuMs: number;
 }
 
-function providerMemory(processes: readonly OwnProcess[]): ProviderMemory | undefined {
-  const pid = processes.find(({ name }) => name === 'edge-b')?.pid;
-  if (pid === undefined) return undefined;
-  return { edge: memoryOf(pid).rss, children: childrenOf(pid).map((child) => memoryOf(child).rss) };
+/** Watches the provider's processes from just before the kill until its first reading. */
+function watchProvider(): {
+  readonly onArmed: (processes: readonly OwnProcess[]) => void;
+  readonly onReading: () => void;
+  readonly figures: () => ProviderFigures | undefined;
+} {
+  let edge: number | undefined;
+  let before = 0;
+  let figures: ProviderFigures | undefined;
+  const cpuSeconds = (pid: number): number =>
+    [pid, ...childrenOf(pid)].reduce((sum, one) => sum + cpuSecondsOf(one), 0);
+  return {
+    onArmed(processes) {
+      edge = processes.find(({ name }) => name === 'edge-b')?.pid;
+      if (edge === undefined) return;
+      const childrenMB = childrenOf(edge).map((child) => memoryOf(child).rss);
+      figures = { edgeMB: memoryOf(edge).rss, childrenMB, cpuMs: NaN };
+      before = cpuSeconds(edge);
+    },
+    onReading() {
+      if (edge !== undefined && figures !== undefined)
+        figures = { ...figures, cpuMs: Math.round((cpuSeconds(edge) - before) * 1_000) };
+    },
+    figures: () => figures,
+  };
 }
 
 interface Takeovers extends BenchPorts {
@@ -43,12 +66,10 @@ interface Takeovers extends BenchPorts {
 }
 
 async function takeOver(seed: string, { standby, signal, build }: Takeovers): Promise<Run> {
-  let memory: ProviderMemory | undefined;
-  const onArmed = (processes: readonly OwnProcess[]): void => {
-    memory = providerMemory(processes);
-  };
-  const measured = await measureTakeover({ ...TRAFFIC, standby, seed }, { signal, build, onArmed });
-  return { ...measured, memory };
+  const { onArmed, onReading, figures } = watchProvider();
+  const ports = { signal, build, onArmed, onReading };
+  const measured = await measureTakeover({ ...TRAFFIC, standby, seed }, ports);
+  return { ...measured, provider: figures() };
 }
 
 /** As many runs as are wanted, each with new edges; what broke off comes with the reason. */
@@ -61,7 +82,9 @@ async function runsOf(ports: Takeovers): Promise<[Run[], string[]]> {
     try {
       const run = await takeOver(`bench-${runs.length + failures.length}`, ports);
       runs.push(run);
-      ports.say(`${runs.length} of ${wanted}: ${JSON.stringify(run.takeoverMs)}, lost ${run.uplinks.lost}`);
+      const cpuMs = run.provider?.cpuMs ?? NaN;
+      const times = JSON.stringify(run.takeoverMs);
+      ports.say(`${runs.length} of ${wanted}: ${times}, cpu ${cpuMs} ms, lost ${run.uplinks.lost}`);
     } catch (error) {
       ports.signal.throwIfAborted();
       failures.push(describeError(error));
@@ -73,11 +96,12 @@ async function runsOf(ports: Takeovers): Promise<[Run[], string[]]> {
   return [runs, failures];
 }
 
-function memoryOfAll(runs: readonly Run[]): Record<string, unknown> {
-  const all = runs.flatMap(({ memory }) => (memory === undefined ? [] : [memory]));
+function providerContext(runs: readonly Run[]): Record<string, unknown> {
+  const all = runs.flatMap(({ provider }) => (provider === undefined ? [] : [provider]));
   return {
-    standbyEdgeMB: rounded(median(all.map(({ edge }) => edge)), 1),
-    standbyChildrenMB: all.at(-1)?.children ?? [],
+    standbyEdgeMB: rounded(median(all.map(({ edgeMB }) => edgeMB)), 1),
+    standbyChildrenMB: all.at(-1)?.childrenMB ?? [],
+    cpuMs: median(all.map(({ cpuMs }) => cpuMs)),
   };
 }
 
@@ -109,7 +133,7 @@ async function* figures(standby: Standby, ports: BenchPorts): AsyncGenerator<Fig
     unit: 'ms',
     values: times(({ takeoverMs }) => takeoverMs.firstReading),
     goal: GOAL_MS[standby],
-    context: { ...context, ...memoryOfAll(runs) },
+    context: { ...context, ...providerContext(runs) },
   });
   yield figureOf({
     figure: `${name}.lost`,

@@ -25,11 +25,13 @@ export interface MeasuredTakeover {
 export interface MeasurePorts extends Omit<DemoPorts, 'onServing'> {
   /** Called once edge B stands by and traffic has flowed, just before the kill. */
   readonly onArmed?: (processes: readonly OwnProcess[]) => void;
+  /** Called at once when edge B has a new reading. */
+  readonly onReading?: () => void;
 }
 
 const TAKEOVER_MS = 60_000;
 /** Not more often: to be asked costs edge B time that it needs. */
-const READING_POLL_MS = 10;
+const READING_POLL_MS = 20;
 /** Traffic between the contract and the kill. */
 const BEFORE_MS = { least: 500, most: 2_500 } as const;
 /** How long edge A stays away once edge B has its epoch. */
@@ -48,7 +50,7 @@ async function milestone(run: ContractedRun, name: string, after: number): Promi
 }
 
 /** Kills edge A and watches edge B, which is asked for its newest events and nothing else until it has a new one. */
-async function takeOver(run: ContractedRun): Promise<TakeoverMs> {
+async function takeOver(run: ContractedRun, onReading: () => void): Promise<TakeoverMs> {
   const { waiter, nodes, truth, timelines } = run;
   const failure = await killParty(run, nodes.a);
   timelines.failureAt(failure.at);
@@ -59,6 +61,7 @@ async function takeOver(run: ContractedRun): Promise<TakeoverMs> {
     look: async () =>
       (await hasReadingSince(nodes.b, truth, failure.at)) ? { found: waiter.now() } : { seen: 'none yet' },
   });
+  onReading();
   const since = (at: number): number => Math.round(at - failure.at);
   const takeoverMs = {
     detected: since(await milestone(run, 'confirmed', failure.at)),
@@ -82,14 +85,19 @@ async function uplinksOf(run: ContractedRun): Promise<UplinkFigures> {
   return judgeUplinks({ truth: await readTruth(truthFile), devices, events, disturbances }).uplinks;
 }
 
-async function perform(run: Run, armedNow: () => void): Promise<MeasuredTakeover> {
+interface Listeners {
+  readonly onArmed: () => void;
+  readonly onReading: () => void;
+}
+
+async function perform(run: Run, { onArmed, onReading }: Listeners): Promise<MeasuredTakeover> {
   await raise(run);
   await letMotesBeHeard(run);
   const contracted = await agree(run);
   await armed(contracted);
   await letPass(contracted, draw(run, 'moment', BEFORE_MS.least, BEFORE_MS.most));
-  armedNow();
-  const takeoverMs = await takeOver(contracted);
+  onArmed();
+  const takeoverMs = await takeOver(contracted, onReading);
   await takeBack(contracted);
   await settle(contracted);
   return { takeoverMs, uplinks: await uplinksOf(contracted) };
@@ -101,12 +109,15 @@ async function perform(run: Run, armedNow: () => void): Promise<MeasuredTakeover
  */
 export async function measureTakeover(
   input: DemoOptionsInput,
-  { stage = emptyStage, signal, build, onArmed = () => undefined }: MeasurePorts = {},
+  { stage = emptyStage, signal, build, onArmed, onReading }: MeasurePorts = {},
 ): Promise<MeasuredTakeover> {
   const setting = await prepareSetting(completeOptions(input), build);
   try {
     const run = await setting.open(waiterFor(setting, stage, signal));
-    const measured = await perform(run, () => onArmed(setting.processes.running()));
+    const measured = await perform(run, {
+      onArmed: () => onArmed?.(setting.processes.running()),
+      onReading: () => onReading?.(),
+    });
     await setting.end();
     strike(setting);
     return measured;
