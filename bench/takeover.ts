@@ -29,7 +29,7 @@ interface Run extends MeasuredTakeover {
 interface ProviderFigures {
   readonly edgeMB: number;
   readonly childrenMB: readonly number[];
-  /** Processor time of both from the kill to the first reading: it does not depend on what else the machine does. */
+  /** Processor time of both from the kill to the first reading: what else the machine does matters less for it. */
   readonly cpuMs: number;
 }
 
