@@ -95,17 +95,15 @@ export function ledgerView(ledger: SimLedger, { contractId, set }: ContractTerms
     const { epoch, holder, released } = setRecord();
     return { epoch, holder, released: released?.epoch === epoch };
   };
-  const contractRecord = (): ContractRecord => {
-    const { life, activation } = contract();
-    const record = { state: life.state, ...epochRecord() };
-    if (activation === undefined) return record;
-    const key = `statement/${contractId}/${padded(activation.epoch)}/provider`;
+  /** What the provider has stated of an epoch. */
+  const handbackOf = (activation: number): ContractRecord['handback'] => {
+    const key = `statement/${contractId}/${padded(activation)}/provider`;
     const stated = ledger.read(key) as { statement: HandbackStatement } | undefined;
-    if (stated === undefined) return { ...record, activation: activation.epoch };
+    if (stated === undefined) return undefined;
     const { epoch, from, through } = stated.statement;
-    return { ...record, activation: activation.epoch, handback: { epoch, from, through } };
+    return { epoch, from, through };
   };
-  return { setRecord, contract, epochRecord, contractRecord };
+  return { setRecord, contract, epochRecord, handbackOf };
 }
 
 export function createCentralNode(ports: CentralPorts): CentralNode {
@@ -285,11 +283,18 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
         });
       });
     },
+    // three reads, between which the ledger may go on
     record(reply) {
       later(() => {
-        const value = view.contractRecord();
+        const { life, activation } = view.contract();
         later(() => {
-          reply({ ok: true, value });
+          const record = { state: life.state, ...view.epochRecord() };
+          later(() => {
+            const epoch = activation?.epoch;
+            const handback = epoch === undefined ? undefined : view.handbackOf(epoch);
+            const value: ContractRecord = { ...record, activation: epoch, handback };
+            reply({ ok: true, value });
+          });
         });
       });
     },
