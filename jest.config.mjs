@@ -38,7 +38,7 @@ const kind = (displayName, testMatch, timeoutMs, extra = {}) => ({
   displayName,
   testMatch: testMatch.map((pattern) => `<rootDir>/${pattern}`),
   globals: { testTimeoutMs: timeoutMs },
-  setupFilesAfterEnv: ['<rootDir>/tools/workspace/src/jest-timeout.ts'],
+  setupFilesAfterEnv: ['<rootDir>/tools/workspace/src/jest-setup.ts'],
   ...extra,
 });
 
