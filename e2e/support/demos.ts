@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import {
   runDemo,
   shareProducts,
@@ -14,6 +15,8 @@ export interface Outcome extends Pick<DemoResult, 'report' | 'faults'> {
   /** Whom the SIGKILLs hit. */
   readonly kills: readonly string[];
   readonly story: string;
+  /** Removes the logs and data that a failed demo leaves: for failures that were wanted. */
+  discard(): void;
 }
 
 /** One demo to be run. */
@@ -34,6 +37,12 @@ export interface Demos {
 /** So many at once: each is mostly waiting, but too many would starve the beats. */
 const AT_ONCE = 4;
 
+function discardOf(folder: string | undefined): () => void {
+  return () => {
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+  };
+}
+
 async function runAsCommand(options: DemoOptionsInput, signal: AbortSignal): Promise<Outcome> {
   const { code, stdout, stderr } = await runDemoCommand(options, signal);
   // One JSON object is all of stdout: anything besides it makes this throw.
@@ -41,7 +50,8 @@ async function runAsCommand(options: DemoOptionsInput, signal: AbortSignal): Pro
   const faults = code === (report.ok ? 0 : 1) ? [] : [`the command ended with ${String(code)}`];
   const { kill = 'sigkill', furtherKills = [] } = options;
   const kills = [...(kill === 'sigkill' ? ['a'] : []), ...furtherKills.map(({ party }) => party)];
-  return { report, faults, kills, story: stderr };
+  const [, folder] = /^ *Logs and data: (.+)$/m.exec(stderr) ?? [];
+  return { report, faults, kills, story: stderr, discard: discardOf(folder) };
 }
 
 async function runHere(
@@ -54,6 +64,7 @@ async function runHere(
     const { report, faults, kills, folder, kept } = await runDemo(options, ports);
     return {
       ...{ report, faults, kills: kills.map(({ party }) => party) },
+      discard: discardOf(kept ? folder : undefined),
       story: `${told.text()}${kept ? `\n\nLogs and data: ${folder}` : ''}`,
     };
   } catch (cause) {

@@ -7,7 +7,7 @@ import { draw, waitFollowing, type ContractedRun } from './run.ts';
 
 /** Sensors that get a downlink in each act: enough that radio loss does not hide them all. */
 const SENSORS = 3;
-const ON_AIR_MS = 30_000;
+const ON_AIR_MS = 90_000;
 /** The writable resource of the demo's device profile, sent as a confirmed downlink. */
 export const DOWNLINK_COMMAND = 'interval';
 

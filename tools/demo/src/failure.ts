@@ -12,7 +12,7 @@ export interface Failure {
   end(): Promise<void>;
 }
 
-const ANSWER_MS = 30_000;
+const ANSWER_MS = 90_000;
 
 /** While an edge is down, its gateway finds nobody; the returned function says when that was over. */
 function disturb(run: Run, party: PartyName, from: number): (until: number) => void {

@@ -5,10 +5,12 @@ import type { Failure } from './failure.ts';
 import { rest } from './rest.ts';
 import { states, waitFollowing, type ContractedRun } from './run.ts';
 
-const RETURN_MS = 60_000;
-const SETTLE_MS = 30_000;
-const CATCH_UP_MS = 60_000;
-const ACT_AGAIN_MS = 45_000;
+const RETURN_MS = 90_000;
+const SETTLE_MS = 90_000;
+/** What was sabotaged may never come. */
+const SETTLE_SABOTAGED_MS = 30_000;
+const CATCH_UP_MS = 90_000;
+const ACT_AGAIN_MS = 90_000;
 /** A's core-data counts as still after this long without a new event, with nothing left to be fetched. */
 const STILL_MS = 2_000;
 
@@ -47,7 +49,7 @@ export async function takeBack(run: ContractedRun): Promise<void> {
 export async function settle(run: ContractedRun): Promise<void> {
   await waitFollowing<true>(run, {
     subject: 'both statements agree and the contract is settled',
-    withinMs: SETTLE_MS,
+    withinMs: run.options.sabotage === undefined ? SETTLE_MS : SETTLE_SABOTAGED_MS,
     look: () => (run.timelines.view('customer')?.state === 'ended' ? { found: true } : { seen: states(run) }),
   });
 }

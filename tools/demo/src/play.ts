@@ -14,7 +14,7 @@ export interface Progress {
   early: boolean;
 }
 
-const START_MS = 30_000;
+const START_MS = 90_000;
 /** Silence before traffic counts as sent at a steady rate, and the trial has something to hear. */
 const WARM_UP_MS = 1_500;
 

@@ -6,7 +6,7 @@ import { states, waitFollowing, type ContractedRun } from './run.ts';
 import type { Note } from './timelines.ts';
 import { waitFor } from './wait.ts';
 
-const TAKEOVER_MS = 60_000;
+const TAKEOVER_MS = 90_000;
 const READING_POLL_MS = 5;
 const TIMELINE_POLL_MS = 50;
 
