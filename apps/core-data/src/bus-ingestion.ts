@@ -1,5 +1,13 @@
 import { AntirioError, describeError, isAntirioError } from '@antirio/kernel';
-import { parseInput, retry, sleep, type Bus, type Subscription } from '@antirio/host';
+import {
+  createThrottle,
+  parseInput,
+  retry,
+  sleep,
+  type Bus,
+  type SubscribeOptions,
+  type Subscription,
+} from '@antirio/host';
 import {
   addEventRequest,
   DEVICE_EVENTS_FILTER,
@@ -11,6 +19,7 @@ import {
 } from '@antirio/edgex-contracts';
 import { z } from 'zod';
 import type { Room } from './core-data.ts';
+import type { Outcome } from './event-writer.ts';
 
 /** Stores the events that device services publish. */
 export interface BusIngestion {
@@ -27,19 +36,33 @@ function checkTopic(topic: string, event: Event): void {
       throw new AntirioError('invalidInput', `event's ${key} ${event[key]} mismatches the topic ${topic}`);
 }
 
-/** While the store does not keep up, messages wait: the bus hands over the next one when this one is done. */
-const WAIT_FOR_ROOM = { attempts: 20, firstDelayMs: 20, maxDelayMs: 1000 };
+/** A store that fails may be about to take writes again, such as a full disk where deletions are under way. */
+const STORE_FAILS = { attempts: 6, firstDelayMs: 50, maxDelayMs: 1000 };
+const mayPass = (error: unknown): boolean =>
+  isAntirioError(error, 'unavailable') || isAntirioError(error, 'storageFull');
 
-async function ingest(room: Room, topic: string, payload: Uint8Array): Promise<void> {
+/**
+ * Events share transactions: so many are under way at once. With those that wait behind them they are what a kill may cost of
+ * messages with QoS 0, less than 50 ms of the traffic that a Raspberry Pi takes.
+ */
+const EVENTS_AT_ONCE = { concurrency: 512, maxMessages: 512, maxBytes: 32 << 20, required: true } as const;
+
+/**
+ * Up to the commit nothing is waited for, so that events are stored in the order in which they came.
+ * @throws AntirioError storageFull, unavailable: the event is not stored.
+ */
+async function store(room: Room, topic: string, payload: Uint8Array): Promise<void> {
   const { commit, writer, measures, options } = room;
   if (payload.length > options.maxEventBytes)
     throw new AntirioError('tooLarge', `event over ${options.maxEventBytes} bytes`);
   const { event } = parseInput(addEventRequest, parseEnvelope(payload).payload);
   checkTopic(topic, event);
-  const retryable = (error: unknown): boolean => isAntirioError(error, 'unavailable');
-  const outcome = await retry({ ...WAIT_FOR_ROOM, retryable }, () =>
-    commit.run(payload.length, () => writer.insert(event)),
-  );
+  const insert = (): Promise<Outcome> =>
+    commit.run(payload.length, () => writer.insert(event), { bounded: true });
+  const outcome = await insert().catch((error: unknown) => {
+    if (mayPass(error)) return retry({ ...STORE_FAILS, retryable: mayPass }, insert);
+    throw error;
+  });
   if (outcome === 'stored') measures.persisted(event.readings.length);
   else measures.duplicate();
 }
@@ -54,6 +77,27 @@ async function purge({ deletions }: Room, payload: Uint8Array): Promise<void> {
 
 type Handler = (topic: string, payload: Uint8Array) => Promise<void>;
 
+const REPORT_EVERY_MS = 1000;
+
+/**
+ * What the sender did wrong would be wrong again: the message is counted and done with. What the store did not take is the sender's
+ * still: the handler fails, so that a sender with QoS 1 gets no PUBACK.
+ */
+function counting({ measures, ports: { log } }: Room, work: Handler): Handler {
+  const report = createThrottle(REPORT_EVERY_MS);
+  return async (topic, payload) => {
+    try {
+      await work(topic, payload);
+    } catch (error) {
+      const lost = mayPass(error);
+      if (lost) measures.lostMessage();
+      else measures.refusedMessage();
+      report((others) => log.warn({ topic, error: describeError(error), others }, 'a message was refused'));
+      if (lost) throw error;
+    }
+  };
+}
+
 const FIRST_WAIT_MS = 1000;
 const BROKER_AWAY = { attempts: Infinity, firstDelayMs: 200, maxDelayMs: 5000 };
 
@@ -65,22 +109,13 @@ export async function createBusIngestion(room: Room, bus: Bus): Promise<BusInges
   const { log } = room.ports;
   const stopping = new AbortController();
   const subscriptions: Subscription[] = [];
-  const counted =
-    (work: Handler): Handler =>
-    async (topic, payload) => {
-      try {
-        await work(topic, payload);
-      } catch (error) {
-        room.measures.refusedMessage();
-        log.warn({ topic, error: describeError(error) }, 'a message was refused');
-      }
-    };
-  const subscribe = async (filter: string, handler: Handler): Promise<void> => {
+  const subscribe = async (filter: string, work: Handler, options?: SubscribeOptions): Promise<void> => {
     await retry({ ...BROKER_AWAY, signal: stopping.signal }, async () => {
-      subscriptions.push(await bus.subscribe(filter, counted(handler)));
+      subscriptions.push(await bus.subscribe(filter, counting(room, work), options));
     });
   };
-  const wanted = [subscribe(DEVICE_EVENTS_FILTER, (topic, payload) => ingest(room, topic, payload))];
+  const storing: Handler = (topic, payload) => store(room, topic, payload);
+  const wanted = [subscribe(DEVICE_EVENTS_FILTER, storing, EVENTS_AT_ONCE)];
   if (room.options.eventPurge)
     wanted.push(subscribe(DEVICE_SYSTEM_EVENTS_FILTER, (_, payload) => purge(room, payload)));
   const subscribed = Promise.all(wanted).catch((error: unknown) => {

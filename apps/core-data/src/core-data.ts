@@ -84,7 +84,13 @@ export function createCoreData(options: CoreDataOptions, ports: CoreDataPorts): 
     const commit = running?.room.commit;
     const store: Check =
       commit === undefined ? { ok: false, detail: 'not started' } : await commit.check(clock);
-    return bus === undefined ? { store } : { store, bus: bus.health() };
+    if (bus === undefined) return { store };
+    const lost = running?.room.measures.lost ?? 0;
+    const ingestion = {
+      ok: true,
+      ...(lost === 0 ? {} : { detail: `${lost} messages the store did not take` }),
+    };
+    return { store, bus: bus.health(), ingestion };
   };
   return {
     name: 'core-data',

@@ -5,24 +5,32 @@ import type { GroupCommit } from '@antirio/host';
 export interface Measures {
   readonly persisted: (readings: number) => void;
   readonly duplicate: () => void;
-  /** A message of the bus that was no event, or an event that could not be stored. */
+  /** A message of the bus that was no event. */
   readonly refusedMessage: () => void;
+  /** A message of the bus that the store did not take. */
+  readonly lostMessage: () => void;
+  /** How many of those there were. */
+  readonly lost: number;
   /** An event stored but not published again. */
   readonly unpublished: () => void;
   register(registry: Registry): void;
 }
 
 export function createMeasures(commit: GroupCommit): Measures {
-  const counts = { events: 0, readings: 0, duplicates: 0, refusedMessages: 0, unpublished: 0 };
+  const counts = {
+    events: 0,
+    readings: 0,
+    duplicates: 0,
+    refusedMessages: 0,
+    lostMessages: 0,
+    unpublished: 0,
+  };
   const shown: readonly [string, string, () => number][] = [
     ['EventsPersisted', 'events stored', () => counts.events],
     ['ReadingsPersisted', 'readings stored', () => counts.readings],
     ['EventsDuplicate', 'events refused because their id was stored already', () => counts.duplicates],
-    [
-      'MessagesRefused',
-      'messages of the bus that were no event or could not be stored',
-      () => counts.refusedMessages,
-    ],
+    ['MessagesRefused', 'messages of the bus that were no event', () => counts.refusedMessages],
+    ['MessagesLost', 'messages of the bus that the store did not take', () => counts.lostMessages],
     ['EventsUnpublished', 'events stored but not published on the bus', () => counts.unpublished],
     ['CommitsRefused', 'pieces of work refused because too much waited', () => commit.refused],
   ];
@@ -33,6 +41,10 @@ export function createMeasures(commit: GroupCommit): Measures {
     },
     duplicate: () => void (counts.duplicates += 1),
     refusedMessage: () => void (counts.refusedMessages += 1),
+    lostMessage: () => void (counts.lostMessages += 1),
+    get lost() {
+      return counts.lostMessages;
+    },
     unpublished: () => void (counts.unpublished += 1),
     register(registry) {
       for (const [name, help, value] of shown) {

@@ -6,6 +6,20 @@ export interface PublishOptions {
   readonly retain?: boolean;
 }
 
+export interface SubscribeOptions {
+  /** Handlers under way at once (default 1). They are called in the order of the messages and may end in another one. */
+  readonly concurrency?: number;
+  /** Messages that wait for their handler; beyond them those who publish wait (default 1024). */
+  readonly maxMessages?: number;
+  /** Bytes of the messages that wait or are handled (default 8 MiB). */
+  readonly maxBytes?: number;
+  /**
+   * Where the broker is in this process: a handler that fails refuses the message, so that its publisher with QoS 1 or 2 gets an error
+   * in place of the acknowledgement (MQTT 3.1.1: a closed connection). By default a failure is the subscriber's own matter.
+   */
+  readonly required?: boolean;
+}
+
 export interface Subscription {
   close(): Promise<void>;
 }
@@ -15,8 +29,8 @@ export type BusHandler = (topic: string, payload: Uint8Array) => void | Promise<
 /** The message bus as every room sees it: MQTT 3.1.1 topics and filters, whichever broker is behind it. */
 export interface Bus {
   publish(topic: string, payload: Uint8Array | string, options?: PublishOptions): Promise<void>;
-  /** Messages are handled one after the other for each subscription; a handler that fails is logged and counted. */
-  subscribe(filter: string, handler: BusHandler): Promise<Subscription>;
+  /** Messages are begun in order, by default one after the other; a handler that fails is logged and counted. */
+  subscribe(filter: string, handler: BusHandler, options?: SubscribeOptions): Promise<Subscription>;
   health(): Check;
   close(): Promise<void>;
 }

@@ -110,3 +110,14 @@ test('nothing is taken after the end', async () => {
   await commit.close();
   expect(await commit.run(1, insert(1)).catch(codeOf)).toBe('unavailable');
 });
+
+test('work that its caller bounds is taken beyond the bound, and does not count as refused', async () => {
+  await commit.close();
+  commit = open({ maxPending: 2 });
+  const outcomes = await Promise.allSettled([
+    ...[1, 2, 3].map((n) => commit.run(1, insert(n))),
+    ...[4, 5].map((n) => commit.run(1, insert(n), { bounded: true })),
+  ]);
+  expect(outcomes.map(({ status }) => status === 'fulfilled')).toEqual([true, true, false, true, true]);
+  expect([stored(), commit.refused]).toEqual([[1, 2, 4, 5], 1]);
+});

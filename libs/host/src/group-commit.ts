@@ -25,6 +25,11 @@ export interface GroupCommitOptions {
   readonly onRollback?: () => void;
 }
 
+export interface RunOptions {
+  /** The caller bounds by itself how much it hands over: never refused because too much waits. */
+  readonly bounded?: boolean;
+}
+
 /** Pieces of work on a SQLite store that share transactions, each acknowledged when its transaction is on the disk. */
 export interface GroupCommit {
   /**
@@ -32,7 +37,7 @@ export interface GroupCommit {
    * does so before it writes: its neighbours in the transaction are not concerned.
    * @throws AntirioError unavailable when too much waits already; storageFull; or what the work threw.
    */
-  run<R>(bytes: number, work: () => R): Promise<R>;
+  run<R>(bytes: number, work: () => R, options?: RunOptions): Promise<R>;
   readonly pending: number;
   /** What was refused because too much waited. */
   readonly refused: number;
@@ -110,10 +115,11 @@ class SqliteGroupCommit implements GroupCommit {
     return this.#refused;
   }
 
-  run<R>(bytes: number, work: () => R): Promise<R> {
+  run<R>(bytes: number, work: () => R, { bounded = false }: RunOptions = {}): Promise<R> {
     if (this.#closed) return Promise.reject(new AntirioError('unavailable', 'the store is closed'));
     const { maxPending = 20_000, maxPendingBytes = 64 << 20 } = this.#options;
-    if (this.#pending >= maxPending || this.#pendingBytes + bytes > maxPendingBytes) {
+    const isFull = this.#pending >= maxPending || this.#pendingBytes + bytes > maxPendingBytes;
+    if (isFull && !bounded) {
       this.#refused += 1;
       const details = { pending: this.#pending };
       return Promise.reject(new AntirioError('unavailable', 'the store does not keep up', details));

@@ -14,3 +14,4 @@ export * from './retry.ts';
 export * from './repeat.ts';
 export * from './run-alone.ts';
 export * from './openable.ts';
+export * from './throttle.ts';

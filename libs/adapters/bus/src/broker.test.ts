@@ -196,6 +196,69 @@ describe('what a foreign service may use', () => {
   });
 });
 
+describe('acknowledgements', () => {
+  test('PUBACK and PUBREC come when the subscribers of the process are through, once for each', async () => {
+    const bus = createLocalBus(broker, silentLog);
+    const hold = Promise.withResolvers<undefined>();
+    const heard: string[] = [];
+    await bus.subscribe(
+      'ack/#',
+      async (topic) => {
+        heard.push(topic);
+        await hold.promise;
+      },
+      { concurrency: 8 },
+    );
+    const client = await open();
+    const seen: string[] = [];
+    client.on('message', (topic) => void seen.push(topic));
+    await client.subscribeAsync('ack/#', { qos: 1 });
+    let acknowledged = 0;
+    const sent = [1, 1, 2].map((qos, i) =>
+      client
+        .publishAsync(`ack/${i}`, 'x', { qos: qos as 1 | 2, retain: i === 1 })
+        .then(() => (acknowledged += 1)),
+    );
+    await until(() => heard.length === 3);
+    await delay(50);
+    expect(acknowledged).toBe(0);
+    hold.resolve(undefined);
+    await Promise.all(sent);
+    await until(() => seen.length === 3);
+    await delay(20);
+    expect([heard.toSorted(), seen.toSorted()]).toEqual([
+      ['ack/0', 'ack/1', 'ack/2'],
+      ['ack/0', 'ack/1', 'ack/2'],
+    ]);
+    await client.publishAsync('ack/1', '', { qos: 1, retain: true });
+    await bus.close();
+  });
+
+  test.each([1, 2] as const)(
+    'a refused message with QoS %i ends the connection in place of them',
+    async (qos) => {
+      const bus = createLocalBus(broker, silentLog);
+      let full = true;
+      await bus.subscribe(
+        'must/take',
+        () => {
+          if (full) throw new TypeError('planted');
+        },
+        { required: true },
+      );
+      const client = await open();
+      await client.publishAsync('must/take', '0', { qos: 0 });
+      const refused = client.publishAsync('must/take', '1', { qos });
+      refused.catch(() => undefined);
+      await gone(client);
+      full = false;
+      const again = await open();
+      await again.publishAsync('must/take', '1', { qos });
+      await bus.close();
+    },
+  );
+});
+
 describe('bad and slow clients', () => {
   test('an oversized packet ends its connection before it is collected', async () => {
     const client = await open();

@@ -1,13 +1,15 @@
 import { mkdirSync, rmSync, chmodSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
-import { Aedes, type AedesPublishPacket, type PublishPacket } from 'aedes';
+import type { Aedes, AedesPublishPacket, PublishPacket } from 'aedes';
 import mqemitter from 'mqemitter';
 import { AntirioError } from '@antirio/kernel';
 import type { Check, Log } from '@antirio/host';
+import { AcknowledgingAedes } from './acknowledging.ts';
 import { createAccess, type AccessCounters } from './broker-clients.ts';
 import { createFrameLimit } from './frame-limit.ts';
 import { isLoopback } from './broker-access.ts';
+import type { Offered } from './inbox.ts';
 
 /** Where to listen, and from where clients without a login are taken: this host's loopback, everywhere, nowhere. */
 export type BrokerListener =
@@ -41,10 +43,13 @@ export interface BrokerCounters extends AccessCounters {
 
 /** What the in-process bus needs of the broker. */
 export interface BrokerEngine {
-  /** Resolves when every subscriber in this process is through with it and every other one's socket has taken it. */
+  /**
+   * Resolves when every subscriber in this process is through with it and every other one's socket has taken it.
+   * @throws AntirioError unavailable when a subscriber in this process refused it (QoS 1).
+   */
   publish(topic: string, payload: Uint8Array, qos: 0 | 1, retain: boolean): Promise<void>;
   /** Attaches a subscriber; messages come in the order in which they were published. Returns how to detach it. */
-  attach(filter: string, deliver: (message: BrokerMessage) => Promise<void>): () => void;
+  attach(filter: string, deliver: (message: BrokerMessage) => Promise<Offered>): () => void;
   retained(filter: string): Promise<BrokerMessage[]>;
 }
 
@@ -88,7 +93,7 @@ function createEmitter(numberNext: () => number, onEmit: (payload: unknown) => v
 }
 
 interface EngineParts {
-  readonly aedes: Aedes;
+  readonly aedes: AcknowledgingAedes;
   /** What to call when the message with this payload object leaves the emitter. */
   readonly emissions: WeakMap<object, () => void>;
   readonly isOpen: () => boolean;
@@ -112,7 +117,8 @@ function createEngine({ aedes, emissions, isOpen, admitRetained }: EngineParts):
         emissions.set(bytes, () => left.resolve(undefined));
         aedes.publish(packet, (cause) => {
           left.resolve(undefined);
-          if (cause)
+          if (cause instanceof AntirioError) done.reject(cause);
+          else if (cause)
             done.reject(new AntirioError('unavailable', 'the broker did not publish', { topic }, cause));
           else done.resolve(undefined);
         });
@@ -122,13 +128,24 @@ function createEngine({ aedes, emissions, isOpen, admitRetained }: EngineParts):
     },
     attach(filter, deliver) {
       const system = filter.startsWith('$');
+      let attached = true;
       const listener = (packet: AedesPublishPacket, done: () => void): void => {
-        const hidden = packet.topic.startsWith('$') && !system;
-        const message = { topic: packet.topic, payload: payloadOf(packet), qos: packet.qos };
-        void (hidden ? Promise.resolve() : deliver(message)).then(done);
+        const { topic, payload, qos } = packet;
+        if (!attached || (topic.startsWith('$') && !system)) {
+          done();
+          return;
+        }
+        void deliver({ topic, payload: payloadOf(packet), qos }).then((offered) => {
+          if (offered === 'refused' && typeof payload === 'object') aedes.refuse(payload);
+          done();
+        });
       };
       aedes.subscribe(filter, listener, () => undefined);
-      return () => aedes.unsubscribe(filter, listener, () => undefined);
+      return () => {
+        // The emitter lets go of the listener a turn later.
+        attached = false;
+        aedes.unsubscribe(filter, listener, () => undefined);
+      };
     },
     async retained(filter) {
       const { persistence } = aedes as unknown as { persistence?: Persistence };
@@ -210,8 +227,10 @@ export function createBroker(options: BrokerOptions, log: Log): Broker {
     },
   );
   const access = createAccess(options.secret, options.maxClientsPerLogin ?? 8, log);
-  const aedes = new Aedes({
-    ...access.hooks,
+  const { authorizePublish, ...hooks } = access.hooks;
+  const aedes = new AcknowledgingAedes({
+    ...hooks,
+    access: authorizePublish,
     mq: emitter,
     concurrency: 0,
     connectTimeout: 10_000,

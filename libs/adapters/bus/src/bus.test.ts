@@ -136,6 +136,33 @@ describe.each(adapters)('a bus $name', ({ prefix, open }) => {
     expect(most).toBe(1);
   });
 
+  test('runs as many handlers at once as are wanted, begun in order, and waits for them at the end', async () => {
+    const order: number[] = [];
+    const holds: PromiseWithResolvers<undefined>[] = [];
+    const options = { concurrency: 4, maxMessages: 2 };
+    const subscription = await bus.subscribe(
+      `${prefix}wide`,
+      async (_, payload) => {
+        order.push(Number(text(payload)));
+        const hold = Promise.withResolvers<undefined>();
+        holds.push(hold);
+        await hold.promise;
+      },
+      options,
+    );
+    for (let i = 0; i < 20; i++) void other.publish(`${prefix}wide`, String(i)).catch(() => undefined);
+    await until(() => order.length === 4);
+    await delay(20);
+    expect(order).toEqual([0, 1, 2, 3]);
+    // The last one first: a place is free, whichever it was.
+    for (let ended = 0; ended < 20; ended++) {
+      await until(() => holds.length > 0);
+      holds.pop()?.resolve(undefined);
+    }
+    expect(order).toEqual(Array.from({ length: 20 }, (_, i) => i));
+    await subscription.close();
+  });
+
   test('keeps a subscription alive when its handler fails', async () => {
     await bus.subscribe(`${prefix}fail`, (topic, payload) => {
       note(topic, payload);
@@ -218,6 +245,22 @@ describe('the bus in the process', () => {
     await published;
     expect(handled).toBe(2);
     await bus.close();
+  });
+
+  test('tells a publisher of QoS 1 that a subscriber refused who has to take it, and no one else', async () => {
+    const bus = createLocalBus(broker, silentLog);
+    const fail = (): never => {
+      throw new TypeError('planted');
+    };
+    await bus.subscribe('refusing/own', fail, { required: true });
+    await bus.subscribe('refusing/#', fail);
+    await expect(bus.publish('refusing/own', '1', { qos: 1 })).rejects.toMatchObject({ code: 'unavailable' });
+    await bus.publish('refusing/own', '1');
+    await bus.publish('refusing/other', '1', { qos: 1 });
+    await bus.close();
+    await bus
+      .publish('refusing/own', '1', { qos: 1 })
+      .catch((error: unknown) => expect(error).toMatchObject({ code: 'unavailable' }));
   });
 
   test('answers timeout to a publisher whose subscriber hangs, and busy when too much is under way', async () => {

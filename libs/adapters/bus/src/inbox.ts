@@ -1,57 +1,69 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describeError } from '@antirio/kernel';
-import type { BusHandler, Log } from '@antirio/host';
+import { createThrottle, type BusHandler, type Log } from '@antirio/host';
 import { currentWaiter, runHandler, wouldWaitForItself, type Waiter } from './handling.ts';
 
-/** What one subscription has still to handle: in order, one at a time, bounded. Nothing is dropped: who offers waits. */
+/** What one subscription has still to handle: begun in order, bounded. Nothing is dropped: who offers waits. */
 export interface Inbox {
   readonly failed: number;
-  offer(topic: string, payload: Uint8Array, waiter?: Waiter): Offered;
+  offer(topic: string, payload: Uint8Array, wait: OfferWait): Promise<Offered>;
   /** Forgets what waits; resolves when no handler runs any more (at once when called from the handler itself). */
   close(): Promise<void>;
 }
 
-export interface Offered {
-  /** There was room for it in the queue. */
-  readonly accepted: Promise<void>;
-  /** Its handler is through, whatever came of it. */
-  readonly handled: Promise<void>;
+export interface OfferWait {
+  /** Until there was room for it in the queue, or until its handler is through. */
+  readonly until: 'accepted' | 'handled';
+  /** The run of a handler in which it is offered. */
+  readonly waiter?: Waiter;
 }
+
+/** `refused`: waited for, and its handler failed or never ran. */
+export type Offered = 'taken' | 'refused';
 
 export interface InboxOptions {
   readonly filter: string;
   readonly handler: BusHandler;
   readonly log: Log;
-  readonly maxMessages?: number;
-  readonly maxBytes?: number;
+  /** Handlers under way at once (default 1). */
+  readonly concurrency?: number | undefined;
+  /** Messages that wait for their handler. */
+  readonly maxMessages?: number | undefined;
+  /** Bytes of messages that wait or are handled. */
+  readonly maxBytes?: number | undefined;
 }
 
 interface Entry {
   readonly topic: string;
   readonly payload: Uint8Array;
   readonly waiter: Waiter;
-  readonly accept: () => void;
-  readonly finish: () => void;
+  accept?: () => void;
+  finish?: (how: Offered) => void;
 }
 
-const DONE = Promise.resolve();
+const TAKEN = Promise.resolve<Offered>('taken');
+const REFUSED = Promise.resolve<Offered>('refused');
 /** Handlers without input or output of their own would otherwise keep sockets and timers waiting. */
 const RUNS_PER_TURN = 64;
+const REPORT_EVERY_MS = 1000;
 
 export function createInbox(options: InboxOptions): Inbox {
-  const { filter, handler, log, maxMessages = 1024, maxBytes = 8 << 20 } = options;
+  const { filter, handler, log, concurrency = 1, maxMessages = 1024, maxBytes = 8 << 20 } = options;
   const queue: Entry[] = [];
   const outside: Entry[] = [];
+  const running = new Set<Promise<void>>();
+  const report = createThrottle(REPORT_EVERY_MS);
   const self = {};
   let bytes = 0;
   let failed = 0;
   let closed = false;
-  let working: Promise<void> | undefined;
+  let working = false;
+  let place: PromiseWithResolvers<undefined> | undefined;
 
   const take = (entry: Entry): void => {
     queue.push(entry);
     bytes += entry.payload.length;
-    entry.accept();
+    entry.accept?.();
   };
   const hasRoom = (): boolean => queue.length < maxMessages && (bytes < maxBytes || queue.length === 0);
   const letIn = (): void => {
@@ -61,52 +73,74 @@ export function createInbox(options: InboxOptions): Inbox {
     }
   };
   const handle = async (entry: Entry): Promise<void> => {
+    let how: Offered = 'taken';
     try {
       await runHandler(self, entry.waiter, () => handler(entry.topic, entry.payload));
     } catch (error) {
+      how = 'refused';
       failed += 1;
-      log.warn({ filter, topic: entry.topic, error: describeError(error) }, 'a message was not handled');
+      const { topic } = entry;
+      report((others) =>
+        log.warn({ filter, topic, error: describeError(error), others }, 'a message was not handled'),
+      );
     }
-    entry.finish();
+    bytes -= entry.payload.length;
+    entry.finish?.(how);
+  };
+  const begin = (entry: Entry): void => {
+    const run = handle(entry).finally(() => {
+      running.delete(run);
+      place?.resolve(undefined);
+      letIn();
+    });
+    running.add(run);
   };
   const work = async (): Promise<void> => {
+    if (working) return;
+    working = true;
     for (let runs = 1; ; runs++) {
+      while (running.size >= concurrency) {
+        place = Promise.withResolvers();
+        await place.promise;
+      }
       const entry = queue.shift();
       if (entry === undefined) break;
-      bytes -= entry.payload.length;
       letIn();
-      await handle(entry);
+      begin(entry);
       if (runs % RUNS_PER_TURN === 0) await nextTurn();
     }
-    working = undefined;
+    working = false;
+  };
+  /** The promise that whoever offers waits for; set up before the entry may be handled. */
+  const waitingFor = (entry: Entry, until: OfferWait['until'], roomNow: boolean): Promise<Offered> => {
+    if (until === 'accepted' && roomNow) return TAKEN;
+    const { promise, resolve } = Promise.withResolvers<Offered>();
+    if (until === 'handled') entry.finish = resolve;
+    else entry.accept = () => resolve('taken');
+    return promise;
   };
   return {
     get failed() {
       return failed;
     },
-    offer(topic, payload, waiter) {
-      if (closed) return { accepted: DONE, handled: DONE };
-      const accepted = Promise.withResolvers<undefined>();
-      const handled = Promise.withResolvers<undefined>();
-      const accept = (): void => accepted.resolve(undefined);
-      const finish = (): void => handled.resolve(undefined);
+    offer(topic, payload, { until, waiter }) {
+      if (closed) return REFUSED;
       const circular = wouldWaitForItself(waiter, self);
-      const entry: Entry = { topic, payload, waiter: circular ? undefined : waiter, accept, finish };
-      if (hasRoom() && outside.length === 0) take(entry);
+      const entry: Entry = { topic, payload, waiter: circular ? undefined : waiter };
+      const roomNow = hasRoom() && outside.length === 0;
+      const offered = circular ? TAKEN : waitingFor(entry, until, roomNow);
+      if (roomNow) take(entry);
       else outside.push(entry);
-      working ??= work();
-      return circular
-        ? { accepted: DONE, handled: DONE }
-        : { accepted: accepted.promise, handled: handled.promise };
+      void work();
+      return offered;
     },
     async close() {
       closed = true;
       for (const entry of [...queue.splice(0), ...outside.splice(0)]) {
-        entry.accept();
-        entry.finish();
+        entry.accept?.();
+        entry.finish?.('refused');
       }
-      bytes = 0;
-      if (!wouldWaitForItself(currentWaiter(), self)) await working;
+      if (!wouldWaitForItself(currentWaiter(), self)) await Promise.all(running);
     },
   };
 }

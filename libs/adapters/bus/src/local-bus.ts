@@ -2,7 +2,7 @@ import { AntirioError, utf8 } from '@antirio/kernel';
 import type { Bus, Log, PublishOptions, Subscription } from '@antirio/host';
 import type { Broker, BrokerMessage } from './broker.ts';
 import { currentWaiter, type Waiter } from './handling.ts';
-import { createInbox, type Inbox } from './inbox.ts';
+import { createInbox, type Inbox, type Offered } from './inbox.ts';
 import { checkFilter, checkTopic } from './topics.ts';
 import { within } from './within.ts';
 
@@ -28,10 +28,8 @@ export function createLocalBus(broker: Broker, log: Log, limits: LocalBusLimits 
   const checkOpen = (): void => {
     if (closed) throw new AntirioError('unavailable', 'the bus is closed');
   };
-  const deliver = (inbox: Inbox, message: BrokerMessage, waiter: Waiter): Promise<void> => {
-    const offered = inbox.offer(message.topic, message.payload, waiter);
-    return message.qos > 0 ? offered.handled : offered.accepted;
-  };
+  const deliver = (inbox: Inbox, message: BrokerMessage, waiter: Waiter): Promise<Offered> =>
+    inbox.offer(message.topic, message.payload, { until: message.qos > 0 ? 'handled' : 'accepted', waiter });
   const publish = async (topic: string, payload: Uint8Array, options: PublishOptions): Promise<void> => {
     const { qos = 0, retain = false } = options;
     if (pending >= maxPending || pendingBytes + payload.length > maxPendingBytes)
@@ -45,15 +43,19 @@ export function createLocalBus(broker: Broker, log: Log, limits: LocalBusLimits 
     await within(publishTimeoutMs, taken, `nobody was through with a message on ${topic}`);
   };
   /** Messages that come while the retained ones are read wait behind them. */
-  const subscribe = async (filter: string, inbox: Inbox): Promise<Subscription> => {
+  const subscribe = async (filter: string, inbox: Inbox, required: boolean): Promise<Subscription> => {
     let early: (() => void)[] | undefined = [];
-    const detach = broker.engine.attach(filter, (message) => {
+    const take = (message: BrokerMessage): Promise<Offered> => {
       const waiter = currentWaiter();
       if (early === undefined) return deliver(inbox, message, waiter);
-      const turn = Promise.withResolvers<undefined>();
-      early.push(() => void deliver(inbox, message, waiter).then(() => turn.resolve(undefined)));
+      const turn = Promise.withResolvers<Offered>();
+      early.push(() => void deliver(inbox, message, waiter).then(turn.resolve));
       return turn.promise;
-    });
+    };
+    const detach = broker.engine.attach(
+      filter,
+      required ? take : (message) => take(message).then(() => 'taken'),
+    );
     const subscription = {
       async close() {
         subscriptions.delete(subscription);
@@ -62,7 +64,8 @@ export function createLocalBus(broker: Broker, log: Log, limits: LocalBusLimits 
       },
     };
     subscriptions.add(subscription);
-    for (const message of await broker.engine.retained(filter)) inbox.offer(message.topic, message.payload);
+    for (const message of await broker.engine.retained(filter))
+      void inbox.offer(message.topic, message.payload, { until: 'accepted' });
     const later = early;
     early = undefined;
     for (const run of later) run();
@@ -74,10 +77,11 @@ export function createLocalBus(broker: Broker, log: Log, limits: LocalBusLimits 
       checkTopic(topic);
       await publish(topic, typeof payload === 'string' ? utf8(payload) : payload, options);
     },
-    async subscribe(filter, handler) {
+    async subscribe(filter, handler, { required = false, concurrency, maxMessages, maxBytes } = {}) {
       checkOpen();
       checkFilter(filter);
-      return subscribe(filter, createInbox({ filter, handler, log }));
+      const inbox = createInbox({ filter, handler, log, concurrency, maxMessages, maxBytes });
+      return subscribe(filter, inbox, required);
     },
     health: () => (closed ? { ok: false, detail: 'the bus is closed' } : broker.health()),
     async close() {

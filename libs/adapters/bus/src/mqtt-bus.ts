@@ -1,6 +1,6 @@
 import type { IPublishPacket, MqttClient } from 'mqtt';
 import { AntirioError } from '@antirio/kernel';
-import type { Bus, BusHandler, Log, Subscription } from '@antirio/host';
+import type { Bus, BusHandler, Log, SubscribeOptions, Subscription } from '@antirio/host';
 import { createInbox, type Inbox } from './inbox.ts';
 import { createMqttConnection, type MqttAddress } from './mqtt-connection.ts';
 import { checkFilter, checkTopic, createTopicMatcher } from './topics.ts';
@@ -34,7 +34,7 @@ function createDispatch(subscribers: ReadonlySet<Subscriber>): (client: MqttClie
   const dispatch = async ({ topic, payload }: IPublishPacket): Promise<void> => {
     const bytes = bytesOf(payload);
     const taking = [...subscribers].filter(({ matches }) => matches(topic));
-    await Promise.all(taking.map(({ inbox }) => inbox.offer(topic, bytes).accepted));
+    await Promise.all(taking.map(({ inbox }) => inbox.offer(topic, bytes, { until: 'accepted' })));
   };
   return (client) => {
     client.handleMessage = (packet, callback) => void dispatch(packet).then(() => callback());
@@ -79,8 +79,12 @@ export function createMqttBus(address: MqttAddress, log: Log, limits: MqttBusLim
         .catch(() => undefined);
     await subscriber.inbox.close();
   };
-  const subscribe = async (filter: string, handler: BusHandler): Promise<Subscription> => {
-    const inbox = createInbox({ filter, handler, log });
+  const subscribe = async (
+    filter: string,
+    handler: BusHandler,
+    { concurrency, maxMessages, maxBytes }: SubscribeOptions,
+  ): Promise<Subscription> => {
+    const inbox = createInbox({ filter, handler, log, concurrency, maxMessages, maxBytes });
     const subscriber = { filter, matches: createTopicMatcher(filter), inbox };
     subscribers.add(subscriber);
     try {
@@ -117,10 +121,10 @@ export function createMqttBus(address: MqttAddress, log: Log, limits: MqttBusLim
         pendingBytes -= bytes.length;
       }
     },
-    async subscribe(filter, handler) {
+    async subscribe(filter, handler, options = {}) {
       checkFilter(filter);
       if (closed) throw new AntirioError('unavailable', 'the bus is closed');
-      return subscribe(filter, handler);
+      return subscribe(filter, handler, options);
     },
     health() {
       if (closed) return { ok: false, detail: 'the bus is closed' };
