@@ -57,6 +57,7 @@ async function store(room: Room, topic: string, payload: Uint8Array): Promise<vo
     throw new AntirioError('tooLarge', `event over ${options.maxEventBytes} bytes`);
   const { event } = parseInput(addEventRequest, parseEnvelope(payload).payload);
   checkTopic(topic, event);
+  if (!room.settings.now.persistData) return;
   const insert = (): Promise<Outcome> =>
     commit.run(payload.length, () => writer.insert(event), { bounded: true });
   const outcome = await insert().catch((error: unknown) => {
@@ -69,7 +70,8 @@ async function store(room: Room, topic: string, payload: Uint8Array): Promise<vo
 
 const deviceDetails = z.object({ name: z.string() });
 
-async function purge({ deletions }: Room, payload: Uint8Array): Promise<void> {
+async function purge({ deletions, settings }: Room, payload: Uint8Array): Promise<void> {
+  if (!settings.now.eventPurge) return;
   const change = parseInput(systemEventSchema, parseEnvelope(payload).payload);
   if (change.action !== 'delete') return;
   await deletions.accept({ device: parseInput(deviceDetails, change.details).name });
@@ -115,9 +117,10 @@ export async function createBusIngestion(room: Room, bus: Bus): Promise<BusInges
     });
   };
   const storing: Handler = (topic, payload) => store(room, topic, payload);
-  const wanted = [subscribe(DEVICE_EVENTS_FILTER, storing, EVENTS_AT_ONCE)];
-  if (room.options.eventPurge)
-    wanted.push(subscribe(DEVICE_SYSTEM_EVENTS_FILTER, (_, payload) => purge(room, payload)));
+  const wanted = [
+    subscribe(DEVICE_EVENTS_FILTER, storing, EVENTS_AT_ONCE),
+    subscribe(DEVICE_SYSTEM_EVENTS_FILTER, (_, payload) => purge(room, payload)),
+  ];
   const subscribed = Promise.all(wanted).catch((error: unknown) => {
     if (!stopping.signal.aborted) log.error({ error: describeError(error) }, 'not subscribed');
   });

@@ -12,6 +12,7 @@ import {
   type HttpPeer,
   type HttpRim,
   type Log,
+  type Repeating,
   type Service,
 } from '@antirio/host';
 import { createBusIngestion, type BusIngestion } from './bus-ingestion.ts';
@@ -21,9 +22,13 @@ import { createEventWriter, type EventWriter } from './event-writer.ts';
 import { createMeasures, type Measures } from './measures.ts';
 import type { CoreDataOptions } from './options.ts';
 import { parseBody } from './request-body.ts';
-import { addEventRoutes } from './event-routes.ts';
+import { addEventPost } from './event-routes.ts';
+import { addEventQueries } from './event-queries.ts';
 import { addReadingRoutes } from './reading-routes.ts';
+import { createRetention } from './retention.ts';
 import { MIGRATIONS } from './schema.ts';
+import { createSettings, type LiveSettings } from './settings.ts';
+import { createSources } from './sources.ts';
 
 export interface CoreDataPorts {
   readonly clock: Clock;
@@ -36,6 +41,8 @@ export interface CoreDataPorts {
 export interface CoreData extends Service {
   /** The port it listens on, once started. */
   readonly port: number;
+  /** What has changed of EdgeX's `Writable`, while it runs or before. @throws AntirioError invalidInput */
+  applyWritable(changes: unknown): void;
 }
 
 /** What the parts of the room share while it runs. */
@@ -47,6 +54,7 @@ export interface Room {
   readonly reader: EventReader;
   readonly deletions: Deletions;
   readonly measures: Measures;
+  readonly settings: LiveSettings;
 }
 
 interface Running {
@@ -54,11 +62,16 @@ interface Running {
   readonly room: Room;
   readonly rim: HttpRim;
   readonly ingestion: BusIngestion | undefined;
+  readonly retention: Repeating;
 }
 
 const VERSION = '4.0.0';
 
-function openRoom(options: CoreDataOptions, ports: CoreDataPorts): { db: Database; room: Room } {
+function openRoom(
+  options: CoreDataOptions,
+  ports: CoreDataPorts,
+  settings: LiveSettings,
+): { db: Database; room: Room } {
   const path = join(options.dataDir, 'core-data', 'events.db');
   const db = openDatabase(path, MIGRATIONS);
   const writer = createEventWriter(db);
@@ -68,15 +81,17 @@ function openRoom(options: CoreDataOptions, ports: CoreDataPorts): { db: Databas
   const commit = createGroupCommit({ db, path, ...limits, ...hooks });
   const deletions = createDeletions(commit, writer, ports.log);
   const measures = createMeasures(commit);
+  const reader = createEventReader(db, writer.keys);
   return {
     db,
-    room: { options, ports, commit, writer, reader: createEventReader(db), deletions, measures },
+    room: { options, ports, settings, commit, writer, reader, deletions, measures },
   };
 }
 
 /** EdgeX core-data: stores events durably before it acknowledges them, by HTTP and from the bus, and answers queries. */
 export function createCoreData(options: CoreDataOptions, ports: CoreDataPorts): CoreData {
   const { bus, clock, log } = ports;
+  const settings = createSettings(options);
   let running: Running | undefined;
   let port = 0;
 
@@ -98,12 +113,13 @@ export function createCoreData(options: CoreDataOptions, ports: CoreDataPorts): 
       return port;
     },
     health,
+    applyWritable: (changes) => settings.applyWritable(changes),
     async start() {
-      const { db, room } = openRoom(options, ports);
+      const { db, room } = openRoom(options, ports, settings);
       const rim = createHttpRim({
         serviceKey: 'core-data',
         version: VERSION,
-        config: () => options,
+        config: () => ({ ...options, ...settings.now }),
         health,
         log,
         maxBodyBytes: options.maxEventBytes,
@@ -111,10 +127,18 @@ export function createCoreData(options: CoreDataOptions, ports: CoreDataPorts): 
         clock,
       });
       room.measures.register(rim.metrics);
-      addEventRoutes(rim, room);
+      addEventPost(rim, room);
+      addEventQueries(rim, room);
       addReadingRoutes(rim, room);
       const ingestion = bus === undefined ? undefined : await createBusIngestion(room, bus);
-      running = { db, room, rim, ingestion };
+      const retention = createRetention(options.retention, {
+        clock,
+        log,
+        sources: createSources(db),
+        deletions: room.deletions,
+        metadata: ports.peers?.['core-metadata'],
+      });
+      running = { db, room, rim, ingestion, retention };
       room.deletions.poke();
       port = await rim.listen(options.port, options.bind);
     },
@@ -124,6 +148,7 @@ export function createCoreData(options: CoreDataOptions, ports: CoreDataPorts): 
       if (was === undefined) return;
       await was.rim.close();
       await was.ingestion?.close();
+      await was.retention.stop();
       await was.room.deletions.stop();
       await was.room.commit.close();
       was.db.close();

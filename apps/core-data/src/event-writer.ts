@@ -1,14 +1,15 @@
+import type { StatementSync } from 'node:sqlite';
 import { AntirioError, fromHex } from '@antirio/kernel';
 import type { Database } from '@antirio/host';
 import { stringifyJson, type Event, type Reading } from '@antirio/edgex-contracts';
+import { createEventKeys, type EventKeys } from './event-keys.ts';
 import { createInterned, type Interned } from './interned.ts';
-import { firstReadingOf, lastReadingOf, READINGS_PER_EVENT } from './schema.ts';
+import { storedValue } from './stored-value.ts';
 
 export type Outcome = 'stored' | 'duplicate';
 
 /** Writes events and takes them away again; every call within a transaction. */
 export interface EventWriter {
-  /** @throws AntirioError tooLarge for more readings than an event has places. */
   insert(event: Event): Outcome;
   /** @throws AntirioError notFound */
   deleteById(uuid: string): void;
@@ -16,26 +17,16 @@ export interface EventWriter {
   noteDeletion(of: Deletion): void;
   /** Carries out a bit of what was noted; false when nothing is left. */
   deleteSome(limit: number): boolean;
+  readonly keys: EventKeys;
   beforeCommit(): void;
   onRollback(): void;
 }
 
-/** By device, or of an origin before this one (nanoseconds). */
-export type Deletion = { readonly device: string } | { readonly before: bigint };
-
-type Stored = string | Uint8Array | null;
-
-function storedValue(reading: Reading): Stored {
-  switch (reading.kind) {
-    case 'simple':
-      return reading.value;
-    case 'binary':
-      return reading.binaryValue;
-    case 'object':
-      return stringifyJson(reading.objectValue);
-    case 'null':
-      return null;
-  }
+/** Events of a device, of one source of it, of an origin up to this one (nanoseconds), or what is all of these. */
+export interface Deletion {
+  readonly device?: string;
+  readonly source?: string;
+  readonly until?: bigint;
 }
 
 function tagsText(tags: Readonly<Record<string, unknown>> | undefined): string | null {
@@ -44,90 +35,125 @@ function tagsText(tags: Readonly<Record<string, unknown>> | undefined): string |
 
 export const uuidBytes = (uuid: string): Uint8Array => fromHex(uuid.replaceAll('-', ''), 16);
 
+/** The reading of an event that is stored as one row with it. */
+function onlyReading({ readings, origin }: Event): Reading | undefined {
+  const [reading] = readings;
+  if (reading === undefined || readings.length > 1 || reading.origin !== origin) return undefined;
+  return tagsText(reading.tags) === null ? reading : undefined;
+}
+
 const SERIES = ['device', 'resource', 'profile', 'value_type', 'units', 'media_type'];
+const SOURCE = ['device', 'profile', 'name', 'series'];
+/** The series of a source whose events have their readings in rows of their own. */
+const NO_SERIES = 0;
 
 function prepareAll(db: Database) {
-  const firstNote = db.prepare('SELECT id, device, before, through FROM deletion ORDER BY id LIMIT 1');
+  const firstNote = db.prepare('SELECT * FROM deletion ORDER BY id LIMIT 1');
   firstNote.setReadBigInts(true);
+  const old = (table: string): StatementSync =>
+    db.prepare(
+      `SELECT id, source FROM ${table} INDEXED BY ${table}_origin WHERE origin <= ? AND id <= ? LIMIT ?`,
+    );
+  const ofSource = (table: string): StatementSync =>
+    db.prepare(
+      `SELECT id, source FROM ${table} INDEXED BY ${table}_source WHERE source = ? AND origin <= ? AND id <= ? LIMIT ?`,
+    );
   return {
-    insertEvent: db.prepare('INSERT OR IGNORE INTO event(id, uuid, source, origin, tags) VALUES(?,?,?,?,?)'),
+    insertSingle: db.prepare('INSERT INTO single(id, uuid, source, origin, value, tags) VALUES(?,?,?,?,?,?)'),
+    insertEvent: db.prepare(
+      'INSERT INTO event(id, uuid, source, origin, readings, tags) VALUES(?,?,?,?,?,?)',
+    ),
     insertReading: db.prepare('INSERT INTO reading(id, series, origin, value, tags) VALUES(?,?,?,?,?)'),
-    eventByUuid: db.prepare('SELECT id, source FROM event WHERE uuid = ?'),
+    single: db.prepare('SELECT id, source FROM single WHERE id = ?'),
+    event: db.prepare('SELECT id, source FROM event WHERE id = ?'),
+    readingsOf: db.prepare('SELECT readings FROM event WHERE id = ?'),
     seriesOfEvent: db.prepare(
       'SELECT series, count(*) AS n FROM reading WHERE id BETWEEN ? AND ? GROUP BY series',
     ),
     deleteReadings: db.prepare('DELETE FROM reading WHERE id BETWEEN ? AND ?'),
+    deleteSingle: db.prepare('DELETE FROM single WHERE id = ?'),
     deleteEvent: db.prepare('DELETE FROM event WHERE id = ?'),
-    note: db.prepare('INSERT INTO deletion(device, before, through) VALUES(?, ?, ?)'),
+    note: db.prepare('INSERT INTO deletion(device, source, until, through) VALUES(?, ?, ?, ?)'),
     firstNote,
     forgetNote: db.prepare('DELETE FROM deletion WHERE id = ?'),
-    oldEvents: db.prepare('SELECT id, source FROM event WHERE origin < ? AND id <= ? LIMIT ?'),
-    eventsOfDevice: db.prepare(
-      'SELECT e.id, e.source FROM source s JOIN event e ON e.source = s.id WHERE s.device = ? AND e.id <= ? LIMIT ?',
-    ),
+    oldSingles: old('single'),
+    oldEvents: old('event'),
+    singlesOfSource: ofSource('single'),
+    eventsOfSource: ofSource('event'),
+    sources: db.prepare('SELECT id, series FROM source WHERE device = ?1 AND name = coalesce(?2, name)'),
     dropSources: db.prepare('DELETE FROM source WHERE device = ? AND events = 0'),
-    dropSeries: db.prepare('DELETE FROM series WHERE device = ? AND readings = 0'),
+    dropSeries: db.prepare(
+      'DELETE FROM series WHERE device = ? AND readings = 0 AND id NOT IN (SELECT series FROM source)',
+    ),
   };
 }
 
 interface Note {
   readonly id: bigint;
   readonly device: string | null;
-  readonly before: bigint | null;
+  readonly source: string | null;
+  readonly until: bigint | null;
   readonly through: bigint;
 }
 
+interface Row {
+  readonly table: 'single' | 'event';
+  readonly id: number;
+  readonly source: number;
+}
+
+const END = 2n ** 63n - 1n;
+
 class SqliteEventWriter implements EventWriter {
+  readonly keys: EventKeys;
   readonly #sql: ReturnType<typeof prepareAll>;
   readonly #sources: Interned;
   readonly #series: Interned;
   /** Ids only grow while the store is open: what is noted for deletion never reaches an event that came later. */
   #lastId: number;
 
-  constructor(db: Database) {
+  constructor(db: Database, keys: EventKeys) {
     this.#sql = prepareAll(db);
-    this.#sources = createInterned(db, 'source', ['device', 'profile', 'name'], 'events');
+    this.keys = keys;
+    this.#sources = createInterned(db, 'source', SOURCE, 'events');
     this.#series = createInterned(db, 'series', SERIES, 'readings');
     const last = db.prepare(
-      'SELECT max((SELECT coalesce(max(id), 0) FROM event), (SELECT coalesce(max(through), 0) FROM deletion)) AS id',
+      ['single', 'event', 'reading']
+        .map((table) => `SELECT max(id) AS id FROM ${table}`)
+        .concat('SELECT max(through) FROM deletion')
+        .join(' UNION ALL '),
     );
-    this.#lastId = Number(last.get()?.['id'] ?? 0);
+    this.#lastId = Math.max(keys.closedThrough, ...last.all().map((row) => Number(row['id'])));
   }
 
   insert(event: Event): Outcome {
-    if (event.readings.length > READINGS_PER_EVENT)
-      throw new AntirioError('tooLarge', `more than ${READINGS_PER_EVENT} readings in one event`);
-    const source = this.#sources.idOf([event.deviceName, event.profileName, event.sourceName]);
-    const id = this.#lastId + 1;
     const uuid = uuidBytes(event.id);
-    const done = this.#sql.insertEvent.run(id, uuid, source, event.origin, tagsText(event.tags));
-    if (Number(done.changes) === 0) return 'duplicate';
-    this.#lastId = id;
-    this.#sources.count(source, 1);
-    event.readings.forEach((reading, place) => this.#insertReading(firstReadingOf(id) + place, reading));
+    if (this.keys.find(uuid) !== undefined) return 'duplicate';
+    const id = this.#lastId + 1;
+    this.#lastId += Math.max(event.readings.length, 1);
+    const only = onlyReading(event);
+    if (only === undefined) this.#insertWithReadings(id, uuid, event);
+    else this.#insertSingle(id, uuid, event, only);
+    this.keys.add(uuid, id);
     return 'stored';
   }
 
   deleteById(uuid: string): void {
-    const row = this.#sql.eventByUuid.get(uuidBytes(uuid));
-    if (row === undefined) throw new AntirioError('notFound', `event ${uuid} does not exist`);
-    this.#remove(Number(row['id']), Number(row['source']));
+    const found = this.keys.find(uuidBytes(uuid));
+    if (found === undefined) throw new AntirioError('notFound', `no event with id '${uuid}' found`);
+    const row = this.#sql[found.table].get(found.id);
+    this.#remove({ ...found, source: Number(row?.['source']) });
   }
 
-  noteDeletion(of: Deletion): void {
-    if ('device' in of) this.#sql.note.run(of.device, null, this.#lastId);
-    else this.#sql.note.run(null, of.before, this.#lastId);
+  noteDeletion({ device, source, until }: Deletion): void {
+    this.#sql.note.run(device ?? null, source ?? null, until ?? null, this.#lastId);
   }
 
   deleteSome(limit: number): boolean {
     const note = this.#sql.firstNote.get() as Note | undefined;
     if (note === undefined) return false;
-    const { device, before, through } = note;
-    const rows =
-      device === null
-        ? this.#sql.oldEvents.all(before, through, limit)
-        : this.#sql.eventsOfDevice.all(device, through, limit);
-    for (const row of rows) this.#remove(Number(row['id']), Number(row['source']));
+    const rows = this.#selected(note, limit);
+    for (const row of rows) this.#remove(row);
     if (rows.length < limit) this.#finish(note);
     return true;
   }
@@ -140,36 +166,87 @@ class SqliteEventWriter implements EventWriter {
   onRollback(): void {
     this.#sources.forget();
     this.#series.forget();
+    this.keys.rolledBack();
   }
 
-  #insertReading(id: number, reading: Reading): void {
+  #sourceOf({ deviceName, profileName, sourceName }: Event, series: number): number {
+    const source = this.#sources.idOf([deviceName, profileName, sourceName, series]);
+    this.#sources.count(source, 1);
+    return source;
+  }
+
+  #seriesOf(reading: Reading): number {
     const { deviceName, resourceName, profileName, valueType, units = '' } = reading;
     const mediaType = reading.kind === 'binary' ? reading.mediaType : '';
-    const series = this.#series.idOf([deviceName, resourceName, profileName, valueType, units, mediaType]);
-    this.#sql.insertReading.run(id, series, reading.origin, storedValue(reading), tagsText(reading.tags));
-    this.#series.count(series, 1);
+    return this.#series.idOf([deviceName, resourceName, profileName, valueType, units, mediaType]);
   }
 
-  #remove(id: number, source: number): void {
-    const range = [firstReadingOf(id), lastReadingOf(id)] as const;
-    for (const row of this.#sql.seriesOfEvent.all(...range))
-      this.#series.count(Number(row['series']), -Number(row['n']));
-    this.#sql.deleteReadings.run(...range);
-    this.#sql.deleteEvent.run(id);
+  #insertSingle(id: number, uuid: Uint8Array, event: Event, reading: Reading): void {
+    const source = this.#sourceOf(event, this.#seriesOf(reading));
+    this.#sql.insertSingle.run(id, uuid, source, event.origin, storedValue(reading), tagsText(event.tags));
+  }
+
+  #insertWithReadings(id: number, uuid: Uint8Array, event: Event): void {
+    const { origin, readings, tags } = event;
+    const source = this.#sourceOf(event, NO_SERIES);
+    this.#sql.insertEvent.run(id, uuid, source, origin, readings.length, tagsText(tags));
+    readings.forEach((reading, place) => {
+      const series = this.#seriesOf(reading);
+      this.#sql.insertReading.run(
+        id + place,
+        series,
+        reading.origin,
+        storedValue(reading),
+        tagsText(reading.tags),
+      );
+      this.#series.count(series, 1);
+    });
+  }
+
+  /** At most so many events that a note means. */
+  #selected({ device, source, until, through }: Note, limit: number): Row[] {
+    const rows: Row[] = [];
+    const take = (table: Row['table'], statement: StatementSync, ...values: (bigint | number)[]): void => {
+      if (rows.length < limit)
+        for (const row of statement.all(...values, until ?? END, through, limit - rows.length))
+          rows.push({ table, id: Number(row['id']), source: Number(row['source']) });
+    };
+    if (device === null) {
+      take('single', this.#sql.oldSingles);
+      take('event', this.#sql.oldEvents);
+      return rows;
+    }
+    for (const { id, series } of this.#sql.sources.all(device, source) as { id: number; series: number }[])
+      if (series === NO_SERIES) take('event', this.#sql.eventsOfSource, id);
+      else take('single', this.#sql.singlesOfSource, id);
+    return rows;
+  }
+
+  #remove({ table, id, source }: Row): void {
+    if (table === 'single') this.#sql.deleteSingle.run(id);
+    else {
+      const last = id + Number(this.#sql.readingsOf.get(id)?.['readings']) - 1;
+      for (const row of this.#sql.seriesOfEvent.all(id, last))
+        this.#series.count(Number(row['series']), -Number(row['n']));
+      this.#sql.deleteReadings.run(id, last);
+      this.#sql.deleteEvent.run(id);
+    }
     this.#sources.count(source, -1);
   }
 
-  /** Forgets the note, and the names of a device that is gone as a whole. */
-  #finish({ id, device }: Note): void {
+  /** Forgets the note, the names of a device that is gone as a whole, and keys that lead nowhere. */
+  #finish({ id, device, source, until }: Note): void {
     this.#sql.forgetNote.run(id);
-    if (device === null) return;
+    this.keys.prune();
+    if (device === null || source !== null || until !== null) return;
     this.beforeCommit();
     this.#sql.dropSources.run(device);
     this.#sql.dropSeries.run(device);
-    this.onRollback();
+    this.#sources.forget();
+    this.#series.forget();
   }
 }
 
-export function createEventWriter(db: Database): EventWriter {
-  return new SqliteEventWriter(db);
+export function createEventWriter(db: Database, keys = createEventKeys(db)): EventWriter {
+  return new SqliteEventWriter(db, keys);
 }

@@ -1,10 +1,10 @@
 import type { StatementSync } from 'node:sqlite';
 import type { Database } from '@antirio/host';
 
-/** Rows of names that many others refer to, found by their texts; with a count of who refers to them. */
+/** Rows of names that many others refer to, found by what they say; with a count of who refers to them. */
 export interface Interned {
-  /** The id of the row with these texts, made when there is none. */
-  idOf(texts: readonly string[]): number;
+  /** The id of the row that says this, made when there is none. */
+  idOf(values: readonly (string | number)[]): number;
   /** To be added to the row's count when the transaction ends. */
   count(id: number, difference: number): void;
   /** Writes the counts. */
@@ -31,12 +31,12 @@ export function createInterned(
   const differences = new Map<number, number>();
 
   return {
-    idOf(texts) {
-      const key = texts.length === 3 ? `${texts[0]}\u0000${texts[1]}\u0000${texts[2]}` : texts.join('\u0000');
+    idOf(values) {
+      const key = values.join('\u0000');
       const known = ids.get(key);
       if (known !== undefined) return known;
-      const found = find.get(...texts)?.['id'];
-      const id = Number(found ?? insert.run(...texts).lastInsertRowid);
+      const found = find.get(...values)?.['id'];
+      const id = Number(found ?? insert.run(...values).lastInsertRowid);
       if (ids.size >= REMEMBERED) ids.clear();
       ids.set(key, id);
       return id;

@@ -1,4 +1,21 @@
 import { z } from 'zod';
+import { duration } from '@antirio/edgex-contracts';
+
+/** EdgeX's Retention: what goes of the events of a device's auto event. */
+const retention = z.strictObject({
+  /** How often it is looked for events that are to go; `0s` for never. */
+  interval: duration.default('10m'),
+  /** Of one source: below so many events nothing goes. -1: whatever their number. */
+  defaultMaxCap: z.int().default(-1),
+  /** So many stay, however old they are. -1: none has to. */
+  defaultMinCap: z.int().default(1),
+  /** Older ones go; `0s`: their age does not matter, their number does. */
+  defaultDuration: duration.default('168h'),
+  /** EdgeX 4.0 looks at auto events only, later versions at every source of events. */
+  appliesTo: z.enum(['autoEvents', 'everything']).default('autoEvents'),
+});
+
+export type RetentionOptions = z.output<typeof retention>;
 
 export const coreDataOptions = z.strictObject({
   port: z.int().min(0).max(65535).default(59880),
@@ -23,6 +40,9 @@ export const coreDataOptions = z.strictObject({
   maxBatch: z.int().min(1).default(1000),
   /** Whether a device's events go when core-metadata tells that the device is gone (EdgeX: EventPurge). */
   eventPurge: z.boolean().default(false),
+  /** False: events are published again but not stored (EdgeX: PersistData). */
+  persistData: z.boolean().default(true),
+  retention: retention.prefault({}),
 });
 
 export type CoreDataOptions = z.output<typeof coreDataOptions>;

@@ -1,4 +1,3 @@
-import type { Response } from 'express';
 import { z } from 'zod';
 import { AntirioError } from '@antirio/kernel';
 import type { HttpRim } from '@antirio/host';
@@ -9,9 +8,10 @@ import {
   pageOf,
   timeRangeOf,
 } from '@antirio/edgex-contracts';
-import { countAnswer, listAnswer, sendText } from './answers.ts';
+import { AGGREGATE_FUNCS, type AggregateFunc } from './accumulator.ts';
+import { aggregatesAnswer, countAnswer, isNumeric, listAnswer, sendText } from './answers.ts';
 import type { Room } from './core-data.ts';
-import type { ReadingFilter } from './event-reader.ts';
+import type { ReadingFilter } from './selections.ts';
 
 const params = z.object({
   name: name.optional(),
@@ -49,40 +49,58 @@ function filterOf(given: z.output<typeof params>): ReadingFilter {
   };
 }
 
-const resourceNames = z.object({ resourceNames: z.array(name).optional() }).nullish();
+const resourceNames = z.object({ resourceNames: z.array(z.unknown()).optional() }).nullish();
 
 /** A GET with a body, which EdgeX has for several resources of one device. */
 function withResourceNames(filter: ReadingFilter, body: unknown): ReadingFilter {
   if (filter.device === undefined || filter.resources !== undefined || filter.range === undefined)
     return filter;
   const parsed = resourceNames.safeParse(body);
-  if (!parsed.success) throw new AntirioError('invalidInput', 'resourceNames should be a list of names');
-  const names = parsed.data?.resourceNames ?? [];
+  if (!parsed.success)
+    throw new AntirioError('invalidInput', 'query criteria [resourceNames] not in expected format');
+  const names = (parsed.data?.resourceNames ?? []).filter((given) => typeof given === 'string');
   return names.length === 0 ? filter : { ...filter, resources: names };
 }
 
-export function addReadingRoutes(rim: HttpRim, { reader, options }: Room): void {
+/** @throws AntirioError invalidInput */
+function aggregateFuncOf(query: Readonly<Record<string, unknown>>): AggregateFunc | undefined {
+  const [given] = [query['aggregateFunc']].flat();
+  if (typeof given !== 'string' || given === '') return undefined;
+  const func = AGGREGATE_FUNCS.find((known) => known === given.toUpperCase());
+  if (func === undefined) throw new AntirioError('invalidInput', 'invalid aggregate function specified');
+  return func;
+}
+
+function addCounts(rim: HttpRim, { reader }: Room): void {
+  const count = { summary: 'how many readings there are', answer: countResponseSchema };
+  rim.route('get', '/api/v3/reading/count', count, async () => countAnswer(await reader.readingCount({})));
+  rim.route(
+    'get',
+    '/api/v3/reading/count/device/name/:name',
+    { ...count, summary: 'how many readings of a device there are', params: z.object({ name }) },
+    async ({ params: given }) => countAnswer(await reader.readingCount({ device: given.name })),
+  );
+}
+
+export function addReadingRoutes(rim: HttpRim, room: Room): void {
+  const { reader, options } = room;
   const rules = { maxResultCount: options.maxResultCount, minOffset: -1 } as const;
-  const list = (response: Response, query: Record<string, unknown>, filter: ReadingFilter): void => {
-    if (query['aggregateFunc'] !== undefined)
-      throw new AntirioError('notImplemented', 'readings are not aggregated');
-    const numeric = query['numeric'] === 'true';
-    sendText(response, listAnswer('readings', reader.readings(filter, pageOf(query, rules), numeric)));
+  const answerTo = async (query: Record<string, unknown>, filter: ReadingFilter): Promise<string> => {
+    const page = pageOf(query, rules);
+    const func = aggregateFuncOf(query);
+    return func === undefined
+      ? listAnswer('readings', await reader.readings(filter, page, isNumeric(query)))
+      : aggregatesAnswer(func, await reader.aggregates(filter, func, page));
   };
   for (const [path, summary] of LISTS)
     rim.route(
       'get',
       `/api/v3/reading/${path}`,
       { summary, params, answer: multiReadingsResponseSchema },
-      ({ params: given, query, request, response }) =>
-        list(response, query as Record<string, unknown>, withResourceNames(filterOf(given), request.body)),
+      async ({ params: given, query, request, response }) => {
+        const filter = withResourceNames(filterOf(given), request.body);
+        sendText(response, await answerTo(query as Record<string, unknown>, filter));
+      },
     );
-  const count = { summary: 'how many readings there are', answer: countResponseSchema };
-  rim.route('get', '/api/v3/reading/count', count, () => countAnswer(reader.readingCount({})));
-  rim.route(
-    'get',
-    '/api/v3/reading/count/device/name/:name',
-    { ...count, summary: 'how many readings of a device there are', params: z.object({ name }) },
-    ({ params: given }) => countAnswer(reader.readingCount({ device: given.name })),
-  );
+  addCounts(rim, room);
 }

@@ -1,13 +1,21 @@
 import { AntirioError, toBase64 } from '@antirio/kernel';
 import type { Database } from '@antirio/host';
 import { API_VERSION } from '@antirio/edgex-contracts';
+import { simpleText } from './stored-value.ts';
 
-/** Rows as the JSON text of EdgeX's DTOs: put together from texts, so that origins and stored objects keep every digit. */
+/**
+ * Rows as the JSON text of EdgeX's DTOs: put together from texts, so that origins and stored objects keep every digit. Integers in rows are
+ * bigint; with `numeric`, values of numeric types are JSON numbers.
+ */
 export interface RowText {
-  /** From `series, origin (text), value, tags`; with `numeric`, values of numeric types are JSON numbers. */
+  /** From `series, origin, value, tags`. */
   reading(row: Row, numeric: boolean): string;
-  /** From `uuid (hex), source, origin (text), tags`. */
+  /** From `uuid, source, origin, tags`. */
   event(row: Row, readings: readonly string[]): string;
+  /** The event with its reading, from `uuid, source, origin, value, tags`. */
+  single(row: Row, numeric: boolean): string;
+  /** Its reading alone. */
+  readingOfSingle(row: Row, numeric: boolean): string;
 }
 
 type Row = Readonly<Record<string, unknown>>;
@@ -18,6 +26,11 @@ interface SeriesText {
   readonly names: string;
   readonly kind: Kind;
   readonly mediaType: string;
+}
+
+interface SourceText {
+  readonly names: string;
+  readonly series: number;
 }
 
 const REMEMBERED = 50_000;
@@ -55,8 +68,8 @@ function numbersText(text: string): string {
   return `[${items.map((item) => numberText(item.trim())).join(',')}]`;
 }
 
-function uuidText(hex: string): string {
-  const h = hex.toLowerCase();
+function uuidText(bytes: Uint8Array): string {
+  const h = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
   return `${h.slice(0, 8)}-${h.slice(8, 12)}-${h.slice(12, 16)}-${h.slice(16, 20)}-${h.slice(20)}`;
 }
 
@@ -68,11 +81,11 @@ function valueText(series: SeriesText, value: unknown, numeric: boolean): string
     case 'object':
       return `"objectValue":${value as string}`;
     case 'number':
-      return `"value":${numeric ? numberText(value as string) : JSON.stringify(value)}`;
+      return `"value":${numeric ? numberText(simpleText(value)) : JSON.stringify(simpleText(value))}`;
     case 'numbers':
-      return `"value":${numeric ? numbersText(value as string) : JSON.stringify(value)}`;
+      return `"value":${numeric ? numbersText(simpleText(value)) : JSON.stringify(value)}`;
     case 'simple':
-      return `"value":${JSON.stringify(value)}`;
+      return `"value":${JSON.stringify(simpleText(value))}`;
   }
 }
 
@@ -84,7 +97,7 @@ export function createRowText(db: Database): RowText {
   const seriesRow = db.prepare(
     'SELECT device, profile, resource, value_type, units, media_type FROM series WHERE id = ?',
   );
-  const sourceRow = db.prepare('SELECT device, profile, name FROM source WHERE id = ?');
+  const sourceRow = db.prepare('SELECT device, profile, name, series FROM source WHERE id = ?');
 
   // What is remembered stays true: rows do not change, and an id is never given to other names.
   const seriesText = remembered((id): SeriesText => {
@@ -96,20 +109,28 @@ export function createRowText(db: Database): RowText {
       `"valueType":${json(row['value_type'])}${units === '' ? '' : `,"units":${json(units)}`}`;
     return { names, kind: kindOf(String(row['value_type'])), mediaType: String(row['media_type']) };
   });
-  const sourceText = remembered((id): string => {
+  const sourceText = remembered((id): SourceText => {
     const row = sourceRow.get(id);
     if (row === undefined) throw new AntirioError('corrupt', `source ${id} is not there`);
-    return `"deviceName":${json(row['device'])},"profileName":${json(row['profile'])},"sourceName":${json(row['name'])}`;
+    const names = `"deviceName":${json(row['device'])},"profileName":${json(row['profile'])},"sourceName":${json(row['name'])}`;
+    return { names, series: Number(row['series']) };
   });
+  const readingText = (series: number, row: Row, tags: string, numeric: boolean): string => {
+    const text = seriesText(series);
+    return `{"origin":${String(row['origin'])},${text.names},${valueText(text, row['value'], numeric)}${tags}}`;
+  };
+  const eventText = (row: Row, source: SourceText, readings: string): string => {
+    const head = `"apiVersion":"${API_VERSION}","id":"${uuidText(row['uuid'] as Uint8Array)}"`;
+    return `{${head},${source.names},"origin":${String(row['origin'])},"readings":[${readings}]${tagsText(row['tags'])}}`;
+  };
   return {
-    reading(row, numeric) {
-      const series = seriesText(Number(row['series']));
-      return `{"origin":${String(row['origin'])},${series.names},${valueText(series, row['value'], numeric)}${tagsText(row['tags'])}}`;
-    },
-    event(row, readings) {
-      const head = `"apiVersion":"${API_VERSION}","id":"${uuidText(String(row['uuid']))}"`;
+    reading: (row, numeric) => readingText(Number(row['series']), row, tagsText(row['tags']), numeric),
+    event: (row, readings) => eventText(row, sourceText(Number(row['source'])), readings.join(',')),
+    single(row, numeric) {
       const source = sourceText(Number(row['source']));
-      return `{${head},${source},"origin":${String(row['origin'])},"readings":[${readings.join(',')}]${tagsText(row['tags'])}}`;
+      return eventText(row, source, readingText(source.series, row, '', numeric));
     },
+    readingOfSingle: (row, numeric) =>
+      readingText(sourceText(Number(row['source'])).series, row, '', numeric),
   };
 }

@@ -1,26 +1,42 @@
 /**
- * Rows are appended in the order of arrival; origins and values are all that differs from row to row, the names stand once in `source`
- * (what events have in common) and `series` (what readings have in common), with the counts that totals are made of.
- * A reading's id is its event's id and its place in the event, so that neither a column nor an index joins the two.
+ * Rows are appended in the order of arrival under ids that only grow: an event takes as many ids as it has readings, and its own id is the
+ * first of them. Names stand once, in `series` (what readings have in common) and `source` (what events have in common), with the counts that
+ * totals are made of.
+ *
+ * `single` has the events with one reading of the event's own origin: one row is event and reading, and its source says of which series the
+ * reading is. All others are in `event` and `reading`; their source has the series 0.
+ *
+ * `event_key` and `key_run` find an event by its UUID without a B-tree of random keys, see event-keys.ts.
  */
 export const MIGRATIONS: readonly string[] = [
-  `CREATE TABLE source(
-     id INTEGER PRIMARY KEY AUTOINCREMENT,
-     device TEXT NOT NULL, profile TEXT NOT NULL, name TEXT NOT NULL,
-     events INTEGER NOT NULL DEFAULT 0,
-     UNIQUE(device, profile, name));
-   CREATE TABLE series(
+  `CREATE TABLE series(
      id INTEGER PRIMARY KEY AUTOINCREMENT,
      device TEXT NOT NULL, profile TEXT NOT NULL, resource TEXT NOT NULL,
      value_type TEXT NOT NULL, units TEXT NOT NULL, media_type TEXT NOT NULL,
      readings INTEGER NOT NULL DEFAULT 0,
      UNIQUE(device, resource, profile, value_type, units, media_type));
    CREATE INDEX series_resource ON series(resource);
-   CREATE TABLE event(
+   CREATE TABLE source(
+     id INTEGER PRIMARY KEY AUTOINCREMENT,
+     device TEXT NOT NULL, profile TEXT NOT NULL, name TEXT NOT NULL, series INTEGER NOT NULL,
+     events INTEGER NOT NULL DEFAULT 0,
+     UNIQUE(device, profile, name, series));
+   CREATE INDEX source_series ON source(series);
+   CREATE TABLE single(
      id INTEGER PRIMARY KEY,
-     uuid BLOB NOT NULL UNIQUE,
+     uuid BLOB NOT NULL,
      source INTEGER NOT NULL,
      origin INTEGER NOT NULL,
+     value,
+     tags TEXT);
+   CREATE INDEX single_origin ON single(origin);
+   CREATE INDEX single_source ON single(source, origin);
+   CREATE TABLE event(
+     id INTEGER PRIMARY KEY,
+     uuid BLOB NOT NULL,
+     source INTEGER NOT NULL,
+     origin INTEGER NOT NULL,
+     readings INTEGER NOT NULL,
      tags TEXT);
    CREATE INDEX event_origin ON event(origin);
    CREATE INDEX event_source ON event(source, origin);
@@ -32,16 +48,18 @@ export const MIGRATIONS: readonly string[] = [
      tags TEXT);
    CREATE INDEX reading_origin ON reading(origin);
    CREATE INDEX reading_series ON reading(series, origin);
+   CREATE TABLE key_run(
+     id INTEGER PRIMARY KEY,
+     first INTEGER NOT NULL,
+     last INTEGER NOT NULL,
+     filter BLOB NOT NULL);
+   CREATE TABLE event_key(
+     id INTEGER PRIMARY KEY,
+     entries BLOB NOT NULL);
    CREATE TABLE deletion(
      id INTEGER PRIMARY KEY,
      device TEXT,
-     before INTEGER,
+     source TEXT,
+     until INTEGER,
      through INTEGER NOT NULL)`,
 ];
-
-/** Places for readings in an event; a power of two. */
-export const READINGS_PER_EVENT = 65_536;
-
-export const firstReadingOf = (eventId: number): number => eventId * READINGS_PER_EVENT;
-export const lastReadingOf = (eventId: number): number =>
-  eventId * READINGS_PER_EVENT + READINGS_PER_EVENT - 1;
