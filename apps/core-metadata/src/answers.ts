@@ -1,7 +1,8 @@
 import type { Request, Response } from 'express';
-import { AntirioError } from '@antirio/kernel';
-import { API_VERSION, pageOf } from '@antirio/edgex-contracts';
-import type { Filter, Listed } from './entities.ts';
+import type { AntirioError } from '@antirio/kernel';
+import { API_VERSION, pageOf, type Page } from '@antirio/edgex-contracts';
+import type { Row } from './device-tree.ts';
+import type { Listed } from './entities.ts';
 import type { Room } from './room.ts';
 
 /** Sends JSON text as it is. */
@@ -9,17 +10,15 @@ function sendText(response: Response, text: string): void {
   response.status(200).type('application/json').send(text);
 }
 
-/** @throws AntirioError notFound where there is no such text. */
-export function sendOne(response: Response, field: string, text: string | undefined, name: string): void {
-  if (text === undefined) throw new AntirioError('notFound', `${field} ${name} does not exist`);
+/** @throws AntirioError what `otherwise` says, where there is no such text. */
+export function sendOne(
+  response: Response,
+  field: string,
+  text: string | undefined,
+  otherwise: AntirioError,
+): void {
+  if (text === undefined) throw otherwise;
   sendText(response, `{"apiVersion":"${API_VERSION}","statusCode":200,"${field}":${text}}`);
-}
-
-function sendList(response: Response, field: string, { total, docs }: Listed): void {
-  sendText(
-    response,
-    `{"apiVersion":"${API_VERSION}","statusCode":200,"totalCount":${total},"${field}":[${docs.join(',')}]}`,
-  );
 }
 
 export type Query = Readonly<Record<string, unknown>>;
@@ -39,18 +38,23 @@ export interface ListAnswer {
   readonly response: Response;
   readonly query: unknown;
   readonly field: string;
-  readonly filter: Filter;
-  readonly toText?: (doc: string) => string;
+  readonly find: (page: Page) => Listed;
+  readonly toText?: (row: Row) => string;
 }
 
-/** Answers with one page of what the filter finds. */
+const docOf = ({ doc }: Row): string => doc;
+
+/** Answers with one page of what is found. */
 export function answerList(
-  { entities, options }: Room,
-  { response, query, field, filter, toText }: ListAnswer,
+  { options }: Room,
+  { response, query, field, find, toText = docOf }: ListAnswer,
 ): void {
-  const page = pageOf(query as Query, { maxResultCount: options.maxResultCount });
-  const { total, docs } = entities.list(filter, page);
-  sendList(response, field, { total, docs: toText === undefined ? docs : docs.map(toText) });
+  const { total, rows } = find(pageOf(query as Query, { maxResultCount: options.maxResultCount }));
+  const items = rows.map(toText).join(',');
+  sendText(
+    response,
+    `{"apiVersion":"${API_VERSION}","statusCode":200,"totalCount":${total},"${field}":[${items}]}`,
+  );
 }
 
 export function correlationOf(request: Request): string | undefined {

@@ -5,11 +5,12 @@ import {
   createHttpRim,
   openDatabase,
   type Database,
+  type GroupCommit,
   type Health,
   type HttpRim,
   type Service,
 } from '@antirio/host';
-import { baseResponse } from '@antirio/edgex-contracts';
+import { AntirioError, isAntirioError } from '@antirio/kernel';
 import { createDeviceValidation } from './device-validation.ts';
 import { addDeviceRoutes } from './device-routes.ts';
 import { addDeviceServiceRoutes } from './device-service-routes.ts';
@@ -21,18 +22,26 @@ import { addProfileRoutes } from './profile-routes.ts';
 import { addProvisionWatcherRoutes } from './provision-watcher-routes.ts';
 import type { CoreMetadataPorts, Room } from './room.ts';
 import { MIGRATIONS } from './schema.ts';
+import { createSettings } from './settings.ts';
 import { createTeller } from './system-events.ts';
+import { addUnitsRoute } from './units-route.ts';
 
 export type { CoreMetadataPorts } from './room.ts';
 
 export interface CoreMetadata extends Service {
   /** The port it listens on, once started. */
   readonly port: number;
+  /**
+   * Takes over EdgeX's `Writable` settings: `{ProfileChange: {StrictDeviceProfileChanges, StrictDeviceProfileDeletes}, UoM: {Validation}}`,
+   * what is given of them, at any time. @throws AntirioError invalidInput; then nothing has changed.
+   */
+  applyWritable(writable: unknown): void;
 }
 
 interface Running {
   readonly db: Database;
   readonly room: Room;
+  readonly commit: GroupCommit;
   readonly rim: HttpRim;
   readonly requests: BusRequests | undefined;
 }
@@ -45,20 +54,33 @@ function addRoutes(rim: HttpRim, room: Room): void {
   addProfilePartRoutes(rim, room);
   addDeviceRoutes(rim, room);
   addProvisionWatcherRoutes(rim, room);
-  rim.route('get', '/api/v3/uom', { summary: 'the units of measure that profiles may use' }, () => ({
-    ...baseResponse(200),
-    uom: room.options.unitsOfMeasure,
-  }));
+  addUnitsRoute(rim, room);
+}
+
+/** A store that fails is EdgeX's 500; one that does not keep up may be asked again. */
+function storeOf(commit: GroupCommit): Pick<GroupCommit, 'run'> {
+  return {
+    async run(bytes, work) {
+      try {
+        return await commit.run(bytes, work);
+      } catch (error) {
+        const failed = isAntirioError(error, 'unavailable') || isAntirioError(error, 'storageFull');
+        if (!failed || error.cause === undefined) throw error;
+        throw new AntirioError('internal', error.message, {}, error.cause);
+      }
+    },
+  };
 }
 
 /** EdgeX core-metadata: which device services, profiles, devices and provision watchers there are. */
 export function createCoreMetadata(options: CoreMetadataOptions, ports: CoreMetadataPorts): CoreMetadata {
   const { bus, clock, log } = ports;
+  const settings = createSettings(options);
   let running: Running | undefined;
   let port = 0;
 
   const health = async (): Promise<Health> => {
-    const store = (await running?.room.commit.check(clock)) ?? { ok: false, detail: 'not started' };
+    const store = (await running?.commit.check(clock)) ?? { ok: false, detail: 'not started' };
     return bus === undefined ? { store } : { store, bus: bus.health() };
   };
   const open = (): Omit<Running, 'rim'> => {
@@ -69,13 +91,14 @@ export function createCoreMetadata(options: CoreMetadataOptions, ports: CoreMeta
     const validation = createDeviceValidation(options.deviceValidation, ports, requests);
     const room = {
       options,
+      settings,
       ports,
-      commit,
+      commit: storeOf(commit),
       entities: createEntities(db),
       validation,
       tell: createTeller(ports),
     };
-    return { db, room, requests };
+    return { db, room, commit, requests };
   };
   return {
     name: 'core-metadata',
@@ -83,12 +106,13 @@ export function createCoreMetadata(options: CoreMetadataOptions, ports: CoreMeta
       return port;
     },
     health,
+    applyWritable: (writable) => settings.apply(writable),
     async start() {
       const opened = open();
       const rim = createHttpRim({
         serviceKey: 'core-metadata',
         version: VERSION,
-        config: () => options,
+        config: () => ({ ...options, Writable: settings.shown() }),
         health,
         log,
         maxBodyBytes: options.maxBodyBytes,
@@ -105,7 +129,7 @@ export function createCoreMetadata(options: CoreMetadataOptions, ports: CoreMeta
       if (was === undefined) return;
       await was.rim.close();
       await was.requests?.close();
-      await was.room.commit.close();
+      await was.commit.close();
       was.db.close();
     },
   };

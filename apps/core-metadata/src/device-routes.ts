@@ -6,15 +6,17 @@ import {
   baseResponseSchema,
   deviceResponseSchema,
   multiDevicesResponseSchema,
-  multiResponseSchema,
   name,
   updateDeviceRequest,
+  uuid,
+  type Page,
 } from '@antirio/edgex-contracts';
 import { AntirioError } from '@antirio/kernel';
 import { answerList, correlationOf, firstOf, labelsOf, sendOne, type Query } from './answers.ts';
-import { addDevice, removeDevice, updateDevice } from './devices.ts';
-import type { Filter } from './entities.ts';
-import { each, type Room } from './room.ts';
+import { addDevice, checkNewDevice, checkUpdate, removeDevice, updateDevice } from './devices.ts';
+import type { Filter, Listed } from './entities.ts';
+import { each, manyOf } from './items.ts';
+import { missing, type Room } from './room.ts';
 
 const nameParam = z.object({ name });
 
@@ -25,13 +27,7 @@ function levelsOf(query: Query): number {
   return Number(text);
 }
 
-function treeOf(query: Query): Partial<Filter> {
-  const descendantsOf = firstOf(query, 'descendantsOf');
-  return descendantsOf === undefined ? {} : { descendantsOf, maxLevels: levelsOf(query) };
-}
-
 function addWrites(rim: HttpRim, room: Room): void {
-  const multi = { answer: multiResponseSchema, status: 207 };
   const isOn = (query: Query, key: string): boolean => firstOf(query, key) === 'true';
   rim.route(
     'post',
@@ -39,8 +35,7 @@ function addWrites(rim: HttpRim, room: Room): void {
     {
       summary:
         'adds devices; `bypassValidation` asks no device service, `force` replaces one of the same name',
-      body: z.array(addDeviceRequest).nullable(),
-      ...multi,
+      ...manyOf(addDeviceRequest, 'AddDeviceRequest'),
     },
     ({ body, query, request }) => {
       const how = {
@@ -48,18 +43,26 @@ function addWrites(rim: HttpRim, room: Room): void {
         force: isOn(query as Query, 'force'),
         correlationID: correlationOf(request),
       };
-      return each(body, 201, (item) => addDevice(room, item.device, how));
+      return each(body, {
+        status: 201,
+        before: (item) => checkNewDevice(room, item.device, how),
+        handle: (item) => addDevice(room, item.device, how),
+      });
     },
   );
   rim.route(
     'patch',
     '/api/v3/device',
-    { summary: 'changes devices', body: z.array(updateDeviceRequest).nullable(), ...multi },
+    {
+      summary: 'changes devices; `bypassValidation` asks no device service',
+      ...manyOf(updateDeviceRequest, 'UpdateDeviceRequest'),
+    },
     ({ body, query, request }) => {
       const how = { bypass: isOn(query as Query, 'bypassValidation'), correlationID: correlationOf(request) };
-      return each(body, 200, async (item) => {
-        await updateDevice(room, item.device, how);
-        return undefined;
+      return each(body, {
+        status: 200,
+        before: (item) => checkUpdate(room, item.device, how),
+        handle: (item) => updateDevice(room, item.device, how),
       });
     },
   );
@@ -75,34 +78,42 @@ function addWrites(rim: HttpRim, room: Room): void {
 }
 
 function addLists(rim: HttpRim, room: Room): void {
+  const { entities } = room;
   const answer = multiDevicesResponseSchema;
   const field = 'devices';
   rim.route(
     'get',
     '/api/v3/device/all',
-    { summary: 'all devices, or those with all the `labels`, or `descendantsOf` one', answer },
+    {
+      summary:
+        'all devices, or those with all the `labels`, or `descendantsOf` one down to `maxLevels` below it',
+      answer,
+    },
     ({ query, response }) => {
-      const filter = { kind: 'device', labels: labelsOf(query as Query), ...treeOf(query as Query) } as const;
-      answerList(room, { response, query, field, filter });
+      const labels = labelsOf(query as Query);
+      const maxLevels = levelsOf(query as Query);
+      const descendantsOf = firstOf(query as Query, 'descendantsOf');
+      const find = (page: Page): Listed =>
+        descendantsOf === undefined
+          ? entities.list({ kind: 'device', labels }, page)
+          : entities.tree({ descendantsOf, maxLevels, labels }, page);
+      answerList(room, { response, query, field, find });
     },
   );
-  rim.route(
-    'get',
-    '/api/v3/device/profile/name/:name',
-    { summary: 'devices of a profile', params: nameParam, answer },
-    ({ params, query, response }) =>
-      answerList(room, { response, query, field, filter: { kind: 'device', profile: params.name } }),
-  );
-  rim.route(
-    'get',
-    '/api/v3/device/service/name/:name',
-    { summary: 'devices of a device service', params: nameParam, answer },
-    ({ params, query, response }) =>
-      answerList(room, { response, query, field, filter: { kind: 'device', service: params.name } }),
-  );
+  for (const by of ['profile', 'service'] as const)
+    rim.route(
+      'get',
+      `/api/v3/device/${by}/name/:name`,
+      { summary: `devices of a ${by}`, params: nameParam, answer },
+      ({ params, query, response }) => {
+        const filter: Filter = { kind: 'device', [by]: params.name };
+        answerList(room, { response, query, field, find: (page) => entities.list(filter, page) });
+      },
+    );
 }
 
 export function addDeviceRoutes(rim: HttpRim, room: Room): void {
+  const { entities } = room;
   addWrites(rim, room);
   addLists(rim, room);
   rim.route(
@@ -110,22 +121,26 @@ export function addDeviceRoutes(rim: HttpRim, room: Room): void {
     '/api/v3/device/name/:name',
     { summary: 'a device', params: nameParam, answer: deviceResponseSchema },
     ({ params, response }) =>
-      sendOne(response, 'device', room.entities.textByName('device', params.name), params.name),
+      sendOne(response, 'device', entities.textByName('device', params.name), missing('device', params)),
   );
   rim.route(
     'get',
     '/api/v3/device/id/:id',
-    { summary: 'a device by its id', params: z.object({ id: z.string() }), answer: deviceResponseSchema },
+    { summary: 'a device by its id', params: z.object({ id: uuid }), answer: deviceResponseSchema },
     ({ params, response }) =>
-      sendOne(response, 'device', room.entities.textById('device', params.id.toLowerCase()), params.id),
+      sendOne(
+        response,
+        'device',
+        entities.textById('device', params.id.toLowerCase()),
+        missing('device', params),
+      ),
   );
   rim.route(
     'get',
     '/api/v3/device/check/name/:name',
     { summary: 'whether there is such a device', params: nameParam, answer: baseResponseSchema },
     ({ params }) => {
-      if (room.entities.textByName('device', params.name) === undefined)
-        throw new AntirioError('notFound', `device ${params.name} does not exist`);
+      if (entities.textByName('device', params.name) === undefined) throw missing('device', params);
       return baseResponse(200);
     },
   );

@@ -7,14 +7,14 @@ import {
   baseResponseSchema,
   deviceServiceResponseSchema,
   multiDeviceServicesResponseSchema,
-  multiResponseSchema,
   name,
   updateDeviceServiceRequest,
   type DeviceService,
   type UpdateDeviceService,
 } from '@antirio/edgex-contracts';
 import { answerList, correlationOf, labelsOf, sendOne } from './answers.ts';
-import { each, find, patched, stored, type Room } from './room.ts';
+import { each, manyOf } from './items.ts';
+import { find, missing, patched, stored, type Room } from './room.ts';
 
 const nameParam = z.object({ name });
 
@@ -34,7 +34,7 @@ async function update(
   { commit, entities, ports, tell, validation }: Room,
   dto: UpdateDeviceService,
   by?: string,
-): Promise<void> {
+): Promise<undefined> {
   const entity = await commit.run(0, () => {
     const before = find(entities, 'deviceservice', dto);
     const after = stored(ports, patched(before, dto), before);
@@ -49,11 +49,14 @@ async function update(
 async function remove({ commit, entities, tell }: Room, serviceName: string, by?: string): Promise<void> {
   const entity = await commit.run(0, () => {
     const found = find(entities, 'deviceservice', { name: serviceName });
-    for (const kind of ['device', 'provisionwatcher'] as const)
+    for (const [kind, word] of [
+      ['device', 'device'],
+      ['provisionwatcher', 'provisionWatcher'],
+    ] as const)
       if (entities.count({ kind, service: serviceName }) > 0)
         throw new AntirioError(
           'conflict',
-          `fail to delete the device service when associated ${kind} exists`,
+          `fail to delete the device service when associated ${word} exists`,
         );
     entities.remove('deviceservice', serviceName);
     return found;
@@ -62,22 +65,22 @@ async function remove({ commit, entities, tell }: Room, serviceName: string, by?
 }
 
 export function addDeviceServiceRoutes(rim: HttpRim, room: Room): void {
-  const multi = { answer: multiResponseSchema, status: 207 };
   rim.route(
     'post',
     '/api/v3/deviceservice',
-    { summary: 'adds device services', body: z.array(addDeviceServiceRequest).nullable(), ...multi },
-    ({ body, request }) => each(body, 201, (item) => add(room, item.service, correlationOf(request))),
+    { summary: 'adds device services', ...manyOf(addDeviceServiceRequest, 'AddDeviceServiceRequest') },
+    ({ body, request }) =>
+      each(body, { status: 201, handle: (item) => add(room, item.service, correlationOf(request)) }),
   );
   rim.route(
     'patch',
     '/api/v3/deviceservice',
-    { summary: 'changes device services', body: z.array(updateDeviceServiceRequest).nullable(), ...multi },
+    {
+      summary: 'changes device services',
+      ...manyOf(updateDeviceServiceRequest, 'UpdateDeviceServiceRequest'),
+    },
     ({ body, request }) =>
-      each(body, 200, async (item) => {
-        await update(room, item.service, correlationOf(request));
-        return undefined;
-      }),
+      each(body, { status: 200, handle: (item) => update(room, item.service, correlationOf(request)) }),
   );
   rim.route(
     'get',
@@ -86,20 +89,27 @@ export function addDeviceServiceRoutes(rim: HttpRim, room: Room): void {
       summary: 'all device services, or those with all the `labels`',
       answer: multiDeviceServicesResponseSchema,
     },
-    ({ query, response }) =>
+    ({ query, response }) => {
+      const filter = { kind: 'deviceservice', labels: labelsOf(query as Record<string, unknown>) } as const;
       answerList(room, {
         response,
         query,
         field: 'services',
-        filter: { kind: 'deviceservice', labels: labelsOf(query as Record<string, unknown>) },
-      }),
+        find: (page) => room.entities.list(filter, page),
+      });
+    },
   );
   rim.route(
     'get',
     '/api/v3/deviceservice/name/:name',
     { summary: 'a device service', params: nameParam, answer: deviceServiceResponseSchema },
     ({ params, response }) =>
-      sendOne(response, 'service', room.entities.textByName('deviceservice', params.name), params.name),
+      sendOne(
+        response,
+        'service',
+        room.entities.textByName('deviceservice', params.name),
+        missing('deviceservice', params),
+      ),
   );
   rim.route(
     'delete',

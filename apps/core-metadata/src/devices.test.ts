@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { setTimeout as delay } from 'node:timers/promises';
 import { errorEnvelope, makeEnvelope, parseEnvelope, responseTopic } from '@antirio/edgex-contracts';
 import {
   apiVersion,
@@ -43,7 +44,18 @@ describe('devices', () => {
     expect(await at.remove('/device/name/d')).toBe(409);
     const loop = [{ apiVersion, device: { name: 'd', parent: 'd' } }];
     expect(statuses(await at.send('PATCH', '/device?bypassValidation=true', loop))).toEqual([400]);
-    expect(names(await at.body('/device/all?descendantsOf=f'), 'devices')).toEqual([]);
+    const circle = [{ apiVersion, device: { name: 'd', parent: 'f' } }];
+    expect(statuses(await at.send('PATCH', '/device?bypassValidation=true', circle))).toEqual([400]);
+    expect(await at.body('/device/all?descendantsOf=f')).toMatchObject({ totalCount: 0, devices: [] });
+    expect(await at.body('/device/all?descendantsOf=d&offset=1&limit=5')).toMatchObject({
+      totalCount: 2,
+      devices: [{ name: 'f' }],
+    });
+    for (const query of ['maxLevels=-1', 'maxLevels=x', 'limit=1025', 'offset=x'])
+      expect((await at.get(`/device/all?descendantsOf=d&${query}`)).status).toBe(400);
+    expect(await at.remove('/device/name/f')).toBe(200);
+    expect(await at.remove('/device/name/e')).toBe(200);
+    expect(await at.remove('/device/name/d')).toBe(200);
   });
 
   test('refer only to what there is', async () => {
@@ -118,6 +130,26 @@ describe('validation by the device service', () => {
       statuses(await at.send('PATCH', '/device', [{ apiVersion, device: { name: 'e', labels: ['l'] } }])),
     ).toEqual([200]);
     expect(seen).toEqual(['e', 'e']);
+  });
+
+  test('changes of one request come one after the other, however long each is looked at', async () => {
+    await at.seed();
+    await at.bus.subscribe('edgex/svc/validate/device', async (_topic, bytes) => {
+      const { requestID, payload } = parseEnvelope(bytes);
+      const { labels } = (payload as Json)['device'] as { labels: string[] };
+      await delay(labels[0] === 'first' ? 60 : 0);
+      const answer = makeEnvelope('', { correlationID: 'c', requestID, contentType: 'text/plain' });
+      await at.bus.publish(responseTopic('svc', requestID), answer);
+    });
+    const change = (label: string): Json => ({ apiVersion, device: { name: 'd', labels: [label] } });
+    const items = await at.send('PATCH', '/device', [change('first'), change('second')]);
+    expect(statuses(items)).toEqual([200, 200]);
+    expect((await at.body('/device/name/d'))['device']).toMatchObject({ labels: ['second'] });
+    const twice = [deviceRequest('e', { labels: ['first'] }), deviceRequest('e', { labels: ['second'] })];
+    expect(await at.send('POST', '/device', twice)).toMatchObject([
+      { statusCode: 201 },
+      { statusCode: 409, message: 'device name e already exists' },
+    ]);
   });
 
   test('and not when it refuses it, unless the validation is bypassed', async () => {

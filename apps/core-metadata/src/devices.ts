@@ -2,7 +2,7 @@ import { runInNewContext } from 'node:vm';
 import { AntirioError } from '@antirio/kernel';
 import type { Device, DeviceProfile, UpdateDevice } from '@antirio/edgex-contracts';
 import type { Entities, Stored } from './entities.ts';
-import { find, patched, stored, type Room } from './room.ts';
+import { find, patched, stored, type Named, type Room } from './room.ts';
 
 const invalid = (message: string): AntirioError => new AntirioError('invalidInput', message);
 
@@ -16,7 +16,7 @@ function matchesOne(names: readonly string[], pattern: string): boolean {
   } catch (cause) {
     throw new AntirioError(
       'invalidInput',
-      `the auto event source name ${pattern} is neither a name nor a pattern`,
+      `failed to CompilePOSIX the auto event source name: ${pattern}`,
       {},
       cause,
     );
@@ -29,11 +29,25 @@ function hasSource(profile: DeviceProfile, source: string): boolean {
   return names.includes(source) || (/[^\w-]/.test(source) && matchesOne(names, source));
 }
 
+function checkService(entities: Entities, service: string): void {
+  if (entities.textByName('deviceservice', service) === undefined)
+    throw invalid(`device service '${service}' does not exists`);
+}
+
+/** Parents in a circle would have neither an end nor a device to begin deleting with. @throws AntirioError invalidInput */
+function checkParent(entities: Entities, { name, parent }: Device): void {
+  const seen = new Set<string>();
+  for (let above = parent; above !== undefined && above !== ''; above = entities.parentOf(above)) {
+    if (above === name) throw invalid(`device '${name}' cannot be its own parent`);
+    if (seen.has(above)) return;
+    seen.add(above);
+  }
+}
+
 /** What a device refers to must be there. @throws AntirioError invalidInput */
 function checkReferences(entities: Entities, device: Device): void {
-  if (entities.textByName('deviceservice', device.serviceName) === undefined)
-    throw invalid(`device service '${device.serviceName}' does not exists`);
-  if (device.parent === device.name) throw invalid('a device cannot be its own parent');
+  checkService(entities, device.serviceName);
+  checkParent(entities, device);
   const { profileName = '', autoEvents = [] } = device;
   if (profileName === '') return;
   const profile = entities.byName('deviceprofile', profileName);
@@ -46,20 +60,25 @@ function checkReferences(entities: Entities, device: Device): void {
       );
 }
 
-interface How {
+export interface How {
   readonly bypass: boolean;
   readonly force?: boolean;
   readonly correlationID: string | undefined;
 }
 
-/** @throws AntirioError invalidInput | conflict, and what the validation throws. */
-export async function addDevice(room: Room, device: Device, how: How): Promise<{ id: string }> {
-  const { commit, entities, ports, tell, validation } = room;
+/** What is refused before anyone is asked, and what the device service says. @throws AntirioError as addDevice, and what the validation throws. */
+export async function checkNewDevice(room: Room, device: Device, how: How): Promise<void> {
+  const { entities, validation } = room;
   checkReferences(entities, device);
-  const known = entities.byName('device', device.name);
-  if (known !== undefined && how.force !== true)
+  if (how.force === true) return;
+  if (entities.textByName('device', device.name) !== undefined)
     throw new AntirioError('conflict', `device name ${device.name} already exists`);
-  if (!how.bypass && how.force !== true) await validation.check(device, how.correlationID);
+  if (!how.bypass) await validation.check(device, how.correlationID);
+}
+
+/** With `force`, one of the same name is replaced. @throws AntirioError invalidInput | conflict */
+export async function addDevice(room: Room, device: Device, how: How): Promise<{ id: string }> {
+  const { commit, entities, ports, tell } = room;
   const { entity, before } = await commit.run(0, () => {
     checkReferences(entities, device);
     const there = how.force === true ? entities.byName('device', device.name) : undefined;
@@ -76,23 +95,35 @@ export async function addDevice(room: Room, device: Device, how: How): Promise<{
   return { id: entity.id };
 }
 
-/** @throws AntirioError notFound | invalidInput, and what the validation throws. */
-export async function updateDevice(room: Room, dto: UpdateDevice, how: How): Promise<void> {
-  const { commit, entities, ports, tell, validation } = room;
-  const change = (): { before: Stored<Device>; after: Stored<Device> } => {
-    const before = find(entities, 'device', dto);
-    const after = stored(ports, patched(before, dto), before);
-    checkReferences(entities, after);
-    return { before, after };
-  };
-  if (!how.bypass) await validation.check(change().after, how.correlationID);
-  const { before, after } = await commit.run(0, () => {
-    const changed = change();
-    entities.replace('device', changed.after);
-    return changed;
+interface Changed {
+  readonly before: Stored<Device>;
+  readonly after: Stored<Device>;
+}
+
+/** @throws AntirioError notFound | invalidInput */
+function changed({ entities, ports }: Room, dto: UpdateDevice): Changed {
+  if (dto.serviceName !== undefined) checkService(entities, dto.serviceName);
+  const before = find(entities, 'device', dto satisfies Named);
+  const after = stored(ports, patched(before, dto), before);
+  checkReferences(entities, after);
+  return { before, after };
+}
+
+/** @throws AntirioError as updateDevice, and what the validation throws. */
+export async function checkUpdate(room: Room, dto: UpdateDevice, how: How): Promise<void> {
+  const { after } = changed(room, dto);
+  if (!how.bypass) await room.validation.check(after, how.correlationID);
+}
+
+/** @throws AntirioError notFound | invalidInput */
+export async function updateDevice(room: Room, dto: UpdateDevice, how: How): Promise<undefined> {
+  const { before, after } = await room.commit.run(0, () => {
+    const change = changed(room, dto);
+    room.entities.replace('device', change.after);
+    return change;
   });
   const left = before.serviceName === after.serviceName ? [] : [before.serviceName];
-  tell({ kind: 'device', action: 'update', entity: after, owners: left }, how.correlationID);
+  room.tell({ kind: 'device', action: 'update', entity: after, owners: left }, how.correlationID);
 }
 
 /** @throws AntirioError notFound; conflict while it has children. */
@@ -104,8 +135,7 @@ export async function removeDevice(
   const { commit, entities, tell } = room;
   const entity = await commit.run(0, () => {
     const found = find(entities, 'device', { name });
-    if (entities.count({ kind: 'device', descendantsOf: name, maxLevels: 1 }) > 0)
-      throw new AntirioError('conflict', 'cannot delete device with children');
+    if (entities.isParent(name)) throw new AntirioError('conflict', 'cannot delete device with children');
     entities.remove('device', name);
     return found;
   });

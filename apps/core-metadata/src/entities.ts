@@ -11,6 +11,7 @@ import {
   type Page,
   type ProvisionWatcher,
 } from '@antirio/edgex-contracts';
+import { createDeviceTree, type Row, type TreeQuery } from './device-tree.ts';
 
 export interface Kinds {
   readonly device: Device;
@@ -20,6 +21,14 @@ export interface Kinds {
 }
 
 export type Kind = keyof Kinds;
+
+/** What error texts call the kinds. */
+export const WORDS: Readonly<Record<Kind, string>> = {
+  device: 'device',
+  deviceprofile: 'device profile',
+  deviceservice: 'device service',
+  provisionwatcher: 'provision watcher',
+};
 
 /** A DTO as it is stored: with its id and when it came and changed (milliseconds). */
 export type Stored<T> = T & { readonly id: string; readonly created: number; readonly modified: number };
@@ -33,15 +42,12 @@ export interface Filter {
   readonly model?: string;
   /** It has all of these. */
   readonly labels?: readonly string[];
-  /** Children of this device, and theirs, down to so many levels (0: all). */
-  readonly descendantsOf?: string;
-  readonly maxLevels?: number;
 }
 
 export interface Listed {
   readonly total: number;
-  /** The JSON text of each, in the order in which they came. */
-  readonly docs: readonly string[];
+  /** In the order in which they came, each with its JSON text. */
+  readonly rows: readonly Row[];
 }
 
 /** The store; every call that writes within a transaction. */
@@ -57,6 +63,12 @@ export interface Entities {
   count(filter: Filter): number;
   /** @throws AntirioError rangeNotSatisfiable */
   list(filter: Filter, page: Page): Listed;
+  /** Devices below another: those of a level before those below them. */
+  tree(query: TreeQuery, page: Page): Listed;
+  isParent(device: string): boolean;
+  parentOf(device: string): string | undefined;
+  /** The device services that have devices of a profile. */
+  servicesUsing(profile: string): string[];
 }
 
 type Columns = readonly [
@@ -82,12 +94,6 @@ function columnsOf(entity: Kinds[Kind]): Columns {
   ];
 }
 
-const DESCENDANTS = `WITH RECURSIVE tree(name, level) AS (
-    SELECT name, 1 FROM entity WHERE kind = 'device' AND parent = ?
-    UNION SELECT e.name, tree.level + 1 FROM entity e JOIN tree ON e.parent = tree.name
-      WHERE e.kind = 'device' AND (? = 0 OR tree.level < ?))
-  SELECT name FROM tree`;
-
 interface Where {
   readonly text: string;
   readonly values: readonly (string | number)[];
@@ -103,34 +109,27 @@ function whereOf(filter: Filter): Where {
     values.push(value);
   }
   for (const label of filter.labels ?? []) {
-    conditions.push("EXISTS (SELECT 1 FROM json_each(doc, '$.labels') WHERE value = ?)");
-    values.push(label);
-  }
-  if (filter.descendantsOf !== undefined) {
-    const levels = filter.maxLevels ?? 0;
-    conditions.push(`name IN (${DESCENDANTS})`);
-    values.push(filter.descendantsOf, levels, levels);
+    conditions.push('seq IN (SELECT seq FROM entity_label WHERE kind = ? AND label = ?)');
+    values.push(filter.kind, label);
   }
   return { text: conditions.join(' AND '), values };
 }
 
-export function createEntities(db: Database): Entities {
+/** Statements by their text; of labels there may be any number, so that not all are kept. */
+function createStatements(db: Database): (text: string) => StatementSync {
   const prepared = new Map<string, StatementSync>();
-  const prepare = (text: string): StatementSync => {
+  return (text) => {
     const known = prepared.get(text) ?? db.prepare(text);
     if (prepared.size < 256) prepared.set(text, known);
     return known;
   };
+}
+
+type Reads = Pick<Entities, 'byName' | 'byId' | 'textByName' | 'textById'>;
+
+function createReads(db: Database): Reads {
   const byName = db.prepare('SELECT doc FROM entity WHERE kind = ? AND name = ?');
   const byId = db.prepare('SELECT doc FROM entity WHERE kind = ? AND id = ?');
-  const insert = db.prepare(
-    'INSERT OR IGNORE INTO entity(kind, id, name, service, profile, parent, manufacturer, model, doc) VALUES(?,?,?,?,?,?,?,?,?)',
-  );
-  const update = db.prepare(
-    'UPDATE entity SET service=?, profile=?, parent=?, manufacturer=?, model=?, doc=? WHERE kind=? AND name=?',
-  );
-  const remove = db.prepare('DELETE FROM entity WHERE kind = ? AND name = ?');
-
   const textOf = (row: Record<string, unknown> | undefined): string | undefined =>
     row?.['doc'] as string | undefined;
   const entityOf = <K extends Kind>(
@@ -139,33 +138,82 @@ export function createEntities(db: Database): Entities {
     const text = textOf(row);
     return text === undefined ? undefined : (parseJson(text) as Stored<Kinds[K]>);
   };
-  const count = (filter: Filter): number => {
-    const { text, values } = whereOf(filter);
-    return Number(prepare(`SELECT count(*) AS n FROM entity WHERE ${text}`).get(...values)?.['n'] ?? 0);
-  };
   return {
     byName: (kind, name) => entityOf(byName.get(kind, name)),
     byId: (kind, id) => entityOf(byId.get(kind, id)),
     textByName: (kind, name) => textOf(byName.get(kind, name)),
     textById: (kind, id) => textOf(byId.get(kind, id)),
+  };
+}
+
+type Writes = Pick<Entities, 'add' | 'replace' | 'remove'>;
+
+function createWrites(db: Database, { textByName }: Reads): Writes {
+  const insert = db.prepare(
+    'INSERT OR IGNORE INTO entity(kind, id, name, service, profile, parent, manufacturer, model, doc) VALUES(?,?,?,?,?,?,?,?,?)',
+  );
+  const update = db.prepare(
+    'UPDATE entity SET service=?, profile=?, parent=?, manufacturer=?, model=?, doc=? WHERE kind=? AND name=?',
+  );
+  const remove = db.prepare('DELETE FROM entity WHERE kind = ? AND name = ?');
+  const addLabel = db.prepare(
+    'INSERT OR IGNORE INTO entity_label SELECT kind, ?, seq FROM entity WHERE kind = ? AND name = ?',
+  );
+  const dropLabels = db.prepare(
+    'DELETE FROM entity_label WHERE seq = (SELECT seq FROM entity WHERE kind = ? AND name = ?)',
+  );
+  const addLabels = (kind: Kind, { name, ...entity }: Kinds[Kind]): void => {
+    for (const label of entity.labels ?? []) addLabel.run(label, kind, name);
+  };
+  return {
     add(kind, entity) {
       const done = insert.run(kind, entity.id, entity.name, ...columnsOf(entity), stringifyJson(entity));
-      if (Number(done.changes) === 0)
-        throw new AntirioError('conflict', `${kind} name ${entity.name} or id ${entity.id} already exists`);
+      if (Number(done.changes) === 0) {
+        const taken = textByName(kind, entity.name) === undefined ? `id ${entity.id}` : `name ${entity.name}`;
+        throw new AntirioError('conflict', `${WORDS[kind]} ${taken} already exists`);
+      }
+      addLabels(kind, entity);
     },
     replace(kind, entity) {
       update.run(...columnsOf(entity), stringifyJson(entity), kind, entity.name);
+      dropLabels.run(kind, entity.name);
+      addLabels(kind, entity);
     },
     remove(kind, name) {
+      dropLabels.run(kind, name);
       remove.run(kind, name);
     },
+  };
+}
+
+export function createEntities(db: Database): Entities {
+  const prepare = createStatements(db);
+  const reads = createReads(db);
+  const tree = createDeviceTree(db);
+  const parentOf = db.prepare("SELECT parent FROM entity WHERE kind = 'device' AND name = ?");
+  const services = db.prepare("SELECT DISTINCT service FROM entity WHERE kind = 'device' AND profile = ?");
+
+  const count = (filter: Filter): number => {
+    const { text, values } = whereOf(filter);
+    return Number(prepare(`SELECT count(*) AS n FROM entity WHERE ${text}`).get(...values)?.['n'] ?? 0);
+  };
+  return {
+    ...reads,
+    ...createWrites(db, reads),
     count,
     list(filter, page) {
       const total = count(filter);
-      if (!hasRows(total, page)) return { total, docs: [] };
+      if (!hasRows(total, page)) return { total, rows: [] };
       const { text, values } = whereOf(filter);
-      const rows = prepare(`SELECT doc FROM entity WHERE ${text} ORDER BY seq LIMIT ? OFFSET ?`);
-      return { total, docs: rows.all(...values, page.limit, page.offset).map((row) => row['doc'] as string) };
+      const rows = prepare(`SELECT name, doc FROM entity WHERE ${text} ORDER BY seq LIMIT ? OFFSET ?`);
+      return { total, rows: rows.all(...values, page.limit, page.offset) as unknown as Row[] };
     },
+    tree(query, { offset, limit }) {
+      const rows = tree.below(query);
+      return { total: rows.length, rows: rows.slice(offset, offset + limit) };
+    },
+    isParent: (device) => tree.hasChildren(device),
+    parentOf: (device) => (parentOf.get(device)?.['parent'] ?? undefined) as string | undefined,
+    servicesUsing: (profile) => services.all(profile).map((row) => row['service'] as string),
   };
 }

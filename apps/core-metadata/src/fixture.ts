@@ -84,7 +84,7 @@ export const names = (answer: Json, field: string): unknown =>
 export class Fixture {
   bus!: Bus;
   peer!: HttpPeer;
-  #room!: CoreMetadata;
+  room!: CoreMetadata;
   #dataDir = '';
 
   constructor() {
@@ -109,14 +109,14 @@ export class Fixture {
   async start(options: Json = {}): Promise<void> {
     const fixed = { dataDir: this.#dataDir, port: 0, deviceValidation: { timeoutMs: 150 } };
     const ports = { clock: systemClock, random: systemRandom, log: silentLog, bus: this.bus };
-    this.#room = createCoreMetadata(coreMetadataOptions.parse({ ...fixed, ...options }), ports);
-    await this.#room.start();
-    this.peer = httpPeer({ url: `http://127.0.0.1:${this.#room.port}/api/v3` });
+    this.room = createCoreMetadata(coreMetadataOptions.parse({ ...fixed, ...options }), ports);
+    await this.room.start();
+    this.peer = httpPeer({ url: `http://127.0.0.1:${this.room.port}/api/v3` });
   }
 
   async stop(): Promise<void> {
     this.peer.close();
-    await this.#room.stop();
+    await this.room.stop();
   }
 
   async send(method: HttpCall['method'], path: string, json: unknown): Promise<Items> {

@@ -1,14 +1,20 @@
-import { parse } from 'yaml';
+import { isMap, isScalar, isSeq, parseDocument, visit, type Document } from 'yaml';
 import { AntirioError } from '@antirio/kernel';
-import { parseInput } from '@antirio/host';
-import { deviceProfile, parseJson, parseJsonBytes, type DeviceProfile } from '@antirio/edgex-contracts';
+import {
+  deviceProfile,
+  parseJson,
+  parseJsonBytes,
+  refusalText,
+  type DeviceProfile,
+} from '@antirio/edgex-contracts';
+import { checkDepth } from './depth.ts';
 
 const MULTIPART = 'multipart/form-data';
 
 /** Bodies of the room: JSON, but for an uploaded file, whose bytes stay as they are. */
 export function parseBody(bytes: Uint8Array, contentType: string | undefined): unknown {
   if (contentType?.toLowerCase().startsWith(MULTIPART) === true) return bytes;
-  return bytes.length === 0 ? undefined : parseJsonBytes(bytes);
+  return bytes.length === 0 ? undefined : checkDepth(parseJsonBytes(bytes));
 }
 
 async function fileOf(bytes: unknown, contentType: string | undefined): Promise<string> {
@@ -27,10 +33,54 @@ async function fileOf(bytes: unknown, contentType: string | undefined): Promise<
   return typeof file === 'string' ? file : file.text();
 }
 
+/** A plain scalar there is text whatever it looks like, as Go's YAML reads it into a string. */
+const TEXT_FIELDS = new Set([
+  'name',
+  'description',
+  'manufacturer',
+  'model',
+  'labels',
+  'units',
+  'defaultValue',
+  'assertion',
+  'mediaType',
+  'deviceResource',
+  'mappings',
+]);
+
+/** Theirs may be of any type. */
+const OPEN_FIELDS = new Set(['attributes', 'optional', 'tags']);
+
+function asText(node: unknown): void {
+  if (isSeq(node)) node.items.forEach(asText);
+  if (isMap(node)) for (const { value } of node.items) asText(value);
+  if (isScalar(node) && (typeof node.value === 'number' || typeof node.value === 'boolean'))
+    node.value = node.source ?? String(node.value);
+}
+
+function readTextFields(document: Document): void {
+  visit(document, {
+    Pair(_, { key, value }) {
+      const field = isScalar(key) ? String(key.value) : '';
+      if (OPEN_FIELDS.has(field)) return visit.SKIP;
+      if (TEXT_FIELDS.has(field)) asText(value);
+      return undefined;
+    },
+  });
+}
+
+function parseYaml(text: string): unknown {
+  const document = parseDocument(text);
+  const [error] = document.errors;
+  if (error !== undefined) throw error;
+  readTextFields(document);
+  return document.toJS({ maxAliasCount: 100 });
+}
+
 function parseText(text: string): unknown {
-  if (text.trimStart().startsWith('{')) return parseJson(text);
+  if (text.trimStart().startsWith('{')) return checkDepth(parseJson(text));
   try {
-    return parse(text, { maxAliasCount: 100 });
+    return checkDepth(parseYaml(text));
   } catch (cause) {
     throw new AntirioError('invalidInput', 'failed to unmarshal request body as YAML', {}, cause);
   }
@@ -41,5 +91,8 @@ export async function profileOfUpload(
   body: unknown,
   contentType: string | undefined,
 ): Promise<DeviceProfile> {
-  return parseInput(deviceProfile, parseText(await fileOf(body, contentType)));
+  const value = parseText(await fileOf(body, contentType));
+  const parsed = deviceProfile.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new AntirioError('invalidInput', refusalText('DeviceProfile', parsed.error, value));
 }

@@ -6,7 +6,6 @@ import {
   addDeviceResourceRequest,
   baseResponse,
   baseResponseSchema,
-  multiResponseSchema,
   name,
   updateBasicInfoRequest,
   updateDeviceCommandRequest,
@@ -15,53 +14,52 @@ import {
   type DeviceProfile,
 } from '@antirio/edgex-contracts';
 import { correlationOf } from './answers.ts';
-import { changeProfile, checkChangeable, checkDeletable, checkUnused } from './profiles.ts';
-import { each, patched, type Room } from './room.ts';
+import { each, manyOf, refusedAs } from './items.ts';
+import { changeProfile, checkChangeable, checkUnused } from './profiles.ts';
+import { patched, type Room } from './room.ts';
 
 interface Part {
   readonly name: string;
 }
 
-/** @throws AntirioError conflict */
-function withOne<P extends Part>(parts: readonly P[] = [], added: P): P[] {
-  if (parts.some((part) => part.name === added.name))
-    throw new AntirioError('conflict', `${added.name} already exists in the device profile`);
-  return [...parts, added];
-}
+const absent = (what: string): AntirioError => new AntirioError('notFound', `${what} not found`);
 
 /** @throws AntirioError notFound */
 function withChanged<P extends Part>(
+  what: string,
   parts: readonly P[] = [],
-  partName: string,
-  change: (part: P) => P,
+  { name: partName, ...update }: Part,
 ): P[] {
-  if (!parts.some((part) => part.name === partName))
-    throw new AntirioError('notFound', `${partName} does not exist in the device profile`);
-  return parts.map((part) => (part.name === partName ? change(part) : part));
+  if (!parts.some((part) => part.name === partName)) throw absent(what);
+  return parts.map((part) => (part.name === partName ? patched(part, update) : part));
 }
 
 /** @throws AntirioError notFound */
-function without<P extends Part>(parts: readonly P[] = [], partName: string): P[] {
-  if (!parts.some((part) => part.name === partName))
-    throw new AntirioError('notFound', `${partName} does not exist in the device profile`);
+function without<P extends Part>(what: string, parts: readonly P[] = [], partName: string): P[] {
+  if (!parts.some((part) => part.name === partName)) throw absent(what);
   return parts.filter((part) => part.name !== partName);
 }
 
-const multi = { answer: multiResponseSchema, status: 207 };
+const RESOURCE = 'device resource';
+const COMMAND = 'device command';
 
+/** Adding takes nothing away from stored events, so that it is allowed under strict profile changes, too. */
 function addResources(rim: HttpRim, room: Room): void {
   rim.route(
     'post',
     '/api/v3/deviceprofile/resource',
-    { summary: 'adds resources to profiles', body: z.array(addDeviceResourceRequest).nullable(), ...multi },
+    {
+      summary: 'adds resources to profiles',
+      ...manyOf(addDeviceResourceRequest, 'AddDeviceResourceRequest'),
+    },
     ({ body, request }) =>
-      each(body, 201, async ({ profileName, resource }) => {
-        checkChangeable(room);
-        await changeProfile(room, { name: profileName }, correlationOf(request), (before) => ({
-          ...before,
-          deviceResources: withOne(before.deviceResources, resource),
-        }));
-        return undefined;
+      each(body, {
+        status: 201,
+        handle: ({ profileName, resource }) =>
+          changeProfile(room, { name: profileName }, correlationOf(request), (before) => ({
+            ...before,
+            deviceResources: [...(before.deviceResources ?? []), resource],
+          })),
       }),
   );
   rim.route(
@@ -69,18 +67,16 @@ function addResources(rim: HttpRim, room: Room): void {
     '/api/v3/deviceprofile/resource',
     {
       summary: 'changes resources of profiles',
-      body: z.array(updateDeviceResourceRequest).nullable(),
-      ...multi,
+      ...manyOf(updateDeviceResourceRequest, 'UpdateDeviceResourceRequest'),
     },
     ({ body, request }) =>
-      each(body, 200, async ({ profileName, resource }) => {
-        await changeProfile(room, { name: profileName }, correlationOf(request), (before) => ({
-          ...before,
-          deviceResources: withChanged(before.deviceResources, resource.name, (part) =>
-            patched(part, resource),
-          ),
-        }));
-        return undefined;
+      each(body, {
+        status: 200,
+        handle: ({ profileName, resource }) =>
+          changeProfile(room, { name: profileName }, correlationOf(request), (before) => ({
+            ...before,
+            deviceResources: withChanged(RESOURCE, before.deviceResources, resource),
+          })),
       }),
   );
 }
@@ -89,15 +85,15 @@ function addCommands(rim: HttpRim, room: Room): void {
   rim.route(
     'post',
     '/api/v3/deviceprofile/deviceCommand',
-    { summary: 'adds commands to profiles', body: z.array(addDeviceCommandRequest).nullable(), ...multi },
+    { summary: 'adds commands to profiles', ...manyOf(addDeviceCommandRequest, 'AddDeviceCommandRequest') },
     ({ body, request }) =>
-      each(body, 201, async ({ profileName, deviceCommand }) => {
-        checkChangeable(room);
-        await changeProfile(room, { name: profileName }, correlationOf(request), (before) => ({
-          ...before,
-          deviceCommands: withOne(before.deviceCommands, deviceCommand),
-        }));
-        return undefined;
+      each(body, {
+        status: 201,
+        handle: ({ profileName, deviceCommand }) =>
+          changeProfile(room, { name: profileName }, correlationOf(request), (before) => ({
+            ...before,
+            deviceCommands: [...(before.deviceCommands ?? []), deviceCommand],
+          })),
       }),
   );
   rim.route(
@@ -105,18 +101,16 @@ function addCommands(rim: HttpRim, room: Room): void {
     '/api/v3/deviceprofile/deviceCommand',
     {
       summary: 'changes commands of profiles',
-      body: z.array(updateDeviceCommandRequest).nullable(),
-      ...multi,
+      ...manyOf(updateDeviceCommandRequest, 'UpdateDeviceCommandRequest'),
     },
     ({ body, request }) =>
-      each(body, 200, async ({ profileName, deviceCommand }) => {
-        await changeProfile(room, { name: profileName }, correlationOf(request), (before) => ({
-          ...before,
-          deviceCommands: withChanged(before.deviceCommands, deviceCommand.name, (part) =>
-            patched(part, deviceCommand),
-          ),
-        }));
-        return undefined;
+      each(body, {
+        status: 200,
+        handle: ({ profileName, deviceCommand }) =>
+          changeProfile(room, { name: profileName }, correlationOf(request), (before) => ({
+            ...before,
+            deviceCommands: withChanged(COMMAND, before.deviceCommands, deviceCommand),
+          })),
       }),
   );
 }
@@ -127,10 +121,9 @@ function addDeletes(rim: HttpRim, room: Room): void {
     by: string | undefined,
     change: (before: DeviceProfile) => DeviceProfile,
   ) => {
-    checkDeletable(room);
     checkChangeable(room);
     await changeProfile(room, { name: profile }, by, (before) => {
-      checkUnused(room, profile, 'change the device profile');
+      checkUnused(room, profile, 'update');
       return change(before);
     });
     return baseResponse(200);
@@ -146,7 +139,7 @@ function addDeletes(rim: HttpRim, room: Room): void {
     ({ params, request }) =>
       remove(params.name, correlationOf(request), (before) => ({
         ...before,
-        deviceResources: without(before.deviceResources, params.resourceName),
+        deviceResources: without(RESOURCE, before.deviceResources, params.resourceName),
       })),
   );
   rim.route(
@@ -160,24 +153,39 @@ function addDeletes(rim: HttpRim, room: Room): void {
     ({ params, request }) =>
       remove(params.name, correlationOf(request), (before) => ({
         ...before,
-        deviceCommands: without(before.deviceCommands, params.commandName),
+        deviceCommands: without(COMMAND, before.deviceCommands, params.commandName),
       })),
   );
 }
 
+type Tags = Readonly<Record<string, unknown>>;
+
+const isTags = (value: unknown): value is Tags =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** What is given over what was there, deep; null takes a tag away. */
+function merged(before: Tags, given: Tags): Tags {
+  const tags = new Map(Object.entries(before));
+  for (const [key, value] of Object.entries(given)) {
+    const known = tags.get(key);
+    if (value === null) tags.delete(key);
+    else tags.set(key, isTags(known) && isTags(value) ? merged(known, value) : value);
+  }
+  return Object.fromEntries(tags);
+}
+
 type Tagged = Part & { readonly tags?: Record<string, unknown> | undefined };
 
-/** @throws AntirioError notFound */
+/** Names that the profile has not are passed over, as EdgeX does. */
 function withTags<P extends Tagged>(
   parts: readonly P[] | undefined,
-  given: readonly Required<Tagged>[] = [],
+  given: readonly { readonly name: string; readonly tags: Tags }[] = [],
 ): P[] | undefined {
-  if (given.length === 0) return parts === undefined ? undefined : [...parts];
-  return given.reduce<P[]>(
-    (known, { name: partName, tags }) =>
-      withChanged(known, partName, (part) => ({ ...part, tags: { ...part.tags, ...tags } })),
-    [...(parts ?? [])],
-  );
+  const tags = new Map(given.map((update) => [update.name, update.tags]));
+  return parts?.map((part) => {
+    const update = tags.get(part.name);
+    return update === undefined ? part : { ...part, tags: merged(part.tags ?? {}, update) };
+  });
 }
 
 export function addProfilePartRoutes(rim: HttpRim, room: Room): void {
@@ -189,13 +197,13 @@ export function addProfilePartRoutes(rim: HttpRim, room: Room): void {
     '/api/v3/deviceprofile/basicinfo',
     {
       summary: 'changes what profiles say of themselves',
-      body: z.array(updateBasicInfoRequest).nullable(),
-      ...multi,
+      ...manyOf(updateBasicInfoRequest, 'DeviceProfileBasicInfoRequest'),
     },
     ({ body, request }) =>
-      each(body, 200, async ({ basicinfo }) => {
-        await changeProfile(room, basicinfo, correlationOf(request), (before) => patched(before, basicinfo));
-        return undefined;
+      each(body, {
+        status: 200,
+        handle: ({ basicinfo }) =>
+          changeProfile(room, basicinfo, correlationOf(request), (before) => patched(before, basicinfo)),
       }),
   );
   rim.route(
@@ -205,6 +213,7 @@ export function addProfilePartRoutes(rim: HttpRim, room: Room): void {
       summary: 'adds tags to resources and commands of a profile',
       params: z.object({ name }),
       body: updateProfileTagsRequest,
+      ...refusedAs('DeviceProfileTagsRequest'),
       answer: baseResponseSchema,
     },
     async ({ params, body, request }) => {

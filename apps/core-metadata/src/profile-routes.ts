@@ -9,47 +9,50 @@ import {
   deviceProfileResponseSchema,
   deviceResourceResponseSchema,
   multiDeviceProfilesResponseSchema,
-  multiResponseSchema,
   name,
   stringifyJson,
   type DeviceProfile,
 } from '@antirio/edgex-contracts';
 import { answerList, correlationOf, labelsOf, sendOne, type Query } from './answers.ts';
+import type { Row } from './device-tree.ts';
 import type { Filter } from './entities.ts';
+import { each, manyOf } from './items.ts';
 import { profileOfUpload } from './profile-file.ts';
 import { addProfile, changeProfile, checkChangeable, removeProfile } from './profiles.ts';
-import { each, type Room } from './room.ts';
+import { missing, type Room } from './room.ts';
 
 const nameParam = z.object({ name });
 
 /** The profile as it is stored, and how many devices have it. */
-function withDevices({ entities }: Room, doc: string): string {
-  const profile = (JSON.parse(doc) as { name: string }).name;
+function withDevices({ entities }: Room, { name: profile, doc }: Row): string {
   return `${doc.slice(0, -1)},"linkedDeviceCount":${entities.count({ kind: 'device', profile })}}`;
 }
 
-async function replaceProfile(room: Room, profile: DeviceProfile, by: string | undefined): Promise<void> {
-  checkChangeable(room);
-  await changeProfile(room, profile, by, () => profile);
+/** By its name, whatever id it comes with. @throws AntirioError notFound | invalidInput */
+function replaceProfile(room: Room, profile: DeviceProfile, by: string | undefined): Promise<undefined> {
+  return changeProfile(room, { name: profile.name }, by, () => profile);
 }
 
 function addWrites(rim: HttpRim, room: Room): void {
-  const multi = { body: z.array(deviceProfileRequest).nullable(), answer: multiResponseSchema, status: 207 };
+  const many = manyOf(deviceProfileRequest, 'DeviceProfileRequest');
   rim.route(
     'post',
     '/api/v3/deviceprofile',
-    { summary: 'adds device profiles', ...multi },
-    ({ body, request }) => each(body, 201, (item) => addProfile(room, item.profile, correlationOf(request))),
+    { summary: 'adds device profiles', ...many },
+    ({ body, request }) =>
+      each(body, { status: 201, handle: (item) => addProfile(room, item.profile, correlationOf(request)) }),
   );
   rim.route(
     'put',
     '/api/v3/deviceprofile',
-    { summary: 'replaces device profiles', ...multi },
-    ({ body, request }) =>
-      each(body, 200, async (item) => {
-        await replaceProfile(room, item.profile, correlationOf(request));
-        return undefined;
-      }),
+    { summary: 'replaces device profiles', ...many },
+    ({ body, request }) => {
+      checkChangeable(room);
+      return each(body, {
+        status: 200,
+        handle: (item) => replaceProfile(room, item.profile, correlationOf(request)),
+      });
+    },
   );
   rim.route(
     'post',
@@ -69,6 +72,7 @@ function addWrites(rim: HttpRim, room: Room): void {
     '/api/v3/deviceprofile/uploadfile',
     { summary: 'replaces the profile of a YAML file (multipart, field `file`)', answer: baseResponseSchema },
     async ({ body, request }) => {
+      checkChangeable(room);
       await replaceProfile(
         room,
         await profileOfUpload(body, request.get('content-type')),
@@ -99,13 +103,13 @@ function filterOf({ manufacturer, model }: z.output<typeof listParams>, query: Q
   };
 }
 
-function basicInfoOf(room: Room, doc: string): string {
+function basicInfoOf(room: Room, { name: profile, doc }: Row): string {
   const {
     deviceResources: _resources,
     deviceCommands: _commands,
     ...rest
   } = JSON.parse(doc) as DeviceProfile;
-  return withDevices(room, stringifyJson(rest));
+  return withDevices(room, { name: profile, doc: stringifyJson(rest) });
 }
 
 function addLists(rim: HttpRim, room: Room): void {
@@ -123,8 +127,8 @@ function addLists(rim: HttpRim, room: Room): void {
         response,
         query,
         field: 'profiles',
-        filter,
-        toText: (doc) => withDevices(room, doc),
+        find: (page) => room.entities.list(filter, page),
+        toText: (row) => withDevices(room, row),
       });
     });
   rim.route(
@@ -137,8 +141,8 @@ function addLists(rim: HttpRim, room: Room): void {
         response,
         query,
         field: 'profiles',
-        filter,
-        toText: (doc) => basicInfoOf(room, doc),
+        find: (page) => room.entities.list(filter, page),
+        toText: (row) => basicInfoOf(room, row),
       });
     },
   );
@@ -153,7 +157,8 @@ export function addProfileRoutes(rim: HttpRim, room: Room): void {
     { summary: 'a device profile', params: nameParam, answer: deviceProfileResponseSchema },
     ({ params, response }) => {
       const doc = room.entities.textByName('deviceprofile', params.name);
-      sendOne(response, 'profile', doc === undefined ? undefined : withDevices(room, doc), params.name);
+      const text = doc === undefined ? undefined : withDevices(room, { name: params.name, doc });
+      sendOne(response, 'profile', text, missing('deviceprofile', params));
     },
   );
   rim.route(
@@ -166,10 +171,10 @@ export function addProfileRoutes(rim: HttpRim, room: Room): void {
     },
     ({ params, response }) => {
       const profile = room.entities.byName('deviceprofile', params.profileName);
-      if (profile === undefined)
-        throw new AntirioError('notFound', `profile ${params.profileName} does not exist`);
+      if (profile === undefined) throw missing('deviceprofile', { name: params.profileName });
       const resource = profile.deviceResources?.find((candidate) => candidate.name === params.resourceName);
-      sendOne(response, 'resource', resource && stringifyJson(resource), params.resourceName);
+      const absent = new AntirioError('notFound', `resource ${params.resourceName} not exists`);
+      sendOne(response, 'resource', resource && stringifyJson(resource), absent);
     },
   );
 }

@@ -34,7 +34,7 @@ manufacturer: "maker"
 labels: [ "x" ]
 deviceResources:
   - name: "Counter"
-    properties: { valueType: "INT64", readWrite: "RW", minimum: "-5", maximum: 9007199254740993 }
+    properties: { valueType: "INT64", readWrite: "RW", minimum: -5, maximum: 9007199254740993, defaultValue: 0 }
     attributes: { primaryTable: "INPUT_REGISTERS", startingAddress: "1" }
 deviceCommands:
   - name: "Read"
@@ -47,7 +47,9 @@ deviceCommands:
     expect(added.status).toBe(201);
     expect(added.json()).toMatchObject({ apiVersion, statusCode: 201, id: expect.any(String) });
     expect((await at.body('/deviceprofile/name/from-file'))['profile']).toMatchObject({
-      deviceResources: [{ name: 'Counter', properties: { valueType: 'Int64', minimum: -5 } }],
+      deviceResources: [
+        { name: 'Counter', properties: { valueType: 'Int64', minimum: -5, defaultValue: '0' } },
+      ],
       linkedDeviceCount: 0,
     });
     expect((await upload('POST', YAML)).status).toBe(409);
@@ -60,7 +62,13 @@ deviceCommands:
 
   test.each([
     ['YAML that is none', 'name: [', 'file'],
-    ['a profile that is none', 'name: 5', 'file'],
+    ['a profile that is none', 'name: [5]', 'file'],
+    [
+      'numbers as text',
+      'name: x\ndeviceResources: [{name: r, properties: {valueType: Int8, readWrite: R, minimum: "5"}}]',
+      'file',
+    ],
+    ['an endless circle', 'name: x\nlabels: &a [*a]', 'file'],
     ['aliases that explode', EXPLODING, 'file'],
     ['another field', YAML, 'other'],
   ])('%s is refused with 400', async (_what, text, field) => {
@@ -96,7 +104,7 @@ deviceCommands:
           { ...part, resource },
         ]),
       ),
-    ).toEqual([201, 409]);
+    ).toEqual([201, 400]);
     expect(
       statuses(await at.send('POST', '/deviceprofile/deviceCommand', [{ ...part, deviceCommand: command }])),
     ).toEqual([201]);
@@ -122,18 +130,72 @@ deviceCommands:
     expect(await at.remove('/deviceprofile/name/p/resource/pressure')).toBe(404);
   });
 
-  test('that may not change answer 423', async () => {
+  test('that may not change answer 423, whether they are told so at the start or later', async () => {
     await at.send('POST', '/deviceprofile', [profileRequest()]);
+    const put = async (): Promise<number> =>
+      (await at.peer.call({ method: 'PUT', path: '/deviceprofile', json: [profileRequest()] })).status;
     await at.stop();
     await at.start({ strictProfileChanges: true, strictProfileDeletes: true });
-    expect(statuses(await at.send('PUT', '/deviceprofile', [profileRequest()]))).toEqual([423]);
+    expect(await put()).toBe(423);
+    expect((await upload('PUT', YAML)).status).toBe(423);
+    for (const path of ['', '/resource/humidity', '/deviceCommand/both'])
+      expect(await at.remove(`/deviceprofile/name/p${path}`)).toBe(423);
+    const more = [{ apiVersion, profileName: 'p', resource: { name: 'more', properties } }];
+    expect(statuses(await at.send('POST', '/deviceprofile/resource', more))).toEqual([201]);
+
+    at.room.applyWritable({ ProfileChange: { StrictDeviceProfileChanges: 'false' } });
+    expect(await put()).toBe(207);
     expect(await at.remove('/deviceprofile/name/p')).toBe(423);
+    expect(() => at.room.applyWritable({ ProfileChange: { StrictDeviceProfileDeletes: 7 } })).toThrow();
+    expect((await at.body('/config'))['config']).toMatchObject({
+      Writable: {
+        ProfileChange: { StrictDeviceProfileChanges: false, StrictDeviceProfileDeletes: true },
+        UoM: { Validation: false },
+      },
+    });
+    at.room.applyWritable({ ProfileChange: { StrictDeviceProfileDeletes: false } });
+    expect(await at.remove('/deviceprofile/name/p')).toBe(200);
   });
 
   test('only use units that are known, where that is checked', async () => {
     await at.stop();
-    await at.start({ validateUnits: true, unitsOfMeasure: { units: { temperature: { values: ['K'] } } } });
-    expect(statuses(await at.send('POST', '/deviceprofile', [profileRequest()]))).toEqual([400]);
+    const unitsOfMeasure = { source: 's', units: { temperature: { source: 'si', values: ['K'] } } };
+    await at.start({ validateUnits: true, unitsOfMeasure });
+    const items = await at.send('POST', '/deviceprofile', [profileRequest()]);
+    expect(items).toEqual([
+      { apiVersion, statusCode: 400, message: 'DeviceResource temperature units C is invalid' },
+    ]);
     expect((await at.body('/uom'))['uom']).toMatchObject({ units: { temperature: { values: ['K'] } } });
+    const toml = await at.peer.call({ path: '/uom', headers: { accept: 'application/toml' } });
+    expect(toml.headers['content-type']).toContain('application/toml');
+    expect(Buffer.from(toml.body).toString()).toBe(
+      'Source = "s"\n\n[Units]\n\n[Units."temperature"]\nSource = "si"\nValues = ["K"]\n',
+    );
+    at.room.applyWritable({ UoM: { Validation: false } });
+    expect(statuses(await at.send('POST', '/deviceprofile', [profileRequest()]))).toEqual([201]);
+    at.room.applyWritable({ UoM: { Validation: 'true' } });
+    const more = { apiVersion, profileName: 'p', resource: { name: 'more', properties } };
+    expect(statuses(await at.send('POST', '/deviceprofile/resource', [more]))).toEqual([400]);
+  });
+
+  test('keep tags that an update does not name, and lose those that it makes null', async () => {
+    const tagged = [{ name: 'temperature', properties, tags: { a: { x: 1, y: 2 }, b: 3 } }];
+    await at.send('POST', '/deviceprofile', [
+      profileRequest('p', { deviceResources: tagged, deviceCommands: [] }),
+    ]);
+    const json = {
+      apiVersion,
+      deviceResources: [
+        { name: 'temperature', tags: { a: { x: null, z: 4 }, b: null, c: [] } },
+        { name: 'unknown', tags: { a: 1 } },
+      ],
+    };
+    const path = '/deviceprofile/name/p/tags';
+    expect((await at.peer.call({ method: 'PATCH', path, json })).status).toBe(200);
+    expect((await at.body('/deviceprofile/name/p'))['profile']).toMatchObject({
+      deviceResources: [{ name: 'temperature', tags: { a: { y: 2, z: 4 }, c: [] } }],
+    });
+    const none = await at.peer.call({ method: 'PATCH', path: path.replace('/p/', '/none/'), json });
+    expect(none.status).toBe(404);
   });
 });

@@ -1,25 +1,30 @@
 import { AntirioError } from '@antirio/kernel';
-import { profileFault, type DeviceProfile, type Page } from '@antirio/edgex-contracts';
+import { profileFault, type DeviceProfile } from '@antirio/edgex-contracts';
 import type { Stored } from './entities.ts';
 import { find, stored, type Named, type Room } from './room.ts';
 
-/** All device services that have devices of a profile are told of its changes. */
-const EVERY: Page = { offset: 0, limit: 100_000, counted: true };
-
-function servicesUsing({ entities }: Room, profile: string): string[] {
-  const { docs } = entities.list({ kind: 'device', profile }, EVERY);
-  return [...new Set(docs.map((doc) => (JSON.parse(doc) as { serviceName: string }).serviceName))];
-}
-
 /** @throws AntirioError invalidInput for a unit that is not among those of `unitsOfMeasure`. */
-function checkUnits({ options }: Room, profile: DeviceProfile): void {
-  if (!options.validateUnits) return;
+function checkUnits({ options, settings }: Room, profile: DeviceProfile): void {
+  if (!settings.now.validateUnits) return;
   const known = new Set(Object.values(options.unitsOfMeasure.units).flatMap((unit) => unit.values));
   for (const { name, properties } of profile.deviceResources ?? []) {
     const { units = '' } = properties;
     if (units !== '' && !known.has(units))
       throw new AntirioError('invalidInput', `DeviceResource ${name} units ${units} is invalid`);
   }
+}
+
+/** EdgeX's answers have these fields whether or not they were given. */
+function complete(profile: DeviceProfile): DeviceProfile {
+  const visible = <P extends { readonly isHidden?: boolean | undefined }>(part: P): P => ({
+    ...part,
+    isHidden: part.isHidden ?? false,
+  });
+  return {
+    ...profile,
+    deviceResources: (profile.deviceResources ?? []).map(visible),
+    deviceCommands: (profile.deviceCommands ?? []).map(visible),
+  };
 }
 
 /** @throws AntirioError conflict when the name is taken. */
@@ -29,7 +34,7 @@ export async function addProfile(
   by: string | undefined,
 ): Promise<{ id: string }> {
   checkUnits(room, profile);
-  const entity = stored(room.ports, profile);
+  const entity = stored(room.ports, complete(profile));
   await room.commit.run(0, () => room.entities.add('deviceprofile', entity));
   room.tell({ kind: 'deviceprofile', action: 'add', entity }, by);
   return { id: entity.id };
@@ -41,10 +46,10 @@ export async function changeProfile(
   named: Named,
   by: string | undefined,
   change: (before: Stored<DeviceProfile>) => DeviceProfile,
-): Promise<void> {
+): Promise<undefined> {
   const entity = await room.commit.run(0, () => {
     const before = find(room.entities, 'deviceprofile', named);
-    const after = stored(room.ports, change(before), before);
+    const after = stored(room.ports, complete(change(before)), before);
     const fault = profileFault(after);
     if (fault !== undefined) throw new AntirioError('invalidInput', fault);
     checkUnits(room, after);
@@ -52,42 +57,41 @@ export async function changeProfile(
     return after;
   });
   room.tell(
-    { kind: 'deviceprofile', action: 'update', entity, owners: servicesUsing(room, entity.name) },
+    { kind: 'deviceprofile', action: 'update', entity, owners: room.entities.servicesUsing(entity.name) },
     by,
   );
 }
 
 /** EdgeX's ProfileChange settings. @throws AntirioError locked */
-export function checkChangeable({ options }: Room): void {
-  if (options.strictProfileChanges)
+export function checkChangeable({ settings }: Room): void {
+  if (settings.now.strictProfileChanges)
     throw new AntirioError(
       'locked',
       'profile change is not allowed when StrictDeviceProfileChanges config is enabled',
     );
 }
 
-/** @throws AntirioError locked */
-export function checkDeletable({ options }: Room): void {
-  if (options.strictProfileDeletes)
-    throw new AntirioError(
-      'locked',
-      'profile deletion is not allowed when StrictDeviceProfileDeletes config is enabled',
-    );
-}
-
-/** @throws AntirioError conflict while a device or provision watcher has the profile. */
-export function checkUnused({ entities }: Room, profile: string, action: string): void {
-  for (const kind of ['device', 'provisionwatcher'] as const)
-    if (entities.count({ kind, profile }) > 0)
-      throw new AntirioError('conflict', `fail to ${action} when associated ${kind} exists`);
+/** @throws AntirioError conflict while a device has the profile. */
+export function checkUnused({ entities }: Room, profile: string, action: 'delete' | 'update'): void {
+  if (entities.count({ kind: 'device', profile }) > 0)
+    throw new AntirioError('conflict', `fail to ${action} the device profile when associated device exists`);
 }
 
 /** @throws AntirioError notFound | conflict | locked */
 export async function removeProfile(room: Room, profile: string, by: string | undefined): Promise<void> {
-  checkDeletable(room);
+  if (room.settings.now.strictProfileDeletes)
+    throw new AntirioError(
+      'locked',
+      'profile deletion is not allowed when StrictDeviceProfileDeletes config is enabled',
+    );
   const entity = await room.commit.run(0, () => {
     const found = find(room.entities, 'deviceprofile', { name: profile });
-    checkUnused(room, profile, 'delete the device profile');
+    checkUnused(room, profile, 'delete');
+    if (room.entities.count({ kind: 'provisionwatcher', profile }) > 0)
+      throw new AntirioError(
+        'conflict',
+        'fail to delete the device profile when associated provisionWatcher exists',
+      );
     room.entities.remove('deviceprofile', profile);
     return found;
   });

@@ -6,7 +6,6 @@ import {
   baseResponse,
   baseResponseSchema,
   multiProvisionWatchersResponseSchema,
-  multiResponseSchema,
   name,
   provisionWatcherResponseSchema,
   updateProvisionWatcherRequest,
@@ -15,17 +14,18 @@ import {
 } from '@antirio/edgex-contracts';
 import { answerList, correlationOf, labelsOf, sendOne, type Query } from './answers.ts';
 import type { Entities, Filter } from './entities.ts';
-import { each, find, patched, stored, type Room } from './room.ts';
+import { each, manyOf } from './items.ts';
+import { find, missing, patched, stored, type Room } from './room.ts';
 
 const nameParam = z.object({ name });
 
-/** @throws AntirioError invalidInput when its service, or its profile if it names one, is not there. */
+/** @throws AntirioError notFound when its service, or its profile if it names one, is not there. */
 function checkReferences(entities: Entities, watcher: ProvisionWatcher): void {
   if (entities.textByName('deviceservice', watcher.serviceName) === undefined)
-    throw new AntirioError('invalidInput', `device service '${watcher.serviceName}' does not exists`);
+    throw new AntirioError('notFound', `device service '${watcher.serviceName}' does not exists`);
   const { profileName = '' } = watcher.discoveredDevice;
   if (profileName !== '' && entities.textByName('deviceprofile', profileName) === undefined)
-    throw new AntirioError('invalidInput', `device profile '${profileName}' does not exists`);
+    throw new AntirioError('notFound', `device profile '${profileName}' does not exists`);
 }
 
 async function add(
@@ -46,7 +46,7 @@ async function update(
   { commit, entities, ports, tell }: Room,
   dto: UpdateProvisionWatcher,
   by?: string,
-): Promise<void> {
+): Promise<undefined> {
   const { before, after } = await commit.run(0, () => {
     const found = find(entities, 'provisionwatcher', dto);
     const discoveredDevice = patched(found.discoveredDevice, dto.discoveredDevice ?? {});
@@ -58,27 +58,38 @@ async function update(
   tell({ kind: 'provisionwatcher', action: 'update', entity: after, owners: [before.serviceName] }, by);
 }
 
+/** @throws AntirioError notFound */
+async function remove({ commit, entities, tell }: Room, watcher: string, by?: string): Promise<void> {
+  const entity = await commit.run(0, () => {
+    const found = find(entities, 'provisionwatcher', { name: watcher });
+    entities.remove('provisionwatcher', watcher);
+    return found;
+  });
+  tell({ kind: 'provisionwatcher', action: 'delete', entity }, by);
+}
+
 function addWrites(rim: HttpRim, room: Room): void {
-  const multi = { answer: multiResponseSchema, status: 207 };
   rim.route(
     'post',
     '/api/v3/provisionwatcher',
-    { summary: 'adds provision watchers', body: z.array(addProvisionWatcherRequest).nullable(), ...multi },
+    {
+      summary: 'adds provision watchers',
+      ...manyOf(addProvisionWatcherRequest, 'AddProvisionWatcherRequest'),
+    },
     ({ body, request }) =>
-      each(body, 201, (item) => add(room, item.provisionwatcher, correlationOf(request))),
+      each(body, { status: 201, handle: (item) => add(room, item.provisionwatcher, correlationOf(request)) }),
   );
   rim.route(
     'patch',
     '/api/v3/provisionwatcher',
     {
       summary: 'changes provision watchers',
-      body: z.array(updateProvisionWatcherRequest).nullable(),
-      ...multi,
+      ...manyOf(updateProvisionWatcherRequest, 'UpdateProvisionWatcherRequest'),
     },
     ({ body, request }) =>
-      each(body, 200, async (item) => {
-        await update(room, item.provisionwatcher, correlationOf(request));
-        return undefined;
+      each(body, {
+        status: 200,
+        handle: (item) => update(room, item.provisionwatcher, correlationOf(request)),
       }),
   );
   rim.route(
@@ -86,12 +97,7 @@ function addWrites(rim: HttpRim, room: Room): void {
     '/api/v3/provisionwatcher/name/:name',
     { summary: 'deletes a provision watcher', params: nameParam, answer: baseResponseSchema },
     async ({ params, request }) => {
-      const entity = await room.commit.run(0, () => {
-        const found = find(room.entities, 'provisionwatcher', params);
-        room.entities.remove('provisionwatcher', params.name);
-        return found;
-      });
-      room.tell({ kind: 'provisionwatcher', action: 'delete', entity }, correlationOf(request));
+      await remove(room, params.name, correlationOf(request));
       return baseResponse(200);
     },
   );
@@ -115,7 +121,12 @@ export function addProvisionWatcherRoutes(rim: HttpRim, room: Room): void {
       { summary, params: z.object({ name: name.optional() }), answer: multiProvisionWatchersResponseSchema },
       ({ params, query, response }) => {
         const filter = { kind: 'provisionwatcher', ...filterOf(params.name ?? '', query as Query) } as const;
-        answerList(room, { response, query, field: 'provisionWatchers', filter });
+        answerList(room, {
+          response,
+          query,
+          field: 'provisionWatchers',
+          find: (page) => room.entities.list(filter, page),
+        });
       },
     );
   rim.route(
@@ -127,7 +138,7 @@ export function addProvisionWatcherRoutes(rim: HttpRim, room: Room): void {
         response,
         'provisionWatcher',
         room.entities.textByName('provisionwatcher', params.name),
-        params.name,
+        missing('provisionwatcher', params),
       ),
   );
 }

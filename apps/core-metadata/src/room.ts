@@ -1,16 +1,10 @@
-import {
-  AntirioError,
-  isAntirioError,
-  describeError,
-  uuidV4,
-  type Clock,
-  type Random,
-} from '@antirio/kernel';
+import { AntirioError, uuidV4, type Clock, type Random } from '@antirio/kernel';
 import type { Bus, GroupCommit, HttpPeer, Log } from '@antirio/host';
-import { baseResponse, type BaseResponse, type SystemEventAction } from '@antirio/edgex-contracts';
+import type { SystemEventAction } from '@antirio/edgex-contracts';
 import type { DeviceValidation } from './device-validation.ts';
-import type { Entities, Kind, Kinds, Stored } from './entities.ts';
+import { WORDS, type Entities, type Kind, type Kinds, type Stored } from './entities.ts';
 import type { CoreMetadataOptions } from './options.ts';
+import type { LiveSettings } from './settings.ts';
 
 export interface CoreMetadataPorts {
   readonly clock: Clock;
@@ -32,8 +26,9 @@ export interface Change<K extends Kind = Kind> {
 /** What the parts of the room share while it runs. */
 export interface Room {
   readonly options: CoreMetadataOptions;
+  readonly settings: LiveSettings;
   readonly ports: CoreMetadataPorts;
-  readonly commit: GroupCommit;
+  readonly commit: Pick<GroupCommit, 'run'>;
   readonly entities: Entities;
   readonly validation: DeviceValidation;
   readonly tell: (change: Change, correlationID: string | undefined) => void;
@@ -55,16 +50,21 @@ export interface Named {
   readonly name?: string | undefined;
 }
 
+/** What is said of an entity that is not there. */
+export function missing(kind: Kind, { id = '', name = '' }: Named): AntirioError {
+  const by = id === '' ? `name '${name}'` : `id '${id}'`;
+  return new AntirioError('notFound', `no ${WORDS[kind]} with ${by} found`);
+}
+
 /** The entity that an update names by id, by name, or by both. @throws AntirioError notFound | invalidInput */
 export function find<K extends Kind>(entities: Entities, kind: K, named: Named): Stored<Kinds[K]> {
   const { id = '', name = '' } = named;
   const found = id === '' ? entities.byName(kind, name) : entities.byId(kind, id.toLowerCase());
-  if (found === undefined)
-    throw new AntirioError('notFound', `${kind} ${id === '' ? name : id} does not exist`);
+  if (found === undefined) throw missing(kind, named);
   if (named.name !== undefined && named.name !== found.name)
     throw new AntirioError(
       'invalidInput',
-      `${kind} name '${named.name}' not match the existing '${found.name}'`,
+      `${WORDS[kind]} name '${named.name}' not match the existing '${found.name}'`,
     );
   return found;
 }
@@ -75,32 +75,4 @@ export function patched<T extends object>(before: T, update: object): T {
     ([key, value]) => value !== undefined && key !== 'id' && key !== 'name',
   );
   return { ...before, ...Object.fromEntries(fields) };
-}
-
-/** Items of one request that share commits and waits; in the order of the request. */
-const AT_ONCE = 64;
-
-interface Item {
-  readonly requestId?: string | undefined;
-}
-
-/** Answers a request of many items: each has its own status in the 207; without items the answer is `null`, as EdgeX's is. */
-export async function each<T extends Item>(
-  items: readonly T[] | null,
-  status: number,
-  handle: (item: T) => Promise<{ readonly id: string } | undefined>,
-): Promise<BaseResponse[] | null> {
-  if (items === null || items.length === 0) return null;
-  const answer = async (item: T): Promise<BaseResponse> => {
-    try {
-      return { ...baseResponse(status, item), ...(await handle(item)) };
-    } catch (error) {
-      const statusCode = isAntirioError(error) ? error.statusCode : 500;
-      return baseResponse(statusCode, { requestId: item.requestId, message: describeError(error) });
-    }
-  };
-  const answers: BaseResponse[] = [];
-  for (let from = 0; from < items.length; from += AT_ONCE)
-    answers.push(...(await Promise.all(items.slice(from, from + AT_ONCE).map(answer))));
-  return answers;
 }

@@ -23,6 +23,8 @@ export interface RouteSpec<P extends z.ZodType, Q extends z.ZodType, B extends z
   readonly query?: Q;
   /** A JSON body; leave it out for routes that read `request.body` as bytes or not at all. */
   readonly body?: B;
+  /** How a body that is refused is told about, in place of the paths and messages of the schema. */
+  readonly refusal?: (error: z.ZodError, body: unknown) => string;
   readonly answer?: z.ZodType;
   readonly status?: number;
 }
@@ -112,6 +114,17 @@ function openApi(title: string, version: string, routes: readonly Documented[]):
   return { openapi: '3.1.0', info: { title, version }, paths };
 }
 
+type BodyRules = Pick<RouteSpec<z.ZodType, z.ZodType, z.ZodType>, 'body' | 'refusal'>;
+
+/** @throws AntirioError invalidInput */
+function bodyOf({ body: schema, refusal }: BodyRules, body: unknown): unknown {
+  if (schema === undefined) return body;
+  if (refusal === undefined) return parseInput(schema, body);
+  const parsed = schema.safeParse(body);
+  if (parsed.success) return parsed.data;
+  throw new AntirioError('invalidInput', refusal(parsed.error, body));
+}
+
 function statusOf(error: unknown): number {
   if (isAntirioError(error)) return error.statusCode;
   // express and its body parser mark what the client did wrong with a status of their own
@@ -160,7 +173,7 @@ export function createHttpRim(options: RimOptions): HttpRim {
       const input = {
         params: spec.params === undefined ? request.params : parseInput(spec.params, request.params),
         query: spec.query === undefined ? request.query : parseInput(spec.query, request.query),
-        body: spec.body === undefined ? (request.body as unknown) : parseInput(spec.body, request.body),
+        body: bodyOf(spec, request.body),
         request,
         response,
       };

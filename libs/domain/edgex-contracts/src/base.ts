@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { optional, uuid } from './fields.ts';
+import { optional, uuidOrEmpty } from './fields.ts';
 
 export const API_VERSION = 'v3';
 
 export const apiVersion = z.string().min(1, 'is required');
 
 /** An id that the caller may give to find the answer to its request again. */
-export const requestId = optional(z.union([z.literal(''), uuid]));
+export const requestId = optional(uuidOrEmpty);
 
 /** What every EdgeX request has. */
 export const baseRequest = z.object({ apiVersion, requestId });

@@ -1,11 +1,14 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { z } from 'zod';
 import { toBase64, utf8 } from '@antirio/kernel';
 import {
+  addDeviceRequest,
   addEventRequest,
   addEventRequestToJson,
   coreEventTopic,
   deviceProfile,
+  deviceProfileRequest,
   errorEnvelope,
   event,
   eventToJson,
@@ -16,9 +19,11 @@ import {
   parseDuration,
   parseEnvelope,
   parseJson,
+  refusalText,
   stringifyJson,
   toCbor,
   topicLevel,
+  updateDeviceRequest,
 } from './index.ts';
 
 const id = '040bd523-ec33-440d-9d72-e5813a465f37';
@@ -176,16 +181,31 @@ describe('envelopes', () => {
 
 describe('device profiles', () => {
   const properties = { valueType: 'float32', readWrite: 'R' };
-  test('numbers may be text, as YAML files have them', () => {
-    const got = deviceProfile.parse({
-      name: 'p',
-      deviceResources: [{ name: 'r', properties: { ...properties, minimum: '-5', scale: 0.1, maximum: '' } }],
-    });
+  const numbers = (fields: object): Record<string, unknown> => ({
+    name: 'p',
+    deviceResources: [{ name: 'r', properties: { ...properties, ...fields } }],
+  });
+  test('numbers are those of Go: float64, uint64 and int64', () => {
+    const got = deviceProfile.parse(
+      numbers({ minimum: -(2n ** 63n), mask: 2n ** 64n - 1n, shift: -3, scale: 0.1 }),
+    );
     expect(got.deviceResources?.[0]?.properties).toMatchObject({
       valueType: 'Float32',
-      minimum: -5,
+      minimum: -(2 ** 63),
+      mask: 2n ** 64n - 1n,
+      shift: -3,
       scale: 0.1,
     });
+  });
+  test.each([
+    ['text', { minimum: '5' }],
+    ['a negative mask', { mask: -1 }],
+    ['half a bit', { shift: 0.5 }],
+    ['a mask over 64 bits', { mask: 2n ** 64n }],
+    ['a number as default', { defaultValue: 5 }],
+    ['binary that is written', { valueType: 'Binary', readWrite: 'RW' }],
+  ])('%s is refused', (_what, fields) => {
+    expect(deviceProfile.safeParse(numbers(fields)).success).toBe(false);
   });
   test.each([
     [
@@ -226,4 +246,74 @@ test('names that would break a topic are escaped and found again', () => {
       expect(levelNames(topicLevel(text), text)).toBe(true);
     }),
   );
+});
+
+describe('refusals name what is wrong as EdgeX does', () => {
+  const device = {
+    name: 'd',
+    adminState: 'UNLOCKED',
+    operatingState: 'UP',
+    serviceName: 's',
+    profileName: 'p',
+    protocols: {},
+  };
+  const auto = { interval: '1s', sourceName: 'r' };
+  const of = (root: string, schema: z.ZodType, body: unknown): string => {
+    const parsed = schema.safeParse(body);
+    return parsed.success ? '' : refusalText(root, parsed.error, body);
+  };
+  test.each([
+    [{ name: undefined }, 'Device.Name field is required'],
+    [{ name: '' }, 'Device.Name field is required'],
+    [{ name: ' ' }, 'Device.Name field should not be empty string'],
+    [{ name: 5 }, 'Device.Name field cannot be unmarshalled from number'],
+    [{ name: 'n'.repeat(1025) }, 'Device.Name field should not exceed 1024'],
+    [{ id: 'x' }, 'Device.Id field needs a uuid'],
+    [{ adminState: undefined }, "Device.AdminState field should be one of 'LOCKED' 'UNLOCKED'"],
+    [{ operatingState: 'GOOD' }, "Device.OperatingState field should be one of 'UP' 'DOWN' 'UNKNOWN'"],
+    [{ protocols: null }, 'Device.Protocols field is required'],
+    [{ protocols: { a: 5 } }, 'Device.Protocols[a] field cannot be unmarshalled from number'],
+    [
+      { autoEvents: [auto, { ...auto, interval: undefined }] },
+      'Device.AutoEvents[1].Interval field is required',
+    ],
+    [{ autoEvents: [{ ...auto, sourceName: '' }] }, 'Device.AutoEvents[0].SourceName field is required'],
+    [
+      { autoEvents: [{ ...auto, interval: '1us' }] },
+      'Device.AutoEvents[0].Interval field should follows the ISO 8601 Durations format, e.g.,100ms, 24h, or be greater than or equal to the minimum value 1ms',
+    ],
+    [
+      { autoEvents: [{ ...auto, onChangeThreshold: -1 }] },
+      "Device.AutoEvents[0].OnChangeThreshold field validation failed on the gte tag with value '0'",
+    ],
+  ])('%j: %s', (fields, text) => {
+    const body = [{ apiVersion: 'v3', device: { ...device, ...fields } }];
+    expect(of('AddDeviceRequest', z.array(addDeviceRequest), body)).toBe(`AddDeviceRequest.${text}`);
+  });
+  test.each([
+    [
+      updateDeviceRequest,
+      { device: { labels: [] } },
+      'R.Device.Id field is required if the Name is not present',
+    ],
+    [addDeviceRequest, { apiVersion: '', device }, 'R.BaseRequest.Versionable.ApiVersion field is required'],
+    [addDeviceRequest, { requestId: '7', device }, 'R.BaseRequest.RequestId field needs a uuid'],
+    [
+      deviceProfileRequest,
+      { profile: { name: 'p', deviceCommands: [{ name: 'c', readWrite: 'R', resourceOperations: [] }] } },
+      'R.Profile.DeviceCommands[0].ResourceOperations field should greater than 0',
+    ],
+    [
+      deviceProfileRequest,
+      {
+        profile: {
+          name: 'p',
+          deviceCommands: [{ name: 'c', readWrite: 'R', resourceOperations: [{ deviceResource: 'x' }] }],
+        },
+      },
+      "device command's resource x doesn't match any device resource",
+    ],
+  ])('%#: by its own name in Go', (schema, body, text) => {
+    expect(of('R', schema, { apiVersion: 'v3', ...body })).toBe(text);
+  });
 });

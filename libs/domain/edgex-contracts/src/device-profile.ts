@@ -1,24 +1,27 @@
 import { z } from 'zod';
 import { baseRequest, baseResponseSchema } from './base.ts';
-import { anyMap, labels, name, optional, readWrite, uuid } from './fields.ts';
+import { ID_OR_NAME, eitherIdOrName } from './device-service.ts';
+import { anyMap, labels, name, optional, readWrite, uuidOrEmpty } from './fields.ts';
 import { normalizeValueType, type ValueType } from './value-type.ts';
 
-/** Numbers of a profile may come as JSON numbers or, as YAML files and EdgeX 2 wrote them, as text. */
-const numeric = optional(
-  z.union([z.number(), z.string()]).transform((value, context) => {
-    const number = typeof value === 'string' && value.trim() === '' ? undefined : Number(value);
-    if (number === undefined || Number.isFinite(number)) return number;
-    context.addIssue({ code: 'custom', message: 'should be a number' });
-    return z.NEVER;
-  }),
-);
+/** A float64: integers too large for a number come with all their digits and lose them here, as in Go. */
+const float64 = optional(z.union([z.number(), z.bigint().transform(Number)]));
 
-const text = z.union([z.string(), z.number(), z.boolean()]).transform(String);
+const INT64_MAX = 2n ** 63n - 1n;
+const UINT64_MAX = 2n ** 64n - 1n;
+
+function wholeNumber(least: bigint, most: bigint) {
+  return optional(
+    z
+      .union([z.int(), z.bigint()])
+      .refine((value) => BigInt(value) >= least && BigInt(value) <= most, 'is out of range'),
+  );
+}
 
 const valueType = z.string().transform((given, context): ValueType => {
   const type = normalizeValueType(given);
   if (type !== undefined) return type;
-  context.addIssue({ code: 'custom', message: `${given.slice(0, 64)} is no value type` });
+  context.addIssue({ code: 'custom', message: 'validation failed on the edgex-dto-value-type tag' });
   return z.NEVER;
 });
 
@@ -26,15 +29,15 @@ export const resourceProperties = z.object({
   valueType,
   readWrite,
   units: optional(z.string()),
-  minimum: numeric,
-  maximum: numeric,
-  defaultValue: optional(text),
-  mask: numeric,
-  shift: numeric,
-  scale: numeric,
-  offset: numeric,
-  base: numeric,
-  assertion: optional(text),
+  minimum: float64,
+  maximum: float64,
+  defaultValue: optional(z.string()),
+  mask: wholeNumber(0n, UINT64_MAX),
+  shift: wholeNumber(-INT64_MAX - 1n, INT64_MAX),
+  scale: float64,
+  offset: float64,
+  base: float64,
+  assertion: optional(z.string()),
   mediaType: optional(z.string()),
   optional: optional(anyMap),
 });
@@ -51,7 +54,7 @@ export type DeviceResource = z.output<typeof deviceResource>;
 
 const resourceOperation = z.object({
   deviceResource: name,
-  defaultValue: optional(text),
+  defaultValue: optional(z.string()),
   mappings: optional(z.record(z.string(), z.string())),
 });
 
@@ -59,13 +62,13 @@ export const deviceCommand = z.object({
   name,
   isHidden: optional(z.boolean()),
   readWrite,
-  resourceOperations: z.array(resourceOperation).min(1),
+  resourceOperations: z.array(resourceOperation).refine((some) => some.length > 0, 'should greater than 0'),
   tags: optional(anyMap),
 });
 export type DeviceCommand = z.output<typeof deviceCommand>;
 
 const basicInfo = {
-  id: optional(z.union([z.literal(''), uuid])),
+  id: optional(uuidOrEmpty),
   name,
   description: optional(z.string()),
   manufacturer: optional(z.string()),
@@ -102,6 +105,11 @@ function commandFault(command: DeviceCommand, resources: readonly DeviceResource
 export function profileFault(profile: DeviceProfile): string | undefined {
   const resources = profile.deviceResources ?? [];
   const commands = profile.deviceCommands ?? [];
+  const written = resources.find(
+    ({ properties }) => properties.valueType === 'Binary' && properties.readWrite.includes('W'),
+  );
+  if (written !== undefined)
+    return `write permission not support Binary value type for resource '${written.name}'`;
   const twiceResource = firstTwice(resources.map((resource) => resource.name));
   if (twiceResource !== undefined) return `device resource ${twiceResource} is duplicated`;
   const twiceCommand = firstTwice(commands.map((command) => command.name));
@@ -116,18 +124,13 @@ export function profileFault(profile: DeviceProfile): string | undefined {
 /** A class of devices: what can be read and written, alone (resources) or together (commands). */
 export const deviceProfile = shape.superRefine((profile, context) => {
   const fault = profileFault(profile);
-  if (fault !== undefined) context.addIssue({ code: 'custom', message: fault });
+  if (fault !== undefined) context.addIssue({ code: 'custom', message: fault, params: { whole: true } });
 });
 
 export const deviceProfileRequest = baseRequest.extend({ profile: deviceProfile });
 
 export const updateBasicInfoRequest = baseRequest.extend({
-  basicinfo: z
-    .object({ ...basicInfo, name: optional(name) })
-    .refine(
-      (info) => (info.id ?? '') !== '' || info.name !== undefined,
-      'id field is required if the name is not present',
-    ),
+  basicinfo: z.object({ ...basicInfo, name: optional(name) }).refine(eitherIdOrName, ID_OR_NAME),
 });
 
 export const addDeviceResourceRequest = baseRequest.extend({ profileName: name, resource: deviceResource });

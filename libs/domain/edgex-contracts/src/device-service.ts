@@ -1,8 +1,14 @@
 import { z } from 'zod';
 import { baseRequest, baseResponseSchema } from './base.ts';
-import { adminState, anyMap, labels, name, optional, uuid } from './fields.ts';
+import { adminState, anyMap, labels, name, optional, uuidOrEmpty } from './fields.ts';
 
-const baseAddress = z.string().refine((text) => URL.canParse(text), 'should be an absolute URI');
+/** As Go's `url.ParseRequestURI` takes it: an absolute URI or an absolute path. */
+const baseAddress = z
+  .string()
+  .refine(
+    (text) => /^\/[!-~]*$/.test(text) || URL.canParse(text),
+    "validation failed on the uri tag with value ''",
+  );
 
 const fields = {
   name,
@@ -14,16 +20,16 @@ const fields = {
 };
 
 /** A device service: where it listens, and whether its devices may be commanded. */
-export const deviceService = z.object({ id: optional(z.union([z.literal(''), uuid])), ...fields });
+export const deviceService = z.object({ id: optional(uuidOrEmpty), ...fields });
 export type DeviceService = z.output<typeof deviceService>;
 
-const id = optional(z.union([z.literal(''), uuid]));
+const id = optional(uuidOrEmpty);
 
 /** What names an entity in an update: its id, its name, or both. */
 export const eitherIdOrName = (value: { id?: string | undefined; name?: string | undefined }): boolean =>
   (value.id !== undefined && value.id !== '') || value.name !== undefined;
 
-export const ID_OR_NAME = 'id field is required if the name is not present';
+export const ID_OR_NAME = { path: ['id'], message: 'is required if the Name is not present' };
 
 export const updateDeviceService = z
   .object({

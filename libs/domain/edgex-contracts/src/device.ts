@@ -1,21 +1,36 @@
 import { z } from 'zod';
 import { baseRequest, baseResponseSchema } from './base.ts';
-import { eitherIdOrName, ID_OR_NAME } from './device-service.ts';
-import { adminState, anyMap, duration, labels, name, operatingState, optional, uuid } from './fields.ts';
+import { ID_OR_NAME, eitherIdOrName } from './device-service.ts';
+import {
+  adminState,
+  anyMap,
+  durationFrom,
+  labels,
+  name,
+  operatingState,
+  optional,
+  uuidOrEmpty,
+} from './fields.ts';
 
+const noDuration = z.literal('');
+
+/** How many events of an auto event are kept, and how long. */
 const retention = z.object({
   maxCap: optional(z.int()),
   minCap: optional(z.int()),
-  duration: optional(z.union([z.literal(''), duration])),
+  duration: optional(z.union([noDuration, durationFrom('0s')])),
 });
+
+const NOT_NEGATIVE = "validation failed on the gte tag with value '0'";
 
 /** A reading that the device service takes by itself at an interval. */
 export const autoEvent = z.object({
-  interval: duration,
+  interval: durationFrom('1ms'),
   onChange: optional(z.boolean()),
-  onChangeThreshold: optional(z.number()),
+  /** A change of a number that is not larger makes no event. */
+  onChangeThreshold: optional(z.number().refine((value) => value >= 0, NOT_NEGATIVE)),
   /** A resource or command of the profile; a POSIX regular expression over resource names is allowed. */
-  sourceName: z.string().min(1),
+  sourceName: z.string().min(1, 'is required'),
   retention: optional(retention),
 });
 export type AutoEvent = z.output<typeof autoEvent>;
@@ -23,7 +38,7 @@ export type AutoEvent = z.output<typeof autoEvent>;
 const protocols = z.record(z.string(), anyMap);
 
 export const device = z.object({
-  id: optional(z.union([z.literal(''), uuid])),
+  id: optional(uuidOrEmpty),
   name,
   parent: optional(z.string()),
   description: optional(z.string()),
@@ -42,7 +57,7 @@ export type Device = z.output<typeof device>;
 
 export const updateDevice = z
   .object({
-    id: optional(z.union([z.literal(''), uuid])),
+    id: optional(uuidOrEmpty),
     name: optional(name),
     parent: optional(z.string()),
     description: optional(z.string()),

@@ -18,6 +18,9 @@ export function isUuid(text: string): boolean {
 
 export const uuid = z.string().refine(isUuid, 'field needs a uuid');
 
+/** An id that may be left empty, which Go takes for missing. */
+export const uuidOrEmpty = z.string().refine((text) => text === '' || isUuid(text), 'field needs a uuid');
+
 /** Nanoseconds since the Unix epoch in an int64; not zero, which EdgeX takes for missing. */
 export const origin = z
   .union([z.bigint(), z.int()])
@@ -42,3 +45,14 @@ export const readWrite = z.enum(['R', 'W', 'RW', 'WR']);
 export const duration = z
   .string()
   .refine((text) => parseDuration(text) !== undefined, 'should be a duration such as 100ms or 24h');
+
+/** A Go duration such as `100ms` or `24h`, not shorter than the least one. */
+export function durationFrom(least: string) {
+  const nanos = parseDuration(least) ?? 0;
+  return z
+    .string()
+    .refine(
+      (text) => (parseDuration(text) ?? -Infinity) >= nanos,
+      `should follows the ISO 8601 Durations format, e.g.,100ms, 24h, or be greater than or equal to the minimum value ${least}`,
+    );
+}

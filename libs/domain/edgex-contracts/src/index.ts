@@ -13,3 +13,4 @@ export * from './envelope.ts';
 export * from './system-event.ts';
 export * from './topics.ts';
 export * from './page.ts';
+export * from './refusal.ts';

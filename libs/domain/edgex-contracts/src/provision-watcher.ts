@@ -2,21 +2,26 @@ import { z } from 'zod';
 import { baseRequest, baseResponseSchema } from './base.ts';
 import { autoEvent } from './device.ts';
 import { eitherIdOrName, ID_OR_NAME } from './device-service.ts';
-import { adminState, anyMap, labels, name, optional, uuid } from './fields.ts';
+import { adminState, anyMap, labels, name, optional, uuidOrEmpty } from './fields.ts';
 
 const identifiers = z
-  .record(z.string().min(1), z.string().min(1))
-  .refine((map) => Object.keys(map).length > 0, 'should have at least one identifier');
+  .record(z.string().min(1), z.string().min(1, 'is required'))
+  .refine((map) => Object.keys(map).length > 0, 'should greater than 0');
+
+/** Empty while the profile is not known; not blank. */
+const laterProfile = z
+  .string()
+  .refine((text) => text === '' || text.trim() !== '', 'should not be empty string');
 
 const discoveredDevice = z.object({
-  profileName: optional(z.string()),
+  profileName: optional(laterProfile),
   adminState,
   autoEvents: optional(z.array(autoEvent)),
   properties: optional(anyMap),
 });
 
 const updateDiscoveredDevice = z.object({
-  profileName: optional(z.string()),
+  profileName: optional(laterProfile),
   adminState: optional(adminState),
   autoEvents: optional(z.array(autoEvent)),
   properties: optional(anyMap),
@@ -24,7 +29,7 @@ const updateDiscoveredDevice = z.object({
 
 /** What a device service watches for, to add a device by itself when it finds one. */
 export const provisionWatcher = z.object({
-  id: optional(z.union([z.literal(''), uuid])),
+  id: optional(uuidOrEmpty),
   name,
   serviceName: name,
   labels: optional(labels),
@@ -37,7 +42,7 @@ export type ProvisionWatcher = z.output<typeof provisionWatcher>;
 
 export const updateProvisionWatcher = z
   .object({
-    id: optional(z.union([z.literal(''), uuid])),
+    id: optional(uuidOrEmpty),
     name: optional(name),
     serviceName: optional(name),
     labels: optional(labels),

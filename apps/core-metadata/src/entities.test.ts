@@ -1,0 +1,256 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { isAntirioError } from '@antirio/kernel';
+import { inTransaction, openDatabase, type Database } from '@antirio/host';
+import { device, deviceProfile, type Device, type DeviceProfile, type Page } from '@antirio/edgex-contracts';
+import { createEntities, type Entities, type Filter, type Stored } from './entities.ts';
+import { MIGRATIONS } from './schema.ts';
+
+let folder: string;
+let db: Database;
+let entities: Entities;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'antirio-entities-'));
+  db = openDatabase(join(folder, 'metadata.db'), MIGRATIONS);
+  // What is tested here is what is found; the disk would only be slow.
+  db.exec('PRAGMA synchronous=OFF');
+  entities = createEntities(db);
+});
+afterEach(() => {
+  db.close();
+  rmSync(folder, { recursive: true });
+});
+
+const NAMES = ['a', 'b', 'c', 'd', 'é/ ', 'Z'];
+const LABELS = ['x', 'y', "z'"];
+const SERVICES = ['s', 't'];
+const PROFILES = ['p', 'q'];
+
+const labelsOf = fc.subarray(LABELS);
+const idOf = (name: string): string => `id-${name}`;
+
+const deviceFrom = (fields: { name: string; [key: string]: unknown }, modified = 0): Stored<Device> => {
+  const states = { adminState: 'LOCKED', operatingState: 'UP', protocols: {} };
+  return { ...device.parse({ ...states, ...fields }), id: idOf(fields.name), created: 0, modified };
+};
+
+const profileFrom = (fields: { name: string; [key: string]: unknown }): Stored<DeviceProfile> => ({
+  ...deviceProfile.parse(fields),
+  id: idOf(fields.name),
+  created: 0,
+  modified: 0,
+});
+
+const deviceOf: fc.Arbitrary<Stored<Device>> = fc
+  .record({
+    name: fc.constantFrom(...NAMES),
+    parent: fc.constantFrom('', ...NAMES),
+    labels: fc.option(labelsOf, { nil: undefined }),
+    serviceName: fc.constantFrom(...SERVICES),
+    profileName: fc.constantFrom(...PROFILES, ''),
+    modified: fc.nat(9),
+  })
+  .map(({ modified, ...fields }) => deviceFrom(fields, modified));
+
+type Step = { readonly put: Stored<Device> } | { readonly remove: string };
+const stepOf: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 4, arbitrary: deviceOf.map((put) => ({ put })) },
+  { weight: 1, arbitrary: fc.constantFrom(...NAMES).map((remove) => ({ remove })) },
+);
+
+const pageOf: fc.Arbitrary<Page> = fc.record({
+  offset: fc.nat(7),
+  limit: fc.nat(7),
+  counted: fc.constant(true),
+});
+const filterOf: fc.Arbitrary<Filter> = fc.record(
+  {
+    kind: fc.constant('device' as const),
+    service: fc.constantFrom(...SERVICES),
+    profile: fc.constantFrom(...PROFILES),
+    labels: labelsOf,
+  },
+  { requiredKeys: ['kind'] },
+);
+
+/** All devices in the order in which they came. */
+type Model = Stored<Device>[];
+
+function applyTo(model: Model, step: Step): Model {
+  if ('remove' in step) return model.filter(({ name }) => name !== step.remove);
+  const known = model.some(({ name }) => name === step.put.name);
+  return known ? model.map((one) => (one.name === step.put.name ? step.put : one)) : [...model, step.put];
+}
+
+function applyToStore(step: Step): void {
+  inTransaction(db, () => {
+    if ('remove' in step) entities.remove('device', step.remove);
+    else if (entities.byName('device', step.put.name) === undefined) entities.add('device', step.put);
+    else entities.replace('device', step.put);
+  });
+}
+
+const hasAll = (device: Device, labels: readonly string[]): boolean =>
+  labels.every((label) => device.labels?.includes(label) === true);
+
+const fits = (device: Device, { service, profile, labels = [] }: Filter): boolean =>
+  (service === undefined || device.serviceName === service) &&
+  (profile === undefined || device.profileName === profile) &&
+  hasAll(device, labels);
+
+type Expected = { readonly total: number; readonly names: string[] } | 'out of range';
+
+function page(found: Model, { offset, limit }: Page): Expected {
+  if (limit > 0 && found.length > 0 && offset > found.length) return 'out of range';
+  return { total: found.length, names: found.slice(offset, offset + limit).map(({ name }) => name) };
+}
+
+function listed(filter: Filter, at: Page): Expected {
+  try {
+    const { total, rows } = entities.list(filter, at);
+    return { total, names: rows.map(({ name }) => name) };
+  } catch (error) {
+    if (isAntirioError(error, 'rangeNotSatisfiable')) return 'out of range';
+    throw error;
+  }
+}
+
+/** By the definition: the children, then what is below the first, the second, ... each device once. */
+function below(
+  model: Model,
+  parent: string,
+  levels: number,
+  labels: string[],
+  seen = new Set<string>(),
+): Model {
+  if (levels === 0) return [];
+  const children = model.filter((one) => one.parent === parent && hasAll(one, labels) && !seen.has(one.name));
+  for (const { name } of children) seen.add(name);
+  return [...children, ...children.flatMap(({ name }) => below(model, name, levels - 1, labels, seen))];
+}
+
+const clear = (): void => {
+  for (const name of NAMES) applyToStore({ remove: name });
+};
+
+test('lists are what a naive model finds, page by page', () => {
+  const queries = fc.array(fc.tuple(filterOf, pageOf), { minLength: 3, maxLength: 3 });
+  fc.assert(
+    fc.property(fc.array(stepOf, { maxLength: 14 }), queries, (steps, asked) => {
+      clear();
+      let model: Model = [];
+      for (const step of steps) {
+        applyToStore(step);
+        model = applyTo(model, step);
+      }
+      for (const [filter, at] of asked) {
+        const found = model.filter((device) => fits(device, filter));
+        expect(listed(filter, at)).toEqual(page(found, at));
+        expect(entities.count(filter)).toBe(found.length);
+      }
+      for (const profile of PROFILES)
+        expect(new Set(entities.servicesUsing(profile))).toEqual(
+          new Set(model.filter((one) => one.profileName === profile).map((one) => one.serviceName)),
+        );
+      for (const device of model) {
+        expect(entities.byName('device', device.name)).toEqual(JSON.parse(JSON.stringify(device)));
+        expect(entities.byId('device', device.id)?.name).toBe(device.name);
+      }
+    }),
+    { numRuns: 150 },
+  );
+});
+
+test('trees are what a naive model finds, and end where parents make a circle', () => {
+  const query = fc.tuple(fc.constantFrom(...NAMES), fc.nat(3), labelsOf, pageOf);
+  fc.assert(
+    fc.property(fc.array(stepOf, { maxLength: 14 }), query, (steps, [root, maxLevels, labels, at]) => {
+      clear();
+      let model: Model = [];
+      for (const step of steps) {
+        applyToStore(step);
+        model = applyTo(model, step);
+      }
+      const found = below(model, root, maxLevels === 0 ? Infinity : maxLevels, labels);
+      const { total, rows } = entities.tree({ descendantsOf: root, maxLevels, labels }, at);
+      expect({ total, names: rows.map(({ name }) => name) }).toEqual({
+        total: found.length,
+        names: found.slice(at.offset, at.offset + at.limit).map(({ name }) => name),
+      });
+      expect(entities.isParent(root)).toBe(model.some(({ parent }) => parent === root));
+    }),
+    { numRuns: 150 },
+  );
+});
+
+test('profiles are found by maker and model', () => {
+  const maker = fc.constantFrom('m', 'n', undefined);
+  const profileOf = fc.record({ manufacturer: maker, model: maker, labels: labelsOf });
+  const asked = fc.record({ manufacturer: maker, model: maker, labels: labelsOf });
+  fc.assert(
+    fc.property(fc.array(profileOf, { maxLength: 6 }), asked, (profiles, filter) => {
+      const all = profiles.map((fields, n) => profileFrom({ ...fields, name: `p${n}` }));
+      inTransaction(db, () => all.forEach((profile) => entities.add('deviceprofile', profile)));
+      const { labels, ...makers } = filter;
+      const wanted = Object.entries(makers).filter(([, value]) => value !== undefined);
+      const found = all.filter(
+        (one) =>
+          wanted.every(([key, value]) => one[key as 'model'] === value) &&
+          labels.every((label) => one.labels?.includes(label)),
+      );
+      const { rows } = entities.list(
+        { kind: 'deviceprofile', labels, ...Object.fromEntries(wanted) },
+        { offset: 0, limit: 10, counted: true },
+      );
+      expect(rows.map(({ name }) => name)).toEqual(found.map(({ name }) => name));
+      inTransaction(db, () => all.forEach(({ name }) => entities.remove('deviceprofile', name)));
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('a store of before labels had their table is taken over', () => {
+  const old = join(folder, 'old.db');
+  const before = openDatabase(old, MIGRATIONS.slice(0, 1));
+  const doc = JSON.stringify({ name: 'd', labels: ['x', 'x', 'y'] });
+  before.exec(
+    `INSERT INTO entity(kind, id, name, doc) VALUES('device', 'i', 'd', '${doc}'), ('device', 'j', 'e', '{}')`,
+  );
+  before.close();
+  const after = openDatabase(old, MIGRATIONS);
+  const rows = createEntities(after).list(
+    { kind: 'device', labels: ['x', 'y'] },
+    { offset: 0, limit: 5, counted: true },
+  );
+  expect(rows).toMatchObject({ total: 1, rows: [{ name: 'd' }] });
+  after.close();
+});
+
+test.each([
+  ['of a kind', { kind: 'device' }],
+  ['with a label', { kind: 'device', labels: ['x'] }],
+  ['of a service', { kind: 'device', service: 's' }],
+  ['of a model', { kind: 'deviceprofile', model: 'm' }],
+] as const)('a page %s is read in the order of an index, without a sort', (_what, filter) => {
+  applyToStore({ put: deviceFrom({ name: 'd', labels: ['x'], serviceName: 's' }) });
+  const profile = profileFrom({ name: 'p', model: 'm' });
+  inTransaction(db, () => entities.add('deviceprofile', profile));
+  const texts: string[] = [];
+  const prepare = db.prepare.bind(db);
+  db.prepare = (text: string) => {
+    texts.push(text);
+    return prepare(text);
+  };
+  const other = createEntities(db);
+  other.list(filter, { offset: 0, limit: 5, counted: true });
+  const [text] = texts.filter((one) => one.includes('ORDER BY seq LIMIT'));
+  const plan = prepare(`EXPLAIN QUERY PLAN ${text}`)
+    .all()
+    .map((row) => String(row['detail']));
+  expect(plan.join()).toContain('USING INDEX');
+  expect(plan.join()).not.toContain('TEMP B-TREE');
+});
