@@ -198,7 +198,11 @@ export default defineConfig(
       'no-restricted-properties': ['error', ...onlyOrSkip],
       '@nx/enforce-module-boundaries': [
         'error',
-        { allow: ['@antirio/testing'], banTransitiveDependencies: true, depConstraints },
+        {
+          allow: ['@antirio/testing', '@antirio/edgex-contract'],
+          banTransitiveDependencies: true,
+          depConstraints,
+        },
       ],
       '@typescript-eslint/no-non-null-assertion': 'off',
       '@typescript-eslint/unbound-method': 'off',

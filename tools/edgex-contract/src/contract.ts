@@ -1,0 +1,162 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
+import { parse } from 'yaml';
+import { ContractBroken } from './contract-broken.ts';
+import { DEVIATIONS } from './deviations.ts';
+
+/** The services whose documents are in `openapi/`. */
+export type ContractService = 'core-data' | 'core-metadata' | 'core-command' | 'core-keeper';
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+/** One method of one path, as documented. */
+export interface Operation {
+  readonly method: Method;
+  /** With its parameters in braces, without `/api/v3`. */
+  readonly path: string;
+  readonly statuses: readonly number[];
+}
+
+/** What an operation answers with one status. */
+export interface DocumentedAnswer {
+  /** Names of headers in lower case, each with a check of its value that tells what is wrong. */
+  readonly headers: ReadonlyMap<string, (value: string) => string | undefined>;
+  /** By media type: a check of the parsed body that tells what is wrong; undefined where no body is documented. */
+  readonly bodies: ReadonlyMap<string, (body: unknown) => string | undefined> | undefined;
+}
+
+/** EdgeX's own OpenAPI document of one service. */
+export interface Contract {
+  readonly service: ContractService;
+  readonly operations: readonly Operation[];
+  /** @throws ContractBroken where the operation or the status is not documented. */
+  answer(method: Method, path: string, status: number): DocumentedAnswer;
+}
+
+type Tree = Record<string, unknown>;
+
+const METHODS = { get: 'GET', post: 'POST', put: 'PUT', patch: 'PATCH', delete: 'DELETE' } as const;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+
+function isTree(value: unknown): value is Tree {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function below(tree: unknown, keys: readonly string[]): Tree {
+  let at: unknown = tree;
+  for (const key of keys) at = isTree(at) ? at[key] : undefined;
+  if (!isTree(at)) throw new ContractBroken(`the document has nothing at ${keys.join(' ')}`);
+  return at;
+}
+
+/** The document with the deviations that are tolerated. */
+function amended(service: ContractService, document: Tree): Tree {
+  for (const { service: of, at, change } of DEVIATIONS) {
+    if (of !== service) continue;
+    const schema = below(document, at);
+    if (change === 'anyOf') {
+      schema['anyOf'] = schema['oneOf'];
+      delete schema['oneOf'];
+    } else {
+      const extra = Object.fromEntries(change.alsoHas.map((field) => [field, true]));
+      schema['properties'] = { ...(schema['properties'] as Tree | undefined), ...extra };
+    }
+  }
+  return document;
+}
+
+const pointer = (keys: readonly string[]): string =>
+  keys.map((key) => `/${encodeURIComponent(key.replaceAll('~', '~0').replaceAll('/', '~1'))}`).join('');
+
+function judging(validate: ValidateFunction): (value: unknown) => string | undefined {
+  return (value) =>
+    validate(value)
+      ? undefined
+      : (validate.errors ?? [])
+          .map(({ instancePath, message, params }) =>
+            [instancePath || '(whole)', message, JSON.stringify(params)].join(' '),
+          )
+          .join('; ');
+}
+
+function operationsOf(document: Tree): Operation[] {
+  return Object.entries(below(document, ['paths'])).flatMap(([path, methods]) =>
+    Object.entries(METHODS).flatMap(([key, method]) => {
+      const operation = (methods as Tree)[key];
+      if (!isTree(operation)) return [];
+      const statuses = Object.keys(below(operation, ['responses'])).map(Number);
+      return [{ method, path, statuses }];
+    }),
+  );
+}
+
+class OpenApiContract implements Contract {
+  readonly service: ContractService;
+  readonly operations: readonly Operation[];
+  readonly #document: Tree;
+  readonly #ajv: Ajv2020;
+  readonly #answers = new Map<string, DocumentedAnswer>();
+
+  constructor(service: ContractService, document: Tree) {
+    this.service = service;
+    this.#document = document;
+    this.operations = operationsOf(document);
+    // OpenAPI has keywords of its own (`example`), and its documents say `type` beside `allOf`
+    this.#ajv = new Ajv2020({ strict: false, validateSchema: false, allErrors: true });
+    this.#ajv.addFormat('uuid', UUID);
+    this.#ajv.addFormat('byte', BASE64);
+    this.#ajv.addSchema(document, service);
+  }
+
+  answer(method: Method, path: string, status: number): DocumentedAnswer {
+    const operation = this.operations.find((one) => one.method === method && one.path === path);
+    if (operation === undefined) throw new ContractBroken(`${this.service} documents no ${method} ${path}`);
+    if (!operation.statuses.includes(status))
+      throw new ContractBroken(`${method} ${path} answered ${status}, which is not documented`);
+    const key = `${method} ${path} ${status}`;
+    const known = this.#answers.get(key);
+    if (known !== undefined) return known;
+    const made = this.#answerAt(['paths', path, method.toLowerCase(), 'responses', String(status)]);
+    this.#answers.set(key, made);
+    return made;
+  }
+
+  #answerAt(at: readonly string[]): DocumentedAnswer {
+    const { headers, content } = below(this.#document, at);
+    const validators = Object.keys(isTree(headers) ? headers : {}).map((name) => {
+      const header = this.#resolved([...at, 'headers', name]);
+      return [name.toLowerCase(), judging(this.#compile([...header, 'schema'], false))] as const;
+    });
+    const bodies = Object.keys(isTree(content) ? content : {}).map((type) => {
+      const schema = [...at, 'content', type, 'schema'];
+      return [type, judging(this.#compile(schema, true))] as const;
+    });
+    return { headers: new Map(validators), bodies: isTree(content) ? new Map(bodies) : undefined };
+  }
+
+  /** Where a reference leads. */
+  #resolved(at: readonly string[]): readonly string[] {
+    const reference = below(this.#document, at)['$ref'];
+    return typeof reference === 'string' ? reference.slice('#/'.length).split('/') : at;
+  }
+
+  /** With `closed`, an object may have no fields but those that are documented. */
+  #compile(at: readonly string[], closed: boolean): ValidateFunction {
+    const schema = { $ref: `${this.service}#${pointer(at)}` };
+    return this.#ajv.compile(closed ? { allOf: [schema], unevaluatedProperties: false } : schema);
+  }
+}
+
+/** EdgeX's authors close lists at the indentation of their key, which YAML forbids but Go's reader takes. */
+function readYaml(file: string): Tree {
+  const text = readFileSync(file, 'utf8').replace(/^( *)\]$/gm, '$1  ]');
+  return parse(text) as Tree;
+}
+
+/** Reads the document of a service. */
+export function loadContract(service: ContractService): Contract {
+  const file = join(import.meta.dirname, '..', 'openapi', `${service}.yaml`);
+  return new OpenApiContract(service, amended(service, readYaml(file)));
+}

@@ -1,0 +1,3 @@
+export { loadContract, type Contract, type ContractService, type Operation } from './contract.ts';
+export { openSuite, type Answer, type Exchange, type Suite, type Unprovoked } from './suite.ts';
+export { ContractBroken } from './contract-broken.ts';
