@@ -51,7 +51,7 @@ type Act = (topic: string, request: MessageEnvelope) => Promise<string>;
 
 /** Passes a command on to its device service; the answer is what that answers. */
 function passingOn(room: Room, requests: BusRequests): Act {
-  const timeoutMs = room.options.requestTimeoutMs;
+  const timeoutMs = room.options.service.requestTimeoutMs;
   return async (topic, { requestID, correlationID, payload, queryParams }) => {
     const { device: name, command, method } = targetOf(topic);
     const { device, service } = await room.commands.target(name);

@@ -62,7 +62,7 @@ export function createCommands(options: CoreCommandOptions, metadata: Metadata):
       if (correlationID !== undefined) headers['x-correlation-id'] = correlationID;
       if (body !== undefined) headers['content-type'] = 'application/json';
       const path = `/api/v3/device/name/${encodeURIComponent(device)}/${encodeURIComponent(command)}${query}`;
-      const limits = { timeoutMs: options.requestTimeoutMs, maxAnswerBytes: options.maxAnswerBytes };
+      const limits = { timeoutMs: options.service.requestTimeoutMs, maxAnswerBytes: options.maxAnswerBytes };
       try {
         return await peerOf(service.baseAddress).call({
           method,

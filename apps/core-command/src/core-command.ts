@@ -1,9 +1,11 @@
 import { AntirioError, describeError } from '@antirio/kernel';
+import { createEdgexService, type EdgexService } from '@antirio/edgex-service';
 import { createHttpRim, type Check, type Health, type HttpRim, type Service } from '@antirio/host';
 import { parseJsonBytes } from '@antirio/edgex-contracts';
 import { createBusCommands, type BusCommands } from './bus-commands.ts';
 import { createCommands, type Commands } from './commands.ts';
 import { createMetadata } from './metadata.ts';
+import { rememberingMetadata, type RememberingMetadata } from './remembering.ts';
 import type { CoreCommandOptions } from './options.ts';
 import type { CoreCommandPorts, Room } from './room.ts';
 import { addRoutes } from './routes.ts';
@@ -17,6 +19,8 @@ export interface CoreCommand extends Service {
 
 interface Running {
   readonly rim: HttpRim;
+  readonly edgex: EdgexService;
+  readonly metadata: RememberingMetadata;
   readonly commands: Commands;
   readonly fromBus: BusCommands | undefined;
 }
@@ -28,13 +32,13 @@ export function createCoreCommand(options: CoreCommandOptions, ports: CoreComman
   const { bus, clock, log } = ports;
   const peer = ports.peers['core-metadata'];
   if (peer === undefined) throw new AntirioError('badConfig', 'core-command needs the peer core-metadata');
-  const metadata = createMetadata(peer);
+  const asked = createMetadata(peer);
   let running: Running | undefined;
   let port = 0;
 
   const metadataCheck = async (): Promise<Check> => {
     try {
-      await metadata.ping();
+      await asked.ping();
       return { ok: true };
     } catch (error) {
       return { ok: false, detail: describeError(error) };
@@ -51,29 +55,39 @@ export function createCoreCommand(options: CoreCommandOptions, ports: CoreComman
     },
     health,
     async start() {
+      const edgex = createEdgexService({ serviceKey: 'core-command', options, ports, endsInTime: true });
+      const { maxRemembered: max, rememberMs: forMs } = options;
+      const metadata = rememberingMetadata(asked, { max, forMs }, ports);
       const commands = createCommands(options, metadata);
       const url = (): string => options.publicUrl ?? `http://${options.bind}:${port}`;
       const room: Room = { options, ports, metadata, commands, url };
       const rim = createHttpRim({
         serviceKey: 'core-command',
         version: VERSION,
-        config: () => options,
+        config: edgex.config,
         health,
         log,
+        maxBodyBytes: options.maxBodyBytes,
         parseBody: (bytes) => (bytes.length === 0 ? undefined : parseJsonBytes(bytes)),
         clock,
+        before: edgex.before,
       });
+      edgex.addRoutes(rim);
       addRoutes(rim, room);
+      await edgex.follow();
       const fromBus = bus === undefined ? undefined : await createBusCommands(room, bus);
-      running = { rim, commands, fromBus };
+      running = { rim, edgex, metadata, commands, fromBus };
       port = await rim.listen(options.port, options.bind);
+      edgex.register(port);
     },
     async stop() {
       const was = running;
       running = undefined;
       if (was === undefined) return;
+      await was.edgex.stop();
       await was.rim.close();
       await was.fromBus?.close();
+      await was.metadata.close();
       was.commands.close();
     },
   };

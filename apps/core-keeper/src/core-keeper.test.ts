@@ -27,7 +27,8 @@ let room: CoreKeeper;
 let peer: HttpPeer;
 
 async function start(options: Json = {}): Promise<void> {
-  const given = coreKeeperOptions.parse({ dataDir, port: 0, minCheckIntervalMs: 10, ...options });
+  const common = { dataDir, port: 0, minCheckIntervalMs: 10, commonConfig: { enabled: false } };
+  const given = coreKeeperOptions.parse({ ...common, ...options });
   room = createCoreKeeper(given, { clock: systemClock, random: systemRandom, log: silentLog, bus });
   await room.start();
   peer = httpPeer({ url: `http://127.0.0.1:${room.port}/api/v3` });

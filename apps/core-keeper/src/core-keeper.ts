@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { createEdgexService, type EdgexService } from '@antirio/edgex-service';
 import {
   createGroupCommit,
   createHttpRim,
@@ -9,6 +10,7 @@ import {
   type Service,
 } from '@antirio/host';
 import { parseJsonBytes } from '@antirio/edgex-contracts';
+import { seedCommonConfig } from './common-config.ts';
 import { createHealthChecks } from './health-checks.ts';
 import { addKeyRoutes } from './key-routes.ts';
 import { createKeyStore } from './key-store.ts';
@@ -29,6 +31,7 @@ interface Running {
   readonly db: Database;
   readonly room: Room;
   readonly rim: HttpRim;
+  readonly edgex: EdgexService;
 }
 
 const VERSION = '4.0.0';
@@ -61,25 +64,35 @@ export function createCoreKeeper(options: CoreKeeperOptions, ports: CoreKeeperPo
     health,
     async start() {
       const { db, room } = openRoom(options, ports);
+      const edgex = createEdgexService({ serviceKey: 'core-keeper', options, ports });
       const rim = createHttpRim({
         serviceKey: 'core-keeper',
         version: VERSION,
-        config: () => options,
+        config: edgex.config,
         health,
         log,
         parseBody: (bytes) => (bytes.length === 0 ? undefined : parseJsonBytes(bytes)),
         clock,
+        maxBodyBytes: options.maxBodyBytes,
+        before: edgex.before,
       });
-      running = { db, room, rim };
+      running = { db, room, rim, edgex };
+      edgex.addRoutes(rim);
       addKeyRoutes(rim, room);
       addRegistryRoutes(rim, room);
       for (const known of room.registrations.all()) if (known.status !== 'HALT') room.checks.watch(known);
+      const { commonConfig: common } = options;
+      const addresses = { ...common, coreKeeperPort: options.port };
+      if (common.enabled) await seedCommonConfig(room, addresses, Math.trunc(clock.now()));
       port = await rim.listen(options.port, options.bind);
+      // it asks itself, as every service asks it
+      await edgex.follow();
     },
     async stop() {
       const was = running;
       running = undefined;
       if (was === undefined) return;
+      await was.edgex.stop();
       await was.rim.close();
       await was.room.checks.stop();
       await was.room.commit.close();

@@ -78,7 +78,9 @@ export function addKeyRoutes(rim: HttpRim, room: Room): void {
       const { value } = body as z.output<typeof putBody>;
       const pairs = pairsOf(key, value, isOn(query, 'flatten'));
       await commit.run(0, () => keys.put(pairs, Math.trunc(ports.clock.now())));
-      publish(room, key, { value }, request.get('x-correlation-id'));
+      // one value as it is read back: EdgeX's client takes a notice for stale where the two differ
+      const told = isOn(query, 'flatten') ? value : pairs[0]?.[1];
+      publish(room, key, { value: told }, request.get('x-correlation-id'));
       return { ...baseResponse(200), response: pairs.map(([stored]) => stored) };
     },
   );

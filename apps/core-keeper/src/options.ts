@@ -1,10 +1,29 @@
 import { z } from 'zod';
+import { edgexServiceOptions } from '@antirio/edgex-service';
+
+const port = z.int().min(0).max(65535);
 
 export const coreKeeperOptions = z.strictObject({
-  port: z.int().min(0).max(65535).default(59890),
+  port: port.default(59890),
   bind: z.string().default('127.0.0.1'),
   /** The edge's data folder; the room keeps to `core-keeper` in it. */
   dataDir: z.string().min(1),
+  ...edgexServiceOptions,
+  /** Whether EdgeX's common configuration is put there at the first start, and what it says. */
+  commonConfig: z
+    .strictObject({
+      enabled: z.boolean().default(true),
+      /** Where other hosts' services reach this edge. */
+      host: z.string().min(1).max(255).default('127.0.0.1'),
+      messageBusPort: port.default(1883),
+      coreMetadataPort: port.default(59881),
+    })
+    .prefault({}),
+  /** Largest request (EdgeX: MaxRequestSize). */
+  maxBodyBytes: z
+    .int()
+    .min(1024)
+    .default(1 << 20),
   /** Services that may register. */
   maxRegistrations: z.int().min(1).default(256),
   /** Keys that may be stored. */

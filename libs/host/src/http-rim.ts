@@ -75,6 +75,8 @@ export interface RimOptions {
    */
   readonly parseBody?: (bytes: Uint8Array, contentType: string | undefined) => unknown;
   readonly clock: { now(): number };
+  /** Run for every request, before its body is read. */
+  readonly before?: readonly RequestHandler[];
 }
 
 interface Documented {
@@ -165,7 +167,7 @@ export function createHttpRim(options: RimOptions): HttpRim {
     if (correlation !== undefined && correlation.length <= 128) response.set('x-correlation-id', correlation);
     next();
   });
-  app.use(...bodyReaders(options));
+  app.use(...(options.before ?? []), ...bodyReaders(options));
 
   const route: HttpRim['route'] = (method, path, spec, handler) => {
     routes.push({ method, path, spec });

@@ -66,7 +66,7 @@ function fill(path: string, params: Readonly<Record<string, string>>): string {
 }
 
 function addressOf(url: string, { path, params = {}, query = {} }: Exchange): string {
-  const texts = Object.entries(query).map(([key, value]) => [key, String(value)]);
+  const texts = Object.entries(query).map(([key, value]): [string, string] => [key, String(value)]);
   const search = new URLSearchParams(texts).toString();
   return `${url}/api/v3${fill(path, params)}${search === '' ? '' : `?${search}`}`;
 }

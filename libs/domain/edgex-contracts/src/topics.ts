@@ -7,6 +7,9 @@ export const DEVICE_EVENTS_FILTER = `${BASE_TOPIC}/events/device/#`;
 /** What core-metadata tells of devices. */
 export const DEVICE_SYSTEM_EVENTS_FILTER = `${BASE_TOPIC}/system-events/core-metadata/device/#`;
 
+/** What core-metadata tells of everything that it keeps. */
+export const SYSTEM_EVENTS_FILTER = `${BASE_TOPIC}/system-events/core-metadata/#`;
+
 const BREAKS_TOPIC = new Set(['/', '+', '#', '%']);
 
 const escaped = (c: string): string => `%${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;

@@ -1,0 +1,148 @@
+import { join } from 'node:path';
+import type { RequestHandler } from 'express';
+import type { z } from 'zod';
+import { describeError, type Clock, type Random } from '@antirio/kernel';
+import { retry, type Bus, type HttpPeer, type HttpRim, type Log } from '@antirio/host';
+import { cors } from './cors.ts';
+import { register, type Registered } from './keeper-client.ts';
+import { commonWritable, type CommonWritable, type EdgexServiceOptions } from './options.ts';
+import { requestTimeout } from './request-timeout.ts';
+import { addSecretRoute, openSecrets, type Secrets } from './secrets.ts';
+import { createTelemetry, DEFAULT_TELEMETRY, type Counters } from './telemetry.ts';
+import { followWritable, type FollowedWritable } from './writable.ts';
+
+const KEEPER = 'core-keeper';
+
+export interface EdgexServicePorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly bus?: Bus | undefined;
+  readonly peers?: Readonly<Record<string, HttpPeer>> | undefined;
+}
+
+/** What is a service's own of its Writable section. */
+export interface OwnWritable<S extends z.ZodObject> {
+  /** Fields besides those that all services have; those that may be missing are optional. */
+  readonly schema: S;
+  /** Called with what is in force at the start, and whenever that may have changed; never with wrong values. */
+  readonly apply: (values: z.output<S>) => void;
+}
+
+export interface EdgexServiceParts<S extends z.ZodObject> {
+  /** EdgeX's service key, such as `core-data`. */
+  readonly serviceKey: string;
+  readonly options: EdgexServiceOptions & { readonly bind: string; readonly dataDir: string };
+  readonly ports: EdgexServicePorts;
+  readonly writable?: OwnWritable<S>;
+  /** Metrics that may be published, besides those that all services have. */
+  readonly counters?: Counters;
+  /** The room sees to it by itself that requests end in time. */
+  readonly endsInTime?: boolean;
+}
+
+/** What EdgeX's core services have in common, besides what every room has. */
+export interface EdgexService {
+  /** For the rim, before all routes: CORS and the request timeout. */
+  readonly before: readonly RequestHandler[];
+  readonly secrets: Secrets;
+  /** For `/config`: the options, and the Writable section as it is in force. */
+  readonly config: () => unknown;
+  addRoutes(rim: HttpRim): void;
+  /** Follows core-keeper's Writable section, where there is one. @throws AntirioError badConfig */
+  follow(): Promise<void>;
+  /** Registers with core-keeper, in the background, at the port that it listens on. */
+  register(port: number): void;
+  stop(): Promise<void>;
+}
+
+const KEEPER_AWAY = { attempts: Infinity, firstDelayMs: 500, maxDelayMs: 30_000 };
+const ANY_ADDRESS = new Set(['0.0.0.0', '::', '']);
+
+/** Says once that it is there, and at the end that it is not any more. */
+function registration(log: Log, keeper: HttpPeer, service: Registered): { end(): Promise<void> } {
+  const stopping = new AbortController();
+  let isRegistered = false;
+  const registering = retry({ ...KEEPER_AWAY, signal: stopping.signal }, async (attempt) => {
+    try {
+      await register(keeper, service);
+      isRegistered = true;
+    } catch (error) {
+      if (attempt === 1) log.info({ error: describeError(error) }, 'not registered with core-keeper yet');
+      throw error;
+    }
+  }).catch(() => undefined);
+  return {
+    async end() {
+      stopping.abort();
+      await registering;
+      // where core-keeper ended before, it finds out by itself
+      if (isRegistered) await register(keeper, service, 'HALT').catch(() => undefined);
+    },
+  };
+}
+
+export function createEdgexService<S extends z.ZodObject>(parts: EdgexServiceParts<S>): EdgexService {
+  const { serviceKey, options, ports, writable, counters = {}, endsInTime = false } = parts;
+  const { log } = ports;
+  const { service, followKeeper } = options;
+  const keeper = followKeeper ? ports.peers?.[KEEPER] : undefined;
+  const secrets = openSecrets(join(options.dataDir, serviceKey, 'secrets.json'));
+  const telemetry = createTelemetry(
+    serviceKey,
+    {
+      SecuritySecretsRequested: () => secrets.counts.requested,
+      SecuritySecretsStored: () => secrets.counts.stored,
+      ...counters,
+    },
+    ports,
+  );
+  const configuredLevel = log.level;
+  let inForce: unknown = {};
+  let followed: FollowedWritable | undefined;
+  let registered: { end(): Promise<void> } | undefined;
+
+  const applyCommon = ({ LogLevel, Telemetry = {} }: CommonWritable): void => {
+    const level = LogLevel?.toLowerCase() ?? configuredLevel;
+    if (log.level !== level) log.level = level;
+    const { Interval = DEFAULT_TELEMETRY.intervalMs, Metrics = {}, Tags = {} } = Telemetry;
+    telemetry.apply({ intervalMs: Interval, metrics: Metrics, tags: Tags });
+  };
+  return {
+    before: [cors(service.cors), ...(endsInTime ? [] : [requestTimeout(service.requestTimeoutMs)])],
+    secrets,
+    config: () => ({ ...options, Writable: inForce }),
+    addRoutes: (rim) => addSecretRoute(rim, secrets),
+    async follow() {
+      const schema = commonWritable.extend(writable?.schema.shape ?? {});
+      const apply = (values: z.output<typeof schema>): void => {
+        inForce = values;
+        applyCommon(values);
+        writable?.apply(values as unknown as z.output<S>);
+      };
+      followed = await followWritable(
+        { serviceKey, configured: options.writable, schema, apply },
+        { log, bus: ports.bus, keeper },
+      );
+    },
+    register(port) {
+      if (keeper === undefined || serviceKey === KEEPER) return;
+      const address = ANY_ADDRESS.has(options.bind) ? '127.0.0.1' : options.bind;
+      const host = service.host ?? address;
+      registered ??= registration(log, keeper, {
+        serviceId: serviceKey,
+        host,
+        port,
+        intervalMs: service.healthCheckIntervalMs,
+      });
+    },
+    async stop() {
+      telemetry.stop();
+      await registered?.end();
+      await followed?.stop();
+      registered = undefined;
+      followed = undefined;
+      if (log.level !== configuredLevel) log.level = configuredLevel;
+    },
+  };
+}

@@ -1,0 +1,182 @@
+import type { z } from 'zod';
+import { AntirioError } from '@antirio/kernel';
+import {
+  issuesOf,
+  repeat,
+  retry,
+  sleep,
+  type Bus,
+  type HttpPeer,
+  type Log,
+  type Repeating,
+  type Subscription,
+} from '@antirio/host';
+import { BASE_TOPIC, parseEnvelope } from '@antirio/edgex-contracts';
+import { readTree, type ConfigTree } from './keeper-client.ts';
+
+/** Where EdgeX's services of version 4 have their configuration. */
+const STEM = `${BASE_TOPIC}/v4`;
+/** Configuration that all services share, and each may overrule. */
+export const COMMON_CONFIG_KEY = `${STEM}/core-common-config-bootstrapper`;
+const NOTICES_FILTER = `${BASE_TOPIC}/configs/#`;
+const NOTICES = `${BASE_TOPIC}/configs/`;
+/** A notice may be lost: what is in force is read anew this often. */
+const READ_EVERY_MS = 60_000;
+const READ_TIMEOUT_MS = 2000;
+const FIRST_READ_MS = 1000;
+
+export interface WritableOptions<S extends z.ZodType> {
+  readonly serviceKey: string;
+  /** What is in force where core-keeper has nothing. */
+  readonly configured: Readonly<Record<string, unknown>>;
+  readonly schema: S;
+  /** Called with what is in force at the start, and whenever that may have changed. */
+  readonly apply: (values: z.output<S>) => void;
+}
+
+interface Ports {
+  readonly log: Log;
+  readonly bus?: Bus | undefined;
+  /** core-keeper. */
+  readonly keeper?: HttpPeer | undefined;
+}
+
+/** Follows core-keeper until it is stopped. */
+export interface FollowedWritable {
+  stop(): Promise<void>;
+}
+
+type Tree = Readonly<Record<string, unknown>>;
+
+const isTree = (value: unknown): value is Tree =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function merged(base: Tree, over: Tree): Tree {
+  const result: Record<string, unknown> = { ...base };
+  for (const [key, value] of Object.entries(over)) {
+    const known = result[key];
+    result[key] = isTree(known) && isTree(value) ? merged(known, value) : value;
+  }
+  return result;
+}
+
+function without(tree: Tree, [head, ...rest]: readonly PropertyKey[]): Tree {
+  const key = String(head);
+  const { [key]: value, ...others } = tree;
+  if (rest.length === 0 || !isTree(value)) return others;
+  return { ...others, [key]: without(value, rest) };
+}
+
+/** The values that are right; those that are not are told of, and what was configured stands in their place. */
+export function rightValues<S extends z.ZodType>(
+  schema: S,
+  configured: Tree,
+  given: Tree,
+  complain: (path: string, why: string) => void,
+): z.output<S> | undefined {
+  let over = given;
+  // each turn takes out one wrong value at least
+  for (let turn = 0; turn < 64; turn += 1) {
+    const parsed = schema.safeParse(merged(configured, over));
+    if (parsed.success) return parsed.data;
+    for (const { path, message } of parsed.error.issues) {
+      complain(path.join('/'), message);
+      over = without(over, path);
+    }
+  }
+  return undefined;
+}
+
+/** Whether a notice on this key concerns what is at or below the other: keys above it do too. */
+function concerns(noticed: string, key: string): boolean {
+  return key === noticed || key.startsWith(`${noticed}/`) || noticed.startsWith(`${key}/`);
+}
+
+function noticedKey(topic: string, payload: Uint8Array): string {
+  try {
+    const { payload: change } = parseEnvelope(payload);
+    if (isTree(change) && typeof change['key'] === 'string') return change['key'];
+  } catch {
+    // the topic says it as well
+  }
+  return topic.slice(NOTICES.length);
+}
+
+const BROKER_AWAY = { attempts: Infinity, firstDelayMs: 200, maxDelayMs: 5000 };
+
+/** Reads anew with each notice that concerns the keys; resolves once it is subscribed, with nothing where it was ended before. */
+async function listen(
+  bus: Bus,
+  keys: readonly string[],
+  reading: Repeating,
+  signal: AbortSignal,
+): Promise<Subscription | undefined> {
+  try {
+    const notices = await retry({ ...BROKER_AWAY, signal }, () =>
+      bus.subscribe(NOTICES_FILTER, (topic, payload) => {
+        const key = noticedKey(topic, payload);
+        if (keys.some((own) => concerns(key, own))) reading.poke();
+      }),
+    );
+    // what changed before it was subscribed
+    reading.poke();
+    return notices;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * A service's Writable section, live: read from core-keeper (what all services share, then the service's own), and again with each of its notices on
+ * the bus. Without core-keeper, what was configured is in force, and core-keeper is looked for from time to time. Resolves once the first read is over,
+ * or has taken a second.
+ * @throws AntirioError badConfig where what was configured is wrong
+ */
+export async function followWritable<S extends z.ZodType>(
+  options: WritableOptions<S>,
+  ports: Ports,
+): Promise<FollowedWritable> {
+  const { serviceKey, configured, schema, apply } = options;
+  const { bus, keeper, log } = ports;
+  const checked = schema.safeParse(configured);
+  if (!checked.success)
+    throw new AntirioError('badConfig', `bad configuration: writable: ${issuesOf(checked.error)}`);
+  const keys = [`${COMMON_CONFIG_KEY}/all-services/Writable`, `${STEM}/${serviceKey}/Writable`];
+  let complaints = '';
+
+  const put = (given: ConfigTree): void => {
+    const wrong: string[] = [];
+    const values = rightValues(schema, configured, given, (path, why) =>
+      wrong.push(`Writable/${path}: ${why}`),
+    );
+    const said = wrong.join('; ');
+    if (said !== '' && said !== complaints)
+      log.error({ wrong }, 'configuration from core-keeper is wrong, and is not followed there');
+    complaints = said;
+    if (values !== undefined) apply(values);
+  };
+  const read = async (): Promise<void> => {
+    if (keeper === undefined) return;
+    const [common = {}, own = {}] = await Promise.all(
+      keys.map((key) => readTree(keeper, key, READ_TIMEOUT_MS)),
+    );
+    put(merged(common, own) as ConfigTree);
+  };
+  put({});
+  if (keeper === undefined) return { stop: async () => undefined };
+
+  const firstRead = Promise.withResolvers<undefined>();
+  const reading = repeat('following core-keeper', READ_EVERY_MS, log, () =>
+    read().finally(() => firstRead.resolve(undefined)),
+  );
+  const stopping = new AbortController();
+  const listening = bus === undefined ? undefined : listen(bus, keys, reading, stopping.signal);
+  await Promise.race([firstRead.promise, sleep(FIRST_READ_MS, stopping.signal)]);
+  return {
+    async stop() {
+      stopping.abort();
+      await listening?.then((notices) => notices?.close());
+      await reading.stop();
+    },
+  };
+}
