@@ -32,6 +32,8 @@ export interface Centre {
   readonly edge2edge: HttpPeer;
   /** While false nobody reaches the centre. */
   reachable: boolean;
+  /** How many requests came while nobody reached it. */
+  refused: number;
   stop(): Promise<void>;
 }
 
@@ -48,7 +50,7 @@ function ledgerRim(ledger: LocalLedger): HttpRim {
   return rim;
 }
 
-function passOn(centre: { reachable: boolean }, to: () => HttpPeer): Server {
+function passOn(centre: { reachable: boolean; refused: number }, to: () => HttpPeer): Server {
   return createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -62,7 +64,10 @@ function passOn(centre: { reachable: boolean }, to: () => HttpPeer): Server {
         : Promise.reject(new AntirioError('unavailable', 'cut off'));
       answer.then(
         ({ status, body: bytes }) => response.writeHead(status, headers).end(bytes),
-        () => response.writeHead(503, headers).end('{"message":"cut off"}'),
+        () => {
+          centre.refused += 1;
+          response.writeHead(503, headers).end('{"message":"cut off"}');
+        },
       );
     });
   });
@@ -73,7 +78,7 @@ export async function startCentre(folder: string): Promise<Centre> {
   const ledger = await openLocalLedger({ path, genesis: started, clock: systemClock, log: silentLog });
   const rim = ledgerRim(ledger);
   const peer = httpPeer({ url: `http://127.0.0.1:${await rim.listen(0, '127.0.0.1')}` });
-  const state = { reachable: true };
+  const state = { reachable: true, refused: 0 };
   const server = passOn(state, () => peer).listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   const edge2edge = httpPeer({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });

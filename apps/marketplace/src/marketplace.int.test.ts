@@ -40,10 +40,11 @@ async function open(
   identity: Identity,
   role: 'edge' | 'central' = 'edge',
   name = identity.edgeId,
+  log = silentLog,
 ): Promise<Shop> {
   const options = { port: 0, role, dataDir: join(folder, name), retryIntervalMs: 20, refreshIntervalMs: 200 };
   const peers = { edge2edge: centre.edge2edge, ledger: centre.peer };
-  const ports = { clock: systemClock, random: systemRandom, log: silentLog, identity, peers };
+  const ports = { clock: systemClock, random: systemRandom, log, identity, peers };
   const room = createMarketplace(marketplaceOptions.parse(options), ports);
   await room.start();
   const peer = httpPeer({ url: `http://127.0.0.1:${room.port}` });
@@ -85,6 +86,20 @@ async function until<T>(look: () => Promise<T | undefined | false>): Promise<T> 
 type Matches = { matches: { id: string; customer: string; provider: string; state: string }[] };
 
 describe('an edge at the market', () => {
+  test('says once that it cannot follow the market, and once that it can again', async () => {
+    const said: string[] = [];
+    const note = (_: object, text: string): number => said.push(text);
+    const log = { debug: () => undefined, info: (text: string) => said.push(text), warn: note, error: note };
+    const noted = { ...log, child: () => noted } as unknown as typeof silentLog;
+    centre.reachable = false;
+    const before = centre.refused;
+    await open(ada, 'edge', ada.edgeId, noted);
+    await until(async () => centre.refused > before + 5);
+    expect(said).toEqual(['cannot follow the market, will try again']);
+    centre.reachable = true;
+    await until(async () => said.includes('the market can be followed again'));
+  });
+
   test('has its orders placed and sees its matches; both sides see the same one', async () => {
     const [a, b] = [await open(ada), await open(ben)];
     const offered = await place(b, anAsk);

@@ -36,6 +36,8 @@ export function followOwnMatches(parts: OwnMatchesParts): OwnMatches {
   const known = new Map<string, MatchRecord>();
   const stopped = new AbortController();
   let readAt: number | undefined;
+  /** What is in the way, as it was logged last. */
+  let obstacle = '';
 
   const forgetOld = (): void => {
     const ended = [...known.values()].filter(({ state }) => state !== 'reserved');
@@ -52,6 +54,8 @@ export function followOwnMatches(parts: OwnMatchesParts): OwnMatches {
     }
     forgetOld();
     readAt = parts.now();
+    if (obstacle !== '') log.info('the market can be followed again');
+    obstacle = '';
   };
   const followFrom = async (cursor: string): Promise<string> => {
     const events = await ledger.events(cursor, parts.refreshIntervalMs, stopped.signal);
@@ -68,7 +72,9 @@ export function followOwnMatches(parts: OwnMatchesParts): OwnMatches {
   };
   const again = async (error: unknown): Promise<undefined> => {
     if (stopped.signal.aborted) return;
-    log.warn({ error: describeError(error) }, 'cannot follow the market, will try again');
+    const text = describeError(error);
+    if (text !== obstacle) log.warn({ error: text }, 'cannot follow the market, will try again');
+    obstacle = text;
     await sleep(parts.retryIntervalMs, stopped.signal);
   };
   const run = async (): Promise<void> => {
