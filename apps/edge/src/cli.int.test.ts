@@ -4,18 +4,24 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { httpPeer, stripComments, systemClock, waitFor } from '@antirio/host';
-import { Antirio, antirio, freeOffset } from './edges.fixture.ts';
+import { claimOffsets, type ClaimedOffsets } from '@antirio/testing';
+import { Antirio, antirio } from './edges.fixture.ts';
 
 let dataDir: string;
+let claimed: ClaimedOffsets;
+/** Of the edge under test, and of a centre where it needs one. */
 let offset: number;
+let centralOffset: number;
 const running: Antirio[] = [];
 
 beforeEach(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'antirio-'));
-  offset = await freeOffset();
+  claimed = await claimOffsets(2);
+  [offset = 0, centralOffset = 0] = claimed.offsets;
 });
 afterEach(async () => {
   await Promise.all(running.splice(0).map((one) => one.stop('SIGKILL')));
+  claimed.release();
   rmSync(dataDir, { recursive: true });
 });
 
@@ -111,7 +117,6 @@ describe('antirio up', () => {
 
   test('registers with its centre, which is registered itself', async () => {
     const centralDir = mkdtempSync(join(tmpdir(), 'antirio-'));
-    const centralOffset = await freeOffset();
     const central = new Antirio(
       ['up', '--role', 'central', '--data-dir', centralDir, '--port-offset', String(centralOffset), '--json'],
       { ANTIRIO_EDGE2EDGE__VETTED: 'all' },

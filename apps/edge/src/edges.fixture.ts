@@ -1,8 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { AntirioError } from '@antirio/kernel';
-import { ROOM_KEYS, roomOf } from './rooms.ts';
 
 const MAIN = join(import.meta.dirname, 'main.ts');
 
@@ -47,23 +45,4 @@ export class Antirio {
 
 export function antirio(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> {
   return new Antirio(args, env).ended;
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
-  });
-}
-
-/** An offset with all ports free, above the range that outgoing connections take theirs from. */
-export async function freeOffset(): Promise<number> {
-  const ports = ROOM_KEYS.flatMap((key) => Object.values(roomOf(key).ports));
-  for (let tries = 0; tries < 50; tries++) {
-    const offset = 1400 + Math.floor(Math.random() * 3000);
-    const free = await Promise.all(ports.map((port) => isFree(port + offset)));
-    if (free.every(Boolean)) return offset;
-  }
-  throw new AntirioError('unavailable', 'no port offset is free');
 }

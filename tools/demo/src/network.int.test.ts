@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { linksOf, openNetwork, proxySpec } from './network.ts';
-import { claimOffsets, portOf, type ClaimedOffsets } from './ports.ts';
+import { claimOffsets, portOf, type ClaimedOffsets } from '@antirio/testing/port-offsets';
 import { createProcesses, type Processes } from './processes.ts';
 
 let folder = '';

@@ -5,7 +5,7 @@ import { DemoError } from './errors.ts';
 import type { ProcessSpec } from './processes.ts';
 import { talkWith, type Tool } from './command-line-process.ts';
 import type { OwnProcess } from './processes.ts';
-import { portOf, UDP_PORTS } from './ports.ts';
+import { portOf, UDP_PORTS } from '@antirio/testing/port-offsets';
 
 export const PARTIES = ['central', 'a', 'b'] as const;
 /** The three processes of the product. */

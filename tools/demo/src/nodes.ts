@@ -1,5 +1,5 @@
 import type { PartyName } from './network.ts';
-import { portOf, type Room } from './ports.ts';
+import { portOf, type Room } from '@antirio/testing/port-offsets';
 import type { OwnProcess, Processes, ProcessSpec } from './processes.ts';
 import { answers } from './rest.ts';
 import { waitFor, type Waiter } from './wait.ts';

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { talkWith, type Tool } from './command-line-process.ts';
 import type { DemoOptions } from './options.ts';
-import { UDP_PORTS } from './ports.ts';
+import { UDP_PORTS } from '@antirio/testing/port-offsets';
 import type { OwnProcess, ProcessSpec } from './processes.ts';
 
 /** EUIs of the two gateways, by the edge whose they are. */

@@ -3,11 +3,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Device } from '@antirio/lora-simulator';
 import { writeConfigs } from './config-files.ts';
+import { DemoError } from './errors.ts';
 import { followTruth } from './live-truth.ts';
 import { linksOf, openNetwork, PARTIES, proxySpec, type PartyName } from './network.ts';
 import { createNode, TITLES, type PartyNode } from './nodes.ts';
 import type { DemoOptions } from './options.ts';
-import { claimOffsets, type ClaimedOffsets } from './ports.ts';
+import { claimOffsets, NoFreeOffsetError, type ClaimedOffsets } from '@antirio/testing/port-offsets';
 import { createProcesses, type Processes } from './processes.ts';
 import { buildProduct, createIdentity, type BuildProduct, type Product } from './product.ts';
 import { openRadio, simulatorConfig, simulatorSpec, type RadioFiles } from './radio.ts';
@@ -135,7 +136,10 @@ export async function prepareSetting(
   options: DemoOptions,
   build: BuildProduct = buildProduct,
 ): Promise<Setting> {
-  const claimed = await claimOffsets(PARTIES.length);
+  const claimed = await claimOffsets(PARTIES.length).catch((cause: unknown) => {
+    if (cause instanceof NoFreeOffsetError) throw new DemoError('unavailable', cause.message, { cause });
+    throw cause;
+  });
   try {
     return new DemoSetting(options, build, claimed);
   } catch (error) {

@@ -33,3 +33,4 @@ export function skipNote(reason: string): string {
 }
 
 export { localNodeFiles, type ImageFile } from './local-node.ts';
+export { claimOffsets, type ClaimedOffsets } from './port-offsets.ts';

@@ -1,7 +1,6 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
-import { DemoError } from './errors.ts';
 
 /** The ports of the rooms without an offset, as docs/architecture.md has them. */
 export const ROOM_PORTS = {
@@ -27,7 +26,7 @@ export type Room = keyof typeof ROOM_PORTS;
 
 export const UDP_PORTS = { gateway: 1_700, datagrams: 59_717 } as const;
 
-/** Held by whoever uses an offset, so that two demos do not find the same one free. */
+/** Held by whoever uses an offset, so that two demos or tests do not find the same one free. */
 const CLAIM_PORT = 59_790;
 /** The design's rule: an offset is at most this. */
 export const LARGEST_OFFSET = 5_000;
@@ -106,16 +105,19 @@ async function unrivalled(offset: number): Promise<boolean> {
   return true;
 }
 
-/** Offsets under which every room's port was free, held against other demos until `release`. */
+/** There are not enough offsets with all ports free. */
+export class NoFreeOffsetError extends Error {}
+
+/** Offsets under which every room's port was free, held against whoever else looks for one until `release`. */
 export interface ClaimedOffsets {
   readonly offsets: readonly number[];
   release(): void;
 }
 
 /**
- * Finds offsets (10 to 5000) under which all ports of an edge are free. Throws `unavailable` where there are not enough.
+ * Finds offsets (10 to 5000) under which all ports of an edge are free. Throws `NoFreeOffsetError`.
  *
- * @param from where to begin: demos that begin at different places do not get in each other's way
+ * @param from where to begin: those that begin at different places do not get in each other's way
  */
 export async function claimOffsets(
   count: number,
@@ -137,8 +139,7 @@ export async function claimOffsets(
   }
   if (offsets.length === count) return { offsets, release };
   release();
-  throw new DemoError(
-    'unavailable',
+  throw new NoFreeOffsetError(
     `there are not ${count} port offsets up to ${LARGEST_OFFSET} with all ports free`,
   );
 }

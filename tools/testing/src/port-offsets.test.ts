@@ -2,7 +2,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { expect, test } from '@jest/globals';
-import { claimOffsets, collide, LARGEST_OFFSET, offsetsFrom, portOf, ROOM_PORTS } from './ports.ts';
+import { claimOffsets, collide, LARGEST_OFFSET, offsetsFrom, portOf, ROOM_PORTS } from './port-offsets.ts';
 
 test('offsets are 10 to 5000, each once, and beginning where asked', () => {
   const offsets = offsetsFrom(2_345);
@@ -19,7 +19,7 @@ test('offsets under which two different rooms would meet collide', () => {
   expect(collide(1_300, 2_000)).toBe(false);
 });
 
-test('claimed offsets are apart from each other and from those of another demo', async () => {
+test('claimed offsets are apart from each other and from those of others', async () => {
   const first = await claimOffsets(3, 3_000);
   const second = await claimOffsets(3, 3_000);
   const all = [...first.offsets, ...second.offsets];
