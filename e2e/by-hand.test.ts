@@ -11,6 +11,7 @@ import {
   settle,
   takeBack,
   watchTakeover,
+  type ContractedRun,
 } from '@antirio/demo/scenes';
 import { makeIdentityFile, readIdentityFile } from '@antirio/host';
 import { readTruth } from '@antirio/lora-simulator';
@@ -40,6 +41,7 @@ import {
   wholeKey,
 } from './support/provider-disk.ts';
 import { refusedRequests, refusedTerms } from './support/refusals.ts';
+import { configure, LISTEN_ON_S, nothingIsLeft, secondContract } from './support/second-contract.ts';
 import { inSteps } from './support/steps.ts';
 
 /** The thesis's resources, tables 4.1 to 4.9: what this test does, it does by these alone. */
@@ -105,6 +107,7 @@ describe('by the resources of the thesis alone', () => {
   let imageHash = '';
   let config = '';
   let contractId = '';
+  let first: ContractedRun | undefined;
 
   step('4.5 and 4.9: both edges say that they are there', async () => {
     for (const edge of ['a', 'b'] as const) {
@@ -194,12 +197,11 @@ describe('by the resources of the thesis alone', () => {
       const leaf = sampled.blockCids.find((cid) => cid.startsWith('bafk')) ?? '';
       const block = await fetch(`${a.url('filecoinInterface')}/ipfs/${leaf}?format=raw`);
       const bytes = new Uint8Array(await block.arrayBuffer());
-      await cluster.killAndRestart('b', () =>
-        flipByteOnDisk(
-          path.join(cluster.folderOf('b'), 'filecoin-interface', 'packs'),
-          bytes.subarray(0, 4_096),
-        ),
-      );
+      await cluster.killAndRestart('b', () => {
+        const packs = path.join(cluster.folderOf('b'), 'filecoin-interface', 'packs');
+        flipByteOnDisk(packs, bytes.subarray(0, 4_096));
+        configure(cluster.folderOf('b'), { arbitrator: { listenOnS: LISTEN_ON_S } });
+      });
       const demanded = await postAndDie('a', 'demanded', { ...IMAGE, duration: 7 });
       const { id } = demanded;
       const contracted = await entry('a', 'demanded', { id, state: 'CONTRACTED' });
@@ -374,11 +376,33 @@ describe('by the resources of the thesis alone', () => {
     await settle(run);
     await entry('a', 'demanded', { contractId, state: 'ENDED' });
     await actAgain(run);
-    await run.radio.stopTraffic();
+    await run.radio.pause();
     await caughtUp(run);
     const { report, faults } = await judge(run, takeoverMs, { early: true });
     expect(faults).toEqual([]);
     expect(report.uplinks).toMatchObject({ lost: 0, doubled: 0, forged: 0 });
     expect(report.settlement.balances).toEqual({ customer: 900, provider: 1_100 });
+    first = run;
+  });
+
+  step(
+    'of the contract that has ended its evidence is left and nothing else, after a restart too',
+    async () => {
+      await nothingIsLeft(cluster, contractId);
+      await cluster.killAndRestart('b');
+      await nothingIsLeft(cluster, contractId);
+    },
+  );
+
+  step('another contract of the same sensors is not disturbed by the one that has ended', async () => {
+    if (first === undefined) throw new Error('there was no first contract');
+    await first.timelines.update();
+    await cluster.run.radio.start();
+    const { id } = (await post('a', 'demanded', { ...IMAGE, duration: 7 })).json as { id: string };
+    const second = String((await entry('a', 'demanded', { id, state: 'CONTRACTED' }))['contractId']);
+    const { uplinks, balances, onAir } = await secondContract(cluster, first, second);
+    expect(uplinks).toMatchObject({ lost: 0, doubled: 0, forged: 0 });
+    expect(balances).toEqual({ customer: 800, provider: 1_200 });
+    expect(onAir).toBeGreaterThan(0);
   });
 });

@@ -16,6 +16,7 @@ export interface Asked {
 }
 
 const TIMEOUT_MS = 20_000;
+const STALE_CONNECTIONS = 3;
 
 function parsed(text: string): unknown {
   try {
@@ -25,18 +26,31 @@ function parsed(text: string): unknown {
   }
 }
 
+/** A kept connection may have been closed by the other side while this process was busy: the request was never read. */
+async function afresh(request: () => Promise<Response>): Promise<Response> {
+  for (let tries = 0; ; tries++)
+    try {
+      return await request();
+    } catch (error) {
+      const { cause } = error as { cause?: { code?: string } };
+      if (tries === STALE_CONNECTIONS || cause?.code !== 'UND_ERR_SOCKET') throw error;
+    }
+}
+
 /** One HTTP request; every status is an answer. */
 export async function ask(
   url: string,
   { method = 'GET', json, body, headers = {} }: Asked = {},
 ): Promise<Answer> {
   const sent = json === undefined ? body : JSON.stringify(json);
-  const response = await fetch(url, {
-    method,
-    signal: AbortSignal.timeout(TIMEOUT_MS),
-    headers: { ...(sent === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
-    ...(sent === undefined ? {} : { body: sent }),
-  });
+  const response = await afresh(() =>
+    fetch(url, {
+      method,
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+      headers: { ...(sent === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+      ...(sent === undefined ? {} : { body: sent }),
+    }),
+  );
   const text = await response.text();
   return { status: response.status, headers: response.headers, text, json: parsed(text) };
 }

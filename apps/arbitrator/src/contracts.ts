@@ -4,11 +4,14 @@ import type { ContractTerms } from '@antirio/service-contract';
 import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
 import type { ContractStore, StoredContract } from './contract-store.ts';
 import { ledgerClient } from './ledger-client.ts';
+import { leads, type Standing } from './one-set.ts';
 import { partyRooms } from './party-rooms.ts';
 import { runParty, type PartyDriver } from './party-driver.ts';
 import { peerNamed } from './peers.ts';
+import { endingOf } from './retirement.ts';
 import { divideKeys, readJsonFile, secrets, type DividedKeys } from './sealed-keys.ts';
 import { createSigning, type Signing } from './signing.ts';
+import { createSourceTurns } from './source-turns.ts';
 
 /** The contracts of this edge, each with its machine once it is signed. */
 export interface Contracts {
@@ -45,6 +48,9 @@ export function createContracts(
   const rooms = partyRooms(peers, () => clock.now());
   const signing = createSigning(ports, store, ledger);
   const drivers = new Map<string, PartyDriver>();
+  const sources = createSourceTurns(() => clock.monotonic());
+  const fenceTurns = new Map<string, Promise<void>>();
+  const ending = new Set<Promise<void>>();
 
   const protectedFiles = (): NonNullable<ArbitratorOptions['protectedService']> => {
     if (options.protectedService !== undefined) return options.protectedService;
@@ -64,13 +70,42 @@ export function createContracts(
     return divided;
   };
 
+  const inTurn = (setId: string, work: () => Promise<void>): Promise<void> => {
+    const turn = (fenceTurns.get(setId) ?? Promise.resolve()).then(work);
+    const over = turn
+      .catch(() => undefined)
+      .then(() => {
+        if (fenceTurns.get(setId) === over) fenceTurns.delete(setId);
+      });
+    fenceTurns.set(setId, over);
+    return turn;
+  };
+  const retire = (contractId: string): void => {
+    const driver = drivers.get(contractId);
+    drivers.delete(contractId);
+    if (driver === undefined) return;
+    ports.log.info(
+      { contract: contractId, role: driver.role },
+      'nothing is left of the ended contract but its evidence',
+    );
+    const stopping = driver.stop().finally(() => ending.delete(stopping));
+    ending.add(stopping);
+  };
+
   const drive = (contract: StoredContract): void => {
     const { terms, phase } = contract;
-    if (phase === undefined || drivers.has(terms.contractId)) return;
+    const { contractId } = terms;
+    if (phase === undefined || drivers.has(contractId) || endingOf(store, contractId).retired) return;
     const calls = { terms, identity, peers, ledger, rooms, ports, divided: () => dividedFor(terms) };
     // a stored role and phase were written together, by the machine of that role
     const party = { terms, role: contract.role, phase } as Parameters<typeof runParty>[0];
-    drivers.set(terms.contractId, runParty(party, { options, ports, store, rooms, calls, ownSecrets }));
+    const shared = {
+      sources,
+      leads: (one: Standing) => leads(one, drivers.values()),
+      inTurn: (work: () => Promise<void>) => inTurn(terms.set.setId, work),
+      retired: () => retire(contractId),
+    };
+    drivers.set(contractId, runParty(party, { options, ports, store, rooms, calls, ownSecrets, ...shared }));
   };
 
   return {
@@ -91,11 +126,12 @@ export function createContracts(
       }
     },
     admit() {
-      if (drivers.size >= options.maxContracts)
+      const live = [...drivers.values()].filter((driver) => driver.phase().at !== 'ended');
+      if (live.length >= options.maxContracts)
         throw new AntirioError('busy', `at most ${options.maxContracts} contracts at once`);
     },
     async stop() {
-      await Promise.all([...drivers.values()].map((driver) => driver.stop()));
+      await Promise.all([...[...drivers.values()].map((driver) => driver.stop()), ...ending]);
       drivers.clear();
     },
   };

@@ -3,6 +3,7 @@ import { parseInput, type Bus } from '@antirio/host';
 import { fromUtf8 } from '@antirio/kernel';
 import { blockIndexOf, blockOf, nextBlock } from '@antirio/service-contract';
 import type { ContractStore } from './contract-store.ts';
+import { leads } from './one-set.ts';
 import type { PartyDriver } from './party-driver.ts';
 
 const counterRequest = z.object({
@@ -43,8 +44,8 @@ export function createCounterGrants(
     const protects = mine.filter((driver) =>
       driver.terms.set.devices.some((device) => device.devAddr === devAddr),
     );
-    const newest = protects.at(-1);
-    if (newest !== undefined) newest.post({ type: 'counterAsked', requestId, devAddr, above: reserved });
+    const acting = protects.find((driver) => leads(driver, drivers.values()));
+    if (acting !== undefined) acting.post({ type: 'counterAsked', requestId, devAddr, above: reserved });
     else if (contractId === undefined) await grantOwn(requestId, devAddr, reserved);
   };
 }

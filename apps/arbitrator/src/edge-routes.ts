@@ -4,6 +4,7 @@ import { AntirioError, type EdgeId } from '@antirio/kernel';
 import { contractTerms } from '@antirio/service-contract';
 import type { ContractStore, StoredContract } from './contract-store.ts';
 import type { Contracts } from './contracts.ts';
+import { endingOf } from './retirement.ts';
 import { keyPackage } from './sealed-keys.ts';
 import { signRequest } from './signing.ts';
 
@@ -40,6 +41,7 @@ export function addEdgeRoutes(
     const driver = contracts.drivers.get(contract.terms.contractId);
     const { terms, role, refused } = contract;
     const phase = driver?.phase() ?? contract.phase;
+    const { letGo } = endingOf(store, terms.contractId);
     return {
       contractId: terms.contractId,
       role,
@@ -48,6 +50,7 @@ export function addEdgeRoutes(
       phase: phase === undefined ? undefined : publicPhase(phase),
       refused,
       fence: driver?.desires().fence,
+      letGo: letGo || undefined,
     };
   };
   rim.route(
@@ -84,7 +87,7 @@ export function addEdgeRoutes(
     async ({ params, body, request }) => {
       if (params.id !== body.terms.contractId)
         throw new AntirioError('invalidInput', 'path and terms name different contracts');
-      contracts.admit();
+      if (store.get(params.id) === undefined) contracts.admit();
       const contract = await contracts.signing.countersign(peerOf(request), body);
       contracts.drive(contract);
       return { signature: contract.signatures.provider };
@@ -109,10 +112,10 @@ export function addEdgeRoutes(
     `${base}/:id/return`,
     { summary: 'the customer asks for its sensors back', params: idParam, body: returnRequest, status: 202 },
     ({ params, body, request }) => {
-      fromCustomer(contracts.get(params.id), request);
+      const contract = fromCustomer(contracts.get(params.id), request);
       const driver = contracts.drivers.get(params.id);
       driver?.post({ type: 'returnAsked', epoch: body.epoch });
-      return { phase: driver?.phase().at };
+      return { phase: driver?.phase().at ?? contract.phase?.at };
     },
   );
 }

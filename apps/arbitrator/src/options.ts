@@ -28,6 +28,17 @@ export const arbitratorOptions = z.strictObject({
     .max(1000)
     .default(32)
     .describe('contracts under way at once, as customer and as provider'),
+  listenOnS: z
+    .int()
+    .min(0)
+    .max(86_400)
+    .default(60)
+    .describe('how long a provider listens on after a contract, so that one that follows finds no gap'),
+  unclaimedRetainS: z
+    .int()
+    .min(60)
+    .default(7 * 86_400)
+    .describe('how long an ended contract waits for a party that is away before its frames are given up'),
   /** What a customer protects: its device service's configuration and its session keys (files of this edge). */
   protectedService: z
     .strictObject({ configFile: z.string(), secretsFile: z.string() })

@@ -26,15 +26,15 @@ import type { ContractStore } from './contract-store.ts';
 import { genuineFrames, ownCopies, ringFrames } from './genuine-frames.ts';
 import { performCall, type CallDependencies } from './party-calls.ts';
 import { neighbourCall, peerNamed } from './peers.ts';
+import type { Standing } from './one-set.ts';
 import type { PartyRooms } from './party-rooms.ts';
+import { retireCustomer, retireProvider } from './retirement.ts';
 import { openKeys, type KeyPackage, type Secrets, sealedBox } from './sealed-keys.ts';
+import type { SourceTurns } from './source-turns.ts';
 
 /** One contract's machine with its clock, its disk and its hands. */
-export interface PartyDriver {
-  readonly terms: ContractTerms;
-  readonly role: 'customer' | 'provider';
+export interface PartyDriver extends Standing {
   post(event: PartyEvent): void;
-  phase(): CustomerPhase | ProviderPhase;
   desires(): Desired;
   stop(): Promise<void>;
 }
@@ -45,6 +45,13 @@ export interface DriverDependencies {
   readonly store: ContractStore;
   readonly rooms: PartyRooms;
   readonly calls: CallDependencies;
+  readonly sources: SourceTurns;
+  /** Whether this contract has the say in its set's fence. */
+  readonly leads: (one: Standing) => boolean;
+  /** Has the work done when no other contract touches the set's fence. */
+  readonly inTurn: (work: () => Promise<void>) => Promise<void>;
+  /** The contract is over and nothing is left to be done: the machine is to be stopped. */
+  readonly retired: () => void;
   /** The customer's own keys, from its files. */
   readonly ownSecrets: () => Secrets;
 }
@@ -59,6 +66,8 @@ const FENCE_AGAIN_MS = 1000;
 const FENCE_RETRY_MS = 100;
 /** Phases in which open keys have no business here. */
 const forgets: ReadonlySet<string> = new Set(['ready', 'ended']);
+/** Phases in which the customer's return waits for what the provider's ring holds. */
+const presses: ReadonlySet<string> = new Set(['recovering', 'retaken']);
 
 function customerMachine(terms: ContractTerms, phase: CustomerPhase, ports: ArbitratorPorts): Machine {
   const { clock } = ports;
@@ -110,6 +119,7 @@ export function runParty(
     contract.role === 'customer'
       ? customerMachine(terms, contract.phase, ports)
       : providerMachine(terms, contract.phase, ports);
+  const standing: Standing = { terms, role, phase: machine.phase };
   const busPrefix = role === 'provider' ? `contract/${contractId}/` : '';
   let keys: Secrets | undefined;
   let stopped = false;
@@ -138,8 +148,10 @@ export function runParty(
     fenceWanted = wanted;
     fenceWaitMs = FENCE_AGAIN_MS;
     fencePutAt = now;
-    fenceTurn = fenceTurn
-      .then(() => rooms.fence(terms, fence))
+    fenceTurn = deps
+      .inTurn(async () => {
+        if (!stopped && deps.leads(standing)) await rooms.fence(terms, fence);
+      })
       .catch((error: unknown) => {
         fenceWaitMs = FENCE_RETRY_MS;
         log.warn({ error: describeError(error) }, 'the fence could not be set');
@@ -219,8 +231,7 @@ export function runParty(
   });
 
   const sealOff = async (from: number, epoch: number): Promise<void> => {
-    await fenceTurn;
-    await rooms.fence(terms, { state: 'shut' });
+    await deps.inTurn(() => rooms.fence(terms, { state: 'shut' }));
     const counters = await rooms.counters(terms);
     if (keys === undefined) return;
     const through = (await rooms.ring(terms)).next - 1;
@@ -260,6 +271,18 @@ export function runParty(
     post({ type: 'observed', observed: { service: observed, keysHeld: true } });
   };
 
+  const retirement = (role === 'provider' ? retireProvider : retireCustomer)({
+    ...{ terms, store, rooms, sources: deps.sources, clock: ports.clock, peers: ports.peers },
+    leads: () => deps.leads(standing),
+    inTurn: deps.inTurn,
+    options,
+  });
+
+  const observeEnded = async (): Promise<void> => {
+    keys = undefined;
+    if (await retirement.advance()) deps.retired();
+  };
+
   const observeProvider = async (): Promise<void> => {
     post({ type: 'observed', observed: { ring: await rooms.ring(terms) } });
     await settleService();
@@ -267,29 +290,28 @@ export function runParty(
 
   const observeCustomer = async (): Promise<void> => {
     if (machine.phase().at === 'arming') await rooms.sendImages(terms);
-    const source = await rooms.fillFrom(terms);
+    const want = presses.has(machine.phase().at) ? 'now' : 'guard';
+    const source = deps.sources.isUp(contractId, want) ? await rooms.fillFrom(terms) : undefined;
     const observed: Observed = source === undefined ? {} : { source };
     post({ type: 'observed', observed: { ...observed, storeOk: store.writable() } });
   };
 
-  const observing: Repeating = repeat(
-    'observe',
-    options.observeIntervalMs,
-    log,
-    role === 'provider' ? observeProvider : observeCustomer,
-  );
+  const observe = (): Promise<void> => {
+    if (machine.phase().at === 'ended') return observeEnded();
+    return role === 'provider' ? observeProvider() : observeCustomer();
+  };
+  const observing: Repeating = repeat('observe', options.observeIntervalMs, log, observe);
   const ticking = setInterval(() => {
     post({ type: 'tick' });
   }, options.tickIntervalMs);
 
   return {
-    terms,
-    role,
+    ...standing,
     post,
-    phase: machine.phase,
     desires: machine.desires,
     async stop() {
       stopped = true;
+      deps.sources.leave(contractId);
       clearInterval(ticking);
       await observing.stop();
       await fenceTurn;

@@ -7,6 +7,8 @@ import type { KeyPackage, Secrets } from './sealed-keys.ts';
 
 const ringStatus = z.looseObject({ next: z.int(), acknowledged: z.int() });
 const sourceStatus = z.looseObject({
+  edgeId: z.string(),
+  ringId: z.string(),
   pulledThrough: z.int(),
   remoteNext: z.int(),
   lastSuccessAt: z.number().nullish(),
@@ -35,13 +37,42 @@ export interface PartyRooms {
   ring(terms: ContractTerms): Promise<{ readonly from: number; readonly next: number }>;
   ringRoot(ringId: string, through: number): Promise<{ readonly root: string; readonly count: number }>;
   fillFrom(terms: ContractTerms): Promise<Observed['source']>;
+  /** The own ring is filled from the provider's no more. */
+  endFilling(terms: ContractTerms): Promise<void>;
+  /** The contract's ring, undefined where there is none. */
+  ringIfThere(contractId: string): Promise<{ readonly from: number; readonly next: number } | undefined>;
+  removeRing(contractId: string): Promise<void>;
+  /** The set's sensors are in no set any more. */
+  removeFence(terms: ContractTerms): Promise<void>;
   service(
     terms: ContractTerms,
     given: KeyPackage,
     desired: Desired['service'],
     secrets?: Secrets,
   ): Promise<Observed['service']>;
+  /** Ends the service, whatever it does. */
+  endService(terms: ContractTerms): Promise<Observed['service']>;
   sendImages(terms: ContractTerms): Promise<void>;
+  endSending(terms: ContractTerms): Promise<void>;
+  /** What migration fetched for the contract is let go. */
+  endFetch(contractId: string): Promise<void>;
+}
+
+const OWN_SOURCE = '/api/v3/ring/own/source';
+
+/** Undefined where the other side has no such thing. */
+async function ifThere<T>(found: Promise<T>): Promise<T | undefined> {
+  try {
+    return await found;
+  } catch (error) {
+    if (isAntirioError(error, 'notFound')) return undefined;
+    throw error;
+  }
+}
+
+/** Removes what is there; that it is gone already is as good. */
+async function remove(peer: HttpPeer, path: string): Promise<void> {
+  await ifThere(callJson(peer, { method: 'DELETE', path }));
 }
 
 function ringOf({
@@ -56,6 +87,11 @@ function ringOf({
   return { devAddrs, budgetBytes: ringBudgetBytes, prefix, deliver: true, owner: customer, adopt: matchId };
 }
 
+function rangeOf(status: unknown): { readonly from: number; readonly next: number } {
+  const { next, acknowledged } = parseInput(ringStatus, status);
+  return { from: acknowledged + 1, next };
+}
+
 export function partyRooms(
   peers: Readonly<Record<string, HttpPeer>>,
   monotonicToWall: () => number,
@@ -66,13 +102,18 @@ export function partyRooms(
   const lastPut = new Map<string, string>();
 
   const observe = async (contractId: string): Promise<Observed['service']> => {
-    try {
-      const status = await callJson(orchestrator, { path: `/orchestrator/v1/service/${contractId}` });
-      return parseInput(serviceStatus, status).observed;
-    } catch (error) {
-      if (isAntirioError(error, 'notFound')) return 'absent';
-      throw error;
-    }
+    const status = await ifThere(callJson(orchestrator, { path: `/orchestrator/v1/service/${contractId}` }));
+    return status === undefined ? 'absent' : parseInput(serviceStatus, status).observed;
+  };
+  const ringIfThere: PartyRooms['ringIfThere'] = async (contractId) => {
+    const status = await ifThere(callJson(bridge, { path: `/api/v3/ring/${contractId}` }));
+    return status === undefined ? undefined : rangeOf(status);
+  };
+  const endService: PartyRooms['endService'] = async ({ contractId, standby, image }) => {
+    const path = `/orchestrator/v1/service/${contractId}`;
+    const json = { desired: 'absent', standby, imageCid: image.imageCid };
+    await callJson(orchestrator, { method: 'PUT', path, json });
+    return observe(contractId);
   };
   return {
     async fence(terms, fence) {
@@ -103,22 +144,18 @@ export function partyRooms(
     },
     async ring(terms) {
       const path = `/api/v3/ring/${terms.contractId}`;
-      let status: unknown;
-      try {
-        status = await callJson(bridge, { path });
-      } catch (error) {
-        if (!isAntirioError(error, 'notFound')) throw error;
-        status = await callJson(bridge, { method: 'PUT', path, json: ringOf(terms) });
-      }
-      const { next, acknowledged } = parseInput(ringStatus, status);
-      return { from: acknowledged + 1, next };
+      const there = await ringIfThere(terms.contractId);
+      return there ?? rangeOf(await callJson(bridge, { method: 'PUT', path, json: ringOf(terms) }));
     },
+    ringIfThere,
+    removeRing: (contractId) => remove(bridge, `/api/v3/ring/${contractId}`),
+    removeFence: ({ set }) => remove(bridge, `/api/v3/fence/${set.setId}`),
     async ringRoot(ringId, through) {
       const answer = await callJson(bridge, { path: `/api/v3/ring/${ringId}/root?through=${through}` });
       return parseInput(z.looseObject({ root: z.string(), count: z.int() }), answer);
     },
     async fillFrom({ contractId, provider }) {
-      const path = '/api/v3/ring/own/source';
+      const path = OWN_SOURCE;
       const wanted = JSON.stringify({ edgeId: provider, ringId: contractId });
       if (lastPut.get(path) !== wanted) {
         await callJson(bridge, { method: 'PUT', path, json: JSON.parse(wanted) as unknown });
@@ -137,17 +174,18 @@ export function partyRooms(
         caughtUp: recent && status.pulledThrough >= status.remoteNext - 1,
       };
     },
+    async endFilling({ contractId, provider }) {
+      lastPut.delete(OWN_SOURCE);
+      const there = await ifThere(callJson(bridge, { path: OWN_SOURCE }));
+      if (there === undefined) return;
+      const { edgeId, ringId } = parseInput(sourceStatus, there);
+      if (edgeId === provider && ringId === contractId) await remove(bridge, OWN_SOURCE);
+    },
+    endService,
     async service(terms, given, desired, secrets) {
       const { contractId, standby, image } = terms;
       const path = `/orchestrator/v1/service/${contractId}`;
-      if (desired === 'absent') {
-        await callJson(orchestrator, {
-          method: 'PUT',
-          path,
-          json: { desired, standby, imageCid: image.imageCid },
-        });
-        return observe(contractId);
-      }
+      if (desired === 'absent') return endService(terms);
       const fetched = parseInput(
         fetchStatus,
         await callJson(migration, { path: `/migration/v1/fetch/${contractId}` }),
@@ -172,5 +210,7 @@ export function partyRooms(
       const path = `/migration/v1/contracts/${contractId}/send`;
       await callJson(migration, { method: 'POST', path, json: { providerEdgeId: provider, ...image } });
     },
+    endSending: ({ contractId }) => remove(migration, `/migration/v1/contracts/${contractId}`),
+    endFetch: (contractId) => remove(migration, `/migration/v1/fetch/${contractId}`),
   };
 }

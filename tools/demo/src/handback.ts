@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { eventCount } from './core-data.ts';
 import { downlinksOnAir, sendDownlinks } from './downlinks.ts';
 import type { Failure } from './failure.ts';
-import { rest } from './rest.ts';
+import { restIfThere } from './rest.ts';
 import { states, waitFollowing, type ContractedRun } from './run.ts';
 
 const RETURN_MS = 90_000;
@@ -61,8 +61,9 @@ export async function actAgain(run: ContractedRun): Promise<void> {
 
 async function gapsLeft({ nodes }: ContractedRun): Promise<number> {
   const url = `${nodes.a.url('gatewayBridge')}/api/v3/ring/own/source`;
-  const { pulledThrough, remoteNext } = await rest(sourceSchema, url);
-  return Math.max(0, remoteNext - 1 - pulledThrough);
+  const source = await restIfThere(sourceSchema, url);
+  // After the contract's end the source is let go as soon as everything is here.
+  return source === undefined ? 0 : Math.max(0, source.remoteNext - 1 - source.pulledThrough);
 }
 
 /** After the traffic: whatever B heard and A did not comes to A, and A's core-data becomes still. */

@@ -32,7 +32,24 @@ export async function rest<S extends z.ZodType>(
   url: string,
   options: Call = {},
 ): Promise<z.output<S>> {
-  const response = await call(url, options);
+  return read(schema, url, options, await call(url, options));
+}
+
+/** The same, but undefined where the answer is that there is no such thing (404). */
+export async function restIfThere<S extends z.ZodType>(
+  schema: S,
+  url: string,
+): Promise<z.output<S> | undefined> {
+  const response = await call(url, {});
+  return response.status === 404 ? undefined : read(schema, url, {}, response);
+}
+
+async function read<S extends z.ZodType>(
+  schema: S,
+  url: string,
+  options: Call,
+  response: Response,
+): Promise<z.output<S>> {
   const text = await response.text();
   const where = `${options.method ?? 'GET'} ${url}`;
   if (!response.ok)

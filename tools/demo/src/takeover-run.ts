@@ -14,6 +14,7 @@ import { prepareSetting, strike } from './setting.ts';
 import { emptyStage } from './stage.ts';
 import type { Note } from './timelines.ts';
 import { judgeUplinks, type UplinkFigures } from './uplink-verdict.ts';
+import { unguardedSince } from './verdict.ts';
 import { waitFor } from './wait.ts';
 
 /** One takeover, and what became of the uplinks of that run. */
@@ -82,7 +83,8 @@ async function uplinksOf(run: ContractedRun): Promise<UplinkFigures> {
     nodes.a,
     devices.map(({ name }) => name),
   );
-  return judgeUplinks({ truth: await readTruth(truthFile), devices, events, disturbances }).uplinks;
+  const truth = await readTruth(truthFile);
+  return judgeUplinks({ truth, devices, events, disturbances, unguarded: unguardedSince(run) }).uplinks;
 }
 
 interface Listeners {

@@ -56,6 +56,7 @@ const TOLD: Readonly<Record<string, string>> = {
   retaken: 'took the epoch back',
   stated: 'gave its statement',
   ended: 'the contract has ended',
+  letGo: 'listens for the other no more',
 };
 
 const detailOf = ({ detail }: Note): string => {

@@ -41,6 +41,18 @@ describe('uplinks', () => {
     expect(verdict.faults.join()).toContain(`1 lost: ${device.devEui}`);
   });
 
+  test('that only the neighbour heard, when its contract was over, are nobody’s', () => {
+    const unguarded = [{ gateway: GATEWAY_B, from: 2_000, until: 6_000 }];
+    const identities = [
+      identity(air('uplink', 1, 1_000, both, [GATEWAY_B])),
+      identity(air('uplink', 2, 3_000, [GATEWAY_B])),
+      identity(air('uplink', 3, 5_000, both)),
+      identity(air('uplink', 4, 7_000, [GATEWAY_B])),
+    ];
+    const verdict = judgeUplinks(evidence({ identities, unguarded }));
+    expect(verdict.uplinks).toMatchObject({ sent: 4, heard: 3, covered: 3, lost: 3, unacknowledged: 0 });
+  });
+
   test('that have two events are doubled', () => {
     const identities = [identity(air('uplink', 1, 1_000, both))];
     const events = [storedEvent(1), { ...storedEvent(1), id: 'another' }];

@@ -50,6 +50,8 @@ export interface Evidence {
   /** Everything that A's core-data has, by REST. */
   readonly events: readonly StoredEvent[];
   readonly disturbances: readonly Disturbance[];
+  /** When an edge owed the owner nothing, its contract being over: what its gateway heard then is as if unheard. */
+  readonly unguarded?: readonly Disturbance[];
 }
 
 /** An event, and what is to be held against it. */
@@ -64,10 +66,13 @@ interface Books {
   readonly forged: readonly StoredEvent[];
 }
 
-function openBooks({ truth, devices, events }: Evidence): Books {
+function openBooks({ truth, devices, events, unguarded = [] }: Evidence): Books {
   const sessions = new Map(devices.map((device) => [device.devEui, sessionOf(device)]));
   const sent = new Map(
-    truth.identities.map((one) => [identityKey(one.devEui, sessions.get(one.devEui) ?? '', one.fcnt), one]),
+    truth.identities.map((one) => [
+      identityKey(one.devEui, sessions.get(one.devEui) ?? '', one.fcnt),
+      guardedOnly(one, unguarded),
+    ]),
   );
   const filed = new Map<IdentityKey, Filed[]>();
   const forged: StoredEvent[] = [];
@@ -83,6 +88,24 @@ function openBooks({ truth, devices, events }: Evidence): Books {
 
 const isExcused = ({ gateway, at }: AtGateway, disturbances: readonly Disturbance[]): boolean =>
   disturbances.some((one) => one.gateway === gateway && at >= one.from - GRACE_BEFORE_MS && at <= one.until);
+
+/** Without what was heard, or acknowledged, in vain. */
+function guardedOnly(identity: TruthIdentity, unguarded: readonly Disturbance[]): TruthIdentity {
+  const inVain = ({ gateway, at }: AtGateway): boolean =>
+    unguarded.some((one) => one.gateway === gateway && at >= one.from && at <= one.until);
+  const transmissions = identity.transmissions.map((air) => {
+    const vain = new Set([...air.heardBy, ...air.ackedBy].filter(inVain).map(({ gateway }) => gateway));
+    const rest = (all: readonly AtGateway[]): AtGateway[] => all.filter(({ gateway }) => !vain.has(gateway));
+    return { ...air, heardBy: rest(air.heardBy), ackedBy: rest(air.ackedBy) };
+  });
+  const gateways = (all: readonly AtGateway[]): string[] => [...new Set(all.map(({ gateway }) => gateway))];
+  return {
+    ...identity,
+    transmissions,
+    heardBy: gateways(transmissions.flatMap(({ heardBy }) => heardBy)),
+    ackedBy: gateways(transmissions.flatMap(({ ackedBy }) => ackedBy)),
+  };
+}
 
 function hearings(identity: TruthIdentity): AtGateway[] {
   return identity.transmissions.flatMap(({ heardBy }) => heardBy);

@@ -13,7 +13,7 @@ import {
   statementSchema,
   type LedgerContract,
 } from './settlement.ts';
-import { judgeUplinks } from './uplink-verdict.ts';
+import { judgeUplinks, type Disturbance } from './uplink-verdict.ts';
 import { DemoError } from './errors.ts';
 
 export interface Verdict {
@@ -97,6 +97,12 @@ function radio(
   return [...verdict.faults, ...exerciseFaults(verdict, circumstances)];
 }
 
+/** From when on edge B owes edge A nothing that it hears: some time after the contract's end. */
+export function unguardedSince({ timelines }: ContractedRun, until = Infinity): Disturbance[] {
+  const letGo = timelines.find('provider', 'letGo');
+  return letGo === undefined ? [] : [{ gateway: GATEWAYS.b, from: letGo.monotonic, until }];
+}
+
 /** Judges a run by the simulator's truth, A's core-data and the ledger, both over REST; nobody's own claims count. */
 export async function judge(
   run: ContractedRun,
@@ -108,7 +114,9 @@ export async function judge(
     run.nodes.a,
     run.devices.map(({ name }) => name),
   );
-  const uplinks = judgeUplinks({ truth, devices: run.devices, events, disturbances: run.disturbances });
+  const { devices, disturbances } = run;
+  const unguarded = unguardedSince(run);
+  const uplinks = judgeUplinks({ truth, devices, events, disturbances, unguarded });
   const money = await settlement(run);
   const faults = [
     ...uplinks.faults,

@@ -285,7 +285,8 @@ function onDatagram(state: CustomerState, from: EdgeId, datagram: Datagram, now:
 /** A later epoch in other hands: whatever we believed, we stand by now. */
 function onEpoch(state: CustomerState, epoch: number, holder: EdgeId, now: number): Step {
   const { phase, terms } = state;
-  if (holder !== terms.provider || epoch <= (phase.epoch ?? 0)) return [state, []];
+  // After the end a later epoch is another contract's.
+  if (phase.at === 'ended' || holder !== terms.provider || epoch <= (phase.epoch ?? 0)) return [state, []];
   const stableSince = phase.at === 'recovering' ? state.stableSince : now;
   return enter({ ...state, stableSince, returnHeard: false }, { at: 'recovering', epoch }, 'fenced', {
     epoch,

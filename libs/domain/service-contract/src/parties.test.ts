@@ -1,9 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
 import { called as calls, driveCustomer, driveProvider, newEdge, terms, tick } from './contract.fixture.ts';
 import { createCustomer, customerDesires, type CustomerState } from './customer.ts';
 import { createProvider, type ProviderState } from './provider-state.ts';
 import { providerDesires } from './provider.ts';
-import type { PartyEffect, PartyEvent } from './party.ts';
+import type { Datagram } from './messages.ts';
+import { createActing, fenceOf, type PartyEffect, type PartyEvent } from './party.ts';
 
 const step = (
   state: ProviderState,
@@ -164,6 +166,22 @@ describe('the provider', () => {
   });
 });
 
+describe('the fence that a party wants', () => {
+  test('is open only for a time that is not over and not empty', () => {
+    const time = fc.integer({ min: 0, max: 10_000 });
+    const base = createActing(terms.leaseMs, 'boot', 0);
+    fc.assert(
+      fc.property(time, time, time, fc.integer({ min: 0, max: 2 }), (until, actFrom, now, epoch) => {
+        const fence = fenceOf({ ...base, lease: { ...base.lease, until, actFrom, epoch } }, 0, now);
+        const isOpen = epoch > 0 && until > actFrom && until > now;
+        expect(fence).toEqual(
+          isOpen ? { state: 'open', epoch, slot: 0, actFrom, actUntil: until } : { state: 'shut' },
+        );
+      }),
+    );
+  });
+});
+
 describe('the customer', () => {
   const step = (
     state: CustomerState,
@@ -178,6 +196,24 @@ describe('the customer', () => {
     method: 'record',
     ok: true,
     value: { state: 'ACTIVE', epoch, holder, released },
+  });
+
+  test('whose contract is over leaves later epochs to other contracts', () => {
+    const ended = { at: 'ended', epoch: 3 } as const;
+    let state = createCustomer(terms, ended, 'boot-a', 0);
+    const asking = step(state, { type: 'tick' }, 10);
+    [state] = asking;
+    const [request] = asking[1].flatMap((effect) =>
+      effect.type === 'send' && effect.datagram.kind === 'leaseRequest' ? [effect.datagram.body] : [],
+    );
+    expect(request).toMatchObject({ epoch: 3 });
+    const { reserve: _, ...asked } = request ?? { reserve: [] };
+    const refused = { ...asked, reason: 'superseded', current: 5, holder: terms.provider };
+    const datagram = { kind: 'leaseRefused', body: refused } as Extract<Datagram, { kind: 'leaseRefused' }>;
+    [state] = step(state, { type: 'datagram', from: terms.central, datagram }, 20);
+    [state] = step(state, record(5, terms.provider), 30);
+    expect(state.phase).toEqual(ended);
+    expect(customerDesires(state, 40).fence).toEqual({ state: 'shut' });
   });
 
   test('that comes back to a later epoch stands by, catches up, waits its back-off, and only then asks', () => {

@@ -1,0 +1,38 @@
+import type { ContractTerms, CustomerPhase, ProviderPhase } from '@antirio/service-contract';
+
+/** A contract with its machine, as far as others of its set are concerned. */
+export interface Standing {
+  readonly terms: ContractTerms;
+  readonly role: 'customer' | 'provider';
+  phase(): CustomerPhase | ProviderPhase;
+}
+
+function rankOf(one: Standing): readonly [number, number] {
+  const { role } = one;
+  const now = one.phase();
+  const epoch = 'epoch' in now ? (now.epoch ?? 0) : 0;
+  const live = now.at === 'ended' ? 0 : 1;
+  // A customer's lease goes on until a newer contract has an epoch; a provider's duty ends with its contract.
+  return role === 'customer' ? [epoch, live] : [live, epoch];
+}
+
+/**
+ * Of several contracts of one protected set, in one role, only one has a say in the set's fence and lease; the later one (in
+ * the order given) where nothing else decides.
+ */
+export function leads(one: Standing, all: Iterable<Standing>): boolean {
+  const { terms, role } = one;
+  const [first, second] = rankOf(one);
+  let later = false;
+  for (const other of all) {
+    if (other.terms.contractId === terms.contractId) {
+      later = true;
+      continue;
+    }
+    if (other.role !== role || other.terms.set.setId !== terms.set.setId) continue;
+    const rank = rankOf(other);
+    const ahead = rank[0] - first || rank[1] - second;
+    if (ahead > 0 || (ahead === 0 && later)) return false;
+  }
+  return true;
+}

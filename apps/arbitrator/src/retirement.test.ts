@@ -1,0 +1,185 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { AntirioError, generateIdentity, parseEdgeId } from '@antirio/kernel';
+import type { HttpPeer } from '@antirio/host';
+import { contractTerms, type Observed } from '@antirio/service-contract';
+import { openContractStore, type ContractStore } from './contract-store.ts';
+import type { PartyRooms } from './party-rooms.ts';
+import { endingOf, retireCustomer, retireProvider, type RetirementPorts } from './retirement.ts';
+import { createSourceTurns } from './source-turns.ts';
+
+const edge = () => parseEdgeId(generateIdentity().edgeId);
+const terms = contractTerms.parse({
+  version: 1,
+  contractId: '6f1b2b52-4a3d-4c86-9f0e-a7d1c45be02f',
+  customer: edge(),
+  provider: edge(),
+  central: edge(),
+  set: { setId: 'bridge', service: 'lora', devices: [{ devEui: '00000000000000aa', devAddr: '0000000a' }] },
+  image: { imageName: 'lora', imageCid: 'a', configCid: 'b' },
+  confidentiality: 'process',
+  opening: 'witnessed',
+  standby: 'hot',
+  stakes: { customer: 1, provider: 1 },
+  slots: { customer: 0, provider: 1 },
+  expiresAt: 1,
+});
+const { contractId } = terms;
+const UNCLAIMED_S = 3600;
+const LISTEN_ON_S = 60;
+
+let folder = '';
+let store: ContractStore;
+let now = 0;
+let leading = true;
+/** What the other rooms of this edge hold for the contract. */
+let ring: { from: number; next: number } | undefined;
+let service: Observed['service'];
+let held: Set<'fetch' | 'fence' | 'source' | 'sent'>;
+/** What the provider's arbitrator says. */
+let provider: () => unknown;
+
+const unused = (): never => {
+  throw new AntirioError('internal', 'not asked for at the end of a contract');
+};
+const rooms: PartyRooms = {
+  ...{ fence: unused, grantBlock: unused, counters: unused, ring: unused, ringRoot: unused },
+  ...{ service: unused, sendImages: unused },
+  fillFrom: async () => {
+    held.add('source');
+    return undefined;
+  },
+  endFilling: async () => void held.delete('source'),
+  ringIfThere: async () => ring,
+  removeRing: async () => void (ring = undefined),
+  removeFence: async () => void held.delete('fence'),
+  endService: async () => service,
+  endSending: async () => void held.delete('sent'),
+  endFetch: async () => void held.delete('fetch'),
+};
+const edge2edge: HttpPeer = {
+  call: async () => {
+    const body = new Uint8Array(Buffer.from(JSON.stringify(provider())));
+    return { status: 200, headers: {}, body, json: provider };
+  },
+  close: () => undefined,
+};
+
+function ports(sources = createSourceTurns(() => now)): RetirementPorts {
+  return {
+    terms,
+    store,
+    rooms,
+    sources,
+    clock: { now: () => 0, monotonic: () => now },
+    peers: { edge2edge },
+    leads: () => leading,
+    inTurn: (work) => work(),
+    options: { listenOnS: LISTEN_ON_S, unclaimedRetainS: UNCLAIMED_S },
+  };
+}
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'retirement-'));
+  store = openContractStore(join(folder, 'contracts.db'));
+  now = 0;
+  leading = true;
+  ring = { from: 5, next: 11 };
+  service = 'active';
+  held = new Set(['fetch', 'fence', 'source', 'sent']);
+  provider = () => ({ state: 'ended' });
+});
+afterEach(() => {
+  store.close();
+  rmSync(folder, { recursive: true });
+});
+
+describe('the provider of an ended contract', () => {
+  test('listens on, then keeps the ring until the customer has what it held and the service is gone', async () => {
+    const retirement = retireProvider(ports());
+    ring = { from: 11, next: 11 };
+    expect(await retirement.advance()).toBe(false);
+    now = LISTEN_ON_S * 1000;
+    ring = { from: 11, next: 13 };
+    expect(await retirement.advance()).toBe(false);
+    ring = { from: 12, next: 20 };
+    service = 'absent';
+    expect(await retirement.advance()).toBe(false);
+    expect(store.notes(contractId)).toMatchObject([{ milestone: 'letGo', detail: { through: 12 } }]);
+    // Restarted meanwhile: what came later is owed to nobody.
+    const restarted = retireProvider(ports());
+    now += LISTEN_ON_S * 1000;
+    expect(await restarted.advance()).toBe(false);
+    ring = { from: 13, next: 30 };
+    expect(await restarted.advance()).toBe(true);
+    expect([ring, [...held]]).toEqual([undefined, ['source', 'sent']]);
+    expect(endingOf(store, contractId)).toMatchObject({ through: 12, letGo: true, retired: true });
+  });
+
+  test('leaves the fence to a newer contract of the set', async () => {
+    [service, leading, ring] = ['absent', false, undefined];
+    expect(await retireProvider(ports()).advance()).toBe(true);
+    expect(held.has('fence')).toBe(true);
+  });
+
+  test('does not wait for ever: what it waited before a restart counts, being down does not', async () => {
+    service = 'absent';
+    const before = retireProvider(ports());
+    now = (UNCLAIMED_S - 60) * 1000;
+    expect(await before.advance()).toBe(false);
+    now += 10 * UNCLAIMED_S * 1000;
+    const restarted = retireProvider(ports());
+    now += 59_000;
+    expect(await restarted.advance()).toBe(false);
+    now += 1000;
+    expect([await restarted.advance(), ring]).toEqual([true, undefined]);
+  });
+});
+
+describe('the customer of an ended contract', () => {
+  test('fetches until the provider has let the ring go, and keeps its lease until it is followed by another', async () => {
+    const retirement = retireCustomer(ports());
+    expect(await retirement.advance()).toBe(false);
+    provider = () => {
+      throw new AntirioError('unavailable', 'it is down');
+    };
+    now += 1000;
+    expect(await retirement.advance()).toBe(false);
+    expect(held).toContain('source');
+    provider = () => ({ state: 'ended', letGo: true });
+    now += 1000;
+    expect(await retirement.advance()).toBe(false);
+    expect(held).toEqual(new Set(['fetch', 'fence']));
+    expect(endingOf(store, contractId)).toMatchObject({ letGo: true, retired: false });
+
+    leading = false;
+    expect(await retireCustomer(ports()).advance()).toBe(true);
+    expect(endingOf(store, contractId).retired).toBe(true);
+  });
+
+  test('leaves the source to a contract that wants it', async () => {
+    const sources = createSourceTurns(() => now);
+    provider = () => ({ state: 'ended', letGo: true });
+    expect(sources.isUp('another', 'now')).toBe(true);
+    expect(await retireCustomer(ports(sources)).advance()).toBe(false);
+    expect(endingOf(store, contractId).letGo).toBe(false);
+    sources.isUp('another', 'guard');
+    now = 10_000;
+    await retireCustomer(ports(sources)).advance();
+    expect(endingOf(store, contractId).letGo).toBe(true);
+    expect(held).toContain('source');
+  });
+
+  test('gives up on a provider that does not come back', async () => {
+    provider = () => {
+      throw new AntirioError('timeout', 'it is away');
+    };
+    leading = false;
+    const retirement = retireCustomer(ports());
+    expect(await retirement.advance()).toBe(false);
+    now = UNCLAIMED_S * 1000;
+    expect(await retirement.advance()).toBe(true);
+  });
+});

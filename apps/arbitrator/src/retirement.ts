@@ -1,0 +1,161 @@
+import { z } from 'zod';
+import { parseInput, type HttpPeer } from '@antirio/host';
+import { isAntirioError, type Clock } from '@antirio/kernel';
+import type { ContractTerms } from '@antirio/service-contract';
+import type { ContractStore } from './contract-store.ts';
+import type { ArbitratorOptions } from './options.ts';
+import { neighbourCall } from './peers.ts';
+import type { PartyRooms } from './party-rooms.ts';
+import type { SourceTurns } from './source-turns.ts';
+
+/** What is kept of a contract's end. Notes and documents stay for ever: they are evidence. */
+const ending = z.object({
+  /** The last record of the provider's ring that is owed to the customer. */
+  through: z.int().optional(),
+  /** How long we have been waiting for the other party, counted while we are up. */
+  waitedMs: z.number().default(0),
+  /** Nothing that the contract used is held here any more. */
+  letGo: z.boolean().default(false),
+  /** Another contract of the set has taken its place: its machine is not started again. */
+  retired: z.boolean().default(false),
+});
+export type Ending = z.output<typeof ending>;
+
+const ENDING = 'ending';
+const WAITED_EVERY_MS = 60_000;
+const ASK_EVERY_MS = 1000;
+
+export function endingOf(store: ContractStore, contractId: string): Ending {
+  return ending.parse(store.document(contractId, ENDING) ?? {});
+}
+
+/** What an ended contract still does until nothing of it is left on this edge but its evidence. */
+export interface Retirement {
+  /** One more attempt at what is left; true once its machine is of no use any more. */
+  advance(): Promise<boolean>;
+}
+
+export interface RetirementPorts {
+  readonly terms: ContractTerms;
+  readonly store: ContractStore;
+  readonly clock: Clock;
+  readonly peers: Readonly<Record<string, HttpPeer>>;
+  readonly rooms: PartyRooms;
+  readonly sources: SourceTurns;
+  /** Whether no newer contract of the set has taken this one's place. */
+  readonly leads: () => boolean;
+  /** Has the work done when no other touches the set's fence. */
+  readonly inTurn: (work: () => Promise<void>) => Promise<void>;
+  readonly options: Pick<ArbitratorOptions, 'listenOnS' | 'unclaimedRetainS'>;
+}
+
+interface Kept {
+  get(): Ending;
+  change(change: Partial<Ending>): void;
+  /** How long ago the contract ended, as far as we were up, s. */
+  endedForS(): number;
+}
+
+function keep({ store, clock, terms }: RetirementPorts): Kept {
+  let known = endingOf(store, terms.contractId);
+  let since = clock.monotonic();
+  const change = (changed: Partial<Ending>): void => {
+    known = { ...known, ...changed };
+    store.putDocument(terms.contractId, ENDING, known);
+  };
+  return {
+    get: () => known,
+    change,
+    endedForS() {
+      const now = clock.monotonic();
+      if (now - since >= WAITED_EVERY_MS) {
+        change({ waitedMs: known.waitedMs + now - since });
+        since = now;
+      }
+      return (known.waitedMs + now - since) / 1000;
+    },
+  };
+}
+
+const contractView = z.looseObject({ letGo: z.boolean().default(false) });
+
+/** Whether the provider holds nothing for us any more. What it cannot be asked now, it is asked later. */
+async function hasLetGo({ terms, peers }: RetirementPorts): Promise<boolean> {
+  const path = `/arbitrator/v1/contract/${terms.contractId}`;
+  try {
+    const answer = await neighbourCall(peers, terms.provider, 'arbitrator', { path });
+    return parseInput(contractView, answer).letGo;
+  } catch (error) {
+    // It knows of no such contract.
+    return isAntirioError(error, 'forbidden');
+  }
+}
+
+/** The customer fetches what the provider's ring still holds until the provider has let the ring go. */
+export function retireCustomer(ports: RetirementPorts): Retirement {
+  const { terms, rooms, sources, options } = ports;
+  const { contractId } = terms;
+  const kept = keep(ports);
+  let askedAt = -Infinity;
+
+  const isAllHere = async (): Promise<boolean> => {
+    const now = ports.clock.monotonic();
+    if (now - askedAt < ASK_EVERY_MS) return false;
+    askedAt = now;
+    return hasLetGo(ports);
+  };
+  const collect = async (): Promise<void> => {
+    if (!sources.isUp(contractId, 'rest')) return;
+    await rooms.fillFrom(terms);
+    if (kept.endedForS() < options.unclaimedRetainS && !(await isAllHere())) return;
+    sources.leave(contractId);
+    if (sources.idle()) await rooms.endFilling(terms);
+    await rooms.endSending(terms);
+    kept.change({ letGo: true });
+  };
+  return {
+    async advance() {
+      if (!kept.get().letGo) await collect();
+      if (!kept.get().letGo || ports.leads()) return false;
+      if (!kept.get().retired) kept.change({ retired: true });
+      return true;
+    },
+  };
+}
+
+/**
+ * The provider ends service and fetch. It listens on for a while, so that a contract that follows finds no gap; then the ring
+ * goes when the customer has what it held.
+ */
+export function retireProvider(ports: RetirementPorts): Retirement {
+  const { terms, store, clock, rooms, leads, inTurn, options } = ports;
+  const { contractId } = terms;
+  const kept = keep(ports);
+
+  const isCollected = async (): Promise<boolean> => {
+    const ring = await rooms.ringIfThere(contractId);
+    if (ring === undefined) return true;
+    const endedForS = kept.endedForS();
+    if (endedForS < options.listenOnS) return false;
+    const { through = ring.next - 1 } = kept.get();
+    if (kept.get().through === undefined) {
+      const detail = { through };
+      store.note(contractId, { at: clock.now(), monotonic: clock.monotonic(), milestone: 'letGo', detail });
+      kept.change({ through });
+    }
+    return ring.from > through || endedForS >= options.unclaimedRetainS;
+  };
+  return {
+    async advance() {
+      const collected = await isCollected();
+      if ((await rooms.endService(terms)) !== 'absent' || !collected) return false;
+      await rooms.endFetch(contractId);
+      await rooms.removeRing(contractId);
+      await inTurn(async () => {
+        if (leads()) await rooms.removeFence(terms);
+      });
+      kept.change({ letGo: true, retired: true });
+      return true;
+    },
+  };
+}
