@@ -22,6 +22,7 @@ import {
 import { centralFacts } from './central-facts.ts';
 import { runCentral } from './central-host.ts';
 import { openGrantorStore } from './grantor-store.ts';
+import { createLeaseDesk } from './lease-desk.ts';
 import { ledgerClient } from './ledger-client.ts';
 import { peerNamed } from './peers.ts';
 import { findBreaches } from './breach-watch.ts';
@@ -45,24 +46,27 @@ export function createCentralArbitrator(options: ArbitratorOptions, ports: Arbit
   const read = (payload: Uint8Array): z.output<typeof datagramIn> =>
     parseInput(datagramIn, JSON.parse(fromUtf8(payload)));
   const guarded =
-    (handle: (payload: Uint8Array) => Promise<void> | void) =>
-    async (_topic: string, payload: Uint8Array) => {
+    (handle: (payload: Uint8Array) => void) =>
+    (_topic: string, payload: Uint8Array): void => {
       try {
-        await handle(payload);
+        handle(payload);
       } catch (error) {
         counts.badDatagrams++;
         log.debug({ error: describeError(error) }, 'datagram not served');
       }
     };
-  const onLease = async (payload: Uint8Array): Promise<void> => {
+  const leases = createLeaseDesk(
+    (setId, from) => facts.leaseFacts(setId, from),
+    (asked, known) => host.post({ type: 'leaseRequest', ...asked, facts: known }),
+    log,
+  );
+  const onLease = (payload: Uint8Array): void => {
     // Counted from here: what follows waits for the ledger.
     const receivedAt = clock.monotonic();
     const message = read(payload);
-    const from = parseEdgeId(message.from);
     const request = parseInput(datagramSchemas.leaseRequest, message.body);
     counts.leases++;
-    const known = await facts.leaseFacts(request.setId, from);
-    host.post({ type: 'leaseRequest', from, request, facts: known, receivedAt });
+    leases.ask({ from: parseEdgeId(message.from), request, receivedAt });
   };
   const onProbeReply = (payload: Uint8Array): void => {
     const { from, body } = read(payload);
@@ -124,7 +128,10 @@ export function createCentralArbitrator(options: ArbitratorOptions, ports: Arbit
   const health = (): Record<string, { ok: boolean; detail?: string }> => ({
     store: { ok: store.writable() },
     bus: bus.health(),
-    leases: { ok: true, detail: `${counts.leases} asked for, ${counts.badDatagrams} datagrams not served` },
+    leases: {
+      ok: true,
+      detail: `${counts.leases} asked for, ${leases.dropped()} given up, ${counts.badDatagrams} datagrams not served`,
+    },
   });
 
   return {

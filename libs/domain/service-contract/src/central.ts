@@ -136,7 +136,7 @@ export function centralStep(state: CentralState, event: CentralEvent, context: C
       return onVerdict({ ...state, witness: found[0] }, found[1]);
     }
     case 'leaseRequest':
-      return onLeaseRequest(state, event);
+      return onLeaseRequest(state, event, context.now);
     case 'asked':
       return onAsked(state, event.id, event.question, context);
     case 'recorded':
@@ -190,9 +190,13 @@ function onVerdict(state: CentralState, { heard, askers }: Verdict): Step {
   return [next, effects];
 }
 
-function onLeaseRequest(state: CentralState, event: Extract<CentralEvent, { type: 'leaseRequest' }>): Step {
+function onLeaseRequest(
+  state: CentralState,
+  event: Extract<CentralEvent, { type: 'leaseRequest' }>,
+  now: number,
+): Step {
   const { from, request, facts, receivedAt } = event;
-  const [grantor, answer] = answerLease(state.grantor, from, request, facts, receivedAt);
+  const [grantor, answer] = answerLease(state.grantor, from, request, facts, receivedAt, now);
   const next = { ...state, grantor };
   switch (answer.kind) {
     case 'silence':

@@ -80,8 +80,8 @@ function isFresh(
 }
 
 /**
- * The answer to a lease request that came at `receivedAt`: what is promised counts from there, however long the ledger took
- * to say what it knows.
+ * The answer, given `now`, to a lease request that came at `receivedAt`: what is promised counts from there, however long the
+ * ledger took to say what it knows. The challenge is as young as the answer: a slow ledger makes nobody's next request stale.
  */
 export function answerLease(
   state: GrantorState,
@@ -89,10 +89,11 @@ export function answerLease(
   request: LeaseRequest,
   facts: LeaseFacts,
   receivedAt: number,
+  now = receivedAt,
 ): readonly [GrantorState, LeaseAnswer] {
   const { setId, epoch, bootId, sequence } = request;
   const { record, leaseMs, slot } = facts;
-  const answer = { setId, epoch, bootId, sequence, challenge: challengeOf(state, receivedAt) };
+  const answer = { setId, epoch, bootId, sequence, challenge: challengeOf(state, now) };
   const refuse = (reason: LeaseRefused['reason']): LeaseAnswer => ({
     kind: 'refused',
     body: { ...answer, reason, current: record.epoch, holder: record.holder },

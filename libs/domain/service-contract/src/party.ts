@@ -207,16 +207,16 @@ function leaseAnswered(acting: Acting, grant: LeaseGrant): [Acting, PartyEffect[
   return [{ ...acting, lease, wanted, challenge }, effects];
 }
 
-/** The grantor cannot tell our request from a recorded one: it is asked again at once, with its challenge. */
+/**
+ * The grantor cannot tell our request from a recorded one: it is asked again at once, with its challenge. Only for the newest
+ * request: where many are under way, a slow grantor must not be asked as often again.
+ */
 function askAfresh(acting: Acting, refused: LeaseRefused): Acting {
   if (refused.reason !== 'stale' || !isAsked(acting, refused)) return acting;
+  const { challenge, sequence } = refused;
+  if (sequence !== acting.sequence - 1) return { ...acting, challenge };
   const wanted = acting.wanted.map((one) => ({ ...one, askedAt: -Infinity }));
-  return {
-    ...acting,
-    wanted,
-    challenge: refused.challenge,
-    lease: { ...acting.lease, lastRequestAt: -Infinity },
-  };
+  return { ...acting, wanted, challenge, lease: { ...acting.lease, lastRequestAt: -Infinity } };
 }
 
 export function actUnder(acting: Acting, epoch: number, actFrom: number): Acting {
