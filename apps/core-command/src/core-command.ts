@@ -64,7 +64,7 @@ export function createCoreCommand(options: CoreCommandOptions, ports: CoreComman
       const rim = createHttpRim({
         serviceKey: 'core-command',
         version: VERSION,
-        config: edgex.config,
+        config: () => edgex.config(),
         health,
         log,
         maxBodyBytes: options.maxBodyBytes,

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Clock, Random } from '@antirio/kernel';
+import { createEdgexService, type EdgexService } from '@antirio/edgex-service';
 import {
   createGroupCommit,
   createHttpRim,
@@ -27,7 +28,7 @@ import { addEventQueries } from './event-queries.ts';
 import { addReadingRoutes } from './reading-routes.ts';
 import { createRetention } from './retention.ts';
 import { MIGRATIONS } from './schema.ts';
-import { createSettings, type LiveSettings } from './settings.ts';
+import { createSettings, writable, type LiveSettings } from './settings.ts';
 import { createSources } from './sources.ts';
 
 export interface CoreDataPorts {
@@ -63,9 +64,29 @@ interface Running {
   readonly rim: HttpRim;
   readonly ingestion: BusIngestion | undefined;
   readonly retention: Repeating;
+  readonly edgex: EdgexService;
 }
 
 const VERSION = '4.0.0';
+
+/** What core-data has in common with EdgeX's other services. */
+function edgexServiceOf({ options, ports, settings, measures }: Room): EdgexService {
+  const { persistData: PersistData, eventPurge: EventPurge } = options;
+  return createEdgexService({
+    serviceKey: 'core-data',
+    options,
+    ports,
+    writable: {
+      schema: writable,
+      configured: { PersistData, EventPurge },
+      apply: (values) => settings.applyWritable(values),
+    },
+    counters: {
+      EventsPersisted: () => measures.events,
+      ReadingsPersisted: () => measures.readings,
+    },
+  });
+}
 
 function openRoom(
   options: CoreDataOptions,
@@ -116,20 +137,24 @@ export function createCoreData(options: CoreDataOptions, ports: CoreDataPorts): 
     applyWritable: (changes) => settings.applyWritable(changes),
     async start() {
       const { db, room } = openRoom(options, ports, settings);
+      const edgex = edgexServiceOf(room);
       const rim = createHttpRim({
         serviceKey: 'core-data',
         version: VERSION,
-        config: () => ({ ...options, ...settings.now }),
+        config: () => edgex.config(),
+        before: edgex.before,
         health,
         log,
         maxBodyBytes: options.maxEventBytes,
         parseBody,
         clock,
       });
+      edgex.addRoutes(rim);
       room.measures.register(rim.metrics);
       addEventPost(rim, room);
       addEventQueries(rim, room);
       addReadingRoutes(rim, room);
+      await edgex.follow();
       const ingestion = bus === undefined ? undefined : await createBusIngestion(room, bus);
       const retention = createRetention(options.retention, {
         clock,
@@ -138,14 +163,16 @@ export function createCoreData(options: CoreDataOptions, ports: CoreDataPorts): 
         deletions: room.deletions,
         metadata: ports.peers?.['core-metadata'],
       });
-      running = { db, room, rim, ingestion, retention };
+      running = { db, room, rim, ingestion, retention, edgex };
       room.deletions.poke();
       port = await rim.listen(options.port, options.bind);
+      edgex.register(port);
     },
     async stop() {
       const was = running;
       running = undefined;
       if (was === undefined) return;
+      await was.edgex.stop();
       await was.rim.close();
       await was.ingestion?.close();
       await was.retention.stop();

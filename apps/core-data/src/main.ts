@@ -1,16 +1,15 @@
-import { createMqttBus } from '@antirio/bus';
-import { createLog, loadConfig, runAlone, systemClock, systemRandom } from '@antirio/host';
-import { z } from 'zod';
+import { runService } from '@antirio/edgex-service';
 import { coreDataOptions, createCoreData } from './index.ts';
 
-const NONE = 'none';
-/** `broker`: `mqtt://host:port`, or `none` to run without a bus. */
-const schema = coreDataOptions.extend({ broker: z.string().default('mqtt://127.0.0.1:1883') });
-
-const env = { prefix: 'CORE_DATA', values: process.env };
-const { broker, ...options } = loadConfig(schema, { file: process.argv[2], env });
-const log = createLog('core-data');
-const bus = broker === NONE ? undefined : createMqttBus({ url: broker }, log);
-const room = createCoreData(options, { clock: systemClock, random: systemRandom, log, bus });
-await runAlone(log, () => room);
-log.info({ port: room.port }, 'listening');
+await runService({
+  serviceKey: 'core-data',
+  options: coreDataOptions,
+  create: createCoreData,
+  environment: {
+    integers: { SERVICE_MAXRESULTCOUNT: 'maxResultCount' },
+    kilobytes: { MAXEVENTSIZE: 'maxEventBytes' },
+    texts: { WRITABLE_PERSISTDATA: 'writable.PersistData', WRITABLE_EVENTPURGE: 'writable.EventPurge' },
+    metrics: ['EventsPersisted', 'ReadingsPersisted'],
+    hasMetadata: true,
+  },
+});

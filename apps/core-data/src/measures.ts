@@ -4,6 +4,9 @@ import type { GroupCommit } from '@antirio/host';
 /** What the room counts; shown at `/api/v3/metrics`. */
 export interface Measures {
   readonly persisted: (readings: number) => void;
+  /** Events and readings stored since the start. */
+  readonly events: number;
+  readonly readings: number;
   readonly duplicate: () => void;
   /** A message of the bus that was no event. */
   readonly refusedMessage: () => void;
@@ -38,6 +41,12 @@ export function createMeasures(commit: GroupCommit): Measures {
     persisted(readings) {
       counts.events += 1;
       counts.readings += readings;
+    },
+    get events() {
+      return counts.events;
+    },
+    get readings() {
+      return counts.readings;
     },
     duplicate: () => void (counts.duplicates += 1),
     refusedMessage: () => void (counts.refusedMessages += 1),

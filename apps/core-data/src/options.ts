@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { edgexServiceOptions } from '@antirio/edgex-service';
 import { duration } from '@antirio/edgex-contracts';
 
 /** EdgeX's Retention: what goes of the events of a device's auto event. */
@@ -22,6 +23,7 @@ export const coreDataOptions = z.strictObject({
   bind: z.string().default('127.0.0.1'),
   /** The edge's data folder; the room keeps to `core-data` in it. */
   dataDir: z.string().min(1),
+  ...edgexServiceOptions,
   /** Largest request or message with an event (EdgeX: MaxEventSize, 25000 KB). */
   maxEventBytes: z
     .int()

@@ -18,7 +18,8 @@ export interface LiveSettings {
 }
 
 const flag = z.union([z.boolean(), z.enum(['true', 'false']).transform((text) => text === 'true')]);
-const writable = z.object({ PersistData: flag.optional(), EventPurge: flag.optional() });
+/** Fields of `Writable` that are ours. */
+export const writable = z.object({ PersistData: flag.optional(), EventPurge: flag.optional() });
 
 export function createSettings({ persistData, eventPurge }: CoreDataOptions): LiveSettings {
   let now: Settings = { persistData, eventPurge };

@@ -273,3 +273,32 @@ test('health tells the truth about the store and the bus', async () => {
   expect((await peer.call({ path: '/ready' })).status).toBe(503);
   bus = createLocalBus(broker, silentLog);
 });
+
+describe('the common configuration', () => {
+  const KEY = 'edgex/v4/core-common-config-bootstrapper';
+  const valueOf = async (key: string): Promise<unknown> => {
+    const [found] = (await response(`/kvs/key/${KEY}/${key}?plaintext=true`)) as [{ value: string }];
+    return found.value;
+  };
+
+  test('is there at the first start, with where the bus and core-metadata are', async () => {
+    await stop();
+    await start({
+      commonConfig: { host: 'edge.local', messageBusPort: 1884, coreMetadataPort: 1 },
+      followKeeper: false,
+    });
+    expect(await valueOf('IsCommonConfigReady')).toBe('true');
+    expect(await valueOf('all-services/MessageBus/Host')).toBe('edge.local');
+    expect(await valueOf('all-services/MessageBus/Port')).toBe('1884');
+    expect(await valueOf('device-services/Clients/core-metadata/Port')).toBe('1');
+  });
+
+  test('stays as it was changed', async () => {
+    await stop();
+    await start({ commonConfig: {} });
+    await put(`${KEY}/all-services/MessageBus/Host`, 'other');
+    await stop();
+    await start({ commonConfig: {} });
+    expect(await valueOf('all-services/MessageBus/Host')).toBe('other');
+  });
+});

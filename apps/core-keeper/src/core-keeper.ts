@@ -68,7 +68,7 @@ export function createCoreKeeper(options: CoreKeeperOptions, ports: CoreKeeperPo
       const rim = createHttpRim({
         serviceKey: 'core-keeper',
         version: VERSION,
-        config: edgex.config,
+        config: () => edgex.config(),
         health,
         log,
         parseBody: (bytes) => (bytes.length === 0 ? undefined : parseJsonBytes(bytes)),

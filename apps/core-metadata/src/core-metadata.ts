@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { createBusRequests, type BusRequests } from '@antirio/bus-request';
+import { createEdgexService, type EdgexService } from '@antirio/edgex-service';
 import {
   createGroupCommit,
   createHttpRim,
@@ -22,7 +23,7 @@ import { addProfileRoutes } from './profile-routes.ts';
 import { addProvisionWatcherRoutes } from './provision-watcher-routes.ts';
 import type { CoreMetadataPorts, Room } from './room.ts';
 import { MIGRATIONS } from './schema.ts';
-import { createSettings } from './settings.ts';
+import { createSettings, writableSchema, type LiveSettings } from './settings.ts';
 import { createTeller } from './system-events.ts';
 import { addUnitsRoute } from './units-route.ts';
 
@@ -44,9 +45,28 @@ interface Running {
   readonly commit: GroupCommit;
   readonly rim: HttpRim;
   readonly requests: BusRequests | undefined;
+  readonly edgex: EdgexService;
 }
 
 const VERSION = '4.0.0';
+
+/** What core-metadata has in common with EdgeX's other services. */
+function edgexServiceOf(
+  options: CoreMetadataOptions,
+  ports: CoreMetadataPorts,
+  settings: LiveSettings,
+): EdgexService {
+  return createEdgexService({
+    serviceKey: 'core-metadata',
+    options,
+    ports,
+    writable: {
+      schema: writableSchema,
+      configured: createSettings(options).shown(),
+      apply: (values) => settings.apply(values),
+    },
+  });
+}
 
 function addRoutes(rim: HttpRim, room: Room): void {
   addDeviceServiceRoutes(rim, room);
@@ -83,7 +103,7 @@ export function createCoreMetadata(options: CoreMetadataOptions, ports: CoreMeta
     const store = (await running?.commit.check(clock)) ?? { ok: false, detail: 'not started' };
     return bus === undefined ? { store } : { store, bus: bus.health() };
   };
-  const open = (): Omit<Running, 'rim'> => {
+  const open = (): Omit<Running, 'rim' | 'edgex'> => {
     const path = join(options.dataDir, 'core-metadata', 'metadata.db');
     const db = openDatabase(path, MIGRATIONS);
     const commit = createGroupCommit({ db, path });
@@ -109,24 +129,30 @@ export function createCoreMetadata(options: CoreMetadataOptions, ports: CoreMeta
     applyWritable: (writable) => settings.apply(writable),
     async start() {
       const opened = open();
+      const edgex = edgexServiceOf(options, ports, settings);
       const rim = createHttpRim({
         serviceKey: 'core-metadata',
         version: VERSION,
-        config: () => ({ ...options, Writable: settings.shown() }),
+        config: () => edgex.config(settings.shown()),
+        before: edgex.before,
         health,
         log,
         maxBodyBytes: options.maxBodyBytes,
         parseBody,
         clock,
       });
-      running = { ...opened, rim };
+      running = { ...opened, rim, edgex };
+      edgex.addRoutes(rim);
       addRoutes(rim, opened.room);
+      await edgex.follow();
       port = await rim.listen(options.port, options.bind);
+      edgex.register(port);
     },
     async stop() {
       const was = running;
       running = undefined;
       if (was === undefined) return;
+      await was.edgex.stop();
       await was.rim.close();
       await was.requests?.close();
       await was.commit.close();

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { edgexServiceOptions } from '@antirio/edgex-service';
 
 const unit = z.strictObject({ source: z.string().default(''), values: z.array(z.string()).default([]) });
 
@@ -7,6 +8,7 @@ export const coreMetadataOptions = z.strictObject({
   bind: z.string().default('127.0.0.1'),
   /** The edge's data folder; the room keeps to `core-metadata` in it. */
   dataDir: z.string().min(1),
+  ...edgexServiceOptions,
   /** EdgeX's MaxResultCount. */
   maxResultCount: z.int().min(1).max(100_000).default(1024),
   /** Largest request, profiles as files included. */

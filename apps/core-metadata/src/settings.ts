@@ -18,7 +18,7 @@ export interface LiveSettings {
    */
   apply(writable: unknown): void;
   /** In EdgeX's form. */
-  shown(): unknown;
+  shown(): Readonly<Record<string, unknown>>;
 }
 
 const flag = z.union([
@@ -29,7 +29,8 @@ const flag = z.union([
     .transform((text) => text.toLowerCase() === 'true'),
 ]);
 
-const writableSchema = z.object({
+/** Fields of `Writable` that are ours. */
+export const writableSchema = z.object({
   ProfileChange: z
     .object({ StrictDeviceProfileChanges: flag.optional(), StrictDeviceProfileDeletes: flag.optional() })
     .optional(),

@@ -117,7 +117,7 @@ function withValue(tree: Tree, [head, ...rest]: readonly string[], value: unknow
 /** The port of one of a room's options, with the offset; 0, a free one, stays 0. */
 function shifted(room: Room, config: EdgeConfig, path: string): number {
   const configured = at(config[room.key], path.split('.'));
-  const port = typeof configured === 'number' ? configured : (room.ports[path] ?? 0);
+  const port = typeof configured === 'number' ? configured : (room.ports[path] ?? room.named?.[path] ?? 0);
   return port === 0 ? 0 : port + config.portOffset;
 }
 
@@ -149,7 +149,7 @@ export function roomOptions(room: Room, { schema }: LoadedRoom, config: EdgeConf
   const known: Tree = { dataDir, bind, role, central, neighbours, edgeId: ownId };
   const given = keysOf(schema).filter((key) => known[key] !== undefined);
   let options: Tree = { ...Object.fromEntries(given.map((key) => [key, known[key]])), ...config[room.key] };
-  for (const path of Object.keys(room.ports))
+  for (const path of Object.keys({ ...room.ports, ...room.named }))
     options = withValue(options, path.split('.'), shifted(room, config, path));
   const parsed = schema.safeParse(options);
   if (!parsed.success) {

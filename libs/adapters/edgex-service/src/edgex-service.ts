@@ -3,12 +3,13 @@ import type { RequestHandler } from 'express';
 import type { z } from 'zod';
 import { describeError, type Clock, type Random } from '@antirio/kernel';
 import { retry, type Bus, type HttpPeer, type HttpRim, type Log } from '@antirio/host';
+import { parseDuration } from '@antirio/edgex-contracts';
 import { cors } from './cors.ts';
 import { register, type Registered } from './keeper-client.ts';
 import { commonWritable, type CommonWritable, type EdgexServiceOptions } from './options.ts';
 import { requestTimeout } from './request-timeout.ts';
 import { addSecretRoute, openSecrets, type Secrets } from './secrets.ts';
-import { createTelemetry, DEFAULT_TELEMETRY, type Counters } from './telemetry.ts';
+import { createTelemetry, type Counters } from './telemetry.ts';
 import { followWritable, type FollowedWritable } from './writable.ts';
 
 const KEEPER = 'core-keeper';
@@ -25,6 +26,8 @@ export interface EdgexServicePorts {
 export interface OwnWritable<S extends z.ZodObject> {
   /** Fields besides those that all services have; those that may be missing are optional. */
   readonly schema: S;
+  /** What the room's options say, under EdgeX's names. */
+  readonly configured: Readonly<Record<string, unknown>>;
   /** Called with what is in force at the start, and whenever that may have changed; never with wrong values. */
   readonly apply: (values: z.output<S>) => void;
 }
@@ -46,8 +49,8 @@ export interface EdgexService {
   /** For the rim, before all routes: CORS and the request timeout. */
   readonly before: readonly RequestHandler[];
   readonly secrets: Secrets;
-  /** For `/config`: the options, and the Writable section as it is in force. */
-  readonly config: () => unknown;
+  /** For `/config`: the options, and the Writable section as it is in force, where the room knows better with its own. */
+  readonly config: (own?: Readonly<Record<string, unknown>>) => unknown;
   addRoutes(rim: HttpRim): void;
   /** Follows core-keeper's Writable section, where there is one. @throws AntirioError badConfig */
   follow(): Promise<void>;
@@ -98,20 +101,21 @@ export function createEdgexService<S extends z.ZodObject>(parts: EdgexServicePar
     ports,
   );
   const configuredLevel = log.level;
-  let inForce: unknown = {};
+  let inForce: Readonly<Record<string, unknown>> = {};
   let followed: FollowedWritable | undefined;
   let registered: { end(): Promise<void> } | undefined;
 
   const applyCommon = ({ LogLevel, Telemetry = {} }: CommonWritable): void => {
     const level = LogLevel?.toLowerCase() ?? configuredLevel;
     if (log.level !== level) log.level = level;
-    const { Interval = DEFAULT_TELEMETRY.intervalMs, Metrics = {}, Tags = {} } = Telemetry;
-    telemetry.apply({ intervalMs: Interval, metrics: Metrics, tags: Tags });
+    const { Interval = '30s', Metrics = {}, Tags = {} } = Telemetry;
+    const intervalMs = (parseDuration(Interval) ?? NaN) / 1e6;
+    telemetry.apply({ intervalMs, metrics: Metrics, tags: Tags });
   };
   return {
     before: [cors(service.cors), ...(endsInTime ? [] : [requestTimeout(service.requestTimeoutMs)])],
     secrets,
-    config: () => ({ ...options, Writable: inForce }),
+    config: (own = {}) => ({ ...options, Writable: { ...inForce, ...own } }),
     addRoutes: (rim) => addSecretRoute(rim, secrets),
     async follow() {
       const schema = commonWritable.extend(writable?.schema.shape ?? {});
@@ -121,7 +125,7 @@ export function createEdgexService<S extends z.ZodObject>(parts: EdgexServicePar
         writable?.apply(values as unknown as z.output<S>);
       };
       followed = await followWritable(
-        { serviceKey, configured: options.writable, schema, apply },
+        { serviceKey, configured: { ...writable?.configured, ...options.writable }, schema, apply },
         { log, bus: ports.bus, keeper },
       );
     },

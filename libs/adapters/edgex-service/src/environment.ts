@@ -1,7 +1,5 @@
 import { AntirioError } from '@antirio/kernel';
-import { loadConfig } from '@antirio/host';
 import { parseDuration } from '@antirio/edgex-contracts';
-import type { z } from 'zod';
 
 type Values = Readonly<Record<string, string | undefined>>;
 /** How a variable becomes an option: the path of the option, and what the text means. */
@@ -82,9 +80,15 @@ function urls(values: Values, hasMetadata: boolean): Record<string, unknown> {
   };
 }
 
+function kilobytes(given: string, name: string): number {
+  return whole(given, name) * 1024;
+}
+
 export interface OwnSettings {
   /** Numbers by the variable's name: the path of the option. */
   readonly integers?: Readonly<Record<string, string>>;
+  /** Kilobytes likewise; the option has bytes. */
+  readonly kilobytes?: Readonly<Record<string, string>>;
   /** Texts likewise, such as those of the Writable section. */
   readonly texts?: Readonly<Record<string, string>>;
   /** Metrics that `WRITABLE_TELEMETRY_METRICS_<NAME>` switches. */
@@ -93,8 +97,10 @@ export interface OwnSettings {
   readonly hasMetadata?: boolean;
 }
 
-function settingsOf({ integers = {}, texts = {}, metrics = [] }: OwnSettings): Record<string, Setting> {
+function settingsOf(given: OwnSettings): Record<string, Setting> {
+  const { integers = {}, texts = {}, metrics = [] } = given;
   const own: Record<string, Setting> = {};
+  for (const [name, path] of Object.entries(given.kilobytes ?? {})) own[name] = [path, kilobytes];
   for (const [name, path] of Object.entries(integers)) own[name] = [path, whole];
   for (const [name, path] of Object.entries(texts)) own[name] = [path, text];
   for (const metric of metrics)
@@ -116,18 +122,4 @@ export function edgexEnvironment(values: Values, own: OwnSettings = {}): Readonl
   });
   const given = Object.entries(values).filter(([, value]) => value !== '');
   return { ...urls(Object.fromEntries(given), own.hasMetadata === true), ...Object.fromEntries(settings) };
-}
-
-/** File (the argument, else `EDGEX_CONFIG_FILE`), then our environment, then EdgeX's. @throws AntirioError badConfig */
-export function loadServiceConfig<S extends z.ZodType>(
-  schema: S,
-  prefix: string,
-  own: OwnSettings = {},
-): z.output<S> {
-  const { env, argv } = process;
-  return loadConfig(schema, {
-    file: argv[2] ?? env['EDGEX_CONFIG_FILE'],
-    env: { prefix, values: env },
-    flags: edgexEnvironment(env, own),
-  });
 }

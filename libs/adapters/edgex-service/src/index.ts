@@ -1,14 +1,4 @@
-export {
-  createEdgexService,
-  type EdgexService,
-  type EdgexServicePorts,
-  type OwnWritable,
-} from './edgex-service.ts';
-export { edgexEnvironment, loadServiceConfig, type OwnSettings } from './environment.ts';
-export {
-  edgexServiceOptions,
-  writableBoolean,
-  writableInteger,
-  type EdgexServiceOptions,
-} from './options.ts';
+export { createEdgexService, type EdgexService } from './edgex-service.ts';
+export { edgexServiceOptions } from './options.ts';
+export { runService } from './run-service.ts';
 export { COMMON_CONFIG_KEY } from './writable.ts';

@@ -1,11 +1,9 @@
 import { z } from 'zod';
 import { parseDuration } from '@antirio/edgex-contracts';
 
-/** Milliseconds of a Go duration such as `30s`; at least one. */
-export const milliseconds = z
+const atLeastOneMs = z
   .string()
-  .transform((text) => (parseDuration(text) ?? NaN) / 1e6)
-  .refine((ms) => ms >= 1, 'should be a duration such as 30s, of at least 1ms');
+  .refine((text) => (parseDuration(text) ?? 0) >= 1e6, 'should be a duration such as 30s, of at least 1ms');
 
 /** EdgeX's Service.CORSConfiguration, with its defaults. */
 const cors = z.strictObject({
@@ -61,7 +59,7 @@ const logLevel = z
   .pipe(z.enum(LOG_LEVELS));
 
 const telemetry = z.object({
-  Interval: milliseconds.optional(),
+  Interval: atLeastOneMs.optional(),
   Metrics: z.record(z.string(), writableBoolean).optional(),
   Tags: z.record(z.string(), z.string()).optional(),
 });

@@ -13,8 +13,6 @@ export interface TelemetrySettings {
   readonly tags: Readonly<Record<string, string>>;
 }
 
-export const DEFAULT_TELEMETRY: TelemetrySettings = { intervalMs: 30_000, metrics: {}, tags: {} };
-
 /** Publishes metrics as EdgeX does: `edgex/telemetry/<service>/<metric>`, an envelope with a Metric. */
 export interface Telemetry {
   apply(settings: TelemetrySettings): void;
@@ -33,7 +31,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 export function createTelemetry(serviceKey: string, counters: Counters, ports: Ports): Telemetry {
   const { bus, clock, log, random } = ports;
   let timer: NodeJS.Timeout | undefined;
-  let settings = DEFAULT_TELEMETRY;
+  let settings: TelemetrySettings = { intervalMs: LONGEST_TIMER_MS, metrics: {}, tags: {} };
 
   const publish = (name: string, count: number): void => {
     const tags = Object.entries({ ...settings.tags, service: serviceKey });
