@@ -42,15 +42,6 @@ export const writableBoolean = z.union([
   z.enum(['true', 'false']).transform((text) => text === 'true'),
 ]);
 
-/** A whole number as configuration by key has it: text. */
-export const writableInteger = z.union([
-  z.int(),
-  z
-    .string()
-    .regex(/^-?\d{1,15}$/, 'should be a whole number')
-    .transform(Number),
-]);
-
 const LOG_LEVELS = ['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR'] as const;
 
 const logLevel = z
