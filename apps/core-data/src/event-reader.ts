@@ -55,7 +55,7 @@ class SqliteEventReader implements EventReader {
   readonly #reading: StatementSync;
   readonly #readings: StatementSync;
 
-  constructor(db: Database, keys: EventKeys) {
+  constructor(db: Database, keys: EventKeys, ordered: OrderedRows) {
     const prepare = (sql: string): StatementSync => {
       const made = db.prepare(sql);
       // origins do not fit into a number
@@ -64,7 +64,7 @@ class SqliteEventReader implements EventReader {
     };
     this.#keys = keys;
     this.#selections = createSelections(db);
-    this.#ordered = createOrderedRows(db);
+    this.#ordered = ordered;
     this.#rowText = createRowText(db);
     this.#aggregate = createAggregator(db);
     this.#single = prepare(SINGLE);
@@ -155,6 +155,10 @@ async function textsOf(
   return items;
 }
 
-export function createEventReader(db: Database, keys: EventKeys): EventReader {
-  return new SqliteEventReader(db, keys);
+export function createEventReader(
+  db: Database,
+  keys: EventKeys,
+  ordered = createOrderedRows(db),
+): EventReader {
+  return new SqliteEventReader(db, keys, ordered);
 }

@@ -41,10 +41,15 @@ export interface OrderedRows {
   count(arms: readonly Arm[], range: TimeRange | undefined): Promise<number>;
 }
 
-/** Rows that are passed over in one step: about a millisecond. */
-const STEP = 20_000;
-/** Offsets up to this are passed over row by row. */
-const NEAR = 500;
+export interface Steps {
+  /** Rows that are passed over in one step. */
+  readonly most: number;
+  /** Offsets up to this are passed over row by row. */
+  readonly near: number;
+}
+
+/** A step takes about a millisecond. */
+const STEPS: Steps = { most: 20_000, near: 500 };
 /** The part of a fair step that is taken. */
 const EVENLY = 0.9;
 const ARMS_AT_ONCE = 200;
@@ -94,9 +99,11 @@ const isNewer = (a: Place, b: Place): boolean =>
 class SqliteOrderedRows implements OrderedRows {
   readonly #prepared = new Map<string, Statements>();
   readonly #db: Database;
+  readonly #steps: Steps;
 
-  constructor(db: Database) {
+  constructor(db: Database, steps: Steps) {
     this.#db = db;
+    this.#steps = steps;
   }
 
   async page(
@@ -124,7 +131,7 @@ class SqliteOrderedRows implements OrderedRows {
         since += counted;
       }
       since += 100;
-      if (since >= STEP) {
+      if (since >= this.#steps.most) {
         since = 0;
         await nextTurn();
       }
@@ -160,9 +167,9 @@ class SqliteOrderedRows implements OrderedRows {
     let total = 0;
     let from: Place = { origin: end, id: LAST };
     for (;;) {
-      const [next] = this.#list(arm, start, from, 1, STEP);
+      const [next] = this.#list(arm, start, from, 1, this.#steps.most);
       if (next === undefined) return total + this.#between(arm, { origin: start, id: FIRST }, from);
-      total += STEP;
+      total += this.#steps.most;
       from = next;
       await nextTurn();
     }
@@ -178,8 +185,8 @@ class SqliteOrderedRows implements OrderedRows {
     let [place, left] = [from, offset];
     const pivots = [...arms];
     const rows = arms.reduce((sum, arm) => sum + arm.rows, 0);
-    let most = STEP;
-    while (left > NEAR && pivots[0] !== undefined) {
+    let { most } = this.#steps;
+    while (left > this.#steps.near && pivots[0] !== undefined) {
       const [pivot] = pivots;
       // as if the arms were spread evenly: a little less, so that it is seldom too far
       const fair = arms.length === 1 ? left : Math.ceil((left * EVENLY * pivot.rows) / rows);
@@ -193,7 +200,7 @@ class SqliteOrderedRows implements OrderedRows {
       else {
         // nothing is left of this arm, or all too much of the others
         pivots.shift();
-        most = STEP;
+        most = this.#steps.most;
       }
     }
     return { place, offset: left };
@@ -265,6 +272,6 @@ function merged(streams: Stream[], wanted: number, refill: (stream: Stream) => v
   return rows;
 }
 
-export function createOrderedRows(db: Database): OrderedRows {
-  return new SqliteOrderedRows(db);
+export function createOrderedRows(db: Database, steps = STEPS): OrderedRows {
+  return new SqliteOrderedRows(db, steps);
 }

@@ -13,10 +13,12 @@ import {
   type Event,
   type Page,
   type Reading,
+  type ReadingValue,
 } from '@antirio/edgex-contracts';
 import { createEventReader, type EventReader, type Result } from './event-reader.ts';
 import { createEventKeys } from './event-keys.ts';
 import { createEventWriter, type EventWriter } from './event-writer.ts';
+import { createOrderedRows } from './ordered-rows.ts';
 import { MIGRATIONS } from './schema.ts';
 import type { EventFilter, ReadingFilter } from './selections.ts';
 
@@ -37,39 +39,53 @@ const write = <T>(work: () => T): T =>
 
 const originOf = fc.bigInt(1n, 12n).map((n) => 2n ** 60n + n);
 
-const readingOf = (device: string): fc.Arbitrary<Reading> =>
+const VALUES: readonly fc.Arbitrary<Pick<Reading, 'valueType'> & ReadingValue>[] = [
+  fc.nat(99).map((n) => ({ valueType: 'Uint8', kind: 'simple', value: String(n) })),
   fc
-    .record({
-      origin: originOf,
-      resource: fc.constantFrom(...RESOURCES),
-      value: fc.nat(99),
-      type: fc.constantFrom('Uint8' as const, 'Int16' as const),
-    })
-    .map(({ origin, resource, value, type }) => ({
-      origin,
-      deviceName: device,
-      resourceName: resource,
-      profileName: 'p',
-      valueType: type,
-      kind: 'simple',
-      value: String(value),
-    }));
+    .bigInt(-(2n ** 63n), 2n ** 63n - 1n)
+    .map((n) => ({ valueType: 'Int64', kind: 'simple', value: String(n) })),
+  fc.bigInt(0n, 2n ** 64n - 1n).map((n) => ({ valueType: 'Uint64', kind: 'simple', value: String(n) })),
+  fc.constantFrom('007', '+5', '-0', '12').map((value) => ({ valueType: 'Int16', kind: 'simple', value })),
+  fc
+    .constantFrom('1.250000e+01', '-1.500000e-05', '2.5', '-0.000000e+00', '0x1p-2', 'NaN', '1e-400', '1e300')
+    .map((value) => ({ valueType: 'Float64', kind: 'simple', value })),
+  fc.string().map((value) => ({ valueType: 'String', kind: 'simple', value })),
+  fc.constant({ valueType: 'Float32', kind: 'null' } as const),
+  fc
+    .uint8Array({ maxLength: 9 })
+    .map((binaryValue) => ({ valueType: 'Binary', kind: 'binary', binaryValue, mediaType: 'a/b' })),
+  fc.record({ a: fc.integer() }).map((objectValue) => ({ valueType: 'Object', kind: 'object', objectValue })),
+];
 
-const eventOf: fc.Arbitrary<Event> = fc.constantFrom(...DEVICES).chain((deviceName) =>
+/** With an origin of its own, or that of its event. */
+const readingOf = (device: string, eventOrigin: bigint): fc.Arbitrary<Reading> =>
   fc
     .record({
-      origin: originOf,
-      sourceName: fc.constantFrom('s1', 's2'),
-      readings: fc.array(readingOf(deviceName), { minLength: 1, maxLength: 3 }),
+      origin: fc.oneof(originOf, fc.constant(eventOrigin)),
+      resourceName: fc.constantFrom(...RESOURCES),
+      value: fc.oneof(...VALUES),
+      tags: fc.option(fc.constant({ t: 1 }), { nil: undefined, freq: 9 }),
     })
-    .map((fields) => ({
-      apiVersion: 'v3',
-      id: uuidV4(systemRandom),
-      deviceName,
-      profileName: 'p',
-      ...fields,
-    })),
-);
+    .map(({ value, ...fields }) => ({ ...fields, deviceName: device, profileName: 'p', ...value }));
+
+const eventOf: fc.Arbitrary<Event> = fc
+  .tuple(fc.constantFrom(...DEVICES), originOf)
+  .chain(([deviceName, origin]) =>
+    fc
+      .record({
+        sourceName: fc.constantFrom('s1', 's2'),
+        readings: fc.array(readingOf(deviceName, origin), { minLength: 1, maxLength: 3 }),
+        tags: fc.option(fc.constant({ on: 'event' }), { nil: undefined }),
+      })
+      .map((fields) => ({
+        apiVersion: 'v3',
+        id: uuidV4(systemRandom),
+        deviceName,
+        profileName: 'p',
+        origin,
+        ...fields,
+      })),
+  );
 
 const rangeOf = fc.option(
   fc.tuple(originOf, originOf).map(([a, b]) => (a < b ? { start: a, end: b } : { start: b, end: a })),
@@ -136,7 +152,8 @@ beforeAll(() => {
   db = openDatabase(join(folder, 'events.db'), MIGRATIONS);
   // runs of a few events, so that most of what is asked for by id is in one
   writer = createEventWriter(db, createEventKeys(db, 8));
-  reader = createEventReader(db, writer.keys);
+  // and steps of a few rows, so that there are several
+  reader = createEventReader(db, writer.keys, createOrderedRows(db, { most: 3, near: 2 }));
 });
 afterAll(() => {
   db.close();
@@ -189,48 +206,153 @@ describe('what is stored answers as a naive model in memory does', () => {
     );
   });
 
-  test('also when a resource is spread over more devices than are merged', async () => {
+  test('by id, and an id that is stored is a duplicate, whatever else was stored and deleted since', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(eventOf, fc.nat(2)), { minLength: 1, maxLength: 40 }),
+        async (steps) => {
+          clear();
+          const model = new Map<string, Event>();
+          for (const [event, kind] of steps) {
+            const [known] = model.values();
+            if (kind === 0 && known !== undefined) {
+              write(() => writer.deleteById(known.id));
+              model.delete(known.id);
+            } else if (kind === 1 && known !== undefined)
+              expect(write(() => writer.insert({ ...event, id: known.id }))).toBe('duplicate');
+            else {
+              expect(write(() => writer.insert(event))).toBe('stored');
+              model.set(event.id, event);
+            }
+          }
+          // as after a start
+          const again = createEventReader(db, createEventKeys(db, 8));
+          for (const by of [reader, again])
+            for (const [event] of steps) {
+              const text = by.eventById(event.id);
+              const stored = model.get(event.id);
+              expect(text === undefined ? undefined : parseJson(text)).toEqual(
+                stored === undefined ? undefined : plain([eventToJson(stored)])[0],
+              );
+            }
+          expect(await reader.eventCount({})).toBe(model.size);
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
+  test('also for pages far down of a resource that many devices have', async () => {
     clear();
-    const readings = Array.from({ length: 120 }, (_, n): Reading => ({
-      origin: BigInt(1000 - ((n * 7) % 120)),
-      deviceName: `device-${n}`,
-      resourceName: 'r',
-      profileName: 'p',
-      valueType: 'Int16',
-      kind: 'simple',
-      value: String(n),
-    }));
-    const events = readings.map((reading): Event => {
-      const { deviceName, origin } = reading;
+    const events = Array.from({ length: 300 }, (_, n): Event => {
+      const [deviceName, origin] = [`device-${(n * n) % 53}`, BigInt(1000 - ((n * 7) % 120))];
+      const profileName = 'p';
+      const base = { origin, deviceName, profileName, valueType: 'Int16', kind: 'simple' } as const;
+      const one: Reading = { ...base, resourceName: n % 50 === 0 ? 'other' : 'r', value: String(n) };
+      const readings = n % 3 === 0 ? [one, { ...one, origin: origin + 1n }] : [one];
       return {
         apiVersion: 'v3',
         id: uuidV4(systemRandom),
         deviceName,
-        profileName: 'p',
+        profileName,
         sourceName: 's',
         origin,
-        readings: [reading],
+        readings,
       };
     });
     write(() => events.forEach((event) => writer.insert(event)));
-    const page = { offset: 30, limit: 20, counted: true };
-    const filter = { resources: ['r'], range: { start: 900n, end: 990n } };
-    expect(await asked(() => reader.readings(filter, page))).toEqual(
-      pageOfModel(plain(modelReadings(events, filter).map(readingToJson)), page),
-    );
+    for (const filter of [{ resources: ['r'] }, { resources: ['r'], range: { start: 900n, end: 990n } }, {}])
+      for (const offset of [0, 30, 111, 290, 380]) {
+        const page = { offset, limit: 20, counted: true };
+        expect(await asked(() => reader.readings(filter, page))).toEqual(
+          pageOfModel(plain(modelReadings(events, filter).map(readingToJson)), page),
+        );
+      }
   });
 });
 
-test('pages come from an index, without a sort', () => {
-  const plan = (sql: string): string =>
-    db
-      .prepare(`EXPLAIN QUERY PLAN ${sql}`)
-      .all()
+test('a store of many transactions of which some are undone knows its ids', () => {
+  clear();
+  const path = join(folder, 'undone.db');
+  const store = openDatabase(path, MIGRATIONS);
+  const events = createEventWriter(store, createEventKeys(store, 8));
+  const event = (n: number): Event => ({
+    apiVersion: 'v3',
+    id: `00000000-0000-0000-0000-${String(n).padStart(12, '0')}`,
+    deviceName: 'd',
+    profileName: 'p',
+    sourceName: 's',
+    origin: BigInt(n),
+    readings: [
+      {
+        origin: BigInt(n),
+        deviceName: 'd',
+        resourceName: 'r',
+        profileName: 'p',
+        valueType: 'Int16',
+        kind: 'simple',
+        value: '1',
+      },
+    ],
+  });
+  const kept = new Set<number>();
+  for (let batch = 0; batch < 30; batch++) {
+    const numbers = Array.from({ length: (batch % 7) + 1 }, (_, i) => batch * 10 + i);
+    store.exec('BEGIN');
+    for (const n of numbers) events.insert(event(n));
+    events.beforeCommit();
+    store.exec(batch % 3 === 1 ? 'ROLLBACK' : 'COMMIT');
+    if (batch % 3 === 1) events.onRollback();
+    else for (const n of numbers) kept.add(n);
+  }
+  for (let n = 0; n < 300; n++) {
+    const outcome = inTransaction(store, () => {
+      const found = events.insert(event(n));
+      events.beforeCommit();
+      return found;
+    });
+    expect([n, outcome]).toEqual([n, kept.has(n) ? 'duplicate' : 'stored']);
+  }
+  store.close();
+});
+
+test('keys of deleted events go with the last event of their run', () => {
+  const path = join(folder, 'pruned.db');
+  const store = openDatabase(path, MIGRATIONS);
+  const events = createEventWriter(store, createEventKeys(store, 8));
+  const made = fc.sample(eventOf, { numRuns: 100, seed: 7 });
+  inTransaction(store, () => {
+    for (const event of made) events.insert(event);
+    events.beforeCommit();
+  });
+  const runs = (): unknown => store.prepare('SELECT count(*) AS n FROM key_run').get()?.['n'];
+  expect(runs()).toBe(12);
+  inTransaction(store, () => {
+    events.noteDeletion({ until: 2n ** 62n });
+    while (events.deleteSome(30));
+    events.beforeCommit();
+  });
+  expect(runs()).toBe(1);
+  const [first] = made;
+  if (first !== undefined) expect(inTransaction(store, () => events.insert(first))).toBe('stored');
+  store.close();
+});
+
+test('pages and counts come from an index, without a sort', () => {
+  for (const [table, key] of [
+    ['single', 'source'],
+    ['event', 'source'],
+    ['reading', 'series'],
+  ]) {
+    const plan = db
+      .prepare(
+        `EXPLAIN QUERY PLAN SELECT origin, id FROM ${table} INDEXED BY ${table}_${key} WHERE ${key} = ?1 AND origin >= ?2` +
+          ' AND origin <= ?3 AND (origin < ?3 OR id <= ?4) ORDER BY origin DESC, id DESC LIMIT ?5 OFFSET ?6',
+      )
+      .all(1, 2, 3, 4, 5, 6)
       .map((row) => String(row['detail']))
-      .join('\n');
-  const one = 'SELECT id, origin FROM reading WHERE series = 1';
-  expect(plan(`${one} UNION ALL ${one} ORDER BY origin DESC, id DESC LIMIT 20 OFFSET 5`)).not.toContain(
-    'TEMP B-TREE',
-  );
-  expect(plan('SELECT id FROM event ORDER BY origin DESC, id DESC LIMIT 5')).not.toContain('TEMP B-TREE');
+      .join();
+    expect(plan).toContain(`COVERING INDEX ${table}_${key} (${key}=? AND origin>? AND origin<?)`);
+    expect(plan).not.toContain('TEMP B-TREE');
+  }
 });
