@@ -6,7 +6,6 @@ import {
   baseResponseSchema,
   countResponseSchema,
   eventResponseSchema,
-  int64Of,
   isUuid,
   multiEventsResponseSchema,
   name,
@@ -17,6 +16,8 @@ import { countAnswer, isNumeric, listAnswer, oneAnswer, sendText } from './answe
 import type { Room } from './core-data.ts';
 import type { EventFilter } from './selections.ts';
 
+/** The greatest origin. */
+const LAST = 2n ** 63n - 1n;
 const idParam = z.object({ id: z.string() });
 const nameParam = z.object({ name });
 const rangeParams = z.object({ start: z.string(), end: z.string() });
@@ -24,6 +25,14 @@ const rangeParams = z.object({ start: z.string(), end: z.string() });
 function checkUuid(id: string): string {
   if (!isUuid(id)) throw new AntirioError('invalidInput', 'fail to parse id as an UUID');
   return id.toLowerCase();
+}
+
+/** Nanoseconds. @throws AntirioError invalidInput */
+function ageOf(text: string): bigint {
+  if (!/^[+-]?\d{1,19}$/.test(text)) throw new AntirioError('invalidInput', 'age format parsing failed');
+  const age = BigInt(text.replace('+', ''));
+  if (BigInt.asIntN(64, age) !== age) throw new AntirioError('invalidInput', 'age format parsing failed');
+  return age;
 }
 
 function addDeletes(rim: HttpRim, { commit, writer, deletions, ports }: Room): void {
@@ -56,8 +65,9 @@ function addDeletes(rim: HttpRim, { commit, writer, deletions, ports }: Room): v
       ...accepted,
     },
     async ({ params }) => {
-      const age = int64Of(params.age, 'age');
-      await deletions.accept({ until: BigInt(Math.trunc(ports.clock.now())) * 1_000_000n - age });
+      const age = ageOf(params.age);
+      const until = BigInt(Math.trunc(ports.clock.now())) * 1_000_000n - age;
+      await deletions.accept({ until: until > LAST ? LAST : until });
       return baseResponse(202);
     },
   );

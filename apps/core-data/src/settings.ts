@@ -11,10 +11,10 @@ export interface Settings {
 export interface LiveSettings {
   readonly now: Settings;
   /**
-   * Takes what has changed of `Writable`, under EdgeX's names; what is not ours is left alone. A keeper has its values as text.
+   * Takes `Writable` as it is in force, under EdgeX's names; of what it does not say, the options hold. A keeper has its values as text.
    * @throws AntirioError invalidInput, and nothing has changed.
    */
-  applyWritable(changes: unknown): void;
+  applyWritable(values: unknown): void;
 }
 
 const flag = z.union([z.boolean(), z.enum(['true', 'false']).transform((text) => text === 'true')]);
@@ -27,8 +27,8 @@ export function createSettings({ persistData, eventPurge }: CoreDataOptions): Li
     get now() {
       return now;
     },
-    applyWritable(changes) {
-      const { PersistData = now.persistData, EventPurge = now.eventPurge } = parseInput(writable, changes);
+    applyWritable(values) {
+      const { PersistData = persistData, EventPurge = eventPurge } = parseInput(writable, values);
       now = { persistData: PersistData, eventPurge: EventPurge };
     },
   };

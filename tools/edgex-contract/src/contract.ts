@@ -59,6 +59,10 @@ function amended(service: ContractService, document: Tree): Tree {
     if (change === 'anyOf') {
       schema['anyOf'] = schema['oneOf'];
       delete schema['oneOf'];
+    } else if (change === 'item') {
+      Object.assign(schema, below(schema, ['items']));
+      delete schema['type'];
+      delete schema['items'];
     } else {
       const extra = Object.fromEntries(change.alsoHas.map((field) => [field, true]));
       schema['properties'] = { ...(schema['properties'] as Tree | undefined), ...extra };

@@ -5,12 +5,48 @@ export interface Deviation {
   readonly service: ContractService;
   /** Keys from the document's root to a schema. */
   readonly at: readonly string[];
-  /** `anyOf`: the alternatives of its `oneOf` may overlap. Otherwise: answers may have these fields besides. */
-  readonly change: 'anyOf' | { readonly alsoHas: readonly string[] };
+  /**
+   * `anyOf`: the alternatives of its `oneOf` may overlap. `item`: not the list that is documented is answered but one of its items.
+   * Otherwise: answers may have these fields besides.
+   */
+  readonly change: 'anyOf' | 'item' | { readonly alsoHas: readonly string[] };
   readonly reason: string;
 }
 
+/** What of core-data is documented to be refused with a list of errors. */
+const ERRORS_AS_LISTS = [
+  'DELETE /event/age/{age}',
+  'GET /event/start/{start}/end/{end}',
+  'GET /reading/resourceName/{resourceName}',
+  'GET /reading/device/name/{deviceName}/resourceName/{resourceName}',
+  'GET /reading/start/{start}/end/{end}',
+  'GET /reading/resourceName/{resourceName}/start/{start}/end/{end}',
+  'GET /reading/device/name/{deviceName}/resourceName/{resourceName}/start/{start}/end/{end}',
+  'GET /reading/device/name/{deviceName}/start/{start}/end/{end}',
+];
+
 export const DEVIATIONS: readonly Deviation[] = [
+  ...ERRORS_AS_LISTS.map((operation): Deviation => {
+    const [method = '', path = ''] = operation.split(' ');
+    return {
+      service: 'core-data',
+      at: ['paths', path, method.toLowerCase(), 'responses', '400', 'content', 'application/json', 'schema'],
+      change: 'item',
+      reason: 'one request is refused with one error, as in the example beside it',
+    };
+  }),
+  {
+    service: 'core-data',
+    at: ['components', 'schemas', 'MultiReadingsResponse'],
+    change: { alsoHas: ['aggregateFunc'] },
+    reason: 'as in the examples of aggregated readings',
+  },
+  {
+    service: 'core-data',
+    at: ['components', 'schemas', 'Reading'],
+    change: { alsoHas: ['units', 'tags'] },
+    reason: 'readings have them since EdgeX 2.1',
+  },
   {
     service: 'core-keeper',
     at: ['paths', '/kvs/key/{key}', 'get', 'responses', '200', 'content', 'application/json', 'schema'],

@@ -61,7 +61,7 @@ export function hasRows(total: number, page: Page): boolean {
 }
 
 /** A path parameter that is an int64 from 0 on. @throws AntirioError invalidInput */
-export function int64Of(text: string, key: string): bigint {
+function int64Of(text: string, key: string): bigint {
   if (!/^\+?\d{1,19}$/.test(text) || BigInt(text.replace('+', '')) >= 2n ** 63n)
     throw new AntirioError(
       'invalidInput',
