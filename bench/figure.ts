@@ -9,7 +9,7 @@ export interface Figure {
   readonly p95: number;
   /** How many values these are of. */
   readonly runs: number;
-  /** The median is to be at most this, or every value where even one over it is too many; null where no goal was set. */
+  /** The median is to be at most this (at least, where more is better), or every value where even one over it is too many; null: none was set. */
   readonly goal: number | null;
   readonly reached: boolean | null;
   readonly [context: string]: unknown;
@@ -22,6 +22,8 @@ export interface FigureSpec {
   readonly goal?: number | undefined;
   /** What the goal is for (default: the median). */
   readonly judged?: 'median' | 'worst';
+  /** Whether more or less of it is better (default: less). */
+  readonly better?: 'more' | 'less';
   /** What else was seen in the same runs, and under what conditions. */
   readonly context?: Readonly<Record<string, unknown>>;
 }
@@ -51,9 +53,11 @@ function machine(): Record<string, unknown> {
   return { node: process.versions.node, cpus: availableParallelism(), load: rounded(load, 1) };
 }
 
-export function figureOf({ figure, unit, values, goal, judged, context = {} }: FigureSpec): Figure {
+export function figureOf({ figure, unit, values, goal, judged, better, context = {} }: FigureSpec): Figure {
   const middle = median(values);
-  const value = judged === 'worst' ? Math.max(...values) : middle;
+  const worst = better === 'more' ? Math.min(...values) : Math.max(...values);
+  const value = judged === 'worst' ? worst : middle;
+  const isReached = (wanted: number): boolean => (better === 'more' ? value >= wanted : value <= wanted);
   return {
     figure,
     unit,
@@ -62,7 +66,7 @@ export function figureOf({ figure, unit, values, goal, judged, context = {} }: F
     p95: rounded(quantile(values, 0.95)),
     runs: values.length,
     goal: goal ?? null,
-    reached: goal === undefined ? null : value <= goal,
+    reached: goal === undefined ? null : isReached(goal),
     ...context,
     ...machine(),
   };

@@ -39,6 +39,20 @@ describe('npm run bench', () => {
     ]);
   });
 
+  test('loses no event, in a burst or a stream', () => {
+    const { code, lines } = bench('--quick', 'core.ingest');
+    expect(code).toBe(0);
+    const figures = lines.map(
+      (line) => JSON.parse(line) as { figure: string; median: number; reached: boolean },
+    );
+    expect(figures.map(({ figure }) => figure)).toEqual([
+      ...['post1', 'post10', 'post64', 'post64.p99'].map((name) => `core.ingest.${name}`),
+      ...['burst', 'burst.lost', 'stream.lost', 'stream.grown'].map((name) => `core.ingest.${name}`),
+    ]);
+    for (const { median } of figures) expect(median).toEqual(expect.any(Number));
+    for (const { figure, reached } of figures) if (figure.endsWith('.lost')) expect(reached).toBe(true);
+  });
+
   test('names what there is where something else is asked for', () => {
     const { code, lines, err } = bench('speed');
     expect([code, lines]).toEqual([2, []]);

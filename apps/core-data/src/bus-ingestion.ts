@@ -9,17 +9,18 @@ import {
   type Subscription,
 } from '@antirio/host';
 import {
-  addEventRequest,
   DEVICE_EVENTS_FILTER,
   DEVICE_SYSTEM_EVENTS_FILTER,
   levelNames,
   parseEnvelope,
+  parseRoughEnvelope,
   systemEventSchema,
   type Event,
 } from '@antirio/edgex-contracts';
 import { z } from 'zod';
 import type { Room } from './core-data.ts';
 import type { Outcome } from './event-writer.ts';
+import { eventRequestOf } from './request-body.ts';
 
 /** Stores the events that device services publish. */
 export interface BusIngestion {
@@ -45,27 +46,35 @@ const mayPass = (error: unknown): boolean =>
  * Events share transactions: so many are under way at once. With those that wait behind them they are what a kill may cost of
  * messages with QoS 0, less than 50 ms of the traffic that a Raspberry Pi takes.
  */
-const EVENTS_AT_ONCE = { concurrency: 512, maxMessages: 512, maxBytes: 32 << 20, required: true } as const;
+const EVENTS_AT_ONCE = { concurrency: 256, maxMessages: 256, maxBytes: 32 << 20, required: true } as const;
+
+const DONE = Promise.resolve();
 
 /**
- * Up to the commit nothing is waited for, so that events are stored in the order in which they came.
- * @throws AntirioError storageFull, unavailable: the event is not stored.
+ * Up to the commit nothing is waited for, so that events are stored in the order in which they came. No async function, and few
+ * closures: thousands of these wait at once.
+ * @throws AntirioError invalidInput, tooLarge; rejects with storageFull, unavailable: the event is not stored.
  */
-async function store(room: Room, topic: string, payload: Uint8Array): Promise<void> {
-  const { commit, writer, measures, options } = room;
+function store(
+  { commit, writer, measures, options, settings }: Room,
+  topic: string,
+  payload: Uint8Array,
+): Promise<void> {
   if (payload.length > options.maxEventBytes)
     throw new AntirioError('tooLarge', `event over ${options.maxEventBytes} bytes`);
-  const { event } = parseInput(addEventRequest, parseEnvelope(payload).payload);
+  const { payload: value, longs } = parseRoughEnvelope(payload);
+  const { event } = eventRequestOf({ value, longs });
   checkTopic(topic, event);
-  if (!room.settings.now.persistData) return;
+  if (!settings.now.persistData) return DONE;
+  const readings = event.readings.length;
   const insert = (): Promise<Outcome> =>
     commit.run(payload.length, () => writer.insert(event), { bounded: true });
-  const outcome = await insert().catch((error: unknown) => {
-    if (mayPass(error)) return retry({ ...STORE_FAILS, retryable: mayPass }, insert);
-    throw error;
+  const note = (outcome: Outcome): void =>
+    outcome === 'stored' ? measures.persisted(readings) : measures.duplicate();
+  return insert().then(note, async (error: unknown) => {
+    if (!mayPass(error)) throw error;
+    note(await retry({ ...STORE_FAILS, retryable: mayPass }, insert));
   });
-  if (outcome === 'stored') measures.persisted(event.readings.length);
-  else measures.duplicate();
 }
 
 const deviceDetails = z.object({ name: z.string() });
@@ -87,15 +96,19 @@ const REPORT_EVERY_MS = 1000;
  */
 function counting({ measures, ports: { log } }: Room, work: Handler): Handler {
   const report = createThrottle(REPORT_EVERY_MS);
-  return async (topic, payload) => {
-    try {
-      await work(topic, payload);
-    } catch (error) {
+  return (topic, payload) => {
+    const failed = (error: unknown): void => {
       const lost = mayPass(error);
       if (lost) measures.lostMessage();
       else measures.refusedMessage();
       report((others) => log.warn({ topic, error: describeError(error), others }, 'a message was refused'));
       if (lost) throw error;
+    };
+    try {
+      return work(topic, payload).catch(failed);
+    } catch (error) {
+      failed(error);
+      return DONE;
     }
   };
 }

@@ -1,4 +1,14 @@
-import { CONTENT_TYPE_CBOR, parseCbor, parseJsonBytes } from '@antirio/edgex-contracts';
+import { parseInput } from '@antirio/host';
+import {
+  addEventRequest,
+  CONTENT_TYPE_CBOR,
+  exactJson,
+  parseCbor,
+  parseJsonBytes,
+  plainAddEventRequest,
+  type AddEventRequest,
+  type RoughJson,
+} from '@antirio/edgex-contracts';
 
 /** EdgeX reads a body as CBOR where the header says so, and as JSON in every other case. */
 export function parseBody(bytes: Uint8Array, contentType: string | undefined): unknown {
@@ -8,4 +18,9 @@ export function parseBody(bytes: Uint8Array, contentType: string | undefined): u
 
 export function isCbor(contentType: string | undefined): boolean {
   return contentType?.toLowerCase().startsWith(CONTENT_TYPE_CBOR) === true;
+}
+
+/** @throws AntirioError invalidInput */
+export function eventRequestOf(body: RoughJson): AddEventRequest {
+  return plainAddEventRequest(body) ?? parseInput(addEventRequest, exactJson(body));
 }

@@ -126,11 +126,10 @@ class SqliteGroupCommit implements GroupCommit {
     }
     this.#pending += 1;
     this.#pendingBytes += bytes;
-    const done = Promise.withResolvers<R>();
-    const resolve = (result: unknown): void => done.resolve(result as R);
-    this.#queue.push({ bytes, work, resolve, reject: (error) => done.reject(error) });
+    const { promise, resolve, reject } = Promise.withResolvers<R>();
+    this.#queue.push({ bytes, work, resolve: resolve as Entry['resolve'], reject });
     this.#working ??= this.#work();
-    return done.promise;
+    return promise;
   }
 
   async check(clock: Clock): Promise<Check> {

@@ -1,7 +1,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describeError } from '@antirio/kernel';
 import { createThrottle, type BusHandler, type Log } from '@antirio/host';
-import { currentWaiter, runHandler, wouldWaitForItself, type Waiter } from './handling.ts';
+import {
+  createManyRunner,
+  currentWaiter,
+  runHandler,
+  wouldWaitForItself,
+  type Runner,
+  type Waiter,
+} from './handling.ts';
 
 /** What one subscription has still to handle: begun in order, bounded. Nothing is dropped: who offers waits. */
 export interface Inbox {
@@ -51,14 +58,17 @@ export function createInbox(options: InboxOptions): Inbox {
   const { filter, handler, log, concurrency = 1, maxMessages = 1024, maxBytes = 8 << 20 } = options;
   const queue: Entry[] = [];
   const outside: Entry[] = [];
-  const running = new Set<Promise<void>>();
+  const running = new Set<Entry>();
   const report = createThrottle(REPORT_EVERY_MS);
   const self = {};
+  const runOne: Runner =
+    concurrency > 1 ? createManyRunner(self) : (waiter, run) => runHandler(self, waiter, run);
   let bytes = 0;
   let failed = 0;
   let closed = false;
   let working = false;
   let place: PromiseWithResolvers<undefined> | undefined;
+  let idle: PromiseWithResolvers<undefined> | undefined;
 
   const take = (entry: Entry): void => {
     queue.push(entry);
@@ -72,28 +82,33 @@ export function createInbox(options: InboxOptions): Inbox {
       if (entry !== undefined) take(entry);
     }
   };
-  const handle = async (entry: Entry): Promise<void> => {
-    let how: Offered = 'taken';
-    try {
-      await runHandler(self, entry.waiter, () => handler(entry.topic, entry.payload));
-    } catch (error) {
-      how = 'refused';
-      failed += 1;
-      const { topic } = entry;
-      report((others) =>
-        log.warn({ filter, topic, error: describeError(error), others }, 'a message was not handled'),
-      );
-    }
+  const end = (entry: Entry, how: Offered): void => {
     bytes -= entry.payload.length;
+    running.delete(entry);
     entry.finish?.(how);
+    place?.resolve(undefined);
+    if (running.size === 0) idle?.resolve(undefined);
+    letIn();
+  };
+  const fail = (entry: Entry, error: unknown): void => {
+    failed += 1;
+    const { topic } = entry;
+    report((others) =>
+      log.warn({ filter, topic, error: describeError(error), others }, 'a message was not handled'),
+    );
+    end(entry, 'refused');
   };
   const begin = (entry: Entry): void => {
-    const run = handle(entry).finally(() => {
-      running.delete(run);
-      place?.resolve(undefined);
-      letIn();
-    });
-    running.add(run);
+    running.add(entry);
+    try {
+      const done = runOne(entry.waiter, () => handler(entry.topic, entry.payload));
+      Promise.resolve(done).then(
+        () => end(entry, 'taken'),
+        (error: unknown) => fail(entry, error),
+      );
+    } catch (error) {
+      fail(entry, error);
+    }
   };
   const work = async (): Promise<void> => {
     if (working) return;
@@ -140,7 +155,9 @@ export function createInbox(options: InboxOptions): Inbox {
         entry.accept?.();
         entry.finish?.('refused');
       }
-      if (!wouldWaitForItself(currentWaiter(), self)) await Promise.all(running);
+      if (running.size === 0 || wouldWaitForItself(currentWaiter(), self)) return;
+      idle ??= Promise.withResolvers();
+      await idle.promise;
     },
   };
 }

@@ -19,6 +19,8 @@ import {
   parseDuration,
   parseEnvelope,
   parseJson,
+  parseRoughJson,
+  plainAddEventRequest,
   refusalText,
   stringifyJson,
   toCbor,
@@ -67,11 +69,156 @@ describe('lossless JSON', () => {
       }),
     );
   });
+  test('integers that are one as floats keep their digits, whatever strings and floats stand beside them', () => {
+    const number = fc.oneof(
+      fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n).map(String),
+      fc.bigInt(1602168089665565301n, 1602168089665565400n).map(String),
+      fc.constantFrom('1602168089665565301.5', '1.6021680896655653e18', '-0', '1e15', '12', '-7.25', '1E+20'),
+    );
+    const text = fc.oneof(
+      fc.string(),
+      fc.constantFrom('"', '\\', '\\"', '":1602168089665565301,', '\\\\"1602168089665565302'),
+    );
+    const value = fc.letrec<{ node: string }>((tie) => ({
+      node: fc.oneof(
+        { maxDepth: 4 },
+        number,
+        text.map((t) => JSON.stringify(t)),
+        fc.array(tie('node'), { maxLength: 4 }).map((items) => `[${items.join(' , ')}]`),
+        fc
+          .array(fc.tuple(text, tie('node')), { maxLength: 4 })
+          .map((pairs) => `{${pairs.map(([k, v]) => `${JSON.stringify(k)}: ${v}`).join(',')}}`),
+      ),
+    })).node;
+    const withSource = JSON.parse as (
+      json: string,
+      reviver: (key: string, value: unknown, context: { source?: string }) => unknown,
+    ) => unknown;
+    fc.assert(
+      fc.property(value, (json) => {
+        const exact = withSource(json, (_key, v, { source = '' }) =>
+          typeof v === 'number' && !Number.isSafeInteger(v) && /^-?\d+$/.test(source) ? BigInt(source) : v,
+        );
+        expect(parseJson(json)).toEqual(exact);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+  test('numbers beyond all floats, and depths beyond all sense, are refused', () => {
+    for (const text of ['[1e999]', '[-1E+400]', `[${'9'.repeat(400)}]`, '['.repeat(1001) + ']'.repeat(1001)])
+      expect(() => parseJson(text)).toThrow(expect.objectContaining({ code: 'invalidInput' }));
+    expect(parseJson('["1e999", 1e-999]')).toEqual(['1e999', 0]);
+    expect(parseJson('['.repeat(1000) + ']'.repeat(1000))).toHaveLength(1);
+    expect(() => parseJson('[[['.repeat(1_000_000))).toThrow(/deeper/);
+  });
   test('digits within strings stay strings', () => {
     expect(parseJson('{"a":"1602168089665565301","b":1602168089665565301.5}')).toEqual({
       a: '1602168089665565301',
       b: Number('1602168089665565301.5'),
     });
+  });
+});
+
+describe('plain events', () => {
+  const some = <T>(...values: T[]): fc.Arbitrary<T> => fc.constantFrom(...values);
+  const anyOrigin = some<unknown>(
+    1n,
+    1602168089665565301n,
+    5,
+    0,
+    0n,
+    2n ** 63n,
+    -(2n ** 63n),
+    1.5,
+    '1',
+    null,
+  );
+  const anyName = some<unknown>('d', 'd', 'd', ' ', '', 'x'.repeat(1025), 7, undefined);
+  const anyReading = fc.record(
+    {
+      origin: anyOrigin,
+      deviceName: anyName,
+      resourceName: anyName,
+      profileName: anyName,
+      valueType: some<unknown>(
+        'Int16',
+        'int16',
+        'String',
+        'Binary',
+        'Object',
+        'Bool',
+        'Float32Array',
+        'x',
+        3,
+      ),
+      value: some<unknown>('7', '70000', 'true', '[1, 2]', null, 7, 'text'),
+      units: some<unknown>('C', '', null, 3),
+      tags: some<unknown>(undefined, null, {}, { a: 1 }, 3),
+      binaryValue: some<unknown>(undefined, null, 'AQI=', '?'),
+      mediaType: some<unknown>(undefined, null, 'a/b', 3),
+      objectValue: some<unknown>(undefined, null, { a: 1 }),
+      id: fc.constant<unknown>(id),
+    },
+    { requiredKeys: [] },
+  );
+  const overlaid = (base: Record<string, unknown>, over: fc.Arbitrary<Record<string, unknown>>) =>
+    fc.tuple(over, fc.nat({ max: 3 })).map(([fields, kept]) => ({
+      ...base,
+      ...Object.fromEntries(Object.entries(fields).slice(0, kept)),
+    }));
+  const anyEvent = overlaid(
+    eventOf([reading()]),
+    fc.record(
+      {
+        readings: fc.oneof(
+          fc.array(overlaid(reading(), anyReading), { maxLength: 3 }),
+          some<unknown[] | string>([], 'x', [null], [[]]),
+        ),
+        id: some<unknown>(id.toUpperCase(), 'x', 7, undefined),
+        apiVersion: some<unknown>('v3', '', 3, undefined),
+        origin: anyOrigin,
+        deviceName: anyName,
+        sourceName: anyName,
+        tags: some<unknown>(undefined, null, { a: 1 }, []),
+      },
+      { requiredKeys: [] },
+    ),
+  );
+  const anyRequest = fc.record({
+    apiVersion: some<unknown>('v3', 'v3', 'v3', '', undefined, 3),
+    requestId: some<unknown>(undefined, null, '', id, 'x', 3),
+    event: fc.oneof(
+      { weight: 20, arbitrary: anyEvent },
+      { weight: 1, arbitrary: some<unknown>(null, [], 'x') },
+    ),
+  });
+
+  test('are read as the schema reads them, or left to it', () => {
+    let plain = 0;
+    fc.assert(
+      fc.property(anyRequest, (request) => {
+        const read = plainAddEventRequest({ value: request, longs: new Map() });
+        if (read === undefined) return;
+        plain += 1;
+        expect(addEventRequest.safeParse(request)).toEqual({ success: true, data: read });
+      }),
+      { numRuns: 3000 },
+    );
+    expect(plain).toBeGreaterThan(100);
+  });
+  test('are what devices send, but not what needs a closer look', () => {
+    const request = { apiVersion: 'v3', requestId: id, event: eventOf([reading(), reading({ units: 'C' })]) };
+    expect(plainAddEventRequest({ value: request, longs: new Map() })).toEqual(
+      addEventRequest.parse(request),
+    );
+    for (const fields of [{ tags: { a: 1 } }, { valueType: 'Binary', binaryValue: 'AQI=', mediaType: 'a/b' }])
+      expect(
+        plainAddEventRequest({ value: { ...request, event: eventOf([reading(fields)]) }, longs: new Map() }),
+      ).toBeUndefined();
+    expect(plainAddEventRequest({ value: undefined, longs: new Map() })).toBeUndefined();
+    expect(plainAddEventRequest(parseRoughJson(stringifyJson(request)))).toEqual(
+      addEventRequest.parse(request),
+    );
   });
 });
 

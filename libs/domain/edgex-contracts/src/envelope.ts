@@ -3,7 +3,14 @@ import { AntirioError, fromBase64, fromUtf8, toBase64 } from '@antirio/kernel';
 import { API_VERSION } from './base.ts';
 import { optional } from './fields.ts';
 import { parseCbor, toCbor } from './event-codec.ts';
-import { parseJson, parseJsonBytes, stringifyJson } from './lossless-json.ts';
+import {
+  exactJson,
+  parseJson,
+  parseJsonBytes,
+  parseRoughJson,
+  stringifyJson,
+  type LongIntegers,
+} from './lossless-json.ts';
 
 export const CONTENT_TYPE_JSON = 'application/json';
 export const CONTENT_TYPE_CBOR = 'application/cbor';
@@ -67,13 +74,19 @@ function fromCborMap(value: unknown): unknown {
 
 const OPEN_BRACE = 0x7b;
 
+const NO_LONGS: LongIntegers = new Map();
+
 /**
- * Reads an envelope, whether JSON or (`EDGEX_MSG_CBOR_ENCODE`) CBOR.
+ * Reads an envelope, whether JSON or (`EDGEX_MSG_CBOR_ENCODE`) CBOR; integers of its payload may be rounded numbers that `longs` has the
+ * digits of.
  * @throws AntirioError invalidInput
  */
-export function parseEnvelope(bytes: Uint8Array): MessageEnvelope {
+export function parseRoughEnvelope(bytes: Uint8Array): MessageEnvelope & { readonly longs: LongIntegers } {
   const first = bytes.find((byte) => byte !== 0x20 && byte !== 0x09 && byte !== 0x0a && byte !== 0x0d);
-  const value = first === OPEN_BRACE ? parseJsonBytes(bytes) : fromCborMap(parseCbor(bytes));
+  const { value, longs } =
+    first === OPEN_BRACE
+      ? parseRoughJson(fromUtf8(bytes))
+      : { value: fromCborMap(parseCbor(bytes)), longs: NO_LONGS };
   const parsed = schema.safeParse(value);
   if (!parsed.success) throw new AntirioError('invalidInput', `no message envelope: ${parsed.error.message}`);
   const {
@@ -91,7 +104,17 @@ export function parseEnvelope(bytes: Uint8Array): MessageEnvelope {
     payload: decodePayload(payload, contentType, errorCode !== 0),
     contentType,
     queryParams,
+    longs,
   };
+}
+
+/**
+ * Reads an envelope, whether JSON or (`EDGEX_MSG_CBOR_ENCODE`) CBOR.
+ * @throws AntirioError invalidInput
+ */
+export function parseEnvelope(bytes: Uint8Array): MessageEnvelope {
+  const { longs, ...envelope } = parseRoughEnvelope(bytes);
+  return { ...envelope, payload: exactJson({ value: envelope.payload, longs }) };
 }
 
 export interface EnvelopeFields {

@@ -2,7 +2,14 @@ import { z } from 'zod';
 import { parseDuration } from './duration.ts';
 
 const NAME_LIMIT = 1024;
-const INT64_MAX = 2n ** 63n - 1n;
+export const INT64_MAX = 2n ** 63n - 1n;
+export const INT64_MIN = -(2n ** 63n);
+const NOT_BLANK = /\S/;
+
+/** Whether it is a name as EdgeX 3.1 and later take it. */
+export function isName(text: string): boolean {
+  return text.length <= NAME_LIMIT && NOT_BLANK.test(text);
+}
 
 /** A name as EdgeX 3.1 and later take it: any characters, not blank; bounded here because names become topic levels. */
 export const name = z
@@ -26,7 +33,7 @@ export const origin = z
   .union([z.bigint(), z.int()])
   .transform((value) => BigInt(value))
   .refine((value) => value !== 0n, 'is required')
-  .refine((value) => value >= -INT64_MAX - 1n && value <= INT64_MAX, 'is out of the range of int64');
+  .refine((value) => value >= INT64_MIN && value <= INT64_MAX, 'is out of the range of int64');
 
 /** A field that may be missing or null, which Go's JSON takes for the same. */
 export function optional<S extends z.ZodType>(schema: S) {

@@ -14,3 +14,4 @@ export * from './system-event.ts';
 export * from './topics.ts';
 export * from './page.ts';
 export * from './refusal.ts';
+export { plainAddEventRequest } from './plain-event.ts';
