@@ -1,5 +1,5 @@
 import { AntirioError } from '@antirio/kernel';
-import { stringifyJson } from '@antirio/edgex-contracts';
+import { checkDepth, stringifyJson } from '@antirio/edgex-contracts';
 
 const KEY = /^[a-zA-Z0-9\-_~;=./ ]+$/;
 const KEY_LIMIT = 1024;
@@ -34,11 +34,11 @@ function flatten(key: string, value: unknown, depth: number): Pair[] {
   return Object.entries(value).flatMap(([below, item]) => flatten(`${key}/${below}`, item, depth + 1));
 }
 
-/** What a PUT of the value at the key stores. @throws AntirioError invalidInput */
+/** What a PUT of the value at the key stores. @throws AntirioError invalidInput, also where it is nested too deeply */
 export function pairsOf(key: string, value: unknown, flat: boolean): readonly Pair[] {
   if (value === null || value === undefined)
     throw new AntirioError('invalidInput', 'value field is required');
-  if (!flat) return [[key, textOf(value)]];
+  if (!flat) return [[key, textOf(checkDepth(value))]];
   const pairs = flatten(key, value, 0);
   if (pairs.length === 0) throw new AntirioError('invalidInput', 'value field has no keys');
   return pairs;

@@ -1,13 +1,13 @@
 import { isMap, isScalar, isSeq, parseDocument, visit, type Document } from 'yaml';
 import { AntirioError } from '@antirio/kernel';
 import {
+  checkDepth,
   deviceProfile,
   parseJson,
   parseJsonBytes,
   refusalText,
   type DeviceProfile,
 } from '@antirio/edgex-contracts';
-import { checkDepth } from './depth.ts';
 
 const MULTIPART = 'multipart/form-data';
 

@@ -3,6 +3,7 @@ export * from './duration.ts';
 export * from './fields.ts';
 export * from './value-type.ts';
 export * from './base.ts';
+export * from './depth.ts';
 export * from './event.ts';
 export * from './event-codec.ts';
 export * from './device-profile.ts';

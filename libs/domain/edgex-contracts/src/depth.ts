@@ -1,6 +1,6 @@
 import { AntirioError } from '@antirio/kernel';
 
-/** Far over what a device or profile has, and far under what writing JSON again can take. */
+/** Far over what anything of EdgeX has, and far under what writing JSON again can take. */
 const MAX_DEPTH = 256;
 
 /** The value itself. @throws AntirioError invalidInput when it is nested too deeply. */
