@@ -24,6 +24,7 @@ export function watchHealth(world: World, judge: Judge, ledgerMs: number) {
   let actedAt = 0;
   let servedAt = 0;
   let wellSince: number | undefined;
+  let customerWellSince: number | undefined;
   let longestAble = 0;
 
   const both = (one: NodeName, other: NodeName): Link[] => [
@@ -67,6 +68,8 @@ export function watchHealth(world: World, judge: Judge, ledgerMs: number) {
     const { now } = engine;
     if (isWell('B')) wellSince ??= now;
     else wellSince = undefined;
+    if (isWell('A') && !isUnserved()) customerWellSince ??= now;
+    else customerWellSince = undefined;
     if (!isGone()) customerSeenAt = now;
     if (!isUnserved()) servedAt = now;
     if (wellSince !== undefined) longestAble = Math.max(longestAble, now - Math.max(wellSince, servedAt));
@@ -81,8 +84,10 @@ export function watchHealth(world: World, judge: Judge, ledgerMs: number) {
     },
     onRuling(overMs: number): void {
       const able = Math.round(longestAble);
-      // to be punished for what one could not do is what the takeover time in the terms is agreed for
-      if (able >= ABLE_MS + patienceMs || !isUnserved())
+      const servedMs = engine.now - (customerWellSince ?? engine.now);
+      // to be punished for what one could not do is what the takeover time in the terms is agreed for; a customer that has
+      // just come back, or that the grantor cannot hear, does not make up for the time before
+      if (able >= ABLE_MS + patienceMs || servedMs >= terms.leaseMs + 8 * ledgerMs)
         judge.broken(
           'punished',
           `ruled after ${Math.round(overMs)} ms of ${TAKEOVER_SLA_MS}; the provider was able for ${able} ms at a stretch`,

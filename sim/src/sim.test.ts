@@ -5,7 +5,7 @@ import { storyOf } from './story.ts';
 const SEEDS = 1000;
 
 /** Others than the first thousand that once broke something. */
-const KNOWN_SEEDS: readonly number[] = [1093, 11_716, 12_297, 13_148, 14_087, 22_297];
+const KNOWN_SEEDS: readonly number[] = [1093, 10_815, 11_716, 12_297, 13_148, 14_087, 22_297];
 
 let cached: readonly RunResult[] | undefined;
 const thousand = (): readonly RunResult[] =>

@@ -1,0 +1,52 @@
+import { describe, expect, test } from '@jest/globals';
+import { DemoError } from './errors.ts';
+import { flagsOf, parseMatrixOptions, planMatrix, type MatrixOptions } from './matrix-plan.ts';
+import { parseOptions } from './options.ts';
+
+function read(...argv: readonly string[]): MatrixOptions {
+  const options = parseMatrixOptions(argv);
+  if (options === undefined) throw new TypeError('help was asked for');
+  return options;
+}
+
+describe('the plan of a matrix', () => {
+  test('has every combination once in each round, with moments of its own', () => {
+    const plan = planMatrix(read('--rounds', '2', '--seed', 'x'));
+    expect(plan).toHaveLength(72);
+    const kinds = plan.map(({ kill, standby, confidentiality, runtime }) =>
+      [kill, standby, confidentiality, runtime].join(),
+    );
+    expect(new Set(kinds).size).toBe(36);
+    expect(new Set(plan.map(({ seed }) => seed)).size).toBe(72);
+    expect(planMatrix(read('--rounds', '2', '--seed', 'x'))).toEqual(plan);
+  });
+
+  test('kills everybody in every phase, where there is anybody to be killed', () => {
+    const kills = planMatrix(read('--rounds', '10', '--further', '2')).map(
+      ({ furtherKills }) => furtherKills,
+    );
+    expect(new Set(kills.map(({ length }) => length))).toEqual(new Set([0, 1, 2]));
+    const moments = new Set(kills.flat().map(({ party, phase }) => `${party}/${phase}`));
+    expect(moments.size).toBe(17);
+    expect(moments).not.toContain('a/takeover');
+  });
+
+  test('in parts is the whole, each run in one of them', () => {
+    const whole = planMatrix(read());
+    const parts = [1, 2, 3, 4, 5].map((k) => planMatrix(read('--part', `${k}/5`)));
+    expect(parts.flat().map(flagsOf).sort()).toEqual(whole.map(flagsOf).sort());
+    for (const part of parts) expect(new Set(part.map(({ kill }) => kill)).size).toBe(3);
+  });
+
+  test('gives each run the flags by which the demo does the same', () => {
+    for (const one of planMatrix(read('--seed', 'y', '--kill', 'freeze', '--runtime', 'process')))
+      expect(parseOptions(flagsOf(one).split(' '))).toEqual(one);
+  });
+
+  test.each([['--part', '0/3'], ['--part', '4/3'], ['--kill', 'nuke'], ['--rounds', 'x'], ['--unknown']])(
+    'refuses %s %s',
+    (...argv) => {
+      expect(() => parseMatrixOptions(argv)).toThrow(DemoError);
+    },
+  );
+});
