@@ -15,15 +15,11 @@ export interface LeaseDesk {
   dropped(): number;
 }
 
-/** Edges and sets whose facts are being read at once. */
+/** Holders whose sets are being looked up at once. */
 const MAX_AT_ONCE = 256;
 
-function isOlder(one: LeaseRequest, other: LeaseRequest): boolean {
-  return one.bootId === other.bootId && one.sequence < other.sequence;
-}
-
 /**
- * Of one edge's requests for one set only the newest is answered: a ledger that was slow for a while leaves no queue behind
+ * Of one holder's requests only the newest is answered: a ledger that was slow for a while leaves no queue behind
  * that would make every later answer late.
  */
 export function createLeaseDesk(
@@ -49,13 +45,14 @@ export function createLeaseDesk(
   };
   return {
     ask(asked) {
-      const key = `${asked.request.setId}/${asked.from}`;
+      const { setId, bootId, sequence } = asked.request;
+      const key = `${asked.from}/${bootId}/${setId}`;
       const waiting = next.get(key);
       if (!next.has(key) && next.size < MAX_AT_ONCE) {
         void serve(key, asked);
         return;
       }
-      if (next.has(key) && (waiting === undefined || !isOlder(asked.request, waiting.request)))
+      if (next.has(key) && (waiting === undefined || waiting.request.sequence < sequence))
         next.set(key, asked);
       if (waiting !== undefined || !next.has(key)) dropped += 1;
     },

@@ -111,8 +111,12 @@ export function partyRooms(
   };
   const endService: PartyRooms['endService'] = async ({ contractId, standby, image }) => {
     const path = `/orchestrator/v1/service/${contractId}`;
-    const json = { desired: 'absent', standby, imageCid: image.imageCid };
-    await callJson(orchestrator, { method: 'PUT', path, json });
+    // Once for each start of ours: where there is no service, this lets go of what was fetched for one.
+    if (lastPut.get(path) !== 'absent') {
+      const json = { desired: 'absent', standby, imageCid: image.imageCid };
+      await callJson(orchestrator, { method: 'PUT', path, json });
+      lastPut.set(path, 'absent');
+    }
     return observe(contractId);
   };
   return {
