@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from '@jest/globals';
 import { createBroker, createLocalBus, type Broker } from '@antirio/bus';
 import {
@@ -106,9 +107,9 @@ export class Fixture {
     });
   }
 
-  async start(options: Json = {}): Promise<void> {
+  async start(options: Json = {}, peers: Record<string, HttpPeer> = {}): Promise<void> {
     const fixed = { dataDir: this.#dataDir, port: 0, deviceValidation: { timeoutMs: 150 } };
-    const ports = { clock: systemClock, random: systemRandom, log: silentLog, bus: this.bus };
+    const ports = { clock: systemClock, random: systemRandom, log: silentLog, bus: this.bus, peers };
     this.room = createCoreMetadata(coreMetadataOptions.parse({ ...fixed, ...options }), ports);
     await this.room.start();
     this.peer = httpPeer({ url: `http://127.0.0.1:${this.room.port}/api/v3` });
@@ -117,6 +118,13 @@ export class Fixture {
   async stop(): Promise<void> {
     this.peer.close();
     await this.room.stop();
+  }
+
+  /** From now on every statement fails, as where the file was damaged. */
+  breakStore(): void {
+    const db = new DatabaseSync(join(this.#dataDir, 'core-metadata', 'metadata.db'));
+    db.exec('DROP TABLE entity_label; DROP TABLE entity; DROP TABLE probe');
+    db.close();
   }
 
   async send(method: HttpCall['method'], path: string, json: unknown): Promise<Items> {

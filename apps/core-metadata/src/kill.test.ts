@@ -24,24 +24,19 @@ afterEach(() => {
 });
 
 /** Starts the room in a process of its own; resolves with its port. */
-function startChild(): Promise<number> {
-  const env = {
-    ...process.env,
-    NODE_OPTIONS: '',
-    CORE_METADATA_DATA_DIR: dataDir,
-    CORE_METADATA_PORT: '0',
-    CORE_METADATA_BROKER: 'none',
-  };
+async function startChild(): Promise<number> {
+  const own = { DATA_DIR: dataDir, PORT: '0', BROKER: 'none' };
+  const settings = Object.entries(own).map(([key, value]) => [`CORE_METADATA_${key}`, value] as const);
+  const env = { ...process.env, NODE_OPTIONS: '', ...Object.fromEntries<string>(settings) };
   const started = spawn(process.execPath, [MAIN], { env, stdio: ['ignore', 'ignore', 'pipe'] });
   child = started;
-  return new Promise((resolve, reject) => {
-    const lines = createInterface({ input: started.stderr });
-    lines.on('line', (line) => {
-      const port = /"port":(\d+)/.exec(line)?.[1];
-      if (port !== undefined) resolve(Number(port));
-    });
-    started.once('exit', (code) => reject(new TypeError(`the child ended with ${code}`)));
-  });
+  for await (const line of createInterface({ input: started.stderr })) {
+    const port = /"port":(\d+)/.exec(line)?.[1];
+    if (port === undefined) continue;
+    started.stderr.resume();
+    return Number(port);
+  }
+  throw new TypeError('the child said no port');
 }
 
 /** Posts devices from four sides, twenty a request, until the process is gone; kills it while a request is under way. */

@@ -28,9 +28,15 @@ function withDevices({ entities }: Room, { name: profile, doc }: Row): string {
   return `${doc.slice(0, -1)},"linkedDeviceCount":${entities.count({ kind: 'device', profile })}}`;
 }
 
-/** By its name, whatever id it comes with. @throws AntirioError notFound | invalidInput */
+/** The one of its name. @throws AntirioError notFound | invalidInput; conflict when its id is another's. */
 function replaceProfile(room: Room, profile: DeviceProfile, by: string | undefined): Promise<undefined> {
-  return changeProfile(room, { name: profile.name }, by, () => profile);
+  return changeProfile(room, { name: profile.name }, by, () => {
+    const { id = '', name: own } = profile;
+    const other = id === '' ? undefined : room.entities.byId('deviceprofile', id.toLowerCase());
+    if (other !== undefined && other.name !== own)
+      throw new AntirioError('conflict', `device profile id ${id} already exists`);
+    return profile;
+  });
 }
 
 function addWrites(rim: HttpRim, room: Room): void {

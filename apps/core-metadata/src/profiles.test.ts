@@ -130,7 +130,7 @@ deviceCommands:
     expect(await at.remove('/deviceprofile/name/p/resource/pressure')).toBe(404);
   });
 
-  test('that may not change answer 423, whether they are told so at the start or later', async () => {
+  test('that may not change answer 423', async () => {
     await at.send('POST', '/deviceprofile', [profileRequest()]);
     const put = async (): Promise<number> =>
       (await at.peer.call({ method: 'PUT', path: '/deviceprofile', json: [profileRequest()] })).status;
@@ -142,19 +142,6 @@ deviceCommands:
       expect(await at.remove(`/deviceprofile/name/p${path}`)).toBe(423);
     const more = [{ apiVersion, profileName: 'p', resource: { name: 'more', properties } }];
     expect(statuses(await at.send('POST', '/deviceprofile/resource', more))).toEqual([201]);
-
-    at.room.applyWritable({ ProfileChange: { StrictDeviceProfileChanges: 'false' } });
-    expect(await put()).toBe(207);
-    expect(await at.remove('/deviceprofile/name/p')).toBe(423);
-    expect(() => at.room.applyWritable({ ProfileChange: { StrictDeviceProfileDeletes: 7 } })).toThrow();
-    expect((await at.body('/config'))['config']).toMatchObject({
-      Writable: {
-        ProfileChange: { StrictDeviceProfileChanges: false, StrictDeviceProfileDeletes: true },
-        UoM: { Validation: false },
-      },
-    });
-    at.room.applyWritable({ ProfileChange: { StrictDeviceProfileDeletes: false } });
-    expect(await at.remove('/deviceprofile/name/p')).toBe(200);
   });
 
   test('only use units that are known, where that is checked', async () => {
@@ -171,10 +158,10 @@ deviceCommands:
     expect(Buffer.from(toml.body).toString()).toBe(
       'Source = "s"\n\n[Units]\n\n[Units."temperature"]\nSource = "si"\nValues = ["K"]\n',
     );
-    at.room.applyWritable({ UoM: { Validation: false } });
-    expect(statuses(await at.send('POST', '/deviceprofile', [profileRequest()]))).toEqual([201]);
-    at.room.applyWritable({ UoM: { Validation: 'true' } });
-    const more = { apiVersion, profileName: 'p', resource: { name: 'more', properties } };
+    const more = { apiVersion, profileName: 'q', resource: { name: 'more', properties } };
+    await at.send('POST', '/deviceprofile', [
+      profileRequest('q', { deviceResources: [], deviceCommands: [] }),
+    ]);
     expect(statuses(await at.send('POST', '/deviceprofile/resource', [more]))).toEqual([400]);
   });
 

@@ -63,6 +63,9 @@ function amended(service: ContractService, document: Tree): Tree {
       Object.assign(schema, below(schema, ['items']));
       delete schema['type'];
       delete schema['items'];
+    } else if ('mayLack' in change) {
+      const required = schema['required'] as readonly string[];
+      schema['required'] = required.filter((field) => !change.mayLack.includes(field));
     } else {
       const extra = Object.fromEntries(change.alsoHas.map((field) => [field, true]));
       schema['properties'] = { ...(schema['properties'] as Tree | undefined), ...extra };

@@ -7,9 +7,10 @@ export interface Deviation {
   readonly at: readonly string[];
   /**
    * `anyOf`: the alternatives of its `oneOf` may overlap. `item`: not the list that is documented is answered but one of its items.
-   * Otherwise: answers may have these fields besides.
+   * Otherwise: answers may have these fields besides, or need not have these.
    */
-  readonly change: 'anyOf' | 'item' | { readonly alsoHas: readonly string[] };
+  readonly change:
+    'anyOf' | 'item' | { readonly alsoHas: readonly string[] } | { readonly mayLack: readonly string[] };
   readonly reason: string;
 }
 
@@ -46,6 +47,19 @@ export const DEVIATIONS: readonly Deviation[] = [
     at: ['components', 'schemas', 'Reading'],
     change: { alsoHas: ['units', 'tags'] },
     reason: 'readings have them since EdgeX 2.1',
+  },
+  {
+    service: 'core-metadata',
+    at: ['components', 'schemas', 'DiscoveredDevice'],
+    change: { mayLack: ['serviceName'] },
+    reason:
+      'the device service is told by the watcher; a discovered device has no such field, in the document neither',
+  },
+  {
+    service: 'core-metadata',
+    at: ['components', 'schemas', 'AutoEvent'],
+    change: { mayLack: ['resource'] },
+    reason: 'the field is `sourceName`; the document has no field `resource`',
   },
   {
     service: 'core-keeper',
