@@ -2,13 +2,14 @@
 import { parseArgs } from 'node:util';
 import type { Benchmark } from './benchmark.ts';
 import { codec } from './codec.ts';
+import { coreCommand } from './core-command.ts';
 import { coreIngest } from './core-ingest.ts';
 import { memory } from './memory.ts';
 import { start } from './start.ts';
 import { takeovers } from './takeover.ts';
 import { udp } from './udp.ts';
 
-const BENCHMARKS: readonly Benchmark[] = [codec, start, memory, udp, coreIngest, ...takeovers];
+const BENCHMARKS: readonly Benchmark[] = [codec, start, memory, udp, coreIngest, coreCommand, ...takeovers];
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 

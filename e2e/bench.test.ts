@@ -53,6 +53,15 @@ describe('npm run bench', () => {
     for (const { figure, reached } of figures) if (figure.endsWith('.lost')) expect(reached).toBe(true);
   });
 
+  test('commands a device by HTTP and by MQTT', () => {
+    const { code, lines } = bench('--quick', 'core.command');
+    expect(code).toBe(0);
+    const figures = lines.map((line) => JSON.parse(line) as { figure: string; median: number; unit: string });
+    const names = ['http1', 'http10', 'mqtt10'].map((name) => `core.command.${name}`);
+    expect(figures.map(({ figure }) => figure)).toEqual(names);
+    for (const { median, unit } of figures) expect([median > 0, unit]).toEqual([true, 'commands/s']);
+  });
+
   test('names what there is where something else is asked for', () => {
     const { code, lines, err } = bench('speed');
     expect([code, lines]).toEqual([2, []]);
