@@ -12,7 +12,7 @@ import {
   responseTopic,
   type MessageEnvelope,
 } from '@antirio/edgex-contracts';
-import { allCommands, commandsOfDevice } from './queries.ts';
+import { allCommands, checkSwitches, commandsOfDevice } from './queries.ts';
 import type { Room } from './room.ts';
 
 const SERVICE = 'core-command';
@@ -32,7 +32,8 @@ function nameOf(level: string): string {
 
 /** `edgex/core/command/request/<device>/<command>/<get|set>` @throws AntirioError invalidInput */
 function targetOf(topic: string): { device: string; command: string; method: 'get' | 'set' } {
-  const [device, command, method, ...rest] = topic.split('/').slice(4);
+  const [device, command, verb = '', ...rest] = topic.split('/').slice(4);
+  const method = verb.toLowerCase();
   if (
     device === undefined ||
     command === undefined ||
@@ -54,6 +55,7 @@ function passingOn(room: Room, requests: BusRequests): Act {
   const timeoutMs = room.options.service.requestTimeoutMs;
   return async (topic, { requestID, correlationID, payload, queryParams }) => {
     const { device: name, command, method } = targetOf(topic);
+    if (method === 'get') checkSwitches(queryParams);
     const { device, service } = await room.commands.target(name);
     const to = deviceCommandTopic({
       serviceName: service.name,
@@ -81,7 +83,7 @@ function telling(room: Room): Act {
   return async (topic, { queryParams, correlationID, requestID }) => {
     const name = nameOf(topic.split('/').slice(4).join('/'));
     const answer =
-      name === 'all'
+      name.toLowerCase() === 'all'
         ? await allCommands(room, pageOf(queryParams, { maxResultCount }))
         : await commandsOfDevice(room, name);
     return makeEnvelope(answer, { correlationID, requestID });

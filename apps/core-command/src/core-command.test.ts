@@ -238,6 +238,18 @@ describe('commands by the bus', () => {
     });
   });
 
+  test('are taken whatever the case of get and set; a switch that is none is refused', async () => {
+    await serve((topic, requestID) => makeEnvelope({ topic }, { correlationID: 'c', requestID }));
+    expect(await ask('edgex/core/command/request/d/both/GET')).toMatchObject({
+      errorCode: 0,
+      payload: { topic: 'edgex/device/command/request/svc/d/both/get' },
+    });
+    expect(await ask('edgex/core/command/request/d/both/get', '', { 'ds-returnevent': 'no' })).toMatchObject({
+      errorCode: 1,
+      payload: expect.stringContaining('ds-returnevent'),
+    });
+  });
+
   test('CBOR answers stay CBOR', async () => {
     const event = { origin: BigInt(ORIGIN), binaryValue: Uint8Array.of(1, 2) };
     await serve((_topic, requestID) =>

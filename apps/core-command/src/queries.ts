@@ -1,3 +1,4 @@
+import { AntirioError } from '@antirio/kernel';
 import { baseResponse, type DeviceProfile, type Page } from '@antirio/edgex-contracts';
 import { coreCommandsOf } from './core-commands.ts';
 import type { Room } from './room.ts';
@@ -21,4 +22,13 @@ export async function allCommands({ metadata, url }: Room, { offset, limit }: Pa
     coreCommandsOf(name, profiles.get(profileName), url()),
   );
   return { ...baseResponse(200), totalCount: total, deviceCoreCommands };
+}
+
+/** @throws AntirioError invalidInput for a switch of the device service that is neither true nor false. */
+export function checkSwitches(query: Readonly<Record<string, unknown>>): void {
+  for (const key of ['ds-pushevent', 'ds-returnevent']) {
+    const value = query[key];
+    if (value !== undefined && value !== 'true' && value !== 'false')
+      throw new AntirioError('invalidInput', `${key} should be true or false`);
+  }
 }

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { AntirioError } from '@antirio/kernel';
 import type { HttpRim } from '@antirio/host';
 import { baseResponseSchema, name, pageOf } from '@antirio/edgex-contracts';
-import { allCommands, commandsOfDevice } from './queries.ts';
+import { allCommands, checkSwitches, commandsOfDevice } from './queries.ts';
 import type { Room } from './room.ts';
 
 const parameter = z.object({ resourceName: z.string(), valueType: z.string() });
@@ -28,15 +28,6 @@ const manyAnswer = baseResponseSchema.extend({
 
 type Query = Readonly<Record<string, unknown>>;
 
-/** @throws AntirioError invalidInput for a switch of the device service that is neither true nor false. */
-function checkSwitches(query: Query): void {
-  for (const key of ['ds-pushevent', 'ds-returnevent']) {
-    const value = query[key];
-    if (value !== undefined && value !== 'true' && value !== 'false')
-      throw new AntirioError('invalidInput', `${key} should be true or false`);
-  }
-}
-
 function queryText(request: Request): string {
   const at = request.originalUrl.indexOf('?');
   return at === -1 ? '' : request.originalUrl.slice(at);
@@ -56,7 +47,7 @@ function addCommand(rim: HttpRim, room: Room, method: 'get' | 'put'): void {
     '/api/v3/device/name/:name/:command',
     { summary, params: z.object({ name, command: name }) },
     async ({ params, query, body, request, response }) => {
-      checkSwitches(query as Query);
+      if (method === 'get') checkSwitches(query as Query);
       const answer = await room.commands.issue({
         device: params.name,
         command: params.command,

@@ -112,7 +112,7 @@ const READY = `${COMMON_CONFIG_KEY}/IsCommonConfigReady`;
 
 /** Puts the common configuration there once; what is there, an operator may have changed. */
 export async function seedCommonConfig(
-  { commit, keys }: { readonly commit: GroupCommit; readonly keys: KeyStore },
+  { commit, keys }: { readonly commit: Pick<GroupCommit, 'run'>; readonly keys: KeyStore },
   at: Addresses,
   now: number,
 ): Promise<void> {

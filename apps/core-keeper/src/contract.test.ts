@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { loadContract, openSuite, type Exchange } from '@antirio/edgex-contract';
 import { silentLog, systemClock, systemRandom } from '@antirio/host';
@@ -84,6 +85,17 @@ test('registrations', async () => {
 test('what all services answer', async () => {
   for (const path of ['/config', '/ping', '/version'])
     await suite.exchange({ method: 'GET', path, expect: 200 });
+});
+
+test('a store that fails is a 500', async () => {
+  const store = new DatabaseSync(join(dataDir, 'core-keeper', 'keeper.db'));
+  store.exec('DROP TABLE kv');
+  store.close();
+  const key = { path: '/kvs/key/{key}', params: { key: 'k' }, expect: 500 } as const;
+  await suite.exchange({ ...key, method: 'GET' });
+  await suite.exchange({ ...key, method: 'PUT', json: { value: '1' } });
+  await suite.exchange({ ...key, method: 'DELETE' });
+  await suite.exchange({ method: 'GET', path: '/ping', expect: 200 });
 });
 
 test('every documented answer was tried', () => {

@@ -1,10 +1,11 @@
 import { join } from 'node:path';
-import { createEdgexService, type EdgexService } from '@antirio/edgex-service';
+import { createEdgexService, edgexStore, type EdgexService } from '@antirio/edgex-service';
 import {
   createGroupCommit,
   createHttpRim,
   openDatabase,
   type Database,
+  type GroupCommit,
   type Health,
   type HttpRim,
   type Service,
@@ -29,6 +30,7 @@ export interface CoreKeeper extends Service {
 
 interface Running {
   readonly db: Database;
+  readonly commit: GroupCommit;
   readonly room: Room;
   readonly rim: HttpRim;
   readonly edgex: EdgexService;
@@ -36,14 +38,18 @@ interface Running {
 
 const VERSION = '4.0.0';
 
-function openRoom(options: CoreKeeperOptions, ports: CoreKeeperPorts): { db: Database; room: Room } {
+function openRoom(
+  options: CoreKeeperOptions,
+  ports: CoreKeeperPorts,
+): Pick<Running, 'db' | 'commit' | 'room'> {
   const path = join(options.dataDir, 'core-keeper', 'keeper.db');
   const db = openDatabase(path, MIGRATIONS);
   const commit = createGroupCommit({ db, path });
+  const store = edgexStore(commit);
   const registrations = createRegistrations(db, options.maxRegistrations);
   const keys = createKeyStore(db, options.maxKeys);
-  const checks = createHealthChecks(options, ports, { commit, registrations });
-  return { db, room: { ports, commit, keys, registrations, checks } };
+  const checks = createHealthChecks(options, ports, { commit: store, registrations });
+  return { db, commit, room: { ports, commit: store, keys, registrations, checks } };
 }
 
 /** EdgeX core-keeper: configuration by key, and which services there are. */
@@ -53,7 +59,7 @@ export function createCoreKeeper(options: CoreKeeperOptions, ports: CoreKeeperPo
   let port = 0;
 
   const health = async (): Promise<Health> => {
-    const store = (await running?.room.commit.check(clock)) ?? { ok: false, detail: 'not started' };
+    const store = (await running?.commit.check(clock)) ?? { ok: false, detail: 'not started' };
     return bus === undefined ? { store } : { store, bus: bus.health() };
   };
   return {
@@ -63,7 +69,7 @@ export function createCoreKeeper(options: CoreKeeperOptions, ports: CoreKeeperPo
     },
     health,
     async start() {
-      const { db, room } = openRoom(options, ports);
+      const { db, commit, room } = openRoom(options, ports);
       const edgex = createEdgexService({ serviceKey: 'core-keeper', options, ports });
       const rim = createHttpRim({
         serviceKey: 'core-keeper',
@@ -76,7 +82,7 @@ export function createCoreKeeper(options: CoreKeeperOptions, ports: CoreKeeperPo
         maxBodyBytes: options.maxBodyBytes,
         before: edgex.before,
       });
-      running = { db, room, rim, edgex };
+      running = { db, commit, room, rim, edgex };
       edgex.addRoutes(rim);
       addKeyRoutes(rim, room);
       addRegistryRoutes(rim, room);
@@ -95,7 +101,7 @@ export function createCoreKeeper(options: CoreKeeperOptions, ports: CoreKeeperPo
       await was.edgex.stop();
       await was.rim.close();
       await was.room.checks.stop();
-      await was.room.commit.close();
+      await was.commit.close();
       was.db.close();
     },
   };

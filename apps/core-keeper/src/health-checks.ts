@@ -20,7 +20,7 @@ interface Ports {
 }
 
 interface Store {
-  readonly commit: GroupCommit;
+  readonly commit: Pick<GroupCommit, 'run'>;
   readonly registrations: Registrations;
 }
 

@@ -15,7 +15,7 @@ export interface CoreKeeperPorts {
 /** What the parts of the room share while it runs. */
 export interface Room {
   readonly ports: CoreKeeperPorts;
-  readonly commit: GroupCommit;
+  readonly commit: Pick<GroupCommit, 'run'>;
   readonly keys: KeyStore;
   readonly registrations: Registrations;
   readonly checks: HealthChecks;

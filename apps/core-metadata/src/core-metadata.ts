@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { createBusRequests, type BusRequests } from '@antirio/bus-request';
-import { createEdgexService, type EdgexService } from '@antirio/edgex-service';
+import { createEdgexService, edgexStore, type EdgexService } from '@antirio/edgex-service';
 import {
   createGroupCommit,
   createHttpRim,
@@ -11,7 +11,6 @@ import {
   type HttpRim,
   type Service,
 } from '@antirio/host';
-import { AntirioError, isAntirioError } from '@antirio/kernel';
 import { createDeviceValidation } from './device-validation.ts';
 import { addDeviceRoutes } from './device-routes.ts';
 import { addDeviceServiceRoutes } from './device-service-routes.ts';
@@ -77,21 +76,6 @@ function addRoutes(rim: HttpRim, room: Room): void {
   addUnitsRoute(rim, room);
 }
 
-/** A store that fails is EdgeX's 500; one that does not keep up may be asked again. */
-function storeOf(commit: GroupCommit): Pick<GroupCommit, 'run'> {
-  return {
-    async run(bytes, work) {
-      try {
-        return await commit.run(bytes, work);
-      } catch (error) {
-        const failed = isAntirioError(error, 'unavailable') || isAntirioError(error, 'storageFull');
-        if (!failed || error.cause === undefined) throw error;
-        throw new AntirioError('internal', error.message, {}, error.cause);
-      }
-    },
-  };
-}
-
 /** EdgeX core-metadata: which device services, profiles, devices and provision watchers there are. */
 export function createCoreMetadata(options: CoreMetadataOptions, ports: CoreMetadataPorts): CoreMetadata {
   const { bus, clock, log } = ports;
@@ -113,7 +97,7 @@ export function createCoreMetadata(options: CoreMetadataOptions, ports: CoreMeta
       options,
       settings,
       ports,
-      commit: storeOf(commit),
+      commit: edgexStore(commit),
       entities: createEntities(db),
       validation,
       tell: createTeller(ports),
