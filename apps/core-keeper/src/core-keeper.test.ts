@@ -194,6 +194,17 @@ describe('the registry', () => {
     while ((await statusOf(serviceId)) !== wanted) await delay(5);
   };
 
+  test("is told of a service by EdgeX's Go modules in their spelling", async () => {
+    const told = { serviceId: 'go', status: '', host: 'localhost', port: 9 };
+    const HealthCheck = { interval: '1h', path: '/api/v3/ping', type: 'http' };
+    const json = { apiVersion: 'v3', registration: { created: 0, ...told, HealthCheck } };
+    expect((await peer.call({ method: 'POST', path: '/registry', json })).status).toBe(201);
+    expect((await peer.call({ method: 'PUT', path: '/registry', json })).status).toBe(204);
+    expect((await peer.call({ path: '/registry/serviceId/go' })).json()).toMatchObject({
+      registration: { serviceId: 'go', port: 9, healthCheck: HealthCheck },
+    });
+  });
+
   test('a service registers, changes and goes', async () => {
     expect((await peer.call({ path: '/registry/serviceId/svc' })).status).toBe(404);
     expect((await register('PUT', requestOf('svc'))).status).toBe(404);

@@ -20,7 +20,17 @@ const registration = z.object({
   healthCheck,
 });
 
-export const registrationRequest = baseRequest.extend({ registration });
+/** EdgeX's Go clients send `HealthCheck`, and an empty status where they mean none; Go reads either. */
+function asGoSends(given: unknown): unknown {
+  if (typeof given !== 'object' || given === null) return given;
+  const { HealthCheck: check, ...rest } = given as Record<string, unknown>;
+  const fields: Record<string, unknown> = check === undefined ? rest : { healthCheck: check, ...rest };
+  return fields['status'] === '' ? { ...fields, status: undefined } : fields;
+}
+
+export const registrationRequest = baseRequest.extend({
+  registration: z.preprocess(asGoSends, registration),
+});
 
 const documented = registration.extend({
   created: z.int(),

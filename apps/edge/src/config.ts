@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { issuesOf, loadConfig } from '@antirio/host';
 import { AntirioError, parseEdgeId } from '@antirio/kernel';
 import type { LoadedRoom } from './loaders.ts';
-import { ROOM_KEYS, type Room, type RoomKey } from './rooms.ts';
+import { ROOM_KEYS, roomOf, type Room, type RoomKey } from './rooms.ts';
 
 const udp = z.strictObject({ host: z.string().min(1), port: z.int().min(1).max(65_535) });
 const where = z.strictObject({ url: z.url({ protocol: /^https?$/ }), udp: udp.optional() });
@@ -136,6 +136,17 @@ export function brokerUrlOf(room: Room, config: EdgeConfig): string {
   return config.services[room.key]?.url ?? `mqtt://127.0.0.1:${shifted(room, config, 'port')}`;
 }
 
+/** Ports of this edge that core-keeper tells foreign services, as far as its section does not say others. */
+function commonConfigOf(config: EdgeConfig): Tree {
+  const portOf = (url: string): number => Number(new URL(url).port);
+  const given = config.coreKeeper['commonConfig'];
+  return {
+    messageBusPort: portOf(brokerUrlOf(roomOf('broker'), config)) || 1883,
+    coreMetadataPort: portOf(urlOf(roomOf('coreMetadata'), config)) || 80,
+    ...(typeof given === 'object' ? given : {}),
+  };
+}
+
 function keysOf(schema: z.ZodType): readonly string[] {
   return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
 }
@@ -151,6 +162,7 @@ export function roomOptions(room: Room, { schema }: LoadedRoom, config: EdgeConf
   let options: Tree = { ...Object.fromEntries(given.map((key) => [key, known[key]])), ...config[room.key] };
   for (const path of Object.keys({ ...room.ports, ...room.named }))
     options = withValue(options, path.split('.'), shifted(room, config, path));
+  if (room.key === 'coreKeeper') options = withValue(options, ['commonConfig'], commonConfigOf(config));
   const parsed = schema.safeParse(options);
   if (!parsed.success) {
     const issues = parsed.error.issues.map((issue) => ({ ...issue, path: [room.key, ...issue.path] }));

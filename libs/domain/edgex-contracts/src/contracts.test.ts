@@ -6,6 +6,7 @@ import {
   addDeviceRequest,
   addEventRequest,
   addEventRequestToJson,
+  addProvisionWatcherRequest,
   coreEventTopic,
   deviceProfile,
   deviceProfileRequest,
@@ -462,5 +463,23 @@ describe('refusals name what is wrong as EdgeX does', () => {
     ],
   ])('%#: by its own name in Go', (schema, body, text) => {
     expect(of('R', schema, { apiVersion: 'v3', ...body })).toBe(text);
+  });
+});
+
+describe('provision watchers', () => {
+  const watcher = {
+    name: 'w',
+    serviceName: 'svc',
+    identifiers: { address: 'localhost' },
+    adminState: 'UNLOCKED',
+    discoveredDevice: { profileName: 'p', adminState: 'UNLOCKED' },
+  };
+  test.each(['provisionwatcher', 'provisionWatcher'])('are read from a request as %s', (field) => {
+    const request = { apiVersion: 'v3', [field]: watcher };
+    expect(addProvisionWatcherRequest.parse(request).provisionwatcher.name).toBe('w');
+    const wrong = { apiVersion: 'v3', [field]: { ...watcher, adminState: 'OPEN' } };
+    const { error } = addProvisionWatcherRequest.safeParse(wrong);
+    if (error === undefined) throw new Error('it was taken');
+    expect(refusalText('AddProvisionWatcherRequest', error, wrong)).toContain('ProvisionWatcher.AdminState');
   });
 });

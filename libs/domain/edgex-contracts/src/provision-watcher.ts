@@ -54,9 +54,21 @@ export const updateProvisionWatcher = z
   .refine(eitherIdOrName, ID_OR_NAME);
 export type UpdateProvisionWatcher = z.output<typeof updateProvisionWatcher>;
 
-/** EdgeX's own spelling of the field: all in lower case. */
-export const addProvisionWatcherRequest = baseRequest.extend({ provisionwatcher: provisionWatcher });
-export const updateProvisionWatcherRequest = baseRequest.extend({ provisionwatcher: updateProvisionWatcher });
+/** The OpenAPI document says `provisionwatcher`, EdgeX's Go clients send `provisionWatcher`; Go reads either. */
+function inEitherSpelling(body: unknown): unknown {
+  if (typeof body !== 'object' || body === null || !('provisionWatcher' in body)) return body;
+  const { provisionWatcher: watcher, ...rest } = body;
+  return { provisionwatcher: watcher, ...rest };
+}
+
+export const addProvisionWatcherRequest = z.preprocess(
+  inEitherSpelling,
+  baseRequest.extend({ provisionwatcher: provisionWatcher }),
+);
+export const updateProvisionWatcherRequest = z.preprocess(
+  inEitherSpelling,
+  baseRequest.extend({ provisionwatcher: updateProvisionWatcher }),
+);
 
 export const provisionWatcherResponseSchema = baseResponseSchema.extend({ provisionWatcher });
 export const multiProvisionWatchersResponseSchema = baseResponseSchema.extend({

@@ -32,7 +32,8 @@ function valueAt(input: unknown, path: Path): unknown {
   let value = input;
   for (const key of path) {
     if (typeof value !== 'object' || value === null) return undefined;
-    value = (value as Record<PropertyKey, unknown>)[key];
+    const fields = value as Record<PropertyKey, unknown>;
+    value = fields[key] ?? (key === 'provisionwatcher' ? fields['provisionWatcher'] : undefined);
   }
   return value;
 }
