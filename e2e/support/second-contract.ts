@@ -43,6 +43,8 @@ export async function nothingIsLeft(cluster: Cluster, contractId: string): Promi
   await cluster.until('nothing is left of the contract', async () => {
     const still: string[] = [];
     for (const url of gone) if ((await ask(url)).status === 200) still.push(url);
+    const devices = JSON.stringify(await get(`${b.url('coreMetadata')}/api/v3/device/all?limit=100`));
+    if (devices.includes(`${contractId}.`)) still.push('devices at edge B');
     return still.length === 0 ? { found: true } : { seen: still.join(' ') };
   });
   for (const node of [a, b]) {

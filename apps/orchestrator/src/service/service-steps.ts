@@ -5,6 +5,7 @@ import { AntirioError } from '@antirio/kernel';
 import { verifyImageArchive } from '@antirio/runtime';
 import { openForeignRim, SERVICE_SOCKET } from '../rim/foreign-rim.ts';
 import { requireFetched } from './fetched.ts';
+import { forgetGuest } from './guest-names.ts';
 import { SECRETS_FILE } from './secrets.ts';
 import { foreignConfig, settingsKey, specOf, topicPrefix } from './service-config.ts';
 import type { Step } from './service-plan.ts';
@@ -137,10 +138,11 @@ const doing: Record<Exclude<Step, 'awaitService'>, Doing> = {
     await order(task, { type: 'standdown' });
   },
   dropSecrets: ({ room, record }) => room.secrets.drop(record.contractId),
-  forget({ room, record }) {
+  async forget({ room, record }) {
     room.folders.removeRun(record.contractId);
     room.folders.removeData(record.contractId);
     room.endContract(record.contractId);
+    await forgetGuest(room.peers.coreMetadata, record.contractId);
     room.store.services.remove(record.contractId);
   },
 };

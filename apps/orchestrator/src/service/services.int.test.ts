@@ -309,10 +309,31 @@ describe('the resources', () => {
     expect((await edge.http.call({ path: `${path(id)}/logs` })).status).toBe(200);
     const ready = (await edge.http.call({ path: '/api/v3/ready' })).json();
     expect(ready).toMatchObject({ ready: true });
+    const { coreMetadata } = edge.rooms;
+    const before = coreMetadata.answer;
+    const all = (...names: readonly string[]): object[] => names.map((name) => ({ name }));
+    coreMetadata.answer = (call) => {
+      const [list] = call.path.split('?');
+      if (list === '/api/v3/deviceservice/all')
+        return { json: { services: all('device-rest', `${id}.lora`) } };
+      if (list === `/api/v3/device/service/name/${id}.lora`)
+        return { json: { devices: all(`${id}.mote-1`, `${id}.mote 2`) } };
+      if (list === '/api/v3/deviceprofile/all')
+        return { json: { profiles: all('meter', `${id}.thermometer`) } };
+      return before(call);
+    };
     await callJson(edge.http, { method: 'DELETE', path: path(id) });
     await until('gone', async () =>
       (await edge.http.call({ path: path(id) })).status === 404 ? true : undefined,
     );
+    coreMetadata.answer = before;
+    const removed = coreMetadata.calls.filter(({ method }) => method === 'DELETE').map((call) => call.path);
+    expect(removed).toEqual([
+      `/api/v3/device/name/${id}.mote-1`,
+      `/api/v3/device/name/${id}.mote%202`,
+      `/api/v3/deviceprofile/name/${id}.thermometer`,
+      `/api/v3/deviceservice/name/${id}.lora`,
+    ]);
     expect(existsSync(join(edge.dir, 'orchestrator', 'services', id))).toBe(false);
     expect(readdirSync(join(edge.dir, 'orchestrator', 'runtime', 'instances'))).toEqual([]);
   });
