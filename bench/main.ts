@@ -4,12 +4,24 @@ import type { Benchmark } from './benchmark.ts';
 import { codec } from './codec.ts';
 import { coreCommand } from './core-command.ts';
 import { coreIngest } from './core-ingest.ts';
+import { coreMemory } from './core-memory.ts';
+import { coreQueries } from './core-query.ts';
 import { memory } from './memory.ts';
 import { start } from './start.ts';
 import { takeovers } from './takeover.ts';
 import { udp } from './udp.ts';
 
-const BENCHMARKS: readonly Benchmark[] = [codec, start, memory, udp, coreIngest, coreCommand, ...takeovers];
+const BENCHMARKS: readonly Benchmark[] = [
+  codec,
+  start,
+  memory,
+  udp,
+  coreIngest,
+  ...coreQueries,
+  coreMemory,
+  coreCommand,
+  ...takeovers,
+];
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import type { Clock, Random } from '@antirio/kernel';
 import { createEdgexService, type EdgexService } from '@antirio/edgex-service';
 import {
@@ -20,6 +19,7 @@ import { createBusIngestion, type BusIngestion } from './bus-ingestion.ts';
 import { createDeletions, type Deletions } from './deletions.ts';
 import { createEventReader, type EventReader } from './event-reader.ts';
 import { createEventWriter, type EventWriter } from './event-writer.ts';
+import { storePath } from './import-events.ts';
 import { createMeasures, type Measures } from './measures.ts';
 import type { CoreDataOptions } from './options.ts';
 import { parseBody } from './request-body.ts';
@@ -93,7 +93,7 @@ function openRoom(
   ports: CoreDataPorts,
   settings: LiveSettings,
 ): { db: Database; room: Room } {
-  const path = join(options.dataDir, 'core-data', 'events.db');
+  const path = storePath(options.dataDir);
   const db = openDatabase(path, MIGRATIONS);
   const writer = createEventWriter(db);
   const { maxPendingEvents, maxPendingBytes, maxBatch } = options;

@@ -1,0 +1,45 @@
+import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { inTransaction, openDatabase } from '@antirio/host';
+import type { Event } from '@antirio/edgex-contracts';
+import { createEventWriter } from './event-writer.ts';
+import { MIGRATIONS } from './schema.ts';
+
+const EVENTS_AT_ONCE = 1000;
+
+export const storePath = (dataDir: string): string => join(dataDir, 'core-data', 'events.db');
+
+/**
+ * Puts events into the store of a data folder that no room has open; those whose id is there already are left out. What was put in
+ * before it was aborted stays.
+ */
+export async function importEvents(
+  dataDir: string,
+  events: Iterable<Event>,
+  signal?: AbortSignal,
+): Promise<void> {
+  const db = openDatabase(storePath(dataDir), MIGRATIONS);
+  try {
+    const writer = createEventWriter(db);
+    const source: Iterator<Event> = events[Symbol.iterator]();
+    const putSome = (): boolean => {
+      for (let i = 0; i < EVENTS_AT_ONCE; i++) {
+        const next = source.next();
+        if (next.done === true) return false;
+        writer.insert(next.value);
+      }
+      return true;
+    };
+    for (let more = true; more;) {
+      signal?.throwIfAborted();
+      more = inTransaction(db, () => {
+        const left = putSome();
+        writer.beforeCommit();
+        return left;
+      });
+      await nextTurn();
+    }
+  } finally {
+    db.close();
+  }
+}
