@@ -62,6 +62,20 @@ describe('npm run bench', () => {
     for (const { median, unit } of figures) expect([median > 0, unit]).toEqual([true, 'commands/s']);
   });
 
+  test('asks core-data, and looks at the memory of the core services', () => {
+    const { code, lines } = bench('--quick', 'core.query', 'core.memory');
+    expect(code).toBe(0);
+    const figures = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(figures.map(({ figure }) => figure)).toEqual([
+      ...['all', 'all10', 'far', 'device', 'count', 'bytes'].map((name) => `core.query.${name}`),
+      'core.memory.idle',
+      'core.memory.loaded',
+    ]);
+    for (const { median } of figures) expect(median).toEqual(expect.any(Number));
+    // No matter of speed.
+    expect(figures.find(({ figure }) => figure === 'core.query.bytes')).toMatchObject({ reached: true });
+  });
+
   test('names what there is where something else is asked for', () => {
     const { code, lines, err } = bench('speed');
     expect([code, lines]).toEqual([2, []]);
