@@ -230,6 +230,23 @@ test('a store of before labels had their table is taken over', () => {
   after.close();
 });
 
+/** How SQLite goes about the statements that have this in them. */
+function plansOf(part: string, use: (other: Entities) => void): string {
+  const texts: string[] = [];
+  const prepare = db.prepare.bind(db);
+  db.prepare = (text: string) => {
+    texts.push(text);
+    return prepare(text);
+  };
+  use(createEntities(db));
+  const asked = texts.filter((text) => text.includes(part));
+  expect(asked.length).toBeGreaterThan(0);
+  return asked
+    .flatMap((text) => prepare(`EXPLAIN QUERY PLAN ${text}`).all())
+    .map((row) => String(row['detail']))
+    .join('; ');
+}
+
 test.each([
   ['of a kind', { kind: 'device' }],
   ['with a label', { kind: 'device', labels: ['x'] }],
@@ -239,18 +256,15 @@ test.each([
   applyToStore({ put: deviceFrom({ name: 'd', labels: ['x'], serviceName: 's' }) });
   const profile = profileFrom({ name: 'p', model: 'm' });
   inTransaction(db, () => entities.add('deviceprofile', profile));
-  const texts: string[] = [];
-  const prepare = db.prepare.bind(db);
-  db.prepare = (text: string) => {
-    texts.push(text);
-    return prepare(text);
-  };
-  const other = createEntities(db);
-  other.list(filter, { offset: 0, limit: 5, counted: true });
-  const [text] = texts.filter((one) => one.includes('ORDER BY seq LIMIT'));
-  const plan = prepare(`EXPLAIN QUERY PLAN ${text}`)
-    .all()
-    .map((row) => String(row['detail']));
-  expect(plan.join()).toContain('USING INDEX');
-  expect(plan.join()).not.toContain('TEMP B-TREE');
+  const plan = plansOf('ORDER BY seq LIMIT', (other) =>
+    other.list(filter, { offset: 0, limit: 5, counted: true }),
+  );
+  expect(plan).toContain('USING INDEX');
+  expect(plan).not.toContain('TEMP B-TREE');
+});
+
+test('children are found by their parent, not among all devices', () => {
+  const plan = plansOf('parent = ?', () => undefined);
+  expect(plan).toContain('entity_parent (parent=?)');
+  expect(plan).not.toContain('entity_kind');
 });
