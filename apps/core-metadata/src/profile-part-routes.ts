@@ -15,7 +15,7 @@ import {
 } from '@antirio/edgex-contracts';
 import { correlationOf } from './answers.ts';
 import { each, manyOf, refusedAs } from './items.ts';
-import { changeProfile, checkChangeable, checkUnused } from './profiles.ts';
+import { changeProfile, checkChangeable, checkUnits, checkUnused } from './profiles.ts';
 import { patched, type Room } from './room.ts';
 
 interface Part {
@@ -56,10 +56,10 @@ function addResources(rim: HttpRim, room: Room): void {
       each(body, {
         status: 201,
         handle: ({ profileName, resource }) =>
-          changeProfile(room, { name: profileName }, correlationOf(request), (before) => ({
-            ...before,
-            deviceResources: [...(before.deviceResources ?? []), resource],
-          })),
+          changeProfile(room, { name: profileName }, correlationOf(request), (before) => {
+            checkUnits(room, [resource]);
+            return { ...before, deviceResources: [...(before.deviceResources ?? []), resource] };
+          }),
       }),
   );
   rim.route(

@@ -18,7 +18,7 @@ import type { Row } from './device-tree.ts';
 import type { Filter } from './entities.ts';
 import { each, manyOf } from './items.ts';
 import { profileOfUpload } from './profile-file.ts';
-import { addProfile, changeProfile, checkChangeable, removeProfile } from './profiles.ts';
+import { addProfile, changeProfile, checkChangeable, checkUnits, removeProfile } from './profiles.ts';
 import { missing, type Room } from './room.ts';
 
 const nameParam = z.object({ name });
@@ -31,6 +31,7 @@ function withDevices({ entities }: Room, { name: profile, doc }: Row): string {
 /** The one of its name. @throws AntirioError notFound | invalidInput; conflict when its id is another's. */
 function replaceProfile(room: Room, profile: DeviceProfile, by: string | undefined): Promise<undefined> {
   return changeProfile(room, { name: profile.name }, by, () => {
+    checkUnits(room, profile.deviceResources);
     const { id = '', name: own } = profile;
     const other = id === '' ? undefined : room.entities.byId('deviceprofile', id.toLowerCase());
     if (other !== undefined && other.name !== own)

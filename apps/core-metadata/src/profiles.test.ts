@@ -165,6 +165,18 @@ deviceCommands:
     expect(statuses(await at.send('POST', '/deviceprofile/resource', [more]))).toEqual([400]);
   });
 
+  test('that had their units before they were checked may still change otherwise', async () => {
+    await at.send('POST', '/deviceprofile', [profileRequest()]);
+    await at.stop();
+    await at.start({ validateUnits: true });
+    expect(statuses(await at.send('PUT', '/deviceprofile', [profileRequest()]))).toEqual([400]);
+    const info = [{ apiVersion, basicinfo: { name: 'p', model: 'two' } }];
+    expect(statuses(await at.send('PATCH', '/deviceprofile/basicinfo', info))).toEqual([200]);
+    const none = { name: 'more', properties: { ...properties, units: undefined } };
+    const resource = [{ apiVersion, profileName: 'p', resource: none }];
+    expect(statuses(await at.send('POST', '/deviceprofile/resource', resource))).toEqual([201]);
+  });
+
   test('keep tags that an update does not name, and lose those that it makes null', async () => {
     const tagged = [{ name: 'temperature', properties, tags: { a: { x: 1, y: 2 }, b: 3 } }];
     await at.send('POST', '/deviceprofile', [

@@ -1,13 +1,13 @@
 import { AntirioError } from '@antirio/kernel';
-import { profileFault, type DeviceProfile } from '@antirio/edgex-contracts';
+import { API_VERSION, profileFault, type DeviceProfile, type DeviceResource } from '@antirio/edgex-contracts';
 import type { Stored } from './entities.ts';
 import { find, stored, type Named, type Room } from './room.ts';
 
 /** @throws AntirioError invalidInput for a unit that is not among those of `unitsOfMeasure`. */
-function checkUnits({ options, settings }: Room, profile: DeviceProfile): void {
+export function checkUnits({ options, settings }: Room, resources: readonly DeviceResource[] = []): void {
   if (!settings.now.validateUnits) return;
   const known = new Set(Object.values(options.unitsOfMeasure.units).flatMap((unit) => unit.values));
-  for (const { name, properties } of profile.deviceResources ?? []) {
+  for (const { name, properties } of resources) {
     const { units = '' } = properties;
     if (units !== '' && !known.has(units))
       throw new AntirioError('invalidInput', `DeviceResource ${name} units ${units} is invalid`);
@@ -22,6 +22,7 @@ function complete(profile: DeviceProfile): DeviceProfile {
   });
   return {
     ...profile,
+    apiVersion: profile.apiVersion ?? API_VERSION,
     deviceResources: (profile.deviceResources ?? []).map(visible),
     deviceCommands: (profile.deviceCommands ?? []).map(visible),
   };
@@ -33,7 +34,7 @@ export async function addProfile(
   profile: DeviceProfile,
   by: string | undefined,
 ): Promise<{ id: string }> {
-  checkUnits(room, profile);
+  checkUnits(room, profile.deviceResources);
   const entity = stored(room.ports, complete(profile));
   await room.commit.run(0, () => room.entities.add('deviceprofile', entity));
   room.tell({ kind: 'deviceprofile', action: 'add', entity }, by);
@@ -52,7 +53,6 @@ export async function changeProfile(
     const after = stored(room.ports, complete(change(before)), before);
     const fault = profileFault(after);
     if (fault !== undefined) throw new AntirioError('invalidInput', fault);
-    checkUnits(room, after);
     room.entities.replace('deviceprofile', after);
     return after;
   });

@@ -107,7 +107,8 @@ describe('the bytes of a written value', () => {
       deviceResources: [
         {
           name: 'r',
-          properties: { valueType, readWrite: 'W' },
+          // EdgeX has no binary values that are written
+          properties: { valueType, readWrite: valueType === 'Binary' ? 'R' : 'W' },
           ...(attributes === undefined ? {} : { attributes }),
         },
       ],

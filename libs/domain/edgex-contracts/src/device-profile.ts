@@ -1,22 +1,18 @@
 import { z } from 'zod';
 import { baseRequest, baseResponseSchema } from './base.ts';
 import { ID_OR_NAME, eitherIdOrName } from './device-service.ts';
-import { anyMap, labels, name, optional, readWrite, uuidOrEmpty } from './fields.ts';
+import {
+  anyMap,
+  float64,
+  int64,
+  labels,
+  name,
+  optional,
+  readWrite,
+  uuidOrEmpty,
+  wholeNumber,
+} from './fields.ts';
 import { normalizeValueType, type ValueType } from './value-type.ts';
-
-/** A float64: integers too large for a number come with all their digits and lose them here, as in Go. */
-const float64 = optional(z.union([z.number(), z.bigint().transform(Number)]));
-
-const INT64_MAX = 2n ** 63n - 1n;
-const UINT64_MAX = 2n ** 64n - 1n;
-
-function wholeNumber(least: bigint, most: bigint) {
-  return optional(
-    z
-      .union([z.int(), z.bigint()])
-      .refine((value) => BigInt(value) >= least && BigInt(value) <= most, 'is out of range'),
-  );
-}
 
 const valueType = z.string().transform((given, context): ValueType => {
   const type = normalizeValueType(given);
@@ -29,14 +25,14 @@ export const resourceProperties = z.object({
   valueType,
   readWrite,
   units: optional(z.string()),
-  minimum: float64,
-  maximum: float64,
+  minimum: optional(float64),
+  maximum: optional(float64),
   defaultValue: optional(z.string()),
-  mask: wholeNumber(0n, UINT64_MAX),
-  shift: wholeNumber(-INT64_MAX - 1n, INT64_MAX),
-  scale: float64,
-  offset: float64,
-  base: float64,
+  mask: optional(wholeNumber(0n, 2n ** 64n - 1n)),
+  shift: optional(int64),
+  scale: optional(float64),
+  offset: optional(float64),
+  base: optional(float64),
   assertion: optional(z.string()),
   mediaType: optional(z.string()),
   optional: optional(anyMap),
@@ -78,6 +74,7 @@ const basicInfo = {
 
 const shape = z.object({
   ...basicInfo,
+  apiVersion: optional(z.string()),
   deviceResources: optional(z.array(deviceResource)),
   deviceCommands: optional(z.array(deviceCommand)),
 });

@@ -5,6 +5,7 @@ import {
   adminState,
   anyMap,
   durationFrom,
+  float64,
   labels,
   name,
   operatingState,
@@ -28,7 +29,7 @@ export const autoEvent = z.object({
   interval: durationFrom('1ms'),
   onChange: optional(z.boolean()),
   /** A change of a number that is not larger makes no event. */
-  onChangeThreshold: optional(z.number().refine((value) => value >= 0, NOT_NEGATIVE)),
+  onChangeThreshold: optional(float64.refine((value) => value >= 0, NOT_NEGATIVE)),
   /** A resource or command of the profile; a POSIX regular expression over resource names is allowed. */
   sourceName: z.string().min(1, 'is required'),
   retention: optional(retention),

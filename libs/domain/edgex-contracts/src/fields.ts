@@ -40,6 +40,18 @@ export function optional<S extends z.ZodType>(schema: S) {
   return schema.nullish().transform((value) => value ?? undefined);
 }
 
+/** A float64: integers too large for a number come with all their digits and lose them here, as in Go. */
+export const float64 = z.union([z.number(), z.bigint().transform(Number)]);
+
+/** A whole number within the bounds; a bigint only where a number would lose digits. */
+export function wholeNumber(least: bigint, most: bigint) {
+  return z
+    .union([z.int(), z.bigint()])
+    .refine((value) => BigInt(value) >= least && BigInt(value) <= most, 'is out of range');
+}
+
+export const int64 = wholeNumber(-INT64_MAX - 1n, INT64_MAX);
+
 /** Any JSON object. */
 export const anyMap = z.record(z.string(), z.unknown());
 
