@@ -1,2 +1,2 @@
 export { createCoreCommand, type CoreCommand, type CoreCommandPorts } from './core-command.ts';
-export { coreCommandOptions, type CoreCommandOptions } from './options.ts';
+export { coreCommandEnvironment, coreCommandOptions, type CoreCommandOptions } from './options.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { edgexServiceOptions } from '@antirio/edgex-service';
+import { edgexServiceOptions, type OwnSettings } from '@antirio/edgex-service';
 
 export const coreCommandOptions = z.strictObject({
   port: z.int().min(0).max(65535).default(59882),
@@ -30,3 +30,10 @@ export const coreCommandOptions = z.strictObject({
 });
 
 export type CoreCommandOptions = z.output<typeof coreCommandOptions>;
+
+/** What it takes from the environment under EdgeX's names, besides what all services take. */
+export const coreCommandEnvironment: OwnSettings = {
+  integers: { SERVICE_MAXRESULTCOUNT: 'maxResultCount' },
+  kilobytes: { SERVICE_MAXREQUESTSIZE: 'maxBodyBytes' },
+  hasMetadata: true,
+};

@@ -1,3 +1,3 @@
 export { createCoreData, type CoreData, type CoreDataPorts } from './core-data.ts';
-export { coreDataOptions, type CoreDataOptions } from './options.ts';
+export { coreDataEnvironment, coreDataOptions, type CoreDataOptions } from './options.ts';
 export { importEvents, storePath } from './import-events.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { edgexServiceOptions } from '@antirio/edgex-service';
+import { edgexServiceOptions, type OwnSettings } from '@antirio/edgex-service';
 import { duration } from '@antirio/edgex-contracts';
 
 /** EdgeX's Retention: what goes of the events of a device's auto event. */
@@ -48,3 +48,21 @@ export const coreDataOptions = z.strictObject({
 });
 
 export type CoreDataOptions = z.output<typeof coreDataOptions>;
+
+/** What it takes from the environment under EdgeX's names, besides what all services take. */
+export const coreDataEnvironment: OwnSettings = {
+  integers: {
+    SERVICE_MAXRESULTCOUNT: 'maxResultCount',
+    RETENTION_DEFAULTMAXCAP: 'retention.defaultMaxCap',
+    RETENTION_DEFAULTMINCAP: 'retention.defaultMinCap',
+  },
+  kilobytes: { MAXEVENTSIZE: 'maxEventBytes' },
+  texts: {
+    WRITABLE_PERSISTDATA: 'writable.PersistData',
+    WRITABLE_EVENTPURGE: 'writable.EventPurge',
+    RETENTION_INTERVAL: 'retention.interval',
+    RETENTION_DEFAULTDURATION: 'retention.defaultDuration',
+  },
+  metrics: ['EventsPersisted', 'ReadingsPersisted'],
+  hasMetadata: true,
+};

@@ -1,2 +1,2 @@
 export { createCoreKeeper, type CoreKeeper, type CoreKeeperPorts } from './core-keeper.ts';
-export { coreKeeperOptions, type CoreKeeperOptions } from './options.ts';
+export { coreKeeperEnvironment, coreKeeperOptions, type CoreKeeperOptions } from './options.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { edgexServiceOptions } from '@antirio/edgex-service';
+import { edgexServiceOptions, type OwnSettings } from '@antirio/edgex-service';
 
 const port = z.int().min(0).max(65535);
 
@@ -35,3 +35,6 @@ export const coreKeeperOptions = z.strictObject({
 });
 
 export type CoreKeeperOptions = z.output<typeof coreKeeperOptions>;
+
+/** What it takes from the environment under EdgeX's names, besides what all services take. */
+export const coreKeeperEnvironment: OwnSettings = { kilobytes: { SERVICE_MAXREQUESTSIZE: 'maxBodyBytes' } };

@@ -1,2 +1,2 @@
 export { createCoreMetadata, type CoreMetadata, type CoreMetadataPorts } from './core-metadata.ts';
-export { coreMetadataOptions, type CoreMetadataOptions } from './options.ts';
+export { coreMetadataEnvironment, coreMetadataOptions, type CoreMetadataOptions } from './options.ts';

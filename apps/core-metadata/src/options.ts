@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { edgexServiceOptions } from '@antirio/edgex-service';
+import { edgexServiceOptions, type OwnSettings } from '@antirio/edgex-service';
 
 const unit = z.strictObject({ source: z.string().default(''), values: z.array(z.string()).default([]) });
 
@@ -38,3 +38,14 @@ export const coreMetadataOptions = z.strictObject({
 });
 
 export type CoreMetadataOptions = z.output<typeof coreMetadataOptions>;
+
+/** What it takes from the environment under EdgeX's names, besides what all services take. */
+export const coreMetadataEnvironment: OwnSettings = {
+  integers: { SERVICE_MAXRESULTCOUNT: 'maxResultCount' },
+  kilobytes: { SERVICE_MAXREQUESTSIZE: 'maxBodyBytes' },
+  texts: {
+    WRITABLE_PROFILECHANGE_STRICTDEVICEPROFILECHANGES: 'writable.ProfileChange.StrictDeviceProfileChanges',
+    WRITABLE_PROFILECHANGE_STRICTDEVICEPROFILEDELETES: 'writable.ProfileChange.StrictDeviceProfileDeletes',
+    WRITABLE_UOM_VALIDATION: 'writable.UoM.Validation',
+  },
+};

@@ -107,7 +107,8 @@ function at(tree: Tree, path: readonly string[]): unknown {
   );
 }
 
-function withValue(tree: Tree, [head, ...rest]: readonly string[], value: unknown): Tree {
+/** The tree with a value at a path. */
+export function withValue(tree: Tree, [head, ...rest]: readonly string[], value: unknown): Tree {
   if (head === undefined) return tree;
   const below = tree[head];
   const branch = typeof below === 'object' && below !== null ? (below as Tree) : {};

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { OwnSettings } from '@antirio/edgex-service';
 import type { Bus, HttpPeer, Log, Service } from '@antirio/host';
 import type { Clock, Identity, Random } from '@antirio/kernel';
 import { ROOM_KEYS, roomOf, type Role, type Room, type RoomKey } from './rooms.ts';
@@ -18,6 +19,8 @@ export interface RoomPorts {
 
 export interface LoadedRoom {
   readonly schema: z.ZodType;
+  /** What an EdgeX service takes from the environment under EdgeX's names. */
+  readonly environment?: OwnSettings;
   /** Options as configured; they are checked. */
   build(options: unknown, ports: RoomPorts): Service;
 }
@@ -25,8 +28,10 @@ export interface LoadedRoom {
 function loaded<S extends z.ZodType>(
   schema: S,
   create: (options: z.output<S>, ports: RoomPorts) => Service,
+  environment?: OwnSettings,
 ): LoadedRoom {
-  return { schema, build: (options, ports) => create(schema.parse(options), ports) };
+  const build: LoadedRoom['build'] = (options, ports) => create(schema.parse(options), ports);
+  return { schema, build, ...(environment && { environment }) };
 }
 
 /** Each room's code is loaded only where it is to run. */
@@ -36,20 +41,23 @@ const LOADERS: Partial<Record<RoomKey, () => Promise<LoadedRoom>>> = {
     return loaded(brokerOptions, createBroker);
   },
   coreKeeper: async () => {
-    const { coreKeeperOptions, createCoreKeeper } = await import('@antirio/core-keeper');
-    return loaded(coreKeeperOptions, createCoreKeeper);
+    const { coreKeeperEnvironment, coreKeeperOptions, createCoreKeeper } =
+      await import('@antirio/core-keeper');
+    return loaded(coreKeeperOptions, createCoreKeeper, coreKeeperEnvironment);
   },
   coreMetadata: async () => {
-    const { coreMetadataOptions, createCoreMetadata } = await import('@antirio/core-metadata');
-    return loaded(coreMetadataOptions, createCoreMetadata);
+    const { coreMetadataEnvironment, coreMetadataOptions, createCoreMetadata } =
+      await import('@antirio/core-metadata');
+    return loaded(coreMetadataOptions, createCoreMetadata, coreMetadataEnvironment);
   },
   coreData: async () => {
-    const { coreDataOptions, createCoreData } = await import('@antirio/core-data');
-    return loaded(coreDataOptions, createCoreData);
+    const { coreDataEnvironment, coreDataOptions, createCoreData } = await import('@antirio/core-data');
+    return loaded(coreDataOptions, createCoreData, coreDataEnvironment);
   },
   coreCommand: async () => {
-    const { coreCommandOptions, createCoreCommand } = await import('@antirio/core-command');
-    return loaded(coreCommandOptions, createCoreCommand);
+    const { coreCommandEnvironment, coreCommandOptions, createCoreCommand } =
+      await import('@antirio/core-command');
+    return loaded(coreCommandOptions, createCoreCommand, coreCommandEnvironment);
   },
   ledger: async () => {
     const { ledgerOptions, createLedger } = await import('@antirio/ledger');

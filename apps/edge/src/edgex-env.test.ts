@@ -1,0 +1,47 @@
+import { describe, expect, test } from '@jest/globals';
+import { readConfig, type EdgeConfig } from './config.ts';
+import { withEdgexEnvironment } from './edgex-env.ts';
+import { roomNamed, type RunnableRoom } from './loaders.ts';
+
+const rooms = (...names: readonly string[]): RunnableRoom[] => names.flatMap((name) => roomNamed(name) ?? []);
+const given: EdgeConfig = readConfig({ dataDir: '/nowhere' }, {});
+const env = {
+  SERVICE_PORT: '5000',
+  WRITABLE_LOGLEVEL: 'DEBUG',
+  WRITABLE_PERSISTDATA: 'false',
+  MESSAGEBUS_HOST: 'broker',
+  CLIENTS_CORE_METADATA_HOST: 'metadata',
+  EDGEX_CONFIG_PROVIDER: 'keeper.http://keeper:59890',
+};
+
+describe('the environment under the names of EdgeX', () => {
+  test('configures a service that is alone in its process', async () => {
+    const { coreData, services } = await withEdgexEnvironment(given, rooms('core-data'), env);
+    expect(coreData).toEqual({ port: 5000, writable: { LogLevel: 'DEBUG', PersistData: 'false' } });
+    expect(services).toEqual({
+      broker: { url: 'mqtt://broker:1883' },
+      coreKeeper: { url: 'http://keeper:59890' },
+      coreMetadata: { url: 'http://metadata:59881' },
+    });
+  });
+
+  test('may say that there is no core-keeper', async () => {
+    const { coreCommand, services } = await withEdgexEnvironment(given, rooms('core-command'), {
+      EDGEX_CONFIG_PROVIDER: 'none',
+    });
+    expect([coreCommand, services]).toEqual([{ followKeeper: false }, {}]);
+  });
+
+  test.each([[['core-data', 'core-metadata']], [['gateway-bridge']], [[]]])(
+    'means nothing to %j',
+    async (names) => {
+      expect(await withEdgexEnvironment(given, rooms(...names), env)).toBe(given);
+    },
+  );
+
+  test('is refused where it is wrong', async () => {
+    await expect(withEdgexEnvironment(given, rooms('core-data'), { SERVICE_PORT: 'x' })).rejects.toThrow(
+      'SERVICE_PORT',
+    );
+  });
+});
