@@ -118,7 +118,7 @@ export function withValue(tree: Tree, [head, ...rest]: readonly string[], value:
 /** The port of one of a room's options, with the offset; 0, a free one, stays 0. */
 function shifted(room: Room, config: EdgeConfig, path: string): number {
   const configured = at(config[room.key], path.split('.'));
-  const port = typeof configured === 'number' ? configured : (room.ports[path] ?? room.named?.[path] ?? 0);
+  const port = typeof configured === 'number' ? configured : (room.ports[path] ?? 0);
   return port === 0 ? 0 : port + config.portOffset;
 }
 
@@ -161,7 +161,7 @@ export function roomOptions(room: Room, { schema }: LoadedRoom, config: EdgeConf
   const known: Tree = { dataDir, bind, role, central, neighbours, edgeId: ownId };
   const given = keysOf(schema).filter((key) => known[key] !== undefined);
   let options: Tree = { ...Object.fromEntries(given.map((key) => [key, known[key]])), ...config[room.key] };
-  for (const path of Object.keys({ ...room.ports, ...room.named }))
+  for (const path of Object.keys(room.ports))
     options = withValue(options, path.split('.'), shifted(room, config, path));
   if (room.key === 'coreKeeper') options = withValue(options, ['commonConfig'], commonConfigOf(config));
   const parsed = schema.safeParse(options);

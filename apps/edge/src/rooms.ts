@@ -6,8 +6,6 @@ interface RoomEntry {
   readonly roles: readonly Role[];
   /** Its ports by the path of their option; the first is that of its HTTP resources. */
   readonly ports: Readonly<Record<string, number>>;
-  /** Ports of other rooms that its options name, likewise. */
-  readonly named?: Readonly<Record<string, number>>;
 }
 
 const EDGE = ['edge'] as const;
@@ -30,10 +28,7 @@ const room = (
  */
 const ROOMS = {
   broker: { name: 'broker', roles: BOTH, ports: { httpPort: 59_709, port: 1883 } },
-  coreKeeper: {
-    ...room('core-keeper', EDGE, 59_890),
-    named: { 'commonConfig.messageBusPort': 1883, 'commonConfig.coreMetadataPort': 59_881 },
-  },
+  coreKeeper: room('core-keeper', EDGE, 59_890),
   coreMetadata: room('core-metadata', EDGE, 59_881),
   coreData: room('core-data', EDGE, 59_880),
   coreCommand: room('core-command', EDGE, 59_882),
