@@ -1,6 +1,6 @@
-import { createBusRequests, type BusRequests } from '@antirio/bus-request';
+import { createBusRequests, lastingSubscription, type BusRequests } from '@antirio/bus-request';
 import { AntirioError, describeError, uuidV4 } from '@antirio/kernel';
-import { retry, sleep, type Bus, type BusHandler, type Subscription } from '@antirio/host';
+import { sleep, type Bus, type BusHandler } from '@antirio/host';
 import {
   COMMAND_QUERY_FILTER,
   COMMAND_REQUEST_FILTER,
@@ -44,7 +44,6 @@ function targetOf(topic: string): { device: string; command: string; method: 'ge
   return { device: nameOf(device), command: nameOf(command), method };
 }
 
-const BROKER_AWAY = { attempts: Infinity, firstDelayMs: 200, maxDelayMs: 5000 };
 const FIRST_WAIT_MS = 1000;
 
 /** Makes the answer to a request. */
@@ -121,27 +120,18 @@ function answering(room: Room, bus: Bus): (act: Act) => BusHandler {
 
 /** Where no broker answers yet, it goes on trying in the background. */
 export async function createBusCommands(room: Room, bus: Bus): Promise<BusCommands> {
-  const { log } = room.ports;
   const requests = createBusRequests(bus, room.ports);
-  const stopping = new AbortController();
-  const subscriptions: Subscription[] = [];
   const handlerFor = answering(room, bus);
-
-  const subscribe = (filter: string, act: Act): Promise<void> =>
-    retry({ ...BROKER_AWAY, signal: stopping.signal }, async () => {
-      subscriptions.push(await bus.subscribe(filter, handlerFor(act)));
-    });
-  const subscribed = Promise.all([
-    subscribe(COMMAND_REQUEST_FILTER, passingOn(room, requests)),
-    subscribe(COMMAND_QUERY_FILTER, telling(room)),
-  ]).catch((error: unknown) => {
-    if (!stopping.signal.aborted) log.error({ error: describeError(error) }, 'not subscribed');
-  });
-  await Promise.race([subscribed, sleep(FIRST_WAIT_MS, stopping.signal)]);
+  const subscriptions = [
+    lastingSubscription(bus, COMMAND_REQUEST_FILTER, handlerFor(passingOn(room, requests))),
+    lastingSubscription(bus, COMMAND_QUERY_FILTER, handlerFor(telling(room))),
+  ];
+  const settled = new AbortController();
+  const all = Promise.all(subscriptions.map((subscription) => subscription.settled));
+  await Promise.race([all, sleep(FIRST_WAIT_MS, settled.signal)]);
+  settled.abort();
   return {
     async close() {
-      stopping.abort();
-      await subscribed;
       await Promise.all(subscriptions.map((subscription) => subscription.close()));
       await requests.close();
     },

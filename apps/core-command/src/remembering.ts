@@ -1,5 +1,6 @@
 import type { Clock } from '@antirio/kernel';
-import { retry, type Bus, type Subscription } from '@antirio/host';
+import { lastingSubscription } from '@antirio/bus-request';
+import type { Bus } from '@antirio/host';
 import { parseEnvelope, SYSTEM_EVENTS_FILTER, systemEventSchema } from '@antirio/edgex-contracts';
 import { createKnown, type Known, type KnownOptions } from './known.ts';
 import type { Metadata } from './metadata.ts';
@@ -13,8 +14,6 @@ interface Ports {
   readonly clock: Clock;
   readonly bus?: Bus | undefined;
 }
-
-const BROKER_AWAY = { attempts: Infinity, firstDelayMs: 200, maxDelayMs: 5000 };
 
 function nameOf(details: unknown): string | undefined {
   const named = (details as { readonly name?: unknown } | null | undefined)?.name;
@@ -50,16 +49,15 @@ export function rememberingMetadata(
     else known?.forget(name);
   };
   let hears = false;
-  const stopping = new AbortController();
-  const subscribing: Promise<Subscription | undefined> = retry(
-    { ...BROKER_AWAY, signal: stopping.signal },
-    async () => {
-      const subscription = await bus.subscribe(SYSTEM_EVENTS_FILTER, (_topic, payload) => hear(payload));
+  const events = lastingSubscription(
+    bus,
+    SYSTEM_EVENTS_FILTER,
+    (_topic, payload) => hear(payload),
+    () => {
       forgetAll();
       hears = true;
-      return subscription;
     },
-  ).catch(() => undefined);
+  );
 
   /** What was said while the bus was away may have been missed. */
   const remembers = (): boolean => {
@@ -72,9 +70,6 @@ export function rememberingMetadata(
     device: (name) => (remembers() ? devices.get(name) : metadata.device(name)),
     service: (name) => (remembers() ? services.get(name) : metadata.service(name)),
     profile: (name) => (remembers() ? profiles.get(name) : metadata.profile(name)),
-    async close() {
-      stopping.abort();
-      await subscribing.then((subscription) => subscription?.close());
-    },
+    close: () => events.close(),
   };
 }

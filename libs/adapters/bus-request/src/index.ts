@@ -1,1 +1,2 @@
 export { createBusRequests, type BusRequest, type BusRequests } from './bus-requests.ts';
+export * from './lasting-subscription.ts';

@@ -1,16 +1,7 @@
 import type { z } from 'zod';
 import { AntirioError } from '@antirio/kernel';
-import {
-  issuesOf,
-  repeat,
-  retry,
-  sleep,
-  type Bus,
-  type HttpPeer,
-  type Log,
-  type Repeating,
-  type Subscription,
-} from '@antirio/host';
+import { lastingSubscription } from '@antirio/bus-request';
+import { issuesOf, repeat, sleep, type Bus, type BusHandler, type HttpPeer, type Log } from '@antirio/host';
 import { BASE_TOPIC, parseEnvelope } from '@antirio/edgex-contracts';
 import { readTree, type ConfigTree } from './keeper-client.ts';
 
@@ -102,30 +93,6 @@ function noticedKey(topic: string, payload: Uint8Array): string {
   return topic.slice(NOTICES.length);
 }
 
-const BROKER_AWAY = { attempts: Infinity, firstDelayMs: 200, maxDelayMs: 5000 };
-
-/** Reads anew with each notice that concerns the keys; resolves once it is subscribed, with nothing where it was ended before. */
-async function listen(
-  bus: Bus,
-  keys: readonly string[],
-  reading: Repeating,
-  signal: AbortSignal,
-): Promise<Subscription | undefined> {
-  try {
-    const notices = await retry({ ...BROKER_AWAY, signal }, () =>
-      bus.subscribe(NOTICES_FILTER, (topic, payload) => {
-        const key = noticedKey(topic, payload);
-        if (keys.some((own) => concerns(key, own))) reading.poke();
-      }),
-    );
-    // what changed before it was subscribed
-    reading.poke();
-    return notices;
-  } catch {
-    return undefined;
-  }
-}
-
 /**
  * A service's Writable section, live: read from core-keeper (what all services share, then the service's own), and again with each of its notices on
  * the bus. Without core-keeper, what was configured is in force, and core-keeper is looked for from time to time. Resolves once the first read is over,
@@ -169,13 +136,19 @@ export async function followWritable<S extends z.ZodType>(
   const reading = repeat('following core-keeper', READ_EVERY_MS, log, () =>
     read().finally(() => firstRead.resolve(undefined)),
   );
-  const stopping = new AbortController();
-  const listening = bus === undefined ? undefined : listen(bus, keys, reading, stopping.signal);
-  await Promise.race([firstRead.promise, sleep(FIRST_READ_MS, stopping.signal)]);
+  const hear: BusHandler = (topic, payload) => {
+    const key = noticedKey(topic, payload);
+    if (keys.some((own) => concerns(key, own))) reading.poke();
+  };
+  // once it is subscribed, what changed before is read too
+  const notices =
+    bus === undefined ? undefined : lastingSubscription(bus, NOTICES_FILTER, hear, () => reading.poke());
+  const waited = new AbortController();
+  await Promise.race([firstRead.promise, sleep(FIRST_READ_MS, waited.signal)]);
+  waited.abort();
   return {
     async stop() {
-      stopping.abort();
-      await listening?.then((notices) => notices?.close());
+      await notices?.close();
       await reading.stop();
     },
   };
