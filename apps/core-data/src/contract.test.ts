@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { loadContract, openSuite, type Exchange } from '@antirio/edgex-contract';
 import { silentLog, systemClock, systemRandom } from '@antirio/host';
@@ -179,6 +180,21 @@ test('what all services answer', async () => {
   };
   await suite.exchange({ ...secret, json, expect: 201 });
   await suite.exchange({ ...secret, json: { apiVersion: 'v3' }, expect: 400 });
+});
+
+test('a store that fails is a 500', async () => {
+  const store = new DatabaseSync(join(dataDir, 'core-data', 'events.db'));
+  for (const table of ['single', 'event', 'reading', 'source', 'series', 'deletion'])
+    store.exec(`DROP TABLE ${table}`);
+  store.close();
+  for (const [path, params] of LISTS) await get(path, 500, { params });
+  for (const path of ['/event/count', '/reading/count']) await get(path, 500);
+  for (const path of ['/event/count/device/name/{name}', '/reading/count/device/name/{name}'])
+    await get(path, 500, { params: { name: DEVICE } });
+  const remove = { method: 'DELETE', expect: 500 } as const;
+  await suite.exchange({ ...remove, path: '/event/device/name/{name}', params: { name: DEVICE } });
+  await suite.exchange({ ...remove, path: '/event/age/{age}', params: { age: '1' } });
+  await get('/ping', 200);
 });
 
 test('every documented answer was tried', () => {

@@ -383,6 +383,61 @@ describe('queries', () => {
   });
 });
 
+test('first posts of unknown devices, queries and deletions all at once come to their ends', async () => {
+  for (let n = 0; n < 50; n++) await post(requestOf('old'), 'svc/p/old/s');
+  const posts = Array.from({ length: 200 }, (_, n) => {
+    const device = `new-${n}`;
+    const readings = [readingOf(device, `r-${n}`, '1'), readingOf(device, `s-${n}`, '2', ORIGIN + 1n)];
+    return post(requestOf(device, { readings }), `svc/p/${device}/s`);
+  });
+  const asked = [
+    '/event/all',
+    '/event/device/name/old',
+    `/reading/start/1/end/${ORIGIN}`,
+    '/reading/all?aggregateFunc=SUM',
+  ];
+  const queries = Array.from({ length: 60 }, (_, n) => get(asked[n % asked.length] ?? ''));
+  const deletion = peer.call({ method: 'DELETE', path: '/event/device/name/old' });
+  const statuses = (await Promise.all([...posts, ...queries, deletion])).map(({ status }) => status);
+  expect(
+    Object.fromEntries(
+      Map.groupBy(statuses, String)
+        .entries()
+        .map(([s, all]) => [s, all.length]),
+    ),
+  ).toEqual({
+    200: 60,
+    201: 200,
+    202: 1,
+  });
+  await until(async () => json(await get('/event/count'))['count'] === 200);
+  expect(json(await get('/reading/count'))['count']).toBe(400);
+});
+
+test('PersistData and EventPurge are followed while it runs', async () => {
+  const count = async (): Promise<unknown> => json(await get('/event/count'))['count'];
+  const seen: string[] = [];
+  await bus.subscribe('edgex/events/core/#', (topic) => void seen.push(topic));
+  room.applyWritable({ PersistData: 'false', LogLevel: 'INFO' });
+  const request = requestOf('d');
+  expect((await post(request, 'svc/p/d/s')).status).toBe(201);
+  await bus.publish('edgex/events/device/svc/p/d/s', makeEnvelope(requestOf('d'), { correlationID: 'c' }), {
+    qos: 1,
+  });
+  await until(async () => seen.length > 0);
+  expect([await count(), seen]).toEqual([0, ['edgex/events/core/svc/p/d/s']]);
+
+  room.applyWritable({ EventPurge: true });
+  expect((await post(request, 'svc/p/d/s')).status).toBe(201);
+  expect(await count()).toBe(1);
+  const change = { type: 'device', action: 'delete', owner: 'svc', details: { name: 'd' } };
+  const topic = 'edgex/system-events/core-metadata/device/delete/svc/p';
+  await bus.publish(topic, makeEnvelope(change, { correlationID: 'c' }), { qos: 1 });
+  await until(async () => (await count()) === 0);
+
+  expect(() => room.applyWritable({ PersistData: 'perhaps' })).toThrow('PersistData');
+});
+
 test('health tells the truth about the store and the bus', async () => {
   expect((await get('/ready')).status).toBe(200);
   await bus.close();

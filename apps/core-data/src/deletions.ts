@@ -1,5 +1,6 @@
 import { describeError } from '@antirio/kernel';
-import type { GroupCommit, Log } from '@antirio/host';
+import { edgexStore } from '@antirio/edgex-service';
+import { retry, type GroupCommit, type Log } from '@antirio/host';
 import type { Deletion, EventWriter } from './event-writer.ts';
 
 /** Deletes many events a few at a time, so that those which come in do not wait. What was accepted survives a kill. */
@@ -12,40 +13,43 @@ export interface Deletions {
 }
 
 const EVENTS_AT_ONCE = 200;
+/** A store that fails, such as a full disk, may take the deletion later. */
+const STORE_FAILS = { attempts: Infinity, firstDelayMs: 1000, maxDelayMs: 60_000 };
 
 export function createDeletions(commit: GroupCommit, writer: EventWriter, log: Log): Deletions {
-  let stopped = false;
+  const stopping = new AbortController();
+  const store = edgexStore(commit);
   let again = false;
   let working: Promise<void> | undefined;
 
-  const work = async (): Promise<void> => {
+  const work = async (attempt: number): Promise<void> => {
     try {
-      while (!stopped && (await commit.run(0, () => writer.deleteSome(EVENTS_AT_ONCE))));
+      while (!stopping.signal.aborted && (await commit.run(0, () => writer.deleteSome(EVENTS_AT_ONCE))));
     } catch (error) {
-      log.error(
-        { error: describeError(error) },
-        'events were not deleted; tried again with the next deletion or start',
-      );
+      if (attempt === 1)
+        log.error({ error: describeError(error) }, 'events were not deleted, will try again');
+      throw error;
     }
   };
   const poke = (): void => {
     again = true;
     working ??= (async () => {
-      while (again && !stopped) {
+      while (again && !stopping.signal.aborted) {
         again = false;
-        await work();
+        // what is not done when it is stopped is done after the next start
+        await retry({ ...STORE_FAILS, signal: stopping.signal }, work).catch(() => undefined);
       }
       working = undefined;
     })();
   };
   return {
     async accept(deletion) {
-      await commit.run(0, () => writer.noteDeletion(deletion));
+      await store.run(0, () => writer.noteDeletion(deletion));
       poke();
     },
     poke,
     async stop() {
-      stopped = true;
+      stopping.abort();
       await working;
     },
   };

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { AntirioError } from '@antirio/kernel';
+import { edgexStore } from '@antirio/edgex-service';
 import type { HttpRim } from '@antirio/host';
 import {
   baseResponse,
@@ -36,6 +37,7 @@ function ageOf(text: string): bigint {
 }
 
 function addDeletes(rim: HttpRim, { commit, writer, deletions, ports }: Room): void {
+  const store = edgexStore(commit);
   const accepted = { answer: baseResponseSchema, status: 202 };
   rim.route(
     'delete',
@@ -43,7 +45,7 @@ function addDeletes(rim: HttpRim, { commit, writer, deletions, ports }: Room): v
     { summary: 'deletes an event', params: idParam, answer: baseResponseSchema },
     async ({ params }) => {
       const id = checkUuid(params.id);
-      await commit.run(0, () => writer.deleteById(id));
+      await store.run(0, () => writer.deleteById(id));
       return baseResponse(200);
     },
   );

@@ -356,3 +356,60 @@ test('pages and counts come from an index, without a sort', () => {
     expect(plan).not.toContain('TEMP B-TREE');
   }
 });
+
+test('a count of many rows and a page far down let others have their turn', async () => {
+  const path = join(folder, 'turns.db');
+  const store = openDatabase(path, MIGRATIONS);
+  const events = createEventWriter(store);
+  const ordered = createOrderedRows(store, { most: 50, near: 10 });
+  const slow = createEventReader(store, events.keys, ordered);
+  const insert = (count: number): void =>
+    inTransaction(store, () => {
+      for (const event of fc.sample(eventOf, { numRuns: count, seed: count }))
+        events.insert({ ...event, id: uuidV4(systemRandom) });
+      events.beforeCommit();
+    });
+  insert(2000);
+  const range = { start: 2n ** 60n + 2n, end: 2n ** 60n + 11n };
+  const turns = async (work: Promise<unknown>): Promise<number> => {
+    let [count, done] = [0, false];
+    const ended = work.finally(() => (done = true));
+    while (!done) {
+      count += 1;
+      // what comes in meanwhile is stored
+      insert(1);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await ended;
+    return count;
+  };
+  expect(await turns(slow.eventCount({ range }))).toBeGreaterThan(20);
+  expect(await turns(slow.events({}, { offset: 1500, limit: 1, counted: false }))).toBeGreaterThan(20);
+  expect(await turns(slow.aggregates({}, 'SUM', { offset: 0, limit: 100, counted: true }))).toBeGreaterThan(
+    5,
+  );
+  store.close();
+});
+
+test('what is deleted makes room for what comes: the file does not grow', () => {
+  const path = join(folder, 'steady.db');
+  const store = openDatabase(path, MIGRATIONS);
+  const events = createEventWriter(store, createEventKeys(store, 128));
+  const pages: number[] = [];
+  for (let round = 1; round <= 12; round++) {
+    inTransaction(store, () => {
+      for (const [n, event] of fc.sample(eventOf, { numRuns: 500, seed: round }).entries()) {
+        const origin = BigInt(round * 1000 + n);
+        const readings = event.readings.map((reading) => ({ ...reading, origin }));
+        events.insert({ ...event, origin, readings, id: uuidV4(systemRandom) });
+      }
+      // two rounds stay
+      events.noteDeletion({ until: BigInt((round - 1) * 1000 - 1) });
+      while (events.deleteSome(100));
+      events.beforeCommit();
+    });
+    pages.push(Number(store.prepare('PRAGMA page_count').get()?.['page_count']));
+  }
+  expect(Math.max(...pages.slice(4))).toBeLessThan((pages[3] ?? 0) * 1.15);
+  store.close();
+});

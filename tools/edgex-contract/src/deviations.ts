@@ -14,27 +14,30 @@ export interface Deviation {
   readonly reason: string;
 }
 
-/** What of core-data is documented to be refused with a list of errors. */
+/** Answers of core-data with one error that are documented as lists of errors: method, statuses, path. */
 const ERRORS_AS_LISTS = [
-  'DELETE /event/age/{age}',
-  'GET /event/start/{start}/end/{end}',
-  'GET /reading/resourceName/{resourceName}',
-  'GET /reading/device/name/{deviceName}/resourceName/{resourceName}',
-  'GET /reading/start/{start}/end/{end}',
-  'GET /reading/resourceName/{resourceName}/start/{start}/end/{end}',
-  'GET /reading/device/name/{deviceName}/resourceName/{resourceName}/start/{start}/end/{end}',
-  'GET /reading/device/name/{deviceName}/start/{start}/end/{end}',
+  'DELETE 400 /event/age/{age}',
+  'GET 500 /event/device/name/{name}',
+  'GET 400,500 /event/start/{start}/end/{end}',
+  'GET 500 /reading/all',
+  'GET 500 /reading/device/name/{name}',
+  'GET 400,500 /reading/resourceName/{resourceName}',
+  'GET 400,500 /reading/device/name/{deviceName}/resourceName/{resourceName}',
+  'GET 400,500 /reading/start/{start}/end/{end}',
+  'GET 400,500 /reading/resourceName/{resourceName}/start/{start}/end/{end}',
+  'GET 400,500 /reading/device/name/{deviceName}/resourceName/{resourceName}/start/{start}/end/{end}',
+  'GET 400,500 /reading/device/name/{deviceName}/start/{start}/end/{end}',
 ];
 
 export const DEVIATIONS: readonly Deviation[] = [
-  ...ERRORS_AS_LISTS.map((operation): Deviation => {
-    const [method = '', path = ''] = operation.split(' ');
-    return {
+  ...ERRORS_AS_LISTS.flatMap((answers) => {
+    const [method = '', statuses = '', path = ''] = answers.split(' ');
+    return statuses.split(',').map((status): Deviation => ({
       service: 'core-data',
-      at: ['paths', path, method.toLowerCase(), 'responses', '400', 'content', 'application/json', 'schema'],
+      at: ['paths', path, method.toLowerCase(), 'responses', status, 'content', 'application/json', 'schema'],
       change: 'item',
-      reason: 'one request is refused with one error, as in the example beside it',
-    };
+      reason: 'one request is answered with one error, as in the example beside it',
+    }));
   }),
   {
     service: 'core-data',
