@@ -117,11 +117,12 @@ describe('device services', () => {
 test('everyone is told of every change', async () => {
   const told: { topic: string; details: unknown }[] = [];
   await at.bus.subscribe('edgex/system-events/#', (topic, bytes) => {
-    const { payload } = parseEnvelope(bytes);
-    told.push({
-      topic: topic.replace('edgex/system-events/core-metadata/', ''),
-      details: (payload as Json)['details'],
-    });
+    const { payload, contentType } = parseEnvelope(bytes);
+    const { details, type, action, owner, ...rest } = payload as Json;
+    told.push({ topic: topic.replace('edgex/system-events/core-metadata/', ''), details });
+    expect(topic).toContain(`core-metadata/${String(type)}/${String(action)}/${String(owner)}`);
+    expect(rest).toEqual({ apiVersion, source: 'core-metadata', timestamp: expect.anything() });
+    expect(contentType).toBe('application/json');
   });
   await at.seed();
   await at.send('POST', '/provisionwatcher', [watcherRequest()]);
@@ -132,6 +133,10 @@ test('everyone is told of every change', async () => {
     { apiVersion, device: { name: 'd', labels: ['l'] } },
   ]);
   await at.send('PUT', '/deviceprofile', [profileRequest()]);
+  await at.send('POST', '/deviceservice', [serviceRequest('other')]);
+  await at.send('PATCH', '/deviceservice', [{ apiVersion, service: { name: 'other', labels: [] } }]);
+  const move = { apiVersion, device: { name: 'd', serviceName: 'other' } };
+  await at.send('PATCH', '/device?bypassValidation=true', [move]);
   for (const path of [
     'device/name/d',
     'provisionwatcher/name/w',
@@ -139,7 +144,7 @@ test('everyone is told of every change', async () => {
     'deviceservice/name/svc',
   ])
     expect(await at.remove(`/${path}`)).toBe(200);
-  while (told.length < 12) await delay(5);
+  while (told.length < 16) await delay(5);
   expect(told.map(({ topic }) => topic)).toEqual([
     'deviceservice/add/svc',
     'deviceprofile/add/core-metadata/p',
@@ -149,7 +154,11 @@ test('everyone is told of every change', async () => {
     'device/update/svc/p',
     'deviceprofile/update/core-metadata/p',
     'deviceprofile/update/svc/p',
-    'device/delete/svc/p',
+    'deviceservice/add/other',
+    'deviceservice/update/other',
+    'device/update/other/p',
+    'device/update/svc/p',
+    'device/delete/other/p',
     'provisionwatcher/delete/svc/p',
     'deviceprofile/delete/core-metadata/p',
     'deviceservice/delete/svc',
@@ -162,6 +171,30 @@ test.each([['POST'], ['PATCH']] as const)('bodies that are no requests are refus
     for (const json of [{}, 5, 'x', [{}], [null], [{ apiVersion, device: 5 }]])
       expect((await at.peer.call({ method, path, json })).status).toBe(400);
   expect((await at.peer.call({ method, path: '/device' })).status).toBe(400);
+});
+
+test('a limit of -1 is the configured maximum, and more than that is refused', async () => {
+  await at.stop();
+  await at.start({ maxResultCount: 2 });
+  await at.send(
+    'POST',
+    '/deviceservice',
+    ['a', 'b', 'c'].map((name) => serviceRequest(name)),
+  );
+  const list = (query: string): Promise<Json> => at.body(`/deviceservice/all?${query}`);
+  expect(await list('limit=-1')).toMatchObject({ totalCount: 3, services: [{ name: 'a' }, { name: 'b' }] });
+  expect(names(await list('limit=-1&offset=2'), 'services')).toEqual(['c']);
+  expect(names(await list('offset=3'), 'services')).toEqual([]);
+  expect(names(await list('limit=0&offset=9'), 'services')).toEqual([]);
+  expect(names(await list(''), 'services')).toEqual(['a', 'b']);
+  expect(await list('limit=3')).toMatchObject({
+    statusCode: 400,
+    message: expect.stringContaining('out of'),
+  });
+  expect(await list('offset=4')).toMatchObject({
+    statusCode: 416,
+    message: 'query objects bounds out of range. length:3 offset:4',
+  });
 });
 
 test('health tells the truth about the store and the bus', async () => {
