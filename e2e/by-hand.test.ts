@@ -41,7 +41,12 @@ import {
   wholeKey,
 } from './support/provider-disk.ts';
 import { refusedRequests, refusedTerms } from './support/refusals.ts';
-import { configure, LISTEN_ON_S, nothingIsLeft, secondContract } from './support/second-contract.ts';
+import {
+  configureArbitrator,
+  LISTEN_ON_S,
+  nothingIsLeft,
+  secondContract,
+} from './support/second-contract.ts';
 import { inSteps } from './support/steps.ts';
 
 /** The thesis's resources, tables 4.1 to 4.9: what this test does, it does by these alone. */
@@ -200,7 +205,7 @@ describe('by the resources of the thesis alone', () => {
       await cluster.killAndRestart('b', () => {
         const packs = path.join(cluster.folderOf('b'), 'filecoin-interface', 'packs');
         flipByteOnDisk(packs, bytes.subarray(0, 4_096));
-        configure(cluster.folderOf('b'), { arbitrator: { listenOnS: LISTEN_ON_S } });
+        configureArbitrator(cluster.folderOf('b'), { listenOnS: LISTEN_ON_S });
       });
       const demanded = await postAndDie('a', 'demanded', { ...IMAGE, duration: 7 });
       const { id } = demanded;

@@ -23,11 +23,11 @@ import type { Cluster } from './cluster.ts';
 /** How long a provider listens on here after a contract's end, s. */
 export const LISTEN_ON_S = 2;
 
-/** Adds sections to an edge's configuration, which it reads at its next start. */
-export function configure(folder: string, sections: Readonly<Record<string, object>>): void {
+/** Changes options of an edge's arbitrator, which it reads at its next start. */
+export function configureArbitrator(folder: string, changes: object): void {
   const file = path.join(folder, 'antirio.jsonc');
-  const known = JSON.parse(readFileSync(file, 'utf8')) as object;
-  writeFileSync(file, JSON.stringify({ ...known, ...sections }));
+  const { arbitrator, ...rest } = JSON.parse(readFileSync(file, 'utf8')) as { arbitrator?: object };
+  writeFileSync(file, JSON.stringify({ ...rest, arbitrator: { ...arbitrator, ...changes } }));
 }
 
 /** Ring, service, fetched image and source of an ended contract are gone at both edges; what happened can still be read. */
