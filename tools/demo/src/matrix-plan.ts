@@ -116,7 +116,12 @@ export function planMatrix(options: MatrixOptions): DemoOptions[] {
               completeOptions({ seed: own, kill, standby, confidentiality, runtime, duration, furtherKills }),
             );
           }
-  return all.filter((_, i) => i % part.of === part.number - 1);
+  // Shuffled, so that a part has some of everything.
+  const shuffled = all
+    .map((run) => ({ run, rank: drawn(run.seed, 'matrix/order') }))
+    .sort((a, b) => a.rank - b.rank)
+    .map(({ run }) => run);
+  return shuffled.filter((_, i) => i % part.of === part.number - 1);
 }
 
 /** The flags of `npm run demo` that give the same run. */
