@@ -102,6 +102,13 @@ describe('commands by HTTP', () => {
     expect(Buffer.from(got.body).equals(bytes)).toBe(true);
   });
 
+  test('with ds-returnevent=false the answer has no body', async () => {
+    around.answer = { status: 200, type: 'application/json', body: '' };
+    const got = await around.peer.call({ path: '/device/name/d/both?ds-returnevent=false' });
+    expect([got.status, got.body.length]).toEqual([200, 0]);
+    expect(around.seen[0]?.url).toContain('ds-returnevent=false');
+  });
+
   test('what the device service refuses comes back as it said it', async () => {
     const refusal = { apiVersion: 'v3', message: 'no such resource', statusCode: 404 };
     around.answer = { status: 404, type: 'application/json', body: JSON.stringify(refusal) };
