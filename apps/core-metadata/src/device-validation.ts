@@ -8,6 +8,7 @@ import {
 } from '@antirio/edgex-contracts';
 import type { CoreMetadataOptions } from './options.ts';
 import type { CoreMetadataPorts } from './room.ts';
+import { createTurns } from './turns.ts';
 
 /** Asks a device service over the bus whether it takes a device. */
 export interface DeviceValidation {
@@ -18,6 +19,8 @@ export interface DeviceValidation {
 }
 
 const SERVICES_REMEMBERED = 1000;
+/** Questions under way; a burst of devices waits for its turn instead of being refused. */
+const AT_ONCE = 256;
 
 export function createDeviceValidation(
   options: CoreMetadataOptions['deviceValidation'],
@@ -26,6 +29,7 @@ export function createDeviceValidation(
 ): DeviceValidation {
   const { clock, log } = ports;
   const silentUntil = new Map<string, number>();
+  const inTurn = createTurns(AT_ONCE);
 
   const ask = async (
     via: BusRequests,
@@ -55,7 +59,7 @@ export function createDeviceValidation(
   return {
     async check(device, correlationID) {
       if (!options.enabled || requests === undefined) return;
-      const answer = await ask(requests, device, correlationID);
+      const answer = await inTurn(() => ask(requests, device, correlationID));
       if (answer === undefined) {
         if (options.whenSilent === 'accept') return;
         throw new AntirioError('unavailable', `device service ${device.serviceName} does not validate`);

@@ -10,6 +10,7 @@ import {
   properties,
   serviceRequest,
   statuses,
+  type Items,
   type Json,
 } from './fixture.ts';
 
@@ -96,6 +97,10 @@ describe('devices', () => {
     });
     expect(statuses(await at.send('POST', '/device?force=true', [deviceRequest('d')]))).toEqual([201]);
     expect((await at.body('/device/name/d'))['device']).toMatchObject({ operatingState: 'UP' });
+    const { id } = (await at.body('/device/name/d'))['device'] as { id: string };
+    const byId = [{ apiVersion, device: { id: id.toUpperCase(), description: 'by its id' } }];
+    expect(statuses(await at.send('PATCH', '/device?bypassValidation=true', byId))).toEqual([200]);
+    expect((await at.body('/device/name/d'))['device']).toMatchObject({ id, description: 'by its id' });
     expect((await at.body('/device/name/d'))['device']).not.toHaveProperty('labels');
   });
 
@@ -130,6 +135,31 @@ describe('validation by the device service', () => {
       statuses(await at.send('PATCH', '/device', [{ apiVersion, device: { name: 'e', labels: ['l'] } }])),
     ).toEqual([200]);
     expect(seen).toEqual(['e', 'e']);
+  });
+
+  test('a burst of devices is asked about in turn, and none of it is refused', async () => {
+    await at.seed();
+    let open = 0;
+    let most = 0;
+    await at.bus.subscribe('edgex/svc/validate/device', async (_topic, bytes) => {
+      open += 1;
+      most = Math.max(most, open);
+      await delay(1);
+      open -= 1;
+      const { requestID } = parseEnvelope(bytes);
+      const answer = makeEnvelope('', { correlationID: 'c', requestID, contentType: 'text/plain' });
+      await at.bus.publish(responseTopic('svc', requestID), answer);
+    });
+    const requests = Array.from({ length: 40 }, (_, n) =>
+      Array.from({ length: 32 }, (_one, m) => deviceRequest(`burst-${n}-${m}`)),
+    );
+    const answers = await Promise.all(
+      requests.map((json) => at.peer.call({ method: 'POST', path: '/device', json, timeoutMs: 15_000 })),
+    );
+    const told = new Set(answers.flatMap((answer) => statuses(answer.json() as Items) as number[]));
+    expect([...told]).toEqual([201]);
+    expect(most).toBeLessThanOrEqual(256);
+    expect((await at.body('/device/all?limit=1'))['totalCount']).toBe(1 + 40 * 32);
   });
 
   test('changes of one request come one after the other, however long each is looked at', async () => {
