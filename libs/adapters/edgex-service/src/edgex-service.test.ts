@@ -331,6 +331,7 @@ describe('core-keeper', () => {
     await until(() => registered.length === 1);
     expect(registered[0]).toEqual({
       serviceId: 'core-data',
+      status: 'UP',
       host: 'edge.local',
       port: 1234,
       healthCheck: { interval: '10000ms', path: '/api/v3/ping', type: 'http' },

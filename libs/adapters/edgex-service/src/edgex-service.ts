@@ -68,7 +68,7 @@ function registration(log: Log, keeper: HttpPeer, service: Registered): { end():
   let isRegistered = false;
   const registering = retry({ ...KEEPER_AWAY, signal: stopping.signal }, async (attempt) => {
     try {
-      await register(keeper, service);
+      await register(keeper, service, 'UP');
       isRegistered = true;
     } catch (error) {
       if (attempt === 1) log.info({ error: describeError(error) }, 'not registered with core-keeper yet');

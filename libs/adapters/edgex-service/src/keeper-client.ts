@@ -53,11 +53,15 @@ export interface Registered {
   readonly intervalMs: number;
 }
 
-/** Registers the service, or says anew what is registered of it. @throws AntirioError unavailable | timeout | ... */
-export async function register(keeper: HttpPeer, service: Registered, status?: 'HALT'): Promise<void> {
+/**
+ * Registers the service, or says anew what is registered of it. A service that answers is up: EdgeX's clients ask nothing of one whose health is
+ * not known yet.
+ * @throws AntirioError unavailable | timeout | ...
+ */
+export async function register(keeper: HttpPeer, service: Registered, status: 'UP' | 'HALT'): Promise<void> {
   const { serviceId, host, port, intervalMs } = service;
   const healthCheck = { interval: `${intervalMs}ms`, path: '/api/v3/ping', type: 'http' };
-  const registration = { serviceId, host, port, healthCheck, ...(status && { status }) };
+  const registration = { serviceId, status, host, port, healthCheck };
   const call = { path: '/api/v3/registry', json: { apiVersion: API_VERSION, registration }, timeoutMs: 2000 };
   try {
     await callJson(keeper, { ...call, method: 'POST' });
