@@ -1,7 +1,6 @@
-import type { Request } from 'express';
 import { z } from 'zod';
 import { AntirioError, describeError, uuidV4 } from '@antirio/kernel';
-import type { HttpRim } from '@antirio/host';
+import { parseInput, type HotRoute, type HttpRim } from '@antirio/host';
 import {
   addEventRequest,
   baseResponse,
@@ -11,11 +10,12 @@ import {
   envelopeAround,
   name,
   type AddEventRequest,
+  type BaseWithIdResponse,
   type EventAddress,
 } from '@antirio/edgex-contracts';
 import { fromUtf8, toBase64 } from '@antirio/kernel';
 import type { Room } from './core-data.ts';
-import { isCbor } from './request-body.ts';
+import { isCbor, readEventRequest } from './request-body.ts';
 
 const address = z.object({ serviceName: name, profileName: name, deviceName: name, sourceName: name });
 
@@ -26,13 +26,21 @@ export function checkAddress(event: AddEventRequest['event'], at: Omit<EventAddr
       throw new AntirioError('invalidInput', `event's ${key} ${event[key]} mismatches ${at[key]}`);
 }
 
+/** A request to store an event, and what is known of it besides. */
+interface Posted {
+  readonly at: EventAddress;
+  readonly request: AddEventRequest;
+  readonly bytes: Uint8Array;
+  readonly contentType: string | undefined;
+  readonly correlation: string | undefined;
+}
+
 /** The request goes out as it came in. */
-function publish({ ports, measures }: Room, at: EventAddress, bytes: Uint8Array, request: Request): void {
+function publish({ ports, measures }: Room, { at, bytes, contentType, correlation }: Posted): void {
   const { bus, log, random } = ports;
   if (bus === undefined) return;
-  const correlationID = request.get('x-correlation-id') ?? uuidV4(random);
-  const cbor = isCbor(request.get('content-type'));
-  const text = cbor
+  const correlationID = correlation ?? uuidV4(random);
+  const text = isCbor(contentType)
     ? envelopeAround(JSON.stringify(toBase64(bytes)), { correlationID, contentType: CONTENT_TYPE_CBOR })
     : envelopeAround(fromUtf8(bytes), { correlationID });
   bus.publish(coreEventTopic(at), text).catch((error: unknown) => {
@@ -41,33 +49,63 @@ function publish({ ports, measures }: Room, at: EventAddress, bytes: Uint8Array,
   });
 }
 
-export function addEventPost(rim: HttpRim, room: Room): void {
+async function post(room: Room, posted: Posted): Promise<BaseWithIdResponse> {
   const { commit, writer, measures, settings } = room;
+  const { at, request, bytes } = posted;
+  const { event } = request;
+  checkAddress(event, at);
+  if (settings.now.persistData) {
+    const outcome = await commit.run(bytes.length, () => writer.insert(event));
+    if (outcome === 'duplicate') {
+      measures.duplicate();
+      throw new AntirioError('conflict', `Event Id ${event.id} exists`);
+    }
+    measures.persisted(event.readings.length);
+  }
+  publish(room, posted);
+  return { ...baseResponse(CREATED, request), id: event.id };
+}
+
+const CREATED = 201;
+const BELOW = '/api/v3/event/';
+const LEVELS = ['serviceName', 'profileName', 'deviceName', 'sourceName'] as const;
+
+/** Past express: what a plain request costs beside the commit is what bounds how many devices an edge serves. */
+function postPlain(room: Room): HotRoute {
+  return {
+    below: BELOW,
+    levels: LEVELS.length,
+    status: CREATED,
+    timeoutMs: room.options.service.requestTimeoutMs,
+    async handle({ levels, bytes, header }) {
+      const [serviceName = '', profileName = '', deviceName = '', sourceName = ''] = levels;
+      const at = parseInput(address, { serviceName, profileName, deviceName, sourceName });
+      const contentType = header('content-type');
+      const request = readEventRequest(bytes, contentType);
+      return post(room, { at, request, bytes, contentType, correlation: header('x-correlation-id') });
+    },
+  };
+}
+
+export function addEventPost(rim: HttpRim, room: Room): void {
+  rim.hotRoute(postPlain(room));
   rim.route(
     'post',
-    '/api/v3/event/:serviceName/:profileName/:deviceName/:sourceName',
+    `${BELOW}${LEVELS.map((level) => `:${level}`).join('/')}`,
     {
       summary: 'stores an event; answered when it is on the disk',
       params: address,
       body: addEventRequest,
       answer: baseWithIdResponseSchema,
-      status: 201,
+      status: CREATED,
     },
-    async ({ params, body, request, response }) => {
-      const bytes = response.locals['bytes'] as Uint8Array;
-      checkAddress(body.event, params);
-      if (!settings.now.persistData) {
-        publish(room, params, bytes, request);
-        return { ...baseResponse(201, body), id: body.event.id };
-      }
-      const outcome = await commit.run(bytes.length, () => writer.insert(body.event));
-      if (outcome === 'duplicate') {
-        measures.duplicate();
-        throw new AntirioError('conflict', `Event Id ${body.event.id} exists`);
-      }
-      measures.persisted(body.event.readings.length);
-      publish(room, params, bytes, request);
-      return { ...baseResponse(201, body), id: body.event.id };
-    },
+    ({ params, body, request, response }) =>
+      post(room, {
+        at: params,
+        request: body,
+        bytes: response.locals['bytes'] as Uint8Array,
+        contentType: request.get('content-type'),
+        correlation: request.get('x-correlation-id'),
+      }),
   );
 }

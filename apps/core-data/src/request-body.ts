@@ -1,3 +1,4 @@
+import { fromUtf8 } from '@antirio/kernel';
 import { parseInput } from '@antirio/host';
 import {
   addEventRequest,
@@ -5,6 +6,7 @@ import {
   exactJson,
   parseCbor,
   parseJsonBytes,
+  parseRoughJson,
   plainAddEventRequest,
   type AddEventRequest,
   type RoughJson,
@@ -23,4 +25,11 @@ export function isCbor(contentType: string | undefined): boolean {
 /** @throws AntirioError invalidInput */
 export function eventRequestOf(body: RoughJson): AddEventRequest {
   return plainAddEventRequest(body) ?? parseInput(addEventRequest, exactJson(body));
+}
+
+/** @throws AntirioError invalidInput */
+export function readEventRequest(bytes: Uint8Array, contentType: string | undefined): AddEventRequest {
+  return isCbor(contentType)
+    ? parseInput(addEventRequest, parseCbor(bytes))
+    : eventRequestOf(parseRoughJson(fromUtf8(bytes)));
 }

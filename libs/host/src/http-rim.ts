@@ -1,4 +1,10 @@
-import { createServer, type Server } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express, {
   type Express,
@@ -9,12 +15,18 @@ import express, {
 } from 'express';
 import { Registry, collectDefaultMetrics } from 'prom-client';
 import { z } from 'zod';
-import { AntirioError, describeError, isAntirioError } from '@antirio/kernel';
+import { AntirioError, describeError } from '@antirio/kernel';
+import { answerClientError, noteAnsweredEarly } from './client-error.ts';
 import { parseInput } from './config.ts';
+import { API_VERSION, errorBody, statusOf } from './error-answer.ts';
+import { takeHotRoutes, type HotRoute } from './hot-route.ts';
 import type { Log } from './log.ts';
 import { isHealthy, type Health } from './service.ts';
 
-export const API_VERSION = 'v3';
+const MAX_BODY_BYTES = 1 << 20;
+const REQUEST_WITHIN_MS = 30_000;
+const HEADERS_WITHIN_MS = 10_000;
+const JSON_TYPES = ['application/json', '+json'];
 
 /** What one route takes and gives; the OpenAPI document is made from it. */
 export interface RouteSpec<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType> {
@@ -52,6 +64,11 @@ export interface HttpRim {
     spec: RouteSpec<P, Q, B>,
     handler: (input: RouteInput<z.output<P>, z.output<Q>, z.output<B>>) => unknown,
   ): void;
+  /**
+   * Takes the plain requests of a route past express, where that would cost more than what the route does. The same route has to be added
+   * with `route`: it documents it, and answers the requests that are not plain. Only where the rim has a `parseBody`.
+   */
+  hotRoute(hot: HotRoute): void;
   /** Listens; port 0 takes a free one. Resolves with the port. @throws AntirioError unavailable when the port is taken. */
   listen(port: number, bind: string): Promise<number>;
   /** Listens on a unix socket, which it replaces. */
@@ -69,6 +86,8 @@ export interface RimOptions {
   readonly log: Log;
   /** Bodies over this are refused with 413 (default 1 MiB). */
   readonly maxBodyBytes?: number;
+  /** From a connection's, or the next request's, first byte to the last one of its body; answered with 408 (default 30 s). */
+  readonly requestWithinMs?: number;
   /**
    * Reads bodies of every media type in place of the JSON parser, where other forms must be read or integers keep their digits:
    * what it gives is `body`, and the bytes themselves are `response.locals.bytes`.
@@ -127,18 +146,25 @@ function bodyOf({ body: schema, refusal }: BodyRules, body: unknown): unknown {
   throw new AntirioError('invalidInput', refusal(parsed.error, body));
 }
 
-function statusOf(error: unknown): number {
-  if (isAntirioError(error)) return error.statusCode;
-  // express and its body parser mark what the client did wrong with a status of their own
-  const status = (error as { status?: unknown }).status;
-  return typeof status === 'number' && status >= 400 && status < 500 ? status : 500;
-}
+/** The body parsers would read all of it before they refuse it. */
+const refuseLongBodies =
+  (limit: number, types?: string[]): RequestHandler =>
+  (request, _response, next) => {
+    const isShort = Number(request.headers['content-length'] ?? 0) <= limit;
+    // other types are for the routes to read, which have limits of their own
+    if (isShort || (types !== undefined && request.is(types) === false)) {
+      next();
+      return;
+    }
+    noteAnsweredEarly(request.socket);
+    next(new AntirioError('tooLarge', `request body over ${limit} bytes`));
+  };
 
 function bodyReaders(options: RimOptions): RequestHandler[] {
-  const limit = options.maxBodyBytes ?? 1 << 20;
+  const limit = options.maxBodyBytes ?? MAX_BODY_BYTES;
   const { parseBody } = options;
   if (parseBody === undefined)
-    return [express.json({ limit, strict: false, type: ['application/json', '+json'] })];
+    return [refuseLongBodies(limit, JSON_TYPES), express.json({ limit, strict: false, type: JSON_TYPES })];
   const read: RequestHandler = (request, response, next) => {
     const bytes: unknown = request.body;
     if (bytes instanceof Uint8Array) {
@@ -149,16 +175,17 @@ function bodyReaders(options: RimOptions): RequestHandler[] {
     }
     next();
   };
-  return [express.raw({ limit, type: () => true }), read];
+  return [refuseLongBodies(limit), express.raw({ limit, type: () => true }), read];
 }
 
 /** The HTTP side of a room: EdgeX's common resources, checked input, error bodies, correlation ids, limits, metrics. */
 export function createHttpRim(options: RimOptions): HttpRim {
-  const { serviceKey, version, log } = options;
+  const { serviceKey, version, log, requestWithinMs = REQUEST_WITHIN_MS } = options;
   const app = express();
   const metrics = new Registry();
   const routes: Documented[] = [];
   const servers: Server[] = [];
+  const hot: HotRoute[] = [];
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('query parser', 'simple');
@@ -220,9 +247,7 @@ export function createHttpRim(options: RimOptions): HttpRim {
       response.destroy();
       return;
     }
-    const requestId: unknown = (request.body as { requestId?: unknown } | undefined)?.requestId;
-    const body = { apiVersion: API_VERSION, message: describeError(error), statusCode };
-    response.status(statusCode).json(typeof requestId === 'string' ? { ...body, requestId } : body);
+    response.status(statusCode).json(errorBody(error, request.body));
   };
   const finish = (): void => {
     app.use((request, _response, next) => {
@@ -230,14 +255,29 @@ export function createHttpRim(options: RimOptions): HttpRim {
     });
     app.use(fail);
   };
+  const listener = (): RequestListener => {
+    const { parseBody, maxBodyBytes = MAX_BODY_BYTES } = options;
+    const others = (request: IncomingMessage, response: ServerResponse): void => {
+      app(request as Request, response as Response);
+    };
+    return hot.length === 0 || parseBody === undefined
+      ? others
+      : takeHotRoutes(hot, others, { log, maxBodyBytes, parseBody });
+  };
   let finished = false;
   const open = (start: (server: Server) => void): Promise<Server> => {
     if (!finished) finish();
     finished = true;
     const server = createServer(
-      { requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 30_000 },
-      app,
+      {
+        requestTimeout: requestWithinMs,
+        headersTimeout: Math.min(HEADERS_WITHIN_MS, requestWithinMs),
+        connectionsCheckingInterval: requestWithinMs / 6,
+        keepAliveTimeout: 30_000,
+      },
+      listener(),
     );
+    server.on('clientError', answerClientError);
     server.maxConnections = 1024;
     return new Promise((resolve, reject) => {
       server.once('error', (cause: NodeJS.ErrnoException) => {
@@ -255,6 +295,7 @@ export function createHttpRim(options: RimOptions): HttpRim {
     app,
     metrics,
     route,
+    hotRoute: (added) => void hot.push(added),
     async listen(port, bind) {
       const server = await open((s) => s.listen(port, bind));
       return (server.address() as AddressInfo).port;
