@@ -1,0 +1,107 @@
+// `npm run fuzz [-- --seconds N] [--seed N] [--properties part/of]`: what schemathesis draws from EdgeX's OpenAPI documents
+// against the running services, and the property tests with other examples. The last line is `N passed, N failed, N skipped`.
+import { parseArgs } from 'node:util';
+import { createCoreServices, CORE_SERVICES, type CoreServices } from '@antirio/core-services';
+import { fuzzService, type Outcome, type Round } from './fuzz-service.ts';
+import { runProperties, type Counts, type Part } from './properties.ts';
+import { ensureSchemathesis } from './schemathesis.ts';
+import { createSeeds } from './seeds.ts';
+
+const RESOW_MS = 1000;
+
+interface Options {
+  /** For each service. */
+  readonly seconds: number;
+  readonly seed: number;
+  readonly properties: Part | undefined;
+}
+
+function wholeNumber(name: string, text: string, least: number): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < least || value > 999_999_999)
+    throw new Error(`--${name} is a whole number from ${least}, not ${text}`);
+  return value;
+}
+
+function partOf(text: string): Part | undefined {
+  if (text === 'none') return undefined;
+  const [, part = '', of = ''] = /^(\d+)\/(\d+)$/.exec(text) ?? [];
+  if (part === '' || Number(part) < 1 || Number(part) > Number(of))
+    throw new Error(`--properties is none or a part, such as 1/3; not ${text}`);
+  return { part: Number(part), of: Number(of) };
+}
+
+function readOptions(argv: readonly string[]): Options {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      seconds: { type: 'string', default: '120' },
+      seed: { type: 'string', default: String(Math.floor(Date.now() / 1000) % 1_000_000) },
+      properties: { type: 'string', default: '1/1' },
+    },
+  });
+  return {
+    seconds: wholeNumber('seconds', values.seconds, 4),
+    seed: wholeNumber('seed', values.seed, 0),
+    properties: partOf(values.properties),
+  };
+}
+
+function say({ round: { service, names, seed }, cases, operations, complaint }: Outcome): void {
+  const tried = `${operations.tested} of ${operations.selected} operations`;
+  const said = `${service}, ${names} names, seed ${seed}: ${cases} requests, ${tried}`;
+  console.log(complaint === undefined ? `ok     ${said}` : `FAILED ${said}\n${complaint}`);
+}
+
+/** One round after the other; what requests have deleted is put back meanwhile. */
+async function rounds(command: string, core: CoreServices, { seconds, seed }: Options): Promise<Outcome[]> {
+  const seeds = await createSeeds(core);
+  const outcomes: Outcome[] = [];
+  let sowing: Promise<void> | undefined;
+  const resow = (): void => {
+    sowing ??= seeds
+      .sow()
+      // Failing services are the rounds' to tell.
+      .catch((error: unknown) => void process.stderr.write(`seeds: ${String(error)}\n`))
+      .finally(() => (sowing = undefined));
+  };
+  await seeds.sow();
+  const timer = setInterval(resow, RESOW_MS);
+  try {
+    for (const service of CORE_SERVICES)
+      for (const names of ['drawn', 'known'] as const) {
+        const round: Round = { service, names, seed, seconds: Math.ceil(seconds / 2) };
+        const outcome = await fuzzService(command, core, round);
+        say(outcome);
+        outcomes.push(outcome);
+      }
+  } finally {
+    clearInterval(timer);
+    await sowing;
+    seeds.end();
+  }
+  return outcomes;
+}
+
+async function fuzz(options: Options): Promise<Counts> {
+  const command = ensureSchemathesis();
+  const core = await createCoreServices();
+  let failed = 1;
+  try {
+    await core.start();
+    const outcomes = await rounds(command, core, options);
+    failed = outcomes.filter(({ complaint }) => complaint !== undefined).length;
+    return { passed: outcomes.length - failed, failed, skipped: 0 };
+  } finally {
+    await core.end(failed === 0);
+    if (failed > 0) console.log(`logs and data: ${core.folder}`);
+  }
+}
+
+const options = readOptions(process.argv.slice(2));
+console.log(`seed ${options.seed}`);
+const parts = [await fuzz(options)];
+if (options.properties !== undefined) parts.push(await runProperties(options.properties, options.seed));
+const sum = (of: keyof Counts): number => parts.reduce((total, counts) => total + counts[of], 0);
+console.log(`${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`);
+process.exitCode = sum('failed') === 0 && sum('passed') > 0 ? 0 : 1;
