@@ -96,7 +96,7 @@ describe('paths', () => {
     ['GET /api/v3/registry/serviceId/%FF', '400'],
     ['GET /api/v3/registry/serviceId/%20', '400'],
     ['GET /api/v3/kvs/key/', '404'],
-    ['POST /api/v3/kvs/key/k', '404'],
+    ['POST /api/v3/kvs/key/k', '405'],
     [`GET /api/v3/kvs/key/${'a'.repeat(15_000)}`, '400'],
   ])('%.60s is answered %s', async (line, status) => {
     expect(await raw(line)).toBe(status);

@@ -219,6 +219,19 @@ describe('whatever comes', () => {
   });
 });
 
+test.each([
+  ['PUT', '/device', 'POST, PATCH'],
+  ['DELETE', '/device/all', 'GET'],
+  ['POST', '/deviceprofile/name/p', 'DELETE, GET'],
+] as const)(
+  'a method that a path has not is refused with those that it has: %s %s',
+  async (method, path, allow) => {
+    const answer = await at.peer.call({ method, path });
+    expect([answer.status, answer.headers['allow']]).toEqual([405, allow]);
+    expect(answer.json()).toMatchObject({ apiVersion, statusCode: 405 });
+  },
+);
+
 test.each(['%zz', '%', '%ff'])('a path that is not percent-encoded is refused: %s', async (name) => {
   expect((await at.get(`/device/name/${name}`)).status).toBe(400);
 });

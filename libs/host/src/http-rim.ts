@@ -249,7 +249,14 @@ export function createHttpRim(options: RimOptions): HttpRim {
     }
     response.status(statusCode).json(errorBody(error, request.body));
   };
+  /** What no route has answered: a path that has others, or none. */
   const finish = (): void => {
+    for (const path of new Set(routes.map((route) => route.path)))
+      app.all(path, (request, response, next) => {
+        const methods = routes.filter((one) => one.path === path).map(({ method }) => method.toUpperCase());
+        response.set('allow', methods.join(', '));
+        next(new AntirioError('methodNotAllowed', `no ${request.method} on ${request.path}`));
+      });
     app.use((request, _response, next) => {
       next(new AntirioError('notFound', `no resource ${request.method} ${request.path}`));
     });
