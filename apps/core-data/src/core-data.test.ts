@@ -306,7 +306,7 @@ describe('deleting', () => {
   });
 
   test('a device’s events, those that are there, also when the room is stopped in between', async () => {
-    await Promise.all(Array.from({ length: 450 }, () => post(requestOf('d'), 'svc/p/d/s')));
+    await Promise.all(Array.from({ length: 900 }, () => post(requestOf('d'), 'svc/p/d/s')));
     await post(requestOf('e'), 'svc/p/e/s');
     expect((await peer.call({ method: 'DELETE', path: '/event/device/name/d' })).status).toBe(202);
     await stop();

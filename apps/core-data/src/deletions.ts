@@ -5,14 +5,14 @@ import type { Deletion, EventWriter } from './event-writer.ts';
 
 /** Deletes many events a few at a time, so that those which come in do not wait. What was accepted survives a kill. */
 export interface Deletions {
-  /** Resolves when the deletion is noted durably. */
+  /** Resolves when the deletion is noted durably; what is few is gone by then. */
   accept(deletion: Deletion): Promise<void>;
   /** Carries out what is noted. */
   poke(): void;
   stop(): Promise<void>;
 }
 
-const EVENTS_AT_ONCE = 200;
+const EVENTS_AT_ONCE = 400;
 /** A store that fails, such as a full disk, may take the deletion later. */
 const STORE_FAILS = { attempts: Infinity, firstDelayMs: 1000, maxDelayMs: 60_000 };
 
@@ -44,7 +44,10 @@ export function createDeletions(commit: GroupCommit, writer: EventWriter, log: L
   };
   return {
     async accept(deletion) {
-      await store.run(0, () => writer.noteDeletion(deletion));
+      await store.run(0, () => {
+        writer.noteDeletion(deletion);
+        writer.deleteSome(EVENTS_AT_ONCE);
+      });
       poke();
     },
     poke,

@@ -20,7 +20,7 @@ export function createRecentKeys(capacity: number): RecentKeys {
   const keys = new Uint32Array(capacity);
   const checks = new Uint32Array(capacity);
   const ids = new Float64Array(capacity);
-  const slots = new Uint32Array(2 ** Math.ceil(Math.log2(capacity * 2 + 2)));
+  const slots = new Uint32Array(2 ** Math.ceil(Math.log2(capacity * 2)));
   const mask = slots.length - 1;
   let size = 0;
 
