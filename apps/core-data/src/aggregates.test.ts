@@ -7,8 +7,10 @@ import { inTransaction, openDatabase, systemRandom, type Database } from '@antir
 import { uuidV4 } from '@antirio/kernel';
 import { parseJson, type Event, type Reading } from '@antirio/edgex-contracts';
 import { AGGREGATE_FUNCS, type AggregateFunc } from './accumulator.ts';
+import { createEventKeys } from './event-keys.ts';
 import { createEventReader, type EventReader } from './event-reader.ts';
 import { createEventWriter, type EventWriter } from './event-writer.ts';
+import { createPostings } from './postings.ts';
 import { MIGRATIONS } from './schema.ts';
 import type { ReadingFilter } from './selections.ts';
 
@@ -20,7 +22,7 @@ let reader: EventReader;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'antirio-aggregates-'));
   db = openDatabase(join(folder, 'events.db'), MIGRATIONS);
-  writer = createEventWriter(db);
+  writer = createEventWriter(db, createEventKeys(db), createPostings(db, 7));
   reader = createEventReader(db, writer.keys);
 });
 afterAll(() => {

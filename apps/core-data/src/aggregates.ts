@@ -4,6 +4,7 @@ import type { Database } from '@antirio/host';
 import type { Page } from '@antirio/edgex-contracts';
 import { createAccumulator, type Accumulator, type AggregateFunc } from './accumulator.ts';
 import type { TimeRange } from './ordered-rows.ts';
+import { createPosted } from './postings.ts';
 import { valuesOf, whereOf, type ReadingFilter } from './selections.ts';
 
 /** For each device, profile, resource and value type one reading with the result as JSON text, in the order of the devices' names. */
@@ -39,13 +40,23 @@ const GROUPS = `SELECT s.device, s.profile, s.resource, s.value_type AS valueTyp
 const GROUPED = `GROUP BY s.device, s.profile, s.resource, s.value_type HAVING sum(s.readings) + count(o.id) > 0
   ORDER BY s.device, s.profile, s.resource, s.value_type`;
 
-function prepareValues(db: Database, table: 'single' | 'reading', key: string): StatementSync {
-  const made = db.prepare(
-    `SELECT origin, id, value FROM ${table} INDEXED BY ${table}_${key} WHERE ${key} = ?1 AND origin >= ?2 AND origin <= ?3
-       AND (origin > ?2 OR id > ?4) ORDER BY origin, id LIMIT ${STEP}`,
-  );
-  made.setReadBigInts(true);
-  return made;
+/** Values by the index, oldest first, from after a place; and those of rows that are not posted yet. */
+function prepareValues(db: Database, table: 'single' | 'reading', key: string) {
+  const prepare = (sql: string): StatementSync => {
+    const made = db.prepare(sql);
+    made.setReadBigInts(true);
+    return made;
+  };
+  return {
+    posted: prepare(
+      `SELECT p.origin, p.id, t.value FROM ${table}_${key} p CROSS JOIN ${table} t ON t.id = p.id
+         WHERE p.${key} = ?1 AND p.origin >= ?2 AND p.origin <= ?3 AND (p.origin > ?2 OR p.id > ?4) AND p.id <= ?5
+         ORDER BY p.origin, p.id LIMIT ${STEP}`,
+    ),
+    unposted: prepare(
+      `SELECT origin, id, value FROM ${table} WHERE id > ?1 AND ${key} IN (SELECT value FROM json_each(?2)) AND origin BETWEEN ?3 AND ?4`,
+    ),
+  };
 }
 
 const resultText = ({ device, profile, resource }: Group, valueType: string, value: string): string =>
@@ -57,16 +68,17 @@ export function createAggregator(db: Database): Aggregate {
     single: prepareValues(db, 'single', 'source'),
     reading: prepareValues(db, 'reading', 'series'),
   };
-  const feed = async (
+  const posted = createPosted(db);
+  const feedPosted = async (
     into: Accumulator,
     table: 'single' | 'reading',
     key: number,
-    { start, end }: TimeRange,
+    { start, end, through }: TimeRange & { readonly through: number },
   ): Promise<boolean> => {
     let [origin, id] = [start, -1n];
     let any = false;
     for (;;) {
-      const rows = values[table].all(key, origin, end, id) as unknown as ValueRow[];
+      const rows = values[table].posted.all(key, origin, end, id, through) as unknown as ValueRow[];
       for (const { value } of rows) into.add(value);
       any ||= rows.length > 0;
       const last = rows.at(-1);
@@ -75,6 +87,21 @@ export function createAggregator(db: Database): Aggregate {
       await nextTurn();
     }
   };
+  const feed = async (
+    into: Accumulator,
+    table: 'single' | 'reading',
+    keys: string,
+    range: TimeRange,
+  ): Promise<boolean> => {
+    const through = posted();
+    const { start, end } = range;
+    const rest = values[table].unposted.all(through, keys, start, end) as unknown as ValueRow[];
+    for (const { value } of rest) into.add(value);
+    let any = rest.length > 0;
+    for (const key of JSON.parse(keys) as number[])
+      any = (await feedPosted(into, table, key, { start, end, through })) || any;
+    return any;
+  };
   /** Undefined where there are no readings in the range. */
   const groupText = async (
     group: Group,
@@ -82,11 +109,8 @@ export function createAggregator(db: Database): Aggregate {
     range: TimeRange,
   ): Promise<string | undefined> => {
     const into = createAccumulator(func, group.valueType);
-    let any = false;
-    for (const key of JSON.parse(group.sources) as number[])
-      any = (await feed(into, 'single', key, range)) || any;
-    for (const key of JSON.parse(group.series) as number[])
-      any = (await feed(into, 'reading', key, range)) || any;
+    const inSingles = await feed(into, 'single', group.sources, range);
+    const any = (await feed(into, 'reading', group.series, range)) || inSingles;
     const { valueType, value } = into.result();
     return any ? resultText(group, valueType, value) : undefined;
   };

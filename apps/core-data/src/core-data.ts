@@ -3,7 +3,6 @@ import { createEdgexService, type EdgexService } from '@antirio/edgex-service';
 import {
   createGroupCommit,
   createHttpRim,
-  openDatabase,
   type Bus,
   type Check,
   type Database,
@@ -19,7 +18,7 @@ import { createBusIngestion, type BusIngestion } from './bus-ingestion.ts';
 import { createDeletions, type Deletions } from './deletions.ts';
 import { createEventReader, type EventReader } from './event-reader.ts';
 import { createEventWriter, type EventWriter } from './event-writer.ts';
-import { storePath } from './import-events.ts';
+import { openStore, storePath } from './import-events.ts';
 import { createMeasures, type Measures } from './measures.ts';
 import type { CoreDataOptions } from './options.ts';
 import { parseBody } from './request-body.ts';
@@ -27,7 +26,6 @@ import { addEventPost } from './event-routes.ts';
 import { addEventQueries } from './event-queries.ts';
 import { addReadingRoutes } from './reading-routes.ts';
 import { createRetention } from './retention.ts';
-import { MIGRATIONS } from './schema.ts';
 import { createSettings, writable, type LiveSettings } from './settings.ts';
 import { createSources } from './sources.ts';
 
@@ -94,7 +92,7 @@ function openRoom(
   settings: LiveSettings,
 ): { db: Database; room: Room } {
   const path = storePath(options.dataDir);
-  const db = openDatabase(path, MIGRATIONS);
+  const db = openStore(options.dataDir);
   const writer = createEventWriter(db);
   const { maxPendingEvents, maxPendingBytes, maxBatch } = options;
   const limits = { maxPending: maxPendingEvents, maxPendingBytes, maxBatch };

@@ -4,6 +4,7 @@ import type { Database } from '@antirio/host';
 import { stringifyJson, type Event, type Reading } from '@antirio/edgex-contracts';
 import { createEventKeys, type EventKeys } from './event-keys.ts';
 import { createInterned, type Interned } from './interned.ts';
+import { createPostings, type Postings } from './postings.ts';
 import { storedValue } from './stored-value.ts';
 
 export type Outcome = 'stored' | 'duplicate';
@@ -55,9 +56,7 @@ function prepareAll(db: Database) {
       `SELECT id, source FROM ${table} INDEXED BY ${table}_origin WHERE origin <= ? AND id <= ? LIMIT ?`,
     );
   const ofSource = (table: string): StatementSync =>
-    db.prepare(
-      `SELECT id, source FROM ${table} INDEXED BY ${table}_source WHERE source = ? AND origin <= ? AND id <= ? LIMIT ?`,
-    );
+    db.prepare(`SELECT id, source FROM ${table}_source WHERE source = ? AND origin <= ? AND id <= ? LIMIT ?`);
   return {
     insertSingle: db.prepare('INSERT INTO single(id, uuid, source, origin, value, tags) VALUES(?,?,?,?,?,?)'),
     insertEvent: db.prepare(
@@ -70,9 +69,14 @@ function prepareAll(db: Database) {
     seriesOfEvent: db.prepare(
       'SELECT series, count(*) AS n FROM reading WHERE id BETWEEN ? AND ? GROUP BY series',
     ),
+    unpostReadings: db.prepare(
+      'DELETE FROM reading_series WHERE (series, origin, id) IN (SELECT series, origin, id FROM reading WHERE id BETWEEN ? AND ?)',
+    ),
     deleteReadings: db.prepare('DELETE FROM reading WHERE id BETWEEN ? AND ?'),
-    deleteSingle: db.prepare('DELETE FROM single WHERE id = ?'),
-    deleteEvent: db.prepare('DELETE FROM event WHERE id = ?'),
+    unpostSingle: db.prepare('DELETE FROM single_source WHERE source = ? AND origin = ? AND id = ?'),
+    deleteSingle: db.prepare('DELETE FROM single WHERE id = ? RETURNING CAST(origin AS TEXT) AS origin'),
+    unpostEvent: db.prepare('DELETE FROM event_source WHERE source = ? AND origin = ? AND id = ?'),
+    deleteEvent: db.prepare('DELETE FROM event WHERE id = ? RETURNING CAST(origin AS TEXT) AS origin'),
     note: db.prepare('INSERT INTO deletion(device, source, until, through) VALUES(?, ?, ?, ?)'),
     firstNote,
     forgetNote: db.prepare('DELETE FROM deletion WHERE id = ?'),
@@ -111,8 +115,10 @@ class SqliteEventWriter implements EventWriter {
   readonly #series: Interned;
   /** Ids only grow while the store is open: what is noted for deletion never reaches an event that came later. */
   #lastId: number;
+  readonly #postings: Postings;
 
-  constructor(db: Database, keys: EventKeys) {
+  constructor(db: Database, keys: EventKeys, postings: Postings) {
+    this.#postings = postings;
     this.#sql = prepareAll(db);
     this.keys = keys;
     this.#sources = createInterned(db, 'source', SOURCE, 'events');
@@ -120,7 +126,7 @@ class SqliteEventWriter implements EventWriter {
     const last = db.prepare(
       ['single', 'event', 'reading']
         .map((table) => `SELECT max(id) AS id FROM ${table}`)
-        .concat('SELECT max(through) FROM deletion')
+        .concat('SELECT max(through) FROM deletion', 'SELECT through FROM posted')
         .join(' UNION ALL '),
     );
     this.#lastId = Math.max(keys.closedThrough, ...last.all().map((row) => Number(row['id'])));
@@ -146,6 +152,8 @@ class SqliteEventWriter implements EventWriter {
   }
 
   noteDeletion({ device, source, until }: Deletion): void {
+    // it is carried out by the indexes
+    this.#postings.post(this.#lastId);
     this.#sql.note.run(device ?? null, source ?? null, until ?? null, this.#lastId);
   }
 
@@ -161,12 +169,14 @@ class SqliteEventWriter implements EventWriter {
   beforeCommit(): void {
     this.#sources.flush();
     this.#series.flush();
+    this.#postings.mayPost(this.#lastId);
   }
 
   onRollback(): void {
     this.#sources.forget();
     this.#series.forget();
     this.keys.rolledBack();
+    this.#postings.rolledBack();
   }
 
   #sourceOf({ deviceName, profileName, sourceName }: Event, series: number): number {
@@ -223,15 +233,21 @@ class SqliteEventWriter implements EventWriter {
   }
 
   #remove({ table, id, source }: Row): void {
-    if (table === 'single') this.#sql.deleteSingle.run(id);
-    else {
-      const last = id + Number(this.#sql.readingsOf.get(id)?.['readings']) - 1;
-      for (const row of this.#sql.seriesOfEvent.all(id, last))
-        this.#series.count(Number(row['series']), -Number(row['n']));
-      this.#sql.deleteReadings.run(id, last);
-      this.#sql.deleteEvent.run(id);
-    }
+    if (table === 'event') this.#removeReadings(id);
+    const [remove, unpost] =
+      table === 'single'
+        ? [this.#sql.deleteSingle, this.#sql.unpostSingle]
+        : [this.#sql.deleteEvent, this.#sql.unpostEvent];
+    unpost.run(source, BigInt(String(remove.get(id)?.['origin'] ?? 0)), id);
     this.#sources.count(source, -1);
+  }
+
+  #removeReadings(id: number): void {
+    const last = id + Number(this.#sql.readingsOf.get(id)?.['readings']) - 1;
+    for (const row of this.#sql.seriesOfEvent.all(id, last))
+      this.#series.count(Number(row['series']), -Number(row['n']));
+    this.#sql.unpostReadings.run(id, last);
+    this.#sql.deleteReadings.run(id, last);
   }
 
   /** Forgets the note, the names of a device that is gone as a whole, and keys that lead nowhere. */
@@ -247,6 +263,10 @@ class SqliteEventWriter implements EventWriter {
   }
 }
 
-export function createEventWriter(db: Database, keys = createEventKeys(db)): EventWriter {
-  return new SqliteEventWriter(db, keys);
+export function createEventWriter(
+  db: Database,
+  keys = createEventKeys(db),
+  postings = createPostings(db),
+): EventWriter {
+  return new SqliteEventWriter(db, keys, postings);
 }

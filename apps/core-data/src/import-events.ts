@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { inTransaction, openDatabase } from '@antirio/host';
+import { inTransaction, openDatabase, type Database } from '@antirio/host';
 import type { Event } from '@antirio/edgex-contracts';
 import { createEventWriter } from './event-writer.ts';
 import { MIGRATIONS } from './schema.ts';
@@ -8,6 +8,15 @@ import { MIGRATIONS } from './schema.ts';
 const EVENTS_AT_ONCE = 1000;
 
 export const storePath = (dataDir: string): string => join(dataDir, 'core-data', 'events.db');
+
+/** Pages that many commits change are written to the file once for all of them: the log may have twice as many as usual before. */
+const LOG_PAGES = 2000;
+
+export function openStore(dataDir: string): Database {
+  const db = openDatabase(storePath(dataDir), MIGRATIONS);
+  db.exec(`PRAGMA wal_autocheckpoint=${LOG_PAGES}`);
+  return db;
+}
 
 /**
  * Puts events into the store of a data folder that no room has open; those whose id is there already are left out. What was put in
@@ -18,7 +27,7 @@ export async function importEvents(
   events: Iterable<Event>,
   signal?: AbortSignal,
 ): Promise<void> {
-  const db = openDatabase(storePath(dataDir), MIGRATIONS);
+  const db = openStore(dataDir);
   try {
     const writer = createEventWriter(db);
     const source: Iterator<Event> = events[Symbol.iterator]();

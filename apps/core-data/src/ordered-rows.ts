@@ -2,12 +2,28 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { StatementSync } from 'node:sqlite';
 import type { Database } from '@antirio/host';
 
-/** Rows in the order of an index by origin: all of a table, or those of one source or series of it. */
-export interface Arm {
+/** Rows in the order of their origins. */
+export type Arm = IndexedArm | GivenArm;
+
+/** All rows of a table, or those that are posted of one source or series. */
+interface IndexedArm {
   readonly table: Table;
-  /** The source (for `reading`: the series). */
-  readonly key?: number;
+  readonly key?: Key;
   /** How many rows it has. */
+  readonly rows: number;
+}
+
+interface Key {
+  /** The source; for `reading` the series. */
+  readonly of: number;
+  /** Rows of later ids do not belong to it. */
+  readonly through: number;
+}
+
+interface GivenArm {
+  readonly table: Table;
+  /** Newest first. */
+  readonly places: readonly Place[];
   readonly rows: number;
 }
 
@@ -61,23 +77,25 @@ const EVER: TimeRange = { start: FIRST, end: LAST };
 const KEY: Readonly<Record<Table, string>> = { single: 'source', event: 'source', reading: 'series' };
 
 function prepareOne(db: Database, table: Table, keyed: boolean) {
-  const index = keyed ? `${table}_${KEY[table]}` : `${table}_origin`;
-  const from = `FROM ${table} INDEXED BY ${index} WHERE ${keyed ? `${KEY[table]} = ?1` : '?1 IS NULL'}`;
-  const upTo = 'origin <= ?3 AND (origin < ?3 OR id <= ?4)';
+  const postings = `${table}_${KEY[table]}`;
+  const from = keyed
+    ? `FROM ${postings} WHERE ${KEY[table]} = ?1 AND id <= ?2`
+    : `FROM ${table} INDEXED BY ${table}_origin WHERE ?1 IS NULL AND ?2 IS NULL`;
+  const upTo = 'origin <= ?4 AND (origin < ?4 OR id <= ?5)';
   const prepare = (sql: string): StatementSync => {
     const made = db.prepare(sql);
     made.setReadBigInts(true);
     return made;
   };
   return {
-    /** From ?2 (origin) to a place ?3, ?4, newest first. */
+    /** From ?3 (origin) to a place ?4, ?5, newest first. */
     list: prepare(
-      `SELECT origin, id ${from} AND origin >= ?2 AND ${upTo} ORDER BY origin DESC, id DESC LIMIT ?5 OFFSET ?6`,
+      `SELECT origin, id ${from} AND origin >= ?3 AND ${upTo} ORDER BY origin DESC, id DESC LIMIT ?6 OFFSET ?7`,
     ),
-    /** The same from a place ?2, ?5. */
-    count: prepare(`SELECT count(*) AS n ${from} AND origin >= ?2 AND ${upTo} AND (origin > ?2 OR id > ?5)`),
+    /** The same from a place ?3, ?6. */
+    count: prepare(`SELECT count(*) AS n ${from} AND origin >= ?3 AND ${upTo} AND (origin > ?3 OR id > ?6)`),
     outside: prepare(
-      `SELECT EXISTS(SELECT 1 ${from} AND origin < ?2) OR EXISTS(SELECT 1 ${from} AND origin > ?3) AS yes`,
+      `SELECT EXISTS(SELECT 1 ${from} AND origin < ?3) OR EXISTS(SELECT 1 ${from} AND origin > ?4) AS yes`,
     ),
   };
 }
@@ -95,6 +113,9 @@ interface Stream {
 
 const isNewer = (a: Place, b: Place): boolean =>
   a.origin > b.origin || (a.origin === b.origin && a.id > b.id);
+
+const keyOf = ({ key }: IndexedArm): readonly [number | null, number | null] =>
+  key === undefined ? [null, null] : [key.of, key.through];
 
 class SqliteOrderedRows implements OrderedRows {
   readonly #prepared = new Map<string, Statements>();
@@ -139,7 +160,7 @@ class SqliteOrderedRows implements OrderedRows {
     return total;
   }
 
-  #of({ table, key }: Arm): Statements {
+  #of({ table, key }: IndexedArm): Statements {
     const name = `${table} ${key === undefined}`;
     const known = this.#prepared.get(name);
     if (known !== undefined) return known;
@@ -149,18 +170,24 @@ class SqliteOrderedRows implements OrderedRows {
   }
 
   #list(arm: Arm, start: bigint, from: Place, limit: number, offset = 0): Place[] {
+    if ('places' in arm)
+      return arm.places
+        .filter((place) => place.origin >= start && !isNewer(place, from))
+        .slice(offset, offset + limit);
     const { list } = this.#of(arm);
-    return list.all(arm.key ?? null, start, from.origin, from.id, limit, offset) as unknown as Place[];
+    return list.all(...keyOf(arm), start, from.origin, from.id, limit, offset) as unknown as Place[];
   }
 
   #hasOutside(arm: Arm, { start, end }: TimeRange): boolean {
-    return this.#of(arm).outside.get(arm.key ?? null, start, end)?.['yes'] !== 0n;
+    if ('places' in arm) return true;
+    return this.#of(arm).outside.get(...keyOf(arm), start, end)?.['yes'] !== 0n;
   }
 
   /** How many rows come after the place `to` and up to `from`. */
   #between(arm: Arm, to: Place, from: Place): number {
-    const row = this.#of(arm).count.get(arm.key ?? null, to.origin, from.origin, from.id, to.id);
-    return Number(row?.['n']);
+    if ('places' in arm)
+      return arm.places.filter((place) => isNewer(place, to) && !isNewer(place, from)).length;
+    return Number(this.#of(arm).count.get(...keyOf(arm), to.origin, from.origin, from.id, to.id)?.['n']);
   }
 
   async #countIn(arm: Arm, { start, end }: TimeRange): Promise<number> {

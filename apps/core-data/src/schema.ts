@@ -6,6 +6,8 @@
  * `single` has the events with one reading of the event's own origin: one row is event and reading, and its source says of which series the
  * reading is. All others are in `event` and `reading`; their source has the series 0.
  *
+ * `single_source`, `event_source` and `reading_series` are indexes by name and origin of the rows up to the id in `posted`, see postings.ts.
+ *
  * `event_key` and `key_run` find an event by its UUID without a B-tree of random keys, see event-keys.ts.
  */
 export const MIGRATIONS: readonly string[] = [
@@ -30,7 +32,7 @@ export const MIGRATIONS: readonly string[] = [
      value,
      tags TEXT);
    CREATE INDEX single_origin ON single(origin);
-   CREATE INDEX single_source ON single(source, origin);
+   CREATE TABLE single_source(source INTEGER NOT NULL, origin INTEGER NOT NULL, id INTEGER NOT NULL, PRIMARY KEY(source, origin, id)) WITHOUT ROWID;
    CREATE TABLE event(
      id INTEGER PRIMARY KEY,
      uuid BLOB NOT NULL,
@@ -39,7 +41,7 @@ export const MIGRATIONS: readonly string[] = [
      readings INTEGER NOT NULL,
      tags TEXT);
    CREATE INDEX event_origin ON event(origin);
-   CREATE INDEX event_source ON event(source, origin);
+   CREATE TABLE event_source(source INTEGER NOT NULL, origin INTEGER NOT NULL, id INTEGER NOT NULL, PRIMARY KEY(source, origin, id)) WITHOUT ROWID;
    CREATE TABLE reading(
      id INTEGER PRIMARY KEY,
      series INTEGER NOT NULL,
@@ -47,7 +49,9 @@ export const MIGRATIONS: readonly string[] = [
      value,
      tags TEXT);
    CREATE INDEX reading_origin ON reading(origin);
-   CREATE INDEX reading_series ON reading(series, origin);
+   CREATE TABLE reading_series(series INTEGER NOT NULL, origin INTEGER NOT NULL, id INTEGER NOT NULL, PRIMARY KEY(series, origin, id)) WITHOUT ROWID;
+   CREATE TABLE posted(through INTEGER NOT NULL);
+   INSERT INTO posted VALUES(0);
    CREATE TABLE key_run(
      id INTEGER PRIMARY KEY,
      first INTEGER NOT NULL,

@@ -1,6 +1,7 @@
 import type { StatementSync } from 'node:sqlite';
 import type { Database } from '@antirio/host';
-import type { Arm, TimeRange } from './ordered-rows.ts';
+import type { Arm, Place, Table, TimeRange } from './ordered-rows.ts';
+import { createPosted } from './postings.ts';
 
 export interface ReadingFilter {
   readonly device?: string;
@@ -18,12 +19,8 @@ export interface EventFilter {
 export interface Selections {
   events(filter: EventFilter): readonly Arm[];
   readings(filter: ReadingFilter): readonly Arm[];
-}
-
-interface Names {
-  readonly id: number;
-  readonly series: number;
-  readonly rows: number;
+  /** The events of one source, whatever their profile. */
+  source(device: string, name: string): readonly Arm[];
 }
 
 interface NameFilter {
@@ -46,12 +43,38 @@ export function valuesOf({ device, resources }: NameFilter): string[] {
   ];
 }
 
-/** Arms that have all rows of their table in common are one. */
-function whole(arms: readonly Arm[], rows: number): readonly Arm[] {
-  const [first] = arms;
-  if (first === undefined || arms.reduce((sum, arm) => sum + arm.rows, 0) < rows) return arms;
-  return [{ table: first.table, rows }];
+interface Keyed {
+  readonly id: number;
+  readonly rows: number;
 }
+
+/** 1: its events are in `event`, 0: in `single`. */
+type SourceKey = Keyed & { readonly manifold: number };
+
+type Totals = Readonly<Record<Table, number>>;
+
+const KEY: Readonly<Record<Table, string>> = { single: 'source', event: 'source', reading: 'series' };
+
+/** Finds the rows of these sources or series that are not posted yet. */
+function createUnposted(
+  db: Database,
+): (table: Table, keys: readonly number[], through: number) => UnpostedRow[] {
+  const select = (table: Table): StatementSync => {
+    const made = db.prepare(
+      `SELECT ${KEY[table]} AS key, origin, id FROM ${table} WHERE id > ? AND ${KEY[table]} IN (SELECT value FROM json_each(?))`,
+    );
+    made.setReadBigInts(true);
+    return made;
+  };
+  const selects = { single: select('single'), event: select('event'), reading: select('reading') };
+  return (table, keys, through) =>
+    selects[table].all(through, JSON.stringify(keys)) as unknown as UnpostedRow[];
+}
+
+type UnpostedRow = Place & { readonly key: bigint };
+
+const newestFirst = (a: Place, b: Place): number =>
+  a.origin === b.origin ? Number(b.id - a.id) : a.origin < b.origin ? 1 : -1;
 
 /** @param db where `source` and `series` say how many rows there are of each. */
 export function createSelections(db: Database): Selections {
@@ -60,39 +83,57 @@ export function createSelections(db: Database): Selections {
       ' (SELECT coalesce(sum(events), 0) FROM source WHERE series = 0) AS event,' +
       ' (SELECT coalesce(sum(readings), 0) FROM series) AS reading',
   );
-  const sources = db.prepare('SELECT id, series, events AS rows FROM source WHERE device = ? AND events > 0');
+  const sources = db.prepare(
+    'SELECT id, series = 0 AS manifold, events AS rows FROM source WHERE device = ? AND events > 0',
+  );
+  const posted = createPosted(db);
+  const unposted = createUnposted(db);
   const known = new Map<string, StatementSync>();
   const prepared = (sql: string): StatementSync => {
     const made = known.get(sql) ?? db.prepare(sql);
     known.set(sql, made);
     return made;
   };
-  const everything = (): Readonly<Record<'single' | 'event' | 'reading', number>> =>
-    totals.get() as Readonly<Record<'single' | 'event' | 'reading', number>>;
+  const everything = (): Totals => totals.get() as unknown as Totals;
+  /** What is posted of each key, and together what is not; one arm where that is all of the table. */
+  const armsOf = (table: Table, keys: readonly Keyed[], all: Totals): Arm[] => {
+    if (keys.length === 0) return [];
+    if (keys.reduce((sum, { rows }) => sum + rows, 0) >= all[table]) return [{ table, rows: all[table] }];
+    const through = posted();
+    const rest = unposted(
+      table,
+      keys.map(({ id }) => id),
+      through,
+    );
+    const counts = Map.groupBy(rest, ({ key }) => Number(key));
+    const indexed = keys.map(({ id, rows }): Arm => {
+      const left = rows - (counts.get(id)?.length ?? 0);
+      return { table, key: { of: id, through }, rows: left };
+    });
+    return [...indexed, { table, places: rest.sort(newestFirst), rows: rest.length }];
+  };
+  const sourceArms = (found: readonly SourceKey[], all: Totals): Arm[] => {
+    const of = (manifold: number): SourceKey[] => found.filter((source) => source.manifold === manifold);
+    return [...armsOf('single', of(0), all), ...armsOf('event', of(1), all)];
+  };
 
   return {
     events({ device }) {
-      if (device === undefined) {
-        const { single, event } = everything();
+      const all = everything();
+      if (device === undefined)
         return [
-          { table: 'single', rows: single },
-          { table: 'event', rows: event },
+          { table: 'single', rows: all.single },
+          { table: 'event', rows: all.event },
         ];
-      }
-      return (sources.all(device) as unknown as Names[]).map(({ id, series, rows }) => ({
-        table: series === 0 ? 'event' : 'single',
-        key: id,
-        rows,
-      }));
+      return sourceArms(sources.all(device) as unknown as SourceKey[], all);
     },
     readings({ device, resources }) {
-      if (device === undefined && resources === undefined) {
-        const { single, reading } = everything();
+      const all = everything();
+      if (device === undefined && resources === undefined)
         return [
-          { table: 'single', rows: single },
-          { table: 'reading', rows: reading },
+          { table: 'single', rows: all.single },
+          { table: 'reading', rows: all.reading },
         ];
-      }
       const conditions = whereOf({ device, resources });
       const values = valuesOf({ device, resources });
       const own = prepared(
@@ -101,13 +142,14 @@ export function createSelections(db: Database): Selections {
       const inSingles = prepared(
         `SELECT o.id, o.events AS rows FROM series s JOIN source o ON o.series = s.id WHERE ${conditions} AND o.events > 0`,
       );
-      const armsOf = (table: 'reading' | 'single', select: StatementSync): Arm[] =>
-        (select.all(...values) as unknown as Names[]).map(({ id, rows }) => ({ table, key: id, rows }));
-      const all = everything();
-      return [
-        ...whole(armsOf('single', inSingles), all.single),
-        ...whole(armsOf('reading', own), all.reading),
-      ];
+      const keysBy = (select: StatementSync): Keyed[] => select.all(...values) as unknown as Keyed[];
+      return [...armsOf('single', keysBy(inSingles), all), ...armsOf('reading', keysBy(own), all)];
+    },
+    source(device, name) {
+      const select = prepared(
+        'SELECT id, series = 0 AS manifold, events AS rows FROM source WHERE device = ? AND name = ? AND events > 0',
+      );
+      return sourceArms(select.all(device, name) as unknown as SourceKey[], everything());
     },
   };
 }

@@ -1,5 +1,6 @@
 import type { Database } from '@antirio/host';
-import { createOrderedRows, type Arm } from './ordered-rows.ts';
+import { createOrderedRows } from './ordered-rows.ts';
+import { createSelections } from './selections.ts';
 
 export interface SourceNames {
   readonly device: string;
@@ -19,30 +20,19 @@ export interface Sources {
   ): Promise<bigint | undefined>;
 }
 
-interface Row {
-  readonly id: number;
-  readonly series: number;
-  readonly events: number;
-}
-
 export function createSources(db: Database): Sources {
   const all = db.prepare('SELECT DISTINCT device, name AS source FROM source WHERE events > 0');
-  const named = db.prepare(
-    'SELECT id, series, events FROM source WHERE device = ? AND name = ? AND events > 0',
+  const count = db.prepare(
+    'SELECT coalesce(sum(events), 0) AS events FROM source WHERE device = ? AND name = ?',
   );
+  const selections = createSelections(db);
   const ordered = createOrderedRows(db);
-  const rowsOf = (device: string, source: string): Row[] => named.all(device, source) as unknown as Row[];
   return {
     all: () => all.all() as unknown as SourceNames[],
-    eventCount: (device, source) => rowsOf(device, source).reduce((sum, { events }) => sum + events, 0),
+    eventCount: (device, source) => Number(count.get(device, source)?.['events']),
     async originAt(device, source, until, newer) {
-      const arms = rowsOf(device, source).map(({ id, series, events }): Arm => ({
-        table: series === 0 ? 'event' : 'single',
-        key: id,
-        rows: events,
-      }));
       const range = { start: -(2n ** 63n), end: until ?? 2n ** 63n - 1n };
-      const [row] = await ordered.page(arms, range, newer, 1);
+      const [row] = await ordered.page(selections.source(device, source), range, newer, 1);
       return row?.origin;
     },
   };
