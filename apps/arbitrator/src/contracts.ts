@@ -23,6 +23,8 @@ export interface Contracts {
   drive(contract: StoredContract): void;
   /** One more attempt at every contract that still lacks a signature or its validation. */
   signPending(): Promise<void>;
+  /** How many are under way: those that are over do not count, whatever they still wait for. */
+  live(): number;
   /** @throws AntirioError busy when no more contracts are admitted. */
   admit(): void;
   /** @throws AntirioError badConfig when this edge has no service to protect. */
@@ -92,6 +94,8 @@ export function createContracts(
     ending.add(stopping);
   };
 
+  const live = (): number => [...drivers.values()].filter((driver) => driver.phase().at !== 'ended').length;
+
   const drive = (contract: StoredContract): void => {
     const { terms, phase } = contract;
     const { contractId } = terms;
@@ -112,6 +116,7 @@ export function createContracts(
     signing,
     drivers,
     drive,
+    live,
     checkProtected: () => void protectedFiles(),
     get(contractId) {
       const contract = store.get(contractId);
@@ -126,8 +131,7 @@ export function createContracts(
       }
     },
     admit() {
-      const live = [...drivers.values()].filter((driver) => driver.phase().at !== 'ended');
-      if (live.length >= options.maxContracts)
+      if (live() >= options.maxContracts)
         throw new AntirioError('busy', `at most ${options.maxContracts} contracts at once`);
     },
     async stop() {

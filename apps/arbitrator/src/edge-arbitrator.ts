@@ -54,7 +54,7 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
     bus: bus.health(),
     contracts: {
       ok: true,
-      detail: `${drivers.size} under way; ${counts.bad} of ${counts.datagrams} datagrams not understood`,
+      detail: `${contracts.live()} under way; ${counts.bad} of ${counts.datagrams} datagrams not understood`,
     },
   });
   const rim = createHttpRim({
