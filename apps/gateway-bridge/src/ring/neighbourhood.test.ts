@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -75,6 +75,46 @@ afterEach(async () => {
 });
 
 describe('the neighbourhood', () => {
+  test('a ring that was being made when the process was killed gets it after the start', async () => {
+    rings = openThem(1 << 20);
+    for (let fcnt = 0; fcnt < 5; fcnt++) await hear(ONE, fcnt);
+    const making = rings.put('trial', settings, {});
+    // What is on the disk once the ring has its name, and nothing more.
+    const killed = mkdtempSync(join(tmpdir(), 'antirio-neighbourhood-'));
+    cpSync(folder, killed, { recursive: true });
+    await making;
+    expect(await countersIn('trial')).toEqual([0, 1, 2, 3, 4]);
+    await rings.close();
+    rmSync(folder, { recursive: true });
+    folder = killed;
+    rings = openThem(1 << 20);
+    await hear(ONE, 5);
+    expect(await countersIn('trial')).toEqual([5]);
+    // Under its next name, as at the end of a trial.
+    await rings.put('contract', settings, { adopt: 'trial' });
+    expect((await countersIn('contract')).sort()).toEqual([0, 1, 2, 3, 4, 5]);
+
+    await rings.close();
+    rings = openThem(1 << 20);
+    await rings.tidy();
+    expect(await countersIn('contract')).toHaveLength(6);
+  });
+
+  test('it is filled without being asked for, too', async () => {
+    rings = openThem(1 << 20);
+    for (let fcnt = 0; fcnt < 5; fcnt++) await hear(ONE, fcnt);
+    const making = rings.put('trial', settings, {});
+    const killed = mkdtempSync(join(tmpdir(), 'antirio-neighbourhood-'));
+    cpSync(folder, killed, { recursive: true });
+    await making;
+    await rings.close();
+    rmSync(folder, { recursive: true });
+    folder = killed;
+    rings = openThem(1 << 20);
+    await rings.tidy();
+    expect(await countersIn('trial')).toEqual([0, 1, 2, 3, 4]);
+  });
+
   test('a new ring begins with what was heard of its motes before anybody asked', async () => {
     rings = openThem(1 << 20);
     for (let fcnt = 0; fcnt < 20; fcnt++) {

@@ -28,6 +28,8 @@ const storedSchema = z.object({
   /** The edge whose frames these are: the only neighbour that may read and acknowledge. */
   owner: z.string().optional(),
   source: gapSourceSchema.optional(),
+  /** What was heard of its motes before it was there is still to be taken in. */
+  unfilled: z.boolean().optional(),
   settings: z.object({
     devAddrs: z.array(z.string()),
     budgetBytes: z.int(),
@@ -224,6 +226,25 @@ export function openRings(ports: RingsPorts): Rings {
       after = last.seq;
     }
   };
+  /** Done again after a start that came in between: taking a frame in twice is taking it in once. */
+  const fill = async (id: string): Promise<void> => {
+    const entry = must(id);
+    const { stored, ring } = entry;
+    if (stored.unfilled !== true) return;
+    await backfill(ring);
+    // Changed meanwhile: whoever changed it fills it.
+    if (held.get(id) !== entry || entry.stored !== stored || entry.ring !== ring) return;
+    const { unfilled: _done, ...filled } = stored;
+    entry.stored = filled;
+    write(id, filled);
+  };
+  const storedOf = (settings: RingSettings, owner: string | undefined, known: Stored | undefined): Stored => {
+    const copy = { ...settings, devAddrs: [...new Set(settings.devAddrs)] };
+    const incarnation = known?.incarnation ?? toHex(ports.random.bytes(8));
+    const added = copy.devAddrs.some((devAddr) => known?.settings.devAddrs.includes(devAddr) !== true);
+    const unfilled = added || known?.unfilled === true ? { unfilled: true } : {};
+    return { incarnation, owner, source: known?.source, ...unfilled, settings: copy };
+  };
   const reopen = async (id: string, entry: Held): Promise<void> => {
     await entry.ring.close().catch(() => undefined);
     try {
@@ -254,17 +275,11 @@ export function openRings(ports: RingsPorts): Rings {
         });
         await moving;
       }
-      const known = held.get(id);
-      const copy = { ...settings, devAddrs: [...new Set(settings.devAddrs)] };
-      const incarnation = known?.stored.incarnation ?? toHex(ports.random.bytes(8));
-      const stored: Stored = { incarnation, owner, source: known?.stored.source, settings: copy };
-      const added = copy.devAddrs.some(
-        (devAddr) => known?.stored.settings.devAddrs.includes(devAddr) !== true,
-      );
-      if (JSON.stringify(known?.stored) === JSON.stringify(stored)) return view(must(id));
-      keep(id, stored);
+      const known = held.get(id)?.stored;
+      const stored = storedOf(settings, owner, known);
+      if (JSON.stringify(known) !== JSON.stringify(stored)) keep(id, stored);
       // new frames go to the ring from here on; what was heard of its new devices before comes from the neighbourhood
-      if (added) await backfill(must(id).ring);
+      await fill(id);
       return view(must(id));
     },
     async remove(id) {
@@ -283,7 +298,10 @@ export function openRings(ports: RingsPorts): Rings {
     async tidy() {
       for (const [id, entry] of held)
         if (entry.ring.failed) await reopen(id, entry);
-        else entry.ring.tidy();
+        else {
+          entry.ring.tidy();
+          await fill(id);
+        }
       neighbourhood.tidy();
     },
     check() {
