@@ -1,4 +1,4 @@
-import { openDatabase, type Database } from '@antirio/host';
+import { inTransaction, openDatabase, type Database } from '@antirio/host';
 import type { ContractTerms, CustomerPhase, ProviderPhase } from '@antirio/service-contract';
 
 /** A contract as this edge keeps it. Without `phase` the signatures are still being collected. */
@@ -22,7 +22,8 @@ export interface ContractStore {
   all(): StoredContract[];
   get(contractId: string): StoredContract | undefined;
   put(contract: StoredContract): void;
-  setPhase(contractId: string, phase: CustomerPhase | ProviderPhase): void;
+  /** The notes that a change of phase gives cannot be lost without it. */
+  setPhase(contractId: string, phase: CustomerPhase | ProviderPhase, notes?: readonly Note[]): void;
   note(contractId: string, note: Note): void;
   notes(contractId: string): Note[];
   /** What must stay the same over retries and restarts: sealed keys, signed documents. */
@@ -79,7 +80,12 @@ export function openContractStore(path: string): ContractStore {
         phase === undefined ? null : JSON.stringify(phase),
       );
     },
-    setPhase: (contractId, phase) => void updatePhase.run(JSON.stringify(phase), contractId),
+    setPhase(contractId, phase, notes = []) {
+      inTransaction(db, () => {
+        updatePhase.run(JSON.stringify(phase), contractId);
+        for (const note of notes) insertNote.run(contractId, JSON.stringify(note));
+      });
+    },
     note: (contractId, note) => void insertNote.run(contractId, JSON.stringify(note)),
     notes: (contractId) =>
       selectNotes.all(contractId, NOTES_SHOWN).map((row) => JSON.parse(String(row['json'])) as Note),

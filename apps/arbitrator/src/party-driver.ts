@@ -22,7 +22,7 @@ import {
   type ProviderState,
 } from '@antirio/service-contract';
 import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
-import type { ContractStore } from './contract-store.ts';
+import type { ContractStore, Note } from './contract-store.ts';
 import { genuineFrames, ownCopies, ringFrames } from './genuine-frames.ts';
 import { performCall, type CallDependencies } from './party-calls.ts';
 import { neighbourCall, peerNamed } from './peers.ts';
@@ -133,8 +133,10 @@ export function runParty(
     const before = machine.phase();
     const effects = machine.step(event);
     const after = machine.phase();
+    const notes = effects.flatMap((effect) => (effect.type === 'note' ? [noteOf(effect)] : []));
+    if (after === before) for (const note of notes) store.note(contractId, note);
     for (const deed of deedsOf(before, after, effects))
-      if (deed.type === 'persist') store.setPhase(contractId, deed.phase);
+      if (deed.type === 'persist') store.setPhase(contractId, deed.phase, notes);
       else execute(deed);
     applyFence();
     if (after !== before) observing.poke();
@@ -164,6 +166,10 @@ export function runParty(
     });
   };
 
+  const noteOf = ({ milestone, detail }: Extract<PartyEffect, { type: 'note' }>): Note => ({
+    ...{ at: ports.clock.now(), monotonic: ports.clock.monotonic(), milestone, detail },
+  });
+
   const execute = (effect: PartyEffect): void => {
     switch (effect.type) {
       case 'send':
@@ -185,12 +191,6 @@ export function runParty(
         run('granting a counter block', () => grant(effect));
         return;
       case 'note':
-        store.note(contractId, {
-          at: ports.clock.now(),
-          monotonic: ports.clock.monotonic(),
-          milestone: effect.milestone,
-          detail: effect.detail,
-        });
         log.info({ milestone: effect.milestone, ...effect.detail }, 'milestone');
     }
   };

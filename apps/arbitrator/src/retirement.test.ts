@@ -99,9 +99,12 @@ afterEach(() => {
 describe('the provider of an ended contract', () => {
   test('listens on, then keeps the ring until the customer has what it held and the service is gone', async () => {
     const retirement = retireProvider(ports());
+    // Made when the contract began, long before it ended.
+    now = 10 * LISTEN_ON_S * 1000;
     ring = { from: 11, next: 11 };
     expect(await retirement.advance()).toBe(false);
-    now = LISTEN_ON_S * 1000;
+    expect(store.notes(contractId)).toEqual([]);
+    now += LISTEN_ON_S * 1000;
     ring = { from: 11, next: 13 };
     expect(await retirement.advance()).toBe(false);
     ring = { from: 12, next: 20 };
@@ -110,7 +113,6 @@ describe('the provider of an ended contract', () => {
     expect(store.notes(contractId)).toMatchObject([{ milestone: 'letGo', detail: { through: 12 } }]);
     // Restarted meanwhile: what came later is owed to nobody.
     const restarted = retireProvider(ports());
-    now += LISTEN_ON_S * 1000;
     expect(await restarted.advance()).toBe(false);
     ring = { from: 13, next: 30 };
     expect(await restarted.advance()).toBe(true);
@@ -127,10 +129,12 @@ describe('the provider of an ended contract', () => {
   test('does not wait for ever: what it waited before a restart counts, being down does not', async () => {
     service = 'absent';
     const before = retireProvider(ports());
+    expect(await before.advance()).toBe(false);
     now = (UNCLAIMED_S - 60) * 1000;
     expect(await before.advance()).toBe(false);
     now += 10 * UNCLAIMED_S * 1000;
     const restarted = retireProvider(ports());
+    await restarted.advance();
     now += 59_000;
     expect(await restarted.advance()).toBe(false);
     now += 1000;
@@ -179,7 +183,7 @@ describe('the customer of an ended contract', () => {
     leading = false;
     const retirement = retireCustomer(ports());
     expect(await retirement.advance()).toBe(false);
-    now = UNCLAIMED_S * 1000;
+    now += UNCLAIMED_S * 1000;
     expect(await retirement.advance()).toBe(true);
   });
 });

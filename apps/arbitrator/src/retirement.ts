@@ -58,7 +58,8 @@ interface Kept {
 
 function keep({ store, clock, terms }: RetirementPorts): Kept {
   let known = endingOf(store, terms.contractId);
-  let since = clock.monotonic();
+  // From the first look on: this is made when the contract's machine is, long before the end.
+  let since: number | undefined;
   const change = (changed: Partial<Ending>): void => {
     known = { ...known, ...changed };
     store.putDocument(terms.contractId, ENDING, known);
@@ -68,6 +69,7 @@ function keep({ store, clock, terms }: RetirementPorts): Kept {
     change,
     endedForS() {
       const now = clock.monotonic();
+      since ??= now;
       if (now - since >= WAITED_EVERY_MS) {
         change({ waitedMs: known.waitedMs + now - since });
         since = now;
