@@ -191,6 +191,7 @@ test('a store that fails is a 500', async () => {
   for (const path of ['/event/count', '/reading/count']) await get(path, 500);
   for (const path of ['/event/count/device/name/{name}', '/reading/count/device/name/{name}'])
     await get(path, 500, { params: { name: DEVICE } });
+  await post(newId(), 500);
   const remove = { method: 'DELETE', expect: 500 } as const;
   await suite.exchange({ ...remove, path: '/event/device/name/{name}', params: { name: DEVICE } });
   await suite.exchange({ ...remove, path: '/event/age/{age}', params: { age: '1' } });

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { AntirioError, describeError, uuidV4 } from '@antirio/kernel';
+import { edgexStore } from '@antirio/edgex-service';
 import { parseInput, type HotRoute, type HttpRim } from '@antirio/host';
 import {
   addEventRequest,
@@ -55,7 +56,7 @@ async function post(room: Room, posted: Posted): Promise<BaseWithIdResponse> {
   const { event } = request;
   checkAddress(event, at);
   if (settings.now.persistData) {
-    const outcome = await commit.run(bytes.length, () => writer.insert(event));
+    const outcome = await edgexStore(commit).run(bytes.length, () => writer.insert(event));
     if (outcome === 'duplicate') {
       measures.duplicate();
       throw new AntirioError('conflict', `Event Id ${event.id} exists`);
