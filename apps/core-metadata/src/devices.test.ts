@@ -80,6 +80,19 @@ describe('devices', () => {
       profileRequest('long', { deviceResources: [{ name: 'a'.repeat(60), properties }], deviceCommands: [] }),
     ]);
     expect(statuses(await at.send('POST', '/device', [slow]))).toEqual([400]);
+    const many = Array.from({ length: 2000 }, (_, n) => ({ interval: '1s', sourceName: `(a+)+b${n}` }));
+    expect(
+      await at.send('POST', '/device', [deviceRequest('g', { profileName: 'long', autoEvents: many })]),
+    ).toMatchObject([{ statusCode: 400, message: expect.stringContaining('failed to CompilePOSIX') }]);
+    for (const [sourceName, text] of [
+      ['none.*', "auto event source 'none.*' cannot be found in the device profile 'p'"],
+      ['(', 'failed to CompilePOSIX the auto event source name: ('],
+    ])
+      expect(
+        await at.send('POST', '/device', [
+          deviceRequest('i', { autoEvents: [{ interval: '1s', sourceName }] }),
+        ]),
+      ).toMatchObject([{ statusCode: 400, message: text }]);
     const bad = deviceRequest('h', { autoEvents: [{ interval: 'often', sourceName: 'both' }] });
     expect((await at.peer.call({ method: 'POST', path: '/device', json: [bad] })).status).toBe(400);
   });

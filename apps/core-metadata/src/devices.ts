@@ -1,33 +1,10 @@
-import { runInNewContext } from 'node:vm';
 import { AntirioError } from '@antirio/kernel';
-import type { Device, DeviceProfile, UpdateDevice } from '@antirio/edgex-contracts';
+import type { Device, UpdateDevice } from '@antirio/edgex-contracts';
+import { checkSources } from './auto-event-sources.ts';
 import type { Entities, Stored } from './entities.ts';
 import { find, patched, stored, type Named, type Room } from './room.ts';
 
 const invalid = (message: string): AntirioError => new AntirioError('invalidInput', message);
-
-const MATCH_MS = 20;
-
-/** Whether one of the names matches as a whole; the pattern is the caller's, so it gets little time. */
-function matchesOne(names: readonly string[], pattern: string): boolean {
-  try {
-    const script = 'const re = new RegExp(`^(?:${pattern})$`); names.some((name) => re.test(name))';
-    return runInNewContext(script, { names, pattern }, { timeout: MATCH_MS }) === true;
-  } catch (cause) {
-    throw new AntirioError(
-      'invalidInput',
-      `failed to CompilePOSIX the auto event source name: ${pattern}`,
-      {},
-      cause,
-    );
-  }
-}
-
-function hasSource(profile: DeviceProfile, source: string): boolean {
-  if (profile.deviceCommands?.some((command) => command.name === source) === true) return true;
-  const names = (profile.deviceResources ?? []).map((resource) => resource.name);
-  return names.includes(source) || (/[^\w-]/.test(source) && matchesOne(names, source));
-}
 
 function checkService(entities: Entities, service: string): void {
   if (entities.textByName('deviceservice', service) === undefined)
@@ -53,11 +30,10 @@ function checkReferences(entities: Entities, device: Device): void {
   const profile = entities.byName('deviceprofile', profileName);
   if (profile === undefined)
     throw invalid(`device profile '${profileName}' not found during validating device '${device.name}'`);
-  for (const { sourceName } of autoEvents)
-    if (!hasSource(profile, sourceName))
-      throw invalid(
-        `auto event source '${sourceName}' cannot be found in the device profile '${profileName}'`,
-      );
+  checkSources(
+    profile,
+    autoEvents.map(({ sourceName }) => sourceName),
+  );
 }
 
 export interface How {

@@ -213,6 +213,18 @@ test('profiles are found by maker and model', () => {
   );
 });
 
+test('any number of labels may be asked for', () => {
+  const labels = Array.from({ length: 12 }, (_, n) => `label ${n}`);
+  applyToStore({ put: deviceFrom({ name: 'a', labels, serviceName: 's' }) });
+  applyToStore({ put: deviceFrom({ name: 'b', labels: labels.slice(1), serviceName: 's' }) });
+  const found = (asked: readonly string[]): Expected =>
+    listed({ kind: 'device', labels: asked }, { offset: 0, limit: 5, counted: true });
+  expect(found(labels)).toEqual({ total: 1, names: ['a'] });
+  expect(found([...labels.slice(1), ...labels.slice(1)])).toEqual({ total: 2, names: ['a', 'b'] });
+  const many = Array.from({ length: 5000 }, (_, n) => `label ${n}`);
+  expect(found(many)).toEqual({ total: 0, names: [] });
+});
+
 test('a store of before labels had their table is taken over', () => {
   const old = join(folder, 'old.db');
   const before = openDatabase(old, MIGRATIONS.slice(0, 1));

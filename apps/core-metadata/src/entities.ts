@@ -94,6 +94,11 @@ function columnsOf(entity: Kinds[Kind]): Columns {
   ];
 }
 
+/** So many have a condition each, which an index answers in order; SQLite has no room for any number of conditions. */
+const FEW_LABELS = 8;
+const MANY_LABELS =
+  'seq IN (SELECT seq FROM entity_label WHERE kind = ? AND label IN (SELECT value FROM json_each(?)) GROUP BY seq HAVING count(*) = ?)';
+
 interface Where {
   readonly text: string;
   readonly values: readonly (string | number)[];
@@ -108,10 +113,15 @@ function whereOf(filter: Filter): Where {
     conditions.push(`${column} = ?`);
     values.push(value);
   }
-  for (const label of filter.labels ?? []) {
-    conditions.push('seq IN (SELECT seq FROM entity_label WHERE kind = ? AND label = ?)');
-    values.push(filter.kind, label);
-  }
+  const labels = [...new Set(filter.labels)];
+  if (labels.length > FEW_LABELS) {
+    conditions.push(MANY_LABELS);
+    values.push(filter.kind, JSON.stringify(labels), labels.length);
+  } else
+    for (const label of labels) {
+      conditions.push('seq IN (SELECT seq FROM entity_label WHERE kind = ? AND label = ?)');
+      values.push(filter.kind, label);
+    }
   return { text: conditions.join(' AND '), values };
 }
 
