@@ -36,6 +36,7 @@ export function createMeasures(commit: GroupCommit): Measures {
     ['MessagesLost', 'messages of the bus that the store did not take', () => counts.lostMessages],
     ['EventsUnpublished', 'events stored but not published on the bus', () => counts.unpublished],
     ['CommitsRefused', 'pieces of work refused because too much waited', () => commit.refused],
+    ['CommitsFailed', 'pieces of work that the store failed to take: full, or broken', () => commit.failed],
   ];
   return {
     persisted(readings) {

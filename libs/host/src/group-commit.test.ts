@@ -70,7 +70,10 @@ test('a transaction that fails is undone as a whole, told to all, and the next o
   expect([outcomes, stored(), rolledBack]).toEqual([['unavailable', 'unavailable', 'unavailable'], [], 1]);
   await commit.run(1, insert(3));
   expect(stored()).toEqual([3]);
-  expect(await commit.check(systemClock)).toEqual({ ok: true });
+  expect(await commit.check(systemClock)).toEqual({
+    ok: true,
+    detail: '3 that the store failed to take',
+  });
 });
 
 test.each([
@@ -96,14 +99,17 @@ test('a full store says so, in its health too, and recovers when there is room',
   expect(await commit.run(1, fill).catch(codeOf)).toBe('storageFull');
   db.exec(`PRAGMA max_page_count=${pages + 1000}`);
   await commit.run(1, fill);
-  expect(await commit.check(systemClock)).toEqual({ ok: true });
+  expect(await commit.check(systemClock)).toEqual({
+    ok: true,
+    detail: '1 that the store failed to take',
+  });
 });
 
 test('a store that takes no writes is not healthy', async () => {
   db.exec('PRAGMA query_only=1');
   expect((await commit.check(systemClock)).ok).toBe(false);
   db.exec('PRAGMA query_only=0');
-  expect((await commit.check(systemClock)).ok).toBe(true);
+  expect(await commit.check(systemClock)).toEqual({ ok: true });
 });
 
 test('nothing is taken after the end', async () => {

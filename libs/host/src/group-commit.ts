@@ -41,6 +41,8 @@ export interface GroupCommit {
   readonly pending: number;
   /** What was refused because too much waited. */
   readonly refused: number;
+  /** What the store failed to take: full, or broken. Its senders were told. */
+  readonly failed: number;
   /** Whether the store takes writes: known from the last one, or tried when that was 10 s ago or failed. */
   check(clock: Clock): Promise<Check>;
   /** Waits for what is under way; refuses what comes later. */
@@ -89,10 +91,13 @@ class SqliteGroupCommit implements GroupCommit {
   #pending = 0;
   #pendingBytes = 0;
   #refused = 0;
+  #failed = 0;
   #failure: AntirioError | undefined;
   #broken = false;
   #closed = false;
   #triedAt = -Infinity;
+  /** Writes something, so that it is known whether the store takes it. */
+  readonly #trial = (): unknown => this.#probe.run();
   #working: Promise<void> | undefined;
 
   constructor(options: GroupCommitOptions) {
@@ -102,7 +107,7 @@ class SqliteGroupCommit implements GroupCommit {
       'PRAGMA synchronous=NORMAL; CREATE TABLE IF NOT EXISTS probe(id INTEGER PRIMARY KEY, at INTEGER);' +
         ' INSERT OR REPLACE INTO probe VALUES(1, 0)',
     );
-    this.#probe = this.#db.prepare('UPDATE probe SET at = ? WHERE id = 1');
+    this.#probe = this.#db.prepare('UPDATE probe SET at = at + 1 WHERE id = 1');
     this.#wal = openSync(`${options.path}-wal`, 'r');
     syncDirectory(options.path);
   }
@@ -113,6 +118,10 @@ class SqliteGroupCommit implements GroupCommit {
 
   get refused(): number {
     return this.#refused;
+  }
+
+  get failed(): number {
+    return this.#failed;
   }
 
   run<R>(bytes: number, work: () => R, { bounded = false }: RunOptions = {}): Promise<R> {
@@ -133,11 +142,11 @@ class SqliteGroupCommit implements GroupCommit {
   }
 
   async check(clock: Clock): Promise<Check> {
-    const told = this.#refused === 0 ? {} : { detail: `${this.#refused} refused because too much waited` };
+    const told = this.#told();
     const fresh = clock.monotonic() - this.#triedAt < PROBE_EVERY_MS;
     if (this.#failure === undefined && fresh) return { ok: true, ...told };
     try {
-      await this.run(0, () => this.#probe.run(Math.trunc(clock.now())));
+      await this.run(0, this.#trial);
       this.#triedAt = clock.monotonic();
       return { ok: true, ...told };
     } catch (error) {
@@ -150,6 +159,13 @@ class SqliteGroupCommit implements GroupCommit {
     this.#closed = true;
     await this.#working;
     closeSync(this.#wal);
+  }
+
+  #told(): { readonly detail?: string } {
+    const refused = this.#refused === 0 ? [] : [`${this.#refused} refused because too much waited`];
+    const failed = this.#failed === 0 ? [] : [`${this.#failed} that the store failed to take`];
+    const said = [...refused, ...failed].join(', ');
+    return said === '' ? {} : { detail: said };
   }
 
   async #work(): Promise<void> {
@@ -183,6 +199,7 @@ class SqliteGroupCommit implements GroupCommit {
     } catch (cause) {
       const failure = storeError(cause);
       this.#failure = failure;
+      this.#failed += batch.filter(({ work }) => work !== this.#trial).length;
       return () => {
         for (const entry of batch) entry.reject(failure);
       };
