@@ -11,7 +11,6 @@ import {
   type HttpPeer,
   type HttpRim,
   type Log,
-  type Repeating,
   type Service,
 } from '@antirio/host';
 import { createBusIngestion, type BusIngestion } from './bus-ingestion.ts';
@@ -25,7 +24,7 @@ import { parseBody } from './request-body.ts';
 import { addEventPost } from './event-routes.ts';
 import { addEventQueries } from './event-queries.ts';
 import { addReadingRoutes } from './reading-routes.ts';
-import { createRetention } from './retention.ts';
+import { createRetention, type Retention } from './retention.ts';
 import { createSettings, writable, type LiveSettings } from './settings.ts';
 import { createSources } from './sources.ts';
 
@@ -61,7 +60,7 @@ interface Running {
   readonly room: Room;
   readonly rim: HttpRim;
   readonly ingestion: BusIngestion | undefined;
-  readonly retention: Repeating;
+  readonly retention: Retention;
   readonly edgex: EdgexService;
 }
 
@@ -118,13 +117,18 @@ export function createCoreData(options: CoreDataOptions, ports: CoreDataPorts): 
     const commit = running?.room.commit;
     const store: Check =
       commit === undefined ? { ok: false, detail: 'not started' } : await commit.check(clock);
-    if (bus === undefined) return { store };
+    const failure = running?.retention.failure;
+    const retention = {
+      ok: true,
+      ...(failure === undefined ? {} : { detail: `the last round failed: ${failure}` }),
+    };
+    if (bus === undefined) return { store, retention };
     const lost = running?.room.measures.lost ?? 0;
     const ingestion = {
       ok: true,
       ...(lost === 0 ? {} : { detail: `${lost} messages the store did not take` }),
     };
-    return { store, bus: bus.health(), ingestion };
+    return { store, bus: bus.health(), ingestion, retention };
   };
   return {
     name: 'core-data',

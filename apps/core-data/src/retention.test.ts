@@ -1,12 +1,19 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { httpPeer, silentLog, systemClock, systemRandom, type HttpPeer } from '@antirio/host';
-import { uuidV4 } from '@antirio/kernel';
+import {
+  createHttpRim,
+  httpPeer,
+  silentLog,
+  systemClock,
+  systemRandom,
+  type HttpPeer,
+  type HttpRim,
+} from '@antirio/host';
+import { AntirioError, uuidV4 } from '@antirio/kernel';
+import { baseResponse, pageOf } from '@antirio/edgex-contracts';
 import { coreDataOptions, createCoreData, type CoreData } from './index.ts';
 
 const NOW = Date.parse('2026-01-01T00:00:00Z');
@@ -14,9 +21,10 @@ const clock = { ...systemClock, now: () => NOW };
 const minutesAgo = (minutes: number): bigint => BigInt(NOW - minutes * 60_000) * 1_000_000n;
 
 let dataDir: string;
-let metadata: Server;
+let metadata: HttpRim;
 let devices: unknown[];
 let asked = 0;
+let failing = false;
 let room: CoreData | undefined;
 let peer: HttpPeer;
 let metadataPeer: HttpPeer;
@@ -24,26 +32,31 @@ let metadataPeer: HttpPeer;
 beforeEach(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'antirio-retention-'));
   devices = [];
-  metadata = createServer((request, response) => {
-    const { searchParams } = new URL(request.url ?? '', 'http://metadata');
-    const offset = Number(searchParams.get('offset'));
-    asked += 1;
-    // a page of one device, however many are asked for
-    const page = devices.slice(offset, offset + 1);
-    response.setHeader('content-type', 'application/json');
-    response.end(
-      JSON.stringify({ apiVersion: 'v3', statusCode: 200, totalCount: devices.length, devices: page }),
-    );
+  failing = false;
+  metadata = createHttpRim({
+    serviceKey: 'core-metadata',
+    version: '1',
+    config: () => ({}),
+    health: () => ({}),
+    log: silentLog,
+    clock,
   });
-  await new Promise<void>((resolve) => metadata.listen(0, '127.0.0.1', resolve));
-  metadataPeer = httpPeer({ url: `http://127.0.0.1:${(metadata.address() as AddressInfo).port}` });
+  // pages as core-metadata's rim has them: a limit beyond its maximum is refused
+  metadata.route('get', '/api/v3/device/all', { summary: 'devices' }, ({ query }) => {
+    asked += 1;
+    if (failing) throw new AntirioError('unavailable', 'no devices today');
+    const { offset, limit } = pageOf(query as Record<string, unknown>, { maxResultCount: 2 });
+    const page = devices.slice(offset, offset + limit);
+    return { ...baseResponse(200), totalCount: devices.length, devices: page };
+  });
+  const port = await metadata.listen(0, '127.0.0.1');
+  metadataPeer = httpPeer({ url: `http://127.0.0.1:${port}` });
 });
 afterEach(async () => {
   peer.close();
   metadataPeer.close();
   await room?.stop();
-  metadata.closeAllConnections();
-  await new Promise((resolve) => metadata.close(resolve));
+  await metadata.close();
   rmSync(dataDir, { recursive: true });
 });
 
@@ -155,6 +168,24 @@ test('where it applies to everything, sources of no auto event keep to the defau
   await start({ appliesTo: 'everything', defaultMinCap: -1, defaultDuration: '1h' });
   await fill('unknown', [500, 50]);
   await untilAges('unknown', [50]);
+});
+
+test('a round that fails is told with the health until one succeeds', async () => {
+  failing = true;
+  await start();
+  const told = async (): Promise<string> => {
+    const checks = await room?.health();
+    expect(checks?.['retention']?.ok).toBe(true);
+    return checks?.['retention']?.detail ?? '';
+  };
+  const untilTold = async (text: string): Promise<void> => {
+    for (let i = 0; i < 400 && (await told()) !== text; i++) await delay(10);
+    expect(await told()).toBe(text);
+  };
+  const call = 'GET /api/v3/device/all?offset=0&limit=-1';
+  await untilTold(`the last round failed: ${call}: no devices today`);
+  failing = false;
+  await untilTold('');
 });
 
 test('an interval of 0s is none', async () => {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { callJson, parseInput, repeat, type HttpPeer, type Log, type Repeating } from '@antirio/host';
 import { autoEvent, multiDevicesResponseSchema, parseDuration } from '@antirio/edgex-contracts';
-import type { Clock } from '@antirio/kernel';
+import { describeError, type Clock } from '@antirio/kernel';
 import type { Deletions } from './deletions.ts';
 import type { RetentionOptions } from './options.ts';
 import type { Sources } from './sources.ts';
@@ -25,19 +25,25 @@ export interface RetentionPorts {
   readonly metadata: HttpPeer | undefined;
 }
 
+export interface Retention extends Repeating {
+  /** Why the last round failed; undefined when it did not. */
+  readonly failure: string | undefined;
+}
+
 const devicesPage = multiDevicesResponseSchema.pick({ totalCount: true }).extend({
   devices: z.array(z.object({ name: z.string(), autoEvents: z.array(autoEvent).nullish() })),
 });
 
-const PAGE = 500;
+const MAX_ANSWER = 128 << 20;
 
 type Devices = z.output<typeof devicesPage>['devices'];
 
+/** Page by page, each as long as core-metadata's MaxResultCount allows. */
 async function devicesOf(metadata: HttpPeer): Promise<Devices> {
   const devices: Devices = [];
   for (;;) {
-    const path = `/api/v3/device/all?offset=${devices.length}&limit=${PAGE}`;
-    const page = parseInput(devicesPage, await callJson(metadata, { path }));
+    const path = `/api/v3/device/all?offset=${devices.length}&limit=-1`;
+    const page = parseInput(devicesPage, await callJson(metadata, { path, maxAnswerBytes: MAX_ANSWER }));
     devices.push(...page.devices);
     if (page.devices.length === 0 || devices.length >= page.totalCount) return devices;
   }
@@ -68,7 +74,7 @@ async function boundary(
 }
 
 /** Looks at the events of each auto event once in an interval, by EdgeX's rules, and has deleted what need not stay. */
-export function createRetention(options: RetentionOptions, ports: RetentionPorts): Repeating {
+export function createRetention(options: RetentionOptions, ports: RetentionPorts): Retention {
   const { clock, log, sources, deletions, metadata } = ports;
   const intervalMs = (parseDuration(options.interval) ?? 0) / 1e6;
   const others = (known: readonly Policy[]): Policy[] => {
@@ -88,11 +94,28 @@ export function createRetention(options: RetentionOptions, ports: RetentionPorts
       if (until !== undefined) await deletions.accept({ device, source, until });
     }
   };
-  if (intervalMs <= 0) return { poke: () => undefined, stop: async () => undefined };
+  let failure: string | undefined;
+  const round = async (): Promise<void> => {
+    try {
+      await run();
+      failure = undefined;
+    } catch (error) {
+      failure = describeError(error);
+      throw error;
+    }
+  };
   let starting = true;
-  return repeat('retention', intervalMs, log, async () => {
+  const work = async (): Promise<void> => {
     // as EdgeX: first after an interval
-    if (!starting) await run();
+    if (!starting) await round();
     starting = false;
-  });
+  };
+  const never: Repeating = { poke: () => undefined, stop: async () => undefined };
+  const repeating = intervalMs > 0 ? repeat('retention', intervalMs, log, work) : never;
+  return {
+    ...repeating,
+    get failure() {
+      return failure;
+    },
+  };
 }
