@@ -1,3 +1,5 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { loadContract, openSuite, type Exchange } from '@antirio/edgex-contract';
 import { base, openSurroundings, type Surroundings } from './surroundings.fixture.ts';
@@ -80,6 +82,21 @@ test('what all services answer', async () => {
   const secret = { apiVersion: 'v3', secretName: 'mqtt', secretData: [{ key: 'username', value: 'u' }] };
   await suite.exchange({ method: 'POST', path: '/secret', json: secret, expect: 201 });
   await suite.exchange({ method: 'POST', path: '/secret', json: { ...secret, secretData: [] }, expect: 400 });
+});
+
+test('a core-metadata that fails is a 500', async () => {
+  const secret = { apiVersion: 'v3', secretName: 'mqtt', secretData: [{ key: 'username', value: 'u' }] };
+  mkdirSync(join(around.dataDir, 'core-command', 'secrets.json.new'));
+  await suite.exchange({ method: 'POST', path: '/secret', json: secret, expect: 500 });
+  around.metadataFails = true;
+  await suite.exchange({ method: 'GET', path: '/device/all', expect: 500 });
+  // no test before this one has asked for it, so that nothing of it is remembered
+  const params = { name: 'a/b', command: 'both' };
+  await suite.exchange({ method: 'GET', path: '/device/name/{name}', params, expect: 500 });
+  const command = { path: '/device/name/{name}/{command}', params, expect: 500 };
+  await suite.exchange({ ...command, method: 'GET' });
+  await suite.exchange({ ...command, method: 'PUT', json: { temperature: '21' } });
+  await suite.exchange({ method: 'GET', path: '/ping', expect: 200 });
 });
 
 test('every documented answer was tried', () => {

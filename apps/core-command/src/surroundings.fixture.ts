@@ -68,6 +68,10 @@ function need<T>(found: T | undefined): T {
   return found;
 }
 
+function checkStore({ metadataFails }: Pick<Surroundings, 'metadataFails'>): void {
+  if (metadataFails) throw new AntirioError('internal', 'the store fails');
+}
+
 /** A core-command with everything around it: a core-metadata that knows a few things, a device service, and a bus. */
 export interface Surroundings {
   seen: Seen[];
@@ -75,6 +79,8 @@ export interface Surroundings {
   answer: { status: number; type: string; body: string | Uint8Array } | 'never';
   devices: Record<string, Json>;
   services: Record<string, Json>;
+  /** From now on core-metadata answers what it is asked with its 500. */
+  metadataFails: boolean;
   /** Questions that core-metadata got. */
   questions: string[];
   readonly dataDir: string;
@@ -97,7 +103,9 @@ async function listening(server: Server): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-function metadataOf(around: Pick<Surroundings, 'devices' | 'services' | 'questions'>): HttpRim {
+function metadataOf(
+  around: Pick<Surroundings, 'devices' | 'services' | 'questions' | 'metadataFails'>,
+): HttpRim {
   const options = {
     serviceKey: 'core-metadata',
     version: '0',
@@ -109,12 +117,14 @@ function metadataOf(around: Pick<Surroundings, 'devices' | 'services' | 'questio
   const one = (path: string, field: string, from: () => Record<string, Json>): void =>
     rim.route('get', `/api/v3/${path}/name/:name`, { summary: '' }, ({ params, request }) => {
       around.questions.push(request.path);
+      checkStore(around);
       return { ...base, [field]: need(from()[(params as { name: string }).name]) };
     });
   one('device', 'device', () => around.devices);
   one('deviceservice', 'service', () => around.services);
   one('deviceprofile', 'profile', () => profiles);
   rim.route('get', '/api/v3/device/all', { summary: '' }, ({ request }) => {
+    checkStore(around);
     const offset = Number((request.query as Json)['offset']);
     const all = Object.values(around.devices);
     if (offset > all.length) throw new AntirioError('rangeNotSatisfiable', 'out of range');
@@ -175,6 +185,7 @@ export async function openSurroundings(): Promise<Surroundings> {
     async reset(options = {}) {
       around.seen = [];
       around.questions = [];
+      around.metadataFails = false;
       around.answer = { status: 200, type: 'application/json', body: eventAnswer() };
       const device = { serviceName: 'svc', profileName: 'p', adminState: 'UNLOCKED', operatingState: 'UP' };
       around.devices = {

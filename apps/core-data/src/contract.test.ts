@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -169,20 +169,23 @@ test('events are deleted', async () => {
   await remove('/event/age/{age}', { age: 'old' }, 400);
 });
 
+const secretRequest = {
+  apiVersion: 'v3',
+  requestId: newId(),
+  secretName: 'n',
+  secretData: [{ key: 'k', value: 'v' }],
+};
+
 test('what all services answer', async () => {
   for (const path of ['/config', '/ping', '/version']) await get(path, 200);
   const secret = { method: 'POST', path: '/secret' } as const;
-  const json = {
-    apiVersion: 'v3',
-    requestId: newId(),
-    secretName: 'n',
-    secretData: [{ key: 'k', value: 'v' }],
-  };
-  await suite.exchange({ ...secret, json, expect: 201 });
+  await suite.exchange({ ...secret, json: secretRequest, expect: 201 });
   await suite.exchange({ ...secret, json: { apiVersion: 'v3' }, expect: 400 });
 });
 
 test('a store that fails is a 500', async () => {
+  const known = newId();
+  await post(known, 201);
   const store = new DatabaseSync(join(dataDir, 'core-data', 'events.db'));
   for (const table of ['single', 'event', 'reading', 'source', 'series', 'deletion'])
     store.exec(`DROP TABLE ${table}`);
@@ -191,10 +194,14 @@ test('a store that fails is a 500', async () => {
   for (const path of ['/event/count', '/reading/count']) await get(path, 500);
   for (const path of ['/event/count/device/name/{name}', '/reading/count/device/name/{name}'])
     await get(path, 500, { params: { name: DEVICE } });
+  await get('/event/id/{id}', 500, { params: { id: known } });
   await post(newId(), 500);
   const remove = { method: 'DELETE', expect: 500 } as const;
   await suite.exchange({ ...remove, path: '/event/device/name/{name}', params: { name: DEVICE } });
   await suite.exchange({ ...remove, path: '/event/age/{age}', params: { age: '1' } });
+  await suite.exchange({ ...remove, path: '/event/id/{id}', params: { id: known } });
+  mkdirSync(join(dataDir, 'core-data', 'secrets.json.new'));
+  await suite.exchange({ method: 'POST', path: '/secret', json: secretRequest, expect: 500 });
   await get('/ping', 200);
 });
 

@@ -61,9 +61,15 @@ describe('keys', () => {
   });
 });
 
+const registrationOf = (serviceId: string): Record<string, unknown> => ({
+  serviceId,
+  host: '127.0.0.1',
+  port: 59999,
+  healthCheck: { interval: '1h', path: '/api/v3/ping', type: 'http' },
+});
+
 test('registrations', async () => {
-  const healthCheck = { interval: '1h', path: '/api/v3/ping', type: 'http' };
-  const registration = { serviceId: 'svc', host: '127.0.0.1', port: 59999, healthCheck };
+  const registration = registrationOf('svc');
   const json = { apiVersion: 'v3', registration };
   const path = '/registry';
   await suite.exchange({ method: 'POST', path, json, expect: 201 });
@@ -89,12 +95,18 @@ test('what all services answer', async () => {
 
 test('a store that fails is a 500', async () => {
   const store = new DatabaseSync(join(dataDir, 'core-keeper', 'keeper.db'));
-  store.exec('DROP TABLE kv');
+  store.exec('DROP TABLE kv; DROP TABLE registration');
   store.close();
   const key = { path: '/kvs/key/{key}', params: { key: 'k' }, expect: 500 } as const;
   await suite.exchange({ ...key, method: 'GET' });
   await suite.exchange({ ...key, method: 'PUT', json: { value: '1' } });
   await suite.exchange({ ...key, method: 'DELETE' });
+  const json = { apiVersion: 'v3', registration: registrationOf('other') };
+  for (const method of ['POST', 'PUT'] as const)
+    await suite.exchange({ method, path: '/registry', json, expect: 500 });
+  const one = { path: '/registry/serviceId/{serviceId}', params: { serviceId: 'svc' }, expect: 500 };
+  for (const method of ['GET', 'DELETE'] as const) await suite.exchange({ ...one, method });
+  await suite.exchange({ method: 'GET', path: '/registry/all', expect: 500 });
   await suite.exchange({ method: 'GET', path: '/ping', expect: 200 });
 });
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -120,11 +120,12 @@ export class Fixture {
     await this.room.stop();
   }
 
-  /** From now on every statement fails, as where the file was damaged. */
+  /** From now on every statement fails, as where the file was damaged; secrets cannot be written either. */
   breakStore(): void {
     const db = new DatabaseSync(join(this.#dataDir, 'core-metadata', 'metadata.db'));
     db.exec('DROP TABLE entity_label; DROP TABLE entity; DROP TABLE probe');
     db.close();
+    mkdirSync(join(this.#dataDir, 'core-metadata', 'secrets.json.new'));
   }
 
   async send(method: HttpCall['method'], path: string, json: unknown): Promise<Items> {
