@@ -112,6 +112,41 @@ test('a store that takes no writes is not healthy', async () => {
   expect(await commit.check(systemClock)).toEqual({ ok: true });
 });
 
+test.each(['ROLLBACK', 'onRollback'])(
+  'a store whose %s fails takes nothing until it is opened again',
+  async (which) => {
+    const path = join(folder, 'store.db');
+    await commit.close();
+    let failing = true;
+    const fail = (): void => {
+      if (failing) throw new Error('disk I/O error');
+    };
+    const faulty = new Proxy(db, {
+      get(target, key) {
+        const value: unknown = Reflect.get(target, key, target);
+        if (typeof value !== 'function') return value;
+        return (...given: unknown[]) => {
+          if (which === 'ROLLBACK' && given[0] === 'ROLLBACK') fail();
+          return Reflect.apply(value, target, given) as unknown;
+        };
+      },
+    });
+    const onRollback = (): void => (which === 'onRollback' ? fail() : undefined);
+    commit = createGroupCommit({ db: faulty, path, onRollback });
+    await commit.run(1, insert(1));
+    expect(await commit.run(1, insert(1)).catch(codeOf)).toBe('unavailable');
+    failing = false;
+    expect(await commit.run(1, insert(2)).catch(codeOf)).toBe('unavailable');
+    expect((await commit.check(systemClock)).ok).toBe(false);
+    await commit.close();
+    db.close();
+    db = openDatabase(path, ['CREATE TABLE t(n INTEGER PRIMARY KEY)']);
+    commit = open();
+    await commit.run(1, insert(3));
+    expect(stored()).toEqual([1, 3]);
+  },
+);
+
 test('nothing is taken after the end', async () => {
   await commit.close();
   expect(await commit.run(1, insert(1)).catch(codeOf)).toBe('unavailable');

@@ -21,7 +21,7 @@ export interface GroupCommitOptions {
   readonly maxBatch?: number;
   /** Within the transaction, after the last piece of work. */
   readonly beforeCommit?: () => void;
-  /** What was remembered of a transaction that did not happen must be forgotten. */
+  /** What was remembered of a transaction that did not happen must be forgotten. When this throws, nothing is taken any more. */
   readonly onRollback?: () => void;
 }
 
@@ -208,7 +208,7 @@ class SqliteGroupCommit implements GroupCommit {
 
   #transact(batch: readonly Entry[]): Outcome[] {
     if (this.#broken) throw storeError(this.#failure);
-    const { beforeCommit, onRollback } = this.#options;
+    const { beforeCommit } = this.#options;
     this.#db.exec('BEGIN IMMEDIATE');
     try {
       const outcomes = batch.map(attempt);
@@ -216,9 +216,19 @@ class SqliteGroupCommit implements GroupCommit {
       this.#db.exec('COMMIT');
       return outcomes;
     } catch (error) {
-      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
-      onRollback?.();
+      this.#undo();
       throw error;
+    }
+  }
+
+  #undo(): void {
+    try {
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      this.#options.onRollback?.();
+    } catch (cause) {
+      // What is remembered may be ahead of what is stored: only opening the store again tells what is there.
+      this.#broken = true;
+      throw cause;
     }
   }
 
