@@ -100,15 +100,15 @@ const byMqtt =
 async function killedBurst(core: Running, send: Send, killAfter: number): Promise<string[]> {
   const acknowledged: string[] = [];
   let killed: Promise<void> | undefined;
+  const ended = once(core.child, 'exit').then(() => false);
   const sender = async (): Promise<void> => {
     while (killed === undefined) {
       const id = uuidV4(systemRandom);
-      const isAcknowledged = await Promise.race([send(id), once(core.child, 'exit').then(() => false)]);
+      const isAcknowledged = await Promise.race([send(id), ended]);
       if (isAcknowledged) acknowledged.push(id);
       if (acknowledged.length >= killAfter) killed ??= core.kill();
     }
   };
-  core.child.setMaxListeners(200);
   await Promise.all(Array.from({ length: 64 }, sender));
   await killed;
   return acknowledged;

@@ -9,13 +9,14 @@ const EVENTS_AT_ONCE = 1000;
 
 export const storePath = (dataDir: string): string => join(dataDir, 'core-data', 'events.db');
 
-/** Pages that many commits change are written to the file once for all of them: the log may have twice as many as usual before. */
-const LOG_PAGES = 2000;
+/**
+ * Pages that many commits change are written to the file once for all of them. An event costs 3 KB of the log: at 12 000 events/s those
+ * that wait while it is worked into the file are less than one in a hundred.
+ */
+const LOG_BYTES = 24 << 20;
 
 export function openStore(dataDir: string): Database {
-  const db = openDatabase(storePath(dataDir), MIGRATIONS);
-  db.exec(`PRAGMA wal_autocheckpoint=${LOG_PAGES}`);
-  return db;
+  return openDatabase(storePath(dataDir), MIGRATIONS, { walBytes: LOG_BYTES });
 }
 
 /**

@@ -5,17 +5,31 @@ import { AntirioError } from '@antirio/kernel';
 
 export type Database = DatabaseSync;
 
+export interface DatabaseOptions {
+  /**
+   * The write-ahead log is worked into the file when it has so many bytes (default 4 MiB). The more there are, the seldomer all wait for
+   * that, and the seldomer a page that changes often is written again.
+   */
+  readonly walBytes?: number;
+}
+
+const PAGE_BYTES = 4096;
+
 /**
  * Opens a SQLite file for durable work: WAL, every commit fsynced, the WAL bounded. `migrations` run once each, in order;
  * `PRAGMA user_version` counts them.
  */
-export function openDatabase(path: string, migrations: readonly string[]): Database {
+export function openDatabase(
+  path: string,
+  migrations: readonly string[],
+  { walBytes = 4 << 20 }: DatabaseOptions = {},
+): Database {
   mkdirSync(dirname(path), { recursive: true });
   const db = new DatabaseSync(path);
   try {
     db.exec(
-      'PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000; PRAGMA wal_autocheckpoint=1000;' +
-        ' PRAGMA journal_size_limit=8388608; PRAGMA foreign_keys=ON;',
+      'PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000; PRAGMA foreign_keys=ON;' +
+        ` PRAGMA wal_autocheckpoint=${Math.ceil(walBytes / PAGE_BYTES)}; PRAGMA journal_size_limit=${walBytes * 2};`,
     );
     const row = db.prepare('PRAGMA user_version').get();
     const done = Number(row?.['user_version'] ?? 0);
