@@ -4,7 +4,7 @@ import { appendFileSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { createMqttBus } from '@antirio/bus';
 import { makeEnvelope } from '@antirio/edgex-contracts';
 import { httpPeer, openDatabase, silentLog, systemRandom, type Bus, type HttpPeer } from '@antirio/host';
@@ -189,49 +189,68 @@ function mountSmall(): string | undefined {
   }
 }
 
-const small = mountSmall();
+function unmount(folder: string): void {
+  execFileSync('umount', [folder]);
+  rmSync(folder, { recursive: true });
+}
 
-afterAll(() => {
-  if (small === undefined) return;
-  execFileSync('umount', [small]);
-  rmSync(small, { recursive: true });
-});
+function mayMount(): boolean {
+  const folder = mountSmall();
+  if (folder !== undefined) unmount(folder);
+  return folder !== undefined;
+}
 
-testWhen(small !== undefined, 'nobody may mount a small file system here')(
+/** Takes what room is left, where a small commit would still fit. */
+function takeRest(file: string): void {
+  try {
+    for (;;) appendFileSync(file, new Uint8Array(4096));
+  } catch {
+    // full
+  }
+}
+
+testWhen(mayMount(), 'nobody may mount a small file system here')(
   'on a full disk nothing is acknowledged that is not stored; health tells, and it goes on when there is room again',
   async () => {
-    const folder = small ?? '';
-    mkdirSync(join(folder, 'data'));
-    writeFileSync(join(folder, 'filler'), new Uint8Array(10 << 20));
-    const core = await start(join(folder, 'data'));
-    const acknowledged: string[] = [];
-    const padding = 'x'.repeat(20_000);
-    const fill = async (send: Send): Promise<void> => {
-      for (let isFull = false; !isFull;) {
-        const ids = Array.from({ length: 8 }, () => uuidV4(systemRandom));
-        const taken = await Promise.all(ids.map((id) => send(id, padding)));
-        acknowledged.push(...ids.filter((_, i) => taken[i]));
-        isFull = taken.includes(false);
-      }
-    };
-    await fill(byHttp(core));
-    const refused = await core.peer.call({ method: 'POST', path: '/event/svc/p/d0/s', json: {} });
-    expect(refused.status).toBe(400);
-    expect((await core.peer.call({ path: '/ping' })).status).toBe(200);
-    expect((await core.peer.call({ path: '/ready' })).json()).toMatchObject({
-      ready: false,
-      checks: { store: { ok: false } },
-    });
-    expect(await byMqtt(core)(uuidV4(systemRandom), padding)).toBe(false);
-    expect(await missing(acknowledged, core)).toEqual([]);
-    rmSync(join(folder, 'filler'));
-    while ((await core.peer.call({ path: '/ready' })).status !== 200) await delay(50);
-    const id = uuidV4(systemRandom);
-    expect(await byHttp(core)(id)).toBe(true);
-    await core.kill();
-    const again = await start(join(folder, 'data'));
-    expect(await missing([...acknowledged, id], again)).toEqual([]);
-    await again.kill();
+    const folder = mountSmall() ?? '';
+    try {
+      mkdirSync(join(folder, 'data'));
+      writeFileSync(join(folder, 'filler'), new Uint8Array(10 << 20));
+      const core = await start(join(folder, 'data'));
+      const acknowledged: string[] = [];
+      const padding = 'x'.repeat(20_000);
+      const fill = async (send: Send): Promise<void> => {
+        for (let isFull = false; !isFull;) {
+          const ids = Array.from({ length: 8 }, () => uuidV4(systemRandom));
+          const taken = await Promise.all(ids.map((id) => send(id, padding)));
+          acknowledged.push(...ids.filter((_, i) => taken[i]));
+          isFull = taken.includes(false);
+        }
+      };
+      await fill(byHttp(core));
+      takeRest(join(folder, 'rest'));
+      const refused = await core.peer.call({ method: 'POST', path: '/event/svc/p/d0/s', json: {} });
+      expect(refused.status).toBe(400);
+      expect((await core.peer.call({ path: '/ping' })).status).toBe(200);
+      expect((await core.peer.call({ path: '/ready' })).json()).toMatchObject({
+        ready: false,
+        checks: { store: { ok: false } },
+      });
+      expect(await byMqtt(core)(uuidV4(systemRandom), padding.repeat(40))).toBe(false);
+      expect(await missing(acknowledged, core)).toEqual([]);
+      rmSync(join(folder, 'filler'));
+      rmSync(join(folder, 'rest'));
+      while ((await core.peer.call({ path: '/ready' })).status !== 200) await delay(50);
+      const id = uuidV4(systemRandom);
+      expect(await byHttp(core)(id)).toBe(true);
+      await core.kill();
+      const again = await start(join(folder, 'data'));
+      expect(await missing([...acknowledged, id], again)).toEqual([]);
+      await again.kill();
+    } finally {
+      await running?.kill();
+      unmount(folder);
+    }
   },
   60_000,
 );

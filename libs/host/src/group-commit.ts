@@ -9,6 +9,8 @@ import type { Check } from './service.ts';
 const fdatasyncAsync = promisify(fdatasync);
 const SQLITE_FULL = 13;
 const PROBE_EVERY_MS = 10_000;
+/** A store that was full is no more when it takes so much at once. */
+const ROOM_BYTES = 1 << 20;
 
 export interface GroupCommitOptions {
   readonly db: Database;
@@ -86,6 +88,7 @@ class SqliteGroupCommit implements GroupCommit {
   readonly #options: GroupCommitOptions;
   readonly #db: Database;
   readonly #probe: StatementSync;
+  readonly #needRoom: StatementSync;
   readonly #wal: number;
   #queue: Entry[] = [];
   #pending = 0;
@@ -93,11 +96,14 @@ class SqliteGroupCommit implements GroupCommit {
   #refused = 0;
   #failed = 0;
   #failure: AntirioError | undefined;
+  /** Small commits may succeed on a full disk: what a larger one wrote before it failed has its room in the log. */
+  #wasFull = false;
   #broken = false;
   #closed = false;
   #triedAt = -Infinity;
   /** Writes something, so that it is known whether the store takes it. */
   readonly #trial = (): unknown => this.#probe.run();
+  readonly #roomTrial = (): unknown => this.#needRoom.run();
   #working: Promise<void> | undefined;
 
   constructor(options: GroupCommitOptions) {
@@ -108,6 +114,7 @@ class SqliteGroupCommit implements GroupCommit {
         ' INSERT OR REPLACE INTO probe VALUES(1, 0)',
     );
     this.#probe = this.#db.prepare('UPDATE probe SET at = at + 1 WHERE id = 1');
+    this.#needRoom = this.#db.prepare(`UPDATE probe SET at = zeroblob(${ROOM_BYTES}) WHERE id = 1`);
     this.#wal = openSync(`${options.path}-wal`, 'r');
     syncDirectory(options.path);
   }
@@ -144,8 +151,10 @@ class SqliteGroupCommit implements GroupCommit {
   async check(clock: Clock): Promise<Check> {
     const told = this.#told();
     const fresh = clock.monotonic() - this.#triedAt < PROBE_EVERY_MS;
-    if (this.#failure === undefined && fresh) return { ok: true, ...told };
+    if (this.#failure === undefined && !this.#wasFull && fresh) return { ok: true, ...told };
     try {
+      if (this.#wasFull) await this.run(0, this.#roomTrial);
+      this.#wasFull = false;
       await this.run(0, this.#trial);
       this.#triedAt = clock.monotonic();
       return { ok: true, ...told };
@@ -199,7 +208,8 @@ class SqliteGroupCommit implements GroupCommit {
     } catch (cause) {
       const failure = storeError(cause);
       this.#failure = failure;
-      this.#failed += batch.filter(({ work }) => work !== this.#trial).length;
+      this.#failed += batch.filter(({ work }) => work !== this.#trial && work !== this.#roomTrial).length;
+      this.#wasFull ||= failure.code === 'storageFull';
       return () => {
         for (const entry of batch) entry.reject(failure);
       };
