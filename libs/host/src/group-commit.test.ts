@@ -126,8 +126,9 @@ test.each(['ROLLBACK', 'onRollback'])(
         const value: unknown = Reflect.get(target, key, target);
         if (typeof value !== 'function') return value;
         return (...given: unknown[]) => {
+          const result: unknown = Reflect.apply(value, target, given);
           if (which === 'ROLLBACK' && given[0] === 'ROLLBACK') fail();
-          return Reflect.apply(value, target, given) as unknown;
+          return result;
         };
       },
     });
