@@ -18,6 +18,7 @@ interface Decimal {
 }
 
 const ZERO: Decimal = { digits: 0n, exponent: 0 };
+/** No float64 has so many places. Numbers with more digits, or from farther away, would take time and memory without end. */
 const FARTHEST = 400;
 const DECIMAL = /^([+-]?)(\d*)\.?(\d*)(?:[eE]([+-]?\d+))?$/;
 
@@ -26,7 +27,6 @@ function parsed(text: string): Decimal | undefined {
   if (match === null) return undefined;
   const [, sign, whole = '', fraction = '', exponent = '0'] = match;
   if (whole === '' && fraction === '') return undefined;
-  // Beyond what a float64 holds: its digits would take memory without end.
   if (Math.abs(Number(exponent)) > FARTHEST) return Number(text) === 0 ? ZERO : undefined;
   const digits = BigInt(whole + fraction);
   return { digits: sign === '-' ? -digits : digits, exponent: Number(exponent) - fraction.length };
@@ -34,7 +34,9 @@ function parsed(text: string): Decimal | undefined {
 
 function decimalOf(value: unknown): Decimal | undefined {
   if (typeof value === 'bigint') return { digits: value, exponent: 0 };
-  return typeof value === 'string' || typeof value === 'number' ? parsed(simpleText(value)) : undefined;
+  if (typeof value !== 'string' && typeof value !== 'number') return undefined;
+  const text = simpleText(value);
+  return parsed(text.length > FARTHEST ? String(Number(text)) : text);
 }
 
 /** Both with one exponent. */
