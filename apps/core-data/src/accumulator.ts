@@ -20,7 +20,7 @@ interface Decimal {
 const ZERO: Decimal = { digits: 0n, exponent: 0 };
 /** No float64 has so many places. Numbers with more digits, or from farther away, would take time and memory without end. */
 const FARTHEST = 400;
-const DECIMAL = /^([+-]?)(\d*)\.?(\d*)(?:[eE]([+-]?\d+))?$/;
+const DECIMAL = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d+))?$/;
 
 function parsed(text: string): Decimal | undefined {
   const match = DECIMAL.exec(text);

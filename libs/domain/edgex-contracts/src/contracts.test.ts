@@ -17,6 +17,7 @@ import {
   levelNames,
   makeEnvelope,
   normalizeValueType,
+  parseCbor,
   parseDuration,
   parseEnvelope,
   parseJson,
@@ -251,6 +252,42 @@ describe('value types', () => {
     ['String', '', true],
   ] as const)('%s %s: %s', (type, text, fits) => {
     expect(isValueOf(type, text)).toBe(fits);
+  });
+
+  test.each([
+    ['1', 'x'],
+    ['1', '.x'],
+    ['0x', 'x'],
+    ['0x1', 'x'],
+    ['-.1', 'x'],
+    ['1e1', 'x'],
+    ['1.', ''],
+  ])('a text of a megabyte is answered at once: %s…%s', (head, tail) => {
+    const text = head + '1'.repeat(1 << 20) + tail;
+    for (const type of ['Float64', 'Float32', 'Int64', 'Float64Array'] as const) {
+      expect(isValueOf(type, type.endsWith('Array') ? `[${text}]` : text)).toBe(
+        head === '1.' && type.startsWith('Float'),
+      );
+    }
+    for (const duration of [text, '1s'.repeat(1 << 19) + 'x'])
+      expect(parseDuration(duration)).toBe(undefined);
+  });
+});
+
+describe('CBOR', () => {
+  const nested = (levels: number): Uint8Array =>
+    Uint8Array.from({ length: levels + 1 }, (_, i) => (i < levels ? 0x81 : 0));
+
+  test('is refused where it is nested so deep that it could not be written as JSON', () => {
+    expect(stringifyJson(parseCbor(nested(1000)))).toHaveLength(2001);
+    for (const levels of [1001, 3000, 1_000_000])
+      expect(() => parseCbor(nested(levels))).toThrow(expect.objectContaining({ code: 'invalidInput' }));
+  });
+
+  test('bytes in it are base64 in JSON, as Go writes them', () => {
+    const bytes = new Uint8Array(1 << 20).fill(1);
+    const value = parseCbor(Buffer.from(toCbor({ a: [bytes.subarray(0, 2)], b: bytes })));
+    expect(stringifyJson(value)).toBe(`{"a":["AQE="],"b":"${toBase64(bytes)}"}`);
   });
 });
 

@@ -1,7 +1,9 @@
 import { decode, encode } from 'cborg';
 import { AntirioError, toBase64 } from '@antirio/kernel';
 import { API_VERSION } from './base.ts';
+import { checkDepth } from './depth.ts';
 import type { AddEventRequest, Event, Reading } from './event.ts';
+import { MAX_JSON_DEPTH } from './lossless-json.ts';
 
 function valueFields(reading: Reading): Record<string, unknown> {
   switch (reading.kind) {
@@ -58,9 +60,13 @@ export function newAddEventRequest(event: Omit<Event, 'apiVersion'>, requestId?:
 
 /**
  * Reads CBOR (RFC 8949) as Go's encoder writes it: string keys, 64-bit integers (bigint beyond 2^53), byte strings.
- * @throws AntirioError invalidInput
+ * @throws AntirioError invalidInput when the bytes are no CBOR, or nested deeper than JSON may be: much of it is written as JSON.
  */
 export function parseCbor(bytes: Uint8Array): unknown {
+  return checkDepth(decoded(bytes), MAX_JSON_DEPTH);
+}
+
+function decoded(bytes: Uint8Array): unknown {
   try {
     return decode(bytes);
   } catch (cause) {

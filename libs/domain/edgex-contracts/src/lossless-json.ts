@@ -1,4 +1,4 @@
-import { AntirioError, fromUtf8 } from '@antirio/kernel';
+import { AntirioError, fromUtf8, toBase64 } from '@antirio/kernel';
 
 /** ECMAScript's "JSON.parse source text access", which the type library does not know yet. */
 interface SourceTextJson {
@@ -12,7 +12,7 @@ interface SourceTextJson {
 const sourceTextJson = JSON as unknown as SourceTextJson;
 const INTEGER = /^-?\d+$/;
 /** Go's own parser goes no deeper than ten times this; what writes JSON here recurses. */
-const MAX_DEPTH = 1000;
+export const MAX_JSON_DEPTH = 1000;
 
 function keepDigits(_key: string, value: unknown, context: { readonly source?: string }): unknown {
   if (typeof value !== 'number' || Number.isSafeInteger(value) || context.source === undefined) return value;
@@ -85,7 +85,8 @@ function scan(text: string): LongIntegers | undefined {
       i += source.length;
     } else {
       depth += deeper(code);
-      if (depth > MAX_DEPTH) throw new AntirioError('invalidInput', `the body is deeper than ${MAX_DEPTH}`);
+      if (depth > MAX_JSON_DEPTH)
+        throw new AntirioError('invalidInput', `the body is deeper than ${MAX_JSON_DEPTH}`);
       i += 1;
     }
   }
@@ -152,10 +153,12 @@ export function parseJsonBytes(bytes: Uint8Array): unknown {
   return parseJson(fromUtf8(bytes));
 }
 
-const emitDigits = (_key: string, value: unknown): unknown =>
-  typeof value === 'bigint' ? sourceTextJson.rawJSON(value.toString()) : value;
+function emit(_key: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return sourceTextJson.rawJSON(value.toString());
+  return value instanceof Uint8Array ? toBase64(value) : value;
+}
 
-/** JSON text in which a bigint is a plain integer with all its digits. */
+/** JSON text in which a bigint is a plain integer with all its digits, and bytes (of CBOR) are base64, as Go writes them. */
 export function stringifyJson(value: unknown): string {
-  return JSON.stringify(value, emitDigits);
+  return JSON.stringify(value, emit);
 }

@@ -32,9 +32,10 @@ export function normalizeValueType(text: string): ValueType | undefined {
 }
 
 const BOOLS = new Set(['1', 't', 'T', 'TRUE', 'true', 'True', '0', 'f', 'F', 'FALSE', 'false', 'False']);
-const DECIMAL = /^[+-]?(?:\d+(?:_?\d)*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
+// No two neighbours in these may take the same characters: foreign texts of any length are tried.
+const DECIMAL = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/;
 const SPECIAL = /^(?:[+-]?inf(?:inity)?|nan)$/i;
-const HEX_FLOAT = /^[+-]?0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)[pP][+-]?\d+$/;
+const HEX_FLOAT = /^[+-]?0[xX](?:[0-9a-fA-F]+(?:\.[0-9a-fA-F]*)?|\.[0-9a-fA-F]+)[pP][+-]?\d+$/;
 
 function isInteger(text: string, signed: boolean, bits: number): boolean {
   if (!(signed ? /^[+-]?\d{1,40}$/ : /^\d{1,40}$/).test(text)) return false;
@@ -45,7 +46,7 @@ function isInteger(text: string, signed: boolean, bits: number): boolean {
 
 function isFloat(text: string, bits: number): boolean {
   if (SPECIAL.test(text) || HEX_FLOAT.test(text)) return true;
-  if (!DECIMAL.test(text) || text.includes('_')) return false;
+  if (!DECIMAL.test(text)) return false;
   const value = Number(text);
   return Number.isFinite(bits === 32 ? Math.fround(value) : value);
 }
