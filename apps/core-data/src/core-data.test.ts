@@ -175,6 +175,36 @@ describe('storing events by HTTP', () => {
     expect(json(await get(`/event/id/${request.event.id}`))['event']).toEqual(request.event);
   });
 
+  test('CBOR nested too deep is refused alone: what came with it is stored, and bytes in objects are base64', async () => {
+    const objects = (value: unknown): Uint8Array => {
+      const reading = { ...readingOf('d', 'r', undefined), valueType: 'Object', objectValue: value };
+      return toCbor(requestOf('d', { readings: [reading] }));
+    };
+    const text = (levels: number): Uint8Array => {
+      const hole = '\u0000'.repeat(levels);
+      const bytes = Buffer.from(objects(hole));
+      const at = bytes.indexOf(hole) - (levels < 256 ? 2 : 3);
+      const nested = Buffer.concat([Buffer.alloc(levels, 0x81), Buffer.of(0)]);
+      return Buffer.concat([bytes.subarray(0, at), nested, bytes.subarray(bytes.indexOf(hole) + levels)]);
+    };
+    const bodies = [objects(1), text(5000), objects(Uint8Array.of(1, 2)), text(900), text(3000), objects(2)];
+    const answers = await Promise.all(
+      bodies.map((body) =>
+        peer.call({
+          method: 'POST',
+          path: '/event/svc/p/d/s',
+          body,
+          headers: { 'content-type': 'application/cbor' },
+        }),
+      ),
+    );
+    expect(answers.map(({ status }) => status)).toEqual([201, 400, 201, 201, 400, 201]);
+    const { readings } = json(await get('/reading/device/name/d')) as {
+      readings: { objectValue: unknown }[];
+    };
+    expect(readings.map(({ objectValue }) => objectValue)).toEqual(expect.arrayContaining([1, 2, 'AQI=']));
+  });
+
   test('names that need escaping work', async () => {
     const request = requestOf('a/b+c#%');
     expect((await post(request, `svc/p/${encodeURIComponent('a/b+c#%')}/s`)).status).toBe(201);

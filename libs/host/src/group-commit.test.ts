@@ -36,6 +36,10 @@ const stored = (): unknown[] =>
     .map((row) => row['n']);
 const codeOf = (error: unknown): unknown => (isAntirioError(error) ? error.code : error);
 
+const refusing = (): never => {
+  throw new AntirioError('conflict', 'no');
+};
+
 test('work of one turn shares a transaction and is stored when it resolves', async () => {
   const inOne = new Set<unknown>();
   const begun = await Promise.all(
@@ -51,16 +55,28 @@ test('work of one turn shares a transaction and is stored when it resolves', asy
 });
 
 test('work that refuses harms none of its neighbours', async () => {
-  const refuse = (): never => {
-    throw new AntirioError('conflict', 'no');
-  };
   const outcomes = await Promise.allSettled([
     commit.run(1, insert(1)),
-    commit.run(1, refuse),
+    commit.run(1, refusing),
     commit.run(1, insert(2)),
   ]);
   expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
   expect(stored()).toEqual([1, 2]);
+});
+
+test('work that breaks after it has written is undone, and its neighbours are stored without it', async () => {
+  const breaking = (n: number) => (): never => {
+    insert(n)();
+    throw new RangeError('planted');
+  };
+  const outcomes = await Promise.all(
+    [insert(1), breaking(2), insert(3), breaking(4), refusing, insert(5)].map((work) =>
+      commit.run<unknown>(1, work).then(() => 'stored', codeOf),
+    ),
+  );
+  const planted = new RangeError('planted');
+  expect(outcomes).toEqual(['stored', planted, 'stored', planted, 'conflict', 'stored']);
+  expect([stored(), rolledBack, commit.failed]).toEqual([[1, 3, 5], 1, 0]);
 });
 
 test('a transaction that fails is undone as a whole, told to all, and the next one works', async () => {

@@ -36,7 +36,8 @@ export interface RunOptions {
 export interface GroupCommit {
   /**
    * Runs the work in the next transaction; resolves with its result once that is durable. Work that refuses (with an AntirioError)
-   * does so before it writes: its neighbours in the transaction are not concerned.
+   * does so before it writes: its neighbours in the transaction are not concerned. Where one throws what is neither a refusal nor the
+   * store's, that is undone and its neighbours are run again without it: nothing but the store may remember that work was run.
    * @throws AntirioError unavailable when too much waits already; storageFull; or what the work threw.
    */
   run<R>(bytes: number, work: () => R, options?: RunOptions): Promise<R>;
@@ -58,16 +59,28 @@ interface Entry {
   readonly reject: (error: unknown) => void;
 }
 
+/** `broke`: the work threw something of its own, and may have written by halves. */
 type Outcome =
-  { readonly ok: true; readonly result: unknown } | { readonly ok: false; readonly error: unknown };
+  | { readonly kind: 'done'; readonly result: unknown }
+  | { readonly kind: 'refused' | 'broke'; readonly error: unknown };
 
+const STORE_CODES = new Set<unknown>(['ERR_SQLITE_ERROR', 'ERR_INVALID_STATE']);
+
+/** @throws what the store threw. */
 function attempt(entry: Entry): Outcome {
   try {
-    return { ok: true, result: entry.work() };
+    return { kind: 'done', result: entry.work() };
   } catch (error) {
-    if (isAntirioError(error)) return { ok: false, error };
-    throw error;
+    if (isAntirioError(error)) return { kind: 'refused', error };
+    if (STORE_CODES.has((error as { readonly code?: unknown } | null | undefined)?.code)) throw error;
+    return { kind: 'broke', error };
   }
+}
+
+/** The outcomes with those of what was run again. */
+function merged(outcomes: readonly Outcome[], again: readonly Outcome[]): Outcome[] {
+  const rest = again.values();
+  return outcomes.map((outcome) => (outcome.kind === 'broke' ? outcome : (rest.next().value ?? outcome)));
 }
 
 function storeError(cause: unknown): AntirioError {
@@ -196,12 +209,12 @@ class SqliteGroupCommit implements GroupCommit {
   /** Returns how to tell the owners. */
   async #commit(batch: readonly Entry[]): Promise<() => void> {
     try {
-      const outcomes = this.#transact(batch);
+      const outcomes = this.#transactSound(batch);
       await this.#sync();
       this.#failure = undefined;
       return () => {
         outcomes.forEach((outcome, index) => {
-          if (outcome.ok) batch[index]?.resolve(outcome.result);
+          if (outcome.kind === 'done') batch[index]?.resolve(outcome.result);
           else batch[index]?.reject(outcome.error);
         });
       };
@@ -216,12 +229,26 @@ class SqliteGroupCommit implements GroupCommit {
     }
   }
 
+  /** Once more without what breaks: what breaks only then is the whole batch's failure. */
+  #transactSound(batch: readonly Entry[]): Outcome[] {
+    const outcomes = this.#transact(batch);
+    if (outcomes.every(({ kind }) => kind !== 'broke')) return outcomes;
+    const again = this.#transact(batch.filter((_, index) => outcomes[index]?.kind !== 'broke'));
+    for (const late of again) if (late.kind === 'broke') throw late.error;
+    return merged(outcomes, again);
+  }
+
+  /** Nothing is written when a piece of work broke. */
   #transact(batch: readonly Entry[]): Outcome[] {
     if (this.#broken) throw storeError(this.#failure);
     const { beforeCommit } = this.#options;
     this.#db.exec('BEGIN IMMEDIATE');
     try {
       const outcomes = batch.map(attempt);
+      if (outcomes.some(({ kind }) => kind === 'broke')) {
+        this.#undo();
+        return outcomes;
+      }
       beforeCommit?.();
       this.#db.exec('COMMIT');
       return outcomes;
