@@ -8,16 +8,12 @@ export type Arm = IndexedArm | GivenArm;
 /** All rows of a table, or those that are posted of one source or series. */
 interface IndexedArm {
   readonly table: Table;
-  readonly key?: Key;
+  /** The source; for `reading` the series. */
+  readonly key?: number;
+  /** Rows of later ids do not belong to it: they may come while it is read, and be of another source. */
+  readonly through: number;
   /** How many rows it has. */
   readonly rows: number;
-}
-
-interface Key {
-  /** The source; for `reading` the series. */
-  readonly of: number;
-  /** Rows of later ids do not belong to it. */
-  readonly through: number;
 }
 
 interface GivenArm {
@@ -76,28 +72,32 @@ const EVER: TimeRange = { start: FIRST, end: LAST };
 
 const KEY: Readonly<Record<Table, string>> = { single: 'source', event: 'source', reading: 'series' };
 
-function prepareOne(db: Database, table: Table, keyed: boolean) {
-  const postings = `${table}_${KEY[table]}`;
+/** SQL with the arm's key as ?1 and the last of its ids as ?2. */
+export function queriesOf(
+  table: Table,
+  keyed: boolean,
+): Readonly<Record<'list' | 'count' | 'outside', string>> {
   const from = keyed
-    ? `FROM ${postings} WHERE ${KEY[table]} = ?1 AND id <= ?2`
-    : `FROM ${table} INDEXED BY ${table}_origin WHERE ?1 IS NULL AND ?2 IS NULL`;
+    ? `FROM ${table}_${KEY[table]} WHERE ${KEY[table]} = ?1 AND id <= ?2`
+    : `FROM ${table} INDEXED BY ${table}_origin WHERE ?1 IS NULL AND id <= ?2`;
   const upTo = 'origin <= ?4 AND (origin < ?4 OR id <= ?5)';
-  const prepare = (sql: string): StatementSync => {
-    const made = db.prepare(sql);
+  return {
+    /** From ?3 (origin) to a place ?4, ?5, newest first. */
+    list: `SELECT origin, id ${from} AND origin >= ?3 AND ${upTo} ORDER BY origin DESC, id DESC LIMIT ?6 OFFSET ?7`,
+    /** The same from a place ?3, ?6. */
+    count: `SELECT count(*) AS n ${from} AND origin >= ?3 AND ${upTo} AND (origin > ?3 OR id > ?6)`,
+    outside: `SELECT EXISTS(SELECT 1 ${from} AND origin < ?3) OR EXISTS(SELECT 1 ${from} AND origin > ?4) AS yes`,
+  };
+}
+
+function prepareOne(db: Database, table: Table, keyed: boolean) {
+  const queries = queriesOf(table, keyed);
+  const prepare = (query: keyof typeof queries): StatementSync => {
+    const made = db.prepare(queries[query]);
     made.setReadBigInts(true);
     return made;
   };
-  return {
-    /** From ?3 (origin) to a place ?4, ?5, newest first. */
-    list: prepare(
-      `SELECT origin, id ${from} AND origin >= ?3 AND ${upTo} ORDER BY origin DESC, id DESC LIMIT ?6 OFFSET ?7`,
-    ),
-    /** The same from a place ?3, ?6. */
-    count: prepare(`SELECT count(*) AS n ${from} AND origin >= ?3 AND ${upTo} AND (origin > ?3 OR id > ?6)`),
-    outside: prepare(
-      `SELECT EXISTS(SELECT 1 ${from} AND origin < ?3) OR EXISTS(SELECT 1 ${from} AND origin > ?4) AS yes`,
-    ),
-  };
+  return { list: prepare('list'), count: prepare('count'), outside: prepare('outside') };
 }
 
 type Statements = ReturnType<typeof prepareOne>;
@@ -114,8 +114,7 @@ interface Stream {
 const isNewer = (a: Place, b: Place): boolean =>
   a.origin > b.origin || (a.origin === b.origin && a.id > b.id);
 
-const keyOf = ({ key }: IndexedArm): readonly [number | null, number | null] =>
-  key === undefined ? [null, null] : [key.of, key.through];
+const keyOf = ({ key, through }: IndexedArm): readonly [number | null, number] => [key ?? null, through];
 
 class SqliteOrderedRows implements OrderedRows {
   readonly #prepared = new Map<string, Statements>();

@@ -51,7 +51,13 @@ interface Keyed {
 /** 1: its events are in `event`, 0: in `single`. */
 type SourceKey = Keyed & { readonly manifold: number };
 
-type Totals = Readonly<Record<Table, number>>;
+interface Total {
+  readonly rows: number;
+  /** The last id. */
+  readonly through: number;
+}
+
+type Totals = Readonly<Record<Table, Total>>;
 
 const KEY: Readonly<Record<Table, string>> = { single: 'source', event: 'source', reading: 'series' };
 
@@ -76,13 +82,20 @@ type UnpostedRow = Place & { readonly key: bigint };
 const newestFirst = (a: Place, b: Place): number =>
   a.origin === b.origin ? Number(b.id - a.id) : a.origin < b.origin ? 1 : -1;
 
+function createTotal(db: Database, table: Table, sum: string): () => Total {
+  const select = db.prepare(
+    `SELECT coalesce((SELECT ${sum}), 0) AS rows, coalesce((SELECT max(id) FROM ${table}), 0) AS through`,
+  );
+  return () => select.get() as unknown as Total;
+}
+
 /** @param db where `source` and `series` say how many rows there are of each. */
 export function createSelections(db: Database): Selections {
-  const totals = db.prepare(
-    'SELECT (SELECT coalesce(sum(events), 0) FROM source WHERE series <> 0) AS single,' +
-      ' (SELECT coalesce(sum(events), 0) FROM source WHERE series = 0) AS event,' +
-      ' (SELECT coalesce(sum(readings), 0) FROM series) AS reading',
-  );
+  const totals = {
+    single: createTotal(db, 'single', 'sum(events) FROM source WHERE series <> 0'),
+    event: createTotal(db, 'event', 'sum(events) FROM source WHERE series = 0'),
+    reading: createTotal(db, 'reading', 'sum(readings) FROM series'),
+  };
   const sources = db.prepare(
     'SELECT id, series = 0 AS manifold, events AS rows FROM source WHERE device = ? AND events > 0',
   );
@@ -94,11 +107,15 @@ export function createSelections(db: Database): Selections {
     known.set(sql, made);
     return made;
   };
-  const everything = (): Totals => totals.get() as unknown as Totals;
+  const everything = (): Totals => ({
+    single: totals.single(),
+    event: totals.event(),
+    reading: totals.reading(),
+  });
   /** What is posted of each key, and together what is not; one arm where that is all of the table. */
   const armsOf = (table: Table, keys: readonly Keyed[], all: Totals): Arm[] => {
     if (keys.length === 0) return [];
-    if (keys.reduce((sum, { rows }) => sum + rows, 0) >= all[table]) return [{ table, rows: all[table] }];
+    if (keys.reduce((sum, { rows }) => sum + rows, 0) >= all[table].rows) return [{ table, ...all[table] }];
     const through = posted();
     const rest = unposted(
       table,
@@ -108,7 +125,7 @@ export function createSelections(db: Database): Selections {
     const counts = Map.groupBy(rest, ({ key }) => Number(key));
     const indexed = keys.map(({ id, rows }): Arm => {
       const left = rows - (counts.get(id)?.length ?? 0);
-      return { table, key: { of: id, through }, rows: left };
+      return { table, key: id, through, rows: left };
     });
     return [...indexed, { table, places: rest.sort(newestFirst), rows: rest.length }];
   };
@@ -122,8 +139,8 @@ export function createSelections(db: Database): Selections {
       const all = everything();
       if (device === undefined)
         return [
-          { table: 'single', rows: all.single },
-          { table: 'event', rows: all.event },
+          { table: 'single', ...all.single },
+          { table: 'event', ...all.event },
         ];
       return sourceArms(sources.all(device) as unknown as SourceKey[], all);
     },
@@ -131,8 +148,8 @@ export function createSelections(db: Database): Selections {
       const all = everything();
       if (device === undefined && resources === undefined)
         return [
-          { table: 'single', rows: all.single },
-          { table: 'reading', rows: all.reading },
+          { table: 'single', ...all.single },
+          { table: 'reading', ...all.reading },
         ];
       const conditions = whereOf({ device, resources });
       const values = valuesOf({ device, resources });

@@ -20,13 +20,12 @@ export interface Sources {
   ): Promise<bigint | undefined>;
 }
 
-export function createSources(db: Database): Sources {
+export function createSources(db: Database, ordered = createOrderedRows(db)): Sources {
   const all = db.prepare('SELECT DISTINCT device, name AS source FROM source WHERE events > 0');
   const count = db.prepare(
     'SELECT coalesce(sum(events), 0) AS events FROM source WHERE device = ? AND name = ?',
   );
   const selections = createSelections(db);
-  const ordered = createOrderedRows(db);
   return {
     all: () => all.all() as unknown as SourceNames[],
     eventCount: (device, source) => Number(count.get(device, source)?.['events']),
