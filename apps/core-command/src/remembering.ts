@@ -49,15 +49,12 @@ export function rememberingMetadata(
     else known?.forget(name);
   };
   let hears = false;
-  const events = lastingSubscription(
-    bus,
-    SYSTEM_EVENTS_FILTER,
-    (_topic, payload) => hear(payload),
-    () => {
+  const events = lastingSubscription(bus, SYSTEM_EVENTS_FILTER, (_topic, payload) => hear(payload), {
+    onSubscribed() {
       forgetAll();
       hears = true;
     },
-  );
+  });
 
   /** What was said while the bus was away may have been missed. */
   const remembers = (): boolean => {

@@ -1,3 +1,4 @@
+import { lastingSubscription, type LastingSubscription } from '@antirio/bus-request';
 import { AntirioError, describeError, isAntirioError } from '@antirio/kernel';
 import {
   createThrottle,
@@ -5,8 +6,8 @@ import {
   retry,
   sleep,
   type Bus,
+  type Check,
   type SubscribeOptions,
-  type Subscription,
 } from '@antirio/host';
 import {
   DEVICE_EVENTS_FILTER,
@@ -24,6 +25,8 @@ import { eventRequestOf } from './request-body.ts';
 
 /** Stores the events that device services publish. */
 export interface BusIngestion {
+  /** Whether the broker has taken its subscriptions. */
+  health(): Check;
   close(): Promise<void>;
 }
 
@@ -114,34 +117,35 @@ function counting({ measures, ports: { log } }: Room, work: Handler): Handler {
 }
 
 const FIRST_WAIT_MS = 1000;
-const BROKER_AWAY = { attempts: Infinity, firstDelayMs: 200, maxDelayMs: 5000 };
 
 /**
  * The handler's promise resolves when the event is on the disk: with QoS 1 that is when the sender gets its PUBACK. Where no broker
- * answers yet, it goes on trying in the background.
+ * answers yet, or it refuses, it goes on trying in the background.
  */
 export async function createBusIngestion(room: Room, bus: Bus): Promise<BusIngestion> {
   const { log } = room.ports;
-  const stopping = new AbortController();
-  const subscriptions: Subscription[] = [];
-  const subscribe = async (filter: string, work: Handler, options?: SubscribeOptions): Promise<void> => {
-    await retry({ ...BROKER_AWAY, signal: stopping.signal }, async () => {
-      subscriptions.push(await bus.subscribe(filter, counting(room, work), options));
+  const subscribe = (filter: string, work: Handler, options?: SubscribeOptions): LastingSubscription =>
+    lastingSubscription(bus, filter, counting(room, work), {
+      ...options,
+      onFailure: (error) => log.error({ filter, error: describeError(error) }, 'not subscribed yet'),
     });
-  };
   const storing: Handler = (topic, payload) => store(room, topic, payload);
-  const wanted = [
+  const subscriptions = [
     subscribe(DEVICE_EVENTS_FILTER, storing, EVENTS_AT_ONCE),
     subscribe(DEVICE_SYSTEM_EVENTS_FILTER, (_, payload) => purge(room, payload)),
   ];
-  const subscribed = Promise.all(wanted).catch((error: unknown) => {
-    if (!stopping.signal.aborted) log.error({ error: describeError(error) }, 'not subscribed');
-  });
-  await Promise.race([subscribed, sleep(FIRST_WAIT_MS, stopping.signal)]);
+  const settled = new AbortController();
+  const all = Promise.all(subscriptions.map((subscription) => subscription.settled));
+  await Promise.race([all, sleep(FIRST_WAIT_MS, settled.signal)]);
+  settled.abort();
   return {
+    health() {
+      const { lost } = room.measures;
+      const missing = subscriptions.map((subscription) => subscription.health()).find(({ ok }) => !ok);
+      if (missing !== undefined) return missing;
+      return { ok: true, ...(lost === 0 ? {} : { detail: `${lost} messages the store did not take` }) };
+    },
     async close() {
-      stopping.abort();
-      await subscribed;
       await Promise.all(subscriptions.map((subscription) => subscription.close()));
     },
   };

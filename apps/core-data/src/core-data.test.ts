@@ -12,8 +12,9 @@ import {
   type Bus,
   type HttpAnswer,
   type HttpPeer,
+  type Log,
 } from '@antirio/host';
-import { utf8, uuidV4 } from '@antirio/kernel';
+import { AntirioError, utf8, uuidV4 } from '@antirio/kernel';
 import { makeEnvelope, parseEnvelope, parseJsonBytes, stringifyJson, toCbor } from '@antirio/edgex-contracts';
 import { coreDataOptions, createCoreData, type CoreData } from './index.ts';
 
@@ -473,4 +474,32 @@ test('health tells the truth about the store and the bus', async () => {
   await bus.close();
   expect((await get('/ready')).status).toBe(503);
   bus = createLocalBus(broker, silentLog);
+});
+
+test('it is not ready while the broker refuses its subscription, says why once, and ends without it', async () => {
+  await stop();
+  const taken = Promise.withResolvers<never>();
+  let tries = 0;
+  const said: string[] = [];
+  const refusing: Bus = {
+    ...bus,
+    subscribe: () =>
+      ++tries > 2 ? taken.promise : Promise.reject(new AntirioError('forbidden', 'by its ACL')),
+  };
+  const error = (...given: unknown[]): void => void said.push(String(given[1]));
+  const log = Object.assign(Object.create(silentLog) as Log, { error });
+  room = createCoreData(coreDataOptions.parse({ dataDir, port: 0 }), {
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    bus: refusing,
+  });
+  await room.start();
+  peer = httpPeer({ url: `http://127.0.0.1:${room.port}/api/v3` });
+  const ready = await get('/ready');
+  expect([ready.status, JSON.stringify(json(ready))]).toEqual([503, expect.stringContaining('by its ACL')]);
+  expect(said).toEqual(['not subscribed yet', 'not subscribed yet']);
+  await room.stop();
+  await start();
+  expect((await get('/ready')).status).toBe(200);
 });

@@ -123,11 +123,7 @@ export function createCoreData(options: CoreDataOptions, ports: CoreDataPorts): 
       ...(failure === undefined ? {} : { detail: `the last round failed: ${failure}` }),
     };
     if (bus === undefined) return { store, retention };
-    const lost = running?.room.measures.lost ?? 0;
-    const ingestion = {
-      ok: true,
-      ...(lost === 0 ? {} : { detail: `${lost} messages the store did not take` }),
-    };
+    const ingestion = running?.ingestion?.health() ?? { ok: false, detail: 'not started' };
     return { store, bus: bus.health(), ingestion, retention };
   };
   return {

@@ -22,12 +22,7 @@ test('it is tried until the broker takes it, and closed then', async () => {
     return { close: async () => void (closed += 1) };
   });
   let told = 0;
-  const lasting = lastingSubscription(
-    bus,
-    'a/#',
-    () => undefined,
-    () => void (told += 1),
-  );
+  const lasting = lastingSubscription(bus, 'a/#', () => undefined, { onSubscribed: () => void (told += 1) });
   await lasting.settled;
   expect([tries, told]).toEqual([3, 1]);
   await lasting.close();
@@ -42,10 +37,32 @@ test('its end does not wait for a broker that is away; what that takes later is 
     busWith(() => taken.promise),
     'a/#',
     () => undefined,
-    () => void (told += 1),
+    { onSubscribed: () => void (told += 1) },
   );
   await lasting.close();
   taken.resolve({ close: async () => closed.resolve('closed') });
   expect(await closed.promise).toBe('closed');
   expect(told).toBe(0);
+});
+
+test('it tells why the broker does not take it: in its health, and once', async () => {
+  const refusals = ['first', 'second'];
+  const took = Promise.withResolvers<undefined>();
+  const bus = busWith(async () => {
+    const why = refusals.shift();
+    if (why === undefined) await took.promise;
+    else throw new AntirioError('forbidden', why);
+    return { close: async () => undefined };
+  });
+  const told: unknown[] = [];
+  const lasting = lastingSubscription(bus, 'a/#', () => undefined, {
+    onFailure: (error) => told.push(error),
+  });
+  expect(lasting.health()).toMatchObject({ ok: false });
+  while (!lasting.health().detail?.includes('second')) await new Promise((resolve) => setTimeout(resolve, 5));
+  took.resolve(undefined);
+  await lasting.settled;
+  expect(told).toEqual([expect.objectContaining({ message: 'first' })]);
+  expect(lasting.health()).toEqual({ ok: true });
+  await lasting.close();
 });

@@ -142,7 +142,9 @@ export async function followWritable<S extends z.ZodType>(
   };
   // once it is subscribed, what changed before is read too
   const notices =
-    bus === undefined ? undefined : lastingSubscription(bus, NOTICES_FILTER, hear, () => reading.poke());
+    bus === undefined
+      ? undefined
+      : lastingSubscription(bus, NOTICES_FILTER, hear, { onSubscribed: () => reading.poke() });
   const waited = new AbortController();
   await Promise.race([firstRead.promise, sleep(FIRST_READ_MS, waited.signal)]);
   waited.abort();
