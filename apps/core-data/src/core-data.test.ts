@@ -101,7 +101,42 @@ afterEach(async () => {
   rmSync(dataDir, { recursive: true });
 });
 
+const withNul = (fields: Record<string, unknown>): ReturnType<typeof requestOf> =>
+  requestOf('d', { readings: [{ ...readingOf('d', 'r', '7'), ...fields }] });
+const binary = { valueType: 'Binary', value: undefined, binaryValue: 'AQI=', mediaType: 'a\u0000' };
+const HAVE_NUL: readonly [string, ReturnType<typeof requestOf>][] = [
+  ['device', requestOf('d\u0000')],
+  ['source', requestOf('d', { sourceName: 's\u0000' })],
+  ['profile', requestOf('d', { profileName: '\u0000p' })],
+  ['resource', withNul({ resourceName: 'r\u0000' })],
+  ['resource of a reading with tags', withNul({ resourceName: 'r\u0000', tags: { t: 1 } })],
+  ['unit', withNul({ units: '\u0000' })],
+  ['media type', withNul(binary)],
+];
+/** Where an event is sent to, by its own names. */
+const addressOf = ({ event }: ReturnType<typeof requestOf>, level: (name: string) => string): string =>
+  ['profileName', 'deviceName', 'sourceName'].map((key) => level(String(event[key]))).join('/');
+
 describe('storing events by HTTP', () => {
+  test.each(HAVE_NUL)('a NUL in the name of a %s is refused with 400', async (_what, request) => {
+    const answer = await post(request, `svc/${addressOf(request, encodeURIComponent)}`);
+    expect(answer.status).toBe(400);
+    expect(String(json(answer)['message'])).toContain('should not contain a NUL character');
+    expect(json(await get('/event/count'))['count']).toBe(0);
+  });
+
+  test('a NUL in a value, in tags or in an object comes back as it was', async () => {
+    const readings = [
+      { ...readingOf('d', 'r', '\u0000a\u0000b\u0000'), valueType: 'String', tags: { 'k\u0000': '\u0000' } },
+      { ...readingOf('d', 'o', undefined), valueType: 'Object', objectValue: { '\u0000': ['\u0000'] } },
+    ];
+    const single = withNul({ value: 'a\u0000', valueType: 'String' });
+    for (const request of [requestOf('d', { readings, tags: { t: '\u0000' } }), single]) {
+      expect((await post(request, 'svc/p/d/s')).status).toBe(201);
+      expect(json(await get(`/event/id/${request.event.id}`))['event']).toEqual(request.event);
+    }
+  });
+
   test('an event comes back by its id with every digit of its origin and its tags', async () => {
     const request = requestOf('d', { tags: { devEUI: '00aa', fCnt: 7, deep: { big: 2n ** 60n } } });
     const stored = await peer.call({
@@ -306,6 +341,16 @@ describe('the bus', () => {
     const metrics = new TextDecoder().decode((await get('/metrics')).body);
     expect(metrics).toContain('MessagesRefused 5');
     expect(metrics).toContain('EventsDuplicate 1');
+  });
+
+  test('a NUL in a name is refused and counted', async () => {
+    for (const [, request] of HAVE_NUL) {
+      const topic = `edgex/events/device/svc/${addressOf(request, encodeURIComponent)}`;
+      await bus.publish(topic, makeEnvelope(request, { correlationID: 'c' }), { qos: 1 });
+    }
+    expect(json(await get('/event/count'))['count']).toBe(0);
+    const metrics = new TextDecoder().decode((await get('/metrics')).body);
+    expect(metrics).toContain(`MessagesRefused ${HAVE_NUL.length}`);
   });
 
   test('with eventPurge, a device that metadata deletes loses its events', async () => {

@@ -137,7 +137,7 @@ describe('plain events', () => {
     '1',
     null,
   );
-  const anyName = some<unknown>('d', 'd', 'd', ' ', '', 'x'.repeat(1025), 7, undefined);
+  const anyName = some<unknown>('d', 'd', 'd', ' ', '', 'd\u0000', 'x'.repeat(1025), 7, undefined);
   const anyReading = fc.record(
     {
       origin: anyOrigin,
@@ -156,7 +156,7 @@ describe('plain events', () => {
         3,
       ),
       value: some<unknown>('7', '70000', 'true', '[1, 2]', null, 7, 'text'),
-      units: some<unknown>('C', '', null, 3),
+      units: some<unknown>('C', '', null, 3, 'C\u0000'),
       tags: some<unknown>(undefined, null, {}, { a: 1 }, 3),
       binaryValue: some<unknown>(undefined, null, 'AQI=', '?'),
       mediaType: some<unknown>(undefined, null, 'a/b', 3),

@@ -9,6 +9,7 @@ import {
   name,
   optional,
   readWrite,
+  storable,
   uuidOrEmpty,
   wholeNumber,
 } from './fields.ts';
@@ -24,7 +25,7 @@ const valueType = z.string().transform((given, context): ValueType => {
 export const resourceProperties = z.object({
   valueType,
   readWrite,
-  units: optional(z.string()),
+  units: optional(storable),
   minimum: optional(float64),
   maximum: optional(float64),
   defaultValue: optional(z.string()),
@@ -34,7 +35,7 @@ export const resourceProperties = z.object({
   offset: optional(float64),
   base: optional(float64),
   assertion: optional(z.string()),
-  mediaType: optional(z.string()),
+  mediaType: optional(storable),
   optional: optional(anyMap),
 });
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { fromBase64 } from '@antirio/kernel';
 import { apiVersion, baseRequest, baseResponseSchema } from './base.ts';
-import { anyMap, name, optional, origin, uuid } from './fields.ts';
+import { anyMap, name, optional, origin, storable, uuid } from './fields.ts';
 import { isValueOf, normalizeValueType, type ValueType } from './value-type.ts';
 
 /** What the value of a reading is; which one follows from its value type, and any type may be null. */
@@ -71,9 +71,9 @@ const rawReading = z.object({
   valueType,
   value: z.unknown().optional(),
   binaryValue: binaryValue.nullish(),
-  mediaType: z.string().nullish(),
+  mediaType: storable.nullish(),
   objectValue: z.unknown().optional(),
-  units: optional(z.string()),
+  units: optional(storable),
   tags: optional(anyMap),
 });
 

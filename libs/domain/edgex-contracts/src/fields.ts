@@ -6,14 +6,21 @@ export const INT64_MAX = 2n ** 63n - 1n;
 export const INT64_MIN = -(2n ** 63n);
 const NOT_BLANK = /\S/;
 
-/** Whether it is a name as EdgeX 3.1 and later take it. */
-export function isName(text: string): boolean {
-  return text.length <= NAME_LIMIT && NOT_BLANK.test(text);
+/** Whether EdgeX's store, Postgres, has such a text: it has none with a NUL. */
+export function isStorable(text: string): boolean {
+  return !text.includes('\u0000');
 }
 
-/** A name as EdgeX 3.1 and later take it: any characters, not blank; bounded here because names become topic levels. */
-export const name = z
-  .string()
+/** A text that rows are found by or that says what a value is. */
+export const storable = z.string().refine(isStorable, 'should not contain a NUL character');
+
+/** Whether it is a name as EdgeX 3.1 and later take it. */
+export function isName(text: string): boolean {
+  return text.length <= NAME_LIMIT && NOT_BLANK.test(text) && isStorable(text);
+}
+
+/** A name as EdgeX 3.1 and later take it: any characters but NUL, not blank; bounded here because names become topic levels. */
+export const name = storable
   .max(NAME_LIMIT)
   .refine((text) => text.trim() !== '', 'should not be empty string');
 

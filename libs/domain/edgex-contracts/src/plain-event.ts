@@ -1,5 +1,5 @@
 import type { AddEventRequest, Event, Reading } from './event.ts';
-import { INT64_MAX, INT64_MIN, isName, isUuid } from './fields.ts';
+import { INT64_MAX, INT64_MIN, isName, isStorable, isUuid } from './fields.ts';
 import { integerIn, type LongIntegers, type RoughJson } from './lossless-json.ts';
 import { isValueOf, normalizeValueType, type ValueType } from './value-type.ts';
 
@@ -35,7 +35,7 @@ const isPlain = ({ tags, binaryValue, mediaType, units }: Fields): boolean =>
   isMissing(tags) &&
   isMissing(binaryValue) &&
   isMissing(mediaType) &&
-  (isMissing(units) || typeof units === 'string');
+  (isMissing(units) || (typeof units === 'string' && isStorable(units)));
 
 function valueTypeOf({ valueType, value }: Fields): ValueType | undefined {
   const type = typeof valueType === 'string' ? normalizeValueType(valueType) : undefined;
