@@ -16,6 +16,7 @@ export interface SubscribeOptions {
   /**
    * Where the broker is in this process: a handler that fails refuses the message, so that its publisher with QoS 1 or 2 gets an error
    * in place of the acknowledgement (MQTT 3.1.1: a closed connection). By default a failure is the subscriber's own matter.
+   * What was taken when the subscription is closed is handled first, for 5 s at most; otherwise it is forgotten and logged.
    */
   readonly required?: boolean;
 }

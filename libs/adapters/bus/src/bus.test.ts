@@ -201,6 +201,26 @@ describe.each(adapters)('a bus $name', ({ prefix, open }) => {
     expect(seen.toSorted()).toEqual(['once', 'stays', 'stays']);
   });
 
+  test('handles what it has taken before the end of a subscription that has to take it', async () => {
+    const order: number[] = [];
+    const begun = Promise.withResolvers<undefined>();
+    const subscription = await bus.subscribe(
+      `${prefix}drain`,
+      async (_, payload) => {
+        begun.resolve(undefined);
+        await delay(1);
+        order.push(Number(text(payload)));
+      },
+      { required: true },
+    );
+    const count = 50;
+    for (let i = 0; i < count; i++) void other.publish(`${prefix}drain`, String(i), { qos: 0 });
+    await other.publish(`${prefix}elsewhere`, '', { qos: 1 });
+    await begun.promise;
+    await subscription.close();
+    expect(order).toEqual(Array.from({ length: count }, (_, i) => i));
+  });
+
   test('refuses wrong topics and filters, and everything once it is closed', async () => {
     for (const topic of ['', 'a/+', 'a/#', 'a\0', 'x'.repeat(2000), '/'.repeat(200)])
       await expect(bus.publish(topic, '1')).rejects.toMatchObject({ code: 'invalidInput' });

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describeError } from '@antirio/kernel';
-import { createThrottle, type BusHandler, type Log } from '@antirio/host';
+import { createThrottle, sleep, type BusHandler, type Log } from '@antirio/host';
 import {
   createManyRunner,
   currentWaiter,
@@ -14,7 +14,10 @@ import {
 export interface Inbox {
   readonly failed: number;
   offer(topic: string, payload: Uint8Array, wait: OfferWait): Promise<Offered>;
-  /** Forgets what waits; resolves when no handler runs any more (at once when called from the handler itself). */
+  /**
+   * Takes no more. Runs what waits already where that is `required`, for a bounded time, and tells of what it forgets; resolves when no
+   * handler runs any more (at once when called from the handler itself).
+   */
   close(): Promise<void>;
 }
 
@@ -38,6 +41,10 @@ export interface InboxOptions {
   readonly maxMessages?: number | undefined;
   /** Bytes of messages that wait or are handled. */
   readonly maxBytes?: number | undefined;
+  /** What was taken is handled before the end. */
+  readonly required?: boolean | undefined;
+  /** For how long, at most (default 5 s). */
+  readonly drainMs?: number | undefined;
 }
 
 interface Entry {
@@ -53,9 +60,11 @@ const REFUSED = Promise.resolve<Offered>('refused');
 /** Handlers without input or output of their own would otherwise keep sockets and timers waiting. */
 const RUNS_PER_TURN = 64;
 const REPORT_EVERY_MS = 1000;
+const DRAIN_MS = 5000;
 
 export function createInbox(options: InboxOptions): Inbox {
   const { filter, handler, log, concurrency = 1, maxMessages = 1024, maxBytes = 8 << 20 } = options;
+  const { required = false, drainMs = DRAIN_MS } = options;
   const queue: Entry[] = [];
   const outside: Entry[] = [];
   const running = new Set<Entry>();
@@ -87,7 +96,10 @@ export function createInbox(options: InboxOptions): Inbox {
     running.delete(entry);
     entry.finish?.(how);
     place?.resolve(undefined);
-    if (running.size === 0) idle?.resolve(undefined);
+    if (running.size === 0) {
+      idle?.resolve(undefined);
+      idle = undefined;
+    }
     letIn();
   };
   const fail = (entry: Entry, error: unknown): void => {
@@ -134,6 +146,25 @@ export function createInbox(options: InboxOptions): Inbox {
     else entry.accept = () => resolve('taken');
     return promise;
   };
+  const untilIdle = (): Promise<undefined> => (idle ??= Promise.withResolvers()).promise;
+  const drained = async (): Promise<void> => {
+    const late = new AbortController();
+    const end = sleep(drainMs, late.signal).then(() => late.abort());
+    while (!late.signal.aborted && queue.length + outside.length + running.size > 0)
+      await Promise.race([untilIdle(), end]);
+    late.abort();
+  };
+  const forget = (): void => {
+    const entries = [...queue.splice(0), ...outside.splice(0)];
+    // Of the others their publishers are told.
+    const lost = entries.filter(({ finish }) => finish === undefined).length;
+    if (lost > 0) log.warn({ filter, lost }, 'messages were not handled before the end');
+    for (const entry of entries) {
+      bytes -= entry.payload.length;
+      entry.accept?.();
+      entry.finish?.('refused');
+    }
+  };
   return {
     get failed() {
       return failed;
@@ -151,13 +182,10 @@ export function createInbox(options: InboxOptions): Inbox {
     },
     async close() {
       closed = true;
-      for (const entry of [...queue.splice(0), ...outside.splice(0)]) {
-        entry.accept?.();
-        entry.finish?.('refused');
-      }
-      if (running.size === 0 || wouldWaitForItself(currentWaiter(), self)) return;
-      idle ??= Promise.withResolvers();
-      await idle.promise;
+      const own = wouldWaitForItself(currentWaiter(), self);
+      if (required && !own) await drained();
+      forget();
+      if (running.size > 0 && !own) await untilIdle();
     },
   };
 }

@@ -80,7 +80,7 @@ export function createLocalBus(broker: Broker, log: Log, limits: LocalBusLimits 
     async subscribe(filter, handler, { required = false, concurrency, maxMessages, maxBytes } = {}) {
       checkOpen();
       checkFilter(filter);
-      const inbox = createInbox({ filter, handler, log, concurrency, maxMessages, maxBytes });
+      const inbox = createInbox({ filter, handler, log, concurrency, maxMessages, maxBytes, required });
       return subscribe(filter, inbox, required);
     },
     health: () => (closed ? { ok: false, detail: 'the bus is closed' } : broker.health()),

@@ -23,6 +23,7 @@ interface Subscriber {
 }
 
 const REFUSED = 128;
+const UNSUBSCRIBE_MS = 2000;
 
 const bytesOf = (payload: string | Buffer): Uint8Array => {
   const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload;
@@ -54,6 +55,7 @@ export function createMqttBus(address: MqttAddress, log: Log, limits: MqttBusLim
     subscribeTimeoutMs = 30_000,
   } = limits;
   const subscribers = new Set<Subscriber>();
+  const withdrawn = new WeakSet<Subscriber>();
   const outgoing = createMqttConnection(address, log);
   const incoming = createMqttConnection(address, log, createDispatch(subscribers));
   let closed = false;
@@ -69,22 +71,26 @@ export function createMqttBus(address: MqttAddress, log: Log, limits: MqttBusLim
     const answers = await client.subscribeAsync(filter, { qos: 1 });
     return answers.every(({ qos }) => qos !== REFUSED);
   };
+  const unsubscribe = async (filter: string): Promise<void> => {
+    const client = await incoming.client(0);
+    await client.unsubscribeAsync(filter);
+  };
+  /** What the broker sends until it has ended the subscription is taken: mqtt.js acknowledges it. */
   const withdraw = async (subscriber: Subscriber): Promise<void> => {
-    subscribers.delete(subscriber);
-    const shared = [...subscribers].some(({ filter }) => filter === subscriber.filter);
+    const { filter, inbox } = subscriber;
+    withdrawn.add(subscriber);
+    const shared = [...subscribers].some((other) => other.filter === filter && !withdrawn.has(other));
     if (!shared && !closed && incoming.health().ok)
-      await incoming
-        .client(0)
-        .then((client) => client.unsubscribeAsync(subscriber.filter))
-        .catch(() => undefined);
-    await subscriber.inbox.close();
+      await within(UNSUBSCRIBE_MS, unsubscribe(filter), 'the broker did not end it').catch(() => undefined);
+    subscribers.delete(subscriber);
+    await inbox.close();
   };
   const subscribe = async (
     filter: string,
     handler: BusHandler,
-    { concurrency, maxMessages, maxBytes }: SubscribeOptions,
+    options: SubscribeOptions,
   ): Promise<Subscription> => {
-    const inbox = createInbox({ filter, handler, log, concurrency, maxMessages, maxBytes });
+    const inbox = createInbox({ filter, handler, log, ...options });
     const subscriber = { filter, matches: createTopicMatcher(filter), inbox };
     subscribers.add(subscriber);
     try {
