@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { inTransaction, openDatabase, type Database } from '@antirio/host';
 import type { Event } from '@antirio/edgex-contracts';
 import { createEventWriter } from './event-writer.ts';
-import { MIGRATIONS } from './schema.ts';
+import { checkLayout, MIGRATIONS } from './schema.ts';
 
 const EVENTS_AT_ONCE = 1000;
 
@@ -15,8 +15,17 @@ export const storePath = (dataDir: string): string => join(dataDir, 'core-data',
  */
 const LOG_BYTES = 24 << 20;
 
+/** @throws AntirioError badConfig when the file was laid out by another build; it is left as it is. */
 export function openStore(dataDir: string): Database {
-  return openDatabase(storePath(dataDir), MIGRATIONS, { walBytes: LOG_BYTES });
+  const path = storePath(dataDir);
+  const db = openDatabase(path, MIGRATIONS, { walBytes: LOG_BYTES });
+  try {
+    checkLayout(db, path);
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+  return db;
 }
 
 /**

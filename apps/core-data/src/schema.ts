@@ -1,3 +1,6 @@
+import { AntirioError } from '@antirio/kernel';
+import { openDatabase, type Database } from '@antirio/host';
+
 /**
  * Rows are appended in the order of arrival under ids that only grow: an event takes as many ids as it has readings, and its own id is the
  * first of them. Names stand once, in `series` (what readings have in common) and `source` (what events have in common), with the counts that
@@ -67,3 +70,29 @@ export const MIGRATIONS: readonly string[] = [
      until INTEGER,
      through INTEGER NOT NULL)`,
 ];
+
+/** Each index, and each table with its columns. */
+function layoutOf(db: Database): string[] {
+  const rows = db
+    .prepare(
+      "SELECT type || ' ' || name || coalesce((SELECT '(' || group_concat(name) || ')' FROM pragma_table_info(s.name)), '') AS part" +
+        " FROM sqlite_schema s WHERE type IN ('table', 'index') ORDER BY name",
+    )
+    .all();
+  return rows.map((row) => String(row['part']));
+}
+
+/**
+ * `PRAGMA user_version` does not tell the layouts apart that there were before the first one was released.
+ * @throws AntirioError badConfig when there is not all that this build reads and writes.
+ */
+export function checkLayout(db: Database, path: string): void {
+  const fresh = openDatabase(':memory:', MIGRATIONS);
+  const wanted = layoutOf(fresh);
+  fresh.close();
+  const there = new Set(layoutOf(db));
+  const missing = wanted.filter((part) => !there.has(part));
+  if (missing.length === 0) return;
+  const what = `${path} was laid out by another build: it has no ${missing.join(', no ')}`;
+  throw new AntirioError('badConfig', `${what}. Move it away to begin a new store`, { path, missing });
+}
