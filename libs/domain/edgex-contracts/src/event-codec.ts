@@ -1,4 +1,4 @@
-import { decode, encode } from 'cborg';
+import { decode, encode, Tokenizer } from 'cborg';
 import { AntirioError, toBase64 } from '@antirio/kernel';
 import { API_VERSION } from './base.ts';
 import { checkDepth } from './depth.ts';
@@ -58,17 +58,40 @@ export function newAddEventRequest(event: Omit<Event, 'apiVersion'>, requestId?:
   return { apiVersion: API_VERSION, requestId, event: { ...event, apiVersion: API_VERSION } };
 }
 
+const CBOR_RULES = {
+  allowBigInt: true,
+  allowIndefinite: true,
+  allowUndefined: true,
+  // JSON, as which it is answered, cannot say these
+  allowNaN: false,
+  allowInfinity: false,
+  retainStringBytes: true,
+};
+const strictUtf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** The decoder alone would put U+FFFD in place of what is no UTF-8. */
+class Utf8Tokenizer extends Tokenizer {
+  override next(): ReturnType<Tokenizer['next']> {
+    const token = super.next();
+    if (token.byteValue !== undefined && String(token.value).includes('\ufffd'))
+      strictUtf8.decode(token.byteValue);
+    return token;
+  }
+}
+
 /**
- * Reads CBOR (RFC 8949) as Go's encoder writes it: string keys, 64-bit integers (bigint beyond 2^53), byte strings.
- * @throws AntirioError invalidInput when the bytes are no CBOR, or nested deeper than JSON may be: much of it is written as JSON.
+ * Reads CBOR (RFC 8949) as Go's encoder writes it: string keys, 64-bit integers (bigint beyond 2^53), byte strings. Of two equal keys the last one counts.
+ * @throws AntirioError invalidInput when the bytes are no CBOR, have text that is no UTF-8, NaN or infinity, or are nested deeper than JSON may be: much of it is written as JSON.
  */
 export function parseCbor(bytes: Uint8Array): unknown {
   return checkDepth(decoded(bytes), MAX_JSON_DEPTH);
 }
 
 function decoded(bytes: Uint8Array): unknown {
+  // bytes within a Buffer would be Buffers, which write themselves as JSON in a way of their own
+  const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
   try {
-    return decode(bytes);
+    return decode(plain, { ...CBOR_RULES, tokenizer: new Utf8Tokenizer(plain, CBOR_RULES) });
   } catch (cause) {
     throw new AntirioError('invalidInput', 'the body is no CBOR', {}, cause);
   }

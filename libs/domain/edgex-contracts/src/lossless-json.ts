@@ -148,7 +148,7 @@ export function parseJson(text: string): unknown {
   return exactJson(parseRoughJson(text));
 }
 
-/** @throws AntirioError invalidInput when the bytes are no UTF-8 text of JSON. */
+/** Bytes that are no UTF-8 count as U+FFFD, as for Go. @throws AntirioError invalidInput as `parseJson` does. */
 export function parseJsonBytes(bytes: Uint8Array): unknown {
   return parseJson(fromUtf8(bytes));
 }
