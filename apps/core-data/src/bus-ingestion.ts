@@ -119,8 +119,9 @@ function counting({ measures, ports: { log } }: Room, work: Handler): Handler {
 const FIRST_WAIT_MS = 1000;
 
 /**
- * The handler's promise resolves when the event is on the disk: with QoS 1 that is when the sender gets its PUBACK. Where no broker
- * answers yet, or it refuses, it goes on trying in the background.
+ * The handler's promise resolves when the event is on the disk: with QoS 1 that is when the sender gets its PUBACK where the broker is
+ * in this process; any other broker has its own as soon as the message is queued here. Where none answers yet, or it refuses, it goes
+ * on trying in the background.
  */
 export async function createBusIngestion(room: Room, bus: Bus): Promise<BusIngestion> {
   const { log } = room.ports;
