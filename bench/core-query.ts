@@ -14,6 +14,7 @@ const RESOURCES = ['Temperature', 'Humidity', 'Pressure'];
 const FIRST_ORIGIN = 1_700_000_000_000_000_000n;
 const APART_NS = 1_000_003n;
 const GOAL_BYTES = 120;
+const GOAL_TIMES = 2;
 
 interface Query {
   readonly name: string;
@@ -118,16 +119,39 @@ async function measure(setting: CoreSetting, readings: number, ports: BenchPorts
   return { bytes, asked };
 }
 
+const medianOf = (measured: Measured, query: Query): number =>
+  median((measured.asked.get(query.name) ?? []).map(({ p50Ms }) => p50Ms));
+
+/** How much slower the query is that suffers most. */
+function slowdown(readings: number, measured: Measured, base: Measured): Figure {
+  const all = QUERIES.map((query) => ({
+    name: query.name,
+    times: rounded(medianOf(measured, query) / medianOf(base, query), 2),
+  })).toSorted((a, b) => b.times - a.times);
+  return figureOf({
+    figure: 'core.large.times',
+    unit: 'times',
+    values: all.slice(0, 1).map(({ times }) => times),
+    goal: GOAL_TIMES,
+    context: {
+      readings,
+      base: SMALL,
+      queries: Object.fromEntries(all.map(({ name, times }) => [name, times])),
+    },
+  });
+}
+
 function* figuresOf(
   prefix: string,
   readings: number,
-  { bytes, asked }: Measured,
+  measured: Measured,
   base?: Measured,
 ): Generator<Figure> {
-  for (const { name, path, concurrency, goalMs } of QUERIES) {
+  const { bytes, asked } = measured;
+  for (const query of QUERIES) {
+    const { name, path, concurrency, goalMs } = query;
     const runs = asked.get(name) ?? [];
     const p50 = (taken: readonly Asked[]): number[] => taken.map(({ p50Ms }) => p50Ms);
-    const before = median(p50(base?.asked.get(name) ?? []));
     yield figureOf({
       figure: `${prefix}.${name}`,
       unit: 'ms',
@@ -137,7 +161,9 @@ function* figuresOf(
         ...{ path, concurrency, readings },
         p99Ms: median(runs.map(({ p99Ms }) => p99Ms)),
         cpuMs: median(runs.map(({ cpuMs }) => cpuMs)),
-        ...(base === undefined ? {} : { times: rounded(median(p50(runs)) / before, 2) }),
+        ...(base === undefined
+          ? {}
+          : { times: rounded(medianOf(measured, query) / medianOf(base, query), 2) }),
       },
     });
   }
@@ -167,7 +193,9 @@ async function* large(ports: BenchPorts): AsyncGenerator<Figure> {
   const setting = await openCoreSetting();
   try {
     const base = await measure(setting, SMALL, ports);
-    yield* figuresOf('core.large', readings, await measure(setting, readings, ports), base);
+    const measured = await measure(setting, readings, ports);
+    yield* figuresOf('core.large', readings, measured, base);
+    yield slowdown(readings, measured, base);
   } finally {
     await setting.close();
   }
