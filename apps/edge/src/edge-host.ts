@@ -15,7 +15,7 @@ import {
 } from '@antirio/host';
 import { AntirioError, describeError, type Identity } from '@antirio/kernel';
 import { brokerUrlOf, roomOptions, urlOf, type EdgeConfig } from './config.ts';
-import { withEdgexEnvironment } from './edgex-env.ts';
+import { warnOfEdgexEnvironment, withEdgexEnvironment } from './edgex-env.ts';
 import { lockRoom, type InstanceLock } from './instance-lock.ts';
 import type { Peers, RoomPorts, RunnableRoom } from './loaders.ts';
 import { ROOM_KEYS, roomOf, type Room } from './rooms.ts';
@@ -110,6 +110,7 @@ export async function createEdgeHost(given: EdgeConfig, wanted: readonly Runnabl
   const rooms = wanted.toSorted((a, b) => ROOM_KEYS.indexOf(a.key) - ROOM_KEYS.indexOf(b.key));
   const config = await withEdgexEnvironment(given, rooms);
   const log = createLog('antirio', config.logLevel);
+  if (config !== given) warnOfEdgexEnvironment(log);
   const locks: InstanceLock[] = [];
   for (const room of rooms) locks.push(await lockRoom(config.dataDir, room.name));
   const identity = openIdentityOf(config, log);

@@ -1,4 +1,5 @@
-import { edgexEnvironment } from '@antirio/edgex-service';
+import { edgexEnvironment, edgexVariablesNotTaken } from '@antirio/edgex-service';
+import type { Log } from '@antirio/host';
 import { withValue, type EdgeConfig } from './config.ts';
 import type { RunnableRoom } from './loaders.ts';
 
@@ -33,4 +34,10 @@ export async function withEdgexEnvironment(
   if (coreKeeper === NONE) section = { ...section, followKeeper: false };
   const services = { ...config.services, ...servicesOf({ broker, coreKeeper, coreMetadata }) };
   return { ...config, services, [room.key]: section };
+}
+
+/** Says once which variables of EdgeX the service does not take. */
+export function warnOfEdgexEnvironment(log: Log, env: NodeJS.ProcessEnv = process.env): void {
+  const variables = edgexVariablesNotTaken(env);
+  if (variables.length > 0) log.warn({ variables }, 'variables of EdgeX that are not taken');
 }

@@ -340,6 +340,15 @@ describe('core-keeper', () => {
     expect(registered.at(-1)).toMatchObject({ serviceId: 'core-data', status: 'HALT' });
   });
 
+  test('is not told of a service that is not to be registered, which follows it all the same', async () => {
+    keys = { [`${OWN}/PersistData`]: 'false' };
+    const { applied, edgex, stop } = await run({ service: { register: false } });
+    edgex.register(1234);
+    await until(() => applied.at(-1)?.['PersistData'] === false);
+    await stop();
+    expect(registered).toEqual([]);
+  });
+
   test('is left alone where that is configured', async () => {
     keys = { [`${OWN}/PersistData`]: 'false' };
     const { applied, edgex, stop } = await run({ followKeeper: false });

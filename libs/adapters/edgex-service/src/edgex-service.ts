@@ -130,7 +130,7 @@ export function createEdgexService<S extends z.ZodObject>(parts: EdgexServicePar
       );
     },
     register(port) {
-      if (keeper === undefined || serviceKey === KEEPER) return;
+      if (keeper === undefined || serviceKey === KEEPER || !service.register) return;
       const address = ANY_ADDRESS.has(options.bind) ? '127.0.0.1' : options.bind;
       const host = service.host ?? address;
       registered ??= registration(log, keeper, {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { edgexEnvironment } from './environment.ts';
+import { edgexEnvironment, edgexVariablesNotTaken } from './environment.ts';
 
 describe('the environment under the names of EdgeX', () => {
   test('sets options by their paths', () => {
@@ -50,8 +50,25 @@ describe('the environment under the names of EdgeX', () => {
     expect(edgexEnvironment({ EDGEX_CONFIG_PROVIDER: 'none' })).toEqual({ coreKeeper: 'none' });
   });
 
+  test('says whether the service registers', () => {
+    expect(edgexEnvironment({ EDGEX_USE_REGISTRY: 'false' })).toEqual({ 'service.register': false });
+  });
+
+  test('names what is EdgeX’s and not taken', () => {
+    const given = {
+      EDGEX_USE_REGISTRY: 'true',
+      EDGEX_SECURITY_SECRET_STORE: 'false',
+      EDGEX_PROFILE: '',
+      EDGEX_CONFIG_DIR: '/res',
+      HOME: '/',
+    };
+    expect(edgexVariablesNotTaken(given)).toEqual(['EDGEX_CONFIG_DIR', 'EDGEX_SECURITY_SECRET_STORE']);
+    expect(edgexVariablesNotTaken({})).toEqual([]);
+  });
+
   test.each([
     ['SERVICE_PORT', 'many'],
+    ['EDGEX_USE_REGISTRY', 'no'],
     ['SERVICE_REQUESTTIMEOUT', 'soon'],
     ['SERVICE_CORSCONFIGURATION_ENABLECORS', 'yes'],
     ['EDGEX_CONFIG_PROVIDER', 'consul.http://localhost:8500'],

@@ -28,6 +28,7 @@ function durationMs(given: string, name: string): number {
 
 /** Settings of all services, under the names that EdgeX gives them in the environment. */
 const COMMON: Readonly<Record<string, Setting>> = {
+  EDGEX_USE_REGISTRY: ['service.register', flag],
   SERVICE_HOST: ['service.host', text],
   SERVICE_SERVERBINDADDR: ['bind', text],
   SERVICE_PORT: ['port', whole],
@@ -122,4 +123,14 @@ export function edgexEnvironment(values: Values, own: OwnSettings = {}): Readonl
   });
   const given = Object.entries(values).filter(([, value]) => value !== '');
   return { ...urls(Object.fromEntries(given), own.hasMetadata === true), ...Object.fromEntries(settings) };
+}
+
+/** Of all that begins with `EDGEX_`. */
+const TAKEN = new Set(['EDGEX_USE_REGISTRY', 'EDGEX_CONFIG_PROVIDER', 'EDGEX_CONFIG_FILE']);
+
+/** Names of variables that are EdgeX's and mean nothing here; an empty variable is none. */
+export function edgexVariablesNotTaken(values: Values): readonly string[] {
+  return Object.keys(values)
+    .filter((name) => name.startsWith('EDGEX_') && (values[name] ?? '') !== '' && !TAKEN.has(name))
+    .toSorted();
 }

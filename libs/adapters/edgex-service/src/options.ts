@@ -33,6 +33,8 @@ const service = z.strictObject({
   requestTimeoutMs: z.int().min(1).max(3_600_000).default(45_000),
   /** How often core-keeper asks for its health (EdgeX: HealthCheckInterval). */
   healthCheckIntervalMs: z.int().min(100).default(10_000),
+  /** Whether core-keeper is told of it (EdgeX: `EDGEX_USE_REGISTRY`). */
+  register: z.boolean().default(true),
   cors: cors.prefault({}),
 });
 

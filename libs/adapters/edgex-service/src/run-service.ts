@@ -12,7 +12,7 @@ import {
 } from '@antirio/host';
 import { z } from 'zod';
 import type { EdgexServicePorts } from './edgex-service.ts';
-import { edgexEnvironment, type OwnSettings } from './environment.ts';
+import { edgexEnvironment, edgexVariablesNotTaken, type OwnSettings } from './environment.ts';
 
 const NONE = 'none';
 const KEEPER = 'core-keeper';
@@ -58,6 +58,8 @@ export async function runService<S extends z.ZodObject>(alone: AloneService<S>):
   const { broker, coreMetadata, coreKeeper, port } = surroundings.parse(given);
   const keeper = serviceKey === KEEPER && coreKeeper === NONE ? `http://127.0.0.1:${port}` : coreKeeper;
   const log = createLog(serviceKey);
+  const variables = edgexVariablesNotTaken(env);
+  if (variables.length > 0) log.warn({ variables }, 'variables of EdgeX that are not taken');
   const peers: Record<string, HttpPeer> = { 'core-metadata': httpPeer({ url: coreMetadata }) };
   if (keeper !== NONE) peers[KEEPER] = httpPeer({ url: keeper });
   const bus = broker === NONE ? {} : { bus: createMqttBus({ url: broker }, log) };
