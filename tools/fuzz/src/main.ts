@@ -1,16 +1,23 @@
 // `npm run fuzz [-- --seconds N] [--seed N] [--properties part/of]`: what schemathesis draws from EdgeX's OpenAPI documents
 // against the running services, and the property tests with other examples. The last line is `N passed, N failed, N skipped`.
 import { parseArgs } from 'node:util';
-import { createCoreServices, CORE_SERVICES, type CoreServices } from '@antirio/core-services';
-import { fuzzService, type Outcome, type Round } from './fuzz-service.ts';
+import {
+  createCoreServices,
+  CORE_SERVICES,
+  type CoreService,
+  type CoreServices,
+} from '@antirio/core-services';
+import { loadContract } from '@antirio/edgex-contract';
+import { fuzzService, type Outcome } from './fuzz-service.ts';
 import { runProperties, type Counts, type Part } from './properties.ts';
 import { ensureSchemathesis } from './schemathesis.ts';
 import { createSeeds } from './seeds.ts';
 
 const RESOW_MS = 1000;
+const LEAST_SECONDS = 4;
 
 interface Options {
-  /** For each service. */
+  /** For a service, in the mean: each gets as much as it has operations. */
   readonly seconds: number;
   readonly seed: number;
   readonly properties: Part | undefined;
@@ -53,6 +60,28 @@ function say({ round: { service, names, seed }, cases, operations, complaint }: 
   console.log(complaint === undefined ? `ok     ${said}` : `FAILED ${said}\n${complaint}`);
 }
 
+/** Seconds for one round of each service. */
+function secondsOf(mean: number): ReadonlyMap<CoreService, number> {
+  const operations = CORE_SERVICES.map((service) => loadContract(service).operations.length);
+  const all = operations.reduce((sum, some) => sum + some, 0);
+  const total = mean * CORE_SERVICES.length;
+  return new Map(
+    CORE_SERVICES.map((service, i) => [
+      service,
+      Math.max(LEAST_SECONDS, Math.ceil((total * (operations[i] ?? 0)) / all / 2)),
+    ]),
+  );
+}
+
+/** What no round of the service got to. */
+function untested(outcomes: readonly Outcome[]): string | undefined {
+  const missed = outcomes.map(({ operations }) => operations.selected - operations.tested);
+  const least = Math.min(...missed);
+  return least === 0
+    ? undefined
+    : `no round tested all operations: ${least} were not; give it more --seconds`;
+}
+
 /** One round after the other; what requests have deleted is put back meanwhile. */
 async function rounds(command: string, core: CoreServices, { seconds, seed }: Options): Promise<Outcome[]> {
   const seeds = await createSeeds(core);
@@ -68,13 +97,14 @@ async function rounds(command: string, core: CoreServices, { seconds, seed }: Op
   await seeds.sow();
   const timer = setInterval(resow, RESOW_MS);
   try {
-    for (const service of CORE_SERVICES)
-      for (const names of ['drawn', 'known'] as const) {
-        const round: Round = { service, names, seed, seconds: Math.ceil(seconds / 2) };
-        const outcome = await fuzzService(command, core, round);
-        say(outcome);
-        outcomes.push(outcome);
-      }
+    for (const [service, each] of secondsOf(seconds)) {
+      const drawn = await fuzzService(command, core, { service, names: 'drawn', seed, seconds: each });
+      say(drawn);
+      const last = await fuzzService(command, core, { service, names: 'known', seed, seconds: each });
+      const known = { ...last, complaint: last.complaint ?? untested([drawn, last]) };
+      say(known);
+      outcomes.push(drawn, known);
+    }
   } finally {
     clearInterval(timer);
     await sowing;
