@@ -207,6 +207,37 @@ if (go !== undefined)
       });
     });
 
+    step('PersistData in core-keeper stops the storing of events, and lets it go on', async () => {
+      const key = encodeURIComponent('edgex/v4/core-data/Writable/PersistData');
+      const persist = async (value: boolean): Promise<void> => {
+        const json = { apiVersion: 'v3', value: String(value) };
+        expect((await ask(keeper(`kvs/key/${key}`), { method: 'PUT', json })).status).toBe(200);
+        await until(`PersistData is ${value}`, async () => {
+          const { config } = (await get(data('config'))) as { config: { Writable: Record<string, unknown> } };
+          return config.Writable['PersistData'] === value;
+        });
+      };
+      await goesOn('Room-01');
+      await persist(false);
+      // what was under way when it changed
+      await sleep(500);
+      const before = await countOf('Room-01');
+      await sleep(1000);
+      expect(await countOf('Room-01')).toBe(before);
+      await persist(true);
+      await goesOn('Room-01');
+    });
+
+    step('a command that is a pattern reads all resources of such names', async () => {
+      const answer = await ask(command('Room-01', encodeURIComponent('(Temp.*|Count.*)')));
+      expect(answer.status).toBe(200);
+      const { event } = answer.json as { event: { readings: { resourceName: string }[] } };
+      expect(event.readings.map(({ resourceName }) => resourceName).sort()).toEqual([
+        'Counter',
+        'Temperature',
+      ]);
+    });
+
     step('a device service that ends says so to the registry', async () => {
       await room.end();
       await until('it is gone', async () => (await registrationOf(SERVICE))['status'] === 'HALT');
