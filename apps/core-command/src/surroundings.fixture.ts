@@ -135,13 +135,16 @@ function metadataOf(
 
 function deviceServiceOf(around: Pick<Surroundings, 'seen' | 'answer'>): Server {
   return createServer((request, response) => {
-    void readText(request).then((body) => {
-      const { method, url, headers } = request;
-      around.seen.push({ method, url, correlation: headers['x-correlation-id'], body });
-      const { answer } = around;
-      if (answer === 'never') return;
-      response.writeHead(answer.status, { 'content-type': answer.type }).end(answer.body);
-    });
+    readText(request).then(
+      (body) => {
+        const { method, url, headers } = request;
+        around.seen.push({ method, url, correlation: headers['x-correlation-id'], body });
+        const { answer } = around;
+        if (answer === 'never') return;
+        response.writeHead(answer.status, { 'content-type': answer.type }).end(answer.body);
+      },
+      () => response.destroy(),
+    );
   });
 }
 

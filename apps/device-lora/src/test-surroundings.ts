@@ -75,7 +75,9 @@ export async function startTestCore(): Promise<TestCore> {
     const [status, json] = segments[0] === 'ping' ? [200, {}] : core();
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(json));
   };
-  const server: Server = createServer((request, response) => void answer(request, response));
+  const server: Server = createServer((request, response) => {
+    answer(request, response).catch(() => response.destroy());
+  });
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve);
   });

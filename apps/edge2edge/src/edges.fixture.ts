@@ -38,10 +38,11 @@ export class Room {
         const peer = request.headers['x-antirio-peer'];
         const asked = { method, url, peer: peer?.toString(), body: Buffer.concat(chunks).toString() };
         this.asked.push(asked);
-        void Promise.resolve(this.answer(asked)).then(({ status, body }) => {
+        const answered = ({ status, body }: Answering): void => {
           response.writeHead(status, { 'content-type': 'application/json' });
           response.end(JSON.stringify(body));
-        });
+        };
+        Promise.resolve(this.answer(asked)).then(answered, () => response.destroy());
       });
     });
   }

@@ -30,9 +30,10 @@ export class Neighbourhood {
         const [, , edge, path] =
           /^\/edge2edge\/(peer)\/(\w+)\/filecoin-interface(\/.*)$/.exec(request.url ?? '') ?? [];
         if (edge !== undefined) {
-          void this.#relay(edge, path as string, request.method as 'GET').then(({ status, body }) => {
-            response.writeHead(status).end(this.tamper(Buffer.from(body)));
-          });
+          this.#relay(edge, path as string, request.method as 'GET').then(
+            ({ status, body }) => response.writeHead(status).end(this.tamper(Buffer.from(body))),
+            () => response.writeHead(502).end(),
+          );
           return;
         }
         response.statusCode = this.orchestratorStatus;

@@ -451,7 +451,7 @@ async function startEdge2Edge(
         body: Buffer.concat(chunks),
       });
       response.writeHead(answer.status, { 'content-type': 'application/json' }).end(answer.body);
-    })();
+    })().catch(() => response.writeHead(502).end('{}')); // one of the edges is gone
   });
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve);
