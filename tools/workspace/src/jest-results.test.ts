@@ -1,5 +1,15 @@
-import { expect, test } from '@jest/globals';
-import { combine, countsLine, nothing, summarise, type JestFile } from './jest-results.ts';
+import { describe, expect, test } from '@jest/globals';
+import {
+  combine,
+  countsLine,
+  filesToRepeat,
+  nothing,
+  secondAttempt,
+  summarise,
+  type Failure,
+  type JestFile,
+  type Summary,
+} from './jest-results.ts';
 
 const file = (status: string, assertionResults: JestFile['assertionResults'], message = ''): JestFile => ({
   name: '/w/a.test.ts',
@@ -48,4 +58,33 @@ test('the counts of several runs add up', () => {
   expect(countsLine([mixed, mixed].map((run) => summarise(run)).reduce(combine, nothing))).toBe(
     '2 passed, 2 failed, 6 skipped',
   );
+});
+
+describe('a second attempt', () => {
+  const failure = (file: string, name: string): Failure => ({ file, name, message: 'why' });
+  const run = (passed: number, ...failures: Failure[]): Summary => ({ ...nothing, passed, failures });
+  const first = run(7, failure('/a', 'one'), failure('/a', 'two'));
+
+  test('what passes by itself is told and counted as passed; what fails again stays failed', () => {
+    const both = secondAttempt(first, run(3, failure('/a', 'two')));
+    expect(countsLine(both)).toBe('8 passed, 1 failed, 0 skipped');
+    expect(both.unsteady).toEqual([failure('/a', 'one')]);
+  });
+
+  test('what fails only then is a failure as well', () => {
+    const both = secondAttempt(first, run(3, failure('/a', 'three')));
+    expect(both.failures).toEqual([failure('/a', 'three')]);
+    expect(both.unsteady).toHaveLength(2);
+  });
+
+  test('a run that broke off, or in which nothing passed, clears nothing', () => {
+    expect(secondAttempt(first, run(3, failure('/a', '(the file could not be run)')))).toEqual(first);
+    expect(secondAttempt(first, run(0))).toEqual(first);
+  });
+
+  test('a few files are tried again, many are not: then it is the code', () => {
+    expect(filesToRepeat(first)).toEqual(['/a']);
+    expect(filesToRepeat(nothing)).toEqual([]);
+    expect(filesToRepeat(run(1, ...['/a', '/b', '/c', '/d'].map((file) => failure(file, 'x'))))).toEqual([]);
+  });
 });

@@ -31,10 +31,12 @@ export interface Skip {
 export interface Summary {
   readonly passed: number;
   readonly failures: readonly Failure[];
+  /** Failed in the whole run and passed by themselves; counted as passed. */
+  readonly unsteady: readonly Failure[];
   readonly skips: readonly Skip[];
 }
 
-export const nothing: Summary = { passed: 0, failures: [], skips: [] };
+export const nothing: Summary = { passed: 0, failures: [], unsteady: [], skips: [] };
 
 const SKIP_NOTE = /^(?<name>.*) \[skipped: (?<reason>.*)\]$/s;
 
@@ -52,8 +54,31 @@ export function combine(one: Summary, other: Summary): Summary {
   return {
     passed: one.passed + other.passed,
     failures: [...one.failures, ...other.failures],
+    unsteady: [...one.unsteady, ...other.unsteady],
     skips: [...one.skips, ...other.skips],
   };
+}
+
+/** More files than these are a fault of the code and not of a loaded machine. */
+const FEW_FILES = 3;
+
+/** The files that are worth a second attempt; none where too much failed. */
+export function filesToRepeat({ failures }: Summary): string[] {
+  const files = [...new Set(failures.map(({ file }) => file))];
+  return files.length <= FEW_FILES ? files : [];
+}
+
+/** What the whole run and the second attempt at the files that failed in it say together. */
+export function secondAttempt(first: Summary, again: Summary): Summary {
+  // a run that broke off, or a file that could not be loaded, tells nothing of its tests
+  if (again.passed === 0 || again.failures.some(({ name }) => name.startsWith('('))) return first;
+  const key = ({ file, name }: Failure): string => `${file} > ${name}`;
+  const still = new Set(again.failures.map(key));
+  const unsteady = first.failures.filter((one) => !still.has(key(one)));
+  const before = new Set(first.failures.map(key));
+  const fresh = again.failures.filter((one) => !before.has(key(one)));
+  const failures = [...first.failures.filter((one) => !unsteady.includes(one)), ...fresh];
+  return { ...first, passed: first.passed + unsteady.length, failures, unsteady };
 }
 
 /** The last line of a test run. */
@@ -70,6 +95,7 @@ function summariseFile(file: JestFile, namePattern?: RegExp): Summary {
   return {
     passed: tests.filter(({ status }) => status === 'passed').length,
     failures,
+    unsteady: [],
     skips: tests
       .filter(({ status, fullName }) => isSkip(status) && (namePattern?.test(fullName) ?? true))
       .map((test) => skipOf(file, test)),

@@ -1,10 +1,20 @@
-// `npm test [-- [--kind unit,e2e] [--name pattern] [--no-skips] [path patterns]]`: all tests, the quick kinds first.
+// `npm test [-- [--kind unit,e2e] [--name pattern] [--no-skips] [--second-attempt] [path patterns]]`: all tests, the quick
+// kinds first.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
-import { combine, countsLine, nothing, summarise, type JestResults, type Summary } from './jest-results.ts';
+import {
+  combine,
+  countsLine,
+  filesToRepeat,
+  nothing,
+  secondAttempt,
+  summarise,
+  type JestResults,
+  type Summary,
+} from './jest-results.ts';
 import { workspaceRoot } from './root.ts';
 
 const KINDS = ['unit', 'integration', 'sim', 'e2e'];
@@ -19,6 +29,8 @@ interface Options {
   readonly paths: readonly string[];
   /** A skipped test fails the run. */
   readonly noSkips: boolean;
+  /** The few files that fail are run once more by themselves; what passes then is told, and does not fail the run. */
+  readonly secondAttempt: boolean;
 }
 
 function readOptions(argv: readonly string[]): Options {
@@ -29,12 +41,19 @@ function readOptions(argv: readonly string[]): Options {
       kind: { type: 'string' },
       name: { type: 'string', short: 't' },
       'no-skips': { type: 'boolean' },
+      'second-attempt': { type: 'boolean' },
     },
   });
   const kinds = values.kind?.split(',') ?? KINDS;
   const unknown = kinds.filter((kind) => !KINDS.includes(kind));
   if (unknown.length > 0) throw new Error(`--kind knows ${KINDS.join(', ')}; not ${unknown.join(', ')}`);
-  return { kinds, name: values.name, paths: positionals, noSkips: values['no-skips'] ?? false };
+  return {
+    kinds,
+    name: values.name,
+    paths: positionals,
+    noSkips: values['no-skips'] ?? false,
+    secondAttempt: values['second-attempt'] ?? false,
+  };
 }
 
 function jestArguments(kind: string, output: string, { name, paths }: Options): string[] {
@@ -74,9 +93,7 @@ function runJest(kind: string, output: string, options: Options): Promise<string
   });
 }
 
-async function runKind(kind: string, folder: string, options: Options): Promise<Summary> {
-  const output = join(folder, `${kind}.json`);
-  const started = performance.now();
+async function runOnce(kind: string, output: string, options: Options): Promise<Summary> {
   const complaint = await runJest(kind, output, options);
   const pattern = options.name === undefined ? undefined : new RegExp(options.name, 'i');
   const counted = existsSync(output)
@@ -84,13 +101,34 @@ async function runKind(kind: string, folder: string, options: Options): Promise<
     : nothing;
   // A run that ends badly though no test failed must not pass for a good one.
   const unexplained = complaint !== undefined && counted.failures.length === 0;
-  const summary = unexplained
+  return unexplained
     ? combine(counted, { ...nothing, failures: [{ file: kind, name: '(the run)', message: complaint }] })
     : counted;
+}
+
+async function repeatFailed(
+  first: Summary,
+  kind: string,
+  folder: string,
+  options: Options,
+): Promise<Summary> {
+  const files = filesToRepeat(first);
+  if (files.length === 0) return first;
+  console.log(`${kind}: once more, by themselves: ${files.map(place).join(', ')}`);
+  const paths = files.map((file) => RegExp.escape(file));
+  return secondAttempt(first, await runOnce(kind, join(folder, `${kind}-again.json`), { ...options, paths }));
+}
+
+async function runKind(kind: string, folder: string, options: Options): Promise<Summary> {
+  const started = performance.now();
+  const first = await runOnce(kind, join(folder, `${kind}.json`), options);
+  const summary = options.secondAttempt ? await repeatFailed(first, kind, folder, options) : first;
   const took = ((performance.now() - started) / 1000).toFixed(1);
   console.log(`${kind}: ${countsLine(summary)} (${took} s)`);
   return summary;
 }
+
+const place = (file: string): string => relative(workspaceRoot, file) || file;
 
 function shortened(message: string): string {
   const lines = message.split('\n').filter((line) => !line.includes('/node_modules/'));
@@ -100,7 +138,10 @@ function shortened(message: string): string {
 }
 
 function print(summary: Summary): void {
-  const place = (file: string): string => relative(workspaceRoot, file) || file;
+  if (summary.unsteady.length > 0) console.log('\nFailed first and passed at the second attempt:');
+  for (const { file, name, message } of summary.unsteady) {
+    console.log(`  ${place(file)} > ${name}\n${shortened(message)}`);
+  }
   if (summary.failures.length > 0) console.log('\nFailed:');
   for (const { file, name, message } of summary.failures) {
     console.log(`  ${place(file)} > ${name}\n${shortened(message)}`);
