@@ -1,0 +1,119 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { describe, expect, test } from '@jest/globals';
+import { httpPeer, systemClock, waitFor, type HttpPeer } from '@antirio/host';
+import {
+  ONE,
+  TWO,
+  call,
+  collect,
+  framesOf,
+  onEnd,
+  putRing,
+  startEdge,
+  uplink,
+  type Edge,
+} from '../test-edge.ts';
+import { rxpkOf } from '../test-gateway.ts';
+
+/** Passes requests on as edge2edge does, unsigned; can be cut. */
+async function startEdge2Edge(
+  edges: Record<string, () => Edge>,
+  from: string,
+): Promise<{ peer: HttpPeer; cut: (is: boolean) => void }> {
+  let isCut = false;
+  const server: Server = createServer((request, response) => {
+    void (async () => {
+      const [, , , edgeId = '', service, ...path] = (request.url ?? '').split('/');
+      const chunks: Buffer[] = [];
+      for await (const chunk of request) chunks.push(chunk as Buffer);
+      const target = edges[edgeId];
+      if (isCut || target === undefined || service !== 'gateway-bridge') {
+        response.writeHead(503).end('{}');
+        return;
+      }
+      const answer = await target().http.call({
+        method: request.method as 'GET' | 'POST',
+        path: `/${path.join('/')}`,
+        headers: { 'x-antirio-peer': from, 'content-type': 'application/json' },
+        body: Buffer.concat(chunks),
+      });
+      response.writeHead(answer.status, { 'content-type': 'application/json' }).end(answer.body);
+    })().catch(() => response.writeHead(502).end('{}')); // one of the edges is gone
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const peer = httpPeer({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
+  onEnd(() => {
+    peer.close();
+    server.closeAllConnections();
+    server.close();
+  });
+  return { peer, cut: (is) => void (isCut = is) };
+}
+
+describe('gap filling', () => {
+  test('two edges end with the same frames, whatever each heard alone, and the source may forget them', async () => {
+    const edges: Record<string, () => Edge> = {};
+    const link = await startEdge2Edge(edges, 'edge-a');
+    const a = await startEdge('a', link.peer);
+    const b = await startEdge('b', link.peer);
+    edges['edge-b'] = () => b;
+    await putRing(a, 'own', { devAddrs: [ONE] });
+    await putRing(b, 'contract-1', { deliver: false, owner: 'edge-a', retainS: 0 });
+    const events = await collect(a.bus, 'eu868/gateway/+/event/up');
+    await a.gateway.push([rxpkOf(uplink(ONE, 1), 1)]);
+    // the forgery has the MIC of the true frame, which only the neighbour heard
+    const forged = uplink(ONE, 2);
+    forged[9] = (forged[9] ?? 0) ^ 1;
+    await a.gateway.push([rxpkOf(forged, 2)]);
+    link.cut(true);
+    await call(a, 'PUT', '/ring/own/source', { edgeId: 'edge-b', ringId: 'contract-1' });
+    for (const fcnt of [1, 2, 3]) await b.gateway.push([rxpkOf(uplink(ONE, fcnt), fcnt)]);
+    await b.gateway.push([rxpkOf(uplink(TWO, 1), 9)]);
+    link.cut(false);
+    const status = async () =>
+      (await call(a, 'GET', '/ring/own/source')) as { pulledThrough: number; fetched: number };
+    await waitFor(systemClock, 5000, async () => (await status()).pulledThrough === 4 || undefined);
+    expect(await status()).toMatchObject({ edgeId: 'edge-b', pulledThrough: 4, remoteNext: 5, fetched: 2 });
+    const frames = await framesOf(a, 'own');
+    const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+    expect(frames.map(({ phyPayload, via }) => [phyPayload, via])).toEqual([
+      [text(uplink(ONE, 1)), 'radio'],
+      [text(forged), 'radio'],
+      [text(uplink(ONE, 2)), 'edge-b'],
+      [text(uplink(ONE, 3)), 'edge-b'],
+    ]);
+    await waitFor(systemClock, 2000, () => events.length >= 4 || undefined);
+    expect(events.map(({ event }) => event.rxInfo.metadata['via'])).toEqual([
+      'radio',
+      'radio',
+      'edge-b',
+      'edge-b',
+    ]);
+    const atSource = async () =>
+      (await call(b, 'GET', '/ring/contract-1')) as { acknowledged: number; count: number };
+    await waitFor(systemClock, 5000, async () => (await atSource()).count === 0 || undefined);
+    expect(await atSource()).toMatchObject({ acknowledged: 4, count: 0 });
+  });
+
+  test('what does not fit is not acknowledged: the source keeps it', async () => {
+    const edges: Record<string, () => Edge> = {};
+    const link = await startEdge2Edge(edges, 'edge-a');
+    const a = await startEdge('a', link.peer);
+    const b = await startEdge('b', link.peer);
+    edges['edge-b'] = () => b;
+    await putRing(a, 'own', { devAddrs: [ONE], budgetBytes: 1024 });
+    await putRing(b, 'contract-1', { deliver: false });
+    for (let fcnt = 1; fcnt <= 14; fcnt++) await b.gateway.push([rxpkOf(uplink(ONE, fcnt), fcnt)]);
+    await call(a, 'PUT', '/ring/own/source', { edgeId: 'edge-b', ringId: 'contract-1' });
+    const waiting = async () => ((await call(a, 'GET', '/ring/own/source')) as { waiting?: string }).waiting;
+    await waitFor(systemClock, 5000, async () => (await waiting()) ?? undefined);
+    expect(await waiting()).toMatch(/full/);
+    expect(await call(b, 'GET', '/ring/contract-1')).toMatchObject({ acknowledged: 0, count: 14 });
+    await putRing(a, 'own', { devAddrs: [ONE], budgetBytes: 8192 });
+    await waitFor(systemClock, 5000, async () => (await framesOf(a, 'own')).length === 14 || undefined);
+    expect(await framesOf(a, 'own')).toHaveLength(14);
+  });
+});
