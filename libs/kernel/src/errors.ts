@@ -27,6 +27,8 @@ export const errorCodes = {
   busy: 429,
   /** A bug of ours. */
   internal: 500,
+  /** Nothing here is broken, and EdgeX answers 500: a device that did not answer, a command whose values are not all there. */
+  failed: 500,
   notImplemented: 501,
   /** A peer, broker, engine or ledger does not answer or answered nonsense. */
   unavailable: 503,
