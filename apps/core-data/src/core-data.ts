@@ -132,6 +132,9 @@ export function createCoreData(options: CoreDataOptions, ports: CoreDataPorts): 
       return port;
     },
     health,
+    get broken() {
+      return running?.room.commit.broken;
+    },
     applyWritable: (changes) => settings.applyWritable(changes),
     async start() {
       const { db, room } = openRoom(options, ports, settings);

@@ -68,6 +68,9 @@ export function createCoreKeeper(options: CoreKeeperOptions, ports: CoreKeeperPo
       return port;
     },
     health,
+    get broken() {
+      return running?.commit.broken;
+    },
     async start() {
       const { db, commit, room } = openRoom(options, ports);
       const edgex = createEdgexService({ serviceKey: 'core-keeper', options, ports });

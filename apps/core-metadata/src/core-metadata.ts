@@ -110,6 +110,9 @@ export function createCoreMetadata(options: CoreMetadataOptions, ports: CoreMeta
       return port;
     },
     health,
+    get broken() {
+      return running?.commit.broken;
+    },
     applyWritable: (writable) => settings.apply(writable),
     async start() {
       const opened = open();

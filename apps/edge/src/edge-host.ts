@@ -11,6 +11,7 @@ import {
   type Health,
   type HttpPeer,
   type Log,
+  type Repeating,
   type Service,
 } from '@antirio/host';
 import { AntirioError, describeError, type Identity } from '@antirio/kernel';
@@ -19,6 +20,7 @@ import { warnOfEdgexEnvironment, withEdgexEnvironment } from './edgex-env.ts';
 import { lockRoom, type InstanceLock } from './instance-lock.ts';
 import type { Peers, RoomPorts, RunnableRoom } from './loaders.ts';
 import { ROOM_KEYS, roomOf, type Room } from './rooms.ts';
+import { superviseRooms, type Hosted } from './supervisor.ts';
 
 /** Any set of rooms of one edge, in this process. */
 export interface EdgeHost extends Service {
@@ -80,29 +82,34 @@ function peersOf(config: EdgeConfig): Peers {
   return Object.fromEntries(named) as Record<string, HttpPeer> as Peers;
 }
 
+interface HostedRoom extends Hosted {
+  readonly room: Room;
+}
+
 /** Built but not started: options are checked, stores may be open. */
 async function build(
   rooms: readonly RunnableRoom[],
   config: EdgeConfig,
   ports: Omit<RoomPorts, 'bus'>,
-): Promise<[Bus, Service[]]> {
+): Promise<[Bus, HostedRoom[]]> {
   const loaded = await Promise.all(rooms.map(async (room) => ({ room, module: await room.load() })));
   const checked = loaded.map(({ room, module }) => ({
     room,
     module,
     options: roomOptions(room, module, config, ports.identity.edgeId),
   }));
-  const services: Service[] = [];
+  const hosted: HostedRoom[] = [];
   let bus: Bus | undefined;
   for (const { room, module, options } of checked) {
     const log = ports.log.child({ room: room.name });
     bus ??= room.key === 'broker' ? undefined : await openRemoteBus(config, ports.log);
     // The broker comes first and takes no bus: it is the one that gives it.
-    const service = module.build(options, { ...ports, log, bus: bus as Bus });
+    const build = (): Service => module.build(options, { ...ports, log, bus: bus as Bus });
+    const service = build();
     if (room.key === 'broker' && hasBus(service)) bus = service.bus;
-    services.push(service);
+    hosted.push({ room, service, build });
   }
-  return [bus ?? (await openRemoteBus(config, ports.log)), services];
+  return [bus ?? (await openRemoteBus(config, ports.log)), hosted];
 }
 
 /** The rooms of this process. They start in the order of the table, and stop in the opposite one. */
@@ -115,17 +122,20 @@ export async function createEdgeHost(given: EdgeConfig, wanted: readonly Runnabl
   for (const room of rooms) locks.push(await lockRoom(config.dataDir, room.name));
   const identity = openIdentityOf(config, log);
   const peers = peersOf(config);
-  const [bus, services] = await build(rooms, config, {
+  const [bus, hosted] = await build(rooms, config, {
     clock: systemClock,
     random: systemRandom,
     log,
     identity,
     peers,
   });
-  const started: Service[] = [];
+  const started: HostedRoom[] = [];
+  let supervisor: Repeating | undefined;
 
   const stop = async (): Promise<void> => {
-    for (const service of started.splice(0).reverse())
+    await supervisor?.stop();
+    supervisor = undefined;
+    for (const { service } of started.splice(0).reverse())
       await service
         .stop()
         .catch((error: unknown) =>
@@ -135,12 +145,12 @@ export async function createEdgeHost(given: EdgeConfig, wanted: readonly Runnabl
     for (const peer of Object.values(peers)) peer.close();
     for (const lock of locks.splice(0)) await lock.release();
   };
-  const startRoom = async (room: Room, service: Service): Promise<void> => {
-    started.push(service);
+  const startRoom = async (one: HostedRoom): Promise<void> => {
+    started.push(one);
     try {
-      await service.start();
+      await one.service.start();
     } catch (error) {
-      throw explained(room, config, error);
+      throw explained(one.room, config, error);
     }
   };
   return {
@@ -149,10 +159,8 @@ export async function createEdgeHost(given: EdgeConfig, wanted: readonly Runnabl
     urls: Object.fromEntries(rooms.map((room) => [room.name, urlOf(room, config)])),
     async start() {
       try {
-        for (const [i, room] of rooms.entries()) {
-          const service = services[i];
-          if (service !== undefined) await startRoom(room, service);
-        }
+        for (const one of hosted) await startRoom(one);
+        supervisor = superviseRooms({ clock: systemClock, random: systemRandom, log, rooms: hosted });
       } catch (error) {
         await stop();
         throw error;
@@ -161,7 +169,7 @@ export async function createEdgeHost(given: EdgeConfig, wanted: readonly Runnabl
     stop,
     async health() {
       const answers = await Promise.all(
-        services.map(async (service) => [service.name, await service.health()] as const),
+        hosted.map(async ({ service }) => [service.name, await service.health()] as const),
       );
       const checks = answers.flatMap(([name, health]) =>
         Object.entries(health).map(([what, check]) => [`${name}.${what}`, check]),

@@ -155,6 +155,7 @@ test.each(['ROLLBACK', 'onRollback'])(
     failing = false;
     expect(await commit.run(1, insert(2)).catch(codeOf)).toBe('unavailable');
     expect((await commit.check(systemClock)).ok).toBe(false);
+    expect(commit.broken).toMatch(/the store failed|disk I\/O/);
     await commit.close();
     db.close();
     db = openDatabase(path, ['CREATE TABLE t(n INTEGER PRIMARY KEY)']);

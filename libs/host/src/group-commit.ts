@@ -46,6 +46,8 @@ export interface GroupCommit {
   readonly refused: number;
   /** What the store failed to take: full, or broken. Its senders were told. */
   readonly failed: number;
+  /** Why nothing is taken until the store is opened again, where that is so. */
+  readonly broken: string | undefined;
   /** Whether the store takes writes: known from the last one, or tried when that was 10 s ago or failed. */
   check(clock: Clock): Promise<Check>;
   /** Waits for what is under way; refuses what comes later. */
@@ -142,6 +144,10 @@ class SqliteGroupCommit implements GroupCommit {
 
   get failed(): number {
     return this.#failed;
+  }
+
+  get broken(): string | undefined {
+    return this.#broken ? describeError(this.#failure) : undefined;
   }
 
   run<R>(bytes: number, work: () => R, { bounded = false }: RunOptions = {}): Promise<R> {

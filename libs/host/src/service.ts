@@ -13,6 +13,8 @@ export interface Service {
   /** Stops taking work, finishes what is under way, releases what it holds. Idempotent. */
   stop(): Promise<void>;
   health(): Health | Promise<Health>;
+  /** Why only stopping it and building it again helps, where that is so. */
+  readonly broken?: string | undefined;
 }
 
 export function isHealthy(health: Health): boolean {
