@@ -1,6 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Benchmark, BenchPorts } from './benchmark.ts';
-import { openPublisher, postEvents, publishPacket, type Posted } from './core-load.ts';
+import { openPublisher, postEvents, publishEvenly, publishPacket, type Posted } from './core-load.ts';
 import { startCore, type RunningCore } from './core-setting.ts';
 import { figureOf, median, rounded, type Figure } from './figure.ts';
 import { cpuSecondsOf, memoryOf } from './kernel.ts';
@@ -17,7 +16,6 @@ const BURST_GOAL = 25_000;
 const STREAM_GOAL = 10_000;
 /** A little more, because the time counts until the last one is stored. */
 const STREAM_PER_SECOND = 10_200;
-const STREAM_TICK_MS = 10;
 /** What a process of a steady load may still grow, MB. */
 const GROWN_GOAL_MB = 16;
 const WARM_UP_MS = 2_000;
@@ -160,24 +158,19 @@ interface Stream {
   readonly mostMB: number;
 }
 
-/** Publishes at an even pace, whatever the timer's step. */
 async function stream(core: RunningCore, seconds: number, signal: AbortSignal): Promise<Stream> {
   const publisher = await openPublisher(core.mqtt);
   const start = monotonic();
-  let sent = 0;
   let [quarterMB, mostMB] = [0, 0];
-  for (let elapsed = 0; elapsed < seconds * 1_000; elapsed = monotonic() - start) {
+  const sent = await publishEvenly(publisher, STREAM_PER_SECOND, (_, elapsedMs) => {
     signal.throwIfAborted();
-    const due = Math.floor((elapsed / 1_000) * STREAM_PER_SECOND) - sent;
-    await publisher.send(Buffer.concat(Array.from({ length: due }, (_, i) => publishPacket(sent + i))));
-    sent += due;
-    if (elapsed > (seconds / 4) * 1_000) {
+    if (elapsedMs > (seconds / 4) * 1_000) {
       const { rss } = memoryOf(core.pid);
       quarterMB ||= rss;
       mostMB = Math.max(mostMB, rss);
     }
-    await sleep(STREAM_TICK_MS);
-  }
+    return elapsedMs >= seconds * 1_000;
+  });
   const end = await core.untilStored(sent);
   publisher.close();
   const perSecond = sent / ((end - start) / 1_000);

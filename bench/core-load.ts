@@ -3,14 +3,15 @@ import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { BenchError } from './benchmark.ts';
 import { monotonic } from './setting.ts';
 
 const DEVICES = 50;
 const PREFIX = randomBytes(10).toString('hex');
 
-/** A UUID that no other number of this process gives. */
-function idOf(n: number): string {
+/** The event's id: a UUID that no other number of this process gives. */
+export function idOf(n: number): string {
   const hex = PREFIX + n.toString(16).padStart(12, '0');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
@@ -182,4 +183,23 @@ export async function openPublisher(port: number): Promise<Publisher> {
       socket.destroy();
     },
   };
+}
+
+const TICK_MS = 10;
+
+/** Publishes at an even pace, whatever the timer's step, until told to stop; returns how many, numbered from 0. */
+export async function publishEvenly(
+  publisher: Publisher,
+  perSecond: number,
+  isOver: (sent: number, elapsedMs: number) => boolean,
+): Promise<number> {
+  const start = monotonic();
+  let sent = 0;
+  for (let elapsed = 0; !isOver(sent, elapsed); elapsed = monotonic() - start) {
+    const due = Math.floor((elapsed / 1_000) * perSecond) - sent;
+    await publisher.send(Buffer.concat(Array.from({ length: due }, (_, i) => publishPacket(sent + i))));
+    sent += due;
+    await sleep(TICK_MS);
+  }
+  return sent;
 }

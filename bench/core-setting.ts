@@ -17,6 +17,8 @@ export interface RunningCore {
   eventCount(): Promise<number>;
   /** Waits until core-data has so many events; resolves with when that was seen. Throws when nothing comes any more. */
   untilStored(events: number): Promise<number>;
+  /** SIGKILL; resolves when the process is gone. Its folder stays until `stop`. */
+  kill(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -57,16 +59,23 @@ async function untilStored(events: number, countNow: () => Promise<number>): Pro
   }
 }
 
-/** Runs from the sources with the flags of the product. */
-export async function startCore(): Promise<RunningCore> {
-  const folder = mkdtempSync(join(tmpdir(), 'antirio-bench-core-'));
+/** A new, empty data folder. */
+export function newCoreFolder(): string {
+  return mkdtempSync(join(tmpdir(), 'antirio-bench-core-'));
+}
+
+/** Runs from the sources with the flags of the product. Its folder goes with it, unless it was given. */
+export async function startCore(given?: string): Promise<RunningCore> {
+  const folder = given ?? newCoreFolder();
   const child = fork(PROGRAM, [folder], { execArgv: nodeFlags, env: { ...process.env, NODE_OPTIONS: '' } });
+  const end = async (how: () => void): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    how();
+    await once(child, 'exit');
+  };
   const stop = async (): Promise<void> => {
-    if (child.exitCode === null && child.signalCode === null) {
-      child.disconnect();
-      await once(child, 'exit');
-    }
-    rmSync(folder, { recursive: true, force: true });
+    await end(() => child.disconnect());
+    if (given === undefined) rmSync(folder, { recursive: true, force: true });
   };
   try {
     const { http, mqtt } = await portsOf(child);
@@ -77,6 +86,7 @@ export async function startCore(): Promise<RunningCore> {
       mqtt,
       eventCount,
       untilStored: (events) => untilStored(events, eventCount),
+      kill: () => end(() => child.kill('SIGKILL')),
       stop,
     };
   } catch (error) {

@@ -4,6 +4,7 @@ import type { Benchmark } from './benchmark.ts';
 import { codec } from './codec.ts';
 import { coreCommand } from './core-command.ts';
 import { coreIngest } from './core-ingest.ts';
+import { coreKill } from './core-kill.ts';
 import { coreMemory } from './core-memory.ts';
 import { coreQueries } from './core-query.ts';
 import { memory } from './memory.ts';
@@ -17,6 +18,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   memory,
   udp,
   coreIngest,
+  coreKill,
   ...coreQueries,
   coreMemory,
   coreCommand,

@@ -55,6 +55,14 @@ describe('npm run bench', () => {
       if (/\.(?:lost|missing)$/.test(figure)) expect(reached).toBe(true);
   });
 
+  test('kills core-data and counts what it lacks', () => {
+    const { code, lines } = bench('--quick', 'core.kill');
+    expect(code).toBe(0);
+    expect(lines.map((line) => (JSON.parse(line) as { figure: string }).figure)).toEqual([
+      'core.kill.missing',
+    ]);
+  });
+
   test('commands a device by HTTP and by MQTT', () => {
     const { code, lines } = bench('--quick', 'core.command');
     expect(code).toBe(0);
