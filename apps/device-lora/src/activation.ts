@@ -1,11 +1,13 @@
 import { AntirioError, canonicalBytes, describeError, sha256Hex } from '@antirio/kernel';
 import type { Log } from '@antirio/host';
+import type { DevEui } from '@antirio/lorawan';
 import { readSecrets } from './control.ts';
 import type { DownCounters } from './downlink/counters.ts';
 import type { DeviceLoraOptions, DeviceOptions } from './options.ts';
 import type { UplinkStore } from './store.ts';
 import type { Reader } from './uplink/reader.ts';
-import { openSessions, type Sessions } from './uplink/sessions.ts';
+import type { JoinStore } from './join/store.ts';
+import { openSessions, type SessionBook } from './uplink/session-book.ts';
 
 /** `shadow`: connected and registered, without keys. `reading`: with them. */
 export type ServiceState = 'shadow' | 'reading';
@@ -15,6 +17,8 @@ export interface Activation {
   readonly state: ServiceState;
   /** Why the keys that were named could not be used. */
   readonly problem: string | undefined;
+  /** The sessions, while there are keys. */
+  readonly sessions: SessionBook | undefined;
   /** Reads the keys and begins; with other keys than those in use, begins with these. @throws AntirioError badConfig */
   activate(secretsFile: string): Promise<void>;
   /** Ends reading and forgets the keys. */
@@ -28,12 +32,17 @@ export interface ActivationPorts {
   readonly reader: Reader;
   readonly counters: DownCounters;
   readonly store: UplinkStore;
+  readonly joins: JoinStore;
   readonly log: Log;
 }
 
-export function createActivation({ options, reader, counters, store, log }: ActivationPorts): Activation {
+const hasKeys = (sessions: SessionBook, devEui: DevEui): boolean =>
+  sessions.rootKeyOf(devEui) !== undefined || sessions.sessionsOf(devEui).length > 0;
+
+export function createActivation(ports: ActivationPorts): Activation {
+  const { options, reader, counters, store, joins, log } = ports;
   let state: ServiceState = 'shadow';
-  let sessions: Sessions | undefined;
+  let sessions: SessionBook | undefined;
   let inUse = '';
   let problem: string | undefined;
 
@@ -42,8 +51,9 @@ export function createActivation({ options, reader, counters, store, log }: Acti
     const hash = sha256Hex(canonicalBytes(secrets));
     if (state === 'reading' && hash === inUse) return;
     if (state === 'reading') await reader.end();
-    const opened = openSessions(secrets, options.devices, store, options.confidentiality);
-    const missing = options.devices.filter(({ devAddr }) => !opened.has(devAddr)).map(({ name }) => name);
+    const { devices, confidentiality } = options;
+    const opened = openSessions(secrets, { devices, store, joins, confidentiality });
+    const missing = devices.filter(({ devEui }) => !hasKeys(opened, devEui)).map(({ name }) => name);
     if (missing.length > 0) log.warn({ devices: missing }, 'no keys for these devices');
     sessions = opened;
     inUse = hash;
@@ -57,6 +67,9 @@ export function createActivation({ options, reader, counters, store, log }: Acti
     },
     get problem() {
       return problem;
+    },
+    get sessions() {
+      return sessions;
     },
     async activate(secretsFile) {
       try {
@@ -77,10 +90,10 @@ export function createActivation({ options, reader, counters, store, log }: Acti
     },
     checkMaySend(device) {
       if (!options.sendDownlinks) throw new AntirioError('locked', 'this service sends no downlinks');
-      const session = sessions?.get(device.devAddr)?.find((candidate) => candidate.device === device);
-      if (session === undefined)
-        throw new AntirioError('unavailable', `no session keys of ${device.name} here`);
-      if (!session.cipher.readsPayload)
+      if (sessions === undefined || !hasKeys(sessions, device.devEui))
+        throw new AntirioError('unavailable', `no keys of ${device.name} here`);
+      // before its first join there is none yet
+      if (sessions.currentOf(device.devEui)?.cipher.readsPayload === false)
         throw new AntirioError('forbidden', `the AppSKey of ${device.name} is not here`);
     },
   };

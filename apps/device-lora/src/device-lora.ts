@@ -13,6 +13,7 @@ import {
   type Repeating,
   type Service,
 } from '@antirio/host';
+import { parseDevAddr } from '@antirio/lorawan';
 import { createActivation } from './activation.ts';
 import { openControl, type ControlMessage } from './control.ts';
 import { openDownCounters } from './downlink/counters.ts';
@@ -22,11 +23,13 @@ import { addMetrics } from './metrics.ts';
 import { bootstrap } from './north/bootstrap.ts';
 import { createPoster, type Poster } from './north/poster.ts';
 import type { DeviceLoraOptions } from './options.ts';
-import { openOwnRing, type OwnRing } from './own-ring.ts';
+import { createJoinStore, type JoinStore } from './join/store.ts';
+import { openOwnRing, type OwnRing, type Wanted } from './own-ring.ts';
 import { loraEnvironmentSensor } from './profile.ts';
 import { addRoutes } from './routes.ts';
 import { healthOf, statusOf, type Telling } from './status.ts';
-import { createUplinkStore, openStore, type UplinkStore } from './store.ts';
+import { openStore } from './database.ts';
+import { createUplinkStore, type UplinkStore } from './store.ts';
 import { openReader, type Reader } from './uplink/reader.ts';
 import { answerValidations } from './validation.ts';
 
@@ -67,12 +70,29 @@ function peer({ peers }: Room, name: string): HttpPeer {
   return found;
 }
 
+/** What the ring has to take: the addresses that devices have or had lately, and the JoinRequests of those that join. */
+function wantedOf({ devices }: DeviceLoraOptions, joins: JoinStore): Wanted {
+  const joining = new Set(
+    devices.filter(({ activation }) => activation === 'otaa').map(({ devEui }) => devEui),
+  );
+  const fixed = devices.flatMap(({ devAddr }) => devAddr ?? []);
+  const given = joins.all().flatMap(({ devEui, devAddr }) => (joining.has(devEui) ? devAddr : []));
+  return { devices: devices.length, devAddrs: [...new Set([...fixed, ...given])], devEuis: [...joining] };
+}
+
 /** The ring of the edge itself is told what is stored; a contract's ring is acknowledged by its owner alone. */
-function openRing({ options, peers, log, opened }: Room): OwnRing | undefined {
+function openRing({ options, peers, log, opened }: Room, joins: JoinStore): OwnRing | undefined {
   const bridge = peers['gatewayBridge'];
-  if (options.ring !== OWN || options.prefix !== '' || bridge === undefined) return undefined;
-  const devAddrs = [...new Set(options.devices.map(({ devAddr }) => devAddr))];
-  const ring = openOwnRing({ bridge, ring: OWN, devAddrs, prefix: options.prefix, log });
+  const { prefix } = options;
+  if (options.ring !== OWN || prefix !== '' || bridge === undefined) return undefined;
+  const ring = openOwnRing({
+    bridge,
+    ring: OWN,
+    prefix,
+    log,
+    wanted: () => wantedOf(options, joins),
+    wasGiven: (devAddr) => joins.wasGiven(parseDevAddr(devAddr)),
+  });
   opened.push(() => ring.stop());
   return ring;
 }
@@ -82,9 +102,9 @@ async function openReading(
   store: UplinkStore,
   poster: Poster,
   sender: DownlinkSender,
+  ring: OwnRing | undefined,
 ): Promise<Reader> {
   const { options, profiles, latest, opened } = room;
-  const ring = openRing(room);
   const reader = await openReader({
     ...room,
     store,
@@ -161,8 +181,10 @@ async function openAll(room: Room, health: () => Health): Promise<Opened> {
     log,
   });
   opened.push(() => sender.close());
-  const reader = await openReading(room, store, poster, sender);
-  const activation = createActivation({ options, reader, counters, store, log });
+  const joins = createJoinStore(db);
+  const ring = openRing(room, joins);
+  const reader = await openReading(room, store, poster, sender, ring);
+  const activation = createActivation({ options, reader, counters, store, joins, log });
   const retrying = retryParked(store, poster, options.reading.parkedRetryMs, log);
   opened.push(() => retrying.stop());
 
@@ -182,6 +204,7 @@ async function openAll(room: Room, health: () => Health): Promise<Opened> {
     sender,
     downlinks,
     checkMaySend: (device) => activation.checkMaySend(device),
+    devAddrOf: ({ devEui }) => activation.sessions?.currentOf(devEui)?.devAddr,
     status,
     clock,
     random,

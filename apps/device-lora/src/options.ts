@@ -15,18 +15,36 @@ const level = z
   .max(128)
   .regex(/^[^/+#\0]+$/, 'no slash, + or #: it becomes a part of topics');
 
-const deviceSchema = z.strictObject({
-  devEui,
-  name: z.string().min(1).max(128),
-  devAddr,
-  profileName: z.string().min(1).default(loraEnvironmentSensor.name),
-  /** `raw` stores the payload as it is. */
-  codec: z.enum(['cayenneLpp', 'raw']).default('cayenneLpp'),
-});
+const deviceSchema = z
+  .strictObject({
+    devEui,
+    name: z.string().min(1).max(128),
+    /** `abp`: its session is in the secrets file. `otaa`: it joins with the root key that is there. */
+    activation: z.enum(['abp', 'otaa']).default('abp'),
+    /** Of a device with `abp`; one that joins is given an address out of `devAddrRange`. */
+    devAddr: devAddr.optional(),
+    /** Joins that name another JoinEUI are refused; without it every one is taken. */
+    joinEui: hex(8).toLowerCase().optional(),
+    /** Downlinks follow an uplink in either class. */
+    class: z.enum(['A', 'C']).default('A'),
+    /** The device counts from zero again when it loses power: its readings are told apart by their MICs too. */
+    mayReset: z.boolean().default(false),
+    profileName: z.string().min(1).default(loraEnvironmentSensor.name),
+    /** `raw` stores the payload as it is. */
+    codec: z.enum(['cayenneLpp', 'raw']).default('cayenneLpp'),
+  })
+  .superRefine(({ activation, devAddr: given, joinEui, mayReset }, context) => {
+    const wrong = (path: string, message: string): void =>
+      context.addIssue({ code: 'custom', path: [path], message });
+    if (activation === 'abp' && given === undefined) wrong('devAddr', 'a device with `abp` has one');
+    if (activation === 'abp' && joinEui !== undefined) wrong('joinEui', 'only devices with `otaa` join');
+    if (activation === 'otaa' && given !== undefined) wrong('devAddr', 'a device with `otaa` is given one');
+    if (activation === 'otaa' && mayReset) wrong('mayReset', 'a device with `otaa` joins in place of that');
+  });
 
 export type DeviceOptions = z.output<typeof deviceSchema>;
 
-export const deviceLoraOptions = z.strictObject({
+const optionsSchema = z.strictObject({
   serviceName: level.default('device-lora'),
   region: z.literal('eu868').default('eu868'),
   /** Where the service runs alone; inside an edge the host gives it its bus. */
@@ -64,6 +82,12 @@ export const deviceLoraOptions = z.strictObject({
   /** Where that ring is acknowledged; only for the edge's own. */
   ringUrl: z.url().optional(),
   devices: z.array(deviceSchema).max(10_000).default([]),
+  /** 24 bits in hex; those of type 0 need no `devAddrRange`. 000000 and 000001 are for everybody's experiments. */
+  netId: hex(3)
+    .transform((text) => Number.parseInt(text, 16))
+    .default(0),
+  /** The addresses that joining devices are given, both ends included; by default all of the NetID. */
+  devAddrRange: z.strictObject({ first: devAddr, last: devAddr }).optional(),
   profiles: z.array(deviceProfile).max(1000).default([]),
   /** Session keys; without it the service waits for the message `activate`. */
   secretsFile: z.string().min(1).optional(),
@@ -92,13 +116,35 @@ export const deviceLoraOptions = z.strictObject({
     .prefault({}),
 });
 
+export const deviceLoraOptions = optionsSchema.superRefine(({ devAddrRange, netId }, context) => {
+  const wrong = (message: string): void =>
+    context.addIssue({ code: 'custom', path: ['devAddrRange'], message });
+  if (devAddrRange === undefined && netId >= 0x20_0000) wrong('needed with a NetID of another type than 0');
+  if (devAddrRange !== undefined && devAddrRange.last < devAddrRange.first)
+    wrong('its last address comes before its first');
+});
+
 export type DeviceLoraOptions = z.output<typeof deviceLoraOptions>;
 export type DeviceLoraOptionsInput = z.input<typeof deviceLoraOptions>;
 
-/** Session keys of one key version. */
+const rootKey = z
+  .object({ devEui, appKey: hex(16).optional(), nwkKey: hex(16).optional() })
+  .transform(({ devEui: eui, appKey, nwkKey }, context) => {
+    const [key, second] = [appKey, nwkKey].filter((given) => given !== undefined);
+    if (key !== undefined && second === undefined) return { devEui: eui, key };
+    context.addIssue({ code: 'custom', message: 'an `appKey` or an `nwkKey`, and one of them only' });
+    return z.NEVER;
+  });
+
+/** Session keys of one key version, and the root keys of devices that join. */
 export const secretsSchema = z.object({
   keyVersion: z.int().min(0),
-  sessions: z.array(z.object({ devEui, devAddr, nwkSKey: hex(16), appSKey: hex(16).optional() })).max(10_000),
+  sessions: z
+    .array(z.object({ devEui, devAddr, nwkSKey: hex(16), appSKey: hex(16).optional() }))
+    .max(10_000)
+    .default([]),
+  /** AppKeys; of a device of LoRaWAN 1.1 the NwkKey, which it uses as AppKey with a network of 1.0.x. */
+  rootKeys: z.array(rootKey).max(10_000).default([]),
 });
 
 export type Secrets = z.output<typeof secretsSchema>;

@@ -4,37 +4,61 @@ import { callJson, parseInput, repeat, type HttpPeer, type Log, type Repeating }
 
 const ringSchema = z.looseObject({
   devAddrs: z.array(z.string()),
+  devEuis: z.array(z.string()).default([]),
   budgetBytes: z.int(),
   prefix: z.string(),
   deliver: z.boolean(),
 });
 
+type Found = z.output<typeof ringSchema>;
+
+/** What the ring is to take. */
+export interface Wanted {
+  /** Sensors, however many addresses they have. */
+  readonly devices: number;
+  readonly devAddrs: readonly string[];
+  /** Whose JoinRequests we answer. */
+  readonly devEuis: readonly string[];
+}
+
 /** The edge's own ring: sees to it that it takes our devices, and tells it what is stored. */
 export interface OwnRing {
   /** Frames up to here are stored. */
   acknowledge(through: number): void;
+  /** The ring takes what is wanted when this resolves. @throws AntirioError where the bridge does not do so. */
+  ensure(): Promise<void>;
   stop(): Promise<void>;
 }
 
 export interface OwnRingPorts {
   readonly bridge: HttpPeer;
   readonly ring: string;
-  readonly devAddrs: readonly string[];
   readonly prefix: string;
   readonly log: Log;
+  readonly wanted: () => Wanted;
+  /** Whether a join of ours gave the address away, so that it goes when it is not wanted any more. */
+  readonly wasGiven: (devAddr: string) => boolean;
 }
 
 const INTERVAL_MS = 1000;
+const PUT_TIMEOUT_MS = 4000;
 /** An hour of frames of a device that sends one each second. */
 const BUDGET_PER_DEVICE = 3600 * 300;
 
-export function openOwnRing({ bridge, ring, devAddrs, prefix, log }: OwnRingPorts): OwnRing {
+const hasAll = (known: readonly string[], wanted: readonly string[]): boolean => {
+  const set = new Set(known);
+  return wanted.every((one) => set.has(one));
+};
+
+export function openOwnRing(ports: OwnRingPorts): OwnRing {
+  const { bridge, ring, prefix, log } = ports;
   const path = `/api/v3/ring/${ring}`;
   let ensured = false;
   let stored = 0;
   let acknowledged = 0;
+  let ensuring: Promise<void> = Promise.resolve();
 
-  const known = async (): Promise<z.output<typeof ringSchema> | undefined> => {
+  const known = async (): Promise<Found | undefined> => {
     try {
       return parseInput(ringSchema, await callJson(bridge, { path }));
     } catch (error) {
@@ -42,20 +66,39 @@ export function openOwnRing({ bridge, ring, devAddrs, prefix, log }: OwnRingPort
       throw error;
     }
   };
-  const ensure = async (): Promise<void> => {
+  const isRight = (found: Found | undefined, { devAddrs, devEuis }: Wanted): boolean =>
+    found?.deliver === true &&
+    found.prefix === prefix &&
+    hasAll(found.devAddrs, devAddrs) &&
+    hasAll(found.devEuis, devEuis);
+  const put = async (): Promise<void> => {
     const found = await known();
-    const missing = devAddrs.filter((devAddr) => found?.devAddrs.includes(devAddr) !== true);
-    const fits = found?.deliver === true && found.prefix === prefix && missing.length === 0;
-    if (!fits) {
-      const all = [...new Set([...(found?.devAddrs ?? []), ...devAddrs])];
-      const budgetBytes = Math.max(found?.budgetBytes ?? 0, Math.max(1, all.length) * BUDGET_PER_DEVICE);
-      await callJson(bridge, {
-        method: 'PUT',
-        path,
-        json: { devAddrs: all, budgetBytes, prefix, deliver: true },
-      });
+    const wanted = ports.wanted();
+    if (!isRight(found, wanted)) {
+      const ours = new Set(wanted.devAddrs);
+      const others = (found?.devAddrs ?? []).filter(
+        (devAddr) => !ours.has(devAddr) && !ports.wasGiven(devAddr),
+      );
+      const devAddrs = [...others, ...ours];
+      const devEuis = [...new Set([...(found?.devEuis ?? []), ...wanted.devEuis])];
+      const sensors = Math.max(1, others.length + wanted.devices);
+      const budgetBytes = Math.max(found?.budgetBytes ?? 0, sensors * BUDGET_PER_DEVICE);
+      const json = {
+        devAddrs,
+        budgetBytes,
+        prefix,
+        deliver: true,
+        ...(devEuis.length === 0 ? {} : { devEuis }),
+      };
+      await callJson(bridge, { method: 'PUT', path, json, timeoutMs: PUT_TIMEOUT_MS });
     }
     ensured = true;
+  };
+  const ensure = (): Promise<void> => {
+    // one after the other: each takes in what the one before has put there
+    const work = ensuring.then(put);
+    ensuring = work.catch(() => undefined);
+    return work;
   };
   const work: Repeating = repeat('keeping the own ring', INTERVAL_MS, log, async () => {
     if (!ensured) await ensure();
@@ -76,6 +119,7 @@ export function openOwnRing({ bridge, ring, devAddrs, prefix, log }: OwnRingPort
       if (through < stored) acknowledged = 0;
       stored = through;
     },
+    ensure,
     stop: () => work.stop(),
   };
 }

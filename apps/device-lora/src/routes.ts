@@ -9,6 +9,7 @@ import {
 } from '@antirio/edgex-contracts';
 import { AntirioError, millisToOrigin, uuidV4, type Clock, type Random } from '@antirio/kernel';
 import type { HttpRim } from '@antirio/host';
+import type { DevAddr } from '@antirio/lorawan';
 import { downlinkPayload } from './downlink/payload.ts';
 import type { DownlinkSender } from './downlink/sender.ts';
 import type { Downlink, DownlinkStore } from './downlink/store.ts';
@@ -23,6 +24,8 @@ export interface RoutePorts {
   readonly downlinks: DownlinkStore;
   /** @throws AntirioError where the service may not send now. */
   readonly checkMaySend: (device: DeviceOptions) => void;
+  /** The address that the device has now. */
+  readonly devAddrOf: (device: DeviceOptions) => DevAddr | undefined;
   readonly status: () => unknown;
   readonly clock: Clock;
   readonly random: Random;
@@ -114,7 +117,8 @@ function writeOne(ports: RoutePorts, { device }: Named, resource: DeviceResource
     throw new AntirioError('methodNotAllowed', `${resource.name} cannot be written`);
   if (value === undefined) throw new AntirioError('invalidInput', `no value for ${resource.name}`);
   const content = downlinkPayload(resource, value);
-  return ports.sender.queue({ devEui: device.devEui, resource: resource.name, ...content }, device.devAddr);
+  const { devEui } = device;
+  return ports.sender.queue({ devEui, resource: resource.name, ...content }, ports.devAddrOf(device));
 }
 
 /** EdgeX's device service API, as far as it is about commands. */

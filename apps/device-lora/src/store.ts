@@ -1,4 +1,4 @@
-import { inTransaction, openDatabase, type Database } from '@antirio/host';
+import { inTransaction, type Database } from '@antirio/host';
 import { createFcntSet, type FcntRange, type FcntSet, type SessionId } from '@antirio/lorawan';
 
 /** Why a frame became no reading. */
@@ -50,28 +50,10 @@ export interface UplinkStore {
   unpark(id: string): void;
 }
 
-const MIGRATIONS = [
-  `CREATE TABLE cursor (ring TEXT PRIMARY KEY, incarnation TEXT NOT NULL, seq INTEGER NOT NULL) STRICT;
-   CREATE TABLE counted (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
-   CREATE TABLE seen (session TEXT NOT NULL, page INTEGER NOT NULL, bits BLOB NOT NULL, PRIMARY KEY (session, page)) STRICT, WITHOUT ROWID;
-   CREATE TABLE remembered (session TEXT NOT NULL, fcnt INTEGER NOT NULL, digest TEXT NOT NULL, receivedAt REAL NOT NULL,
-     PRIMARY KEY (session, fcnt)) STRICT, WITHOUT ROWID;
-   CREATE TABLE parked (id TEXT PRIMARY KEY, path TEXT NOT NULL, body TEXT NOT NULL, reason TEXT NOT NULL) STRICT;
-   CREATE TABLE downlink (id INTEGER PRIMARY KEY AUTOINCREMENT, devEui TEXT NOT NULL, resource TEXT NOT NULL, fPort INTEGER,
-     payload BLOB NOT NULL, confirmed INTEGER NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL, fcnt INTEGER, bytes BLOB,
-     createdAt REAL NOT NULL, updatedAt REAL NOT NULL, error TEXT) STRICT;
-   CREATE INDEX downlink_device ON downlink (devEui, id);
-   CREATE TABLE fcnt_down (devAddr TEXT PRIMARY KEY, highest INTEGER NOT NULL) STRICT`,
-];
-
 /** Counters of one row of `seen`. */
 const PAGE = 1024;
 /** Digests older than this many counters are forgotten: the same counter again is a replay then, whatever its bytes. */
 const DIGESTS = 2048;
-
-export function openStore(path: string): Database {
-  return openDatabase(path, MIGRATIONS);
-}
 
 function bitsOf(set: FcntSet, page: number): Uint8Array {
   const bits = new Uint8Array(PAGE / 8);

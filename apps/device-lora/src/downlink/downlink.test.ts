@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { isAntirioError } from '@antirio/kernel';
 import { deviceProfile } from '@antirio/edgex-contracts';
-import { parseDevEui } from '@antirio/lorawan';
-import { openStore } from '../store.ts';
+import { parseDevEui, parseSessionId } from '@antirio/lorawan';
+import { openStore } from '../database.ts';
 import { downlinkPayload } from './payload.ts';
 import { judgeOutcomes, planAnswer } from './plan.ts';
 import { createDownlinkStore, type Downlink } from './store.ts';
@@ -19,6 +19,7 @@ const base: Downlink = {
   attempts: 0,
   fcnt: undefined,
   bytes: undefined,
+  session: undefined,
   createdAt: 0,
   updatedAt: 0,
   error: undefined,
@@ -73,16 +74,18 @@ describe('downlinks on the disk', () => {
       createdAt: 100,
       payload: Uint8Array.of(1),
       bytes: undefined,
+      session: undefined,
     });
-    store.assign('01000001', 17, { id: first.id, bytes }, 200);
+    const session = parseSessionId('00112233445566aa');
+    store.assign('01000001', 17, { id: first.id, bytes, session }, 200);
     store.assign('01000001', 3, undefined, 200);
     expect(store.highestUsed('01000001')).toBe(17);
-    expect(store.open(devEui)).toMatchObject([{ state: 'sending', fcnt: 17, bytes }]);
+    expect(store.open(devEui)).toMatchObject([{ state: 'sending', fcnt: 17, bytes, session }]);
     store.update(first.id, { state: 'sent', attempts: 1 }, 300);
     expect(store.open(devEui)).toMatchObject([{ state: 'sent', updatedAt: 300 }]);
     store.requeue(first.id, 'noBlock', 400);
     expect(store.open(devEui)).toMatchObject([
-      { state: 'queued', fcnt: undefined, bytes: undefined, error: 'noBlock' },
+      { state: 'queued', fcnt: undefined, bytes: undefined, session: undefined, error: 'noBlock' },
     ]);
     store.update(first.id, { state: 'acknowledged' }, 500);
     expect(store.open(devEui)).toEqual([]);

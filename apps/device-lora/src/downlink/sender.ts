@@ -11,7 +11,7 @@ import type { Downlink, DownlinkStore, NewDownlink } from './store.ts';
 /** Answers uplinks: queued downlinks, acknowledgements. */
 export interface DownlinkSender {
   /** Queues durably; an older one that writes the same resource is replaced. @throws AntirioError busy | tooLarge */
-  queue(downlink: NewDownlink, devAddr: DevAddr): Downlink;
+  queue(downlink: NewDownlink, devAddr: DevAddr | undefined): Downlink;
   /** Never waits: what has to be sent is sent on its own. */
   heard(uplink: HeardUplink): void;
   counts(): Readonly<Record<string, number>>;
@@ -128,7 +128,7 @@ export async function openSender(ports: SenderPorts): Promise<DownlinkSender> {
     store.assign(
       session.devAddr,
       fcnt,
-      downlink === undefined ? undefined : { id: downlink.id, bytes },
+      downlink === undefined ? undefined : { id: downlink.id, bytes, session: session.id },
       clock.now(),
     );
     return { bytes, downlink };
@@ -168,10 +168,17 @@ export async function openSender(ports: SenderPorts): Promise<DownlinkSender> {
     } else if (verdict.kind === 'again') store.update(downlink.id, { error: verdict.why }, now);
     else store.requeue(downlink.id, verdict.why, now);
   };
+  /** The device's downlinks; what was made with other keys than those it uses now is made anew. */
+  const openFor = ({ id, device }: Session): Downlink[] => {
+    const open = store.open(device.devEui);
+    const stale = open.filter(({ bytes, session }) => bytes !== undefined && (session ?? id) !== id);
+    for (const downlink of stale) store.requeue(downlink.id, 'the device has another session', clock.now());
+    return stale.length === 0 ? open : store.open(device.devEui);
+  };
   const answer = async (heard: HeardUplink): Promise<void> => {
     const { session, frame } = heard;
     const wants = ports.answerUplinks && (frame.confirmed || frame.adrAckReq);
-    const plan = planAnswer(store.open(session.device.devEui), wants);
+    const plan = planAnswer(openFor(session), wants);
     for (const downlink of plan.givenUp) end(downlink, 'failed', 'not acknowledged');
     if (plan.answer.kind === 'none') return;
     const ready = await frameFor(heard, plan.answer);
@@ -198,7 +205,7 @@ export async function openSender(ports: SenderPorts): Promise<DownlinkSender> {
         end(older, 'failed', 'replaced');
       if (open.length >= MAX_OPEN)
         throw new AntirioError('busy', `${MAX_OPEN} downlinks wait for this device already`);
-      counters.prepare(devAddr);
+      if (devAddr !== undefined) counters.prepare(devAddr);
       return store.add(downlink, clock.now());
     },
     heard(heard) {

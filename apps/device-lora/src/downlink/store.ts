@@ -1,5 +1,5 @@
 import { inTransaction, type Database } from '@antirio/host';
-import type { DevEui } from '@antirio/lorawan';
+import type { DevEui, SessionId } from '@antirio/lorawan';
 
 /**
  * `queued`: waits for an uplink. `sending`: has its counter and its bytes, and goes to a gateway or went. `sent`: on air.
@@ -20,6 +20,8 @@ export interface Downlink {
   readonly attempts: number;
   readonly fcnt: number | undefined;
   readonly bytes: Uint8Array | undefined;
+  /** Whose keys and counter the bytes were made with. */
+  readonly session: SessionId | undefined;
   /** Wall ms. */
   readonly createdAt: number;
   readonly updatedAt: number;
@@ -27,6 +29,13 @@ export interface Downlink {
 }
 
 export type NewDownlink = Pick<Downlink, 'devEui' | 'resource' | 'fPort' | 'payload' | 'confirmed'>;
+
+/** A downlink with the bytes that carry it. */
+export interface Assigned {
+  readonly id: number;
+  readonly bytes: Uint8Array;
+  readonly session: SessionId;
+}
 
 export interface DownlinkStore {
   add(downlink: NewDownlink, now: number): Downlink;
@@ -37,18 +46,13 @@ export interface DownlinkStore {
   /** Durable when it returns. */
   update(
     id: number,
-    change: Partial<Pick<Downlink, 'state' | 'attempts' | 'fcnt' | 'bytes' | 'error'>>,
+    change: Partial<Pick<Downlink, 'state' | 'attempts' | 'fcnt' | 'bytes' | 'session' | 'error'>>,
     now: number,
   ): void;
   /** Back into the queue, without counter and bytes. */
   requeue(id: number, error: string, now: number): void;
   /** Marks the counter used and, in the same commit, gives the downlink its bytes. */
-  assign(
-    devAddr: string,
-    fcnt: number,
-    to: { readonly id: number; readonly bytes: Uint8Array } | undefined,
-    now: number,
-  ): void;
+  assign(devAddr: string, fcnt: number, to: Assigned | undefined, now: number): void;
   /** The highest counter used; undefined for none. */
   highestUsed(devAddr: string): number | undefined;
 }
@@ -70,6 +74,7 @@ function toDownlink(row: Record<string, unknown>): Downlink {
     attempts: Number(row['attempts']),
     fcnt: optional(row['fcnt'], Number),
     bytes: optional(row['bytes'], (bytes) => bytes as Uint8Array),
+    session: optional(row['session'], (session) => String(session) as SessionId),
     createdAt: Number(row['createdAt']),
     updatedAt: Number(row['updatedAt']),
     error: optional(row['error'], String),
@@ -87,10 +92,10 @@ export function createDownlinkStore(db: Database): DownlinkStore {
   );
   const latestOf = db.prepare('SELECT * FROM downlink WHERE devEui = ? ORDER BY id DESC LIMIT ?');
   const write = db.prepare(
-    'UPDATE downlink SET state = ?, attempts = ?, fcnt = ?, bytes = ?, error = ?, updatedAt = ? WHERE id = ?',
+    'UPDATE downlink SET state = ?, attempts = ?, fcnt = ?, bytes = ?, session = ?, error = ?, updatedAt = ? WHERE id = ?',
   );
   const reset = db.prepare(
-    `UPDATE downlink SET state = 'queued', fcnt = NULL, bytes = NULL, error = ?, updatedAt = ? WHERE id = ?`,
+    `UPDATE downlink SET state = 'queued', fcnt = NULL, bytes = NULL, session = NULL, error = ?, updatedAt = ? WHERE id = ?`,
   );
   const prune = db.prepare(
     `DELETE FROM downlink WHERE devEui = ? AND state IN ('acknowledged', 'failed', 'sent') AND id <
@@ -101,18 +106,10 @@ export function createDownlinkStore(db: Database): DownlinkStore {
     'INSERT INTO fcnt_down VALUES (?, ?) ON CONFLICT DO UPDATE SET highest = max(highest, excluded.highest)',
   );
   const read = (id: number | bigint): Downlink => toDownlink(byId.get(id) ?? {});
-  const change: DownlinkStore['update'] = (id, { state, attempts, fcnt, bytes, error }, now) => {
-    const known = read(id);
-    const next = { state: state ?? known.state, attempts: attempts ?? known.attempts };
-    write.run(
-      next.state,
-      next.attempts,
-      fcnt ?? known.fcnt ?? null,
-      bytes ?? known.bytes ?? null,
-      error ?? known.error ?? null,
-      now,
-      id,
-    );
+  const change: DownlinkStore['update'] = (id, changed, now) => {
+    const { state, attempts, fcnt, bytes, session, error } = { ...read(id), ...changed };
+    const made = [fcnt ?? null, bytes ?? null, session ?? null] as const;
+    write.run(state, attempts, ...made, error ?? null, now, id);
   };
   return {
     add: ({ devEui, resource, fPort, payload, confirmed }, now) =>
@@ -128,7 +125,7 @@ export function createDownlinkStore(db: Database): DownlinkStore {
     assign: (devAddr, fcnt, to, now) =>
       inTransaction(db, () => {
         putHighest.run(devAddr, fcnt);
-        if (to !== undefined) change(to.id, { state: 'sending', fcnt, bytes: to.bytes }, now);
+        if (to !== undefined) change(to.id, { ...to, state: 'sending', fcnt }, now);
       }),
     highestUsed(devAddr) {
       const row = getHighest.get(devAddr);

@@ -9,6 +9,7 @@ import type { Counted, UplinkStore } from '../store.ts';
 import { createCatchUp, QUIET_MS } from './catch-up.ts';
 import { readUplink, type Uplink } from './event-up.ts';
 import { createProgress } from './progress.ts';
+import type { SessionBook } from './session-book.ts';
 import { judge, noveltyOf, type Mark, type Novelty, type Session, type Sessions } from './sessions.ts';
 import type { Tracker } from './tracker.ts';
 
@@ -24,7 +25,7 @@ export interface HeardUplink {
 /** Reads a ring: judges each frame, stores it in core-data, moves the cursor. */
 export interface Reader {
   /** Begins where it ended, with these keys. */
-  begin(sessions: Sessions): void;
+  begin(sessions: SessionBook): void;
   /** No more frames are judged; what core-data has not taken yet is read again when it begins again. */
   end(): Promise<void>;
   readonly cursor: number;
@@ -71,7 +72,7 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
   const { ring, prefix, region } = options;
   const { window, commitIntervalMs, retransmissionMs, pollMs } = options.reading;
   const underWay = new Set<Promise<void>>();
-  let sessions: Sessions | undefined;
+  let sessions: SessionBook | undefined;
 
   const progress = createProgress({
     store,
@@ -96,8 +97,14 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
     });
   });
 
-  const storeReading = async (of: Tracker, heard: HeardUplink, mark: Mark): Promise<void> => {
+  const storeReading = async (
+    of: Tracker,
+    keys: SessionBook,
+    heard: HeardUplink,
+    mark: Mark,
+  ): Promise<void> => {
     const { session, frame, fcnt, uplink } = heard;
+    keys.heard(session);
     const profile = ports.profileOf(session.device.profileName);
     const event = eventOf(options.serviceName, profile, session, frame, fcnt, uplink);
     session.underWay.set(fcnt, mark);
@@ -118,8 +125,8 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
     ports.onStored(session, event.readings);
     progress.finish(of, uplink.seq);
   };
-  const takeNew = (of: Tracker, heard: HeardUplink, mark: Mark): void => {
-    const work = storeReading(of, heard, mark)
+  const takeNew = (of: Tracker, keys: SessionBook, heard: HeardUplink, mark: Mark): void => {
+    const work = storeReading(of, keys, heard, mark)
       .catch((error: unknown) => {
         // not done with: it is asked for again after the next start
         log.error(
@@ -135,8 +142,8 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
     // bytes that were heard once more are not the frame of the ring, which may still be on its way
     if (!again) progress.finish(of, seq);
   };
-  const take = (of: Tracker, keys: Sessions, uplink: Uplink): void => {
-    const judged = judgeBytes(keys, uplink.phyPayload);
+  const take = (of: Tracker, keys: SessionBook, uplink: Uplink): void => {
+    const judged = judgeBytes(keys.byDevAddr, uplink.phyPayload);
     if (judged.kind !== 'genuine') {
       refuse(of, uplink, judged.kind);
       return;
@@ -146,7 +153,7 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
     const mark = { digest, receivedAt: uplink.receivedAt, gatewayId: uplink.gatewayId };
     const novelty = noveltyOf(session, fcnt, mark, retransmissionMs);
     const heard: HeardUplink = { ...judged, uplink, novelty };
-    if (novelty === 'new') takeNew(of, heard, mark);
+    if (novelty === 'new') takeNew(of, keys, heard, mark);
     else refuse(of, uplink, novelty);
     if (novelty === 'conflict')
       log.error({ device: session.device.name, fcnt, digest }, 'ALARM: two genuine frames with one identity');

@@ -1,16 +1,14 @@
-import { fromHex } from '@antirio/kernel';
 import {
-  createSessionCipher,
   fcntCandidates,
-  sessionFingerprint,
   type DataFrame,
   type DevAddr,
   type FcntSet,
   type SessionCipher,
   type SessionId,
 } from '@antirio/lorawan';
-import type { DeviceOptions, Secrets } from '../options.ts';
-import type { Remembered, UplinkStore } from '../store.ts';
+import type { JoinedState } from '../join/store.ts';
+import type { DeviceOptions } from '../options.ts';
+import type { Remembered } from '../store.ts';
 
 /** The first reception of a frame. */
 export interface Mark extends Pick<Remembered, 'digest' | 'receivedAt'> {
@@ -30,6 +28,8 @@ export interface Session {
   readonly remembered: Map<number, Mark>;
   /** Counters on their way to core-data. */
   readonly underWay: Map<number, Mark>;
+  /** `given`: its keys came with the secrets; others were made by a join. */
+  standing: 'given' | JoinedState;
 }
 
 export type Sessions = ReadonlyMap<DevAddr, readonly Session[]>;
@@ -39,35 +39,6 @@ export type Verdict =
   | { readonly kind: 'unknown' }
   | { readonly kind: 'badMic' }
   | { readonly kind: 'genuine'; readonly session: Session; readonly fcnt: number };
-
-/** Opens the sessions of the devices that are configured; keys of others are left out. */
-export function openSessions(
-  secrets: Secrets,
-  devices: readonly DeviceOptions[],
-  store: UplinkStore,
-  confidentiality: 'forward' | 'process',
-): Sessions {
-  const byEui = new Map(devices.map((device) => [device.devEui, device]));
-  const sessions = new Map<DevAddr, Session[]>();
-  for (const { devEui, devAddr, nwkSKey, appSKey } of secrets.sessions) {
-    const device = byEui.get(devEui);
-    if (device === undefined) continue;
-    const key = fromHex(nwkSKey, 16);
-    const id = sessionFingerprint(key, devAddr);
-    const reads = confidentiality === 'process' && appSKey !== undefined;
-    const session: Session = {
-      id,
-      device,
-      devAddr,
-      cipher: createSessionCipher({ nwkSKey: key, ...(reads ? { appSKey: fromHex(appSKey, 16) } : {}) }),
-      seen: store.seen(id),
-      remembered: new Map(store.remembered(id).map(({ fcnt, ...rest }) => [fcnt, rest])),
-      underWay: new Map(),
-    };
-    sessions.set(devAddr, [...(sessions.get(devAddr) ?? []), session]);
-  }
-  return sessions;
-}
 
 /** The highest counter that is stored or on its way. */
 export function highestOf(session: Session): number | undefined {

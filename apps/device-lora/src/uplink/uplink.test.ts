@@ -15,15 +15,21 @@ import {
 import { readingsOf } from '../north/readings.ts';
 import { secretsSchema, type DeviceOptions } from '../options.ts';
 import { loraEnvironmentSensor } from '../profile.ts';
-import { createUplinkStore, openStore } from '../store.ts';
+import { openStore } from '../database.ts';
+import { createUplinkStore } from '../store.ts';
 import { readUplink } from './event-up.ts';
-import { judge, noveltyOf, openSessions } from './sessions.ts';
+import { createJoinStore } from '../join/store.ts';
+import { openSessions } from './session-book.ts';
+import { judge, noveltyOf } from './sessions.ts';
 
 const devAddr = parseDevAddr('01000001');
 const device = (n: number): DeviceOptions => ({
   devEui: parseDevEui(`000000000000000${String(n)}`),
   name: `mote-${String(n)}`,
   devAddr,
+  activation: 'abp',
+  class: 'A',
+  mayReset: false,
   profileName: 'lora-environment-sensor',
   codec: 'cayenneLpp',
 });
@@ -48,8 +54,10 @@ const uplink = (n: number, fcnt: number, payload = [1, 103, 0, 250]) =>
   );
 
 describe('whose frame it is', () => {
-  const store = createUplinkStore(openStore(':memory:'));
-  const sessions = openSessions(secrets, [device(1), device(2)], store, 'process');
+  const db = openStore(':memory:');
+  const stores = { store: createUplinkStore(db), joins: createJoinStore(db) };
+  const devices = [device(1), device(2)];
+  const sessions = openSessions(secrets, { ...stores, devices, confidentiality: 'process' }).byDevAddr;
 
   test('the MIC decides among devices with one DevAddr', () => {
     for (const n of [1, 2]) {
@@ -95,7 +103,8 @@ describe('whose frame it is', () => {
   });
 
   test('keys of other devices are left out, and `forward` reads nothing', () => {
-    const opened = openSessions(secrets, [device(2)], store, 'forward').get(devAddr) ?? [];
+    const ports = { ...stores, devices: [device(2)], confidentiality: 'forward' } as const;
+    const opened = openSessions(secrets, ports).byDevAddr.get(devAddr) ?? [];
     expect(opened.map((session) => [session.device.name, session.cipher.readsPayload])).toEqual([
       ['mote-2', false],
     ]);

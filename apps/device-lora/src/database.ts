@@ -1,0 +1,39 @@
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { openDatabase, type Database } from '@antirio/host';
+
+const MIGRATIONS = [
+  `CREATE TABLE cursor (ring TEXT PRIMARY KEY, incarnation TEXT NOT NULL, seq INTEGER NOT NULL) STRICT;
+   CREATE TABLE counted (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
+   CREATE TABLE seen (session TEXT NOT NULL, page INTEGER NOT NULL, bits BLOB NOT NULL, PRIMARY KEY (session, page)) STRICT, WITHOUT ROWID;
+   CREATE TABLE remembered (session TEXT NOT NULL, fcnt INTEGER NOT NULL, digest TEXT NOT NULL, receivedAt REAL NOT NULL,
+     PRIMARY KEY (session, fcnt)) STRICT, WITHOUT ROWID;
+   CREATE TABLE parked (id TEXT PRIMARY KEY, path TEXT NOT NULL, body TEXT NOT NULL, reason TEXT NOT NULL) STRICT;
+   CREATE TABLE downlink (id INTEGER PRIMARY KEY AUTOINCREMENT, devEui TEXT NOT NULL, resource TEXT NOT NULL, fPort INTEGER,
+     payload BLOB NOT NULL, confirmed INTEGER NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL, fcnt INTEGER, bytes BLOB,
+     createdAt REAL NOT NULL, updatedAt REAL NOT NULL, error TEXT) STRICT;
+   CREATE INDEX downlink_device ON downlink (devEui, id);
+   CREATE TABLE fcnt_down (devAddr TEXT PRIMARY KEY, highest INTEGER NOT NULL) STRICT`,
+  `CREATE TABLE joined (session TEXT PRIMARY KEY, devEui TEXT NOT NULL, devAddr TEXT NOT NULL, nwkSKey BLOB NOT NULL, appSKey BLOB NOT NULL,
+     devNonce INTEGER NOT NULL, joinNonce INTEGER NOT NULL, state TEXT NOT NULL, joinedAt REAL NOT NULL) STRICT;
+   CREATE INDEX joined_device ON joined (devEui, joinNonce);
+   CREATE TABLE dev_nonce (devEui TEXT NOT NULL, nonce INTEGER NOT NULL, PRIMARY KEY (devEui, nonce)) STRICT, WITHOUT ROWID;
+   CREATE TABLE join_nonce (devEui TEXT PRIMARY KEY, highest INTEGER NOT NULL) STRICT;
+   CREATE TABLE given_address (devAddr TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+   ALTER TABLE downlink ADD COLUMN session TEXT`,
+];
+
+const OWNER_ONLY = 0o600;
+
+/** Session keys are in it: nobody but the service's own user may read it. SQLite gives the files beside it the same mode. */
+function keepPrivate(path: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  closeSync(openSync(path, 'a', OWNER_ONLY));
+  for (const file of [path, `${path}-wal`, `${path}-shm`]) if (existsSync(file)) chmodSync(file, OWNER_ONLY);
+}
+
+/** Opens the service's one store. */
+export function openStore(path: string): Database {
+  if (path !== ':memory:') keepPrivate(path);
+  return openDatabase(path, MIGRATIONS);
+}

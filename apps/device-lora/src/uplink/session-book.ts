@@ -1,0 +1,117 @@
+import { AntirioError, fromHex } from '@antirio/kernel';
+import {
+  createSessionCipher,
+  sessionFingerprint,
+  type DevAddr,
+  type DevEui,
+  type SessionKeys,
+} from '@antirio/lorawan';
+import type { JoinedSession, JoinStore } from '../join/store.ts';
+import type { DeviceOptions, Secrets } from '../options.ts';
+import type { UplinkStore } from '../store.ts';
+import type { Session, Sessions } from './sessions.ts';
+
+/** The sessions of all devices: those given with the secrets, and those that joins made. */
+export interface SessionBook {
+  readonly byDevAddr: Sessions;
+  /** Oldest first. */
+  sessionsOf(devEui: DevEui): readonly Session[];
+  /** The one that the device uses, as far as is known: the last one that was heard; undefined where none can be in use. */
+  currentOf(devEui: DevEui): Session | undefined;
+  /** The key that the device joins with. */
+  rootKeyOf(devEui: DevEui): Uint8Array | undefined;
+  add(joined: JoinedSession): Session;
+  /** A new frame of this session was heard: earlier ones are over, durably. */
+  heard(session: Session): void;
+}
+
+export interface SessionBookPorts {
+  readonly devices: readonly DeviceOptions[];
+  readonly store: UplinkStore;
+  readonly joins: JoinStore;
+  readonly confidentiality: 'forward' | 'process';
+}
+
+interface Given {
+  readonly devAddr: DevAddr;
+  readonly nwkSKey: Uint8Array;
+  readonly appSKey: Uint8Array | undefined;
+  readonly standing: Session['standing'];
+}
+
+/** Opens the sessions of the devices that are configured; keys of others are left out. */
+export function openSessions(secrets: Secrets, ports: SessionBookPorts): SessionBook {
+  const { devices, store, joins, confidentiality } = ports;
+  const byEui = new Map(devices.map((device) => [device.devEui, device]));
+  const byDevAddr = new Map<DevAddr, Session[]>();
+  const ofDevice = new Map<DevEui, Session[]>();
+  const current = new Map<DevEui, Session>();
+  const rootKeys = new Map(secrets.rootKeys.map(({ devEui, key }) => [devEui, fromHex(key, 16)]));
+
+  const keysOf = ({ nwkSKey, appSKey }: Given): SessionKeys =>
+    confidentiality === 'process' && appSKey !== undefined ? { nwkSKey, appSKey } : { nwkSKey };
+  const open = (device: DeviceOptions, given: Given): Session => {
+    const { devAddr, nwkSKey, standing } = given;
+    const id = sessionFingerprint(nwkSKey, devAddr);
+    const session: Session = {
+      id,
+      device,
+      devAddr,
+      cipher: createSessionCipher(keysOf(given)),
+      seen: store.seen(id),
+      remembered: new Map(store.remembered(id).map(({ fcnt, ...rest }) => [fcnt, rest])),
+      underWay: new Map(),
+      standing,
+    };
+    const push = <K>(map: Map<K, Session[]>, key: K): void => {
+      const known = map.get(key);
+      if (known === undefined) map.set(key, [session]);
+      else known.push(session);
+    };
+    push(byDevAddr, devAddr);
+    push(ofDevice, device.devEui);
+    if (standing === 'given' || standing === 'current') current.set(device.devEui, session);
+    return session;
+  };
+
+  for (const { devEui, devAddr, nwkSKey, appSKey } of secrets.sessions) {
+    const device = byEui.get(devEui);
+    if (device === undefined) continue;
+    const keys = {
+      nwkSKey: fromHex(nwkSKey, 16),
+      appSKey: appSKey === undefined ? undefined : fromHex(appSKey, 16),
+    };
+    open(device, { ...keys, devAddr, standing: 'given' });
+  }
+  for (const joined of joins.all()) {
+    const device = byEui.get(joined.devEui);
+    // without its root key a device is not ours to read
+    if (device?.activation === 'otaa' && rootKeys.has(joined.devEui))
+      open(device, { ...joined, standing: joined.state });
+  }
+
+  return {
+    byDevAddr,
+    sessionsOf: (devEui) => ofDevice.get(devEui) ?? [],
+    currentOf: (devEui) => current.get(devEui),
+    rootKeyOf: (devEui) => (byEui.get(devEui)?.activation === 'otaa' ? rootKeys.get(devEui) : undefined),
+    add(joined) {
+      const device = byEui.get(joined.devEui);
+      if (device === undefined) throw new AntirioError('notFound', `no device ${joined.devEui}`);
+      return open(device, { ...joined, standing: joined.state });
+    },
+    heard(session) {
+      const { devEui } = session.device;
+      if (session.standing === 'former' || current.get(devEui) === session) return;
+      if (session.standing === 'offered') {
+        joins.confirm(session.id);
+        for (const other of ofDevice.get(devEui) ?? []) {
+          if (other === session) break;
+          if (other.standing !== 'given') other.standing = 'former';
+        }
+        session.standing = 'current';
+      }
+      current.set(devEui, session);
+    },
+  };
+}
