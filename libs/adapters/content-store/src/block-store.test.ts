@@ -17,7 +17,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { systemClock } from '@antirio/host';
-import { checkBlock, makeBlock, RAW, type Block } from './block.ts';
+import { encode, prepare } from '@ipld/dag-pb';
+import { CID } from 'multiformats/cid';
+import { checkBlock, DAG_PB, makeBlock, RAW, type Block } from './block.ts';
 import { openBlockStore, type BlockStore, type BlockStoreOptions } from './block-store.ts';
 import { fixedChunker } from './chunker.ts';
 import { importFile, readFile } from './unixfs-file.ts';
@@ -163,13 +165,21 @@ describe('after a crash the whole records are there and the rest is cut off', ()
     );
   });
 
-  test('a record damaged in the middle of a pack without index does not take the later ones with it', async () => {
-    await filled();
-    damage(firstPack(), 500);
-    for (const end of ['', '-wal', '-shm']) rmSync(join(folder, `index.sqlite${end}`), { force: true });
-    const store = await opened();
-    expect([1, 2, 3].map((n) => store.has(block(n).cid))).toEqual([false, true, true]);
-  });
+  test.each([
+    ['content', 500],
+    ['length', 2],
+    ['checksum', 5],
+    ['digest', 20],
+  ])(
+    'a record whose %s is damaged does not take the later ones with it, without index either',
+    async (_what, at) => {
+      await filled();
+      damage(firstPack(), at);
+      for (const end of ['', '-wal', '-shm']) rmSync(join(folder, `index.sqlite${end}`), { force: true });
+      const store = await opened();
+      expect([1, 2, 3].map((n) => store.has(block(n).cid))).toEqual([false, true, true]);
+    },
+  );
 });
 
 test('a full store says so and keeps what it has', async () => {
@@ -180,6 +190,20 @@ test('a full store says so and keeps what it has', async () => {
   await store.flush();
   await store.get(block(1).cid);
   await store.put(block(1));
+});
+
+test('what nobody needs makes room where room is scarce, be it a small part of a pack', async () => {
+  const store = await opened({ quotaBytes: 22_000 });
+  for (let n = 0; n < 20; n++) {
+    await store.put(block(n));
+    if (n !== 7) await store.pin(`p${n}`, block(n).cid);
+  }
+  await store.put(block(20));
+  await expect(store.put(block(21))).rejects.toMatchObject({ code: 'storageFull' });
+  expect(await store.collect()).toMatchObject({ forgottenBlocks: 2 });
+  await store.put(block(21));
+  await store.flush();
+  for (let n = 0; n < 20; n++) expect(store.has(block(n).cid)).toBe(n !== 7);
 });
 
 describe('collecting frees what no pin reaches, and only that', () => {
@@ -229,6 +253,24 @@ describe('collecting frees what no pin reaches, and only that', () => {
     const seen = await store.session(async () => store.usage().blocks);
     expect(seen).toBe(0);
     await collecting;
+  });
+
+  test('a pinned DAG that leads to what cannot be here, is malformed or damaged, does not stand in the way', async () => {
+    const store = await opened();
+    const leaf = block(5);
+    const foreign = CID.createV1(0x71, leaf.cid.multihash);
+    const links = [foreign, leaf.cid].map((Hash, i) => ({ Name: `f${i}`, Hash, Tsize: 0 }));
+    const roots = [
+      makeBlock(DAG_PB, encode(prepare({ Links: links }))),
+      makeBlock(DAG_PB, Buffer.from('no node')),
+      makeBlock(DAG_PB, encode(prepare({ Data: Buffer.from('damaged'), Links: [] }))),
+    ];
+    for (const each of [leaf, ...roots, block(6)]) await store.put(each);
+    for (const [i, root] of roots.entries()) await store.pin(`root/${i}`, root.cid);
+    damage(firstPack(), readFileSync(firstPack()).indexOf('damaged'));
+    expect(await store.collect()).toMatchObject({ forgottenBlocks: 1 });
+    await store.get(leaf.cid);
+    expect(store.usage()).toMatchObject({ blocks: 3, damaged: 1 });
   });
 
   test('a root of which not everything has arrived keeps what has', async () => {

@@ -1,6 +1,6 @@
 import { decode, type PBNode } from '@ipld/dag-pb';
 import { AntirioError } from '@antirio/kernel';
-import { blockKey, RAW, requireSupported, type BlockSource, type CID } from './block.ts';
+import { blockKey, isSupported, RAW, requireSupported, type BlockSource, type CID } from './block.ts';
 
 /** How much of a DAG is walked before it is refused. */
 export interface DagLimits {
@@ -40,6 +40,18 @@ export function linksOf(cid: CID, bytes: Uint8Array): DagLink[] {
     name: link.Name ?? '',
     cid: requireSupported(link.Hash),
   }));
+}
+
+/** The links of a block that can be followed: none of a malformed node, and none to what cannot be here. */
+export function linksWithin(cid: CID, bytes: Uint8Array): CID[] {
+  if (!isSupported(cid) || cid.code === RAW) return [];
+  try {
+    return decode(bytes)
+      .Links.map((link) => link.Hash)
+      .filter(isSupported);
+  } catch {
+    return [];
+  }
 }
 
 /** What a place in a DAG is known by: the same bytes have links as a node and none as a raw block. */

@@ -1,14 +1,16 @@
-import { constants } from 'node:fs';
-import { open, type FileHandle } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { AntirioError, equalBytes, sha256 } from '@antirio/kernel';
 import { MAX_BLOCK_BYTES } from './block.ts';
+import type { FileLayer, OpenFile } from './file-layer.ts';
 
 const DIGEST = 32;
 /** Length and CRC-32 (of length and digest), both little-endian, then the SHA-256 of the bytes that follow. */
 const HEADER = 8 + DIGEST;
 
 export const RECORD_OVERHEAD = HEADER;
+
+/** Read at once in search of the next header behind damage. */
+const SCAN = 64 << 10;
 
 /** Where the bytes of a block are in its pack. */
 export interface Extent {
@@ -29,7 +31,7 @@ export interface Pack {
   sync(): Promise<void>;
   /** @throws AntirioError corrupt when the file ends before. */
   read(extent: Extent): Promise<Uint8Array>;
-  /** Whole, intact records from `start` on; what is damaged between them is passed over. */
+  /** Whole, intact records from `start` on; what is damaged between them, headers too, is passed over. */
   recover(start: number): AsyncGenerator<FoundRecord>;
   truncate(size: number): Promise<void>;
   /** Closes once nobody reads any more. */
@@ -48,7 +50,11 @@ function headerCrc(bytes: Buffer): number {
   return crc32(bytes.subarray(8), crc32(bytes.subarray(0, 4)));
 }
 
-async function readExactly(file: FileHandle, offset: number, length: number): Promise<Buffer | undefined> {
+function isHeader(bytes: Buffer): boolean {
+  return bytes.readUInt32LE(0) <= MAX_BLOCK_BYTES && bytes.readUInt32LE(4) === headerCrc(bytes);
+}
+
+async function readExactly(file: OpenFile, offset: number, length: number): Promise<Buffer | undefined> {
   const buffer = Buffer.allocUnsafe(length);
   let got = 0;
   while (got < length) {
@@ -59,7 +65,7 @@ async function readExactly(file: FileHandle, offset: number, length: number): Pr
   return buffer;
 }
 
-async function writeExactly(file: FileHandle, parts: readonly Uint8Array[], offset: number): Promise<void> {
+async function writeExactly(file: OpenFile, parts: readonly Uint8Array[], offset: number): Promise<void> {
   let rest = [...parts];
   let position = offset;
   while (rest.length > 0) {
@@ -76,12 +82,12 @@ async function writeExactly(file: FileHandle, parts: readonly Uint8Array[], offs
 
 class PackFile implements Pack {
   readonly id: number;
-  readonly #file: FileHandle;
+  readonly #file: OpenFile;
   #size: number;
   #readers = 0;
   #idle: (() => void) | undefined;
 
-  constructor(id: number, file: FileHandle, size: number) {
+  constructor(id: number, file: OpenFile, size: number) {
     this.id = id;
     this.#file = file;
     this.#size = size;
@@ -123,18 +129,38 @@ class PackFile implements Pack {
   }
 
   async *recover(start: number): AsyncGenerator<FoundRecord> {
-    let position = start;
-    for (;;) {
-      const head = await readExactly(this.#file, position, HEADER);
-      const length = head?.readUInt32LE(0);
-      if (head === undefined || length === undefined || length > MAX_BLOCK_BYTES) return;
-      if (head.readUInt32LE(4) !== headerCrc(head)) return;
-      const bytes = await readExactly(this.#file, position + HEADER, length);
-      if (bytes === undefined) return;
-      const digest = new Uint8Array(head.subarray(8));
-      if (equalBytes(sha256(bytes), digest)) yield { digest, offset: position + HEADER, length };
-      position += HEADER + length;
+    for (let position = start; position < this.#size;) {
+      const record = await this.#recordAt(position);
+      if (record === undefined) {
+        const next = await this.#nextHeader(position + 1);
+        if (next === undefined) return;
+        position = next;
+        continue;
+      }
+      const { digest, bytes } = record;
+      const offset = position + HEADER;
+      // What a sound header names is passed over as a whole: a record in its content is none of ours.
+      if (equalBytes(sha256(bytes), digest)) yield { digest, offset, length: bytes.length };
+      position = offset + bytes.length;
     }
+  }
+
+  async #recordAt(position: number): Promise<{ digest: Uint8Array; bytes: Uint8Array } | undefined> {
+    const head = await readExactly(this.#file, position, HEADER);
+    if (head === undefined || !isHeader(head)) return undefined;
+    const bytes = await readExactly(this.#file, position + HEADER, head.readUInt32LE(0));
+    return bytes === undefined ? undefined : { digest: new Uint8Array(head.subarray(8)), bytes };
+  }
+
+  /** Where, from a position on, the next thing is that looks like a header. */
+  async #nextHeader(from: number): Promise<number | undefined> {
+    const window = Buffer.allocUnsafe(SCAN);
+    for (let base = from; base + HEADER <= this.#size; base += SCAN - HEADER + 1) {
+      const { bytesRead } = await this.#file.read(window, 0, SCAN, base);
+      for (let at = 0; at + HEADER <= bytesRead; at++)
+        if (isHeader(window.subarray(at, at + HEADER))) return base + at;
+    }
+    return undefined;
   }
 
   async truncate(size: number): Promise<void> {
@@ -150,10 +176,10 @@ class PackFile implements Pack {
 }
 
 /** Opens or creates the file of a pack. @throws AntirioError unavailable */
-export async function openPack(id: number, path: string): Promise<Pack> {
+export async function openPack(files: FileLayer, id: number, path: string): Promise<Pack> {
   try {
-    const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600);
-    return new PackFile(id, file, (await file.stat()).size);
+    const file = await files.open(path);
+    return new PackFile(id, file, await file.size());
   } catch (cause) {
     throw new AntirioError('unavailable', `cannot open ${path}`, { path }, cause);
   }
