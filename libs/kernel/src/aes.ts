@@ -7,6 +7,7 @@ const ZERO = new Uint8Array(BLOCK);
 /** AES-128 on single blocks (ECB without padding): what LoRaWAN's own modes are made of. */
 export interface Aes128 {
   encryptBlocks(blocks: Uint8Array): Uint8Array;
+  decryptBlocks(blocks: Uint8Array): Uint8Array;
   /** AES-CMAC, RFC 4493. */
   cmac(message: Uint8Array): Uint8Array;
 }
@@ -26,6 +27,8 @@ export function createAes128(key: Uint8Array): Aes128 {
   // Whole blocks without padding all come out of `update`; nothing is left for `final`.
   const encryptBlocks = (blocks: Uint8Array): Uint8Array =>
     createCipheriv('aes-128-ecb', secret, null).setAutoPadding(false).update(blocks);
+  const decryptBlocks = (blocks: Uint8Array): Uint8Array =>
+    createDecipheriv('aes-128-ecb', secret, null).setAutoPadding(false).update(blocks);
   const k1 = leftShift(encryptBlocks(new Uint8Array(BLOCK)));
   const k2 = leftShift(k1);
   const cmac = (message: Uint8Array): Uint8Array => {
@@ -39,7 +42,7 @@ export function createAes128(key: Uint8Array): Aes128 {
     for (let i = 0; i < BLOCK; i++) padded[last + i] = (padded[last + i] ?? 0) ^ (subkey[i] ?? 0);
     return createCipheriv('aes-128-cbc', secret, ZERO).setAutoPadding(false).update(padded).subarray(-BLOCK);
   };
-  return { encryptBlocks, cmac };
+  return { encryptBlocks, decryptBlocks, cmac };
 }
 
 const TAG = 16;

@@ -1,11 +1,17 @@
-import { AntirioError } from '@antirio/kernel';
+import { AntirioError, fromHex } from '@antirio/kernel';
 
 declare const devEuiBrand: unique symbol;
 declare const devAddrBrand: unique symbol;
+declare const joinEuiBrand: unique symbol;
+declare const appKeyBrand: unique symbol;
 declare const sessionBrand: unique symbol;
 
 /** An end device's EUI-64: 16 lower-case hex digits, most significant byte first. */
 export type DevEui = string & { readonly [devEuiBrand]: true };
+/** A join server's EUI-64 (AppEUI before 1.0.4): 16 lower-case hex digits, most significant byte first. */
+export type JoinEui = string & { readonly [joinEuiBrand]: true };
+/** The root key of a LoRaWAN 1.0.x device that joins, 16 bytes: its session keys are derived from it. */
+export type AppKey = Uint8Array & { readonly [appKeyBrand]: true };
 /** A device address: 8 lower-case hex digits, most significant byte first. Neither unique nor authenticated. */
 export type DevAddr = string & { readonly [devAddrBrand]: true };
 /** Which session keys a counter belongs to: 16 lower-case hex digits, see `sessionFingerprint`. */
@@ -23,6 +29,23 @@ function checked(text: string, pattern: RegExp, what: string): string {
 /** @throws AntirioError invalidInput unless 16 hex digits. */
 export function parseDevEui(text: string): DevEui {
   return checked(text, EUI, 'an EUI-64 (16 hex digits)') as DevEui;
+}
+
+/** @throws AntirioError invalidInput unless 16 hex digits. */
+export function parseJoinEui(text: string): JoinEui {
+  return checked(text, EUI, 'an EUI-64 (16 hex digits)') as JoinEui;
+}
+
+/** @throws AntirioError invalidInput unless 16 bytes. The message never has the key. */
+export function appKeyOf(bytes: Uint8Array): AppKey {
+  if (bytes.length !== 16) throw new AntirioError('invalidInput', 'an AppKey has 16 bytes');
+  return bytes as AppKey;
+}
+
+/** @throws AntirioError invalidInput unless 32 hex digits. The message never has the key. */
+export function parseAppKey(text: string): AppKey {
+  if (!/^[0-9a-f]{32}$/i.test(text)) throw new AntirioError('invalidInput', 'an AppKey has 32 hex digits');
+  return appKeyOf(fromHex(text, 16));
 }
 
 /** @throws AntirioError invalidInput unless 8 hex digits. */

@@ -1,0 +1,81 @@
+import type { RegionPlan } from '../region/plan.ts';
+import { maskOf, withoutHistory } from './effects.ts';
+import type { AdrState, MacRequest, MacState } from './state.ts';
+
+/** Uplinks that a decision rests on. */
+export const ADR_UPLINKS = 20;
+const STEP_DB = 3;
+const MAX_NB_TRANS = 3;
+
+interface Setting {
+  readonly dataRate: number;
+  readonly txPower: number;
+}
+
+/** NbTrans by the part of uplinks that are lost: rows up to the part, columns the present NbTrans. */
+const NB_TRANS: readonly { readonly below: number; readonly next: readonly number[] }[] = [
+  { below: 0.05, next: [1, 1, 2] },
+  { below: 0.1, next: [1, 2, 3] },
+  { below: 0.3, next: [2, 3, 3] },
+  { below: Infinity, next: [3, 3, 3] },
+];
+
+/** Part of the uplinks between the first and the last that were not heard. */
+export function lostPart(fcnts: readonly number[]): number {
+  const [first, last] = [fcnts[0], fcnts.at(-1)];
+  if (first === undefined || last === undefined) return 0;
+  return 1 - fcnts.length / (last - first + 1);
+}
+
+function nextNbTrans(nbTrans: number, lost: number): number {
+  const row = NB_TRANS.find(({ below }) => lost < below)?.next;
+  return row?.[Math.min(nbTrans, MAX_NB_TRANS) - 1] ?? nbTrans;
+}
+
+/** Up with the data rate first, then down with the power; a lack of margin is met with power alone. */
+function adjusted({ dataRate, txPower }: Setting, steps: number, adr: AdrState): Setting {
+  const faster = Math.min(Math.max(steps, 0), Math.max(0, adr.maxDataRate - dataRate));
+  const power = txPower + (steps > 0 ? steps - faster : steps);
+  return {
+    dataRate: dataRate + faster,
+    txPower: Math.min(Math.max(power, adr.minTxPower), adr.maxTxPower),
+  };
+}
+
+/** The history with one more uplink. */
+export function withUplink(
+  adr: AdrState,
+  heard: { readonly fcnt: number; readonly bestSnr: number; readonly gatewayCount: number },
+): AdrState {
+  const last = <Value>(values: readonly Value[], value: Value): Value[] => [
+    ...values.slice(1 - ADR_UPLINKS),
+    value,
+  ];
+  return {
+    ...adr,
+    fcnts: last(adr.fcnts, heard.fcnt),
+    snrs: last(adr.snrs, heard.bestSnr),
+    gateways: last(adr.gateways, heard.gatewayCount),
+  };
+}
+
+/** A device that has slowed down on its own, for want of downlinks, had first gone to its highest power (1.0.4, 4.3.1.1). */
+export function backedOff(state: MacState, dataRate: number): MacState {
+  return { ...state, dataRate, txPower: 0, adr: withoutHistory(state.adr) };
+}
+
+/**
+ * What the device should send with: Semtech's rate adaptation (the best SNR of the last 20 uplinks against what the
+ * demodulator needs, in steps of 3 dB), NbTrans by the loss. Undefined where nothing is to be changed or not yet known.
+ */
+export function adrRequest(plan: RegionPlan, state: MacState): MacRequest | undefined {
+  const { adr, dataRate, txPower, nbTrans } = state;
+  const settings = plan.dataRate(dataRate);
+  if (!adr.enabled || adr.isBlocked || adr.snrs.length < ADR_UPLINKS || settings === undefined)
+    return undefined;
+  const marginDb = Math.max(...adr.snrs) - plan.requiredSnr(settings) - adr.marginDb;
+  const next = adjusted({ dataRate, txPower }, Math.floor(marginDb / STEP_DB), adr);
+  const trans = nextNbTrans(nbTrans, lostPart(adr.fcnts));
+  if (next.dataRate === dataRate && next.txPower === txPower && trans === nbTrans) return undefined;
+  return { type: 'linkADRReq', ...next, chMask: maskOf(state.channels), chMaskCntl: 0, nbTrans: trans };
+}

@@ -1,0 +1,135 @@
+import { AntirioError } from '@antirio/kernel';
+import type { Channel, ReceiveParameters, RegionPlan, Rx2Parameters } from '../region/plan.ts';
+import type { DownlinkMacCommand, UplinkMacCommand } from './commands.ts';
+
+export type MacVersion = '1.0.2' | '1.0.3' | '1.0.4';
+
+/** What a network asks of a device on its own account. */
+export type MacRequest = Extract<
+  DownlinkMacCommand,
+  {
+    readonly type:
+      | 'linkADRReq'
+      | 'dutyCycleReq'
+      | 'rxParamSetupReq'
+      | 'devStatusReq'
+      | 'newChannelReq'
+      | 'rxTimingSetupReq'
+      | 'dlChannelReq';
+  }
+>;
+
+export interface PendingRequest {
+  readonly command: MacRequest;
+  /** Downlinks that carried it. */
+  readonly attempts: number;
+  /** Whether the last downlink did: only then can an answer be meant for it. */
+  readonly inFlight: boolean;
+}
+
+/** A request that the device said no to, and how; of each kind (and channel) the last. */
+export interface RejectedRequest {
+  readonly command: MacRequest;
+  readonly answer: UplinkMacCommand;
+}
+
+export interface AdrState {
+  /** Whether this network adapts the device's data rate, where the device leaves it to the network. */
+  readonly enabled: boolean;
+  /** dB kept above what the demodulator needs. */
+  readonly marginDb: number;
+  /** The last uplinks since the last change, oldest first: FCnt, best SNR in dB, number of gateways. */
+  readonly fcnts: readonly number[];
+  readonly snrs: readonly number[];
+  readonly gateways: readonly number[];
+  /** What the device has not said no to. */
+  readonly maxDataRate: number;
+  readonly minTxPower: number;
+  readonly maxTxPower: number;
+  /** The device said no to all that is left. */
+  readonly isBlocked: boolean;
+}
+
+/** All that a network knows of a device's MAC layer; plain JSON. */
+export interface MacState extends ReceiveParameters {
+  readonly macVersion: MacVersion;
+  readonly class: 'A' | 'C';
+  /** Of the last uplink that was taken; null before the first. */
+  readonly fcntUp: number | null;
+  /** What the device sends with, as far as is known. */
+  readonly dataRate: number;
+  readonly txPower: number;
+  readonly nbTrans: number;
+  /** The device keeps to 1/2^maxDutyCycle of the time. */
+  readonly maxDutyCycle: number;
+  readonly adr: AdrState;
+  /** See `devStatusAns`; null before the first. */
+  readonly devStatus: { readonly battery: number; readonly margin: number; readonly fcnt: number } | null;
+  readonly pending: readonly PendingRequest[];
+  readonly rejected: readonly RejectedRequest[];
+}
+
+export interface NewMacState {
+  readonly macVersion?: MacVersion;
+  readonly class?: 'A' | 'C';
+  /** As in the JoinAccept; the region's where they are left out. */
+  readonly rx1DelayS?: number;
+  readonly rx1DrOffset?: number;
+  readonly rx2?: Rx2Parameters;
+  /** Hz; the channels of the CFList. */
+  readonly channels?: readonly number[];
+  readonly adr?: boolean;
+  /** dB, default 10. */
+  readonly adrMarginDb?: number;
+}
+
+const DEFAULT_MARGIN_DB = 10;
+
+function channelsOf(plan: RegionPlan, frequencies: readonly number[]): readonly (Channel | null)[] {
+  if (frequencies.length === 0) return plan.defaultChannels;
+  if (plan.defaultChannels.length + frequencies.length > plan.maxChannels)
+    throw new AntirioError('invalidInput', `a device has at most ${plan.maxChannels} channels`);
+  const maxDataRate = plan.maxAdrDataRate;
+  const more = frequencies.map((frequency) => ({ frequency, minDataRate: 0, maxDataRate, enabled: true }));
+  return [...plan.defaultChannels, ...more];
+}
+
+function checkReception(plan: RegionPlan, { rx1DelayS, rx1DrOffset, rx2 }: ReceiveParameters): void {
+  if (!Number.isInteger(rx1DelayS) || rx1DelayS < 1 || rx1DelayS > 15)
+    throw new AntirioError('invalidInput', `RX1 is 1 to 15 s after the uplink, not ${rx1DelayS}`);
+  plan.rx1DataRate(0, rx1DrOffset);
+  if (plan.dataRate(rx2.dataRate) === undefined)
+    throw new AntirioError('invalidInput', `no data rate ${rx2.dataRate} for RX2`);
+}
+
+/** A device that has just been activated. @throws AntirioError invalidInput for parameters outside of the plan. */
+export function newMacState(plan: RegionPlan, options: NewMacState = {}): MacState {
+  const { rx1DelayS, rx1DrOffset, rx2 } = { ...plan.receiveDefaults, ...options };
+  const channels = channelsOf(plan, options.channels ?? []);
+  const reception: ReceiveParameters = { rx1DelayS, rx1DrOffset, rx2, channels };
+  checkReception(plan, reception);
+  return {
+    ...reception,
+    macVersion: options.macVersion ?? '1.0.3',
+    class: options.class ?? 'A',
+    fcntUp: null,
+    dataRate: 0,
+    txPower: 0,
+    nbTrans: 1,
+    maxDutyCycle: 0,
+    adr: {
+      enabled: options.adr ?? true,
+      marginDb: options.adrMarginDb ?? DEFAULT_MARGIN_DB,
+      fcnts: [],
+      snrs: [],
+      gateways: [],
+      maxDataRate: plan.maxAdrDataRate,
+      minTxPower: 0,
+      maxTxPower: plan.txPowers.length - 1,
+      isBlocked: false,
+    },
+    devStatus: null,
+    pending: [],
+    rejected: [],
+  };
+}
