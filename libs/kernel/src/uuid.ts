@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Random } from './clock.ts';
-import { fromHex, toHex } from './bytes.ts';
+import { concatBytes, fromHex, toHex } from './bytes.ts';
 
 function format(bytes: Uint8Array, version: number): string {
   const b = Uint8Array.from(bytes.subarray(0, 16));
@@ -12,11 +12,8 @@ function format(bytes: Uint8Array, version: number): string {
 
 /** RFC 9562, name-based with SHA-1: the same namespace and name give the same id everywhere. */
 export function uuidV5(namespace: string, name: Uint8Array): string {
-  const hash = createHash('sha1')
-    .update(fromHex(namespace.replaceAll('-', ''), 16))
-    .update(name)
-    .digest();
-  return format(new Uint8Array(hash), 5);
+  const named = concatBytes(fromHex(namespace.replaceAll('-', ''), 16), name);
+  return format(hash('sha1', named, 'buffer'), 5);
 }
 
 /** RFC 9562, random. */

@@ -60,6 +60,13 @@ describe('lossless JSON', () => {
       }),
     );
   });
+  test('bytes are base64, wherever they are, and what has a form of its own keeps it', () => {
+    const at = new Date(0);
+    const value = { a: [1n, { b: Uint8Array.of(1, 2), c: at }], d: Uint8Array.of(), e: [], f: undefined };
+    expect(stringifyJson(value)).toBe(`{"a":[1,{"b":"AQI=","c":"${at.toISOString()}"}],"d":"","e":[]}`);
+    expect([value.a[0], value.d.length]).toEqual([1n, 0]);
+    expect(stringifyJson({ f: Infinity, g: [undefined], h: -0 })).toBe('{"f":null,"g":[null],"h":0}');
+  });
   test('any other JSON value is what JSON.parse makes of it', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
@@ -170,6 +177,7 @@ describe('plain events', () => {
       ...base,
       ...Object.fromEntries(Object.entries(fields).slice(0, kept)),
     }));
+  const ownProto: unknown = JSON.parse('{"__proto__":{"a":1},"b":2}');
   const anyEvent = overlaid(
     eventOf([reading()]),
     fc.record(
@@ -183,7 +191,7 @@ describe('plain events', () => {
         origin: anyOrigin,
         deviceName: anyName,
         sourceName: anyName,
-        tags: some<unknown>(undefined, null, { a: 1 }, []),
+        tags: some<unknown>(undefined, null, { a: 1 }, [], 'x', { a: { b: [null, 'c'] } }, ownProto),
       },
       { requiredKeys: [] },
     ),
@@ -223,6 +231,9 @@ describe('plain events', () => {
     expect(plainAddEventRequest(parseRoughJson(stringifyJson(request)))).toEqual(
       addEventRequest.parse(request),
     );
+    const tags = { exact: 2n ** 62n + 1n, deep: [{ exact: -(2n ** 60n) - 1n }] };
+    const tagged = { ...request, event: eventOf([reading()], { tags }) };
+    expect(plainAddEventRequest(parseRoughJson(stringifyJson(tagged)))?.event.tags).toEqual(tags);
   });
 });
 

@@ -1,6 +1,6 @@
 import type { AddEventRequest, Event, Reading } from './event.ts';
 import { INT64_MAX, INT64_MIN, isName, isStorable, isUuid } from './fields.ts';
-import { integerIn, type LongIntegers, type RoughJson } from './lossless-json.ts';
+import { exactJson, integerIn, type LongIntegers, type RoughJson } from './lossless-json.ts';
 import { isValueOf, normalizeValueType, type ValueType } from './value-type.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -67,25 +67,33 @@ function readingsOf(value: unknown, longs: LongIntegers): Reading[] | undefined 
   return readings;
 }
 
+/** Undefined for what is no JSON object. */
+function tagsOf(value: unknown, longs: LongIntegers): Event['tags'] | 'none' {
+  if (isMissing(value)) return 'none';
+  return exactJson({ value: fieldsOf(value), longs }) as Fields | undefined;
+}
+
 function eventOf(item: unknown, longs: LongIntegers): Event | undefined {
   const fields = fieldsOf(item);
-  if (fields === undefined || !isMissing(fields['tags'])) return undefined;
+  if (fields === undefined) return undefined;
   const { apiVersion, id } = fields;
   if (!isText(apiVersion) || typeof id !== 'string' || !isUuid(id)) return undefined;
   const origin = originOf(fields['origin'], longs);
   const names = namesOf(fields, EVENT_NAMES);
   const readings = readingsOf(fields['readings'], longs);
+  const tags = tagsOf(fields['tags'], longs);
   if (origin === undefined || names === undefined || readings === undefined) return undefined;
+  if (tags === undefined) return undefined;
   const { deviceName, profileName, sourceName } = names;
   const head = { apiVersion, id: id.toLowerCase(), deviceName, profileName, sourceName };
-  return { ...head, origin, readings, tags: undefined };
+  return { ...head, origin, readings, tags: tags === 'none' ? undefined : tags };
 }
 
 const isRequestId = (value: unknown): value is string | null | undefined =>
   isMissing(value) || value === '' || (typeof value === 'string' && isUuid(value));
 
 /**
- * What `addEventRequest` makes of the plain events that devices send by the thousand: simple readings, no tags, nothing wrong. Undefined
+ * What `addEventRequest` makes of the plain events that devices send by the thousand: simple readings without tags of their own, nothing wrong. Undefined
  * for everything else, which `addEventRequest` has to judge.
  */
 export function plainAddEventRequest({ value, longs }: RoughJson): AddEventRequest | undefined {
