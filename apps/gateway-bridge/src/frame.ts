@@ -16,8 +16,15 @@ export interface Rx {
   readonly channel: number;
   readonly rfChain: number;
   readonly crcOk: boolean;
-  /** The gateway's own wall time, where it has one. */
+  /** The gateway's own wall time in RFC 3339 (UTC), where it has one. */
   readonly time?: string | undefined;
+  /** GPS time at the end of reception: ms since 1980-01-06 without leap seconds. Only of gateways with a GPS fix. */
+  readonly gpsTimeMs?: number | undefined;
+  /** Fine timestamp: nanoseconds within the GPS second. */
+  readonly fineTimeNs?: number | undefined;
+  readonly board?: number | undefined;
+  /** The antenna that heard it best. */
+  readonly antenna?: number | undefined;
 }
 
 /** A frame as one gateway heard it. */

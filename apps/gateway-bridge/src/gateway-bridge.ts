@@ -11,15 +11,15 @@ import {
   type Repeating,
   type Service,
 } from '@antirio/host';
-import { eu868, messageType, parseDataFrame } from '@antirio/lorawan';
+import { eu868 } from '@antirio/lorawan';
 import { createCommands, type Commands } from './bus/commands.ts';
 import { createDelivery, type Delivery } from './bus/delivery.ts';
+import { connectionState, statsEvent } from './bus/gateway-events.ts';
 import { openFence, type FenceKeeper } from './fence/fence.ts';
-import { RADIO, type Reception } from './frame.ts';
+import { createIntake } from './intake.ts';
 import { addMetrics } from './metrics.ts';
 import type { GatewayBridgeOptions } from './options.ts';
 import { createGapFiller, type GapFiller } from './ring/gap-filler.ts';
-import type { Ring } from './ring/ring.ts';
 import { openRings, type Rings } from './ring/rings.ts';
 import { addRoutes } from './routes.ts';
 import { openForwarders, type Forwarders } from './semtech/forwarders.ts';
@@ -53,55 +53,6 @@ interface Running {
   readonly fillers: Map<string, { readonly filler: GapFiller; readonly source: string }>;
   readonly tidy: Repeating;
   readonly httpPort: number;
-}
-
-/** Which rings take a frame; why none does otherwise. */
-function ringsFor(rings: Rings, phyPayload: Uint8Array): readonly Ring[] | string {
-  try {
-    const type = messageType(phyPayload);
-    if (type !== 'unconfirmedDataUp' && type !== 'confirmedDataUp') return type;
-    return rings.matching(parseDataFrame(phyPayload).devAddr);
-  } catch {
-    return 'malformed';
-  }
-}
-
-/** Frames that only the neighbourhood takes are counted as unknown all the same. */
-function strangeness(rings: readonly Ring[]): string | undefined {
-  return rings.every((ring) => ring.settings.devAddrs.length === 0) ? 'unknownDevAddr' : undefined;
-}
-
-interface Intake {
-  readonly rings: () => Rings;
-  readonly delivery: Delivery;
-  readonly clock: Clock;
-}
-
-/** Puts what gateways heard into the rings. */
-function createIntake({ rings, delivery, clock }: Intake) {
-  const unmatched: Record<string, number> = {};
-  const offer = async (ring: Ring, reception: Reception): Promise<void> => {
-    const now = clock.monotonic();
-    const heardAt = now - (clock.now() - reception.receivedAt);
-    const taken = ring.take({ ...reception, via: RADIO });
-    if (taken.kind === 'dropped') return;
-    await taken.durable;
-    if (taken.kind === 'stored') delivery.first(ring, taken.frame, heardAt);
-    else delivery.again(ring, taken.seq, reception, heardAt);
-  };
-  const take = async (receptions: readonly Reception[]): Promise<void> => {
-    const { moving } = rings();
-    if (moving !== undefined) await moving;
-    const writes: Promise<void>[] = [];
-    for (const reception of receptions) {
-      const found = ringsFor(rings(), reception.phyPayload);
-      const why = typeof found === 'string' ? found : strangeness(found);
-      if (why !== undefined) unmatched[why] = (unmatched[why] ?? 0) + 1;
-      if (typeof found !== 'string') for (const ring of found) writes.push(offer(ring, reception));
-    }
-    await Promise.all(writes);
-  };
-  return { take, unmatched: (): Readonly<Record<string, number>> => unmatched };
 }
 
 /** The edge's radio: gateways' ports, frame logs, the fence before every downlink. */
@@ -174,23 +125,26 @@ export function createGatewayBridge(options: GatewayBridgeOptions, ports: Gatewa
     });
     const fence = await openFence(join(options.dataDir, ROOM, 'fence'), clock);
     const delivery = createDelivery(bus, region, log);
-    const intake = createIntake({ rings: () => rings, delivery, clock });
+    const intake = createIntake({ rings, plan: eu868, delivery, clock, log });
+    /** About the gateways themselves: to the edge's own reader alone. */
+    const tell = (gatewayId: string, what: string, message: object, retain = false): void => {
+      const own = rings.find(OWN)?.ring.settings;
+      if (own?.deliver !== true) return;
+      const topic = `${own.prefix}${region}/gateway/${gatewayId}/${what}`;
+      bus.publish(topic, JSON.stringify(message), { retain }).catch((error: unknown) => {
+        log.debug({ topic, error: describeError(error) }, 'not published');
+      });
+    };
+    const tellConnection = (gatewayId: string, online: boolean): void =>
+      tell(gatewayId, 'state/conn', connectionState(gatewayId, online), true);
     const forwarders = await openForwarders({
       ...options.udp,
       clock,
       random,
       log,
-      onReceptions: intake.take,
-      onStat: (gatewayId, stat) => {
-        const own = rings.find(OWN)?.ring.settings;
-        if (own?.deliver !== true) return;
-        const payload = JSON.stringify({ gatewayId, ...statsOf(stat) });
-        bus
-          .publish(`${own.prefix}${region}/gateway/${gatewayId}/event/stats`, payload)
-          .catch((error: unknown) => {
-            log.debug({ error: describeError(error) }, 'statistics not published');
-          });
-      },
+      onReceptions: (receptions, contested) => intake.take(receptions, contested),
+      onStat: (report) => tell(report.gatewayId, 'event/stats', statsEvent(report)),
+      onConnection: tellConnection,
     });
     const commands = createCommands({ bus, region, rings, delivery, fence, forwarders, log });
     const fillers: Running['fillers'] = new Map();
@@ -199,6 +153,7 @@ export function createGatewayBridge(options: GatewayBridgeOptions, ports: Gatewa
       const delivered = rings.all().filter(({ ring }) => ring.settings.deliver);
       await commands.listen([...new Set(delivered.map(({ ring }) => ring.settings.prefix))]);
       await settleFillers(fillers, rings, delivery);
+      for (const { gatewayId, online } of forwarders.gateways()) tellConnection(gatewayId, online);
     };
     addRoutes(rim, {
       rings,
@@ -209,10 +164,20 @@ export function createGatewayBridge(options: GatewayBridgeOptions, ports: Gatewa
       gapStatus: (ringId) => fillers.get(ringId)?.filler.status(),
       retainS: (ringId) => (ringId === OWN ? options.rings.ownRetainS : options.rings.retainS),
     });
-    addMetrics(rim.metrics, { rings, fence, delivery, commands, forwarders, unmatched: intake.unmatched });
+    addMetrics(rim.metrics, {
+      rings,
+      fence,
+      delivery,
+      commands,
+      forwarders,
+      unmatched: () => intake.unmatched(),
+    });
     await changed();
     const httpPort = await rim.listen(options.port, options.bind);
-    const tidy = repeat('tidying the rings', TIDY_MS, log, () => rings.tidy());
+    const tidy = repeat('tidying', TIDY_MS, log, () => {
+      forwarders.tidy();
+      return rings.tidy();
+    });
     running = { rim, rings, fence, delivery, commands, forwarders, fillers, tidy, httpPort };
     log.info({ httpPort, udpPort: forwarders.port, rings: rings.all().length }, 'listening');
   };
@@ -239,18 +204,5 @@ export function createGatewayBridge(options: GatewayBridgeOptions, ports: Gatewa
         ? undefined
         : { httpPort: running.httpPort, udpPort: running.forwarders.port };
     },
-  };
-}
-
-/** The forwarder's `stat` in ChirpStack's words. */
-function statsOf(stat: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  const location = { latitude: stat['lati'], longitude: stat['long'], altitude: stat['alti'] };
-  return {
-    time: stat['time'],
-    ...(typeof stat['lati'] === 'number' && typeof stat['long'] === 'number' ? { location } : {}),
-    rxPacketsReceived: stat['rxnb'],
-    rxPacketsReceivedOk: stat['rxok'],
-    txPacketsReceived: stat['dwnb'],
-    txPacketsEmitted: stat['txnb'],
   };
 }

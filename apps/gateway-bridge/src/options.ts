@@ -40,6 +40,13 @@ export const gatewayBridgeOptions = z.strictObject({
       gateways: z.union([z.literal('any'), z.array(eui).max(10_000)]).default('any'),
       /** Networks that datagrams are taken from. */
       sourceNetworks: z.array(cidr).min(1).default(['127.0.0.0/8', '::1/128']),
+      /**
+       * `guarded`: another host that sends PULL_DATA under a gateway's id gets its downlinks only once the gateway itself is
+       * silent; `newest`: at once.
+       */
+      addressChange: z.enum(['guarded', 'newest']).default('guarded'),
+      /** Frames taken in that are not on the disk yet; datagrams beyond them are not acknowledged. */
+      maxFramesUnderWay: z.int().min(1).max(100_000).default(8192),
       /** A gateway that has not asked for downlinks for this long is not sent any. */
       addressMaxAgeMs: z.int().min(1000).default(120_000),
       /** How long a TX_ACK is waited for. */

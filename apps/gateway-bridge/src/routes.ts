@@ -14,7 +14,8 @@ import {
   type Rings,
 } from './ring/rings.ts';
 import { toWire } from './ring/wire.ts';
-import type { Forwarders, GatewayStatus } from './semtech/forwarders.ts';
+import type { Forwarders } from './semtech/forwarders.ts';
+import type { GatewayStatus } from './semtech/gateways.ts';
 
 export interface RoutePorts {
   readonly rings: Rings;

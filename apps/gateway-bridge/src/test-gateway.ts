@@ -6,8 +6,10 @@ export interface TestGateway {
   /** Sends receptions; resolves when they are acknowledged, false when they were not in time. */
   push(rxpk: readonly unknown[], timeoutMs?: number): Promise<boolean>;
   /** Asks for downlinks; resolves when that is acknowledged. */
-  pull(): Promise<boolean>;
+  pull(timeoutMs?: number): Promise<boolean>;
   sendRaw(bytes: Uint8Array): void;
+  /** A report of itself; as `push`. */
+  report(stat: Record<string, unknown>): Promise<boolean>;
   /** Downlinks that came, in order. */
   readonly downlinks: { readonly txpk: Record<string, unknown>; readonly at: number }[];
   /** What the next TX_ACKs say: `NONE`, an error, or nothing at all. */
@@ -17,13 +19,17 @@ export interface TestGateway {
   close(): Promise<void>;
 }
 
-export async function createTestGateway(id: string, port: number): Promise<TestGateway> {
+export async function createTestGateway(
+  id: string,
+  port: number,
+  { host = '127.0.0.1', version = 2 }: { readonly host?: string; readonly version?: 1 | 2 } = {},
+): Promise<TestGateway> {
   const waiting = new Map<string, () => void>();
   const downlinks: TestGateway['downlinks'] = [];
   let token = 0;
   let socket = createSocket('udp4');
 
-  const header = (kind: number, version = 2): Buffer => {
+  const header = (kind: number): Buffer => {
     token = (token + 1) & 0xffff;
     return Buffer.concat([Buffer.from([version, token >> 8, token & 0xff, kind]), Buffer.from(id, 'hex')]);
   };
@@ -32,8 +38,11 @@ export async function createTestGateway(id: string, port: number): Promise<TestG
       const { txpk } = JSON.parse(bytes.subarray(4).toString()) as { txpk: Record<string, unknown> };
       downlinks.push({ txpk, at: performance.now() });
       const error = gateway.answers.length > 0 ? gateway.answers.shift() : 'NONE';
-      if (error === undefined) return;
-      const ack = Buffer.concat([Buffer.from([2, bytes[1] ?? 0, bytes[2] ?? 0, 5]), Buffer.from(id, 'hex')]);
+      if (error === undefined || version === 1) return;
+      const ack = Buffer.concat([
+        Buffer.from([version, bytes[1] ?? 0, bytes[2] ?? 0, 5]),
+        Buffer.from(id, 'hex'),
+      ]);
       socket.send(
         Buffer.concat([ack, Buffer.from(JSON.stringify({ txpk_ack: { error } }))]),
         port,
@@ -45,7 +54,7 @@ export async function createTestGateway(id: string, port: number): Promise<TestG
     socket = createSocket('udp4');
     socket.on('message', onMessage);
     await new Promise<void>((resolve) => {
-      socket.bind(0, '127.0.0.1', resolve);
+      socket.bind(0, host, resolve);
     });
   };
   const exchange = (bytes: Buffer, answer: number, timeoutMs: number): Promise<boolean> =>
@@ -66,7 +75,8 @@ export async function createTestGateway(id: string, port: number): Promise<TestG
     answers: [],
     push: (rxpk, timeoutMs = 2000) =>
       exchange(Buffer.concat([header(0), Buffer.from(JSON.stringify({ rxpk }))]), 1, timeoutMs),
-    pull: () => exchange(header(2), 4, 2000),
+    pull: (timeoutMs = 2000) => exchange(header(2), 4, timeoutMs),
+    report: (stat) => exchange(Buffer.concat([header(0), Buffer.from(JSON.stringify({ stat }))]), 1, 2000),
     sendRaw: (bytes) => socket.send(bytes, port, '127.0.0.1'),
     async move() {
       socket.close();

@@ -5,7 +5,8 @@ import { parseDataFrame, type DataFrame } from '@antirio/lorawan';
 import type { FenceKeeper } from '../fence/fence.ts';
 import type { DownlinkRefusal as Refusal } from '@antirio/service-contract';
 import { ringIdSchema, type HeldRing, type Rings } from '../ring/rings.ts';
-import type { Forwarders } from '../semtech/forwarders.ts';
+import type { Forwarders, TxOutcome } from '../semtech/forwarders.ts';
+import type { TxAckStatus } from '../semtech/tx-ack.ts';
 import { readCommandDown, txpkOf, type CommandDown, type DownlinkItem } from './command-down.ts';
 import type { Delivery } from './delivery.ts';
 
@@ -39,7 +40,7 @@ export interface CommandsPorts {
 }
 
 interface ItemOutcome {
-  readonly status: string;
+  readonly status: TxAckStatus;
   readonly refused?: string;
 }
 
@@ -54,8 +55,11 @@ const replaySchema = z.object({
   incarnation: z.string().max(64).optional(),
 });
 
-// ChirpStack's words for the outcome; what the forwarder says goes through as it is.
-const STATUS: Readonly<Partial<Record<Refusal, string>>> = { tooLate: 'TOO_LATE', tooFarAhead: 'TOO_EARLY' };
+// ChirpStack's words for the outcome.
+const STATUS: Readonly<Partial<Record<Refusal, TxAckStatus>>> = {
+  tooLate: 'TOO_LATE',
+  tooFarAhead: 'TOO_EARLY',
+};
 
 function dataDownlink(phyPayload: Uint8Array): DataFrame | undefined {
   try {
@@ -75,7 +79,7 @@ export function createCommands(ports: CommandsPorts): Commands {
   let sent = 0;
   let underWay = 0;
 
-  const refuse = (reason: CommandRefusal, status = 'INTERNAL_ERROR'): ItemOutcome => {
+  const refuse = (reason: CommandRefusal, status: TxAckStatus = 'INTERNAL_ERROR'): ItemOutcome => {
     refused[reason] = (refused[reason] ?? 0) + 1;
     return { status, refused: reason };
   };
@@ -94,6 +98,16 @@ export function createCommands(ports: CommandsPorts): Commands {
     if (passage.allowed) return undefined;
     return { status: STATUS[passage.reason] ?? 'INTERNAL_ERROR', refused: passage.reason };
   };
+  const settle = (outcome: TxOutcome): ItemOutcome => {
+    if (outcome.kind === 'unanswered') {
+      failed['unknown'] = (failed['unknown'] ?? 0) + 1;
+      return { status: 'INTERNAL_ERROR', refused: 'noTxAck' };
+    }
+    const status = outcome.kind === 'answered' ? outcome.status : 'OK';
+    if (status === 'OK') sent += 1;
+    else failed[status] = (failed[status] ?? 0) + 1;
+    return { status };
+  };
   const sendItem = async (
     gatewayId: string,
     item: DownlinkItem,
@@ -105,16 +119,13 @@ export function createCommands(ports: CommandsPorts): Commands {
     const stopped = await passFence(gatewayId, frame, item);
     if (stopped !== undefined) return stopped;
     // No await from the fence's last word to the socket.
-    let outcome: Promise<string>;
+    let transmission: Promise<TxOutcome>;
     try {
-      outcome = forwarders.transmit(gatewayId, txpkOf({ ...item, tmst: item.tmst ?? 0 }));
+      transmission = forwarders.transmit(gatewayId, txpkOf({ ...item, tmst: item.tmst ?? 0 }), item);
     } catch {
       return refuse('gatewayUnreachable');
     }
-    const status = await outcome;
-    if (status === 'OK') sent += 1;
-    else failed[status] = (failed[status] ?? 0) + 1;
-    return status === 'unknown' ? { status: 'INTERNAL_ERROR', refused: 'noTxAck' } : { status };
+    return settle(await transmission);
   };
   const sendFirstPossible = async (
     prefix: string,
@@ -151,7 +162,7 @@ export function createCommands(ports: CommandsPorts): Commands {
         underWay -= 1;
       }
     }
-    const rest = items.slice(outcomes.length).map(() => ({ status: 'IGNORED' }));
+    const rest = items.slice(outcomes.length).map((): ItemOutcome => ({ status: 'IGNORED' }));
     const ack = { gatewayId, downlinkId, items: [...outcomes, ...rest] };
     await bus.publish(`${prefix}${region}/gateway/${gatewayId}/event/ack`, JSON.stringify(ack));
   };

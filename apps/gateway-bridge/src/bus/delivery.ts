@@ -9,7 +9,7 @@ export interface Delivery {
   /** A frame that has just become durable. */
   first(ring: Ring, frame: RingFrame, heardAt: number | undefined): void;
   /** The same bytes heard once more. */
-  again(ring: Ring, seq: number, reception: Reception, heardAt: number): void;
+  again(ring: Ring, seq: number, reception: Reception, heardAt: number | undefined): void;
   /** Publishes up to `limit` frames after `after`; of another life of the ring, its first ones. */
   replay(ring: Ring, after: number, limit: number, incarnation: string | undefined): void;
   counters(): DeliveryCounters;
@@ -101,7 +101,7 @@ export function createDelivery(bus: Bus, region: string, log: Log): Delivery {
             ...metadataOf(ring, seq, seq - 1, reception),
             via: 'radio',
             reception: 'again',
-            heardAt: String(heardAt),
+            ...(heardAt === undefined ? {} : { heardAt: String(heardAt) }),
           },
         ),
       ),

@@ -1,5 +1,5 @@
 import { toBase64 } from '@antirio/kernel';
-import type { Reception, RingFrame } from '../frame.ts';
+import type { Reception, RingFrame, Rx } from '../frame.ts';
 
 /** What a reader needs to know of a frame's place in its ring. All values are strings, as ChirpStack's metadata are. */
 export interface RingMetadata {
@@ -33,6 +33,19 @@ export function contextOf(tmst: number): string {
   return toBase64(bytes);
 }
 
+const secondsText = (seconds: number, nanos: number): string =>
+  `${seconds}${nanos === 0 ? '' : `.${String(nanos).padStart(9, '0').replace(/0+$/, '')}`}s`;
+
+function timesOf({ time, gpsTimeMs, fineTimeNs }: Rx): object {
+  if (gpsTimeMs === undefined) return time === undefined ? {} : { gwTime: time };
+  const seconds = Math.floor(gpsTimeMs / 1000);
+  return {
+    ...(time === undefined ? {} : { gwTime: time }),
+    timeSinceGpsEpoch: secondsText(seconds, (gpsTimeMs % 1000) * 1e6),
+    ...(fineTimeNs === undefined ? {} : { fineTimeSinceGpsEpoch: secondsText(seconds, fineTimeNs) }),
+  };
+}
+
 /** ChirpStack's `gw.UplinkFrame` in JSON. */
 export function uplinkEvent(frame: Reception & Pick<RingFrame, 'seq'>, metadata: RingMetadata): string {
   const { rx } = frame;
@@ -46,11 +59,13 @@ export function uplinkEvent(frame: Reception & Pick<RingFrame, 'seq'>, metadata:
     rxInfo: {
       gatewayId: frame.gatewayId,
       uplinkId: frame.seq % 2 ** 32,
-      ...(rx.time === undefined ? {} : { gwTime: rx.time }),
-      rssi: rx.rssi,
+      ...timesOf(rx),
+      rssi: Math.round(rx.rssi),
       snr: rx.snr,
       channel: rx.channel,
       rfChain: rx.rfChain,
+      ...(rx.board === undefined ? {} : { board: rx.board }),
+      ...(rx.antenna === undefined ? {} : { antenna: rx.antenna }),
       context: contextOf(rx.tmst),
       metadata,
       crcStatus: rx.crcOk ? 'CRC_OK' : 'NO_CRC',

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { AntirioError, fromHex, fromUtf8, toHex, utf8 } from '@antirio/kernel';
-import { RADIO, type Reception, type Via } from '../frame.ts';
+import { RADIO, type Reception, type Rx, type Via } from '../frame.ts';
 
 /** How far a ring has been filled from another edge's ring. */
 export interface PullPosition {
@@ -51,6 +51,47 @@ const FRAME = 1;
 const CONTROL = 2;
 const FIXED = 1 + 8 + 8 + 4 + 4 + 1 + 4 + 8 + 8 + 1 + 1 + 1 + 8;
 
+// What few gateways tell comes last, each after a bit in a byte of its own; a record without any ends with its PHYPayload.
+const EXTRAS = [
+  { name: 'gpsTimeMs', size: 8 },
+  { name: 'fineTimeNs', size: 4 },
+  { name: 'board', size: 1 },
+  { name: 'antenna', size: 1 },
+] as const;
+
+function encodeExtras(rx: Rx): Uint8Array {
+  const present = EXTRAS.filter(({ name }) => rx[name] !== undefined);
+  if (present.length === 0) return new Uint8Array();
+  const bytes = new Uint8Array(present.reduce((sum, { size }) => sum + size, 1));
+  const view = new DataView(bytes.buffer);
+  let flags = 0;
+  let at = 1;
+  for (const [bit, { name, size }] of EXTRAS.entries()) {
+    const value = rx[name];
+    if (value === undefined) continue;
+    flags |= 1 << bit;
+    if (size === 8) view.setFloat64(at, value);
+    else if (size === 4) view.setUint32(at, value);
+    else view.setUint8(at, value);
+    at += size;
+  }
+  bytes[0] = flags;
+  return bytes;
+}
+
+function decodeExtras(view: DataView, start: number): Partial<Pick<Rx, (typeof EXTRAS)[number]['name']>> {
+  if (start >= view.byteLength) return {};
+  const flags = view.getUint8(start);
+  const extras: Partial<Record<(typeof EXTRAS)[number]['name'], number>> = {};
+  let at = start + 1;
+  for (const [bit, { name, size }] of EXTRAS.entries()) {
+    if ((flags & (1 << bit)) === 0) continue;
+    extras[name] = size === 8 ? view.getFloat64(at) : size === 4 ? view.getUint32(at) : view.getUint8(at);
+    at += size;
+  }
+  return extras;
+}
+
 /** The bytes of a frame in a ring's log, about 65 and those of the PHYPayload; `storedAt` is wall ms of this edge. */
 export function encodeFrame(frame: StoredFrame, storedAt: number): Uint8Array {
   const { rx } = frame;
@@ -60,7 +101,8 @@ export function encodeFrame(frame: StoredFrame, storedAt: number): Uint8Array {
   const texts = [via, codeRate, time, frame.phyPayload];
   if (texts.some((text) => text.length > 255))
     throw new AntirioError('tooLarge', 'a field of the frame is over 255 bytes');
-  const bytes = new Uint8Array(FIXED + texts.reduce((sum, text) => sum + 1 + text.length, 0));
+  const extras = encodeExtras(rx);
+  const bytes = new Uint8Array(texts.reduce((sum, text) => sum + 1 + text.length, FIXED + extras.length));
   const view = new DataView(bytes.buffer);
   view.setUint8(0, FRAME);
   view.setFloat64(1, frame.receivedAt);
@@ -81,6 +123,7 @@ export function encodeFrame(frame: StoredFrame, storedAt: number): Uint8Array {
     bytes.set(text, at + 1);
     at += 1 + text.length;
   }
+  bytes.set(extras, at);
   return bytes;
 }
 
@@ -94,11 +137,12 @@ function decodeFrame(bytes: Uint8Array): { readonly frame: StoredFrame; readonly
     return text;
   };
   const [via, codeRate, time] = [fromUtf8(next()), fromUtf8(next()), fromUtf8(next())];
+  const phyPayload = next();
   const frame = {
     receivedAt: view.getFloat64(1),
     gatewayId: toHex(bytes.subarray(9, 17)),
     via: via === '' ? RADIO : via,
-    phyPayload: next(),
+    phyPayload,
     rx: {
       tmst: view.getUint32(17),
       frequency: view.getUint32(21),
@@ -111,6 +155,7 @@ function decodeFrame(bytes: Uint8Array): { readonly frame: StoredFrame; readonly
       rfChain: view.getUint8(47),
       crcOk: view.getUint8(48) === 1,
       ...(time === '' ? {} : { time }),
+      ...decodeExtras(view, at),
     },
   };
   return { frame, storedAt: view.getFloat64(49) };

@@ -269,15 +269,24 @@ test('a record is read as it was written', () => {
         crcOk: fc.boolean(),
         time: fc.constantFrom('2026-11-21T08:08:20Z', undefined),
       }),
+      fc.record(
+        {
+          gpsTimeMs: fc.nat(Number.MAX_SAFE_INTEGER),
+          fineTimeNs: fc.nat(999_999_999),
+          board: fc.nat(255),
+          antenna: fc.nat(255),
+        },
+        { requiredKeys: [] },
+      ),
       fc.uint8Array({ minLength: 12, maxLength: 255 }),
       fc.constantFrom('radio', '12D3KooWneighbour'),
-      (drawn, phyPayload, via) => {
+      (drawn, extras, phyPayload, via) => {
         const { time, ...rest } = drawn;
         const frame = {
           ...uplink(ONE, 1),
           phyPayload,
           via,
-          rx: { ...rx, ...rest, ...(time === undefined ? {} : { time }) },
+          rx: { ...rx, ...rest, ...extras, ...(time === undefined ? {} : { time }) },
         };
         expect(decodeRecord(encodeFrame(frame, 1.5))).toEqual({ kind: 'frame', frame, storedAt: 1.5 });
       },

@@ -14,6 +14,10 @@ const rxSchema = z.object({
   rfChain: z.int().min(0).max(255),
   crcOk: z.boolean(),
   time: z.string().max(64).optional(),
+  gpsTimeMs: z.int().min(0).optional(),
+  fineTimeNs: z.int().min(0).max(999_999_999).optional(),
+  board: z.int().min(0).max(255).optional(),
+  antenna: z.int().min(0).max(255).optional(),
 });
 
 /** A frame as rings hand it on: the PHYPayload in base64. */

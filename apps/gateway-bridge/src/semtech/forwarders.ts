@@ -1,13 +1,19 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
 import { AntirioError, describeError, isAntirioError, type Clock, type Random } from '@antirio/kernel';
 import type { Log } from '@antirio/host';
+import { createCounted } from '../counted.ts';
 import type { Reception } from '../frame.ts';
-import { aheadMs, observe, type GatewayClock } from './gateway-clock.ts';
+import type { Address } from './address-claim.ts';
+import { createGateways, type GatewayRecord, type GatewaysOptions, type GatewayStatus } from './gateways.ts';
+import { createNetworks, plainHost } from './networks.ts';
 import { parseDatagram, pullAck, pullResp, pushAck, type Datagram, type Version } from './packet.ts';
-import { readPushData, readTxAck, type Heard } from './push-data.ts';
+import { readPushData, type Heard, type PushData } from './push-data.ts';
+import type { GatewayStat } from './stat.ts';
+import type { Counts, Radio } from './tally.ts';
+import { readTxAck, type TxAnswer } from './tx-ack.ts';
 
-/** Why a datagram or a part of it was not taken. */
+/** Why a datagram or a part of it was not taken, or what is odd about it. */
 export type Ignored =
   | 'sourceNetwork'
   | 'malformedDatagram'
@@ -15,20 +21,33 @@ export type Ignored =
   | 'malformedJson'
   | 'malformedRxpk'
   | 'crcFailed'
+  | 'fsk'
   | 'otherModulation'
-  | 'unexpectedTxAck';
+  | 'unexpectedTxAck'
+  /** A PULL_DATA from where the gateway is not: it gets no downlinks. */
+  | 'addressContested'
+  /** Frames from where the gateway is not: kept, but never answered. */
+  | 'contestedPush'
+  /** More than can be written down; not acknowledged. */
+  | 'busy'
+  /** Not acknowledged either. */
+  | 'notStored';
 
-/** `unknown`: sent, and no TX_ACK came. */
-export type TxOutcome = string;
+const ORDINARY = ['crcFailed', 'fsk', 'otherModulation'] as const;
 
-export interface GatewayStatus {
+/** `unconfirmed`: protocol version 1 knows no TX_ACK. `unanswered`: one was due, and none came. */
+export type TxOutcome =
+  | (TxAnswer & { readonly kind: 'answered' })
+  | { readonly kind: 'unconfirmed' }
+  | { readonly kind: 'unanswered' };
+
+/** A gateway's report of itself, with what was counted here since the one before. */
+export interface StatReport {
   readonly gatewayId: string;
-  /** Ms since each happened; undefined for never. */
-  readonly pulledAgoMs: number | undefined;
-  readonly pushedAgoMs: number | undefined;
-  readonly heardAgoMs: number | undefined;
-  readonly frames: number;
-  readonly reachable: boolean;
+  readonly stat: GatewayStat;
+  readonly counts: Counts;
+  readonly protocolVersion: number;
+  readonly host: string;
 }
 
 /** All packet forwarders behind one UDP port. */
@@ -36,10 +55,14 @@ export interface Forwarders {
   readonly port: number;
   /** Ms until a gateway's counter reaches the value; undefined while its clock is unknown. */
   aheadMs(gatewayId: string, tmst: number): number | undefined;
+  /** The value of a gateway's counter at a GPS time; undefined while it tells no GPS time. */
+  tmstAtGps(gatewayId: string, gpsTimeMs: number): number | undefined;
   /** Sends a PULL_RESP and waits for the TX_ACK. @throws AntirioError unavailable where the gateway has not asked lately. */
-  transmit(gatewayId: string, txpk: unknown): Promise<TxOutcome>;
+  transmit(gatewayId: string, txpk: unknown, radio: Radio): Promise<TxOutcome>;
   gateways(): GatewayStatus[];
   ignored(): Readonly<Partial<Record<Ignored, number>>>;
+  /** Notices gateways that have fallen silent. */
+  tidy(): void;
   /** What the kernel gave, as it counts. */
   readonly recvBufferBytes: number;
   close(): Promise<void>;
@@ -49,42 +72,29 @@ export interface ForwardersPorts {
   readonly bind: string;
   readonly port: number;
   readonly recvBufferBytes: number;
-  readonly gateways: 'any' | readonly string[];
+  readonly gateways: GatewaysOptions['allowed'];
+  readonly addressChange: GatewaysOptions['addressChange'];
   readonly sourceNetworks: readonly string[];
   readonly addressMaxAgeMs: number;
   readonly txAckTimeoutMs: number;
+  readonly maxFramesUnderWay: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  /** Resolves when all of it is durable: the PUSH_ACK waits for it, and is not sent when it fails. */
-  readonly onReceptions: (receptions: readonly Reception[]) => Promise<void>;
-  readonly onStat: (gatewayId: string, stat: Readonly<Record<string, unknown>>) => void;
+  /**
+   * Resolves when all of it is durable: the PUSH_ACK waits for it, and is not sent when it fails. Frames that are `contested`
+   * came from where their gateway is not.
+   */
+  readonly onReceptions: (receptions: readonly Reception[], contested: boolean) => Promise<void>;
+  readonly onStat: (report: StatReport) => void;
+  /** A gateway is heard of for the first time, again, or no more. */
+  readonly onConnection: (gatewayId: string, online: boolean) => void;
 }
 
-interface Gateway {
-  address: { readonly host: string; readonly port: number; readonly version: Version } | undefined;
-  pulledAt: number | undefined;
-  pushedAt: number | undefined;
-  heardAt: number | undefined;
-  clock: GatewayClock | undefined;
-  frames: number;
-}
-
-/** Gateways remembered; spoofed ids must not fill the memory. */
-const MAX_GATEWAYS = 10_000;
-
-function createNetworks(cidrs: readonly string[]): (info: RemoteInfo) => boolean {
-  const list = new BlockList();
-  for (const cidr of cidrs) {
-    const [address = '', bits] = cidr.split('/');
-    list.addSubnet(address, Number(bits), isIP(address) === 6 ? 'ipv6' : 'ipv4');
-  }
-  return ({ address, family }) => {
-    const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(address)?.[1];
-    return mapped === undefined
-      ? list.check(address, family === 'IPv6' ? 'ipv6' : 'ipv4')
-      : list.check(mapped, 'ipv4');
-  };
+interface WaitingAck {
+  /** Only from there is the TX_ACK believed. */
+  readonly host: string;
+  readonly settle: (outcome: TxOutcome) => void;
 }
 
 async function bindSocket(ports: ForwardersPorts): Promise<Socket> {
@@ -106,10 +116,15 @@ async function bindSocket(ports: ForwardersPorts): Promise<Socket> {
 export async function openForwarders(ports: ForwardersPorts): Promise<Forwarders> {
   const { clock, log } = ports;
   const allowedNetwork = createNetworks(ports.sourceNetworks);
-  const allowedGateway = ports.gateways === 'any' ? undefined : new Set(ports.gateways);
-  const gateways = new Map<string, Gateway>();
-  const ignored: Partial<Record<Ignored, number>> = {};
-  const waiting = new Map<string, (outcome: TxOutcome) => void>();
+  const gateways = createGateways({
+    allowed: ports.gateways,
+    addressChange: ports.addressChange,
+    addressMaxAgeMs: ports.addressMaxAgeMs,
+    clock,
+  });
+  const ignored = createCounted<Ignored>({ what: 'from the gateways', ordinary: ORDINARY, log, clock });
+  const waiting = new Map<string, WaitingAck>();
+  let framesUnderWay = 0;
   const socket = await bindSocket(ports);
   const recvBufferBytes = socket.getRecvBufferSize();
   if (recvBufferBytes < ports.recvBufferBytes)
@@ -118,114 +133,138 @@ export async function openForwarders(ports: ForwardersPorts): Promise<Forwarders
       'the UDP receive buffer is smaller than wanted: raise net.core.rmem_max',
     );
 
-  const ignore = (reason: Ignored): void => {
-    ignored[reason] = (ignored[reason] ?? 0) + 1;
-  };
-  const send = (bytes: Uint8Array, to: { readonly host: string; readonly port: number }): void => {
-    socket.send(bytes, to.port, to.host, (error) => {
+  const onIpv6 = isIP(ports.bind) === 6;
+  const send = (bytes: Uint8Array, { host, port }: Address): void => {
+    socket.send(bytes, port, onIpv6 && isIP(host) === 4 ? `::ffff:${host}` : host, (error) => {
       if (error !== null) log.debug({ error: describeError(error) }, 'a datagram could not be sent');
     });
   };
-  const gatewayOf = (id: string): Gateway | undefined => {
-    const known = gateways.get(id);
-    if (known !== undefined) return known;
-    if (allowedGateway?.has(id) === false || gateways.size >= MAX_GATEWAYS) return undefined;
-    const fresh: Gateway = {
-      address: undefined,
-      pulledAt: undefined,
-      pushedAt: undefined,
-      heardAt: undefined,
-      clock: undefined,
-      frames: 0,
-    };
-    gateways.set(id, fresh);
-    return fresh;
+  const seen = (gateway: GatewayRecord, version: Version): void => {
+    gateway.seenAt = clock.monotonic();
+    gateway.version ??= version;
+    if (gateway.online) return;
+    gateway.online = true;
+    ports.onConnection(gateway.id, true);
   };
 
   const receive = (
-    gatewayId: string,
-    gateway: Gateway,
-    heard: Extract<Heard, { kind: 'frame' }>,
+    gateway: GatewayRecord,
+    { phyPayload, rx }: Extract<Heard, { kind: 'frame' }>,
+    contested: boolean,
   ): Reception => {
-    const now = clock.monotonic();
-    const observed = observe(gateway.clock, heard.rx.tmst, now);
-    gateway.clock = observed.clock;
-    gateway.heardAt = now;
     gateway.frames += 1;
-    return {
-      gatewayId,
-      phyPayload: heard.phyPayload,
-      rx: heard.rx,
-      receivedAt: clock.now() - observed.delayMs,
-    };
+    gateway.tally.heard(rx);
+    // a stranger must not set the clock that downlinks are timed by
+    const delayMs = contested ? 0 : gateways.observe(gateway, rx);
+    return { gatewayId: gateway.id, phyPayload, rx, receivedAt: clock.now() - delayMs };
+  };
+  const receptionsOf = (gateway: GatewayRecord, { heard }: PushData, contested: boolean): Reception[] => {
+    const receptions: Reception[] = [];
+    for (const one of heard)
+      if (one.kind === 'frame') receptions.push(receive(gateway, one, contested));
+      else if (one.kind === 'malformed')
+        ignored.count('malformedRxpk', { gatewayId: gateway.id, why: one.why });
+      else ignored.count(one.kind, { gatewayId: gateway.id });
+    return receptions;
+  };
+  const reportStat = (gateway: GatewayRecord, stat: GatewayStat, version: number, host: string): void => {
+    gateway.stat = stat;
+    gateway.statAt = clock.monotonic();
+    const counts = gateway.tally.take();
+    ports.onStat({ gatewayId: gateway.id, stat, counts, protocolVersion: version, host });
+  };
+  const store = async (receptions: readonly Reception[], contested: boolean): Promise<boolean> => {
+    if (framesUnderWay + receptions.length > ports.maxFramesUnderWay) {
+      ignored.count('busy', { framesUnderWay });
+      return false;
+    }
+    framesUnderWay += receptions.length;
+    try {
+      await ports.onReceptions(receptions, contested);
+      return true;
+    } catch (error) {
+      ignored.count('notStored', { error: describeError(error) });
+      return false;
+    } finally {
+      framesUnderWay -= receptions.length;
+    }
   };
   const onPushData = async (
-    datagram: Extract<Datagram, { kind: 'pushData' }>,
-    gateway: Gateway,
-    from: RemoteInfo,
+    { version, token, json }: Extract<Datagram, { kind: 'pushData' }>,
+    gateway: GatewayRecord,
+    from: Address,
   ): Promise<void> => {
-    gateway.pushedAt = clock.monotonic();
-    let data;
+    let data: PushData;
     try {
-      data = readPushData(datagram.json);
+      data = readPushData(json);
     } catch (error) {
       if (!isAntirioError(error)) throw error;
-      ignore('malformedJson');
+      ignored.count('malformedJson', { gatewayId: gateway.id, why: error.message });
       return;
     }
-    const receptions: Reception[] = [];
-    for (const heard of data.heard)
-      if (heard.kind === 'frame') receptions.push(receive(datagram.gatewayId, gateway, heard));
-      else ignore(heard.kind === 'malformed' ? 'malformedRxpk' : heard.kind);
-    if (data.stat !== undefined) ports.onStat(datagram.gatewayId, data.stat);
-    await ports.onReceptions(receptions);
-    send(pushAck(datagram.version, datagram.token), { host: from.address, port: from.port });
+    const contested = gateways.isForeign(gateway, from.host);
+    gateway.pushed += 1;
+    if (contested) {
+      gateway.addressContested += 1;
+      ignored.count('contestedPush', { gatewayId: gateway.id, from: from.host });
+    } else {
+      gateway.pushedAt = clock.monotonic();
+      seen(gateway, version);
+      if (data.stat !== undefined) reportStat(gateway, data.stat, version, from.host);
+    }
+    if (!(await store(receptionsOf(gateway, data, contested), contested))) return;
+    gateway.acknowledged += 1;
+    send(pushAck(version, token), from);
   };
-  const onPullData = ({ version, token }: Datagram, gateway: Gateway, from: RemoteInfo): void => {
-    const address = { host: from.address, port: from.port, version };
-    gateway.address = address;
-    gateway.pulledAt = clock.monotonic();
-    send(pullAck(version, token), address);
+  const onPullData = ({ version, token }: Datagram, gateway: GatewayRecord, from: Address): void => {
+    const held = gateway.claim?.address;
+    const outcome = gateways.pulled(gateway, from, version);
+    const about = { gatewayId: gateway.id, from, held };
+    if (outcome === 'contested' || outcome === 'reinstated') ignored.count('addressContested', about);
+    else if (outcome === 'changed') log.debug(about, 'a gateway has another address');
+    // it says that downlinks can be sent there at any time
+    if (outcome === 'contested') return;
+    seen(gateway, version);
+    send(pullAck(version, token), from);
   };
-  const onTxAck = ({ gatewayId, token, json }: Extract<Datagram, { kind: 'txAck' }>): void => {
-    const settle = waiting.get(`${gatewayId}/${token}`);
-    if (settle === undefined) {
-      ignore('unexpectedTxAck');
+  const onTxAck = ({ gatewayId, token, json }: Extract<Datagram, { kind: 'txAck' }>, from: Address): void => {
+    const ack = waiting.get(`${gatewayId}/${token}`);
+    if (ack?.host !== from.host) {
+      ignored.count('unexpectedTxAck', { gatewayId, from });
       return;
     }
     try {
-      settle(readTxAck(json));
-    } catch {
-      ignore('malformedJson');
+      ack.settle({ kind: 'answered', ...readTxAck(json) });
+    } catch (error) {
+      ignored.count('malformedJson', { gatewayId, why: describeError(error) });
     }
   };
-  const onDatagram = async (bytes: Uint8Array, from: RemoteInfo): Promise<void> => {
-    if (!allowedNetwork(from)) {
-      ignore('sourceNetwork');
+  const onDatagram = async (bytes: Uint8Array, info: RemoteInfo): Promise<void> => {
+    if (!allowedNetwork(info)) {
+      ignored.count('sourceNetwork', { from: info.address });
       return;
     }
+    const from: Address = { host: plainHost(info.address), port: info.port };
     let datagram: Datagram;
     try {
       datagram = parseDatagram(bytes);
-    } catch {
-      ignore('malformedDatagram');
+    } catch (error) {
+      ignored.count('malformedDatagram', { from, why: describeError(error) });
       return;
     }
-    const gateway = gatewayOf(datagram.gatewayId);
-    if (gateway === undefined) ignore('unknownGateway');
+    const gateway = gateways.of(datagram.gatewayId);
+    if (gateway === undefined) ignored.count('unknownGateway', { gatewayId: datagram.gatewayId, from });
     else if (datagram.kind === 'pushData') await onPushData(datagram, gateway, from);
     else if (datagram.kind === 'pullData') onPullData(datagram, gateway, from);
-    else onTxAck(datagram);
+    else onTxAck(datagram, from);
   };
-  socket.on('message', (bytes, from) => {
-    onDatagram(bytes, from).catch((error: unknown) => {
-      log.error({ error: describeError(error) }, 'frames could not be stored and are not acknowledged');
+  socket.on('message', (bytes, info) => {
+    onDatagram(bytes, info).catch((error: unknown) => {
+      log.error({ error: describeError(error) }, 'a datagram could not be handled');
     });
   });
   socket.on('error', (error) => log.error({ error: describeError(error) }, 'UDP socket'));
 
-  const isReachable = (gateway: Gateway | undefined): boolean =>
-    gateway?.pulledAt !== undefined && clock.monotonic() - gateway.pulledAt <= ports.addressMaxAgeMs;
   const freeToken = (gatewayId: string): number => {
     for (;;) {
       const [high = 0, low = 0] = ports.random.bytes(2);
@@ -233,48 +272,59 @@ export async function openForwarders(ports: ForwardersPorts): Promise<Forwarders
       if (!waiting.has(`${gatewayId}/${token}`)) return token;
     }
   };
-  const ago = (at: number | undefined): number | undefined =>
-    at === undefined ? undefined : clock.monotonic() - at;
+  const awaitAck = (gatewayId: string, token: number, host: string): Promise<TxOutcome> => {
+    const key = `${gatewayId}/${token}`;
+    return new Promise((resolve) => {
+      const settle = (outcome: TxOutcome): void => {
+        clearTimeout(timer);
+        waiting.delete(key);
+        resolve(outcome);
+      };
+      const timer = setTimeout(settle, ports.txAckTimeoutMs, { kind: 'unanswered' });
+      waiting.set(key, { host, settle });
+    });
+  };
+  const record = (gateway: GatewayRecord, radio: Radio, outcome: TxOutcome): TxOutcome => {
+    const status = outcome.kind === 'answered' ? outcome.status : 'OK';
+    const key = outcome.kind === 'unanswered' ? 'NO_ANSWER' : status;
+    gateway.downlinks[key] = (gateway.downlinks[key] ?? 0) + 1;
+    if (key !== 'NO_ANSWER') gateway.tally.answered(radio, status);
+    return outcome;
+  };
 
   return {
     port: socket.address().port,
     recvBufferBytes,
     aheadMs(gatewayId, tmst) {
-      const known = gateways.get(gatewayId)?.clock;
-      return known === undefined ? undefined : aheadMs(known, tmst, clock.monotonic());
+      const gateway = gateways.find(gatewayId);
+      return gateway && gateways.aheadMs(gateway, tmst);
     },
-    transmit(gatewayId, txpk) {
-      const gateway = gateways.get(gatewayId);
-      if (gateway?.address === undefined || !isReachable(gateway))
+    tmstAtGps(gatewayId, gpsTimeMs) {
+      const gateway = gateways.find(gatewayId);
+      return gateway && gateways.tmstAtGps(gateway, gpsTimeMs);
+    },
+    transmit(gatewayId, txpk, radio) {
+      const gateway = gateways.find(gatewayId);
+      const address = gateway?.claim?.address;
+      if (gateway?.version === undefined || address === undefined || !gateways.isReachable(gateway))
         throw new AntirioError('unavailable', `gateway ${gatewayId} has not asked for downlinks`, {
           gatewayId,
         });
-      const { address } = gateway;
-      const token = freeToken(gatewayId);
-      const key = `${gatewayId}/${token}`;
-      return new Promise((resolve) => {
-        const settle = (outcome: TxOutcome): void => {
-          clearTimeout(timer);
-          waiting.delete(key);
-          resolve(outcome);
-        };
-        const timer = setTimeout(settle, ports.txAckTimeoutMs, 'unknown');
-        waiting.set(key, settle);
-        send(pullResp(address.version, token, txpk), address);
-      });
+      const confirms = gateway.version !== 1;
+      const token = confirms ? freeToken(gatewayId) : 0;
+      const outcome = confirms
+        ? awaitAck(gatewayId, token, address.host)
+        : Promise.resolve<TxOutcome>({ kind: 'unconfirmed' });
+      send(pullResp(gateway.version, token, txpk), address);
+      return outcome.then((told) => record(gateway, radio, told));
     },
-    gateways: () =>
-      [...gateways].map(([gatewayId, gateway]) => ({
-        gatewayId,
-        pulledAgoMs: ago(gateway.pulledAt),
-        pushedAgoMs: ago(gateway.pushedAt),
-        heardAgoMs: ago(gateway.heardAt),
-        frames: gateway.frames,
-        reachable: isReachable(gateway),
-      })),
-    ignored: () => ({ ...ignored }),
+    gateways: () => gateways.statuses(),
+    ignored: () => ignored.counts(),
+    tidy() {
+      for (const { id } of gateways.fallenSilent()) ports.onConnection(id, false);
+    },
     async close() {
-      for (const settle of waiting.values()) settle('unknown');
+      for (const { settle } of waiting.values()) settle({ kind: 'unanswered' });
       await new Promise<void>((resolve) => {
         socket.close(resolve);
       });

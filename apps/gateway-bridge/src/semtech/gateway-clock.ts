@@ -55,7 +55,7 @@ export function aheadMs(clock: GatewayClock, tmst: number, now: number): number 
   return signed(tmst - (clock.tmst + (now - clock.monotonic) * 1000)) / 1000;
 }
 
-/** The counter value some microseconds after another. */
+/** The counter value some microseconds after another, or before it. */
 export function tmstAfter(tmst: number, us: number): number {
-  return (tmst + us) % WRAP;
+  return (((tmst + us) % WRAP) + WRAP) % WRAP;
 }

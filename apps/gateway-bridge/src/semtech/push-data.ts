@@ -3,32 +3,42 @@ import { AntirioError, fromBase64, fromUtf8 } from '@antirio/kernel';
 import { issuesOf } from '@antirio/host';
 import { parseDataRateName } from '@antirio/lorawan';
 import type { Rx } from '../frame.ts';
+import { readStat, type GatewayStat } from './stat.ts';
 
 const finite = z.number();
 const uint8 = z.int().min(0).max(255);
 
-// Gateways with several antennas put signal figures into `rsig`.
+// One antenna of a gateway that has several: its signal is here, not in the element itself.
+const antennaSchema = z.object({
+  ant: uint8.optional(),
+  chan: uint8.optional(),
+  rssic: finite.optional(),
+  lsnr: finite.optional(),
+  ftime: z.int().min(0).max(999_999_999).optional(),
+});
+
 const rxpkSchema = z.object({
   tmst: z.int().min(0).max(0xffff_ffff),
   time: z.string().max(64).optional(),
+  tmms: z.int().min(0).optional(),
+  ftime: z.int().min(0).max(999_999_999).optional(),
   chan: uint8.default(0),
   rfch: uint8.default(0),
+  brd: uint8.optional(),
   freq: z.number().min(1).max(4000),
   stat: z.int().min(-1).max(1).default(1),
   modu: z.string().max(8),
-  datr: z.union([z.string().max(16), z.number()]),
+  datr: z.union([z.string().max(32), z.number()]),
   codr: z.string().max(8).default('OFF'),
   rssi: finite.optional(),
   lsnr: finite.optional(),
-  rsig: z
-    .array(z.object({ chan: uint8.optional(), rssic: finite.optional(), lsnr: finite.optional() }))
-    .max(16)
-    .optional(),
+  rsig: z.array(antennaSchema).max(16).optional(),
   size: z.int().min(0).max(255).optional(),
   data: z.string().max(344),
 });
 
 type Rxpk = z.output<typeof rxpkSchema>;
+type Antenna = z.output<typeof antennaSchema>;
 
 const bodySchema = z.object({
   rxpk: z.array(z.unknown()).optional(),
@@ -39,29 +49,65 @@ const bodySchema = z.object({
 export type Heard =
   | { readonly kind: 'frame'; readonly phyPayload: Uint8Array; readonly rx: Rx }
   | { readonly kind: 'crcFailed' }
+  | { readonly kind: 'fsk' }
   | { readonly kind: 'otherModulation' }
   | { readonly kind: 'malformed'; readonly why: string };
 
 export interface PushData {
   readonly heard: readonly Heard[];
-  /** The gateway's statistics, as it sent them. */
-  readonly stat: Readonly<Record<string, unknown>> | undefined;
+  /** The gateway's report of itself; undefined where it sent none. */
+  readonly stat: GatewayStat | undefined;
+}
+
+const WORST = -Infinity;
+
+/** The antenna that heard the frame best, by SNR and then by strength. */
+function bestAntenna(antennas: readonly Antenna[] | undefined): Antenna | undefined {
+  return antennas?.reduce((best, one) => {
+    const [snr, bestSnr] = [one.lsnr ?? WORST, best.lsnr ?? WORST];
+    const isBetter = snr === bestSnr ? (one.rssic ?? WORST) > (best.rssic ?? WORST) : snr > bestSnr;
+    return isBetter ? one : best;
+  });
+}
+
+// What is no RFC 3339 would make readers refuse the whole event.
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z$/;
+
+/** Only what is there: most gateways tell none of it. */
+function extrasOf(rxpk: Rxpk, antenna: Antenna): Partial<Rx> {
+  const extras: { -readonly [Key in keyof Rx]?: Rx[Key] } = {};
+  const fineTimeNs = antenna.ftime ?? rxpk.ftime;
+  if (TIME.test(rxpk.time ?? '')) extras.time = rxpk.time;
+  if (rxpk.tmms !== undefined) extras.gpsTimeMs = rxpk.tmms;
+  if (fineTimeNs !== undefined) extras.fineTimeNs = fineTimeNs;
+  if ((rxpk.brd ?? 0) > 0) extras.board = rxpk.brd;
+  if (antenna.ant !== undefined) extras.antenna = antenna.ant;
+  return extras;
 }
 
 function toRx(rxpk: Rxpk, rate: Pick<Rx, 'spreadingFactor' | 'bandwidth'>): Rx {
-  const [antenna] = rxpk.rsig ?? [];
+  const antenna = bestAntenna(rxpk.rsig) ?? {};
   return {
     tmst: rxpk.tmst,
     frequency: Math.round(rxpk.freq * 1e6),
     ...rate,
     codeRate: rxpk.codr,
-    rssi: rxpk.rssi ?? antenna?.rssic ?? 0,
-    snr: rxpk.lsnr ?? antenna?.lsnr ?? 0,
-    channel: rxpk.chan,
+    rssi: antenna.rssic ?? rxpk.rssi ?? 0,
+    snr: antenna.lsnr ?? rxpk.lsnr ?? 0,
+    channel: antenna.chan ?? rxpk.chan,
     rfChain: rxpk.rfch,
     crcOk: rxpk.stat === 1,
-    time: rxpk.time,
+    ...extrasOf(rxpk, antenna),
   };
+}
+
+/** Base64, with its padding or without; undefined for anything else. */
+function bytesOf(data: string): Uint8Array | undefined {
+  try {
+    return fromBase64(data.length % 4 === 0 ? data : data.padEnd(Math.ceil(data.length / 4) * 4, '='));
+  } catch {
+    return undefined;
+  }
 }
 
 function readRxpk(value: unknown): Heard {
@@ -70,15 +116,12 @@ function readRxpk(value: unknown): Heard {
   const rxpk = parsed.data;
   // 0 is "no CRC": unusual for an uplink, but the MIC tells in the end
   if (rxpk.stat === -1) return { kind: 'crcFailed' };
+  if (rxpk.modu === 'FSK') return { kind: 'fsk' };
   const rate =
     rxpk.modu === 'LORA' && typeof rxpk.datr === 'string' ? parseDataRateName(rxpk.datr) : undefined;
   if (rate === undefined) return { kind: 'otherModulation' };
-  let phyPayload: Uint8Array;
-  try {
-    phyPayload = fromBase64(rxpk.data);
-  } catch {
-    return { kind: 'malformed', why: 'data: not base64' };
-  }
+  const phyPayload = bytesOf(rxpk.data);
+  if (phyPayload === undefined) return { kind: 'malformed', why: 'data: not base64' };
   if (rxpk.size !== undefined && rxpk.size !== phyPayload.length)
     return { kind: 'malformed', why: `size ${rxpk.size} but ${phyPayload.length} bytes of data` };
   return { kind: 'frame', phyPayload, rx: toRx(rxpk, rate) };
@@ -94,24 +137,6 @@ export function readPushData(json: Uint8Array): PushData {
   }
   const parsed = bodySchema.safeParse(value);
   if (!parsed.success) throw new AntirioError('invalidInput', `PUSH_DATA: ${issuesOf(parsed.error)}`);
-  return { heard: (parsed.data.rxpk ?? []).map(readRxpk), stat: parsed.data.stat };
-}
-
-const txAckSchema = z.object({ txpk_ack: z.object({ error: z.string().max(64).optional() }).optional() });
-
-/** The outcome in a TX_ACK: `OK` or the forwarder's own word for what went wrong. */
-export function readTxAck(json: Uint8Array): string {
-  // PROTOCOL.TXT: no payload at all means that the downlink was accepted
-  const text = fromUtf8(json).replace(/\0+$/, '').trim();
-  if (text === '') return 'OK';
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new AntirioError('invalidInput', 'TX_ACK without JSON', {}, cause);
-  }
-  const parsed = txAckSchema.safeParse(value);
-  if (!parsed.success) throw new AntirioError('invalidInput', `TX_ACK: ${issuesOf(parsed.error)}`);
-  const error = parsed.data.txpk_ack?.error ?? 'NONE';
-  return error === 'NONE' ? 'OK' : error;
+  const { rxpk = [], stat } = parsed.data;
+  return { heard: rxpk.map(readRxpk), stat: stat === undefined ? undefined : readStat(stat) };
 }
