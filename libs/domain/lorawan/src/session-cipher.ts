@@ -1,5 +1,6 @@
 import { AntirioError, createAes128, equalBytes, type Aes128 } from '@antirio/kernel';
-import { devAddrValue, type DevAddr } from './ids.ts';
+import { BLOCK, counterBlock, MIC, micMessage } from './blocks.ts';
+import type { DevAddr } from './ids.ts';
 import { layOutDataFrame, type DataFrame, type DataFrameFields, type Direction } from './phy-payload.ts';
 
 /** LoRaWAN 1.0.x session keys, 16 bytes each. Without AppSKey a session verifies frames but cannot read them. */
@@ -20,39 +21,13 @@ export interface SessionCipher {
   build(fields: DataFrameFields, payload?: Uint8Array): Uint8Array;
 }
 
-const BLOCK = 16;
-const MIC = 4;
-
-// Blocks B0 and Ai differ in their first and last byte only (LoRaWAN 1.0.x, 4.3.3.1 and 4.4).
-function counterBlock(
-  target: Uint8Array,
-  at: number,
-  first: number,
-  direction: Direction,
-  devAddr: DevAddr,
-  fcnt: number,
-): void {
-  const view = new DataView(target.buffer, target.byteOffset + at, BLOCK);
-  view.setUint8(0, first);
-  view.setUint8(5, direction === 'up' ? 0 : 1);
-  view.setUint32(6, devAddrValue(devAddr), true);
-  view.setUint32(10, fcnt, true);
-}
-
-function micOf(
+const micOf = (
   nwk: Aes128,
   phyPayload: Uint8Array,
   direction: Direction,
   devAddr: DevAddr,
   fcnt: number,
-): Uint8Array {
-  const length = phyPayload.length - MIC;
-  const message = new Uint8Array(BLOCK + length);
-  counterBlock(message, 0, 0x49, direction, devAddr, fcnt);
-  message[BLOCK - 1] = length;
-  message.set(phyPayload.subarray(0, length), BLOCK);
-  return nwk.cmac(message).subarray(0, MIC);
-}
+): Uint8Array => nwk.cmac(micMessage(phyPayload, direction, devAddr, fcnt)).subarray(0, MIC);
 
 // Encryption and decryption are the same XOR with a key stream.
 function crypt(
