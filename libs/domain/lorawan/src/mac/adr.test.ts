@@ -1,0 +1,164 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import {
+  eu868,
+  macStep,
+  newMacState,
+  type MacRequest,
+  type MacState,
+  type UplinkMacCommand,
+} from '../index.ts';
+
+type LinkAdr = Extract<MacRequest, { readonly type: 'linkADRReq' }>;
+type Judge = (request: LinkAdr) => Partial<Record<'powerAck' | 'dataRateAck' | 'channelMaskAck', boolean>>;
+
+interface Course {
+  readonly state: MacState;
+  readonly requests: readonly LinkAdr[];
+  readonly notes: readonly string[];
+}
+
+interface Link {
+  /** SNR in dB at the highest power. */
+  readonly snr: (fcnt: number) => number;
+  readonly uplinks: number;
+  readonly judge?: Judge;
+  /** Heard where true. */
+  readonly heard?: (fcnt: number) => boolean;
+  readonly channels?: readonly number[];
+}
+
+/** A device that obeys, or says no as told, and hears every downlink. */
+function run({ snr, uplinks, judge = () => ({}), heard = () => true, channels = [] }: Link): Course {
+  let state = newMacState(eu868, { channels });
+  let sending = { dataRate: 0, txPower: 0 };
+  let answers: UplinkMacCommand[] = [];
+  const requests: LinkAdr[] = [];
+  const notes: string[] = [];
+  for (let fcnt = 0; fcnt < uplinks; fcnt++) {
+    if (!heard(fcnt)) continue;
+    const bestSnr = snr(fcnt) - 2 * sending.txPower;
+    const step = macStep(eu868, state, {
+      type: 'uplink',
+      fcnt,
+      dataRate: sending.dataRate,
+      bestSnr,
+      gatewayCount: 1,
+      adr: true,
+      adrAckReq: false,
+      macCommands: answers,
+    });
+    state = step.state;
+    notes.push(...step.notes.map(({ type }) => type));
+    answers = [];
+    for (const command of step.answers) {
+      if (command.type !== 'linkADRReq') continue;
+      requests.push(command);
+      const verdict = { powerAck: true, dataRateAck: true, channelMaskAck: true, ...judge(command) };
+      answers.push({ type: 'linkADRAns', ...verdict });
+      if (Object.values(verdict).every(Boolean)) sending = command;
+    }
+  }
+  return { state, requests, notes };
+}
+
+describe('adaptive data rate', () => {
+  test('waits for 20 uplinks, then takes the data rate that the best SNR allows', () => {
+    // 15 dB above what SF12 needs after 10 dB of margin: five steps
+    const { requests } = run({ snr: (fcnt) => (fcnt === 7 ? 5 : -3), uplinks: 21 });
+    expect(requests).toEqual([
+      { type: 'linkADRReq', dataRate: 5, txPower: 0, chMask: 7, chMaskCntl: 0, nbTrans: 1 },
+    ]);
+    expect(run({ snr: () => 5, uplinks: 19 }).requests).toEqual([]);
+  });
+
+  test('spends what is left on a lower power, and gives power back when the link gets worse', () => {
+    // 11.5 dB are left: three steps of 2 dB each, then one and one more
+    const strong = run({ snr: () => 14, uplinks: 120 });
+    expect(strong.requests.map(({ dataRate, txPower }) => [dataRate, txPower])).toEqual([
+      [5, 3],
+      [5, 4],
+      [5, 5],
+    ]);
+    expect(strong.state).toMatchObject({ dataRate: 5, txPower: 5, pending: [] });
+    const worse = run({ snr: (fcnt) => (fcnt < 100 ? 14 : 5), uplinks: 200 });
+    expect(worse.state).toMatchObject({ dataRate: 5, txPower: 1 });
+  });
+
+  test('repeats more where frames are lost, and less where none are', () => {
+    const lossy = run({ snr: () => 5, uplinks: 200, heard: (fcnt) => fcnt % 3 !== 1 });
+    expect(lossy.state.nbTrans).toBe(3);
+    const later = run({ snr: () => 5, uplinks: 400, heard: (fcnt) => fcnt > 200 || fcnt % 3 !== 1 });
+    expect(later.state.nbTrans).toBe(1);
+  });
+
+  test('settles: on a steady link it asks a few times and then never again', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: -30, max: 20 }), (snr) => {
+        const { requests, state } = run({ snr: () => snr, uplinks: 400 });
+        expect(requests.length).toBeLessThanOrEqual(6);
+        const settings = eu868.dataRate(state.dataRate);
+        const margin = snr - 2 * state.txPower - (settings === undefined ? 0 : eu868.requiredSnr(settings));
+        if (state.dataRate > 0) expect(margin).toBeGreaterThanOrEqual(10);
+      }),
+    );
+  });
+
+  test('a device that says no is asked for less, and in the end for nothing', () => {
+    fc.assert(
+      fc.property(fc.nat(5), fc.nat(7), fc.boolean(), fc.nat(20), (most, least, defaultsOnly, snr) => {
+        const judge: Judge = ({ dataRate, txPower, chMask }) => ({
+          dataRateAck: dataRate <= most,
+          powerAck: txPower <= least,
+          channelMaskAck: !defaultsOnly || chMask === 7,
+        });
+        const { state, requests } = run({ snr: () => snr, uplinks: 500, judge, channels: [867_100_000] });
+        expect(state.dataRate).toBeLessThanOrEqual(most);
+        expect(state.txPower).toBeLessThanOrEqual(least);
+        expect(requests.length).toBeLessThanOrEqual(20);
+        expect(state.rejected.length).toBeLessThanOrEqual(1);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('one that slowed down on its own is taken to send at its highest power', () => {
+    const { state } = run({ snr: () => 20, uplinks: 60 });
+    expect(state).toMatchObject({ dataRate: 5, txPower: 7 });
+    const step = macStep(eu868, state, {
+      type: 'uplink',
+      fcnt: 100,
+      dataRate: 4,
+      bestSnr: 10,
+      gatewayCount: 1,
+      adr: true,
+      adrAckReq: true,
+      macCommands: [],
+    });
+    expect(step).toMatchObject({
+      mustAnswer: true,
+      notes: [{ type: 'backedOff', from: 5, to: 4 }],
+      state: { dataRate: 4, txPower: 0, adr: { snrs: [10] } },
+    });
+  });
+
+  test('leaves a device alone that does not give its data rate to the network', () => {
+    let state = newMacState(eu868);
+    for (let fcnt = 0; fcnt < 40; fcnt++) {
+      const { state: next, answers } = macStep(eu868, state, {
+        type: 'uplink',
+        fcnt,
+        dataRate: 2,
+        bestSnr: 12,
+        gatewayCount: 2,
+        adr: false,
+        adrAckReq: false,
+        macCommands: [],
+      });
+      expect(answers).toEqual([]);
+      state = next;
+    }
+    expect(state.dataRate).toBe(2);
+    expect(state.adr.fcnts).toHaveLength(20);
+  });
+});
