@@ -21,6 +21,8 @@ const commandSchema = z.discriminatedUnion('cmd', [
     loss: ratio.optional(),
     downlinkLoss: ratio.optional(),
   }),
+  z.strictObject({ cmd: z.literal('rejoin'), mote: z.string().optional() }),
+  z.strictObject({ cmd: z.literal('mote'), mote: z.string() }),
   z.strictObject({ cmd: z.literal('status') }),
   z.strictObject({ cmd: z.literal('quit') }),
 ]);
@@ -44,8 +46,34 @@ export function parseCommand(line: string): SimulatorCommand {
   }
 }
 
+type MoteCommand = Extract<SimulatorCommand, { cmd: 'rejoin' | 'mote' }>;
+type GatewayCommand = Extract<SimulatorCommand, { cmd: 'gatewayTarget' | 'gatewayLoss' }>;
+
+function executeOnMote(simulator: Simulator, command: MoteCommand): SimulatorEvent {
+  switch (command.cmd) {
+    case 'rejoin':
+      simulator.rejoin(command.mote);
+      return { event: 'rejoin', ...(command.mote !== undefined && { mote: command.mote }) };
+    case 'mote':
+      return { event: 'mote', ...simulator.mote(command.mote) };
+  }
+}
+
+async function executeOnGateway(simulator: Simulator, command: GatewayCommand): Promise<SimulatorEvent> {
+  switch (command.cmd) {
+    case 'gatewayTarget':
+      await simulator.retarget(command.gateway, command.host, command.port);
+      return { event: 'gatewayTarget', gateway: command.gateway, host: command.host, port: command.port };
+    case 'gatewayLoss':
+      simulator.setLoss(command.gateway, command.loss, command.downlinkLoss);
+      return { event: 'gatewayLoss', gateway: command.gateway };
+  }
+}
+
 /** Does a command, and gives the event that reports it. Throws what the simulator throws. */
 export async function execute(simulator: Simulator, command: SimulatorCommand): Promise<SimulatorEvent> {
+  if ('mote' in command) return executeOnMote(simulator, command);
+  if ('gateway' in command) return executeOnGateway(simulator, command);
   switch (command.cmd) {
     case 'start':
       simulator.start();
@@ -55,12 +83,8 @@ export async function execute(simulator: Simulator, command: SimulatorCommand): 
       return { event: 'paused' };
     case 'stopTraffic':
       return { event: 'drained', ...(await simulator.stopTraffic()) };
-    case 'gatewayTarget':
-      await simulator.retarget(command.gateway, command.host, command.port);
-      return { event: 'gatewayTarget', gateway: command.gateway, host: command.host, port: command.port };
-    case 'gatewayLoss':
-      simulator.setLoss(command.gateway, command.loss, command.downlinkLoss);
-      return { event: 'gatewayLoss', gateway: command.gateway };
+    case 'rejoin':
+      return executeOnMote(simulator, command);
     case 'status':
       return { event: 'status', ...simulator.status() };
     case 'quit':

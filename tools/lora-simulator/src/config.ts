@@ -33,8 +33,8 @@ const gatewaySchema = z.strictObject({
   ackWindowMs: z.int().min(100).max(60_000).default(10_000),
   /** A downlink must arrive at least this long before its `tmst` (reference: start + margin + just-in-time delay). */
   txLeadUs: z.int().min(0).max(1_000_000).default(32_500),
-  /** A downlink further ahead than this is refused as TOO_EARLY. */
-  txAdvanceMs: z.int().min(100).max(128_000).default(5_000),
+  /** A downlink further ahead than this is refused as TOO_EARLY; 5 s, or 20 s where a mote joins. */
+  txAdvanceMs: z.int().min(100).max(128_000).optional(),
 });
 
 const attackSchema = z.strictObject({
@@ -46,6 +46,8 @@ const attackSchema = z.strictObject({
   bitflip: ratio.default(0.05),
   /** A frame of a foreign mote that has the same DevAddr but its own keys. */
   foreign: ratio.default(0.05),
+  /** A JoinRequest again by an attacker, 1 to 20 s later. */
+  joinReplay: ratio.default(0),
 });
 
 const configSchema = z.strictObject({
@@ -73,12 +75,26 @@ const configSchema = z.strictObject({
   /** DevAddrs are spread over the 2^24 addresses that begin with this byte. */
   devAddrPrefix: lowerHex(1).default('01'),
   attack: attackSchema.prefault({}),
+  /** Part of the motes that join over the air, spread evenly over the fleet; the others are ABP. */
+  otaa: ratio.default(0),
+  /** JoinEUI (AppEUI) of the motes that join. */
+  joinEui: lowerHex(8).default('0200000000000001'),
+  /** DevNonces count up, as LoRaWAN 1.0.4 wants it, or are drawn at random, as in 1.0.3. */
+  devNonce: z.enum(['counter', 'random']).default('counter'),
+  /** First DevNonce of a mote that counts. */
+  devNonceStart: z.int().min(0).max(0xffff).default(0),
+  /** How often a confirmed uplink goes on air at most until it is acknowledged; 1 is a mote that does not care. */
+  confirmedAttempts: z.int().min(1).max(15).default(1),
   /** Frames kept per mote for replays, besides 4 drawn from all older ones. */
   replayDepth: z.int().min(1).max(1_000).default(24),
 });
 
+type Parsed = z.output<typeof configSchema>;
+
 /** A complete configuration: every default filled in. */
-export type SimulatorConfig = z.output<typeof configSchema>;
+export interface SimulatorConfig extends Parsed {
+  readonly gateways: (Parsed['gateways'][number] & { readonly txAdvanceMs: number })[];
+}
 /** What a user writes: only `gateways` is required. */
 export type SimulatorConfigInput = z.input<typeof configSchema>;
 /** One gateway of a complete configuration. */
@@ -94,5 +110,7 @@ export function parseConfig(input: unknown): SimulatorConfig {
   if (ids.size !== parsed.data.gateways.length) {
     throw new SimulatorError('badConfig', 'gateways: two of them have the same id');
   }
-  return parsed.data;
+  // A server answers a JoinRequest as soon as it has one, up to six seconds ahead; RxDelay may be 15 s.
+  const txAdvanceMs = parsed.data.otaa > 0 ? 20_000 : 5_000;
+  return { ...parsed.data, gateways: parsed.data.gateways.map((gateway) => ({ txAdvanceMs, ...gateway })) };
 }

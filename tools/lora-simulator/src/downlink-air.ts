@@ -1,16 +1,21 @@
 import type { Clock } from './clock.ts';
-import type { ReceiveWindow } from './downlink-reception.ts';
+import type { Fleet } from './fleet.ts';
 import type { DownlinkHeader } from './frames.ts';
 import type { DownlinkSent, Gateway } from './gateway.ts';
+import type { JoinResult } from './join.ts';
 import type { Mote } from './mote.ts';
-import type { DownlinkIgnoredRecord, DownlinkRecord, TruthLog } from './truth.ts';
+import type { ReceiveWindow } from './receive-windows.ts';
+import type { DownlinkIgnoredRecord, DownlinkRecord, JoinedRecord, TruthLog } from './truth.ts';
 import { readDownlinkHeader } from './frames.ts';
+import { isJoinAccept } from './join-frames.ts';
 
 /** Downlinks on air, and what the motes made of them. */
 export interface DownlinkTotals {
   readonly onAir: number;
   readonly received: number;
   readonly ignored: number;
+  /** Of those received: JoinAccepts. */
+  readonly joins: number;
 }
 
 /** The way from gateways to motes. */
@@ -22,13 +27,21 @@ export interface DownlinkAir {
 interface DownlinkAirPorts {
   readonly clock: Clock;
   readonly truth: TruthLog;
-  readonly moteByAddress: ReadonlyMap<string, Mote>;
+  readonly fleet: Fleet;
   readonly gateways: ReadonlyMap<string, Gateway>;
 }
 
+type Ignored = { readonly ignored: DownlinkIgnoredRecord['reason']; readonly mote?: Mote };
 type Outcome =
-  | { readonly ignored: DownlinkIgnoredRecord['reason'] }
-  | { readonly fcnt: number; readonly payload: Buffer; readonly window: ReceiveWindow };
+  | Ignored
+  | { readonly mote: Mote; readonly fcnt: number; readonly payload: Buffer; readonly window: ReceiveWindow };
+
+/** Where and when a downlink went on air. */
+interface Place {
+  readonly downlinkId: number;
+  readonly gateway: string;
+  readonly at: number;
+}
 
 function recordOf(
   sent: DownlinkSent,
@@ -49,54 +62,91 @@ function recordOf(
   };
 }
 
-/** Air in which the mote with the DevAddr of a downlink receives it, in its windows. */
-export function createDownlinkAir(ports: DownlinkAirPorts): DownlinkAir {
-  const totals = { onAir: 0, received: 0, ignored: 0 };
+function joinedRecord(
+  mote: Mote,
+  result: Extract<JoinResult, { accepted: true }>,
+  place: Place,
+): JoinedRecord {
+  const { accept, devNonce, keys, window } = result;
+  return {
+    type: 'joined',
+    ...place,
+    ...{ devEui: mote.device.devEui, window, session: mote.session?.number ?? 0, devNonce },
+    ...accept,
+    nwkSKey: keys.nwkSKey.toString('hex'),
+    appSKey: keys.appSKey.toString('hex'),
+  };
+}
 
-  const outcomeOf = (
-    gatewayId: string,
-    sent: DownlinkSent,
-    header: DownlinkHeader | undefined,
-    mote: Mote | undefined,
-  ): Outcome => {
-    const isLost = ports.gateways.get(gatewayId)?.losesDownlink() ?? false;
-    if (header === undefined) return { ignored: 'notData' };
-    if (mote === undefined) return { ignored: 'noMote' };
-    if (isLost) return { ignored: 'loss' };
-    const result = mote.reception.receive({ ...sent, header });
-    return result.accepted ? result : { ignored: result.reason };
+/** Air in which the mote with the DevAddr of a downlink receives it, in its windows; the MIC decides between two. */
+export function createDownlinkAir(ports: DownlinkAirPorts): DownlinkAir {
+  const { fleet, truth } = ports;
+  const totals = { onAir: 0, received: 0, ignored: 0, joins: 0 };
+
+  const ignore = (place: Place, { ignored, mote }: Ignored): void => {
+    totals.ignored += 1;
+    const devEui = mote?.device.devEui ?? null;
+    truth.append({ type: 'downlinkIgnored', ...place, devEui, reason: ignored });
+  };
+
+  const outcomeOf = (sent: DownlinkSent, header: DownlinkHeader): Outcome => {
+    let refusal: Ignored = { ignored: 'noMote' };
+    for (const mote of fleet.withAddress(header.devAddr)) {
+      const result = mote.receive({ ...sent, header });
+      if (result.accepted) return { mote, ...result };
+      if (refusal.ignored === 'noMote' || result.reason !== 'noWindow') {
+        refusal = { ignored: result.reason, mote };
+      }
+    }
+    return refusal;
+  };
+
+  const deliver = (sent: DownlinkSent, header: DownlinkHeader, isLost: boolean, place: Place): void => {
+    const [mote] = isLost ? fleet.withAddress(header.devAddr) : [];
+    const outcome: Outcome = mote === undefined ? outcomeOf(sent, header) : { ignored: 'loss', mote };
+    if ('ignored' in outcome) {
+      ignore(place, outcome);
+      return;
+    }
+    totals.received += 1;
+    const { confirmed, ack, fPort, fOpts } = header;
+    truth.append({
+      type: 'downlinkReceived',
+      ...place,
+      ...{ devEui: outcome.mote.device.devEui, window: outcome.window, fcntDown: outcome.fcnt },
+      ...{ confirmed, ack, fPort, fOpts, payload: outcome.payload.toString('hex') },
+    });
+  };
+
+  // It names nobody: every mote that listens there tries its key.
+  const deliverJoinAccept = (sent: DownlinkSent, isLost: boolean, place: Place): void => {
+    let refusal: Ignored = { ignored: isLost ? 'loss' : 'noWindow' };
+    for (const mote of isLost ? [] : fleet.joining()) {
+      const result = mote.receiveJoinAccept(sent);
+      if (result.accepted) {
+        fleet.joined(mote);
+        totals.received += 1;
+        totals.joins += 1;
+        truth.append(joinedRecord(mote, result, place));
+        return;
+      }
+      if (result.reason !== 'noWindow') refusal = { ignored: result.reason, mote };
+    }
+    ignore(place, refusal);
   };
 
   return {
     totals,
     transmit(gateway, sent) {
       const header = readDownlinkHeader(sent.phyPayload);
-      const mote = header && ports.moteByAddress.get(header.devAddr);
       totals.onAir += 1;
-      const downlinkId = totals.onAir;
       const wallNs = String(ports.clock.wallNs(sent.at));
-      ports.truth.append({ ...recordOf(sent, header), id: downlinkId, gateway, wallNs });
-      const outcome = outcomeOf(gateway, sent, header, mote);
-      const where = { downlinkId, gateway, at: sent.at };
-      if ('ignored' in outcome || header === undefined || mote === undefined) {
-        totals.ignored += 1;
-        const reason = 'ignored' in outcome ? outcome.ignored : 'notData';
-        ports.truth.append({
-          type: 'downlinkIgnored',
-          ...where,
-          devEui: mote?.device.devEui ?? null,
-          reason,
-        });
-        return;
-      }
-      totals.received += 1;
-      const { confirmed, ack, fPort, fOpts } = header;
-      ports.truth.append({
-        type: 'downlinkReceived',
-        ...where,
-        ...{ devEui: mote.device.devEui, window: outcome.window, fcntDown: outcome.fcnt },
-        ...{ confirmed, ack, fPort, fOpts, payload: outcome.payload.toString('hex') },
-      });
+      truth.append({ ...recordOf(sent, header), id: totals.onAir, gateway, wallNs });
+      const isLost = ports.gateways.get(gateway)?.losesDownlink() ?? false;
+      const place = { downlinkId: totals.onAir, gateway, at: sent.at };
+      if (header !== undefined) deliver(sent, header, isLost, place);
+      else if (isJoinAccept(sent.phyPayload)) deliverJoinAccept(sent, isLost, place);
+      else ignore(place, { ignored: 'notData' });
     },
   };
 }

@@ -1,25 +1,14 @@
 import type { Device } from './devices.ts';
 import type { DownlinkHeader, SessionKeys } from './frames.ts';
-import { MAX_FCNT_GAP, RX1_DELAY_MS, RX2, RX2_DELAY_MS } from './eu868.ts';
+import type { RadioDownlink, RadioSettings, ReceiveSettings, ReceiveWindow } from './receive-windows.ts';
+import { MAX_FCNT_GAP } from './eu868.ts';
 import { decryptFrame, micVerifies } from './frames.ts';
+import { createReceiveWindows, DEFAULT_RECEPTION } from './receive-windows.ts';
 
-/** Frequency and data rate of a frame on air. */
-export interface RadioSettings {
-  readonly freqMhz: number;
-  readonly datr: string;
-}
-
-/** A downlink on air, as the radio delivers it. */
-export interface DownlinkOnAir extends RadioSettings {
-  readonly phyPayload: Buffer;
+/** A data downlink on air, as the radio delivers it. */
+export interface DownlinkOnAir extends RadioDownlink {
   readonly header: DownlinkHeader;
-  /** Start of its preamble, monotonic ms. */
-  readonly at: number;
-  /** Sent with inverted polarity, as a mote expects it. */
-  readonly inverted: boolean;
 }
-
-export type ReceiveWindow = 'rx1' | 'rx2';
 
 /** Why a mote ignores a downlink that carries its DevAddr. */
 export type IgnoredReason = 'noWindow' | 'polarity' | 'mic' | 'repeated' | 'counterBack' | 'counterGap';
@@ -40,31 +29,10 @@ export interface DownlinkReception {
   readonly silentUplinks: number;
   countUplink(): void;
   /** It sends until `endMs`: its two receive windows follow. */
-  listenAfter(endMs: number, radio: RadioSettings): void;
+  listenAfter(endMs: number, radio: RadioSettings, settings?: ReceiveSettings, rx1FreqMhz?: number): void;
   /** Whether the next uplink must carry the ACK bit; asking settles it. */
   takeAck(): boolean;
   receive(downlink: DownlinkOnAir): ReceptionResult;
-}
-
-interface Uplink extends RadioSettings {
-  readonly endMs: number;
-}
-
-// Real motes open their windows some symbols early and keep them open for a preamble.
-const WINDOW_TOLERANCE_MS = 25;
-// An uplink and its retransmission may have windows open at the same time.
-const UPLINKS_LISTENED_TO = 3;
-
-const near = (a: number, b: number): boolean => Math.abs(a - b) <= WINDOW_TOLERANCE_MS;
-const sameRadio = (a: RadioSettings, b: RadioSettings): boolean =>
-  Math.abs(a.freqMhz - b.freqMhz) < 1e-6 && a.datr === b.datr;
-
-function windowOf(uplinks: readonly Uplink[], downlink: DownlinkOnAir): ReceiveWindow | undefined {
-  for (const uplink of uplinks) {
-    if (near(downlink.at, uplink.endMs + RX1_DELAY_MS) && sameRadio(downlink, uplink)) return 'rx1';
-    if (near(downlink.at, uplink.endMs + RX2_DELAY_MS) && sameRadio(downlink, RX2)) return 'rx2';
-  }
-  return undefined;
 }
 
 type CounterVerdict = { readonly fcnt: number } | { readonly reason: IgnoredReason };
@@ -84,11 +52,11 @@ function judgeCounter(last: number, fcnt16: number, verifies: (fcnt: number) => 
 
 /** Reception of one device, which accepts `fcntDownStart` as its first counter. */
 export function createDownlinkReception(
-  device: Device,
+  device: Pick<Device, 'devAddr'>,
   keys: SessionKeys,
   fcntDownStart: number,
 ): DownlinkReception {
-  let uplinks: Uplink[] = [];
+  const windows = createReceiveWindows();
   let last = fcntDownStart - 1;
   let ackOwed = false;
   let silentUplinks = 0;
@@ -115,8 +83,8 @@ export function createDownlinkReception(
     countUplink() {
       silentUplinks += 1;
     },
-    listenAfter(endMs, radio) {
-      uplinks = [...uplinks.slice(1 - UPLINKS_LISTENED_TO), { endMs, ...radio }];
+    listenAfter(endMs, radio, settings = DEFAULT_RECEPTION, rx1FreqMhz = radio.freqMhz) {
+      windows.openAfter(endMs, radio, settings, rx1FreqMhz);
     },
     takeAck() {
       const owed = ackOwed;
@@ -125,7 +93,7 @@ export function createDownlinkReception(
     },
     receive(downlink) {
       if (downlink.header.devAddr !== device.devAddr) return { accepted: false, reason: 'noWindow' };
-      const window = windowOf(uplinks, downlink);
+      const window = windows.match(downlink);
       if (window === undefined) return { accepted: false, reason: 'noWindow' };
       if (!downlink.inverted) return { accepted: false, reason: 'polarity' };
       return accept(downlink, window);

@@ -1,6 +1,13 @@
 /** What can go wrong in the simulator by its caller's or its surroundings' doing. */
 export type SimulatorErrorCode =
-  'badConfig' | 'badCommand' | 'logExists' | 'unknownGateway' | 'badTarget' | 'badFrame';
+  | 'badConfig'
+  | 'badCommand'
+  | 'logExists'
+  | 'unknownGateway'
+  | 'unknownMote'
+  | 'notOtaa'
+  | 'badTarget'
+  | 'badFrame';
 
 /** The one error the simulator throws; `code` tells the kind, `cause` what was underneath. */
 export class SimulatorError extends Error {

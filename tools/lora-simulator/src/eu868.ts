@@ -29,7 +29,28 @@ export const MAX_FCNT_GAP = 16_384;
 /** ADR_ACK_LIMIT: uplinks without any downlink after which an ADR mote asks for one. */
 export const ADR_ACK_LIMIT = 64;
 
+/** JOIN_ACCEPT_DELAY1 and JOIN_ACCEPT_DELAY2, ms after the end of a JoinRequest. */
+export const JOIN_RX1_DELAY_MS = 5_000;
+export const JOIN_RX2_DELAY_MS = 6_000;
+/** The channels that every EU868 mote has, and the only ones for a JoinRequest. */
+export const DEFAULT_CHANNELS = 3;
+/** DR0 to DR5 are SF12 to SF7 at 125 kHz; a simulated mote has no others. */
+export const FASTEST_DATA_RATE = 5;
+
 const PREAMBLE_SYMBOLS = 8;
+
+/** EU868 data rate (0..5) of a spreading factor at 125 kHz, and back. */
+export const dataRateOf = (spreadingFactor: number): number => 12 - spreadingFactor;
+export const spreadingFactorAt = (dataRate: number): number => 12 - dataRate;
+
+/** As in `rxpk.datr`. */
+export const datrOf = (spreadingFactor: number): string => `SF${spreadingFactor}BW125`;
+
+/** The gateway's channel at a frequency; a channel numbered -1 is one that no gateway listens to. */
+export function channelAt(freqMhz: number): Channel {
+  const known = CHANNELS.find((channel) => Math.abs(channel.freqMhz - freqMhz) < 1e-6);
+  return known ?? { chan: -1, rfch: 0, freqMhz };
+}
 
 /** Spreading factor of a data rate like `SF7BW125`; undefined for anything else. */
 export function spreadingFactorOf(datr: string): number | undefined {

@@ -48,6 +48,7 @@ describe('a downlink header', () => {
       fcnt16: 0,
       confirmed: false,
       ack: true,
+      fPending: false,
       fOpts: '0203',
       fPort: 0x95,
     });

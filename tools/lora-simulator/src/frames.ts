@@ -20,6 +20,8 @@ export interface UplinkFields {
   readonly adr: boolean;
   readonly adrAckReq: boolean;
   readonly ack: boolean;
+  /** MAC commands, at most 15 bytes. */
+  readonly fOpts?: Buffer;
 }
 
 /** What can be read of a data downlink without keys. */
@@ -29,6 +31,8 @@ export interface DownlinkHeader {
   readonly fcnt16: number;
   readonly confirmed: boolean;
   readonly ack: boolean;
+  /** The server has more for this mote. */
+  readonly fPending: boolean;
   readonly fOpts: string;
   readonly fPort: number | null;
 }
@@ -44,6 +48,14 @@ function upperHalf(fcnt: number): Buffer {
   return bytes;
 }
 
+/** A frame's bytes outside Node's pool: one kept for replays must not keep 8 KB of the library's intermediate results. */
+export function ownBytes(phyPayload: unknown): Buffer {
+  if (!Buffer.isBuffer(phyPayload)) throw new SimulatorError('badFrame', 'the frame has no PHYPayload');
+  const own = Buffer.alloc(phyPayload.length);
+  phyPayload.copy(own);
+  return own;
+}
+
 /** PHYPayload of a data uplink, encrypted and with its MIC (LoRaWAN 1.0.x, sections 4.3 and 4.4). */
 export function buildUplink(keys: SessionKeys, fields: UplinkFields): Buffer {
   const fcnt = Buffer.alloc(2);
@@ -54,6 +66,7 @@ export function buildUplink(keys: SessionKeys, fields: UplinkFields): Buffer {
       DevAddr: fields.devAddr,
       FCtrl: { ADR: fields.adr, ADRACKReq: fields.adrAckReq, ACK: fields.ack },
       FCnt: fcnt,
+      ...(fields.fOpts !== undefined && { FOpts: fields.fOpts }),
       FPort: fields.fPort,
       payload: fields.payload,
     },
@@ -62,12 +75,7 @@ export function buildUplink(keys: SessionKeys, fields: UplinkFields): Buffer {
     undefined,
     upperHalf(fields.fcnt),
   );
-  const phyPayload = packet.getPHYPayload();
-  if (!Buffer.isBuffer(phyPayload)) throw new SimulatorError('badFrame', 'the frame has no PHYPayload');
-  // A copy outside Node's pool: a frame kept for replays must not keep 8 KB of the library's intermediate results.
-  const own = Buffer.alloc(phyPayload.length);
-  phyPayload.copy(own);
-  return own;
+  return ownBytes(packet.getPHYPayload());
 }
 
 /** Header of a data downlink; undefined for anything that is not a whole one. */
@@ -82,6 +90,7 @@ export function readDownlinkHeader(phyPayload: Buffer): DownlinkHeader | undefin
     fcnt16: phyPayload.readUInt16LE(6),
     confirmed: mtype === DATA_DOWN.confirmed,
     ack: ((phyPayload[5] ?? 0) & 0x20) !== 0,
+    fPending: ((phyPayload[5] ?? 0) & 0x10) !== 0,
     fOpts: phyPayload.subarray(8, 8 + fOptsLength).toString('hex'),
     fPort: hasPort ? (phyPayload[8 + fOptsLength] ?? null) : null,
   };

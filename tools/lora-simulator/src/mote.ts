@@ -1,27 +1,61 @@
 import type { SimulatorConfig } from './config.ts';
-import type { Device } from './devices.ts';
-import type { Random } from './random.ts';
-import type { Frame } from './transmission.ts';
+import type { Device, OtaaDevice } from './devices.ts';
+import type { DownlinkOnAir, DownlinkReception, ReceptionResult } from './downlink-reception.ts';
+import type { Exchange } from './exchange.ts';
 import type { SessionKeys } from './frames.ts';
-import type { DownlinkReception } from './downlink-reception.ts';
+import type { Joined, Joining, JoinResult } from './join.ts';
+import type { MacParameters, MoteChannel } from './mac-parameters.ts';
+import type { Random } from './random.ts';
+import type { RadioDownlink, RadioSettings } from './receive-windows.ts';
+import type { Frame, JoinRequestFrame } from './transmission.ts';
 import { encodeLpp } from './cayenne-lpp.ts';
+import { isOtaa } from './devices.ts';
 import { createDownlinkReception } from './downlink-reception.ts';
-import { ADR_ACK_LIMIT } from './eu868.ts';
+import { ADR_ACK_LIMIT, spreadingFactorAt } from './eu868.ts';
+import { createExchange } from './exchange.ts';
 import { buildUplink } from './frames.ts';
+import { createJoining } from './join.ts';
+import { factoryParameters, JOIN_CHANNELS, joinedParameters, usableChannels } from './mac-parameters.ts';
 import { createRandom } from './random.ts';
 
-/** An ABP end device of LoRaWAN 1.0.x, class A. */
-export interface Mote {
-  readonly device: Device;
-  readonly spreadingFactor: number;
-  /** Its next uplink; spends one FCntUp. */
-  nextUplink(txId: number, at: number): Frame;
+/** What both sides agree on after an activation. */
+export interface Session {
+  readonly devAddr: string;
+  readonly keys: SessionKeys;
   readonly reception: DownlinkReception;
+  /** Joins so far; undefined of an ABP mote. */
+  readonly number?: number;
+}
+
+/** An end device of LoRaWAN 1.0.x, class A. */
+export interface Mote {
+  readonly device: Device | OtaaDevice;
+  /** Undefined while it is not joined. */
+  readonly session: Session | undefined;
+  /** The counter that its next uplink will carry, 32 bits. */
+  readonly fcntUp: number;
+  readonly parameters: MacParameters;
+  readonly spreadingFactor: number;
+  /** Its uplink on air now; done once nothing more of it will be on air. */
+  readonly exchange: Exchange;
+  /** Its joins; undefined of an ABP mote. */
+  readonly joining: Joining | undefined;
+  /** Channels on which it may send now. */
+  channels(): readonly Pick<MoteChannel, 'freqMhz'>[];
+  /** Its next uplink; spends one FCntUp. Only of a mote that has a session. */
+  nextUplink(txId: number, at: number): Frame;
+  /** Leaves its session, if any, and begins to join. Only of an OTAA mote. */
+  leave(): void;
+  nextJoinRequest(txId: number): JoinRequestFrame | undefined;
+  /** It sent data until `endMs`; gives how long after that its last window opens, ms. */
+  listenAfter(endMs: number, radio: RadioSettings): number;
+  receive(downlink: DownlinkOnAir): ReceptionResult;
+  receiveJoinAccept(downlink: RadioDownlink): JoinResult;
 }
 
 /** How a mote differs from the others. */
 export interface MoteOptions {
-  readonly device: Device;
+  readonly device: Device | OtaaDevice;
   readonly fcntUpStart: number;
   /** Counters its sender skips before each frame, for a foreign mote most of whose frames go elsewhere. */
   readonly skip?: (random: Random) => number;
@@ -42,39 +76,139 @@ function measure(random: Random, phase: number, count: number): Buffer {
   });
 }
 
+class ClassAMote implements Mote {
+  readonly device: Device | OtaaDevice;
+  readonly exchange = createExchange();
+  readonly joining: Joining | undefined;
+  readonly #config: SimulatorConfig;
+  readonly #skip: MoteOptions['skip'];
+  readonly #random: Random;
+  readonly #phase: number;
+  readonly #adr: boolean;
+  readonly #configuredSf: number;
+  #parameters: MacParameters;
+  #session: Session | undefined;
+  #sessions = 0;
+  #count = 0;
+  #fcnt: number;
+
+  constructor(config: SimulatorConfig, { device, fcntUpStart, skip }: MoteOptions) {
+    const random = createRandom(config.seed, `mote/${device.devEui}`);
+    this.device = device;
+    this.#config = config;
+    this.#skip = skip;
+    this.#random = random;
+    this.#phase = random.between(0, 2 * Math.PI);
+    this.#adr = random.chance(config.adr);
+    this.#configuredSf = config.spreadingFactors[random.integer(config.spreadingFactors.length)] ?? 7;
+    this.#fcnt = fcntUpStart;
+    if (isOtaa(device)) {
+      this.joining = createJoining(device, config, createRandom(config.seed, `join/${device.devEui}`));
+      this.#parameters = factoryParameters(this.#configuredSf, JOIN_CHANNELS);
+    } else {
+      this.#parameters = factoryParameters(this.#configuredSf);
+      const keys = keysOf(device);
+      const reception = createDownlinkReception(device, keys, config.fcntDownStart);
+      this.#session = { devAddr: device.devAddr, keys, reception };
+    }
+  }
+
+  get session(): Session | undefined {
+    return this.#session;
+  }
+
+  get fcntUp(): number {
+    return this.#fcnt;
+  }
+
+  get parameters(): MacParameters {
+    return this.#parameters;
+  }
+
+  get spreadingFactor(): number {
+    return spreadingFactorAt(this.#parameters.dataRate);
+  }
+
+  channels(): readonly MoteChannel[] {
+    return usableChannels(this.#parameters);
+  }
+
+  nextUplink(txId: number, at: number): Frame {
+    const session = this.#session;
+    if (session === undefined) throw new TypeError('a mote without a session has no uplinks');
+    const random = this.#random;
+    const { reception, devAddr, keys } = session;
+    this.#fcnt = (this.#fcnt + (this.#skip?.(random) ?? 0)) % 0x1_0000_0000;
+    const fields = {
+      fcnt: this.#fcnt,
+      fPort: this.#config.fPort,
+      payload: measure(random, this.#phase, this.#count),
+      confirmed: random.chance(this.#config.confirmedUplinks),
+      adr: this.#adr,
+      adrAckReq: this.#adr && reception.silentUplinks >= ADR_ACK_LIMIT,
+      ack: reception.takeAck(),
+    };
+    this.#count += 1;
+    this.#fcnt = (this.#fcnt + 1) % 0x1_0000_0000;
+    reception.countUplink();
+    const phyPayload = buildUplink(keys, { ...fields, devAddr: Buffer.from(devAddr, 'hex') });
+    const frame: Frame = {
+      ...fields,
+      devAddr,
+      firstTxId: txId,
+      firstAt: at,
+      phyPayload,
+      ...(session.number !== undefined && { session: session.number }),
+    };
+    this.exchange.begin(frame, this.#attemptsOf(frame));
+    return frame;
+  }
+
+  leave(): void {
+    this.#session = undefined;
+    this.exchange.end();
+    this.#parameters = factoryParameters(this.#configuredSf, JOIN_CHANNELS);
+    this.joining?.begin();
+  }
+
+  nextJoinRequest(txId: number): JoinRequestFrame | undefined {
+    return this.joining?.request(txId);
+  }
+
+  listenAfter(endMs: number, radio: RadioSettings): number {
+    const { reception } = this.#parameters;
+    this.#session?.reception.listenAfter(endMs, radio, reception);
+    return reception.rx2DelayMs;
+  }
+
+  receive(downlink: DownlinkOnAir): ReceptionResult {
+    const result = this.#session?.reception.receive(downlink) ?? { accepted: false, reason: 'noWindow' };
+    if (result.accepted) this.exchange.settle(downlink.header);
+    return result;
+  }
+
+  receiveJoinAccept(downlink: RadioDownlink): JoinResult {
+    const result = this.joining?.receive(downlink) ?? { accepted: false, reason: 'noWindow' };
+    if (result.accepted) this.#joined(result);
+    return result;
+  }
+
+  #joined({ accept, keys }: Joined): void {
+    const { devAddr } = accept;
+    this.#sessions += 1;
+    this.#fcnt = 0;
+    this.#parameters = joinedParameters(this.#configuredSf, accept);
+    const reception = createDownlinkReception({ devAddr }, keys, 0);
+    this.#session = { devAddr, keys, reception, number: this.#sessions };
+  }
+
+  #attemptsOf(frame: Frame): number {
+    const { nbTrans } = this.#parameters;
+    return frame.confirmed ? Math.max(nbTrans, this.#config.confirmedAttempts) : nbTrans;
+  }
+}
+
 /** A mote whose radio settings, ADR flag and readings follow from the seed and its DevEUI. */
 export function createMote(config: SimulatorConfig, options: MoteOptions): Mote {
-  const { device } = options;
-  const keys = keysOf(device);
-  const devAddr = Buffer.from(device.devAddr, 'hex');
-  const random = createRandom(config.seed, `mote/${device.devEui}`);
-  const phase = random.between(0, 2 * Math.PI);
-  const adr = random.chance(config.adr);
-  const spreadingFactor = config.spreadingFactors[random.integer(config.spreadingFactors.length)] ?? 7;
-  const reception = createDownlinkReception(device, keys, config.fcntDownStart);
-  let count = 0;
-  let fcnt = options.fcntUpStart;
-
-  return {
-    device,
-    spreadingFactor,
-    reception,
-    nextUplink(txId, at) {
-      fcnt = (fcnt + (options.skip?.(random) ?? 0)) % 0x1_0000_0000;
-      const fields = {
-        devAddr,
-        fcnt,
-        fPort: config.fPort,
-        payload: measure(random, phase, count),
-        confirmed: random.chance(config.confirmedUplinks),
-        adr,
-        adrAckReq: adr && reception.silentUplinks >= ADR_ACK_LIMIT,
-        ack: reception.takeAck(),
-      };
-      count += 1;
-      fcnt = (fcnt + 1) % 0x1_0000_0000;
-      reception.countUplink();
-      return { ...fields, firstTxId: txId, firstAt: at, phyPayload: buildUplink(keys, fields) };
-    },
-  };
+  return new ClassAMote(config, options);
 }

@@ -2,12 +2,16 @@ import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { TransmissionKind } from './transmission.ts';
 import type {
+  AckedRecord,
   CommandRecord,
   DownlinkIgnoredRecord,
   DownlinkReceivedRecord,
   DownlinkRecord,
   DownlinkRefusedRecord,
   EndRecord,
+  HeardRecord,
+  JoinedRecord,
+  JoinRequestRecord,
   RunRecord,
   TruthRecord,
   TxRecord,
@@ -21,6 +25,12 @@ export interface AtGateway {
 
 /** One frame on air, once, with what became of it. */
 export interface AirRecord extends Omit<TxRecord, 'type'> {
+  readonly heardBy: readonly AtGateway[];
+  readonly ackedBy: readonly AtGateway[];
+}
+
+/** One JoinRequest on air, once, with what became of it. */
+export interface JoinAttempt extends Omit<JoinRequestRecord, 'type'> {
   readonly heardBy: readonly AtGateway[];
   readonly ackedBy: readonly AtGateway[];
 }
@@ -55,6 +65,9 @@ export interface Truth {
   /** What foreign motes sent under a DevAddr of ours. */
   readonly foreign: readonly AirRecord[];
   readonly bitflips: readonly AirRecord[];
+  /** JoinRequests, and copies of them by attackers. */
+  readonly joinRequests: readonly JoinAttempt[];
+  readonly joins: readonly JoinedRecord[];
   readonly downlinks: readonly DownlinkRecord[];
   readonly downlinksRefused: readonly DownlinkRefusedRecord[];
   readonly downlinksReceived: readonly DownlinkReceivedRecord[];
@@ -77,6 +90,11 @@ export interface UplinkCounts {
 }
 
 interface MutableAir extends Omit<TxRecord, 'type'> {
+  readonly heardBy: AtGateway[];
+  readonly ackedBy: AtGateway[];
+}
+
+interface MutableJoin extends Omit<JoinRequestRecord, 'type'> {
   readonly heardBy: AtGateway[];
   readonly ackedBy: AtGateway[];
 }
@@ -118,6 +136,8 @@ function identitiesOf(air: Iterable<AirRecord>): TruthIdentity[] {
 
 class TruthReader {
   readonly #air = new Map<number, MutableAir>();
+  readonly #joinRequests = new Map<number, MutableJoin>();
+  readonly #joins: JoinedRecord[] = [];
   readonly #downlinks: DownlinkRecord[] = [];
   readonly #downlinksRefused: DownlinkRefusedRecord[] = [];
   readonly #downlinksReceived: DownlinkReceivedRecord[] = [];
@@ -140,6 +160,8 @@ class TruthReader {
       identities: identitiesOf(air),
       foreign: air.filter(({ kind }) => kind === 'foreign'),
       bitflips: air.filter(({ kind }) => kind === 'bitflip'),
+      joinRequests: [...this.#joinRequests.values()],
+      joins: this.#joins,
       downlinks: this.#downlinks,
       downlinksRefused: this.#downlinksRefused,
       downlinksReceived: this.#downlinksReceived,
@@ -152,16 +174,14 @@ class TruthReader {
 
   #record(record: TruthRecord): void {
     switch (record.type) {
-      case 'tx': {
-        const { type: _, ...tx } = record;
-        this.#air.set(tx.id, { ...tx, heardBy: [], ackedBy: [] });
-        return;
-      }
+      case 'tx':
+      case 'joinRequest':
       case 'heard':
-        this.#air.get(record.txId)?.heardBy.push({ gateway: record.gateway, at: record.at });
-        return;
       case 'acked':
-        this.#air.get(record.txId)?.ackedBy.push({ gateway: record.gateway, at: record.at });
+        this.#onAir(record);
+        return;
+      case 'joined':
+        this.#joins.push(record);
         return;
       case 'run':
         this.#run = record;
@@ -174,6 +194,26 @@ class TruthReader {
         return;
       default:
         this.#downlink(record);
+    }
+  }
+
+  #onAir(record: TxRecord | JoinRequestRecord | HeardRecord | AckedRecord): void {
+    switch (record.type) {
+      case 'tx': {
+        const { type: _, ...tx } = record;
+        this.#air.set(tx.id, { ...tx, heardBy: [], ackedBy: [] });
+        return;
+      }
+      case 'joinRequest': {
+        const { type: _, ...request } = record;
+        this.#joinRequests.set(request.id, { ...request, heardBy: [], ackedBy: [] });
+        return;
+      }
+      default: {
+        const air = this.#air.get(record.txId) ?? this.#joinRequests.get(record.txId);
+        const list = record.type === 'heard' ? air?.heardBy : air?.ackedBy;
+        list?.push({ gateway: record.gateway, at: record.at });
+      }
     }
   }
 

@@ -1,9 +1,12 @@
 import type { Agenda } from './agenda.ts';
 import type { Clock } from './clock.ts';
 import type { SimulatorConfig, SimulatorConfigInput } from './config.ts';
-import type { Device } from './devices.ts';
+import type { Device, OtaaDevice } from './devices.ts';
 import type { DownlinkAir, DownlinkTotals } from './downlink-air.ts';
+import type { Fleet } from './fleet.ts';
 import type { Gateway, GatewayCounters } from './gateway.ts';
+import type { MacParameters } from './mac-parameters.ts';
+import type { Mote } from './mote.ts';
 import type { Traffic } from './traffic.ts';
 import type { TrafficClock } from './traffic-clock.ts';
 import type { TruthLog } from './truth.ts';
@@ -14,7 +17,7 @@ import { parseConfig } from './config.ts';
 import { devicesOf } from './devices.ts';
 import { createDownlinkAir } from './downlink-air.ts';
 import { SimulatorError } from './errors.ts';
-import { RX2_DELAY_MS } from './eu868.ts';
+import { createFleet } from './fleet.ts';
 import { openGateway } from './gateway.ts';
 import { createTraffic } from './traffic.ts';
 import { createTrafficClock } from './traffic-clock.ts';
@@ -33,9 +36,23 @@ export interface SimulatorStatus {
   readonly gateways: readonly (GatewayCounters & { id: string; host: string; port: number })[];
 }
 
+/** Where one mote stands. */
+export interface MoteStatus {
+  readonly devEui: string;
+  readonly name: string;
+  readonly joined: boolean;
+  /** Of its session; null where it has none. */
+  readonly devAddr: string | null;
+  /** Joins so far. */
+  readonly session: number | null;
+  /** The counter of its next uplink. */
+  readonly fcntUp: number;
+  readonly parameters: MacParameters;
+}
+
 /** A running simulation of motes, radio and gateways. */
 export interface Simulator {
-  readonly devices: readonly Device[];
+  readonly devices: readonly (Device | OtaaDevice)[];
   /** Lets the motes send; also after a pause. No effect once traffic was stopped. */
   start(): void;
   /** Motes and attackers fall silent; gateways stay connected. */
@@ -46,6 +63,13 @@ export interface Simulator {
   retarget(gatewayId: string, host: string, port: number): Promise<void>;
   /** Changes a gateway's loss probabilities (0..1). Throws `unknownGateway`, `badConfig`. */
   setLoss(gatewayId: string, loss?: number, downlinkLoss?: number): void;
+  /**
+   * An OTAA mote, by DevEUI or name, leaves its session and joins again; all of them where none is named. Throws
+   * `unknownMote`, `notOtaa`.
+   */
+  rejoin(mote?: string): void;
+  /** How a mote stands. Throws `unknownMote`. */
+  mote(mote: string): MoteStatus;
   status(): SimulatorStatus;
   /** Ends everything and closes the truth log. */
   close(): void;
@@ -62,12 +86,13 @@ const DRAIN_POLL_MS = 20;
 const LONGEST_TURN_MS = 5;
 
 class RadioSimulator implements Simulator {
-  readonly devices: readonly Device[];
+  readonly devices: readonly (Device | OtaaDevice)[];
   readonly #clock: Clock;
   readonly #truth: TruthLog;
   readonly #agenda: Agenda;
   readonly #traffic: Traffic;
   readonly #trafficClock: TrafficClock;
+  readonly #fleet: Fleet;
   readonly #gateways = new Map<string, Gateway>();
   readonly #uplinks: UplinkAir;
   readonly #downlinks: DownlinkAir;
@@ -82,8 +107,8 @@ class RadioSimulator implements Simulator {
     this.#agenda = createAgenda(clock);
     this.#traffic = createTraffic(config);
     this.#trafficClock = createTrafficClock(() => clock.monoMs());
-    const moteByAddress = new Map(this.#traffic.motes.map((mote) => [mote.device.devAddr, mote]));
-    const ports = { clock, truth, moteByAddress, gateways: this.#gateways };
+    this.#fleet = createFleet(this.#traffic.motes);
+    const ports = { clock, truth, fleet: this.#fleet, gateways: this.#gateways };
     this.#uplinks = createUplinkAir({ ...ports, agenda: this.#agenda });
     this.#downlinks = createDownlinkAir(ports);
     const { seed, motes } = config;
@@ -149,6 +174,30 @@ class RadioSimulator implements Simulator {
     this.#note('gatewayLoss', { gateway: gatewayId, loss, downlinkLoss });
   }
 
+  rejoin(name?: string): void {
+    const motes = name === undefined ? this.#traffic.motes : [this.#fleet.named(name)];
+    const otaa = motes.filter((mote) => mote.joining !== undefined);
+    if (otaa.length === 0) {
+      throw new SimulatorError('notOtaa', name === undefined ? 'no mote joins' : `${name} is an ABP mote`);
+    }
+    this.#note('rejoin', { mote: name });
+    for (const mote of otaa) this.#rejoin(mote);
+    if (this.#state === 'running') this.#tick();
+  }
+
+  mote(name: string): MoteStatus {
+    const { device, session, fcntUp, parameters } = this.#fleet.named(name);
+    return {
+      devEui: device.devEui,
+      name: device.name,
+      joined: session !== undefined,
+      devAddr: session?.devAddr ?? null,
+      session: session?.number ?? null,
+      fcntUp,
+      parameters,
+    };
+  }
+
   status(): SimulatorStatus {
     return {
       state: this.#state,
@@ -189,7 +238,14 @@ class RadioSimulator implements Simulator {
     return gateway;
   }
 
+  #rejoin(mote: Mote): void {
+    const devAddr = mote.session?.devAddr;
+    this.#traffic.rejoin(mote, this.#trafficClock.now());
+    if (mote.session === undefined) this.#fleet.left(mote, devAddr);
+  }
+
   #tick(): void {
+    clearTimeout(this.#trafficTimer);
     // Sockets and commands get their turn even where more is due than can be sent.
     const turnEndMs = this.#clock.monoMs() + LONGEST_TURN_MS;
     while (this.#isDue() && this.#clock.monoMs() < turnEndMs) {
@@ -208,7 +264,7 @@ class RadioSimulator implements Simulator {
 
   #isDrained(): boolean {
     const now = this.#clock.monoMs();
-    const windowsEndMs = this.#uplinks.lastEndMs + RX2_DELAY_MS;
+    const { windowsEndMs } = this.#uplinks;
     if (now < windowsEndMs) return false;
     const pending = [...this.#gateways.values()].map((gateway) => gateway.pending);
     if (pending.some(({ frames, downlinks }) => frames + downlinks > 0)) return false;

@@ -1,23 +1,33 @@
 import type { SimulatorConfig } from './config.ts';
 import type { Channel } from './eu868.ts';
-import type { FrameHistory } from './frame-history.ts';
 import type { Mote } from './mote.ts';
 import type { Random } from './random.ts';
-import type { Frame, Transmission, TransmissionKind } from './transmission.ts';
-import { deviceAt, foreignAt } from './devices.ts';
-import { CHANNELS } from './eu868.ts';
-import { createFrameHistory } from './frame-history.ts';
+import type { Station } from './station.ts';
+import type {
+  DataTransmission,
+  Frame,
+  JoinRequestFrame,
+  JoinTransmissionKind,
+  Transmission,
+  TransmissionKind,
+} from './transmission.ts';
+import { airtimeMs, channelAt, CHANNELS, DEFAULT_CHANNELS, JOIN_RX2_DELAY_MS } from './eu868.ts';
 import { createTimeHeap } from './heap.ts';
-import { createMote } from './mote.ts';
-import { createRandom } from './random.ts';
+import { joinRetryDelayMs } from './join-back-off.ts';
+import { createStation, flipBit, strangerOf } from './station.ts';
 
-/** Everything that will be on air, as a function of the seed; it knows no clock. */
+/**
+ * Everything that will be on air, as a function of the seed and of what the motes received; it knows no clock. Times
+ * are traffic time in ms.
+ */
 export interface Traffic {
   readonly motes: readonly Mote[];
-  /** Traffic time in ms of the next transmission. */
+  /** Time of the next plan. */
   nextAt(): number;
-  /** The next transmission; undefined where a planned replay found nothing old enough. */
+  /** The next transmission; undefined where a plan came to nothing: no old frame to replay, no need to repeat. */
   next(): Transmission | undefined;
+  /** An OTAA mote leaves its session, if any, and joins, beginning within a second from `now`. */
+  rejoin(mote: Mote, now: number): void;
   /** Plans nothing more. */
   stop(): void;
 }
@@ -25,65 +35,35 @@ export interface Traffic {
 /** Lowest time between two uplinks of a mote. Above one second, so that a late timer cannot push it below. */
 export const SHORTEST_INTERVAL_MS = 1_025;
 const REPLAY_AGE_MS = 2_000;
-const HEADER_BYTES = 8;
-const MIC_BYTES = 4;
+/** How much later than planned a transmission and the downlinks after it may happen. */
+const LATENESS_MS = 100;
+const JOIN_FREQUENCIES = CHANNELS.slice(0, DEFAULT_CHANNELS);
 
-interface Station {
-  readonly index: number;
-  readonly mote: Mote;
-  readonly radio: Random;
-  readonly attacker: Random;
-  readonly history: FrameHistory;
-  stranger?: Mote;
+interface OfStation {
+  readonly station: Station;
+}
+
+/** A mote's own plan is void once it left the session (its epoch) in which it was made. */
+interface OfSession extends OfStation {
+  readonly epoch: number;
 }
 
 type Plan =
-  | { readonly kind: 'uplink'; readonly station: Station }
-  | { readonly kind: 'retransmission' | 'bitflip'; readonly station: Station; readonly frame: Frame }
-  | { readonly kind: 'replay' | 'foreign'; readonly station: Station };
+  | ({ readonly kind: 'uplink' | 'join' | 'joinWindows' } & OfSession)
+  | ({ readonly kind: 'windows' | 'retransmission'; readonly frame: Frame } & OfSession)
+  | ({ readonly kind: 'bitflip'; readonly frame: Frame } & OfStation)
+  | ({ readonly kind: 'joinReplay'; readonly request: JoinRequestFrame } & OfStation)
+  | ({ readonly kind: 'replay' | 'foreign' } & OfStation);
 
-function createStation(config: SimulatorConfig, index: number): Station {
-  const device = deviceAt(config, index);
-  const starts = typeof config.fcntUpStart === 'number' ? [config.fcntUpStart] : config.fcntUpStart;
-  const attacker = createRandom(config.seed, `attacker/${device.devEui}`);
-  return {
-    index,
-    mote: createMote(config, { device, fcntUpStart: starts[index % starts.length] ?? 0 }),
-    radio: createRandom(config.seed, `radio/${device.devEui}`),
-    attacker,
-    history: createFrameHistory(config.replayDepth, attacker),
-  };
-}
-
-// Its counter keeps about the pace of its victim's, so that both contend for the same counter values.
-function strangerOf(config: SimulatorConfig, station: Station, fcntUpStart: number): Mote {
-  const pace = Math.min(1_000, 1 / Math.max(config.attack.foreign, 1e-3));
-  station.stranger ??= createMote(config, {
-    device: foreignAt(config, station.index),
-    fcntUpStart,
-    skip: (random) => random.integer(Math.max(1, Math.round(2 * pace) - 1)),
-  });
-  return station.stranger;
-}
-
-// Half of the flips hit MHDR and FHDR, half FPort and FRMPayload; each makes the MIC wrong.
-function flipBit(phyPayload: Buffer, random: Random): { phyPayload: Buffer; flippedBit: number } {
-  const inHeader = random.chance(0.5);
-  const draw = random.uniform();
-  const first = inHeader ? 0 : HEADER_BYTES;
-  const end = inHeader ? HEADER_BYTES : phyPayload.length - MIC_BYTES;
-  const flippedBit = 8 * first + Math.floor(draw * 8 * (end - first));
-  const flipped = Buffer.from(phyPayload);
-  const byte = flippedBit >> 3;
-  flipped.writeUInt8(flipped.readUInt8(byte) ^ (1 << (flippedBit & 7)), byte);
-  return { phyPayload: flipped, flippedBit };
-}
-
-const channelFrom = (random: Random): Channel => CHANNELS[random.integer(CHANNELS.length)] ?? CHANNELS[0];
+const channelFrom = (random: Random, freqsMhz: readonly { readonly freqMhz: number }[]): Channel => {
+  const { freqMhz } = freqsMhz[random.integer(freqsMhz.length)] ?? CHANNELS[0];
+  return channelAt(freqMhz);
+};
 
 class SeededTraffic implements Traffic {
   readonly #config: SimulatorConfig;
   readonly #stations: readonly Station[];
+  readonly #stationOf = new Map<Mote, Station>();
   readonly #plans = createTimeHeap<Plan>();
   readonly motes: readonly Mote[];
   #lastId = 0;
@@ -94,7 +74,9 @@ class SeededTraffic implements Traffic {
     this.#stations = Array.from({ length: config.motes }, (_, index) => createStation(config, index));
     this.motes = this.#stations.map((station) => station.mote);
     for (const station of this.#stations) {
-      this.#plans.push(station.radio.between(0, config.periodMs), { kind: 'uplink', station });
+      this.#stationOf.set(station.mote, station);
+      const kind = station.isSending ? 'uplink' : 'join';
+      this.#plans.push(station.radio.between(0, config.periodMs), { kind, station, epoch: 0 });
     }
   }
 
@@ -107,52 +89,139 @@ class SeededTraffic implements Traffic {
     this.#plans.clear();
   }
 
+  rejoin(mote: Mote, now: number): void {
+    const station = this.#stationOf.get(mote);
+    if (station === undefined || this.#stopped) return;
+    mote.leave();
+    station.epoch += 1;
+    station.isSending = false;
+    station.isDeferred = false;
+    const { epoch } = station;
+    this.#plans.push(now + station.timing.between(0, 1_000), { kind: 'join', station, epoch });
+  }
+
   next(): Transmission | undefined {
     const at = this.#plans.nextAt();
     const plan = this.#plans.pop();
-    switch (plan?.kind) {
-      case undefined:
-        return undefined;
+    if (plan === undefined) return undefined;
+    if ('epoch' in plan) return plan.epoch === plan.station.epoch ? this.#ofMote(plan, at) : undefined;
+    return this.#ofAttacker(plan, at);
+  }
+
+  #ofMote(plan: Extract<Plan, OfSession>, at: number): Transmission | undefined {
+    const { station } = plan;
+    switch (plan.kind) {
       case 'uplink':
-        return this.#uplink(plan.station, at);
+        return this.#uplink(station, at);
+      case 'windows':
+        return this.#afterWindows(station, plan.frame, at);
       case 'retransmission':
-        return this.#transmit('retransmission', plan.station, plan.frame);
-      case 'bitflip':
-        return this.#transmit(
-          'bitflip',
-          plan.station,
-          plan.frame,
-          flipBit(plan.frame.phyPayload, plan.station.attacker),
-        );
-      case 'replay':
-        return this.#replay(plan.station, at);
-      case 'foreign':
-        return this.#foreign(plan.station, at);
+        return this.#transmit('retransmission', station, plan.frame);
+      case 'join':
+        return this.#join(station, at);
+      case 'joinWindows':
+        this.#firstUplink(station, at);
+        return undefined;
     }
   }
 
-  #uplink(station: Station, at: number): Transmission {
+  #ofAttacker(plan: Exclude<Plan, OfSession>, at: number): Transmission | undefined {
+    const { station } = plan;
+    switch (plan.kind) {
+      case 'bitflip':
+        return this.#transmit(
+          'bitflip',
+          station,
+          plan.frame,
+          flipBit(plan.frame.phyPayload, station.attacker),
+        );
+      case 'replay':
+        return this.#replay(station, at);
+      case 'foreign':
+        return this.#foreign(station, at);
+      case 'joinReplay':
+        return this.#request('joinReplay', station, plan.request);
+    }
+  }
+
+  #uplink(station: Station, at: number): Transmission | undefined {
+    if (station.mote.exchange.isOpen) {
+      station.isDeferred = true;
+      return undefined;
+    }
     const frame = station.mote.nextUplink(this.#lastId + 1, at);
     station.history.add(frame);
     const { periodMs, jitter } = this.#config;
+    const { epoch } = station;
     const interval = periodMs * (1 + station.radio.between(-jitter, jitter));
-    this.#plans.push(at + Math.max(SHORTEST_INTERVAL_MS, interval), { kind: 'uplink', station });
+    this.#plans.push(at + Math.max(SHORTEST_INTERVAL_MS, interval), { kind: 'uplink', station, epoch });
     this.#planAttacks(station, frame, at);
+    this.#planWindows(station, frame, at);
     return this.#transmit('uplink', station, frame);
   }
 
   #planAttacks(station: Station, frame: Frame, at: number): void {
     const { attack, periodMs } = this.#config;
-    const { attacker, radio } = station;
+    const { attacker, radio, epoch } = station;
     const planned = (ratio: number, random: Random, low: number, high: number, plan: Plan): void => {
       const wanted = random.chance(ratio);
       const delayMs = random.between(low, high);
       if (wanted) this.#plans.push(at + delayMs, plan);
     };
-    planned(attack.retransmission, radio, 300, 900, { kind: 'retransmission', station, frame });
+    planned(attack.retransmission, radio, 300, 900, { kind: 'retransmission', station, epoch, frame });
     planned(attack.bitflip, attacker, 300, 1_500, { kind: 'bitflip', station, frame });
     planned(attack.replay, attacker, 100, periodMs, { kind: 'replay', station });
     planned(attack.foreign, attacker, 0, periodMs, { kind: 'foreign', station });
+  }
+
+  // ACK_TIMEOUT is 2 +- 1 s after the second window; an unconfirmed uplink is repeated sooner.
+  #planWindows(station: Station, frame: Frame, at: number): void {
+    const { mote, timing, epoch } = station;
+    if (!mote.exchange.isOpen) return;
+    const airMs = airtimeMs(mote.spreadingFactor, frame.phyPayload.length, true);
+    const waitMs = frame.confirmed ? timing.between(1_000, 3_000) : timing.between(LATENESS_MS, 1_000);
+    const windowsEndMs = airMs + mote.parameters.reception.rx2DelayMs;
+    this.#plans.push(at + windowsEndMs + waitMs, { kind: 'windows', station, epoch, frame });
+  }
+
+  #afterWindows(station: Station, frame: Frame, at: number): Transmission | undefined {
+    const { exchange } = station.mote;
+    if (exchange.takeAttempt(frame)) {
+      this.#planWindows(station, frame, at);
+      return this.#transmit('retransmission', station, frame);
+    }
+    exchange.end(frame);
+    if (!station.isDeferred) return undefined;
+    station.isDeferred = false;
+    this.#plans.push(at, { kind: 'uplink', station, epoch: station.epoch });
+    return undefined;
+  }
+
+  #join(station: Station, at: number): Transmission | undefined {
+    const { mote, epoch } = station;
+    if (mote.session !== undefined) {
+      this.#firstUplink(station, at);
+      return undefined;
+    }
+    const request = mote.nextJoinRequest(this.#lastId + 1);
+    if (request === undefined) return undefined;
+    if (request.attempt === 1) station.joinSince = at;
+    const airMs = airtimeMs(mote.spreadingFactor, request.phyPayload.length, true);
+    const retryMs = joinRetryDelayMs(at - station.joinSince, airMs, station.timing.uniform());
+    const windowsMs = airMs + JOIN_RX2_DELAY_MS + LATENESS_MS;
+    this.#plans.push(at + windowsMs, { kind: 'joinWindows', station, epoch });
+    this.#plans.push(at + retryMs, { kind: 'join', station, epoch });
+    const wanted = station.attacker.chance(this.#config.attack.joinReplay);
+    const replayAt = at + station.attacker.between(1_000, 20_000);
+    if (wanted) this.#plans.push(replayAt, { kind: 'joinReplay', station, request });
+    return this.#request('joinRequest', station, request);
+  }
+
+  #firstUplink(station: Station, at: number): void {
+    if (station.mote.session === undefined || station.isSending) return;
+    station.isSending = true;
+    const delayMs = station.timing.between(0, this.#config.periodMs);
+    this.#plans.push(at + delayMs, { kind: 'uplink', station, epoch: station.epoch });
   }
 
   #replay(station: Station, at: number): Transmission | undefined {
@@ -160,31 +229,47 @@ class SeededTraffic implements Traffic {
     return frame === undefined ? undefined : this.#transmit('replay', station, frame);
   }
 
-  #foreign(station: Station, at: number): Transmission {
-    const newest = station.history.newest()?.fcnt ?? 0;
+  #foreign(station: Station, at: number): Transmission | undefined {
+    const newest = station.history.newest();
+    if (newest === undefined) return undefined;
     const stranger = strangerOf(this.#config, station, newest);
     const frame = stranger.nextUplink(this.#lastId + 1, at);
     return this.#transmit('foreign', station, frame, { devEui: stranger.device.devEui });
+  }
+
+  #request(kind: JoinTransmissionKind, station: Station, request: JoinRequestFrame): Transmission {
+    this.#lastId += 1;
+    const { device, spreadingFactor } = station.mote;
+    const random = kind === 'joinRequest' ? station.radio : station.attacker;
+    return {
+      id: this.#lastId,
+      kind,
+      devEui: device.devEui,
+      request,
+      phyPayload: request.phyPayload,
+      channel: channelFrom(random, JOIN_FREQUENCIES),
+      spreadingFactor,
+    };
   }
 
   #transmit(
     kind: TransmissionKind,
     station: Station,
     frame: Frame,
-    changes: Partial<Pick<Transmission, 'devEui' | 'phyPayload' | 'flippedBit'>> = {},
+    changes: Partial<Pick<DataTransmission, 'devEui' | 'phyPayload' | 'flippedBit'>> = {},
   ): Transmission {
     this.#lastId += 1;
-    const { device, spreadingFactor } = station.mote;
+    const { mote, radio, attacker } = station;
     const byMote = kind === 'uplink' || kind === 'retransmission';
     return {
       id: this.#lastId,
       kind,
-      devEui: device.devEui,
-      devAddr: device.devAddr,
+      devEui: mote.device.devEui,
+      devAddr: frame.devAddr,
       frame,
       phyPayload: frame.phyPayload,
-      channel: channelFrom(byMote ? station.radio : station.attacker),
-      spreadingFactor,
+      channel: byMote ? channelFrom(radio, mote.channels()) : channelFrom(attacker, CHANNELS),
+      spreadingFactor: mote.spreadingFactor,
       ...changes,
     };
   }

@@ -1,6 +1,8 @@
 import { closeSync, fstatSync, fsyncSync, openSync, writeSync } from 'node:fs';
-import type { IgnoredReason, ReceiveWindow } from './downlink-reception.ts';
-import type { TransmissionKind } from './transmission.ts';
+import type { IgnoredReason } from './downlink-reception.ts';
+import type { JoinRefusal } from './join.ts';
+import type { ReceiveWindow } from './receive-windows.ts';
+import type { JoinTransmissionKind, TransmissionKind } from './transmission.ts';
 import { SimulatorError } from './errors.ts';
 
 /** Times named `at` are CLOCK_MONOTONIC in ms (`process.hrtime`); `wallNs` is ns since 1970, in decimal. */
@@ -42,6 +44,49 @@ export interface TxRecord extends Timed {
   /** The transmission that first carried this frame, where that is another one. */
   readonly ofTxId?: number;
   readonly flippedBit?: number;
+  /** MAC commands in FOpts, hex, where there are any. */
+  readonly fOpts?: string;
+  /** Joins of its mote so far, of a mote that joins: the same counters come again after each. */
+  readonly session?: number;
+}
+
+/** A JoinRequest went on air; ids are those of all transmissions, `heard` and `acked` refer to them. */
+export interface JoinRequestRecord extends Timed {
+  readonly type: 'joinRequest';
+  readonly id: number;
+  readonly kind: JoinTransmissionKind;
+  readonly devEui: string;
+  readonly joinEui: string;
+  readonly devNonce: number;
+  /** 1, 2, 3 ... since the mote began to join. */
+  readonly attempt: number;
+  readonly phyPayload: string;
+  readonly freqMhz: number;
+  readonly datr: string;
+  readonly airMs: number;
+  readonly wallNs: string;
+  readonly ofTxId?: number;
+}
+
+/** A mote accepted a JoinAccept and has a session from now on. */
+export interface JoinedRecord extends Timed {
+  readonly type: 'joined';
+  readonly downlinkId: number;
+  readonly devEui: string;
+  readonly gateway: string;
+  readonly window: ReceiveWindow;
+  /** 1, 2, 3 ... of this mote. */
+  readonly session: number;
+  readonly devNonce: number;
+  readonly joinNonce: number;
+  readonly netId: string;
+  readonly devAddr: string;
+  readonly nwkSKey: string;
+  readonly appSKey: string;
+  readonly rx1DrOffset: number;
+  readonly rx2DataRate: number;
+  readonly rxDelayS: number;
+  readonly cfListMhz: readonly number[];
 }
 
 /** A gateway received a transmission. */
@@ -109,7 +154,7 @@ export interface DownlinkIgnoredRecord extends Timed {
   readonly downlinkId: number;
   readonly devEui: string | null;
   readonly gateway: string;
-  readonly reason: IgnoredReason | 'loss' | 'noMote' | 'notData';
+  readonly reason: IgnoredReason | JoinRefusal | 'loss' | 'noMote' | 'notData';
 }
 
 /** What the simulator was told to do. */
@@ -129,6 +174,8 @@ export interface EndRecord extends Timed {
 export type TruthRecord =
   | RunRecord
   | TxRecord
+  | JoinRequestRecord
+  | JoinedRecord
   | HeardRecord
   | AckedRecord
   | DownlinkRecord

@@ -1,11 +1,11 @@
 import type { Agenda } from './agenda.ts';
 import type { Clock } from './clock.ts';
+import type { Fleet } from './fleet.ts';
 import type { Gateway, Hearing } from './gateway.ts';
-import type { Mote } from './mote.ts';
 import type { InFlight } from './rxpk.ts';
-import type { Transmission, TransmissionKind } from './transmission.ts';
-import type { TruthLog, TxRecord } from './truth.ts';
-import { airtimeMs } from './eu868.ts';
+import type { DataTransmission, JoinTransmission, Transmission } from './transmission.ts';
+import type { JoinRequestRecord, TruthLog, TxRecord } from './truth.ts';
+import { airtimeMs, datrOf, JOIN_RX2_DELAY_MS, RX2_DELAY_MS } from './eu868.ts';
 
 /** How many transmissions were on air, received by a gateway, and acknowledged to a gateway. */
 export interface Tally {
@@ -15,13 +15,13 @@ export interface Tally {
 }
 
 /** By kind; `uplink` counts each frame of a mote once. */
-export type UplinkTotals = Readonly<Record<TransmissionKind, Tally>>;
+export type UplinkTotals = Readonly<Record<Transmission['kind'], Tally>>;
 
 /** The way from motes to gateways. */
 export interface UplinkAir {
   readonly totals: UplinkTotals;
-  /** When the last transmission so far ends, monotonic ms. */
-  readonly lastEndMs: number;
+  /** When the receive windows of every transmission so far are over, monotonic ms. */
+  readonly windowsEndMs: number;
   transmit(transmission: Transmission): void;
 }
 
@@ -29,7 +29,7 @@ interface UplinkAirPorts {
   readonly clock: Clock;
   readonly agenda: Agenda;
   readonly truth: TruthLog;
-  readonly moteByAddress: ReadonlyMap<string, Mote>;
+  readonly fleet: Fleet;
   readonly gateways: ReadonlyMap<string, Gateway>;
 }
 
@@ -37,9 +37,13 @@ interface Heard extends Hearing {
   readonly gateway: Gateway;
 }
 
-const datrOf = (spreadingFactor: number): string => `SF${spreadingFactor}BW125`;
+interface OnAir {
+  readonly at: number;
+  readonly wallNs: string;
+  readonly airMs: number;
+}
 
-function contentOf(transmission: Transmission): Omit<TxRecord, 'at' | 'wallNs' | 'airMs'> {
+function dataRecord(transmission: DataTransmission, onAir: OnAir): TxRecord {
   const { id, frame, flippedBit } = transmission;
   return {
     type: 'tx',
@@ -58,6 +62,22 @@ function contentOf(transmission: Transmission): Omit<TxRecord, 'at' | 'wallNs' |
     datr: datrOf(transmission.spreadingFactor),
     ...(frame.firstTxId !== id && { ofTxId: frame.firstTxId }),
     ...(flippedBit !== undefined && { flippedBit }),
+    ...(frame.fOpts !== undefined && { fOpts: frame.fOpts.toString('hex') }),
+    ...(frame.session !== undefined && { session: frame.session }),
+    ...onAir,
+  };
+}
+
+function joinRecord(transmission: JoinTransmission, onAir: OnAir): JoinRequestRecord {
+  const { id, kind, devEui, request } = transmission;
+  return {
+    ...{ type: 'joinRequest', id, kind, devEui },
+    ...{ joinEui: request.joinEui, devNonce: request.devNonce, attempt: request.attempt },
+    phyPayload: transmission.phyPayload.toString('hex'),
+    freqMhz: transmission.channel.freqMhz,
+    datr: datrOf(transmission.spreadingFactor),
+    ...(request.firstTxId !== id && { ofTxId: request.firstTxId }),
+    ...onAir,
   };
 }
 
@@ -81,8 +101,24 @@ export function createUplinkAir(ports: UplinkAirPorts): UplinkAir {
     replay: tally(),
     bitflip: tally(),
     foreign: tally(),
+    joinRequest: tally(),
+    joinReplay: tally(),
   };
-  let lastEndMs = -Infinity;
+  let windowsEndMs = -Infinity;
+
+  // Its mote listens after it; gives how long. Whoever copies a frame listens too, as far as a drain is concerned.
+  const listen = (transmission: Transmission, endMs: number): number => {
+    const { kind, channel, spreadingFactor, devEui } = transmission;
+    const isJoin = kind === 'joinRequest' || kind === 'joinReplay';
+    const isOwn = kind === 'uplink' || kind === 'retransmission' || kind === 'joinRequest';
+    const mote = isOwn ? ports.fleet.byEui(devEui) : undefined;
+    if (mote === undefined) return isJoin ? JOIN_RX2_DELAY_MS : RX2_DELAY_MS;
+    const radio = { freqMhz: channel.freqMhz, datr: datrOf(spreadingFactor) };
+    if (!isJoin) return mote.listenAfter(endMs, radio);
+    mote.joining?.listenAfter(endMs, radio);
+    ports.fleet.asks(mote);
+    return JOIN_RX2_DELAY_MS;
+  };
 
   const deliver = (transmission: Transmission, endMs: number, hearings: readonly Heard[]): void => {
     const { id, kind, phyPayload, channel, spreadingFactor } = transmission;
@@ -94,22 +130,19 @@ export function createUplinkAir(ports: UplinkAirPorts): UplinkAir {
   };
   return {
     totals,
-    get lastEndMs() {
-      return lastEndMs;
+    get windowsEndMs() {
+      return windowsEndMs;
     },
     transmit(transmission) {
-      const { kind, phyPayload, spreadingFactor, channel, devAddr } = transmission;
+      const { kind, phyPayload, spreadingFactor } = transmission;
       const at = ports.clock.monoMs();
       const airMs = airtimeMs(spreadingFactor, phyPayload.length, true);
       const endMs = at + airMs;
-      lastEndMs = Math.max(lastEndMs, endMs);
       totals[kind].sent += 1;
-      const wallNs = String(ports.clock.wallNs(at));
-      ports.truth.append({ ...contentOf(transmission), airMs, at, wallNs });
-      if (kind === 'uplink' || kind === 'retransmission') {
-        const radio = { freqMhz: channel.freqMhz, datr: datrOf(spreadingFactor) };
-        ports.moteByAddress.get(devAddr)?.reception.listenAfter(endMs, radio);
-      }
+      const onAir = { airMs, at, wallNs: String(ports.clock.wallNs(at)) };
+      const isData = 'frame' in transmission;
+      ports.truth.append(isData ? dataRecord(transmission, onAir) : joinRecord(transmission, onAir));
+      windowsEndMs = Math.max(windowsEndMs, endMs + listen(transmission, endMs));
       // All gateways draw now, in the order on air, so that what they hear follows from the seed.
       const hearings = [...ports.gateways.values()].map((gateway) => ({ gateway, ...gateway.hear() }));
       const heard = hearings.filter((hearing) => hearing.heard);
