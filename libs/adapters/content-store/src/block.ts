@@ -10,7 +10,10 @@ export const RAW = 0x55;
 export const DAG_PB = 0x70;
 
 const SHA2_256 = 0x12;
-const MAX_CID_TEXT = 128;
+const IDENTITY = 0x00;
+/** Bytes that a CID may hold itself, as other implementations have it. */
+const MAX_INLINE_BYTES = 128;
+const MAX_CID_TEXT = 320;
 
 /** No block may be larger, here or on the wire (the usual limit of IPFS peers). */
 export const MAX_BLOCK_BYTES = 2 << 20;
@@ -53,6 +56,23 @@ export function isSupported(cid: CID): boolean {
   return (cid.code === RAW || cid.code === DAG_PB) && code === SHA2_256 && size === 32;
 }
 
+/** The content of a CID that holds it itself (identity multihash) in place of a hash: such a block is nowhere but here. */
+export function inlineBytes(cid: CID): Uint8Array | undefined {
+  const { code, digest } = cid.multihash;
+  const isInline = code === IDENTITY && digest.length <= MAX_INLINE_BYTES;
+  return isInline && (cid.code === RAW || cid.code === DAG_PB) ? digest : undefined;
+}
+
+/** The bytes of any CID that can be read here. @throws AntirioError notFound | corrupt | invalidInput */
+export async function readBlock(source: BlockSource, cid: CID): Promise<Uint8Array> {
+  return inlineBytes(cid) ?? source.get(requireSupported(cid));
+}
+
+/** What a link may lead to: a block that can be here, or one in its own CID. @throws AntirioError invalidInput */
+export function requireReadable(cid: CID): CID {
+  return inlineBytes(cid) === undefined ? requireSupported(cid) : cid;
+}
+
 /** @throws AntirioError invalidInput when the text is no CID, or names a codec or a hash that is not supported. */
 export function parseCid(text: string): CID {
   return requireSupported(decodeCid(text));
@@ -74,10 +94,12 @@ export function blockKey(cid: CID): string {
   return toHex(cid.multihash.digest);
 }
 
-/** Makes the block of bytes of our own. @throws AntirioError tooLarge */
-export function makeBlock(codec: typeof RAW | typeof DAG_PB, bytes: Uint8Array): Block {
+/** Makes the block of bytes of our own. There is no CID of version 0 but of dag-pb nodes. @throws AntirioError tooLarge */
+export function makeBlock(codec: typeof RAW | typeof DAG_PB, bytes: Uint8Array, version: 0 | 1 = 1): Block {
   requireSize(bytes.length);
-  return { cid: CID.createV1(codec, createDigest(SHA2_256, sha256(bytes))), bytes } as Block;
+  const digest = createDigest(SHA2_256, sha256(bytes));
+  const isV0 = version === 0 && codec === DAG_PB;
+  return { cid: isV0 ? CID.createV0(digest) : CID.createV1(codec, digest), bytes } as Block;
 }
 
 /** Takes bytes that came from outside as the block of a CID. @throws AntirioError corrupt | tooLarge | invalidInput */

@@ -1,6 +1,14 @@
 import { decode, type PBNode } from '@ipld/dag-pb';
 import { AntirioError } from '@antirio/kernel';
-import { blockKey, isSupported, RAW, requireSupported, type BlockSource, type CID } from './block.ts';
+import {
+  blockKey,
+  isSupported,
+  RAW,
+  readBlock,
+  requireReadable,
+  type BlockSource,
+  type CID,
+} from './block.ts';
 
 /** How much of a DAG is walked before it is refused. */
 export interface DagLimits {
@@ -35,10 +43,10 @@ export function decodeNode(cid: CID, bytes: Uint8Array): PBNode {
 
 /** The links of a block. @throws AntirioError invalidInput for a malformed node, or a link that cannot be followed. */
 export function linksOf(cid: CID, bytes: Uint8Array): DagLink[] {
-  if (requireSupported(cid).code === RAW) return [];
+  if (requireReadable(cid).code === RAW) return [];
   return decodeNode(cid, bytes).Links.map((link) => ({
     name: link.Name ?? '',
-    cid: requireSupported(link.Hash),
+    cid: requireReadable(link.Hash),
   }));
 }
 
@@ -56,7 +64,7 @@ export function linksWithin(cid: CID, bytes: Uint8Array): CID[] {
 
 /** What a place in a DAG is known by: the same bytes have links as a node and none as a raw block. */
 export function placeKey(cid: CID): string {
-  return `${cid.code}:${blockKey(cid)}`;
+  return `${cid.code}:${cid.multihash.code}:${blockKey(cid)}`;
 }
 
 /** Counts what has been seen of a DAG. */
@@ -104,12 +112,12 @@ export async function* walkDag(
 ): AsyncGenerator<{ cid: CID; bytes: Uint8Array }> {
   const budget = createDagBudget(limits);
   const seen = new Set<string>();
-  const stack = [{ cid: requireSupported(root), depth: 0 }];
+  const stack = [{ cid: requireReadable(root), depth: 0 }];
   for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
     const { cid, depth } = next;
     if (seen.has(placeKey(cid))) continue;
     seen.add(placeKey(cid));
-    const bytes = await source.get(cid);
+    const bytes = await readBlock(source, cid);
     budget.take(depth, bytes.length);
     yield { cid, bytes };
     for (const link of linksOf(cid, bytes).reverse()) stack.push({ cid: link.cid, depth: depth + 1 });

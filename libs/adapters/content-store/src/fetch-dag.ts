@@ -1,5 +1,5 @@
 import { AntirioError, isAntirioError } from '@antirio/kernel';
-import { requireSupported, type Block, type CID } from './block.ts';
+import { inlineBytes, requireSupported, type Block, type CID } from './block.ts';
 import type { BlockStore } from './block-store.ts';
 import {
   createDagBudget,
@@ -134,6 +134,8 @@ class FetchRun {
   }
 
   async #local(cid: CID): Promise<Uint8Array | undefined> {
+    const inline = inlineBytes(cid);
+    if (inline !== undefined) return inline;
     if (!this.#store.has(cid)) return undefined;
     try {
       return await this.#store.get(cid);

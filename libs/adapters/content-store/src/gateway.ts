@@ -201,7 +201,7 @@ async function* one(block: { cid: CID; bytes: Uint8Array }): Blocks {
 
 /** Of a directory the entity is its list of names, of a file all that is in it. */
 function isDirectory(cid: CID, bytes: Uint8Array): boolean {
-  return cid.code === DAG_PB && decodeData(cid, decodeNode(cid, bytes).Data).isDirectory();
+  return cid.code === DAG_PB && decodeData(cid, decodeNode(cid, bytes).Data).type.endsWith('directory');
 }
 
 async function* counted(

@@ -5,6 +5,7 @@ export * from './tar-chunker.ts';
 export * from './dag.ts';
 export * from './unixfs-file.ts';
 export * from './unixfs-directory.ts';
+export * from './unixfs-profile.ts';
 export * from './image-import.ts';
 export * from './image-export.ts';
 export * from './build-image.ts';

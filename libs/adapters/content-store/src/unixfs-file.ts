@@ -1,18 +1,20 @@
 import { encode, prepare } from '@ipld/dag-pb';
 import { AntirioError } from '@antirio/kernel';
-import type { UnixFS } from 'ipfs-unixfs';
 import {
   DAG_PB,
   makeBlock,
   RAW,
-  requireSupported,
+  readBlock,
+  requireReadable,
+  type Block,
   type BlockSink,
   type BlockSource,
   type CID,
 } from './block.ts';
 import { fixedChunker, type Chunker } from './chunker.ts';
 import { decodeNode } from './dag.ts';
-import { decodeData, encodeFileData } from './unixfs-data.ts';
+import { decodeData, encodeFileData, encodeLeafData, type UnixfsData } from './unixfs-data.ts';
+import { unixfsV1, type UnixfsProfile } from './unixfs-profile.ts';
 
 /** A file or directory in a store. */
 export interface Stored {
@@ -24,8 +26,11 @@ export interface Stored {
 }
 
 export interface ImportOptions {
+  /** Which CIDs come out (default: `unixfs-v1-2025`). */
+  readonly profile?: UnixfsProfile;
+  /** In place of the profile's chunks of one size. */
   readonly chunker?: Chunker;
-  /** Links of one node (default 1024, as in the profile `unixfs-v1-2025`). */
+  /** Links of one node, in place of the profile's. */
   readonly maxLinks?: number;
   /** Content of more bytes is refused (default 16 GiB). */
   readonly maxBytes?: number;
@@ -34,8 +39,8 @@ export interface ImportOptions {
 const DEFAULT_MAX_BYTES = 16 * 2 ** 30;
 
 /**
- * Stores a stream as a UnixFS file: CIDv1, SHA-256, raw leaves, a balanced tree; with the default chunker the CIDs are
- * those of the profile `unixfs-v1-2025` (IPIP-499). Holds one chunk and the links of one path.
+ * Stores a stream as a UnixFS file, a balanced tree; without another chunker or other links the CIDs are those of the
+ * profile (IPIP-499). Holds one chunk and the links of one path.
  * @throws AntirioError tooLarge | storageFull
  */
 export async function importFile(
@@ -43,28 +48,36 @@ export async function importFile(
   source: AsyncIterable<Uint8Array>,
   options: ImportOptions = {},
 ): Promise<Stored> {
+  const profile = options.profile ?? unixfsV1;
   const maxBytes = options.maxBytes ?? DEFAULT_MAX_BYTES;
-  const tree = new BalancedTree(sink, options.maxLinks ?? 1024);
+  const tree = new BalancedTree(sink, profile, options.maxLinks ?? profile.maxLinks);
   let size = 0;
-  for await (const chunk of (options.chunker ?? fixedChunker())(source)) {
+  for await (const chunk of (options.chunker ?? fixedChunker(profile.chunkBytes))(source)) {
     size += chunk.length;
     if (size > maxBytes)
       throw new AntirioError('tooLarge', `a file of over ${maxBytes} bytes`, { limit: maxBytes });
-    const leaf = makeBlock(RAW, chunk);
+    const leaf = leafOf(profile, chunk);
     await sink.put(leaf);
-    await tree.add({ cid: leaf.cid, size: chunk.length, dagSize: chunk.length });
+    await tree.add({ cid: leaf.cid, size: chunk.length, dagSize: leaf.bytes.length });
   }
   return tree.finish();
+}
+
+function leafOf(profile: UnixfsProfile, chunk: Uint8Array): Block {
+  if (profile.rawLeaves) return makeBlock(RAW, chunk);
+  return makeBlock(DAG_PB, encode(prepare({ Data: encodeLeafData(chunk), Links: [] })), profile.cidVersion);
 }
 
 /** Nodes from the leaves up: level 0 collects leaves, level n the nodes over full groups of level n - 1. */
 class BalancedTree {
   readonly #sink: BlockSink;
+  readonly #profile: UnixfsProfile;
   readonly #maxLinks: number;
   readonly #levels: Stored[][] = [];
 
-  constructor(sink: BlockSink, maxLinks: number) {
+  constructor(sink: BlockSink, profile: UnixfsProfile, maxLinks: number) {
     this.#sink = sink;
+    this.#profile = profile;
     this.#maxLinks = maxLinks;
   }
 
@@ -87,15 +100,15 @@ class BalancedTree {
       if (only !== undefined && second === undefined && level === this.#levels.length - 1) return only;
       await this.add(await this.#close(group), level + 1);
     }
-    const empty = makeBlock(RAW, new Uint8Array());
+    const empty = leafOf(this.#profile, new Uint8Array());
     await this.#sink.put(empty);
-    return { cid: empty.cid, size: 0, dagSize: 0 };
+    return { cid: empty.cid, size: 0, dagSize: empty.bytes.length };
   }
 
   async #close(children: readonly Stored[]): Promise<Stored> {
     const data = encodeFileData(children.map((child) => child.size));
     const links = children.map((child) => ({ Name: '', Tsize: child.dagSize, Hash: child.cid }));
-    const block = makeBlock(DAG_PB, encode(prepare({ Data: data, Links: links })));
+    const block = makeBlock(DAG_PB, encode(prepare({ Data: data, Links: links })), this.#profile.cidVersion);
     await this.#sink.put(block);
     const sum = (of: 'size' | 'dagSize'): number => children.reduce((total, child) => total + child[of], 0);
     return { cid: block.cid, size: sum('size'), dagSize: sum('dagSize') + block.bytes.length };
@@ -120,17 +133,17 @@ export async function* readFile(
   options: ReadOptions = {},
 ): AsyncGenerator<Uint8Array> {
   const reader = { source, left: options.maxBytes ?? DEFAULT_MAX_BYTES, maxDepth: options.maxDepth ?? 32 };
-  yield* readNode(reader, requireSupported(root), undefined, 0);
+  yield* readNode(reader, requireReadable(root), undefined, 0);
 }
 
 /** Bytes of content that a file says it has; reading it proves it. @throws AntirioError notFound | corrupt | invalidInput */
 export async function fileSize(source: BlockSource, root: CID): Promise<number> {
-  const bytes = await source.get(requireSupported(root));
+  const bytes = await readBlock(source, root);
   if (root.code === RAW) return bytes.length;
   const node = decodeNode(root, bytes);
   const data = decodeData(root, node.Data);
   requireFile(root, data, node.Links.length, undefined);
-  const size = Number(data.fileSize());
+  const size = Number(data.size);
   if (!Number.isSafeInteger(size)) throw new AntirioError('tooLarge', 'a file of absurd size');
   return size;
 }
@@ -148,7 +161,7 @@ async function* readNode(
   depth: number,
 ): AsyncGenerator<Uint8Array> {
   if (depth > reader.maxDepth) throw new AntirioError('tooLarge', `a file of over ${reader.maxDepth} levels`);
-  const bytes = await reader.source.get(cid);
+  const bytes = await readBlock(reader.source, cid);
   if (cid.code === RAW) {
     yield takeContent(reader, cid, bytes, expected);
     return;
@@ -157,9 +170,9 @@ async function* readNode(
   const data = decodeData(cid, node.Data);
   requireFile(cid, data, node.Links.length, expected);
   // The content of the node itself comes before that of its children.
-  if (data.data !== undefined && data.data.length > 0) yield takeContent(reader, cid, data.data, undefined);
+  if (data.data.length > 0) yield takeContent(reader, cid, data.data, undefined);
   for (const [i, link] of node.Links.entries())
-    yield* readNode(reader, requireSupported(link.Hash), data.blockSizes[i], depth + 1);
+    yield* readNode(reader, requireReadable(link.Hash), data.blockSizes[i], depth + 1);
 }
 
 function takeContent(reader: Reader, cid: CID, bytes: Uint8Array, expected: bigint | undefined): Uint8Array {
@@ -170,13 +183,12 @@ function takeContent(reader: Reader, cid: CID, bytes: Uint8Array, expected: bigi
   return bytes;
 }
 
-function requireFile(cid: CID, data: UnixFS, links: number, expected: bigint | undefined): void {
+function requireFile(cid: CID, data: UnixfsData, links: number, expected: bigint | undefined): void {
   if (data.type !== 'file' && data.type !== 'raw')
     throw new AntirioError('invalidInput', `${cid.toString()} is a UnixFS ${data.type}, not a file`, {
       type: data.type,
     });
-  if (data.blockSizes.length !== links || (expected !== undefined && data.fileSize() !== expected))
-    wrongSize(cid);
+  if (data.blockSizes.length !== links || (expected !== undefined && data.size !== expected)) wrongSize(cid);
 }
 
 function wrongSize(cid: CID): never {

@@ -1,106 +1,22 @@
-import { createCipheriv, createHash } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { AntirioError } from '@antirio/kernel';
 import { encode, prepare } from '@ipld/dag-pb';
-import { blockKey, DAG_PB, makeBlock, RAW, type Block, type BlockSink, type BlockSource } from './block.ts';
+import { CID } from 'multiformats/cid';
+import { create as createDigest } from 'multiformats/hashes/digest';
+import { DAG_PB, makeBlock, RAW, type Block } from './block.ts';
 import { fixedChunker } from './chunker.ts';
 import { verifyDag } from './dag.ts';
 import { putDirectory, readDirectory } from './unixfs-directory.ts';
-import { decodeData, encodeFileData } from './unixfs-data.ts';
+import { decodeData, encodeFileData, encodeShardData } from './unixfs-data.ts';
 import { importFile, readFile } from './unixfs-file.ts';
-
-const nowhere: BlockSink = { put: () => Promise.resolve() };
-
-function memory(): BlockSink & BlockSource {
-  const blocks = new Map<string, Uint8Array>();
-  return {
-    put: async (block: Block) => void blocks.set(blockKey(block.cid), block.bytes.slice()),
-    has: (cid) => blocks.has(blockKey(cid)),
-    get: async (cid) => {
-      const bytes = blocks.get(blockKey(cid));
-      if (bytes === undefined) throw new AntirioError('notFound', 'not here');
-      return bytes;
-    },
-  };
-}
-
-/** The byte stream of Kubo's test vectors: ChaCha20 under the SHA-256 of the seed, zero nonce. */
-async function* seeded(size: number, seed: string): AsyncGenerator<Uint8Array> {
-  const cipher = createCipheriv('chacha20', createHash('sha256').update(seed).digest(), Buffer.alloc(16));
-  for (let left = size; left > 0; left -= 1 << 20) yield cipher.update(Buffer.alloc(Math.min(left, 1 << 20)));
-}
-
-async function* pieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
-}
-
-async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const parts: Uint8Array[] = [];
-  for await (const part of source) parts.push(part);
-  return Buffer.concat(parts);
-}
-
-// The expected CIDs are Kubo's and js-ipfs-unixfs's own for IPIP-499 (test/cli/cid_profiles_test.go).
-describe('the CIDs of the profile unixfs-v1-2025 are reproduced', () => {
-  const MiB = 1 << 20;
-  const vectors: readonly [string, number, string, string][] = [
-    ['one chunk', MiB, 'chunk-v1-seed', 'bafkreiacndfy443ter6qr2tmbbdhadvxxheowwf75s6zehscklu6ezxmta'],
-    [
-      'one chunk and a byte',
-      MiB + 1,
-      'chunk-v1-seed',
-      'bafybeigmix7t42i6jacydtquhet7srwvgpizfg7gjbq7627d35mjomtu64',
-    ],
-    [
-      '1024 chunks',
-      1024 * MiB,
-      'v1-2025-seed',
-      'bafybeihmf37wcuvtx4hpu7he5zl5qaf2ineo2lqlfrapokkm5zzw7zyhvm',
-    ],
-    [
-      '1024 chunks and a byte',
-      1024 * MiB + 1,
-      'v1-2025-seed',
-      'bafybeibdsi225ugbkmpbdohnxioyab6jsqrmkts3twhpvfnzp77xtzpyhe',
-    ],
-  ];
-  test.each(vectors)('a file of %s', async (_name, size, seed, cid) => {
-    const stored = await importFile(nowhere, seeded(size, seed));
-    expect(stored.cid.toString()).toBe(cid);
-    expect(stored.size).toBe(size);
-  });
-
-  test('"hello world", the empty file and the empty directory', async () => {
-    const hello = await importFile(nowhere, pieces(Buffer.from('hello world'), 4));
-    expect(hello.cid.toString()).toBe('bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e');
-    const empty = await importFile(nowhere, pieces(new Uint8Array(), 1));
-    expect(empty.cid.toString()).toBe('bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku');
-    const folder = await putDirectory(nowhere, []);
-    expect(folder.cid.toString()).toBe('bafybeiczsscdsbs7ffqz55asqdf3smv6klcw3gofszvwlyarci47bgf354');
-  });
-
-  test('a directory of 4766 entries at the sharding threshold; one byte more is refused', async () => {
-    const alphabet = 'abcdefghijklmnopqrstuvwxyz01234567890-_';
-    const stream = await collect(seeded(1 << 20, 'hamt-unixfs-v1-2025'));
-    const { cid, dagSize } = await importFile(nowhere, pieces(Buffer.from('x'), 1));
-    const entries = (lastLength: number) =>
-      Array.from({ length: 4766 }, (_, i) => {
-        const bytes = stream.subarray(i * 11, i * 11 + (i === 4765 ? lastLength : 11));
-        return { name: [...bytes].map((b) => alphabet[b % alphabet.length]).join(''), cid, dagSize };
-      });
-    const flat = await putDirectory(nowhere, entries(21));
-    expect(flat.cid.toString()).toBe('bafybeic3h7rwruealwxkacabdy45jivq2crwz6bufb5ljwupn36gicplx4');
-    await expect(putDirectory(nowhere, entries(22))).rejects.toMatchObject({ code: 'tooLarge' });
-  });
-});
+import { collect, memory, nowhere, pieces } from './test-blocks.ts';
 
 test('sizes from 2^31 on are written as they are', () => {
   const { cid } = makeBlock(RAW, new Uint8Array());
   for (const size of [2 ** 31 - 1, 2 ** 31, 2 ** 31 + 5, 2 ** 32 - 1, 2 ** 32, 2 ** 40]) {
     const data = decodeData(cid, encodeFileData([size, 1]));
     expect(data.blockSizes).toEqual([BigInt(size), 1n]);
-    expect(data.fileSize()).toBe(BigInt(size) + 1n);
+    expect(data.size).toBe(BigInt(size) + 1n);
   }
 });
 
@@ -141,6 +57,90 @@ test('a directory gives back its entries and refuses names that are none', async
   await expect(putDirectory(store, [entry('a'), entry('a')])).rejects.toMatchObject({ code: 'invalidInput' });
   await expect(readDirectory(store, file.cid)).rejects.toMatchObject({ code: 'invalidInput' });
   await expect(collect(readFile(store, folder.cid))).rejects.toMatchObject({ code: 'invalidInput' });
+});
+
+test('content that a CID holds itself is read from it, and asked for nowhere', async () => {
+  const store = memory();
+  const inline = CID.createV1(RAW, createDigest(0, Buffer.from('inline ')));
+  const leaf = makeBlock(RAW, Buffer.from('and not'));
+  const links = [inline, leaf.cid].map((Hash) => ({ Name: '', Tsize: 7, Hash }));
+  const root = makeBlock(DAG_PB, encode(prepare({ Data: encodeFileData([7, 7]), Links: links })));
+  await store.put(leaf);
+  await store.put(root);
+  expect((await collect(readFile(store, root.cid))).toString()).toBe('inline and not');
+  expect(await collect(readFile(store, inline))).toEqual(Buffer.from('inline '));
+  expect((await verifyDag(store, root.cid)).blocks).toBe(3);
+  // A CID whose content looks like the hash of a stored block is not that block.
+  const disguised = CID.createV1(RAW, createDigest(0, leaf.cid.multihash.digest));
+  expect(await collect(readFile(store, disguised))).toEqual(Buffer.from(leaf.cid.multihash.digest));
+});
+
+describe('a sharded directory that lies about itself is refused', () => {
+  const shard = (links: [name: string, cid: CID][], hashType = 0x22, fanout = 256): Block =>
+    makeBlock(
+      DAG_PB,
+      encode(
+        prepare({
+          Data: encodeShardData(Uint8Array.of(1), hashType, fanout),
+          Links: links.map(([Name, Hash]) => ({ Name, Tsize: 1, Hash })),
+        }),
+      ),
+    );
+  const leaf = makeBlock(RAW, Buffer.from('x'));
+
+  test.each<[string, () => Block[]]>([
+    ['an entry where its name does not belong', () => [shard([['00name', leaf.cid]])]],
+    ['a link without a bucket', () => [shard([['', leaf.cid]])]],
+    ['a bucket in small letters', () => [shard([['aaname', leaf.cid]])]],
+    ['a hash that nobody knows', () => [shard([], 0x12)]],
+    ['an odd fanout', () => [shard([], 0x22, 100)]],
+    ['an endless fanout', () => [shard([], 0x22, 2 ** 40)]],
+    ['a shard that is a file', () => [shard([['00', leaf.cid]]), leaf]],
+    [
+      'shards that are deeper than any hash',
+      () => {
+        const blocks = [shard([])];
+        for (let i = 0; i < 30; i++) blocks.unshift(shard([['00', (blocks[0] as Block).cid]]));
+        return blocks;
+      },
+    ],
+  ])('%s', async (_what, make) => {
+    const store = memory();
+    const blocks = make();
+    for (const block of blocks) await store.put(block);
+    const root = (blocks[0] as Block).cid;
+    await expect(readDirectory(store, root)).rejects.toMatchObject({ code: 'invalidInput' });
+  });
+
+  test('shards that unfold to more entries than allowed', async () => {
+    const store = memory();
+    let top = shard([]);
+    await store.put(top);
+    for (let level = 0; level < 7; level++) {
+      const buckets = Array.from({ length: 256 }, (_, i) => i.toString(16).toUpperCase().padStart(2, '0'));
+      top = shard(buckets.map((bucket) => [bucket, top.cid]));
+      await store.put(top);
+    }
+    await expect(readDirectory(store, top.cid, 5000)).rejects.toMatchObject({ code: 'tooLarge' });
+  });
+});
+
+test('what is no UnixFS message is told so, whatever the bytes', async () => {
+  const { cid } = makeBlock(DAG_PB, new Uint8Array());
+  const bytes = fc.uint8Array({ maxLength: 60 });
+  fc.assert(
+    fc.property(bytes, (message) => {
+      try {
+        expect(decodeData(cid, message).size).toBeGreaterThanOrEqual(0n);
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'invalidInput' });
+      }
+    }),
+    { numRuns: 3000 },
+  );
+  for (const message of ['0806', '08', '0aff', '1205', '08020a', '0880808080808080808080808001', '0b'])
+    expect(() => decodeData(cid, Buffer.from(message, 'hex'))).toThrow(/is no UnixFS node/);
+  expect(decodeData(cid, Buffer.from('08021802220203042001', 'hex')).blockSizes).toEqual([3n, 4n, 1n]);
 });
 
 describe('a DAG that lies about itself is refused', () => {
