@@ -1,6 +1,7 @@
 import { Agent, request, type IncomingMessage, type RequestOptions } from 'node:http';
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
 import { AntirioError, errorCodes, fromUtf8, type ErrorCode } from '@antirio/kernel';
+import { createHttpPipeline, type HttpPipeline, type PipelinedRequest } from './http-pipeline.ts';
 
 export interface HttpCall {
   readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD';
@@ -16,6 +17,8 @@ export interface HttpCall {
   readonly signal?: AbortSignal;
   /** Answers over this many bytes are an error (default 16 MiB). */
   readonly maxAnswerBytes?: number;
+  /** It does no harm to be carried out twice: such calls share few connections, and cost a fraction of others where many come. */
+  readonly repeatable?: boolean;
 }
 
 export interface HttpAnswer {
@@ -58,15 +61,60 @@ function parseJson(body: Uint8Array): unknown {
   }
 }
 
-function toOptions(address: PeerAddress, call: HttpCall): RequestOptions {
-  if ('socketPath' in address) return { socketPath: address.socketPath, path: call.path };
+interface Base extends RequestOptions {
+  /** What stands before the paths of calls. */
+  readonly below: string;
+  /** As the field `Host` has it. */
+  readonly authority: string;
+}
+
+function baseOf(address: PeerAddress): Base {
+  if ('socketPath' in address) return { socketPath: address.socketPath, below: '', authority: 'localhost' };
   const base = new URL(address.url);
   return {
     protocol: base.protocol,
     hostname: base.hostname.replace(/^\[|\]$/g, ''),
     port: base.port,
-    path: base.pathname.replace(/\/$/, '') + call.path,
+    authority: base.host,
+    below: base.pathname.replace(/\/$/, ''),
   };
+}
+
+const TIMEOUT_MS = 5000;
+const MAX_ANSWER_BYTES = 16 << 20;
+const PLAIN_PATH = /^\/[\x21-\x7e]*$/;
+const PLAIN_FIELD = /^[A-Za-z0-9-]+: [\t\x20-\x7e]*$/;
+
+function bodyOf({ json, body }: HttpCall): Uint8Array | undefined {
+  return json === undefined ? body : Buffer.from(JSON.stringify(json));
+}
+
+function headersOf({ headers, json }: HttpCall, body: Uint8Array | undefined): Record<string, string> {
+  const all: Record<string, string> = { ...headers };
+  if (json !== undefined) all['content-type'] ??= 'application/json';
+  if (body !== undefined) all['content-length'] = String(body.length);
+  return all;
+}
+
+const mayShare = ({ repeatable = false, method, signal }: HttpCall): boolean =>
+  repeatable && method !== 'HEAD' && signal === undefined;
+
+/** The bytes of a call that needs nothing unusual; undefined for others. */
+function plainRequest({ below, authority }: Base, call: HttpCall): PipelinedRequest | undefined {
+  const path = below + call.path;
+  const body = bodyOf(call) ?? new Uint8Array();
+  const fields = Object.entries({ host: authority, ...headersOf(call, body) }).map(
+    ([field, value]) => `${field}: ${value}`,
+  );
+  if (!PLAIN_PATH.test(path) || !fields.every((field) => PLAIN_FIELD.test(field))) return undefined;
+  const { method = 'GET', timeoutMs = TIMEOUT_MS, maxAnswerBytes = MAX_ANSWER_BYTES } = call;
+  const head = `${method} ${path} HTTP/1.1\r\n${fields.join('\r\n')}\r\n\r\n`;
+  return { head, body, timeoutMs, maxAnswerBytes };
+}
+
+function pipelineTo({ socketPath, hostname, port }: Base, name: string): HttpPipeline {
+  if (typeof socketPath === 'string') return createHttpPipeline({ path: socketPath }, name);
+  return createHttpPipeline({ host: hostname ?? 'localhost', port: Number(port === '' ? 80 : port) }, name);
 }
 
 /** Keep-alive HTTP to one server, over TCP (or TLS) or a unix socket. */
@@ -77,21 +125,22 @@ export function httpPeer(address: PeerAddress): HttpPeer {
     : new Agent({ keepAlive: true, maxSockets: 64 });
   const send = tls ? tlsRequest : request;
   const name = 'url' in address ? address.url : address.socketPath;
+  let known: Base | undefined;
+  const base = (): Base => (known ??= baseOf(address));
 
   const once = (call: HttpCall): Promise<HttpAnswer> =>
     new Promise((resolve, reject) => {
-      const body = call.json === undefined ? call.body : Buffer.from(JSON.stringify(call.json));
-      const headers: Record<string, string> = { ...call.headers };
-      if (call.json !== undefined) headers['content-type'] ??= 'application/json';
-      if (body !== undefined) headers['content-length'] = String(body.length);
+      const body = bodyOf(call);
+      const { below, ...target } = base();
       const outgoing = send({
-        ...toOptions(address, call),
+        ...target,
+        path: below + call.path,
         agent,
         method: call.method ?? 'GET',
-        headers,
+        headers: headersOf(call, body),
         signal: call.signal,
       });
-      const timeoutMs = call.timeoutMs ?? 5000;
+      const timeoutMs = call.timeoutMs ?? TIMEOUT_MS;
       const timer = setTimeout(
         () => outgoing.destroy(new AntirioError('timeout', `${name} did not answer in ${timeoutMs} ms`)),
         timeoutMs,
@@ -108,7 +157,7 @@ export function httpPeer(address: PeerAddress): HttpPeer {
       };
       outgoing.on('error', fail);
       outgoing.on('response', (incoming) => {
-        readBody(incoming, call.maxAnswerBytes ?? 16 << 20).then((bytes) => {
+        readBody(incoming, call.maxAnswerBytes ?? MAX_ANSWER_BYTES).then((bytes) => {
           clearTimeout(timer);
           const { statusCode = 0, headers: got } = incoming;
           resolve({ status: statusCode, headers: got, body: bytes, json: () => parseJson(bytes) });
@@ -116,8 +165,16 @@ export function httpPeer(address: PeerAddress): HttpPeer {
       });
       outgoing.end(body);
     });
+  let pipeline: HttpPipeline | undefined;
+  const pipelined = async (plain: PipelinedRequest): Promise<HttpAnswer> => {
+    pipeline ??= pipelineTo(base(), name);
+    const answer = await pipeline.send(plain);
+    return { ...answer, json: () => parseJson(answer.body) };
+  };
   return {
     async call(call) {
+      const plain = !tls && mayShare(call) ? plainRequest(base(), call) : undefined;
+      if (plain !== undefined) return pipelined(plain);
       try {
         return await once(call);
       } catch (error) {
@@ -128,6 +185,7 @@ export function httpPeer(address: PeerAddress): HttpPeer {
     },
     close: () => {
       agent.destroy();
+      pipeline?.close();
     },
   };
 }

@@ -64,6 +64,8 @@ export function createPoster(ports: PosterPorts): Poster {
         path,
         headers: { 'content-type': 'application/json' },
         body: utf8(body),
+        // core-data knows the event by its id
+        repeatable: true,
       } as const;
       const answer = await coreData.call({ ...call, timeoutMs: ports.timeoutMs ?? 5000 });
       if (answer.status === 201 || answer.status === 409) return { kind: 'stored' };
