@@ -5,12 +5,17 @@ import { checkDepth } from './depth.ts';
 import type { AddEventRequest, Event, Reading } from './event.ts';
 import { MAX_JSON_DEPTH } from './lossless-json.ts';
 
-function valueFields(reading: Reading): Record<string, unknown> {
+/** How bytes are written: JSON has base64, CBOR has them as they are. */
+type WriteBytes = (bytes: Uint8Array) => unknown;
+
+const asTheyAre: WriteBytes = (bytes) => bytes;
+
+function valueFields(reading: Reading, writeBytes: WriteBytes): Record<string, unknown> {
   switch (reading.kind) {
     case 'simple':
       return { value: reading.value };
     case 'binary':
-      return { binaryValue: toBase64(reading.binaryValue), mediaType: reading.mediaType };
+      return { binaryValue: writeBytes(reading.binaryValue), mediaType: reading.mediaType };
     case 'object':
       return { objectValue: reading.objectValue };
     case 'null':
@@ -21,8 +26,7 @@ function valueFields(reading: Reading): Record<string, unknown> {
 const filled = (map: Readonly<Record<string, unknown>> | undefined): boolean =>
   map !== undefined && Object.keys(map).length > 0;
 
-/** A reading as EdgeX's JSON has it; for `stringifyJson`, because of the origin. */
-export function readingToJson(reading: Reading): Record<string, unknown> {
+function readingFields(reading: Reading, writeBytes: WriteBytes): Record<string, unknown> {
   return {
     origin: reading.origin,
     deviceName: reading.deviceName,
@@ -31,26 +35,45 @@ export function readingToJson(reading: Reading): Record<string, unknown> {
     valueType: reading.valueType,
     ...(reading.units !== undefined && reading.units !== '' ? { units: reading.units } : {}),
     ...(filled(reading.tags) ? { tags: reading.tags } : {}),
-    ...valueFields(reading),
+    ...valueFields(reading, writeBytes),
   };
+}
+
+function eventFields(event: Event, writeBytes: WriteBytes): Record<string, unknown> {
+  const { id, deviceName, profileName, sourceName, origin } = event;
+  const head = { apiVersion: event.apiVersion, id, deviceName, profileName, sourceName, origin };
+  const tags = filled(event.tags) ? { tags: event.tags } : {};
+  return { ...head, readings: event.readings.map((one) => readingFields(one, writeBytes)), ...tags };
+}
+
+/** A reading as EdgeX's JSON has it; for `stringifyJson`, because of the origin. */
+export function readingToJson(reading: Reading): Record<string, unknown> {
+  return readingFields(reading, toBase64);
 }
 
 /** An event as EdgeX's JSON has it; for `stringifyJson`, because of the origins. */
 export function eventToJson(event: Event): Record<string, unknown> {
-  const { id, deviceName, profileName, sourceName, origin } = event;
-  const head = { apiVersion: event.apiVersion, id, deviceName, profileName, sourceName, origin };
-  const tags = filled(event.tags) ? { tags: event.tags } : {};
-  return { ...head, readings: event.readings.map(readingToJson), ...tags };
+  return eventFields(event, toBase64);
+}
+
+/** An event as EdgeX's CBOR has it, with bytes as they are; for `toCbor`. */
+export function eventToCbor(event: Event): Record<string, unknown> {
+  return eventFields(event, asTheyAre);
+}
+
+function requestAround(request: AddEventRequest, event: Record<string, unknown>): Record<string, unknown> {
+  const { apiVersion, requestId } = request;
+  return { apiVersion, ...(requestId === undefined ? {} : { requestId }), event };
 }
 
 /** The request that stores an event; for `stringifyJson`. */
 export function addEventRequestToJson(request: AddEventRequest): Record<string, unknown> {
-  const { requestId } = request;
-  return {
-    apiVersion: request.apiVersion,
-    ...(requestId === undefined ? {} : { requestId }),
-    event: eventToJson(request.event),
-  };
+  return requestAround(request, eventToJson(request.event));
+}
+
+/** The request that stores an event; for `toCbor`. */
+export function addEventRequestToCbor(request: AddEventRequest): Record<string, unknown> {
+  return requestAround(request, eventToCbor(request.event));
 }
 
 /** A request for an event made here. */

@@ -1,6 +1,7 @@
 export * from './lossless-json.ts';
 export * from './duration.ts';
 export * from './fields.ts';
+export * from './scalar-text.ts';
 export * from './value-type.ts';
 export * from './base.ts';
 export * from './depth.ts';
