@@ -1,5 +1,5 @@
 import { AntirioError } from '@antirio/kernel';
-import type { ValueType } from '@antirio/edgex-contracts';
+import { normalizeValueType, type ValueType } from '@antirio/edgex-contracts';
 import {
   integerRanges,
   isArrayType,
@@ -99,6 +99,8 @@ function binary(value: unknown): Uint8Array {
 }
 
 function checked(type: ValueType, value: unknown): unknown {
+  if (normalizeValueType(type) !== type)
+    throw new AntirioError('invalidInput', 'failed to create CommandValue -> unrecognized value type');
   if (type === 'Binary') return binary(value);
   if (type === 'Object') return typeof value === 'function' ? refuse(type, value) : value;
   if (type === 'ObjectArray') return Array.isArray(value) ? (value as unknown[]) : refuse(type, value);

@@ -1,5 +1,12 @@
 export type * from './value-types.ts';
 export { MAX_BINARY_BYTES, commandValue, type CommandValue, type CommandValueOf } from './command-value.ts';
 export * from './command-plan.ts';
+export { settingsIn, settingsOf, writeValues, type Settings } from './write-values.ts';
+export * from './event.ts';
+export * from './event-message.ts';
+export * from './change.ts';
+export { floatText, plainText, readingText } from './go-text.ts';
+export { parsedValue } from './parse-value.ts';
+export { readTransform, writeTransform, type TransformFault, type Transformed } from './transform.ts';
 export { indexOf, type ProfileIndex, type ResourceOperation } from './profile-index.ts';
 export { pattern, wholeNamePattern } from './pattern.ts';
