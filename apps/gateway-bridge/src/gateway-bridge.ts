@@ -15,9 +15,14 @@ import { eu868 } from '@antirio/lorawan';
 import { createCommands, type Commands } from './bus/commands.ts';
 import { createDelivery, type Delivery } from './bus/delivery.ts';
 import { connectionState, statsEvent } from './bus/gateway-events.ts';
+import { createAirwaves } from './downlink/airwaves.ts';
+import { createDownlinks } from './downlink/downlinks.ts';
+import { openDutyCycle, type DutyCycle } from './downlink/duty-cycle.ts';
+import { createJitQueue } from './downlink/jit-queue.ts';
 import { openFence, type FenceKeeper } from './fence/fence.ts';
 import { createIntake } from './intake.ts';
 import { addMetrics } from './metrics.ts';
+import { createJoins } from './join/joins.ts';
 import type { GatewayBridgeOptions } from './options.ts';
 import { createGapFiller, type GapFiller } from './ring/gap-filler.ts';
 import { openRings, type Rings } from './ring/rings.ts';
@@ -49,6 +54,7 @@ interface Running {
   readonly fence: FenceKeeper;
   readonly delivery: Delivery;
   readonly commands: Commands;
+  readonly dutyCycle: DutyCycle | undefined;
   readonly forwarders: Forwarders;
   readonly fillers: Map<string, { readonly filler: GapFiller; readonly source: string }>;
   readonly tidy: Repeating;
@@ -125,7 +131,13 @@ export function createGatewayBridge(options: GatewayBridgeOptions, ports: Gatewa
     });
     const fence = await openFence(join(options.dataDir, ROOM, 'fence'), clock);
     const delivery = createDelivery(bus, region, log);
-    const intake = createIntake({ rings, plan: eu868, delivery, clock, log });
+    const joins = createJoins({
+      ...options.joins,
+      rings,
+      clock,
+      deliver: (ring, reception, heardAt) => delivery.join(ring, reception, heardAt),
+    });
+    const intake = createIntake({ rings, plan: eu868, delivery, joins, clock, log });
     /** About the gateways themselves: to the edge's own reader alone. */
     const tell = (gatewayId: string, what: string, message: object, retain = false): void => {
       const own = rings.find(OWN)?.ring.settings;
@@ -146,7 +158,13 @@ export function createGatewayBridge(options: GatewayBridgeOptions, ports: Gatewa
       onStat: (report) => tell(report.gatewayId, 'event/stats', statsEvent(report)),
       onConnection: tellConnection,
     });
-    const commands = createCommands({ bus, region, rings, delivery, fence, forwarders, log });
+    const dutyCycle = options.downlinks.dutyCycle
+      ? openDutyCycle({ folder: join(options.dataDir, ROOM, 'airtime'), plan: eu868, clock })
+      : undefined;
+    const jit = createJitQueue(() => clock.monotonic());
+    const airwaves = createAirwaves({ plan: eu868, forwarders, jit, dutyCycle, clock });
+    const downlinks = createDownlinks({ rings, joins, fence, forwarders, airwaves });
+    const commands = createCommands({ bus, region, rings, delivery, downlinks, log });
     const fillers: Running['fillers'] = new Map();
     const rim = openRim();
     const changed = async (): Promise<void> => {
@@ -160,7 +178,8 @@ export function createGatewayBridge(options: GatewayBridgeOptions, ports: Gatewa
       fence,
       forwarders,
       changed,
-      commands: () => commands.counters(),
+      commands: () => downlinks.counters(),
+      loads: (gatewayId) => dutyCycle?.loads(gatewayId) ?? [],
       gapStatus: (ringId) => fillers.get(ringId)?.filler.status(),
       retainS: (ringId) => (ringId === OWN ? options.rings.ownRetainS : options.rings.retainS),
     });
@@ -168,17 +187,18 @@ export function createGatewayBridge(options: GatewayBridgeOptions, ports: Gatewa
       rings,
       fence,
       delivery,
-      commands,
+      downlinks,
       forwarders,
       unmatched: () => intake.unmatched(),
     });
     await changed();
     const httpPort = await rim.listen(options.port, options.bind);
-    const tidy = repeat('tidying', TIDY_MS, log, () => {
+    const tidy = repeat('tidying', TIDY_MS, log, async () => {
       forwarders.tidy();
-      return rings.tidy();
+      await rings.tidy();
+      await dutyCycle?.tidy();
     });
-    running = { rim, rings, fence, delivery, commands, forwarders, fillers, tidy, httpPort };
+    running = { rim, rings, fence, delivery, commands, dutyCycle, forwarders, fillers, tidy, httpPort };
     log.info({ httpPort, udpPort: forwarders.port, rings: rings.all().length }, 'listening');
   };
   const stop = async (): Promise<void> => {
@@ -192,6 +212,7 @@ export function createGatewayBridge(options: GatewayBridgeOptions, ports: Gatewa
     await ending.commands.close();
     await ending.delivery.idle();
     await ending.fence.stop();
+    await ending.dutyCycle?.close();
     await ending.rings.close();
   };
   return {

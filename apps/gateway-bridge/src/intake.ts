@@ -4,6 +4,7 @@ import { messageType, parseDataFrame, type RegionPlan } from '@antirio/lorawan';
 import type { Delivery } from './bus/delivery.ts';
 import { createCounted } from './counted.ts';
 import { RADIO, type Reception } from './frame.ts';
+import type { Joins } from './join/joins.ts';
 import type { Ring } from './ring/ring.ts';
 import type { Rings } from './ring/rings.ts';
 
@@ -19,14 +20,15 @@ export interface IntakePorts {
   readonly rings: Rings;
   readonly plan: RegionPlan;
   readonly delivery: Delivery;
+  readonly joins: Joins;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 /** Frames of other people's motes are everywhere. */
-const ORDINARY = ['unknownDevAddr', 'joinRequest'];
+const ORDINARY = ['unknownDevAddr', 'unknownDevEui'];
 
-/** Which rings take a frame; why none does otherwise. */
+/** Which rings take a frame, whether it is one to join, or why none takes it. */
 function ringsFor(rings: Rings, plan: RegionPlan, { phyPayload, rx }: Reception): readonly Ring[] | string {
   if (!plan.inPlan(rx)) return 'outOfPlan';
   try {
@@ -43,7 +45,7 @@ function strangeness(rings: readonly Ring[]): string | undefined {
   return rings.every((ring) => ring.settings.devAddrs.length === 0) ? 'unknownDevAddr' : undefined;
 }
 
-export function createIntake({ rings, plan, delivery, clock, log }: IntakePorts): Intake {
+export function createIntake({ rings, plan, delivery, joins, clock, log }: IntakePorts): Intake {
   const unmatched = createCounted<string>({ what: 'frames for no ring', ordinary: ORDINARY, log, clock });
 
   const offer = async (ring: Ring, reception: Reception, contested: boolean): Promise<void> => {
@@ -54,13 +56,22 @@ export function createIntake({ rings, plan, delivery, clock, log }: IntakePorts)
     if (taken.kind === 'stored') delivery.first(ring, taken.frame, heardAt);
     else delivery.again(ring, taken.seq, reception, heardAt);
   };
+  const refusalOf = (
+    found: readonly Ring[] | string,
+    reception: Reception,
+    contested: boolean,
+  ): string | undefined => {
+    if (typeof found !== 'string') return strangeness(found);
+    // a JoinRequest carries no reading: nothing of it is kept, and nobody waits for it
+    return found === 'joinRequest' ? joins.heard(reception, contested) : found;
+  };
   const take: Intake['take'] = async (receptions, contested) => {
     const { moving } = rings;
     if (moving !== undefined) await moving;
     const writes: Promise<void>[] = [];
     for (const reception of receptions) {
       const found = ringsFor(rings, plan, reception);
-      const why = typeof found === 'string' ? found : strangeness(found);
+      const why = refusalOf(found, reception, contested);
       if (why !== undefined) {
         const { gatewayId, rx } = reception;
         unmatched.count(why, { gatewayId, frequency: rx.frequency, spreadingFactor: rx.spreadingFactor });

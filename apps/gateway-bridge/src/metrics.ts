@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { FenceKeeper } from './fence/fence.ts';
-import type { Commands } from './bus/commands.ts';
+import type { Downlinks } from './downlink/downlinks.ts';
 import type { Delivery } from './bus/delivery.ts';
 import type { Rings } from './ring/rings.ts';
 import type { Forwarders } from './semtech/forwarders.ts';
@@ -10,7 +10,7 @@ export interface Metered {
   readonly rings: Rings;
   readonly fence: FenceKeeper;
   readonly delivery: Delivery;
-  readonly commands: Commands;
+  readonly downlinks: Downlinks;
   readonly forwarders: Forwarders;
   /** Frames that belong to no ring, and frames that no ring takes, by kind. */
   readonly unmatched: () => Readonly<Record<string, number>>;
@@ -18,7 +18,7 @@ export interface Metered {
 
 /** Everything that was counted, read when it is asked for. */
 export function addMetrics(registry: Registry, metered: Metered): void {
-  const { rings, fence, delivery, commands, forwarders } = metered;
+  const { rings, fence, delivery, downlinks, forwarders } = metered;
   const registers = [registry];
   const counts = (
     name: string,
@@ -60,15 +60,18 @@ export function addMetrics(registry: Registry, metered: Metered): void {
     'downlinks_refused',
     'downlinks refused before the fence',
     'reason',
-    () => commands.counters().refused,
+    () => downlinks.counters().refused,
   );
   counts(
     'downlinks_failed',
     'downlinks that the gateway did not send',
     'outcome',
-    () => commands.counters().failed,
+    () => downlinks.counters().failed,
   );
-  counts('downlinks', 'downlinks', 'outcome', () => ({ sent: commands.counters().sent }));
+  counts('downlinks', 'downlinks', 'outcome', () => {
+    const { sent, reducedPower } = downlinks.counters();
+    return { sent, reducedPower };
+  });
   counts('published', 'frames on the bus', 'how', () => ({ ...delivery.counters() }));
   perRing('frames', 'frames held', ({ ring }) => ring.status().count);
   perRing('bytes', 'bytes held', ({ ring }) => ring.status().bytes);

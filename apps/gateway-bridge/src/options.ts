@@ -84,6 +84,23 @@ export const gatewayBridgeOptions = z.strictObject({
       burst: z.int().min(1).default(30),
     })
     .prefault({}),
+  /** JoinRequests that are delivered; what comes faster is counted and dropped. */
+  joins: z
+    .strictObject({
+      /** Of one device, as one gateway hears it: for long, and at once. */
+      perDevicePerSecond: z.number().positive().default(0.5),
+      perDeviceBurst: z.int().min(1).default(8),
+      /** Of all devices and gateways together. */
+      perSecond: z.number().positive().default(50),
+      burst: z.int().min(1).default(200),
+    })
+    .prefault({}),
+  downlinks: z
+    .strictObject({
+      /** Whether each gateway's time on air is kept within what the region allows in each band and hour. */
+      dutyCycle: z.boolean().default(true),
+    })
+    .prefault({}),
   gapFilling: z
     .strictObject({
       intervalMs: z.int().min(10).default(300),

@@ -2,11 +2,13 @@ import { z } from 'zod';
 import { AntirioError } from '@antirio/kernel';
 import type { HttpRim } from '@antirio/host';
 import type { FenceKeeper } from './fence/fence.ts';
-import type { CommandCounters } from './bus/commands.ts';
+import type { DownlinkCounters } from './downlink/downlinks.ts';
+import type { BandLoad } from './downlink/duty-cycle.ts';
 import type { GapStatus } from './ring/gap-filler.ts';
 import type { RingSettings } from './ring/ring.ts';
 import {
   devAddrSchema,
+  devEuiSchema,
   gapSourceSchema,
   ringIdSchema,
   type GapSource,
@@ -21,7 +23,8 @@ export interface RoutePorts {
   readonly rings: Rings;
   readonly fence: FenceKeeper;
   readonly forwarders: Pick<Forwarders, 'gateways'>;
-  readonly commands: () => CommandCounters;
+  readonly commands: () => DownlinkCounters;
+  readonly loads: (gatewayId: string) => readonly BandLoad[];
   /** Puts changes of rings into force: topics and gap filling. */
   readonly changed: () => Promise<void>;
   readonly gapStatus: (ringId: string) => GapStatus | undefined;
@@ -39,6 +42,8 @@ const counter = z.int().min(0).max(0xffff_ffff);
 
 const ringBody = z.strictObject({
   devAddrs: z.array(devAddrSchema).max(100_000),
+  /** Devices whose JoinRequests are delivered. */
+  devEuis: z.array(devEuiSchema).max(100_000).default([]),
   budgetBytes: z.int().min(1024),
   /** Before every topic: `contract/<id>/`, or nothing. */
   prefix: z
@@ -57,6 +62,7 @@ const ringBody = z.strictObject({
 const windowBody = z
   .strictObject({
     devAddrs: z.array(devAddrSchema).min(1).max(100_000),
+    devEuis: z.array(devEuiSchema).max(100_000).optional(),
     epoch: z.int().min(0),
     slot: z.int().min(0).max(3),
     actFrom: z.number(),
@@ -281,11 +287,11 @@ export function addRoutes(rim: HttpRim, ports: RoutePorts): void {
   rim.route(
     'get',
     '/api/v3/gateway',
-    { summary: 'gateways, and how long ago they were heard' },
+    { summary: 'gateways: when they were heard, what they sent and received, what they tell of themselves' },
     ({ request }) => {
       localOnly(request);
       const gateways: GatewayStatus[] = ports.forwarders.gateways();
-      return { gateways };
+      return { gateways: gateways.map((one) => ({ ...one, airtime: ports.loads(one.gatewayId) })) };
     },
   );
 }

@@ -13,7 +13,12 @@ import {
   type HttpPeer,
 } from '@antirio/host';
 import { createSessionCipher, parseDevAddr, type DevAddr } from '@antirio/lorawan';
-import { createGatewayBridge, gatewayBridgeOptions, type GatewayBridge } from './index.ts';
+import {
+  createGatewayBridge,
+  gatewayBridgeOptions,
+  type GatewayBridge,
+  type GatewayBridgeOptionsInput,
+} from './index.ts';
 import { createTestGateway, type TestGateway } from './test-gateway.ts';
 
 const keys = { nwkSKey: new Uint8Array(16).fill(1), appSKey: new Uint8Array(16).fill(2) };
@@ -68,6 +73,7 @@ export async function startEdge(
   name: string,
   edge2edge?: HttpPeer,
   udp: Record<string, unknown> = {},
+  more: Partial<GatewayBridgeOptionsInput> = {},
 ): Promise<Edge> {
   const bus = createLocalBus(await startBroker(), silentLog);
   const options = gatewayBridgeOptions.parse({
@@ -75,6 +81,7 @@ export async function startEdge(
     dataDir: join(folder, name),
     udp: { port: 0, gateways: [GATEWAY], txAckTimeoutMs: 200, ...udp },
     gapFilling: { intervalMs: 20 },
+    ...more,
   });
   const peers: Record<string, HttpPeer> = edge2edge === undefined ? {} : { edge2edge };
   const bridge = createGatewayBridge(options, {

@@ -14,6 +14,8 @@ export interface TestGateway {
   readonly downlinks: { readonly txpk: Record<string, unknown>; readonly at: number }[];
   /** What the next TX_ACKs say: `NONE`, an error, or nothing at all. */
   answers: (string | undefined)[];
+  /** What they say else, before that. */
+  acks: Record<string, unknown>[];
   /** Another source port, as after a change of the network. */
   move(): Promise<void>;
   close(): Promise<void>;
@@ -44,7 +46,7 @@ export async function createTestGateway(
         Buffer.from(id, 'hex'),
       ]);
       socket.send(
-        Buffer.concat([ack, Buffer.from(JSON.stringify({ txpk_ack: { error } }))]),
+        Buffer.concat([ack, Buffer.from(JSON.stringify({ txpk_ack: gateway.acks.shift() ?? { error } }))]),
         port,
         '127.0.0.1',
       );
@@ -73,6 +75,7 @@ export async function createTestGateway(
     id,
     downlinks,
     answers: [],
+    acks: [],
     push: (rxpk, timeoutMs = 2000) =>
       exchange(Buffer.concat([header(0), Buffer.from(JSON.stringify({ rxpk }))]), 1, timeoutMs),
     pull: (timeoutMs = 2000) => exchange(header(2), 4, timeoutMs),

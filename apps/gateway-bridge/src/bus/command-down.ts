@@ -30,6 +30,20 @@ const duration = z.union([
     .transform(({ seconds, nanos }) => seconds * 1e6 + Math.round(nanos / 1000)),
 ]);
 
+// Whole milliseconds, up to a GPS time of some centuries.
+const gpsTime = z.union([
+  z
+    .string()
+    .regex(/^\d{1,11}(\.\d{1,9})?s$/, 'seconds such as `1479283715.054s`')
+    .transform((text) => Math.round(Number.parseFloat(text) * 1000)),
+  z
+    .object({
+      seconds: z.coerce.number().int().min(0).max(99_999_999_999).default(0),
+      nanos: z.int().min(0).max(999_999_999).default(0),
+    })
+    .transform(({ seconds, nanos }) => seconds * 1000 + Math.round(nanos / 1e6)),
+]);
+
 const itemSchema = z.object({
   phyPayload: z.string().max(344),
   txInfo: z.object({
@@ -41,12 +55,19 @@ const itemSchema = z.object({
         spreadingFactor: z.int().min(5).max(12),
         codeRate,
         polarizationInversion: z.boolean().default(true),
-        preamble: z.int().min(0).max(65_535).default(0),
+        preamble: z.int().min(0).max(4096).default(0),
         noCrc: z.boolean().default(false),
       }),
     }),
-    antenna: z.int().min(0).max(15).default(0),
-    timing: z.object({ delay: z.object({ delay: duration.optional() }).optional() }).default({}),
+    board: z.int().min(0).max(255).default(0),
+    antenna: z.int().min(0).max(255).default(0),
+    timing: z
+      .object({
+        immediately: z.object({}).optional(),
+        delay: z.object({ delay: duration.optional() }).optional(),
+        gpsEpoch: z.object({ timeSinceGpsEpoch: gpsTime.optional() }).optional(),
+      })
+      .default({}),
     context: z.string().max(64).default(''),
   }),
 });
@@ -59,11 +80,19 @@ const downSchema = z
   })
   .refine(({ items, itemsList }) => items !== undefined || itemsList !== undefined, 'items: there are none');
 
+/** When a downlink is to go out: at a value of the gateway's counter, as soon as it can, at a GPS time (ms, no leap seconds). */
+export type Timing =
+  | { readonly kind: 'delay'; readonly tmst: number }
+  | { readonly kind: 'immediately' }
+  | { readonly kind: 'gps'; readonly gpsTimeMs: number }
+  | { readonly kind: 'unknown' };
+
 /** One way to send a downlink; the first that works is the only one. */
 export interface DownlinkItem {
   readonly phyPayload: Uint8Array;
-  /** When it is to go out by the gateway's counter; undefined for anything else than a delay after an uplink. */
-  readonly tmst: number | undefined;
+  readonly timing: Timing;
+  /** The gateway's counter at the uplink that is answered; undefined where none is. */
+  readonly uplinkTmst: number | undefined;
   /** Hz. */
   readonly frequency: number;
   /** dBm. */
@@ -75,6 +104,7 @@ export interface DownlinkItem {
   readonly invertPolarity: boolean;
   readonly preamble: number;
   readonly noCrc: boolean;
+  readonly board: number;
   readonly antenna: number;
 }
 
@@ -83,25 +113,39 @@ export interface CommandDown {
   readonly items: readonly DownlinkItem[];
 }
 
-function tmstOf(context: string, delayUs: number | undefined): number | undefined {
+function uplinkTmstOf(context: string): number | undefined {
   const bytes = fromBase64(context);
-  if (bytes.length !== 4 || delayUs === undefined) return undefined;
-  return tmstAfter(new DataView(bytes.buffer, bytes.byteOffset).getUint32(0), delayUs);
+  return bytes.length === 4 ? new DataView(bytes.buffer, bytes.byteOffset).getUint32(0) : undefined;
+}
+
+function timingOf(
+  timing: z.output<typeof itemSchema>['txInfo']['timing'],
+  uplinkTmst: number | undefined,
+): Timing {
+  if (timing.immediately !== undefined) return { kind: 'immediately' };
+  const gpsTimeMs = timing.gpsEpoch?.timeSinceGpsEpoch;
+  if (gpsTimeMs !== undefined) return { kind: 'gps', gpsTimeMs };
+  const delayUs = timing.delay?.delay;
+  if (delayUs === undefined || uplinkTmst === undefined) return { kind: 'unknown' };
+  return { kind: 'delay', tmst: tmstAfter(uplinkTmst, delayUs) };
 }
 
 function toItem({ phyPayload, txInfo }: z.output<typeof itemSchema>): DownlinkItem {
   const { lora } = txInfo.modulation;
+  const uplinkTmst = uplinkTmstOf(txInfo.context);
   return {
     phyPayload: fromBase64(phyPayload),
-    tmst: tmstOf(txInfo.context, txInfo.timing.delay?.delay),
+    timing: timingOf(txInfo.timing, uplinkTmst),
+    uplinkTmst,
     frequency: txInfo.frequency,
     power: txInfo.power,
     bandwidth: lora.bandwidth,
     spreadingFactor: lora.spreadingFactor,
-    codeRate: lora.codeRate.replace(/^CR_(\d)_(\d)$/, '$1/$2'),
+    codeRate: lora.codeRate === 'CR_UNDEFINED' ? '4/5' : lora.codeRate.replace(/^CR_(\d)_(\d)$/, '$1/$2'),
     invertPolarity: lora.polarizationInversion,
     preamble: lora.preamble,
     noCrc: lora.noCrc,
+    board: txInfo.board,
     antenna: txInfo.antenna,
   };
 }
@@ -118,15 +162,27 @@ export function readCommandDown(payload: Uint8Array): CommandDown {
   return { downlinkId, items: (items ?? itemsList ?? []).map(toItem) };
 }
 
-/** The `txpk` of a PULL_RESP (PROTOCOL.TXT, section 6). Never `imme`. */
-export function txpkOf(item: DownlinkItem & { readonly tmst: number }): Readonly<Record<string, unknown>> {
+const whenOf = (timing: Timing): object => {
+  switch (timing.kind) {
+    case 'delay':
+      return { imme: false, tmst: timing.tmst };
+    case 'gps':
+      return { imme: false, tmms: timing.gpsTimeMs };
+    case 'immediately':
+    case 'unknown':
+      return { imme: true };
+  }
+};
+
+/** The `txpk` of a PULL_RESP (PROTOCOL.TXT, section 6). */
+export function txpkOf(item: DownlinkItem): Readonly<Record<string, unknown>> {
   return {
-    imme: false,
-    tmst: item.tmst,
+    ...whenOf(item.timing),
     freq: item.frequency / 1e6,
     rfch: 0,
     powe: Math.round(item.power),
     ant: item.antenna,
+    ...(item.board === 0 ? {} : { brd: item.board }),
     modu: 'LORA',
     datr: `SF${item.spreadingFactor}BW${item.bandwidth / 1000}`,
     codr: item.codeRate,

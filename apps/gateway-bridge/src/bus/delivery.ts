@@ -2,7 +2,7 @@ import { describeError } from '@antirio/kernel';
 import type { Bus, Log } from '@antirio/host';
 import type { Reception, RingFrame } from '../frame.ts';
 import type { Ring } from '../ring/ring.ts';
-import { uplinkEvent, type RingMetadata } from './event-up.ts';
+import { uplinkEvent, type JoinMetadata, type RingMetadata } from './event-up.ts';
 
 /** Publishes a ring's frames: new ones as they come, older ones when a reader asks. */
 export interface Delivery {
@@ -10,6 +10,8 @@ export interface Delivery {
   first(ring: Ring, frame: RingFrame, heardAt: number | undefined): void;
   /** The same bytes heard once more. */
   again(ring: Ring, seq: number, reception: Reception, heardAt: number | undefined): void;
+  /** A JoinRequest of one of the ring's DevEUIs. */
+  join(ring: Ring, reception: Reception, heardAt: number): void;
   /** Publishes up to `limit` frames after `after`; of another life of the ring, its first ones. */
   replay(ring: Ring, after: number, limit: number, incarnation: string | undefined): void;
   counters(): DeliveryCounters;
@@ -30,6 +32,7 @@ const MAX_WAITING = 500;
 export function createDelivery(bus: Bus, region: string, log: Log): Delivery {
   const chains = new Map<string, Promise<void>>();
   const waiting = new Map<string, number>();
+  let joins = 0;
   const counters = { published: 0, replayed: 0, skipped: 0 };
 
   // One after the other for each ring: readers count on the order.
@@ -64,7 +67,7 @@ export function createDelivery(bus: Bus, region: string, log: Log): Delivery {
   const publish = (
     ring: Ring,
     frame: RingFrame | (Reception & { seq: number }),
-    metadata: RingMetadata,
+    metadata: RingMetadata | JoinMetadata,
   ): Promise<void> =>
     bus.publish(
       `${ring.settings.prefix}${region}/gateway/${frame.gatewayId}/event/up`,
@@ -105,6 +108,13 @@ export function createDelivery(bus: Bus, region: string, log: Log): Delivery {
           },
         ),
       ),
+    join: (ring, reception, heardAt) =>
+      live(ring, () => {
+        joins += 1;
+        const receivedAt = String(reception.receivedAt);
+        const metadata = { kind: 'join', ring: ring.id, receivedAt, heardAt: String(heardAt) } as const;
+        return publish(ring, { ...reception, seq: joins }, metadata);
+      }),
     replay(ring, after, limit, incarnation) {
       if (!ring.settings.deliver || (waiting.get(ring.id) ?? 0) >= MAX_WAITING) return;
       enqueue(ring, async () => {

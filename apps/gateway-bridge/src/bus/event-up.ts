@@ -20,6 +20,17 @@ export interface RingMetadata {
   readonly heardAt?: string;
 }
 
+/** What a reader needs to know of a JoinRequest, which is in no ring. */
+export interface JoinMetadata {
+  readonly kind: 'join';
+  /** The ring with its DevEUI. */
+  readonly ring: string;
+  /** Wall ms. */
+  readonly receivedAt: string;
+  /** Monotonic ms of this host at the radio reception. */
+  readonly heardAt: string;
+}
+
 /** `4/5` as ChirpStack's API writes it. */
 export function codeRateName(codeRate: string): string {
   const match = /^(\d)\/(\d)$/.exec(codeRate);
@@ -47,7 +58,10 @@ function timesOf({ time, gpsTimeMs, fineTimeNs }: Rx): object {
 }
 
 /** ChirpStack's `gw.UplinkFrame` in JSON. */
-export function uplinkEvent(frame: Reception & Pick<RingFrame, 'seq'>, metadata: RingMetadata): string {
+export function uplinkEvent(
+  frame: Reception & Pick<RingFrame, 'seq'>,
+  metadata: RingMetadata | JoinMetadata,
+): string {
   const { rx } = frame;
   const { bandwidth, spreadingFactor } = rx;
   return JSON.stringify({

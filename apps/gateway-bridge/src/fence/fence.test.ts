@@ -27,7 +27,7 @@ const window = { devAddrs: ['01000001'], epoch: 3, slot: 0, actFrom: 0, actUntil
 const block = { first: 0, last: 15 };
 const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
 const pass = (fence: FenceKeeper, fcnt16: number, text: string, devAddr = '01000001') =>
-  fence.pass({ devAddr, fcnt16, phyPayload: bytes(text), ahead: () => 900 });
+  fence.pass({ slot: () => Promise.resolve(), devAddr, fcnt16, phyPayload: bytes(text), ahead: () => 900 });
 
 describe('the fence on its disk', () => {
   test('after a start every set is shut, and used counters are known with their bytes', async () => {

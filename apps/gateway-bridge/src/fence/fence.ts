@@ -4,6 +4,7 @@ import { AntirioError, fromUtf8, sha256Hex, type Clock } from '@antirio/kernel';
 import { parseInput, readFileIfThere, writeFileDurably } from '@antirio/host';
 import {
   judgeDownlink,
+  judgeJoinAccept,
   type CounterBlock,
   type DownlinkRefusal as Refusal,
   type DownlinkVerdict as Verdict,
@@ -15,6 +16,8 @@ import { openMarks } from './marks.ts';
 /** What the arbitrator opens a protected set with. Times in monotonic ms of this host. */
 export interface SetWindow {
   readonly devAddrs: readonly string[];
+  /** Devices of the set that join: their JoinRequests are answered by whoever acts for it. */
+  readonly devEuis?: readonly string[] | undefined;
   readonly epoch: number;
   readonly slot: number;
   readonly actFrom: number;
@@ -29,9 +32,10 @@ export interface SetStatus extends SetWindow {
   readonly counters: Readonly<Record<string, number>>;
 }
 
-/** A downlink that was let through: its counter is durably marked with its bytes. */
+/** A downlink that was let through: its counter is durably marked with its bytes. `noSlot`: not asked for by the fence. */
 export type Passage =
-  { readonly allowed: true; readonly fcnt: number } | { readonly allowed: false; readonly reason: Refusal };
+  | { readonly allowed: true; readonly fcnt: number }
+  | { readonly allowed: false; readonly reason: Refusal | 'noSlot' };
 
 /** The last check before a gateway's socket. */
 export interface FenceKeeper {
@@ -47,24 +51,34 @@ export interface FenceKeeper {
   refused(): Readonly<Partial<Record<Refusal, number>>>;
   /**
    * Checks, marks the counter durably, checks again: whatever ended in between is refused. `ahead` gives ms until air time by
-   * the gateway's clock.
+   * the gateway's clock. `slot` is asked once the first check is passed, and is to be durable as well; where it gives none,
+   * nothing is marked.
    */
   pass(frame: {
     devAddr: string;
     fcnt16: number;
     phyPayload: Uint8Array;
     ahead: () => number | undefined;
+    slot: () => Promise<void> | undefined;
   }): Promise<Passage>;
+  /** Whether a JoinAccept to this device may go now; `devAddrs` are those of its set, where only these are known. */
+  judgeJoin(devEui: string, devAddrs: readonly string[], aheadMs: number | undefined): Refusal | undefined;
   stop(): Promise<void>;
 }
 
 const storedSchema = z.record(
   z.string(),
-  z.object({ devAddrs: z.array(z.string()), epoch: z.int(), slot: z.int() }),
+  z.object({
+    devAddrs: z.array(z.string()),
+    devEuis: z.array(z.string()).optional(),
+    epoch: z.int(),
+    slot: z.int(),
+  }),
 );
 
 interface ProtectedSet {
   devAddrs: readonly string[];
+  devEuis?: readonly string[] | undefined;
   epoch: number;
   slot: number;
   actFrom: number;
@@ -90,7 +104,7 @@ export async function openFence(folder: string, clock: Clock): Promise<FenceKeep
   };
   const save = (): void => {
     const stored = [...sets].map(
-      ([id, { devAddrs, epoch, slot }]) => [id, { devAddrs, epoch, slot }] as const,
+      ([id, { devAddrs, devEuis, epoch, slot }]) => [id, { devAddrs, devEuis, epoch, slot }] as const,
     );
     writeFileDurably(path, JSON.stringify(Object.fromEntries(stored)));
   };
@@ -100,19 +114,14 @@ export async function openFence(folder: string, clock: Clock): Promise<FenceKeep
       sets.set(id, { ...stored, actFrom: 0, actUntil: 0, open: false, blocks: new Map() });
   index();
 
+  const fenceIn = (set: ProtectedSet, devAddr: string): Extract<Fence, { kind: 'set' }> => {
+    const { open, slot, actFrom, actUntil } = set;
+    const blocks = set.blocks.get(devAddr) ?? [];
+    return { kind: 'set', open, slot, actFrom, actUntil, blocks, marks: marks.of(devAddr) };
+  };
   const fenceOf = (devAddr: string): Fence => {
     const set = setOf.get(devAddr);
-    if (set === undefined) return { kind: 'free', marks: marks.of(devAddr) };
-    const { open, slot, actFrom, actUntil } = set;
-    return {
-      kind: 'set',
-      open,
-      slot,
-      actFrom,
-      actUntil,
-      blocks: set.blocks.get(devAddr) ?? [],
-      marks: marks.of(devAddr),
-    };
+    return set === undefined ? { kind: 'free', marks: marks.of(devAddr) } : fenceIn(set, devAddr);
   };
   const judge = (devAddr: string, frame: FencedFrame): Verdict =>
     judgeDownlink(fenceOf(devAddr), frame, clock.monotonic());
@@ -149,7 +158,10 @@ export async function openFence(folder: string, clock: Clock): Promise<FenceKeep
       sets.set(setId, { ...window, open: true, blocks });
       index();
       // a lease is renewed often; only what must outlast the process is written
-      const same = sameEpoch && known.devAddrs.join() === window.devAddrs.join();
+      const same =
+        sameEpoch &&
+        known.devAddrs.join() === window.devAddrs.join() &&
+        known.devEuis?.join() === window.devEuis?.join();
       if (!same) save();
     },
     grant(setId, devAddr, block) {
@@ -183,12 +195,22 @@ export async function openFence(folder: string, clock: Clock): Promise<FenceKeep
         blocks: [...blocks].flatMap(([devAddr, granted]) => granted.map((block) => ({ devAddr, ...block }))),
       })),
     refused: () => ({ ...refused }),
-    async pass({ devAddr, fcnt16, phyPayload, ahead }) {
+    judgeJoin(devEui, devAddrs, aheadMs) {
+      const named = [...sets.values()].filter((set) => set.devEuis?.includes(devEui) === true);
+      const found = named.length > 0 ? named : devAddrs.flatMap((devAddr) => setOf.get(devAddr) ?? []);
+      const fences = [...new Set(found)].map((set) => fenceIn(set, ''));
+      const reason = judgeJoinAccept(fences, aheadMs, clock.monotonic());
+      if (reason !== undefined) refuse(reason);
+      return reason;
+    },
+    async pass({ devAddr, fcnt16, phyPayload, ahead, slot }) {
       const hash = sha256Hex(phyPayload).slice(0, 32);
       const facts = (): FencedFrame => ({ fcnt16, hash, aheadMs: ahead() });
       const first = judge(devAddr, facts());
       if (!first.allowed) return refuse(first.reason);
-      await marks.mark(devAddr, first.fcnt, hash);
+      const slotDurable = slot();
+      if (slotDurable === undefined) return { allowed: false, reason: 'noSlot' };
+      await Promise.all([marks.mark(devAddr, first.fcnt, hash), slotDurable]);
       const second = judge(devAddr, facts());
       return second.allowed ? second : refuse(second.reason);
     },

@@ -32,6 +32,7 @@ const uplink = (devAddr: DevAddr, fcnt: number): StoredFrame => ({
   via: RADIO,
 });
 const settings: RingSettings = {
+  devEuis: [],
   devAddrs: [ONE],
   budgetBytes: 1 << 20,
   prefix: '',

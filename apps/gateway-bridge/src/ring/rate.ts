@@ -1,8 +1,4 @@
-/** Tokens of one mote; refilled with time. */
-interface Bucket {
-  tokens: number;
-  at: number;
-}
+import { createTokenBuckets } from './token-buckets.ts';
 
 /** Frames within this distance above a mote's last mark are taken for its next ones. */
 const WINDOW = 1024;
@@ -18,27 +14,19 @@ export interface RateLimit {
 
 /** A token bucket per mote, and a second one for counters that cannot be its next: a flood of forgeries takes only those. */
 export function createRateLimit(perSecond: number, burst: number): RateLimit {
-  const buckets = new Map<string, Bucket>();
+  const buckets = createTokenBuckets(perSecond, burst);
   const marks = new Map<string, number>();
-  const spend = (key: string, now: number): boolean => {
-    const bucket = buckets.get(key) ?? { tokens: burst, at: now };
-    bucket.tokens = Math.min(burst, bucket.tokens + ((now - bucket.at) / 1000) * perSecond);
-    bucket.at = now;
-    buckets.set(key, bucket);
-    if (bucket.tokens < 1) return false;
-    bucket.tokens -= 1;
-    return true;
-  };
   return {
     take(devAddr, fcnt16, now) {
       const mark = marks.get(devAddr);
       const near = mark === undefined || ((fcnt16 - mark + 0x1_0000) & 0xffff) <= WINDOW;
-      return spend(near ? devAddr : `${devAddr}/far`, now);
+      return buckets.spend(near ? devAddr : `${devAddr}/far`, now);
     },
     mark: (devAddr, fcnt16) => void marks.set(devAddr, fcnt16),
     keepOnly(devAddrs) {
-      for (const map of [buckets, marks])
-        for (const key of map.keys()) if (!devAddrs.has(key.slice(0, 8))) map.delete(key);
+      const wanted = (key: string): boolean => devAddrs.has(key.slice(0, 8));
+      buckets.keepOnly(wanted);
+      for (const devAddr of marks.keys()) if (!wanted(devAddr)) marks.delete(devAddr);
     },
   };
 }

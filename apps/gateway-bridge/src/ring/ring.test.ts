@@ -52,6 +52,7 @@ let wall = 0;
 let monotonic = 0;
 const clock = { now: () => wall, monotonic: () => monotonic };
 const settings: RingSettings = {
+  devEuis: [],
   devAddrs: [ONE, TWO],
   budgetBytes: 1 << 20,
   prefix: '',

@@ -12,6 +12,8 @@ import { createSlots } from './slots.ts';
 export interface RingSettings {
   /** Lower-case hex; only frames of these are taken. */
   readonly devAddrs: readonly string[];
+  /** Lower-case hex; JoinRequests of these are delivered, never kept. */
+  readonly devEuis: readonly string[];
   /** Bytes on the disk that the ring may fill, divided evenly among its DevAddrs. */
   readonly budgetBytes: number;
   /** Before every topic on which its frames are delivered. */

@@ -21,6 +21,11 @@ export const devAddrSchema = z
   .regex(/^[0-9a-fA-F]{8}$/, 'a DevAddr: 8 hex digits')
   .transform((text) => text.toLowerCase());
 
+export const devEuiSchema = z
+  .string()
+  .regex(/^[0-9a-fA-F]{16}$/, 'a DevEUI: 16 hex digits')
+  .transform((text) => text.toLowerCase());
+
 export const gapSourceSchema = z.strictObject({ edgeId: z.string().min(1).max(128), ringId: ringIdSchema });
 
 const storedSchema = z.object({
@@ -32,6 +37,7 @@ const storedSchema = z.object({
   unfilled: z.boolean().optional(),
   settings: z.object({
     devAddrs: z.array(z.string()),
+    devEuis: z.array(z.string()).default([]),
     budgetBytes: z.int(),
     prefix: z.string(),
     deliver: z.boolean(),
@@ -57,6 +63,8 @@ export interface Rings {
   readonly moving: Promise<void> | undefined;
   /** The rings whose filter has the DevAddr; the neighbourhood's where there is none. */
   matching(devAddr: string): readonly Ring[];
+  /** The rings that deliver JoinRequests of the DevEUI. */
+  joining(devEui: string): readonly Ring[];
   /**
    * Creates or changes a ring, durably. A new one may take over the frames of another (`adopt`), which ends with that.
    * @throws AntirioError storageFull where its budget does not fit.
@@ -105,16 +113,22 @@ export function openRings(ports: RingsPorts): Rings {
   const held = new Map<string, Held>();
   let moving: Promise<void> | undefined;
   let byDevAddr = new Map<string, Ring[]>();
+  let byDevEui = new Map<string, Ring[]>();
   mkdirSync(folder, { recursive: true });
 
-  const index = (): void => {
-    byDevAddr = new Map();
+  const grouped = (keysOf: (settings: RingSettings) => readonly string[]): Map<string, Ring[]> => {
+    const groups = new Map<string, Ring[]>();
     for (const { ring } of held.values())
-      for (const devAddr of ring.settings.devAddrs) {
-        const rings = byDevAddr.get(devAddr);
-        if (rings === undefined) byDevAddr.set(devAddr, [ring]);
+      for (const key of keysOf(ring.settings)) {
+        const rings = groups.get(key);
+        if (rings === undefined) groups.set(key, [ring]);
         else rings.push(ring);
       }
+    return groups;
+  };
+  const index = (): void => {
+    byDevAddr = grouped(({ devAddrs }) => devAddrs);
+    byDevEui = grouped(({ deliver, devEuis }) => (deliver ? devEuis : []));
   };
   const openOne = (id: string, stored: Stored, rate: RateLimit): Ring =>
     openRing(
@@ -144,6 +158,7 @@ export function openRings(ports: RingsPorts): Rings {
     },
     {
       devAddrs: [],
+      devEuis: [],
       budgetBytes: ports.neighbourhoodBytes,
       prefix: '',
       deliver: false,
@@ -239,7 +254,8 @@ export function openRings(ports: RingsPorts): Rings {
     write(id, filled);
   };
   const storedOf = (settings: RingSettings, owner: string | undefined, known: Stored | undefined): Stored => {
-    const copy = { ...settings, devAddrs: [...new Set(settings.devAddrs)] };
+    const { devAddrs, devEuis } = settings;
+    const copy = { ...settings, devAddrs: [...new Set(devAddrs)], devEuis: [...new Set(devEuis)] };
     const incarnation = known?.incarnation ?? toHex(ports.random.bytes(8));
     const added = copy.devAddrs.some((devAddr) => known?.settings.devAddrs.includes(devAddr) !== true);
     const unfilled = added || known?.unfilled === true ? { unfilled: true } : {};
@@ -267,6 +283,7 @@ export function openRings(ports: RingsPorts): Rings {
       return moving;
     },
     matching: (devAddr) => byDevAddr.get(devAddr) ?? strangers,
+    joining: (devEui) => byDevEui.get(devEui) ?? [],
     async put(id, settings, { owner, adopt }) {
       admit(id, settings, adopt);
       if (adopt !== undefined && adopt !== id && !held.has(id)) {

@@ -126,8 +126,9 @@ describe('downlinks that a real server sent', () => {
       expect(downlinkId).toBe(frame.downlinkId);
       expect(items.map(({ frequency }) => frequency)).toEqual([868_100_000, 869_525_000]);
       const firstDelayUs = name.endsWith('joinaccept') ? 5_000_000 : 1_000_000;
-      expect(items[0]?.tmst).toBe(0x01020304 + firstDelayUs);
-      expect(txpkOf({ ...items[0]!, tmst: 1 })).toEqual({
+      expect(items[0]?.timing).toEqual({ kind: 'delay', tmst: 0x01020304 + firstDelayUs });
+      expect(items[0]?.uplinkTmst).toBe(0x01020304);
+      expect(txpkOf({ ...items[0]!, timing: { kind: 'delay', tmst: 1 } })).toEqual({
         imme: false,
         tmst: 1,
         freq: 868.1,
@@ -154,10 +155,31 @@ describe('downlinks that a real server sent', () => {
     const command = {
       downlinkId: 1,
       gatewayId: '0102030405060708',
-      items: [item({ delay: { delay: '1s' } }), item({ immediately: {} })],
+      items: [
+        item({ delay: { delay: '1s' } }),
+        item({ immediately: {} }),
+        item({ gpsEpoch: { timeSinceGpsEpoch: '1479283715.054s' } }),
+        item({ gpsEpoch: { timeSinceGpsEpoch: { seconds: '1479283715', nanos: 54_000_000 } } }),
+        item({}),
+      ],
     };
     const { items } = readCommandDown(Buffer.from(JSON.stringify(command)));
-    expect(items.map(({ tmst }) => tmst)).toEqual([1_000_000, undefined]);
+    expect(items.map(({ timing }) => timing)).toEqual([
+      { kind: 'delay', tmst: 1_000_000 },
+      { kind: 'immediately' },
+      { kind: 'gps', gpsTimeMs: 1_479_283_715_054 },
+      { kind: 'gps', gpsTimeMs: 1_479_283_715_054 },
+      { kind: 'unknown' },
+    ]);
+    const times = items.map((one) => {
+      const { imme, tmst, tmms } = txpkOf(one);
+      return { imme, tmst, tmms };
+    });
+    expect(times.slice(0, 3)).toEqual([
+      { imme: false, tmst: 1_000_000, tmms: undefined },
+      { imme: true, tmst: undefined, tmms: undefined },
+      { imme: false, tmst: undefined, tmms: 1_479_283_715_054 },
+    ]);
   });
 });
 

@@ -110,3 +110,19 @@ export function judgeDownlink(fence: Fence, frame: FencedFrame, now: number): Do
   const counter = judgeCounter(fence.marks, fcnt, frame.hash);
   return counter === undefined ? { allowed: true, fcnt } : refuse(counter);
 }
+
+/**
+ * Whether the answer to a join may go to the gateway now: it has no counter, so that only lease and time on air are asked for.
+ * `fences` are those of the sets that the device is in, or may get into by it.
+ */
+export function judgeJoinAccept(
+  fences: readonly Extract<Fence, { kind: 'set' }>[],
+  aheadMs: number | undefined,
+  now: number,
+): DownlinkRefusal | undefined {
+  for (const fence of fences) {
+    const refusal = judgeLease(fence, now);
+    if (refusal !== undefined) return refusal;
+  }
+  return judgeTiming(aheadMs);
+}

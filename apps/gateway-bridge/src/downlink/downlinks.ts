@@ -1,0 +1,263 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { messageType, parseDataFrame, type DataFrame } from '@antirio/lorawan';
+import { MAX_DOWNLINK_LEAD_MS, type DownlinkRefusal } from '@antirio/service-contract';
+import { txpkOf, type CommandDown, type DownlinkItem } from '../bus/command-down.ts';
+import type { FenceKeeper } from '../fence/fence.ts';
+import type { JoinAnswer, Joins } from '../join/joins.ts';
+import type { HeldRing, Rings } from '../ring/rings.ts';
+import type { Forwarders, TxOutcome } from '../semtech/forwarders.ts';
+import type { TxAckStatus } from '../semtech/tx-ack.ts';
+import { AIR_STATUS, type AirRefusal, type Airwaves, type Slot } from './airwaves.ts';
+
+/** Why a downlink was not even brought to the fence. */
+export type CommandRefusal =
+  | AirRefusal
+  | 'malformed'
+  | 'foreignDevAddr'
+  | 'notDataDownlink'
+  /** A JoinAccept for which this reader was given no JoinRequest that is still to be answered. */
+  | 'joinWithoutRequest'
+  | 'gatewayUnreachable'
+  | 'tooMany';
+
+/** What became of one way to send a downlink, in ChirpStack's words, and why in ours. */
+export interface ItemOutcome {
+  readonly status: TxAckStatus;
+  readonly refused?: string;
+}
+
+export interface DownlinkCounters {
+  /** Sent to a gateway that said OK, or cannot say. */
+  readonly sent: number;
+  /** Of those: with less power than was asked for. */
+  readonly reducedPower: number;
+  /** By the gateway's word, such as TOO_LATE; `unknown` where it said none. */
+  readonly failed: Readonly<Record<string, number>>;
+  readonly refused: Readonly<Partial<Record<CommandRefusal, number>>>;
+}
+
+/** Sends what readers ask for, behind the fence. */
+export interface Downlinks {
+  /** The first item that works is the only one. One outcome for each item. */
+  send(prefix: string, gatewayId: string, command: CommandDown): Promise<ItemOutcome[]>;
+  refuse(reason: CommandRefusal, status?: TxAckStatus): ItemOutcome;
+  counters(): DownlinkCounters;
+  /** What waits for its time is given up. */
+  close(): void;
+}
+
+export interface DownlinksPorts {
+  readonly rings: Rings;
+  readonly joins: Joins;
+  readonly fence: FenceKeeper;
+  readonly forwarders: Forwarders;
+  readonly airwaves: Airwaves;
+}
+
+/** Downlinks under way at once. */
+const MAX_DOWNLINKS = 256;
+/** Ahead of its time by so much a downlink is brought to the fence, where it came earlier than the fence takes it. */
+const LEAD_MS = 2000;
+/** RX2 after the longest RX1 delay of LoRaWAN; ping slots are within 128 s. */
+const LONGEST_HOLD_MS: Readonly<Record<string, number>> = { delay: 16_500, gps: 130_000 };
+const JOIN_ACCEPT_LENGTHS = [17, 33];
+const OWN = 'own';
+
+const FENCE_STATUS: Readonly<Partial<Record<DownlinkRefusal, TxAckStatus>>> = {
+  tooLate: 'TOO_LATE',
+  tooFarAhead: 'TOO_EARLY',
+};
+
+/** What an item carries, and by whose leave. */
+type Load =
+  | { readonly kind: 'data'; readonly frame: DataFrame }
+  | { readonly kind: 'join'; readonly answer: JoinAnswer };
+
+const isOutcome = (value: object): value is ItemOutcome => 'status' in value;
+const mayBeOnAir = ({ status, refused }: ItemOutcome): boolean => status === 'OK' || refused === 'noTxAck';
+
+function dataDownlink(phyPayload: Uint8Array): DataFrame | undefined {
+  try {
+    const frame = parseDataFrame(phyPayload);
+    return frame.direction === 'down' ? frame : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isJoinAccept(phyPayload: Uint8Array): boolean {
+  try {
+    return messageType(phyPayload) === 'joinAccept' && JOIN_ACCEPT_LENGTHS.includes(phyPayload.length);
+  } catch {
+    return false;
+  }
+}
+
+/** The rings that are read behind a prefix. */
+export function ringsBehind(rings: Rings, prefix: string): HeldRing[] {
+  return rings.all().filter(({ ring }) => ring.settings.deliver && ring.settings.prefix === prefix);
+}
+
+export function createDownlinks({ rings, joins, fence, forwarders, airwaves }: DownlinksPorts): Downlinks {
+  const refused: Partial<Record<CommandRefusal, number>> = {};
+  const failed: Record<string, number> = {};
+  const closing = new AbortController();
+  let sent = 0;
+  let reducedPower = 0;
+  let underWay = 0;
+
+  const refuse: Downlinks['refuse'] = (reason, status = 'INTERNAL_ERROR') => {
+    refused[reason] = (refused[reason] ?? 0) + 1;
+    return { status, refused: reason };
+  };
+  const refuseOnAir = (reason: AirRefusal): ItemOutcome => refuse(reason, AIR_STATUS[reason]);
+  const refusedByFence = (reason: DownlinkRefusal): ItemOutcome => ({
+    status: FENCE_STATUS[reason] ?? 'INTERNAL_ERROR',
+    refused: reason,
+  });
+
+  const settle = (outcome: TxOutcome): ItemOutcome => {
+    if (outcome.kind === 'unanswered') {
+      failed['unknown'] = (failed['unknown'] ?? 0) + 1;
+      return { status: 'INTERNAL_ERROR', refused: 'noTxAck' };
+    }
+    if (outcome.kind === 'answered' && outcome.reducedPower !== undefined) reducedPower += 1;
+    const status = outcome.kind === 'answered' ? outcome.status : 'OK';
+    if (status === 'OK') sent += 1;
+    else failed[status] = (failed[status] ?? 0) + 1;
+    return { status };
+  };
+  /** Must follow the fence's last word without an await in between. */
+  const transmit = (gatewayId: string, item: DownlinkItem): Promise<ItemOutcome> => {
+    try {
+      return forwarders.transmit(gatewayId, txpkOf(item), item).then(settle);
+    } catch {
+      return Promise.resolve(refuse('gatewayUnreachable'));
+    }
+  };
+
+  /** Until the fence may be asked; a refusal where that would take too long. */
+  const hold = async (gatewayId: string, { timing }: DownlinkItem): Promise<AirRefusal | undefined> => {
+    const ahead = airwaves.aheadMs(gatewayId, timing);
+    if (ahead === undefined || ahead <= MAX_DOWNLINK_LEAD_MS) return undefined;
+    if (ahead > (LONGEST_HOLD_MS[timing.kind] ?? 0)) return 'tooFarAhead';
+    // closed meanwhile: it is not sent, and its counter not used
+    const waited = await sleep(ahead - LEAD_MS, true, { signal: closing.signal }).catch(() => false);
+    return waited ? undefined : 'tooFarAhead';
+  };
+  const sendData = async (
+    gatewayId: string,
+    item: DownlinkItem,
+    { devAddr, fcnt16 }: DataFrame,
+    reserve: () => Slot | undefined,
+    ahead: () => number | undefined,
+  ): Promise<ItemOutcome | undefined> => {
+    const { phyPayload } = item;
+    const slot = (): Promise<void> | undefined => reserve()?.durable;
+    const passage = await fence.pass({ devAddr, fcnt16, phyPayload, ahead, slot });
+    if (passage.allowed) return transmit(gatewayId, item);
+    return passage.reason === 'noSlot' ? undefined : refusedByFence(passage.reason);
+  };
+  const sendJoinAccept = async (
+    gatewayId: string,
+    item: DownlinkItem,
+    { devEui, rings: behind }: JoinAnswer,
+    reserve: () => Slot | undefined,
+    ahead: () => number | undefined,
+  ): Promise<ItemOutcome | undefined> => {
+    // the own ring has devices of many sets and of none; a contract's ring has those of its set
+    const devAddrs = behind.flatMap(({ id, settings }) => (id === OWN ? [] : settings.devAddrs));
+    const first = fence.judgeJoin(devEui, devAddrs, ahead());
+    if (first !== undefined) return refusedByFence(first);
+    const slot = reserve();
+    if (slot === undefined) return undefined;
+    await slot.durable;
+    const second = fence.judgeJoin(devEui, devAddrs, ahead());
+    return second === undefined ? transmit(gatewayId, item) : refusedByFence(second);
+  };
+  const onAir = async (gatewayId: string, item: DownlinkItem, load: Load): Promise<ItemOutcome> => {
+    let slot: Slot | undefined;
+    let refusal: AirRefusal = 'notTimed';
+    const reserve = (): Slot | undefined => {
+      const got = airwaves.reserve(gatewayId, item);
+      if (typeof got === 'string') refusal = got;
+      else slot = got;
+      return slot;
+    };
+    const ahead = (): number | undefined => slot?.ahead() ?? airwaves.earliestMs(gatewayId, item);
+    let outcome: ItemOutcome | undefined;
+    try {
+      outcome =
+        load.kind === 'data'
+          ? await sendData(gatewayId, item, load.frame, reserve, ahead)
+          : await sendJoinAccept(gatewayId, item, load.answer, reserve, ahead);
+    } finally {
+      if (outcome === undefined || !mayBeOnAir(outcome)) slot?.release();
+    }
+    return outcome ?? refuseOnAir(refusal);
+  };
+
+  const loadOf = (
+    { phyPayload }: DownlinkItem,
+    devAddrs: ReadonlySet<string>,
+    answer: JoinAnswer | undefined,
+  ): Load | ItemOutcome => {
+    if (isJoinAccept(phyPayload))
+      return answer === undefined ? refuse('joinWithoutRequest') : { kind: 'join', answer };
+    const frame = dataDownlink(phyPayload);
+    if (frame === undefined) return refuse('notDataDownlink');
+    return devAddrs.has(frame.devAddr) ? { kind: 'data', frame } : refuse('foreignDevAddr');
+  };
+  const sendItem = async (
+    gatewayId: string,
+    item: DownlinkItem,
+    devAddrs: ReadonlySet<string>,
+    answer: JoinAnswer | undefined,
+  ): Promise<ItemOutcome> => {
+    const load = loadOf(item, devAddrs, answer);
+    if (isOutcome(load)) return load;
+    const refusal = airwaves.judge(item, gatewayId) ?? (await hold(gatewayId, item));
+    return refusal === undefined ? onAir(gatewayId, item, load) : refuseOnAir(refusal);
+  };
+  const answerFor = (prefix: string, gatewayId: string, { items }: CommandDown): JoinAnswer | undefined => {
+    const accept = items.find(({ phyPayload }) => isJoinAccept(phyPayload));
+    // one answer for one JoinRequest: another context, or another message, within the command has none
+    const isOne = items.every(
+      ({ phyPayload, uplinkTmst }) => isJoinAccept(phyPayload) && uplinkTmst === accept?.uplinkTmst,
+    );
+    if (accept?.uplinkTmst === undefined || !isOne) return undefined;
+    return joins.answer(prefix, gatewayId, accept.uplinkTmst);
+  };
+  const sendFirstPossible: Downlinks['send'] = async (prefix, gatewayId, command) => {
+    const devAddrs = new Set(ringsBehind(rings, prefix).flatMap(({ ring }) => ring.settings.devAddrs));
+    const answer = answerFor(prefix, gatewayId, command);
+    const outcomes: ItemOutcome[] = [];
+    try {
+      for (const item of command.items) {
+        const outcome = await sendItem(gatewayId, item, devAddrs, answer);
+        outcomes.push(outcome);
+        // without a TX_ACK it may be on air: a second try would be a second transmission
+        if (mayBeOnAir(outcome)) break;
+      }
+    } finally {
+      if (!outcomes.some(mayBeOnAir)) answer?.release();
+    }
+    const rest = command.items.slice(outcomes.length).map((): ItemOutcome => ({ status: 'IGNORED' }));
+    return [...outcomes, ...rest];
+  };
+
+  return {
+    async send(prefix, gatewayId, command) {
+      if (underWay >= MAX_DOWNLINKS) return command.items.map(() => refuse('tooMany', 'QUEUE_FULL'));
+      underWay += 1;
+      try {
+        return await sendFirstPossible(prefix, gatewayId, command);
+      } finally {
+        underWay -= 1;
+      }
+    },
+    refuse,
+    counters: () => ({ sent, reducedPower, failed: { ...failed }, refused: { ...refused } }),
+    close: () => closing.abort(),
+  };
+}
