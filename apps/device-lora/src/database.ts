@@ -17,7 +17,8 @@ const MIGRATIONS = [
   `CREATE TABLE joined (session TEXT PRIMARY KEY, devEui TEXT NOT NULL, devAddr TEXT NOT NULL, nwkSKey BLOB NOT NULL, appSKey BLOB NOT NULL,
      devNonce INTEGER NOT NULL, joinNonce INTEGER NOT NULL, state TEXT NOT NULL, joinedAt REAL NOT NULL) STRICT;
    CREATE INDEX joined_device ON joined (devEui, joinNonce);
-   CREATE TABLE dev_nonce (devEui TEXT NOT NULL, nonce INTEGER NOT NULL, PRIMARY KEY (devEui, nonce)) STRICT, WITHOUT ROWID;
+   CREATE TABLE dev_nonces (devEui TEXT PRIMARY KEY, nonces TEXT NOT NULL) STRICT;
+   CREATE TABLE mac (session TEXT PRIMARY KEY, state TEXT NOT NULL) STRICT;
    CREATE TABLE join_nonce (devEui TEXT PRIMARY KEY, highest INTEGER NOT NULL) STRICT;
    CREATE TABLE given_address (devAddr TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
    ALTER TABLE downlink ADD COLUMN session TEXT`,

@@ -16,9 +16,11 @@ import {
 import { parseDevAddr } from '@antirio/lorawan';
 import { createActivation } from './activation.ts';
 import { openControl, type ControlMessage } from './control.ts';
-import { openDownCounters } from './downlink/counters.ts';
-import { openSender, type DownlinkSender } from './downlink/sender.ts';
+import { openDownCounters, type DownCounters } from './downlink/counters.ts';
+import { createSender, type DownlinkSender } from './downlink/sender.ts';
 import { createDownlinkStore } from './downlink/store.ts';
+import { openTransmitter, type Transmitter } from './downlink/transmitter.ts';
+import { createJoinServer, type JoinServer } from './join/join-server.ts';
 import { addMetrics } from './metrics.ts';
 import { bootstrap } from './north/bootstrap.ts';
 import { createPoster, type Poster } from './north/poster.ts';
@@ -31,6 +33,7 @@ import { healthOf, statusOf, type Telling } from './status.ts';
 import { openStore } from './database.ts';
 import { createUplinkStore, type UplinkStore } from './store.ts';
 import { openReader, type Reader } from './uplink/reader.ts';
+import type { SessionBook } from './uplink/session-book.ts';
 import { answerValidations } from './validation.ts';
 
 export interface DeviceLoraPorts {
@@ -97,14 +100,38 @@ function openRing({ options, peers, log, opened }: Room, joins: JoinStore): OwnR
   return ring;
 }
 
-async function openReading(
-  room: Room,
-  store: UplinkStore,
-  poster: Poster,
-  sender: DownlinkSender,
-  ring: OwnRing | undefined,
-): Promise<Reader> {
+interface JoinParts {
+  readonly joins: JoinStore;
+  readonly ring: OwnRing | undefined;
+  readonly transmitter: Transmitter;
+  readonly counters: DownCounters;
+  readonly sessions: () => SessionBook | undefined;
+}
+
+/** Joins are served where the ring is ours to fill: elsewhere a device could not be heard with its new address. */
+function openJoinServer(room: Room, { ring, counters, ...parts }: JoinParts): JoinServer | undefined {
+  if (ring === undefined) return undefined;
+  const server = createJoinServer({
+    ...room,
+    ...parts,
+    ensureRing: () => ring.ensure(),
+    onOffered: ({ devAddr }) => counters.prepare(devAddr),
+  });
+  room.opened.push(() => server.close());
+  return server;
+}
+
+interface ReadingParts {
+  readonly store: UplinkStore;
+  readonly poster: Poster;
+  readonly sender: DownlinkSender;
+  readonly ring: OwnRing | undefined;
+  readonly joinServer: JoinServer | undefined;
+}
+
+async function openReading(room: Room, parts: ReadingParts): Promise<Reader> {
   const { options, profiles, latest, opened } = room;
+  const { store, poster, sender, ring, joinServer } = parts;
   const reader = await openReader({
     ...room,
     store,
@@ -113,6 +140,7 @@ async function openReading(
     onHeard: (heard) => {
       if (options.sendDownlinks) sender.heard(heard);
     },
+    onJoin: (join) => joinServer?.heard(join),
     onStored: ({ device }, readings) => {
       for (const reading of readings) latest.set(`${device.name}/${reading.resourceName}`, reading);
     },
@@ -169,21 +197,19 @@ async function openAll(room: Room, health: () => Health): Promise<Opened> {
   const highestUsed = (devAddr: string): number | undefined => downlinks.highestUsed(devAddr);
   const counters = await openDownCounters({ bus, prefix, clock, random, log, highestUsed });
   opened.push(() => counters.close());
-  const sender = await openSender({
-    bus,
-    prefix,
-    region,
-    answerUplinks,
-    store: downlinks,
-    counters,
-    clock,
-    random,
-    log,
-  });
-  opened.push(() => sender.close());
+  const transmitter = await openTransmitter({ bus, prefix, region, random });
+  opened.push(() => transmitter.close());
+  const sender = createSender({ transmitter, answerUplinks, store: downlinks, counters, clock, log });
   const joins = createJoinStore(db);
   const ring = openRing(room, joins);
-  const reader = await openReading(room, store, poster, sender, ring);
+  const joinServer = openJoinServer(room, {
+    joins,
+    ring,
+    transmitter,
+    counters,
+    sessions: () => activation.sessions,
+  });
+  const reader = await openReading(room, { store, poster, sender, ring, joinServer });
   const activation = createActivation({ options, reader, counters, store, joins, log });
   const retrying = retryParked(store, poster, options.reading.parkedRetryMs, log);
   opened.push(() => retrying.stop());
@@ -209,11 +235,11 @@ async function openAll(room: Room, health: () => Health): Promise<Opened> {
     clock,
     random,
   });
-  addMetrics(rim.metrics, reader, sender);
+  addMetrics(rim.metrics, { reader, sender, joinServer });
   const port = await listen(rim, options);
   opened.push(() => rim.close());
   const registration = await register(room, port);
-  const telling: Telling = { activation, reader, sender, poster, store, registration };
+  const telling: Telling = { activation, reader, sender, joinServer, poster, store, registration };
   current.telling = telling;
   if (options.startState === 'reading' && options.secretsFile !== undefined)
     await activation.activate(options.secretsFile);

@@ -1,9 +1,16 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { DownlinkSender } from './downlink/sender.ts';
+import type { JoinServer } from './join/join-server.ts';
 import type { Reader } from './uplink/reader.ts';
 
+interface Counting {
+  readonly reader: Reader;
+  readonly sender: DownlinkSender;
+  readonly joinServer: JoinServer | undefined;
+}
+
 /** What was counted, read when it is asked for. */
-export function addMetrics(registry: Registry, reader: Reader, sender: DownlinkSender): void {
+export function addMetrics(registry: Registry, { reader, sender, joinServer }: Counting): void {
   const registers = [registry];
   const counts = (
     name: string,
@@ -23,6 +30,8 @@ export function addMetrics(registry: Registry, reader: Reader, sender: DownlinkS
   };
   counts('frames', 'frames by what became of them, since the first start', () => reader.counts());
   counts('downlinks', 'downlinks by what became of them', () => sender.counts());
+  if (joinServer !== undefined)
+    counts('joins', 'JoinRequests by what became of them, since the start', () => joinServer.counts());
   new Gauge({
     name: 'antirio_lora_behind',
     help: 'frames of the ring that are not done with',

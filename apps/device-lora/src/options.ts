@@ -1,6 +1,14 @@
 import { z } from 'zod';
 import { deviceProfile } from '@antirio/edgex-contracts';
-import { parseDevAddr, parseDevEui } from '@antirio/lorawan';
+import {
+  devAddrOf,
+  eu868,
+  parseAppKey,
+  parseDevAddr,
+  parseDevEui,
+  parseJoinEui,
+  type DevAddr,
+} from '@antirio/lorawan';
 import { loraEnvironmentSensor } from './profile.ts';
 
 const hex = (bytes: number): z.ZodString =>
@@ -15,6 +23,38 @@ const level = z
   .max(128)
   .regex(/^[^/+#\0]+$/, 'no slash, + or #: it becomes a part of topics');
 
+/** How a device listens after its uplinks. */
+const receptionSchema = z.strictObject({
+  rx1DelayS: z.int().min(1).max(15).default(eu868.receiveDefaults.rx1DelayS),
+  rx1DrOffset: z.int().min(0).max(eu868.maxRx1DrOffset).default(eu868.receiveDefaults.rx1DrOffset),
+  rx2: z
+    .strictObject({
+      frequency: z.int().min(1).default(eu868.receiveDefaults.rx2.frequency),
+      dataRate: z.int().min(0).max(6).default(eu868.receiveDefaults.rx2.dataRate),
+    })
+    .prefault({}),
+  /** Hz; besides the three that every device has. Those that join are told them. */
+  channels: z.array(z.int().min(863_000_000).max(870_000_000)).max(5).default([]),
+});
+
+type Fault = readonly [path: string, message: string];
+type Given = Readonly<Record<string, unknown>>;
+
+function abpFaults({ devAddr: given, joinEui }: Given): Fault[] {
+  const faults: Fault[] = [];
+  if (given === undefined) faults.push(['devAddr', 'a device with `abp` has one']);
+  if (joinEui !== undefined) faults.push(['joinEui', 'only devices with `otaa` join']);
+  return faults;
+}
+
+function otaaFaults({ devAddr: given, reception, mayReset }: Given): Fault[] {
+  const faults: Fault[] = [];
+  if (given !== undefined) faults.push(['devAddr', 'a device with `otaa` is given one']);
+  if (reception !== undefined) faults.push(['reception', 'a device with `otaa` is told it']);
+  if (mayReset === true) faults.push(['mayReset', 'a device with `otaa` joins in place of that']);
+  return faults;
+}
+
 const deviceSchema = z
   .strictObject({
     devEui,
@@ -24,25 +64,33 @@ const deviceSchema = z
     /** Of a device with `abp`; one that joins is given an address out of `devAddrRange`. */
     devAddr: devAddr.optional(),
     /** Joins that name another JoinEUI are refused; without it every one is taken. */
-    joinEui: hex(8).toLowerCase().optional(),
+    joinEui: hex(8).transform(parseJoinEui).optional(),
     /** Downlinks follow an uplink in either class. */
     class: z.enum(['A', 'C']).default('A'),
+    /** As `abp` devices were made; those that join are told the service's own `reception`. */
+    reception: receptionSchema.optional(),
+    macVersion: z.enum(['1.0.2', '1.0.3', '1.0.4']).default('1.0.3'),
     /** The device counts from zero again when it loses power: its readings are told apart by their MICs too. */
     mayReset: z.boolean().default(false),
     profileName: z.string().min(1).default(loraEnvironmentSensor.name),
     /** `raw` stores the payload as it is. */
     codec: z.enum(['cayenneLpp', 'raw']).default('cayenneLpp'),
   })
-  .superRefine(({ activation, devAddr: given, joinEui, mayReset }, context) => {
-    const wrong = (path: string, message: string): void =>
+  .superRefine((device, context) => {
+    for (const [path, message] of device.activation === 'abp' ? abpFaults(device) : otaaFaults(device))
       context.addIssue({ code: 'custom', path: [path], message });
-    if (activation === 'abp' && given === undefined) wrong('devAddr', 'a device with `abp` has one');
-    if (activation === 'abp' && joinEui !== undefined) wrong('joinEui', 'only devices with `otaa` join');
-    if (activation === 'otaa' && given !== undefined) wrong('devAddr', 'a device with `otaa` is given one');
-    if (activation === 'otaa' && mayReset) wrong('mayReset', 'a device with `otaa` joins in place of that');
   });
 
 export type DeviceOptions = z.output<typeof deviceSchema>;
+
+/** The addresses of NetIDs of type 0: six bits of the NetID, 25 to give away (LoRaWAN Backend Interfaces 1.0, 6.1). */
+const TYPE_0_ADDRESSES = 2 ** 25;
+
+/** Addresses that joining devices may be given, both ends included. */
+export interface AddressRange {
+  readonly first: DevAddr;
+  readonly last: DevAddr;
+}
 
 const optionsSchema = z.strictObject({
   serviceName: level.default('device-lora'),
@@ -89,6 +137,9 @@ const optionsSchema = z.strictObject({
   /** The addresses that joining devices are given, both ends included; by default all of the NetID. */
   devAddrRange: z.strictObject({ first: devAddr, last: devAddr }).optional(),
   profiles: z.array(deviceProfile).max(1000).default([]),
+  reception: receptionSchema.prefault({}),
+  /** How long other gateways' receptions of one transmission are waited for; not waited where only one gateway is heard. */
+  deduplicationMs: z.int().min(0).max(500).default(200),
   /** Session keys; without it the service waits for the message `activate`. */
   secretsFile: z.string().min(1).optional(),
   /** `forward` stores payloads as they came, even where the AppSKey is given. */
@@ -116,10 +167,16 @@ const optionsSchema = z.strictObject({
     .prefault({}),
 });
 
-export const deviceLoraOptions = optionsSchema.superRefine(({ devAddrRange, netId }, context) => {
+export const deviceLoraOptions = optionsSchema.superRefine(({ devAddrRange, netId, reception }, context) => {
   const wrong = (message: string): void =>
     context.addIssue({ code: 'custom', path: ['devAddrRange'], message });
   if (devAddrRange === undefined && netId >= 0x20_0000) wrong('needed with a NetID of another type than 0');
+  if (reception.rx2.frequency !== eu868.receiveDefaults.rx2.frequency)
+    context.addIssue({
+      code: 'custom',
+      path: ['reception', 'rx2', 'frequency'],
+      message: 'no JoinAccept tells it',
+    });
   if (devAddrRange !== undefined && devAddrRange.last < devAddrRange.first)
     wrong('its last address comes before its first');
 });
@@ -127,11 +184,12 @@ export const deviceLoraOptions = optionsSchema.superRefine(({ devAddrRange, netI
 export type DeviceLoraOptions = z.output<typeof deviceLoraOptions>;
 export type DeviceLoraOptionsInput = z.input<typeof deviceLoraOptions>;
 
+const key = hex(16).transform(parseAppKey);
 const rootKey = z
-  .object({ devEui, appKey: hex(16).optional(), nwkKey: hex(16).optional() })
+  .object({ devEui, appKey: key.optional(), nwkKey: key.optional() })
   .transform(({ devEui: eui, appKey, nwkKey }, context) => {
-    const [key, second] = [appKey, nwkKey].filter((given) => given !== undefined);
-    if (key !== undefined && second === undefined) return { devEui: eui, key };
+    const [rootKey, second] = [appKey, nwkKey].filter((given) => given !== undefined);
+    if (rootKey !== undefined && second === undefined) return { devEui: eui, key: rootKey };
     context.addIssue({ code: 'custom', message: 'an `appKey` or an `nwkKey`, and one of them only' });
     return z.NEVER;
   });
@@ -148,3 +206,8 @@ export const secretsSchema = z.object({
 });
 
 export type Secrets = z.output<typeof secretsSchema>;
+
+export function addressRange({ netId, devAddrRange }: DeviceLoraOptions): AddressRange {
+  const first = (netId & 0x3f) * TYPE_0_ADDRESSES;
+  return devAddrRange ?? { first: devAddrOf(first), last: devAddrOf(first + TYPE_0_ADDRESSES - 1) };
+}

@@ -1,6 +1,7 @@
 import type { Health } from '@antirio/host';
 import type { Activation } from './activation.ts';
 import type { DownlinkSender } from './downlink/sender.ts';
+import type { JoinServer } from './join/join-server.ts';
 import type { Bootstrap } from './north/bootstrap.ts';
 import type { Poster } from './north/poster.ts';
 import type { Counted, UplinkStore } from './store.ts';
@@ -11,6 +12,7 @@ export interface Telling {
   readonly activation: Activation;
   readonly reader: Reader;
   readonly sender: DownlinkSender;
+  readonly joinServer: JoinServer | undefined;
   readonly poster: Poster;
   readonly store: UplinkStore;
   readonly registration: Bootstrap;
@@ -25,7 +27,13 @@ const countsOf = (
 ): Readonly<Record<string, number>> => Object.fromEntries(names.map((name) => [name, counts[name] ?? 0]));
 
 /** What the orchestrator and everybody else is told. */
-export function statusOf({ activation, reader, sender, poster }: Telling): Readonly<Record<string, unknown>> {
+export function statusOf({
+  activation,
+  reader,
+  sender,
+  joinServer,
+  poster,
+}: Telling): Readonly<Record<string, unknown>> {
   const { state, problem } = activation;
   const { cursor, behind } = reader;
   const counts = reader.counts();
@@ -38,6 +46,7 @@ export function statusOf({ activation, reader, sender, poster }: Telling): Reado
     ...countsOf(counts, OUTCOMES),
     refused,
     downlinks,
+    joins: joinServer?.counts(),
     north: poster.check(),
     problem,
   };

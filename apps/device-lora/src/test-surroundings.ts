@@ -36,6 +36,23 @@ async function bodyOf(request: IncomingMessage): Promise<unknown> {
   return chunks.length === 0 ? undefined : (JSON.parse(Buffer.concat(chunks).toString()) as unknown);
 }
 
+type Answer = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+
+async function serve(answer: Answer): Promise<{ url: string; close: () => Promise<void> }> {
+  const server: Server = createServer((request, response) => {
+    answer(request, response).catch(() => response.destroy());
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const close = (): Promise<void> =>
+    new Promise((resolve) => {
+      server.closeAllConnections();
+      server.close(() => resolve());
+    });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close };
+}
+
 export async function startTestCore(): Promise<TestCore> {
   const registered = new Map<string, unknown>();
   const events = new Map<string, TestEvent>();
@@ -75,23 +92,14 @@ export async function startTestCore(): Promise<TestCore> {
     const [status, json] = segments[0] === 'ping' ? [200, {}] : core();
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(json));
   };
-  const server: Server = createServer((request, response) => {
-    answer(request, response).catch(() => response.destroy());
-  });
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
+  const { url, close } = await serve(answer);
   const core: TestCore = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url,
     events,
     doubled: 0,
     registered,
     verdict: undefined,
-    close: () =>
-      new Promise((resolve) => {
-        server.closeAllConnections();
-        server.close(() => resolve());
-      }),
+    close,
   };
   return core;
 }
@@ -102,6 +110,8 @@ export interface TestRing {
   hear(phyPayload: Uint8Array, how?: { live?: boolean; gatewayId?: string; via?: string }): Promise<void>;
   /** The same bytes once more. */
   hearAgain(seq: number, gatewayId?: string): Promise<void>;
+  /** A JoinRequest. */
+  join(phyPayload: Uint8Array, how?: HowHeard): Promise<void>;
   /** Downlinks that were asked for. */
   readonly downlinks: TestDownlink[];
   /** What becomes of the next downlinks; OK where nothing is said. */
@@ -110,14 +120,37 @@ export interface TestRing {
 }
 
 export interface TestDownlink {
+  readonly gatewayId: string;
   readonly downlinkId: number;
   readonly items: {
     readonly phyPayload: string;
-    readonly txInfo: { readonly frequency: number; readonly context: string };
+    readonly txInfo: {
+      readonly frequency: number;
+      readonly context: string;
+      readonly modulation: { readonly lora: { readonly spreadingFactor: number } };
+      readonly timing: { readonly delay: { readonly delay: string } };
+    };
   }[];
 }
 
 const GATEWAY = '00000000aabbccdd';
+
+export interface HowHeard {
+  readonly gatewayId?: string;
+  readonly rssi?: number;
+  readonly frequency?: number;
+}
+
+/** ChirpStack's gateway id, radio settings and the bridge's own metadata around a PHYPayload. */
+function eventUp(phyPayload: Uint8Array, metadata: Record<string, string>, how: HowHeard): string {
+  const { gatewayId = GATEWAY, rssi = -60, frequency = 868_100_000 } = how;
+  const lora = { bandwidth: 125_000, spreadingFactor: 7, codeRate: 'CR_4_5' };
+  return JSON.stringify({
+    phyPayload: Buffer.from(phyPayload).toString('base64'),
+    txInfo: { frequency, modulation: { lora } },
+    rxInfo: { gatewayId, rssi, snr: 7.5, context: 'AQIDBA==', metadata, crcStatus: 'CRC_OK' },
+  });
+}
 
 export async function startTestRing(bus: Bus, ring: string, prefix = ''): Promise<TestRing> {
   const frames: { phyPayload: Uint8Array; receivedAt: number; via: string; gatewayId: string }[] = [];
@@ -141,13 +174,8 @@ export async function startTestRing(bus: Bus, ring: string, prefix = ''): Promis
       reception: 'first',
       ...more,
     };
-    const lora = { bandwidth: 125_000, spreadingFactor: 7, codeRate: 'CR_4_5' };
-    const event = {
-      phyPayload: Buffer.from(frame.phyPayload).toString('base64'),
-      txInfo: { frequency: 868_100_000, modulation: { lora } },
-      rxInfo: { gatewayId, rssi: -60, snr: 7.5, context: 'AQIDBA==', metadata, crcStatus: 'CRC_OK' },
-    };
-    return bus.publish(`${prefix}eu868/gateway/${gatewayId}/event/up`, JSON.stringify(event));
+    const topic = `${prefix}eu868/gateway/${gatewayId}/event/up`;
+    return bus.publish(topic, eventUp(frame.phyPayload, metadata, { gatewayId }));
   };
   const now = (): Record<string, string> => ({ heardAt: String(systemClock.monotonic()) });
   await bus.subscribe(`${prefix}eu868/gateway/all/command/replay`, async (_, payload) => {
@@ -174,6 +202,11 @@ export async function startTestRing(bus: Bus, ring: string, prefix = ''): Promis
       frames.push({ phyPayload, receivedAt: systemClock.now(), via, gatewayId });
       if (live) await publish(frames.length, frames.length - 1, via === 'radio' ? now() : {}, gatewayId);
     },
+    join(phyPayload, how = {}) {
+      const metadata = { kind: 'join', ring, ...now(), receivedAt: String(systemClock.now()) };
+      const topic = `${prefix}eu868/gateway/${how.gatewayId ?? GATEWAY}/event/up`;
+      return bus.publish(topic, eventUp(phyPayload, metadata, how));
+    },
     hearAgain: (seq, gatewayId = GATEWAY) => {
       const frame = frames[seq - 1];
       if (frame !== undefined) frame.receivedAt = systemClock.now();
@@ -181,4 +214,27 @@ export async function startTestRing(bus: Bus, ring: string, prefix = ''): Promis
     },
   };
   return self;
+}
+
+/** The gateway-bridge's rings, for tests: what was put is what is there. */
+export interface TestBridge {
+  readonly url: string;
+  readonly ring: { devAddrs: string[]; devEuis?: string[] };
+  /** Refuses every change. */
+  broken: boolean;
+  close(): Promise<void>;
+}
+
+export async function startTestBridge(): Promise<TestBridge> {
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const body = await bodyOf(request);
+    const refused = request.method === 'PUT' && bridge.broken;
+    if (request.method === 'PUT' && !refused) Object.assign(bridge.ring, body);
+    response.writeHead(refused ? 503 : 200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify(bridge.ring));
+  };
+  const { url, close } = await serve(answer);
+  const ring = { devAddrs: [], budgetBytes: 1, prefix: '', deliver: true };
+  const bridge: TestBridge = { url, ring, broken: false, close };
+  return bridge;
 }

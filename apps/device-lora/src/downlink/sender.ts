@@ -1,12 +1,12 @@
-import { z } from 'zod';
-import { AntirioError, describeError, fromUtf8, toBase64, type Clock, type Random } from '@antirio/kernel';
-import { parseInput, type Bus, type Log, type Subscription } from '@antirio/host';
+import { AntirioError, describeError, type Clock } from '@antirio/kernel';
+import type { Log } from '@antirio/host';
 import { eu868, type DevAddr, type DevEui, type ReceiveWindow } from '@antirio/lorawan';
 import type { HeardUplink } from '../uplink/reader.ts';
-import type { Session } from '../uplink/sessions.ts';
+import { highestOf, type Session } from '../uplink/sessions.ts';
 import type { DownCounters } from './counters.ts';
-import { judgeOutcomes, planAnswer, type Answer, type Outcome, type Verdict } from './plan.ts';
+import { judgeOutcomes, planAnswer, type Answer, type Verdict } from './plan.ts';
 import type { Downlink, DownlinkStore, NewDownlink } from './store.ts';
+import type { Transmitter } from './transmitter.ts';
 
 /** Answers uplinks: queued downlinks, acknowledgements. */
 export interface DownlinkSender {
@@ -15,18 +15,14 @@ export interface DownlinkSender {
   /** Never waits: what has to be sent is sent on its own. */
   heard(uplink: HeardUplink): void;
   counts(): Readonly<Record<string, number>>;
-  close(): Promise<void>;
 }
 
 export interface SenderPorts {
-  readonly bus: Bus;
-  readonly prefix: string;
-  readonly region: string;
+  readonly transmitter: Transmitter;
   readonly answerUplinks: boolean;
   readonly store: DownlinkStore;
   readonly counters: DownCounters;
   readonly clock: Clock;
-  readonly random: Random;
   readonly log: Log;
 }
 
@@ -34,14 +30,8 @@ export interface SenderPorts {
 const LIVE_MS = 800;
 /** Time that the frame needs to its gateway before RX1. */
 const LEAD_MS = 150;
-const OUTCOME_TIMEOUT_MS = 6000;
 const MAX_OPEN = 16;
 const RX1_MS = 1000;
-
-const ackSchema = z.object({
-  downlinkId: z.int(),
-  items: z.array(z.object({ status: z.string(), refused: z.string().optional() })).max(16),
-});
 
 interface Frame {
   readonly bytes: Uint8Array;
@@ -49,9 +39,14 @@ interface Frame {
   readonly downlink: Downlink | undefined;
 }
 
-export async function openSender(ports: SenderPorts): Promise<DownlinkSender> {
-  const { bus, prefix, region, store, counters, clock, random, log } = ports;
-  const outcomes = new Map<number, (items: readonly Outcome[]) => void>();
+/** Whether the frame is the newest of the session that the device uses: others may be recorded ones, played again. */
+const mayAnswer = ({ session, fcnt, novelty }: HeardUplink): boolean =>
+  (novelty === 'new' || novelty === 'retransmission') &&
+  session.standing !== 'former' &&
+  fcnt === highestOf(session);
+
+export function createSender(ports: SenderPorts): DownlinkSender {
+  const { transmitter, store, counters, clock, log } = ports;
   /** One answer at a time for each device. */
   const answering = new Set<DevEui>();
   /** The last answer without payload, to be repeated when the device repeats its question. */
@@ -65,29 +60,6 @@ export async function openSender(ports: SenderPorts): Promise<DownlinkSender> {
     count(state);
   };
 
-  const onAck = (_topic: string, payload: Uint8Array): void => {
-    const { downlinkId, items } = parseInput(ackSchema, JSON.parse(fromUtf8(payload)));
-    outcomes.get(downlinkId)?.(items);
-  };
-  const subscription: Subscription = await bus.subscribe(`${prefix}${region}/gateway/+/event/ack`, onAck);
-
-  const itemOf = (bytes: Uint8Array, context: string, window: ReceiveWindow): unknown => ({
-    phyPayload: toBase64(bytes),
-    txInfo: {
-      frequency: window.frequency,
-      power: window.power,
-      modulation: {
-        lora: {
-          bandwidth: window.bandwidth,
-          spreadingFactor: window.spreadingFactor,
-          codeRate: 'CR_4_5',
-          polarizationInversion: true,
-        },
-      },
-      timing: { delay: { delay: `${window.delayUs / 1e6}s` } },
-      context,
-    },
-  });
   const windowsFor = (heard: HeardUplink, payloadLength: number): ReceiveWindow[] =>
     eu868.receiveWindows(heard.uplink).filter((window) => payloadLength <= eu868.maxPayload(window));
 
@@ -95,21 +67,8 @@ export async function openSender(ports: SenderPorts): Promise<DownlinkSender> {
     const { gatewayId, context } = heard.uplink;
     const windows = windowsFor(heard, frame.downlink?.payload.length ?? 0);
     if (windows.length === 0) return { kind: 'again', why: 'too long for the data rates of this uplink' };
-    const downlinkId = new DataView(random.bytes(4).buffer).getUint32(0);
-    const answered = Promise.withResolvers<readonly Outcome[]>();
-    const timer = setTimeout(() => answered.resolve([]), OUTCOME_TIMEOUT_MS);
-    outcomes.set(downlinkId, answered.resolve);
-    try {
-      const items = windows.map((window) => itemOf(frame.bytes, context, window));
-      const topic = `${prefix}${region}/gateway/${gatewayId}/command/down`;
-      await bus.publish(topic, JSON.stringify({ downlinkId, gatewayId, items }));
-      return judgeOutcomes(await answered.promise);
-    } finally {
-      clearTimeout(timer);
-      outcomes.delete(downlinkId);
-    }
+    return judgeOutcomes(await transmitter.transmit(frame.bytes, { gatewayId, context, windows }));
   };
-
   const ageOf = (heard: HeardUplink): number => clock.monotonic() - (heard.uplink.heardAt ?? -Infinity);
   const build = async (heard: HeardUplink, downlink: Downlink | undefined): Promise<Frame | undefined> => {
     const { session, frame: uplink } = heard;
@@ -211,7 +170,7 @@ export async function openSender(ports: SenderPorts): Promise<DownlinkSender> {
     heard(heard) {
       const { session, frame, uplink, novelty } = heard;
       if (novelty === 'new') acknowledge(heard);
-      if (novelty !== 'new' && novelty !== 'retransmission') return;
+      if (!mayAnswer(heard)) return;
       const live = uplink.via === 'radio' && uplink.heardAt !== undefined && ageOf(heard) < LIVE_MS;
       const { devEui } = session.device;
       if (!live || answering.has(devEui)) {
@@ -226,6 +185,5 @@ export async function openSender(ports: SenderPorts): Promise<DownlinkSender> {
         .finally(() => answering.delete(devEui));
     },
     counts: () => ({ ...counts }),
-    close: () => subscription.close(),
   };
 }

@@ -49,7 +49,7 @@ export interface DownlinkStore {
     change: Partial<Pick<Downlink, 'state' | 'attempts' | 'fcnt' | 'bytes' | 'session' | 'error'>>,
     now: number,
   ): void;
-  /** Back into the queue, without counter and bytes. */
+  /** Back into the queue, without counter and bytes, as if it had never been sent. */
   requeue(id: number, error: string, now: number): void;
   /** Marks the counter used and, in the same commit, gives the downlink its bytes. */
   assign(devAddr: string, fcnt: number, to: Assigned | undefined, now: number): void;
@@ -95,7 +95,7 @@ export function createDownlinkStore(db: Database): DownlinkStore {
     'UPDATE downlink SET state = ?, attempts = ?, fcnt = ?, bytes = ?, session = ?, error = ?, updatedAt = ? WHERE id = ?',
   );
   const reset = db.prepare(
-    `UPDATE downlink SET state = 'queued', fcnt = NULL, bytes = NULL, session = NULL, error = ?, updatedAt = ? WHERE id = ?`,
+    `UPDATE downlink SET state = 'queued', attempts = 0, fcnt = NULL, bytes = NULL, session = NULL, error = ?, updatedAt = ? WHERE id = ?`,
   );
   const prune = db.prepare(
     `DELETE FROM downlink WHERE devEui = ? AND state IN ('acknowledged', 'failed', 'sent') AND id <

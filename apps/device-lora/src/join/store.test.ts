@@ -3,17 +3,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { devAddrOf, parseDevEui, type SessionId } from '@antirio/lorawan';
+import { devAddrOf, eu868, newMacState, parseDevEui, type SessionId } from '@antirio/lorawan';
 import { openStore } from '../database.ts';
 import { createJoinStore, joinNonceAfter, type JoinedSession, type NewSession } from './store.ts';
 
 const devEui = parseDevEui('0102030405060708');
+const who = { devEui, rule: 'random' } as const;
 const key = (n: number): Uint8Array => new Uint8Array(16).fill(n);
 const made = (joinNonce: number): NewSession => ({
   session: joinNonce.toString(16).padStart(16, '0') as SessionId,
   devAddr: devAddrOf(0x0100_0000 + joinNonce),
   nwkSKey: key(joinNonce & 0xff),
   appSKey: key((joinNonce + 1) & 0xff),
+  mac: newMacState(eu868),
 });
 
 function withFolder(work: (path: string) => void): void {
@@ -34,7 +36,7 @@ describe('joins on the disk', () => {
           const accepted: JoinedSession[] = [];
           let db = openStore(path);
           for (const { devNonce, dies } of requests) {
-            const joined = createJoinStore(db).accept(devEui, devNonce, 5, made);
+            const joined = createJoinStore(db).accept({ ...who, devNonce }, 5, made);
             expect(joined === undefined).toBe(accepted.some((known) => known.devNonce === devNonce));
             if (joined !== undefined) accepted.push(joined);
             if (!dies) continue;
@@ -57,13 +59,15 @@ describe('joins on the disk', () => {
     const fails = (): never => {
       throw new RangeError('no address');
     };
-    expect(() => store.accept(devEui, 7, 5, fails)).toThrow('no address');
-    expect(store.accept(devEui, 7, 5, made)?.joinNonce).toBe(1);
+    expect(() => store.accept({ ...who, devNonce: 7 }, 5, fails)).toThrow('no address');
+    expect(store.accept({ ...who, devNonce: 7 }, 5, made)?.joinNonce).toBe(1);
   });
 
   test('the session that the device was heard with ends the earlier ones, and nothing else does', () => {
     const store = createJoinStore(openStore(':memory:'));
-    const [first, second, third] = [1, 2, 3].map((nonce) => store.accept(devEui, nonce, 5, made));
+    const [first, second, third] = [1, 2, 3].map((nonce) =>
+      store.accept({ ...who, devNonce: nonce }, 5, made),
+    );
     const states = (): string[] => store.all().map(({ state }) => state);
     store.confirm(second?.session ?? ('' as SessionId));
     expect(states()).toEqual(['former', 'current', 'offered']);
@@ -76,9 +80,9 @@ describe('joins on the disk', () => {
 
   test('the session in use outlasts any number of joins that led to nothing', () => {
     const store = createJoinStore(openStore(':memory:'));
-    const first = store.accept(devEui, 0, 5, made);
+    const first = store.accept({ ...who, devNonce: 0 }, 5, made);
     store.confirm(first?.session ?? ('' as SessionId));
-    for (let devNonce = 1; devNonce <= 30; devNonce++) store.accept(devEui, devNonce, 5, made);
+    for (let devNonce = 1; devNonce <= 30; devNonce++) store.accept({ ...who, devNonce }, 5, made);
     expect(store.all()).toHaveLength(9);
     expect(store.all()[0]).toMatchObject({ session: first?.session, state: 'current' });
   });
@@ -95,7 +99,7 @@ describe('joins on the disk', () => {
   test('keys are for the service’s own user to read, and nobody else', () => {
     withFolder((path) => {
       const db = openStore(path);
-      createJoinStore(db).accept(devEui, 1, 5, made);
+      createJoinStore(db).accept({ ...who, devNonce: 1 }, 5, made);
       for (const file of [path, `${path}-wal`]) expect(statSync(file).mode & 0o777).toBe(0o600);
       db.close();
     });

@@ -1,6 +1,14 @@
 import { inTransaction, type Database } from '@antirio/host';
 import { blockIndexOf, blockOf, nextBlock, slotOf } from '@antirio/service-contract';
-import type { DevAddr, DevEui, SessionId } from '@antirio/lorawan';
+import {
+  newDevNonces,
+  useDevNonce,
+  type DevAddr,
+  type DevEui,
+  type DevNonces,
+  type MacState,
+  type SessionId,
+} from '@antirio/lorawan';
 
 /**
  * `offered`: a JoinAccept may have been sent. `current`: the device was heard with it. `former`: it was heard with a later one; what
@@ -22,21 +30,26 @@ export interface JoinedSession {
   readonly joinedAt: number;
 }
 
-export type NewSession = Pick<JoinedSession, 'session' | 'devAddr' | 'nwkSKey' | 'appSKey'>;
+export type NewSession = Pick<JoinedSession, 'session' | 'devAddr' | 'nwkSKey' | 'appSKey'> & {
+  /** What the device is told in the JoinAccept. */
+  readonly mac: MacState;
+};
+
+/** Who asks to join, with a DevNonce that is authentic. */
+export interface Joining {
+  readonly devEui: DevEui;
+  readonly devNonce: number;
+  readonly rule: DevNonces['rule'];
+}
 
 /** What must never be forgotten of joins: nonces and sessions. */
 export interface JoinStore {
   all(): JoinedSession[];
   /**
    * Uses the DevNonce and a new JoinNonce, and keeps the session that `make` derives from them: one commit, durable when this
-   * returns. Undefined where the DevNonce was used before.
+   * returns. Undefined where the DevNonce is not to be accepted (any more).
    */
-  accept(
-    devEui: DevEui,
-    devNonce: number,
-    now: number,
-    make: (joinNonce: number) => NewSession,
-  ): JoinedSession | undefined;
+  accept(joining: Joining, now: number, make: (joinNonce: number) => NewSession): JoinedSession | undefined;
   /** Whether a join was ever given this address. */
   wasGiven(devAddr: DevAddr): boolean;
   /** The device was heard with this session: earlier ones are former ones. */
@@ -68,9 +81,21 @@ function toJoined(row: Record<string, unknown>): JoinedSession {
   };
 }
 
+/** The same memory where the device's version of LoRaWAN is another now. */
+function underRule(nonces: DevNonces, rule: DevNonces['rule']): DevNonces {
+  if (nonces.rule === rule) return nonces;
+  if (nonces.rule === 'random') return { rule: 'counter', last: nonces.used.at(-1)?.[1] ?? null };
+  return { rule: 'random', used: nonces.last === null ? [] : [[0, nonces.last]] };
+}
+
 export function createJoinStore(db: Database): JoinStore {
   const all = db.prepare('SELECT * FROM joined ORDER BY devEui, joinNonce');
-  const useDevNonce = db.prepare('INSERT INTO dev_nonce VALUES (?, ?) ON CONFLICT DO NOTHING');
+  const getNonces = db.prepare('SELECT nonces FROM dev_nonces WHERE devEui = ?');
+  const putNonces = db.prepare(
+    'INSERT INTO dev_nonces VALUES (?, ?) ON CONFLICT DO UPDATE SET nonces = excluded.nonces',
+  );
+  const putMac = db.prepare('INSERT INTO mac VALUES (?, ?) ON CONFLICT DO UPDATE SET state = excluded.state');
+  const dropMac = db.prepare('DELETE FROM mac WHERE session = ?');
   const highestOf = db.prepare('SELECT highest FROM join_nonce WHERE devEui = ?');
   const putHighest = db.prepare(
     'INSERT INTO join_nonce VALUES (?, ?) ON CONFLICT DO UPDATE SET highest = excluded.highest',
@@ -80,7 +105,7 @@ export function createJoinStore(db: Database): JoinStore {
   const isGiven = db.prepare('SELECT 1 FROM given_address WHERE devAddr = ?');
   const prune = db.prepare(
     `DELETE FROM joined WHERE devEui = ? AND state <> 'current' AND joinNonce NOT IN
-     (SELECT joinNonce FROM joined WHERE devEui = ? ORDER BY joinNonce DESC LIMIT ?)`,
+     (SELECT joinNonce FROM joined WHERE devEui = ? ORDER BY joinNonce DESC LIMIT ?) RETURNING session`,
   );
   const supersede = db.prepare(
     `UPDATE joined SET state = 'former' WHERE state <> 'former' AND
@@ -90,18 +115,27 @@ export function createJoinStore(db: Database): JoinStore {
     `UPDATE joined SET state = 'current' WHERE session = ? AND state = 'offered'`,
   );
 
+  const noncesOf = (devEui: DevEui, rule: DevNonces['rule']): DevNonces => {
+    const row = getNonces.get(devEui);
+    return row === undefined
+      ? newDevNonces(rule)
+      : underRule(JSON.parse(String(row['nonces'])) as DevNonces, rule);
+  };
   return {
     all: () => all.all().map(toJoined),
-    accept: (devEui, devNonce, now, make) =>
+    accept: ({ devEui, devNonce, rule }, now, make) =>
       inTransaction(db, () => {
-        if (useDevNonce.run(devEui, devNonce).changes === 0) return undefined;
+        const nonces = useDevNonce(noncesOf(devEui, rule), devNonce);
+        if (nonces === undefined) return undefined;
+        putNonces.run(devEui, JSON.stringify(nonces));
         const joinNonce = joinNonceAfter(Number(highestOf.get(devEui)?.['highest'] ?? 0));
         putHighest.run(devEui, joinNonce);
-        const made = make(joinNonce);
+        const { mac, ...made } = make(joinNonce);
         const { session, devAddr, nwkSKey, appSKey } = made;
         insert.run(session, devEui, devAddr, nwkSKey, appSKey, devNonce, joinNonce, 'offered', now);
+        putMac.run(session, JSON.stringify(mac));
         giveAddress.run(devAddr);
-        prune.run(devEui, devEui, KEPT);
+        for (const row of prune.all(devEui, devEui, KEPT)) dropMac.run(row['session'] ?? null);
         return { ...made, devEui, devNonce, joinNonce, state: 'offered', joinedAt: now } as const;
       }),
     wasGiven: (devAddr) => isGiven.get(devAddr) !== undefined,

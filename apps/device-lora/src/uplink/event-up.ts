@@ -11,35 +11,69 @@ const decimal = z
   .regex(/^\d{1,15}(\.\d{1,12})?$/)
   .transform(Number);
 
-const upSchema = z.object({
-  phyPayload: z.string().max(344),
-  txInfo: z.object({
-    frequency: z.int().min(1),
-    modulation: z.object({
-      lora: z.object({ bandwidth: z.int().min(1), spreadingFactor: z.int().min(5).max(12) }),
+const eventWith = <M extends z.ZodType>(metadata: M) =>
+  z.object({
+    phyPayload: z.string().max(344),
+    txInfo: z.object({
+      frequency: z.int().min(1),
+      modulation: z.object({
+        lora: z.object({ bandwidth: z.int().min(1), spreadingFactor: z.int().min(5).max(12) }),
+      }),
     }),
-  }),
-  rxInfo: z.object({
-    gatewayId: z.string().regex(/^[0-9a-f]{16}$/),
-    rssi: z.number().default(0),
-    snr: z.number().default(0),
-    context: z.string().max(64).default(''),
-    metadata: z.object({
-      ring: z.string(),
-      incarnation: z.string(),
-      seq: digits,
-      previousSeq: digits,
-      last: digits,
-      via: z.string().max(128),
-      receivedAt: decimal,
-      reception: z.enum(['first', 'again']).default('first'),
-      heardAt: decimal.optional(),
+    rxInfo: z.object({
+      gatewayId: z.string().regex(/^[0-9a-f]{16}$/),
+      rssi: z.number().default(0),
+      snr: z.number().default(0),
+      context: z.string().max(64).default(''),
+      metadata,
     }),
+  });
+
+const uplinkSchema = eventWith(
+  z.object({
+    ring: z.string(),
+    incarnation: z.string(),
+    seq: digits,
+    previousSeq: digits,
+    last: digits,
+    via: z.string().max(128),
+    receivedAt: decimal,
+    reception: z.enum(['first', 'again']).default('first'),
+    heardAt: decimal.optional(),
   }),
-});
+);
+
+const joinSchema = eventWith(
+  z.object({ kind: z.literal('join'), ring: z.string(), heardAt: decimal, receivedAt: decimal }),
+);
+
+/** How one gateway heard a transmission. */
+export interface Reception {
+  readonly gatewayId: string;
+  readonly rssi: number;
+  readonly snr: number;
+  /** The gateway's counter, as the bridge wants it back in a downlink. */
+  readonly context: string;
+  readonly frequency: number;
+  readonly bandwidth: number;
+  readonly spreadingFactor: number;
+}
+
+/** A JoinRequest, which no ring keeps. */
+export interface JoinHeard extends Reception {
+  readonly kind: 'join';
+  /** The ring whose reader is asked. */
+  readonly ring: string;
+  /** Monotonic ms of the reception by radio. */
+  readonly heardAt: number;
+  /** Wall ms. */
+  readonly receivedAt: number;
+  readonly phyPayload: Uint8Array;
+}
 
 /** A frame as the gateway-bridge publishes it, with its place in the ring. */
-export interface Uplink {
+export interface Uplink extends Reception {
+  readonly kind: 'uplink';
   readonly ring: string;
   readonly incarnation: string;
   readonly seq: number;
@@ -54,34 +88,46 @@ export interface Uplink {
   /** Monotonic ms of the reception by radio; only of what was heard just now. */
   readonly heardAt: number | undefined;
   readonly phyPayload: Uint8Array;
-  readonly gatewayId: string;
-  readonly rssi: number;
-  readonly snr: number;
-  /** The gateway's counter, as the bridge wants it back in a downlink. */
-  readonly context: string;
-  readonly frequency: number;
-  readonly bandwidth: number;
-  readonly spreadingFactor: number;
+}
+
+const isJoin = (value: unknown): boolean =>
+  (value as { rxInfo?: { metadata?: { kind?: unknown } } } | null)?.rxInfo?.metadata?.kind === 'join';
+
+function receptionOf({
+  txInfo,
+  rxInfo,
+}: Pick<z.output<typeof joinSchema>, 'txInfo'> & {
+  rxInfo: Omit<Reception, 'frequency' | 'bandwidth' | 'spreadingFactor'>;
+}): Reception {
+  const { gatewayId, rssi, snr, context } = rxInfo;
+  return { gatewayId, rssi, snr, context, frequency: txInfo.frequency, ...txInfo.modulation.lora };
+}
+
+function toJoin(value: unknown): JoinHeard {
+  const event = parseInput(joinSchema, value);
+  return { ...event.rxInfo.metadata, ...receptionOf(event), phyPayload: fromBase64(event.phyPayload) };
+}
+
+function toUplink(value: unknown): Uplink {
+  const event = parseInput(uplinkSchema, value);
+  const { reception, ...place } = event.rxInfo.metadata;
+  return {
+    kind: 'uplink',
+    ...place,
+    ...receptionOf(event),
+    heardAt: place.heardAt,
+    again: reception === 'again',
+    phyPayload: fromBase64(event.phyPayload),
+  };
 }
 
 /** @throws AntirioError invalidInput */
-export function readUplink(payload: Uint8Array): Uplink {
+export function readEventUp(payload: Uint8Array): Uplink | JoinHeard {
   let value: unknown;
   try {
     value = JSON.parse(fromUtf8(payload));
   } catch (cause) {
     throw new AntirioError('invalidInput', 'event/up without JSON', {}, cause);
   }
-  const { phyPayload, txInfo, rxInfo } = parseInput(upSchema, value);
-  const { metadata, ...rx } = rxInfo;
-  const { reception, ...place } = metadata;
-  return {
-    ...place,
-    ...rx,
-    ...txInfo.modulation.lora,
-    heardAt: place.heardAt,
-    again: reception === 'again',
-    frequency: txInfo.frequency,
-    phyPayload: fromBase64(phyPayload),
-  };
+  return isJoin(value) ? toJoin(value) : toUplink(value);
 }

@@ -7,7 +7,7 @@ import { eventOf } from '../north/event.ts';
 import type { Poster } from '../north/poster.ts';
 import type { Counted, UplinkStore } from '../store.ts';
 import { createCatchUp, QUIET_MS } from './catch-up.ts';
-import { readUplink, type Uplink } from './event-up.ts';
+import { readEventUp, type JoinHeard, type Uplink } from './event-up.ts';
 import { createProgress } from './progress.ts';
 import type { SessionBook } from './session-book.ts';
 import { judge, noveltyOf, type Mark, type Novelty, type Session, type Sessions } from './sessions.ts';
@@ -44,6 +44,7 @@ export interface ReaderPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly profileOf: (name: string) => DeviceProfile | undefined;
+  readonly onJoin: (join: JoinHeard) => void;
   readonly onHeard: (heard: HeardUplink) => void;
   readonly onStored: (session: Session, readings: readonly Reading[]) => void;
   /** The cursor is durable at this frame. */
@@ -171,8 +172,12 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
   };
   const onUp = (_topic: string, payload: Uint8Array): void => {
     if (sessions === undefined) return;
-    const uplink = readUplink(payload);
+    const uplink = readEventUp(payload);
     if (uplink.ring !== ring) return;
+    if (uplink.kind === 'join') {
+      ports.onJoin(uplink);
+      return;
+    }
     if (uplink.incarnation !== progress.incarnation) {
       progress.restart(uplink.incarnation);
       catchUp.reset();

@@ -2,6 +2,7 @@ import { AntirioError, fromHex } from '@antirio/kernel';
 import {
   createSessionCipher,
   sessionFingerprint,
+  type AppKey,
   type DevAddr,
   type DevEui,
   type SessionKeys,
@@ -19,7 +20,7 @@ export interface SessionBook {
   /** The one that the device uses, as far as is known: the last one that was heard; undefined where none can be in use. */
   currentOf(devEui: DevEui): Session | undefined;
   /** The key that the device joins with. */
-  rootKeyOf(devEui: DevEui): Uint8Array | undefined;
+  rootKeyOf(devEui: DevEui): AppKey | undefined;
   add(joined: JoinedSession): Session;
   /** A new frame of this session was heard: earlier ones are over, durably. */
   heard(session: Session): void;
@@ -46,7 +47,7 @@ export function openSessions(secrets: Secrets, ports: SessionBookPorts): Session
   const byDevAddr = new Map<DevAddr, Session[]>();
   const ofDevice = new Map<DevEui, Session[]>();
   const current = new Map<DevEui, Session>();
-  const rootKeys = new Map(secrets.rootKeys.map(({ devEui, key }) => [devEui, fromHex(key, 16)]));
+  const rootKeys = new Map(secrets.rootKeys.map(({ devEui, key }) => [devEui, key]));
 
   const keysOf = ({ nwkSKey, appSKey }: Given): SessionKeys =>
     confidentiality === 'process' && appSKey !== undefined ? { nwkSKey, appSKey } : { nwkSKey };

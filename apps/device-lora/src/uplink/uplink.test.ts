@@ -17,7 +17,7 @@ import { secretsSchema, type DeviceOptions } from '../options.ts';
 import { loraEnvironmentSensor } from '../profile.ts';
 import { openStore } from '../database.ts';
 import { createUplinkStore } from '../store.ts';
-import { readUplink } from './event-up.ts';
+import { readEventUp } from './event-up.ts';
 import { createJoinStore } from '../join/store.ts';
 import { openSessions } from './session-book.ts';
 import { judge, noveltyOf } from './sessions.ts';
@@ -29,6 +29,7 @@ const device = (n: number): DeviceOptions => ({
   devAddr,
   activation: 'abp',
   class: 'A',
+  macVersion: '1.0.3',
   mayReset: false,
   profileName: 'lora-environment-sensor',
   codec: 'cayenneLpp',
@@ -196,7 +197,7 @@ test('no message on the bus makes the reader throw anything but an AntirioError'
   fc.assert(
     fc.property(noise, (bytes) => {
       try {
-        readUplink(bytes);
+        readEventUp(bytes);
       } catch (error) {
         if (!isAntirioError(error)) throw error;
       }

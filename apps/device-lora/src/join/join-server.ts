@@ -1,0 +1,245 @@
+import { describeError, sha256Hex, type Clock, type Random } from '@antirio/kernel';
+import { createThrottle, type Log } from '@antirio/host';
+import {
+  buildJoinAccept,
+  deriveSessionKeys,
+  eu868,
+  newMacState,
+  parseJoinRequest,
+  sessionFingerprint,
+  verifyJoinRequest,
+  type AppKey,
+  type DevEui,
+  type JoinRequest,
+} from '@antirio/lorawan';
+import { judgeOutcomes } from '../downlink/plan.ts';
+import type { Transmitter } from '../downlink/transmitter.ts';
+import { addressRange, type DeviceLoraOptions, type DeviceOptions } from '../options.ts';
+import type { JoinHeard } from '../uplink/event-up.ts';
+import type { Session } from '../uplink/sessions.ts';
+import type { SessionBook } from '../uplink/session-book.ts';
+import { freeAddress } from './address.ts';
+import { createRateLimit } from './rate.ts';
+import type { JoinedSession, JoinStore, NewSession } from './store.ts';
+
+/** What becomes of JoinRequests. `accepted`: a session was made; `answered`: its JoinAccept went on air. */
+export type JoinCounted =
+  | 'accepted'
+  | 'answered'
+  | 'notSent'
+  | 'otherGateway'
+  | 'malformed'
+  | 'unknown'
+  | 'foreignJoinEui'
+  | 'badMic'
+  | 'replay'
+  | 'flood'
+  | 'wrongRegion';
+
+/** The join server of the service's own devices (LoRaWAN 1.0.x). */
+export interface JoinServer {
+  /** Never waits: what has to be answered is answered on its own. */
+  heard(join: JoinHeard): void;
+  counts(): Readonly<Record<JoinCounted, number>>;
+  /** Resolves when what was begun is done. */
+  close(): Promise<void>;
+}
+
+export interface JoinServerPorts {
+  readonly options: DeviceLoraOptions;
+  /** Undefined while there are no keys. */
+  readonly sessions: () => SessionBook | undefined;
+  readonly joins: JoinStore;
+  /** The ring takes the addresses of all sessions when this resolves. */
+  readonly ensureRing: () => Promise<void>;
+  readonly transmitter: Transmitter;
+  /** A session that the device may use from now on. */
+  readonly onOffered: (session: Session) => void;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/** JoinRequests whose other receptions are waited for. */
+const MAX_GATHERING = 256;
+/** The same bytes within this time are one transmission, heard by several gateways. */
+const ONE_TRANSMISSION_MS = 10_000;
+/** Of all devices, so that a flood costs little; a gateway cannot hear more than some hundred. */
+const VERIFIED = { burst: 200, perSecond: 100 };
+/** Of each device: a JoinRequest with a true MIC takes space for ever. */
+const ACCEPTED = { burst: 8, perSecond: 0.2 };
+const REPORT_MS = 10_000;
+
+/** What a JoinRequest led to, or why to nothing. */
+type Judged =
+  | {
+      readonly kind: 'genuine';
+      readonly request: JoinRequest;
+      readonly key: AppKey;
+      readonly device: DeviceOptions;
+    }
+  | { readonly kind: Exclude<JoinCounted, 'accepted' | 'answered' | 'notSent' | 'otherGateway'> };
+
+function newCounts(): Record<JoinCounted, number> {
+  const handled = { accepted: 0, answered: 0, notSent: 0, otherGateway: 0, malformed: 0, unknown: 0 };
+  return { ...handled, foreignJoinEui: 0, badMic: 0, replay: 0, flood: 0, wrongRegion: 0 };
+}
+
+function parsed(phyPayload: Uint8Array): JoinRequest | undefined {
+  try {
+    return parseJoinRequest(phyPayload);
+  } catch {
+    return undefined;
+  }
+}
+
+export function createJoinServer(ports: JoinServerPorts): JoinServer {
+  const { options, joins, transmitter, clock, random, log } = ports;
+  const { netId, reception, deduplicationMs } = options;
+  const devices = new Map(options.devices.map((device) => [device.devEui, device]));
+  const range = addressRange(options);
+  const fixed = new Set(options.devices.map(({ devAddr }) => devAddr));
+  const counts = newCounts();
+  const report = createThrottle(REPORT_MS, clock);
+  const verified = createRateLimit<'all'>(VERIFIED);
+  const accepted = createRateLimit<DevEui>(ACCEPTED);
+  const gathering = new Map<string, JoinHeard[]>();
+  const recent = new Map<string, number>();
+  const underWay = new Set<Promise<void>>();
+  const timers = new Set<NodeJS.Timeout>();
+
+  const judge = (sessions: SessionBook, join: JoinHeard): Judged => {
+    const request = parsed(join.phyPayload);
+    if (request === undefined) return { kind: 'malformed' };
+    if (!eu868.inPlan(join)) return { kind: 'wrongRegion' };
+    const device = devices.get(request.devEui);
+    const key = sessions.rootKeyOf(request.devEui);
+    if (device === undefined || key === undefined) return { kind: 'unknown' };
+    const { joinEui = request.joinEui } = device;
+    if (joinEui !== request.joinEui) return { kind: 'foreignJoinEui' };
+    if (!verified.take('all', clock.monotonic())) return { kind: 'flood' };
+    if (!verifyJoinRequest(key, request)) return { kind: 'badMic' };
+    if (!accepted.take(request.devEui, clock.monotonic())) return { kind: 'flood' };
+    return { kind: 'genuine', request, key, device };
+  };
+  const refuse = (kind: JoinCounted, { gatewayId, phyPayload }: JoinHeard): void => {
+    counts[kind] += 1;
+    if (kind === 'otherGateway') return;
+    const devEui = parsed(phyPayload)?.devEui;
+    report((leftOut) => log.warn({ kind, gatewayId, devEui, leftOut }, 'a JoinRequest is not answered'));
+  };
+  const sessionFor = (
+    sessions: SessionBook,
+    { request, key, device }: Extract<Judged, { kind: 'genuine' }>,
+    joinNonce: number,
+  ): NewSession => {
+    const keys = deriveSessionKeys(key, { joinNonce, netId, devNonce: request.devNonce });
+    const devAddr = freeAddress({
+      range,
+      random,
+      isInUse: (one) => fixed.has(one) || sessions.byDevAddr.has(one),
+      wasGiven: (one) => joins.wasGiven(one),
+    });
+    const { macVersion, class: deviceClass } = device;
+    const mac = newMacState(eu868, { ...reception, macVersion, class: deviceClass });
+    return { ...keys, session: sessionFingerprint(keys.nwkSKey, devAddr), devAddr, mac };
+  };
+  const answer = async (
+    joined: JoinedSession,
+    key: AppKey,
+    { gatewayId, context, ...heard }: JoinHeard,
+  ): Promise<void> => {
+    // what the device sends next must not fall on deaf ears
+    await ports.ensureRing();
+    const { rx1DrOffset, rx2, rx1DelayS, channels } = reception;
+    const bytes = buildJoinAccept(key, {
+      joinNonce: joined.joinNonce,
+      netId,
+      devAddr: joined.devAddr,
+      dlSettings: { rx1DrOffset, rx2DataRate: rx2.dataRate },
+      rxDelay: rx1DelayS,
+      cfList: eu868.cfList(channels),
+    });
+    const outcomes = await transmitter.transmit(bytes, {
+      gatewayId,
+      context,
+      windows: eu868.joinWindows(heard),
+    });
+    const verdict = judgeOutcomes(outcomes);
+    counts[verdict.kind === 'onAir' ? 'answered' : 'notSent'] += 1;
+    if (verdict.kind !== 'onAir')
+      log.warn({ devEui: joined.devEui, why: verdict.why }, 'a JoinAccept did not go on air');
+  };
+  const serve = async (sessions: SessionBook, join: JoinHeard): Promise<void> => {
+    const judged = judge(sessions, join);
+    if (judged.kind !== 'genuine') {
+      refuse(judged.kind, join);
+      return;
+    }
+    const { request, device, key } = judged;
+    const { devEui, devNonce } = request;
+    const rule = device.macVersion === '1.0.4' ? 'counter' : 'random';
+    const joined = joins.accept({ devEui, devNonce, rule }, clock.now(), (joinNonce) =>
+      sessionFor(sessions, judged, joinNonce),
+    );
+    if (joined === undefined) {
+      refuse('replay', join);
+      return;
+    }
+    counts.accepted += 1;
+    log.info({ device: device.name, devAddr: joined.devAddr, joinNonce: joined.joinNonce }, 'joined');
+    ports.onOffered(sessions.add(joined));
+    await answer(joined, key, join);
+  };
+  const begin = (sessions: SessionBook, receptions: readonly JoinHeard[]): void => {
+    const best = receptions.reduce((one, other) => (other.rssi > one.rssi ? other : one));
+    const work = serve(sessions, best)
+      .catch((error: unknown) => {
+        counts.notSent += 1;
+        log.error({ error: describeError(error) }, 'a JoinRequest could not be answered');
+      })
+      .finally(() => underWay.delete(work));
+    underWay.add(work);
+  };
+  const isOlder = (digest: string, join: JoinHeard): boolean => {
+    const known = recent.get(digest);
+    return known !== undefined && join.heardAt - known < ONE_TRANSMISSION_MS;
+  };
+  const remember = (digest: string, heardAt: number): void => {
+    recent.set(digest, heardAt);
+    for (const [one, at] of recent)
+      if (recent.size > MAX_GATHERING || heardAt - at >= ONE_TRANSMISSION_MS) recent.delete(one);
+      else return;
+  };
+  /** The windows of a JoinAccept are so late that the other receptions can always be waited for. */
+  const gather = (sessions: SessionBook, digest: string, join: JoinHeard): void => {
+    const receptions = [join];
+    gathering.set(digest, receptions);
+    const timer = setTimeout(() => {
+      timers.delete(timer);
+      gathering.delete(digest);
+      begin(sessions, receptions);
+    }, deduplicationMs);
+    timers.add(timer);
+  };
+  return {
+    heard(join) {
+      const sessions = ports.sessions();
+      if (sessions === undefined || !options.sendDownlinks) return;
+      const digest = sha256Hex(join.phyPayload).slice(0, 32);
+      const known = gathering.get(digest);
+      if (known !== undefined && known.length < 16) known.push(join);
+      if (known !== undefined || isOlder(digest, join)) refuse('otherGateway', join);
+      else if (gathering.size >= MAX_GATHERING) refuse('flood', join);
+      else {
+        remember(digest, join.heardAt);
+        gather(sessions, digest, join);
+      }
+    },
+    counts: () => ({ ...counts }),
+    async close() {
+      for (const timer of timers) clearTimeout(timer);
+      await Promise.all(underWay);
+    },
+  };
+}
