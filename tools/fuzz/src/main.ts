@@ -1,5 +1,7 @@
 // `npm run fuzz [-- --seconds N] [--seed N] [--properties part/of]`: what schemathesis draws from EdgeX's OpenAPI documents
-// against the running services, and the property tests with other examples. The last line is `N passed, N failed, N skipped`.
+// against the running services, every parser of what gateways and motes send with bad inputs, and the property tests with
+// other examples. `npm run fuzz -- parsers [--count N] [--seed N]`: the parsers alone. The last line is
+// `N passed, N failed, N skipped`.
 import { parseArgs } from 'node:util';
 import {
   createCoreServices,
@@ -9,6 +11,7 @@ import {
 } from '@antirio/core-services';
 import { loadContract } from '@antirio/edgex-contract';
 import { fuzzService, type Outcome } from './fuzz-service.ts';
+import { runParsers } from './parsers/run.ts';
 import { runProperties, type Counts, type Part } from './properties.ts';
 import { ensureSchemathesis } from './schemathesis.ts';
 import { createSeeds } from './seeds.ts';
@@ -21,6 +24,9 @@ interface Options {
   readonly seconds: number;
   readonly seed: number;
   readonly properties: Part | undefined;
+  /** Inputs for all parsers together. */
+  readonly count: number;
+  readonly parsersAlone: boolean;
 }
 
 function wholeNumber(name: string, text: string, least: number): number {
@@ -39,18 +45,26 @@ function partOf(text: string): Part | undefined {
 }
 
 function readOptions(argv: readonly string[]): Options {
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
     args: [...argv],
+    allowPositionals: true,
     options: {
       seconds: { type: 'string', default: '120' },
       seed: { type: 'string', default: String(Math.floor(Date.now() / 1000) % 1_000_000) },
       properties: { type: 'string', default: '1/1' },
+      count: { type: 'string' },
     },
   });
+  const [what, ...more] = positionals;
+  if (more.length > 0 || (what !== undefined && what !== 'parsers'))
+    throw new Error(`fuzz knows parsers, not ${positionals.join(' ')}`);
+  const parsersAlone = what === 'parsers';
   return {
     seconds: wholeNumber('seconds', values.seconds, 4),
     seed: wholeNumber('seed', values.seed, 0),
     properties: partOf(values.properties),
+    count: wholeNumber('count', values.count ?? (parsersAlone ? '1000000' : '100000'), 1),
+    parsersAlone,
   };
 }
 
@@ -128,10 +142,18 @@ async function fuzz(options: Options): Promise<Counts> {
   }
 }
 
+async function all(options: Options): Promise<Counts[]> {
+  const { seed, count, properties } = options;
+  const parts = [runParsers(count, seed)];
+  if (options.parsersAlone) return parts;
+  parts.push(await fuzz(options));
+  if (properties !== undefined) parts.push(await runProperties(properties, seed));
+  return parts;
+}
+
 const options = readOptions(process.argv.slice(2));
 console.log(`seed ${options.seed}`);
-const parts = [await fuzz(options)];
-if (options.properties !== undefined) parts.push(await runProperties(options.properties, options.seed));
+const parts = await all(options);
 const sum = (of: keyof Counts): number => parts.reduce((total, counts) => total + counts[of], 0);
 console.log(`${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`);
 process.exitCode = sum('failed') === 0 && sum('passed') > 0 ? 0 : 1;

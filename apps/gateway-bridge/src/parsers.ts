@@ -1,0 +1,7 @@
+// What reads the bytes that come from outside, for the tools that try it with bad ones.
+export { parseDatagram } from './semtech/packet.ts';
+export { readPushData } from './semtech/push-data.ts';
+export { readTxAck } from './semtech/tx-ack.ts';
+export { readCommandDown } from './bus/command-down.ts';
+export { uplinkEvent } from './bus/event-up.ts';
+export { decodeRecord, encodeControl, encodeFrame } from './ring/record.ts';
