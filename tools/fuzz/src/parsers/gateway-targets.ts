@@ -1,5 +1,5 @@
 import { AntirioError, describeError, utf8 } from '@antirio/kernel';
-import { readUplink } from '@antirio/device-lora/parsers';
+import { readEventUp } from '@antirio/device-lora/parsers';
 import {
   decodeRecord,
   encodeControl,
@@ -42,7 +42,7 @@ const receptionOf = ({ phyPayload, rx }: Pick<Frame, 'phyPayload' | 'rx'>) => ({
 function passedOn(frame: Frame): unknown {
   const reception = receptionOf(frame);
   try {
-    const event = readUplink(utf8(uplinkEvent({ ...reception, seq: 12 }, METADATA)));
+    const event = readEventUp(utf8(uplinkEvent({ ...reception, seq: 12 }, METADATA)));
     const record = decodeRecord(encodeFrame({ ...reception, via: 'radio' }, 1));
     return { event, record };
   } catch (error) {
@@ -110,7 +110,7 @@ const eventUp: Target = {
   ],
   format: 'json',
   longest: BUS,
-  read: readUplink,
+  read: readEventUp,
 };
 
 const commandDown: Target = {
