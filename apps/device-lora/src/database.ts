@@ -21,6 +21,7 @@ const MIGRATIONS = [
    CREATE TABLE mac (session TEXT PRIMARY KEY, state TEXT NOT NULL) STRICT;
    CREATE TABLE join_nonce (devEui TEXT PRIMARY KEY, highest INTEGER NOT NULL) STRICT;
    CREATE TABLE given_address (devAddr TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+   CREATE TABLE stored_bytes (id INTEGER PRIMARY KEY, session TEXT NOT NULL, digest TEXT NOT NULL, UNIQUE (session, digest)) STRICT;
    ALTER TABLE downlink ADD COLUMN session TEXT`,
 ];
 

@@ -35,7 +35,7 @@ describe('from the ring to core-data', () => {
     );
     await ring.hear(uplink(1));
     await until(async () => (await status()).cursor === 6);
-    await ring.hearAgain(1, '0000000000000001');
+    await ring.hearAgain(1, { gatewayId: '0000000000000001', afterMs: 20 });
     await sleep(3200);
     await ring.hearAgain(2);
     await until(async () => (await status()).refused['replay'] === 1);

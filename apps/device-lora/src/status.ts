@@ -18,7 +18,7 @@ export interface Telling {
   readonly registration: Bootstrap;
 }
 
-const OUTCOMES = ['stored', 'parked', 'undecodable', 'otherGateway'] as const;
+const OUTCOMES = ['stored', 'parked', 'undecodable', 'otherGateway', 'wrongRegion', 'reset'] as const;
 const REFUSALS = ['badMic', 'replay', 'retransmission', 'unknown', 'conflict', 'malformed'] as const;
 
 const countsOf = (

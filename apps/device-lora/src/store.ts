@@ -3,7 +3,8 @@ import { createFcntSet, type FcntRange, type FcntSet, type SessionId } from '@an
 
 /** Why a frame became no reading. */
 export type Refused = 'badMic' | 'replay' | 'retransmission' | 'unknown' | 'conflict' | 'malformed';
-export type Counted = Refused | 'stored' | 'parked' | 'undecodable' | 'otherGateway';
+export type Counted =
+  Refused | 'stored' | 'parked' | 'undecodable' | 'otherGateway' | 'wrongRegion' | 'reset';
 
 /** How far a ring has been read, in one of its lives. */
 export interface Cursor {
@@ -33,9 +34,11 @@ export interface Commit {
   readonly ring: string;
   readonly cursor: Cursor | undefined;
   readonly counts: Readonly<Partial<Record<Counted, number>>>;
-  readonly remembered: readonly Remembered[];
+  readonly remembered: readonly (Remembered & { readonly byBytes: boolean })[];
   /** The counters seen of each session touched. */
   readonly seen: ReadonlyMap<SessionId, FcntSet>;
+  /** Sessions whose counters seen before are forgotten. */
+  readonly cleared: ReadonlySet<SessionId>;
   readonly parked: readonly (Parked & { readonly reason: string })[];
 }
 
@@ -43,6 +46,8 @@ export interface UplinkStore {
   cursor(ring: string): Cursor | undefined;
   seen(session: SessionId): FcntSet;
   remembered(session: SessionId): Remembered[];
+  /** Of a device that may reset its counters: the newest frames, by their digests. */
+  digests(session: SessionId): string[];
   counts(): Partial<Record<Counted, number>>;
   commit(commit: Commit): void;
   parked(limit: number): Parked[];
@@ -54,6 +59,8 @@ export interface UplinkStore {
 const PAGE = 1024;
 /** Digests older than this many counters are forgotten: the same counter again is a replay then, whatever its bytes. */
 const DIGESTS = 2048;
+/** Frames of a device that may reset its counters that are known by their bytes; core-data knows older ones by their ids. */
+const BYTES_KEPT = 4096;
 
 function bitsOf(set: FcntSet, page: number): Uint8Array {
   const bits = new Uint8Array(PAGE / 8);
@@ -92,6 +99,15 @@ export function createUplinkStore(db: Database): UplinkStore {
   const getRemembered = db.prepare('SELECT fcnt, digest, receivedAt FROM remembered WHERE session = ?');
   const putRemembered = db.prepare('INSERT OR REPLACE INTO remembered VALUES (?, ?, ?, ?)');
   const forget = db.prepare('DELETE FROM remembered WHERE session = ? AND fcnt < ?');
+  const putDigest = db.prepare(
+    'INSERT INTO stored_bytes (session, digest) VALUES (?, ?) ON CONFLICT DO NOTHING',
+  );
+  const getDigests = db.prepare('SELECT digest FROM stored_bytes WHERE session = ? ORDER BY id DESC LIMIT ?');
+  const forgetDigests = db.prepare(
+    `DELETE FROM stored_bytes WHERE session = ? AND id <=
+     (SELECT id FROM stored_bytes WHERE session = ? ORDER BY id DESC LIMIT 1 OFFSET ?)`,
+  );
+  const clearSeen = db.prepare('DELETE FROM seen WHERE session = ?');
   const getCounts = db.prepare('SELECT name, value FROM counted');
   const addCount = db.prepare(
     'INSERT INTO counted VALUES (?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value',
@@ -101,7 +117,14 @@ export function createUplinkStore(db: Database): UplinkStore {
   const countParked = db.prepare('SELECT count(*) AS count FROM parked');
   const dropParked = db.prepare('DELETE FROM parked WHERE id = ?');
 
-  const writeSeen = ({ remembered, seen }: Commit): void => {
+  const writeDigests = ({ remembered, seen }: Commit): void => {
+    const byBytes = remembered.filter((one) => one.byBytes);
+    for (const { session, digest } of byBytes) putDigest.run(session, digest);
+    if (byBytes.length > 0)
+      for (const session of seen.keys()) forgetDigests.run(session, session, BYTES_KEPT);
+  };
+  const writeSeen = ({ remembered, seen, cleared }: Commit): void => {
+    for (const session of cleared) clearSeen.run(session);
     const pages = new Map<string, { session: SessionId; page: number }>();
     for (const { session, fcnt, digest, receivedAt } of remembered) {
       putRemembered.run(session, fcnt, digest, receivedAt);
@@ -134,11 +157,13 @@ export function createUplinkStore(db: Database): UplinkStore {
         digest: String(row['digest']),
         receivedAt: Number(row['receivedAt']),
       })),
+    digests: (session) => getDigests.all(session, BYTES_KEPT).map((row) => String(row['digest'])),
     counts: () =>
       Object.fromEntries(getCounts.all().map((row) => [String(row['name']), Number(row['value'])])),
     commit: (commit) =>
       inTransaction(db, () => {
         writeSeen(commit);
+        writeDigests(commit);
         for (const [name, count] of Object.entries(commit.counts)) addCount.run(name, count);
         for (const { id, path, body, reason } of commit.parked) putParked.run(id, path, body, reason);
         if (commit.cursor !== undefined)

@@ -40,7 +40,7 @@ export const cipher = createSessionCipher({
 });
 export const session = sessionFingerprint(Buffer.from(nwkSKey, 'hex'), devAddr);
 export const device = { devEui, name: 'mote-1', devAddr };
-const LPP = Uint8Array.of(1, 103, 0, 250, 2, 104, 90, 3, 2, 1, 104);
+export const LPP = Uint8Array.of(1, 103, 0, 250, 2, 104, 90, 3, 2, 1, 104);
 
 export const uplink = (
   fcnt: number,
@@ -58,6 +58,8 @@ export interface Status {
   parked: number;
   refused: Record<string, number>;
   otherGateway: number;
+  wrongRegion: number;
+  reset: number;
   joins?: Record<string, number>;
 }
 

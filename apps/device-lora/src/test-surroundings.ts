@@ -107,9 +107,9 @@ export async function startTestCore(): Promise<TestCore> {
 /** A ring as the gateway-bridge shows it on the bus, for tests. */
 export interface TestRing {
   /** Adds a frame; published live unless told otherwise. */
-  hear(phyPayload: Uint8Array, how?: { live?: boolean; gatewayId?: string; via?: string }): Promise<void>;
-  /** The same bytes once more. */
-  hearAgain(seq: number, gatewayId?: string): Promise<void>;
+  hear(phyPayload: Uint8Array, how?: HowHeard & { live?: boolean; via?: string }): Promise<void>;
+  /** The same bytes once more: now, or so long after the first time as its metadata say. */
+  hearAgain(seq: number, how?: HowHeard & { afterMs?: number }): Promise<void>;
   /** A JoinRequest. */
   join(phyPayload: Uint8Array, how?: HowHeard): Promise<void>;
   /** Downlinks that were asked for. */
@@ -153,13 +153,13 @@ function eventUp(phyPayload: Uint8Array, metadata: Record<string, string>, how: 
 }
 
 export async function startTestRing(bus: Bus, ring: string, prefix = ''): Promise<TestRing> {
-  const frames: { phyPayload: Uint8Array; receivedAt: number; via: string; gatewayId: string }[] = [];
+  const frames: { phyPayload: Uint8Array; receivedAt: number; via: string; how: HowHeard }[] = [];
   const downlinks: TestDownlink[] = [];
   const publish = (
     seq: number,
     previousSeq: number,
     more: Record<string, string>,
-    gatewayId: string,
+    how: HowHeard,
   ): Promise<void> => {
     const frame = frames[seq - 1];
     if (frame === undefined) return Promise.resolve();
@@ -174,14 +174,14 @@ export async function startTestRing(bus: Bus, ring: string, prefix = ''): Promis
       reception: 'first',
       ...more,
     };
-    const topic = `${prefix}eu868/gateway/${gatewayId}/event/up`;
-    return bus.publish(topic, eventUp(frame.phyPayload, metadata, { gatewayId }));
+    const topic = `${prefix}eu868/gateway/${how.gatewayId ?? GATEWAY}/event/up`;
+    return bus.publish(topic, eventUp(frame.phyPayload, metadata, how));
   };
   const now = (): Record<string, string> => ({ heardAt: String(systemClock.monotonic()) });
   await bus.subscribe(`${prefix}eu868/gateway/all/command/replay`, async (_, payload) => {
     const { after, limit } = JSON.parse(Buffer.from(payload).toString()) as { after: number; limit: number };
     for (let seq = after + 1; seq <= Math.min(after + limit, frames.length); seq++)
-      await publish(seq, seq - 1, {}, frames[seq - 1]?.gatewayId ?? GATEWAY);
+      await publish(seq, seq - 1, {}, frames[seq - 1]?.how ?? {});
   });
   await bus.subscribe(`${prefix}eu868/gateway/+/command/down`, async (topic, payload) => {
     const command = JSON.parse(Buffer.from(payload).toString()) as TestDownlink;
@@ -198,19 +198,20 @@ export async function startTestRing(bus: Bus, ring: string, prefix = ''): Promis
     get last() {
       return frames.length;
     },
-    async hear(phyPayload, { live = true, gatewayId = GATEWAY, via = 'radio' } = {}) {
-      frames.push({ phyPayload, receivedAt: systemClock.now(), via, gatewayId });
-      if (live) await publish(frames.length, frames.length - 1, via === 'radio' ? now() : {}, gatewayId);
+    async hear(phyPayload, { live = true, via = 'radio', ...how } = {}) {
+      frames.push({ phyPayload, receivedAt: systemClock.now(), via, how });
+      if (live) await publish(frames.length, frames.length - 1, via === 'radio' ? now() : {}, how);
     },
     join(phyPayload, how = {}) {
       const metadata = { kind: 'join', ring, ...now(), receivedAt: String(systemClock.now()) };
       const topic = `${prefix}eu868/gateway/${how.gatewayId ?? GATEWAY}/event/up`;
       return bus.publish(topic, eventUp(phyPayload, metadata, how));
     },
-    hearAgain: (seq, gatewayId = GATEWAY) => {
+    hearAgain: (seq, { afterMs, ...how } = {}) => {
       const frame = frames[seq - 1];
-      if (frame !== undefined) frame.receivedAt = systemClock.now();
-      return publish(seq, seq - 1, { ...now(), reception: 'again' }, gatewayId);
+      if (frame !== undefined)
+        frame.receivedAt = afterMs === undefined ? systemClock.now() : frame.receivedAt + afterMs;
+      return publish(seq, seq - 1, { ...now(), reception: 'again' }, how);
     },
   };
   return self;

@@ -20,9 +20,9 @@ export const SABOTAGE: Readonly<Record<Sabotage, readonly Mutation[]>> = {
     },
     {
       file: EVENT,
-      find: 'eventIdOf({ devEui: device.devEui, session: session.id, fcnt })',
+      find: '{ devEui: device.devEui, session: session.id, fcnt }',
       replace:
-        'eventIdOf({ devEui: device.devEui, session: session.id, fcnt: crypto.getRandomValues(new Uint32Array(1))[0] ?? 0 })',
+        '{ devEui: device.devEui, session: session.id, fcnt: crypto.getRandomValues(new Uint32Array(1))[0] ?? 0 }',
     },
   ],
   /** Whoever uses a DevAddr is believed. */

@@ -6,9 +6,8 @@ import {
   type Reading,
 } from '@antirio/edgex-contracts';
 import { millisToOrigin, toBase64 } from '@antirio/kernel';
-import { eventIdOf, type DataFrame } from '@antirio/lorawan';
-import type { Uplink } from '../uplink/event-up.ts';
-import type { Session } from '../uplink/sessions.ts';
+import { eventIdOf } from '@antirio/lorawan';
+import type { HeardUplink } from '../uplink/reader.ts';
 import { readingsOf } from './readings.ts';
 
 /** An event ready to be sent to core-data. */
@@ -25,17 +24,15 @@ export interface NorthEvent {
 export function eventOf(
   serviceName: string,
   profile: DeviceProfile | undefined,
-  session: Session,
-  frame: DataFrame,
-  fcnt: number,
-  uplink: Uplink,
+  { session, frame, fcnt, uplink, receptions }: HeardUplink,
 ): NorthEvent {
   const { device, cipher } = session;
   const isClear = cipher.readsPayload || frame.fPort === 0;
   const payload = isClear ? cipher.decrypt(frame, fcnt) : frame.frmPayload;
   const origin = millisToOrigin(uplink.receivedAt);
   const decoded = readingsOf(device, profile, payload, origin, isClear && frame.fPort !== 0);
-  const id = eventIdOf({ devEui: device.devEui, session: session.id, fcnt });
+  const identity = { devEui: device.devEui, session: session.id, fcnt };
+  const id = eventIdOf(device.mayReset ? { ...identity, mic: frame.mic } : identity);
   const tags = {
     devEUI: device.devEui,
     devAddr: session.devAddr,
@@ -45,6 +42,7 @@ export function eventOf(
     gatewayId: uplink.gatewayId,
     rssi: uplink.rssi,
     snr: uplink.snr,
+    rxInfo: receptions.map(({ gatewayId, rssi, snr }) => ({ gatewayId, rssi, snr })),
     via: uplink.via,
     phyPayload: toBase64(frame.phyPayload),
   };

@@ -1,7 +1,7 @@
 import { describeError } from '@antirio/kernel';
 import type { Check, Log } from '@antirio/host';
-import type { SessionId } from '@antirio/lorawan';
-import type { Commit, Counted, Cursor, Remembered, UplinkStore } from '../store.ts';
+import { createFcntSet, type SessionId } from '@antirio/lorawan';
+import type { Commit, Counted, Cursor, UplinkStore } from '../store.ts';
 import type { Mark, Session } from './sessions.ts';
 import { createTracker, type Tracker } from './tracker.ts';
 
@@ -15,6 +15,8 @@ export interface Progress {
   count(name: Counted): void;
   /** The frame is stored, or kept here where core-data refuses it. */
   remember(session: Session, fcnt: number, mark: Mark): void;
+  /** The device counts anew: what it counted before stands in no new counter's way. */
+  reset(session: Session): void;
   park(parked: Commit['parked'][number]): void;
   /** The frame is done with; the cursor moves past it with the next commit. */
   finish(of: Tracker, seq: number): void;
@@ -37,13 +39,21 @@ export interface ProgressPorts {
 
 interface Batch {
   readonly counts: Partial<Record<Counted, number>>;
-  readonly remembered: Remembered[];
+  readonly remembered: Commit['remembered'][number][];
   readonly seen: Map<SessionId, Session['seen']>;
+  readonly cleared: Set<SessionId>;
   readonly parked: Commit['parked'][number][];
   readonly done: { readonly of: Tracker; readonly seq: number }[];
 }
 
-const emptyBatch = (): Batch => ({ counts: {}, remembered: [], seen: new Map(), parked: [], done: [] });
+const emptyBatch = (): Batch => ({
+  counts: {},
+  remembered: [],
+  seen: new Map(),
+  cleared: new Set(),
+  parked: [],
+  done: [],
+});
 
 const isEmpty = ({ counts, remembered, parked }: Batch): boolean =>
   remembered.length === 0 && parked.length === 0 && Object.keys(counts).length === 0;
@@ -76,12 +86,12 @@ export function createProgress({ store, ring, commitIntervalMs, log, onCommit }:
   let failing: string | undefined;
 
   const write = (writing: Batch): boolean => {
-    const { counts, remembered, seen, parked } = writing;
+    const { done: _, ...rest } = writing;
     const moved = isNew || tracker.cursor !== cursor;
     if (!moved && isEmpty(writing)) return true;
     const next = moved && incarnation !== undefined ? { incarnation, seq: tracker.cursor } : undefined;
     try {
-      store.commit({ ring, cursor: next, counts, remembered, seen, parked });
+      store.commit({ ring, cursor: next, ...rest });
     } catch (error) {
       failing = describeError(error);
       return false;
@@ -129,8 +139,16 @@ export function createProgress({ store, ring, commitIntervalMs, log, onCommit }:
         log.warn({ device: session.device.name, counters: givenUp }, 'old gaps are not waited for any more');
       forgetOld(session);
       const { digest, receivedAt } = mark;
-      batch.remembered.push({ session: session.id, fcnt, digest, receivedAt });
+      session.digests?.add(digest);
+      const byBytes = session.digests !== undefined;
+      batch.remembered.push({ session: session.id, fcnt, digest, receivedAt, byBytes });
       batch.seen.set(session.id, session.seen);
+    },
+    reset(session) {
+      session.seen = createFcntSet();
+      batch.counts.reset = (batch.counts.reset ?? 0) + 1;
+      batch.cleared.add(session.id);
+      commitSoon();
     },
     park: (parked) => void batch.parked.push(parked),
     finish(of, seq) {

@@ -1,16 +1,25 @@
 import { describeError, sha256Hex, type Clock } from '@antirio/kernel';
-import type { Bus, Check, Log, Subscription } from '@antirio/host';
-import { parseDataFrame, type DataFrame } from '@antirio/lorawan';
+import { createThrottle, type Bus, type Check, type Log, type Subscription } from '@antirio/host';
+import { eu868, parseDataFrame, type DataFrame } from '@antirio/lorawan';
 import type { DeviceProfile, Reading } from '@antirio/edgex-contracts';
 import type { DeviceLoraOptions } from '../options.ts';
 import { eventOf } from '../north/event.ts';
 import type { Poster } from '../north/poster.ts';
 import type { Counted, UplinkStore } from '../store.ts';
 import { createCatchUp, QUIET_MS } from './catch-up.ts';
-import { readEventUp, type JoinHeard, type Uplink } from './event-up.ts';
+import { readEventUp, type JoinHeard, type Reception, type Uplink } from './event-up.ts';
+import { createGathering } from './gathering.ts';
 import { createProgress } from './progress.ts';
 import type { SessionBook } from './session-book.ts';
-import { judge, noveltyOf, type Mark, type Novelty, type Session, type Sessions } from './sessions.ts';
+import {
+  highestOf,
+  judge,
+  noveltyOf,
+  type Mark,
+  type Novelty,
+  type Session,
+  type Sessions,
+} from './sessions.ts';
 import type { Tracker } from './tracker.ts';
 
 /** A genuine frame of one of our devices, as far as downlinks have to know of it. */
@@ -18,7 +27,10 @@ export interface HeardUplink {
   readonly session: Session;
   readonly frame: DataFrame;
   readonly fcnt: number;
+  /** By the gateway that heard it best. */
   readonly uplink: Uplink;
+  /** All gateways that heard it, the strongest first. */
+  readonly receptions: readonly Reception[];
   readonly novelty: Novelty;
 }
 
@@ -51,6 +63,13 @@ export interface ReaderPorts {
   readonly onCursor: (seq: number) => void;
 }
 
+const REPORT_MS = 10_000;
+
+/** A live frame with a new and lower counter: of a device that may reset, the beginning of a new count. */
+function isReset({ session, fcnt, uplink }: HeardUplink): boolean {
+  return session.device.mayReset && uplink.heardAt !== undefined && fcnt < (highestOf(session) ?? 0);
+}
+
 /** A frame with what its keys say. */
 type Judged =
   | { readonly kind: 'genuine'; readonly session: Session; readonly fcnt: number; readonly frame: DataFrame }
@@ -73,6 +92,8 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
   const { ring, prefix, region } = options;
   const { window, commitIntervalMs, retransmissionMs, pollMs } = options.reading;
   const underWay = new Set<Promise<void>>();
+  const gathering = createGathering(options.deduplicationMs, clock);
+  const conflictReport = createThrottle(REPORT_MS, clock);
   let sessions: SessionBook | undefined;
 
   const progress = createProgress({
@@ -104,11 +125,10 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
     heard: HeardUplink,
     mark: Mark,
   ): Promise<void> => {
-    const { session, frame, fcnt, uplink } = heard;
+    const { session, fcnt, uplink } = heard;
     keys.heard(session);
     const profile = ports.profileOf(session.device.profileName);
-    const event = eventOf(options.serviceName, profile, session, frame, fcnt, uplink);
-    session.underWay.set(fcnt, mark);
+    const event = eventOf(options.serviceName, profile, heard);
     const posted = await poster
       .post(event, uplink.heardAt !== undefined)
       .finally(() => session.underWay.delete(fcnt));
@@ -143,6 +163,28 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
     // bytes that were heard once more are not the frame of the ring, which may still be on its way
     if (!again) progress.finish(of, seq);
   };
+  const takeKnown = (of: Tracker, heard: HeardUplink, digest: string): void => {
+    const { session, fcnt, novelty, uplink } = heard;
+    if (novelty === 'new') return;
+    refuse(of, uplink, novelty);
+    if (novelty === 'conflict')
+      conflictReport((leftOut) => {
+        const { name } = session.device;
+        log.error({ device: name, fcnt, digest, leftOut }, 'ALARM: two genuine frames with one identity');
+      });
+    ports.onHeard(heard);
+  };
+  const serve = (of: Tracker, keys: SessionBook, heard: HeardUplink, mark: Mark): void => {
+    const { session, fcnt, uplink } = heard;
+    if (isReset(heard)) {
+      progress.reset(session);
+      log.warn({ device: session.device.name, fcnt }, 'the device counts from the beginning again');
+    }
+    takeNew(of, keys, heard, mark);
+    // a reading all the same, as its MIC is right; but nothing may be sent by such settings
+    if (eu868.inPlan(uplink)) ports.onHeard(heard);
+    else progress.count('wrongRegion');
+  };
   const take = (of: Tracker, keys: SessionBook, uplink: Uplink): void => {
     const judged = judgeBytes(keys.byDevAddr, uplink.phyPayload);
     if (judged.kind !== 'genuine') {
@@ -153,12 +195,18 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
     const digest = sha256Hex(uplink.phyPayload).slice(0, 32);
     const mark = { digest, receivedAt: uplink.receivedAt, gatewayId: uplink.gatewayId };
     const novelty = noveltyOf(session, fcnt, mark, retransmissionMs);
-    const heard: HeardUplink = { ...judged, uplink, novelty };
-    if (novelty === 'new') takeNew(of, keys, heard, mark);
-    else refuse(of, uplink, novelty);
-    if (novelty === 'conflict')
-      log.error({ device: session.device.name, fcnt, digest }, 'ALARM: two genuine frames with one identity');
-    ports.onHeard(heard);
+    const heard: HeardUplink = { ...judged, uplink, receptions: [uplink], novelty };
+    if (novelty !== 'new') {
+      if (novelty === 'otherGateway') gathering.add(digest, uplink);
+      takeKnown(of, heard, digest);
+      return;
+    }
+    session.underWay.set(fcnt, mark);
+    if (uplink.heardAt === undefined) serve(of, keys, heard, mark);
+    else
+      gathering.begin(digest, uplink, (receptions) => {
+        serve(of, keys, { ...heard, uplink: { ...uplink, ...receptions[0] }, receptions }, mark);
+      });
   };
   /** Whether the frame is to be looked at: a new one that there is room for, or bytes that were heard once more. */
   const isWanted = (tracker: Tracker, uplink: Uplink): boolean => {
@@ -182,6 +230,7 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
       progress.restart(uplink.incarnation);
       catchUp.reset();
     }
+    if (uplink.heardAt !== undefined) gathering.noted(uplink.gatewayId);
     catchUp.noted(uplink);
     if (isWanted(progress.tracker, uplink)) take(progress.tracker, sessions, uplink);
     catchUp.ask(progress.tracker);
@@ -193,6 +242,7 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
   }, QUIET_MS / 2);
   const end = async (): Promise<void> => {
     sessions = undefined;
+    gathering.clear();
     poster.cancel();
     await Promise.all(underWay);
     progress.commit();

@@ -62,6 +62,7 @@ export function openSessions(secrets: Secrets, ports: SessionBookPorts): Session
       seen: store.seen(id),
       remembered: new Map(store.remembered(id).map(({ fcnt, ...rest }) => [fcnt, rest])),
       underWay: new Map(),
+      digests: device.mayReset ? new Set(store.digests(id)) : undefined,
       standing,
     };
     const push = <K>(map: Map<K, Session[]>, key: K): void => {

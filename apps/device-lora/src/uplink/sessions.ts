@@ -23,7 +23,9 @@ export interface Session {
   readonly devAddr: DevAddr;
   readonly cipher: SessionCipher;
   /** Counters that are stored. */
-  readonly seen: FcntSet;
+  seen: FcntSet;
+  /** Of a device that may reset its counters: the newest frames that are stored, by their digests. */
+  readonly digests: Set<string> | undefined;
   /** What was stored under the newest counters. */
   readonly remembered: Map<number, Mark>;
   /** Counters on their way to core-data. */
@@ -48,11 +50,17 @@ export function highestOf(session: Session): number | undefined {
   return best;
 }
 
+function candidatesOf(session: Session, fcnt16: number): number[] {
+  const candidates = fcntCandidates(fcnt16, highestOf(session));
+  // however far it had counted before it began again
+  return session.device.mayReset && !candidates.includes(fcnt16) ? [...candidates, fcnt16] : candidates;
+}
+
 export function judge(sessions: Sessions, frame: DataFrame): Verdict {
   const candidates = sessions.get(frame.devAddr);
   if (candidates === undefined || frame.direction !== 'up') return { kind: 'unknown' };
   for (const session of candidates) {
-    const fcnt = fcntCandidates(frame.fcnt16, highestOf(session)).find((counter) =>
+    const fcnt = candidatesOf(session, frame.fcnt16).find((counter) =>
       session.cipher.verifies(frame, counter),
     );
     if (fcnt !== undefined) return { kind: 'genuine', session, fcnt };
@@ -74,8 +82,15 @@ export function noveltyOf(
   retransmissionMs: number,
 ): Novelty {
   const known = session.underWay.get(fcnt) ?? session.remembered.get(fcnt);
+  const { digests } = session;
+  // a counter may stand for several frames
+  if (digests !== undefined && known?.digest !== heard.digest)
+    return digests.has(heard.digest) ? 'replay' : 'new';
   if (known === undefined) return session.seen.has(fcnt) ? 'replay' : 'new';
-  if (known.digest !== heard.digest) return 'conflict';
+  return known.digest === heard.digest ? sameBytes(known, heard, retransmissionMs) : 'conflict';
+}
+
+function sameBytes(known: Mark, heard: Required<Mark>, retransmissionMs: number): Novelty {
   const apart = Math.abs(heard.receivedAt - known.receivedAt);
   const elsewhere = known.gatewayId !== undefined && known.gatewayId !== heard.gatewayId;
   if (elsewhere && apart <= ONE_TRANSMISSION_MS) return 'otherGateway';

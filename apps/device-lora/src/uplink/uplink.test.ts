@@ -129,7 +129,8 @@ describe('what is remembered', () => {
               ring: 'own',
               cursor: { incarnation: 'i', seq: i + 1 },
               counts: { stored: 1 },
-              remembered: [{ session, fcnt, digest: 'd', receivedAt: 5 }],
+              remembered: [{ session, fcnt, digest: 'd', receivedAt: 5, byBytes: false }],
+              cleared: new Set(),
               seen: new Map([[session, seen]]),
               parked: [],
             });
