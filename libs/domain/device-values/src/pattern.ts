@@ -7,10 +7,21 @@ const MAX_PATTERN = 1024;
 /** A whole bracket expression, an escape, or what opens a group. */
 const TOKEN = /\[\^?\]?(?:\\[^]|\[:\^?[a-z]*:\]|[^\]\\])*\]|\\[^]|\(\?/g;
 /** What Perl has and POSIX extended regular expressions have not. */
-const PERL = /^\\[dDsSwWbBAzCQEpP]|^\(\?$|^\[.*\\[dDsSwWpP]/s;
+const PERL_ESCAPE = /^\\[dDsSwWbBAzCQEpP]$/;
+const PERL_CLASS = /\\[dDsSwWpP]/;
 
-function perlIn(pattern: string): string | undefined {
-  return pattern.match(TOKEN)?.find((token) => PERL.test(token));
+function perlFault(token: string): string | undefined {
+  if (token === '(?') return 'missing argument to repetition operator: `?`';
+  const [escape] = PERL_ESCAPE.exec(token) ?? (token.startsWith('[') ? PERL_CLASS.exec(token) : null) ?? [];
+  return escape === undefined ? undefined : `invalid escape sequence: \`${escape}\``;
+}
+
+function posixFault(pattern: string): string | undefined {
+  for (const [token] of pattern.matchAll(TOKEN)) {
+    const found = perlFault(token);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 function compiled(pattern: string): RE2JS {
@@ -29,9 +40,8 @@ function compiled(pattern: string): RE2JS {
  * @throws AntirioError invalidInput when it is none.
  */
 export function wholeNamePattern(pattern: string): (name: string) => boolean {
-  const perl = perlIn(pattern);
-  if (perl !== undefined)
-    throw fault('invalidInput', `error parsing regexp: invalid escape sequence or Perl syntax: \`${perl}\``);
+  const perl = posixFault(pattern);
+  if (perl !== undefined) throw fault('invalidInput', `error parsing regexp: ${perl}`);
   const expression = compiled(pattern);
   return (name) => expression.matches(name);
 }
