@@ -1,6 +1,7 @@
-import { isAntirioError } from '@antirio/kernel';
+import type { AntirioError } from '@antirio/kernel';
 import {
   API_VERSION,
+  stringifyJson,
   type Device,
   type DeviceProfile,
   type DeviceResource,
@@ -66,13 +67,19 @@ function transformed(given: CommandValue, resource: DeviceResource): CommandValu
   return { ...given, valueType: 'String', value: result.fault.kind };
 }
 
-/** Values of drivers may not have been made by `commandValue`. */
+function notTransformed(given: CommandValue, error: unknown): AntirioError {
+  const why = error instanceof Error ? error.message : 'unknown';
+  return fault('failed', `failed to transform CommandValue (${shown(given)}) to Reading`, why);
+}
+
+/** Values of drivers may not have been made by `commandValue`, and not every object is one that JSON can say. */
 function checked(given: CommandValue): CommandValue {
   try {
-    return { ...given, ...commandValue(given.resourceName, given.valueType, given.value) };
+    const { value } = commandValue(given.resourceName, given.valueType, given.value);
+    if (given.valueType === 'Object' || given.valueType === 'ObjectArray') stringifyJson(value);
+    return { ...given, value } as CommandValue;
   } catch (error) {
-    if (!isAntirioError(error)) throw error;
-    throw fault('failed', `failed to transform CommandValue (${shown(given)}) to Reading`, error.message);
+    throw notTransformed(given, error);
   }
 }
 
@@ -155,11 +162,9 @@ export function readingOf(value: CommandValue, context: EventContext): ReadingOu
 }
 
 function tagsOf(values: readonly CommandValue[], { profile, device, sourceName }: EventContext) {
-  const command = indexOf(profile).commands.get(sourceName);
-  const tags = Object.assign({}, ...values.map((value) => value.tags), command?.tags, device.tags) as Record<
-    string,
-    unknown
-  >;
+  let tags: Readonly<Record<string, unknown>> = {};
+  for (const value of values) if (value.tags !== undefined) tags = { ...tags, ...value.tags };
+  tags = { ...tags, ...indexOf(profile).commands.get(sourceName)?.tags, ...device.tags };
   return Object.keys(tags).length === 0 ? undefined : tags;
 }
 
