@@ -47,10 +47,13 @@ export function median(values: readonly number[]): number {
   return rounded(quantile(values, 0.5));
 }
 
+// Before a benchmark pins this process to one of them.
+const CPUS = availableParallelism();
+
 /** How busy the machine was: figures taken beside other work are worth less. */
 function machine(): Record<string, unknown> {
   const [load = NaN] = loadavg();
-  return { node: process.versions.node, cpus: availableParallelism(), load: rounded(load, 1) };
+  return { node: process.versions.node, cpus: CPUS, load: rounded(load, 1) };
 }
 
 export function figureOf({ figure, unit, values, goal, judged, better, context = {} }: FigureSpec): Figure {

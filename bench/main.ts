@@ -7,6 +7,9 @@ import { coreIngest } from './core-ingest.ts';
 import { coreKill } from './core-kill.ts';
 import { coreMemory } from './core-memory.ts';
 import { coreQueries } from './core-query.ts';
+import { loraLatency } from './lora-latency.ts';
+import { loraSessions } from './lora-sessions.ts';
+import { loraUplinks } from './lora-uplinks.ts';
 import { memory } from './memory.ts';
 import { start } from './start.ts';
 import { takeovers } from './takeover.ts';
@@ -22,6 +25,9 @@ const BENCHMARKS: readonly Benchmark[] = [
   ...coreQueries,
   coreMemory,
   coreCommand,
+  loraUplinks,
+  loraLatency,
+  loraSessions,
   ...takeovers,
 ];
 

@@ -25,6 +25,7 @@ describe('npm run bench', () => {
     const figures = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(figures.map(({ figure }) => figure)).toEqual([
       'codec.ratio',
+      'codec.long',
       'start.first',
       'start.again',
       'udp.dropped',
@@ -84,6 +85,20 @@ describe('npm run bench', () => {
     for (const { median } of figures) expect(median).toEqual(expect.any(Number));
     // No matter of speed.
     expect(figures.find(({ figure }) => figure === 'core.query.bytes')).toMatchObject({ reached: true });
+  });
+
+  test('takes uplinks from the radio to the bus, and loses and doubles none', () => {
+    const { code, lines } = bench('--quick', 'lora.uplinks', 'lora.latency', 'lora.sessions');
+    expect(code).toBe(0);
+    const figures = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(figures.map(({ figure }) => figure)).toEqual([
+      ...['uplinks', 'uplinks.lost', 'uplinks.doubled'].map((name) => `lora.${name}`),
+      ...['latency', 'latency.lost', 'latency.doubled'].map((name) => `lora.${name}`),
+      ...['sessions', 'sessions.lost'].map((name) => `lora.${name}`),
+    ]);
+    for (const { median } of figures) expect(median).toEqual(expect.any(Number));
+    for (const { figure, reached } of figures)
+      if (/\.(?:lost|doubled)$/.test(String(figure))) expect(reached).toBe(true);
   });
 
   test('names what there is where something else is asked for', () => {

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createSecretKey } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto';
 import { AntirioError } from './errors.ts';
 
 const BLOCK = 16;
@@ -19,30 +19,48 @@ function leftShift(block: Uint8Array): Uint8Array {
   return out;
 }
 
-/** Keys are 16 bytes; the CMAC subkeys are derived once and kept. */
+class KeyedAes128 implements Aes128 {
+  // A key object is imported once; raw bytes would be on every call, at several times the cost of the cipher itself.
+  readonly #secret: KeyObject;
+  #subkeys: { readonly whole: Uint8Array; readonly padded: Uint8Array } | undefined;
+
+  constructor(key: Uint8Array) {
+    this.#secret = createSecretKey(key);
+  }
+
+  // Whole blocks without padding all come out of `update`; nothing is left for `final`.
+  encryptBlocks(blocks: Uint8Array): Uint8Array {
+    return createCipheriv('aes-128-ecb', this.#secret, null).setAutoPadding(false).update(blocks);
+  }
+
+  decryptBlocks(blocks: Uint8Array): Uint8Array {
+    return createDecipheriv('aes-128-ecb', this.#secret, null).setAutoPadding(false).update(blocks);
+  }
+
+  cmac(message: Uint8Array): Uint8Array {
+    const { whole, padded } = (this.#subkeys ??= this.#derived());
+    const count = Math.max(1, Math.ceil(message.length / BLOCK));
+    const blocks = new Uint8Array(count * BLOCK);
+    blocks.set(message);
+    const isWhole = message.length === blocks.length;
+    if (!isWhole) blocks[message.length] = 0x80;
+    const subkey = isWhole ? whole : padded;
+    const last = blocks.length - BLOCK;
+    for (let i = 0; i < BLOCK; i++) blocks[last + i] = (blocks[last + i] ?? 0) ^ (subkey[i] ?? 0);
+    const cipher = createCipheriv('aes-128-cbc', this.#secret, ZERO).setAutoPadding(false);
+    return cipher.update(blocks).subarray(-BLOCK);
+  }
+
+  #derived(): { readonly whole: Uint8Array; readonly padded: Uint8Array } {
+    const whole = leftShift(this.encryptBlocks(ZERO));
+    return { whole, padded: leftShift(whole) };
+  }
+}
+
+/** Keys are 16 bytes; the CMAC subkeys are derived when they are needed first, and kept. */
 export function createAes128(key: Uint8Array): Aes128 {
   if (key.length !== BLOCK) throw new AntirioError('invalidInput', 'an AES-128 key is 16 bytes');
-  // A key object is imported once; raw bytes would be on every call, at several times the cost of the cipher itself.
-  const secret = createSecretKey(key);
-  // Whole blocks without padding all come out of `update`; nothing is left for `final`.
-  const encryptBlocks = (blocks: Uint8Array): Uint8Array =>
-    createCipheriv('aes-128-ecb', secret, null).setAutoPadding(false).update(blocks);
-  const decryptBlocks = (blocks: Uint8Array): Uint8Array =>
-    createDecipheriv('aes-128-ecb', secret, null).setAutoPadding(false).update(blocks);
-  const k1 = leftShift(encryptBlocks(new Uint8Array(BLOCK)));
-  const k2 = leftShift(k1);
-  const cmac = (message: Uint8Array): Uint8Array => {
-    const count = Math.max(1, Math.ceil(message.length / BLOCK));
-    const padded = new Uint8Array(count * BLOCK);
-    padded.set(message);
-    const whole = message.length === count * BLOCK;
-    if (!whole) padded[message.length] = 0x80;
-    const subkey = whole ? k1 : k2;
-    const last = padded.length - BLOCK;
-    for (let i = 0; i < BLOCK; i++) padded[last + i] = (padded[last + i] ?? 0) ^ (subkey[i] ?? 0);
-    return createCipheriv('aes-128-cbc', secret, ZERO).setAutoPadding(false).update(padded).subarray(-BLOCK);
-  };
-  return { encryptBlocks, decryptBlocks, cmac };
+  return new KeyedAes128(key);
 }
 
 const TAG = 16;

@@ -168,6 +168,25 @@ describe('data frames against lora-packet', () => {
   });
 });
 
+test('more sessions than keep their key schedules still read their own frames, and no others', () => {
+  const head = { direction: 'up', confirmed: false, devAddr: devAddrOf(7), fcnt: 1, fPort: 2 } as const;
+  const keyOf = (n: number, kind: number): Uint8Array => {
+    const bytes = new Uint8Array(16).fill(kind);
+    new DataView(bytes.buffer).setUint32(0, n);
+    return bytes;
+  };
+  const sessions = Array.from({ length: 2500 }, (_, n) =>
+    createSessionCipher({ nwkSKey: keyOf(n, 1), appSKey: keyOf(n, 2) }),
+  );
+  const frames = sessions.map((session, n) => parseDataFrame(session.build(head, keyOf(n, 3))));
+  for (const [n, session] of sessions.entries()) {
+    const [own, other] = [frames[n], frames[(n + 1) % frames.length]];
+    if (own === undefined || other === undefined) throw new Error('no frame');
+    expect([session.verifies(own, 1), session.verifies(other, 1)]).toEqual([true, false]);
+    expect(session.decrypt(own, 1)).toEqual(keyOf(n, 3));
+  }
+});
+
 describe('refusals', () => {
   test('no bytes whatsoever make the parsers throw anything but an AntirioError', () => {
     fc.assert(

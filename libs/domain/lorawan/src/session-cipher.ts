@@ -9,7 +9,7 @@ export interface SessionKeys {
   readonly appSKey?: Uint8Array;
 }
 
-/** What one session's keys can do. Key schedules are kept, so that a frame costs its blocks and no more. */
+/** What one session's keys can do. Key schedules are kept for a while, so that a frame costs its blocks and little more. */
 export interface SessionCipher {
   /** Whether the FRMPayload of ports other than 0 can be read. */
   readonly readsPayload: boolean;
@@ -45,35 +45,88 @@ function crypt(
     blocks[i * BLOCK + BLOCK - 1] = i + 1;
   }
   const stream = key.encryptBlocks(blocks);
-  return payload.map((byte, i) => byte ^ (stream[i] ?? 0));
+  const out = new Uint8Array(payload.length);
+  for (let i = 0; i < out.length; i++) out[i] = (payload[i] ?? 0) ^ (stream[i] ?? 0);
+  return out;
 }
 
-/** @throws AntirioError invalidInput for keys that are not 16 bytes. */
-export function createSessionCipher(keys: SessionKeys): SessionCipher {
-  const nwk = createAes128(keys.nwkSKey);
-  const app = keys.appSKey === undefined ? undefined : createAes128(keys.appSKey);
-  const keyFor = (fPort: number | undefined): Aes128 => {
+const KEY = 16;
+/**
+ * Sessions that keep their key schedules, the last ones that made them. Making them anew costs some microseconds; those of all the
+ * sessions of a large fleet would hold two kilobytes for each. The references are weak: keys go with their session.
+ */
+const SCHEDULES = 1024;
+const scheduled: WeakRef<KeyedSession>[] = [];
+let place = 0;
+
+interface Schedules {
+  readonly nwk: Aes128;
+  readonly app: Aes128 | undefined;
+}
+
+class KeyedSession implements SessionCipher {
+  readonly readsPayload: boolean;
+  /** NwkSKey, and behind it AppSKey where it is there. */
+  readonly #keys: Uint8Array;
+  #schedules: Schedules | undefined;
+
+  constructor({ nwkSKey, appSKey = new Uint8Array() }: SessionKeys) {
+    this.readsPayload = appSKey.length > 0;
+    this.#keys = new Uint8Array(nwkSKey.length + appSKey.length);
+    this.#keys.set(nwkSKey);
+    this.#keys.set(appSKey, nwkSKey.length);
+  }
+
+  verifies({ phyPayload, direction, devAddr, fcnt16, mic }: DataFrame, fcnt: number): boolean {
+    return (
+      (fcnt & 0xffff) === fcnt16 &&
+      equalBytes(micOf(this.#keyed.nwk, phyPayload, direction, devAddr, fcnt), mic)
+    );
+  }
+
+  decrypt({ frmPayload, fPort, direction, devAddr }: DataFrame, fcnt: number): Uint8Array {
+    if (frmPayload.length === 0) return new Uint8Array();
+    return crypt(this.#keyFor(fPort), frmPayload, direction, devAddr, fcnt);
+  }
+
+  build(fields: DataFrameFields, payload = new Uint8Array()): Uint8Array {
+    const { direction, devAddr, fcnt, fPort } = fields;
+    const encrypted =
+      payload.length === 0 ? payload : crypt(this.#keyFor(fPort), payload, direction, devAddr, fcnt);
+    const bytes = layOutDataFrame(fields, encrypted);
+    bytes.set(micOf(this.#keyed.nwk, bytes, direction, devAddr, fcnt), bytes.length - MIC);
+    return bytes;
+  }
+
+  get #keyed(): Schedules {
+    return (this.#schedules ??= this.#schedule());
+  }
+
+  #keyFor(fPort: number | undefined): Aes128 {
+    const { nwk, app } = this.#keyed;
     if (fPort === 0) return nwk;
     if (app === undefined)
       throw new AntirioError('forbidden', 'the payload takes the AppSKey, which is not here');
     return app;
-  };
-  return {
-    readsPayload: app !== undefined,
-    verifies: (frame, fcnt) =>
-      (fcnt & 0xffff) === frame.fcnt16 &&
-      equalBytes(micOf(nwk, frame.phyPayload, frame.direction, frame.devAddr, fcnt), frame.mic),
-    decrypt(frame, fcnt) {
-      if (frame.frmPayload.length === 0) return new Uint8Array();
-      return crypt(keyFor(frame.fPort), frame.frmPayload, frame.direction, frame.devAddr, fcnt);
-    },
-    build(fields, payload = new Uint8Array()) {
-      const { direction, devAddr, fcnt } = fields;
-      const encrypted =
-        payload.length === 0 ? payload : crypt(keyFor(fields.fPort), payload, direction, devAddr, fcnt);
-      const bytes = layOutDataFrame(fields, encrypted);
-      bytes.set(micOf(nwk, bytes, direction, devAddr, fcnt), bytes.length - MIC);
-      return bytes;
-    },
-  };
+  }
+
+  #schedule(): Schedules {
+    const longest = scheduled[place]?.deref();
+    if (longest !== undefined) longest.#schedules = undefined;
+    scheduled[place] = new WeakRef(this);
+    place = (place + 1) % SCHEDULES;
+    // copies: what is imported gets memory of its own outside of the heap
+    return {
+      nwk: createAes128(this.#keys.slice(0, KEY)),
+      app: this.readsPayload ? createAes128(this.#keys.slice(KEY)) : undefined,
+    };
+  }
+}
+
+/** @throws AntirioError invalidInput for keys that are not 16 bytes. */
+export function createSessionCipher(keys: SessionKeys): SessionCipher {
+  for (const key of [keys.nwkSKey, keys.appSKey])
+    if (key !== undefined && key.length !== KEY)
+      throw new AntirioError('invalidInput', `a session key is ${KEY} bytes`);
+  return new KeyedSession(keys);
 }
