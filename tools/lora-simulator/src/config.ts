@@ -33,7 +33,7 @@ const gatewaySchema = z.strictObject({
   ackWindowMs: z.int().min(100).max(60_000).default(10_000),
   /** A downlink must arrive at least this long before its `tmst` (reference: start + margin + just-in-time delay). */
   txLeadUs: z.int().min(0).max(1_000_000).default(32_500),
-  /** A downlink further ahead than this is refused as TOO_EARLY; 5 s, or 20 s where a mote joins. */
+  /** A downlink further ahead than this is refused as TOO_EARLY; 5 s, or 20 s where motes join or `mac` is `answered`. */
   txAdvanceMs: z.int().min(100).max(128_000).optional(),
 });
 
@@ -85,6 +85,15 @@ const configSchema = z.strictObject({
   devNonceStart: z.int().min(0).max(0xffff).default(0),
   /** How often a confirmed uplink goes on air at most until it is acknowledged; 1 is a mote that does not care. */
   confirmedAttempts: z.int().min(1).max(15).default(1),
+  /** `answered`: the motes obey MAC commands, do ADR, and send at once where FPending is set; else they do nothing. */
+  mac: z.enum(['recorded', 'answered']).default('recorded'),
+  /** Where the two differ, in a mote that answers MAC commands. */
+  macVersion: z.enum(['1.0.3', '1.0.4']).default('1.0.4'),
+  /** ADR_ACK_LIMIT and ADR_ACK_DELAY of a mote that answers MAC commands, uplinks. */
+  adrAckLimit: z.int().min(1).max(32_768).default(64),
+  adrAckDelay: z.int().min(1).max(32_768).default(32),
+  /** Whether the motes keep the duty cycle of each band, as the law has it; an uplink that may not be sent yet waits. */
+  dutyCycle: z.boolean().default(false),
   /** Frames kept per mote for replays, besides 4 drawn from all older ones. */
   replayDepth: z.int().min(1).max(1_000).default(24),
 });
@@ -111,6 +120,6 @@ export function parseConfig(input: unknown): SimulatorConfig {
     throw new SimulatorError('badConfig', 'gateways: two of them have the same id');
   }
   // A server answers a JoinRequest as soon as it has one, up to six seconds ahead; RxDelay may be 15 s.
-  const txAdvanceMs = parsed.data.otaa > 0 ? 20_000 : 5_000;
+  const txAdvanceMs = parsed.data.otaa > 0 || parsed.data.mac === 'answered' ? 20_000 : 5_000;
   return { ...parsed.data, gateways: parsed.data.gateways.map((gateway) => ({ txAdvanceMs, ...gateway })) };
 }

@@ -3,8 +3,7 @@ import type { Fleet } from './fleet.ts';
 import type { DownlinkHeader } from './frames.ts';
 import type { DownlinkSent, Gateway } from './gateway.ts';
 import type { JoinResult } from './join.ts';
-import type { Mote } from './mote.ts';
-import type { ReceiveWindow } from './receive-windows.ts';
+import type { Mote, MoteReception } from './mote.ts';
 import type { DownlinkIgnoredRecord, DownlinkRecord, JoinedRecord, TruthLog } from './truth.ts';
 import { readDownlinkHeader } from './frames.ts';
 import { isJoinAccept } from './join-frames.ts';
@@ -32,9 +31,7 @@ interface DownlinkAirPorts {
 }
 
 type Ignored = { readonly ignored: DownlinkIgnoredRecord['reason']; readonly mote?: Mote };
-type Outcome =
-  | Ignored
-  | { readonly mote: Mote; readonly fcnt: number; readonly payload: Buffer; readonly window: ReceiveWindow };
+type Outcome = Ignored | (Extract<MoteReception, { accepted: true }> & { readonly mote: Mote });
 
 /** Where and when a downlink went on air. */
 interface Place {
@@ -110,12 +107,16 @@ export function createDownlinkAir(ports: DownlinkAirPorts): DownlinkAir {
     }
     totals.received += 1;
     const { confirmed, ack, fPort, fOpts } = header;
+    const { device, parameters } = outcome.mote;
     truth.append({
       type: 'downlinkReceived',
       ...place,
-      ...{ devEui: outcome.mote.device.devEui, window: outcome.window, fcntDown: outcome.fcnt },
+      ...{ devEui: device.devEui, window: outcome.window, fcntDown: outcome.fcnt },
       ...{ confirmed, ack, fPort, fOpts, payload: outcome.payload.toString('hex') },
     });
+    if (outcome.mac === undefined) return;
+    const { downlinkId, at } = place;
+    truth.append({ type: 'mac', downlinkId, at, devEui: device.devEui, ...outcome.mac, parameters });
   };
 
   // It names nobody: every mote that listens there tries its key.

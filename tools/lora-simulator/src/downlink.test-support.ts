@@ -9,6 +9,11 @@ export interface DownlinkFields {
   readonly fcnt: number;
   readonly confirmed?: boolean;
   readonly ack?: boolean;
+  readonly fPending?: boolean;
+  /** MAC commands, hex. */
+  readonly fOpts?: string;
+  /** 2 where absent. */
+  readonly fPort?: number;
   readonly payload: Buffer;
 }
 
@@ -22,9 +27,10 @@ export function buildDownlink(device: Device, fields: DownlinkFields): Buffer {
     {
       MType: fields.confirmed === true ? 5 : 3,
       DevAddr: Buffer.from(device.devAddr, 'hex'),
-      FCtrl: { ACK: fields.ack ?? false },
+      FCtrl: { ACK: fields.ack ?? false, FPending: fields.fPending ?? false },
+      FOpts: fields.fOpts ?? '',
       FCnt: low,
-      FPort: 2,
+      FPort: fields.fPort ?? 2,
       payload: fields.payload,
     },
     Buffer.from(device.appSKey, 'hex'),

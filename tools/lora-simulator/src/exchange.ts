@@ -5,8 +5,8 @@ import type { Frame } from './transmission.ts';
 export interface Exchange {
   /** The uplink still waits for something; the next must not go out before. */
   readonly isOpen: boolean;
-  /** Begins with the first transmission of a new frame; `attempts` counts that one too. */
-  begin(frame: Frame, attempts: number): void;
+  /** Begins with the first transmission of a new frame; `attempts` counts that one too, and even one may wait. */
+  begin(frame: Frame, attempts: number, waits?: boolean): void;
   /** A downlink was accepted. */
   settle(header: Pick<DownlinkHeader, 'ack'>): void;
   /** Whether this frame must go on air once more; asking spends the attempt. */
@@ -22,8 +22,8 @@ export function createExchange(): Exchange {
     get isOpen() {
       return current !== undefined;
     },
-    begin(frame, attempts) {
-      current = attempts > 1 ? frame : undefined;
+    begin(frame, attempts, waits = attempts > 1) {
+      current = waits ? frame : undefined;
       left = attempts - 1;
     },
     settle({ ack }) {

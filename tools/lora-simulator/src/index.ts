@@ -10,6 +10,8 @@ export type { SimulatorConfig, SimulatorConfigInput } from './config.ts';
 export type { Device, OtaaDevice } from './devices.ts';
 export type { AirRecord, AtGateway, JoinAttempt, Truth, TruthIdentity, UplinkCounts } from './read-truth.ts';
 export type { SimulatorErrorCode } from './errors.ts';
+export type { MacExchange } from './mac-layer.ts';
+export type { MacRequest } from './mac-commands.ts';
 export type { MacParameters, MoteChannel } from './mac-parameters.ts';
 export type { ReceiveSettings } from './receive-windows.ts';
 export type { MoteStatus, Simulator, SimulatorPorts, SimulatorStatus } from './simulator.ts';

@@ -4,6 +4,7 @@ import type { DownlinkOnAir, DownlinkReception, ReceptionResult } from './downli
 import type { Exchange } from './exchange.ts';
 import type { SessionKeys } from './frames.ts';
 import type { Joined, Joining, JoinResult } from './join.ts';
+import type { MacExchange, MacLayer } from './mac-layer.ts';
 import type { MacParameters, MoteChannel } from './mac-parameters.ts';
 import type { Random } from './random.ts';
 import type { RadioDownlink, RadioSettings } from './receive-windows.ts';
@@ -11,10 +12,11 @@ import type { Frame, JoinRequestFrame } from './transmission.ts';
 import { encodeLpp } from './cayenne-lpp.ts';
 import { isOtaa } from './devices.ts';
 import { createDownlinkReception } from './downlink-reception.ts';
-import { ADR_ACK_LIMIT, spreadingFactorAt } from './eu868.ts';
+import { spreadingFactorAt } from './eu868.ts';
 import { createExchange } from './exchange.ts';
 import { buildUplink } from './frames.ts';
 import { createJoining } from './join.ts';
+import { createMacLayer } from './mac-layer.ts';
 import { factoryParameters, JOIN_CHANNELS, joinedParameters, usableChannels } from './mac-parameters.ts';
 import { createRandom } from './random.ts';
 
@@ -26,6 +28,9 @@ export interface Session {
   /** Joins so far; undefined of an ABP mote. */
   readonly number?: number;
 }
+
+/** What a mote makes of a data downlink. */
+export type MoteReception = ReceptionResult & { readonly mac?: MacExchange };
 
 /** An end device of LoRaWAN 1.0.x, class A. */
 export interface Mote {
@@ -49,8 +54,10 @@ export interface Mote {
   nextJoinRequest(txId: number): JoinRequestFrame | undefined;
   /** It sent data until `endMs`; gives how long after that its last window opens, ms. */
   listenAfter(endMs: number, radio: RadioSettings): number;
-  receive(downlink: DownlinkOnAir): ReceptionResult;
+  receive(downlink: DownlinkOnAir): MoteReception;
   receiveJoinAccept(downlink: RadioDownlink): JoinResult;
+  /** Whether its network has more for it and wants an uplink soon; asking settles it. */
+  takePoll(): boolean;
 }
 
 /** How a mote differs from the others. */
@@ -76,6 +83,12 @@ function measure(random: Random, phase: number, count: number): Buffer {
   });
 }
 
+const FOPTS_BYTES = 15;
+const FULL_BATTERY = 254;
+const UPLINKS_PER_BATTERY_STEP = 400;
+/** Of a downlink whose path nobody computes, dB. */
+const UNKNOWN_SNR = 10;
+
 class ClassAMote implements Mote {
   readonly device: Device | OtaaDevice;
   readonly exchange = createExchange();
@@ -86,7 +99,7 @@ class ClassAMote implements Mote {
   readonly #phase: number;
   readonly #adr: boolean;
   readonly #configuredSf: number;
-  #parameters: MacParameters;
+  readonly #mac: MacLayer;
   #session: Session | undefined;
   #sessions = 0;
   #count = 0;
@@ -104,9 +117,9 @@ class ClassAMote implements Mote {
     this.#fcnt = fcntUpStart;
     if (isOtaa(device)) {
       this.joining = createJoining(device, config, createRandom(config.seed, `join/${device.devEui}`));
-      this.#parameters = factoryParameters(this.#configuredSf, JOIN_CHANNELS);
+      this.#mac = createMacLayer(factoryParameters(this.#configuredSf, JOIN_CHANNELS), config);
     } else {
-      this.#parameters = factoryParameters(this.#configuredSf);
+      this.#mac = createMacLayer(factoryParameters(this.#configuredSf), config);
       const keys = keysOf(device);
       const reception = createDownlinkReception(device, keys, config.fcntDownStart);
       this.#session = { devAddr: device.devAddr, keys, reception };
@@ -122,15 +135,17 @@ class ClassAMote implements Mote {
   }
 
   get parameters(): MacParameters {
-    return this.#parameters;
+    return this.#mac.parameters;
   }
 
   get spreadingFactor(): number {
-    return spreadingFactorAt(this.#parameters.dataRate);
+    return spreadingFactorAt(this.parameters.dataRate);
   }
 
   channels(): readonly MoteChannel[] {
-    return usableChannels(this.#parameters);
+    const usable = usableChannels(this.parameters);
+    // A network that took away every channel left the three that it cannot take.
+    return usable.length > 0 ? usable : usableChannels({ ...this.parameters, channels: JOIN_CHANNELS });
   }
 
   nextUplink(txId: number, at: number): Frame {
@@ -141,11 +156,10 @@ class ClassAMote implements Mote {
     this.#fcnt = (this.#fcnt + (this.#skip?.(random) ?? 0)) % 0x1_0000_0000;
     const fields = {
       fcnt: this.#fcnt,
-      fPort: this.#config.fPort,
-      payload: measure(random, this.#phase, this.#count),
+      ...this.#content(this.#mac.takeAnswers()),
       confirmed: random.chance(this.#config.confirmedUplinks),
       adr: this.#adr,
-      adrAckReq: this.#adr && reception.silentUplinks >= ADR_ACK_LIMIT,
+      adrAckReq: this.#mac.beforeUplink(this.#adr, reception.silentUplinks),
       ack: reception.takeAck(),
     };
     this.#count += 1;
@@ -160,14 +174,16 @@ class ClassAMote implements Mote {
       phyPayload,
       ...(session.number !== undefined && { session: session.number }),
     };
-    this.exchange.begin(frame, this.#attemptsOf(frame));
+    const attempts = this.#attemptsOf(frame);
+    // Class A sends nothing new before its windows are over.
+    this.exchange.begin(frame, attempts, attempts > 1 || this.#config.mac === 'answered');
     return frame;
   }
 
   leave(): void {
     this.#session = undefined;
     this.exchange.end();
-    this.#parameters = factoryParameters(this.#configuredSf, JOIN_CHANNELS);
+    this.#mac.reset(factoryParameters(this.#configuredSf, JOIN_CHANNELS));
     this.joining?.begin();
   }
 
@@ -176,15 +192,26 @@ class ClassAMote implements Mote {
   }
 
   listenAfter(endMs: number, radio: RadioSettings): number {
-    const { reception } = this.#parameters;
-    this.#session?.reception.listenAfter(endMs, radio, reception);
+    const { reception, channels } = this.parameters;
+    const channel = channels.find((candidate) => candidate?.freqMhz === radio.freqMhz);
+    this.#session?.reception.listenAfter(endMs, radio, reception, channel?.downlinkMhz);
     return reception.rx2DelayMs;
   }
 
-  receive(downlink: DownlinkOnAir): ReceptionResult {
+  receive(downlink: DownlinkOnAir): MoteReception {
     const result = this.#session?.reception.receive(downlink) ?? { accepted: false, reason: 'noWindow' };
-    if (result.accepted) this.exchange.settle(downlink.header);
-    return result;
+    if (!result.accepted) return result;
+    const { header, snr = UNKNOWN_SNR } = downlink;
+    this.exchange.settle(header);
+    const battery = Math.max(1, FULL_BATTERY - Math.floor(this.#count / UPLINKS_PER_BATTERY_STEP));
+    const { fPort, fPending } = header;
+    const fOpts = Buffer.from(header.fOpts, 'hex');
+    const mac = this.#mac.receive({ fOpts, fPort, payload: result.payload, fPending, snr, battery });
+    return { ...result, ...(mac !== undefined && { mac }) };
+  }
+
+  takePoll(): boolean {
+    return this.#mac.takePoll();
   }
 
   receiveJoinAccept(downlink: RadioDownlink): JoinResult {
@@ -197,13 +224,20 @@ class ClassAMote implements Mote {
     const { devAddr } = accept;
     this.#sessions += 1;
     this.#fcnt = 0;
-    this.#parameters = joinedParameters(this.#configuredSf, accept);
+    this.#mac.reset(joinedParameters(this.#configuredSf, accept));
     const reception = createDownlinkReception({ devAddr }, keys, 0);
     this.#session = { devAddr, keys, reception, number: this.#sessions };
   }
 
+  // Answers that FOpts cannot hold are a frame of their own; the reading is in the next.
+  #content(answers: Buffer): Pick<Frame, 'fPort' | 'payload' | 'fOpts'> {
+    if (answers.length > FOPTS_BYTES) return { fPort: 0, payload: answers };
+    const payload = measure(this.#random, this.#phase, this.#count);
+    return { fPort: this.#config.fPort, payload, ...(answers.length > 0 && { fOpts: answers }) };
+  }
+
   #attemptsOf(frame: Frame): number {
-    const { nbTrans } = this.#parameters;
+    const { nbTrans } = this.parameters;
     return frame.confirmed ? Math.max(nbTrans, this.#config.confirmedAttempts) : nbTrans;
   }
 }

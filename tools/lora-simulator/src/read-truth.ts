@@ -12,6 +12,7 @@ import type {
   HeardRecord,
   JoinedRecord,
   JoinRequestRecord,
+  MacRecord,
   RunRecord,
   TruthRecord,
   TxRecord,
@@ -72,6 +73,8 @@ export interface Truth {
   readonly downlinksRefused: readonly DownlinkRefusedRecord[];
   readonly downlinksReceived: readonly DownlinkReceivedRecord[];
   readonly downlinksIgnored: readonly DownlinkIgnoredRecord[];
+  /** MAC commands that motes obeyed. */
+  readonly mac: readonly MacRecord[];
   readonly commands: readonly CommandRecord[];
   /** Undefined where the simulator was killed, or still runs. */
   readonly end: EndRecord | undefined;
@@ -142,6 +145,7 @@ class TruthReader {
   readonly #downlinksRefused: DownlinkRefusedRecord[] = [];
   readonly #downlinksReceived: DownlinkReceivedRecord[] = [];
   readonly #downlinksIgnored: DownlinkIgnoredRecord[] = [];
+  readonly #mac: MacRecord[] = [];
   readonly #commands: CommandRecord[] = [];
   #run: RunRecord | undefined;
   #end: EndRecord | undefined;
@@ -166,6 +170,7 @@ class TruthReader {
       downlinksRefused: this.#downlinksRefused,
       downlinksReceived: this.#downlinksReceived,
       downlinksIgnored: this.#downlinksIgnored,
+      mac: this.#mac,
       commands: this.#commands,
       end: this.#end,
       unreadableLines: this.#unreadableLines,
@@ -182,6 +187,9 @@ class TruthReader {
         return;
       case 'joined':
         this.#joins.push(record);
+        return;
+      case 'mac':
+        this.#mac.push(record);
         return;
       case 'run':
         this.#run = record;

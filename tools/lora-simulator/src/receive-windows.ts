@@ -21,6 +21,8 @@ export interface RadioDownlink extends RadioSettings {
   readonly at: number;
   /** Sent with inverted polarity, as a mote expects it. */
   readonly inverted: boolean;
+  /** At the mote, dB; absent where nobody computes it. */
+  readonly snr?: number;
 }
 
 export type ReceiveWindow = 'rx1' | 'rx2';

@@ -61,7 +61,11 @@ const isUplinks = (count: number) => (): boolean =>
   server.datagrams.flatMap(({ body }) => body.rxpk ?? []).length >= count;
 
 async function poll(condition: () => boolean): Promise<void> {
-  while (!condition()) await sleep(10);
+  const deadline = Date.now() + 30_000;
+  while (!condition()) {
+    if (Date.now() > deadline) throw new TypeError('what was waited for did not come');
+    await sleep(10);
+  }
 }
 
 describe('uplinks', () => {
@@ -400,4 +404,44 @@ test('a confirmed uplink is repeated until its acknowledgement, which comes by r
   expect(seen[2]).not.toBe(seen[0]);
   expect(identities[0]?.kinds).toEqual(['uplink', 'retransmission']);
   expect(identities[0]?.transmissions.every(({ confirmed }) => confirmed)).toBe(true);
+});
+
+test('a mote obeys its network over real sockets: data rate, windows, status, and what it says of them', async () => {
+  const running = await open({ attack: noAttack, motes: 1, adr: 1, mac: 'answered', spreadingFactors: [8] });
+  const [device] = abpOf(running);
+  if (device === undefined) throw new TypeError('no device');
+  // LinkADRReq DR5 on the three default channels, RXTimingSetupReq 2 s, DevStatusReq; then a plain downlink after 2 s.
+  const downlinks = [{ fOpts: '0350070001' + '0802' + '06', delayS: 1 }, { delayS: 2 }];
+  server.onPacket = ({ tmst, freq, datr }) => {
+    const fcnt = 2 - downlinks.length;
+    const next = downlinks.shift();
+    if (next === undefined) return;
+    const { delayS, ...fields } = next;
+    const phyPayload = buildDownlink(device, { fcnt, payload: Buffer.alloc(0), ...fields });
+    server.pullResp(fcnt, {
+      ...{
+        imme: false,
+        tmst: (tmst + delayS * 1_000_000) >>> 0,
+        freq,
+        rfch: 0,
+        powe: 14,
+        modu: 'LORA',
+        datr,
+      },
+      ...{ codr: '4/5', ipol: true, size: phyPayload.length, data: phyPayload.toString('base64') },
+    });
+  };
+  running.start();
+  await poll(() => running.status().downlinks.received === 2);
+  expect(running.mote(device.name).parameters).toMatchObject({
+    dataRate: 5,
+    reception: { rx1DelayMs: 2_000 },
+  });
+  const { identities, mac, downlinksReceived } = await truthOf(running);
+  expect(downlinksReceived.map(({ window }) => window)).toEqual(['rx1', 'rx1']);
+  expect(mac).toMatchObject([{ answers: '0307' + '08' + '06fe0a', parameters: { dataRate: 5 } }]);
+  const uplinks = identities.flatMap(({ transmissions }) => transmissions);
+  const answering = uplinks.findIndex(({ fOpts }) => fOpts === '03070806fe0a');
+  expect(answering).toBeGreaterThan(0);
+  expect(uplinks[answering]?.datr).toBe('SF7BW125');
 });

@@ -1,8 +1,10 @@
 import type { SimulatorConfig } from './config.ts';
+import type { DutyCycle } from './duty-cycle.ts';
 import type { FrameHistory } from './frame-history.ts';
 import type { Mote } from './mote.ts';
 import type { Random } from './random.ts';
 import { foreignAt, provisionedAt } from './devices.ts';
+import { createDutyCycle } from './duty-cycle.ts';
 import { createFrameHistory } from './frame-history.ts';
 import { createMote } from './mote.ts';
 import { createRandom } from './random.ts';
@@ -16,7 +18,8 @@ export interface Station {
   readonly timing: Random;
   readonly attacker: Random;
   readonly history: FrameHistory;
-  /** Counts the times that the mote left its session: plans of before are void. */
+  readonly dutyCycle: DutyCycle;
+  /** Counts the times that the mote changed its plans: those of before are void. */
   epoch: number;
   /** Since when it tries to join, traffic time in ms. */
   joinSince: number;
@@ -42,6 +45,7 @@ export function createStation(config: SimulatorConfig, index: number): Station {
     timing: createRandom(config.seed, `timing/${device.devEui}`),
     attacker,
     history: createFrameHistory(config.replayDepth, attacker),
+    dutyCycle: createDutyCycle(config.dutyCycle),
     epoch: 0,
     joinSince: 0,
     isSending: mote.joining === undefined,

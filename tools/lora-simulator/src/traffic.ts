@@ -43,7 +43,7 @@ interface OfStation {
   readonly station: Station;
 }
 
-/** A mote's own plan is void once it left the session (its epoch) in which it was made. */
+/** A mote's own plan is void once it left its session, or was hurried: its epoch is another then. */
 interface OfSession extends OfStation {
   readonly epoch: number;
 }
@@ -59,6 +59,20 @@ const channelFrom = (random: Random, freqsMhz: readonly { readonly freqMhz: numb
   const { freqMhz } = freqsMhz[random.integer(freqsMhz.length)] ?? CHANNELS[0];
   return channelAt(freqMhz);
 };
+
+const freeAtOf = ({ mote, dutyCycle }: Station): number =>
+  Math.min(...mote.channels().map(({ freqMhz }) => dutyCycle.freeAt(freqMhz)));
+
+function freeChannels({ mote, dutyCycle }: Station, at: number): readonly { readonly freqMhz: number }[] {
+  const channels = mote.channels();
+  const free = channels.filter(({ freqMhz }) => dutyCycle.freeAt(freqMhz) <= at);
+  return free.length > 0 ? free : channels;
+}
+
+function spend({ mote, dutyCycle }: Station, { freqMhz }: Channel, phyPayload: Buffer, at: number): void {
+  const airMs = airtimeMs(mote.spreadingFactor, phyPayload.length, true);
+  dutyCycle.spend(freqMhz, at, airMs, mote.parameters.maxDutyCycle);
+}
 
 class SeededTraffic implements Traffic {
   readonly #config: SimulatorConfig;
@@ -116,7 +130,7 @@ class SeededTraffic implements Traffic {
       case 'windows':
         return this.#afterWindows(station, plan.frame, at);
       case 'retransmission':
-        return this.#transmit('retransmission', station, plan.frame);
+        return this.#transmit('retransmission', station, plan.frame, at);
       case 'join':
         return this.#join(station, at);
       case 'joinWindows':
@@ -133,6 +147,7 @@ class SeededTraffic implements Traffic {
           'bitflip',
           station,
           plan.frame,
+          at,
           flipBit(plan.frame.phyPayload, station.attacker),
         );
       case 'replay':
@@ -140,13 +155,18 @@ class SeededTraffic implements Traffic {
       case 'foreign':
         return this.#foreign(station, at);
       case 'joinReplay':
-        return this.#request('joinReplay', station, plan.request);
+        return this.#request('joinReplay', station, plan.request, at);
     }
   }
 
   #uplink(station: Station, at: number): Transmission | undefined {
     if (station.mote.exchange.isOpen) {
       station.isDeferred = true;
+      return undefined;
+    }
+    const freeAt = freeAtOf(station);
+    if (freeAt > at) {
+      this.#plans.push(freeAt, { kind: 'uplink', station, epoch: station.epoch });
       return undefined;
     }
     const frame = station.mote.nextUplink(this.#lastId + 1, at);
@@ -157,7 +177,7 @@ class SeededTraffic implements Traffic {
     this.#plans.push(at + Math.max(SHORTEST_INTERVAL_MS, interval), { kind: 'uplink', station, epoch });
     this.#planAttacks(station, frame, at);
     this.#planWindows(station, frame, at);
-    return this.#transmit('uplink', station, frame);
+    return this.#transmit('uplink', station, frame, at);
   }
 
   #planAttacks(station: Station, frame: Frame, at: number): void {
@@ -185,14 +205,22 @@ class SeededTraffic implements Traffic {
   }
 
   #afterWindows(station: Station, frame: Frame, at: number): Transmission | undefined {
-    const { exchange } = station.mote;
+    const { mote } = station;
+    const { exchange } = mote;
+    const freeAt = freeAtOf(station);
+    if (exchange.isOpen && freeAt > at) {
+      this.#plans.push(freeAt, { kind: 'windows', station, epoch: station.epoch, frame });
+      return undefined;
+    }
     if (exchange.takeAttempt(frame)) {
       this.#planWindows(station, frame, at);
-      return this.#transmit('retransmission', station, frame);
+      return this.#transmit('retransmission', station, frame, at);
     }
     exchange.end(frame);
-    if (!station.isDeferred) return undefined;
+    const isHurried = mote.takePoll();
+    if (!station.isDeferred && !isHurried) return undefined;
     station.isDeferred = false;
+    if (isHurried) station.epoch += 1;
     this.#plans.push(at, { kind: 'uplink', station, epoch: station.epoch });
     return undefined;
   }
@@ -214,7 +242,7 @@ class SeededTraffic implements Traffic {
     const wanted = station.attacker.chance(this.#config.attack.joinReplay);
     const replayAt = at + station.attacker.between(1_000, 20_000);
     if (wanted) this.#plans.push(replayAt, { kind: 'joinReplay', station, request });
-    return this.#request('joinRequest', station, request);
+    return this.#request('joinRequest', station, request, at);
   }
 
   #firstUplink(station: Station, at: number): void {
@@ -226,7 +254,7 @@ class SeededTraffic implements Traffic {
 
   #replay(station: Station, at: number): Transmission | undefined {
     const frame = station.history.pick(at - REPLAY_AGE_MS);
-    return frame === undefined ? undefined : this.#transmit('replay', station, frame);
+    return frame === undefined ? undefined : this.#transmit('replay', station, frame, at);
   }
 
   #foreign(station: Station, at: number): Transmission | undefined {
@@ -234,20 +262,28 @@ class SeededTraffic implements Traffic {
     if (newest === undefined) return undefined;
     const stranger = strangerOf(this.#config, station, newest);
     const frame = stranger.nextUplink(this.#lastId + 1, at);
-    return this.#transmit('foreign', station, frame, { devEui: stranger.device.devEui });
+    return this.#transmit('foreign', station, frame, at, { devEui: stranger.device.devEui });
   }
 
-  #request(kind: JoinTransmissionKind, station: Station, request: JoinRequestFrame): Transmission {
+  #request(
+    kind: JoinTransmissionKind,
+    station: Station,
+    request: JoinRequestFrame,
+    at: number,
+  ): Transmission {
     this.#lastId += 1;
     const { device, spreadingFactor } = station.mote;
-    const random = kind === 'joinRequest' ? station.radio : station.attacker;
+    const { phyPayload } = request;
+    const byMote = kind === 'joinRequest';
+    const channel = channelFrom(byMote ? station.radio : station.attacker, JOIN_FREQUENCIES);
+    if (byMote) spend(station, channel, phyPayload, at);
     return {
       id: this.#lastId,
       kind,
       devEui: device.devEui,
       request,
-      phyPayload: request.phyPayload,
-      channel: channelFrom(random, JOIN_FREQUENCIES),
+      phyPayload,
+      channel,
       spreadingFactor,
     };
   }
@@ -256,11 +292,14 @@ class SeededTraffic implements Traffic {
     kind: TransmissionKind,
     station: Station,
     frame: Frame,
+    at: number,
     changes: Partial<Pick<DataTransmission, 'devEui' | 'phyPayload' | 'flippedBit'>> = {},
   ): Transmission {
     this.#lastId += 1;
     const { mote, radio, attacker } = station;
     const byMote = kind === 'uplink' || kind === 'retransmission';
+    const channel = byMote ? channelFrom(radio, freeChannels(station, at)) : channelFrom(attacker, CHANNELS);
+    if (byMote) spend(station, channel, frame.phyPayload, at);
     return {
       id: this.#lastId,
       kind,
@@ -268,7 +307,7 @@ class SeededTraffic implements Traffic {
       devAddr: frame.devAddr,
       frame,
       phyPayload: frame.phyPayload,
-      channel: byMote ? channelFrom(radio, mote.channels()) : channelFrom(attacker, CHANNELS),
+      channel,
       spreadingFactor: mote.spreadingFactor,
       ...changes,
     };

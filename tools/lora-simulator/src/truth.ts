@@ -1,6 +1,8 @@
 import { closeSync, fstatSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import type { IgnoredReason } from './downlink-reception.ts';
 import type { JoinRefusal } from './join.ts';
+import type { MacExchange } from './mac-layer.ts';
+import type { MacParameters } from './mac-parameters.ts';
 import type { ReceiveWindow } from './receive-windows.ts';
 import type { JoinTransmissionKind, TransmissionKind } from './transmission.ts';
 import { SimulatorError } from './errors.ts';
@@ -148,6 +150,14 @@ export interface DownlinkReceivedRecord extends Timed {
   readonly payload: string;
 }
 
+/** A downlink told a mote's MAC layer something; `answers` (hex) go into its next uplink, `parameters` hold from now on. */
+export interface MacRecord extends Timed, MacExchange {
+  readonly type: 'mac';
+  readonly downlinkId: number;
+  readonly devEui: string;
+  readonly parameters: MacParameters;
+}
+
 /** A downlink on air that its mote did not take; `devEui` is null where no mote has its DevAddr. */
 export interface DownlinkIgnoredRecord extends Timed {
   readonly type: 'downlinkIgnored';
@@ -182,6 +192,7 @@ export type TruthRecord =
   | DownlinkRefusedRecord
   | DownlinkReceivedRecord
   | DownlinkIgnoredRecord
+  | MacRecord
   | CommandRecord
   | EndRecord;
 

@@ -145,7 +145,9 @@ export function createUplinkAir(ports: UplinkAirPorts): UplinkAir {
       windowsEndMs = Math.max(windowsEndMs, endMs + listen(transmission, endMs));
       // All gateways draw now, in the order on air, so that what they hear follows from the seed.
       const hearings = [...ports.gateways.values()].map((gateway) => ({ gateway, ...gateway.hear() }));
-      const heard = hearings.filter((hearing) => hearing.heard);
+      // A network may have given a channel to a mote that its gateways do not listen to.
+      const isListenedTo = transmission.channel.chan >= 0;
+      const heard = hearings.filter((hearing) => hearing.heard && isListenedTo);
       ports.agenda.at(endMs, () => deliver(transmission, endMs, heard));
     },
   };
