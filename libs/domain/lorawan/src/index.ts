@@ -16,4 +16,6 @@ export * from './join/dev-nonces.ts';
 export * from './mac/commands.ts';
 export * from './mac/codec.ts';
 export * from './mac/state.ts';
+export { isMacRequest } from './mac/effects.ts';
 export * from './mac/step.ts';
+export * from './mac/stored.ts';

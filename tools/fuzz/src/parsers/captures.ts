@@ -13,13 +13,22 @@ interface Recorded {
   readonly json?: string;
 }
 
+export const TX_ACKS: Filled<Uint8Array> = [
+  utf8('{"txpk_ack":{"error":"COLLISION_PACKET"}}'),
+  utf8('{"txpk_ack":{"warn":"TX_POWER","value":20}}'),
+  utf8('{"txpk_ack":{"error":"NONE"}}'),
+];
+
+// Version 2, a token, TX_ACK and the gateway
+const TX_ACK_HEADER = fromHex('02ab120500000000aabbccdd');
+
 /** What a gateway of a simulator sent to its server in Semtech's protocol, header and JSON. */
 export function gatewayDatagrams(): Filled<Uint8Array> {
   const sent = (fixture('gwmp-lwnsim.json') as readonly Recorded[]).filter(({ dir }) => dir === 'gw->server');
   const [first = new Uint8Array(), ...more] = sent.map(({ hex, json = '' }) =>
     concatBytes(fromHex(hex), utf8(json)),
   );
-  return [first, ...more];
+  return [first, ...more, TX_ACK_HEADER, concatBytes(TX_ACK_HEADER, TX_ACKS[0])];
 }
 
 // PROTOCOL.TXT's own examples, and what gateways with several antennas and a fine clock send.
@@ -88,12 +97,6 @@ export function pushDataBodies(): Filled<Uint8Array> {
     .filter((json) => json.length > 0);
   return [utf8(JSON.stringify(PUSH_DATA[0])), utf8(JSON.stringify(PUSH_DATA[1])), ...recorded];
 }
-
-export const TX_ACKS: Filled<Uint8Array> = [
-  utf8('{"txpk_ack":{"error":"COLLISION_PACKET"}}'),
-  utf8('{"txpk_ack":{"warn":"TX_POWER","value":20}}'),
-  utf8('{"txpk_ack":{"error":"NONE"}}'),
-];
 
 /** `command/down` of ChirpStack v4. */
 export function downlinkCommands(): Filled<Uint8Array> {

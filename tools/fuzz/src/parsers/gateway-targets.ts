@@ -10,7 +10,14 @@ import {
   readTxAck,
   uplinkEvent,
 } from '@antirio/gateway-bridge/parsers';
-import { downlinkCommands, FRAMES, gatewayDatagrams, pushDataBodies, TX_ACKS } from './captures.ts';
+import {
+  downlinkCommands,
+  FRAMES,
+  gatewayDatagrams,
+  JOIN_REQUEST,
+  pushDataBodies,
+  TX_ACKS,
+} from './captures.ts';
 import type { Target } from './target.ts';
 
 const UDP = 65_507;
@@ -29,6 +36,8 @@ const METADATA = {
   heardAt: '1234.5',
 } as const;
 
+const JOIN_METADATA = { kind: 'join', ring: 'own', heardAt: '1234.5', receivedAt: '1795248497000' } as const;
+
 type Frame = Extract<ReturnType<typeof readPushData>['heard'][number], { readonly kind: 'frame' }>;
 
 const receptionOf = ({ phyPayload, rx }: Pick<Frame, 'phyPayload' | 'rx'>) => ({
@@ -43,8 +52,9 @@ function passedOn(frame: Frame): unknown {
   const reception = receptionOf(frame);
   try {
     const event = readEventUp(utf8(uplinkEvent({ ...reception, seq: 12 }, METADATA)));
+    const join = readEventUp(utf8(uplinkEvent({ ...reception, seq: 0 }, JOIN_METADATA)));
     const record = decodeRecord(encodeFrame({ ...reception, via: 'radio' }, 1));
-    return { event, record };
+    return { event, join, record };
   } catch (error) {
     throw new AntirioError(
       'internal',
@@ -107,6 +117,7 @@ const eventUp: Target = {
   seeds: [
     utf8(uplinkEvent({ ...receptionOf({ phyPayload: FRAMES[0], rx }), seq: 12 }, METADATA)),
     utf8(uplinkEvent({ ...receptionOf({ phyPayload: FRAMES[0], rx: full }), seq: 13 }, METADATA)),
+    utf8(uplinkEvent({ ...receptionOf({ phyPayload: JOIN_REQUEST, rx }), seq: 0 }, JOIN_METADATA)),
   ],
   format: 'json',
   longest: BUS,

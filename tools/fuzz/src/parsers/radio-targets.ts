@@ -8,6 +8,7 @@ import {
   encodeMacCommands,
   eu868,
   fcntCandidates,
+  isMacRequest,
   macStep,
   messageType,
   newMacState,
@@ -15,9 +16,8 @@ import {
   parseDataFrame,
   parseJoinRequest,
   parseMacCommands,
+  parseMacState,
   verifyJoinRequest,
-  type DownlinkMacCommand,
-  type MacRequest,
   type MacState,
   type ParsedMacCommands,
 } from '@antirio/lorawan';
@@ -102,20 +102,9 @@ const macCommands: Target = {
   },
 };
 
-const REQUESTS: ReadonlySet<DownlinkMacCommand['type']> = new Set<MacRequest['type']>([
-  'linkADRReq',
-  'dutyCycleReq',
-  'rxParamSetupReq',
-  'devStatusReq',
-  'newChannelReq',
-  'rxTimingSetupReq',
-  'dlChannelReq',
-]);
-const isRequest = (command: DownlinkMacCommand): command is MacRequest => REQUESTS.has(command.type);
-
 function asked(state: MacState, bytes: Uint8Array): MacState {
   let next = state;
-  for (const command of parseMacCommands(bytes, 'down').commands.filter(isRequest)) {
+  for (const command of parseMacCommands(bytes, 'down').commands.filter(isMacRequest)) {
     try {
       next = macStep(eu868, next, { type: 'request', command }).state;
     } catch (error) {
@@ -178,7 +167,8 @@ const macLife: Target = {
         : asked(state, turn.subarray(1));
     }
     const uplink = { frequency: 868_100_000, spreadingFactor: 7, bandwidth: 125_000 };
-    return { state: JSON.stringify(state), windows: eu868.receiveWindows(uplink, state) };
+    const stored = parseMacState(JSON.parse(JSON.stringify(state)));
+    return { stored, windows: eu868.receiveWindows(uplink, state) };
   },
 };
 

@@ -54,7 +54,8 @@ export function withUplink(
   return {
     ...adr,
     fcnts: last(adr.fcnts, heard.fcnt),
-    snrs: last(adr.snrs, heard.bestSnr),
+    // What no demodulator says is held to what one could: gateways are not believed.
+    snrs: last(adr.snrs, Math.min(Math.max(heard.bestSnr, -128), 127)),
     gateways: last(adr.gateways, heard.gatewayCount),
   };
 }

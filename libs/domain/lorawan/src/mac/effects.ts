@@ -1,5 +1,5 @@
 import type { Channel, RegionPlan } from '../region/plan.ts';
-import type { UplinkMacCommand } from './commands.ts';
+import type { DownlinkMacCommand, UplinkMacCommand } from './commands.ts';
 import { ALL_CHANNELS, KEEP } from './requests.ts';
 import type { AdrState, MacRequest, MacState } from './state.ts';
 
@@ -15,6 +15,10 @@ export const ANSWER_OF = {
   rxTimingSetupReq: 'rxTimingSetupAns',
   dlChannelReq: 'dlChannelAns',
 } as const satisfies Record<MacRequest['type'], UplinkMacCommand['type']>;
+
+/** Whether a downlink command is one that a network asks on its own account. */
+export const isMacRequest = (command: DownlinkMacCommand): command is MacRequest =>
+  Object.hasOwn(ANSWER_OF, command.type);
 
 /** Whether the device has taken all of a request: it is all or nothing (LoRaWAN 1.0.4, 5.3, 5.5, 5.7 and 5.10). */
 export const isAccepted = (answer: UplinkMacCommand): boolean =>
