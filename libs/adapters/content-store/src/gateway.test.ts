@@ -1,83 +1,24 @@
 import { createCipheriv } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { createHttpRim, httpPeer, silentLog, systemClock, type HttpPeer, type HttpRim } from '@antirio/host';
-import { AntirioError } from '@antirio/kernel';
+import type { HttpPeer } from '@antirio/host';
 import { flipByteOnDisk } from '@antirio/testing';
 import { CarReader } from '@ipld/car';
-import { encode, prepare } from '@ipld/dag-pb';
-import type { CID } from 'multiformats/cid';
 import { makeBlock, RAW } from './block.ts';
-import { openBlockStore, type BlockStore } from './block-store.ts';
-import { carOf, exportCar, importCar } from './car.ts';
+import type { BlockStore } from './block-store.ts';
 import { fixedChunker } from './chunker.ts';
 import { verifyDag } from './dag.ts';
-import { fetchDag } from './fetch-dag.ts';
-import { createGateway } from './gateway.ts';
-import { gatewayProvider, type BlockProvider } from './provider.ts';
-import { encodeFileData } from './unixfs-data.ts';
+import { bytesOf, content, storeFile, TestGateway } from './test-gateway.ts';
 import { putDirectory } from './unixfs-directory.ts';
-import { importFile, readFile, type Stored } from './unixfs-file.ts';
+import { importFile } from './unixfs-file.ts';
 
-let folder: string;
-let ours: BlockStore;
+let gateway: TestGateway;
 let theirs: BlockStore;
-let rim: HttpRim;
 let peer: HttpPeer;
-let url: string;
-
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'antirio-gateway-'));
-  ours = await openBlockStore({ folder: join(folder, 'ours'), clock: systemClock });
-  theirs = await openBlockStore({ folder: join(folder, 'theirs'), clock: systemClock });
-  rim = createHttpRim({
-    serviceKey: 'gateway',
-    version: '0',
-    config: () => ({}),
-    health: () => ({}),
-    log: silentLog,
-    clock: systemClock,
-  });
-  rim.app.use('/ipfs', createGateway(theirs));
-  url = `http://127.0.0.1:${await rim.listen(0, '127.0.0.1')}`;
-  peer = httpPeer({ url });
+  gateway = await TestGateway.open();
+  ({ theirs, peer } = gateway);
 });
-afterEach(async () => {
-  peer.close();
-  await rim.close();
-  await Promise.all([ours.close(), theirs.close()]);
-  rmSync(folder, { recursive: true, force: true });
-});
-
-const content = (size: number): Buffer =>
-  Buffer.from(Uint8Array.from({ length: size }, (_, i) => (i * 7 + (i >> 7) * 13) % 256));
-
-async function* bytesOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
-}
-
-const storeFile = (store: BlockStore, bytes: Uint8Array): Promise<Stored> =>
-  importFile(store, bytesOf(bytes), { chunker: fixedChunker(1000), maxLinks: 4 });
-
-async function read(store: BlockStore, cid: CID): Promise<Buffer> {
-  const parts: Uint8Array[] = [];
-  for await (const part of readFile(store, cid)) parts.push(part);
-  return Buffer.concat(parts);
-}
-
-async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const parts: Uint8Array[] = [];
-  for await (const part of source) parts.push(part);
-  return Buffer.concat(parts);
-}
-
-/** Flips a byte on the disk, in the stored block of these bytes. */
-async function spoil(store: BlockStore, name: string, block: Uint8Array): Promise<void> {
-  await store.flush();
-  flipByteOnDisk(join(folder, name, 'packs'), block);
-}
+afterEach(() => gateway.close());
 
 describe('the trustless gateway', () => {
   test('gives a block by format or Accept, with the headers of the specification', async () => {
@@ -171,9 +112,21 @@ describe('the trustless gateway', () => {
     ['a format that is not served', '?format=tar', {}, 406],
     ['an Accept that is not served', '', { accept: 'text/html' }, 406],
     ['a CAR version that is not served', '', { accept: 'application/vnd.ipld.car; version=2' }, 406],
-    ['duplicates that are not served', '?format=car&car-dups=y', {}, 406],
+    ['an order that is not served', '?format=car&car-order=bfs', {}, 406],
+    ['duplicates that are neither y nor n', '?format=car&car-dups=maybe', {}, 406],
+    ['an IPNS record of a CID', '?format=ipns-record', {}, 400],
+    ['an IPNS record by Accept', '', { accept: 'application/vnd.ipfs.ipns-record' }, 400],
+    ['a service worker for a whole CID', '?format=raw', { 'service-worker': 'script' }, 400],
+    ['entity-bytes that are none', '?format=car&entity-bytes=1', {}, 400],
+    ['entity-bytes that end before they begin', '?format=car&entity-bytes=10:5', {}, 400],
+    ['entity-bytes of absurd size', '?format=car&entity-bytes=0:99999999999999999999', {}, 400],
+    ['entity-bytes behind the end', '?format=car&entity-bytes=3000:*', {}, 400],
+    ['entity-bytes before the beginning', '?format=car&entity-bytes=-9000:-8000', {}, 400],
+    ['a raw block by a path', '/x?format=raw', {}, 400],
+    ['a path that is not well-formed', '/%zz?format=car', {}, 400],
+    ['an endless path', `${'/x'.repeat(100)}?format=car`, {}, 400],
     ['a scope that there is not', '?format=car&dag-scope=some', {}, 400],
-    ['a path below a CID', '/x?format=car', {}, 501],
+    ['a path below a file', '/x?format=car', {}, 404],
   ])('refuses %s', async (_name, path, headers, status) => {
     const { cid } = await storeFile(theirs, content(3000));
     const answer = await peer.call({
@@ -187,7 +140,7 @@ describe('the trustless gateway', () => {
   test('never gives out a block that the disk has changed', async () => {
     const block = makeBlock(RAW, content(500));
     await theirs.put(block);
-    await spoil(theirs, 'theirs', block.bytes);
+    flipByteOnDisk(await gateway.packsOf('theirs'), block.bytes);
     const first = await peer.call({ path: `/ipfs/${block.cid.toString()}?format=raw` });
     expect(first.status).toBe(500);
     expect((await peer.call({ path: `/ipfs/${block.cid.toString()}?format=raw` })).status).toBe(404);
@@ -198,174 +151,9 @@ describe('the trustless gateway', () => {
       Buffer.alloc(300_000),
     );
     const file = await importFile(theirs, bytesOf(noise), { chunker: fixedChunker(100_000) });
-    await spoil(theirs, 'theirs', noise.subarray(200_000));
-    const answer = await fetch(`${url}/ipfs/${file.cid.toString()}?format=car`);
+    flipByteOnDisk(await gateway.packsOf('theirs'), noise.subarray(200_000));
+    const answer = await fetch(`${gateway.url}/ipfs/${file.cid.toString()}?format=car`);
     expect(answer.status).toBe(200);
     await expect(answer.arrayBuffer()).rejects.toThrow();
-  });
-});
-
-describe('a CAR', () => {
-  test('carries a DAG over, and what does not belong to it stays out', async () => {
-    const file = await storeFile(theirs, content(20_000));
-    const { blocks } = await verifyDag(theirs, file.cid);
-    expect(await importCar(ours, exportCar(theirs, file.cid), file.cid)).toMatchObject({
-      blocks,
-      ignored: 0,
-    });
-    expect(await read(ours, file.cid)).toEqual(content(20_000));
-
-    const foreign = makeBlock(RAW, Buffer.from('foreign'));
-    const root = { cid: file.cid, bytes: await theirs.get(file.cid) };
-    const taken = await importCar(ours, carOf(file.cid, [root, foreign, root]), file.cid);
-    expect(taken).toMatchObject({ blocks: 1, ignored: 2 });
-    expect(ours.has(foreign.cid)).toBe(false);
-  });
-
-  test('is refused when a block lies, the header is bad, it breaks off, or it is too large', async () => {
-    const file = await storeFile(theirs, content(20_000));
-    const whole = await collect(exportCar(theirs, file.cid));
-    const from = (bytes: Uint8Array) => importCar(ours, bytesOf(bytes), file.cid);
-    const lied = Buffer.from(whole);
-    lied[whole.length - 1] = (whole.at(-1) as number) ^ 1;
-    await expect(from(lied)).rejects.toMatchObject({ code: 'corrupt' });
-    await expect(from(Buffer.from('no car at all'))).rejects.toMatchObject({ code: 'invalidInput' });
-    await expect(from(whole.subarray(0, whole.length - 5))).rejects.toMatchObject({ code: 'invalidInput' });
-    await expect(from(Buffer.from('ffffffffffffff7f', 'hex'))).rejects.toMatchObject({ code: 'tooLarge' });
-    const limits = { maxDepth: 8, maxBlocks: 3, maxBytes: 1 << 20 };
-    await expect(importCar(ours, bytesOf(whole), file.cid, limits)).rejects.toMatchObject({
-      code: 'tooLarge',
-    });
-  });
-});
-
-describe('a fetch', () => {
-  const honest = (): BlockProvider => gatewayProvider('honest', peer);
-  const counting = (provider: BlockProvider) => {
-    const asked: string[] = [];
-    const fetchBlock: BlockProvider['fetchBlock'] = (cid, timeoutMs) => {
-      asked.push(cid.toString());
-      return provider.fetchBlock(cid, timeoutMs);
-    };
-    return { asked, provider: { name: provider.name, fetchBlock } };
-  };
-
-  test('makes a DAG whole over HTTP, and fetches nothing that is here already', async () => {
-    const file = await storeFile(theirs, content(50_000));
-    const fetched = await fetchDag(ours, file.cid, [honest()]);
-    expect(await read(ours, file.cid)).toEqual(content(50_000));
-    expect(fetched.fetchedBlocks).toBe(fetched.blocks);
-    expect(fetched.blocks).toBe((await verifyDag(theirs, file.cid)).blocks);
-    const { asked, provider } = counting(honest());
-    expect(await fetchDag(ours, file.cid, [provider])).toMatchObject({
-      fetchedBlocks: 0,
-      blocks: fetched.blocks,
-    });
-    expect(asked).toEqual([]);
-  });
-
-  test('fetches again just the block that the disk has changed', async () => {
-    const file = await storeFile(theirs, content(5000));
-    await fetchDag(ours, file.cid, [honest()]);
-    await spoil(ours, 'ours', content(5000).subarray(2000, 3000));
-    const { asked, provider } = counting(honest());
-    expect(await fetchDag(ours, file.cid, [provider])).toMatchObject({ fetchedBlocks: 1 });
-    expect(asked).toHaveLength(1);
-    expect(await read(ours, file.cid)).toEqual(content(5000));
-  });
-
-  test('drops a liar, one that sends too much and one that fails, and goes on with an honest one', async () => {
-    const file = await storeFile(theirs, content(30_000));
-    const liar = counting({ name: 'liar', fetchBlock: async () => Buffer.from('something else') });
-    const flood = counting({ name: 'flood', fetchBlock: async () => new Uint8Array((2 << 20) + 1) });
-    const dead = counting(gatewayProvider('dead', httpPeer({ url: 'http://127.0.0.1:1' })));
-    const fetched = await fetchDag(ours, file.cid, [liar.provider, flood.provider, dead.provider, honest()], {
-      parallel: 1,
-    });
-    expect(await read(ours, file.cid)).toEqual(content(30_000));
-    expect([liar.asked.length, flood.asked.length]).toEqual([1, 1]);
-    expect(dead.asked.length).toBeLessThanOrEqual(3);
-    expect(fetched.providers.find((p) => p.name === 'liar')?.dropped).toMatch(
-      /^lied: the bytes are not those of/,
-    );
-    expect(fetched.providers.find((p) => p.name === 'honest')?.dropped).toBeUndefined();
-  });
-
-  test('a node that claims to lead back to its root is not the one that was asked for', async () => {
-    const file = await storeFile(theirs, content(3000));
-    const link = { Name: '', Tsize: 0, Hash: file.cid };
-    const circle = encode(prepare({ Data: encodeFileData([3000]), Links: [link] }));
-    const fetchBlock: BlockProvider['fetchBlock'] = async (cid) =>
-      cid.equals(file.cid) ? theirs.get(cid) : circle;
-    const fetching = fetchDag(ours, file.cid, [{ name: 'circle', fetchBlock }]);
-    await expect(fetching).rejects.toMatchObject({ code: 'corrupt' });
-    expect(ours.usage().blocks).toBe(1);
-  });
-
-  test('with liars only stores nothing and says who lied', async () => {
-    const file = await storeFile(theirs, content(3000));
-    const liar: BlockProvider = { name: '/p2p/liar', fetchBlock: async () => Buffer.from('x') };
-    await expect(fetchDag(ours, file.cid, [liar])).rejects.toMatchObject({
-      code: 'corrupt',
-      message: expect.stringMatching(/nobody gives block .*\/p2p\/liar lied/) as unknown,
-    });
-    expect(ours.usage().blocks).toBe(0);
-    await expect(fetchDag(ours, file.cid, [])).rejects.toMatchObject({ code: 'unavailable' });
-  });
-
-  test('says that nobody has a block, and goes on from there when somebody has', async () => {
-    const file = await storeFile(theirs, content(30_000));
-    let left = 10;
-    const partial = counting({
-      name: 'partial',
-      fetchBlock: async (cid) => {
-        if (left-- <= 0) throw new AntirioError('notFound', 'no');
-        return theirs.get(cid);
-      },
-    });
-    await expect(fetchDag(ours, file.cid, [partial.provider])).rejects.toMatchObject({ code: 'notFound' });
-    const here = ours.usage().blocks;
-    expect(here).toBe(10);
-    const rest = await fetchDag(ours, file.cid, [honest()]);
-    expect(rest.fetchedBlocks).toBe(rest.blocks - here);
-  });
-
-  test('refuses a DAG that is too deep, has too many blocks or too many bytes', async () => {
-    const file = await storeFile(theirs, content(30_000));
-    const limits = { maxDepth: 8, maxBlocks: 100, maxBytes: 100_000 };
-    for (const tight of [{ maxDepth: 1 }, { maxBlocks: 10 }, { maxBytes: 9000 }])
-      await expect(
-        fetchDag(ours, file.cid, [honest()], { limits: { ...limits, ...tight } }),
-      ).rejects.toMatchObject({
-        code: 'tooLarge',
-      });
-    await fetchDag(ours, file.cid, [honest()], { limits });
-  });
-
-  test('stops when told to', async () => {
-    const file = await storeFile(theirs, content(30_000));
-    const stop = new AbortController();
-    const fetching = fetchDag(ours, file.cid, [honest()], {
-      parallel: 1,
-      signal: stop.signal,
-      onProgress: ({ blocks }) => {
-        if (blocks === 5) stop.abort();
-      },
-    });
-    await expect(fetching).rejects.toMatchObject({ code: 'timeout' });
-    expect(ours.usage().blocks).toBe(5);
-  });
-
-  test('gives up on a provider that stalls', async () => {
-    const file = await storeFile(theirs, content(2000));
-    const stalling: BlockProvider = {
-      name: 'stalling',
-      fetchBlock: (_cid, timeoutMs) =>
-        new Promise((_resolve, reject) => {
-          setTimeout(() => reject(new AntirioError('timeout', 'no answer')), timeoutMs);
-        }),
-    };
-    const fetched = await fetchDag(ours, file.cid, [stalling, honest()], { blockTimeoutMs: 10 });
-    expect(fetched.providers.find((p) => p.name === 'honest')?.blocks).toBe(fetched.blocks);
   });
 });

@@ -1,215 +1,283 @@
 import { pipeline } from 'node:stream/promises';
-import { Readable } from 'node:stream';
-import { Router, type Request, type Response } from 'express';
-import { AntirioError } from '@antirio/kernel';
-import { DAG_PB, decodeCid, isSupported, type BlockSource, type CID } from './block.ts';
+import { Readable, type Transform } from 'node:stream';
+import { promisify } from 'node:util';
+import { constants, createZstdCompress, zstdCompress } from 'node:zlib';
+import { Router, type NextFunction, type Request, type Response } from 'express';
+import { AntirioError, describeError, isAntirioError, sha256Hex } from '@antirio/kernel';
+import { API_VERSION } from '@antirio/host';
+import { inlineBytes, isSupported, readBlock, type BlockSource, type CID } from './block.ts';
+import { byteRangeOf } from './byte-range.ts';
 import { carOf } from './car.ts';
-import { decodeNode, walkDag, type DagLimits } from './dag.ts';
-import { decodeData } from './unixfs-data.ts';
+import { resolvePath, type ResolvedPath } from './content-path.ts';
+import { defaultDagLimits, type DagLimits } from './dag.ts';
+import { openScope, type Blocks } from './dag-scope.ts';
+import { CAR_TYPE, RAW_TYPE, readAsk, type GatewayAsk } from './gateway-ask.ts';
 
 export interface GatewayOptions {
   /** Of one CAR. */
   readonly limits?: DagLimits;
+  /** Requests at once; more are answered 429 (default 128). */
+  readonly atOnce?: number;
+  /** For finding what an answer begins with, in milliseconds; then 504 (default 10000). */
+  readonly withinMs?: number;
+  /** A client that takes nothing for so long, in milliseconds, is cut off (default 30000). */
+  readonly stallMs?: number;
+  /** What is here but not given out: 410. */
+  readonly isDenied?: (cid: CID) => boolean;
   /** Told how many bytes of content went out. */
   readonly onServed?: (bytes: number) => void;
 }
 
-type Format = 'raw' | 'car';
-type Scope = 'block' | 'entity' | 'all';
+type Served = Required<Omit<GatewayOptions, 'isDenied' | 'onServed'>> & GatewayOptions;
+type CarAsk = Extract<GatewayAsk, { format: 'car' }>;
 
-const RAW_TYPE = 'application/vnd.ipld.raw';
-const CAR_TYPE = 'application/vnd.ipld.car';
-const CAR_ANSWER = `${CAR_TYPE}; version=1; order=dfs; dups=n`;
-/** Identity CID of no bytes: what clients ask for to find out whether this is a trustless gateway. */
-const PROBE = 'bafkqaaa';
+const IMMUTABLE = 'public, max-age=29030400, immutable';
+const RETRY_AFTER_S = 1;
+/** Shorter blocks are not worth compressing. */
+const COMPRESS_FROM = 1024;
+const ZSTD = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 
 /**
- * A trustless gateway, to be mounted at `/ipfs`: `GET` and `HEAD` `/{cid}?format=raw|car` with content negotiation.
- * Blocks go out as they are read and verified; a DAG that breaks off in the middle ends the connection, never the CAR.
- * Source: Trustless Gateway specification of IPFS (specs.ipfs.tech/http-gateways/trustless-gateway).
+ * A trustless gateway, to be mounted at `/ipfs`: `GET` and `HEAD` `/{cid}[/{path}]` for raw blocks and CARs, as the Trustless
+ * Gateway and Path Gateway specifications of IPFS have it (specs.ipfs.tech/http-gateways). Blocks go out as they are read and
+ * verified; a DAG that breaks off in the middle ends the connection, never the CAR. Bodies are compressed (zstd) for
+ * clients that take it; what is stored never is.
  */
 export function createGateway(source: BlockSource, options: GatewayOptions = {}): Router {
+  const served: Served = {
+    limits: defaultDagLimits,
+    atOnce: 128,
+    withinMs: 10_000,
+    stallMs: 30_000,
+    ...options,
+  };
+  let underWay = 0;
   const router = Router();
-  router.get('/:cid', async (request, response) => {
-    const format = formatOf(request);
-    const cid = decodeCid(request.params.cid);
-    const scope = scopeOf(request, format);
-    if (!isProbe(cid) && !(isSupported(cid) && source.has(cid)))
-      throw new AntirioError('notFound', `no block ${cid.toString()} here`, { cid: cid.toString() });
-    setHeaders(response, cid, format, scope);
-    if (request.fresh) response.status(304).end();
-    else if (format === 'raw') await sendRaw(source, cid, response, options);
-    else await sendCar(source, cid, scope, response, options);
+  router.use(async (request: Request, response: Response) => {
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      response.set('allow', 'GET, HEAD');
+      throw new AntirioError('methodNotAllowed', `no ${request.method} here: blocks are read only`);
+    }
+    if (underWay >= served.atOnce) throw new AntirioError('busy', `over ${served.atOnce} requests at once`);
+    underWay++;
+    try {
+      await answer(source, request, response, served);
+    } finally {
+      underWay--;
+    }
   });
-  router.get('/{*path}', (request) => {
-    decodeCid(request.path.split('/')[1] ?? '');
-    throw new AntirioError('notImplemented', 'paths below a CID are not resolved here');
-  });
+  router.use(tellFailure);
   return router;
 }
 
-const isProbe = (cid: CID): boolean => cid.toString() === PROBE;
-
-/** A query parameter; one that is given twice is as good as empty. */
-function asked(request: Request, name: string): string | undefined {
-  const value = request.query[name];
-  return value === undefined || typeof value === 'string' ? value : '';
+/** 502 and 504 are a gateway's own, and with 429 they say when to come again. */
+function tellFailure(error: unknown, _request: Request, response: Response, next: NextFunction): void {
+  const isPassing = (['busy', 'timeout', 'unavailable'] as const).some((code) => isAntirioError(error, code));
+  if (isPassing && !response.headersSent) response.set('retry-after', String(RETRY_AFTER_S));
+  if (!isAntirioError(error, 'unavailable') || response.headersSent) next(error);
+  else response.status(502).json({ apiVersion: API_VERSION, message: describeError(error), statusCode: 502 });
 }
 
-/** @throws AntirioError invalidInput when nothing is asked for, notAcceptable when it is nothing that is served here. */
-function formatOf(request: Request): Format {
-  const format = asked(request, 'format');
-  if (format === 'raw' || format === 'car') return format;
-  if (format !== undefined) throw notAcceptable(`format=${format}`);
-  return formatAccepted(request.get('accept')?.trim() ?? '');
-}
-
-function formatAccepted(accept: string): Format {
-  if (accept === '' || accept === '*/*')
-    throw new AntirioError(
-      'invalidInput',
-      `ask for a format: ?format=raw|car, or Accept: ${RAW_TYPE} or ${CAR_TYPE}`,
-    );
-  for (const range of rangesOf(accept)) {
-    if (range.type === RAW_TYPE) return 'raw';
-    if (range.type === CAR_TYPE && isOurCar(range.parameters)) return 'car';
+async function answer(
+  source: BlockSource,
+  request: Request,
+  response: Response,
+  served: Served,
+): Promise<void> {
+  const ask = readAsk(request);
+  // A service worker for all of a CID's origin would be one for everybody's content (Path Gateway, `Service-Worker`).
+  if (request.get('service-worker') === 'script' && ask.segments.length === 0)
+    throw new AntirioError('invalidInput', 'no service worker for a whole CID');
+  if (served.isDenied?.(ask.cid) === true) throw new AntirioError('gone', `${ask.path} is not given out`);
+  if (!isHere(source, ask.cid)) {
+    if (/(?:^|,)\s*only-if-cached\s*(?:,|$)/i.test(request.get('cache-control') ?? '')) {
+      response.status(412).end();
+      return;
+    }
+    throw new AntirioError('notFound', `no block ${ask.cid.toString()} here`, { cid: ask.cid.toString() });
   }
-  throw notAcceptable(`Accept: ${accept}`);
+  if (ask.format === 'raw') await answerRaw(source, ask, request, response, served);
+  else await answerCar(source, ask, request, response, served);
 }
 
-interface MediaRange {
-  readonly type: string;
-  readonly parameters: ReadonlyMap<string, string>;
-}
+const isHere = (source: BlockSource, cid: CID): boolean =>
+  inlineBytes(cid) !== undefined || (isSupported(cid) && source.has(cid));
 
-/** Media ranges of an Accept header (RFC 9110, section 12.5.1), the most wanted first. */
-function rangesOf(accept: string): MediaRange[] {
-  const ranges = accept.split(',').map((text) => {
-    const [type = '', ...rest] = text.split(';').map((part) => part.trim().toLowerCase());
-    const parameters = new Map(
-      rest.map((part): [string, string] => {
-        const [name = '', value = ''] = part.split('=', 2);
-        return [name.trim(), value.trim()];
-      }),
-    );
-    const weight = Number(parameters.get('q') ?? '1');
-    return { type, parameters, weight: Number.isNaN(weight) ? 0 : weight };
+async function within<T>(work: Promise<T>, withinMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      reject(new AntirioError('timeout', `nothing was found within ${withinMs} ms`));
+    }, withinMs);
   });
-  return ranges.filter((range) => range.weight > 0).sort((a, b) => b.weight - a.weight);
-}
-
-function isOurCar(parameters: ReadonlyMap<string, string>): boolean {
-  const ours: Readonly<Record<string, readonly string[]>> = {
-    version: ['1'],
-    order: ['dfs', 'unk', ''],
-    dups: ['n', ''],
-  };
-  return Object.entries(ours).every(([name, values]) =>
-    values.includes(parameters.get(name) ?? values[0] ?? ''),
-  );
-}
-
-function scopeOf(request: Request, format: Format): Scope {
-  if (format === 'raw') return 'block';
-  if (asked(request, 'entity-bytes') !== undefined)
-    throw new AntirioError('notImplemented', 'entity-bytes is not served here: fetch the DAG or its blocks');
-  const parameters = new Map<string, string>();
-  for (const name of ['version', 'order', 'dups']) {
-    const value = asked(request, `car-${name}`);
-    if (value !== undefined) parameters.set(name, value);
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
   }
-  if (!isOurCar(parameters)) throw notAcceptable('CAR parameters');
-  const scope = asked(request, 'dag-scope') ?? 'all';
-  if (scope === 'block' || scope === 'entity' || scope === 'all') return scope;
-  throw new AntirioError('invalidInput', `dag-scope is block, entity or all, not ${JSON.stringify(scope)}`);
 }
 
-function notAcceptable(what: string): AntirioError {
-  return new AntirioError('notAcceptable', `no answer for ${what}: served are ${RAW_TYPE} and ${CAR_ANSWER}`);
-}
-
-function setHeaders(response: Response, cid: CID, format: Format, scope: Scope): void {
-  const name = cid.toString();
-  const file = format === 'raw' ? `${name}.bin` : `${name}.car`;
+function setHeaders(response: Response, ask: GatewayAsk, type: string, etag: string): void {
   response.set({
-    'content-type': format === 'raw' ? RAW_TYPE : CAR_ANSWER,
-    'content-disposition': `attachment; filename="${file}"`,
-    'content-location': `/ipfs/${name}?format=${format}`,
-    // A CAR is the same for the same blocks, but not byte for byte between versions of this software: a weak tag.
-    etag: format === 'raw' ? `"${name}.raw"` : `W/"${name}.car.dfs.n.${scope}"`,
-    'cache-control': 'public, max-age=29030400, immutable',
+    'content-type': type,
+    'content-disposition': disposition(ask),
+    etag,
+    'cache-control': IMMUTABLE,
     'x-content-type-options': 'nosniff',
-    'x-ipfs-path': `/ipfs/${name}`,
-    vary: 'accept',
+    'x-ipfs-path': ask.path,
+    vary: 'accept, accept-encoding',
+    ...(ask.negotiated ? { 'content-location': locationOf(ask) } : {}),
   });
 }
 
-async function sendRaw(
-  source: BlockSource,
-  cid: CID,
-  response: Response,
-  options: GatewayOptions,
-): Promise<void> {
-  const bytes = isProbe(cid) ? new Uint8Array() : await source.get(cid);
-  response.set('content-length', String(bytes.length));
-  if (response.req.method !== 'HEAD') options.onServed?.(bytes.length);
-  // express leaves the body of a HEAD request out
-  response.send(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+/** Names of other alphabets in both forms (RFC 6266, RFC 8187). */
+function disposition({ cid, format, fileName }: GatewayAsk): string {
+  const name =
+    fileName === undefined || fileName === ''
+      ? `${cid.toString()}.${format === 'raw' ? 'bin' : 'car'}`
+      : fileName;
+  const plain = name.replace(/[^\x20-\x7e]|["\\]/g, '_');
+  const encoded = encodeURIComponent(name.toWellFormed()).replace(
+    /['()*]/g,
+    (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+  return `attachment; filename="${plain}"${plain === name ? '' : `; filename*=UTF-8''${encoded}`}`;
 }
 
-async function sendCar(
+function locationOf(ask: GatewayAsk): string {
+  if (ask.format === 'raw') return `${ask.path}?format=raw`;
+  const { scope, entityBytes, duplicates } = ask;
+  const range = entityBytes === undefined ? '' : `&entity-bytes=${entityBytes.from}:${entityBytes.to ?? '*'}`;
+  const dups = duplicates ? 'y' : 'n';
+  return `${ask.path}?format=car&dag-scope=${scope}${range}&car-version=1&car-order=dfs&car-dups=${dups}`;
+}
+
+/** Whether the client has it already; then that is the answer. */
+function isKnown(request: Request, response: Response): boolean {
+  if (!request.fresh) return false;
+  for (const name of ['content-type', 'content-disposition', 'accept-ranges', 'content-range'])
+    response.removeHeader(name);
+  response.status(304).end();
+  return true;
+}
+
+const takesZstd = (request: Request): boolean =>
+  (request.get('accept-encoding') ?? '').split(',').some((part) => {
+    const [coding = '', ...parameters] = part.split(';').map((text) => text.trim().toLowerCase());
+    return coding === 'zstd' && !parameters.some((text) => /^q=0(?:\.0*)?$/.test(text));
+  });
+
+async function answerRaw(
   source: BlockSource,
-  cid: CID,
-  scope: Scope,
+  ask: GatewayAsk,
+  request: Request,
   response: Response,
-  options: GatewayOptions,
+  served: Served,
 ): Promise<void> {
-  const blocks = isProbe(cid) ? none() : await blocksOf(source, cid, scope, options);
+  const whole = await within(readBlock(source, ask.cid), served.withinMs);
+  const tag = `${ask.cid.toString()}.raw`;
+  const range = request.method === 'GET' ? byteRangeOf(request, `"${tag}"`, whole.length) : undefined;
+  if (range === 'unsatisfiable') {
+    response.set('content-range', `bytes */${whole.length}`);
+    throw new AntirioError('rangeNotSatisfiable', `the block has ${whole.length} bytes`);
+  }
+  setHeaders(
+    response,
+    ask,
+    RAW_TYPE,
+    range === undefined ? `"${tag}"` : `"${tag}.${range.from}-${range.to}"`,
+  );
+  response.set({ 'accept-ranges': 'bytes', 'x-ipfs-roots': ask.cid.toString() });
+  if (isKnown(request, response)) return;
+  if (range !== undefined) {
+    response.status(206).set('content-range', `bytes ${range.from}-${range.to}/${whole.length}`);
+    sendBytes(response, whole.subarray(range.from, range.to + 1), served);
+  } else if (request.method === 'GET' && whole.length >= COMPRESS_FROM && takesZstd(request)) {
+    await sendCompressed(response, whole, served);
+  } else sendBytes(response, whole, served);
+}
+
+async function sendCompressed(response: Response, whole: Uint8Array, served: Served): Promise<void> {
+  const compressed = await promisify(zstdCompress)(whole, ZSTD);
+  if (compressed.length < whole.length) {
+    // The same content in other bytes: no longer the strong tag of the block's own.
+    response.set({ 'content-encoding': 'zstd', etag: `W/${response.get('etag') ?? ''}` });
+    response.removeHeader('accept-ranges');
+    sendBytes(response, compressed, served);
+  } else sendBytes(response, whole, served);
+}
+
+function sendBytes(response: Response, bytes: Uint8Array, { onServed }: Served): void {
+  response.set('content-length', String(bytes.length));
   if (response.req.method === 'HEAD') {
     response.end();
     return;
   }
+  onServed?.(bytes.length);
+  response.end(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+}
+
+async function answerCar(
+  source: BlockSource,
+  ask: CarAsk,
+  request: Request,
+  response: Response,
+  served: Served,
+): Promise<void> {
+  const open = async (): Promise<{ path: ResolvedPath; blocks: Blocks }> => {
+    const path = await resolvePath(source, ask.cid, ask.segments);
+    const { scope, entityBytes, duplicates } = ask;
+    const { limits } = served;
+    const options = { scope, entityBytes, duplicates, before: path.passed, limits };
+    return { path, blocks: await openScope(source, path.cid, options) };
+  };
+  const { path, blocks } = await within(open(), served.withinMs);
+  const dups = ask.duplicates ? 'y' : 'n';
+  setHeaders(response, ask, `${CAR_TYPE}; version=1; order=dfs; dups=${dups}`, carTag(ask));
+  response.set({ 'accept-ranges': 'none', 'x-ipfs-roots': path.roots.map(String).join(',') });
+  if (isKnown(request, response)) return;
+  if (request.method === 'HEAD') {
+    response.end();
+    return;
+  }
+  await sendCar(carOf(ask.cid, blocks), request, response, served);
+}
+
+/** The same blocks for the same question, but not byte for byte between versions of this software: a weak tag. */
+function carTag(ask: CarAsk): string {
+  const { scope, entityBytes, duplicates, segments } = ask;
+  const parts = [ask.cid.toString(), 'car', `dfs-${duplicates ? 'y' : 'n'}`, scope];
+  if (entityBytes !== undefined) parts.push(`${entityBytes.from}_${entityBytes.to ?? 'end'}`);
+  if (segments.length > 0) parts.push(sha256Hex(Buffer.from(JSON.stringify(segments))).slice(0, 16));
+  return `W/"${parts.join('.')}"`;
+}
+
+async function sendCar(
+  car: AsyncIterable<Uint8Array>,
+  request: Request,
+  response: Response,
+  served: Served,
+): Promise<void> {
+  const parts: (Readable | Transform)[] = [Readable.from(counted(car, served))];
+  if (takesZstd(request)) {
+    response.set('content-encoding', 'zstd');
+    parts.push(createZstdCompress(ZSTD));
+  }
+  // Of a whole connection that takes nothing, not of the time that a large CAR needs.
+  response.setTimeout(served.stallMs, () => response.destroy());
   try {
-    await pipeline(Readable.from(counted(carOf(cid, blocks), options)), response);
+    await pipeline([...parts, response]);
   } catch (error) {
     // A client that has had enough is no failure of ours.
     if ((error as NodeJS.ErrnoException).code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error;
+  } finally {
+    response.setTimeout(0);
   }
 }
 
-type Blocks = AsyncGenerator<{ cid: CID; bytes: Uint8Array }>;
-
-async function* none(): Blocks {
-  // a DAG whose only block is in its name
-}
-
-/** The root is read before anything is answered, so that a root that is missing or damaged still gets its status. */
-async function blocksOf(
-  source: BlockSource,
-  cid: CID,
-  scope: Scope,
-  options: GatewayOptions,
-): Promise<Blocks> {
-  const root = { cid, bytes: await source.get(cid) };
-  const rootAlone = scope === 'block' || (scope === 'entity' && isDirectory(cid, root.bytes));
-  return rootAlone ? one(root) : walkDag(source, cid, options.limits);
-}
-
-async function* one(block: { cid: CID; bytes: Uint8Array }): Blocks {
-  yield block;
-}
-
-/** Of a directory the entity is its list of names, of a file all that is in it. */
-function isDirectory(cid: CID, bytes: Uint8Array): boolean {
-  return cid.code === DAG_PB && decodeData(cid, decodeNode(cid, bytes).Data).type.endsWith('directory');
-}
-
-async function* counted(
-  source: AsyncIterable<Uint8Array>,
-  options: GatewayOptions,
-): AsyncGenerator<Uint8Array> {
+async function* counted(source: AsyncIterable<Uint8Array>, { onServed }: Served): AsyncGenerator<Uint8Array> {
   for await (const bytes of source) {
-    options.onServed?.(bytes.length);
+    onServed?.(bytes.length);
     yield bytes;
   }
 }
