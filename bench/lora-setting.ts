@@ -58,11 +58,7 @@ export async function openRadioSetting(moreFlags: readonly string[] = []): Promi
       mkdirSync(dataDir);
       const secretsFile = join(dataDir, 'secrets.json');
       writeFileSync(secretsFile, JSON.stringify({ keyVersion: 1, sessions }), { mode: 0o600 });
-      const config = {
-        logLevel: 'warn',
-        gatewayBridge: { rings: { totalBudgetBytes: 16 * 2 ** 30 } },
-        deviceLora: { secretsFile, devices },
-      };
+      const config = { logLevel: 'warn', deviceLora: { secretsFile, devices } };
       writeFileSync(join(dataDir, 'antirio.jsonc'), JSON.stringify(config), { mode: 0o600 });
       const startedAt = monotonic();
       const where = ['--data-dir', dataDir, '--port-offset', String(offset), '--json'];

@@ -44,6 +44,10 @@ const INTERVAL_MS = 1000;
 const PUT_TIMEOUT_MS = 4000;
 /** An hour of frames of a device that sends one each second. */
 const BUDGET_PER_DEVICE = 3600 * 300;
+/** Of many devices together: the rings of neighbours' contracts come out of the same total. */
+const MOST = 1 << 28;
+/** With less the ring would be of no use. */
+const LEAST = 1 << 16;
 
 const hasAll = (known: readonly string[], wanted: readonly string[]): boolean => {
   const set = new Set(known);
@@ -71,6 +75,16 @@ export function openOwnRing(ports: OwnRingPorts): OwnRing {
     found.prefix === prefix &&
     hasAll(found.devAddrs, devAddrs) &&
     hasAll(found.devEuis, devEuis);
+  /** With less where the bridge has not so much room. */
+  const putWith = async (filter: object, budgetBytes: number, least: number): Promise<void> => {
+    const json = { ...filter, budgetBytes, prefix, deliver: true };
+    try {
+      await callJson(bridge, { method: 'PUT', path, json, timeoutMs: PUT_TIMEOUT_MS });
+    } catch (error) {
+      if (!isAntirioError(error, 'storageFull') || budgetBytes <= least) throw error;
+      await putWith(filter, Math.max(least, Math.floor(budgetBytes / 2)), least);
+    }
+  };
   const put = async (): Promise<void> => {
     const found = await known();
     const wanted = ports.wanted();
@@ -82,15 +96,10 @@ export function openOwnRing(ports: OwnRingPorts): OwnRing {
       const devAddrs = [...others, ...ours];
       const devEuis = [...new Set([...(found?.devEuis ?? []), ...wanted.devEuis])];
       const sensors = Math.max(1, others.length + wanted.devices);
-      const budgetBytes = Math.max(found?.budgetBytes ?? 0, sensors * BUDGET_PER_DEVICE);
-      const json = {
-        devAddrs,
-        budgetBytes,
-        prefix,
-        deliver: true,
-        ...(devEuis.length === 0 ? {} : { devEuis }),
-      };
-      await callJson(bridge, { method: 'PUT', path, json, timeoutMs: PUT_TIMEOUT_MS });
+      const filter = { devAddrs, ...(devEuis.length === 0 ? {} : { devEuis }) };
+      const held = found?.budgetBytes ?? 0;
+      const budgetBytes = Math.max(held, Math.min(sensors * BUDGET_PER_DEVICE, MOST));
+      await putWith(filter, budgetBytes, Math.max(held, LEAST));
     }
     ensured = true;
   };
