@@ -67,6 +67,12 @@ const tooBig = (what: string, value: unknown, input: Uint8Array): string | undef
 const withWhy = (kind: Judged['kind'], why: string | undefined): Judged =>
   why === undefined ? { kind } : { kind, why };
 
+function whyThrown(error: unknown): string {
+  if (!(error instanceof Error)) return `thrown: ${String(error)}`;
+  const [, at = ''] = error.stack?.split('\n    at ') ?? [];
+  return `${error.name}: ${describeError(error)}${at === '' ? '' : ` (${at.trim()})`}`;
+}
+
 /** What a parser makes of an input. */
 export function judge(target: Target, input: Uint8Array): Judged {
   try {
@@ -74,7 +80,18 @@ export function judge(target: Target, input: Uint8Array): Judged {
   } catch (error) {
     if (isAntirioError(error) && error.code !== 'internal')
       return withWhy('refused', tooBig('an error', [error.message, error.details, error.cause], input));
-    return { kind: 'refused', why: `${error instanceof Error ? error.name : ''} ${describeError(error)}` };
+    return { kind: 'refused', why: whyThrown(error) };
+  }
+}
+
+/** Most refusals are thrown, and most of what they cost is their stack, which nobody reads. */
+function withoutStacks<Result>(work: () => Result): Result {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 0;
+  try {
+    return work();
+  } finally {
+    Error.stackTraceLimit = limit;
   }
 }
 
@@ -133,7 +150,7 @@ class Tally {
     const target = this.#target;
     const input = this.#next(draw);
     const started = performance.now();
-    const { kind, why } = judge(target, input);
+    const { kind, why } = withoutStacks(() => judge(target, input));
     const took = performance.now() - started;
     counts.inputs += 1;
     counts.bytes += input.length;
@@ -141,7 +158,9 @@ class Tally {
     counts.ms += took;
     counts.slow += took > SLOW_MS ? 1 : 0;
     counts.slowestMs = Math.max(counts.slowestMs, took);
-    return why === undefined ? undefined : { target: target.name, why, input: shrunk(target, input) };
+    if (why === undefined) return undefined;
+    const least = shrunk(target, input);
+    return { target: target.name, why: judge(target, least).why ?? why, input: least };
   }
 
   report(): TargetReport {

@@ -17,7 +17,7 @@ describe('parsers of what gateways and motes send', () => {
       expect([target, accepted > 50]).toEqual([target, true]);
       if (target !== 'MAC state') expect([target, refused > 50]).toEqual([target, true]);
     }
-  }, 60_000);
+  }, 120_000);
 
   test('each takes what was recorded', () => {
     for (const target of TARGETS)
@@ -55,7 +55,7 @@ describe('the fuzzer', () => {
       if (input.includes(0xff)) throw new TypeError('planted');
       return 1;
     });
-    expect(first).toBe('planted: TypeError planted\n  input ff');
+    expect(first).toMatch(/^planted: TypeError: planted \(.*parsers\.test\.ts.*\)\n {2}input ff$/);
   });
 
   test('finds a bug that an AntirioError admits', () => {
@@ -63,7 +63,7 @@ describe('the fuzzer', () => {
       found(() => {
         throw new AntirioError('internal', 'planted');
       })[0],
-    ).toMatch(/AntirioError planted/);
+    ).toMatch(/AntirioError: planted/);
     expect(
       found(() => {
         throw new AntirioError('invalidInput', 'refused');
