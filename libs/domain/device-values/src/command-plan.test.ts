@@ -122,4 +122,14 @@ describe('planCommand', () => {
   ])('%s, %s %j: %s', (name, method, options, code, message) => {
     expect(refused(name, method, options)).toEqual([code, message]);
   });
+
+  test('a profile whose command has a resource that is not there is refused as the device service has it', () => {
+    const wrong = { ...profile, deviceResources: [] };
+    expect(() => planCommand(wrong, 'Points', 'set', OPTIONS)).toThrow(
+      expect.objectContaining({
+        code: 'failed',
+        message: 'DeviceResource TempIn in SET command Points for room-1 not defined',
+      }),
+    );
+  });
 });

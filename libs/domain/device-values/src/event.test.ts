@@ -255,6 +255,19 @@ describe('eventMessage', () => {
     expect(addEventRequest.parse(envelope.payload).event).toEqual(given);
   });
 
+  test('what CBOR cannot say is told as such', () => {
+    const values = [
+      commandValue('Picture', 'Binary', Uint8Array.of(1)),
+      commandValue('Settings', 'Object', { run: () => undefined }),
+    ];
+    expect(() => eventMessage(event(values), OPTIONS)).toThrow(
+      expect.objectContaining({
+        code: 'failed',
+        message: expect.stringMatching(/^failed to encode AddEventRequest -> /),
+      }),
+    );
+  });
+
   test('the whole message counts for the limit, and 0 is none', () => {
     const large = event([commandValue('Settings', 'Object', { text: 'x'.repeat(1000) })]);
     expect(() => eventMessage(large, { ...OPTIONS, maxEventSizeKB: 1 })).toThrow(
