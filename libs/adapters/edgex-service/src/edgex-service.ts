@@ -9,7 +9,7 @@ import { register, type Registered } from './keeper-client.ts';
 import { commonWritable, type CommonWritable, type EdgexServiceOptions } from './options.ts';
 import { requestTimeout } from './request-timeout.ts';
 import { addSecretRoute, openSecrets, type Secrets } from './secrets.ts';
-import { createTelemetry, type Counters } from './telemetry.ts';
+import { createTelemetry, type Counters, type Gauge } from './telemetry.ts';
 import { followWritable, type FollowedWritable } from './writable.ts';
 
 const KEEPER = 'core-keeper';
@@ -39,7 +39,9 @@ export interface EdgexServiceParts<S extends z.ZodObject> {
   readonly ports: EdgexServicePorts;
   readonly writable?: OwnWritable<S>;
   /** Metrics that may be published, besides those that all services have. */
-  readonly counters?: Counters;
+  readonly counters?: Counters | (() => Counters);
+  /** The same of what comes and goes. */
+  readonly gauges?: () => Iterable<Gauge>;
   /** The room sees to it by itself that requests end in time. */
   readonly endsInTime?: boolean;
 }
@@ -86,19 +88,20 @@ function registration(log: Log, keeper: HttpPeer, service: Registered): { end():
 }
 
 export function createEdgexService<S extends z.ZodObject>(parts: EdgexServiceParts<S>): EdgexService {
-  const { serviceKey, options, ports, writable, counters = {}, endsInTime = false } = parts;
+  const { serviceKey, options, ports, writable, counters = {}, gauges, endsInTime = false } = parts;
   const { log } = ports;
   const { service, followKeeper } = options;
   const keeper = followKeeper ? ports.peers?.[KEEPER] : undefined;
   const secrets = openSecrets(join(options.dataDir, serviceKey, 'secrets.json'));
   const telemetry = createTelemetry(
     serviceKey,
-    {
+    () => ({
       SecuritySecretsRequested: () => secrets.counts.requested,
       SecuritySecretsStored: () => secrets.counts.stored,
-      ...counters,
-    },
+      ...(typeof counters === 'function' ? counters() : counters),
+    }),
     ports,
+    gauges,
   );
   const configuredLevel = log.level;
   let inForce: Readonly<Record<string, unknown>> = {};

@@ -92,6 +92,8 @@ export interface OwnSettings {
   readonly kilobytes?: Readonly<Record<string, string>>;
   /** Texts likewise, such as those of the Writable section. */
   readonly texts?: Readonly<Record<string, string>>;
+  /** Switches, true or false, likewise. */
+  readonly flags?: Readonly<Record<string, string>>;
   /** Metrics that `WRITABLE_TELEMETRY_METRICS_<NAME>` switches. */
   readonly metrics?: readonly string[];
   /** Whether the service asks core-metadata, and so takes `CLIENTS_CORE_METADATA_HOST` and so on. */
@@ -99,11 +101,15 @@ export interface OwnSettings {
 }
 
 function settingsOf(given: OwnSettings): Record<string, Setting> {
-  const { integers = {}, texts = {}, metrics = [] } = given;
+  const { integers, kilobytes: sizes, texts, flags, metrics = [] } = given;
   const own: Record<string, Setting> = {};
-  for (const [name, path] of Object.entries(given.kilobytes ?? {})) own[name] = [path, kilobytes];
-  for (const [name, path] of Object.entries(integers)) own[name] = [path, whole];
-  for (const [name, path] of Object.entries(texts)) own[name] = [path, text];
+  for (const [names, read] of [
+    [integers, whole],
+    [sizes, kilobytes],
+    [texts, text],
+    [flags, flag],
+  ] as const)
+    for (const [name, path] of Object.entries(names ?? {})) own[name] = [path, read];
   for (const metric of metrics)
     own[`WRITABLE_TELEMETRY_METRICS_${metric.toUpperCase()}`] = [
       `writable.Telemetry.Metrics.${metric}`,
