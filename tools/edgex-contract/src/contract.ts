@@ -6,7 +6,7 @@ import { ContractBroken } from './contract-broken.ts';
 import { DEVIATIONS } from './deviations.ts';
 
 /** The services whose documents are in `openapi/`. */
-export type ContractService = 'core-data' | 'core-metadata' | 'core-command' | 'core-keeper';
+export type ContractService = 'core-data' | 'core-metadata' | 'core-command' | 'core-keeper' | 'device-sdk';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
@@ -26,17 +26,30 @@ export interface DocumentedAnswer {
   readonly bodies: ReadonlyMap<string, (body: unknown) => string | undefined> | undefined;
 }
 
+/** A request that somebody made. */
+export interface MadeRequest {
+  readonly method: string;
+  /** With query, from the slash on. */
+  readonly url: string;
+  readonly headers: Readonly<Record<string, unknown>>;
+  /** The parsed body; undefined where there was none. */
+  readonly body: unknown;
+}
+
 /** EdgeX's own OpenAPI document of one service. */
 export interface Contract {
   readonly service: ContractService;
   readonly operations: readonly Operation[];
   /** @throws ContractBroken where the operation or the status is not documented. */
   answer(method: Method, path: string, status: number): DocumentedAnswer;
+  /** What of a request to the service is not as documented: its path, its query, its body. */
+  requestFaults(request: MadeRequest): readonly string[];
 }
 
 type Tree = Record<string, unknown>;
 
 const METHODS = { get: 'GET', post: 'POST', put: 'PUT', patch: 'PATCH', delete: 'DELETE' } as const;
+const JSON_TYPE = 'application/json';
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
@@ -63,6 +76,9 @@ function amended(service: ContractService, document: Tree): Tree {
       Object.assign(schema, below(schema, ['items']));
       delete schema['type'];
       delete schema['items'];
+    } else if (change === 'list') {
+      const parent = below(document, at.slice(0, -1));
+      parent[at.at(-1) ?? ''] = { type: 'array', items: schema };
     } else if ('mayLack' in change) {
       const required = schema['required'] as readonly string[];
       schema['required'] = required.filter((field) => !change.mayLack.includes(field));
@@ -86,6 +102,15 @@ function judging(validate: ValidateFunction): (value: unknown) => string | undef
             [instancePath || '(whole)', message, JSON.stringify(params)].join(' '),
           )
           .join('; ');
+}
+
+/** Whether a path is one that the template stands for. */
+function matches(template: string, path: string): boolean {
+  const [parts, given] = [template.split('/'), path.split('/')];
+  return (
+    parts.length === given.length &&
+    parts.every((part, index) => part.startsWith('{') || part === given[index])
+  );
 }
 
 function operationsOf(document: Tree): Operation[] {
@@ -128,6 +153,40 @@ class OpenApiContract implements Contract {
     const made = this.#answerAt(['paths', path, method.toLowerCase(), 'responses', String(status)]);
     this.#answers.set(key, made);
     return made;
+  }
+
+  requestFaults({ method, url, headers, body }: MadeRequest): readonly string[] {
+    const { pathname, searchParams } = new URL(url, 'http://host');
+    const operation = this.operations.find(
+      (one) => one.method === method && matches(one.path, pathname.replace(/^\/api\/v3/, '')),
+    );
+    if (operation === undefined) return [`${this.service} documents no ${method} ${pathname}`];
+    const at = ['paths', operation.path, method.toLowerCase()];
+    const known = this.#queryNames(operation.path, at);
+    const extra = [...searchParams.keys()].filter((key) => !known.has(key));
+    const faults = extra.map((key) => `${method} ${operation.path} documents no query parameter ${key}`);
+    if (headers['x-correlation-id'] === undefined) faults.push('there is no header x-correlation-id');
+    return [...faults, ...this.#bodyFaults(at, body).map((fault) => `${method} ${operation.path}: ${fault}`)];
+  }
+
+  #queryNames(path: string, at: readonly string[]): ReadonlySet<unknown> {
+    const lists = [['paths', path], at].map((keys) => below(this.#document, keys)['parameters']);
+    const parameters = lists.flatMap((list) => (Array.isArray(list) ? (list as Tree[]) : []));
+    const resolved = parameters.map((one) =>
+      typeof one['$ref'] === 'string' ? below(this.#document, one['$ref'].slice(2).split('/')) : one,
+    );
+    return new Set(resolved.filter((one) => one['in'] === 'query').map((one) => one['name']));
+  }
+
+  /** A list's items have no fields but those that are documented. */
+  #bodyFaults(at: readonly string[], body: unknown): readonly string[] {
+    const { requestBody } = below(this.#document, at);
+    if (!isTree(requestBody)) return body === undefined ? [] : ['no body is documented'];
+    const schemaAt = [...at, 'requestBody', 'content', JSON_TYPE, 'schema'];
+    const isList = below(this.#document, schemaAt)['type'] === 'array';
+    if (isList && !Array.isArray(body)) return ['the body is no list'];
+    const judge = judging(this.#compile(isList ? [...schemaAt, 'items'] : schemaAt, true));
+    return (isList ? (body as unknown[]) : [body]).flatMap((item) => judge(item) ?? []);
   }
 
   #answerAt(at: readonly string[]): DocumentedAnswer {

@@ -6,11 +6,15 @@ export interface Deviation {
   /** Keys from the document's root to a schema. */
   readonly at: readonly string[];
   /**
-   * `anyOf`: the alternatives of its `oneOf` may overlap. `item`: not the list that is documented is answered but one of its items.
-   * Otherwise: answers may have these fields besides, or need not have these.
+   * `anyOf`: the alternatives of its `oneOf` may overlap. `item`: not the list that is documented is answered but one of its items; `list`: a list of
+   * what is documented. Otherwise: answers may have these fields besides, or need not have these.
    */
   readonly change:
-    'anyOf' | 'item' | { readonly alsoHas: readonly string[] } | { readonly mayLack: readonly string[] };
+    | 'anyOf'
+    | 'item'
+    | 'list'
+    | { readonly alsoHas: readonly string[] }
+    | { readonly mayLack: readonly string[] };
   readonly reason: string;
 }
 
@@ -57,6 +61,12 @@ export const DEVIATIONS: readonly Deviation[] = [
     change: 'item',
     reason: 'one request is answered with one error',
   },
+  ...['/deviceservice', '/provisionwatcher'].map((path): Deviation => ({
+    service: 'core-metadata',
+    at: ['paths', path, 'patch', 'requestBody', 'content', 'application/json', 'schema'],
+    change: 'list',
+    reason: 'several at once are changed, as in the example beside it',
+  })),
   {
     service: 'core-metadata',
     at: ['components', 'schemas', 'DiscoveredDevice'],
