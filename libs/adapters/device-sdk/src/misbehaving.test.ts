@@ -1,0 +1,199 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { loadContract } from '@antirio/edgex-contract';
+import { AntirioError } from '@antirio/kernel';
+import { commandValue, type CommandValue, type Driver } from './index.ts';
+import {
+  openSurroundings,
+  profile,
+  room,
+  testDriver,
+  until,
+  type Surroundings,
+} from './surroundings.fixture.ts';
+
+let around: Surroundings;
+beforeEach(async () => {
+  around = await openSurroundings(loadContract('core-metadata'));
+});
+afterEach(async () => around.close());
+
+const provision = { profiles: [profile], devices: [room('r1')] };
+const temperature = (value: unknown): CommandValue =>
+  ({ resourceName: 'Temperature', valueType: 'Float64', value }) as CommandValue;
+const never = (): Promise<never> => new Promise(() => undefined);
+
+describe('a driver that', () => {
+  test.each<[string, Driver['read'], string]>([
+    ['throws', () => Promise.reject(new TypeError('wire cut')), 'wire cut'],
+    [
+      'throws before it has made a promise',
+      () => {
+        throw new TypeError('wire cut');
+      },
+      'wire cut',
+    ],
+    [
+      'throws what is no error',
+      () => {
+        // eslint-disable-next-line @typescript-eslint/only-throw-error -- it is what drivers may do
+        throw 'gone';
+      },
+      'gone',
+    ],
+    ['hangs', never, 'did not answer in 100 ms'],
+    ['gives no list', () => Promise.resolve({} as readonly CommandValue[]), 'no list of values'],
+    ['gives no values', () => Promise.resolve([]), 'gave no reading'],
+    ['gives a value of a wrong type', () => Promise.resolve([temperature('warm')]), 'Temperature'],
+    ['gives nothing as a value', () => Promise.resolve([undefined as unknown as CommandValue]), ''],
+    [
+      'gives what the profile has not',
+      () => Promise.resolve([commandValue('Pressure', 'Float64', 1)]),
+      'Pressure',
+    ],
+    [
+      'gives too many values',
+      () => Promise.resolve(Array.from({ length: 129 }, () => temperature(1))),
+      '129 values',
+    ],
+  ])('%s fails that request alone', async (_what, read, why) => {
+    const driver = testDriver({ read });
+    const service = await around.start(driver, { device: { driverTimeoutMs: 100 } }, { provision });
+    await service.registered();
+    const answer = await around.call(service, { path: '/device/name/r1/Temperature' });
+    expect(answer.json()).toMatchObject({ statusCode: 500, message: expect.stringContaining(why) });
+    driver.read = testDriver().read;
+    expect((await around.call(service, { path: '/device/name/r1/Temperature' })).status).toBe(200);
+  });
+
+  test('says that the request is wrong is believed', async () => {
+    const write = (): never => {
+      throw new AntirioError('invalidInput', 'too warm for this room');
+    };
+    const service = await around.start(testDriver({ write }), { device: { allowedFails: 1 } }, { provision });
+    await service.registered();
+    const call = { method: 'PUT' as const, path: '/device/name/r1/Setpoint', json: { Setpoint: 99 } };
+    expect((await around.call(service, call)).json()).toMatchObject({ statusCode: 400 });
+    expect(service.sdk.device('r1')?.operatingState).toBe('UP');
+  });
+
+  test('hangs and does not heed its signal gets no further requests for that device', async () => {
+    const signals: AbortSignal[] = [];
+    const read: Driver['read'] = (_device, _requests, signal) => {
+      signals.push(signal);
+      return never();
+    };
+    const options = { device: { driverTimeoutMs: 30, maxRequestsPerDevice: 2 } };
+    const service = await around.start(testDriver({ read }), options, { provision });
+    await service.registered();
+    for (const expected of ['30 ms', '30 ms', '2 requests for r1 are not over'])
+      expect((await around.call(service, { path: '/device/name/r1/Temperature' })).json()).toMatchObject({
+        message: expect.stringContaining(expected),
+      });
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, true]);
+  });
+
+  test('hangs in its callbacks keeps no other device waiting for good', async () => {
+    const driver = testDriver({ added: ({ name }) => (name === 'r1' ? never() : undefined) });
+    const devices = [room('r1'), room('r2')];
+    const service = await around.start(
+      driver,
+      { device: { driverTimeoutMs: 50 } },
+      { provision: { ...provision, devices } },
+    );
+    await service.registered();
+    expect((await around.call(service, { path: '/device/name/r2/Temperature' })).status).toBe(200);
+    expect((await around.call(service, { path: '/device/name/r1/Temperature' })).status).toBe(200);
+  });
+
+  test('hangs does not keep the service from its end', async () => {
+    const service = await around.start(testDriver({ read: never }), {}, { provision });
+    await service.registered();
+    const asked = around.call(service, { path: '/device/name/r1/Temperature' }).catch(() => undefined);
+    await until(async () =>
+      Buffer.from((await around.call(service, { path: '/metrics' })).body).includes('device_reads_total 1'),
+    );
+    await service.stop();
+    await asked;
+  });
+});
+
+describe('a device that fails', () => {
+  const failing = (fails: () => boolean) =>
+    testDriver({
+      read: async (_device, requests) => {
+        if (fails()) throw new TypeError('no answer');
+        return requests.map(({ resourceName, valueType }) => commandValue(resourceName, valueType, 1));
+      },
+    });
+  const state = (): unknown => around.metadata.entities.device.get('r1')?.['operatingState'];
+
+  test('is DOWN after the failures allowed, tried again, and UP when it answers', async () => {
+    let fails = true;
+    const device = { allowedFails: 3, deviceDownTimeout: 1 };
+    const service = await around.start(
+      failing(() => fails),
+      { device },
+      { provision },
+    );
+    await service.registered();
+    const ask = async (): Promise<number> =>
+      (await around.call(service, { path: '/device/name/r1/Temperature' })).status;
+    expect([await ask(), await ask()]).toEqual([500, 500]);
+    expect(state()).toBe('UP');
+    expect(await ask()).toBe(500);
+    await until(() => state() === 'DOWN');
+    fails = false;
+    await until(() => state() === 'UP');
+    expect(await ask()).toBe(200);
+  });
+
+  test('stays DOWN where nobody looks for its return, and answers 423', async () => {
+    const service = await around.start(
+      failing(() => true),
+      { device: { allowedFails: 1 } },
+      { provision },
+    );
+    await service.registered();
+    const ask = async (): Promise<number> =>
+      (await around.call(service, { path: '/device/name/r1/Temperature' })).status;
+    expect(await ask()).toBe(500);
+    await until(async () => (await ask()) === 423);
+    expect(state()).toBe('DOWN');
+    // a request that is wrong is no failure of the device
+    expect((await around.call(service, { path: '/device/name/r1/none' })).status).toBe(423);
+  });
+
+  test('is told of when core-metadata is back', async () => {
+    const service = await around.start(
+      failing(() => true),
+      { device: { allowedFails: 1 } },
+      { provision },
+    );
+    await service.registered();
+    around.metadata.isDown = true;
+    await around.call(service, { path: '/device/name/r1/Temperature' });
+    around.metadata.isDown = false;
+    await until(() => state() === 'DOWN');
+  });
+
+  test('is DOWN where its profile’s assertion does not hold', async () => {
+    const [first] = profile.deviceResources ?? [];
+    const asserting = {
+      ...profile,
+      name: 'Asserting',
+      deviceCommands: [],
+      deviceResources: [{ ...first, properties: { valueType: 'String', readWrite: 'R', assertion: 'OK' } }],
+    } as typeof profile;
+    const driver = testDriver();
+    driver.values['Temperature'] = 'broken';
+    const devices = [room('r1', { profileName: 'Asserting' })];
+    const service = await around.start(driver, {}, { provision: { profiles: [asserting], devices } });
+    await service.registered();
+    const answer = await around.call(service, { path: '/device/name/r1/Temperature' });
+    expect(answer.json()).toMatchObject({
+      statusCode: 500,
+      message: expect.stringContaining('Assertion failed'),
+    });
+    await until(() => state() === 'DOWN');
+  });
+});

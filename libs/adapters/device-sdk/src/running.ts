@@ -1,0 +1,183 @@
+import { AntirioError, describeError } from '@antirio/kernel';
+import { lastingSubscription, type LastingSubscription } from '@antirio/bus-request';
+import type { Bus, BusHandler, Check, Health, Log } from '@antirio/host';
+import { deviceCommandFilter, validateDeviceTopic } from '@antirio/edgex-contracts';
+import { bootstrap, type Bootstrap } from './bootstrap.ts';
+import { answerCommands } from './bus-commands.ts';
+import type { DeviceSdk, Driver } from './driver.ts';
+import { durationMs } from './options.ts';
+import { createParts, type Parts, type PartsPorts } from './parts.ts';
+import { createRefreshing, type Refreshing } from './refreshing.ts';
+import { hearSystemEvents, systemEventFilters } from './system-events.ts';
+import { answerValidations } from './validation.ts';
+
+/** The parts of a device service at work. */
+export interface Running {
+  readonly parts: Parts;
+  /** Resolves when core-metadata has the service with all that it brings. */
+  readonly registered: Promise<void>;
+  /** Begins to register. */
+  start(): void;
+  health(): Health;
+  stop(): Promise<void>;
+}
+
+export type RunningPorts = Omit<PartsPorts, 'stopping' | 'isRegistered' | 'refreshSoon'>;
+
+const MAX_VALIDATIONS = 64;
+
+interface DriverStart {
+  /** Runs it, unless it has run. @throws AntirioError failed */
+  run(): Promise<void>;
+  /** When it has. */
+  readonly done: Promise<void>;
+}
+
+function driverStart(driver: Driver, sdk: DeviceSdk, stopping: AbortSignal): DriverStart {
+  const done = Promise.withResolvers<undefined>();
+  const stopped = new Promise<never>((_, reject) => {
+    const fail = (): void => reject(new AntirioError('unavailable', 'the service stops'));
+    stopping.addEventListener('abort', fail, { once: true });
+  });
+  stopped.catch(() => undefined);
+  let starting: Promise<void> | undefined;
+  const start = async (): Promise<void> => {
+    try {
+      await driver.start?.(sdk);
+      done.resolve(undefined);
+    } catch (error) {
+      throw new AntirioError('failed', `the driver does not start: ${describeError(error)}`);
+    }
+  };
+  return {
+    done: done.promise,
+    run() {
+      starting ??= start().catch((error: unknown) => {
+        starting = undefined;
+        throw error;
+      });
+      return Promise.race([starting, stopped]);
+    },
+  };
+}
+
+interface Open {
+  readonly subscriptions: readonly LastingSubscription[];
+  readonly boot: Bootstrap;
+  readonly refreshing: Refreshing;
+}
+
+interface Handlers {
+  readonly commands: BusHandler;
+  readonly validations: BusHandler;
+  readonly changes: BusHandler;
+}
+
+/** What EdgeX's device services subscribe to, whenever the broker lets it. */
+function listenOnBus(
+  bus: Bus,
+  { serviceName, maxBusCommands }: PartsPorts['options'],
+  { commands, validations, changes }: Handlers,
+  log: Log,
+): LastingSubscription[] {
+  const onFailure = (error: unknown): void =>
+    log.warn({ error: describeError(error) }, 'the bus takes no subscription yet');
+  return [
+    lastingSubscription(bus, deviceCommandFilter(serviceName), commands, {
+      concurrency: maxBusCommands,
+      onFailure,
+    }),
+    lastingSubscription(bus, validateDeviceTopic(serviceName), validations, { concurrency: MAX_VALIDATIONS }),
+    ...systemEventFilters(serviceName).map((filter) => lastingSubscription(bus, filter, changes)),
+  ];
+}
+
+const worst = (checks: readonly Check[]): Check => checks.find(({ ok }) => !ok) ?? { ok: true };
+
+/** Core-metadata as it was when last asked, and the registration anew where it has lost the service. */
+function keeping(
+  parts: Parts,
+  boot: () => Bootstrap | undefined,
+): { refresh(): Promise<void>; check(): Check } {
+  let last: Check = { ok: true };
+  return {
+    check: () => last,
+    async refresh() {
+      if (boot()?.isDone() !== true) return;
+      try {
+        const isKnown = await parts.turns.run(() => parts.changes.refresh());
+        last = { ok: true };
+        if (!isKnown) boot()?.again();
+      } catch (error) {
+        last = { ok: false, detail: describeError(error) };
+        throw error;
+      }
+    },
+  };
+}
+
+export function createRunning(ports: RunningPorts): Running {
+  const { options, driver, provision, baseAddress } = ports;
+  const { bus, log, random } = ports.ports;
+  const { serviceName } = options;
+  const stopping = new AbortController();
+  const registered = Promise.withResolvers<undefined>();
+  let open: Open | undefined;
+  const refreshSoon = (): void => open?.refreshing.soon();
+  const isRegistered = (): boolean => open?.boot.isDone() === true;
+  const parts = createParts({ ...ports, stopping: stopping.signal, isRegistered, refreshSoon });
+  const starting = driverStart(driver, parts.sdk, stopping.signal);
+  const kept = keeping(parts, () => open?.boot);
+
+  const afterRegistration = (): void => {
+    registered.resolve(undefined);
+    const { enabled, interval } = options.device.discovery;
+    const everyMs = durationMs(interval) ?? 0;
+    if (enabled && everyMs > 0 && driver.discover !== undefined) parts.discovery.repeatEvery(everyMs);
+  };
+  return {
+    parts,
+    registered: registered.promise,
+    start() {
+      const on = { ...parts, bus, log, random, driver, serviceName };
+      const subscriptions = listenOnBus(
+        bus,
+        options,
+        {
+          commands: answerCommands(on),
+          validations: answerValidations({ ...on, ready: starting.done }),
+          changes: hearSystemEvents({ ...on, onMissed: refreshSoon }),
+        },
+        log,
+      );
+      const heard = Promise.all(subscriptions.map(({ settled }) => settled)).then(() => undefined);
+      const { labels } = options.device;
+      const onRegistered = (): Promise<void> => starting.run();
+      const boot = bootstrap({ ...on, labels, baseAddress, provision, heard, onRegistered });
+      const intervalMs = options.refreshIntervalMs;
+      const refreshing = createRefreshing({ bus, log, intervalMs, refresh: () => kept.refresh() });
+      open = { subscriptions, boot, refreshing };
+      void boot.done.then(afterRegistration);
+    },
+    health() {
+      const checks: Record<string, Check> = { bus: bus.health() };
+      if (open === undefined) return checks;
+      checks['subscriptions'] = worst(open.subscriptions.map((one) => one.health()));
+      checks['core-metadata'] = worst([open.boot.check(), kept.check()]);
+      const [skipped] = provision.skipped;
+      if (skipped !== undefined) checks['provision'] = { ok: false, detail: skipped };
+      return checks;
+    },
+    async stop() {
+      stopping.abort();
+      parts.states.stop();
+      await open?.refreshing.stop();
+      await open?.boot.stop();
+      await Promise.all((open?.subscriptions ?? []).map((one) => one.close()));
+      parts.calls.stop();
+      await Promise.all([parts.autoEvents.stop(), parts.discovery.stop(), parts.scans.stop()]);
+      await parts.turns.idle();
+      await driver.stop?.(false);
+    },
+  };
+}

@@ -1,0 +1,137 @@
+import { AntirioError, uuidV4, type Random } from '@antirio/kernel';
+import type { Log } from '@antirio/host';
+import type { AutoEvent } from '@antirio/edgex-contracts';
+import { profileOf, type Cache } from './cache.ts';
+import type { Changes } from './changes.ts';
+import type { Discovery } from './discovery.ts';
+import type { AsyncValues, DeviceSdk } from './driver.ts';
+import type { Events } from './events.ts';
+import type { Lanes } from './lanes.ts';
+import { goodOutcome, type DevicePatch, type Metadata } from './metadata.ts';
+import type { Progress } from './progress.ts';
+import type { Turns } from './turns.ts';
+
+interface Ports {
+  readonly serviceName: string;
+  readonly log: Log;
+  readonly random: Random;
+  readonly config: Readonly<Record<string, string>>;
+  readonly cache: Cache;
+  readonly changes: Changes;
+  readonly turns: Turns;
+  /** The cache lacks something that core-metadata has. */
+  readonly refreshSoon: () => void;
+  readonly metadata: Metadata;
+  readonly events: Events;
+  readonly lanes: Lanes;
+  readonly discovery: Discovery;
+  readonly progress: Progress;
+  readonly secret: DeviceSdk['secret'];
+  readonly countAs: DeviceSdk['countAs'];
+  /** Told of each value that a device sent. */
+  readonly onAnswer: (deviceName: string) => void;
+}
+
+/** @throws AntirioError invalidInput */
+function sourceOf({ sourceName, values }: AsyncValues): string {
+  const [first] = values;
+  if (first === undefined) throw new AntirioError('invalidInput', 'there are no values to send');
+  if (sourceName !== undefined && sourceName !== '') return sourceName;
+  if (values.length > 1)
+    throw new AntirioError('invalidInput', 'several values need the name of their source');
+  return first.resourceName;
+}
+
+/** What core-metadata took of a device is in the cache at once, not only when the system event comes. */
+export async function patchDevice(
+  { cache, changes, metadata, turns }: Pick<Ports, 'cache' | 'changes' | 'metadata' | 'turns'>,
+  patch: DevicePatch,
+): Promise<void> {
+  await metadata.patchDevice(patch);
+  turns.add('patch', async () => {
+    const device = cache.devices.get(patch.name);
+    const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
+    if (device !== undefined) await changes.deviceIs({ ...device, ...given });
+  });
+}
+
+/** A driver's own view of its service. */
+export function createDeviceSdk(ports: Ports): DeviceSdk {
+  const { cache, changes, config, discovery, events, lanes, log, metadata } = ports;
+  const { onAnswer, progress, random, serviceName, turns } = ports;
+  const deviceNamed = (name: string) => {
+    const device = cache.devices.get(name);
+    if (device === undefined) throw new AntirioError('notFound', `device ${name} not found`);
+    return device;
+  };
+  const patch = (change: DevicePatch): Promise<void> => patchDevice(ports, change);
+  const setAutoEvents = (name: string, change: (before: AutoEvent[]) => AutoEvent[]): Promise<void> =>
+    patch({ name, autoEvents: change(deviceNamed(name).autoEvents ?? []) });
+
+  const send = async (given: AsyncValues): Promise<void> => {
+    const sourceName = sourceOf(given);
+    const device = deviceNamed(given.deviceName);
+    onAnswer(device.name);
+    const profile = profileOf(cache, device);
+    if (profile === undefined) throw new AntirioError('locked', 'no associated device profile');
+    const event = events.of({ device, profile, sourceName, values: given.values });
+    if (event !== undefined) await events.send(event, uuidV4(random));
+  };
+  return {
+    serviceName,
+    log,
+    config,
+    devices: () => [...cache.devices.values()],
+    device: (name) => cache.devices.get(name),
+    profile: (name) => cache.profiles.get(name),
+    provisionWatchers: () => [...cache.watchers.values()],
+    lastConnected: (name) => cache.lastConnected.get(name),
+    send: (values) => lanes.run(() => send(values)),
+    async addDevice(device) {
+      const states = { adminState: 'UNLOCKED', operatingState: 'UP' };
+      const [outcome] = await metadata.add('device', [{ ...states, ...device, serviceName }]);
+      const { id = '' } = goodOutcome(outcome, `device ${device.name}`);
+      ports.refreshSoon();
+      return id;
+    },
+    async updateDevice(device) {
+      deviceNamed(device.name);
+      await patch(device);
+    },
+    async removeDevice(name) {
+      deviceNamed(name);
+      await metadata.remove('device', name);
+      turns.add('removed', () => changes.deviceIsGone(name));
+    },
+    async setOperatingState(name, operatingState) {
+      deviceNamed(name);
+      await patch({ name, operatingState });
+    },
+    addAutoEvent: (name, autoEvent) =>
+      setAutoEvents(name, (before) => [
+        ...before.filter(({ sourceName }) => sourceName !== autoEvent.sourceName),
+        autoEvent as AutoEvent,
+      ]),
+    removeAutoEvent: (name, sourceName) =>
+      setAutoEvents(name, (before) => before.filter((one) => one.sourceName !== sourceName)),
+    async addProfile(profile) {
+      const [outcome] = await metadata.add('deviceprofile', [profile]);
+      goodOutcome(outcome, `profile ${profile.name}`);
+    },
+    async addProvisionWatcher(watcher) {
+      const [outcome] = await metadata.add('provisionwatcher', [{ ...watcher, serviceName }]);
+      const { id = '' } = goodOutcome(outcome, `provision watcher ${watcher.name}`);
+      ports.refreshSoon();
+      return id;
+    },
+    async removeProvisionWatcher(name) {
+      await metadata.remove('provisionwatcher', name);
+      turns.add('removed', async () => changes.watcherIsGone(name));
+    },
+    discovered: (devices) => discovery.consider(devices),
+    discoveryProgress: (percent, found, message) => discovery.progress(percent, found, message),
+    profileScanProgress: (requestId, percent, message) => progress.profileScan(requestId, percent, message),
+    secret: ports.secret,
+    countAs: ports.countAs,
+  };
+}
