@@ -14,6 +14,7 @@ import {
 import { eu868 } from '@antirio/lorawan';
 import { createCommands, type Commands } from './bus/commands.ts';
 import { createDelivery, type Delivery } from './bus/delivery.ts';
+import { encode } from './bus/encoding.ts';
 import { connectionState, statsEvent } from './bus/gateway-events.ts';
 import { createAirwaves } from './downlink/airwaves.ts';
 import { createDownlinks } from './downlink/downlinks.ts';
@@ -139,23 +140,26 @@ export function createGatewayBridge(options: GatewayBridgeOptions, ports: Gatewa
     });
     const intake = createIntake({ rings, plan: eu868, delivery, joins, clock, log });
     /** About the gateways themselves: to the edge's own reader alone. */
-    const tell = (gatewayId: string, what: string, message: object, retain = false): void => {
+    const tell = (name: 'GatewayStats' | 'ConnState', gatewayId: string, message: object): void => {
       const own = rings.find(OWN)?.ring.settings;
       if (own?.deliver !== true) return;
-      const topic = `${own.prefix}${region}/gateway/${gatewayId}/${what}`;
-      bus.publish(topic, JSON.stringify(message), { retain }).catch((error: unknown) => {
-        log.debug({ topic, error: describeError(error) }, 'not published');
-      });
+      const isState = name === 'ConnState';
+      const topic = `${own.prefix}${region}/gateway/${gatewayId}/${isState ? 'state/conn' : 'event/stats'}`;
+      encode(own.encoding ?? 'json', name, message)
+        .then((payload) => bus.publish(topic, payload, { retain: isState }))
+        .catch((error: unknown) => {
+          log.debug({ topic, error: describeError(error) }, 'not published');
+        });
     };
     const tellConnection = (gatewayId: string, online: boolean): void =>
-      tell(gatewayId, 'state/conn', connectionState(gatewayId, online), true);
+      tell('ConnState', gatewayId, connectionState(gatewayId, online));
     const forwarders = await openForwarders({
       ...options.udp,
       clock,
       random,
       log,
       onReceptions: (receptions, contested) => intake.take(receptions, contested),
-      onStat: (report) => tell(report.gatewayId, 'event/stats', statsEvent(report)),
+      onStat: (report) => tell('GatewayStats', report.gatewayId, statsEvent(report)),
       onConnection: tellConnection,
     });
     const dutyCycle = options.downlinks.dutyCycle

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { AntirioError } from '@antirio/kernel';
 import type { HttpRim } from '@antirio/host';
 import type { FenceKeeper } from './fence/fence.ts';
+import { ENCODINGS } from './bus/encoding.ts';
 import type { DownlinkCounters } from './downlink/downlinks.ts';
 import type { BandLoad } from './downlink/duty-cycle.ts';
 import type { GapStatus } from './ring/gap-filler.ts';
@@ -52,6 +53,8 @@ const ringBody = z.strictObject({
     .regex(/^(?:[^+#/\0]+\/)*$/, 'topic levels, each with its slash')
     .default(''),
   deliver: z.boolean().default(true),
+  /** Of what is delivered, as ChirpStack's marshalers are called. */
+  encoding: z.enum(ENCODINGS).optional(),
   /** The edge whose frames these are: the only neighbour that may read and acknowledge them. */
   owner: z.string().min(1).max(128).optional(),
   /** A ring whose frames become those of this one, where this one is new; the other ends with that. */

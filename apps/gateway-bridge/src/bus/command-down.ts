@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { fromBase64, fromUtf8, AntirioError } from '@antirio/kernel';
+import { fromBase64 } from '@antirio/kernel';
 import { parseInput } from '@antirio/host';
+import { decode } from './encoding.ts';
 import { tmstAfter } from '../semtech/gateway-clock.ts';
 
 const codeRates = ['CR_UNDEFINED', 'CR_4_5', 'CR_4_6', 'CR_4_7', 'CR_4_8'] as const;
@@ -150,16 +151,15 @@ function toItem({ phyPayload, txInfo }: z.output<typeof itemSchema>): DownlinkIt
   };
 }
 
-/** Reads ChirpStack's `gw.DownlinkFrame` in JSON. @throws AntirioError invalidInput */
-export function readCommandDown(payload: Uint8Array): CommandDown {
-  let value: unknown;
-  try {
-    value = JSON.parse(fromUtf8(payload));
-  } catch (cause) {
-    throw new AntirioError('invalidInput', 'command/down without JSON', {}, cause);
-  }
-  const { downlinkId, items, itemsList } = parseInput(downSchema, value);
+/** Reads ChirpStack's `gw.DownlinkFrame` in the form of its JSON. @throws AntirioError invalidInput */
+export function commandDownOf(frame: unknown): CommandDown {
+  const { downlinkId, items, itemsList } = parseInput(downSchema, frame);
   return { downlinkId, items: (items ?? itemsList ?? []).map(toItem) };
+}
+
+/** Reads a `command/down` in either encoding. @throws AntirioError invalidInput */
+export async function readCommandDown(payload: Uint8Array): Promise<CommandDown> {
+  return commandDownOf(await decode('DownlinkFrame', payload));
 }
 
 const whenOf = (timing: Timing): object => {

@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
-import { systemClock } from '@antirio/host';
+import { systemClock, waitFor } from '@antirio/host';
 import { command, heard, sendOn } from '../test-downlinks.ts';
-import { ONE, TWO, call, downlink, putRing, startEdge, uplink } from '../test-edge.ts';
+import { GATEWAY, ONE, TWO, call, downlink, putRing, startEdge, uplink } from '../test-edge.ts';
+import { decodeMessage, encodeMessage } from './protobuf.ts';
 
 describe('downlinks', () => {
   test('a downlink goes out timed on the gateway, and its outcome comes back; RX2 where RX1 is too late', async () => {
@@ -82,5 +83,37 @@ describe('downlinks', () => {
       { status: 'INTERNAL_ERROR', refused: 'notDataDownlink' },
     ]);
     expect(edge.gateway.downlinks).toHaveLength(0);
+  });
+
+  test('a ring whose reader wants protobuf gets protobuf, and is answered in it', async () => {
+    const edge = await startEdge('a');
+    await putRing(edge, 'own', { encoding: 'protobuf' });
+    const got = new Map<string, Uint8Array>();
+    await edge.bus.subscribe('eu868/gateway/+/event/+', (topic, payload) => void got.set(topic, payload));
+    await edge.gateway.pull();
+    await heard(edge, 1000);
+    const topic = `eu868/gateway/${GATEWAY}`;
+    const next = async (what: string): Promise<Uint8Array> =>
+      (await waitFor(systemClock, 3000, () => got.get(`${topic}/event/${what}`))) ?? new Uint8Array();
+    const up = await next('up');
+    expect(decodeMessage('UplinkFrame', up)).toMatchObject({
+      phyPayload: Buffer.from(uplink(ONE, 1000)).toString('base64'),
+      rxInfo: { metadata: { seq: '1', ring: 'own' } },
+    });
+    const frame = encodeMessage('DownlinkFrame', JSON.parse(command(downlink(1), [1, 2], 1000)) as object);
+    await edge.bus.publish(`${topic}/command/down`, frame);
+    const ack = await next('ack');
+    expect(decodeMessage('DownlinkTxAck', ack)).toEqual({
+      gatewayId: GATEWAY,
+      downlinkId: 7,
+      items: [{ status: 'OK' }, { status: 'IGNORED' }],
+    });
+    await edge.gateway.report({ time: '2026-11-21 08:08:17 GMT', rxnb: 3 });
+    const stats = await next('stats');
+    expect(decodeMessage('GatewayStats', stats)).toMatchObject({
+      rxPacketsReceived: 3,
+      txPacketsPerStatus: { OK: 1 },
+      rxPacketsPerFrequency: { '868100000': 1 },
+    });
   });
 });

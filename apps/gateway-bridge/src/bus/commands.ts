@@ -5,6 +5,7 @@ import { ringsBehind, type Downlinks } from '../downlink/downlinks.ts';
 import { ringIdSchema, type Rings } from '../ring/rings.ts';
 import { readCommandDown, type CommandDown } from './command-down.ts';
 import type { Delivery } from './delivery.ts';
+import { encode, encodingOf } from './encoding.ts';
 
 export interface Commands {
   /** Listens for exactly these topic prefixes. */
@@ -39,7 +40,7 @@ export function createCommands(ports: CommandsPorts): Commands {
   const down = async (prefix: string, gatewayId: string, payload: Uint8Array): Promise<void> => {
     let command: CommandDown;
     try {
-      command = readCommandDown(payload);
+      command = await readCommandDown(payload);
     } catch (error) {
       downlinks.refuse('malformed');
       unreadable((leftOut) =>
@@ -50,7 +51,9 @@ export function createCommands(ports: CommandsPorts): Commands {
     const { downlinkId } = command;
     const items = await downlinks.send(prefix, gatewayId, command);
     const ack = { gatewayId, downlinkId, items };
-    await bus.publish(`${prefix}${region}/gateway/${gatewayId}/event/ack`, JSON.stringify(ack));
+    // in the language of whoever asked
+    const encoded = await encode(encodingOf(payload), 'DownlinkTxAck', ack);
+    await bus.publish(`${prefix}${region}/gateway/${gatewayId}/event/ack`, encoded);
   };
   const replay = (prefix: string, payload: Uint8Array): void => {
     const wanted = parseInput(replaySchema, JSON.parse(fromUtf8(payload)));

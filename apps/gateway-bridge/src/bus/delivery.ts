@@ -2,7 +2,8 @@ import { describeError } from '@antirio/kernel';
 import type { Bus, Log } from '@antirio/host';
 import type { Reception, RingFrame } from '../frame.ts';
 import type { Ring } from '../ring/ring.ts';
-import { uplinkEvent, type JoinMetadata, type RingMetadata } from './event-up.ts';
+import { encode } from './encoding.ts';
+import { uplinkEvent, uplinkFrame, type JoinMetadata, type RingMetadata } from './event-up.ts';
 
 /** Publishes a ring's frames: new ones as they come, older ones when a reader asks. */
 export interface Delivery {
@@ -64,15 +65,20 @@ export function createDelivery(bus: Bus, region: string, log: Log): Delivery {
     last: String(ring.last),
     receivedAt: String(frame.receivedAt),
   });
-  const publish = (
+  const publish = async (
     ring: Ring,
     frame: RingFrame | (Reception & { seq: number }),
     metadata: RingMetadata | JoinMetadata,
-  ): Promise<void> =>
-    bus.publish(
-      `${ring.settings.prefix}${region}/gateway/${frame.gatewayId}/event/up`,
-      uplinkEvent(frame, metadata),
-    );
+  ): Promise<void> => {
+    const { prefix, encoding = 'json' } = ring.settings;
+    const topic = `${prefix}${region}/gateway/${frame.gatewayId}/event/up`;
+    // JSON without a turn of the loop: it is what nearly every frame goes through
+    const payload =
+      encoding === 'json'
+        ? uplinkEvent(frame, metadata)
+        : await encode(encoding, 'UplinkFrame', uplinkFrame(frame, metadata));
+    await bus.publish(topic, payload);
+  };
   const live = (ring: Ring, work: () => Promise<void>): void => {
     if (!ring.settings.deliver) return;
     if ((waiting.get(ring.id) ?? 0) >= MAX_WAITING) {

@@ -57,14 +57,14 @@ function timesOf({ time, gpsTimeMs, fineTimeNs }: Rx): object {
   };
 }
 
-/** ChirpStack's `gw.UplinkFrame` in JSON. */
-export function uplinkEvent(
+/** ChirpStack's `gw.UplinkFrame` in the form of its JSON. */
+export function uplinkFrame(
   frame: Reception & Pick<RingFrame, 'seq'>,
   metadata: RingMetadata | JoinMetadata,
-): string {
+): object {
   const { rx } = frame;
   const { bandwidth, spreadingFactor } = rx;
-  return JSON.stringify({
+  return {
     phyPayload: toBase64(frame.phyPayload),
     txInfo: {
       frequency: rx.frequency,
@@ -84,5 +84,8 @@ export function uplinkEvent(
       metadata,
       crcStatus: rx.crcOk ? 'CRC_OK' : 'NO_CRC',
     },
-  });
+  };
 }
+
+export const uplinkEvent = (...about: Parameters<typeof uplinkFrame>): string =>
+  JSON.stringify(uplinkFrame(...about));

@@ -1,5 +1,6 @@
 import { AntirioError, toHex, type Clock } from '@antirio/kernel';
 import { devAddrOf } from '@antirio/lorawan';
+import type { Encoding } from '../bus/encoding.ts';
 import { RADIO, type RingFrame } from '../frame.ts';
 import { createFrontier, leafHash } from './frontier.ts';
 import type { RateLimit } from './rate.ts';
@@ -19,6 +20,8 @@ export interface RingSettings {
   /** Before every topic on which its frames are delivered. */
   readonly prefix: string;
   readonly deliver: boolean;
+  /** Of what is delivered; JSON where absent. */
+  readonly encoding?: Encoding | undefined;
   /** Acknowledged frames stay for this long, so that repeated bytes are known again and neighbours may still ask for them. */
   readonly retainS: number;
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { AntirioError, describeError, fromUtf8, toHex, type Clock, type Random } from '@antirio/kernel';
 import { parseInput, readFileIfThere, writeFileDurably, type Check, type Log } from '@antirio/host';
+import { ENCODINGS } from '../bus/encoding.ts';
 import { openRing, type Ring, type RingSettings } from './ring.ts';
 import { createRateLimit, type RateLimit } from './rate.ts';
 
@@ -41,6 +42,7 @@ const storedSchema = z.object({
     budgetBytes: z.int(),
     prefix: z.string(),
     deliver: z.boolean(),
+    encoding: z.enum(ENCODINGS).optional(),
     retainS: z.int(),
   }),
 });

@@ -1,11 +1,13 @@
-import { AntirioError, describeError, utf8 } from '@antirio/kernel';
+import { AntirioError, describeError, fromUtf8, utf8 } from '@antirio/kernel';
 import { readEventUp } from '@antirio/device-lora/parsers';
 import {
+  commandDownOf,
+  decodeMessage,
   decodeRecord,
   encodeControl,
   encodeFrame,
+  encodeMessage,
   parseDatagram,
-  readCommandDown,
   readPushData,
   readTxAck,
   uplinkEvent,
@@ -124,12 +126,35 @@ const eventUp: Target = {
   read: readEventUp,
 };
 
+/** A recorded command has its items under the name that ChirpStack's clients give them. */
+function inProtobuf(json: Uint8Array): Uint8Array {
+  const { itemsList, ...rest } = JSON.parse(fromUtf8(json)) as { readonly itemsList?: unknown };
+  return encodeMessage('DownlinkFrame', itemsList === undefined ? rest : { ...rest, items: itemsList });
+}
+const [firstCommand, ...otherCommands] = downlinkCommands();
+
 const commandDown: Target = {
   name: 'JSON of command/down',
   seeds: downlinkCommands(),
   format: 'json',
   longest: BUS,
-  read: readCommandDown,
+  read: (input) => {
+    let frame: unknown;
+    try {
+      frame = JSON.parse(fromUtf8(input));
+    } catch (cause) {
+      throw new AntirioError('invalidInput', 'no JSON', {}, cause);
+    }
+    return commandDownOf(frame);
+  },
+};
+
+const protobufDown: Target = {
+  name: 'protobuf of command/down',
+  seeds: [inProtobuf(firstCommand), ...otherCommands.map(inProtobuf)],
+  format: 'bytes',
+  longest: BUS,
+  read: (input) => commandDownOf(decodeMessage('DownlinkFrame', input)),
 };
 
 /** From the disk: damage is `corrupt`. */
@@ -158,5 +183,6 @@ export const gatewayTargets: readonly Target[] = [
   txAck,
   eventUp,
   commandDown,
+  protobufDown,
   ringRecord,
 ];
