@@ -21,6 +21,8 @@ import { createSender, type DownlinkSender } from './downlink/sender.ts';
 import { createDownlinkStore } from './downlink/store.ts';
 import { openTransmitter, type Transmitter } from './downlink/transmitter.ts';
 import { createJoinServer, type JoinServer } from './join/join-server.ts';
+import { createMacLayer, type MacLayer } from './mac/mac-layer.ts';
+import { createMacStore } from './mac/store.ts';
 import { addMetrics } from './metrics.ts';
 import { bootstrap } from './north/bootstrap.ts';
 import { createPoster, type Poster } from './north/poster.ts';
@@ -125,21 +127,21 @@ interface ReadingParts {
   readonly store: UplinkStore;
   readonly poster: Poster;
   readonly sender: DownlinkSender;
+  readonly mac: MacLayer;
   readonly ring: OwnRing | undefined;
   readonly joinServer: JoinServer | undefined;
 }
 
 async function openReading(room: Room, parts: ReadingParts): Promise<Reader> {
-  const { options, profiles, latest, opened } = room;
-  const { store, poster, sender, ring, joinServer } = parts;
+  const { profiles, latest, opened } = room;
+  const { store, poster, sender, mac, ring, joinServer } = parts;
   const reader = await openReader({
     ...room,
     store,
     poster,
     profileOf: (name) => profiles.get(name),
-    onHeard: (heard) => {
-      if (options.sendDownlinks) sender.heard(heard);
-    },
+    onHeard: (heard) => sender.heard(heard),
+    onReset: (session) => mac.reset(session),
     onJoin: (join) => joinServer?.heard(join),
     onStored: ({ device }, readings) => {
       for (const reading of readings) latest.set(`${device.name}/${reading.resourceName}`, reading);
@@ -188,7 +190,7 @@ interface Opened {
 
 async function openAll(room: Room, health: () => Health): Promise<Opened> {
   const { options, bus, clock, random, log, profiles, latest, opened } = room;
-  const { serviceName, prefix, region, answerUplinks } = options;
+  const { serviceName, prefix, region } = options;
   const db = openStore(join(options.dataDir, ROOM, 'device-lora.db'));
   opened.push(() => db.close());
   const store = createUplinkStore(db);
@@ -199,7 +201,12 @@ async function openAll(room: Room, health: () => Health): Promise<Opened> {
   opened.push(() => counters.close());
   const transmitter = await openTransmitter({ bus, prefix, region, random });
   opened.push(() => transmitter.close());
-  const sender = createSender({ transmitter, answerUplinks, store: downlinks, counters, clock, log });
+  const mac = createMacLayer({ options, store: createMacStore(db), clock, log });
+  const { answerUplinks, sendDownlinks } = options;
+  const sender = createSender({
+    ...{ transmitter, sendDownlinks, answerUplinks, store: downlinks },
+    ...{ mac, counters, clock, log },
+  });
   const joins = createJoinStore(db);
   const ring = openRing(room, joins);
   const joinServer = openJoinServer(room, {
@@ -209,7 +216,7 @@ async function openAll(room: Room, health: () => Health): Promise<Opened> {
     counters,
     sessions: () => activation.sessions,
   });
-  const reader = await openReading(room, { store, poster, sender, ring, joinServer });
+  const reader = await openReading(room, { store, poster, sender, mac, ring, joinServer });
   const activation = createActivation({ options, reader, counters, store, joins, log });
   const retrying = retryParked(store, poster, options.reading.parkedRetryMs, log);
   opened.push(() => retrying.stop());
@@ -235,7 +242,7 @@ async function openAll(room: Room, health: () => Health): Promise<Opened> {
     clock,
     random,
   });
-  addMetrics(rim.metrics, { reader, sender, joinServer });
+  addMetrics(rim.metrics, { reader, sender, mac, joinServer });
   const port = await listen(rim, options);
   opened.push(() => rim.close());
   const registration = await register(room, port);

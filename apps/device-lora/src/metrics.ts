@@ -1,16 +1,18 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { DownlinkSender } from './downlink/sender.ts';
+import type { MacLayer } from './mac/mac-layer.ts';
 import type { JoinServer } from './join/join-server.ts';
 import type { Reader } from './uplink/reader.ts';
 
 interface Counting {
   readonly reader: Reader;
   readonly sender: DownlinkSender;
+  readonly mac: MacLayer;
   readonly joinServer: JoinServer | undefined;
 }
 
 /** What was counted, read when it is asked for. */
-export function addMetrics(registry: Registry, { reader, sender, joinServer }: Counting): void {
+export function addMetrics(registry: Registry, { reader, sender, mac, joinServer }: Counting): void {
   const registers = [registry];
   const counts = (
     name: string,
@@ -30,6 +32,7 @@ export function addMetrics(registry: Registry, { reader, sender, joinServer }: C
   };
   counts('frames', 'frames by what became of them, since the first start', () => reader.counts());
   counts('downlinks', 'downlinks by what became of them', () => sender.counts());
+  counts('mac', 'MAC commands by what became of them', () => mac.counts());
   if (joinServer !== undefined)
     counts('joins', 'JoinRequests by what became of them, since the start', () => joinServer.counts());
   new Gauge({

@@ -140,6 +140,16 @@ const optionsSchema = z.strictObject({
   reception: receptionSchema.prefault({}),
   /** How long other gateways' receptions of one transmission are waited for; not waited where only one gateway is heard. */
   deduplicationMs: z.int().min(0).max(500).default(200),
+  /** Semtech's rate adaptation, for devices that leave their data rate to the network. */
+  adr: z
+    .strictObject({
+      enabled: z.boolean().default(true),
+      /** dB kept above what the demodulator needs. */
+      marginDb: z.number().min(0).max(40).default(10),
+    })
+    .prefault({}),
+  /** How often a device is asked for its battery and margin; 0: never. */
+  devStatusIntervalS: z.int().min(0).default(86_400),
   /** Session keys; without it the service waits for the message `activate`. */
   secretsFile: z.string().min(1).optional(),
   /** `forward` stores payloads as they came, even where the AppSKey is given. */

@@ -1,5 +1,6 @@
 import { inTransaction, type Database } from '@antirio/host';
-import { createFcntSet, type FcntRange, type FcntSet, type SessionId } from '@antirio/lorawan';
+import { createFcntSet, type FcntRange, type FcntSet, type MacState, type SessionId } from '@antirio/lorawan';
+import { createMacStore } from './mac/store.ts';
 
 /** Why a frame became no reading. */
 export type Refused = 'badMic' | 'replay' | 'retransmission' | 'unknown' | 'conflict' | 'malformed';
@@ -39,6 +40,7 @@ export interface Commit {
   readonly seen: ReadonlyMap<SessionId, FcntSet>;
   /** Sessions whose counters seen before are forgotten. */
   readonly cleared: ReadonlySet<SessionId>;
+  readonly mac: ReadonlyMap<SessionId, MacState>;
   readonly parked: readonly (Parked & { readonly reason: string })[];
 }
 
@@ -88,6 +90,7 @@ function rangesOf(pages: Iterable<{ page: number; bits: Uint8Array }>): FcntRang
 }
 
 export function createUplinkStore(db: Database): UplinkStore {
+  const macs = createMacStore(db);
   const getCursor = db.prepare('SELECT incarnation, seq FROM cursor WHERE ring = ?');
   const putCursor = db.prepare(
     'INSERT INTO cursor VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET incarnation = excluded.incarnation, seq = excluded.seq',
@@ -164,6 +167,7 @@ export function createUplinkStore(db: Database): UplinkStore {
       inTransaction(db, () => {
         writeSeen(commit);
         writeDigests(commit);
+        for (const [session, state] of commit.mac) macs.put(session, state);
         for (const [name, count] of Object.entries(commit.counts)) addCount.run(name, count);
         for (const { id, path, body, reason } of commit.parked) putParked.run(id, path, body, reason);
         if (commit.cursor !== undefined)

@@ -1,14 +1,16 @@
 import { AntirioError, describeError, type Clock } from '@antirio/kernel';
 import type { Log } from '@antirio/host';
 import { eu868, type DevAddr, type DevEui, type ReceiveWindow } from '@antirio/lorawan';
+import type { MacAnswer, MacLayer } from '../mac/mac-layer.ts';
 import type { HeardUplink } from '../uplink/reader.ts';
 import { highestOf, type Session } from '../uplink/sessions.ts';
+import { buildFrame, hasAck, OVERHEAD } from './build.ts';
 import type { DownCounters } from './counters.ts';
 import { judgeOutcomes, planAnswer, type Answer, type Verdict } from './plan.ts';
 import type { Downlink, DownlinkStore, NewDownlink } from './store.ts';
 import type { Transmitter } from './transmitter.ts';
 
-/** Answers uplinks: queued downlinks, acknowledgements. */
+/** Answers uplinks: queued downlinks, acknowledgements, MAC commands. */
 export interface DownlinkSender {
   /** Queues durably; an older one that writes the same resource is replaced. @throws AntirioError busy | tooLarge */
   queue(downlink: NewDownlink, devAddr: DevAddr | undefined): Downlink;
@@ -19,19 +21,24 @@ export interface DownlinkSender {
 
 export interface SenderPorts {
   readonly transmitter: Transmitter;
+  /** Whether anything is sent at all. */
+  readonly sendDownlinks: boolean;
+  /** Whether confirmed uplinks are acknowledged and the MAC layer's questions answered. */
   readonly answerUplinks: boolean;
   readonly store: DownlinkStore;
+  readonly mac: MacLayer;
   readonly counters: DownCounters;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-/** Only frames heard this recently by radio are answered: a backlog frame's windows are long over. */
-const LIVE_MS = 800;
+/** Before RX1 the frame has to be at its gateway; what is heard later than this is too old to be answered. */
+const LATEST_MS = 200;
 /** Time that the frame needs to its gateway before RX1. */
 const LEAD_MS = 150;
 const MAX_OPEN = 16;
-const RX1_MS = 1000;
+const LONGEST = 222;
+const FOPTS = 15;
 
 interface Frame {
   readonly bytes: Uint8Array;
@@ -39,14 +46,28 @@ interface Frame {
   readonly downlink: Downlink | undefined;
 }
 
+/** What is to be sent after an uplink, and when. */
+interface Reply {
+  readonly heard: HeardUplink;
+  readonly answer: Exclude<Answer, { kind: 'none' }>;
+  readonly mac: MacAnswer;
+  readonly windows: readonly ReceiveWindow[];
+}
+
+const TOO_LONG = 'too long for the data rates that the device uses';
+const NOTHING: MacAnswer = { bytes: new Uint8Array(), mustAnswer: false };
+
 /** Whether the frame is the newest of the session that the device uses: others may be recorded ones, played again. */
 const mayAnswer = ({ session, fcnt, novelty }: HeardUplink): boolean =>
   (novelty === 'new' || novelty === 'retransmission') &&
   session.standing !== 'former' &&
   fcnt === highestOf(session);
 
+const fits = (length: number, windows: readonly ReceiveWindow[]): ReceiveWindow[] =>
+  windows.filter((window) => length <= eu868.maxPayload(window));
+
 export function createSender(ports: SenderPorts): DownlinkSender {
-  const { transmitter, store, counters, clock, log } = ports;
+  const { transmitter, store, mac, counters, clock, log } = ports;
   /** One answer at a time for each device. */
   const answering = new Set<DevEui>();
   /** The last answer without payload, to be repeated when the device repeats its question. */
@@ -59,50 +80,41 @@ export function createSender(ports: SenderPorts): DownlinkSender {
     store.update(downlink.id, { state, ...(error === undefined ? {} : { error }) }, clock.now());
     count(state);
   };
+  const ageOf = ({ uplink }: HeardUplink): number => clock.monotonic() - (uplink.heardAt ?? -Infinity);
+  const rx1Ms = ({ session }: HeardUplink): number => mac.stateOf(session).rx1DelayS * 1000;
 
-  const windowsFor = (heard: HeardUplink, payloadLength: number): ReceiveWindow[] =>
-    eu868.receiveWindows(heard.uplink).filter((window) => payloadLength <= eu868.maxPayload(window));
-
-  const transmit = async (heard: HeardUplink, frame: Frame): Promise<Verdict> => {
-    const { gatewayId, context } = heard.uplink;
-    const windows = windowsFor(heard, frame.downlink?.payload.length ?? 0);
-    if (windows.length === 0) return { kind: 'again', why: 'too long for the data rates of this uplink' };
-    return judgeOutcomes(await transmitter.transmit(frame.bytes, { gatewayId, context, windows }));
-  };
-  const ageOf = (heard: HeardUplink): number => clock.monotonic() - (heard.uplink.heardAt ?? -Infinity);
-  const build = async (heard: HeardUplink, downlink: Downlink | undefined): Promise<Frame | undefined> => {
+  const build = async (
+    { heard, mac: { bytes: commands } }: Reply,
+    downlink?: Downlink,
+  ): Promise<Frame | undefined> => {
     const { session, frame: uplink } = heard;
-    const fcnt = await counters.wait(session.devAddr, RX1_MS - LEAD_MS - ageOf(heard));
+    const fcnt = await counters.wait(session.devAddr, rx1Ms(heard) - LEAD_MS - ageOf(heard));
     if (fcnt === undefined) return undefined;
-    const fields = { direction: 'down', devAddr: session.devAddr, fcnt, ack: uplink.confirmed } as const;
-    const more = store.open(session.device.devEui).length > 1;
-    const bytes =
-      downlink === undefined
-        ? session.cipher.build({ ...fields, confirmed: false })
-        : session.cipher.build(
-            { ...fields, confirmed: downlink.confirmed, fPort: downlink.fPort, fPending: more },
-            downlink.payload,
-          );
-    // used and durable before anybody else sees it
-    store.assign(
-      session.devAddr,
+    const bytes = buildFrame(session, {
       fcnt,
-      downlink === undefined ? undefined : { id: downlink.id, bytes, session: session.id },
-      clock.now(),
-    );
+      ack: uplink.confirmed,
+      adr: mac.stateOf(session).adr.enabled,
+      more: store.open(session.device.devEui).length > 1,
+      commands,
+      downlink,
+    });
+    const assigned = downlink === undefined ? undefined : { id: downlink.id, bytes, session: session.id };
+    // used and durable before anybody else sees it, with what the device is asked by it
+    store.assign(session.devAddr, fcnt, assigned, clock.now(), {
+      session: session.id,
+      state: mac.stateOf(session),
+    });
     return { bytes, downlink };
   };
-  const frameFor = async (
-    heard: HeardUplink,
-    answer: Exclude<Answer, { kind: 'none' }>,
-  ): Promise<Frame | undefined> => {
-    const { session, fcnt } = heard;
+  const frameFor = async (reply: Reply): Promise<Frame | undefined> => {
+    const { answer, heard } = reply;
     if (answer.kind === 'repeat') return { bytes: answer.downlink.bytes, downlink: answer.downlink };
-    if (answer.kind === 'send') return build(heard, answer.downlink);
-    const last = lastEmpty.get(session.device.devEui);
-    if (last?.fcntUp === fcnt) return { bytes: last.bytes, downlink: undefined };
-    const frame = await build(heard, undefined);
-    if (frame !== undefined) lastEmpty.set(session.device.devEui, { fcntUp: fcnt, bytes: frame.bytes });
+    if (answer.kind === 'send') return build(reply, answer.downlink);
+    const { devEui } = heard.session.device;
+    const last = lastEmpty.get(devEui);
+    if (last?.fcntUp === heard.fcnt) return { bytes: last.bytes, downlink: undefined };
+    const frame = await build(reply);
+    if (frame !== undefined) lastEmpty.set(devEui, { fcntUp: heard.fcnt, bytes: frame.bytes });
     return frame;
   };
   const record = ({ downlink }: Frame, { device, devAddr }: Session, verdict: Verdict): void => {
@@ -127,21 +139,56 @@ export function createSender(ports: SenderPorts): DownlinkSender {
     } else if (verdict.kind === 'again') store.update(downlink.id, { error: verdict.why }, now);
     else store.requeue(downlink.id, verdict.why, now);
   };
-  /** The device's downlinks; what was made with other keys than those it uses now is made anew. */
-  const openFor = ({ id, device }: Session): Downlink[] => {
-    const open = store.open(device.devEui);
-    const stale = open.filter(({ bytes, session }) => bytes !== undefined && (session ?? id) !== id);
-    for (const downlink of stale) store.requeue(downlink.id, 'the device has another session', clock.now());
-    return stale.length === 0 ? open : store.open(device.devEui);
+  const requeued = (downlinks: readonly Downlink[], why: string): boolean => {
+    for (const downlink of downlinks) store.requeue(downlink.id, why, clock.now());
+    return downlinks.length > 0;
   };
-  const answer = async (heard: HeardUplink): Promise<void> => {
-    const { session, frame } = heard;
-    const wants = ports.answerUplinks && (frame.confirmed || frame.adrAckReq);
-    const plan = planAnswer(openFor(session), wants);
+  /** The device's downlinks that may go now; what can go no more as it is, is made anew. */
+  const openFor = ({ session, frame }: HeardUplink, windows: readonly ReceiveWindow[]): Downlink[] => {
+    const { id, device } = session;
+    const open = store.open(device.devEui);
+    const stale = open.filter(({ bytes, session: of }) => bytes !== undefined && (of ?? id) !== id);
+    // the device would go on asking
+    const mute = open.filter(({ bytes }) => frame.confirmed && bytes !== undefined && !hasAck(bytes));
+    const isNew = [
+      requeued(stale, 'the device has another session'),
+      requeued(mute, 'the device waits for an acknowledgement'),
+    ].includes(true);
+    const now = isNew ? store.open(device.devEui) : open;
+    const isTooLong = ({ payload }: Downlink): boolean => fits(payload.length, windows).length === 0;
+    for (const { id: which, error } of now.filter(isTooLong))
+      if (error !== TOO_LONG) store.update(which, { error: TOO_LONG }, clock.now());
+    return now.filter((downlink) => !isTooLong(downlink));
+  };
+  /** Room for MAC commands beside what is sent anyway. */
+  const roomIn = (answer: Answer, windows: readonly ReceiveWindow[]): number => {
+    if (!ports.answerUplinks || answer.kind === 'repeat') return 0;
+    const longest = Math.max(...windows.map((window) => eu868.maxPayload(window)));
+    return answer.kind === 'send' ? Math.min(FOPTS, longest - answer.downlink.payload.length) : longest;
+  };
+  const reply = (heard: HeardUplink): Reply | undefined => {
+    const { session, frame, uplink, novelty } = heard;
+    const windows = eu868.receiveWindows(uplink, mac.stateOf(session));
+    const plan = planAnswer(openFor(heard, windows), false);
     for (const downlink of plan.givenUp) end(downlink, 'failed', 'not acknowledged');
-    if (plan.answer.kind === 'none') return;
-    const ready = await frameFor(heard, plan.answer);
-    if (ready !== undefined) record(ready, session, await transmit(heard, ready));
+    const told = novelty === 'new' ? mac.heard(heard, roomIn(plan.answer, windows)) : NOTHING;
+    const wants = frame.confirmed || frame.adrAckReq || told.mustAnswer;
+    if (plan.answer.kind !== 'none') return { heard, answer: plan.answer, mac: told, windows };
+    return wants && ports.answerUplinks
+      ? { heard, answer: { kind: 'empty' }, mac: told, windows }
+      : undefined;
+  };
+  const send = async (ready: Reply): Promise<void> => {
+    const { heard, windows } = ready;
+    const frame = await frameFor(ready);
+    if (frame === undefined) return;
+    const { gatewayId, context } = heard.uplink;
+    const usable = fits(Math.max(0, frame.bytes.length - OVERHEAD), windows);
+    const verdict: Verdict =
+      usable.length === 0
+        ? { kind: 'again', why: TOO_LONG }
+        : judgeOutcomes(await transmitter.transmit(frame.bytes, { gatewayId, context, windows: usable }));
+    record(frame, heard.session, verdict);
   };
   const acknowledge = ({ session, frame, uplink }: HeardUplink): void => {
     if (!frame.ack) return;
@@ -151,14 +198,22 @@ export function createSender(ports: SenderPorts): DownlinkSender {
     // an acknowledgement in a frame from before the transmission is another one's
     if (waiting !== undefined && uplink.receivedAt >= waiting.updatedAt) end(waiting, 'acknowledged');
   };
+  /** A frame that is not answered: what it tells is taken all the same. */
+  const listen = (heard: HeardUplink): void => {
+    const { session, frame, novelty } = heard;
+    if (novelty === 'new' && session.standing !== 'former') mac.heard(heard, 0);
+    if (frame.confirmed && ports.answerUplinks && mayAnswer(heard)) counters.prepare(session.devAddr);
+  };
+  const isLive = (heard: HeardUplink): boolean => {
+    const { via, heardAt } = heard.uplink;
+    return via === 'radio' && heardAt !== undefined && ageOf(heard) < rx1Ms(heard) - LATEST_MS;
+  };
 
   return {
     queue(downlink, devAddr) {
-      const longest = 222;
-      if (downlink.payload.length > longest)
-        throw new AntirioError('tooLarge', `a downlink has at most ${longest} bytes`, {
-          bytes: downlink.payload.length,
-        });
+      const { length } = downlink.payload;
+      if (length > LONGEST)
+        throw new AntirioError('tooLarge', `a downlink has at most ${LONGEST} bytes`, { bytes: length });
       const open = store.open(downlink.devEui);
       for (const older of open.filter(({ resource }) => resource === downlink.resource))
         end(older, 'failed', 'replaced');
@@ -168,21 +223,21 @@ export function createSender(ports: SenderPorts): DownlinkSender {
       return store.add(downlink, clock.now());
     },
     heard(heard) {
-      const { session, frame, uplink, novelty } = heard;
-      if (novelty === 'new') acknowledge(heard);
-      if (!mayAnswer(heard)) return;
-      const live = uplink.via === 'radio' && uplink.heardAt !== undefined && ageOf(heard) < LIVE_MS;
-      const { devEui } = session.device;
-      if (!live || answering.has(devEui)) {
-        if (frame.confirmed && ports.answerUplinks) counters.prepare(session.devAddr);
+      const { device } = heard.session;
+      if (heard.novelty === 'new') acknowledge(heard);
+      const isBusy = answering.has(device.devEui);
+      if (!ports.sendDownlinks || isBusy || !mayAnswer(heard) || !isLive(heard)) {
+        listen(heard);
         return;
       }
-      answering.add(devEui);
-      answer(heard)
+      const ready = reply(heard);
+      if (ready === undefined) return;
+      answering.add(device.devEui);
+      send(ready)
         .catch((error: unknown) => {
-          log.error({ device: session.device.name, error: describeError(error) }, 'a downlink failed');
+          log.error({ device: device.name, error: describeError(error) }, 'a downlink failed');
         })
-        .finally(() => answering.delete(devEui));
+        .finally(() => answering.delete(device.devEui));
     },
     counts: () => ({ ...counts }),
   };

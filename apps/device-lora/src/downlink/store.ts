@@ -1,5 +1,6 @@
 import { inTransaction, type Database } from '@antirio/host';
-import type { DevEui, SessionId } from '@antirio/lorawan';
+import type { DevEui, MacState, SessionId } from '@antirio/lorawan';
+import { createMacStore } from '../mac/store.ts';
 
 /**
  * `queued`: waits for an uplink. `sending`: has its counter and its bytes, and goes to a gateway or went. `sent`: on air.
@@ -51,8 +52,14 @@ export interface DownlinkStore {
   ): void;
   /** Back into the queue, without counter and bytes, as if it had never been sent. */
   requeue(id: number, error: string, now: number): void;
-  /** Marks the counter used and, in the same commit, gives the downlink its bytes. */
-  assign(devAddr: string, fcnt: number, to: Assigned | undefined, now: number): void;
+  /** Marks the counter used and, in the same commit, gives the downlink its bytes and keeps what the device is asked. */
+  assign(
+    devAddr: string,
+    fcnt: number,
+    to: Assigned | undefined,
+    now: number,
+    mac?: { readonly session: SessionId; readonly state: MacState },
+  ): void;
   /** The highest counter used; undefined for none. */
   highestUsed(devAddr: string): number | undefined;
 }
@@ -82,6 +89,7 @@ function toDownlink(row: Record<string, unknown>): Downlink {
 }
 
 export function createDownlinkStore(db: Database): DownlinkStore {
+  const macs = createMacStore(db);
   const insert = db.prepare(
     `INSERT INTO downlink (devEui, resource, fPort, payload, confirmed, state, attempts, createdAt, updatedAt)
      VALUES (?, ?, ?, ?, ?, 'queued', 0, ?, ?)`,
@@ -122,9 +130,10 @@ export function createDownlinkStore(db: Database): DownlinkStore {
     latest: (devEui, limit) => latestOf.all(devEui, limit).map(toDownlink),
     update: change,
     requeue: (id, error, now) => void reset.run(error, now, id),
-    assign: (devAddr, fcnt, to, now) =>
+    assign: (devAddr, fcnt, to, now, mac) =>
       inTransaction(db, () => {
         putHighest.run(devAddr, fcnt);
+        if (mac !== undefined) macs.put(mac.session, mac.state);
         if (to !== undefined) change(to.id, { ...to, state: 'sending', fcnt }, now);
       }),
     highestUsed(devAddr) {

@@ -4,7 +4,6 @@ import {
   buildJoinAccept,
   deriveSessionKeys,
   eu868,
-  newMacState,
   parseJoinRequest,
   sessionFingerprint,
   verifyJoinRequest,
@@ -14,6 +13,7 @@ import {
 } from '@antirio/lorawan';
 import { judgeOutcomes } from '../downlink/plan.ts';
 import type { Transmitter } from '../downlink/transmitter.ts';
+import { newStateOf } from '../mac/mac-layer.ts';
 import { addressRange, type DeviceLoraOptions, type DeviceOptions } from '../options.ts';
 import type { JoinHeard } from '../uplink/event-up.ts';
 import type { Session } from '../uplink/sessions.ts';
@@ -140,8 +140,7 @@ export function createJoinServer(ports: JoinServerPorts): JoinServer {
       isInUse: (one) => fixed.has(one) || sessions.byDevAddr.has(one),
       wasGiven: (one) => joins.wasGiven(one),
     });
-    const { macVersion, class: deviceClass } = device;
-    const mac = newMacState(eu868, { ...reception, macVersion, class: deviceClass });
+    const mac = newStateOf(options, device);
     return { ...keys, session: sessionFingerprint(keys.nwkSKey, devAddr), devAddr, mac };
   };
   const answer = async (

@@ -1,4 +1,5 @@
 import { inTransaction, type Database } from '@antirio/host';
+import { createMacStore } from '../mac/store.ts';
 import { blockIndexOf, blockOf, nextBlock, slotOf } from '@antirio/service-contract';
 import {
   newDevNonces,
@@ -94,7 +95,7 @@ export function createJoinStore(db: Database): JoinStore {
   const putNonces = db.prepare(
     'INSERT INTO dev_nonces VALUES (?, ?) ON CONFLICT DO UPDATE SET nonces = excluded.nonces',
   );
-  const putMac = db.prepare('INSERT INTO mac VALUES (?, ?) ON CONFLICT DO UPDATE SET state = excluded.state');
+  const macs = createMacStore(db);
   const dropMac = db.prepare('DELETE FROM mac WHERE session = ?');
   const highestOf = db.prepare('SELECT highest FROM join_nonce WHERE devEui = ?');
   const putHighest = db.prepare(
@@ -133,7 +134,7 @@ export function createJoinStore(db: Database): JoinStore {
         const { mac, ...made } = make(joinNonce);
         const { session, devAddr, nwkSKey, appSKey } = made;
         insert.run(session, devEui, devAddr, nwkSKey, appSKey, devNonce, joinNonce, 'offered', now);
-        putMac.run(session, JSON.stringify(mac));
+        macs.put(session, mac);
         giveAddress.run(devAddr);
         for (const row of prune.all(devEui, devEui, KEPT)) dropMac.run(row['session'] ?? null);
         return { ...made, devEui, devNonce, joinNonce, state: 'offered', joinedAt: now } as const;

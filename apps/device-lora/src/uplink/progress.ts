@@ -1,6 +1,6 @@
 import { describeError } from '@antirio/kernel';
 import type { Check, Log } from '@antirio/host';
-import { createFcntSet, type SessionId } from '@antirio/lorawan';
+import { createFcntSet, type MacState, type SessionId } from '@antirio/lorawan';
 import type { Commit, Counted, Cursor, UplinkStore } from '../store.ts';
 import type { Mark, Session } from './sessions.ts';
 import { createTracker, type Tracker } from './tracker.ts';
@@ -17,6 +17,8 @@ export interface Progress {
   remember(session: Session, fcnt: number, mark: Mark): void;
   /** The device counts anew: what it counted before stands in no new counter's way. */
   reset(session: Session): void;
+  /** What is known of the device's MAC layer is written with the next commit. */
+  keepMac(session: Session): void;
   park(parked: Commit['parked'][number]): void;
   /** The frame is done with; the cursor moves past it with the next commit. */
   finish(of: Tracker, seq: number): void;
@@ -42,6 +44,7 @@ interface Batch {
   readonly remembered: Commit['remembered'][number][];
   readonly seen: Map<SessionId, Session['seen']>;
   readonly cleared: Set<SessionId>;
+  readonly mac: Map<SessionId, MacState>;
   readonly parked: Commit['parked'][number][];
   readonly done: { readonly of: Tracker; readonly seq: number }[];
 }
@@ -51,12 +54,13 @@ const emptyBatch = (): Batch => ({
   remembered: [],
   seen: new Map(),
   cleared: new Set(),
+  mac: new Map(),
   parked: [],
   done: [],
 });
 
-const isEmpty = ({ counts, remembered, parked }: Batch): boolean =>
-  remembered.length === 0 && parked.length === 0 && Object.keys(counts).length === 0;
+const isEmpty = ({ counts, remembered, parked, mac }: Batch): boolean =>
+  mac.size === 0 && remembered.length === 0 && parked.length === 0 && Object.keys(counts).length === 0;
 
 const COMMIT_AGAIN_MS = 1000;
 const COMMIT_SOONER_AT = 128;
@@ -148,6 +152,11 @@ export function createProgress({ store, ring, commitIntervalMs, log, onCommit }:
       session.seen = createFcntSet();
       batch.counts.reset = (batch.counts.reset ?? 0) + 1;
       batch.cleared.add(session.id);
+      commitSoon();
+    },
+    keepMac(session) {
+      session.macUnsaved = false;
+      if (session.mac !== undefined) batch.mac.set(session.id, session.mac);
       commitSoon();
     },
     park: (parked) => void batch.parked.push(parked),

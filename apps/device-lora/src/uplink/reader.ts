@@ -57,6 +57,8 @@ export interface ReaderPorts {
   readonly log: Log;
   readonly profileOf: (name: string) => DeviceProfile | undefined;
   readonly onJoin: (join: JoinHeard) => void;
+  /** The device counts from the beginning again. */
+  readonly onReset: (session: Session) => void;
   readonly onHeard: (heard: HeardUplink) => void;
   readonly onStored: (session: Session, readings: readonly Reading[]) => void;
   /** The cursor is durable at this frame. */
@@ -178,12 +180,14 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
     const { session, fcnt, uplink } = heard;
     if (isReset(heard)) {
       progress.reset(session);
+      ports.onReset(session);
       log.warn({ device: session.device.name, fcnt }, 'the device counts from the beginning again');
     }
     takeNew(of, keys, heard, mark);
     // a reading all the same, as its MIC is right; but nothing may be sent by such settings
     if (eu868.inPlan(uplink)) ports.onHeard(heard);
     else progress.count('wrongRegion');
+    if (session.macUnsaved) progress.keepMac(session);
   };
   const take = (of: Tracker, keys: SessionBook, uplink: Uplink): void => {
     const judged = judgeBytes(keys.byDevAddr, uplink.phyPayload);

@@ -64,6 +64,8 @@ export function openSessions(secrets: Secrets, ports: SessionBookPorts): Session
       underWay: new Map(),
       digests: device.mayReset ? new Set(store.digests(id)) : undefined,
       standing,
+      mac: undefined,
+      macUnsaved: false,
     };
     const push = <K>(map: Map<K, Session[]>, key: K): void => {
       const known = map.get(key);

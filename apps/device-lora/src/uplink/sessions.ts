@@ -3,6 +3,7 @@ import {
   type DataFrame,
   type DevAddr,
   type FcntSet,
+  type MacState,
   type SessionCipher,
   type SessionId,
 } from '@antirio/lorawan';
@@ -32,6 +33,10 @@ export interface Session {
   readonly underWay: Map<number, Mark>;
   /** `given`: its keys came with the secrets; others were made by a join. */
   standing: 'given' | JoinedState;
+  /** Read when it is first asked for. */
+  mac: MacState | undefined;
+  /** It is to be written with the next commit. */
+  macUnsaved: boolean;
 }
 
 export type Sessions = ReadonlyMap<DevAddr, readonly Session[]>;

@@ -131,6 +131,7 @@ describe('what is remembered', () => {
               counts: { stored: 1 },
               remembered: [{ session, fcnt, digest: 'd', receivedAt: 5, byBytes: false }],
               cleared: new Set(),
+              mac: new Map(),
               seen: new Map([[session, seen]]),
               parked: [],
             });

@@ -1,0 +1,143 @@
+import type { Clock } from '@antirio/kernel';
+import type { Log } from '@antirio/host';
+import {
+  encodeMacCommands,
+  eu868,
+  macStep,
+  newMacState,
+  parseMacCommands,
+  type MacNote,
+  type MacState,
+  type UplinkHeard,
+} from '@antirio/lorawan';
+import type { DeviceLoraOptions, DeviceOptions } from '../options.ts';
+import type { HeardUplink } from '../uplink/reader.ts';
+import type { Session } from '../uplink/sessions.ts';
+import type { MacStore } from './store.ts';
+
+/** What the next downlink has to carry for the MAC layer. */
+export interface MacAnswer {
+  /** Encoded commands, for FOpts or port 0. */
+  readonly bytes: Uint8Array;
+  /** Whether the device waits for a downlink, even an empty one. */
+  readonly mustAnswer: boolean;
+}
+
+/** The network's side of the devices' MAC layers: their commands are answered, their data rates adapted. */
+export interface MacLayer {
+  stateOf(session: Session): MacState;
+  /** Takes a new frame. `room`: bytes that the next downlink has for commands; 0 where none will be sent. */
+  heard(heard: HeardUplink, room: number): MacAnswer;
+  /** The device has begun anew, with the settings that it was made with. */
+  reset(session: Session): void;
+  counts(): Readonly<Record<MacNote['type'] | 'malformed', number>>;
+}
+
+export interface MacLayerPorts {
+  readonly options: DeviceLoraOptions;
+  readonly store: MacStore;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** The newest SNRs are learnt again soon: they are written down only so often. */
+const UPLINKS_UNSAVED = 8;
+
+/** What a device that was just activated listens and sends with. */
+export function newStateOf({ adr, reception }: DeviceLoraOptions, device: DeviceOptions): MacState {
+  const { macVersion, class: deviceClass } = device;
+  const told = device.activation === 'otaa' ? reception : device.reception;
+  const about = { macVersion, class: deviceClass, adr: adr.enabled, adrMarginDb: adr.marginDb };
+  return newMacState(eu868, { ...told, ...about });
+}
+
+/** Whether the states differ in more than what every uplink adds. */
+function isOther(one: MacState, other: MacState): boolean {
+  const essence = ({ fcntUp: _fcnt, adr, ...rest }: MacState): string => {
+    const { fcnts: _fcnts, snrs: _snrs, gateways: _gateways, ...limits } = adr;
+    return JSON.stringify({ ...rest, limits });
+  };
+  return essence(one) !== essence(other);
+}
+
+export function createMacLayer({ options, store, clock, log }: MacLayerPorts): MacLayer {
+  const { enabled, marginDb } = options.adr;
+  const { devStatusIntervalS } = options;
+  const unsaved = new WeakMap<Session, number>();
+  const statusSince = new WeakMap<Session, number>();
+  const counts = {
+    accepted: 0,
+    rejected: 0,
+    gaveUp: 0,
+    unexpected: 0,
+    unanswered: 0,
+    backedOff: 0,
+    stale: 0,
+  };
+  let malformed = 0;
+
+  const load = ({ id, device }: Session): MacState => {
+    const known = store.load(id);
+    if (known === undefined) return newStateOf(options, device);
+    return { ...known, class: device.class, adr: { ...known.adr, enabled, marginDb } };
+  };
+  const stateOf = (session: Session): MacState => (session.mac ??= load(session));
+  const keep = (session: Session, next: MacState): void => {
+    const count = (unsaved.get(session) ?? 0) + 1;
+    const isDue = count >= UPLINKS_UNSAVED || isOther(stateOf(session), next);
+    session.mac = next;
+    unsaved.set(session, isDue ? 0 : count);
+    if (isDue) session.macUnsaved = true;
+  };
+  const eventOf = ({ session, frame, fcnt, uplink, receptions }: HeardUplink, room: number): UplinkHeard => {
+    const bytes = frame.fPort === 0 ? session.cipher.decrypt(frame, fcnt) : frame.fOpts;
+    const { commands, rest } = parseMacCommands(bytes, 'up');
+    if (rest !== undefined) malformed += 1;
+    return {
+      type: 'uplink',
+      fcnt,
+      dataRate: eu868.dataRateIndex(uplink) ?? 0,
+      bestSnr: Math.max(...receptions.map(({ snr }) => snr)),
+      gatewayCount: receptions.length,
+      adr: frame.adr,
+      adrAckReq: frame.adrAckReq,
+      macCommands: commands,
+      maxAnswerBytes: room,
+      ...(uplink.heardAt === undefined ? {} : { heardAtUnixMs: uplink.receivedAt }),
+    };
+  };
+  const tell = ({ device }: Session, notes: readonly MacNote[]): void => {
+    for (const note of notes) {
+      counts[note.type] += 1;
+      if (note.type === 'rejected' || note.type === 'gaveUp')
+        log.info({ device: device.name, ...note }, 'a device does not do what the network asked');
+      else log.debug({ device: device.name, ...note }, 'MAC layer');
+    }
+  };
+  /** Battery and margin, asked for when the device has been heard for so long. */
+  const withStatusRequest = (session: Session, state: MacState): MacState => {
+    const now = clock.monotonic();
+    const since = statusSince.get(session);
+    if (since === undefined) statusSince.set(session, now);
+    if (devStatusIntervalS === 0 || since === undefined || now - since < devStatusIntervalS * 1000)
+      return state;
+    statusSince.set(session, now);
+    return macStep(eu868, state, { type: 'request', command: { type: 'devStatusReq' } }).state;
+  };
+  return {
+    stateOf,
+    heard(heard, room) {
+      const { session } = heard;
+      const before = withStatusRequest(session, stateOf(session));
+      const { state, answers, mustAnswer, notes } = macStep(eu868, before, eventOf(heard, room));
+      keep(session, state);
+      tell(session, notes);
+      return { bytes: encodeMacCommands(answers), mustAnswer };
+    },
+    reset(session) {
+      session.mac = newStateOf(options, session.device);
+      session.macUnsaved = true;
+    },
+    counts: () => ({ ...counts, malformed }),
+  };
+}
