@@ -80,4 +80,24 @@ describe('the cursor of a ring', () => {
       ),
     );
   });
+
+  test('what was received is the same however often it is asked for', () => {
+    const links = fc.array(
+      fc.tuple(fc.integer({ min: 1, max: 12 }), fc.integer({ min: 1, max: 4 }), fc.boolean()),
+    );
+    fc.assert(
+      fc.property(links, (steps) => {
+        const [often, once] = [createTracker(0), createTracker(0)];
+        for (const [seq, back, finish] of steps) {
+          for (const tracker of [often, once]) {
+            tracker.begin(seq, Math.max(0, seq - back));
+            if (finish) tracker.done(seq);
+          }
+          expect(often.received).toBeGreaterThanOrEqual(often.cursor);
+        }
+        expect([often.received, often.cursor]).toEqual([once.received, once.cursor]);
+      }),
+      { numRuns: 2000, seed: 11 },
+    );
+  });
 });

@@ -25,6 +25,8 @@ export function createTracker(start: number): Tracker {
   const entries = new Map<number, Entry>();
   const nextOf = new Map<number, number>();
   let cursor = start;
+  // as far as was looked: whoever asks goes on from here, not from the cursor
+  let reached = start;
 
   const link = (seq: number, entry: Entry, previous: number): void => {
     // what is below the cursor is done: to follow it is to follow the cursor
@@ -33,6 +35,7 @@ export function createTracker(start: number): Tracker {
     if (after >= seq || (known !== undefined && known <= seq)) return;
     nextOf.set(after, seq);
     entry.previous.push(after);
+    if (after < reached) reached = cursor;
   };
   const drop = (seq: number): void => {
     for (const previous of entries.get(seq)?.previous ?? [])
@@ -54,7 +57,7 @@ export function createTracker(start: number): Tracker {
       return cursor;
     },
     get received() {
-      let reached = cursor;
+      if (reached < cursor) reached = cursor;
       for (let next = nextOf.get(reached); next !== undefined; next = nextOf.get(reached)) reached = next;
       return reached;
     },
