@@ -123,14 +123,17 @@ export function partyRooms(
     async fence(terms, fence) {
       const path = `/api/v3/fence/${terms.set.setId}`;
       if (fence.state === 'none') return;
+      const { devices } = terms.set;
+      const fenced = {
+        devAddrs: devices.map(({ devAddr }) => devAddr),
+        devEuis: devices.map(({ devEui }) => devEui),
+      };
       if (fence.state === 'shut') {
-        const devAddrs = terms.set.devices.map((device) => device.devAddr);
-        await callJson(bridge, { method: 'POST', path: `${path}/close`, json: { devAddrs } });
+        await callJson(bridge, { method: 'POST', path: `${path}/close`, json: fenced });
         return;
       }
       const { epoch, slot, actFrom, actUntil } = fence;
-      const devAddrs = terms.set.devices.map((device) => device.devAddr);
-      await callJson(bridge, { method: 'PUT', path, json: { devAddrs, epoch, slot, actFrom, actUntil } });
+      await callJson(bridge, { method: 'PUT', path, json: { ...fenced, epoch, slot, actFrom, actUntil } });
     },
     async grantBlock(terms, devAddr, block) {
       const path = `/api/v3/fence/${terms.set.setId}/block`;

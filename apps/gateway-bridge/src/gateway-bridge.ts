@@ -194,6 +194,7 @@ export function createGatewayBridge(options: GatewayBridgeOptions, ports: Gatewa
       downlinks,
       forwarders,
       unmatched: () => intake.unmatched(),
+      loads: () => dutyCycle?.all() ?? [],
     });
     await changed();
     const httpPort = await rim.listen(options.port, options.bind);

@@ -1,6 +1,7 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { FenceKeeper } from './fence/fence.ts';
 import type { Downlinks } from './downlink/downlinks.ts';
+import type { GatewayLoad } from './downlink/duty-cycle.ts';
 import type { Delivery } from './bus/delivery.ts';
 import type { Rings } from './ring/rings.ts';
 import type { Forwarders } from './semtech/forwarders.ts';
@@ -14,6 +15,8 @@ export interface Metered {
   readonly forwarders: Forwarders;
   /** Frames that belong to no ring, and frames that no ring takes, by kind. */
   readonly unmatched: () => Readonly<Record<string, number>>;
+  /** Time on air of every gateway that sent something in the last hour. */
+  readonly loads: () => readonly GatewayLoad[];
 }
 
 /** Everything that was counted, read when it is asked for. */
@@ -91,6 +94,37 @@ export function addMetrics(registry: Registry, metered: Metered): void {
     'frames dropped: too many under one counter',
     ({ ring }) => ring.status().dropped.slots,
   );
+  counts('gateway_addresses', "gateways' addresses", 'event', () => {
+    const totals = { changed: 0, contested: 0 };
+    for (const { addressChanged, addressContested } of forwarders.gateways()) {
+      totals.changed += addressChanged;
+      totals.contested += addressContested;
+    }
+    return totals;
+  });
+  new Gauge({
+    name: 'antirio_gateway_gateways',
+    help: 'gateways: known, heard of lately, and those that take downlinks',
+    labelNames: ['state'],
+    registers,
+    collect() {
+      const all = forwarders.gateways();
+      this.set({ state: 'known' }, all.length);
+      this.set({ state: 'online' }, all.filter(({ online }) => online).length);
+      this.set({ state: 'reachable' }, all.filter(({ reachable }) => reachable).length);
+    },
+  });
+  new Gauge({
+    name: 'antirio_gateway_airtime_ratio',
+    help: 'time on air in the last hour, as a part of what the band allows',
+    labelNames: ['gateway', 'band'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { gatewayId, band, usedMs, allowedMs } of metered.loads())
+        this.set({ gateway: gatewayId, band }, usedMs / allowedMs);
+    },
+  });
   new Gauge({
     name: 'antirio_gateway_udp_receive_buffer_bytes',
     help: 'receive buffer as the kernel counts it',

@@ -267,11 +267,12 @@ function addFenceRoutes(rim: HttpRim, ports: RoutePorts): void {
     return body;
   });
   // With the DevAddrs, a set that is not known yet is shut as well.
-  const closing = z.strictObject({ devAddrs: windowBody.shape.devAddrs.optional() }).optional();
+  const { devAddrs, devEuis } = windowBody.shape;
+  const closing = z.strictObject({ devAddrs: devAddrs.optional(), devEuis }).optional();
   const shut = { summary: 'let nothing pass', params: setParams, body: closing };
   rim.route('post', `${path}/close`, shut, ({ request, params, body }) => {
     localOnly(request);
-    fence.close(params.id, body?.devAddrs);
+    fence.close(params.id, body?.devAddrs, body?.devEuis);
     return { setId: params.id, open: false };
   });
   const removing = { summary: 'the devices are in no set any more', params: setParams, status: 204 };

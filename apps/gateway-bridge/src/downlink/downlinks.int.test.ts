@@ -64,6 +64,10 @@ describe('the rules of the air', () => {
       { status: 'OK' },
     ]);
     expect(edge.gateway.downlinks).toHaveLength(2);
+    const text = Buffer.from((await edge.http.call({ path: '/api/v3/metrics' })).body).toString();
+    expect(text).toMatch(/airtime_ratio\{gateway="00000000aabbccdd",band="M"\} 0\.00\d+\n/);
+    expect(text).toMatch(/gateway_gateways\{state="reachable"\} 1\n/);
+    expect(text).toMatch(/downlinks_refused_total\{reason="collision"\} 1\n/);
   });
 
   test('time on air is accounted, and what did not go out costs none', async () => {

@@ -67,6 +67,7 @@ test('bands and gateways have each their own', () => {
     { band: 'M', usedMs: 36_000, allowedMs: 36_000 },
     { band: 'P', usedMs: 360_000, allowedMs: 360_000 },
   ]);
+  expect(account.all()).toHaveLength(3);
 });
 
 test('a start does not forget the last hour, nor what was not sent after all', async () => {

@@ -11,6 +11,10 @@ export interface BandLoad {
   readonly allowedMs: number;
 }
 
+export interface GatewayLoad extends BandLoad {
+  readonly gatewayId: string;
+}
+
 /** Time on air that was taken from an hour's allowance. */
 export interface AirtimeTaken {
   /** Resolves when it is on the disk. */
@@ -24,6 +28,7 @@ export interface DutyCycle {
   /** Takes time on air from now on; undefined where the band's allowance has none left. */
   take(gatewayId: string, frequency: number, airtimeUs: number): AirtimeTaken | undefined;
   loads(gatewayId: string): BandLoad[];
+  all(): GatewayLoad[];
   /** Begins a new file and removes old ones, when it is time. */
   tidy(): Promise<void>;
   close(): Promise<void>;
@@ -167,6 +172,15 @@ export function openDutyCycle({ folder, plan, clock }: DutyCyclePorts): DutyCycl
   };
   const allowedUs = ({ dutyCycle }: Band): number => dutyCycle * HOUR_MS * 1000;
 
+  const loads: DutyCycle['loads'] = (gatewayId) => {
+    const now = clock.monotonic();
+    return [...(accounts.get(gatewayId)?.values() ?? [])].map((load) => {
+      forget(load, now);
+      const { band, usedUs } = load;
+      return { band: band.name, usedMs: usedUs / 1000, allowedMs: allowedUs(band) / 1000 };
+    });
+  };
+
   return {
     take(gatewayId, frequency, us) {
       const load = loadOf(gatewayId, frequency);
@@ -193,14 +207,9 @@ export function openDutyCycle({ folder, plan, clock }: DutyCyclePorts): DutyCycl
         },
       };
     },
-    loads(gatewayId) {
-      const now = clock.monotonic();
-      return [...(accounts.get(gatewayId)?.values() ?? [])].map((load) => {
-        forget(load, now);
-        const { band, usedUs } = load;
-        return { band: band.name, usedMs: usedUs / 1000, allowedMs: allowedUs(band) / 1000 };
-      });
-    },
+    loads,
+    all: () =>
+      [...accounts.keys()].flatMap((gatewayId) => loads(gatewayId).map((load) => ({ gatewayId, ...load }))),
     async tidy() {
       const now = clock.now();
       if (now - current.first > HOUR_MS) {

@@ -44,7 +44,7 @@ export interface FenceKeeper {
   /** @throws AntirioError notFound where the set has no such device. */
   grant(setId: string, devAddr: string, block: CounterBlock): void;
   /** Nothing of the set passes until it is opened again. A set that is not known yet is shut from now on, where its DevAddrs are given. */
-  close(setId: string, devAddrs?: readonly string[]): void;
+  close(setId: string, devAddrs?: readonly string[], devEuis?: readonly string[]): void;
   remove(setId: string): void;
   sets(): SetStatus[];
   /** Counted since the start. */
@@ -172,11 +172,11 @@ export async function openFence(folder: string, clock: Clock): Promise<FenceKeep
       if (blocks.some(({ first, last }) => first === block.first && last === block.last)) return;
       set.blocks.set(devAddr, [...blocks, block].slice(-BLOCKS_KEPT));
     },
-    close(setId, devAddrs) {
+    close(setId, devAddrs, devEuis) {
       const set = sets.get(setId);
       if (set !== undefined) set.open = false;
       else if (devAddrs !== undefined) {
-        const window = { devAddrs, epoch: 0, slot: 0, actFrom: 0, actUntil: 0 };
+        const window = { devAddrs, devEuis, epoch: 0, slot: 0, actFrom: 0, actUntil: 0 };
         checkOpening(setId, window);
         sets.set(setId, { ...window, open: false, blocks: new Map() });
         index();

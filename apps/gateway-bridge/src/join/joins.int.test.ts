@@ -79,4 +79,17 @@ describe('joins through the bridge', () => {
     await call(edge, 'PUT', '/fence/set-1', window);
     expect(await sendOn(edge, command(joinAccept, [2], 1000), prefix)).toEqual([{ status: 'OK' }]);
   });
+
+  test("the edge's own reader answers joins of its devices, but not of those that another edge acts for", async () => {
+    const edge = await startEdge('a');
+    const other = '70b3d57ed0000002';
+    await putRing(edge, 'own', { devEuis: [DEV_EUI, other] });
+    await edge.gateway.pull();
+    await call(edge, 'POST', '/fence/set-1/close', { devAddrs: [ONE], devEuis: [DEV_EUI] });
+    await edge.gateway.push([rxpkOf(joinRequest(1), 1000), rxpkOf(joinRequest(1, other), 5000)]);
+    expect(await sendOn(edge, command(joinAccept, [2], 1000))).toEqual([
+      { status: 'INTERNAL_ERROR', refused: 'shut' },
+    ]);
+    expect(await sendOn(edge, command(joinAccept, [2], 5000))).toEqual([{ status: 'OK' }]);
+  });
 });
