@@ -10,22 +10,22 @@ describe('downlinks', () => {
     await putRing(edge, 'own');
     await edge.gateway.pull();
     await heard(edge, 4_294_900_000);
-    expect(await sendOn(edge, command(downlink(1), [1, 2], 4_294_900_000))).toEqual([
+    expect(await sendOn(edge, command(downlink(1), [2, 2.9], 4_294_900_000))).toEqual([
       { status: 'OK' },
       { status: 'IGNORED' },
     ]);
     expect(edge.gateway.downlinks[0]?.txpk).toMatchObject({
       imme: false,
-      tmst: 932_704,
+      tmst: 1_932_704,
       data: Buffer.from(downlink(1)).toString('base64'),
     });
     edge.gateway.answers = ['TOO_LATE', 'NONE'];
-    expect(await sendOn(edge, command(downlink(2), [1.2, 2], 4_294_900_000))).toEqual([
+    expect(await sendOn(edge, command(downlink(2), [2.2, 2.9], 4_294_900_000))).toEqual([
       { status: 'TOO_LATE' },
       { status: 'OK' },
     ]);
     edge.gateway.answers = [undefined];
-    expect(await sendOn(edge, command(downlink(3), [1.4, 2.3], 4_294_900_000))).toEqual([
+    expect(await sendOn(edge, command(downlink(3), [2.4, 2.7], 4_294_900_000))).toEqual([
       { status: 'INTERNAL_ERROR', refused: 'noTxAck' },
       { status: 'IGNORED' },
     ]);
@@ -35,13 +35,13 @@ describe('downlinks', () => {
     const edge = await startEdge('a');
     await putRing(edge, 'own');
     await heard(edge, 1000);
-    expect(await sendOn(edge, command(downlink(1), [1], 1000))).toEqual([
+    expect(await sendOn(edge, command(downlink(1), [2.5], 1000))).toEqual([
       { status: 'INTERNAL_ERROR', refused: 'gatewayUnreachable' },
     ]);
     await edge.gateway.pull();
     await edge.gateway.move();
     await edge.gateway.pull();
-    expect(await sendOn(edge, command(downlink(1), [1], 1000))).toEqual([{ status: 'OK' }]);
+    expect(await sendOn(edge, command(downlink(1), [2.5], 1000))).toEqual([{ status: 'OK' }]);
   });
 
   test('the fence refuses, and says why', async () => {
@@ -52,13 +52,13 @@ describe('downlinks', () => {
     const now = systemClock.monotonic();
     const set = { devAddrs: [ONE], epoch: 5, slot: 0, actFrom: now, actUntil: now + 60_000 };
     await call(edge, 'PUT', '/fence/set-1', set);
-    const reasonOf = async (fcnt: number, delays = [1], text = 'down') =>
+    const reasonOf = async (fcnt: number, delays = [2.5], text = 'down') =>
       (await sendOn(edge, command(downlink(fcnt, text), delays, 1000)))[0]?.refused;
     expect(await reasonOf(1)).toBe('noBlock');
     await call(edge, 'PUT', '/fence/set-1/block', { devAddr: ONE, first: 0, last: 15 });
     expect(await reasonOf(1)).toBeUndefined();
-    expect(await reasonOf(1, [1], 'other bytes')).toBe('counterReused');
-    expect(await reasonOf(1, [1.5])).toBeUndefined();
+    expect(await reasonOf(1, [2.5], 'other bytes')).toBe('counterReused');
+    expect(await reasonOf(1, [2.8])).toBeUndefined();
     expect(await reasonOf(2, [20])).toBe('tooFarAhead');
     await call(edge, 'POST', '/fence/set-1/close');
     expect(await reasonOf(2)).toBe('shut');
@@ -77,9 +77,9 @@ describe('downlinks', () => {
     await putRing(edge, 'contract-1', { devAddrs: [TWO], prefix: 'contract/contract-1/' });
     await edge.gateway.pull();
     await heard(edge, 1000);
-    const foreign = await sendOn(edge, command(downlink(1), [1], 1000), 'contract/contract-1/');
+    const foreign = await sendOn(edge, command(downlink(1), [2.5], 1000), 'contract/contract-1/');
     expect(foreign).toEqual([{ status: 'INTERNAL_ERROR', refused: 'foreignDevAddr' }]);
-    expect(await sendOn(edge, command(uplink(ONE, 1), [1], 1000))).toEqual([
+    expect(await sendOn(edge, command(uplink(ONE, 1), [2.5], 1000))).toEqual([
       { status: 'INTERNAL_ERROR', refused: 'notDataDownlink' },
     ]);
     expect(edge.gateway.downlinks).toHaveLength(0);
@@ -100,7 +100,10 @@ describe('downlinks', () => {
       phyPayload: Buffer.from(uplink(ONE, 1000)).toString('base64'),
       rxInfo: { metadata: { seq: '1', ring: 'own' } },
     });
-    const frame = encodeMessage('DownlinkFrame', JSON.parse(command(downlink(1), [1, 2], 1000)) as object);
+    const frame = encodeMessage(
+      'DownlinkFrame',
+      JSON.parse(command(downlink(1), [2.5, 2.8], 1000)) as object,
+    );
     await edge.bus.publish(`${topic}/command/down`, frame);
     const ack = await next('ack');
     expect(decodeMessage('DownlinkTxAck', ack)).toEqual({

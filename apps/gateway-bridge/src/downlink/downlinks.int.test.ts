@@ -28,12 +28,12 @@ describe('when a downlink goes out', () => {
     const edge = await startHeard();
     const at = (seconds: number): string =>
       commandOf([itemOf(downlink(1), { gpsEpoch: { timeSinceGpsEpoch: `${String(seconds)}s` } })]);
-    expect(await sendOn(edge, at(1_479_283_716.5))).toEqual([
+    expect(await sendOn(edge, at(1_479_283_717.5))).toEqual([
       { status: 'GPS_UNLOCKED', refused: 'noGpsTime' },
     ]);
     await edge.gateway.push([{ ...rxpkOf(uplink(ONE, 2), 2_000_000), tmms: 1_479_283_715_000 }]);
-    expect(await sendOn(edge, at(1_479_283_716.5))).toEqual([{ status: 'OK' }]);
-    expect(edge.gateway.downlinks[0]?.txpk).toMatchObject({ imme: false, tmms: 1_479_283_716_500 });
+    expect(await sendOn(edge, at(1_479_283_717.5))).toEqual([{ status: 'OK' }]);
+    expect(edge.gateway.downlinks[0]?.txpk).toMatchObject({ imme: false, tmms: 1_479_283_717_500 });
     expect(await sendOn(edge, at(1_479_283_915))).toEqual([{ status: 'TOO_EARLY', refused: 'tooFarAhead' }]);
   });
 
@@ -50,16 +50,16 @@ describe('the rules of the air', () => {
     const edge = await startHeard();
     const one = (seconds: number, change: object = {}): object =>
       itemOf(downlink(1), after(seconds), { context, ...change });
-    expect(await sendOn(edge, commandOf([one(1, { frequency: 869_300_000 })]))).toEqual([
+    expect(await sendOn(edge, commandOf([one(2.5, { frequency: 869_300_000 })]))).toEqual([
       { status: 'TX_FREQ', refused: 'outOfPlan' },
     ]);
-    expect(await sendOn(edge, commandOf([one(1, { power: 27 })]))).toEqual([
+    expect(await sendOn(edge, commandOf([one(2.5, { power: 27 })]))).toEqual([
       { status: 'TX_POWER', refused: 'overPower' },
     ]);
-    expect(await sendOn(edge, commandOf([one(1)]))).toEqual([{ status: 'OK' }]);
+    expect(await sendOn(edge, commandOf([one(2.5)]))).toEqual([{ status: 'OK' }]);
     const other = (seconds: number): object => itemOf(downlink(2), after(seconds), { context });
     // 40 ms into the first one; the second way does
-    expect(await sendOn(edge, commandOf([other(1.04), other(2)]))).toEqual([
+    expect(await sendOn(edge, commandOf([other(2.54), other(2.8)]))).toEqual([
       { status: 'COLLISION_PACKET', refused: 'collision' },
       { status: 'OK' },
     ]);
@@ -74,7 +74,7 @@ describe('the rules of the air', () => {
     const edge = await startHeard();
     const sf12 = { bandwidth: 125_000, spreadingFactor: 12, codeRate: 'CR_4_5', polarizationInversion: true };
     const long = (fcnt: number): object =>
-      itemOf(downlink(fcnt, 'x'.repeat(232)), after(1.2), { context, modulation: { lora: sf12 } });
+      itemOf(downlink(fcnt, 'x'.repeat(232)), after(2.5), { context, modulation: { lora: sf12 } });
     edge.gateway.answers = ['TOO_LATE'];
     expect(await sendOn(edge, commandOf([long(1)]))).toEqual([{ status: 'TOO_LATE' }]);
     const airtime = async (of: Edge): Promise<{ band: string; usedMs: number }[]> =>
@@ -96,7 +96,7 @@ describe('the rules of the air', () => {
         frequency,
         modulation: { lora: sf12 },
       });
-    expect(await sendOn(edge, commandOf([item(864_100_000, 1), item(869_525_000, 2)]))).toEqual([
+    expect(await sendOn(edge, commandOf([item(864_100_000, 2.4), item(869_525_000, 2.8)]))).toEqual([
       { status: 'DUTY_CYCLE_OVERFLOW', refused: 'dutyCycle' },
       { status: 'OK' },
     ]);
@@ -104,7 +104,7 @@ describe('the rules of the air', () => {
     await putRing(free, 'own');
     await free.gateway.pull();
     await heard(free, 1000);
-    expect(await sendOn(free, commandOf([item(864_100_000, 1)]))).toEqual([{ status: 'OK' }]);
+    expect(await sendOn(free, commandOf([item(864_100_000, 2.5)]))).toEqual([{ status: 'OK' }]);
   });
 });
 
@@ -112,7 +112,7 @@ describe('what the gateway says', () => {
   test('of less power it is sent all the same, and counted', async () => {
     const edge = await startHeard();
     edge.gateway.acks = [{ warn: 'TX_POWER', value: 12 }];
-    expect(await sendOn(edge, command(downlink(1), [1], 1000))).toEqual([{ status: 'OK' }]);
+    expect(await sendOn(edge, command(downlink(1), [2.5], 1000))).toEqual([{ status: 'OK' }]);
     expect(await call(edge, 'GET', '/fence')).toMatchObject({ commands: { sent: 1, reducedPower: 1 } });
     expect(await call(edge, 'GET', '/gateway')).toMatchObject({ gateways: [{ downlinks: { OK: 1 } }] });
   });
@@ -124,7 +124,7 @@ describe('what the gateway says', () => {
     onEnd(() => old.close());
     expect(await old.pull()).toBe(true);
     expect(await old.push([rxpkOf(uplink(ONE, 1), 1000)])).toBe(true);
-    expect(await sendOn(edge, command(downlink(1), [1], 1000))).toEqual([{ status: 'OK' }]);
+    expect(await sendOn(edge, command(downlink(1), [2.5], 1000))).toEqual([{ status: 'OK' }]);
     expect(old.downlinks).toHaveLength(1);
   });
 });

@@ -73,11 +73,11 @@ describe('joins through the bridge', () => {
     await call(edge, 'POST', '/fence/set-1/close');
     await edge.gateway.push([rxpkOf(joinRequest(1), 1000)]);
     // the real windows are 5 and 6 s later; the fence does not care which one it is
-    expect(await sendOn(edge, command(joinAccept, [2], 1000), prefix)).toEqual([
+    expect(await sendOn(edge, command(joinAccept, [2.8], 1000), prefix)).toEqual([
       { status: 'INTERNAL_ERROR', refused: 'shut' },
     ]);
     await call(edge, 'PUT', '/fence/set-1', window);
-    expect(await sendOn(edge, command(joinAccept, [2], 1000), prefix)).toEqual([{ status: 'OK' }]);
+    expect(await sendOn(edge, command(joinAccept, [2.8], 1000), prefix)).toEqual([{ status: 'OK' }]);
   });
 
   test("the edge's own reader answers joins of its devices, but not of those that another edge acts for", async () => {
@@ -87,9 +87,9 @@ describe('joins through the bridge', () => {
     await edge.gateway.pull();
     await call(edge, 'POST', '/fence/set-1/close', { devAddrs: [ONE], devEuis: [DEV_EUI] });
     await edge.gateway.push([rxpkOf(joinRequest(1), 1000), rxpkOf(joinRequest(1, other), 5000)]);
-    expect(await sendOn(edge, command(joinAccept, [2], 1000))).toEqual([
+    expect(await sendOn(edge, command(joinAccept, [2.8], 1000))).toEqual([
       { status: 'INTERNAL_ERROR', refused: 'shut' },
     ]);
-    expect(await sendOn(edge, command(joinAccept, [2], 5000))).toEqual([{ status: 'OK' }]);
+    expect(await sendOn(edge, command(joinAccept, [2.8], 5000))).toEqual([{ status: 'OK' }]);
   });
 });
