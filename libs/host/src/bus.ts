@@ -19,6 +19,8 @@ export interface SubscribeOptions {
    * What was taken when the subscription is closed is handled first, for 5 s at most; otherwise it is forgotten and logged.
    */
   readonly required?: boolean;
+  /** The broker was away and is there again: what was published meanwhile did not come, and what is published in the next moment may not. */
+  readonly onBack?: () => void;
 }
 
 export interface Subscription {

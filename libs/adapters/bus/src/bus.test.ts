@@ -331,9 +331,13 @@ describe('the bus by MQTT', () => {
     const port = first.ports[0] ?? 0;
     const bus = createMqttBus({ url: `mqtt://127.0.0.1:${port}` }, silentLog);
     const seen: string[] = [];
-    await bus.subscribe('again/#', (_, payload) => void seen.push(text(payload)));
+    let back = 0;
+    await bus.subscribe('again/#', (_, payload) => void seen.push(text(payload)), {
+      onBack: () => void (back += 1),
+    });
     await bus.publish('again/1', 'before', { qos: 1 });
     await until(() => seen.length === 1);
+    expect(back).toBe(0);
     await first.stop();
     await until(() => !bus.health().ok);
 
@@ -349,6 +353,7 @@ describe('the bus by MQTT', () => {
       await delay(20);
     }
     expect(bus.health().ok).toBe(true);
+    expect(back).toBe(1);
     await bus.close();
     await second.stop();
   });

@@ -20,6 +20,7 @@ interface Subscriber {
   readonly filter: string;
   readonly matches: (topic: string) => boolean;
   readonly inbox: Inbox;
+  readonly onBack: (() => void) | undefined;
 }
 
 const REFUSED = 128;
@@ -57,7 +58,9 @@ export function createMqttBus(address: MqttAddress, log: Log, limits: MqttBusLim
   const subscribers = new Set<Subscriber>();
   const withdrawn = new WeakSet<Subscriber>();
   const outgoing = createMqttConnection(address, log);
-  const incoming = createMqttConnection(address, log, createDispatch(subscribers));
+  const incoming = createMqttConnection(address, log, createDispatch(subscribers), () => {
+    for (const { onBack } of subscribers) onBack?.();
+  });
   let closed = false;
   let pending = 0;
   let pendingBytes = 0;
@@ -88,10 +91,10 @@ export function createMqttBus(address: MqttAddress, log: Log, limits: MqttBusLim
   const subscribe = async (
     filter: string,
     handler: BusHandler,
-    options: SubscribeOptions,
+    { onBack, ...options }: SubscribeOptions,
   ): Promise<Subscription> => {
     const inbox = createInbox({ filter, handler, log, ...options });
-    const subscriber = { filter, matches: createTopicMatcher(filter), inbox };
+    const subscriber = { filter, matches: createTopicMatcher(filter), inbox, onBack };
     subscribers.add(subscriber);
     try {
       if (!(await within(subscribeTimeoutMs, granted(filter), 'the broker did not take the subscription')))

@@ -38,11 +38,12 @@ function checkAddress(address: MqttAddress): void {
     throw new AntirioError('badConfig', `${address.url} is not the mqtt:// or mqtts:// address of a broker`);
 }
 
-/** `onClient` gets the client before it connects. */
+/** `onClient` gets the client before it connects; `onBack` is told when a connection that was lost is there again. */
 export function createMqttConnection(
   address: MqttAddress,
   log: Log,
   onClient: (client: MqttClient) => void = () => undefined,
+  onBack: () => void = () => undefined,
 ): MqttConnection {
   checkAddress(address);
   const name = 'url' in address ? address.url : address.socketPath;
@@ -50,6 +51,7 @@ export function createMqttConnection(
   let lastError = 'not connected yet';
   let online = Promise.withResolvers<undefined>();
   let connected = false;
+  let wasConnected = false;
   let closed = false;
 
   const settings = (): IClientOptions => ({
@@ -69,6 +71,8 @@ export function createMqttConnection(
       connected = true;
       online.resolve(undefined);
       log.debug({ broker: name }, 'connected');
+      if (wasConnected) onBack();
+      wasConnected = true;
     });
     client.on('error', (error) => {
       if (lastError !== error.message) log.warn({ broker: name, error: error.message }, 'broker');
