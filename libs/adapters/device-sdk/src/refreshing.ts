@@ -1,4 +1,4 @@
-import { repeat, type Bus, type Log } from '@antirio/host';
+import { repeat, type Log } from '@antirio/host';
 
 /** Looks after a cache that is kept by messages which may be lost. */
 export interface Refreshing {
@@ -8,7 +8,6 @@ export interface Refreshing {
 }
 
 interface Options {
-  readonly bus: Pick<Bus, 'health'>;
   readonly log: Log;
   /** At least this often; 0 for never by itself. */
   readonly intervalMs: number;
@@ -17,41 +16,41 @@ interface Options {
 
 /** How long changes that come by the bus are given, so that most of what is read anew is known already. */
 const SOON_MS = 500;
-const LOOK_EVERY_MS = 500;
+/** What failed is tried again, sooner than at the next interval. */
+const AGAIN_MS = 5000;
 const NEVER_MS = 2 ** 31 - 1;
 
-/** Refreshes at intervals, when asked to, and whenever the bus has come back. */
-export function createRefreshing({ bus, log, intervalMs, refresh }: Options): Refreshing {
+/** Refreshes at intervals, and when asked to. */
+export function createRefreshing({ log, intervalMs, refresh }: Options): Refreshing {
   let timer: NodeJS.Timeout | undefined;
   let first = true;
-  let wasAway = false;
+  let stopped = false;
   const refreshing = repeat(
     'reading core-metadata anew',
     intervalMs === 0 ? NEVER_MS : intervalMs,
     log,
     async () => {
       // it has just been read
-      if (first) first = false;
-      else await refresh();
+      if (!first)
+        await refresh().catch((error: unknown) => {
+          after(AGAIN_MS);
+          throw error;
+        });
+      first = false;
     },
   );
-  const soon = (): void => {
+  const after = (ms: number): void => {
+    if (stopped) return;
     timer ??= setTimeout(() => {
       timer = undefined;
       refreshing.poke();
-    }, SOON_MS);
+    }, ms);
   };
-  const looking = setInterval(() => {
-    const isAway = !bus.health().ok;
-    if (wasAway && !isAway) soon();
-    wasAway = isAway;
-  }, LOOK_EVERY_MS);
-  looking.unref();
   return {
-    soon,
+    soon: () => after(SOON_MS),
     async stop() {
+      stopped = true;
       clearTimeout(timer);
-      clearInterval(looking);
       await refreshing.stop();
     },
   };

@@ -71,13 +71,15 @@ interface Handlers {
   readonly commands: BusHandler;
   readonly validations: BusHandler;
   readonly changes: BusHandler;
+  /** Changes may have been missed. */
+  readonly onBack: () => void;
 }
 
 /** What EdgeX's device services subscribe to, whenever the broker lets it. */
 function listenOnBus(
   bus: Bus,
   { serviceName, maxBusCommands }: PartsPorts['options'],
-  { commands, validations, changes }: Handlers,
+  { commands, validations, changes, onBack }: Handlers,
   log: Log,
 ): LastingSubscription[] {
   const onFailure = (error: unknown): void =>
@@ -88,7 +90,7 @@ function listenOnBus(
       onFailure,
     }),
     lastingSubscription(bus, validateDeviceTopic(serviceName), validations, { concurrency: MAX_VALIDATIONS }),
-    ...systemEventFilters(serviceName).map((filter) => lastingSubscription(bus, filter, changes)),
+    ...systemEventFilters(serviceName).map((filter) => lastingSubscription(bus, filter, changes, { onBack })),
   ];
 }
 
@@ -147,6 +149,7 @@ export function createRunning(ports: RunningPorts): Running {
           commands: answerCommands(on),
           validations: answerValidations({ ...on, ready: starting.done }),
           changes: hearSystemEvents({ ...on, onMissed: refreshSoon }),
+          onBack: refreshSoon,
         },
         log,
       );
@@ -155,7 +158,7 @@ export function createRunning(ports: RunningPorts): Running {
       const onRegistered = (): Promise<void> => starting.run();
       const boot = bootstrap({ ...on, labels, baseAddress, provision, heard, onRegistered });
       const intervalMs = options.refreshIntervalMs;
-      const refreshing = createRefreshing({ bus, log, intervalMs, refresh: () => kept.refresh() });
+      const refreshing = createRefreshing({ log, intervalMs, refresh: () => kept.refresh() });
       open = { subscriptions, boot, refreshing };
       void boot.done.then(afterRegistration);
     },
