@@ -3,24 +3,28 @@ import { AntirioError, fromBase64, fromUtf8 } from '@antirio/kernel';
 import { issuesOf } from '@antirio/host';
 import { parseDataRateName } from '@antirio/lorawan';
 import type { Rx } from '../frame.ts';
+import { isMoment } from './moment.ts';
 import { readStat, type GatewayStat } from './stat.ts';
 
-const finite = z.number();
+// Far outside of what any radio measures; what no int32 can hold makes readers refuse the whole event.
+const decibels = z.number().min(-1000).max(1000);
+// The longest that a Duration of protobuf can be: ten thousand years.
+const LONGEST_GPS_MS = 315_576_000_000_000;
 const uint8 = z.int().min(0).max(255);
 
 // One antenna of a gateway that has several: its signal is here, not in the element itself.
 const antennaSchema = z.object({
   ant: uint8.optional(),
   chan: uint8.optional(),
-  rssic: finite.optional(),
-  lsnr: finite.optional(),
+  rssic: decibels.optional(),
+  lsnr: decibels.optional(),
   ftime: z.int().min(0).max(999_999_999).optional(),
 });
 
 const rxpkSchema = z.object({
   tmst: z.int().min(0).max(0xffff_ffff),
   time: z.string().max(64).optional(),
-  tmms: z.int().min(0).optional(),
+  tmms: z.int().min(0).max(LONGEST_GPS_MS).optional(),
   ftime: z.int().min(0).max(999_999_999).optional(),
   chan: uint8.default(0),
   rfch: uint8.default(0),
@@ -30,8 +34,8 @@ const rxpkSchema = z.object({
   modu: z.string().max(8),
   datr: z.union([z.string().max(32), z.number()]),
   codr: z.string().max(8).default('OFF'),
-  rssi: finite.optional(),
-  lsnr: finite.optional(),
+  rssi: decibels.optional(),
+  lsnr: decibels.optional(),
   rsig: z.array(antennaSchema).max(16).optional(),
   size: z.int().min(0).max(255).optional(),
   data: z.string().max(344),
@@ -73,11 +77,13 @@ function bestAntenna(antennas: readonly Antenna[] | undefined): Antenna | undefi
 // What is no RFC 3339 would make readers refuse the whole event.
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z$/;
 
+const isTime = (text: string): boolean => TIME.test(text) && isMoment(text);
+
 /** Only what is there: most gateways tell none of it. */
 function extrasOf(rxpk: Rxpk, antenna: Antenna): Partial<Rx> {
   const extras: { -readonly [Key in keyof Rx]?: Rx[Key] } = {};
   const fineTimeNs = antenna.ftime ?? rxpk.ftime;
-  if (TIME.test(rxpk.time ?? '')) extras.time = rxpk.time;
+  if (isTime(rxpk.time ?? '')) extras.time = rxpk.time;
   if (rxpk.tmms !== undefined) extras.gpsTimeMs = rxpk.tmms;
   if (fineTimeNs !== undefined) extras.fineTimeNs = fineTimeNs;
   if ((rxpk.brd ?? 0) > 0) extras.board = rxpk.brd;

@@ -285,6 +285,22 @@ describe('refusals', () => {
     });
   });
 
+  test('what would make readers refuse the whole event is left out, or the element refused', () => {
+    const rxpk = { tmst: 1, freq: 868.1, modu: 'LORA', datr: 'SF7BW125', data: 'QCgkBwGAAgACVit7/uwLtQ==' };
+    const read = (more: object, stat?: object) =>
+      readPushData(Buffer.from(JSON.stringify({ rxpk: [{ ...rxpk, ...more }], stat })));
+    const timeOf = (time: string): unknown => {
+      const [heard] = read({ time }).heard;
+      return heard?.kind === 'frame' ? heard.rx.time : heard;
+    };
+    expect(timeOf('2024-02-29T23:59:59.123456Z')).toBe('2024-02-29T23:59:59.123456Z');
+    for (const none of ['2026-02-29T08:00:00Z', '2026-13-01T08:00:00Z', '2026-11-21T24:61:00Z'])
+      expect(timeOf(none)).toBeUndefined();
+    expect(read({}, { time: '2026-02-31 08:00:00 GMT' }).stat?.time).toBeUndefined();
+    for (const wrong of [{ rssi: 1e308 }, { rssi: -1e10 }, { lsnr: 1e6 }, { tmms: 2 ** 53 - 1 }])
+      expect(read(wrong).heard).toMatchObject([{ kind: 'malformed' }]);
+  });
+
   test('no bytes make any of the readers throw anything but an AntirioError', () => {
     const datagrams = fc
       .tuple(fc.constantFrom(1, 2, 3), fc.nat(6), fc.uint8Array({ maxLength: 40 }))

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isMoment } from './moment.ts';
 
 /** Where a gateway says that it stands. */
 export interface GatewayLocation {
@@ -54,14 +55,19 @@ const statSchema = z.object({
 // ISO 8601 'expanded', such as `2014-01-12 08:59:28 GMT`
 const EXPANDED = /^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?: ?(?:GMT|UTC|Z))$/;
 
+function timeOf(text: string): string | undefined {
+  const [, date, time] = EXPANDED.exec(text) ?? [];
+  const moment = `${String(date)}T${String(time)}Z`;
+  return date !== undefined && isMoment(moment) ? moment : undefined;
+}
+
 /** Reads a `stat`; what it does not say, or not in the form of the protocol, is undefined. */
 export function readStat(value: Readonly<Record<string, unknown>>): GatewayStat {
   const { time, lati, long, alti = 0, pfrm, mail, desc, ...rest } = statSchema.parse(value);
-  const match = EXPANDED.exec(time ?? '');
   const located = lati !== undefined && long !== undefined;
   const texts = { platform: pfrm, mail, description: desc };
   return {
-    time: match === null ? undefined : `${String(match[1])}T${String(match[2])}Z`,
+    time: timeOf(time ?? ''),
     location: located ? { latitude: lati, longitude: long, altitude: alti } : undefined,
     rxReceived: rest.rxnb,
     rxOk: rest.rxok,
