@@ -98,6 +98,10 @@ export function pushDataBodies(): Filled<Uint8Array> {
   return [utf8(JSON.stringify(PUSH_DATA[0])), utf8(JSON.stringify(PUSH_DATA[1])), ...recorded];
 }
 
+/** `event/up` in protobuf, as ChirpStack's own bridge sends it. */
+export const recordedUplink = (): Uint8Array =>
+  new Uint8Array(readFileSync(join(FIXTURES, 'gateway-event-up.pb.bin')));
+
 /** `command/down` of ChirpStack v4. */
 export function downlinkCommands(): Filled<Uint8Array> {
   const frames = ['', '-ack', '-joinaccept'].map((suffix) =>

@@ -18,6 +18,7 @@ import {
   gatewayDatagrams,
   JOIN_REQUEST,
   pushDataBodies,
+  recordedUplink,
   TX_ACKS,
 } from './captures.ts';
 import type { Target } from './target.ts';
@@ -49,11 +50,45 @@ const receptionOf = ({ phyPayload, rx }: Pick<Frame, 'phyPayload' | 'rx'>) => ({
   receivedAt: 1_795_248_497_000,
 });
 
-/** What the bridge takes, device-lora must be able to read from it, and a ring to keep it. */
+interface SentFrame {
+  readonly phyPayload: string;
+  readonly rxInfo: { readonly gwTime?: string; readonly timeSinceGpsEpoch?: string; readonly rssi: number };
+}
+
+const EPOCH = '1970-01-01T00:00:00Z';
+/** The longest Duration of protobuf's JSON, in seconds. */
+const LONGEST_DURATION = 315_576_000_000;
+
+/** A time that there is: not the 31st of a short month, which V8 takes for the 1st of the next. */
+const isTime = (text: string): boolean =>
+  !Number.isNaN(Date.parse(text)) && new Date(text).toISOString().slice(0, 19) === text.slice(0, 19);
+
+/** What is no int32, Timestamp or Duration makes ChirpStack refuse the whole event. */
+function checkForms({ rxInfo: { gwTime = EPOCH, timeSinceGpsEpoch = '0s', rssi } }: SentFrame): void {
+  const isDuration = Number.parseFloat(timeSinceGpsEpoch) <= LONGEST_DURATION;
+  if (!isTime(gwTime) || !isDuration || (rssi | 0) !== rssi)
+    throw new AntirioError(
+      'internal',
+      `a form that protobuf has not: ${gwTime}, ${timeSinceGpsEpoch}, ${rssi}`,
+    );
+}
+
+/** ChirpStack behind the bridge reads the same in protobuf. */
+function checkProtobuf(json: string): void {
+  const sent = JSON.parse(json) as SentFrame;
+  checkForms(sent);
+  const read = decodeMessage('UplinkFrame', encodeMessage('UplinkFrame', sent)) as SentFrame;
+  if (read.phyPayload !== sent.phyPayload || read.rxInfo.rssi !== sent.rxInfo.rssi)
+    throw new AntirioError('internal', 'protobuf changed a frame');
+}
+
+/** What the bridge takes, device-lora and ChirpStack must be able to read from it, and a ring to keep it. */
 function passedOn(frame: Frame): unknown {
   const reception = receptionOf(frame);
   try {
-    const event = readEventUp(utf8(uplinkEvent({ ...reception, seq: 12 }, METADATA)));
+    const json = uplinkEvent({ ...reception, seq: 12 }, METADATA);
+    checkProtobuf(json);
+    const event = readEventUp(utf8(json));
     const join = readEventUp(utf8(uplinkEvent({ ...reception, seq: 0 }, JOIN_METADATA)));
     const record = decodeRecord(encodeFrame({ ...reception, via: 'radio' }, 1));
     return { event, join, record };
@@ -69,6 +104,8 @@ function passedOn(frame: Frame): unknown {
 
 function readBody(json: Uint8Array): unknown {
   const { heard, stat } = readPushData(json);
+  if (stat?.time !== undefined && !isTime(stat.time))
+    throw new AntirioError('internal', `a gateway's report of ${stat.time}`);
   return { heard: heard.map((each) => (each.kind === 'frame' ? passedOn(each) : each)), stat };
 }
 
@@ -157,6 +194,17 @@ const protobufDown: Target = {
   read: (input) => commandDownOf(decodeMessage('DownlinkFrame', input)),
 };
 
+const protobufUp: Target = {
+  name: 'protobuf of event/up',
+  seeds: [
+    recordedUplink(),
+    ...eventUp.seeds.map((json) => encodeMessage('UplinkFrame', JSON.parse(fromUtf8(json)) as object)),
+  ],
+  format: 'bytes',
+  longest: BUS,
+  read: (input) => decodeMessage('UplinkFrame', input),
+};
+
 /** From the disk: damage is `corrupt`. */
 const ringRecord: Target = {
   name: 'record of a ring',
@@ -184,5 +232,6 @@ export const gatewayTargets: readonly Target[] = [
   eventUp,
   commandDown,
   protobufDown,
+  protobufUp,
   ringRecord,
 ];
