@@ -13,7 +13,7 @@ import {
   type Repeating,
   type Service,
 } from '@antirio/host';
-import { parseDevAddr } from '@antirio/lorawan';
+import { parseDevAddr, type DevEui } from '@antirio/lorawan';
 import { createActivation } from './activation.ts';
 import { openControl, type ControlMessage } from './control.ts';
 import { openDownCounters, type DownCounters } from './downlink/counters.ts';
@@ -21,6 +21,7 @@ import { createSender, type DownlinkSender } from './downlink/sender.ts';
 import { createDownlinkStore } from './downlink/store.ts';
 import { openTransmitter, type Transmitter } from './downlink/transmitter.ts';
 import { createJoinServer, type JoinServer } from './join/join-server.ts';
+import { addLoraRoutes, lastHeardOf, type LastHeard } from './lora-routes.ts';
 import { createMacLayer, type MacLayer } from './mac/mac-layer.ts';
 import { createMacStore } from './mac/store.ts';
 import { addMetrics } from './metrics.ts';
@@ -61,6 +62,7 @@ interface Room extends DeviceLoraPorts {
   readonly profiles: ReadonlyMap<string, DeviceProfile>;
   /** The newest reading by device and resource. */
   readonly latest: Map<string, Reading>;
+  readonly lastHeard: Map<DevEui, LastHeard>;
   /** What was opened; closed in the opposite order. */
   readonly opened: (() => unknown)[];
 }
@@ -133,7 +135,7 @@ interface ReadingParts {
 }
 
 async function openReading(room: Room, parts: ReadingParts): Promise<Reader> {
-  const { profiles, latest, opened } = room;
+  const { profiles, latest, lastHeard, opened } = room;
   const { store, poster, sender, mac, ring, joinServer } = parts;
   const reader = await openReader({
     ...room,
@@ -143,7 +145,11 @@ async function openReading(room: Room, parts: ReadingParts): Promise<Reader> {
     onHeard: (heard) => sender.heard(heard),
     onReset: (session) => mac.reset(session),
     onJoin: (join) => joinServer?.heard(join),
-    onStored: ({ device }, readings) => {
+    onStored: (heard, readings) => {
+      const { device } = heard.session;
+      const told = lastHeard.get(device.devEui);
+      if (told === undefined || told.at <= heard.uplink.receivedAt)
+        lastHeard.set(device.devEui, lastHeardOf(heard));
       for (const reading of readings) latest.set(`${device.name}/${reading.resourceName}`, reading);
     },
     onCursor: (seq) => ring?.acknowledge(seq),
@@ -242,6 +248,11 @@ async function openAll(room: Room, health: () => Health): Promise<Opened> {
     clock,
     random,
   });
+  addLoraRoutes(rim, {
+    ...{ devices: options.devices, lastHeard: room.lastHeard, mac, sender, downlinks },
+    sessions: () => activation.sessions,
+    checkMaySend: (device) => activation.checkMaySend(device),
+  });
   addMetrics(rim.metrics, { reader, sender, mac, joinServer });
   const port = await listen(rim, options);
   opened.push(() => rim.close());
@@ -282,7 +293,15 @@ async function register(room: Room, port: number | undefined): Promise<Telling['
 export function createDeviceLora(options: DeviceLoraOptions, ports: DeviceLoraPorts): DeviceLora {
   const log = ports.log.child({ room: options.serviceName });
   const opened: (() => unknown)[] = [];
-  const room: Room = { ...ports, log, options, profiles: profilesOf(options), latest: new Map(), opened };
+  const room: Room = {
+    ...ports,
+    log,
+    options,
+    profiles: profilesOf(options),
+    latest: new Map(),
+    lastHeard: new Map(),
+    opened,
+  };
   let running: Opened | undefined;
   const health = (): Health =>
     running === undefined

@@ -10,6 +10,7 @@ import {
 import { AntirioError, millisToOrigin, uuidV4, type Clock, type Random } from '@antirio/kernel';
 import type { HttpRim } from '@antirio/host';
 import type { DevAddr } from '@antirio/lorawan';
+import { describeDownlink } from './downlink/describe.ts';
 import { downlinkPayload } from './downlink/payload.ts';
 import type { DownlinkSender } from './downlink/sender.ts';
 import type { Downlink, DownlinkStore } from './downlink/store.ts';
@@ -35,34 +36,6 @@ const STATE_RESOURCE = 'downlinkState';
 const SHOWN = 10;
 
 const params = z.object({ name: z.string().min(1), command: z.string().min(1) });
-
-const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
-
-function describeDownlink({
-  id,
-  resource,
-  fPort,
-  payload,
-  confirmed,
-  state,
-  attempts,
-  ...rest
-}: Downlink): unknown {
-  const { fcnt, createdAt, updatedAt, error } = rest;
-  return {
-    id,
-    resource,
-    state,
-    confirmed,
-    fPort,
-    payload: toHex(payload),
-    attempts,
-    fCntDown: fcnt,
-    createdAt,
-    updatedAt,
-    error,
-  };
-}
 
 interface Named {
   readonly device: DeviceOptions;
@@ -118,7 +91,9 @@ function writeOne(ports: RoutePorts, { device }: Named, resource: DeviceResource
   if (value === undefined) throw new AntirioError('invalidInput', `no value for ${resource.name}`);
   const content = downlinkPayload(resource, value);
   const { devEui } = device;
-  return ports.sender.queue({ devEui, resource: resource.name, ...content }, ports.devAddrOf(device));
+  return ports.sender.queue({ devEui, resource: resource.name, ...content }, ports.devAddrOf(device), {
+    replaces: true,
+  });
 }
 
 /** EdgeX's device service API, as far as it is about commands. */

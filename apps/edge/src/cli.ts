@@ -4,6 +4,7 @@ import { readConfig, type ConfigFlags, type EdgeConfig } from './config.ts';
 import { listContracts, requestContract, showContract } from './commands/contract.ts';
 import { demo } from './commands/demo.ts';
 import { init } from './commands/init.ts';
+import { listLoraDevices, listLoraSessions, loraDownlink, type DownlinkFlags } from './commands/lora.ts';
 import { status } from './commands/status.ts';
 import { up } from './commands/up.ts';
 import { roomNamed, roomNames, roomsOf, type RunnableRoom } from './loaders.ts';
@@ -75,6 +76,31 @@ function addContractCommands(program: Command): void {
     );
 }
 
+function addLoraCommands(program: Command): void {
+  const lora = program.command('lora').description('LoRaWAN devices of this edge');
+  forEdge(lora.command('devices').description('all of them, with their last reception'))
+    .option('--json', 'as JSON')
+    .action((flags: ConfigFlags & JsonFlag) => listLoraDevices(configOf(flags), flags.json === true));
+  forEdge(lora.command('sessions').description('their sessions, without keys'))
+    .option('--json', 'as JSON')
+    .action((flags: ConfigFlags & JsonFlag) => listLoraSessions(configOf(flags), flags.json === true));
+  forEdge(
+    lora
+      .command('downlink <device> [payload]')
+      .description('queue a downlink of these bytes (hex), or tell what became of the newest ones'),
+  )
+    .option('--port <n>', 'FPort', integer(1, 223), 1)
+    .option('--confirmed', 'until the device acknowledges it')
+    .option('--json', 'as JSON')
+    .action(
+      (
+        device: string,
+        payload: string | undefined,
+        { port, confirmed = false, ...flags }: ConfigFlags & DownlinkFlags,
+      ) => loraDownlink(configOf(flags), device, payload, { port, confirmed, json: flags.json === true }),
+    );
+}
+
 /** The `antirio` command. Its actions end the process themselves where they must; else with the code that they set. */
 export function createProgram(): Command {
   const program = new Command('antirio')
@@ -98,6 +124,7 @@ export function createProgram(): Command {
       process.exitCode = await status(config, roomsOf(config.role), flags.json === true);
     });
   addContractCommands(program);
+  addLoraCommands(program);
   program
     .command('demo')
     .description('two edges, real LoRaWAN frames, one failure, nothing lost (antirio demo --help)')

@@ -11,9 +11,13 @@ export interface DownlinkPayload {
 }
 
 const fPort = z.int().min(1).max(223);
-const objectSchema = z.strictObject({
+/** Any downlink. */
+export const objectSchema = z.strictObject({
   /** Hex. */
-  payload: z.string().max(484).default(''),
+  payload: z
+    .string()
+    .regex(/^(?:[0-9a-fA-F]{2}){0,242}$/, 'bytes in hex')
+    .default(''),
   fPort: fPort.default(1),
   confirmed: z.boolean().default(false),
 });

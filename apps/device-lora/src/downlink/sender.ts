@@ -12,8 +12,11 @@ import type { Transmitter } from './transmitter.ts';
 
 /** Answers uplinks: queued downlinks, acknowledgements, MAC commands. */
 export interface DownlinkSender {
-  /** Queues durably; an older one that writes the same resource is replaced. @throws AntirioError busy | tooLarge */
-  queue(downlink: NewDownlink, devAddr: DevAddr | undefined): Downlink;
+  /**
+   * Queues durably; where it says so, older ones that write the same resource are replaced.
+   * @throws AntirioError busy | tooLarge
+   */
+  queue(downlink: NewDownlink, devAddr: DevAddr | undefined, how: { readonly replaces: boolean }): Downlink;
   /** Never waits: what has to be sent is sent on its own. */
   heard(uplink: HeardUplink): void;
   counts(): Readonly<Record<string, number>>;
@@ -210,14 +213,14 @@ export function createSender(ports: SenderPorts): DownlinkSender {
   };
 
   return {
-    queue(downlink, devAddr) {
+    queue(downlink, devAddr, { replaces }) {
       const { length } = downlink.payload;
       if (length > LONGEST)
         throw new AntirioError('tooLarge', `a downlink has at most ${LONGEST} bytes`, { bytes: length });
       const open = store.open(downlink.devEui);
-      for (const older of open.filter(({ resource }) => resource === downlink.resource))
-        end(older, 'failed', 'replaced');
-      if (open.length >= MAX_OPEN)
+      const older = open.filter(({ resource }) => replaces && resource === downlink.resource);
+      for (const one of older) end(one, 'failed', 'replaced');
+      if (open.length - older.length >= MAX_OPEN)
         throw new AntirioError('busy', `${MAX_OPEN} downlinks wait for this device already`);
       if (devAddr !== undefined) counters.prepare(devAddr);
       return store.add(downlink, clock.now());

@@ -60,7 +60,7 @@ export interface ReaderPorts {
   /** The device counts from the beginning again. */
   readonly onReset: (session: Session) => void;
   readonly onHeard: (heard: HeardUplink) => void;
-  readonly onStored: (session: Session, readings: readonly Reading[]) => void;
+  readonly onStored: (heard: HeardUplink, readings: readonly Reading[]) => void;
   /** The cursor is durable at this frame. */
   readonly onCursor: (seq: number) => void;
 }
@@ -145,7 +145,7 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
     progress.count(posted.kind === 'stored' ? 'stored' : 'parked');
     if (event.undecodable) progress.count('undecodable');
     progress.remember(session, fcnt, mark);
-    ports.onStored(session, event.readings);
+    ports.onStored(heard, event.readings);
     progress.finish(of, uplink.seq);
   };
   const takeNew = (of: Tracker, keys: SessionBook, heard: HeardUplink, mark: Mark): void => {

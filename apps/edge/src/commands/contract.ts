@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { callJson, httpPeer, parseInput, type HttpCall } from '@antirio/host';
-import { urlOf, type EdgeConfig } from '../config.ts';
-import { roomOf, type RoomKey } from '../rooms.ts';
+import { parseInput } from '@antirio/host';
+import type { EdgeConfig } from '../config.ts';
 import { textTable } from '../text-table.ts';
+import { askRoom, print } from './ask-room.ts';
 
 const contractView = z.looseObject({
   contractId: z.string(),
@@ -31,17 +31,6 @@ type RequestView = z.output<typeof requestView>;
 
 const timelineView = z.looseObject({ notes: z.array(z.unknown()) });
 
-async function ask(room: RoomKey, config: EdgeConfig, call: HttpCall): Promise<unknown> {
-  const peer = httpPeer({ url: urlOf(roomOf(room), config) });
-  try {
-    return await callJson(peer, { timeoutMs: 15_000, ...call });
-  } finally {
-    peer.close();
-  }
-}
-
-const print = (text: string): void => void process.stdout.write(`${text}\n`);
-
 function row({ contractId, role, state, terms }: ContractView): string[] {
   const other = role === 'customer' ? terms.provider : terms.customer;
   const until = terms.expiresAt === undefined ? '' : new Date(terms.expiresAt).toISOString();
@@ -58,13 +47,13 @@ function requestRow({ id, imageName, state, progress, error }: RequestView): str
 
 /** The contracts of this edge, as customer and as provider, and what it has asked for that is no contract yet. */
 export async function listContracts(config: EdgeConfig, json: boolean): Promise<void> {
-  const found = await ask('arbitrator', config, { path: '/arbitrator/v1/contract' });
+  const found = await askRoom('arbitrator', config, { path: '/arbitrator/v1/contract' });
   const contracts = parseInput(z.array(contractView), found);
   if (json) {
     print(JSON.stringify(found));
     return;
   }
-  const asked = await ask('orchestrator', config, {
+  const asked = await askRoom('orchestrator', config, {
     path: '/orchestrator/service_customer/contract/testing',
   });
   const signed = new Set(contracts.map(({ contractId }) => contractId));
@@ -79,8 +68,11 @@ export async function listContracts(config: EdgeConfig, json: boolean): Promise<
 /** One contract with what happened in it. */
 export async function showContract(config: EdgeConfig, id: string, json: boolean): Promise<void> {
   const path = `/arbitrator/v1/contract/${encodeURIComponent(id)}`;
-  const found = await ask('arbitrator', config, { path });
-  const { notes } = parseInput(timelineView, await ask('arbitrator', config, { path: `${path}/timeline` }));
+  const found = await askRoom('arbitrator', config, { path });
+  const { notes } = parseInput(
+    timelineView,
+    await askRoom('arbitrator', config, { path: `${path}/timeline` }),
+  );
   if (json) {
     print(JSON.stringify({ contract: found, notes }));
     return;
@@ -105,5 +97,5 @@ export async function requestContract(
 ): Promise<void> {
   const path = '/orchestrator/service_customer/contract/testing';
   const json = { imageName, fileName, duration: days };
-  print(JSON.stringify(await ask('orchestrator', config, { method: 'POST', path, json }), undefined, 2));
+  print(JSON.stringify(await askRoom('orchestrator', config, { method: 'POST', path, json }), undefined, 2));
 }

@@ -1,0 +1,209 @@
+import { z } from 'zod';
+import { API_VERSION } from '@antirio/edgex-contracts';
+import { AntirioError, fromHex } from '@antirio/kernel';
+import type { HttpRim } from '@antirio/host';
+import { dataRateName, type DevAddr, type DevEui } from '@antirio/lorawan';
+import { describeDownlink, downlinkView } from './downlink/describe.ts';
+import { objectSchema } from './downlink/payload.ts';
+import type { DownlinkSender } from './downlink/sender.ts';
+import type { DownlinkStore } from './downlink/store.ts';
+import type { MacLayer } from './mac/mac-layer.ts';
+import type { DeviceOptions } from './options.ts';
+import type { HeardUplink } from './uplink/reader.ts';
+import type { Session } from './uplink/sessions.ts';
+import type { SessionBook } from './uplink/session-book.ts';
+
+export interface LoraRoutePorts {
+  readonly devices: readonly DeviceOptions[];
+  /** Undefined while there are no keys. */
+  readonly sessions: () => SessionBook | undefined;
+  /** The newest frame of each device since the start. */
+  readonly lastHeard: ReadonlyMap<DevEui, LastHeard>;
+  readonly mac: MacLayer;
+  readonly sender: DownlinkSender;
+  readonly downlinks: DownlinkStore;
+  /** @throws AntirioError where the service may not send now. */
+  readonly checkMaySend: (device: DeviceOptions) => void;
+}
+
+const heardView = z.object({
+  /** Wall ms. */
+  at: z.number(),
+  gatewayId: z.string(),
+  rssi: z.number(),
+  snr: z.number(),
+  gateways: z.int(),
+  /** Hz. */
+  frequency: z.int(),
+  dataRate: z.string(),
+});
+
+export type LastHeard = z.output<typeof heardView>;
+
+export function lastHeardOf({ uplink, receptions }: HeardUplink): LastHeard {
+  const { receivedAt, gatewayId, rssi, snr, frequency } = uplink;
+  const dataRate = dataRateName(uplink);
+  return { at: receivedAt, gatewayId, rssi, snr, gateways: receptions.length, frequency, dataRate };
+}
+
+const deviceView = z.object({
+  name: z.string(),
+  devEui: z.string(),
+  activation: z.enum(['abp', 'otaa']),
+  class: z.enum(['A', 'C']),
+  profileName: z.string(),
+  devAddr: z.string().nullable(),
+  session: z.string().nullable(),
+  fCntUp: z.int().nullable(),
+  fCntDown: z.int().nullable(),
+  heard: heardView.nullable(),
+  /** 0 external power, 1 to 254 of its range, 255 unknown. */
+  battery: z.int().nullable(),
+  /** dB. */
+  margin: z.int().nullable(),
+  /** Downlinks that are not at their end. */
+  downlinks: z.int(),
+});
+
+const sessionView = z.object({
+  session: z.string(),
+  device: z.string(),
+  devEui: z.string(),
+  devAddr: z.string(),
+  standing: z.enum(['given', 'offered', 'current', 'former']),
+  /** Whether downlinks go by it. */
+  inUse: z.boolean(),
+  readsPayload: z.boolean(),
+  fCntUp: z.int().nullable(),
+  fCntDown: z.int().nullable(),
+  /** The MAC layer as the network knows it; channels in Hz. */
+  mac: z.object({
+    dataRate: z.int(),
+    txPower: z.int(),
+    nbTrans: z.int(),
+    rx1DelayS: z.int(),
+    rx1DrOffset: z.int(),
+    rx2: z.object({ frequency: z.int(), dataRate: z.int() }),
+    channels: z.array(z.int()),
+    adr: z.boolean(),
+    pending: z.array(z.string()),
+  }),
+});
+
+type DeviceView = z.output<typeof deviceView>;
+type SessionView = z.output<typeof sessionView>;
+
+const head = { apiVersion: z.literal(API_VERSION), statusCode: z.int() };
+const page = z.object({
+  offset: z.coerce.number().int().min(0).default(0),
+  limit: z.coerce.number().int().min(1).max(10_000).default(1000),
+});
+const params = z.object({ name: z.string().min(1) });
+
+const orNull = <T>(value: T | undefined): T | null => value ?? null;
+
+function describeDevice(ports: LoraRoutePorts, device: DeviceOptions): DeviceView {
+  const { name, devEui, activation, class: deviceClass, profileName } = device;
+  const session = ports.sessions()?.currentOf(devEui);
+  const devAddr = orNull(session?.devAddr ?? device.devAddr);
+  return {
+    ...{ name, devEui, activation, class: deviceClass, profileName, devAddr },
+    ...describeUse(ports, session),
+    fCntDown: devAddr === null ? null : orNull(ports.downlinks.highestUsed(devAddr)),
+    heard: orNull(ports.lastHeard.get(devEui)),
+    downlinks: ports.downlinks.open(devEui).length,
+  };
+}
+
+function describeUse(
+  { mac }: LoraRoutePorts,
+  session: Session | undefined,
+): Pick<DeviceView, 'session' | 'fCntUp' | 'battery' | 'margin'> {
+  if (session === undefined) return { session: null, fCntUp: null, battery: null, margin: null };
+  const { battery = null, margin = null } = mac.stateOf(session).devStatus ?? {};
+  return { session: session.id, fCntUp: orNull(session.seen.highest), battery, margin };
+}
+
+function describeSession(ports: LoraRoutePorts, session: Session, inUse: boolean): SessionView {
+  const { id, device, devAddr, standing, cipher, seen } = session;
+  const { dataRate, txPower, nbTrans, rx1DelayS, rx1DrOffset, rx2, ...state } = ports.mac.stateOf(session);
+  return {
+    ...{ session: id, device: device.name, devEui: device.devEui, devAddr, standing, inUse },
+    readsPayload: cipher.readsPayload,
+    fCntUp: orNull(seen.highest),
+    fCntDown: orNull(ports.downlinks.highestUsed(devAddr)),
+    mac: {
+      ...{ dataRate, txPower, nbTrans, rx1DelayS, rx1DrOffset, rx2 },
+      channels: state.channels.flatMap((channel) => (channel?.enabled === true ? channel.frequency : [])),
+      adr: state.adr.enabled,
+      pending: state.pending.map(({ command }) => command.type),
+    },
+  };
+}
+
+function sessionsOf({ sessions, devices }: LoraRoutePorts): { session: Session; inUse: boolean }[] {
+  const book = sessions();
+  if (book === undefined) return [];
+  return devices.flatMap(({ devEui }) => {
+    const current = book.currentOf(devEui);
+    return book.sessionsOf(devEui).map((session) => ({ session, inUse: session === current }));
+  });
+}
+
+/** What EdgeX has no words for: sessions, radio, and any downlink. Keys are never shown. */
+export function addLoraRoutes(rim: HttpRim, ports: LoraRoutePorts): void {
+  const byName = new Map(ports.devices.map((device) => [device.name, device]));
+  const find = (name: string): DeviceOptions => {
+    const found = byName.get(name);
+    if (found === undefined) throw new AntirioError('notFound', `no device ${name}`);
+    return found;
+  };
+  const devAddrOf = (devEui: DevEui): DevAddr | undefined => ports.sessions()?.currentOf(devEui)?.devAddr;
+  const ok = { apiVersion: API_VERSION, statusCode: 200 };
+
+  const devices = z.object({ ...head, totalCount: z.int(), devices: z.array(deviceView) });
+  const listing = { summary: 'devices with their sessions, counters and last reception', query: page };
+  rim.route('get', '/api/v3/lora/device', { ...listing, answer: devices }, ({ query }) => {
+    const some = ports.devices.slice(query.offset, query.offset + query.limit);
+    const shown = some.map((device) => describeDevice(ports, device));
+    return { ...ok, totalCount: ports.devices.length, devices: shown };
+  });
+  const device = z.object({ ...head, device: deviceView });
+  const one = { summary: 'one device', params, answer: device };
+  rim.route('get', '/api/v3/lora/device/:name', one, (input) => ({
+    ...ok,
+    device: describeDevice(ports, find(input.params.name)),
+  }));
+  const sessions = z.object({ ...head, totalCount: z.int(), sessions: z.array(sessionView) });
+  const known = { summary: 'sessions, without their keys', query: page, answer: sessions };
+  rim.route('get', '/api/v3/lora/session', known, ({ query }) => {
+    const all = sessionsOf(ports);
+    const some = all.slice(query.offset, query.offset + query.limit);
+    const shown = some.map(({ session, inUse }) => describeSession(ports, session, inUse));
+    return { ...ok, totalCount: all.length, sessions: shown };
+  });
+
+  const downlinks = z.object({ ...head, downlinks: z.array(downlinkView) });
+  const newest = { summary: 'the newest downlinks of a device, newest first', params, answer: downlinks };
+  const path = '/api/v3/lora/device/:name/downlink';
+  rim.route('get', path, { ...newest, query: page }, ({ params: { name }, query }) => {
+    const shown = ports.downlinks.latest(find(name).devEui, query.limit).map(describeDownlink);
+    return { ...ok, downlinks: shown };
+  });
+  const queued = z.object({ ...head, downlink: downlinkView });
+  const queueing = {
+    summary: 'queues a downlink, which goes after an uplink',
+    params,
+    body: objectSchema,
+    answer: queued,
+    status: 202,
+  };
+  rim.route('post', path, queueing, ({ params: { name }, body }) => {
+    const found = find(name);
+    ports.checkMaySend(found);
+    const { devEui } = found;
+    const content = { ...body, payload: fromHex(body.payload), resource: 'downlink', devEui };
+    const added = ports.sender.queue(content, devAddrOf(devEui), { replaces: false });
+    return { ...ok, statusCode: 202, downlink: describeDownlink(added) };
+  });
+}

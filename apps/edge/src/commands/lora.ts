@@ -1,0 +1,183 @@
+import { z } from 'zod';
+import { parseInput } from '@antirio/host';
+import type { EdgeConfig } from '../config.ts';
+import { textTable } from '../text-table.ts';
+import { askRoom, print } from './ask-room.ts';
+
+const deviceView = z.looseObject({
+  name: z.string(),
+  devEui: z.string(),
+  activation: z.string(),
+  devAddr: z.string().nullable(),
+  fCntUp: z.number().nullable(),
+  fCntDown: z.number().nullable(),
+  battery: z.number().nullable(),
+  downlinks: z.number(),
+  heard: z
+    .looseObject({
+      at: z.number(),
+      gatewayId: z.string(),
+      rssi: z.number(),
+      snr: z.number(),
+      dataRate: z.string(),
+    })
+    .nullable(),
+});
+
+const sessionView = z.looseObject({
+  session: z.string(),
+  device: z.string(),
+  devAddr: z.string(),
+  standing: z.string(),
+  inUse: z.boolean(),
+  fCntUp: z.number().nullable(),
+  fCntDown: z.number().nullable(),
+  mac: z.looseObject({
+    dataRate: z.number(),
+    txPower: z.number(),
+    nbTrans: z.number(),
+    rx1DelayS: z.number(),
+    pending: z.array(z.string()),
+  }),
+});
+
+const downlinkView = z.looseObject({
+  id: z.number(),
+  resource: z.string(),
+  state: z.string(),
+  fPort: z.number(),
+  payload: z.string(),
+  confirmed: z.boolean(),
+  attempts: z.number(),
+  fCntDown: z.number().optional(),
+  updatedAt: z.number(),
+  error: z.string().optional(),
+});
+
+const BASE = '/api/v3/lora';
+const PAGE = 1000;
+
+const text = (value: number | string | null | undefined): string => String(value ?? '');
+const time = (wallMs: number): string => new Date(wallMs).toISOString();
+
+const listView = z.looseObject({
+  totalCount: z.number(),
+  devices: z.array(z.unknown()).default([]),
+  sessions: z.array(z.unknown()).default([]),
+});
+
+/** All pages of a list. */
+async function all(config: EdgeConfig, name: 'device' | 'session'): Promise<unknown[]> {
+  const found: unknown[] = [];
+  for (;;) {
+    const path = `${BASE}/${name}?offset=${found.length}&limit=${PAGE}`;
+    const page = parseInput(listView, await askRoom('deviceLora', config, { path }));
+    const some = page[`${name}s`];
+    found.push(...some);
+    if (some.length === 0 || found.length >= page.totalCount) return found;
+  }
+}
+
+function show(header: readonly string[], rows: readonly (readonly string[])[], none: string): void {
+  print(rows.length === 0 ? none : textTable([header, ...rows]));
+}
+
+function battery(level: number | null): string {
+  if (level === null || level === 255) return '';
+  return level === 0 ? 'mains' : `${Math.round((level / 254) * 100)} %`;
+}
+
+/** The LoRaWAN devices of this edge. */
+export async function listLoraDevices(config: EdgeConfig, json: boolean): Promise<void> {
+  const found = await all(config, 'device');
+  if (json) {
+    print(JSON.stringify(found));
+    return;
+  }
+  const header = [
+    'DEVICE',
+    'DEVEUI',
+    'BY',
+    'DEVADDR',
+    'UP',
+    'DOWN',
+    'HEARD',
+    'GATEWAY',
+    'RSSI',
+    'SNR',
+    'RATE',
+  ];
+  const rows = parseInput(z.array(deviceView), found).map(({ heard, ...device }) => [
+    ...[device.name, device.devEui, device.activation, text(device.devAddr)],
+    ...[text(device.fCntUp), text(device.fCntDown), heard === null ? 'never' : time(heard.at)],
+    ...[text(heard?.gatewayId), text(heard?.rssi), text(heard?.snr), text(heard?.dataRate)],
+    ...[battery(device.battery), device.downlinks === 0 ? '' : text(device.downlinks)],
+  ]);
+  show([...header, 'BATTERY', 'QUEUED'], rows, 'no LoRaWAN devices');
+}
+
+/** The sessions of these devices, without their keys. */
+export async function listLoraSessions(config: EdgeConfig, json: boolean): Promise<void> {
+  const found = await all(config, 'session');
+  if (json) {
+    print(JSON.stringify(found));
+    return;
+  }
+  const header = [
+    'DEVICE',
+    'SESSION',
+    'DEVADDR',
+    'IS',
+    'IN USE',
+    'UP',
+    'DOWN',
+    'DR',
+    'POWER',
+    'TRANS',
+    'RX1',
+  ];
+  const rows = parseInput(z.array(sessionView), found).map(({ mac, ...session }) => [
+    ...[session.device, session.session, session.devAddr, session.standing, session.inUse ? 'yes' : ''],
+    ...[text(session.fCntUp), text(session.fCntDown), text(mac.dataRate), text(mac.txPower)],
+    ...[text(mac.nbTrans), `${mac.rx1DelayS} s`, mac.pending.join(' ')],
+  ]);
+  show([...header, 'ASKED'], rows, 'no sessions');
+}
+
+export interface DownlinkFlags {
+  readonly port: number;
+  readonly confirmed?: boolean;
+  readonly json?: boolean;
+}
+
+/** Queues a downlink, or without a payload tells what became of the newest ones. */
+export async function loraDownlink(
+  config: EdgeConfig,
+  device: string,
+  payload: string | undefined,
+  { port, confirmed = false, json = false }: DownlinkFlags,
+): Promise<void> {
+  const path = `${BASE}/device/${encodeURIComponent(device)}/downlink`;
+  const body = { payload, fPort: port, confirmed };
+  const answer = await askRoom(
+    'deviceLora',
+    config,
+    payload === undefined ? { path: `${path}?limit=20` } : { method: 'POST', path, json: body },
+  );
+  const shape = z.looseObject({
+    downlink: downlinkView.optional(),
+    downlinks: z.array(downlinkView).optional(),
+  });
+  const { downlink, downlinks = [] } = parseInput(shape, answer);
+  const found = downlink === undefined ? downlinks : [downlink];
+  if (json) {
+    print(JSON.stringify(downlink ?? downlinks));
+    return;
+  }
+  const rows = found.map((one) => [
+    ...[text(one.id), one.state, text(one.fPort), one.payload, one.confirmed ? 'yes' : ''],
+    ...[text(one.attempts), text(one.fCntDown), time(one.updatedAt), text(one.error)],
+  ]);
+  const header = ['ID', 'STATE', 'PORT', 'PAYLOAD', 'CONFIRMED', 'SENT', 'FCNTDOWN', 'SINCE', 'WHY'];
+  show(header, rows, 'no downlinks');
+}
