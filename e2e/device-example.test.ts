@@ -165,6 +165,20 @@ describe('the example of a device service', () => {
     await goesOn('Second');
   });
 
+  step('keeps to what core-keeper has for all device services', async () => {
+    const key = 'edgex/v4/core-common-config-bootstrapper/device-services/Writable/Reading/ReadingUnits';
+    const set = async (value: string): Promise<void> => {
+      const url = `${core.urlOf('core-keeper')}/api/v3/kvs/key/${encodeURIComponent(key)}`;
+      expect((await ask(url, { method: 'PUT', json: { apiVersion: 'v3', value } })).status).toBe(200);
+      await until(`ReadingUnits is ${value}`, async () => {
+        const { event } = (await get(command('FreeMemory'))) as { event: { readings: object[] } };
+        return event.readings.every((reading) => 'units' in reading === (value === 'true'));
+      });
+    };
+    await set('false');
+    await set('true');
+  });
+
   step('starts again after SIGKILL, and leaves everything as it was', async () => {
     const labels = ['changed by hand'];
     const json = [{ apiVersion: 'v3', device: { name: DEVICE, labels } }];

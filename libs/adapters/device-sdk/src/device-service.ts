@@ -104,6 +104,7 @@ function edgexOf({ options, ports }: Opening, later: Later): EdgexService {
   const parts = (): Running['parts'] => later.running().parts;
   return createEdgexService({
     serviceKey: options.serviceName,
+    isDeviceService: true,
     options,
     ports,
     writable: {

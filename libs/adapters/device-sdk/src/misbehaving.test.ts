@@ -105,6 +105,23 @@ describe('a driver that', () => {
     expect((await around.call(service, { path: '/device/name/r1/Temperature' })).status).toBe(200);
   });
 
+  test.each<[string, NonNullable<Driver['stop']>]>([
+    ['hangs', () => never()],
+    ['throws', () => Promise.reject(new TypeError('stuck'))],
+  ])('%s at its end does not keep the service from it', async (_what, stop) => {
+    const forced: boolean[] = [];
+    const driver = testDriver({
+      stop(force) {
+        forced.push(force);
+        return stop(force);
+      },
+    });
+    const service = await around.start(driver, { device: { driverTimeoutMs: 50 } }, { provision });
+    await service.registered();
+    await service.stop();
+    expect(forced[0]).toBe(false);
+  });
+
   test('hangs does not keep the service from its end', async () => {
     const service = await around.start(testDriver({ read: never }), {}, { provision });
     await service.registered();

@@ -1,6 +1,6 @@
 import { AntirioError, describeError } from '@antirio/kernel';
 import { lastingSubscription, type LastingSubscription } from '@antirio/bus-request';
-import type { Bus, BusHandler, Check, Health, Log } from '@antirio/host';
+import { sleep, type Bus, type BusHandler, type Check, type Health, type Log } from '@antirio/host';
 import { deviceCommandFilter, validateDeviceTopic } from '@antirio/edgex-contracts';
 import { bootstrap, type Bootstrap } from './bootstrap.ts';
 import { answerCommands } from './bus-commands.ts';
@@ -118,6 +118,24 @@ function keeping(
   };
 }
 
+/** A driver that does not end is told that there is no time to lose, and not waited for. */
+async function stopDriver(driver: Driver, timeoutMs: number, log: Log): Promise<void> {
+  const waited = new AbortController();
+  const stop = async (force: boolean): Promise<string> => {
+    await driver.stop?.(force);
+    return 'over';
+  };
+  try {
+    const late = sleep(timeoutMs, waited.signal).then(() => 'late');
+    const first = await Promise.race([stop(false), late]);
+    if (first === 'late') stop(true).catch(() => undefined);
+  } catch (error) {
+    log.error({ error: describeError(error) }, 'the driver did not stop in order');
+  } finally {
+    waited.abort();
+  }
+}
+
 export function createRunning(ports: RunningPorts): Running {
   const { options, driver, provision, baseAddress } = ports;
   const { bus, log, random } = ports.ports;
@@ -180,7 +198,7 @@ export function createRunning(ports: RunningPorts): Running {
       parts.calls.stop();
       await Promise.all([parts.autoEvents.stop(), parts.discovery.stop(), parts.scans.stop()]);
       await parts.turns.idle();
-      await driver.stop?.(false);
+      await stopDriver(driver, options.device.driverTimeoutMs, log);
     },
   };
 }

@@ -35,6 +35,8 @@ export interface OwnWritable<S extends z.ZodObject> {
 export interface EdgexServiceParts<S extends z.ZodObject> {
   /** EdgeX's service key, such as `core-data`. */
   readonly serviceKey: string;
+  /** Whether it follows what core-keeper has for all device services, too. */
+  readonly isDeviceService?: boolean;
   readonly options: EdgexServiceOptions & { readonly bind: string; readonly dataDir: string };
   readonly ports: EdgexServicePorts;
   readonly writable?: OwnWritable<S>;
@@ -128,7 +130,13 @@ export function createEdgexService<S extends z.ZodObject>(parts: EdgexServicePar
         writable?.apply(values as unknown as z.output<S>);
       };
       followed = await followWritable(
-        { serviceKey, configured: { ...writable?.configured, ...options.writable }, schema, apply },
+        {
+          serviceKey,
+          isDeviceService: parts.isDeviceService ?? false,
+          configured: { ...writable?.configured, ...options.writable },
+          schema,
+          apply,
+        },
         { log, bus: ports.bus, keeper },
       );
     },

@@ -18,6 +18,8 @@ const FIRST_READ_MS = 1000;
 
 export interface WritableOptions<S extends z.ZodType> {
   readonly serviceKey: string;
+  /** Whether the configuration of all device services is the service's, too. */
+  readonly isDeviceService?: boolean;
   /** What is in force where core-keeper has nothing. */
   readonly configured: Readonly<Record<string, unknown>>;
   readonly schema: S;
@@ -103,12 +105,16 @@ export async function followWritable<S extends z.ZodType>(
   options: WritableOptions<S>,
   ports: Ports,
 ): Promise<FollowedWritable> {
-  const { serviceKey, configured, schema, apply } = options;
+  const { serviceKey, configured, schema, apply, isDeviceService = false } = options;
   const { bus, keeper, log } = ports;
   const checked = schema.safeParse(configured);
   if (!checked.success)
     throw new AntirioError('badConfig', `bad configuration: writable: ${issuesOf(checked.error)}`);
-  const keys = [`${COMMON_CONFIG_KEY}/all-services/Writable`, `${STEM}/${serviceKey}/Writable`];
+  const kinds = ['all-services', ...(isDeviceService ? ['device-services'] : [])];
+  const keys = [
+    ...kinds.map((kind) => `${COMMON_CONFIG_KEY}/${kind}/Writable`),
+    `${STEM}/${serviceKey}/Writable`,
+  ];
   let complaints = '';
 
   const put = (given: ConfigTree): void => {
@@ -124,10 +130,8 @@ export async function followWritable<S extends z.ZodType>(
   };
   const read = async (): Promise<void> => {
     if (keeper === undefined) return;
-    const [common = {}, own = {}] = await Promise.all(
-      keys.map((key) => readTree(keeper, key, READ_TIMEOUT_MS)),
-    );
-    put(merged(common, own) as ConfigTree);
+    const trees = await Promise.all(keys.map((key) => readTree(keeper, key, READ_TIMEOUT_MS)));
+    put(trees.reduce<Tree>(merged, {}) as ConfigTree);
   };
   put({});
   if (keeper === undefined) return { stop: async () => undefined };
