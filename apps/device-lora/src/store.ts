@@ -47,7 +47,8 @@ export interface Commit {
 export interface UplinkStore {
   cursor(ring: string): Cursor | undefined;
   seen(session: SessionId): FcntSet;
-  remembered(session: SessionId): Remembered[];
+  /** The frame that was stored under a counter, where it is one of the newest. */
+  remembered(session: SessionId, fcnt: number): Pick<Remembered, 'digest' | 'receivedAt'> | undefined;
   /** Of a device that may reset its counters: the newest frames, by their digests. */
   digests(session: SessionId): string[];
   counts(): Partial<Record<Counted, number>>;
@@ -99,7 +100,9 @@ export function createUplinkStore(db: Database): UplinkStore {
   const putSeen = db.prepare(
     'INSERT INTO seen VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET bits = excluded.bits',
   );
-  const getRemembered = db.prepare('SELECT fcnt, digest, receivedAt FROM remembered WHERE session = ?');
+  const getRemembered = db.prepare(
+    'SELECT digest, receivedAt FROM remembered WHERE session = ? AND fcnt = ?',
+  );
   const putRemembered = db.prepare('INSERT OR REPLACE INTO remembered VALUES (?, ?, ?, ?)');
   const forget = db.prepare('DELETE FROM remembered WHERE session = ? AND fcnt < ?');
   const putDigest = db.prepare(
@@ -153,13 +156,12 @@ export function createUplinkStore(db: Database): UplinkStore {
           getSeen.all(session).map((row) => ({ page: Number(row['page']), bits: row['bits'] as Uint8Array })),
         ),
       ),
-    remembered: (session) =>
-      getRemembered.all(session).map((row) => ({
-        session,
-        fcnt: Number(row['fcnt']),
-        digest: String(row['digest']),
-        receivedAt: Number(row['receivedAt']),
-      })),
+    remembered(session, fcnt) {
+      const row = getRemembered.get(session, fcnt);
+      return row === undefined
+        ? undefined
+        : { digest: String(row['digest']), receivedAt: Number(row['receivedAt']) };
+    },
     digests: (session) => getDigests.all(session, BYTES_KEPT).map((row) => String(row['digest'])),
     counts: () =>
       Object.fromEntries(getCounts.all().map((row) => [String(row['name']), Number(row['value'])])),

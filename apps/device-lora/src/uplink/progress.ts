@@ -2,7 +2,8 @@ import { describeError } from '@antirio/kernel';
 import type { Check, Log } from '@antirio/host';
 import { createFcntSet, type MacState, type SessionId } from '@antirio/lorawan';
 import type { Commit, Counted, Cursor, UplinkStore } from '../store.ts';
-import type { Mark, Session } from './sessions.ts';
+import type { Mark } from './marks.ts';
+import type { Session } from './sessions.ts';
 import { createTracker, type Tracker } from './tracker.ts';
 
 /** How far a ring is read, in memory and on the disk. */
@@ -43,6 +44,8 @@ interface Batch {
   readonly counts: Partial<Record<Counted, number>>;
   readonly remembered: Commit['remembered'][number][];
   readonly seen: Map<SessionId, Session['seen']>;
+  /** Sessions with marks that are not on the disk. */
+  readonly marked: Set<Session>;
   readonly cleared: Set<SessionId>;
   readonly mac: Map<SessionId, MacState>;
   readonly parked: Commit['parked'][number][];
@@ -53,6 +56,7 @@ const emptyBatch = (): Batch => ({
   counts: {},
   remembered: [],
   seen: new Map(),
+  marked: new Set(),
   cleared: new Set(),
   mac: new Map(),
   parked: [],
@@ -66,19 +70,6 @@ const COMMIT_AGAIN_MS = 1000;
 const COMMIT_SOONER_AT = 128;
 /** Gaps of a session that are remembered; more are taken for frames that will never come. */
 const MAX_RANGES = 16_384;
-const REMEMBERED = 2048;
-
-function forgetOld({ remembered, seen }: Session): void {
-  if (remembered.size <= REMEMBERED + 64) return;
-  const lowest = (seen.highest ?? 0) - REMEMBERED;
-  for (const fcnt of remembered.keys()) if (fcnt < lowest) remembered.delete(fcnt);
-  // a backlog far below the highest counter: then the oldest entries go
-  for (const fcnt of remembered.keys()) {
-    if (remembered.size <= REMEMBERED) return;
-    remembered.delete(fcnt);
-  }
-}
-
 /** Gathers what becomes of frames and writes it down together, cursor included. */
 export function createProgress({ store, ring, commitIntervalMs, log, onCommit }: ProgressPorts): Progress {
   const stored: Cursor | undefined = store.cursor(ring);
@@ -90,7 +81,7 @@ export function createProgress({ store, ring, commitIntervalMs, log, onCommit }:
   let failing: string | undefined;
 
   const write = (writing: Batch): boolean => {
-    const { done: _, ...rest } = writing;
+    const { done: _done, marked, ...rest } = writing;
     const moved = isNew || tracker.cursor !== cursor;
     if (!moved && isEmpty(writing)) return true;
     const next = moved && incarnation !== undefined ? { incarnation, seq: tracker.cursor } : undefined;
@@ -100,6 +91,7 @@ export function createProgress({ store, ring, commitIntervalMs, log, onCommit }:
       failing = describeError(error);
       return false;
     }
+    for (const { remembered } of marked) remembered.settle();
     failing = undefined;
     isNew = false;
     cursor = tracker.cursor;
@@ -141,12 +133,12 @@ export function createProgress({ store, ring, commitIntervalMs, log, onCommit }:
       const givenUp = session.seen.closeLowestGaps(MAX_RANGES);
       if (givenUp > 0)
         log.warn({ device: session.device.name, counters: givenUp }, 'old gaps are not waited for any more');
-      forgetOld(session);
       const { digest, receivedAt } = mark;
       session.digests?.add(digest);
       const byBytes = session.digests !== undefined;
       batch.remembered.push({ session: session.id, fcnt, digest, receivedAt, byBytes });
       batch.seen.set(session.id, session.seen);
+      batch.marked.add(session);
     },
     reset(session) {
       session.seen = createFcntSet();

@@ -1,4 +1,4 @@
-import { describeError, sha256Hex, type Clock } from '@antirio/kernel';
+import { describeError, sha256, toHex, type Clock } from '@antirio/kernel';
 import { createThrottle, type Bus, type Check, type Log, type Subscription } from '@antirio/host';
 import { eu868, parseDataFrame, type DataFrame } from '@antirio/lorawan';
 import type { DeviceProfile, Reading } from '@antirio/edgex-contracts';
@@ -9,17 +9,10 @@ import type { Counted, UplinkStore } from '../store.ts';
 import { createCatchUp, QUIET_MS } from './catch-up.ts';
 import { readEventUp, type JoinHeard, type Reception, type Uplink } from './event-up.ts';
 import { createGathering } from './gathering.ts';
+import type { Mark } from './marks.ts';
 import { createProgress } from './progress.ts';
 import type { SessionBook } from './session-book.ts';
-import {
-  highestOf,
-  judge,
-  noveltyOf,
-  type Mark,
-  type Novelty,
-  type Session,
-  type Sessions,
-} from './sessions.ts';
+import { highestOf, judge, noveltyOf, type Novelty, type Session, type Sessions } from './sessions.ts';
 import type { Tracker } from './tracker.ts';
 
 /** A genuine frame of one of our devices, as far as downlinks have to know of it. */
@@ -196,7 +189,7 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
       return;
     }
     const { session, fcnt } = judged;
-    const digest = sha256Hex(uplink.phyPayload).slice(0, 32);
+    const digest = toHex(sha256(uplink.phyPayload).subarray(0, 16));
     const mark = { digest, receivedAt: uplink.receivedAt, gatewayId: uplink.gatewayId };
     const novelty = noveltyOf(session, fcnt, mark, retransmissionMs);
     const heard: HeardUplink = { ...judged, uplink, receptions: [uplink], novelty };

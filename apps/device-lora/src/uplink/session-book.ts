@@ -10,6 +10,7 @@ import {
 import type { JoinedSession, JoinStore } from '../join/store.ts';
 import type { DeviceOptions, Secrets } from '../options.ts';
 import type { UplinkStore } from '../store.ts';
+import { createMarks } from './marks.ts';
 import type { Session, Sessions } from './sessions.ts';
 
 /** The sessions of all devices: those given with the secrets, and those that joins made. */
@@ -60,7 +61,7 @@ export function openSessions(secrets: Secrets, ports: SessionBookPorts): Session
       devAddr,
       cipher: createSessionCipher(keysOf(given)),
       seen: store.seen(id),
-      remembered: new Map(store.remembered(id).map(({ fcnt, ...rest }) => [fcnt, rest])),
+      remembered: createMarks(store, id),
       underWay: new Map(),
       digests: device.mayReset ? new Set(store.digests(id)) : undefined,
       standing,

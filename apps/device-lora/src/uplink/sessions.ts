@@ -9,13 +9,7 @@ import {
 } from '@antirio/lorawan';
 import type { JoinedState } from '../join/store.ts';
 import type { DeviceOptions } from '../options.ts';
-import type { Remembered } from '../store.ts';
-
-/** The first reception of a frame. */
-export interface Mark extends Pick<Remembered, 'digest' | 'receivedAt'> {
-  /** Unknown after a start. */
-  readonly gatewayId?: string;
-}
+import type { Mark, Marks } from './marks.ts';
 
 /** A device under one set of session keys. */
 export interface Session {
@@ -28,7 +22,7 @@ export interface Session {
   /** Of a device that may reset its counters: the newest frames that are stored, by their digests. */
   readonly digests: Set<string> | undefined;
   /** What was stored under the newest counters. */
-  readonly remembered: Map<number, Mark>;
+  readonly remembered: Marks;
   /** Counters on their way to core-data. */
   readonly underWay: Map<number, Mark>;
   /** `given`: its keys came with the secrets; others were made by a join. */
@@ -86,12 +80,13 @@ export function noveltyOf(
   heard: Required<Mark>,
   retransmissionMs: number,
 ): Novelty {
-  const known = session.underWay.get(fcnt) ?? session.remembered.get(fcnt);
+  const isSeen = session.seen.has(fcnt);
+  const known = session.underWay.get(fcnt) ?? (isSeen ? session.remembered.get(fcnt) : undefined);
   const { digests } = session;
   // a counter may stand for several frames
   if (digests !== undefined && known?.digest !== heard.digest)
     return digests.has(heard.digest) ? 'replay' : 'new';
-  if (known === undefined) return session.seen.has(fcnt) ? 'replay' : 'new';
+  if (known === undefined) return isSeen ? 'replay' : 'new';
   return known.digest === heard.digest ? sameBytes(known, heard, retransmissionMs) : 'conflict';
 }
 

@@ -19,6 +19,7 @@ import { openStore } from '../database.ts';
 import { createUplinkStore } from '../store.ts';
 import { readEventUp } from './event-up.ts';
 import { createJoinStore } from '../join/store.ts';
+import { createMarks } from './marks.ts';
 import { openSessions } from './session-book.ts';
 import { judge, noveltyOf } from './sessions.ts';
 
@@ -113,6 +114,28 @@ describe('whose frame it is', () => {
 });
 
 describe('what is remembered', () => {
+  test('marks are known until they are on the disk, and by the disk from then on', () => {
+    const onDisk = new Map<number, { digest: string; receivedAt: number }>();
+    const marks = createMarks(
+      { remembered: (_session, fcnt) => onDisk.get(fcnt) },
+      parseSessionId('0'.repeat(16)),
+    );
+    const markOf = (fcnt: number) => ({ digest: String(fcnt), receivedAt: fcnt, gatewayId: 'g' });
+    const fcnts = Array.from({ length: 200 }, (_, n) => (n * 37) % 200);
+    for (const fcnt of fcnts) marks.set(fcnt, markOf(fcnt));
+    for (const fcnt of fcnts) expect(marks.get(fcnt)).toEqual(markOf(fcnt));
+    for (const fcnt of fcnts) onDisk.set(fcnt, { digest: String(fcnt), receivedAt: fcnt });
+    marks.settle();
+    for (const fcnt of fcnts)
+      expect(marks.get(fcnt)).toMatchObject({ digest: String(fcnt), receivedAt: fcnt });
+    const [first = 0, last = 0] = [fcnts[0], fcnts.at(-1)];
+    expect([marks.get(first)?.gatewayId, marks.get(last)?.gatewayId, marks.get(200)]).toEqual([
+      undefined,
+      'g',
+      undefined,
+    ]);
+  });
+
   test('counters, digests, counts and the cursor come back as they were committed', () => {
     fc.assert(
       fc.property(
@@ -143,7 +166,11 @@ describe('what is remembered', () => {
           expect(again.counts().stored ?? 0).toBe(fcnts.length);
           expect(again.cursor('own')?.seq).toBe(fcnts.length === 0 ? undefined : fcnts.length);
           const lowest = (seen.highest ?? 0) - 2048;
-          for (const { fcnt } of again.remembered(session)) expect(fcnt).toBeGreaterThanOrEqual(lowest);
+          for (const fcnt of fcnts) {
+            const kept = again.remembered(session, fcnt);
+            if (fcnt >= lowest) expect(kept).toEqual({ digest: 'd', receivedAt: 5 });
+          }
+          expect(again.remembered(session, lowest - 1)).toBeUndefined();
           db.close();
           rmSync(folder, { recursive: true });
         },
