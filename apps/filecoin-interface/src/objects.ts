@@ -1,9 +1,10 @@
 import { AntirioError, describeError, isAntirioError, type Clock, type Random } from '@antirio/kernel';
-import { httpPeer, type HttpPeer, type Log } from '@antirio/host';
+import type { HttpPeer, Log } from '@antirio/host';
 import { createWork, isPassing, type Work } from '@antirio/durable-work';
 import {
   gatewayProvider,
   parseCid,
+  urlProvider,
   type BlockProvider,
   type CID,
   type FetchProgress,
@@ -233,17 +234,17 @@ class StoredObjects implements Objects {
 
   #open(names: readonly string[]): { providers: BlockProvider[]; close: () => void } {
     const own = `/p2p/${this.#options.edgeId}`;
-    const peers: HttpPeer[] = [];
+    const opened: { close(): void }[] = [];
     const providers = names
       .filter((name) => name !== own)
       .map((name) => {
         const edge = /^\/p2p\/(.+)$/.exec(name)?.[1];
         if (edge !== undefined) return this.#edgeProvider(name, edge);
-        const peer = httpPeer({ url: name });
-        peers.push(peer);
-        return gatewayProvider(name, peer);
+        const provider = urlProvider(name, name);
+        opened.push(provider);
+        return provider;
       });
-    return { providers, close: () => peers.forEach((peer) => peer.close()) };
+    return { providers, close: () => opened.forEach((each) => each.close()) };
   }
 
   #edgeProvider(name: string, edge: string): BlockProvider {

@@ -35,6 +35,16 @@ export interface CarImported {
   readonly ignored: number;
 }
 
+export interface CarImportOptions {
+  readonly limits?: DagLimits;
+  /** Of blocks that are not of the DAG; a CAR with more is refused (default 16 MiB). */
+  readonly maxIgnoredBytes?: number;
+  /** Told of each block that was taken. */
+  readonly onBlock?: (cid: CID, bytes: number) => void;
+}
+
+const MAX_IGNORED_BYTES = 16 << 20;
+
 /**
  * Takes from a CAR the blocks of one DAG, parents before children (as `order=dfs` and `order=bfs` have them); each is
  * checked before it is stored. What its header claims as roots is not believed. The caller flushes the store, and finds
@@ -45,29 +55,74 @@ export async function importCar(
   sink: BlockSink,
   source: AsyncIterable<Uint8Array>,
   root: CID,
-  limits: DagLimits = defaultDagLimits,
+  options: CarImportOptions = {},
 ): Promise<CarImported> {
+  const { limits = defaultDagLimits } = options;
   const budget = createDagBudget(limits);
-  const expected = new Map([[placeKey(root), 0]]);
-  const seen = new Set<string>();
-  let ignored = 0;
+  const expected = new ExpectedPlaces(root);
+  const ignored = new Ignored(options.maxIgnoredBytes ?? MAX_IGNORED_BYTES);
   for await (const { cid, bytes } of readCar(source, limits.maxBytes)) {
-    const key = placeKey(cid);
-    const depth = expected.get(key);
-    if (depth === undefined || seen.has(key)) {
-      ignored++;
+    const depth = expected.take(cid);
+    if (depth === undefined) {
+      ignored.take(bytes.length);
       continue;
     }
     const block = checkBlock(cid, bytes);
     budget.take(depth, bytes.length);
-    seen.add(key);
-    for (const link of linksOf(cid, bytes)) {
-      const place = placeKey(link.cid);
-      if (!expected.has(place)) expected.set(place, depth + 1);
-    }
+    expected.add(
+      linksOf(cid, bytes).map((link) => link.cid),
+      depth + 1,
+    );
     await sink.put(block);
+    options.onBlock?.(cid, bytes.length);
   }
-  return { blocks: budget.blocks, bytes: budget.bytes, ignored };
+  return { blocks: budget.blocks, bytes: budget.bytes, ignored: ignored.blocks };
+}
+
+/** The places of a DAG that its blocks have named so far, each to be taken once. */
+class ExpectedPlaces {
+  readonly #depths: Map<string, number>;
+  readonly #taken = new Set<string>();
+
+  constructor(root: CID) {
+    this.#depths = new Map([[placeKey(root), 0]]);
+  }
+
+  /** How deep it is; undefined where nobody named it, or it was taken before. */
+  take(cid: CID): number | undefined {
+    const key = placeKey(cid);
+    const depth = this.#depths.get(key);
+    if (depth === undefined || this.#taken.has(key)) return undefined;
+    this.#taken.add(key);
+    return depth;
+  }
+
+  add(cids: readonly CID[], depth: number): void {
+    for (const cid of cids) {
+      const key = placeKey(cid);
+      if (!this.#depths.has(key)) this.#depths.set(key, depth);
+    }
+  }
+}
+
+class Ignored {
+  readonly #maxBytes: number;
+  #bytes = 0;
+  blocks = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** @throws AntirioError tooLarge */
+  take(bytes: number): void {
+    this.blocks++;
+    this.#bytes += bytes;
+    if (this.#bytes > this.#maxBytes)
+      throw new AntirioError('tooLarge', `a CAR with over ${this.#maxBytes} bytes that belong to nothing`, {
+        limit: this.#maxBytes,
+      });
+  }
 }
 
 /** The decoder believes the lengths that a CAR states, so what it may read ahead is bounded before it. */

@@ -6,7 +6,8 @@ import { encode, prepare } from '@ipld/dag-pb';
 import type { BlockStore } from './block-store.ts';
 import { verifyDag } from './dag.ts';
 import { fetchDag } from './fetch-dag.ts';
-import { gatewayProvider, type BlockProvider } from './provider.ts';
+import { gatewayProvider } from './gateway-provider.ts';
+import type { BlockProvider } from './provider.ts';
 import { content, read, storeFile, TestGateway } from './test-gateway.ts';
 import { encodeFileData } from './unixfs-data.ts';
 

@@ -1,6 +1,7 @@
 import { AntirioError, isAntirioError } from '@antirio/kernel';
-import { inlineBytes, requireSupported, type Block, type CID } from './block.ts';
+import { inlineBytes, RAW, requireSupported, type Block, type CID } from './block.ts';
 import type { BlockStore } from './block-store.ts';
+import { importCar } from './car.ts';
 import {
   createDagBudget,
   defaultDagLimits,
@@ -39,6 +40,12 @@ export interface Fetched extends FetchProgress {
   readonly providers: readonly ProviderReport[];
 }
 
+/**
+ * The leaves of a node with as many of them, of which none is here, are fetched as one CAR. Of nodes further up nothing can be
+ * known: their children may be new and what is below those not.
+ */
+const CAR_FROM_LINKS = 8;
+
 interface Place {
   readonly cid: CID;
   readonly depth: number;
@@ -47,7 +54,8 @@ interface Place {
 /**
  * Makes a DAG whole in the store. What is here is read and checked, never fetched again, so that a fetch that was broken
  * off goes on where it was; a block that the disk has changed is fetched again. Every block that arrives is checked; who
- * sends wrong bytes is asked for nothing more. Everything is durable when this returns.
+ * sends wrong bytes is asked for nothing more. Files that are wholly missing come as CARs, where a provider has such, single
+ * blocks otherwise: of an image that has changed a little only the changes move. Everything is durable when this returns.
  * @throws AntirioError unavailable (no provider is left; each one's reason is in the message) | corrupt (all have lied) | notFound (nobody has a
  * block) | tooLarge | invalidInput | storageFull | timeout (aborted)
  */
@@ -71,7 +79,10 @@ class FetchRun {
   readonly #pool: ProviderPool;
   readonly #options: FetchOptions;
   readonly #budget: DagBudget;
+  readonly #limits: DagLimits;
   readonly #seen = new Set<string>();
+  /** Blocks without links that came in CARs of this run, and their bytes: they were checked, and are not read again. */
+  readonly #arrived = new Map<string, number>();
   /** Last in, first out: the DAG is walked depth first, so that only the siblings of one path wait. */
   readonly #waiting: Place[] = [];
   #busy = 0;
@@ -84,7 +95,8 @@ class FetchRun {
     this.#store = store;
     this.#pool = pool;
     this.#options = options;
-    this.#budget = createDagBudget(options.limits ?? defaultDagLimits);
+    this.#limits = options.limits ?? defaultDagLimits;
+    this.#budget = createDagBudget(this.#limits);
   }
 
   progress(): FetchProgress {
@@ -125,12 +137,54 @@ class FetchRun {
 
   async #visit({ cid, depth }: Place): Promise<void> {
     if (this.#options.signal?.aborted === true) throw new AntirioError('timeout', 'the fetch was broken off');
-    const bytes = (await this.#local(cid)) ?? (await this.#remote(cid, depth)).bytes;
-    const links = linksOf(cid, bytes);
-    this.#budget.take(depth, bytes.length);
+    const key = placeKey(cid);
+    const arrived = this.#arrived.get(key);
+    if (arrived !== undefined) {
+      this.#arrived.delete(key);
+      this.#take(depth, arrived, []);
+      return;
+    }
+    const local = await this.#local(cid);
+    const bytes = local ?? (await this.#remote(cid, depth)).bytes;
+    const links = linksOf(cid, bytes).map((link) => link.cid);
+    if (local === undefined && this.#areMissingLeaves(links)) await this.#tryCar(cid, depth);
+    this.#take(depth, bytes.length, links);
+  }
+
+  #take(depth: number, bytes: number, links: readonly CID[]): void {
+    this.#budget.take(depth, bytes);
     this.#options.onProgress?.(this.progress());
     // Turned round, so that the first link is the next to be taken from the end.
-    this.#add(links.map((link) => ({ cid: link.cid, depth: depth + 1 })).reverse());
+    this.#add(links.map((cid) => ({ cid, depth: depth + 1 })).reverse());
+  }
+
+  #areMissingLeaves(links: readonly CID[]): boolean {
+    return links.length >= CAR_FROM_LINKS && links.every((cid) => cid.code === RAW && !this.#store.has(cid));
+  }
+
+  /** What comes of it is here; what does not is fetched block by block. */
+  async #tryCar(root: CID, depth: number): Promise<void> {
+    const { maxDepth, maxBlocks, maxBytes } = this.#limits;
+    const { blocks, bytes } = this.#budget;
+    const limits = {
+      maxDepth: maxDepth - depth,
+      maxBlocks: maxBlocks - blocks,
+      maxBytes: maxBytes - bytes,
+    };
+    const onBlock = (cid: CID, size: number): void => {
+      // The root was here before, and counted.
+      if (cid.equals(root)) return;
+      this.#arrived.set(placeKey(cid), size);
+      this.#fetchedBlocks++;
+      this.#fetchedBytes += size;
+      this.#options.onProgress?.(this.progress());
+    };
+    const { signal } = this.#options;
+    await this.#pool.tryCar(
+      root,
+      (car) => importCar(this.#store, stoppable(car, signal), root, { limits, onBlock }),
+      signal,
+    );
   }
 
   async #local(cid: CID): Promise<Uint8Array | undefined> {
@@ -147,10 +201,20 @@ class FetchRun {
 
   async #remote(cid: CID, depth: number): Promise<Block> {
     this.#budget.requireRoom(depth);
-    const block = await this.#pool.fetch(cid);
+    const block = await this.#pool.fetch(cid, this.#options.signal);
     await this.#store.put(block);
     this.#fetchedBlocks++;
     this.#fetchedBytes += block.bytes.length;
     return block;
+  }
+}
+
+async function* stoppable(
+  source: AsyncIterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  for await (const bytes of source) {
+    if (signal?.aborted === true) throw new AntirioError('timeout', 'the fetch was broken off');
+    yield bytes;
   }
 }

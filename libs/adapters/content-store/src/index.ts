@@ -15,4 +15,5 @@ export { defaultImageLimits, type ImageConfig, type ImageLimits } from './image.
 export * from './car.ts';
 export * from './gateway.ts';
 export * from './fetch-dag.ts';
-export { gatewayProvider, type BlockProvider, type ProviderReport } from './provider.ts';
+export * from './gateway-provider.ts';
+export { type BlockProvider, type ProviderReport } from './provider.ts';

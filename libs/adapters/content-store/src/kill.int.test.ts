@@ -7,7 +7,11 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { systemClock } from '@antirio/host';
 import { parseCid } from './block.ts';
 import { openBlockStore } from './block-store.ts';
+import { fixedChunker } from './chunker.ts';
 import { verifyDag } from './dag.ts';
+import { seeded } from './test-blocks.ts';
+import { TestGateway } from './test-gateway.ts';
+import { importFile } from './unixfs-file.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -54,19 +58,26 @@ const COLLECTOR = `
   }`;
 
 /** Runs a program, kills it a given time after it has opened the store; gives what it said was durable, and still wanted. */
-async function runUntilKilled(program: string, killAfterMs: number, durable: Set<string>): Promise<void> {
-  const child = spawn(process.execPath, ['--input-type=module', '-e', program, folder], {
+async function runUntilKilled(
+  program: string,
+  killAfterMs: number,
+  durable: Set<string>,
+  args: readonly string[] = [],
+): Promise<void> {
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program, folder, ...args], {
     cwd: import.meta.dirname,
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, NODE_OPTIONS: '' },
   });
   const lines = createInterface({ input: child.stdout });
+  let killing: NodeJS.Timeout | undefined;
   lines.on('line', (line) => {
-    if (line === 'open') setTimeout(() => child.kill('SIGKILL'), killAfterMs);
+    if (line === 'open') killing = setTimeout(() => child.kill('SIGKILL'), killAfterMs);
     else if (line.startsWith('+')) durable.add(line.slice(1));
     else durable.delete(line.slice(1));
   });
   await new Promise((resolve) => child.once('close', resolve));
+  clearTimeout(killing);
 }
 
 test('whatever was said to be stored is whole after SIGKILL at any moment of an import', async () => {
@@ -99,4 +110,38 @@ test('what is pinned is whole after SIGKILL at any moment of a collection, and w
     }
   }
   expect(durable.size).toBeGreaterThan(0);
+});
+
+/** Fetches a file block by block or as CARs, and says when it is whole. */
+const FETCHER = `
+  import { fetchDag, openBlockStore, parseCid, urlProvider } from '@antirio/content-store';
+  import { systemClock } from '@antirio/host';
+  const [folder, cid, url] = process.argv.slice(1);
+  const store = await openBlockStore({ folder, clock: systemClock });
+  console.log('open');
+  const provider = urlProvider('gateway', url);
+  await fetchDag(store, parseCid(cid), [provider], { parallel: 2 });
+  provider.close();
+  console.log('+' + cid);
+  await store.close();`;
+
+test('a fetch that is killed again and again goes on from the blocks it has', async () => {
+  const gateway = await TestGateway.open();
+  try {
+    const options = { chunker: fixedChunker(20_000), maxLinks: 100 };
+    const { cid, size } = await importFile(gateway.theirs, seeded(24 << 20, 'killed'), options);
+    let served = 0;
+    const { url } = await gateway.serve(gateway.theirs, { onServed: (bytes) => (served += bytes) });
+    const whole = new Set<string>();
+    let runs = 0;
+    for (; whole.size === 0; runs++)
+      await runUntilKilled(FETCHER, runs < 5 ? 60 + 20 * runs : 20_000, whole, [cid.toString(), url]);
+    expect(runs).toBeGreaterThan(1);
+    // What was under way at each kill goes twice, and CARs are sent ahead of what is stored of them.
+    expect(served).toBeLessThan(size * 2);
+    const store = await openBlockStore({ folder, clock: systemClock });
+    await verifyDag(store, cid).finally(() => store.close());
+  } finally {
+    await gateway.close();
+  }
 });

@@ -1,30 +1,17 @@
 import { AntirioError, describeError, isAntirioError } from '@antirio/kernel';
-import type { HttpPeer } from '@antirio/host';
-import { checkBlock, MAX_BLOCK_BYTES, type Block, type CID } from './block.ts';
+import { sleep } from '@antirio/host';
+import { checkBlock, type Block, type CID } from './block.ts';
 
 /** Someone who may have blocks. Nothing it says is believed. */
 export interface BlockProvider {
   readonly name: string;
-  /** The bytes it gives for a CID. @throws AntirioError notFound where it has none; anything else is a failure of it. */
+  /**
+   * The bytes it gives for a CID. @throws AntirioError notFound where it has none, busy (`retryAfterMs` in the details) where it
+   * wants to be left alone for now; anything else is a failure of it.
+   */
   fetchBlock(cid: CID, timeoutMs: number): Promise<Uint8Array>;
-}
-
-/** A trustless gateway as a provider; `prefix` is what stands before `/ipfs` in its paths. */
-export function gatewayProvider(name: string, peer: HttpPeer, prefix = ''): BlockProvider {
-  return {
-    name,
-    async fetchBlock(cid, timeoutMs) {
-      const answer = await peer.call({
-        path: `${prefix}/ipfs/${cid.toString()}?format=raw`,
-        headers: { accept: 'application/vnd.ipld.raw' },
-        timeoutMs,
-        maxAnswerBytes: MAX_BLOCK_BYTES,
-      });
-      if (answer.status === 200) return answer.body;
-      const code = answer.status === 404 || answer.status === 410 ? 'notFound' : 'unavailable';
-      throw new AntirioError(code, `HTTP ${answer.status}`, { status: answer.status });
-    },
-  };
+  /** A CAR of all below a CID, where it has such; given up when nothing comes for so long. Throws as `fetchBlock`. */
+  fetchCar?(cid: CID, idleMs: number, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
 }
 
 export interface ProviderReport {
@@ -35,15 +22,26 @@ export interface ProviderReport {
   readonly dropped?: string;
 }
 
+/** Reads a CAR; gives how many blocks and bytes of it were good. @throws AntirioError corrupt | tooLarge | invalidInput */
+export type TakeCar = (car: AsyncIterable<Uint8Array>) => Promise<{ blocks: number; bytes: number }>;
+
 /** The providers of one fetch. */
 export interface ProviderPool {
   /** A checked block from whoever gives it. @throws AntirioError notFound | unavailable, corrupt where all have lied. */
-  fetch(cid: CID): Promise<Block>;
+  fetch(cid: CID, signal?: AbortSignal): Promise<Block>;
+  /**
+   * Has somebody's CAR taken; whether it was taken whole. A provider whose CAR is no good is asked for no more of them, one
+   * that lied in it for nothing more.
+   */
+  tryCar(cid: CID, take: TakeCar, signal?: AbortSignal): Promise<boolean>;
   report(): ProviderReport[];
 }
 
 /** After as many failures in a row a provider is not asked any more in this fetch. */
 const FAILURES_ALLOWED = 3;
+/** As often in a row it may say that it is busy before that is a failure; no wait is longer than this. */
+const BUSY_ALLOWED = 10;
+const MAX_WAIT_MS = 5000;
 
 interface Standing {
   readonly provider: BlockProvider;
@@ -54,6 +52,10 @@ interface Standing {
   lastFailure: string;
   lied: boolean;
   dropped?: string;
+  /** In milliseconds of this process: not asked before. */
+  busyUntil: number;
+  busyInARow: number;
+  noCar: boolean;
 }
 
 export function createProviderPool(
@@ -61,7 +63,8 @@ export function createProviderPool(
   blockTimeoutMs: number,
 ): ProviderPool {
   const standings = providers.map((provider): Standing => {
-    return { provider, blocks: 0, bytes: 0, underWay: 0, failures: 0, lastFailure: '', lied: false };
+    const counts = { blocks: 0, bytes: 0, underWay: 0, failures: 0, busyUntil: 0, busyInARow: 0 };
+    return { provider, ...counts, lastFailure: '', lied: false, noCar: provider.fetchCar === undefined };
   });
 
   const ask = async (standing: Standing, cid: CID): Promise<Block> => {
@@ -70,7 +73,7 @@ export function createProviderPool(
       const block = checkBlock(cid, await standing.provider.fetchBlock(cid, blockTimeoutMs));
       standing.blocks++;
       standing.bytes += block.bytes.length;
-      standing.failures = 0;
+      standing.failures = standing.busyInARow = 0;
       return block;
     } catch (error) {
       blame(standing, error);
@@ -81,14 +84,18 @@ export function createProviderPool(
   };
 
   return {
-    async fetch(cid) {
+    async fetch(cid, signal) {
       const asked = new Set<Standing>();
       const missing: Standing[] = [];
       for (;;) {
-        const next = standings
-          .filter((standing) => standing.dropped === undefined && !asked.has(standing))
-          .sort((a, b) => a.failures - b.failures || a.underWay - b.underWay)[0];
+        const next = best(standings.filter((standing) => !asked.has(standing)));
         if (next === undefined) throw nobody(cid, standings, missing);
+        const wait = next.busyUntil - performance.now();
+        if (wait > 0) {
+          await sleep(Math.min(wait, MAX_WAIT_MS), signal);
+          if (signal?.aborted === true) throw new AntirioError('timeout', 'the fetch was broken off');
+          continue;
+        }
         try {
           return await ask(next, cid);
         } catch (error) {
@@ -96,6 +103,25 @@ export function createProviderPool(
           // One that may only have stumbled is asked again, until it has failed too often.
           if (isAntirioError(error, 'notFound') || next.dropped !== undefined) asked.add(next);
         }
+      }
+    },
+    async tryCar(cid, take, signal) {
+      const next = best(standings.filter(({ noCar, busyUntil }) => !noCar && busyUntil <= performance.now()));
+      if (next?.provider.fetchCar === undefined) return false;
+      next.underWay++;
+      try {
+        const taken = await take(await next.provider.fetchCar(cid, blockTimeoutMs, signal));
+        next.blocks += taken.blocks;
+        next.bytes += taken.bytes;
+        return true;
+      } catch (error) {
+        if (!isAntirioError(error) || isAntirioError(error, 'storageFull')) throw error;
+        // Not to have it, to give single blocks only, or too much of it, is no failure; a wrong block is one.
+        next.noCar = true;
+        if (isAntirioError(error, 'corrupt')) blame(next, error);
+        return false;
+      } finally {
+        next.underWay--;
       }
     },
     report: () =>
@@ -108,13 +134,32 @@ export function createProviderPool(
   };
 }
 
+/** Who is asked first: who waits for nothing, has failed least and has least to do. */
+function best(standings: readonly Standing[]): Standing | undefined {
+  const now = performance.now();
+  const waits = ({ busyUntil }: Standing): number => Math.max(0, busyUntil - now);
+  return standings
+    .filter((standing) => standing.dropped === undefined)
+    .sort((a, b) => waits(a) - waits(b) || a.failures - b.failures || a.underWay - b.underWay)[0];
+}
+
+const isLie = (error: unknown): boolean =>
+  isAntirioError(error, 'corrupt') || isAntirioError(error, 'tooLarge');
+
 function blame(standing: Standing, error: unknown): void {
   if (isAntirioError(error, 'notFound')) return;
   standing.lastFailure = describeError(error);
+  if (isAntirioError(error, 'busy') && standing.busyInARow < BUSY_ALLOWED) {
+    const waitMs = error.details['retryAfterMs'];
+    standing.busyInARow++;
+    standing.busyUntil = performance.now() + Math.min(typeof waitMs === 'number' ? waitMs : 0, MAX_WAIT_MS);
+    return;
+  }
   standing.failures++;
-  standing.lied = isAntirioError(error, 'corrupt') || isAntirioError(error, 'tooLarge');
+  standing.lied = isLie(error);
   if (standing.lied) standing.dropped = `lied: ${standing.lastFailure}`;
-  else if (standing.failures >= FAILURES_ALLOWED) standing.dropped = `failed: ${standing.lastFailure}`;
+  else if (standing.failures >= FAILURES_ALLOWED || isAntirioError(error, 'forbidden'))
+    standing.dropped = `failed: ${standing.lastFailure}`;
 }
 
 function nobody(cid: CID, standings: readonly Standing[], missing: readonly Standing[]): AntirioError {

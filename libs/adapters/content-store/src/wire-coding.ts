@@ -1,0 +1,51 @@
+import { pipeline, Readable } from 'node:stream';
+import { promisify } from 'node:util';
+import { constants, createZstdDecompress, zstdDecompress } from 'node:zlib';
+import { AntirioError } from '@antirio/kernel';
+
+/** What a client offers: content is compressed on the wire only, so that CIDs stay those of the plain content. */
+export const ACCEPT_ENCODING = 'zstd';
+
+/** No window over 8 MiB, whatever a frame wants (RFC 9659). */
+const PARAMS = { params: { [constants.ZSTD_d_windowLogMax]: 23 } };
+
+const coded = (encoding: string | string[] | undefined): boolean => {
+  const name = String(encoding ?? 'identity')
+    .trim()
+    .toLowerCase();
+  if (name === 'zstd' || name === 'identity' || name === '') return name === 'zstd';
+  throw new AntirioError('forbidden', `an answer in the coding ${name}, which nobody asked for`);
+};
+
+/** A body as it was before it was compressed. @throws AntirioError tooLarge | corrupt | forbidden */
+export async function decodeBody(
+  body: Uint8Array,
+  encoding: string | string[] | undefined,
+  maxBytes: number,
+): Promise<Uint8Array> {
+  if (!coded(encoding)) return body;
+  try {
+    return await promisify(zstdDecompress)(body, { ...PARAMS, maxOutputLength: maxBytes });
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE')
+      throw new AntirioError('tooLarge', `an answer that unpacks to over ${maxBytes} bytes`, {}, cause);
+    throw new AntirioError('corrupt', 'an answer that does not unpack', {}, cause);
+  }
+}
+
+/** The same of a stream; whoever reads bounds it. @throws AntirioError corrupt | forbidden, and what the stream throws */
+export function decodeStream(
+  body: AsyncIterable<Uint8Array>,
+  encoding: string | string[] | undefined,
+): AsyncIterable<Uint8Array> {
+  if (!coded(encoding)) return body;
+  const output = pipeline(Readable.from(body), createZstdDecompress(PARAMS), () => undefined);
+  return (async function* () {
+    try {
+      for await (const bytes of output) yield bytes as Uint8Array;
+    } catch (cause) {
+      if (cause instanceof AntirioError) throw cause;
+      throw new AntirioError('corrupt', 'an answer that does not unpack', {}, cause);
+    }
+  })();
+}
