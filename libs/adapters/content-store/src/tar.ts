@@ -47,7 +47,8 @@ function number(field: Uint8Array): number {
     if (!/^[0-7]*$/.test(digits)) throw malformed('a number that is not octal');
     return digits === '' ? 0 : Number.parseInt(digits, 8);
   }
-  // GNU: base 256 behind a set first bit; negative ones (0xff) make no sense for what is read here
+  // GNU: base 256 behind a set first bit
+  if (first === 0xff) throw malformed('a negative number');
   let value = first & 0x7f;
   for (const byte of field.subarray(1)) value = value * 256 + byte;
   return value;
@@ -82,12 +83,18 @@ function decodeHeader(block: Uint8Array): RawHeader | undefined {
   };
 }
 
+/** Only digits, as all tars write them: others may read something else in ` 1e3` than we do. */
+function decimal(digits: string): number | undefined {
+  return /^\d{1,16}$/.test(digits) ? Number(digits) : undefined;
+}
+
 function decodePax(bytes: Uint8Array): Map<string, string> {
   const records = new Map<string, string>();
   for (let at = 0; at < bytes.length;) {
     const space = bytes.indexOf(0x20, at);
-    const length = Number(text(bytes.subarray(at, space < 0 ? at : space)));
-    if (!Number.isInteger(length) || length < 5 || at + length > bytes.length)
+    const length = decimal(text(bytes.subarray(at, space < 0 ? at : space)));
+    // Digits, a space, at least one letter, =, a line feed.
+    if (length === undefined || length < 5 || at + length > bytes.length || bytes[at + length - 1] !== 0x0a)
       throw malformed('a pax record');
     const record = Buffer.from(bytes.subarray(space + 1, at + length - 1)).toString('utf8');
     const equals = record.indexOf('=');
@@ -111,7 +118,6 @@ export class TarScanner {
   #longName: string | undefined;
   #longLink: string | undefined;
   #pax = new Map<string, string>();
-  #globalPax = new Map<string, string>();
 
   constructor(onEntry: (entry: TarEntry) => void) {
     this.#onEntry = onEntry;
@@ -191,7 +197,7 @@ export class TarScanner {
     if (kind === 'longName') this.#longName = text(bytes);
     else if (kind === 'longLink') this.#longLink = text(bytes);
     else if (kind === 'pax') this.#pax = decodePax(bytes);
-    else this.#globalPax = new Map([...this.#globalPax, ...decodePax(bytes)]);
+    else refuseGlobal(decodePax(bytes));
   }
 
   #entry(header: RawHeader): void {
@@ -199,25 +205,29 @@ export class TarScanner {
       throw new AntirioError('invalidInput', `sparse files are not supported: ${header.name}`);
     const type = TYPES[header.flag] ?? 'other';
     const size = this.#contentSize(type, header.size);
-    const name = this.#said('path') ?? this.#longName ?? header.name;
-    const linkName = this.#said('linkpath') ?? this.#longLink ?? header.linkName;
+    const name = this.#pax.get('path') ?? this.#longName ?? header.name;
+    const linkName = this.#pax.get('linkpath') ?? this.#longLink ?? header.linkName;
     this.#longName = this.#longLink = undefined;
     this.#pax = new Map();
     this.#onEntry({ name, type, size, linkName, dataOffset: this.#offset });
     this.#skip += size + padding(size);
   }
 
-  #said(key: string): string | undefined {
-    return this.#pax.get(key) ?? this.#globalPax.get(key);
-  }
-
   /** Only files and what is unknown have content, whatever the header of a link or a device says. */
   #contentSize(type: TarType, stated: number): number {
     if (type !== 'file' && type !== 'other') return 0;
-    const size = Number(this.#said('size') ?? stated);
-    if (!Number.isSafeInteger(size) || size < 0) throw malformed('an absurd size');
+    const said = this.#pax.get('size');
+    const size = said === undefined ? stated : decimal(said);
+    if (size === undefined || !Number.isSafeInteger(size)) throw malformed('an absurd size');
     return size;
   }
+}
+
+/** Records for all entries that follow: what some engines obey and others ignore would be another image to each. */
+function refuseGlobal(records: ReadonlyMap<string, string>): void {
+  const key = [...records.keys()].find((each) => /^(?:path|linkpath|size|GNU\.sparse)/.test(each));
+  if (key !== undefined)
+    throw new AntirioError('invalidInput', `a global pax record ${key} is not supported`, { key });
 }
 
 /** Bytes of zeros behind content of this size. */
