@@ -59,24 +59,27 @@ const EXTRAS = [
   { name: 'antenna', size: 1 },
 ] as const;
 
-function encodeExtras(rx: Rx): Uint8Array {
-  const present = EXTRAS.filter(({ name }) => rx[name] !== undefined);
-  if (present.length === 0) return new Uint8Array();
-  const bytes = new Uint8Array(present.reduce((sum, { size }) => sum + size, 1));
-  const view = new DataView(bytes.buffer);
+function extrasLength(rx: Rx): number {
+  let length = 0;
+  for (const { name, size } of EXTRAS) if (rx[name] !== undefined) length += size;
+  return length === 0 ? 0 : length + 1;
+}
+
+function writeExtras(view: DataView, start: number, rx: Rx): void {
+  if (start === view.byteLength) return;
   let flags = 0;
-  let at = 1;
-  for (const [bit, { name, size }] of EXTRAS.entries()) {
+  let at = start + 1;
+  for (let i = 0; i < EXTRAS.length; i++) {
+    const { name, size } = EXTRAS[i] ?? EXTRAS[0];
     const value = rx[name];
     if (value === undefined) continue;
-    flags |= 1 << bit;
+    flags |= 1 << i;
     if (size === 8) view.setFloat64(at, value);
     else if (size === 4) view.setUint32(at, value);
     else view.setUint8(at, value);
     at += size;
   }
-  bytes[0] = flags;
-  return bytes;
+  view.setUint8(start, flags);
 }
 
 function decodeExtras(view: DataView, start: number): Partial<Pick<Rx, (typeof EXTRAS)[number]['name']>> {
@@ -101,8 +104,7 @@ export function encodeFrame(frame: StoredFrame, storedAt: number): Uint8Array {
   const texts = [via, codeRate, time, frame.phyPayload];
   if (texts.some((text) => text.length > 255))
     throw new AntirioError('tooLarge', 'a field of the frame is over 255 bytes');
-  const extras = encodeExtras(rx);
-  const bytes = new Uint8Array(texts.reduce((sum, text) => sum + 1 + text.length, FIXED + extras.length));
+  const bytes = new Uint8Array(texts.reduce((sum, text) => sum + 1 + text.length, FIXED + extrasLength(rx)));
   const view = new DataView(bytes.buffer);
   view.setUint8(0, FRAME);
   view.setFloat64(1, frame.receivedAt);
@@ -123,7 +125,7 @@ export function encodeFrame(frame: StoredFrame, storedAt: number): Uint8Array {
     bytes.set(text, at + 1);
     at += 1 + text.length;
   }
-  bytes.set(extras, at);
+  writeExtras(view, at, rx);
   return bytes;
 }
 
