@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { AntirioError, describeError, type Clock, type Random } from '@antirio/kernel';
+import { AntirioError, type Clock, type Random } from '@antirio/kernel';
 import {
   createHttpRim,
   repeat,
@@ -14,8 +14,7 @@ import {
 import { eu868 } from '@antirio/lorawan';
 import { createCommands, type Commands } from './bus/commands.ts';
 import { createDelivery, type Delivery } from './bus/delivery.ts';
-import { encode } from './bus/encoding.ts';
-import { connectionState, statsEvent } from './bus/gateway-events.ts';
+import { createGatewayNews, type GatewayNews } from './bus/gateway-news.ts';
 import { createAirwaves } from './downlink/airwaves.ts';
 import { createDownlinks } from './downlink/downlinks.ts';
 import { openDutyCycle, type DutyCycle } from './downlink/duty-cycle.ts';
@@ -56,6 +55,7 @@ interface Running {
   readonly delivery: Delivery;
   readonly commands: Commands;
   readonly dutyCycle: DutyCycle | undefined;
+  readonly news: GatewayNews;
   readonly forwarders: Forwarders;
   readonly fillers: Map<string, { readonly filler: GapFiller; readonly source: string }>;
   readonly tidy: Repeating;
@@ -139,29 +139,26 @@ export function createGatewayBridge(options: GatewayBridgeOptions, ports: Gatewa
       deliver: (ring, reception, heardAt) => delivery.join(ring, reception, heardAt),
     });
     const intake = createIntake({ rings, plan: eu868, delivery, joins, clock, log });
-    /** About the gateways themselves: to the edge's own reader alone. */
-    const tell = (name: 'GatewayStats' | 'ConnState', gatewayId: string, message: object): void => {
-      const own = rings.find(OWN)?.ring.settings;
-      if (own?.deliver !== true) return;
-      const isState = name === 'ConnState';
-      const topic = `${own.prefix}${region}/gateway/${gatewayId}/${isState ? 'state/conn' : 'event/stats'}`;
-      encode(own.encoding ?? 'json', name, message)
-        .then((payload) => bus.publish(topic, payload, { retain: isState }))
-        .catch((error: unknown) => {
-          log.debug({ topic, error: describeError(error) }, 'not published');
-        });
-    };
-    const tellConnection = (gatewayId: string, online: boolean): void =>
-      tell('ConnState', gatewayId, connectionState(gatewayId, online));
-    const forwarders = await openForwarders({
+    const news = createGatewayNews({
+      bus,
+      region,
+      clock,
+      log,
+      own: () => rings.find(OWN)?.ring.settings,
+      isOnline: (gatewayId) => forwarders.isOnline(gatewayId),
+      silentMs: options.udp.addressMaxAgeMs,
+    });
+    const forwarders: Forwarders = await openForwarders({
       ...options.udp,
       clock,
       random,
       log,
       onReceptions: (receptions, contested) => intake.take(receptions, contested),
-      onStat: (report) => tell('GatewayStats', report.gatewayId, statsEvent(report)),
-      onConnection: tellConnection,
+      onStat: (report) => news.stats(report),
+      onConnection: (gatewayId, online) => news.connection(gatewayId, online),
     });
+    const online = (): string[] =>
+      forwarders.gateways().flatMap((gateway) => (gateway.online ? [gateway.gatewayId] : []));
     const dutyCycle = options.downlinks.dutyCycle
       ? openDutyCycle({ folder: join(options.dataDir, ROOM, 'airtime'), plan: eu868, clock })
       : undefined;
@@ -175,7 +172,7 @@ export function createGatewayBridge(options: GatewayBridgeOptions, ports: Gatewa
       const delivered = rings.all().filter(({ ring }) => ring.settings.deliver);
       await commands.listen([...new Set(delivered.map(({ ring }) => ring.settings.prefix))]);
       await settleFillers(fillers, rings, delivery);
-      for (const { gatewayId, online } of forwarders.gateways()) tellConnection(gatewayId, online);
+      await news.refresh(online());
     };
     addRoutes(rim, {
       rings,
@@ -200,17 +197,20 @@ export function createGatewayBridge(options: GatewayBridgeOptions, ports: Gatewa
     const httpPort = await rim.listen(options.port, options.bind);
     const tidy = repeat('tidying', TIDY_MS, log, async () => {
       forwarders.tidy();
+      news.tidy();
       await rings.tidy();
       await dutyCycle?.tidy();
     });
-    running = { rim, rings, fence, delivery, commands, dutyCycle, forwarders, fillers, tidy, httpPort };
+    running = { rim, rings, fence, delivery, commands, dutyCycle, news, forwarders, fillers, tidy, httpPort };
     log.info({ httpPort, udpPort: forwarders.port, rings: rings.all().length }, 'listening');
   };
   const stop = async (): Promise<void> => {
     const ending = running;
     running = undefined;
     if (ending === undefined) return;
+    const online = ending.forwarders.gateways().filter((gateway) => gateway.online);
     await ending.forwarders.close();
+    await ending.news.close(online.map(({ gatewayId }) => gatewayId));
     await ending.rim.close();
     await Promise.all([...ending.fillers.values()].map(({ filler }) => filler.stop()));
     await ending.tidy.stop();

@@ -113,6 +113,20 @@ test('a gateway that falls silent is told as offline', async () => {
   ]);
 });
 
+test('what was said of a gateway before a kill is taken back when it does not come again', async () => {
+  const edge = await startEdge('a', undefined, { addressMaxAgeMs: 1000 });
+  const other = 'eu868/gateway/00000000deadbeef/state/conn';
+  await edge.bus.publish(other, '{"gatewayId":"00000000deadbeef","state":"ONLINE"}', { retain: true });
+  const states = await messages(edge, 'eu868/gateway/+/state/conn');
+  await putRing(edge, 'own');
+  const said = (): string[] =>
+    states.flatMap(({ topic, text }) =>
+      topic === other ? [(JSON.parse(text) as { state: string }).state] : [],
+    );
+  await waitFor(systemClock, 6000, () => said().length >= 2 || undefined);
+  expect(said()).toEqual(['ONLINE', 'OFFLINE']);
+});
+
 test('frames of another region are counted and kept in no ring', async () => {
   const edge = await startEdge('a');
   await putRing(edge, 'own');

@@ -60,6 +60,7 @@ export interface Forwarders {
   /** Sends a PULL_RESP and waits for the TX_ACK. @throws AntirioError unavailable where the gateway has not asked lately. */
   transmit(gatewayId: string, txpk: unknown, radio: Radio): Promise<TxOutcome>;
   gateways(): GatewayStatus[];
+  isOnline(gatewayId: string): boolean;
   ignored(): Readonly<Partial<Record<Ignored, number>>>;
   /** Notices gateways that have fallen silent. */
   tidy(): void;
@@ -319,6 +320,7 @@ export async function openForwarders(ports: ForwardersPorts): Promise<Forwarders
       return outcome.then((told) => record(gateway, radio, told));
     },
     gateways: () => gateways.statuses(),
+    isOnline: (gatewayId) => gateways.find(gatewayId)?.online === true,
     ignored: () => ignored.counts(),
     tidy() {
       for (const { id } of gateways.fallenSilent()) ports.onConnection(id, false);
