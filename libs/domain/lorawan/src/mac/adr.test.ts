@@ -122,6 +122,26 @@ describe('adaptive data rate', () => {
     );
   });
 
+  test('a device that never answers is left alone for longer and longer, and is asked again when it does', () => {
+    const asked: number[] = [];
+    let state = newMacState(eu868);
+    const hear = (fcnt: number, macCommands: readonly UplinkMacCommand[] = []): void => {
+      const uplink = { fcnt, dataRate: 0, bestSnr: 5, gatewayCount: 1, adr: true, adrAckReq: false };
+      const step = macStep(eu868, state, { type: 'uplink', ...uplink, macCommands });
+      state = step.state;
+      if (step.answers.length > 0) asked.push(fcnt);
+    };
+    for (let fcnt = 0; fcnt < 3000; fcnt++) hear(fcnt);
+    expect(asked).toHaveLength(5 * 8);
+    const [first = 0, ...more] = asked.filter((_, i) => i % 5 === 0);
+    const waits = more.map((fcnt, i) => fcnt - (more[i - 1] ?? first));
+    expect(waits).toEqual([...waits].sort((one, other) => one - other));
+    expect(state.adr.silences).toBe(6);
+    hear(3000, [{ type: 'linkADRAns', powerAck: true, dataRateAck: true, channelMaskAck: true }]);
+    for (let fcnt = 3001; fcnt < 3022; fcnt++) hear(fcnt);
+    expect(asked.at(-1)).toBeGreaterThan(3000);
+  });
+
   test('one that slowed down on its own is taken to send at its highest power', () => {
     const { state } = run({ snr: () => 20, uplinks: 60 });
     expect(state).toMatchObject({ dataRate: 5, txPower: 7 });

@@ -5,6 +5,8 @@ import type { AdrState, MacRequest, MacState } from './state.ts';
 /** Uplinks that a decision rests on. */
 export const ADR_UPLINKS = 20;
 const STEP_DB = 3;
+/** The longest wait is 2^6 times 20 uplinks. */
+const MOST_SILENCES = 6;
 const MAX_NB_TRANS = 3;
 
 interface Setting {
@@ -65,6 +67,15 @@ export function backedOff(state: MacState, dataRate: number): MacState {
   return { ...state, dataRate, txPower: 0, adr: withoutHistory(state.adr) };
 }
 
+const mayAsk = ({ adr, fcntUp }: MacState): boolean =>
+  adr.enabled && !adr.isBlocked && adr.snrs.length >= ADR_UPLINKS && (fcntUp ?? 0) >= adr.notBefore;
+
+/** A device that does not answer is left alone for longer each time: its downlinks are lost, and others' air time with them. */
+export function afterSilence(adr: AdrState, fcnt: number): AdrState {
+  const notBefore = fcnt + ADR_UPLINKS * 2 ** adr.silences;
+  return { ...withoutHistory(adr), silences: Math.min(adr.silences + 1, MOST_SILENCES), notBefore };
+}
+
 /**
  * What the device should send with: Semtech's rate adaptation (the best SNR of the last 20 uplinks against what the
  * demodulator needs, in steps of 3 dB), NbTrans by the loss. Undefined where nothing is to be changed or not yet known.
@@ -72,8 +83,7 @@ export function backedOff(state: MacState, dataRate: number): MacState {
 export function adrRequest(plan: RegionPlan, state: MacState): MacRequest | undefined {
   const { adr, dataRate, txPower, nbTrans } = state;
   const settings = plan.dataRate(dataRate);
-  if (!adr.enabled || adr.isBlocked || adr.snrs.length < ADR_UPLINKS || settings === undefined)
-    return undefined;
+  if (!mayAsk(state) || settings === undefined) return undefined;
   const marginDb = Math.max(...adr.snrs) - plan.requiredSnr(settings) - adr.marginDb;
   const next = adjusted({ dataRate, txPower }, Math.floor(marginDb / STEP_DB), adr);
   const trans = nextNbTrans(nbTrans, lostPart(adr.fcnts));

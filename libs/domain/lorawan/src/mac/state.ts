@@ -48,6 +48,9 @@ export interface AdrState {
   readonly maxTxPower: number;
   /** The device said no to all that is left. */
   readonly isBlocked: boolean;
+  /** LinkADRReqs in a row that were given up, and the FCnt before which no further one is made. */
+  readonly silences: number;
+  readonly notBefore: number;
 }
 
 /** All that a network knows of a device's MAC layer; plain JSON. */
@@ -127,6 +130,8 @@ export function newMacState(plan: RegionPlan, options: NewMacState = {}): MacSta
       minTxPower: 0,
       maxTxPower: plan.txPowers.length - 1,
       isBlocked: false,
+      silences: 0,
+      notBefore: 0,
     },
     devStatus: null,
     pending: [],

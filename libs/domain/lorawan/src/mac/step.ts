@@ -1,9 +1,9 @@
 import type { RegionPlan } from '../region/plan.ts';
-import { adrRequest, backedOff, withUplink } from './adr.ts';
+import { adrRequest, afterSilence, backedOff, withUplink } from './adr.ts';
 import { answerTo } from './answers.ts';
 import { macCommandLength } from './codec.ts';
 import type { DownlinkMacCommand, UplinkMacCommand } from './commands.ts';
-import { accepted, ANSWER_OF, isAccepted, narrowed, withoutHistory } from './effects.ts';
+import { accepted, ANSWER_OF, isAccepted, narrowed } from './effects.ts';
 import { checkRequest, keyOf, withRequest } from './requests.ts';
 import type { MacRequest, MacState, PendingRequest } from './state.ts';
 
@@ -52,7 +52,7 @@ export type MacNote =
 
 export interface MacStep {
   readonly state: MacState;
-  /** To be sent in the next downlink: they count as sent. */
+  /** To be sent in the next downlink, once `state` is durable: they count as sent, and their answers change what is so. */
   readonly answers: readonly DownlinkMacCommand[];
   /** Whether the device waits for a downlink, even an empty one. */
   readonly mustAnswer: boolean;
@@ -131,6 +131,8 @@ function takeCommand(plan: RegionPlan, draft: Draft, uplink: UplinkHeard, comman
     const { battery, margin } = command;
     draft.state = { ...draft.state, devStatus: { battery, margin, fcnt: uplink.fcnt } };
   }
+  if (command.type === 'linkADRAns')
+    draft.state = { ...draft.state, adr: { ...draft.state.adr, silences: 0, notBefore: 0 } };
   const asked = draft.state.pending.find(
     (each) => each.inFlight && ANSWER_OF[each.command.type] === command.type,
   );
@@ -151,7 +153,7 @@ function expire(draft: Draft): void {
     else draft.notes.push({ type: 'gaveUp', command: each.command });
   }
   const gaveUpAdr = draft.notes.some((note) => note.type === 'gaveUp' && note.command.type === 'linkADRReq');
-  const adr = gaveUpAdr ? withoutHistory(draft.state.adr) : draft.state.adr;
+  const adr = gaveUpAdr ? afterSilence(draft.state.adr, draft.state.fcntUp ?? 0) : draft.state.adr;
   draft.state = { ...draft.state, pending: kept, adr };
 }
 

@@ -96,7 +96,9 @@ const schema = z.strictObject({
     maxDataRate: bits(4),
     minTxPower: bits(4),
     maxTxPower: z.int().min(-1).max(15),
-    isBlocked: z.boolean(),
+    isBlocked: flag,
+    silences: bits(4),
+    notBefore: z.int().min(0),
   }),
   devStatus: z.strictObject({ battery: bits(8), margin: z.int().min(-32).max(31), fcnt }).nullable(),
   pending: z
