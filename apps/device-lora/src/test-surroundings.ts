@@ -140,16 +140,18 @@ export interface HowHeard {
   readonly rssi?: number;
   readonly snr?: number;
   readonly frequency?: number;
+  readonly context?: string;
 }
 
 /** ChirpStack's gateway id, radio settings and the bridge's own metadata around a PHYPayload. */
 function eventUp(phyPayload: Uint8Array, metadata: Record<string, string>, how: HowHeard): string {
   const { gatewayId = GATEWAY, rssi = -60, snr = 7.5, frequency = 868_100_000 } = how;
+  const { context = 'AQIDBA==' } = how;
   const lora = { bandwidth: 125_000, spreadingFactor: 7, codeRate: 'CR_4_5' };
   return JSON.stringify({
     phyPayload: Buffer.from(phyPayload).toString('base64'),
     txInfo: { frequency, modulation: { lora } },
-    rxInfo: { gatewayId, rssi, snr, context: 'AQIDBA==', metadata, crcStatus: 'CRC_OK' },
+    rxInfo: { gatewayId, rssi, snr, context, metadata, crcStatus: 'CRC_OK' },
   });
 }
 
