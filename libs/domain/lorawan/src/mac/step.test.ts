@@ -165,6 +165,31 @@ describe('requests to a device', () => {
     expect(state.channels[5]).toBeNull();
   });
 
+  test('a block of LinkADRReq is taken as a whole or not at all, however many answers there are to it', () => {
+    const request: MacRequest = {
+      type: 'linkADRReq',
+      dataRate: 5,
+      txPower: 2,
+      chMask: 5,
+      chMaskCntl: 0,
+      nbTrans: 2,
+    };
+    const asked = hear(ask(newMacState(eu868), request), 1).state;
+    const yes = { type: 'linkADRAns', powerAck: true, dataRateAck: true, channelMaskAck: true } as const;
+    const taken = hear(asked, 2, [yes, yes]);
+    expect(taken.notes.filter(({ type }) => type !== 'backedOff')).toMatchObject([{ type: 'accepted' }]);
+    expect(taken.state.channels.map((channel) => channel?.enabled)).toEqual([true, false, true]);
+    const refused = hear(asked, 2, [yes, { ...yes, powerAck: false }]);
+    expect(refused.notes).toMatchObject([{ type: 'rejected' }]);
+    expect(refused.state).toMatchObject({
+      txPower: 0,
+      nbTrans: 1,
+      channels: eu868.defaultChannels,
+      pending: [],
+    });
+    expect(refused.state.adr.maxTxPower).toBe(1);
+  });
+
   test('what does not fit the downlink waits for the next', () => {
     let state = newMacState(eu868);
     const requests: MacRequest[] = [

@@ -102,18 +102,17 @@ function settle(plan: RegionPlan, draft: Draft, pending: PendingRequest, answer:
 
 /** Several LinkADRAns answer one block of LinkADRReq: it was taken where all of them say so. */
 function joined(commands: readonly UplinkMacCommand[]): readonly UplinkMacCommand[] {
-  const blocks = commands.filter((command) => command.type === 'linkADRAns');
-  const [first] = blocks;
-  if (first === undefined || blocks.length === 1) return commands;
+  const block = commands.filter((command) => command.type === 'linkADRAns');
+  if (block.length < 2) return commands;
   const all: UplinkMacCommand = {
     type: 'linkADRAns',
-    powerAck: blocks.every((each) => each.powerAck),
-    dataRateAck: blocks.every((each) => each.dataRateAck),
-    channelMaskAck: blocks.every((each) => each.channelMaskAck),
+    powerAck: block.every((each) => each.powerAck),
+    dataRateAck: block.every((each) => each.dataRateAck),
+    channelMaskAck: block.every((each) => each.channelMaskAck),
   };
-  return commands
-    .filter((command) => command.type !== 'linkADRAns' || command === first)
-    .map((command) => (command === first ? all : command));
+  const first = commands.findIndex(({ type }) => type === 'linkADRAns');
+  const others = (each: UplinkMacCommand): boolean => each.type !== 'linkADRAns';
+  return [...commands.slice(0, first), all, ...commands.slice(first).filter(others)];
 }
 
 function question(plan: RegionPlan, draft: Draft, uplink: UplinkHeard, command: UplinkMacCommand): void {
