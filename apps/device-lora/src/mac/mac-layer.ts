@@ -43,21 +43,42 @@ export interface MacLayerPorts {
 /** The newest SNRs are learnt again soon: they are written down only so often. */
 const UPLINKS_UNSAVED = 8;
 
+/** States are never changed: devices that are alike begin with the same one, and keep its channels in common. */
+const alike = new WeakMap<DeviceLoraOptions, Map<string, MacState>>();
+
 /** What a device that was just activated listens and sends with. */
-export function newStateOf({ adr, reception }: DeviceLoraOptions, device: DeviceOptions): MacState {
+export function newStateOf(options: DeviceLoraOptions, device: DeviceOptions): MacState {
+  const { adr, reception } = options;
   const { macVersion, class: deviceClass } = device;
   const told = device.activation === 'otaa' ? reception : device.reception;
   const about = { macVersion, class: deviceClass, adr: adr.enabled, adrMarginDb: adr.marginDb };
-  return newMacState(eu868, { ...told, ...about });
+  const states = alike.get(options) ?? new Map<string, MacState>();
+  alike.set(options, states);
+  const key = JSON.stringify([told, about]);
+  const state = states.get(key) ?? newMacState(eu868, { ...told, ...about });
+  states.set(key, state);
+  return state;
+}
+
+const isSame = (one: unknown, other: unknown): boolean =>
+  one === other || JSON.stringify(one) === JSON.stringify(other);
+
+/** A state that was read from the disk, with what it has in common with others. */
+function withShared(known: MacState, { rx2, channels }: MacState): MacState {
+  return {
+    ...known,
+    rx2: isSame(known.rx2, rx2) ? rx2 : known.rx2,
+    channels: isSame(known.channels, channels) ? channels : known.channels,
+  };
 }
 
 /** Whether the states differ in more than what every uplink adds. */
 function isOther(one: MacState, other: MacState): boolean {
-  const essence = ({ fcntUp: _fcnt, adr, ...rest }: MacState): string => {
-    const { fcnts: _fcnts, snrs: _snrs, gateways: _gateways, ...limits } = adr;
-    return JSON.stringify({ ...rest, limits });
-  };
-  return essence(one) !== essence(other);
+  const limits = ({ adr: { fcnts: _fcnts, snrs: _snrs, gateways: _gateways, ...rest } }: MacState): unknown =>
+    rest;
+  const { fcntUp: _fcnt, adr: _adr, ...rest } = one;
+  const keys = Object.keys(rest) as (keyof typeof rest)[];
+  return keys.some((key) => !isSame(one[key], other[key])) || !isSame(limits(one), limits(other));
 }
 
 export function createMacLayer({ options, store, clock, log }: MacLayerPorts): MacLayer {
@@ -78,8 +99,9 @@ export function createMacLayer({ options, store, clock, log }: MacLayerPorts): M
 
   const load = ({ id, device }: Session): MacState => {
     const known = store.load(id);
-    if (known === undefined) return newStateOf(options, device);
-    return { ...known, class: device.class, adr: { ...known.adr, enabled, marginDb } };
+    const fresh = newStateOf(options, device);
+    if (known === undefined) return fresh;
+    return { ...withShared(known, fresh), class: device.class, adr: { ...known.adr, enabled, marginDb } };
   };
   const stateOf = (session: Session): MacState => (session.mac ??= load(session));
   const keep = (session: Session, next: MacState): void => {

@@ -15,7 +15,7 @@ export interface Marks {
   settle(): void;
 }
 
-/** The receptions of one frame by several gateways come within moments, so that these are all that is asked for often. */
+/** The receptions of one frame by several gateways come within moments, so that the last ones are all that is asked for often. */
 const RECENT = 2;
 
 class StoredMarks implements Marks {

@@ -12,7 +12,16 @@ import { createGathering } from './gathering.ts';
 import type { Mark } from './marks.ts';
 import { createProgress } from './progress.ts';
 import type { SessionBook } from './session-book.ts';
-import { highestOf, judge, noveltyOf, type Novelty, type Session, type Sessions } from './sessions.ts';
+import {
+  highestOf,
+  judge,
+  noveltyOf,
+  type Novelty,
+  type Session,
+  type Sessions,
+  noteDone,
+  noteUnderWay,
+} from './sessions.ts';
 import type { Tracker } from './tracker.ts';
 
 /** A genuine frame of one of our devices, as far as downlinks have to know of it. */
@@ -126,7 +135,7 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
     const event = eventOf(options.serviceName, profile, heard);
     const posted = await poster
       .post(event, uplink.heardAt !== undefined)
-      .finally(() => session.underWay.delete(fcnt));
+      .finally(() => noteDone(session, fcnt));
     if (posted.kind === 'stopped') return;
     if (posted.kind === 'refused') {
       log.error(
@@ -198,7 +207,7 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
       takeKnown(of, heard, digest);
       return;
     }
-    session.underWay.set(fcnt, mark);
+    noteUnderWay(session, fcnt, mark);
     if (uplink.heardAt === undefined) serve(of, keys, heard, mark);
     else
       gathering.begin(digest, uplink, (receptions) => {

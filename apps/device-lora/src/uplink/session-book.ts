@@ -62,7 +62,7 @@ export function openSessions(secrets: Secrets, ports: SessionBookPorts): Session
       cipher: createSessionCipher(keysOf(given)),
       seen: store.seen(id),
       remembered: createMarks(store, id),
-      underWay: new Map(),
+      underWay: undefined,
       digests: device.mayReset ? new Set(store.digests(id)) : undefined,
       standing,
       mac: undefined,

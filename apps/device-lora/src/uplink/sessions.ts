@@ -23,8 +23,8 @@ export interface Session {
   readonly digests: Set<string> | undefined;
   /** What was stored under the newest counters. */
   readonly remembered: Marks;
-  /** Counters on their way to core-data. */
-  readonly underWay: Map<number, Mark>;
+  /** Counters on their way to core-data; undefined where there are none, as for nearly all sessions at any time. */
+  underWay: Map<number, Mark> | undefined;
   /** `given`: its keys came with the secrets; others were made by a join. */
   standing: 'given' | JoinedState;
   /** Read when it is first asked for. */
@@ -45,8 +45,20 @@ export type Verdict =
 export function highestOf(session: Session): number | undefined {
   const { highest } = session.seen;
   let best = highest;
-  for (const fcnt of session.underWay.keys()) best = Math.max(best ?? 0, fcnt);
+  for (const fcnt of session.underWay?.keys() ?? []) best = Math.max(best ?? 0, fcnt);
   return best;
+}
+
+/** A frame with this counter is on its way to core-data. */
+export function noteUnderWay(session: Session, fcnt: number, mark: Mark): void {
+  session.underWay ??= new Map();
+  session.underWay.set(fcnt, mark);
+}
+
+/** It is so no more. */
+export function noteDone(session: Session, fcnt: number): void {
+  session.underWay?.delete(fcnt);
+  if (session.underWay?.size === 0) session.underWay = undefined;
 }
 
 function candidatesOf(session: Session, fcnt16: number): number[] {
@@ -73,6 +85,9 @@ export type Novelty = 'new' | 'otherGateway' | 'retransmission' | 'replay' | 'co
 /** No device sends the same bytes twice within this time: its receive windows come first. */
 const ONE_TRANSMISSION_MS = 250;
 
+const markOf = ({ underWay, remembered }: Session, fcnt: number, isSeen: boolean): Mark | undefined =>
+  underWay?.get(fcnt) ?? (isSeen ? remembered.get(fcnt) : undefined);
+
 /** What a genuine frame is, compared with what is known under its counter. */
 export function noveltyOf(
   session: Session,
@@ -81,7 +96,7 @@ export function noveltyOf(
   retransmissionMs: number,
 ): Novelty {
   const isSeen = session.seen.has(fcnt);
-  const known = session.underWay.get(fcnt) ?? (isSeen ? session.remembered.get(fcnt) : undefined);
+  const known = markOf(session, fcnt, isSeen);
   const { digests } = session;
   // a counter may stand for several frames
   if (digests !== undefined && known?.digest !== heard.digest)

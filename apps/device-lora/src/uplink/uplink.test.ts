@@ -21,7 +21,7 @@ import { readEventUp } from './event-up.ts';
 import { createJoinStore } from '../join/store.ts';
 import { createMarks } from './marks.ts';
 import { openSessions } from './session-book.ts';
-import { judge, noveltyOf } from './sessions.ts';
+import { judge, noteUnderWay, noveltyOf } from './sessions.ts';
 
 const devAddr = parseDevAddr('01000001');
 const device = (n: number): DeviceOptions => ({
@@ -95,7 +95,7 @@ describe('whose frame it is', () => {
     if (session === undefined) throw new Error('no session');
     const first = { digest: 'a', receivedAt: 1000, gatewayId: 'g' };
     expect(noveltyOf(session, 9, first, 5000)).toBe('new');
-    session.underWay.set(9, first);
+    noteUnderWay(session, 9, first);
     expect(noveltyOf(session, 9, { ...first, gatewayId: 'h', receivedAt: 1050 }, 5000)).toBe('otherGateway');
     expect(noveltyOf(session, 9, { ...first, receivedAt: 1900 }, 5000)).toBe('retransmission');
     expect(noveltyOf(session, 9, { ...first, receivedAt: 9000 }, 5000)).toBe('replay');
