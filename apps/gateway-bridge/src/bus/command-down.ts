@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import { fromBase64 } from '@antirio/kernel';
+import { AntirioError, fromBase64 } from '@antirio/kernel';
 import { parseInput } from '@antirio/host';
-import { decode } from './encoding.ts';
 import { tmstAfter } from '../semtech/gateway-clock.ts';
 
 const codeRates = ['CR_UNDEFINED', 'CR_4_5', 'CR_4_6', 'CR_4_7', 'CR_4_8'] as const;
@@ -73,11 +72,14 @@ const itemSchema = z.object({
   }),
 });
 
+const MAX_ITEMS = 8;
+const downlinkIdSchema = z.int().min(0).max(0xffff_ffff).default(0);
+
 const downSchema = z
   .object({
-    downlinkId: z.int().min(0).max(0xffff_ffff).default(0),
-    items: z.array(itemSchema).min(1).max(8).optional(),
-    itemsList: z.array(itemSchema).min(1).max(8).optional(),
+    downlinkId: downlinkIdSchema,
+    items: z.array(itemSchema).min(1).max(MAX_ITEMS).optional(),
+    itemsList: z.array(itemSchema).min(1).max(MAX_ITEMS).optional(),
   })
   .refine(({ items, itemsList }) => items !== undefined || itemsList !== undefined, 'items: there are none');
 
@@ -157,9 +159,20 @@ export function commandDownOf(frame: unknown): CommandDown {
   return { downlinkId, items: (items ?? itemsList ?? []).map(toItem) };
 }
 
-/** Reads a `command/down` in either encoding. @throws AntirioError invalidInput */
-export async function readCommandDown(payload: Uint8Array): Promise<CommandDown> {
-  return commandDownOf(await decode('DownlinkFrame', payload));
+const envelopeSchema = z.object({
+  downlinkId: downlinkIdSchema,
+  items: z.array(z.unknown()).max(MAX_ITEMS).optional(),
+  itemsList: z.array(z.unknown()).max(MAX_ITEMS).optional(),
+});
+
+/** Of a frame that cannot be read, what an answer needs; undefined where there is not even that. */
+export function envelopeOf(
+  frame: unknown,
+): { readonly downlinkId: number; readonly items: number } | undefined {
+  const parsed = envelopeSchema.safeParse(frame);
+  if (!parsed.success) return undefined;
+  const { downlinkId, items, itemsList } = parsed.data;
+  return { downlinkId, items: (items ?? itemsList ?? []).length };
 }
 
 const whenOf = (timing: Timing): object => {
@@ -169,8 +182,9 @@ const whenOf = (timing: Timing): object => {
     case 'gps':
       return { imme: false, tmms: timing.gpsTimeMs };
     case 'immediately':
-    case 'unknown':
       return { imme: true };
+    case 'unknown':
+      throw new AntirioError('internal', 'a downlink without a time must not leave');
   }
 };
 

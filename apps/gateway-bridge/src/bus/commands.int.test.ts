@@ -119,4 +119,40 @@ describe('downlinks', () => {
       rxPacketsPerFrequency: { '868100000': 1 },
     });
   });
+
+  test('what cannot be read is answered as far as it can be', async () => {
+    const edge = await startEdge('a');
+    await putRing(edge, 'own');
+    const malformed = { status: 'INTERNAL_ERROR', refused: 'malformed' };
+    const fsk = {
+      phyPayload: '',
+      txInfo: { frequency: 868_800_000, modulation: { fsk: { datarate: 50_000 } } },
+    };
+    expect(await sendOn(edge, JSON.stringify({ downlinkId: 7, items: [fsk, 8] }))).toEqual([
+      malformed,
+      malformed,
+    ]);
+    await edge.bus.publish(`eu868/gateway/${GATEWAY}/command/down`, 'nonsense');
+    expect(await sendOn(edge, command(uplink(ONE, 1), [1], 1000))).toHaveLength(1);
+    expect(await call(edge, 'GET', '/fence')).toMatchObject({ commands: { refused: { malformed: 2 } } });
+  });
+
+  test('one reader cannot take all the room for downlinks', async () => {
+    const edge = await startEdge('a');
+    await putRing(edge, 'own', { devAddrs: [ONE] });
+    await putRing(edge, 'c-1', { devAddrs: [TWO], prefix: 'contract/c-1/' });
+    await edge.gateway.pull();
+    await heard(edge, 1000);
+    const topic = `contract/c-1/eu868/gateway/${GATEWAY}`;
+    let full = 0;
+    await edge.bus.subscribe(`${topic}/event/ack`, (_, payload) => {
+      if (Buffer.from(payload).toString().includes('QUEUE_FULL')) full += 1;
+    });
+    // held back until 2 s before their time
+    const held = command(downlink(1, 'x', TWO), [16], 1000);
+    for (let i = 0; i < 65; i++) await edge.bus.publish(`${topic}/command/down`, held);
+    await waitFor(systemClock, 3000, () => full > 0 || undefined);
+    expect(full).toBe(1);
+    expect(await sendOn(edge, command(downlink(1), [2.9], 1000))).toHaveLength(1);
+  });
 });

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { AntirioError, describeError, fromUtf8 } from '@antirio/kernel';
 import { createThrottle, parseInput, type Bus, type Log, type Subscription } from '@antirio/host';
-import { ringsBehind, type Downlinks } from '../downlink/downlinks.ts';
+import { ringsBehind, type Downlinks, type ItemOutcome } from '../downlink/downlinks.ts';
 import { ringIdSchema, type Rings } from '../ring/rings.ts';
-import { readCommandDown, type CommandDown } from './command-down.ts';
+import { commandDownOf, envelopeOf, type CommandDown } from './command-down.ts';
 import type { Delivery } from './delivery.ts';
-import { encode, encodingOf } from './encoding.ts';
+import { decode, encode, encodingOf } from './encoding.ts';
 
 export interface Commands {
   /** Listens for exactly these topic prefixes. */
@@ -20,6 +20,11 @@ export interface CommandsPorts {
   readonly delivery: Delivery;
   readonly downlinks: Downlinks;
   readonly log: Log;
+}
+
+interface Answer {
+  readonly downlinkId: number;
+  readonly items: readonly ItemOutcome[];
 }
 
 const MAX_REPLAY = 500;
@@ -37,22 +42,36 @@ export function createCommands(ports: CommandsPorts): Commands {
   const subscriptions = new Map<string, Subscription>();
   const unreadable = createThrottle(60_000);
 
-  const down = async (prefix: string, gatewayId: string, payload: Uint8Array): Promise<void> => {
+  /** What can be answered of a frame that cannot be read. */
+  const refuseUnreadable = (gatewayId: string, frame: unknown, error: unknown): Answer | undefined => {
+    unreadable((leftOut) =>
+      log.warn({ gatewayId, error: describeError(error), leftOut }, 'a downlink that cannot be read'),
+    );
+    const refusal = downlinks.refuse('malformed');
+    const envelope = envelopeOf(frame);
+    return envelope && { ...envelope, items: Array.from({ length: envelope.items }, () => refusal) };
+  };
+  const answerTo = async (
+    prefix: string,
+    gatewayId: string,
+    payload: Uint8Array,
+  ): Promise<Answer | undefined> => {
+    let frame: unknown;
     let command: CommandDown;
     try {
-      command = await readCommandDown(payload);
+      frame = await decode('DownlinkFrame', payload);
+      command = commandDownOf(frame);
     } catch (error) {
-      downlinks.refuse('malformed');
-      unreadable((leftOut) =>
-        log.warn({ gatewayId, error: describeError(error), leftOut }, 'a downlink that cannot be read'),
-      );
-      return;
+      return refuseUnreadable(gatewayId, frame, error);
     }
-    const { downlinkId } = command;
     const items = await downlinks.send(prefix, gatewayId, command);
-    const ack = { gatewayId, downlinkId, items };
+    return { downlinkId: command.downlinkId, items };
+  };
+  const down = async (prefix: string, gatewayId: string, payload: Uint8Array): Promise<void> => {
+    const answer = await answerTo(prefix, gatewayId, payload);
+    if (answer === undefined) return;
     // in the language of whoever asked
-    const encoded = await encode(encodingOf(payload), 'DownlinkTxAck', ack);
+    const encoded = await encode(encodingOf(payload), 'DownlinkTxAck', { gatewayId, ...answer });
     await bus.publish(`${prefix}${region}/gateway/${gatewayId}/event/ack`, encoded);
   };
   const replay = (prefix: string, payload: Uint8Array): void => {

@@ -2,11 +2,14 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { fromBase64, isAntirioError, toBase64 } from '@antirio/kernel';
-import { commandDownOf, readCommandDown } from './command-down.ts';
-import { encode, encodingOf } from './encoding.ts';
+import { commandDownOf, type CommandDown } from './command-down.ts';
+import { decode, encode, encodingOf } from './encoding.ts';
 import { uplinkFrame } from './event-up.ts';
 import { connectionState } from './gateway-events.ts';
 import { decodeMessage, encodeMessage } from './protobuf.ts';
+
+const readCommandDown = async (payload: Uint8Array): Promise<CommandDown> =>
+  commandDownOf(await decode('DownlinkFrame', payload));
 
 const fixture = (name: string): Buffer => readFileSync(new URL(`../fixtures/${name}`, import.meta.url));
 

@@ -54,8 +54,8 @@ export interface DownlinksPorts {
   readonly airwaves: Airwaves;
 }
 
-/** Downlinks under way at once. */
-const MAX_DOWNLINKS = 256;
+/** Downlinks under way at once behind one prefix: what one reader has held back keeps out no other. */
+const MAX_DOWNLINKS = 64;
 /** Ahead of its time by so much a downlink is brought to the fence, where it came earlier than the fence takes it. */
 const LEAD_MS = 2000;
 /** RX2 after the longest RX1 delay of LoRaWAN; ping slots are within 128 s. */
@@ -104,7 +104,7 @@ export function createDownlinks({ rings, joins, fence, forwarders, airwaves }: D
   const closing = new AbortController();
   let sent = 0;
   let reducedPower = 0;
-  let underWay = 0;
+  const underWay = new Map<string, number>();
 
   const refuse: Downlinks['refuse'] = (reason, status = 'INTERNAL_ERROR') => {
     refused[reason] = (refused[reason] ?? 0) + 1;
@@ -248,12 +248,15 @@ export function createDownlinks({ rings, joins, fence, forwarders, airwaves }: D
 
   return {
     async send(prefix, gatewayId, command) {
-      if (underWay >= MAX_DOWNLINKS) return command.items.map(() => refuse('tooMany', 'QUEUE_FULL'));
-      underWay += 1;
+      const others = underWay.get(prefix) ?? 0;
+      if (others >= MAX_DOWNLINKS) return command.items.map(() => refuse('tooMany', 'QUEUE_FULL'));
+      underWay.set(prefix, others + 1);
       try {
         return await sendFirstPossible(prefix, gatewayId, command);
       } finally {
-        underWay -= 1;
+        const left = (underWay.get(prefix) ?? 1) - 1;
+        if (left === 0) underWay.delete(prefix);
+        else underWay.set(prefix, left);
       }
     },
     refuse,

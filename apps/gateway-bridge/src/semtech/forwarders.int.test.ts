@@ -1,7 +1,19 @@
 import { describe, expect, test } from '@jest/globals';
 import { systemClock, waitFor } from '@antirio/host';
 import { testWhen } from '@antirio/testing';
-import { GATEWAY, ONE, collect, onEnd, putRing, startEdge, uplink, call, type Edge } from '../test-edge.ts';
+import { command } from '../test-downlinks.ts';
+import {
+  GATEWAY,
+  ONE,
+  collect,
+  downlink,
+  onEnd,
+  putRing,
+  startEdge,
+  uplink,
+  call,
+  type Edge,
+} from '../test-edge.ts';
 import { createTestGateway, rxpkOf, type TestGateway } from '../test-gateway.ts';
 
 interface Listed {
@@ -138,6 +150,29 @@ test('frames of another region are counted and kept in no ring', async () => {
   expect(await call(edge, 'GET', '/ring/own')).toMatchObject({ count: 0 });
   const text = Buffer.from((await edge.http.call({ path: '/api/v3/metrics' })).body).toString();
   expect(text).toMatch(/unmatched_frames_total\{kind="outOfPlan"\} 2\n/);
+});
+
+test('several gateways: each is told by its name, and gets its own downlinks', async () => {
+  const edge = await startEdge('a', undefined, { gateways: 'any' });
+  await putRing(edge, 'own');
+  const second = await createTestGateway('00000000aabbccee', edge.bridge.address?.udpPort ?? 0);
+  onEnd(() => second.close());
+  const events = await collect(edge.bus, 'eu868/gateway/+/event/up');
+  for (const gateway of [edge.gateway, second]) {
+    await gateway.pull();
+    await gateway.push([rxpkOf(uplink(ONE, 1), 1000)]);
+  }
+  await waitFor(systemClock, 2000, () => events.length >= 2 || undefined);
+  expect(events.map(({ topic, event }) => [topic.split('/')[2], event.rxInfo.metadata['reception']])).toEqual(
+    [
+      [GATEWAY, 'first'],
+      ['00000000aabbccee', 'again'],
+    ],
+  );
+  await edge.bus.publish('eu868/gateway/00000000aabbccee/command/down', command(downlink(1), [2.9], 1000));
+  await waitFor(systemClock, 3000, () => second.downlinks.length > 0 || undefined);
+  expect([edge.gateway.downlinks.length, second.downlinks.length]).toEqual([0, 1]);
+  expect(await gatewayOf(edge, '00000000aabbccee')).toMatchObject({ frames: 1, reachable: true });
 });
 
 test('more frames than can be written down are not acknowledged', async () => {
