@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { DeviceProfile, Reading } from '@antirio/edgex-contracts';
+import type { DeviceProfile } from '@antirio/edgex-contracts';
 import { AntirioError, type Clock, type Random } from '@antirio/kernel';
 import {
   createHttpRim,
@@ -24,6 +24,7 @@ import { createJoinServer, type JoinServer } from './join/join-server.ts';
 import { addLoraRoutes, lastHeardOf, type LastHeard } from './lora-routes.ts';
 import { createMacLayer, type MacLayer } from './mac/mac-layer.ts';
 import { createMacStore } from './mac/store.ts';
+import { createLatest, type Latest } from './latest.ts';
 import { addMetrics } from './metrics.ts';
 import { bootstrap } from './north/bootstrap.ts';
 import { createPoster, type Poster } from './north/poster.ts';
@@ -61,7 +62,7 @@ interface Room extends DeviceLoraPorts {
   readonly options: DeviceLoraOptions;
   readonly profiles: ReadonlyMap<string, DeviceProfile>;
   /** The newest reading by device and resource. */
-  readonly latest: Map<string, Reading>;
+  readonly latest: Latest;
   readonly lastHeard: Map<DevEui, LastHeard>;
   /** What was opened; closed in the opposite order. */
   readonly opened: (() => unknown)[];
@@ -150,7 +151,7 @@ async function openReading(room: Room, parts: ReadingParts): Promise<Reader> {
       const told = lastHeard.get(device.devEui);
       if (told === undefined || told.at <= heard.uplink.receivedAt)
         lastHeard.set(device.devEui, lastHeardOf(heard));
-      for (const reading of readings) latest.set(`${device.name}/${reading.resourceName}`, reading);
+      latest.set(device.name, readings);
     },
     onCursor: (seq) => ring?.acknowledge(seq),
   });
@@ -239,7 +240,7 @@ async function openAll(room: Room, health: () => Health): Promise<Opened> {
   addRoutes(rim, {
     devices: options.devices,
     profileOf: (name) => profiles.get(name),
-    latest: (device, resource) => latest.get(`${device}/${resource}`),
+    latest: (device, resource) => latest.get(device, resource),
     sender,
     downlinks,
     checkMaySend: (device) => activation.checkMaySend(device),
@@ -298,7 +299,7 @@ export function createDeviceLora(options: DeviceLoraOptions, ports: DeviceLoraPo
     log,
     options,
     profiles: profilesOf(options),
-    latest: new Map(),
+    latest: createLatest(),
     lastHeard: new Map(),
     opened,
   };

@@ -3,6 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { Aedes, AedesPublishPacket, PublishPacket } from 'aedes';
 import mqemitter from 'mqemitter';
+import mqttPacket from 'mqtt-packet';
 import { AntirioError } from '@antirio/kernel';
 import type { Check, Log } from '@antirio/host';
 import { AcknowledgingAedes } from './acknowledging.ts';
@@ -70,6 +71,9 @@ export interface Broker {
   counters(): BrokerCounters;
   health(): Check;
 }
+
+// The library would keep a buffer for each of 65 536 numbers, seven megabytes, from the first packet that it writes.
+mqttPacket.writeToStream.cacheNumbers = false;
 
 const payloadOf = (packet: { readonly payload: string | Uint8Array }): Uint8Array => {
   const { payload } = packet;

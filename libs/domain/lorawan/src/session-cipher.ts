@@ -55,7 +55,7 @@ const KEY = 16;
  * Sessions that keep their key schedules, the last ones that made them. Making them anew costs some microseconds; those of all the
  * sessions of a large fleet would hold two kilobytes for each. The references are weak: keys go with their session.
  */
-const SCHEDULES = 1024;
+const SCHEDULES = 256;
 const scheduled: WeakRef<KeyedSession>[] = [];
 let place = 0;
 
