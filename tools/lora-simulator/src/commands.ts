@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Simulator } from './simulator.ts';
+import { positionSchema } from './config.ts';
 import { SimulatorError } from './errors.ts';
 
 const ratio = z.number().min(0).max(1);
@@ -23,6 +24,8 @@ const commandSchema = z.discriminatedUnion('cmd', [
   }),
   z.strictObject({ cmd: z.literal('rejoin'), mote: z.string().optional() }),
   z.strictObject({ cmd: z.literal('mote'), mote: z.string() }),
+  z.strictObject({ cmd: z.literal('moveMote'), mote: z.string(), position: positionSchema }),
+  z.strictObject({ cmd: z.literal('moveGateway'), gateway, position: positionSchema }),
   z.strictObject({ cmd: z.literal('status') }),
   z.strictObject({ cmd: z.literal('quit') }),
 ]);
@@ -46,8 +49,8 @@ export function parseCommand(line: string): SimulatorCommand {
   }
 }
 
-type MoteCommand = Extract<SimulatorCommand, { cmd: 'rejoin' | 'mote' }>;
-type GatewayCommand = Extract<SimulatorCommand, { cmd: 'gatewayTarget' | 'gatewayLoss' }>;
+type MoteCommand = Extract<SimulatorCommand, { cmd: 'rejoin' | 'mote' | 'moveMote' }>;
+type GatewayCommand = Extract<SimulatorCommand, { cmd: 'gatewayTarget' | 'gatewayLoss' | 'moveGateway' }>;
 
 function executeOnMote(simulator: Simulator, command: MoteCommand): SimulatorEvent {
   switch (command.cmd) {
@@ -56,6 +59,9 @@ function executeOnMote(simulator: Simulator, command: MoteCommand): SimulatorEve
       return { event: 'rejoin', ...(command.mote !== undefined && { mote: command.mote }) };
     case 'mote':
       return { event: 'mote', ...simulator.mote(command.mote) };
+    case 'moveMote':
+      simulator.moveMote(command.mote, command.position);
+      return { event: 'moveMote', mote: command.mote };
   }
 }
 
@@ -67,6 +73,9 @@ async function executeOnGateway(simulator: Simulator, command: GatewayCommand): 
     case 'gatewayLoss':
       simulator.setLoss(command.gateway, command.loss, command.downlinkLoss);
       return { event: 'gatewayLoss', gateway: command.gateway };
+    case 'moveGateway':
+      simulator.moveGateway(command.gateway, command.position);
+      return { event: 'moveGateway', gateway: command.gateway };
   }
 }
 

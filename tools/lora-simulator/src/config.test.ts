@@ -24,6 +24,26 @@ test.each([
   ['a ratio above one', { gateways: [gateway], attack: { replay: 1.5 } }, 'attack.replay'],
   ['a bad gateway EUI', { gateways: [{ ...gateway, id: 'xyz' }] }, 'gateways[0].id'],
   ['a DevNonce beyond 16 bits', { gateways: [gateway], devNonceStart: 65_536 }, 'devNonceStart'],
+  [
+    'a position for some gateways',
+    {
+      gateways: [
+        { ...gateway, position: { x: 0, y: 0 } },
+        { id: 'ff'.repeat(8), port: 1 },
+      ],
+    },
+    'some have none',
+  ],
+  [
+    'motes in places without gateways there',
+    { gateways: [gateway], motePositions: [{ x: 1, y: 1 }] },
+    'motePositions',
+  ],
+  [
+    'metres and degrees',
+    { gateways: [{ ...gateway, position: { x: 0, y: 0 } }], motePositions: [{ lat: 1, lon: 1 }] },
+    'degrees',
+  ],
   ['no gateway', { gateways: [] }, 'gateways'],
   ['one gateway twice', { gateways: [gateway, gateway] }, 'gateways'],
   ['no object', 'motes', 'expected object'],
@@ -60,6 +80,13 @@ test.each([
   expect(places).toHaveLength(joining);
   const gaps = places.slice(1).map((place, index) => place - (places[index] ?? 0));
   for (const gap of gaps) expect(Math.abs(gap - 1 / otaa)).toBeLessThan(1);
+});
+
+test('the configured loss is for a gateway without a position, unless it is said', () => {
+  const loss = (input: object): number | undefined =>
+    parseConfig({ gateways: [{ ...gateway, ...input }] }).gateways[0]?.loss;
+  expect([loss({}), loss({ position: { x: 0, y: 0 } })]).toEqual([0.1, 0]);
+  expect(loss({ position: { x: 0, y: 0 }, loss: 0.2 })).toBe(0.2);
 });
 
 test('where a mote joins, a gateway takes downlinks that are six seconds ahead', () => {

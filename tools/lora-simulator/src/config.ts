@@ -9,17 +9,26 @@ const lowerHex = (bytes: number): z.ZodType<string, string> =>
     .regex(new RegExp(`^[0-9a-fA-F]{${String(bytes * 2)}}$`), `${String(bytes)} bytes in hex`)
     .transform((text) => text.toLowerCase());
 
+const metres = z.number().min(-1e7).max(1e7);
+/** Metres east (`x`) and north (`y`) of an origin, or degrees. */
+export const positionSchema = z.union([
+  z.strictObject({ x: metres, y: metres }),
+  z.strictObject({ lat: z.number().min(-90).max(90), lon: z.number().min(-180).max(180) }),
+]);
+
 const gatewaySchema = z.strictObject({
   /** Gateway EUI, 8 bytes in hex. */
   id: lowerHex(8),
   /** Name or IPv4 address of the network server's Semtech UDP port. */
   host: z.string().min(1).default('127.0.0.1'),
   port: z.int().min(1).max(65_535),
-  /** Probability that an uplink on air is not heard here. */
-  loss: ratio.default(0.1),
+  /** Where it stands. With positions, distance decides who hears whom; each gateway has one, or none has. */
+  position: positionSchema.optional(),
+  /** Probability that an uplink on air is not heard here: 0.1, or 0 on top of what distance does. */
+  loss: ratio.optional(),
   /** Probability that a downlink sent from here does not reach its mote. */
   downlinkLoss: ratio.default(0),
-  /** Mean of the received signal strength, dBm. */
+  /** Mean of the received signal strength where there are no positions, dBm. */
   rssi: z.number().min(-140).max(0).default(-85),
   /** Value of the concentrator's 32-bit microsecond counter at start; drawn from the seed where absent. */
   tmstStart: uint32.optional(),
@@ -50,6 +59,24 @@ const attackSchema = z.strictObject({
   joinReplay: ratio.default(0),
 });
 
+const radioSchema = z.strictObject({
+  /** Path loss at 1 km, dB, and how it grows with distance. */
+  referenceLossDb: z.number().min(60).max(200).default(128.95),
+  exponent: z.number().min(1.5).max(6).default(2.32),
+  /** Standard deviation of the shadowing of a link, which never changes, dB. */
+  shadowingDb: z.number().min(0).max(20).default(7.8),
+  /** Largest deviation of one frame from its link, either way, dB. */
+  fadingDb: z.number().min(0).max(30).default(3),
+  /** Whether frames that overlap on one channel and spreading factor disturb each other. */
+  collisions: z.boolean().default(false),
+  /** A frame this much stronger than all that overlap it is received all the same, dB. */
+  captureDb: z.number().min(0).max(30).default(6),
+  /** Frames that a gateway can receive at a time; 0 for any number, 8 for a real SX1301. */
+  demodulators: z.int().min(0).max(64).default(0),
+  /** Whether a gateway hears nothing while it sends. */
+  halfDuplex: z.boolean().default(false),
+});
+
 const configSchema = z.strictObject({
   /** Everything random follows from it. */
   seed: z
@@ -74,6 +101,10 @@ const configSchema = z.strictObject({
   fPort: z.int().min(1).max(223).default(2),
   /** DevAddrs are spread over the 2^24 addresses that begin with this byte. */
   devAddrPrefix: lowerHex(1).default('01'),
+  /** Positions of the first motes; the others are spread at random over a disc around the gateways. */
+  motePositions: z.array(positionSchema).max(10_000).default([]),
+  areaRadiusM: z.number().min(1).max(100_000).default(3_000),
+  radio: radioSchema.prefault({}),
   attack: attackSchema.prefault({}),
   /** Part of the motes that join over the air, spread evenly over the fleet; the others are ABP. */
   otaa: ratio.default(0),
@@ -102,12 +133,26 @@ type Parsed = z.output<typeof configSchema>;
 
 /** A complete configuration: every default filled in. */
 export interface SimulatorConfig extends Parsed {
-  readonly gateways: (Parsed['gateways'][number] & { readonly txAdvanceMs: number })[];
+  readonly gateways: (Parsed['gateways'][number] & { readonly txAdvanceMs: number; readonly loss: number })[];
 }
 /** What a user writes: only `gateways` is required. */
 export type SimulatorConfigInput = z.input<typeof configSchema>;
 /** One gateway of a complete configuration. */
 export type GatewayConfig = SimulatorConfig['gateways'][number];
+
+function checkPositions({ gateways, motePositions }: Parsed): void {
+  const given = gateways.flatMap(({ position }) => (position === undefined ? [] : [position]));
+  if (given.length > 0 && given.length < gateways.length) {
+    throw new SimulatorError('badConfig', 'gateways: some have a position and some have none');
+  }
+  if (given.length === 0 && motePositions.length > 0) {
+    throw new SimulatorError('badConfig', 'motePositions: no gateway has a position');
+  }
+  const kinds = new Set([...given, ...motePositions].map((position) => 'lat' in position));
+  if (kinds.size > 1) {
+    throw new SimulatorError('badConfig', 'positions: some are in metres and some in degrees');
+  }
+}
 
 /** Checks a configuration and fills in its defaults. Throws `badConfig` with the path of each wrong key. */
 export function parseConfig(input: unknown): SimulatorConfig {
@@ -115,11 +160,18 @@ export function parseConfig(input: unknown): SimulatorConfig {
   if (!parsed.success) {
     throw new SimulatorError('badConfig', z.prettifyError(parsed.error), { cause: parsed.error });
   }
-  const ids = new Set(parsed.data.gateways.map((gateway) => gateway.id));
-  if (ids.size !== parsed.data.gateways.length) {
+  const { data } = parsed;
+  const ids = new Set(data.gateways.map((gateway) => gateway.id));
+  if (ids.size !== data.gateways.length) {
     throw new SimulatorError('badConfig', 'gateways: two of them have the same id');
   }
+  checkPositions(data);
   // A server answers a JoinRequest as soon as it has one, up to six seconds ahead; RxDelay may be 15 s.
-  const txAdvanceMs = parsed.data.otaa > 0 || parsed.data.mac === 'answered' ? 20_000 : 5_000;
-  return { ...parsed.data, gateways: parsed.data.gateways.map((gateway) => ({ txAdvanceMs, ...gateway })) };
+  const txAdvanceMs = data.otaa > 0 || data.mac === 'answered' ? 20_000 : 5_000;
+  const complete = (gateway: Parsed['gateways'][number]): SimulatorConfig['gateways'][number] => ({
+    txAdvanceMs,
+    loss: gateway.position === undefined ? 0.1 : 0,
+    ...gateway,
+  });
+  return { ...data, gateways: data.gateways.map(complete) };
 }

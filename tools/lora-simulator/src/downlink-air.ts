@@ -5,8 +5,11 @@ import type { DownlinkSent, Gateway } from './gateway.ts';
 import type { JoinResult } from './join.ts';
 import type { Mote, MoteReception } from './mote.ts';
 import type { DownlinkIgnoredRecord, DownlinkRecord, JoinedRecord, TruthLog } from './truth.ts';
+import type { Propagation } from './propagation.ts';
+import { spreadingFactorOf } from './eu868.ts';
 import { readDownlinkHeader } from './frames.ts';
 import { isJoinAccept } from './join-frames.ts';
+import { sensitivityDbm, snrOf } from './signal.ts';
 
 /** Downlinks on air, and what the motes made of them. */
 export interface DownlinkTotals {
@@ -27,11 +30,14 @@ interface DownlinkAirPorts {
   readonly clock: Clock;
   readonly truth: TruthLog;
   readonly fleet: Fleet;
+  readonly propagation: Propagation;
   readonly gateways: ReadonlyMap<string, Gateway>;
 }
 
 type Ignored = { readonly ignored: DownlinkIgnoredRecord['reason']; readonly mote?: Mote };
 type Outcome = Ignored | (Extract<MoteReception, { accepted: true }> & { readonly mote: Mote });
+
+type ArrivingDownlink = DownlinkSent & { readonly snr?: number };
 
 /** Where and when a downlink went on air. */
 interface Place {
@@ -86,10 +92,23 @@ export function createDownlinkAir(ports: DownlinkAirPorts): DownlinkAir {
     truth.append({ type: 'downlinkIgnored', ...place, devEui, reason: ignored });
   };
 
-  const outcomeOf = (sent: DownlinkSent, header: DownlinkHeader): Outcome => {
+  // What of it arrives at a mote; undefined where that is too little.
+  const arriving = (sent: DownlinkSent, mote: Mote, gateway: string): ArrivingDownlink | undefined => {
+    const signalDbm = ports.propagation.receivedDbm(gateway, mote.device.devEui, sent.powerDbm);
+    if (signalDbm === undefined) return sent;
+    const isHeard = signalDbm >= sensitivityDbm(spreadingFactorOf(sent.datr) ?? 7);
+    return isHeard ? { ...sent, snr: snrOf(signalDbm) } : undefined;
+  };
+
+  const outcomeOf = (sent: DownlinkSent, header: DownlinkHeader, gateway: string): Outcome => {
     let refusal: Ignored = { ignored: 'noMote' };
     for (const mote of fleet.withAddress(header.devAddr)) {
-      const result = mote.receive({ ...sent, header });
+      const downlink = arriving(sent, mote, gateway);
+      if (downlink === undefined) {
+        refusal = { ignored: 'tooWeak', mote };
+        continue;
+      }
+      const result = mote.receive({ ...downlink, header });
       if (result.accepted) return { mote, ...result };
       if (refusal.ignored === 'noMote' || result.reason !== 'noWindow') {
         refusal = { ignored: result.reason, mote };
@@ -100,7 +119,8 @@ export function createDownlinkAir(ports: DownlinkAirPorts): DownlinkAir {
 
   const deliver = (sent: DownlinkSent, header: DownlinkHeader, isLost: boolean, place: Place): void => {
     const [mote] = isLost ? fleet.withAddress(header.devAddr) : [];
-    const outcome: Outcome = mote === undefined ? outcomeOf(sent, header) : { ignored: 'loss', mote };
+    const outcome: Outcome =
+      mote === undefined ? outcomeOf(sent, header, place.gateway) : { ignored: 'loss', mote };
     if ('ignored' in outcome) {
       ignore(place, outcome);
       return;
@@ -123,7 +143,9 @@ export function createDownlinkAir(ports: DownlinkAirPorts): DownlinkAir {
   const deliverJoinAccept = (sent: DownlinkSent, isLost: boolean, place: Place): void => {
     let refusal: Ignored = { ignored: isLost ? 'loss' : 'noWindow' };
     for (const mote of isLost ? [] : fleet.joining()) {
-      const result = mote.receiveJoinAccept(sent);
+      const downlink = arriving(sent, mote, place.gateway);
+      if (downlink === undefined) continue;
+      const result = mote.receiveJoinAccept(downlink);
       if (result.accepted) {
         fleet.joined(mote);
         totals.received += 1;

@@ -6,6 +6,8 @@ export type SimulatorErrorCode =
   | 'unknownGateway'
   | 'unknownMote'
   | 'notOtaa'
+  | 'noPositions'
+  | 'badTrace'
   | 'badTarget'
   | 'badFrame';
 

@@ -37,6 +37,10 @@ export const DEFAULT_CHANNELS = 3;
 /** DR0 to DR5 are SF12 to SF7 at 125 kHz; a simulated mote has no others. */
 export const FASTEST_DATA_RATE = 5;
 
+/** Highest EIRP of a mote, dBm; each step of TXPower takes 2 dB off. */
+const MAX_EIRP_DBM = 16;
+export const eirpAt = (txPower: number): number => MAX_EIRP_DBM - 2 * txPower;
+
 const PREAMBLE_SYMBOLS = 8;
 
 /** EU868 data rate (0..5) of a spreading factor at 125 kHz, and back. */

@@ -1,11 +1,12 @@
 import type { RemoteInfo } from 'node:dgram';
 import type { Agenda } from './agenda.ts';
 import type { Clock } from './clock.ts';
-import type { GatewayConfig } from './config.ts';
+import type { GatewayConfig, SimulatorConfig } from './config.ts';
 import type { GatewayClock } from './gateway-clock.ts';
 import type { TxError } from './gwmp.ts';
 import type { PushWindow } from './push-window.ts';
 import type { Random } from './random.ts';
+import type { Receiver } from './receiver.ts';
 import type { InFlight, Reception } from './rxpk.ts';
 import type { TruthLog } from './truth.ts';
 import type { TxQueue } from './tx-queue.ts';
@@ -15,7 +16,9 @@ import { createGatewayClock } from './gateway-clock.ts';
 import { pullData, pushData, readServerDatagram, txAck } from './gwmp.ts';
 import { createPushWindow } from './push-window.ts';
 import { createRandom } from './random.ts';
+import { createReceiver } from './receiver.ts';
 import { rxpkOf, statOf } from './rxpk.ts';
+import { reportOf, sensitivityDbm } from './signal.ts';
 import { createTxQueue } from './tx-queue.ts';
 import { readTxpk } from './txpk.ts';
 import { isFrom, openUdpLink, resolveTarget } from './udp-link.ts';
@@ -45,6 +48,8 @@ export interface Hearing {
   readonly heard: boolean;
   readonly rssi: number;
   readonly snr: number;
+  /** Power of the frame here. */
+  readonly signalDbm: number;
 }
 
 /** A downlink as it goes on air, `at` in monotonic ms. */
@@ -63,19 +68,29 @@ export interface Gateway {
   setLoss(loss: number | undefined, downlinkLoss: number | undefined): void;
   /** Sends to another server from now on. Throws `badTarget`. */
   retarget(host: string, port: number): Promise<void>;
-  hear(): Hearing;
+  /** What it makes of a frame whose power here is known, or is nobody's business. Always draws three times. */
+  hear(spreadingFactor: number, signalDbm?: number): Hearing;
+  readonly receiver: Receiver;
   losesDownlink(): boolean;
   receive(reception: Reception): void;
+  /** Sends a recorded frame; its `tmst` is that of now unless it is to be kept. */
+  forward(rxpk: Readonly<Record<string, unknown>>, tx: InFlight, keepTmst: boolean): void;
   close(): void;
 }
 
 /** What a gateway needs from around it. */
 export interface GatewayPorts {
   readonly seed: string;
+  readonly radio: SimulatorConfig['radio'];
   readonly clock: Clock;
   readonly agenda: Agenda;
   readonly truth: TruthLog;
   readonly onAir: (gatewayId: string, downlink: DownlinkSent) => void;
+}
+
+interface BatchedFrame {
+  readonly tx: InFlight;
+  readonly rxpk: Readonly<Record<string, unknown>>;
 }
 
 interface PendingPush {
@@ -109,13 +124,14 @@ class SemtechGateway implements Gateway {
   readonly #radio: Random;
   readonly #downlinkRadio: Random;
   readonly #tokens: Random;
+  readonly receiver: Receiver;
   readonly #clock: GatewayClock;
   readonly #pushes: PushWindow<PendingPush>;
   readonly #queue: TxQueue;
   #target: Target;
   #loss: number;
   #downlinkLoss: number;
-  #batch: Reception[] = [];
+  #batch: BatchedFrame[] = [];
   #pullToken = -1;
   #reported = newCounters();
   #up: UdpLink | undefined;
@@ -131,6 +147,7 @@ class SemtechGateway implements Gateway {
     this.#config = config;
     this.#ports = ports;
     this.#target = target;
+    this.receiver = createReceiver(ports.radio);
     this.#loss = config.loss;
     this.#downlinkLoss = config.downlinkLoss;
     this.#radio = stream('radio');
@@ -174,11 +191,17 @@ class SemtechGateway implements Gateway {
     this.#pull();
   }
 
-  hear(): Hearing {
-    const heard = !this.#radio.chance(this.#loss);
-    const rssi = Math.round(Math.min(-20, this.#config.rssi + this.#radio.between(-12, 12)));
-    const snr = Math.round(this.#radio.between(-5, 12) * 10) / 10;
-    return { heard, rssi, snr };
+  hear(spreadingFactor: number, signalDbm?: number): Hearing {
+    const isLost = this.#radio.chance(this.#loss);
+    const [deviation, quality] = [this.#radio.between(-1, 1), this.#radio.uniform()];
+    if (signalDbm !== undefined) {
+      const faded = signalDbm + this.#ports.radio.fadingDb * deviation;
+      const heard = !isLost && faded >= sensitivityDbm(spreadingFactor);
+      return { heard, signalDbm: faded, ...reportOf(faded) };
+    }
+    const rssi = Math.round(Math.min(-20, this.#config.rssi + 12 * deviation));
+    const snr = Math.round((-5 + 17 * quality) * 10) / 10;
+    return { heard: !isLost, rssi, snr, signalDbm: rssi };
   }
 
   losesDownlink(): boolean {
@@ -186,9 +209,8 @@ class SemtechGateway implements Gateway {
   }
 
   receive(reception: Reception): void {
-    const { clock, truth, agenda } = this.#ports;
+    const { clock, truth } = this.#ports;
     const { tx, rssi, snr, endMs } = reception;
-    this.counters.heard += 1;
     truth.append({
       type: 'heard',
       txId: tx.id,
@@ -198,7 +220,18 @@ class SemtechGateway implements Gateway {
       rssi,
       snr,
     });
-    this.#batch.push(reception);
+    this.#enqueue({ tx, rxpk: rxpkOf(reception, this.#clock.tmstAt(endMs), clock.wallNs(endMs)) });
+  }
+
+  forward(rxpk: Readonly<Record<string, unknown>>, tx: InFlight, keepTmst: boolean): void {
+    const tmst = this.#clock.tmstAt(this.#ports.clock.monoMs());
+    this.#enqueue({ tx, rxpk: keepTmst ? rxpk : { ...rxpk, tmst } });
+  }
+
+  #enqueue(frame: BatchedFrame): void {
+    const { clock, agenda } = this.#ports;
+    this.counters.heard += 1;
+    this.#batch.push(frame);
     if (this.#batch.length >= MOST_FRAMES_PER_PUSH) this.#flush();
     else if (this.#batch.length === 1) agenda.at(clock.monoMs() + this.#config.batchMs, () => this.#flush());
   }
@@ -217,11 +250,8 @@ class SemtechGateway implements Gateway {
     if (this.#batch.length === 0) return;
     const batch = this.#batch;
     this.#batch = [];
-    const rxpk = batch.map((reception) =>
-      rxpkOf(reception, this.#clock.tmstAt(reception.endMs), this.#ports.clock.wallNs(reception.endMs)),
-    );
     this.#push(
-      { rxpk },
+      { rxpk: batch.map(({ rxpk }) => rxpk) },
       batch.map(({ tx }) => tx),
     );
   }
@@ -253,6 +283,7 @@ class SemtechGateway implements Gateway {
         txnb: since('downlinksProgrammed'),
       },
       clock.wallNs(clock.monoMs()),
+      this.#config.position,
     );
     this.#reported = now;
     this.#push({ stat }, []);
@@ -301,7 +332,10 @@ class SemtechGateway implements Gateway {
     }
     this.counters.downlinksProgrammed += 1;
     this.#down?.send(txAck(token, this.id), this.#target);
-    agenda.at(at, () => onAir(this.id, { ...read, at }));
+    agenda.at(at, () => {
+      this.receiver.transmit(at, at + read.airtimeMs);
+      onAir(this.id, { ...read, at });
+    });
   }
 
   #refuse(token: number, reason: string, txError?: TxError, phyPayload?: Buffer): void {

@@ -31,7 +31,7 @@ export interface MacLayer {
   parameters: MacParameters;
   /** Before an uplink that is this many after the last downlink: backs off where it is time; gives ADRACKReq. */
   beforeUplink(adr: boolean, silentUplinks: number): boolean;
-  /** Answers for an uplink; only what must be said in every uplink stays. */
+  /** Answers for an uplink, those left out that no frame at DR0 could hold; what must be said in every uplink stays. */
   takeAnswers(): Buffer;
   /** A downlink was accepted; undefined where it says nothing to this layer. */
   receive(downlink: MacDownlink): MacExchange | undefined;
@@ -47,6 +47,17 @@ function requestBytes({ fOpts, fPort, payload }: MacDownlink): Buffer {
   if (fPort !== 0) return fOpts;
   // A frame with commands in both places is against the rules: nothing in it is obeyed.
   return fOpts.length > 0 ? Buffer.alloc(0) : payload;
+}
+
+// The specification wants answers that do not fit to be left out, in whole and from the first that does not.
+const LONGEST_ANSWERS = 51;
+
+function joined(answers: readonly MacAnswer[]): Buffer {
+  let size = 0;
+  const fitting = answers
+    .map(({ bytes }) => bytes)
+    .filter(({ length }) => (size += length) <= LONGEST_ANSWERS);
+  return Buffer.concat(fitting);
 }
 
 class AnsweringMac implements MacLayer {
@@ -73,7 +84,7 @@ class AnsweringMac implements MacLayer {
     const answers = [...this.#repeated, ...this.#answers];
     this.#repeated = answers.filter(({ sticky }) => sticky);
     this.#answers = [];
-    return Buffer.concat(answers.map(({ bytes }) => bytes));
+    return joined(answers);
   }
 
   receive(downlink: MacDownlink): MacExchange | undefined {

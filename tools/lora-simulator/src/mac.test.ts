@@ -221,6 +221,15 @@ describe('a MAC layer', () => {
     expect([mac.takePoll(), mac.takePoll()]).toEqual([true, false]);
   });
 
+  test('leaves out what no frame can hold', () => {
+    const mac = layer();
+    mac.receive(down('', { fPort: 0, payload: Buffer.alloc(200, 6) }));
+    expect(mac.takeAnswers()).toHaveLength(51);
+    mac.receive(down('', { fPort: 0, payload: Buffer.from(`08${'06'.repeat(30)}`, 'hex') }));
+    expect(mac.takeAnswers()).toHaveLength(49);
+    expect(answersOf(mac)).toBe('08');
+  });
+
   test('that only records does nothing', () => {
     const mac = createMacLayer(joined, { ...config, mac: 'recorded' });
     expect(mac.receive(down('0352050003', { fPending: true }))).toBeUndefined();

@@ -118,6 +118,110 @@ test('it writes the devices file that edges are provisioned with, for its owner 
   expect(statSync(file('devices.json')).mode & 0o777).toBe(0o600);
 });
 
+const replayed = (): string[] =>
+  server.datagrams.flatMap(({ body }) => body.rxpk ?? []).map(({ data, freq }) => `${data} ${String(freq)}`);
+
+test('a truth log is sent again, frame by frame, over real sockets', async () => {
+  const first = run(config(), '--log', file('truth.jsonl'), '--start');
+  await server.waitFor(() => replayed().length >= 8);
+  first.say({ cmd: 'quit' });
+  await first.exited;
+  const { identities } = await readTruth(file('truth.jsonl'));
+  const heard = countUplinks({ identities }).heard;
+  const original = replayed();
+  const before = server.datagrams.length;
+  const again = run(config(), '--replay', file('truth.jsonl'), '--speed', '50');
+  const report = await again.event();
+  expect(await again.exited).toEqual([0, null]);
+  expect(heard).toBeGreaterThan(0);
+  expect(report).toMatchObject({ event: 'replayed', unreadableLines: 0 });
+  const frames = server.datagrams.slice(before).flatMap(({ body }) => body.rxpk ?? []);
+  expect(report).toMatchObject({ frames: frames.length, acked: frames.length });
+  const sentAgain = frames.map(({ data, freq }) => `${data} ${String(freq)}`);
+  // What was heard last may not have been pushed any more when the first run ended.
+  expect(sentAgain.slice(0, original.length)).toEqual(original);
+});
+
+test('a recorded trace keeps its intervals, or is sent faster, and its tmst where wanted', async () => {
+  const lines = [0, 400, 800].map((at, index) =>
+    JSON.stringify({
+      at: 5_000 + at,
+      gateway: '00000000AABBCCDD',
+      rxpk: { tmst: 7 + index, freq: 868.1, data: 'AQI=' },
+    }),
+  );
+  writeFileSync(file('trace.jsonl'), `${lines.join('\n')}\n\n{"at":`);
+  const arrivals: number[] = [];
+  server.onPacket = () => arrivals.push(performance.now());
+  const running = run(config(), '--replay', file('trace.jsonl'), '--speed', '2', '--keep-tmst');
+  expect(await running.event()).toMatchObject({ event: 'replayed', frames: 3, acked: 3, unreadableLines: 1 });
+  await running.exited;
+  const packets = server.datagrams.flatMap(({ body }) => body.rxpk ?? []);
+  expect(packets.map(({ tmst }) => tmst)).toEqual([7, 8, 9]);
+  // 400 ms at double speed; a busy machine makes it later, never sooner.
+  expect(arrivals[2]! - arrivals[0]!).toBeGreaterThan(350);
+});
+
+test.each([
+  [
+    'of a gateway that nobody configured',
+    '{"at":1,"gateway":"ffffffffffffffff","rxpk":{"data":"AQI="}}',
+    'line 1: gateway',
+  ],
+  ['without a time', '\n{"gateway":"00000000aabbccdd","rxpk":{"data":"AQI="}}', 'line 2'],
+  ['without data', '{"at":1,"gateway":"00000000aabbccdd","rxpk":{}}', 'rxpk.data'],
+])('a trace %s ends it with a clear error', async (_, trace, message) => {
+  writeFileSync(file('trace.jsonl'), trace);
+  const running = run(config(), '--replay', file('trace.jsonl'));
+  expect(await running.event()).toMatchObject({
+    ...{ event: 'error', code: 'badTrace' },
+    message: expect.stringContaining(message),
+  });
+  expect(await running.exited).toEqual([1, null]);
+});
+
+test.each([
+  ['no trace', ['--replay', '/nowhere/trace.jsonl'], 'badTrace'],
+  ['no speed', ['--replay', '/nowhere/trace.jsonl', '--speed', '0'], 'badConfig'],
+  ['a log of a replay', ['--replay', '/nowhere/trace.jsonl', '--log', '/nowhere/log'], 'badConfig'],
+  ['a log of no size', ['--log', '/nowhere/log', '--log-max-mb', 'much'], 'badConfig'],
+])('%s is refused', async (_, args, code) => {
+  const running = run(config(), ...args);
+  expect(await running.event()).toMatchObject({ event: 'error', code });
+  expect(await running.exited).toEqual([1, null]);
+});
+
+test('motes are asked about, moved and made to join by command', async () => {
+  const gateways = [{ id: '00000000aabbccdd', port: server.port, position: { lat: 38.2, lon: 21.7 } }];
+  const running = run({ motes: 2, otaa: 0.5, gateways });
+  await running.event();
+  const ask = async (command: object): Promise<Record<string, unknown>> => {
+    running.say(command);
+    return running.event();
+  };
+  expect(await ask({ cmd: 'mote', mote: 'mote-0002' })).toMatchObject({
+    event: 'mote',
+    joined: false,
+    devAddr: null,
+  });
+  expect(await ask({ cmd: 'rejoin', mote: 'mote-0002' })).toEqual({ event: 'rejoin', mote: 'mote-0002' });
+  expect(await ask({ cmd: 'rejoin', mote: 'mote-0001' })).toMatchObject({ code: 'notOtaa' });
+  const position = { lat: 38.2, lon: 21.7 };
+  expect(await ask({ cmd: 'moveMote', mote: 'mote-0001', position })).toMatchObject({ event: 'moveMote' });
+  expect(await ask({ cmd: 'mote', mote: 'mote-0001' })).toMatchObject({ position: { x: 0, y: 0 } });
+  expect(await ask({ cmd: 'moveMote', mote: 'mote-0001', position: { x: 1 } })).toMatchObject({
+    code: 'badCommand',
+  });
+  expect(await ask({ cmd: 'moveMote', mote: 'mote-0001', position: { x: 1, y: 1 } })).toMatchObject({
+    code: 'badCommand',
+    message: 'positions are in degrees here',
+  });
+  expect(await ask({ cmd: 'moveGateway', gateway: 'ff'.repeat(8), position })).toMatchObject({
+    code: 'unknownGateway',
+  });
+  expect(await ask({ cmd: 'mote', mote: 'nobody' })).toMatchObject({ code: 'unknownMote' });
+});
+
 test.each([
   ['a bad configuration', { gateways: [] }],
   ['no JSON', '{'],

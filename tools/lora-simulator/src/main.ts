@@ -1,5 +1,8 @@
-// lora-simulator --config sim.json [--log truth.jsonl] [--export-devices devices.json] [--start]
-import { readFileSync, writeFileSync } from 'node:fs';
+// lora-simulator --config sim.json [--log truth.jsonl [--log-max-mb 64]] [--export-devices devices.json] [--start]
+// lora-simulator --config sim.json --replay trace.jsonl [--speed 10] [--keep-tmst]
+import { createReadStream, readFileSync, writeFileSync } from 'node:fs';
+import type { ReadStream } from 'node:fs';
+import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import type { SimulatorConfigInput } from './config.ts';
@@ -9,6 +12,7 @@ import { execute, parseCommand } from './commands.ts';
 import { parseConfig } from './config.ts';
 import { devicesOf } from './devices.ts';
 import { SimulatorError } from './errors.ts';
+import { replay } from './replay.ts';
 import { createSimulator } from './simulator.ts';
 import { noTruthLog, openTruthLog } from './truth.ts';
 
@@ -17,7 +21,11 @@ const { values: options } = parseArgs({
     config: { type: 'string' },
     log: { type: 'string' },
     'export-devices': { type: 'string' },
+    'log-max-mb': { type: 'string' },
     start: { type: 'boolean', default: false },
+    replay: { type: 'string' },
+    speed: { type: 'string', default: '1' },
+    'keep-tmst': { type: 'boolean', default: false },
   },
 });
 
@@ -40,6 +48,12 @@ function readConfig(): SimulatorConfigInput {
   }
 }
 
+function numberOf(name: string, text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new SimulatorError('badConfig', `--${name} must be a number above 0, got ${text}`);
+  return value;
+}
+
 // Only a stop of traffic takes long; all else is answered in order.
 async function obey(simulator: Simulator, line: string): Promise<'quit' | undefined> {
   try {
@@ -57,7 +71,8 @@ async function obey(simulator: Simulator, line: string): Promise<'quit' | undefi
 }
 
 async function run(config: SimulatorConfigInput): Promise<void> {
-  const truth = options.log === undefined ? noTruthLog : openTruthLog(options.log);
+  const maxBytes = 1e6 * numberOf('log-max-mb', options['log-max-mb'] ?? 'Infinity');
+  const truth = options.log === undefined ? noTruthLog : openTruthLog(options.log, maxBytes);
   const simulator = await createSimulator(config, { truth });
   const commands = createInterface({ input: process.stdin });
   const end = (): void => commands.close();
@@ -73,8 +88,31 @@ async function run(config: SimulatorConfigInput): Promise<void> {
   simulator.close();
 }
 
+// Ends with its trace: whatever standard input says, there is nothing else to obey than a signal.
+async function runReplay(config: SimulatorConfigInput, file: string): Promise<void> {
+  if (options.log !== undefined) throw new SimulatorError('badConfig', '--log: a replay has no truth to log');
+  const speed = numberOf('speed', options.speed);
+  const abort = new AbortController();
+  process.once('SIGTERM', () => abort.abort());
+  process.once('SIGINT', () => abort.abort());
+  const lines = createInterface({ input: await openTrace(file), crlfDelay: Infinity });
+  const report = await replay(config, lines, { speed, keepTmst: options['keep-tmst'], signal: abort.signal });
+  print({ event: 'replayed', ...report });
+}
+
+async function openTrace(file: string): Promise<ReadStream> {
+  const stream = createReadStream(file, 'utf8');
+  try {
+    await once(stream, 'open');
+    return stream;
+  } catch (error) {
+    throw new SimulatorError('badTrace', `${file}: ${String(error)}`, { cause: error });
+  }
+}
+
 async function main(): Promise<void> {
   const config = readConfig();
+  if (options.replay !== undefined) return runReplay(config, options.replay);
   const exportFile = options['export-devices'];
   if (exportFile !== undefined) {
     const devices = devicesOf(parseConfig(config));

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { SimulatorError } from './errors.ts';
@@ -93,6 +93,28 @@ test('a torn last line is left out', async () => {
   expect(truth.identities).toHaveLength(1);
   expect(truth.unreadableLines).toBe(1);
   expect(truth.end).toBeUndefined();
+});
+
+test('a bounded log keeps its newest part, and what ran', async () => {
+  const file = path.join(folder, 'bounded.jsonl');
+  const log = openTruthLog(file, 8_000);
+  log.append({ type: 'run', version: 1, at: 0, wallNs: '0', seed: 's', motes: 1, gateways: ['a'] });
+  for (let id = 1; id <= 200; id += 1) {
+    log.append(tx(id, 'uplink', id));
+    // Records of one turn stay together.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  log.close();
+  const parts = ['', '.1', '.2', '.3'].map((suffix) => statSync(`${file}${suffix}`).size);
+  expect(Math.max(...parts)).toBeLessThanOrEqual(2_000);
+  const { run, identities, unreadableLines } = await readTruth(file);
+  expect({ seed: run?.seed, unreadableLines }).toEqual({ seed: 's', unreadableLines: 0 });
+  const counters = identities.map(({ fcnt }) => fcnt);
+  expect(counters.at(-1)).toBe(200);
+  expect(counters.length).toBeGreaterThan(15);
+  expect(counters).toEqual(counters.map((_, index) => 200 - counters.length + 1 + index));
+  rmSync(file);
+  expect(() => openTruthLog(file, 8_000)).toThrow('.1');
 });
 
 test('a log that holds a run is not written over', () => {

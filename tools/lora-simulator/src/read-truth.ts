@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { TransmissionKind } from './transmission.ts';
 import type {
@@ -13,10 +13,12 @@ import type {
   JoinedRecord,
   JoinRequestRecord,
   MacRecord,
+  MissedRecord,
   RunRecord,
   TruthRecord,
   TxRecord,
 } from './truth.ts';
+import { OLDER_LOGS } from './truth.ts';
 
 /** When (monotonic ms) something happened at a gateway. */
 export interface AtGateway {
@@ -73,6 +75,7 @@ export interface Truth {
   readonly downlinksRefused: readonly DownlinkRefusedRecord[];
   readonly downlinksReceived: readonly DownlinkReceivedRecord[];
   readonly downlinksIgnored: readonly DownlinkIgnoredRecord[];
+  readonly missed: readonly MissedRecord[];
   /** MAC commands that motes obeyed. */
   readonly mac: readonly MacRecord[];
   readonly commands: readonly CommandRecord[];
@@ -137,6 +140,9 @@ function identitiesOf(air: Iterable<AirRecord>): TruthIdentity[] {
   return [...byFirst.values()].map(identityOf);
 }
 
+type AnyDownlinkRecord =
+  DownlinkRecord | DownlinkRefusedRecord | DownlinkReceivedRecord | DownlinkIgnoredRecord;
+
 class TruthReader {
   readonly #air = new Map<number, MutableAir>();
   readonly #joinRequests = new Map<number, MutableJoin>();
@@ -145,6 +151,7 @@ class TruthReader {
   readonly #downlinksRefused: DownlinkRefusedRecord[] = [];
   readonly #downlinksReceived: DownlinkReceivedRecord[] = [];
   readonly #downlinksIgnored: DownlinkIgnoredRecord[] = [];
+  readonly #missed: MissedRecord[] = [];
   readonly #mac: MacRecord[] = [];
   readonly #commands: CommandRecord[] = [];
   #run: RunRecord | undefined;
@@ -170,6 +177,7 @@ class TruthReader {
       downlinksRefused: this.#downlinksRefused,
       downlinksReceived: this.#downlinksReceived,
       downlinksIgnored: this.#downlinksIgnored,
+      missed: this.#missed,
       mac: this.#mac,
       commands: this.#commands,
       end: this.#end,
@@ -185,24 +193,23 @@ class TruthReader {
       case 'acked':
         this.#onAir(record);
         return;
-      case 'joined':
-        this.#joins.push(record);
-        return;
-      case 'mac':
-        this.#mac.push(record);
-        return;
       case 'run':
         this.#run = record;
         return;
       case 'end':
         this.#end = record;
         return;
-      case 'command':
-        this.#commands.push(record);
-        return;
       default:
-        this.#downlink(record);
+        this.#event(record);
     }
+  }
+
+  #event(record: JoinedRecord | MacRecord | MissedRecord | CommandRecord | AnyDownlinkRecord): void {
+    if (record.type === 'joined') this.#joins.push(record);
+    else if (record.type === 'mac') this.#mac.push(record);
+    else if (record.type === 'missed') this.#missed.push(record);
+    else if (record.type === 'command') this.#commands.push(record);
+    else this.#downlink(record);
   }
 
   #onAir(record: TxRecord | JoinRequestRecord | HeardRecord | AckedRecord): void {
@@ -225,9 +232,7 @@ class TruthReader {
     }
   }
 
-  #downlink(
-    record: DownlinkRecord | DownlinkRefusedRecord | DownlinkReceivedRecord | DownlinkIgnoredRecord,
-  ): void {
+  #downlink(record: AnyDownlinkRecord): void {
     switch (record.type) {
       case 'downlink':
         this.#downlinks.push(record);
@@ -247,11 +252,14 @@ class TruthReader {
   }
 }
 
-/** Reads a truth log, also one that is being written or whose writer was killed. */
+/** Reads a truth log, also one that is being written, whose writer was killed, or whose oldest part was dropped. */
 export async function readTruth(file: string): Promise<Truth> {
   const reader = new TruthReader();
-  const lines = createInterface({ input: createReadStream(file, 'utf8'), crlfDelay: Infinity });
-  for await (const line of lines) reader.line(line);
+  const older = OLDER_LOGS.map((number) => `${file}.${String(number)}`).filter((name) => existsSync(name));
+  for (const part of [...older.reverse(), file]) {
+    const lines = createInterface({ input: createReadStream(part, 'utf8'), crlfDelay: Infinity });
+    for await (const line of lines) reader.line(line);
+  }
   return reader.result();
 }
 

@@ -1,4 +1,6 @@
 import type { Channel } from './eu868.ts';
+import type { Coordinates, Position } from './positions.ts';
+import { isCoordinates } from './positions.ts';
 
 /** A transmission under way to its servers, shared by all gateways that received it. */
 export interface InFlight {
@@ -61,14 +63,22 @@ export interface StatCounters {
   readonly txnb: number;
 }
 
+/** Where a gateway says it is that has no coordinates. */
+const PATRAS: Coordinates = { lat: 38.29, lon: 21.79 };
+
 /** A gateway's report of itself. */
-export function statOf(counters: StatCounters, wallNs: bigint): Record<string, unknown> {
+export function statOf(
+  counters: StatCounters,
+  wallNs: bigint,
+  position: Position = PATRAS,
+): Record<string, unknown> {
+  const { lat, lon } = isCoordinates(position) ? position : PATRAS;
   const iso = new Date(Number(wallNs / 1_000_000n)).toISOString();
   const ackr = counters.pushed === 0 ? 0 : Math.round((1_000 * counters.acked) / counters.pushed) / 10;
   return {
     time: `${iso.slice(0, 10)} ${iso.slice(11, 19)} GMT`,
-    lati: 38.29,
-    long: 21.79,
+    lati: lat,
+    long: lon,
     alti: 12,
     rxnb: counters.rxnb,
     rxok: counters.rxok,

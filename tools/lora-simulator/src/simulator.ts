@@ -7,6 +7,8 @@ import type { Fleet } from './fleet.ts';
 import type { Gateway, GatewayCounters } from './gateway.ts';
 import type { MacParameters } from './mac-parameters.ts';
 import type { Mote } from './mote.ts';
+import type { Point, Position } from './positions.ts';
+import type { Propagation } from './propagation.ts';
 import type { Traffic } from './traffic.ts';
 import type { TrafficClock } from './traffic-clock.ts';
 import type { TruthLog } from './truth.ts';
@@ -19,6 +21,7 @@ import { createDownlinkAir } from './downlink-air.ts';
 import { SimulatorError } from './errors.ts';
 import { createFleet } from './fleet.ts';
 import { openGateway } from './gateway.ts';
+import { createPropagation } from './propagation.ts';
 import { createTraffic } from './traffic.ts';
 import { createTrafficClock } from './traffic-clock.ts';
 import { noTruthLog } from './truth.ts';
@@ -48,6 +51,8 @@ export interface MoteStatus {
   /** The counter of its next uplink. */
   readonly fcntUp: number;
   readonly parameters: MacParameters;
+  /** Metres; null where nothing has a position. */
+  readonly position: Point | null;
 }
 
 /** A running simulation of motes, radio and gateways. */
@@ -68,6 +73,10 @@ export interface Simulator {
    * `unknownMote`, `notOtaa`.
    */
   rejoin(mote?: string): void;
+  /** Throws `unknownMote`, `noPositions`, `badCommand`. */
+  moveMote(mote: string, position: Position): void;
+  /** Throws `unknownGateway`, `noPositions`, `badCommand`. */
+  moveGateway(gatewayId: string, position: Position): void;
   /** How a mote stands. Throws `unknownMote`. */
   mote(mote: string): MoteStatus;
   status(): SimulatorStatus;
@@ -93,6 +102,7 @@ class RadioSimulator implements Simulator {
   readonly #traffic: Traffic;
   readonly #trafficClock: TrafficClock;
   readonly #fleet: Fleet;
+  readonly #propagation: Propagation;
   readonly #gateways = new Map<string, Gateway>();
   readonly #uplinks: UplinkAir;
   readonly #downlinks: DownlinkAir;
@@ -108,7 +118,12 @@ class RadioSimulator implements Simulator {
     this.#traffic = createTraffic(config);
     this.#trafficClock = createTrafficClock(() => clock.monoMs());
     this.#fleet = createFleet(this.#traffic.motes);
-    const ports = { clock, truth, fleet: this.#fleet, gateways: this.#gateways };
+    const devEuis = this.devices.map(({ devEui }) => devEui);
+    this.#propagation = createPropagation(config, devEuis);
+    const ports = {
+      ...{ clock, truth, fleet: this.#fleet, gateways: this.#gateways },
+      propagation: this.#propagation,
+    };
     this.#uplinks = createUplinkAir({ ...ports, agenda: this.#agenda });
     this.#downlinks = createDownlinkAir(ports);
     const { seed, motes } = config;
@@ -120,6 +135,7 @@ class RadioSimulator implements Simulator {
     for (const gateway of config.gateways) {
       const opened = await openGateway(gateway, {
         seed: config.seed,
+        radio: config.radio,
         clock: this.#clock,
         agenda: this.#agenda,
         truth: this.#truth,
@@ -185,6 +201,18 @@ class RadioSimulator implements Simulator {
     if (this.#state === 'running') this.#tick();
   }
 
+  moveMote(name: string, position: Position): void {
+    const { device } = this.#fleet.named(name);
+    this.#propagation.moveMote(device.devEui, position);
+    this.#note('moveMote', { mote: device.devEui, position });
+  }
+
+  moveGateway(gatewayId: string, position: Position): void {
+    const { id } = this.#gateway(gatewayId);
+    this.#propagation.moveGateway(id, position);
+    this.#note('moveGateway', { gateway: id, position });
+  }
+
   mote(name: string): MoteStatus {
     const { device, session, fcntUp, parameters } = this.#fleet.named(name);
     return {
@@ -195,6 +223,7 @@ class RadioSimulator implements Simulator {
       session: session?.number ?? null,
       fcntUp,
       parameters,
+      position: this.#propagation.whereIs(device.devEui) ?? null,
     };
   }
 

@@ -11,7 +11,7 @@ import type {
   Transmission,
   TransmissionKind,
 } from './transmission.ts';
-import { airtimeMs, channelAt, CHANNELS, DEFAULT_CHANNELS, JOIN_RX2_DELAY_MS } from './eu868.ts';
+import { airtimeMs, channelAt, CHANNELS, DEFAULT_CHANNELS, eirpAt, JOIN_RX2_DELAY_MS } from './eu868.ts';
 import { createTimeHeap } from './heap.ts';
 import { joinRetryDelayMs } from './join-back-off.ts';
 import { createStation, flipBit, strangerOf } from './station.ts';
@@ -285,6 +285,8 @@ class SeededTraffic implements Traffic {
       phyPayload,
       channel,
       spreadingFactor,
+      powerDbm: eirpAt(station.mote.parameters.txPower),
+      from: device.devEui,
     };
   }
 
@@ -309,6 +311,8 @@ class SeededTraffic implements Traffic {
       phyPayload: frame.phyPayload,
       channel,
       spreadingFactor: mote.spreadingFactor,
+      powerDbm: eirpAt(byMote ? mote.parameters.txPower : 0),
+      from: mote.device.devEui,
       ...changes,
     };
   }

@@ -49,6 +49,10 @@ interface OnAir {
   readonly phyPayload: Buffer;
   readonly channel: Channel;
   readonly spreadingFactor: number;
+  /** EIRP, dBm. */
+  readonly powerDbm: number;
+  /** DevEUI of the mote from whose place it is sent: an attacker stands beside its victim. */
+  readonly from: string;
 }
 
 /** One data frame on air, once. */

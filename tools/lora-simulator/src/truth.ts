@@ -1,8 +1,9 @@
-import { closeSync, fstatSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
 import type { IgnoredReason } from './downlink-reception.ts';
 import type { JoinRefusal } from './join.ts';
 import type { MacExchange } from './mac-layer.ts';
 import type { MacParameters } from './mac-parameters.ts';
+import type { MissReason } from './receiver.ts';
 import type { ReceiveWindow } from './receive-windows.ts';
 import type { JoinTransmissionKind, TransmissionKind } from './transmission.ts';
 import { SimulatorError } from './errors.ts';
@@ -101,6 +102,14 @@ export interface HeardRecord extends Timed {
   readonly snr: number;
 }
 
+/** A gateway would have received a transmission but for another, its own, or one too many at a time. */
+export interface MissedRecord extends Timed {
+  readonly type: 'missed';
+  readonly txId: number;
+  readonly gateway: string;
+  readonly reason: MissReason;
+}
+
 /** Its server acknowledged the PUSH_DATA that carried it. */
 export interface AckedRecord extends Timed {
   readonly type: 'acked';
@@ -164,7 +173,7 @@ export interface DownlinkIgnoredRecord extends Timed {
   readonly downlinkId: number;
   readonly devEui: string | null;
   readonly gateway: string;
-  readonly reason: IgnoredReason | JoinRefusal | 'loss' | 'noMote' | 'notData';
+  readonly reason: IgnoredReason | JoinRefusal | 'tooWeak' | 'loss' | 'noMote' | 'notData';
 }
 
 /** What the simulator was told to do. */
@@ -187,6 +196,7 @@ export type TruthRecord =
   | JoinRequestRecord
   | JoinedRecord
   | HeardRecord
+  | MissedRecord
   | AckedRecord
   | DownlinkRecord
   | DownlinkRefusedRecord
@@ -203,39 +213,91 @@ export interface TruthLog {
   close(): void;
 }
 
+/** Files of a bounded log: the one that is written, and these older ones, `.1` being the newest. */
+export const OLDER_LOGS = [1, 2, 3] as const;
+
+function openEmpty(file: string): number {
+  const fd = openSync(file, 'a', 0o600);
+  if (fstatSync(fd).size === 0) return fd;
+  closeSync(fd);
+  throw new SimulatorError('logExists', `${file} is not empty: a truth log holds one run`);
+}
+
+// The oldest is lost; the others move up by one.
+function rotate(file: string): void {
+  for (const number of OLDER_LOGS.toReversed()) {
+    const newer = number === 1 ? file : `${file}.${String(number - 1)}`;
+    if (existsSync(newer)) renameSync(newer, `${file}.${String(number)}`);
+  }
+}
+
+class FileLog implements TruthLog {
+  readonly #file: string;
+  readonly #maxBytes: number;
+  #fd: number;
+  #bytes = 0;
+  #lines: string[] = [];
+  #firstLine = '';
+  #isOpen = true;
+
+  constructor(file: string, maxBytes: number) {
+    this.#file = file;
+    // A log in four files of this size.
+    this.#maxBytes = maxBytes / (OLDER_LOGS.length + 1);
+    this.#fd = openEmpty(file);
+    if (maxBytes < Infinity && existsSync(`${file}.1`)) {
+      closeSync(this.#fd);
+      throw new SimulatorError('logExists', `${file}.1 is there: a truth log holds one run`);
+    }
+  }
+
+  append(record: TruthRecord): void {
+    if (!this.#isOpen) return;
+    if (this.#lines.length === 0) setImmediate(() => this.#isOpen && this.#flush());
+    const line = `${JSON.stringify(record)}\n`;
+    if (record.type === 'run') this.#firstLine = line;
+    this.#lines.push(line);
+  }
+
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#flush();
+    fsyncSync(this.#fd);
+    closeSync(this.#fd);
+  }
+
+  #flush(): void {
+    if (this.#lines.length === 0) return;
+    const bytes = Buffer.from(this.#lines.join(''), 'utf8');
+    this.#lines = [];
+    if (this.#bytes > 0 && this.#bytes + bytes.length > this.#maxBytes) this.#startNext();
+    this.#write(bytes);
+  }
+
+  #startNext(): void {
+    closeSync(this.#fd);
+    rotate(this.#file);
+    this.#fd = openEmpty(this.#file);
+    this.#bytes = 0;
+    this.#write(Buffer.from(this.#firstLine, 'utf8'));
+  }
+
+  #write(bytes: Buffer): void {
+    for (let written = 0; written < bytes.length;) written += writeSync(this.#fd, bytes, written);
+    this.#bytes += bytes.length;
+  }
+}
+
 /**
  * A truth log in a new or empty file (JSON lines). Records reach the operating system within the same turn of the
- * event loop, so a killed simulator leaves all but its last turn. Throws `logExists` where the file holds anything:
- * one log is one run. A failed write throws from the event loop and ends the process: a truth with holes is none.
+ * event loop, so a killed simulator leaves all but its last turn. Of a log that would grow above `maxBytes` the oldest
+ * part is dropped: it is then spread over this file and `.1` to `.3`, which `readTruth` reads as one. Throws `logExists`
+ * where the file holds anything: one log is one run. A failed write throws from the event loop and ends the process: a
+ * truth with holes is none.
  */
-export function openTruthLog(file: string): TruthLog {
-  const fd = openSync(file, 'a', 0o600);
-  if (fstatSync(fd).size > 0) {
-    closeSync(fd);
-    throw new SimulatorError('logExists', `${file} is not empty: a truth log holds one run`);
-  }
-  let lines: string[] = [];
-  const flush = (): void => {
-    if (lines.length === 0) return;
-    const bytes = Buffer.from(lines.join(''), 'utf8');
-    lines = [];
-    for (let written = 0; written < bytes.length;) written += writeSync(fd, bytes, written);
-  };
-  let isOpen = true;
-  return {
-    append(record) {
-      if (!isOpen) return;
-      if (lines.length === 0) setImmediate(() => isOpen && flush());
-      lines.push(`${JSON.stringify(record)}\n`);
-    },
-    close() {
-      if (!isOpen) return;
-      isOpen = false;
-      flush();
-      fsyncSync(fd);
-      closeSync(fd);
-    },
-  };
+export function openTruthLog(file: string, maxBytes = Infinity): TruthLog {
+  return new FileLog(file, maxBytes);
 }
 
 /** A log for whoever only wants the traffic. */

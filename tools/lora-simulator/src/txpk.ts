@@ -24,6 +24,8 @@ export interface TimedDownlink {
   readonly tmst: number;
   readonly freqMhz: number;
   readonly datr: string;
+  /** dBm. */
+  readonly powerDbm: number;
   readonly inverted: boolean;
   readonly airtimeMs: number;
 }
@@ -72,6 +74,7 @@ export function readTxpk(json: string): TimedDownlink | DownlinkRefusal {
     tmst: txpk.tmst ?? 0,
     freqMhz: txpk.freq,
     datr: txpk.datr,
+    powerDbm: txpk.powe,
     inverted: txpk.ipol,
     airtimeMs: airtimeMs(spreadingFactor, phyPayload.length, !txpk.ncrc),
   };

@@ -2,6 +2,8 @@ import type { Agenda } from './agenda.ts';
 import type { Clock } from './clock.ts';
 import type { Fleet } from './fleet.ts';
 import type { Gateway, Hearing } from './gateway.ts';
+import type { Propagation } from './propagation.ts';
+import type { Incoming } from './receiver.ts';
 import type { InFlight } from './rxpk.ts';
 import type { DataTransmission, JoinTransmission, Transmission } from './transmission.ts';
 import type { JoinRequestRecord, TruthLog, TxRecord } from './truth.ts';
@@ -30,11 +32,13 @@ interface UplinkAirPorts {
   readonly agenda: Agenda;
   readonly truth: TruthLog;
   readonly fleet: Fleet;
+  readonly propagation: Propagation;
   readonly gateways: ReadonlyMap<string, Gateway>;
 }
 
 interface Heard extends Hearing {
   readonly gateway: Gateway;
+  readonly incoming: Incoming;
 }
 
 interface OnAir {
@@ -92,7 +96,7 @@ function inFlight(id: number, tally: Tally): InFlight {
   };
 }
 
-/** Air in which each gateway hears or misses a frame by itself; frames do not disturb each other. */
+/** Air in which each gateway hears or misses a frame by itself. */
 export function createUplinkAir(ports: UplinkAirPorts): UplinkAir {
   const tally = (): Tally => ({ sent: 0, heard: 0, acked: 0 });
   const totals = {
@@ -120,8 +124,38 @@ export function createUplinkAir(ports: UplinkAirPorts): UplinkAir {
     return JOIN_RX2_DELAY_MS;
   };
 
-  const deliver = (transmission: Transmission, endMs: number, hearings: readonly Heard[]): void => {
+  // All gateways draw now, in the order on air, so that what they hear follows from the seed.
+  const hearingsOf = (transmission: Transmission, startMs: number, endMs: number): Heard[] => {
+    const { channel, spreadingFactor, powerDbm, from } = transmission;
+    return [...ports.gateways.values()].map((gateway) => {
+      const hearing = gateway.hear(
+        spreadingFactor,
+        ports.propagation.receivedDbm(gateway.id, from, powerDbm),
+      );
+      // A network may have given a channel to a mote that its gateways do not listen to.
+      const heard = hearing.heard && channel.chan >= 0;
+      const { freqMhz } = channel;
+      const arrival = { freqMhz, spreadingFactor, startMs, endMs, signalDbm: hearing.signalDbm };
+      return {
+        gateway,
+        ...hearing,
+        heard,
+        incoming: gateway.receiver.arrive({ ...arrival, isDetected: heard }),
+      };
+    });
+  };
+
+  const receivedBy = (transmission: Transmission, hearings: readonly Heard[], at: number): Heard[] =>
+    hearings.filter(({ gateway, incoming }) => {
+      const reason = incoming.missed();
+      if (reason === undefined) return true;
+      ports.truth.append({ type: 'missed', txId: transmission.id, gateway: gateway.id, at, reason });
+      return false;
+    });
+
+  const deliver = (transmission: Transmission, endMs: number, heard: readonly Heard[]): void => {
     const { id, kind, phyPayload, channel, spreadingFactor } = transmission;
+    const hearings = receivedBy(transmission, heard, endMs);
     if (hearings.length > 0) totals[kind].heard += 1;
     const tx = inFlight(id, totals[kind]);
     for (const { gateway, rssi, snr } of hearings) {
@@ -143,11 +177,7 @@ export function createUplinkAir(ports: UplinkAirPorts): UplinkAir {
       const isData = 'frame' in transmission;
       ports.truth.append(isData ? dataRecord(transmission, onAir) : joinRecord(transmission, onAir));
       windowsEndMs = Math.max(windowsEndMs, endMs + listen(transmission, endMs));
-      // All gateways draw now, in the order on air, so that what they hear follows from the seed.
-      const hearings = [...ports.gateways.values()].map((gateway) => ({ gateway, ...gateway.hear() }));
-      // A network may have given a channel to a mote that its gateways do not listen to.
-      const isListenedTo = transmission.channel.chan >= 0;
-      const heard = hearings.filter((hearing) => hearing.heard && isListenedTo);
+      const heard = hearingsOf(transmission, at, endMs).filter((hearing) => hearing.heard);
       ports.agenda.at(endMs, () => deliver(transmission, endMs, heard));
     },
   };
