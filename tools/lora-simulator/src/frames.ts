@@ -48,11 +48,11 @@ function upperHalf(fcnt: number): Buffer {
   return bytes;
 }
 
-/** A frame's bytes outside Node's pool: one kept for replays must not keep 8 KB of the library's intermediate results. */
-export function ownBytes(phyPayload: unknown): Buffer {
-  if (!Buffer.isBuffer(phyPayload)) throw new SimulatorError('badFrame', 'the frame has no PHYPayload');
-  const own = Buffer.alloc(phyPayload.length);
-  phyPayload.copy(own);
+/** Bytes outside Node's pool: a key or frame that is kept must not keep the 8 KB of intermediate results around it. */
+export function ownBytes(bytes: unknown): Buffer {
+  if (!Buffer.isBuffer(bytes)) throw new SimulatorError('badFrame', 'the frame has no bytes');
+  const own = Buffer.alloc(bytes.length);
+  bytes.copy(own);
   return own;
 }
 

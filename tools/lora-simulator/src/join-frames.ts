@@ -99,5 +99,5 @@ export function deriveSessionKeys(appKey: Buffer, accept: JoinAccept, devNonce: 
     joinNonce,
     nonceBytes(devNonce),
   );
-  return { nwkSKey: NwkSKey, appSKey: AppSKey };
+  return { nwkSKey: ownBytes(NwkSKey), appSKey: ownBytes(AppSKey) };
 }

@@ -6,6 +6,7 @@ import type { Random } from './random.ts';
 import type { RadioDownlink, RadioSettings, ReceiveSettings, ReceiveWindow } from './receive-windows.ts';
 import type { JoinRequestFrame } from './transmission.ts';
 import { JOIN_RX1_DELAY_MS, JOIN_RX2_DELAY_MS } from './eu868.ts';
+import { ownBytes } from './frames.ts';
 import { buildJoinRequest, deriveSessionKeys, readJoinAccept } from './join-frames.ts';
 import { createReceiveWindows, DEFAULT_RECEPTION } from './receive-windows.ts';
 
@@ -55,7 +56,7 @@ function nonceSource(config: NonceConfig, random: Random): () => number | undefi
 
 /** The joins of one device; random DevNonces come from `random`. */
 export function createJoining(device: OtaaDevice, config: NonceConfig, random: Random): Joining {
-  const appKey = Buffer.from(device.appKey, 'hex');
+  const appKey = ownBytes(Buffer.from(device.appKey, 'hex'));
   const nextNonce = nonceSource(config, random);
   let windows = createReceiveWindows();
   let attempt = 0;

@@ -14,7 +14,7 @@ import { isOtaa } from './devices.ts';
 import { createDownlinkReception } from './downlink-reception.ts';
 import { spreadingFactorAt } from './eu868.ts';
 import { createExchange } from './exchange.ts';
-import { buildUplink } from './frames.ts';
+import { buildUplink, ownBytes } from './frames.ts';
 import { createJoining } from './join.ts';
 import { createMacLayer } from './mac-layer.ts';
 import { factoryParameters, JOIN_CHANNELS, joinedParameters, usableChannels } from './mac-parameters.ts';
@@ -69,8 +69,8 @@ export interface MoteOptions {
 }
 
 const keysOf = (device: Device): SessionKeys => ({
-  nwkSKey: Buffer.from(device.nwkSKey, 'hex'),
-  appSKey: Buffer.from(device.appSKey, 'hex'),
+  nwkSKey: ownBytes(Buffer.from(device.nwkSKey, 'hex')),
+  appSKey: ownBytes(Buffer.from(device.appSKey, 'hex')),
 });
 
 // A slow wave with noise on it, each within what its encoding holds: no two readings look alike.
