@@ -64,7 +64,11 @@ export function createBroker(options: BrokerRoomOptions, ports: BrokerPorts): Br
       secret: ensureBrokerSecret(dataDir, ports.random),
       listeners: [
         { port: options.port, bind, anonymous: options.anonymous },
-        { socketPath: foreignSocket(dataDir), anonymous: 'none' },
+        {
+          socketPath: foreignSocket(dataDir),
+          anonymous: 'none',
+          maxPacketBytes: options.maxForeignPacketBytes,
+        },
       ],
       maxClients: options.maxClients,
       maxClientsPerLogin: options.maxClientsPerContract,

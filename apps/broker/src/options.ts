@@ -1,3 +1,4 @@
+import { MAX_PACKET_BYTES } from '@antirio/bus';
 import { z } from 'zod';
 
 const port = z.int().min(0).max(65_535);
@@ -22,8 +23,14 @@ export const brokerOptions = z.strictObject({
     .int()
     .min(1024)
     .max(64 << 20)
+    .default(MAX_PACKET_BYTES)
+    .describe("largest MQTT packet; the default holds EdgeX's largest event"),
+  maxForeignPacketBytes: z
+    .int()
+    .min(1024)
+    .max(64 << 20)
     .default(1 << 20)
-    .describe('largest MQTT packet'),
+    .describe('largest MQTT packet of a foreign service'),
   slowClientMs: z
     .int()
     .min(100)

@@ -10,12 +10,17 @@ import { AcknowledgingAedes } from './acknowledging.ts';
 import { createAccess, type AccessCounters } from './broker-clients.ts';
 import { createFrameLimit } from './frame-limit.ts';
 import { isLoopback } from './broker-access.ts';
+import { MAX_PACKET_BYTES } from './limits.ts';
 import type { Offered } from './inbox.ts';
 
 /** Where to listen, and from where clients without a login are taken: this host's loopback, everywhere, nowhere. */
-export type BrokerListener =
+export type BrokerListener = (
   | { readonly port: number; readonly bind: string; readonly anonymous: 'loopback' | 'all' | 'none' }
-  | { readonly socketPath: string; readonly anonymous: 'all' | 'none' };
+  | { readonly socketPath: string; readonly anonymous: 'all' | 'none' }
+) & {
+  /** Largest MQTT packet from here, where it is less than the broker's. */
+  readonly maxPacketBytes?: number;
+};
 
 export interface BrokerOptions {
   /** 32 bytes: what the passwords of foreign services are made with. */
@@ -25,7 +30,7 @@ export interface BrokerOptions {
   readonly maxClients?: number;
   /** Connections at once with the login of one contract (default 8). */
   readonly maxClientsPerLogin?: number;
-  /** Largest MQTT packet (default 1 MiB). */
+  /** Largest MQTT packet (default 36 MiB and its head: EdgeX's largest event of 25 000 KB, in base64, in its envelope). */
   readonly maxPacketBytes?: number;
   /** QoS 2 messages of one client that may wait for their release (default 64). */
   readonly maxInflight?: number;
@@ -216,7 +221,7 @@ function limitPackets(socket: Socket, maxPacketBytes: number, onOversized: () =>
 
 /** Builds the broker; it takes messages of this process and connections once it is started. */
 export function createBroker(options: BrokerOptions, log: Log): Broker {
-  const { listeners, maxClients = 256, maxPacketBytes = 1 << 20, slowClientMs = 10_000 } = options;
+  const { listeners, maxClients = 256, maxPacketBytes = MAX_PACKET_BYTES, slowClientMs = 10_000 } = options;
   const counts = { refusedConnections: 0, published: 0, oversized: 0 };
   const emissions = new WeakMap<object, () => void>();
   const sockets = new Set<Socket>();
@@ -259,7 +264,7 @@ export function createBroker(options: BrokerOptions, log: Log): Broker {
       listener.anonymous === 'all' || (listener.anonymous === 'loopback' && isLoopback(socket.remoteAddress));
     sockets.add(socket);
     socket.setNoDelay(true);
-    limitPackets(socket, maxPacketBytes, () => {
+    limitPackets(socket, Math.min(maxPacketBytes, listener.maxPacketBytes ?? Infinity), () => {
       counts.oversized += 1;
     });
     const client = aedes.handle(socket);

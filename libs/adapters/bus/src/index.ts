@@ -6,6 +6,7 @@ export {
   type BrokerOptions,
 } from './broker.ts';
 export { contractLogin, contractPassword } from './broker-access.ts';
+export { MAX_PACKET_BYTES } from './limits.ts';
 export { createLocalBus, type LocalBusLimits } from './local-bus.ts';
 export { createMqttBus, type MqttBusLimits } from './mqtt-bus.ts';
 export type { MqttAddress } from './mqtt-connection.ts';

@@ -1,13 +1,17 @@
-import type { IPublishPacket, MqttClient } from 'mqtt';
+import type { IClientPublishOptions, IPublishPacket, MqttClient } from 'mqtt';
 import { AntirioError } from '@antirio/kernel';
 import type { Bus, BusHandler, Log, SubscribeOptions, Subscription } from '@antirio/host';
+import { MAX_PAYLOAD_BYTES } from './limits.ts';
 import { createInbox, type Inbox } from './inbox.ts';
 import { createMqttConnection, type MqttAddress } from './mqtt-connection.ts';
+import { createPublications } from './publications.ts';
 import { checkFilter, checkTopic, createTopicMatcher } from './topics.ts';
 import { within } from './within.ts';
 
 export interface MqttBusLimits {
-  /** Publications under way before `publish` answers `busy` (default 2000, 16 MiB). */
+  /** The largest payload that `publish` takes (default 36 MiB, which EdgeX's largest event fits in). */
+  readonly maxPayloadBytes?: number;
+  /** Publications under way before `publish` answers `busy` (default 2000, 16 MiB; one alone may have more). */
   readonly maxPending?: number;
   readonly maxPendingBytes?: number;
   /** How long `publish` waits for the broker (default 15 s). */
@@ -50,6 +54,7 @@ function createDispatch(subscribers: ReadonlySet<Subscriber>): (client: MqttClie
  */
 export function createMqttBus(address: MqttAddress, log: Log, limits: MqttBusLimits = {}): Bus {
   const {
+    maxPayloadBytes = MAX_PAYLOAD_BYTES,
     maxPending = 2000,
     maxPendingBytes = 16 << 20,
     publishTimeoutMs = 15_000,
@@ -57,17 +62,36 @@ export function createMqttBus(address: MqttAddress, log: Log, limits: MqttBusLim
   } = limits;
   const subscribers = new Set<Subscriber>();
   const withdrawn = new WeakSet<Subscriber>();
-  const outgoing = createMqttConnection(address, log);
-  const incoming = createMqttConnection(address, log, createDispatch(subscribers), () => {
-    for (const { onBack } of subscribers) onBack?.();
+  const publications = createPublications();
+  const outgoing = createMqttConnection(address, log, { messageIds: publications.messageIds });
+  const incoming = createMqttConnection(address, log, {
+    onClient: createDispatch(subscribers),
+    onBack() {
+      for (const { onBack } of subscribers) onBack?.();
+    },
   });
   let closed = false;
   let pending = 0;
   let pendingBytes = 0;
 
-  const send = async (topic: string, payload: Buffer, qos: 0 | 1, retain: boolean): Promise<void> => {
+  const send = async (topic: string, payload: Buffer, options: IClientPublishOptions): Promise<void> => {
     const client = await outgoing.client(publishTimeoutMs);
-    await client.publishAsync(topic, payload, { qos, retain });
+    const sent = publications.publish(client, topic, payload, options);
+    try {
+      await within(publishTimeoutMs, sent.acknowledged, 'the broker took no message');
+    } catch (error) {
+      sent.withdraw();
+      throw error;
+    }
+  };
+  /** @throws AntirioError where a message may not be sent, or not now. */
+  const admit = (topic: string, bytes: number): void => {
+    checkTopic(topic);
+    if (closed) throw new AntirioError('unavailable', 'the bus is closed');
+    if (bytes > maxPayloadBytes)
+      throw new AntirioError('tooLarge', `a message of ${bytes} bytes`, { topic, maxPayloadBytes });
+    if (pending >= maxPending || (pending > 0 && pendingBytes + bytes > maxPendingBytes))
+      throw new AntirioError('busy', 'too many messages under way', { topic, pending });
   };
   const granted = async (filter: string): Promise<boolean> => {
     const client = await incoming.client(subscribeTimeoutMs);
@@ -113,15 +137,12 @@ export function createMqttBus(address: MqttAddress, log: Log, limits: MqttBusLim
   };
   return {
     async publish(topic, payload, { qos = 0, retain = false } = {}) {
-      checkTopic(topic);
       const bytes = Buffer.from(payload);
-      if (closed) throw new AntirioError('unavailable', 'the bus is closed');
-      if (pending >= maxPending || pendingBytes + bytes.length > maxPendingBytes)
-        throw new AntirioError('busy', 'too many messages under way', { topic, pending });
+      admit(topic, bytes.length);
       pending += 1;
       pendingBytes += bytes.length;
       try {
-        await within(publishTimeoutMs, send(topic, bytes, qos, retain), 'the broker took no message');
+        await send(topic, bytes, { qos, retain });
       } catch (cause) {
         if (cause instanceof AntirioError) throw cause;
         throw new AntirioError('unavailable', `cannot publish to ${topic}`, {}, cause);

@@ -7,7 +7,8 @@ import { within } from './within.ts';
 
 /** Where an MQTT broker is, and who we are there. */
 export type MqttAddress = (
-  { /** `mqtt://host:port` or `mqtts://host:port` */ readonly url: string } | { readonly socketPath: string }
+  | { /** `mqtt://[user:password@]host[:port]`, or `mqtts://` */ readonly url: string }
+  | { readonly socketPath: string }
 ) & { readonly username?: string; readonly password?: string };
 
 /** One connection to a broker: opened when first wanted, found again whenever it is lost. */
@@ -35,18 +36,49 @@ function openStream(address: MqttAddress): Stream {
 function checkAddress(address: MqttAddress): void {
   if ('socketPath' in address) return;
   if (!URL.canParse(address.url) || !/^mqtts?:$/.test(new URL(address.url).protocol))
-    throw new AntirioError('badConfig', `${address.url} is not the mqtt:// or mqtts:// address of a broker`);
+    throw new AntirioError('badConfig', "the broker's address is no mqtt:// or mqtts:// URL");
 }
 
-/** `onClient` gets the client before it connects; `onBack` is told when a connection that was lost is there again. */
+interface Login {
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
+}
+
+const decoded = (text: string): string | undefined => (text === '' ? undefined : decodeURIComponent(text));
+
+/** What is given by itself wins over what is in the URL. */
+function loginOf(address: MqttAddress): Login {
+  if ('socketPath' in address) return address;
+  const { username, password } = new URL(address.url);
+  return {
+    username: address.username ?? decoded(username),
+    password: address.password ?? decoded(password),
+  };
+}
+
+/** Where it is, without who we are there. */
+function nameOf(address: MqttAddress): string {
+  if ('socketPath' in address) return address.socketPath;
+  const { protocol, host } = new URL(address.url);
+  return `${protocol}//${host}`;
+}
+
+export interface ConnectionHooks {
+  readonly messageIds?: NonNullable<IClientOptions['messageIdProvider']>;
+  /** Gets the client before it connects. */
+  readonly onClient?: (client: MqttClient) => void;
+  /** A connection that was lost is there again. */
+  readonly onBack?: () => void;
+}
+
 export function createMqttConnection(
   address: MqttAddress,
   log: Log,
-  onClient: (client: MqttClient) => void = () => undefined,
-  onBack: () => void = () => undefined,
+  { messageIds, onClient, onBack }: ConnectionHooks = {},
 ): MqttConnection {
   checkAddress(address);
-  const name = 'url' in address ? address.url : address.socketPath;
+  const name = nameOf(address);
+  const { username, password } = loginOf(address);
   let opening: Promise<MqttClient> | undefined;
   let lastError = 'not connected yet';
   let online = Promise.withResolvers<undefined>();
@@ -55,14 +87,15 @@ export function createMqttConnection(
   let closed = false;
 
   const settings = (): IClientOptions => ({
-    username: address.username,
-    password: address.password,
+    username,
+    password,
     clientId: `antirio-${process.pid}-${Math.random().toString(36).slice(2, 12)}`,
     keepalive: 15,
     connectTimeout: 5000,
     reconnectPeriod: FIRST_DELAY_MS,
     reconnectOnConnackError: true,
     queueQoSZero: false,
+    messageIdProvider: messageIds,
   });
   const watch = (client: MqttClient): void => {
     let delay = FIRST_DELAY_MS;
@@ -71,7 +104,7 @@ export function createMqttConnection(
       connected = true;
       online.resolve(undefined);
       log.debug({ broker: name }, 'connected');
-      if (wasConnected) onBack();
+      if (wasConnected) onBack?.();
       wasConnected = true;
     });
     client.on('error', (error) => {
@@ -94,7 +127,7 @@ export function createMqttConnection(
     const { MqttClient: Client } = await import('mqtt');
     const client = new Client(() => openStream(address), settings());
     watch(client);
-    onClient(client);
+    onClient?.(client);
     return client;
   };
   return {
