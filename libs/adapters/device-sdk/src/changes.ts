@@ -49,7 +49,7 @@ export function createChanges(ports: Ports): Changes {
   /** A driver that fails here is told of; the device is there nevertheless. */
   const tell = async (what: string, name: string, work: () => Promise<void> | void): Promise<void> => {
     try {
-      await calls.call(name, work);
+      await calls.callback(work);
     } catch (error) {
       log.error({ device: name, callback: what, error: describeError(error) }, 'the driver failed');
     }
@@ -78,6 +78,7 @@ export function createChanges(ports: Ports): Changes {
     const device = cache.devices.get(name);
     if (device === undefined) return;
     cache.devices.delete(name);
+    calls.forget(name);
     cache.lastConnected.delete(name);
     onDevice(name, undefined);
     await tell('removed', name, () => driver.removed?.(device));

@@ -4,7 +4,7 @@ import type { Log } from '@antirio/host';
 import type { Device, DeviceProfile, Event } from '@antirio/edgex-contracts';
 import { profileOf, type Cache } from './cache.ts';
 import type { Driver } from './driver.ts';
-import type { DriverCalls } from './driver-calls.ts';
+import { notAsked, type DriverCalls } from './driver-calls.ts';
 import type { Events } from './events.ts';
 import type { OperatingStates } from './operating-state.ts';
 import type { CommandQuery } from './query.ts';
@@ -12,7 +12,7 @@ import type { CommandQuery } from './query.ts';
 /** Reads and writes devices, as EdgeX's commands and auto events ask for it. */
 export interface Commands {
   /**
-   * @throws AntirioError notFound | methodNotAllowed | locked | invalidInput; failed where the driver did, or its values are not what they should be
+   * @throws AntirioError notFound | methodNotAllowed | locked | invalidInput; unavailable where the driver is not asked; failed where the driver did, or its values are not what they should be
    */
   get(
     deviceName: string,
@@ -96,26 +96,26 @@ export function createCommands(ports: CommandsPorts): Commands {
   ): Promise<T> => {
     let asked = false;
     try {
-      const answer = await calls.call(name, ask);
+      const answer = await calls.request(name, ask);
       asked = true;
       const used = use(answer);
       states().succeeded(name);
       onAnswer(name);
       return used;
     } catch (error) {
+      if (notAsked(error)) throw new AntirioError('unavailable', `${what} -> ${describeError(error)}`);
       if (!asked && isAntirioError(error) && DRIVERS_OWN.includes(error.code))
         throw new AntirioError(error.code, `${what} -> ${error.message}`, error.details, error.cause);
       states().failed(name);
       throw new AntirioError('failed', `${what} -> ${describeError(error)}`);
     }
   };
-  const checked = (values: unknown): readonly CommandValue[] => {
+  /** No more than the command may have; a pattern may match all that the profile has. */
+  const checked = (values: unknown, { kind, operations }: CommandPlan): readonly CommandValue[] => {
     if (!Array.isArray(values)) throw new AntirioError('failed', 'the driver gave no list of values');
-    if (values.length > maxCmdOps)
-      throw new AntirioError(
-        'failed',
-        `the driver gave ${values.length} values, over MaxCmdOps (${maxCmdOps})`,
-      );
+    const most = kind === 'pattern' ? Math.max(operations.length, maxCmdOps) : maxCmdOps;
+    if (values.length > most)
+      throw new AntirioError('failed', `the driver gave ${values.length} values, over ${most} (MaxCmdOps)`);
     return values as readonly CommandValue[];
   };
   const readPlan = async ({ device, profile }: Target, plan: CommandPlan): Promise<Event | undefined> => {
@@ -126,7 +126,7 @@ export function createCommands(ports: CommandsPorts): Commands {
       device.name,
       what,
       (signal) => driver.read(device, requests, signal),
-      (values) => events.of({ device, profile, sourceName: plan.sourceName, values: checked(values) }),
+      (values) => events.of({ device, profile, sourceName: plan.sourceName, values: checked(values, plan) }),
     );
   };
   const read: Commands['read'] = async (name, command) => {

@@ -3,17 +3,33 @@ import { AntirioError, describeError } from '@antirio/kernel';
 export interface DriverLimits {
   /** For one call; then its signal is aborted, and it has failed. */
   readonly timeoutMs: number;
-  /** Calls for one device that are not over, those included that went on after their time. */
+  /** Requests for one device that are not over, those included that went on after their time. */
   readonly maxPerDevice: number;
 }
 
 /** Calls into the driver, which may throw, hang, or not heed its signal: none of that goes further than the call. */
 export interface DriverCalls {
-  /** @throws AntirioError what the driver threw; timeout; busy where too many calls for the device are not over */
-  call<T>(deviceName: string, work: (signal: AbortSignal) => Promise<T> | T): Promise<T>;
+  /** Reads or writes. @throws AntirioError what the driver threw; timeout; `notAsked` where the driver was not asked, or not heard to the end */
+  request<T>(deviceName: string, work: Work<T>): Promise<T>;
+  /** What is no request to the device itself: however many of those hang, this is called. @throws AntirioError as `request` */
+  callback<T>(work: Work<T>): Promise<T>;
+  /** The device went: what is not over counts no more for one that comes by its name. */
+  forget(deviceName: string): void;
   /** Aborts what is under way; nothing is called any more. */
   stop(): void;
   readonly counts: { readonly failed: number; readonly late: number; readonly refused: number };
+}
+
+type Work<T> = (signal: AbortSignal) => Promise<T> | T;
+
+/** What came of this service, not of the driver or its device. */
+const notAskedErrors = new WeakSet<Error>();
+export const notAsked = (error: unknown): boolean => error instanceof Error && notAskedErrors.has(error);
+
+function ours(message: string): AntirioError {
+  const error = new AntirioError('unavailable', message);
+  notAskedErrors.add(error);
+  return error;
 }
 
 /** Whatever was thrown, as an error that has a place to stand. */
@@ -29,55 +45,64 @@ export function asError(error: unknown): AntirioError {
 
 export function createDriverCalls({ timeoutMs, maxPerDevice }: DriverLimits): DriverCalls {
   const stopping = new AbortController();
-  const open = new Map<string, number>();
+  /** Of each device, those that are not over. */
+  const open = new Map<string, Set<symbol>>();
   const counts = { failed: 0, late: 0, refused: 0 };
 
-  const over = (deviceName: string): void => {
-    const left = (open.get(deviceName) ?? 1) - 1;
-    if (left === 0) open.delete(deviceName);
-    else open.set(deviceName, left);
+  const bounded = async <T>(work: Work<T>): Promise<T> => {
+    stopping.signal.throwIfAborted();
+    const ending = new AbortController();
+    const late = Promise.withResolvers<never>();
+    const give = (error: AntirioError): void => {
+      ending.abort(error);
+      late.reject(error);
+    };
+    const timer = setTimeout(() => {
+      counts.late += 1;
+      give(new AntirioError('timeout', `the driver did not answer in ${timeoutMs} ms`));
+    }, timeoutMs);
+    const stop = (): void => give(stopping.signal.reason as AntirioError);
+    stopping.signal.addEventListener('abort', stop, { once: true });
+    late.promise.catch(() => undefined);
+    try {
+      // a driver in JavaScript may throw before it has made a promise
+      return await Promise.race([(async () => work(ending.signal))(), late.promise]);
+    } catch (error) {
+      counts.failed += 1;
+      throw asError(error);
+    } finally {
+      clearTimeout(timer);
+      stopping.signal.removeEventListener('abort', stop);
+    }
   };
-  const begin = <T>(deviceName: string, work: () => Promise<T> | T): Promise<T> => {
-    open.set(deviceName, (open.get(deviceName) ?? 0) + 1);
-    // a driver in JavaScript may throw before it has made a promise
-    const running = (async () => work())();
-    running
-      .catch(() => undefined)
-      .finally(() => over(deviceName))
-      .catch(() => undefined);
-    return running;
+  const begin = (deviceName: string): (() => void) => {
+    const mine = open.get(deviceName) ?? new Set();
+    if (mine.size >= maxPerDevice) {
+      counts.refused += 1;
+      throw ours(`${maxPerDevice} requests for ${deviceName} are not over`);
+    }
+    const one = Symbol(deviceName);
+    open.set(deviceName, mine.add(one));
+    return () => {
+      mine.delete(one);
+      if (mine.size === 0 && open.get(deviceName) === mine) open.delete(deviceName);
+    };
   };
   return {
     counts,
-    async call(deviceName, work) {
+    async request(deviceName, work) {
       stopping.signal.throwIfAborted();
-      if ((open.get(deviceName) ?? 0) >= maxPerDevice) {
-        counts.refused += 1;
-        throw new AntirioError('busy', `${maxPerDevice} requests for ${deviceName} are not over`);
-      }
-      const ending = new AbortController();
-      const late = Promise.withResolvers<never>();
-      const give = (error: AntirioError): void => {
-        ending.abort(error);
-        late.reject(error);
-      };
-      const timer = setTimeout(() => {
-        counts.late += 1;
-        give(new AntirioError('timeout', `the driver did not answer in ${timeoutMs} ms`));
-      }, timeoutMs);
-      const stop = (): void => give(new AntirioError('unavailable', 'the service stops'));
-      stopping.signal.addEventListener('abort', stop, { once: true });
-      late.promise.catch(() => undefined);
-      try {
-        return await Promise.race([begin(deviceName, () => work(ending.signal)), late.promise]);
-      } catch (error) {
-        counts.failed += 1;
-        throw asError(error);
-      } finally {
-        clearTimeout(timer);
-        stopping.signal.removeEventListener('abort', stop);
-      }
+      const over = begin(deviceName);
+      return bounded(async (signal) => {
+        try {
+          return await work(signal);
+        } finally {
+          over();
+        }
+      });
     },
-    stop: () => stopping.abort(new AntirioError('unavailable', 'the service stops')),
+    callback: bounded,
+    forget: (deviceName) => void open.delete(deviceName),
+    stop: () => stopping.abort(ours('the service stops')),
   };
 }

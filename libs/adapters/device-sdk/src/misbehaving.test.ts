@@ -92,6 +92,61 @@ describe('a driver that', () => {
     expect(signals.map(({ aborted }) => aborted)).toEqual([true, true]);
   });
 
+  test('hangs in all requests that a device may have is told what becomes of the device, and it may come anew', async () => {
+    const driver = testDriver({ read: never });
+    const options = { device: { driverTimeoutMs: 60, maxRequestsPerDevice: 2, allowedFails: 2 } };
+    const service = await around.start(driver, options, { provision });
+    await service.registered();
+    const ask = async () => around.call(service, { path: '/device/name/r1/Temperature' });
+    await Promise.all([ask(), ask()]);
+    await until(() => around.metadata.entities.device.get('r1')?.['operatingState'] === 'DOWN');
+    await service.sdk.updateDevice({ name: 'r1', operatingState: 'UP', labels: ['looked at'] });
+    await until(() => service.sdk.device('r1')?.operatingState === 'UP');
+    expect((await ask()).json()).toMatchObject({
+      statusCode: 503,
+      message: expect.stringContaining('2 requests for r1 are not over'),
+    });
+    await service.sdk.removeDevice('r1');
+    await until(() => driver.calls.includes('removed r1'));
+    driver.read = testDriver().read;
+    await service.sdk.addDevice(room('r1'));
+    await until(async () => (await ask()).status === 200);
+  });
+
+  test('has all that it can do under way is not the device’s failure', async () => {
+    const gate = Promise.withResolvers<undefined>();
+    const read: Driver['read'] = async () => {
+      await gate.promise;
+      return [temperature(1)];
+    };
+    const options = { device: { maxRequestsPerDevice: 1, allowedFails: 1 } };
+    const service = await around.start(testDriver({ read }), options, { provision });
+    await service.registered();
+    const ask = async () => around.call(service, { path: '/device/name/r1/Temperature' });
+    const first = ask();
+    await until(async () =>
+      Buffer.from((await around.call(service, { path: '/metrics' })).body).includes('device_reads_total 1'),
+    );
+    expect((await ask()).status).toBe(503);
+    gate.resolve(undefined);
+    expect((await first).status).toBe(200);
+    expect(around.metadata.entities.device.get('r1')?.['operatingState']).toBe('UP');
+    expect((await ask()).status).toBe(200);
+  });
+
+  test('gives all resources of a pattern, however many', async () => {
+    const service = await around.start(
+      testDriver(),
+      { device: { maxCmdOps: 1, allowedFails: 1 } },
+      { provision },
+    );
+    await service.registered();
+    const answer = await around.call(service, { path: '/device/name/r1/(Temp|Set).*' });
+    expect(answer.json()).toMatchObject({ statusCode: 200 });
+    expect((await around.call(service, { path: '/device/name/r1/Climate' })).status).toBe(500);
+    expect((await around.call(service, { path: '/device/name/r1/Setpoint' })).status).toBe(200);
+  });
+
   test('hangs in its callbacks keeps no other device waiting for good', async () => {
     const driver = testDriver({ added: ({ name }) => (name === 'r1' ? never() : undefined) });
     const devices = [room('r1'), room('r2')];

@@ -29,12 +29,12 @@ const MAX_VALIDATIONS = 64;
 interface DriverStart {
   /** Runs it, unless it has run. @throws AntirioError failed */
   run(): Promise<void>;
-  /** When it has. */
-  readonly done: Promise<void>;
+  /** When it runs for the first time. */
+  readonly begun: Promise<void>;
 }
 
 function driverStart(driver: Driver, sdk: DeviceSdk, stopping: AbortSignal): DriverStart {
-  const done = Promise.withResolvers<undefined>();
+  const begun = Promise.withResolvers<undefined>();
   const stopped = new Promise<never>((_, reject) => {
     const fail = (): void => reject(new AntirioError('unavailable', 'the service stops'));
     stopping.addEventListener('abort', fail, { once: true });
@@ -42,15 +42,15 @@ function driverStart(driver: Driver, sdk: DeviceSdk, stopping: AbortSignal): Dri
   stopped.catch(() => undefined);
   let starting: Promise<void> | undefined;
   const start = async (): Promise<void> => {
+    begun.resolve(undefined);
     try {
       await driver.start?.(sdk);
-      done.resolve(undefined);
     } catch (error) {
       throw new AntirioError('failed', `the driver does not start: ${describeError(error)}`);
     }
   };
   return {
-    done: done.promise,
+    begun: begun.promise,
     run() {
       starting ??= start().catch((error: unknown) => {
         starting = undefined;
@@ -165,7 +165,7 @@ export function createRunning(ports: RunningPorts): Running {
         options,
         {
           commands: answerCommands(on),
-          validations: answerValidations({ ...on, ready: starting.done }),
+          validations: answerValidations({ ...on, begun: starting.begun }),
           changes: hearSystemEvents({ ...on, onMissed: refreshSoon }),
           onBack: refreshSoon,
         },

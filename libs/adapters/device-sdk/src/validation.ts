@@ -8,22 +8,24 @@ import type { DriverCalls } from './driver-calls.ts';
 type Ports = Parameters<typeof answering>[0] & {
   readonly driver: Driver;
   readonly calls: DriverCalls;
-  readonly ready: Promise<void>;
+  /** The driver's start has begun. */
+  readonly begun: Promise<void>;
 };
 
 /** Answers core-metadata's question whether a device is right, before it takes it. */
 export function answerValidations(ports: Ports): BusHandler {
-  const { calls, driver, ready } = ports;
+  const { begun, calls, driver } = ports;
   return answering(ports, async ({ payload }) => {
     const parsed = addDeviceRequest.safeParse(payload);
     if (!parsed.success)
       throw new AntirioError('invalidInput', refusalText('AddDeviceRequest', parsed.error, payload));
     const { device } = parsed.data;
-    await calls.call(device.name, async () => {
-      // the driver is asked nothing before it has started
-      await ready;
-      await driver.validate?.(device);
-    });
+    if (driver.validate !== undefined)
+      await calls.callback(async () => {
+        // the driver is asked nothing before it begins to start, where it may add devices itself
+        await begun;
+        await driver.validate?.(device);
+      });
     return { payload: null };
   });
 }
