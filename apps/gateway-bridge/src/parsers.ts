@@ -6,3 +6,4 @@ export { commandDownOf } from './bus/command-down.ts';
 export { decodeMessage, encodeMessage } from './bus/protobuf.ts';
 export { uplinkEvent } from './bus/event-up.ts';
 export { decodeRecord, encodeControl, encodeFrame } from './ring/record.ts';
+export { frameSchema, toWire } from './ring/wire.ts';

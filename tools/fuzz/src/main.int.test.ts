@@ -15,7 +15,7 @@ test('`parsers` tries each of them, tells what came of it and counts', () => {
   const { code, out } = fuzz('parsers', '--count', '1400', '--seed', '7');
   const lines = out.trim().split('\n');
   expect(lines[0]).toBe('seed 7');
-  expect(out).toMatch(/^ok {5}MAC commands: 1\d\d inputs, /m);
+  expect(out).toMatch(/^ok {5}MAC commands: \d+ inputs, /m);
   expect(out).toMatch(/^ok {5}1400 inputs, seed 7, \d+ s: heap /m);
   expect(lines.at(-1)).toMatch(/^\d+ passed, 0 failed, 0 skipped$/);
   expect(code).toBe(0);

@@ -7,9 +7,9 @@ import { isMoment } from './moment.ts';
 import { readStat, type GatewayStat } from './stat.ts';
 
 // Far outside of what any radio measures; what no int32 can hold makes readers refuse the whole event.
-const decibels = z.number().min(-1000).max(1000);
+export const decibels = z.number().min(-1000).max(1000);
 // The longest that a Duration of protobuf can be: ten thousand years.
-const LONGEST_GPS_MS = 315_576_000_000_000;
+export const LONGEST_GPS_MS = 315_576_000_000_000;
 const uint8 = z.int().min(0).max(255);
 
 // One antenna of a gateway that has several: its signal is here, not in the element itself.
@@ -74,16 +74,11 @@ function bestAntenna(antennas: readonly Antenna[] | undefined): Antenna | undefi
   });
 }
 
-// What is no RFC 3339 would make readers refuse the whole event.
-const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z$/;
-
-const isTime = (text: string): boolean => TIME.test(text) && isMoment(text);
-
 /** Only what is there: most gateways tell none of it. */
 function extrasOf(rxpk: Rxpk, antenna: Antenna): Partial<Rx> {
   const extras: { -readonly [Key in keyof Rx]?: Rx[Key] } = {};
   const fineTimeNs = antenna.ftime ?? rxpk.ftime;
-  if (isTime(rxpk.time ?? '')) extras.time = rxpk.time;
+  if (isMoment(rxpk.time ?? '')) extras.time = rxpk.time;
   if (rxpk.tmms !== undefined) extras.gpsTimeMs = rxpk.tmms;
   if (fineTimeNs !== undefined) extras.fineTimeNs = fineTimeNs;
   if ((rxpk.brd ?? 0) > 0) extras.board = rxpk.brd;

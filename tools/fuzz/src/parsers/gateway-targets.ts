@@ -1,4 +1,5 @@
-import { AntirioError, describeError, fromUtf8, utf8 } from '@antirio/kernel';
+import { AntirioError, describeError, fromBase64, fromUtf8, utf8 } from '@antirio/kernel';
+import { parseInput } from '@antirio/host';
 import { readEventUp } from '@antirio/device-lora/parsers';
 import {
   commandDownOf,
@@ -7,9 +8,11 @@ import {
   encodeControl,
   encodeFrame,
   encodeMessage,
+  frameSchema,
   parseDatagram,
   readPushData,
   readTxAck,
+  toWire,
   uplinkEvent,
 } from '@antirio/gateway-bridge/parsers';
 import {
@@ -83,10 +86,10 @@ function checkProtobuf(json: string): void {
 }
 
 /** What the bridge takes, device-lora and ChirpStack must be able to read from it, and a ring to keep it. */
-function passedOn(frame: Frame): unknown {
-  const reception = receptionOf(frame);
+function passedOn(reception: ReturnType<typeof receptionOf>): unknown {
+  const receivedAt = String(reception.receivedAt);
   try {
-    const json = uplinkEvent({ ...reception, seq: 12 }, METADATA);
+    const json = uplinkEvent({ ...reception, seq: 12 }, { ...METADATA, receivedAt });
     checkProtobuf(json);
     const event = readEventUp(utf8(json));
     const join = readEventUp(utf8(uplinkEvent({ ...reception, seq: 0 }, JOIN_METADATA)));
@@ -106,7 +109,15 @@ function readBody(json: Uint8Array): unknown {
   const { heard, stat } = readPushData(json);
   if (stat?.time !== undefined && !isTime(stat.time))
     throw new AntirioError('internal', `a gateway's report of ${stat.time}`);
-  return { heard: heard.map((each) => (each.kind === 'frame' ? passedOn(each) : each)), stat };
+  return { heard: heard.map((each) => (each.kind === 'frame' ? passedOn(receptionOf(each)) : each)), stat };
+}
+
+function jsonOf(input: Uint8Array): unknown {
+  try {
+    return JSON.parse(fromUtf8(input));
+  } catch (cause) {
+    throw new AntirioError('invalidInput', 'no JSON', {}, cause);
+  }
 }
 
 const datagram: Target = {
@@ -175,15 +186,7 @@ const commandDown: Target = {
   seeds: downlinkCommands(),
   format: 'json',
   longest: BUS,
-  read: (input) => {
-    let frame: unknown;
-    try {
-      frame = JSON.parse(fromUtf8(input));
-    } catch (cause) {
-      throw new AntirioError('invalidInput', 'no JSON', {}, cause);
-    }
-    return commandDownOf(frame);
-  },
+  read: (input) => commandDownOf(jsonOf(input)),
 };
 
 const protobufDown: Target = {
@@ -203,6 +206,20 @@ const protobufUp: Target = {
   format: 'bytes',
   longest: BUS,
   read: (input) => decodeMessage('UplinkFrame', input),
+};
+
+const reception = receptionOf({ phyPayload: FRAMES[0], rx: full });
+
+/** What another edge's ring hands on: its frames are passed on like the own ones. */
+const neighbourFrame: Target = {
+  name: "frame of a neighbour's ring",
+  seeds: [utf8(JSON.stringify(toWire({ ...reception, seq: 1, via: 'radio' })))],
+  format: 'json',
+  longest: BUS,
+  read(input) {
+    const { seq: _seq, via: _via, ...frame } = parseInput(frameSchema, jsonOf(input));
+    return passedOn({ ...frame, phyPayload: fromBase64(frame.phyPayload) });
+  },
 };
 
 /** From the disk: damage is `corrupt`. */
@@ -233,5 +250,6 @@ export const gatewayTargets: readonly Target[] = [
   commandDown,
   protobufDown,
   protobufUp,
+  neighbourFrame,
   ringRecord,
 ];

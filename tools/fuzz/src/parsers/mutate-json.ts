@@ -87,7 +87,8 @@ function mutatedObject(value: Readonly<Record<string, unknown>>, draw: Draw): un
 
 /** Something of the same kind, which may well be taken. */
 function likeIt(value: unknown, draw: Draw): unknown {
-  if (typeof value === 'number') return draw.pick([value + 1, value - 1, -value, value * 10, value / 2]);
+  if (typeof value === 'number')
+    return draw.pick([draw.pick(NUMBERS), value + 1, value - 1, -value, value * 10, value / 7]);
   if (typeof value === 'boolean') return !value;
   if (typeof value !== 'string') return draw.pick(VALUES)(draw);
   const at = draw.below(value.length + 1);
