@@ -1,4 +1,3 @@
-import { isMap, isScalar, isSeq, parseDocument, visit, type Document } from 'yaml';
 import { AntirioError } from '@antirio/kernel';
 import {
   checkDepth,
@@ -8,6 +7,7 @@ import {
   refusalText,
   type DeviceProfile,
 } from '@antirio/edgex-contracts';
+import { parseEdgexYaml } from '@antirio/edgex-yaml';
 
 const MULTIPART = 'multipart/form-data';
 
@@ -33,54 +33,10 @@ async function fileOf(bytes: unknown, contentType: string | undefined): Promise<
   return typeof file === 'string' ? file : file.text();
 }
 
-/** A plain scalar there is text whatever it looks like, as Go's YAML reads it into a string. */
-const TEXT_FIELDS = new Set([
-  'name',
-  'description',
-  'manufacturer',
-  'model',
-  'labels',
-  'units',
-  'defaultValue',
-  'assertion',
-  'mediaType',
-  'deviceResource',
-  'mappings',
-]);
-
-/** Theirs may be of any type. */
-const OPEN_FIELDS = new Set(['attributes', 'optional', 'tags']);
-
-function asText(node: unknown): void {
-  if (isSeq(node)) node.items.forEach(asText);
-  if (isMap(node)) for (const { value } of node.items) asText(value);
-  if (isScalar(node) && (typeof node.value === 'number' || typeof node.value === 'boolean'))
-    node.value = node.source ?? String(node.value);
-}
-
-function readTextFields(document: Document): void {
-  visit(document, {
-    Pair(_, { key, value }) {
-      const field = isScalar(key) ? String(key.value) : '';
-      if (OPEN_FIELDS.has(field)) return visit.SKIP;
-      if (TEXT_FIELDS.has(field)) asText(value);
-      return undefined;
-    },
-  });
-}
-
-function parseYaml(text: string): unknown {
-  const document = parseDocument(text);
-  const [error] = document.errors;
-  if (error !== undefined) throw error;
-  readTextFields(document);
-  return document.toJS({ maxAliasCount: 100 });
-}
-
 function parseText(text: string): unknown {
   if (text.trimStart().startsWith('{')) return checkDepth(parseJson(text));
   try {
-    return checkDepth(parseYaml(text));
+    return checkDepth(parseEdgexYaml(text));
   } catch (cause) {
     throw new AntirioError('invalidInput', 'failed to unmarshal request body as YAML', {}, cause);
   }

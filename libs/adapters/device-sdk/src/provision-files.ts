@@ -1,6 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
-import { parse } from 'yaml';
 import type { z } from 'zod';
 import { AntirioError, describeError } from '@antirio/kernel';
 import { issuesOf, type Log } from '@antirio/host';
@@ -14,6 +13,7 @@ import {
   type DeviceProfile,
   type ProvisionWatcher,
 } from '@antirio/edgex-contracts';
+import { parseEdgexYaml } from '@antirio/edgex-yaml';
 
 /** What a service brings along: profiles, devices and watchers that core-metadata gets where it has none of the name. */
 export interface Provision {
@@ -33,46 +33,12 @@ export interface ProvisionFolders {
 const MAX_FILE_BYTES = 16 << 20;
 const YAML = new Set(['.yaml', '.yml']);
 
-/** Fields that are texts although YAML takes what stands there for a number or a truth value; Go's reader asks for the field's type. */
-const TEXTS = new Set([
-  ...['name', 'description', 'manufacturer', 'model', 'valueType', 'readWrite', 'units', 'defaultValue'],
-  ...['assertion', 'mediaType', 'deviceResource', 'profileName', 'serviceName', 'sourceName', 'interval'],
-]);
-/** Of these all values are texts. */
-const TEXT_MAPS = new Set(['labels', 'mappings', 'identifiers', 'blockingIdentifiers']);
-/** What stands here is the driver's. */
-const FREE = new Set(['attributes', 'protocols', 'tags', 'optional', 'properties']);
-
-const isScalar = (value: unknown): boolean => ['number', 'boolean', 'bigint'].includes(typeof value);
-
-function asText(value: unknown): unknown {
-  if (isScalar(value)) return String(value);
-  if (Array.isArray(value)) return value.map(asText);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, asText(item)]));
-}
-
-function field(key: string, value: unknown, inResource: boolean): unknown {
-  if (TEXT_MAPS.has(key) || (TEXTS.has(key) && isScalar(value))) return asText(value);
-  if (FREE.has(key) && !(key === 'properties' && inResource)) return value;
-  return withTexts(value, key === 'deviceResources');
-}
-
-function withTexts(value: unknown, inResource = false): unknown {
-  if (Array.isArray(value)) return value.map((item) => withTexts(item, inResource));
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, field(key, item, inResource)]));
-}
-
-const exact = (_key: unknown, value: unknown): unknown =>
-  typeof value === 'bigint' && Number.isSafeInteger(Number(value)) ? Number(value) : value;
-
 function contentOf(path: string): unknown {
   const bytes = readFileSync(path);
   if (bytes.length > MAX_FILE_BYTES)
     throw new AntirioError('tooLarge', `has over ${MAX_FILE_BYTES} bytes`, { path });
   const text = bytes.toString('utf8');
-  return YAML.has(extname(path)) ? withTexts(parse(text, exact, { intAsBigInt: true })) : parseJson(text);
+  return YAML.has(extname(path)) ? parseEdgexYaml(text) : parseJson(text);
 }
 
 function filesIn(folder: string): string[] {
