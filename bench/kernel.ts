@@ -1,5 +1,5 @@
 // What the kernel says of processes and sockets (Linux).
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { rounded } from './figure.ts';
 
 const BYTES_PER_KB = 1024;
@@ -26,6 +26,11 @@ export function memoryOf(pid: number): Memory {
     anonymous: megabytes('RssAnon'),
     files: megabytes('RssFile'),
   };
+}
+
+/** Has the kernel forget the peak until now: `peak` then begins from what is held (proc(5), clear_refs). */
+export function forgetPeak(pid: number): void {
+  writeFileSync(`/proc/${pid}/clear_refs`, '5');
 }
 
 const TICKS_PER_SECOND = 100;

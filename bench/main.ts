@@ -12,6 +12,7 @@ import { loraSessions } from './lora-sessions.ts';
 import { loraUplinks } from './lora-uplinks.ts';
 import { memory } from './memory.ts';
 import { start } from './start.ts';
+import { storage } from './storage.ts';
 import { takeovers } from './takeover.ts';
 import { udp } from './udp.ts';
 
@@ -25,6 +26,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   ...coreQueries,
   coreMemory,
   coreCommand,
+  ...storage,
   loraUplinks,
   loraLatency,
   loraSessions,

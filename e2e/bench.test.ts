@@ -101,6 +101,20 @@ describe('npm run bench', () => {
       if (/\.(?:lost|doubled)$/.test(String(figure))) expect(reached).toBe(true);
   });
 
+  test('stores, fetches, and moves only what has changed', () => {
+    const { code, lines } = bench('--quick', 'storage');
+    expect(code).toBe(0);
+    const figures = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(figures.map(({ figure }) => figure)).toEqual([
+      ...['import', 'import.tar', 'memory.import30', 'memory.fetch30'].map((name) => `storage.${name}`),
+      ...['fetch.cold', 'delta.code'].map((name) => `storage.${name}`),
+    ]);
+    expect(figures[0]).toMatchObject({ reference: 'absent' });
+    // No matter of speed.
+    expect(figures.at(-1)).toMatchObject({ reached: true });
+    expect(figures.at(-1)?.['median']).toBeGreaterThan(0);
+  });
+
   test('names what there is where something else is asked for', () => {
     const { code, lines, err } = bench('speed');
     expect([code, lines]).toEqual([2, []]);

@@ -1,7 +1,8 @@
-import { CarBlockIterator, CarWriter } from '@ipld/car';
+import { CarWriter } from '@ipld/car';
 import { AntirioError, concatBytes } from '@antirio/kernel';
 import { varint } from 'multiformats';
-import { checkBlock, MAX_BLOCK_BYTES, type BlockSink, type BlockSource, type CID } from './block.ts';
+import { checkBlock, type BlockSink, type BlockSource, type CID } from './block.ts';
+import { readCar } from './car-reader.ts';
 import { createDagBudget, defaultDagLimits, linksOf, placeKey, walkDag, type DagLimits } from './dag.ts';
 
 /**
@@ -122,62 +123,5 @@ class Ignored {
       throw new AntirioError('tooLarge', `a CAR with over ${this.#maxBytes} bytes that belong to nothing`, {
         limit: this.#maxBytes,
       });
-  }
-}
-
-/** The decoder believes the lengths that a CAR states, so what it may read ahead is bounded before it. */
-async function* readCar(
-  source: AsyncIterable<Uint8Array>,
-  maxBytes: number,
-): AsyncGenerator<{ cid: CID; bytes: Uint8Array }> {
-  try {
-    for await (const block of await CarBlockIterator.fromIterable(bounded(source, maxBytes))) yield block;
-  } catch (cause) {
-    if (cause instanceof AntirioError) throw cause;
-    throw new AntirioError('invalidInput', 'not a CAR, or one that breaks off', {}, cause);
-  }
-}
-
-async function* bounded(source: AsyncIterable<Uint8Array>, maxBytes: number): AsyncGenerator<Uint8Array> {
-  const sections = new SectionGuard();
-  let total = 0;
-  // Headers and CIDs come on top of the blocks' own bytes.
-  const limit = maxBytes * 1.1 + MAX_BLOCK_BYTES;
-  for await (const bytes of source) {
-    total += bytes.length;
-    if (total > limit) throw new AntirioError('tooLarge', `a CAR of over ${Math.round(limit)} bytes`);
-    sections.push(bytes);
-    yield bytes;
-  }
-}
-
-/** Follows the varint lengths of a CAR's sections. @throws AntirioError tooLarge | invalidInput */
-class SectionGuard {
-  #left = 0;
-  #length = 0;
-  #shift = 0;
-
-  push(bytes: Uint8Array): void {
-    for (let at = 0; at < bytes.length;) {
-      if (this.#left > 0) {
-        const part = Math.min(this.#left, bytes.length - at);
-        this.#left -= part;
-        at += part;
-      } else {
-        this.#lengthByte(bytes[at] ?? 0);
-        at++;
-      }
-    }
-  }
-
-  #lengthByte(byte: number): void {
-    this.#length += (byte & 0x7f) * 2 ** this.#shift;
-    this.#shift += 7;
-    if (this.#length > MAX_BLOCK_BYTES + 128)
-      throw new AntirioError('tooLarge', 'a CAR with a block over the limit');
-    if (this.#shift > 35) throw new AntirioError('invalidInput', 'a CAR with a malformed length');
-    if (byte >= 0x80) return;
-    this.#left = this.#length;
-    this.#length = this.#shift = 0;
   }
 }

@@ -33,8 +33,19 @@ type CarAsk = Extract<GatewayAsk, { format: 'car' }>;
 
 const IMMUTABLE = 'public, max-age=29030400, immutable';
 const RETRY_AFTER_S = 1;
+const OF_CONTENT = [
+  'etag',
+  'cache-control',
+  'content-disposition',
+  'content-location',
+  'accept-ranges',
+  'x-ipfs-roots',
+];
 /** Shorter blocks are not worth compressing. */
 const COMPRESS_FROM = 1024;
+/** What is looked at to find out whether a CAR is worth compressing: most of it is as its beginning. */
+const SAMPLE = 256 << 10;
+const WORTH_IT = 0.9;
 const ZSTD = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 
 /**
@@ -73,7 +84,11 @@ export function createGateway(source: BlockSource, options: GatewayOptions = {})
 /** 502 and 504 are a gateway's own, and with 429 they say when to come again. */
 function tellFailure(error: unknown, _request: Request, response: Response, next: NextFunction): void {
   const isPassing = (['busy', 'timeout', 'unavailable'] as const).some((code) => isAntirioError(error, code));
-  if (isPassing && !response.headersSent) response.set('retry-after', String(RETRY_AFTER_S));
+  if (!response.headersSent) {
+    // What was to be said of the content is not true of an error, least of all that it never changes.
+    for (const name of OF_CONTENT) response.removeHeader(name);
+    if (isPassing) response.set('retry-after', String(RETRY_AFTER_S));
+  }
   if (!isAntirioError(error, 'unavailable') || response.headersSent) next(error);
   else response.status(502).json({ apiVersion: API_VERSION, message: describeError(error), statusCode: 502 });
 }
@@ -253,16 +268,21 @@ function carTag(ask: CarAsk): string {
 }
 
 async function sendCar(
-  car: AsyncIterable<Uint8Array>,
+  car: AsyncGenerator<Uint8Array>,
   request: Request,
   response: Response,
   served: Served,
 ): Promise<void> {
-  const parts: (Readable | Transform)[] = [Readable.from(counted(car, served))];
+  const parts: (Readable | Transform)[] = [];
   if (takesZstd(request)) {
-    response.set('content-encoding', 'zstd');
-    parts.push(createZstdCompress(ZSTD));
-  }
+    const first = await beginningOf(car, SAMPLE);
+    parts.push(Readable.from(counted(joined(first, car), served)));
+    const sample = Buffer.concat(first);
+    if ((await promisify(zstdCompress)(sample, ZSTD)).length < sample.length * WORTH_IT) {
+      response.set('content-encoding', 'zstd');
+      parts.push(createZstdCompress({ ...ZSTD, chunkSize: SAMPLE }));
+    }
+  } else parts.push(Readable.from(counted(car, served)));
   // Of a whole connection that takes nothing, not of the time that a large CAR needs.
   response.setTimeout(served.stallMs, () => response.destroy());
   try {
@@ -273,6 +293,26 @@ async function sendCar(
   } finally {
     response.setTimeout(0);
   }
+}
+
+/** So much of a stream, whose rest can still be read. */
+async function beginningOf(source: AsyncGenerator<Uint8Array>, bytes: number): Promise<Uint8Array[]> {
+  const parts: Uint8Array[] = [];
+  for (let got = 0; got < bytes;) {
+    const next = await source.next();
+    if (next.done === true) break;
+    parts.push(next.value);
+    got += next.value.length;
+  }
+  return parts;
+}
+
+async function* joined(
+  first: readonly Uint8Array[],
+  rest: AsyncGenerator<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  yield* first;
+  yield* rest;
 }
 
 async function* counted(source: AsyncIterable<Uint8Array>, { onServed }: Served): AsyncGenerator<Uint8Array> {

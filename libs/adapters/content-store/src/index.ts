@@ -9,6 +9,7 @@ export * from './unixfs-profile.ts';
 export * from './image-import.ts';
 export * from './image-export.ts';
 export * from './build-image.ts';
+export { TAR_END, tarEntry, type TarFile } from './tar-writer.ts';
 export * from './write-file.ts';
 export { wholeFile } from './file-bytes.ts';
 export { defaultImageLimits, type ImageConfig, type ImageLimits } from './image.ts';

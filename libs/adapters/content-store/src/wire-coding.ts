@@ -9,6 +9,9 @@ export const ACCEPT_ENCODING = 'zstd';
 /** No window over 8 MiB, whatever a frame wants (RFC 9659). */
 const PARAMS = { params: { [constants.ZSTD_d_windowLogMax]: 23 } };
 
+/** Of a stream's output at once: small ones cost more than what is in them. */
+const CHUNK = 256 << 10;
+
 const coded = (encoding: string | string[] | undefined): boolean => {
   const name = String(encoding ?? 'identity')
     .trim()
@@ -39,7 +42,11 @@ export function decodeStream(
   encoding: string | string[] | undefined,
 ): AsyncIterable<Uint8Array> {
   if (!coded(encoding)) return body;
-  const output = pipeline(Readable.from(body), createZstdDecompress(PARAMS), () => undefined);
+  const output = pipeline(
+    Readable.from(body),
+    createZstdDecompress({ ...PARAMS, chunkSize: CHUNK }),
+    () => undefined,
+  );
   return (async function* () {
     try {
       for await (const bytes of output) yield bytes as Uint8Array;
