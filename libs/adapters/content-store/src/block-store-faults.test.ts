@@ -138,7 +138,7 @@ test('whatever call to the disk fails, and whenever the process or the power doe
         }
       },
     ),
-    { numRuns: 30 },
+    { numRuns: 20 },
   );
 });
 

@@ -57,10 +57,16 @@ const COLLECTOR = `
     await store.collect();
   }`;
 
-/** Runs a program, kills it a given time after it has opened the store; gives what it said was durable, and still wanted. */
+/** So many milliseconds after the program has said so many times that something is durable. */
+interface Kill {
+  readonly durable: number;
+  readonly ms: number;
+}
+
+/** Runs a program, kills it; keeps account of what it said was durable, and still wanted. */
 async function runUntilKilled(
   program: string,
-  killAfterMs: number,
+  kill: Kill,
   durable: Set<string>,
   args: readonly string[] = [],
 ): Promise<void> {
@@ -71,19 +77,26 @@ async function runUntilKilled(
   });
   const lines = createInterface({ input: child.stdout });
   let killing: NodeJS.Timeout | undefined;
+  let said = 0;
   lines.on('line', (line) => {
-    if (line === 'open') killing = setTimeout(() => child.kill('SIGKILL'), killAfterMs);
-    else if (line.startsWith('+')) durable.add(line.slice(1));
-    else durable.delete(line.slice(1));
+    if (line.startsWith('-')) durable.delete(line.slice(1));
+    if (line.startsWith('+')) {
+      durable.add(line.slice(1));
+      said++;
+    }
+    if (said >= kill.durable) killing ??= setTimeout(() => child.kill('SIGKILL'), kill.ms);
   });
   await new Promise((resolve) => child.once('close', resolve));
   clearTimeout(killing);
 }
 
+const kills = (...all: readonly [durable: number, ms: number][]): Kill[] =>
+  all.map(([durable, ms]) => ({ durable, ms }));
+
 test('whatever was said to be stored is whole after SIGKILL at any moment of an import', async () => {
   const durable = new Set<string>();
-  for (const killAfterMs of [5, 40, 90, 140, 230, 310]) {
-    await runUntilKilled(IMPORTER, killAfterMs, durable);
+  for (const kill of kills([0, 5], [1, 13], [1, 70], [2, 30])) {
+    await runUntilKilled(IMPORTER, kill, durable);
     const store = await openBlockStore({ folder, clock: systemClock });
     try {
       for (const cid of [...durable].slice(-10)) await verifyDag(store, parseCid(cid));
@@ -96,8 +109,8 @@ test('whatever was said to be stored is whole after SIGKILL at any moment of an 
 
 test('what is pinned is whole after SIGKILL at any moment of a collection, and what is not is freed later', async () => {
   const durable = new Set<string>();
-  for (const killAfterMs of [30, 61, 97, 143, 202]) {
-    await runUntilKilled(COLLECTOR, killAfterMs, durable);
+  for (const kill of kills([4, 2], [5, 9], [6, 31], [5, 60])) {
+    await runUntilKilled(COLLECTOR, kill, durable);
     const store = await openBlockStore({ folder, clock: systemClock, packBytes: 300_000 });
     try {
       for (const cid of durable) await verifyDag(store, parseCid(cid));
@@ -135,7 +148,10 @@ test('a fetch that is killed again and again goes on from the blocks it has', as
     const whole = new Set<string>();
     let runs = 0;
     for (; whole.size === 0; runs++)
-      await runUntilKilled(FETCHER, runs < 5 ? 60 + 20 * runs : 20_000, whole, [cid.toString(), url]);
+      await runUntilKilled(FETCHER, { durable: 0, ms: runs < 3 ? 60 + 20 * runs : 20_000 }, whole, [
+        cid.toString(),
+        url,
+      ]);
     expect(runs).toBeGreaterThan(1);
     // What was under way at each kill goes twice, and CARs are sent ahead of what is stored of them.
     expect(served).toBeLessThan(size * 2);

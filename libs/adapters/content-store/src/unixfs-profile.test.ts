@@ -60,12 +60,6 @@ describe.each<{
         'bafybeigmix7t42i6jacydtquhet7srwvgpizfg7gjbq7627d35mjomtu64',
       ],
       [
-        '1024 chunks',
-        1024 * MiB,
-        'v1-2025-seed',
-        'bafybeihmf37wcuvtx4hpu7he5zl5qaf2ineo2lqlfrapokkm5zzw7zyhvm',
-      ],
-      [
         '1025 chunks',
         1025 * MiB,
         'v1-2025-seed',
