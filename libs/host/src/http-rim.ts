@@ -22,6 +22,7 @@ import { API_VERSION, errorBody, statusOf } from './error-answer.ts';
 import { takeHotRoutes, type HotRoute } from './hot-route.ts';
 import type { Log } from './log.ts';
 import { isHealthy, type Health } from './service.ts';
+import { removeStaleSocket } from './stale-socket.ts';
 
 const MAX_BODY_BYTES = 1 << 20;
 const REQUEST_WITHIN_MS = 30_000;
@@ -71,7 +72,7 @@ export interface HttpRim {
   hotRoute(hot: HotRoute): void;
   /** Listens; port 0 takes a free one. Resolves with the port. @throws AntirioError unavailable when the port is taken. */
   listen(port: number, bind: string): Promise<number>;
-  /** Listens on a unix socket, which it replaces. */
+  /** Listens on a unix socket; one that a killed process left is replaced. @throws AntirioError unavailable | badConfig where the name is in use. */
   listenOn(socketPath: string): Promise<void>;
   close(): Promise<void>;
 }
@@ -308,6 +309,7 @@ export function createHttpRim(options: RimOptions): HttpRim {
       return (server.address() as AddressInfo).port;
     },
     async listenOn(socketPath) {
+      await removeStaleSocket(socketPath);
       await open((s) => s.listen(socketPath));
     },
     async close() {

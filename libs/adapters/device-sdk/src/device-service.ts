@@ -1,4 +1,5 @@
-import { rmSync } from 'node:fs';
+import { isIPv6 } from 'node:net';
+import { hostname } from 'node:os';
 import { z } from 'zod';
 import { AntirioError } from '@antirio/kernel';
 import {
@@ -72,10 +73,17 @@ function provisionOf(options: DeviceServiceOptions, ports: DeviceServicePorts): 
 
 async function listen(rim: HttpRim, { socket, port, bind }: DeviceServiceOptions): Promise<number> {
   if (socket === undefined) return rim.listen(port, bind);
-  // left by a process that was killed
-  rmSync(socket, { force: true });
   await rim.listenOn(socket);
   return port;
+}
+
+const ANY = new Set(['0.0.0.0', '::']);
+
+/** What core-metadata is told, and others call. */
+function addressOf({ baseAddress, service, bind }: DeviceServiceOptions, port: number): string {
+  if (baseAddress !== undefined) return baseAddress;
+  const host = service.host ?? (ANY.has(bind) ? hostname() : bind);
+  return `http://${isIPv6(host) ? `[${host}]` : host}:${port}`;
 }
 
 const writable = z.object({
@@ -165,7 +173,7 @@ async function openRoom(opening: Opening): Promise<Opened> {
     provision,
     settings,
     metadata: metadataOf(ports.peers),
-    baseAddress: () => options.baseAddress ?? `http://${options.service.host ?? options.bind}:${port}`,
+    baseAddress: () => addressOf(options, port),
     secret: (name) => edgex.secrets.get(name),
     countAs: (name) => counters.countAs(name),
   });
