@@ -32,7 +32,7 @@ export interface RadioSetting {
   /** What runs on which core; undefined where nothing could be pinned. */
   readonly cores: Cores | undefined;
   /** Starts with an empty data folder, and resolves when all devices are registered. */
-  start(fleet: Fleet): Promise<RadioEdge>;
+  start(fleet: Fleet, gatewayBridge?: Readonly<Record<string, unknown>>): Promise<RadioEdge>;
   close(): Promise<void>;
 }
 
@@ -52,13 +52,13 @@ export async function openRadioSetting(moreFlags: readonly string[] = []): Promi
   let edges = 0;
   return {
     cores: pinning.cores,
-    async start({ devices, sessions }) {
+    async start({ devices, sessions }, gatewayBridge = {}) {
       edges += 1;
       const dataDir = join(folder, `edge-${edges}`);
       mkdirSync(dataDir);
       const secretsFile = join(dataDir, 'secrets.json');
       writeFileSync(secretsFile, JSON.stringify({ keyVersion: 1, sessions }), { mode: 0o600 });
-      const config = { logLevel: 'warn', deviceLora: { secretsFile, devices } };
+      const config = { logLevel: 'warn', gatewayBridge, deviceLora: { secretsFile, devices } };
       writeFileSync(join(dataDir, 'antirio.jsonc'), JSON.stringify(config), { mode: 0o600 });
       const startedAt = monotonic();
       const where = ['--data-dir', dataDir, '--port-offset', String(offset), '--json'];

@@ -94,7 +94,7 @@ describe('npm run bench', () => {
     expect(figures.map(({ figure }) => figure)).toEqual([
       ...['uplinks', 'uplinks.lost', 'uplinks.doubled'].map((name) => `lora.${name}`),
       ...['latency', 'latency.lost', 'latency.doubled'].map((name) => `lora.${name}`),
-      ...['sessions', 'sessions.lost'].map((name) => `lora.${name}`),
+      ...['sessions', 'sessions.own', 'sessions.lost'].map((name) => `lora.${name}`),
     ]);
     for (const { median } of figures) expect(median).toEqual(expect.any(Number));
     for (const { figure, reached } of figures)
