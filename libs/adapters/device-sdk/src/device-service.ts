@@ -6,7 +6,6 @@ import {
   createHttpRim,
   issuesOf,
   openableService,
-  type Health,
   type HttpPeer,
   type HttpRim,
   type OpenRoom,
@@ -79,9 +78,8 @@ async function listen(rim: HttpRim, { socket, port, bind }: DeviceServiceOptions
 
 const ANY = new Set(['0.0.0.0', '::']);
 
-/** What core-metadata is told, and others call. */
-function addressOf({ baseAddress, service, bind }: DeviceServiceOptions, port: number): string {
-  if (baseAddress !== undefined) return baseAddress;
+/** Where others call what listens here. */
+function addressOf({ service, bind }: DeviceServiceOptions, port: number): string {
   const host = service.host ?? (ANY.has(bind) ? hostname() : bind);
   return `http://${isIPv6(host) ? `[${host}]` : host}:${port}`;
 }
@@ -95,21 +93,26 @@ interface Opening {
   readonly driver: Driver;
   readonly ports: DeviceServicePorts;
   readonly routes: readonly ((rim: HttpRim) => void)[];
+  /** The service at work, while it is. */
+  readonly running: () => Running | undefined;
+  /** It is at work, or not any more. */
+  readonly setRunning: (running: Running | undefined) => void;
 }
 
-interface Opened extends OpenRoom {
-  readonly running: Running;
-}
-
-/** What comes to be while the service opens. */
-interface Later {
-  readonly running: () => Running;
-  readonly counters: () => OwnCounters;
+/** What the service shows of itself, to HTTP and in the telemetry. */
+interface Front {
+  readonly rim: HttpRim;
+  readonly edgex: EdgexService;
+  readonly counters: OwnCounters;
   readonly settings: { readingUnits: boolean };
 }
 
-function edgexOf({ options, ports }: Opening, later: Later): EdgexService {
-  const parts = (): Running['parts'] => later.running().parts;
+function edgexOf(
+  { options, ports, running }: Opening,
+  settings: Front['settings'],
+  counters: () => OwnCounters,
+): EdgexService {
+  const parts = (): Running['parts'] | undefined => running()?.parts;
   return createEdgexService({
     serviceKey: options.serviceName,
     isDeviceService: true,
@@ -119,26 +122,26 @@ function edgexOf({ options, ports }: Opening, later: Later): EdgexService {
       schema: writable,
       configured: {},
       apply({ Reading = {} }) {
-        later.settings.readingUnits = Reading.ReadingUnits ?? true;
+        settings.readingUnits = Reading.ReadingUnits ?? true;
       },
     },
     counters: () => ({
-      EventsSent: () => parts().events.counts.events,
-      ReadingsSent: () => parts().events.counts.readings,
-      ReadCommandsExecuted: () => parts().commands.counts.read,
-      ...later.counters().telemetry(),
+      EventsSent: () => parts()?.events.counts.events ?? 0,
+      ReadingsSent: () => parts()?.events.counts.readings ?? 0,
+      ReadCommandsExecuted: () => parts()?.commands.counts.read ?? 0,
+      ...counters().telemetry(),
     }),
-    gauges: () => lastConnectedGauges(parts().cache),
+    gauges: () => lastConnectedGauges(parts()?.cache),
   });
 }
 
-function rimOf({ options, ports }: Opening, edgex: EdgexService, health: () => Health): HttpRim {
+function ownRim({ options, ports, running }: Opening, edgex: EdgexService): HttpRim {
   const { clock, log } = ports;
   return createHttpRim({
     serviceKey: options.serviceName,
     version: VERSION,
     config: () => edgex.config(),
-    health,
+    health: () => running()?.health() ?? { [options.serviceName]: { ok: false, detail: 'not started' } },
     log,
     clock,
     maxBodyBytes: options.maxBodyBytes,
@@ -147,54 +150,63 @@ function rimOf({ options, ports }: Opening, edgex: EdgexService, health: () => H
   });
 }
 
-function addAllRoutes(opening: Opening, rim: HttpRim, { parts }: Running, edgex: EdgexService): void {
+/** The routes outlive one run of the service: what they do is the current run's. */
+function openFront(opening: Opening): Front {
   const { options, driver, ports, routes } = opening;
+  const settings = { readingUnits: true };
+  const edgex = edgexOf(opening, settings, () => counters);
+  const rim = ports.front?.rim ?? ownRim(opening, edgex);
+  const counters = createOwnCounters(rim.metrics);
+  const parts = (): Running['parts'] => atWork(opening).parts;
   const { random } = ports;
   const mayDiscover = options.device.discovery.enabled && driver.discover !== undefined;
-  addServiceFigures(rim.metrics, parts);
+  addServiceFigures(rim.metrics, () => opening.running()?.parts);
   edgex.addRoutes(rim);
-  addCommandRoutes(rim, { commands: parts.commands, random });
-  addSearchRoutes(rim, { ...parts, random, mayDiscover });
+  addCommandRoutes(rim, { commands: () => parts().commands, random });
+  addSearchRoutes(rim, { parts, random, mayDiscover });
   for (const add of routes) add(rim);
+  return { rim, edgex, counters, settings };
 }
 
-async function openRoom(opening: Opening): Promise<Opened> {
-  const { options, ports } = opening;
-  const settings = { readingUnits: true };
-  const later: Later = { running: () => running, counters: () => counters, settings };
-  const provision = provisionOf(options, ports);
-  const edgex = edgexOf(opening, later);
-  const health = (): Health => running.health();
-  const rim = rimOf(opening, edgex, health);
-  const counters = createOwnCounters(rim.metrics);
+/** @throws AntirioError unavailable */
+function atWork({ options, running }: Pick<Opening, 'options' | 'running'>): Running {
+  const now = running();
+  if (now === undefined) throw new AntirioError('unavailable', `${options.serviceName} does not run`);
+  return now;
+}
+
+async function openRoom(opening: Opening, { rim, edgex, counters, settings }: Front): Promise<OpenRoom> {
+  const { options, ports, setRunning } = opening;
+  const { front } = ports;
   let port = options.port;
   const running: Running = createRunning({
     ...opening,
-    provision,
+    provision: provisionOf(options, ports),
     settings,
     metadata: metadataOf(ports.peers),
-    baseAddress: () => addressOf(options, port),
+    baseAddress: () => options.baseAddress ?? front?.baseAddress() ?? addressOf(options, port),
     secret: (name) => edgex.secrets.get(name),
     countAs: (name) => counters.countAs(name),
   });
-  addAllRoutes(opening, rim, running, edgex);
+  setRunning(running);
   await edgex.follow();
   try {
-    port = await listen(rim, options);
+    if (front === undefined) port = await listen(rim, options);
   } catch (error) {
+    setRunning(undefined);
     await edgex.stop();
     throw error;
   }
   running.start();
-  if (options.socket === undefined) edgex.register(port);
+  if (options.socket === undefined && front === undefined) edgex.register(port);
   return {
-    running,
     port,
-    health,
+    health: () => running.health(),
     async stop() {
       await edgex.stop();
-      await rim.close();
+      if (front === undefined) await rim.close();
       await running.stop();
+      setRunning(undefined);
     },
   };
 }
@@ -210,30 +222,32 @@ export function createDeviceService(
 ): DeviceServiceRoom {
   const bus = options.topicPrefix === '' ? ports.bus : prefixedBus(ports.bus, options.topicPrefix);
   const routes: ((rim: HttpRim) => void)[] = [];
-  let opened: Opened | undefined;
-  const room = openableService(options.serviceName, options.port, async () => {
-    opened = await openRoom({ options, driver, ports: { ...ports, bus }, routes });
-    return opened;
-  });
-  const running = (): Running => {
-    if (opened === undefined) throw new AntirioError('unavailable', `${options.serviceName} does not run`);
-    return opened.running;
+  let running: Running | undefined;
+  const opening: Opening = {
+    options,
+    driver,
+    ports: { ...ports, bus },
+    routes,
+    running: () => running,
+    setRunning: (now) => (running = now),
   };
+  // a rim that is another's takes routes before it listens only
+  const shared = ports.front === undefined ? undefined : openFront(opening);
+  const room = openableService(options.serviceName, options.port, () =>
+    openRoom(opening, shared ?? openFront(opening)),
+  );
   return {
     name: room.name,
     get port() {
       return room.port;
     },
     get sdk() {
-      return running().parts.sdk;
+      return atWork(opening).parts.sdk;
     },
     start: () => room.start(),
-    async stop() {
-      await room.stop();
-      opened = undefined;
-    },
+    stop: () => room.stop(),
     health: () => room.health(),
     addRoutes: (add) => void routes.push(add),
-    registered: () => running().registered,
+    registered: () => atWork(opening).registered,
   };
 }

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { Clock, Random } from '@antirio/kernel';
 import type { CommandValue, ReadRequest, WriteRequest } from '@antirio/device-values';
-import type { Bus, HttpPeer, Log } from '@antirio/host';
+import type { Bus, HttpPeer, HttpRim, Log } from '@antirio/host';
 import type {
   autoEvent,
   Device,
@@ -132,6 +132,8 @@ export interface DeviceServicePorts {
   readonly peers: Readonly<Record<string, HttpPeer>>;
   /** Core-metadata gets these where it has none of the name. */
   readonly provision?: NewProvision | undefined;
+  /** A rim to share, which listens by itself, in place of one of the service's own: the room's common resources are that rim's. */
+  readonly front?: { readonly rim: HttpRim; readonly baseAddress: () => string } | undefined;
   /** Takes the events in place of the bus. */
   readonly eventSink?: EventSink | undefined;
 }

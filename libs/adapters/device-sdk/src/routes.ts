@@ -21,7 +21,8 @@ const settings = z.preprocess(
 );
 
 interface Ports {
-  readonly commands: Commands;
+  /** @throws AntirioError unavailable while the service does not run */
+  readonly commands: () => Commands;
   readonly random: Random;
 }
 
@@ -37,8 +38,8 @@ export function addCommandRoutes(rim: HttpRim, { commands, random }: Ports): voi
   rim.route('get', PATH, { ...read, answer: eventResponseSchema }, async (input) => {
     const { name, command } = input.params;
     const query = queryOfUrl(searchOf(input.request.originalUrl));
-    const event = await commands.get(name, command, query);
-    if (query.pushEvent) commands.push(event, correlationOf(input.request.get('x-correlation-id'), random));
+    const event = await commands().get(name, command, query);
+    if (query.pushEvent) commands().push(event, correlationOf(input.request.get('x-correlation-id'), random));
     if (!query.returnEvent) return undefined;
     const { payload, contentType } = answerOf(event);
     const isCbor = contentType === CONTENT_TYPE_CBOR;
@@ -49,9 +50,9 @@ export function addCommandRoutes(rim: HttpRim, { commands, random }: Ports): voi
   rim.route('put', PATH, { ...write, answer: baseResponseSchema }, async (input) => {
     const { name, command } = input.params;
     const { rawQuery } = queryOfUrl(searchOf(input.request.originalUrl));
-    const event = await commands.set(name, command, input.body, rawQuery);
+    const event = await commands().set(name, command, input.body, rawQuery);
     if (event !== undefined)
-      commands.push(event, correlationOf(input.request.get('x-correlation-id'), random));
+      commands().push(event, correlationOf(input.request.get('x-correlation-id'), random));
     return baseResponse(200);
   });
 }

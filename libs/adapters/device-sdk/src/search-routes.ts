@@ -2,14 +2,12 @@ import { z } from 'zod';
 import { AntirioError, uuidV4, type Random } from '@antirio/kernel';
 import type { HttpRim } from '@antirio/host';
 import { baseResponse, baseResponseSchema } from '@antirio/edgex-contracts';
-import type { Cache } from './cache.ts';
-import type { Discovery } from './discovery.ts';
-import { profileScanRequest, type ProfileScans } from './profile-scan.ts';
+import type { Parts } from './parts.ts';
+import { profileScanRequest } from './profile-scan.ts';
 
 interface Ports {
-  readonly cache: Cache;
-  readonly discovery: Discovery;
-  readonly scans: ProfileScans;
+  /** @throws AntirioError unavailable while the service does not run */
+  readonly parts: () => Pick<Parts, 'cache' | 'discovery' | 'scans'>;
   readonly random: Random;
   /** Whether the configuration, and the driver, let devices be looked for. */
   readonly mayDiscover: boolean;
@@ -23,34 +21,34 @@ const answer = baseResponseSchema;
 
 /** EdgeX's `/discovery` and `/profilescan`. */
 export function addSearchRoutes(rim: HttpRim, ports: Ports): void {
-  const { cache, discovery, mayDiscover, random, scans } = ports;
+  const { mayDiscover, parts, random } = ports;
   const idOf = (header: string | undefined): string => header ?? uuidV4(random);
 
   rim.route('post', DISCOVERY, { summary: 'looks for devices', answer, status: 202 }, ({ request }) => {
-    if (cache.adminState === 'LOCKED') throw new AntirioError('locked', 'service locked');
+    if (parts().cache.adminState === 'LOCKED') throw new AntirioError('locked', 'service locked');
     if (!mayDiscover) throw new AntirioError('unavailable', 'device discovery disabled');
     // there is no body to have an id
     const requestId = idOf(request.get('x-correlation-id'));
-    discovery.begin(requestId);
+    parts().discovery.begin(requestId);
     return baseResponse(202, { requestId, message: 'Device Discovery is triggered.' });
   });
   rim.route('delete', DISCOVERY, { summary: 'ends the search for devices', answer }, () => {
-    discovery.end(undefined);
+    parts().discovery.end(undefined);
     return baseResponse(200);
   });
   const one = { summary: 'ends a search for devices', params: byRequest, answer };
   rim.route('delete', `${DISCOVERY}/requestId/:requestId`, one, ({ params: { requestId } }) => {
-    discovery.end(requestId);
+    parts().discovery.end(requestId);
     return baseResponse(200, { requestId });
   });
   const begin = { summary: 'makes a profile of a device', body: profileScanRequest, answer, status: 202 };
   rim.route('post', SCAN, begin, ({ body, request }) => {
-    const requestId = scans.begin(body, idOf(request.get('x-correlation-id')));
+    const requestId = parts().scans.begin(body, idOf(request.get('x-correlation-id')));
     return baseResponse(202, { requestId, message: 'Device ProfileScan is triggered.' });
   });
   const end = { summary: 'ends the scan of a device', params: byName, answer };
   rim.route('delete', `${SCAN}/device/name/:name`, end, ({ params: { name } }) => {
-    scans.end(name);
+    parts().scans.end(name);
     return baseResponse(200);
   });
 }
