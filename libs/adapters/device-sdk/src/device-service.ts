@@ -50,7 +50,7 @@ const given = z.object({
 });
 
 /** @throws AntirioError badConfig */
-function provisionOf(options: DeviceServiceOptions, ports: DeviceServicePorts): Provision {
+async function provisionOf(options: DeviceServiceOptions, ports: DeviceServicePorts): Promise<Provision> {
   const { serviceName } = options;
   const states = { adminState: 'UNLOCKED', operatingState: 'UP' };
   const { profiles = [], devices = [], provisionWatchers = [] }: NewProvision = ports.provision ?? {};
@@ -61,7 +61,7 @@ function provisionOf(options: DeviceServiceOptions, ports: DeviceServicePorts): 
   });
   if (!checked.success)
     throw new AntirioError('badConfig', `bad configuration: provision: ${issuesOf(checked.error)}`);
-  const files = readProvision(options.device, serviceName, ports.log);
+  const files = await readProvision(options.device, serviceName, ports.log);
   return {
     profiles: [...checked.data.profiles, ...files.profiles],
     devices: [...checked.data.devices, ...files.devices],
@@ -181,7 +181,7 @@ async function openRoom(opening: Opening, { rim, edgex, counters, settings }: Fr
   let port = options.port;
   const running: Running = createRunning({
     ...opening,
-    provision: provisionOf(options, ports),
+    provision: await provisionOf(options, ports),
     settings,
     metadata: metadataOf(ports.peers),
     baseAddress: () => options.baseAddress ?? front?.baseAddress() ?? addressOf(options, port),

@@ -16,7 +16,7 @@ const write = (path: string, text: string): void => {
   mkdirSync(dirname(join(folder, path)), { recursive: true });
   writeFileSync(join(folder, path), text);
 };
-const read = (): Provision =>
+const read = (): Promise<Provision> =>
   readProvision(
     {
       profilesDir: join(folder, 'profiles'),
@@ -27,7 +27,7 @@ const read = (): Provision =>
     silentLog,
   );
 
-test('profiles in YAML and JSON: texts are texts where YAML takes them for something else, and integers keep their digits', () => {
+test('profiles in YAML and JSON: texts are texts where YAML takes them for something else, and integers keep their digits', async () => {
   write(
     'profiles/a.yaml',
     `name: A
@@ -44,7 +44,7 @@ deviceCommands:
 `,
   );
   write('profiles/b.json', '{"name":"B","deviceResources":[]}');
-  const { profiles, skipped } = read();
+  const { profiles, skipped } = await read();
   expect(skipped).toEqual([]);
   expect(profiles).toMatchObject([
     {
@@ -72,7 +72,7 @@ deviceCommands:
   ]);
 });
 
-test('devices are the service’s own, UNLOCKED and UP, whatever the file says', () => {
+test('devices are the service’s own, UNLOCKED and UP, whatever the file says', async () => {
   write(
     'devices/a.yml',
     `deviceList:
@@ -80,7 +80,7 @@ test('devices are the service’s own, UNLOCKED and UP, whatever the file says',
 `,
   );
   write('devices/b.json', '[{"name":"D2","profileName":"A","protocols":{}}]');
-  expect(read().devices).toMatchObject([
+  expect((await read()).devices).toMatchObject([
     {
       name: 'D1',
       serviceName: 'device-mine',
@@ -92,7 +92,7 @@ test('devices are the service’s own, UNLOCKED and UP, whatever the file says',
   ]);
 });
 
-test('watchers look for this service’s devices', () => {
+test('watchers look for this service’s devices', async () => {
   write(
     'watchers/w.yaml',
     `name: W
@@ -101,12 +101,12 @@ blockingIdentifiers: { port: [503] }
 discoveredDevice: { profileName: A, adminState: UNLOCKED }
 `,
   );
-  expect(read().watchers).toMatchObject([
+  expect((await read()).watchers).toMatchObject([
     { serviceName: 'device-mine', adminState: 'UNLOCKED', blockingIdentifiers: { port: ['503'] } },
   ]);
 });
 
-test('what is wrong is left out, and told of; the others count', () => {
+test('what is wrong is left out, and told of; the others count', async () => {
   write('profiles/broken.yaml', 'name: [');
   write('profiles/empty.yaml', '');
   write('profiles/good.yaml', 'name: Good');
@@ -117,7 +117,7 @@ test('what is wrong is left out, and told of; the others count', () => {
   );
   write('devices/none.yaml', 'name: D');
   write('devices/half.json', '[{"name":""},{"name":"D","protocols":{}}]');
-  const { profiles, devices, skipped } = read();
+  const { profiles, devices, skipped } = await read();
   expect([profiles.map(({ name }) => name), devices.map(({ name }) => name)]).toEqual([['Good'], ['D']]);
   expect(skipped).toEqual([
     expect.stringContaining('broken.yaml'),
@@ -128,7 +128,7 @@ test('what is wrong is left out, and told of; the others count', () => {
   ]);
 });
 
-test('a folder that is not there stops the start', () => {
+test('a folder that is not there stops the start', async () => {
   rmSync(folder, { recursive: true });
-  expect(read).toThrow('cannot read the folder');
+  await expect(read()).rejects.toThrow('cannot read the folder');
 });

@@ -13,7 +13,6 @@ import {
   type DeviceProfile,
   type ProvisionWatcher,
 } from '@antirio/edgex-contracts';
-import { parseEdgexYaml } from '@antirio/edgex-yaml';
 
 /** What a service brings along: profiles, devices and watchers that core-metadata gets where it has none of the name. */
 export interface Provision {
@@ -33,12 +32,15 @@ export interface ProvisionFolders {
 const MAX_FILE_BYTES = 16 << 20;
 const YAML = new Set(['.yaml', '.yml']);
 
-function contentOf(path: string): unknown {
+async function contentOf(path: string): Promise<unknown> {
   const bytes = readFileSync(path);
   if (bytes.length > MAX_FILE_BYTES)
     throw new AntirioError('tooLarge', `has over ${MAX_FILE_BYTES} bytes`, { path });
   const text = bytes.toString('utf8');
-  return YAML.has(extname(path)) ? parseEdgexYaml(text) : parseJson(text);
+  if (!YAML.has(extname(path))) return parseJson(text);
+  // loaded where there is such a file only
+  const { parseEdgexYaml } = await import('@antirio/edgex-yaml');
+  return parseEdgexYaml(text);
 }
 
 function filesIn(folder: string): string[] {
@@ -59,24 +61,23 @@ interface Reading<S extends z.ZodType> {
   readonly itemsOf: (content: unknown) => readonly unknown[];
 }
 
-function readAll<S extends z.ZodType>(
+async function readAll<S extends z.ZodType>(
   { folder, schema, itemsOf }: Reading<S>,
   skipped: string[],
-): z.output<S>[] {
+): Promise<z.output<S>[]> {
   if (folder === undefined || folder === '') return [];
-  return filesIn(folder).flatMap((path) => {
+  const read: z.output<S>[] = [];
+  for (const path of filesIn(folder))
     try {
-      return itemsOf(contentOf(path)).flatMap((item) => {
+      for (const item of itemsOf(await contentOf(path))) {
         const parsed = schema.safeParse(item);
-        if (parsed.success) return [parsed.data];
-        skipped.push(`${path}: ${issuesOf(parsed.error)}`);
-        return [];
-      });
+        if (parsed.success) read.push(parsed.data);
+        else skipped.push(`${path}: ${issuesOf(parsed.error)}`);
+      }
     } catch (error) {
       skipped.push(`${path}: ${describeError(error)}`);
-      return [];
     }
-  });
+  return read;
 }
 
 const listOf = (content: unknown): readonly unknown[] => {
@@ -97,9 +98,13 @@ const withDefaults =
  * out and told of; the others count. A device begins UNLOCKED and UP, and is this service's.
  * @throws AntirioError badConfig where there is no such folder
  */
-export function readProvision(folders: ProvisionFolders, serviceName: string, log: Log): Provision {
+export async function readProvision(
+  folders: ProvisionFolders,
+  serviceName: string,
+  log: Log,
+): Promise<Provision> {
   const skipped: string[] = [];
-  const profiles = readAll(
+  const profiles = await readAll(
     { folder: folders.profilesDir, schema: deviceProfile, itemsOf: (content) => [content] },
     skipped,
   );
@@ -107,12 +112,12 @@ export function readProvision(folders: ProvisionFolders, serviceName: string, lo
     typeof item === 'object' && item !== null
       ? { ...item, serviceName, adminState: 'UNLOCKED', operatingState: 'UP' }
       : item;
-  const devices = readAll(
+  const devices = await readAll(
     { folder: folders.devicesDir, schema: device, itemsOf: (content) => listOf(content).map(ofDevice) },
     skipped,
   );
   const ofWatcher = withDefaults({ apiVersion: API_VERSION, serviceName, adminState: 'UNLOCKED' });
-  const watchers = readAll(
+  const watchers = await readAll(
     {
       folder: folders.provisionWatchersDir,
       schema: provisionWatcher,
