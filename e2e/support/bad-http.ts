@@ -58,7 +58,12 @@ const ODD: Readonly<Record<string, string>> = {
   'deeply nested': `${'['.repeat(20_000)}${']'.repeat(20_000)}`,
 };
 
-function complaint({ status, json, text }: Answer, mustRefuse: boolean): string | undefined {
+/** With these a device service says, as EdgeX has it, that its driver cannot search or may not. */
+const CANNOT_SEARCH = [501, 503];
+const SEARCHES = ['/api/v3/discovery', '/api/v3/profilescan'];
+
+function complaint(path: string, { status, json, text }: Answer, mustRefuse: boolean): string | undefined {
+  if (SEARCHES.includes(path) && CANNOT_SEARCH.includes(status)) return undefined;
   if (status >= 500) return `${status} ${text.slice(0, 200)}`;
   if (status < 400) return mustRefuse ? `taken with ${status}` : innerComplaint(json);
   const error = edgexError.safeParse(json);
@@ -93,7 +98,7 @@ export async function sendRubbish(base: string, parameters: Parameters): Promise
   ): Promise<void> => {
     asked += 1;
     const answer = await ask(`${base}${path}`, { method, body }).catch((error: unknown) => String(error));
-    const wrong = typeof answer === 'string' ? answer : complaint(answer, mustRefuse);
+    const wrong = typeof answer === 'string' ? answer : complaint(path, answer, mustRefuse);
     if (wrong !== undefined) complaints.push(`${method} ${path}, ${name}: ${wrong}`);
     // The edge has other things to do meanwhile: its beats must go on.
     await sleep(1);

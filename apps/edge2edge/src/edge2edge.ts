@@ -15,6 +15,7 @@ import { createDatagrams } from './datagrams.ts';
 import { createDirectory, type Directory } from './directory.ts';
 import { addLocalRoutes } from './local-routes.ts';
 import { VERSION, type Edge2EdgeOptions, type Edge2EdgePorts, type PeerAddress } from './options.ts';
+import { createPeerDevices } from './peer-devices.ts';
 import { createPeerClient, type PeerClient } from './peer-client.ts';
 import { createPeerListener } from './peer-listener.ts';
 import { MAX_BODY_BYTES } from './request-proof.ts';
@@ -107,13 +108,15 @@ export function createEdge2Edge(options: Edge2EdgeOptions, ports: Edge2EdgePorts
   let registration: Registration | undefined;
   let listening = { port: 0, peerPort: 0, udpPort: 0 };
 
-  const health = (): Health => {
+  const health = async (): Promise<Health> => {
     const obstacle = registration?.obstacle();
+    const obstacleOfDevices = await devices?.obstacle();
     return {
       bus: ports.bus.health(),
       peers: { ok: listening.peerPort !== 0, detail: `${book.all().length} edges in the address book` },
       // An edge whose ledger is away goes on: it is told, but it is no reason not to be ready.
       ...(registration === undefined ? {} : { ledger: { ok: true, detail: obstacle ?? 'registered' } }),
+      ...(devices === undefined ? {} : { devices: { ok: true, detail: obstacleOfDevices ?? 'registered' } }),
     };
   };
   const rim = createHttpRim({
@@ -131,8 +134,13 @@ export function createEdge2Edge(options: Edge2EdgeOptions, ports: Edge2EdgePorts
   rim.route('get', '/api/v3/counters', { summary: 'what came in and went out' }, counters);
   countIn(rim, counters);
 
+  const localUrl = (): string =>
+    `http://${isIPv6(options.bind) ? `[${options.bind}]` : options.bind}:${listening.port}`;
+  const devices = createPeerDevices({ options, ports, client, book, rim, url: localUrl });
+
   const stop = async (): Promise<void> => {
     await registration?.stop();
+    await devices?.stop();
     await listener.close();
     await rim.close();
     await datagrams.stop();
@@ -145,7 +153,8 @@ export function createEdge2Edge(options: Edge2EdgeOptions, ports: Edge2EdgePorts
     const addresses = advertised(options, peerPort, udpPort);
     const port = await rim.listen(options.port, options.bind);
     listening = { port, peerPort, udpPort };
-    self = httpPeer({ url: `http://${isIPv6(options.bind) ? `[${options.bind}]` : options.bind}:${port}` });
+    self = httpPeer({ url: localUrl() });
+    await devices?.start();
     if (options.role === 'edge' && options.central === undefined) return;
     const registered = { name: options.name ?? own.slice(-8), sealKey: identity.sealKey, addresses };
     registration = keepRegistered({ ports, ledger, own: registered });

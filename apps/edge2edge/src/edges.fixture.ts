@@ -110,13 +110,16 @@ async function openBus(): Promise<{ broker: Broker; bus: Bus }> {
   return { broker, bus: createLocalBus(broker, silentLog) };
 }
 
-export async function startEdge(options: object = {}): Promise<TestEdge> {
+export async function startEdge(
+  options: object = {},
+  more: Readonly<Record<string, HttpPeer>> = {},
+): Promise<TestEdge> {
   const identity = openIdentity(generateIdentity());
   const dataDir = mkdtempSync(join(tmpdir(), 'antirio-e2e-'));
   const { broker, bus } = await openBus();
   const rooms = Object.fromEntries(ROOMS.map((name) => [name, new Room()])) as TestEdge['rooms'];
   if ('role' in options && options.role === 'central') rooms.ledger = ledgerRoom(identity.edgeId);
-  const peers: Record<string, HttpPeer> = {};
+  const peers: Record<string, HttpPeer> = { ...more };
   for (const [name, room] of Object.entries(rooms)) peers[name] = await room.open();
 
   const build = async (more: object): Promise<Edge2Edge> => {

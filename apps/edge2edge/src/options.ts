@@ -66,6 +66,14 @@ export const edge2edgeOptions = z.strictObject({
   strangerRequestsPerSecond: rate.default(5).describe('of an edge that is not known here'),
   concurrentRequests: z.int().min(1).max(1024).default(32).describe('of one edge at once'),
   datagramsPerSecond: rate.default(500).describe('of one edge; bursts of twice that'),
+  devices: z
+    .strictObject({
+      enabled: z.boolean().default(true),
+      aliveInterval: z.string().default('10s'),
+      stateInterval: z.string().default('60s'),
+    })
+    .prefault({})
+    .describe('other edges as devices in core-metadata, and how often they are asked whether they are there'),
   maxPeers: z.int().min(1).max(100_000).default(1024).describe('addresses remembered'),
 });
 export type Edge2EdgeOptions = z.output<typeof edge2edgeOptions>;

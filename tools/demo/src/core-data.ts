@@ -7,6 +7,7 @@ import type { StoredEvent } from './stored-events.ts';
 const eventSchema = z.looseObject({
   id: z.string(),
   deviceName: z.string(),
+  profileName: z.string(),
   readings: z.array(z.looseObject({ resourceName: z.string(), value: z.string().nullish() })),
   tags: z.record(z.string(), z.unknown()).optional(),
 });
@@ -32,12 +33,15 @@ async function eventsUnder(node: Edge, path: string): Promise<StoredEvent[]> {
   for (let offset = 0; ; offset += PAGE) {
     const url = `${node.url('coreData')}${path}?offset=${offset}&limit=${PAGE}`;
     const { events, totalCount } = await rest(pageSchema, url, { timeoutMs: TIMEOUT_MS });
-    for (const event of events) found.set(event.id, event);
+    for (const event of events) if (event.profileName !== EDGE_PROFILE) found.set(event.id, event);
     if (offset + PAGE >= totalCount) return [...found.values()];
   }
 }
 
-/** Every event of these devices and, to find what should not be there, every other one. */
+/** What edge2edge tells of other edges, as EdgeX device service. */
+const EDGE_PROFILE = 'Edge';
+
+/** Every event of these devices and, to find what should not be there, every other one but those of edge2edge. */
 export async function allEvents(node: Edge, devices: readonly string[]): Promise<StoredEvent[]> {
   const found = new Map<string, StoredEvent>();
   for (const device of devices) {
