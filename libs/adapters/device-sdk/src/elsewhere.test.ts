@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { createBroker, createMqttBus, type Broker } from '@antirio/bus';
@@ -29,7 +28,6 @@ describe('a service in a namespace of its own, behind a socket', () => {
 
   test('is reached there, and gives its events to a sink', async () => {
     const socket = join(around.dataDir, 'svc.sock');
-    writeFileSync(socket, 'left behind');
     const sunk: Event[] = [];
     const eventSink = async (event: Event): Promise<void> => void sunk.push(event);
     const options = { socket, topicPrefix: prefix, baseAddress: 'http://there:1/x' };
