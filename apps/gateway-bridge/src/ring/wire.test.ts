@@ -32,6 +32,7 @@ test("a neighbour's frame is taken with the times and strengths that events have
 test('one that the readers of its event would refuse for good is refused here', () => {
   for (const wrong of [
     { receivedAt: 1e21 },
+    { phyPayload: 'A'.repeat(344) },
     { rx: { ...frame.rx, rssi: -1e300 } },
     { rx: { ...frame.rx, snr: 1e10 } },
     { rx: { ...frame.rx, gpsTimeMs: 2 ** 53 - 1 } },

@@ -37,7 +37,8 @@ export const frameSchema = z.object({
   receivedAt: wallMs,
   gatewayId: z.string().regex(/^[0-9a-f]{16}$/),
   via: z.string().max(128),
-  phyPayload: z.string().max(344),
+  // 255 bytes in base64, the most that a record has room for
+  phyPayload: z.string().max(340),
   rx: rxSchema,
 });
 

@@ -38,7 +38,8 @@ const rxpkSchema = z.object({
   lsnr: decibels.optional(),
   rsig: z.array(antennaSchema).max(16).optional(),
   size: z.int().min(0).max(255).optional(),
-  data: z.string().max(344),
+  // 255 bytes in base64, the most that a PHYPayload has
+  data: z.string().max(340),
 });
 
 type Rxpk = z.output<typeof rxpkSchema>;
