@@ -3,6 +3,7 @@ import { sleep, type Check, type Log } from '@antirio/host';
 import type { Cache } from './cache.ts';
 import type { Changes } from './changes.ts';
 import { goodOutcome, type ItemOutcome, type Metadata } from './metadata.ts';
+import type { News } from './news.ts';
 import type { Provision } from './provision-files.ts';
 import type { Turns } from './turns.ts';
 
@@ -10,6 +11,7 @@ interface Ports {
   readonly metadata: Metadata;
   readonly cache: Cache;
   readonly changes: Changes;
+  readonly news: News;
   readonly turns: Turns;
   readonly log: Log;
   readonly serviceName: string;
@@ -20,6 +22,8 @@ interface Ports {
   readonly heard: Promise<void>;
   /** Each time that core-metadata knows the service: the driver's start. */
   readonly onRegistered: () => Promise<void>;
+  /** Each time that it has all that the service brings. */
+  readonly onDone: () => void;
 }
 
 /** Makes the service known to core-metadata, as often as it takes, and the cache what core-metadata has. */
@@ -66,12 +70,11 @@ async function registerService({ metadata, changes, ...ports }: Ports): Promise<
   changes.serviceIs(known);
 }
 
-async function registerProfiles({ metadata, cache, log, provision: { profiles } }: Ports): Promise<void> {
+async function registerProfiles({ metadata, log, provision: { profiles } }: Ports): Promise<void> {
   const missing = [];
   for (const profile of profiles) {
     const known = await metadata.profile(profile.name);
     if (known === undefined) missing.push(profile);
-    else cache.profiles.set(known.name, known);
   }
   if (missing.length === 0) return;
   const outcomes = await metadata.add('deviceprofile', missing);
@@ -147,10 +150,11 @@ export function bootstrap(ports: Ports): Bootstrap {
   const run = async (): Promise<void> => {
     for (let delay = FIRST_DELAY_MS; !isStopping(); delay = Math.min(delay * 1.5, LONGEST_DELAY_MS)) {
       try {
-        // what core-metadata tells meanwhile has its turn afterwards
         await turns.run(() => attempt(ports, stopping.signal));
         failing = undefined;
         isDone = true;
+        ports.onDone();
+        await ports.news.idle();
         done.resolve(undefined);
         log.info({ devices: ports.cache.devices.size }, 'registered with core-metadata');
         return;

@@ -3,6 +3,8 @@ import type { Device, DeviceProfile, ProvisionWatcher } from '@antirio/edgex-con
 /** What core-metadata has of this service, as far as it is known here. */
 export interface Cache {
   readonly devices: Map<string, Device>;
+  /** Those of them that the driver was told of, which may be asked for something. */
+  readonly known: Set<string>;
   readonly profiles: Map<string, DeviceProfile>;
   readonly watchers: Map<string, ProvisionWatcher>;
   /** Of the service itself. */
@@ -14,6 +16,7 @@ export interface Cache {
 export function createCache(): Cache {
   return {
     devices: new Map(),
+    known: new Set(),
     profiles: new Map(),
     watchers: new Map(),
     adminState: 'UNLOCKED',

@@ -62,12 +62,13 @@ function nameOf({ kind, sourceName }: CommandPlan): string {
   return kind === 'resource' ? `DeviceResource ${sourceName}` : `Regex DeviceResource(s) ${sourceName}`;
 }
 
-/** @throws AntirioError locked | notFound */
+/** @throws AntirioError locked | notFound | unavailable */
 function targetOf(cache: Cache, name: string, mayTry: (name: string) => boolean): Target {
   if (cache.adminState === 'LOCKED') throw new AntirioError('locked', 'service locked');
   const device = cache.devices.get(name);
   if (device === undefined) throw new AntirioError('notFound', `device ${name} not found`);
   if (device.adminState === 'LOCKED') throw new AntirioError('locked', `device ${name} locked`);
+  if (!cache.known.has(name)) throw new AntirioError('unavailable', `the driver does not know ${name} yet`);
   if (device.operatingState === 'DOWN' && !mayTry(name))
     throw new AntirioError('locked', `device ${name} OperatingState is DOWN`);
   const profile = profileOf(cache, device);

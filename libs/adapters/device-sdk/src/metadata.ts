@@ -31,6 +31,7 @@ export interface Metadata {
   ping(): Promise<void>;
   devices(serviceName: string): Promise<Device[]>;
   watchers(serviceName: string): Promise<ProvisionWatcher[]>;
+  device(name: string): Promise<Device | undefined>;
   service(name: string): Promise<DeviceService | undefined>;
   profile(name: string): Promise<DeviceProfile | undefined>;
   add(kind: Kind, items: readonly object[]): Promise<ItemOutcome[]>;
@@ -176,6 +177,7 @@ export function createMetadata({ peer, random, log, signal }: Ports): Metadata {
     devices: (service) => list(`device/service/name/${name(service)}`, 'devices', deviceSchema),
     watchers: (service) =>
       list(`provisionwatcher/service/name/${name(service)}`, 'provisionWatchers', provisionWatcher),
+    device: (device) => one(`device/name/${name(device)}`, 'device', deviceSchema),
     service: (service) => one(`deviceservice/name/${name(service)}`, 'service', deviceService),
     profile: (profile) => one(`deviceprofile/name/${name(profile)}`, 'profile', deviceProfile),
     add: (kind, items) => sendItems('POST', kind, items),

@@ -7,7 +7,7 @@ type OperatingState = Device['operatingState'];
 export interface OperatingStateOptions {
   /** Failures in a row after which a device is DOWN; 0 for never. */
   readonly allowedFails: number;
-  /** After which a device that was found to be DOWN is tried again; 0 for never. */
+  /** After which a device that is DOWN and UNLOCKED is tried again; 0 for never. */
   readonly retryMs: number;
 }
 
@@ -33,43 +33,65 @@ export interface OperatingStates {
   stop(): void;
 }
 
+interface Telling {
+  wanted: OperatingState;
+  /** Ends the wait before the next attempt. */
+  waiting: AbortController;
+}
+
 const TELL = { attempts: Infinity, firstDelayMs: 500, maxDelayMs: 30_000 };
 
 export function createOperatingStates(options: OperatingStateOptions, ports: Ports): OperatingStates {
   const { allowedFails, retryMs } = options;
   const { device, log, probe, setState } = ports;
   const fails = new Map<string, number>();
-  /** What core-metadata is being told of a device. */
-  const telling = new Map<string, AbortController>();
+  /** What core-metadata is to be told of a device, one state after the other. */
+  const telling = new Map<string, Telling>();
   const probing = new Map<string, NodeJS.Timeout>();
+  /** Those that this service found to be DOWN. */
+  const found = new Set<string>();
   let stopped = false;
 
-  const tell = (name: string, state: OperatingState): void => {
-    const before = telling.get(name);
-    before?.abort();
-    // what core-metadata was being told may have got there
-    if (stopped || (before === undefined && device(name)?.operatingState === state)) return;
-    const mine = new AbortController();
-    telling.set(name, mine);
-    log.info({ device: name, state }, 'operating state');
-    retry({ ...TELL, signal: mine.signal }, async (attempt) => {
-      if (mine.signal.aborted || device(name) === undefined) return;
+  const tellOne = async (name: string, mine: Telling, state: OperatingState): Promise<boolean> => {
+    const isWanted = (): boolean => telling.get(name) === mine && mine.wanted === state;
+    mine.waiting = new AbortController();
+    return retry({ ...TELL, signal: mine.waiting.signal }, async (attempt) => {
+      if (!isWanted()) return false;
       try {
         await setState(name, state);
+        return true;
       } catch (error) {
         if (attempt === 1) log.warn({ device: name, error: describeError(error) }, 'state not told yet');
         throw error;
       }
-    })
-      .catch(() => undefined)
-      .finally(() => {
-        if (telling.get(name) === mine) telling.delete(name);
-      })
-      .catch(() => undefined);
+    });
+  };
+  const tellAll = async (name: string, mine: Telling): Promise<void> => {
+    for (let told: OperatingState | undefined; !stopped && told !== mine.wanted;) {
+      const state = mine.wanted;
+      log.info({ device: name, state }, 'operating state');
+      if (await tellOne(name, mine, state).catch(() => false)) told = state;
+      if (telling.get(name) !== mine) return;
+    }
+    telling.delete(name);
+  };
+  const tell = (name: string, wanted: OperatingState): void => {
+    const before = telling.get(name);
+    if (stopped || before?.wanted === wanted) return;
+    if (before === undefined) {
+      if (device(name)?.operatingState === wanted) return;
+      const mine = { wanted, waiting: new AbortController() };
+      telling.set(name, mine);
+      void tellAll(name, mine);
+    } else {
+      before.wanted = wanted;
+      before.waiting.abort();
+    }
   };
   const stopProbing = (name: string): void => {
     clearTimeout(probing.get(name));
     probing.delete(name);
+    found.delete(name);
   };
   const tryAgain = async (name: string): Promise<void> => {
     const known = device(name);
@@ -79,8 +101,9 @@ export function createOperatingStates(options: OperatingStateOptions, ports: Por
     }
     try {
       const asked = await probe(name);
-      log.info({ device: name, asked }, 'the device is taken to be UP again');
-      succeeded(name);
+      // what cannot be asked is taken to be UP by who found it DOWN, and by nobody else
+      if (asked || found.has(name)) succeeded(name);
+      else stopProbing(name);
     } catch (error) {
       log.debug({ device: name, error: describeError(error) }, 'still DOWN');
       if (probing.has(name)) later(name);
@@ -93,7 +116,9 @@ export function createOperatingStates(options: OperatingStateOptions, ports: Por
   };
   const down = (name: string): void => {
     tell(name, 'DOWN');
-    if (retryMs > 0 && !probing.has(name) && !stopped) later(name);
+    if (retryMs === 0 || stopped) return;
+    found.add(name);
+    if (!probing.has(name)) later(name);
   };
   const succeeded = (name: string): void => {
     const hadFailed = fails.delete(name);
@@ -101,6 +126,14 @@ export function createOperatingStates(options: OperatingStateOptions, ports: Por
     stopProbing(name);
     if (hadFailed || wasProbed) tell(name, 'UP');
   };
+  const forget = (name: string): void => {
+    telling.get(name)?.waiting.abort();
+    telling.delete(name);
+    fails.delete(name);
+    stopProbing(name);
+  };
+  const isTakenAsDown = (name: string): boolean =>
+    probing.has(name) || (fails.get(name) ?? 0) >= Math.max(allowedFails, 1);
   return {
     succeeded,
     failed(name) {
@@ -110,20 +143,21 @@ export function createOperatingStates(options: OperatingStateOptions, ports: Por
       if (count === allowedFails) down(name);
     },
     isDown: down,
-    mayTry: (name) => probing.has(name),
+    mayTry: (name) => found.has(name),
     changed(name) {
       const known = device(name);
-      if (known === undefined) telling.get(name)?.abort();
-      const wasDown = (fails.get(name) ?? 0) >= allowedFails;
-      if (known === undefined || (known.operatingState === 'UP' && wasDown && !telling.has(name))) {
+      if (known === undefined) forget(name);
+      else if (known.operatingState === 'UP') {
+        if (telling.has(name) || !isTakenAsDown(name)) return;
         fails.delete(name);
         stopProbing(name);
-      }
+      } else if (retryMs > 0 && known.adminState === 'UNLOCKED' && !probing.has(name) && !stopped)
+        later(name);
     },
     stop() {
       stopped = true;
       for (const name of [...probing.keys()]) stopProbing(name);
-      for (const one of telling.values()) one.abort();
+      for (const { waiting } of telling.values()) waiting.abort();
     },
   };
 }

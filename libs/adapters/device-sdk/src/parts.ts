@@ -16,6 +16,7 @@ import { createOperatingStates, type OperatingStates } from './operating-state.t
 import type { DeviceServiceOptions } from './options.ts';
 import { createProfileScans, type ProfileScans } from './profile-scan.ts';
 import { createProgress } from './progress.ts';
+import { createNews, type News } from './news.ts';
 import type { Provision } from './provision-files.ts';
 import { createDeviceSdk, patchDevice } from './sdk.ts';
 import { createTurns, type Turns } from './turns.ts';
@@ -25,6 +26,8 @@ export interface Parts {
   readonly metadata: Metadata;
   readonly cache: Cache;
   readonly changes: Changes;
+  readonly news: News;
+  /** For what reads all of core-metadata. */
   readonly turns: Turns;
   readonly calls: DriverCalls;
   readonly commands: Commands;
@@ -49,6 +52,8 @@ export interface PartsPorts {
   readonly countAs: DeviceSdk['countAs'];
   /** What may change while the service runs. */
   readonly settings: { readingUnits: boolean };
+  /** When the driver has started. */
+  readonly started: Promise<void>;
   /** Aborted when the service stops. */
   readonly stopping: AbortSignal;
   /** Whether core-metadata has the service with all that it brings. */
@@ -57,16 +62,17 @@ export interface PartsPorts {
   readonly refreshSoon: () => void;
 }
 
-const MAX_CHANGES_WAITING = 4096;
 /** For each sending under way so many may wait: a driver that does not heed the promises it is given is not kept in memory. */
 const WAITING_FACTOR = 64;
 
 const mayRun =
-  (cache: Cache) =>
+  (cache: Cache, isRegistered: () => boolean) =>
   (device: Device): boolean =>
+    isRegistered() &&
     cache.adminState === 'UNLOCKED' &&
     device.adminState === 'UNLOCKED' &&
     device.operatingState !== 'DOWN' &&
+    cache.known.has(device.name) &&
     profileOf(cache, device) !== undefined;
 
 type Core = Pick<Parts, 'metadata' | 'cache' | 'turns' | 'calls' | 'events' | 'commands'> & {
@@ -74,13 +80,13 @@ type Core = Pick<Parts, 'metadata' | 'cache' | 'turns' | 'calls' | 'events' | 'c
 };
 
 function createCore(given: PartsPorts, states: () => OperatingStates): Core {
-  const { options, driver, ports, isRegistered, refreshSoon, settings, stopping } = given;
+  const { options, driver, ports, isRegistered, settings, stopping } = given;
   const { clock, log, random } = ports;
   const { driverTimeoutMs, maxRequestsPerDevice, maxCmdOps, dataTransform } = options.device;
   const cache = createCache();
   const metadata = createMetadata({ peer: given.metadata, random, log, signal: stopping });
   const calls = createDriverCalls({ timeoutMs: driverTimeoutMs, maxPerDevice: maxRequestsPerDevice });
-  const turns = createTurns(MAX_CHANGES_WAITING, log, refreshSoon);
+  const turns = createTurns();
   const events = createEvents({
     ...{ ...options, ...ports, dataTransform, settings },
     onAssertion: (name) => states().isDown(name),
@@ -101,23 +107,30 @@ function createCore(given: PartsPorts, states: () => OperatingStates): Core {
   return { metadata, cache, turns, calls, events, commands, onAnswer };
 }
 
-type Followers = Pick<Parts, 'autoEvents' | 'changes' | 'states'>;
+type Followers = Pick<Parts, 'autoEvents' | 'changes' | 'news' | 'states'>;
 
 /** What keeps to the devices as core-metadata has them. */
 function createFollowers(given: PartsPorts, core: Core, states: () => OperatingStates): Followers {
-  const { options, driver, ports } = given;
+  const { options, ports } = given;
   const { clock, log, random } = ports;
   const { allowedFails, asyncBufferSize, deviceDownTimeout } = options.device;
   const { cache, commands } = core;
   const lanes = createLanes(asyncBufferSize, Infinity);
   const begin = autoEventRuns({ ...core, random, lanes });
-  const autoEvents = createAutoEvents({ clock, log, mayRun: mayRun(cache), begin });
+  const autoEvents = createAutoEvents({ clock, log, mayRun: mayRun(cache, given.isRegistered), begin });
+  const onDevice = (name: string, device: Device | undefined): void => {
+    states().changed(name);
+    autoEvents.follow(name, device);
+  };
   const changes = createChanges({
-    ...{ ...core, driver, log, serviceName: options.serviceName },
-    onDevice(name, device) {
-      states().changed(name);
-      autoEvents.follow(name, device);
-    },
+    ...{ ...core, log, onDevice, serviceName: options.serviceName },
+    news: () => news,
+  });
+  const news: News = createNews({
+    ...{ ...given, ...core, log },
+    profileOf: (device) => changes.profileOf(device),
+    onKnown: (device) => onDevice(device.name, device),
+    onFailure: given.refreshSoon,
   });
   const settings = { allowedFails, retryMs: deviceDownTimeout * 1000 };
   const made = createOperatingStates(settings, {
@@ -126,7 +139,7 @@ function createFollowers(given: PartsPorts, core: Core, states: () => OperatingS
     probe: (name) => commands.probe(name),
     log,
   });
-  return { autoEvents, changes, states: made };
+  return { autoEvents, changes, news, states: made };
 }
 
 export function createParts(given: PartsPorts): Parts {

@@ -22,7 +22,7 @@ export interface Running {
   stop(): Promise<void>;
 }
 
-export type RunningPorts = Omit<PartsPorts, 'stopping' | 'isRegistered' | 'refreshSoon'>;
+export type RunningPorts = Omit<PartsPorts, 'started' | 'stopping' | 'isRegistered' | 'refreshSoon'>;
 
 const MAX_VALIDATIONS = 64;
 
@@ -33,7 +33,12 @@ interface DriverStart {
   readonly begun: Promise<void>;
 }
 
-function driverStart(driver: Driver, sdk: DeviceSdk, stopping: AbortSignal): DriverStart {
+function driverStart(
+  driver: Driver,
+  sdk: DeviceSdk,
+  stopping: AbortSignal,
+  onStarted: () => void,
+): DriverStart {
   const begun = Promise.withResolvers<undefined>();
   const stopped = new Promise<never>((_, reject) => {
     const fail = (): void => reject(new AntirioError('unavailable', 'the service stops'));
@@ -45,6 +50,7 @@ function driverStart(driver: Driver, sdk: DeviceSdk, stopping: AbortSignal): Dri
     begun.resolve(undefined);
     try {
       await driver.start?.(sdk);
+      onStarted();
     } catch (error) {
       throw new AntirioError('failed', `the driver does not start: ${describeError(error)}`);
     }
@@ -145,8 +151,10 @@ export function createRunning(ports: RunningPorts): Running {
   let open: Open | undefined;
   const refreshSoon = (): void => open?.refreshing.soon();
   const isRegistered = (): boolean => open?.boot.isDone() === true;
-  const parts = createParts({ ...ports, stopping: stopping.signal, isRegistered, refreshSoon });
-  const starting = driverStart(driver, parts.sdk, stopping.signal);
+  const started = Promise.withResolvers<undefined>();
+  const own = { stopping: stopping.signal, started: started.promise, isRegistered, refreshSoon };
+  const parts = createParts({ ...ports, ...own });
+  const starting = driverStart(driver, parts.sdk, stopping.signal, () => started.resolve(undefined));
   const kept = keeping(parts, () => open?.boot);
 
   const afterRegistration = (): void => {
@@ -174,7 +182,10 @@ export function createRunning(ports: RunningPorts): Running {
       const heard = Promise.all(subscriptions.map(({ settled }) => settled)).then(() => undefined);
       const { labels } = options.device;
       const onRegistered = (): Promise<void> => starting.run();
-      const boot = bootstrap({ ...on, labels, baseAddress, provision, heard, onRegistered });
+      const onDone = (): void => {
+        for (const device of parts.cache.devices.values()) parts.autoEvents.follow(device.name, device);
+      };
+      const boot = bootstrap({ ...on, labels, baseAddress, provision, heard, onRegistered, onDone });
       const intervalMs = options.refreshIntervalMs;
       const refreshing = createRefreshing({ log, intervalMs, refresh: () => kept.refresh() });
       open = { subscriptions, boot, refreshing };
@@ -198,6 +209,7 @@ export function createRunning(ports: RunningPorts): Running {
       parts.calls.stop();
       await Promise.all([parts.autoEvents.stop(), parts.discovery.stop(), parts.scans.stop()]);
       await parts.turns.idle();
+      await parts.news.idle();
       await stopDriver(driver, options.device.driverTimeoutMs, log);
     },
   };

@@ -9,7 +9,7 @@ import type { Events } from './events.ts';
 import type { Lanes } from './lanes.ts';
 import { goodOutcome, type DevicePatch, type Metadata } from './metadata.ts';
 import type { Progress } from './progress.ts';
-import type { Turns } from './turns.ts';
+import { createNamedTurns } from './turns.ts';
 
 interface Ports {
   readonly serviceName: string;
@@ -18,7 +18,6 @@ interface Ports {
   readonly config: Readonly<Record<string, string>>;
   readonly cache: Cache;
   readonly changes: Changes;
-  readonly turns: Turns;
   /** The cache lacks something that core-metadata has. */
   readonly refreshSoon: () => void;
   readonly metadata: Metadata;
@@ -44,29 +43,33 @@ function sourceOf({ sourceName, values }: AsyncValues): string {
 
 /** What core-metadata took of a device is in the cache at once, not only when the system event comes. */
 export async function patchDevice(
-  { cache, changes, metadata, turns }: Pick<Ports, 'cache' | 'changes' | 'metadata' | 'turns'>,
+  { cache, changes, metadata }: Pick<Ports, 'cache' | 'changes' | 'metadata'>,
   patch: DevicePatch,
 ): Promise<void> {
   await metadata.patchDevice(patch);
-  turns.add('patch', async () => {
-    const device = cache.devices.get(patch.name);
-    const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
-    if (device !== undefined) await changes.deviceIs({ ...device, ...given });
-  });
+  const device = cache.devices.get(patch.name);
+  const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
+  if (device !== undefined) changes.deviceIs({ ...device, ...given });
 }
 
 /** A driver's own view of its service. */
 export function createDeviceSdk(ports: Ports): DeviceSdk {
   const { cache, changes, config, discovery, events, lanes, log, metadata } = ports;
-  const { onAnswer, progress, random, serviceName, turns } = ports;
+  const { onAnswer, progress, random, serviceName } = ports;
   const deviceNamed = (name: string) => {
     const device = cache.devices.get(name);
     if (device === undefined) throw new AntirioError('notFound', `device ${name} not found`);
     return device;
   };
   const patch = (change: DevicePatch): Promise<void> => patchDevice(ports, change);
+  const inTurn = createNamedTurns();
+  /** One change after the other, each of what core-metadata has then: the cache may be behind it. */
   const setAutoEvents = (name: string, change: (before: AutoEvent[]) => AutoEvent[]): Promise<void> =>
-    patch({ name, autoEvents: change(deviceNamed(name).autoEvents ?? []) });
+    inTurn(name, async () => {
+      const device = await metadata.device(deviceNamed(name).name);
+      if (device === undefined) throw new AntirioError('notFound', `device ${name} not found`);
+      await patch({ name, autoEvents: change(device.autoEvents ?? []) });
+    });
 
   const send = async (given: AsyncValues): Promise<void> => {
     const sourceName = sourceOf(given);
@@ -101,7 +104,7 @@ export function createDeviceSdk(ports: Ports): DeviceSdk {
     async removeDevice(name) {
       deviceNamed(name);
       await metadata.remove('device', name);
-      turns.add('removed', () => changes.deviceIsGone(name));
+      changes.deviceIsGone(name);
     },
     async setOperatingState(name, operatingState) {
       deviceNamed(name);
@@ -126,7 +129,7 @@ export function createDeviceSdk(ports: Ports): DeviceSdk {
     },
     async removeProvisionWatcher(name) {
       await metadata.remove('provisionwatcher', name);
-      turns.add('removed', async () => changes.watcherIsGone(name));
+      changes.watcherIsGone(name);
     },
     discovered: (devices) => discovery.consider(devices),
     discoveryProgress: (percent, found, message) => discovery.progress(percent, found, message),

@@ -11,7 +11,6 @@ import {
   topicLevel,
 } from '@antirio/edgex-contracts';
 import type { Changes } from './changes.ts';
-import type { Turns } from './turns.ts';
 
 const HEAD = 'edgex/system-events/core-metadata';
 
@@ -24,15 +23,14 @@ const named = z.object({ name: z.string() });
 
 type SystemEvent = z.output<typeof systemEventSchema>;
 
-function deviceChange(changes: Changes, { action, details }: SystemEvent): Promise<void> {
-  return action === 'delete'
-    ? changes.deviceIsGone(named.parse(details).name)
-    : changes.deviceIs(device.parse(details));
+function deviceChange(changes: Changes, { action, details }: SystemEvent): void {
+  if (action === 'delete') changes.deviceIsGone(named.parse(details).name);
+  else changes.deviceIs(device.parse(details));
 }
 
-async function profileChange(changes: Changes, { action, details }: SystemEvent): Promise<void> {
+function profileChange(changes: Changes, { action, details }: SystemEvent): void {
   if (action === 'delete') changes.profileIsGone(named.parse(details).name);
-  if (action === 'update') await changes.profileIs(deviceProfile.parse(details));
+  if (action === 'update') changes.profileIs(deviceProfile.parse(details));
 }
 
 function watcherChange(changes: Changes, { action, details }: SystemEvent): void {
@@ -40,12 +38,14 @@ function watcherChange(changes: Changes, { action, details }: SystemEvent): void
   else changes.watcherIs(provisionWatcher.parse(details));
 }
 
-async function apply(changes: Changes, serviceName: string, event: SystemEvent): Promise<void> {
+function apply(changes: Changes, serviceName: string, event: SystemEvent): void {
   switch (event.type) {
     case 'device':
-      return deviceChange(changes, event);
+      deviceChange(changes, event);
+      return;
     case 'deviceprofile':
-      return profileChange(changes, event);
+      profileChange(changes, event);
+      return;
     case 'provisionwatcher':
       watcherChange(changes, event);
       return;
@@ -58,16 +58,15 @@ async function apply(changes: Changes, serviceName: string, event: SystemEvent):
 
 interface Ports {
   readonly changes: Changes;
-  readonly turns: Turns;
   readonly serviceName: string;
   readonly log: Log;
   /** Something was missed. */
   readonly onMissed: () => void;
 }
 
-/** Hears what core-metadata tells; each change has its turn, so that nobody who publishes waits for a driver. */
+/** Hears what core-metadata tells: the cache has it at once, the driver is told afterwards. */
 export function hearSystemEvents(ports: Ports): (topic: string, payload: Uint8Array) => void {
-  const { changes, log, onMissed, serviceName, turns } = ports;
+  const { changes, log, onMissed, serviceName } = ports;
   return (topic, payload) => {
     let event: SystemEvent;
     try {
@@ -77,6 +76,11 @@ export function hearSystemEvents(ports: Ports): (topic: string, payload: Uint8Ar
       log.debug({ topic, error: describeError(error) }, 'no system event');
       return;
     }
-    if (!turns.add(topic, () => apply(changes, serviceName, event))) onMissed();
+    try {
+      apply(changes, serviceName, event);
+    } catch (error) {
+      log.warn({ topic, error: describeError(error) }, 'a change could not be followed');
+      onMissed();
+    }
   };
 }
