@@ -108,10 +108,10 @@ describe('downlinks', () => {
     await ring.hearAgain(2);
     await until(() => ring.downlinks.length === 2);
     expect(ring.downlinks[1]?.items[0]?.phyPayload).toBe(ring.downlinks[0]?.items[0]?.phyPayload);
-    await expect(put(http, 'nothing', {})).rejects.toThrow(/no command/);
-    await expect(put(http, 'temperature_1', { temperature_1: 1 })).rejects.toThrow(/cannot be written/);
-    await expect(put(http, 'interval', { interval: 'x' })).rejects.toThrow(/not a Uint16/);
-    await expect(put(http, 'interval', {})).rejects.toThrow(/no value/);
+    await expect(put(http, 'nothing', {})).rejects.toThrow(/not found/);
+    await expect(put(http, 'temperature_1', { temperature_1: 1 })).rejects.toThrow(/read-only/);
+    await expect(put(http, 'interval', { interval: 'x' })).rejects.toThrow(/Uint16/);
+    await expect(put(http, 'interval', {})).rejects.toThrow(/interval/);
   });
 
   test('a counter that was used is never used again, whatever the next start is granted', async () => {
@@ -123,7 +123,7 @@ describe('downlinks', () => {
     });
     for (let round = 1; round <= 3; round++) {
       const { service, http } = await startService(scene);
-      await put(http, 'downlink', { downlink: `0${String(round)}` });
+      await put(http, 'downlink', { downlink: { payload: `0${String(round)}` } });
       await ring.hear(uplink(round));
       await until(() => ring.downlinks.length === round);
       await service.stop();

@@ -103,7 +103,7 @@ describe('a device that counts from the beginning again', () => {
     const options = { devices: [{ ...device, mayReset: true }], reading: { retransmissionMs: 0 } };
     const { http, service, status } = await startService(scene, options);
     const put = () => {
-      const json = { downlink: '01' };
+      const json = { downlink: { payload: '01' } };
       return callJson(http, { method: 'PUT', path: '/api/v3/device/name/mote-1/downlink', json });
     };
     const idWith = (frame: Uint8Array, fcnt: number): string =>

@@ -10,7 +10,7 @@ import { folder, onEnd, startScene, until, type Scene } from './test-scene.ts';
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
 const mote = createTestMote(0xa1);
-const KILLS = 4;
+const KILLS = 3;
 
 function startChild({ core, bridge }: Scene): ChildProcess {
   const run = join(folder, 'run');

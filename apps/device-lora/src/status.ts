@@ -2,7 +2,6 @@ import type { Health } from '@antirio/host';
 import type { Activation } from './activation.ts';
 import type { DownlinkSender } from './downlink/sender.ts';
 import type { JoinServer } from './join/join-server.ts';
-import type { Bootstrap } from './north/bootstrap.ts';
 import type { Poster } from './north/poster.ts';
 import type { Counted, UplinkStore } from './store.ts';
 import type { Reader } from './uplink/reader.ts';
@@ -15,7 +14,6 @@ export interface Telling {
   readonly joinServer: JoinServer | undefined;
   readonly poster: Poster;
   readonly store: UplinkStore;
-  readonly registration: Bootstrap;
 }
 
 const OUTCOMES = ['stored', 'parked', 'undecodable', 'otherGateway', 'wrongRegion', 'reset'] as const;
@@ -52,13 +50,12 @@ export function statusOf({
   };
 }
 
-export function healthOf({ activation, reader, poster, store, registration }: Telling): Health {
+export function healthOf({ activation, reader, poster, store }: Telling): Health {
   const { problem } = activation;
   const parked = store.parkedCount();
   return {
     store: reader.check(),
     coreData: poster.check(),
-    coreMetadata: registration.check(),
     parked: parked === 0 ? { ok: true } : { ok: false, detail: `${parked} events are refused by core-data` },
     keys: problem === undefined ? { ok: true } : { ok: false, detail: problem },
   };

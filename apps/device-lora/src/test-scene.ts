@@ -140,6 +140,7 @@ export async function startService(
     peers,
   });
   await service.start();
+  await until(async () => (await service.health())['core-metadata']?.ok === true);
   const http = httpPeer({ url: `http://127.0.0.1:${String(service.port)}` });
   onEnd(async () => {
     await service.stop();

@@ -71,7 +71,8 @@ export async function startTestCore(): Promise<TestCore> {
   const register = (kind: string, body: unknown): unknown =>
     (body as Record<string, { name: string }>[]).map((request) => {
       const item = Object.values(request).find((value) => typeof value === 'object');
-      registered.set(`${kind}/${item?.name ?? ''}`, item);
+      const key = `${kind}/${item?.name ?? ''}`;
+      registered.set(key, { ...(registered.get(key) as object | undefined), ...item });
       return { statusCode: 201 };
     });
   const metadata = (
@@ -80,8 +81,16 @@ export async function startTestCore(): Promise<TestCore> {
     [kind = '', by = '', name = '']: string[],
   ): [number, unknown] => {
     if (request.method !== 'GET') return [207, register(kind, body)];
-    if (kind === 'device' && by === 'service') return [200, { totalCount: 0, devices: [] }];
-    return [registered.has(`${kind}/${name}`) ? 200 : 404, {}];
+    if (by === 'service') return [200, listOf(kind)];
+    const found = registered.get(`${kind}/${name}`);
+    const field = kind.replace('device', '') || 'device';
+    return found === undefined ? [404, {}] : [200, { [field]: found }];
+  };
+  /** All of them on one page; none beyond it. */
+  const listOf = (kind: string): unknown => {
+    const found = [...registered].filter(([key]) => key.startsWith(`${kind}/`)).map(([, item]) => item);
+    const field = kind === 'device' ? 'devices' : 'provisionWatchers';
+    return { totalCount: found.length, [field]: found };
   };
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const [path = ''] = (request.url ?? '').split('?');

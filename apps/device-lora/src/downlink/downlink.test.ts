@@ -116,7 +116,8 @@ describe('the bytes of a written value', () => {
         },
       ],
     });
-    return profile.deviceResources![0]!;
+    const { name, properties, attributes: given } = profile.deviceResources![0]!;
+    return { name, valueType: properties.valueType, attributes: given };
   };
   const hexOf = (valueType: string, value: unknown, attributes?: Record<string, unknown>) =>
     Buffer.from(downlinkPayload(resource(valueType, attributes), value).payload).toString('hex');

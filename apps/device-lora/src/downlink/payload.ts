@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { AntirioError, fromBase64, fromHex, utf8 } from '@antirio/kernel';
 import { parseInput } from '@antirio/host';
-import { isValueOf, type DeviceResource, type ValueType } from '@antirio/edgex-contracts';
+import { isValueOf, type ValueType } from '@antirio/edgex-contracts';
 
 /** What goes into a downlink. */
 export interface DownlinkPayload {
@@ -56,15 +56,25 @@ function numberBytes(type: ValueType, text: string): Uint8Array {
   return bytes;
 }
 
+/** A resource that is written. */
+export interface Written {
+  readonly name: string;
+  readonly valueType: ValueType;
+  readonly attributes?: Readonly<Record<string, unknown>> | undefined;
+}
+
+const isPrintable = (value: unknown): value is number | bigint | boolean =>
+  ['number', 'bigint', 'boolean'].includes(typeof value);
+
 function textOf(name: string, type: ValueType, value: unknown): string {
-  const text = typeof value === 'number' || typeof value === 'boolean' ? String(value) : value;
+  const text = isPrintable(value) ? String(value) : value;
   if (typeof text !== 'string' || (type !== 'Binary' && !isValueOf(type, text)))
     throw new AntirioError('invalidInput', `${name}: not a ${type}`);
   return text;
 }
 
-function bytesOf({ name, properties }: DeviceResource, value: unknown, encoding: 'hex' | 'utf8'): Uint8Array {
-  const { valueType } = properties;
+function bytesOf({ name, valueType }: Written, value: unknown, encoding: 'hex' | 'utf8'): Uint8Array {
+  if (value instanceof Uint8Array) return value;
   const text = textOf(name, valueType, value);
   if (valueType === 'Binary') return fromBase64(text);
   if (valueType === 'String') return encoding === 'hex' ? fromHex(text) : utf8(text);
@@ -75,8 +85,8 @@ function bytesOf({ name, properties }: DeviceResource, value: unknown, encoding:
  * The downlink that writes a value to a resource, as its attributes say.
  * @throws AntirioError invalidInput for a value that is none of the resource's type.
  */
-export function downlinkPayload(resource: DeviceResource, value: unknown): DownlinkPayload {
-  if (resource.properties.valueType === 'Object') {
+export function downlinkPayload(resource: Written, value: unknown): DownlinkPayload {
+  if (resource.valueType === 'Object') {
     const given = parseInput(objectSchema, typeof value === 'string' ? { payload: value } : value);
     return { ...given, payload: fromHex(given.payload) };
   }

@@ -6,6 +6,7 @@ import {
   createHttpRim,
   issuesOf,
   openableService,
+  type Health,
   type HttpPeer,
   type HttpRim,
   type OpenRoom,
@@ -135,13 +136,22 @@ function edgexOf(
   });
 }
 
+const healthOf = (running: Running, ports: DeviceServicePorts): Health => ({
+  ...running.health(),
+  ...ports.health?.(),
+});
+
 function ownRim({ options, ports, running }: Opening, edgex: EdgexService): HttpRim {
   const { clock, log } = ports;
   return createHttpRim({
     serviceKey: options.serviceName,
     version: VERSION,
     config: () => edgex.config(),
-    health: () => running()?.health() ?? { [options.serviceName]: { ok: false, detail: 'not started' } },
+    health: () => {
+      const now = running();
+      const notStarted = { ok: false, detail: 'not started' };
+      return now === undefined ? { [options.serviceName]: notStarted } : healthOf(now, ports);
+    },
     log,
     clock,
     maxBodyBytes: options.maxBodyBytes,
@@ -201,7 +211,7 @@ async function openRoom(opening: Opening, { rim, edgex, counters, settings }: Fr
   if (options.socket === undefined && front === undefined) edgex.register(port);
   return {
     port,
-    health: () => running.health(),
+    health: () => healthOf(running, ports),
     async stop() {
       await edgex.stop();
       if (front === undefined) await rim.close();

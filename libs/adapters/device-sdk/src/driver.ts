@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { Clock, Random } from '@antirio/kernel';
 import type { CommandValue, ReadRequest, WriteRequest } from '@antirio/device-values';
-import type { Bus, HttpPeer, HttpRim, Log } from '@antirio/host';
+import type { Bus, Health, HttpPeer, HttpRim, Log } from '@antirio/host';
 import type {
   autoEvent,
   Device,
@@ -136,4 +136,6 @@ export interface DeviceServicePorts {
   readonly front?: { readonly rim: HttpRim; readonly baseAddress: () => string } | undefined;
   /** Takes the events in place of the bus. */
   readonly eventSink?: EventSink | undefined;
+  /** What the service's own parts have to tell, besides what every device service does. */
+  readonly health?: (() => Health) | undefined;
 }

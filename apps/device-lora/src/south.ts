@@ -1,0 +1,188 @@
+import { join } from 'node:path';
+import type { DeviceProfile } from '@antirio/edgex-contracts';
+import { AntirioError, type Clock, type Random } from '@antirio/kernel';
+import { repeat, type Bus, type HttpPeer, type Log, type Repeating } from '@antirio/host';
+import { parseDevAddr, type DevEui } from '@antirio/lorawan';
+import { createActivation, type Activation } from './activation.ts';
+import { openStore } from './database.ts';
+import { openDownCounters, type DownCounters } from './downlink/counters.ts';
+import { createSender, type DownlinkSender } from './downlink/sender.ts';
+import { createDownlinkStore, type DownlinkStore } from './downlink/store.ts';
+import { openTransmitter, type Transmitter } from './downlink/transmitter.ts';
+import { createJoinServer, type JoinServer } from './join/join-server.ts';
+import { createJoinStore, type JoinStore } from './join/store.ts';
+import { createLatest, type Latest } from './latest.ts';
+import { lastHeardOf, type LastHeard } from './lora-routes.ts';
+import { createMacLayer, type MacLayer } from './mac/mac-layer.ts';
+import { createMacStore } from './mac/store.ts';
+import { createPoster, type Poster } from './north/poster.ts';
+import type { DeviceLoraOptions } from './options.ts';
+import { openOwnRing, type OwnRing, type Wanted } from './own-ring.ts';
+import { createUplinkStore, type UplinkStore } from './store.ts';
+import { openReader, type Reader } from './uplink/reader.ts';
+import type { SessionBook } from './uplink/session-book.ts';
+
+const ROOM = 'device-lora';
+const OWN = 'own';
+
+export interface SouthPorts {
+  readonly options: DeviceLoraOptions;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly bus: Bus;
+  readonly peers: Readonly<Record<string, HttpPeer>>;
+  readonly profiles: ReadonlyMap<string, DeviceProfile>;
+  /** Takes what is to be closed; it is closed in the opposite order. */
+  readonly opened: (() => unknown)[];
+}
+
+/** The LoRaWAN side: frames in, downlinks out, and what is known of both. */
+export interface South {
+  readonly activation: Activation;
+  readonly reader: Reader;
+  readonly sender: DownlinkSender;
+  readonly mac: MacLayer;
+  readonly joinServer: JoinServer | undefined;
+  readonly poster: Poster;
+  readonly store: UplinkStore;
+  readonly downlinks: DownlinkStore;
+  /** The newest reading by device and resource, since the start. */
+  readonly latest: Latest;
+  readonly lastHeard: ReadonlyMap<DevEui, LastHeard>;
+}
+
+interface Told {
+  readonly latest: Latest;
+  readonly lastHeard: Map<DevEui, LastHeard>;
+}
+
+function coreDataOf({ peers }: SouthPorts): HttpPeer {
+  const found = peers['coreData'];
+  if (found === undefined) throw new AntirioError('badConfig', 'device-lora needs the peer coreData');
+  return found;
+}
+
+/** What the ring has to take: the addresses that devices have or had lately, and the JoinRequests of those that join. */
+function wantedOf({ devices }: DeviceLoraOptions, joins: JoinStore): Wanted {
+  const joining = new Set(
+    devices.filter(({ activation }) => activation === 'otaa').map(({ devEui }) => devEui),
+  );
+  const fixed = devices.flatMap(({ devAddr }) => devAddr ?? []);
+  const given = joins.all().flatMap(({ devEui, devAddr }) => (joining.has(devEui) ? devAddr : []));
+  return { devices: devices.length, devAddrs: [...new Set([...fixed, ...given])], devEuis: [...joining] };
+}
+
+/** The ring of the edge itself is told what is stored; a contract's ring is acknowledged by its owner alone. */
+function openRing({ options, peers, log, opened }: SouthPorts, joins: JoinStore): OwnRing | undefined {
+  const bridge = peers['gatewayBridge'];
+  const { prefix } = options;
+  if (options.ring !== OWN || prefix !== '' || bridge === undefined) return undefined;
+  const ring = openOwnRing({
+    bridge,
+    ring: OWN,
+    prefix,
+    log,
+    wanted: () => wantedOf(options, joins),
+    wasGiven: (devAddr) => joins.wasGiven(parseDevAddr(devAddr)),
+  });
+  opened.push(() => ring.stop());
+  return ring;
+}
+
+interface JoinParts {
+  readonly joins: JoinStore;
+  readonly ring: OwnRing | undefined;
+  readonly transmitter: Transmitter;
+  readonly counters: DownCounters;
+  readonly sessions: () => SessionBook | undefined;
+}
+
+/** Joins are served where the ring is ours to fill: elsewhere a device could not be heard with its new address. */
+function openJoinServer(ports: SouthPorts, { ring, counters, ...parts }: JoinParts): JoinServer | undefined {
+  if (ring === undefined) return undefined;
+  const server = createJoinServer({
+    ...ports,
+    ...parts,
+    ensureRing: () => ring.ensure(),
+    onOffered: ({ devAddr }) => counters.prepare(devAddr),
+  });
+  ports.opened.push(() => server.close());
+  return server;
+}
+
+interface ReadingParts {
+  readonly store: UplinkStore;
+  readonly poster: Poster;
+  readonly sender: DownlinkSender;
+  readonly mac: MacLayer;
+  readonly ring: OwnRing | undefined;
+  readonly joinServer: JoinServer | undefined;
+  readonly told: Told;
+}
+
+async function openReading(ports: SouthPorts, parts: ReadingParts): Promise<Reader> {
+  const { profiles, opened } = ports;
+  const { store, poster, sender, mac, ring, joinServer, told } = parts;
+  const reader = await openReader({
+    ...ports,
+    store,
+    poster,
+    profileOf: (name) => profiles.get(name),
+    onHeard: (heard) => sender.heard(heard),
+    onReset: (session) => mac.reset(session),
+    onJoin: (join) => joinServer?.heard(join),
+    onStored: (heard, readings) => {
+      const { device } = heard.session;
+      const known = told.lastHeard.get(device.devEui);
+      if (known === undefined || known.at <= heard.uplink.receivedAt)
+        told.lastHeard.set(device.devEui, lastHeardOf(heard));
+      told.latest.set(device.name, readings);
+    },
+    onCursor: (seq) => ring?.acknowledge(seq),
+  });
+  opened.push(() => reader.close());
+  if (reader.cursor > 0) ring?.acknowledge(reader.cursor);
+  return reader;
+}
+
+/** What core-data refused is tried again now and then: a profile or a device may be there by then. */
+function retryParked(store: UplinkStore, poster: Poster, intervalMs: number, log: Log): Repeating {
+  return repeat('storing what was refused', intervalMs, log, async () => {
+    for (const event of store.parked(100)) {
+      const outcome = await poster.tryOnce(event);
+      if (outcome.kind === 'stored') store.unpark(event.id);
+      else if (outcome.kind === 'unavailable') return;
+    }
+  });
+}
+
+export async function openSouth(ports: SouthPorts): Promise<South> {
+  const { options, bus, clock, random, log, opened } = ports;
+  const { prefix, region, answerUplinks, sendDownlinks, reading } = options;
+  const db = openStore(join(options.dataDir, ROOM, 'device-lora.db'));
+  opened.push(() => db.close());
+  const store = createUplinkStore(db);
+  const downlinks = createDownlinkStore(db);
+  const joins = createJoinStore(db);
+  const poster = createPoster({ coreData: coreDataOf(ports), ...reading });
+  const highestUsed = (devAddr: string): number | undefined => downlinks.highestUsed(devAddr);
+  const counters = await openDownCounters({ bus, prefix, clock, random, log, highestUsed });
+  opened.push(() => counters.close());
+  const transmitter = await openTransmitter({ bus, prefix, region, random });
+  opened.push(() => transmitter.close());
+  const mac = createMacLayer({ options, store: createMacStore(db), clock, log });
+  const sender = createSender({
+    ...{ transmitter, sendDownlinks, answerUplinks, store: downlinks },
+    ...{ mac, counters, clock, log },
+  });
+  const ring = openRing(ports, joins);
+  const sessions = (): SessionBook | undefined => activation.sessions;
+  const joinServer = openJoinServer(ports, { joins, ring, transmitter, counters, sessions });
+  const told: Told = { latest: createLatest(), lastHeard: new Map() };
+  const reader = await openReading(ports, { store, poster, sender, mac, ring, joinServer, told });
+  const activation = createActivation({ options, reader, counters, store, joins, log });
+  const retrying = retryParked(store, poster, reading.parkedRetryMs, log);
+  opened.push(() => retrying.stop());
+  return { activation, reader, sender, mac, joinServer, poster, store, downlinks, ...told };
+}
