@@ -1,5 +1,5 @@
 import { describeError, sha256Hex, type Clock, type Random } from '@antirio/kernel';
-import { createThrottle, type Log } from '@antirio/host';
+import type { Log } from '@antirio/host';
 import {
   buildJoinAccept,
   deriveSessionKeys,
@@ -15,6 +15,7 @@ import { judgeOutcomes } from '../downlink/plan.ts';
 import type { Transmitter } from '../downlink/transmitter.ts';
 import { newStateOf } from '../mac/mac-layer.ts';
 import { addressRange, type DeviceLoraOptions, type DeviceOptions } from '../options.ts';
+import { createReports } from '../reports.ts';
 import type { JoinHeard } from '../uplink/event-up.ts';
 import type { Session } from '../uplink/sessions.ts';
 import type { SessionBook } from '../uplink/session-book.ts';
@@ -68,7 +69,6 @@ const ONE_TRANSMISSION_MS = 10_000;
 const VERIFIED = { burst: 200, perSecond: 100 };
 /** Of each device: a JoinRequest with a true MIC takes space for ever. */
 const ACCEPTED = { burst: 8, perSecond: 0.2 };
-const REPORT_MS = 10_000;
 
 /** What a JoinRequest led to, or why to nothing. */
 type Judged =
@@ -100,7 +100,7 @@ export function createJoinServer(ports: JoinServerPorts): JoinServer {
   const range = addressRange(options);
   const fixed = new Set(options.devices.map(({ devAddr }) => devAddr));
   const counts = newCounts();
-  const report = createThrottle(REPORT_MS, clock);
+  const tell = createReports(clock);
   const verified = createRateLimit<'all'>(VERIFIED);
   const accepted = createRateLimit<DevEui>(ACCEPTED);
   const gathering = new Map<string, JoinHeard[]>();
@@ -126,7 +126,7 @@ export function createJoinServer(ports: JoinServerPorts): JoinServer {
     counts[kind] += 1;
     if (kind === 'otherGateway') return;
     const devEui = parsed(phyPayload)?.devEui;
-    report((leftOut) => log.warn({ kind, gatewayId, devEui, leftOut }, 'a JoinRequest is not answered'));
+    tell(kind, (leftOut) => log.warn({ kind, gatewayId, devEui, leftOut }, 'a JoinRequest is not answered'));
   };
   const sessionFor = (
     sessions: SessionBook,

@@ -1,10 +1,11 @@
 import { describeError, sha256, toHex, type Clock } from '@antirio/kernel';
-import { createThrottle, type Bus, type Check, type Log, type Subscription } from '@antirio/host';
+import type { Bus, Check, Log, Subscription } from '@antirio/host';
 import { eu868, parseDataFrame, type DataFrame } from '@antirio/lorawan';
 import type { DeviceProfile, Reading } from '@antirio/edgex-contracts';
 import type { DeviceLoraOptions } from '../options.ts';
 import { eventOf } from '../north/event.ts';
 import type { Poster } from '../north/poster.ts';
+import { createReports } from '../reports.ts';
 import type { Counted, UplinkStore } from '../store.ts';
 import { createCatchUp, QUIET_MS } from './catch-up.ts';
 import { readEventUp, type JoinHeard, type Reception, type Uplink } from './event-up.ts';
@@ -67,7 +68,8 @@ export interface ReaderPorts {
   readonly onCursor: (seq: number) => void;
 }
 
-const REPORT_MS = 10_000;
+/** What a device or its neighbours do all the time; the others are told. */
+const USUAL: ReadonlySet<Counted> = new Set(['retransmission', 'otherGateway', 'conflict']);
 
 /** A live frame with a new and lower counter: of a device that may reset, the beginning of a new count. */
 function isReset({ session, fcnt, uplink }: HeardUplink): boolean {
@@ -97,7 +99,7 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
   const { window, commitIntervalMs, retransmissionMs, pollMs } = options.reading;
   const underWay = new Set<Promise<void>>();
   const gathering = createGathering(options.deduplicationMs, clock);
-  const conflictReport = createThrottle(REPORT_MS, clock);
+  const tell = createReports(clock);
   let sessions: SessionBook | undefined;
 
   const progress = createProgress({
@@ -162,8 +164,10 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
       .finally(() => underWay.delete(work));
     underWay.add(work);
   };
-  const refuse = (of: Tracker, { seq, again }: Uplink, reason: Counted): void => {
+  const refuse = (of: Tracker, { seq, again, gatewayId }: Uplink, reason: Counted): void => {
     progress.count(reason);
+    if (!USUAL.has(reason))
+      tell(reason, (leftOut) => log.warn({ reason, gatewayId, seq, leftOut }, 'a frame becomes no reading'));
     // bytes that were heard once more are not the frame of the ring, which may still be on its way
     if (!again) progress.finish(of, seq);
   };
@@ -172,7 +176,7 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
     if (novelty === 'new') return;
     refuse(of, uplink, novelty);
     if (novelty === 'conflict')
-      conflictReport((leftOut) => {
+      tell('conflict', (leftOut) => {
         const { name } = session.device;
         log.error({ device: name, fcnt, digest, leftOut }, 'ALARM: two genuine frames with one identity');
       });
@@ -188,7 +192,13 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
     takeNew(of, keys, heard, mark);
     // a reading all the same, as its MIC is right; but nothing may be sent by such settings
     if (eu868.inPlan(uplink)) ports.onHeard(heard);
-    else progress.count('wrongRegion');
+    else {
+      progress.count('wrongRegion');
+      tell('wrongRegion', (leftOut) => {
+        const { gatewayId, frequency } = uplink;
+        log.warn({ device: session.device.name, gatewayId, frequency, leftOut }, 'outside of the region');
+      });
+    }
     if (session.macUnsaved) progress.keepMac(session);
   };
   const take = (of: Tracker, keys: SessionBook, uplink: Uplink): void => {
