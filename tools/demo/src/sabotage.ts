@@ -15,7 +15,7 @@ export const SABOTAGE: Readonly<Record<Sabotage, readonly Mutation[]>> = {
   dedupe: [
     {
       file: SESSIONS,
-      find: "if (known === undefined) return session.seen.has(fcnt) ? 'replay' : 'new';",
+      find: "if (known === undefined) return isSeen ? 'replay' : 'new';",
       replace: "if (known === undefined || fcnt >= 0) return 'new';",
     },
     {
