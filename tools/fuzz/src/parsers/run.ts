@@ -4,7 +4,7 @@ import { TARGETS } from './targets.ts';
 
 /** What a run may leave behind, collected; and take meanwhile, garbage included. */
 const MOST_GROWTH = 16 << 20;
-const MOST_PEAK = 384 << 20;
+const MOST_PEAK = 768 << 20;
 
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
 
