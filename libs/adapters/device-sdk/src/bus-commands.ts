@@ -7,7 +7,12 @@ import { answerOf } from './event-answer.ts';
 import type { Commands } from './commands.ts';
 import { queryOfEnvelope } from './query.ts';
 
-type Ports = Parameters<typeof answering>[0] & { readonly commands: Commands; readonly random: Random };
+type Ports = Parameters<typeof answering>[0] & {
+  readonly commands: Commands;
+  readonly random: Random;
+  /** Commands for one device that are under way at once: those of a device that hangs do not keep others waiting. */
+  readonly maxPerDevice: number;
+};
 
 const settings = z.record(z.string(), z.unknown());
 
@@ -21,7 +26,21 @@ function unescaped(level: string): string {
 
 /** Answers `edgex/device/command/request/<service>/<device>/<command>/<get|set>`. */
 export function answerCommands(ports: Ports): BusHandler {
-  const { commands, random } = ports;
+  const { commands, maxPerDevice, random } = ports;
+  const underWay = new Map<string, number>();
+  const bounded = async (device: string, work: () => Promise<Answer>): Promise<Answer> => {
+    const count = underWay.get(device) ?? 0;
+    if (count >= maxPerDevice)
+      throw new AntirioError('busy', `${count} commands for ${device} are under way already`);
+    underWay.set(device, count + 1);
+    try {
+      return await work();
+    } finally {
+      const left = (underWay.get(device) ?? 1) - 1;
+      if (left === 0) underWay.delete(device);
+      else underWay.set(device, left);
+    }
+  };
   const get = async (device: string, command: string, request: MessageEnvelope): Promise<Answer> => {
     const query = queryOfEnvelope(request.queryParams);
     const event = await commands.get(device, command, query);
@@ -41,8 +60,8 @@ export function answerCommands(ports: Ports): BusHandler {
   };
   return answering(ports, async (request, topic) => {
     const [device = '', command = '', method = ''] = topic.split('/').slice(-3).map(unescaped);
-    if (method.toLowerCase() === 'get') return get(device, command, request);
-    if (method.toLowerCase() === 'set') return set(device, command, request);
+    if (method.toLowerCase() === 'get') return bounded(device, () => get(device, command, request));
+    if (method.toLowerCase() === 'set') return bounded(device, () => set(device, command, request));
     throw new AntirioError(
       'invalidInput',
       `unknown command method '${method}', only 'get' or 'set' is allowed`,

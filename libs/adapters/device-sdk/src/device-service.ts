@@ -22,10 +22,13 @@ import { readProvision, type Provision } from './provision-files.ts';
 import { addCommandRoutes } from './routes.ts';
 import { addSearchRoutes } from './search-routes.ts';
 import { addServiceFigures, lastConnectedGauges } from './service-figures.ts';
+import { within } from './within.ts';
 import { createOwnCounters, type OwnCounters } from './metrics.ts';
 
 /** EdgeX's version whose API this is. */
 const VERSION = '4.0.0';
+/** For telling core-keeper that the service ends. */
+const STOP_MS = 2000;
 
 /** A device service, in this process. */
 export interface DeviceServiceRoom extends PortService {
@@ -213,8 +216,8 @@ async function openRoom(opening: Opening, { rim, edgex, counters, settings }: Fr
     port,
     health: () => healthOf(running, ports),
     async stop() {
-      await edgex.stop();
-      if (front === undefined) await rim.close();
+      running.halt();
+      await Promise.all([within(STOP_MS, edgex.stop()), front === undefined ? rim.close() : undefined]);
       await running.stop();
       setRunning(undefined);
     },

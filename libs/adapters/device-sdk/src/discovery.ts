@@ -13,7 +13,7 @@ export interface Discovery {
   begin(requestId: string): void;
   /** Ends the search under way. @throws AntirioError notImplemented; notFound where it is another one */
   end(requestId: string | undefined): void;
-  /** Adds what the watchers take. */
+  /** Adds what the watchers take; nothing while the service is LOCKED. */
   consider(devices: readonly DiscoveredDevice[]): Promise<void>;
   progress(percent: number, found: number, message?: string): void;
   /** Searches again and again. */
@@ -29,6 +29,7 @@ interface Ports {
   readonly random: Random;
   readonly log: Log;
   readonly serviceName: string;
+  readonly stopping: AbortSignal;
   /** Devices were added. */
   readonly onAdded: () => void;
 }
@@ -60,7 +61,7 @@ function deviceOf(
 }
 
 export function createDiscovery(ports: Ports): Discovery {
-  const { cache, driver, log, metadata, onAdded, progress, random, serviceName } = ports;
+  const { cache, driver, log, metadata, onAdded, progress, random, serviceName, stopping } = ports;
   let current: { readonly id: string; readonly ending: AbortController } | undefined;
   let repeating: Repeating | undefined;
   let searching: Promise<void> = Promise.resolve();
@@ -76,15 +77,23 @@ export function createDiscovery(ports: Ports): Discovery {
     log.warn({ device: found.name, watcher: watcher.name, why: outcome?.message }, 'not added');
     return false;
   };
+  const isLocked = (): boolean => cache.adminState === 'LOCKED';
+  /** Whether a watcher took it. What is wrong with one of the devices that were found is no concern of the others. */
+  const addTaken = async (found: DiscoveredDevice): Promise<boolean> => {
+    try {
+      if (cache.devices.has(found.name)) return false;
+      for (const watcher of cache.watchers.values())
+        if (takes(watcher, found) && (await add(found, watcher))) return true;
+    } catch (error) {
+      log.warn({ device: found.name, error: describeError(error) }, 'a discovered device is not added');
+    }
+    return false;
+  };
   const consider = async (devices: readonly DiscoveredDevice[]): Promise<void> => {
     let added = false;
     for (const found of devices.slice(0, MAX_FOUND)) {
-      if (cache.devices.has(found.name)) continue;
-      for (const watcher of cache.watchers.values())
-        if (takes(watcher, found) && (await add(found, watcher))) {
-          added = true;
-          break;
-        }
+      if (isLocked() || stopping.aborted) break;
+      if (await addTaken(found)) added = true;
     }
     if (added) onAdded();
   };
@@ -93,7 +102,7 @@ export function createDiscovery(ports: Ports): Discovery {
       signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
     });
   const search = async (id: string): Promise<void> => {
-    if (current !== undefined || driver.discover === undefined) return;
+    if (current !== undefined || driver.discover === undefined || isLocked()) return;
     const ending = new AbortController();
     current = { id, ending };
     progress.discovery(id, 0, 0);

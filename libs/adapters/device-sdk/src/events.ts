@@ -11,6 +11,7 @@ import {
 import type { Bus } from '@antirio/host';
 import type { Device, DeviceProfile, Event } from '@antirio/edgex-contracts';
 import type { EventSink } from './driver.ts';
+import { unlessAborted } from './within.ts';
 
 /** Makes events of a driver's values, and sends them. */
 export interface Events {
@@ -40,6 +41,8 @@ interface Ports {
   readonly eventSink?: EventSink | undefined;
   readonly dataTransform: boolean;
   readonly settings: { readonly readingUnits: boolean };
+  /** Aborted when there is no time left for what is to be sent. */
+  readonly hurry: AbortSignal;
   /** An assertion of its profile does not hold for the device. */
   readonly onAssertion: (deviceName: string) => void;
 }
@@ -58,7 +61,7 @@ function busSink({ bus, eventQos, maxEventSize, random, serviceName }: Ports): E
 }
 
 export function createEvents(ports: Ports): Events {
-  const { clock, dataTransform, onAssertion, random, settings } = ports;
+  const { clock, dataTransform, hurry, onAssertion, random, settings } = ports;
   const sink = ports.eventSink ?? busSink(ports);
   const counts = { events: 0, readings: 0, dropped: 0 };
   let origin = 0n;
@@ -77,7 +80,8 @@ export function createEvents(ports: Ports): Events {
     toWrite: (plan, given) => writeValues(plan, given, { dataTransform }),
     async send(event, correlationID) {
       try {
-        await sink(event, correlationID);
+        hurry.throwIfAborted();
+        await unlessAborted(hurry, sink(event, correlationID));
         counts.events += 1;
         counts.readings += event.readings.length;
       } catch (error) {

@@ -52,6 +52,7 @@ export function createNews(ports: Ports): News {
   const stopped = new Promise<void>((resolve) => {
     stopping.addEventListener('abort', () => resolve(), { once: true });
   });
+  const opened = Promise.race([started, stopped]);
 
   /** A driver that fails here is told of; the device is there nevertheless. */
   const call = async (callback: string, device: string, work: () => Promise<void> | void): Promise<void> => {
@@ -93,7 +94,7 @@ export function createNews(ports: Ports): News {
     return true;
   };
   const tellAll = async (name: string, told: Told): Promise<void> => {
-    await Promise.race([started, stopped]);
+    await opened;
     try {
       while (!stopping.aborted && (await next(name, told)));
     } catch (error) {

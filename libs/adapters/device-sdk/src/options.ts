@@ -81,7 +81,7 @@ export const deviceServiceOptions = z.strictObject({
     .int()
     .min(1024)
     .default(1 << 20),
-  /** Commands that came by the bus and are under way at once. */
+  /** Commands that came by the bus and are under way at once; a sixteenth of them, rounded up, for one device: further ones are refused. */
   maxBusCommands: z.int().min(1).default(64),
   /** Core-metadata is read anew this often, as system events may be lost; 0 for never. */
   refreshIntervalMs: z.int().min(0).max(LONGEST_MS).default(60_000),

@@ -38,6 +38,8 @@ export interface Parts {
   readonly states: OperatingStates;
   readonly discovery: Discovery;
   readonly scans: ProfileScans;
+  /** @throws AntirioError unavailable before the service is registered */
+  readonly checkOpen: () => void;
   readonly sdk: DeviceSdk;
 }
 
@@ -54,6 +56,8 @@ export interface PartsPorts {
   readonly settings: { readingUnits: boolean };
   /** When the driver has started. */
   readonly started: Promise<void>;
+  /** Aborted when the service stops, and some time later. */
+  readonly hurry: AbortSignal;
   /** Aborted when the service stops. */
   readonly stopping: AbortSignal;
   /** Whether core-metadata has the service with all that it brings. */
@@ -75,12 +79,12 @@ const mayRun =
     cache.known.has(device.name) &&
     profileOf(cache, device) !== undefined;
 
-type Core = Pick<Parts, 'metadata' | 'cache' | 'turns' | 'calls' | 'events' | 'commands'> & {
+type Core = Pick<Parts, 'metadata' | 'cache' | 'turns' | 'calls' | 'events' | 'commands' | 'checkOpen'> & {
   readonly onAnswer: (deviceName: string) => void;
 };
 
 function createCore(given: PartsPorts, states: () => OperatingStates): Core {
-  const { options, driver, ports, isRegistered, settings, stopping } = given;
+  const { options, driver, ports, hurry, isRegistered, settings, stopping } = given;
   const { clock, log, random } = ports;
   const { driverTimeoutMs, maxRequestsPerDevice, maxCmdOps, dataTransform } = options.device;
   const cache = createCache();
@@ -88,7 +92,7 @@ function createCore(given: PartsPorts, states: () => OperatingStates): Core {
   const calls = createDriverCalls({ timeoutMs: driverTimeoutMs, maxPerDevice: maxRequestsPerDevice });
   const turns = createTurns();
   const events = createEvents({
-    ...{ ...options, ...ports, dataTransform, settings },
+    ...{ ...options, ...ports, dataTransform, hurry, settings },
     onAssertion: (name) => states().isDown(name),
   });
   const onAnswer = (name: string): void => {
@@ -104,7 +108,7 @@ function createCore(given: PartsPorts, states: () => OperatingStates): Core {
   const commands = createCommands({
     ...{ cache, driver, calls, events, log, maxCmdOps, onAnswer, checkOpen, states },
   });
-  return { metadata, cache, turns, calls, events, commands, onAnswer };
+  return { metadata, cache, turns, calls, events, commands, checkOpen, onAnswer };
 }
 
 type Followers = Pick<Parts, 'autoEvents' | 'changes' | 'news' | 'states'>;
@@ -148,7 +152,8 @@ export function createParts(given: PartsPorts): Parts {
   const core = createCore(given, () => followers.states);
   const followers: Followers = createFollowers(given, core, () => followers.states);
   const progress = createProgress({ ...ports, serviceName });
-  const searching = { ...ports, ...core, driver, progress, serviceName };
+  const { stopping } = given;
+  const searching = { ...ports, ...core, driver, progress, serviceName, stopping };
   const discovery = createDiscovery({ ...searching, onAdded: refreshSoon });
   const scans = createProfileScans({ ...searching, onDone: refreshSoon });
   const lanes = createLanes(settings.asyncBufferSize, settings.asyncBufferSize * WAITING_FACTOR);

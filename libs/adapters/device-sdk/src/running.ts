@@ -1,6 +1,6 @@
 import { AntirioError, describeError } from '@antirio/kernel';
 import { lastingSubscription, type LastingSubscription } from '@antirio/bus-request';
-import { sleep, type Bus, type BusHandler, type Check, type Health, type Log } from '@antirio/host';
+import { type Bus, type BusHandler, type Check, type Health, type Log } from '@antirio/host';
 import { deviceCommandFilter, validateDeviceTopic } from '@antirio/edgex-contracts';
 import { bootstrap, type Bootstrap } from './bootstrap.ts';
 import { answerCommands } from './bus-commands.ts';
@@ -8,6 +8,7 @@ import type { DeviceSdk, Driver } from './driver.ts';
 import { durationMs } from './options.ts';
 import { createParts, type Parts, type PartsPorts } from './parts.ts';
 import { createRefreshing, type Refreshing } from './refreshing.ts';
+import { within } from './within.ts';
 import { hearSystemEvents, systemEventFilters } from './system-events.ts';
 import { answerValidations } from './validation.ts';
 
@@ -19,12 +20,24 @@ export interface Running {
   /** Begins to register. */
   start(): void;
   health(): Health;
+  /** What is under way fails, and nothing is begun any more. */
+  halt(): void;
+  /** Ends in a few seconds, whatever hangs; the driver is told in any case. */
   stop(): Promise<void>;
 }
 
-export type RunningPorts = Omit<PartsPorts, 'started' | 'stopping' | 'isRegistered' | 'refreshSoon'>;
+export type RunningPorts = Omit<
+  PartsPorts,
+  'started' | 'hurry' | 'stopping' | 'isRegistered' | 'refreshSoon'
+>;
 
 const MAX_VALIDATIONS = 64;
+/** So many devices that hang take all that may be under way by the bus. */
+const BUS_SHARES = 16;
+/** For what is under way when the service stops, and, after it was given up, once more. */
+const GRACE_MS = 1500;
+/** For the driver's end. */
+const DRIVER_STOP_MS = 3000;
 
 interface DriverStart {
   /** Runs it, unless it has run. @throws AntirioError failed */
@@ -126,19 +139,14 @@ function keeping(
 
 /** A driver that does not end is told that there is no time to lose, and not waited for. */
 async function stopDriver(driver: Driver, timeoutMs: number, log: Log): Promise<void> {
-  const waited = new AbortController();
   const stop = async (force: boolean): Promise<string> => {
     await driver.stop?.(force);
     return 'over';
   };
   try {
-    const late = sleep(timeoutMs, waited.signal).then(() => 'late');
-    const first = await Promise.race([stop(false), late]);
-    if (first === 'late') stop(true).catch(() => undefined);
+    if ((await within(timeoutMs, stop(false))) === undefined) stop(true).catch(() => undefined);
   } catch (error) {
     log.error({ error: describeError(error) }, 'the driver did not stop in order');
-  } finally {
-    waited.abort();
   }
 }
 
@@ -152,7 +160,14 @@ export function createRunning(ports: RunningPorts): Running {
   const refreshSoon = (): void => open?.refreshing.soon();
   const isRegistered = (): boolean => open?.boot.isDone() === true;
   const started = Promise.withResolvers<undefined>();
-  const own = { stopping: stopping.signal, started: started.promise, isRegistered, refreshSoon };
+  const hurry = new AbortController();
+  const own = {
+    hurry: hurry.signal,
+    stopping: stopping.signal,
+    started: started.promise,
+    isRegistered,
+    refreshSoon,
+  };
   const parts = createParts({ ...ports, ...own });
   const starting = driverStart(driver, parts.sdk, stopping.signal, () => started.resolve(undefined));
   const kept = keeping(parts, () => open?.boot);
@@ -163,6 +178,11 @@ export function createRunning(ports: RunningPorts): Running {
     const everyMs = durationMs(interval) ?? 0;
     if (enabled && everyMs > 0 && driver.discover !== undefined) parts.discovery.repeatEvery(everyMs);
   };
+  const halt = (): void => {
+    stopping.abort();
+    parts.states.stop();
+    parts.calls.stop();
+  };
   return {
     parts,
     registered: registered.promise,
@@ -172,7 +192,7 @@ export function createRunning(ports: RunningPorts): Running {
         bus,
         options,
         {
-          commands: answerCommands(on),
+          commands: answerCommands({ ...on, maxPerDevice: Math.ceil(options.maxBusCommands / BUS_SHARES) }),
           validations: answerValidations({ ...on, begun: starting.begun }),
           changes: hearSystemEvents({ ...on, onMissed: refreshSoon }),
           onBack: refreshSoon,
@@ -200,17 +220,20 @@ export function createRunning(ports: RunningPorts): Running {
       if (skipped !== undefined) checks['provision'] = { ok: false, detail: skipped };
       return checks;
     },
+    halt,
     async stop() {
-      stopping.abort();
-      parts.states.stop();
-      await open?.refreshing.stop();
-      await open?.boot.stop();
-      await Promise.all((open?.subscriptions ?? []).map((one) => one.close()));
-      parts.calls.stop();
-      await Promise.all([parts.autoEvents.stop(), parts.discovery.stop(), parts.scans.stop()]);
-      await parts.turns.idle();
-      await parts.news.idle();
-      await stopDriver(driver, options.device.driverTimeoutMs, log);
+      halt();
+      const over = Promise.allSettled([
+        open?.refreshing.stop(),
+        open?.boot.stop(),
+        ...(open?.subscriptions ?? []).map((one) => one.close()),
+        ...[parts.autoEvents.stop(), parts.discovery.stop(), parts.scans.stop()],
+        ...[parts.turns.idle(), parts.news.idle()],
+      ]);
+      await within(GRACE_MS, over);
+      hurry.abort(new AntirioError('unavailable', 'the service stops'));
+      await within(GRACE_MS, over);
+      await stopDriver(driver, Math.min(options.device.driverTimeoutMs, DRIVER_STOP_MS), log);
     },
   };
 }

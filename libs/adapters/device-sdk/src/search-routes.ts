@@ -7,7 +7,7 @@ import { profileScanRequest } from './profile-scan.ts';
 
 interface Ports {
   /** @throws AntirioError unavailable while the service does not run */
-  readonly parts: () => Pick<Parts, 'cache' | 'discovery' | 'scans'>;
+  readonly parts: () => Pick<Parts, 'cache' | 'checkOpen' | 'discovery' | 'scans'>;
   readonly random: Random;
   /** Whether the configuration, and the driver, let devices be looked for. */
   readonly mayDiscover: boolean;
@@ -27,6 +27,7 @@ export function addSearchRoutes(rim: HttpRim, ports: Ports): void {
   rim.route('post', DISCOVERY, { summary: 'looks for devices', answer, status: 202 }, ({ request }) => {
     if (parts().cache.adminState === 'LOCKED') throw new AntirioError('locked', 'service locked');
     if (!mayDiscover) throw new AntirioError('unavailable', 'device discovery disabled');
+    parts().checkOpen();
     // there is no body to have an id
     const requestId = idOf(request.get('x-correlation-id'));
     parts().discovery.begin(requestId);
@@ -43,6 +44,7 @@ export function addSearchRoutes(rim: HttpRim, ports: Ports): void {
   });
   const begin = { summary: 'makes a profile of a device', body: profileScanRequest, answer, status: 202 };
   rim.route('post', SCAN, begin, ({ body, request }) => {
+    parts().checkOpen();
     const requestId = parts().scans.begin(body, idOf(request.get('x-correlation-id')));
     return baseResponse(202, { requestId, message: 'Device ProfileScan is triggered.' });
   });

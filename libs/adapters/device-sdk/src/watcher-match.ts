@@ -1,5 +1,5 @@
 import { pattern } from '@antirio/device-values';
-import type { ProvisionWatcher } from '@antirio/edgex-contracts';
+import { stringifyJson, type ProvisionWatcher } from '@antirio/edgex-contracts';
 import type { DiscoveredDevice } from './driver.ts';
 
 type Properties = Readonly<Record<string, unknown>>;
@@ -8,7 +8,7 @@ type Properties = Readonly<Record<string, unknown>>;
 function textOf(properties: Properties, key: string): string | undefined {
   const value = properties[key];
   if (value === undefined || value === null) return undefined;
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  const text = typeof value === 'string' ? value : stringifyJson(value);
   return text === '' ? undefined : text;
 }
 
