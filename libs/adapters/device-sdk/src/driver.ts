@@ -63,7 +63,7 @@ export interface Driver {
     signal: AbortSignal,
   ): Promise<readonly CommandValue[]>;
   write(device: Device, requests: readonly WriteRequest[], signal: AbortSignal): Promise<void>;
-  /** Once, when core-metadata knows the service and before any other call; a failure fails the service's start, and is tried again. */
+  /** Once, when core-metadata knows the service and its profiles, and before any other call but `validate` of devices that it adds; a failure fails the service's start, and is tried again. */
   start?(sdk: DeviceSdk): Promise<void> | void;
   /** At the end; with `force` there is no time to lose. */
   stop?(force: boolean): Promise<void> | void;

@@ -179,7 +179,7 @@ export function createRunning(ports: RunningPorts): Running {
     if (enabled && everyMs > 0 && driver.discover !== undefined) parts.discovery.repeatEvery(everyMs);
   };
   const halt = (): void => {
-    stopping.abort();
+    stopping.abort(new AntirioError('unavailable', 'the service stops'));
     parts.states.stop();
     parts.calls.stop();
   };
