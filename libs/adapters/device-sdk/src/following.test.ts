@@ -3,6 +3,7 @@ import { loadContract } from '@antirio/edgex-contract';
 import { AntirioError } from '@antirio/kernel';
 import { commandValue } from './index.ts';
 import {
+  entity as device,
   openSurroundings,
   profile,
   room,
@@ -19,13 +20,6 @@ beforeEach(async () => {
 afterEach(async () => around.close());
 
 const provision = { profiles: [profile], devices: [room('r1')] };
-const device = (name: string, more: object = {}) => ({
-  ...room(name),
-  serviceName: SERVICE,
-  adminState: 'UNLOCKED',
-  operatingState: 'UP',
-  ...more,
-});
 
 describe('what others change in core-metadata', () => {
   test('is followed by its system events', async () => {

@@ -3,10 +3,10 @@ import { loadContract } from '@antirio/edgex-contract';
 import { AntirioError } from '@antirio/kernel';
 import { commandValue, type Driver } from './index.ts';
 import {
+  entity as device,
   openSurroundings,
   profile,
   room,
-  SERVICE,
   testDriver,
   until,
   type Surroundings,
@@ -20,13 +20,6 @@ beforeEach(async () => {
 afterEach(async () => around.close());
 
 const provision = { profiles: [profile], devices: [room('r1')] };
-const device = (name: string, more: object = {}) => ({
-  ...room(name),
-  serviceName: SERVICE,
-  adminState: 'UNLOCKED',
-  operatingState: 'UP',
-  ...more,
-});
 const stateOf = (name: string): unknown => around.metadata.entities.device.get(name)?.['operatingState'];
 
 /** Whose `added` of a device waits until it is let go. */

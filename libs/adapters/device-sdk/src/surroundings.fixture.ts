@@ -55,6 +55,15 @@ export const room = (name: string, more: object = {}): NonNullable<NewProvision[
   ...more,
 });
 
+/** The same as core-metadata has it. */
+export const entity = (name: string, more: object = {}) => ({
+  ...room(name),
+  serviceName: SERVICE,
+  adminState: 'UNLOCKED',
+  operatingState: 'UP',
+  ...more,
+});
+
 export type TestDriver = Driver & {
   /** What each resource has. */
   values: Record<string, unknown>;
