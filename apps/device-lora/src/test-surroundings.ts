@@ -126,6 +126,8 @@ export interface TestRing {
   /** What becomes of the next downlinks; OK where nothing is said. */
   outcomes: { status: string; refused?: string }[][];
   readonly last: number;
+  /** Brings back the ring as it was when it ended here. */
+  bringBack(last: number): void;
 }
 
 export interface TestDownlink {
@@ -210,6 +212,7 @@ export async function startTestRing(bus: Bus, ring: string, prefix = ''): Promis
     get last() {
       return frames.length;
     },
+    bringBack: (last) => void frames.splice(last),
     async hear(phyPayload, { live = true, via = 'radio', ...how } = {}) {
       frames.push({ phyPayload, receivedAt: systemClock.now(), via, how });
       if (live) await publish(frames.length, frames.length - 1, via === 'radio' ? now() : {}, how);

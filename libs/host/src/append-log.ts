@@ -31,6 +31,8 @@ export interface AppendLogOptions {
   readonly path: string;
   /** Called for each whole record already there, in order. */
   readonly onRecord: (record: Uint8Array) => void;
+  /** Called before more than zeros is cut off: whoever gave numbers to records must not give those of the lost ones again. */
+  readonly onCut?: () => void;
   /** Records of more bytes are refused, and taken for garbage when found (default 1 MiB). */
   readonly maxRecordBytes?: number;
   /** Bytes that may wait for their sync before `append` answers `busy` (default 16 MiB). */
@@ -79,12 +81,15 @@ function recover(fd: number, maxRecordBytes: number, onRecord: (record: Uint8Arr
 }
 
 /** What is cut off is kept beside the log: a torn write is worth nothing, but damage in the middle may hide more. */
-function cutTail(fd: number, path: string, end: number): void {
+function cutTail(fd: number, { path, onCut }: AppendLogOptions, end: number): void {
   const size = fstatSync(fd).size;
   if (size <= end) return;
   const tail = Buffer.alloc(Math.min(size - end, READ));
   readSync(fd, tail, 0, tail.length, end);
-  if (tail.some((byte) => byte !== 0)) copyFileSync(path, `${path}.torn`);
+  if (tail.some((byte) => byte !== 0)) {
+    onCut?.();
+    copyFileSync(path, `${path}.torn`);
+  }
   ftruncateSync(fd, end);
 }
 
@@ -95,7 +100,7 @@ export function openAppendLog(options: AppendLogOptions): AppendLog {
   mkdirSync(dirname(options.path), { recursive: true });
   const fd = openSync(options.path, 'a+', 0o600);
   let size = recover(fd, maxRecordBytes, options.onRecord);
-  cutTail(fd, options.path, size);
+  cutTail(fd, options, size);
 
   let pending: Buffer[] = [];
   let pendingBytes = 0;

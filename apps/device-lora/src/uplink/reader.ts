@@ -242,7 +242,8 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
       ports.onJoin(uplink);
       return;
     }
-    if (uplink.incarnation !== progress.incarnation) {
+    // a ring that ends below what was read of it has been brought back from an older copy
+    if (uplink.incarnation !== progress.incarnation || uplink.last < progress.tracker.cursor) {
       progress.restart(uplink.incarnation);
       catchUp.reset();
     }

@@ -166,7 +166,8 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
       let after = throughOf(ring);
       let page = await askOffers(after);
       const { incarnation } = page;
-      if (throughOf(ring, incarnation) !== after) {
+      // another life, or an older one brought back
+      if (throughOf(ring, incarnation) !== after || page.last < after) {
         after = 0;
         acknowledged = -1;
         page = await askOffers(0);

@@ -88,6 +88,8 @@ export interface Ring {
 export interface RingPorts {
   readonly id: string;
   readonly incarnation: string;
+  /** Durably gives the ring another incarnation, before a damaged end is cut off: its sequence numbers are given once more. */
+  readonly renew?: () => string;
   readonly folder: string;
   readonly segmentBytes: number;
   readonly rate: RateLimit;
@@ -101,8 +103,11 @@ const LOG_HEADER = 8;
 
 /** Opens the ring in its folder; everything acknowledged before is in it. */
 export function openRing(ports: RingPorts, initial: RingSettings): Ring {
-  const { id, incarnation, clock } = ports;
-  const store = openSegments(ports.folder, ports.segmentBytes);
+  const { id, clock } = ports;
+  let { incarnation } = ports;
+  const store = openSegments(ports.folder, ports.segmentBytes, () => {
+    incarnation = ports.renew?.() ?? incarnation;
+  });
   const slots = createSlots((seq) => store.rowOf(seq));
   let settings = initial;
   let share = 0;

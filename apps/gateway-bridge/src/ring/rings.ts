@@ -132,20 +132,33 @@ export function openRings(ports: RingsPorts): Rings {
     byDevAddr = grouped(({ devAddrs }) => devAddrs);
     byDevEui = grouped(({ deliver, devEuis }) => (deliver ? devEuis : []));
   };
-  const openOne = (id: string, stored: Stored, rate: RateLimit): Ring =>
-    openRing(
+  const write = (id: string, stored: Stored): void =>
+    writeFileDurably(join(folder, id, SETTINGS), JSON.stringify(stored));
+  const newIncarnation = (): string => toHex(ports.random.bytes(8));
+  const openOne = (id: string, known: Stored, rate: RateLimit): Held => {
+    let stored = known;
+    const renew = (): string => {
+      const incarnation = newIncarnation();
+      stored = { ...stored, incarnation };
+      write(id, stored);
+      log.warn({ ring: id }, 'the end of the ring is damaged: its readers begin anew');
+      return incarnation;
+    };
+    const { segmentBytes } = ports;
+    const ring = openRing(
       {
         id,
-        incarnation: stored.incarnation,
+        incarnation: known.incarnation,
+        renew,
         folder: join(folder, id, 'log'),
-        segmentBytes: ports.segmentBytes,
+        segmentBytes,
         rate,
         clock,
       },
-      stored.settings,
+      known.settings,
     );
-  const write = (id: string, stored: Stored): void =>
-    writeFileDurably(join(folder, id, SETTINGS), JSON.stringify(stored));
+    return { ring, stored, rate };
+  };
   const newRate = (): RateLimit => createRateLimit(ports.framesPerSecond, ports.burst);
 
   const neighbourhood = openRing(
@@ -176,8 +189,7 @@ export function openRings(ports: RingsPorts): Rings {
     if (bytes === undefined) rmSync(join(folder, id), { recursive: true, force: true });
     else {
       const stored = parseInput(storedSchema, JSON.parse(fromUtf8(bytes)));
-      const rate = newRate();
-      held.set(id, { ring: openOne(id, stored, rate), stored, rate });
+      held.set(id, openOne(id, stored, newRate()));
     }
   }
   index();
@@ -210,16 +222,14 @@ export function openRings(ports: RingsPorts): Rings {
     index();
     await entry.ring.close();
     renameSync(join(folder, adopt), join(folder, id));
-    held.set(id, { ...entry, ring: openOne(id, entry.stored, entry.rate) });
+    held.set(id, openOne(id, entry.stored, entry.rate));
     index();
   };
   const keep = (id: string, stored: Stored): void => {
     write(id, stored);
     const known = held.get(id);
-    if (known === undefined) {
-      const rate = newRate();
-      held.set(id, { ring: openOne(id, stored, rate), stored, rate });
-    } else {
+    if (known === undefined) held.set(id, openOne(id, stored, newRate()));
+    else {
       known.stored = stored;
       known.ring.configure(stored.settings);
     }
@@ -258,7 +268,7 @@ export function openRings(ports: RingsPorts): Rings {
   const storedOf = (settings: RingSettings, owner: string | undefined, known: Stored | undefined): Stored => {
     const { devAddrs, devEuis } = settings;
     const copy = { ...settings, devAddrs: [...new Set(devAddrs)], devEuis: [...new Set(devEuis)] };
-    const incarnation = known?.incarnation ?? toHex(ports.random.bytes(8));
+    const incarnation = known?.incarnation ?? newIncarnation();
     const added = copy.devAddrs.some((devAddr) => known?.settings.devAddrs.includes(devAddr) !== true);
     const unfilled = added || known?.unfilled === true ? { unfilled: true } : {};
     return { incarnation, owner, source: known?.source, ...unfilled, settings: copy };
@@ -266,7 +276,7 @@ export function openRings(ports: RingsPorts): Rings {
   const reopen = async (id: string, entry: Held): Promise<void> => {
     await entry.ring.close().catch(() => undefined);
     try {
-      entry.ring = openOne(id, entry.stored, entry.rate);
+      Object.assign(entry, openOne(id, entry.stored, entry.rate));
       index();
       log.info({ ring: id }, 'the ring can be written again');
     } catch (error) {

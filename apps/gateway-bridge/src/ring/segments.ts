@@ -124,8 +124,11 @@ interface Opened extends Segment {
   readonly log: AppendLog;
 }
 
-/** Opens the ring in a folder, cuts a torn tail, reads everything. `segmentBytes` is where a new file is begun. */
-export function openSegments(folder: string, segmentBytes: number): Segments {
+/**
+ * Opens the ring in a folder, cuts a torn tail, reads everything. `segmentBytes` is where a new file is begun; `onCut` is called
+ * before anything is cut off.
+ */
+export function openSegments(folder: string, segmentBytes: number, onCut: () => void): Segments {
   mkdirSync(folder, { recursive: true });
   const state: RingState = { acknowledged: 0, pulled: undefined, drops: { budget: 0, rate: 0, slots: 0 } };
   const segments: Segment[] = [];
@@ -157,7 +160,7 @@ export function openSegments(folder: string, segmentBytes: number): Segments {
       }
       offset += length;
     };
-    const log = openAppendLog({ path, onRecord });
+    const log = openAppendLog({ path, onRecord, onCut });
     return { path, rows, before, firstSeq: before.count + 1, log };
   };
   const head = (): Control => ({

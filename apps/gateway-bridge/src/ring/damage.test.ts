@@ -1,0 +1,102 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { silentLog, systemClock, systemRandom } from '@antirio/host';
+import { createSessionCipher, parseDevAddr, type DevAddr } from '@antirio/lorawan';
+import { RADIO } from '../frame.ts';
+import type { StoredFrame } from './record.ts';
+import { openRings, type Rings } from './rings.ts';
+import type { RingSettings } from './ring.ts';
+
+const cipher = createSessionCipher({ nwkSKey: new Uint8Array(16).fill(1) });
+const ONE = parseDevAddr('01000001');
+const rx = {
+  tmst: 7,
+  frequency: 868_100_000,
+  spreadingFactor: 7,
+  bandwidth: 125_000,
+  codeRate: '4/5',
+  rssi: -60,
+  snr: 5,
+  channel: 1,
+  rfChain: 0,
+  crcOk: true,
+};
+const uplink = (devAddr: DevAddr, fcnt: number): StoredFrame => ({
+  gatewayId: '00000000aabbccdd',
+  phyPayload: cipher.build({ direction: 'up', confirmed: false, devAddr, fcnt }),
+  rx,
+  receivedAt: 1000,
+  via: RADIO,
+});
+const settings: RingSettings = {
+  devEuis: [],
+  devAddrs: [ONE],
+  budgetBytes: 1 << 20,
+  prefix: '',
+  deliver: false,
+  retainS: 60,
+};
+
+let folder = '';
+let rings: Rings;
+const openThem = (segmentBytes = 1 << 20): Rings =>
+  openRings({
+    folder,
+    neighbourhoodBytes: 1 << 20,
+    totalBudgetBytes: 1 << 24,
+    segmentBytes,
+    framesPerSecond: 1000,
+    burst: 1000,
+    clock: systemClock,
+    random: systemRandom,
+    log: silentLog,
+  });
+const hear = async (id: string, from: number, through: number): Promise<void> => {
+  for (let fcnt = from; fcnt <= through; fcnt++) {
+    const taken = rings.get(id).ring.take(uplink(ONE, fcnt));
+    if (taken.kind !== 'dropped') await taken.durable;
+  }
+};
+/** Turns one bit in one of the ring's files, counted from the oldest. */
+const damage = (id: string, file: number, fraction: number): void => {
+  const log = join(folder, id, 'log');
+  const path = join(log, readdirSync(log).sort()[file] ?? '');
+  const bytes = readFileSync(path);
+  const at = Math.floor(bytes.length * fraction);
+  bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
+  writeFileSync(path, bytes);
+};
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'antirio-damage-'));
+  rings = openThem();
+});
+afterEach(async () => {
+  await rings.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe('a damaged ring', () => {
+  test('whose end was cut off is another one, as it gives the same numbers again', async () => {
+    await rings.put('own', settings, {});
+    await hear('own', 1, 100);
+    const { incarnation } = rings.get('own').ring;
+    await rings.close();
+    rings = openThem();
+    expect(rings.get('own').ring.incarnation).toBe(incarnation);
+    await rings.close();
+    damage('own', 0, 0.8);
+    rings = openThem();
+    const { ring } = rings.get('own');
+    expect(ring.last).toBeLessThan(100);
+    expect(ring.incarnation).not.toBe(incarnation);
+    const renewed = ring.incarnation;
+    await rings.close();
+    rings = openThem();
+    expect(rings.get('own').ring.incarnation).toBe(renewed);
+    await rings.put('own', { ...settings, retainS: 61 }, {});
+    expect(rings.get('own').ring.incarnation).toBe(renewed);
+  });
+});
