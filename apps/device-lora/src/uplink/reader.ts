@@ -12,6 +12,7 @@ import { readEventUp, type JoinHeard, type Reception, type Uplink } from './even
 import { createGathering } from './gathering.ts';
 import type { Mark } from './marks.ts';
 import { createProgress } from './progress.ts';
+import { createRetries } from './retries.ts';
 import type { SessionBook } from './session-book.ts';
 import {
   highestOf,
@@ -76,6 +77,12 @@ function isReset({ session, fcnt, uplink }: HeardUplink): boolean {
   return session.device.mayReset && uplink.heardAt !== undefined && fcnt < (highestOf(session) ?? 0);
 }
 
+/** A frame that was taken off the bus, and what it is to be done with in. */
+interface Taken {
+  readonly of: Tracker;
+  readonly uplink: Uplink;
+}
+
 /** A frame with what its keys say. */
 type Judged =
   | { readonly kind: 'genuine'; readonly session: Session; readonly fcnt: number; readonly frame: DataFrame }
@@ -100,6 +107,10 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
   const underWay = new Set<Promise<void>>();
   const gathering = createGathering(options.deduplicationMs, clock);
   const tell = createReports(clock);
+  // each has its place in the tracker, whose size is bounded
+  const retries = createRetries<Taken>(({ of, uplink }) => {
+    if (sessions !== undefined && of === progress.tracker) attempt(of, sessions, uplink);
+  });
   let sessions: SessionBook | undefined;
 
   const progress = createProgress({
@@ -152,17 +163,35 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
     ports.onStored(heard, event.readings);
     progress.finish(of, uplink.seq);
   };
+  /** The frame keeps its place and holds the cursor, but nothing else: the same bytes may be taken meanwhile. */
+  const fail = (of: Tracker, uplink: Uplink, error: unknown): void => {
+    tell('failed', (leftOut) =>
+      log.error({ seq: uplink.seq, leftOut, error: describeError(error) }, 'a frame cannot be read now'),
+    );
+    // of bytes that were heard once more the frame itself comes, or came, by its number
+    if (!uplink.again) retries.add({ of, uplink }, error);
+  };
+  /** Of a frame that was new. */
+  const failNew = (of: Tracker, { session, fcnt, uplink }: HeardUplink, error: unknown): void => {
+    noteDone(session, fcnt);
+    fail(of, uplink, error);
+  };
   const takeNew = (of: Tracker, keys: SessionBook, heard: HeardUplink, mark: Mark): void => {
     const work = storeReading(of, keys, heard, mark)
-      .catch((error: unknown) => {
-        // not done with: it is asked for again after the next start
-        log.error(
-          { device: heard.session.device.name, error: describeError(error) },
-          'a reading could not be made',
-        );
-      })
+      .catch((error: unknown) => failNew(of, heard, error))
       .finally(() => underWay.delete(work));
     underWay.add(work);
+  };
+  /** Downlinks that fail are no reason for a reading to. */
+  const tellHeard = (heard: HeardUplink): void => {
+    try {
+      ports.onHeard(heard);
+    } catch (error) {
+      tell('unheard', (leftOut) => {
+        const { name } = heard.session.device;
+        log.error({ device: name, leftOut, error: describeError(error) }, 'a frame cannot be answered');
+      });
+    }
   };
   const refuse = (of: Tracker, { seq, again, gatewayId }: Uplink, reason: Counted): void => {
     progress.count(reason);
@@ -180,7 +209,7 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
         const { name } = session.device;
         log.error({ device: name, fcnt, digest, leftOut }, 'ALARM: two genuine frames with one identity');
       });
-    ports.onHeard(heard);
+    tellHeard(heard);
   };
   const serve = (of: Tracker, keys: SessionBook, heard: HeardUplink, mark: Mark): void => {
     const { session, fcnt, uplink } = heard;
@@ -191,7 +220,7 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
     }
     takeNew(of, keys, heard, mark);
     // a reading all the same, as its MIC is right; but nothing may be sent by such settings
-    if (eu868.inPlan(uplink)) ports.onHeard(heard);
+    if (eu868.inPlan(uplink)) tellHeard(heard);
     else {
       progress.count('wrongRegion');
       tell('wrongRegion', (leftOut) => {
@@ -200,6 +229,13 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
       });
     }
     if (session.macUnsaved) progress.keepMac(session);
+  };
+  const serveNew = (of: Tracker, keys: SessionBook, heard: HeardUplink, mark: Mark): void => {
+    try {
+      serve(of, keys, heard, mark);
+    } catch (error) {
+      failNew(of, heard, error);
+    }
   };
   const take = (of: Tracker, keys: SessionBook, uplink: Uplink): void => {
     const judged = judgeBytes(keys.byDevAddr, uplink.phyPayload);
@@ -218,11 +254,18 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
       return;
     }
     noteUnderWay(session, fcnt, mark);
-    if (uplink.heardAt === undefined) serve(of, keys, heard, mark);
+    if (uplink.heardAt === undefined) serveNew(of, keys, heard, mark);
     else
       gathering.begin(digest, uplink, (receptions) => {
-        serve(of, keys, { ...heard, uplink: { ...uplink, ...receptions[0] }, receptions }, mark);
+        serveNew(of, keys, { ...heard, uplink: { ...uplink, ...receptions[0] }, receptions }, mark);
       });
+  };
+  const attempt = (of: Tracker, keys: SessionBook, uplink: Uplink): void => {
+    try {
+      take(of, keys, uplink);
+    } catch (error) {
+      fail(of, uplink, error);
+    }
   };
   /** Whether the frame is to be looked at: a new one that there is room for, or bytes that were heard once more. */
   const isWanted = (tracker: Tracker, uplink: Uplink): boolean => {
@@ -249,7 +292,7 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
     }
     if (uplink.heardAt !== undefined) gathering.noted(uplink.gatewayId);
     catchUp.noted(uplink);
-    if (isWanted(progress.tracker, uplink)) take(progress.tracker, sessions, uplink);
+    if (isWanted(progress.tracker, uplink)) attempt(progress.tracker, sessions, uplink);
     catchUp.ask(progress.tracker);
   };
 
@@ -262,6 +305,7 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
     gathering.clear();
     poster.cancel();
     await Promise.all(underWay);
+    retries.clear();
     progress.commit();
     // what was given up is read again
     progress.rewind();
@@ -279,7 +323,10 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
       return catchUp.behind(progress.tracker);
     },
     counts: () => progress.counts(),
-    check: () => progress.check(),
+    check() {
+      const onDisk = progress.check();
+      return onDisk.ok ? retries.check() : onDisk;
+    },
     async close() {
       clearInterval(poll);
       await subscription.close();
