@@ -1,6 +1,6 @@
 import { AntirioError, describeError, type Clock } from '@antirio/kernel';
 import type { Log } from '@antirio/host';
-import { eu868, type DevAddr, type DevEui, type ReceiveWindow } from '@antirio/lorawan';
+import { eu868, type DevAddr, type DevEui, type ReceiveWindow, type SessionId } from '@antirio/lorawan';
 import type { MacAnswer, MacLayer } from '../mac/mac-layer.ts';
 import type { HeardUplink } from '../uplink/reader.ts';
 import { highestOf, type Session } from '../uplink/sessions.ts';
@@ -49,6 +49,13 @@ interface Frame {
   readonly downlink: Downlink | undefined;
 }
 
+/** An answer without payload, and what it answered. */
+interface EmptyAnswer {
+  readonly session: SessionId;
+  readonly fcntUp: number;
+  readonly bytes: Uint8Array;
+}
+
 /** What is to be sent after an uplink, and when. */
 interface Reply {
   readonly heard: HeardUplink;
@@ -73,8 +80,8 @@ export function createSender(ports: SenderPorts): DownlinkSender {
   const { transmitter, store, mac, counters, clock, log } = ports;
   /** One answer at a time for each device. */
   const answering = new Set<DevEui>();
-  /** The last answer without payload, to be repeated when the device repeats its question. */
-  const lastEmpty = new Map<DevEui, { readonly fcntUp: number; readonly bytes: Uint8Array }>();
+  /** The last answers without payload, to be repeated when the device repeats its question. */
+  const lastEmpty = new Map<DevEui, EmptyAnswer>();
   const counts: Record<string, number> = { sent: 0, acknowledged: 0, failed: 0, answered: 0, notSent: 0 };
   const count = (name: string): void => {
     counts[name] = (counts[name] ?? 0) + 1;
@@ -113,11 +120,14 @@ export function createSender(ports: SenderPorts): DownlinkSender {
     const { answer, heard } = reply;
     if (answer.kind === 'repeat') return { bytes: answer.downlink.bytes, downlink: answer.downlink };
     if (answer.kind === 'send') return build(reply, answer.downlink);
-    const { devEui } = heard.session.device;
-    const last = lastEmpty.get(devEui);
-    if (last?.fcntUp === heard.fcnt) return { bytes: last.bytes, downlink: undefined };
+    const { session, fcnt, novelty } = heard;
+    const last = lastEmpty.get(session.device.devEui);
+    // a new frame is another question, though a session or a count that began anew has its counter too
+    if (novelty !== 'new' && last?.session === session.id && last.fcntUp === fcnt)
+      return { bytes: last.bytes, downlink: undefined };
     const frame = await build(reply);
-    if (frame !== undefined) lastEmpty.set(devEui, { fcntUp: heard.fcnt, bytes: frame.bytes });
+    if (frame !== undefined)
+      lastEmpty.set(session.device.devEui, { session: session.id, fcntUp: fcnt, bytes: frame.bytes });
     return frame;
   };
   const record = ({ downlink }: Frame, { device, devAddr }: Session, verdict: Verdict): void => {
