@@ -18,7 +18,7 @@ import type { Reception, Uplink } from '../uplink/event-up.ts';
 import type { Novelty, Session } from '../uplink/sessions.ts';
 import type { Outcome } from './plan.ts';
 import { createSender } from './sender.ts';
-import { createDownlinkStore, type Downlink } from './store.ts';
+import { createDownlinkStore, type Downlink, type NewDownlink } from './store.ts';
 import type { Opportunity } from './transmitter.ts';
 
 const devEui = parseDevEui('0102030405060708');
@@ -35,6 +35,13 @@ const device: DeviceOptions = {
   codec: 'cayenneLpp',
 };
 const options = deviceLoraOptions.parse({ dataDir: 'unused', devices: [device] });
+const interval: NewDownlink = {
+  devEui,
+  resource: 'interval',
+  fPort: 10,
+  payload: Uint8Array.of(1),
+  confirmed: true,
+};
 
 function sessionOf(key: number): Session {
   const nwkSKey = new Uint8Array(16).fill(key);
@@ -149,5 +156,58 @@ describe('answers without payload', () => {
     scene.pass(10_000);
     await scene.hear(session, 1, { confirmed: true });
     expect(scene.frames().map(({ fcnt16 }) => fcnt16)).toEqual([0, 1]);
+  });
+});
+
+describe('what becomes of a downlink', () => {
+  test('an acknowledgement is for the newest confirmed downlink of its own session', async () => {
+    const scene = openScene();
+    const [old, session] = [sessionOf(1), sessionOf(2)];
+    const [first, second] = [scene.store.add(interval, 0), scene.store.add(interval, 0)];
+    const third = scene.store.add(interval, 0);
+    for (const [{ id }, of, fcnt] of [
+      [first, old, 40],
+      [second, session, 7],
+      [third, session, 8],
+    ] as const) {
+      scene.store.assign(devAddr, fcnt, { id, bytes: Uint8Array.of(0xa0), session: of.id }, 0);
+      scene.store.update(id, { state: 'sent', attempts: 1 }, 0);
+    }
+    await scene.hear(session, 1, { ack: true });
+    const states = scene.store.latest(devEui, 3).map(({ id, state }) => [id, state]);
+    expect(states[0]).toEqual([third.id, 'acknowledged']);
+    expect(states.filter(([, state]) => state === 'acknowledged')).toHaveLength(1);
+  });
+
+  test.each([
+    ['went on air', 'OK', undefined],
+    ['has to go once more', 'TOO_LATE', undefined],
+    ['lost its counter', 'INTERNAL_ERROR', 'noBlock'],
+  ])('one that was replaced while it %s stays ended', async (_, status, refused) => {
+    const scene = openScene();
+    const older = scene.sender.queue(interval, devAddr, { replaces: true });
+    const meanwhile = (): void => {
+      scene.sender.queue({ ...interval, payload: Uint8Array.of(2) }, devAddr, { replaces: true });
+    };
+    scene.air.push({ outcome: { status, refused }, meanwhile });
+    await scene.hear(sessionOf(1), 1);
+    expect(scene.sent).toHaveLength(1);
+    expect(scene.store.latest(devEui, 2)).toMatchObject([
+      { state: 'queued' },
+      { id: older.id, state: 'failed', error: 'replaced' },
+    ]);
+  });
+
+  test('one that was replaced while its counter was awaited is not sent', async () => {
+    const scene = openScene();
+    const older = scene.sender.queue(interval, devAddr, { replaces: true });
+    const heard = scene.hear(sessionOf(1), 1);
+    scene.sender.queue({ ...interval, payload: Uint8Array.of(2) }, devAddr, { replaces: true });
+    await heard;
+    expect(scene.sent).toHaveLength(0);
+    expect(scene.store.latest(devEui, 2)).toMatchObject([
+      { state: 'queued' },
+      { id: older.id, state: 'failed', error: 'replaced' },
+    ]);
   });
 });

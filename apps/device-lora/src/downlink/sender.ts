@@ -93,13 +93,18 @@ export function createSender(ports: SenderPorts): DownlinkSender {
   const ageOf = ({ uplink }: HeardUplink): number => clock.monotonic() - (uplink.heardAt ?? -Infinity);
   const rx1Ms = ({ session }: HeardUplink): number => mac.stateOf(session).rx1DelayS * 1000;
 
+  /** As it is now; undefined where it has ended meanwhile. */
+  const openNow = ({ id, devEui }: Downlink): Downlink | undefined =>
+    store.open(devEui).find((one) => one.id === id);
+
   const build = async (
     { heard, mac: { bytes: commands } }: Reply,
     downlink?: Downlink,
   ): Promise<Frame | undefined> => {
     const { session, frame: uplink } = heard;
     const fcnt = await counters.wait(session.devAddr, rx1Ms(heard) - LEAD_MS - ageOf(heard));
-    if (fcnt === undefined) return undefined;
+    // replaced while the counter was awaited: the newer one has its turn at the next uplink
+    if (fcnt === undefined || (downlink !== undefined && openNow(downlink) === undefined)) return undefined;
     const bytes = buildFrame(session, {
       fcnt,
       ack: uplink.confirmed,
@@ -141,9 +146,12 @@ export function createSender(ports: SenderPorts): DownlinkSender {
       if (verdict.kind === 'onAir') count('answered');
       return;
     }
+    if (verdict.kind === 'onAir') count('sent');
+    // a newer value may have replaced it while it was at the gateway
+    const current = openNow(downlink);
+    if (current === undefined) return;
     if (verdict.kind === 'onAir') {
-      count('sent');
-      const attempts = downlink.attempts + 1;
+      const attempts = current.attempts + 1;
       store.update(
         downlink.id,
         { state: 'sent', attempts, ...(verdict.note === undefined ? {} : { error: verdict.note }) },
@@ -205,9 +213,11 @@ export function createSender(ports: SenderPorts): DownlinkSender {
   };
   const acknowledge = ({ session, frame, uplink }: HeardUplink): void => {
     if (!frame.ack) return;
-    const waiting = store
+    const [waiting] = store
       .open(session.device.devEui)
-      .find(({ confirmed, bytes }) => confirmed && bytes !== undefined);
+      .filter(({ confirmed, bytes }) => confirmed && bytes !== undefined)
+      .filter((downlink) => (downlink.session ?? session.id) === session.id)
+      .sort((a, b) => (b.fcnt ?? 0) - (a.fcnt ?? 0));
     // an acknowledgement in a frame from before the transmission is another one's
     if (waiting !== undefined && uplink.receivedAt >= waiting.updatedAt) end(waiting, 'acknowledged');
   };
