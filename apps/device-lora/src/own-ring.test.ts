@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from '@jest/globals';
-import { createLog, type HttpAnswer, type HttpCall, type HttpPeer } from '@antirio/host';
+import { createLog, sleep, type HttpAnswer, type HttpCall, type HttpPeer } from '@antirio/host';
 import { openOwnRing, type OwnRing } from './own-ring.ts';
 
 const opened: OwnRing[] = [];
@@ -15,19 +15,47 @@ const answer = (status: number, body: object): HttpAnswer => ({
   json: () => body,
 });
 
+interface FakeBridge {
+  readonly peer: HttpPeer;
+  readonly budget: () => number | undefined;
+  /** Of each ring that there was. */
+  readonly acknowledged: readonly number[];
+  remove(): void;
+}
+
 /** A bridge with room for so many bytes. */
-function bridgeWith(room: number): { readonly peer: HttpPeer; readonly budget: () => number | undefined } {
+function bridgeWith(room: number): FakeBridge {
   let ring: Record<string, unknown> | undefined;
+  const acknowledged: number[] = [];
+  const life = (): string => `life-${acknowledged.length}`;
+  const acknowledge = ({
+    through,
+    incarnation = life(),
+  }: {
+    through: number;
+    incarnation?: string;
+  }): HttpAnswer => {
+    if (ring === undefined) return answer(404, {});
+    if (incarnation !== life()) return answer(409, { message: 'another ring' });
+    acknowledged[acknowledged.length - 1] = through;
+    return answer(200, {});
+  };
   const call = ({ method, json }: HttpCall): HttpAnswer => {
+    if (method === 'POST') return acknowledge(json as { through: number; incarnation?: string });
     if (method !== 'PUT') return ring === undefined ? answer(404, {}) : answer(200, ring);
     const wanted = json as Record<string, unknown>;
     if (Number(wanted['budgetBytes']) > room) return answer(507, { message: 'does not fit' });
+    if (ring === undefined) acknowledged.push(0);
     ring = wanted;
     return answer(200, ring);
   };
   return {
     peer: { call: (one) => Promise.resolve(call(one)), close: () => undefined },
     budget: () => (ring === undefined ? undefined : Number(ring['budgetBytes'])),
+    acknowledged,
+    remove() {
+      ring = undefined;
+    },
   };
 }
 
@@ -42,9 +70,15 @@ function ringOf(bridge: HttpPeer, devices: number): OwnRing {
     log,
     wanted: () => wanted,
     wasGiven: () => false,
+    intervalMs: 10,
   });
   opened.push(ring);
   return ring;
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let tries = 0; !condition() && tries < 500; tries++) await sleep(10);
+  expect(condition()).toBe(true);
 }
 
 const HOUR_OF_ONE = 1_080_000;
@@ -71,4 +105,18 @@ test('where the bridge has less room the ring takes what there is', async () => 
 
 test('without any room it is said', async () => {
   await expect(ringOf(bridgeWith(1000).peer, 1).ensure()).rejects.toMatchObject({ code: 'storageFull' });
+});
+
+test('a ring that was removed is made again, and nothing of it is acknowledged before it is stored', async () => {
+  const bridge = bridgeWith(2 ** 30);
+  const ring = ringOf(bridge.peer, 1);
+  ring.acknowledge({ incarnation: 'life-1', seq: 1000 });
+  await until(() => bridge.acknowledged[0] === 1000);
+  bridge.remove();
+  await until(() => bridge.acknowledged.length === 2);
+  ring.acknowledge({ incarnation: 'life-1', seq: 1001 });
+  await sleep(200);
+  expect(bridge.acknowledged).toEqual([1000, 0]);
+  ring.acknowledge({ incarnation: 'life-2', seq: 3 });
+  await until(() => bridge.acknowledged[1] === 3);
 });

@@ -10,6 +10,13 @@ const ringSchema = z.looseObject({
   deliver: z.boolean(),
 });
 
+/** How far one life of the ring is stored. */
+export interface Stored {
+  readonly incarnation: string;
+  /** Its frames up to here are stored. */
+  readonly seq: number;
+}
+
 type Found = z.output<typeof ringSchema>;
 
 /** What the ring is to take. */
@@ -23,8 +30,7 @@ export interface Wanted {
 
 /** The edge's own ring: sees to it that it takes our devices, and tells it what is stored. */
 export interface OwnRing {
-  /** Frames up to here are stored. */
-  acknowledge(through: number): void;
+  acknowledge(stored: Stored): void;
   /** The ring takes what is wanted when this resolves. @throws AntirioError where the bridge does not do so. */
   ensure(): Promise<void>;
   stop(): Promise<void>;
@@ -38,9 +44,13 @@ export interface OwnRingPorts {
   readonly wanted: () => Wanted;
   /** Whether a join of ours gave the address away, so that it goes when it is not wanted any more. */
   readonly wasGiven: (devAddr: string) => boolean;
+  /** Between two looks at what is to be acknowledged (default 1 s). */
+  readonly intervalMs?: number;
 }
 
 const INTERVAL_MS = 1000;
+/** Somebody may remove or change the ring at any time. */
+const CHECK_EVERY = 5;
 const PUT_TIMEOUT_MS = 4000;
 /** An hour of frames of a device that sends one each second. */
 const BUDGET_PER_DEVICE = 3600 * 300;
@@ -58,8 +68,10 @@ export function openOwnRing(ports: OwnRingPorts): OwnRing {
   const { bridge, ring, prefix, log } = ports;
   const path = `/api/v3/ring/${ring}`;
   let ensured = false;
-  let stored = 0;
-  let acknowledged = 0;
+  let rounds = 0;
+  let stored: Stored | undefined;
+  /** What the bridge was told of last, or will not have. */
+  let told: Stored | undefined;
   let ensuring: Promise<void> = Promise.resolve();
 
   const known = async (): Promise<Found | undefined> => {
@@ -109,24 +121,33 @@ export function openOwnRing(ports: OwnRingPorts): OwnRing {
     ensuring = work.catch(() => undefined);
     return work;
   };
-  const work: Repeating = repeat('keeping the own ring', INTERVAL_MS, log, async () => {
-    if (!ensured) await ensure();
-    const through = stored;
-    if (through <= acknowledged) return;
+  const tell = async ({ incarnation, seq }: Stored): Promise<void> => {
+    const json = { through: seq, incarnation };
     try {
-      await callJson(bridge, { method: 'POST', path: `${path}/acknowledge`, json: { through } });
+      await callJson(bridge, { method: 'POST', path: `${path}/acknowledge`, json });
     } catch (error) {
+      // another ring has its name: there is nothing to tell until its frames are stored
+      if (isAntirioError(error, 'conflict')) return;
       // somebody removed it
       if (isAntirioError(error, 'notFound')) ensured = false;
       throw error;
     }
-    acknowledged = through;
-  });
+  };
+  const keep = async (): Promise<void> => {
+    if (rounds++ % CHECK_EVERY === 0) ensured = false;
+    if (!ensured) await ensure();
+    const next = stored;
+    if (next === undefined || (next.incarnation === told?.incarnation && next.seq <= told.seq)) return;
+    await tell(next);
+    told = next;
+  };
+  const intervalMs = ports.intervalMs ?? INTERVAL_MS;
+  const work: Repeating = repeat('keeping the own ring', intervalMs, log, keep);
   return {
-    acknowledge(through) {
+    acknowledge(next) {
       // a ring that begins anew counts from one again
-      if (through < stored) acknowledged = 0;
-      stored = through;
+      if (stored !== undefined && next.seq < stored.seq) told = undefined;
+      stored = next;
     },
     ensure,
     stop: () => work.stop(),

@@ -122,8 +122,12 @@ interface ReadingParts {
 }
 
 async function openReading(ports: SouthPorts, parts: ReadingParts): Promise<Reader> {
-  const { profiles, opened } = ports;
+  const { options, profiles, opened } = ports;
   const { store, poster, sender, mac, ring, joinServer, told } = parts;
+  const tellRing = (): void => {
+    const stored = store.cursor(options.ring);
+    if (stored !== undefined && stored.seq > 0) ring?.acknowledge(stored);
+  };
   const reader = await openReader({
     ...ports,
     store,
@@ -139,10 +143,10 @@ async function openReading(ports: SouthPorts, parts: ReadingParts): Promise<Read
         told.lastHeard.set(device.devEui, lastHeardOf(heard));
       told.latest.set(device.name, readings);
     },
-    onCursor: (seq) => ring?.acknowledge(seq),
+    onCursor: tellRing,
   });
   opened.push(() => reader.close());
-  if (reader.cursor > 0) ring?.acknowledge(reader.cursor);
+  tellRing();
   return reader;
 }
 

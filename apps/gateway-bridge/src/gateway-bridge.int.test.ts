@@ -105,7 +105,12 @@ describe('from the gateway to the ring and the bus', () => {
     await waitFor(systemClock, 2000, () => events.length >= 3 || undefined);
     await replay(3);
     await waitFor(systemClock, 2000, () => events.length >= 6 || undefined);
-    await call(edge, 'POST', '/ring/contract-1/acknowledge', { through: 6 });
+    const ofAnother = { through: 7, incarnation: 'of another life' };
+    await expect(call(edge, 'POST', '/ring/contract-1/acknowledge', ofAnother)).rejects.toMatchObject({
+      code: 'conflict',
+    });
+    const { incarnation } = (await call(edge, 'GET', '/ring/contract-1')) as { incarnation: string };
+    await call(edge, 'POST', '/ring/contract-1/acknowledge', { through: 6, incarnation });
     await replay(2);
     await waitFor(systemClock, 2000, () => events.length >= 7 || undefined);
     const seen = events.map(({ event: { rxInfo } }) => [

@@ -199,7 +199,8 @@ function addFrameRoutes(rim: HttpRim, ports: RoutePorts): void {
   rim.route('get', '/api/v3/ring/:id/root', rooted, ({ request, params, query }) =>
     held(request, params.id).ring.root(query.through),
   );
-  const upTo = z.strictObject({ through: z.int().min(0) });
+  // numbers of another life of the ring mean nothing in this one
+  const upTo = z.strictObject({ through: z.int().min(0), incarnation: z.string().min(1).max(64).optional() });
   const acknowledged = {
     summary: 'frames up to here are safe with their owner',
     params: ringParams,
@@ -207,6 +208,8 @@ function addFrameRoutes(rim: HttpRim, ports: RoutePorts): void {
   };
   rim.route('post', '/api/v3/ring/:id/acknowledge', acknowledged, async ({ request, params, body }) => {
     const { ring } = held(request, params.id);
+    if (body.incarnation !== undefined && body.incarnation !== ring.incarnation)
+      throw new AntirioError('conflict', `ring ${ring.id} is another one`, { incarnation: ring.incarnation });
     await ring.acknowledge(body.through);
     return { acknowledged: ring.acknowledged };
   });
