@@ -128,6 +128,21 @@ describe('from the ring to core-data', () => {
     await until(async () => (await service.health())['parked']?.ok === true);
   });
 
+  test('however many events core-data refuses, those that it takes by now are stored', async () => {
+    const scene = await startScene();
+    const { ring, core } = scene;
+    const { status } = await startService(scene, { reading: { refusalsBeforeParking: 1 } });
+    core.verdict = () => 400;
+    for (let fcnt = 1; fcnt <= 110; fcnt++) await ring.hear(uplink(fcnt));
+    await until(async () => (await status()).cursor === 110);
+    core.verdict = ({ tags }) => (Number(tags['fCnt']) <= 105 ? 400 : undefined);
+    await until(() => core.events.size === 5);
+    expect([...core.events.keys()].sort()).toEqual([106, 107, 108, 109, 110].map(idOf).sort());
+    // it goes round
+    core.verdict = undefined;
+    await until(() => core.events.size === 110);
+  });
+
   test('in `forward` the payload is stored as it came', async () => {
     const scene = await startScene();
     await startService(scene, { secretsFile: join(folder, 'forward.json') });

@@ -150,14 +150,21 @@ async function openReading(ports: SouthPorts, parts: ReadingParts): Promise<Read
   return reader;
 }
 
+const PARKED_PAGE = 100;
+
 /** What core-data refused is tried again now and then: a profile or a device may be there by then. */
 function retryParked(store: UplinkStore, poster: Poster, intervalMs: number, log: Log): Repeating {
+  // a page at a time, and round again: those that are refused once more must not stand before the others
+  let after = 0;
   return repeat('storing what was refused', intervalMs, log, async () => {
-    for (const event of store.parked(100)) {
+    const page = store.parked(PARKED_PAGE, after);
+    for (const event of page) {
       const outcome = await poster.tryOnce(event);
+      after = event.place;
       if (outcome.kind === 'stored') store.unpark(event.id);
       else if (outcome.kind === 'unavailable') return;
     }
+    if (page.length < PARKED_PAGE) after = 0;
   });
 }
 

@@ -53,7 +53,8 @@ export interface UplinkStore {
   digests(session: SessionId): string[];
   counts(): Partial<Record<Counted, number>>;
   commit(commit: Commit): void;
-  parked(limit: number): Parked[];
+  /** A page of them, from the place `after` on; the first page is after 0. */
+  parked(limit: number, after: number): (Parked & { readonly place: number })[];
   parkedCount(): number;
   unpark(id: string): void;
 }
@@ -119,7 +120,9 @@ export function createUplinkStore(db: Database): UplinkStore {
     'INSERT INTO counted VALUES (?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value',
   );
   const putParked = db.prepare('INSERT OR REPLACE INTO parked VALUES (?, ?, ?, ?)');
-  const getParked = db.prepare('SELECT id, path, body FROM parked LIMIT ?');
+  const getParked = db.prepare(
+    'SELECT rowid AS place, id, path, body FROM parked WHERE rowid > ? ORDER BY rowid LIMIT ?',
+  );
   const countParked = db.prepare('SELECT count(*) AS count FROM parked');
   const dropParked = db.prepare('DELETE FROM parked WHERE id = ?');
 
@@ -175,10 +178,13 @@ export function createUplinkStore(db: Database): UplinkStore {
         if (commit.cursor !== undefined)
           putCursor.run(commit.ring, commit.cursor.incarnation, commit.cursor.seq);
       }),
-    parked: (limit) =>
-      getParked
-        .all(limit)
-        .map((row) => ({ id: String(row['id']), path: String(row['path']), body: String(row['body']) })),
+    parked: (limit, after) =>
+      getParked.all(after, limit).map((row) => ({
+        place: Number(row['place']),
+        id: String(row['id']),
+        path: String(row['path']),
+        body: String(row['body']),
+      })),
     parkedCount: () => Number(countParked.get()?.['count'] ?? 0),
     unpark: (id) => void dropParked.run(id),
   };
