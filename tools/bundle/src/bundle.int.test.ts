@@ -1,9 +1,12 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, test } from '@jest/globals';
+import { systemClock, waitFor } from '@antirio/host';
+import { claimOffsets } from '@antirio/testing';
 import { bundle, MutationError } from './index.ts';
 
 const run = promisify(execFile);
@@ -31,6 +34,34 @@ describe('the bundle', () => {
     const { antirio = '' } = await bundle({ outDir: join(folder, 'chunks'), only });
     expect(readFileSync(antirio, 'utf8')).not.toContain('CREATE TABLE');
     expect(readdirSync(join(folder, 'chunks/antirio/chunks')).length).toBeGreaterThan(5);
+  });
+
+  test('has services that find each other by the broker, each in a process of its own', async () => {
+    const { antirio = '' } = await bundle({ outDir: join(folder, 'apart'), only });
+    const claimed = await claimOffsets(1);
+    const where = ['--data-dir', join(folder, 'apart-data'), '--port-offset', String(claimed.offsets[0])];
+    const started: ChildProcess[] = [];
+    const serve = async (room: string): Promise<string> => {
+      const child = spawn('node', [antirio, 'serve', room, ...where, '--json'], {
+        env,
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
+      started.push(child);
+      const [line] = (await once(child.stdout, 'data')) as [Buffer];
+      return (JSON.parse(line.toString()) as { urls: Record<string, string> }).urls[room] ?? '';
+    };
+    try {
+      await serve('broker');
+      const keeper = await serve('core-keeper');
+      const ready = await waitFor(systemClock, 15_000, async () => {
+        const { status } = await fetch(`${keeper}/api/v3/ready`);
+        return status === 200 ? status : undefined;
+      });
+      expect(ready).toBe(200);
+    } finally {
+      for (const child of started) child.kill('SIGKILL');
+      claimed.release();
+    }
   });
 
   test('carries messages of the checks in English only', async () => {

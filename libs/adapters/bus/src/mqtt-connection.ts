@@ -124,7 +124,7 @@ export function createMqttConnection(
   };
   const open = async (): Promise<MqttClient> => {
     // Loaded when first wanted: inside the broker's process nobody needs it.
-    const { MqttClient: Client } = await import('mqtt');
+    const { MqttClient: Client } = await import('./mqtt-client.ts');
     const client = new Client(() => openStream(address), settings());
     watch(client);
     onClient?.(client);
