@@ -46,6 +46,8 @@ export interface Joining {
 /** What must never be forgotten of joins: nonces and sessions. */
 export interface JoinStore {
   all(): JoinedSession[];
+  /** The sessions of a device that are kept: each join may let go of an older one. */
+  keptOf(devEui: DevEui): ReadonlySet<SessionId>;
   /**
    * Uses the DevNonce and a new JoinNonce, and keeps the session that `make` derives from them: one commit, durable when this
    * returns. Undefined where the DevNonce is not to be accepted (any more).
@@ -91,6 +93,7 @@ function underRule(nonces: DevNonces, rule: DevNonces['rule']): DevNonces {
 
 export function createJoinStore(db: Database): JoinStore {
   const all = db.prepare('SELECT * FROM joined ORDER BY devEui, joinNonce');
+  const kept = db.prepare('SELECT session FROM joined WHERE devEui = ?');
   const getNonces = db.prepare('SELECT nonces FROM dev_nonces WHERE devEui = ?');
   const putNonces = db.prepare(
     'INSERT INTO dev_nonces VALUES (?, ?) ON CONFLICT DO UPDATE SET nonces = excluded.nonces',
@@ -124,6 +127,7 @@ export function createJoinStore(db: Database): JoinStore {
   };
   return {
     all: () => all.all().map(toJoined),
+    keptOf: (devEui) => new Set(kept.all(devEui).map((row) => String(row['session']) as SessionId)),
     accept: ({ devEui, devNonce, rule }, now, make) =>
       inTransaction(db, () => {
         const nonces = useDevNonce(noncesOf(devEui, rule), devNonce);

@@ -22,6 +22,7 @@ export interface SessionBook {
   currentOf(devEui: DevEui): Session | undefined;
   /** The key that the device joins with. */
   rootKeyOf(devEui: DevEui): AppKey | undefined;
+  /** Those that the store let go of for it are let go of here too. */
   add(joined: JoinedSession): Session;
   /** A new frame of this session was heard: earlier ones are over, durably. */
   heard(session: Session): void;
@@ -79,6 +80,18 @@ export function openSessions(secrets: Secrets, ports: SessionBookPorts): Session
     return session;
   };
 
+  const drop = (session: Session): void => {
+    const without = <K>(map: Map<K, Session[]>, key: K): void => {
+      const left = (map.get(key) ?? []).filter((one) => one !== session);
+      if (left.length === 0) map.delete(key);
+      else map.set(key, left);
+    };
+    without(byDevAddr, session.devAddr);
+    without(ofDevice, session.device.devEui);
+    // a frame of it that is on its way still changes nothing
+    session.standing = 'former';
+  };
+
   for (const { devEui, devAddr, nwkSKey, appSKey } of secrets.sessions) {
     const device = byEui.get(devEui);
     if (device === undefined) continue;
@@ -103,7 +116,11 @@ export function openSessions(secrets: Secrets, ports: SessionBookPorts): Session
     add(joined) {
       const device = byEui.get(joined.devEui);
       if (device === undefined) throw new AntirioError('notFound', `no device ${joined.devEui}`);
-      return open(device, { ...joined, standing: joined.state });
+      const added = open(device, { ...joined, standing: joined.state });
+      const kept = joins.keptOf(device.devEui);
+      for (const one of ofDevice.get(device.devEui) ?? [])
+        if (one.standing !== 'given' && !kept.has(one.id)) drop(one);
+      return added;
     },
     heard(session) {
       const { devEui } = session.device;

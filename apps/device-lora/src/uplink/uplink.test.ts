@@ -7,10 +7,14 @@ import { isAntirioError } from '@antirio/kernel';
 import {
   createFcntSet,
   createSessionCipher,
+  devAddrOf,
+  eu868,
+  newMacState,
   parseDataFrame,
   parseDevAddr,
   parseDevEui,
   parseSessionId,
+  sessionFingerprint,
 } from '@antirio/lorawan';
 import { readingsOf } from '../north/readings.ts';
 import { secretsSchema, type DeviceOptions } from '../options.ts';
@@ -110,6 +114,49 @@ describe('whose frame it is', () => {
     expect(opened.map((session) => [session.device.name, session.cipher.readsPayload])).toEqual([
       ['mote-2', false],
     ]);
+  });
+});
+
+describe('joins that lead to nothing', () => {
+  const joiner: DeviceOptions = { ...device(3), devAddr: undefined, activation: 'otaa' };
+  const db = openStore(':memory:');
+  const joins = createJoinStore(db);
+  const keys = secretsSchema.parse({
+    keyVersion: 1,
+    sessions: [{ devEui: joiner.devEui, devAddr, nwkSKey: keyOf(5), appSKey: keyOf(6) }],
+    rootKeys: [{ devEui: joiner.devEui, appKey: keyOf(7) }],
+  });
+  const ports = { joins, store: createUplinkStore(db), devices: [joiner] };
+  const book = openSessions(keys, { ...ports, confidentiality: 'process' });
+  const join = (n: number) => {
+    const bytes = new Uint8Array(16).fill(n);
+    const joined = joins.accept({ devEui: joiner.devEui, devNonce: n, rule: 'random' }, 5, () => ({
+      session: sessionFingerprint(bytes, devAddrOf(n)),
+      devAddr: devAddrOf(n),
+      nwkSKey: bytes,
+      appSKey: bytes,
+      mac: newMacState(eu868),
+    }));
+    if (joined === undefined) throw new Error('not accepted');
+    return book.add(joined);
+  };
+
+  test('of a device leave the sessions that the disk keeps, and their addresses', () => {
+    const given = book.currentOf(joiner.devEui);
+    const used = join(1);
+    book.heard(used);
+    const dropped = join(2);
+    for (let n = 3; n <= 30; n++) join(n);
+    const left = new Set(joins.all().map(({ session }) => session));
+    expect(left.size).toBe(9);
+    expect(book.sessionsOf(joiner.devEui).map(({ id }) => id)).toEqual([given?.id, ...left]);
+    expect(new Set(book.byDevAddr.keys())).toEqual(
+      new Set([devAddr, ...joins.all().map((one) => one.devAddr)]),
+    );
+    // out of a frame that was on its way meanwhile
+    book.heard(dropped);
+    expect(book.currentOf(joiner.devEui)).toBe(used);
+    expect(used.standing).toBe('current');
   });
 });
 
