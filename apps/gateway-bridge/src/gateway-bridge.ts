@@ -75,6 +75,8 @@ export function createGatewayBridge(options: GatewayBridgeOptions, ports: Gatewa
     const small = recvBufferBytes < options.udp.recvBufferBytes;
     return {
       store: running.rings.check(),
+      fence: running.fence.check(),
+      airtime: running.dutyCycle?.failed === true ? { ok: false, detail: 'cannot be written' } : { ok: true },
       bus: bus.health(),
       udp: { ok: true, ...(small ? { detail: `receive buffer of ${recvBufferBytes} bytes only` } : {}) },
     };
@@ -198,8 +200,8 @@ export function createGatewayBridge(options: GatewayBridgeOptions, ports: Gatewa
     const tidy = repeat('tidying', TIDY_MS, log, async () => {
       forwarders.tidy();
       news.tidy();
-      await rings.tidy();
-      await dutyCycle?.tidy();
+      const outcomes = await Promise.allSettled([rings.tidy(), fence.tidy(), dutyCycle?.tidy()]);
+      for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
     });
     running = { rim, rings, fence, delivery, commands, dutyCycle, news, forwarders, fillers, tidy, httpPort };
     log.info({ httpPort, udpPort: forwarders.port, rings: rings.all().length }, 'listening');

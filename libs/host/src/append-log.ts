@@ -24,6 +24,8 @@ export interface AppendLog {
   append(record: Uint8Array): Promise<void>;
   /** Bytes in the file, with those that wait for their sync. */
   readonly size: number;
+  /** After a failed write nothing more is written: the log is to be opened again. */
+  readonly failed: boolean;
   close(): Promise<void>;
 }
 
@@ -140,6 +142,9 @@ export function openAppendLog(options: AppendLogOptions): AppendLog {
   return {
     get size() {
       return size;
+    },
+    get failed() {
+      return failed !== undefined;
     },
     append(record) {
       if (failed !== undefined) return Promise.reject(failed);

@@ -29,7 +29,8 @@ export interface DutyCycle {
   take(gatewayId: string, frequency: number, airtimeUs: number): AirtimeTaken | undefined;
   loads(gatewayId: string): BandLoad[];
   all(): GatewayLoad[];
-  /** Begins a new file and removes old ones, when it is time. */
+  readonly failed: boolean;
+  /** Begins a new file and removes old ones, when it is time; opens the file again after a failed write. */
   tidy(): Promise<void>;
   close(): Promise<void>;
 }
@@ -137,7 +138,7 @@ export function openDutyCycle({ folder, plan, clock }: DutyCyclePorts): DutyCycl
     }
     load.usedUs += us;
   };
-  const openFile = (path: string): AirtimeFile => {
+  const openFile = (path: string, onWritten = readBack): AirtimeFile => {
     let [first, last] = [Infinity, -Infinity];
     const log = openAppendLog({
       path,
@@ -145,7 +146,7 @@ export function openDutyCycle({ folder, plan, clock }: DutyCyclePorts): DutyCycl
         const written = decode(bytes, path);
         first = Math.min(first, written.at);
         last = Math.max(last, written.at);
-        readBack(written);
+        onWritten(written);
       },
     });
     return { path, log, first, last };
@@ -169,6 +170,13 @@ export function openDutyCycle({ folder, plan, clock }: DutyCyclePorts): DutyCycl
     current.first = Math.min(current.first, written.at);
     current.last = Math.max(current.last, written.at);
     return current.log.append(encode(written));
+  };
+  const reopen = async (): Promise<void> => {
+    const broken = current;
+    // all of it is counted already
+    current = openFile(broken.path, () => undefined);
+    files.splice(-1, 1, current);
+    await broken.log.close();
   };
   const allowedUs = ({ dutyCycle }: Band): number => dutyCycle * HOUR_MS * 1000;
 
@@ -210,7 +218,11 @@ export function openDutyCycle({ folder, plan, clock }: DutyCyclePorts): DutyCycl
     loads,
     all: () =>
       [...accounts.keys()].flatMap((gatewayId) => loads(gatewayId).map((load) => ({ gatewayId, ...load }))),
+    get failed() {
+      return current.log.failed;
+    },
     async tidy() {
+      if (current.log.failed) await reopen();
       const now = clock.now();
       if (now - current.first > HOUR_MS) {
         current = begin(ordinalOf(current) + 1);

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { AntirioError, fromUtf8, sha256Hex, type Clock } from '@antirio/kernel';
-import { parseInput, readFileIfThere, writeFileDurably } from '@antirio/host';
+import { parseInput, readFileIfThere, writeFileDurably, type Check } from '@antirio/host';
 import {
   judgeDownlink,
   judgeJoinAccept,
@@ -63,6 +63,10 @@ export interface FenceKeeper {
   }): Promise<Passage>;
   /** Whether a JoinAccept to this device may go now; `devAddrs` are those of its set, where only these are known. */
   judgeJoin(devEui: string, devAddrs: readonly string[], aheadMs: number | undefined): Refusal | undefined;
+  /** Whether used counters can be written down. */
+  check(): Check;
+  /** Opens again what could not be written. */
+  tidy(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -214,6 +218,8 @@ export async function openFence(folder: string, clock: Clock): Promise<FenceKeep
       const second = judge(devAddr, facts());
       return second.allowed ? second : refuse(second.reason);
     },
+    check: () => (marks.failed ? { ok: false, detail: 'cannot write used counters' } : { ok: true }),
+    tidy: () => marks.tidy(),
     stop: () => marks.close(),
   };
 }

@@ -9,6 +9,9 @@ export interface Marks {
   of(devAddr: string): CounterMarks;
   /** Resolves when the counter is on the disk as used by the frame with this hash. */
   mark(devAddr: string, fcnt: number, hash: string): Promise<void>;
+  readonly failed: boolean;
+  /** Opens the log again after a failed write. */
+  tidy(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -69,9 +72,11 @@ export async function openMarks(folder: string): Promise<Marks> {
   }
   const logs = names.map((name) => open(join(folder, name), devices));
   const newest = Number.parseInt(names.at(-1)?.slice(6) ?? '1', 10);
-  let log = logs.at(-1) ?? open(nameOf(newest), devices);
+  let ordinal = newest;
+  let log = logs.at(-1) ?? open(nameOf(ordinal), devices);
   if (logs.length > 1 || log.size > REWRITE_OVER_BYTES) {
-    log = open(nameOf(newest + 1), new Map());
+    ordinal += 1;
+    log = open(nameOf(ordinal), new Map());
     const writes: Promise<void>[] = [];
     for (const [devAddr, { hashes }] of devices)
       for (const [fcnt, hash] of [...hashes].sort(([a], [b]) => a - b))
@@ -90,6 +95,16 @@ export async function openMarks(folder: string): Promise<Marks> {
       // a second send of the same bytes needs no second mark, but must wait for the first
       remember(devices, devAddr, fcnt, hash);
       await log.append(encode(devAddr, fcnt, hash));
+    },
+    get failed() {
+      return log.failed;
+    },
+    async tidy() {
+      if (!log.failed) return;
+      const broken = log;
+      // what is known stays known, whether it was written or not
+      log = open(nameOf(ordinal), new Map());
+      await broken.close();
     },
     close: () => log.close(),
   };

@@ -161,26 +161,28 @@ export function openRings(ports: RingsPorts): Rings {
   };
   const newRate = (): RateLimit => createRateLimit(ports.framesPerSecond, ports.burst);
 
-  const neighbourhood = openRing(
-    {
-      id: NEIGHBOURHOOD,
-      incarnation: NEIGHBOURHOOD,
-      folder: join(folder, NEIGHBOURHOOD, 'log'),
-      segmentBytes: Math.min(ports.segmentBytes, Math.ceil(ports.neighbourhoodBytes / 8)),
-      rate: newRate(),
-      clock,
-      shared: true,
-    },
-    {
-      devAddrs: [],
-      devEuis: [],
-      budgetBytes: ports.neighbourhoodBytes,
-      prefix: '',
-      deliver: false,
-      retainS: NEIGHBOURHOOD_S,
-    },
-  );
-  const strangers: readonly Ring[] = [neighbourhood];
+  const openNeighbourhood = (): Ring =>
+    openRing(
+      {
+        id: NEIGHBOURHOOD,
+        incarnation: NEIGHBOURHOOD,
+        folder: join(folder, NEIGHBOURHOOD, 'log'),
+        segmentBytes: Math.min(ports.segmentBytes, Math.ceil(ports.neighbourhoodBytes / 8)),
+        rate: newRate(),
+        clock,
+        shared: true,
+      },
+      {
+        devAddrs: [],
+        devEuis: [],
+        budgetBytes: ports.neighbourhoodBytes,
+        prefix: '',
+        deliver: false,
+        retainS: NEIGHBOURHOOD_S,
+      },
+    );
+  let neighbourhood = openNeighbourhood();
+  let strangers: readonly Ring[] = [neighbourhood];
 
   for (const id of readdirSync(folder)) {
     if (id === NEIGHBOURHOOD) continue;
@@ -241,7 +243,6 @@ export function openRings(ports: RingsPorts): Rings {
     const isWanted = (phyPayload: Uint8Array): boolean =>
       phyPayload.length >= 5 &&
       wanted.has(new DataView(phyPayload.buffer, phyPayload.byteOffset).getUint32(1, true));
-    await neighbourhood.settled();
     let after = 0;
     for (;;) {
       const page = await neighbourhood.frames(after, BACKFILL_PAGE);
@@ -258,6 +259,9 @@ export function openRings(ports: RingsPorts): Rings {
     const entry = must(id);
     const { stored, ring } = entry;
     if (stored.unfilled !== true) return;
+    await neighbourhood.settled().catch(() => undefined);
+    // taken when it is open again
+    if (neighbourhood.failed) return;
     await backfill(ring);
     // Changed meanwhile: whoever changed it fills it.
     if (held.get(id) !== entry || entry.stored !== stored || entry.ring !== ring) return;
@@ -282,6 +286,22 @@ export function openRings(ports: RingsPorts): Rings {
     } catch (error) {
       log.warn({ ring: id, error: describeError(error) }, 'the ring cannot be opened');
     }
+  };
+  const tidyNeighbourhood = async (): Promise<void> => {
+    if (neighbourhood.failed) {
+      await neighbourhood.close().catch(() => undefined);
+      neighbourhood = openNeighbourhood();
+      strangers = [neighbourhood];
+    }
+    neighbourhood.tidy();
+  };
+  const tidyOne = async (id: string, entry: Held): Promise<void> => {
+    if (entry.ring.failed) {
+      await reopen(id, entry);
+      return;
+    }
+    entry.ring.tidy();
+    await fill(id);
   };
 
   return {
@@ -325,16 +345,17 @@ export function openRings(ports: RingsPorts): Rings {
       write(id, entry.stored);
     },
     async tidy() {
-      for (const [id, entry] of held)
-        if (entry.ring.failed) await reopen(id, entry);
-        else {
-          entry.ring.tidy();
-          await fill(id);
-        }
-      neighbourhood.tidy();
+      const failures: unknown[] = [];
+      const attempt = (work: Promise<void>): Promise<unknown> =>
+        work.catch((error: unknown) => failures.push(error));
+      await attempt(tidyNeighbourhood());
+      for (const [id, entry] of held) await attempt(tidyOne(id, entry));
+      // one ring's trouble is not the others'
+      if (failures.length > 0) throw failures[0];
     },
     check() {
-      const failed = [...held.values()].filter(({ ring }) => ring.failed).map(({ ring }) => ring.id);
+      const all = [neighbourhood, ...[...held.values()].map(({ ring }) => ring)];
+      const failed = all.filter((ring) => ring.failed).map(({ id }) => id);
       return failed.length === 0 ? { ok: true } : { ok: false, detail: `cannot write ${failed.join(', ')}` };
     },
     async close() {
