@@ -49,7 +49,7 @@ export interface UplinkStore {
   seen(session: SessionId): FcntSet;
   /** The frame that was stored under a counter, where it is one of the newest. */
   remembered(session: SessionId, fcnt: number): Pick<Remembered, 'digest' | 'receivedAt'> | undefined;
-  /** Of a device that may reset its counters: the newest frames, by their digests. */
+  /** Of a device that may reset its counters: the newest frames, by their digests, the oldest of them first. */
   digests(session: SessionId): string[];
   counts(): Partial<Record<Counted, number>>;
   commit(commit: Commit): void;
@@ -64,7 +64,7 @@ const PAGE = 1024;
 /** Digests older than this many counters are forgotten: the same counter again is a replay then, whatever its bytes. */
 const DIGESTS = 2048;
 /** Frames of a device that may reset its counters that are known by their bytes; core-data knows older ones by their ids. */
-const BYTES_KEPT = 4096;
+export const BYTES_KEPT = 4096;
 
 function bitsOf(set: FcntSet, page: number): Uint8Array {
   const bits = new Uint8Array(PAGE / 8);
@@ -165,7 +165,11 @@ export function createUplinkStore(db: Database): UplinkStore {
         ? undefined
         : { digest: String(row['digest']), receivedAt: Number(row['receivedAt']) };
     },
-    digests: (session) => getDigests.all(session, BYTES_KEPT).map((row) => String(row['digest'])),
+    digests: (session) =>
+      getDigests
+        .all(session, BYTES_KEPT)
+        .map((row) => String(row['digest']))
+        .reverse(),
     counts: () =>
       Object.fromEntries(getCounts.all().map((row) => [String(row['name']), Number(row['value'])])),
     commit: (commit) =>

@@ -1,7 +1,7 @@
 import { describeError } from '@antirio/kernel';
 import type { Check, Log } from '@antirio/host';
 import { createFcntSet, type MacState, type SessionId } from '@antirio/lorawan';
-import type { Commit, Counted, Cursor, UplinkStore } from '../store.ts';
+import { BYTES_KEPT, type Commit, type Counted, type Cursor, type UplinkStore } from '../store.ts';
 import type { Mark } from './marks.ts';
 import type { Session } from './sessions.ts';
 import { createTracker, type Tracker } from './tracker.ts';
@@ -70,6 +70,15 @@ const COMMIT_AGAIN_MS = 1000;
 const COMMIT_SOONER_AT = 128;
 /** Gaps of a session that are remembered; more are taken for frames that will never come. */
 const MAX_RANGES = 16_384;
+
+/** A set keeps the order in which it was filled: the oldest goes. */
+function addNewest(digests: Set<string>, digest: string): void {
+  digests.add(digest);
+  for (const oldest of digests)
+    if (digests.size > BYTES_KEPT) digests.delete(oldest);
+    else return;
+}
+
 /** Gathers what becomes of frames and writes it down together, cursor included. */
 export function createProgress({ store, ring, commitIntervalMs, log, onCommit }: ProgressPorts): Progress {
   const stored: Cursor | undefined = store.cursor(ring);
@@ -134,7 +143,7 @@ export function createProgress({ store, ring, commitIntervalMs, log, onCommit }:
       if (givenUp > 0)
         log.warn({ device: session.device.name, counters: givenUp }, 'old gaps are not waited for any more');
       const { digest, receivedAt } = mark;
-      session.digests?.add(digest);
+      if (session.digests !== undefined) addNewest(session.digests, digest);
       const byBytes = session.digests !== undefined;
       batch.remembered.push({ session: session.id, fcnt, digest, receivedAt, byBytes });
       batch.seen.set(session.id, session.seen);

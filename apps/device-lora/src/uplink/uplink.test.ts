@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { isAntirioError } from '@antirio/kernel';
+import { silentLog } from '@antirio/host';
 import {
   createFcntSet,
   createSessionCipher,
@@ -24,6 +25,7 @@ import { createUplinkStore } from '../store.ts';
 import { readEventUp } from './event-up.ts';
 import { createJoinStore } from '../join/store.ts';
 import { createMarks } from './marks.ts';
+import { createProgress } from './progress.ts';
 import { openSessions } from './session-book.ts';
 import { judge, noteUnderWay, noveltyOf } from './sessions.ts';
 
@@ -181,6 +183,34 @@ describe('what is remembered', () => {
       'g',
       undefined,
     ]);
+  });
+
+  test('of a device that may reset its counters the newest frames are known by their bytes, in memory as on the disk', () => {
+    const db = openStore(':memory:');
+    const store = createUplinkStore(db);
+    const ports = { store, joins: createJoinStore(db), confidentiality: 'process' } as const;
+    const devices = [{ ...device(1), mayReset: true }];
+    const opened = () => {
+      const [session] = openSessions(secrets, { ...ports, devices }).byDevAddr.get(devAddr) ?? [];
+      if (session === undefined) throw new Error('no session');
+      return session;
+    };
+    const session = opened();
+    const progress = createProgress({
+      ...{ store, ring: 'own', commitIntervalMs: 60_000, log: silentLog },
+      onCommit: () => undefined,
+    });
+    const digestOf = (n: number) => n.toString(16).padStart(32, '0');
+    for (let n = 0; n < 5000; n++) progress.remember(session, n, { digest: digestOf(n), receivedAt: 5 });
+    const newest = Array.from({ length: 4096 }, (_, n) => digestOf(5000 - 4096 + n));
+    expect([...(session.digests ?? [])]).toEqual(newest);
+    progress.commit();
+    // after a start, too, it is the oldest that is forgotten
+    const again = opened();
+    expect([...(again.digests ?? [])]).toEqual(newest);
+    progress.remember(again, 5000, { digest: digestOf(5000), receivedAt: 5 });
+    expect([...(again.digests ?? [])]).toEqual([...newest.slice(1), digestOf(5000)]);
+    progress.commit();
   });
 
   test('counters, digests, counts and the cursor come back as they were committed', () => {
