@@ -1,4 +1,4 @@
-import { describeError, sha256Hex, type Clock, type Random } from '@antirio/kernel';
+import { AntirioError, describeError, sha256Hex, type Clock, type Random } from '@antirio/kernel';
 import type { Log } from '@antirio/host';
 import {
   buildJoinAccept,
@@ -93,6 +93,9 @@ function parsed(phyPayload: Uint8Array): JoinRequest | undefined {
   }
 }
 
+const noKeys = (): AntirioError =>
+  new AntirioError('unavailable', 'the service stands down, or has other keys');
+
 export function createJoinServer(ports: JoinServerPorts): JoinServer {
   const { options, joins, transmitter, clock, random, log } = ports;
   const { netId, reception, deduplicationMs } = options;
@@ -150,6 +153,8 @@ export function createJoinServer(ports: JoinServerPorts): JoinServer {
   ): Promise<void> => {
     // what the device sends next must not fall on deaf ears
     await ports.ensureRing();
+    const ours = ports.sessions()?.sessionsOf(joined.devEui) ?? [];
+    if (ours.every(({ id }) => id !== joined.session)) throw noKeys();
     const { rx1DrOffset, rx2, rx1DelayS, channels } = reception;
     const bytes = buildJoinAccept(key, {
       joinNonce: joined.joinNonce,
@@ -169,7 +174,10 @@ export function createJoinServer(ports: JoinServerPorts): JoinServer {
     if (verdict.kind !== 'onAir')
       log.warn({ devEui: joined.devEui, why: verdict.why }, 'a JoinAccept did not go on air');
   };
-  const serve = async (sessions: SessionBook, join: JoinHeard): Promise<void> => {
+  const serve = async (join: JoinHeard): Promise<void> => {
+    // those in use by now: others may have come since it was heard
+    const sessions = ports.sessions();
+    if (sessions === undefined) throw noKeys();
     const judged = judge(sessions, join);
     if (judged.kind !== 'genuine') {
       refuse(judged.kind, join);
@@ -190,9 +198,9 @@ export function createJoinServer(ports: JoinServerPorts): JoinServer {
     ports.onOffered(sessions.add(joined));
     await answer(joined, key, join);
   };
-  const begin = (sessions: SessionBook, receptions: readonly JoinHeard[]): void => {
+  const begin = (receptions: readonly JoinHeard[]): void => {
     const best = receptions.reduce((one, other) => (other.rssi > one.rssi ? other : one));
-    const work = serve(sessions, best)
+    const work = serve(best)
       .catch((error: unknown) => {
         counts.notSent += 1;
         log.error({ error: describeError(error) }, 'a JoinRequest could not be answered');
@@ -211,20 +219,19 @@ export function createJoinServer(ports: JoinServerPorts): JoinServer {
       else return;
   };
   /** The windows of a JoinAccept are so late that the other receptions can always be waited for. */
-  const gather = (sessions: SessionBook, digest: string, join: JoinHeard): void => {
+  const gather = (digest: string, join: JoinHeard): void => {
     const receptions = [join];
     gathering.set(digest, receptions);
     const timer = setTimeout(() => {
       timers.delete(timer);
       gathering.delete(digest);
-      begin(sessions, receptions);
+      begin(receptions);
     }, deduplicationMs);
     timers.add(timer);
   };
   return {
     heard(join) {
-      const sessions = ports.sessions();
-      if (sessions === undefined || !options.sendDownlinks) return;
+      if (ports.sessions() === undefined || !options.sendDownlinks) return;
       const digest = sha256Hex(join.phyPayload).slice(0, 32);
       const known = gathering.get(digest);
       if (known !== undefined && known.length < 16) known.push(join);
@@ -232,7 +239,7 @@ export function createJoinServer(ports: JoinServerPorts): JoinServer {
       else if (gathering.size >= MAX_GATHERING) refuse('flood', join);
       else {
         remember(digest, join.heardAt);
-        gather(sessions, digest, join);
+        gather(digest, join);
       }
     },
     counts: () => ({ ...counts }),
