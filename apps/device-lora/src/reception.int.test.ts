@@ -139,6 +139,30 @@ describe('a device that counts from the beginning again', () => {
     expect(core.doubled).toBe(0);
   });
 
+  test('is not taken for one whose frame came late by a slow gateway', async () => {
+    const scene = await startScene();
+    const { ring, core } = scene;
+    const { status } = await startService(scene, { devices: [{ ...device, mayReset: true }] });
+    const heard = async (fcnts: readonly number[], last: number): Promise<void> => {
+      const cursor = (await status()).cursor + fcnts.length;
+      for (const fcnt of fcnts) await ring.hear(withPayload(fcnt, last));
+      await until(async () => (await status()).cursor === cursor);
+    };
+    await heard([0, 2, 3, 1, 450, 500, 498, 499, 437], 1);
+    expect(await status()).toMatchObject({ stored: 9, reset: 0 });
+    // far below, though not at the beginning
+    await heard([20], 2);
+    expect((await status()).reset).toBe(1);
+    // near the beginning
+    await heard([5], 3);
+    expect((await status()).reset).toBe(2);
+    await heard([6, 7], 3);
+    // a counter that is there already, with other bytes
+    await heard([6], 4);
+    expect(await status()).toMatchObject({ stored: 14, reset: 3, refused: { conflict: 0, replay: 0 } });
+    expect(core.doubled).toBe(0);
+  });
+
   test('is not where it may not: its frames are conflicts, and none is lost from before', async () => {
     const scene = await startScene();
     const { ring, core } = scene;

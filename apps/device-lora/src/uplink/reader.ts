@@ -72,9 +72,19 @@ export interface ReaderPorts {
 /** What a device or its neighbours do all the time; the others are told. */
 const USUAL: ReadonlySet<Counted> = new Set(['retransmission', 'otherGateway', 'conflict']);
 
-/** A live frame with a new and lower counter: of a device that may reset, the beginning of a new count. */
+/** No gateway is so slow that a frame comes later than as many of its device's next ones. */
+const LATE_BY = 64;
+/** A count that begins anew: a device's first frames may be lost. */
+const FIRST_ONES = 8;
+
+/**
+ * A live frame that begins a new count, of a device that may reset: other bytes under a counter that is stored, or a counter so far
+ * below the highest that no slow gateway explains it.
+ */
 function isReset({ session, fcnt, uplink }: HeardUplink): boolean {
-  return session.device.mayReset && uplink.heardAt !== undefined && fcnt < (highestOf(session) ?? 0);
+  if (!session.device.mayReset || uplink.heardAt === undefined) return false;
+  const back = (highestOf(session) ?? 0) - fcnt;
+  return back >= LATE_BY || (fcnt < FIRST_ONES && back >= FIRST_ONES) || session.seen.has(fcnt);
 }
 
 /** A frame that was taken off the bus, and what it is to be done with in. */
