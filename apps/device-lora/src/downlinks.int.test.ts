@@ -105,7 +105,7 @@ describe('downlinks', () => {
     const [frame] = sentBy(ring);
     expect(frame).toMatchObject({ ack: true, confirmed: false, fcnt16: 16, fPort: undefined });
     await sleep(300);
-    await ring.hearAgain(2);
+    await ring.hearAgain(2, { afterMs: 2500 });
     await until(() => ring.downlinks.length === 2);
     expect(ring.downlinks[1]?.items[0]?.phyPayload).toBe(ring.downlinks[0]?.items[0]?.phyPayload);
     await expect(put(http, 'nothing', {})).rejects.toThrow(/not found/);

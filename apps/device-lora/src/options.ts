@@ -166,7 +166,7 @@ const optionsSchema = z.strictObject({
       /** Frames taken from the ring and not yet done with. */
       window: z.int().min(16).max(10_000).default(512),
       commitIntervalMs: z.int().min(0).max(5000).default(50),
-      /** The same bytes within this time are a retransmission, later a replay. */
+      /** The same bytes within this time are a retransmission, later a replay; those of the newest frame for a quarter of an hour. */
       retransmissionMs: z.int().min(0).default(5000),
       /** How often the ring is asked for what may have been missed. */
       pollMs: z.int().min(50).default(2000),

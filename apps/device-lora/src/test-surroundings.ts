@@ -191,7 +191,9 @@ export async function startTestRing(bus: Bus, ring: string, prefix = ''): Promis
     const topic = `${prefix}eu868/gateway/${how.gatewayId ?? GATEWAY}/event/up`;
     return bus.publish(topic, eventUp(frame.phyPayload, metadata, how));
   };
-  const now = (): Record<string, string> => ({ heardAt: String(systemClock.monotonic()) });
+  const now = (laterMs = 0): Record<string, string> => ({
+    heardAt: String(systemClock.monotonic() + laterMs),
+  });
   await bus.subscribe(`${prefix}eu868/gateway/all/command/replay`, async (_, payload) => {
     const { after, limit } = JSON.parse(Buffer.from(payload).toString()) as { after: number; limit: number };
     for (let seq = after + 1; seq <= Math.min(after + limit, frames.length); seq++)
@@ -226,7 +228,7 @@ export async function startTestRing(bus: Bus, ring: string, prefix = ''): Promis
       const frame = frames[seq - 1];
       if (frame !== undefined)
         frame.receivedAt = afterMs === undefined ? systemClock.now() : frame.receivedAt + afterMs;
-      return publish(seq, seq - 1, { ...now(), reception: 'again' }, how);
+      return publish(seq, seq - 1, { ...now(afterMs), reception: 'again' }, how);
     },
   };
   return self;

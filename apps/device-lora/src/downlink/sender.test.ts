@@ -15,6 +15,7 @@ import { createMacLayer } from '../mac/mac-layer.ts';
 import { createMacStore } from '../mac/store.ts';
 import { deviceLoraOptions, type DeviceOptions } from '../options.ts';
 import type { Reception, Uplink } from '../uplink/event-up.ts';
+import { createMarks } from '../uplink/marks.ts';
 import type { Novelty, Session } from '../uplink/sessions.ts';
 import type { Outcome } from './plan.ts';
 import { createSender } from './sender.ts';
@@ -52,7 +53,7 @@ function sessionOf(key: number): Session {
     cipher: createSessionCipher({ nwkSKey, appSKey: nwkSKey }),
     seen: createFcntSet(),
     digests: undefined,
-    remembered: { get: () => undefined, set: () => undefined, settle: () => undefined },
+    remembered: createMarks({ remembered: () => undefined }, sessionFingerprint(nwkSKey, devAddr)),
     underWay: undefined,
     standing: 'given',
     mac: undefined,
@@ -127,6 +128,7 @@ function openScene() {
         ...{ ...best, kind: 'uplink', ring: 'own', incarnation: 'i', seq: fcnt, previousSeq: fcnt - 1 },
         ...{ last: fcnt, via: 'radio', receivedAt: ms, again: false, heardAt: ms, phyPayload },
       };
+      if (novelty === 'new') session.remembered.set(fcnt, { digest: '', receivedAt: ms });
       session.seen.add(fcnt);
       scene.sender.heard({ session, frame: parseDataFrame(phyPayload), fcnt, uplink, receptions, novelty });
       await setImmediate();
@@ -156,6 +158,55 @@ describe('answers without payload', () => {
     scene.pass(10_000);
     await scene.hear(session, 1, { confirmed: true });
     expect(scene.frames().map(({ fcnt16 }) => fcnt16)).toEqual([0, 1]);
+  });
+});
+
+describe('an uplink that is heard once more', () => {
+  test('is answered once while its windows are open, and again when it is repeated', async () => {
+    const scene = openScene();
+    const session = sessionOf(1);
+    await scene.hear(session, 1, { confirmed: true });
+    scene.sender.queue(interval, devAddr, { replaces: true });
+    scene.pass(1500);
+    await scene.hear(session, 1, { confirmed: true, novelty: 'retransmission', gateways: ['slow'] });
+    expect(scene.sent).toHaveLength(1);
+    scene.pass(2000);
+    await scene.hear(session, 1, { confirmed: true, novelty: 'retransmission' });
+    expect(scene.frames().map(({ fcnt16 }) => fcnt16)).toEqual([0, 1]);
+  });
+
+  test('is answered with the same bytes for as long as a device repeats it, and no oftener', async () => {
+    const scene = openScene();
+    const session = sessionOf(1);
+    await scene.hear(session, 1, { confirmed: true });
+    for (let n = 0; n < 10; n++) {
+      scene.pass(60_000);
+      await scene.hear(session, 1, { confirmed: true, novelty: 'retransmission' });
+    }
+    expect(scene.frames().map(({ fcnt16 }) => fcnt16)).toEqual(Array<number>(8).fill(0));
+    await scene.hear(session, 2, { confirmed: true });
+    expect(scene.frames()).toHaveLength(9);
+  });
+
+  test.each([true, false])('a recorded one, confirmed: %s, calls up no new downlink', async (confirmed) => {
+    const scene = openScene();
+    const session = sessionOf(1);
+    await scene.hear(session, 1, { confirmed });
+    scene.sender.queue({ ...interval, confirmed: false }, devAddr, { replaces: true });
+    scene.pass(60_000);
+    await scene.hear(session, 1, { confirmed, novelty: 'retransmission' });
+    expect(scene.latest()).toMatchObject({ state: 'queued' });
+    expect(scene.sent).toHaveLength(confirmed ? 2 : 0);
+  });
+
+  test('is answered through another gateway where the first one did not send', async () => {
+    const scene = openScene();
+    const session = sessionOf(1);
+    scene.air.push({ outcome: { status: 'TX_FREQ' } });
+    await scene.hear(session, 1, { confirmed: true });
+    scene.pass(1500);
+    await scene.hear(session, 1, { confirmed: true, novelty: 'retransmission', gateways: ['slow'] });
+    expect(scene.sent.map(({ to }) => to.gatewayId)).toEqual(['a', 'slow']);
   });
 });
 

@@ -3,7 +3,7 @@ import type { Log } from '@antirio/host';
 import { eu868, type DevAddr, type DevEui, type ReceiveWindow, type SessionId } from '@antirio/lorawan';
 import type { MacAnswer, MacLayer } from '../mac/mac-layer.ts';
 import type { HeardUplink } from '../uplink/reader.ts';
-import { highestOf, type Session } from '../uplink/sessions.ts';
+import { highestOf } from '../uplink/sessions.ts';
 import { buildFrame, hasAck, OVERHEAD } from './build.ts';
 import type { DownCounters } from './counters.ts';
 import { judgeOutcomes, planAnswer, type Answer, type Verdict } from './plan.ts';
@@ -39,6 +39,12 @@ export interface SenderPorts {
 const LATEST_MS = 200;
 /** Time that the frame needs to its gateway before RX1. */
 const LEAD_MS = 150;
+/** RX2 opens so long after RX1. */
+const RX2_AFTER_RX1_MS = 1000;
+/** So often a device repeats a confirmed uplink (LoRaWAN 1.0.3, 19.4); who plays a recorded one again gets no more either. */
+const MAX_ANSWERS = 8;
+/** Repeated later than this, a frame may be a recorded one, and nobody listens. */
+const SOON_MS = 5000;
 const MAX_OPEN = 16;
 const LONGEST = 222;
 const FOPTS = 15;
@@ -54,6 +60,15 @@ interface EmptyAnswer {
   readonly session: SessionId;
   readonly fcntUp: number;
   readonly bytes: Uint8Array;
+}
+
+/** The uplink of a device whose answer went on air last. */
+interface Answered {
+  readonly session: SessionId;
+  readonly fcntUp: number;
+  /** Monotonic ms. */
+  readonly heardAt: number;
+  readonly times: number;
 }
 
 /** What is to be sent after an uplink, and when. */
@@ -73,6 +88,13 @@ const mayAnswer = ({ session, fcnt, novelty }: HeardUplink): boolean =>
   session.standing !== 'former' &&
   fcnt === highestOf(session);
 
+/** Repeated long after it was heard first. */
+function isLate({ session, fcnt, uplink, novelty }: HeardUplink): boolean {
+  if (novelty === 'new') return false;
+  const first = session.underWay?.get(fcnt) ?? session.remembered.get(fcnt);
+  return first === undefined || uplink.receivedAt - first.receivedAt > SOON_MS;
+}
+
 const fits = (length: number, windows: readonly ReceiveWindow[]): ReceiveWindow[] =>
   windows.filter((window) => length <= eu868.maxPayload(window));
 
@@ -82,6 +104,7 @@ export function createSender(ports: SenderPorts): DownlinkSender {
   const answering = new Set<DevEui>();
   /** The last answers without payload, to be repeated when the device repeats its question. */
   const lastEmpty = new Map<DevEui, EmptyAnswer>();
+  const answered = new Map<DevEui, Answered>();
   const counts: Record<string, number> = { sent: 0, acknowledged: 0, failed: 0, answered: 0, notSent: 0 };
   const count = (name: string): void => {
     counts[name] = (counts[name] ?? 0) + 1;
@@ -135,30 +158,40 @@ export function createSender(ports: SenderPorts): DownlinkSender {
       lastEmpty.set(session.device.devEui, { session: session.id, fcntUp: fcnt, bytes: frame.bytes });
     return frame;
   };
-  const record = ({ downlink }: Frame, { device, devAddr }: Session, verdict: Verdict): void => {
+  const answeredBefore = ({ session, fcnt, novelty }: HeardUplink): Answered | undefined => {
+    const last = answered.get(session.device.devEui);
+    return novelty !== 'new' && last?.session === session.id && last.fcntUp === fcnt ? last : undefined;
+  };
+  const noteAnswered = (heard: HeardUplink): void => {
+    const { session, fcnt, uplink } = heard;
+    const { heardAt = -Infinity } = uplink;
+    const times = (answeredBefore(heard)?.times ?? 0) + 1;
+    answered.set(session.device.devEui, { session: session.id, fcntUp: fcnt, heardAt, times });
+  };
+  /** What became of a downlink that was sent, or was not. */
+  const settle = (downlink: Downlink, verdict: Verdict): void => {
     const now = clock.now();
-    if (verdict.kind === 'newCounter') {
-      counters.discard(devAddr);
-      lastEmpty.delete(device.devEui);
-    }
-    if (verdict.kind !== 'onAir') count('notSent');
-    if (downlink === undefined) {
-      if (verdict.kind === 'onAir') count('answered');
-      return;
-    }
     if (verdict.kind === 'onAir') count('sent');
     // a newer value may have replaced it while it was at the gateway
     const current = openNow(downlink);
     if (current === undefined) return;
     if (verdict.kind === 'onAir') {
       const attempts = current.attempts + 1;
-      store.update(
-        downlink.id,
-        { state: 'sent', attempts, ...(verdict.note === undefined ? {} : { error: verdict.note }) },
-        now,
-      );
+      const told = verdict.note === undefined ? {} : { error: verdict.note };
+      store.update(downlink.id, { state: 'sent', attempts, ...told }, now);
     } else if (verdict.kind === 'again') store.update(downlink.id, { error: verdict.why }, now);
     else store.requeue(downlink.id, verdict.why, now);
+  };
+  const record = ({ downlink }: Frame, heard: HeardUplink, verdict: Verdict): void => {
+    const { device, devAddr } = heard.session;
+    if (verdict.kind === 'onAir') noteAnswered(heard);
+    else count('notSent');
+    if (verdict.kind === 'newCounter') {
+      counters.discard(devAddr);
+      lastEmpty.delete(device.devEui);
+    }
+    if (downlink !== undefined) settle(downlink, verdict);
+    else if (verdict.kind === 'onAir') count('answered');
   };
   const requeued = (downlinks: readonly Downlink[], why: string): boolean => {
     for (const downlink of downlinks) store.requeue(downlink.id, why, clock.now());
@@ -190,7 +223,9 @@ export function createSender(ports: SenderPorts): DownlinkSender {
   const reply = (heard: HeardUplink): Reply | undefined => {
     const { session, frame, uplink, novelty } = heard;
     const windows = eu868.receiveWindows(uplink, mac.stateOf(session));
-    const plan = planAnswer(openFor(heard, windows), false);
+    const open = openFor(heard, windows);
+    // what was not sent yet is not risked
+    const plan = planAnswer(isLate(heard) ? open.filter(({ bytes }) => bytes !== undefined) : open, false);
     for (const downlink of plan.givenUp) end(downlink, 'failed', 'not acknowledged');
     const told = novelty === 'new' ? mac.heard(heard, roomIn(plan.answer, windows)) : NOTHING;
     const wants = frame.confirmed || frame.adrAckReq || told.mustAnswer;
@@ -209,7 +244,7 @@ export function createSender(ports: SenderPorts): DownlinkSender {
       usable.length === 0
         ? { kind: 'again', why: TOO_LONG }
         : judgeOutcomes(await transmitter.transmit(frame.bytes, { gatewayId, context, windows: usable }));
-    record(frame, heard.session, verdict);
+    record(frame, heard, verdict);
   };
   const acknowledge = ({ session, frame, uplink }: HeardUplink): void => {
     if (!frame.ack) return;
@@ -231,6 +266,14 @@ export function createSender(ports: SenderPorts): DownlinkSender {
     const { via, heardAt } = heard.uplink;
     return via === 'radio' && heardAt !== undefined && ageOf(heard) < rx1Ms(heard) - LATEST_MS;
   };
+  /** Not answered often enough, nor in these very windows: a copy that comes before RX2 was a slow gateway's. */
+  const isDue = (heard: HeardUplink): boolean => {
+    if (isLate(heard) && !heard.frame.confirmed) return false;
+    const last = answeredBefore(heard);
+    if (last === undefined) return true;
+    const apart = (heard.uplink.heardAt ?? -Infinity) - last.heardAt;
+    return last.times < MAX_ANSWERS && apart > rx1Ms(heard) + RX2_AFTER_RX1_MS;
+  };
 
   return {
     queue(downlink, devAddr, { replaces }) {
@@ -249,7 +292,7 @@ export function createSender(ports: SenderPorts): DownlinkSender {
       const { device } = heard.session;
       if (heard.novelty === 'new') acknowledge(heard);
       const isBusy = answering.has(device.devEui);
-      if (!ports.sendDownlinks || isBusy || !mayAnswer(heard) || !isLive(heard)) {
+      if (!ports.sendDownlinks || isBusy || !mayAnswer(heard) || !isLive(heard) || !isDue(heard)) {
         listen(heard);
         return;
       }

@@ -82,8 +82,10 @@ export function judge(sessions: Sessions, frame: DataFrame): Verdict {
 /** `otherGateway`: one transmission, heard by several gateways. */
 export type Novelty = 'new' | 'otherGateway' | 'retransmission' | 'replay' | 'conflict';
 
-/** No device sends the same bytes twice within this time: its receive windows come first. */
-const ONE_TRANSMISSION_MS = 250;
+/** No device sends the same bytes twice within this time, the shortest RX1 delay: a gateway's backhaul may be as slow. */
+const ONE_TRANSMISSION_MS = 1000;
+/** A device whose confirmed uplink is not acknowledged repeats it as late as its duty cycle asks for: at SF12 after minutes. */
+const NEWEST_REPEATED_MS = 900_000;
 
 const markOf = ({ underWay, remembered }: Session, fcnt: number, isSeen: boolean): Mark | undefined =>
   underWay?.get(fcnt) ?? (isSeen ? remembered.get(fcnt) : undefined);
@@ -102,12 +104,14 @@ export function noveltyOf(
   if (digests !== undefined && known?.digest !== heard.digest)
     return digests.has(heard.digest) ? 'replay' : 'new';
   if (known === undefined) return isSeen ? 'replay' : 'new';
-  return known.digest === heard.digest ? sameBytes(known, heard, retransmissionMs) : 'conflict';
+  const isNewest = fcnt === highestOf(session);
+  const repeatedMs = isNewest ? Math.max(retransmissionMs, NEWEST_REPEATED_MS) : retransmissionMs;
+  return known.digest === heard.digest ? sameBytes(known, heard, repeatedMs) : 'conflict';
 }
 
-function sameBytes(known: Mark, heard: Required<Mark>, retransmissionMs: number): Novelty {
+function sameBytes(known: Mark, heard: Required<Mark>, repeatedMs: number): Novelty {
   const apart = Math.abs(heard.receivedAt - known.receivedAt);
   const elsewhere = known.gatewayId !== undefined && known.gatewayId !== heard.gatewayId;
   if (elsewhere && apart <= ONE_TRANSMISSION_MS) return 'otherGateway';
-  return apart <= retransmissionMs ? 'retransmission' : 'replay';
+  return apart <= repeatedMs ? 'retransmission' : 'replay';
 }

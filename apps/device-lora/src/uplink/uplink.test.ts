@@ -102,10 +102,18 @@ describe('whose frame it is', () => {
     const first = { digest: 'a', receivedAt: 1000, gatewayId: 'g' };
     expect(noveltyOf(session, 9, first, 5000)).toBe('new');
     noteUnderWay(session, 9, first);
-    expect(noveltyOf(session, 9, { ...first, gatewayId: 'h', receivedAt: 1050 }, 5000)).toBe('otherGateway');
+    expect(noveltyOf(session, 9, { ...first, gatewayId: 'h', receivedAt: 1950 }, 5000)).toBe('otherGateway');
+    expect(noveltyOf(session, 9, { ...first, gatewayId: 'h', receivedAt: 2100 }, 5000)).toBe(
+      'retransmission',
+    );
     expect(noveltyOf(session, 9, { ...first, receivedAt: 1900 }, 5000)).toBe('retransmission');
-    expect(noveltyOf(session, 9, { ...first, receivedAt: 9000 }, 5000)).toBe('replay');
+    // the newest one may still wait for its acknowledgement
+    expect(noveltyOf(session, 9, { ...first, receivedAt: 601_000 }, 5000)).toBe('retransmission');
+    expect(noveltyOf(session, 9, { ...first, receivedAt: 1_000_000 }, 5000)).toBe('replay');
     expect(noveltyOf(session, 9, { ...first, digest: 'b' }, 5000)).toBe('conflict');
+    noteUnderWay(session, 10, { ...first, digest: 'c' });
+    expect(noveltyOf(session, 9, { ...first, receivedAt: 5500 }, 5000)).toBe('retransmission');
+    expect(noveltyOf(session, 9, { ...first, receivedAt: 9000 }, 5000)).toBe('replay');
     session.seen.add(4);
     expect(noveltyOf(session, 4, first, 5000)).toBe('replay');
   });
