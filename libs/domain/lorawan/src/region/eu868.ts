@@ -77,6 +77,8 @@ const RECEIVE_DEFAULTS: ReceiveParameters = {
 const JOIN_RX1_S = 5;
 const MAX_OFFSET = 5;
 const MAX_EIRP = 16;
+// The highest entry of most gateways' TX gain tables (Semtech's for the SX1301): older packet forwarders refuse anything above.
+const MAX_GATEWAY_POWER = 27;
 const inBandPlan = (frequency: number): boolean => frequency >= 863_000_000 && frequency <= 870_000_000;
 
 function rx1DataRate(uplinkDataRate: number, rx1DrOffset: number): number {
@@ -89,7 +91,7 @@ function rx1DataRate(uplinkDataRate: number, rx1DrOffset: number): number {
 
 function windowOf(frequency: number, settings: LoraDataRate, delayS: number): ReceiveWindow {
   const { spreadingFactor, bandwidth } = settings;
-  const power = bandOf(frequency)?.maxEirp ?? MAX_EIRP;
+  const power = Math.min(bandOf(frequency)?.maxEirp ?? MAX_EIRP, MAX_GATEWAY_POWER);
   return { frequency, spreadingFactor, bandwidth, delayUs: delayS * 1_000_000, power };
 }
 
