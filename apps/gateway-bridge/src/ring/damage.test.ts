@@ -99,4 +99,52 @@ describe('a damaged ring', () => {
     await rings.put('own', { ...settings, retainS: 61 }, {});
     expect(rings.get('own').ring.incarnation).toBe(renewed);
   });
+
+  test('with a hole in a closed file gives what is left, all of it, and lets go of it in the end', async () => {
+    await rings.put('own', settings, {});
+    await rings.put('other', { ...settings, devAddrs: [] }, {});
+    await rings.close();
+    rings = openThem(4096);
+    await hear('own', 1, 300);
+    await rings.close();
+    damage('own', 1, 0.5);
+    rings = openThem(4096);
+    const { ring } = rings.get('own');
+    const seqs = (await ring.frames(0, 500)).map(({ seq }) => seq);
+    expect(ring.last).toBe(300);
+    expect(seqs.length).toBeLessThan(300);
+    expect(ring.status().count).toBe(seqs.length);
+    const offered: number[] = [];
+    for (let page = ring.offers(0, 1); page.length > 0; page = ring.offers(offered.at(-1) ?? 0, 1))
+      offered.push(...page.map(({ seq }) => seq));
+    expect(offered).toEqual(seqs);
+    await hear('own', 301, 301);
+    await ring.acknowledge(301);
+    await rings.put('own', { ...settings, retainS: 0 }, {});
+    await rings.tidy();
+    expect(ring.status()).toMatchObject({ first: 302, last: 301, count: 0, bytes: 0 });
+  });
+
+  test('that cannot be opened keeps no other from it; it can be told of, made anew and removed', async () => {
+    await rings.put('own', settings, {});
+    await rings.put('other', { ...settings, devAddrs: [] }, {});
+    await rings.close();
+    writeFileSync(join(folder, 'other', 'ring.json'), 'not JSON');
+    rings = openThem();
+    expect(rings.all().map(({ ring }) => ring.id)).toEqual(['own']);
+    expect(rings.check()).toMatchObject({ ok: false });
+    await expect(rings.tidy()).rejects.toThrow('not JSON');
+    await expect(rings.put('other', settings, { adopt: 'own' })).rejects.toMatchObject({
+      code: 'unavailable',
+    });
+    await hear('own', 1, 1);
+    await rings.put('other', { ...settings, devAddrs: [] }, {});
+    expect(rings.check()).toEqual({ ok: true });
+    await rings.close();
+    writeFileSync(join(folder, 'other', 'ring.json'), 'not JSON');
+    rings = openThem();
+    await rings.remove('other');
+    expect(rings.check()).toEqual({ ok: true });
+    expect(readdirSync(folder)).not.toContain('other');
+  });
 });

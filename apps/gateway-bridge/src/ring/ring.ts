@@ -117,7 +117,8 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
   let latest: Promise<void> = Promise.resolve();
   let failed = false;
   let dropped = { ...store.state.drops };
-  for (let seq = store.firstSeq; seq <= store.lastSeq; seq++) slots.add(seq, store.rowOf(seq));
+  for (let seq = store.firstSeq; seq <= store.lastSeq; seq++)
+    if (store.has(seq)) slots.add(seq, store.rowOf(seq));
 
   const guard = (work: Promise<void>): Promise<void> => {
     const guarded = work.catch((error: unknown) => {
@@ -138,7 +139,7 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
 
   const release = (): void => {
     floor += 1;
-    slots.remove(floor, store.rowOf(floor));
+    if (store.has(floor)) slots.remove(floor, store.rowOf(floor));
   };
   const shared = ports.shared === true;
   const mayRelease = (): boolean =>
@@ -185,11 +186,10 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
   };
 
   const seqsAfter = (after: number, limit: number): number[] => {
-    const start = Math.max(after, floor) + 1;
-    return Array.from(
-      { length: Math.max(0, Math.min(limit, durableThrough - start + 1)) },
-      (_, i) => start + i,
-    );
+    const seqs: number[] = [];
+    for (let seq = Math.max(after, floor) + 1; seq <= durableThrough && seqs.length < limit; seq++)
+      if (store.has(seq)) seqs.push(seq);
+    return seqs;
   };
   const read = async (seqs: readonly number[]): Promise<RingFrame[]> =>
     (await store.read(seqs)).map(({ seq, frame }) => ({ ...frame, seq }));
@@ -257,7 +257,8 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
       if (dropped.budget !== before.budget || dropped.rate !== before.rate || dropped.slots !== before.slots)
         void guard(store.appendControl({ kind: 'drops', drops: dropped })).catch(() => undefined);
       const oldest = clock.now() - settings.retainS * 1000;
-      while (mayRelease() && store.rowOf(floor + 1).storedAt <= oldest) release();
+      const isOld = (seq: number): boolean => !store.has(seq) || store.rowOf(seq).storedAt <= oldest;
+      while (mayRelease() && isOld(floor + 1)) release();
       store.dropThrough(floor);
     },
     status: () => ({

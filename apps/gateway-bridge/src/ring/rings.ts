@@ -141,7 +141,7 @@ export function openRings(ports: RingsPorts): Rings {
       const incarnation = newIncarnation();
       stored = { ...stored, incarnation };
       write(id, stored);
-      log.warn({ ring: id }, 'the end of the ring is damaged: its readers begin anew');
+      log.warn({ ring: id }, 'the ring is damaged: its readers begin anew');
       return incarnation;
     };
     const { segmentBytes } = ports;
@@ -184,14 +184,22 @@ export function openRings(ports: RingsPorts): Rings {
   let neighbourhood = openNeighbourhood();
   let strangers: readonly Ring[] = [neighbourhood];
 
-  for (const id of readdirSync(folder)) {
-    if (id === NEIGHBOURHOOD) continue;
+  /** Rings whose folders cannot be read. */
+  const shut = new Set<string>();
+  const openStored = (id: string): void => {
     const bytes = readFileIfThere(join(folder, id, SETTINGS));
     // a folder without settings was being made or removed when the process ended
     if (bytes === undefined) rmSync(join(folder, id), { recursive: true, force: true });
-    else {
-      const stored = parseInput(storedSchema, JSON.parse(fromUtf8(bytes)));
-      held.set(id, openOne(id, stored, newRate()));
+    else held.set(id, openOne(id, parseInput(storedSchema, JSON.parse(fromUtf8(bytes))), newRate()));
+    shut.delete(id);
+  };
+  for (const id of readdirSync(folder)) {
+    if (id === NEIGHBOURHOOD) continue;
+    try {
+      openStored(id);
+    } catch (error) {
+      shut.add(id);
+      log.error({ ring: id, error: describeError(error) }, 'the ring cannot be opened');
     }
   }
   index();
@@ -220,6 +228,7 @@ export function openRings(ports: RingsPorts): Rings {
   const takeOver = async (id: string, adopt: string): Promise<void> => {
     const entry = held.get(adopt);
     if (entry === undefined) return;
+    if (shut.has(id)) throw new AntirioError('unavailable', `ring ${id} cannot be opened`, { ring: id });
     held.delete(adopt);
     index();
     await entry.ring.close();
@@ -230,8 +239,10 @@ export function openRings(ports: RingsPorts): Rings {
   const keep = (id: string, stored: Stored): void => {
     write(id, stored);
     const known = held.get(id);
-    if (known === undefined) held.set(id, openOne(id, stored, newRate()));
-    else {
+    if (known === undefined) {
+      held.set(id, openOne(id, stored, newRate()));
+      shut.delete(id);
+    } else {
       known.stored = stored;
       known.ring.configure(stored.settings);
     }
@@ -295,6 +306,11 @@ export function openRings(ports: RingsPorts): Rings {
     }
     neighbourhood.tidy();
   };
+  const openAgain = async (id: string): Promise<void> => {
+    openStored(id);
+    index();
+    if (held.has(id)) await fill(id);
+  };
   const tidyOne = async (id: string, entry: Held): Promise<void> => {
     if (entry.ring.failed) {
       await reopen(id, entry);
@@ -332,10 +348,12 @@ export function openRings(ports: RingsPorts): Rings {
       return view(must(id));
     },
     async remove(id) {
-      const entry = must(id);
-      held.delete(id);
-      index();
-      await entry.ring.close();
+      if (!shut.delete(id)) {
+        const entry = must(id);
+        held.delete(id);
+        index();
+        await entry.ring.close();
+      }
       rmSync(join(folder, id, SETTINGS), { force: true });
       rmSync(join(folder, id), { recursive: true, force: true });
     },
@@ -350,12 +368,13 @@ export function openRings(ports: RingsPorts): Rings {
         work.catch((error: unknown) => failures.push(error));
       await attempt(tidyNeighbourhood());
       for (const [id, entry] of held) await attempt(tidyOne(id, entry));
+      for (const id of shut) await attempt(openAgain(id));
       // one ring's trouble is not the others'
       if (failures.length > 0) throw failures[0];
     },
     check() {
       const all = [neighbourhood, ...[...held.values()].map(({ ring }) => ring)];
-      const failed = all.filter((ring) => ring.failed).map(({ id }) => id);
+      const failed = [...all.filter((ring) => ring.failed).map(({ id }) => id), ...shut];
       return failed.length === 0 ? { ok: true } : { ok: false, detail: `cannot write ${failed.join(', ')}` };
     },
     async close() {

@@ -43,6 +43,8 @@ export interface Segments {
   readonly lastSeq: number;
   /** The first frame that is still on the disk. */
   readonly firstSeq: number;
+  /** False for what has left, and for what damage has taken. */
+  has(seq: number): boolean;
   rowOf(seq: number): Row;
   /** The segment that holds the frame, or would have held it as its next one. */
   segmentOf(seq: number): Segment | undefined;
@@ -204,6 +206,10 @@ export function openSegments(folder: string, segmentBytes: number, onCut: () => 
   };
   const segmentOf = (seq: number): Segment | undefined =>
     segments.findLast(({ firstSeq }) => firstSeq <= seq);
+  const has = (seq: number): boolean => {
+    const segment = segmentOf(seq);
+    return segment !== undefined && seq - segment.firstSeq < segment.rows.count;
+  };
   const rowOf = (seq: number): Row => {
     const segment = segmentOf(seq);
     if (segment === undefined || seq - segment.firstSeq >= segment.rows.count)
@@ -222,7 +228,6 @@ export function openSegments(folder: string, segmentBytes: number, onCut: () => 
     }
     return spans;
   };
-  const has = (seq: number): boolean => seq <= lastSeq && seq >= (segments[0]?.firstSeq ?? Infinity);
 
   return {
     state,
@@ -235,6 +240,7 @@ export function openSegments(folder: string, segmentBytes: number, onCut: () => 
     get firstSeq() {
       return segments[0]?.firstSeq ?? lastSeq + 1;
     },
+    has,
     rowOf,
     segmentOf,
     appendFrame(row, leaf, bytes) {
