@@ -103,10 +103,10 @@ function createNorth(room: Room, south: South, addRoutes: (rim: HttpRim) => void
   });
   const north = createDeviceService(serviceOptions(options), driver, {
     ...{ clock, random, log, bus, peers: { coreMetadata: metadataOf(room) } },
-    provision: {
+    provision: () => ({
       profiles: [...profiles.values()].filter(({ name }) => wanted.has(name)),
       devices: devices.map(deviceOf),
-    },
+    }),
     eventSink: (event) => store(south, serviceName, event),
     health: () => healthOf(south),
   });

@@ -117,7 +117,7 @@ async function attempt(ports: Ports, signal: AbortSignal): Promise<Refusal[]> {
     ...(await addMissing(
       ports,
       'device',
-      provision.devices.filter(({ name }) => !devices.has(name)),
+      provision.devices().filter(({ name }) => !devices.has(name)),
     )),
     ...(await addMissing(
       ports,

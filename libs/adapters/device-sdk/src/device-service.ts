@@ -53,23 +53,31 @@ const given = z.object({
   provisionWatchers: z.array(provisionWatcher).default([]),
 });
 
-/** @throws AntirioError badConfig */
-async function provisionOf(options: DeviceServiceOptions, ports: DeviceServicePorts): Promise<Provision> {
-  const { serviceName } = options;
+function givenBy({ provision = {} }: DeviceServicePorts, serviceName: string): z.output<typeof given> {
+  const {
+    profiles = [],
+    devices = [],
+    provisionWatchers = [],
+  }: NewProvision = typeof provision === 'function' ? provision() : provision;
   const states = { adminState: 'UNLOCKED', operatingState: 'UP' };
-  const { profiles = [], devices = [], provisionWatchers = [] }: NewProvision = ports.provision ?? {};
   const checked = given.safeParse({
     profiles,
     devices: devices.map((one) => ({ ...states, ...one, serviceName })),
     provisionWatchers: provisionWatchers.map((one) => ({ ...one, serviceName })),
   });
-  if (!checked.success)
-    throw new AntirioError('badConfig', `bad configuration: provision: ${issuesOf(checked.error)}`);
+  if (checked.success) return checked.data;
+  throw new AntirioError('badConfig', `bad configuration: provision: ${issuesOf(checked.error)}`);
+}
+
+/** @throws AntirioError badConfig */
+async function provisionOf(options: DeviceServiceOptions, ports: DeviceServicePorts): Promise<Provision> {
+  const { serviceName } = options;
+  const { profiles, provisionWatchers } = givenBy(ports, serviceName);
   const files = await readProvision(options.device, serviceName, ports.log);
   return {
-    profiles: [...checked.data.profiles, ...files.profiles],
-    devices: [...checked.data.devices, ...files.devices],
-    watchers: [...checked.data.provisionWatchers, ...files.watchers],
+    profiles: [...profiles, ...files.profiles],
+    devices: () => [...givenBy(ports, serviceName).devices, ...files.devices()],
+    watchers: [...provisionWatchers, ...files.watchers],
     skipped: files.skipped,
   };
 }

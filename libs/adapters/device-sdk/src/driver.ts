@@ -131,7 +131,8 @@ export interface DeviceServicePorts {
   /** `core-metadata` (or `coreMetadata`); `core-keeper` where there is one. */
   readonly peers: Readonly<Record<string, HttpPeer>>;
   /** Core-metadata gets these where it has none of the name. */
-  readonly provision?: NewProvision | undefined;
+  /** A function is asked whenever it is needed: then nothing of a large fleet is kept here. */
+  readonly provision?: NewProvision | (() => NewProvision) | undefined;
   /** A rim to share, which listens by itself, in place of one of the service's own: the room's common resources are that rim's. */
   readonly front?: { readonly rim: HttpRim; readonly baseAddress: () => string } | undefined;
   /** Takes the events in place of the bus. */

@@ -80,7 +80,7 @@ test('devices are the service’s own, UNLOCKED and UP, whatever the file says',
 `,
   );
   write('devices/b.json', '[{"name":"D2","profileName":"A","protocols":{}}]');
-  expect((await read()).devices).toMatchObject([
+  expect((await read()).devices()).toMatchObject([
     {
       name: 'D1',
       serviceName: 'device-mine',
@@ -118,7 +118,7 @@ test('what is wrong is left out, and told of; the others count', async () => {
   write('devices/none.yaml', 'name: D');
   write('devices/half.json', '[{"name":""},{"name":"D","protocols":{}}]');
   const { profiles, devices, skipped } = await read();
-  expect([profiles.map(({ name }) => name), devices.map(({ name }) => name)]).toEqual([['Good'], ['D']]);
+  expect([profiles.map(({ name }) => name), devices().map(({ name }) => name)]).toEqual([['Good'], ['D']]);
   expect(skipped).toEqual([
     expect.stringContaining('broken.yaml'),
     expect.stringContaining('empty.yaml'),

@@ -17,7 +17,8 @@ import {
 /** What a service brings along: profiles, devices and watchers that core-metadata gets where it has none of the name. */
 export interface Provision {
   readonly profiles: readonly DeviceProfile[];
-  readonly devices: readonly Device[];
+  /** Made when they are asked for: a service that has registered them needs them no more. */
+  readonly devices: () => readonly Device[];
   readonly watchers: readonly ProvisionWatcher[];
   /** Files that are not what they should be, each with the reason. */
   readonly skipped: readonly string[];
@@ -126,5 +127,5 @@ export async function readProvision(
     skipped,
   );
   for (const reason of skipped) log.error({ reason }, 'a file is left out');
-  return { profiles, devices, watchers, skipped };
+  return { profiles, devices: () => devices, watchers, skipped };
 }
