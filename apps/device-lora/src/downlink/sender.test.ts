@@ -210,6 +210,41 @@ describe('an uplink that is heard once more', () => {
   });
 });
 
+describe('a gateway that does not send', () => {
+  const hear = async (scene: ReturnType<typeof openScene>): Promise<string[]> => {
+    await scene.hear(sessionOf(1), 1, { confirmed: true, gateways: ['a', 'b', 'c'] });
+    return scene.sent.map(({ to }) => to.gatewayId);
+  };
+
+  test('leaves it to the next one that heard the device, with the same bytes', async () => {
+    const scene = openScene();
+    scene.air.push(
+      { outcome: { status: 'TX_FREQ' } },
+      { outcome: { status: 'INTERNAL_ERROR', refused: 'dutyCycle' } },
+    );
+    expect(await hear(scene)).toEqual(['a', 'b', 'c']);
+    expect(new Set(scene.sent.map(({ bytes }) => bytes)).size).toBe(1);
+    expect(scene.sent.map(({ to }) => to.context)).toEqual(['a', 'b', 'c']);
+    expect(scene.sender.counts()).toMatchObject({ answered: 1, notSent: 0 });
+  });
+
+  test('is the last one where it may have sent, or where no counter is left', async () => {
+    for (const refused of ['noTxAck', 'noBlock']) {
+      const scene = openScene();
+      scene.air.push({ outcome: { status: 'INTERNAL_ERROR', refused } });
+      expect(await hear(scene)).toEqual(['a']);
+    }
+  });
+
+  test('leaves the windows that are still ahead', async () => {
+    const scene = openScene();
+    const late = (by: number) => ({ outcome: { status: 'TOO_LATE' }, meanwhile: () => scene.pass(by) });
+    scene.air.push(late(1000), late(1000));
+    expect(await hear(scene)).toEqual(['a', 'b']);
+    expect(scene.sent.map(({ to }) => to.windows.length)).toEqual([2, 1]);
+  });
+});
+
 describe('what becomes of a downlink', () => {
   test('an acknowledgement is for the newest confirmed downlink of its own session', async () => {
     const scene = openScene();

@@ -2,6 +2,7 @@ import { AntirioError, describeError, type Clock } from '@antirio/kernel';
 import type { Log } from '@antirio/host';
 import { eu868, type DevAddr, type DevEui, type ReceiveWindow, type SessionId } from '@antirio/lorawan';
 import type { MacAnswer, MacLayer } from '../mac/mac-layer.ts';
+import type { Reception } from '../uplink/event-up.ts';
 import type { HeardUplink } from '../uplink/reader.ts';
 import { highestOf } from '../uplink/sessions.ts';
 import { buildFrame, hasAck, OVERHEAD } from './build.ts';
@@ -234,16 +235,32 @@ export function createSender(ports: SenderPorts): DownlinkSender {
       ? { heard, answer: { kind: 'empty' }, mac: told, windows }
       : undefined;
   };
+  /** Through the gateway that heard the device best, or the next one where it surely did not send. */
+  const throughGateways = async (
+    bytes: Uint8Array,
+    heard: HeardUplink,
+    usable: readonly ReceiveWindow[],
+  ): Promise<Verdict> => {
+    const through = ({ gatewayId, context }: Reception, windows: readonly ReceiveWindow[]) =>
+      transmitter.transmit(bytes, { gatewayId, context, windows });
+    let outcomes = await through(heard.uplink, usable);
+    for (const other of heard.receptions.slice(1)) {
+      const windows = usable.filter(({ delayUs }) => delayUs / 1000 - LEAD_MS > ageOf(heard));
+      const isRefused = outcomes.length > 0 && judgeOutcomes(outcomes).kind === 'again';
+      if (!isRefused || windows.length === 0) break;
+      outcomes = await through(other, windows);
+    }
+    return judgeOutcomes(outcomes);
+  };
   const send = async (ready: Reply): Promise<void> => {
     const { heard, windows } = ready;
     const frame = await frameFor(ready);
     if (frame === undefined) return;
-    const { gatewayId, context } = heard.uplink;
     const usable = fits(Math.max(0, frame.bytes.length - OVERHEAD), windows);
     const verdict: Verdict =
       usable.length === 0
         ? { kind: 'again', why: TOO_LONG }
-        : judgeOutcomes(await transmitter.transmit(frame.bytes, { gatewayId, context, windows: usable }));
+        : await throughGateways(frame.bytes, heard, usable);
     record(frame, heard, verdict);
   };
   const acknowledge = ({ session, frame, uplink }: HeardUplink): void => {

@@ -65,6 +65,8 @@ export interface PushData {
 }
 
 const WORST = -Infinity;
+// dBm, below all that a radio hears: a gateway that does not tell must not be taken for the strongest.
+const UNKNOWN_RSSI = -200;
 
 /** The antenna that heard the frame best, by SNR and then by strength. */
 function bestAntenna(antennas: readonly Antenna[] | undefined): Antenna | undefined {
@@ -94,7 +96,7 @@ function toRx(rxpk: Rxpk, rate: Pick<Rx, 'spreadingFactor' | 'bandwidth'>): Rx {
     frequency: Math.round(rxpk.freq * 1e6),
     ...rate,
     codeRate: rxpk.codr,
-    rssi: antenna.rssic ?? rxpk.rssi ?? 0,
+    rssi: antenna.rssic ?? rxpk.rssi ?? UNKNOWN_RSSI,
     snr: antenna.lsnr ?? rxpk.lsnr ?? 0,
     channel: antenna.chan ?? rxpk.chan,
     rfChain: rxpk.rfch,

@@ -210,6 +210,11 @@ describe('refusals', () => {
     expect(heardAs({ ...rxpk, data: 'QAEAqwEAAwAC8MRTzKCz4/hMXQ' })).toEqual(['frame']);
   });
 
+  test('who does not tell how strong a frame was is not taken for the strongest', () => {
+    const [heard] = readPushData(Buffer.from(JSON.stringify({ rxpk: [{ ...rxpk, rssi: undefined }] }))).heard;
+    expect(heard?.kind === 'frame' && heard.rx.rssi).toBe(-200);
+  });
+
   test('of several antennas the best one counts', () => {
     const [heard] = readPushData(
       Buffer.from(
