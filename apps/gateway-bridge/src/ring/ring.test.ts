@@ -122,6 +122,17 @@ describe('a ring', () => {
     expect(ring.status().dropped).toEqual({ budget: 0, rate: 0, slots: 1 });
   });
 
+  test('forgeries that the owner has done with do not keep the true frame out', async () => {
+    const ring = ringOn();
+    for (const text of ['a', 'b', 'c', 'd']) await put(ring, uplink(ONE, 1, text));
+    expect(await put(ring, uplink(ONE, 1, 'true'))).toBe('slots');
+    await ring.acknowledge(4);
+    expect(await put(ring, uplink(ONE, 1, 'a'))).toBe('known 1');
+    expect(await put(ring, uplink(ONE, 1, 'true'))).toBe('stored 5');
+    for (const text of ['e', 'f', 'g']) await put(ring, uplink(ONE, 1, text));
+    expect(await put(ring, uplink(ONE, 1, 'h'))).toBe('slots');
+  });
+
   test('the budget is divided by device: one cannot take the share of another; drops are counted over a start', async () => {
     const ring = ringOn({ budgetBytes: 360 });
     expect(await put(ring, uplink(ONE, 1))).toBe('stored 1');

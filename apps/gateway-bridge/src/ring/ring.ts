@@ -145,7 +145,7 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
   const mayRelease = (): boolean =>
     floor < (shared ? durableThrough : Math.min(store.state.acknowledged, durableThrough));
   const refusal = (frame: StoredFrame, row: Row, limit: boolean): keyof Drops | undefined => {
-    if (!slots.hasRoom(row)) return 'slots';
+    if (!slots.hasRoom(row, store.state.acknowledged)) return 'slots';
     const isFull = (): boolean =>
       (shared ? slots.bytes : slots.bytesOf(row.devAddr)) + row.length >
       (shared ? settings.budgetBytes : share);

@@ -1,6 +1,6 @@
 import type { Row } from './rows.ts';
 
-/** Distinct frames kept under one counter of one device from one source: more are forgeries for sure. */
+/** Distinct frames that wait under one counter of one device from one source: more are forgeries for sure. */
 export const FRAMES_PER_SLOT = 4;
 
 const keyOf = (row: Row): number => row.devAddr * 0x1_0000 + row.fcnt16;
@@ -11,8 +11,8 @@ export interface Slots {
   find(row: Row): number | undefined;
   /** Everything held under a device's counter. */
   under(devAddr: number, fcnt16: number): readonly number[];
-  /** Whether another frame from this source fits under its counter. */
-  hasRoom(row: Row): boolean;
+  /** Whether another frame from this source fits under its counter, beside those that came after `acknowledged`. */
+  hasRoom(row: Row, acknowledged: number): boolean;
   /** Bytes that a device holds. */
   bytesOf(devAddr: number): number;
   readonly bytes: number;
@@ -35,8 +35,10 @@ export function createSlots(rowOf: (seq: number) => Row): Slots {
   return {
     find: (row) => slots.get(keyOf(row))?.find((seq) => rowOf(seq).digest === row.digest),
     under: (devAddr, fcnt16) => slots.get(devAddr * 0x1_0000 + fcnt16) ?? [],
-    hasRoom(row) {
-      const same = (slots.get(keyOf(row)) ?? []).filter((seq) => rowOf(seq).radio === row.radio);
+    hasRoom(row, acknowledged) {
+      const same = (slots.get(keyOf(row)) ?? []).filter(
+        (seq) => seq > acknowledged && rowOf(seq).radio === row.radio,
+      );
       return same.length < FRAMES_PER_SLOT;
     },
     bytesOf: (devAddr) => perDevice.get(devAddr) ?? 0,
