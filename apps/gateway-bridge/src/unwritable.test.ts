@@ -16,33 +16,11 @@ fs.fdatasync = (fd, done) => {
 };
 const { mkdtempSync, rmSync } = await import('node:fs');
 const { silentLog, systemClock, systemRandom } = await import('@antirio/host');
-const { createSessionCipher, eu868, parseDevAddr } = await import('@antirio/lorawan');
+const { eu868 } = await import('@antirio/lorawan');
+const { ONE, settings, uplink } = await import('./ring/test-frames.ts');
 const { openRings } = await import('./ring/rings.ts');
 const { openMarks } = await import('./fence/marks.ts');
 const { openDutyCycle } = await import('./downlink/duty-cycle.ts');
-
-const cipher = createSessionCipher({ nwkSKey: new Uint8Array(16).fill(1) });
-const ONE = parseDevAddr('01000001');
-const rx = {
-  tmst: 7,
-  frequency: 868_100_000,
-  spreadingFactor: 7,
-  bandwidth: 125_000,
-  codeRate: '4/5',
-  rssi: -60,
-  snr: 5,
-  channel: 1,
-  rfChain: 0,
-  crcOk: true,
-};
-const settings = {
-  devEuis: [],
-  devAddrs: [ONE],
-  budgetBytes: 1 << 20,
-  prefix: '',
-  deliver: false,
-  retainS: 60,
-};
 
 let folder = '';
 const closers: (() => Promise<void>)[] = [];
@@ -62,10 +40,8 @@ const openThem = (): Rings => {
   return rings;
 };
 const hear = async (rings: Rings, fcnt: number): Promise<void> => {
-  const phyPayload = cipher.build({ direction: 'up', confirmed: false, devAddr: ONE, fcnt });
-  const frame = { gatewayId: '00000000aabbccdd', phyPayload, rx, receivedAt: 1000, via: 'radio' as const };
   for (const ring of rings.matching(ONE)) {
-    const taken = ring.take(frame);
+    const taken = ring.take(uplink(ONE, fcnt));
     if (taken.kind !== 'dropped') await taken.durable;
   }
 };
