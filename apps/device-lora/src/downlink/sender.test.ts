@@ -245,6 +245,28 @@ describe('a gateway that does not send', () => {
   });
 });
 
+describe('what the network asks of a device', () => {
+  const askFor = async (scene: ReturnType<typeof openScene>, outcome: Outcome): Promise<number> => {
+    const session = sessionOf(1);
+    const pending = [{ command: { type: 'devStatusReq' }, attempts: 0, inFlight: false }] as const;
+    session.mac = { ...scene.mac.stateOf(session), pending };
+    for (let fcnt = 1; fcnt <= 8; fcnt++) {
+      scene.air.push({ outcome });
+      await scene.hear(session, fcnt);
+      scene.pass(10_000);
+    }
+    return scene.mac.counts().gaveUp;
+  };
+
+  test('is given up only where it went on air often enough', async () => {
+    expect(await askFor(openScene(), { status: 'OK' })).toBe(1);
+    expect(await askFor(openScene(), { status: 'TX_FREQ' })).toBe(0);
+    const scene = openScene();
+    scene.noCounters();
+    expect(await askFor(scene, { status: 'OK' })).toBe(0);
+  });
+});
+
 describe('what becomes of a downlink', () => {
   test('an acknowledgement is for the newest confirmed downlink of its own session', async () => {
     const scene = openScene();

@@ -255,12 +255,17 @@ export function createSender(ports: SenderPorts): DownlinkSender {
   const send = async (ready: Reply): Promise<void> => {
     const { heard, windows } = ready;
     const frame = await frameFor(ready);
-    if (frame === undefined) return;
+    const asks = ready.mac.bytes.length > 0;
+    if (frame === undefined) {
+      if (asks) mac.notSent(heard.session);
+      return;
+    }
     const usable = fits(Math.max(0, frame.bytes.length - OVERHEAD), windows);
     const verdict: Verdict =
       usable.length === 0
         ? { kind: 'again', why: TOO_LONG }
         : await throughGateways(frame.bytes, heard, usable);
+    if (asks && verdict.kind !== 'onAir') mac.notSent(heard.session);
     record(frame, heard, verdict);
   };
   const acknowledge = ({ session, frame, uplink }: HeardUplink): void => {

@@ -28,6 +28,8 @@ export interface MacLayer {
   stateOf(session: Session): MacState;
   /** Takes a new frame. `room`: bytes that the next downlink has for commands; 0 where none will be sent. */
   heard(heard: HeardUplink, room: number): MacAnswer;
+  /** The downlink with what was asked of the device last did not go on air: it does not count as an attempt. */
+  notSent(session: Session): void;
   /** The device has begun anew, with the settings that it was made with. */
   reset(session: Session): void;
   counts(): Readonly<Record<MacNote['type'] | 'malformed', number>>;
@@ -155,6 +157,15 @@ export function createMacLayer({ options, store, clock, log }: MacLayerPorts): M
       keep(session, state);
       tell(session, notes);
       return { bytes: encodeMacCommands(answers), mustAnswer };
+    },
+    notSent(session) {
+      const state = stateOf(session);
+      // still in flight: a gateway that said nothing may have sent it all the same
+      const pending = state.pending.map((each) =>
+        each.inFlight ? { ...each, attempts: Math.max(0, each.attempts - 1) } : each,
+      );
+      session.mac = { ...state, pending };
+      session.macUnsaved = true;
     },
     reset(session) {
       session.mac = newStateOf(options, session.device);
