@@ -103,6 +103,17 @@ describe('the neighbourhood', () => {
     expect(await countersIn('contract')).toEqual([1]);
   });
 
+  test('a ring that is made while one of its name is removed is on the disk', async () => {
+    rings = openThem(1 << 20);
+    await rings.put('contract', settings, {});
+    const writing = hear(ONE, 0);
+    await Promise.all([rings.remove('contract'), writing, rings.put('contract', settings, {})]);
+    await hear(ONE, 1);
+    await rings.close();
+    rings = openThem(1 << 20);
+    expect(await countersIn('contract')).toEqual([1]);
+  });
+
   test('a ring that gets another device asks for its past as well, once', async () => {
     rings = openThem(1 << 20);
     await rings.put('contract', settings, {});

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { AntirioError, describeError, fromUtf8, toHex, type Clock, type Random } from '@antirio/kernel';
 import { parseInput, readFileIfThere, writeFileDurably, type Check, type Log } from '@antirio/host';
 import { ENCODINGS } from '../bus/encoding.ts';
+import { oneAtATime } from './one-at-a-time.ts';
 import { openRing, type Ring, type RingSettings } from './ring.ts';
 import { createRateLimit, type RateLimit } from './rate.ts';
 
@@ -107,7 +108,14 @@ const SETTINGS = 'ring.json';
 /** Not a name that a ring can have. */
 const NEIGHBOURHOOD = '.neighbourhood';
 const BACKFILL_PAGE = 200;
-const NEIGHBOURHOOD_S = 3600;
+const neighbourhoodSettings = (budgetBytes: number): RingSettings => ({
+  devAddrs: [],
+  devEuis: [],
+  budgetBytes,
+  prefix: '',
+  deliver: false,
+  retainS: 3600,
+});
 
 /** All rings of the edge, one folder each. */
 export function openRings(ports: RingsPorts): Rings {
@@ -172,14 +180,7 @@ export function openRings(ports: RingsPorts): Rings {
         clock,
         shared: true,
       },
-      {
-        devAddrs: [],
-        devEuis: [],
-        budgetBytes: ports.neighbourhoodBytes,
-        prefix: '',
-        deliver: false,
-        retainS: NEIGHBOURHOOD_S,
-      },
+      neighbourhoodSettings(ports.neighbourhoodBytes),
     );
   let neighbourhood = openNeighbourhood();
   let strangers: readonly Ring[] = [neighbourhood];
@@ -320,6 +321,33 @@ export function openRings(ports: RingsPorts): Rings {
     await fill(id);
   };
 
+  const put: Rings['put'] = async (id, settings, { owner, adopt }) => {
+    admit(id, settings, adopt);
+    if (adopt !== undefined && adopt !== id && !held.has(id)) {
+      moving = takeOver(id, adopt).finally(() => {
+        moving = undefined;
+      });
+      await moving;
+    }
+    const known = held.get(id)?.stored;
+    const stored = storedOf(settings, owner, known);
+    if (JSON.stringify(known) !== JSON.stringify(stored)) keep(id, stored);
+    // new frames go to the ring from here on; what was heard of its new devices before comes from the neighbourhood
+    await fill(id);
+    return view(must(id));
+  };
+  const remove: Rings['remove'] = async (id) => {
+    if (!shut.delete(id)) {
+      const entry = must(id);
+      held.delete(id);
+      index();
+      await entry.ring.close();
+    }
+    rmSync(join(folder, id, SETTINGS), { force: true });
+    rmSync(join(folder, id), { recursive: true, force: true });
+  };
+  // a ring may be made anew while its folder is being removed
+  const alone = oneAtATime();
   return {
     get: (id) => view(must(id)),
     find(id) {
@@ -332,31 +360,8 @@ export function openRings(ports: RingsPorts): Rings {
     },
     matching: (devAddr) => byDevAddr.get(devAddr) ?? strangers,
     joining: (devEui) => byDevEui.get(devEui) ?? [],
-    async put(id, settings, { owner, adopt }) {
-      admit(id, settings, adopt);
-      if (adopt !== undefined && adopt !== id && !held.has(id)) {
-        moving = takeOver(id, adopt).finally(() => {
-          moving = undefined;
-        });
-        await moving;
-      }
-      const known = held.get(id)?.stored;
-      const stored = storedOf(settings, owner, known);
-      if (JSON.stringify(known) !== JSON.stringify(stored)) keep(id, stored);
-      // new frames go to the ring from here on; what was heard of its new devices before comes from the neighbourhood
-      await fill(id);
-      return view(must(id));
-    },
-    async remove(id) {
-      if (!shut.delete(id)) {
-        const entry = must(id);
-        held.delete(id);
-        index();
-        await entry.ring.close();
-      }
-      rmSync(join(folder, id, SETTINGS), { force: true });
-      rmSync(join(folder, id), { recursive: true, force: true });
-    },
+    put: (id, settings, about) => alone(() => put(id, settings, about)),
+    remove: (id) => alone(() => remove(id)),
     setSource(id, source) {
       const entry = must(id);
       entry.stored = { ...entry.stored, source };
