@@ -16,4 +16,5 @@ export * from './retry.ts';
 export * from './repeat.ts';
 export * from './run-alone.ts';
 export * from './openable.ts';
+export { removeStaleSocket } from './stale-socket.ts';
 export * from './throttle.ts';

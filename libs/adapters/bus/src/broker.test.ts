@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect as connectSocket, type Socket } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
@@ -326,4 +327,13 @@ test('a taken port stops the start with a sentence that names it', async () => {
     message: `broker: 127.0.0.1:${port} is taken`,
   });
   expect(second.health().ok).toBe(false);
+});
+
+test('a second broker leaves the socket to the one that listens there', async () => {
+  const socketPath = join(folder, 'foreign.sock');
+  const second = createBroker({ secret, listeners: [{ socketPath, anonymous: 'none' }] }, silentLog);
+  await expect(second.start()).rejects.toMatchObject({ code: 'unavailable' });
+  const socket = connectSocket(socketPath);
+  await once(socket, 'connect');
+  socket.destroy();
 });

@@ -1,11 +1,11 @@
-import { mkdirSync, rmSync, chmodSync } from 'node:fs';
+import { mkdirSync, chmodSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { Aedes, AedesPublishPacket, PublishPacket } from 'aedes';
 import mqemitter from 'mqemitter';
 import mqttPacket from 'mqtt-packet';
 import { AntirioError } from '@antirio/kernel';
-import type { Check, Log } from '@antirio/host';
+import { removeStaleSocket, type Check, type Log } from '@antirio/host';
 import { AcknowledgingAedes } from './acknowledging.ts';
 import { createAccess, type AccessCounters } from './broker-clients.ts';
 import { createFrameLimit } from './frame-limit.ts';
@@ -178,24 +178,24 @@ const addressOf = (listener: BrokerListener): string =>
 /** Longest path of a unix socket (Linux: `sun_path`). */
 const MAX_SOCKET_PATH = 107;
 
-function listen(server: Server, listener: BrokerListener): Promise<void> {
-  if ('socketPath' in listener && Buffer.byteLength(listener.socketPath) > MAX_SOCKET_PATH)
-    throw new AntirioError(
-      'badConfig',
-      `${listener.socketPath} is too long for a unix socket: use a shorter data folder`,
-    );
-  return new Promise((resolve, reject) => {
+/** Makes room for the socket. @throws AntirioError unavailable where another process listens there. */
+async function prepareSocket(path: string): Promise<void> {
+  if (Buffer.byteLength(path) > MAX_SOCKET_PATH)
+    throw new AntirioError('badConfig', `${path} is too long for a unix socket: use a shorter data folder`);
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  await removeStaleSocket(path);
+}
+
+async function listen(server: Server, listener: BrokerListener): Promise<void> {
+  if ('socketPath' in listener) await prepareSocket(listener.socketPath);
+  await new Promise<void>((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) => {
       const why = cause.code === 'EADDRINUSE' ? 'is taken' : 'cannot be listened on';
       reject(new AntirioError('unavailable', `broker: ${addressOf(listener)} ${why}`, {}, cause));
     });
     server.once('listening', resolve);
     if ('port' in listener) server.listen(listener.port, listener.bind);
-    else {
-      mkdirSync(dirname(listener.socketPath), { recursive: true, mode: 0o700 });
-      rmSync(listener.socketPath, { force: true });
-      server.listen(listener.socketPath, () => chmodSync(listener.socketPath, 0o600));
-    }
+    else server.listen(listener.socketPath, () => chmodSync(listener.socketPath, 0o600));
   });
 }
 
