@@ -16,11 +16,17 @@ import {
 } from '../test-edge.ts';
 import { rxpkOf } from '../test-gateway.ts';
 
+interface Link {
+  readonly peer: HttpPeer;
+  cut(is: boolean): void;
+  /** Before an acknowledgement is passed on. */
+  onAcknowledge: () => Promise<void>;
+  /** What acknowledgements were answered with. */
+  readonly acknowledged: number[];
+}
+
 /** Passes requests on as edge2edge does, unsigned; can be cut. */
-async function startEdge2Edge(
-  edges: Record<string, () => Edge>,
-  from: string,
-): Promise<{ peer: HttpPeer; cut: (is: boolean) => void }> {
+async function startEdge2Edge(edges: Record<string, () => Edge>, from: string): Promise<Link> {
   let isCut = false;
   const server: Server = createServer((request, response) => {
     void (async () => {
@@ -32,12 +38,15 @@ async function startEdge2Edge(
         response.writeHead(503).end('{}');
         return;
       }
+      const isAcknowledgement = path.at(-1) === 'acknowledge';
+      if (isAcknowledgement) await link.onAcknowledge();
       const answer = await target().http.call({
         method: request.method as 'GET' | 'POST',
         path: `/${path.join('/')}`,
         headers: { 'x-antirio-peer': from, 'content-type': 'application/json' },
         body: Buffer.concat(chunks),
       });
+      if (isAcknowledgement) link.acknowledged.push(answer.status);
       response.writeHead(answer.status, { 'content-type': 'application/json' }).end(answer.body);
     })().catch(() => response.writeHead(502).end('{}')); // one of the edges is gone
   });
@@ -50,7 +59,13 @@ async function startEdge2Edge(
     server.closeAllConnections();
     server.close();
   });
-  return { peer, cut: (is) => void (isCut = is) };
+  const link: Link = {
+    peer,
+    cut: (is) => void (isCut = is),
+    onAcknowledge: () => Promise.resolve(),
+    acknowledged: [],
+  };
+  return link;
 }
 
 describe('gap filling', () => {
@@ -115,5 +130,28 @@ describe('gap filling', () => {
     await putRing(a, 'own', { devAddrs: [ONE], budgetBytes: 8192 });
     await waitFor(systemClock, 5000, async () => (await framesOf(a, 'own')).length === 14 || undefined);
     expect(await framesOf(a, 'own')).toHaveLength(14);
+  });
+
+  test('an acknowledgement is for the ring that was read, not for one that has its name meanwhile', async () => {
+    const edges: Record<string, () => Edge> = {};
+    const link = await startEdge2Edge(edges, 'edge-a');
+    const a = await startEdge('a', link.peer);
+    const b = await startEdge('b', link.peer);
+    edges['edge-b'] = () => b;
+    await putRing(a, 'own', { devAddrs: [ONE] });
+    const make = () =>
+      putRing(b, 'contract-1', { devAddrs: [ONE], deliver: false, owner: 'edge-a', retainS: 0 });
+    await make();
+    await b.gateway.push([rxpkOf(uplink(ONE, 1), 1)]);
+    link.onAcknowledge = async () => {
+      link.onAcknowledge = () => Promise.resolve();
+      await call(b, 'DELETE', '/ring/contract-1');
+      await make();
+      await b.gateway.push([rxpkOf(uplink(ONE, 2), 2)]);
+    };
+    await call(a, 'PUT', '/ring/own/source', { edgeId: 'edge-b', ringId: 'contract-1' });
+    await waitFor(systemClock, 5000, () => link.acknowledged.length >= 2 || undefined);
+    expect(link.acknowledged.slice(0, 2)).toEqual([409, 200]);
+    expect(await framesOf(a, 'own')).toHaveLength(2);
   });
 });

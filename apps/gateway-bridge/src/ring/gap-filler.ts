@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { AntirioError, describeError, fromBase64, toHex, type Clock } from '@antirio/kernel';
+import { AntirioError, describeError, fromBase64, isAntirioError, toHex, type Clock } from '@antirio/kernel';
 import { callJson, parseInput, repeat, sleep, type HttpPeer, type Log, type Repeating } from '@antirio/host';
 import { parseDataFrame } from '@antirio/lorawan';
 import type { RingFrame } from '../frame.ts';
@@ -148,16 +148,17 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
       await store(ring, frames);
     }
   };
-  const acknowledge = async (through: number): Promise<void> => {
+  const acknowledge = async (through: number, incarnation: string): Promise<void> => {
     if (through <= acknowledged) return;
-    if (through > 0)
-      await callJson(edge2edge, {
-        method: 'POST',
-        path: `${base}/acknowledge`,
-        json: { through },
-        timeoutMs,
-      });
-    acknowledged = through;
+    const json = { through, incarnation };
+    try {
+      if (through > 0)
+        await callJson(edge2edge, { method: 'POST', path: `${base}/acknowledge`, json, timeoutMs });
+      acknowledged = through;
+    } catch (error) {
+      // the source's ring has begun anew meanwhile: its next offers say so
+      if (!isAntirioError(error, 'conflict')) throw error;
+    }
   };
 
   const pull = async (): Promise<void> => {
@@ -176,7 +177,7 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
       await takePage(ring, page);
       const through = Math.max(page.next, after);
       if (through > after) await ring.pulled({ ...source, incarnation, through });
-      await acknowledge(through);
+      await acknowledge(through, incarnation);
       lastSuccessAt = clock.now();
       if (page.next <= after || page.next >= page.last) return;
     }
