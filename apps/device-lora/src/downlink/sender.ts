@@ -2,12 +2,12 @@ import { AntirioError, describeError, type Clock } from '@antirio/kernel';
 import type { Log } from '@antirio/host';
 import { eu868, type DevAddr, type DevEui, type ReceiveWindow, type SessionId } from '@antirio/lorawan';
 import type { MacAnswer, MacLayer } from '../mac/mac-layer.ts';
-import type { Reception } from '../uplink/event-up.ts';
 import type { HeardUplink } from '../uplink/reader.ts';
 import { highestOf } from '../uplink/sessions.ts';
 import { buildFrame, hasAck, OVERHEAD } from './build.ts';
 import type { DownCounters } from './counters.ts';
-import { judgeOutcomes, planAnswer, type Answer, type Verdict } from './plan.ts';
+import { LEAD_MS, throughGateways } from './gateways.ts';
+import { planAnswer, type Answer, type Verdict } from './plan.ts';
 import type { Downlink, DownlinkStore, NewDownlink } from './store.ts';
 import type { Transmitter } from './transmitter.ts';
 
@@ -38,8 +38,6 @@ export interface SenderPorts {
 
 /** Before RX1 the frame has to be at its gateway; what is heard later than this is too old to be answered. */
 const LATEST_MS = 200;
-/** Time that the frame needs to its gateway before RX1. */
-const LEAD_MS = 150;
 /** RX2 opens so long after RX1. */
 const RX2_AFTER_RX1_MS = 1000;
 /** So often a device repeats a confirmed uplink (LoRaWAN 1.0.3, 19.4); who plays a recorded one again gets no more either. */
@@ -235,23 +233,6 @@ export function createSender(ports: SenderPorts): DownlinkSender {
       ? { heard, answer: { kind: 'empty' }, mac: told, windows }
       : undefined;
   };
-  /** Through the gateway that heard the device best, or the next one where it surely did not send. */
-  const throughGateways = async (
-    bytes: Uint8Array,
-    heard: HeardUplink,
-    usable: readonly ReceiveWindow[],
-  ): Promise<Verdict> => {
-    const through = ({ gatewayId, context }: Reception, windows: readonly ReceiveWindow[]) =>
-      transmitter.transmit(bytes, { gatewayId, context, windows });
-    let outcomes = await through(heard.uplink, usable);
-    for (const other of heard.receptions.slice(1)) {
-      const windows = usable.filter(({ delayUs }) => delayUs / 1000 - LEAD_MS > ageOf(heard));
-      const isRefused = outcomes.length > 0 && judgeOutcomes(outcomes).kind === 'again';
-      if (!isRefused || windows.length === 0) break;
-      outcomes = await through(other, windows);
-    }
-    return judgeOutcomes(outcomes);
-  };
   const send = async (ready: Reply): Promise<void> => {
     const { heard, windows } = ready;
     const frame = await frameFor(ready);
@@ -264,7 +245,12 @@ export function createSender(ports: SenderPorts): DownlinkSender {
     const verdict: Verdict =
       usable.length === 0
         ? { kind: 'again', why: TOO_LONG }
-        : await throughGateways(frame.bytes, heard, usable);
+        : await throughGateways(transmitter, {
+            bytes: frame.bytes,
+            receptions: heard.receptions,
+            windows: usable,
+            age: () => ageOf(heard),
+          });
     if (asks && verdict.kind !== 'onAir') mac.notSent(heard.session);
     record(frame, heard, verdict);
   };

@@ -3,6 +3,7 @@ import { silentLog, systemClock, systemRandom, waitFor } from '@antirio/host';
 import { openStore } from '../database.ts';
 import { deviceLoraOptions, secretsSchema } from '../options.ts';
 import { createUplinkStore } from '../store.ts';
+import type { Outcome } from '../downlink/plan.ts';
 import { createTestMote } from '../test-mote.ts';
 import { openSessions, type SessionBook } from '../uplink/session-book.ts';
 import { createJoinServer } from './join-server.ts';
@@ -26,6 +27,9 @@ function setUp() {
   const state: { book: SessionBook | undefined; ring: Promise<void>; asked: number; sent: number } = {
     ...{ book: open(), ring: Promise.resolve(), asked: 0, sent: 0 },
   };
+  /** Through which gateway, and what became of the next ones; OK where nothing is said. */
+  const through: { gatewayId: string; windows: number }[] = [];
+  const outcomes: Outcome[] = [];
   const server = createJoinServer({
     ...{ options, joins, clock: systemClock, random: systemRandom, log: silentLog },
     sessions: () => state.book,
@@ -34,17 +38,18 @@ function setUp() {
       return state.ring;
     },
     transmitter: {
-      transmit: () => {
+      transmit: (_bytes, { gatewayId, windows }) => {
         state.sent += 1;
-        return Promise.resolve([{ status: 'OK' }]);
+        through.push({ gatewayId, windows: windows.length });
+        return Promise.resolve([outcomes.shift() ?? { status: 'OK' }]);
       },
       close: () => Promise.resolve(),
     },
     onOffered: () => undefined,
   });
-  const join = (devNonce: number): void =>
+  const join = (devNonce: number, gatewayId = '00000000000000aa', rssi = -50): void =>
     server.heard({
-      ...{ kind: 'join', ring: 'own', gatewayId: '00000000000000aa', context: 'AQIDBA==', rssi: -50, snr: 8 },
+      ...{ kind: 'join', ring: 'own', gatewayId, context: 'AQIDBA==', rssi, snr: 8 },
       ...{ frequency: 868_100_000, bandwidth: 125_000, spreadingFactor: 7 },
       phyPayload: mote.joinRequest(devNonce),
       heardAt: systemClock.monotonic(),
@@ -53,7 +58,7 @@ function setUp() {
   const until = async (condition: () => boolean): Promise<void> => {
     expect(await waitFor(systemClock, 5000, () => (condition() ? true : undefined), 5)).toBe(true);
   };
-  return { server, state, open, join, joins, until };
+  return { server, state, open, join, joins, until, through, outcomes };
 }
 
 test('a session is added to the keys that are in use when the other gateways were waited for', async () => {
@@ -88,5 +93,30 @@ test('who stands down while the ring is told of the new address answers no more'
   resolve(undefined);
   await until(() => server.counts().notSent === 1);
   expect(state.sent).toBe(0);
+  await server.close();
+});
+
+test('a JoinAccept that a gateway refuses goes through the next one that heard the request, while time allows', async () => {
+  const { server, join, until, through, outcomes } = setUp();
+  outcomes.push({ status: 'COLLISION_PACKET', refused: 'collision' }, { status: 'DUTY_CYCLE_OVERFLOW' });
+  for (const [gatewayId, rssi] of [
+    ['00000000000000b0', -90],
+    ['00000000000000a0', -40],
+    ['00000000000000c0', -100],
+  ] as const)
+    join(1, gatewayId, rssi);
+  await until(() => server.counts().answered === 1);
+  expect(through.map(({ gatewayId }) => gatewayId.slice(-2))).toEqual(['a0', 'b0', 'c0']);
+  expect(server.counts()).toMatchObject({ accepted: 1, notSent: 0 });
+  await server.close();
+});
+
+test('one that a gateway may have sent goes through no other', async () => {
+  const { server, join, until, through, outcomes } = setUp();
+  outcomes.push({ status: 'INTERNAL_ERROR', refused: 'noTxAck' });
+  join(1);
+  join(1, '00000000000000b0', -90);
+  await until(() => server.counts().answered === 1);
+  expect(through).toHaveLength(1);
   await server.close();
 });

@@ -11,7 +11,7 @@ import {
   type DevEui,
   type JoinRequest,
 } from '@antirio/lorawan';
-import { judgeOutcomes } from '../downlink/plan.ts';
+import { throughGateways } from '../downlink/gateways.ts';
 import type { Transmitter } from '../downlink/transmitter.ts';
 import { newStateOf } from '../mac/mac-layer.ts';
 import { addressRange, type DeviceLoraOptions, type DeviceOptions } from '../options.ts';
@@ -149,7 +149,8 @@ export function createJoinServer(ports: JoinServerPorts): JoinServer {
   const answer = async (
     joined: JoinedSession,
     key: AppKey,
-    { gatewayId, context, ...heard }: JoinHeard,
+    receptions: readonly JoinHeard[],
+    best: JoinHeard,
   ): Promise<void> => {
     // what the device sends next must not fall on deaf ears
     await ports.ensureRing();
@@ -164,17 +165,17 @@ export function createJoinServer(ports: JoinServerPorts): JoinServer {
       rxDelay: rx1DelayS,
       cfList: eu868.cfList(channels),
     });
-    const outcomes = await transmitter.transmit(bytes, {
-      gatewayId,
-      context,
-      windows: eu868.joinWindows(heard),
+    const verdict = await throughGateways(transmitter, {
+      bytes,
+      receptions,
+      windows: eu868.joinWindows(best),
+      age: () => clock.monotonic() - best.heardAt,
     });
-    const verdict = judgeOutcomes(outcomes);
     counts[verdict.kind === 'onAir' ? 'answered' : 'notSent'] += 1;
     if (verdict.kind !== 'onAir')
       log.warn({ devEui: joined.devEui, why: verdict.why }, 'a JoinAccept did not go on air');
   };
-  const serve = async (join: JoinHeard): Promise<void> => {
+  const serve = async (receptions: readonly JoinHeard[], join: JoinHeard): Promise<void> => {
     // those in use by now: others may have come since it was heard
     const sessions = ports.sessions();
     if (sessions === undefined) throw noKeys();
@@ -196,11 +197,13 @@ export function createJoinServer(ports: JoinServerPorts): JoinServer {
     counts.accepted += 1;
     log.info({ device: device.name, devAddr: joined.devAddr, joinNonce: joined.joinNonce }, 'joined');
     ports.onOffered(sessions.add(joined));
-    await answer(joined, key, join);
+    await answer(joined, key, receptions, join);
   };
   const begin = (receptions: readonly JoinHeard[]): void => {
-    const best = receptions.reduce((one, other) => (other.rssi > one.rssi ? other : one));
-    const work = serve(best)
+    const byStrength = receptions.toSorted((a, b) => b.rssi - a.rssi);
+    const [best] = byStrength;
+    if (best === undefined) return;
+    const work = serve(byStrength, best)
       .catch((error: unknown) => {
         counts.notSent += 1;
         log.error({ error: describeError(error) }, 'a JoinRequest could not be answered');
