@@ -151,18 +151,24 @@ export async function openForwarders(ports: ForwardersPorts): Promise<Forwarders
   const receive = (
     gateway: GatewayRecord,
     { phyPayload, rx }: Extract<Heard, { kind: 'frame' }>,
+    from: Address,
     contested: boolean,
   ): Reception => {
     gateway.frames += 1;
     gateway.tally.heard(rx);
     // a stranger must not set the clock that downlinks are timed by
-    const delayMs = contested ? 0 : gateways.observe(gateway, rx);
+    const delayMs = contested ? 0 : gateways.observe(gateway, rx, from);
     return { gatewayId: gateway.id, phyPayload, rx, receivedAt: clock.now() - delayMs };
   };
-  const receptionsOf = (gateway: GatewayRecord, { heard }: PushData, contested: boolean): Reception[] => {
+  const receptionsOf = (
+    gateway: GatewayRecord,
+    { heard }: PushData,
+    from: Address,
+    contested: boolean,
+  ): Reception[] => {
     const receptions: Reception[] = [];
     for (const one of heard)
-      if (one.kind === 'frame') receptions.push(receive(gateway, one, contested));
+      if (one.kind === 'frame') receptions.push(receive(gateway, one, from, contested));
       else if (one.kind === 'malformed')
         ignored.count('malformedRxpk', { gatewayId: gateway.id, why: one.why });
       else ignored.count(one.kind, { gatewayId: gateway.id });
@@ -213,7 +219,7 @@ export async function openForwarders(ports: ForwardersPorts): Promise<Forwarders
       seen(gateway, version);
       if (data.stat !== undefined) reportStat(gateway, data.stat, version, from.host);
     }
-    if (!(await store(receptionsOf(gateway, data, contested), contested))) return;
+    if (!(await store(receptionsOf(gateway, data, from, contested), contested))) return;
     gateway.acknowledged += 1;
     send(pushAck(version, token), from);
   };

@@ -74,8 +74,8 @@ export interface Gateways {
   pulled(gateway: GatewayRecord, from: Address, version: Version): ClaimOutcome;
   /** Whether a datagram comes from another host than the one that holds the id. */
   isForeign(gateway: GatewayRecord, host: string): boolean;
-  /** Takes in one reception; gives how long ago its datagram was sent, in ms. */
-  observe(gateway: GatewayRecord, rx: Rx): number;
+  /** Takes in one reception that came from there; gives how long ago its datagram was sent, in ms. */
+  observe(gateway: GatewayRecord, rx: Rx, from: Address): number;
   isReachable(gateway: GatewayRecord): boolean;
   /** The counter value at a GPS time; undefined while the gateway has not told GPS time lately. */
   tmstAtGps(gateway: GatewayRecord, gpsTimeMs: number): number | undefined;
@@ -183,9 +183,9 @@ export function createGateways(options: GatewaysOptions): Gateways {
     },
     isForeign: ({ claim }, host) =>
       guarded && claim !== undefined && claim.address.host !== host && isHeld(claim, clock.monotonic()),
-    observe(gateway, rx) {
+    observe(gateway, rx, { host, port }) {
       const now = clock.monotonic();
-      const observed = observe(gateway.clock, rx.tmst, now);
+      const observed = observe(gateway.clock, rx.tmst, now, `${host} ${port}`);
       gateway.clock = observed.clock;
       gateway.heardAt = now;
       if (rx.gpsTimeMs !== undefined) gateway.gps = { tmst: rx.tmst, gpsTimeMs: rx.gpsTimeMs, at: now };
