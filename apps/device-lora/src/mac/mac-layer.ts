@@ -66,19 +66,26 @@ const isSame = (one: unknown, other: unknown): boolean =>
   one === other || JSON.stringify(one) === JSON.stringify(other);
 
 /** A state that was read from the disk, with what it has in common with others. */
-function withShared(known: MacState, { rx2, channels }: MacState): MacState {
+function withShared(known: MacState, { rx2, channels, madeWith }: MacState): MacState {
+  const made = isSame(known.madeWith, madeWith) ? madeWith : known.madeWith;
   return {
     ...known,
     rx2: isSame(known.rx2, rx2) ? rx2 : known.rx2,
     channels: isSame(known.channels, channels) ? channels : known.channels,
+    ...(made === undefined ? {} : { madeWith: made }),
   };
+}
+
+/** What is known of a device however it listens. */
+function asideOfReception({ devStatus, devStatusAskedAt }: MacState): Partial<MacState> {
+  return { devStatus, ...(devStatusAskedAt === undefined ? {} : { devStatusAskedAt }) };
 }
 
 /** Whether the states differ in more than what every uplink adds. */
 function isOther(one: MacState, other: MacState): boolean {
   const limits = ({ adr: { fcnts: _fcnts, snrs: _snrs, gateways: _gateways, ...rest } }: MacState): unknown =>
     rest;
-  const { fcntUp: _fcnt, adr: _adr, ...rest } = one;
+  const { fcntUp: _fcnt, adr: _adr, ...rest } = { ...one, ...other };
   const keys = Object.keys(rest) as (keyof typeof rest)[];
   return keys.some((key) => !isSame(one[key], other[key])) || !isSame(limits(one), limits(other));
 }
@@ -87,7 +94,6 @@ export function createMacLayer({ options, store, clock, log }: MacLayerPorts): M
   const { enabled, marginDb } = options.adr;
   const { devStatusIntervalS } = options;
   const unsaved = new WeakMap<Session, number>();
-  const statusSince = new WeakMap<Session, number>();
   const counts = {
     accepted: 0,
     rejected: 0,
@@ -99,11 +105,24 @@ export function createMacLayer({ options, store, clock, log }: MacLayerPorts): M
   };
   let malformed = 0;
 
-  const load = ({ id, device }: Session): MacState => {
+  const load = (session: Session): MacState => {
+    const { id, device } = session;
     const known = store.load(id);
     const fresh = newStateOf(options, device);
     if (known === undefined) return fresh;
-    return { ...withShared(known, fresh), class: device.class, adr: { ...known.adr, enabled, marginDb } };
+    const { madeWith = fresh.madeWith } = known;
+    // a device that joined listens as it was told; of another one the configuration says how it was made
+    if (device.activation === 'abp' && !isSame(madeWith, fresh.madeWith)) {
+      log.warn({ device: device.name }, 'other reception settings than before: its MAC layer begins anew');
+      session.macUnsaved = true;
+      return { ...fresh, ...asideOfReception(known) };
+    }
+    const now = { ...known, ...(madeWith === undefined ? {} : { madeWith }) };
+    const { class: deviceClass, macVersion } = device;
+    return {
+      ...withShared(now, fresh),
+      ...{ class: deviceClass, macVersion, adr: { ...known.adr, enabled, marginDb } },
+    };
   };
   const stateOf = (session: Session): MacState => (session.mac ??= load(session));
   const keep = (session: Session, next: MacState): void => {
@@ -138,21 +157,22 @@ export function createMacLayer({ options, store, clock, log }: MacLayerPorts): M
       else log.debug({ device: device.name, ...note }, 'MAC layer');
     }
   };
-  /** Battery and margin, asked for when the device has been heard for so long. */
-  const withStatusRequest = (session: Session, state: MacState): MacState => {
-    const now = clock.monotonic();
-    const since = statusSince.get(session);
-    if (since === undefined) statusSince.set(session, now);
-    if (devStatusIntervalS === 0 || since === undefined || now - since < devStatusIntervalS * 1000)
-      return state;
-    statusSince.set(session, now);
-    return macStep(eu868, state, { type: 'request', command: { type: 'devStatusReq' } }).state;
+  /** Battery and margin, asked for when they were not asked for so long, however often the service was started meanwhile. */
+  const withStatusRequest = (state: MacState): MacState => {
+    const now = clock.now();
+    const since = state.devStatusAskedAt;
+    if (devStatusIntervalS === 0) return state;
+    // a clock that was set back must not put it off for long
+    if (since === undefined || since > now) return { ...state, devStatusAskedAt: now };
+    if (now - since < devStatusIntervalS * 1000) return state;
+    const asked = macStep(eu868, state, { type: 'request', command: { type: 'devStatusReq' } }).state;
+    return { ...asked, devStatusAskedAt: now };
   };
   return {
     stateOf,
     heard(heard, room) {
       const { session } = heard;
-      const before = withStatusRequest(session, stateOf(session));
+      const before = withStatusRequest(stateOf(session));
       const { state, answers, mustAnswer, notes } = macStep(eu868, before, eventOf(heard, room));
       keep(session, state);
       tell(session, notes);
@@ -168,7 +188,9 @@ export function createMacLayer({ options, store, clock, log }: MacLayerPorts): M
       session.macUnsaved = true;
     },
     reset(session) {
-      session.mac = newStateOf(options, session.device);
+      const { devStatusAskedAt } = stateOf(session);
+      const fresh = newStateOf(options, session.device);
+      session.mac = devStatusAskedAt === undefined ? fresh : { ...fresh, devStatusAskedAt };
       session.macUnsaved = true;
     },
     counts: () => ({ ...counts, malformed }),

@@ -53,6 +53,12 @@ export interface AdrState {
   readonly notBefore: number;
 }
 
+/** How a device listened when it was activated, before any MAC command: as in its JoinAccept, or as it was made. */
+export interface FirstReception extends Omit<ReceiveParameters, 'channels'> {
+  /** Hz; besides those that every device has. */
+  readonly channels: readonly number[];
+}
+
 /** All that a network knows of a device's MAC layer; plain JSON. */
 export interface MacState extends ReceiveParameters {
   readonly macVersion: MacVersion;
@@ -70,6 +76,10 @@ export interface MacState extends ReceiveParameters {
   readonly devStatus: { readonly battery: number; readonly margin: number; readonly fcnt: number } | null;
   readonly pending: readonly PendingRequest[];
   readonly rejected: readonly RejectedRequest[];
+  /** Absent in states from before it was kept. */
+  readonly madeWith?: FirstReception;
+  /** When the network last decided to ask for the battery and margin, or began to wait for that; wall ms. */
+  readonly devStatusAskedAt?: number;
 }
 
 export interface NewMacState {
@@ -108,7 +118,8 @@ function checkReception(plan: RegionPlan, { rx1DelayS, rx1DrOffset, rx2 }: Recei
 /** A device that has just been activated. @throws AntirioError invalidInput for parameters outside of the plan. */
 export function newMacState(plan: RegionPlan, options: NewMacState = {}): MacState {
   const { rx1DelayS, rx1DrOffset, rx2 } = { ...plan.receiveDefaults, ...options };
-  const channels = channelsOf(plan, options.channels ?? []);
+  const more = options.channels ?? [];
+  const channels = channelsOf(plan, more);
   const reception: ReceiveParameters = { rx1DelayS, rx1DrOffset, rx2, channels };
   checkReception(plan, reception);
   return {
@@ -136,5 +147,6 @@ export function newMacState(plan: RegionPlan, options: NewMacState = {}): MacSta
     devStatus: null,
     pending: [],
     rejected: [],
+    madeWith: { rx1DelayS, rx1DrOffset, rx2, channels: more },
   };
 }

@@ -50,6 +50,13 @@ test('whatever a device and its network say to each other, the state can be stor
   );
 });
 
+test('a state from before its first settings were kept is read as it is', () => {
+  const { madeWith: _madeWith, ...older } = newMacState(eu868);
+  expect(parseMacState(JSON.parse(JSON.stringify(older)))).toEqual(older);
+  const newer = { ...older, devStatusAskedAt: 5 };
+  expect(parseMacState(newer)).toEqual(newer);
+});
+
 test('what is no state is corrupt', () => {
   const state = newMacState(eu868);
   for (const wrong of [

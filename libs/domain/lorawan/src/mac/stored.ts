@@ -75,12 +75,16 @@ const history = <Item extends z.ZodType>(item: Item) => z.array(item).max(ADR_UP
 // Twice the requests that can wait, one of each kind and one for each channel.
 const MOST_REQUESTS = 2 * (5 + 2 * 16);
 
-const schema = z.strictObject({
-  macVersion: z.enum(['1.0.2', '1.0.3', '1.0.4']),
-  class: z.enum(['A', 'C']),
+const reception = {
   rx1DelayS: z.int().min(1).max(15),
   rx1DrOffset: bits(3),
   rx2: z.strictObject({ frequency, dataRate: bits(4) }),
+};
+
+const schema = z.strictObject({
+  macVersion: z.enum(['1.0.2', '1.0.3', '1.0.4']),
+  class: z.enum(['A', 'C']),
+  ...reception,
   channels: z.array(channel.nullable()).max(16),
   fcntUp: fcnt.nullable(),
   dataRate: bits(4),
@@ -105,6 +109,8 @@ const schema = z.strictObject({
     .array(z.strictObject({ command: request, attempts: z.int().min(0).max(255), inFlight: z.boolean() }))
     .max(MOST_REQUESTS),
   rejected: z.array(z.strictObject({ command: request, answer })).max(MOST_REQUESTS),
+  madeWith: z.strictObject({ ...reception, channels: z.array(frequency).max(16) }).exactOptional(),
+  devStatusAskedAt: z.number().min(0).exactOptional(),
 });
 
 /** A state that was stored or came from another edge. @throws AntirioError corrupt for anything that is none. */

@@ -1,0 +1,109 @@
+import { describe, expect, test } from '@jest/globals';
+import { silentLog } from '@antirio/host';
+import {
+  createFcntSet,
+  createSessionCipher,
+  parseDataFrame,
+  parseDevAddr,
+  parseDevEui,
+  parseMacCommands,
+  sessionFingerprint,
+} from '@antirio/lorawan';
+import { openStore } from '../database.ts';
+import { deviceLoraOptions, type DeviceLoraOptions } from '../options.ts';
+import { createMarks } from '../uplink/marks.ts';
+import type { Session } from '../uplink/sessions.ts';
+import { createMacLayer, type MacLayer } from './mac-layer.ts';
+import { createMacStore } from './store.ts';
+
+const devEui = parseDevEui('0102030405060708');
+const devAddr = parseDevAddr('01000001');
+const nwkSKey = new Uint8Array(16).fill(1);
+const id = sessionFingerprint(nwkSKey, devAddr);
+const cipher = createSessionCipher({ nwkSKey, appSKey: nwkSKey });
+const DAY_MS = 86_400_000;
+
+/** Lives of a service on one disk, and the device that it hears. */
+function openLives() {
+  const db = openStore(':memory:');
+  const store = createMacStore(db);
+  let now = 1_800_000_000_000;
+  let fcnt = 0;
+  const live = (device: object = {}): { mac: MacLayer; session: Session; hear: () => string[] } => {
+    const options: DeviceLoraOptions = deviceLoraOptions.parse({
+      dataDir: 'unused',
+      devices: [{ devEui, name: 'mote-1', devAddr, ...device }],
+    });
+    const [known] = options.devices;
+    if (known === undefined) throw new TypeError('no device');
+    const clock = { now: () => now, monotonic: () => now % 1e6 };
+    const mac = createMacLayer({ options, store, clock, log: silentLog });
+    const session: Session = {
+      ...{ id, device: known, devAddr, cipher, seen: createFcntSet(), digests: undefined },
+      remembered: createMarks({ remembered: () => undefined }, id),
+      ...{ underWay: undefined, standing: 'given', mac: undefined, macUnsaved: false },
+    };
+    /** A frame that the device sends now; gives what it is asked. Kept on the disk where the layer wants that. */
+    const hear = (): string[] => {
+      fcnt += 1;
+      const phyPayload = cipher.build({ direction: 'up', confirmed: false, devAddr, fcnt });
+      const radio = { gatewayId: 'a', rssi: -60, snr: 8, context: '', frequency: 868_100_000 };
+      const reception = { ...radio, bandwidth: 125_000, spreadingFactor: 7 };
+      const place = { ring: 'own', incarnation: 'i', seq: fcnt, previousSeq: fcnt - 1, last: fcnt };
+      const uplink = { kind: 'uplink', ...reception, ...place, via: 'radio', receivedAt: now } as const;
+      const { bytes } = mac.heard(
+        {
+          ...{ session, frame: parseDataFrame(phyPayload), fcnt, receptions: [reception], novelty: 'new' },
+          uplink: { ...uplink, again: false, heardAt: now, phyPayload },
+        },
+        15,
+      );
+      if (session.macUnsaved && session.mac !== undefined) store.put(id, session.mac);
+      session.macUnsaved = false;
+      return parseMacCommands(bytes, 'down').commands.map(({ type }) => type);
+    };
+    return { mac, session, hear };
+  };
+  return { live, pass: (ms: number): void => void (now += ms) };
+}
+
+describe('a device that was configured otherwise than it was made', () => {
+  const listensAt = ({ mac, session }: ReturnType<ReturnType<typeof openLives>['live']>) => {
+    const { rx1DelayS, rx2, channels } = mac.stateOf(session);
+    return [rx1DelayS, rx2.dataRate, channels.length];
+  };
+
+  test('is answered by the corrected settings, and keeps them', () => {
+    const { live } = openLives();
+    const wrong = live();
+    for (let n = 0; n < 9; n++) wrong.hear();
+    const reception = { rx1DelayS: 5, rx2: { dataRate: 3 }, channels: [867_100_000] };
+    const corrected = live({ reception });
+    expect(listensAt(corrected)).toEqual([5, 3, 4]);
+    corrected.hear();
+    expect(listensAt(live({ reception }))).toEqual([5, 3, 4]);
+    expect(listensAt(live())).toEqual([1, 0, 3]);
+  });
+
+  test('keeps what it was asked meanwhile while its settings stay the same', () => {
+    const { live } = openLives();
+    const first = live();
+    first.session.mac = { ...first.mac.stateOf(first.session), rx1DelayS: 7 };
+    first.session.macUnsaved = true;
+    first.hear();
+    expect(listensAt(live({ reception: { rx1DelayS: 1 } }))).toEqual([7, 0, 3]);
+  });
+});
+
+test('battery and margin are asked for once a day, however often the service is started', () => {
+  const { live, pass } = openLives();
+  const askedAt: number[] = [];
+  for (let start = 0; start < 40; start++) {
+    const { hear } = live();
+    if (hear().includes('devStatusReq')) askedAt.push(start);
+    // it answers nothing, but that is not asking anew: until it is given up the request goes in each downlink
+    while (hear().includes('devStatusReq'));
+    pass(DAY_MS / 10);
+  }
+  expect(askedAt).toEqual([10, 20, 30]);
+});
