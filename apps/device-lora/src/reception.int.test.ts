@@ -150,16 +150,37 @@ describe('a device that counts from the beginning again', () => {
     };
     await heard([0, 2, 3, 1, 450, 500, 498, 499, 437], 1);
     expect(await status()).toMatchObject({ stored: 9, reset: 0 });
-    // far below, though not at the beginning
-    await heard([20], 2);
+    // far below: single frames of a gateway that is slower still, until one goes on where another was
+    await heard([300, 501, 301, 502], 1);
+    expect((await status()).reset).toBe(0);
+    await heard([20, 21], 2);
     expect((await status()).reset).toBe(1);
     // near the beginning
-    await heard([5], 3);
+    await heard([5, 6], 3);
     expect((await status()).reset).toBe(2);
-    await heard([6, 7], 3);
+    await heard([7], 3);
     // a counter that is there already, with other bytes
     await heard([6], 4);
-    expect(await status()).toMatchObject({ stored: 14, reset: 3, refused: { conflict: 0, replay: 0 } });
+    expect(await status()).toMatchObject({ stored: 19, reset: 3, refused: { conflict: 0, replay: 0 } });
+    expect(core.doubled).toBe(0);
+  });
+
+  test('goes on with its new count where a slow gateway brings frames of the old one', async () => {
+    const scene = await startScene();
+    const { ring, core } = scene;
+    const { status } = await startService(scene, { devices: [{ ...device, mayReset: true }] });
+    const frames = [
+      withPayload(70_000, 1),
+      withPayload(0, 2),
+      // beyond what was heard before, and of another half of the counter
+      withPayload(70_002, 1),
+      withPayload(1, 2),
+      withPayload(70_001, 1),
+      withPayload(2, 2),
+    ];
+    for (const frame of frames) await ring.hear(frame);
+    await until(async () => (await status()).cursor === frames.length);
+    expect(await status()).toMatchObject({ stored: 6, reset: 1, refused: { badMic: 0, conflict: 0 } });
     expect(core.doubled).toBe(0);
   });
 

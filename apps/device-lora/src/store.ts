@@ -35,7 +35,9 @@ export interface Commit {
   readonly ring: string;
   readonly cursor: Cursor | undefined;
   readonly counts: Readonly<Partial<Record<Counted, number>>>;
-  readonly remembered: readonly (Remembered & { readonly byBytes: boolean })[];
+  readonly remembered: readonly Remembered[];
+  /** Of devices that may reset their counters. */
+  readonly digests: readonly Pick<Remembered, 'session' | 'digest'>[];
   /** The counters seen of each session touched. */
   readonly seen: ReadonlyMap<SessionId, FcntSet>;
   /** Sessions whose counters seen before are forgotten. */
@@ -126,11 +128,10 @@ export function createUplinkStore(db: Database): UplinkStore {
   const countParked = db.prepare('SELECT count(*) AS count FROM parked');
   const dropParked = db.prepare('DELETE FROM parked WHERE id = ?');
 
-  const writeDigests = ({ remembered, seen }: Commit): void => {
-    const byBytes = remembered.filter((one) => one.byBytes);
-    for (const { session, digest } of byBytes) putDigest.run(session, digest);
-    if (byBytes.length > 0)
-      for (const session of seen.keys()) forgetDigests.run(session, session, BYTES_KEPT);
+  const writeDigests = ({ digests }: Commit): void => {
+    for (const { session, digest } of digests) putDigest.run(session, digest);
+    const sessions = new Set(digests.map(({ session }) => session));
+    for (const session of sessions) forgetDigests.run(session, session, BYTES_KEPT);
   };
   const writeSeen = ({ remembered, seen, cleared }: Commit): void => {
     for (const session of cleared) clearSeen.run(session);

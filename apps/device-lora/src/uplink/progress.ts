@@ -16,6 +16,8 @@ export interface Progress {
   count(name: Counted): void;
   /** The frame is stored, or kept here where core-data refuses it. */
   remember(session: Session, fcnt: number, mark: Mark): void;
+  /** The same of a frame that is no part of the count of its device, which may reset it: known by its bytes alone. */
+  rememberBytes(session: Session, mark: Mark): void;
   /** The device counts anew: what it counted before stands in no new counter's way. */
   reset(session: Session): void;
   /** What is known of the device's MAC layer is written with the next commit. */
@@ -43,6 +45,7 @@ export interface ProgressPorts {
 interface Batch {
   readonly counts: Partial<Record<Counted, number>>;
   readonly remembered: Commit['remembered'][number][];
+  readonly digests: Commit['digests'][number][];
   readonly seen: Map<SessionId, Session['seen']>;
   /** Sessions with marks that are not on the disk. */
   readonly marked: Set<Session>;
@@ -55,6 +58,7 @@ interface Batch {
 const emptyBatch = (): Batch => ({
   counts: {},
   remembered: [],
+  digests: [],
   seen: new Map(),
   marked: new Set(),
   cleared: new Set(),
@@ -63,8 +67,10 @@ const emptyBatch = (): Batch => ({
   done: [],
 });
 
-const isEmpty = ({ counts, remembered, parked, mac }: Batch): boolean =>
-  mac.size === 0 && remembered.length === 0 && parked.length === 0 && Object.keys(counts).length === 0;
+const isEmpty = ({ counts, remembered, digests, parked, mac }: Batch): boolean =>
+  mac.size === 0 &&
+  [remembered, digests, parked].every(({ length }) => length === 0) &&
+  Object.keys(counts).length === 0;
 
 const COMMIT_AGAIN_MS = 1000;
 const COMMIT_SOONER_AT = 128;
@@ -122,6 +128,11 @@ export function createProgress({ store, ring, commitIntervalMs, log, onCommit }:
     if (batch.done.length >= COMMIT_SOONER_AT && failing === undefined) commit();
     else timer ??= setTimeout(commit, commitIntervalMs);
   };
+  const rememberBytes: Progress['rememberBytes'] = (session, { digest }) => {
+    if (session.digests === undefined) return;
+    addNewest(session.digests, digest);
+    batch.digests.push({ session: session.id, digest });
+  };
   return {
     get tracker() {
       return tracker;
@@ -143,12 +154,12 @@ export function createProgress({ store, ring, commitIntervalMs, log, onCommit }:
       if (givenUp > 0)
         log.warn({ device: session.device.name, counters: givenUp }, 'old gaps are not waited for any more');
       const { digest, receivedAt } = mark;
-      if (session.digests !== undefined) addNewest(session.digests, digest);
-      const byBytes = session.digests !== undefined;
-      batch.remembered.push({ session: session.id, fcnt, digest, receivedAt, byBytes });
+      rememberBytes(session, mark);
+      batch.remembered.push({ session: session.id, fcnt, digest, receivedAt });
       batch.seen.set(session.id, session.seen);
       batch.marked.add(session);
     },
+    rememberBytes,
     reset(session) {
       session.seen = createFcntSet();
       batch.counts.reset = (batch.counts.reset ?? 0) + 1;

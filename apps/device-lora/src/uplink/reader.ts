@@ -12,10 +12,10 @@ import { readEventUp, type JoinHeard, type Reception, type Uplink } from './even
 import { createGathering } from './gathering.ts';
 import type { Mark } from './marks.ts';
 import { createProgress } from './progress.ts';
+import { createResets, type Resets } from './resets.ts';
 import { createRetries } from './retries.ts';
 import type { SessionBook } from './session-book.ts';
 import {
-  highestOf,
   judge,
   noveltyOf,
   type Novelty,
@@ -36,6 +36,8 @@ export interface HeardUplink {
   /** All gateways that heard it, the strongest first. */
   readonly receptions: readonly Reception[];
   readonly novelty: Novelty;
+  /** From before the device began to count anew: a reading, but no part of its count. */
+  readonly isEarlier?: boolean;
 }
 
 /** Reads a ring: judges each frame, stores it in core-data, moves the cursor. */
@@ -72,21 +74,6 @@ export interface ReaderPorts {
 /** What a device or its neighbours do all the time; the others are told. */
 const USUAL: ReadonlySet<Counted> = new Set(['retransmission', 'otherGateway', 'conflict']);
 
-/** No gateway is so slow that a frame comes later than as many of its device's next ones. */
-const LATE_BY = 64;
-/** A count that begins anew: a device's first frames may be lost. */
-const FIRST_ONES = 8;
-
-/**
- * A live frame that begins a new count, of a device that may reset: other bytes under a counter that is stored, or a counter so far
- * below the highest that no slow gateway explains it.
- */
-function isReset({ session, fcnt, uplink }: HeardUplink): boolean {
-  if (!session.device.mayReset || uplink.heardAt === undefined) return false;
-  const back = (highestOf(session) ?? 0) - fcnt;
-  return back >= LATE_BY || (fcnt < FIRST_ONES && back >= FIRST_ONES) || session.seen.has(fcnt);
-}
-
 /** A frame that was taken off the bus, and what it is to be done with in. */
 interface Taken {
   readonly of: Tracker;
@@ -98,14 +85,14 @@ type Judged =
   | { readonly kind: 'genuine'; readonly session: Session; readonly fcnt: number; readonly frame: DataFrame }
   | { readonly kind: 'malformed' | 'unknown' | 'badMic' };
 
-function judgeBytes(sessions: Sessions, phyPayload: Uint8Array): Judged {
+function judgeBytes(sessions: Sessions, resets: Resets, phyPayload: Uint8Array): Judged {
   let frame: DataFrame;
   try {
     frame = parseDataFrame(phyPayload);
   } catch {
     return { kind: 'malformed' };
   }
-  const verdict = judge(sessions, frame);
+  const verdict = judge(sessions, frame, (session) => resets.formerOf(session));
   return verdict.kind === 'genuine' ? { ...verdict, frame } : verdict;
 }
 
@@ -117,6 +104,7 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
   const underWay = new Set<Promise<void>>();
   const gathering = createGathering(options.deduplicationMs, clock);
   const tell = createReports(clock);
+  const resets = createResets();
   // each has its place in the tracker, whose size is bounded
   const retries = createRetries<Taken>(({ of, uplink }) => {
     if (sessions !== undefined && of === progress.tracker) attempt(of, sessions, uplink);
@@ -153,6 +141,7 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
     mark: Mark,
   ): Promise<void> => {
     const { session, fcnt, uplink } = heard;
+    const resetsBefore = resets.countOf(session);
     keys.heard(session);
     const profile = ports.profileOf(session.device.profileName);
     const event = eventOf(options.serviceName, profile, heard);
@@ -169,7 +158,10 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
     }
     progress.count(posted.kind === 'stored' ? 'stored' : 'parked');
     if (event.undecodable) progress.count('undecodable');
-    progress.remember(session, fcnt, mark);
+    // the device may have begun anew while core-data took its time
+    const isEarlier = heard.isEarlier === true || resets.countOf(session) !== resetsBefore;
+    if (isEarlier) progress.rememberBytes(session, mark);
+    else progress.remember(session, fcnt, mark);
     ports.onStored(heard, event.readings);
     progress.finish(of, uplink.seq);
   };
@@ -223,15 +215,19 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
   };
   const serve = (of: Tracker, keys: SessionBook, heard: HeardUplink, mark: Mark): void => {
     const { session, fcnt, uplink } = heard;
-    if (isReset(heard)) {
+    const isPart = heard.isEarlier !== true;
+    if (isPart && resets.begins(heard)) {
       progress.reset(session);
+      session.underWay = undefined;
+      noteUnderWay(session, fcnt, mark);
       ports.onReset(session);
       log.warn({ device: session.device.name, fcnt }, 'the device counts from the beginning again');
     }
     takeNew(of, keys, heard, mark);
     // a reading all the same, as its MIC is right; but nothing may be sent by such settings
-    if (eu868.inPlan(uplink)) tellHeard(heard);
-    else {
+    if (eu868.inPlan(uplink)) {
+      if (isPart) tellHeard(heard);
+    } else {
       progress.count('wrongRegion');
       tell('wrongRegion', (leftOut) => {
         const { gatewayId, frequency } = uplink;
@@ -248,7 +244,7 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
     }
   };
   const take = (of: Tracker, keys: SessionBook, uplink: Uplink): void => {
-    const judged = judgeBytes(keys.byDevAddr, uplink.phyPayload);
+    const judged = judgeBytes(keys.byDevAddr, resets, uplink.phyPayload);
     if (judged.kind !== 'genuine') {
       refuse(of, uplink, judged.kind);
       return;
@@ -257,13 +253,14 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
     const digest = toHex(sha256(uplink.phyPayload).subarray(0, 16));
     const mark = { digest, receivedAt: uplink.receivedAt, gatewayId: uplink.gatewayId };
     const novelty = noveltyOf(session, fcnt, mark, retransmissionMs);
-    const heard: HeardUplink = { ...judged, uplink, receptions: [uplink], novelty };
+    const isEarlier = novelty === 'new' && resets.isEarlier({ session, fcnt, uplink });
+    const heard: HeardUplink = { ...judged, uplink, receptions: [uplink], novelty, isEarlier };
     if (novelty !== 'new') {
       if (novelty === 'otherGateway') gathering.add(digest, uplink);
       takeKnown(of, heard, digest);
       return;
     }
-    noteUnderWay(session, fcnt, mark);
+    if (!isEarlier) noteUnderWay(session, fcnt, mark);
     if (uplink.heardAt === undefined) serveNew(of, keys, heard, mark);
     else
       gathering.begin(digest, uplink, (receptions) => {

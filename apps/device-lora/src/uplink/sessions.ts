@@ -61,20 +61,24 @@ export function noteDone(session: Session, fcnt: number): void {
   if (session.underWay?.size === 0) session.underWay = undefined;
 }
 
-function candidatesOf(session: Session, fcnt16: number): number[] {
+/** The highest counter of a device before it began to count anew, where that is known. */
+type FormerOf = (session: Session) => number | undefined;
+
+function candidatesOf(session: Session, fcnt16: number, formerOf: FormerOf | undefined): Iterable<number> {
   const candidates = fcntCandidates(fcnt16, highestOf(session));
-  // however far it had counted before it began again
-  return session.device.mayReset && !candidates.includes(fcnt16) ? [...candidates, fcnt16] : candidates;
+  if (!session.device.mayReset) return candidates;
+  const former = formerOf?.(session);
+  const late = former === undefined ? [] : fcntCandidates(fcnt16, former);
+  // however far it had counted before it began again, and what is late from then
+  return new Set([...candidates, fcnt16, ...late]);
 }
 
-export function judge(sessions: Sessions, frame: DataFrame): Verdict {
+export function judge(sessions: Sessions, frame: DataFrame, formerOf?: FormerOf): Verdict {
   const candidates = sessions.get(frame.devAddr);
   if (candidates === undefined || frame.direction !== 'up') return { kind: 'unknown' };
   for (const session of candidates) {
-    const fcnt = candidatesOf(session, frame.fcnt16).find((counter) =>
-      session.cipher.verifies(frame, counter),
-    );
-    if (fcnt !== undefined) return { kind: 'genuine', session, fcnt };
+    for (const fcnt of candidatesOf(session, frame.fcnt16, formerOf))
+      if (session.cipher.verifies(frame, fcnt)) return { kind: 'genuine', session, fcnt };
   }
   return { kind: 'badMic' };
 }

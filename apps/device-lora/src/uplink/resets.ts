@@ -1,0 +1,70 @@
+import type { HeardUplink } from './reader.ts';
+import { highestOf, type Session } from './sessions.ts';
+
+/** Tells frames of a count that a device has begun anew from those of the count before that come late. */
+export interface Resets {
+  /** Whether the frame is from before the device's last reset: a reading still, but no part of its count. */
+  isEarlier(heard: Pick<HeardUplink, 'session' | 'fcnt' | 'uplink'>): boolean;
+  /** Whether the device counts from the beginning again with this frame, which is new. */
+  begins(heard: Pick<HeardUplink, 'session' | 'fcnt' | 'uplink'>): boolean;
+  /** The highest counter before the last reset. */
+  formerOf(session: Session): number | undefined;
+  /** Resets of the device since the start. */
+  countOf(session: Session): number;
+}
+
+interface Former {
+  readonly highest: number;
+  /** Wall ms of the reset. */
+  readonly endedAt: number;
+  readonly resets: number;
+}
+
+/** No gateway is so slow that a frame comes later than as many of its device's next ones. */
+const LATE_BY = 64;
+/** A count that begins anew: a device's first frames may be lost. */
+const FIRST_ONES = 8;
+/** Nor so slow that it comes later than this. */
+const SLOWEST_MS = 900_000;
+
+/** What is known since the start: frames that come later than that are judged by their counters alone. */
+export function createResets(): Resets {
+  const former = new WeakMap<Session, Former>();
+  /** Counters that a late frame may have, or a count that begins anew; the next frame tells. */
+  const suspects = new WeakMap<Session, number>();
+
+  const isNewCount: Resets['begins'] = ({ session, fcnt }) => {
+    // other bytes under a counter that is stored: no gateway is slow in that way
+    if (session.seen.has(fcnt)) return true;
+    const back = (highestOf(session) ?? 0) - fcnt;
+    const isFirst = fcnt < FIRST_ONES;
+    if (isFirst && back >= LATE_BY) return true;
+    // the count goes on: what was suspected was late
+    if (back <= 0) suspects.delete(session);
+    if (back < (isFirst ? FIRST_ONES : LATE_BY)) return false;
+    const suspect = suspects.get(session);
+    suspects.set(session, fcnt);
+    return suspect !== undefined && fcnt > suspect && fcnt - suspect <= LATE_BY;
+  };
+  const countOf: Resets['countOf'] = (session) => former.get(session)?.resets ?? 0;
+  return {
+    isEarlier({ session, fcnt, uplink }) {
+      const before = former.get(session);
+      if (before === undefined) return false;
+      if (uplink.heardAt === undefined) return uplink.receivedAt < before.endedAt;
+      const isSoon = uplink.receivedAt - before.endedAt <= SLOWEST_MS;
+      const isFar = fcnt > (highestOf(session) ?? 0) + LATE_BY;
+      return isSoon && isFar && Math.abs(fcnt - before.highest) <= LATE_BY;
+    },
+    begins(heard) {
+      const { session, uplink } = heard;
+      if (!session.device.mayReset || uplink.heardAt === undefined || !isNewCount(heard)) return false;
+      const highest = highestOf(session) ?? 0;
+      former.set(session, { highest, endedAt: uplink.receivedAt, resets: countOf(session) + 1 });
+      suspects.delete(session);
+      return true;
+    },
+    formerOf: (session) => former.get(session)?.highest,
+    countOf,
+  };
+}
