@@ -1,0 +1,5 @@
+export * from './storage-network.ts';
+export * from './price.ts';
+export { dagOf } from './dag-of.ts';
+export * from './receive-dag.ts';
+export * from './embedded-network.ts';
