@@ -9,7 +9,6 @@ const REASONS: Readonly<Record<number, string>> = {
 };
 
 const STATUS: Readonly<Record<string, number>> = {
-  ERR_HTTP_REQUEST_TIMEOUT: 408,
   HPE_HEADER_OVERFLOW: 431,
   HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
 };
@@ -31,8 +30,16 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Socket):
     socket.destroy();
     return;
   }
-  const statusCode = STATUS[error.code ?? ''] ?? 400;
-  const message = isLate ? 'the request came too slowly' : 'the request is no HTTP';
+  if (isLate) answerLate(socket);
+  else refuse(socket, STATUS[error.code ?? ''] ?? 400, 'the request is no HTTP');
+}
+
+/** Answers 408 and closes the connection: the request did not come within its time. */
+export function answerLate(socket: Socket): void {
+  refuse(socket, 408, 'the request came too slowly');
+}
+
+function refuse(socket: Socket, statusCode: number, message: string): void {
   const body = JSON.stringify({ apiVersion: API_VERSION, message, statusCode });
   const head = [
     `HTTP/1.1 ${statusCode} ${REASONS[statusCode] ?? ''}`,

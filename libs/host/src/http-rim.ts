@@ -14,13 +14,14 @@ import express, {
   type Response,
 } from 'express';
 import { Registry, collectDefaultMetrics } from 'prom-client';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { AntirioError, describeError } from '@antirio/kernel';
-import { answerClientError, noteAnsweredEarly } from './client-error.ts';
+import { answerClientError, answerLate, noteAnsweredEarly } from './client-error.ts';
 import { parseInput } from './config.ts';
 import { API_VERSION, errorBody, statusOf } from './error-answer.ts';
 import { takeHotRoutes, type HotRoute } from './hot-route.ts';
 import type { Log } from './log.ts';
+import { openApi, type DocumentedRoute, type Method } from './open-api.ts';
 import { isHealthy, type Health } from './service.ts';
 import { removeStaleSocket } from './stale-socket.ts';
 
@@ -39,6 +40,9 @@ export interface RouteSpec<P extends z.ZodType, Q extends z.ZodType, B extends z
   /** How a body that is refused is told about, in place of the paths and messages of the schema. */
   readonly refusal?: (error: z.ZodError, body: unknown) => string;
   readonly answer?: z.ZodType;
+  /** Media type of a body, or an answer, that is no JSON. */
+  readonly bodyType?: string;
+  readonly answerType?: string;
   readonly status?: number;
 }
 
@@ -49,8 +53,6 @@ export interface RouteInput<P, Q, B> {
   readonly request: Request;
   readonly response: Response;
 }
-
-export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
 
 export interface HttpRim {
   readonly app: Express;
@@ -89,6 +91,8 @@ export interface RimOptions {
   readonly maxBodyBytes?: number;
   /** From a connection's, or the next request's, first byte to the last one of its body; answered with 408 (default 30 s). */
   readonly requestWithinMs?: number;
+  /** Requests whose bodies may take longer: their routes read them as streams, and see to it that bytes come. */
+  readonly isUpload?: (request: IncomingMessage) => boolean;
   /**
    * Reads bodies of every media type in place of the JSON parser, where other forms must be read or integers keep their digits:
    * what it gives is `body`, and the bytes themselves are `response.locals.bytes`.
@@ -97,43 +101,6 @@ export interface RimOptions {
   readonly clock: { now(): number };
   /** Run for every request, before its body is read. */
   readonly before?: readonly RequestHandler[];
-}
-
-interface Documented {
-  readonly method: Method;
-  readonly path: string;
-  readonly spec: RouteSpec<z.ZodType, z.ZodType, z.ZodType>;
-}
-
-const asSchema = (schema: z.ZodType | undefined): unknown =>
-  schema === undefined ? {} : z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
-
-function openApi(title: string, version: string, routes: readonly Documented[]): unknown {
-  const paths: Record<string, Record<string, unknown>> = {};
-  for (const { method, path, spec } of routes) {
-    const operation: Record<string, unknown> = {
-      summary: spec.summary,
-      responses: {
-        [spec.status ?? 200]: {
-          description: 'done',
-          content: { 'application/json': { schema: asSchema(spec.answer) } },
-        },
-        default: { description: 'error: {apiVersion, requestId?, message, statusCode}' },
-      },
-    };
-    const names = [...path.matchAll(/:(\w+)/g)].map(([, name]) => name);
-    operation['parameters'] = names.map((name) => ({
-      name,
-      in: 'path',
-      required: true,
-      schema: { type: 'string' },
-    }));
-    if (spec.body !== undefined)
-      operation['requestBody'] = { content: { 'application/json': { schema: asSchema(spec.body) } } };
-    const documented = path.replace(/:(\w+)/g, '{$1}');
-    paths[documented] = { ...paths[documented], [method]: operation };
-  }
-  return { openapi: '3.1.0', info: { title, version }, paths };
 }
 
 type BodyRules = Pick<RouteSpec<z.ZodType, z.ZodType, z.ZodType>, 'body' | 'refusal'>;
@@ -161,6 +128,21 @@ const refuseLongBodies =
     next(new AntirioError('tooLarge', `request body over ${limit} bytes`));
   };
 
+/** In place of the server's own limit, which is one for all requests. */
+const bodyWithin =
+  (ms: number, isUpload: (request: IncomingMessage) => boolean): RequestHandler =>
+  (request, response, next) => {
+    if (!isUpload(request)) {
+      const timer = setTimeout(() => {
+        if (request.complete) return;
+        if (response.headersSent) request.destroy();
+        else answerLate(request.socket);
+      }, ms);
+      for (const done of ['end', 'close']) request.once(done, () => clearTimeout(timer));
+    }
+    next();
+  };
+
 function bodyReaders(options: RimOptions): RequestHandler[] {
   const limit = options.maxBodyBytes ?? MAX_BODY_BYTES;
   const { parseBody } = options;
@@ -184,7 +166,7 @@ export function createHttpRim(options: RimOptions): HttpRim {
   const { serviceKey, version, log, requestWithinMs = REQUEST_WITHIN_MS } = options;
   const app = express();
   const metrics = new Registry();
-  const routes: Documented[] = [];
+  const routes: DocumentedRoute[] = [];
   const servers: Server[] = [];
   const hot: HotRoute[] = [];
   app.disable('x-powered-by');
@@ -195,6 +177,7 @@ export function createHttpRim(options: RimOptions): HttpRim {
     if (correlation !== undefined && correlation.length <= 128) response.set('x-correlation-id', correlation);
     next();
   });
+  if (options.isUpload !== undefined) app.use(bodyWithin(requestWithinMs, options.isUpload));
   app.use(...(options.before ?? []), ...bodyReaders(options));
 
   const route: HttpRim['route'] = (method, path, spec, handler) => {
@@ -278,7 +261,7 @@ export function createHttpRim(options: RimOptions): HttpRim {
     finished = true;
     const server = createServer(
       {
-        requestTimeout: requestWithinMs,
+        requestTimeout: options.isUpload === undefined ? requestWithinMs : 0,
         headersTimeout: Math.min(HEADERS_WITHIN_MS, requestWithinMs),
         connectionsCheckingInterval: requestWithinMs / 6,
         keepAliveTimeout: 30_000,

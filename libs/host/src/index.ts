@@ -12,6 +12,7 @@ export * from './http-peer.ts';
 export { API_VERSION } from './error-answer.ts';
 export * from './hot-route.ts';
 export * from './http-rim.ts';
+export type { Method } from './open-api.ts';
 export * from './retry.ts';
 export * from './repeat.ts';
 export * from './run-alone.ts';
