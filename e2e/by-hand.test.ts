@@ -177,15 +177,14 @@ describe('by the resources of the thesis alone', () => {
       cluster.tell(`edge B on the lying gateway: ${JSON.stringify(told)}`);
       expect(liar.lies()).toBeGreaterThan(0);
       await liar.close();
-      const object = `${cluster.run.nodes.b.url('filecoinInterface')}/filecoin_interface/v1/object/${imageHash}`;
+      const object = `${cluster.run.nodes.b.url('filecoinInterface')}/api/v3/storage/object/${imageHash}`;
       expect(await get(object)).toMatchObject({
-        state: 'FAILED',
-        error: expect.stringContaining('lied'),
+        object: { state: 'FAILED', error: expect.stringContaining('lied') },
       });
       await postAndDie('b', 'backendImages', { ...ready, providers: [`/p2p/${a.edgeId}`] });
       await cluster.until('edge B has the image', async () => {
-        const view = (await get(object)) as { state: string };
-        return view.state === 'STORED' ? { found: true } : { seen: JSON.stringify(view) };
+        const view = (await get(object)) as { object: { state: string } };
+        return view.object.state === 'STORED' ? { found: true } : { seen: JSON.stringify(view) };
       });
     },
   );
@@ -197,9 +196,9 @@ describe('by the resources of the thesis alone', () => {
       const manifest = await ask(`${a.url('filecoinInterface')}/ipfs/${imageHash}?format=car`);
       expect(manifest.status).toBe(200);
       const sampled = (await get(
-        `${a.url('filecoinInterface')}/filecoin_interface/v1/object/${imageHash}/sample?count=64`,
-      )) as { blockCids: string[] };
-      const leaf = sampled.blockCids.find((cid) => cid.startsWith('bafk')) ?? '';
+        `${a.url('filecoinInterface')}/api/v3/storage/object/${imageHash}/sample?count=64`,
+      )) as { sample: { blockCids: string[] } };
+      const leaf = sampled.sample.blockCids.find((cid) => cid.startsWith('bafk')) ?? '';
       const block = await fetch(`${a.url('filecoinInterface')}/ipfs/${leaf}?format=raw`);
       const bytes = new Uint8Array(await block.arrayBuffer());
       await cluster.killAndRestart('b', () => {

@@ -3,7 +3,7 @@ import { callJson, type HttpPeer, type Log } from '@antirio/host';
 import { describeError, fromUtf8 } from '@antirio/kernel';
 import type { Measured } from '@antirio/market';
 
-const stored = z.looseObject({ size: z.int().min(0) });
+const stored = z.looseObject({ object: z.looseObject({ size: z.int().min(0) }) });
 const TIMEOUT_MS = 2000;
 
 function gauge(metrics: string, name: string): number | undefined {
@@ -35,8 +35,8 @@ async function imageBytes(store: HttpPeer | undefined, cids: readonly string[]):
   if (store === undefined) return undefined;
   let total = 0;
   for (const cid of cids) {
-    const path = `/filecoin_interface/v1/object/${encodeURIComponent(cid)}`;
-    total += stored.parse(await callJson(store, { path, timeoutMs: TIMEOUT_MS })).size;
+    const path = `/api/v3/storage/object/${encodeURIComponent(cid)}`;
+    total += stored.parse(await callJson(store, { path, timeoutMs: TIMEOUT_MS })).object.size;
   }
   return total;
 }

@@ -88,7 +88,7 @@ describe('a room of another edge', () => {
       ['GET', `/edge2edge/edge2edge/peer/${a.identity.edgeId}/dmu/x`],
       ['GET', `/gateway-bridge/api/v3/ring/${contractId}/offers/../../../fence`],
       ['GET', `/gateway-bridge/api/v3/ring/${contractId}%2f..%2f..%2ffence/offers`],
-      ['GET', '/filecoin-interface/ipfs/../filecoin_interface/v1/object'],
+      ['GET', '/filecoin-interface/ipfs/../api/v3/storage/object'],
       ['GET', '/filecoin-interface/ipfs/%2e%2e/filecoin_interface'],
     ] as const;
     for (const [method, path] of closed) {

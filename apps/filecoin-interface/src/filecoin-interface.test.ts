@@ -1,101 +1,36 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { buildImage } from '@antirio/content-store';
-import {
-  httpPeer,
-  silentLog,
-  systemClock,
-  systemRandom,
-  waitFor,
-  type HttpAnswer,
-  type HttpPeer,
-} from '@antirio/host';
 import { flipByteOnDisk } from '@antirio/testing';
-import { createFilecoinInterface, filecoinInterfaceOptions } from './index.ts';
-import { Neighbourhood, type Edge, type Json } from './test-neighbourhood.ts';
+import type { Edge, Json, Neighbourhood } from './test-neighbourhood.ts';
+import {
+  build,
+  content,
+  get,
+  inState,
+  objectOf,
+  order,
+  packsOf,
+  post,
+  put,
+  Scene,
+  stored,
+  until,
+  v3,
+} from './test-scene.ts';
 
-let folder: string;
+let scene: Scene;
 let around: Neighbourhood;
-let way: HttpPeer;
 let a: Edge;
 let b: Edge;
 
-async function startEdge(id: string, more: object = {}): Promise<Edge> {
-  const dataDir = join(folder, id);
-  const options = filecoinInterfaceOptions.parse({
-    port: 0,
-    dataDir,
-    edgeId: id,
-    firstRetryMs: 5,
-    maxRetryMs: 50,
-    ...more,
-  });
-  const ports = { clock: systemClock, random: systemRandom, log: silentLog };
-  const room = createFilecoinInterface(options, { ...ports, peers: { orchestrator: way, edge2edge: way } });
-  await room.start();
-  const edge = { id, dataDir, room, http: httpPeer({ url: `http://127.0.0.1:${room.port}` }) };
-  around.edges.set(id, edge);
-  return edge;
-}
-
-async function stopEdge(edge: Edge): Promise<void> {
-  edge.http.close();
-  await edge.room.stop();
-}
-
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'antirio-filecoin-'));
-  around = new Neighbourhood();
-  way = await around.open();
-  a = await startEdge('A');
-  b = await startEdge('B');
+  scene = new Scene();
+  around = scene.around;
+  a = await scene.start('A');
+  b = await scene.start('B');
 });
-afterEach(async () => {
-  await Promise.all([...around.edges.values()].map(stopEdge));
-  way.close();
-  await around.close();
-  rmSync(folder, { recursive: true, force: true });
-});
-
-const content = (size: number, seed = 1): Uint8Array =>
-  new Uint8Array(size).map((_, i) => (i * seed + (i >> 8) * 31) % 256);
-
-const build = (edge: Edge, fileName: string, size = 300_000) =>
-  buildImage(join(edge.dataDir, 'images', fileName), {
-    files: [{ path: 'app/main.mjs', content: content(size, 7) }],
-    entrypoint: ['node', '/app/main.mjs'],
-    repoTags: ['lora-device-service:1'],
-  });
-
-const post = (edge: Edge, path: string, json: unknown): Promise<HttpAnswer> =>
-  edge.http.call({ method: 'POST', path: `/filecoin_interface/${path}`, json, timeoutMs: 20_000 });
-const get = async (edge: Edge, path: string): Promise<unknown> =>
-  (await edge.http.call({ path: `/filecoin_interface/${path}` })).json();
-
-const until = async <T>(what: () => Promise<T | undefined> | T | undefined): Promise<T> => {
-  const value = await waitFor(systemClock, 15_000, what, 10);
-  if (value === undefined) throw new Error('it never came to it');
-  return value;
-};
-
-const objectOf = async (edge: Edge, cid: string): Promise<Json> =>
-  (await get(edge, `v1/object/${cid}`)) as Json;
-const inState = (edge: Edge, cid: string, state: string): Promise<Json> =>
-  until(async () => {
-    const object = await objectOf(edge, cid);
-    return object['state'] === state ? object : undefined;
-  });
-const stored = (edge: Edge, name: string): Promise<Json> =>
-  until(async () => {
-    const image = (await get(edge, `orchestrator/image?imageName=${name}`)) as Json;
-    return image['status'] === 'WAITING' ? undefined : image;
-  });
-
-const packsOf = (edge: Edge): string => join(edge.dataDir, 'filecoin-interface', 'packs');
-
-const order = { imageName: 'LoRa-device-service', storageDuration: 7, fileName: 'LoRa-device-service.tar' };
+afterEach(() => scene.close());
 
 describe('the resources of the thesis', () => {
   test('table 4.7: an ordered image is stored and reported to the orchestrator', async () => {
@@ -190,20 +125,6 @@ describe('the resources of the thesis', () => {
     ['orchestrator/image', [], 400],
     ['backend/image', { imageId: 'x', imageHash: 'y', status: 'GONE' }, 400],
     ['backend/error', { code: 'x' }, 400],
-    ['v1/object', {}, 400],
-    ['v1/object', { fileName: 'absent' }, 404],
-    ['v1/fetch', { cid: 'x', providers: ['/p2p/A'] }, 400],
-    [
-      'v1/fetch',
-      { cid: 'bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e', providers: ['ftp://x'] },
-      400,
-    ],
-    ['v1/object/bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e/export', { fileName: 'x' }, 404],
-    [
-      'v1/object/bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e/export',
-      { fileName: 'a/b' },
-      400,
-    ],
   ])('a wrong POST to %s is refused: %j', async (path, body, status) => {
     const answer = await post(a, path, body);
     expect(answer.status).toBe(status);
@@ -229,11 +150,11 @@ test('an image is known by its id, and let go', async () => {
   await build(a, order.fileName);
   await post(a, 'orchestrator/image', { ...order, imageId: 'i' });
   const { imageHash } = await stored(a, order.imageName);
-  expect(await get(a, 'v1/image/i')).toMatchObject({ imageId: 'i', imageHash, minerAddress: 'A' });
+  const image = { imageId: 'i', imageHash, minerAddress: 'A' };
+  expect((await v3(a, 'GET', 'image/i')).json()).toMatchObject({ apiVersion: 'v3', statusCode: 200, image });
   expect(await objectOf(a, String(imageHash))).toMatchObject({ state: 'STORED', cid: imageHash });
-  const drop = { method: 'DELETE', path: '/filecoin_interface/v1/image/i' } as const;
-  expect((await a.http.call(drop)).status).toBe(204);
-  expect((await a.http.call(drop)).status).toBe(404);
+  expect((await v3(a, 'DELETE', 'image/i')).json()).toEqual({ apiVersion: 'v3', statusCode: 200 });
+  expect((await v3(a, 'DELETE', 'image/i')).status).toBe(404);
 });
 
 test('a report that the orchestrator does not take now is there after a restart', async () => {
@@ -242,28 +163,23 @@ test('a report that the orchestrator does not take now is there after a restart'
   await post(a, 'orchestrator/image', order);
   await stored(a, order.imageName);
   await until(async () => ((await a.room.health())['orchestrator']?.ok === false ? true : undefined));
-  await stopEdge(a);
+  await scene.stop(a);
   around.orchestratorStatus = 202;
-  a = await startEdge('A');
+  a = await scene.start('A');
   expect((await until(() => around.reports[0])).body).toMatchObject({ status: 'STORED' });
 });
 
 describe('objects go from edge to edge', () => {
   test('an image: fetched through edge2edge, exported as the same archive', async () => {
     const built = await build(a, 'in.tar');
-    const { cid } = (await post(a, 'v1/object', { fileName: 'in.tar', kind: 'image' })).json() as {
-      cid: string;
-    };
-    const ordered = await post(b, 'v1/fetch', { cid, providers: ['/p2p/A', '/p2p/B'] });
-    expect([ordered.status, ordered.json()]).toMatchObject([202, { cid, state: 'FETCHING' }]);
+    const { cid } = await put(a, { fileName: 'in.tar', kind: 'image' });
+    const ordered = await v3(b, 'POST', 'fetch', { cid, providers: ['/p2p/A', '/p2p/B'] });
+    expect([ordered.status, ordered.json()]).toMatchObject([202, { object: { cid, state: 'FETCHING' } }]);
     const object = await inState(b, cid, 'STORED');
     expect(object).toMatchObject({ cid, progress: { fetchedBlocks: expect.any(Number) as unknown } });
-    const exported = await post(b, `v1/object/${cid}/export`, { fileName: 'out.tar' });
-    expect(exported.json()).toMatchObject({
-      sha256: built.sha256,
-      imageId: built.imageId,
-      fileName: 'out.tar',
-    });
+    const exported = await v3(b, 'POST', `object/${cid}/export`, { fileName: 'out.tar' });
+    const { sha256, imageId } = built;
+    expect(exported.json()).toMatchObject({ exported: { sha256, imageId, fileName: 'out.tar' } });
     expect(
       readFileSync(join(b.dataDir, 'images', 'out.tar')).equals(
         readFileSync(join(a.dataDir, 'images', 'in.tar')),
@@ -272,104 +188,104 @@ describe('objects go from edge to edge', () => {
   });
 
   test('JSON and plain files', async () => {
-    const json = (await post(a, 'v1/object', { json: { b: [1, 'x'], a: null } })).json() as { cid: string };
+    const json = await put(a, { json: { b: [1, 'x'], a: null } });
     writeFileSync(join(a.dataDir, 'images', 'plain'), content(2_500_000));
-    const file = (await post(a, 'v1/object', { fileName: 'plain' })).json() as { cid: string; size: number };
+    const file = await put(a, { fileName: 'plain' });
     expect(file.size).toBe(2_500_000);
     for (const { cid } of [json, file]) {
-      await post(b, 'v1/fetch', { cid, providers: [`http://127.0.0.1:${a.room.port}`] });
+      await v3(b, 'POST', 'fetch', { cid, providers: [`http://127.0.0.1:${a.room.port}`] });
       await inState(b, cid, 'STORED');
-      expect((await post(b, `v1/object/${cid}/export`, { fileName: cid })).status).toBe(200);
+      expect((await v3(b, 'POST', `object/${cid}/export`, { fileName: cid })).status).toBe(200);
     }
     expect(readFileSync(join(b.dataDir, 'images', json.cid), 'utf8')).toBe('{"a":null,"b":[1,"x"]}');
     expect(statSync(join(b.dataDir, 'images', file.cid)).size).toBe(2_500_000);
   });
 
   test('a provider that lies gives nothing: FAILED says who lied, and nothing of it is kept', async () => {
-    const { cid } = (await post(a, 'v1/object', { json: 'the truth' })).json() as { cid: string };
+    const { cid } = await put(a, { json: 'the truth' });
     around.tamper = (body) => Buffer.from(body.map((byte) => byte ^ 1));
-    await post(b, 'v1/fetch', { cid, providers: ['/p2p/A'] });
+    await v3(b, 'POST', 'fetch', { cid, providers: ['/p2p/A'] });
     const object = await inState(b, cid, 'FAILED');
     expect(object['error']).toMatch(/\/p2p\/A lied/);
     expect((await b.http.call({ path: `/ipfs/${cid}?format=raw` })).status).toBe(404);
-    expect((await post(b, `v1/object/${cid}/export`, { fileName: 'x' })).status).toBe(404);
+    expect((await v3(b, 'POST', `object/${cid}/export`, { fileName: 'x' })).status).toBe(404);
   });
 
   test('a byte flipped on the disk is found: no export, no archive; fetched anew only that block comes', async () => {
     await build(a, 'in.tar', 3_000_000);
-    const { cid } = (await post(a, 'v1/object', { fileName: 'in.tar', kind: 'image' })).json() as {
-      cid: string;
-    };
-    await post(b, 'v1/fetch', { cid, providers: ['/p2p/A'] });
+    const { cid } = await put(a, { fileName: 'in.tar', kind: 'image' });
+    await v3(b, 'POST', 'fetch', { cid, providers: ['/p2p/A'] });
     await inState(b, cid, 'STORED');
     flipByteOnDisk(packsOf(b), content(3_000_000, 7).subarray(0, 5000));
-    const refused = await post(b, `v1/object/${cid}/export`, { fileName: 'out.tar' });
+    const refused = await v3(b, 'POST', `object/${cid}/export`, { fileName: 'out.tar' });
     expect(refused.status).toBe(500);
     expect(refused.json()).toMatchObject({
       message: expect.stringMatching(/the disk has changed the stored block/) as unknown,
     });
     expect(readdirSync(join(b.dataDir, 'images'))).toEqual([]);
     expect(await objectOf(b, cid)).toMatchObject({ state: 'FAILED' });
-    await post(b, 'v1/fetch', { cid, providers: ['/p2p/A'] });
+    await v3(b, 'POST', 'fetch', { cid, providers: ['/p2p/A'] });
     expect(await inState(b, cid, 'STORED')).toMatchObject({ progress: { fetchedBlocks: 1 } });
-    expect((await post(b, `v1/object/${cid}/export`, { fileName: 'out.tar' })).status).toBe(200);
+    expect((await v3(b, 'POST', `object/${cid}/export`, { fileName: 'out.tar' })).status).toBe(200);
   });
 
   test('a fetch waits for a provider that is away, and goes on after a restart', async () => {
-    const { cid } = (await post(a, 'v1/object', { json: 'x'.repeat(1000) })).json() as { cid: string };
-    await stopEdge(a);
+    const { cid } = await put(a, { json: 'x'.repeat(1000) });
+    await scene.stop(a);
     around.edges.delete('A');
-    await post(b, 'v1/fetch', { cid, providers: ['/p2p/A'] });
+    await v3(b, 'POST', 'fetch', { cid, providers: ['/p2p/A'] });
     await until(() => (around.relayed > 3 ? true : undefined));
     expect(await objectOf(b, cid)).toMatchObject({ state: 'FETCHING' });
-    await stopEdge(b);
-    a = await startEdge('A');
-    b = await startEdge('B');
+    await scene.stop(b);
+    a = await scene.start('A');
+    b = await scene.start('B');
     await inState(b, cid, 'STORED');
   });
 
   test('verify finds what is damaged; drop lets go', async () => {
-    const { cid } = (await post(a, 'v1/object', { json: 'something to spoil' })).json() as { cid: string };
-    expect((await post(a, `v1/object/${cid}/verify`, {})).json()).toMatchObject({ cid, blocks: 1 });
-    const sample = await get(a, `v1/object/${cid}/sample?count=3`);
-    expect(sample).toEqual({ cid, blocks: 1, bytes: 20, blockCids: [cid] });
+    const { cid } = await put(a, { json: 'something to spoil' });
+    expect((await v3(a, 'POST', `object/${cid}/verify`, {})).json()).toMatchObject({
+      verified: { cid, blocks: 1 },
+    });
+    expect((await v3(a, 'GET', `object/${cid}/sample?count=3`)).json()).toMatchObject({
+      sample: { cid, blocks: 1, bytes: 20, blockCids: [cid] },
+    });
     flipByteOnDisk(packsOf(a), Buffer.from('"something to spoil"'));
-    expect((await post(a, `v1/object/${cid}/verify`, {})).status).toBe(500);
+    expect((await v3(a, 'POST', `object/${cid}/verify`, {})).status).toBe(500);
     expect(await objectOf(a, cid)).toMatchObject({ state: 'FAILED' });
-    const drop = { method: 'DELETE', path: `/filecoin_interface/v1/object/${cid}` } as const;
-    expect((await a.http.call(drop)).status).toBe(204);
-    expect((await a.http.call(drop)).status).toBe(404);
+    expect((await v3(a, 'DELETE', `object/${cid}`)).json()).toEqual({ apiVersion: 'v3', statusCode: 200 });
+    expect((await v3(a, 'DELETE', `object/${cid}`)).status).toBe(404);
   });
 });
 
 test('other edges get blocks and nothing else', async () => {
   const headers = { 'x-antirio-peer': 'B' };
-  for (const path of ['/filecoin_interface/orchestrator/image', '/filecoin_interface/v1/object'])
+  for (const path of ['/filecoin_interface/orchestrator/image', '/api/v3/storage/object'])
     expect((await a.http.call({ path, headers })).status).toBe(403);
-  const { cid } = (await post(a, 'v1/object', { json: 1 })).json() as { cid: string };
+  const { cid } = await put(a, { json: 1 });
   expect((await a.http.call({ path: `/ipfs/${cid}?format=raw`, headers })).status).toBe(200);
 });
 
 test('a full store says so, and stores again when something is let go', async () => {
-  await stopEdge(a);
-  a = await startEdge('A', { quotaBytes: 1 << 20 });
+  await scene.stop(a);
+  a = await scene.start('A', { quotaBytes: 1 << 20 });
   const file = (name: string, seed: number) => {
     const bytes = new Uint8Array(700_000);
     for (let i = 0; i < bytes.length; i++) bytes[i] = (i * i * seed) >> 5;
     writeFileSync(join(a.dataDir, 'images', name), bytes);
-    return post(a, 'v1/object', { fileName: name });
+    return v3(a, 'POST', 'object', { fileName: name });
   };
-  const first = (await file('one', 3)).json() as { cid: string };
+  const first = ((await file('one', 3)).json() as { object: { cid: string } }).object;
   expect((await file('two', 5)).status).toBe(507);
-  await a.http.call({ method: 'DELETE', path: `/filecoin_interface/v1/object/${first.cid}` });
-  expect((await file('two', 5)).status).toBe(200);
+  await v3(a, 'DELETE', `object/${first.cid}`);
+  expect((await file('two', 5)).status).toBe(201);
 });
 
 test('what exports left half-written is removed at the start', async () => {
-  await stopEdge(a);
+  await scene.stop(a);
   const path = join(a.dataDir, 'images', 'x.tar.part');
   writeFileSync(path, 'half');
   utimesSync(path, 1000, 1000);
-  a = await startEdge('A');
+  a = await scene.start('A');
   expect(readdirSync(join(a.dataDir, 'images'))).toEqual([]);
 });

@@ -20,8 +20,9 @@ import { createImages } from './images.ts';
 import { createObjects } from './objects.ts';
 import type { FilecoinInterfaceOptions } from './options.ts';
 import { openRecords } from './records.ts';
-import { addObjectRoutes, addThesisRoutes, type Served } from './routes.ts';
+import { addThesisRoutes, type Served } from './routes.ts';
 import { embeddedStorage, type StorageNetwork } from './storage.ts';
+import { addStorageRoutes } from './v3-routes.ts';
 
 const VERSION = '0.1.0';
 
@@ -67,7 +68,7 @@ async function openRoom(options: FilecoinInterfaceOptions, ports: FilecoinInterf
   rim.app.use(onlyBlocksForPeers);
   rim.app.use('/ipfs', createGateway(store, { onServed: countServed(rim, store) }));
   addThesisRoutes(rim, parts);
-  addObjectRoutes(rim, parts);
+  addStorageRoutes(rim, parts);
   const port = await rim.listen(options.port, options.bind).catch(async (error: unknown) => {
     await closeAll(parts);
     throw error;

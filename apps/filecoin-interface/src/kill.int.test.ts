@@ -101,7 +101,7 @@ test('every order that was taken is stored and reported, whenever the process is
     [...names].sort(),
   );
   for (const image of images ?? []) {
-    const path = `/filecoin_interface/v1/object/${String(image['imageHash'])}/verify`;
+    const path = `/api/v3/storage/object/${String(image['imageHash'])}/verify`;
     expect((await http.call({ method: 'POST', path, json: {}, timeoutMs: 20_000 })).status).toBe(200);
   }
   http.close();

@@ -4,17 +4,7 @@ import { z } from 'zod';
 import type { Images } from './images.ts';
 import type { Objects } from './objects.ts';
 import type { ImageRecord, Records } from './records.ts';
-import {
-  backendErrorBody,
-  backendImageBody,
-  cidParams,
-  exportBody,
-  fetchBody,
-  imageId,
-  imageName,
-  objectBody,
-  orchestratorImageBody,
-} from './shapes.ts';
+import { backendErrorBody, backendImageBody, imageName, orchestratorImageBody } from './shapes.ts';
 
 export interface Served {
   readonly version: string;
@@ -69,55 +59,4 @@ export function addThesisRoutes(rim: HttpRim, { version, edgeId, records, images
   rim.route('get', '/filecoin_interface/health', { summary: 'that it is there' }, () => ({
     'Status Message': `filecoin interface v.${version}`,
   }));
-}
-
-/** Objects by CID. */
-export function addObjectRoutes(rim: HttpRim, { objects, images, edgeId }: Served): void {
-  const params = z.object({ imageId });
-  rim.route('get', '/filecoin_interface/v1/image/:imageId', { summary: 'an own image', params }, (input) => ({
-    ...images.get(input.params.imageId),
-    minerAddress: edgeId,
-  }));
-  rim.route(
-    'delete',
-    '/filecoin_interface/v1/image/:imageId',
-    { summary: 'keep an own image no longer', params, status: 204 },
-    (input) => images.drop(input.params.imageId),
-  );
-  const object = '/filecoin_interface/v1/object';
-  rim.route(
-    'post',
-    object,
-    { summary: 'store a file of the images folder, or a JSON value', body: objectBody },
-    ({ body }) => objects.store(body),
-  );
-  rim.route('get', object, { summary: 'all objects' }, () => objects.all());
-  rim.route('get', `${object}/:cid`, { summary: 'how far an object is', params: cidParams }, ({ params }) =>
-    objects.view(params.cid),
-  );
-  rim.route(
-    'delete',
-    `${object}/:cid`,
-    { summary: 'keep an object no longer', params: cidParams, status: 204 },
-    ({ params }) => objects.drop(params.cid),
-  );
-  rim.route(
-    'post',
-    '/filecoin_interface/v1/fetch',
-    { summary: 'fetch an object', body: fetchBody, status: 202 },
-    ({ body }) => objects.fetch(body.cid, body.providers),
-  );
-  const toFile = { summary: 'write an object to the images folder', params: cidParams, body: exportBody };
-  rim.route('post', `${object}/:cid/export`, toFile, ({ params, body }) => objects.export(params.cid, body));
-  rim.route(
-    'post',
-    `${object}/:cid/verify`,
-    { summary: 'read every block', params: cidParams },
-    ({ params }) => objects.verify(params.cid),
-  );
-  const query = z.object({ count: z.coerce.number().int().min(1).max(64).default(8) });
-  const some = { summary: 'verify, and name some blocks by chance', params: cidParams, query };
-  rim.route('get', `${object}/:cid/sample`, some, (input) =>
-    objects.sample(input.params.cid, input.query.count),
-  );
 }

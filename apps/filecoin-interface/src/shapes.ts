@@ -66,11 +66,11 @@ export const objectBody = z.union([
   z.strictObject({ json: z.unknown() }),
 ]);
 
-export const fetchBody = z.strictObject({ cid: z.string().max(128), providers: providers.min(1) });
+export const fetchBody = z.strictObject({ cid: z.string().max(320), providers: providers.min(1) });
 
 export const exportBody = z.strictObject({
   fileName,
   repoTags: z.array(z.string().min(1).max(512)).max(16).optional(),
 });
 
-export const cidParams = z.object({ cid: z.string().max(128) });
+export const cidParams = z.object({ cid: z.string().max(320).describe('CID') });

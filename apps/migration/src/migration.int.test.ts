@@ -277,12 +277,12 @@ describe('the provider’s side (Algorithm 2)', () => {
     const cids = await stored(prepared);
     await b.store.http.call({
       method: 'POST',
-      path: '/filecoin_interface/v1/fetch',
+      path: '/api/v3/storage/fetch',
       json: { cid: cids.imageCid, providers: ['/p2p/A'] },
     });
     await until(async () => {
-      const answer = await b.store.http.call({ path: `/filecoin_interface/v1/object/${cids.imageCid}` });
-      return (answer.json() as Json)['state'] === 'STORED' ? true : undefined;
+      const answer = await b.store.http.call({ path: `/api/v3/storage/object/${cids.imageCid}` });
+      return (answer.json() as { object: Json }).object['state'] === 'STORED' ? true : undefined;
     });
     flipByteOnDisk(packsOf(b), prepared.block);
     const order = fetchOrder(prepared, cids);

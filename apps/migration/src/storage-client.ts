@@ -3,26 +3,30 @@ import { callJson, parseInput, type HttpAnswer, type HttpCall, type HttpPeer } f
 import { AntirioError } from '@antirio/kernel';
 import { checkBlock, MAX_BLOCK_BYTES, parseCid } from '@antirio/content-store';
 
-const imageAnswer = z.looseObject({
+const imageView = z.looseObject({
   status: z.string(),
   imageHash: z.string().optional(),
   error: z.string().optional(),
 });
-const objectAnswer = z.looseObject({
+const objectView = z.looseObject({
+  cid: z.string(),
   state: z.enum(['FETCHING', 'STORED', 'FAILED']),
   error: z.string().optional(),
   progress: z.unknown().optional(),
 });
-const storedAnswer = z.looseObject({ cid: z.string() });
-const exportAnswer = z.looseObject({
+const exportedView = z.looseObject({
   sha256: z.string(),
   imageId: z.string().optional(),
   architecture: z.string().optional(),
 });
-const sampleAnswer = z.looseObject({ blockCids: z.array(z.string()) });
+const imageAnswer = z.looseObject({ image: imageView });
+const objectAnswer = z.looseObject({ object: objectView });
+const exportAnswer = z.looseObject({ exported: exportedView });
+const sampleAnswer = z.looseObject({ sample: z.looseObject({ blockCids: z.array(z.string()) }) });
 
-export type ObjectAnswer = z.output<typeof objectAnswer>;
-export type ExportAnswer = z.output<typeof exportAnswer>;
+export type ImageAnswer = z.output<typeof imageView>;
+export type ObjectAnswer = z.output<typeof objectView>;
+export type ExportAnswer = z.output<typeof exportedView>;
 
 export interface ImageOrder {
   readonly imageId: string;
@@ -34,7 +38,7 @@ export interface ImageOrder {
 /** This edge's filecoin-interface, as migration uses it. */
 export interface StorageClient {
   order(order: ImageOrder): Promise<void>;
-  image(imageId: string): Promise<z.output<typeof imageAnswer>>;
+  image(imageId: string): Promise<ImageAnswer>;
   /** Tells that the providers that the contract asks for hold the image. */
   committed(imageId: string, imageHash: string): Promise<void>;
   dropImage(imageId: string): Promise<void>;
@@ -52,12 +56,14 @@ export interface StorageClient {
   block(cid: string): Promise<Uint8Array>;
 }
 
-const V1 = '/filecoin_interface/v1';
+const STORAGE = '/api/v3/storage';
 
 export function createStorageClient(peer: HttpPeer, wholeTimeoutMs: number): StorageClient {
   const ask = async <S extends z.ZodType>(schema: S, call: HttpCall): Promise<z.output<S>> =>
     parseInput(schema, await callJson(peer, call));
-  const object = (cid: string): string => `${V1}/object/${encodeURIComponent(cid)}`;
+  const object = (cid: string): string => `${STORAGE}/object/${encodeURIComponent(cid)}`;
+  const objectAt = async (call: HttpCall): Promise<ObjectAnswer> => (await ask(objectAnswer, call)).object;
+  const store = { method: 'POST', path: `${STORAGE}/object` } as const;
   const whole = { timeoutMs: wholeTimeoutMs };
   const forget = async (path: string): Promise<void> => {
     const answer = await peer.call({ method: 'DELETE', path });
@@ -67,36 +73,28 @@ export function createStorageClient(peer: HttpPeer, wholeTimeoutMs: number): Sto
     async order(json) {
       await callJson(peer, { method: 'POST', path: '/filecoin_interface/orchestrator/image', json });
     },
-    image: (imageId) => ask(imageAnswer, { path: `${V1}/image/${imageId}` }),
+    image: async (imageId) => (await ask(imageAnswer, { path: `${STORAGE}/image/${imageId}` })).image,
     async committed(imageId, imageHash) {
       const json = { imageId, imageHash, status: 'COMMITTED' };
       await callJson(peer, { method: 'POST', path: '/filecoin_interface/backend/image', json });
     },
-    dropImage: (imageId) => forget(`${V1}/image/${imageId}`),
-    storeJson: async (json) =>
-      (await ask(storedAnswer, { method: 'POST', path: `${V1}/object`, json: { json } })).cid,
+    dropImage: (imageId) => forget(`${STORAGE}/image/${imageId}`),
+    storeJson: async (json) => (await objectAt({ ...store, json: { json } })).cid,
     storeImage: async (fileName) =>
-      (
-        await ask(storedAnswer, {
-          method: 'POST',
-          path: `${V1}/object`,
-          json: { fileName, kind: 'image' },
-          ...whole,
-        })
-      ).cid,
+      (await objectAt({ ...store, json: { fileName, kind: 'image' }, ...whole })).cid,
     fetch: (cid, providers) =>
-      ask(objectAnswer, { method: 'POST', path: `${V1}/fetch`, json: { cid, providers } }),
-    object: (cid) => ask(objectAnswer, { path: object(cid) }),
+      objectAt({ method: 'POST', path: `${STORAGE}/fetch`, json: { cid, providers } }),
+    object: (cid) => objectAt({ path: object(cid) }),
     drop: (cid) => forget(object(cid)),
     async sample(cid, count) {
       const path = `${object(cid)}/sample?count=${count}`;
       const answer = requireWhole(await peer.call({ path, ...whole }), path);
-      return parseInput(sampleAnswer, answer.json()).blockCids;
+      return parseInput(sampleAnswer, answer.json()).sample.blockCids;
     },
     async export(cid, fileName) {
       const path = `${object(cid)}/export`;
       const answer = await peer.call({ method: 'POST', path, json: { fileName }, ...whole });
-      return parseInput(exportAnswer, requireWhole(answer, path).json());
+      return parseInput(exportAnswer, requireWhole(answer, path).json()).exported;
     },
     block: (cid) => fetchBlock(peer, '', cid),
   };

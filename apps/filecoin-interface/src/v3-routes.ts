@@ -1,0 +1,134 @@
+import type { HttpRim } from '@antirio/host';
+import type { BlockStore } from '@antirio/content-store';
+import { z } from 'zod';
+import type { Images } from './images.ts';
+import type { Objects } from './objects.ts';
+import type { ImageRecord, Records } from './records.ts';
+import {
+  cidParams,
+  exportBody,
+  fetchBody,
+  imageId,
+  imageName,
+  objectBody,
+  orchestratorImageBody,
+} from './shapes.ts';
+import { answer, answers, page, pageQuery } from './views.ts';
+
+export interface StorageServed {
+  readonly edgeId: string;
+  readonly store: Pick<BlockStore, 'usage' | 'pins'>;
+  readonly records: Records;
+  readonly images: Images;
+  readonly objects: Objects;
+}
+
+const BASE = '/api/v3/storage';
+const CREATED = 201;
+const ACCEPTED = 202;
+
+/** What the thesis has no words for: objects and images by CID, in the style of EdgeX's v3 API. */
+export function addStorageRoutes(rim: HttpRim, served: StorageServed): void {
+  addObjectRoutes(rim, served);
+  addWholeObjectRoutes(rim, served);
+  addImageRoutes(rim, served);
+  addNetworkRoutes(rim, served);
+}
+
+function addObjectRoutes(rim: HttpRim, { objects }: StorageServed): void {
+  const object = `${BASE}/object`;
+  const storing = {
+    summary: 'store a file of the images folder, or a JSON value',
+    body: objectBody,
+    answer: answers.object,
+    status: CREATED,
+  };
+  rim.route('post', object, storing, async ({ body }) =>
+    answer({ object: await objects.store(body) }, CREATED),
+  );
+  const listing = { summary: 'all objects', query: pageQuery, answer: answers.objects };
+  rim.route('get', object, listing, ({ query }) => {
+    const { totalCount, page: some } = page(objects.all(), query);
+    return answer({ totalCount, objects: some });
+  });
+  const one = { summary: 'how far an object is', params: cidParams, answer: answers.object };
+  rim.route('get', `${object}/:cid`, one, ({ params }) => answer({ object: objects.view(params.cid) }));
+  const drop = { summary: 'keep an object no longer', params: cidParams, answer: answers.done };
+  rim.route('delete', `${object}/:cid`, drop, ({ params }) => {
+    objects.drop(params.cid);
+    return answer({});
+  });
+  const fetching = { summary: 'fetch an object', body: fetchBody, answer: answers.object, status: ACCEPTED };
+  rim.route('post', `${BASE}/fetch`, fetching, ({ body }) =>
+    answer({ object: objects.fetch(body.cid, body.providers) }, ACCEPTED),
+  );
+}
+
+function addWholeObjectRoutes(rim: HttpRim, { objects }: StorageServed): void {
+  const object = `${BASE}/object/:cid`;
+  const toFile = {
+    summary: 'write an object to the images folder, from verified blocks',
+    params: cidParams,
+    body: exportBody,
+    answer: answers.exported,
+  };
+  rim.route('post', `${object}/export`, toFile, async ({ params, body }) =>
+    answer({ exported: await objects.export(params.cid, body) }),
+  );
+  const verifying = { summary: 'read every block', params: cidParams, answer: answers.verified };
+  rim.route('post', `${object}/verify`, verifying, async ({ params }) =>
+    answer({ verified: await objects.verify(params.cid) }),
+  );
+  const query = z.object({ count: z.coerce.number().int().min(1).max(64).default(8) });
+  const some = {
+    summary: 'verify, and name some blocks by chance',
+    params: cidParams,
+    query,
+    answer: answers.sample,
+  };
+  rim.route('get', `${object}/sample`, some, async (input) =>
+    answer({ sample: await objects.sample(input.params.cid, input.query.count) }),
+  );
+}
+
+function addImageRoutes(rim: HttpRim, { images, records, edgeId }: StorageServed): void {
+  const view = (image: ImageRecord) => ({ ...image, minerAddress: edgeId });
+  const image = `${BASE}/image`;
+  const ordering = {
+    summary: 'order an image to be stored',
+    body: orchestratorImageBody,
+    answer: answers.image,
+    status: ACCEPTED,
+  };
+  rim.route('post', image, ordering, ({ body }) => answer({ image: view(images.order(body)) }, ACCEPTED));
+  const query = pageQuery.extend({ imageName: imageName.optional() });
+  const listing = { summary: 'images of this edge, of a name', query, answer: answers.images };
+  rim.route('get', image, listing, (input) => {
+    const { imageName: name } = input.query;
+    const all = records.images.all().filter((each) => name === undefined || each.imageName === name);
+    const { totalCount, page: some } = page(all, input.query);
+    return answer({ totalCount, images: some.map(view) });
+  });
+  const params = z.object({ imageId });
+  const one = { summary: 'an image of this edge', params, answer: answers.image };
+  rim.route('get', `${image}/:imageId`, one, (input) =>
+    answer({ image: view(images.get(input.params.imageId)) }),
+  );
+  const drop = { summary: 'keep an image no longer', params, answer: answers.done };
+  rim.route('delete', `${image}/:imageId`, drop, (input) => {
+    images.drop(input.params.imageId);
+    return answer({});
+  });
+}
+
+function addNetworkRoutes(rim: HttpRim, { store, edgeId }: StorageServed): void {
+  const network = { summary: 'where objects are kept', answer: answers.network };
+  rim.route('get', `${BASE}/network`, network, () =>
+    answer({ network: { kind: 'embedded', provider: `/p2p/${edgeId}`, store: store.usage() } }),
+  );
+  const pins = { summary: 'what is kept, and for whose sake', query: pageQuery, answer: answers.pins };
+  rim.route('get', `${BASE}/pins`, pins, ({ query }) => {
+    const { totalCount, page: some } = page(store.pins(), query);
+    return answer({ totalCount, pins: some.map(({ name, cid }) => ({ name, cid: cid.toString() })) });
+  });
+}

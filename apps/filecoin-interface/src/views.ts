@@ -1,0 +1,97 @@
+import { API_VERSION } from '@antirio/host';
+import { z } from 'zod';
+
+/** What every answer begins with, as EdgeX's do. */
+const head = { apiVersion: z.literal(API_VERSION), statusCode: z.int() };
+
+const wallMs = z.number().describe('milliseconds since the Unix epoch');
+const bytes = z.int().min(0);
+
+const progressView = z.object({
+  blocks: z.int().describe('seen until now'),
+  bytes: bytes.describe('of these'),
+  fetchedBlocks: z.int().describe('that came from providers; the others were here'),
+  fetchedBytes: bytes,
+});
+
+const objectView = z.object({
+  cid: z.string(),
+  state: z.enum(['FETCHING', 'STORED', 'FAILED']),
+  size: bytes.optional().describe('of content, or of blocks where the content is not known; once STORED'),
+  providers: z.array(z.string()),
+  error: z.string().optional().describe('why FAILED'),
+  createdAt: wallMs,
+  progress: progressView.optional().describe('of a fetch since it was last begun'),
+});
+
+const imageView = z.object({
+  imageId: z.string(),
+  imageName: z.string(),
+  fileName: z.string(),
+  storageDuration: z.int().describe('days'),
+  status: z.enum(['WAITING', 'STORED', 'COMMITTED', 'FAILED', 'EXPIRED']),
+  imageHash: z.string().optional().describe('CID; once STORED'),
+  size: bytes.optional().describe('of the uncompressed layers; once STORED'),
+  error: z.string().optional().describe('why FAILED'),
+  createdAt: wallMs,
+  minerAddress: z.string().describe('the edge that stores it'),
+});
+
+const exportedView = z.object({
+  cid: z.string(),
+  fileName: z.string(),
+  size: bytes,
+  sha256: z.string().describe('hex'),
+  imageId: z.string().optional().describe("the engine's id of an image, as the rest"),
+  repoTags: z.array(z.string()).optional(),
+  architecture: z.string().optional(),
+  os: z.string().optional(),
+});
+
+const verified = { cid: z.string(), blocks: z.int(), bytes };
+
+const networkView = z.object({
+  kind: z.string(),
+  provider: z.string().describe('how other edges name this one'),
+  store: z.object({ blocks: z.int(), bytes, quotaBytes: bytes, damaged: z.int() }),
+});
+
+const one = <K extends string, S extends z.ZodType>(name: K, view: S) =>
+  z.object({ ...head, [name]: view } as typeof head & Record<K, S>);
+const many = <K extends string, S extends z.ZodType>(name: K, view: S) =>
+  z.object({ ...head, totalCount: z.int(), [name]: z.array(view) } as typeof head & Record<K, z.ZodArray<S>>);
+
+/** The answers of the v3 API. */
+export const answers = {
+  done: z.object(head),
+  object: one('object', objectView),
+  objects: many('objects', objectView),
+  image: one('image', imageView),
+  images: many('images', imageView),
+  exported: one('exported', exportedView),
+  verified: one('verified', z.object(verified)),
+  sample: one('sample', z.object({ ...verified, blockCids: z.array(z.string()) })),
+  network: one('network', networkView),
+  pins: many('pins', z.object({ name: z.string(), cid: z.string() })),
+};
+
+const status = (statusCode: number) => ({ apiVersion: API_VERSION, statusCode });
+
+/** An answer with these. */
+export const answer = <T extends object>(content: T, statusCode = 200) => ({
+  ...status(statusCode),
+  ...content,
+});
+
+export const pageQuery = z.object({
+  offset: z.coerce.number().int().min(0).default(0).describe('left out at the beginning'),
+  limit: z.coerce.number().int().min(1).max(10_000).default(1000).describe('given at most'),
+});
+
+/** One page of a list, with how many there are in all. */
+export function page<T>(
+  all: readonly T[],
+  { offset, limit }: z.output<typeof pageQuery>,
+): { totalCount: number; page: T[] } {
+  return { totalCount: all.length, page: all.slice(offset, offset + limit) };
+}
