@@ -23,6 +23,7 @@ const MIGRATIONS = [
    CREATE TABLE given_address (devAddr TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
    CREATE TABLE stored_bytes (id INTEGER PRIMARY KEY, session TEXT NOT NULL, digest TEXT NOT NULL, UNIQUE (session, digest)) STRICT;
    ALTER TABLE downlink ADD COLUMN session TEXT`,
+  `CREATE TABLE ring_name (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID`,
 ];
 
 const OWNER_ONLY = 0o600;

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { createLog, sleep, type HttpAnswer, type HttpCall, type HttpPeer } from '@antirio/host';
-import { openOwnRing, type OwnRing } from './own-ring.ts';
+import { openOwnRing, type Asked, type OwnRing, type Wanted } from './own-ring.ts';
 
 const opened: OwnRing[] = [];
 
@@ -18,6 +18,8 @@ const answer = (status: number, body: object): HttpAnswer => ({
 interface FakeBridge {
   readonly peer: HttpPeer;
   readonly budget: () => number | undefined;
+  readonly ring: () => Record<string, unknown> | undefined;
+  readonly marks: Record<string, number>[];
   /** Of each ring that there was. */
   readonly acknowledged: readonly number[];
   remove(): void;
@@ -40,7 +42,12 @@ function bridgeWith(room: number): FakeBridge {
     acknowledged[acknowledged.length - 1] = through;
     return answer(200, {});
   };
-  const call = ({ method, json }: HttpCall): HttpAnswer => {
+  const marks: FakeBridge['marks'] = [];
+  const call = ({ method, json, path }: HttpCall): HttpAnswer => {
+    if (path.endsWith('/marks')) {
+      marks.push((json as { marks: Record<string, number> }).marks);
+      return answer(200, {});
+    }
     if (method === 'POST') return acknowledge(json as { through: number; incarnation?: string });
     if (method !== 'PUT') return ring === undefined ? answer(404, {}) : answer(200, ring);
     const wanted = json as Record<string, unknown>;
@@ -52,6 +59,8 @@ function bridgeWith(room: number): FakeBridge {
   return {
     peer: { call: (one) => Promise.resolve(call(one)), close: () => undefined },
     budget: () => (ring === undefined ? undefined : Number(ring['budgetBytes'])),
+    ring: () => ring,
+    marks,
     acknowledged,
     remove() {
       ring = undefined;
@@ -59,9 +68,20 @@ function bridgeWith(room: number): FakeBridge {
   };
 }
 
-function ringOf(bridge: HttpPeer, devices: number): OwnRing {
+/** What a service has on its disk. */
+function createDisk(): Asked {
+  let names: ReadonlySet<string> = new Set();
+  return { all: () => names, replace: (next) => void (names = new Set(next)) };
+}
+
+function ringOf(
+  bridge: HttpPeer,
+  devices: number,
+  more: Partial<Wanted> = {},
+  asked = createDisk(),
+): OwnRing {
   const devAddrs = Array.from({ length: devices }, (_, n) => n.toString(16).padStart(8, '0'));
-  const wanted = { devices, devAddrs, devEuis: [] };
+  const wanted = { devices, devAddrs, devEuis: [], sharing: [], ...more };
   const log = createLog('test', 'silent');
   const ring = openOwnRing({
     bridge,
@@ -69,6 +89,7 @@ function ringOf(bridge: HttpPeer, devices: number): OwnRing {
     prefix: '',
     log,
     wanted: () => wanted,
+    asked,
     wasGiven: () => false,
     intervalMs: 10,
   });
@@ -119,4 +140,42 @@ test('a ring that was removed is made again, and nothing of it is acknowledged b
   expect(bridge.acknowledged).toEqual([1000, 0]);
   ring.acknowledge({ incarnation: 'life-2', seq: 3 });
   await until(() => bridge.acknowledged[1] === 3);
+});
+
+test('what is not wanted any more leaves the filter once; what others put there stays', async () => {
+  const bridge = bridgeWith(2 ** 30);
+  const disk = createDisk();
+  const filter = () => [bridge.ring()?.['devAddrs'], bridge.ring()?.['devEuis']];
+  await ringOf(bridge.peer, 2, { devEuis: ['e1'] }, disk).ensure();
+  Object.assign(bridge.ring() ?? {}, {
+    devAddrs: ['00000000', '00000001', 'ffffffff'],
+    devEuis: ['e1', 'e9'],
+  });
+  await opened.pop()?.stop();
+  await ringOf(bridge.peer, 1, {}, disk).ensure();
+  expect(filter()).toEqual([['ffffffff', '00000000'], ['e9']]);
+  Object.assign(bridge.ring() ?? {}, { devAddrs: ['ffffffff', '00000000', '00000001'] });
+  await opened[0]?.ensure();
+  expect(filter()[0]).toContain('00000001');
+});
+
+test('addresses of one device share, whatever stands in the ring from before', async () => {
+  const bridge = bridgeWith(2 ** 30);
+  const disk = createDisk();
+  await ringOf(bridge.peer, 3, { devices: 3 }, disk).ensure();
+  await opened.pop()?.stop();
+  const sharing = [['00000000', '00000001']];
+  await ringOf(bridge.peer, 3, { devices: 2, sharing }, disk).ensure();
+  expect(bridge.ring()).toMatchObject({ sharing });
+});
+
+test('the bridge is told the newest true counters, of addresses that one device has', async () => {
+  const bridge = bridgeWith(2 ** 30);
+  const ring = ringOf(bridge.peer, 2);
+  ring.mark('00000000', 'a', 65_536 + 7);
+  ring.mark('00000000', 'b', 9);
+  await until(() => bridge.marks.length === 1);
+  ring.mark('00000001', 'c', 5);
+  await until(() => bridge.marks.length === 2);
+  expect(bridge.marks).toEqual([{ '00000000': 7 }, { '00000001': 5 }]);
 });

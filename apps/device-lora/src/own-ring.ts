@@ -5,6 +5,7 @@ import { callJson, parseInput, repeat, type HttpPeer, type Log, type Repeating }
 const ringSchema = z.looseObject({
   devAddrs: z.array(z.string()),
   devEuis: z.array(z.string()).default([]),
+  sharing: z.array(z.array(z.string())).default([]),
   budgetBytes: z.int(),
   prefix: z.string(),
   deliver: z.boolean(),
@@ -24,13 +25,24 @@ export interface Wanted {
   /** Sensors, however many addresses they have. */
   readonly devices: number;
   readonly devAddrs: readonly string[];
+  /** Those of one device, where it has several: together they have its share of the ring. */
+  readonly sharing: readonly (readonly string[])[];
   /** Whose JoinRequests we answer. */
   readonly devEuis: readonly string[];
+}
+
+/** What we have put into the ring's filter, durably: what is not wanted any more goes, what others put there stays. */
+export interface Asked {
+  all(): ReadonlySet<string>;
+  /** Durable when it returns. */
+  replace(names: readonly string[]): void;
 }
 
 /** The edge's own ring: sees to it that it takes our devices, and tells it what is stored. */
 export interface OwnRing {
   acknowledge(stored: Stored): void;
+  /** The highest counter of a device that is known to be true. */
+  mark(devAddr: string, devEui: string, fcnt: number): void;
   /** The ring takes what is wanted when this resolves. @throws AntirioError where the bridge does not do so. */
   ensure(): Promise<void>;
   stop(): Promise<void>;
@@ -42,6 +54,7 @@ export interface OwnRingPorts {
   readonly prefix: string;
   readonly log: Log;
   readonly wanted: () => Wanted;
+  readonly asked: Asked;
   /** Whether a join of ours gave the address away, so that it goes when it is not wanted any more. */
   readonly wasGiven: (devAddr: string) => boolean;
   /** Between two looks at what is to be acknowledged (default 1 s). */
@@ -59,10 +72,20 @@ const MOST = 1 << 28;
 /** With less the ring would be of no use. */
 const LEAST = 1 << 16;
 
+/** The bridge forgets its marks when it is started. */
+const MARK_ALL_EVERY = 60;
+const MARKS_AT_ONCE = 1000;
+
 const hasAll = (known: readonly string[], wanted: readonly string[]): boolean => {
   const set = new Set(known);
   return wanted.every((one) => set.has(one));
 };
+
+/** Whether something of ours is still there that is not wanted any more. */
+function hasLeft(found: Found | undefined, before: ReadonlySet<string>, names: ReadonlySet<string>): boolean {
+  const { devAddrs = [], devEuis = [] } = found ?? {};
+  return [...devAddrs, ...devEuis].some((one) => before.has(one) && !names.has(one));
+}
 
 export function openOwnRing(ports: OwnRingPorts): OwnRing {
   const { bridge, ring, prefix, log } = ports;
@@ -73,6 +96,8 @@ export function openOwnRing(ports: OwnRingPorts): OwnRing {
   /** What the bridge was told of last, or will not have. */
   let told: Stored | undefined;
   let ensuring: Promise<void> = Promise.resolve();
+  const marks = new Map<string, { readonly devEui: string; readonly fcnt16: number }>();
+  const unmarked = new Set<string>();
 
   const known = async (): Promise<Found | undefined> => {
     try {
@@ -82,11 +107,15 @@ export function openOwnRing(ports: OwnRingPorts): OwnRing {
       throw error;
     }
   };
-  const isRight = (found: Found | undefined, { devAddrs, devEuis }: Wanted): boolean =>
-    found?.deliver === true &&
-    found.prefix === prefix &&
-    hasAll(found.devAddrs, devAddrs) &&
-    hasAll(found.devEuis, devEuis);
+  const isRight = (found: Found | undefined, { devAddrs, devEuis, sharing }: Wanted): boolean => {
+    if (found?.deliver !== true || found.prefix !== prefix) return false;
+    const groups = (all: Wanted['sharing']): string[] => all.map((group) => group.join());
+    return (
+      hasAll(found.devAddrs, devAddrs) &&
+      hasAll(found.devEuis, devEuis) &&
+      hasAll(groups(found.sharing), groups(sharing))
+    );
+  };
   /** With less where the bridge has not so much room. */
   const putWith = async (filter: object, budgetBytes: number, least: number): Promise<void> => {
     const json = { ...filter, budgetBytes, prefix, deliver: true };
@@ -97,22 +126,35 @@ export function openOwnRing(ports: OwnRingPorts): OwnRing {
       await putWith(filter, Math.max(least, Math.floor(budgetBytes / 2)), least);
     }
   };
+  const filterOf = (found: Found | undefined, wanted: Wanted, before: ReadonlySet<string>) => {
+    const ours = new Set(wanted.devAddrs);
+    const isOthers = (one: string): boolean => !ours.has(one) && !before.has(one) && !ports.wasGiven(one);
+    const others = (found?.devAddrs ?? []).filter(isOthers);
+    const otherEuis = (found?.devEuis ?? []).filter((devEui) => !before.has(devEui));
+    const devEuis = [...new Set([...otherEuis, ...wanted.devEuis])];
+    const otherGroups = (found?.sharing ?? []).filter((group) => group.every(isOthers));
+    const sharing = [...otherGroups, ...wanted.sharing];
+    return {
+      sensors: Math.max(1, others.length + wanted.devices),
+      filter: { devAddrs: [...others, ...ours], devEuis, sharing },
+    };
+  };
   const put = async (): Promise<void> => {
     const found = await known();
     const wanted = ports.wanted();
-    if (!isRight(found, wanted)) {
-      const ours = new Set(wanted.devAddrs);
-      const others = (found?.devAddrs ?? []).filter(
-        (devAddr) => !ours.has(devAddr) && !ports.wasGiven(devAddr),
-      );
-      const devAddrs = [...others, ...ours];
-      const devEuis = [...new Set([...(found?.devEuis ?? []), ...wanted.devEuis])];
-      const sensors = Math.max(1, others.length + wanted.devices);
-      const filter = { devAddrs, ...(devEuis.length === 0 ? {} : { devEuis }) };
+    const before = ports.asked.all();
+    const names = new Set([...wanted.devAddrs, ...wanted.devEuis]);
+    const union = new Set([...before, ...names]);
+    // what is put there by a service that is killed at once is known as its own all the same
+    if (union.size > before.size) ports.asked.replace([...union]);
+    if (hasLeft(found, before, names) || !isRight(found, wanted)) {
+      const { filter, sensors } = filterOf(found, wanted, before);
       const held = found?.budgetBytes ?? 0;
       const budgetBytes = Math.max(held, Math.min(sensors * BUDGET_PER_DEVICE, MOST));
       await putWith(filter, budgetBytes, Math.max(held, LEAST));
     }
+    // once is enough: whoever puts it there again has his reasons
+    if (union.size > names.size) ports.asked.replace([...names]);
     ensured = true;
   };
   const ensure = (): Promise<void> => {
@@ -133,9 +175,19 @@ export function openOwnRing(ports: OwnRingPorts): OwnRing {
       throw error;
     }
   };
+  const tellMarks = async (): Promise<void> => {
+    const names = rounds % MARK_ALL_EVERY === 0 ? [...marks.keys()] : [...unmarked];
+    for (let i = 0; i < names.length; i += MARKS_AT_ONCE) {
+      const some = names.slice(i, i + MARKS_AT_ONCE);
+      const json = { marks: Object.fromEntries(some.map((name) => [name, marks.get(name)?.fcnt16])) };
+      for (const name of some) unmarked.delete(name);
+      await callJson(bridge, { method: 'PUT', path: `${path}/marks`, json });
+    }
+  };
   const keep = async (): Promise<void> => {
     if (rounds++ % CHECK_EVERY === 0) ensured = false;
     if (!ensured) await ensure();
+    await tellMarks();
     const next = stored;
     if (next === undefined || (next.incarnation === told?.incarnation && next.seq <= told.seq)) return;
     await tell(next);
@@ -148,6 +200,13 @@ export function openOwnRing(ports: OwnRingPorts): OwnRing {
       // a ring that begins anew counts from one again
       if (stored !== undefined && next.seq < stored.seq) told = undefined;
       stored = next;
+    },
+    mark(devAddr, devEui, fcnt) {
+      const known = marks.get(devAddr);
+      // an address of two devices: the counter of one says nothing about the other's
+      if (known !== undefined && known.devEui !== devEui) return;
+      marks.set(devAddr, { devEui, fcnt16: fcnt & 0xffff });
+      unmarked.add(devAddr);
     },
     ensure,
     stop: () => work.stop(),

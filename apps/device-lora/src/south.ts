@@ -17,9 +17,11 @@ import { createMacLayer, type MacLayer } from './mac/mac-layer.ts';
 import { createMacStore } from './mac/store.ts';
 import { createPoster, type Poster } from './north/poster.ts';
 import type { DeviceLoraOptions } from './options.ts';
-import { openOwnRing, type OwnRing, type Wanted } from './own-ring.ts';
+import { createAsked } from './asked.ts';
+import { openOwnRing, type Asked, type OwnRing, type Wanted } from './own-ring.ts';
 import { createUplinkStore, type UplinkStore } from './store.ts';
 import { openReader, type Reader } from './uplink/reader.ts';
+import { highestOf } from './uplink/sessions.ts';
 import type { SessionBook } from './uplink/session-book.ts';
 
 const ROOM = 'device-lora';
@@ -69,12 +71,23 @@ function wantedOf({ devices }: DeviceLoraOptions, joins: JoinStore): Wanted {
     devices.filter(({ activation }) => activation === 'otaa').map(({ devEui }) => devEui),
   );
   const fixed = devices.flatMap(({ devAddr }) => devAddr ?? []);
-  const given = joins.all().flatMap(({ devEui, devAddr }) => (joining.has(devEui) ? devAddr : []));
-  return { devices: devices.length, devAddrs: [...new Set([...fixed, ...given])], devEuis: [...joining] };
+  const given = joins.all().filter(({ devEui }) => joining.has(devEui));
+  const ofDevice = Map.groupBy(given, ({ devEui }) => devEui).values();
+  const sharing = [...ofDevice].map((sessions) => sessions.map(({ devAddr }) => devAddr));
+  return {
+    devices: devices.length,
+    devAddrs: [...new Set([...fixed, ...given.map(({ devAddr }) => devAddr)])],
+    sharing: sharing.filter(({ length }) => length > 1),
+    devEuis: [...joining],
+  };
 }
 
 /** The ring of the edge itself is told what is stored; a contract's ring is acknowledged by its owner alone. */
-function openRing({ options, peers, log, opened }: SouthPorts, joins: JoinStore): OwnRing | undefined {
+function openRing(
+  { options, peers, log, opened }: SouthPorts,
+  joins: JoinStore,
+  asked: Asked,
+): OwnRing | undefined {
   const bridge = peers['gatewayBridge'];
   const { prefix } = options;
   if (options.ring !== OWN || prefix !== '' || bridge === undefined) return undefined;
@@ -84,6 +97,7 @@ function openRing({ options, peers, log, opened }: SouthPorts, joins: JoinStore)
     prefix,
     log,
     wanted: () => wantedOf(options, joins),
+    asked,
     wasGiven: (devAddr) => joins.wasGiven(parseDevAddr(devAddr)),
   });
   opened.push(() => ring.stop());
@@ -137,7 +151,8 @@ async function openReading(ports: SouthPorts, parts: ReadingParts): Promise<Read
     onReset: (session) => mac.reset(session),
     onJoin: (join) => joinServer?.heard(join),
     onStored: (heard, readings) => {
-      const { device } = heard.session;
+      const { device, devAddr } = heard.session;
+      if (highestOf(heard.session) === heard.fcnt) ring?.mark(devAddr, device.devEui, heard.fcnt);
       const known = told.lastHeard.get(device.devEui);
       if (known === undefined || known.at <= heard.uplink.receivedAt)
         told.lastHeard.set(device.devEui, lastHeardOf(heard));
@@ -187,7 +202,7 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
     ...{ transmitter, sendDownlinks, answerUplinks, store: downlinks },
     ...{ mac, counters, clock, log },
   });
-  const ring = openRing(ports, joins);
+  const ring = openRing(ports, joins, createAsked(db));
   const sessions = (): SessionBook | undefined => activation.sessions;
   const joinServer = openJoinServer(ports, { joins, ring, transmitter, counters, sessions });
   const told: Told = { latest: createLatest(), lastHeard: new Map() };

@@ -45,6 +45,8 @@ export interface GatewayBridge extends Service {
 
 const VERSION = '0.1.0';
 const TIDY_MS = 1000;
+/** The filter of a ring: a hundred thousand DevAddrs, twice where they share. */
+const MAX_BODY_BYTES = 4 << 20;
 const OWN = 'own';
 const ROOM = 'gateway-bridge';
 
@@ -85,6 +87,7 @@ export function createGatewayBridge(options: GatewayBridgeOptions, ports: Gatewa
     createHttpRim({
       serviceKey: ROOM,
       version: VERSION,
+      maxBodyBytes: MAX_BODY_BYTES,
       config: () => options,
       health,
       log,

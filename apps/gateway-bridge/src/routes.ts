@@ -41,26 +41,33 @@ const page = z.object({
 });
 const counter = z.int().min(0).max(0xffff_ffff);
 
-const ringBody = z.strictObject({
-  devAddrs: z.array(devAddrSchema).max(100_000),
-  /** Devices whose JoinRequests are delivered. */
-  devEuis: z.array(devEuiSchema).max(100_000).default([]),
-  budgetBytes: z.int().min(1024),
-  /** Before every topic: `contract/<id>/`, or nothing. */
-  prefix: z
-    .string()
-    .max(160)
-    .regex(/^(?:[^+#/\0]+\/)*$/, 'topic levels, each with its slash')
-    .default(''),
-  deliver: z.boolean().default(true),
-  /** Of what is delivered, as ChirpStack's marshalers are called. */
-  encoding: z.enum(ENCODINGS).optional(),
-  /** The edge whose frames these are: the only neighbour that may read and acknowledge them. */
-  owner: z.string().min(1).max(128).optional(),
-  /** A ring whose frames become those of this one, where this one is new; the other ends with that. */
-  adopt: ringIdSchema.optional(),
-  retainS: z.int().min(0).max(31_536_000).optional(),
-});
+const isPartition = (groups: readonly (readonly string[])[]): boolean =>
+  new Set(groups.flat()).size === groups.flat().length;
+
+const ringBody = z
+  .strictObject({
+    devAddrs: z.array(devAddrSchema).max(100_000),
+    /** Devices whose JoinRequests are delivered. */
+    devEuis: z.array(devEuiSchema).max(100_000).default([]),
+    /** DevAddrs of one device, which have one share of the budget together. */
+    sharing: z.array(z.array(devAddrSchema).max(1000)).max(100_000).optional(),
+    budgetBytes: z.int().min(1024),
+    /** Before every topic: `contract/<id>/`, or nothing. */
+    prefix: z
+      .string()
+      .max(160)
+      .regex(/^(?:[^+#/\0]+\/)*$/, 'topic levels, each with its slash')
+      .default(''),
+    deliver: z.boolean().default(true),
+    /** Of what is delivered, as ChirpStack's marshalers are called. */
+    encoding: z.enum(ENCODINGS).optional(),
+    /** The edge whose frames these are: the only neighbour that may read and acknowledge them. */
+    owner: z.string().min(1).max(128).optional(),
+    /** A ring whose frames become those of this one, where this one is new; the other ends with that. */
+    adopt: ringIdSchema.optional(),
+    retainS: z.int().min(0).max(31_536_000).optional(),
+  })
+  .refine(({ sharing = [] }) => isPartition(sharing), 'sharing: a DevAddr is in one group only');
 
 const windowBody = z
   .strictObject({

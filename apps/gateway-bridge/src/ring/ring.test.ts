@@ -147,6 +147,19 @@ describe('a ring', () => {
     expect(ring.status().dropped.budget).toBe(1);
   });
 
+  test('the addresses of one device have one share together, which does not make the others less', async () => {
+    const three = parseDevAddr('01000003');
+    const ring = ringOn({ devAddrs: [ONE, TWO, three], sharing: [[ONE, three]], budgetBytes: 1000 });
+    const held = async (devAddr: DevAddr): Promise<number> => {
+      let stored = 0;
+      for (let fcnt = 1; (await put(ring, uplink(devAddr, fcnt))).startsWith('stored'); fcnt++) stored += 1;
+      return stored;
+    };
+    expect(await put(ring, uplink(three, 100))).toBe('stored 1');
+    const [one, two] = [await held(ONE), await held(TWO)];
+    expect([two - one, await held(three)]).toEqual([1, 0]);
+  });
+
   test('a device over its rate is held back, identical bytes cost nothing, and a flood far from the last mark takes no tokens of the next frames', async () => {
     const rate = createRateLimit(1, 3);
     const ring = ringOn({}, 1 << 20, rate);

@@ -15,7 +15,9 @@ export interface RingSettings {
   readonly devAddrs: readonly string[];
   /** Lower-case hex; JoinRequests of these are delivered, never kept. */
   readonly devEuis: readonly string[];
-  /** Bytes on the disk that the ring may fill, divided evenly among its DevAddrs. */
+  /** DevAddrs of one device, which have one share together: those of its sessions. */
+  readonly sharing?: readonly (readonly string[])[] | undefined;
+  /** Bytes on the disk that the ring may fill, divided evenly among its DevAddrs, or those that share. */
   readonly budgetBytes: number;
   /** Before every topic on which its frames are delivered. */
   readonly prefix: string;
@@ -101,6 +103,17 @@ export interface RingPorts {
 const hex = (value: number): string => value.toString(16).padStart(8, '0');
 const LOG_HEADER = 8;
 
+/** By each DevAddr of a device all that it has; of those that stand for themselves nothing. */
+function sharingOf({ devAddrs, sharing = [] }: RingSettings): Map<number, readonly number[]> {
+  const known = new Set(devAddrs);
+  const groups = new Map<number, readonly number[]>();
+  for (const group of sharing) {
+    const numbers = group.filter((one) => known.has(one)).map((one) => Number.parseInt(one, 16));
+    for (const one of numbers) groups.set(one, numbers);
+  }
+  return groups;
+}
+
 /** Opens the ring in its folder; everything acknowledged before is in it. */
 export function openRing(ports: RingPorts, initial: RingSettings): Ring {
   const { id, clock } = ports;
@@ -111,6 +124,7 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
   const slots = createSlots((seq) => store.rowOf(seq));
   let settings = initial;
   let share = 0;
+  let sharing = new Map<number, readonly number[]>();
   let durableThrough = store.lastSeq;
   // frames at or below are gone, though their file may still be there
   let floor = store.firstSeq - 1;
@@ -132,7 +146,9 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
   };
   const configure = (next: RingSettings): void => {
     settings = next;
-    share = Math.floor(next.budgetBytes / Math.max(1, next.devAddrs.length));
+    sharing = sharingOf(next);
+    const alone = next.devAddrs.filter((devAddr) => !sharing.has(Number.parseInt(devAddr, 16)));
+    share = Math.floor(next.budgetBytes / Math.max(1, alone.length + new Set(sharing.values()).size));
     ports.rate.keepOnly(new Set(next.devAddrs));
   };
   configure(initial);
@@ -141,14 +157,15 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
     floor += 1;
     if (store.has(floor)) slots.remove(floor, store.rowOf(floor));
   };
+  const heldBy = (devAddr: number): number =>
+    (sharing.get(devAddr) ?? [devAddr]).reduce((sum, one) => sum + slots.bytesOf(one), 0);
   const shared = ports.shared === true;
   const mayRelease = (): boolean =>
     floor < (shared ? durableThrough : Math.min(store.state.acknowledged, durableThrough));
   const refusal = (frame: StoredFrame, row: Row, limit: boolean): keyof Drops | undefined => {
     if (!slots.hasRoom(row, store.state.acknowledged)) return 'slots';
     const isFull = (): boolean =>
-      (shared ? slots.bytes : slots.bytesOf(row.devAddr)) + row.length >
-      (shared ? settings.budgetBytes : share);
+      (shared ? slots.bytes : heldBy(row.devAddr)) + row.length > (shared ? settings.budgetBytes : share);
     // what is acknowledged stays as long as nothing needs its room
     while (isFull() && mayRelease()) release();
     if (isFull()) return 'budget';

@@ -40,6 +40,7 @@ const storedSchema = z.object({
   settings: z.object({
     devAddrs: z.array(z.string()),
     devEuis: z.array(z.string()).default([]),
+    sharing: z.array(z.array(z.string()).readonly()).readonly().optional(),
     budgetBytes: z.int(),
     prefix: z.string(),
     deliver: z.boolean(),
