@@ -33,7 +33,7 @@ export type CoreCommandOptions = z.output<typeof coreCommandOptions>;
 
 /** What it takes from the environment under EdgeX's names, besides what all services take. */
 export const coreCommandEnvironment: OwnSettings = {
-  integers: { SERVICE_MAXRESULTCOUNT: 'maxResultCount' },
-  kilobytes: { SERVICE_MAXREQUESTSIZE: 'maxBodyBytes' },
+  integers: { 'Service/MaxResultCount': 'maxResultCount' },
+  kilobytes: { 'Service/MaxRequestSize': 'maxBodyBytes' },
   hasMetadata: true,
 };

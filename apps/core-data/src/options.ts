@@ -52,16 +52,16 @@ export type CoreDataOptions = z.output<typeof coreDataOptions>;
 /** What it takes from the environment under EdgeX's names, besides what all services take. */
 export const coreDataEnvironment: OwnSettings = {
   integers: {
-    SERVICE_MAXRESULTCOUNT: 'maxResultCount',
-    RETENTION_DEFAULTMAXCAP: 'retention.defaultMaxCap',
-    RETENTION_DEFAULTMINCAP: 'retention.defaultMinCap',
+    'Service/MaxResultCount': 'maxResultCount',
+    'Retention/DefaultMaxCap': 'retention.defaultMaxCap',
+    'Retention/DefaultMinCap': 'retention.defaultMinCap',
   },
-  kilobytes: { MAXEVENTSIZE: 'maxEventBytes' },
+  kilobytes: { MaxEventSize: 'maxEventBytes' },
   texts: {
-    WRITABLE_PERSISTDATA: 'writable.PersistData',
-    WRITABLE_EVENTPURGE: 'writable.EventPurge',
-    RETENTION_INTERVAL: 'retention.interval',
-    RETENTION_DEFAULTDURATION: 'retention.defaultDuration',
+    'Writable/PersistData': 'writable.PersistData',
+    'Writable/EventPurge': 'writable.EventPurge',
+    'Retention/Interval': 'retention.interval',
+    'Retention/DefaultDuration': 'retention.defaultDuration',
   },
   metrics: ['EventsPersisted', 'ReadingsPersisted'],
   hasMetadata: true,

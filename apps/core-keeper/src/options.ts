@@ -37,4 +37,4 @@ export const coreKeeperOptions = z.strictObject({
 export type CoreKeeperOptions = z.output<typeof coreKeeperOptions>;
 
 /** What it takes from the environment under EdgeX's names, besides what all services take. */
-export const coreKeeperEnvironment: OwnSettings = { kilobytes: { SERVICE_MAXREQUESTSIZE: 'maxBodyBytes' } };
+export const coreKeeperEnvironment: OwnSettings = { kilobytes: { 'Service/MaxRequestSize': 'maxBodyBytes' } };

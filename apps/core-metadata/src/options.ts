@@ -41,11 +41,11 @@ export type CoreMetadataOptions = z.output<typeof coreMetadataOptions>;
 
 /** What it takes from the environment under EdgeX's names, besides what all services take. */
 export const coreMetadataEnvironment: OwnSettings = {
-  integers: { SERVICE_MAXRESULTCOUNT: 'maxResultCount' },
-  kilobytes: { SERVICE_MAXREQUESTSIZE: 'maxBodyBytes' },
+  integers: { 'Service/MaxResultCount': 'maxResultCount' },
+  kilobytes: { 'Service/MaxRequestSize': 'maxBodyBytes' },
   texts: {
-    WRITABLE_PROFILECHANGE_STRICTDEVICEPROFILECHANGES: 'writable.ProfileChange.StrictDeviceProfileChanges',
-    WRITABLE_PROFILECHANGE_STRICTDEVICEPROFILEDELETES: 'writable.ProfileChange.StrictDeviceProfileDeletes',
-    WRITABLE_UOM_VALIDATION: 'writable.UoM.Validation',
+    'Writable/ProfileChange/StrictDeviceProfileChanges': 'writable.ProfileChange.StrictDeviceProfileChanges',
+    'Writable/ProfileChange/StrictDeviceProfileDeletes': 'writable.ProfileChange.StrictDeviceProfileDeletes',
+    'Writable/UoM/Validation': 'writable.UoM.Validation',
   },
 };

@@ -117,7 +117,7 @@ export async function createEdgeHost(given: EdgeConfig, wanted: readonly Runnabl
   const rooms = wanted.toSorted((a, b) => ROOM_KEYS.indexOf(a.key) - ROOM_KEYS.indexOf(b.key));
   const config = await withEdgexEnvironment(given, rooms);
   const log = createLog('antirio', config.logLevel);
-  if (config !== given) warnOfEdgexEnvironment(log);
+  if (config !== given) await warnOfEdgexEnvironment(log, config, rooms);
   const locks: InstanceLock[] = [];
   for (const room of rooms) locks.push(await lockRoom(config.dataDir, room.name));
   const identity = openIdentityOf(config, log);

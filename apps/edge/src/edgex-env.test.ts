@@ -39,6 +39,14 @@ describe('the environment under the names of EdgeX', () => {
     },
   );
 
+  test.each([
+    ['MESSAGEBUS_DISABLED', 'true'],
+    ['MESSAGEBUS_AUTHMODE', 'usernamepassword'],
+    ['MESSAGEBUS_BASETOPICPREFIX', 'mine'],
+  ])('is refused where an edge has its own way: %s', async (name, value) => {
+    await expect(withEdgexEnvironment(given, rooms('core-data'), { [name]: value })).rejects.toThrow(name);
+  });
+
   test('is refused where it is wrong', async () => {
     await expect(withEdgexEnvironment(given, rooms('core-data'), { SERVICE_PORT: 'x' })).rejects.toThrow(
       'SERVICE_PORT',

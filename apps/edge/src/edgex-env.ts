@@ -1,6 +1,7 @@
-import { edgexEnvironment, edgexVariablesNotTaken } from '@antirio/edgex-service';
+import { edgexEnvironment, edgexVariablesNotTaken, merged } from '@antirio/edgex-service';
 import type { Log } from '@antirio/host';
-import { withValue, type EdgeConfig } from './config.ts';
+import { AntirioError } from '@antirio/kernel';
+import type { EdgeConfig } from './config.ts';
 import type { RunnableRoom } from './loaders.ts';
 
 const NONE = 'none';
@@ -12,6 +13,20 @@ function servicesOf(found: Readonly<Record<string, unknown>>): EdgeConfig['servi
     return typeof url === 'string' && url !== NONE ? [[key, { url }] as const] : [];
   });
   return Object.fromEntries(places);
+}
+
+/** An edge's rooms have a bus, under EdgeX's own topics. @throws AntirioError badConfig */
+function checkBus(broker: unknown, messageBus: unknown): void {
+  if (broker === NONE)
+    throw new AntirioError('badConfig', 'MESSAGEBUS_DISABLED=true: rooms of an edge need the message bus');
+  const { authMode = NONE, baseTopicPrefix = 'edgex' } = (messageBus ?? {}) as Record<string, unknown>;
+  if (authMode !== NONE)
+    throw new AntirioError(
+      'badConfig',
+      'MESSAGEBUS_AUTHMODE: of an edge, services.broker.url says who it is for the broker (mqtt://user:password@host)',
+    );
+  if (baseTopicPrefix !== 'edgex')
+    throw new AntirioError('badConfig', 'MESSAGEBUS_BASETOPICPREFIX: the topics of an edge begin with edgex');
 }
 
 /**
@@ -28,16 +43,23 @@ export async function withEdgexEnvironment(
   if (room === undefined || others.length > 0) return config;
   const { environment } = await room.load();
   if (environment === undefined) return config;
-  const { broker, coreKeeper, coreMetadata, ...options } = edgexEnvironment(env, environment);
-  let section: Record<string, unknown> = config[room.key];
-  for (const [path, value] of Object.entries(options)) section = withValue(section, path.split('.'), value);
-  if (coreKeeper === NONE) section = { ...section, followKeeper: false };
+  const found = edgexEnvironment(env, environment, config[room.key]);
+  const { broker, coreKeeper, coreMetadata, messageBus, ...options } = found;
+  checkBus(broker, messageBus);
+  const followed = coreKeeper === NONE ? { followKeeper: false } : {};
   const services = { ...config.services, ...servicesOf({ broker, coreKeeper, coreMetadata }) };
-  return { ...config, services, [room.key]: section };
+  return { ...config, services, [room.key]: merged({ ...config[room.key], ...followed }, options) };
 }
 
-/** Says once which variables of EdgeX the service does not take. */
-export function warnOfEdgexEnvironment(log: Log, env: NodeJS.ProcessEnv = process.env): void {
-  const variables = edgexVariablesNotTaken(env);
-  if (variables.length > 0) log.warn({ variables }, 'variables of EdgeX that are not taken');
+/** Says once which variables of EdgeX the service does not take, and why. */
+export async function warnOfEdgexEnvironment(
+  log: Log,
+  config: EdgeConfig,
+  [room]: readonly RunnableRoom[],
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<void> {
+  const environment = (await room?.load())?.environment;
+  if (room === undefined || environment === undefined) return;
+  const variables = edgexVariablesNotTaken(env, environment, config[room.key]);
+  if (Object.keys(variables).length > 0) log.warn({ variables }, 'variables of EdgeX that are not taken');
 }

@@ -4,7 +4,7 @@ import type { Log } from '@antirio/host';
 import type { Device, DeviceProfile, Event } from '@antirio/edgex-contracts';
 import { profileOf, type Cache } from './cache.ts';
 import type { Driver } from './driver.ts';
-import { notAsked, type DriverCalls } from './driver-calls.ts';
+import { becauseItHangs, notAsked, type DriverCalls } from './driver-calls.ts';
 import type { Events } from './events.ts';
 import type { OperatingStates } from './operating-state.ts';
 import type { CommandQuery } from './query.ts';
@@ -104,6 +104,7 @@ export function createCommands(ports: CommandsPorts): Commands {
       onAnswer(name);
       return used;
     } catch (error) {
+      if (becauseItHangs(error)) states().failed(name);
       if (notAsked(error)) throw new AntirioError('unavailable', `${what} -> ${describeError(error)}`);
       if (!asked && isAntirioError(error) && DRIVERS_OWN.includes(error.code))
         throw new AntirioError(error.code, `${what} -> ${error.message}`, error.details, error.cause);

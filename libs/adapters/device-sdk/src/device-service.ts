@@ -207,6 +207,7 @@ async function openRoom(opening: Opening, { rim, edgex, counters, settings }: Fr
     metadata: metadataOf(ports.peers),
     baseAddress: () => options.baseAddress ?? front?.baseAddress() ?? addressOf(options, port),
     secret: (name) => edgex.secrets.get(name),
+    onSecretChange: (name, changed) => edgex.secrets.onChange(name, changed),
     countAs: (name) => counters.countAs(name),
   });
   setRunning(running);
@@ -241,7 +242,13 @@ export function createDeviceService(
   driver: Driver,
   ports: DeviceServicePorts,
 ): DeviceServiceRoom {
-  const bus = options.topicPrefix === '' ? ports.bus : prefixedBus(ports.bus, options.topicPrefix);
+  const { socket, baseAddress, topicPrefix } = options;
+  if (socket !== undefined && baseAddress === undefined && ports.front === undefined)
+    throw new AntirioError(
+      'badConfig',
+      'a device service on a socket needs baseAddress: core-command could not reach it otherwise',
+    );
+  const bus = topicPrefix === '' ? ports.bus : prefixedBus(ports.bus, topicPrefix);
   const routes: ((rim: HttpRim) => void)[] = [];
   let running: Running | undefined;
   const opening: Opening = {

@@ -26,6 +26,10 @@ type Work<T> = (signal: AbortSignal) => Promise<T> | T;
 const notAskedErrors = new WeakSet<Error>();
 export const notAsked = (error: unknown): boolean => error instanceof Error && notAskedErrors.has(error);
 
+/** Not asked because all that the device may have open hangs: that is the device's failure. */
+const hungErrors = new WeakSet<Error>();
+export const becauseItHangs = (error: unknown): boolean => error instanceof Error && hungErrors.has(error);
+
 function ours(message: string): AntirioError {
   const error = new AntirioError('unavailable', message);
   notAskedErrors.add(error);
@@ -45,11 +49,11 @@ export function asError(error: unknown): AntirioError {
 
 export function createDriverCalls({ timeoutMs, maxPerDevice }: DriverLimits): DriverCalls {
   const stopping = new AbortController();
-  /** Of each device, those that are not over. */
-  const open = new Map<string, Set<symbol>>();
+  /** Of each device, those that are not over; true for those whose time is. */
+  const open = new Map<string, Map<symbol, boolean>>();
   const counts = { failed: 0, late: 0, refused: 0 };
 
-  const bounded = async <T>(work: Work<T>): Promise<T> => {
+  const bounded = async <T>(work: Work<T>, onLate?: () => void): Promise<T> => {
     stopping.signal.throwIfAborted();
     const ending = new AbortController();
     const late = Promise.withResolvers<never>();
@@ -59,6 +63,7 @@ export function createDriverCalls({ timeoutMs, maxPerDevice }: DriverLimits): Dr
     };
     const timer = setTimeout(() => {
       counts.late += 1;
+      onLate?.();
       give(new AntirioError('timeout', `the driver did not answer in ${timeoutMs} ms`));
     }, timeoutMs);
     const stop = (): void => give(stopping.signal.reason as AntirioError);
@@ -75,33 +80,38 @@ export function createDriverCalls({ timeoutMs, maxPerDevice }: DriverLimits): Dr
       stopping.signal.removeEventListener('abort', stop);
     }
   };
-  const begin = (deviceName: string): (() => void) => {
-    const mine = open.get(deviceName) ?? new Set();
+  const begin = (deviceName: string): Record<'over' | 'late', () => void> => {
+    const mine = open.get(deviceName) ?? new Map<symbol, boolean>();
     if (mine.size >= maxPerDevice) {
       counts.refused += 1;
-      throw ours(`${maxPerDevice} requests for ${deviceName} are not over`);
+      const refusal = ours(`${maxPerDevice} requests for ${deviceName} are not over`);
+      if ([...mine.values()].every((isLate) => isLate)) hungErrors.add(refusal);
+      throw refusal;
     }
     const one = Symbol(deviceName);
-    open.set(deviceName, mine.add(one));
-    return () => {
-      mine.delete(one);
-      if (mine.size === 0 && open.get(deviceName) === mine) open.delete(deviceName);
+    open.set(deviceName, mine.set(one, false));
+    return {
+      over() {
+        mine.delete(one);
+        if (mine.size === 0 && open.get(deviceName) === mine) open.delete(deviceName);
+      },
+      late: () => void mine.set(one, true),
     };
   };
   return {
     counts,
     async request(deviceName, work) {
       stopping.signal.throwIfAborted();
-      const over = begin(deviceName);
+      const { over, late } = begin(deviceName);
       return bounded(async (signal) => {
         try {
           return await work(signal);
         } finally {
           over();
         }
-      });
+      }, late);
     },
-    callback: bounded,
+    callback: (work) => bounded(work),
     forget: (deviceName) => void open.delete(deviceName),
     stop: () => stopping.abort(ours('the service stops')),
   };

@@ -6,13 +6,15 @@ import type {
   autoEvent,
   Device,
   device,
+  DeviceCommand,
   DeviceProfile,
   deviceProfile,
+  DeviceResource,
   Event,
   ProvisionWatcher,
   provisionWatcher,
 } from '@antirio/edgex-contracts';
-import type { DevicePatch } from './metadata.ts';
+import type { DevicePatch, ProvisionWatcherPatch } from './metadata.ts';
 
 /** A device of this service; UNLOCKED and UP unless it says otherwise. */
 export type NewDevice = Omit<z.input<typeof device>, 'serviceName' | 'adminState' | 'operatingState'> &
@@ -88,13 +90,20 @@ export interface DeviceSdk {
   readonly config: Readonly<Record<string, string>>;
   devices(): readonly Device[];
   device(name: string): Device | undefined;
+  /** Those that the service's devices have. */
+  profiles(): readonly DeviceProfile[];
   profile(name: string): DeviceProfile | undefined;
+  /** A resource of the device's profile. */
+  deviceResource(deviceName: string, resourceName: string): DeviceResource | undefined;
+  /** A command of the device's profile. */
+  deviceCommand(deviceName: string, commandName: string): DeviceCommand | undefined;
   provisionWatchers(): readonly ProvisionWatcher[];
+  provisionWatcher(name: string): ProvisionWatcher | undefined;
   /** Wall time of the last answer or value of a device, in ms; undefined before the first. */
   lastConnected(name: string): number | undefined;
   /**
    * Sends values as an event. Resolves when the event is sent; while `device.asyncBufferSize` of them are on their way, further ones wait.
-   * @throws AntirioError busy when too many wait; notFound where device or resource are unknown; invalidInput; tooLarge; unavailable without a bus
+   * @throws AntirioError forbidden without EnableAsyncReadings; busy when too many wait; notFound where device or resource are unknown; invalidInput; tooLarge; unavailable without a bus
    */
   send(values: AsyncValues): Promise<void>;
   /** Gives the id. @throws AntirioError conflict where the name is taken; unavailable */
@@ -106,16 +115,27 @@ export interface DeviceSdk {
   /** Keeps the auto event in core-metadata, in place of the one with the same source. */
   addAutoEvent(deviceName: string, added: z.input<typeof autoEvent>): Promise<void>;
   removeAutoEvent(deviceName: string, sourceName: string): Promise<void>;
-  addProfile(profile: NewProfile): Promise<void>;
+  /** Gives the id. @throws AntirioError conflict where the name is taken; unavailable */
+  addProfile(profile: NewProfile): Promise<string>;
+  /** Puts the profile in place of the one of its name. @throws AntirioError notFound; locked where core-metadata is strict; unavailable */
+  updateProfile(profile: NewProfile): Promise<void>;
+  /** @throws AntirioError notFound; conflict while devices have it; unavailable */
+  removeProfile(name: string): Promise<void>;
   addProvisionWatcher(watcher: NewProvisionWatcher): Promise<string>;
+  /** Changes the fields that are given. @throws AntirioError notFound | unavailable */
+  updateProvisionWatcher(watcher: ProvisionWatcherPatch): Promise<void>;
   removeProvisionWatcher(name: string): Promise<void>;
   /** Devices found while none were looked for, or before the search is over. Resolves when the watchers have had their say. */
   discovered(devices: readonly DiscoveredDevice[]): Promise<void>;
   /** Tells those who wait for a discovery how far it is, in percent. */
   discoveryProgress(percent: number, found: number, message?: string): void;
   profileScanProgress(requestId: string, percent: number, message?: string): void;
-  /** A secret of this service, from its file. */
+  /** A system event of the service's own: `edgex/system-events/<service>/<type>/<action>/<service>`. Resolves when the bus has it. @throws AntirioError unavailable */
+  publishSystemEvent(type: string, action: string, details: unknown): Promise<void>;
+  /** A secret of this service: from its file, else from `Writable.InsecureSecrets`. */
   secret(name: string): Readonly<Record<string, string>> | undefined;
+  /** Calls back whenever the secret of this name has become another one. */
+  onSecretChange(name: string, changed: (data: Readonly<Record<string, string>>) => void): void;
   /** A counter of the driver's own, by its name in the telemetry and, in snake case, at `/metrics`. */
   countAs(name: string): (by?: number) => void;
 }

@@ -142,7 +142,7 @@ export async function openFakeMetadata(bus: Bus): Promise<FakeMetadata> {
   const answer = async (method: string, url: URL, body: unknown): Promise<[number, unknown]> => {
     const [, , , kind = '', ...rest] = url.pathname.split('/').map(decodeURIComponent);
     if (kind === 'ping') return [200, { apiVersion: 'v3', timestamp: '', serviceName: 'core-metadata' }];
-    if (method === 'POST' || method === 'PATCH') return change(method, kind as Kind, body);
+    if (method !== 'GET' && method !== 'DELETE') return change(method, kind as Kind, body);
     if (rest[0] === 'service') return [200, listOf(kind as Kind, rest[2] ?? '', url.searchParams)];
     return byName(method, kind as Kind, rest[1] ?? '');
   };

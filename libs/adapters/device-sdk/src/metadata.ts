@@ -14,10 +14,14 @@ import {
   type DeviceService,
   type ProvisionWatcher,
   type UpdateDevice,
+  type UpdateProvisionWatcher,
 } from '@antirio/edgex-contracts';
 
 /** The fields of a device that are to change. */
 export type DevicePatch = Partial<UpdateDevice> & { readonly name: string };
+
+/** The fields of a provision watcher that are to change. */
+export type ProvisionWatcherPatch = Partial<UpdateProvisionWatcher> & { readonly name: string };
 
 /** What became of one item of a request. */
 export interface ItemOutcome {
@@ -38,6 +42,8 @@ export interface Metadata {
   patch(kind: Kind, items: readonly object[]): Promise<ItemOutcome[]>;
   /** @throws AntirioError of what became of it, where that is not good */
   patchDevice(device: DevicePatch): Promise<void>;
+  /** Puts the profile in place of the one of its name. @throws AntirioError of what became of it */
+  putProfile(profile: { readonly name: string }): Promise<void>;
   remove(kind: Exclude<Kind, 'deviceservice'>, name: string): Promise<void>;
 }
 
@@ -140,7 +146,7 @@ export function createMetadata({ peer, random, log, signal }: Ports): Metadata {
     );
   };
   const sendItems = async (
-    method: 'POST' | 'PATCH',
+    method: 'POST' | 'PATCH' | 'PUT',
     kind: Kind,
     items: readonly object[],
   ): Promise<ItemOutcome[]> => {
@@ -214,6 +220,10 @@ export function createMetadata({ peer, random, log, signal }: Ports): Metadata {
     async patchDevice(device) {
       const [outcome] = await sendItems('PATCH', 'device', [device]);
       goodOutcome(outcome, `the change of device ${device.name}`);
+    },
+    async putProfile(profile) {
+      const [outcome] = await sendItems('PUT', 'deviceprofile', [profile]);
+      goodOutcome(outcome, `the profile ${profile.name}`);
     },
     async remove(kind, entity) {
       await ask({ method: 'DELETE', path: `/api/v3/${kind}/name/${name(entity)}` });

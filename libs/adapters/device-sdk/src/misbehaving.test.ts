@@ -113,6 +113,17 @@ describe('a driver that', () => {
     await until(async () => (await ask()).status === 200);
   });
 
+  test('hangs for good makes its device DOWN, though it gets fewer requests than may fail', async () => {
+    const options = { device: { driverTimeoutMs: 20, maxRequestsPerDevice: 2, allowedFails: 4 } };
+    const service = await around.start(testDriver({ read: never }), options, { provision });
+    await service.registered();
+    const statuses: number[] = [];
+    for (let i = 0; i < 4; i++)
+      statuses.push((await around.call(service, { path: '/device/name/r1/Temperature' })).status);
+    expect(statuses).toEqual([500, 500, 503, 503]);
+    await until(() => around.metadata.entities.device.get('r1')?.['operatingState'] === 'DOWN');
+  });
+
   test('has all that it can do under way is not the device’s failure', async () => {
     const gate = Promise.withResolvers<undefined>();
     const read: Driver['read'] = async () => {

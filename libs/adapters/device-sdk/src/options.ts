@@ -38,6 +38,8 @@ export const deviceSection = z.strictObject({
   devicesDir: z.string().optional(),
   provisionWatchersDir: z.string().optional(),
   discovery: discovery.prefault({}),
+  /** Whether values that a driver sends by itself are taken. */
+  enableAsyncReadings: z.boolean().default(true),
   /** Values that a driver sends and that are on their way at once; who sends more waits. */
   asyncBufferSize: z.int().min(1).max(65_536).default(16),
   /** Of the service, for searching. */
@@ -92,24 +94,32 @@ export type DeviceServiceOptions = z.output<typeof deviceServiceOptions>;
 /** What a device service takes from the environment under EdgeX's names, besides what all services take. */
 export const deviceServiceEnvironment: OwnSettings = {
   texts: {
-    DEVICE_PROFILESDIR: 'device.profilesDir',
-    DEVICE_DEVICESDIR: 'device.devicesDir',
-    DEVICE_PROVISIONWATCHERSDIR: 'device.provisionWatchersDir',
-    DEVICE_DISCOVERY_INTERVAL: 'device.discovery.interval',
-    WRITABLE_READING_READINGUNITS: 'writable.Reading.ReadingUnits',
+    'Device/ProfilesDir': 'device.profilesDir',
+    'Device/DevicesDir': 'device.devicesDir',
+    'Device/ProvisionWatchersDir': 'device.provisionWatchersDir',
+    'Device/Discovery/Interval': 'device.discovery.interval',
+    'Writable/Reading/ReadingUnits': 'writable.Reading.ReadingUnits',
   },
   integers: {
-    DEVICE_MAXCMDOPS: 'device.maxCmdOps',
-    DEVICE_ASYNCBUFFERSIZE: 'device.asyncBufferSize',
-    DEVICE_ALLOWEDFAILS: 'device.allowedFails',
-    DEVICE_DEVICEDOWNTIMEOUT: 'device.deviceDownTimeout',
-    MAXEVENTSIZE: 'maxEventSize',
+    'Device/MaxCmdOps': 'device.maxCmdOps',
+    'Device/AsyncBufferSize': 'device.asyncBufferSize',
+    'Device/AllowedFails': 'device.allowedFails',
+    'Device/DeviceDownTimeout': 'device.deviceDownTimeout',
+    MaxEventSize: 'maxEventSize',
   },
   flags: {
-    DEVICE_DATATRANSFORM: 'device.dataTransform',
-    DEVICE_DISCOVERY_ENABLED: 'device.discovery.enabled',
+    'Device/EnableAsyncReadings': 'device.enableAsyncReadings',
+    'Device/DataTransform': 'device.dataTransform',
+    'Device/Discovery/Enabled': 'device.discovery.enabled',
   },
-  kilobytes: { SERVICE_MAXREQUESTSIZE: 'maxBodyBytes' },
+  kilobytes: { 'Service/MaxRequestSize': 'maxBodyBytes' },
+  lists: { 'Device/Labels': 'device.labels' },
+  sections: { Driver: 'driver' },
+  without: {
+    'Device/MaxCmdValueLen': 'values are as long as maxEventSize lets them be',
+    'Service/MaxResultCount': 'a device service gives no lists',
+  },
   metrics: ['EventsSent', 'ReadingsSent', 'ReadCommandsExecuted', 'LastConnected'],
   hasMetadata: true,
+  variables: ['EDGEX_INSTANCE_NAME'],
 };

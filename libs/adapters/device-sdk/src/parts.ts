@@ -51,6 +51,7 @@ export interface PartsPorts {
   readonly metadata: HttpPeer;
   readonly baseAddress: () => string;
   readonly secret: DeviceSdk['secret'];
+  readonly onSecretChange: DeviceSdk['onSecretChange'];
   readonly countAs: DeviceSdk['countAs'];
   /** What may change while the service runs. */
   readonly settings: { readingUnits: boolean };
@@ -157,7 +158,7 @@ export function createParts(given: PartsPorts): Parts {
   const discovery = createDiscovery({ ...searching, onAdded: refreshSoon });
   const scans = createProfileScans({ ...searching, onDone: refreshSoon });
   const lanes = createLanes(settings.asyncBufferSize, settings.asyncBufferSize * WAITING_FACTOR);
-  const { secret, countAs } = given;
+  const { secret, onSecretChange, countAs } = given;
   const sdk = createDeviceSdk({
     ...{
       ...ports,
@@ -167,11 +168,13 @@ export function createParts(given: PartsPorts): Parts {
       progress,
       lanes,
       secret,
+      onSecretChange,
       countAs,
       refreshSoon,
       serviceName,
     },
     config: options.driver,
+    enableAsyncReadings: settings.enableAsyncReadings,
   });
   return { ...core, ...followers, discovery, scans, lanes, sdk };
 }

@@ -14,13 +14,15 @@ export interface Progress {
   /** Percent from 0 to 100; -1 for a failure. */
   discovery(requestId: string, percent: number, found: number, message?: string): void;
   profileScan(requestId: string, percent: number, message?: string): void;
+  /** Any system event of this service. @throws AntirioError unavailable */
+  systemEvent(type: string, action: string, details: unknown, correlationID: string): Promise<void>;
 }
 
 export function createProgress({ bus, clock, log, serviceName }: Ports): Progress {
-  const publish = (action: string, correlationID: string, details: object): void => {
+  const systemEvent: Progress['systemEvent'] = async (type, action, details, correlationID) => {
     const event = {
       apiVersion: API_VERSION,
-      type: 'device',
+      type,
       action,
       source: serviceName,
       owner: serviceName,
@@ -28,13 +30,18 @@ export function createProgress({ bus, clock, log, serviceName }: Ports): Progres
       timestamp: millisToOrigin(clock.now()),
     };
     const level = topicLevel(serviceName);
-    const topic = `${BASE_TOPIC}/system-events/${level}/device/${action}/${level}`;
-    bus
-      .publish(topic, makeEnvelope(event, { correlationID }))
-      .catch((error: unknown) => log.debug({ action, error: describeError(error) }, 'progress not told'));
+    const kind = [type, action].map(topicLevel).join('/');
+    const topic = `${BASE_TOPIC}/system-events/${level}/${kind}/${level}`;
+    await bus.publish(topic, makeEnvelope(event, { correlationID }));
+  };
+  const publish = (action: string, correlationID: string, details: object): void => {
+    systemEvent('device', action, details, correlationID).catch((error: unknown) =>
+      log.debug({ action, error: describeError(error) }, 'progress not told'),
+    );
   };
   const said = (message: string | undefined): object => (message === undefined ? {} : { message });
   return {
+    systemEvent,
     discovery: (requestId, progress, discoveredDeviceCount, message) =>
       publish('discovery', requestId, { requestId, progress, discoveredDeviceCount, ...said(message) }),
     profileScan: (requestId, progress, message) =>

@@ -2,7 +2,7 @@ import { runService } from '@antirio/edgex-service';
 import { AntirioError } from '@antirio/kernel';
 import { createDeviceService } from './device-service.ts';
 import type { Driver } from './driver.ts';
-import { deviceSection, deviceServiceEnvironment, deviceServiceOptions } from './options.ts';
+import { deviceServiceEnvironment, deviceServiceOptions } from './options.ts';
 
 /** What counts where neither a configuration file nor the environment says otherwise. */
 export interface Alone {
@@ -13,25 +13,30 @@ export interface Alone {
   readonly provisionWatchersDir?: string;
   /** Where the service keeps its secrets (default `./data`). */
   readonly dataDir?: string;
+  /** What the driver is to know (EdgeX: Driver): the environment overrides each of these by `DRIVER_<KEY>`. */
+  readonly driver?: Readonly<Record<string, string>>;
 }
 
-function optionsOf({ serviceName, port = 59_999, dataDir = './data', ...folders }: Alone) {
-  const { shape } = deviceServiceOptions;
-  const { profilesDir, devicesDir, provisionWatchersDir } = deviceSection.shape;
-  const device = deviceSection.extend({
-    profilesDir: folders.profilesDir === undefined ? profilesDir : profilesDir.default(folders.profilesDir),
-    devicesDir: folders.devicesDir === undefined ? devicesDir : devicesDir.default(folders.devicesDir),
-    provisionWatchersDir:
-      folders.provisionWatchersDir === undefined
-        ? provisionWatchersDir
-        : provisionWatchersDir.default(folders.provisionWatchersDir),
-  });
-  return deviceServiceOptions.extend({
-    serviceName: shape.serviceName.default(serviceName),
-    port: shape.port.unwrap().default(port),
-    dataDir: shape.dataDir.default(dataDir),
-    device: device.prefault({}),
-  });
+/** The configuration that the program brings along. */
+function defaultsOf({
+  serviceName,
+  port,
+  dataDir,
+  driver,
+  ...folders
+}: Alone): Readonly<Record<string, unknown>> {
+  return {
+    port: port ?? 59_999,
+    dataDir: dataDir ?? './data',
+    serviceName,
+    device: folders,
+    driver: driver ?? {},
+  };
+}
+
+/** One of several services of this kind: EdgeX's way to name it. */
+function instanceOf(serviceName: string, instance = ''): string {
+  return instance === '' ? serviceName : `${serviceName}_${instance}`;
 }
 
 /**
@@ -39,9 +44,11 @@ function optionsOf({ serviceName, port = 59_999, dataDir = './data', ...folders 
  * names (`DEVICE_MINE_PORT` for the service `device-mine`), then under EdgeX's (`SERVICE_PORT`).
  */
 export async function runDeviceService(alone: Alone, driver: Driver): Promise<void> {
+  const serviceName = instanceOf(alone.serviceName, process.env['EDGEX_INSTANCE_NAME']);
   await runService({
-    serviceKey: alone.serviceName,
-    options: optionsOf(alone),
+    serviceKey: serviceName,
+    options: deviceServiceOptions,
+    defaults: defaultsOf({ ...alone, serviceName }),
     environment: deviceServiceEnvironment,
     create(options, { bus, ...ports }) {
       if (bus === undefined) throw new AntirioError('badConfig', 'a device service needs the message bus');

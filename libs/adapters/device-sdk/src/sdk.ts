@@ -1,6 +1,6 @@
 import { AntirioError, uuidV4, type Random } from '@antirio/kernel';
 import type { Log } from '@antirio/host';
-import type { AutoEvent } from '@antirio/edgex-contracts';
+import type { AutoEvent, DeviceProfile } from '@antirio/edgex-contracts';
 import { profileOf, type Cache } from './cache.ts';
 import type { Changes } from './changes.ts';
 import type { Discovery } from './discovery.ts';
@@ -26,6 +26,8 @@ interface Ports {
   readonly discovery: Discovery;
   readonly progress: Progress;
   readonly secret: DeviceSdk['secret'];
+  readonly onSecretChange: DeviceSdk['onSecretChange'];
+  readonly enableAsyncReadings: boolean;
   readonly countAs: DeviceSdk['countAs'];
   /** Told of each value that a device sent. */
   readonly onAnswer: (deviceName: string) => void;
@@ -41,6 +43,10 @@ function sourceOf({ sourceName, values }: AsyncValues): string {
   return first.resourceName;
 }
 
+/** The fields that have a value. */
+const given = (fields: object): object =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]: [string, unknown]) => value !== undefined));
+
 /** What core-metadata took of a device is in the cache at once, not only when the system event comes. */
 export async function patchDevice(
   { cache, changes, metadata }: Pick<Ports, 'cache' | 'changes' | 'metadata'>,
@@ -48,8 +54,7 @@ export async function patchDevice(
 ): Promise<void> {
   await metadata.patchDevice(patch);
   const device = cache.devices.get(patch.name);
-  const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
-  if (device !== undefined) changes.deviceIs({ ...device, ...given });
+  if (device !== undefined) changes.deviceIs({ ...device, ...given(patch) });
 }
 
 /** A driver's own view of its service. */
@@ -60,6 +65,10 @@ export function createDeviceSdk(ports: Ports): DeviceSdk {
     const device = cache.devices.get(name);
     if (device === undefined) throw new AntirioError('notFound', `device ${name} not found`);
     return device;
+  };
+  const profileNamed = (deviceName: string): DeviceProfile | undefined => {
+    const device = cache.devices.get(deviceName);
+    return device === undefined ? undefined : profileOf(cache, device);
   };
   const patch = (change: DevicePatch): Promise<void> => patchDevice(ports, change);
   const inTurn = createNamedTurns();
@@ -86,10 +95,22 @@ export function createDeviceSdk(ports: Ports): DeviceSdk {
     config,
     devices: () => [...cache.devices.values()],
     device: (name) => cache.devices.get(name),
+    profiles: () => [...cache.profiles.values()],
     profile: (name) => cache.profiles.get(name),
+    deviceResource: (name, resource) =>
+      profileNamed(name)?.deviceResources?.find((one) => one.name === resource),
+    deviceCommand: (name, command) => profileNamed(name)?.deviceCommands?.find((one) => one.name === command),
+    provisionWatcher: (name) => cache.watchers.get(name),
     provisionWatchers: () => [...cache.watchers.values()],
     lastConnected: (name) => cache.lastConnected.get(name),
-    send: (values) => lanes.run(() => send(values)),
+    async send(values) {
+      if (!ports.enableAsyncReadings)
+        throw new AntirioError(
+          'forbidden',
+          'the service takes no values of its own accord (EnableAsyncReadings)',
+        );
+      await lanes.run(() => send(values));
+    },
     async addDevice(device) {
       const states = { adminState: 'UNLOCKED', operatingState: 'UP' };
       const [outcome] = await metadata.add('device', [{ ...states, ...device, serviceName }]);
@@ -119,13 +140,30 @@ export function createDeviceSdk(ports: Ports): DeviceSdk {
       setAutoEvents(name, (before) => before.filter((one) => one.sourceName !== sourceName)),
     async addProfile(profile) {
       const [outcome] = await metadata.add('deviceprofile', [profile]);
-      goodOutcome(outcome, `profile ${profile.name}`);
+      const { id = '' } = goodOutcome(outcome, `profile ${profile.name}`);
+      return id;
+    },
+    async updateProfile(profile) {
+      await metadata.putProfile(profile);
+      // as core-metadata has it, which may fill in what was left out
+      const kept = await metadata.profile(profile.name);
+      if (kept !== undefined) changes.profileIs(kept);
+    },
+    async removeProfile(name) {
+      await metadata.remove('deviceprofile', name);
+      changes.profileIsGone(name);
     },
     async addProvisionWatcher(watcher) {
       const [outcome] = await metadata.add('provisionwatcher', [{ ...watcher, serviceName }]);
       const { id = '' } = goodOutcome(outcome, `provision watcher ${watcher.name}`);
       ports.refreshSoon();
       return id;
+    },
+    async updateProvisionWatcher(watcher) {
+      const [outcome] = await metadata.patch('provisionwatcher', [{ ...watcher, serviceName }]);
+      goodOutcome(outcome, `the change of provision watcher ${watcher.name}`);
+      const known = cache.watchers.get(watcher.name);
+      if (known !== undefined) changes.watcherIs({ ...known, ...given(watcher) });
     },
     async removeProvisionWatcher(name) {
       await metadata.remove('provisionwatcher', name);
@@ -134,7 +172,10 @@ export function createDeviceSdk(ports: Ports): DeviceSdk {
     discovered: (devices) => discovery.consider(devices),
     discoveryProgress: (percent, found, message) => discovery.progress(percent, found, message),
     profileScanProgress: (requestId, percent, message) => progress.profileScan(requestId, percent, message),
+    publishSystemEvent: (type, action, details) =>
+      progress.systemEvent(type, action, details, uuidV4(random)),
     secret: ports.secret,
+    onSecretChange: ports.onSecretChange,
     countAs: ports.countAs,
   };
 }

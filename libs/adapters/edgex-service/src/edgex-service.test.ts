@@ -199,6 +199,32 @@ describe('secrets', () => {
     await stop();
   });
 
+  test('come of the configuration too, live, where none was stored; that shows only whose they are', async () => {
+    const insecure = (password: string): Json => ({
+      InsecureSecrets: { bus: { SecretName: 'bus', SecretData: { username: 'u', password } } },
+    });
+    const { edgex, peer, stop } = await run({ writable: insecure('hidden-one') });
+    const changes: unknown[] = [];
+    edgex.secrets.onChange('bus', ({ password }) => void changes.push(password));
+    expect(edgex.secrets.get('bus')).toEqual({ username: 'u', password: 'hidden-one' });
+    await change(`${OWN}/InsecureSecrets/bus/SecretData/password`, 'hidden-two');
+    await until(() => edgex.secrets.get('bus')?.['password'] === 'hidden-two');
+    const shown = await peer.call({ path: '/config' });
+    expect(Buffer.from(shown.body).toString()).not.toContain('hidden');
+    expect(shown.json()).toMatchObject({
+      config: {
+        Writable: { InsecureSecrets: { bus: { SecretName: 'bus', SecretData: { username: '<redacted>' } } } },
+      },
+    });
+    edgex.secrets.store('bus', { password: 'stored' });
+    await change(`${OWN}/InsecureSecrets/bus/SecretData/password`, 'hidden-three');
+    await change(`${OWN}/InsecureSecrets/other/SecretName`, 'other');
+    await until(() => edgex.secrets.get('other') !== undefined);
+    expect(edgex.secrets.get('bus')).toEqual({ password: 'stored' });
+    expect(changes).toEqual(['hidden-two', 'stored']);
+    await stop();
+  });
+
   test('there are only so many', async () => {
     const { edgex, stop } = await run();
     for (let i = 0; i < 16; i++) {

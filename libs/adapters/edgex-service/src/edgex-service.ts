@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import type { RequestHandler } from 'express';
 import type { z } from 'zod';
 import { describeError, type Clock, type Random } from '@antirio/kernel';
@@ -8,7 +7,7 @@ import { cors } from './cors.ts';
 import { register, type Registered } from './keeper-client.ts';
 import { commonWritable, type CommonWritable, type EdgexServiceOptions } from './options.ts';
 import { requestTimeout } from './request-timeout.ts';
-import { addSecretRoute, openSecrets, type Secrets } from './secrets.ts';
+import { addSecretRoute, openSecrets, secretsPath, withoutSecrets, type Secrets } from './secrets.ts';
 import { createTelemetry, type Counters, type Gauge } from './telemetry.ts';
 import { followWritable, type FollowedWritable } from './writable.ts';
 
@@ -94,7 +93,7 @@ export function createEdgexService<S extends z.ZodObject>(parts: EdgexServicePar
   const { log } = ports;
   const { service, followKeeper } = options;
   const keeper = followKeeper ? ports.peers?.[KEEPER] : undefined;
-  const secrets = openSecrets(join(options.dataDir, serviceKey, 'secrets.json'));
+  const secrets = openSecrets(secretsPath(options.dataDir, serviceKey));
   const telemetry = createTelemetry(
     serviceKey,
     () => ({
@@ -110,7 +109,8 @@ export function createEdgexService<S extends z.ZodObject>(parts: EdgexServicePar
   let followed: FollowedWritable | undefined;
   let registered: { end(): Promise<void> } | undefined;
 
-  const applyCommon = ({ LogLevel, Telemetry = {} }: CommonWritable): void => {
+  const applyCommon = ({ LogLevel, InsecureSecrets = {}, Telemetry = {} }: CommonWritable): void => {
+    secrets.configure(InsecureSecrets);
     const level = LogLevel?.toLowerCase() ?? configuredLevel;
     if (log.level !== level) log.level = level;
     const { Interval = '30s', Metrics = {}, Tags = {} } = Telemetry;
@@ -120,7 +120,11 @@ export function createEdgexService<S extends z.ZodObject>(parts: EdgexServicePar
   return {
     before: [cors(service.cors), ...(endsInTime ? [] : [requestTimeout(service.requestTimeoutMs)])],
     secrets,
-    config: (own = {}) => ({ ...options, Writable: { ...inForce, ...own } }),
+    config: (own = {}) => ({
+      ...options,
+      writable: withoutSecrets(options.writable),
+      Writable: { ...withoutSecrets(inForce), ...own },
+    }),
     addRoutes: (rim) => addSecretRoute(rim, secrets),
     async follow() {
       const schema = commonWritable.extend(writable?.schema.shape ?? {});
@@ -141,6 +145,7 @@ export function createEdgexService<S extends z.ZodObject>(parts: EdgexServicePar
       );
     },
     register(port) {
+      if (service.startupMsg !== undefined) log.info(service.startupMsg);
       if (keeper === undefined || serviceKey === KEEPER || !service.register) return;
       const address = ANY_ADDRESS.has(options.bind) ? '127.0.0.1' : options.bind;
       const host = service.host ?? address;

@@ -9,61 +9,129 @@ describe('the environment under the names of EdgeX', () => {
           SERVICE_PORT: '5000',
           SERVICE_SERVERBINDADDR: '127.0.0.2',
           SERVICE_REQUESTTIMEOUT: '1.5s',
+          SERVICE_MAXREQUESTSIZE: '0',
           SERVICE_CORSCONFIGURATION_ENABLECORS: 'true',
           WRITABLE_LOGLEVEL: 'DEBUG',
           WRITABLE_PERSISTDATA: 'false',
           WRITABLE_TELEMETRY_METRICS_EVENTSPERSISTED: 'true',
+          DEVICE_LABELS: 'ground floor, lab',
           MAXEVENTSIZE: '25000',
           SERVICE_HOST: '',
           PATH: '/bin',
         },
         {
-          texts: { WRITABLE_PERSISTDATA: 'writable.PersistData' },
-          kilobytes: { MAXEVENTSIZE: 'maxEventBytes' },
+          texts: { 'Writable/PersistData': 'writable.PersistData' },
+          kilobytes: { MaxEventSize: 'maxEventBytes', 'Service/MaxRequestSize': 'maxBodyBytes' },
+          lists: { 'Device/Labels': 'device.labels' },
           metrics: ['EventsPersisted'],
         },
       ),
     ).toEqual({
       port: 5000,
       bind: '127.0.0.2',
-      'service.requestTimeoutMs': 1500,
-      'service.cors.enabled': true,
-      'writable.LogLevel': 'DEBUG',
-      'writable.PersistData': 'false',
-      'writable.Telemetry.Metrics.EventsPersisted': true,
+      service: { requestTimeoutMs: 1500, cors: { enabled: true } },
+      writable: {
+        LogLevel: 'DEBUG',
+        PersistData: 'false',
+        Telemetry: { Metrics: { EventsPersisted: true } },
+      },
+      device: { labels: ['ground floor', 'lab'] },
       maxEventBytes: 25_600_000,
     });
   });
 
-  test('says where the others are', () => {
+  test('says where the others are, and how they are met', () => {
     const given = {
       MESSAGEBUS_PROTOCOL: 'tcp',
       MESSAGEBUS_HOST: 'broker',
+      MESSAGEBUS_TYPE: 'mqtt',
+      MESSAGEBUS_AUTHMODE: 'usernamepassword',
+      MESSAGEBUS_SECRETNAME: 'bus',
+      MESSAGEBUS_BASETOPICPREFIX: 'plant/edgex',
       CLIENTS_CORE_METADATA_PORT: '1',
       EDGEX_CONFIG_PROVIDER: 'keeper.http://keeper:59890',
     };
     expect(edgexEnvironment(given, { hasMetadata: true })).toEqual({
       broker: 'mqtt://broker:1883',
+      messageBus: { authMode: 'usernamepassword', secretName: 'bus', baseTopicPrefix: 'plant/edgex' },
       coreMetadata: 'http://127.0.0.1:1',
       coreKeeper: 'http://keeper:59890',
     });
     expect(edgexEnvironment({ EDGEX_CONFIG_PROVIDER: 'none' })).toEqual({ coreKeeper: 'none' });
+    expect(edgexEnvironment({ MESSAGEBUS_DISABLED: 'true' })).toEqual({ broker: 'none' });
   });
 
-  test('says whether the service registers', () => {
-    expect(edgexEnvironment({ EDGEX_USE_REGISTRY: 'false' })).toEqual({ 'service.register': false });
+  test('says whether the service registers, and where, unless the configuration is there too', () => {
+    expect(edgexEnvironment({ EDGEX_USE_REGISTRY: 'false', REGISTRY_HOST: 'r' })).toEqual({
+      service: { register: false },
+    });
+    const registry = { EDGEX_USE_REGISTRY: 'true', REGISTRY_HOST: 'r', REGISTRY_TYPE: 'keeper' };
+    expect(edgexEnvironment(registry)).toMatchObject({ coreKeeper: 'http://r:59890' });
+    expect(edgexEnvironment({ ...registry, EDGEX_CONFIG_PROVIDER: 'keeper.http://k:1' })).toMatchObject({
+      coreKeeper: 'http://k:1',
+    });
   });
 
-  test('names what is EdgeX’s and not taken', () => {
+  test('changes those keys of a driver that it has, and secrets likewise', () => {
+    const own = { sections: { Driver: 'driver' } };
+    const configured = {
+      driver: { 'Serial-Port': '/dev/ttyS0', Baud: '9600' },
+      writable: {
+        InsecureSecrets: { bus: { SecretName: 'bus', SecretData: { username: 'u', password: 'p' } } },
+      },
+    };
+    const given = {
+      DRIVER_SERIAL_PORT: '/dev/ttyUSB1',
+      DRIVER_PARITY: 'even',
+      WRITABLE_INSECURESECRETS_BUS_SECRETDATA_PASSWORD: 'other',
+    };
+    expect(edgexEnvironment(given, own, configured)).toEqual({
+      driver: { 'Serial-Port': '/dev/ttyUSB1' },
+      writable: { InsecureSecrets: { bus: { SecretData: { password: 'other' } } } },
+    });
+    expect(edgexVariablesNotTaken(given, own, configured)).toEqual({
+      DRIVER_PARITY: 'no such key is configured',
+    });
+  });
+
+  test('may say that the core is on another host', () => {
+    expect(
+      edgexEnvironment(
+        {
+          EDGEX_REMOTE_SERVICE_HOSTS: '10.0.0.7, 10.0.0.1,0.0.0.0',
+          EDGEX_CONFIG_PROVIDER: 'keeper.http://k:59890',
+        },
+        { hasMetadata: true },
+      ),
+    ).toEqual({
+      bind: '0.0.0.0',
+      service: { host: '10.0.0.7' },
+      broker: 'mqtt://10.0.0.1:1883',
+      coreMetadata: 'http://10.0.0.1:59881',
+      coreKeeper: 'http://10.0.0.1:59890',
+    });
+  });
+
+  test('names what is EdgeX’s and not taken, and why', () => {
     const given = {
       EDGEX_USE_REGISTRY: 'true',
       EDGEX_SECURITY_SECRET_STORE: 'false',
+      EDGEX_DISABLE_JWT_VALIDATION: 'false',
+      EDGEX_WHATEVER: '1',
       EDGEX_PROFILE: '',
-      EDGEX_CONFIG_DIR: '/res',
+      CLIENTS_CORE_METADATA_HOST: 'm',
+      CLIENTS_CORE_DATA_HOST: 'd',
+      DEVICE_MAXCMDVALUELEN: '256',
       HOME: '/',
     };
-    expect(edgexVariablesNotTaken(given)).toEqual(['EDGEX_CONFIG_DIR', 'EDGEX_SECURITY_SECRET_STORE']);
-    expect(edgexVariablesNotTaken({})).toEqual([]);
+    const own = { hasMetadata: true, without: { 'Device/MaxCmdValueLen': 'so it is' } };
+    expect(edgexVariablesNotTaken(given, own)).toEqual({
+      CLIENTS_CORE_DATA_HOST: 'the service does not ask that one',
+      DEVICE_MAXCMDVALUELEN: 'so it is',
+      EDGEX_DISABLE_JWT_VALIDATION: 'tokens are not asked for: who reaches the port may use it',
+      EDGEX_WHATEVER: 'it has no meaning here',
+    });
+    expect(edgexVariablesNotTaken({})).toEqual({});
   });
 
   test.each([
@@ -72,7 +140,11 @@ describe('the environment under the names of EdgeX', () => {
     ['SERVICE_REQUESTTIMEOUT', 'soon'],
     ['SERVICE_CORSCONFIGURATION_ENABLECORS', 'yes'],
     ['EDGEX_CONFIG_PROVIDER', 'consul.http://localhost:8500'],
+    ['EDGEX_REMOTE_SERVICE_HOSTS', 'one,two'],
     ['MESSAGEBUS_PORT', 'x'],
+    ['MESSAGEBUS_TYPE', 'nats-core'],
+    ['MESSAGEBUS_AUTHMODE', 'clientcert'],
+    ['REGISTRY_TYPE', 'consul'],
   ])('names the variable that is wrong: %s', (name, value) => {
     expect(() => edgexEnvironment({ [name]: value })).toThrow(name);
   });

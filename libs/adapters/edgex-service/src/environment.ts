@@ -1,142 +1,163 @@
 import { AntirioError } from '@antirio/kernel';
-import { parseDuration } from '@antirio/edgex-contracts';
+import { LOCAL_BROKER, LOCAL_METADATA, placesOf, registryOf, type Places } from './places.ts';
+import { flag, sectionsOf, settingsOf, type OwnSettings } from './settings.ts';
+import { leavesOf, isTree, merged, treeWith, valueAt, type Tree } from './tree.ts';
 
-type Values = Readonly<Record<string, string | undefined>>;
-/** How a variable becomes an option: the path of the option, and what the text means. */
-type Setting = readonly [path: string, read: (text: string, name: string) => unknown];
+export type Variables = Readonly<Record<string, string | undefined>>;
 
-const text = (given: string): unknown => given;
-
-function whole(given: string, name: string): number {
-  if (!/^-?\d{1,15}$/.test(given))
-    throw new AntirioError('badConfig', `${name}=${given} should be a whole number`);
-  return Number(given);
+/** The variable that overrides a key of EdgeX's configuration: `Clients/core-metadata/Host` is `CLIENTS_CORE_METADATA_HOST`. */
+export function variableOf(key: string): string {
+  return key.replace(/[/-]/g, '_').toUpperCase();
 }
 
-function flag(given: string, name: string): boolean {
-  if (given !== 'true' && given !== 'false')
-    throw new AntirioError('badConfig', `${name}=${given} should be true or false`);
-  return given === 'true';
-}
-
-function durationMs(given: string, name: string): number {
-  const nanos = parseDuration(given);
-  if (nanos === undefined)
-    throw new AntirioError('badConfig', `${name}=${given} should be a duration such as 30s`);
-  return Math.round(nanos / 1e6);
-}
-
-/** Settings of all services, under the names that EdgeX gives them in the environment. */
-const COMMON: Readonly<Record<string, Setting>> = {
-  EDGEX_USE_REGISTRY: ['service.register', flag],
-  SERVICE_HOST: ['service.host', text],
-  SERVICE_SERVERBINDADDR: ['bind', text],
-  SERVICE_PORT: ['port', whole],
-  SERVICE_REQUESTTIMEOUT: ['service.requestTimeoutMs', durationMs],
-  SERVICE_HEALTHCHECKINTERVAL: ['service.healthCheckIntervalMs', durationMs],
-  SERVICE_CORSCONFIGURATION_ENABLECORS: ['service.cors.enabled', flag],
-  SERVICE_CORSCONFIGURATION_CORSALLOWCREDENTIALS: ['service.cors.allowCredentials', flag],
-  SERVICE_CORSCONFIGURATION_CORSALLOWEDORIGIN: ['service.cors.allowedOrigin', text],
-  SERVICE_CORSCONFIGURATION_CORSALLOWEDMETHODS: ['service.cors.allowedMethods', text],
-  SERVICE_CORSCONFIGURATION_CORSALLOWEDHEADERS: ['service.cors.allowedHeaders', text],
-  SERVICE_CORSCONFIGURATION_CORSEXPOSEHEADERS: ['service.cors.exposeHeaders', text],
-  SERVICE_CORSCONFIGURATION_CORSMAXAGE: ['service.cors.maxAge', whole],
-  WRITABLE_LOGLEVEL: ['writable.LogLevel', text],
-  WRITABLE_TELEMETRY_INTERVAL: ['writable.Telemetry.Interval', text],
+/** An empty variable is none. */
+const given = (values: Variables, name: string): string | undefined => {
+  const value = values[name];
+  return value === '' ? undefined : value;
 };
 
-/** `<SECTION>_PROTOCOL`, `_HOST` and `_PORT` as one URL, where any of them is set. */
-function urlFrom(values: Values, section: string, fallback: URL): string | undefined {
-  const [protocol, host, port] = ['PROTOCOL', 'HOST', 'PORT'].map((field) => values[`${section}_${field}`]);
-  if (protocol === undefined && host === undefined && port === undefined) return undefined;
-  // EdgeX says tcp for MQTT
-  const scheme = (protocol ?? fallback.protocol.slice(0, -1))
-    .replace(/^tcp$/, 'mqtt')
-    .replace(/^ssl$/, 'mqtts');
-  const at = port === undefined ? fallback.port : String(whole(port, `${section}_PORT`));
-  return `${scheme}://${host ?? fallback.hostname}:${at}`;
-}
-
 /** Where core-keeper is: `keeper.http://host:port`, or `none`. @throws AntirioError badConfig */
-function configProvider(given: string): string {
-  if (given === 'none') return given;
-  const [, url] = /^keeper\.(https?:\/\/\S+)$/.exec(given) ?? [];
+function configProvider(text: string): string {
+  if (text === 'none') return text;
+  const [, url] = /^keeper\.(https?:\/\/\S+)$/.exec(text) ?? [];
   if (url === undefined)
     throw new AntirioError(
       'badConfig',
-      `EDGEX_CONFIG_PROVIDER=${given} should be keeper.http://host:port, or none`,
+      `EDGEX_CONFIG_PROVIDER=${text} should be keeper.http://host:port, or none`,
     );
   return url;
 }
 
-const LOCAL_BROKER = new URL('mqtt://127.0.0.1:1883');
-const LOCAL_METADATA = new URL('http://127.0.0.1:59881');
+/** `EDGEX_CONFIG_PROVIDER`; without it, the registry where that is to be used. */
+function keeperOf(values: Variables): string | undefined {
+  const provider = given(values, 'EDGEX_CONFIG_PROVIDER');
+  if (provider !== undefined) return configProvider(provider);
+  if (given(values, 'EDGEX_USE_REGISTRY') !== 'true') return undefined;
+  return registryOf((key) => given(values, variableOf(key)), variableOf);
+}
 
-function urls(values: Values, hasMetadata: boolean): Record<string, unknown> {
-  const provider = values['EDGEX_CONFIG_PROVIDER'];
-  return {
-    broker: urlFrom(values, 'MESSAGEBUS', LOCAL_BROKER),
-    coreKeeper: provider === undefined ? undefined : configProvider(provider),
-    ...(hasMetadata ? { coreMetadata: urlFrom(values, 'CLIENTS_CORE_METADATA', LOCAL_METADATA) } : {}),
+function withHost(url: string, host: string): string {
+  const at = new URL(url);
+  at.hostname = host.includes(':') ? `[${host}]` : host;
+  return at.href.replace(/\/$/, '');
+}
+
+/** `EDGEX_REMOTE_SERVICE_HOSTS=<this host>,<the core's host>,<bind>`, for a service on another host than the core. @throws AntirioError badConfig */
+function remoteHosts(values: Variables, places: Places, hasMetadata: boolean): Tree {
+  const text = given(values, 'EDGEX_REMOTE_SERVICE_HOSTS');
+  if (text === undefined) return {};
+  const hosts = text.split(',').map((host) => host.trim());
+  if (hosts.length !== 3 || hosts.includes(''))
+    throw new AntirioError(
+      'badConfig',
+      `EDGEX_REMOTE_SERVICE_HOSTS=${text} should be three hosts: this one, the core's, and where to listen`,
+    );
+  const [mine, core = '', bind] = hosts;
+  const known: Record<string, string | undefined> = {
+    broker: places.broker ?? LOCAL_BROKER.href,
+    coreMetadata: hasMetadata ? (places.coreMetadata ?? LOCAL_METADATA.href) : undefined,
+    coreKeeper: places.coreKeeper,
   };
+  const there = Object.entries(known).flatMap(([which, url]) =>
+    url === undefined || url === 'none' ? [] : [[which, withHost(url, core)]],
+  );
+  return { bind, service: { host: mine }, ...(Object.fromEntries(there) as Tree) };
 }
 
-function kilobytes(given: string, name: string): number {
-  return whole(given, name) * 1024;
-}
-
-export interface OwnSettings {
-  /** Numbers by the variable's name: the path of the option. */
-  readonly integers?: Readonly<Record<string, string>>;
-  /** Kilobytes likewise; the option has bytes. */
-  readonly kilobytes?: Readonly<Record<string, string>>;
-  /** Texts likewise, such as those of the Writable section. */
-  readonly texts?: Readonly<Record<string, string>>;
-  /** Switches, true or false, likewise. */
-  readonly flags?: Readonly<Record<string, string>>;
-  /** Metrics that `WRITABLE_TELEMETRY_METRICS_<NAME>` switches. */
-  readonly metrics?: readonly string[];
-  /** Whether the service asks core-metadata, and so takes `CLIENTS_CORE_METADATA_HOST` and so on. */
-  readonly hasMetadata?: boolean;
-}
-
-function settingsOf(given: OwnSettings): Record<string, Setting> {
-  const { integers, kilobytes: sizes, texts, flags, metrics = [] } = given;
-  const own: Record<string, Setting> = {};
-  for (const [names, read] of [
-    [integers, whole],
-    [sizes, kilobytes],
-    [texts, text],
-    [flags, flag],
-  ] as const)
-    for (const [name, path] of Object.entries(names ?? {})) own[name] = [path, read];
-  for (const metric of metrics)
-    own[`WRITABLE_TELEMETRY_METRICS_${metric.toUpperCase()}`] = [
-      `writable.Telemetry.Metrics.${metric}`,
-      flag,
-    ];
-  return { ...COMMON, ...own };
+/** What is configured in sections whose keys are the user's own, by the variables that change it. */
+function sectionKeys(own: OwnSettings, configured: Tree): ReadonlyMap<string, readonly string[]> {
+  const keys = new Map<string, readonly string[]>();
+  for (const [section, option] of Object.entries(sectionsOf(own))) {
+    const path = option.split('.');
+    const tree = valueAt(configured, path);
+    if (!isTree(tree)) continue;
+    for (const [leaf] of leavesOf(tree))
+      keys.set(variableOf([section, ...leaf].join('/')), [...path, ...leaf]);
+  }
+  return keys;
 }
 
 /**
- * Options, by their paths, that the environment sets under EdgeX's names (`SERVICE_PORT`, `WRITABLE_LOGLEVEL`, ...); an empty variable is none.
+ * Options that the environment sets under EdgeX's names (`SERVICE_PORT`, `WRITABLE_LOGLEVEL`, ...), as a tree; an empty variable is none. What is
+ * configured already says which keys of sections such as `Driver` there are to be changed.
  * @throws AntirioError badConfig naming the variable
  */
-export function edgexEnvironment(values: Values, own: OwnSettings = {}): Readonly<Record<string, unknown>> {
-  const settings = Object.entries(settingsOf(own)).flatMap(([name, [path, read]]) => {
-    const given = values[name];
-    return given === undefined || given === '' ? [] : [[path, read(given, name)] as const];
-  });
-  const given = Object.entries(values).filter(([, value]) => value !== '');
-  return { ...urls(Object.fromEntries(given), own.hasMetadata === true), ...Object.fromEntries(settings) };
+export function edgexEnvironment(values: Variables, own: OwnSettings = {}, configured: Tree = {}): Tree {
+  let options: Tree = {};
+  const put = (path: readonly string[], value: unknown): void => {
+    options = merged(options, treeWith(path, value));
+  };
+  for (const [key, { option, read }] of Object.entries(settingsOf(own))) {
+    const name = variableOf(key);
+    const text = given(values, name);
+    if (text !== undefined) put(option.split('.'), read(text, name));
+  }
+  for (const [name, path] of sectionKeys(own, configured)) {
+    const text = given(values, name);
+    if (text !== undefined) put(path, text);
+  }
+  const useRegistry = given(values, 'EDGEX_USE_REGISTRY');
+  if (useRegistry !== undefined) put(['service', 'register'], flag(useRegistry, 'EDGEX_USE_REGISTRY'));
+  const { hasMetadata = false } = own;
+  const coreKeeper = keeperOf(values);
+  const places = {
+    ...placesOf((key) => given(values, variableOf(key)), variableOf, hasMetadata),
+    ...(coreKeeper !== undefined && { coreKeeper }),
+  };
+  return merged(merged(options, places), remoteHosts(values, places, hasMetadata));
 }
 
-/** Of all that begins with `EDGEX_`. */
-const TAKEN = new Set(['EDGEX_USE_REGISTRY', 'EDGEX_CONFIG_PROVIDER', 'EDGEX_CONFIG_FILE']);
+/** Variables that begin with `EDGEX_` and are not taken: why. Undefined where they are. */
+const EDGEX: Readonly<Record<string, ((value: string) => string | undefined) | undefined>> = {
+  EDGEX_USE_REGISTRY: undefined,
+  EDGEX_CONFIG_PROVIDER: undefined,
+  EDGEX_CONFIG_FILE: undefined,
+  EDGEX_REMOTE_SERVICE_HOSTS: undefined,
+  EDGEX_SECURITY_SECRET_STORE: (value) =>
+    value === 'false' ? undefined : 'there is no secret store: secrets are in a file of the service',
+  EDGEX_DISABLE_JWT_VALIDATION: (value) =>
+    /^(?:1|t|true)$/i.test(value) ? undefined : 'tokens are not asked for: who reaches the port may use it',
+  EDGEX_MSG_BASE64_PAYLOAD: (value) =>
+    value === 'true' ? 'payloads are sent as JSON; those in base64 are understood' : undefined,
+  EDGEX_FILE_URI_TIMEOUT: () => 'files are read from this host only',
+};
 
-/** Names of variables that are EdgeX's and mean nothing here; an empty variable is none. */
-export function edgexVariablesNotTaken(values: Values): readonly string[] {
-  return Object.keys(values)
-    .filter((name) => name.startsWith('EDGEX_') && (values[name] ?? '') !== '' && !TAKEN.has(name))
-    .toSorted();
+/** Keys of EdgeX's configuration that no service takes. */
+const NOT_TAKEN: readonly (readonly [pattern: RegExp, why: string])[] = [
+  [/^(?:SERVICE|CLIENTS_\w+)_SECURITYOPTIONS_/, 'there is no zero trust network here'],
+  [/^CLIENTS_\w+_USEMESSAGEBUS$/, 'core-metadata is asked by HTTP'],
+  [/^CLIENTS_\w+_(?:HOST|PORT|PROTOCOL)$/, 'the service does not ask that one'],
+  [/^MESSAGEBUS_OPTIONAL_/, 'the client of the bus has its own settings'],
+  [/^DATABASE_/, 'the service has its own store'],
+  [/^SERVICE_ENABLENAMEFIELDESCAPE$/, 'names in topics are escaped where they have to be'],
+  [/^WRITABLE_(?:INSECURESECRETS|TELEMETRY_METRICS|TELEMETRY_TAGS)_/, 'no such key is configured'],
+];
+
+/** Each variable that is EdgeX's and means nothing here, with the reason; an empty variable is none. */
+export function edgexVariablesNotTaken(
+  values: Variables,
+  own: OwnSettings = {},
+  configured: Tree = {},
+): Readonly<Record<string, string>> {
+  const taken = new Set([
+    ...(own.variables ?? []),
+    ...Object.keys(settingsOf(own)).map(variableOf),
+    ...sectionKeys(own, configured).keys(),
+  ]);
+  if (own.hasMetadata === true)
+    for (const field of ['HOST', 'PORT', 'PROTOCOL']) taken.add(`CLIENTS_CORE_METADATA_${field}`);
+  const without = new Map(Object.entries(own.without ?? {}).map(([key, why]) => [variableOf(key), why]));
+  const sections = Object.keys(own.sections ?? {}).map((key) => `${variableOf(key)}_`);
+  const whyNot = (name: string, value: string): string | undefined => {
+    if (taken.has(name)) return undefined;
+    if (name.startsWith('EDGEX_')) return name in EDGEX ? EDGEX[name]?.(value) : 'it has no meaning here';
+    const [, why] = NOT_TAKEN.find(([pattern]) => pattern.test(name)) ?? [];
+    const isOfSection = sections.some((section) => name.startsWith(section));
+    return without.get(name) ?? why ?? (isOfSection ? 'no such key is configured' : undefined);
+  };
+  const found = Object.entries(values).flatMap(([name, value = '']) => {
+    const why = value === '' ? undefined : whyNot(name, value);
+    return why === undefined ? [] : [[name, why] as const];
+  });
+  return Object.fromEntries(found.toSorted(([one], [other]) => (one < other ? -1 : 1)));
 }

@@ -35,6 +35,8 @@ const service = z.strictObject({
   healthCheckIntervalMs: z.int().min(100).default(10_000),
   /** Whether core-keeper is told of it (EdgeX: `EDGEX_USE_REGISTRY`). */
   register: z.boolean().default(true),
+  /** For the log, once the service listens. */
+  startupMsg: z.string().max(1000).optional(),
   cors: cors.prefault({}),
 });
 
@@ -57,8 +59,21 @@ const telemetry = z.object({
   Tags: z.record(z.string(), z.string()).optional(),
 });
 
+const insecureSecret = z.object({
+  SecretName: z.string().default(''),
+  SecretData: z.record(z.string(), z.coerce.string()).default({}),
+});
+
+/** EdgeX's Writable.InsecureSecrets: secrets in the configuration, for where there is no secret store. */
+const insecureSecrets = z.record(z.string(), insecureSecret);
+export type InsecureSecrets = z.output<typeof insecureSecrets>;
+
 /** What every service follows of its Writable section, under EdgeX's names. */
-export const commonWritable = z.object({ LogLevel: logLevel.optional(), Telemetry: telemetry.optional() });
+export const commonWritable = z.object({
+  LogLevel: logLevel.optional(),
+  InsecureSecrets: insecureSecrets.optional(),
+  Telemetry: telemetry.optional(),
+});
 export type CommonWritable = z.output<typeof commonWritable>;
 
 /** Options that the EdgeX core services have in common: to be spread into a room's own. */

@@ -1,7 +1,10 @@
 import { createMqttBus } from '@antirio/bus';
+import { BASE_TOPIC } from '@antirio/edgex-contracts';
+import { AntirioError } from '@antirio/kernel';
 import {
   createLog,
   httpPeer,
+  issuesOf,
   loadConfig,
   runAlone,
   systemClock,
@@ -12,16 +15,33 @@ import {
 } from '@antirio/host';
 import { z } from 'zod';
 import type { EdgexServicePorts } from './edgex-service.ts';
-import { edgexEnvironment, edgexVariablesNotTaken, type OwnSettings } from './environment.ts';
+import { withBaseTopic } from './base-topic.ts';
+import { edgexEnvironment, edgexVariablesNotTaken } from './environment.ts';
+import { secretsOf, type Secrets } from './secrets.ts';
+import type { OwnSettings } from './settings.ts';
+import { merged, type Tree } from './tree.ts';
 
 const NONE = 'none';
 const KEEPER = 'core-keeper';
+
+/** EdgeX's MessageBus section, but for the address. */
+const messageBus = z.strictObject({
+  authMode: z.enum(['none', 'usernamepassword']).default('none'),
+  /** The secret with `username` and `password`. */
+  secretName: z.string().default(''),
+  /** What all topics begin with. */
+  baseTopicPrefix: z
+    .string()
+    .regex(/^[^+#\p{Cc}/]+(?:\/[^+#\p{Cc}/]+)*$/u, 'should be a topic')
+    .default(BASE_TOPIC),
+});
 
 /** Options of a service that runs alone: where the others are. */
 const surroundings = z.object({
   port: z.int(),
   /** `mqtt://host:port`, or `none` to run without a bus. */
   broker: z.string().default('mqtt://127.0.0.1:1883'),
+  messageBus: messageBus.prefault({}),
   coreMetadata: z.url().default('http://127.0.0.1:59881'),
   /** Where core-keeper is, if there is one. */
   coreKeeper: z.string().default(NONE),
@@ -39,7 +59,51 @@ export interface AloneService<S extends z.ZodObject> {
   readonly options: S;
   /** What it takes from the environment under EdgeX's names besides what all services take. */
   readonly environment?: OwnSettings;
+  /** Options that the program brings along: what is configured overrules them. */
+  readonly defaults?: Tree;
   readonly create: (options: z.output<S>, ports: AlonePorts) => Service & { readonly port: number };
+}
+
+/** Where a service has its secrets. */
+const withSecrets = z.object({
+  dataDir: z.string(),
+  writable: z.record(z.string(), z.unknown()).default({}),
+});
+
+const anything = z.record(z.string(), z.unknown());
+
+/** What file and environment say, the latter under our names and then under EdgeX's. @throws AntirioError badConfig */
+function configuredTree(
+  alone: Pick<AloneService<z.ZodObject>, 'serviceKey' | 'environment' | 'defaults'>,
+): Tree {
+  const { serviceKey, environment = {}, defaults = {} } = alone;
+  const { env, argv } = process;
+  const prefix = serviceKey.toUpperCase().replaceAll('-', '_');
+  const file = argv[2] ?? env['EDGEX_CONFIG_FILE'];
+  const given = loadConfig(anything, { file, env: { prefix, values: env } });
+  const configured = merged(defaults, given);
+  return merged(configured, edgexEnvironment(env, environment, configured));
+}
+
+/** Who the service is for the broker. @throws AntirioError badConfig where there is no such secret */
+function loginOf(
+  { authMode, secretName }: z.output<typeof messageBus>,
+  secrets: () => Secrets,
+): { username?: string; password?: string } {
+  if (authMode === 'none') return {};
+  const { username, password } = secrets().get(secretName) ?? {};
+  if (username === undefined || password === undefined)
+    throw new AntirioError(
+      'badConfig',
+      `the message bus wants the secret ${JSON.stringify(secretName)} with username and password`,
+    );
+  return { username, password };
+}
+
+function parsed<S extends z.ZodType>(schema: S, tree: Tree): z.output<S> {
+  const result = schema.safeParse(tree);
+  if (result.success) return result.data;
+  throw new AntirioError('badConfig', `bad configuration: ${issuesOf(result.error)}`);
 }
 
 /**
@@ -48,24 +112,23 @@ export interface AloneService<S extends z.ZodObject> {
  */
 export async function runService<S extends z.ZodObject>(alone: AloneService<S>): Promise<void> {
   const { serviceKey, create, environment = {} } = alone;
-  const { env, argv } = process;
-  const schema = alone.options.extend(surroundings.shape);
-  const given = loadConfig(schema, {
-    file: argv[2] ?? env['EDGEX_CONFIG_FILE'],
-    env: { prefix: serviceKey.toUpperCase().replaceAll('-', '_'), values: env },
-    flags: edgexEnvironment(env, environment),
-  });
-  const { broker, coreMetadata, coreKeeper, port } = surroundings.parse(given);
+  const tree = configuredTree(alone);
+  const given = parsed(alone.options.extend(surroundings.shape), tree);
+  const around = surroundings.parse(given);
+  const { broker, coreMetadata, coreKeeper, port } = around;
   const keeper = serviceKey === KEEPER && coreKeeper === NONE ? `http://127.0.0.1:${port}` : coreKeeper;
   const log = createLog(serviceKey);
-  const variables = edgexVariablesNotTaken(env);
-  if (variables.length > 0) log.warn({ variables }, 'variables of EdgeX that are not taken');
+  const variables = edgexVariablesNotTaken(process.env, environment, tree);
+  if (Object.keys(variables).length > 0) log.warn({ variables }, 'variables of EdgeX that are not taken');
+  const { broker: _b, coreMetadata: _m, coreKeeper: _k, messageBus: _u, ...own } = given;
+  const options = alone.options.parse(own);
   const peers: Record<string, HttpPeer> = { 'core-metadata': httpPeer({ url: coreMetadata }) };
   if (keeper !== NONE) peers[KEEPER] = httpPeer({ url: keeper });
-  const bus = broker === NONE ? {} : { bus: createMqttBus({ url: broker }, log) };
-  const { broker: _b, coreMetadata: _m, coreKeeper: _k, ...own } = given;
-  const ports = { clock: systemClock, random: systemRandom, log, peers, ...bus };
-  const room = create(alone.options.parse(own), ports);
+  const login = loginOf(around.messageBus, () => secretsOf(serviceKey, withSecrets.parse(own)));
+  const openBus = (): Bus =>
+    withBaseTopic(createMqttBus({ url: broker, ...login }, log), around.messageBus.baseTopicPrefix);
+  const ports = { clock: systemClock, random: systemRandom, log, peers };
+  const room = create(options, broker === NONE ? ports : { ...ports, bus: openBus() });
   await runAlone(log, () => room);
   log.info({ port: room.port }, 'listening');
 }

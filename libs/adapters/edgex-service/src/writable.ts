@@ -4,6 +4,7 @@ import { lastingSubscription } from '@antirio/bus-request';
 import { issuesOf, repeat, sleep, type Bus, type BusHandler, type HttpPeer, type Log } from '@antirio/host';
 import { BASE_TOPIC, parseEnvelope } from '@antirio/edgex-contracts';
 import { readTree, type ConfigTree } from './keeper-client.ts';
+import { isTree, merged, type Tree } from './tree.ts';
 
 /** Where EdgeX's services of version 4 have their configuration. */
 const STEM = `${BASE_TOPIC}/v4`;
@@ -37,20 +38,6 @@ interface Ports {
 /** Follows core-keeper until it is stopped. */
 export interface FollowedWritable {
   stop(): Promise<void>;
-}
-
-type Tree = Readonly<Record<string, unknown>>;
-
-const isTree = (value: unknown): value is Tree =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-function merged(base: Tree, over: Tree): Tree {
-  const result: Record<string, unknown> = { ...base };
-  for (const [key, value] of Object.entries(over)) {
-    const known = result[key];
-    result[key] = isTree(known) && isTree(value) ? merged(known, value) : value;
-  }
-  return result;
 }
 
 function without(tree: Tree, [head, ...rest]: readonly PropertyKey[]): Tree {

@@ -1,0 +1,12 @@
+// A device service as the whole of a process.
+import { runDeviceService } from './index.ts';
+
+await runDeviceService(
+  {
+    serviceName: 'device-alone',
+    port: 0,
+    dataDir: process.env['ALONE_DATA'] ?? '',
+    driver: { Baud: '9600', Parity: 'none' },
+  },
+  { read: async () => [], write: async () => undefined },
+);
