@@ -1,8 +1,9 @@
 import { AntirioError, canonicalBytes, describeError, sha256Hex } from '@antirio/kernel';
 import type { Log } from '@antirio/host';
-import type { DevEui } from '@antirio/lorawan';
+import type { DevEui, MacState } from '@antirio/lorawan';
 import { readSecrets } from './control.ts';
 import type { DownCounters } from './downlink/counters.ts';
+import { newStateOf } from './mac/mac-layer.ts';
 import type { DeviceLoraOptions, DeviceOptions } from './options.ts';
 import type { UplinkStore } from './store.ts';
 import type { Reader } from './uplink/reader.ts';
@@ -52,7 +53,8 @@ export function createActivation(ports: ActivationPorts): Activation {
     if (state === 'reading' && hash === inUse) return;
     if (state === 'reading') await reader.end();
     const { devices, confidentiality } = options;
-    const opened = openSessions(secrets, { devices, store, joins, confidentiality });
+    const newMac = (device: DeviceOptions): MacState => newStateOf(options, device);
+    const opened = openSessions(secrets, { devices, store, joins, confidentiality, newMac });
     const missing = devices.filter(({ devEui }) => !hasKeys(opened, devEui)).map(({ name }) => name);
     if (missing.length > 0) log.warn({ devices: missing }, 'no keys for these devices');
     sessions = opened;

@@ -13,9 +13,9 @@ import { createDownlinkStore } from './downlink/store.ts';
 import type { Transmitter } from './downlink/transmitter.ts';
 import { createJoinServer } from './join/join-server.ts';
 import { createJoinStore } from './join/store.ts';
-import { createMacLayer } from './mac/mac-layer.ts';
+import { createMacLayer, newStateOf } from './mac/mac-layer.ts';
 import { createMacStore } from './mac/store.ts';
-import { deviceLoraOptions, secretsSchema } from './options.ts';
+import { deviceLoraOptions, secretsSchema, type DeviceOptions } from './options.ts';
 import { createUplinkStore } from './store.ts';
 import { checkAir, type Air } from './test-air.ts';
 import { createTestMote } from './test-mote.ts';
@@ -102,7 +102,8 @@ function begin(path: string, life: Life, air: Air) {
   const joins = createJoinStore(db);
   const store = createUplinkStore(db);
   const { devices } = options;
-  const book = openSessions(secrets, { devices, store, joins, confidentiality: 'process' });
+  const newMac = (device: DeviceOptions) => newStateOf(options, device);
+  const book = openSessions(secrets, { devices, store, joins, newMac, confidentiality: 'process' });
   let asked = 0;
   const transmitter: Transmitter = {
     transmit: (bytes) =>

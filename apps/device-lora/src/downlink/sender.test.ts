@@ -53,7 +53,7 @@ function sessionOf(key: number): Session {
     cipher: createSessionCipher({ nwkSKey, appSKey: nwkSKey }),
     seen: createFcntSet(),
     digests: undefined,
-    remembered: createMarks({ remembered: () => undefined }, sessionFingerprint(nwkSKey, devAddr)),
+    remembered: createMarks({ remembered: () => undefined }),
     underWay: undefined,
     standing: 'given',
     mac: undefined,
@@ -128,7 +128,7 @@ function openScene() {
         ...{ ...best, kind: 'uplink', ring: 'own', incarnation: 'i', seq: fcnt, previousSeq: fcnt - 1 },
         ...{ last: fcnt, via: 'radio', receivedAt: ms, again: false, heardAt: ms, phyPayload },
       };
-      if (novelty === 'new') session.remembered.set(fcnt, { digest: '', receivedAt: ms });
+      if (novelty === 'new') session.remembered.set(session.id, fcnt, { digest: '', receivedAt: ms });
       session.seen.add(fcnt);
       scene.sender.heard({ session, frame: parseDataFrame(phyPayload), fcnt, uplink, receptions, novelty });
       await setImmediate();

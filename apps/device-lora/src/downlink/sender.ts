@@ -90,7 +90,7 @@ const mayAnswer = ({ session, fcnt, novelty }: HeardUplink): boolean =>
 /** Repeated long after it was heard first. */
 function isLate({ session, fcnt, uplink, novelty }: HeardUplink): boolean {
   if (novelty === 'new') return false;
-  const first = session.underWay?.get(fcnt) ?? session.remembered.get(fcnt);
+  const first = session.underWay?.get(fcnt) ?? session.remembered.get(session.id, fcnt);
   return first === undefined || uplink.receivedAt - first.receivedAt > SOON_MS;
 }
 

@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { silentLog, systemClock, systemRandom, waitFor } from '@antirio/host';
 import { openStore } from '../database.ts';
+import { newStateOf } from '../mac/mac-layer.ts';
 import { deviceLoraOptions, secretsSchema } from '../options.ts';
 import { createUplinkStore } from '../store.ts';
 import type { Outcome } from '../downlink/plan.ts';
@@ -23,7 +24,10 @@ function setUp() {
   const joins = createJoinStore(db);
   const { devices } = options;
   const open = (): SessionBook =>
-    openSessions(secrets, { devices, joins, store: createUplinkStore(db), confidentiality: 'process' });
+    openSessions(secrets, {
+      ...{ devices, joins, store: createUplinkStore(db), confidentiality: 'process' },
+      newMac: (device) => newStateOf(options, device),
+    });
   const state: { book: SessionBook | undefined; ring: Promise<void>; asked: number; sent: number } = {
     ...{ book: open(), ring: Promise.resolve(), asked: 0, sent: 0 },
   };

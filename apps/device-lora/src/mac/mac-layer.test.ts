@@ -40,7 +40,7 @@ function openLives() {
     const mac = createMacLayer({ options, store, clock, log: silentLog });
     const session: Session = {
       ...{ id, device: known, devAddr, cipher, seen: createFcntSet(), digests: undefined },
-      remembered: createMarks({ remembered: () => undefined }, id),
+      remembered: createMarks({ remembered: () => undefined }),
       ...{ underWay: undefined, standing: 'given', mac: undefined, macUnsaved: false },
     };
     /** A frame that the device sends now; gives what it is asked. Kept on the disk where the layer wants that. */

@@ -7,42 +7,36 @@ export interface Mark extends Pick<Remembered, 'digest' | 'receivedAt'> {
   readonly gatewayId?: string;
 }
 
-/** What was stored under the newest counters of a session: on the disk, but for what came last. */
+/** What was stored under the newest counters of all sessions: on the disk, but for what came last. */
 export interface Marks {
-  get(fcnt: number): Mark | undefined;
-  set(fcnt: number, mark: Mark): void;
+  get(session: SessionId, fcnt: number): Mark | undefined;
+  set(session: SessionId, fcnt: number, mark: Mark): void;
   /** Everything set is on the disk. */
   settle(): void;
 }
 
-/** The receptions of one frame by several gateways come within moments, so that the last ones are all that is asked for often. */
-const RECENT = 2;
+/**
+ * Marks kept besides what is not on the disk yet. The receptions of one frame by several gateways come within a second, in which no
+ * edge takes more frames; later ones are looked up.
+ */
+export const MARKS_KEPT = 2048;
 
-class StoredMarks implements Marks {
-  readonly #store: Pick<UplinkStore, 'remembered'>;
-  readonly #session: SessionId;
-  #recent: readonly (readonly [fcnt: number, mark: Mark])[] = [];
-
-  constructor(store: Pick<UplinkStore, 'remembered'>, session: SessionId) {
-    this.#store = store;
-    this.#session = session;
-  }
-
-  get(fcnt: number): Mark | undefined {
-    const recent = this.#recent.findLast(([known]) => known === fcnt);
-    return recent?.[1] ?? this.#store.remembered(this.#session, fcnt);
-  }
-
-  set(fcnt: number, mark: Mark): void {
-    this.#recent = [...this.#recent, [fcnt, mark]];
-  }
-
-  settle(): void {
-    if (this.#recent.length > RECENT) this.#recent = this.#recent.slice(-RECENT);
-  }
-}
-
-/** Ten thousand sessions with two thousand digests each would not fit into memory. */
-export function createMarks(store: Pick<UplinkStore, 'remembered'>, session: SessionId): Marks {
-  return new StoredMarks(store, session);
+export function createMarks(store: Pick<UplinkStore, 'remembered'>): Marks {
+  // in the order in which they were set; one for all sessions: of each of ten thousand there would be more that is never asked for
+  const recent = new Map<string, Mark>();
+  const keyOf = (session: SessionId, fcnt: number): string => `${session}/${fcnt}`;
+  return {
+    get: (session, fcnt) => recent.get(keyOf(session, fcnt)) ?? store.remembered(session, fcnt),
+    set(session, fcnt, mark) {
+      const key = keyOf(session, fcnt);
+      recent.delete(key);
+      recent.set(key, mark);
+    },
+    settle() {
+      for (const oldest of recent.keys()) {
+        if (recent.size <= MARKS_KEPT) return;
+        recent.delete(oldest);
+      }
+    },
+  };
 }

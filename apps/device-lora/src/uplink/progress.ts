@@ -2,7 +2,7 @@ import { describeError } from '@antirio/kernel';
 import type { Check, Log } from '@antirio/host';
 import { createFcntSet, type MacState, type SessionId } from '@antirio/lorawan';
 import { BYTES_KEPT, type Commit, type Counted, type Cursor, type UplinkStore } from '../store.ts';
-import type { Mark } from './marks.ts';
+import type { Mark, Marks } from './marks.ts';
 import type { Session } from './sessions.ts';
 import { createTracker, type Tracker } from './tracker.ts';
 
@@ -47,8 +47,8 @@ interface Batch {
   readonly remembered: Commit['remembered'][number][];
   readonly digests: Commit['digests'][number][];
   readonly seen: Map<SessionId, Session['seen']>;
-  /** Sessions with marks that are not on the disk. */
-  readonly marked: Set<Session>;
+  /** Those of them that are not on the disk. */
+  readonly marked: Set<Marks>;
   readonly cleared: Set<SessionId>;
   readonly mac: Map<SessionId, MacState>;
   readonly parked: Commit['parked'][number][];
@@ -106,7 +106,7 @@ export function createProgress({ store, ring, commitIntervalMs, log, onCommit }:
       failing = describeError(error);
       return false;
     }
-    for (const { remembered } of marked) remembered.settle();
+    for (const marks of marked) marks.settle();
     failing = undefined;
     isNew = false;
     cursor = tracker.cursor;
@@ -149,7 +149,7 @@ export function createProgress({ store, ring, commitIntervalMs, log, onCommit }:
     },
     remember(session, fcnt, mark) {
       session.seen.add(fcnt);
-      session.remembered.set(fcnt, mark);
+      session.remembered.set(session.id, fcnt, mark);
       const givenUp = session.seen.closeLowestGaps(MAX_RANGES);
       if (givenUp > 0)
         log.warn({ device: session.device.name, counters: givenUp }, 'old gaps are not waited for any more');
@@ -157,7 +157,7 @@ export function createProgress({ store, ring, commitIntervalMs, log, onCommit }:
       rememberBytes(session, mark);
       batch.remembered.push({ session: session.id, fcnt, digest, receivedAt });
       batch.seen.set(session.id, session.seen);
-      batch.marked.add(session);
+      batch.marked.add(session.remembered);
     },
     rememberBytes,
     reset(session) {

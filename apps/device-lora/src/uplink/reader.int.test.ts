@@ -4,7 +4,8 @@ import { httpPeer, silentLog, systemClock } from '@antirio/host';
 import { openStore } from '../database.ts';
 import { createJoinStore } from '../join/store.ts';
 import { createPoster } from '../north/poster.ts';
-import { deviceLoraOptions, secretsSchema } from '../options.ts';
+import { newStateOf } from '../mac/mac-layer.ts';
+import { deviceLoraOptions, secretsSchema, type DeviceOptions } from '../options.ts';
 import { loraEnvironmentSensor } from '../profile.ts';
 import { createUplinkStore } from '../store.ts';
 import {
@@ -41,8 +42,8 @@ async function startReader() {
     ...stored,
     remembered: (...of) => (failing.marks ? fail() : stored.remembered(...of)),
   };
-  const ports = { devices: options.devices, store, joins: createJoinStore(db) };
-  const book = openSessions(secrets, { ...ports, confidentiality: 'process' });
+  const newMac = (device: DeviceOptions) => newStateOf(options, device);
+  const ports = { devices: options.devices, store, newMac, joins: createJoinStore(db) };
   const coreData = httpPeer({ url: core.url });
   const heard: number[] = [];
   const reader = await openReader({
@@ -60,12 +61,17 @@ async function startReader() {
     coreData.close();
     db.close();
   });
-  reader.begin({ ...book, heard: (session) => (failing.book ? fail() : book.heard(session)) });
-  return { reader, failing, heard, core, ring };
+  /** As a service does that has just been started: what it has stored is on the disk alone. */
+  const begin = (): void => {
+    const book = openSessions(secrets, { ...ports, confidentiality: 'process' });
+    reader.begin({ ...book, heard: (session) => (failing.book ? fail() : book.heard(session)) });
+  };
+  begin();
+  return { reader, begin, failing, heard, core, ring };
 }
 
 test('frames that cannot be read while the disk fails are read when it does not, with no start between', async () => {
-  const { reader, failing, core, ring } = await startReader();
+  const { reader, begin, failing, core, ring } = await startReader();
   failing.book = true;
   for (const fcnt of [1, 2, 3, 4]) await ring.hear(uplink(fcnt));
   await until(() => !reader.check().ok);
@@ -75,6 +81,8 @@ test('frames that cannot be read while the disk fails are read when it does not,
   expect([...core.events.keys()].sort()).toEqual([1, 2, 3, 4].map(idOf).sort());
   expect(reader.check()).toEqual({ ok: true });
   // a known frame once more: what it was is asked of the disk
+  await reader.end();
+  begin();
   failing.marks = true;
   await ring.hear(uplink(1));
   await ring.hear(uplink(5));

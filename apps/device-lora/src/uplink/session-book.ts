@@ -10,7 +10,9 @@ import {
 import type { JoinedSession, JoinStore } from '../join/store.ts';
 import type { DeviceOptions, Secrets } from '../options.ts';
 import type { UplinkStore } from '../store.ts';
+import { Groups } from './grouped.ts';
 import { createMarks } from './marks.ts';
+import { commonOf, OpenSession, type Common } from './open-session.ts';
 import type { Session, Sessions } from './sessions.ts';
 
 /** The sessions of all devices: those given with the secrets, and those that joins made. */
@@ -33,6 +35,8 @@ export interface SessionBookPorts {
   readonly store: UplinkStore;
   readonly joins: JoinStore;
   readonly confidentiality: 'forward' | 'process';
+  /** What a device that was just activated listens and sends with. */
+  readonly newMac: Common['newMac'];
 }
 
 interface Given {
@@ -44,10 +48,11 @@ interface Given {
 
 /** Opens the sessions of the devices that are configured; keys of others are left out. */
 export function openSessions(secrets: Secrets, ports: SessionBookPorts): SessionBook {
-  const { devices, store, joins, confidentiality } = ports;
+  const { devices, store, joins, confidentiality, newMac } = ports;
+  const common = commonOf({ marks: createMarks(store), newMac });
   const byEui = new Map(devices.map((device) => [device.devEui, device]));
-  const byDevAddr = new Map<DevAddr, Session[]>();
-  const ofDevice = new Map<DevEui, Session[]>();
+  const byDevAddr = new Groups<DevAddr, Session>();
+  const ofDevice = new Groups<DevEui, Session>();
   const current = new Map<DevEui, Session>();
   const rootKeys = new Map(secrets.rootKeys.map(({ devEui, key }) => [devEui, key]));
 
@@ -56,38 +61,24 @@ export function openSessions(secrets: Secrets, ports: SessionBookPorts): Session
   const open = (device: DeviceOptions, given: Given): Session => {
     const { devAddr, nwkSKey, standing } = given;
     const id = sessionFingerprint(nwkSKey, devAddr);
-    const session: Session = {
-      id,
-      device,
-      devAddr,
-      cipher: createSessionCipher(keysOf(given)),
-      seen: store.seen(id),
-      remembered: createMarks(store, id),
-      underWay: undefined,
-      digests: device.mayReset ? new Set(store.digests(id)) : undefined,
-      standing,
-      mac: undefined,
-      macUnsaved: false,
-    };
-    const push = <K>(map: Map<K, Session[]>, key: K): void => {
-      const known = map.get(key);
-      if (known === undefined) map.set(key, [session]);
-      else known.push(session);
-    };
-    push(byDevAddr, devAddr);
-    push(ofDevice, device.devEui);
+    const session = new OpenSession(
+      {
+        ...{ id, device, devAddr, standing },
+        cipher: createSessionCipher(keysOf(given)),
+        seen: store.seen(id),
+        digests: device.mayReset ? new Set(store.digests(id)) : undefined,
+      },
+      common,
+    );
+    byDevAddr.add(devAddr, session);
+    ofDevice.add(device.devEui, session);
     if (standing === 'given' || standing === 'current') current.set(device.devEui, session);
     return session;
   };
 
   const drop = (session: Session): void => {
-    const without = <K>(map: Map<K, Session[]>, key: K): void => {
-      const left = (map.get(key) ?? []).filter((one) => one !== session);
-      if (left.length === 0) map.delete(key);
-      else map.set(key, left);
-    };
-    without(byDevAddr, session.devAddr);
-    without(ofDevice, session.device.devEui);
+    byDevAddr.delete(session.devAddr, session);
+    ofDevice.delete(session.device.devEui, session);
     // a frame of it that is on its way still changes nothing
     session.standing = 'former';
   };

@@ -9,6 +9,7 @@ import {
 } from '@antirio/lorawan';
 import type { JoinedState } from '../join/store.ts';
 import type { DeviceOptions } from '../options.ts';
+import type { Grouped } from './grouped.ts';
 import type { Mark, Marks } from './marks.ts';
 
 /** A device under one set of session keys. */
@@ -21,7 +22,7 @@ export interface Session {
   seen: FcntSet;
   /** Of a device that may reset its counters: the newest frames that are stored, by their digests. */
   readonly digests: Set<string> | undefined;
-  /** What was stored under the newest counters. */
+  /** What was stored under the newest counters, of all sessions. */
   readonly remembered: Marks;
   /** Counters on their way to core-data; undefined where there are none, as for nearly all sessions at any time. */
   underWay: Map<number, Mark> | undefined;
@@ -33,7 +34,7 @@ export interface Session {
   macUnsaved: boolean;
 }
 
-export type Sessions = ReadonlyMap<DevAddr, readonly Session[]>;
+export type Sessions = Grouped<DevAddr, Session>;
 
 /** Whose frame it is, by its MIC; DevAddrs are not unique. */
 export type Verdict =
@@ -91,8 +92,8 @@ const ONE_TRANSMISSION_MS = 1000;
 /** A device whose confirmed uplink is not acknowledged repeats it as late as its duty cycle asks for: at SF12 after minutes. */
 const NEWEST_REPEATED_MS = 900_000;
 
-const markOf = ({ underWay, remembered }: Session, fcnt: number, isSeen: boolean): Mark | undefined =>
-  underWay?.get(fcnt) ?? (isSeen ? remembered.get(fcnt) : undefined);
+const markOf = ({ id, underWay, remembered }: Session, fcnt: number, isSeen: boolean): Mark | undefined =>
+  underWay?.get(fcnt) ?? (isSeen ? remembered.get(id, fcnt) : undefined);
 
 /** What a genuine frame is, compared with what is known under its counter. */
 export function noveltyOf(

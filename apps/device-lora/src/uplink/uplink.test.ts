@@ -24,7 +24,7 @@ import { openStore } from '../database.ts';
 import { createUplinkStore } from '../store.ts';
 import { readEventUp } from './event-up.ts';
 import { createJoinStore } from '../join/store.ts';
-import { createMarks } from './marks.ts';
+import { createMarks, MARKS_KEPT } from './marks.ts';
 import { createProgress } from './progress.ts';
 import { openSessions } from './session-book.ts';
 import { judge, noteUnderWay, noveltyOf } from './sessions.ts';
@@ -41,6 +41,7 @@ const device = (n: number): DeviceOptions => ({
   profileName: 'lora-environment-sensor',
   codec: 'cayenneLpp',
 });
+const newMac = () => newMacState(eu868);
 const keyOf = (n: number): string => `${String(n)}0`.repeat(16);
 const secrets = secretsSchema.parse({
   keyVersion: 1,
@@ -63,7 +64,7 @@ const uplink = (n: number, fcnt: number, payload = [1, 103, 0, 250]) =>
 
 describe('whose frame it is', () => {
   const db = openStore(':memory:');
-  const stores = { store: createUplinkStore(db), joins: createJoinStore(db) };
+  const stores = { store: createUplinkStore(db), joins: createJoinStore(db), newMac };
   const devices = [device(1), device(2)];
   const sessions = openSessions(secrets, { ...stores, devices, confidentiality: 'process' }).byDevAddr;
 
@@ -136,7 +137,7 @@ describe('joins that lead to nothing', () => {
     sessions: [{ devEui: joiner.devEui, devAddr, nwkSKey: keyOf(5), appSKey: keyOf(6) }],
     rootKeys: [{ devEui: joiner.devEui, appKey: keyOf(7) }],
   });
-  const ports = { joins, store: createUplinkStore(db), devices: [joiner] };
+  const ports = { joins, store: createUplinkStore(db), devices: [joiner], newMac };
   const book = openSessions(keys, { ...ports, confidentiality: 'process' });
   const join = (n: number) => {
     const bytes = new Uint8Array(16).fill(n);
@@ -172,31 +173,32 @@ describe('joins that lead to nothing', () => {
 
 describe('what is remembered', () => {
   test('marks are known until they are on the disk, and by the disk from then on', () => {
-    const onDisk = new Map<number, { digest: string; receivedAt: number }>();
-    const marks = createMarks(
-      { remembered: (_session, fcnt) => onDisk.get(fcnt) },
-      parseSessionId('0'.repeat(16)),
-    );
-    const markOf = (fcnt: number) => ({ digest: String(fcnt), receivedAt: fcnt, gatewayId: 'g' });
-    const fcnts = Array.from({ length: 200 }, (_, n) => (n * 37) % 200);
-    for (const fcnt of fcnts) marks.set(fcnt, markOf(fcnt));
-    for (const fcnt of fcnts) expect(marks.get(fcnt)).toEqual(markOf(fcnt));
-    for (const fcnt of fcnts) onDisk.set(fcnt, { digest: String(fcnt), receivedAt: fcnt });
+    const onDisk = new Map<string, { digest: string; receivedAt: number }>();
+    const marks = createMarks({ remembered: (id, fcnt) => onDisk.get(`${id} ${String(fcnt)}`) });
+    const ids = ['1', '2'].map((digit) => parseSessionId(digit.repeat(16)));
+    const frames = Array.from({ length: 2 * MARKS_KEPT }, (_, n) => ({
+      id: ids[n % 2] ?? parseSessionId('0'.repeat(16)),
+      fcnt: (n * 37) % (2 * MARKS_KEPT),
+      stored: { digest: String(n), receivedAt: n },
+    }));
+    for (const { id, fcnt, stored } of frames) marks.set(id, fcnt, { ...stored, gatewayId: 'g' });
+    for (const { id, fcnt, stored } of frames)
+      expect(marks.get(id, fcnt)).toEqual({ ...stored, gatewayId: 'g' });
+    for (const { id, fcnt, stored } of frames) onDisk.set(`${id} ${String(fcnt)}`, stored);
     marks.settle();
-    for (const fcnt of fcnts)
-      expect(marks.get(fcnt)).toMatchObject({ digest: String(fcnt), receivedAt: fcnt });
-    const [first = 0, last = 0] = [fcnts[0], fcnts.at(-1)];
-    expect([marks.get(first)?.gatewayId, marks.get(last)?.gatewayId, marks.get(200)]).toEqual([
-      undefined,
-      'g',
-      undefined,
-    ]);
+    for (const { id, fcnt, stored } of frames) expect(marks.get(id, fcnt)).toMatchObject(stored);
+    const withGateway = frames.map(({ id, fcnt }) => marks.get(id, fcnt)?.gatewayId === 'g');
+    expect(withGateway).toEqual(frames.map((_, n) => n >= MARKS_KEPT));
+    // the counter of another session
+    const [{ id, fcnt } = { id: ids[0], fcnt: 0 }] = frames.slice(-1);
+    const other = ids.find((one) => one !== id);
+    expect(other && marks.get(other, fcnt)).toBeUndefined();
   });
 
   test('of a device that may reset its counters the newest frames are known by their bytes, in memory as on the disk', () => {
     const db = openStore(':memory:');
     const store = createUplinkStore(db);
-    const ports = { store, joins: createJoinStore(db), confidentiality: 'process' } as const;
+    const ports = { store, joins: createJoinStore(db), newMac, confidentiality: 'process' } as const;
     const devices = [{ ...device(1), mayReset: true }];
     const opened = () => {
       const [session] = openSessions(secrets, { ...ports, devices }).byDevAddr.get(devAddr) ?? [];

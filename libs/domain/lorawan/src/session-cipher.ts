@@ -65,16 +65,16 @@ interface Schedules {
 }
 
 class KeyedSession implements SessionCipher {
-  readonly readsPayload: boolean;
-  /** NwkSKey, and behind it AppSKey where it is there. */
-  readonly #keys: Uint8Array;
+  /** NwkSKey, and behind it AppSKey where it is there: a character for each byte, as an array would hold a multiple of its bytes. */
+  readonly #keys: string;
   #schedules: Schedules | undefined;
 
   constructor({ nwkSKey, appSKey = new Uint8Array() }: SessionKeys) {
-    this.readsPayload = appSKey.length > 0;
-    this.#keys = new Uint8Array(nwkSKey.length + appSKey.length);
-    this.#keys.set(nwkSKey);
-    this.#keys.set(appSKey, nwkSKey.length);
+    this.#keys = String.fromCharCode(...nwkSKey, ...appSKey);
+  }
+
+  get readsPayload(): boolean {
+    return this.#keys.length > KEY;
   }
 
   verifies({ phyPayload, direction, devAddr, fcnt16, mic }: DataFrame, fcnt: number): boolean {
@@ -115,10 +115,11 @@ class KeyedSession implements SessionCipher {
     if (longest !== undefined) longest.#schedules = undefined;
     scheduled[place] = new WeakRef(this);
     place = (place + 1) % SCHEDULES;
+    const bytes = Uint8Array.from(this.#keys, (character) => character.charCodeAt(0));
     // copies: what is imported gets memory of its own outside of the heap
     return {
-      nwk: createAes128(this.#keys.slice(0, KEY)),
-      app: this.readsPayload ? createAes128(this.#keys.slice(KEY)) : undefined,
+      nwk: createAes128(bytes.slice(0, KEY)),
+      app: this.readsPayload ? createAes128(bytes.slice(KEY)) : undefined,
     };
   }
 }
