@@ -10,6 +10,8 @@ export interface RateLimit {
   mark(devAddr: string, fcnt16: number): void;
   /** Forgets the motes that are not in the filter any more. */
   keepOnly(devAddrs: ReadonlySet<string>): void;
+  /** Lets go of what is known of motes that sent nothing lately (monotonic ms); changes no answer. */
+  tidy(now: number): void;
 }
 
 /** A token bucket per mote, and a second one for counters that cannot be its next: a flood of forgeries takes only those. */
@@ -23,6 +25,7 @@ export function createRateLimit(perSecond: number, burst: number): RateLimit {
       return buckets.spend(near ? devAddr : `${devAddr}/far`, now);
     },
     mark: (devAddr, fcnt16) => void marks.set(devAddr, fcnt16),
+    tidy: (now) => buckets.tidy(now),
     keepOnly(devAddrs) {
       const wanted = (key: string): boolean => devAddrs.has(key.slice(0, 8));
       buckets.keepOnly(wanted);

@@ -277,6 +277,7 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
       const isOld = (seq: number): boolean => !store.has(seq) || store.rowOf(seq).storedAt <= oldest;
       while (mayRelease() && isOld(floor + 1)) release();
       store.dropThrough(floor);
+      ports.rate.tidy(clock.monotonic());
     },
     status: () => ({
       first: floor + 1,

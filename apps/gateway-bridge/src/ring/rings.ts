@@ -123,18 +123,20 @@ export function openRings(ports: RingsPorts): Rings {
   const { folder, clock, log } = ports;
   const held = new Map<string, Held>();
   let moving: Promise<void> | undefined;
-  let byDevAddr = new Map<string, Ring[]>();
-  let byDevEui = new Map<string, Ring[]>();
+  let byDevAddr = new Map<string, readonly Ring[]>();
+  let byDevEui = new Map<string, readonly Ring[]>();
   mkdirSync(folder, { recursive: true });
 
-  const grouped = (keysOf: (settings: RingSettings) => readonly string[]): Map<string, Ring[]> => {
-    const groups = new Map<string, Ring[]>();
-    for (const { ring } of held.values())
+  const grouped = (keysOf: (settings: RingSettings) => readonly string[]): Map<string, readonly Ring[]> => {
+    const groups = new Map<string, readonly Ring[]>();
+    for (const { ring } of held.values()) {
+      // one list for all of a ring's motes that no other one has
+      const alone = [ring];
       for (const key of keysOf(ring.settings)) {
         const rings = groups.get(key);
-        if (rings === undefined) groups.set(key, [ring]);
-        else rings.push(ring);
+        groups.set(key, rings === undefined ? alone : [...rings, ring]);
       }
+    }
     return groups;
   };
   const index = (): void => {

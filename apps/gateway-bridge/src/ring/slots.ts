@@ -22,7 +22,17 @@ export interface Slots {
 }
 
 export function createSlots(rowOf: (seq: number) => Row): Slots {
-  const slots = new Map<number, number[]>();
+  // one frame for itself, not in a list: nearly all counters have but one, and lists would be most of what a ring holds in memory
+  const slots = new Map<number, number | readonly number[]>();
+  const at = (key: number): readonly number[] => {
+    const held = slots.get(key) ?? [];
+    return typeof held === 'number' ? [held] : held;
+  };
+  const put = (key: number, seqs: readonly number[]): void => {
+    const [first, ...more] = seqs;
+    if (first === undefined) slots.delete(key);
+    else slots.set(key, more.length === 0 ? first : seqs);
+  };
   const perDevice = new Map<number, number>();
   let bytes = 0;
   let count = 0;
@@ -33,12 +43,10 @@ export function createSlots(rowOf: (seq: number) => Row): Slots {
     bytes += amount;
   };
   return {
-    find: (row) => slots.get(keyOf(row))?.find((seq) => rowOf(seq).digest === row.digest),
-    under: (devAddr, fcnt16) => slots.get(devAddr * 0x1_0000 + fcnt16) ?? [],
+    find: (row) => at(keyOf(row)).find((seq) => rowOf(seq).digest === row.digest),
+    under: (devAddr, fcnt16) => at(devAddr * 0x1_0000 + fcnt16),
     hasRoom(row, acknowledged) {
-      const same = (slots.get(keyOf(row)) ?? []).filter(
-        (seq) => seq > acknowledged && rowOf(seq).radio === row.radio,
-      );
+      const same = at(keyOf(row)).filter((seq) => seq > acknowledged && rowOf(seq).radio === row.radio);
       return same.length < FRAMES_PER_SLOT;
     },
     bytesOf: (devAddr) => perDevice.get(devAddr) ?? 0,
@@ -50,17 +58,16 @@ export function createSlots(rowOf: (seq: number) => Row): Slots {
     },
     add(seq, row) {
       const key = keyOf(row);
-      const slot = slots.get(key);
-      if (slot === undefined) slots.set(key, [seq]);
-      else slot.push(seq);
+      put(key, [...at(key), seq]);
       charge(row.devAddr, row.length);
       count += 1;
     },
     remove(seq, row) {
       const key = keyOf(row);
-      const rest = (slots.get(key) ?? []).filter((other) => other !== seq);
-      if (rest.length > 0) slots.set(key, rest);
-      else slots.delete(key);
+      put(
+        key,
+        at(key).filter((other) => other !== seq),
+      );
       charge(row.devAddr, -row.length);
       count -= 1;
     },
