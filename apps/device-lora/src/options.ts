@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { hasLogin } from '@antirio/host';
 import { deviceProfile } from '@antirio/edgex-contracts';
 import {
   devAddrOf,
@@ -16,7 +17,8 @@ const hex = (bytes: number): z.ZodString =>
 const devEui = hex(8).transform(parseDevEui);
 const devAddr = hex(4).transform(parseDevAddr);
 
-const address = z.union([z.strictObject({ url: z.url() }), z.strictObject({ socket: z.string().min(1) })]);
+const plainUrl = z.url().refine((url) => !hasLogin(url), 'no user name or password in it');
+const address = z.union([z.strictObject({ url: plainUrl }), z.strictObject({ socket: z.string().min(1) })]);
 const level = z
   .string()
   .min(1)
@@ -128,7 +130,7 @@ const optionsSchema = z.strictObject({
   /** The ring of the gateway-bridge that is read. */
   ring: z.string().min(1).max(128).default('own'),
   /** Where that ring is acknowledged; only for the edge's own. */
-  ringUrl: z.url().optional(),
+  ringUrl: plainUrl.optional(),
   devices: z.array(deviceSchema).max(10_000).default([]),
   /** 24 bits in hex; those of type 0 need no `devAddrRange`. 000000 and 000001 are for everybody's experiments. */
   netId: hex(3)

@@ -1,14 +1,22 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
-import { issuesOf, loadConfig } from '@antirio/host';
+import { hasLogin, issuesOf, loadConfig } from '@antirio/host';
 import { AntirioError, parseEdgeId } from '@antirio/kernel';
 import type { LoadedRoom } from './loaders.ts';
 import { ROOM_KEYS, roomOf, type Room, type RoomKey } from './rooms.ts';
 
 const udp = z.strictObject({ host: z.string().min(1), port: z.int().min(1).max(65_535) });
-const where = z.strictObject({ url: z.url({ protocol: /^https?$/ }), udp: udp.optional() });
-const serviceUrl = z.strictObject({ url: z.url({ protocol: /^(?:https?|mqtts?)$/ }) });
+// HTTP between rooms and edges has no passwords: one in a URL would be sent to nobody, and shown to everybody
+const isPlain = (url: string): boolean => url.startsWith('mqtt') || !hasLogin(url);
+const NO_LOGIN = 'no user name or password in it';
+const where = z.strictObject({
+  url: z.url({ protocol: /^https?$/ }).refine(isPlain, NO_LOGIN),
+  udp: udp.optional(),
+});
+const serviceUrl = z.strictObject({
+  url: z.url({ protocol: /^(?:https?|mqtts?)$/ }).refine(isPlain, NO_LOGIN),
+});
 
 const edgeId = z.string().refine((text) => {
   try {

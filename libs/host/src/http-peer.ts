@@ -1,6 +1,7 @@
 import { Agent, request, type IncomingMessage, type RequestOptions } from 'node:http';
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
 import { AntirioError, errorCodes, fromUtf8, type ErrorCode } from '@antirio/kernel';
+import { withoutLogins } from './logins.ts';
 import { createHttpPipeline, type HttpPipeline, type PipelinedRequest } from './http-pipeline.ts';
 
 export interface HttpCall {
@@ -124,7 +125,7 @@ export function httpPeer(address: PeerAddress): HttpPeer {
     ? new TlsAgent({ keepAlive: true, maxSockets: 64 })
     : new Agent({ keepAlive: true, maxSockets: 64 });
   const send = tls ? tlsRequest : request;
-  const name = 'url' in address ? address.url : address.socketPath;
+  const name = 'url' in address ? withoutLogins(address.url) : address.socketPath;
   let known: Base | undefined;
   const base = (): Base => (known ??= baseOf(address));
 

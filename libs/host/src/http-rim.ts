@@ -23,6 +23,7 @@ import { takeHotRoutes, type HotRoute } from './hot-route.ts';
 import type { Log } from './log.ts';
 import { openApi, type DocumentedRoute, type Method } from './open-api.ts';
 import { isHealthy, type Health } from './service.ts';
+import { shown } from './logins.ts';
 import { removeStaleSocket } from './stale-socket.ts';
 
 const MAX_BODY_BYTES = 1 << 20;
@@ -207,7 +208,7 @@ export function createHttpRim(options: RimOptions): HttpRim {
   route('get', '/api/v3/version', { summary: 'the version' }, () => ({ ...base, version }));
   route('get', '/api/v3/config', { summary: 'the configuration in force, without secrets' }, () => ({
     ...base,
-    config: options.config(),
+    config: shown(options.config()),
   }));
   route('get', '/api/v3/ready', { summary: 'the truth about store, bus and peers' }, async ({ response }) => {
     const checks = await options.health();

@@ -17,5 +17,6 @@ export * from './retry.ts';
 export * from './repeat.ts';
 export * from './run-alone.ts';
 export * from './openable.ts';
+export { hasLogin, withoutLogins } from './logins.ts';
 export { removeStaleSocket } from './stale-socket.ts';
 export * from './throttle.ts';
