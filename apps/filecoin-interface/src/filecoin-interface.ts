@@ -110,7 +110,8 @@ async function openParts(options: FilecoinInterfaceOptions, ports: FilecoinInter
     maxDelayMs: options.maxRetryMs,
     onRefused: (letter, message) => void records.addError({ errorObject: letter.json, code: 502, message }),
   });
-  const inside = { clock, random, log, records, outbox, storage, edge2edge: peers['edge2edge'] };
+  const { edge2edge, orchestrator } = peers;
+  const inside = { clock, random, log, records, outbox, storage, edge2edge, orchestrator };
   const images = createImages(options, inside);
   const objects = createObjects(options, inside);
   return { version: VERSION, edgeId: options.edgeId, records, store, storage, outbox, images, objects };

@@ -1,8 +1,9 @@
 import { statSync } from 'node:fs';
 import { AntirioError, describeError, uuidV4, type Clock, type Random } from '@antirio/kernel';
-import type { Log } from '@antirio/host';
+import type { HttpPeer, Log } from '@antirio/host';
 import { createWork, type Outbox, type Work } from '@antirio/durable-work';
 import type { z } from 'zod';
+import { openArchive } from './archives.ts';
 import type { FilecoinInterfaceOptions } from './options.ts';
 import type { BackendImage, ImageRecord, Records } from './records.ts';
 import type { backendImageBody, orchestratorImageBody } from './shapes.ts';
@@ -15,6 +16,8 @@ export interface ImagePorts {
   readonly records: Records;
   readonly outbox: Outbox;
   readonly storage: StorageNetwork;
+  /** By which the container engine is reached. */
+  readonly orchestrator: HttpPeer | undefined;
 }
 
 /** The images of this edge's own: stored by order of the orchestrator, which is told how far they are. */
@@ -65,10 +68,13 @@ class OwnImages implements Images {
 
   order(body: z.output<typeof orchestratorImageBody>): ImageRecord {
     const { records, clock, random } = this.#ports;
-    const { imageName, fileName, storageDuration } = body;
-    requireFile(this.#dataDir, fileName);
+    const { imageName, fileName, engineImage, storageDuration } = body;
+    if (fileName !== undefined) requireFile(this.#dataDir, fileName);
     const known = body.imageId === undefined ? undefined : records.images.get(body.imageId);
-    if (known !== undefined && (known.imageName !== imageName || known.fileName !== fileName))
+    const isOther = (['imageName', 'fileName', 'engineImage'] as const).some(
+      (key) => known !== undefined && known[key] !== body[key],
+    );
+    if (known !== undefined && isOther)
       throw new AntirioError('conflict', `image ${known.imageId} is another one: ${known.imageName}`);
     if (known !== undefined && known.status !== 'FAILED' && known.status !== 'EXPIRED') return known;
     const imageId = body.imageId ?? uuidV4(random);
@@ -76,6 +82,7 @@ class OwnImages implements Images {
       imageId,
       imageName,
       fileName,
+      engineImage,
       storageDuration,
       status: 'WAITING',
       createdAt: clock.now(),
@@ -142,8 +149,9 @@ class OwnImages implements Images {
     const { records, outbox, storage, log } = this.#ports;
     const image = records.images.get(imageId);
     if (image?.status !== 'WAITING') return;
-    const file = imageFile(this.#dataDir, image.fileName);
-    const { cid, size } = await storage.putImage(() => imagePin(imageId), file, signal);
+    const archive = (): AsyncIterable<Uint8Array> =>
+      openArchive(image, this.#dataDir, this.#ports.orchestrator, signal);
+    const { cid, size } = await storage.putImage(() => imagePin(imageId), archive, signal);
     const imageHash = cid.toString();
     if (records.images.get(imageId) === undefined) {
       storage.drop(imagePin(imageId));
@@ -164,9 +172,9 @@ class OwnImages implements Images {
     const message = describeError(error);
     records.transaction(() => {
       records.images.put(image.imageId, { ...image, status: 'FAILED', error: message });
-      const { imageName, fileName } = image;
+      const { imageName, fileName, engineImage } = image;
       const code = error instanceof AntirioError ? error.statusCode : 500;
-      records.addError({ errorObject: { imageId, imageName, fileName }, code, message });
+      records.addError({ errorObject: { imageId, imageName, fileName, engineImage }, code, message });
     });
   }
 }

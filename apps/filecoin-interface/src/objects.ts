@@ -10,6 +10,7 @@ import {
   type FetchProgress,
 } from '@antirio/content-store';
 import type { z } from 'zod';
+import { openArchive } from './archives.ts';
 import { requireFile } from './images.ts';
 import type { FilecoinInterfaceOptions } from './options.ts';
 import type { ObjectRecord, Records } from './records.ts';
@@ -24,6 +25,8 @@ export interface ObjectPorts {
   readonly records: Records;
   readonly storage: StorageNetwork;
   readonly edge2edge: HttpPeer | undefined;
+  /** By which the container engine is reached. */
+  readonly orchestrator: HttpPeer | undefined;
 }
 
 export interface ObjectView extends ObjectRecord {
@@ -101,11 +104,13 @@ class StoredObjects implements Objects {
   }
 
   #put(body: z.output<typeof objectBody>) {
-    const { storage } = this.#ports;
+    const { storage, orchestrator } = this.#ports;
+    const { dataDir } = this.#options;
     if ('json' in body) return storage.putJson(pinOf, body.json);
-    requireFile(this.#options.dataDir, body.fileName);
-    const file = imageFile(this.#options.dataDir, body.fileName);
-    return body.kind === 'image' ? storage.putImage(pinOf, file) : storage.putFile(pinOf, file);
+    if ('fileName' in body) requireFile(dataDir, body.fileName);
+    if ('fileName' in body && body.kind === 'file')
+      return storage.putFile(pinOf, imageFile(dataDir, body.fileName));
+    return storage.putImage(pinOf, () => openArchive(body, dataDir, orchestrator));
   }
 
   fetch(text: string, providers: readonly string[]): ObjectView {

@@ -15,7 +15,9 @@ export type ImageStatus = 'WAITING' | 'STORED' | 'COMMITTED' | 'FAILED' | 'EXPIR
 export interface ImageRecord {
   readonly imageId: string;
   readonly imageName: string;
-  readonly fileName: string;
+  /** Where it comes from: a file of the images folder, or the container engine. */
+  readonly fileName?: string | undefined;
+  readonly engineImage?: string | undefined;
   /** Days. */
   readonly storageDuration: number;
   readonly status: ImageStatus;

@@ -45,14 +45,26 @@ export const backendImageBody = z.preprocess(
   }),
 );
 
+/** `name:tag`, or `sha256:<id>`. */
+export const engineImage = z
+  .string()
+  .max(256)
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._:@/-]*$/, 'must be an image of the container engine: name:tag or id');
+
 export const orchestratorImageBody = z.preprocess(
   withImageId,
-  z.strictObject({
-    imageName,
-    storageDuration: storageDuration.describe('days'),
-    fileName: fileName.describe('a docker archive in the images folder'),
-    imageId: imageId.optional().describe('given by whoever must be able to ask twice for the same'),
-  }),
+  z
+    .strictObject({
+      imageName,
+      storageDuration: storageDuration.describe('days'),
+      fileName: fileName.optional().describe('a docker archive in the images folder'),
+      engineImage: engineImage.optional().describe('in place of a file: an image of the container engine'),
+      imageId: imageId.optional().describe('given by whoever must be able to ask twice for the same'),
+    })
+    .refine(
+      (body) => (body.fileName === undefined) !== (body.engineImage === undefined),
+      'must name either fileName or engineImage',
+    ),
 );
 
 export const backendErrorBody = z.strictObject({
@@ -63,6 +75,7 @@ export const backendErrorBody = z.strictObject({
 
 export const objectBody = z.union([
   z.strictObject({ fileName, kind: z.enum(['file', 'image']).default('file') }),
+  z.strictObject({ engineImage }),
   z.strictObject({ json: z.unknown() }),
 ]);
 

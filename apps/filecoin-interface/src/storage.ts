@@ -5,7 +5,7 @@ import {
   exportImage,
   fetchDag,
   importFile,
-  importImage,
+  importImageStream,
   readDirectory,
   readFile,
   verifyDag,
@@ -37,10 +37,13 @@ export type NameOf = (cid: CID) => string;
  * itself and fetches them from other edges; other networks stand behind the same port.
  */
 export interface StorageNetwork {
-  /** @throws AntirioError invalidInput | corrupt | tooLarge | storageFull | notFound */
+  /**
+   * @param openArchive asked again where room has to be made first
+   * @throws AntirioError invalidInput | corrupt | tooLarge | storageFull | notFound, and what the archive throws
+   */
   putImage(
     name: NameOf,
-    archive: string,
+    openArchive: () => AsyncIterable<Uint8Array>,
     signal?: AbortSignal,
   ): Promise<StorageRef & { readonly imageId: string }>;
   putFile(name: NameOf, file: string): Promise<StorageRef>;
@@ -73,7 +76,7 @@ const MAX_JSON_BYTES = 1 << 20;
 export function embeddedStorage(store: BlockStore, options: EmbeddedOptions): StorageNetwork {
   const limits: DagLimits = { maxDepth: 32, maxBlocks: options.maxBlocks, maxBytes: options.maxImageBytes };
   const maxBytes = options.maxImageBytes;
-  const imageLimits = { ...defaultImageLimits, maxLayerBytes: maxBytes };
+  const imageLimits = { ...defaultImageLimits, maxLayerBytes: maxBytes, maxBytes };
   const kept = <T extends StorageRef>(name: NameOf, put: () => Promise<T>): Promise<T> =>
     withRoom(store, () =>
       store.session(async () => {
@@ -83,8 +86,8 @@ export function embeddedStorage(store: BlockStore, options: EmbeddedOptions): St
       }),
     );
   return {
-    putImage: (name, archive, signal) =>
-      kept(name, () => importImage(stoppable(store, signal), archive, { limits: imageLimits })),
+    putImage: (name, openArchive, signal) =>
+      kept(name, () => importImageStream(stoppable(store, signal), openArchive(), { limits: imageLimits })),
     putFile: (name, file) => kept(name, () => importFile(store, wholeFile(file), { maxBytes })),
     putJson: (name, value) => kept(name, () => importFile(store, one(jsonBytes(value)))),
     async fetch(name, cid, providers, watch) {

@@ -27,7 +27,8 @@ const objectView = z.object({
 const imageView = z.object({
   imageId: z.string(),
   imageName: z.string(),
-  fileName: z.string(),
+  fileName: z.string().optional(),
+  engineImage: z.string().optional().describe('where it came out of the container engine'),
   storageDuration: z.int().describe('days'),
   status: z.enum(['WAITING', 'STORED', 'COMMITTED', 'FAILED', 'EXPIRED']),
   imageHash: z.string().optional().describe('CID; once STORED'),

@@ -1,5 +1,13 @@
 import { createCipheriv } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
@@ -15,6 +23,8 @@ interface Edge {
   readonly store: RoomProcess;
   readonly migration: RoomProcess;
 }
+
+const OBJECTS = '/api/v3/storage/object';
 
 let folder: string;
 let between: Between;
@@ -172,6 +182,34 @@ describe('the customer’s side (Algorithm 1)', () => {
       ['A', 'STORED'],
       ['A', 'COMMITTED'],
     ]);
+  });
+
+  test('an image of the container engine is stored as it streams, again from the start where that breaks off', async () => {
+    const { name, built, order } = await prepare();
+    const path = join(a.dataDir, 'images', `${name}.tar`);
+    const elsewhere = join(folder, `${name}.tar`);
+    renameSync(path, elsewhere);
+    between.engine.set(`A/${name}:1`, { path: elsewhere, breaksAfter: 900_000 });
+    const { fileName: _, ...rest } = order;
+    const ofEngine = { ...rest, image: `${name}:1` };
+    expect((await call(a, 'POST', 'images', ofEngine)).status).toBe(202);
+    const image = await reaches(a, `images/${String(order['imageId'])}`, 'status', 'STORED', 'FAILED');
+    expect(image).toMatchObject({ status: 'STORED', image: `${name}:1` });
+    expect(readdirSync(join(a.dataDir, 'images')).filter((file) => file.includes(name))).toEqual([]);
+    const out = { fileName: `${name}-out.tar` };
+    const exported = await a.store.http.call({
+      method: 'POST',
+      path: `${OBJECTS}/${String(image['imageCid'])}/export`,
+      json: out,
+    });
+    expect(exported.json()).toMatchObject({ exported: { imageId: built.imageId, sha256: built.sha256 } });
+
+    const absent = { ...ofEngine, imageId: `${String(order['imageId'])}-absent`, image: 'absent:1' };
+    await call(a, 'POST', 'images', absent);
+    const failed = await reaches(a, `images/${absent.imageId}`, 'status', 'FAILED');
+    expect(failed['error']).toContain('no such image');
+    expect((await call(a, 'POST', 'images', { ...ofEngine, ...order })).status).toBe(400);
+    expect((await call(a, 'POST', 'images', rest)).status).toBe(400);
   });
 
   test('a stored image that the disk has damaged is found and mended from its file', async () => {

@@ -16,7 +16,7 @@ import { MAX_CONFIGURATION_BYTES, parseConfiguration, type Configuration } from 
 import type { MigrationOptions } from './options.ts';
 import type { ImageRecord, Records } from './records.ts';
 import type { imageBody } from './shapes.ts';
-import type { StorageClient } from './storage-client.ts';
+import type { ImageSource, StorageClient } from './storage-client.ts';
 
 export interface OwnImagePorts {
   readonly clock: Clock;
@@ -41,6 +41,12 @@ export interface OwnImages {
 
 export const isStored = (image: ImageRecord): boolean =>
   image.status === 'STORED' || image.status === 'COMMITTED';
+
+function sourceOf({ fileName, image, imageId }: ImageRecord): ImageSource {
+  if (fileName !== undefined) return { fileName };
+  if (image !== undefined) return { engineImage: image };
+  throw new AntirioError('internal', `image ${imageId} comes from nowhere`);
+}
 
 export function createOwnImages(options: MigrationOptions, ports: OwnImagePorts): OwnImages {
   return new StoredImages(options, ports);
@@ -73,18 +79,17 @@ class StoredImages implements OwnImages {
 
   store(body: z.output<typeof imageBody>): ImageRecord {
     const { records, clock, random } = this.#ports;
-    const { imageName, fileName, storageDuration } = body;
+    const { imageName, fileName, image: engineImage, storageDuration } = body;
     const configuration = this.#configuration(body.configuration, imageName);
     const known = body.imageId === undefined ? undefined : records.images.get(body.imageId);
     if (known !== undefined) {
-      const same =
-        known.fileName === fileName && canonicalJson(known.configuration) === canonicalJson(configuration);
-      if (same && known.imageName === imageName) return known;
+      const same = (['imageName', 'fileName', 'image'] as const).every((key) => known[key] === body[key]);
+      if (same && canonicalJson(known.configuration) === canonicalJson(configuration)) return known;
       throw new AntirioError('conflict', `image ${known.imageId} is another one: ${known.imageName}`);
     }
-    this.#requireFile(fileName);
+    if (fileName !== undefined) this.#requireFile(fileName);
     const imageId = body.imageId ?? uuidV4(random);
-    const asked = { imageId, imageName, fileName, storageDuration, configuration };
+    const asked = { imageId, imageName, fileName, image: engineImage, storageDuration, configuration };
     const image: ImageRecord = { ...asked, status: 'STORING', createdAt: clock.now() };
     records.images.put(imageId, image);
     this.work.hurry(imageId);
@@ -135,13 +140,14 @@ class StoredImages implements OwnImages {
   /** Waits for filecoin-interface; undefined when told to stop before. */
   async #ordered(image: ImageRecord, signal: AbortSignal): Promise<string | undefined> {
     const { storage } = this.#ports;
-    const { imageId, imageName, fileName, storageDuration } = image;
+    const { imageId, imageName, storageDuration } = image;
     while (!signal.aborted) {
       const found = await storage.image(imageId).catch((error: unknown) => {
         if (!isAntirioError(error, 'notFound')) throw error;
         return undefined;
       });
-      if (found === undefined) await storage.order({ imageId, imageName, fileName, storageDuration });
+      if (found === undefined)
+        await storage.order({ imageId, imageName, storageDuration, ...sourceOf(image) });
       else if (found.imageHash !== undefined) return found.imageHash;
       else if (found.status !== 'WAITING')
         throw new AntirioError('conflict', `the image was not stored: ${found.error ?? found.status}`);
@@ -172,15 +178,15 @@ class StoredImages implements OwnImages {
 
   async #readOrMend(image: ImageRecord): Promise<void> {
     const { storage, log } = this.#ports;
-    const { imageCid = '', configCid = '', fileName, configuration, imageId } = image;
+    const { imageCid = '', configCid = '', configuration, imageId } = image;
     try {
       await storage.sample(imageCid, 1);
       await storage.sample(configCid, 1);
     } catch (error) {
       if (!isAntirioError(error, 'corrupt')) throw error;
-      log.warn({ imageId, error: describeError(error) }, 'mending a stored image from its file');
+      log.warn({ imageId, error: describeError(error) }, 'mending a stored image from where it came');
       await storage.storeJson(configuration);
-      if (this.#hasFile(fileName)) await storage.storeImage(fileName);
+      if (this.#isThere(image)) await storage.storeImage(sourceOf(image));
       await storage.sample(imageCid, 1);
       await storage.sample(configCid, 1);
     }
@@ -196,6 +202,10 @@ class StoredImages implements OwnImages {
     if (size > MAX_CONFIGURATION_BYTES)
       throw new AntirioError('tooLarge', `the configuration of ${imageName} has ${size} bytes`);
     return configuration;
+  }
+
+  #isThere({ fileName, image }: ImageRecord): boolean {
+    return fileName === undefined ? image !== undefined : this.#hasFile(fileName);
   }
 
   #hasFile(fileName: string): boolean {

@@ -19,7 +19,9 @@ export interface Retrievability {
 export interface ImageRecord {
   readonly imageId: string;
   readonly imageName: string;
-  readonly fileName: string;
+  /** Where it comes from: a file of the images folder, or the container engine. */
+  readonly fileName?: string | undefined;
+  readonly image?: string | undefined;
   /** Days. */
   readonly storageDuration: number;
   readonly configuration: Configuration;

@@ -28,12 +28,14 @@ export type ImageAnswer = z.output<typeof imageView>;
 export type ObjectAnswer = z.output<typeof objectView>;
 export type ExportAnswer = z.output<typeof exportedView>;
 
-export interface ImageOrder {
+/** A file of the images folder, or an image of the container engine. */
+export type ImageSource = { readonly fileName: string } | { readonly engineImage: string };
+
+export type ImageOrder = ImageSource & {
   readonly imageId: string;
   readonly imageName: string;
-  readonly fileName: string;
   readonly storageDuration: number;
-}
+};
 
 /** This edge's filecoin-interface, as migration uses it. */
 export interface StorageClient {
@@ -44,7 +46,7 @@ export interface StorageClient {
   dropImage(imageId: string): Promise<void>;
   storeJson(value: unknown): Promise<string>;
   /** Stores an image at once, under its CID only. */
-  storeImage(fileName: string): Promise<string>;
+  storeImage(source: ImageSource): Promise<string>;
   fetch(cid: string, providers: readonly string[]): Promise<ObjectAnswer>;
   object(cid: string): Promise<ObjectAnswer>;
   drop(cid: string): Promise<void>;
@@ -80,8 +82,10 @@ export function createStorageClient(peer: HttpPeer, wholeTimeoutMs: number): Sto
     },
     dropImage: (imageId) => forget(`${STORAGE}/image/${imageId}`),
     storeJson: async (json) => (await objectAt({ ...store, json: { json } })).cid,
-    storeImage: async (fileName) =>
-      (await objectAt({ ...store, json: { fileName, kind: 'image' }, ...whole })).cid,
+    async storeImage(source) {
+      const json = 'fileName' in source ? { ...source, kind: 'image' } : source;
+      return (await objectAt({ ...store, json, ...whole })).cid;
+    },
     fetch: (cid, providers) =>
       objectAt({ method: 'POST', path: `${STORAGE}/fetch`, json: { cid, providers } }),
     object: (cid) => objectAt({ path: object(cid) }),

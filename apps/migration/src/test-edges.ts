@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { createReadStream } from 'node:fs';
 import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -67,6 +68,8 @@ export class Between {
   readonly stores = new Map<string, string>();
   /** What the orchestrators answer. */
   status = 202;
+  /** Archives that the container engines hold, by `<edge>/<image>`; how many bytes come before the engine is gone. */
+  readonly engine = new Map<string, { readonly path: string; breaksAfter?: number | undefined }>();
   /** Spoils blocks on their way. */
   tamper = false;
   readonly #server: Server;
@@ -95,7 +98,9 @@ export class Between {
     const url = incoming.url ?? '';
     const local = /^\/orchestrator-of\/(\w+)(\/.*)$/.exec(url);
     const foreign = /^\/edge2edge\/peer\/(\w+)\/([\w-]+)(\/.*)$/.exec(url);
-    if (local !== null) this.#tell(local[1] as string, false, local[2] as string, incoming, outgoing);
+    const image = /^\/orchestrator-of\/(\w+)\/orchestrator\/v1\/image\?name=(.*)$/.exec(url);
+    if (image !== null) this.#save(`${image[1] ?? ''}/${decodeURIComponent(image[2] ?? '')}`, outgoing);
+    else if (local !== null) this.#tell(local[1] as string, false, local[2] as string, incoming, outgoing);
     else if (foreign?.[2] === 'orchestrator')
       this.#tell(foreign[1] as string, true, foreign[3] as string, incoming, outgoing);
     else if (foreign?.[2] === 'filecoin-interface')
@@ -117,6 +122,22 @@ export class Between {
       if (this.status < 300) this.told.push({ edge, foreign, path, body });
       outgoing.writeHead(this.status).end();
     });
+  }
+
+  #save(name: string, outgoing: ServerResponse): void {
+    const held = this.engine.get(name);
+    if (held === undefined) {
+      outgoing.writeHead(404).end(JSON.stringify({ message: `no such image: ${name}` }));
+      return;
+    }
+    const { path, breaksAfter } = held;
+    held.breaksAfter = undefined;
+    outgoing.writeHead(200, { 'content-type': 'application/x-tar' });
+    const end = breaksAfter === undefined ? undefined : breaksAfter - 1;
+    const file = createReadStream(path, end === undefined ? {} : { end });
+    file.on('end', () => (breaksAfter === undefined ? outgoing.end() : outgoing.destroy()));
+    file.on('error', () => outgoing.destroy());
+    file.pipe(outgoing, { end: false });
   }
 
   #relay(edge: string, path: string, outgoing: ServerResponse): void {

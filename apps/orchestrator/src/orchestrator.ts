@@ -26,6 +26,7 @@ import {
   noteProviderFailure,
 } from './flow/provider-flow.ts';
 import { addProviderRoutes } from './flow/provider-routes.ts';
+import { addImageRoute } from './image-export.ts';
 import { VERSION, type OrchestratorOptions, type OrchestratorPorts } from './options.ts';
 import { openFolders } from './service/folders.ts';
 import { createSecretsKeeper } from './service/secrets.ts';
@@ -153,6 +154,7 @@ class OrchestratorRoom implements Orchestrator {
     addCustomerRoutes(rim, { store, flow: customerFlow, options, clock, random });
     addProviderRoutes(rim, { store, flow: providerFlow, options, clock });
     addServiceRoutes(rim, room, services);
+    addImageRoute(rim, runtime);
     rim.route('get', '/orchestrator/health', { summary: 'table 4.5', answer: z.unknown() }, () => ({
       'Status Message': `orchestrator v.${VERSION}`,
     }));

@@ -2,6 +2,7 @@ import { Agent, request, type IncomingMessage, type RequestOptions } from 'node:
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
 import { AntirioError, errorCodes, fromUtf8, type ErrorCode } from '@antirio/kernel';
 import { withoutLogins } from './logins.ts';
+import { openHttpStream, type HttpStream, type HttpStreamCall } from './http-stream.ts';
 import { createHttpPipeline, type HttpPipeline, type PipelinedRequest } from './http-pipeline.ts';
 
 export interface HttpCall {
@@ -34,6 +35,8 @@ export interface HttpAnswer {
 export interface HttpPeer {
   /** Any status is an answer. @throws AntirioError unavailable | timeout | tooLarge when there is none. */
   call(call: HttpCall): Promise<HttpAnswer>;
+  /** A GET of whatever size, where the way there can carry it: not through signed requests to other edges. @throws AntirioError unavailable | timeout */
+  open?(path: string, call: HttpStreamCall): Promise<HttpStream>;
   close(): void;
 }
 
@@ -184,6 +187,10 @@ export function httpPeer(address: PeerAddress): HttpPeer {
         throw error;
       }
     },
+    open: (path, call) => {
+      const { below, ...target } = base();
+      return openHttpStream({ ...target, path: below + path }, call, name);
+    },
     close: () => {
       agent.destroy();
       pipeline?.close();
@@ -196,19 +203,25 @@ function codeOf(status: number): ErrorCode {
   return (found?.[0] ?? (status >= 500 ? 'unavailable' : 'invalidInput')) as ErrorCode;
 }
 
+/** What an answer that is no 2xx says, with the other side's message where its body has one. */
+export function answerError(
+  call: HttpCall,
+  { status, body }: Pick<HttpAnswer, 'status' | 'body'>,
+): AntirioError {
+  let message = `HTTP ${status}`;
+  try {
+    const said = parseJson(body);
+    if (typeof said === 'object' && said !== null && 'message' in said) message = String(said.message);
+  } catch {
+    // an error page that is no JSON: the status must do
+  }
+  return new AntirioError(codeOf(status), `${call.method ?? 'GET'} ${call.path}: ${message}`, { status });
+}
+
 /** Calls and gives the JSON body of a 2xx answer. @throws AntirioError with the other side's message otherwise. */
 export async function callJson(peer: HttpPeer, call: HttpCall): Promise<unknown> {
   const answer = await peer.call(call);
   if (answer.status >= 200 && answer.status < 300)
     return answer.body.length === 0 ? undefined : answer.json();
-  let message = `HTTP ${answer.status}`;
-  try {
-    const body = answer.json();
-    if (typeof body === 'object' && body !== null && 'message' in body) message = String(body.message);
-  } catch {
-    // an error page that is no JSON: the status must do
-  }
-  throw new AntirioError(codeOf(answer.status), `${call.method ?? 'GET'} ${call.path}: ${message}`, {
-    status: answer.status,
-  });
+  throw answerError(call, answer);
 }

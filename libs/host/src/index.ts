@@ -9,6 +9,7 @@ export * from './append-log.ts';
 export * from './database.ts';
 export * from './group-commit.ts';
 export * from './http-peer.ts';
+export * from './http-stream.ts';
 export { API_VERSION } from './error-answer.ts';
 export * from './hot-route.ts';
 export * from './http-rim.ts';

@@ -43,7 +43,8 @@ const follow: Advance = async (contract, { peers }) => {
 
 const load: Advance = async ({ archive, imageId }, { runtime }) => {
   if (archive === undefined) return { status: 'FETCHING' };
-  return { status: 'LOADED', imageId: await runtime.load(archive, imageId) };
+  const { imageId: loaded, ...layers } = await runtime.load(archive, imageId);
+  return { status: 'LOADED', imageId: loaded, ...layers };
 };
 
 /** Whether a service or another contract still needs the image. */

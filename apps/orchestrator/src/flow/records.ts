@@ -100,6 +100,10 @@ export interface ProviderContract extends Trouble {
   readonly status: ProviderState;
   /** The image id by which the runtime knows it, once loaded. */
   readonly imageId?: string;
+  /** How many layers the runtime had to be given for it, how many it had, and whether it refused to do with the missing ones. */
+  readonly loadedLayers?: number;
+  readonly skippedLayers?: number;
+  readonly fellBack?: boolean;
   /** Named by migration once it is whole and verified. */
   readonly archive?: string;
   readonly configuration?: unknown;

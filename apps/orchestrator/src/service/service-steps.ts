@@ -51,7 +51,7 @@ async function verify(task: Task): Promise<void> {
 
 async function load(task: Task): Promise<void> {
   await requireOwnArchive(task);
-  pin(task, await task.room.runtime.load(task.record.archive, task.record.imageId));
+  pin(task, (await task.room.runtime.load(task.record.archive, task.record.imageId)).imageId);
 }
 
 async function openRim({ room, record, state }: Task): Promise<void> {

@@ -1,7 +1,6 @@
 import { AntirioError } from '@antirio/kernel';
-import { httpPeer, type HttpPeer } from '@antirio/host';
+import { httpPeer, openHttpStream, type HttpPeer } from '@antirio/host';
 import { MAX_BLOCK_BYTES, type CID } from './block.ts';
-import { openStream } from './http-stream.ts';
 import type { BlockProvider } from './provider.ts';
 import { ACCEPT_ENCODING, decodeBody, decodeStream } from './wire-coding.ts';
 
@@ -39,7 +38,7 @@ export function urlProvider(name: string, url: string): BlockProvider & { close(
     ...gatewayProvider(name, peer),
     async fetchCar(cid: CID, idleMs: number, signal?: AbortSignal) {
       const wanted = `${base}/ipfs/${cid.toString()}?format=car`;
-      const answer = await openStream({ url: wanted, headers: CAR_HEADERS, idleMs, signal });
+      const answer = await openHttpStream(wanted, { headers: CAR_HEADERS, idleMs, signal });
       try {
         requireOk(answer.status, answer.headers);
         return decodeStream(answer.body, answer.headers['content-encoding']);

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import { AntirioError, canonicalBytes, sha256Hex } from '@antirio/kernel';
-import { openArchive, type Archive } from './archive.ts';
 import type { BlockSink } from './block.ts';
 import type { Chunker } from './chunker.ts';
+import { wholeFile } from './file-bytes.ts';
+import { collectParts, type ImageParts, type StoredLayer } from './image-parts.ts';
 import {
   configName,
   defaultImageLimits,
@@ -14,8 +14,6 @@ import {
   type ImageConfig,
   type ImageLimits,
 } from './image.ts';
-import { tarAlignedChunker } from './tar-chunker.ts';
-import { entryPath, TarScanner } from './tar.ts';
 import { putDirectory } from './unixfs-directory.ts';
 import { importFile, type Stored } from './unixfs-file.ts';
 
@@ -26,7 +24,7 @@ export interface ImageImportOptions {
   readonly chunker?: Chunker;
   readonly limits?: ImageLimits;
   /** Told after each layer. */
-  readonly onProgress?: (progress: { layers: number; ofLayers: number; bytes: number }) => void;
+  readonly onProgress?: (progress: { layers: number; bytes: number }) => void;
 }
 
 export interface StoredImage extends Stored {
@@ -36,69 +34,61 @@ export interface StoredImage extends Stored {
   readonly config: ImageConfig;
 }
 
-/**
- * Stores the image of a `docker save` archive as a UnixFS directory: manifest.json, the configuration and the layers,
- * uncompressed, each under its hash. The unpacked directory is again what `docker load` takes as a tar. Every layer must
- * have the digest that the configuration names. The caller flushes the store.
- * @throws AntirioError invalidInput | corrupt | tooLarge | storageFull
- */
+/** Stores the image of an archive that is a file. @throws AntirioError notFound, and what `importImageStream` throws */
 export async function importImage(
   sink: BlockSink,
   archivePath: string,
   options: ImageImportOptions = {},
 ): Promise<StoredImage> {
-  const archive = await openArchive(archivePath, options.limits);
-  try {
-    return await importFrom(sink, archive, options);
-  } finally {
-    await archive.close();
-  }
+  return importImageStream(sink, wholeFile(archivePath), options);
 }
 
-async function importFrom(
+/**
+ * Stores the image of an archive as engines save it (`docker save`: classic, or an OCI layout with a manifest.json, its layers plain,
+ * gzip or zstd) as a UnixFS directory: manifest.json, the configuration and the layers, uncompressed, each under its hash. The unpacked
+ * directory is again what `docker load` takes as a tar. One pass over the stream, in whatever order its files come: no more than one chunk
+ * and the JSON is held. Every layer must have the digest that the configuration names. The caller flushes the store; what is no part of
+ * the image is pinned by nothing and collected.
+ * @throws AntirioError invalidInput | corrupt | tooLarge | storageFull; what the source throws
+ */
+export async function importImageStream(
   sink: BlockSink,
-  archive: Archive,
-  options: ImageImportOptions,
+  archive: AsyncIterable<Uint8Array>,
+  options: ImageImportOptions = {},
 ): Promise<StoredImage> {
-  const limits = options.limits ?? defaultImageLimits;
-  const manifest = await selectImage(archive, options.tag);
-  const configBytes = await archive.read(manifest.Config);
-  const config = parseImageJson(imageConfig, configBytes, 'the image configuration');
-  const diffIds = config.rootfs.diff_ids;
-  if (diffIds.length !== manifest.Layers.length)
-    throw new AntirioError(
-      'invalidInput',
-      'manifest.json and the image configuration disagree about the layers',
-    );
-  if (diffIds.length > limits.maxLayers)
-    throw new AntirioError('tooLarge', `an image of over ${limits.maxLayers} layers`);
-
+  const { limits = defaultImageLimits, chunker, onProgress, tag } = options;
+  const parts = await collectParts(sink, archive, { limits, chunker, onProgress });
+  const manifest = selectImage(parts, tag);
+  const configBytes = parts.json(manifest.Config);
   const imageId = sha256Hex(configBytes);
+  const named = /[0-9a-f]{64}/.exec(manifest.Config)?.[0] ?? imageId;
+  if (named !== imageId)
+    throw new AntirioError('corrupt', 'the image configuration is not the one that its name says', { named });
+  const config = parseImageJson(imageConfig, configBytes, 'the image configuration');
+  const layers = layersOf(parts, manifest.Layers, config.rootfs.diff_ids, limits);
   const repoTags = [...new Set(manifest.RepoTags ?? [])].sort();
-  const files = new Map<string, Stored>();
-  let size = 0;
-  for (const [i, diffId] of diffIds.entries()) {
-    const layer =
-      files.get(layerName(diffId)) ??
-      (await importLayer(sink, archive, manifest.Layers[i] ?? '', diffId, options));
-    files.set(layerName(diffId), layer);
-    size += layer.size;
-    options.onProgress?.({ layers: i + 1, ofLayers: diffIds.length, bytes: size });
-  }
-  const ours = [{ Config: configName(imageId), RepoTags: repoTags, Layers: diffIds.map(layerName) }];
+  const ours = [
+    {
+      Config: configName(imageId),
+      RepoTags: repoTags,
+      Layers: layers.map(({ diffId }) => layerName(diffId)),
+    },
+  ];
+  const files = new Map<string, Stored>(layers.map((layer) => [layerName(layer.diffId), layer]));
   files.set(configName(imageId), await importFile(sink, once(configBytes)));
   files.set(MANIFEST_NAME, await importFile(sink, once(canonicalBytes(ours))));
   const entries = [...files].map(([name, { cid, dagSize }]) => ({ name, cid, dagSize }));
   const { cid, dagSize } = await putDirectory(sink, entries);
+  const size = layers.reduce((total, layer) => total + layer.size, 0);
   return { cid, dagSize, size, imageId, repoTags, config };
 }
 
-async function selectImage(archive: Archive, tag: string | undefined) {
-  if (!archive.has(MANIFEST_NAME)) {
-    const why = archive.has('index.json') ? 'an OCI layout without manifest.json' : 'no manifest.json';
+function selectImage(parts: ImageParts, tag: string | undefined) {
+  if (!parts.has(MANIFEST_NAME)) {
+    const why = parts.has('index.json') ? 'an OCI layout without manifest.json' : 'no manifest.json';
     throw new AntirioError('invalidInput', `not a docker archive: ${why}`);
   }
-  const images = parseImageJson(dockerManifest, await archive.read(MANIFEST_NAME), MANIFEST_NAME);
+  const images = parseImageJson(dockerManifest, parts.json(MANIFEST_NAME), MANIFEST_NAME);
   const matching = tag === undefined ? images : images.filter((image) => image.RepoTags?.includes(tag));
   const [only, second] = matching;
   if (only === undefined) throw new AntirioError('invalidInput', `the archive has no image ${tag ?? ''}`);
@@ -110,51 +100,30 @@ async function selectImage(archive: Archive, tag: string | undefined) {
   return only;
 }
 
-async function importLayer(
-  sink: BlockSink,
-  archive: Archive,
-  path: string,
-  diffId: string,
-  options: ImageImportOptions,
-): Promise<Stored> {
-  const limits = options.limits ?? defaultImageLimits;
-  const hash = createHash('sha256');
-  const content = await archive.stream(path);
-  async function* checked(): AsyncGenerator<Uint8Array> {
-    const scanner = layerScanner(limits);
-    let size = 0;
-    for await (const bytes of content) {
-      size += bytes.length;
-      if (size > limits.maxLayerBytes)
-        throw new AntirioError('tooLarge', `a layer of over ${limits.maxLayerBytes} bytes`);
-      hash.update(bytes);
-      scanner.push(bytes);
-      yield bytes;
-    }
-    scanner.finish();
-  }
-  const stored = await importFile(sink, checked(), {
-    chunker: options.chunker ?? tarAlignedChunker(),
-    maxBytes: limits.maxLayerBytes,
-  });
-  if (hash.digest('hex') !== diffId)
-    throw new AntirioError('corrupt', `the layer ${path} is not the one that the image configuration names`, {
-      diffId,
-    });
-  return stored;
-}
-
-/** Symbolic links may point anywhere, for they are followed inside of the image; paths and hard links may not. */
-function layerScanner(limits: ImageLimits): TarScanner {
-  let entries = 0;
-  return new TarScanner((entry) => {
-    entryPath(entry.name);
-    if (entry.type === 'hardLink') entryPath(entry.linkName);
-    entries++;
-    if (entries > limits.maxEntries)
-      throw new AntirioError('tooLarge', `a layer of over ${limits.maxEntries} entries`);
-    if (entry.size > limits.maxLayerBytes)
-      throw new AntirioError('tooLarge', `an entry of ${entry.size} bytes`);
+function layersOf(
+  parts: ImageParts,
+  paths: readonly string[],
+  diffIds: readonly string[],
+  { maxLayers }: ImageLimits,
+): StoredLayer[] {
+  if (diffIds.length !== paths.length)
+    throw new AntirioError(
+      'invalidInput',
+      'manifest.json and the image configuration disagree about the layers',
+    );
+  if (diffIds.length > maxLayers) throw new AntirioError('tooLarge', `an image of over ${maxLayers} layers`);
+  return paths.map((path, i) => {
+    const layer = parts.layer(path);
+    const diffId = diffIds[i];
+    if (layer.diffId !== diffId)
+      throw new AntirioError(
+        'corrupt',
+        `the layer ${path} is not the one that the image configuration names`,
+        {
+          diffId,
+        },
+      );
+    return layer;
   });
 }
 

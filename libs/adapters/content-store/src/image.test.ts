@@ -253,7 +253,7 @@ describe('what is no image, or a malicious one, is refused and nothing is writte
   test('a layer that unpacks to more than allowed, or has too many entries', async () => {
     const layer = await tarOf([[{ name: 'zeros' }, new Uint8Array(4 << 20)]]);
     await dockerArchive(configOf([layer]), [[{ name: 'l.tar' }, gzipSync(layer)]]);
-    const limits = { maxLayers: 10, maxEntries: 10, maxLayerBytes: 1 << 20 };
+    const limits = { maxLayers: 10, maxEntries: 10, maxLayerBytes: 1 << 20, maxBytes: 2 << 20 };
     await expect(importImage(store, archivePath(), { limits })).rejects.toMatchObject({ code: 'tooLarge' });
     const many = await tarOf(Array.from({ length: 20 }, (_, i): TarInput => [{ name: `f${i}` }, 'x']));
     await dockerArchive(configOf([many]), [[{ name: 'l.tar' }, many]]);

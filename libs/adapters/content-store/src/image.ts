@@ -9,6 +9,8 @@ export interface ImageLimits {
   readonly maxLayers: number;
   /** Of one layer, uncompressed. */
   readonly maxLayerBytes: number;
+  /** Of all layers of an archive together, uncompressed. */
+  readonly maxBytes: number;
   /** Entries of an archive, or of one layer. */
   readonly maxEntries: number;
 }
@@ -16,6 +18,7 @@ export interface ImageLimits {
 export const defaultImageLimits: ImageLimits = {
   maxLayers: 127,
   maxLayerBytes: 8 * 2 ** 30,
+  maxBytes: 16 * 2 ** 30,
   maxEntries: 1 << 20,
 };
 

@@ -66,6 +66,17 @@ export function checksum(block: Uint8Array): number {
   return block.reduce((sum, byte, i) => sum + (i < 148 || i >= 156 ? byte : 0x20), 0);
 }
 
+/** Whether bytes begin as a tar does: with a header, or with the zeros that end an empty one. */
+export function looksLikeTar(head: Uint8Array): boolean {
+  const block = head.subarray(0, TAR_BLOCK);
+  if (block.length < TAR_BLOCK) return false;
+  try {
+    return block.every((byte) => byte === 0) || number(block.subarray(148, 156)) === checksum(block);
+  } catch {
+    return false;
+  }
+}
+
 /** Undefined for a block of zeros. @throws AntirioError invalidInput */
 function decodeHeader(block: Uint8Array): RawHeader | undefined {
   if (block.every((byte) => byte === 0)) return undefined;

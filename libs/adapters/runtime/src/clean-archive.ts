@@ -17,8 +17,9 @@ export async function measureLayers(archive: ImageArchive): Promise<number[]> {
 /**
  * The same image as an archive of our own making: plain layers, verified once more on their way, and no names. An engine that loaded the
  * original would give the image whatever names it claims, those of other images too. The stream fails when a byte changed.
+ * @param there layers that the engine has, from the lowest: named and left out
  */
-export function cleanArchive(archive: ImageArchive, sizes: readonly number[]): Readable {
+export function cleanArchive(archive: ImageArchive, sizes: readonly number[], there = 0): Readable {
   const tar = pack();
   const configName = `${archive.imageId.replace('sha256:', '')}.json`;
   const names = sizes.map((_, i) => `${i}/layer.tar`);
@@ -26,6 +27,7 @@ export function cleanArchive(archive: ImageArchive, sizes: readonly number[]): R
   const fill = async (): Promise<void> => {
     tar.entry({ name: configName }, Buffer.from(archive.configBytes));
     for (const [i, size] of sizes.entries()) {
+      if (i < there) continue;
       const entry = tar.entry({ name: names[i] ?? '', size });
       await pipeline(archive.layer(i), entry);
     }

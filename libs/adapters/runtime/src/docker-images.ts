@@ -1,14 +1,18 @@
 import { join } from 'node:path';
 import type Docker from 'dockerode';
-import { AntirioError, fromUtf8 } from '@antirio/kernel';
-import { readFileIfThere, writeFileDurably } from '@antirio/host';
+import { AntirioError, describeError, fromUtf8 } from '@antirio/kernel';
+import { readFileIfThere, writeFileDurably, type Log } from '@antirio/host';
 import { cleanArchive, measureLayers } from './clean-archive.ts';
 import { already, asked, followed, ifThere } from './docker-engine.ts';
+import { layersInCommon } from './docker-layers.ts';
 import { openImageArchive, type ImageArchive } from './image-archive.ts';
+import type { LoadedImage } from './runtime.ts';
 
 /** The images that this runtime put into the engine. */
 export interface DockerImages {
-  load(archivePath: string, expected?: string): Promise<string>;
+  /** Any image of the engine as it saves it. @throws AntirioError notFound | unavailable */
+  export(image: string): Promise<AsyncIterable<Uint8Array>>;
+  load(archivePath: string, expected?: string): Promise<LoadedImage>;
   /** How the engine knows the image; undefined when it was not loaded by us or is gone. */
   find(imageId: string): Promise<string | undefined>;
   remove(imageId: string): Promise<void>;
@@ -23,45 +27,86 @@ function loadedName(output: string): string | undefined {
   return /Loaded image(?: ID)?: (\S+)/.exec(output)?.[1];
 }
 
-export function openDockerImages(docker: Docker, dir: string): DockerImages {
+interface Given {
+  /** How the engine knows the image. */
+  readonly name: string;
+  readonly skippedLayers: number;
+  readonly fellBack: boolean;
+}
+
+/** Puts images into an engine, of which it has some layers already. */
+class Loader {
+  readonly #docker: Docker;
+  readonly #log: Log;
+
+  constructor(docker: Docker, log: Log) {
+    this.#docker = docker;
+    this.#log = log;
+  }
+
+  async layersOf(name: string): Promise<readonly string[] | undefined> {
+    const image = await ifThere('look at an image', this.#docker.getImage(name).inspect());
+    return image?.RootFS.Layers ?? undefined;
+  }
+
+  async put(archive: ImageArchive, knownName: string | undefined): Promise<Given> {
+    const sizes = await measureLayers(archive);
+    for (const name of [archive.imageId, knownName])
+      if (name !== undefined && (await this.#isIn(name, archive)))
+        return { name, skippedLayers: archive.layers, fellBack: false };
+    const there = await layersInCommon(this.#docker, archive.config.rootfs.diff_ids);
+    if (there > 0)
+      try {
+        return { name: await this.#give(archive, sizes, there), skippedLayers: there, fellBack: false };
+      } catch (error) {
+        const { imageId } = archive;
+        this.#log.info({ imageId, there, error: describeError(error) }, 'the engine wants the whole image');
+      }
+    return { name: await this.#give(archive, sizes, 0), skippedLayers: 0, fellBack: there > 0 };
+  }
+
+  /** @param there layers that are left out, from the lowest */
+  async #give(archive: ImageArchive, sizes: readonly number[], there: number): Promise<string> {
+    const answer = await asked('load an image', this.#docker.loadImage(cleanArchive(archive, sizes, there)));
+    const output = await followed(this.#docker, 'load an image', answer);
+    for (const name of [archive.imageId, loadedName(output)])
+      if (name !== undefined && (await this.#isIn(name, archive))) return name;
+    throw new AntirioError('corrupt', 'the container engine holds another image than the one it was given');
+  }
+
+  async #isIn(name: string, archive: ImageArchive): Promise<boolean> {
+    const layers = await this.layersOf(name);
+    return layers !== undefined && JSON.stringify(layers) === JSON.stringify(archive.config.rootfs.diff_ids);
+  }
+}
+
+export function openDockerImages(docker: Docker, dir: string, log: Log): DockerImages {
   const file = join(dir, 'images.json');
   const known = new Map(parseKnown(readFileIfThere(file)));
   const save = (): void => writeFileDurably(file, JSON.stringify([...known]));
-
-  const layersOf = async (name: string): Promise<readonly string[] | undefined> => {
-    const image = await ifThere('look at an image', docker.getImage(name).inspect());
-    return image?.RootFS.Layers ?? undefined;
-  };
-  const isIn = async (name: string, archive: ImageArchive): Promise<boolean> => {
-    const layers = await layersOf(name);
-    return layers !== undefined && JSON.stringify(layers) === JSON.stringify(archive.config.rootfs.diff_ids);
-  };
-  const put = async (archive: ImageArchive): Promise<string> => {
-    const sizes = await measureLayers(archive);
-    if (await isIn(archive.imageId, archive)) return archive.imageId;
-    const answer = await asked('load an image', docker.loadImage(cleanArchive(archive, sizes)));
-    const output = await followed(docker, 'load an image', answer);
-    for (const name of [archive.imageId, loadedName(output)])
-      if (name !== undefined && (await isIn(name, archive))) return name;
-    throw new AntirioError('corrupt', 'the container engine holds another image than the one it was given');
-  };
+  const loader = new Loader(docker, log);
   return {
+    async export(image) {
+      const stream = await asked('save an image', docker.getImage(image).get());
+      return stream as unknown as AsyncIterable<Uint8Array>;
+    },
     async load(archivePath, expected) {
       const archive = await openImageArchive(archivePath);
       try {
         const { imageId } = archive;
         if (expected !== undefined && imageId !== expected)
           throw new AntirioError('corrupt', 'the archive holds another image', { expected, got: imageId });
-        known.set(imageId, await put(archive));
+        const { name, ...given } = await loader.put(archive, known.get(imageId));
+        known.set(imageId, name);
         save();
-        return imageId;
+        return { imageId, loadedLayers: archive.layers - given.skippedLayers, ...given };
       } finally {
         await archive.close();
       }
     },
     async find(imageId) {
       const name = known.get(imageId);
-      return name !== undefined && (await layersOf(name)) !== undefined ? name : undefined;
+      return name !== undefined && (await loader.layersOf(name)) !== undefined ? name : undefined;
     },
     async remove(imageId) {
       const name = known.get(imageId);

@@ -1,13 +1,15 @@
 import { spawnSync } from 'node:child_process';
-import { chownSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chownSync, createWriteStream, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import Docker from 'dockerode';
 import { silentLog, systemClock, waitFor } from '@antirio/host';
 import { localNodeFiles, testWhen } from '@antirio/testing';
 import { createDockerRuntime } from './docker-runtime.ts';
+import { verifyImageArchive } from './image-archive.ts';
 import { runtimeCompliance } from './runtime-compliance.ts';
 import type { Runtime, ServiceSpec } from './runtime.ts';
 import { buildLayer, writeImageArchive } from './test-image.ts';
@@ -61,16 +63,15 @@ describe('a container', () => {
   const dir = mkdtempSync(join(tmpdir(), 'rtd-'));
   let runtime: Runtime;
   let imageId: string;
+  let lowest: Uint8Array;
 
   beforeAll(async () => {
     if (!available) return;
     runtime = await createDockerRuntime({ ...base, dir: join(dir, 'runtime') });
-    const layers = [
-      await buildLayer(localNodeFiles()),
-      await buildLayer([{ name: 'app/main.mjs', content: INTRUDER }]),
-    ];
+    lowest = await buildLayer(localNodeFiles());
+    const layers = [lowest, await buildLayer([{ name: 'app/main.mjs', content: INTRUDER }])];
     await writeImageArchive(join(dir, 'image.tar'), { layers, repoTags: ['antirio-test-stolen:name'] });
-    imageId = await runtime.load(join(dir, 'image.tar'));
+    ({ imageId } = await runtime.load(join(dir, 'image.tar')));
   }, 60_000);
   afterAll(async () => {
     if (available) {
@@ -155,6 +156,29 @@ describe('a container', () => {
     });
     await runtime.remove(spec.id);
   });
+
+  engineTest(
+    'of a second version the engine is given the layer that it lacks, and gives the image back as it is',
+    async () => {
+      const path = join(dir, 'second.tar');
+      const layers = [lowest, await buildLayer([{ name: 'app/main.mjs', content: `${INTRUDER}// ${dir}` }])];
+      const id = await writeImageArchive(path, { layers });
+      const loaded = await runtime.load(path);
+      expect(loaded.imageId).toBe(id);
+      // An engine with containerd's store wants the whole image
+      expect([
+        [1, 1, false],
+        [2, 0, true],
+      ]).toContainEqual([loaded.loadedLayers, loaded.skippedLayers, loaded.fellBack]);
+      const saved = join(dir, 'saved.tar');
+      await pipeline(await runtime.export(id), createWriteStream(saved));
+      expect(await verifyImageArchive(saved)).toBe(id);
+      await runtime.unload(id);
+      expect(await runtime.loaded(id)).toBe(false);
+      await expect(runtime.export('antirio-test-nothing:here')).rejects.toMatchObject({ code: 'notFound' });
+    },
+    60_000,
+  );
 
   engineTest('takes no names that its archive claims', async () => {
     const found = await docker

@@ -13,7 +13,15 @@ import {
 import { already, asked, demultiplex, ifThere, openEngine } from './docker-engine.ts';
 import { followEnds } from './docker-events.ts';
 import { openDockerImages, type DockerImages } from './docker-images.ts';
-import type { Instance, InstanceState, InstanceStats, Runtime, ServiceSpec, ServiceView } from './runtime.ts';
+import type {
+  Instance,
+  InstanceState,
+  InstanceStats,
+  LoadedImage,
+  Runtime,
+  ServiceSpec,
+  ServiceView,
+} from './runtime.ts';
 import { checkId } from './service-id.ts';
 
 export interface DockerRuntimeOptions {
@@ -68,7 +76,11 @@ class DockerRuntime implements Runtime {
     return CONTAINER_VIEW;
   }
 
-  load(archivePath: string, expected?: string): Promise<string> {
+  export(image: string): Promise<AsyncIterable<Uint8Array>> {
+    return this.#images.export(image);
+  }
+
+  load(archivePath: string, expected?: string): Promise<LoadedImage> {
     return this.#images.load(archivePath, expected);
   }
 
@@ -225,7 +237,12 @@ class DockerRuntime implements Runtime {
 export async function createDockerRuntime(options: DockerRuntimeOptions): Promise<Runtime> {
   const docker = await openEngine();
   const owner = sha256Hex(utf8(options.dir)).slice(0, 10);
-  const runtime = new DockerRuntime(docker, openDockerImages(docker, options.dir), owner, options);
+  const runtime = new DockerRuntime(
+    docker,
+    openDockerImages(docker, options.dir, options.log),
+    owner,
+    options,
+  );
   await runtime.removeLeftovers();
   return runtime;
 }

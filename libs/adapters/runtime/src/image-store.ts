@@ -5,6 +5,7 @@ import { readFileIfThere, writeFileDurably } from '@antirio/host';
 import { openImageArchive, type ImageArchive, type ImageConfig } from './image-archive.ts';
 import { RootTree } from './layer.ts';
 import { bootId } from './process-table.ts';
+import type { LoadedImage } from './runtime.ts';
 
 /** A verified image, unpacked. */
 export interface UnpackedImage {
@@ -19,7 +20,7 @@ export interface ImageLimits {
 
 /** Images by id under a folder. What a crash left half done is removed. */
 export interface ImageStore {
-  load(archivePath: string, expected?: string): Promise<string>;
+  load(archivePath: string, expected?: string): Promise<LoadedImage>;
   /** Undefined when it is not loaded. */
   get(imageId: string): Promise<UnpackedImage | undefined>;
   remove(imageId: string): Promise<void>;
@@ -78,11 +79,13 @@ export async function openImageStore(dir: string, limits: ImageLimits): Promise<
         if (expected !== undefined && imageId !== expected)
           throw new AntirioError('corrupt', 'the archive holds another image', { expected, got: imageId });
         const folder = folderOf(imageId);
-        if (await isComplete(folder)) return imageId;
+        const { layers } = archive;
+        const fellBack = false;
+        if (await isComplete(folder)) return { imageId, loadedLayers: 0, skippedLayers: layers, fellBack };
         const running = under.get(imageId) ?? unpackInto(archive, folder);
         under.set(imageId, running);
         await running.finally(() => under.delete(imageId));
-        return imageId;
+        return { imageId, loadedLayers: layers, skippedLayers: 0, fellBack };
       } finally {
         await archive.close();
       }

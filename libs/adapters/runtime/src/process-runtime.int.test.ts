@@ -26,7 +26,7 @@ import { createProcessRuntime } from ${JSON.stringify(join(import.meta.dirname, 
 import { silentLog, systemClock } from '@antirio/host';
 const { dir, archive, spec, freeze } = JSON.parse(process.env.SETTING);
 const runtime = await createProcessRuntime({ dir, clock: systemClock, log: silentLog });
-const imageId = await runtime.load(archive);
+const { imageId } = await runtime.load(archive);
 await runtime.prepare({ ...spec, imageId }, 'hot');
 if (freeze) await runtime.freeze(spec.id);
 console.log((await runtime.list())[0].pid);
@@ -100,7 +100,7 @@ test('the log of a service stays within its bound', async () => {
   const spec = {
     id: 'chatty',
     epoch: 0,
-    imageId: await runtime.load(archive),
+    imageId: (await runtime.load(archive)).imageId,
     runDir: dir,
     dataDir: dir,
     secretsDir: dir,

@@ -17,7 +17,7 @@ import {
   type RunningChild,
 } from './process-child.ts';
 import { confinement, isAlive, processStats, type ProcessMark } from './process-table.ts';
-import type { Instance, InstanceState, Runtime, ServiceSpec } from './runtime.ts';
+import type { Instance, InstanceState, LoadedImage, Runtime, ServiceSpec } from './runtime.ts';
 import { checkId } from './service-id.ts';
 
 export interface ProcessRuntimeOptions {
@@ -97,7 +97,11 @@ class ProcessRuntime implements Runtime {
     return spec;
   }
 
-  load(archivePath: string, expected?: string): Promise<string> {
+  async export(image: string): Promise<never> {
+    throw new AntirioError('conflict', 'this edge has no container engine', { image });
+  }
+
+  load(archivePath: string, expected?: string): Promise<LoadedImage> {
     return this.#images.load(archivePath, expected);
   }
 

@@ -54,6 +54,18 @@ export interface InstanceStats {
   readonly cpuMs: number;
 }
 
+/** An image that can be run, and what had to be done for it. */
+export interface LoadedImage {
+  /** `sha256:<hex>` */
+  readonly imageId: string;
+  /** Layers that were given to the engine or unpacked. */
+  readonly loadedLayers: number;
+  /** Layers that were there already. */
+  readonly skippedLayers: number;
+  /** Whether an archive of the missing layers alone was refused, so that the whole one was given. */
+  readonly fellBack: boolean;
+}
+
 /**
  * Where a customer's services run. Every operation is idempotent: asked again for what is already so, it changes nothing.
  * Operations on one id come one after the other; the caller sees to that.
@@ -64,14 +76,20 @@ export interface Runtime {
   readonly user: { readonly uid: number; readonly gid: number } | undefined;
   view(spec: ServiceSpec): ServiceView;
   /**
+   * An image of the engine as `docker save` writes it, as it comes: nothing is held.
+   *
+   * @param image a name with its tag, or an id
+   * @throws AntirioError notFound, or conflict where there is no engine
+   */
+  export(image: string): Promise<AsyncIterable<Uint8Array>>;
+  /**
    * Makes a docker archive (`docker save`) runnable. Its image id is the SHA-256 of its configuration, its layers are
    * checked against the configuration's diff_ids.
    *
    * @param expected the image id it must have
-   * @returns the image id, `sha256:<hex>`
    * @throws AntirioError corrupt | invalidInput | tooLarge | unavailable
    */
-  load(archivePath: string, expected?: string): Promise<string>;
+  load(archivePath: string, expected?: string): Promise<LoadedImage>;
   loaded(imageId: string): Promise<boolean>;
   /** @throws AntirioError conflict while an instance uses it. */
   unload(imageId: string): Promise<void>;
