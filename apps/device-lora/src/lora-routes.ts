@@ -2,14 +2,14 @@ import { z } from 'zod';
 import { API_VERSION } from '@antirio/edgex-contracts';
 import { AntirioError, fromHex } from '@antirio/kernel';
 import type { HttpRim } from '@antirio/host';
-import { dataRateName, type DevAddr, type DevEui } from '@antirio/lorawan';
+import type { DevAddr, DevEui } from '@antirio/lorawan';
 import { describeDownlink, downlinkView } from './downlink/describe.ts';
 import { objectSchema } from './downlink/payload.ts';
 import type { DownlinkSender } from './downlink/sender.ts';
 import type { DownlinkStore } from './downlink/store.ts';
+import { heardView, type HeardLast } from './last-heard.ts';
 import type { MacLayer } from './mac/mac-layer.ts';
 import type { DeviceOptions } from './options.ts';
-import type { HeardUplink } from './uplink/reader.ts';
 import type { Session } from './uplink/sessions.ts';
 import type { SessionBook } from './uplink/session-book.ts';
 
@@ -17,33 +17,12 @@ export interface LoraRoutePorts {
   readonly devices: readonly DeviceOptions[];
   /** Undefined while there are no keys. */
   readonly sessions: () => SessionBook | undefined;
-  /** The newest frame of each device since the start. */
-  readonly lastHeard: ReadonlyMap<DevEui, LastHeard>;
+  readonly lastHeard: HeardLast;
   readonly mac: MacLayer;
   readonly sender: DownlinkSender;
   readonly downlinks: DownlinkStore;
   /** @throws AntirioError where the service may not send now. */
   readonly checkMaySend: (device: DeviceOptions) => void;
-}
-
-const heardView = z.object({
-  /** Wall ms. */
-  at: z.number(),
-  gatewayId: z.string(),
-  rssi: z.number(),
-  snr: z.number(),
-  gateways: z.int(),
-  /** Hz. */
-  frequency: z.int(),
-  dataRate: z.string(),
-});
-
-export type LastHeard = z.output<typeof heardView>;
-
-export function lastHeardOf({ uplink, receptions }: HeardUplink): LastHeard {
-  const { receivedAt, gatewayId, rssi, snr, frequency } = uplink;
-  const dataRate = dataRateName(uplink);
-  return { at: receivedAt, gatewayId, rssi, snr, gateways: receptions.length, frequency, dataRate };
 }
 
 const deviceView = z.object({

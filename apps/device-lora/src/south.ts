@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { DeviceProfile } from '@antirio/edgex-contracts';
 import { AntirioError, type Clock, type Random } from '@antirio/kernel';
 import { repeat, type Bus, type HttpPeer, type Log, type Repeating } from '@antirio/host';
-import { parseDevAddr, type DevEui } from '@antirio/lorawan';
+import { parseDevAddr } from '@antirio/lorawan';
 import { createActivation, type Activation } from './activation.ts';
 import { openStore } from './database.ts';
 import { openDownCounters, type DownCounters } from './downlink/counters.ts';
@@ -12,7 +12,7 @@ import { openTransmitter, type Transmitter } from './downlink/transmitter.ts';
 import { createJoinServer, type JoinServer } from './join/join-server.ts';
 import { createJoinStore, type JoinStore } from './join/store.ts';
 import { createLatest, type Latest } from './latest.ts';
-import { lastHeardOf, type LastHeard } from './lora-routes.ts';
+import { createHeardLast, type HeardLast } from './last-heard.ts';
 import { createMacLayer, type MacLayer } from './mac/mac-layer.ts';
 import { createMacStore } from './mac/store.ts';
 import { createPoster, type Poster } from './north/poster.ts';
@@ -51,12 +51,12 @@ export interface South {
   readonly downlinks: DownlinkStore;
   /** The newest reading by device and resource, since the start. */
   readonly latest: Latest;
-  readonly lastHeard: ReadonlyMap<DevEui, LastHeard>;
+  readonly lastHeard: HeardLast;
 }
 
 interface Told {
   readonly latest: Latest;
-  readonly lastHeard: Map<DevEui, LastHeard>;
+  readonly lastHeard: HeardLast;
 }
 
 function coreDataOf({ peers }: SouthPorts): HttpPeer {
@@ -153,9 +153,7 @@ async function openReading(ports: SouthPorts, parts: ReadingParts): Promise<Read
     onStored: (heard, readings) => {
       const { device, devAddr } = heard.session;
       if (highestOf(heard.session) === heard.fcnt) ring?.mark(devAddr, device.devEui, heard.fcnt);
-      const known = told.lastHeard.get(device.devEui);
-      if (known === undefined || known.at <= heard.uplink.receivedAt)
-        told.lastHeard.set(device.devEui, lastHeardOf(heard));
+      told.lastHeard.note(heard);
       told.latest.set(device.name, readings);
     },
     onCursor: tellRing,
@@ -205,7 +203,7 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
   const ring = openRing(ports, joins, createAsked(db));
   const sessions = (): SessionBook | undefined => activation.sessions;
   const joinServer = openJoinServer(ports, { joins, ring, transmitter, counters, sessions });
-  const told: Told = { latest: createLatest(), lastHeard: new Map() };
+  const told: Told = { latest: createLatest(), lastHeard: createHeardLast() };
   const reader = await openReading(ports, { store, poster, sender, mac, ring, joinServer, told });
   const activation = createActivation({ options, reader, counters, store, joins, log });
   const retrying = retryParked(store, poster, reading.parkedRetryMs, log);
