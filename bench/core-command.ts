@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { nodeFlags } from '@antirio/bundle';
+import { nodeEnvironment, nodeFlags } from '@antirio/bundle';
 import { BenchError, type Benchmark, type BenchPorts } from './benchmark.ts';
 import { readByHttp, readByMqtt, type Commanded } from './command-load.ts';
 import { figureOf, median, rounded, type Figure } from './figure.ts';
@@ -21,7 +21,7 @@ const STARTS_WITHIN_MS = 20_000;
 async function startProgram<T>(children: ChildProcess[], file: string, argument: string): Promise<T> {
   const child = fork(join(import.meta.dirname, file), [argument], {
     execArgv: nodeFlags,
-    env: { ...process.env, NODE_OPTIONS: '' },
+    env: { ...nodeEnvironment, ...process.env, NODE_OPTIONS: '' },
   });
   children.push(child);
   const ended = once(child, 'exit').then((): never => {

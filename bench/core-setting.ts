@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { nodeFlags } from '@antirio/bundle';
+import { nodeEnvironment, nodeFlags } from '@antirio/bundle';
 import { BenchError } from './benchmark.ts';
 import { monotonic } from './setting.ts';
 
@@ -67,7 +67,8 @@ export function newCoreFolder(): string {
 /** Runs from the sources with the flags of the product. Its folder goes with it, unless it was given. */
 export async function startCore(given?: string): Promise<RunningCore> {
   const folder = given ?? newCoreFolder();
-  const child = fork(PROGRAM, [folder], { execArgv: nodeFlags, env: { ...process.env, NODE_OPTIONS: '' } });
+  const env = { ...nodeEnvironment, ...process.env, NODE_OPTIONS: '' };
+  const child = fork(PROGRAM, [folder], { execArgv: nodeFlags, env });
   const end = async (how: () => void): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     how();

@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { nodeFlags } from '@antirio/bundle';
+import { nodeEnvironment, nodeFlags } from '@antirio/bundle';
 import { BenchError } from './benchmark.ts';
 
 /** What the process of a store is asked to do. */
@@ -37,7 +37,7 @@ const PROGRAM = join(import.meta.dirname, 'storage-host.ts');
 export async function startStorage(folder: string, signal: AbortSignal): Promise<StorageProcess> {
   const child = fork(PROGRAM, [folder], {
     execArgv: [...nodeFlags, '--expose-gc'],
-    env: { ...process.env, NODE_OPTIONS: '' },
+    env: { ...nodeEnvironment, ...process.env, NODE_OPTIONS: '' },
   });
   const answer = async (): Promise<StorageResult> => {
     const ended = once(child, 'exit', { signal }).then((): never => {

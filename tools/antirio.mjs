@@ -4,8 +4,8 @@
 // the workspace up; in both cases on the workspace's own Node.
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { nodeFlags } from './bundle/src/node-flags.mjs';
-import { become, ensureInstalled, taskNode, told, workspaceRoot } from './setup.mjs';
+import { nodeEnvironment, nodeFlags } from './bundle/src/node-flags.mjs';
+import { become, ensureInstalled, environment, taskNode, told, workspaceRoot } from './setup.mjs';
 
 /** The bundled command, unless one of its sources has changed since. */
 function freshBundle() {
@@ -24,10 +24,11 @@ function freshBundle() {
 told(() => {
   const args = process.argv.slice(2);
   const bundled = freshBundle();
+  const env = { ...nodeEnvironment, ...environment() };
   if (bundled !== undefined && taskNode() !== undefined) {
-    become('node', [...nodeFlags, bundled, ...args]);
+    become('node', [...nodeFlags, bundled, ...args], { env });
     return;
   }
   ensureInstalled();
-  become('node', [...nodeFlags, join(workspaceRoot, 'apps/edge/src/main.ts'), ...args]);
+  become('node', [...nodeFlags, join(workspaceRoot, 'apps/edge/src/main.ts'), ...args], { env });
 });

@@ -1,6 +1,7 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
+import { nodeEnvironment } from '@antirio/bundle';
 import { DemoError } from './errors.ts';
 
 /** A program to be run as a process of its own. */
@@ -110,6 +111,7 @@ class DemoProcesses implements Processes {
     const talk = spec.talks === true ? openTalk(path.join(this.#logs, spec.name)) : undefined;
     const child = spawn(process.execPath, [...spec.args], {
       stdio: [talk?.stdin ?? 'ignore', talk?.stdout ?? log, log],
+      env: { ...nodeEnvironment, ...process.env },
       // Out of the terminal's process group: Ctrl-C is for us, and we end them in order.
       detached: true,
     });

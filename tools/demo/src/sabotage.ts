@@ -29,7 +29,7 @@ export const SABOTAGE: Readonly<Record<Sabotage, readonly Mutation[]>> = {
   mic: [
     {
       file: SESSIONS,
-      find: 'session.cipher.verifies(frame, counter)',
+      find: 'session.cipher.verifies(frame, fcnt)',
       replace: 'counter >= 0',
     },
   ],
