@@ -8,6 +8,7 @@ import {
 } from '@antirio/edgex-contracts';
 import { several } from './several.ts';
 import { isProfileUsed, type Cache } from './cache.ts';
+import { withShared } from './shared.ts';
 import type { DriverCalls } from './driver-calls.ts';
 import type { Metadata } from './metadata.ts';
 import type { News } from './news.ts';
@@ -112,7 +113,11 @@ export function createChanges(ports: Ports): Changes {
     onDevice(name, undefined);
     news().isGone(name);
   };
-  const putDevice = (device: Device): void => {
+  /** The one that came last: of a fleet each is much like the one before. */
+  let model: Device | undefined;
+  const putDevice = (given: Device): void => {
+    const device = withShared(given, model);
+    model = device;
     const { name } = device;
     if (device.serviceName !== serviceName) {
       removeDevice(name);

@@ -47,31 +47,6 @@ export interface Metadata {
   remove(kind: Exclude<Kind, 'deviceservice'>, name: string): Promise<void>;
 }
 
-type Share = <T extends string | undefined>(text: T) => T;
-
-/** Equal texts become one: of a fleet most are. */
-function createSharing(): Share {
-  const known = new Map<string, string>();
-  return (text) => {
-    if (text === undefined) return text;
-    const one = known.get(text);
-    if (one === undefined) known.set(text, text);
-    return (one ?? text) as typeof text;
-  };
-}
-
-function withShared(device: Device, share: Share): Device {
-  const { adminState, operatingState, serviceName, profileName, labels } = device;
-  return {
-    ...device,
-    adminState: share(adminState),
-    operatingState: share(operatingState),
-    serviceName: share(serviceName),
-    profileName: share(profileName),
-    ...(labels !== undefined && { labels: labels.map((label) => share(label)) }),
-  };
-}
-
 export type Kind = 'device' | 'deviceprofile' | 'deviceservice' | 'provisionwatcher';
 
 /** What the item of each request is called. */
@@ -205,11 +180,7 @@ export function createMetadata({ peer, random, log, signal }: Ports): Metadata {
     async ping() {
       await ask({ path: '/api/v3/ping', timeoutMs: 2000 });
     },
-    async devices(service) {
-      const all = await list(`device/service/name/${name(service)}`, 'devices', deviceSchema);
-      const share = createSharing();
-      return all.map((device) => withShared(device, share));
-    },
+    devices: (service) => list(`device/service/name/${name(service)}`, 'devices', deviceSchema),
     watchers: (service) =>
       list(`provisionwatcher/service/name/${name(service)}`, 'provisionWatchers', provisionWatcher),
     device: (device) => one(`device/name/${name(device)}`, 'device', deviceSchema),
