@@ -30,7 +30,7 @@ export const SABOTAGE: Readonly<Record<Sabotage, readonly Mutation[]>> = {
     {
       file: SESSIONS,
       find: 'session.cipher.verifies(frame, fcnt)',
-      replace: 'counter >= 0',
+      replace: 'fcnt >= 0',
     },
   ],
   /** What the neighbour heard and we did not is passed over. */
