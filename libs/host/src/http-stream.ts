@@ -2,6 +2,7 @@ import { request, type IncomingMessage, type RequestOptions } from 'node:http';
 import { request as tlsRequest } from 'node:https';
 import { AntirioError } from '@antirio/kernel';
 import { withoutLogins } from './logins.ts';
+import { transientPieces } from './transient-pieces.ts';
 
 export interface HttpStream {
   readonly status: number;
@@ -17,6 +18,8 @@ export interface HttpStreamCall {
   /** Without a byte for so long the connection is given up, in milliseconds. */
   readonly idleMs: number;
   readonly signal?: AbortSignal | undefined;
+  /** Each piece of the body is valid only until the next one is asked for: what is large then takes no more memory than what is small. */
+  readonly transient?: boolean;
 }
 
 /**
@@ -27,7 +30,7 @@ export interface HttpStreamCall {
  */
 export function openHttpStream(
   target: string | RequestOptions,
-  { headers = {}, idleMs, signal }: HttpStreamCall,
+  { headers = {}, idleMs, signal, transient = false }: HttpStreamCall,
   name = typeof target === 'string' ? withoutLogins(target) : 'the server',
 ): Promise<HttpStream> {
   const options = typeof target === 'string' ? optionsOf(target) : target;
@@ -45,7 +48,7 @@ export function openHttpStream(
       resolve({
         status: incoming.statusCode ?? 0,
         headers: incoming.headers,
-        body: bodyOf(name, incoming),
+        body: bodyOf(name, incoming, transient),
         close: () => outgoing.destroy(),
       });
     });
@@ -58,9 +61,14 @@ function optionsOf(url: string): RequestOptions {
   return { protocol, hostname: hostname.replace(/^\[|\]$/g, ''), port, path: pathname + search };
 }
 
-async function* bodyOf(name: string, incoming: IncomingMessage): AsyncGenerator<Uint8Array> {
+async function* bodyOf(
+  name: string,
+  incoming: IncomingMessage,
+  transient: boolean,
+): AsyncGenerator<Uint8Array> {
   try {
-    for await (const bytes of incoming) yield bytes as Uint8Array;
+    if (transient) yield* transientPieces(incoming);
+    else for await (const bytes of incoming) yield bytes as Uint8Array;
   } catch (cause) {
     throw asFailure(name, cause);
   } finally {

@@ -38,7 +38,7 @@ export function urlProvider(name: string, url: string): BlockProvider & { close(
     ...gatewayProvider(name, peer),
     async fetchCar(cid: CID, idleMs: number, signal?: AbortSignal) {
       const wanted = `${base}/ipfs/${cid.toString()}?format=car`;
-      const answer = await openHttpStream(wanted, { headers: CAR_HEADERS, idleMs, signal });
+      const answer = await openHttpStream(wanted, { headers: CAR_HEADERS, idleMs, signal, transient: true });
       try {
         requireOk(answer.status, answer.headers);
         return decodeStream(answer.body, answer.headers['content-encoding']);

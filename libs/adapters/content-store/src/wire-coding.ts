@@ -1,6 +1,5 @@
-import { pipeline, Readable } from 'node:stream';
 import { promisify } from 'node:util';
-import { constants, createZstdDecompress, zstdDecompress } from 'node:zlib';
+import { constants, createZstdDecompress, zstdDecompress, type ZstdDecompress } from 'node:zlib';
 import { AntirioError } from '@antirio/kernel';
 
 /** What a client offers: content is compressed on the wire only, so that CIDs stay those of the plain content. */
@@ -36,23 +35,31 @@ export async function decodeBody(
   }
 }
 
-/** The same of a stream; whoever reads bounds it. @throws AntirioError corrupt | forbidden, and what the stream throws */
+/** The same of a stream, whose pieces are valid until the next one is asked for; whoever reads bounds it. @throws AntirioError corrupt | forbidden, and what the stream throws */
 export function decodeStream(
   body: AsyncIterable<Uint8Array>,
   encoding: string | string[] | undefined,
 ): AsyncIterable<Uint8Array> {
   if (!coded(encoding)) return body;
-  const output = pipeline(
-    Readable.from(body),
-    createZstdDecompress({ ...PARAMS, chunkSize: CHUNK }),
-    () => undefined,
-  );
-  return (async function* () {
-    try {
-      for await (const bytes of output) yield bytes as Uint8Array;
-    } catch (cause) {
-      if (cause instanceof AntirioError) throw cause;
-      throw new AntirioError('corrupt', 'an answer that does not unpack', {}, cause);
-    }
-  })();
+  return unpacked(body);
+}
+
+async function* unpacked(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const decoder = createZstdDecompress({ ...PARAMS, chunkSize: CHUNK });
+  feed(decoder, body).catch((cause: unknown) => decoder.destroy(cause as Error));
+  try {
+    for await (const bytes of decoder) yield bytes as Uint8Array;
+  } catch (cause) {
+    if (cause instanceof AntirioError) throw cause;
+    throw new AntirioError('corrupt', 'an answer that does not unpack', {}, cause);
+  }
+}
+
+/** A piece is asked for when the one before has been read: until then its memory is in use. */
+async function feed(decoder: ZstdDecompress, body: AsyncIterable<Uint8Array>): Promise<void> {
+  const write = promisify((piece: Uint8Array, done: (error?: Error | null) => void) => {
+    decoder.write(piece, done);
+  });
+  for await (const piece of body) await write(piece);
+  decoder.end();
 }
