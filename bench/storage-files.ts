@@ -32,30 +32,66 @@ function* sizesOf(total: number, seed: string): Generator<number> {
   }
 }
 
+/** What an image was built from; what is not said is the first version of it. */
+export interface ImageVersion {
+  /** One file of the application of 22 KB. */
+  readonly code?: number;
+  /** Over a third of the dependencies' bytes. */
+  readonly dependencies?: number;
+  /** Every file's time, and 3 % of the base's bytes. */
+  readonly base?: number;
+}
+
 interface Layer {
-  readonly name: string;
+  readonly name: 'base' | 'dependencies' | 'app';
   readonly bytes: number;
 }
 
-/** One file of the application is another one in each version. */
-async function* layerTar({ name, bytes }: Layer, version: number): AsyncGenerator<Uint8Array> {
+const BUILT_AT = 1_700_000_000;
+const DAY_S = 86_400;
+/** The part of a layer's bytes that a new version of it changes: so many files at its beginning, which grow too. */
+const CHANGED_PART = { base: 0.03, dependencies: 0.1, app: 0 } as const;
+const GROWN_BY = 700;
+
+interface LayerFile {
+  readonly size: number;
+  readonly content: Iterable<Buffer>;
+}
+
+function* filesOf(layer: Layer, version: ImageVersion): Generator<LayerFile> {
+  const now = layer.name === 'app' ? 1 : (version[layer.name] ?? 1);
+  let [n, at] = [0, 0];
+  for (const bytes of sizesOf(layer.bytes, layer.name)) {
+    const isChanged = now > 1 && at < layer.bytes * CHANGED_PART[layer.name];
+    const size = isChanged ? bytes + GROWN_BY : bytes;
+    yield { size, content: noise(size, `${layer.name}/${n}${isChanged ? ` ${now}` : ''}`) };
+    [n, at] = [n + 1, at + bytes];
+  }
+}
+
+function sourceCode(version = 1): LayerFile {
+  const source = Buffer.from(`export const version = ${version};\n${'// code\n'.repeat(2500)}`);
+  return { size: source.length, content: [source] };
+}
+
+async function* layerTar(layer: Layer, version: ImageVersion): AsyncGenerator<Uint8Array> {
+  const mtime = BUILT_AT + (layer.name === 'base' ? (version.base ?? 1) * DAY_S : 0);
   let n = 0;
-  for (const size of sizesOf(bytes, name)) {
-    const isCode = name === 'app' && n === 0;
-    const code = Buffer.from(`export const version = ${version};\n${'// code\n'.repeat(2500)}`);
-    const file = {
-      name: `${name}/file-${n}`,
-      type: 'file',
-      mode: 0o644,
-      size: isCode ? code.length : size,
-    } as const;
-    yield* tarEntry(file, isCode ? [code] : noise(size, `${name}/${n}`));
+  for (const file of filesOf(layer, version)) {
+    const { size, content } = layer.name === 'app' && n === 0 ? sourceCode(version.code) : file;
+    yield* tarEntry({ name: `${layer.name}/file-${n}`, type: 'file', mode: 0o644, size, mtime }, content);
     n++;
   }
   yield TAR_END;
 }
 
-async function measured(layer: Layer, version: number): Promise<{ diffId: string; size: number }> {
+/** A layer of an archive: its digest, and how long it is. */
+export interface WrittenLayer {
+  readonly diffId: string;
+  readonly size: number;
+}
+
+async function measured(layer: Layer, version: ImageVersion): Promise<WrittenLayer> {
   const hash = createHash('sha256');
   let size = 0;
   for await (const bytes of layerTar(layer, version)) {
@@ -67,14 +103,18 @@ async function measured(layer: Layer, version: number): Promise<{ diffId: string
 
 const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
 
-/** Writes a docker archive: a base of most of the bytes, dependencies, and an application of which one version differs in one file. */
-export async function writeImage(path: string, bytes: number, version: number): Promise<void> {
+/** Writes a docker archive: a base of most of the bytes, dependencies, and an application. The same version is the same bytes. */
+export async function writeImage(
+  path: string,
+  bytes: number,
+  version: ImageVersion = {},
+): Promise<WrittenLayer[]> {
   const layers: Layer[] = [
     { name: 'base', bytes: Math.round(bytes * 0.96) },
     { name: 'dependencies', bytes: Math.round(bytes * 0.037) },
     { name: 'app', bytes: Math.round(bytes * 0.003) },
   ];
-  const known: { diffId: string; size: number }[] = [];
+  const known: WrittenLayer[] = [];
   for (const layer of layers) known.push(await measured(layer, version));
   const config = json({
     architecture: 'amd64',
@@ -94,4 +134,5 @@ export async function writeImage(path: string, bytes: number, version: number): 
     yield TAR_END;
   }
   await writeStreamDurably(path, archive());
+  return known;
 }

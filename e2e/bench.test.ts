@@ -13,7 +13,7 @@ function bench(...args: string[]): {
     cwd: root,
     encoding: 'utf8',
     timeout: 240_000,
-    env: { ...process.env, NODE_OPTIONS: '' },
+    env: { ...process.env, NODE_OPTIONS: '', KUBO_BIN: '' },
   });
   return { code: status, lines: stdout.split('\n').filter(Boolean), err: stderr };
 }
@@ -106,13 +106,26 @@ describe('npm run bench', () => {
     expect(code).toBe(0);
     const figures = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(figures.map(({ figure }) => figure)).toEqual([
-      ...['import', 'import.tar', 'memory.import30', 'memory.fetch30'].map((name) => `storage.${name}`),
-      ...['fetch.cold', 'delta.code'].map((name) => `storage.${name}`),
+      ...['import', 'import.v0', 'import.tar', 'memory.import30', 'memory.fetch30'].map(
+        (name) => `storage.${name}`,
+      ),
+      ...['fetch.cold', 'delta.code', 'delta.dependencies', 'delta.base', 'lies.accepted'].map(
+        (name) => `storage.${name}`,
+      ),
     ]);
-    expect(figures[0]).toMatchObject({ reference: 'absent' });
+    for (const { figure, reference } of figures)
+      if (/^storage\.(?:import|import\.v0|fetch\.cold)$/.test(String(figure)))
+        expect(reference).toBe('absent');
     // No matter of speed.
-    expect(figures.at(-1)).toMatchObject({ reached: true });
-    expect(figures.at(-1)?.['median']).toBeGreaterThan(0);
+    const [source, dependencies, base, lies] = figures.slice(-4);
+    expect(source).toMatchObject({ reached: true });
+    for (const delta of [source, dependencies, base]) {
+      expect(delta?.['median']).toBeGreaterThan(0);
+      expect(delta?.['median']).toBeLessThan(Number(delta?.['missingLayersMB']));
+      expect(delta?.['missingLayersMB']).toBeLessThan(Number(delta?.['wholeTarMB']));
+    }
+    expect(lies).toMatchObject({ median: 0, reached: true });
+    expect(lies?.['told']).toBe(1000);
   });
 
   test('names what there is where something else is asked for', () => {

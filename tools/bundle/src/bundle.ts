@@ -94,3 +94,10 @@ export async function bundle({ outDir, mutate = [], only }: BundleOptions): Prom
   writeStamp(outDir, [...inputs]);
   return made;
 }
+
+/** Bundles one program of this workspace in the same way, as a file of the given path without its ending; gives the path of the file. */
+export async function bundleProgram(source: string, outFile: string): Promise<string> {
+  const made = `${outFile}.mjs`;
+  await build({ ...COMMON, entryPoints: [source], outfile: made, plugins: [englishOnly] });
+  return made;
+}

@@ -1,3 +1,3 @@
-export { bundle, type Bundle, type BundleName, type BundleOptions } from './bundle.ts';
+export { bundle, bundleProgram, type Bundle, type BundleName, type BundleOptions } from './bundle.ts';
 export { MutationError, type Mutation } from './mutation.ts';
 export { nodeEnvironment, nodeFlags } from './node-flags.mjs';

@@ -8,12 +8,14 @@ export interface TarFile {
   readonly mode: number;
   /** Bytes of content; 0 for a directory. */
   readonly size: number;
+  /** When it was changed, in seconds since 1970 (default 0). */
+  readonly mtime?: number;
 }
 
 /** What a header's eleven octal digits can say. */
 const MAX_SIZE = 8 ** 11 - 1;
 
-/** A ustar header (POSIX.1-1988) of root's file of 1970. @throws AntirioError invalidInput | tooLarge */
+/** A ustar header (POSIX.1-1988) of a file of root's. @throws AntirioError invalidInput | tooLarge */
 export function tarHeader(file: TarFile): Uint8Array {
   if (file.size > MAX_SIZE)
     throw new AntirioError('tooLarge', `${file.name}: a tar entry of ${file.size} bytes`);
@@ -27,7 +29,7 @@ export function tarHeader(file: TarFile): Uint8Array {
   octal(0, 108, 7);
   octal(0, 116, 7);
   octal(file.size, 124, 11);
-  octal(0, 136, 11);
+  octal(file.mtime ?? 0, 136, 11);
   header.write(file.type === 'directory' ? '5' : '0', 156, 'latin1');
   header.write('ustar\x0000', 257, 'latin1');
   header.write(prefix, 345, 'utf8');
