@@ -120,6 +120,7 @@ function begin(path: string, life: Life, air: Air) {
     next: take,
     wait: (devAddr) => Promise.resolve(take(devAddr)),
     prepare: () => undefined,
+    unansweredSince: () => undefined,
     discard: () => undefined,
     clear: () => undefined,
     close: () => Promise.resolve(),

@@ -24,6 +24,9 @@ const MIGRATIONS = [
    CREATE TABLE stored_bytes (id INTEGER PRIMARY KEY, session TEXT NOT NULL, digest TEXT NOT NULL, UNIQUE (session, digest)) STRICT;
    ALTER TABLE downlink ADD COLUMN session TEXT`,
   `CREATE TABLE ring_name (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID`,
+  `CREATE TABLE conflict (id INTEGER PRIMARY KEY, devEui TEXT NOT NULL, session TEXT NOT NULL, fcnt INTEGER NOT NULL, digest TEXT NOT NULL,
+     receivedAt REAL NOT NULL, gatewayId TEXT NOT NULL, phyPayload BLOB NOT NULL, UNIQUE (session, digest)) STRICT;
+   CREATE INDEX conflict_device ON conflict (devEui, id)`,
 ];
 
 const OWNER_ONLY = 0o600;

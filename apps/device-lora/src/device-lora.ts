@@ -14,6 +14,7 @@ import {
 } from '@antirio/device-sdk';
 import { AntirioError, type Clock, type Random } from '@antirio/kernel';
 import type { Bus, Health, HttpPeer, HttpRim, Log, Service } from '@antirio/host';
+import { addConflictRoutes } from './conflict-routes.ts';
 import { openControl, type ControlMessage } from './control.ts';
 import { addLoraRoutes } from './lora-routes.ts';
 import { addMetrics } from './metrics.ts';
@@ -132,6 +133,7 @@ async function openAll(room: Room): Promise<Opened> {
       sessions: () => activation.sessions,
       checkMaySend: (device) => activation.checkMaySend(device),
     });
+    addConflictRoutes(rim, { ...south, devices, sessions: () => activation.sessions });
     addMetrics(rim.metrics, south);
   });
   await north.start();

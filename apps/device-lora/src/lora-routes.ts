@@ -6,11 +6,12 @@ import type { DevAddr, DevEui } from '@antirio/lorawan';
 import { describeDownlink, downlinkView } from './downlink/describe.ts';
 import { objectSchema } from './downlink/payload.ts';
 import type { DownlinkSender } from './downlink/sender.ts';
-import type { DownlinkStore } from './downlink/store.ts';
+import type { Downlink, DownlinkStore } from './downlink/store.ts';
 import { heardView, type HeardLast } from './last-heard.ts';
 import type { MacLayer } from './mac/mac-layer.ts';
 import type { DeviceOptions } from './options.ts';
 import type { Session } from './uplink/sessions.ts';
+import type { ConflictStore } from './uplink/conflicts.ts';
 import type { SessionBook } from './uplink/session-book.ts';
 
 export interface LoraRoutePorts {
@@ -21,6 +22,9 @@ export interface LoraRoutePorts {
   readonly mac: MacLayer;
   readonly sender: DownlinkSender;
   readonly downlinks: DownlinkStore;
+  readonly conflicts: Pick<ConflictStore, 'count'>;
+  /** What a downlink waits for. */
+  readonly waitOf: (device: DeviceOptions, downlink: Downlink) => string | undefined;
   /** @throws AntirioError where the service may not send now. */
   readonly checkMaySend: (device: DeviceOptions) => void;
 }
@@ -42,6 +46,8 @@ const deviceView = z.object({
   margin: z.int().nullable(),
   /** Downlinks that are not at their end. */
   downlinks: z.int(),
+  /** Genuine frames that are kept because others are stored under their counters. */
+  conflicts: z.int(),
 });
 
 const sessionView = z.object({
@@ -91,6 +97,7 @@ function describeDevice(ports: LoraRoutePorts, device: DeviceOptions): DeviceVie
     fCntDown: devAddr === null ? null : orNull(ports.downlinks.highestUsed(devAddr)),
     heard: orNull(ports.lastHeard.get(devEui)),
     downlinks: ports.downlinks.open(devEui).length,
+    conflicts: ports.conflicts.count(devEui),
   };
 }
 
@@ -166,7 +173,10 @@ export function addLoraRoutes(rim: HttpRim, ports: LoraRoutePorts): void {
   const newest = { summary: 'the newest downlinks of a device, newest first', params, answer: downlinks };
   const path = '/api/v3/lora/device/:name/downlink';
   rim.route('get', path, { ...newest, query: page }, ({ params: { name }, query }) => {
-    const shown = ports.downlinks.latest(find(name).devEui, query.limit).map(describeDownlink);
+    const found = find(name);
+    const shown = ports.downlinks
+      .latest(found.devEui, query.limit)
+      .map((one) => describeDownlink(one, ports.waitOf(found, one)));
     return { ...ok, downlinks: shown };
   });
   const queued = z.object({ ...head, downlink: downlinkView });
@@ -183,6 +193,6 @@ export function addLoraRoutes(rim: HttpRim, ports: LoraRoutePorts): void {
     const { devEui } = found;
     const content = { ...body, payload: fromHex(body.payload), resource: 'downlink', devEui };
     const added = ports.sender.queue(content, devAddrOf(devEui), { replaces: false });
-    return { ...ok, statusCode: 202, downlink: describeDownlink(added) };
+    return { ...ok, statusCode: 202, downlink: describeDownlink(added, ports.waitOf(found, added)) };
   });
 }

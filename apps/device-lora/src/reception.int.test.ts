@@ -187,12 +187,26 @@ describe('a device that counts from the beginning again', () => {
   test('is not where it may not: its frames are conflicts, and none is lost from before', async () => {
     const scene = await startScene();
     const { ring, core } = scene;
-    const { status } = await startService(scene);
+    const { status, service } = await startService(scene);
     for (const fcnt of [0, 1]) await ring.hear(withPayload(fcnt, 1));
     for (const fcnt of [0, 1]) await ring.hear(withPayload(fcnt, 2));
     await until(async () => (await status()).cursor === 4);
     expect(await status()).toMatchObject({ stored: 2, reset: 0, refused: { conflict: 2 } });
     expect([...core.events.keys()]).toEqual([idOf(0), idOf(1)]);
+    await ring.hearAgain(4);
+    await until(async () => (await status()).refused['conflict'] === 3);
+    // each once, and over a start
+    await service.stop();
+    const { http } = await startService(scene);
+    const path = '/api/v3/lora/device/mote-1';
+    const { conflicts } = (await callJson(http, { path: `${path}/conflict` })) as { conflicts: unknown[] };
+    const payloadOf = (last: number): string => Buffer.from([...LPP.subarray(0, 10), last]).toString('hex');
+    expect(conflicts).toMatchObject([
+      { fCnt: 1, session, payload: payloadOf(2), phyPayload: Buffer.from(withPayload(1, 2)).toString('hex') },
+      { fCnt: 0, session, payload: payloadOf(2) },
+    ]);
+    expect(await callJson(http, { path })).toMatchObject({ device: { conflicts: 2 } });
+    expect(await callJson(http, { path: '/api/v3/status' })).toMatchObject({ refused: { conflict: 3 } });
   });
 });
 

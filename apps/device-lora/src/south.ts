@@ -7,8 +7,9 @@ import { createActivation, type Activation } from './activation.ts';
 import { openStore } from './database.ts';
 import { openDownCounters, type DownCounters } from './downlink/counters.ts';
 import { createSender, type DownlinkSender } from './downlink/sender.ts';
-import { createDownlinkStore, type DownlinkStore } from './downlink/store.ts';
+import { createDownlinkStore, type Downlink, type DownlinkStore } from './downlink/store.ts';
 import { openTransmitter, type Transmitter } from './downlink/transmitter.ts';
+import { waitsFor, type WaitingPorts } from './downlink/waiting.ts';
 import { createJoinServer, type JoinServer } from './join/join-server.ts';
 import { createJoinStore, type JoinStore } from './join/store.ts';
 import { createLatest, type Latest } from './latest.ts';
@@ -16,10 +17,11 @@ import { createHeardLast, type HeardLast } from './last-heard.ts';
 import { createMacLayer, type MacLayer } from './mac/mac-layer.ts';
 import { createMacStore } from './mac/store.ts';
 import { createPoster, type Poster } from './north/poster.ts';
-import type { DeviceLoraOptions } from './options.ts';
+import type { DeviceLoraOptions, DeviceOptions } from './options.ts';
 import { createAsked } from './asked.ts';
 import { openOwnRing, type Asked, type OwnRing, type Wanted } from './own-ring.ts';
 import { createUplinkStore, type UplinkStore } from './store.ts';
+import { createConflictStore, type ConflictStore } from './uplink/conflicts.ts';
 import { openReader, type Reader } from './uplink/reader.ts';
 import { highestOf } from './uplink/sessions.ts';
 import type { SessionBook } from './uplink/session-book.ts';
@@ -49,6 +51,9 @@ export interface South {
   readonly poster: Poster;
   readonly store: UplinkStore;
   readonly downlinks: DownlinkStore;
+  readonly conflicts: ConflictStore;
+  /** What a downlink that is not at its end waits for. */
+  readonly waitOf: (device: DeviceOptions, downlink: Downlink) => string | undefined;
   /** The newest reading by device and resource, since the start. */
   readonly latest: Latest;
   readonly lastHeard: HeardLast;
@@ -208,5 +213,13 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
   const activation = createActivation({ options, reader, counters, store, joins, log });
   const retrying = retryParked(store, poster, reading.parkedRetryMs, log);
   opened.push(() => retrying.stop());
-  return { activation, reader, sender, mac, joinServer, poster, store, downlinks, ...told };
+  const conflicts = createConflictStore(db);
+  const waiting: WaitingPorts = {
+    ...{ store: downlinks, counters, prefix },
+    devAddrOf: (devEui) => sessions()?.currentOf(devEui)?.devAddr,
+    checkMaySend: (device) => activation.checkMaySend(device),
+  };
+  const waitOf: South['waitOf'] = (device, downlink) => waitsFor(waiting, device, downlink);
+  const parts = { activation, reader, sender, mac, joinServer, poster, store };
+  return { ...parts, downlinks, conflicts, waitOf, ...told };
 }

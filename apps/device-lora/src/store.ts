@@ -1,6 +1,7 @@
 import { inTransaction, type Database } from '@antirio/host';
 import { createFcntSet, type FcntRange, type FcntSet, type MacState, type SessionId } from '@antirio/lorawan';
 import { createMacStore } from './mac/store.ts';
+import { createConflictStore, type Conflict } from './uplink/conflicts.ts';
 
 /** Why a frame became no reading. */
 export type Refused = 'badMic' | 'replay' | 'retransmission' | 'unknown' | 'conflict' | 'malformed';
@@ -44,6 +45,7 @@ export interface Commit {
   readonly cleared: ReadonlySet<SessionId>;
   readonly mac: ReadonlyMap<SessionId, MacState>;
   readonly parked: readonly (Parked & { readonly reason: string })[];
+  readonly conflicts: readonly Conflict[];
 }
 
 export interface UplinkStore {
@@ -95,6 +97,7 @@ function rangesOf(pages: Iterable<{ page: number; bits: Uint8Array }>): FcntRang
 
 export function createUplinkStore(db: Database): UplinkStore {
   const macs = createMacStore(db);
+  const conflicts = createConflictStore(db);
   const getCursor = db.prepare('SELECT incarnation, seq FROM cursor WHERE ring = ?');
   const putCursor = db.prepare(
     'INSERT INTO cursor VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET incarnation = excluded.incarnation, seq = excluded.seq',
@@ -178,6 +181,7 @@ export function createUplinkStore(db: Database): UplinkStore {
         writeSeen(commit);
         writeDigests(commit);
         for (const [session, state] of commit.mac) macs.put(session, state);
+        for (const conflict of commit.conflicts) conflicts.put(conflict);
         for (const [name, count] of Object.entries(commit.counts)) addCount.run(name, count);
         for (const { id, path, body, reason } of commit.parked) putParked.run(id, path, body, reason);
         if (commit.cursor !== undefined)

@@ -4,7 +4,13 @@ import { readConfig, type ConfigFlags, type EdgeConfig } from './config.ts';
 import { listContracts, requestContract, showContract } from './commands/contract.ts';
 import { demo } from './commands/demo.ts';
 import { init } from './commands/init.ts';
-import { listLoraDevices, listLoraSessions, loraDownlink, type DownlinkFlags } from './commands/lora.ts';
+import {
+  listLoraConflicts,
+  listLoraDevices,
+  listLoraSessions,
+  loraDownlink,
+  type DownlinkFlags,
+} from './commands/lora.ts';
 import { status } from './commands/status.ts';
 import { up } from './commands/up.ts';
 import { roomNamed, roomNames, roomsOf, type RunnableRoom } from './loaders.ts';
@@ -84,6 +90,15 @@ function addLoraCommands(program: Command): void {
   forEdge(lora.command('sessions').description('their sessions, without keys'))
     .option('--json', 'as JSON')
     .action((flags: ConfigFlags & JsonFlag) => listLoraSessions(configOf(flags), flags.json === true));
+  forEdge(
+    lora
+      .command('conflicts <device>')
+      .description('its genuine frames that are no readings: others are stored under their counters'),
+  )
+    .option('--json', 'as JSON')
+    .action((device: string, flags: ConfigFlags & JsonFlag) =>
+      listLoraConflicts(configOf(flags), device, flags.json === true),
+    );
   forEdge(
     lora
       .command('downlink <device> [payload]')

@@ -65,6 +65,12 @@ test('a downlink is queued and shown; what cannot be is told', async () => {
   expect(queued.out).toMatch(/queued +7 +cafe +yes/);
   const shown = await antirio(['lora', 'downlink', 'cellar', '--json'], env);
   expect(JSON.parse(shown.out)).toMatchObject([{ state: 'queued', payload: 'cafe', confirmed: true }]);
+  // no arbitrator here
+  const table = await antirio(['lora', 'downlink', 'cellar'], env);
+  expect(table.out).toMatch(
+    /waits for downlink counters: no answer of the arbitrator on antirio\/fcntdown\/request since 2/,
+  );
+  expect((await antirio(['lora', 'conflicts', 'cellar'], env)).out).toContain('no conflicts');
   const nobody = await antirio(['lora', 'downlink', 'attic', 'cafe'], env);
   expect(nobody.code).not.toBe(0);
   expect(nobody.err).toContain('no device attic');

@@ -11,6 +11,8 @@ export interface DownCounters {
   wait(devAddr: DevAddr, timeoutMs: number): Promise<number | undefined>;
   /** Asks for a block where there is none, so that it is there when it is needed. */
   prepare(devAddr: DevAddr): void;
+  /** Since when (wall ms) a block has been asked for and not been given; undefined where none is waited for. */
+  unansweredSince(devAddr: DevAddr): number | undefined;
   /** What is left of the block is not valid any more. */
   discard(devAddr: DevAddr): void;
   clear(): void;
@@ -42,11 +44,16 @@ interface Block {
 interface Request {
   readonly requestId: string;
   readonly askedAt: number;
+  /** Wall ms, of the first time. */
+  readonly since: number;
   readonly granted: PromiseWithResolvers<undefined>;
 }
 
 /** A request without an answer is repeated after this long, when a counter is wanted again. */
 const ASK_AGAIN_MS = 1000;
+
+/** Where the edge's arbitrator is asked. */
+export const counterRequestTopic = (prefix: string): string => `${prefix}antirio/fcntdown/request`;
 
 export async function openDownCounters(ports: CounterPorts): Promise<DownCounters> {
   const { bus, prefix, clock, log } = ports;
@@ -61,11 +68,12 @@ export async function openDownCounters(ports: CounterPorts): Promise<DownCounter
     const request = {
       requestId,
       askedAt: now,
+      since: known?.since ?? clock.now(),
       granted: known?.granted ?? Promise.withResolvers<undefined>(),
     };
     requests.set(devAddr, request);
     const body = JSON.stringify({ requestId, devAddr, above: ports.highestUsed(devAddr) ?? -1 });
-    bus.publish(`${prefix}antirio/fcntdown/request`, body).catch((error: unknown) => {
+    bus.publish(counterRequestTopic(prefix), body).catch((error: unknown) => {
       log.debug({ error: describeError(error) }, 'counters cannot be asked for');
     });
     return request;
@@ -110,6 +118,7 @@ export async function openDownCounters(ports: CounterPorts): Promise<DownCounter
     prepare(devAddr) {
       if (!blocks.has(devAddr)) ask(devAddr);
     },
+    unansweredSince: (devAddr) => requests.get(devAddr)?.since,
     discard: (devAddr) => void blocks.delete(devAddr),
     clear() {
       blocks.clear();

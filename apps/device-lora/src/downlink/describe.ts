@@ -17,12 +17,14 @@ export const downlinkView = z.object({
   /** Wall ms. */
   createdAt: z.number(),
   updatedAt: z.number(),
+  /** What became of the last attempt. */
   error: z.string().optional(),
+  waitingFor: z.string().optional(),
 });
 
 export type DownlinkView = z.output<typeof downlinkView>;
 
-export function describeDownlink(downlink: Downlink): DownlinkView {
+export function describeDownlink(downlink: Downlink, waitingFor: string | undefined): DownlinkView {
   const { id, resource, state, confirmed, fPort, payload, attempts, ...rest } = downlink;
   const { fcnt, createdAt, updatedAt, error } = rest;
   return {
@@ -31,5 +33,6 @@ export function describeDownlink(downlink: Downlink): DownlinkView {
     createdAt,
     updatedAt,
     ...(error === undefined ? {} : { error }),
+    ...(waitingFor === undefined ? {} : { waitingFor }),
   };
 }

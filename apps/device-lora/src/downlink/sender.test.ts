@@ -106,6 +106,7 @@ function openScene() {
         next: () => next,
         wait: () => Promise.resolve(next === undefined ? undefined : next++),
         prepare: () => undefined,
+        unansweredSince: () => undefined,
         discard: () => undefined,
         clear: () => undefined,
         close: () => Promise.resolve(),

@@ -8,7 +8,7 @@ import { parseDevAddr, parseDevEui, type DevAddr } from '@antirio/lorawan';
 import { describeDownlink } from '../downlink/describe.ts';
 import { downlinkPayload } from '../downlink/payload.ts';
 import type { DownlinkSender } from '../downlink/sender.ts';
-import type { DownlinkStore } from '../downlink/store.ts';
+import type { Downlink, DownlinkStore } from '../downlink/store.ts';
 import type { DeviceOptions } from '../options.ts';
 import type { Latest } from '../latest.ts';
 
@@ -18,6 +18,8 @@ export interface LoraDriverPorts {
   readonly latest: Latest;
   readonly sender: DownlinkSender;
   readonly downlinks: DownlinkStore;
+  /** What a downlink waits for. */
+  readonly waitOf: (device: DeviceOptions, downlink: Downlink) => string | undefined;
   /** @throws AntirioError where the service may not send now. */
   readonly checkMaySend: (device: DeviceOptions) => void;
   /** The address that the device has now. */
@@ -59,7 +61,9 @@ export function createLoraDriver(ports: LoraDriverPorts): Driver {
   };
   const read = (device: DeviceOptions, { resourceName, valueType }: ReadRequest): CommandValue => {
     if (resourceName === STATE_RESOURCE) {
-      const newest = downlinks.latest(device.devEui, SHOWN).map(describeDownlink);
+      const newest = downlinks
+        .latest(device.devEui, SHOWN)
+        .map((one) => describeDownlink(one, ports.waitOf(device, one)));
       const origin = BigInt(Math.round(clock.now())) * 1_000_000n;
       return commandValue(resourceName, 'Object', { downlinks: newest }, { origin });
     }

@@ -2,6 +2,7 @@ import { describeError } from '@antirio/kernel';
 import type { Check, Log } from '@antirio/host';
 import { createFcntSet, type MacState, type SessionId } from '@antirio/lorawan';
 import { BYTES_KEPT, type Commit, type Counted, type Cursor, type UplinkStore } from '../store.ts';
+import type { Conflict } from './conflicts.ts';
 import type { Mark, Marks } from './marks.ts';
 import type { Session } from './sessions.ts';
 import { createTracker, type Tracker } from './tracker.ts';
@@ -23,6 +24,8 @@ export interface Progress {
   /** What is known of the device's MAC layer is written with the next commit. */
   keepMac(session: Session): void;
   park(parked: Commit['parked'][number]): void;
+  /** The frame is kept beside the one that was stored. */
+  keepConflict(conflict: Conflict): void;
   /** The frame is done with; the cursor moves past it with the next commit. */
   finish(of: Tracker, seq: number): void;
   commit(): void;
@@ -52,6 +55,7 @@ interface Batch {
   readonly cleared: Set<SessionId>;
   readonly mac: Map<SessionId, MacState>;
   readonly parked: Commit['parked'][number][];
+  readonly conflicts: Conflict[];
   readonly done: { readonly of: Tracker; readonly seq: number }[];
 }
 
@@ -64,6 +68,7 @@ const emptyBatch = (): Batch => ({
   cleared: new Set(),
   mac: new Map(),
   parked: [],
+  conflicts: [],
   done: [],
 });
 
@@ -172,6 +177,7 @@ export function createProgress({ store, ring, commitIntervalMs, log, onCommit }:
       commitSoon();
     },
     park: (parked) => void batch.parked.push(parked),
+    keepConflict: (conflict) => void batch.conflicts.push(conflict),
     finish(of, seq) {
       batch.done.push({ of, seq });
       commitSoon();

@@ -202,15 +202,24 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
     // bytes that were heard once more are not the frame of the ring, which may still be on its way
     if (!again) progress.finish(of, seq);
   };
+  const keepConflict = ({ session, fcnt, uplink }: HeardUplink, digest: string): void => {
+    const { id, device } = session;
+    const { receivedAt, gatewayId, phyPayload } = uplink;
+    const { devEui, name } = device;
+    progress.keepConflict({ devEui, session: id, fcnt, digest, receivedAt, gatewayId, phyPayload });
+    tell(`conflict ${name}`, (leftOut) =>
+      log.error(
+        { device: name, fcnt, gatewayId, leftOut, see: `antirio lora conflicts ${name}` },
+        'ALARM: another genuine frame under a counter that is stored: the device lost its count (mayReset), or its keys are used twice',
+      ),
+    );
+  };
   const takeKnown = (of: Tracker, heard: HeardUplink, digest: string): void => {
-    const { session, fcnt, novelty, uplink } = heard;
+    const { novelty, uplink } = heard;
     if (novelty === 'new') return;
+    // in one commit with what moves the cursor past it
+    if (novelty === 'conflict') keepConflict(heard, digest);
     refuse(of, uplink, novelty);
-    if (novelty === 'conflict')
-      tell('conflict', (leftOut) => {
-        const { name } = session.device;
-        log.error({ device: name, fcnt, digest, leftOut }, 'ALARM: two genuine frames with one identity');
-      });
     tellHeard(heard);
   };
   const serve = (of: Tracker, keys: SessionBook, heard: HeardUplink, mark: Mark): void => {

@@ -245,6 +245,7 @@ describe('what is remembered', () => {
               mac: new Map(),
               seen: new Map([[session, seen]]),
               parked: [],
+              conflicts: [],
             });
           }
           db.close();

@@ -13,6 +13,7 @@ const deviceView = z.looseObject({
   fCntDown: z.number().nullable(),
   battery: z.number().nullable(),
   downlinks: z.number(),
+  conflicts: z.number().default(0),
   heard: z
     .looseObject({
       at: z.number(),
@@ -52,6 +53,16 @@ const downlinkView = z.looseObject({
   fCntDown: z.number().optional(),
   updatedAt: z.number(),
   error: z.string().optional(),
+  waitingFor: z.string().optional(),
+});
+
+const conflictView = z.looseObject({
+  session: z.string(),
+  fCnt: z.number(),
+  at: z.number(),
+  gatewayId: z.string(),
+  payload: z.string().nullable(),
+  phyPayload: z.string(),
 });
 
 const BASE = '/api/v3/lora';
@@ -112,8 +123,9 @@ export async function listLoraDevices(config: EdgeConfig, json: boolean): Promis
     ...[text(device.fCntUp), text(device.fCntDown), heard === null ? 'never' : time(heard.at)],
     ...[text(heard?.gatewayId), text(heard?.rssi), text(heard?.snr), text(heard?.dataRate)],
     ...[battery(device.battery), device.downlinks === 0 ? '' : text(device.downlinks)],
+    device.conflicts === 0 ? '' : text(device.conflicts),
   ]);
-  show([...header, 'BATTERY', 'QUEUED'], rows, 'no LoRaWAN devices');
+  show([...header, 'BATTERY', 'QUEUED', 'CONFLICTS'], rows, 'no LoRaWAN devices');
 }
 
 /** The sessions of these devices, without their keys. */
@@ -150,6 +162,29 @@ export interface DownlinkFlags {
   readonly json?: boolean;
 }
 
+/** Genuine frames of a device that became no readings. */
+export async function listLoraConflicts(config: EdgeConfig, device: string, json: boolean): Promise<void> {
+  const path = `${BASE}/device/${encodeURIComponent(device)}/conflict`;
+  const shape = z.looseObject({ conflicts: z.array(conflictView) });
+  const { conflicts } = parseInput(shape, await askRoom('deviceLora', config, { path }));
+  if (json) {
+    print(JSON.stringify(conflicts));
+    return;
+  }
+  const rows = conflicts.map((one) => [
+    ...[time(one.at), text(one.fCnt), one.session, one.gatewayId, one.payload ?? one.phyPayload],
+    one.payload === null ? 'whole frame' : '',
+  ]);
+  show(['HEARD', 'FCNT', 'SESSION', 'GATEWAY', 'PAYLOAD', ''], rows, 'no conflicts');
+  if (rows.length > 0)
+    print(
+      `Other readings are stored under these counters. Either ${device} lost its count (set mayReset), or its keys are used twice.`,
+    );
+}
+
+const whyOf = ({ error, waitingFor }: z.output<typeof downlinkView>): string =>
+  [error, waitingFor === undefined ? undefined : `waits for ${waitingFor}`].filter(Boolean).join('; ');
+
 /** Queues a downlink, or without a payload tells what became of the newest ones. */
 export async function loraDownlink(
   config: EdgeConfig,
@@ -176,7 +211,7 @@ export async function loraDownlink(
   }
   const rows = found.map((one) => [
     ...[text(one.id), one.state, text(one.fPort), one.payload, one.confirmed ? 'yes' : ''],
-    ...[text(one.attempts), text(one.fCntDown), time(one.updatedAt), text(one.error)],
+    ...[text(one.attempts), text(one.fCntDown), time(one.updatedAt), whyOf(one)],
   ]);
   const header = ['ID', 'STATE', 'PORT', 'PAYLOAD', 'CONFIRMED', 'SENT', 'FCNTDOWN', 'SINCE', 'WHY'];
   show(header, rows, 'no downlinks');
