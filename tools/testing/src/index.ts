@@ -34,3 +34,4 @@ export function skipNote(reason: string): string {
 
 export { localNodeFiles, type ImageFile } from './local-node.ts';
 export { claimOffsets, type ClaimedOffsets } from './port-offsets.ts';
+export { findKubo, NO_KUBO, startKubo, type KuboDaemon, type KuboDaemonOptions } from './kubo.ts';

@@ -14,6 +14,8 @@ export * from './write-file.ts';
 export { wholeFile } from './file-bytes.ts';
 export { defaultImageLimits, type ImageConfig, type ImageLimits } from './image.ts';
 export * from './car.ts';
+export { readCar } from './car-reader.ts';
+export { openPins, type Pin, type Pins } from './pins.ts';
 export * from './gateway.ts';
 export * from './fetch-dag.ts';
 export * from './gateway-provider.ts';
