@@ -52,6 +52,12 @@ test('a group is switched together, and nothing else with it', async () => {
 test('what cannot be done is refused with a reason', async () => {
   const proxy = await withLinks({});
   const { port } = proxy.status()[0]!;
+  /** Those that are closed go with the next turns. */
+  const sockets = async (): Promise<number> => {
+    for (let turn = 0; turn < 3; turn += 1) await new Promise(setImmediate);
+    return process.getActiveResourcesInfo().filter((kind) => kind === 'UDPWrap').length;
+  };
+  const before = await sockets();
   const add = (link: object): Promise<unknown> => proxy.addLink({ name: 'y', kind: 'udp', target, ...link });
   expect(await codeOf(() => add({ name: 'x' }))).toBe('linkExists');
   expect(await codeOf(() => add({ kind: 'sctp' }))).toBe('badOptions');
@@ -59,6 +65,7 @@ test('what cannot be done is refused with a reason', async () => {
   expect(await codeOf(() => add({ lag: 2 }))).toBe('badOptions');
   expect(await codeOf(() => add({ target: { host: 'no-such-host.invalid', port: 1 } }))).toBe('badTarget');
   expect(await codeOf(() => add({ listenPort: port }))).toBe('cannotListen');
+  expect(await sockets()).toBe(before);
   expect(await codeOf(() => add({ kind: 'tcp', listenHost: '192.0.2.1' }))).toBe('cannotListen');
   expect(await codeOf(() => proxy.cut({ link: 'nowhere' }))).toBe('unknownLink');
   expect(await codeOf(() => proxy.cut({ group: 'nobody' }))).toBe('unknownLink');

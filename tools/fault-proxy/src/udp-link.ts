@@ -47,6 +47,7 @@ class UdpLink implements Link {
       this.#socket.bind(options.listenPort, options.listenHost);
       await once(this.#socket, 'listening');
     } catch (error) {
+      await new Promise<void>((resolve) => this.#socket.close(() => resolve()));
       throw cannotListen(options, error);
     }
     this.#socket.on('error', () => (this.peers.sendErrors += 1));
