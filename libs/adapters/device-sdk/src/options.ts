@@ -122,4 +122,7 @@ export const deviceServiceEnvironment: OwnSettings = {
   metrics: ['EventsSent', 'ReadingsSent', 'ReadCommandsExecuted', 'LastConnected'],
   hasMetadata: true,
   variables: ['EDGEX_INSTANCE_NAME'],
+  isDeviceService: true,
+  // those of the common configuration are in images of EdgeX
+  notInCommon: ['Device/ProfilesDir', 'Device/DevicesDir', 'Device/ProvisionWatchersDir'],
 };

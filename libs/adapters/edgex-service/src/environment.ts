@@ -1,5 +1,13 @@
 import { AntirioError } from '@antirio/kernel';
-import { LOCAL_BROKER, LOCAL_METADATA, placesOf, registryOf, type Places } from './places.ts';
+import {
+  LOCAL_BROKER,
+  LOCAL_METADATA,
+  placesOf,
+  registryOf,
+  type Keys,
+  type Places,
+  type TextOf,
+} from './places.ts';
 import { flag, sectionsOf, settingsOf, type OwnSettings } from './settings.ts';
 import { leavesOf, isTree, merged, treeWith, valueAt, type Tree } from './tree.ts';
 
@@ -77,12 +85,29 @@ function sectionKeys(own: OwnSettings, configured: Tree): ReadonlyMap<string, re
   return keys;
 }
 
+/** Where the others are. @throws AntirioError badConfig */
+function surroundings(values: Variables, { hasMetadata = false }: OwnSettings, known: Keys): Tree {
+  const coreKeeper = keeperOf(values);
+  const textOf: TextOf = (key) => given(values, variableOf(key)) ?? known[key];
+  const places = {
+    ...placesOf(textOf, variableOf, hasMetadata),
+    ...(coreKeeper !== undefined && { coreKeeper }),
+  };
+  return merged(places, remoteHosts(values, places, hasMetadata));
+}
+
 /**
  * Options that the environment sets under EdgeX's names (`SERVICE_PORT`, `WRITABLE_LOGLEVEL`, ...), as a tree; an empty variable is none. What is
- * configured already says which keys of sections such as `Driver` there are to be changed.
+ * configured already says which keys of sections such as `Driver` there are to be changed; and `places` has EdgeX's keys of where others are, of which the
+ * environment changes some.
  * @throws AntirioError badConfig naming the variable
  */
-export function edgexEnvironment(values: Variables, own: OwnSettings = {}, configured: Tree = {}): Tree {
+export function edgexEnvironment(
+  values: Variables,
+  own: OwnSettings = {},
+  configured: Tree = {},
+  places: Keys = {},
+): Tree {
   let options: Tree = {};
   const put = (path: readonly string[], value: unknown): void => {
     options = merged(options, treeWith(path, value));
@@ -98,13 +123,7 @@ export function edgexEnvironment(values: Variables, own: OwnSettings = {}, confi
   }
   const useRegistry = given(values, 'EDGEX_USE_REGISTRY');
   if (useRegistry !== undefined) put(['service', 'register'], flag(useRegistry, 'EDGEX_USE_REGISTRY'));
-  const { hasMetadata = false } = own;
-  const coreKeeper = keeperOf(values);
-  const places = {
-    ...placesOf((key) => given(values, variableOf(key)), variableOf, hasMetadata),
-    ...(coreKeeper !== undefined && { coreKeeper }),
-  };
-  return merged(merged(options, places), remoteHosts(values, places, hasMetadata));
+  return merged(options, surroundings(values, own, places));
 }
 
 /** Variables that begin with `EDGEX_` and are not taken: why. Undefined where they are. */
@@ -112,6 +131,9 @@ const EDGEX: Readonly<Record<string, ((value: string) => string | undefined) | u
   EDGEX_USE_REGISTRY: undefined,
   EDGEX_CONFIG_PROVIDER: undefined,
   EDGEX_CONFIG_FILE: undefined,
+  EDGEX_OVERWRITE_CONFIG: undefined,
+  EDGEX_STARTUP_DURATION: undefined,
+  EDGEX_STARTUP_INTERVAL: undefined,
   EDGEX_REMOTE_SERVICE_HOSTS: undefined,
   EDGEX_SECURITY_SECRET_STORE: (value) =>
     value === 'false' ? undefined : 'there is no secret store: secrets are in a file of the service',

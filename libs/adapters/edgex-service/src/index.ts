@@ -1,3 +1,4 @@
+export { configurationOf } from './configuration.ts';
 export { createEdgexService, type EdgexService } from './edgex-service.ts';
 export { edgexEnvironment, edgexVariablesNotTaken } from './environment.ts';
 export { edgexStore } from './edgex-store.ts';

@@ -1,6 +1,8 @@
 import { AntirioError } from '@antirio/kernel';
 import { flag, whole } from './settings.ts';
 
+/** EdgeX's configuration by its keys, such as `Device/MaxCmdOps`. */
+export type Keys = Readonly<Record<string, string>>;
 /** The text of a key of EdgeX's configuration, where there is one. */
 export type TextOf = (key: string) => string | undefined;
 /** What the key is called where it came from. */
@@ -80,6 +82,39 @@ export function placesOf(textOf: TextOf, nameOf: NameOf, hasMetadata: boolean): 
     ? urlFrom('Clients/core-metadata', LOCAL_METADATA, textOf, nameOf)
     : undefined;
   return { ...busFrom(textOf, nameOf), ...(coreMetadata !== undefined && { coreMetadata }) };
+}
+
+/** A URL as `<section>/Protocol`, `/Host` and `/Port`, without who we are there. */
+function partsOf(section: string, url: string | undefined): Record<string, string> {
+  if (url === undefined || !URL.canParse(url)) return {};
+  const { protocol, hostname, port } = new URL(url);
+  const scheme = protocol
+    .slice(0, -1)
+    .replace(/^mqtt$/, 'tcp')
+    .replace(/^mqtts$/, 'ssl');
+  const parts = {
+    Protocol: scheme,
+    Host: hostname.replace(/^\[|\]$/g, ''),
+    ...(port !== '' && { Port: port }),
+  };
+  return Object.fromEntries(Object.entries(parts).map(([field, value]) => [`${section}/${field}`, value]));
+}
+
+/** The keys that say so much; the opposite of `placesOf`. */
+export function keysOfPlaces({ broker, coreMetadata, messageBus = {} }: Places): Record<string, string> {
+  const { authMode, secretName, baseTopicPrefix } = messageBus;
+  const rest = {
+    'MessageBus/AuthMode': authMode,
+    'MessageBus/SecretName': secretName,
+    'MessageBus/BaseTopicPrefix': baseTopicPrefix,
+    'MessageBus/Disabled': broker === 'none' ? 'true' : undefined,
+  };
+  const given = Object.entries(rest).filter((pair): pair is [string, string] => pair[1] !== undefined);
+  return {
+    ...partsOf('MessageBus', broker),
+    ...partsOf('Clients/core-metadata', coreMetadata),
+    ...Object.fromEntries(given),
+  };
 }
 
 /** Where the registry is. @throws AntirioError badConfig */

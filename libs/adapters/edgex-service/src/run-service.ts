@@ -4,8 +4,6 @@ import { AntirioError } from '@antirio/kernel';
 import {
   createLog,
   httpPeer,
-  issuesOf,
-  loadConfig,
   runAlone,
   systemClock,
   systemRandom,
@@ -16,10 +14,11 @@ import {
 import { z } from 'zod';
 import type { EdgexServicePorts } from './edgex-service.ts';
 import { withBaseTopic } from './base-topic.ts';
-import { edgexEnvironment, edgexVariablesNotTaken } from './environment.ts';
+import { checked, configurationOf } from './configuration.ts';
+import { edgexVariablesNotTaken } from './environment.ts';
 import { secretsOf, type Secrets } from './secrets.ts';
 import type { OwnSettings } from './settings.ts';
-import { merged, type Tree } from './tree.ts';
+import type { Tree } from './tree.ts';
 
 const NONE = 'none';
 const KEEPER = 'core-keeper';
@@ -70,21 +69,6 @@ const withSecrets = z.object({
   writable: z.record(z.string(), z.unknown()).default({}),
 });
 
-const anything = z.record(z.string(), z.unknown());
-
-/** What file and environment say, the latter under our names and then under EdgeX's. @throws AntirioError badConfig */
-function configuredTree(
-  alone: Pick<AloneService<z.ZodObject>, 'serviceKey' | 'environment' | 'defaults'>,
-): Tree {
-  const { serviceKey, environment = {}, defaults = {} } = alone;
-  const { env, argv } = process;
-  const prefix = serviceKey.toUpperCase().replaceAll('-', '_');
-  const file = argv[2] ?? env['EDGEX_CONFIG_FILE'];
-  const given = loadConfig(anything, { file, env: { prefix, values: env } });
-  const configured = merged(defaults, given);
-  return merged(configured, edgexEnvironment(env, environment, configured));
-}
-
 /** Who the service is for the broker. @throws AntirioError badConfig where there is no such secret */
 function loginOf(
   { authMode, secretName }: z.output<typeof messageBus>,
@@ -100,25 +84,26 @@ function loginOf(
   return { username, password };
 }
 
-function parsed<S extends z.ZodType>(schema: S, tree: Tree): z.output<S> {
-  const result = schema.safeParse(tree);
-  if (result.success) return result.data;
-  throw new AntirioError('badConfig', `bad configuration: ${issuesOf(result.error)}`);
-}
-
 /**
- * Runs an EdgeX service as the whole of this process. Its configuration: a file (the argument, else `EDGEX_CONFIG_FILE`), then the environment
- * under our names (`CORE_DATA_MAX_RESULT_COUNT`), then under EdgeX's (`SERVICE_MAXRESULTCOUNT`).
+ * Runs an EdgeX service as the whole of this process. Its configuration: what core-keeper has for all services, a file (the argument, else `EDGEX_CONFIG_FILE`), the environment
+ * under our names (`CORE_DATA_MAX_RESULT_COUNT`), what core-keeper has for this service, the environment under EdgeX's names (`SERVICE_MAXRESULTCOUNT`).
  */
 export async function runService<S extends z.ZodObject>(alone: AloneService<S>): Promise<void> {
   const { serviceKey, create, environment = {} } = alone;
-  const tree = configuredTree(alone);
-  const given = parsed(alone.options.extend(surroundings.shape), tree);
+  const { argv, env } = process;
+  const log = createLog(serviceKey);
+  const schema = alone.options.extend(surroundings.shape);
+  const tree = await configurationOf(
+    { ...alone, options: schema },
+    env,
+    argv[2] ?? env['EDGEX_CONFIG_FILE'],
+    log,
+  );
+  const given = checked(schema, tree);
   const around = surroundings.parse(given);
   const { broker, coreMetadata, coreKeeper, port } = around;
   const keeper = serviceKey === KEEPER && coreKeeper === NONE ? `http://127.0.0.1:${port}` : coreKeeper;
-  const log = createLog(serviceKey);
-  const variables = edgexVariablesNotTaken(process.env, environment, tree);
+  const variables = edgexVariablesNotTaken(env, environment, tree);
   if (Object.keys(variables).length > 0) log.warn({ variables }, 'variables of EdgeX that are not taken');
   const { broker: _b, coreMetadata: _m, coreKeeper: _k, messageBus: _u, ...own } = given;
   const options = alone.options.parse(own);

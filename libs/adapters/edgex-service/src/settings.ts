@@ -9,6 +9,8 @@ export interface Setting {
   /** The option's path, with dots. */
   readonly option: string;
   readonly read: Read;
+  /** The option's value as EdgeX writes it; as it is where there is no more to it. */
+  readonly write?: (value: unknown) => string;
 }
 
 /** What a service takes of EdgeX's configuration besides what all services take: options by EdgeX's keys, such as `Device/MaxCmdOps`. */
@@ -26,6 +28,10 @@ export interface OwnSettings {
   readonly metrics?: readonly string[];
   /** Whether the service asks core-metadata, and so takes `Clients/core-metadata`. */
   readonly hasMetadata?: boolean;
+  /** Keys that the service takes of its own configuration, and not of what all services have in common. */
+  readonly notInCommon?: readonly string[];
+  /** Whether what device services have in common is the service's, too. */
+  readonly isDeviceService?: boolean;
   /** Variables that the program takes by itself. */
   readonly variables?: readonly string[];
   /** What is known and means nothing to this service, each with the reason. */
@@ -65,14 +71,22 @@ const list: Read = (given) => {
   return parts.map((part) => part.trim()).filter((part) => part !== '');
 };
 
+const inMs = (value: unknown): string => `${String(value)}ms`;
+const inKilobytes = (value: unknown): string => String(Math.ceil(Number(value) / 1024));
+const joined = (value: unknown): string => (Array.isArray(value) ? value.join(', ') : String(value));
+
 /** Settings of all services. */
 const COMMON: Readonly<Record<string, Setting>> = {
   'Service/Host': { option: 'service.host', read: text },
   'Service/ServerBindAddr': { option: 'bind', read: text },
   'Service/Port': { option: 'port', read: whole },
   'Service/StartupMsg': { option: 'service.startupMsg', read: text },
-  'Service/RequestTimeout': { option: 'service.requestTimeoutMs', read: durationMs },
-  'Service/HealthCheckInterval': { option: 'service.healthCheckIntervalMs', read: durationMs },
+  'Service/RequestTimeout': { option: 'service.requestTimeoutMs', read: durationMs, write: inMs },
+  'Service/HealthCheckInterval': {
+    option: 'service.healthCheckIntervalMs',
+    read: durationMs,
+    write: inMs,
+  },
   'Service/CORSConfiguration/EnableCORS': { option: 'service.cors.enabled', read: flag },
   'Service/CORSConfiguration/CORSAllowCredentials': { option: 'service.cors.allowCredentials', read: flag },
   'Service/CORSConfiguration/CORSAllowedOrigin': { option: 'service.cors.allowedOrigin', read: text },
@@ -87,14 +101,14 @@ const COMMON: Readonly<Record<string, Setting>> = {
 /** All keys that a service takes, but for those that say where others are. */
 export function settingsOf(own: OwnSettings): Readonly<Record<string, Setting>> {
   const all: Record<string, Setting> = { ...COMMON };
-  for (const [keys, read] of [
-    [own.integers, whole],
-    [own.kilobytes, kilobytes],
-    [own.texts, text],
-    [own.flags, flag],
-    [own.lists, list],
+  for (const [keys, read, write] of [
+    [own.integers, whole, String],
+    [own.kilobytes, kilobytes, inKilobytes],
+    [own.texts, text, String],
+    [own.flags, flag, String],
+    [own.lists, list, joined],
   ] as const)
-    for (const [key, option] of Object.entries(keys ?? {})) all[key] = { option, read };
+    for (const [key, option] of Object.entries(keys ?? {})) all[key] = { option, read, write };
   for (const metric of own.metrics ?? [])
     all[`Writable/Telemetry/Metrics/${metric}`] = {
       option: `writable.Telemetry.Metrics.${metric}`,

@@ -7,7 +7,7 @@ import { readTree, type ConfigTree } from './keeper-client.ts';
 import { isTree, merged, type Tree } from './tree.ts';
 
 /** Where EdgeX's services of version 4 have their configuration. */
-const STEM = `${BASE_TOPIC}/v4`;
+export const STEM = `${BASE_TOPIC}/v4`;
 /** Configuration that all services share, and each may overrule. */
 export const COMMON_CONFIG_KEY = `${STEM}/core-common-config-bootstrapper`;
 const NOTICES_FILTER = `${BASE_TOPIC}/configs/#`;
@@ -40,7 +40,7 @@ export interface FollowedWritable {
   stop(): Promise<void>;
 }
 
-function without(tree: Tree, [head, ...rest]: readonly PropertyKey[]): Tree {
+export function without(tree: Tree, [head, ...rest]: readonly PropertyKey[]): Tree {
   const key = String(head);
   const { [key]: value, ...others } = tree;
   if (rest.length === 0 || !isTree(value)) return others;
