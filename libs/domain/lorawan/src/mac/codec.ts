@@ -1,7 +1,7 @@
 import { AntirioError } from '@antirio/kernel';
 import type { Direction } from '../phy-payload.ts';
 import type { DownlinkMacCommand, MacCommand, UplinkMacCommand } from './commands.ts';
-import { fieldReader, fieldWriter } from './fields.ts';
+import { readFields, writeFields } from './fields.ts';
 import { DOWNLINK_LAYOUTS, UPLINK_LAYOUTS, type Layout } from './layouts.ts';
 
 /** What some bytes say. */
@@ -11,15 +11,13 @@ export interface ParsedMacCommands<Command extends MacCommand = MacCommand> {
   readonly rest?: Uint8Array;
 }
 
-type AnyLayout = Layout<MacCommand>;
+const LAYOUTS: Readonly<Record<string, Layout>> = { ...UPLINK_LAYOUTS, ...DOWNLINK_LAYOUTS };
 
-const LAYOUTS: Readonly<Record<string, AnyLayout>> = { ...UPLINK_LAYOUTS, ...DOWNLINK_LAYOUTS };
+type Named = readonly [type: string, layout: Layout];
 
-const byCid = (layouts: Readonly<Record<string, unknown>>): ReadonlyMap<number, AnyLayout> =>
-  new Map(
-    Object.values(layouts as Readonly<Record<string, AnyLayout>>).map((layout) => [layout.cid, layout]),
-  );
-const BY_CID: Readonly<Record<Direction, ReadonlyMap<number, AnyLayout>>> = {
+const byCid = (layouts: Readonly<Record<string, Layout>>): ReadonlyMap<number, Named> =>
+  new Map(Object.entries(layouts).map((named) => [named[1].cid, named]));
+const BY_CID: Readonly<Record<Direction, ReadonlyMap<number, Named>>> = {
   up: byCid(UPLINK_LAYOUTS),
   down: byCid(DOWNLINK_LAYOUTS),
 };
@@ -39,10 +37,11 @@ export function parseMacCommands(bytes: Uint8Array, direction: Direction): Parse
   const commands: MacCommand[] = [];
   let at = 0;
   while (at < bytes.length) {
-    const layout = BY_CID[direction].get(bytes[at] ?? -1);
+    const [type, layout] = BY_CID[direction].get(bytes[at] ?? -1) ?? [];
     const end = at + 1 + (layout?.length ?? 0);
     if (layout === undefined || end > bytes.length) return { commands, rest: bytes.subarray(at) };
-    commands.push(layout.read(fieldReader(bytes.subarray(at + 1, end))));
+    // a layout has the fields of its command
+    commands.push({ type, ...readFields(layout.fields, bytes.subarray(at + 1, end)) } as MacCommand);
     at = end;
   }
   return { commands };
@@ -63,7 +62,7 @@ export function encodeMacCommands(commands: readonly MacCommand[]): Uint8Array {
     const end = at + (lengths[i] ?? 0);
     if (layout !== undefined) {
       bytes[at] = layout.cid;
-      layout.write(command, fieldWriter(bytes.subarray(at + 1, end), command.type));
+      writeFields(layout.fields, { ...command }, bytes.subarray(at + 1, end));
     }
     at = end;
   }

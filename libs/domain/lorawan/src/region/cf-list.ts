@@ -4,20 +4,28 @@ const CHANNELS = 5;
 const LENGTH = 16;
 const STEP_HZ = 100;
 
-/** Writes a frequency as MAC commands and CFLists have it: 24 bits of 100 Hz, least significant byte first. */
-export function putFrequency(bytes: Uint8Array, at: number, frequency: number): void {
+/** A frequency as MAC commands and CFLists have it: 24 bits of 100 Hz. @throws AntirioError invalidInput */
+export function stepsOf(frequency: number): number {
   const steps = frequency / STEP_HZ;
   if (!Number.isInteger(steps) || steps < 0 || steps > 0xff_ffff)
     throw new AntirioError(
       'invalidInput',
       `a frequency is a multiple of 100 Hz below 1.68 GHz: ${frequency}`,
     );
-  bytes.set([steps & 0xff, (steps >>> 8) & 0xff, steps >>> 16], at);
+  return steps;
 }
 
 /** Hz. */
-export function frequencyAt(bytes: Uint8Array, at: number): number {
-  return ((bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16)) * STEP_HZ;
+export const frequencyOf = (steps: number): number => steps * STEP_HZ;
+
+// least significant byte first
+function putFrequency(bytes: Uint8Array, at: number, frequency: number): void {
+  const steps = stepsOf(frequency);
+  bytes.set([steps & 0xff, (steps >>> 8) & 0xff, steps >>> 16], at);
+}
+
+function frequencyAt(bytes: Uint8Array, at: number): number {
+  return frequencyOf((bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16));
 }
 
 /** A CFList of type 0 (RP002-1.0.3, 2.4.4). @throws AntirioError invalidInput */
