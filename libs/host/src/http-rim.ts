@@ -264,7 +264,7 @@ export function createHttpRim(options: RimOptions): HttpRim {
       {
         requestTimeout: options.isUpload === undefined ? requestWithinMs : 0,
         headersTimeout: Math.min(HEADERS_WITHIN_MS, requestWithinMs),
-        connectionsCheckingInterval: requestWithinMs / 6,
+        connectionsCheckingInterval: Math.ceil(requestWithinMs / 6),
         keepAliveTimeout: 30_000,
       },
       listener(),

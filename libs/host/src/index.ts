@@ -15,6 +15,7 @@ export * from './hot-route.ts';
 export * from './http-rim.ts';
 export type { Method } from './open-api.ts';
 export * from './retry.ts';
+export { readSentEvents, type SentEvent } from './sent-events.ts';
 export * from './repeat.ts';
 export * from './run-alone.ts';
 export * from './openable.ts';
