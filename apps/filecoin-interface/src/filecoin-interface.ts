@@ -14,15 +14,22 @@ import {
   type OpenRoom,
   type PortService,
 } from '@antirio/host';
-import { createGateway, openBlockStore, type BlockStore } from '@antirio/content-store';
+import { createGateway, openBlockStore, type BlockStore, type GatewayOptions } from '@antirio/content-store';
 import { createOutbox, type Outbox } from '@antirio/durable-work';
+import { fixedPrice, type StorageRate } from '@antirio/storage-network';
+import { openDenyList } from './deny-list.ts';
+import { addEventRoutes } from './event-routes.ts';
+import { createEventStreams, type EventStreams } from './event-streams.ts';
+import { addFileRoutes, isUpload, type FileServed } from './file-routes.ts';
+import { createFiles } from './files.ts';
 import { createImages } from './images.ts';
 import { createObjects } from './objects.ts';
 import type { FilecoinInterfaceOptions } from './options.ts';
+import { createProgress, type Progress } from './progress.ts';
 import { openRecords } from './records.ts';
 import { addThesisRoutes, type Served } from './routes.ts';
 import { embeddedStorage, type StorageNetwork } from './storage.ts';
-import { addStorageRoutes } from './v3-routes.ts';
+import { addStorageRoutes, type StorageServed } from './v3-routes.ts';
 
 const VERSION = '0.1.0';
 
@@ -45,10 +52,11 @@ export function createFilecoinInterface(
   return openableService('filecoin-interface', options.port, () => openRoom(options, ports));
 }
 
-interface Parts extends Served {
+interface Parts extends Served, StorageServed, FileServed {
   readonly store: BlockStore;
   readonly storage: StorageNetwork;
   readonly outbox: Outbox;
+  readonly progress: Progress;
 }
 
 async function openRoom(options: FilecoinInterfaceOptions, ports: FilecoinInterfacePorts): Promise<OpenRoom> {
@@ -57,6 +65,7 @@ async function openRoom(options: FilecoinInterfaceOptions, ports: FilecoinInterf
   const { store, storage, outbox, images, objects } = parts;
   const health = (): Health => healthOf(store, outbox);
   const config = (): unknown => options;
+  const streams = createEventStreams(parts.progress, options.events, ports.random);
   const rim = createHttpRim({
     serviceKey: 'filecoin-interface',
     version: VERSION,
@@ -64,11 +73,15 @@ async function openRoom(options: FilecoinInterfaceOptions, ports: FilecoinInterf
     health,
     log,
     clock,
+    isUpload,
   });
+  countListeners(rim, streams);
   rim.app.use(onlyBlocksForPeers);
-  rim.app.use('/ipfs', createGateway(store, { onServed: countServed(rim, store) }));
+  rim.app.use('/ipfs', createGateway(store, gatewayOptions(options, parts, countServed(rim, store))));
   addThesisRoutes(rim, parts);
   addStorageRoutes(rim, parts);
+  addFileRoutes(rim, parts);
+  addEventRoutes(rim, { ...parts, streams });
   const port = await rim.listen(options.port, options.bind).catch(async (error: unknown) => {
     await closeAll(parts);
     throw error;
@@ -78,12 +91,14 @@ async function openRoom(options: FilecoinInterfaceOptions, ports: FilecoinInterf
   objects.work.start();
   const cleaning = repeat('clean up', options.collectIntervalMs, log, async () => {
     images.expire();
+    parts.files.cleanUp();
     await storage.cleanUp();
   });
   return {
     port,
     health,
     async stop() {
+      streams.close();
       await rim.close();
       await Promise.all([cleaning.stop(), images.work.stop(), objects.work.stop(), outbox.stop()]);
       await closeAll(parts);
@@ -98,6 +113,7 @@ async function openParts(options: FilecoinInterfaceOptions, ports: FilecoinInter
   mkdirSync(imageFolder, { recursive: true });
   removeLeftovers(imageFolder, clock.now());
   const records = openRecords(join(folder, 'state.sqlite'), clock);
+  const denied = openDenyList(records.denied, clock, options.gateway.denyFile);
   const store = await openBlockStore({ folder, clock, quotaBytes: options.quotaBytes });
   const storage = embeddedStorage(store, options);
   const outbox = createOutbox({
@@ -110,11 +126,36 @@ async function openParts(options: FilecoinInterfaceOptions, ports: FilecoinInter
     maxDelayMs: options.maxRetryMs,
     onRefused: (letter, message) => void records.addError({ errorObject: letter.json, code: 502, message }),
   });
+  const progress = createProgress(clock);
+  const price = fixedPrice(rateOf(options));
   const { edge2edge, orchestrator } = peers;
-  const inside = { clock, random, log, records, outbox, storage, edge2edge, orchestrator };
+  const inside = { ...ports, records, outbox, storage, price, progress, edge2edge, orchestrator };
   const images = createImages(options, inside);
   const objects = createObjects(options, inside);
-  return { version: VERSION, edgeId: options.edgeId, records, store, storage, outbox, images, objects };
+  const files = createFiles({
+    ...options.uploads,
+    folder: imageFolder,
+    maxBytes: options.maxImageBytes,
+    clock,
+    progress,
+    isNeeded: (name) => images.needs(name),
+  });
+  const shown = { version: VERSION, edgeId: options.edgeId, imageFolder, stallMs: options.uploads.stallMs };
+  return { ...shown, records, denied, store, storage, outbox, price, progress, images, objects, files };
+}
+
+function rateOf({ price }: FilecoinInterfaceOptions): StorageRate {
+  const { numerator, denominator, ...rest } = price;
+  return { numerator: BigInt(numerator), denominator: BigInt(denominator), ...rest };
+}
+
+function gatewayOptions(
+  { gateway }: FilecoinInterfaceOptions,
+  { denied }: Parts,
+  onServed: (bytes: number) => void,
+): GatewayOptions {
+  const { atOnce, withinMs, stallMs } = gateway;
+  return { atOnce, withinMs, stallMs, isDenied: (cid) => denied.has(cid), onServed };
 }
 
 async function closeAll({ store, records }: Parts): Promise<void> {
@@ -164,6 +205,26 @@ function countServed(rim: HttpRim, store: BlockStore): (bytes: number) => void {
   return (bytes) => {
     served.inc(bytes);
   };
+}
+
+function countListeners(rim: HttpRim, streams: EventStreams): void {
+  const registers = [rim.metrics];
+  new Gauge({
+    name: 'antirio_event_streams',
+    help: 'clients that listen to the progress of long work',
+    registers,
+    collect() {
+      this.set(streams.listeners);
+    },
+  });
+  new Gauge({
+    name: 'antirio_event_streams_cut_off',
+    help: 'clients that were cut off since the start because they were too slow',
+    registers,
+    collect() {
+      this.set(streams.cutOff);
+    },
+  });
 }
 
 /** Other edges, which edge2edge marks, get blocks by CID and nothing else. */

@@ -2,10 +2,12 @@ import { statSync } from 'node:fs';
 import { AntirioError, describeError, uuidV4, type Clock, type Random } from '@antirio/kernel';
 import type { HttpPeer, Log } from '@antirio/host';
 import { createWork, type Outbox, type Work } from '@antirio/durable-work';
+import type { StoragePrice } from '@antirio/storage-network';
 import type { z } from 'zod';
-import { openArchive } from './archives.ts';
+import { openArchive, type ArchiveSource } from './archives.ts';
 import type { FilecoinInterfaceOptions } from './options.ts';
-import type { BackendImage, ImageRecord, Records } from './records.ts';
+import { counted, type Progress, type Teller } from './progress.ts';
+import type { BackendImage, ImageCost, ImageRecord, Records } from './records.ts';
 import type { backendImageBody, orchestratorImageBody } from './shapes.ts';
 import { imageFile, type StorageNetwork } from './storage.ts';
 
@@ -18,17 +20,22 @@ export interface ImagePorts {
   readonly storage: StorageNetwork;
   /** By which the container engine is reached. */
   readonly orchestrator: HttpPeer | undefined;
+  readonly price: StoragePrice;
+  readonly progress: Progress;
 }
 
 /** The images of this edge's own: stored by order of the orchestrator, which is told how far they are. */
 export interface Images {
   /** Takes an order; asking twice with the same imageId is one order. @throws AntirioError notFound | conflict | busy */
-  order(body: z.output<typeof orchestratorImageBody>): ImageRecord;
+  order(body: z.output<typeof orchestratorImageBody>): Promise<ImageRecord>;
   /** Takes what a storage backend says of an image. @throws AntirioError conflict when it names another content. */
   fromBackend(body: z.output<typeof backendImageBody>): BackendImage;
   /** @throws AntirioError notFound */
   get(imageId: string): ImageRecord;
+  find(imageId: string): ImageRecord | undefined;
   drop(imageId: string): void;
+  /** Why a file of the images folder is needed; undefined where it is not. */
+  needs(fileName: string): string | undefined;
   /** Lets go of images whose time is over. */
   expire(): void;
   readonly work: Work;
@@ -66,10 +73,11 @@ class OwnImages implements Images {
     });
   }
 
-  order(body: z.output<typeof orchestratorImageBody>): ImageRecord {
+  async order(body: z.output<typeof orchestratorImageBody>): Promise<ImageRecord> {
     const { records, clock, random } = this.#ports;
     const { imageName, fileName, engineImage, storageDuration } = body;
     if (fileName !== undefined) requireFile(this.#dataDir, fileName);
+    const cost = await this.#costOf(this.#archiveBytes(body), storageDuration);
     const known = body.imageId === undefined ? undefined : records.images.get(body.imageId);
     const isOther = (['imageName', 'fileName', 'engineImage'] as const).some(
       (key) => known !== undefined && known[key] !== body[key],
@@ -86,6 +94,8 @@ class OwnImages implements Images {
       storageDuration,
       status: 'WAITING',
       createdAt: clock.now(),
+      expiresAt: clock.now() + storageDuration * DAY_MS,
+      ...(cost === undefined ? {} : { cost }),
     };
     records.images.put(imageId, image);
     this.work.hurry(imageId);
@@ -114,25 +124,47 @@ class OwnImages implements Images {
   }
 
   get(imageId: string): ImageRecord {
-    const image = this.#ports.records.images.get(imageId);
+    const image = this.find(imageId);
     if (image === undefined) throw new AntirioError('notFound', `no image ${imageId}`, { imageId });
     return image;
+  }
+
+  find(imageId: string): ImageRecord | undefined {
+    return this.#ports.records.images.get(imageId);
   }
 
   drop(imageId: string): void {
     this.get(imageId);
     this.#ports.records.images.remove(imageId);
     this.#ports.storage.drop(imagePin(imageId));
+    this.#ports.progress.changed();
   }
 
   expire(): void {
     const { records, storage, clock } = this.#ports;
     for (const image of records.images.all()) {
-      const over = image.createdAt + image.storageDuration * DAY_MS < clock.now();
+      const over = image.expiresAt < clock.now();
       if (!over || (image.status !== 'STORED' && image.status !== 'COMMITTED')) continue;
       records.images.put(image.imageId, { ...image, status: 'EXPIRED' });
       storage.drop(imagePin(image.imageId));
     }
+  }
+
+  needs(fileName: string): string | undefined {
+    const waiting = this.#ports.records.images.all().filter((image) => image.status === 'WAITING');
+    const one = waiting.find((image) => image.fileName === fileName);
+    return one === undefined ? undefined : `image ${one.imageId} is yet to be stored from ${fileName}`;
+  }
+
+  /** Of an archive that is a file; what comes out of the engine is known once it is stored. */
+  #archiveBytes({ fileName }: ArchiveSource): number | undefined {
+    return fileName === undefined ? undefined : statSync(imageFile(this.#dataDir, fileName)).size;
+  }
+
+  async #costOf(size: number | undefined, days: number): Promise<ImageCost | undefined> {
+    if (size === undefined) return undefined;
+    const { amount, currency, bytes } = await this.#ports.price.quote({ bytes: Math.max(1, size), days });
+    return { amount: String(amount), currency, bytes, days };
   }
 
   #waiting(): string[] {
@@ -146,19 +178,37 @@ class OwnImages implements Images {
   }
 
   async #import(imageId: string, signal: AbortSignal): Promise<void> {
-    const { records, outbox, storage, log } = this.#ports;
-    const image = records.images.get(imageId);
+    const { progress } = this.#ports;
+    const image = this.find(imageId);
     if (image?.status !== 'WAITING') return;
-    const archive = (): AsyncIterable<Uint8Array> =>
-      openArchive(image, this.#dataDir, this.#ports.orchestrator, signal);
+    const { fileName } = image;
+    const subject = { imageId, ...(fileName === undefined ? {} : { fileName }) };
+    await progress.track('import', subject, (tell) => this.#store(image, tell, signal));
+  }
+
+  async #store(image: ImageRecord, tell: Teller, signal: AbortSignal): Promise<void> {
+    const { records, outbox, storage, log, orchestrator } = this.#ports;
+    const { imageId } = image;
+    const archive = (): AsyncIterable<Uint8Array> => {
+      const bytes = openArchive(image, this.#dataDir, orchestrator, signal);
+      return counted(bytes, tell, this.#archiveBytes(image));
+    };
     const { cid, size } = await storage.putImage(() => imagePin(imageId), archive, signal);
+    const cost = image.cost ?? (await this.#costOf(size, image.storageDuration));
     const imageHash = cid.toString();
+    tell.about({ cid: imageHash });
     if (records.images.get(imageId) === undefined) {
       storage.drop(imagePin(imageId));
       return;
     }
     records.transaction(() => {
-      records.images.put(image.imageId, { ...image, status: 'STORED', imageHash, size });
+      records.images.put(image.imageId, {
+        ...image,
+        status: 'STORED',
+        imageHash,
+        size,
+        ...(cost && { cost }),
+      });
       this.#report(imageId, imageHash, 'STORED');
     });
     outbox.poke();
@@ -176,6 +226,7 @@ class OwnImages implements Images {
       const code = error instanceof AntirioError ? error.statusCode : 500;
       records.addError({ errorObject: { imageId, imageName, fileName, engineImage }, code, message });
     });
+    this.#ports.progress.changed();
   }
 }
 

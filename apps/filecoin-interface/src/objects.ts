@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { AntirioError, describeError, isAntirioError, type Clock, type Random } from '@antirio/kernel';
 import type { HttpPeer, Log } from '@antirio/host';
 import { createWork, isPassing, type Work } from '@antirio/durable-work';
@@ -13,10 +14,12 @@ import type { z } from 'zod';
 import { openArchive } from './archives.ts';
 import { requireFile } from './images.ts';
 import type { FilecoinInterfaceOptions } from './options.ts';
+import { counted, type Progress, type Teller, type WorkSubject } from './progress.ts';
+import type { OnSeen } from './reading.ts';
 import type { ObjectRecord, Records } from './records.ts';
 import type { exportBody, objectBody } from './shapes.ts';
 import { createSample } from './sample.ts';
-import { imageFile, type StorageNetwork } from './storage.ts';
+import { imageFile, type StorageNetwork, type StorageRef } from './storage.ts';
 
 export interface ObjectPorts {
   readonly clock: Clock;
@@ -27,6 +30,7 @@ export interface ObjectPorts {
   readonly edge2edge: HttpPeer | undefined;
   /** By which the container engine is reached. */
   readonly orchestrator: HttpPeer | undefined;
+  readonly progress: Progress;
 }
 
 export interface ObjectView extends ObjectRecord {
@@ -41,6 +45,7 @@ export interface Objects {
   /** Orders a fetch; asking again adds providers and begins a failed one anew. @throws AntirioError invalidInput | busy */
   fetch(cid: string, providers: readonly string[]): ObjectView;
   view(cid: string): ObjectView;
+  find(cid: string): ObjectView | undefined;
   all(): ObjectView[];
   /** Writes an object to the images folder from verified blocks. @throws AntirioError notFound | corrupt | storageFull */
   export(cid: string, body: z.output<typeof exportBody>): Promise<unknown>;
@@ -56,6 +61,8 @@ export interface Verified {
   readonly blocks: number;
   readonly bytes: number;
 }
+
+type FileBody = Exclude<z.output<typeof objectBody>, { json: unknown }>;
 
 export const objectPin = (cid: string): string => `object/${cid}`;
 
@@ -90,27 +97,32 @@ class StoredObjects implements Objects {
   }
 
   async store(body: z.output<typeof objectBody>): Promise<ObjectRecord> {
-    const ref = await this.#put(body);
-    const cid = ref.cid.toString();
-    const record: ObjectRecord = {
-      cid,
-      state: 'STORED',
-      size: ref.size,
-      providers: [],
-      createdAt: this.#ports.clock.now(),
-    };
-    this.#ports.records.objects.put(cid, record);
+    const { progress, storage } = this.#ports;
+    if ('json' in body) return this.#keep(await storage.putJson(pinOf, body.json));
+    if ('fileName' in body) requireFile(this.#options.dataDir, body.fileName);
+    const subject = 'fileName' in body ? { fileName: body.fileName } : {};
+    return progress.track('import', subject, async (tell) => {
+      const record = this.#keep(await this.#put(body, tell));
+      tell.about({ cid: record.cid });
+      return record;
+    });
+  }
+
+  #keep({ cid, size }: StorageRef): ObjectRecord {
+    const createdAt = this.#ports.clock.now();
+    const record: ObjectRecord = { cid: cid.toString(), state: 'STORED', size, providers: [], createdAt };
+    this.#ports.records.objects.put(record.cid, record);
     return record;
   }
 
-  #put(body: z.output<typeof objectBody>) {
+  #put(body: FileBody, tell: Teller): Promise<StorageRef> {
     const { storage, orchestrator } = this.#ports;
     const { dataDir } = this.#options;
-    if ('json' in body) return storage.putJson(pinOf, body.json);
-    if ('fileName' in body) requireFile(dataDir, body.fileName);
-    if ('fileName' in body && body.kind === 'file')
-      return storage.putFile(pinOf, imageFile(dataDir, body.fileName));
-    return storage.putImage(pinOf, () => openArchive(body, dataDir, orchestrator));
+    const opened = (): AsyncIterable<Uint8Array> => openArchive(body, dataDir, orchestrator);
+    if (!('fileName' in body)) return storage.putImage(pinOf, () => counted(opened(), tell));
+    const { size } = statSync(imageFile(dataDir, body.fileName));
+    const bytes = (): AsyncIterable<Uint8Array> => counted(opened(), tell, size);
+    return body.kind === 'file' ? storage.putFile(pinOf, bytes) : storage.putImage(pinOf, bytes);
   }
 
   fetch(text: string, providers: readonly string[]): ObjectView {
@@ -128,9 +140,14 @@ class StoredObjects implements Objects {
 
   view(text: string): ObjectView {
     const cid = parseCid(text).toString();
+    const found = this.find(cid);
+    if (found === undefined) throw new AntirioError('notFound', `no object ${cid}`, { cid });
+    return found;
+  }
+
+  find(cid: string): ObjectView | undefined {
     const record = this.#ports.records.objects.get(cid) ?? this.#asImage(cid);
-    if (record === undefined) throw new AntirioError('notFound', `no object ${cid}`, { cid });
-    return this.#withProgress(record);
+    return record === undefined ? undefined : this.#withProgress(record);
   }
 
   all(): ObjectView[] {
@@ -140,8 +157,9 @@ class StoredObjects implements Objects {
   async export(text: string, body: z.output<typeof exportBody>): Promise<unknown> {
     const cid = parseCid(text);
     const file = imageFile(this.#options.dataDir, body.fileName);
-    const written = await this.#blaming(cid.toString(), () =>
-      this.#ports.storage.export(cid, file, body.repoTags),
+    const { repoTags: tags, fileName } = body;
+    const written = await this.#track('export', { cid: cid.toString(), fileName }, (onSeen) =>
+      this.#ports.storage.export(cid, file, { repoTags: tags, onSeen }),
     );
     const { size, sha256 } = written;
     const exported = { cid: cid.toString(), fileName: body.fileName, size, sha256 };
@@ -159,8 +177,8 @@ class StoredObjects implements Objects {
     const cid = parseCid(text);
     const chosen = createSample<CID>(count, this.#ports.random);
     const watch = (block: CID): void => chosen.offer(block);
-    const { blocks, bytes } = await this.#blaming(cid.toString(), () =>
-      this.#ports.storage.verify(cid, watch),
+    const { blocks, bytes } = await this.#track('verify', { cid: cid.toString() }, (onSeen) =>
+      this.#ports.storage.verify(cid, watch, onSeen),
     );
     return { cid: cid.toString(), blocks, bytes, blockCids: chosen.taken.map(String) };
   }
@@ -171,6 +189,7 @@ class StoredObjects implements Objects {
       throw new AntirioError('notFound', `no object ${cid}`, { cid });
     this.#ports.storage.drop(objectPin(cid));
     this.#progress.delete(cid);
+    this.#ports.progress.changed();
   }
 
   #asImage(cid: string): ObjectRecord | undefined {
@@ -192,12 +211,20 @@ class StoredObjects implements Objects {
   }
 
   async #fetchOne(cid: string, signal: AbortSignal): Promise<void> {
-    const { records, storage, log } = this.#ports;
-    const record = records.objects.get(cid);
+    const record = this.#ports.records.objects.get(cid);
     if (record?.state !== 'FETCHING') return;
+    await this.#ports.progress.track('fetch', { cid }, (tell) => this.#fetchFrom(record, tell, signal));
+  }
+
+  async #fetchFrom(record: ObjectRecord, tell: Teller, signal: AbortSignal): Promise<void> {
+    const { records, storage, log } = this.#ports;
+    const { cid } = record;
     const { providers, close } = this.#open(record.providers);
     try {
-      const onProgress = (progress: FetchProgress): void => void this.#progress.set(cid, progress);
+      const onProgress = (progress: FetchProgress, totalBytes: number | undefined): void => {
+        this.#progress.set(cid, progress);
+        tell.seen({ bytes: progress.bytes, blocks: progress.blocks, totalBytes });
+      };
       const fetched = await storage.fetch(objectPin(cid), parseCid(cid), providers, { onProgress, signal });
       log.info({ cid, ...fetched }, 'object fetched');
       // It may have been dropped meanwhile, or been given more providers.
@@ -222,6 +249,18 @@ class StoredObjects implements Objects {
     });
     // Where the object itself is at fault, nobody will want what has come of it.
     if (!isPassing(error)) storage.drop(objectPin(cid));
+    this.#ports.progress.changed();
+  }
+
+  /** Runs what reads an object, and tells how far it is. */
+  #track<T>(
+    kind: 'export' | 'verify',
+    subject: WorkSubject & { readonly cid: string },
+    read: (onSeen: OnSeen) => Promise<T>,
+  ): Promise<T> {
+    return this.#blaming(subject.cid, () =>
+      this.#ports.progress.track(kind, subject, (tell) => read((seen) => tell.seen(seen))),
+    );
   }
 
   /** Runs what reads an object; one that turns out to be damaged or incomplete is STORED no more. */

@@ -1,4 +1,50 @@
+import { EPOCH_SECONDS } from '@antirio/storage-network';
 import { z } from 'zod';
+
+const ms = (least: number, usual: number) => z.int().min(least).max(86_400_000).default(usual);
+
+const gateway = z.strictObject({
+  atOnce: z.int().min(1).max(10_000).default(128).describe('requests; more are answered 429'),
+  withinMs: ms(100, 10_000).describe('for finding what an answer begins with; then 504'),
+  stallMs: ms(100, 30_000).describe('a client that takes nothing for so long is cut off'),
+  denyFile: z
+    .string()
+    .optional()
+    .describe('CIDs that are not given out, one a line; read at the start, besides what the API denies'),
+});
+
+const events = z.strictObject({
+  maxListeners: z.int().min(1).max(1000).default(64).describe('streams of events; more are answered 429'),
+  heartbeatMs: ms(100, 15_000).describe('between two signs of life on a stream'),
+  stallMs: ms(100, 30_000).describe('a listener that takes nothing for so long is cut off'),
+});
+
+const uploads = z.strictObject({
+  quotaBytes: z
+    .int()
+    .min(1 << 20)
+    .default(16 * 2 ** 30)
+    .describe('of the images folder; uploads over it are refused'),
+  atOnce: z.int().min(1).max(64).default(4),
+  stallMs: ms(100, 30_000).describe('an upload or a download in which nothing goes for so long is cut off'),
+  keepMs: z
+    .int()
+    .min(1000)
+    .default(86_400_000)
+    .describe('what was begun and not gone on with for so long is removed'),
+});
+
+const price = z.strictObject({
+  numerator: z.int().min(0).default(0).describe('with the denominator: for a byte and an epoch, exactly'),
+  denominator: z.int().min(1).default(1),
+  currency: z
+    .string()
+    .min(1)
+    .max(32)
+    .default('ledger')
+    .describe('numerator and denominator are of its smallest unit'),
+  epochSeconds: z.int().min(1).max(86_400).default(EPOCH_SECONDS),
+});
 
 export const filecoinInterfaceOptions = z.strictObject({
   port: z.int().min(0).max(65_535).default(59_702),
@@ -45,6 +91,10 @@ export const filecoinInterfaceOptions = z.strictObject({
     .min(1000)
     .default(600_000)
     .describe('between two clean-ups of blocks nobody needs'),
+  gateway: gateway.prefault({}).describe('blocks for others'),
+  events: events.prefault({}).describe('progress of long work'),
+  uploads: uploads.prefault({}).describe('files that come by HTTP'),
+  price: price.prefault({}).describe('what this edge asks for storing'),
 });
 
 export type FilecoinInterfaceOptions = z.output<typeof filecoinInterfaceOptions>;

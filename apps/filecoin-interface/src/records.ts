@@ -8,8 +8,19 @@ import {
   type RecordHistory,
   type RecordTable,
 } from '@antirio/durable-work';
+import type { DeniedRecord } from './deny-list.ts';
 
 export type ImageStatus = 'WAITING' | 'STORED' | 'COMMITTED' | 'FAILED' | 'EXPIRED';
+
+/** What storing an image costs, as it was said when it was ordered. */
+export interface ImageCost {
+  /** In the currency's smallest unit: a whole number in decimal digits. */
+  readonly amount: string;
+  readonly currency: string;
+  /** What the quote is for: the archive as it was ordered. */
+  readonly bytes: number;
+  readonly days: number;
+}
 
 /** An image of this edge's own, as the orchestrator ordered it. */
 export interface ImageRecord {
@@ -29,6 +40,9 @@ export interface ImageRecord {
   readonly error?: string;
   /** Milliseconds since the Unix epoch. */
   readonly createdAt: number;
+  /** When its time is over; in milliseconds since the Unix epoch. */
+  readonly expiresAt: number;
+  readonly cost?: ImageCost;
 }
 
 export type ObjectState = 'FETCHING' | 'STORED' | 'FAILED';
@@ -59,12 +73,17 @@ export interface ErrorRecord {
   readonly receivedAt: number;
 }
 
+const EXPIRY_MIGRATION = `UPDATE image SET record = json_set(record, '$.expiresAt',
+  json_extract(record, '$.createdAt') + 86400000 * json_extract(record, '$.storageDuration'))`;
+
 const MIGRATIONS = [
   recordTableMigration('image'),
   recordTableMigration('object'),
   recordTableMigration('backend'),
   recordTableMigration('error'),
   OUTBOX_MIGRATION,
+  recordTableMigration('denied'),
+  EXPIRY_MIGRATION,
 ];
 
 /** The room's durable memory: all of a change is on the disk when a method returns. */
@@ -76,6 +95,8 @@ export interface Records {
   /** By CID. */
   readonly objects: RecordTable<ObjectRecord>;
   readonly backendImages: RecordHistory<BackendImage>;
+  /** By hash. */
+  readonly denied: RecordTable<DeniedRecord>;
   errors(): ErrorRecord[];
   addError(record: Omit<ErrorRecord, 'receivedAt'>): ErrorRecord;
   close(): void;
@@ -93,6 +114,7 @@ export function openRecords(path: string, clock: Clock): Records {
     images,
     objects,
     backendImages: backend,
+    denied: openRecordTable<DeniedRecord>(db, 'denied'),
     errors: () => errors.all(),
     addError(error) {
       const record = { ...error, receivedAt: clock.now() };

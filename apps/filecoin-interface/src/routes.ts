@@ -22,7 +22,7 @@ export function addThesisRoutes(rim: HttpRim, { version, edgeId, records, images
     'post',
     image,
     { summary: 'order an image to be stored', body: orchestratorImageBody, status: 202 },
-    ({ body }) => view(images.order(body)),
+    async ({ body }) => view(await images.order(body)),
   );
   const query = z.object({ imageName: imageName.optional() });
   rim.route('get', image, { summary: 'stored images, or the newest of a name', query }, (input) => {

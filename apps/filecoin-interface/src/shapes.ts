@@ -86,4 +86,13 @@ export const exportBody = z.strictObject({
   repoTags: z.array(z.string().min(1).max(512)).max(16).optional(),
 });
 
-export const cidParams = z.object({ cid: z.string().max(320).describe('CID') });
+export const cidText = z.string().max(320).describe('CID');
+
+export const cidParams = z.object({ cid: cidText });
+
+export const denyBody = z.strictObject({ reason: z.string().max(512).optional() });
+
+export const priceQuery = z.object({
+  bytes: z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER),
+  days: z.coerce.number().int().min(1).max(36_500),
+});

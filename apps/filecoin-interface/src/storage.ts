@@ -6,10 +6,8 @@ import {
   fetchDag,
   importFile,
   importImageStream,
-  readDirectory,
   readFile,
   verifyDag,
-  wholeFile,
   writeStreamDurably,
   type BlockProvider,
   type BlockSink,
@@ -21,6 +19,7 @@ import {
   type FetchProgress,
   type WrittenFile,
 } from '@antirio/content-store';
+import { isDirectory, totalOf, watched, type OnSeen } from './reading.ts';
 
 /** What an object is in the network: its root, and what it weighs. */
 export interface StorageRef {
@@ -46,21 +45,28 @@ export interface StorageNetwork {
     openArchive: () => AsyncIterable<Uint8Array>,
     signal?: AbortSignal,
   ): Promise<StorageRef & { readonly imageId: string }>;
-  putFile(name: NameOf, file: string): Promise<StorageRef>;
+  putFile(name: NameOf, openFile: () => AsyncIterable<Uint8Array>): Promise<StorageRef>;
   putJson(name: NameOf, value: unknown): Promise<StorageRef>;
   /** Makes an object whole here. Kept under the name from the first block on, so that what has come survives clean-ups. */
   fetch(name: string, cid: CID, providers: readonly BlockProvider[], watch: FetchWatch): Promise<Fetched>;
   drop(name: string): boolean;
   /** Reads every block, telling of each. @throws AntirioError notFound | corrupt */
-  verify(cid: CID, onBlock?: (cid: CID) => void): Promise<{ blocks: number; bytes: number }>;
+  verify(cid: CID, onBlock?: (cid: CID) => void, onSeen?: OnSeen): Promise<{ blocks: number; bytes: number }>;
   /** Writes an image as a docker archive, anything else as a file, from verified blocks. */
-  export(cid: CID, file: string, repoTags?: readonly string[]): Promise<WrittenFile | ExportedImage>;
+  export(cid: CID, file: string, options?: ExportOptions): Promise<WrittenFile | ExportedImage>;
   /** Bytes freed; 0 while something is being stored. */
   cleanUp(): Promise<number>;
 }
 
+export interface ExportOptions {
+  /** Of an image, in place of its own. */
+  readonly repoTags?: readonly string[] | undefined;
+  readonly onSeen?: OnSeen;
+}
+
 export interface FetchWatch {
-  readonly onProgress?: (progress: FetchProgress) => void;
+  /** The total is what the root says, where it is here. */
+  readonly onProgress?: (progress: FetchProgress, totalBytes: number | undefined) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -88,21 +94,31 @@ export function embeddedStorage(store: BlockStore, options: EmbeddedOptions): St
   return {
     putImage: (name, openArchive, signal) =>
       kept(name, () => importImageStream(stoppable(store, signal), openArchive(), { limits: imageLimits })),
-    putFile: (name, file) => kept(name, () => importFile(store, wholeFile(file), { maxBytes })),
+    putFile: (name, openFile) => kept(name, () => importFile(store, openFile(), { maxBytes })),
     putJson: (name, value) => kept(name, () => importFile(store, one(jsonBytes(value)))),
     async fetch(name, cid, providers, watch) {
       await store.pin(name, cid);
       const { blocksAtOnce, blockTimeoutMs } = options;
-      const fetching = { ...watch, limits, parallel: blocksAtOnce, blockTimeoutMs };
+      const total = totalOf(store, cid);
+      const onProgress = (progress: FetchProgress): void => watch.onProgress?.(progress, total());
+      const fetching = { ...watch, onProgress, limits, parallel: blocksAtOnce, blockTimeoutMs };
       return withRoom(store, () => fetchDag(store, cid, providers, fetching));
     },
     drop: (name) => store.unpin(name),
-    verify: (cid, onBlock) => verifyDag(store, cid, limits, onBlock),
-    async export(cid, file, repoTags) {
+    verify(cid, onBlock, onSeen) {
+      const total = totalOf(store, cid);
+      let [blocks, bytes] = [0, 0];
+      return verifyDag(store, cid, limits, (block, size) => {
+        onBlock?.(block);
+        onSeen?.({ bytes: (bytes += size), blocks: ++blocks, totalBytes: total() });
+      });
+    },
+    async export(cid, file, { repoTags, onSeen } = {}) {
+      const source = await watched(store, cid, onSeen);
       if (!(await isDirectory(store, cid)))
-        return writeStreamDurably(file, readFile(store, cid, { maxBytes }));
+        return writeStreamDurably(file, readFile(source, cid, { maxBytes }));
       const tags = repoTags === undefined ? {} : { repoTags };
-      return exportImage(store, cid, file, { ...tags, limits: imageLimits });
+      return exportImage(source, cid, file, { ...tags, limits: imageLimits });
     },
     async cleanUp() {
       try {
@@ -144,16 +160,6 @@ function jsonBytes(value: unknown): Uint8Array {
 
 async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
-}
-
-async function isDirectory(store: BlockStore, cid: CID): Promise<boolean> {
-  try {
-    await readDirectory(store, cid);
-    return true;
-  } catch (error) {
-    if (isAntirioError(error, 'invalidInput')) return false;
-    throw error;
-  }
 }
 
 /** The file of a name that was checked to be one. */

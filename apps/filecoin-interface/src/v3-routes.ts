@@ -1,17 +1,21 @@
 import type { HttpRim } from '@antirio/host';
 import type { BlockStore } from '@antirio/content-store';
+import type { StoragePrice } from '@antirio/storage-network';
 import { z } from 'zod';
+import type { DenyList } from './deny-list.ts';
 import type { Images } from './images.ts';
 import type { Objects } from './objects.ts';
 import type { ImageRecord, Records } from './records.ts';
 import {
   cidParams,
+  denyBody,
   exportBody,
   fetchBody,
   imageId,
   imageName,
   objectBody,
   orchestratorImageBody,
+  priceQuery,
 } from './shapes.ts';
 import { answer, answers, page, pageQuery } from './views.ts';
 
@@ -21,6 +25,8 @@ export interface StorageServed {
   readonly records: Records;
   readonly images: Images;
   readonly objects: Objects;
+  readonly price: StoragePrice;
+  readonly denied: DenyList;
 }
 
 const BASE = '/api/v3/storage';
@@ -33,6 +39,7 @@ export function addStorageRoutes(rim: HttpRim, served: StorageServed): void {
   addWholeObjectRoutes(rim, served);
   addImageRoutes(rim, served);
   addNetworkRoutes(rim, served);
+  addDenyRoutes(rim, served);
 }
 
 function addObjectRoutes(rim: HttpRim, { objects }: StorageServed): void {
@@ -100,7 +107,9 @@ function addImageRoutes(rim: HttpRim, { images, records, edgeId }: StorageServed
     answer: answers.image,
     status: ACCEPTED,
   };
-  rim.route('post', image, ordering, ({ body }) => answer({ image: view(images.order(body)) }, ACCEPTED));
+  rim.route('post', image, ordering, async ({ body }) =>
+    answer({ image: view(await images.order(body)) }, ACCEPTED),
+  );
   const query = pageQuery.extend({ imageName: imageName.optional() });
   const listing = { summary: 'images of this edge, of a name', query, answer: answers.images };
   rim.route('get', image, listing, (input) => {
@@ -121,7 +130,7 @@ function addImageRoutes(rim: HttpRim, { images, records, edgeId }: StorageServed
   });
 }
 
-function addNetworkRoutes(rim: HttpRim, { store, edgeId }: StorageServed): void {
+function addNetworkRoutes(rim: HttpRim, { store, edgeId, price }: StorageServed): void {
   const network = { summary: 'where objects are kept', answer: answers.network };
   rim.route('get', `${BASE}/network`, network, () =>
     answer({ network: { kind: 'embedded', provider: `/p2p/${edgeId}`, store: store.usage() } }),
@@ -130,5 +139,36 @@ function addNetworkRoutes(rim: HttpRim, { store, edgeId }: StorageServed): void 
   rim.route('get', `${BASE}/pins`, pins, ({ query }) => {
     const { totalCount, page: some } = page(store.pins(), query);
     return answer({ totalCount, pins: some.map(({ name, cid }) => ({ name, cid: cid.toString() })) });
+  });
+  const pricing = { summary: 'what storing would cost', query: priceQuery, answer: answers.quote };
+  rim.route('get', `${BASE}/price`, pricing, async ({ query }) => {
+    const { perByteEpoch, amount, ...quote } = await price.quote(query);
+    const exactly = {
+      numerator: String(perByteEpoch.numerator),
+      denominator: String(perByteEpoch.denominator),
+    };
+    return answer({ quote: { ...quote, perByteEpoch: exactly, amount: String(amount) } });
+  });
+}
+
+function addDenyRoutes(rim: HttpRim, { denied }: StorageServed): void {
+  const listing = { summary: 'what is not given out', query: pageQuery, answer: answers.allDenied };
+  rim.route('get', `${BASE}/denied`, listing, ({ query }) => {
+    const { totalCount, page: some } = page(denied.all(), query);
+    return answer({ totalCount, denied: some });
+  });
+  const denying = {
+    summary: 'give a block, and what begins with it, to nobody any more: 410',
+    params: cidParams,
+    body: denyBody,
+    answer: answers.denied,
+  };
+  rim.route('put', `${BASE}/denied/:cid`, denying, ({ params, body }) =>
+    answer({ denied: denied.deny(params.cid, body.reason) }),
+  );
+  const allowing = { summary: 'give it out again', params: cidParams, answer: answers.done };
+  rim.route('delete', `${BASE}/denied/:cid`, allowing, ({ params }) => {
+    denied.allow(params.cid);
+    return answer({});
   });
 }

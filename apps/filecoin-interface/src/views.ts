@@ -24,6 +24,28 @@ const objectView = z.object({
   progress: progressView.optional().describe('of a fetch since it was last begun'),
 });
 
+const digits = z.string().regex(/^\d+$/).describe('a whole number, of any size');
+
+const costView = z.object({
+  amount: digits,
+  currency: z.string(),
+  bytes: bytes.describe('of the archive'),
+  days: z.int(),
+});
+
+const quoteView = z.object({
+  bytes,
+  days: z.int(),
+  epochs: z.int(),
+  epochSeconds: z.int(),
+  perByteEpoch: z.object({ numerator: digits, denominator: digits }).describe('exactly'),
+  amount: digits.describe("in the currency's smallest unit, rounded up"),
+  currency: z.string(),
+  validUntil: wallMs.optional(),
+});
+
+const deniedView = z.object({ cid: z.string(), reason: z.string().optional(), since: wallMs });
+
 const imageView = z.object({
   imageId: z.string(),
   imageName: z.string(),
@@ -35,6 +57,8 @@ const imageView = z.object({
   size: bytes.optional().describe('of the uncompressed layers; once STORED'),
   error: z.string().optional().describe('why FAILED'),
   createdAt: wallMs,
+  expiresAt: wallMs,
+  cost: costView.optional().describe('as it was when the image was ordered'),
   minerAddress: z.string().describe('the edge that stores it'),
 });
 
@@ -57,6 +81,9 @@ const networkView = z.object({
   store: z.object({ blocks: z.int(), bytes, quotaBytes: bytes, damaged: z.int() }),
 });
 
+const fileView = z.object({ fileName: z.string(), size: bytes, modifiedAt: wallMs });
+const uploadView = z.object({ fileName: z.string(), bytes: bytes.describe('that are here') });
+
 const one = <K extends string, S extends z.ZodType>(name: K, view: S) =>
   z.object({ ...head, [name]: view } as typeof head & Record<K, S>);
 const many = <K extends string, S extends z.ZodType>(name: K, view: S) =>
@@ -72,6 +99,12 @@ export const answers = {
   exported: one('exported', exportedView),
   verified: one('verified', z.object(verified)),
   sample: one('sample', z.object({ ...verified, blockCids: z.array(z.string()) })),
+  quote: one('quote', quoteView),
+  denied: one('denied', deniedView),
+  allDenied: many('denied', deniedView),
+  files: many('files', fileView),
+  uploaded: one('file', fileView.extend({ sha256: z.string().describe('hex') })),
+  upload: one('upload', uploadView),
   network: one('network', networkView),
   pins: many('pins', z.object({ name: z.string(), cid: z.string() })),
 };
