@@ -3,6 +3,7 @@ import { createEdgexService, type EdgexService } from '@antirio/edgex-service';
 import { createHttpRim, type Check, type Health, type HttpRim, type Service } from '@antirio/host';
 import { parseJsonBytes } from '@antirio/edgex-contracts';
 import { createBusCommands, type BusCommands } from './bus-commands.ts';
+import { createExternalCommands, type ExternalCommands } from './external-commands.ts';
 import { createCommands, type Commands } from './commands.ts';
 import { createMetadata } from './metadata.ts';
 import { rememberingMetadata, type RememberingMetadata } from './remembering.ts';
@@ -23,6 +24,7 @@ interface Running {
   readonly metadata: RememberingMetadata;
   readonly commands: Commands;
   readonly fromBus: BusCommands | undefined;
+  readonly fromOutside: ExternalCommands | undefined;
 }
 
 const VERSION = '4.0.0';
@@ -31,6 +33,11 @@ const VERSION = '4.0.0';
 export function createCoreCommand(options: CoreCommandOptions, ports: CoreCommandPorts): CoreCommand {
   const { bus, clock, log } = ports;
   const peer = ports.peers['core-metadata'];
+  if (options.externalMqtt.enabled && bus === undefined)
+    throw new AntirioError(
+      'badConfig',
+      'commands of an external broker go on by the message bus: there is none',
+    );
   if (peer === undefined) throw new AntirioError('badConfig', 'core-command needs the peer core-metadata');
   const asked = createMetadata(peer);
   let running: Running | undefined;
@@ -46,7 +53,12 @@ export function createCoreCommand(options: CoreCommandOptions, ports: CoreComman
   };
   const health = async (): Promise<Health> => {
     const checks = { 'core-metadata': await metadataCheck() };
-    return bus === undefined ? checks : { ...checks, bus: bus.health() };
+    const outside = running?.fromOutside;
+    return {
+      ...checks,
+      ...(bus !== undefined && { bus: bus.health() }),
+      ...(outside !== undefined && { 'external broker': outside.health() }),
+    };
   };
   return {
     name: 'core-command',
@@ -76,7 +88,11 @@ export function createCoreCommand(options: CoreCommandOptions, ports: CoreComman
       addRoutes(rim, room);
       await edgex.follow();
       const fromBus = bus === undefined ? undefined : await createBusCommands(room, bus);
-      running = { rim, edgex, metadata, commands, fromBus };
+      const fromOutside =
+        options.externalMqtt.enabled && fromBus !== undefined
+          ? createExternalCommands(room, fromBus.requests, edgex.secrets)
+          : undefined;
+      running = { rim, edgex, metadata, commands, fromBus, fromOutside };
       port = await rim.listen(options.port, options.bind);
       edgex.register(port);
     },
@@ -86,6 +102,7 @@ export function createCoreCommand(options: CoreCommandOptions, ports: CoreComman
       if (was === undefined) return;
       await was.edgex.stop();
       await was.rim.close();
+      await was.fromOutside?.close();
       await was.fromBus?.close();
       await was.metadata.close();
       was.commands.close();

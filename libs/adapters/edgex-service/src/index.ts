@@ -3,6 +3,7 @@ export { createEdgexService, type EdgexService } from './edgex-service.ts';
 export { edgexEnvironment, edgexVariablesNotTaken } from './environment.ts';
 export { edgexStore } from './edgex-store.ts';
 export { edgexServiceOptions } from './options.ts';
+export type { Secrets } from './secrets.ts';
 export type { OwnSettings } from './settings.ts';
 export { merged } from './tree.ts';
 export { runService } from './run-service.ts';
