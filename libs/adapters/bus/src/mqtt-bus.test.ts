@@ -39,6 +39,17 @@ const codeOf = (work: Promise<unknown>): Promise<unknown> =>
 const until = (condition: () => boolean): Promise<unknown> =>
   waitFor(systemClock, 5000, () => condition() || undefined);
 
+test('a bus that is closed keeps nobody waiting for a broker that is away', async () => {
+  const bus = createMqttBus({ socketPath: join(folder, 'nobody.sock') }, silentLog, {
+    publishTimeoutMs: 300_000,
+    subscribeTimeoutMs: 300_000,
+  });
+  const waiting = [codeOf(bus.publish('a', Buffer.from('b'))), codeOf(bus.subscribe('a', () => undefined))];
+  await until(() => !bus.health().ok);
+  await bus.close();
+  expect(await Promise.all(waiting)).toEqual(['unavailable', 'unavailable']);
+});
+
 describe('what can never be sent', () => {
   test('is refused before it is sent where it is over the limit, and other messages go on', async () => {
     const bus = open('', { maxPayloadBytes: 100 });

@@ -149,6 +149,9 @@ export function createMqttConnection(
         : { ok: false, detail: `no broker at ${name}: ${lastError}` },
     async close() {
       closed = true;
+      // who waits for the connection waits for nothing
+      online.promise.catch(() => undefined);
+      online.reject(new AntirioError('unavailable', 'the bus is closed'));
       await (await opening)?.endAsync(true);
     },
   };
