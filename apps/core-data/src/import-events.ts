@@ -14,11 +14,13 @@ export const storePath = (dataDir: string): string => join(dataDir, 'core-data',
  * that wait while it is worked into the file are less than one in a hundred.
  */
 const LOG_BYTES = 24 << 20;
+/** What is written goes to the ends of many indexes. */
+const CACHE_BYTES = 2 << 20;
 
 /** @throws AntirioError badConfig when the file was laid out by another build; it is left as it is. */
 export function openStore(dataDir: string): Database {
   const path = storePath(dataDir);
-  const db = openDatabase(path, MIGRATIONS, { walBytes: LOG_BYTES });
+  const db = openDatabase(path, MIGRATIONS, { walBytes: LOG_BYTES, cacheBytes: CACHE_BYTES });
   try {
     checkLayout(db, path);
   } catch (error) {

@@ -3,6 +3,7 @@ import { API_VERSION } from '@antirio/edgex-contracts';
 import { AntirioError, fromHex } from '@antirio/kernel';
 import type { HttpRim } from '@antirio/host';
 import type { DevAddr, DevEui } from '@antirio/lorawan';
+import { directoryOf } from './directory.ts';
 import { describeDownlink, downlinkView } from './downlink/describe.ts';
 import { objectSchema } from './downlink/payload.ts';
 import type { DownlinkSender } from './downlink/sender.ts';
@@ -138,7 +139,7 @@ function sessionsOf({ sessions, devices }: LoraRoutePorts): { session: Session; 
 
 /** What EdgeX has no words for: sessions, radio, and any downlink. Keys are never shown. */
 export function addLoraRoutes(rim: HttpRim, ports: LoraRoutePorts): void {
-  const byName = new Map(ports.devices.map((device) => [device.name, device]));
+  const { byName } = directoryOf(ports.devices);
   const find = (name: string): DeviceOptions => {
     const found = byName.get(name);
     if (found === undefined) throw new AntirioError('notFound', `no device ${name}`);

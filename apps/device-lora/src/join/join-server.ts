@@ -12,6 +12,7 @@ import {
   type JoinRequest,
 } from '@antirio/lorawan';
 import { throughGateways } from '../downlink/gateways.ts';
+import { directoryOf } from '../directory.ts';
 import type { Transmitter } from '../downlink/transmitter.ts';
 import { newStateOf } from '../mac/mac-layer.ts';
 import { addressRange, type DeviceLoraOptions, type DeviceOptions } from '../options.ts';
@@ -99,7 +100,7 @@ const noKeys = (): AntirioError =>
 export function createJoinServer(ports: JoinServerPorts): JoinServer {
   const { options, joins, transmitter, clock, random, log } = ports;
   const { netId, reception, deduplicationMs } = options;
-  const devices = new Map(options.devices.map((device) => [device.devEui, device]));
+  const { byEui: devices } = directoryOf(options.devices);
   const range = addressRange(options);
   const fixed = new Set(options.devices.map(({ devAddr }) => devAddr));
   const counts = newCounts();

@@ -5,6 +5,7 @@ import type { Device, Reading } from '@antirio/edgex-contracts';
 import { AntirioError, type Clock } from '@antirio/kernel';
 import { parseInput } from '@antirio/host';
 import { parseDevAddr, parseDevEui, type DevAddr } from '@antirio/lorawan';
+import { directoryOf } from '../directory.ts';
 import { describeDownlink } from '../downlink/describe.ts';
 import { downlinkPayload } from '../downlink/payload.ts';
 import type { DownlinkSender } from '../downlink/sender.ts';
@@ -52,7 +53,7 @@ export function checkDevice({ protocols }: Pick<Device, 'protocols'>): void {
 /** LoRaWAN as EdgeX's commands see it: read is what was heard last, write is a downlink after the next uplink. */
 export function createLoraDriver(ports: LoraDriverPorts): Driver {
   const { latest, sender, downlinks, clock } = ports;
-  const byName = new Map(ports.devices.map((device) => [device.name, device]));
+  const { byName } = directoryOf(ports.devices);
 
   const find = (name: string): DeviceOptions => {
     const found = byName.get(name);

@@ -36,6 +36,8 @@ export class OpenSession implements Session {
   underWay: Map<number, Mark> | undefined;
   standing: Session['standing'];
   macUnsaved = false;
+  /** Of its device's sessions the one that is used, as far as is known. */
+  inUse = false;
   readonly #common: Common;
   #mac: MacState | string | undefined;
 

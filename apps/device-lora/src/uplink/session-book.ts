@@ -10,6 +10,7 @@ import {
 import type { JoinedSession, JoinStore } from '../join/store.ts';
 import type { DeviceOptions, Secrets } from '../options.ts';
 import type { UplinkStore } from '../store.ts';
+import { directoryOf } from '../directory.ts';
 import { Groups } from './grouped.ts';
 import { createMarks } from './marks.ts';
 import { commonOf, OpenSession, type Common } from './open-session.ts';
@@ -50,15 +51,20 @@ interface Given {
 export function openSessions(secrets: Secrets, ports: SessionBookPorts): SessionBook {
   const { devices, store, joins, confidentiality, newMac } = ports;
   const common = commonOf({ marks: createMarks(store), newMac });
-  const byEui = new Map(devices.map((device) => [device.devEui, device]));
-  const byDevAddr = new Groups<DevAddr, Session>();
-  const ofDevice = new Groups<DevEui, Session>();
-  const current = new Map<DevEui, Session>();
+  const { byEui } = directoryOf(devices);
+  const byDevAddr = new Groups<DevAddr, OpenSession>();
+  const ofDevice = new Groups<DevEui, OpenSession>();
+  const currentOf = (devEui: DevEui): OpenSession | undefined =>
+    ofDevice.get(devEui)?.find(({ inUse }) => inUse);
+  const use = (session: OpenSession): void => {
+    for (const other of ofDevice.get(session.device.devEui) ?? []) other.inUse = false;
+    session.inUse = true;
+  };
   const rootKeys = new Map(secrets.rootKeys.map(({ devEui, key }) => [devEui, key]));
 
   const keysOf = ({ nwkSKey, appSKey }: Given): SessionKeys =>
     confidentiality === 'process' && appSKey !== undefined ? { nwkSKey, appSKey } : { nwkSKey };
-  const open = (device: DeviceOptions, given: Given): Session => {
+  const open = (device: DeviceOptions, given: Given): OpenSession => {
     const { devAddr, nwkSKey, standing } = given;
     const id = sessionFingerprint(nwkSKey, devAddr);
     const session = new OpenSession(
@@ -72,11 +78,11 @@ export function openSessions(secrets: Secrets, ports: SessionBookPorts): Session
     );
     byDevAddr.add(devAddr, session);
     ofDevice.add(device.devEui, session);
-    if (standing === 'given' || standing === 'current') current.set(device.devEui, session);
+    if (standing === 'given' || standing === 'current') use(session);
     return session;
   };
 
-  const drop = (session: Session): void => {
+  const drop = (session: OpenSession): void => {
     byDevAddr.delete(session.devAddr, session);
     ofDevice.delete(session.device.devEui, session);
     // a frame of it that is on its way still changes nothing
@@ -102,7 +108,7 @@ export function openSessions(secrets: Secrets, ports: SessionBookPorts): Session
   return {
     byDevAddr,
     sessionsOf: (devEui) => ofDevice.get(devEui) ?? [],
-    currentOf: (devEui) => current.get(devEui),
+    currentOf,
     rootKeyOf: (devEui) => (byEui.get(devEui)?.activation === 'otaa' ? rootKeys.get(devEui) : undefined),
     add(joined) {
       const device = byEui.get(joined.devEui);
@@ -113,9 +119,10 @@ export function openSessions(secrets: Secrets, ports: SessionBookPorts): Session
         if (one.standing !== 'given' && !kept.has(one.id)) drop(one);
       return added;
     },
-    heard(session) {
-      const { devEui } = session.device;
-      if (session.standing === 'former' || current.get(devEui) === session) return;
+    heard(heard) {
+      const { devEui } = heard.device;
+      const session = ofDevice.get(devEui)?.find((one) => one === heard);
+      if (session === undefined || session.standing === 'former' || session.inUse) return;
       if (session.standing === 'offered') {
         joins.confirm(session.id);
         for (const other of ofDevice.get(devEui) ?? []) {
@@ -124,7 +131,7 @@ export function openSessions(secrets: Secrets, ports: SessionBookPorts): Session
         }
         session.standing = 'current';
       }
-      current.set(devEui, session);
+      use(session);
     },
   };
 }
