@@ -17,6 +17,11 @@ export interface DatabaseOptions {
 
 const PAGE_BYTES = 4096;
 
+const settings = ({ walBytes = 4 << 20, cacheBytes = 512 << 10 }: DatabaseOptions): string =>
+  'PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000; PRAGMA foreign_keys=ON;' +
+  ` PRAGMA cache_size=-${Math.ceil(cacheBytes / 1024)};` +
+  ` PRAGMA wal_autocheckpoint=${Math.ceil(walBytes / PAGE_BYTES)}; PRAGMA journal_size_limit=${walBytes * 2};`;
+
 /**
  * Opens a SQLite file for durable work: WAL, every commit fsynced, the WAL bounded. `migrations` run once each, in order;
  * `PRAGMA user_version` counts them.
@@ -24,16 +29,12 @@ const PAGE_BYTES = 4096;
 export function openDatabase(
   path: string,
   migrations: readonly string[],
-  { walBytes = 4 << 20, cacheBytes = 512 << 10 }: DatabaseOptions = {},
+  options: DatabaseOptions = {},
 ): Database {
   mkdirSync(dirname(path), { recursive: true });
   const db = new DatabaseSync(path);
   try {
-    db.exec(
-      'PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000; PRAGMA foreign_keys=ON;' +
-        ` PRAGMA cache_size=-${Math.ceil(cacheBytes / 1024)};` +
-        ` PRAGMA wal_autocheckpoint=${Math.ceil(walBytes / PAGE_BYTES)}; PRAGMA journal_size_limit=${walBytes * 2};`,
-    );
+    db.exec(settings(options));
     const row = db.prepare('PRAGMA user_version').get();
     const done = Number(row?.['user_version'] ?? 0);
     if (done > migrations.length)
