@@ -59,7 +59,8 @@ function serviceOptions(options: DeviceLoraOptions): DeviceServiceOptions {
     serviceName,
     topicPrefix: prefix,
     dataDir,
-    ...('socket' in where ? { socket: where.socket, bind, port } : where),
+    // who holds the other end of the socket tells core-metadata where that is
+    ...('socket' in where ? { socket: where.socket, baseAddress: `http://${bind}:${port}` } : where),
     // its readings do not wait for core-metadata: what changes there is told by system events, where there are any
     refreshIntervalMs: 600_000,
     // the codecs give what the resources say
