@@ -207,6 +207,7 @@ async function openRoom(opening: Opening, { rim, edgex, counters, settings }: Fr
     metadata: metadataOf(ports.peers),
     baseAddress: () => options.baseAddress ?? front?.baseAddress() ?? addressOf(options, port),
     secret: (name) => edgex.secrets.get(name),
+    followSection: (section, configured, changed) => edgex.followSection(section, configured, changed),
     onSecretChange: (name, changed) => edgex.secrets.onChange(name, changed),
     countAs: (name) => counters.countAs(name),
   });

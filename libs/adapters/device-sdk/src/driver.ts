@@ -88,6 +88,10 @@ export interface DeviceSdk {
   readonly log: Log;
   /** From the options: what the service was told of the protocol. */
   readonly config: Readonly<Record<string, string>>;
+  /** A section of the service's own configuration, as it was at the start; what came by core-keeper or the environment is text. @throws AntirioError notFound */
+  customConfig(section: string): Readonly<Record<string, unknown>>;
+  /** Calls back whenever core-keeper has another value of `Driver`, of a section of the service's own, or of a part of one (`Mine/Writable`): with all of it, as it is then. */
+  followConfig(section: string, changed: (values: Readonly<Record<string, unknown>>) => void): void;
   devices(): readonly Device[];
   device(name: string): Device | undefined;
   /** Those that the service's devices have. */

@@ -74,6 +74,8 @@ export const deviceServiceOptions = z.strictObject({
   device: deviceSection.prefault({}),
   /** For the driver, from EdgeX's Driver section. */
   driver: z.record(z.string(), z.string()).default({}),
+  /** Sections of the service's own configuration, by name. */
+  custom: z.record(z.string(), z.record(z.string(), z.unknown())).default({}),
   /** Larger events are refused, in kilobytes (EdgeX: MaxEventSize); 0 for any size. */
   maxEventSize: z.int().min(0).default(25_000),
   /** Quality of service of events on the bus: with 1 the broker has to take each. */

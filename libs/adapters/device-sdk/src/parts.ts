@@ -1,3 +1,4 @@
+import type { EdgexService } from '@antirio/edgex-service';
 import type { HttpPeer } from '@antirio/host';
 import type { Device } from '@antirio/edgex-contracts';
 import { AntirioError } from '@antirio/kernel';
@@ -52,6 +53,7 @@ export interface PartsPorts {
   readonly baseAddress: () => string;
   readonly secret: DeviceSdk['secret'];
   readonly onSecretChange: DeviceSdk['onSecretChange'];
+  readonly followSection: EdgexService['followSection'];
   readonly countAs: DeviceSdk['countAs'];
   /** What may change while the service runs. */
   readonly settings: { readingUnits: boolean };
@@ -158,7 +160,7 @@ export function createParts(given: PartsPorts): Parts {
   const discovery = createDiscovery({ ...searching, onAdded: refreshSoon });
   const scans = createProfileScans({ ...searching, onDone: refreshSoon });
   const lanes = createLanes(settings.asyncBufferSize, settings.asyncBufferSize * WAITING_FACTOR);
-  const { secret, onSecretChange, countAs } = given;
+  const { secret, onSecretChange, countAs, followSection } = given;
   const sdk = createDeviceSdk({
     ...{
       ...ports,
@@ -169,11 +171,13 @@ export function createParts(given: PartsPorts): Parts {
       lanes,
       secret,
       onSecretChange,
+      followSection,
       countAs,
       refreshSoon,
       serviceName,
     },
     config: options.driver,
+    custom: options.custom,
     enableAsyncReadings: settings.enableAsyncReadings,
   });
   return { ...core, ...followers, discovery, scans, lanes, sdk };

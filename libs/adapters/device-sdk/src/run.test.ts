@@ -56,13 +56,18 @@ test('a service takes what EdgeX’s environment says, and tells what it does no
     EDGEX_INSTANCE_NAME: '2',
     DRIVER_BAUD: '19200',
     DRIVER_STOPBITS: '1',
+    POLLER_WRITABLE_RETRIES: '4',
     DEVICE_LABELS: 'a, b',
     DEVICE_MAXCMDVALUELEN: '256',
     SERVICE_STARTUPMSG: 'here we are',
   });
   expect(await configOf(lines)).toMatchObject({
     serviceName: 'device-alone_2',
-    config: { driver: { Baud: '19200', Parity: 'none' }, device: { labels: ['a', 'b'] } },
+    config: {
+      custom: { Poller: { Interval: 5, Writable: { Retries: '4' } } },
+      driver: { Baud: '19200', Parity: 'none' },
+      device: { labels: ['a', 'b'] },
+    },
   });
   expect(lines.map(({ msg }) => msg)).toContain('here we are');
   expect(lines.find(({ variables }) => variables !== undefined)).toMatchObject({

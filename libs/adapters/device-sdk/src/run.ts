@@ -15,6 +15,8 @@ export interface Alone {
   readonly dataDir?: string;
   /** What the driver is to know (EdgeX: Driver): the environment overrides each of these by `DRIVER_<KEY>`. */
   readonly driver?: Readonly<Record<string, string>>;
+  /** Sections of the service's own, with what they are where nothing else is configured; the environment overrides each key by `<SECTION>_<KEY>`. */
+  readonly custom?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
 
 /** The configuration that the program brings along. */
@@ -23,6 +25,7 @@ function defaultsOf({
   port,
   dataDir,
   driver,
+  custom,
   ...folders
 }: Alone): Readonly<Record<string, unknown>> {
   return {
@@ -31,7 +34,14 @@ function defaultsOf({
     serviceName,
     device: folders,
     driver: driver ?? {},
+    custom: custom ?? {},
   };
+}
+
+/** EdgeX's sections whose keys are the service's own. */
+function sectionsOf({ custom = {} }: Alone): Readonly<Record<string, string>> {
+  const own = Object.keys(custom).map((section) => [section, `custom.${section}`]);
+  return { ...deviceServiceEnvironment.sections, ...(Object.fromEntries(own) as Record<string, string>) };
 }
 
 /** One of several services of this kind: EdgeX's way to name it. */
@@ -49,7 +59,7 @@ export async function runDeviceService(alone: Alone, driver: Driver): Promise<vo
     serviceKey: serviceName,
     options: deviceServiceOptions,
     defaults: defaultsOf({ ...alone, serviceName }),
-    environment: deviceServiceEnvironment,
+    environment: { ...deviceServiceEnvironment, sections: sectionsOf(alone) },
     create(options, { bus, ...ports }) {
       if (bus === undefined) throw new AntirioError('badConfig', 'a device service needs the message bus');
       return createDeviceService(options, driver, { ...ports, bus });

@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { loadContract } from '@antirio/edgex-contract';
-import { commandValue } from './index.ts';
+import { makeEnvelope } from '@antirio/edgex-contracts';
+import { createHttpRim, httpPeer, silentLog, systemClock } from '@antirio/host';
+import { AntirioError, commandValue, type Driver } from './index.ts';
 import {
   openSurroundings,
   profile,
@@ -83,6 +85,55 @@ test('a driver tells of what is its own', async () => {
     source: 'device-room',
     details: { version: '2' },
   });
+});
+
+test('a driver has sections of its own in the configuration', async () => {
+  const custom = { Poller: { Interval: 5, Writable: { Retries: 3 } } };
+  const service = await around.start(testDriver(), { custom, driver: { Port: '1' } }, { provision });
+  const { sdk } = service;
+  expect(sdk.customConfig('Poller')).toEqual(custom.Poller);
+  expect(() => sdk.customConfig('None')).toThrow('None');
+  expect(() => sdk.followConfig('None/Writable', () => undefined)).toThrow('None');
+});
+
+test('a driver is told what becomes of its configuration in core-keeper', async () => {
+  let port = '2';
+  const rim = createHttpRim({
+    ...{ serviceKey: 'core-keeper', version: '0', log: silentLog, clock: systemClock },
+    config: () => ({}),
+    health: () => ({}),
+  });
+  rim.route('get', '/api/v3/kvs/key/:key', { summary: '' }, ({ params }) => {
+    const { key } = params as { key: string };
+    if (!key.endsWith('/Driver')) throw new AntirioError('notFound', 'no such key');
+    return { response: [{ key: `${key}/Port`, value: port }] };
+  });
+  rim.route('post', '/api/v3/registry', { summary: '', status: 201 }, () => undefined);
+  const keeper = httpPeer({ url: `http://127.0.0.1:${await rim.listen(0, '127.0.0.1')}` });
+  const metadata = httpPeer({ url: around.metadata.url });
+  const heard: unknown[] = [];
+  const start: Driver['start'] = (sdk) => sdk.followConfig('Driver', (values) => void heard.push(values));
+  const peers = { 'core-metadata': metadata, 'core-keeper': keeper };
+  const service = await around.start(
+    testDriver({ start }),
+    { driver: { Port: '1', Baud: '9600' } },
+    { provision, peers },
+  );
+  await until(() => heard.length === 1);
+  port = '3';
+  const key = 'edgex/v4/device-room/Driver/Port';
+  await around.bus.publish(
+    `edgex/configs/${key}`,
+    makeEnvelope({ key, value: port }, { correlationID: 'c' }),
+  );
+  await until(() => heard.length === 2);
+  expect(heard).toEqual([
+    { Port: '2', Baud: '9600' },
+    { Port: '3', Baud: '9600' },
+  ]);
+  await service.stop();
+  for (const peer of [keeper, metadata]) peer.close();
+  await rim.close();
 });
 
 test('without EnableAsyncReadings a driver sends nothing', async () => {

@@ -1,4 +1,5 @@
 import { AntirioError, uuidV4, type Random } from '@antirio/kernel';
+import type { EdgexService } from '@antirio/edgex-service';
 import type { Log } from '@antirio/host';
 import type { AutoEvent, DeviceProfile } from '@antirio/edgex-contracts';
 import { profileOf, type Cache } from './cache.ts';
@@ -16,6 +17,8 @@ interface Ports {
   readonly log: Log;
   readonly random: Random;
   readonly config: Readonly<Record<string, string>>;
+  readonly custom: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  readonly followSection: EdgexService['followSection'];
   readonly cache: Cache;
   readonly changes: Changes;
   /** The cache lacks something that core-metadata has. */
@@ -43,6 +46,13 @@ function sourceOf({ sourceName, values }: AsyncValues): string {
   return first.resourceName;
 }
 
+/** A part of a section; empty where there is none. */
+function valueAt(tree: object, [head, ...rest]: readonly string[]): Readonly<Record<string, unknown>> {
+  if (head === undefined) return tree as Readonly<Record<string, unknown>>;
+  const below = Object.entries(tree).find(([key]) => key === head)?.[1] as unknown;
+  return typeof below === 'object' && below !== null ? valueAt(below, rest) : {};
+}
+
 /** The fields that have a value. */
 const given = (fields: object): object =>
   Object.fromEntries(Object.entries(fields).filter(([, value]: [string, unknown]) => value !== undefined));
@@ -65,6 +75,11 @@ export function createDeviceSdk(ports: Ports): DeviceSdk {
     const device = cache.devices.get(name);
     if (device === undefined) throw new AntirioError('notFound', `device ${name} not found`);
     return device;
+  };
+  const customConfig = (section: string): Readonly<Record<string, unknown>> => {
+    const found = Object.hasOwn(ports.custom, section) ? ports.custom[section] : undefined;
+    if (found === undefined) throw new AntirioError('notFound', `no section ${section} is configured`);
+    return found;
   };
   const profileNamed = (deviceName: string): DeviceProfile | undefined => {
     const device = cache.devices.get(deviceName);
@@ -93,6 +108,12 @@ export function createDeviceSdk(ports: Ports): DeviceSdk {
     serviceName,
     log,
     config,
+    customConfig,
+    followConfig(section, changed) {
+      const [name = '', ...rest] = section.split('/');
+      const configured = valueAt(name === 'Driver' ? config : customConfig(name), rest);
+      ports.followSection(section, configured, changed);
+    },
     devices: () => [...cache.devices.values()],
     device: (name) => cache.devices.get(name),
     profiles: () => [...cache.profiles.values()],

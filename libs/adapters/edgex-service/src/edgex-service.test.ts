@@ -350,6 +350,33 @@ describe('the Writable section', () => {
   });
 });
 
+test('a section of a service’s own is followed too, as long as it runs', async () => {
+  const { edgex, said, stop } = await run();
+  const values: unknown[] = [];
+  edgex.followSection('Driver', { Port: '1', Baud: '2' }, (now) => {
+    values.push(now);
+    if (values.length === 2) throw new AntirioError('invalidInput', 'no such port');
+  });
+  const key = 'edgex/v4/core-data/Driver';
+  await change(`${key}/Port`, '5');
+  await until(() => values.length === 1);
+  await change(`${key}/Port`, '6');
+  await until(() => values.length === 2);
+  await change('edgex/v4/core-data/Other/Port', '7');
+  await change(`${key}/Port`, undefined);
+  await until(() => values.length === 3);
+  expect(values).toEqual([
+    { Port: '5', Baud: '2' },
+    { Port: '6', Baud: '2' },
+    { Port: '1', Baud: '2' },
+  ]);
+  expect(said.at(-1)).toMatchObject({ section: 'Driver', error: expect.stringContaining('no such port') });
+  await stop();
+  await change(`${key}/Port`, '8');
+  await delay(50);
+  expect(values).toHaveLength(3);
+});
+
 describe('core-keeper', () => {
   test('is told that the service is there, and at its end that it is not any more', async () => {
     const { edgex, stop } = await run({ service: { host: 'edge.local' } });

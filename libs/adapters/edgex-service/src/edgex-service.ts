@@ -9,7 +9,8 @@ import { commonWritable, type CommonWritable, type EdgexServiceOptions } from '.
 import { requestTimeout } from './request-timeout.ts';
 import { addSecretRoute, openSecrets, secretsPath, withoutSecrets, type Secrets } from './secrets.ts';
 import { createTelemetry, type Counters, type Gauge } from './telemetry.ts';
-import { followWritable, type FollowedWritable } from './writable.ts';
+import type { Tree } from './tree.ts';
+import { followSection, followWritable, type FollowedWritable } from './writable.ts';
 
 const KEEPER = 'core-keeper';
 
@@ -57,6 +58,8 @@ export interface EdgexService {
   addRoutes(rim: HttpRim): void;
   /** Follows core-keeper's Writable section, where there is one. @throws AntirioError badConfig */
   follow(): Promise<void>;
+  /** Tells of each change that core-keeper has of a section of this service's configuration, such as `Driver`, until the service stops. */
+  followSection(section: string, configured: Tree, changed: (values: Tree) => void): void;
   /** Registers with core-keeper, in the background, at the port that it listens on. */
   register(port: number): void;
   stop(): Promise<void>;
@@ -107,6 +110,7 @@ export function createEdgexService<S extends z.ZodObject>(parts: EdgexServicePar
   const configuredLevel = log.level;
   let inForce: Readonly<Record<string, unknown>> = {};
   let followed: FollowedWritable | undefined;
+  const sections: Promise<FollowedWritable>[] = [];
   let registered: { end(): Promise<void> } | undefined;
 
   const applyCommon = ({ LogLevel, InsecureSecrets = {}, Telemetry = {} }: CommonWritable): void => {
@@ -144,6 +148,11 @@ export function createEdgexService<S extends z.ZodObject>(parts: EdgexServicePar
         { log, bus: ports.bus, keeper },
       );
     },
+    followSection(section, configured, changed) {
+      sections.push(
+        followSection({ serviceKey, section, configured }, changed, { log, bus: ports.bus, keeper }),
+      );
+    },
     register(port) {
       if (service.startupMsg !== undefined) log.info(service.startupMsg);
       if (keeper === undefined || serviceKey === KEEPER || !service.register) return;
@@ -160,6 +169,7 @@ export function createEdgexService<S extends z.ZodObject>(parts: EdgexServicePar
       telemetry.stop();
       await registered?.end();
       await followed?.stop();
+      for (const section of sections.splice(0)) await (await section).stop();
       registered = undefined;
       followed = undefined;
       if (log.level !== configuredLevel) log.level = configuredLevel;

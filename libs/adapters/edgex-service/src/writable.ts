@@ -1,8 +1,8 @@
 import type { z } from 'zod';
-import { AntirioError } from '@antirio/kernel';
+import { AntirioError, describeError } from '@antirio/kernel';
 import { lastingSubscription } from '@antirio/bus-request';
 import { issuesOf, repeat, sleep, type Bus, type BusHandler, type HttpPeer, type Log } from '@antirio/host';
-import { BASE_TOPIC, parseEnvelope } from '@antirio/edgex-contracts';
+import { BASE_TOPIC, parseEnvelope, stringifyJson } from '@antirio/edgex-contracts';
 import { readTree, type ConfigTree } from './keeper-client.ts';
 import { isTree, merged, type Tree } from './tree.ts';
 
@@ -82,6 +82,68 @@ function noticedKey(topic: string, payload: Uint8Array): string {
   return topic.slice(NOTICES.length);
 }
 
+interface KeeperPorts extends Ports {
+  readonly keeper: HttpPeer;
+}
+
+/** What core-keeper has below these keys, later ones overruling; put at first and with each of its notices. Resolves as `followWritable`. */
+async function followKeys(
+  keys: readonly string[],
+  put: (given: ConfigTree) => void,
+  { bus, keeper, log }: KeeperPorts,
+): Promise<FollowedWritable> {
+  const read = async (): Promise<void> => {
+    const trees = await Promise.all(keys.map((key) => readTree(keeper, key, READ_TIMEOUT_MS)));
+    put(trees.reduce<Tree>(merged, {}) as ConfigTree);
+  };
+  const firstRead = Promise.withResolvers<undefined>();
+  const reading = repeat('following core-keeper', READ_EVERY_MS, log, () =>
+    read().finally(() => firstRead.resolve(undefined)),
+  );
+  const hear: BusHandler = (topic, payload) => {
+    const key = noticedKey(topic, payload);
+    if (keys.some((own) => concerns(key, own))) reading.poke();
+  };
+  // once it is subscribed, what changed before is read too
+  const notices =
+    bus === undefined
+      ? undefined
+      : lastingSubscription(bus, NOTICES_FILTER, hear, { onSubscribed: () => reading.poke() });
+  const waited = new AbortController();
+  await Promise.race([firstRead.promise, sleep(FIRST_READ_MS, waited.signal)]);
+  waited.abort();
+  return {
+    async stop() {
+      await notices?.close();
+      await reading.stop();
+    },
+  };
+}
+
+/**
+ * A section of a service's own configuration, live: what core-keeper has of it over what is configured, each time that it has become something else. Nothing without core-keeper.
+ */
+export async function followSection(
+  { serviceKey, section, configured }: { serviceKey: string; section: string; configured: Tree },
+  changed: (values: Tree) => void,
+  { bus, keeper, log }: Ports,
+): Promise<FollowedWritable> {
+  if (keeper === undefined) return { stop: async () => undefined };
+  let last = stringifyJson(configured);
+  const put = (given: ConfigTree): void => {
+    const values = merged(configured, given);
+    const text = stringifyJson(values);
+    if (text === last) return;
+    last = text;
+    try {
+      changed(values);
+    } catch (error) {
+      log.error({ section, error: describeError(error) }, 'a changed configuration was not taken');
+    }
+  };
+  return followKeys([`${STEM}/${serviceKey}/${section}`], put, { bus, keeper, log });
+}
+
 /**
  * A service's Writable section, live: read from core-keeper (what all services share, then the service's own), and again with each of its notices on
  * the bus. Without core-keeper, what was configured is in force, and core-keeper is looked for from time to time. Resolves once the first read is over,
@@ -115,34 +177,7 @@ export async function followWritable<S extends z.ZodType>(
     complaints = said;
     if (values !== undefined) apply(values);
   };
-  const read = async (): Promise<void> => {
-    if (keeper === undefined) return;
-    const trees = await Promise.all(keys.map((key) => readTree(keeper, key, READ_TIMEOUT_MS)));
-    put(trees.reduce<Tree>(merged, {}) as ConfigTree);
-  };
   put({});
   if (keeper === undefined) return { stop: async () => undefined };
-
-  const firstRead = Promise.withResolvers<undefined>();
-  const reading = repeat('following core-keeper', READ_EVERY_MS, log, () =>
-    read().finally(() => firstRead.resolve(undefined)),
-  );
-  const hear: BusHandler = (topic, payload) => {
-    const key = noticedKey(topic, payload);
-    if (keys.some((own) => concerns(key, own))) reading.poke();
-  };
-  // once it is subscribed, what changed before is read too
-  const notices =
-    bus === undefined
-      ? undefined
-      : lastingSubscription(bus, NOTICES_FILTER, hear, { onSubscribed: () => reading.poke() });
-  const waited = new AbortController();
-  await Promise.race([firstRead.promise, sleep(FIRST_READ_MS, waited.signal)]);
-  waited.abort();
-  return {
-    async stop() {
-      await notices?.close();
-      await reading.stop();
-    },
-  };
+  return followKeys(keys, put, { bus, keeper, log });
 }
