@@ -8,6 +8,7 @@ import { silentLog, systemClock, systemRandom, type Database } from '@antirio/ho
 import { parseDataFrame } from '@antirio/lorawan';
 import { openStore } from './database.ts';
 import type { DownCounters } from './downlink/counters.ts';
+import { createDesk } from './downlink/desk.ts';
 import { createSender } from './downlink/sender.ts';
 import { createDownlinkStore } from './downlink/store.ts';
 import type { Transmitter } from './downlink/transmitter.ts';
@@ -129,6 +130,8 @@ function begin(path: string, life: Life, air: Air) {
   const mac = createMacLayer({ options, store: createMacStore(db), ...common });
   const sender = createSender({
     ...{ transmitter, sendDownlinks: true, answerUplinks: true, store: downlinks, mac, counters, ...common },
+    desk: createDesk(downlinks, common.clock),
+    onQueued: () => undefined,
   });
   const server = createJoinServer({
     ...{ options, joins, transmitter, random: systemRandom, ...common },

@@ -27,6 +27,7 @@ const MIGRATIONS = [
   `CREATE TABLE conflict (id INTEGER PRIMARY KEY, devEui TEXT NOT NULL, session TEXT NOT NULL, fcnt INTEGER NOT NULL, digest TEXT NOT NULL,
      receivedAt REAL NOT NULL, gatewayId TEXT NOT NULL, phyPayload BLOB NOT NULL, UNIQUE (session, digest)) STRICT;
    CREATE INDEX conflict_device ON conflict (devEui, id)`,
+  `CREATE TABLE reach (devEui TEXT PRIMARY KEY, gateways TEXT NOT NULL) STRICT`,
 ];
 
 const OWNER_ONLY = 0o600;

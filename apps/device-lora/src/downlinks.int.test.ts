@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { callJson, sleep, type Bus, type HttpPeer } from '@antirio/host';
 import { parseDataFrame, type DataFrame } from '@antirio/lorawan';
 import type { TestRing } from './test-surroundings.ts';
-import { cipher, devAddr, startScene, startService, until, uplink } from './test-scene.ts';
+import { cipher, devAddr, device, startScene, startService, until, uplink } from './test-scene.ts';
 
 describe('downlinks', () => {
   const grantFrom = async (bus: Bus, start: number): Promise<{ asked: { above: number }[] }> => {
@@ -129,5 +129,32 @@ describe('downlinks', () => {
       await service.stop();
     }
     expect(sentBy(ring).map(({ fcnt16 }) => fcnt16)).toEqual([0, 1, 2]);
+  });
+
+  test('to a device of class C one goes at once, when the windows of its last uplink are closed', async () => {
+    const scene = await startScene();
+    const { ring, bus, core } = scene;
+    await grantFrom(bus, 0);
+    const { http } = await startService(scene, { devices: [{ ...device, class: 'C' }] });
+    await put(http, 'downlink', { downlink: { payload: '01' } });
+    const state = async (): Promise<unknown> =>
+      ((await callJson(http, { path: '/api/v3/lora/device/mote-1/downlink' })) as { downlinks: unknown[] })
+        .downlinks[0];
+    expect(await state()).toMatchObject({ waitingFor: expect.stringContaining('by which gateway') });
+    await ring.hear(uplink(1), { gatewayId: '00000000000000aa' });
+    // the first one is the answer to the uplink
+    await until(() => ring.downlinks.length === 1 && core.events.size === 1);
+    await put(http, 'downlink', { downlink: { payload: '02' } });
+    await until(() => ring.downlinks.length === 2);
+    const [answer, atOnce] = ring.downlinks.map(({ gatewayId, items }) => ({
+      gatewayId,
+      timings: items.map(({ txInfo }) => Object.keys(txInfo.timing)),
+      frequency: items.at(-1)?.txInfo.frequency,
+    }));
+    expect(answer).toMatchObject({ timings: [['delay'], ['delay']] });
+    expect(atOnce).toEqual({
+      ...{ gatewayId: '00000000000000aa', timings: [['immediately']], frequency: 869_525_000 },
+    });
+    await until(async () => JSON.stringify(await state()).includes('"sent"'));
   });
 });

@@ -67,7 +67,7 @@ const deviceSchema = z
     devAddr: devAddr.optional(),
     /** Joins that name another JoinEUI are refused; without it every one is taken. */
     joinEui: hex(8).transform(parseJoinEui).optional(),
-    /** Downlinks follow an uplink in either class. */
+    /** To one of class C downlinks go at once, on the settings of RX2, through the gateway that heard it best. */
     class: z.enum(['A', 'C']).default('A'),
     /** As `abp` devices were made; those that join are told the service's own `reception`. */
     reception: receptionSchema.optional(),
@@ -148,6 +148,12 @@ const optionsSchema = z.strictObject({
       enabled: z.boolean().default(true),
       /** dB kept above what the demodulator needs. */
       marginDb: z.number().min(0).max(40).default(10),
+    })
+    .prefault({}),
+  classC: z
+    .strictObject({
+      /** A confirmed downlink without an acknowledgement goes again after this; the device has 8 s for it. */
+      ackTimeoutMs: z.int().min(1000).max(600_000).default(10_000),
     })
     .prefault({}),
   /** How often a device is asked for its battery and margin; 0: never. */

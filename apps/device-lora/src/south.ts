@@ -6,6 +6,9 @@ import { parseDevAddr } from '@antirio/lorawan';
 import { createActivation, type Activation } from './activation.ts';
 import { openStore } from './database.ts';
 import { openDownCounters, type DownCounters } from './downlink/counters.ts';
+import { CLASS_C_TIMES, createClassC, type ClassC, type ClassCPorts } from './downlink/class-c.ts';
+import { createDesk } from './downlink/desk.ts';
+import { createReach } from './downlink/reach.ts';
 import { createSender, type DownlinkSender } from './downlink/sender.ts';
 import { createDownlinkStore, type Downlink, type DownlinkStore } from './downlink/store.ts';
 import { openTransmitter, type Transmitter } from './downlink/transmitter.ts';
@@ -134,6 +137,7 @@ interface ReadingParts {
   readonly store: UplinkStore;
   readonly poster: Poster;
   readonly sender: DownlinkSender;
+  readonly classC: ClassC;
   readonly mac: MacLayer;
   readonly ring: OwnRing | undefined;
   readonly joinServer: JoinServer | undefined;
@@ -142,7 +146,7 @@ interface ReadingParts {
 
 async function openReading(ports: SouthPorts, parts: ReadingParts): Promise<Reader> {
   const { options, profiles, opened } = ports;
-  const { store, poster, sender, mac, ring, joinServer, told } = parts;
+  const { store, poster, sender, classC, mac, ring, joinServer, told } = parts;
   const tellRing = (): void => {
     const stored = store.cursor(options.ring);
     if (stored !== undefined && stored.seq > 0) ring?.acknowledge(stored);
@@ -152,7 +156,10 @@ async function openReading(ports: SouthPorts, parts: ReadingParts): Promise<Read
     store,
     poster,
     profileOf: (name) => profiles.get(name),
-    onHeard: (heard) => sender.heard(heard),
+    onHeard: (heard) => {
+      sender.heard(heard);
+      classC.heard(heard);
+    },
     onReset: (session) => mac.reset(session),
     onJoin: (join) => joinServer?.heard(join),
     onStored: (heard, readings) => {
@@ -186,6 +193,32 @@ function retryParked(store: UplinkStore, poster: Poster, intervalMs: number, log
   });
 }
 
+interface ClassCParts extends Pick<
+  ClassCPorts,
+  'transmitter' | 'store' | 'desk' | 'mac' | 'counters' | 'reach'
+> {
+  readonly sessions: () => SessionBook | undefined;
+}
+
+/** Devices that listen at all times need no uplink to be sent to. */
+function openClassC(
+  { options, clock, log, opened }: SouthPorts,
+  { sessions, ...parts }: ClassCParts,
+): ClassC {
+  const listening = new Set(
+    options.devices.filter((device) => device.class === 'C').map(({ devEui }) => devEui),
+  );
+  const classC = createClassC({
+    ...parts,
+    times: { ...CLASS_C_TIMES, ...options.classC },
+    isClassC: (devEui) => options.sendDownlinks && listening.has(devEui),
+    sessionOf: (devEui) => sessions()?.currentOf(devEui),
+    ...{ clock, log },
+  });
+  opened.push(() => classC.close());
+  return classC;
+}
+
 export async function openSouth(ports: SouthPorts): Promise<South> {
   const { options, bus, clock, random, log, opened } = ports;
   const { prefix, region, answerUplinks, sendDownlinks, reading } = options;
@@ -201,21 +234,27 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
   const transmitter = await openTransmitter({ bus, prefix, region, random });
   opened.push(() => transmitter.close());
   const mac = createMacLayer({ options, store: createMacStore(db), clock, log });
+  const desk = createDesk(downlinks, clock);
+  const reach = createReach(db);
+  const sessions = (): SessionBook | undefined => activation.sessions;
+  const classC = openClassC(ports, {
+    ...{ transmitter, store: downlinks, desk, mac, counters, reach, sessions },
+  });
   const sender = createSender({
     ...{ transmitter, sendDownlinks, answerUplinks, store: downlinks },
-    ...{ mac, counters, clock, log },
+    ...{ mac, counters, desk, clock, log },
+    onQueued: (devEui) => classC.poke(devEui),
   });
   const ring = openRing(ports, joins, createAsked(db));
-  const sessions = (): SessionBook | undefined => activation.sessions;
   const joinServer = openJoinServer(ports, { joins, ring, transmitter, counters, sessions });
   const told: Told = { latest: createLatest(), lastHeard: createHeardLast() };
-  const reader = await openReading(ports, { store, poster, sender, mac, ring, joinServer, told });
+  const reader = await openReading(ports, { store, poster, sender, classC, mac, ring, joinServer, told });
   const activation = createActivation({ options, reader, counters, store, joins, log });
   const retrying = retryParked(store, poster, reading.parkedRetryMs, log);
   opened.push(() => retrying.stop());
   const conflicts = createConflictStore(db);
   const waiting: WaitingPorts = {
-    ...{ store: downlinks, counters, prefix },
+    ...{ store: downlinks, counters, reach, prefix },
     devAddrOf: (devEui) => sessions()?.currentOf(devEui)?.devAddr,
     checkMaySend: (device) => activation.checkMaySend(device),
   };

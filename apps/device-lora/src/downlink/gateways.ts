@@ -12,24 +12,25 @@ export interface Sending {
   /** The strongest first. */
   readonly receptions: readonly Pick<Reception, 'gatewayId' | 'context'>[];
   readonly windows: readonly ReceiveWindow[];
-  /** Ms since the uplink. */
-  readonly age: () => number;
+  /** Ms since the uplink whose windows they are; `once`: the device listens with their settings at all times. */
+  readonly at: 'once' | (() => number);
 }
 
 /** Through the gateway that heard the device best, or the next one where it surely did not send, while there is a window ahead. */
 export async function throughGateways(
   transmitter: Pick<Transmitter, 'transmit'>,
-  { bytes, receptions, windows, age }: Sending,
+  { bytes, receptions, windows, at }: Sending,
 ): Promise<Verdict> {
   const through = async ({ gatewayId, context }: Sending['receptions'][number], left: Sending['windows']) => {
-    const outcomes = await transmitter.transmit(bytes, { gatewayId, context, windows: left });
+    const when = at === 'once' ? { at } : {};
+    const outcomes = await transmitter.transmit(bytes, { gatewayId, context, windows: left, ...when });
     return { verdict: judgeOutcomes(outcomes), isTold: outcomes.length > 0 };
   };
   const [best, ...others] = receptions;
   if (best === undefined) return { kind: 'again', why: 'no gateway heard it' };
   let { verdict, isTold } = await through(best, windows);
   for (const other of others) {
-    const left = windows.filter(({ delayUs }) => delayUs / 1000 - LEAD_MS > age());
+    const left = windows.filter(({ delayUs }) => at === 'once' || delayUs / 1000 - LEAD_MS > at());
     // a gateway that nothing is known of may have sent it
     if (!isTold || verdict.kind !== 'again' || left.length === 0) break;
     ({ verdict, isTold } = await through(other, left));

@@ -18,6 +18,7 @@ import type { Reception, Uplink } from '../uplink/event-up.ts';
 import { createMarks } from '../uplink/marks.ts';
 import type { Novelty, Session } from '../uplink/sessions.ts';
 import type { Outcome } from './plan.ts';
+import { createDesk } from './desk.ts';
 import { createSender } from './sender.ts';
 import { createDownlinkStore, type Downlink, type NewDownlink } from './store.ts';
 import type { Opportunity } from './transmitter.ts';
@@ -101,6 +102,8 @@ function openScene() {
       sendDownlinks: true,
       answerUplinks: true,
       store,
+      desk: createDesk(store, clock),
+      onQueued: () => undefined,
       mac,
       counters: {
         next: () => next,

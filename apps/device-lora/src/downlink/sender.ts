@@ -6,6 +6,7 @@ import type { HeardUplink } from '../uplink/reader.ts';
 import { highestOf } from '../uplink/sessions.ts';
 import { buildFrame, hasAck, OVERHEAD } from './build.ts';
 import type { DownCounters } from './counters.ts';
+import { fits, TOO_LONG, type Desk } from './desk.ts';
 import { LEAD_MS, throughGateways } from './gateways.ts';
 import { planAnswer, type Answer, type Verdict } from './plan.ts';
 import type { Downlink, DownlinkStore, NewDownlink } from './store.ts';
@@ -32,6 +33,8 @@ export interface SenderPorts {
   readonly store: DownlinkStore;
   readonly mac: MacLayer;
   readonly counters: DownCounters;
+  readonly desk: Desk;
+  readonly onQueued: (devEui: DevEui) => void;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -78,7 +81,6 @@ interface Reply {
   readonly windows: readonly ReceiveWindow[];
 }
 
-const TOO_LONG = 'too long for the data rates that the device uses';
 const NOTHING: MacAnswer = { bytes: new Uint8Array(), mustAnswer: false };
 
 /** Whether the frame is the newest of the session that the device uses: others may be recorded ones, played again. */
@@ -94,30 +96,13 @@ function isLate({ session, fcnt, uplink, novelty }: HeardUplink): boolean {
   return first === undefined || uplink.receivedAt - first.receivedAt > SOON_MS;
 }
 
-const fits = (length: number, windows: readonly ReceiveWindow[]): ReceiveWindow[] =>
-  windows.filter((window) => length <= eu868.maxPayload(window));
-
 export function createSender(ports: SenderPorts): DownlinkSender {
-  const { transmitter, store, mac, counters, clock, log } = ports;
-  /** One answer at a time for each device. */
-  const answering = new Set<DevEui>();
+  const { transmitter, store, mac, counters, desk, clock, log } = ports;
   /** The last answers without payload, to be repeated when the device repeats its question. */
   const lastEmpty = new Map<DevEui, EmptyAnswer>();
   const answered = new Map<DevEui, Answered>();
-  const counts: Record<string, number> = { sent: 0, acknowledged: 0, failed: 0, answered: 0, notSent: 0 };
-  const count = (name: string): void => {
-    counts[name] = (counts[name] ?? 0) + 1;
-  };
-  const end = (downlink: Downlink, state: 'acknowledged' | 'failed', error?: string): void => {
-    store.update(downlink.id, { state, ...(error === undefined ? {} : { error }) }, clock.now());
-    count(state);
-  };
   const ageOf = ({ uplink }: HeardUplink): number => clock.monotonic() - (uplink.heardAt ?? -Infinity);
   const rx1Ms = ({ session }: HeardUplink): number => mac.stateOf(session).rx1DelayS * 1000;
-
-  /** As it is now; undefined where it has ended meanwhile. */
-  const openNow = ({ id, devEui }: Downlink): Downlink | undefined =>
-    store.open(devEui).find((one) => one.id === id);
 
   const build = async (
     { heard, mac: { bytes: commands } }: Reply,
@@ -126,7 +111,8 @@ export function createSender(ports: SenderPorts): DownlinkSender {
     const { session, frame: uplink } = heard;
     const fcnt = await counters.wait(session.devAddr, rx1Ms(heard) - LEAD_MS - ageOf(heard));
     // replaced while the counter was awaited: the newer one has its turn at the next uplink
-    if (fcnt === undefined || (downlink !== undefined && openNow(downlink) === undefined)) return undefined;
+    if (fcnt === undefined || (downlink !== undefined && desk.openNow(downlink) === undefined))
+      return undefined;
     const bytes = buildFrame(session, {
       fcnt,
       ack: uplink.confirmed,
@@ -167,51 +153,24 @@ export function createSender(ports: SenderPorts): DownlinkSender {
     const times = (answeredBefore(heard)?.times ?? 0) + 1;
     answered.set(session.device.devEui, { session: session.id, fcntUp: fcnt, heardAt, times });
   };
-  /** What became of a downlink that was sent, or was not. */
-  const settle = (downlink: Downlink, verdict: Verdict): void => {
-    const now = clock.now();
-    if (verdict.kind === 'onAir') count('sent');
-    // a newer value may have replaced it while it was at the gateway
-    const current = openNow(downlink);
-    if (current === undefined) return;
-    if (verdict.kind === 'onAir') {
-      const attempts = current.attempts + 1;
-      const told = verdict.note === undefined ? {} : { error: verdict.note };
-      store.update(downlink.id, { state: 'sent', attempts, ...told }, now);
-    } else if (verdict.kind === 'again') store.update(downlink.id, { error: verdict.why }, now);
-    else store.requeue(downlink.id, verdict.why, now);
-  };
   const record = ({ downlink }: Frame, heard: HeardUplink, verdict: Verdict): void => {
     const { device, devAddr } = heard.session;
     if (verdict.kind === 'onAir') noteAnswered(heard);
-    else count('notSent');
+    else desk.count('notSent');
     if (verdict.kind === 'newCounter') {
       counters.discard(devAddr);
       lastEmpty.delete(device.devEui);
     }
-    if (downlink !== undefined) settle(downlink, verdict);
-    else if (verdict.kind === 'onAir') count('answered');
-  };
-  const requeued = (downlinks: readonly Downlink[], why: string): boolean => {
-    for (const downlink of downlinks) store.requeue(downlink.id, why, clock.now());
-    return downlinks.length > 0;
+    if (downlink !== undefined) desk.settle(downlink, verdict);
+    else if (verdict.kind === 'onAir') desk.count('answered');
   };
   /** The device's downlinks that may go now; what can go no more as it is, is made anew. */
   const openFor = ({ session, frame }: HeardUplink, windows: readonly ReceiveWindow[]): Downlink[] => {
-    const { id, device } = session;
-    const open = store.open(device.devEui);
-    const stale = open.filter(({ bytes, session: of }) => bytes !== undefined && (of ?? id) !== id);
+    const open = desk.openOf(session);
     // the device would go on asking
     const mute = open.filter(({ bytes }) => frame.confirmed && bytes !== undefined && !hasAck(bytes));
-    const isNew = [
-      requeued(stale, 'the device has another session'),
-      requeued(mute, 'the device waits for an acknowledgement'),
-    ].includes(true);
-    const now = isNew ? store.open(device.devEui) : open;
-    const isTooLong = ({ payload }: Downlink): boolean => fits(payload.length, windows).length === 0;
-    for (const { id: which, error } of now.filter(isTooLong))
-      if (error !== TOO_LONG) store.update(which, { error: TOO_LONG }, clock.now());
-    return now.filter((downlink) => !isTooLong(downlink));
+    const isNew = desk.requeue(mute, 'the device waits for an acknowledgement');
+    return desk.fitting(isNew ? store.open(session.device.devEui) : open, windows);
   };
   /** Room for MAC commands beside what is sent anyway. */
   const roomIn = (answer: Answer, windows: readonly ReceiveWindow[]): number => {
@@ -225,7 +184,7 @@ export function createSender(ports: SenderPorts): DownlinkSender {
     const open = openFor(heard, windows);
     // what was not sent yet is not risked
     const plan = planAnswer(isLate(heard) ? open.filter(({ bytes }) => bytes !== undefined) : open, false);
-    for (const downlink of plan.givenUp) end(downlink, 'failed', 'not acknowledged');
+    for (const downlink of plan.givenUp) desk.end(downlink, 'failed', 'not acknowledged');
     const told = novelty === 'new' ? mac.heard(heard, roomIn(plan.answer, windows)) : NOTHING;
     const wants = frame.confirmed || frame.adrAckReq || told.mustAnswer;
     if (plan.answer.kind !== 'none') return { heard, answer: plan.answer, mac: told, windows };
@@ -249,7 +208,7 @@ export function createSender(ports: SenderPorts): DownlinkSender {
             bytes: frame.bytes,
             receptions: heard.receptions,
             windows: usable,
-            age: () => ageOf(heard),
+            at: () => ageOf(heard),
           });
     if (asks && verdict.kind !== 'onAir') mac.notSent(heard.session);
     record(frame, heard, verdict);
@@ -262,7 +221,7 @@ export function createSender(ports: SenderPorts): DownlinkSender {
       .filter((downlink) => (downlink.session ?? session.id) === session.id)
       .sort((a, b) => (b.fcnt ?? 0) - (a.fcnt ?? 0));
     // an acknowledgement in a frame from before the transmission is another one's
-    if (waiting !== undefined && uplink.receivedAt >= waiting.updatedAt) end(waiting, 'acknowledged');
+    if (waiting !== undefined && uplink.receivedAt >= waiting.updatedAt) desk.end(waiting, 'acknowledged');
   };
   /** A frame that is not answered: what it tells is taken all the same. */
   const listen = (heard: HeardUplink): void => {
@@ -290,29 +249,31 @@ export function createSender(ports: SenderPorts): DownlinkSender {
         throw new AntirioError('tooLarge', `a downlink has at most ${LONGEST} bytes`, { bytes: length });
       const open = store.open(downlink.devEui);
       const older = open.filter(({ resource }) => replaces && resource === downlink.resource);
-      for (const one of older) end(one, 'failed', 'replaced');
+      for (const one of older) desk.end(one, 'failed', 'replaced');
       if (open.length - older.length >= MAX_OPEN)
         throw new AntirioError('busy', `${MAX_OPEN} downlinks wait for this device already`);
       if (devAddr !== undefined) counters.prepare(devAddr);
-      return store.add(downlink, clock.now());
+      const added = store.add(downlink, clock.now());
+      ports.onQueued(downlink.devEui);
+      return added;
     },
     heard(heard) {
       const { device } = heard.session;
       if (heard.novelty === 'new') acknowledge(heard);
-      const isBusy = answering.has(device.devEui);
+      const isBusy = desk.busy.has(device.devEui);
       if (!ports.sendDownlinks || isBusy || !mayAnswer(heard) || !isLive(heard) || !isDue(heard)) {
         listen(heard);
         return;
       }
       const ready = reply(heard);
       if (ready === undefined) return;
-      answering.add(device.devEui);
+      desk.busy.add(device.devEui);
       send(ready)
         .catch((error: unknown) => {
           log.error({ device: device.name, error: describeError(error) }, 'a downlink failed');
         })
-        .finally(() => answering.delete(device.devEui));
+        .finally(() => desk.busy.delete(device.devEui));
     },
-    counts: () => ({ ...counts }),
+    counts: () => desk.counts(),
   };
 }

@@ -42,6 +42,8 @@ export interface DownlinkStore {
   add(downlink: NewDownlink, now: number): Downlink;
   /** Those that are not at their end, oldest first. */
   open(devEui: DevEui): Downlink[];
+  /** Devices with any that are not at their end. */
+  waiting(): DevEui[];
   /** The newest, newest first. */
   latest(devEui: DevEui, limit: number): Downlink[];
   /** Durable when it returns. */
@@ -95,9 +97,9 @@ export function createDownlinkStore(db: Database): DownlinkStore {
      VALUES (?, ?, ?, ?, ?, 'queued', 0, ?, ?)`,
   );
   const byId = db.prepare('SELECT * FROM downlink WHERE id = ?');
-  const openOf = db.prepare(
-    `SELECT * FROM downlink WHERE devEui = ? AND (state IN ('queued', 'sending') OR (state = 'sent' AND confirmed = 1)) ORDER BY id`,
-  );
+  const isOpen = `(state IN ('queued', 'sending') OR (state = 'sent' AND confirmed = 1))`;
+  const openOf = db.prepare(`SELECT * FROM downlink WHERE devEui = ? AND ${isOpen} ORDER BY id`);
+  const waiting = db.prepare(`SELECT DISTINCT devEui FROM downlink WHERE ${isOpen}`);
   const latestOf = db.prepare('SELECT * FROM downlink WHERE devEui = ? ORDER BY id DESC LIMIT ?');
   const write = db.prepare(
     'UPDATE downlink SET state = ?, attempts = ?, fcnt = ?, bytes = ?, session = ?, error = ?, updatedAt = ? WHERE id = ?',
@@ -127,6 +129,7 @@ export function createDownlinkStore(db: Database): DownlinkStore {
         return read(lastInsertRowid);
       }),
     open: (devEui) => openOf.all(devEui).map(toDownlink),
+    waiting: () => waiting.all().map((row) => String(row['devEui']) as DevEui),
     latest: (devEui, limit) => latestOf.all(devEui, limit).map(toDownlink),
     update: change,
     requeue: (id, error, now) => void reset.run(error, now, id),

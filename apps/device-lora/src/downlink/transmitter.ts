@@ -9,6 +9,8 @@ export interface Opportunity {
   readonly gatewayId: string;
   /** Of the uplink, as the gateway-bridge gave it. */
   readonly context: string;
+  /** `once`: as soon as the gateway can, with the settings of the windows; else at their times after the uplink. */
+  readonly at?: 'once' | undefined;
   /** The first one that works is the only one. */
   readonly windows: readonly ReceiveWindow[];
 }
@@ -35,7 +37,7 @@ const ackSchema = z.object({
   items: z.array(z.object({ status: z.string(), refused: z.string().optional() })).max(16),
 });
 
-function itemOf(bytes: Uint8Array, context: string, window: ReceiveWindow): unknown {
+function itemOf(bytes: Uint8Array, { context, at }: Opportunity, window: ReceiveWindow): unknown {
   const { frequency, power, bandwidth, spreadingFactor, delayUs } = window;
   return {
     phyPayload: toBase64(bytes),
@@ -45,7 +47,7 @@ function itemOf(bytes: Uint8Array, context: string, window: ReceiveWindow): unkn
       modulation: {
         lora: { bandwidth, spreadingFactor, codeRate: 'CR_4_5', polarizationInversion: true },
       },
-      timing: { delay: { delay: `${delayUs / 1e6}s` } },
+      timing: at === 'once' ? { immediately: {} } : { delay: { delay: `${delayUs / 1e6}s` } },
       context,
     },
   };
@@ -61,14 +63,15 @@ export async function openTransmitter(ports: TransmitterPorts): Promise<Transmit
   };
   const subscription: Subscription = await bus.subscribe(`${prefix}${region}/gateway/+/event/ack`, onAck);
   return {
-    async transmit(bytes, { gatewayId, context, windows }) {
+    async transmit(bytes, opportunity) {
+      const { gatewayId, windows } = opportunity;
       const downlinkId = new DataView(random.bytes(4).buffer).getUint32(0);
       const answered = Promise.withResolvers<readonly Outcome[]>();
       const lastMs = Math.max(...windows.map(({ delayUs }) => delayUs / 1000));
       const timer = setTimeout(() => answered.resolve([]), lastMs + OUTCOME_AFTER_MS);
       waiting.set(downlinkId, answered.resolve);
       try {
-        const items = windows.map((window) => itemOf(bytes, context, window));
+        const items = windows.map((window) => itemOf(bytes, opportunity, window));
         const topic = `${prefix}${region}/gateway/${gatewayId}/command/down`;
         await bus.publish(topic, JSON.stringify({ downlinkId, gatewayId, items }));
         return await answered.promise;

@@ -18,6 +18,7 @@ test('a downlink tells what it waits for, from the way in to the acknowledgement
   const ports = {
     store,
     counters: { unansweredSince: () => now.since },
+    reach: { of: () => [] },
     prefix: 'contract/c1/',
     devAddrOf: () => now.devAddr,
     checkMaySend: () => {

@@ -3,11 +3,13 @@ import type { DevAddr, DevEui } from '@antirio/lorawan';
 import type { DeviceOptions } from '../options.ts';
 import { counterRequestTopic, type DownCounters } from './counters.ts';
 import { MAX_ATTEMPTS } from './plan.ts';
+import type { Reach } from './reach.ts';
 import type { Downlink, DownlinkStore } from './store.ts';
 
 export interface WaitingPorts {
   readonly store: Pick<DownlinkStore, 'open'>;
   readonly counters: Pick<DownCounters, 'unansweredSince'>;
+  readonly reach: Pick<Reach, 'of'>;
   readonly prefix: string;
   /** The address that a device has now. */
   readonly devAddrOf: (devEui: DevEui) => DevAddr | undefined;
@@ -25,7 +27,7 @@ function refusalOf({ checkMaySend }: WaitingPorts, device: DeviceOptions): strin
 }
 
 function acknowledgementOf({ attempts }: Downlink): string {
-  const last = attempts >= MAX_ATTEMPTS ? '; it is given up at the next uplink without one' : '';
+  const last = attempts >= MAX_ATTEMPTS ? '; without one it is given up' : '';
   return `the device's acknowledgement, in its next uplinks (on air ${attempts} of ${MAX_ATTEMPTS} times)${last}`;
 }
 
@@ -34,6 +36,19 @@ function counterOf({ counters, prefix }: WaitingPorts, devAddr: DevAddr): string
   if (since === undefined) return undefined;
   const when = new Date(since).toISOString();
   return `downlink counters: no answer of the arbitrator on ${counterRequestTopic(prefix)} since ${when}`;
+}
+
+/** What the first one of a device waits for before it goes on air. */
+function turnOf(ports: WaitingPorts, device: DeviceOptions, { bytes }: Downlink): string {
+  const devAddr = ports.devAddrOf(device.devEui);
+  if (devAddr === undefined) return 'the device to join';
+  // one that has its bytes has its counter
+  const counter = bytes === undefined ? counterOf(ports, devAddr) : undefined;
+  if (counter !== undefined) return counter;
+  if (device.class === 'A') return 'the next uplink of the device, after which it listens';
+  return ports.reach.of(device.devEui).length === 0
+    ? 'an uplink of the device, which tells by which gateway it is reached'
+    : 'its turn at the gateway';
 }
 
 /** What a downlink that is not at its end waits for, to be read by people; undefined for others. */
@@ -46,9 +61,5 @@ export function waitsFor(ports: WaitingPorts, device: DeviceOptions, downlink: D
   if (underWay !== undefined && underWay.id !== downlink.id)
     return `downlink ${underWay.id}, which goes first`;
   if (downlink.state === 'sent') return acknowledgementOf(downlink);
-  const devAddr = ports.devAddrOf(device.devEui);
-  if (devAddr === undefined) return 'the device to join';
-  // one that has its bytes has its counter
-  const counter = downlink.bytes === undefined ? counterOf(ports, devAddr) : undefined;
-  return counter ?? 'the next uplink of the device, after which it listens';
+  return turnOf(ports, device, downlink);
 }

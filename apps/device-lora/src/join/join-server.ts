@@ -170,7 +170,7 @@ export function createJoinServer(ports: JoinServerPorts): JoinServer {
       bytes,
       receptions,
       windows: eu868.joinWindows(best),
-      age: () => clock.monotonic() - best.heardAt,
+      at: () => clock.monotonic() - best.heardAt,
     });
     counts[verdict.kind === 'onAir' ? 'answered' : 'notSent'] += 1;
     if (verdict.kind !== 'onAir')

@@ -1,0 +1,194 @@
+import { afterEach, expect, test } from '@jest/globals';
+import { silentLog, systemClock, waitFor } from '@antirio/host';
+import { toHex } from '@antirio/kernel';
+import {
+  createFcntSet,
+  createSessionCipher,
+  parseDataFrame,
+  parseDevAddr,
+  parseDevEui,
+  sessionFingerprint,
+} from '@antirio/lorawan';
+import { openStore } from '../database.ts';
+import { createMacLayer } from '../mac/mac-layer.ts';
+import { createMacStore } from '../mac/store.ts';
+import { deviceLoraOptions } from '../options.ts';
+import type { Session } from '../uplink/sessions.ts';
+import { createClassC, type ClassC } from './class-c.ts';
+import { createDesk } from './desk.ts';
+import type { Outcome } from './plan.ts';
+import { createReach } from './reach.ts';
+import { createDownlinkStore, type Downlink } from './store.ts';
+import type { Opportunity } from './transmitter.ts';
+
+const devEui = parseDevEui('0102030405060708');
+const devAddr = parseDevAddr('01000001');
+const nwkSKey = new Uint8Array(16).fill(1);
+const cipher = createSessionCipher({ nwkSKey, appSKey: nwkSKey });
+const reception = { rx2: { dataRate: 3 } };
+const options = deviceLoraOptions.parse({
+  dataDir: 'unused',
+  devices: [{ devEui, name: 'valve', devAddr, class: 'C', reception }],
+});
+const times = { ackTimeoutMs: 60, quietMs: 20, betweenMs: 5, retryMs: 5, maxRetryMs: 20 };
+
+const opened: ClassC[] = [];
+afterEach(async () => {
+  for (const one of opened.splice(0)) await one.close();
+});
+
+function sessionOf(): Session {
+  const [device] = options.devices;
+  if (device === undefined) throw new TypeError('no device');
+  return {
+    ...{ id: sessionFingerprint(nwkSKey, devAddr), device, devAddr, cipher, seen: createFcntSet() },
+    ...{
+      digests: undefined,
+      remembered: { get: () => undefined, set: () => undefined, settle: () => undefined },
+    },
+    ...{ underWay: undefined, standing: 'given', mac: undefined, macUnsaved: false },
+  };
+}
+
+/** Class C with a gateway-bridge and an arbitrator that are the test. */
+function openScene(db = openStore(':memory:')) {
+  const store = createDownlinkStore(db);
+  const desk = createDesk(store, systemClock);
+  const session = sessionOf();
+  const sent: { bytes: Uint8Array; to: Opportunity }[] = [];
+  const outcomes: Outcome[] = [];
+  const state = { next: 0 as number | undefined };
+  const classC = createClassC({
+    ...{ times, store, desk, clock: systemClock, log: silentLog },
+    isClassC: (one) => one === devEui,
+    sessionOf: () => session,
+    reach: createReach(db),
+    transmitter: {
+      transmit: (bytes, to) => {
+        sent.push({ bytes, to });
+        return Promise.resolve([outcomes.shift() ?? { status: 'OK' }]);
+      },
+      close: () => Promise.resolve(),
+    },
+    mac: createMacLayer({ options, store: createMacStore(db), clock: systemClock, log: silentLog }),
+    counters: {
+      next: () => (state.next === undefined ? undefined : state.next++),
+      wait: () => Promise.resolve(undefined),
+      prepare: () => undefined,
+      unansweredSince: () => undefined,
+      discard: () => undefined,
+      clear: () => undefined,
+      close: () => Promise.resolve(),
+    },
+  });
+  opened.push(classC);
+  const queue = (confirmed = false, payload = Uint8Array.of(1)): Downlink => {
+    const added = store.add({ devEui, resource: 'r', fPort: 2, payload, confirmed }, systemClock.now());
+    classC.poke(devEui);
+    return added;
+  };
+  const hear = (gateways: readonly string[], agoMs = 60_000): void => {
+    const phyPayload = cipher.build({ direction: 'up', confirmed: false, devAddr, fcnt: 1 });
+    const radio = { rssi: -60, snr: 8, context: 'AQID', frequency: 868_100_000 };
+    const receptions = gateways.map((gatewayId) => ({
+      ...{ ...radio, gatewayId, bandwidth: 125_000, spreadingFactor: 7 },
+    }));
+    const [best] = receptions;
+    if (best === undefined) return;
+    const place = {
+      ring: 'own',
+      incarnation: 'i',
+      seq: 1,
+      previousSeq: 0,
+      last: 1,
+      via: 'radio',
+      again: false,
+    };
+    const heardAt = systemClock.monotonic() - agoMs;
+    const uplink = { kind: 'uplink', ...best, ...place, receivedAt: 0, heardAt, phyPayload } as const;
+    classC.heard({ session, frame: parseDataFrame(phyPayload), fcnt: 1, uplink, receptions, novelty: 'new' });
+  };
+  const until = async (condition: () => boolean): Promise<void> => {
+    expect(await waitFor(systemClock, 5000, () => (condition() ? true : undefined), 2)).toBe(true);
+  };
+  const latest = (): Downlink | undefined => store.latest(devEui, 1)[0];
+  return { store, desk, sent, outcomes, state, classC, queue, hear, until, latest };
+}
+
+test('what is queued goes at once, on the settings of RX2, through the gateway that heard the device best', async () => {
+  const { queue, hear, sent, until, latest, store } = openScene();
+  queue();
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  // by which gateway, nobody knows yet
+  expect(sent).toHaveLength(0);
+  hear(['best', 'other']);
+  await until(() => latest()?.state === 'sent');
+  queue(false, Uint8Array.of(2));
+  await until(() => sent.length === 2);
+  expect(sent[0]?.to).toMatchObject({ gatewayId: 'best', at: 'once' });
+  expect(sent[0]?.to.windows).toMatchObject([{ frequency: 869_525_000, spreadingFactor: 9 }]);
+  const frames = sent.map(({ bytes }) => parseDataFrame(bytes));
+  expect(frames.map(({ fcnt16, ack }) => [fcnt16, ack])).toEqual([
+    [0, false],
+    [1, false],
+  ]);
+  expect(frames.map((frame, fcnt) => [...cipher.decrypt(frame, fcnt)])).toEqual([[1], [2]]);
+  expect(store.open(devEui)).toEqual([]);
+});
+
+test('a confirmed one goes again with the same bytes until it is acknowledged or was on air often enough', async () => {
+  const { queue, hear, sent, until, latest, desk } = openScene();
+  hear(['best']);
+  queue(true);
+  queue(false, Uint8Array.of(2));
+  await until(() => sent.length === 4);
+  expect(new Set(sent.slice(0, 3).map(({ bytes }) => toHex(bytes))).size).toBe(1);
+  expect(sent.map(({ bytes }) => parseDataFrame(bytes).fcnt16)).toEqual([0, 0, 0, 1]);
+  expect(desk.counts()).toMatchObject({ failed: 1 });
+  const acknowledged = queue(true);
+  await until(() => latest()?.state === 'sent');
+  desk.end(acknowledged, 'acknowledged');
+  await new Promise((resolve) => setTimeout(resolve, 2 * times.ackTimeoutMs));
+  expect(sent).toHaveLength(5);
+});
+
+test('the windows of an uplink come first', async () => {
+  const { queue, hear, sent, until } = openScene();
+  // RX2 opens 2 s after it
+  hear(['best'], 1900);
+  queue();
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  expect(sent).toHaveLength(0);
+  await until(() => sent.length === 1);
+});
+
+test('a gateway that refuses leaves it to the next one; where none sends it waits, and so it does for counters', async () => {
+  const { queue, hear, sent, outcomes, state, until, latest, desk } = openScene();
+  hear(['best', 'other']);
+  const full = { status: 'DUTY_CYCLE_OVERFLOW', refused: 'dutyCycle' };
+  outcomes.push(full, full, full);
+  state.next = undefined;
+  queue();
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  expect(latest()).toMatchObject({ state: 'queued' });
+  state.next = 7;
+  await until(() => latest()?.state === 'sent');
+  expect(sent.map(({ to }) => to.gatewayId)).toEqual(['best', 'other', 'best', 'other']);
+  expect(new Set(sent.map(({ bytes }) => parseDataFrame(bytes).fcnt16))).toEqual(new Set([7]));
+  expect(desk.counts()).toMatchObject({ notSent: 1, sent: 1 });
+});
+
+test('while an answer is under way nothing else is sent; after a start the gateway is still known', async () => {
+  const db = openStore(':memory:');
+  const first = openScene(db);
+  first.hear(['best']);
+  first.desk.busy.add(devEui);
+  first.queue();
+  await new Promise((resolve) => setTimeout(resolve, 40));
+  expect(first.sent).toHaveLength(0);
+  await opened.pop()?.close();
+  const second = openScene(db);
+  // nobody says so: what waits on the disk is looked for
+  await second.until(() => second.sent.length === 1);
+  expect(second.sent[0]?.to.gatewayId).toBe('best');
+});

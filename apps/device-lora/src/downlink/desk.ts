@@ -1,0 +1,76 @@
+import type { Clock } from '@antirio/kernel';
+import { eu868, type DevEui, type ReceiveWindow } from '@antirio/lorawan';
+import type { Session } from '../uplink/sessions.ts';
+import type { Verdict } from './plan.ts';
+import type { Downlink, DownlinkStore } from './store.ts';
+
+/** What becomes of queued downlinks, whichever way they are sent. */
+export interface Desk {
+  /** Devices that something is being sent to: one frame at a time. */
+  readonly busy: Set<DevEui>;
+  end(downlink: Downlink, state: 'acknowledged' | 'failed', error?: string): void;
+  /** As it is now; undefined where it has ended meanwhile. */
+  openNow(downlink: Downlink): Downlink | undefined;
+  /** What became of one that was sent, or was not. */
+  settle(downlink: Downlink, verdict: Verdict): void;
+  /** Back into the queue; whether there were any. */
+  requeue(downlinks: readonly Downlink[], why: string): boolean;
+  /** Those of the session's device that are not at their end, oldest first; what was made with another session is made anew. */
+  openOf(session: Session): Downlink[];
+  /** Without those that fit none of the windows; they are told so. */
+  fitting(open: readonly Downlink[], windows: readonly ReceiveWindow[]): Downlink[];
+  count(name: string): void;
+  counts(): Readonly<Record<string, number>>;
+}
+
+export const TOO_LONG = 'too long for the data rates that the device uses';
+
+export const fits = (length: number, windows: readonly ReceiveWindow[]): ReceiveWindow[] =>
+  windows.filter((window) => length <= eu868.maxPayload(window));
+
+export function createDesk(store: DownlinkStore, clock: Pick<Clock, 'now'>): Desk {
+  const counts: Record<string, number> = { sent: 0, acknowledged: 0, failed: 0, answered: 0, notSent: 0 };
+  const count: Desk['count'] = (name) => {
+    counts[name] = (counts[name] ?? 0) + 1;
+  };
+  const openNow: Desk['openNow'] = ({ id, devEui }) => store.open(devEui).find((one) => one.id === id);
+  const requeue: Desk['requeue'] = (downlinks, why) => {
+    for (const { id } of downlinks) store.requeue(id, why, clock.now());
+    return downlinks.length > 0;
+  };
+  return {
+    busy: new Set(),
+    count,
+    counts: () => ({ ...counts }),
+    end(downlink, state, error) {
+      store.update(downlink.id, { state, ...(error === undefined ? {} : { error }) }, clock.now());
+      count(state);
+    },
+    openNow,
+    requeue,
+    openOf({ id, device }) {
+      const open = store.open(device.devEui);
+      const stale = open.filter(({ bytes, session: of }) => bytes !== undefined && (of ?? id) !== id);
+      return requeue(stale, 'the device has another session') ? store.open(device.devEui) : open;
+    },
+    fitting(open, windows) {
+      const isTooLong = ({ payload }: Downlink): boolean => fits(payload.length, windows).length === 0;
+      for (const { id, error } of open.filter(isTooLong))
+        if (error !== TOO_LONG) store.update(id, { error: TOO_LONG }, clock.now());
+      return open.filter((downlink) => !isTooLong(downlink));
+    },
+    settle(downlink, verdict) {
+      const now = clock.now();
+      if (verdict.kind === 'onAir') count('sent');
+      // a newer value may have replaced it while it was at the gateway
+      const current = openNow(downlink);
+      if (current === undefined) return;
+      if (verdict.kind === 'onAir') {
+        const attempts = current.attempts + 1;
+        const told = verdict.note === undefined ? {} : { error: verdict.note };
+        store.update(downlink.id, { state: 'sent', attempts, ...told }, now);
+      } else if (verdict.kind === 'again') store.update(downlink.id, { error: verdict.why }, now);
+      else store.requeue(downlink.id, verdict.why, now);
+    },
+  };
+}
