@@ -222,3 +222,15 @@ describe('clients that misbehave', () => {
     expect(ways).toHaveLength(2);
   });
 });
+
+test('a path that is there answers 405 to other methods, and says which ones it has', async () => {
+  const ask = async (method: string, path: string) => {
+    const body = method === 'POST' || method === 'PUT' ? { body: '{}' } : {};
+    const answer = await fetch(`http://127.0.0.1:${String(port)}${path}`, { method, ...body });
+    return [method, answer.status, answer.headers.get('allow')];
+  };
+  for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS'])
+    expect(await ask(method, '/api/v3/ping')).toEqual([method, 405, 'GET']);
+  expect(await ask('HEAD', '/api/v3/ping')).toEqual(['HEAD', 200, null]);
+  expect(await ask('POST', '/api/v3/nothing')).toEqual(['POST', 404, null]);
+});

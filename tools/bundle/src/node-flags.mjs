@@ -8,6 +8,7 @@ export const nodeFlags = ['--max-semi-space-size=2', '--heap-growing-percent=100
 /**
  * And its environment, under what the user says. One arena for the allocations of all threads: glibc gives each thread its own, up to
  * eight for each core, and what V8's and libuv's threads let go of stays in them, a tenth of what an edge holds under load. An edge's
- * own work is done by one thread, so that nothing waits for that.
+ * own work is done by one thread, so that nothing waits for that. Blocks from 64 KiB on have pages of their own, which go back when
+ * they do: glibc raises that limit with each large block that is let go of, and its heap is full of holes then.
  */
-export const nodeEnvironment = { MALLOC_ARENA_MAX: '1' };
+export const nodeEnvironment = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '65536' };
