@@ -6,6 +6,7 @@ import { AntirioError, type Clock, type Identity, type Random } from '@antirio/k
 import {
   createHttpRim,
   repeat,
+  type Check,
   type Health,
   type HttpPeer,
   type HttpRim,
@@ -14,21 +15,29 @@ import {
   type OpenRoom,
   type PortService,
 } from '@antirio/host';
-import { createGateway, openBlockStore, type BlockStore, type GatewayOptions } from '@antirio/content-store';
+import {
+  createGateway,
+  openBlockStore,
+  type BlockStore,
+  type CID,
+  type GatewayOptions,
+} from '@antirio/content-store';
 import { createOutbox, type Outbox } from '@antirio/durable-work';
-import { fixedPrice, type StorageRate } from '@antirio/storage-network';
+import type { StorageNetwork } from '@antirio/storage-network';
 import { openDenyList } from './deny-list.ts';
 import { addEventRoutes } from './event-routes.ts';
 import { createEventStreams, type EventStreams } from './event-streams.ts';
 import { addFileRoutes, isUpload, type FileServed } from './file-routes.ts';
 import { createFiles } from './files.ts';
-import { createImages } from './images.ts';
+import { createImages, imageOfPin, imagePin, type Images } from './images.ts';
+import { openNetwork } from './network.ts';
 import { createObjects } from './objects.ts';
 import type { FilecoinInterfaceOptions } from './options.ts';
 import { createProgress, type Progress } from './progress.ts';
-import { openRecords } from './records.ts';
+import { createPushes, type Pushes } from './pushes.ts';
+import { openRecords, type Records } from './records.ts';
 import { addThesisRoutes, type Served } from './routes.ts';
-import { embeddedStorage, type StorageNetwork } from './storage.ts';
+import { localStorage, type LocalStorage } from './storage.ts';
 import { addStorageRoutes, type StorageServed } from './v3-routes.ts';
 
 const VERSION = '0.1.0';
@@ -54,7 +63,9 @@ export function createFilecoinInterface(
 
 interface Parts extends Served, StorageServed, FileServed {
   readonly store: BlockStore;
-  readonly storage: StorageNetwork;
+  readonly storage: LocalStorage;
+  readonly network: StorageNetwork;
+  readonly pushes: Pushes;
   readonly outbox: Outbox;
   readonly progress: Progress;
 }
@@ -62,8 +73,8 @@ interface Parts extends Served, StorageServed, FileServed {
 async function openRoom(options: FilecoinInterfaceOptions, ports: FilecoinInterfacePorts): Promise<OpenRoom> {
   const { clock, log } = ports;
   const parts = await openParts(options, ports);
-  const { store, storage, outbox, images, objects } = parts;
-  const health = (): Health => healthOf(store, outbox);
+  const { store, storage, outbox, images, objects, pushes } = parts;
+  const health = (): Promise<Health> => healthOf(parts);
   const config = (): unknown => options;
   const streams = createEventStreams(parts.progress, options.events, ports.random);
   const rim = createHttpRim({
@@ -89,6 +100,7 @@ async function openRoom(options: FilecoinInterfaceOptions, ports: FilecoinInterf
   outbox.start();
   images.work.start();
   objects.work.start();
+  pushes.work.start();
   const cleaning = repeat('clean up', options.collectIntervalMs, log, async () => {
     images.expire();
     parts.files.cleanUp();
@@ -100,7 +112,13 @@ async function openRoom(options: FilecoinInterfaceOptions, ports: FilecoinInterf
     async stop() {
       streams.close();
       await rim.close();
-      await Promise.all([cleaning.stop(), images.work.stop(), objects.work.stop(), outbox.stop()]);
+      await Promise.all([
+        cleaning.stop(),
+        images.work.stop(),
+        objects.work.stop(),
+        pushes.work.stop(),
+        outbox.stop(),
+      ]);
       await closeAll(parts);
     },
   };
@@ -115,7 +133,15 @@ async function openParts(options: FilecoinInterfaceOptions, ports: FilecoinInter
   const records = openRecords(join(folder, 'state.sqlite'), clock);
   const denied = openDenyList(records.denied, clock, options.gateway.denyFile);
   const store = await openBlockStore({ folder, clock, quotaBytes: options.quotaBytes });
-  const storage = embeddedStorage(store, options);
+  const storage = localStorage(store, options);
+  const network = await openNetwork(options, { clock, random, log, store, folder }).catch(
+    async (error: unknown) => {
+      await closeAll({ store, records });
+      throw error;
+    },
+  );
+  const dagOf = (cid: CID, bytes: number | undefined) => storage.dagOf(cid, bytes);
+  const pushes = createPushes(options, { clock, random, log, records, network, dagOf });
   const outbox = createOutbox({
     db: records.db,
     peers,
@@ -127,11 +153,23 @@ async function openParts(options: FilecoinInterfaceOptions, ports: FilecoinInter
     onRefused: (letter, message) => void records.addError({ errorObject: letter.json, code: 502, message }),
   });
   const progress = createProgress(clock);
-  const price = fixedPrice(rateOf(options));
+  const price = network.price();
   const { edge2edge, orchestrator } = peers;
-  const inside = { ...ports, records, outbox, storage, price, progress, edge2edge, orchestrator };
+  const inside = {
+    ...ports,
+    records,
+    outbox,
+    storage,
+    network,
+    pushes,
+    price,
+    progress,
+    edge2edge,
+    orchestrator,
+  };
   const images = createImages(options, inside);
   const objects = createObjects(options, inside);
+  bringAll(records, pushes, images);
   const files = createFiles({
     ...options.uploads,
     folder: imageFolder,
@@ -141,12 +179,8 @@ async function openParts(options: FilecoinInterfaceOptions, ports: FilecoinInter
     isNeeded: (name) => images.needs(name),
   });
   const shown = { version: VERSION, edgeId: options.edgeId, imageFolder, stallMs: options.uploads.stallMs };
-  return { ...shown, records, denied, store, storage, outbox, price, progress, images, objects, files };
-}
-
-function rateOf({ price }: FilecoinInterfaceOptions): StorageRate {
-  const { numerator, denominator, ...rest } = price;
-  return { numerator: BigInt(numerator), denominator: BigInt(denominator), ...rest };
+  const kept = { records, denied, store, storage, network, pushes, outbox };
+  return { ...shown, ...kept, price, progress, images, objects, files };
 }
 
 function gatewayOptions(
@@ -158,12 +192,26 @@ function gatewayOptions(
   return { atOnce, withinMs, stallMs, isDenied: (cid) => denied.has(cid), onServed };
 }
 
-async function closeAll({ store, records }: Parts): Promise<void> {
+/** What was stored before the network was chosen is brought to it as well. */
+function bringAll(records: Records, pushes: Pushes, images: Images): void {
+  pushes.onHeld((name, cid, isHeld) => {
+    const imageId = imageOfPin(name);
+    if (imageId !== undefined) images.held(imageId, cid, isHeld);
+  });
+  for (const { imageId, imageHash, status } of records.images.all())
+    if (imageHash !== undefined && (status === 'STORED' || status === 'COMMITTED'))
+      pushes.order(imagePin(imageId), imageHash);
+}
+
+type Closed = Pick<Parts, 'store' | 'records'> & { readonly network?: StorageNetwork };
+
+async function closeAll({ store, records, network }: Closed): Promise<void> {
+  await network?.close();
   await store.close();
   records.close();
 }
 
-function healthOf(store: BlockStore, outbox: Outbox): Health {
+async function healthOf({ store, outbox, network, pushes }: Parts): Promise<Health> {
   const { bytes, quotaBytes, blocks, damaged } = store.usage();
   const waiting = outbox.waiting();
   const [oldest] = waiting;
@@ -176,7 +224,17 @@ function healthOf(store: BlockStore, outbox: Outbox): Health {
       ok: oldest === undefined || oldest.attempts < 3,
       ...(oldest === undefined ? {} : { detail: `${waiting.length} messages wait: ${oldest.lastError}` }),
     },
+    ...(network.kind === 'embedded' ? {} : { network: await networkHealth(network, pushes) }),
   };
+}
+
+async function networkHealth(network: StorageNetwork, pushes: Pushes): Promise<Check> {
+  const { ok, detail } = await network.health();
+  const failed = pushes.failed();
+  const counts = `${pushes.waiting()} wait, ${failed.length} have failed`;
+  const last = failed[0]?.error;
+  const details = [detail, counts, last].filter((each) => each !== undefined && each !== '');
+  return { ok: ok && failed.length === 0, detail: `${network.kind}: ${details.join('; ')}` };
 }
 
 function countServed(rim: HttpRim, store: BlockStore): (bytes: number) => void {

@@ -9,7 +9,8 @@ import type { FilecoinInterfaceOptions } from './options.ts';
 import { counted, type Progress, type Teller } from './progress.ts';
 import type { BackendImage, ImageCost, ImageRecord, Records } from './records.ts';
 import type { backendImageBody, orchestratorImageBody } from './shapes.ts';
-import { imageFile, type StorageNetwork } from './storage.ts';
+import type { Pushes } from './pushes.ts';
+import { imageFile, type LocalStorage } from './storage.ts';
 
 export interface ImagePorts {
   readonly clock: Clock;
@@ -17,7 +18,8 @@ export interface ImagePorts {
   readonly log: Log;
   readonly records: Records;
   readonly outbox: Outbox;
-  readonly storage: StorageNetwork;
+  readonly storage: LocalStorage;
+  readonly pushes: Pushes;
   /** By which the container engine is reached. */
   readonly orchestrator: HttpPeer | undefined;
   readonly price: StoragePrice;
@@ -30,6 +32,8 @@ export interface Images {
   order(body: z.output<typeof orchestratorImageBody>): Promise<ImageRecord>;
   /** Takes what a storage backend says of an image. @throws AntirioError conflict when it names another content. */
   fromBackend(body: z.output<typeof backendImageBody>): BackendImage;
+  /** The storage network holds an image as it is asked to, or does so no longer. Part of the caller's transaction. */
+  held(imageId: string, imageHash: string, isHeld: boolean): void;
   /** @throws AntirioError notFound */
   get(imageId: string): ImageRecord;
   find(imageId: string): ImageRecord | undefined;
@@ -45,6 +49,8 @@ const STATUS_PATH = '/orchestrator/service_customer/image/status';
 const DAY_MS = 86_400_000;
 
 export const imagePin = (imageId: string): string => `image/${imageId}`;
+
+export const imageOfPin = (name: string): string | undefined => /^image\/(.+)$/.exec(name)?.[1];
 
 export function createImages(options: FilecoinInterfaceOptions, ports: ImagePorts): Images {
   return new OwnImages(options, ports);
@@ -123,6 +129,17 @@ class OwnImages implements Images {
     return record;
   }
 
+  held(imageId: string, imageHash: string, isHeld: boolean): void {
+    const { records, outbox } = this.#ports;
+    const image = records.images.get(imageId);
+    const from = isHeld ? 'STORED' : 'COMMITTED';
+    if (image?.status !== from || image.imageHash !== imageHash) return;
+    const status = isHeld ? 'COMMITTED' : 'STORED';
+    records.images.put(imageId, { ...image, status });
+    this.#report(imageId, imageHash, status);
+    outbox.poke();
+  }
+
   get(imageId: string): ImageRecord {
     const image = this.find(imageId);
     if (image === undefined) throw new AntirioError('notFound', `no image ${imageId}`, { imageId });
@@ -134,18 +151,25 @@ class OwnImages implements Images {
   }
 
   drop(imageId: string): void {
+    const { records, pushes, storage } = this.#ports;
     this.get(imageId);
-    this.#ports.records.images.remove(imageId);
-    this.#ports.storage.drop(imagePin(imageId));
+    records.transaction(() => {
+      records.images.remove(imageId);
+      pushes.drop(imagePin(imageId));
+    });
+    storage.drop(imagePin(imageId));
     this.#ports.progress.changed();
   }
 
   expire(): void {
-    const { records, storage, clock } = this.#ports;
+    const { records, storage, pushes, clock } = this.#ports;
     for (const image of records.images.all()) {
       const over = image.expiresAt < clock.now();
       if (!over || (image.status !== 'STORED' && image.status !== 'COMMITTED')) continue;
-      records.images.put(image.imageId, { ...image, status: 'EXPIRED' });
+      records.transaction(() => {
+        records.images.put(image.imageId, { ...image, status: 'EXPIRED' });
+        pushes.drop(imagePin(image.imageId));
+      });
       storage.drop(imagePin(image.imageId));
     }
   }
@@ -210,6 +234,7 @@ class OwnImages implements Images {
         ...(cost && { cost }),
       });
       this.#report(imageId, imageHash, 'STORED');
+      this.#ports.pushes.order(imagePin(imageId), imageHash);
     });
     outbox.poke();
     log.info({ imageId, imageName: image.imageName, imageHash, size }, 'image stored');

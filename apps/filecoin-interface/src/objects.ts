@@ -19,14 +19,19 @@ import type { OnSeen } from './reading.ts';
 import type { ObjectRecord, Records } from './records.ts';
 import type { exportBody, objectBody } from './shapes.ts';
 import { createSample } from './sample.ts';
-import { imageFile, type StorageNetwork, type StorageRef } from './storage.ts';
+import type { StorageNetwork } from '@antirio/storage-network';
+import { isOfNetwork, nameWithin } from './network.ts';
+import type { Pushes } from './pushes.ts';
+import { imageFile, type Beyond, type LocalStorage, type StoredObject } from './storage.ts';
 
 export interface ObjectPorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
   readonly records: Records;
-  readonly storage: StorageNetwork;
+  readonly storage: LocalStorage;
+  readonly network: StorageNetwork;
+  readonly pushes: Pushes;
   readonly edge2edge: HttpPeer | undefined;
   /** By which the container engine is reached. */
   readonly orchestrator: HttpPeer | undefined;
@@ -43,7 +48,7 @@ export interface Objects {
   /** @throws AntirioError invalidInput | notFound | tooLarge | storageFull */
   store(body: z.output<typeof objectBody>): Promise<ObjectRecord>;
   /** Orders a fetch; asking again adds providers and begins a failed one anew. @throws AntirioError invalidInput | busy */
-  fetch(cid: string, providers: readonly string[]): ObjectView;
+  fetch(cid: string, providers: readonly string[], pieceCid?: string): ObjectView;
   view(cid: string): ObjectView;
   find(cid: string): ObjectView | undefined;
   all(): ObjectView[];
@@ -108,14 +113,18 @@ class StoredObjects implements Objects {
     });
   }
 
-  #keep({ cid, size }: StorageRef): ObjectRecord {
+  #keep({ cid, size }: StoredObject): ObjectRecord {
     const createdAt = this.#ports.clock.now();
     const record: ObjectRecord = { cid: cid.toString(), state: 'STORED', size, providers: [], createdAt };
-    this.#ports.records.objects.put(record.cid, record);
+    const { records, pushes } = this.#ports;
+    records.transaction(() => {
+      records.objects.put(record.cid, record);
+      pushes.order(objectPin(record.cid), record.cid);
+    });
     return record;
   }
 
-  #put(body: FileBody, tell: Teller): Promise<StorageRef> {
+  #put(body: FileBody, tell: Teller): Promise<StoredObject> {
     const { storage, orchestrator } = this.#ports;
     const { dataDir } = this.#options;
     const opened = (): AsyncIterable<Uint8Array> => openArchive(body, dataDir, orchestrator);
@@ -125,14 +134,16 @@ class StoredObjects implements Objects {
     return body.kind === 'file' ? storage.putFile(pinOf, bytes) : storage.putImage(pinOf, bytes);
   }
 
-  fetch(text: string, providers: readonly string[]): ObjectView {
+  fetch(text: string, providers: readonly string[], pieceCid?: string): ObjectView {
     const { records, clock } = this.#ports;
     const cid = parseCid(text).toString();
     const known = records.objects.get(cid);
     if (known?.state !== 'STORED') {
       const all = [...new Set([...(known?.providers ?? []), ...providers])].slice(-32);
       const createdAt = known?.createdAt ?? clock.now();
-      records.objects.put(cid, { cid, state: 'FETCHING', providers: all, createdAt });
+      const piece = pieceCid ?? known?.pieceCid;
+      const more = piece === undefined ? {} : { pieceCid: piece };
+      records.objects.put(cid, { cid, state: 'FETCHING', providers: all, ...more, createdAt });
       this.work.hurry(cid);
     }
     return this.view(cid);
@@ -185,8 +196,11 @@ class StoredObjects implements Objects {
 
   drop(text: string): void {
     const cid = parseCid(text).toString();
-    if (!this.#ports.records.objects.remove(cid))
-      throw new AntirioError('notFound', `no object ${cid}`, { cid });
+    const { records, pushes } = this.#ports;
+    records.transaction(() => {
+      if (!records.objects.remove(cid)) throw new AntirioError('notFound', `no object ${cid}`, { cid });
+      pushes.drop(objectPin(cid));
+    });
     this.#ports.storage.drop(objectPin(cid));
     this.#progress.delete(cid);
     this.#ports.progress.changed();
@@ -225,7 +239,9 @@ class StoredObjects implements Objects {
         this.#progress.set(cid, progress);
         tell.seen({ bytes: progress.bytes, blocks: progress.blocks, totalBytes });
       };
-      const fetched = await storage.fetch(objectPin(cid), parseCid(cid), providers, { onProgress, signal });
+      const watch = { onProgress, signal };
+      const beyond = this.#beyond(record);
+      const fetched = await storage.fetch(objectPin(cid), parseCid(cid), providers, watch, beyond);
       log.info({ cid, ...fetched }, 'object fetched');
       // It may have been dropped meanwhile, or been given more providers.
       const now = records.objects.get(cid);
@@ -280,7 +296,7 @@ class StoredObjects implements Objects {
     const own = `/p2p/${this.#options.edgeId}`;
     const opened: { close(): void }[] = [];
     const providers = names
-      .filter((name) => name !== own)
+      .filter((name) => name !== own && !isOfNetwork(name))
       .map((name) => {
         const edge = /^\/p2p\/(.+)$/.exec(name)?.[1];
         if (edge !== undefined) return this.#edgeProvider(name, edge);
@@ -289,6 +305,13 @@ class StoredObjects implements Objects {
         return provider;
       });
     return { providers, close: () => opened.forEach((each) => each.close()) };
+  }
+
+  /** Where a provider of a storage network, or what it is known by there, was named. */
+  #beyond({ providers, pieceCid }: ObjectRecord): Beyond | undefined {
+    const named = providers.filter(isOfNetwork);
+    if (named.length === 0 && pieceCid === undefined) return undefined;
+    return { network: this.#ports.network, providers: named.map(nameWithin), pieceCid };
   }
 
   #edgeProvider(name: string, edge: string): BlockProvider {

@@ -46,6 +46,41 @@ const price = z.strictObject({
   epochSeconds: z.int().min(1).max(86_400).default(EPOCH_SECONDS),
 });
 
+const webUrl = z.url({ protocol: /^https?$/ });
+
+const kuboOptions = z.strictObject({
+  kind: z.literal('kubo'),
+  apiUrls: z.array(webUrl).min(1).max(16).describe('the RPC of each node: http://127.0.0.1:5001'),
+  authFile: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('holds bearer:<token> or basic:<user>:<password>, where the RPC asks for it'),
+  pinning: z
+    .strictObject({ endpoint: webUrl, tokenFile: z.string().min(1) })
+    .optional()
+    .describe('a remote service (IPFS Pinning Service API) that is to hold it as well'),
+  copies: z
+    .int()
+    .min(1)
+    .max(17)
+    .optional()
+    .describe('nodes and services that must hold what is COMMITTED; without it all of them'),
+  searchMs: z
+    .int()
+    .min(0)
+    .max(600_000)
+    .optional()
+    .describe('how long the nodes look in the IPFS network for what none of them holds'),
+  idleMs: z.int().min(100).optional().describe('a node that is silent for so long is given up'),
+});
+
+/** Where beyond this edge what it stores is kept. */
+const networkOptions = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('embedded') }),
+  kuboOptions,
+]);
+
 export const filecoinInterfaceOptions = z.strictObject({
   port: z.int().min(0).max(65_535).default(59_702),
   bind: z.string().default('127.0.0.1').describe('address to listen on'),
@@ -57,6 +92,22 @@ export const filecoinInterfaceOptions = z.strictObject({
     .string()
     .default('')
     .describe("this edge's id: the storage provider (miner) of what is stored here"),
+  network: networkOptions
+    .default({ kind: 'embedded' })
+    .describe(
+      'embedded: edges hold blocks for each other; or what images and objects are brought to besides',
+    ),
+  pushesAtOnce: z.int().min(1).max(16).default(2).describe('DAGs brought to the storage network at once'),
+  networkCheckMs: z
+    .int()
+    .min(10)
+    .default(15_000)
+    .describe('before what is not COMMITTED yet is looked at; doubled after each look'),
+  networkRecheckMs: z
+    .int()
+    .min(100)
+    .default(3_600_000)
+    .describe('between two looks whether the network still holds what is COMMITTED'),
   quotaBytes: z
     .int()
     .min(1 << 20)

@@ -8,6 +8,7 @@ import {
   type RecordHistory,
   type RecordTable,
 } from '@antirio/durable-work';
+import type { StorageNetwork } from '@antirio/storage-network';
 import type { DeniedRecord } from './deny-list.ts';
 
 export type ImageStatus = 'WAITING' | 'STORED' | 'COMMITTED' | 'FAILED' | 'EXPIRED';
@@ -54,8 +55,37 @@ export interface ObjectRecord {
   /** Bytes of content, or of blocks where the content is not known; once STORED. */
   readonly size?: number;
   readonly providers: readonly string[];
+  /** By which the storage network knows it, where that is another name than its CID. */
+  readonly pieceCid?: string;
   readonly error?: string;
   readonly createdAt: number;
+}
+
+/** PUSHING: on its way there. STORED: there, by fewer than are asked for. COMMITTED: as the network is asked to hold it. */
+export type PushState = 'PUSHING' | 'STORED' | 'COMMITTED' | 'FAILED' | 'DROPPING';
+
+/** What is to be in the storage network under a name. */
+export interface PushRecord {
+  readonly name: string;
+  readonly cid: string;
+  /** Which kind of network it was ordered for. */
+  readonly network: StorageNetwork['kind'];
+  readonly state: PushState;
+  /** Once it was there: bytes of blocks, and by whom they were taken. */
+  readonly ref?: {
+    readonly bytes: number;
+    readonly providers: readonly string[];
+    readonly pieceCid?: string;
+    readonly dataSetId?: string;
+  };
+  /** What the network says beside the state, and what failed last. */
+  readonly detail?: string;
+  readonly error?: string;
+  /** Milliseconds since the Unix epoch: when something is to be done about it, and when it was looked at. */
+  readonly dueAt: number;
+  readonly checkedAt?: number;
+  /** Looks since it was put that found it held by too few. */
+  readonly checks: number;
 }
 
 /** What a storage backend said of an image. */
@@ -84,6 +114,7 @@ const MIGRATIONS = [
   OUTBOX_MIGRATION,
   recordTableMigration('denied'),
   EXPIRY_MIGRATION,
+  recordTableMigration('push'),
 ];
 
 /** The room's durable memory: all of a change is on the disk when a method returns. */
@@ -94,6 +125,8 @@ export interface Records {
   readonly images: RecordTable<ImageRecord>;
   /** By CID. */
   readonly objects: RecordTable<ObjectRecord>;
+  /** By the name under which the network keeps it. */
+  readonly pushes: RecordTable<PushRecord>;
   readonly backendImages: RecordHistory<BackendImage>;
   /** By hash. */
   readonly denied: RecordTable<DeniedRecord>;
@@ -113,6 +146,7 @@ export function openRecords(path: string, clock: Clock): Records {
     transaction: (work) => inTransaction(db, work),
     images,
     objects,
+    pushes: openRecordTable<PushRecord>(db, 'push'),
     backendImages: backend,
     denied: openRecordTable<DeniedRecord>(db, 'denied'),
     errors: () => errors.all(),

@@ -31,6 +31,13 @@ const providers = z
     z.union([
       z.string().regex(/^\/p2p\/[A-Za-z0-9]{1,128}$/, 'must be /p2p/<edgeId> or a URL'),
       z.url({ protocol: /^https?$/ }),
+      z
+        .string()
+        .max(512)
+        .regex(
+          /^(kubo|pinning|filecoin):\S+$/,
+          'must be /p2p/<edgeId>, a URL, or a provider of a storage network',
+        ),
     ]),
   )
   .max(32);
@@ -79,7 +86,15 @@ export const objectBody = z.union([
   z.strictObject({ json: z.unknown() }),
 ]);
 
-export const fetchBody = z.strictObject({ cid: z.string().max(320), providers: providers.min(1) });
+export const fetchBody = z.strictObject({
+  cid: z.string().max(320),
+  providers: providers.min(1),
+  pieceCid: z
+    .string()
+    .regex(/^[a-z0-9]{1,128}$/)
+    .optional()
+    .describe('by which Filecoin knows it'),
+});
 
 export const exportBody = z.strictObject({
   fileName,

@@ -19,10 +19,17 @@ import {
   type FetchProgress,
   type WrittenFile,
 } from '@antirio/content-store';
+import {
+  dagOf,
+  receiveDag,
+  type ReceiveOptions,
+  type Dag,
+  type StorageNetwork,
+} from '@antirio/storage-network';
 import { isDirectory, totalOf, watched, type OnSeen } from './reading.ts';
 
-/** What an object is in the network: its root, and what it weighs. */
-export interface StorageRef {
+/** What an object is: its root, and what it weighs. */
+export interface StoredObject {
   readonly cid: CID;
   /** Bytes of content. */
   readonly size: number;
@@ -31,11 +38,8 @@ export interface StorageRef {
 /** The name under which something is kept, which may depend on what it turns out to be. */
 export type NameOf = (cid: CID) => string;
 
-/**
- * Where objects are kept. Names keep objects: what no name keeps may be cleaned up. The embedded one holds the blocks
- * itself and fetches them from other edges; other networks stand behind the same port.
- */
-export interface StorageNetwork {
+/** Where this edge keeps objects and makes them whole. Names keep objects: what no name keeps may be cleaned up. */
+export interface LocalStorage {
   /**
    * @param openArchive asked again where room has to be made first
    * @throws AntirioError invalidInput | corrupt | tooLarge | storageFull | notFound, and what the archive throws
@@ -44,12 +48,23 @@ export interface StorageNetwork {
     name: NameOf,
     openArchive: () => AsyncIterable<Uint8Array>,
     signal?: AbortSignal,
-  ): Promise<StorageRef & { readonly imageId: string }>;
-  putFile(name: NameOf, openFile: () => AsyncIterable<Uint8Array>): Promise<StorageRef>;
-  putJson(name: NameOf, value: unknown): Promise<StorageRef>;
-  /** Makes an object whole here. Kept under the name from the first block on, so that what has come survives clean-ups. */
-  fetch(name: string, cid: CID, providers: readonly BlockProvider[], watch: FetchWatch): Promise<Fetched>;
+  ): Promise<StoredObject & { readonly imageId: string }>;
+  putFile(name: NameOf, openFile: () => AsyncIterable<Uint8Array>): Promise<StoredObject>;
+  putJson(name: NameOf, value: unknown): Promise<StoredObject>;
+  /**
+   * Makes an object whole here. Kept under the name from the first block on, so that what has come survives clean-ups. Who is in a
+   * storage network is asked first, then the providers.
+   */
+  fetch(
+    name: string,
+    cid: CID,
+    providers: readonly BlockProvider[],
+    watch: FetchWatch,
+    beyond?: Beyond,
+  ): Promise<Fetched>;
   drop(name: string): boolean;
+  /** A whole object as storage networks take it; its bytes are counted, by reading it, unless they are known. */
+  dagOf(cid: CID, bytes?: number): Promise<Dag>;
   /** Reads every block, telling of each. @throws AntirioError notFound | corrupt */
   verify(cid: CID, onBlock?: (cid: CID) => void, onSeen?: OnSeen): Promise<{ blocks: number; bytes: number }>;
   /** Writes an image as a docker archive, anything else as a file, from verified blocks. */
@@ -64,13 +79,20 @@ export interface ExportOptions {
   readonly onSeen?: OnSeen;
 }
 
+/** By which an object is known in a storage network. */
+export interface Beyond {
+  readonly network: StorageNetwork;
+  readonly providers: readonly string[];
+  readonly pieceCid?: string | undefined;
+}
+
 export interface FetchWatch {
   /** The total is what the root says, where it is here. */
   readonly onProgress?: (progress: FetchProgress, totalBytes: number | undefined) => void;
   readonly signal?: AbortSignal;
 }
 
-export interface EmbeddedOptions {
+export interface LocalStorageOptions {
   readonly maxImageBytes: number;
   readonly maxBlocks: number;
   readonly blocksAtOnce: number;
@@ -79,11 +101,11 @@ export interface EmbeddedOptions {
 
 const MAX_JSON_BYTES = 1 << 20;
 
-export function embeddedStorage(store: BlockStore, options: EmbeddedOptions): StorageNetwork {
+export function localStorage(store: BlockStore, options: LocalStorageOptions): LocalStorage {
   const limits: DagLimits = { maxDepth: 32, maxBlocks: options.maxBlocks, maxBytes: options.maxImageBytes };
   const maxBytes = options.maxImageBytes;
   const imageLimits = { ...defaultImageLimits, maxLayerBytes: maxBytes, maxBytes };
-  const kept = <T extends StorageRef>(name: NameOf, put: () => Promise<T>): Promise<T> =>
+  const kept = <T extends StoredObject>(name: NameOf, put: () => Promise<T>): Promise<T> =>
     withRoom(store, () =>
       store.session(async () => {
         const ref = await put();
@@ -96,15 +118,23 @@ export function embeddedStorage(store: BlockStore, options: EmbeddedOptions): St
       kept(name, () => importImageStream(stoppable(store, signal), openArchive(), { limits: imageLimits })),
     putFile: (name, openFile) => kept(name, () => importFile(store, openFile(), { maxBytes })),
     putJson: (name, value) => kept(name, () => importFile(store, one(jsonBytes(value)))),
-    async fetch(name, cid, providers, watch) {
+    async fetch(name, cid, providers, watch, beyond) {
       await store.pin(name, cid);
       const { blocksAtOnce, blockTimeoutMs } = options;
       const total = totalOf(store, cid);
       const onProgress = (progress: FetchProgress): void => watch.onProgress?.(progress, total());
+      if (beyond !== undefined) {
+        const receiving = { ...watch, onProgress, limits, idleMs: blockTimeoutMs };
+        const received = await withRoom(store, () => receive(store, cid, beyond, receiving)).catch(
+          unlessOthers(providers, watch.signal),
+        );
+        if (received !== undefined) return received;
+      }
       const fetching = { ...watch, onProgress, limits, parallel: blocksAtOnce, blockTimeoutMs };
       return withRoom(store, () => fetchDag(store, cid, providers, fetching));
     },
     drop: (name) => store.unpin(name),
+    dagOf: (cid, bytes) => dagOf(store, cid, { limits, bytes }),
     verify(cid, onBlock, onSeen) {
       const total = totalOf(store, cid);
       let [blocks, bytes] = [0, 0];
@@ -128,6 +158,26 @@ export function embeddedStorage(store: BlockStore, options: EmbeddedOptions): St
         throw error;
       }
     },
+  };
+}
+
+async function receive(
+  store: BlockStore,
+  cid: CID,
+  { network, providers, pieceCid }: Beyond,
+  options: ReceiveOptions,
+): Promise<Fetched> {
+  const ref = { cid, providers, ...(pieceCid === undefined ? {} : { pieceCid }) };
+  const received = await receiveDag(store, network, ref, options);
+  const { fetchedBlocks: blocks, fetchedBytes: bytes } = received;
+  return { ...received, providers: [{ name: network.kind, blocks, bytes }] };
+}
+
+/** A network that fails is no failure where there are providers besides. */
+function unlessOthers(providers: readonly BlockProvider[], signal: AbortSignal | undefined) {
+  return (error: unknown): undefined => {
+    if (providers.length === 0 || signal?.aborted === true || isAntirioError(error, 'storageFull'))
+      throw error;
   };
 }
 

@@ -67,7 +67,7 @@ function addObjectRoutes(rim: HttpRim, { objects }: StorageServed): void {
   });
   const fetching = { summary: 'fetch an object', body: fetchBody, answer: answers.object, status: ACCEPTED };
   rim.route('post', `${BASE}/fetch`, fetching, ({ body }) =>
-    answer({ object: objects.fetch(body.cid, body.providers) }, ACCEPTED),
+    answer({ object: objects.fetch(body.cid, body.providers, body.pieceCid) }, ACCEPTED),
   );
 }
 

@@ -15,12 +15,23 @@ import {
 import { AntirioError, isAntirioError, type Random } from '@antirio/kernel';
 import type { Dag } from './storage-network.ts';
 
+export interface DagOptions {
+  readonly limits?: DagLimits;
+  /** Of all its blocks, where they have been counted before. */
+  readonly bytes?: number | undefined;
+}
+
 /**
- * A DAG of our own store, as networks take it; every block is read and checked here once, and once more each time it is sent.
+ * A DAG of our own store, as networks take it. Every block is read and checked each time it is sent, and once before that where its
+ * bytes are not known.
  * @throws AntirioError notFound | corrupt | tooLarge naming the first block that fails
  */
-export async function dagOf(source: BlockSource, root: CID, limits?: DagLimits): Promise<Dag> {
-  const { bytes } = await verifyDag(source, root, limits);
+export async function dagOf(
+  source: BlockSource,
+  root: CID,
+  { limits, bytes: known }: DagOptions = {},
+): Promise<Dag> {
+  const bytes = known ?? (await verifyDag(source, root, limits)).bytes;
   return { root, bytes, blocks: () => checkedBlocks(source, root, limits) };
 }
 

@@ -122,14 +122,17 @@ class HttpKuboRpc implements KuboRpc {
     const send = url.protocol === 'https:' ? tlsRequest : request;
     return new Promise((resolve, reject) => {
       if (signal?.aborted === true) throw brokenOff();
-      const outgoing = send(url, { method: 'POST', headers, agent: this.#agent, timeout: idleMs, signal });
+      // What is streamed cannot be sent again, as it must be where a kept connection has been closed meanwhile.
+      const agent = file === undefined ? this.#agent : false;
+      const outgoing = send(url, { method: 'POST', headers, agent, timeout: idleMs, signal });
       outgoing.on('timeout', () => {
         outgoing.destroy(
           new AntirioError('timeout', `${this.url} was silent for ${idleMs} ms at ${command}`),
         );
       });
-      outgoing.on('error', (cause) => {
-        reject(this.#asFailure(command, cause, signal));
+      outgoing.on('error', (cause: NodeJS.ErrnoException) => {
+        if (outgoing.reusedSocket && cause.code === 'ECONNRESET') resolve(this.#send(command, query, call));
+        else reject(this.#asFailure(command, cause, signal));
       });
       outgoing.on('response', (incoming) => {
         // Whoever reads the body is told; before somebody does, there must be a listener.

@@ -1,0 +1,221 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { httpPeer, sleep } from '@antirio/host';
+import { openTestWay, TestKubo, type TestWay } from '@antirio/storage-network/testing';
+import { findKubo, NO_KUBO, startKubo, testWhen } from '@antirio/testing';
+import type { Edge, Json } from './test-neighbourhood.ts';
+import { build, get, post, Scene, until } from './test-scene.ts';
+
+let scene: Scene;
+let kubo: TestKubo;
+let way: TestWay;
+let child: ChildProcess | undefined;
+
+beforeEach(async () => {
+  scene = new Scene();
+  kubo = await TestKubo.open(join(scene.folder, 'kubo'));
+  way = await openTestWay(kubo.url);
+});
+afterEach(async () => {
+  await kill();
+  await scene.close();
+  await way.close();
+  await kubo.close();
+});
+
+async function kill(): Promise<void> {
+  const running = child;
+  child = undefined;
+  if (running === undefined || running.exitCode !== null) return;
+  running.kill('SIGKILL');
+  await new Promise((resolve) => running.once('close', resolve));
+}
+
+const withKubo = (apiUrl = way.url, more: object = {}): object => ({
+  network: { kind: 'kubo', apiUrls: [apiUrl], idleMs: 1000 },
+  networkCheckMs: 20,
+  networkRecheckMs: 200,
+  ...more,
+});
+const order = (fileName: string, imageId: string) => ({
+  imageName: imageId,
+  storageDuration: 7,
+  fileName,
+  imageId,
+});
+
+const imageOf = async (edge: Edge, imageId: string): Promise<Json> =>
+  (await get(edge, `orchestrator/image?imageName=${imageId}`)) as Json;
+const inStatus = (edge: Edge, imageId: string, status: string): Promise<Json> =>
+  until(async () => {
+    const image = await imageOf(edge, imageId);
+    return image['status'] === status ? image : undefined;
+  });
+const reported = (): unknown[] => scene.around.reports.map((report) => report.body['status']);
+const storage = (edge: Edge, path: string, json?: unknown) =>
+  edge.http.call({
+    path: `/api/v3/storage/${path}`,
+    ...(json === undefined ? {} : { method: 'POST', json }),
+  });
+
+describe('an image of an edge that has a Kubo', () => {
+  test('is STORED here, COMMITTED once the node holds it, and taken out of it at the end', async () => {
+    const a = await scene.start('A', withKubo());
+    await build(a, 'in.tar');
+    await post(a, 'orchestrator/image', order('in.tar', 'one'));
+    const { imageHash } = await inStatus(a, 'one', 'COMMITTED');
+    await until(() => (reported().length === 2 ? true : undefined));
+    expect(reported()).toEqual(['STORED', 'COMMITTED']);
+    expect([...kubo.pins]).toEqual([[imageHash, 'A/image/one']]);
+    expect((await a.room.health())['network']).toMatchObject({ ok: true });
+    await a.http.call({ method: 'DELETE', path: '/api/v3/storage/image/one' });
+    await until(() => (kubo.pins.size === 0 ? true : undefined));
+  });
+
+  test('waits for a node that is away, over a restart; health says so', async () => {
+    way.fault('down');
+    let a = await scene.start('A', withKubo());
+    await build(a, 'in.tar');
+    await post(a, 'orchestrator/image', order('in.tar', 'one'));
+    await inStatus(a, 'one', 'STORED');
+    expect((await a.room.health())['network']).toMatchObject({ ok: false });
+    await scene.stop(a);
+    way.fault(undefined);
+    a = await scene.start('A', withKubo());
+    await inStatus(a, 'one', 'COMMITTED');
+  });
+
+  test('is tried again later where the node had no room', async () => {
+    way.fault('full');
+    const a = await scene.start('A', withKubo());
+    await build(a, 'in.tar');
+    await post(a, 'orchestrator/image', order('in.tar', 'one'));
+    await until(async () => ((await get(a, 'backend/error')) as Json[]).find((each) => each['code'] === 507));
+    way.fault(undefined);
+    await inStatus(a, 'one', 'COMMITTED');
+  });
+
+  test('that the node loses is brought there again', async () => {
+    const a = await scene.start('A', withKubo());
+    await build(a, 'in.tar');
+    await post(a, 'orchestrator/image', order('in.tar', 'one'));
+    const { imageHash } = await inStatus(a, 'one', 'COMMITTED');
+    await fetch(`${kubo.url}/api/v0/pin/rm?arg=${String(imageHash)}`, { method: 'POST' });
+    await kubo.collect();
+    await until(() => (kubo.pins.size === 1 ? true : undefined));
+    await inStatus(a, 'one', 'COMMITTED');
+    expect(kubo.imports).toHaveLength(2);
+  });
+
+  test('that was stored before it had one is brought there after the next start', async () => {
+    let a = await scene.start('A');
+    await build(a, 'in.tar');
+    await post(a, 'orchestrator/image', order('in.tar', 'one'));
+    await inStatus(a, 'one', 'STORED');
+    await scene.stop(a);
+    a = await scene.start('A', withKubo());
+    await inStatus(a, 'one', 'COMMITTED');
+  });
+});
+
+describe('an object', () => {
+  test('is fetched out of the node where the edge that brought it there is gone', async () => {
+    const a = await scene.start('A', withKubo());
+    await build(a, 'in.tar', 3_000_000);
+    const stored = await storage(a, 'object', { fileName: 'in.tar', kind: 'image' });
+    const { cid } = (stored.json() as { object: { cid: string } }).object;
+    await until(() => (kubo.pins.has(cid) ? true : undefined));
+    await scene.stop(a);
+    const b = await scene.start('B', withKubo());
+    way.fault('lie');
+    await storage(b, 'fetch', { cid, providers: [`kubo:${way.url}`] });
+    const failed = await until(async () => {
+      const { object } = (await storage(b, `object/${cid}`)).json() as { object: Json };
+      return object['state'] === 'FAILED' ? object : undefined;
+    });
+    expect(failed['error']).toMatch(/not those of|not a CAR|no CID/);
+    way.fault(undefined);
+    await storage(b, 'fetch', { cid, providers: [`kubo:${way.url}`] });
+    await until(async () => {
+      const { object } = (await storage(b, `object/${cid}`)).json() as { object: Json };
+      return object['state'] === 'STORED' ? true : undefined;
+    });
+    expect((await storage(b, `object/${cid}/verify`, {})).status).toBe(200);
+    expect([...kubo.pins.values()]).toEqual([`A/object/${cid}`]);
+  });
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+test('whenever the process is killed, all of what was ordered comes to the node, each once', async () => {
+  const a = await scene.start('A');
+  const names = ['one', 'two', 'three'];
+  for (const [i, name] of names.entries()) await build(a, `${name}.tar`, 3_000_000 + i);
+  await scene.stop(a);
+  scene.around.edges.delete('A');
+  const port = await freePort();
+  const config = join(scene.folder, 'config.json');
+  const around = { orchestratorUrl: scene.around.url, edge2edgeUrl: scene.around.url };
+  writeFileSync(config, JSON.stringify({ port, dataDir: a.dataDir, edgeId: 'A', ...around, ...withKubo() }));
+  const http = httpPeer({ url: `http://127.0.0.1:${port}` });
+  const start = async (): Promise<void> => {
+    const env = { ...process.env, NODE_OPTIONS: '' };
+    child = spawn(process.execPath, [join(import.meta.dirname, 'main.ts'), config], { env, stdio: 'ignore' });
+    await until(async () => {
+      const answer = await http.call({ path: '/filecoin_interface/health' }).catch(() => undefined);
+      return answer?.status === 200 ? true : undefined;
+    });
+  };
+  const edge = { ...a, http };
+  try {
+    for (const [i, name] of names.entries()) {
+      await start();
+      await post(edge, 'orchestrator/image', order(`${name}.tar`, name));
+      await sleep(i * 70);
+      await kill();
+      // Killed in the middle of what it sends.
+      way.fault('stall');
+      await start();
+      await inStatus(edge, name, 'STORED');
+      await kill();
+      way.fault(undefined);
+    }
+    await start();
+    for (const name of names) await inStatus(edge, name, 'COMMITTED');
+    const committed = scene.around.reports.filter((report) => report.body['status'] === 'COMMITTED');
+    expect(new Set(committed.map((report) => report.body['imageId']))).toEqual(new Set(names));
+    expect([...kubo.pins.values()].sort()).toEqual(names.map((name) => `A/image/${name}`).sort());
+  } finally {
+    http.close();
+  }
+});
+
+const program = findKubo();
+testWhen(program !== undefined, NO_KUBO)('goes by a real Kubo from one edge to another', async () => {
+  const real = await startKubo(String(program), join(scene.folder, 'real'));
+  try {
+    const a = await scene.start('A', withKubo(real.url));
+    await build(a, 'in.tar', 3_000_000);
+    await post(a, 'orchestrator/image', order('in.tar', 'one'));
+    const cid = String((await inStatus(a, 'one', 'COMMITTED'))['imageHash']);
+    expect(real.ipfs('ls', cid)).toMatch(/manifest\.json/);
+    await scene.stop(a);
+    const b = await scene.start('B', withKubo(real.url));
+    await storage(b, 'fetch', { cid, providers: [`kubo:${real.url}`] });
+    await until(async () => {
+      const { object } = (await storage(b, `object/${cid}`)).json() as { object: Json };
+      return object['state'] === 'STORED' ? true : undefined;
+    });
+  } finally {
+    await real.stop();
+  }
+});

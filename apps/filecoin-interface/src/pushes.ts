@@ -1,0 +1,279 @@
+import { parseCid, type CID } from '@antirio/content-store';
+import { createWork, type Work } from '@antirio/durable-work';
+import type { Log } from '@antirio/host';
+import { AntirioError, describeError, type Clock, type Random } from '@antirio/kernel';
+import type { Dag, Holding, StorageNetwork, StorageRef } from '@antirio/storage-network';
+import type { FilecoinInterfaceOptions } from './options.ts';
+import { nameOutside, nameWithin } from './network.ts';
+import type { PushRecord, Records } from './records.ts';
+
+export interface PushPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly records: Records;
+  readonly network: StorageNetwork;
+  /** Our own whole DAG; its bytes are found by reading it where they are not known yet. */
+  readonly dagOf: (cid: CID, bytes: number | undefined) => Promise<Dag>;
+}
+
+export interface PushView {
+  readonly network: StorageNetwork['kind'];
+  readonly state: PushRecord['state'];
+  readonly providers: readonly string[];
+  /** Of blocks that are there, while it is PUSHING. */
+  readonly bytes: number | undefined;
+  readonly pieceCid: string | undefined;
+  readonly detail: string | undefined;
+  readonly error: string | undefined;
+  readonly checkedAt: number | undefined;
+}
+
+/** Told in the same transaction in which a push becomes COMMITTED, or ceases to be. */
+export type OnHeld = (name: string, cid: string, isHeld: boolean) => void;
+
+/**
+ * What of ours is to be in the storage network, and how far that is: brought there, looked after, taken away. All of it is in the room's
+ * database; what was broken off goes on after a start, and what the network lost is brought there again.
+ */
+export interface Pushes {
+  /** Has a DAG kept there under a name. To be called in the transaction that stores what it is of. */
+  order(name: string, cid: string): void;
+  /** Has it kept there no longer. */
+  drop(name: string): void;
+  view(name: string): PushView | undefined;
+  onHeld(told: OnHeld): void;
+  /** Pieces that are neither in the network yet nor given up. */
+  waiting(): number;
+  failed(): PushRecord[];
+  readonly work: Work;
+}
+
+/** Where everything is in our own store, there is nothing to bring anywhere. */
+export function createPushes(options: FilecoinInterfaceOptions, ports: PushPorts): Pushes {
+  return new DurablePushes(options, ports);
+}
+
+class DurablePushes implements Pushes {
+  readonly #options: FilecoinInterfaceOptions;
+  readonly #ports: PushPorts;
+  readonly #isBeyond: boolean;
+  readonly #bytes = new Map<string, number>();
+  #told: OnHeld = () => undefined;
+  readonly work: Work;
+
+  constructor(options: FilecoinInterfaceOptions, ports: PushPorts) {
+    this.#options = options;
+    this.#ports = ports;
+    this.#isBeyond = ports.network.kind !== 'embedded';
+    this.work = createWork({
+      name: 'push to the storage network',
+      unfinished: () => this.#due(),
+      run: (name, signal) => this.#step(name, signal),
+      failed: (name, error) => this.#putOff(name, error),
+      attempts: options.attempts,
+      atOnce: options.pushesAtOnce,
+      firstDelayMs: options.firstRetryMs,
+      maxDelayMs: options.maxRetryMs,
+      clock: ports.clock,
+      random: ports.random,
+      log: ports.log,
+    });
+  }
+
+  order(name: string, cid: string): void {
+    if (!this.#isBeyond) return;
+    const { records, network, clock } = this.#ports;
+    const known = records.pushes.get(name);
+    const isThere = known?.cid === cid && known.state !== 'DROPPING' && known.network === network.kind;
+    if (isThere && known.state !== 'FAILED') return;
+    const dueAt = clock.now();
+    records.pushes.put(name, { name, cid, network: network.kind, state: 'PUSHING', dueAt, checks: 0 });
+    this.work.hurry(name);
+  }
+
+  drop(name: string): void {
+    const { records, clock } = this.#ports;
+    const known = records.pushes.get(name);
+    if (known === undefined) return;
+    records.pushes.put(name, { ...known, state: 'DROPPING', dueAt: clock.now() });
+    this.work.hurry(name);
+  }
+
+  view(name: string): PushView | undefined {
+    const known = this.#ports.records.pushes.get(name);
+    if (known === undefined || known.state === 'DROPPING') return undefined;
+    const { network, state, ref, detail, error, checkedAt } = known;
+    const bytes = state === 'PUSHING' ? this.#bytes.get(name) : undefined;
+    const { providers = [], pieceCid } = ref ?? {};
+    return { network, state, providers, bytes, pieceCid, detail, error, checkedAt };
+  }
+
+  onHeld(told: OnHeld): void {
+    this.#told = told;
+  }
+
+  waiting(): number {
+    return this.#ours().filter((push) => push.state === 'PUSHING' || push.state === 'STORED').length;
+  }
+
+  failed(): PushRecord[] {
+    return this.#ours().filter((push) => push.state === 'FAILED');
+  }
+
+  /** Those of another network wait until it is chosen again. */
+  #ours(): PushRecord[] {
+    const { records, network } = this.#ports;
+    return records.pushes.all().filter((push) => push.network === network.kind);
+  }
+
+  #due(): string[] {
+    if (!this.#isBeyond) return [];
+    const now = this.#ports.clock.now();
+    return this.#ours()
+      .filter((push) => push.dueAt <= now)
+      .map((push) => push.name);
+  }
+
+  async #step(name: string, signal: AbortSignal): Promise<void> {
+    const push = this.#ports.records.pushes.get(name);
+    if (push === undefined) return;
+    if (push.state === 'DROPPING') await this.#takeAway(push);
+    else if (push.state === 'PUSHING' || push.state === 'FAILED') await this.#bring(push, signal);
+    else await this.#look(push, signal);
+  }
+
+  async #takeAway(push: PushRecord): Promise<void> {
+    const { network, records, log } = this.#ports;
+    await network.unpin(push.name);
+    // It may have been ordered again meanwhile.
+    if (records.pushes.get(push.name)?.state !== 'DROPPING') return;
+    records.pushes.remove(push.name);
+    log.info({ name: push.name, cid: push.cid, network: network.kind }, 'taken out of the storage network');
+  }
+
+  async #bring(push: PushRecord, signal: AbortSignal): Promise<void> {
+    const { clock, log, network } = this.#ports;
+    const ref = await this.#put(push, signal);
+    log.info(
+      { name: push.name, cid: push.cid, network: network.kind, bytes: ref.bytes },
+      'in the storage network',
+    );
+    this.#change(push, {
+      state: 'STORED',
+      ref: storedRef(network, ref),
+      dueAt: clock.now(),
+      checks: 0,
+      error: undefined,
+    });
+  }
+
+  async #put(push: PushRecord, signal: AbortSignal): Promise<StorageRef> {
+    const { network, dagOf } = this.#ports;
+    const onProgress = (bytes: number): void => void this.#bytes.set(push.name, bytes);
+    try {
+      return await network.put(push.name, await dagOf(parseCid(push.cid), push.ref?.bytes), {
+        signal,
+        onProgress,
+      });
+    } finally {
+      this.#bytes.delete(push.name);
+    }
+  }
+
+  /** Asks how it is held; what is held by too few is put again, which moves only what is missing. */
+  async #look(push: PushRecord, signal: AbortSignal): Promise<void> {
+    const { network, log } = this.#ports;
+    const ref = (given: PushRecord['ref']): StorageRef => ({
+      bytes: 0,
+      ...given,
+      cid: parseCid(push.cid),
+      providers: given?.providers.map(nameWithin) ?? [],
+    });
+    let holding = await network.status(ref(push.ref));
+    let put = push.ref;
+    if (!isHeld(holding)) {
+      put = storedRef(network, await this.#put(push, signal));
+      holding = await network.status(ref(put));
+    }
+    if (push.state === 'COMMITTED' && !isHeld(holding))
+      log.warn(
+        { name: push.name, cid: push.cid, ...holding },
+        'the storage network holds it no more as it should',
+      );
+    this.#settle(push, put, holding);
+  }
+
+  #settle(push: PushRecord, ref: PushRecord['ref'], holding: Holding): void {
+    const { clock } = this.#ports;
+    const { networkCheckMs, networkRecheckMs } = this.#options;
+    const isNew = !isHeld(holding) && push.state === 'COMMITTED';
+    const checks = isNew ? 0 : push.checks + 1;
+    const waitMs = isHeld(holding)
+      ? networkRecheckMs
+      : Math.min(networkRecheckMs, networkCheckMs * 2 ** Math.min(checks, 20));
+    this.#change(push, {
+      state: isHeld(holding) ? 'COMMITTED' : 'STORED',
+      ref: ref && { ...ref, providers: this.#named(holding, ref) },
+      detail: holding.detail,
+      error: undefined,
+      checkedAt: clock.now(),
+      checks,
+      dueAt: clock.now() + this.#jittered(waitMs),
+    });
+  }
+
+  #named({ providers }: Holding, ref: NonNullable<PushRecord['ref']>): readonly string[] {
+    const { kind } = this.#ports.network;
+    return providers.length === 0 ? ref.providers : providers.map((name) => nameOutside(kind, name));
+  }
+
+  /** Unless it was ordered or dropped anew meanwhile. */
+  #change(push: PushRecord, change: Partial<PushRecord>): void {
+    const { records } = this.#ports;
+    const now = records.pushes.get(push.name);
+    if (now === undefined || now.cid !== push.cid || now.state !== push.state) return;
+    records.transaction(() => {
+      records.pushes.put(push.name, { ...now, ...change });
+      const was = push.state === 'COMMITTED';
+      const is = change.state === 'COMMITTED';
+      if (change.state !== undefined && was !== is) this.#told(push.name, push.cid, is);
+    });
+  }
+
+  /** What has failed too often, or for good, is tried again when it would be looked at again. */
+  #putOff(name: string, error: unknown): void {
+    const { records, clock } = this.#ports;
+    const push = records.pushes.get(name);
+    if (push === undefined) return;
+    const message = describeError(error);
+    const dueAt = clock.now() + this.#jittered(this.#options.networkRecheckMs);
+    records.transaction(() => {
+      const state = push.state === 'PUSHING' ? 'FAILED' : push.state;
+      records.pushes.put(name, { ...push, state, error: message, dueAt });
+      const code = error instanceof AntirioError ? error.statusCode : 500;
+      if (push.state !== 'FAILED')
+        records.addError({ errorObject: { name, cid: push.cid, network: push.network }, code, message });
+    });
+  }
+
+  /** Between three and five quarters, so that many do not come at once. */
+  #jittered(ms: number): number {
+    const [byte = 0] = this.#ports.random.bytes(1);
+    return Math.round(ms * (0.75 + byte / 512));
+  }
+}
+
+const isHeld = ({ state }: Holding): boolean => state === 'replicated' || state === 'proven';
+
+function storedRef(
+  { kind }: StorageNetwork,
+  { bytes, providers, pieceCid, dataSetId }: StorageRef,
+): PushRecord['ref'] {
+  return {
+    bytes,
+    providers: providers.map((name) => nameOutside(kind, name)),
+    ...(pieceCid === undefined ? {} : { pieceCid }),
+    ...(dataSetId === undefined ? {} : { dataSetId }),
+  };
+}

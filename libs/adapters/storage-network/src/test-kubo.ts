@@ -1,0 +1,177 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { join } from 'node:path';
+import type { AddressInfo } from 'node:net';
+import { pipeline } from 'node:stream/promises';
+import {
+  checkBlock,
+  exportCar,
+  openBlockStore,
+  parseCid,
+  readCar,
+  type BlockStore,
+  type CID,
+} from '@antirio/content-store';
+import { systemClock } from '@antirio/host';
+import { AntirioError, describeError, isAntirioError } from '@antirio/kernel';
+import { isWhole } from './dag-of.ts';
+
+const MAX_CAR = 2 ** 33;
+const failure = (text: string): AntirioError => new AntirioError('failed', text);
+const missing = (cid: CID): AntirioError =>
+  failure(`block was not found locally (offline): ipld: could not find ${cid.toString()}`);
+
+/**
+ * Answers the commands of Kubo's RPC that we use with the shapes, statuses and texts recorded from a Kubo 0.43, over a block store of our own. It is
+ * no Kubo: what it stands for is tried against the real one where there is one.
+ */
+export class TestKubo {
+  readonly pins = new Map<string, string>();
+  readonly imports: number[] = [];
+  readonly #store: BlockStore;
+  readonly #server: Server;
+  url = '';
+
+  static async open(folder: string): Promise<TestKubo> {
+    const kubo = new TestKubo(await openBlockStore({ folder: join(folder, 'store'), clock: systemClock }));
+    kubo.#server.listen(0, '127.0.0.1');
+    await new Promise((resolve) => kubo.#server.once('listening', resolve));
+    kubo.url = `http://127.0.0.1:${(kubo.#server.address() as AddressInfo).port}`;
+    return kubo;
+  }
+
+  private constructor(store: BlockStore) {
+    this.#store = store;
+    this.#server = createServer((request, response) => {
+      this.#answer(request, response).catch((error: unknown) => {
+        if (response.headersSent) response.destroy();
+        else send(response, 500, { Message: describeError(error), Code: 0, Type: 'error' });
+      });
+    });
+  }
+
+  /** As `ipfs repo gc`. */
+  async collect(): Promise<void> {
+    await this.#store.collect();
+  }
+
+  async close(): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+    await this.#store.close();
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? '', 'http://localhost');
+    const command = url.pathname.replace('/api/v0/', '');
+    if (request.method !== 'POST') {
+      response.writeHead(405).end();
+      return;
+    }
+    if (command === 'dag/import') send(response, 200, ...(await this.#import(request)));
+    else if (command === 'version') send(response, 200, { Version: '0.43.0', Repo: '18' });
+    else if (command === 'id')
+      send(response, 200, { ID: '12D3', Addresses: ['/ip4/192.0.2.1/tcp/4001/p2p/12D3'] });
+    else if (command === 'repo/stat')
+      send(response, 200, { RepoSize: this.#store.usage().bytes, StorageMax: 10_000_000_000 });
+    else if (command === 'swarm/connect') send(response, 500, { Message: 'offline', Code: 0, Type: 'error' });
+    else await this.#ofCid(command, parseCid(url.searchParams.get('arg') ?? ''), url.searchParams, response);
+  }
+
+  async #ofCid(command: string, cid: CID, query: URLSearchParams, response: ServerResponse): Promise<void> {
+    switch (command) {
+      case 'block/stat':
+        send(response, 200, { Key: cid.toString(), Size: (await this.#block(cid)).length });
+        return;
+      case 'block/get': {
+        const bytes = await this.#block(cid);
+        response.writeHead(200, { 'content-type': 'application/vnd.ipld.raw' }).end(bytes);
+        return;
+      }
+      case 'dag/export':
+        await this.#block(cid);
+        response.writeHead(200, { 'content-type': 'application/vnd.ipld.car', trailer: 'X-Stream-Error' });
+        await pipeline(exportCar(this.#store, cid), response);
+        return;
+      case 'pin/add':
+      case 'pin/rm':
+      case 'pin/ls':
+        send(response, 200, ...(await this.#pin(command, cid, query.get('name') ?? '')));
+        return;
+      default:
+        response.writeHead(404).end('404 page not found');
+    }
+  }
+
+  async #pin(command: 'pin/add' | 'pin/rm' | 'pin/ls', cid: CID, name: string): Promise<object[]> {
+    const key = cid.toString();
+    if (command === 'pin/add') {
+      if (!(await isWhole(this.#store, cid))) throw failure(`pin: ${missing(cid).message}`);
+      await this.#store.pin(key, cid);
+      this.pins.set(key, name);
+      return [{ Progress: 1, Bytes: 5 }, { Pins: [key] }];
+    }
+    const kept = this.pins.get(key);
+    if (command === 'pin/ls') {
+      if (kept === undefined) throw failure(`path '${key}' is not pinned`);
+      return [{ Keys: { [key]: { Type: 'recursive', Name: kept } } }];
+    }
+    if (!this.pins.delete(key)) throw failure('not pinned or pinned indirectly');
+    this.#store.unpin(key);
+    return [{ Pins: [key] }];
+  }
+
+  async #block(cid: CID): Promise<Uint8Array> {
+    return this.#store.get(cid).catch((error: unknown) => {
+      throw isAntirioError(error, 'notFound') ? missing(cid) : error;
+    });
+  }
+
+  async #import(request: IncomingMessage): Promise<object[]> {
+    let count = 0;
+    let bytes = 0;
+    await this.#store.session(async () => {
+      for await (const block of readCar(fileOf(request), MAX_CAR)) {
+        await this.#store.put(checkBlock(block.cid, block.bytes));
+        count++;
+        bytes += block.bytes.length;
+      }
+      await this.#store.flush();
+    });
+    this.imports.push(bytes);
+    return [{ Stats: { BlockCount: count, BlockBytesCount: bytes } }];
+  }
+}
+
+function send(response: ServerResponse, status: number, ...objects: readonly object[]): void {
+  response.writeHead(status, { 'content-type': 'application/json' });
+  response.end(objects.map((each) => `${JSON.stringify(each)}\n`).join(''));
+}
+
+/** The one file of a multipart form: between the empty line after its header and the boundary at the end. */
+async function* fileOf(request: IncomingMessage): AsyncGenerator<Uint8Array> {
+  const [, boundary = ''] = /boundary=(\S+)$/.exec(request.headers['content-type'] ?? '') ?? [];
+  const tail = `\r\n--${boundary}--\r\n`;
+  let kept: Buffer = Buffer.alloc(0);
+  for await (const bytes of afterHeader(request)) {
+    kept = Buffer.concat([kept, bytes]);
+    if (kept.length <= tail.length) continue;
+    yield kept.subarray(0, kept.length - tail.length);
+    kept = Buffer.from(kept.subarray(kept.length - tail.length));
+  }
+  if (kept.toString() !== tail) throw failure('multipart: unexpected EOF');
+}
+
+async function* afterHeader(request: IncomingMessage): AsyncGenerator<Uint8Array> {
+  let head: Buffer | undefined = Buffer.alloc(0);
+  for await (const piece of request) {
+    if (head === undefined) {
+      yield piece as Buffer;
+      continue;
+    }
+    head = Buffer.concat([head, piece as Buffer]);
+    const end = head.indexOf('\r\n\r\n');
+    if (end < 0) continue;
+    yield head.subarray(end + 4);
+    head = undefined;
+  }
+}
