@@ -71,6 +71,13 @@ describe('an image of an edge that has a Kubo', () => {
     expect(reported()).toEqual(['STORED', 'COMMITTED']);
     expect([...kubo.pins]).toEqual([[imageHash, 'A/image/one']]);
     expect((await a.room.health())['network']).toMatchObject({ ok: true });
+    const providers = [`kubo:${way.url}`];
+    expect((await storage(a, 'image/one')).json()).toMatchObject({
+      image: { held: { network: 'kubo', state: 'COMMITTED', providers } },
+    });
+    expect((await storage(a, 'network')).json()).toMatchObject({
+      network: { kind: 'kubo', ok: true, waiting: 0, failed: 0 },
+    });
     await a.http.call({ method: 'DELETE', path: '/api/v3/storage/image/one' });
     await until(() => (kubo.pins.size === 0 ? true : undefined));
   });

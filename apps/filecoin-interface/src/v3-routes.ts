@@ -1,10 +1,11 @@
 import type { HttpRim } from '@antirio/host';
 import type { BlockStore } from '@antirio/content-store';
-import type { StoragePrice } from '@antirio/storage-network';
+import type { StorageNetwork, StoragePrice } from '@antirio/storage-network';
 import { z } from 'zod';
 import type { DenyList } from './deny-list.ts';
-import type { Images } from './images.ts';
-import type { Objects } from './objects.ts';
+import { imagePin, type Images } from './images.ts';
+import { objectPin, type Objects, type ObjectView } from './objects.ts';
+import type { Pushes } from './pushes.ts';
 import type { ImageRecord, Records } from './records.ts';
 import {
   cidParams,
@@ -25,6 +26,8 @@ export interface StorageServed {
   readonly records: Records;
   readonly images: Images;
   readonly objects: Objects;
+  readonly network: StorageNetwork;
+  readonly pushes: Pushes;
   readonly price: StoragePrice;
   readonly denied: DenyList;
 }
@@ -42,7 +45,11 @@ export function addStorageRoutes(rim: HttpRim, served: StorageServed): void {
   addDenyRoutes(rim, served);
 }
 
-function addObjectRoutes(rim: HttpRim, { objects }: StorageServed): void {
+function addObjectRoutes(rim: HttpRim, { objects, pushes }: StorageServed): void {
+  const view = (object: ObjectView) => {
+    const held = pushes.view(objectPin(object.cid));
+    return held === undefined ? object : { ...object, held };
+  };
   const object = `${BASE}/object`;
   const storing = {
     summary: 'store a file of the images folder, or a JSON value',
@@ -59,7 +66,7 @@ function addObjectRoutes(rim: HttpRim, { objects }: StorageServed): void {
     return answer({ totalCount, objects: some });
   });
   const one = { summary: 'how far an object is', params: cidParams, answer: answers.object };
-  rim.route('get', `${object}/:cid`, one, ({ params }) => answer({ object: objects.view(params.cid) }));
+  rim.route('get', `${object}/:cid`, one, ({ params }) => answer({ object: view(objects.view(params.cid)) }));
   const drop = { summary: 'keep an object no longer', params: cidParams, answer: answers.done };
   rim.route('delete', `${object}/:cid`, drop, ({ params }) => {
     objects.drop(params.cid);
@@ -98,8 +105,11 @@ function addWholeObjectRoutes(rim: HttpRim, { objects }: StorageServed): void {
   );
 }
 
-function addImageRoutes(rim: HttpRim, { images, records, edgeId }: StorageServed): void {
-  const view = (image: ImageRecord) => ({ ...image, minerAddress: edgeId });
+function addImageRoutes(rim: HttpRim, { images, records, pushes, edgeId }: StorageServed): void {
+  const view = (image: ImageRecord) => {
+    const held = pushes.view(imagePin(image.imageId));
+    return { ...image, minerAddress: edgeId, ...(held === undefined ? {} : { held }) };
+  };
   const image = `${BASE}/image`;
   const ordering = {
     summary: 'order an image to be stored',
@@ -130,11 +140,17 @@ function addImageRoutes(rim: HttpRim, { images, records, edgeId }: StorageServed
   });
 }
 
-function addNetworkRoutes(rim: HttpRim, { store, edgeId, price }: StorageServed): void {
+function addNetworkRoutes(
+  rim: HttpRim,
+  { store, edgeId, price, network: beyond, pushes }: StorageServed,
+): void {
   const network = { summary: 'where objects are kept', answer: answers.network };
-  rim.route('get', `${BASE}/network`, network, () =>
-    answer({ network: { kind: 'embedded', provider: `/p2p/${edgeId}`, store: store.usage() } }),
-  );
+  rim.route('get', `${BASE}/network`, network, async () => {
+    const { kind } = beyond;
+    const counts = { waiting: pushes.waiting(), failed: pushes.failed().length };
+    const told = { kind, ...(await beyond.health()), ...counts, provider: `/p2p/${edgeId}` };
+    return answer({ network: { ...told, store: store.usage() } });
+  });
   const pins = { summary: 'what is kept, and for whose sake', query: pageQuery, answer: answers.pins };
   rim.route('get', `${BASE}/pins`, pins, ({ query }) => {
     const { totalCount, page: some } = page(store.pins(), query);

@@ -14,6 +14,19 @@ const progressView = z.object({
   fetchedBytes: bytes,
 });
 
+const heldView = z.object({
+  network: z.string().describe('its kind'),
+  state: z
+    .enum(['PUSHING', 'STORED', 'COMMITTED', 'FAILED'])
+    .describe('STORED: there, by fewer than are asked for; FAILED: is tried again later'),
+  providers: z.array(z.string()).describe('who holds it; what a fetch may name'),
+  bytes: bytes.optional().describe('of blocks that are there, while it is PUSHING'),
+  pieceCid: z.string().optional(),
+  detail: z.string().optional(),
+  error: z.string().optional().describe('what failed last'),
+  checkedAt: wallMs.optional(),
+});
+
 const objectView = z.object({
   cid: z.string(),
   state: z.enum(['FETCHING', 'STORED', 'FAILED']),
@@ -22,6 +35,8 @@ const objectView = z.object({
   error: z.string().optional().describe('why FAILED'),
   createdAt: wallMs,
   progress: progressView.optional().describe('of a fetch since it was last begun'),
+  pieceCid: z.string().optional().describe('as which Filecoin was asked for it'),
+  held: heldView.optional().describe('how the storage network holds it'),
 });
 
 const digits = z.string().regex(/^\d+$/).describe('a whole number, of any size');
@@ -60,6 +75,7 @@ const imageView = z.object({
   expiresAt: wallMs,
   cost: costView.optional().describe('as it was when the image was ordered'),
   minerAddress: z.string().describe('the edge that stores it'),
+  held: heldView.optional().describe('how the storage network holds it'),
 });
 
 const exportedView = z.object({
@@ -77,6 +93,10 @@ const verified = { cid: z.string(), blocks: z.int(), bytes };
 
 const networkView = z.object({
   kind: z.string(),
+  ok: z.boolean().describe('whether what is stored now could be brought there'),
+  detail: z.string().optional(),
+  waiting: z.int().describe('pieces that it does not hold yet as it is asked to'),
+  failed: z.int().describe('pieces that could not be brought there; they are tried again'),
   provider: z.string().describe('how other edges name this one'),
   store: z.object({ blocks: z.int(), bytes, quotaBytes: bytes, damaged: z.int() }),
 });
