@@ -75,9 +75,9 @@ export const orchestratorImageBody = z.preprocess(
 );
 
 export const backendErrorBody = z.strictObject({
-  errorObject: z.unknown(),
+  errorObject: z.unknown().refine((value) => value !== undefined, 'must be there'),
   code: z.int().min(0).max(999),
-  message: z.string().max(4096),
+  message: z.string().min(1).max(4096),
 });
 
 export const objectBody = z.union([
