@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { AntirioError } from '@antirio/kernel';
 import { httpPeer, issuesOf, loadConfig, type Log } from '@antirio/host';
 import { keysOfOptions, optionsOfKeys } from './edgex-keys.ts';
+import { fileOptions } from './edgex-file.ts';
 import { edgexEnvironment, type Variables } from './environment.ts';
 import { keysOfPlaces, type Keys } from './places.ts';
 import { providedBy, type Provided } from './provided.ts';
@@ -137,7 +138,12 @@ export async function configurationOf(
 ): Promise<Tree> {
   const { serviceKey, environment = {}, defaults = {}, options } = configured;
   const prefix = serviceKey.toUpperCase().replaceAll('-', '_');
-  const base = merged(defaults, loadConfig(anything, { file }));
+  const wantsKeeper = (env['EDGEX_CONFIG_PROVIDER'] ?? '').startsWith('keeper');
+  const commonFile = wantsKeeper ? undefined : env['EDGEX_COMMON_CONFIG'] || undefined;
+  const given = await fileOptions({ file, commonFile }, environment, (keys) => {
+    if (keys.length > 0) log.warn({ file, keys }, 'keys of EdgeX that are not taken');
+  });
+  const base = merged(defaults, given);
   const mine = loadConfig(anything, { env: { prefix, values: env } });
   const here = merged(base, mine);
   const tree = withLogin(merged(here, edgexEnvironment(env, environment, here, placeKeys(here))), here);

@@ -4,7 +4,8 @@ import { sectionsOf, settingsOf, type OwnSettings } from './settings.ts';
 import { isTree, leavesOf, merged, treeWith, valueAt, type Tree } from './tree.ts';
 
 export function keysOfTree(tree: Tree): Keys {
-  return Object.fromEntries(leavesOf(tree).map(([path, value]) => [path.join('/'), String(value)]));
+  const leaves = leavesOf(tree).filter(([, value]) => value !== null && value !== undefined);
+  return Object.fromEntries(leaves.map(([path, value]) => [path.join('/'), String(value)]));
 }
 
 /** What is followed while the service runs is not read at its start. */

@@ -15,6 +15,7 @@ import { z } from 'zod';
 import type { EdgexServicePorts } from './edgex-service.ts';
 import { withBaseTopic } from './base-topic.ts';
 import { checked, configurationOf } from './configuration.ts';
+import { configFileOf } from './edgex-file.ts';
 import { edgexVariablesNotTaken } from './environment.ts';
 import { secretsOf, type Secrets } from './secrets.ts';
 import type { OwnSettings } from './settings.ts';
@@ -93,12 +94,7 @@ export async function runService<S extends z.ZodObject>(alone: AloneService<S>):
   const { argv, env } = process;
   const log = createLog(serviceKey);
   const schema = alone.options.extend(surroundings.shape);
-  const tree = await configurationOf(
-    { ...alone, options: schema },
-    env,
-    argv[2] ?? env['EDGEX_CONFIG_FILE'],
-    log,
-  );
+  const tree = await configurationOf({ ...alone, options: schema }, env, configFileOf(argv[2], env), log);
   const given = checked(schema, tree);
   const around = surroundings.parse(given);
   const { broker, coreMetadata, coreKeeper, port } = around;
