@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
+import { silentLog } from '@antirio/host';
 import { readConfig, type EdgeConfig } from './config.ts';
-import { withEdgexEnvironment } from './edgex-env.ts';
+import { warnOfEdgexEnvironment, withEdgexEnvironment } from './edgex-env.ts';
 import { roomNamed, type RunnableRoom } from './loaders.ts';
 
 const rooms = (...names: readonly string[]): RunnableRoom[] => names.flatMap((name) => roomNamed(name) ?? []);
@@ -45,6 +46,22 @@ describe('the environment under the names of EdgeX', () => {
     ['MESSAGEBUS_BASETOPICPREFIX', 'mine'],
   ])('is refused where an edge has its own way: %s', async (name, value) => {
     await expect(withEdgexEnvironment(given, rooms('core-data'), { [name]: value })).rejects.toThrow(name);
+  });
+
+  test('is told of where it means nothing to an edge', async () => {
+    const told: unknown[] = [];
+    const log = Object.assign(silentLog.child({}), { warn: (fields: unknown) => void told.push(fields) });
+    const env = { EDGEX_CONFIG_DIR: '/res', EDGEX_OTHER: '1', SERVICE_PORT: '1' };
+    await warnOfEdgexEnvironment(log, given, rooms('core-data'), env);
+    await warnOfEdgexEnvironment(log, given, rooms('core-data'), { SERVICE_PORT: '1' });
+    expect(told).toEqual([
+      {
+        variables: {
+          EDGEX_CONFIG_DIR: 'an edge has its own configuration file',
+          EDGEX_OTHER: 'it has no meaning here',
+        },
+      },
+    ]);
   });
 
   test('is refused where it is wrong', async () => {

@@ -51,6 +51,12 @@ export async function withEdgexEnvironment(
   return { ...config, services, [room.key]: merged({ ...config[room.key], ...followed }, options) };
 }
 
+/** What means something to a service only that is not started as a room of an edge. */
+const OWN_PROCESS = [
+  ...['EDGEX_CONFIG_FILE', 'EDGEX_CONFIG_DIR', 'EDGEX_PROFILE', 'EDGEX_COMMON_CONFIG'],
+  ...['EDGEX_OVERWRITE_CONFIG', 'EDGEX_STARTUP_DURATION', 'EDGEX_STARTUP_INTERVAL'],
+];
+
 /** Says once which variables of EdgeX the service does not take, and why. */
 export async function warnOfEdgexEnvironment(
   log: Log,
@@ -60,6 +66,10 @@ export async function warnOfEdgexEnvironment(
 ): Promise<void> {
   const environment = (await room?.load())?.environment;
   if (room === undefined || environment === undefined) return;
-  const variables = edgexVariablesNotTaken(env, environment, config[room.key]);
+  const ownProcess = OWN_PROCESS.filter((name) => (env[name] ?? '') !== '');
+  const variables = {
+    ...edgexVariablesNotTaken(env, environment, config[room.key]),
+    ...Object.fromEntries(ownProcess.map((name) => [name, 'an edge has its own configuration file'])),
+  };
   if (Object.keys(variables).length > 0) log.warn({ variables }, 'variables of EdgeX that are not taken');
 }
