@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,10 +27,16 @@ export class Room {
   /** What the ledger says of the match `m1`. */
   match: unknown;
   readonly #server: Server;
+  /** In place of `answer`. */
+  raw: RequestListener | undefined;
   answer: (asked: Asked) => Answering | Promise<Answering> = () => ({ status: 200, body: { ok: true } });
 
   constructor() {
     this.#server = createServer((request, response) => {
+      if (this.raw !== undefined) {
+        this.raw(request, response);
+        return;
+      }
       const chunks: Buffer[] = [];
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
       request.on('end', () => {

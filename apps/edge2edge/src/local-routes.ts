@@ -1,10 +1,11 @@
 import type { Request, Response } from 'express';
 import { z } from 'zod';
-import type { HttpAnswer, HttpCall, HttpPeer, HttpRim } from '@antirio/host';
+import type { HttpAnswer, HttpCall, HttpPeer, HttpRim, HttpStream } from '@antirio/host';
 import { AntirioError, canonicalBytes, fromBase64, verifySignature, type EdgeId } from '@antirio/kernel';
 import type { AddressBook } from './address-book.ts';
+import { passOn } from './content-streams.ts';
 import { resolveEdge, type Directory } from './directory.ts';
-import { peerKey } from './open-routes.ts';
+import { findOpenRoute, isStreamed, peerKey } from './open-routes.ts';
 import { edgeId, peerAddress, sealKey, type Edge2EdgeOptions } from './options.ts';
 import type { PeerClient } from './peer-client.ts';
 
@@ -22,6 +23,7 @@ const edgeParam = z.object({ edgeId });
 const told = peerAddress.extend({ sealKey: sealKey.optional() });
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
 const PREFIX = '/edge2edge/peer/';
+const STREAM_IDLE_MS = 30_000;
 
 /** @throws AntirioError forbidden */
 function checkSealKey(edge: EdgeId, key: z.output<typeof sealKey>): void {
@@ -81,10 +83,62 @@ async function pass(parts: LocalRoutesParts, to: EdgeId, call: HttpCall): Promis
   return room.call({ ...call, path, timeoutMs: 35_000 });
 }
 
+/** Whether the way to another edge takes the answer as a stream. */
+function isContent(path: string): boolean {
+  const [, service = '', behind = '', query = ''] = /^\/([a-z0-9-]+)\/([^?]*)(.*)$/.exec(path) ?? [];
+  const matched = findOpenRoute('edge', 'GET', service, behind);
+  return matched !== undefined && isStreamed(matched.route, query);
+}
+
+async function openStream(
+  { client, own, rooms }: LocalRoutesParts,
+  to: EdgeId,
+  path: string,
+  headers: Readonly<Record<string, string>>,
+): Promise<HttpStream> {
+  const call = { headers, idleMs: STREAM_IDLE_MS, transient: true };
+  if (to !== own) return client.open(to, path, call);
+  const [, service = '', behind = ''] = /^\/([a-z0-9-]+)(\/.*)$/.exec(path) ?? [];
+  const room = rooms[peerKey(service)];
+  if (room?.open === undefined) throw new AntirioError('notFound', `there is no room ${service} here`);
+  return room.open(behind, call);
+}
+
+async function passStream(
+  parts: LocalRoutesParts,
+  to: EdgeId,
+  path: string,
+  request: Request,
+  response: Response,
+): Promise<void> {
+  const headers: Record<string, string> = {};
+  for (const name of ['accept', 'accept-encoding']) {
+    const value = request.get(name);
+    if (value !== undefined) headers[name] = value;
+  }
+  const stream = await openStream(parts, to, path, headers);
+  response.once('close', () => stream.close());
+  for (const name of ['content-type', 'content-encoding']) {
+    const value = stream.headers[name];
+    if (typeof value === 'string' && value !== '') response.set(name, value);
+  }
+  response.status(stream.status);
+  try {
+    await passOn(stream.body, response);
+  } catch {
+    // Content that breaks off has no other end.
+    response.destroy();
+  }
+}
+
 function peerRoutes(parts: LocalRoutesParts): void {
   parts.rim.app.all(`${PREFIX}:edgeId/*path`, async (request, response) => {
     const [, name = '', path = ''] = /^\/edge2edge\/peer\/([^/?]+)(\/.*)$/.exec(request.originalUrl) ?? [];
     const to = resolveEdge(name, parts.options, parts.own);
+    if (request.method === 'GET' && isContent(path)) {
+      await passStream(parts, to, path, request, response);
+      return;
+    }
     const answer = await pass(parts, to, toCall(request, response, path));
     const contentType = answer.headers['content-type'];
     if (typeof contentType === 'string' && contentType !== '') response.set('content-type', contentType);

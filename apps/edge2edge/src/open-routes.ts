@@ -16,6 +16,8 @@ export interface OpenRoute {
   readonly audience: Audience;
   /** Whether only the centre offers it, or only the other edges; both where it is left out. */
   readonly role?: 'edge' | 'central';
+  /** CARs go as streams: their blocks prove themselves, so that only the head of the answer is signed, and no size is too large. */
+  readonly streamsCars?: true;
   /** How long the room may think (default 10 s). */
   readonly timeoutMs?: number;
 }
@@ -57,7 +59,7 @@ export const OPEN_ROUTES: readonly OpenRoute[] = [
   get('gateway-bridge', 'api/v3/ring/:id/root', 'party'),
   post('gateway-bridge', 'api/v3/ring/:id/acknowledge', 'party'),
 
-  get('filecoin-interface', 'ipfs/**', 'known', { timeoutMs: 30_000 }),
+  get('filecoin-interface', 'ipfs/**', 'known', { timeoutMs: 30_000, streamsCars: true }),
   { method: 'HEAD', service: 'filecoin-interface', path: 'ipfs/**', audience: 'known', timeoutMs: 30_000 },
 
   post('orchestrator', 'orchestrator/service_provider/contract', 'known'),
@@ -132,6 +134,11 @@ export function findOpenRoute(
     if (id !== undefined) return id === '' ? { route } : { route, id };
   }
   return undefined;
+}
+
+/** Whether the answer to a request goes as a stream. */
+export function isStreamed({ streamsCars }: OpenRoute, path: string): boolean {
+  return streamsCars === true && /[?&]format=car(?:&|$)/.test(path);
 }
 
 /** A room's name as the key of its peer: `gateway-bridge` is `gatewayBridge`. */

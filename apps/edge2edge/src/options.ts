@@ -66,6 +66,11 @@ export const edge2edgeOptions = z.strictObject({
   strangerRequestsPerSecond: rate.default(5).describe('of an edge that is not known here'),
   concurrentRequests: z.int().min(1).max(1024).default(32).describe('of one edge at once'),
   datagramsPerSecond: rate.default(500).describe('of one edge; bursts of twice that'),
+  contentBytesPerSecond: rate
+    .default(64 << 20)
+    .describe(
+      'of stored content that goes to other edges, all together: the rest of the line is for their requests and beats',
+    ),
   devices: z
     .strictObject({
       enabled: z.boolean().default(true),

@@ -1,4 +1,13 @@
-import { httpPeer, type HttpAnswer, type HttpCall, type HttpPeer, type Log } from '@antirio/host';
+import { Readable } from 'node:stream';
+import {
+  httpPeer,
+  type HttpAnswer,
+  type HttpCall,
+  type HttpPeer,
+  type HttpStream,
+  type HttpStreamCall,
+  type Log,
+} from '@antirio/host';
 import {
   AntirioError,
   fromUtf8,
@@ -8,14 +17,17 @@ import {
   type Identity,
   type Random,
 } from '@antirio/kernel';
+import { wholeBody } from './content-streams.ts';
 import type { Directory } from './directory.ts';
 import { createConcurrency } from './rate-limit.ts';
-import { HEADERS, isAnswerOf, signRequest } from './request-signature.ts';
+import { HEADERS, isAnswerOf, isStreamHeadOf, signRequest } from './request-signature.ts';
 
 /** Signed requests to other edges, and only answers that they signed. */
 export interface PeerClient {
   /** @throws AntirioError notFound, busy, unavailable, timeout, tooLarge */
   call(to: EdgeId, call: HttpCall): Promise<HttpAnswer>;
+  /** A GET whose answer is a stream of content; its head is proven to be the edge's, its body proves itself or not. @throws as `call` */
+  open(to: EdgeId, path: string, call: HttpStreamCall): Promise<HttpStream>;
   close(): void;
 }
 
@@ -33,9 +45,12 @@ const MAX_PER_EDGE = 64;
 const MAX_IN_ALL = 512;
 const MAX_CONNECTIONS = 256;
 const NO_CHALLENGE = '0'.repeat(32);
+/** Streams from one edge at once, and from all: each has a connection of its own. */
+const STREAMS_PER_EDGE = 8;
+const STREAMS_IN_ALL = 24;
 const FORWARDED = ['content-type', 'accept', 'x-correlation-id'];
 
-const header = (answer: HttpAnswer, name: string): string => {
+const header = (answer: Pick<HttpAnswer, 'headers'>, name: string): string => {
   const value = answer.headers[name];
   return typeof value === 'string' ? value : '';
 };
@@ -66,10 +81,19 @@ function withBytes({ json, ...call }: HttpCall): HttpCall {
   return { ...call, headers, body: utf8(JSON.stringify(json)) };
 }
 
+async function* whileOpen(body: AsyncIterable<Uint8Array>, end: () => void): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body;
+  } finally {
+    end();
+  }
+}
+
 export function createPeerClient({ identity, random, log, directory }: PeerClientParts): PeerClient {
   const connections = new Map<string, HttpPeer>();
   const challenges = new Map<EdgeId, string>();
   const underWay = createConcurrency(MAX_PER_EDGE, MAX_IN_ALL);
+  const streaming = createConcurrency(STREAMS_PER_EDGE, STREAMS_IN_ALL);
 
   const connection = (url: string): HttpPeer => {
     const known = connections.get(url);
@@ -128,7 +152,63 @@ export function createPeerClient({ identity, random, log, directory }: PeerClien
     }
     throw new AntirioError('unavailable', `${to} keeps changing its challenge`);
   };
+  const attemptStream = async (
+    to: EdgeId,
+    url: string,
+    path: string,
+    call: HttpStreamCall,
+  ): Promise<HttpStream | 'stale'> => {
+    const nonce = `${challenges.get(to) ?? NO_CHALLENGE}.${toHex(random.bytes(12))}`;
+    const empty = new Uint8Array(0);
+    const signed = signRequest(identity, { method: 'GET', path, body: empty, to, nonce });
+    const peer = connection(url);
+    if (peer.open === undefined) throw new AntirioError('unavailable', `no streams from ${url}`);
+    const stream = await peer.open(path, { ...call, headers: { ...call.headers, ...signed } });
+    const challenge = header(stream, HEADERS.challenge);
+    noteChallenge(to, challenge);
+    const { status } = stream;
+    const contentType = header(stream, 'content-type');
+    const contentEncoding = header(stream, 'content-encoding');
+    const head = { status, contentType, contentEncoding, path, to: identity.edgeId, nonce };
+    if (isStreamHeadOf(to, head, header(stream, HEADERS.stream))) return stream;
+    const body = await wholeBody(stream.body, MAX_ANSWER_BYTES);
+    const answer = { status, contentType, body, to: identity.edgeId, nonce };
+    if (isAnswerOf(to, answer, header(stream, HEADERS.answer)))
+      return { ...stream, body: Readable.from([body]) };
+    if (status === 401 && challenge !== '' && !nonce.startsWith(`${challenge}.`)) return 'stale';
+    throw new AntirioError('unavailable', `${to} gave no signed answer: HTTP ${status}`, { status });
+  };
+  const openStream = async (
+    to: EdgeId,
+    url: string,
+    path: string,
+    call: HttpStreamCall,
+  ): Promise<HttpStream> => {
+    for (let tries = 0; tries < 3; tries++) {
+      const stream = await attemptStream(to, url, path, call);
+      if (stream !== 'stale') return stream;
+    }
+    throw new AntirioError('unavailable', `${to} keeps changing its challenge`);
+  };
   return {
+    async open(to, path, call) {
+      const { url } = await directory().find(to);
+      const end = streaming.begin(to);
+      if (end === undefined) throw new AntirioError('busy', `too much content of ${to} is on its way`);
+      try {
+        const stream = await openStream(to, url, path, call);
+        const close = (): void => {
+          end();
+          stream.close();
+        };
+        return { ...stream, close, body: whileOpen(stream.body, end) };
+      } catch (error) {
+        end();
+        if (error instanceof AntirioError && ['unavailable', 'timeout'].includes(error.code)) forget(url, to);
+        log.debug({ to, path, error }, 'no content');
+        throw error;
+      }
+    },
     async call(to, request) {
       const { url } = await directory().find(to);
       const end = underWay.begin(to);

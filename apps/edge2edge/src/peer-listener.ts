@@ -1,11 +1,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { API_VERSION } from '@antirio/host';
+import { API_VERSION, type HttpPeer } from '@antirio/host';
 import { AntirioError, describeError, isAntirioError, utf8 } from '@antirio/kernel';
 import { createAdmission } from './admission.ts';
 import type { Directory } from './directory.ts';
 import { createFreshness } from './freshness.ts';
-import { peerKey } from './open-routes.ts';
+import { createContentStreams } from './content-streams.ts';
+import { isStreamed, peerKey } from './open-routes.ts';
 import type { Edge2EdgeOptions, Edge2EdgePorts } from './options.ts';
 import { createProver, type Proven } from './request-proof.ts';
 import { createConcurrency, createRateLimit } from './rate-limit.ts';
@@ -72,15 +73,21 @@ export function createPeerListener({ options, ports, directory, rooms }: PeerLis
   const prover = createProver({ clock, role: options.role, own: identity.edgeId, freshness });
   const admission = createAdmission(options, directory, createRateLimit(clock, options.requestsPerSecond));
   const working = createConcurrency(options.concurrentRequests, IN_ALL);
+  const streams = createContentStreams({ identity, clock, bytesPerSecond: options.contentBytesPerSecond });
   let server: Server | undefined;
+
+  const roomOf = ({ route: { service } }: Proven['matched']): HttpPeer => {
+    const room = rooms[peerKey(service)];
+    if (room === undefined) throw new AntirioError('unavailable', `there is no ${service} here`);
+    return room;
+  };
 
   const ask = async (
     { from, matched, method, path, body }: Proven,
     request: IncomingMessage,
   ): Promise<Answer> => {
-    const { service, timeoutMs = 10_000 } = matched.route;
-    const room = rooms[peerKey(service)];
-    if (room === undefined) throw new AntirioError('unavailable', `there is no ${service} here`);
+    const room = roomOf(matched);
+    const { timeoutMs = 10_000 } = matched.route;
     const headers: Record<string, string> = { [HEADERS.peer]: from };
     for (const name of ['content-type', 'accept', 'x-correlation-id']) {
       const value = request.headers[name];
@@ -99,14 +106,19 @@ export function createPeerListener({ options, ports, directory, rooms }: PeerLis
     const contentType = got['content-type'];
     return { status, contentType: typeof contentType === 'string' ? contentType : '', body: answered };
   };
-  const serve = async (proven: Proven, request: IncomingMessage): Promise<Answer> => {
+  const serve = async (
+    proven: Proven,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<Answer | undefined> => {
     const { from, matched } = proven;
     const end = working.begin(from);
     try {
       if (end === undefined) throw new AntirioError('busy', 'too many requests of this edge are under way');
       await admission.admit(from, matched);
       counts.served += 1;
-      return await ask(proven, request);
+      if (!isStreamed(matched.route, proven.path)) return await ask(proven, request);
+      return await streams.serve(roomOf(matched), proven, request, response, freshness.challenge());
     } catch (error) {
       const answer = errorAnswer(error);
       if (answer.status < 500) counts.refused += 1;
@@ -128,7 +140,10 @@ export function createPeerListener({ options, ports, directory, rooms }: PeerLis
       return;
     }
     const { from: to, nonce } = proven;
-    const answer = await serve(proven, request);
+    const answer = await serve(proven, request, response);
+    if (answer === undefined) return;
+    // Content that breaks off has no other end.
+    if (response.headersSent) response.destroy();
     // HEAD has no body to be signed.
     const body = request.method === 'HEAD' ? new Uint8Array(0) : answer.body;
     send(

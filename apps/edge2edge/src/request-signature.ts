@@ -17,6 +17,8 @@ export const HEADERS = {
   challenge: 'x-antirio-challenge',
   /** In answers: the receiver's signature over what it answers to this nonce. */
   answer: 'x-antirio-answer',
+  /** In answers whose body is content that proves itself: the receiver's signature over their head. */
+  stream: 'x-antirio-stream',
   /** Inside an edge: who asks, put there by edge2edge alone. */
   peer: 'x-antirio-peer',
 } as const;
@@ -34,6 +36,17 @@ export interface AnswerToSign {
   readonly status: number;
   readonly contentType: string;
   readonly body: Uint8Array;
+  readonly to: EdgeId;
+  readonly nonce: string;
+}
+
+/** What is signed of an answer whose body is blocks, each proven by its CID. */
+export interface StreamHeadToSign {
+  readonly status: number;
+  readonly contentType: string;
+  readonly contentEncoding: string;
+  /** As it was asked for. */
+  readonly path: string;
   readonly to: EdgeId;
   readonly nonce: string;
 }
@@ -82,4 +95,17 @@ export function signAnswer(identity: Identity, answer: AnswerToSign): string {
 
 export function isAnswerOf(from: EdgeId, answer: AnswerToSign, signature: string): boolean {
   return verify(from, answerBytes(from, answer), signature);
+}
+
+function streamHeadBytes(from: EdgeId, head: StreamHeadToSign): Uint8Array {
+  const { status, contentType, contentEncoding, path, to, nonce } = head;
+  return canonicalBytes({ kind: 'stream', status, contentType, contentEncoding, path, from, to, nonce });
+}
+
+export function signStreamHead(identity: Identity, head: StreamHeadToSign): string {
+  return toBase64(identity.sign(streamHeadBytes(identity.edgeId, head)));
+}
+
+export function isStreamHeadOf(from: EdgeId, head: StreamHeadToSign, signature: string): boolean {
+  return verify(from, streamHeadBytes(from, head), signature);
 }

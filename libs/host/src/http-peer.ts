@@ -35,7 +35,7 @@ export interface HttpAnswer {
 export interface HttpPeer {
   /** Any status is an answer. @throws AntirioError unavailable | timeout | tooLarge when there is none. */
   call(call: HttpCall): Promise<HttpAnswer>;
-  /** A GET of whatever size, where the way there can carry it: not through signed requests to other edges. @throws AntirioError unavailable | timeout */
+  /** A GET of whatever size, where the way there can carry it. @throws AntirioError unavailable | timeout */
   open?(path: string, call: HttpStreamCall): Promise<HttpStream>;
   close(): void;
 }

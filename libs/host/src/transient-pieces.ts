@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { finished } from 'node:stream/promises';
 
 /** So much of a body waits to be read; then the other side is held back. */
-const HIGH_WATER = 256 << 10;
+const HIGH_WATER = 64 << 10;
 /** Of smaller memory nothing is gained, and it may be shared. */
 const WORTH_RELEASING = 16 << 10;
 

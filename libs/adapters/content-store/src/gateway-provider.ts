@@ -1,5 +1,5 @@
 import { AntirioError } from '@antirio/kernel';
-import { httpPeer, openHttpStream, type HttpPeer } from '@antirio/host';
+import { httpPeer, type HttpPeer } from '@antirio/host';
 import { MAX_BLOCK_BYTES, type CID } from './block.ts';
 import type { BlockProvider } from './provider.ts';
 import { ACCEPT_ENCODING, decodeBody, decodeStream } from './wire-coding.ts';
@@ -13,8 +13,30 @@ const MAX_RETRY_AFTER_S = 60;
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
-/** A trustless gateway as a provider of single blocks; `prefix` is what stands before `/ipfs` in its paths. */
+/** CARs of one provider that come at once: others wait, so that none of them is refused. */
+const CARS_AT_ONCE = 3;
+
+/** A trustless gateway as a provider of blocks, and of CARs where its peer gives streams; `prefix` is what stands before `/ipfs` in its paths. */
 export function gatewayProvider(name: string, peer: HttpPeer, prefix = ''): BlockProvider {
+  const places = createPlaces(CARS_AT_ONCE);
+  const fetchCar = async (cid: CID, idleMs: number, signal?: AbortSignal) => {
+    const leave = await places();
+    try {
+      const path = `${prefix}/ipfs/${cid.toString()}?format=car`;
+      const answer = await peer.open?.(path, { headers: CAR_HEADERS, idleMs, signal, transient: true });
+      if (answer === undefined) throw new AntirioError('unavailable', 'it gives no streams');
+      try {
+        requireOk(answer.status, answer.headers);
+        return leaving(decodeStream(answer.body, answer.headers['content-encoding']), leave);
+      } catch (error) {
+        answer.close();
+        throw error;
+      }
+    } catch (error) {
+      leave();
+      throw error;
+    }
+  };
   return {
     name,
     async fetchBlock(cid, timeoutMs) {
@@ -27,30 +49,40 @@ export function gatewayProvider(name: string, peer: HttpPeer, prefix = ''): Bloc
       requireOk(answer.status, answer.headers);
       return decodeBody(answer.body, answer.headers['content-encoding'], MAX_BLOCK_BYTES);
     },
+    ...(peer.open === undefined ? {} : { fetchCar }),
   };
 }
 
-/** A trustless gateway at a URL, of which whole DAGs can be had in one answer. */
+/** A trustless gateway at a URL. */
 export function urlProvider(name: string, url: string): BlockProvider & { close(): void } {
   const peer = httpPeer({ url });
-  const base = url.replace(/\/$/, '');
-  return {
-    ...gatewayProvider(name, peer),
-    async fetchCar(cid: CID, idleMs: number, signal?: AbortSignal) {
-      const wanted = `${base}/ipfs/${cid.toString()}?format=car`;
-      const answer = await openHttpStream(wanted, { headers: CAR_HEADERS, idleMs, signal, transient: true });
-      try {
-        requireOk(answer.status, answer.headers);
-        return decodeStream(answer.body, answer.headers['content-encoding']);
-      } catch (error) {
-        answer.close();
-        throw error;
-      }
-    },
-    close: () => {
-      peer.close();
-    },
+  return { ...gatewayProvider(name, peer), close: () => peer.close() };
+}
+
+/** So many may be in; the others wait in turn. Gives what is to be called on leaving, once or more often. */
+function createPlaces(count: number): () => Promise<() => void> {
+  const waiting: (() => void)[] = [];
+  let free = count;
+  return async () => {
+    if (free > 0) free--;
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+    let isIn = true;
+    return () => {
+      if (!isIn) return;
+      isIn = false;
+      const next = waiting.shift();
+      if (next === undefined) free++;
+      else next();
+    };
   };
+}
+
+async function* leaving(body: AsyncIterable<Uint8Array>, leave: () => void): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body;
+  } finally {
+    leave();
+  }
 }
 
 /** Redirects are not followed: where a provider sends us is not where we meant to ask. */

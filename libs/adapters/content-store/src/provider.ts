@@ -117,7 +117,7 @@ export function createProviderPool(
       } catch (error) {
         if (!isAntirioError(error) || isAntirioError(error, 'storageFull')) throw error;
         // Not to have it, to give single blocks only, or too much of it, is no failure; a wrong block is one.
-        next.noCar = true;
+        next.noCar = !isAntirioError(error, 'busy');
         if (isAntirioError(error, 'corrupt')) blame(next, error);
         return false;
       } finally {

@@ -25,14 +25,21 @@ export class TestKubo {
 
   bytes(...args: string[]): Buffer {
     const env = { ...process.env, IPFS_PATH: join(this.folder, 'repository') };
-    return execFileSync(this.#program, args, { env, maxBuffer: 256 << 20, stdio: ['ignore', 'pipe', 'pipe'] });
+    return execFileSync(this.#program, args, {
+      env,
+      maxBuffer: 256 << 20,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
   }
 
   /** The URL of its gateway, which gives what is here alone. */
   async gateway(): Promise<string> {
     this.run('config', '--json', 'Gateway.NoFetch', 'true');
     const env = { ...process.env, IPFS_PATH: join(this.folder, 'repository') };
-    const daemon = spawn(this.#program, ['daemon', '--offline'], { env, stdio: ['ignore', 'pipe', 'ignore'] });
+    const daemon = spawn(this.#program, ['daemon', '--offline'], {
+      env,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
     this.#stops.push(async () => {
       if (daemon.exitCode !== null) return;
       const ended = once(daemon, 'exit');
