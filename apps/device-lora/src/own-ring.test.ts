@@ -1,5 +1,7 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { createLog, sleep, type HttpAnswer, type HttpCall, type HttpPeer } from '@antirio/host';
+import { createAsked } from './asked.ts';
+import { openStore } from './database.ts';
 import { openOwnRing, type Asked, type OwnRing, type Wanted } from './own-ring.ts';
 
 const opened: OwnRing[] = [];
@@ -68,11 +70,7 @@ function bridgeWith(room: number): FakeBridge {
   };
 }
 
-/** What a service has on its disk. */
-function createDisk(): Asked {
-  let names: ReadonlySet<string> = new Set();
-  return { all: () => names, replace: (next) => void (names = new Set(next)) };
-}
+const createDisk = (): Asked => createAsked(openStore(':memory:'));
 
 function ringOf(
   bridge: HttpPeer,

@@ -34,8 +34,9 @@ export interface Wanted {
 /** What we have put into the ring's filter, durably: what is not wanted any more goes, what others put there stays. */
 export interface Asked {
   all(): ReadonlySet<string>;
-  /** Durable when it returns. */
-  replace(names: readonly string[]): void;
+  /** Each is durable when it returns. */
+  add(names: readonly string[]): void;
+  remove(names: readonly string[]): void;
 }
 
 /** The edge's own ring: sees to it that it takes our devices, and tells it what is stored. */
@@ -81,10 +82,11 @@ const hasAll = (known: readonly string[], wanted: readonly string[]): boolean =>
   return wanted.every((one) => set.has(one));
 };
 
-/** Whether something of ours is still there that is not wanted any more. */
-function hasLeft(found: Found | undefined, before: ReadonlySet<string>, names: ReadonlySet<string>): boolean {
+/** Whether some of these are still there. */
+function hasAny(found: Found | undefined, names: readonly string[]): boolean {
   const { devAddrs = [], devEuis = [] } = found ?? {};
-  return [...devAddrs, ...devEuis].some((one) => before.has(one) && !names.has(one));
+  const there = new Set(names.length === 0 ? [] : [...devAddrs, ...devEuis]);
+  return names.some((name) => there.has(name));
 }
 
 export function openOwnRing(ports: OwnRingPorts): OwnRing {
@@ -144,17 +146,17 @@ export function openOwnRing(ports: OwnRingPorts): OwnRing {
     const wanted = ports.wanted();
     const before = ports.asked.all();
     const names = new Set([...wanted.devAddrs, ...wanted.devEuis]);
-    const union = new Set([...before, ...names]);
+    const unwanted = [...before].filter((name) => !names.has(name));
     // what is put there by a service that is killed at once is known as its own all the same
-    if (union.size > before.size) ports.asked.replace([...union]);
-    if (hasLeft(found, before, names) || !isRight(found, wanted)) {
+    ports.asked.add([...names].filter((name) => !before.has(name)));
+    if (hasAny(found, unwanted) || !isRight(found, wanted)) {
       const { filter, sensors } = filterOf(found, wanted, before);
       const held = found?.budgetBytes ?? 0;
       const budgetBytes = Math.max(held, Math.min(sensors * BUDGET_PER_DEVICE, MOST));
       await putWith(filter, budgetBytes, Math.max(held, LEAST));
     }
     // once is enough: whoever puts it there again has his reasons
-    if (union.size > names.size) ports.asked.replace([...names]);
+    ports.asked.remove(unwanted);
     ensured = true;
   };
   const ensure = (): Promise<void> => {
