@@ -2,7 +2,7 @@ import type { DevEui } from '@antirio/lorawan';
 import type { DeviceOptions } from './options.ts';
 
 /** The devices that are configured, as they are looked for. */
-export interface Directory {
+interface Directory {
   readonly byName: ReadonlyMap<string, DeviceOptions>;
   readonly byEui: ReadonlyMap<DevEui, DeviceOptions>;
 }

@@ -2,8 +2,12 @@ import type { MacState } from '@antirio/lorawan';
 
 type Fields = Readonly<Record<string, unknown>>;
 
-const isSame = (one: unknown, other: unknown): boolean =>
-  one === other || JSON.stringify(one) === JSON.stringify(other);
+const lengthOf = (value: unknown): number | undefined => (Array.isArray(value) ? value.length : undefined);
+
+function isSame(one: unknown, other: unknown): boolean {
+  if (one === other || typeof one !== 'object' || typeof other !== 'object') return one === other;
+  return lengthOf(one) === lengthOf(other) && JSON.stringify(one) === JSON.stringify(other);
+}
 
 function changedIn(fields: Fields, base: Fields): Record<string, unknown> {
   const changed: Record<string, unknown> = {};
