@@ -4,7 +4,7 @@ import { AntirioError } from '@antirio/kernel';
 import { httpPeer, issuesOf, loadConfig, type Log } from '@antirio/host';
 import { keysOfOptions, optionsOfKeys } from './edgex-keys.ts';
 import { fileOptions } from './edgex-file.ts';
-import { edgexEnvironment, type Variables } from './environment.ts';
+import { edgexEnvironment, NO_NAME_ESCAPE, type Variables } from './environment.ts';
 import { keysOfPlaces, type Keys } from './places.ts';
 import { providedBy, type Provided } from './provided.ts';
 import type { OwnSettings } from './settings.ts';
@@ -119,6 +119,8 @@ function withProvided(
   const known = merged(merged(merged(layers.common, base), layers.own), mine);
   const places = { ...provided.common, ...placeKeys(base), ...provided.own, ...placeKeys(mine) };
   const env = merged(mine, edgexEnvironment(values, environment, known, places));
+  const { 'Service/EnableNameFieldEscape': escape } = { ...provided.common, ...provided.own };
+  if (escape === 'true') log.warn({ EnableNameFieldEscape: escape }, NO_NAME_ESCAPE);
   const tree = sound(options, layers, env, complain);
   if (wrong.length > 0)
     log.error({ wrong }, 'configuration from core-keeper is wrong, and is not followed there');

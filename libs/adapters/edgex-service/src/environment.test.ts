@@ -118,6 +118,8 @@ describe('the environment under the names of EdgeX', () => {
       EDGEX_SECURITY_SECRET_STORE: 'false',
       EDGEX_DISABLE_JWT_VALIDATION: 'false',
       EDGEX_WHATEVER: '1',
+      CLIENTS_CORE_METADATA_USEMESSAGEBUS: 'false',
+      SERVICE_ENABLENAMEFIELDESCAPE: 'true',
       EDGEX_PROFILE: '',
       CLIENTS_CORE_METADATA_HOST: 'm',
       CLIENTS_CORE_DATA_HOST: 'd',
@@ -130,6 +132,7 @@ describe('the environment under the names of EdgeX', () => {
       DEVICE_MAXCMDVALUELEN: 'so it is',
       EDGEX_DISABLE_JWT_VALIDATION: 'tokens are not asked for: who reaches the port may use it',
       EDGEX_WHATEVER: 'it has no meaning here',
+      SERVICE_ENABLENAMEFIELDESCAPE: expect.stringContaining('need it off'),
     });
     expect(edgexVariablesNotTaken({})).toEqual({});
   });

@@ -147,14 +147,17 @@ const EDGEX: Readonly<Record<string, ((value: string) => string | undefined) | u
   EDGEX_FILE_URI_TIMEOUT: () => 'files are read from this host only',
 };
 
+export const NO_NAME_ESCAPE =
+  'names are escaped only where they would break a topic: services of EdgeX beside this one need it off, too';
+
 /** Keys of EdgeX's configuration that no service takes. */
 const NOT_TAKEN: readonly (readonly [pattern: RegExp, why: string])[] = [
   [/^(?:SERVICE|CLIENTS_\w+)_SECURITYOPTIONS_/, 'there is no zero trust network here'],
-  [/^CLIENTS_\w+_USEMESSAGEBUS$/, 'core-metadata is asked by HTTP'],
+  [/^CLIENTS_\w+_USEMESSAGEBUS=true$/, 'core-metadata is asked by HTTP'],
   [/^CLIENTS_\w+_(?:HOST|PORT|PROTOCOL)$/, 'the service does not ask that one'],
   [/^MESSAGEBUS_OPTIONAL_/, 'the client of the bus has its own settings'],
   [/^DATABASE_/, 'the service has its own store'],
-  [/^SERVICE_ENABLENAMEFIELDESCAPE$/, 'names in topics are escaped where they have to be'],
+  [/^SERVICE_ENABLENAMEFIELDESCAPE=true$/, NO_NAME_ESCAPE],
   [/^WRITABLE_(?:INSECURESECRETS|TELEMETRY_METRICS|TELEMETRY_TAGS)_/, 'no such key is configured'],
 ];
 
@@ -176,7 +179,8 @@ export function edgexVariablesNotTaken(
   const whyNot = (name: string, value: string): string | undefined => {
     if (taken.has(name)) return undefined;
     if (name.startsWith('EDGEX_')) return name in EDGEX ? EDGEX[name]?.(value) : 'it has no meaning here';
-    const [, why] = NOT_TAKEN.find(([pattern]) => pattern.test(name)) ?? [];
+    const [, why] =
+      NOT_TAKEN.find(([pattern]) => pattern.test(name) || pattern.test(`${name}=${value}`)) ?? [];
     const isOfSection = sections.some((section) => name.startsWith(section));
     return without.get(name) ?? why ?? (isOfSection ? 'no such key is configured' : undefined);
   };
