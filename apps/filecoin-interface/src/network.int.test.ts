@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { httpPeer, sleep } from '@antirio/host';
 import { openTestWay, TestKubo, type TestWay } from '@antirio/storage-network/testing';
-import { findKubo, NO_KUBO, startKubo, testWhen } from '@antirio/testing';
+import { findKubo, kuboTest, startKubo } from '@antirio/testing';
 import type { Edge, Json } from './test-neighbourhood.ts';
 import { build, get, post, Scene, until } from './test-scene.ts';
 
@@ -207,7 +207,7 @@ test('whenever the process is killed, all of what was ordered comes to the node,
 });
 
 const program = findKubo();
-testWhen(program !== undefined, NO_KUBO)('goes by a real Kubo from one edge to another', async () => {
+kuboTest('goes by a real Kubo from one edge to another', async () => {
   const real = await startKubo(String(program), join(scene.folder, 'real'));
   try {
     const a = await scene.start('A', withKubo(real.url));

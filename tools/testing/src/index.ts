@@ -1,4 +1,5 @@
 import { test } from '@jest/globals';
+import { findKubo } from './kubo.ts';
 
 export { flipByteOnDisk } from './flip-byte.ts';
 
@@ -34,4 +35,13 @@ export function skipNote(reason: string): string {
 
 export { localNodeFiles, type ImageFile } from './local-node.ts';
 export { claimOffsets, type ClaimedOffsets } from './port-offsets.ts';
-export { findKubo, NO_KUBO, startKubo, type KuboDaemon, type KuboDaemonOptions } from './kubo.ts';
+/**
+ * A test that needs the reference implementation of IPFS. Without one it is skipped and says so; where whoever runs the tests has said
+ * that there is none (`ANTIRIO_REFERENCE=absent`), it is left out.
+ */
+export const kuboTest: ReturnType<typeof testWhen> =
+  findKubo() === undefined && process.env['ANTIRIO_REFERENCE'] === 'absent'
+    ? () => undefined
+    : testWhen(findKubo() !== undefined, 'reference: absent (KUBO_BIN names no Kubo, and none was built)');
+
+export { findKubo, startKubo, type KuboDaemon, type KuboDaemonOptions } from './kubo.ts';

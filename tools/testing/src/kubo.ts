@@ -2,7 +2,7 @@ import { spawn, execFileSync, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
-/** Where `.ci/run` has Kubo built; outside of what git knows. */
+/** Where `tools/kubo/build` puts it; outside of what git knows. */
 const BUILT = resolve(import.meta.dirname, '../../../node_modules/.cache/antirio/kubo/ipfs');
 
 /** The `ipfs` of a real Kubo: what KUBO_BIN names, else the one that was built; undefined where there is none. */
@@ -10,9 +10,6 @@ export function findKubo(): string | undefined {
   const named = process.env['KUBO_BIN'];
   return [named, BUILT].find((path) => path !== undefined && path !== '' && existsSync(path));
 }
-
-/** Why a test that needs Kubo is left out. */
-export const NO_KUBO = 'reference: absent (KUBO_BIN names no Kubo, and none was built)';
 
 export interface KuboDaemon {
   /** Of its RPC. */

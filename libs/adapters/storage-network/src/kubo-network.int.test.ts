@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { test } from '@jest/globals';
-import { findKubo, NO_KUBO, startKubo, testWhen } from '@antirio/testing';
+import { findKubo, kuboTest, startKubo } from '@antirio/testing';
 import { systemClock, systemRandom } from '@antirio/host';
 import { kuboNetwork } from './kubo-network.ts';
 import {
@@ -65,7 +65,7 @@ storageNetworkCompliance({
   ...traits,
   name: 'kubo',
   open: (folder) => open(folder, realKubo),
-  test: testWhen(program !== undefined, NO_KUBO),
+  test: kuboTest,
   available: program !== undefined,
 });
 

@@ -18,7 +18,7 @@ import {
 } from '@antirio/content-store';
 import { systemClock, systemRandom } from '@antirio/host';
 import { AntirioError } from '@antirio/kernel';
-import { findKubo, NO_KUBO, startKubo, testWhen, type KuboDaemon } from '@antirio/testing';
+import { findKubo, kuboTest, startKubo, type KuboDaemon } from '@antirio/testing';
 import { dagOf } from './dag-of.ts';
 import { kuboNetwork, type KuboNetworkOptions } from './kubo-network.ts';
 import type { StorageNetwork, StorageRef } from './storage-network.ts';
@@ -26,7 +26,6 @@ import { makeFile, seededBytes } from './test-dags.ts';
 import { TestPinningService } from './test-pinning-service.ts';
 
 const program = findKubo();
-const kuboTest = testWhen(program !== undefined, NO_KUBO);
 
 let folder: string;
 let store: BlockStore;

@@ -3,8 +3,6 @@ import { AntirioError, type ErrorCode } from '@antirio/kernel';
 import { z } from 'zod';
 import { readSecret } from './kubo-rpc.ts';
 
-export type RemotePinStatus = 'queued' | 'pinning' | 'pinned' | 'failed';
-
 const pinStatus = z.object({
   requestid: z.string().min(1).max(1024),
   status: z.enum(['queued', 'pinning', 'pinned', 'failed']),
