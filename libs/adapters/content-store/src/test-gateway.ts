@@ -1,12 +1,14 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createHttpRim, httpPeer, silentLog, systemClock, type HttpPeer, type HttpRim } from '@antirio/host';
+import { CarReader } from '@ipld/car';
+import { createHttpRim, httpPeer, silentLog, systemClock, type HttpAnswer, type HttpPeer, type HttpRim } from '@antirio/host';
+import { AntirioError } from '@antirio/kernel';
 import type { BlockSource, CID } from './block.ts';
 import { openBlockStore, type BlockStore } from './block-store.ts';
 import { fixedChunker } from './chunker.ts';
 import { createGateway, type GatewayOptions } from './gateway.ts';
-import { collect } from './test-blocks.ts';
+import { collect, memory, seeded, type MemoryBlocks } from './test-blocks.ts';
 import { importFile, readFile, type Stored } from './unixfs-file.ts';
 
 /** Two stores, the second one behind a gateway on a real socket. */
@@ -81,3 +83,32 @@ export const storeFile = (store: BlockStore, bytes: Uint8Array): Promise<Stored>
   importFile(store, bytesOf(bytes), { chunker: fixedChunker(1000), maxLinks: 4 });
 
 export const read = (store: BlockSource, cid: CID): Promise<Buffer> => collect(readFile(store, cid));
+
+/** A file whose chunks are all different. */
+export const noisyFile = (store: BlockStore, size: number): Promise<Stored> =>
+  importFile(store, seeded(size, 'noise'), { chunker: fixedChunker(1000), maxLinks: 4 });
+
+/** What a CAR that a gateway gave has, in its order. */
+export interface GivenCar {
+  readonly cids: string[];
+  readonly blocks: MemoryBlocks;
+  readonly headers: HttpAnswer['headers'];
+}
+
+/** @throws AntirioError where the answer is no 200. */
+export async function carAt(
+  peer: HttpPeer,
+  path: string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<GivenCar> {
+  const answer = await peer.call({ path, headers: { accept: 'application/vnd.ipld.car', ...headers } });
+  if (answer.status !== 200) throw new AntirioError('unavailable', `${path}: HTTP ${answer.status}`);
+  const reader = await CarReader.fromBytes(answer.body);
+  const cids: string[] = [];
+  const blocks = memory();
+  for await (const { cid, bytes } of reader.blocks()) {
+    cids.push(cid.toString());
+    await blocks.putBytes(cid, bytes);
+  }
+  return { cids, blocks, headers: answer.headers };
+}
