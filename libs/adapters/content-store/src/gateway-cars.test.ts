@@ -67,7 +67,10 @@ describe('path resolution', () => {
     const root = makeBlock(DAG_PB, encode(prepare({ Links: [{ Name: 'a', Hash: leaf.cid, Tsize: 4 }] })));
     for (const block of [leaf, root]) await theirs.put(block);
     const path = `/ipfs/${root.cid.toString()}`;
-    expect((await carAt(peer, `${path}/a?format=car`)).cids).toEqual([root.cid.toString(), leaf.cid.toString()]);
+    expect((await carAt(peer, `${path}/a?format=car`)).cids).toEqual([
+      root.cid.toString(),
+      leaf.cid.toString(),
+    ]);
     expect((await carAt(peer, `${path}?format=car&dag-scope=entity`)).cids).toEqual([root.cid.toString()]);
   });
 });
@@ -99,8 +102,12 @@ describe('entity-bytes', () => {
     expect(
       (await carAt(peer, `/ipfs/${file.cid.toString()}?format=car&entity-bytes=6000:-5000`)).cids,
     ).toHaveLength(1);
-    expect((await carAt(peer, `/ipfs/${empty.cid.toString()}?format=car&entity-bytes=0:*`)).cids).toHaveLength(1);
-    expect((await carAt(peer, `/ipfs/${folder.cid.toString()}?format=car&entity-bytes=5:6`)).cids).toHaveLength(1);
+    expect(
+      (await carAt(peer, `/ipfs/${empty.cid.toString()}?format=car&entity-bytes=0:*`)).cids,
+    ).toHaveLength(1);
+    expect(
+      (await carAt(peer, `/ipfs/${folder.cid.toString()}?format=car&entity-bytes=5:6`)).cids,
+    ).toHaveLength(1);
     const tags = await Promise.all(
       [
         '',
@@ -110,7 +117,8 @@ describe('entity-bytes', () => {
         '&car-dups=y',
         '&dag-scope=block',
       ].map(
-        async (query) => (await carAt(peer, `/ipfs/${file.cid.toString()}?format=car${query}`)).headers['etag'],
+        async (query) =>
+          (await carAt(peer, `/ipfs/${file.cid.toString()}?format=car${query}`)).headers['etag'],
       ),
     );
     expect(new Set(tags).size).toBe(tags.length);
@@ -203,4 +211,3 @@ describe('dups and order', () => {
       expect((await peer.call({ method: 'HEAD', path: `/ipfs/bafkqaaa?format=${format}` })).status).toBe(200);
   });
 });
-

@@ -2,7 +2,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CarReader } from '@ipld/car';
-import { createHttpRim, httpPeer, silentLog, systemClock, type HttpAnswer, type HttpPeer, type HttpRim } from '@antirio/host';
+import {
+  createHttpRim,
+  httpPeer,
+  silentLog,
+  systemClock,
+  type HttpAnswer,
+  type HttpPeer,
+  type HttpRim,
+} from '@antirio/host';
 import { AntirioError } from '@antirio/kernel';
 import type { BlockSource, CID } from './block.ts';
 import { openBlockStore, type BlockStore } from './block-store.ts';
