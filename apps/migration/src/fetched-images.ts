@@ -140,8 +140,9 @@ class CustomerImages implements FetchedImages {
       if (signal.aborted || this.#ports.records.fetched.get(contractId) === undefined) return;
       [configuration, image] = [await storage.object(configCid), await storage.object(imageCid)];
     }
-    this.#change(contractId, { state: 'READY2DOWNLOAD' });
-    log.info({ contractId, imageCid, configCid }, 'image and configuration fetched and verified');
+    const moved = movedOf([image, configuration]);
+    this.#change(contractId, { state: 'READY2DOWNLOAD', ...moved });
+    log.info({ contractId, imageCid, configCid, ...moved }, 'image and configuration fetched and verified');
   }
 
   async #download({ contractId, imageCid, configCid }: FetchRecord): Promise<void> {
@@ -189,6 +190,16 @@ const isUnderWay = (fetched: FetchRecord): boolean =>
 
 function isSame(known: FetchRecord, asked: z.output<typeof fetchBody>): boolean {
   return (['customer', 'imageCid', 'configCid'] as const).every((key) => known[key] === asked[key]);
+}
+
+/** What the store tells of a fetch since it was last begun; of what it held all the time it tells nothing but the size. */
+function movedOf(objects: readonly ObjectAnswer[]): { fetchedBytes: number; reusedBytes: number } {
+  let [fetchedBytes, reusedBytes] = [0, 0];
+  for (const { progress, size = 0 } of objects) {
+    fetchedBytes += progress?.fetchedBytes ?? 0;
+    reusedBytes += progress === undefined ? size : progress.bytes - progress.fetchedBytes;
+  }
+  return { fetchedBytes, reusedBytes };
 }
 
 function isWhole({ state, error }: ObjectAnswer, what: string): boolean {

@@ -301,6 +301,34 @@ describe('the provider’s side (Algorithm 2)', () => {
     expect((await call(b, 'GET', `fetch/${prepared.contractId}`)).status).toBe(404);
   });
 
+  test('of a second version only what changed comes over, and it is there as whole as the first', async () => {
+    const prepared = await prepare();
+    const first = await stored(prepared);
+    await call(b, 'POST', 'fetch', fetchOrder(prepared, first));
+    const one = await reaches(b, `fetch/${prepared.contractId}`, 'state', 'DOWNLOADED', 'FAILED');
+    expect(one['fetchedBytes']).toBeGreaterThan(2_000_000);
+
+    const changed = Buffer.from(noise(count));
+    changed.write('a change of the code', 1_000_000);
+    const next = { ...prepared, order: { ...prepared.order, imageId: `image-${count}-next` } };
+    const built = await buildImage(join(a.dataDir, 'images', `${prepared.name}.tar`), {
+      files: [{ path: 'app/main.mjs', content: changed }],
+      entrypoint: ['node', '/app/main.mjs'],
+      repoTags: [`${prepared.name}:2`],
+    });
+    const second = await stored(next);
+    const order = { ...fetchOrder(prepared, second), contractId: `${prepared.contractId}-next` };
+    const before = between.relayed;
+    await call(b, 'POST', 'fetch', order);
+    const two = await reaches(b, `fetch/${order.contractId}`, 'state', 'DOWNLOADED', 'FAILED');
+    const came = between.relayed - before;
+    expect(two).toMatchObject({ state: 'DOWNLOADED', archiveSha256: built.sha256 });
+    // One chunk of the file, and what leads to it
+    expect(two['fetchedBytes']).toBeLessThan(600_000);
+    expect(two['reusedBytes']).toBeGreaterThan(1_400_000);
+    expect(came).toBeLessThan(Number(two['fetchedBytes']) + 10_000);
+  });
+
   test('an archive that is gone from the disk is written again from the blocks', async () => {
     const prepared = await prepare();
     await call(b, 'POST', 'fetch', fetchOrder(prepared, await stored(prepared)));

@@ -56,6 +56,9 @@ export interface FetchRecord {
   readonly imageName: string;
   /** `/p2p/<edgeId>` */
   readonly providers: readonly string[];
+  /** Bytes of blocks that came for it, and of those that were here already, once all are here. */
+  readonly fetchedBytes?: number;
+  readonly reusedBytes?: number;
   /** READY2DOWNLOAD: all blocks are here and verified. DOWNLOADED: read again, verified, and written as an archive. */
   readonly state: 'FETCHING' | 'READY2DOWNLOAD' | 'DOWNLOADED' | 'FAILED';
   readonly configuration?: Configuration;

@@ -12,7 +12,8 @@ const objectView = z.looseObject({
   cid: z.string(),
   state: z.enum(['FETCHING', 'STORED', 'FAILED']),
   error: z.string().optional(),
-  progress: z.unknown().optional(),
+  size: z.number().optional(),
+  progress: z.looseObject({ bytes: z.number(), fetchedBytes: z.number() }).optional(),
 });
 const exportedView = z.looseObject({
   sha256: z.string(),
