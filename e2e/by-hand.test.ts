@@ -244,7 +244,7 @@ describe('by the resources of the thesis alone', () => {
       const asked = { edgeId: a.edgeId, imageName: IMAGE.imageName, imageHash, config, contractId: 'second' };
       await postAndDie('b', 'provided', asked);
       await entry('b', 'provided', { contractId: 'second', status: 'LOADED' });
-      expect((await post('b', 'provided', { ...asked, imageHash: 'bafkreiwrong' })).status).toBe(409);
+      expect((await post('b', 'provided', { ...asked, imageName: 'another' })).status).toBe(409);
     },
   );
 

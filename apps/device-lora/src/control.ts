@@ -34,6 +34,8 @@ export interface ControlPorts {
   readonly bus: Bus;
   readonly prefix: string;
   readonly serviceName: string;
+  /** Told apart from another version of the service, which has the other name or none. */
+  readonly instance?: string | undefined;
   readonly log: Log;
   /** One at a time. */
   readonly onControl: (message: ControlMessage) => Promise<void>;
@@ -53,11 +55,12 @@ export async function openControl({
   bus,
   prefix,
   serviceName,
+  instance,
   log,
   onControl,
   status,
 }: ControlPorts): Promise<Control> {
-  const base = `${prefix}antirio/service/${serviceName}`;
+  const base = `${prefix}antirio/service/${serviceName}${instance === undefined ? '' : `/${instance}`}`;
   const onMessage = async (_topic: string, payload: Uint8Array): Promise<void> => {
     try {
       await onControl(parseInput(controlSchema, JSON.parse(fromUtf8(payload))));

@@ -123,7 +123,7 @@ interface Opened {
 
 async function openAll(room: Room): Promise<Opened> {
   const { options, bus, log, opened } = room;
-  const { serviceName, prefix, devices } = options;
+  const { serviceName, instance, prefix, devices } = options;
   const south = await openSouth(room);
   const { activation } = south;
   const status = (): unknown => ({ ...statusOf(south), version: VERSION, ring: options.ring });
@@ -143,7 +143,7 @@ async function openAll(room: Room): Promise<Opened> {
     await activation.activate(options.secretsFile);
   const onControl = (message: ControlMessage): Promise<void> =>
     message.type === 'standdown' ? activation.standDown() : activation.activate(message.secretsFile);
-  const control = await openControl({ bus, prefix, serviceName, log, onControl, status });
+  const control = await openControl({ bus, prefix, serviceName, instance, log, onControl, status });
   opened.push(() => control.close());
   return { north, south };
 }

@@ -114,6 +114,11 @@ const optionsSchema = z.strictObject({
     .max(160)
     .regex(/^(?:[^+#/\0]+\/)*$/, 'topic levels, each with its slash')
     .default(''),
+  /** A level in the topics of control and status, where another version of the service stands beside this one. */
+  instance: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,32}$/, 'letters, digits, _ and -')
+    .optional(),
   /** Where the service runs alone; inside an edge the host knows its neighbours. */
   north: z.strictObject({ coreData: address, coreMetadata: address }).optional(),
   bind: z.string().min(1).default('127.0.0.1'),

@@ -59,6 +59,11 @@ export const orchestratorOptions = z.strictObject({
     .min(1000)
     .default(10_000)
     .describe('a service that says nothing for so long after its start or its last word is started again'),
+  switchOverMs: z
+    .int()
+    .min(1000)
+    .default(300_000)
+    .describe('a new version of a service that is not ready after so long is given up, the old one goes on'),
   followIntervalMs: z
     .int()
     .min(20)

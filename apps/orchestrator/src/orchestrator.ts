@@ -148,10 +148,10 @@ class OrchestratorRoom implements Orchestrator {
     const providerFlow = this.#providerFlow(store, runtime);
     const room = this.#serviceRoom(store, runtime, rim, providerFlow);
     const services = createServices(room);
-    const { clock, random } = this.#ports;
+    const { clock, random, bus } = this.#ports;
     const options = this.#options;
     keepNeighboursOut(rim);
-    addCustomerRoutes(rim, { store, flow: customerFlow, options, clock, random });
+    addCustomerRoutes(rim, { store, flow: customerFlow, options, clock, random, bus });
     addProviderRoutes(rim, { store, flow: providerFlow, options, clock });
     addServiceRoutes(rim, room, services);
     addImageRoute(rim, runtime);

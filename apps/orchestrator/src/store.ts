@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { openDatabase, type Database } from '@antirio/host';
+import { inTransaction, openDatabase, type Database } from '@antirio/host';
 import { parseJson, stringifyJson } from '@antirio/edgex-contracts';
 import type { CustomerContract, CustomerImage, ProviderContract } from './flow/records.ts';
 import type { ServiceRecord } from './service/service-record.ts';
@@ -17,7 +17,9 @@ export interface OrchestratorStore {
   readonly customers: Records<CustomerContract>;
   readonly images: Records<CustomerImage>;
   readonly providers: Records<ProviderContract>;
+  /** By serviceId. */
   readonly services: Records<ServiceRecord>;
+  transaction<T>(work: () => T): T;
   close(): void;
 }
 
@@ -27,6 +29,8 @@ const MIGRATIONS = [
   TABLES.map(
     (name) => `CREATE TABLE ${name} (key TEXT PRIMARY KEY, place INTEGER NOT NULL, record TEXT NOT NULL)`,
   ).join(';'),
+  // From here on a contract may have more than one version of its service
+  "UPDATE service SET record = json_set(record, '$.serviceId', key, '$.role', 'current')",
 ];
 
 function records<T>(db: Database, table: (typeof TABLES)[number], keyOf: (record: T) => string): Records<T> {
@@ -60,7 +64,8 @@ export function openStore(dir: string): OrchestratorStore {
     customers: records(db, 'customer_contract', (record) => record.id),
     images: records(db, 'customer_image', (record) => record.imageId),
     providers: records(db, 'provider_contract', (record) => record.contractId),
-    services: records(db, 'service', (record) => record.contractId),
+    services: records(db, 'service', (record) => record.serviceId),
+    transaction: (work) => inTransaction(db, work),
     close: () => db.close(),
   };
 }

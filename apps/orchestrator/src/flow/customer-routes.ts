@@ -1,11 +1,18 @@
-import type { HttpRim } from '@antirio/host';
+import type { Bus, HttpRim } from '@antirio/host';
 import { AntirioError, uuidV4, type Clock, type Random } from '@antirio/kernel';
 import type { z } from 'zod';
 import type { OrchestratorOptions } from '../options.ts';
 import type { OrchestratorStore } from '../store.ts';
 import { isUnderWay, noteImage } from './customer-flow.ts';
 import type { Flow } from './flows.ts';
-import { customerStatusBody, testingBody, type CustomerContract, type CustomerImage } from './records.ts';
+import {
+  customerStatusBody,
+  retrievabilityBody,
+  testingBody,
+  type CustomerContract,
+  type CustomerImage,
+  type Retrievability,
+} from './records.ts';
 
 export interface CustomerRoutes {
   readonly store: OrchestratorStore;
@@ -13,6 +20,7 @@ export interface CustomerRoutes {
   readonly options: OrchestratorOptions;
   readonly clock: Clock;
   readonly random: Random;
+  readonly bus: Bus;
 }
 
 /** configuration.json, with the fields of the thesis's Fig. 3.13 as the strings that they are there. */
@@ -30,6 +38,7 @@ export function configurationOf(options: OrchestratorOptions, imageName: string)
   };
 }
 
+const RETRIEVABILITY_TOPIC = 'antirio/retrievability';
 const HISTORY = 1000;
 
 /** Contracts that are over are kept for a while: the newest of them. */
@@ -86,6 +95,24 @@ function noteStatus(body: z.output<typeof customerStatusBody>, room: CustomerRou
   return image;
 }
 
+/** Shown with the contracts that it is about, and published for whoever watches this edge. */
+async function noteRetrievability(
+  body: Retrievability,
+  room: CustomerRoutes,
+): Promise<{ contracts: string[] }> {
+  const { store, bus, clock } = room;
+  const isAbout = ({ id, imageId, contractId }: CustomerContract): boolean =>
+    body.at === 'here' ? [id, imageId].includes(body.imageId) : contractId === body.contractId;
+  const about = store.customers.all().filter(isAbout);
+  for (const contract of about) {
+    const retrievable = { ...contract.retrievable, [body.at]: body };
+    store.customers.put({ ...contract, retrievable, updatedAt: clock.now() });
+  }
+  const contracts = about.map(({ id }) => id);
+  await bus.publish(RETRIEVABILITY_TOPIC, JSON.stringify({ ...body, contracts }), { qos: 1 });
+  return { contracts };
+}
+
 /** Those that are on their way to the store have no hash yet. */
 function imagesOf(store: OrchestratorStore): CustomerImage[] {
   const known = store.images.all();
@@ -115,6 +142,12 @@ export function addCustomerRoutes(rim: HttpRim, room: CustomerRoutes): void {
     },
   );
   const status = '/orchestrator/service_customer/image/status';
+  rim.route(
+    'post',
+    '/orchestrator/v1/retrievability',
+    { summary: 'a stored image is lost, or there again', body: retrievabilityBody, status: 202 },
+    ({ body }) => noteRetrievability(body, room),
+  );
   rim.route('get', status, { summary: 'images of this edge' }, () => imagesOf(store));
   rim.route(
     'post',

@@ -204,7 +204,7 @@ describe('a contract as the provider', () => {
     fetching('FETCHING');
     expect(((await post(PROVIDER, THEIRS)) as ProviderRecord).contractId).toBe(contractId);
     await withStatus('FETCHING');
-    const json = { ...THEIRS, contractId, imageHash: 'bafyother' };
+    const json = { ...THEIRS, contractId, imageName: 'another' };
     expect(await statusOf({ method: 'POST', path: PROVIDER, json })).toBe(409);
   });
 

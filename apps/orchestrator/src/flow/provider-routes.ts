@@ -31,11 +31,20 @@ function sameContract(known: ProviderContract, asked: Asked): boolean {
 /** Contracts that are over and still shown: the newest. */
 const HISTORY = 1000;
 
-function accept(asked: Asked, { store, options, clock }: ProviderRoutes): ProviderContract {
+/** Of the same customer's image of the same name there may be another version: under which id it is fetched. */
+function versionOf(asked: Asked, store: OrchestratorStore): { contractId: string; versionOf?: string } {
   const contractId = idOf(asked);
-  const known = store.providers.get(contractId);
-  if (known !== undefined && !sameContract(known, asked))
+  const first = store.providers.get(contractId);
+  if (first === undefined || sameContract(first, asked)) return { contractId };
+  if (first.edgeId !== asked.edgeId || first.imageName !== asked.imageName)
     throw new AntirioError('conflict', `contract ${contractId} is about something else`, { contractId });
+  const hash = sha256Hex(canonicalBytes({ image: asked.imageHash, config: asked.config })).slice(0, 10);
+  return { contractId: `${contractId}-v${hash}`, versionOf: contractId };
+}
+
+function accept(asked: Asked, { store, options, clock }: ProviderRoutes): ProviderContract {
+  const version = versionOf(asked, store);
+  const known = store.providers.get(version.contractId);
   if (known !== undefined && !isOver(known)) return known;
   const all = store.providers.all();
   const over = all.filter(isOver);
@@ -46,10 +55,11 @@ function accept(asked: Asked, { store, options, clock }: ProviderRoutes): Provid
   const createdAt = known?.createdAt ?? now;
   return store.providers.put({
     ...asked,
-    contractId,
+    ...version,
     status: 'REQUESTED',
     attempts: 0,
     createdAt,
+    askedAt: now,
     updatedAt: now,
   });
 }

@@ -46,6 +46,20 @@ export const providerContractBody = z.strictObject({
   providers: z.array(text(512)).max(16).optional(),
 });
 
+const checked = {
+  imageCid: text(256),
+  ok: z.boolean(),
+  checkedAt: z.int().min(0).describe('ms since the Unix epoch'),
+  error: text(4096).optional(),
+};
+
+/** What migration found out about a stored image: here, or at the provider of a contract. */
+export const retrievabilityBody = z.discriminatedUnion('at', [
+  z.strictObject({ at: z.literal('here'), imageId: text(256), ...checked }),
+  z.strictObject({ at: z.literal('provider'), contractId: text(256), providerEdgeId: text(256), ...checked }),
+]);
+export type Retrievability = z.output<typeof retrievabilityBody>;
+
 export type CustomerState =
   'ACCEPTED' | 'STORING' | 'STORED' | 'DEMANDED' | 'CONTRACTED' | 'ENDED' | 'FAILED';
 
@@ -70,6 +84,8 @@ export interface CustomerContract extends Trouble {
   readonly status?: 'STORED' | 'COMMITTED';
   readonly demandId?: string;
   readonly contractId?: string;
+  /** Where its image was found to be retrievable no more, or again. */
+  readonly retrievable?: { readonly here?: Retrievability; readonly provider?: Retrievability };
   /** What the rooms that work on it say of it. */
   readonly progress: { readonly migration?: string; readonly demand?: string; readonly contract?: string };
   readonly createdAt: number;
@@ -91,7 +107,12 @@ export type ProviderState =
 
 /** A contract of a neighbour that this edge provides for: its image from the fetch to the runtime. */
 export interface ProviderContract extends Trouble {
+  /** Under which it is fetched: the contract's id, or for a later version of the image `<contractId>-v<hash>`. */
   readonly contractId: string;
+  /** The contract's id, of a later version. */
+  readonly versionOf?: string;
+  /** When the customer last sent it: the newest version is the one that counts. */
+  readonly askedAt?: number;
   readonly edgeId: string;
   readonly imageName: string;
   readonly imageHash: string;

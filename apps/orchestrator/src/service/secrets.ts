@@ -1,4 +1,4 @@
-import { chownSync, existsSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { AntirioError } from '@antirio/kernel';
@@ -14,9 +14,11 @@ export type Secrets = z.output<typeof secretsSchema>;
 
 export interface SecretsKeeper {
   /** @throws AntirioError forbidden where there is no memory to keep them in and disks are not allowed. */
-  hold(contractId: string, secrets: Secrets): void;
-  held(contractId: string): boolean;
-  drop(contractId: string): void;
+  hold(serviceId: string, secrets: Secrets): void;
+  held(serviceId: string): boolean;
+  /** Gives the secrets of one version to another, where they are held. */
+  copy(from: string, to: string): void;
+  drop(serviceId: string): void;
 }
 
 export const SECRETS_FILE = 'keys.json';
@@ -27,27 +29,33 @@ export function createSecretsKeeper(
   user: Runtime['user'],
   allowDiskSecrets: boolean,
 ): SecretsKeeper {
-  const fileOf = (contractId: string): string => join(folders.of(contractId).secretsDir, SECRETS_FILE);
-  const drop = (contractId: string): void => {
-    const file = fileOf(contractId);
+  const fileOf = (serviceId: string): string => join(folders.of(serviceId).secretsDir, SECRETS_FILE);
+  const drop = (serviceId: string): void => {
+    const file = fileOf(serviceId);
     if (!existsSync(file)) return;
     writeFileSync(file, Buffer.alloc(statSync(file).size), { flag: 'r+' });
     rmSync(file);
   };
+  const put = (serviceId: string, bytes: Uint8Array): void => {
+    folders.make(serviceId);
+    drop(serviceId);
+    const file = fileOf(serviceId);
+    writeFileSync(file, bytes, { mode: 0o600, flag: 'wx' });
+    if (user !== undefined) chownSync(file, user.uid, user.gid);
+  };
   return {
-    hold(contractId, secrets) {
+    hold(serviceId, secrets) {
       if (!folders.secretsOnTmpfs && !allowDiskSecrets)
         throw new AntirioError(
           'forbidden',
           'this host has no tmpfs for secrets, and allowDiskSecrets is not set',
         );
-      folders.make(contractId);
-      drop(contractId);
-      const file = fileOf(contractId);
-      writeFileSync(file, JSON.stringify(secrets), { mode: 0o600, flag: 'wx' });
-      if (user !== undefined) chownSync(file, user.uid, user.gid);
+      put(serviceId, Buffer.from(JSON.stringify(secrets)));
     },
-    held: (contractId) => existsSync(fileOf(contractId)),
+    held: (serviceId) => existsSync(fileOf(serviceId)),
+    copy(from, to) {
+      if (existsSync(fileOf(from))) put(to, readFileSync(fileOf(from)));
+    },
     drop,
   };
 }

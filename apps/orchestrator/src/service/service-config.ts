@@ -16,6 +16,17 @@ export function settingsKey(record: ServiceRecord, imageId: string): string {
   return sha256Hex(canonicalBytes({ imageId, service: record.service, limits: record.limits ?? null }));
 }
 
+/** What tells a version's topics of control and status apart; the first version has none. */
+export function instanceOf({ serviceId, contractId }: ServiceRecord): string | undefined {
+  return serviceId === contractId ? undefined : serviceId.slice(contractId.length + 1);
+}
+
+export function controlTopic(record: ServiceRecord): string {
+  const instance = instanceOf(record);
+  const base = `${topicPrefix(record.contractId)}antirio/service/${record.service.serviceName}`;
+  return instance === undefined ? `${base}/control` : `${base}/${instance}/control`;
+}
+
 /**
  * `config.json` of a foreign service: the customer's words for its sensors, and the rim's for everything around it. It starts in
  * shadow, without secrets, whatever the customer's own configuration says.
@@ -23,6 +34,7 @@ export function settingsKey(record: ServiceRecord, imageId: string): string {
 export function foreignConfig(record: ServiceRecord, view: ServiceView, brokerSecret: Uint8Array): unknown {
   const { configuration: _, secretsFile: _theirs, ringUrl: _far, ...service } = record.service;
   const username = contractLogin(record.contractId);
+  const instance = instanceOf(record);
   const core = { socket: join(view.runDir, HTTP_SOCKET) };
   return {
     ...service,
@@ -32,6 +44,7 @@ export function foreignConfig(record: ServiceRecord, view: ServiceView, brokerSe
       password: contractPassword(brokerSecret, username),
     },
     prefix: topicPrefix(record.contractId),
+    ...(instance === undefined ? {} : { instance }),
     north: { coreData: core, coreMetadata: core },
     listen: { socket: join(view.runDir, SERVICE_SOCKET) },
     dataDir: view.dataDir,
@@ -46,6 +59,6 @@ export function specOf(
   folders: ServiceFolders,
   limits: Limits,
 ): ServiceSpec {
-  const { contractId, epoch } = record;
-  return { id: contractId, epoch, imageId, ...folders, env: {}, limits: record.limits ?? limits };
+  const { serviceId, epoch } = record;
+  return { id: serviceId, epoch, imageId, ...folders, env: {}, limits: record.limits ?? limits };
 }

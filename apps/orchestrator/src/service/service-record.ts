@@ -32,9 +32,27 @@ export const serviceBody = z.discriminatedUnion('desired', [
 export type ServiceBody = z.output<typeof serviceBody>;
 export type ServiceWish = Exclude<ServiceBody, { desired: 'absent' }>;
 
+/** How a change from one version of a service to another ended. */
+export interface VersionSwitch {
+  readonly from: string;
+  /** CIDs of images. */
+  readonly to: string;
+  readonly outcome: 'done' | 'failed' | 'superseded';
+  readonly reason?: string;
+  readonly at: number;
+}
+
 /** What is kept of it: everything but the secrets. */
 export interface ServiceRecord {
+  /** Of this version: the contract's id for the first one, `<contractId>-v<hash>` for others. */
+  readonly serviceId: string;
   readonly contractId: string;
+  /** `next` comes up beside the `current` one and takes its place; a `former` one is on its way out. */
+  readonly role: 'current' | 'next' | 'former';
+  /** When a `next` one was begun, or begun again after a restart: milliseconds since the Unix epoch. */
+  readonly begunAt?: number;
+  /** Of the `current` one: how the last change of versions went. */
+  readonly lastSwitch?: VersionSwitch;
   readonly desired: 'absent' | 'standby' | 'active';
   readonly standby: 'hot' | 'warm' | 'cold';
   readonly imageCid: string;

@@ -28,8 +28,8 @@ export interface ServiceRoom {
   readonly brokerSecret: () => Uint8Array;
   /** How core-command reaches this room, without a slash at the end. */
   readonly baseUrl: () => string;
-  /** The contract of a service that is wanted no more is over. */
-  readonly endContract: (contractId: string) => void;
+  /** What was fetched for a version that is wanted no more goes; with the last one the contract is over. */
+  readonly endContract: (serviceId: string) => void;
   readonly onForeignCall: (outcome: 'passed' | 'refused' | 'failed') => void;
 }
 
@@ -89,12 +89,12 @@ function isSilent(room: ServiceRoom, state: ServiceState): boolean {
 }
 
 async function imageState({ runtime, store }: ServiceRoom, record: ServiceRecord): Promise<Seen['image']> {
-  const { imageId, contractId } = record;
+  const { imageId, serviceId } = record;
   if (imageId === undefined || !(await runtime.loaded(imageId))) return 'absent';
   const users = store.services
     .all()
     .filter(
-      (other) => other.contractId !== contractId && other.imageId === imageId && other.desired !== 'absent',
+      (other) => other.serviceId !== serviceId && other.imageId === imageId && other.desired !== 'absent',
     );
   return users.length === 0 ? 'loaded' : 'shared';
 }
@@ -115,11 +115,11 @@ function seenInstance(room: ServiceRoom, state: ServiceState, instance: Instance
 /** Looks at everything that the plan goes by. */
 export async function look(room: ServiceRoom, record: ServiceRecord, state: ServiceState): Promise<Seen> {
   return {
-    ...seenInstance(room, state, await room.runtime.instance(record.contractId)),
+    ...seenInstance(room, state, await room.runtime.instance(record.serviceId)),
     archiveVerified: state.verified === archiveKey(record),
     image: await imageState(room, record),
     rimOpen: state.rim !== undefined,
     current: isCurrent(record, state),
-    secretsHeld: room.secrets.held(record.contractId),
+    secretsHeld: room.secrets.held(record.serviceId),
   };
 }

@@ -13,14 +13,15 @@ const byContract = z.object({ contractId });
 const SERVICE = '/orchestrator/v1/service/:contractId';
 const FOREIGN = '/orchestrator/v1/foreign/';
 
-function addProxy(rim: HttpRim, room: ServiceRoom): void {
+function addProxy(rim: HttpRim, room: ServiceRoom, services: Services): void {
   rim.app.all(`${FOREIGN}:contractId/*path`, async (request, response) => {
     const id = parseInput(contractId, request.params['contractId']);
-    if ((await room.runtime.instance(id))?.state !== 'running')
+    const serviceId = services.current(id);
+    if ((await room.runtime.instance(serviceId))?.state !== 'running')
       throw new AntirioError('unavailable', `the service of contract ${id} does not run`, { contractId: id });
     const [path = ''] = request.originalUrl.split('?', 1);
     const behind = path.split('/').slice(FOREIGN.split('/').length);
-    const socket = join(room.folders.of(id).runDir, SERVICE_SOCKET);
+    const socket = join(room.folders.of(serviceId).runDir, SERVICE_SOCKET);
     await passToService(id, socket, `/${behind.join('/')}`, request, response);
   });
 }
@@ -60,7 +61,7 @@ export function addServiceRoutes(rim: HttpRim, room: ServiceRoom, services: Serv
     `${SERVICE}/logs`,
     { summary: 'the newest output of the service', params: byContract },
     async ({ params, response }) => {
-      const text = await room.runtime.logs(params.contractId);
+      const text = await room.runtime.logs(services.current(params.contractId));
       response.type('text/plain').send(text);
     },
   );
@@ -68,7 +69,7 @@ export function addServiceRoutes(rim: HttpRim, room: ServiceRoom, services: Serv
     'get',
     `${SERVICE}/stats`,
     { summary: 'what the service uses', params: byContract },
-    ({ params }) => room.runtime.stats(params.contractId),
+    ({ params }) => room.runtime.stats(services.current(params.contractId)),
   );
-  addProxy(rim, room);
+  addProxy(rim, room, services);
 }

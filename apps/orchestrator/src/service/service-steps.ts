@@ -7,10 +7,11 @@ import { openForeignRim, SERVICE_SOCKET } from '../rim/foreign-rim.ts';
 import { requireFetched } from './fetched.ts';
 import { forgetGuest } from './guest-names.ts';
 import { SECRETS_FILE } from './secrets.ts';
-import { foreignConfig, settingsKey, specOf, topicPrefix } from './service-config.ts';
+import { controlTopic, foreignConfig, settingsKey, specOf } from './service-config.ts';
 import type { Step } from './service-plan.ts';
 import type { ServiceRecord } from './service-record.ts';
 import { archiveKey, type ServiceRoom, type ServiceState } from './service-room.ts';
+import { fetchedFor } from './versions.ts';
 
 interface Task {
   readonly room: ServiceRoom;
@@ -19,7 +20,7 @@ interface Task {
 }
 
 function pin({ room, record, state }: Task, imageId: string): void {
-  const current = room.store.services.get(record.contractId);
+  const current = room.store.services.get(record.serviceId);
   // The wish may have changed while the archive was read
   if (current === undefined || archiveKey(current) !== archiveKey(record)) return;
   if (current.imageId !== imageId) room.store.services.put({ ...current, imageId });
@@ -27,7 +28,7 @@ function pin({ room, record, state }: Task, imageId: string): void {
 }
 
 function requireContractImage({ room, record }: Task): void {
-  const contract = room.store.providers.get(record.contractId);
+  const contract = room.store.providers.get(record.serviceId);
   if (contract?.imageHash !== record.imageCid)
     throw new AntirioError('forbidden', 'no contract here is about this image', {
       imageCid: record.imageCid,
@@ -36,8 +37,8 @@ function requireContractImage({ room, record }: Task): void {
 
 async function requireOwnArchive(task: Task): Promise<void> {
   requireContractImage(task);
-  const { contractId, archive } = task.record;
-  await requireFetched(task.room.peers.migration, contractId, archive);
+  const { serviceId, archive } = task.record;
+  await requireFetched(task.room.peers.migration, serviceId, archive);
 }
 
 async function verify(task: Task): Promise<void> {
@@ -56,7 +57,7 @@ async function load(task: Task): Promise<void> {
 
 async function openRim({ room, record, state }: Task): Promise<void> {
   const { contractId } = record;
-  const { runDir } = room.folders.make(contractId);
+  const { runDir } = room.folders.make(record.serviceId);
   state.rim = await openForeignRim({
     contractId,
     runDir,
@@ -73,7 +74,7 @@ async function prepare({ room, record, state }: Task): Promise<void> {
   const { runtime, folders, options } = room;
   const { imageId } = record;
   if (imageId === undefined) throw new AntirioError('internal', 'prepared before its image was known');
-  const made = folders.make(record.contractId);
+  const made = folders.make(record.serviceId);
   const spec = specOf(record, imageId, made, options.limits);
   const file = join(made.runDir, 'config.json');
   writeFileDurably(file, JSON.stringify(foreignConfig(record, runtime.view(spec), room.brokerSecret())));
@@ -90,21 +91,20 @@ function begun({ room, state }: Task): void {
 async function start(task: Task): Promise<void> {
   const { room, record } = task;
   // A service that was killed leaves its socket behind, on which nobody listens
-  rmSync(join(room.folders.of(record.contractId).runDir, SERVICE_SOCKET), { force: true });
+  rmSync(join(room.folders.of(record.serviceId).runDir, SERVICE_SOCKET), { force: true });
   task.state.status = undefined;
   begun(task);
-  await room.runtime.start(record.contractId);
+  await room.runtime.start(record.serviceId);
 }
 
 async function order({ room, record }: Task, message: object): Promise<void> {
-  const topic = `${topicPrefix(record.contractId)}antirio/service/${record.service.serviceName}/control`;
-  await room.bus.publish(topic, JSON.stringify(message), { qos: 1 });
+  await room.bus.publish(controlTopic(record), JSON.stringify(message), { qos: 1 });
 }
 
 async function activate(task: Task): Promise<void> {
   const { runtime, folders, options } = task.room;
   const { record } = task;
-  const spec = specOf(record, record.imageId ?? '', folders.of(record.contractId), options.limits);
+  const spec = specOf(record, record.imageId ?? '', folders.of(record.serviceId), options.limits);
   task.state.toldToStandDownAt = undefined;
   await order(task, { type: 'activate', secretsFile: join(runtime.view(spec).secretsDir, SECRETS_FILE) });
 }
@@ -125,25 +125,33 @@ const doing: Record<Exclude<Step, 'awaitService'>, Doing> = {
   },
   async thaw(task) {
     begun(task);
-    await task.room.runtime.thaw(task.record.contractId);
+    await task.room.runtime.thaw(task.record.serviceId);
   },
   async freeze({ room, record, state }) {
-    await room.runtime.freeze(record.contractId);
+    await room.runtime.freeze(record.serviceId);
     state.rim?.cutBus();
   },
-  stop: ({ room, record }) => room.runtime.stop(record.contractId),
-  remove: ({ room, record }) => room.runtime.remove(record.contractId),
+  stop: ({ room, record }) => room.runtime.stop(record.serviceId),
+  remove: ({ room, record }) => room.runtime.remove(record.serviceId),
   async standDown(task) {
     task.state.toldToStandDownAt ??= task.room.clock.monotonic();
     await order(task, { type: 'standdown' });
   },
-  dropSecrets: ({ room, record }) => room.secrets.drop(record.contractId),
+  dropSecrets: ({ room, record }) => room.secrets.drop(record.serviceId),
   async forget({ room, record }) {
-    room.folders.removeRun(record.contractId);
-    room.folders.removeData(record.contractId);
-    room.endContract(record.contractId);
-    await forgetGuest(room.peers.coreMetadata, record.contractId);
-    room.store.services.remove(record.contractId);
+    const { contractId, serviceId } = record;
+    room.folders.removeRun(serviceId);
+    room.folders.removeData(serviceId);
+    const others = room.store.services
+      .all()
+      .some((other) => other.contractId === contractId && other.serviceId !== serviceId);
+    room.endContract(serviceId);
+    if (!others) {
+      // What was fetched for it in another version, and the names, which all versions have in common
+      for (const fetched of fetchedFor(room.store, contractId)) room.endContract(fetched.contractId);
+      await forgetGuest(room.peers.coreMetadata, contractId);
+    }
+    room.store.services.remove(serviceId);
   },
 };
 

@@ -48,13 +48,13 @@ export class ServiceLoop implements ServiceWork {
   #timer: NodeJS.Timeout | undefined;
 
   /** @param onGone called, perhaps more than once, when there is no record of the service any more. */
-  constructor(room: ServiceRoom, contractId: string, onGone: () => void) {
+  constructor(room: ServiceRoom, serviceId: string, onGone: () => void) {
     this.#room = room;
     this.#onGone = onGone;
-    this.#id = contractId;
-    this.#log = room.log.child({ contractId });
+    this.#id = serviceId;
+    this.#log = room.log.child({ serviceId });
     this.#setbacks = createSetbacks(room.clock, room.random);
-    this.#repeating = repeat(`service ${contractId}`, TICK_MS, this.#log, () => this.#work());
+    this.#repeating = repeat(`service ${serviceId}`, TICK_MS, this.#log, () => this.#work());
   }
 
   wish(): void {

@@ -1,18 +1,28 @@
 import { AntirioError, describeError } from '@antirio/kernel';
-import { sleep, type Subscription } from '@antirio/host';
-import type { ServiceBody, ServiceRecord, ServiceWish } from './service-record.ts';
+import { repeat, sleep, type Repeating, type Subscription } from '@antirio/host';
+import type { OrchestratorStore } from '../store.ts';
+import type { ServiceBody, ServiceRecord, ServiceWish, VersionSwitch } from './service-record.ts';
 import type { ServiceRoom } from './service-room.ts';
 import { ServiceLoop, type ServiceReport, type ServiceWork } from './service-work.ts';
+import { advanceVersions, fetchedFor, versionsOf } from './versions.ts';
 
-/** A service as it is answered to a GET: without its secrets, and without what the customer configured. */
-export interface ServiceAnswer extends ServiceReport {
-  readonly contractId: string;
+/** One version as it is answered to a GET: without its secrets, and without what the customer configured. */
+export interface VersionAnswer extends ServiceReport {
+  readonly serviceId: string;
+  readonly role: ServiceRecord['role'];
   readonly desired: ServiceRecord['desired'];
   readonly standby: ServiceRecord['standby'];
   readonly imageCid: string;
   readonly imageId?: string;
   readonly epoch: number;
   readonly updatedAt: number;
+}
+
+/** A contract's service: the version that acts, and the one that is to take its place. */
+export interface ServiceAnswer extends VersionAnswer {
+  readonly contractId: string;
+  readonly next?: VersionAnswer;
+  readonly lastSwitch?: VersionSwitch;
 }
 
 /** All customers' services of this edge. */
@@ -22,24 +32,30 @@ export interface Services {
   /** @throws AntirioError notFound */
   get(contractId: string): Promise<ServiceAnswer>;
   all(): Promise<ServiceAnswer[]>;
+  /** The version that acts for a contract. */
+  current(contractId: string): string;
   start(): void;
   stop(): Promise<void>;
 }
 
 const LISTEN_AGAIN_MS = 500;
 const UNLISTEN_MS = 1000;
-const STATUS_FILTER = 'contract/+/antirio/service/+/status';
+const VERSIONS_MS = 500;
+/** Of first versions, and of later ones, which have a level of their own. */
+const STATUS_FILTERS = ['contract/+/antirio/service/+/status', 'contract/+/antirio/service/+/+/status'];
 
 function recordOf(
-  contractId: string,
+  { serviceId, contractId, imageCid }: { serviceId: string; contractId: string; imageCid: string },
   wish: ServiceWish,
   before: ServiceRecord | undefined,
   now: number,
 ): ServiceRecord {
-  const { desired, standby, imageCid, archive, service, limits } = wish;
+  const { desired, standby, archive, service, limits } = wish;
   const sameImage = before?.imageCid === imageCid;
   return {
+    serviceId,
     contractId,
+    role: 'current',
     desired,
     standby,
     imageCid,
@@ -48,36 +64,83 @@ function recordOf(
     epoch: wish.epoch ?? before?.epoch ?? 0,
     ...(limits === undefined ? {} : { limits }),
     ...(sameImage && before.imageId !== undefined ? { imageId: before.imageId } : {}),
+    ...(before?.lastSwitch === undefined ? {} : { lastSwitch: before.lastSwitch }),
     updatedAt: now,
   };
+}
+
+/** Which version is meant: whose archive it is. The contract's own terms go on naming the first one's image. */
+function meant(store: OrchestratorStore, contractId: string, wish: ServiceWish) {
+  const found = fetchedFor(store, contractId).find(({ archive }) => archive === wish.archive);
+  const imageCid = found?.versionOf === undefined ? wish.imageCid : found.imageHash;
+  return { contractId, serviceId: found?.contractId ?? contractId, imageCid };
+}
+
+/** What concerns the contract as a whole, for a version that the wish does not name. */
+function asWished(
+  record: ServiceRecord,
+  { desired, standby, epoch, limits }: ServiceWish,
+  now: number,
+): ServiceRecord {
+  return {
+    ...record,
+    desired,
+    standby,
+    ...(epoch === undefined ? {} : { epoch }),
+    ...(limits === undefined ? {} : { limits }),
+    updatedAt: now,
+  };
+}
+
+function endVersions({ store, clock }: ServiceRoom, contractId: string): void {
+  const { current, next } = versionsOf(store, contractId);
+  for (const version of [current, next])
+    if (version !== undefined) store.services.put({ ...version, desired: 'absent', updatedAt: clock.now() });
+}
+
+/** To those versions that are to read. @throws AntirioError forbidden */
+function giveSecrets(
+  secrets: ServiceRoom['secrets'],
+  wish: ServiceWish,
+  versions: readonly ServiceRecord[],
+): void {
+  if (wish.desired !== 'active' || wish.secrets === undefined) return;
+  for (const { serviceId, desired } of versions)
+    if (desired === 'active') secrets.hold(serviceId, wish.secrets);
 }
 
 function keepWish(
   { store, secrets, clock, options }: ServiceRoom,
   contractId: string,
-  wish: ServiceBody,
+  wish: ServiceWish,
 ): void {
-  const before = store.services.get(contractId);
-  if (wish.desired === 'absent') {
-    if (before !== undefined) store.services.put({ ...before, desired: 'absent', updatedAt: clock.now() });
-    return;
-  }
-  if (before === undefined && store.services.all().length >= options.maxContracts)
+  const { current, next } = versionsOf(store, contractId);
+  const now = clock.now();
+  if (current === undefined && store.services.all().length >= options.maxContracts)
     throw new AntirioError('busy', `this edge serves ${options.maxContracts} contracts at most`);
-  const given = wish.desired === 'active' ? wish.secrets : undefined;
-  if (given !== undefined) secrets.hold(contractId, given);
-  store.services.put(recordOf(contractId, wish, before, clock.now()));
+  const named = meant(store, contractId, wish);
+  const isCurrent = current === undefined || current.serviceId === named.serviceId;
+  const record = isCurrent ? recordOf(named, wish, current, now) : asWished(current, wish, now);
+  giveSecrets(secrets, wish, next === undefined ? [record] : [record, next]);
+  store.services.put(record);
+  if (next !== undefined && next.serviceId === named.serviceId)
+    store.services.put({ ...next, service: wish.service, updatedAt: now });
 }
 
 /** The broker may come up after this room: what services say of themselves is retained until then. */
 async function listen(
   { bus, log }: ServiceRoom,
+  filter: string,
   signal: AbortSignal,
-  hear: (contractId: string, payload: Uint8Array) => void,
+  hear: (serviceId: string, payload: Uint8Array) => void,
 ): Promise<Subscription | undefined> {
   while (!signal.aborted)
     try {
-      return await bus.subscribe(STATUS_FILTER, (topic, payload) => hear(topic.split('/')[1] ?? '', payload));
+      return await bus.subscribe(filter, (topic, payload) => {
+        const [, contractId = '', , , , ...rest] = topic.split('/');
+        const instance = rest.length === 2 ? `-${rest[0] ?? ''}` : '';
+        hear(`${contractId}${instance}`, payload);
+      });
     } catch (error) {
       log.warn({ error: describeError(error) }, 'services cannot be heard yet');
       await sleep(LISTEN_AGAIN_MS, signal);
@@ -85,64 +148,100 @@ async function listen(
   return undefined;
 }
 
+async function answerOf(record: ServiceRecord, report: Promise<ServiceReport>): Promise<VersionAnswer> {
+  const { serviceId, role, desired, standby, imageCid, imageId, epoch, updatedAt } = record;
+  return {
+    serviceId,
+    role,
+    desired,
+    standby,
+    imageCid,
+    ...(imageId === undefined ? {} : { imageId }),
+    epoch,
+    updatedAt,
+    ...(await report),
+  };
+}
+
 export function createServices(room: ServiceRoom): Services {
-  const { store, runtime, secrets } = room;
+  const { store, runtime, secrets, clock, log } = room;
   const works = new Map<string, ServiceWork>();
   const stopping = new AbortController();
-  let listening: Promise<Subscription | undefined> | undefined;
+  let listening: Promise<Subscription | undefined>[] = [];
+  let switching: Repeating | undefined;
 
-  const workOn = (contractId: string): ServiceWork => {
-    const known = works.get(contractId);
+  const workOn = (serviceId: string): ServiceWork => {
+    const known = works.get(serviceId);
     if (known !== undefined) return known;
-    const work: ServiceWork = new ServiceLoop(room, contractId, () => {
-      works.delete(contractId);
+    const work: ServiceWork = new ServiceLoop(room, serviceId, () => {
+      works.delete(serviceId);
       void work.stop();
     });
-    works.set(contractId, work);
+    works.set(serviceId, work);
     return work;
   };
-  const answer = async (record: ServiceRecord): Promise<ServiceAnswer> => {
-    const { contractId, desired, standby, imageCid, imageId, epoch, updatedAt } = record;
-    const report = await workOn(contractId).report();
+  const contracts = (): string[] => [...new Set(store.services.all().map(({ contractId }) => contractId))];
+  const report = (serviceId: string): Promise<ServiceReport> => workOn(serviceId).report();
+  const changed = (serviceId: string): void => workOn(serviceId).wish();
+  const answer = async (contractId: string): Promise<ServiceAnswer | undefined> => {
+    const { current, next, former } = versionsOf(store, contractId);
+    const shown = current ?? next ?? former[0];
+    if (shown === undefined) return undefined;
+    const { lastSwitch } = shown;
     return {
       contractId,
-      desired,
-      standby,
-      imageCid,
-      ...(imageId === undefined ? {} : { imageId }),
-      epoch,
-      updatedAt,
-      ...report,
+      ...(await answerOf(shown, report(shown.serviceId))),
+      ...(next === undefined ? {} : { next: await answerOf(next, report(next.serviceId)) }),
+      ...(lastSwitch === undefined ? {} : { lastSwitch }),
     };
+  };
+  const advance = async (): Promise<void> => {
+    for (const contractId of contracts())
+      try {
+        while (!stopping.signal.aborted && (await advanceVersions(contractId, { room, report, changed })));
+      } catch (error) {
+        log.warn({ contractId, error: describeError(error) }, 'the change of versions waits');
+      }
   };
   runtime.onExit((id) => works.get(id)?.ended());
   return {
     want(contractId, wish) {
-      keepWish(room, contractId, wish);
-      if (store.services.get(contractId) !== undefined) workOn(contractId).wish();
-      else room.endContract(contractId);
+      if (wish.desired === 'absent') endVersions(room, contractId);
+      else keepWish(room, contractId, wish);
+      const { current, next, former } = versionsOf(store, contractId);
+      for (const version of [current, next]) if (version !== undefined) workOn(version.serviceId).wish();
+      if (current === undefined && next === undefined && former.length === 0)
+        for (const { contractId: fetched } of fetchedFor(store, contractId)) room.endContract(fetched);
+      switching?.poke();
     },
     async get(contractId) {
-      const record = store.services.get(contractId);
-      if (record === undefined)
+      const found = await answer(contractId);
+      if (found === undefined)
         throw new AntirioError('notFound', `no service of contract ${contractId}`, { contractId });
-      return answer(record);
+      return found;
     },
-    all: () => Promise.all(store.services.all().map(answer)),
+    all: async () => (await Promise.all(contracts().map(answer))).filter((found) => found !== undefined),
+    current: (contractId) => versionsOf(store, contractId).current?.serviceId ?? contractId,
     start() {
-      listening = listen(room, stopping.signal, (contractId, payload) =>
-        works.get(contractId)?.hear(payload),
-      );
-      for (const { contractId } of store.services.all()) workOn(contractId).wish();
+      const hear = (serviceId: string, payload: Uint8Array): void => works.get(serviceId)?.hear(payload);
+      listening = STATUS_FILTERS.map((filter) => listen(room, filter, stopping.signal, hear));
+      for (const record of store.services.all()) {
+        // The time that this edge was away is not the new version's
+        if (record.role === 'next') store.services.put({ ...record, begunAt: clock.now() });
+        workOn(record.serviceId).wish();
+      }
+      switching = repeat('change of versions', VERSIONS_MS, log, advance);
     },
     async stop() {
       stopping.abort();
+      await switching?.stop();
       // A broker that is away must not keep this room from ending
-      await Promise.race([listening?.then((subscription) => subscription?.close()), sleep(UNLISTEN_MS)]);
+      const silent = Promise.all(listening.map(async (each) => (await each)?.close()));
+      await Promise.race([silent, sleep(UNLISTEN_MS)]);
       await Promise.all([...works.values()].map((work) => work.stop()));
       works.clear();
       await runtime.close();
-      for (const { contractId } of store.services.all()) secrets.drop(contractId);
+      for (const { serviceId } of store.services.all()) secrets.drop(serviceId);
       room.folders.close();
     },
   };

@@ -12,17 +12,19 @@ import { createMqttBus } from '@antirio/bus';
 import { httpPeer, silentLog } from '@antirio/host';
 const run = process.env.ANTIRIO_RUN_DIR;
 const config = JSON.parse(readFileSync(run + '/config.json', 'utf8'));
+const image = readFileSync(new URL('version', import.meta.url), 'utf8');
+if (image === 'broken') process.exit(9);
 process.stdin.on('end', () => process.exit(3)).resume();
 process.on('SIGTERM', () => process.exit(0));
 const { socket, username, password } = config.bus;
 const bus = createMqttBus({ socketPath: socket, username, password }, silentLog);
 const data = httpPeer({ socketPath: config.north.coreData.socket });
 const metadata = httpPeer({ socketPath: config.north.coreMetadata.socket });
-const topic = config.prefix + 'antirio/service/' + config.serviceName + '/';
+const topic = config.prefix + 'antirio/service/' + config.serviceName + '/' + (config.instance ? config.instance + '/' : '');
 let state = config.startState;
 let keyVersion;
 const status = () => bus.publish(topic + 'status',
-  JSON.stringify({ state, version: config.version, pid: process.pid, keyVersion }), { retain: true }).catch(() => {});
+  JSON.stringify({ state, image, version: config.version, pid: process.pid, keyVersion }), { retain: true }).catch(() => {});
 const device = config.devices[0];
 const reading = () => ({ origin: 1700000000123456789, deviceName: device.name, resourceName: 'temperature',
   profileName: device.profileName, valueType: 'Int64', value: '7' });
@@ -51,8 +53,7 @@ await bus.subscribe(topic + 'control', async (_topic, payload) => {
   if (order.type === 'standdown') { state = 'shadow'; keyVersion = undefined; }
   await status();
 });
-await status();
-setInterval(status, 1000);
+if (image !== 'mute') { await status(); setInterval(status, 1000); }
 if (config.crashAfterMs) setTimeout(() => process.exit(9), config.crashAfterMs);
 `;
 

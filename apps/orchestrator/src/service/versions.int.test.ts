@@ -1,0 +1,231 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { callJson } from '@antirio/host';
+import { openTestEdge, secretsInMemory, until, type TestEdge } from '../testing/edge.ts';
+import { writeTinyService } from '../testing/tiny-service.ts';
+
+const SECRETS = {
+  keyVersion: 4,
+  sessions: [{ devEui: '0011223344556677', devAddr: '26011f4a', nwkSKey: 'feedbeef' }],
+};
+const START = { serviceSilenceMs: 3000, switchOverMs: 6000 };
+
+interface Version {
+  readonly serviceId: string;
+  readonly observed: string;
+  readonly imageCid: string;
+  readonly imageId?: string;
+  readonly instance?: { readonly pid?: number };
+  readonly serviceStatus?: { readonly state: string; readonly image: string; readonly keyVersion?: number };
+}
+interface Seen extends Version {
+  readonly next?: Version;
+  readonly lastSwitch?: { readonly outcome: string; readonly to: string; readonly reason?: string };
+}
+interface Fetched {
+  readonly contractId: string;
+  readonly versionOf?: string;
+  readonly status: string;
+}
+
+let edge: TestEdge;
+let count = 0;
+/** What migration holds: archives by the name of the fetch. */
+const held = new Map<string, string>();
+
+beforeAll(async () => {
+  edge = await openTestEdge();
+  for (const image of ['one', 'two', 'broken', 'mute']) await writeTinyService(archiveOf(image), image);
+  edge.rooms.migration.answer = ({ method, path, text }) => {
+    const id = path.split('/').at(-1) ?? '';
+    if (method === 'POST') {
+      const { contractId, imageCid } = JSON.parse(text) as { contractId: string; imageCid: string };
+      held.set(contractId, archiveOf(imageCid));
+      return { status: 202, json: {} };
+    }
+    if (method === 'DELETE') return { status: held.delete(id) ? 204 : 404 };
+    const archive = held.get(id);
+    return archive === undefined ? { status: 404, json: {} } : { json: { state: 'DOWNLOADED', archive } };
+  };
+  edge.rooms.coreData.answer = () => ({ status: 201, json: {} });
+  await edge.start(START);
+}, 60_000);
+afterAll(() => edge.close());
+
+const archiveOf = (image: string): string => join(edge.dir, `${image}.tar`);
+const CONTRACTS = '/orchestrator/service_provider/contract';
+const path = (id: string): string => `/orchestrator/v1/service/${id}`;
+const get = async (id: string): Promise<Seen> => (await callJson(edge.http, { path: path(id) })) as Seen;
+const fetched = async (id: string): Promise<Fetched[]> =>
+  ((await callJson(edge.http, { path: CONTRACTS })) as Fetched[]).filter(
+    (one) => one.contractId === id || one.versionOf === id,
+  );
+
+/** The customer sends a version of its image, which is fetched and loaded. */
+async function sent(contractId: string, image: string): Promise<void> {
+  const json = {
+    contractId,
+    edgeId: 'theirs',
+    imageName: 'lora',
+    imageHash: image,
+    config: `config-${image}`,
+  };
+  await callJson(edge.http, { method: 'POST', path: CONTRACTS, json });
+}
+
+const put = (id: string, desired: string, more: object = {}, image = 'one'): Promise<unknown> =>
+  callJson(edge.http, {
+    method: 'PUT',
+    path: path(id),
+    json: {
+      desired,
+      standby: 'hot',
+      imageCid: image,
+      archive: archiveOf(image),
+      service: { serviceName: 'device-lora', devices: [{ name: 'mote-1', profileName: 'thermometer' }] },
+      ...more,
+    },
+  });
+
+const seenAs = (id: string, what: string, is: (seen: Seen) => boolean): Promise<Seen> =>
+  until(what, async () => {
+    const seen = await get(id);
+    return is(seen) ? seen : undefined;
+  });
+
+async function contract(desired: 'standby' | 'active'): Promise<string> {
+  const id = `v-${process.pid}-${++count}`;
+  await sent(id, 'one');
+  await until('loaded', async () => ((await fetched(id))[0]?.status === 'LOADED' ? true : undefined));
+  await put(id, desired, desired === 'active' ? { secrets: SECRETS } : {});
+  await seenAs(id, desired, ({ observed }) => observed === desired);
+  return id;
+}
+
+const images = (): string[] => readdirSync(join(edge.dir, 'orchestrator', 'runtime', 'images'));
+
+async function ended(id: string): Promise<void> {
+  await callJson(edge.http, { method: 'DELETE', path: path(id) });
+  await until('gone', async () =>
+    (await edge.http.call({ path: path(id) })).status === 404 ? true : undefined,
+  );
+  await until('let go', async () =>
+    (await fetched(id)).every(({ status }) => status === 'ENDED') ? true : undefined,
+  );
+}
+
+/** What is left of a contract anywhere. */
+const leftOf = (id: string): unknown => ({
+  fetches: [...held.keys()].filter((key) => key.startsWith(id)),
+  images: images(),
+  instances: readdirSync(join(edge.dir, 'orchestrator', 'runtime', 'instances')),
+  data: readdirSync(join(edge.dir, 'orchestrator', 'services')),
+  secrets: secretsInMemory('feedbeef') === undefined ? [] : ['keys'],
+});
+const NOTHING = { fetches: [], images: [], instances: [], data: [], secrets: [] };
+
+describe('a newer version of a service', () => {
+  test('comes up beside the old one, reads before that stops, and takes its place', async () => {
+    const id = await contract('active');
+    const first = await get(id);
+    const told: { image: string; state: string }[] = [];
+    const listening = await Promise.all(
+      [`contract/${id}/antirio/service/+/status`, `contract/${id}/antirio/service/+/+/status`].map((filter) =>
+        edge.bus.subscribe(filter, (_topic, payload) => {
+          told.push(JSON.parse(Buffer.from(payload).toString()) as (typeof told)[number]);
+        }),
+      ),
+    );
+    await sent(id, 'two');
+    const both = await seenAs(id, 'both', ({ next }) => next?.instance?.pid !== undefined);
+    expect(both).toMatchObject({ serviceId: id, observed: 'active', imageCid: 'one' });
+    expect(both.next).toMatchObject({ imageCid: 'two' });
+    // The arbitrator goes on asking for what the contract's terms say
+    await put(id, 'active', { secrets: SECRETS });
+    const after = await seenAs(
+      id,
+      'switched',
+      ({ imageCid, next }) => imageCid === 'two' && next === undefined,
+    );
+    expect(after).toMatchObject({ observed: 'active', lastSwitch: { outcome: 'done', to: 'two' } });
+    expect(after.serviceStatus).toMatchObject({ image: 'two', state: 'reading', keyVersion: 4 });
+    expect(after.instance?.pid).not.toBe(first.instance?.pid);
+    await until('the old one let go', async () =>
+      (await fetched(id)).find(({ contractId }) => contractId === id)?.status === 'ENDED' ? true : undefined,
+    );
+    for (const subscription of listening) await subscription.close();
+    const firstReading = told.findIndex(({ image, state }) => image === 'two' && state === 'reading');
+    expect(firstReading).toBeGreaterThan(0);
+    expect(told.slice(0, firstReading).every((one) => one.image !== 'one' || one.state === 'reading')).toBe(
+      true,
+    );
+    expect(held.has(id)).toBe(false);
+    expect(images()).toEqual([String(after.imageId).replace('sha256:', '')]);
+    expect(existsSync(join(edge.dir, 'orchestrator', 'services', id))).toBe(false);
+
+    await put(id, 'standby', {}, 'two');
+    await seenAs(id, 'stands down', ({ observed }) => observed === 'standby');
+    await ended(id);
+    expect(leftOf(id)).toEqual(NOTHING);
+  });
+
+  test.each([
+    ['broken', 'ended by itself'],
+    ['mute', 'not ready after'],
+  ])('that is %s is given up, and the old one never stopped', async (image, reason) => {
+    const id = await contract('active');
+    const { instance } = await get(id);
+    await sent(id, image);
+    const after = await seenAs(id, 'given up', ({ lastSwitch }) => lastSwitch?.outcome === 'failed');
+    expect(after).toMatchObject({ observed: 'active', imageCid: 'one', lastSwitch: { to: image } });
+    expect(after.lastSwitch?.reason).toContain(reason);
+    expect(after.instance?.pid).toBe(instance?.pid);
+    await until('its fetch let go', () => (held.size === 1 ? true : undefined));
+    await until('its image gone', () => (images().length === 1 ? true : undefined));
+    expect((await get(id)).next).toBeUndefined();
+    await ended(id);
+    expect(leftOf(id)).toEqual(NOTHING);
+  });
+
+  test('takes a standby’s place as soon as it runs in shadow, and goes cold where that is wanted', async () => {
+    const id = await contract('standby');
+    await put(id, 'standby', { standby: 'cold' });
+    await sent(id, 'two');
+    const after = await seenAs(id, 'switched', ({ imageCid }) => imageCid === 'two');
+    expect(after.lastSwitch).toMatchObject({ outcome: 'done' });
+    await until('cold', async () => ((await get(id)).instance === undefined ? true : undefined));
+    await ended(id);
+    expect(leftOf(id)).toEqual(NOTHING);
+  });
+
+  test('that is on its way when this edge restarts goes on, and one whose contract ends leaves nothing', async () => {
+    const id = await contract('active');
+    await sent(id, 'two');
+    await seenAs(id, 'both', ({ next }) => next !== undefined);
+    await edge.orchestrator.stop();
+    await edge.start(START);
+    await put(id, 'active', { secrets: SECRETS });
+    const after = await seenAs(
+      id,
+      'switched',
+      ({ imageCid, observed }) => imageCid === 'two' && observed === 'active',
+    );
+    expect(after.lastSwitch).toMatchObject({ outcome: 'done' });
+
+    await sent(id, 'mute');
+    await seenAs(id, 'both', ({ next }) => next?.imageCid === 'mute');
+    await ended(id);
+    expect(leftOf(id)).toEqual(NOTHING);
+  });
+
+  test('is the same customer’s image of the same name, or a conflict', async () => {
+    const id = await contract('standby');
+    const json = { contractId: id, edgeId: 'theirs', imageName: 'lora', imageHash: 'two', config: 'c' };
+    for (const other of [{ edgeId: 'another' }, { imageName: 'another' }]) {
+      const answer = await edge.http.call({ method: 'POST', path: CONTRACTS, json: { ...json, ...other } });
+      expect(answer.status).toBe(409);
+    }
+    await ended(id);
+  });
+});
