@@ -56,7 +56,7 @@ export interface Objects {
   export(cid: string, body: z.output<typeof exportBody>): Promise<unknown>;
   verify(cid: string): Promise<Verified>;
   /** Verifies, and names some of the blocks by chance: who claims to hold the object can be asked for them. */
-  sample(cid: string, count: number): Promise<Verified & { blockCids: string[] }>;
+  sample(cid: string, count: number, from?: number): Promise<Sampled>;
   drop(cid: string): void;
   readonly work: Work;
 }
@@ -68,6 +68,13 @@ export interface Verified {
 }
 
 type FileBody = Exclude<z.output<typeof objectBody>, { json: unknown }>;
+
+export interface Sampled extends Verified {
+  /** By chance. */
+  readonly blockCids: string[];
+  /** Those from a place on, in the order in which the DAG is walked. */
+  readonly inTurn?: string[];
+}
 
 export const objectPin = (cid: string): string => `object/${cid}`;
 
@@ -184,14 +191,21 @@ class StoredObjects implements Objects {
     return verified;
   }
 
-  async sample(text: string, count: number): Promise<Verified & { blockCids: string[] }> {
+  async sample(text: string, count: number, from?: number): Promise<Sampled> {
     const cid = parseCid(text);
     const chosen = createSample<CID>(count, this.#ports.random);
-    const watch = (block: CID): void => chosen.offer(block);
+    const turn: string[] = [];
+    let place = 0;
+    const watch = (block: CID): void => {
+      chosen.offer(block);
+      if (from !== undefined && place >= from && turn.length < count) turn.push(block.toString());
+      place++;
+    };
     const { blocks, bytes } = await this.#track('verify', { cid: cid.toString() }, (onSeen) =>
       this.#ports.storage.verify(cid, watch, onSeen),
     );
-    return { cid: cid.toString(), blocks, bytes, blockCids: chosen.taken.map(String) };
+    const sampled = { cid: cid.toString(), blocks, bytes, blockCids: chosen.taken.map(String) };
+    return from === undefined ? sampled : { ...sampled, inTurn: turn };
   }
 
   drop(text: string): void {

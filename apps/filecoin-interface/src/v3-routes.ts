@@ -93,15 +93,18 @@ function addWholeObjectRoutes(rim: HttpRim, { objects }: StorageServed): void {
   rim.route('post', `${object}/verify`, verifying, async ({ params }) =>
     answer({ verified: await objects.verify(params.cid) }),
   );
-  const query = z.object({ count: z.coerce.number().int().min(1).max(64).default(8) });
+  const query = z.object({
+    count: z.coerce.number().int().min(1).max(64).default(8),
+    from: z.coerce.number().int().min(0).optional(),
+  });
   const some = {
-    summary: 'verify, and name some blocks by chance',
+    summary: 'verify, and name some blocks by chance, and those from a place on',
     params: cidParams,
     query,
     answer: answers.sample,
   };
   rim.route('get', `${object}/sample`, some, async (input) =>
-    answer({ sample: await objects.sample(input.params.cid, input.query.count) }),
+    answer({ sample: await objects.sample(input.params.cid, input.query.count, input.query.from) }),
   );
 }
 

@@ -118,7 +118,10 @@ export const answers = {
   images: many('images', imageView),
   exported: one('exported', exportedView),
   verified: one('verified', z.object(verified)),
-  sample: one('sample', z.object({ ...verified, blockCids: z.array(z.string()) })),
+  sample: one(
+    'sample',
+    z.object({ ...verified, blockCids: z.array(z.string()), inTurn: z.array(z.string()).optional() }),
+  ),
   quote: one('quote', quoteView),
   denied: one('denied', deniedView),
   allDenied: many('denied', deniedView),

@@ -1,9 +1,10 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { AntirioError, describeError, type Clock, type Random } from '@antirio/kernel';
+import { AntirioError, describeError, isAntirioError, type Clock, type Random } from '@antirio/kernel';
 import { sleep, type Log } from '@antirio/host';
 import { createWork, type Outbox, type Work } from '@antirio/durable-work';
 import type { z } from 'zod';
+import { longestUnchecked, type IsDue } from './checks.ts';
 import { readConfiguration } from './configuration.ts';
 import type { MigrationOptions } from './options.ts';
 import type { FetchRecord, Records } from './records.ts';
@@ -31,8 +32,8 @@ export interface FetchedImages {
   view(contractId: string): FetchView;
   /** The contract is over: lets go of what was fetched for it. @throws AntirioError notFound */
   remove(contractId: string): Promise<void>;
-  /** Has archives that are gone from the disk written again. */
-  recheck(): void;
+  /** Has archives that are gone from the disk written again, and blocks that it has changed fetched again. */
+  recheck(isDue: IsDue): Promise<void>;
   readonly work: Work;
 }
 
@@ -56,8 +57,7 @@ class CustomerImages implements FetchedImages {
       name: 'fetch images of customers',
       unfinished: () => records.fetched.all().flatMap((each) => (isUnderWay(each) ? [each.contractId] : [])),
       run: (contractId, signal) => this.#advance(contractId, signal),
-      failed: (contractId, error) =>
-        this.#change(contractId, { state: 'FAILED', error: describeError(error) }),
+      failed: (contractId, error) => this.#giveUp(contractId, describeError(error)),
       attempts: options.attempts,
       atOnce: options.atOnce,
       firstDelayMs: options.firstRetryMs,
@@ -69,59 +69,97 @@ class CustomerImages implements FetchedImages {
   }
 
   order(body: z.output<typeof fetchBody>): FetchView {
-    const { records, clock } = this.#ports;
-    const { contractId, customer, imageCid, configCid, imageName } = body;
-    const known = records.fetched.get(contractId);
+    const { contractId } = body;
+    const known = this.#ports.records.fetched.get(contractId);
+    if (known?.state === 'ENDING')
+      throw new AntirioError('busy', `what was fetched for contract ${contractId} is being let go`);
     if (known !== undefined && !isSame(known, body))
       throw new AntirioError('conflict', `contract ${contractId} is about something else`, { contractId });
-    if (known === undefined || known.state === 'FAILED') {
-      const providers = [
-        ...new Set([...(known?.providers ?? []), ...(body.providers ?? []), `/p2p/${customer}`]),
-      ];
-      records.fetched.put(contractId, {
-        contractId,
-        customer,
-        imageCid,
-        configCid,
-        imageName,
-        providers: providers.slice(-16),
-        state: 'FETCHING',
-        createdAt: known?.createdAt ?? clock.now(),
-      });
-      this.work.hurry(contractId);
-    }
+    if (known === undefined || known.state === 'FAILED') this.#begin(body, known);
     return this.view(contractId);
   }
 
+  #begin(body: z.output<typeof fetchBody>, known: FetchRecord | undefined): void {
+    const { records, clock } = this.#ports;
+    const { contractId, customer, imageCid, configCid, imageName } = body;
+    const providers = [
+      ...new Set([...(known?.providers ?? []), ...(body.providers ?? []), `/p2p/${customer}`]),
+    ];
+    records.fetched.put(contractId, {
+      contractId,
+      customer,
+      imageCid,
+      configCid,
+      imageName,
+      providers: providers.slice(-16),
+      state: 'FETCHING',
+      createdAt: known?.createdAt ?? clock.now(),
+    });
+    this.work.hurry(contractId);
+  }
+
   view(contractId: string): FetchView {
-    const fetched = this.#ports.records.fetched.get(contractId);
-    if (fetched === undefined)
+    const { records } = this.#ports;
+    const exact = records.fetched.get(contractId);
+    const fetched = exact ?? records.fetched.all().findLast((each) => isVersionOf(each, contractId));
+    if (fetched === undefined || fetched.state === 'ENDING')
       throw new AntirioError('notFound', `nothing is fetched for contract ${contractId}`, { contractId });
-    return { ...fetched, progress: this.#progress.get(contractId) };
+    return { ...fetched, progress: this.#progress.get(fetched.contractId) };
   }
 
   async remove(contractId: string): Promise<void> {
+    const { fetched } = this.#ports.records;
+    const known = fetched.get(contractId);
+    if (known === undefined)
+      throw new AntirioError('notFound', `nothing is fetched for contract ${contractId}`, { contractId });
+    // First the record: what runs for it sees that it is over, and what is not let go now is after a restart
+    fetched.put(contractId, { ...known, state: 'ENDING' });
+    await this.#letGo({ ...known, state: 'ENDING' });
+  }
+
+  async #letGo({ contractId, imageCid, configCid }: FetchRecord): Promise<void> {
     const { records, storage } = this.#ports;
-    const { imageCid, configCid } = this.view(contractId);
-    // First the record: what runs for it finds it gone and does not store it again.
-    records.fetched.remove(contractId);
-    const others = records.fetched.all();
+    const others = records.fetched.all().filter((other) => other.state !== 'ENDING');
     const used = new Set(others.flatMap((other) => [other.imageCid, other.configCid]));
     for (const cid of [imageCid, configCid]) if (!used.has(cid)) await storage.drop(cid);
     rmSync(this.#archive(contractId), { force: true });
     this.#progress.delete(contractId);
+    records.fetched.remove(contractId);
   }
 
-  recheck(): void {
-    for (const { contractId, state, archive } of this.#ports.records.fetched.all())
-      if (state === 'DOWNLOADED' && archive !== undefined && !existsSync(archive))
+  async recheck(isDue: IsDue): Promise<void> {
+    const all = longestUnchecked(this.#ports.records.fetched.all(), (fetched) => fetched.retrievable);
+    for (const fetched of all) {
+      const { contractId, retrievable, createdAt } = fetched;
+      if (hasLostArchive(fetched))
         this.#change(contractId, { state: 'READY2DOWNLOAD', archive: undefined, archiveSha256: undefined });
+      if (wasWhole(fetched) && isDue(`fetched/${contractId}`, retrievable?.checkedAt ?? createdAt))
+        await this.#recheckOne(fetched);
+    }
+  }
+
+  /** Reads every block; what is not whole any more is fetched again. */
+  async #recheckOne({ contractId, imageCid, configCid }: FetchRecord): Promise<void> {
+    const { storage, clock, log } = this.#ports;
+    try {
+      await storage.sample(imageCid, 1);
+      await storage.sample(configCid, 1);
+      this.#change(contractId, { retrievable: { ok: true, checkedAt: clock.now() } });
+    } catch (cause) {
+      if (!isAntirioError(cause, 'corrupt')) throw cause;
+      const error = describeError(cause);
+      log.warn({ contractId, error }, 'a customer’s image is not whole any more: fetched again');
+      const retrievable = { ok: false, checkedAt: clock.now(), error };
+      this.#change(contractId, { state: 'FETCHING', retrievable, error: undefined });
+      this.work.hurry(contractId);
+    }
   }
 
   async #advance(contractId: string, signal: AbortSignal): Promise<void> {
     const fetched = this.#ports.records.fetched.get(contractId);
     if (fetched?.state === 'FETCHING') await this.#fetch(fetched, signal);
     else if (fetched?.state === 'READY2DOWNLOAD') await this.#download(fetched);
+    else if (fetched?.state === 'ENDING') await this.#letGo(fetched);
   }
 
   async #fetch(
@@ -137,7 +175,7 @@ class CustomerImages implements FetchedImages {
       this.#progress.set(contractId, { image: image.progress, configuration: configuration.state });
       if (isWhole(configuration, 'the configuration') && isWhole(image, 'the image')) break;
       await sleep(this.#options.pollMs, signal);
-      if (signal.aborted || this.#ports.records.fetched.get(contractId) === undefined) return;
+      if (signal.aborted || !this.#isWanted(contractId)) return;
       [configuration, image] = [await storage.object(configCid), await storage.object(imageCid)];
     }
     const moved = movedOf([image, configuration]);
@@ -146,11 +184,15 @@ class CustomerImages implements FetchedImages {
   }
 
   async #download({ contractId, imageCid, configCid }: FetchRecord): Promise<void> {
-    const { records, storage, outbox, log } = this.#ports;
+    const { records, storage, outbox, clock, log } = this.#ports;
     const configuration = readConfiguration(await storage.block(configCid));
     const archive = this.#archive(contractId);
     const exported = await storage.export(imageCid, archiveName(contractId));
     const { sha256: archiveSha256, imageId, architecture } = exported;
+    if (!this.#isWanted(contractId)) {
+      rmSync(archive, { force: true });
+      return;
+    }
     if (imageId === undefined) {
       rmSync(archive, { force: true });
       throw new AntirioError('invalidInput', `${imageCid} is no image`, { imageCid });
@@ -163,6 +205,7 @@ class CustomerImages implements FetchedImages {
         archiveSha256,
         imageId,
         architecture,
+        retrievable: { ok: true, checkedAt: clock.now() },
       });
       const json = { imageId: contractId, status: 'DOWNLOADED' };
       outbox.add({ peer: 'orchestrator', path: STATUS_PATH, subject: `fetched/${contractId}`, json });
@@ -175,18 +218,41 @@ class CustomerImages implements FetchedImages {
     return join(this.#options.dataDir, 'images', archiveName(contractId));
   }
 
+  #giveUp(contractId: string, error: string): void {
+    const record = this.#ports.records.fetched.get(contractId);
+    // What could not be let go yet is tried again after the next start
+    if (record !== undefined) this.#change(contractId, { state: 'FAILED', error });
+  }
+
+  #isWanted(contractId: string): boolean {
+    const record = this.#ports.records.fetched.get(contractId);
+    return record !== undefined && record.state !== 'ENDING';
+  }
+
   #change(contractId: string, change: Partial<FetchRecord>): void {
     const { fetched } = this.#ports.records;
     const record = fetched.get(contractId);
-    if (record !== undefined) fetched.put(contractId, { ...record, ...change });
+    if (record !== undefined && record.state !== 'ENDING') fetched.put(contractId, { ...record, ...change });
   }
 }
 
 /** No imported file has such a name by chance. */
 const archiveName = (contractId: string): string => `contract-${contractId}.tar`;
 
-const isUnderWay = (fetched: FetchRecord): boolean =>
-  fetched.state === 'FETCHING' || fetched.state === 'READY2DOWNLOAD';
+const isUnderWay = ({ state }: FetchRecord): boolean =>
+  state === 'FETCHING' || state === 'READY2DOWNLOAD' || state === 'ENDING';
+
+const hasLostArchive = ({ state, archive }: FetchRecord): boolean =>
+  state === 'DOWNLOADED' && archive !== undefined && !existsSync(archive);
+
+const wasWhole = ({ state, retrievable }: FetchRecord): boolean =>
+  state === 'DOWNLOADED' || (state === 'FAILED' && retrievable !== undefined);
+
+/** Later versions of a contract's image are fetched under `<contractId>-v<hash>`. */
+const isVersionOf = (fetched: FetchRecord, contractId: string): boolean =>
+  fetched.state !== 'ENDING' &&
+  fetched.contractId.startsWith(`${contractId}-v`) &&
+  /^[0-9a-f]{10}$/.test(fetched.contractId.slice(contractId.length + 2));
 
 function isSame(known: FetchRecord, asked: z.output<typeof fetchBody>): boolean {
   return (['customer', 'imageCid', 'configCid'] as const).every((key) => known[key] === asked[key]);

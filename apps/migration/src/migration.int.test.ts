@@ -36,12 +36,17 @@ async function edge(id: string): Promise<Edge> {
   const dataDir = join(folder, id);
   const { orchestrator: ORCHESTRATOR_URL, edge2edge: EDGE2EDGE_URL } = between.urls(id);
   const common = { DATA_DIR: dataDir, EDGE_ID: id, ORCHESTRATOR_URL, EDGE2EDGE_URL };
-  const store = new RoomProcess('filecoin-interface', await freePort(), { ...common, ATTEMPTS: 8 });
+  const store = new RoomProcess('filecoin-interface', await freePort(), {
+    ...common,
+    ATTEMPTS: 8,
+    COLLECT_INTERVAL_MS: 1000,
+  });
   const migration = new RoomProcess('migration', await freePort(), {
     ...common,
     FILECOIN_INTERFACE_URL: store.url,
     POLL_MS: 20,
     VERIFY_INTERVAL_MS: 300,
+    CHECKS_PER_ROUND: 20,
   });
   between.stores.set(id, store.url);
   await Promise.all([store.start(), migration.start()]);
@@ -212,6 +217,62 @@ describe('the customer’s side (Algorithm 1)', () => {
     expect((await call(a, 'POST', 'images', rest)).status).toBe(400);
   });
 
+  test('a newer image of the name is sent under the same contract, another is a conflict', async () => {
+    const prepared = await prepare();
+    const first = await stored(prepared);
+    const path = `contracts/${prepared.contractId}/send`;
+    await call(a, 'POST', path, { providerEdgeId: 'B', ...first });
+    const order = { ...prepared.order, imageId: `image-${count}-next` };
+    await buildImage(join(a.dataDir, 'images', `${prepared.name}.tar`), {
+      files: [{ path: 'app/main.mjs', content: 'another' }],
+      entrypoint: ['node', '/app/main.mjs'],
+    });
+    const second = await stored({ ...prepared, order });
+    const sent = await call(a, 'POST', path, { providerEdgeId: 'B', ...second });
+    expect(sent.json()).toMatchObject({ ...second, state: 'SENDING', previous: first });
+    const both = await until(() => {
+      const about = between.told.filter(({ body }) => body['contractId'] === prepared.contractId);
+      return about.length === 2 ? about : undefined;
+    });
+    expect(both.map(({ body }) => body['imageHash'])).toEqual([first.imageCid, second.imageCid]);
+    const other = await prepare();
+    const refused = await call(a, 'POST', path, { providerEdgeId: 'B', ...(await stored(other)) });
+    expect(refused.status).toBe(409);
+  });
+
+  test('a provider is asked for every block in turn; what it has lost the orchestrator is told, and when it is back', async () => {
+    const prepared = await prepare();
+    const cids = await stored(prepared);
+    await call(b, 'POST', 'fetch', fetchOrder(prepared, cids));
+    await reaches(b, `fetch/${prepared.contractId}`, 'state', 'DOWNLOADED');
+    await call(a, 'POST', `contracts/${prepared.contractId}/send`, { providerEdgeId: 'B', ...cids });
+    const sent = async (): Promise<Json> => {
+      const all = (await call(a, 'GET', 'contracts')).json() as Json[];
+      return all.find(({ contractId }) => contractId === prepared.contractId) ?? {};
+    };
+    await until(async () => (Number((await sent())['rounds']) >= 1 ? true : undefined));
+    await call(b, 'DELETE', `fetch/${prepared.contractId}`);
+    const tell = (ok: boolean) =>
+      until(() =>
+        between.told.find(
+          ({ path, body }) =>
+            path === '/orchestrator/v1/retrievability' &&
+            body['contractId'] === prepared.contractId &&
+            body['ok'] === ok,
+        ),
+      );
+    expect((await tell(false)).body).toMatchObject({
+      at: 'provider',
+      providerEdgeId: 'B',
+      ...{ imageCid: cids.imageCid },
+    });
+    const metrics = await a.migration.http.call({ path: '/api/v3/metrics' });
+    expect(Buffer.from(metrics.body).toString()).toMatch(/not_retrievable\{of="atProviders"\} [1-9]/);
+    await call(b, 'POST', 'fetch', fetchOrder(prepared, cids));
+    await tell(true);
+    await call(a, 'DELETE', `contracts/${prepared.contractId}`);
+  });
+
   test('a stored image that the disk has damaged is found and mended from its file', async () => {
     const prepared = await prepare();
     await stored(prepared);
@@ -318,16 +379,80 @@ describe('the provider’s side (Algorithm 2)', () => {
     });
     const second = await stored(next);
     const order = { ...fetchOrder(prepared, second), contractId: `${prepared.contractId}-next` };
-    const before = between.relayed;
+    const given = (): number => between.given.get('A') ?? 0;
+    const before = given();
     await call(b, 'POST', 'fetch', order);
     const two = await reaches(b, `fetch/${order.contractId}`, 'state', 'DOWNLOADED', 'FAILED');
-    const came = between.relayed - before;
+    const came = given() - before;
     expect(two).toMatchObject({ state: 'DOWNLOADED', archiveSha256: built.sha256 });
     // One chunk of the file, and what leads to it
     expect(two['fetchedBytes']).toBeLessThan(600_000);
     expect(two['reusedBytes']).toBeGreaterThan(1_400_000);
     expect(came).toBeLessThan(Number(two['fetchedBytes']) + 10_000);
   });
+
+  test('a block of it that the disk has changed is fetched again, and meanwhile this edge says so', async () => {
+    const prepared = await prepare();
+    await call(b, 'POST', 'fetch', fetchOrder(prepared, await stored(prepared)));
+    const path = `fetch/${prepared.contractId}`;
+    await reaches(b, path, 'state', 'DOWNLOADED');
+    flipByteOnDisk(packsOf(b), prepared.block);
+    const isOk = async (): Promise<boolean | undefined> =>
+      ((await get(b, path)) as { retrievable?: { ok: boolean } }).retrievable?.ok;
+    await until(async () => ((await isOk()) === false ? true : undefined));
+    await until(async () => ((await isOk()) === true ? true : undefined));
+    const done = await reaches(b, path, 'state', 'DOWNLOADED');
+    expect(sha256Hex(readFileSync(String(done['archive'])))).toBe(prepared.built.sha256);
+  });
+
+  test('nothing is left at the end of a contract but what another one has in common with it', async () => {
+    const usage = async (at: Edge): Promise<number> => {
+      const answer = await at.store.http.call({ path: '/api/v3/storage/network' });
+      return (answer.json() as { network: { store: { blocks: number } } }).network.store.blocks;
+    };
+    // What other tests have left for the next collection goes first
+    const settled = async (at: Edge): Promise<number> => {
+      let last = -1;
+      return until(async () => {
+        const now = await usage(at);
+        await sleep(1300);
+        const same = now === last && now === (await usage(at));
+        last = now;
+        return same ? now : undefined;
+      });
+    };
+    const [atA, atB] = await Promise.all([settled(a), settled(b)]);
+    const prepared = await prepare();
+    const cids = await stored(prepared);
+    const ids = [prepared.contractId, `${prepared.contractId}-other`];
+    for (const contractId of ids) {
+      await call(b, 'POST', 'fetch', { ...fetchOrder(prepared, cids), contractId });
+      await reaches(b, `fetch/${contractId}`, 'state', 'DOWNLOADED');
+    }
+    await call(a, 'POST', `contracts/${prepared.contractId}/send`, { providerEdgeId: 'B', ...cids });
+    const full = await usage(b);
+    expect(full).toBeGreaterThan(atB + 5);
+    const archive = (id: string): string => join(b.dataDir, 'images', `contract-${id}.tar`);
+    expect((await call(b, 'DELETE', `fetch/${ids[0] ?? ''}`)).status).toBe(204);
+    expect(ids.map((id) => existsSync(archive(id)))).toEqual([false, true]);
+    await sleep(1300);
+    expect(await usage(b)).toBe(full);
+    // The last one while the store is away: it is let go once that is back, by whoever has started again meanwhile
+    await b.store.kill();
+    expect((await call(b, 'DELETE', `fetch/${ids[1] ?? ''}`)).status).toBe(503);
+    expect((await call(b, 'GET', `fetch/${ids[1] ?? ''}`)).status).toBe(404);
+    await b.migration.kill();
+    await Promise.all([b.store.start(), b.migration.start()]);
+    await until(async () => ((await usage(b)) === atB ? true : undefined));
+    expect(existsSync(archive(ids[1] ?? ''))).toBe(false);
+    const all = (await call(b, 'GET', 'fetch')).json() as { contractId: string }[];
+    expect(all.filter(({ contractId }) => ids.includes(contractId))).toEqual([]);
+
+    expect((await call(a, 'DELETE', `contracts/${prepared.contractId}`)).status).toBe(204);
+    expect((await call(a, 'DELETE', `images/${String(prepared.order['imageId'])}`)).status).toBe(204);
+    await until(async () => ((await usage(a)) === atA ? true : undefined));
+    expect((await call(a, 'GET', `images/${String(prepared.order['imageId'])}`)).status).toBe(404);
+  }, 60_000);
 
   test('an archive that is gone from the disk is written again from the blocks', async () => {
     const prepared = await prepare();

@@ -1,22 +1,26 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RequestHandler } from 'express';
-import { AntirioError, type Clock, type Identity, type Random } from '@antirio/kernel';
+import { Gauge } from 'prom-client';
+import { AntirioError, describeError, type Clock, type Identity, type Random } from '@antirio/kernel';
 import {
   createHttpRim,
   repeat,
+  type Check,
   type Health,
   type HttpPeer,
+  type HttpRim,
   type Log,
   openableService,
   type OpenRoom,
   type PortService,
 } from '@antirio/host';
 import { createOutbox, type Letter, type Outbox } from '@antirio/durable-work';
+import { createAlarm, createChecks } from './checks.ts';
 import { createFetchedImages } from './fetched-images.ts';
 import type { MigrationOptions } from './options.ts';
 import { createOwnImages } from './own-images.ts';
-import { openRecords, type Records } from './records.ts';
+import { openRecords, type Records, type Retrievability } from './records.ts';
 import { addRoutes, type Served } from './routes.ts';
 import { createSentImages, type SentImages } from './sent-images.ts';
 import { createStorageClient } from './storage-client.ts';
@@ -55,10 +59,15 @@ async function openRoom(options: MigrationOptions, ports: MigrationPorts): Promi
   outbox.start();
   const works = [own.work, sent.work, fetched.work];
   for (const work of works) work.start();
-  const checking = repeat('re-verify', options.verifyIntervalMs, log, async () => {
-    fetched.recheck();
-    await own.recheck();
-    await sent.recheck();
+  addMetrics(rim, records);
+  const { verifyIntervalMs: intervalMs, checksPerRound: atMost } = options;
+  const checks = createChecks({ intervalMs, atMost, clock, random: ports.random });
+  const checking = repeat('re-verify', Math.max(50, intervalMs / 4), log, async () => {
+    // Each kind has a round of its own, so that one that fails or is slow keeps no other from its turn
+    for (const each of [fetched, own, sent])
+      await each.recheck(checks.round()).catch((error: unknown) => {
+        log.warn({ error: describeError(error) }, 'checks of stored images wait');
+      });
   });
   return {
     port,
@@ -92,7 +101,11 @@ function openParts(options: MigrationOptions, ports: MigrationPorts): Parts {
       if (isSending(letter)) told.sent?.refused(letter, error);
     },
   });
-  const inside = { clock, random, log, records, storage, outbox, edge2edge: peerNamed(peers, 'edge2edge') };
+  const alarm = createAlarm((letter) => {
+    outbox.add(letter);
+  });
+  const edge2edge = peerNamed(peers, 'edge2edge');
+  const inside = { clock, random, log, records, storage, outbox, edge2edge, alarm };
   const sent = createSentImages(options, inside);
   told.sent = sent;
   return {
@@ -110,17 +123,48 @@ function peerNamed(peers: Readonly<Record<string, HttpPeer>>, name: string): Htt
   return peer;
 }
 
+/** What was found to be not retrievable when last checked. */
+function lostOf({ images, sent, fetched }: Records): Record<'own' | 'atProviders' | 'ofCustomers', string[]> {
+  const lost = (retrievable: Retrievability | undefined, id: string): string[] =>
+    retrievable?.ok === false ? [id] : [];
+  return {
+    own: images.all().flatMap((image) => lost(image.retrievable, image.imageId)),
+    atProviders: sent.all().flatMap((each) => lost(each.heldByProvider, each.contractId)),
+    ofCustomers: fetched.all().flatMap((each) => lost(each.retrievable, each.contractId)),
+  };
+}
+
+const SHOWN = 10;
+
+function checkOf(lost: readonly string[], what: string): Check {
+  if (lost.length === 0) return { ok: true };
+  return {
+    ok: false,
+    detail: `${what}: ${lost.slice(0, SHOWN).join(', ')}${lost.length > SHOWN ? ', ...' : ''}`,
+  };
+}
+
+function addMetrics(rim: HttpRim, records: Records): void {
+  new Gauge({
+    name: 'antirio_migration_not_retrievable',
+    help: 'images that were not whole when last checked: own ones here, own ones at providers, those of customers here',
+    labelNames: ['of'],
+    registers: [rim.metrics],
+    collect() {
+      for (const [of, lost] of Object.entries(lostOf(records))) this.set({ of }, lost.length);
+    },
+  });
+}
+
 function healthOf(records: Records, outbox: Outbox): Health {
-  const lost = records.images.all().filter((image) => image.retrievable?.ok === false);
+  const lost = lostOf(records);
   const waiting = outbox.waiting();
   const [oldest] = waiting;
   return {
-    images: {
-      ok: lost.length === 0,
-      ...(lost.length === 0
-        ? {}
-        : { detail: `not retrievable: ${lost.map((image) => image.imageId).join(', ')}` }),
-    },
+    images: checkOf(lost.own, 'not retrievable'),
+    // Neighbours come and go: that one does not answer is no fault of this edge's
+    providers: { ...checkOf(lost.atProviders, 'not held by the provider'), ok: true },
+    customers: checkOf(lost.ofCustomers, 'not whole'),
     messages: {
       ok: oldest === undefined || oldest.attempts < 3,
       ...(oldest === undefined ? {} : { detail: `${waiting.length} wait: ${oldest.lastError}` }),

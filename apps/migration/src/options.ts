@@ -26,12 +26,21 @@ export const migrationOptions = z.strictObject({
     .min(100)
     .default(600_000)
     .describe('between two checks that stored images are retrievable, here and at the providers'),
+  checksPerRound: z
+    .int()
+    .min(1)
+    .default(4)
+    .describe(
+      'images of one kind that are read in one round of checks; there are four rounds in an interval',
+    ),
   sampledBlocks: z
     .int()
     .min(1)
     .max(64)
     .default(8)
-    .describe('blocks of an image that a provider is asked for in such a check'),
+    .describe(
+      'blocks of an image that a provider is asked for in such a check, by chance and as many in turn',
+    ),
   atOnce: z.int().min(1).max(32).default(4).describe('images moved at once'),
 });
 

@@ -12,6 +12,7 @@ import {
 import { sleep, type Log } from '@antirio/host';
 import { createWork, type Work } from '@antirio/durable-work';
 import type { z } from 'zod';
+import { longestUnchecked, type Alarm, type IsDue } from './checks.ts';
 import { MAX_CONFIGURATION_BYTES, parseConfiguration, type Configuration } from './configuration.ts';
 import type { MigrationOptions } from './options.ts';
 import type { ImageRecord, Records } from './records.ts';
@@ -24,6 +25,7 @@ export interface OwnImagePorts {
   readonly log: Log;
   readonly records: Records;
   readonly storage: StorageClient;
+  readonly alarm: Alarm;
 }
 
 /** Algorithm 1 of the thesis up to its line 6: image and configuration get into the network. */
@@ -34,8 +36,8 @@ export interface OwnImages {
   get(imageId: string): ImageRecord;
   /** Lets go of an image that no contract is about. @throws AntirioError notFound | conflict */
   remove(imageId: string): Promise<void>;
-  /** Reads all that is stored, and mends what is not whole from the file that it came from. */
-  recheck(): Promise<void>;
+  /** Reads what is stored and due, and mends what is not whole from where it came. */
+  recheck(isDue: IsDue): Promise<void>;
   readonly work: Work;
 }
 
@@ -117,9 +119,10 @@ class StoredImages implements OwnImages {
     records.images.remove(imageId);
   }
 
-  async recheck(): Promise<void> {
-    for (const image of this.#ports.records.images.all()) {
-      if (!isStored(image)) continue;
+  async recheck(isDue: IsDue): Promise<void> {
+    const all = longestUnchecked(this.#ports.records.images.all(), (image) => image.retrievable);
+    for (const image of all) {
+      if (!isStored(image) || !isDue(`own/${image.imageId}`, image.retrievable?.checkedAt)) continue;
       if (await this.#hasExpired(image)) this.#change(image.imageId, { status: 'EXPIRED' });
       else await this.#recheckOne(image);
     }
@@ -173,7 +176,12 @@ class StoredImages implements OwnImages {
       log.error({ imageId: image.imageId, error }, 'a stored image is not retrievable');
     }
     const checked = { ok: error === undefined, checkedAt: clock.now() };
-    this.#change(image.imageId, { retrievable: error === undefined ? checked : { ...checked, error } });
+    const retrievable = error === undefined ? checked : { ...checked, error };
+    const { imageId, imageCid = '' } = image;
+    this.#ports.records.transaction(() => {
+      this.#change(imageId, { retrievable });
+      this.#ports.alarm({ at: 'here', imageId, imageCid }, image.retrievable, retrievable);
+    });
   }
 
   async #readOrMend(image: ImageRecord): Promise<void> {

@@ -44,6 +44,11 @@ export interface SentRecord {
   readonly error?: string;
   /** Whether the provider gave, when last asked, the blocks of the image that it was asked for. */
   readonly heldByProvider?: Retrievability;
+  /** Place of the block that it is asked for next, and how often it was asked for all of them in turn. */
+  readonly askNext?: number;
+  readonly rounds?: number;
+  /** The version before this one. */
+  readonly previous?: { readonly imageCid: string; readonly configCid: string };
   readonly createdAt: number;
 }
 
@@ -59,8 +64,13 @@ export interface FetchRecord {
   /** Bytes of blocks that came for it, and of those that were here already, once all are here. */
   readonly fetchedBytes?: number;
   readonly reusedBytes?: number;
-  /** READY2DOWNLOAD: all blocks are here and verified. DOWNLOADED: read again, verified, and written as an archive. */
-  readonly state: 'FETCHING' | 'READY2DOWNLOAD' | 'DOWNLOADED' | 'FAILED';
+  /**
+   * READY2DOWNLOAD: all blocks are here and verified. DOWNLOADED: read again, verified, and written as an archive. ENDING: the contract is
+   * over, what was fetched for it is let go.
+   */
+  readonly state: 'FETCHING' | 'READY2DOWNLOAD' | 'DOWNLOADED' | 'FAILED' | 'ENDING';
+  /** Once DOWNLOADED: whether all blocks were still there when last read. */
+  readonly retrievable?: Retrievability;
   readonly configuration?: Configuration;
   /** The path of the docker archive. */
   readonly archive?: string;

@@ -2,6 +2,7 @@ import { AntirioError, describeError, isAntirioError, type Clock, type Random } 
 import type { HttpPeer, Log } from '@antirio/host';
 import { createWork, type Letter, type Outbox, type Work } from '@antirio/durable-work';
 import type { z } from 'zod';
+import { longestUnchecked, type Alarm, type IsDue } from './checks.ts';
 import type { MigrationOptions } from './options.ts';
 import { isStored } from './own-images.ts';
 import type { ImageRecord, Records, SentRecord } from './records.ts';
@@ -16,6 +17,7 @@ export interface SentImagePorts {
   readonly storage: StorageClient;
   readonly outbox: Outbox;
   readonly edge2edge: HttpPeer;
+  readonly alarm: Alarm;
 }
 
 /**
@@ -23,12 +25,12 @@ export interface SentImagePorts {
  * it is asked for blocks of them now and again: an image whose blocks the provider gives is COMMITTED.
  */
 export interface SentImages {
-  /** Asking twice is one sending. @throws AntirioError notFound | conflict | busy */
+  /** Asking twice is one sending; a newer image of the same name is the contract's next version. @throws AntirioError notFound | conflict | busy */
   send(contractId: string, body: z.output<typeof sendBody>): SentRecord;
   /** The contract is over: the provider is asked no more. @throws AntirioError notFound */
   release(contractId: string): void;
-  /** Asks every provider again. */
-  recheck(): Promise<void>;
+  /** Asks the providers again that are due. */
+  recheck(isDue: IsDue): Promise<void>;
   delivered(letter: Letter): void;
   refused(letter: Letter, error: string): void;
   readonly work: Work;
@@ -53,7 +55,7 @@ class ProviderImages implements SentImages {
       name: 'ask providers for what they hold',
       unfinished: () => records.sent.all().flatMap((sent) => (isUnasked(sent) ? [sent.contractId] : [])),
       run: (contractId) => this.#ask(contractId),
-      failed: (contractId, error) => this.#note(contractId, describeError(error)),
+      failed: (contractId, error) => this.#noteFailure(contractId, error),
       attempts: options.attempts,
       atOnce: options.atOnce,
       firstDelayMs: options.firstRetryMs,
@@ -66,14 +68,12 @@ class ProviderImages implements SentImages {
 
   send(contractId: string, body: z.output<typeof sendBody>): SentRecord {
     const { records, outbox, clock } = this.#ports;
-    const image = this.#choose(body);
-    const { imageName, imageCid = '', configCid = '' } = image;
+    const { imageName, imageCid = '', configCid = '' } = this.#choose(body);
     const asked = { contractId, providerEdgeId: body.providerEdgeId, imageName, imageCid, configCid };
     const known = records.sent.get(contractId);
-    if (known !== undefined && !isSame(known, asked))
-      throw new AntirioError('conflict', `contract ${contractId} is about something else`, { contractId });
-    if (known !== undefined && known.state !== 'REFUSED') return known;
-    const sent: SentRecord = { ...asked, state: 'SENDING', createdAt: known?.createdAt ?? clock.now() };
+    if (known !== undefined && isSame(known, asked) && known.state !== 'REFUSED') return known;
+    const createdAt = known?.createdAt ?? clock.now();
+    const sent: SentRecord = { ...asked, ...versionBefore(known, asked), state: 'SENDING', createdAt };
     records.transaction(() => {
       records.sent.put(contractId, sent);
       outbox.add(this.#letter(sent));
@@ -87,20 +87,29 @@ class ProviderImages implements SentImages {
       throw new AntirioError('notFound', `nothing was sent for contract ${contractId}`, { contractId });
   }
 
-  async recheck(): Promise<void> {
-    for (const { contractId, heldByProvider } of this.#ports.records.sent.all()) {
-      if (heldByProvider === undefined) continue;
-      await this.#ask(contractId).catch((error: unknown) => this.#note(contractId, describeError(error)));
+  async recheck(isDue: IsDue): Promise<void> {
+    const all = longestUnchecked(this.#ports.records.sent.all(), (sent) => sent.heldByProvider);
+    for (const { contractId, heldByProvider } of all) {
+      if (heldByProvider === undefined || !isDue(`sent/${contractId}`, heldByProvider.checkedAt)) continue;
+      await this.#ask(contractId).catch((error: unknown) => this.#noteFailure(contractId, error));
     }
   }
 
-  delivered({ subject }: Letter): void {
-    this.#change(subject, { state: 'SENT', error: undefined });
+  delivered(letter: Letter): void {
+    if (!this.#isOfNow(letter)) return;
+    this.#change(letter.subject, { state: 'SENT', error: undefined });
     this.work.poke();
   }
 
-  refused({ subject }: Letter, error: string): void {
-    this.#change(subject, { state: 'REFUSED', error });
+  refused(letter: Letter, error: string): void {
+    if (this.#isOfNow(letter)) this.#change(letter.subject, { state: 'REFUSED', error });
+  }
+
+  /** Whether it is about the version that was sent last. */
+  #isOfNow({ subject, json }: Letter): boolean {
+    const sent = this.#ports.records.sent.all().find((each) => sentSubject(each.contractId) === subject);
+    const { imageHash, config } = json as { imageHash?: unknown; config?: unknown };
+    return sent !== undefined && sent.imageCid === imageHash && sent.configCid === config;
   }
 
   /** The image that is meant, which must be stored. */
@@ -146,12 +155,11 @@ class ProviderImages implements SentImages {
     const { records, storage, edge2edge } = this.#ports;
     const sent = records.sent.get(contractId);
     if (sent === undefined) return;
-    const { imageCid, configCid, providerEdgeId } = sent;
-    const cids = new Set([
-      configCid,
-      imageCid,
-      ...(await storage.sample(imageCid, this.#options.sampledBlocks)),
-    ]);
+    const { imageCid, configCid, providerEdgeId, askNext = 0, rounds = 0 } = sent;
+    const { sampledBlocks } = this.#options;
+    const sampled = await storage.sample(imageCid, sampledBlocks, askNext);
+    // By chance, so that nobody knows what will be asked, and in turn, so that everything is
+    const cids = new Set([configCid, imageCid, ...sampled.inTurn, ...sampled.blockCids]);
     const prefix = `/edge2edge/peer/${providerEdgeId}/filecoin-interface`;
     for (const cid of cids) {
       try {
@@ -162,6 +170,9 @@ class ProviderImages implements SentImages {
       }
     }
     await this.#commit(sent);
+    const asked = askNext + sampled.inTurn.length;
+    const turn = asked < sampled.blocks ? { askNext: asked } : { askNext: 0, rounds: rounds + 1 };
+    if (records.sent.get(contractId)?.imageCid === imageCid) this.#change(sentSubject(contractId), turn);
     this.#note(contractId, undefined);
   }
 
@@ -175,10 +186,27 @@ class ProviderImages implements SentImages {
     }
   }
 
-  #note(contractId: string, error: string | undefined): void {
+  #noteFailure(contractId: string, error: unknown): void {
+    const lost = isAntirioError(error, 'notFound') || isAntirioError(error, 'corrupt');
+    this.#note(contractId, describeError(error), lost);
+  }
+
+  /** @param tell not where the provider only could not be reached */
+  #note(contractId: string, error: string | undefined, tell = true): void {
     const checkedAt = this.#ports.clock.now();
+    const { records, alarm } = this.#ports;
+    const sent = records.sent.get(contractId);
+    if (sent === undefined) return;
     const heldByProvider = error === undefined ? { ok: true, checkedAt } : { ok: false, checkedAt, error };
-    this.#change(sentSubject(contractId), { heldByProvider });
+    records.transaction(() => {
+      this.#change(sentSubject(contractId), { heldByProvider });
+      if (!tell) return;
+      alarm(
+        { at: 'provider', contractId, imageCid: sent.imageCid, providerEdgeId: sent.providerEdgeId },
+        sent.heldByProvider,
+        heldByProvider,
+      );
+    });
   }
 
   #change(subject: string, change: Partial<SentRecord>): void {
@@ -189,6 +217,19 @@ class ProviderImages implements SentImages {
 }
 
 const isUnasked = (sent: SentRecord): boolean => sent.state === 'SENT' && sent.heldByProvider === undefined;
+
+/** @throws AntirioError conflict where it is no other version of the same image for the same provider. */
+function versionBefore(
+  known: SentRecord | undefined,
+  asked: Omit<SentRecord, 'state' | 'createdAt'>,
+): Pick<SentRecord, 'previous'> {
+  if (known === undefined) return {};
+  const { contractId, providerEdgeId, imageName, imageCid, configCid, previous } = known;
+  if (providerEdgeId !== asked.providerEdgeId || imageName !== asked.imageName)
+    throw new AntirioError('conflict', `contract ${contractId} is about something else`, { contractId });
+  if (!isSame(known, asked)) return { previous: { imageCid, configCid } };
+  return previous === undefined ? {} : { previous };
+}
 
 function isSame(known: SentRecord, asked: Omit<SentRecord, 'state' | 'createdAt'>): boolean {
   return (['providerEdgeId', 'imageCid', 'configCid'] as const).every((key) => known[key] === asked[key]);

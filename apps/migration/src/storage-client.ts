@@ -23,7 +23,13 @@ const exportedView = z.looseObject({
 const imageAnswer = z.looseObject({ image: imageView });
 const objectAnswer = z.looseObject({ object: objectView });
 const exportAnswer = z.looseObject({ exported: exportedView });
-const sampleAnswer = z.looseObject({ sample: z.looseObject({ blockCids: z.array(z.string()) }) });
+const sampleAnswer = z.looseObject({
+  sample: z.looseObject({
+    blocks: z.number(),
+    blockCids: z.array(z.string()),
+    inTurn: z.array(z.string()).default([]),
+  }),
+});
 
 export type ImageAnswer = z.output<typeof imageView>;
 export type ObjectAnswer = z.output<typeof objectView>;
@@ -37,6 +43,15 @@ export type ImageOrder = ImageSource & {
   readonly imageName: string;
   readonly storageDuration: number;
 };
+
+export interface SampledBlocks {
+  /** How many the object has. */
+  readonly blocks: number;
+  /** By chance. */
+  readonly blockCids: readonly string[];
+  /** Those from a place on. */
+  readonly inTurn: readonly string[];
+}
 
 /** This edge's filecoin-interface, as migration uses it. */
 export interface StorageClient {
@@ -52,7 +67,7 @@ export interface StorageClient {
   object(cid: string): Promise<ObjectAnswer>;
   drop(cid: string): Promise<void>;
   /** Reads every block, and names some. @throws AntirioError corrupt */
-  sample(cid: string, count: number): Promise<string[]>;
+  sample(cid: string, count: number, from?: number): Promise<SampledBlocks>;
   /** @throws AntirioError corrupt when what is stored is not whole any more. */
   export(cid: string, fileName: string): Promise<ExportAnswer>;
   /** The bytes of one block, checked here. @throws AntirioError corrupt | notFound | unavailable */
@@ -91,10 +106,10 @@ export function createStorageClient(peer: HttpPeer, wholeTimeoutMs: number): Sto
       objectAt({ method: 'POST', path: `${STORAGE}/fetch`, json: { cid, providers } }),
     object: (cid) => objectAt({ path: object(cid) }),
     drop: (cid) => forget(object(cid)),
-    async sample(cid, count) {
-      const path = `${object(cid)}/sample?count=${count}`;
+    async sample(cid, count, from = 0) {
+      const path = `${object(cid)}/sample?count=${count}&from=${from}`;
       const answer = requireWhole(await peer.call({ path, ...whole }), path);
-      return parseInput(sampleAnswer, answer.json()).sample.blockCids;
+      return parseInput(sampleAnswer, answer.json()).sample;
     },
     async export(cid, fileName) {
       const path = `${object(cid)}/export`;

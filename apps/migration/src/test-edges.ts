@@ -66,8 +66,8 @@ export class Between {
   readonly told: Told[] = [];
   /** Where an edge's blocks are. */
   readonly stores = new Map<string, string>();
-  /** Bytes of blocks that went from edge to edge. */
-  relayed = 0;
+  /** Bytes of blocks that other edges were given, by the edge that gave them. */
+  readonly given = new Map<string, number>();
   /** What the orchestrators answer. */
   status = 202;
   /** Archives that the container engines hold, by `<edge>/<image>`; how many bytes come before the engine is gone. */
@@ -150,7 +150,7 @@ export class Between {
     }
     const asked = request(store + path, { headers: { 'x-antirio-peer': 'other' } }, (answer) => {
       outgoing.writeHead(answer.statusCode ?? 500);
-      answer.on('data', (part: Buffer) => (this.relayed += part.length));
+      answer.on('data', (part: Buffer) => this.given.set(edge, (this.given.get(edge) ?? 0) + part.length));
       answer.on('data', (part: Buffer) => outgoing.write(this.tamper ? part.map((byte) => byte ^ 1) : part));
       answer.on('end', () => outgoing.end());
     });
