@@ -2,8 +2,9 @@ import type { HttpRim } from '@antirio/host';
 import { parseCid } from '@antirio/content-store';
 import { z } from 'zod';
 import type { EventScope, EventStreams } from './event-streams.ts';
-import type { Images } from './images.ts';
-import type { Objects } from './objects.ts';
+import { imagePin, type Images } from './images.ts';
+import { objectPin, type Objects } from './objects.ts';
+import type { Pushes } from './pushes.ts';
 import type { Progress, WorkReport, WorkSubject } from './progress.ts';
 import { cidParams, cidText, fileName, imageId } from './shapes.ts';
 
@@ -12,15 +13,21 @@ export interface EventServed {
   readonly objects: Objects;
   readonly progress: Progress;
   readonly streams: EventStreams;
+  readonly pushes: Pick<Pushes, 'view'>;
 }
 
 const BASE = '/api/v3/storage';
 const answerType = 'text/event-stream';
 
 /** Progress of long work: `snapshot`, then `progress` for each piece of work, and `end` where there is nothing more to come. */
-export function addEventRoutes(rim: HttpRim, { images, objects, progress, streams }: EventServed): void {
+export function addEventRoutes(
+  rim: HttpRim,
+  { images, objects, progress, streams, pushes }: EventServed,
+): void {
   const isRunning = (subject: WorkSubject): boolean =>
     progress.running().some((report) => isAbout(report, subject));
+  /** What waits in the network for others to hold it is no work of ours. */
+  const isPushed = (name: string): boolean => pushes.view(name)?.state !== 'PUSHING';
   const query = z.object({
     cid: cidText.optional(),
     imageId: imageId.optional(),
@@ -44,7 +51,8 @@ export function addEventRoutes(rim: HttpRim, { images, objects, progress, stream
     const scope: EventScope = {
       concerns: (report) => isAbout(report, { cid }),
       state: () => ({ object: objects.find(cid) ?? null }),
-      isOver: () => objects.find(cid)?.state !== 'FETCHING' && !isRunning({ cid }),
+      isOver: () =>
+        objects.find(cid)?.state !== 'FETCHING' && !isRunning({ cid }) && isPushed(objectPin(cid)),
     };
     streams.open(request, response, scope);
   });
@@ -56,7 +64,10 @@ export function addEventRoutes(rim: HttpRim, { images, objects, progress, stream
     const scope: EventScope = {
       concerns: (report) => isAbout(report, subject),
       state: () => ({ image: images.find(subject.imageId) ?? null }),
-      isOver: () => images.find(subject.imageId)?.status !== 'WAITING' && !isRunning(subject),
+      isOver: () =>
+        images.find(subject.imageId)?.status !== 'WAITING' &&
+        !isRunning(subject) &&
+        isPushed(imagePin(subject.imageId)),
     };
     streams.open(input.request, input.response, scope);
   });

@@ -140,8 +140,9 @@ async function openParts(options: FilecoinInterfaceOptions, ports: FilecoinInter
       throw error;
     },
   );
+  const progress = createProgress(clock);
   const dagOf = (cid: CID, bytes: number | undefined) => storage.dagOf(cid, bytes);
-  const pushes = createPushes(options, { clock, random, log, records, network, dagOf });
+  const pushes = createPushes(options, { ...ports, records, network, progress, dagOf });
   const outbox = createOutbox({
     db: records.db,
     peers,
@@ -152,7 +153,6 @@ async function openParts(options: FilecoinInterfaceOptions, ports: FilecoinInter
     maxDelayMs: options.maxRetryMs,
     onRefused: (letter, message) => void records.addError({ errorObject: letter.json, code: 502, message }),
   });
-  const progress = createProgress(clock);
   const price = network.price();
   const { edge2edge, orchestrator } = peers;
   const inside = {

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { httpPeer, sleep } from '@antirio/host';
 import { openTestWay, TestKubo, type TestWay } from '@antirio/storage-network/testing';
 import { findKubo, kuboTest, startKubo } from '@antirio/testing';
+import { listen } from './test-events.ts';
 import type { Edge, Json } from './test-neighbourhood.ts';
 import { build, get, post, Scene, until } from './test-scene.ts';
 
@@ -80,6 +81,22 @@ describe('an image of an edge that has a Kubo', () => {
     });
     await a.http.call({ method: 'DELETE', path: '/api/v3/storage/image/one' });
     await until(() => (kubo.pins.size === 0 ? true : undefined));
+  });
+
+  test('tells how far it is on its way there', async () => {
+    const a = await scene.start('A', withKubo());
+    const all = await listen(a, 'events?imageId=one');
+    await build(a, 'in.tar');
+    await post(a, 'orchestrator/image', order('in.tar', 'one'));
+    const own = await listen(a, 'image/one/events');
+    await own.over;
+    expect(own.events.at(-1)).toMatchObject({ event: 'end', data: { image: { imageId: 'one' } } });
+    const pushed = await until(() =>
+      all.events.find(({ data }) => data['kind'] === 'push' && data['state'] === 'done'),
+    );
+    expect(pushed.data['bytes']).toBe(pushed.data['totalBytes']);
+    expect(pushed.data['bytes']).toBeGreaterThan(300_000);
+    all.close();
   });
 
   test('waits for a node that is away, over a restart; health says so', async () => {

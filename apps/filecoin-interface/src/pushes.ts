@@ -5,6 +5,7 @@ import { AntirioError, describeError, type Clock, type Random } from '@antirio/k
 import type { Dag, Holding, StorageNetwork, StorageRef } from '@antirio/storage-network';
 import type { FilecoinInterfaceOptions } from './options.ts';
 import { nameOutside, nameWithin } from './network.ts';
+import type { Progress, WorkSubject } from './progress.ts';
 import type { PushRecord, Records } from './records.ts';
 
 export interface PushPorts {
@@ -13,6 +14,7 @@ export interface PushPorts {
   readonly log: Log;
   readonly records: Records;
   readonly network: StorageNetwork;
+  readonly progress: Progress;
   /** Our own whole DAG; its bytes are found by reading it where they are not known yet. */
   readonly dagOf: (cid: CID, bytes: number | undefined) => Promise<Dag>;
 }
@@ -169,12 +171,15 @@ class DurablePushes implements Pushes {
   }
 
   async #put(push: PushRecord, signal: AbortSignal): Promise<StorageRef> {
-    const { network, dagOf } = this.#ports;
-    const onProgress = (bytes: number): void => void this.#bytes.set(push.name, bytes);
+    const { network, dagOf, progress } = this.#ports;
     try {
-      return await network.put(push.name, await dagOf(parseCid(push.cid), push.ref?.bytes), {
-        signal,
-        onProgress,
+      return await progress.track('push', subjectOf(push), async (tell) => {
+        const dag = await dagOf(parseCid(push.cid), push.ref?.bytes);
+        const onProgress = (bytes: number): void => {
+          this.#bytes.set(push.name, bytes);
+          tell.seen({ bytes, totalBytes: dag.bytes });
+        };
+        return network.put(push.name, dag, { signal, onProgress });
       });
     } finally {
       this.#bytes.delete(push.name);
@@ -239,6 +244,7 @@ class DurablePushes implements Pushes {
       const is = change.state === 'COMMITTED';
       if (change.state !== undefined && was !== is) this.#told(push.name, push.cid, is);
     });
+    this.#ports.progress.changed();
   }
 
   /** What has failed too often, or for good, is tried again when it would be looked at again. */
@@ -255,6 +261,7 @@ class DurablePushes implements Pushes {
       if (push.state !== 'FAILED')
         records.addError({ errorObject: { name, cid: push.cid, network: push.network }, code, message });
     });
+    this.#ports.progress.changed();
   }
 
   /** Between three and five quarters, so that many do not come at once. */
@@ -262,6 +269,11 @@ class DurablePushes implements Pushes {
     const [byte = 0] = this.#ports.random.bytes(1);
     return Math.round(ms * (0.75 + byte / 512));
   }
+}
+
+function subjectOf({ name, cid }: PushRecord): WorkSubject {
+  const [, imageId] = /^image\/(.+)$/.exec(name) ?? [];
+  return imageId === undefined ? { cid } : { cid, imageId };
 }
 
 const isHeld = ({ state }: Holding): boolean => state === 'replicated' || state === 'proven';

@@ -1,5 +1,5 @@
 import { openHttpStream, readSentEvents, type SentEvent } from '@antirio/host';
-import type { Edge, Json } from './test-neighbourhood.ts';
+import type { Json } from './test-neighbourhood.ts';
 
 export interface Listening {
   readonly status: number;
@@ -9,8 +9,13 @@ export interface Listening {
   close(): void;
 }
 
+/** A room that is reached at a port of this host. */
+export interface Listened {
+  readonly room: { readonly port: number };
+}
+
 /** A client of one of the streams of events. */
-export async function listen(edge: Edge, path: string, lastEventId?: string): Promise<Listening> {
+export async function listen(edge: Listened, path: string, lastEventId?: string): Promise<Listening> {
   const headers: Record<string, string> = lastEventId === undefined ? {} : { 'last-event-id': lastEventId };
   const url = `http://127.0.0.1:${String(edge.room.port)}/api/v3/storage/${path}`;
   const stream = await openHttpStream(url, { headers, idleMs: 20_000 });
