@@ -1,108 +1,125 @@
-import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { buildImage } from '@antirio/content-store';
-import { httpPeer, sleep, systemClock, waitFor, type HttpPeer } from '@antirio/host';
-import { Neighbourhood, type Json } from './test-neighbourhood.ts';
+import { sleep, systemClock, waitFor, type HttpAnswer, type HttpPeer } from '@antirio/host';
+import { listen } from './test-events.ts';
+import type { Edge, Json } from './test-neighbourhood.ts';
+import { RoomProcess } from './test-process.ts';
+import { put, Scene, until } from './test-scene.ts';
 
-let folder: string;
-let around: Neighbourhood;
-let way: HttpPeer;
-let running: ChildProcess | undefined;
+let scene: Scene;
+let room: RoomProcess;
+let b: Edge;
 
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'antirio-filecoin-kill-'));
-  around = new Neighbourhood();
-  way = await around.open();
+  scene = new Scene();
+  // in this process: from it the other one fetches
+  b = await scene.start('B');
+  room = new RoomProcess(join(scene.folder, 'A'), scene.around.url);
 });
 afterEach(async () => {
-  await kill();
-  way.close();
-  await around.close();
-  rmSync(folder, { recursive: true, force: true });
+  await room.kill();
+  await scene.close();
 });
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-async function kill(): Promise<void> {
-  const child = running;
-  running = undefined;
-  if (child === undefined || child.exitCode !== null) return;
-  child.kill('SIGKILL');
-  await new Promise((resolve) => child.once('close', resolve));
-}
-
-async function start(port: number): Promise<HttpPeer> {
-  const settings = {
-    PORT: port,
-    DATA_DIR: folder,
-    EDGE_ID: 'A',
-    ORCHESTRATOR_URL: around.url,
-    EDGE2EDGE_URL: around.url,
-  };
-  const env = Object.entries(settings).map(([name, value]) => [
-    `ANTIRIO_FILECOIN_INTERFACE_${name}`,
-    String(value),
-  ]);
-  running = spawn(process.execPath, [join(import.meta.dirname, 'main.ts')], {
-    env: { ...process.env, NODE_OPTIONS: '', ...(Object.fromEntries(env) as Record<string, string>) },
-    stdio: 'ignore',
+const imagesOf = (name: string): string => join(room.dataDir, 'images', name);
+const storage = (path: string, json?: unknown): Promise<HttpAnswer> =>
+  room.http.call({
+    path: `/api/v3/storage/${path}`,
+    timeoutMs: 20_000,
+    ...(json === undefined ? {} : { method: 'POST', json }),
   });
-  const http = httpPeer({ url: `http://127.0.0.1:${port}` });
-  const up = await waitFor(systemClock, 20_000, async () => {
-    const answer = await http.call({ path: '/filecoin_interface/health' }).catch(() => undefined);
-    return answer?.status === 200 ? true : undefined;
-  });
-  expect(up).toBe(true);
-  return http;
+
+async function listImages(http: HttpPeer): Promise<Json[]> {
+  return (await http.call({ path: '/filecoin_interface/orchestrator/image' })).json() as Json[];
 }
 
 test('every order that was taken is stored and reported, whenever the process is killed', async () => {
   const names = ['one', 'two', 'three', 'four'];
   for (const name of names)
-    await buildImage(join(folder, 'images', `${name}.tar`), {
+    await buildImage(imagesOf(`${name}.tar`), {
       files: Array.from({ length: 12 }, (_, i) => ({ path: `f${i}`, content: randomBytes(1_500_000) })),
       entrypoint: ['x'],
       labels: { name },
     });
-  const port = await freePort();
   for (const [i, name] of names.entries()) {
-    const http = await start(port);
-    const body = { imageName: name, storageDuration: 7, fileName: `${name}.tar`, imageId: name };
-    const answer = await http.call({
-      method: 'POST',
-      path: '/filecoin_interface/orchestrator/image',
-      json: body,
-    });
-    expect(answer.status).toBe(202);
+    await room.start();
+    const json = { imageName: name, storageDuration: 7, fileName: `${name}.tar`, imageId: name };
+    expect((await storage('image', json)).status).toBe(202);
     await sleep(i * 60);
-    http.close();
-    await kill();
+    await room.kill();
   }
-  const http = await start(port);
+  const http = await room.start();
   const images = await waitFor(systemClock, 30_000, async () => {
-    const all = (await http.call({ path: '/filecoin_interface/orchestrator/image' })).json() as Json[];
+    const all = await listImages(http);
     return all.every((image) => image['status'] === 'STORED') ? all : undefined;
   });
   expect(images?.map((image) => image['imageName'])).toEqual(names);
+  const { around } = scene;
   await waitFor(systemClock, 20_000, () => new Set(around.reports.map((r) => r.body['imageId'])).size === 4);
   expect([...new Set(around.reports.map((report) => report.body['imageId']))].sort()).toEqual(
     [...names].sort(),
   );
-  for (const image of images ?? []) {
-    const path = `/api/v3/storage/object/${String(image['imageHash'])}/verify`;
-    expect((await http.call({ method: 'POST', path, json: {}, timeoutMs: 20_000 })).status).toBe(200);
+  for (const image of images ?? [])
+    expect((await storage(`object/${String(image['imageHash'])}/verify`, {})).status).toBe(200);
+});
+
+test('an upload goes on where it was when the process was killed', async () => {
+  const bytes = randomBytes(12_000_000);
+  await room.start();
+  const piece = (from: number, to: number): Promise<HttpAnswer> =>
+    room.http.call({
+      method: 'PUT',
+      path: '/api/v3/storage/file/big',
+      body: bytes.subarray(from, to),
+      headers: { 'content-range': `bytes ${from}-${to - 1}/${bytes.length}` },
+      timeoutMs: 20_000,
+    });
+  expect((await piece(0, 4_000_000)).status).toBe(202);
+  const broken = piece(4_000_000, 12_000_000).catch(() => undefined);
+  await sleep(8);
+  await room.kill();
+  const whole = (await broken)?.status === 201;
+  await room.start();
+  if (!whole && !existsSync(imagesOf('big'))) {
+    const { upload } = (await storage('file/big/upload')).json() as { upload: { bytes: number } };
+    expect(upload.bytes).toBeGreaterThanOrEqual(4_000_000);
+    const last = upload.bytes === bytes.length ? 0 : upload.bytes;
+    expect((await piece(last, bytes.length)).status).toBe(201);
   }
-  http.close();
+  expect(readFileSync(imagesOf('big')).equals(bytes)).toBe(true);
+});
+
+test('a fetch goes on, who listens is told of its end, and an export is there whole or not at all', async () => {
+  const bytes = randomBytes(24_000_000);
+  writeFileSync(join(b.dataDir, 'images', 'big'), bytes);
+  const { cid } = await put(b, { fileName: 'big' });
+  mkdirSync(join(room.dataDir, 'images'), { recursive: true });
+
+  await room.start();
+  await storage('fetch', { cid, providers: ['/p2p/B'] });
+  let lastEventId: string | undefined;
+  for (const blocks of [2, 8]) {
+    const listening = await listen({ room }, `object/${cid}/events`, lastEventId);
+    await until(() => (scene.around.relayed >= blocks ? true : undefined));
+    await room.kill();
+    await listening.over;
+    lastEventId = listening.events.at(-1)?.id ?? lastEventId;
+    await room.start();
+  }
+  const listening = await listen({ room }, `object/${cid}/events`, lastEventId);
+  await listening.over;
+  expect(listening.events.at(-1)).toMatchObject({ event: 'end', data: { object: { cid, state: 'STORED' } } });
+  expect((await storage(`object/${cid}/verify`, {})).status).toBe(200);
+
+  const broken = storage(`object/${cid}/export`, { fileName: 'out' }).catch(() => undefined);
+  await sleep(20);
+  await room.kill();
+  await broken;
+  if (existsSync(imagesOf('out'))) expect(readFileSync(imagesOf('out')).equals(bytes)).toBe(true);
+  await room.start();
+  expect((await storage(`object/${cid}/export`, { fileName: 'out' })).status).toBe(200);
+  expect(readFileSync(imagesOf('out')).equals(bytes)).toBe(true);
 });
