@@ -93,6 +93,18 @@ describe('two decision makers', () => {
     expect(stakes?.customer).toBeLessThanOrEqual(100);
   });
 
+  test('agree on no less than what storing the image costs the provider on top', async () => {
+    const [a, b] = [here.edge('a'), here.edge('b')];
+    const asked = await here.sellStorage(b, '15', 'ledger');
+    await here.startDmu('b', { provider: { enabled: true, policy: { payment: { first: 90, limit: 80 } } } });
+    await here.startDmu('a', { policy: { minReceipts: 8, payment: { first: 80, limit: 120 } } });
+    await demand(a);
+    const { stakes } = await reached(a, 'CONTRACTED');
+    expect(stakes?.customer).toBeGreaterThanOrEqual(95);
+    expect(asked[0]?.['bytes']).toBeGreaterThan(1 << 20);
+    expect(asked[0]?.['days']).toBe(1);
+  });
+
   test('do not agree without coverage, and do as soon as it is shown', async () => {
     const [a, b] = [here.edge('a'), here.edge('b')];
     b.hears = false;

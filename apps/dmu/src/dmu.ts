@@ -36,7 +36,7 @@ function open(options: DmuOptions, ports: DmuPorts): Running {
   const ledger = createLedgerClient({ peer: edge2edge, prefix: LEDGER, identity, random, log });
   const store = openDmuStore(options.dataDir);
   const common = { options, clock, random, log, identity, ledger, store, rooms: openRooms(peers, ledger) };
-  const provider = startProvider(common);
+  const provider = startProvider({ ...common, contentStore: peers['filecoinInterface'] });
   const offering = startOffering(common);
   const demands = new DemandWork({ ...common, peers, trials: new Map() }, store);
   return {

@@ -318,6 +318,21 @@ export class Neighbourhood {
     });
   }
 
+  /** A content store of an edge that asks for so much, whatever is to be stored. Gives what it was asked. */
+  async sellStorage(edge: Edge, amount: string, currency: string): Promise<Record<string, unknown>[]> {
+    const asked: Record<string, unknown>[] = [];
+    const served = rim('filecoin-interface');
+    const query = z.looseObject({ bytes: z.coerce.number(), days: z.coerce.number() });
+    served.route('get', '/api/v3/storage/price', { summary: '', query }, (input) => {
+      asked.push(input.query);
+      return { quote: { amount, currency } };
+    });
+    const port = await served.listen(0, '127.0.0.1');
+    edge.urls['filecoinInterface'] = `http://127.0.0.1:${port}`;
+    this.#cleanUp.push(() => served.close());
+    return asked;
+  }
+
   options(edge: Edge, port: number, changes: object): DmuOptions {
     return dmuOptions.parse({
       port,

@@ -39,6 +39,12 @@ const provider = z.strictObject({
       ringBytes: 256 << 20,
     })
     .describe('what it can spare in all'),
+  storageCost: z
+    .boolean()
+    .default(true)
+    .describe(
+      'whether the least payment grows by what the content store asks for the image of a contract, in units of the ledger (by default it asks nothing)',
+    ),
   maxContracts: z.int().min(1).max(1000).default(8).describe('at once, those under negotiation included'),
   askPeriodMs: z
     .int()
@@ -86,7 +92,7 @@ export const dmuOptions = z.strictObject({
 });
 export type DmuOptions = z.output<typeof dmuOptions>;
 
-/** `peers`: marketplace, edge2edge, gatewayBridge, arbitrator; for measuring: filecoinInterface, deviceLora. */
+/** `peers`: marketplace, edge2edge, gatewayBridge, arbitrator; for measuring, and for what storing costs: filecoinInterface, deviceLora. */
 export interface DmuPorts {
   readonly clock: Clock;
   readonly random: Random;

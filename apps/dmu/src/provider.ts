@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { repeat, type Repeating } from '@antirio/host';
+import { repeat, type HttpPeer, type Repeating } from '@antirio/host';
 import { AntirioError, signDocument, toHex, type EdgeId, type Random } from '@antirio/kernel';
 import { keys, type MatchRecord } from '@antirio/ledger-machine';
 import {
@@ -12,6 +12,7 @@ import {
   providerJudge,
   say,
   signedOffer,
+  withCost,
   type Capacity,
   type Commitment,
   type Judge,
@@ -22,6 +23,7 @@ import {
 } from '@antirio/market';
 import { termsHash } from '@antirio/service-contract';
 import { committed, freeCapacity, openSessions, type ProviderParts } from './offer.ts';
+import { storageCost } from './storage-cost.ts';
 import type { Agreed, Session } from './store.ts';
 import { checkOffer, signOffer } from './talk.ts';
 
@@ -55,6 +57,8 @@ export interface Provider {
 
 export interface ProviderSideParts extends ProviderParts {
   readonly random: Random;
+  /** Says what storing costs; undefined where this edge has none. */
+  readonly contentStore: HttpPeer | undefined;
 }
 
 class ProviderSide implements Provider {
@@ -215,16 +219,25 @@ class ProviderSide implements Provider {
       checkOffer(offer);
       const session = this.#session(peer, matchId);
       if (session.negotiation?.outcome !== 'agreed') await this.#reserved(peer, matchId);
-      return this.#answer(session, offer);
+      return this.#answer(session, offer, await this.#storageCost(session, offer));
     });
   }
 
-  #judge({ matchId, customer, standby, confidentiality, devAddrs, capacity }: Session): Judge {
+  /** What the image takes of the disk, for as long as the contract lasts. */
+  async #storageCost({ capacity }: Session, { body }: SignedOffer): Promise<number> {
+    const { options, clock, log, contentStore } = this.#parts;
+    if (!options.provider.storageCost || contentStore === undefined) return 0;
+    const need = { bytes: capacity.storageMiB * 2 ** 20, ms: body.terms.expiresAt - clock.now() };
+    return storageCost(contentStore, need, log);
+  }
+
+  #judge(session: Session, cost: number): Judge {
+    const { matchId, customer, standby, confidentiality, devAddrs, capacity } = session;
     const { options, identity, clock } = this.#parts;
     const { central, provider } = options;
     if (central === undefined)
       throw new AntirioError('badConfig', 'dmu.central: no central arbitrator is configured');
-    return providerJudge(provider.policy, {
+    return providerJudge(withCost(provider.policy, cost), {
       self: identity.edgeId,
       customer,
       central: central.edgeId,
@@ -246,10 +259,10 @@ class ProviderSide implements Provider {
     return openNegotiation({ matchId, self: identity.edgeId, other: customer, deadline, maxRounds });
   }
 
-  #answer(session: Session, offer: SignedOffer): { offer?: SignedOffer; outcome: string } {
+  #answer(session: Session, offer: SignedOffer, cost: number): { offer?: SignedOffer; outcome: string } {
     const { store, clock, identity } = this.#parts;
     const before = this.#opened(session);
-    const step = hear(before, offer, this.#judge(session), clock.now());
+    const step = hear(before, offer, this.#judge(session, cost), clock.now());
     const reply = step.reply === undefined ? undefined : signOffer(identity, step.reply);
     const negotiation = reply === undefined ? step.negotiation : say(step.negotiation, reply);
     if (negotiation !== session.negotiation)

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { confidentiality, opening, standbyLevel } from '@antirio/service-contract';
 
-const amount = z.int().min(0).max(1_000_000_000_000);
+const MOST = 1_000_000_000_000;
+const amount = z.int().min(0).max(MOST);
 const permille = z.int().min(0).max(1000);
 
 /** From the first word to the last: `first` is said at the beginning, `limit` never passed. */
@@ -51,6 +52,13 @@ export const providerPolicy = z.strictObject({
   maxOutageS: z.int().min(60).default(86_400),
 });
 export type ProviderPolicy = z.output<typeof providerPolicy>;
+
+/** The policy of a provider that what it promises costs so much: it is paid for on top of the least payment. */
+export function withCost(policy: ProviderPolicy, cost: number): ProviderPolicy {
+  const raised = (paid: number): number => Math.min(MOST, paid + cost);
+  const { first, limit } = policy.payment;
+  return { ...policy, payment: { first: raised(first), limit: raised(limit) } };
+}
 
 /** What an edge says at its n-th own offer (from 0): time-dependent, linear, in integers. */
 export function concede({ first, limit }: PriceRange, n: number, concessionPermille: number): number {
