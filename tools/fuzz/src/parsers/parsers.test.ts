@@ -7,9 +7,9 @@ import { TARGETS } from './targets.ts';
 
 const seed = Number(process.env['PROPERTY_SEED'] ?? 1);
 
-describe('parsers of what gateways and motes send', () => {
-  test('no input of 50,000 makes one fail, answer at length or keep memory', () => {
-    const report = fuzzParsers(TARGETS, 50_000, seed);
+describe('parsers of what gateways, motes and strangers send', () => {
+  test('no input of 65,000 makes one fail, answer at length or keep memory', () => {
+    const report = fuzzParsers(TARGETS, 65_000, seed);
     expect(report.findings.map(describeFinding)).toEqual([]);
     expect(report.heapGrowthBytes).toBeLessThan(16 << 20);
     // Neither is everything refused nor everything taken: both sides of each parser are reached.
