@@ -4,6 +4,7 @@ import { runFetch } from './storage-fetch.ts';
 import { runImport } from './storage-import.ts';
 import { runLies } from './storage-lies.ts';
 import { runMemory } from './storage-memory.ts';
+import { runPiece } from './storage-piece.ts';
 
 const within =
   (quickS: number, s: number) =>
@@ -40,5 +41,11 @@ export const storage: readonly Benchmark[] = [
     about: 'wrong blocks that are taken from providers that lie',
     withinS: within(120, 300),
     run: runLies,
+  },
+  {
+    name: 'storage.piece',
+    about: 'making the PieceCIDv2 that a CAR is known by on Filecoin',
+    withinS: within(60, 300),
+    run: runPiece,
   },
 ];

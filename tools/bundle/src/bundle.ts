@@ -41,8 +41,16 @@ const COMMON: BuildOptions = {
   platform: 'node',
   target: 'node24',
   outExtension: { '.js': '.mjs' },
-  // Optional native parts of packages that work without them.
-  external: ['cpu-features', '*.node'],
+  external: [
+    // Optional native parts of packages that work without them.
+    'cpu-features',
+    '*.node',
+    // What storage on Filecoin needs, and nothing else does: installed beside the bundle where that is chosen.
+    '@filoz/*',
+    'viem',
+    'viem/*',
+    'fr32-sha2-256-trunc254-padded-binary-tree-multihash',
+  ],
   banner: { js: BANNER },
   legalComments: 'none',
   minifySyntax: true,
