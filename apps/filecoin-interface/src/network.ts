@@ -31,6 +31,11 @@ export async function openNetwork(
       return embeddedNetwork({ ...ports, self: `/p2p/${edgeId}`, rate });
     case 'kubo':
       return kuboNetwork({ ...network, ...ports, folder, owner: edgeId, rate });
+    case 'filecoin': {
+      const { kind: _, ...settings } = network;
+      const { openFilecoinNetwork } = await import('@antirio/storage-filecoin');
+      return openFilecoinNetwork({ ...ports, settings, folder });
+    }
   }
 }
 

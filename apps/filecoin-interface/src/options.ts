@@ -1,3 +1,4 @@
+import { filecoinSettings } from '@antirio/storage-filecoin/settings';
 import { EPOCH_SECONDS } from '@antirio/storage-network';
 import { z } from 'zod';
 
@@ -79,6 +80,7 @@ const kuboOptions = z.strictObject({
 const networkOptions = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('embedded') }),
   kuboOptions,
+  filecoinSettings.extend({ kind: z.literal('filecoin') }),
 ]);
 
 export const filecoinInterfaceOptions = z.strictObject({
