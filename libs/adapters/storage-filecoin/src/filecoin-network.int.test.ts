@@ -9,7 +9,7 @@ import { openFilecoinNetwork } from './filecoin-network.ts';
 import { TestChain } from './test-chain.ts';
 import { TestProvider } from './test-provider.ts';
 
-const times = { callMs: 4000, idleMs: 4000, pollMs: 20, confirmMs: 8000 };
+const times = { callMs: 5000, idleMs: 20_000, pollMs: 20, confirmMs: 20_000 };
 
 /** One provider behind the way, and a chain. */
 async function open(folder: string): Promise<OpenedNetwork> {

@@ -40,15 +40,15 @@ describe('a piece', () => {
   test('has the CID that the client of the network makes, however the bytes come', async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.integer({ min: 1, max: 300_000 }),
-        fc.integer({ min: 1, max: 70_000 }),
+        fc.integer({ min: 1, max: 40_000 }),
+        fc.integer({ min: 1, max: 9000 }),
         async (size, part) => {
           const bytes = Uint8Array.from({ length: size }, (_, i) => (i * 31 + (i >> 8)) & 0xff);
           const piece = await pieceOf(inParts(bytes, part));
           expect(piece).toEqual({ cid: calculate(bytes).toString(), bytes: size });
         },
       ),
-      { numRuns: 8, seed: 69 },
+      { numRuns: 6, seed: 69 },
     );
   });
 
