@@ -145,6 +145,12 @@ describe('an image of an edge that has a Kubo', () => {
   });
 });
 
+test('a network that cannot be opened is said at the start, and keeps nothing open', async () => {
+  const network = { kind: 'kubo', apiUrls: [way.url], copies: 2 };
+  await expect(scene.start('A', { network })).rejects.toMatchObject({ code: 'badConfig' });
+  await scene.start('A');
+});
+
 describe('an object', () => {
   test('is fetched out of the node where the edge that brought it there is gone', async () => {
     const a = await scene.start('A', withKubo());
