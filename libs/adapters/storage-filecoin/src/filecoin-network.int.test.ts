@@ -16,7 +16,7 @@ async function open(folder: string): Promise<OpenedNetwork> {
   const chain = await TestChain.open();
   let way: Awaited<ReturnType<typeof openTestWay>> | undefined;
   const provider = await TestProvider.open(chain, join(folder, 'provider'), async (url) => {
-    way = await openTestWay(url, { full: { status: 507, body: 'no space left on device' } });
+    way = await openTestWay(url);
     return way.url;
   });
   const keyFile = join(folder, 'key');
@@ -46,7 +46,8 @@ storageNetworkCompliance({
   open,
   test,
   available: true,
-  putFaults: ['stall', 'redirect', 'full', 'error', 'reset', 'down'],
+  // Not `full`: the client loses what a provider answers while it is still sending, and Curio has no status for it.
+  putFaults: ['stall', 'redirect', 'error', 'reset', 'down'],
   getFaults: ['lie', 'stall', 'redirect', 'endless', 'error', 'reset', 'down'],
   held: 'replicated',
   leavesOut: true,

@@ -274,7 +274,7 @@ function guarded(
         onPart();
         sent += part.length;
         // Kept by the client after the next part is asked for.
-        yield part.slice();
+        yield new Uint8Array(part);
       }
       if (sent !== piece.bytes)
         throw new AntirioError('corrupt', `a piece of ${piece.bytes} bytes came to ${sent}`);

@@ -83,15 +83,20 @@ async function* connection(
     answer.close();
     throw error;
   }
+  // The end of the piece is given when the answer has ended there, so that whoever reads it never takes one that goes on for whole.
+  let end: Uint8Array | undefined;
   for await (const bytes of inTime(answer.body, name, idleMs)) {
     if (at + bytes.length > piece.bytes)
       throw ofPiece(piece, name, `sent more than the ${piece.bytes} bytes of the piece`);
-    const skipped = Math.min(bytes.length, Math.max(0, from - at));
+    const wanted = bytes.subarray(Math.min(bytes.length, Math.max(0, from - at)));
     at += bytes.length;
-    if (skipped < bytes.length) yield bytes.subarray(skipped);
+    if (wanted.length === 0) continue;
+    if (at < piece.bytes) yield wanted;
+    else end = new Uint8Array(wanted);
   }
   if (at < piece.bytes)
     throw new AntirioError('unavailable', `${name} ended after ${at} of ${piece.bytes} bytes`);
+  if (end !== undefined) yield end;
 }
 
 /** A connection that was ended because nothing came is not one that broke off: it would be the same again. */
@@ -200,7 +205,7 @@ async function* blocksFrom(
       // The links of a node are views of its bytes, and the reader's memory is used again.
       const { cid, bytes } = block;
       // Passed only when the next one is asked for: until then nobody has taken it.
-      yield cid.code === RAW ? block : { cid, bytes: bytes.slice() };
+      yield cid.code === RAW ? block : { cid, bytes: new Uint8Array(bytes) };
       place.pass(block);
     }
   } catch (cause) {
