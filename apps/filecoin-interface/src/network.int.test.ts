@@ -151,6 +151,29 @@ test('a network that cannot be opened is said at the start, and keeps nothing op
   await scene.start('A');
 });
 
+test('the configuration that is shown tells no token that an address holds', async () => {
+  const tokenFile = join(scene.folder, 'token');
+  writeFileSync(tokenFile, 'token');
+  const network = {
+    kind: 'kubo',
+    apiUrls: [`${way.url}/rpc/hunter2`],
+    pinning: { endpoint: `${way.url}/psa/hunter2`, tokenFile },
+  };
+  const a = await scene.start('A', { network });
+  const shown = (await a.http.call({ path: '/api/v3/config' })).json();
+  expect(shown).toMatchObject({
+    config: {
+      network: {
+        ...network,
+        apiUrls: [`${way.url}/***`],
+        pinning: { endpoint: `${way.url}/***`, tokenFile },
+      },
+    },
+  });
+  way.fault('down');
+  expect(JSON.stringify([shown, await a.room.health()])).not.toContain('hunter2');
+});
+
 describe('an object', () => {
   test('is fetched out of the node where the edge that brought it there is gone', async () => {
     const a = await scene.start('A', withKubo());

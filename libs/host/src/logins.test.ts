@@ -21,7 +21,11 @@ test('a URL is shown without who asks', () => {
 });
 
 test('neither the configuration of a service nor the failure of a call tells a password', async () => {
-  const config = { north: { url: 'http://user:hunter2@host' }, bus: [{ password: 'hunter2', port: 1 }] };
+  const config = {
+    north: { url: 'http://user:hunter2@host' },
+    bus: [{ password: 'hunter2', port: 1 }],
+    rpcUrl: 'https://h/v2/hunter2',
+  };
   const rim = createHttpRim({
     ...{ serviceKey: 'x', version: '1', log: silentLog, clock: systemClock },
     config: () => config,
@@ -31,7 +35,11 @@ test('neither the configuration of a service nor the failure of a call tells a p
   const peer = httpPeer({ url: `http://127.0.0.1:${port}` });
   const { body } = await peer.call({ path: '/api/v3/config' });
   expect(JSON.parse(Buffer.from(body).toString())).toMatchObject({
-    config: { north: { url: 'http://***@host' }, bus: [{ password: '***', port: 1 }] },
+    config: {
+      north: { url: 'http://***@host' },
+      bus: [{ password: '***', port: 1 }],
+      rpcUrl: 'https://h/***',
+    },
   });
   peer.close();
   await rim.close();

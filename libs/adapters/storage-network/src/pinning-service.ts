@@ -81,10 +81,13 @@ class HttpPinningService implements PinningService {
   readonly name: string;
   readonly #options: PinningServiceOptions;
   readonly #peer: HttpPeer;
+  readonly #below: string;
 
   constructor(options: PinningServiceOptions, url: URL) {
     this.#options = options;
-    this.#peer = httpPeer({ url: url.href.replace(/\/+$/, '') });
+    // What fails is told with the address of the peer, and a path may hold a token.
+    this.#peer = httpPeer({ url: url.origin });
+    this.#below = url.pathname.replace(/\/+$/, '');
     this.name = `pinning:${url.host}`;
   }
 
@@ -129,7 +132,13 @@ class HttpPinningService implements PinningService {
   async #call(call: HttpCall, expected?: number): Promise<HttpAnswer> {
     const { timeoutMs = 15_000, tokenFile } = this.#options;
     const headers = { authorization: `Bearer ${readSecret(tokenFile)}` };
-    const answer = await this.#peer.call({ ...call, headers, timeoutMs, maxAnswerBytes: MAX_ANSWER_BYTES });
+    const answer = await this.#peer.call({
+      ...call,
+      path: this.#below + call.path,
+      headers,
+      timeoutMs,
+      maxAnswerBytes: MAX_ANSWER_BYTES,
+    });
     if ((answer.status < 200 || answer.status > 299) && answer.status !== expected)
       throw this.#failure(answer);
     return answer;
