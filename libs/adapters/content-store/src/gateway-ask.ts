@@ -49,7 +49,7 @@ function pathOf(text: string): { cid: CID; segments: string[]; path: string } {
     throw new AntirioError('invalidInput', `a path of over ${MAX_SEGMENTS} names`);
   try {
     const segments = rest.map((part) => decodeURIComponent(part));
-    return { cid: decodeCid(first), segments, path: `/ipfs/${[first, ...rest].join('/')}` };
+    return { cid: decodeCid(first), segments, path: `/ipfs${text}` };
   } catch (cause) {
     if (cause instanceof AntirioError) throw cause;
     throw new AntirioError('invalidInput', 'a path with a malformed % escape', {}, cause);

@@ -159,12 +159,15 @@ function disposition({ cid, format, fileName }: GatewayAsk): string {
   return `attachment; filename="${plain}"${plain === name ? '' : `; filename*=UTF-8''${encoded}`}`;
 }
 
+/** The address at which this answer is to be had whatever `Accept` says. */
 function locationOf(ask: GatewayAsk): string {
-  if (ask.format === 'raw') return `${ask.path}?format=raw`;
+  const name =
+    ask.fileName === undefined ? '' : `&filename=${encodeURIComponent(ask.fileName.toWellFormed())}`;
+  if (ask.format === 'raw') return `${ask.path}?format=raw${name}`;
   const { scope, entityBytes, duplicates } = ask;
   const range = entityBytes === undefined ? '' : `&entity-bytes=${entityBytes.from}:${entityBytes.to ?? '*'}`;
   const dups = duplicates ? 'y' : 'n';
-  return `${ask.path}?format=car&dag-scope=${scope}${range}&car-version=1&car-order=dfs&car-dups=${dups}`;
+  return `${ask.path}?format=car&dag-scope=${scope}${range}&car-version=1&car-order=dfs&car-dups=${dups}${name}`;
 }
 
 /** Whether the client has it already; then that is the answer. */
