@@ -59,6 +59,8 @@ export function createImages(options: FilecoinInterfaceOptions, ports: ImagePort
 class OwnImages implements Images {
   readonly #dataDir: string;
   readonly #ports: ImagePorts;
+  /** Stops the import of an image that is under way. */
+  readonly #stops = new Map<string, AbortController>();
   readonly work: Work;
 
   constructor(options: FilecoinInterfaceOptions, ports: ImagePorts) {
@@ -101,6 +103,7 @@ class OwnImages implements Images {
       status: 'WAITING',
       createdAt: clock.now(),
       expiresAt: clock.now() + storageDuration * DAY_MS,
+      orderId: uuidV4(random),
       ...(cost === undefined ? {} : { cost }),
     };
     records.images.put(imageId, image);
@@ -157,6 +160,7 @@ class OwnImages implements Images {
       records.images.remove(imageId);
       pushes.drop(imagePin(imageId));
     });
+    this.#stops.get(imageId)?.abort();
     storage.drop(imagePin(imageId));
     this.#ports.progress.changed();
   }
@@ -207,7 +211,23 @@ class OwnImages implements Images {
     if (image?.status !== 'WAITING') return;
     const { fileName } = image;
     const subject = { imageId, ...(fileName === undefined ? {} : { fileName }) };
-    await progress.track('import', subject, (tell) => this.#store(image, tell, signal));
+    const stop = new AbortController();
+    this.#stops.set(imageId, stop);
+    const either = AbortSignal.any([signal, stop.signal]);
+    try {
+      await progress.track('import', subject, (tell) => this.#store(image, tell, either));
+    } catch (error) {
+      // The failure of an order that holds no more is none of the one that has taken its place.
+      if (this.#still(image) !== undefined) throw error;
+    } finally {
+      this.#stops.delete(imageId);
+    }
+  }
+
+  /** The record, if it is of the same order: an image may have been dropped meanwhile, and been ordered anew. */
+  #still({ imageId, orderId }: ImageRecord): ImageRecord | undefined {
+    const now = this.find(imageId);
+    return now?.status === 'WAITING' && now.orderId === orderId ? now : undefined;
   }
 
   async #store(image: ImageRecord, tell: Teller, signal: AbortSignal): Promise<void> {
@@ -221,13 +241,14 @@ class OwnImages implements Images {
     const cost = image.cost ?? (await this.#costOf(size, image.storageDuration));
     const imageHash = cid.toString();
     tell.about({ cid: imageHash });
-    if (records.images.get(imageId) === undefined) {
+    const now = this.#still(image);
+    if (now === undefined) {
       storage.drop(imagePin(imageId));
       return;
     }
     records.transaction(() => {
       records.images.put(image.imageId, {
-        ...image,
+        ...now,
         status: 'STORED',
         imageHash,
         size,

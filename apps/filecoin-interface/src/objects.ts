@@ -1,5 +1,12 @@
 import { statSync } from 'node:fs';
-import { AntirioError, describeError, isAntirioError, type Clock, type Random } from '@antirio/kernel';
+import {
+  AntirioError,
+  describeError,
+  isAntirioError,
+  uuidV4,
+  type Clock,
+  type Random,
+} from '@antirio/kernel';
 import type { HttpPeer, Log } from '@antirio/host';
 import { createWork, isPassing, type Work } from '@antirio/durable-work';
 import {
@@ -88,6 +95,10 @@ class StoredObjects implements Objects {
   readonly #options: FilecoinInterfaceOptions;
   readonly #ports: ObjectPorts;
   readonly #progress = new Map<string, FetchProgress>();
+  /** Stops the fetch of an object that is under way. */
+  readonly #stops = new Map<string, AbortController>();
+  /** Objects that are being stored, whose pins come before their records. */
+  #storing = 0;
   readonly work: Work;
 
   constructor(options: FilecoinInterfaceOptions, ports: ObjectPorts) {
@@ -109,6 +120,15 @@ class StoredObjects implements Objects {
   }
 
   async store(body: z.output<typeof objectBody>): Promise<ObjectRecord> {
+    this.#storing++;
+    try {
+      return await this.#store(body);
+    } finally {
+      this.#storing--;
+    }
+  }
+
+  async #store(body: z.output<typeof objectBody>): Promise<ObjectRecord> {
     const { progress, storage } = this.#ports;
     if ('json' in body) return this.#keep(await storage.putJson(pinOf, body.json));
     if ('fileName' in body) requireFile(this.#options.dataDir, body.fileName);
@@ -121,13 +141,14 @@ class StoredObjects implements Objects {
   }
 
   #keep({ cid, size }: StoredObject): ObjectRecord {
-    const createdAt = this.#ports.clock.now();
-    const record: ObjectRecord = { cid: cid.toString(), state: 'STORED', size, providers: [], createdAt };
-    const { records, pushes } = this.#ports;
+    const { records, pushes, random, clock } = this.#ports;
+    const order = { orderId: uuidV4(random), createdAt: clock.now() };
+    const record: ObjectRecord = { cid: cid.toString(), state: 'STORED', size, providers: [], ...order };
     records.transaction(() => {
       records.objects.put(record.cid, record);
       pushes.order(objectPin(record.cid), record.cid);
     });
+    this.#stops.get(record.cid)?.abort();
     return record;
   }
 
@@ -142,18 +163,28 @@ class StoredObjects implements Objects {
   }
 
   fetch(text: string, providers: readonly string[], pieceCid?: string): ObjectView {
-    const { records, clock } = this.#ports;
+    const { records } = this.#ports;
     const cid = parseCid(text).toString();
     const known = records.objects.get(cid);
     if (known?.state !== 'STORED') {
-      const all = [...new Set([...(known?.providers ?? []), ...providers])].slice(-32);
-      const createdAt = known?.createdAt ?? clock.now();
-      const piece = pieceCid ?? known?.pieceCid;
-      const more = piece === undefined ? {} : { pieceCid: piece };
-      records.objects.put(cid, { cid, state: 'FETCHING', providers: all, ...more, createdAt });
+      records.objects.put(cid, this.#ordered(cid, known, providers, pieceCid));
       this.work.hurry(cid);
     }
     return this.view(cid);
+  }
+
+  #ordered(
+    cid: string,
+    known: ObjectRecord | undefined,
+    providers: readonly string[],
+    pieceCid = known?.pieceCid,
+  ): ObjectRecord {
+    const { clock, random } = this.#ports;
+    const all = [...new Set([...(known?.providers ?? []), ...providers])].slice(-32);
+    const piece = pieceCid === undefined ? {} : { pieceCid };
+    const orderId = known?.state === 'FETCHING' ? known.orderId : uuidV4(random);
+    const createdAt = known?.createdAt ?? clock.now();
+    return { cid, state: 'FETCHING', providers: all, ...piece, orderId, createdAt };
   }
 
   view(text: string): ObjectView {
@@ -215,6 +246,7 @@ class StoredObjects implements Objects {
       if (!records.objects.remove(cid)) throw new AntirioError('notFound', `no object ${cid}`, { cid });
       pushes.drop(objectPin(cid));
     });
+    this.#stops.get(cid)?.abort();
     this.#ports.storage.drop(objectPin(cid));
     this.#progress.delete(cid);
     this.#ports.progress.changed();
@@ -241,7 +273,30 @@ class StoredObjects implements Objects {
   async #fetchOne(cid: string, signal: AbortSignal): Promise<void> {
     const record = this.#ports.records.objects.get(cid);
     if (record?.state !== 'FETCHING') return;
-    await this.#ports.progress.track('fetch', { cid }, (tell) => this.#fetchFrom(record, tell, signal));
+    const stop = new AbortController();
+    this.#stops.set(cid, stop);
+    const either = AbortSignal.any([signal, stop.signal]);
+    try {
+      await this.#ports.progress.track('fetch', { cid }, (tell) => this.#fetchFrom(record, tell, either));
+    } catch (error) {
+      // The failure of an order that holds no more is none of the one that has taken its place.
+      if (this.#isStill(record)) throw error;
+    } finally {
+      this.#stops.delete(cid);
+      this.#letGoOf(cid);
+    }
+  }
+
+  /** Of what nobody wants any more, unless it is just being stored. */
+  #letGoOf(cid: string): void {
+    const { records, storage } = this.#ports;
+    if (this.#storing === 0 && records.objects.get(cid) === undefined) storage.drop(objectPin(cid));
+  }
+
+  /** Whether an object is wanted by the same order: it may have been dropped meanwhile, and been ordered anew. */
+  #isStill({ cid, orderId }: ObjectRecord): boolean {
+    const now = this.#ports.records.objects.get(cid);
+    return now?.state === 'FETCHING' && now.orderId === orderId;
   }
 
   async #fetchFrom(record: ObjectRecord, tell: Teller, signal: AbortSignal): Promise<void> {
@@ -257,11 +312,10 @@ class StoredObjects implements Objects {
       const beyond = this.#beyond(record);
       const fetched = await storage.fetch(objectPin(cid), parseCid(cid), providers, watch, beyond);
       log.info({ cid, ...fetched }, 'object fetched');
-      // It may have been dropped meanwhile, or been given more providers.
+      // It may have been given more providers.
       const now = records.objects.get(cid);
-      if (now !== undefined)
+      if (now !== undefined && this.#isStill(record))
         records.objects.put(cid, { ...now, state: 'STORED', size: fetched.bytes, error: undefined });
-      else storage.drop(objectPin(cid));
     } finally {
       close();
     }
@@ -273,12 +327,12 @@ class StoredObjects implements Objects {
     if (record === undefined) return;
     const message = describeError(error);
     const code = error instanceof AntirioError ? error.statusCode : 500;
+    // Where the object itself is at fault, nobody will want what has come of it.
+    if (!isPassing(error)) storage.drop(objectPin(cid));
     records.transaction(() => {
       records.objects.put(cid, { ...record, state: 'FAILED', error: message });
       records.addError({ errorObject: { cid, providers: record.providers }, code, message });
     });
-    // Where the object itself is at fault, nobody will want what has come of it.
-    if (!isPassing(error)) storage.drop(objectPin(cid));
     this.#ports.progress.changed();
   }
 

@@ -44,6 +44,8 @@ export interface ImageRecord {
   /** When its time is over; in milliseconds since the Unix epoch. */
   readonly expiresAt: number;
   readonly cost?: ImageCost;
+  /** Another one each time that it is ordered: what still runs for an earlier order changes nothing. */
+  readonly orderId?: string;
 }
 
 export type ObjectState = 'FETCHING' | 'STORED' | 'FAILED';
@@ -58,6 +60,8 @@ export interface ObjectRecord {
   /** By which the storage network knows it, where that is another name than its CID. */
   readonly pieceCid?: string;
   readonly error?: string;
+  /** Another one each time that it is ordered: what still runs for an earlier order changes nothing. */
+  readonly orderId?: string | undefined;
   readonly createdAt: number;
 }
 

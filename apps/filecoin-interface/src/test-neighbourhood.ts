@@ -19,6 +19,8 @@ export class Neighbourhood {
   /** Spoils what goes over to another edge. */
   tamper: (body: Buffer) => Buffer = (body) => body;
   relayed = 0;
+  /** What other edges are asked waits for it. */
+  gate: Promise<void> = Promise.resolve();
   url = '';
   readonly #server: Server;
 
@@ -53,6 +55,7 @@ export class Neighbourhood {
 
   async #relay(edge: string, path: string, method: 'GET'): Promise<{ status: number; body: Uint8Array }> {
     this.relayed++;
+    await this.gate;
     const target = this.edges.get(edge);
     if (target === undefined) return { status: 503, body: new Uint8Array() };
     return target.http.call({ method, path, headers: { 'x-antirio-peer': 'someone' } });

@@ -7,6 +7,8 @@ const head = { apiVersion: z.literal(API_VERSION), statusCode: z.int() };
 const wallMs = z.number().describe('milliseconds since the Unix epoch');
 const bytes = z.int().min(0);
 
+const orderId = z.string().optional().describe('another one each time that it is ordered');
+
 const progressView = z.object({
   blocks: z.int().describe('seen until now'),
   bytes: bytes.describe('of these'),
@@ -33,6 +35,7 @@ const objectView = z.object({
   size: bytes.optional().describe('of content, or of blocks where the content is not known; once STORED'),
   providers: z.array(z.string()),
   error: z.string().optional().describe('why FAILED'),
+  orderId,
   createdAt: wallMs,
   progress: progressView.optional().describe('of a fetch since it was last begun'),
   pieceCid: z.string().optional().describe('as which Filecoin was asked for it'),
@@ -71,6 +74,7 @@ const imageView = z.object({
   imageHash: z.string().optional().describe('CID; once STORED'),
   size: bytes.optional().describe('of the uncompressed layers; once STORED'),
   error: z.string().optional().describe('why FAILED'),
+  orderId,
   createdAt: wallMs,
   expiresAt: wallMs,
   cost: costView.optional().describe('as it was when the image was ordered'),
