@@ -181,8 +181,8 @@ const whenOf = (timing: Timing): object => {
       return { imme: false, tmst: timing.tmst };
     case 'gps':
       return { imme: false, tmms: timing.gpsTimeMs };
+    // without a time on the gateway's clock it could be on air at any moment, after any change of who may send
     case 'immediately':
-      return { imme: true };
     case 'unknown':
       throw new AntirioError('internal', 'a downlink without a time must not leave');
   }

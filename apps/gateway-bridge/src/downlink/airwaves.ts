@@ -23,6 +23,8 @@ export const AIR_STATUS: Readonly<Record<AirRefusal, TxAckStatus>> = {
 
 /** Time on air that a downlink has to itself. */
 export interface Slot {
+  /** When it leaves: never `immediately`, for which it is the reserved time on the gateway's clock. */
+  readonly timing: Timing;
   /** Ms until it goes on air; undefined while the gateway's clock is unknown. */
   readonly ahead: () => number | undefined;
   /** Resolves when the time on air is written down. */
@@ -33,7 +35,7 @@ export interface Slot {
 
 export interface AirwavesPorts {
   readonly plan: RegionPlan;
-  readonly forwarders: Pick<Forwarders, 'aheadMs' | 'tmstAtGps'>;
+  readonly forwarders: Pick<Forwarders, 'aheadMs' | 'tmstAtGps' | 'tmstIn'>;
   readonly jit: JitQueue;
   /** Undefined where nobody asks for it. */
   readonly dutyCycle: DutyCycle | undefined;
@@ -70,26 +72,31 @@ export function createAirwaves({ plan, forwarders, jit, dutyCycle, clock }: Airw
     if (timing.kind === 'gps' && aheadMs(gatewayId, timing) === undefined) return 'noGpsTime';
     return undefined;
   };
-  const startOf = (gatewayId: string, timing: Timing, airtimeMs: number): number | undefined => {
+  /** As it leaves: what goes at once has the first free time on the gateway's clock; undefined where that is unknown. */
+  const timedOf = (gatewayId: string, timing: Timing, airtimeMs: number): Timing | undefined => {
+    if (timing.kind !== 'immediately') return timing;
     const now = clock.monotonic();
-    if (timing.kind === 'immediately') return jit.firstFree(gatewayId, now + IMMEDIATE_MS, airtimeMs);
-    const ahead = aheadMs(gatewayId, timing);
-    return ahead === undefined ? undefined : now + ahead;
+    const startMs = jit.firstFree(gatewayId, now + IMMEDIATE_MS, airtimeMs);
+    const tmst = forwarders.tmstIn(gatewayId, startMs - now);
+    return tmst === undefined ? undefined : { kind: 'delay', tmst };
   };
+  const aheadOf = (gatewayId: string, timing: Timing | undefined): number | undefined =>
+    timing === undefined ? undefined : aheadMs(gatewayId, timing);
   const reserve = (gatewayId: string, item: DownlinkItem): Slot | AirRefusal => {
     const airtimeMs = airtimeMsOf(item);
-    const startMs = startOf(gatewayId, item.timing, airtimeMs);
-    if (startMs === undefined) return 'notTimed';
-    const queued = jit.reserve(gatewayId, startMs, airtimeMs);
+    const timing = timedOf(gatewayId, item.timing, airtimeMs);
+    const startsIn = aheadOf(gatewayId, timing);
+    if (timing === undefined || startsIn === undefined) return 'notTimed';
+    const queued = jit.reserve(gatewayId, clock.monotonic() + startsIn, airtimeMs);
     if (queued === undefined) return 'collision';
     const taken = dutyCycle?.take(gatewayId, item.frequency, Math.round(airtimeMs * 1000));
     if (dutyCycle !== undefined && taken === undefined) {
       queued.release();
       return 'dutyCycle';
     }
-    const isImmediate = item.timing.kind === 'immediately';
     return {
-      ahead: () => (isImmediate ? startMs - clock.monotonic() : aheadMs(gatewayId, item.timing)),
+      timing,
+      ahead: () => aheadMs(gatewayId, timing),
       durable: taken?.durable ?? Promise.resolve(),
       release() {
         queued.release();
@@ -98,10 +105,8 @@ export function createAirwaves({ plan, forwarders, jit, dutyCycle, clock }: Airw
     };
   };
   /** Ms until the item can go on air, before a time is reserved for it. */
-  const earliestMs = (gatewayId: string, item: DownlinkItem): number | undefined => {
-    const startMs = startOf(gatewayId, item.timing, airtimeMsOf(item));
-    return startMs === undefined ? undefined : startMs - clock.monotonic();
-  };
+  const earliestMs = (gatewayId: string, item: DownlinkItem): number | undefined =>
+    aheadOf(gatewayId, timedOf(gatewayId, item.timing, airtimeMsOf(item)));
   return { judge, aheadMs, earliestMs, reserve };
 }
 

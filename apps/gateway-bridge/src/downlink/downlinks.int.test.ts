@@ -14,14 +14,37 @@ const after = (seconds: number): unknown => ({ delay: { delay: `${String(seconds
 const context = contextOf(1000);
 
 describe('when a downlink goes out', () => {
-  test('at once, for a device that listens always', async () => {
+  test('at once, for a device that listens always: at a time on the clock of the gateway, the one that is reserved', async () => {
     const edge = await startHeard();
-    expect(await sendOn(edge, commandOf([itemOf(downlink(1), { immediately: {} })]))).toEqual([
-      { status: 'OK' },
-    ]);
+    const sf12 = { bandwidth: 125_000, spreadingFactor: 12, codeRate: 'CR_4_5', polarizationInversion: true };
+    const tmstOf = (index: number): number => Number(edge.gateway.downlinks[index]?.txpk['tmst']);
+    expect(await sendOn(edge, command(downlink(1), [2.5], 1000))).toEqual([{ status: 'OK' }]);
+    const atOnce = (fcnt: number, payload: string): string =>
+      commandOf([itemOf(downlink(fcnt, payload), { immediately: {} }, { modulation: { lora: sf12 } })]);
+    // 1.2 s on air: it would overlap with the one before
+    expect(await sendOn(edge, atOnce(2, 'x'.repeat(8)))).toEqual([{ status: 'OK' }]);
+    expect(edge.gateway.downlinks.map(({ txpk }) => txpk['imme'])).toEqual([false, false]);
+    expect(tmstOf(0)).toBe(1000 + 2_500_000);
+    // behind it, by its time on air and the gateway's pause
+    expect(tmstOf(1)).toBeGreaterThan(tmstOf(0) + 50_000);
+    expect(tmstOf(1)).toBeLessThan(tmstOf(0) + 200_000);
+  });
+
+  test('at once, alone, it has about a second; not where the clock of the gateway is unknown', async () => {
+    const edge = await startEdge('a');
+    await putRing(edge, 'own');
+    await edge.gateway.pull();
+    const atOnce = (fcnt: number): string => commandOf([itemOf(downlink(fcnt), { immediately: {} })]);
+    expect(await sendOn(edge, atOnce(1))).toEqual([{ status: 'INTERNAL_ERROR', refused: 'notTimed' }]);
+    expect(edge.gateway.downlinks).toEqual([]);
+    await heard(edge, 1000);
+    const since = performance.now();
+    expect(await sendOn(edge, atOnce(1))).toEqual([{ status: 'OK' }]);
     const { txpk } = edge.gateway.downlinks[0] ?? {};
-    expect(txpk?.['imme']).toBe(true);
-    expect(txpk).not.toHaveProperty('tmst');
+    expect(txpk).toMatchObject({ imme: false });
+    const ahead = Number(txpk?.['tmst']) - 1000;
+    expect(ahead).toBeGreaterThanOrEqual(1_000_000);
+    expect(ahead).toBeLessThan(1_000_000 + (performance.now() - since + 1000) * 1000);
   });
 
   test('at a GPS time, of a gateway that tells GPS time', async () => {

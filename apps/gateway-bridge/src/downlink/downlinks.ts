@@ -73,6 +73,14 @@ type Load =
   | { readonly kind: 'data'; readonly frame: DataFrame }
   | { readonly kind: 'join'; readonly answer: JoinAnswer };
 
+/** How one item gets its time on air, and goes at it. */
+interface Leaving {
+  readonly reserve: () => Slot | undefined;
+  readonly ahead: () => number | undefined;
+  /** Must follow the fence's last word without an await in between. */
+  readonly leave: () => Promise<ItemOutcome>;
+}
+
 const isOutcome = (value: object): value is ItemOutcome => 'status' in value;
 const mayBeOnAir = ({ status, refused }: ItemOutcome): boolean => status === 'OK' || refused === 'noTxAck';
 
@@ -146,24 +154,18 @@ export function createDownlinks({ rings, joins, fence, forwarders, airwaves }: D
     return waited ? undefined : 'tooFarAhead';
   };
   const sendData = async (
-    gatewayId: string,
-    item: DownlinkItem,
+    { phyPayload }: DownlinkItem,
     { devAddr, fcnt16 }: DataFrame,
-    reserve: () => Slot | undefined,
-    ahead: () => number | undefined,
+    { reserve, ahead, leave }: Leaving,
   ): Promise<ItemOutcome | undefined> => {
-    const { phyPayload } = item;
     const slot = (): Promise<void> | undefined => reserve()?.durable;
     const passage = await fence.pass({ devAddr, fcnt16, phyPayload, ahead, slot });
-    if (passage.allowed) return transmit(gatewayId, item);
+    if (passage.allowed) return leave();
     return passage.reason === 'noSlot' ? undefined : refusedByFence(passage.reason);
   };
   const sendJoinAccept = async (
-    gatewayId: string,
-    item: DownlinkItem,
     { devEui, rings: behind }: JoinAnswer,
-    reserve: () => Slot | undefined,
-    ahead: () => number | undefined,
+    { reserve, ahead, leave }: Leaving,
   ): Promise<ItemOutcome | undefined> => {
     // the own ring has devices of many sets and of none; a contract's ring has those of its set
     const devAddrs = behind.flatMap(({ id, settings }) => (id === OWN ? [] : settings.devAddrs));
@@ -173,7 +175,7 @@ export function createDownlinks({ rings, joins, fence, forwarders, airwaves }: D
     if (slot === undefined) return undefined;
     await slot.durable;
     const second = fence.judgeJoin(devEui, devAddrs, ahead());
-    return second === undefined ? transmit(gatewayId, item) : refusedByFence(second);
+    return second === undefined ? leave() : refusedByFence(second);
   };
   const onAir = async (gatewayId: string, item: DownlinkItem, load: Load): Promise<ItemOutcome> => {
     let slot: Slot | undefined;
@@ -185,12 +187,15 @@ export function createDownlinks({ rings, joins, fence, forwarders, airwaves }: D
       return slot;
     };
     const ahead = (): number | undefined => slot?.ahead() ?? airwaves.earliestMs(gatewayId, item);
+    const leave = (): Promise<ItemOutcome> =>
+      transmit(gatewayId, { ...item, timing: slot?.timing ?? item.timing });
+    const leaving: Leaving = { reserve, ahead, leave };
     let outcome: ItemOutcome | undefined;
     try {
       outcome =
         load.kind === 'data'
-          ? await sendData(gatewayId, item, load.frame, reserve, ahead)
-          : await sendJoinAccept(gatewayId, item, load.answer, reserve, ahead);
+          ? await sendData(item, load.frame, leaving)
+          : await sendJoinAccept(load.answer, leaving);
     } finally {
       if (outcome === undefined || !mayBeOnAir(outcome)) slot?.release();
     }

@@ -55,6 +55,8 @@ export interface Forwarders {
   readonly port: number;
   /** Ms until a gateway's counter reaches the value; undefined while its clock is unknown. */
   aheadMs(gatewayId: string, tmst: number): number | undefined;
+  /** The value of a gateway's counter in so many ms; undefined while its clock is unknown, or was told too long ago. */
+  tmstIn(gatewayId: string, ms: number): number | undefined;
   /** The value of a gateway's counter at a GPS time; undefined while it tells no GPS time. */
   tmstAtGps(gatewayId: string, gpsTimeMs: number): number | undefined;
   /** Sends a PULL_RESP and waits for the TX_ACK. @throws AntirioError unavailable where the gateway has not asked lately. */
@@ -305,6 +307,10 @@ export async function openForwarders(ports: ForwardersPorts): Promise<Forwarders
     aheadMs(gatewayId, tmst) {
       const gateway = gateways.find(gatewayId);
       return gateway && gateways.aheadMs(gateway, tmst);
+    },
+    tmstIn(gatewayId, ms) {
+      const gateway = gateways.find(gatewayId);
+      return gateway && gateways.tmstIn(gateway, ms);
     },
     tmstAtGps(gatewayId, gpsTimeMs) {
       const gateway = gateways.find(gatewayId);

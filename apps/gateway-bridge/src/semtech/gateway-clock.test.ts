@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { aheadMs, observe, type GatewayClock } from './gateway-clock.ts';
+import { aheadMs, observe, tmstIn, type GatewayClock } from './gateway-clock.ts';
 
 const SOURCE = '192.0.2.1 40000';
 
@@ -21,6 +21,14 @@ describe('the clock of a gateway', () => {
         },
       ),
     );
+  });
+
+  test('tells the value at a time to come, through the wrap, while it is fresh enough', () => {
+    const { clock } = observe(undefined, 2 ** 32 - 1_000_000, 5000, SOURCE);
+    expect(tmstIn(clock, 1500, 6000)).toBe(1_500_000);
+    expect(aheadMs(clock, tmstIn(clock, 1500, 6000) ?? 0, 6000)).toBeCloseTo(1500);
+    expect(tmstIn(clock, 1000, 5000 + 3_600_000)).toBeDefined();
+    expect(tmstIn(clock, 1000, 5001 + 3_600_000)).toBeUndefined();
   });
 
   test('a backlog read at once is late', () => {

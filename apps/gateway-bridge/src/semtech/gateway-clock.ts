@@ -70,6 +70,15 @@ export function aheadMs(clock: GatewayClock, tmst: number, now: number): number 
   return signed(tmst - (clock.tmst + (now - clock.monotonic) * 1000)) / 1000;
 }
 
+/** Drift makes it uncertain by less than half of the lead of an immediate packet for so long. */
+const TOLD_FOR_MS = 3_600_000;
+
+/** The counter value in so many ms; undefined where the clock was told too long ago to time a packet by it. */
+export function tmstIn(clock: GatewayClock, ms: number, now: number): number | undefined {
+  const age = now - clock.monotonic;
+  return age > TOLD_FOR_MS ? undefined : tmstAfter(clock.tmst, Math.round((age + ms) * 1000));
+}
+
 /** The counter value some microseconds after another, or before it. */
 export function tmstAfter(tmst: number, us: number): number {
   return (((tmst + us) % WRAP) + WRAP) % WRAP;

@@ -1,6 +1,6 @@
 import type { Clock } from '@antirio/kernel';
 import { claimAddress, isHeld, type Address, type AddressClaim, type ClaimOutcome } from './address-claim.ts';
-import { aheadMs, observe, tmstAfter, type GatewayClock } from './gateway-clock.ts';
+import { aheadMs, observe, tmstAfter, tmstIn, type GatewayClock } from './gateway-clock.ts';
 import type { Version } from './packet.ts';
 import type { Rx } from '../frame.ts';
 import type { GatewayStat } from './stat.ts';
@@ -81,6 +81,8 @@ export interface Gateways {
   tmstAtGps(gateway: GatewayRecord, gpsTimeMs: number): number | undefined;
   /** Ms until a gateway's counter reaches the value; undefined while its clock is unknown. */
   aheadMs(gateway: GatewayRecord, tmst: number): number | undefined;
+  /** The counter value in so many ms; undefined while a gateway's clock is unknown, or was told too long ago. */
+  tmstIn(gateway: GatewayRecord, ms: number): number | undefined;
   statuses(): GatewayStatus[];
   /** Those that are silent, told once. */
   fallenSilent(): GatewayRecord[];
@@ -199,6 +201,8 @@ export function createGateways(options: GatewaysOptions): Gateways {
     },
     aheadMs: ({ clock: known }, tmst) =>
       known === undefined ? undefined : aheadMs(known, tmst, clock.monotonic()),
+    tmstIn: ({ clock: known }, ms) =>
+      known === undefined ? undefined : tmstIn(known, ms, clock.monotonic()),
     statuses: () => [...records.values()].map(statusOf),
     fallenSilent() {
       const now = clock.monotonic();
