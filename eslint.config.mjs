@@ -208,14 +208,4 @@ export default defineConfig(
       '@typescript-eslint/unbound-method': 'off',
     },
   },
-  {
-    // The rule does not know of optionalDependencies; knip does, and says when a package is used that is not listed.
-    files: ['libs/adapters/storage-filecoin/**/*.ts'],
-    rules: {
-      '@nx/enforce-module-boundaries': [
-        'error',
-        { allow: [], banTransitiveDependencies: false, depConstraints },
-      ],
-    },
-  },
 );
