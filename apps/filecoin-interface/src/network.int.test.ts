@@ -134,6 +134,38 @@ describe('an image of an edge that has a Kubo', () => {
     expect(kubo.imports).toHaveLength(2);
   });
 
+  test('that the node has lost and has no room for is COMMITTED no more', async () => {
+    const a = await scene.start('A', withKubo(way.url, { attempts: 2 }));
+    await build(a, 'in.tar');
+    await post(a, 'orchestrator/image', order('in.tar', 'one'));
+    const { imageHash } = await inStatus(a, 'one', 'COMMITTED');
+    way.fault('full');
+    await fetch(`${kubo.url}/api/v0/pin/rm?arg=${String(imageHash)}`, { method: 'POST' });
+    await kubo.collect();
+    await inStatus(a, 'one', 'STORED');
+    await until(() => (reported().length === 3 ? true : undefined));
+    expect(reported()).toEqual(['STORED', 'COMMITTED', 'STORED']);
+    await until(async () => {
+      const { detail = '' } = (await a.room.health())['network'] ?? {};
+      return /1 have failed/.test(detail) ? true : undefined;
+    });
+    way.fault(undefined);
+    await inStatus(a, 'one', 'COMMITTED');
+  });
+
+  test('of which the node says nothing for a while is COMMITTED no more after some of them', async () => {
+    const a = await scene.start('A', withKubo(way.url, { attempts: 1 }));
+    await build(a, 'in.tar');
+    await post(a, 'orchestrator/image', order('in.tar', 'one'));
+    await inStatus(a, 'one', 'COMMITTED');
+    way.fault('down');
+    await until(async () => ((await a.room.health())['network']?.ok === false ? true : undefined));
+    expect((await imageOf(a, 'one'))['status']).toBe('COMMITTED');
+    await inStatus(a, 'one', 'STORED');
+    way.fault(undefined);
+    await inStatus(a, 'one', 'COMMITTED');
+  });
+
   test('that was stored before it had one is brought there after the next start', async () => {
     let a = await scene.start('A');
     await build(a, 'in.tar');

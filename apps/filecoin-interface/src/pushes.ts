@@ -45,8 +45,9 @@ export interface Pushes {
   drop(name: string): void;
   view(name: string): PushView | undefined;
   onHeld(told: OnHeld): void;
-  /** Pieces that are neither in the network yet nor given up. */
+  /** Pieces that the network does not hold yet as it is asked to, and of which nothing has failed. */
   waiting(): number;
+  /** Pieces of which the last attempt has failed too often, or for good: to bring them, to look after them, to take them away. */
   failed(): PushRecord[];
   readonly work: Work;
 }
@@ -116,11 +117,11 @@ class DurablePushes implements Pushes {
   }
 
   waiting(): number {
-    return this.#ours().filter((push) => push.state === 'PUSHING' || push.state === 'STORED').length;
+    return this.#ours().filter((push) => isUnderWay(push) && push.error === undefined).length;
   }
 
   failed(): PushRecord[] {
-    return this.#ours().filter((push) => push.state === 'FAILED');
+    return this.#ours().filter((push) => push.error !== undefined);
   }
 
   /** Those of another network wait until it is chosen again. */
@@ -166,6 +167,7 @@ class DurablePushes implements Pushes {
       ref: storedRef(network, ref),
       dueAt: clock.now(),
       checks: 0,
+      unanswered: 0,
       error: undefined,
     });
   }
@@ -188,40 +190,52 @@ class DurablePushes implements Pushes {
 
   /** Asks how it is held; what is held by too few is put again, which moves only what is missing. */
   async #look(push: PushRecord, signal: AbortSignal): Promise<void> {
-    const { network, log } = this.#ports;
+    const { network } = this.#ports;
     const ref = (given: PushRecord['ref']): StorageRef => ({
       bytes: 0,
       ...given,
       cid: parseCid(push.cid),
       providers: given?.providers.map(nameWithin) ?? [],
     });
-    let holding = await network.status(ref(push.ref));
-    let put = push.ref;
-    if (!isHeld(holding)) {
-      put = storedRef(network, await this.#put(push, signal));
-      holding = await network.status(ref(put));
+    const found = await network.status(ref(push.ref));
+    if (isHeld(network, found)) {
+      this.#settle(push, push.ref, found);
+      return;
     }
-    if (push.state === 'COMMITTED' && !isHeld(holding))
-      log.warn(
-        { name: push.name, cid: push.cid, ...holding },
-        'the storage network holds it no more as it should',
-      );
-    this.#settle(push, put, holding);
+    // Said at once: putting it again may take long, or fail.
+    const now = push.state === 'COMMITTED' ? this.#cease(push, found.detail) : push;
+    if (now === undefined) return;
+    if (isKept(found)) {
+      this.#settle(now, now.ref, found);
+      return;
+    }
+    const put = storedRef(network, await this.#put(now, signal));
+    this.#settle(now, put, await network.status(ref(put)));
+  }
+
+  /** What the network does not hold as it should is COMMITTED no more. */
+  #cease(push: PushRecord, detail: string | undefined): PushRecord | undefined {
+    const { log, clock } = this.#ports;
+    const { name, cid } = push;
+    log.warn({ name, cid, detail }, 'the storage network holds it no more as it should');
+    const dueAt = clock.now();
+    return this.#change(push, { state: 'STORED', detail, checkedAt: dueAt, checks: 0, dueAt });
   }
 
   #settle(push: PushRecord, ref: PushRecord['ref'], holding: Holding): void {
-    const { clock } = this.#ports;
+    const { clock, network } = this.#ports;
     const { networkCheckMs, networkRecheckMs } = this.#options;
-    const isNew = !isHeld(holding) && push.state === 'COMMITTED';
-    const checks = isNew ? 0 : push.checks + 1;
-    const waitMs = isHeld(holding)
+    const isSo = isHeld(network, holding);
+    const checks = push.checks + 1;
+    const waitMs = isSo
       ? networkRecheckMs
       : Math.min(networkRecheckMs, networkCheckMs * 2 ** Math.min(checks, 20));
     this.#change(push, {
-      state: isHeld(holding) ? 'COMMITTED' : 'STORED',
+      state: isSo ? 'COMMITTED' : 'STORED',
       ref: ref && { ...ref, providers: this.#named(holding, ref) },
       detail: holding.detail,
       error: undefined,
+      unanswered: 0,
       checkedAt: clock.now(),
       checks,
       dueAt: clock.now() + this.#jittered(waitMs),
@@ -234,31 +248,40 @@ class DurablePushes implements Pushes {
   }
 
   /** Unless it was ordered or dropped anew meanwhile. */
-  #change(push: PushRecord, change: Partial<PushRecord>): void {
+  #change(push: PushRecord, change: Partial<PushRecord>): PushRecord | undefined {
     const { records } = this.#ports;
     const now = records.pushes.get(push.name);
-    if (now === undefined || now.cid !== push.cid || now.state !== push.state) return;
-    records.transaction(() => {
-      records.pushes.put(push.name, { ...now, ...change });
-      const was = push.state === 'COMMITTED';
-      const is = change.state === 'COMMITTED';
-      if (change.state !== undefined && was !== is) this.#told(push.name, push.cid, is);
-    });
+    if (now === undefined || now.cid !== push.cid || now.state !== push.state) return undefined;
+    const changed = records.transaction(() => this.#write(now, change));
     this.#ports.progress.changed();
+    return changed;
   }
 
-  /** What has failed too often, or for good, is tried again when it would be looked at again. */
+  #write(push: PushRecord, change: Partial<PushRecord>): PushRecord {
+    const changed = { ...push, ...change };
+    this.#ports.records.pushes.put(push.name, changed);
+    const is = changed.state === 'COMMITTED';
+    if (is !== (push.state === 'COMMITTED')) this.#told(push.name, push.cid, is);
+    return changed;
+  }
+
+  /**
+   * What has failed too often, or for good, is tried again when it would be looked at again. What is COMMITTED stays so for some of these
+   * times: a network that does not answer may hold it all the same.
+   */
   #putOff(name: string, error: unknown): void {
     const { records, clock } = this.#ports;
     const push = records.pushes.get(name);
     if (push === undefined) return;
     const message = describeError(error);
     const dueAt = clock.now() + this.#jittered(this.#options.networkRecheckMs);
+    const unanswered = (push.unanswered ?? 0) + 1;
+    const isDoubtful = push.state === 'COMMITTED' && unanswered >= UNANSWERED_AT_MOST;
+    const state = push.state === 'PUSHING' ? 'FAILED' : isDoubtful ? 'STORED' : push.state;
     records.transaction(() => {
-      const state = push.state === 'PUSHING' ? 'FAILED' : push.state;
-      records.pushes.put(name, { ...push, state, error: message, dueAt });
+      this.#write(push, { state, error: message, unanswered, dueAt });
       const code = error instanceof AntirioError ? error.statusCode : 500;
-      if (push.state !== 'FAILED')
+      if (push.error !== message)
         records.addError({ errorObject: { name, cid: push.cid, network: push.network }, code, message });
     });
     this.#ports.progress.changed();
@@ -271,12 +294,21 @@ class DurablePushes implements Pushes {
   }
 }
 
+const isUnderWay = ({ state }: PushRecord): boolean => state === 'PUSHING' || state === 'STORED';
+
 function subjectOf({ name, cid }: PushRecord): WorkSubject {
   const [, imageId] = /^image\/(.+)$/.exec(name) ?? [];
   return imageId === undefined ? { cid } : { cid, imageId };
 }
 
-const isHeld = ({ state }: Holding): boolean => state === 'replicated' || state === 'proven';
+/** Times that a network may say nothing of what is COMMITTED, before it is so no more. */
+const UNANSWERED_AT_MOST = 3;
+
+const isKept = ({ state }: Holding): boolean => state === 'replicated' || state === 'proven';
+
+/** As it was asked to: for Filecoin that is proven, whatever its providers say. */
+const isHeld = ({ kind }: StorageNetwork, holding: Holding): boolean =>
+  kind === 'filecoin' ? holding.state === 'proven' : isKept(holding);
 
 function storedRef(
   { kind }: StorageNetwork,

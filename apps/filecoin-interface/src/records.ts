@@ -90,6 +90,8 @@ export interface PushRecord {
   readonly checkedAt?: number;
   /** Looks since it was put that found it held by too few. */
   readonly checks: number;
+  /** Times in a row that it was given up for a while, because nothing could be learnt or done. */
+  readonly unanswered?: number;
 }
 
 /** What a storage backend said of an image. */

@@ -100,7 +100,9 @@ const networkView = z.object({
   ok: z.boolean().describe('whether what is stored now could be brought there'),
   detail: z.string().optional(),
   waiting: z.int().describe('pieces that it does not hold yet as it is asked to'),
-  failed: z.int().describe('pieces that could not be brought there; they are tried again'),
+  failed: z
+    .int()
+    .describe('pieces that could not be brought there, looked after or taken away; all are tried again'),
   provider: z.string().describe('how other edges name this one'),
   store: z.object({ blocks: z.int(), bytes, quotaBytes: bytes, damaged: z.int() }),
 });
