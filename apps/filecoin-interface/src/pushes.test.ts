@@ -26,7 +26,7 @@ let told: boolean[];
 /** A network of some kind that has everything and says of it what it is told to. */
 function networkOf(kind: StorageNetwork['kind']): StorageNetwork {
   const rate = { numerator: 0n, denominator: 1n, currency: 'x', epochSeconds: 30 };
-  const inner = embeddedNetwork({ store, self: '/p2p/A', rate });
+  const inner = embeddedNetwork({ random, store, self: '/p2p/A', rate });
   return {
     kind,
     put: (_name, dag) => {
