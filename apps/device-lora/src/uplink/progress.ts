@@ -169,6 +169,8 @@ export function createProgress({ store, ring, commitIntervalMs, log, onCommit }:
       session.seen = createFcntSet();
       batch.counts.reset = (batch.counts.reset ?? 0) + 1;
       batch.cleared.add(session.id);
+      // pages of frames before it in this commit are written of the new count: empty
+      batch.seen.set(session.id, session.seen);
       commitSoon();
     },
     keepMac(session) {
