@@ -31,7 +31,7 @@ export interface MacLayer {
   /** The downlink with what was asked of the device last did not go on air: it does not count as an attempt. */
   notSent(session: Session): void;
   /** The device has begun anew, with the settings that it was made with. */
-  reset(session: Session): void;
+  reset(session: Session): MacState;
   counts(): Readonly<Record<MacNote['type'] | 'malformed', number>>;
 }
 
@@ -188,10 +188,12 @@ export function createMacLayer({ options, store, clock, log }: MacLayerPorts): M
       session.macUnsaved = true;
     },
     reset(session) {
-      const { devStatusAskedAt } = stateOf(session);
+      const former = stateOf(session);
+      const { devStatusAskedAt } = former;
       const fresh = newStateOf(options, session.device);
       session.mac = devStatusAskedAt === undefined ? fresh : { ...fresh, devStatusAskedAt };
       session.macUnsaved = true;
+      return former;
     },
     counts: () => ({ ...counts, malformed }),
   };

@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { AntirioError } from '@antirio/kernel';
 import { httpPeer, silentLog, systemClock } from '@antirio/host';
+import { eu868, newMacState } from '@antirio/lorawan';
 import { openStore } from '../database.ts';
 import { createJoinStore } from '../join/store.ts';
 import { createPoster } from '../north/poster.ts';
@@ -51,7 +52,7 @@ async function startReader() {
     poster: createPoster({ coreData, concurrency: 4, refusalsBeforeParking: 2 }),
     profileOf: () => loraEnvironmentSensor,
     onJoin: () => undefined,
-    onReset: () => undefined,
+    onReset: () => newMacState(eu868),
     onHeard: ({ fcnt }) => (failing.listener ? fail() : void heard.push(fcnt)),
     onStored: () => undefined,
     onCursor: () => undefined,

@@ -1,6 +1,6 @@
 import { describeError, sha256, toHex, type Clock } from '@antirio/kernel';
 import type { Bus, Check, Log, Subscription } from '@antirio/host';
-import { eu868, parseDataFrame, type DataFrame } from '@antirio/lorawan';
+import { eu868, parseDataFrame, type DataFrame, type MacState } from '@antirio/lorawan';
 import type { DeviceProfile, Reading } from '@antirio/edgex-contracts';
 import type { DeviceLoraOptions } from '../options.ts';
 import { eventOf } from '../north/event.ts';
@@ -63,8 +63,8 @@ export interface ReaderPorts {
   readonly log: Log;
   readonly profileOf: (name: string) => DeviceProfile | undefined;
   readonly onJoin: (join: JoinHeard) => void;
-  /** The device counts from the beginning again. */
-  readonly onReset: (session: Session) => void;
+  /** The device counts from the beginning again; returns its MAC layer as it was. */
+  readonly onReset: (session: Session) => MacState;
   readonly onHeard: (heard: HeardUplink) => void;
   readonly onStored: (heard: HeardUplink, readings: readonly Reading[]) => void;
   /** The cursor is durable at this frame. */
@@ -104,7 +104,9 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
   const underWay = new Set<Promise<void>>();
   const gathering = createGathering(options.deduplicationMs, clock);
   const tell = createReports(clock);
-  const resets = createResets();
+  const resets = createResets(({ device: { name } }) =>
+    log.warn({ device: name }, 'the device goes on with its old count: it did not begin anew'),
+  );
   // each has its place in the tracker, whose size is bounded
   const retries = createRetries<Taken>(({ of, uplink }) => {
     if (sessions !== undefined && of === progress.tracker) attempt(of, sessions, uplink);
@@ -229,7 +231,7 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
       progress.reset(session);
       session.underWay = undefined;
       noteUnderWay(session, fcnt, mark);
-      ports.onReset(session);
+      resets.keepFormerMac(session, ports.onReset(session));
       log.warn({ device: session.device.name, fcnt }, 'the device counts from the beginning again');
     }
     takeNew(of, keys, heard, mark);

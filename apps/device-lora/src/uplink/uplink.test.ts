@@ -21,13 +21,14 @@ import { readingsOf } from '../north/readings.ts';
 import { secretsSchema, type DeviceOptions } from '../options.ts';
 import { loraEnvironmentSensor } from '../profile.ts';
 import { openStore } from '../database.ts';
-import { createUplinkStore } from '../store.ts';
-import { readEventUp } from './event-up.ts';
+import { createUplinkStore, type UplinkStore } from '../store.ts';
+import { readEventUp, type Uplink } from './event-up.ts';
 import { createJoinStore } from '../join/store.ts';
 import { createMarks, MARKS_KEPT } from './marks.ts';
 import { createProgress } from './progress.ts';
+import { createResets } from './resets.ts';
 import { openSessions } from './session-book.ts';
-import { judge, noteUnderWay, noveltyOf } from './sessions.ts';
+import { judge, noteUnderWay, noveltyOf, type Session } from './sessions.ts';
 
 const devAddr = parseDevAddr('01000001');
 const device = (n: number): DeviceOptions => ({
@@ -54,6 +55,14 @@ const secrets = secretsSchema.parse({
 });
 const cipherOf = (n: number) =>
   createSessionCipher({ nwkSKey: Buffer.from(keyOf(n), 'hex'), appSKey: Buffer.from(keyOf(n + 2), 'hex') });
+/** A session of a device that may reset its counters. */
+function resettable(store: UplinkStore, db = openStore(':memory:')): Session {
+  const ports = { store, joins: createJoinStore(db), newMac, confidentiality: 'process' } as const;
+  const devices = [{ ...device(1), mayReset: true }];
+  const [session] = openSessions(secrets, { ...ports, devices }).byDevAddr.get(devAddr) ?? [];
+  if (session === undefined) throw new Error('no session');
+  return session;
+}
 const uplink = (n: number, fcnt: number, payload = [1, 103, 0, 250]) =>
   parseDataFrame(
     cipherOf(n).build(
@@ -198,13 +207,7 @@ describe('what is remembered', () => {
   test('of a device that may reset its counters the newest frames are known by their bytes, in memory as on the disk', () => {
     const db = openStore(':memory:');
     const store = createUplinkStore(db);
-    const ports = { store, joins: createJoinStore(db), newMac, confidentiality: 'process' } as const;
-    const devices = [{ ...device(1), mayReset: true }];
-    const opened = () => {
-      const [session] = openSessions(secrets, { ...ports, devices }).byDevAddr.get(devAddr) ?? [];
-      if (session === undefined) throw new Error('no session');
-      return session;
-    };
+    const opened = () => resettable(store, db);
     const session = opened();
     const progress = createProgress({
       ...{ store, ring: 'own', commitIntervalMs: 60_000, log: silentLog },
@@ -221,6 +224,24 @@ describe('what is remembered', () => {
     progress.remember(again, 5000, { digest: digestOf(5000), receivedAt: 5 });
     expect([...(again.digests ?? [])]).toEqual([...newest.slice(1), digestOf(5000)]);
     progress.commit();
+  });
+
+  test('a reset leaves nothing of the count before it on the disk, were it of the same commit', () => {
+    const store = createUplinkStore(openStore(':memory:'));
+    const session = resettable(store);
+    const progress = createProgress({
+      ...{ store, ring: 'own', commitIntervalMs: 60_000, log: silentLog },
+      onCommit: () => undefined,
+    });
+    progress.remember(session, 5000, { digest: '0'.repeat(32), receivedAt: 5 });
+    progress.reset(session);
+    progress.commit();
+    expect(store.seen(session.id).highest).toBeUndefined();
+    progress.remember(session, 5001, { digest: '1'.repeat(32), receivedAt: 6 });
+    progress.reset(session);
+    progress.remember(session, 3, { digest: '2'.repeat(32), receivedAt: 7 });
+    progress.commit();
+    expect([...store.seen(session.id).ranges()]).toEqual([[3, 3]]);
   });
 
   test('counters, digests, counts and the cursor come back as they were committed', () => {
@@ -322,4 +343,36 @@ test('no message on the bus makes the reader throw anything but an AntirioError'
     }),
     { numRuns: 3000 },
   );
+});
+
+describe('a reset that was none', () => {
+  const heardOf = (session: Session, fcnt: number) => {
+    const times = { receivedAt: 1000 + fcnt, heardAt: fcnt };
+    return { session, fcnt, uplink: { ...times } as Uplink };
+  };
+
+  test('of an old frame that is played again is taken back with the second frame of the count that goes on', () => {
+    const session = resettable(createUplinkStore(openStore(':memory:')));
+    const takenBack: Session[] = [];
+    const resets = createResets((one) => void takenBack.push(one));
+    for (const fcnt of [500, 5999, 6000]) session.seen.add(fcnt);
+    expect(resets.begins(heardOf(session, 500))).toBe(true);
+    const former = newMac();
+    session.mac = newMac();
+    resets.keepFormerMac(session, former);
+    session.seen = createFcntSet([[500, 500]]);
+    // late ones of a slow gateway: below, above, and not in order
+    const late = [6000, 6002, 6001];
+    expect(late.map((fcnt) => resets.isEarlier(heardOf(session, fcnt)))).toEqual([true, true, true]);
+    expect(takenBack).toEqual([]);
+    expect(resets.isEarlier(heardOf(session, 6003))).toBe(false);
+    expect(takenBack).toEqual([session]);
+    expect(session.mac).toBe(former);
+    expect(session.macUnsaved).toBe(true);
+    // once, and nothing is earlier any more; but it may be played once more
+    expect(resets.isEarlier(heardOf(session, 6004))).toBe(false);
+    session.seen.add(6004);
+    expect(resets.begins(heardOf(session, 500))).toBe(true);
+    expect(resets.countOf(session)).toBe(2);
+  });
 });
