@@ -1,8 +1,13 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { contractLogin, contractPassword, createBroker, createLocalBus, type Broker } from '@antirio/bus';
+import type { BusRequests } from '@antirio/bus-request';
+import type { Secrets } from '@antirio/edgex-service';
 import { silentLog, systemClock, systemRandom, waitFor, type Bus } from '@antirio/host';
 import { uuidV4 } from '@antirio/kernel';
 import { errorEnvelope, makeEnvelope, parseEnvelope, responseTopic } from '@antirio/edgex-contracts';
+import { createExternalCommands } from './external-commands.ts';
+import { coreCommandOptions } from './options.ts';
+import type { Room } from './room.ts';
 import { openSurroundings, type Json, type Surroundings } from './surroundings.fixture.ts';
 
 // The external broker is another one than the edge's own, and is met by TCP.
@@ -154,4 +159,16 @@ test('with a login it waits for its secret, and goes there anew with another one
   expect(await ask(`${login}/ask/d`, `${login}/told`)).toMatchObject({
     payload: { deviceCoreCommand: { deviceName: 'd' } },
   });
+});
+
+test('what cannot be begun is told of, and ends nothing else', async () => {
+  await start();
+  const options = coreCommandOptions.parse({ dataDir: '/nowhere' });
+  const room = {
+    options: { ...options, externalMqtt: { ...options.externalMqtt, url: 'tcp://broker:99999' } },
+    ports: { log: silentLog },
+  } as unknown as Room;
+  const external = createExternalCommands(room, {} as BusRequests, {} as Secrets);
+  await until(() => String(external.health().detail).includes('broker:99999'));
+  await external.close();
 });

@@ -62,6 +62,7 @@ export function createExternalCommands(
   let current: Open | undefined;
   let isClosed = false;
   let turn = Promise.resolve();
+  let failing: string | undefined;
 
   const end = async (): Promise<void> => {
     const was = current;
@@ -70,6 +71,7 @@ export function createExternalCommands(
     await was?.bus.close();
   };
   const begin = async (): Promise<void> => {
+    failing = undefined;
     await end();
     if (isClosed) return;
     if (authMode === 'none') {
@@ -79,13 +81,20 @@ export function createExternalCommands(
     const { username = '', password = '' } = secrets.get(secretName) ?? {};
     if (username !== '' && password !== '') current = open(room, requests, { username, password });
   };
+  /** Whatever fails now: with another secret it is tried anew. */
+  const fail = (error: unknown): void => {
+    failing = describeError(error);
+    room.ports.log.error({ error: failing }, 'commands of the external broker are not taken');
+  };
   const next = (): void => {
-    turn = turn.then(begin);
+    turn = turn.then(begin).catch(fail);
   };
   next();
   if (authMode !== 'none') secrets.onChange(secretName, next);
   return {
     health() {
+      if (failing !== undefined) return { ok: false, detail: failing };
+      if (current === undefined && authMode === 'none') return { ok: false, detail: 'not begun yet' };
       if (current === undefined)
         return { ok: false, detail: `it wants the secret ${secretName} with username and password` };
       return current.subscriptions.map((one) => one.health()).find(({ ok }) => !ok) ?? current.bus.health();

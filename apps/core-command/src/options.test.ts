@@ -17,6 +17,6 @@ test('the external broker is configured as EdgeX’s', () => {
     retain: true,
     topics: { commandRequest: 'a/#', commandResponsePrefix: 'edgex/command/response' },
   });
-  for (const url of ['http://x', 'mqtt://u:p@x', 'plant'])
+  for (const url of ['http://x', 'mqtt://u:p@x', 'plant', 'tcp://broker:99999', 'tcp://[x]:1'])
     expect(coreCommandOptions.safeParse({ dataDir: '/', externalMqtt: { url } }).success).toBe(false);
 });

@@ -10,6 +10,10 @@ const externalMqtt = z.strictObject({
   url: z
     .string()
     .regex(/^(?:mqtts?|tcp|ssl|tls):\/\/[^/@\s]+$/, 'should be mqtt://host:port, without user and password')
+    .refine(
+      (url) => URL.canParse(url),
+      'should be mqtt://host:port, with a host and a port that there may be',
+    )
     .default('tcp://localhost:1883'),
   authMode: z.enum(['none', 'usernamepassword']).default('none'),
   /** The secret with `username` and `password`. */
