@@ -4,6 +4,7 @@ import {
   defaultDagLimits,
   linksOf,
   placeKey,
+  RAW,
   readBlock,
   requireSupported,
   type BlockStore,
@@ -113,8 +114,9 @@ class Receiver {
       this.#ignore(bytes.length);
       return;
     }
-    const block = checkBlock(place.cid, bytes);
-    const links = linksOf(place.cid, bytes);
+    // The network's memory is its own again with the next block, but the links of a node are kept, and are views of it.
+    const block = checkBlock(place.cid, place.cid.code === RAW ? bytes : bytes.slice());
+    const links = linksOf(place.cid, block.bytes);
     this.#receivedBlocks++;
     this.#receivedBytes += bytes.length;
     this.#count(place.depth, bytes.length);
