@@ -40,6 +40,8 @@ export interface PartOptions {
 
 /** Of all JSON files of an archive together; older engines save one for each layer. */
 const MAX_JSON_TOTAL = 4 * MAX_IMAGE_JSON_BYTES;
+/** Of all that an archive has beside its layers, plain: JSON, headers, padding. What is passed over counts as well. */
+const MAX_BESIDE_LAYERS = 2 * MAX_JSON_TOTAL;
 const MAX_LINKS_FOLLOWED = 8;
 /** Enough to know what a file is. */
 const HEAD = TAR_BLOCK;
@@ -56,15 +58,27 @@ export async function collectParts(
 ): Promise<ImageParts> {
   const parts = new Map<string, Part>();
   const collector = new Collector(sink, options);
+  const { maxBytes, maxEntries } = options.limits;
   const plain = decompressed(await peek(source, 4), 'the archive');
-  for await (const item of readTar(plain)) {
-    if (parts.size >= options.limits.maxEntries)
-      throw new AntirioError('tooLarge', `an archive of over ${options.limits.maxEntries} entries`);
+  let entries = 0;
+  for await (const item of readTar(upTo(plain, maxBytes + MAX_BESIDE_LAYERS))) {
+    entries++;
+    if (entries > maxEntries) throw new AntirioError('tooLarge', `an archive of over ${maxEntries} entries`);
     const name = entryPath(item.entry.name);
     const part = await collector.take(name, item);
     if (part !== undefined) parts.set(name, part);
   }
   return partsOf(parts);
+}
+
+/** @throws AntirioError tooLarge: what decompresses to more than the limit costs no more than that. */
+async function* upTo(source: AsyncIterable<Uint8Array>, limit: number): AsyncGenerator<Uint8Array> {
+  let size = 0;
+  for await (const bytes of source) {
+    size += bytes.length;
+    if (size > limit) throw new AntirioError('tooLarge', `an archive of over ${limit} plain bytes`);
+    yield bytes;
+  }
 }
 
 class Collector {

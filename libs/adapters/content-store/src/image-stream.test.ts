@@ -203,6 +203,22 @@ describe('a stream that is not what it should be', () => {
     });
   });
 
+  test('of entries that are passed over or come again: each counts, and so does each of their bytes', async () => {
+    const tight = { maxLayers: 10, maxEntries: 10, maxLayerBytes: 1 << 20, maxBytes: 1 << 20 };
+    const again = await tarOf(Array.from({ length: 20 }, () => ['one', 'x'] as const));
+    const folders: Uint8Array[] = [];
+    for (let i = 0; i < 20; i++)
+      for await (const part of tarEntry({ name: `d${i}/`, type: 'directory', mode: 0o755, size: 0 }, []))
+        folders.push(part);
+    const idle = gzipSync(await tarOf([['idle', new Uint8Array(64 << 20)]]), { level: 1 });
+    const message = expect.stringMatching(/over (10 entries|34603008 plain bytes)/) as unknown;
+    for (const archive of [again, concatBytes(...folders, TAR_END), idle])
+      await expect(importImageStream(store, one(archive), { limits: tight })).rejects.toMatchObject({
+        code: 'tooLarge',
+        message,
+      });
+  });
+
   test('whose configuration is not the one that its name says', async () => {
     const image = await sample(6);
     const files = image.classic.map(([name, content]): [string, Uint8Array | string] =>
