@@ -28,6 +28,7 @@ const MIGRATIONS = [
      receivedAt REAL NOT NULL, gatewayId TEXT NOT NULL, phyPayload BLOB NOT NULL, UNIQUE (session, digest)) STRICT;
    CREATE INDEX conflict_device ON conflict (devEui, id)`,
   `CREATE TABLE reach (devEui TEXT PRIMARY KEY, gateways TEXT NOT NULL) STRICT`,
+  `CREATE INDEX downlink_open ON downlink (devEui, id) WHERE (state IN ('queued', 'sending') OR (state = 'sent' AND confirmed = 1))`,
 ];
 
 const OWNER_ONLY = 0o600;

@@ -11,6 +11,7 @@ import { createDesk } from './downlink/desk.ts';
 import { createReach } from './downlink/reach.ts';
 import { createSender, type DownlinkSender } from './downlink/sender.ts';
 import { createDownlinkStore, type Downlink, type DownlinkStore } from './downlink/store.ts';
+import { isRejoining, sessionInUse } from './downlink/session-in-use.ts';
 import { openTransmitter, type Transmitter } from './downlink/transmitter.ts';
 import { waitsFor, type WaitingPorts } from './downlink/waiting.ts';
 import { createJoinServer, type JoinServer } from './join/join-server.ts';
@@ -206,13 +207,15 @@ function openClassC(
   { sessions, ...parts }: ClassCParts,
 ): ClassC {
   const listening = new Set(
-    options.devices.filter((device) => device.class === 'C').map(({ devEui }) => devEui),
+    options.devices
+      .filter((device) => options.sendDownlinks && device.class === 'C')
+      .map(({ devEui }) => devEui),
   );
   const classC = createClassC({
     ...parts,
     times: { ...CLASS_C_TIMES, ...options.classC },
-    isClassC: (devEui) => options.sendDownlinks && listening.has(devEui),
-    sessionOf: (devEui) => sessions()?.currentOf(devEui),
+    listening,
+    sessionOf: (devEui) => sessionInUse(sessions(), devEui, clock.now()),
     ...{ clock, log },
   });
   opened.push(() => classC.close());
@@ -256,6 +259,8 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
   const waiting: WaitingPorts = {
     ...{ store: downlinks, counters, reach, prefix },
     devAddrOf: (devEui) => sessions()?.currentOf(devEui)?.devAddr,
+    isRejoining: (devEui) =>
+      activation.sessions !== undefined && isRejoining(activation.sessions, devEui, clock.now()),
     checkMaySend: (device) => activation.checkMaySend(device),
   };
   const waitOf: South['waitOf'] = (device, downlink) => waitsFor(waiting, device, downlink);

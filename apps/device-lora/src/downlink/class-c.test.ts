@@ -52,15 +52,17 @@ function sessionOf(): Session {
 
 /** Class C with a gateway-bridge and an arbitrator that are the test. */
 function openScene(db = openStore(':memory:')) {
+  const wall = { backMs: 0 };
+  const clock = { ...systemClock, now: () => systemClock.now() - wall.backMs };
   const store = createDownlinkStore(db);
-  const desk = createDesk(store, systemClock);
+  const desk = createDesk(store, clock);
   const session = sessionOf();
   const sent: { bytes: Uint8Array; to: Opportunity }[] = [];
   const outcomes: Outcome[] = [];
   const state = { next: 0 as number | undefined };
   const classC = createClassC({
-    ...{ times, store, desk, clock: systemClock, log: silentLog },
-    isClassC: (one) => one === devEui,
+    ...{ times, store, desk, clock, log: silentLog },
+    listening: new Set([devEui]),
     sessionOf: () => session,
     reach: createReach(db),
     transmitter: {
@@ -112,7 +114,7 @@ function openScene(db = openStore(':memory:')) {
     expect(await waitFor(systemClock, 5000, () => (condition() ? true : undefined), 2)).toBe(true);
   };
   const latest = (): Downlink | undefined => store.latest(devEui, 1)[0];
-  return { store, desk, sent, outcomes, state, classC, queue, hear, until, latest };
+  return { wall, store, desk, sent, outcomes, state, classC, queue, hear, until, latest };
 }
 
 test('what is queued goes at once, on the settings of RX2, through the gateway that heard the device best', async () => {
@@ -150,6 +152,15 @@ test('a confirmed one goes again with the same bytes until it is acknowledged or
   desk.end(acknowledged, 'acknowledged');
   await new Promise((resolve) => setTimeout(resolve, 2 * times.ackTimeoutMs));
   expect(sent).toHaveLength(5);
+});
+
+test('a clock that is set back delays no repetition', async () => {
+  const { queue, hear, sent, until, wall } = openScene();
+  hear(['best']);
+  queue(true);
+  await until(() => sent.length === 1);
+  wall.backMs = 3_600_000;
+  await until(() => sent.length === 3);
 });
 
 test('the windows of an uplink come first', async () => {

@@ -45,7 +45,8 @@ export const CLASS_C_TIMES: ClassCTimes = {
 
 export interface ClassCPorts {
   readonly times: ClassCTimes;
-  readonly isClassC: (devEui: DevEui) => boolean;
+  /** Devices that listen at all times; none where nothing is sent. */
+  readonly listening: ReadonlySet<DevEui>;
   /** The session that a device uses; undefined where nothing may be sent to it. */
   readonly sessionOf: (devEui: DevEui) => Session | undefined;
   readonly reach: Reach;
@@ -67,6 +68,8 @@ interface Line {
   /** Monotonic ms: what failed is not tried before. */
   notBefore: number;
   retryMs: number;
+  /** The transmission whose acknowledgement is waited for, and until when (monotonic ms). */
+  awaited: { readonly id: number; readonly attempts: number; readonly until: number } | undefined;
 }
 
 /** What could be sent now, or how long that takes. */
@@ -83,7 +86,7 @@ const NOTHING: Next = { kind: 'nothing' };
 const ANY_UPLINK = { frequency: 868_100_000, spreadingFactor: 12, bandwidth: 125_000 };
 
 export function createClassC(ports: ClassCPorts): ClassC {
-  const { times, isClassC, sessionOf, reach, transmitter, store, desk, mac, counters, clock, log } = ports;
+  const { times, listening, sessionOf, reach, transmitter, store, desk, mac, counters, clock, log } = ports;
   const lines = new Map<DevEui, Line>();
   let isClosed = false;
 
@@ -91,7 +94,7 @@ export function createClassC(ports: ClassCPorts): ClassC {
     const known = lines.get(devEui);
     if (known !== undefined) return known;
     const line: Line = {
-      ...{ timer: undefined, working: undefined },
+      ...{ timer: undefined, working: undefined, awaited: undefined },
       ...{ quietUntil: -Infinity, notBefore: -Infinity, retryMs: times.retryMs },
     };
     lines.set(devEui, line);
@@ -104,20 +107,26 @@ export function createClassC(ports: ClassCPorts): ClassC {
     line.retryMs = Math.min(line.retryMs * 2, times.maxRetryMs);
   };
   /** Until the acknowledgement of what is on air may still come; 0 where it is time to send it again. */
-  const ackWait = ({ state, updatedAt }: Downlink): number => {
+  const ackWait = (line: Line, { id, state, attempts, updatedAt }: Downlink): number => {
     if (state !== 'sent') return 0;
-    const left = times.ackTimeoutMs - (clock.now() - updatedAt);
-    return Math.max(0, Math.min(left, times.ackTimeoutMs));
+    const now = clock.monotonic();
+    if (line.awaited?.id !== id || line.awaited.attempts !== attempts) {
+      // seen for the first time, as after a start: only then the wall clock tells, which may have been set back meanwhile
+      const left = times.ackTimeoutMs - (clock.now() - updatedAt);
+      const until = now + Math.max(0, Math.min(left, times.ackTimeoutMs));
+      line.awaited = { id, attempts, until };
+    }
+    return Math.max(0, line.awaited.until - now);
   };
-  const chooseFor = (session: Session, window: ReceiveWindow): Next => {
+  const chooseFor = (line: Line, session: Session, window: ReceiveWindow): Next => {
     const open = desk.openOf(session);
     const underWay = open.find(({ bytes }) => bytes !== undefined);
     if (underWay !== undefined) {
-      const ms = ackWait(underWay);
+      const ms = ackWait(line, underWay);
       if (ms > 0) return { kind: 'wait', ms };
       if (underWay.state === 'sent' && underWay.attempts >= MAX_ATTEMPTS) {
         desk.end(underWay, 'failed', 'not acknowledged');
-        return chooseFor(session, window);
+        return chooseFor(line, session, window);
       }
     }
     const fitting = desk.fitting(open, [window]);
@@ -161,7 +170,7 @@ export function createClassC(ports: ClassCPorts): ClassC {
     if (wait > 0) return wait;
     // an answer to its uplink is under way
     if (desk.busy.has(devEui)) return times.betweenMs;
-    const next = chooseFor(session, windowOf(session));
+    const next = chooseFor(line, session, windowOf(session));
     if (next.kind !== 'send') return next.kind === 'wait' ? next.ms : undefined;
     desk.busy.add(devEui);
     try {
@@ -193,17 +202,23 @@ export function createClassC(ports: ClassCPorts): ClassC {
   const poke: ClassC['poke'] = (devEui) => {
     const line = lineOf(devEui);
     // who is at work looks again when it is done
-    if (isClassC(devEui) && line.working === undefined) plan(devEui, line, 0);
+    if (listening.has(devEui) && line.working === undefined) plan(devEui, line, 0);
   };
   const sweep = repeat('downlinks of class C', SWEEP_MS, log, () => {
-    for (const devEui of store.waiting()) if (isClassC(devEui)) poke(devEui);
+    const waiting = listening.size === 0 ? [] : store.waiting();
+    for (const devEui of waiting) if (listening.has(devEui)) poke(devEui);
     return Promise.resolve();
   });
   return {
     poke,
     heard({ session, uplink, receptions, novelty }) {
       const { devEui } = session.device;
-      if (!isClassC(devEui) || novelty !== 'new' || uplink.via !== 'radio' || uplink.heardAt === undefined)
+      if (
+        !listening.has(devEui) ||
+        novelty !== 'new' ||
+        uplink.via !== 'radio' ||
+        uplink.heardAt === undefined
+      )
         return;
       reach.note(
         devEui,

@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import { isAntirioError } from '@antirio/kernel';
 import { deviceProfile } from '@antirio/edgex-contracts';
 import { parseDevEui, parseSessionId } from '@antirio/lorawan';
@@ -164,4 +164,15 @@ describe('the bytes of a written value', () => {
         expect(isAntirioError(error)).toBe(true);
       }
   });
+});
+
+test('which devices have something waiting is told without a look at all that is kept', () => {
+  const db = openStore(':memory:');
+  const prepare = jest.spyOn(db, 'prepare');
+  createDownlinkStore(db);
+  const queries = prepare.mock.calls.map(([sql]) => sql).filter((sql) => sql.includes('DISTINCT'));
+  prepare.mockRestore();
+  expect(queries).toHaveLength(1);
+  const plan = db.prepare(`EXPLAIN QUERY PLAN ${queries[0] ?? ''}`).all();
+  expect(plan.map((row) => String(row['detail']))).toEqual([expect.stringContaining('INDEX downlink_open')]);
 });

@@ -97,6 +97,7 @@ export function createDownlinkStore(db: Database): DownlinkStore {
      VALUES (?, ?, ?, ?, ?, 'queued', 0, ?, ?)`,
   );
   const byId = db.prepare('SELECT * FROM downlink WHERE id = ?');
+  // in the very words of the index downlink_open: SQLite would not use it else
   const isOpen = `(state IN ('queued', 'sending') OR (state = 'sent' AND confirmed = 1))`;
   const openOf = db.prepare(`SELECT * FROM downlink WHERE devEui = ? AND ${isOpen} ORDER BY id`);
   const waiting = db.prepare(`SELECT DISTINCT devEui FROM downlink WHERE ${isOpen}`);

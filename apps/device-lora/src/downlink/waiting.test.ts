@@ -20,6 +20,7 @@ test('a downlink tells what it waits for, from the way in to the acknowledgement
     counters: { unansweredSince: () => now.since },
     reach: { of: () => [] },
     prefix: 'contract/c1/',
+    isRejoining: () => true,
     devAddrOf: () => now.devAddr,
     checkMaySend: () => {
       if (now.shut) throw new AntirioError('locked', 'this service sends no downlinks');
@@ -45,6 +46,8 @@ test('a downlink tells what it waits for, from the way in to the acknowledgement
   expect(wait(second)).toBe(`downlink ${first.id}, which goes first`);
   now.since = undefined;
   expect(wait()).toBe('the next uplink of the device, after which it listens');
+  const [device] = devices;
+  expect(device && waitsFor(ports, { ...device, class: 'C' }, first)).toContain('the new session');
   const to = { id: first.id, bytes: Uint8Array.of(0xa0), session: parseSessionId('0'.repeat(16)) };
   store.assign(devAddr, 1, to, 0);
   now.since = 1;

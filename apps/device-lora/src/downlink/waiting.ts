@@ -13,6 +13,8 @@ export interface WaitingPorts {
   readonly prefix: string;
   /** The address that a device has now. */
   readonly devAddrOf: (devEui: DevEui) => DevAddr | undefined;
+  /** Whether it was offered another session that it was not heard in yet. */
+  readonly isRejoining: (devEui: DevEui) => boolean;
   /** @throws AntirioError where the service may not send now. */
   readonly checkMaySend: (device: DeviceOptions) => void;
 }
@@ -46,6 +48,8 @@ function turnOf(ports: WaitingPorts, device: DeviceOptions, { bytes }: Downlink)
   const counter = bytes === undefined ? counterOf(ports, devAddr) : undefined;
   if (counter !== undefined) return counter;
   if (device.class === 'A') return 'the next uplink of the device, after which it listens';
+  if (ports.isRejoining(device.devEui))
+    return 'the first uplink of the new session that the device was given';
   return ports.reach.of(device.devEui).length === 0
     ? 'an uplink of the device, which tells by which gateway it is reached'
     : 'its turn at the gateway';

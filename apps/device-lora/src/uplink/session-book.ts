@@ -23,6 +23,8 @@ export interface SessionBook {
   sessionsOf(devEui: DevEui): readonly Session[];
   /** The one that the device uses, as far as is known: the last one that was heard; undefined where none can be in use. */
   currentOf(devEui: DevEui): Session | undefined;
+  /** When its newest session was offered (wall ms), while the device was not heard in it. */
+  offeredAt(devEui: DevEui): number | undefined;
   /** The key that the device joins with. */
   rootKeyOf(devEui: DevEui): AppKey | undefined;
   /** Those that the store let go of for it are let go of here too. */
@@ -56,6 +58,7 @@ export function openSessions(secrets: Secrets, ports: SessionBookPorts): Session
   const ofDevice = new Groups<DevEui, OpenSession>();
   const currentOf = (devEui: DevEui): OpenSession | undefined =>
     ofDevice.get(devEui)?.find(({ inUse }) => inUse);
+  const offers = new Map<OpenSession, number>();
   const use = (session: OpenSession): void => {
     for (const other of ofDevice.get(session.device.devEui) ?? []) other.inUse = false;
     session.inUse = true;
@@ -82,7 +85,13 @@ export function openSessions(secrets: Secrets, ports: SessionBookPorts): Session
     return session;
   };
 
+  const openJoined = (device: DeviceOptions, joined: JoinedSession): OpenSession => {
+    const session = open(device, { ...joined, standing: joined.state });
+    if (joined.state === 'offered') offers.set(session, joined.joinedAt);
+    return session;
+  };
   const drop = (session: OpenSession): void => {
+    offers.delete(session);
     byDevAddr.delete(session.devAddr, session);
     ofDevice.delete(session.device.devEui, session);
     // a frame of it that is on its way still changes nothing
@@ -101,19 +110,22 @@ export function openSessions(secrets: Secrets, ports: SessionBookPorts): Session
   for (const joined of joins.all()) {
     const device = byEui.get(joined.devEui);
     // without its root key a device is not ours to read
-    if (device?.activation === 'otaa' && rootKeys.has(joined.devEui))
-      open(device, { ...joined, standing: joined.state });
+    if (device?.activation === 'otaa' && rootKeys.has(joined.devEui)) openJoined(device, joined);
   }
 
   return {
     byDevAddr,
     sessionsOf: (devEui) => ofDevice.get(devEui) ?? [],
     currentOf,
+    offeredAt: (devEui) => {
+      const newest = ofDevice.get(devEui)?.at(-1);
+      return newest?.standing === 'offered' ? offers.get(newest) : undefined;
+    },
     rootKeyOf: (devEui) => (byEui.get(devEui)?.activation === 'otaa' ? rootKeys.get(devEui) : undefined),
     add(joined) {
       const device = byEui.get(joined.devEui);
       if (device === undefined) throw new AntirioError('notFound', `no device ${joined.devEui}`);
-      const added = open(device, { ...joined, standing: joined.state });
+      const added = openJoined(device, joined);
       const kept = joins.keptOf(device.devEui);
       for (const one of ofDevice.get(device.devEui) ?? [])
         if (one.standing !== 'given' && !kept.has(one.id)) drop(one);
@@ -125,6 +137,7 @@ export function openSessions(secrets: Secrets, ports: SessionBookPorts): Session
       if (session === undefined || session.standing === 'former' || session.inUse) return;
       if (session.standing === 'offered') {
         joins.confirm(session.id);
+        offers.delete(session);
         for (const other of ofDevice.get(devEui) ?? []) {
           if (other === session) break;
           if (other.standing !== 'given') other.standing = 'former';

@@ -22,6 +22,7 @@ import { secretsSchema, type DeviceOptions } from '../options.ts';
 import { loraEnvironmentSensor } from '../profile.ts';
 import { openStore } from '../database.ts';
 import { createUplinkStore, type UplinkStore } from '../store.ts';
+import { sessionInUse } from '../downlink/session-in-use.ts';
 import { readEventUp, type Uplink } from './event-up.ts';
 import { createJoinStore } from '../join/store.ts';
 import { createMarks, MARKS_KEPT } from './marks.ts';
@@ -177,6 +178,25 @@ describe('joins that lead to nothing', () => {
     book.heard(dropped);
     expect(book.currentOf(joiner.devEui)).toBe(used);
     expect(used.standing).toBe('current');
+  });
+
+  test('of a device leave open for minutes which session it uses: nothing is sent in the one before', () => {
+    const { devEui } = joiner;
+    const newest = join(31);
+    const used = book.currentOf(devEui);
+    expect(used).toBeDefined();
+    expect(used).not.toBe(newest);
+    expect(sessionInUse(book, devEui, 5)).toBeUndefined();
+    expect(
+      sessionInUse(openSessions(keys, { ...ports, confidentiality: 'process' }), devEui, 5),
+    ).toBeUndefined();
+    // it did not take it
+    expect(sessionInUse(book, devEui, 300_005)).toBe(used);
+    const blind = openSessions(keys, { ...ports, confidentiality: 'forward' });
+    expect(blind.currentOf(devEui)).toBeDefined();
+    expect(sessionInUse(blind, devEui, 300_005)).toBeUndefined();
+    book.heard(newest);
+    expect(sessionInUse(book, devEui, 5)).toBe(newest);
   });
 });
 
