@@ -1,19 +1,17 @@
 import {
-  blockKey,
   checkBlock,
   inlineBytes,
-  openPins,
-  parseCid,
   placeKey,
   RAW,
   MAX_BLOCK_BYTES,
+  type Block,
   type CID,
-  type Pins,
 } from '@antirio/content-store';
 import type { Check } from '@antirio/host';
 import { AntirioError, describeError, isAntirioError, type Clock, type Random } from '@antirio/kernel';
 import { join } from 'node:path';
 import { mkdirSync } from 'node:fs';
+import { KeptNames } from './kept-names.ts';
 import { kuboNode, leavesOf, linksUnchecked, type KuboNode } from './kubo-node.ts';
 import { kuboRpc } from './kubo-rpc.ts';
 import { pinningService, type PinningService, type PinningServiceOptions } from './pinning-service.ts';
@@ -58,11 +56,9 @@ const IDLE_MS = 30_000;
 const EXPORT_FROM = 8;
 /** Of the name of a pin, in bytes, as Kubo has it. */
 const MAX_NAME = 255;
-/** What was replaced, until it has been let go. */
-const REPLACED = 'replaced:';
-const NAMED = 'name:';
-/** What is about to be pinned under a name: after a crash nobody knows whether it is. */
-const INTENDED = 'intended:';
+/** Before what could not be let go is tried again; doubled after each further failure. */
+const LET_GO_AFTER_MS = 1000;
+const LET_GO_MOST_MS = 300_000;
 
 /** Kubo nodes of our own, by their RPC, and a remote pinning service behind them where there is one. */
 export function kuboNetwork(options: KuboNetworkOptions): StorageNetwork {
@@ -82,10 +78,13 @@ class KuboNetwork implements StorageNetwork {
   readonly #options: KuboNetworkOptions;
   readonly #nodes: readonly KuboNode[];
   readonly #service: PinningService | undefined;
-  readonly #names: Pins;
+  readonly #names: KeptNames;
   readonly #price: StoragePrice;
   readonly #copies: number;
   #last: Promise<unknown> = Promise.resolve();
+  #letGoMs = LET_GO_AFTER_MS;
+  #later: NodeJS.Timeout | undefined;
+  #isClosed = false;
 
   constructor(options: KuboNetworkOptions) {
     const { apiUrls, authFile, idleMs = IDLE_MS } = options;
@@ -100,7 +99,8 @@ class KuboNetwork implements StorageNetwork {
         `copies must be from 1 to ${holders}, which is how many can hold one`,
       );
     this.#price = fixedPrice(options.rate ?? FREE);
-    this.#names = openPins(join(options.folder, 'names.sqlite'), options.clock);
+    this.#names = new KeptNames(join(options.folder, 'names.sqlite'), options.clock);
+    if (this.#names.replaced().length > 0) this.#letGoLater();
   }
 
   async put(name: string, dag: Dag, watch: PutWatch = {}): Promise<StorageRef> {
@@ -119,7 +119,7 @@ class KuboNetwork implements StorageNetwork {
       // Another name may have been let go of meanwhile, and the pin with it.
       for (const { node } of asked.done)
         if ((await node.pinned(dag.root)) === undefined) await node.pin(dag.root, pinName);
-      this.#name(name, dag.root);
+      this.#names.name(name, dag.root);
       await this.#letGoOfReplaced();
     });
     const providers = asked.done.map(({ node }) => node.name);
@@ -132,10 +132,10 @@ class KuboNetwork implements StorageNetwork {
   async #hold(node: KuboNode, name: string, dag: Dag, watch: PutWatch): Promise<void> {
     const lack = await this.#lack(node, dag.root);
     if (lack === undefined) return;
-    await this.#forgetDamaged(node, dag.root, lack);
+    if (lack.code === 'corrupt') await this.#alone(() => this.#renew(node, dag, lack));
     await node.send(dag, watch);
     const pinName = this.#pinName(name);
-    await this.#alone(async () => this.#set(INTENDED + name, dag.root));
+    await this.#alone(async () => this.#names.intend(name, dag.root));
     try {
       await node.pin(dag.root, pinName, watch.signal);
     } catch (error) {
@@ -162,11 +162,33 @@ class KuboNetwork implements StorageNetwork {
     }
   }
 
-  /** Kubo takes no block that it believes to have: a damaged one is removed first, for which its pin must go. */
-  async #forgetDamaged(node: KuboNode, root: CID, { code, details }: AntirioError): Promise<void> {
-    if (code !== 'corrupt' || typeof details['cid'] !== 'string') return;
-    if ((await node.pinned(root))?.name.startsWith(this.#ownPrefix) === true) await node.unpin(root);
-    await node.forget(parseCid(details['cid']));
+  /**
+   * Kubo takes no block that it believes to have: a damaged one is removed first, for which all pins above it must go. They come back at once.
+   * @throws AntirioError conflict where a pin of somebody else is above it
+   */
+  async #renew(node: KuboNode, dag: Dag, { details }: AntirioError): Promise<void> {
+    const block = await blockNamed(dag, details['cid']);
+    if (block === undefined) return;
+    const taken: { root: CID; name: string }[] = [];
+    try {
+      for (let root = await node.forget(block.cid); root !== undefined; root = await node.forget(block.cid)) {
+        const name = (await node.pinned(root))?.name ?? '';
+        if (!name.startsWith(this.#ownPrefix))
+          throw new AntirioError(
+            'conflict',
+            `${node.name} keeps a damaged block, ${block.cid.toString()}, for a pin that is not ours: ${root.toString()}`,
+          );
+        taken.push({ root, name });
+        await node.unpin(root);
+      }
+      await node.send(
+        { root: block.cid, bytes: block.bytes.length, blocks: () => only(block) },
+        { all: true },
+      );
+    } finally {
+      // What cannot be pinned again is missed when it is looked at next.
+      for (const { root, name } of taken) await node.pin(root, name).catch(() => undefined);
+    }
   }
 
   async *get(
@@ -258,59 +280,59 @@ class KuboNetwork implements StorageNetwork {
 
   pin(name: string, { cid }: StorageRef): Promise<void> {
     return this.#alone(async () => {
-      await this.#letGoOfReplaced();
       const asked = await this.#each(async (node) => {
         if (await this.#holds(node, cid)) return;
-        this.#set(INTENDED + name, cid);
+        this.#names.intend(name, cid);
         await node.pin(cid, this.#pinName(name));
       });
       if (asked.done.length === 0) {
         const isNowhere = asked.failed.every(({ error }) => isAntirioError(error, 'notFound'));
-        if (isNowhere) this.#names.remove(INTENDED + name);
+        if (isNowhere) this.#names.dropIntent(name);
         throw worst(asked);
       }
       if (this.#service !== undefined) await this.#request(this.#service, cid, this.#pinName(name));
-      this.#name(name, cid);
+      this.#names.name(name, cid);
       await this.#letGoOfReplaced();
     });
   }
 
   unpin(name: string): Promise<boolean> {
     return this.#alone(async () => {
+      const had = this.#names.of(name);
+      for (const cid of had) if (!this.#names.isKept(cid, name)) await this.#letGo(cid);
+      this.#names.drop(name);
       await this.#letGoOfReplaced();
-      const own = [NAMED + name, INTENDED + name];
-      const had = this.#names.all().filter((pin) => own.includes(pin.name));
-      for (const { cid } of had)
-        if (this.#namesOf(cid).every((each) => own.includes(each))) await this.#letGo(cid);
-      for (const pin of had) this.#names.remove(pin.name);
       return had.length > 0;
     });
   }
 
-  #name(name: string, cid: CID): void {
-    this.#set(NAMED + name, cid);
-    this.#names.remove(INTENDED + name);
-  }
-
-  /** What the name kept before is let go in a second step, which is done again after a crash. */
-  #set(name: string, cid: CID): void {
-    const before = this.#names.all().find((each) => each.name === name)?.cid;
-    if (before?.equals(cid) === true) return;
-    if (before !== undefined) this.#names.set(REPLACED + blockKey(before), before);
-    this.#names.set(name, cid);
-  }
-
+  /** What could not be let go is tried again in its own time: that a node is away is no failure of what is asked now. */
   async #letGoOfReplaced(): Promise<void> {
-    for (const { name, cid } of this.#names.all()) {
-      if (!name.startsWith(REPLACED)) continue;
-      if (this.#namesOf(cid).length === 0) await this.#letGo(cid);
-      this.#names.remove(name);
-    }
+    if (this.#later === undefined) await this.#tryToLetGo();
   }
 
-  #namesOf(cid: CID): string[] {
-    const names = this.#names.all().filter((pin) => pin.cid.equals(cid));
-    return names.map((pin) => pin.name).filter((name) => !name.startsWith(REPLACED));
+  async #tryToLetGo(): Promise<void> {
+    let isDone = true;
+    for (const cid of this.#names.replaced()) {
+      try {
+        if (!this.#names.isKept(cid)) await this.#letGo(cid);
+        this.#names.isLetGo(cid);
+      } catch (error) {
+        isDone = false;
+        // Who is silent once is silent for the others too, and each takes its time.
+        if (isAntirioError(error, 'timeout')) break;
+      }
+    }
+    this.#letGoMs = isDone ? LET_GO_AFTER_MS : Math.min(this.#letGoMs * 2, LET_GO_MOST_MS);
+    if (!isDone) this.#letGoLater();
+  }
+
+  #letGoLater(): void {
+    if (this.#isClosed) return;
+    this.#later = setTimeout(() => {
+      this.#later = undefined;
+      void this.#alone(() => this.#tryToLetGo());
+    }, this.#letGoMs).unref();
   }
 
   /** Takes our pins away everywhere; those that others have named stay. @throws what the first failure was, once all were tried */
@@ -386,6 +408,8 @@ class KuboNetwork implements StorageNetwork {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#later);
     await this.#last.catch(() => undefined);
     for (const { rpc } of this.#nodes) rpc.close();
     this.#service?.close();
@@ -427,6 +451,16 @@ class KuboNetwork implements StorageNetwork {
 
 const isKnown = (cid: CID, { have }: GetOptions): boolean =>
   inlineBytes(cid) !== undefined || have?.(cid) === true;
+
+async function blockNamed(dag: Dag, cid: unknown): Promise<Block | undefined> {
+  for await (const { cid: each, bytes } of dag.blocks())
+    if (each.toString() === cid) return checkBlock(each, Uint8Array.from(bytes));
+  return undefined;
+}
+
+async function* only(block: Block): AsyncGenerator<Block> {
+  yield block;
+}
 
 const areMissingLeaves = (links: readonly CID[], options: GetOptions): boolean =>
   links.length >= EXPORT_FROM && links.every((link) => link.code === RAW && !isKnown(link, options));

@@ -1,5 +1,6 @@
 import {
   carOf,
+  decodeCid,
   linksOf,
   MAX_BLOCK_BYTES,
   placeKey,
@@ -39,8 +40,8 @@ export interface KuboNode {
   /** @throws AntirioError notFound where it has not all of it */
   pin(cid: CID, name: string, signal?: AbortSignal): Promise<void>;
   unpin(cid: CID): Promise<void>;
-  /** Has it remove one block. @throws AntirioError conflict where somebody's pin keeps it */
-  forget(cid: CID): Promise<void>;
+  /** Has it remove one block; where pins keep it, the root of one of them, and nothing is removed. */
+  forget(cid: CID): Promise<CID | undefined>;
   /** Has it show blocks drawn by chance. @throws AntirioError notFound | corrupt */
   show(cid: CID, paths: number, random: Random): Promise<void>;
   /** Where other IPFS nodes reach it. */
@@ -113,11 +114,15 @@ class RpcNode implements KuboNode {
     await isThere(() => this.rpc.ask('pin/rm', { arg: cid.toString(), recursive: true }));
   }
 
-  async forget(cid: CID): Promise<void> {
+  async forget(cid: CID): Promise<CID | undefined> {
     const answer = await this.rpc.ask('block/rm', { arg: cid.toString(), force: true });
-    const refused = answer.find((line) => typeof line['Error'] === 'string' && line['Error'] !== '');
-    if (refused !== undefined)
-      throw new AntirioError('conflict', `${this.name} keeps a damaged block: ${String(refused['Error'])}`);
+    const refused = answer.map((line) => line['Error']).find((each) => each !== undefined && each !== '');
+    if (refused === undefined) return undefined;
+    const reason = JSON.stringify(refused);
+    const [, root] = /pinned via (\w+)/.exec(reason) ?? [];
+    if (root !== undefined) return decodeCid(root);
+    if (reason.includes('pinned: recursive')) return cid;
+    throw new AntirioError('conflict', `${this.name} keeps a damaged block: ${reason}`);
   }
 
   show(cid: CID, paths: number, random: Random): Promise<void> {

@@ -76,7 +76,16 @@ const code = async (work: Promise<unknown>): Promise<string> =>
     () => 'none',
     (error: unknown) => (error instanceof AntirioError ? error.code : String(error)),
   );
-const pinsOf = (kubo: KuboDaemon): string => kubo.ipfs('pin', 'ls', '--type=recursive', '--names');
+const pinsOf = (kubo: KuboDaemon): string =>
+  kubo.ipfs('pin', 'ls', '--type=recursive', '--names').split('\n').sort().join('\n');
+
+/** Writes over a block of that size. */
+function damage(kubo: KuboDaemon, size: number): void {
+  const blocks = join(kubo.folder, 'blocks');
+  const files = readdirSync(blocks, { recursive: true, encoding: 'utf8' }).map((name) => join(blocks, name));
+  const leaf = files.find((file) => file.endsWith('.data') && statSync(file).size === size);
+  writeFileSync(String(leaf), Buffer.alloc(size, 1));
+}
 
 describe('the reference implementation and ours', () => {
   kuboTest('make the same CIDs of files and directories by both profiles', async () => {
@@ -203,6 +212,29 @@ describe('several nodes', () => {
   });
 });
 
+kuboTest('a damaged block that two DAGs share is sent anew, and all pins are there after it', async () => {
+  const kubo = await newKubo();
+  const network = networkOf([kubo.url], { paths: 64 });
+  const shared = { ...(await importFile(store, seededBytes(1000, 'shared'))), name: 'shared' };
+  const refs = [];
+  for (const name of ['a', 'b']) {
+    const own = { ...(await importFile(store, seededBytes(500, name))), name };
+    const { cid } = await putDirectory(store, [shared, own]);
+    refs.push(await network.put(name, await dagOf(store, cid)));
+  }
+  const before = pinsOf(kubo);
+  damage(kubo, 1000);
+  for (const ref of refs) expect((await network.status(ref)).state).toBe('absent');
+  const dag = await dagOf(store, refs[0]?.cid ?? shared.cid);
+  kubo.ipfs('pin', 'add', '--name=mine', shared.cid.toString());
+  expect(await code(network.put('a', dag))).toBe('conflict');
+  kubo.ipfs('pin', 'rm', shared.cid.toString());
+  expect(pinsOf(kubo)).toBe(before);
+  await network.put('a', dag);
+  for (const ref of refs) expect((await network.status(ref)).state).toBe('replicated');
+  expect(pinsOf(kubo)).toBe(before);
+});
+
 kuboTest(
   'a pinning service is asked to hold what the node holds, once, and again where it failed',
   async () => {
@@ -271,10 +303,7 @@ kuboTest('a node whose disk has changed blocks holds it no more, until it is put
   const network = networkOf([kubo.url], { paths: 64 });
   const dag = await stored(600_000);
   const ref = await network.put('a', dag);
-  const blocks = join(kubo.folder, 'blocks');
-  const files = readdirSync(blocks, { recursive: true, encoding: 'utf8' }).map((name) => join(blocks, name));
-  const leaf = files.find((file) => file.endsWith('.data') && statSync(file).size === 200_000);
-  writeFileSync(String(leaf), Buffer.alloc(200_000, 1));
+  damage(kubo, 200_000);
   expect(await network.status(ref)).toMatchObject({ state: 'absent', providers: [] });
   await network.put('a', dag);
   expect((await network.status(ref)).state).toBe('replicated');

@@ -1,0 +1,65 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { openBlockStore, type BlockStore } from '@antirio/content-store';
+import { systemClock, systemRandom } from '@antirio/host';
+import { dagOf } from './dag-of.ts';
+import { kuboNetwork, type KuboNetworkOptions } from './kubo-network.ts';
+import type { Dag, StorageNetwork } from './storage-network.ts';
+import { makeFile } from './test-dags.ts';
+import { TestKubo } from './test-kubo.ts';
+import { openTestWay, type TestWay } from './test-way.ts';
+
+let folder: string;
+let store: BlockStore;
+let here: TestKubo;
+let there: TestKubo;
+let way: TestWay;
+const networks: StorageNetwork[] = [];
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'antirio-copies-'));
+  store = await openBlockStore({ folder: join(folder, 'store'), clock: systemClock });
+  here = await TestKubo.open(join(folder, 'here'));
+  there = await TestKubo.open(join(folder, 'there'));
+  way = await openTestWay(there.url);
+});
+afterEach(async () => {
+  for (const network of networks.splice(0)) await network.close();
+  await way.close();
+  for (const node of [here, there]) await node.close();
+  await store.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function networkOf(more: Partial<KuboNetworkOptions> = {}): StorageNetwork {
+  const network = kuboNetwork({
+    apiUrls: [here.url, way.url],
+    copies: 1,
+    folder: join(folder, `names-${networks.length}`),
+    owner: 'edge-a',
+    clock: systemClock,
+    random: systemRandom,
+    idleMs: 1000,
+    ...more,
+  });
+  networks.push(network);
+  return network;
+}
+
+const dag = async (size: number): Promise<Dag> => dagOf(store, await makeFile(store, size, `${size}`));
+
+test('what was replaced while a node is away is in nobody’s way, and let go once it is there again', async () => {
+  const network = networkOf();
+  const before = await network.put('x', await dag(1000));
+  await network.put('y', await dag(2000));
+  way.fault('down');
+  await network.put('x', await dag(3000));
+  await network.put('z', await dag(4000));
+  expect(here.pins.size).toBe(3);
+  way.fault(undefined);
+  for (let i = 0; there.pins.size > 1 && i < 1000; i++) await new Promise((done) => setTimeout(done, 10));
+  expect([...there.pins.values()]).toEqual(['edge-a/y']);
+  expect((await network.status(before)).state).toBe('absent');
+});
