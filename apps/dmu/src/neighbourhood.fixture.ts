@@ -379,6 +379,7 @@ export class Neighbourhood {
     const edge = this.edge(name);
     const port = await freePort();
     edge.dmu = this.#peer(port);
+    await this.sellStorage(edge, '0', 'ledger');
     const options = this.options(edge, port, changes);
     const env = Object.fromEntries(
       Object.entries({ ...options, identityFile: edge.identityFile, rooms: edge.urls }).map(
