@@ -2,9 +2,13 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { constants, zstdCompressSync } from 'node:zlib';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { systemClock } from '@antirio/host';
 import type { CID } from './block.ts';
-import type { BlockStore } from './block-store.ts';
+import { openBlockStore, type BlockStore } from './block-store.ts';
 import { exportCar } from './car.ts';
 import { fixedChunker } from './chunker.ts';
 import { verifyDag } from './dag.ts';
@@ -12,6 +16,7 @@ import { fetchDag, type Fetched, type FetchOptions } from './fetch-dag.ts';
 import { urlProvider } from './gateway-provider.ts';
 import { collect, seeded } from './test-blocks.ts';
 import { bytesOf, read, TestGateway } from './test-gateway.ts';
+import { SimulatedDisk, type Fault } from './simulated-disk.ts';
 import { importFile, type Stored } from './unixfs-file.ts';
 
 let gateway: TestGateway;
@@ -266,3 +271,35 @@ test('several providers share the work', async () => {
   const all = [...a.asked, ...b.asked];
   expect(new Set(all).size).toBe(all.length);
 });
+
+test.each<Fault>(['full', 'half'])(
+  'a disk that is full (%s) in the middle of a CAR ends the fetch, blames nobody, keeps what was there; with room it goes on',
+  async (fault) => {
+    const [content, before] = [await noise(60_000), await noise(5000, 'before')];
+    const file = await stored(theirs, content);
+    const disk = new SimulatedDisk(() => true);
+    const folder = mkdtempSync(join(tmpdir(), 'antirio-full-'));
+    const store = await openBlockStore({ folder, clock: systemClock, files: disk, unflushedBytes: 4000 });
+    try {
+      const kept = await stored(store, before);
+      await store.pin('before', kept.cid);
+      const { provider, asked } = await providerOf('relay', relay());
+      const cars = (): number => asked.filter((path) => path.endsWith('format=car')).length;
+      let writes = 0;
+      disk.faults((call) => (call === 'write' && cars() > 0 && ++writes > 5 ? fault : 'none'));
+      const fetching = fetchDag(store, file.cid, [provider], { parallel: 1 });
+      await expect(fetching).rejects.toMatchObject({ code: 'storageFull' });
+      expect(writes).toBeGreaterThan(5);
+      expect([cars(), asked.filter((path) => path.endsWith('format=raw')).length]).toEqual([1, 2]);
+      disk.faults(() => 'none');
+      expect((await read(store, kept.cid)).equals(before)).toBe(true);
+      const fetched = await fetchDag(store, file.cid, [provider], { parallel: 1 });
+      expect(droppedOf(fetched, 'relay')).toBeUndefined();
+      expect(fetched.fetchedBlocks).toBeLessThan(fetched.blocks);
+      expect((await read(store, file.cid)).equals(content)).toBe(true);
+    } finally {
+      await store.close();
+      rmSync(folder, { recursive: true, force: true });
+    }
+  },
+);
