@@ -68,7 +68,7 @@ describe('the resources of the thesis', () => {
     expect(await get(a, 'orchestrator/image')).toHaveLength(1);
   });
 
-  test('tables 4.6 and 4.8: what backends tell is kept and passed on', async () => {
+  test('tables 4.6 and 4.8: what backends tell is kept; of an image that is not here the orchestrator is told nothing', async () => {
     const told = { imageid: '16935cab-2de3', imageHash: '7kg8sdf03jdfh9hfsf49h0sdf', status: 'COMMITTED' };
     const answer = await post(a, 'backend/image', told);
     expect(answer.status).toBe(202);
@@ -77,15 +77,17 @@ describe('the resources of the thesis', () => {
       imageHash: told.imageHash,
       status: 'COMMITTED',
     });
-    expect((await until(() => around.reports[0])).body).toEqual({
-      imageId: told.imageid,
-      imageHash: told.imageHash,
-      status: 'COMMITTED',
-    });
     const error = { errorObject: { a: 1 }, code: 404, message: "can't find miner" };
     expect((await post(a, 'backend/error', error)).status).toBe(202);
     expect(await get(a, 'backend/image')).toHaveLength(1);
     expect(await get(a, 'backend/error')).toMatchObject([error]);
+    const ready = { ...told, status: 'READY2DOWNLOAD', providers: ['/p2p/B'] };
+    expect((await post(a, 'backend/image', ready)).status).toBe(400);
+    expect(await get(a, 'backend/image')).toHaveLength(1);
+    await build(a, order.fileName);
+    await post(a, 'orchestrator/image', { ...order, imageId: 'own' });
+    await until(() => (around.reports.length > 0 ? true : undefined));
+    expect(around.reports.map((report) => report.body['imageId'])).toEqual(['own']);
   });
 
   test('COMMITTED changes a stored image; another content under its id is refused', async () => {

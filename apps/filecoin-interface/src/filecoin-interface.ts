@@ -168,7 +168,7 @@ async function openParts(options: FilecoinInterfaceOptions, ports: FilecoinInter
     orchestrator,
   };
   const images = createImages(options, inside);
-  const objects = createObjects(options, inside);
+  const objects = createObjects(options, { ...inside, images });
   bringAll(records, pushes, images);
   const files = createFiles({
     ...options.uploads,

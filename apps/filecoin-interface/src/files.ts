@@ -48,7 +48,7 @@ export interface Files {
   /**
    * Takes a piece; what it answered for is durable. The file has its name, and its new content, once it is whole. A piece that breaks off
    * leaves what came of it, so that the next one may begin there.
-   * @throws AntirioError conflict (a piece that does not begin where the last one ended; another one of this file is under way) |
+   * @throws AntirioError conflict (a piece that does not begin where the last one ended; another one of this file is under way; the file is needed as it is) |
    * tooLarge | storageFull | busy | invalidInput (a piece or a file that is not what was said) | unavailable (it broke off)
    */
   upload(name: string, piece: Piece): Promise<UploadView | WholeUpload>;
@@ -115,6 +115,7 @@ class ImageFolder implements Files {
   async upload(name: string, piece: Piece): Promise<UploadView | WholeUpload> {
     const { atOnce, progress } = this.#options;
     if (this.#underWay.has(name)) throw new AntirioError('conflict', `${name} is being uploaded already`);
+    this.#requireUnneeded(name);
     if (this.#underWay.size >= atOnce) throw new AntirioError('busy', `over ${atOnce} uploads at once`);
     this.#requirePlace(name, piece);
     this.#underWay.add(name);
@@ -127,12 +128,16 @@ class ImageFolder implements Files {
 
   remove(name: string): void {
     if (this.#underWay.has(name)) throw new AntirioError('conflict', `${name} is being uploaded`);
-    const why = this.#options.isNeeded(name);
-    if (why !== undefined) throw new AntirioError('conflict', why);
+    this.#requireUnneeded(name);
     const unfinished = this.#unfinished(name);
     if (sizeOf(unfinished) === undefined) this.get(name);
     rmSync(unfinished, { force: true });
     rmSync(join(this.#options.folder, name), { force: true });
+  }
+
+  #requireUnneeded(name: string): void {
+    const why = this.#options.isNeeded(name);
+    if (why !== undefined) throw new AntirioError('conflict', why);
   }
 
   cleanUp(): void {
@@ -231,6 +236,7 @@ class ImageFolder implements Files {
       rmSync(path, { force: true });
       throw new AntirioError('invalidInput', `what came has the SHA-256 ${sha256}, not ${expected}`);
     }
+    this.#requireUnneeded(name);
     const { folder } = this.#options;
     await orFull(() => rename(path, join(folder, name)));
     const opened = await open(folder, 'r');

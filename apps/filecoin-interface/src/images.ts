@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { AntirioError, describeError, uuidV4, type Clock, type Random } from '@antirio/kernel';
 import type { HttpPeer, Log } from '@antirio/host';
 import { createWork, type Outbox, type Work } from '@antirio/durable-work';
-import type { StoragePrice } from '@antirio/storage-network';
+import type { StorageNetwork, StoragePrice } from '@antirio/storage-network';
 import type { z } from 'zod';
 import { openArchive, type ArchiveSource } from './archives.ts';
 import type { FilecoinInterfaceOptions } from './options.ts';
@@ -19,6 +19,7 @@ export interface ImagePorts {
   readonly records: Records;
   readonly outbox: Outbox;
   readonly storage: LocalStorage;
+  readonly network: StorageNetwork;
   readonly pushes: Pushes;
   /** By which the container engine is reached. */
   readonly orchestrator: HttpPeer | undefined;
@@ -28,12 +29,17 @@ export interface ImagePorts {
 
 /** The images of this edge's own: stored by order of the orchestrator, which is told how far they are. */
 export interface Images {
-  /** Takes an order; asking twice with the same imageId is one order. @throws AntirioError notFound | conflict | busy */
+  /** Takes an order; asking twice with the same imageId is one order, for the longer of both times. @throws AntirioError notFound | conflict | busy */
   order(body: z.output<typeof orchestratorImageBody>): Promise<ImageRecord>;
-  /** Takes what a storage backend says of an image. @throws AntirioError conflict when it names another content. */
+  /**
+   * Takes what a storage backend says of an image. Where there is a storage network beyond the edges, or the image is not one that is
+   * stored here, that is only written down. @throws AntirioError conflict when it names another content.
+   */
   fromBackend(body: z.output<typeof backendImageBody>): BackendImage;
   /** The storage network holds an image as it is asked to, or does so no longer. Part of the caller's transaction. */
   held(imageId: string, imageHash: string, isHeld: boolean): void;
+  /** The disk has changed an image, or lost some of it: it is imported anew where it came from, or else FAILED. */
+  damaged(imageHash: string, error: string): void;
   /** @throws AntirioError notFound */
   get(imageId: string): ImageRecord;
   find(imageId: string): ImageRecord | undefined;
@@ -46,6 +52,7 @@ export interface Images {
 }
 
 const STATUS_PATH = '/orchestrator/service_customer/image/status';
+const RETRIEVABILITY_PATH = '/orchestrator/v1/retrievability';
 const DAY_MS = 86_400_000;
 
 export const imagePin = (imageId: string): string => `image/${imageId}`;
@@ -85,14 +92,12 @@ class OwnImages implements Images {
     const { records, clock, random } = this.#ports;
     const { imageName, fileName, engineImage, storageDuration } = body;
     if (fileName !== undefined) requireFile(this.#dataDir, fileName);
-    const cost = await this.#costOf(this.#archiveBytes(body), storageDuration);
-    const known = body.imageId === undefined ? undefined : records.images.get(body.imageId);
-    const isOther = (['imageName', 'fileName', 'engineImage'] as const).some(
-      (key) => known !== undefined && known[key] !== body[key],
+    const cost = await this.#costOf(
+      this.#known(body)?.cost?.bytes ?? this.#archiveBytes(body),
+      storageDuration,
     );
-    if (known !== undefined && isOther)
-      throw new AntirioError('conflict', `image ${known.imageId} is another one: ${known.imageName}`);
-    if (known !== undefined && known.status !== 'FAILED' && known.status !== 'EXPIRED') return known;
+    const known = this.#known(body);
+    if (known !== undefined) return this.#prolong(known, storageDuration, cost);
     const imageId = body.imageId ?? uuidV4(random);
     const image: ImageRecord = {
       imageId,
@@ -111,8 +116,26 @@ class OwnImages implements Images {
     return image;
   }
 
+  /** The order that was already given, unless it has come to its end. @throws AntirioError conflict */
+  #known(body: z.output<typeof orchestratorImageBody>): ImageRecord | undefined {
+    const known = body.imageId === undefined ? undefined : this.find(body.imageId);
+    if (known === undefined) return undefined;
+    const keys = ['imageName', 'fileName', 'engineImage'] as const;
+    if (keys.some((key) => known[key] !== body[key]))
+      throw new AntirioError('conflict', `image ${known.imageId} is another one: ${known.imageName}`);
+    return known.status === 'FAILED' || known.status === 'EXPIRED' ? undefined : known;
+  }
+
+  #prolong(image: ImageRecord, storageDuration: number, cost: ImageCost | undefined): ImageRecord {
+    if (storageDuration <= image.storageDuration) return image;
+    const expiresAt = image.createdAt + storageDuration * DAY_MS;
+    const longer = { ...image, storageDuration, expiresAt, ...(cost && { cost }) };
+    this.#ports.records.images.put(image.imageId, longer);
+    return longer;
+  }
+
   fromBackend(body: z.output<typeof backendImageBody>): BackendImage {
-    const { records, outbox, clock } = this.#ports;
+    const { records, outbox, clock, network } = this.#ports;
     const { imageId, imageHash, status } = body;
     const image = records.images.get(imageId);
     if (image?.imageHash !== undefined && image.imageHash !== imageHash)
@@ -123,9 +146,8 @@ class OwnImages implements Images {
     const record = { imageId, imageHash, status, receivedAt: clock.now() };
     records.transaction(() => {
       records.backendImages.add(record);
-      if (status === 'READY2DOWNLOAD') return;
-      if (status === 'COMMITTED' && image?.status === 'STORED')
-        records.images.put(image.imageId, { ...image, status });
+      if (status !== 'COMMITTED' || network.kind !== 'embedded' || image?.status !== 'STORED') return;
+      records.images.put(imageId, { ...image, status });
       this.#report(imageId, imageHash, status);
     });
     outbox.poke();
@@ -141,6 +163,24 @@ class OwnImages implements Images {
     records.images.put(imageId, { ...image, status });
     this.#report(imageId, imageHash, status);
     outbox.poke();
+  }
+
+  damaged(imageHash: string, error: string): void {
+    const { records, outbox, progress } = this.#ports;
+    for (const image of records.images.all()) {
+      const { imageId, status } = image;
+      if (image.imageHash !== imageHash || (status !== 'STORED' && status !== 'COMMITTED')) continue;
+      const change = this.#comesFromSomewhere(image)
+        ? { status: 'WAITING' as const, mending: status }
+        : { status: 'FAILED' as const, error };
+      records.transaction(() => {
+        records.images.put(imageId, { ...image, ...change });
+        this.#reportRetrievability(imageId, imageHash, error);
+      });
+      this.work.hurry(imageId);
+    }
+    outbox.poke();
+    progress.changed();
   }
 
   get(imageId: string): ImageRecord {
@@ -205,6 +245,17 @@ class OwnImages implements Images {
     this.#ports.outbox.add({ peer: 'orchestrator', path: STATUS_PATH, subject: imageId, json });
   }
 
+  #reportRetrievability(imageId: string, imageCid: string, error?: string): void {
+    const found = error === undefined ? { ok: true } : { ok: false, error: error.slice(0, 4096) };
+    const json = { at: 'here', imageId, imageCid, ...found, checkedAt: this.#ports.clock.now() };
+    this.#ports.outbox.add({ peer: 'orchestrator', path: RETRIEVABILITY_PATH, subject: imageId, json });
+  }
+
+  #comesFromSomewhere({ fileName, engineImage }: ImageRecord): boolean {
+    if (fileName === undefined) return engineImage !== undefined;
+    return statSync(imageFile(this.#dataDir, fileName), { throwIfNoEntry: false })?.isFile() === true;
+  }
+
   async #import(imageId: string, signal: AbortSignal): Promise<void> {
     const { progress } = this.#ports;
     const image = this.find(imageId);
@@ -237,7 +288,7 @@ class OwnImages implements Images {
       const bytes = openArchive(image, this.#dataDir, orchestrator, signal);
       return counted(bytes, tell, this.#archiveBytes(image));
     };
-    const { cid, size } = await storage.putImage(() => imagePin(imageId), archive, signal);
+    const { cid, size } = await storage.putImage((root) => pinOf(image, root.toString()), archive, signal);
     const cost = image.cost ?? (await this.#costOf(size, image.storageDuration));
     const imageHash = cid.toString();
     tell.about({ cid: imageHash });
@@ -246,19 +297,23 @@ class OwnImages implements Images {
       storage.drop(imagePin(imageId));
       return;
     }
+    const status = this.#storedAs(now);
     records.transaction(() => {
-      records.images.put(image.imageId, {
-        ...now,
-        status: 'STORED',
-        imageHash,
-        size,
-        ...(cost && { cost }),
-      });
-      this.#report(imageId, imageHash, 'STORED');
+      const stored = { ...now, status, imageHash, size, mending: undefined };
+      records.images.put(imageId, { ...stored, ...(stored.cost === undefined && cost && { cost }) });
+      this.#report(imageId, imageHash, status);
+      if (now.mending !== undefined) this.#reportRetrievability(imageId, imageHash);
       this.#ports.pushes.order(imagePin(imageId), imageHash);
     });
     outbox.poke();
     log.info({ imageId, imageName: image.imageName, imageHash, size }, 'image stored');
+  }
+
+  /** Others that hold it do so whatever our disk has done. */
+  #storedAs({ imageId, mending = 'STORED' }: ImageRecord): 'STORED' | 'COMMITTED' {
+    const { network, pushes } = this.#ports;
+    if (network.kind === 'embedded') return mending;
+    return pushes.view(imagePin(imageId))?.state === 'COMMITTED' ? 'COMMITTED' : 'STORED';
   }
 
   #giveUp(imageId: string, error: unknown): void {
@@ -274,6 +329,16 @@ class OwnImages implements Images {
     });
     this.#ports.progress.changed();
   }
+}
+
+/** @throws AntirioError conflict where what is to mend an image is another one. */
+function pinOf({ imageId, imageHash }: ImageRecord, found: string): string {
+  if (imageHash !== undefined && imageHash !== found)
+    throw new AntirioError(
+      'conflict',
+      `image ${imageId} was ${imageHash}; where it came from is ${found} now`,
+    );
+  return imagePin(imageId);
 }
 
 /** @throws AntirioError notFound, rather than an order that fails later. */

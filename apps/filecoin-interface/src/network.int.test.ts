@@ -83,6 +83,18 @@ describe('an image of an edge that has a Kubo', () => {
     await until(() => (kubo.pins.size === 0 ? true : undefined));
   });
 
+  test('is COMMITTED by the network only, whoever says so', async () => {
+    way.fault('down');
+    const a = await scene.start('A', withKubo());
+    await build(a, 'in.tar');
+    await post(a, 'orchestrator/image', order('in.tar', 'one'));
+    const { imageHash } = await inStatus(a, 'one', 'STORED');
+    const told = { imageId: 'one', imageHash, status: 'COMMITTED' };
+    expect((await post(a, 'backend/image', told)).status).toBe(202);
+    expect((await imageOf(a, 'one'))['status']).toBe('STORED');
+    expect(await get(a, 'backend/image')).toHaveLength(1);
+  });
+
   test('tells how far it is on its way there', async () => {
     const a = await scene.start('A', withKubo());
     const all = await listen(a, 'events?imageId=one');

@@ -19,7 +19,7 @@ import {
 } from '@antirio/content-store';
 import type { z } from 'zod';
 import { openArchive } from './archives.ts';
-import { requireFile } from './images.ts';
+import { requireFile, type Images } from './images.ts';
 import type { FilecoinInterfaceOptions } from './options.ts';
 import { counted, type Progress, type Teller, type WorkSubject } from './progress.ts';
 import type { OnSeen } from './reading.ts';
@@ -39,6 +39,7 @@ export interface ObjectPorts {
   readonly storage: LocalStorage;
   readonly network: StorageNetwork;
   readonly pushes: Pushes;
+  readonly images: Pick<Images, 'damaged' | 'needs'>;
   readonly edge2edge: HttpPeer | undefined;
   /** By which the container engine is reached. */
   readonly orchestrator: HttpPeer | undefined;
@@ -59,7 +60,7 @@ export interface Objects {
   view(cid: string): ObjectView;
   find(cid: string): ObjectView | undefined;
   all(): ObjectView[];
-  /** Writes an object to the images folder from verified blocks. @throws AntirioError notFound | corrupt | storageFull */
+  /** Writes an object to the images folder from verified blocks. @throws AntirioError notFound | corrupt | storageFull | conflict */
   export(cid: string, body: z.output<typeof exportBody>): Promise<unknown>;
   verify(cid: string): Promise<Verified>;
   /** Verifies, and names some of the blocks by chance: who claims to hold the object can be asked for them. */
@@ -206,6 +207,8 @@ class StoredObjects implements Objects {
   async export(text: string, body: z.output<typeof exportBody>): Promise<unknown> {
     const cid = parseCid(text);
     const file = imageFile(this.#options.dataDir, body.fileName);
+    const why = this.#ports.images.needs(body.fileName);
+    if (why !== undefined) throw new AntirioError('conflict', why);
     const { repoTags: tags, fileName } = body;
     const written = await this.#track('export', { cid: cid.toString(), fileName }, (onSeen) =>
       this.#ports.storage.export(cid, file, { repoTags: tags, onSeen }),
@@ -257,7 +260,9 @@ class StoredObjects implements Objects {
       .all()
       .find((each) => each.imageHash === cid && each.status !== 'EXPIRED');
     if (image === undefined) return undefined;
-    return { cid, state: 'STORED', size: image.size, providers: [], createdAt: image.createdAt };
+    const { size, error, createdAt, status } = image;
+    const state = status === 'STORED' || status === 'COMMITTED' ? 'STORED' : 'FAILED';
+    return { cid, state, size, providers: [], ...(error && { error }), createdAt };
   }
 
   #withProgress(record: ObjectRecord): ObjectView {
@@ -352,12 +357,17 @@ class StoredObjects implements Objects {
     try {
       return await read();
     } catch (error) {
-      const damaged = isAntirioError(error, 'corrupt') || isAntirioError(error, 'notFound');
-      const record = damaged ? this.#ports.records.objects.get(cid) : undefined;
-      if (record?.state === 'STORED')
-        this.#ports.records.objects.put(cid, { ...record, state: 'FAILED', error: describeError(error) });
+      if (isAntirioError(error, 'corrupt') || isAntirioError(error, 'notFound'))
+        this.#damaged(cid, describeError(error));
       throw error;
     }
+  }
+
+  #damaged(cid: string, error: string): void {
+    const { records, images } = this.#ports;
+    const record = records.objects.get(cid);
+    if (record?.state === 'STORED') records.objects.put(cid, { ...record, state: 'FAILED', error });
+    images.damaged(cid, error);
   }
 
   #open(names: readonly string[]): { providers: BlockProvider[]; close: () => void } {

@@ -37,6 +37,8 @@ export interface ImageRecord {
   readonly imageHash?: string;
   /** Bytes of the uncompressed layers; once STORED. */
   readonly size?: number;
+  /** What it was before the disk changed it; while it is WAITING to be imported anew. */
+  readonly mending?: 'STORED' | 'COMMITTED' | undefined;
   /** Why FAILED. */
   readonly error?: string;
   /** Milliseconds since the Unix epoch. */

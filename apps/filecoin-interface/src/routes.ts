@@ -1,5 +1,6 @@
 import { AntirioError } from '@antirio/kernel';
 import type { HttpRim } from '@antirio/host';
+import { parseCid } from '@antirio/content-store';
 import { z } from 'zod';
 import type { Images } from './images.ts';
 import type { Objects } from './objects.ts';
@@ -39,9 +40,10 @@ export function addThesisRoutes(rim: HttpRim, { version, edgeId, records, images
     backend,
     { summary: 'a storage backend tells of an image', body: backendImageBody, status: 202 },
     ({ body }) => {
+      const isFetched = body.status === 'READY2DOWNLOAD' && body.providers.length > 0;
+      if (isFetched) parseCid(body.imageHash);
       const record = images.fromBackend(body);
-      if (body.status === 'READY2DOWNLOAD' && body.providers.length > 0)
-        objects.fetch(body.imageHash, body.providers);
+      if (isFetched) objects.fetch(body.imageHash, body.providers);
       return record;
     },
   );

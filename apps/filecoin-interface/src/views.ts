@@ -74,6 +74,10 @@ const imageView = z.object({
   imageHash: z.string().optional().describe('CID; once STORED'),
   size: bytes.optional().describe('of the uncompressed layers; once STORED'),
   error: z.string().optional().describe('why FAILED'),
+  mending: z
+    .enum(['STORED', 'COMMITTED'])
+    .optional()
+    .describe('what it was before the disk changed it; WAITING to be imported anew'),
   orderId,
   createdAt: wallMs,
   expiresAt: wallMs,
