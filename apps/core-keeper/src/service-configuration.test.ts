@@ -97,7 +97,11 @@ interface Given {
   readonly file?: object;
 }
 
-async function start({ env = {}, file = {} }: Given = {}): Promise<Record<string, unknown>> {
+async function start(given: Given = {}): Promise<Record<string, unknown>> {
+  return { ...(await configure(given)).tree };
+}
+
+async function configure({ env = {}, file = {} }: Given): ReturnType<typeof configurationOf> {
   const path = join(folder, 'service.json');
   writeFileSync(path, JSON.stringify(file));
   const note = (fields: Record<string, unknown>): void => void said.push(fields);
@@ -109,7 +113,7 @@ async function start({ env = {}, file = {} }: Given = {}): Promise<Record<string
   };
   const configured = { serviceKey: 'device-x', options, environment, defaults };
   const provider = { EDGEX_CONFIG_PROVIDER: `keeper.${keeperUrl}`, ...env };
-  return { ...(await configurationOf(configured, provider, path, log)) };
+  return configurationOf(configured, provider, path, log);
 }
 
 async function ownKeys(): Promise<Record<string, string>> {
@@ -175,6 +179,17 @@ describe('a service that starts', () => {
     expect((await ownKeys())['Service/Port']).toBe('6000');
     expect(await start({ file, env: { EDGEX_OVERWRITE_CONFIG: 'true' } })).toMatchObject({ port: 5001 });
     expect((await ownKeys())['Service/Port']).toBe('5001');
+  });
+
+  test('knows what the environment says from what core-keeper has', async () => {
+    await start();
+    await change(`${KEY}/Driver/Baud`, '9600');
+    const env = { DRIVER_BAUD: '115200', WRITABLE_LOGLEVEL: 'DEBUG' };
+    expect((await configure({ env })).environment).toMatchObject({
+      driver: { Baud: '115200' },
+      writable: { LogLevel: 'DEBUG' },
+    });
+    expect((await configure({})).environment['driver']).toBeUndefined();
   });
 
   test('does not follow what is wrong there, nor what is not in common', async () => {

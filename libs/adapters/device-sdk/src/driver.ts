@@ -138,8 +138,8 @@ export interface DeviceSdk {
   publishSystemEvent(type: string, action: string, details: unknown): Promise<void>;
   /** A secret of this service: from its file, else from `Writable.InsecureSecrets`. */
   secret(name: string): Readonly<Record<string, string>> | undefined;
-  /** Calls back whenever the secret of this name has become another one. */
-  onSecretChange(name: string, changed: (data: Readonly<Record<string, string>>) => void): void;
+  /** Calls back whenever the secret of this name has become another one; with undefined where it is there no more. */
+  onSecretChange(name: string, changed: (data: Readonly<Record<string, string>> | undefined) => void): void;
   /** A counter of the driver's own, by its name in the telemetry and, in snake case, at `/metrics`. */
   countAs(name: string): (by?: number) => void;
 }
@@ -159,6 +159,8 @@ export interface DeviceServicePorts {
   readonly provision?: NewProvision | (() => NewProvision) | undefined;
   /** A rim to share, which listens by itself, in place of one of the service's own: the room's common resources are that rim's. */
   readonly front?: { readonly rim: HttpRim; readonly baseAddress: () => string } | undefined;
+  /** What the environment says of a section of EdgeX's configuration: that stays, whatever core-keeper has. */
+  readonly fromEnvironment?: ((section: string) => Readonly<Record<string, unknown>>) | undefined;
   /** Takes the events in place of the bus. */
   readonly eventSink?: EventSink | undefined;
   /** What the service's own parts have to tell, besides what every device service does. */

@@ -8,7 +8,7 @@ import { edgexEnvironment, NO_NAME_ESCAPE, type Variables } from './environment.
 import { keysOfPlaces, type Keys } from './places.ts';
 import { providedBy, type Provided } from './provided.ts';
 import type { OwnSettings } from './settings.ts';
-import { merged, valueAt, type Tree } from './tree.ts';
+import { isTree, merged, valueAt, type Tree } from './tree.ts';
 import { without } from './writable.ts';
 
 export interface Configured<S extends z.ZodObject> {
@@ -16,6 +16,14 @@ export interface Configured<S extends z.ZodObject> {
   readonly options: S;
   readonly environment?: OwnSettings;
   readonly defaults?: Tree;
+}
+
+/** What a service is configured with. */
+export interface Configuration {
+  /** All options. */
+  readonly tree: Tree;
+  /** Those of them that the environment sets: they stay, whatever core-keeper has later. */
+  readonly environment: Tree;
 }
 
 const NONE = 'none';
@@ -98,6 +106,20 @@ function sound(
   }
 }
 
+/** What the environment says of a section of EdgeX's configuration. */
+export function environmentOf(
+  { environment }: Configuration,
+  { sections }: OwnSettings,
+): (section: string) => Tree {
+  const options: Readonly<Record<string, string>> = { ...sections, Writable: 'writable' };
+  return (section) => {
+    const [name = '', ...below] = section.split('/');
+    const option = options[name];
+    const found = option === undefined ? {} : valueAt(environment, [...option.split('.'), ...below]);
+    return isTree(found) ? found : {};
+  };
+}
+
 const withoutKeys = (keys: Keys, unwanted: readonly string[] = []): Keys =>
   Object.fromEntries(Object.entries(keys).filter(([key]) => !unwanted.includes(key)));
 
@@ -107,7 +129,7 @@ function withProvided(
   { env: values, base, mine }: Local,
   provided: Provided,
   log: Log,
-): Tree {
+): Configuration {
   const { environment = {}, options } = configured;
   const wrong: string[] = [];
   const complain = (why: string): void => void wrong.push(why);
@@ -124,7 +146,7 @@ function withProvided(
   const tree = sound(options, layers, env, complain);
   if (wrong.length > 0)
     log.error({ wrong }, 'configuration from core-keeper is wrong, and is not followed there');
-  return withLogin(tree, merged(base, mine));
+  return { tree: withLogin(tree, merged(base, mine)), environment: env };
 }
 
 /**
@@ -137,7 +159,7 @@ export async function configurationOf(
   env: Variables,
   file: string | undefined,
   log: Log,
-): Promise<Tree> {
+): Promise<Configuration> {
   const { serviceKey, environment = {}, defaults = {}, options } = configured;
   const prefix = serviceKey.toUpperCase().replaceAll('-', '_');
   const wantsKeeper = (env['EDGEX_CONFIG_PROVIDER'] ?? '').startsWith('keeper');
@@ -148,9 +170,11 @@ export async function configurationOf(
   const base = merged(defaults, given);
   const mine = loadConfig(anything, { env: { prefix, values: env } });
   const here = merged(base, mine);
-  const tree = withLogin(merged(here, edgexEnvironment(env, environment, here, placeKeys(here))), here);
+  const edgex = edgexEnvironment(env, environment, here, placeKeys(here));
+  const tree = withLogin(merged(here, edgex), here);
+  const local: Configuration = { tree, environment: merged(mine, edgex) };
   const { dataDir, coreKeeper, followKeeper } = around.parse(checked(options, tree));
-  if (coreKeeper === NONE || !followKeeper || serviceKey === KEEPER) return tree;
+  if (coreKeeper === NONE || !followKeeper || serviceKey === KEEPER) return local;
   const keeper = httpPeer({ url: coreKeeper });
   try {
     const provided = await providedBy(
@@ -164,7 +188,7 @@ export async function configurationOf(
       },
       log,
     );
-    return provided === undefined ? tree : withProvided(configured, { env, base, mine }, provided, log);
+    return provided === undefined ? local : withProvided(configured, { env, base, mine }, provided, log);
   } finally {
     keeper.close();
   }

@@ -116,7 +116,11 @@ interface Running {
 const OWN = 'edgex/v4/core-data/Writable';
 const COMMON = 'edgex/v4/core-common-config-bootstrapper/all-services/Writable';
 
-async function run(options: Json = {}, counters = {}): Promise<Running> {
+async function run(
+  options: Json = {},
+  counters = {},
+  fromEnvironment?: (section: string) => Json,
+): Promise<Running> {
   const said: Json[] = [];
   const log = pino({ level: 'info' }, { write: (line: string) => void said.push(JSON.parse(line) as Json) });
   const applied: Json[] = [];
@@ -124,7 +128,10 @@ async function run(options: Json = {}, counters = {}): Promise<Running> {
   const edgex = createEdgexService({
     serviceKey: 'core-data',
     options: given,
-    ports: { clock: systemClock, random: systemRandom, log, bus, peers: { 'core-keeper': keeper } },
+    ports: {
+      ...{ clock: systemClock, random: systemRandom, log, bus, fromEnvironment },
+      peers: { 'core-keeper': keeper },
+    },
     writable: {
       schema: z.object({ PersistData: writableBoolean.optional() }),
       configured: { PersistData: true },
@@ -205,7 +212,7 @@ describe('secrets', () => {
     });
     const { edgex, peer, stop } = await run({ writable: insecure('hidden-one') });
     const changes: unknown[] = [];
-    edgex.secrets.onChange('bus', ({ password }) => void changes.push(password));
+    edgex.secrets.onChange('bus', (now) => void changes.push(now?.['password']));
     expect(edgex.secrets.get('bus')).toEqual({ username: 'u', password: 'hidden-one' });
     await change(`${OWN}/InsecureSecrets/bus/SecretData/password`, 'hidden-two');
     await until(() => edgex.secrets.get('bus')?.['password'] === 'hidden-two');
@@ -222,6 +229,22 @@ describe('secrets', () => {
     await until(() => edgex.secrets.get('other') !== undefined);
     expect(edgex.secrets.get('bus')).toEqual({ password: 'stored' });
     expect(changes).toEqual(['hidden-two', 'stored']);
+    await stop();
+  });
+
+  test('that are taken out of the configuration are told of, too', async () => {
+    keys = {
+      [`${OWN}/InsecureSecrets/bus/SecretName`]: 'bus',
+      [`${OWN}/InsecureSecrets/bus/SecretData/password`]: 'revoked',
+    };
+    const { edgex, stop } = await run();
+    await until(() => edgex.secrets.get('bus') !== undefined);
+    const changes: unknown[] = [];
+    edgex.secrets.onChange('bus', (now) => void changes.push(now));
+    keys = {};
+    await change(`${OWN}/InsecureSecrets/bus/SecretData/password`, undefined);
+    await until(() => edgex.secrets.get('bus') === undefined);
+    expect(changes).toEqual([undefined]);
     await stop();
   });
 
@@ -375,6 +398,35 @@ test('a section of a service’s own is followed too, as long as it runs', async
   await change(`${key}/Port`, '8');
   await delay(50);
   expect(values).toHaveLength(3);
+});
+
+test('what the environment says stays, whatever core-keeper has', async () => {
+  keys = {
+    [`${OWN}/LogLevel`]: 'INFO',
+    [`${OWN}/PersistData`]: 'false',
+    'edgex/v4/core-data/Driver/Baud': '9600',
+    'edgex/v4/core-data/Driver/Port': '5',
+  };
+  const says: Json = { Writable: { LogLevel: 'DEBUG' }, Driver: { Baud: '115200' } };
+  const { edgex, applied, log, stop } = await run(
+    { writable: { LogLevel: 'DEBUG' } },
+    {},
+    (section) => (says[section] ?? {}) as Json,
+  );
+  await until(() => applied.at(-1)?.['PersistData'] === false);
+  expect(log.level).toBe('debug');
+  const values: unknown[] = [];
+  edgex.followSection('Driver', { Port: '5', Baud: '115200' }, (now) => void values.push(now));
+  // as it was begun with: nothing is told until something becomes another
+  await change('edgex/v4/core-data/Driver/Baud', '4800');
+  await change('edgex/v4/core-data/Driver/Port', '6');
+  await until(() => values.length > 0);
+  expect(values).toEqual([{ Port: '6', Baud: '115200' }]);
+  await change(`${OWN}/LogLevel`, 'ERROR');
+  await change(`${OWN}/PersistData`, 'true');
+  await until(() => applied.at(-1)?.['PersistData'] === true);
+  expect(log.level).toBe('debug');
+  await stop();
 });
 
 describe('core-keeper', () => {

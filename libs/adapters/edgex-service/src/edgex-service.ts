@@ -20,6 +20,8 @@ export interface EdgexServicePorts {
   readonly log: Log;
   readonly bus?: Bus | undefined;
   readonly peers?: Readonly<Record<string, HttpPeer>> | undefined;
+  /** What the environment says of a section of EdgeX's configuration (`Writable`, `Driver`): that stays, whatever core-keeper has. */
+  readonly fromEnvironment?: ((section: string) => Tree) | undefined;
 }
 
 /** What is a service's own of its Writable section. */
@@ -93,7 +95,7 @@ function registration(log: Log, keeper: HttpPeer, service: Registered): { end():
 
 export function createEdgexService<S extends z.ZodObject>(parts: EdgexServiceParts<S>): EdgexService {
   const { serviceKey, options, ports, writable, counters = {}, gauges, endsInTime = false } = parts;
-  const { log } = ports;
+  const { log, fromEnvironment = () => ({}) } = ports;
   const { service, followKeeper } = options;
   const keeper = followKeeper ? ports.peers?.[KEEPER] : undefined;
   const secrets = openSecrets(secretsPath(options.dataDir, serviceKey));
@@ -142,6 +144,7 @@ export function createEdgexService<S extends z.ZodObject>(parts: EdgexServicePar
           serviceKey,
           isDeviceService: parts.isDeviceService ?? false,
           configured: { ...writable?.configured, ...options.writable },
+          overriding: fromEnvironment('Writable'),
           schema,
           apply,
         },
@@ -150,7 +153,11 @@ export function createEdgexService<S extends z.ZodObject>(parts: EdgexServicePar
     },
     followSection(section, configured, changed) {
       sections.push(
-        followSection({ serviceKey, section, configured }, changed, { log, bus: ports.bus, keeper }),
+        followSection({ serviceKey, section, configured, overriding: fromEnvironment(section) }, changed, {
+          log,
+          bus: ports.bus,
+          keeper,
+        }),
       );
     },
     register(port) {

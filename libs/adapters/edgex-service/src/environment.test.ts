@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { environmentOf } from './configuration.ts';
 import { edgexEnvironment, edgexVariablesNotTaken } from './environment.ts';
 
 describe('the environment under the names of EdgeX', () => {
@@ -151,4 +152,16 @@ describe('the environment under the names of EdgeX', () => {
   ])('names the variable that is wrong: %s', (name, value) => {
     expect(() => edgexEnvironment({ [name]: value })).toThrow(name);
   });
+});
+
+test('a section of EdgeX’s has what the environment says of the option that it is', () => {
+  const environment = { driver: { Baud: '2', Line: { A: '1' } }, writable: { LogLevel: 'DEBUG' }, port: 5 };
+  const says = environmentOf(
+    { tree: {}, environment },
+    { sections: { Driver: 'driver', Mine: 'custom.Mine' } },
+  );
+  expect(says('Driver')).toEqual(environment.driver);
+  expect(says('Driver/Line')).toEqual({ A: '1' });
+  expect(says('Writable')).toEqual({ LogLevel: 'DEBUG' });
+  for (const section of ['Driver/Baud', 'Mine', 'port', 'driver']) expect(says(section)).toEqual({});
 });

@@ -14,7 +14,7 @@ import {
 import { z } from 'zod';
 import type { EdgexServicePorts } from './edgex-service.ts';
 import { withBaseTopic } from './base-topic.ts';
-import { checked, configurationOf } from './configuration.ts';
+import { checked, configurationOf, environmentOf } from './configuration.ts';
 import { configFileOf } from './edgex-file.ts';
 import { edgexVariablesNotTaken } from './environment.ts';
 import { secretsOf, type Secrets } from './secrets.ts';
@@ -94,7 +94,9 @@ export async function runService<S extends z.ZodObject>(alone: AloneService<S>):
   const { argv, env } = process;
   const log = createLog(serviceKey);
   const schema = alone.options.extend(surroundings.shape);
-  const tree = await configurationOf({ ...alone, options: schema }, env, configFileOf(argv[2], env), log);
+  const configured = { ...alone, options: schema };
+  const configuration = await configurationOf(configured, env, configFileOf(argv[2], env), log);
+  const { tree } = configuration;
   const given = checked(schema, tree);
   const around = surroundings.parse(given);
   const { broker, coreMetadata, coreKeeper, port } = around;
@@ -108,7 +110,8 @@ export async function runService<S extends z.ZodObject>(alone: AloneService<S>):
   const login = loginOf(around.messageBus, () => secretsOf(serviceKey, withSecrets.parse(own)));
   const openBus = (): Bus =>
     withBaseTopic(createMqttBus({ url: broker, ...login }, log), around.messageBus.baseTopicPrefix);
-  const ports = { clock: systemClock, random: systemRandom, log, peers };
+  const fromEnvironment = environmentOf(configuration, environment);
+  const ports = { clock: systemClock, random: systemRandom, log, peers, fromEnvironment };
   const room = create(options, broker === NONE ? ports : { ...ports, bus: openBus() });
   await runAlone(log, () => room);
   log.info({ port: room.port }, 'listening');

@@ -27,8 +27,8 @@ export interface Secrets {
   get(name: string): Readonly<Record<string, string>> | undefined;
   /** The configuration's secrets (Writable.InsecureSecrets), in place of those before. */
   configure(insecure: InsecureSecrets): void;
-  /** Calls back whenever a secret of this name has become another one. */
-  onChange(name: string, changed: (data: Readonly<Record<string, string>>) => void): void;
+  /** Calls back whenever a secret of this name has become another one; with undefined where it is there no more. */
+  onChange(name: string, changed: (data: Readonly<Record<string, string>> | undefined) => void): void;
   /** How often each was done since the start. */
   readonly counts: { readonly stored: number; readonly requested: number };
 }
@@ -55,7 +55,7 @@ export function openSecrets(path: string): Secrets {
   let secrets = readSecrets(path);
   let configured: ReadonlyMap<string, Stored[string]> = new Map();
   const counts = { stored: 0, requested: 0 };
-  const listeners = new Map<string, ((data: Stored[string]) => void)[]>();
+  const listeners = new Map<string, ((data: Stored[string] | undefined) => void)[]>();
   const current = (name: string): Stored[string] | undefined => secrets.get(name) ?? configured.get(name);
   /** Tells of those that are others than before. */
   const change = (names: Iterable<string>, make: () => void): void => {
@@ -63,7 +63,7 @@ export function openSecrets(path: string): Secrets {
     make();
     for (const [name, was] of before) {
       const now = current(name);
-      if (now === undefined || JSON.stringify(now) === was) continue;
+      if (JSON.stringify(now) === was) continue;
       for (const changed of listeners.get(name) ?? []) changed(now);
     }
   };

@@ -23,6 +23,8 @@ export interface WritableOptions<S extends z.ZodType> {
   readonly isDeviceService?: boolean;
   /** What is in force where core-keeper has nothing. */
   readonly configured: Readonly<Record<string, unknown>>;
+  /** What the environment says, whatever core-keeper has. */
+  readonly overriding?: Tree;
   readonly schema: S;
   /** Called with what is in force at the start, and whenever that may have changed. */
   readonly apply: (values: z.output<S>) => void;
@@ -120,18 +122,29 @@ async function followKeys(
   };
 }
 
+/** A section of a service's own configuration. */
+export interface FollowedSection {
+  readonly serviceKey: string;
+  readonly section: string;
+  /** What is in force now. */
+  readonly configured: Tree;
+  /** What the environment says of it, whatever core-keeper has. */
+  readonly overriding?: Tree;
+}
+
 /**
- * A section of a service's own configuration, live: what core-keeper has of it over what is configured, each time that it has become something else. Nothing without core-keeper.
+ * A section of a service's own configuration, live: what core-keeper has of it over what is configured, but for what the environment says, each time that it has become something else.
+ * Nothing without core-keeper.
  */
 export async function followSection(
-  { serviceKey, section, configured }: { serviceKey: string; section: string; configured: Tree },
+  { serviceKey, section, configured, overriding = {} }: FollowedSection,
   changed: (values: Tree) => void,
   { bus, keeper, log }: Ports,
 ): Promise<FollowedWritable> {
   if (keeper === undefined) return { stop: async () => undefined };
   let last = stringifyJson(configured);
   const put = (given: ConfigTree): void => {
-    const values = merged(configured, given);
+    const values = merged(merged(configured, given), overriding);
     const text = stringifyJson(values);
     if (text === last) return;
     last = text;
@@ -154,7 +167,7 @@ export async function followWritable<S extends z.ZodType>(
   options: WritableOptions<S>,
   ports: Ports,
 ): Promise<FollowedWritable> {
-  const { serviceKey, configured, schema, apply, isDeviceService = false } = options;
+  const { serviceKey, configured, schema, apply, overriding = {}, isDeviceService = false } = options;
   const { bus, keeper, log } = ports;
   const checked = schema.safeParse(configured);
   if (!checked.success)
@@ -168,7 +181,7 @@ export async function followWritable<S extends z.ZodType>(
 
   const put = (given: ConfigTree): void => {
     const wrong: string[] = [];
-    const values = rightValues(schema, configured, given, (path, why) =>
+    const values = rightValues(schema, configured, merged(given, overriding), (path, why) =>
       wrong.push(`Writable/${path}: ${why}`),
     );
     const said = wrong.join('; ');
