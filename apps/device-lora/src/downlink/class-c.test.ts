@@ -154,6 +154,29 @@ test('a confirmed one goes again with the same bytes until it is acknowledged or
   expect(sent).toHaveLength(5);
 });
 
+test('one whose counter was passed is not sent again: whether the device has it, nobody knows', async () => {
+  const { queue, hear, sent, until, latest, store } = openScene();
+  hear(['best']);
+  queue(true);
+  await until(() => latest()?.state === 'sent');
+  // the acknowledgement of an uplink
+  store.assign(devAddr, 1, undefined, 0);
+  await until(() => latest()?.state === 'failed');
+  expect(latest()?.error).toContain('nobody knows');
+  expect(sent).toHaveLength(1);
+});
+
+test('where its counter is gone it goes under another one only if it surely was not on air', async () => {
+  const { queue, hear, outcomes, sent, until, latest } = openScene();
+  hear(['best']);
+  const gone = { status: 'INTERNAL_ERROR', refused: 'noBlock' };
+  outcomes.push(gone, { status: 'OK' }, gone);
+  queue(true);
+  await until(() => latest()?.state === 'failed');
+  expect(sent.map(({ bytes }) => parseDataFrame(bytes).fcnt16)).toEqual([0, 1, 1]);
+  expect(latest()?.error).toContain('nobody knows');
+});
+
 test('a clock that is set back delays no repetition', async () => {
   const { queue, hear, sent, until, wall } = openScene();
   hear(['best']);

@@ -6,7 +6,7 @@ import type { HeardUplink } from '../uplink/reader.ts';
 import type { Session } from '../uplink/sessions.ts';
 import { buildFrame } from './build.ts';
 import type { DownCounters } from './counters.ts';
-import type { Desk } from './desk.ts';
+import { UNKNOWN, type Desk } from './desk.ts';
 import { throughGateways } from './gateways.ts';
 import { MAX_ATTEMPTS } from './plan.ts';
 import type { Reach } from './reach.ts';
@@ -124,6 +124,11 @@ export function createClassC(ports: ClassCPorts): ClassC {
     if (underWay !== undefined) {
       const ms = ackWait(line, underWay);
       if (ms > 0) return { kind: 'wait', ms };
+      if (desk.isPassed(session, underWay)) {
+        if (desk.isUnsent(underWay)) desk.requeue([underWay], 'its counter was passed');
+        else desk.end(underWay, 'failed', UNKNOWN);
+        return chooseFor(line, session, window);
+      }
       if (underWay.state === 'sent' && underWay.attempts >= MAX_ATTEMPTS) {
         desk.end(underWay, 'failed', 'not acknowledged');
         return chooseFor(line, session, window);
@@ -140,6 +145,7 @@ export function createClassC(ports: ClassCPorts): ClassC {
     const adr = mac.stateOf(session).adr.enabled;
     const bytes = buildFrame(session, { fcnt, ack: false, adr, more, commands: new Uint8Array(), downlink });
     store.assign(session.devAddr, fcnt, { id: downlink.id, bytes, session: session.id }, clock.now());
+    desk.made(downlink);
     return bytes;
   };
   const send = async (line: Line, session: Session, { downlink, more }: Extract<Next, { kind: 'send' }>) => {
@@ -152,7 +158,7 @@ export function createClassC(ports: ClassCPorts): ClassC {
     const receptions = reach.of(devEui).map((gatewayId) => ({ gatewayId, context: '' }));
     const windows = [windowOf(session)];
     const verdict = await throughGateways(transmitter, { bytes, receptions, windows, at: 'once' });
-    desk.settle(downlink, verdict);
+    desk.settle(downlink, verdict, true);
     if (verdict.kind === 'newCounter') counters.discard(session.devAddr);
     if (verdict.kind === 'onAir') {
       line.retryMs = times.retryMs;
@@ -176,7 +182,7 @@ export function createClassC(ports: ClassCPorts): ClassC {
     try {
       await send(line, session, next);
     } finally {
-      desk.busy.delete(devEui);
+      desk.release(devEui);
     }
     return Math.max(1, line.notBefore - clock.monotonic());
   };

@@ -8,11 +8,21 @@ import type { Downlink, DownlinkStore } from './store.ts';
 export interface Desk {
   /** Devices that something is being sent to: one frame at a time. */
   readonly busy: Set<DevEui>;
+  /** Nothing is being sent to it any more. */
+  release(devEui: DevEui): void;
+  /** Who is told of each release. */
+  onRelease(listener: (devEui: DevEui) => void): void;
+  /** It was given its bytes just now: nobody has them yet. */
+  made(downlink: Pick<Downlink, 'id'>): void;
+  /** Whether its bytes surely were not on air: of what was made before a start nobody knows. */
+  isUnsent(downlink: Downlink): boolean;
+  /** Whether a higher counter was used since: the device would not take its bytes any more. */
+  isPassed(session: Session, downlink: Downlink): boolean;
   end(downlink: Downlink, state: 'acknowledged' | 'failed', error?: string): void;
   /** As it is now; undefined where it has ended meanwhile. */
   openNow(downlink: Downlink): Downlink | undefined;
-  /** What became of one that was sent, or was not. */
-  settle(downlink: Downlink, verdict: Verdict): void;
+  /** What became of one that was sent, or was not, to a device that listens at all times or only in its windows. */
+  settle(downlink: Downlink, verdict: Verdict, listensAlways: boolean): void;
   /** Back into the queue; whether there were any. */
   requeue(downlinks: readonly Downlink[], why: string): boolean;
   /** Those of the session's device that are not at their end, oldest first; what was made with another session is made anew. */
@@ -23,10 +33,14 @@ export interface Desk {
   counts(): Readonly<Record<string, number>>;
 }
 
+export const UNKNOWN = 'nobody knows whether the device has it, and its counter can be used no more';
 export const TOO_LONG = 'too long for the data rates that the device uses';
 
 export const fits = (length: number, windows: readonly ReceiveWindow[]): ReceiveWindow[] =>
   windows.filter((window) => length <= eu868.maxPayload(window));
+
+const mayBeOnAir = (verdict: Verdict): boolean =>
+  verdict.kind === 'onAir' || (verdict.kind === 'again' && verdict.isUnsure === true);
 
 export function createDesk(store: DownlinkStore, clock: Pick<Clock, 'now'>): Desk {
   const counts: Record<string, number> = { sent: 0, acknowledged: 0, failed: 0, answered: 0, notSent: 0 };
@@ -34,18 +48,34 @@ export function createDesk(store: DownlinkStore, clock: Pick<Clock, 'now'>): Des
     counts[name] = (counts[name] ?? 0) + 1;
   };
   const openNow: Desk['openNow'] = ({ id, devEui }) => store.open(devEui).find((one) => one.id === id);
+  const unsent = new Set<number>();
+  const listeners: ((devEui: DevEui) => void)[] = [];
+  const busy = new Set<DevEui>();
+  const end: Desk['end'] = (downlink, state, error) => {
+    unsent.delete(downlink.id);
+    store.update(downlink.id, { state, ...(error === undefined ? {} : { error }) }, clock.now());
+    count(state);
+  };
   const requeue: Desk['requeue'] = (downlinks, why) => {
-    for (const { id } of downlinks) store.requeue(id, why, clock.now());
+    for (const { id } of downlinks) {
+      unsent.delete(id);
+      store.requeue(id, why, clock.now());
+    }
     return downlinks.length > 0;
   };
   return {
-    busy: new Set(),
+    busy,
+    release(devEui) {
+      busy.delete(devEui);
+      for (const listener of listeners) listener(devEui);
+    },
+    onRelease: (listener) => void listeners.push(listener),
+    made: ({ id }) => void unsent.add(id),
+    isUnsent: ({ id }) => unsent.has(id),
+    isPassed: ({ devAddr }, { fcnt }) => fcnt !== undefined && (store.highestUsed(devAddr) ?? 0) > fcnt,
     count,
     counts: () => ({ ...counts }),
-    end(downlink, state, error) {
-      store.update(downlink.id, { state, ...(error === undefined ? {} : { error }) }, clock.now());
-      count(state);
-    },
+    end,
     openNow,
     requeue,
     openOf({ id, device }) {
@@ -59,9 +89,10 @@ export function createDesk(store: DownlinkStore, clock: Pick<Clock, 'now'>): Des
         if (error !== TOO_LONG) store.update(id, { error: TOO_LONG }, clock.now());
       return open.filter((downlink) => !isTooLong(downlink));
     },
-    settle(downlink, verdict) {
+    settle(downlink, verdict, listensAlways) {
       const now = clock.now();
       if (verdict.kind === 'onAir') count('sent');
+      if (mayBeOnAir(verdict)) unsent.delete(downlink.id);
       // a newer value may have replaced it while it was at the gateway
       const current = openNow(downlink);
       if (current === undefined) return;
@@ -70,7 +101,9 @@ export function createDesk(store: DownlinkStore, clock: Pick<Clock, 'now'>): Des
         const told = verdict.note === undefined ? {} : { error: verdict.note };
         store.update(downlink.id, { state: 'sent', attempts, ...told }, now);
       } else if (verdict.kind === 'again') store.update(downlink.id, { error: verdict.why }, now);
-      else store.requeue(downlink.id, verdict.why, now);
+      // listening at all times, the device may have it already
+      else if (listensAlways && !unsent.has(current.id)) end(current, 'failed', UNKNOWN);
+      else requeue([current], verdict.why);
     },
   };
 }

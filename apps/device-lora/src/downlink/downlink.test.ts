@@ -60,7 +60,7 @@ describe('what answers an uplink', () => {
       kind: 'newCounter',
       why: 'noBlock',
     });
-    expect(judgeOutcomes([])).toEqual({ kind: 'again', why: 'no outcome' });
+    expect(judgeOutcomes([])).toEqual({ kind: 'again', why: 'no outcome', isUnsure: true });
   });
 });
 

@@ -45,7 +45,12 @@ export interface Outcome {
 /** What follows from it: on air; try the same bytes again; only other bytes under a new counter can go. */
 export type Verdict =
   | { readonly kind: 'onAir'; readonly note?: string }
-  | { readonly kind: 'again'; readonly why: string }
+  | {
+      readonly kind: 'again';
+      readonly why: string;
+      /** Nobody said that it was not sent. */
+      readonly isUnsure?: true;
+    }
   | { readonly kind: 'newCounter'; readonly why: string };
 
 // The fence will never let these bytes pass: their counter is not ours any more.
@@ -58,6 +63,7 @@ export function judgeOutcomes(items: readonly Outcome[]): Verdict {
     return { kind: 'onAir', note: 'the gateway did not say whether it sent it' };
   const gone = items.find(({ refused }) => refused !== undefined && COUNTER_GONE.has(refused));
   if (gone !== undefined) return { kind: 'newCounter', why: gone.refused ?? gone.status };
+  if (items.length === 0) return { kind: 'again', why: 'no outcome', isUnsure: true };
   const last = items.findLast(({ status }) => status !== 'IGNORED');
   return { kind: 'again', why: last?.refused ?? last?.status ?? 'no outcome' };
 }

@@ -76,16 +76,19 @@ function openScene() {
   const clock = { now: () => ms, monotonic: () => ms };
   const db = openStore(':memory:');
   const store = createDownlinkStore(db);
+  const desk = createDesk(store, clock);
   const mac = createMacLayer({ options, store: createMacStore(db), clock, log: silentLog });
   const sent: { bytes: Uint8Array; to: Opportunity }[] = [];
   /** What becomes of the next transmissions, and what happens meanwhile; OK where nothing is said. */
   const air: { outcome: Outcome; meanwhile?: () => void }[] = [];
   const scene = {
     store,
+    desk,
     mac,
     sent,
     air,
     pass: (by: number): void => void (ms += by),
+    countFrom: (fcnt: number): void => void (next = fcnt),
     noCounters: (): void => void (next = undefined),
     frames: (): DataFrame[] => sent.map(({ bytes }) => parseDataFrame(bytes)),
     latest: (): Downlink | undefined => store.latest(devEui, 1)[0],
@@ -102,7 +105,7 @@ function openScene() {
       sendDownlinks: true,
       answerUplinks: true,
       store,
-      desk: createDesk(store, clock),
+      desk,
       onQueued: () => undefined,
       mac,
       counters: {
@@ -246,6 +249,74 @@ describe('a gateway that does not send', () => {
     scene.air.push(late(1000), late(1000));
     expect(await hear(scene)).toEqual(['a', 'b']);
     expect(scene.sent.map(({ to }) => to.windows.length)).toEqual([2, 1]);
+  });
+});
+
+describe('while something else is sent to the device', () => {
+  test.each([
+    [300, [2]],
+    [1400, [1]],
+    [2500, []],
+  ])(
+    'its uplink is answered when that is done, after %i ms in the windows that are ahead',
+    async (ms, windows) => {
+      const scene = openScene();
+      scene.desk.busy.add(devEui);
+      await scene.hear(sessionOf(1), 1, { confirmed: true });
+      expect(scene.sent).toHaveLength(0);
+      scene.pass(ms);
+      scene.desk.release(devEui);
+      await setImmediate();
+      expect(scene.sent.map(({ to }) => to.windows.length)).toEqual(windows);
+      expect(scene.frames().every(({ ack }) => ack)).toBe(true);
+      expect(scene.desk.busy.size).toBe(0);
+    },
+  );
+
+  test('the newest of several uplinks is the one', async () => {
+    const scene = openScene();
+    const session = sessionOf(1);
+    scene.desk.busy.add(devEui);
+    await scene.hear(session, 1, { confirmed: true });
+    scene.pass(500);
+    await scene.hear(session, 2, { confirmed: true });
+    scene.desk.release(devEui);
+    await setImmediate();
+    expect(scene.sent).toHaveLength(1);
+    expect(scene.sent[0]?.to.windows).toHaveLength(2);
+  });
+});
+
+describe('a device that listens at all times and asks for an acknowledgement', () => {
+  const onWay = (state: 'sending' | 'sent', confirmed: boolean) => {
+    const scene = openScene();
+    const session = { ...sessionOf(1), device: { ...device, class: 'C' as const } };
+    const { id } = scene.store.add({ ...interval, confirmed }, 0);
+    const { payload, fPort } = interval;
+    const bytes = session.cipher.build({ direction: 'down', confirmed, devAddr, fcnt: 0, fPort }, payload);
+    scene.store.assign(devAddr, 0, { id, bytes, session: session.id }, 1_000_000);
+    scene.store.update(id, { state, attempts: state === 'sent' ? 1 : 0 }, 1_000_000);
+    scene.countFrom(1);
+    scene.pass(100);
+    return { scene, session };
+  };
+
+  test.each([
+    ['sent', true],
+    ['sending', false],
+  ] as const)('is not given what is %s once more under another counter', async (state, confirmed) => {
+    const { scene, session } = onWay(state, confirmed);
+    await scene.hear(session, 1, { confirmed: true });
+    expect(scene.frames()).toMatchObject([{ fcnt16: 1, ack: true, confirmed: false }]);
+    expect(scene.frames()[0]?.fPort).toBeUndefined();
+    expect(scene.latest()).toMatchObject({ state, fcnt: 0, attempts: state === 'sent' ? 1 : 0 });
+    // nor is it repeated, now that its counter was passed
+    scene.pass(10_000);
+    await scene.hear(session, 2);
+    expect(scene.sent).toHaveLength(1);
+    scene.pass(10_000);
+    await scene.hear(session, 3, { ack: true });
+    expect(scene.latest()?.state).toBe(confirmed ? 'acknowledged' : 'sending');
   });
 });
 

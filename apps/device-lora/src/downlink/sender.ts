@@ -101,6 +101,8 @@ export function createSender(ports: SenderPorts): DownlinkSender {
   /** The last answers without payload, to be repeated when the device repeats its question. */
   const lastEmpty = new Map<DevEui, EmptyAnswer>();
   const answered = new Map<DevEui, Answered>();
+  /** The newest uplink of a device that was heard while something was being sent to it. */
+  const deferred = new Map<DevEui, HeardUplink>();
   const ageOf = ({ uplink }: HeardUplink): number => clock.monotonic() - (uplink.heardAt ?? -Infinity);
   const rx1Ms = ({ session }: HeardUplink): number => mac.stateOf(session).rx1DelayS * 1000;
 
@@ -127,6 +129,7 @@ export function createSender(ports: SenderPorts): DownlinkSender {
       session: session.id,
       state: mac.stateOf(session),
     });
+    if (downlink !== undefined) desk.made(downlink);
     return { bytes, downlink };
   };
   const frameFor = async (reply: Reply): Promise<Frame | undefined> => {
@@ -161,16 +164,23 @@ export function createSender(ports: SenderPorts): DownlinkSender {
       counters.discard(devAddr);
       lastEmpty.delete(device.devEui);
     }
-    if (downlink !== undefined) desk.settle(downlink, verdict);
+    if (downlink !== undefined) desk.settle(downlink, verdict, device.class === 'C');
     else if (verdict.kind === 'onAir') desk.count('answered');
   };
   /** The device's downlinks that may go now; what can go no more as it is, is made anew. */
   const openFor = ({ session, frame }: HeardUplink, windows: readonly ReceiveWindow[]): Downlink[] => {
     const open = desk.openOf(session);
+    const listensAlways = session.device.class === 'C';
     // the device would go on asking
     const mute = open.filter(({ bytes }) => frame.confirmed && bytes !== undefined && !hasAck(bytes));
-    const isNew = desk.requeue(mute, 'the device waits for an acknowledgement');
-    return desk.fitting(isNew ? store.open(session.device.devEui) : open, windows);
+    // under another counter only what it has not: else it would do it twice
+    const missed = mute.filter((one) => desk.isUnsent(one) || (one.state === 'sent' && !listensAlways));
+    const isNew = desk.requeue(missed, 'the device waits for an acknowledgement');
+    const now = isNew ? store.open(session.device.devEui) : open;
+    const isHeld = (one: Downlink): boolean =>
+      one.bytes !== undefined && !desk.isUnsent(one) && (mute.includes(one) || desk.isPassed(session, one));
+    // what it may have does not go with this answer, and nothing goes before it is at its end
+    return listensAlways && now.some(isHeld) ? [] : desk.fitting(now, windows);
   };
   /** Room for MAC commands beside what is sent anyway. */
   const roomIn = (answer: Answer, windows: readonly ReceiveWindow[]): number => {
@@ -180,7 +190,9 @@ export function createSender(ports: SenderPorts): DownlinkSender {
   };
   const reply = (heard: HeardUplink): Reply | undefined => {
     const { session, frame, uplink, novelty } = heard;
-    const windows = eu868.receiveWindows(uplink, mac.stateOf(session));
+    const windows = eu868
+      .receiveWindows(uplink, mac.stateOf(session))
+      .filter(({ delayUs }) => delayUs / 1000 - LEAD_MS > ageOf(heard));
     const open = openFor(heard, windows);
     // what was not sent yet is not risked
     const plan = planAnswer(isLate(heard) ? open.filter(({ bytes }) => bytes !== undefined) : open, false);
@@ -229,18 +241,54 @@ export function createSender(ports: SenderPorts): DownlinkSender {
     if (novelty === 'new' && session.standing !== 'former') mac.heard(heard, 0);
     if (frame.confirmed && ports.answerUplinks && mayAnswer(heard)) counters.prepare(session.devAddr);
   };
-  const isLive = (heard: HeardUplink): boolean => {
+  /** Whether there is time for an answer in a window that opens so many ms after it. */
+  const isLive = (heard: HeardUplink, windowMs: number): boolean => {
     const { via, heardAt } = heard.uplink;
-    return via === 'radio' && heardAt !== undefined && ageOf(heard) < rx1Ms(heard) - LATEST_MS;
+    return via === 'radio' && heardAt !== undefined && ageOf(heard) < windowMs - LATEST_MS;
   };
+  const rx2Ms = (heard: HeardUplink): number => rx1Ms(heard) + RX2_AFTER_RX1_MS;
   /** Not answered often enough, nor in these very windows: a copy that comes before RX2 was a slow gateway's. */
   const isDue = (heard: HeardUplink): boolean => {
     if (isLate(heard) && !heard.frame.confirmed) return false;
     const last = answeredBefore(heard);
     if (last === undefined) return true;
     const apart = (heard.uplink.heardAt ?? -Infinity) - last.heardAt;
-    return last.times < MAX_ANSWERS && apart > rx1Ms(heard) + RX2_AFTER_RX1_MS;
+    return last.times < MAX_ANSWERS && apart > rx2Ms(heard);
   };
+  const answer = (heard: HeardUplink, windowMs: number): void => {
+    const { device } = heard.session;
+    if (!ports.sendDownlinks || !mayAnswer(heard) || !isLive(heard, windowMs) || !isDue(heard)) {
+      listen(heard);
+      return;
+    }
+    const ready = reply(heard);
+    if (ready === undefined) return;
+    desk.busy.add(device.devEui);
+    send(ready)
+      .catch((error: unknown) => {
+        log.error({ device: device.name, error: describeError(error) }, 'a downlink failed');
+      })
+      .finally(() => desk.release(device.devEui));
+  };
+  /** One frame at a time: it is answered when the one before has gone, where a window is still ahead then. */
+  const defer = (heard: HeardUplink): void => {
+    const { session, novelty, frame } = heard;
+    const earlier = deferred.get(session.device.devEui);
+    const isCopy = earlier !== undefined && novelty !== 'new';
+    if (!ports.sendDownlinks || isCopy || !mayAnswer(heard) || !isLive(heard, rx2Ms(heard))) {
+      listen(heard);
+      return;
+    }
+    if (earlier !== undefined) listen(earlier);
+    deferred.set(session.device.devEui, heard);
+    if (frame.confirmed && ports.answerUplinks) counters.prepare(session.devAddr);
+  };
+  desk.onRelease((devEui) => {
+    const heard = deferred.get(devEui);
+    if (heard === undefined) return;
+    deferred.delete(devEui);
+    answer(heard, rx2Ms(heard));
+  });
 
   return {
     queue(downlink, devAddr, { replaces }) {
@@ -258,21 +306,9 @@ export function createSender(ports: SenderPorts): DownlinkSender {
       return added;
     },
     heard(heard) {
-      const { device } = heard.session;
       if (heard.novelty === 'new') acknowledge(heard);
-      const isBusy = desk.busy.has(device.devEui);
-      if (!ports.sendDownlinks || isBusy || !mayAnswer(heard) || !isLive(heard) || !isDue(heard)) {
-        listen(heard);
-        return;
-      }
-      const ready = reply(heard);
-      if (ready === undefined) return;
-      desk.busy.add(device.devEui);
-      send(ready)
-        .catch((error: unknown) => {
-          log.error({ device: device.name, error: describeError(error) }, 'a downlink failed');
-        })
-        .finally(() => desk.busy.delete(device.devEui));
+      if (desk.busy.has(heard.session.device.devEui)) defer(heard);
+      else answer(heard, rx1Ms(heard));
     },
     counts: () => desk.counts(),
   };
