@@ -87,6 +87,23 @@ export function endProvider(
   store.providers.put({ ...contract, status: 'ENDING', attempts: 0, updatedAt: clock.now() });
 }
 
+type Attempt = { readonly change: Change } | { readonly failure: unknown };
+
+async function tried(step: Promise<Change>): Promise<Attempt> {
+  try {
+    return { change: await step };
+  } catch (failure) {
+    return { failure };
+  }
+}
+
+/** The contract ended while the step was under way: what that found, or why it failed, counts no more; what it loaded is let go. */
+function dropStep(now: ProviderContract | undefined, attempt: Attempt, { store }: ProviderPorts): boolean {
+  const imageId = 'change' in attempt ? attempt.change.imageId : undefined;
+  if (now?.status === 'ENDING' && imageId !== undefined) store.providers.put({ ...now, imageId });
+  return now !== undefined;
+}
+
 /**
  * One step of a contract that this edge provides for: have the image fetched, follow that, load it into the runtime; let it go at the end. What it
  * finds is durable when it resolves; every step can be repeated. @returns whether the state changed.
@@ -95,8 +112,12 @@ export async function advanceProvider(contractId: string, ports: ProviderPorts):
   const contract = ports.store.providers.get(contractId);
   const advance = contract === undefined ? undefined : ADVANCE[contract.status];
   if (contract === undefined || advance === undefined) return false;
-  const change = await advance(contract, ports);
-  const { error: _, ...rest } = ports.store.providers.get(contractId) ?? contract;
+  const attempt = await tried(advance(contract, ports));
+  const now = ports.store.providers.get(contractId);
+  if (now?.status !== contract.status) return dropStep(now, attempt, ports);
+  if ('failure' in attempt) throw attempt.failure;
+  const { error: _, ...rest } = now;
+  const { change } = attempt;
   const next = { ...rest, ...change, attempts: 0 };
   if (!isDeepStrictEqual(next, contract))
     ports.store.providers.put({ ...next, updatedAt: ports.clock.now() });

@@ -1,11 +1,10 @@
 import type { Request } from 'express';
-import type { z } from 'zod';
 import type { HttpRim } from '@antirio/host';
-import { AntirioError, canonicalBytes, sha256Hex, type Clock } from '@antirio/kernel';
+import { AntirioError, type Clock } from '@antirio/kernel';
 import type { OrchestratorOptions } from '../options.ts';
 import type { OrchestratorStore } from '../store.ts';
 import type { Flow } from './flows.ts';
-import { isOver } from './provider-flow.ts';
+import { acceptContract } from './provider-accept.ts';
 import { providerContractBody, providerStatusBody, type ProviderContract } from './records.ts';
 
 export interface ProviderRoutes {
@@ -13,55 +12,6 @@ export interface ProviderRoutes {
   readonly flow: Flow;
   readonly options: OrchestratorOptions;
   readonly clock: Clock;
-}
-
-type Asked = z.output<typeof providerContractBody>;
-
-/** Without an id the contract is known by what it is about, so that asking again is the same contract. */
-function idOf({ contractId, edgeId, imageName, imageHash, config }: Asked): string {
-  return contractId ?? sha256Hex(canonicalBytes({ edgeId, imageName, imageHash, config })).slice(0, 32);
-}
-
-function sameContract(known: ProviderContract, asked: Asked): boolean {
-  return (['edgeId', 'imageName', 'imageHash', 'config'] as const).every(
-    (field) => known[field] === asked[field],
-  );
-}
-
-/** Contracts that are over and still shown: the newest. */
-const HISTORY = 1000;
-
-/** Of the same customer's image of the same name there may be another version: under which id it is fetched. */
-function versionOf(asked: Asked, store: OrchestratorStore): { contractId: string; versionOf?: string } {
-  const contractId = idOf(asked);
-  const first = store.providers.get(contractId);
-  if (first === undefined || sameContract(first, asked)) return { contractId };
-  if (first.edgeId !== asked.edgeId || first.imageName !== asked.imageName)
-    throw new AntirioError('conflict', `contract ${contractId} is about something else`, { contractId });
-  const hash = sha256Hex(canonicalBytes({ image: asked.imageHash, config: asked.config })).slice(0, 10);
-  return { contractId: `${contractId}-v${hash}`, versionOf: contractId };
-}
-
-function accept(asked: Asked, { store, options, clock }: ProviderRoutes): ProviderContract {
-  const version = versionOf(asked, store);
-  const known = store.providers.get(version.contractId);
-  if (known !== undefined && !isOver(known)) return known;
-  const all = store.providers.all();
-  const over = all.filter(isOver);
-  if (all.length - over.length >= options.maxContracts)
-    throw new AntirioError('busy', `this edge provides for ${options.maxContracts} contracts at most`);
-  for (const old of over.slice(0, Math.max(0, over.length - HISTORY))) store.providers.remove(old.contractId);
-  const now = clock.now();
-  const createdAt = known?.createdAt ?? now;
-  return store.providers.put({
-    ...asked,
-    ...version,
-    status: 'REQUESTED',
-    attempts: 0,
-    createdAt,
-    askedAt: now,
-    updatedAt: now,
-  });
 }
 
 function requireSender(request: Request, edgeId: string): void {
@@ -96,7 +46,7 @@ export function addProviderRoutes(rim: HttpRim, room: ProviderRoutes): void {
     },
     ({ body, request }) => {
       requireSender(request, body.edgeId);
-      const record = accept(body, room);
+      const record = acceptContract(body, room);
       flow.hurry(record.contractId);
       return record;
     },

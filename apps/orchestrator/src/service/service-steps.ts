@@ -11,7 +11,7 @@ import { controlTopic, foreignConfig, settingsKey, specOf } from './service-conf
 import type { Step } from './service-plan.ts';
 import type { ServiceRecord } from './service-record.ts';
 import { archiveKey, type ServiceRoom, type ServiceState } from './service-room.ts';
-import { fetchedFor } from './versions.ts';
+import { fetchedFor } from '../flow/provider-accept.ts';
 
 interface Task {
   readonly room: ServiceRoom;

@@ -4,7 +4,8 @@ import type { OrchestratorStore } from '../store.ts';
 import type { ServiceBody, ServiceRecord, ServiceWish, VersionSwitch } from './service-record.ts';
 import type { ServiceRoom } from './service-room.ts';
 import { ServiceLoop, type ServiceReport, type ServiceWork } from './service-work.ts';
-import { advanceVersions, fetchedFor, versionsOf } from './versions.ts';
+import { fetchedFor } from '../flow/provider-accept.ts';
+import { advanceVersions, asWhole, versionsOf } from './versions.ts';
 
 /** One version as it is answered to a GET: without its secrets, and without what the customer configured. */
 export interface VersionAnswer extends ServiceReport {
@@ -13,6 +14,8 @@ export interface VersionAnswer extends ServiceReport {
   readonly desired: ServiceRecord['desired'];
   readonly standby: ServiceRecord['standby'];
   readonly imageCid: string;
+  /** By which a wish names this version. */
+  readonly archive: string;
   readonly imageId?: string;
   readonly epoch: number;
   readonly updatedAt: number;
@@ -44,6 +47,24 @@ const VERSIONS_MS = 500;
 /** Of first versions, and of later ones, which have a level of their own. */
 const STATUS_FILTERS = ['contract/+/antirio/service/+/status', 'contract/+/antirio/service/+/+/status'];
 
+/** A version that was configured stays so where a wish says nothing of it. */
+function configured(
+  service: ServiceWish['service'],
+  before: ServiceRecord | undefined,
+): ServiceWish['service'] {
+  const configuration = service.configuration ?? before?.service['configuration'];
+  return configuration === undefined ? service : { ...service, configuration };
+}
+
+/** Of the record before, where it is about the same image. */
+function kept(
+  service: ServiceWish['service'],
+  same: ServiceRecord | undefined,
+): Pick<ServiceRecord, 'service' | 'imageId'> {
+  const imageId = same?.imageId;
+  return { service: configured(service, same), ...(imageId === undefined ? {} : { imageId }) };
+}
+
 function recordOf(
   { serviceId, contractId, imageCid }: { serviceId: string; contractId: string; imageCid: string },
   wish: ServiceWish,
@@ -51,7 +72,6 @@ function recordOf(
   now: number,
 ): ServiceRecord {
   const { desired, standby, archive, service, limits } = wish;
-  const sameImage = before?.imageCid === imageCid;
   return {
     serviceId,
     contractId,
@@ -60,10 +80,9 @@ function recordOf(
     standby,
     imageCid,
     archive,
-    service,
+    ...kept(service, before?.imageCid === imageCid ? before : undefined),
     epoch: wish.epoch ?? before?.epoch ?? 0,
     ...(limits === undefined ? {} : { limits }),
-    ...(sameImage && before.imageId !== undefined ? { imageId: before.imageId } : {}),
     ...(before?.lastSwitch === undefined ? {} : { lastSwitch: before.lastSwitch }),
     updatedAt: now,
   };
@@ -123,8 +142,12 @@ function keepWish(
   const record = isCurrent ? recordOf(named, wish, current, now) : asWished(current, wish, now);
   giveSecrets(secrets, wish, next === undefined ? [record] : [record, next]);
   store.services.put(record);
-  if (next !== undefined && next.serviceId === named.serviceId)
-    store.services.put({ ...next, service: wish.service, updatedAt: now });
+  if (next === undefined) return;
+  const isNext = next.serviceId === named.serviceId;
+  const { configuration: _, ...common } = wish.service;
+  const said = isNext ? wish.service : common;
+  const service = isCurrent || isNext ? configured(said, next) : next.service;
+  store.services.put({ ...asWhole(next, record), service, updatedAt: now });
 }
 
 /** The broker may come up after this room: what services say of themselves is retained until then. */
@@ -149,13 +172,14 @@ async function listen(
 }
 
 async function answerOf(record: ServiceRecord, report: Promise<ServiceReport>): Promise<VersionAnswer> {
-  const { serviceId, role, desired, standby, imageCid, imageId, epoch, updatedAt } = record;
+  const { serviceId, role, desired, standby, imageCid, archive, imageId, epoch, updatedAt } = record;
   return {
     serviceId,
     role,
     desired,
     standby,
     imageCid,
+    archive,
     ...(imageId === undefined ? {} : { imageId }),
     epoch,
     updatedAt,

@@ -1,4 +1,5 @@
 import type { OrchestratorStore } from '../store.ts';
+import { fetchedFor, isOfSameOwner } from '../flow/provider-accept.ts';
 import type { ProviderContract } from '../flow/records.ts';
 import type { ServiceRecord, VersionSwitch } from './service-record.ts';
 import type { ServiceRoom } from './service-room.ts';
@@ -21,15 +22,26 @@ export function versionsOf(store: OrchestratorStore, contractId: string): Versio
   };
 }
 
-/** What was fetched for a contract, in whichever version. */
-export function fetchedFor(store: OrchestratorStore, contractId: string): ProviderContract[] {
-  return store.providers.all().filter((one) => one.contractId === contractId || one.versionOf === contractId);
+const age = ({ askedAt, createdAt }: ProviderContract): number => askedAt ?? createdAt;
+
+/** What the owner of the current version sent, and nobody else, the newest first. */
+function sentByOwner(store: OrchestratorStore, current: ServiceRecord): ProviderContract[] {
+  const owned = store.providers.get(current.serviceId);
+  if (owned === undefined) return [];
+  return fetchedFor(store, current.contractId)
+    .filter((one) => isOfSameOwner(one, owned))
+    .sort((a, b) => age(b) - age(a));
 }
 
-function newestLoaded(store: OrchestratorStore, contractId: string): ProviderContract | undefined {
-  const loaded = fetchedFor(store, contractId).filter(({ status }) => status === 'LOADED');
-  const age = ({ askedAt, createdAt }: ProviderContract): number => askedAt ?? createdAt;
-  return loaded.sort((a, b) => age(b) - age(a))[0];
+/** Versions that will never run go at once: those that failed, and those that another came after while they were on their way. */
+function endOutdated(sent: readonly ProviderContract[], { store, endContract }: ServiceRoom): void {
+  const newest = sent.findIndex(({ status }) => status === 'LOADED');
+  const outdated = sent.filter(({ status, versionOf }, place) => {
+    if (status === 'ENDING' || status === 'ENDED') return false;
+    return (newest !== -1 && place > newest) || (status === 'FAILED' && versionOf !== undefined);
+  });
+  for (const { contractId } of outdated)
+    if (store.services.get(contractId) === undefined) endContract(contractId);
 }
 
 export interface VersionPorts {
@@ -44,7 +56,9 @@ export async function advanceVersions(contractId: string, ports: VersionPorts): 
   const { store, clock, options } = ports.room;
   const { current, next, former } = versionsOf(store, contractId);
   if (current === undefined) return false;
-  const newest = newestLoaded(store, contractId)?.contractId;
+  const sent = sentByOwner(store, current);
+  const newest = sent.find(({ status }) => status === 'LOADED')?.contractId;
+  endOutdated(sent, ports.room);
   // A version that is on its way out may come again once it is gone
   if (next === undefined && former.some(({ serviceId }) => serviceId === newest)) return false;
   const look = async (record: ServiceRecord): Promise<SeenVersion> => ({
@@ -60,6 +74,12 @@ export async function advanceVersions(contractId: string, ports: VersionPorts): 
   if (!isAsBefore(now.current, current) || !isAsBefore(now.next, next)) return false;
   carryOut(step, now.current, now.next, ports);
   return true;
+}
+
+/** With what was last wanted of the contract as a whole, whichever version it was said of. */
+export function asWhole(next: ServiceRecord, { epoch, limits }: ServiceRecord): ServiceRecord {
+  const { limits: _, ...rest } = next;
+  return { ...rest, epoch, ...(limits === undefined ? {} : { limits }) };
 }
 
 const isAsBefore = (now: ServiceRecord | undefined, before: ServiceRecord | undefined): boolean =>
@@ -89,7 +109,7 @@ function carryOut(
     const { lastSwitch: _, ...before } = current;
     const ended = { from: current.imageCid, to: next.imageCid, at: now };
     if (step.do === 'swap') {
-      const { begunAt: _at, ...after } = next;
+      const { begunAt: _at, ...after } = asWhole(next, current);
       const { standby } = current;
       const lastSwitch: VersionSwitch = { ...ended, outcome: 'done' };
       exchange(store, { ...after, role: 'current', standby, lastSwitch, updatedAt: now }, before, now);
