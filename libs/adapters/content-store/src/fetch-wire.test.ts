@@ -53,6 +53,12 @@ async function providerOf(name: string, handler: Handler) {
   return { asked, provider };
 }
 
+/** Sends something again and again, little enough that it would never be done. */
+function trickle(response: ServerResponse, piece: Uint8Array): void {
+  const timer = setInterval(() => response.write(piece), 50);
+  response.on('close', () => clearInterval(timer));
+}
+
 const isCar = (request: IncomingMessage): boolean => String(request.url).endsWith('format=car');
 
 /** Asks the honest gateway and passes its bytes on, changed as a test says. */
@@ -150,13 +156,59 @@ test.each<[string, Handler]>([
       response.write(Buffer.from('3a'));
     },
   ],
+  [
+    'trickles',
+    async (request, response) => {
+      if (!isCar(request)) return relay()(request, response);
+      // The length of a block that never comes.
+      response.write(Buffer.from([0x80, 0x80, 0x40]));
+      trickle(response, Buffer.alloc(1));
+    },
+  ],
+  [
+    'is empty frames of its coding',
+    async (request, response) => {
+      if (!isCar(request)) return relay()(request, response);
+      response.setHeader('content-encoding', 'zstd');
+      trickle(response, zstdCompressSync(Buffer.alloc(0)));
+    },
+  ],
+  [
+    'never comes to the end of its head',
+    async (request, response) => {
+      if (!isCar(request)) return relay()(request, response);
+      const { socket } = request;
+      socket.write('HTTP/1.1 200 OK\r\n');
+      const timer = setInterval(() => socket.write('x: y\r\n'), 50);
+      socket.on('close', () => clearInterval(timer)).on('error', () => undefined);
+    },
+  ],
 ])('a CAR that %s: what is missing of it comes as blocks', async (_what, handler) => {
   const content = await noise(40_000);
   const file = await stored(theirs, content);
   const { provider } = await providerOf('odd', handler);
-  const fetched = await fetchDag(ours, file.cid, [provider], { blockTimeoutMs: 1000 });
+  const fetched = await fetchDag(ours, file.cid, [provider], { blockTimeoutMs: 2000 });
   expect((await read(ours, file.cid)).equals(content)).toBe(true);
   expect(droppedOf(fetched, 'odd')).toBeUndefined();
+});
+
+test('who sends a CAR more slowly than is worth waiting for is asked for nothing more while others give', async () => {
+  const content = await noise(60_000);
+  const file = await stored(theirs, content);
+  const slow: Handler = async (request, response) => {
+    if (!isCar(request)) return relay()(request, response);
+    const answer = await fetch(`${gateway.url}${String(request.url)}`);
+    const car = Buffer.from(await answer.arrayBuffer());
+    response.write(car.subarray(0, 2000));
+    let at = 2000;
+    const timer = setInterval(() => response.write(car.subarray(at, (at += 250))), 50);
+    response.on('close', () => clearInterval(timer));
+  };
+  const { fetched, asked } = await fetchWith(file.cid, 'slow', slow, { blockTimeoutMs: 2000 });
+  expect((await read(ours, file.cid)).equals(content)).toBe(true);
+  // The root, a node, and the CAR of its leaves.
+  expect(asked.map((path) => path.split('=')[1])).toEqual(['raw', 'raw', 'car']);
+  expect(droppedOf(fetched, 'slow')).toBeUndefined();
 });
 
 test('a CAR of somebody else without end is left, and nothing of it is stored', async () => {

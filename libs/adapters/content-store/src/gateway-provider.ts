@@ -23,7 +23,9 @@ export function gatewayProvider(name: string, peer: HttpPeer, prefix = ''): Bloc
     const leave = await places();
     try {
       const path = `${prefix}/ipfs/${cid.toString()}?format=car`;
-      const answer = await peer.open?.(path, { headers: CAR_HEADERS, idleMs, signal, transient: true });
+      const answer = await openWithin(idleMs, signal, (either) =>
+        peer.open?.(path, { headers: CAR_HEADERS, idleMs, signal: either, transient: true }),
+      );
       if (answer === undefined) throw new AntirioError('unavailable', 'it gives no streams');
       try {
         requireOk(answer.status, answer.headers);
@@ -57,6 +59,21 @@ export function gatewayProvider(name: string, peer: HttpPeer, prefix = ''): Bloc
 export function urlProvider(name: string, url: string): BlockProvider & { close(): void } {
   const peer = httpPeer({ url });
   return { ...gatewayProvider(name, peer), close: () => peer.close() };
+}
+
+/** A head that comes in so small pieces that no connection is ever idle is not waited for either. */
+async function openWithin<T>(
+  withinMs: number,
+  signal: AbortSignal | undefined,
+  open: (signal: AbortSignal) => Promise<T> | undefined,
+): Promise<T | undefined> {
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), withinMs);
+  try {
+    return await open(AbortSignal.any([late.signal, ...(signal === undefined ? [] : [signal])]));
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** So many may be in; the others wait in turn. Gives what is to be called on leaving, once or more often. */

@@ -1,6 +1,7 @@
 import { AntirioError, describeError, isAntirioError } from '@antirio/kernel';
 import { sleep } from '@antirio/host';
 import { checkBlock, type Block, type CID } from './block.ts';
+import { atLeastPace, TooSlow } from './least-pace.ts';
 
 /** Someone who may have blocks. Nothing it says is believed. */
 export interface BlockProvider {
@@ -31,7 +32,7 @@ export interface ProviderPool {
   fetch(cid: CID, signal?: AbortSignal): Promise<Block>;
   /**
    * Has somebody's CAR taken; whether it was taken whole. A provider whose CAR is no good is asked for no more of them, one
-   * that lied in it for nothing more.
+   * that lied in it for nothing more, and one that was too slow with it after the others.
    */
   tryCar(cid: CID, take: TakeCar, signal?: AbortSignal): Promise<boolean>;
   report(): ProviderReport[];
@@ -42,6 +43,11 @@ const FAILURES_ALLOWED = 3;
 /** As often in a row it may say that it is busy before that is a failure; no wait is longer than this. */
 const BUSY_ALLOWED = 10;
 const MAX_WAIT_MS = 5000;
+/** Bytes a second that a CAR brings at least, over each block's time: where others could be asked, and where nobody else can be. */
+const LEAST_PACE = 32 << 10;
+const LEAST_PACE_ALONE = 4 << 10;
+/** A block that took longer, and came more slowly than the pace, is held against who gave it. */
+const SLOW_BLOCK_MS = 1000;
 
 interface Standing {
   readonly provider: BlockProvider;
@@ -56,6 +62,8 @@ interface Standing {
   busyUntil: number;
   busyInARow: number;
   noCar: boolean;
+  /** What it gave more slowly than the pace. */
+  slow: number;
 }
 
 export function createProviderPool(
@@ -63,17 +71,20 @@ export function createProviderPool(
   blockTimeoutMs: number,
 ): ProviderPool {
   const standings = providers.map((provider): Standing => {
-    const counts = { blocks: 0, bytes: 0, underWay: 0, failures: 0, busyUntil: 0, busyInARow: 0 };
+    const counts = { blocks: 0, bytes: 0, underWay: 0, failures: 0, busyUntil: 0, busyInARow: 0, slow: 0 };
     return { provider, ...counts, lastFailure: '', lied: false, noCar: provider.fetchCar === undefined };
   });
 
   const ask = async (standing: Standing, cid: CID): Promise<Block> => {
     standing.underWay++;
+    const began = performance.now();
     try {
       const block = checkBlock(cid, await standing.provider.fetchBlock(cid, blockTimeoutMs));
       standing.blocks++;
       standing.bytes += block.bytes.length;
       standing.failures = standing.busyInARow = 0;
+      const tookMs = performance.now() - began;
+      if (tookMs > SLOW_BLOCK_MS && block.bytes.length < (LEAST_PACE * tookMs) / 1000) standing.slow++;
       return block;
     } catch (error) {
       blame(standing, error);
@@ -81,6 +92,17 @@ export function createProviderPool(
     } finally {
       standing.underWay--;
     }
+  };
+
+  const openCar = async (standing: Standing, cid: CID, signal: AbortSignal) => {
+    const isAlone = (): boolean =>
+      standings.every((other) => other === standing || other.dropped !== undefined);
+    const car = await standing.provider.fetchCar?.(cid, blockTimeoutMs, signal);
+    if (car === undefined) throw new AntirioError('unavailable', `${standing.provider.name} gives no CARs`);
+    return atLeastPace(car, {
+      windowMs: blockTimeoutMs,
+      leastBytes: () => ((isAlone() ? LEAST_PACE_ALONE : LEAST_PACE) * blockTimeoutMs) / 1000,
+    });
   };
 
   return {
@@ -107,20 +129,25 @@ export function createProviderPool(
     },
     async tryCar(cid, take, signal) {
       const next = best(standings.filter(({ noCar, busyUntil }) => !noCar && busyUntil <= performance.now()));
-      if (next?.provider.fetchCar === undefined) return false;
+      if (next === undefined) return false;
       next.underWay++;
+      const over = new AbortController();
+      const signals = [over.signal, ...(signal === undefined ? [] : [signal])];
       try {
-        const taken = await take(await next.provider.fetchCar(cid, blockTimeoutMs, signal));
+        const taken = await take(await openCar(next, cid, AbortSignal.any(signals)));
         next.blocks += taken.blocks;
         next.bytes += taken.bytes;
         return true;
       } catch (error) {
+        if (error instanceof TooSlow) next.slow++;
         if (!isAntirioError(error) || isAntirioError(error, 'storageFull')) throw error;
         // Not to have it, to give single blocks only, or too much of it, is no failure; a wrong block is one.
         next.noCar = !isAntirioError(error, 'busy');
         if (isAntirioError(error, 'corrupt')) blame(next, error);
         return false;
       } finally {
+        // One that is too slow still sends.
+        over.abort();
         next.underWay--;
       }
     },
@@ -134,13 +161,15 @@ export function createProviderPool(
   };
 }
 
-/** Who is asked first: who waits for nothing, has failed least and has least to do. */
+/** Who is asked first: who waits for nothing, has failed least, was slow least and has least to do. */
 function best(standings: readonly Standing[]): Standing | undefined {
   const now = performance.now();
   const waits = ({ busyUntil }: Standing): number => Math.max(0, busyUntil - now);
   return standings
     .filter((standing) => standing.dropped === undefined)
-    .sort((a, b) => waits(a) - waits(b) || a.failures - b.failures || a.underWay - b.underWay)[0];
+    .sort(
+      (a, b) => waits(a) - waits(b) || a.failures - b.failures || a.slow - b.slow || a.underWay - b.underWay,
+    )[0];
 }
 
 const isLie = (error: unknown): boolean =>
