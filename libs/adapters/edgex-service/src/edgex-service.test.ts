@@ -244,7 +244,7 @@ describe('secrets', () => {
     keys = {};
     await change(`${OWN}/InsecureSecrets/bus/SecretData/password`, undefined);
     await until(() => edgex.secrets.get('bus') === undefined);
-    expect(changes).toEqual([undefined]);
+    expect(changes).toStrictEqual([undefined]);
     await stop();
   });
 
