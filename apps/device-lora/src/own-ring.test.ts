@@ -177,3 +177,20 @@ test('the bridge is told the newest true counters, of addresses that one device 
   await until(() => bridge.marks.length === 2);
   expect(bridge.marks).toEqual([{ '00000000': 7 }, { '00000001': 5 }]);
 });
+
+test('counters of addresses that are not wanted any more are let go of', async () => {
+  const bridge = bridgeWith(2 ** 30);
+  const devAddrs = ['00000000', '00000001'];
+  const ring = ringOf(bridge.peer, 2, { devAddrs });
+  await ring.ensure();
+  ring.mark('00000000', 'a', 7);
+  await until(() => bridge.marks.length === 1);
+  devAddrs.shift();
+  await ring.ensure();
+  // it is another device's now
+  devAddrs.push('00000000');
+  await ring.ensure();
+  ring.mark('00000000', 'b', 9);
+  await until(() => bridge.marks.length === 2);
+  expect(bridge.marks).toEqual([{ '00000000': 7 }, { '00000000': 9 }]);
+});

@@ -141,9 +141,19 @@ export function openOwnRing(ports: OwnRingPorts): OwnRing {
       filter: { devAddrs: [...others, ...ours], devEuis, sharing },
     };
   };
+  /** An address that is given away may be another device's next. */
+  const keepMarks = (devAddrs: readonly string[]): void => {
+    const kept = new Set(devAddrs);
+    for (const devAddr of marks.keys())
+      if (!kept.has(devAddr)) {
+        marks.delete(devAddr);
+        unmarked.delete(devAddr);
+      }
+  };
   const put = async (): Promise<void> => {
     const found = await known();
     const wanted = ports.wanted();
+    keepMarks(wanted.devAddrs);
     const before = ports.asked.all();
     const names = new Set([...wanted.devAddrs, ...wanted.devEuis]);
     const unwanted = [...before].filter((name) => !names.has(name));

@@ -144,9 +144,9 @@ function addRingRoutes(rim: HttpRim, ports: RoutePorts): void {
   };
   rim.route('put', '/api/v3/ring/:id/marks', marking, ({ request, params, body }) => {
     localOnly(request);
-    const { rate } = rings.get(params.id);
-    for (const [devAddr, fcnt] of Object.entries(body.marks)) rate.mark(devAddr, fcnt);
-    return { marked: Object.keys(body.marks).length };
+    const held = rings.get(params.id);
+    const marked = Object.entries(body.marks).filter(([devAddr, fcnt]) => held.mark(devAddr, fcnt));
+    return { marked: marked.length };
   });
 }
 

@@ -56,7 +56,8 @@ export interface HeldRing {
   readonly ring: Ring;
   readonly owner: string | undefined;
   readonly source: GapSource | undefined;
-  readonly rate: RateLimit;
+  /** The last counter (16 bits) known to be true for a mote of the ring, as `RateLimit` takes it; false of a mote that is not in its filter. */
+  mark(devAddr: string, fcnt16: number): boolean;
 }
 
 export interface Rings {
@@ -215,9 +216,12 @@ export function openRings(ports: RingsPorts): Rings {
   };
   const view = ({ ring, stored, rate }: Held): HeldRing => ({
     ring,
-    rate,
-    owner: stored.owner,
-    source: stored.source,
+    mark(devAddr, fcnt16) {
+      const isWanted = byDevAddr.get(devAddr)?.includes(ring) === true;
+      if (isWanted) rate.mark(devAddr, fcnt16);
+      return isWanted;
+    },
+    ...{ owner: stored.owner, source: stored.source },
   });
   const admit = (id: string, settings: RingSettings, adopt: string | undefined): void => {
     let others = 0;
