@@ -31,6 +31,7 @@ import { addFileRoutes, isUpload, type FileServed } from './file-routes.ts';
 import { createFiles } from './files.ts';
 import { createImages, imageOfPin, imagePin, type Images } from './images.ts';
 import { openNetwork } from './network.ts';
+import { createMend } from './mending.ts';
 import { createObjects } from './objects.ts';
 import type { FilecoinInterfaceOptions } from './options.ts';
 import { createProgress, type Progress } from './progress.ts';
@@ -180,7 +181,8 @@ async function openParts(options: FilecoinInterfaceOptions, ports: FilecoinInter
   });
   const shown = { version: VERSION, edgeId: options.edgeId, imageFolder, stallMs: options.uploads.stallMs };
   const kept = { records, denied, store, storage, network, pushes, outbox };
-  return { ...shown, ...kept, price, progress, images, objects, files };
+  const mend = createMend(options, inside);
+  return { ...shown, ...kept, price, progress, images, objects, mend, files };
 }
 
 function gatewayOptions(

@@ -86,6 +86,13 @@ export const objectBody = z.union([
   z.strictObject({ json: z.unknown() }),
 ]);
 
+/** What is mended is an image, by its archive, or a JSON value. */
+export const mendBody = z.union([
+  z.strictObject({ fileName }),
+  z.strictObject({ engineImage }),
+  z.strictObject({ json: z.unknown() }),
+]);
+
 export const fetchBody = z.strictObject({
   cid: z.string().max(320),
   providers: providers.min(1),

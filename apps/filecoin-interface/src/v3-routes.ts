@@ -5,6 +5,7 @@ import { z } from 'zod';
 import type { DenyList } from './deny-list.ts';
 import { imagePin, type Images } from './images.ts';
 import { objectPin, type Objects, type ObjectView } from './objects.ts';
+import type { Mend } from './mending.ts';
 import type { Pushes } from './pushes.ts';
 import type { ImageRecord, Records } from './records.ts';
 import {
@@ -14,6 +15,7 @@ import {
   fetchBody,
   imageId,
   imageName,
+  mendBody,
   objectBody,
   orchestratorImageBody,
   priceQuery,
@@ -26,6 +28,7 @@ export interface StorageServed {
   readonly records: Records;
   readonly images: Images;
   readonly objects: Objects;
+  readonly mend: Mend;
   readonly network: StorageNetwork;
   readonly pushes: Pushes;
   readonly price: StoragePrice;
@@ -78,7 +81,7 @@ function addObjectRoutes(rim: HttpRim, { objects, pushes }: StorageServed): void
   );
 }
 
-function addWholeObjectRoutes(rim: HttpRim, { objects }: StorageServed): void {
+function addWholeObjectRoutes(rim: HttpRim, { objects, mend }: StorageServed): void {
   const object = `${BASE}/object/:cid`;
   const toFile = {
     summary: 'write an object to the images folder, from verified blocks',
@@ -92,6 +95,15 @@ function addWholeObjectRoutes(rim: HttpRim, { objects }: StorageServed): void {
   const verifying = { summary: 'read every block', params: cidParams, answer: answers.verified };
   rim.route('post', `${object}/verify`, verifying, async ({ params }) =>
     answer({ verified: await objects.verify(params.cid) }),
+  );
+  const mending = {
+    summary: 'make whole again what is kept here, from where its bytes are',
+    params: cidParams,
+    body: mendBody,
+    answer: answers.mended,
+  };
+  rim.route('post', `${object}/mend`, mending, async ({ params, body }) =>
+    answer({ mended: await mend(params.cid, body) }),
   );
   const query = z.object({
     count: z.coerce.number().int().min(1).max(64).default(8),

@@ -127,6 +127,7 @@ export const answers = {
   image: one('image', imageView),
   images: many('images', imageView),
   exported: one('exported', exportedView),
+  mended: one('mended', z.object({ cid: z.string(), size: bytes })),
   verified: one('verified', z.object(verified)),
   sample: one(
     'sample',
