@@ -1,4 +1,5 @@
-import type { Clock, Random } from '@antirio/kernel';
+import { describeError, type Clock, type Random } from '@antirio/kernel';
+import type { Log } from '@antirio/host';
 import type { Letter } from '@antirio/durable-work';
 import type { Retrievability } from './records.ts';
 
@@ -49,6 +50,13 @@ export function createChecks({ intervalMs, atMost, clock, random }: ChecksOption
 export function longestUnchecked<T>(all: readonly T[], of: (item: T) => Retrievability | undefined): T[] {
   return all.toSorted((a, b) => (of(a)?.checkedAt ?? 0) - (of(b)?.checkedAt ?? 0));
 }
+
+/** For what could not be read at all, which tells nothing of it: the others of the round have their turn none the less. */
+export const unreadable =
+  (log: Log, what: Readonly<Record<string, string>>) =>
+  (error: unknown): void => {
+    log.warn({ ...what, error: describeError(error) }, 'a check waits');
+  };
 
 /** What is not retrievable any more, or is again: here, or at the provider of a contract. */
 export type Checked =

@@ -1,10 +1,12 @@
-import { existsSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { createReadStream, existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { AntirioError, describeError, isAntirioError, type Clock, type Random } from '@antirio/kernel';
 import { sleep, type Log } from '@antirio/host';
 import { createWork, type Outbox, type Work } from '@antirio/durable-work';
 import type { z } from 'zod';
-import { longestUnchecked, type IsDue } from './checks.ts';
+import { longestUnchecked, unreadable, type IsDue } from './checks.ts';
 import { readConfiguration } from './configuration.ts';
 import type { MigrationOptions } from './options.ts';
 import type { FetchRecord, Records } from './records.ts';
@@ -32,7 +34,7 @@ export interface FetchedImages {
   view(contractId: string): FetchView;
   /** The contract is over: lets go of what was fetched for it. @throws AntirioError notFound */
   remove(contractId: string): Promise<void>;
-  /** Has archives that are gone from the disk written again, and blocks that it has changed fetched again. */
+  /** Has archives that are gone from the disk written again, and blocks that it has changed made of them or fetched again. */
   recheck(isDue: IsDue): Promise<void>;
   readonly work: Work;
 }
@@ -134,25 +136,70 @@ class CustomerImages implements FetchedImages {
       if (hasLostArchive(fetched))
         this.#change(contractId, { state: 'READY2DOWNLOAD', archive: undefined, archiveSha256: undefined });
       if (wasWhole(fetched) && isDue(`fetched/${contractId}`, retrievable?.checkedAt ?? createdAt))
-        await this.#recheckOne(fetched);
+        await this.#recheckOne(fetched).catch(unreadable(this.#ports.log, { contractId }));
     }
   }
 
-  /** Reads every block; what is not whole any more is fetched again. */
-  async #recheckOne({ contractId, imageCid, configCid }: FetchRecord): Promise<void> {
-    const { storage, clock, log } = this.#ports;
+  async #recheckOne(fetched: FetchRecord): Promise<void> {
+    const { contractId } = fetched;
     try {
-      await storage.sample(imageCid, 1);
-      await storage.sample(configCid, 1);
-      this.#change(contractId, { retrievable: { ok: true, checkedAt: clock.now() } });
-    } catch (cause) {
-      if (!isAntirioError(cause, 'corrupt')) throw cause;
-      const error = describeError(cause);
-      log.warn({ contractId, error }, 'a customer’s image is not whole any more: fetched again');
-      const retrievable = { ok: false, checkedAt: clock.now(), error };
-      this.#change(contractId, { state: 'FETCHING', retrievable, error: undefined });
-      this.work.hurry(contractId);
+      await this.#read(fetched);
+      this.#noteChecked(contractId);
+    } catch (lost) {
+      if (!isAntirioError(lost, 'corrupt')) throw lost;
+      await this.#mend(fetched, describeError(lost));
     }
+  }
+
+  /** Every block. @throws AntirioError corrupt */
+  async #read({ imageCid, configCid }: FetchRecord): Promise<void> {
+    const { storage } = this.#ports;
+    await storage.sample(imageCid, 1);
+    await storage.sample(configCid, 1);
+  }
+
+  /** What is ready stays ready as long as its archive is whole: that is what it is loaded from, and every block can be made of it. */
+  async #mend(fetched: FetchRecord, error: string): Promise<void> {
+    const { log } = this.#ports;
+    const { contractId } = fetched;
+    if (!(await hasWholeArchive(fetched))) {
+      log.warn({ contractId, error }, 'a customer’s image is not whole any more: fetched again');
+      this.#noteChecked(contractId, error, 'FETCHING');
+      this.work.hurry(contractId);
+      return;
+    }
+    log.warn(
+      { contractId, error },
+      'blocks of a customer’s image are not whole any more: made of its archive',
+    );
+    this.#noteChecked(contractId, error, 'DOWNLOADED');
+    try {
+      await this.#mendFromArchive(fetched);
+      await this.#read(fetched);
+      this.#noteChecked(contractId);
+    } catch (cause) {
+      log.warn({ contractId, error: describeError(cause) }, 'they could not be: the customer is asked');
+      await this.#askAgain(fetched);
+    }
+  }
+
+  async #mendFromArchive({ contractId, imageCid, configCid, configuration }: FetchRecord): Promise<void> {
+    const { storage, log } = this.#ports;
+    // A configuration that is written otherwise than here comes from the customer only
+    await storage.mend(configCid, { json: configuration }).catch(unreadable(log, { contractId, configCid }));
+    await storage.mend(imageCid, { fileName: archiveName(contractId) });
+  }
+
+  /** Comes in the background; whether it did is seen by the next check. */
+  async #askAgain({ contractId, imageCid, configCid, providers }: FetchRecord): Promise<void> {
+    for (const cid of [configCid, imageCid])
+      if (this.#isWanted(contractId)) await this.#ports.storage.fetch(cid, providers);
+  }
+
+  #noteChecked(contractId: string, error?: string, state?: FetchRecord['state']): void {
+    const checkedAt = this.#ports.clock.now();
+    const retrievable = error === undefined ? { ok: true, checkedAt } : { ok: false, checkedAt, error };
+    this.#change(contractId, { retrievable, ...(state === undefined ? {} : { state, error: undefined }) });
   }
 
   async #advance(contractId: string, signal: AbortSignal): Promise<void> {
@@ -244,6 +291,18 @@ const isUnderWay = ({ state }: FetchRecord): boolean =>
 
 const hasLostArchive = ({ state, archive }: FetchRecord): boolean =>
   state === 'DOWNLOADED' && archive !== undefined && !existsSync(archive);
+
+async function hasWholeArchive({ archive, archiveSha256 }: FetchRecord): Promise<boolean> {
+  if (archive === undefined || archiveSha256 === undefined) return false;
+  const hash = createHash('sha256');
+  try {
+    await pipeline(createReadStream(archive), hash);
+  } catch {
+    // What the disk does not give is not whole
+    return false;
+  }
+  return hash.digest('hex') === archiveSha256;
+}
 
 const wasWhole = ({ state, retrievable }: FetchRecord): boolean =>
   state === 'DOWNLOADED' || (state === 'FAILED' && retrievable !== undefined);

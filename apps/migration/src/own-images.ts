@@ -12,7 +12,7 @@ import {
 import { sleep, type Log } from '@antirio/host';
 import { createWork, type Work } from '@antirio/durable-work';
 import type { z } from 'zod';
-import { longestUnchecked, type Alarm, type IsDue } from './checks.ts';
+import { longestUnchecked, unreadable, type Alarm, type IsDue } from './checks.ts';
 import { MAX_CONFIGURATION_BYTES, parseConfiguration, type Configuration } from './configuration.ts';
 import type { MigrationOptions } from './options.ts';
 import type { ImageRecord, Records } from './records.ts';
@@ -124,7 +124,7 @@ class StoredImages implements OwnImages {
     for (const image of all) {
       if (!isStored(image) || !isDue(`own/${image.imageId}`, image.retrievable?.checkedAt)) continue;
       if (await this.#hasExpired(image)) this.#change(image.imageId, { status: 'EXPIRED' });
-      else await this.#recheckOne(image);
+      else await this.#recheckOne(image).catch(unreadable(this.#ports.log, { imageId: image.imageId }));
     }
   }
 
@@ -190,13 +190,19 @@ class StoredImages implements OwnImages {
     try {
       await storage.sample(imageCid, 1);
       await storage.sample(configCid, 1);
-    } catch (error) {
-      if (!isAntirioError(error, 'corrupt')) throw error;
-      log.warn({ imageId, error: describeError(error) }, 'mending a stored image from where it came');
-      await storage.storeJson(configuration);
-      if (this.#isThere(image)) await storage.storeImage(sourceOf(image));
-      await storage.sample(imageCid, 1);
-      await storage.sample(configCid, 1);
+    } catch (lost) {
+      if (!isAntirioError(lost, 'corrupt')) throw lost;
+      log.warn({ imageId, error: describeError(lost) }, 'mending a stored image from where it came');
+      try {
+        await storage.mend(configCid, { json: configuration });
+        if (this.#isThere(image)) await storage.mend(imageCid, sourceOf(image));
+        await storage.sample(imageCid, 1);
+        await storage.sample(configCid, 1);
+      } catch (error) {
+        // Whatever keeps it from being mended: it is lost until it is
+        log.warn({ imageId, error: describeError(error) }, 'a stored image could not be mended');
+        throw lost;
+      }
     }
   }
 

@@ -61,8 +61,11 @@ export interface StorageClient {
   committed(imageId: string, imageHash: string): Promise<void>;
   dropImage(imageId: string): Promise<void>;
   storeJson(value: unknown): Promise<string>;
-  /** Stores an image at once, under its CID only. */
-  storeImage(source: ImageSource): Promise<string>;
+  /**
+   * Makes whole again what is kept there, from where its bytes are; keeps nothing else.
+   * @throws AntirioError conflict where these are other bytes; notFound where it is not kept
+   */
+  mend(cid: string, from: ImageSource | { readonly json: unknown }): Promise<void>;
   fetch(cid: string, providers: readonly string[]): Promise<ObjectAnswer>;
   object(cid: string): Promise<ObjectAnswer>;
   drop(cid: string): Promise<void>;
@@ -81,7 +84,6 @@ export function createStorageClient(peer: HttpPeer, wholeTimeoutMs: number): Sto
     parseInput(schema, await callJson(peer, call));
   const object = (cid: string): string => `${STORAGE}/object/${encodeURIComponent(cid)}`;
   const objectAt = async (call: HttpCall): Promise<ObjectAnswer> => (await ask(objectAnswer, call)).object;
-  const store = { method: 'POST', path: `${STORAGE}/object` } as const;
   const whole = { timeoutMs: wholeTimeoutMs };
   const forget = async (path: string): Promise<void> => {
     const answer = await peer.call({ method: 'DELETE', path });
@@ -97,10 +99,10 @@ export function createStorageClient(peer: HttpPeer, wholeTimeoutMs: number): Sto
       await callJson(peer, { method: 'POST', path: '/filecoin_interface/backend/image', json });
     },
     dropImage: (imageId) => forget(`${STORAGE}/image/${imageId}`),
-    storeJson: async (json) => (await objectAt({ ...store, json: { json } })).cid,
-    async storeImage(source) {
-      const json = 'fileName' in source ? { ...source, kind: 'image' } : source;
-      return (await objectAt({ ...store, json, ...whole })).cid;
+    storeJson: async (json) =>
+      (await objectAt({ method: 'POST', path: `${STORAGE}/object`, json: { json } })).cid,
+    async mend(cid, json) {
+      await callJson(peer, { method: 'POST', path: `${object(cid)}/mend`, json, ...whole });
     },
     fetch: (cid, providers) =>
       objectAt({ method: 'POST', path: `${STORAGE}/fetch`, json: { cid, providers } }),
