@@ -96,3 +96,10 @@ function drawBelow(count: number, random: Random): number {
   const bytes = random.bytes(4);
   return Math.floor((new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0) / 2 ** 32) * count);
 }
+
+/** One block of a DAG by the text of its CID; undefined where it has none such. @throws what its store throws */
+export async function blockNamed(dag: Dag, cid: unknown): Promise<Block | undefined> {
+  for await (const { cid: each, bytes } of dag.blocks())
+    if (each.toString() === cid) return checkBlock(each, Uint8Array.from(bytes));
+  return undefined;
+}

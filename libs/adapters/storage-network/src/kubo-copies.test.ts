@@ -50,6 +50,18 @@ function networkOf(more: Partial<KuboNetworkOptions> = {}): StorageNetwork {
 
 const dag = async (size: number): Promise<Dag> => dagOf(store, await makeFile(store, size, `${size}`));
 
+test('owners of the same DAG on one node do not take it from each other', async () => {
+  const [a, b] = [networkOf(), networkOf({ owner: 'edge-b' })];
+  const shared = await dag(1000);
+  const ref = await a.put('x', shared);
+  await b.put('x', shared);
+  expect(await a.unpin('x')).toBe(true);
+  await here.collect();
+  expect((await a.status(ref)).state).toBe('absent');
+  expect((await b.status(ref)).state).toBe('replicated');
+  expect([...here.pins.values()]).toEqual(['edge-b/x']);
+});
+
 test('what was replaced while a node is away is in nobody’s way, and let go once it is there again', async () => {
   const network = networkOf();
   const before = await network.put('x', await dag(1000));

@@ -1,17 +1,12 @@
-import {
-  checkBlock,
-  inlineBytes,
-  placeKey,
-  RAW,
-  MAX_BLOCK_BYTES,
-  type Block,
-  type CID,
-} from '@antirio/content-store';
+import { checkBlock, inlineBytes, placeKey, RAW, MAX_BLOCK_BYTES, type CID } from '@antirio/content-store';
 import type { Check } from '@antirio/host';
 import { AntirioError, describeError, isAntirioError, type Clock, type Random } from '@antirio/kernel';
 import { join } from 'node:path';
 import { mkdirSync } from 'node:fs';
 import { KeptNames } from './kept-names.ts';
+import { worst, type Asked } from './asked.ts';
+import { blockNamed } from './dag-of.ts';
+import { holderOf } from './kubo-holder.ts';
 import { kuboNode, leavesOf, linksUnchecked, type KuboNode } from './kubo-node.ts';
 import { kuboRpc } from './kubo-rpc.ts';
 import { pinningService, type PinningService, type PinningServiceOptions } from './pinning-service.ts';
@@ -68,11 +63,6 @@ export function kuboNetwork(options: KuboNetworkOptions): StorageNetwork {
   return new KuboNetwork(options);
 }
 
-interface Asked<T> {
-  readonly done: { readonly node: KuboNode; readonly value: T }[];
-  readonly failed: { readonly node: KuboNode; readonly error: unknown }[];
-}
-
 class KuboNetwork implements StorageNetwork {
   readonly kind = 'kubo';
   readonly #options: KuboNetworkOptions;
@@ -118,7 +108,7 @@ class KuboNetwork implements StorageNetwork {
     await this.#alone(async () => {
       // Another name may have been let go of meanwhile, and the pin with it.
       for (const { node } of asked.done)
-        if ((await node.pinned(dag.root)) === undefined) await node.pin(dag.root, pinName);
+        if (!(await this.#isKept(node, dag.root))) await this.#keep(node, dag.root, pinName);
       this.#names.name(name, dag.root);
       await this.#letGoOfReplaced();
     });
@@ -137,13 +127,24 @@ class KuboNetwork implements StorageNetwork {
     const pinName = this.#pinName(name);
     await this.#alone(async () => this.#names.intend(name, dag.root));
     try {
-      await node.pin(dag.root, pinName, watch.signal);
+      await this.#keep(node, dag.root, pinName, watch.signal);
     } catch (error) {
       if (!isAntirioError(error, 'notFound')) throw error;
       // Something was collected between being asked about and being pinned: this time nothing is asked.
       await node.send(dag, { ...watch, all: true });
-      await node.pin(dag.root, pinName, watch.signal);
+      await this.#keep(node, dag.root, pinName, watch.signal);
     }
+  }
+
+  async #isKept(node: KuboNode, cid: CID): Promise<boolean> {
+    const holder = await holderOf(this.#options.owner, cid);
+    return (await node.pinned(holder.cid)) !== undefined;
+  }
+
+  async #keep(node: KuboNode, cid: CID, pinName: string, signal?: AbortSignal): Promise<void> {
+    const holder = await holderOf(this.#options.owner, cid);
+    await node.sendBlock(holder, signal);
+    await node.pin(holder.cid, pinName, signal);
   }
 
   async #holds(node: KuboNode, cid: CID): Promise<boolean> {
@@ -152,7 +153,7 @@ class KuboNetwork implements StorageNetwork {
 
   /** Why a node does not hold a DAG; undefined where it does. */
   async #lack(node: KuboNode, cid: CID): Promise<AntirioError | undefined> {
-    if ((await node.pinned(cid)) === undefined) return new AntirioError('notFound', 'it is not pinned');
+    if (!(await this.#isKept(node, cid))) return new AntirioError('notFound', 'it is not pinned');
     try {
       await node.show(cid, this.#options.paths ?? 2, this.#options.random);
       return undefined;
@@ -181,10 +182,7 @@ class KuboNetwork implements StorageNetwork {
         taken.push({ root, name });
         await node.unpin(root);
       }
-      await node.send(
-        { root: block.cid, bytes: block.bytes.length, blocks: () => only(block) },
-        { all: true },
-      );
+      await node.sendBlock(block);
     } finally {
       // What cannot be pinned again is missed when it is looked at next.
       for (const { root, name } of taken) await node.pin(root, name).catch(() => undefined);
@@ -283,7 +281,7 @@ class KuboNetwork implements StorageNetwork {
       const asked = await this.#each(async (node) => {
         if (await this.#holds(node, cid)) return;
         this.#names.intend(name, cid);
-        await node.pin(cid, this.#pinName(name));
+        await this.#keep(node, cid, this.#pinName(name));
       });
       if (asked.done.length === 0) {
         const isNowhere = asked.failed.every(({ error }) => isAntirioError(error, 'notFound'));
@@ -335,11 +333,10 @@ class KuboNetwork implements StorageNetwork {
     }, this.#letGoMs).unref();
   }
 
-  /** Takes our pins away everywhere; those that others have named stay. @throws what the first failure was, once all were tried */
+  /** Takes our pins away everywhere. @throws what the first failure was, once all were tried */
   async #letGo(cid: CID): Promise<void> {
     const asked = await this.#each(async (node) => {
-      const pin = await node.pinned(cid);
-      if (pin?.name.startsWith(this.#ownPrefix) === true) await node.unpin(cid);
+      await node.unpin((await holderOf(this.#options.owner, cid)).cid);
     });
     if (asked.failed.length > 0) throw worst(asked);
     if (this.#service === undefined) return;
@@ -381,7 +378,8 @@ class KuboNetwork implements StorageNetwork {
     if (this.#service === undefined) return undefined;
     const { name } = this.#service;
     try {
-      const pins = await this.#service.list(cid.toString());
+      const known = await this.#service.list(cid.toString());
+      const pins = known.filter((pin) => pin.pin.name?.startsWith(this.#ownPrefix) === true);
       const order = ['pinned', 'pinning', 'queued', 'failed'];
       const best = order.find((status) => pins.some((pin) => pin.status === status));
       return { name, status: best ?? 'was not asked' };
@@ -452,20 +450,5 @@ class KuboNetwork implements StorageNetwork {
 const isKnown = (cid: CID, { have }: GetOptions): boolean =>
   inlineBytes(cid) !== undefined || have?.(cid) === true;
 
-async function blockNamed(dag: Dag, cid: unknown): Promise<Block | undefined> {
-  for await (const { cid: each, bytes } of dag.blocks())
-    if (each.toString() === cid) return checkBlock(each, Uint8Array.from(bytes));
-  return undefined;
-}
-
-async function* only(block: Block): AsyncGenerator<Block> {
-  yield block;
-}
-
 const areMissingLeaves = (links: readonly CID[], options: GetOptions): boolean =>
   links.length >= EXPORT_FROM && links.every((link) => link.code === RAW && !isKnown(link, options));
-
-/** Of what nodes failed with, what says most: that something is not there says least. */
-function worst({ failed }: Asked<unknown>): unknown {
-  return (failed.find(({ error }) => !isAntirioError(error, 'notFound')) ?? failed[0])?.error;
-}

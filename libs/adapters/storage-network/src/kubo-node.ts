@@ -1,9 +1,11 @@
+import { Readable } from 'node:stream';
 import {
   carOf,
   decodeCid,
   linksOf,
   MAX_BLOCK_BYTES,
   placeKey,
+  RAW,
   readCar,
   type Block,
   type CID,
@@ -35,6 +37,7 @@ export interface KuboNode {
   export(cid: CID, maxBytes: number, get?: KuboGet): AsyncIterable<UncheckedBlock>;
   /** Has the blocks that it does not have sent to it; nothing keeps them yet. */
   send(dag: Dag, watch: PutWatch & { all?: boolean }): Promise<void>;
+  sendBlock(block: Block, signal?: AbortSignal): Promise<void>;
   /** Undefined where it is not pinned with all that is below it. */
   pinned(cid: CID): Promise<KuboPin | undefined>;
   /** @throws AntirioError notFound where it has not all of it */
@@ -88,6 +91,11 @@ class RpcNode implements KuboNode {
     const file = carOf(dag.root, missingBlocks(dag.blocks(), known, { signal, onProgress }));
     const query = { 'pin-roots': false, stats: true, 'fast-provide-root': false };
     await this.rpc.ask('dag/import', query, { signal, file });
+  }
+
+  async sendBlock({ cid, bytes }: Block, signal?: AbortSignal): Promise<void> {
+    const query = { 'cid-codec': cid.code === RAW ? 'raw' : 'dag-pb', mhtype: 'sha2-256' };
+    await this.rpc.ask('block/put', query, { signal, file: Readable.from([bytes]) });
   }
 
   async pinned(cid: CID): Promise<KuboPin | undefined> {

@@ -156,14 +156,14 @@ describe('pins', () => {
     const network = networkOf([kubo.url]);
     const dag = await stored();
     await network.put('image/1', dag);
-    expect(pinsOf(kubo)).toContain(`${dag.root.toString()} recursive edge-a/image/1`);
+    expect(pinsOf(kubo)).toContain('recursive edge-a/image/1');
     const users = await stored(5000);
     await network.put('image/2', users);
     kubo.ipfs('pin', 'add', '--name=mine', users.root.toString());
     expect(await network.unpin('image/2')).toBe(true);
     expect(await network.unpin('image/1')).toBe(true);
     expect(pinsOf(kubo)).toContain(`${users.root.toString()} recursive mine`);
-    expect(pinsOf(kubo)).not.toContain(dag.root.toString());
+    expect(pinsOf(kubo)).not.toContain('edge-a');
   });
 
   kuboTest('survive a restart of this side: what was replaced or let go is no longer kept', async () => {
@@ -176,9 +176,9 @@ describe('pins', () => {
     await networks.pop()?.close();
     const second = networkOf([kubo.url], { folder: names });
     expect(await second.unpin('a')).toBe(true);
-    expect(pinsOf(kubo)).toContain(dag.root.toString());
+    expect(pinsOf(kubo)).toContain('edge-a/a');
     await second.put('b', await stored(7000));
-    expect(pinsOf(kubo)).not.toContain(dag.root.toString());
+    expect(pinsOf(kubo)).not.toContain('edge-a/a');
   });
 });
 
@@ -191,7 +191,7 @@ describe('several nodes', () => {
     const ref = await network.put('a', dag);
     expect(ref.providers).toEqual([`kubo:${one.url}`, `kubo:${two.url}`]);
     expect((await network.status(ref)).state).toBe('replicated');
-    two.ipfs('pin', 'rm', dag.root.toString());
+    two.ipfs('pin', 'rm', String(/(\S+) recursive edge-a/.exec(pinsOf(two))?.[1]));
     expect(await network.status(ref)).toMatchObject({
       state: 'stored',
       providers: [`kubo:${one.url}`],
@@ -269,7 +269,7 @@ kuboTest(
       service.instead = undefined;
       expect(await network.unpin('image/1')).toBe(true);
       expect(service.pins).toEqual([]);
-      expect(pinsOf(kubo)).not.toContain(dag.root.toString());
+      expect(pinsOf(kubo)).not.toContain('edge-a');
     } finally {
       await service.close();
     }

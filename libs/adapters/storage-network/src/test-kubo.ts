@@ -4,9 +4,12 @@ import type { AddressInfo } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import {
   checkBlock,
+  DAG_PB,
   exportCar,
+  makeBlock,
   openBlockStore,
   parseCid,
+  RAW,
   readCar,
   type BlockStore,
   type CID,
@@ -68,6 +71,7 @@ export class TestKubo {
       return;
     }
     if (command === 'dag/import') send(response, 200, ...(await this.#import(request)));
+    else if (command === 'block/put') send(response, 200, await this.#put(request, url.searchParams));
     else if (command === 'version') send(response, 200, { Version: '0.43.0', Repo: '18' });
     else if (command === 'id')
       send(response, 200, { ID: '12D3', Addresses: ['/ip4/192.0.2.1/tcp/4001/p2p/12D3'] });
@@ -124,6 +128,18 @@ export class TestKubo {
     return this.#store.get(cid).catch((error: unknown) => {
       throw isAntirioError(error, 'notFound') ? missing(cid) : error;
     });
+  }
+
+  async #put(request: IncomingMessage, query: URLSearchParams): Promise<object> {
+    const pieces: Uint8Array[] = [];
+    for await (const piece of fileOf(request)) pieces.push(piece);
+    const code = query.get('cid-codec') === 'raw' ? RAW : DAG_PB;
+    const block = makeBlock(code, Buffer.concat(pieces));
+    await this.#store.session(async () => {
+      await this.#store.put(block);
+      await this.#store.flush();
+    });
+    return { Key: block.cid.toString(), Size: block.bytes.length };
   }
 
   async #import(request: IncomingMessage): Promise<object[]> {
