@@ -144,7 +144,7 @@ async function fuzz(options: Options): Promise<Counts> {
 
 async function all(options: Options): Promise<Counts[]> {
   const { seed, count, properties } = options;
-  const parts = [runParsers(count, seed)];
+  const parts = [await runParsers(count, seed)];
   if (options.parsersAlone) return parts;
   parts.push(await fuzz(options));
   if (properties !== undefined) parts.push(await runProperties(properties, seed));

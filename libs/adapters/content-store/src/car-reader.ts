@@ -6,6 +6,7 @@ import { MAX_BLOCK_BYTES } from './block.ts';
 /** Bytes of a CID of any kind that is in use. */
 const MAX_CID_BYTES = 160;
 const MAX_SECTION = MAX_BLOCK_BYTES + MAX_CID_BYTES;
+const USUAL_SECTION = 16 << 10;
 /** Headers and CIDs come on top of the blocks' own bytes. */
 const OVERHEAD = 1.1;
 
@@ -70,7 +71,8 @@ function blockOf(section: Uint8Array): { cid: CID; bytes: Uint8Array } {
 
 /** Puts sections together: each is its length as a varint, then as many bytes. */
 class SectionReader {
-  readonly #memory = new Uint8Array(MAX_SECTION);
+  /** As long as most sections, until one is longer. */
+  #memory = new Uint8Array(USUAL_SECTION);
   readonly #limit: number;
   #total = 0;
   /** Of the current section; undefined while its length is read. */
@@ -118,6 +120,7 @@ class SectionReader {
     if (this.#shift > 35) throw notCar('a malformed length');
     if (byte >= 0x80) return;
     if (this.#varint === 0) throw notCar('an empty section');
+    if (this.#varint > this.#memory.length) this.#memory = new Uint8Array(MAX_SECTION);
     this.#length = this.#varint;
     this.#varint = this.#shift = 0;
   }

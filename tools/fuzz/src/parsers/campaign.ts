@@ -74,9 +74,9 @@ function whyThrown(error: unknown): string {
 }
 
 /** What a parser makes of an input. */
-export function judge(target: Target, input: Uint8Array): Judged {
+export async function judge(target: Target, input: Uint8Array): Promise<Judged> {
   try {
-    return withWhy('accepted', tooBig('an answer', target.read(input), input));
+    return withWhy('accepted', tooBig('an answer', await target.read(input), input));
   } catch (error) {
     if (isAntirioError(error) && error.code !== 'internal')
       return withWhy('refused', tooBig('an error', [error.message, error.details, error.cause], input));
@@ -85,23 +85,23 @@ export function judge(target: Target, input: Uint8Array): Judged {
 }
 
 /** Most refusals are thrown, and most of what they cost is their stack, which nobody reads. */
-function withoutStacks<Result>(work: () => Result): Result {
+async function withoutStacks<Result>(work: () => Promise<Result>): Promise<Result> {
   const limit = Error.stackTraceLimit;
   Error.stackTraceLimit = 0;
   try {
-    return work();
+    return await work();
   } finally {
     Error.stackTraceLimit = limit;
   }
 }
 
 /** Leaves out what the input can do without and still be answered badly. */
-function shrunk(target: Target, input: Uint8Array): Uint8Array {
+async function shrunk(target: Target, input: Uint8Array): Promise<Uint8Array> {
   let least = input;
   for (let length = Math.ceil(input.length / 2); length >= 1; length = Math.floor(length / 2)) {
     for (let at = 0; at < least.length;) {
       const less = Uint8Array.from([...least.subarray(0, at), ...least.subarray(at + length)]);
-      if (judge(target, less).why === undefined) at += length;
+      if ((await judge(target, less)).why === undefined) at += length;
       else least = less;
     }
   }
@@ -145,12 +145,12 @@ class Tally {
   }
 
   /** Tries one input. */
-  step(draw: Draw): Finding | undefined {
+  async step(draw: Draw): Promise<Finding | undefined> {
     const counts = this.#counts;
     const target = this.#target;
     const input = this.#next(draw);
     const started = performance.now();
-    const { kind, why } = withoutStacks(() => judge(target, input));
+    const { kind, why } = await withoutStacks(() => judge(target, input));
     const took = performance.now() - started;
     counts.inputs += 1;
     counts.bytes += input.length;
@@ -159,8 +159,8 @@ class Tally {
     counts.slow += took > SLOW_MS ? 1 : 0;
     counts.slowestMs = Math.max(counts.slowestMs, took);
     if (why === undefined) return undefined;
-    const least = shrunk(target, input);
-    return { target: target.name, why: judge(target, least).why ?? why, input: least };
+    const least = await shrunk(target, input);
+    return { target: target.name, why: (await judge(target, least)).why ?? why, input: least };
   }
 
   report(): TargetReport {
@@ -169,7 +169,7 @@ class Tally {
 }
 
 /** Gives each parser its share of `count` inputs, in turns; the same seed draws the same inputs. */
-export function fuzzParsers(targets: readonly Target[], count: number, seed: number): Report {
+export async function fuzzParsers(targets: readonly Target[], count: number, seed: number): Promise<Report> {
   const draw = createDraw(seed);
   const tallies = targets.map((target) => new Tally(target));
   const findings: Finding[] = [];
@@ -179,7 +179,7 @@ export function fuzzParsers(targets: readonly Target[], count: number, seed: num
   for (let done = 0; done < count && findings.length < MOST_FINDINGS; done++) {
     if (done === warm) before = liveBytes();
     if (done % LOOK_EVERY === 0) peak = Math.max(peak, process.memoryUsage.rss() - rssBefore);
-    const finding = tallies[done % tallies.length]?.step(draw);
+    const finding = await tallies[done % tallies.length]?.step(draw);
     if (finding !== undefined) findings.push(finding);
   }
   const heapGrowthBytes = liveBytes() - before;

@@ -1,5 +1,6 @@
 import { concatBytes, utf8 } from '@antirio/kernel';
 import {
+  carOf,
   fixedChunker,
   importFile,
   makeBlock,
@@ -10,7 +11,7 @@ import {
   unixfsV0,
   type Block,
 } from '@antirio/content-store';
-import { blockKey, decodeCid, readNode, readTar } from '@antirio/content-store/parsers';
+import { blockKey, decodeCid, readCar, readNode, readTar } from '@antirio/content-store/parsers';
 import type { Filled, Target } from './target.ts';
 
 /** Nodes as they are stored: a leaf, a file, a directory, and a sharded one with one of its shards. */
@@ -43,6 +44,22 @@ async function tar(): Promise<Uint8Array> {
   return concatBytes(...parts, TAR_END);
 }
 
+/** Blocks of each kind, and a CAR without any. */
+async function cars(): Promise<Filled<Uint8Array>> {
+  const kept: Block[] = [];
+  const sink = { put: async (block: Block) => void kept.push({ ...block, bytes: block.bytes.slice() }) };
+  async function* content() {
+    yield utf8('some content of a file that has a few chunks');
+  }
+  const { cid } = await importFile(sink, content(), { profile: unixfsV0, chunker: fixedChunker(9) });
+  const carWith = async (blocks: readonly Block[]): Promise<Uint8Array> => {
+    const parts: Uint8Array[] = [];
+    for await (const part of carOf(cid, blocks)) parts.push(part.slice());
+    return concatBytes(...parts);
+  };
+  return [await carWith(kept), await carWith([]), await carWith([makeBlock(RAW, utf8('raw'))])];
+}
+
 const CIDS: Filled<Uint8Array> = [
   utf8(makeBlock(RAW, utf8('x')).cid.toString()),
   utf8('QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn'),
@@ -52,6 +69,7 @@ const CIDS: Filled<Uint8Array> = [
 export const contentTargets: readonly Target[] = [
   { name: 'UnixFS node', seeds: await nodes(), format: 'bytes', longest: 2 << 20, read: readNode },
   { name: 'tar', seeds: [await tar()], format: 'bytes', longest: 1 << 20, read: readTar },
+  { name: 'CAR', seeds: await cars(), format: 'bytes', longest: 1 << 20, read: readCar },
   {
     name: 'CID',
     seeds: CIDS,

@@ -10,6 +10,6 @@ export interface Target {
   readonly format: 'bytes' | 'json';
   /** Bytes of the longest input that can reach the parser. */
   readonly longest: number;
-  /** Reads the input and does with it what the product does next; AntirioError says that it was refused. */
+  /** Reads the input and does with it what the product does next; AntirioError says that it was refused. A promise is waited for. */
   read(input: Uint8Array): unknown;
 }
