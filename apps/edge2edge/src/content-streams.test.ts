@@ -3,8 +3,9 @@ import { createServer, request as startRequest, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { zstdCompressSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import { systemClock, waitFor, type HttpStream } from '@antirio/host';
-import { createPace } from './content-streams.ts';
+import { systemClock, waitFor, type HttpPeer, type HttpStream } from '@antirio/host';
+import { AntirioError } from '@antirio/kernel';
+import { createContentStreams, createPace } from './content-streams.ts';
 import { introduce, startEdge, type TestEdge } from './edges.fixture.ts';
 
 const CAR = 'application/vnd.ipld.car';
@@ -194,4 +195,27 @@ test('content of all streams together keeps to its pace', async () => {
   await Promise.all([pace(50_000), pace(50_000)]);
   // 100 kB at 1 MB/s, of which 20 ms may go at once.
   expect(systemClock.monotonic() - began).toBeGreaterThanOrEqual(75);
+});
+
+test('edges that hold all they can get, for as long as they like, do not shut out one that has nothing', async () => {
+  const held = Promise.withResolvers<HttpStream>();
+  const inside: (string | undefined)[] = [];
+  const room: Pick<HttpPeer, 'open'> = {
+    open: (_path, { headers }) => {
+      inside.push(headers?.['x-antirio-peer']);
+      return held.promise;
+    },
+  };
+  const streams = createContentStreams({ identity: b.identity, clock: systemClock, bytesPerSecond: 1e9 });
+  const serve = (from: string): Promise<unknown> => {
+    const proven = { from, nonce: 'n', path: '/ipfs/bafy?format=car' };
+    const asked = [room, proven, { headers: {} }, {}, 'c'] as unknown as Parameters<typeof streams.serve>;
+    return streams.serve(...asked).catch(() => from);
+  };
+  const greedy = ['x', 'y', 'z'].flatMap((name) => Array.from({ length: 6 }, () => serve(name)));
+  const honest = serve('honest');
+  expect(inside).toContain('honest');
+  expect(inside.length).toBeLessThan(12);
+  held.reject(new AntirioError('unavailable', 'over'));
+  await Promise.all([...greedy, honest]);
 });

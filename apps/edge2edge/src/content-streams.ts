@@ -8,7 +8,9 @@ import { HEADERS, signStreamHead } from './request-signature.ts';
 
 /** Streams to one edge at once, and to all. */
 const PER_EDGE = 4;
-const IN_ALL = 12;
+const IN_ALL = 24;
+/** Of these, for edges that have none: few edges that read slowly do not shut the others out. */
+const KEPT_FOR_FIRST = 16;
 /** No content is larger (the limit of a DAG in the content store, with the headers of its blocks). */
 const MAX_STREAM_BYTES = 17 * 2 ** 30;
 /** Nothing comes of the room, or nothing is taken by the other edge, for so long: it is cut off. */
@@ -117,7 +119,7 @@ export function createContentStreams({
   clock,
   bytesPerSecond,
 }: ContentStreamParts): ContentStreams {
-  const atOnce = createConcurrency(PER_EDGE, IN_ALL);
+  const atOnce = createConcurrency(PER_EDGE, IN_ALL, KEPT_FOR_FIRST);
   const pace = createPace(clock, bytesPerSecond);
 
   const pump = (body: AsyncIterable<Uint8Array>, response: ServerResponse): Promise<void> => {

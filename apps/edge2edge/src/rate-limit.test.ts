@@ -43,6 +43,13 @@ test('so many pieces of work of one key, and so many in all', () => {
   expect(work.begin('a')).toBeUndefined();
 });
 
+test('places that are kept go to keys that have none, so that few keys do not take them all', () => {
+  const work = createConcurrency(3, 6, 2);
+  const begun = ['a', 'a', 'a', 'b', 'b', 'c', 'c', 'd'].map((key) => work.begin(key) !== undefined);
+  expect(begun).toEqual([true, true, true, true, false, true, false, true]);
+  expect(work.begin('e')).toBeUndefined();
+});
+
 test('a brief cache asks once for many, keeps answers for their life, and no failures', async () => {
   const clock = stopped();
   let asked = 0;

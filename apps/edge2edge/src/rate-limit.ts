@@ -36,19 +36,19 @@ export function createRateLimit(
   };
 }
 
-/** How many pieces of work of one key are under way. */
+/** How many pieces of work of one key are under way; of all places so many are kept for keys that have none. */
 export interface Concurrency {
   /** A function that ends the piece of work, or undefined when there are too many. */
   begin(key: string): (() => void) | undefined;
 }
 
-export function createConcurrency(perKey: number, inAll: number): Concurrency {
+export function createConcurrency(perKey: number, inAll: number, keptForFirst = 0): Concurrency {
   const running = new Map<string, number>();
   let all = 0;
   return {
     begin(key) {
       const now = running.get(key) ?? 0;
-      if (now >= perKey || all >= inAll) return undefined;
+      if (now >= perKey || all >= inAll - (now === 0 ? 0 : keptForFirst)) return undefined;
       running.set(key, now + 1);
       all += 1;
       let over = false;
