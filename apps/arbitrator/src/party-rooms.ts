@@ -14,14 +14,23 @@ const sourceStatus = z.looseObject({
   lastSuccessAt: z.number().nullish(),
 });
 const serviceStatus = z.looseObject({
+  role: z.string().optional(),
+  archive: z.string().optional(),
   observed: z.enum(['absent', 'loading', 'standby', 'active', 'failed', 'needsSecrets']),
 });
+type ServiceStatus = z.output<typeof serviceStatus>;
 const fetchStatus = z.looseObject({
   state: z.string(),
   archive: z.string().optional(),
   configuration: z.unknown().optional(),
 });
 const fenceStatus = z.looseObject({ counters: z.record(z.string(), z.int()).default({}) });
+
+/** What a service is made of; without a configuration it keeps the one that it has. */
+interface Runnable {
+  readonly state: string;
+  readonly terms: { readonly archive: string | undefined; readonly configuration?: unknown };
+}
 
 /** The rooms of this edge that a contract moves: radio, runtime, migration. */
 export interface PartyRooms {
@@ -101,9 +110,19 @@ export function partyRooms(
   const migration = peerNamed(peers, 'migration');
   const lastPut = new Map<string, string>();
 
-  const observe = async (contractId: string): Promise<Observed['service']> => {
+  const seen = async (contractId: string): Promise<ServiceStatus | undefined> => {
     const status = await ifThere(callJson(orchestrator, { path: `/orchestrator/v1/service/${contractId}` }));
-    return status === undefined ? 'absent' : parseInput(serviceStatus, status).observed;
+    return status === undefined ? undefined : parseInput(serviceStatus, status);
+  };
+  const observe = async (contractId: string): Promise<Observed['service']> =>
+    (await seen(contractId))?.observed ?? 'absent';
+  /** The version that acts is the orchestrator's to know; migration is asked only until there is one. */
+  const runnable = async (contractId: string, service: ServiceStatus | undefined): Promise<Runnable> => {
+    if (service?.role === 'current' && service.archive !== undefined)
+      return { state: 'DOWNLOADED', terms: { archive: service.archive } };
+    const path = `/migration/v1/fetch/${contractId}`;
+    const { state, archive, configuration } = parseInput(fetchStatus, await callJson(migration, { path }));
+    return { state, terms: { archive, configuration } };
   };
   const ringIfThere: PartyRooms['ringIfThere'] = async (contractId) => {
     const status = await ifThere(callJson(bridge, { path: `/api/v3/ring/${contractId}` }));
@@ -190,19 +209,18 @@ export function partyRooms(
     },
     endService,
     async service(terms, given, desired, secrets) {
-      const { contractId, standby, image } = terms;
+      const { contractId, standby } = terms;
       const path = `/orchestrator/v1/service/${contractId}`;
       if (desired === 'absent') return endService(terms);
-      const fetched = parseInput(
-        fetchStatus,
-        await callJson(migration, { path: `/migration/v1/fetch/${contractId}` }),
-      );
-      if (fetched.state !== 'DOWNLOADED') return fetched.state === 'FAILED' ? 'failed' : 'loading';
-      const service = { ...given.service, configuration: fetched.configuration };
-      const json = { desired, standby, imageCid: image.imageCid, archive: fetched.archive, service, secrets };
+      const before = await seen(contractId);
+      const image = await runnable(contractId, before);
+      if (image.state !== 'DOWNLOADED') return image.state === 'FAILED' ? 'failed' : 'loading';
+      const { archive, ...configured } = image.terms;
+      const service = { ...given.service, ...configured };
+      const json = { desired, standby, imageCid: terms.image.imageCid, archive, service, secrets };
       // Idempotent, so it is sent again only when something changed or the room forgot.
-      const state = await observe(contractId);
-      const key = JSON.stringify({ desired, archive: fetched.archive, secrets: secrets !== undefined });
+      const state = before?.observed ?? 'absent';
+      const key = JSON.stringify({ desired, archive, secrets: secrets !== undefined });
       if (
         lastPut.get(path) !== key ||
         state === 'absent' ||

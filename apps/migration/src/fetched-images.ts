@@ -103,7 +103,7 @@ class CustomerImages implements FetchedImages {
   view(contractId: string): FetchView {
     const { records } = this.#ports;
     const exact = records.fetched.get(contractId);
-    const fetched = exact ?? records.fetched.all().findLast((each) => isVersionOf(each, contractId));
+    const fetched = exact ?? newestOf(records.fetched.all().filter((each) => isVersionOf(each, contractId)));
     if (fetched === undefined || fetched.state === 'ENDING')
       throw new AntirioError('notFound', `nothing is fetched for contract ${contractId}`, { contractId });
     return { ...fetched, progress: this.#progress.get(fetched.contractId) };
@@ -312,6 +312,10 @@ const isVersionOf = (fetched: FetchRecord, contractId: string): boolean =>
   fetched.state !== 'ENDING' &&
   fetched.contractId.startsWith(`${contractId}-v`) &&
   /^[0-9a-f]{10}$/.test(fetched.contractId.slice(contractId.length + 2));
+
+/** One that can be run goes before a newer one that is still on its way, or failed. */
+const newestOf = (versions: readonly FetchRecord[]): FetchRecord | undefined =>
+  versions.findLast(({ state }) => state === 'DOWNLOADED') ?? versions.at(-1);
 
 function isSame(known: FetchRecord, asked: z.output<typeof fetchBody>): boolean {
   return (['customer', 'imageCid', 'configCid'] as const).every((key) => known[key] === asked[key]);

@@ -1,0 +1,65 @@
+import { expect, test } from '@jest/globals';
+import type { HttpCall, HttpPeer } from '@antirio/host';
+import type { ContractTerms } from '@antirio/service-contract';
+import { partyRooms } from './party-rooms.ts';
+
+type Answers = (call: HttpCall) => { readonly status: number; readonly json: unknown };
+
+function room(calls: HttpCall[], answer: Answers): HttpPeer {
+  return {
+    call: (call: HttpCall) => {
+      calls.push(call);
+      const { status, json } = answer(call);
+      const body = Buffer.from(JSON.stringify(json));
+      return Promise.resolve({
+        status,
+        headers: {},
+        body,
+        json: () => json,
+        text: () => JSON.stringify(json),
+      });
+    },
+  } as unknown as HttpPeer;
+}
+
+const TERMS = { contractId: 'C', standby: 'hot', image: { imageCid: 'one' } } as unknown as ContractTerms;
+const GIVEN = { service: { serviceName: 'lora' } } as never;
+
+function rooms(service: Answers, fetched: unknown) {
+  const calls: HttpCall[] = [];
+  const peers = {
+    gatewayBridge: room([], () => ({ status: 404, json: {} })),
+    orchestrator: room(calls, service),
+    migration: room([], () => ({ status: 200, json: fetched })),
+  };
+  const puts = () => calls.filter(({ method }) => method === 'PUT').map(({ json }) => json);
+  return { rooms: partyRooms(peers, () => 0), puts };
+}
+
+test.each(['FETCHING', 'FAILED'])(
+  'a version that is %s keeps nothing from the one that acts',
+  async (state) => {
+    const current = { role: 'current', observed: 'standby', archive: '/images/two.tar' };
+    const edge = rooms(() => ({ status: 200, json: current }), { state });
+    expect(await edge.rooms.service(TERMS, GIVEN, 'active')).toBe('standby');
+    expect(edge.puts()).toEqual([
+      expect.objectContaining({
+        desired: 'active',
+        archive: '/images/two.tar',
+        service: { serviceName: 'lora' },
+      }),
+    ]);
+  },
+);
+
+test('what was fetched is run where there is no service yet', async () => {
+  const fetched = { state: 'DOWNLOADED', archive: '/images/one.tar', configuration: { netId: '000013' } };
+  const edge = rooms(({ method }) => ({ status: method === 'PUT' ? 202 : 404, json: {} }), fetched);
+  await edge.rooms.service(TERMS, GIVEN, 'standby');
+  expect(edge.puts()).toEqual([
+    expect.objectContaining({
+      archive: '/images/one.tar',
+      service: { serviceName: 'lora', configuration: { netId: '000013' } },
+    }),
+  ]);
+});
