@@ -10,6 +10,7 @@ import { createFetchedImages } from './fetched-images.ts';
 import { migrationOptions } from './options.ts';
 import { createOwnImages } from './own-images.ts';
 import { openRecords, type FetchRecord, type ImageRecord, type Records } from './records.ts';
+import { createSentImages } from './sent-images.ts';
 import type { StorageClient } from './storage-client.ts';
 
 let folder: string;
@@ -172,3 +173,22 @@ describe('images of customers', () => {
     expect(existsSync(archive())).toBe(true);
   });
 });
+
+test.each(['notFound', 'unavailable'] as const)(
+  'an answer (%s) for the version before is none for the one that was sent meanwhile',
+  async (code) => {
+    const version = { contractId: 'c', providerEdgeId: 'B', imageName: 's', createdAt: 1 };
+    const before = { ...version, imageCid: 'cid', configCid: 'config' };
+    const next = { ...version, imageCid: 'cid-2', configCid: 'config-2', state: 'SENDING' as const };
+    records.sent.put('c', { ...before, state: 'SENT', heldByProvider: { ok: true, checkedAt: 1 } });
+    const sample: StorageClient['sample'] = async () => {
+      records.sent.put('c', next);
+      throw new AntirioError(code, 'no such block');
+    };
+    const edge2edge = { call: unused, close: () => undefined };
+    const sent = createSentImages(options(), { ...ports({ sample }), edge2edge });
+    await sent.recheck(always);
+    expect(records.sent.get('c')).toEqual(next);
+    expect(letters).toEqual([]);
+  },
+);

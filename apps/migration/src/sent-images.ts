@@ -45,6 +45,8 @@ export function createSentImages(options: MigrationOptions, ports: SentImagePort
 class ProviderImages implements SentImages {
   readonly #options: MigrationOptions;
   readonly #ports: SentImagePorts;
+  /** Which version the work asks for, or asked for last. */
+  readonly #asked = new Map<string, SentRecord>();
   readonly work: Work;
 
   constructor(options: MigrationOptions, ports: SentImagePorts) {
@@ -54,8 +56,12 @@ class ProviderImages implements SentImages {
     this.work = createWork({
       name: 'ask providers for what they hold',
       unfinished: () => records.sent.all().flatMap((sent) => (isUnasked(sent) ? [sent.contractId] : [])),
-      run: (contractId) => this.#ask(contractId),
-      failed: (contractId, error) => this.#noteFailure(contractId, error),
+      run: (contractId) => this.#attempt(contractId),
+      failed: (contractId, error) => {
+        const asked = this.#asked.get(contractId);
+        this.#asked.delete(contractId);
+        if (asked !== undefined) this.#noteFailure(asked, error);
+      },
       attempts: options.attempts,
       atOnce: options.atOnce,
       firstDelayMs: options.firstRetryMs,
@@ -89,9 +95,11 @@ class ProviderImages implements SentImages {
 
   async recheck(isDue: IsDue): Promise<void> {
     const all = longestUnchecked(this.#ports.records.sent.all(), (sent) => sent.heldByProvider);
-    for (const { contractId, heldByProvider } of all) {
+    for (const each of all) {
+      const { contractId, heldByProvider } = each;
       if (heldByProvider === undefined || !isDue(`sent/${contractId}`, heldByProvider.checkedAt)) continue;
-      await this.#ask(contractId).catch((error: unknown) => this.#noteFailure(contractId, error));
+      const sent = this.#ports.records.sent.get(contractId);
+      if (sent !== undefined) await this.#ask(sent).catch((error: unknown) => this.#noteFailure(sent, error));
     }
   }
 
@@ -150,11 +158,17 @@ class ProviderImages implements SentImages {
     };
   }
 
-  /** Has the provider show some blocks. @throws AntirioError when it does not. */
-  async #ask(contractId: string): Promise<void> {
-    const { records, storage, edge2edge } = this.#ports;
-    const sent = records.sent.get(contractId);
+  async #attempt(contractId: string): Promise<void> {
+    const sent = this.#ports.records.sent.get(contractId);
     if (sent === undefined) return;
+    this.#asked.set(contractId, sent);
+    await this.#ask(sent);
+    this.#asked.delete(contractId);
+  }
+
+  /** Has the provider show some blocks. @throws AntirioError when it does not. */
+  async #ask(sent: SentRecord): Promise<void> {
+    const { storage, edge2edge } = this.#ports;
     const { imageCid, configCid, providerEdgeId, askNext = 0, rounds = 0 } = sent;
     const { sampledBlocks } = this.#options;
     const sampled = await storage.sample(imageCid, sampledBlocks, askNext);
@@ -172,8 +186,8 @@ class ProviderImages implements SentImages {
     await this.#commit(sent);
     const asked = askNext + sampled.inTurn.length;
     const turn = asked < sampled.blocks ? { askNext: asked } : { askNext: 0, rounds: rounds + 1 };
-    if (records.sent.get(contractId)?.imageCid === imageCid) this.#change(sentSubject(contractId), turn);
-    this.#note(contractId, undefined);
+    if (this.#now(sent) !== undefined) this.#change(sentSubject(sent.contractId), turn);
+    this.#note(sent, undefined);
   }
 
   async #commit({ imageCid, configCid }: SentRecord): Promise<void> {
@@ -186,16 +200,23 @@ class ProviderImages implements SentImages {
     }
   }
 
-  #noteFailure(contractId: string, error: unknown): void {
+  #noteFailure(asked: SentRecord, error: unknown): void {
     const lost = isAntirioError(error, 'notFound') || isAntirioError(error, 'corrupt');
-    this.#note(contractId, describeError(error), lost);
+    this.#note(asked, describeError(error), lost);
+  }
+
+  /** The record as it is now, unless it is about another version meanwhile: of that, an answer for this one says nothing. */
+  #now(asked: SentRecord): SentRecord | undefined {
+    const now = this.#ports.records.sent.get(asked.contractId);
+    return now !== undefined && isSame(now, asked) ? now : undefined;
   }
 
   /** @param tell not where the provider only could not be reached */
-  #note(contractId: string, error: string | undefined, tell = true): void {
+  #note(asked: SentRecord, error: string | undefined, tell = true): void {
+    const { contractId } = asked;
     const checkedAt = this.#ports.clock.now();
     const { records, alarm } = this.#ports;
-    const sent = records.sent.get(contractId);
+    const sent = this.#now(asked);
     if (sent === undefined) return;
     const heldByProvider = error === undefined ? { ok: true, checkedAt } : { ok: false, checkedAt, error };
     records.transaction(() => {
