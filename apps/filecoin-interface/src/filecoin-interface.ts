@@ -32,7 +32,7 @@ import { createFiles } from './files.ts';
 import { createImages, imageOfPin, imagePin, type Images } from './images.ts';
 import { openNetwork } from './network.ts';
 import { createMend } from './mending.ts';
-import { createObjects } from './objects.ts';
+import { createObjects, objectOfPin, objectPin } from './objects.ts';
 import type { FilecoinInterfaceOptions } from './options.ts';
 import { createProgress, type Progress } from './progress.ts';
 import { createPushes, type Pushes } from './pushes.ts';
@@ -105,6 +105,7 @@ async function openRoom(options: FilecoinInterfaceOptions, ports: FilecoinInterf
   const cleaning = repeat('clean up', options.collectIntervalMs, log, async () => {
     images.expire();
     parts.files.cleanUp();
+    letGoOfUnnamed(parts);
     await storage.cleanUp();
   });
   return {
@@ -170,7 +171,8 @@ async function openParts(options: FilecoinInterfaceOptions, ports: FilecoinInter
   };
   const images = createImages(options, inside);
   const objects = createObjects(options, { ...inside, images });
-  bringAll(records, pushes, images);
+  bringAll(records, pushes, images, network);
+  letGoOfUnnamed({ storage, images, objects });
   const files = createFiles({
     ...options.uploads,
     folder: imageFolder,
@@ -195,14 +197,29 @@ function gatewayOptions(
 }
 
 /** What was stored before the network was chosen is brought to it as well. */
-function bringAll(records: Records, pushes: Pushes, images: Images): void {
+function bringAll(records: Records, pushes: Pushes, images: Images, network: StorageNetwork): void {
   pushes.onHeld((name, cid, isHeld) => {
     const imageId = imageOfPin(name);
     if (imageId !== undefined) images.held(imageId, cid, isHeld);
   });
-  for (const { imageId, imageHash, status } of records.images.all())
-    if (imageHash !== undefined && (status === 'STORED' || status === 'COMMITTED'))
-      pushes.order(imagePin(imageId), imageHash);
+  pushes.leaveOthers();
+  for (const { imageId, imageHash, status } of records.images.all()) {
+    if (imageHash === undefined || !['STORED', 'COMMITTED'].includes(status)) continue;
+    pushes.order(imagePin(imageId), imageHash);
+    const isHeld = network.kind === 'embedded' || pushes.view(imagePin(imageId))?.state === 'COMMITTED';
+    if (!isHeld) records.transaction(() => images.held(imageId, imageHash, false));
+  }
+  const own = records.objects.all().filter(({ state, providers }) => state === 'STORED' && !providers.length);
+  for (const { cid } of own) pushes.order(objectPin(cid), cid);
+}
+
+/** A kill between a pin and its record leaves a pin that nobody could let go of. */
+function letGoOfUnnamed({ storage, images, objects }: Pick<Parts, 'storage' | 'images' | 'objects'>): void {
+  storage.keepOnly((name) => {
+    const [imageId, cid] = [imageOfPin(name), objectOfPin(name)];
+    if (imageId !== undefined) return images.keeps(imageId);
+    return cid === undefined || objects.keeps(cid);
+  });
 }
 
 type Closed = Pick<Parts, 'store' | 'records'> & { readonly network?: StorageNetwork };

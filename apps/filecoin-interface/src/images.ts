@@ -44,9 +44,11 @@ export interface Images {
   get(imageId: string): ImageRecord;
   find(imageId: string): ImageRecord | undefined;
   drop(imageId: string): void;
+  /** Whether its blocks are to stay. */
+  keeps(imageId: string): boolean;
   /** Why a file of the images folder is needed; undefined where it is not. */
   needs(fileName: string): string | undefined;
-  /** Lets go of images whose time is over. */
+  /** Lets go of images whose time is over, and a while later of their records. */
   expire(): void;
   readonly work: Work;
 }
@@ -54,6 +56,9 @@ export interface Images {
 const STATUS_PATH = '/orchestrator/service_customer/image/status';
 const RETRIEVABILITY_PATH = '/orchestrator/v1/retrievability';
 const DAY_MS = 86_400_000;
+/** Records of images whose time is over: for so long, and so many of them. */
+const EXPIRED_KEPT_MS = 30 * DAY_MS;
+const EXPIRED_KEPT = 1000;
 
 export const imagePin = (imageId: string): string => `image/${imageId}`;
 
@@ -205,7 +210,13 @@ class OwnImages implements Images {
     this.#ports.progress.changed();
   }
 
+  keeps(imageId: string): boolean {
+    const image = this.find(imageId);
+    return image !== undefined && image.status !== 'EXPIRED';
+  }
+
   expire(): void {
+    this.#forgetExpired();
     const { records, storage, pushes, clock } = this.#ports;
     for (const image of records.images.all()) {
       const over = image.expiresAt < clock.now();
@@ -215,6 +226,15 @@ class OwnImages implements Images {
         pushes.drop(imagePin(image.imageId));
       });
       storage.drop(imagePin(image.imageId));
+    }
+  }
+
+  #forgetExpired(): void {
+    const { records, clock } = this.#ports;
+    const expired = records.images.all().filter(({ status }) => status === 'EXPIRED');
+    for (const [i, { imageId, expiresAt }] of expired.entries()) {
+      const isOld = expiresAt < clock.now() - EXPIRED_KEPT_MS;
+      if (isOld || i < expired.length - EXPIRED_KEPT) records.images.remove(imageId);
     }
   }
 

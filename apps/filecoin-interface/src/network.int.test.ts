@@ -180,14 +180,19 @@ describe('an image of an edge that has a Kubo', () => {
     await inStatus(a, 'one', 'COMMITTED');
   });
 
-  test('that was stored before it had one is brought there after the next start', async () => {
+  test('and an object that were stored before it had one are brought there after the next start; COMMITTED is theirs only', async () => {
     let a = await scene.start('A');
+    const object = (await storage(a, 'object', { json: 'before' })).json() as { object: { cid: string } };
     await build(a, 'in.tar');
     await post(a, 'orchestrator/image', order('in.tar', 'one'));
     await inStatus(a, 'one', 'STORED');
     await scene.stop(a);
     a = await scene.start('A', withKubo());
     await inStatus(a, 'one', 'COMMITTED');
+    await until(() => ([...kubo.pins.values()].includes(`A/object/${object.object.cid}`) ? true : undefined));
+    await scene.stop(a);
+    a = await scene.start('A');
+    expect((await imageOf(a, 'one'))['status']).toBe('STORED');
   });
 });
 

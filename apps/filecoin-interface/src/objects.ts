@@ -66,6 +66,8 @@ export interface Objects {
   /** Verifies, and names some of the blocks by chance: who claims to hold the object can be asked for them. */
   sample(cid: string, count: number, from?: number): Promise<Sampled>;
   drop(cid: string): void;
+  /** Whether its blocks are to stay. */
+  keeps(cid: string): boolean;
   readonly work: Work;
 }
 
@@ -85,6 +87,8 @@ export interface Sampled extends Verified {
 }
 
 export const objectPin = (cid: string): string => `object/${cid}`;
+
+export const objectOfPin = (name: string): string | undefined => /^object\/(.+)$/.exec(name)?.[1];
 
 const pinOf = (cid: CID): string => objectPin(cid.toString());
 
@@ -255,6 +259,10 @@ class StoredObjects implements Objects {
     this.#ports.progress.changed();
   }
 
+  keeps(cid: string): boolean {
+    return this.#storing > 0 || this.#ports.records.objects.get(cid) !== undefined;
+  }
+
   #asImage(cid: string): ObjectRecord | undefined {
     const image = this.#ports.records.images
       .all()
@@ -294,8 +302,7 @@ class StoredObjects implements Objects {
 
   /** Of what nobody wants any more, unless it is just being stored. */
   #letGoOf(cid: string): void {
-    const { records, storage } = this.#ports;
-    if (this.#storing === 0 && records.objects.get(cid) === undefined) storage.drop(objectPin(cid));
+    if (!this.keeps(cid)) this.#ports.storage.drop(objectPin(cid));
   }
 
   /** Whether an object is wanted by the same order: it may have been dropped meanwhile, and been ordered anew. */

@@ -1,7 +1,12 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { openBlockStore } from '@antirio/content-store';
+import { systemClock } from '@antirio/host';
 import { flipByteOnDisk } from '@antirio/testing';
+import { filecoinInterfaceOptions } from './options.ts';
+import { openRecords } from './records.ts';
+import { localStorage } from './storage.ts';
 import type { Edge, Json } from './test-neighbourhood.ts';
 import { build, content, get, inState, packsOf, post, put, Scene, until, v3 } from './test-scene.ts';
 
@@ -64,6 +69,38 @@ test('an image that is dropped while it is imported, and ordered anew, has the c
   expect(Number(image['size'])).toBeLessThan(100_000);
   expect(await pinsOf(a)).toEqual([{ name: 'image/one', cid: image['imageHash'] }]);
   expect(await get(a, 'backend/error')).toEqual([]);
+});
+
+test('a pin whose record is gone, as a kill between both leaves it, goes at the next start', async () => {
+  await build(a, 'in.tar');
+  await post(a, 'orchestrator/image', order('one', 'in.tar'));
+  await inStatus('one', 'STORED');
+  const [lost, kept] = [await put(a, { json: 'lost' }), await put(a, { json: 'kept' })];
+  await scene.stop(a);
+  const records = openRecords(join(a.dataDir, 'filecoin-interface', 'state.sqlite'), systemClock);
+  records.objects.remove(lost.cid);
+  records.images.remove('one');
+  records.close();
+  a = await scene.start('A');
+  expect(await pinsOf(a)).toEqual([{ name: `object/${kept.cid}`, cid: kept.cid }]);
+});
+
+test('a full store is full also while something is on its way into it', async () => {
+  const store = await openBlockStore({
+    folder: join(scene.folder, 'full'),
+    clock: systemClock,
+    quotaBytes: 1 << 20,
+  });
+  const storage = localStorage(store, filecoinInterfaceOptions.parse({ dataDir: scene.folder }));
+  let end = (): void => undefined;
+  const other = store.session(() => new Promise<void>((resolve) => (end = resolve)));
+  async function* tooMuch(): AsyncGenerator<Uint8Array> {
+    for (let i = 1; i < 4; i++) yield content(500_000, i * 7);
+  }
+  await expect(storage.putFile(() => 'object/x', tooMuch)).rejects.toMatchObject({ code: 'storageFull' });
+  end();
+  await other;
+  await store.close();
 });
 
 test('an order that asks again for longer is for longer', async () => {

@@ -43,6 +43,8 @@ export interface Pushes {
   order(name: string, cid: string): void;
   /** Has it kept there no longer. */
   drop(name: string): void;
+  /** What is COMMITTED by another network than the one that is chosen is so no longer: nobody looks at it. */
+  leaveOthers(): void;
   view(name: string): PushView | undefined;
   onHeld(told: OnHeld): void;
   /** Pieces that the network does not hold yet as it is asked to, and of which nothing has failed. */
@@ -101,6 +103,15 @@ class DurablePushes implements Pushes {
     if (known === undefined) return;
     records.pushes.put(name, { ...known, state: 'DROPPING', dueAt: clock.now() });
     this.work.hurry(name);
+  }
+
+  leaveOthers(): void {
+    const { records, network } = this.#ports;
+    for (const push of records.pushes.all())
+      if (push.network !== network.kind && push.state === 'COMMITTED')
+        records.transaction(() =>
+          this.#write(push, { state: 'STORED', detail: 'another network is chosen' }),
+        );
   }
 
   view(name: string): PushView | undefined {

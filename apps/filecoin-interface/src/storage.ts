@@ -63,6 +63,8 @@ export interface LocalStorage {
     beyond?: Beyond,
   ): Promise<Fetched>;
   drop(name: string): boolean;
+  /** Drops all names but those that are wanted. */
+  keepOnly(isWanted: (name: string) => boolean): void;
   /** A whole object as storage networks take it; its bytes are counted, by reading it, unless they are known. */
   dagOf(cid: CID, bytes?: number): Promise<Dag>;
   /** Reads every block, telling of each. @throws AntirioError notFound | corrupt */
@@ -134,6 +136,9 @@ export function localStorage(store: BlockStore, options: LocalStorageOptions): L
       return withRoom(store, () => fetchDag(store, cid, providers, fetching));
     },
     drop: (name) => store.unpin(name),
+    keepOnly(isWanted) {
+      for (const { name } of store.pins()) if (!isWanted(name)) store.unpin(name);
+    },
     dagOf: (cid, bytes) => dagOf(store, cid, { limits, bytes }),
     verify(cid, onBlock, onSeen) {
       const total = totalOf(store, cid);
@@ -150,14 +155,7 @@ export function localStorage(store: BlockStore, options: LocalStorageOptions): L
       const tags = repoTags === undefined ? {} : { repoTags };
       return exportImage(source, cid, file, { ...tags, limits: imageLimits });
     },
-    async cleanUp() {
-      try {
-        return (await store.collect()).freedBytes;
-      } catch (error) {
-        if (isAntirioError(error, 'busy')) return 0;
-        throw error;
-      }
-    },
+    cleanUp: () => freedBytes(store),
   };
 }
 
@@ -186,8 +184,18 @@ async function withRoom<T>(store: BlockStore, work: () => Promise<T>): Promise<T
   try {
     return await work();
   } catch (error) {
-    if (!isAntirioError(error, 'storageFull') || (await store.collect()).freedBytes === 0) throw error;
+    if (!isAntirioError(error, 'storageFull') || (await freedBytes(store)) === 0) throw error;
     return work();
+  }
+}
+
+/** 0 while something is being stored. */
+async function freedBytes(store: BlockStore): Promise<number> {
+  try {
+    return (await store.collect()).freedBytes;
+  } catch (error) {
+    if (isAntirioError(error, 'busy')) return 0;
+    throw error;
   }
 }
 
