@@ -109,7 +109,7 @@ describe('npm run bench', () => {
       ...['import', 'import.v0', 'import.tar', 'memory.import30', 'memory.fetch30'].map(
         (name) => `storage.${name}`,
       ),
-      ...['fetch.cold', 'delta.code', 'delta.dependencies', 'delta.base', 'lies.accepted'].map(
+      ...['fetch.cold', 'delta.code', 'delta.dependencies', 'delta.base', 'lies.accepted', 'piece'].map(
         (name) => `storage.${name}`,
       ),
     ]);
@@ -117,7 +117,7 @@ describe('npm run bench', () => {
       if (/^storage\.(?:import|import\.v0|fetch\.cold)$/.test(String(figure)))
         expect(reference).toBe('absent');
     // No matter of speed.
-    const [source, dependencies, base, lies] = figures.slice(-4);
+    const [source, dependencies, base, lies] = figures.slice(-5);
     expect(source).toMatchObject({ reached: true });
     for (const delta of [source, dependencies, base]) {
       expect(delta?.['median']).toBeGreaterThan(0);
