@@ -13,7 +13,7 @@ await createProjectGraphAsync();
 const PRODUCT = ['apps/**/*.ts', 'libs/**/*.ts'];
 const DOMAIN = ['libs/domain/**/*.ts'];
 const KERNEL = ['libs/kernel/**/*.ts'];
-const TESTS = ['**/*.test.ts', 'e2e/**/*.ts'];
+const TESTS = ['**/*.test.ts', '**/*-compliance.ts', 'e2e/**/*.ts'];
 
 const depends = (sourceTag, ...tags) => ({ sourceTag, onlyDependOnLibsWithTags: tags });
 

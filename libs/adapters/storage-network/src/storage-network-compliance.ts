@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect } from '@jest/globals';
 import { openBlockStore, RAW, verifyDag, walkDag, type BlockStore, type CID } from '@antirio/content-store';
 import { systemClock } from '@antirio/host';
 import { AntirioError } from '@antirio/kernel';
+import { liveMemory } from '@antirio/testing/live-memory';
 import { dagOf } from './dag-of.ts';
 import { receiveDag, type ReceiveOptions } from './receive-dag.ts';
 import type { Dag, StorageNetwork, StorageRef } from './storage-network.ts';
@@ -41,7 +42,7 @@ export interface NetworkCandidate {
 }
 
 const IDLE_MS = 1500;
-const MEMORY_BYTES = 96 << 20;
+const MEMORY_BYTES = 48 << 20;
 const ALLOWED: Record<WayFault, readonly string[]> = {
   lie: ['corrupt', 'invalidInput', 'unavailable', 'tooLarge'],
   stall: ['timeout', 'unavailable'],
@@ -58,12 +59,6 @@ const code = async (work: Promise<unknown>): Promise<string> =>
     () => 'none',
     (error: unknown) => (error instanceof AntirioError ? error.code : String(error)),
   );
-
-async function inMemory(): Promise<number> {
-  await new Promise((resolve) => setImmediate(resolve));
-  const { arrayBuffers, heapUsed } = process.memoryUsage();
-  return arrayBuffers + heapUsed;
-}
 
 /** What every storage network must do. */
 export function storageNetworkCompliance(candidate: NetworkCandidate): void {
@@ -278,11 +273,11 @@ export function storageNetworkCompliance(candidate: NetworkCandidate): void {
 
     test(`memory stays flat while ${Math.round(flatBytes / 1e6)} MB go there and come back`, async () => {
       const dag = await dagOf(ours, await makeFile(ours, flatBytes, 'flat'));
-      const before = await inMemory();
+      const before = await liveMemory();
       let most = 0;
       let pieces = 0;
       const look = async (): Promise<void> => {
-        if (++pieces % 16 === 0) most = Math.max(most, (await inMemory()) - before);
+        if (++pieces % 32 === 0) most = Math.max(most, (await liveMemory()) - before);
       };
       const watched: Dag = {
         ...dag,

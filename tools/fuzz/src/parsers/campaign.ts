@@ -1,7 +1,5 @@
-import { setImmediate } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { describeError, isAntirioError, toHex, utf8 } from '@antirio/kernel';
+import { liveMemory } from '@antirio/testing/live-memory';
 import { createDraw, type Draw } from './draw.ts';
 import { mutatedBytes } from './mutate-bytes.ts';
 import { mutatedJson } from './mutate-json.ts';
@@ -44,19 +42,6 @@ const MOST_FINDINGS = 10;
 /** An answer, or an error, takes at most so many bytes, and so many for each byte of the input. */
 const FIXED_BYTES = 16_384;
 const BYTES_FOR_ONE = 128;
-
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
-
-/** What waits for a turn of the event loop is let go of first: parsers that answer later run in one turn otherwise. */
-const liveBytes = async (): Promise<number> => {
-  for (let turn = 0; turn < 3; turn++) {
-    await setImmediate();
-    collectGarbage();
-  }
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
-};
 
 interface Judged {
   readonly kind: 'accepted' | 'refused';
@@ -182,12 +167,12 @@ export async function fuzzParsers(targets: readonly Target[], count: number, see
   const warm = Math.ceil(count / 10);
   let [before, peak] = [0, 0];
   for (let done = 0; done < count && findings.length < MOST_FINDINGS; done++) {
-    if (done === warm) before = await liveBytes();
+    if (done === warm) before = await liveMemory();
     if (done % LOOK_EVERY === 0) peak = Math.max(peak, process.memoryUsage.rss() - rssBefore);
     const finding = await tallies[done % tallies.length]?.step(draw);
     if (finding !== undefined) findings.push(finding);
   }
-  const heapGrowthBytes = (await liveBytes()) - before;
+  const heapGrowthBytes = (await liveMemory()) - before;
   return { targets: tallies.map((tally) => tally.report()), findings, heapGrowthBytes, peakBytes: peak };
 }
 
