@@ -1,5 +1,5 @@
 import { parseCid, type CID } from '@antirio/content-store';
-import { createWork, type Work } from '@antirio/durable-work';
+import { createWork, jittered, type Work } from '@antirio/durable-work';
 import type { Log } from '@antirio/host';
 import { AntirioError, describeError, type Clock, type Random } from '@antirio/kernel';
 import type { Dag, Holding, StorageNetwork, StorageRef } from '@antirio/storage-network';
@@ -249,7 +249,7 @@ class DurablePushes implements Pushes {
       unanswered: 0,
       checkedAt: clock.now(),
       checks,
-      dueAt: clock.now() + this.#jittered(waitMs),
+      dueAt: clock.now() + jittered(waitMs, this.#ports.random),
     });
   }
 
@@ -285,7 +285,7 @@ class DurablePushes implements Pushes {
     const push = records.pushes.get(name);
     if (push === undefined) return;
     const message = describeError(error);
-    const dueAt = clock.now() + this.#jittered(this.#options.networkRecheckMs);
+    const dueAt = clock.now() + jittered(this.#options.networkRecheckMs, this.#ports.random);
     const unanswered = (push.unanswered ?? 0) + 1;
     const isDoubtful = push.state === 'COMMITTED' && unanswered >= UNANSWERED_AT_MOST;
     const state = push.state === 'PUSHING' ? 'FAILED' : isDoubtful ? 'STORED' : push.state;
@@ -296,12 +296,6 @@ class DurablePushes implements Pushes {
         records.addError({ errorObject: { name, cid: push.cid, network: push.network }, code, message });
     });
     this.#ports.progress.changed();
-  }
-
-  /** Between three and five quarters, so that many do not come at once. */
-  #jittered(ms: number): number {
-    const [byte = 0] = this.#ports.random.bytes(1);
-    return Math.round(ms * (0.75 + byte / 512));
   }
 }
 

@@ -1,6 +1,6 @@
 import { describeError, type Clock, type Random } from '@antirio/kernel';
 import type { Log } from '@antirio/host';
-import type { Letter } from '@antirio/durable-work';
+import { jittered, type Letter } from '@antirio/durable-work';
 import type { Retrievability } from './records.ts';
 
 /** Whether something is to be checked now, that was last checked then (milliseconds since the Unix epoch). */
@@ -29,14 +29,14 @@ export interface Checks {
 
 export function createChecks({ intervalMs, atMost, clock, random }: ChecksOptions): Checks {
   const dueAt = new Map<string, { readonly of: number; readonly at: number }>();
-  const jittered = (): number => intervalMs * (0.75 + (random.bytes(1)[0] ?? 0) / 512);
   return {
     round() {
       let left = atMost;
       if (dueAt.size > MAX_KNOWN) dueAt.clear();
       return (key, checkedAt = 0) => {
         const known = dueAt.get(key);
-        const due = known?.of === checkedAt ? known : { of: checkedAt, at: checkedAt + jittered() };
+        const due =
+          known?.of === checkedAt ? known : { of: checkedAt, at: checkedAt + jittered(intervalMs, random) };
         dueAt.set(key, due);
         if (left === 0 || clock.now() < due.at) return false;
         left--;

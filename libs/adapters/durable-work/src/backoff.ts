@@ -16,3 +16,9 @@ export function createBackoff(options: BackoffOptions, random: Random): Backoff 
     return delay * (0.5 + (low + high * 256) / 65_536);
   };
 }
+
+/** Between three and five quarters of some milliseconds, whole: what is done now and then is not done by all at one moment. */
+export function jittered(ms: number, random: Random): number {
+  const [byte = 0] = random.bytes(1);
+  return Math.round(ms * (0.75 + byte / 512));
+}

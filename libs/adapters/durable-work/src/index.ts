@@ -7,7 +7,7 @@ export {
   type Undelivered,
 } from './outbox.ts';
 export { createWork, isPassing, type Work, type WorkOptions } from './work.ts';
-export { createBackoff, type Backoff, type BackoffOptions } from './backoff.ts';
+export { createBackoff, jittered, type Backoff, type BackoffOptions } from './backoff.ts';
 export {
   openRecordHistory,
   openRecordTable,
