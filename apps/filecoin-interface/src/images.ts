@@ -71,8 +71,6 @@ export function createImages(options: FilecoinInterfaceOptions, ports: ImagePort
 class OwnImages implements Images {
   readonly #dataDir: string;
   readonly #ports: ImagePorts;
-  /** Stops the import of an image that is under way. */
-  readonly #stops = new Map<string, AbortController>();
   readonly work: Work;
 
   constructor(options: FilecoinInterfaceOptions, ports: ImagePorts) {
@@ -205,7 +203,7 @@ class OwnImages implements Images {
       records.images.remove(imageId);
       pushes.drop(imagePin(imageId));
     });
-    this.#stops.get(imageId)?.abort();
+    this.work.cancel(imageId);
     storage.drop(imagePin(imageId));
     this.#ports.progress.changed();
   }
@@ -282,17 +280,7 @@ class OwnImages implements Images {
     if (image?.status !== 'WAITING') return;
     const { fileName } = image;
     const subject = { imageId, ...(fileName === undefined ? {} : { fileName }) };
-    const stop = new AbortController();
-    this.#stops.set(imageId, stop);
-    const either = AbortSignal.any([signal, stop.signal]);
-    try {
-      await progress.track('import', subject, (tell) => this.#store(image, tell, either));
-    } catch (error) {
-      // The failure of an order that holds no more is none of the one that has taken its place.
-      if (this.#still(image) !== undefined) throw error;
-    } finally {
-      this.#stops.delete(imageId);
-    }
+    await progress.track('import', subject, (tell) => this.#store(image, tell, signal));
   }
 
   /** The record, if it is of the same order: an image may have been dropped meanwhile, and been ordered anew. */

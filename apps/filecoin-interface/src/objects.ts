@@ -100,8 +100,6 @@ class StoredObjects implements Objects {
   readonly #options: FilecoinInterfaceOptions;
   readonly #ports: ObjectPorts;
   readonly #progress = new Map<string, FetchProgress>();
-  /** Stops the fetch of an object that is under way. */
-  readonly #stops = new Map<string, AbortController>();
   /** Objects that are being stored, whose pins come before their records. */
   #storing = 0;
   readonly work: Work;
@@ -153,7 +151,7 @@ class StoredObjects implements Objects {
       records.objects.put(record.cid, record);
       pushes.order(objectPin(record.cid), record.cid);
     });
-    this.#stops.get(record.cid)?.abort();
+    this.work.cancel(record.cid);
     return record;
   }
 
@@ -253,7 +251,7 @@ class StoredObjects implements Objects {
       if (!records.objects.remove(cid)) throw new AntirioError('notFound', `no object ${cid}`, { cid });
       pushes.drop(objectPin(cid));
     });
-    this.#stops.get(cid)?.abort();
+    this.work.cancel(cid);
     this.#ports.storage.drop(objectPin(cid));
     this.#progress.delete(cid);
     this.#ports.progress.changed();
@@ -286,16 +284,9 @@ class StoredObjects implements Objects {
   async #fetchOne(cid: string, signal: AbortSignal): Promise<void> {
     const record = this.#ports.records.objects.get(cid);
     if (record?.state !== 'FETCHING') return;
-    const stop = new AbortController();
-    this.#stops.set(cid, stop);
-    const either = AbortSignal.any([signal, stop.signal]);
     try {
-      await this.#ports.progress.track('fetch', { cid }, (tell) => this.#fetchFrom(record, tell, either));
-    } catch (error) {
-      // The failure of an order that holds no more is none of the one that has taken its place.
-      if (this.#isStill(record)) throw error;
+      await this.#ports.progress.track('fetch', { cid }, (tell) => this.#fetchFrom(record, tell, signal));
     } finally {
-      this.#stops.delete(cid);
       this.#letGoOf(cid);
     }
   }

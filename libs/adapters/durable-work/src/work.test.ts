@@ -113,3 +113,30 @@ test('a piece that waits for its next attempt can be hurried', async () => {
   await work.stop();
   expect(attempts).toBe(2);
 });
+
+test('what is cancelled stops and has not failed, and is run anew where it is wanted anew', async () => {
+  const unfinished = new Set(['a', 'b']);
+  const runs: string[] = [];
+  const given: string[] = [];
+  const work = working(
+    unfinished,
+    (key, signal) =>
+      new Promise((resolve, reject) => {
+        runs.push(key);
+        if (runs.filter((each) => each === key).length > 1) {
+          unfinished.delete(key);
+          resolve();
+        }
+        signal.addEventListener('abort', () => reject(new AntirioError('invalidInput', 'broken off')));
+      }),
+    { failed: (key) => void given.push(key) },
+  );
+  await until(() => runs.length === 2);
+  work.cancel('a');
+  work.cancel('nobody');
+  await until(() => !unfinished.has('a'));
+  expect(runs).toEqual(['a', 'b', 'a']);
+  expect(unfinished).toEqual(new Set(['b']));
+  await work.stop();
+  expect(given).toEqual([]);
+});

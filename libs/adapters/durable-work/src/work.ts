@@ -27,6 +27,8 @@ export interface Work {
   poke(): void;
   /** Tries a piece now that waits for its next attempt. */
   hurry(key: string): void;
+  /** Tells what runs for a piece to stop, for nobody wants it any more: however it ends, it has not failed. */
+  cancel(key: string): void;
   start(): void;
   /** Tells what runs to stop, and waits for it. */
   stop(): Promise<void>;
@@ -47,9 +49,8 @@ export function createWork(options: WorkOptions): Work {
 class RunningWork implements Work {
   readonly #options: WorkOptions;
   readonly #backoff: Backoff;
-  readonly #running = new Map<string, Promise<void>>();
+  readonly #running = new Map<string, { readonly stop: AbortController; readonly ended: Promise<void> }>();
   readonly #failures = new Map<string, { count: number; due: number }>();
-  #stopping = new AbortController();
   #looking: Repeating | undefined;
 
   constructor(options: WorkOptions) {
@@ -66,17 +67,21 @@ class RunningWork implements Work {
     this.poke();
   }
 
+  cancel(key: string): void {
+    this.#running.get(key)?.stop.abort();
+  }
+
   start(): void {
     if (this.#looking !== undefined) return;
-    this.#stopping = new AbortController();
     this.#looking = repeat(this.#options.name, LOOK_MS, this.#options.log, () => this.#look());
   }
 
   async stop(): Promise<void> {
-    this.#stopping.abort();
-    await this.#looking?.stop();
+    const looked = this.#looking?.stop();
     this.#looking = undefined;
-    await Promise.all(this.#running.values());
+    const running = [...this.#running.values()];
+    for (const { stop } of running) stop.abort();
+    await Promise.all([looked, ...running.map(({ ended }) => ended)]);
   }
 
   #look(): void {
@@ -84,22 +89,23 @@ class RunningWork implements Work {
     for (const key of this.#options.unfinished()) {
       if (this.#running.size >= this.#options.atOnce) return;
       if (this.#running.has(key) || (this.#failures.get(key)?.due ?? 0) > now) continue;
-      const run = this.#attempt(key).finally(() => {
+      const stop = new AbortController();
+      const ended = this.#attempt(key, stop.signal).finally(() => {
         this.#running.delete(key);
         this.poke();
       });
-      this.#running.set(key, run);
+      this.#running.set(key, { stop, ended });
     }
   }
 
-  async #attempt(key: string): Promise<void> {
+  async #attempt(key: string, signal: AbortSignal): Promise<void> {
     const { run, log, name } = this.#options;
     try {
-      await run(key, this.#stopping.signal);
+      await run(key, signal);
       this.#failures.delete(key);
     } catch (error) {
-      // What was told to stop has not failed: it goes on after the next start.
-      if (this.#stopping.signal.aborted) return;
+      // What was told to stop has not failed: what is still unfinished then is run again.
+      if (signal.aborted) return;
       const count = (this.#failures.get(key)?.count ?? 0) + 1;
       const again = isPassing(error) && count < this.#options.attempts;
       log.warn({ work: name, key, attempt: count, again, error: describeError(error) }, 'failed');
