@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { makeBlock, openBlockStore, RAW, type BlockStore } from '@antirio/content-store';
 import { silentLog, systemClock, systemRandom } from '@antirio/host';
+import { AntirioError } from '@antirio/kernel';
 import { dagOf, embeddedNetwork, type HoldingState, type StorageNetwork } from '@antirio/storage-network';
 import { filecoinInterfaceOptions } from './options.ts';
 import { createProgress } from './progress.ts';
@@ -21,6 +22,9 @@ let records: Records;
 let pushes: Pushes;
 let says: HoldingState;
 let puts: number;
+let isWell: boolean;
+let fails: number;
+let counted: number;
 let told: boolean[];
 
 /** A network of some kind that has everything and says of it what it is told to. */
@@ -31,6 +35,7 @@ function networkOf(kind: StorageNetwork['kind']): StorageNetwork {
     kind,
     put: (_name, dag) => {
       puts++;
+      if (fails-- > 0) return Promise.reject(new AntirioError('unavailable', 'it broke off'));
       return Promise.resolve({ cid: dag.root, bytes: dag.bytes, providers: ['7'] });
     },
     status: () => Promise.resolve({ state: says, providers: ['7'] }),
@@ -39,16 +44,22 @@ function networkOf(kind: StorageNetwork['kind']): StorageNetwork {
     get: (ref, options) => inner.get(ref, options),
     has: (one) => inner.has(one),
     price: () => inner.price(),
-    health: () => inner.health(),
+    health: () => Promise.resolve({ ok: isWell, detail: isWell ? 'well' : 'away' }),
     close: () => inner.close(),
   };
 }
 
 function pushesTo(kind: StorageNetwork['kind']): Pushes {
-  const times = { networkCheckMs: 10, networkRecheckMs: 100, firstRetryMs: 5 };
+  const times = { networkCheckMs: 10, networkRecheckMs: 100, firstRetryMs: 5, attempts: 2 };
   const options = filecoinInterfaceOptions.parse({ dataDir: folder, ...times });
   const ports = { clock, random, log, records, network: networkOf(kind), progress: createProgress(clock) };
-  const created = createPushes(options, { ...ports, dagOf: (root, bytes) => dagOf(store, root, { bytes }) });
+  const created = createPushes(options, {
+    ...ports,
+    dagOf: (root, bytes) => {
+      if (bytes === undefined) counted++;
+      return dagOf(store, root, { bytes });
+    },
+  });
   created.onHeld((_name, _cid, isHeld) => void told.push(isHeld));
   created.work.start();
   return created;
@@ -61,6 +72,9 @@ beforeEach(async () => {
   records = openRecords(join(folder, 'state.sqlite'), clock);
   says = 'replicated';
   puts = 0;
+  isWell = true;
+  fails = 0;
+  counted = 0;
   told = [];
 });
 afterEach(async () => {
@@ -92,4 +106,16 @@ test('nodes hold what they show as often as they are asked to', async () => {
   says = 'stored';
   await until(() => (puts > 1 ? true : undefined));
   expect(told).toEqual([true, false]);
+});
+
+test('what is brought there is counted once, however often that fails, and not for a network that is away', async () => {
+  isWell = false;
+  pushes = pushesTo('kubo');
+  pushes.order('image/one', cid);
+  const refused = await until(() => pushes.failed()[0]);
+  expect(refused.error).toMatch(/takes nothing now: away/);
+  expect([counted, puts]).toEqual([0, 0]);
+  [isWell, fails] = [true, 5];
+  await until(() => (pushes.view('image/one')?.state === 'COMMITTED' ? true : undefined));
+  expect([counted, puts]).toEqual([1, 6]);
 });

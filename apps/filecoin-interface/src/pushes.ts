@@ -184,10 +184,10 @@ class DurablePushes implements Pushes {
   }
 
   async #put(push: PushRecord, signal: AbortSignal): Promise<StorageRef> {
-    const { network, dagOf, progress } = this.#ports;
+    const { network, progress } = this.#ports;
     try {
       return await progress.track('push', subjectOf(push), async (tell) => {
-        const dag = await dagOf(parseCid(push.cid), push.ref?.bytes);
+        const dag = await this.#dagOf(push);
         const onProgress = (bytes: number): void => {
           this.#bytes.set(push.name, bytes);
           tell.seen({ bytes, totalBytes: dag.bytes });
@@ -197,6 +197,17 @@ class DurablePushes implements Pushes {
     } finally {
       this.#bytes.delete(push.name);
     }
+  }
+
+  /** To count its blocks, and to hash them, is to read all of them: for a network that is away that is not done. */
+  async #dagOf(push: PushRecord): Promise<Dag> {
+    const { network, dagOf } = this.#ports;
+    const cid = parseCid(push.cid);
+    if (push.ref === undefined) await requireWell(network);
+    const known = push.ref?.bytes ?? push.bytes;
+    const dag = await dagOf(cid, known);
+    if (known === undefined) this.#change(push, { bytes: dag.bytes });
+    return dag;
   }
 
   /** Asks how it is held; what is held by too few is put again, which moves only what is missing. */
@@ -304,6 +315,11 @@ const isUnderWay = ({ state }: PushRecord): boolean => state === 'PUSHING' || st
 function subjectOf({ name, cid }: PushRecord): WorkSubject {
   const [, imageId] = /^image\/(.+)$/.exec(name) ?? [];
   return imageId === undefined ? { cid } : { cid, imageId };
+}
+
+async function requireWell(network: StorageNetwork): Promise<void> {
+  const { ok, detail = 'it does not say why' } = await network.health();
+  if (!ok) throw new AntirioError('unavailable', `the storage network takes nothing now: ${detail}`);
 }
 
 /** Times that a network may say nothing of what is COMMITTED, before it is so no more. */

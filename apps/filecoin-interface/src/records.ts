@@ -84,6 +84,8 @@ export interface PushRecord {
     readonly pieceCid?: string;
     readonly dataSetId?: string;
   };
+  /** Of its different blocks, once they have been counted: that takes reading all of them. */
+  readonly bytes?: number;
   /** What the network says beside the state, and what failed last. */
   readonly detail?: string;
   readonly error?: string;

@@ -75,3 +75,22 @@ test('what was replaced while a node is away is in nobody’s way, and let go on
   expect([...there.pins.values()]).toEqual(['edge-a/y']);
   expect((await network.status(before)).state).toBe('absent');
 });
+
+test('of what a node has nearly all of the rest is sent, however long it takes to ask about it', async () => {
+  const network = networkOf({ apiUrls: [here.url], idleMs: 300 });
+  const of = async (bytes: number): Promise<Dag> => dagOf(store, await makeFile(store, bytes, 'grows', 1000));
+  await network.put('x', await of(300_000));
+  here.imports.length = 0;
+  here.askMs = 40;
+  const longer = await of(300_500);
+  const seen: number[] = [];
+  const ref = await network.put('x', longer, { onProgress: (bytes) => void seen.push(bytes) });
+  expect((await network.status(ref)).state).toBe('replicated');
+  // The new root first, what is new at the end much later.
+  expect(here.imports).toHaveLength(2);
+  expect(here.imports.at(-1)).toBe(500);
+  expect(seen.at(-1)).toBe(longer.bytes);
+  here.imports.length = 0;
+  await network.put('y', longer);
+  expect(here.imports).toEqual([]);
+});

@@ -11,6 +11,7 @@ import {
   type CID,
 } from '@antirio/content-store';
 import { AntirioError, isAntirioError, type Random } from '@antirio/kernel';
+import { burstsOf } from './bursts.ts';
 import { showBlocks } from './dag-of.ts';
 import type { KuboQuery, KuboRpc } from './kubo-rpc.ts';
 import { missingBlocks } from './missing-blocks.ts';
@@ -56,6 +57,7 @@ export interface KuboNode {
 }
 
 const MAX_SECTIONS_OVERHEAD = 1 << 20;
+const GAPS_WITHIN_IDLE = 4;
 
 export function kuboNode(rpc: KuboRpc): KuboNode {
   return new RpcNode(rpc);
@@ -88,9 +90,11 @@ class RpcNode implements KuboNode {
 
   async send(dag: Dag, { signal, onProgress, all = false }: PutWatch & { all?: boolean }): Promise<void> {
     const known = all ? async () => false : (cid: CID) => this.has(cid, signal);
-    const file = carOf(dag.root, missingBlocks(dag.blocks(), known, { signal, onProgress }));
+    const missing = missingBlocks(dag.blocks(), known, { signal, onProgress });
     const query = { 'pin-roots': false, stats: true, 'fast-provide-root': false };
-    await this.rpc.ask('dag/import', query, { signal, file });
+    // No import is open while blocks are only read and asked about, which may take longer than a connection may be silent.
+    for await (const blocks of burstsOf(missing, this.rpc.idleMs / GAPS_WITHIN_IDLE))
+      await this.rpc.ask('dag/import', query, { signal, file: carOf(dag.root, blocks) });
   }
 
   async sendBlock({ cid, bytes }: Block, signal?: AbortSignal): Promise<void> {

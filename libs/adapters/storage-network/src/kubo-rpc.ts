@@ -24,6 +24,8 @@ export interface KuboCall {
  */
 export interface KuboRpc {
   readonly url: string;
+  /** Without a byte in either direction for so long a call is given up. */
+  readonly idleMs: number;
   /** The objects of an answer: one, or a line of JSON each. */
   ask(command: string, query?: KuboQuery, call?: KuboCall): Promise<Record<string, unknown>[]>;
   /** The bytes of an answer, whole. */
@@ -66,12 +68,14 @@ function apiOf(text: string): URL {
 
 class HttpKuboRpc implements KuboRpc {
   readonly url: string;
+  readonly idleMs: number;
   readonly #api: URL;
   readonly #options: KuboRpcOptions;
   readonly #agent: Agent;
 
   constructor(options: KuboRpcOptions, api: URL) {
     this.#options = options;
+    this.idleMs = options.idleMs;
     this.#api = api;
     this.url = api.origin;
     const pool = { keepAlive: true, maxSockets: 32 };
@@ -116,7 +120,7 @@ class HttpKuboRpc implements KuboRpc {
   #send(command: string, query: KuboQuery, call: KuboCall): Promise<IncomingMessage> {
     const url = new URL(command, this.#api);
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, String(value));
-    const { signal, file, idleMs = this.#options.idleMs } = call;
+    const { signal, file, idleMs = this.idleMs } = call;
     const headers: Record<string, string> = { ...this.#authorization() };
     if (file !== undefined) headers['content-type'] = `multipart/form-data; boundary=${BOUNDARY}`;
     const send = url.protocol === 'https:' ? tlsRequest : request;

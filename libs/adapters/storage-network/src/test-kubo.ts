@@ -14,7 +14,7 @@ import {
   type BlockStore,
   type CID,
 } from '@antirio/content-store';
-import { systemClock } from '@antirio/host';
+import { sleep, systemClock } from '@antirio/host';
 import { AntirioError, describeError, isAntirioError } from '@antirio/kernel';
 import { isWhole } from './dag-of.ts';
 
@@ -30,6 +30,8 @@ const missing = (cid: CID): AntirioError =>
 export class TestKubo {
   readonly pins = new Map<string, string>();
   readonly imports: number[] = [];
+  /** Taken for each question about a block, in milliseconds. */
+  askMs = 0;
   readonly #store: BlockStore;
   readonly #server: Server;
   url = '';
@@ -84,6 +86,7 @@ export class TestKubo {
   async #ofCid(command: string, cid: CID, query: URLSearchParams, response: ServerResponse): Promise<void> {
     switch (command) {
       case 'block/stat':
+        await sleep(this.askMs);
         send(response, 200, { Key: cid.toString(), Size: (await this.#block(cid)).length });
         return;
       case 'block/get': {

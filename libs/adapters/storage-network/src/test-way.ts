@@ -28,6 +28,8 @@ export interface TestWayOptions {
   readonly after?: number;
 }
 
+const CLOSE_AFTER_MS = 500;
+
 export async function openTestWay(target: string, options: TestWayOptions = {}): Promise<TestWay> {
   const way = new FaultyWay(target, options);
   await way.listen();
@@ -119,9 +121,16 @@ class FaultyWay implements TestWay {
             : undefined;
     if (refused === undefined) return false;
     const { status, body, ...headers } = refused;
-    answer
-      .writeHead(status, { 'content-type': 'application/json', connection: 'close', ...headers })
-      .end(body);
+    const all = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), ...headers };
+    answer.writeHead(status, { connection: 'close', ...all });
+    answer.write(body);
+    // As Go's server: a connection that closes while its client still sends would take the answer with it.
+    const closing = setTimeout(() => answer.end(), CLOSE_AFTER_MS);
+    incoming.on('end', () => answer.end());
+    answer.on('close', () => {
+      clearTimeout(closing);
+    });
+    incoming.on('error', () => undefined);
     incoming.resume();
     return true;
   }
