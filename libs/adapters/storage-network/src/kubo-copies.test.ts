@@ -94,3 +94,23 @@ test('of what a node has nearly all of the rest is sent, however long it takes t
   await network.put('y', longer);
   expect(here.imports).toEqual([]);
 });
+
+test('one node by several names is one copy; who it is is asked each time', async () => {
+  const names = [here.url, here.url.replace('127.0.0.1', 'localhost'), `${here.url}/api/v0`];
+  const network = networkOf({ apiUrls: names, copies: 2 });
+  const ref = await network.put('x', await dag(1000));
+  const told = expect.stringMatching(/localhost:\d+ is the same node as kubo:http:\/\/127/) as unknown;
+  expect(await network.status(ref)).toMatchObject({
+    state: 'stored',
+    providers: [`kubo:${here.url}`],
+    detail: told,
+  });
+  expect(await network.health()).toMatchObject({ ok: false, detail: told });
+  const two = networkOf({ apiUrls: [here.url, there.url], copies: 2 });
+  const held = await two.put('x', await dag(1000));
+  expect((await two.status(held)).state).toBe('replicated');
+  there.peerId = here.peerId;
+  expect((await two.status(held)).state).toBe('stored');
+  there.peerId = 'another';
+  expect((await two.status(held)).state).toBe('replicated');
+});

@@ -1,13 +1,14 @@
-import { checkBlock, inlineBytes, placeKey, RAW, MAX_BLOCK_BYTES, type CID } from '@antirio/content-store';
+import type { CID } from '@antirio/content-store';
 import type { Check } from '@antirio/host';
 import { AntirioError, describeError, isAntirioError, type Clock, type Random } from '@antirio/kernel';
 import { join } from 'node:path';
 import { mkdirSync } from 'node:fs';
 import { KeptNames } from './kept-names.ts';
-import { worst, type Asked } from './asked.ts';
-import { blockNamed } from './dag-of.ts';
-import { holderOf } from './kubo-holder.ts';
-import { kuboNode, leavesOf, linksUnchecked, type KuboNode } from './kubo-node.ts';
+import { KuboKeeper } from './kubo-keeper.ts';
+import { kuboNode, type KuboNode } from './kubo-node.ts';
+import { KuboNodes, worst, type Asked } from './kubo-nodes.ts';
+import { KuboReader } from './kubo-reader.ts';
+import { KuboRemote } from './kubo-remote.ts';
 import { kuboRpc } from './kubo-rpc.ts';
 import { pinningService, type PinningService, type PinningServiceOptions } from './pinning-service.ts';
 import { fixedPrice, FREE, type StoragePrice, type StorageRate } from './price.ts';
@@ -47,10 +48,7 @@ export interface KuboNetworkOptions {
 }
 
 const IDLE_MS = 30_000;
-/** The leaves of a node are asked for in one answer where as many are missing, and all. */
-const EXPORT_FROM = 8;
-/** Of the name of a pin, in bytes, as Kubo has it. */
-const MAX_NAME = 255;
+const PATHS = 2;
 /** Before what could not be let go is tried again; doubled after each further failure. */
 const LET_GO_AFTER_MS = 1000;
 const LET_GO_MOST_MS = 300_000;
@@ -65,9 +63,10 @@ export function kuboNetwork(options: KuboNetworkOptions): StorageNetwork {
 
 class KuboNetwork implements StorageNetwork {
   readonly kind = 'kubo';
-  readonly #options: KuboNetworkOptions;
-  readonly #nodes: readonly KuboNode[];
-  readonly #service: PinningService | undefined;
+  readonly #nodes: KuboNodes;
+  readonly #keeper: KuboKeeper;
+  readonly #reader: KuboReader;
+  readonly #remote: KuboRemote | undefined;
   readonly #names: KeptNames;
   readonly #price: StoragePrice;
   readonly #copies: number;
@@ -78,10 +77,11 @@ class KuboNetwork implements StorageNetwork {
 
   constructor(options: KuboNetworkOptions) {
     const { apiUrls, authFile, idleMs = IDLE_MS } = options;
-    this.#options = options;
-    this.#nodes = apiUrls.map((url) => kuboNode(kuboRpc({ url, authFile, idleMs })));
-    this.#service = options.pinning === undefined ? undefined : pinningService(options.pinning);
-    const holders = this.#nodes.length + (this.#service === undefined ? 0 : 1);
+    this.#nodes = new KuboNodes(apiUrls.map((url) => kuboNode(kuboRpc({ url, authFile, idleMs }))));
+    this.#keeper = new KuboKeeper(options.owner, options.paths ?? PATHS, options.random);
+    this.#reader = new KuboReader(this.#nodes, options.searchMs);
+    this.#remote = options.pinning && this.#remoteOf(pinningService(options.pinning));
+    const holders = apiUrls.length + (this.#remote === undefined ? 0 : 1);
     this.#copies = options.copies ?? holders;
     if (this.#copies < 1 || this.#copies > holders)
       throw new AntirioError(
@@ -93,184 +93,62 @@ class KuboNetwork implements StorageNetwork {
     if (this.#names.replaced().length > 0) this.#letGoLater();
   }
 
+  #remoteOf(service: PinningService): KuboRemote {
+    return new KuboRemote(service, this.#nodes, this.#keeper.ownPrefix);
+  }
+
   async put(name: string, dag: Dag, watch: PutWatch = {}): Promise<StorageRef> {
-    const pinName = this.#pinName(name);
+    const pinName = this.#keeper.pinName(name);
     let done = 0;
-    const asked = await this.#each(async (node) => {
+    const asked = await this.#nodes.each(async (node) => {
       const onProgress = (bytes: number): void =>
-        watch.onProgress?.(Math.floor((done * dag.bytes + bytes) / this.#nodes.length));
+        watch.onProgress?.(Math.floor((done * dag.bytes + bytes) / this.#nodes.all.length));
       await this.#hold(node, name, dag, { ...watch, onProgress });
       done++;
     }, watch.signal);
     // Who is away is told of it when it is put again; what is held by too few is not put.
-    const needed = Math.min(this.#copies, this.#nodes.length);
+    const needed = Math.min(this.#copies, this.#nodes.all.length);
     if (asked.done.length < needed) throw worst(asked);
     await this.#alone(async () => {
       // Another name may have been let go of meanwhile, and the pin with it.
       for (const { node } of asked.done)
-        if (!(await this.#isKept(node, dag.root))) await this.#keep(node, dag.root, pinName);
+        if (!(await this.#keeper.isKept(node, dag.root))) await this.#keeper.keep(node, dag.root, pinName);
       this.#names.name(name, dag.root);
       await this.#letGoOfReplaced();
     });
     const providers = asked.done.map(({ node }) => node.name);
-    if (this.#service !== undefined) providers.push(await this.#request(this.#service, dag.root, pinName));
+    if (this.#remote !== undefined) {
+      await this.#remote.request(dag.root, pinName);
+      providers.push(this.#remote.name);
+    }
     watch.onProgress?.(dag.bytes);
     return { cid: dag.root, bytes: dag.bytes, providers };
   }
 
   /** What is pinned and shows its blocks is left as it is. */
   async #hold(node: KuboNode, name: string, dag: Dag, watch: PutWatch): Promise<void> {
-    const lack = await this.#lack(node, dag.root);
+    const lack = await this.#keeper.lack(node, dag.root);
     if (lack === undefined) return;
-    if (lack.code === 'corrupt') await this.#alone(() => this.#renew(node, dag, lack));
+    if (lack.code === 'corrupt') await this.#alone(() => this.#keeper.renew(node, dag, lack));
     await node.send(dag, watch);
-    const pinName = this.#pinName(name);
+    const pinName = this.#keeper.pinName(name);
     await this.#alone(async () => this.#names.intend(name, dag.root));
     try {
-      await this.#keep(node, dag.root, pinName, watch.signal);
+      await this.#keeper.keep(node, dag.root, pinName, watch.signal);
     } catch (error) {
       if (!isAntirioError(error, 'notFound')) throw error;
       // Something was collected between being asked about and being pinned: this time nothing is asked.
       await node.send(dag, { ...watch, all: true });
-      await this.#keep(node, dag.root, pinName, watch.signal);
+      await this.#keeper.keep(node, dag.root, pinName, watch.signal);
     }
   }
 
-  async #isKept(node: KuboNode, cid: CID): Promise<boolean> {
-    const holder = await holderOf(this.#options.owner, cid);
-    return (await node.pinned(holder.cid)) !== undefined;
-  }
-
-  async #keep(node: KuboNode, cid: CID, pinName: string, signal?: AbortSignal): Promise<void> {
-    const holder = await holderOf(this.#options.owner, cid);
-    await node.sendBlock(holder, signal);
-    await node.pin(holder.cid, pinName, signal);
-  }
-
-  async #holds(node: KuboNode, cid: CID): Promise<boolean> {
-    return (await this.#lack(node, cid)) === undefined;
-  }
-
-  /** Why a node does not hold a DAG; undefined where it does. */
-  async #lack(node: KuboNode, cid: CID): Promise<AntirioError | undefined> {
-    if (!(await this.#isKept(node, cid))) return new AntirioError('notFound', 'it is not pinned');
-    try {
-      await node.show(cid, this.#options.paths ?? 2, this.#options.random);
-      return undefined;
-    } catch (error) {
-      if (isAntirioError(error, 'notFound') || isAntirioError(error, 'corrupt')) return error;
-      throw error;
-    }
-  }
-
-  /**
-   * Kubo takes no block that it believes to have: a damaged one is removed first, for which all pins above it must go. They come back at once.
-   * @throws AntirioError conflict where a pin of somebody else is above it
-   */
-  async #renew(node: KuboNode, dag: Dag, { details }: AntirioError): Promise<void> {
-    const block = await blockNamed(dag, details['cid']);
-    if (block === undefined) return;
-    const taken: { root: CID; name: string }[] = [];
-    try {
-      for (let root = await node.forget(block.cid); root !== undefined; root = await node.forget(block.cid)) {
-        const name = (await node.pinned(root))?.name ?? '';
-        if (!name.startsWith(this.#ownPrefix))
-          throw new AntirioError(
-            'conflict',
-            `${node.name} keeps a damaged block, ${block.cid.toString()}, for a pin that is not ours: ${root.toString()}`,
-          );
-        taken.push({ root, name });
-        await node.unpin(root);
-      }
-      await node.sendBlock(block);
-    } finally {
-      // What cannot be pinned again is missed when it is looked at next.
-      for (const { root, name } of taken) await node.pin(root, name).catch(() => undefined);
-    }
-  }
-
-  async *get(
-    ref: Pick<StorageRef, 'cid' | 'providers'>,
-    options: GetOptions = {},
-  ): AsyncGenerator<UncheckedBlock> {
-    const seen = new Set<string>();
-    const stack = [ref.cid];
-    for (let cid = stack.pop(); cid !== undefined; cid = stack.pop()) {
-      if (seen.has(placeKey(cid))) continue;
-      seen.add(placeKey(cid));
-      const isHere = isKnown(cid, options);
-      if (isHere && cid.code === RAW) continue;
-      const block = isHere
-        ? await this.#here(ref, cid, options)
-        : { cid, bytes: await this.#block(ref, cid, options) };
-      if (!isHere) yield block;
-      const links = linksUnchecked(block).filter((link) => !seen.has(placeKey(link)));
-      if (areMissingLeaves(links, options))
-        for await (const leaf of this.#leaves(ref, cid, links, options)) {
-          seen.add(placeKey(leaf.cid));
-          yield leaf;
-        }
-      stack.push(...links.reverse());
-    }
-  }
-
-  /** A node that is here already, for its links. */
-  async #here(ref: Pick<StorageRef, 'providers'>, cid: CID, options: GetOptions): Promise<UncheckedBlock> {
-    const inline = inlineBytes(cid);
-    if (inline !== undefined) return { cid, bytes: inline };
-    if (options.read !== undefined) return { cid, bytes: await options.read(cid) };
-    return checkBlock(cid, await this.#block(ref, cid, options));
-  }
-
-  /** From the nodes that the reference names first, then from the others, at last from the whole IPFS network. */
-  async #block(
-    { providers }: Pick<StorageRef, 'providers'>,
-    cid: CID,
-    { signal, idleMs }: GetOptions,
-  ): Promise<Uint8Array> {
-    const { searchMs = 0 } = this.#options;
-    const nodes = this.#ordered(providers);
-    const tries = nodes.map((node) => () => node.block(cid, { signal, idleMs }));
-    if (searchMs > 0) tries.push(...nodes.map((node) => () => node.block(cid, { signal, idleMs, searchMs })));
-    const errors: unknown[] = [];
-    for (const ask of tries) {
-      try {
-        return await ask();
-      } catch (error) {
-        if (signal?.aborted === true) throw error;
-        errors.push(error);
-      }
-    }
-    // Who does not have it has said less than who failed.
-    throw errors.find((error) => !isAntirioError(error, 'notFound')) ?? errors[0];
-  }
-
-  /** The leaves of a node in one answer, as many as come of it: who asked gets the others one by one. */
-  async *#leaves(
-    { providers }: Pick<StorageRef, 'providers'>,
-    cid: CID,
-    links: readonly CID[],
-    { signal, idleMs }: GetOptions,
-  ): AsyncGenerator<UncheckedBlock> {
-    const wanted = new Set(links.map(placeKey));
-    for (const node of this.#ordered(providers)) {
-      try {
-        const blocks = node.export(cid, links.length * MAX_BLOCK_BYTES, { signal, idleMs });
-        yield* leavesOf(blocks, wanted);
-        return;
-      } catch (error) {
-        if (signal?.aborted === true || isAntirioError(error, 'timeout')) throw error;
-      }
-    }
-  }
-
-  #ordered(providers: readonly string[]): KuboNode[] {
-    const isNamed = (node: KuboNode): number => (providers.includes(node.name) ? 0 : 1);
-    return this.#nodes.toSorted((a, b) => isNamed(a) - isNamed(b));
+  get(ref: Pick<StorageRef, 'cid' | 'providers'>, options?: GetOptions): AsyncIterable<UncheckedBlock> {
+    return this.#reader.get(ref, options);
   }
 
   async has(cid: CID): Promise<boolean> {
-    const asked = await this.#each((node) => node.has(cid));
+    const asked = await this.#nodes.each((node) => node.has(cid));
     if (asked.done.some(({ value }) => value)) return true;
     if (asked.failed.length > 0) throw worst(asked);
     return false;
@@ -278,17 +156,17 @@ class KuboNetwork implements StorageNetwork {
 
   pin(name: string, { cid }: StorageRef): Promise<void> {
     return this.#alone(async () => {
-      const asked = await this.#each(async (node) => {
-        if (await this.#holds(node, cid)) return;
+      const asked = await this.#nodes.each(async (node) => {
+        if (await this.#keeper.holds(node, cid)) return;
         this.#names.intend(name, cid);
-        await this.#keep(node, cid, this.#pinName(name));
+        await this.#keeper.keep(node, cid, this.#keeper.pinName(name));
       });
       if (asked.done.length === 0) {
         const isNowhere = asked.failed.every(({ error }) => isAntirioError(error, 'notFound'));
         if (isNowhere) this.#names.dropIntent(name);
         throw worst(asked);
       }
-      if (this.#service !== undefined) await this.#request(this.#service, cid, this.#pinName(name));
+      await this.#remote?.request(cid, this.#keeper.pinName(name));
       this.#names.name(name, cid);
       await this.#letGoOfReplaced();
     });
@@ -335,57 +213,28 @@ class KuboNetwork implements StorageNetwork {
 
   /** Takes our pins away everywhere. @throws what the first failure was, once all were tried */
   async #letGo(cid: CID): Promise<void> {
-    const asked = await this.#each(async (node) => {
-      await node.unpin((await holderOf(this.#options.owner, cid)).cid);
-    });
+    const asked = await this.#nodes.each((node) => this.#keeper.letGo(node, cid));
     if (asked.failed.length > 0) throw worst(asked);
-    if (this.#service === undefined) return;
-    for (const pin of await this.#service.list(cid.toString()))
-      if (pin.pin.name?.startsWith(this.#ownPrefix) === true) await this.#service.remove(pin.requestid);
-  }
-
-  /** Asks a service to pin what the nodes hold, unless it was asked before. */
-  async #request(service: PinningService, cid: CID, name: string): Promise<string> {
-    const known = await service.list(cid.toString());
-    const ours = known.filter((pin) => pin.pin.name?.startsWith(this.#ownPrefix) === true);
-    if (!ours.some((pin) => pin.status !== 'failed')) {
-      const asked = await this.#each((node) => node.addresses());
-      const origins = asked.done.flatMap(({ value }) => value);
-      const { delegates } = await service.add({ cid: cid.toString(), name, origins });
-      for (const pin of ours) await service.remove(pin.requestid);
-      await this.#each((node) => Promise.all(delegates.map((delegate) => node.connect(delegate))));
-    }
-    return service.name;
+    await this.#remote?.letGo(cid);
   }
 
   async status({ cid }: StorageRef): Promise<Holding> {
-    const asked = await this.#each((node) => this.#holds(node, cid));
-    const remote = await this.#remote(cid);
-    const providers = asked.done.filter(({ value }) => value).map(({ node }) => node.name);
-    if (remote?.status === 'pinned') providers.push(remote.name);
+    const asked = await this.#nodes.each((node) => this.#keeper.holds(node, cid));
+    const holding = asked.done.filter(({ value }) => value).map(({ node }) => node);
+    const { nodes, others } = await this.#nodes.different(holding);
+    const remote = await this.#remote?.status(cid);
+    const providers = nodes.map(({ name }) => name);
+    if (remote === 'pinned') providers.push(this.#remoteName);
     if (providers.length === 0 && asked.failed.length > 0) throw worst(asked);
-    const details = [
-      ...asked.done.filter(({ value }) => !value).map(({ node }) => `${node.name} does not hold it`),
-      ...asked.failed.map(({ error }) => describeError(error)),
-      ...(remote === undefined || remote.status === 'pinned' ? [] : [`${remote.name}: ${remote.status}`]),
-    ];
+    const details = [...others, ...lacks(asked)];
+    if (remote !== undefined && remote !== 'pinned') details.push(`${this.#remoteName}: ${remote}`);
     const detail = details.length === 0 ? {} : { detail: details.join('; ') };
     if (providers.length === 0) return { state: 'absent', providers, ...detail };
     return { state: providers.length >= this.#copies ? 'replicated' : 'stored', providers, ...detail };
   }
 
-  async #remote(cid: CID): Promise<{ name: string; status: string } | undefined> {
-    if (this.#service === undefined) return undefined;
-    const { name } = this.#service;
-    try {
-      const known = await this.#service.list(cid.toString());
-      const pins = known.filter((pin) => pin.pin.name?.startsWith(this.#ownPrefix) === true);
-      const order = ['pinned', 'pinning', 'queued', 'failed'];
-      const best = order.find((status) => pins.some((pin) => pin.status === status));
-      return { name, status: best ?? 'was not asked' };
-    } catch (error) {
-      return { name, status: describeError(error) };
-    }
+  get #remoteName(): string {
+    return this.#remote?.name ?? '';
   }
 
   price(): StoragePrice {
@@ -393,50 +242,24 @@ class KuboNetwork implements StorageNetwork {
   }
 
   async health(): Promise<Check> {
-    const asked = await this.#each((node) => node.requireWell());
+    const asked = await this.#nodes.each((node) => node.requireWell());
     const said = asked.done.map(({ value }) => value);
     const failed = asked.failed.map(({ error }) => describeError(error));
-    const service = await this.#service?.requireWell().then(
-      () => undefined,
-      (error: unknown) => describeError(error),
-    );
+    const different = await this.#nodes.different(asked.done.map(({ node }) => node));
+    const service = await this.#remote?.ailment();
     if (service !== undefined) failed.push(service);
-    const ok = asked.done.length >= Math.min(this.#copies, this.#nodes.length) && service === undefined;
-    return { ok, detail: [...failed, ...said].join('; ') };
+    const ok =
+      different.nodes.length >= Math.min(this.#copies, this.#nodes.all.length) && service === undefined;
+    return { ok, detail: [...failed, ...different.others, ...said].join('; ') };
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#later);
     await this.#last.catch(() => undefined);
-    for (const { rpc } of this.#nodes) rpc.close();
-    this.#service?.close();
+    this.#nodes.close();
+    this.#remote?.close();
     this.#names.close();
-  }
-
-  get #ownPrefix(): string {
-    return `${this.#options.owner}/`;
-  }
-
-  #pinName(name: string): string {
-    return Buffer.from(this.#ownPrefix + name)
-      .subarray(0, MAX_NAME)
-      .toString('utf8')
-      .replace(/\uFFFD+$/, '');
-  }
-
-  /** Asks one after the other, so that what is held in memory for one is enough for all. */
-  async #each<T>(ask: (node: KuboNode) => Promise<T>, signal?: AbortSignal): Promise<Asked<T>> {
-    const asked: Asked<T> = { done: [], failed: [] };
-    for (const node of this.#nodes) {
-      try {
-        asked.done.push({ node, value: await ask(node) });
-      } catch (error) {
-        if (signal?.aborted === true) throw error;
-        asked.failed.push({ node, error });
-      }
-    }
-    return asked;
   }
 
   /** One change of names and pins at a time. */
@@ -447,8 +270,7 @@ class KuboNetwork implements StorageNetwork {
   }
 }
 
-const isKnown = (cid: CID, { have }: GetOptions): boolean =>
-  inlineBytes(cid) !== undefined || have?.(cid) === true;
-
-const areMissingLeaves = (links: readonly CID[], options: GetOptions): boolean =>
-  links.length >= EXPORT_FROM && links.every((link) => link.code === RAW && !isKnown(link, options));
+const lacks = ({ done, failed }: Asked<boolean>): string[] => [
+  ...done.filter(({ value }) => !value).map(({ node }) => `${node.name} does not hold it`),
+  ...failed.map(({ error }) => describeError(error)),
+];

@@ -48,6 +48,8 @@ export interface KuboNode {
   forget(cid: CID): Promise<CID | undefined>;
   /** Has it show blocks drawn by chance. @throws AntirioError notFound | corrupt */
   show(cid: CID, paths: number, random: Random): Promise<void>;
+  /** Its peer id: who it is, whatever its address. */
+  identity(): Promise<string>;
   /** Where other IPFS nodes reach it. */
   addresses(): Promise<string[]>;
   /** Lets it know where another node is; that it cannot be reached is no failure. */
@@ -139,6 +141,14 @@ class RpcNode implements KuboNode {
 
   show(cid: CID, paths: number, random: Random): Promise<void> {
     return showBlocks((block) => this.block(block), cid, paths, random);
+  }
+
+  async identity(): Promise<string> {
+    const [answer] = await this.rpc.ask('id');
+    const id = answer?.['ID'];
+    if (typeof id !== 'string' || id === '')
+      throw new AntirioError('unavailable', `${this.name} does not say who it is`);
+    return id;
   }
 
   async addresses(): Promise<string[]> {

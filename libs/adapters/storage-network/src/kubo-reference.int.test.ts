@@ -212,6 +212,15 @@ describe('several nodes', () => {
   });
 });
 
+kuboTest('a node that is named three ways is one copy', async () => {
+  const { url } = await newKubo();
+  const names = [url, url.replace('127.0.0.1', 'localhost'), `${url}/api/v0`];
+  const network = networkOf(names);
+  const ref = await network.put('x', await stored());
+  expect(await network.status(ref)).toMatchObject({ state: 'stored', providers: [`kubo:${url}`] });
+  expect((await networkOf(names, { copies: 1 }).status(ref)).state).toBe('replicated');
+});
+
 kuboTest('a damaged block that two DAGs share is sent anew, and all pins are there after it', async () => {
   const kubo = await newKubo();
   const network = networkOf([kubo.url], { paths: 64 });

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import type { AddressInfo } from 'node:net';
@@ -30,6 +31,7 @@ const missing = (cid: CID): AntirioError =>
 export class TestKubo {
   readonly pins = new Map<string, string>();
   readonly imports: number[] = [];
+  peerId = `12D3KooW${randomBytes(16).toString('hex')}`;
   /** Taken for each question about a block, in milliseconds. */
   askMs = 0;
   readonly #store: BlockStore;
@@ -76,7 +78,7 @@ export class TestKubo {
     else if (command === 'block/put') send(response, 200, await this.#put(request, url.searchParams));
     else if (command === 'version') send(response, 200, { Version: '0.43.0', Repo: '18' });
     else if (command === 'id')
-      send(response, 200, { ID: '12D3', Addresses: ['/ip4/192.0.2.1/tcp/4001/p2p/12D3'] });
+      send(response, 200, { ID: this.peerId, Addresses: [`/ip4/192.0.2.1/tcp/4001/p2p/${this.peerId}`] });
     else if (command === 'repo/stat')
       send(response, 200, { RepoSize: this.#store.usage().bytes, StorageMax: 10_000_000_000 });
     else if (command === 'swarm/connect') send(response, 500, { Message: 'offline', Code: 0, Type: 'error' });
