@@ -5,6 +5,7 @@ import {
   DEFAULT_LEASE_MS,
   createCentral,
   grantedSet,
+  isWordOf,
   neverTookOver,
   type CentralAnswer,
   type CentralEffect,
@@ -18,6 +19,7 @@ import {
   type HandbackStatement,
   type LeaseFacts,
   type Reservation,
+  type SignedWord,
   type Submission,
 } from '@antirio/service-contract';
 import type { Host } from './host.ts';
@@ -59,7 +61,11 @@ export interface CentralNode {
   onDatagram(from: EdgeId, datagram: Datagram): void;
   witness(reply: Reply<unknown>): void;
   keyShare(reply: Reply<unknown>): void;
-  open(root: Extract<Payload, { type: 'contract/open' }>['root'], reply: Reply<unknown>): void;
+  open(
+    root: Extract<Payload, { type: 'contract/open' }>['root'],
+    word: SignedWord | undefined,
+    reply: Reply<unknown>,
+  ): void;
   take(by: EdgeId, request: Extract<Payload, { type: 'epoch/take' }>['request'], reply: Reply<unknown>): void;
   record(reply: Reply<unknown>): void;
   transact(tx: SignedTx, reply: Reply<unknown>): void;
@@ -240,7 +246,7 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
       host.wrote('key share');
       reply({ ok: true, value: {} });
     },
-    open(root, reply) {
+    open(root, word, reply) {
       later(() => {
         const life = view.contract().life.state;
         if (life === 'SETTLED') {
@@ -260,7 +266,9 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
           evidence: {},
         });
         later(() => {
-          ask({ method: 'open', terms, life, record }, { reply, payloadOf });
+          const question = { method: 'open', terms, life, record } as const;
+          const said = word !== undefined && isWordOf(word, terms, record) ? 'counts' : 'stale';
+          ask(word === undefined ? question : { ...question, word: said }, { reply, payloadOf });
         });
       });
     },

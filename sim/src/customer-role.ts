@@ -129,6 +129,27 @@ export function customerRole(links: PartyLinks, options: CustomerOptions): Role 
           },
         );
         return;
+      case 'release': {
+        const { epoch, counters } = call.args;
+        const { setId } = terms.set;
+        const tx = sign(identities.A, host.dice, { type: 'epoch/release', setId, epoch, counters });
+        callCentral(links, call, rooms, (central, reply) => {
+          central.transact(tx, reply);
+        });
+        return;
+      }
+      case 'yield': {
+        const { word } = call.args;
+        askProvider(
+          (provider) => {
+            provider.rooms().party.post({ type: 'takeOverAsked', word });
+          },
+          (result) => {
+            rooms.party.post({ type: 'answer', method: 'yield', ...answerOf(result) });
+          },
+        );
+        return;
+      }
       case 'return': {
         const { epoch } = call.args;
         askProvider(
@@ -144,6 +165,15 @@ export function customerRole(links: PartyLinks, options: CustomerOptions): Role 
       default:
         return;
     }
+  };
+  const giveUp = (rooms: Rooms): void => {
+    const devAddrs = terms.set.devices.map((device) => device.devAddr);
+    host.after(NEARBY_MS, () => {
+      rooms.fence.set(devAddrs, { state: 'shut' });
+      host.after(NEARBY_MS, () => {
+        rooms.party.post({ type: 'givenUp', counters: countersOf(rooms, sessions) });
+      });
+    });
   };
   const grantOwn = (rooms: Rooms, devAddr: string, above: number): void => {
     const index = nextBlock(0, Math.max(above, disk.ownBlocks.get(devAddr) ?? -1));
@@ -185,6 +215,9 @@ export function customerRole(links: PartyLinks, options: CustomerOptions): Role 
             rooms.fence.grant(effect.devAddr, effect.block);
             rooms.service.onGrant(effect.devAddr, effect.block);
           });
+          return;
+        case 'giveUp':
+          giveUp(rooms);
           return;
         case 'openKeys':
         case 'sealOff':

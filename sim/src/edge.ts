@@ -44,6 +44,8 @@ export interface EdgeDisk {
   coreData: CoreData;
   /** A provider's sealed keys, as the customer gave them. */
   keysGiven: boolean;
+  /** An operator lets nothing happen by itself. */
+  held: boolean;
   /** Counter blocks of sensors that are in no set yet. */
   ownBlocks: Map<string, number>;
 }
@@ -56,6 +58,7 @@ export function emptyDisk(phase: Phase): EdgeDisk {
     service: emptyService(),
     coreData: new Map(),
     keysGiven: false,
+    held: false,
     ownBlocks: new Map(),
   };
 }
@@ -188,6 +191,7 @@ export function createEdge(ports: EdgePorts, role: Role): EdgeNode {
     pieces.afterCrash(disk);
     rooms = open();
     party.start();
+    if (disk.held) party.post({ type: 'held', held: true });
     rooms.service.begin();
     role.begin(rooms);
   });

@@ -1,7 +1,10 @@
+import type { ContractTerms } from '@antirio/service-contract';
 import type { CentralDisk } from './central-node.ts';
+import type { EdgeNode } from './edge.ts';
 import type { Engine } from './engine.ts';
 import type { Host } from './host.ts';
 import type { Link, Network } from './network.ts';
+import { hold, tellToReturn, tellToYield } from './operator.ts';
 import type { Fault, Harm, NodeName, Scenario } from './scenario.ts';
 import type { Trace } from './trace.ts';
 
@@ -11,6 +14,9 @@ export interface FaultPorts {
   readonly network: Network;
   readonly hosts: Readonly<Record<NodeName, Host>>;
   readonly centralDisk: CentralDisk;
+  readonly A: EdgeNode;
+  readonly B: EdgeNode;
+  readonly terms: ContractTerms;
   /** Calls back at each phase that an edge's machine comes to. */
   readonly onPhase: (listen: (node: NodeName, phase: string) => void) => void;
   /** Something was broken or mended. */
@@ -38,7 +44,8 @@ export function setLinks(network: Network, { links }: Scenario): void {
 }
 
 /** Everything is up, linked and quick again. */
-export function heal({ network, hosts, trace, onChange }: FaultPorts): void {
+export function heal(ports: FaultPorts): void {
+  const { network, hosts, trace, onChange } = ports;
   trace.note('world', 'HEALED');
   const well: Link = {
     cut: false,
@@ -55,7 +62,19 @@ export function heal({ network, hosts, trace, onChange }: FaultPorts): void {
     hosts[name].wake();
     hosts[name].start();
   }
+  for (const edge of [ports.A, ports.B]) hold(edge, false);
+  comeHome(ports);
   onChange();
+}
+
+const LOOK_EVERY_MS = 500;
+
+/** The operators want everything back where it was. */
+function comeHome(ports: FaultPorts): void {
+  tellToReturn(ports.A);
+  ports.engine.after(LOOK_EVERY_MS, () => {
+    comeHome(ports);
+  });
 }
 
 /** Brings the scenario's faults about, each at its time. */
@@ -126,6 +145,26 @@ export function scheduleFaults(ports: FaultPorts, scenario: Scenario): void {
           for (const [from, to] of pairs()) Object.assign(network.link(from, to), { loss, latencyMs });
         });
         return;
+      case 'planned':
+        tellToYield(ports.A, ports.terms, 'planned');
+        during(fault.forMs, () => {
+          tellToReturn(ports.A);
+        });
+        return;
+      case 'lastGasp':
+        tellToYield(ports.A, ports.terms, 'terminating');
+        engine.after(fault.inMs, () => {
+          if (engine.now >= scenario.healAt) return;
+          hosts.A.crash('its last gasp is over');
+          restart('A', fault.forMs);
+        });
+        return;
+      case 'hold':
+        hold(ports[fault.node], true);
+        during(fault.forMs, () => {
+          hold(ports[fault.node], false);
+        });
+        return;
       case 'wallJump':
         hosts[fault.node].clock.jumpWall(fault.byMs);
         return;
@@ -167,6 +206,9 @@ function describe(fault: Harm): string {
       return `FAULT wall clock of ${fault.node} jumps by ${Math.round(fault.byMs)} ms`;
     case 'oldBackup':
       return 'FAULT central restored from an old backup';
+    case 'planned':
+    case 'lastGasp':
+      return `FAULT ${fault.kind} of A for ${Math.round(fault.forMs)} ms`;
     default:
       return `FAULT ${fault.kind} ${fault.node} for ${Math.round(fault.forMs)} ms`;
   }

@@ -38,15 +38,17 @@ export function watchHealth(world: World, judge: Judge, ledgerMs: number) {
     both(one, other).every((link) => !link.cut && link.loss <= 0.2 && link.resets < 0.1 && isQuick(link));
   const isGone = (): boolean => !hosts.A.up || hosts.A.frozen || (isCut('A', 'B') && isCut('A', 'central'));
   const isUnserved = (): boolean => isGone() || isCut('A', 'central');
+  /** Who is held back by its operator does nothing about it. */
+  const isHeld = (edge: 'A' | 'B'): boolean => world[edge].disk.held;
   const isWell = (edge: 'A' | 'B'): boolean =>
-    hosts[edge].running && hosts.central.running && isGood(edge, 'central');
+    hosts[edge].running && hosts.central.running && isGood(edge, 'central') && !isHeld(edge);
 
   const lookAtProvider = (calmMs: number): void => {
     const { party } = B.rooms();
     const { at } = party.phase();
     const collects = idlePhases.has(at) && party.desires().service !== 'active';
     const asks = terms.opening === 'witnessed' || at === 'stated';
-    const able = asks ? isWell('B') : hosts.B.running;
+    const able = asks ? isWell('B') : hosts.B.running && !isHeld('B');
     if (isGone() && able && collects)
       judge.broken(
         'takeover',

@@ -1,5 +1,6 @@
 import {
   centralStep,
+  customerDesires,
   customerStep,
   judgeDownlink,
   nextBlock,
@@ -153,6 +154,17 @@ export const mutants: readonly Mutant[] = [
         if (event.type !== 'datagram' || event.datagram.kind !== 'beat') return [next, effects];
         const detector = { ...next.watch.detector, lastHeardAt: context.now };
         return [{ ...next, watch: { ...next.watch, detector } }, effects];
+      },
+    }),
+  },
+  {
+    name: 'given up in words only: a customer that has yielded acts on under its lease',
+    pieces: () => ({
+      ...honestPieces(),
+      customerDesires(state, now) {
+        const { phase } = state;
+        if (phase.at !== 'yielded') return customerDesires(state, now);
+        return customerDesires({ ...state, phase: { at: 'guarded', epoch: phase.epoch } }, now);
       },
     }),
   },

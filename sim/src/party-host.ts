@@ -1,8 +1,7 @@
-import type { customerStep, providerStep } from '@antirio/service-contract';
+import type { customerDesires, customerStep, providerStep } from '@antirio/service-contract';
 import {
   createCustomer,
   createProvider,
-  customerDesires,
   deedsOf,
   providerDesires,
   type ContractTerms,
@@ -31,6 +30,7 @@ export interface PartyHost {
 
 export interface PartyPieces {
   readonly customerStep: typeof customerStep;
+  readonly customerDesires: typeof customerDesires;
   readonly providerStep: typeof providerStep;
 }
 
@@ -79,7 +79,7 @@ function createMachine(ports: PartyPorts, bootId: string): Machine {
         return effects;
       },
       phase: () => state.phase,
-      desires: () => customerDesires(state, clock.monotonic()),
+      desires: () => pieces.customerDesires(state, clock.monotonic()),
     };
   }
   let state: ProviderState = createProvider(terms, disk.phase as ProviderPhase, bootId, clock.monotonic());

@@ -1,4 +1,11 @@
-import { centralStep, customerStep, judgeDownlink, nextBlock, providerStep } from '@antirio/service-contract';
+import {
+  centralStep,
+  customerDesires,
+  customerStep,
+  judgeDownlink,
+  nextBlock,
+  providerStep,
+} from '@antirio/service-contract';
 import type { CentralPieces } from './central-node.ts';
 import type { EdgePieces } from './edge.ts';
 import { verifies } from './frames.ts';
@@ -14,6 +21,7 @@ export interface Pieces extends CentralPieces, EdgePieces {
 export const honestPieces = (): Pieces => ({
   centralStep,
   customerStep,
+  customerDesires,
   providerStep,
   judgeDownlink,
   nextBlock,

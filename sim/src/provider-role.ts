@@ -160,7 +160,7 @@ export function providerRole(links: PartyLinks, options: ProviderOptions): Role 
         const body = { contractId, root: sha256Hex(utf8(String(through))), count: through, through };
         const root = { ...signDocument(identities.B, RING_ROOT_KIND, body), kind: RING_ROOT_KIND } as const;
         callCentral(links, call, rooms, (central, reply) => {
-          central.open(root, reply);
+          central.open(root, call.args.word, reply);
         });
         return;
       }
@@ -206,7 +206,7 @@ export function providerRole(links: PartyLinks, options: ProviderOptions): Role 
             rooms.service.onGrant(effect.devAddr, effect.block);
           });
           return;
-        case 'state':
+        default:
           return;
       }
     },

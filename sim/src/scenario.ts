@@ -67,6 +67,11 @@ export type Harm =
   | { readonly kind: 'slowDisk'; readonly node: NodeName; readonly factor: number; readonly forMs: number }
   | { readonly kind: 'badLinks'; readonly loss: number; readonly latencyMs: number; readonly forMs: number }
   | { readonly kind: 'wallJump'; readonly node: NodeName; readonly byMs: number }
+  /** The customer gives its service away; a dying one is gone a little later, and starts again. */
+  | { readonly kind: 'planned'; readonly forMs: number }
+  | { readonly kind: 'lastGasp'; readonly inMs: number; readonly forMs: number }
+  /** An operator holds an edge: nothing is taken over, or comes back, by itself. */
+  | { readonly kind: 'hold'; readonly node: 'A' | 'B'; readonly forMs: number }
   /** The centre starts again with an old backup of its counter blocks. */
   | { readonly kind: 'oldBackup'; readonly forMs: number };
 
@@ -237,6 +242,16 @@ function loseCustomer(dice: Dice, at: number): Fault {
   }
 }
 
+/** The customer's operator, or the machine it runs on, sees its end coming. */
+function drawYield(dice: Dice, at: number): Fault {
+  const when: When = dice.chance(0.7)
+    ? { at }
+    : { node: 'A', enters: 'guarded', delayMs: dice.between(0, 5000) };
+  const forMs = dice.between(1000, 15_000);
+  if (dice.chance(0.5)) return { when, kind: 'planned', forMs };
+  return { when, kind: 'lastGasp', inMs: dice.between(100, 4000), forMs };
+}
+
 /** Most runs lose the customer for long enough to be taken over; what else happens gathers around that. */
 function drawFaults(dice: Dice, activeMs: number, alone: boolean): Fault[] {
   const faults: Fault[] = [];
@@ -257,6 +272,23 @@ function drawFaults(dice: Dice, activeMs: number, alone: boolean): Fault[] {
   if (dice.chance(0.3)) faults.push(...dice.pick(coincidences)(dice));
   const others = 1 + dice.below(7);
   for (let i = 0; i < others; i++) faults.push({ when: drawWhen(dice, main, activeMs), ...drawHarm(dice) });
+  return faults;
+}
+
+/** What operators do, whatever else happens. */
+function drawOperator(dice: Dice, activeMs: number): Fault[] {
+  const faults: Fault[] = [];
+  if (dice.chance(0.35)) {
+    faults.push(drawYield(dice, dice.between(2000, activeMs * 0.8)));
+    const enters = dice.pick(['yielding', 'yielded', 'recovering']);
+    if (dice.chance(0.5))
+      faults.push({ when: { node: 'A', enters, delayMs: dice.between(0, 300) }, ...drawHarm(dice) });
+  }
+  if (dice.chance(0.1)) {
+    const node = dice.chance(0.5) ? 'A' : 'B';
+    const when = { at: dice.between(1000, activeMs) };
+    faults.push({ when, kind: 'hold', node, forMs: dice.between(1000, 12_000) });
+  }
   return faults;
 }
 
@@ -345,7 +377,10 @@ export function drawScenario(seed: number): Scenario {
     startMs: dice.between(20, 1500),
     activateMs: dice.pick([10, 200, 1500]),
     answers: dice.between(0.2, 0.7),
-    faults: drawFaults(dice, activeMs, opening === 'autonomous'),
+    faults: [
+      ...drawFaults(dice, activeMs, opening === 'autonomous'),
+      ...drawOperator(rollDice(seed, 'operator'), activeMs),
+    ],
     healAt: activeMs + 1000,
     silenceAt: activeMs + QUIET_MS - SILENCE_MS,
     endAt: activeMs + QUIET_MS,

@@ -14,6 +14,8 @@ import {
   contractTerms,
   evidence,
   handbackStatement,
+  isWordOf,
+  signedWord,
   type CentralAnswer,
   type ContractRecord,
   type ContractTerms,
@@ -34,6 +36,8 @@ export const openRequest = z.strictObject({
   contractId: z.uuid(),
   root: signedRingRoot,
   evidence: evidence.extend({ from: z.int().min(0) }),
+  /** The customer's, where it gave its service away. */
+  word: signedWord.optional(),
 });
 export const takeRequest = z.strictObject({ contractId: z.uuid(), request: signedEpochRequest });
 export const shareRequest = z.strictObject({
@@ -120,16 +124,20 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
       return {};
     },
 
-    async open(peer, { contractId, root, evidence: shown }) {
+    async open(peer, { contractId, root, evidence: shown, word }) {
       const terms = await facts.termsFor(contractId, peer, 'provider');
       const share = await shareFor(terms);
       const [contract, set] = await Promise.all([facts.contractOf(contractId), facts.setOf(terms.set.setId)]);
       const life = contract.life.state;
       if (life === 'SETTLED') throw new AntirioError('gone', 'the contract is settled');
       const keyVersion = store.share(contractId)?.keyVersion ?? 1;
+      const record = recordOf(set);
+      const said = word === undefined ? undefined : isWordOf(word, terms, record) ? 'counts' : 'stale';
+      const kept = { ...shown, ...(said === 'counts' ? { word: JSON.stringify(word) } : {}) };
       const submit = (): Promise<unknown> =>
-        ledger.submitUntilKnown({ type: 'contract/open', contractId, root, keyVersion, evidence: shown });
-      const answer = await host.ask({ method: 'open', terms, life, record: recordOf(set) }, submit);
+        ledger.submitUntilKnown({ type: 'contract/open', contractId, root, keyVersion, evidence: kept });
+      const question = { method: 'open', terms, life, record } as const;
+      const answer = await host.ask(said === undefined ? question : { ...question, word: said }, submit);
       return answer.kind === 'opened' ? { share } : refusalOf(answer);
     },
 

@@ -38,12 +38,12 @@ function central(deps: CallDependencies, path: string, json: unknown): Promise<u
 const perform: Perform = {
   ready: ({ ledger }, args) => ledger.submit({ type: 'contract/ready', ...args, evidence: {} }),
   witness: (deps, args) => central(deps, 'witness', args),
-  async open(deps, { contractId, from, evidence }) {
+  async open(deps, { contractId, from, evidence, word }) {
     const { next } = await deps.rooms.ring(deps.terms);
     const through = next - 1;
     const { root, count } = await deps.rooms.ringRoot(contractId, through);
     const commitment = signDocument(deps.identity, RING_ROOT_KIND, { contractId, root, count, through });
-    return central(deps, 'open', { contractId, root: commitment, evidence: { ...evidence, from } });
+    return central(deps, 'open', { contractId, root: commitment, evidence: { ...evidence, from }, word });
   },
   take(deps, { contractId, expected }) {
     const body = {
@@ -84,6 +84,14 @@ const perform: Perform = {
       method: 'POST',
       path,
       json: { epoch },
+    });
+  },
+  yield: (deps, { contractId, word }) => {
+    const path = `/arbitrator/v1/contract/${contractId}/take-over`;
+    return neighbourCall(deps.peers, deps.terms.provider, 'arbitrator', {
+      method: 'POST',
+      path,
+      json: word,
     });
   },
 };

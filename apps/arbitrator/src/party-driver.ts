@@ -184,6 +184,9 @@ export function runParty(
       case 'sealOff':
         run('sealing off', () => sealOff(effect.from, effect.epoch));
         return;
+      case 'giveUp':
+        run('giving the service away', giveUp);
+        return;
       case 'state':
         run('stating', () => state(effect.from, effect.through, effect.epoch));
         return;
@@ -237,6 +240,11 @@ export function runParty(
     const through = (await rooms.ring(terms)).next - 1;
     const payloads = await ringFrames(peerNamed(ports.peers, 'gatewayBridge'), contractId, from, through);
     post({ type: 'sealedOff', counters, statement: statementOver(payloads, keys, from, through, epoch) });
+  };
+
+  const giveUp = async (): Promise<void> => {
+    await deps.inTurn(() => rooms.fence(terms, { state: 'shut' }));
+    post({ type: 'givenUp', counters: await rooms.counters(terms) });
   };
 
   const state = async (from: number, through: number, epoch: number): Promise<void> => {

@@ -142,6 +142,8 @@ export function releaseEpoch(context: Context, tx: PayloadOf<'epoch/release'>): 
   if (set.holder !== by) return refuse('forbidden', 'only the holder releases its epoch');
   if (set.epoch !== tx.epoch) return refuse('conflict', `the set is at epoch ${set.epoch}, not ${tx.epoch}`);
   if (set.released !== undefined) return refuse('conflict', 'the epoch is released already');
+  if (by === set.customer && set.contracts.length === 0)
+    return refuse('gone', 'no contract of the set is alive: nobody could take the epoch');
   const active = activeContract(context, set, by);
   const returning =
     active === undefined ? undefined : step(context, active.contract, { step: 'release', epoch: tx.epoch });

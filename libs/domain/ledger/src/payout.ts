@@ -49,7 +49,10 @@ function leaveSet({ draft }: Context, contract: ContractRecord): void {
   const set = draft.read(keys.set(contract.setId));
   if (set === undefined) return;
   const contracts = set.contracts.filter((id) => id !== contract.id);
-  draft.put(keys.set(set.id), { ...set, contracts });
+  // With nobody left to take it, an epoch that its customer gave up is its own again.
+  const { released: _own, ...kept } = set;
+  const own = contracts.length === 0 && set.holder === set.customer;
+  draft.put(keys.set(set.id), { ...(own ? kept : set), contracts });
   const devices = draft.read(keys.terms(contract.id))?.terms.set.devices ?? [];
   if (contracts.length === 0) for (const { devEui } of devices) draft.remove(keys.device(devEui));
 }

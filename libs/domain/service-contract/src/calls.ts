@@ -38,3 +38,10 @@ export function callEnded(
 export function failuresOf(book: CallBook, method: CallMethod): number {
   return book[method]?.failures ?? 0;
 }
+
+/** Whoever holds a later epoch, or the ledger itself, has made a release superfluous. */
+const vain: ReadonlySet<string> = new Set(['conflict', 'forbidden', 'gone']);
+
+export function isReleaseVain(code: string): boolean {
+  return vain.has(code);
+}

@@ -30,6 +30,8 @@ export type CentralQuestion =
       readonly terms: ContractTerms;
       readonly life: string;
       readonly record: EpochRecord;
+      /** The customer's own signed word about this epoch has been shown, or one that is not about it. */
+      readonly word?: 'counts' | 'stale';
     }
   | {
       readonly method: 'take';
@@ -236,10 +238,12 @@ function onOpen(
   question: Extract<CentralQuestion, { method: 'open' }>,
   { now, nonce }: CentralContext,
 ): Step {
-  const { contractId, customer, opening } = question.terms;
+  const { terms, word } = question;
+  const { contractId, customer, opening } = terms;
   if (isOpenAlready(state, question)) return answered(state, id, { kind: 'opened' });
-  if (opening === 'autonomous' || foundDead(state.witness, customer, VERDICT_COUNTS_MS, now))
-    return submitOpening(state, id, contractId);
+  if (word === 'stale') return answered(state, id, { kind: 'refused', reason: 'staleWord' });
+  if (opening === 'autonomous' || word === 'counts') return submitOpening(state, id, contractId);
+  if (foundDead(state.witness, customer, VERDICT_COUNTS_MS, now)) return submitOpening(state, id, contractId);
   const witness = ask(state.witness, customer, id, nonce(), now);
   return [waiting({ ...state, witness }, id, { at: 'lives', contractId }), []];
 }

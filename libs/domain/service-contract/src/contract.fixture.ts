@@ -1,6 +1,7 @@
 // What the tests of this library share: terms, and machines that are driven step by step.
 import { generateIdentity, parseEdgeId, type EdgeId } from '@antirio/kernel';
-import { customerStep, type CustomerState } from './customer.ts';
+import { customerStep } from './customer.ts';
+import type { CustomerState } from './customer-state.ts';
 import type { ContractRecord } from './messages.ts';
 import type { PartyEffect, PartyEvent } from './party.ts';
 import { providerStep } from './provider.ts';

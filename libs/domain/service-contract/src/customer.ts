@@ -1,5 +1,15 @@
 import type { EdgeId } from '@antirio/kernel';
-import { callEnded, type CallBook } from './calls.ts';
+import { callEnded, isReleaseVain } from './calls.ts';
+import { call, chain, enter, type CustomerPhase, type CustomerState, type Step } from './customer-state.ts';
+import {
+  guardsAgain,
+  onReleaseKnown,
+  onTold,
+  onYieldAnswer,
+  waitsOf,
+  whenYielded,
+  whileYielding,
+} from './customer-yield.ts';
 import { MAX_DOWNLINK_LEAD_MS, mayAct, surelyPassed } from './lease.ts';
 import {
   contractRecord,
@@ -8,77 +18,19 @@ import {
   type CallArgs,
   type ContractRecord,
   type Datagram,
-  type DownCounters,
+  type Vigil,
 } from './messages.ts';
 import {
   actUnder,
-  callOnce,
-  createActing,
   fenceOf,
   leaseNews,
   renew,
   waitOf,
   wantBlock,
-  type Acting,
   type Context,
   type Desired,
-  type Milestone,
-  type Observed,
-  type PartyEffect,
   type PartyEvent,
 } from './party.ts';
-import type { HandbackStatement } from './statement.ts';
-import type { ContractTerms } from './terms.ts';
-
-/** Where the customer's side of one contract stands. Durable before anything that follows from it is done. */
-export type CustomerPhase =
-  /**
-   * Keys to be delivered, images to be sent; the provider is not READY yet. From `epoch` on we act under a lease: that comes
-   * before the provider has its keys, because with them it may take over at any moment.
-   */
-  | {
-      readonly at: 'arming';
-      readonly keysWithProvider: boolean;
-      readonly keysWithCentral: boolean;
-      readonly epoch?: number;
-    }
-  | { readonly at: 'guarded'; readonly epoch: number }
-  /** The provider holds `epoch`; we stand by, collect and catch up. */
-  | { readonly at: 'recovering'; readonly epoch: number }
-  /** We hold `epoch` again; what is left of the provider's ring is fetched and stated. */
-  | { readonly at: 'retaken'; readonly epoch: number; readonly providerEpoch: number }
-  | {
-      readonly at: 'stating';
-      readonly epoch: number;
-      readonly statement: HandbackStatement;
-      readonly counters: DownCounters;
-    }
-  | { readonly at: 'stated'; readonly epoch: number }
-  | { readonly at: 'ended'; readonly epoch: number };
-
-export interface CustomerState {
-  readonly terms: ContractTerms;
-  readonly phase: CustomerPhase;
-  readonly bootId: string;
-  readonly startedAt: number;
-  readonly calls: CallBook;
-  readonly acting: Acting;
-  readonly observed: Observed;
-  readonly beatAt: number;
-  readonly sequence: number;
-  /** The provider's newest nonce. */
-  readonly echo: string;
-  readonly providerHeardAt: number;
-  readonly record: ContractRecord | undefined;
-  readonly recordAt: number;
-  /** Since when we have been up and joined up with the others without a break. */
-  readonly stableSince: number;
-  readonly stateAskedAt: number;
-  /** The provider knows that we want our sensors back. */
-  readonly returnHeard: boolean;
-}
-
-type Step = readonly [CustomerState, readonly PartyEffect[]];
 
 const RECORD_EVERY_MS = 500;
 /** Where nothing is pending: a contract may also end without us. */
@@ -86,34 +38,6 @@ const RECORD_SELDOM_MS = 10_000;
 const STATE_AGAIN_MS = 1000;
 /** A provider unheard for so long is not waited for. */
 const PROVIDER_SILENT_MS = 3000;
-
-export function createCustomer(
-  terms: ContractTerms,
-  phase: CustomerPhase,
-  bootId: string,
-  now: number,
-): CustomerState {
-  const acting = createActing(terms.leaseMs, bootId, now);
-  const epoch = phase.at === 'recovering' ? undefined : phase.epoch;
-  return {
-    terms,
-    phase,
-    bootId,
-    startedAt: now,
-    calls: {},
-    acting: epoch === undefined ? acting : actUnder(acting, epoch, now),
-    observed: {},
-    beatAt: -Infinity,
-    sequence: 0,
-    echo: '',
-    providerHeardAt: -Infinity,
-    record: undefined,
-    recordAt: -Infinity,
-    stableSince: now,
-    stateAskedAt: -Infinity,
-    returnHeard: false,
-  };
-}
 
 export function customerStep(state: CustomerState, event: PartyEvent, context: Context): Step {
   switch (event.type) {
@@ -129,9 +53,8 @@ export function customerStep(state: CustomerState, event: PartyEvent, context: C
       return onStated(state, event);
     case 'counterAsked':
       return [{ ...state, acting: wantBlock(state.acting, state.terms.slots.customer, event) }, []];
-    case 'returnAsked':
-    case 'sealedOff':
-      return [state, []];
+    default:
+      return onTold(state, event, context.now) ?? [state, []];
   }
 }
 
@@ -139,26 +62,8 @@ export function customerDesires(state: CustomerState, now: number): Desired {
   const { phase, acting, terms } = state;
   const free = phase.at === 'arming' && phase.epoch === undefined;
   const own: Desired['fence'] = free ? { state: 'none' } : fenceOf(acting, terms.slots.customer, now);
-  return { fence: phase.at === 'recovering' ? { state: 'shut' } : own, service: 'active', gapFilling: true };
-}
-
-function enter(
-  state: CustomerState,
-  phase: CustomerPhase,
-  milestone: Milestone,
-  detail: Record<string, unknown> = {},
-): Step {
-  return [{ ...state, phase }, [{ type: 'note', milestone, detail }]];
-}
-
-function call(state: CustomerState, to: EdgeId, request: CallArgs, now: number): Step {
-  const [calls, effects] = callOnce(state.calls, to, request, now);
-  return [{ ...state, calls }, effects];
-}
-
-function chain(step: Step, next: (state: CustomerState) => Step): Step {
-  const [state, effects] = next(step[0]);
-  return [state, [...step[1], ...effects]];
+  const shut = phase.at === 'recovering' || phase.at === 'yielded';
+  return { fence: shut ? { state: 'shut' } : own, service: 'active', gapFilling: true };
 }
 
 function onTick(state: CustomerState, context: Context): Step {
@@ -183,16 +88,20 @@ function sendBeat(state: CustomerState, { now, wall }: Context): Step {
     echo: state.echo,
     clock: wall,
     storeOk: state.observed.storeOk !== false,
-    leaseLeftMs: mayAct(lease, now) ? Math.floor(lease.until - now) : 0,
+    leaseLeftMs: phase.at !== 'yielded' && mayAct(lease, now) ? Math.floor(lease.until - now) : 0,
   };
+  const yields = phase.at === 'yielding' || phase.at === 'yielded';
   // Kept on the grid of the interval, so that a late tick does not stretch it.
   const beatAt = now - state.beatAt < 2 * heartbeatIntervalMs ? state.beatAt + heartbeatIntervalMs : now;
   const next = { ...state, beatAt, sequence: state.sequence + 1 };
-  return [next, [{ type: 'send', to: provider, datagram: { kind: 'beat', body } }]];
+  return [
+    next,
+    [{ type: 'send', to: provider, datagram: { kind: 'beat', body: yields ? { ...body, yields } : body } }],
+  ];
 }
 
 function renewLease(state: CustomerState, now: number): Step {
-  if (state.phase.at === 'recovering') return [state, []];
+  if (state.phase.at === 'recovering' || state.phase.at === 'yielded') return [state, []];
   const [acting, effects] = renew(state.acting, state.terms, now);
   return [{ ...state, acting }, effects];
 }
@@ -220,6 +129,8 @@ const byPhase: { readonly [P in CustomerPhase['at']]: PhaseTick } = {
     return [state, []];
   },
   guarded: (state) => [state, []],
+  yielding: whileYielding,
+  yielded: whenYielded,
   recovering(state, now) {
     const { phase, terms, observed } = state;
     if (phase.at !== 'recovering') return [state, []];
@@ -228,7 +139,8 @@ const byPhase: { readonly [P in CustomerPhase['at']]: PhaseTick } = {
     const taken: Step = mayTakeBack(state, phase.epoch, now)
       ? call(state, terms.central, take, now)
       : [state, []];
-    if (!isStable(state, now) || observed.source?.caughtUp !== true) return taken;
+    const ready = state.forced || observed.source?.caughtUp === true;
+    if (!mayAsk(state) || !isStable(state, now) || !ready) return taken;
     const back: CallArgs = { method: 'return', args: { contractId, epoch: phase.epoch } };
     return chain(taken, (one) => call(one, terms.provider, back, now));
   },
@@ -264,7 +176,13 @@ function mayTakeBack(state: CustomerState, epoch: number, now: number): boolean 
   const { record, providerHeardAt, stableSince, returnHeard } = state;
   if (record?.epoch === epoch && record.released) return true;
   const silent = now - Math.max(providerHeardAt, stableSince) >= PROVIDER_SILENT_MS;
-  return isStable(state, now) && (returnHeard || silent);
+  if (state.held && !state.forced) return false;
+  return isStable(state, now) && (silent || (returnHeard && mayAsk(state)));
+}
+
+/** After a handover that we asked for, and while an operator holds everything, nothing comes back by itself. */
+function mayAsk({ phase, held, forced }: CustomerState): boolean {
+  return forced || (!held && !(phase.at === 'recovering' && phase.waits !== undefined));
 }
 
 function onDatagram(state: CustomerState, from: EdgeId, datagram: Datagram, now: number): Step {
@@ -274,12 +192,17 @@ function onDatagram(state: CustomerState, from: EdgeId, datagram: Datagram, now:
     return [state, [{ type: 'send', to: from, datagram: { kind: 'probeReply', body } }]];
   }
   if (from === terms.provider && datagram.kind === 'vigil' && datagram.body.contractId === terms.contractId)
-    return [{ ...state, echo: datagram.body.nonce, providerHeardAt: now }, []];
+    return [onVigil(state, datagram.body, now), []];
   const news = from === terms.central ? leaseNews(state.acting, terms.set.setId, datagram) : undefined;
   if (news === undefined) return [state, []];
   const { acting, effects, refused } = news;
   const next = { ...state, acting };
   return refused === undefined ? [next, effects] : onEpoch(next, refused.current, refused.holder, now);
+}
+
+function onVigil(state: CustomerState, { nonce, reads }: Vigil, now: number): CustomerState {
+  const yielding = { ...state.yielding, providerReads: reads };
+  return { ...state, echo: nonce, providerHeardAt: now, yielding };
 }
 
 /** A later epoch in other hands: whatever we believed, we stand by now. */
@@ -288,9 +211,8 @@ function onEpoch(state: CustomerState, epoch: number, holder: EdgeId, now: numbe
   // After the end a later epoch is another contract's.
   if (phase.at === 'ended' || holder !== terms.provider || epoch <= (phase.epoch ?? 0)) return [state, []];
   const stableSince = phase.at === 'recovering' ? state.stableSince : now;
-  return enter({ ...state, stableSince, returnHeard: false }, { at: 'recovering', epoch }, 'fenced', {
-    epoch,
-  });
+  const next = { ...state, stableSince, returnHeard: false, forced: false };
+  return enter(next, { at: 'recovering', epoch, ...waitsOf(state) }, 'fenced', { epoch });
 }
 
 type Answer = Extract<PartyEvent, { type: 'answer' }>;
@@ -309,20 +231,25 @@ function onAnswer(state: CustomerState, answer: Answer, context: Context): Step 
     context.random(),
   );
   const next = { ...state, calls };
-  return answer.ok ? onSuccess(next, answer.method, answer.value, context.now) : [next, []];
+  if (answer.ok) return onSuccess(next, answer.method, answer.value, context.now);
+  return answer.method === 'release' && isReleaseVain(answer.code) ? onReleaseKnown(next) : [next, []];
+}
+
+function onKeysGiven(
+  state: CustomerState,
+  given: { readonly keysWithCentral?: true; readonly keysWithProvider?: true },
+): Step {
+  const { phase } = state;
+  return phase.at === 'arming' ? [{ ...state, phase: { ...phase, ...given } }, []] : [state, []];
 }
 
 function onSuccess(state: CustomerState, method: Answer['method'], value: unknown, now: number): Step {
   const { phase } = state;
   switch (method) {
     case 'keyShare':
-      return phase.at === 'arming'
-        ? [{ ...state, phase: { ...phase, keysWithCentral: true } }, []]
-        : [state, []];
+      return onKeysGiven(state, { keysWithCentral: true });
     case 'keys':
-      return phase.at === 'arming'
-        ? [{ ...state, phase: { ...phase, keysWithProvider: true } }, []]
-        : [state, []];
+      return onKeysGiven(state, { keysWithProvider: true });
     case 'record':
       return onRecord(state, contractRecord.parse(value), now);
     case 'take':
@@ -334,22 +261,28 @@ function onSuccess(state: CustomerState, method: Answer['method'], value: unknow
     case 'return':
       return [{ ...state, returnHeard: true }, []];
     default:
-      return [state, []];
+      return onYieldAnswer(state, method) ?? [state, []];
   }
 }
 
 function onRecord(state: CustomerState, record: ContractRecord, now: number): Step {
   const known: CustomerState = { ...state, record, recordAt: now };
   const { phase, terms } = state;
-  // Our own take, whose answer was lost.
-  if (phase.at === 'recovering' && record.holder === terms.customer && record.epoch > phase.epoch)
-    return retake(known, phase.epoch, record.epoch, MAX_DOWNLINK_LEAD_MS, now);
+  const own = record.holder === terms.customer ? onOwnTake(known, record.epoch, now) : undefined;
+  if (own !== undefined) return own;
   if (isOver(record) && phase.at !== 'ended')
     return enter(known, { at: 'ended', epoch: phase.epoch ?? record.epoch }, 'ended', {
       state: record.state,
     });
   if (phase.at === 'arming' && record.holder === terms.customer) return arm(known, phase, record, now);
   return onEpoch(known, record.epoch, record.holder, now);
+}
+
+/** Our own take, whose answer was lost. */
+function onOwnTake(state: CustomerState, epoch: number, now: number): Step | undefined {
+  const { phase } = state;
+  if (phase.at !== 'recovering') return guardsAgain(state, { epoch, actAfterMs: MAX_DOWNLINK_LEAD_MS }, now);
+  return epoch > phase.epoch ? retake(state, phase.epoch, epoch, MAX_DOWNLINK_LEAD_MS, now) : undefined;
 }
 
 const ARMED: ReadonlySet<string> = new Set(['READY', 'READY_EXPOSED', 'DEGRADED']);
@@ -382,7 +315,7 @@ function onTaken(
   value: { readonly epoch: number; readonly actAfterMs: number },
   now: number,
 ): Step {
-  if (state.phase.at !== 'recovering') return [state, []];
+  if (state.phase.at !== 'recovering') return guardsAgain(state, value, now) ?? [state, []];
   return retake(state, state.phase.epoch, value.epoch, value.actAfterMs, now);
 }
 

@@ -10,6 +10,8 @@ export * from './calls.ts';
 export * from './party.ts';
 export * from './provider-state.ts';
 export * from './provider.ts';
+export * from './yield-word.ts';
+export { createCustomer, type CustomerPhase, type CustomerState } from './customer-state.ts';
 export * from './customer.ts';
 export * from './watch.ts';
 export * from './grantor.ts';

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { called, driveCustomer, driveProvider, recorded, refused, terms, tick } from './contract.fixture.ts';
-import { createCustomer, customerDesires, type CustomerPhase, type CustomerState } from './customer.ts';
+import { customerDesires } from './customer.ts';
+import { createCustomer, type CustomerPhase, type CustomerState } from './customer-state.ts';
 import { MAX_DOWNLINK_LEAD_MS, surelyPassed } from './lease.ts';
 import { createProvider, type ProviderPhase, type ProviderState } from './provider-state.ts';
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { edgeId } from './terms.ts';
 import { handbackStatement } from './statement.ts';
+import { signedWord } from './yield-word.ts';
 
 const count = z.int().min(0);
 const short = z.string().max(64);
@@ -18,8 +19,19 @@ export const beat = z.strictObject({
   storeOk: z.boolean(),
   /** The sender's last lease answer: milliseconds left, 0 when it has fenced itself. */
   leaseLeftMs: count,
+  /** Its word to take over stands, or it has released its epoch. */
+  yields: z.boolean().optional(),
 });
-export const vigil = z.strictObject({ contractId: z.uuid(), nonce: short, ringNext: count, phase: short });
+export const vigil = z.strictObject({
+  contractId: z.uuid(),
+  nonce: short,
+  ringNext: count,
+  phase: short,
+  /** The epoch whose holder gave its word, and may go: we read. */
+  reads: count.optional(),
+});
+/** The customer's signed word, as it also goes by call: `yield`. */
+export const takeOver = z.strictObject({ contractId: z.uuid(), word: signedWord });
 export const probe = z.strictObject({ nonce: short });
 export const probeReply = z.strictObject({ nonce: short, bootId: short });
 export const reservation = z.strictObject({ devAddr, slot: z.int().min(0).max(3), above: z.int().min(-1) });
@@ -58,12 +70,14 @@ export const datagramSchemas = {
   leaseRequest,
   leaseGrant,
   leaseRefused,
+  takeOver,
 } as const;
 export type DatagramKind = keyof typeof datagramSchemas;
 export type Datagram = {
   [K in DatagramKind]: { readonly kind: K; readonly body: z.output<(typeof datagramSchemas)[K]> };
 }[DatagramKind];
 export type Beat = z.output<typeof beat>;
+export type Vigil = z.output<typeof vigil>;
 export type LeaseRequest = z.output<typeof leaseRequest>;
 export type LeaseGrant = z.output<typeof leaseGrant>;
 export type LeaseRefused = z.output<typeof leaseRefused>;
@@ -76,6 +90,8 @@ export const evidence = z.strictObject({
   probesUnanswered: count,
   /** The witness's word, where it was asked. */
   witness: z.enum(['dead', 'unasked']),
+  /** The customer said so itself. */
+  yielded: z.enum(['planned', 'lastGasp']).optional(),
 });
 export type Evidence = z.output<typeof evidence>;
 
@@ -88,7 +104,7 @@ export const callSchemas = {
   ready: z.strictObject({ contractId, imageCid: z.string(), configCid: z.string() }),
   witness: z.strictObject({ contractId }),
   /** The rim adds the signed Merkle root over the ring as it stands. */
-  open: z.strictObject({ contractId, from: count, evidence }),
+  open: z.strictObject({ contractId, from: count, evidence, word: signedWord.optional() }),
   take: z.strictObject({ contractId, expected: count }),
   release: z.strictObject({ contractId, epoch: count, counters: downCounters }),
   statement: z.strictObject({ contractId, statement: handbackStatement, counters: downCounters }),
@@ -96,6 +112,7 @@ export const callSchemas = {
   keys: z.strictObject({ contractId }),
   keyShare: z.strictObject({ contractId }),
   return: z.strictObject({ contractId, epoch: count }),
+  yield: takeOver,
 } as const;
 export type CallMethod = keyof typeof callSchemas;
 export type CallArgs = {

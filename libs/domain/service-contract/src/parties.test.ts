@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { called as calls, driveCustomer, driveProvider, newEdge, terms, tick } from './contract.fixture.ts';
-import { createCustomer, customerDesires, type CustomerState } from './customer.ts';
+import { customerDesires } from './customer.ts';
+import { createCustomer, type CustomerState } from './customer-state.ts';
 import { createProvider, type ProviderState } from './provider-state.ts';
 import { providerDesires } from './provider.ts';
 import type { Datagram } from './messages.ts';

@@ -20,6 +20,7 @@ import type {
 } from './messages.ts';
 import type { HandbackStatement } from './statement.ts';
 import type { ContractTerms } from './terms.ts';
+import type { SignedWord } from './yield-word.ts';
 
 /** What customer and provider machines have in common: events in, effects out, the acting half under epoch and lease. */
 
@@ -37,6 +38,18 @@ export type PartyEvent =
   /** What the edge's other rooms are seen to do. */
   | { readonly type: 'observed'; readonly observed: Observed }
   | { readonly type: 'returnAsked'; readonly epoch: number }
+  /** To the customer: give your service away, with this signed word. */
+  | { readonly type: 'yieldAsked'; readonly word: SignedWord }
+  /** To the provider: the customer's word. */
+  | { readonly type: 'takeOverAsked'; readonly word: SignedWord }
+  /** To the customer: the fence is shut, and these counters are used. */
+  | { readonly type: 'givenUp'; readonly counters: DownCounters }
+  /** An operator wants nothing to happen by itself, or no longer so. */
+  | { readonly type: 'held'; readonly held: boolean }
+  /** An operator wants the sensors back. */
+  | { readonly type: 'returnTold'; readonly forced: boolean }
+  /** An operator is sure that the customer is dead, or has its operator's word. */
+  | { readonly type: 'takeoverTold'; readonly by: string }
   | {
       readonly type: 'sealedOff';
       readonly counters: DownCounters;
@@ -70,6 +83,11 @@ export type Milestone =
   | 'fenced'
   | 'released'
   | 'retaken'
+  | 'yielding'
+  | 'yielded'
+  | 'yieldFailed'
+  | 'returnTold'
+  | 'takeoverTold'
   | 'stated'
   | 'ended';
 
@@ -80,6 +98,8 @@ export type PartyEffect =
   | { readonly type: 'openKeys'; readonly share: unknown }
   /** Shut the fence, note what the ring holds, compute the statement from `from` on; answered by `sealedOff`. */
   | { readonly type: 'sealOff'; readonly from: number; readonly epoch: number }
+  /** Shut the fence and tell which counters are used; answered by `givenUp`. */
+  | { readonly type: 'giveUp'; readonly epoch: number }
   /** Compute our statement over the provider's ring range; answered by `stated`. */
   | { readonly type: 'state'; readonly from: number; readonly through: number; readonly epoch: number }
   | {

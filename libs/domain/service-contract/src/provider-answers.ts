@@ -1,9 +1,10 @@
 import { z } from 'zod';
-import { callEnded } from './calls.ts';
+import { callEnded, isReleaseVain } from './calls.ts';
 import { heardOtherwise } from './detector.ts';
 import { MAX_DOWNLINK_LEAD_MS, surelyPassed } from './lease.ts';
 import { contractRecord, isOver, takeAnswer, type ContractRecord, type Evidence } from './messages.ts';
 import { actUnder, waitOf, type Context, type PartyEffect, type PartyEvent } from './party.ts';
+import { wordOf } from './provider-yield.ts';
 import { enter, type ProviderPhase, type ProviderState, type Step } from './provider-state.ts';
 import { createWatch, witnessed } from './watch.ts';
 
@@ -74,9 +75,10 @@ function onOpened(state: ProviderState, share: unknown): Step {
   if (phase.at !== 'opening') return [state, [open]];
   const { from } = phase;
   const after = phase.after === undefined ? {} : { after: phase.after };
+  const word = phase.word === undefined ? {} : { word: phase.word };
   const next = enter(
     { ...state, record: undefined, rimAskedAt: -Infinity },
-    { at: 'reading', from, ...after },
+    { at: 'reading', from, ...after, ...word },
     'opened',
     { from },
   );
@@ -138,8 +140,6 @@ function catchUp(
   return enter(state, { at: 'opening', from, evidence, ...after }, 'confirmed', evidence);
 }
 
-/** Whoever holds a later epoch, or the ledger itself, has made our release superfluous. */
-const released: ReadonlySet<string> = new Set(['conflict', 'forbidden', 'gone']);
 /** Nobody could be asked, or not now: nothing is known that was not known before. */
 const unanswered: ReadonlySet<string> = new Set([
   'unavailable',
@@ -150,11 +150,11 @@ const unanswered: ReadonlySet<string> = new Set([
   'restarted',
 ]);
 /** The customer is up after all. */
-const lives: ReadonlySet<string> = new Set(['customerLives', 'customerHolds']);
+const lives: ReadonlySet<string> = new Set(['customerLives', 'customerHolds', 'staleWord']);
 
 function onRefusal(state: ProviderState, method: Answer['method'], code: string, now: number): Step {
   if (lives.has(code) && isTakingOver(state, method)) return standBy(state, now);
-  if (method === 'release' && released.has(code)) return onReleased(state);
+  if (method === 'release' && isReleaseVain(code)) return onReleased(state);
   const saysNothing = method === 'record' || method === 'witness' || unanswered.has(code);
   return [saysNothing ? state : { ...state, record: undefined }, []];
 }
@@ -167,7 +167,8 @@ function isTakingOver({ phase }: ProviderState, method: Answer['method']): boole
 function standBy(state: ProviderState, now: number): Step {
   const { phase } = state;
   const watching = createWatch(heardOtherwise(state.watch.detector, now));
-  const next = { ...state, watch: watching, record: undefined };
+  const refused = wordOf(state).word?.signature ?? state.word.refused;
+  const next = { ...state, watch: watching, record: undefined, word: { ...state.word, refused } };
   if ((phase.at === 'opening' || phase.at === 'reading') && phase.after !== undefined)
     return enter(next, { at: 'stated', from: phase.from, epoch: phase.after }, 'cleared');
   return enter(next, { at: 'ready' }, 'cleared');

@@ -13,15 +13,23 @@ import {
 import type { HandbackStatement } from './statement.ts';
 import type { ContractTerms } from './terms.ts';
 import { createWatch, type Watch } from './watch.ts';
+import type { SignedWord } from './yield-word.ts';
 
 /** Where the provider's side of one contract stands. Durable before anything that follows from it is done. */
 export type ProviderPhase =
   | { readonly at: 'preparing' }
   | { readonly at: 'ready' }
   /** It asks for the keys. `after`: it has stated an epoch before, under the same contract. */
-  | { readonly at: 'opening'; readonly from: number; readonly evidence: Evidence; readonly after?: number }
+  | {
+      readonly at: 'opening';
+      readonly from: number;
+      readonly evidence: Evidence;
+      readonly after?: number;
+      /** The customer's, where it gave its service away. */
+      readonly word?: SignedWord;
+    }
   /** It collects with open keys and waits for the epoch; it may not act. */
-  | { readonly at: 'reading'; readonly from: number; readonly after?: number }
+  | { readonly at: 'reading'; readonly from: number; readonly after?: number; readonly word?: SignedWord }
   | { readonly at: 'active'; readonly from: number; readonly epoch: number }
   | { readonly at: 'releasing'; readonly from: number; readonly epoch: number }
   | {
@@ -50,6 +58,15 @@ export interface ProviderState {
   /** What the ledger said last; undefined where it must be asked before anything else. */
   readonly record: ContractRecord | undefined;
   readonly recordAt: number;
+  /** The operator's: nothing is taken over by itself. */
+  readonly held: boolean;
+  /** When the customer's word to take over was heard, and the signature of one that central did not take. */
+  readonly word: {
+    readonly heardAt: number;
+    readonly refused: string;
+    /** Its newest beat says that it is still so. */
+    readonly stands: boolean;
+  };
 }
 
 export type Step = readonly [ProviderState, readonly PartyEffect[]];
@@ -78,6 +95,8 @@ export function createProvider(
     rimAskedAt: -Infinity,
     record: undefined,
     recordAt: -Infinity,
+    held: false,
+    word: { heardAt: now, refused: '', stands: true },
   };
 }
 

@@ -8,10 +8,12 @@ import {
   wantBlock,
   type Context,
   type Desired,
+  type Observed,
   type PartyEffect,
   type PartyEvent,
 } from './party.ts';
 import { onAnswer } from './provider-answers.ts';
+import { mayTakeNow, onTakeOver, readsUnder, wordOf } from './provider-yield.ts';
 import { call, chain, enter, type ProviderPhase, type ProviderState, type Step } from './provider-state.ts';
 import { cleared, watch, type Watch } from './watch.ts';
 
@@ -30,15 +32,15 @@ export function providerStep(state: ProviderState, event: PartyEvent, context: C
     case 'answer':
       return onAnswer(state, event, context);
     case 'observed':
-      return [{ ...state, observed: { ...state.observed, ...event.observed } }, []];
+      return onObserved(state, event.observed);
     case 'returnAsked':
       return onReturnAsked(state, event.epoch);
     case 'sealedOff':
       return onSealedOff(state, event);
     case 'counterAsked':
       return [{ ...state, acting: wantBlock(state.acting, state.terms.slots.provider, event) }, []];
-    case 'stated':
-      return [state, []];
+    default:
+      return onTold(state, event, context.now);
   }
 }
 
@@ -72,6 +74,7 @@ function keepVigil(state: ProviderState, now: number): Step {
     nonce: currentNonce(detector),
     ringNext: state.observed.ring?.next ?? 0,
     phase: state.phase.at,
+    ...readsUnder(state),
   };
   return [
     { ...state, watch: { ...state.watch, detector }, vigilAt: now },
@@ -109,13 +112,14 @@ const byPhase: { readonly [P in ProviderPhase['at']]: PhaseTick } = {
     if (phase.at !== 'opening') return [state, []];
     const { from, evidence } = phase;
     const alone = terms.opening === 'autonomous' ? openAlone(state, now) : ([state, []] as const);
-    const open: CallArgs = { method: 'open', args: { contractId: terms.contractId, from, evidence } };
+    const { contractId } = terms;
+    const open: CallArgs = { method: 'open', args: { contractId, from, evidence, ...wordOf(state) } };
     return chain(alone, (one) => call(one, open, now));
   },
   reading(state, { now }) {
     const again = reopenIfForgotten(state, now);
     const { record, terms } = state;
-    if (record === undefined) return again;
+    if (record === undefined || !mayTakeNow(state, now)) return again;
     const take: CallArgs = { method: 'take', args: { contractId: terms.contractId, expected: record.epoch } };
     return chain(again, (one) => call(one, take, now));
   },
@@ -169,7 +173,7 @@ function reopenIfForgotten(state: ProviderState, now: number): Step {
     probesUnanswered: 0,
     witness: 'unasked',
   };
-  const args = { contractId: terms.contractId, from: phase.from, evidence };
+  const args = { contractId: terms.contractId, from: phase.from, evidence, ...wordOf(state) };
   return call(state, { method: 'open', args }, now);
 }
 
@@ -191,7 +195,8 @@ function watchCustomer(state: ProviderState, { now }: Context): Step {
       call(one, { method: 'witness', args: { contractId: terms.contractId } }, now),
     );
   const { dead } = seen;
-  return dead === undefined ? watched : chain(watched, (one) => confirm(one, dead));
+  // Held: what is seen is told, and left to the operator.
+  return dead === undefined || state.held ? watched : chain(watched, (one) => confirm(one, dead));
 }
 
 function confirm(state: ProviderState, evidence: Evidence): Step {
@@ -208,6 +213,41 @@ function confirm(state: ProviderState, evidence: Evidence): Step {
   );
 }
 
+function onTold(state: ProviderState, event: PartyEvent, now: number): Step {
+  switch (event.type) {
+    case 'takeOverAsked':
+      return onTakeOver(state, event.word, now);
+    case 'takeoverTold':
+      return onTakeoverTold(state, event.by, now);
+    case 'held':
+      return [{ ...state, held: event.held }, []];
+    default:
+      return [state, []];
+  }
+}
+
+/** What begins to read says so at once. */
+function onObserved(state: ProviderState, observed: Observed): Step {
+  const next = { ...state, observed: { ...state.observed, ...observed } };
+  const news = readsUnder(next).reads !== readsUnder(state).reads;
+  return [news ? { ...next, vigilAt: -Infinity } : next, []];
+}
+
+/** The operator's word in place of our own eyes; whether the customer lives, the witness is still asked. */
+function onTakeoverTold(state: ProviderState, by: string, now: number): Step {
+  if (state.phase.at !== 'ready' && state.phase.at !== 'stated') return [state, []];
+  const { detector } = state.watch;
+  const note: PartyEffect = { type: 'note', milestone: 'takeoverTold', detail: { by } };
+  return chain([state, [note]], (one) =>
+    confirm(one, {
+      lastBeatMsAgo: Math.max(0, Math.round(now - detector.lastHeardAt)),
+      lastSequence: detector.sequence,
+      probesUnanswered: 0,
+      witness: 'unasked',
+    }),
+  );
+}
+
 function onDatagram(state: ProviderState, from: EdgeId, datagram: Datagram, { now }: Context): Step {
   if (from === state.terms.customer) return onCustomerDatagram(state, datagram, now);
   const news =
@@ -221,10 +261,18 @@ function onDatagram(state: ProviderState, from: EdgeId, datagram: Datagram, { no
 function onCustomerDatagram(state: ProviderState, datagram: Datagram, now: number): Step {
   const { terms, watch: known } = state;
   if (datagram.kind === 'beat' && datagram.body.contractId === terms.contractId)
-    return [{ ...state, watch: onBeat(known, datagram.body, now) }, []];
+    return [heardCustomer(state, datagram.body, now), []];
+  if (datagram.kind === 'takeOver' && datagram.body.contractId === terms.contractId)
+    return onTakeOver(state, datagram.body.word, now);
   if (datagram.kind === 'probeReply' && isFresh(known.detector, datagram.body.nonce))
     return [{ ...state, watch: { ...known, detector: heardOtherwise(known.detector, now) } }, []];
   return [state, []];
+}
+
+function heardCustomer(state: ProviderState, beat: Beat, now: number): ProviderState {
+  const watching = onBeat(state.watch, beat, now);
+  if (watching === state.watch) return state;
+  return { ...state, watch: watching, word: { ...state.word, stands: beat.yields === true } };
 }
 
 function onBeat(known: Watch, beat: Beat, now: number): Watch {

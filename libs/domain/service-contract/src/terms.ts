@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { canonicalBytes, parseEdgeId, sha256Hex, type EdgeId } from '@antirio/kernel';
+import { yieldTerms } from './yield-word.ts';
 
 export const edgeId = z.string().transform((text, context): EdgeId => {
   try {
@@ -68,6 +69,7 @@ export const contractTerms = z.strictObject({
     .default(16 << 20),
   /** FCntDown blocks with index = slot (mod 4) are the party's. */
   slots: z.strictObject({ customer: z.int().min(0).max(3), provider: z.int().min(0).max(3) }),
+  yielding: yieldTerms.prefault({}),
   expiresAt: z.int().positive(),
 });
 export type ContractTerms = z.output<typeof contractTerms>;

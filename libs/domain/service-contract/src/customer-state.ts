@@ -1,0 +1,158 @@
+import type { EdgeId } from '@antirio/kernel';
+import type { CallBook } from './calls.ts';
+import type { CallArgs, ContractRecord, DownCounters } from './messages.ts';
+import {
+  actUnder,
+  callOnce,
+  createActing,
+  type Acting,
+  type Milestone,
+  type Observed,
+  type PartyEffect,
+} from './party.ts';
+import type { HandbackStatement } from './statement.ts';
+import type { ContractTerms } from './terms.ts';
+import { isPlanned, type SignedWord, type Waits } from './yield-word.ts';
+
+/** Where the customer's side of one contract stands. Durable before anything that follows from it is done. */
+export type CustomerPhase =
+  /**
+   * Keys to be delivered, images to be sent; the provider is not READY yet. From `epoch` on we act under a lease: that comes
+   * before the provider has its keys, because with them it may take over at any moment.
+   */
+  | {
+      readonly at: 'arming';
+      readonly keysWithProvider: boolean;
+      readonly keysWithCentral: boolean;
+      readonly epoch?: number;
+    }
+  | { readonly at: 'guarded'; readonly epoch: number }
+  /** The provider has our signed word that it shall take over; we act until it says that it reads. */
+  | { readonly at: 'yielding'; readonly epoch: number; readonly word: SignedWord }
+  /** Our fence is shut for good, and `epoch` is given up with its counters, once they are known. */
+  | {
+      readonly at: 'yielded';
+      readonly epoch: number;
+      readonly word: SignedWord;
+      readonly counters?: DownCounters;
+    }
+  /** The provider holds `epoch`; we stand by, collect and catch up. `waits`: for what, before we ask for our sensors back. */
+  | { readonly at: 'recovering'; readonly epoch: number; readonly waits?: Waits }
+  /** We hold `epoch` again; what is left of the provider's ring is fetched and stated. */
+  | { readonly at: 'retaken'; readonly epoch: number; readonly providerEpoch: number }
+  | {
+      readonly at: 'stating';
+      readonly epoch: number;
+      readonly statement: HandbackStatement;
+      readonly counters: DownCounters;
+    }
+  | { readonly at: 'stated'; readonly epoch: number }
+  | { readonly at: 'ended'; readonly epoch: number };
+
+export interface CustomerState {
+  readonly terms: ContractTerms;
+  readonly phase: CustomerPhase;
+  readonly bootId: string;
+  readonly startedAt: number;
+  readonly calls: CallBook;
+  readonly acting: Acting;
+  readonly observed: Observed;
+  readonly beatAt: number;
+  readonly sequence: number;
+  /** The provider's newest nonce. */
+  readonly echo: string;
+  readonly providerHeardAt: number;
+  readonly record: ContractRecord | undefined;
+  readonly recordAt: number;
+  /** Since when we have been up and joined up with the others without a break. */
+  readonly stableSince: number;
+  readonly stateAskedAt: number;
+  /** The provider knows that we want our sensors back. */
+  readonly returnHeard: boolean;
+  /** The operator's: nothing comes back by itself. */
+  readonly held: boolean;
+  /** The operator's two confirmations: the back-off and what is left to be fetched are not waited for. */
+  readonly forced: boolean;
+  readonly yielding: Yielding;
+}
+
+export type Step = readonly [CustomerState, readonly PartyEffect[]];
+
+/** What is known of a handover that we asked for. Forgotten at a restart. */
+export interface Yielding {
+  readonly since: number;
+  readonly wordSentAt: number;
+  /** The epoch whose word the provider reads under, as it says. */
+  readonly providerReads: number | undefined;
+  readonly sealAskedAt: number;
+  /** The ledger has our release. */
+  readonly released: boolean;
+}
+
+export function notYielding(now: number): Yielding {
+  return {
+    since: now,
+    wordSentAt: -Infinity,
+    providerReads: undefined,
+    sealAskedAt: -Infinity,
+    released: false,
+  };
+}
+
+/** Who comes back from a last gasp is well: what it asked for then is over, and it wants its sensors. */
+function phaseAtStart(phase: CustomerPhase): CustomerPhase {
+  if (phase.at === 'yielding' && !isPlanned(phase.word)) return { at: 'guarded', epoch: phase.epoch };
+  if (phase.at === 'recovering' && phase.waits === 'start') return { at: 'recovering', epoch: phase.epoch };
+  return phase;
+}
+
+export function createCustomer(
+  terms: ContractTerms,
+  phase: CustomerPhase,
+  bootId: string,
+  now: number,
+): CustomerState {
+  const acting = createActing(terms.leaseMs, bootId, now);
+  const at = phaseAtStart(phase);
+  const epoch = at.at === 'recovering' || at.at === 'yielded' ? undefined : at.epoch;
+  return {
+    terms,
+    phase: at,
+    bootId,
+    startedAt: now,
+    calls: {},
+    acting: epoch === undefined ? acting : actUnder(acting, epoch, now),
+    observed: {},
+    beatAt: -Infinity,
+    sequence: 0,
+    echo: '',
+    providerHeardAt: -Infinity,
+    record: undefined,
+    recordAt: -Infinity,
+    stableSince: now,
+    stateAskedAt: -Infinity,
+    returnHeard: false,
+    held: false,
+    forced: false,
+    yielding: notYielding(now),
+  };
+}
+
+export function enter(
+  state: CustomerState,
+  phase: CustomerPhase,
+  milestone: Milestone,
+  detail: Record<string, unknown> = {},
+): Step {
+  return [{ ...state, phase }, [{ type: 'note', milestone, detail }]];
+}
+
+export function call(state: CustomerState, to: EdgeId, request: CallArgs, now: number): Step {
+  const [calls, effects] = callOnce(state.calls, to, request, now);
+  return [{ ...state, calls }, effects];
+}
+
+export function chain(step: Step, next: (state: CustomerState) => Step): Step {
+  const [state, effects] = next(step[0]);
+  return [state, [...step[1], ...effects]];
+}

@@ -1,0 +1,144 @@
+import { call, chain, enter, notYielding, type CustomerState, type Step } from './customer-state.ts';
+import { surelyPassed } from './lease.ts';
+import type { CallArgs, CallMethod } from './messages.ts';
+import { actUnder, type PartyEvent } from './party.ts';
+import { isPlanned, waitsAfter, type Waits } from './yield-word.ts';
+
+/** The customer gives its service away while it lives: make before break. */
+
+const WORD_AGAIN_MS = 250;
+const SEAL_AGAIN_MS = 1000;
+/** Nobody has taken what we gave up: we take it ourselves. */
+const UNTAKEN_MS = 6000;
+
+/** What is asked of the customer from outside its contract's course; undefined where the event is something else. */
+export function onTold(state: CustomerState, event: PartyEvent, now: number): Step | undefined {
+  switch (event.type) {
+    case 'yieldAsked':
+      return onYieldAsked(state, event, now);
+    case 'givenUp':
+      return onGivenUp(state, event);
+    case 'held':
+      return [{ ...state, held: event.held }, []];
+    case 'returnTold':
+      return onReturnTold(state, event);
+    default:
+      return undefined;
+  }
+}
+
+function onYieldAsked(
+  state: CustomerState,
+  { word }: Extract<PartyEvent, { type: 'yieldAsked' }>,
+  now: number,
+): Step {
+  const { phase, terms } = state;
+  const isOurs = word.body.contractId === terms.contractId && word.by === terms.customer;
+  if (phase.at !== 'guarded' || !isOurs || word.body.epoch !== phase.epoch) return [state, []];
+  const next = { ...state, forced: false, yielding: notYielding(now) };
+  const { epoch, cause } = word.body;
+  return enter(next, { at: 'yielding', epoch, word }, 'yielding', { epoch, cause });
+}
+
+/** We act until the provider says that it reads; a dying edge waits only so long. */
+export function whileYielding(state: CustomerState, now: number): Step {
+  const { phase, terms, yielding } = state;
+  if (phase.at !== 'yielding') return [state, []];
+  const planned = isPlanned(phase.word);
+  if (yielding.providerReads === phase.epoch) return giveUp(state, now);
+  if (now - yielding.since < (planned ? terms.yielding.boundMs : terms.yielding.gaspBoundMs))
+    return sayWord(state, now);
+  if (!planned) return giveUp(state, now);
+  const { epoch } = phase;
+  return enter(state, { at: 'guarded', epoch }, 'yieldFailed', { epoch, waitedMs: terms.yielding.boundMs });
+}
+
+/** By call and by datagram: a dying edge's connections may be gone first. */
+function sayWord(state: CustomerState, now: number): Step {
+  const { phase, terms, yielding } = state;
+  if (phase.at !== 'yielding' || now - yielding.wordSentAt < WORD_AGAIN_MS) return [state, []];
+  const { word } = phase;
+  const body = { contractId: terms.contractId, word };
+  const said: Step = [
+    { ...state, yielding: { ...yielding, wordSentAt: now } },
+    [{ type: 'send', to: terms.provider, datagram: { kind: 'takeOver', body } }],
+  ];
+  return chain(said, (one) => call(one, terms.provider, { method: 'yield', args: body }, now));
+}
+
+function giveUp(state: CustomerState, now: number): Step {
+  const { phase } = state;
+  if (phase.at !== 'yielding') return [state, []];
+  const { epoch, word } = phase;
+  const [next, effects] = enter(
+    { ...state, record: undefined, yielding: { ...notYielding(now), sealAskedAt: now } },
+    { at: 'yielded', epoch, word },
+    'yielded',
+    { epoch, providerReads: state.yielding.providerReads === epoch },
+  );
+  return [next, [...effects, { type: 'giveUp', epoch }]];
+}
+
+function onGivenUp(state: CustomerState, { counters }: Extract<PartyEvent, { type: 'givenUp' }>): Step {
+  const { phase } = state;
+  if (phase.at !== 'yielded' || phase.counters !== undefined) return [state, []];
+  return [{ ...state, phase: { ...phase, counters } }, []];
+}
+
+function sealAgain(state: CustomerState, epoch: number, now: number): Step {
+  const { yielding } = state;
+  if (now - yielding.sealAskedAt < SEAL_AGAIN_MS) return [state, []];
+  return [{ ...state, yielding: { ...yielding, sealAskedAt: now } }, [{ type: 'giveUp', epoch }]];
+}
+
+/** The release goes to the ledger; where nobody takes the epoch then, the set is ours again. */
+export function whenYielded(state: CustomerState, now: number): Step {
+  const { phase, terms, yielding, record } = state;
+  if (phase.at !== 'yielded') return [state, []];
+  const { epoch, counters } = phase;
+  if (counters === undefined) return sealAgain(state, epoch, now);
+  const { contractId } = terms;
+  const given = yielding.released || (record?.epoch === epoch && record.released);
+  const release: CallArgs = { method: 'release', args: { contractId, epoch, counters } };
+  if (!given) return call(state, terms.central, release, now);
+  if (now - yielding.since < UNTAKEN_MS || record?.epoch !== epoch) return [state, []];
+  return call(state, terms.central, { method: 'take', args: { contractId, expected: epoch } }, now);
+}
+
+export function onReleaseKnown(state: CustomerState): Step {
+  return [{ ...state, record: undefined, yielding: { ...state.yielding, released: true } }, []];
+}
+
+/** What became of a call to do with the handover; undefined where it is another. */
+export function onYieldAnswer(state: CustomerState, method: CallMethod): Step | undefined {
+  if (method === 'release') return onReleaseKnown(state);
+  return method === 'yield' ? [state, []] : undefined;
+}
+
+/** Nobody wanted what we gave up: undefined where it is not so. */
+export function guardsAgain(
+  state: CustomerState,
+  taken: { readonly epoch: number; readonly actAfterMs: number },
+  now: number,
+): Step | undefined {
+  const { phase } = state;
+  if (phase.at !== 'yielded' || taken.epoch <= phase.epoch) return undefined;
+  const acting = actUnder(state.acting, taken.epoch, now + surelyPassed(taken.actAfterMs));
+  return enter({ ...state, acting }, { at: 'guarded', epoch: taken.epoch }, 'yieldFailed', {
+    epoch: taken.epoch,
+  });
+}
+
+/** What is waited for once the provider has the epoch. */
+export function waitsOf({ phase }: CustomerState): { readonly waits?: Waits } {
+  if (phase.at === 'yielding' || phase.at === 'yielded') return { waits: waitsAfter(phase.word) };
+  return phase.at === 'recovering' && phase.waits !== undefined ? { waits: phase.waits } : {};
+}
+
+/** An operator wants the sensors back. */
+function onReturnTold(state: CustomerState, { forced }: Extract<PartyEvent, { type: 'returnTold' }>): Step {
+  const { phase } = state;
+  if (phase.at !== 'recovering') return [state, []];
+  const next = forced ? { ...state, forced, stableSince: -Infinity } : state;
+  return enter(next, { at: 'recovering', epoch: phase.epoch }, 'returnTold', { forced });
+}

@@ -1,0 +1,75 @@
+import { isSuspect } from './detector.ts';
+import type { Evidence } from './messages.ts';
+import { enter, type ProviderState, type Step } from './provider-state.ts';
+import { cleared } from './watch.ts';
+import { isPlanned, isWordOf, type SignedWord } from './yield-word.ts';
+
+/** The provider takes over from a living customer, on its signed word. */
+
+/** A customer that has not released by then goes on as before, as far as we are concerned. */
+const WORD_COUNTS_MS = 40_000;
+/** Beats from before the word may come after it. */
+const WITHDRAWN_MS = 2000;
+
+/** Where we are we may follow a word that we do not follow already. */
+function mayFollow({ phase }: ProviderState): boolean {
+  return (
+    phase.at === 'ready' || phase.at === 'stated' || (phase.at === 'opening' && phase.word === undefined)
+  );
+}
+
+/** Not of an epoch that is over, not refused before, and from the customer itself. */
+function counts({ held, word: known, record, terms }: ProviderState, word: SignedWord): boolean {
+  if (held && !isPlanned(word)) return false;
+  const old = record !== undefined && record.epoch > word.body.epoch;
+  return !old && word.signature !== known.refused && isWordOf(word, terms);
+}
+
+export function onTakeOver(state: ProviderState, word: SignedWord, now: number): Step {
+  if (!mayFollow(state) || !counts(state, word)) return [state, []];
+  const { phase, observed } = state;
+  const known: ProviderState = { ...state, word: { ...state.word, heardAt: now, stands: true } };
+  if (phase.at === 'opening') return [{ ...known, phase: { ...phase, word } }, []];
+  const from = phase.at === 'stated' ? phase.from : observed.ring?.from;
+  // Just started: the word is said again.
+  if (from === undefined) return [state, []];
+  const evidence = evidenceOf(state, word, now);
+  const after = phase.at === 'stated' ? { after: phase.epoch } : {};
+  return enter(
+    { ...known, watch: cleared(state.watch), rimAskedAt: -Infinity },
+    { at: 'opening', from, evidence, word, ...after },
+    'confirmed',
+    { ...evidence, cause: word.body.cause },
+  );
+}
+
+function evidenceOf(state: ProviderState, word: SignedWord, now: number): Evidence {
+  const { detector } = state.watch;
+  return {
+    lastBeatMsAgo: Math.max(0, Math.round(now - detector.lastHeardAt)),
+    lastSequence: detector.sequence,
+    probesUnanswered: 0,
+    witness: 'unasked',
+    yielded: isPlanned(word) ? 'planned' : 'lastGasp',
+  };
+}
+
+/** The word that an opening rests on, for the calls that ask for the keys. */
+export function wordOf({ phase }: ProviderState): { readonly word?: SignedWord } {
+  const there = (phase.at === 'opening' || phase.at === 'reading') && phase.word !== undefined;
+  return there ? { word: phase.word } : {};
+}
+
+/** The epoch whose word we read under: the customer need not go on. */
+export function readsUnder(state: ProviderState): { readonly reads?: number } {
+  const { word } = wordOf(state);
+  return word === undefined || state.observed.service !== 'active' ? {} : { reads: word.body.epoch };
+}
+
+/** Whether the customer has had its time to release its epoch, where it gave its word. */
+export function mayTakeNow(state: ProviderState, now: number): boolean {
+  if (wordOf(state).word === undefined || state.record?.released === true) return true;
+  const { heardAt, stands } = state.word;
+  const over = now - heardAt >= (stands ? WORD_COUNTS_MS : WITHDRAWN_MS);
+  return over || isSuspect(state.watch.detector, now);
+}

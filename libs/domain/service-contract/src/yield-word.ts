@@ -1,0 +1,67 @@
+import { verifyDocument, type EdgeId } from '@antirio/kernel';
+import { z } from 'zod';
+
+/** The signature under a word is over this kind. */
+export const YIELD_KIND = 'antirio/yield/1';
+
+/** Why an edge gives its service away while it still can. */
+export const yieldCause = z.enum(['planned', 'terminating', 'battery', 'heat', 'disk', 'deaf']);
+export type YieldCause = z.output<typeof yieldCause>;
+
+/**
+ * `take over now`: the customer's consent to the opening of its keys, in place of a witness's word that it is dead. It holds
+ * for one epoch of one contract.
+ */
+const word = z.strictObject({
+  contractId: z.uuid(),
+  setId: z.string().max(64),
+  epoch: z.int().min(1),
+  cause: yieldCause,
+  /** The signer's wall clock, for operators' eyes only. */
+  at: z.number(),
+});
+
+/** `by` is checked where the word is, against the terms: here it is only text. */
+export const signedWord = z.strictObject({
+  kind: z.literal(YIELD_KIND),
+  by: z.string().max(64),
+  body: word,
+  signature: z.string().max(128),
+});
+export type SignedWord = z.output<typeof signedWord>;
+
+/** How a customer gives its service away. Durations in ms. */
+export const yieldTerms = z.strictObject({
+  /** A planned handover that the provider does not read by then is given up, and the customer goes on. */
+  boundMs: z.int().min(1000).max(600_000).default(30_000),
+  /** Who is dying waits no longer for the provider to read before it releases its epoch. */
+  gaspBoundMs: z.int().min(100).max(60_000).default(2000),
+});
+
+/** What a customer waits for before it asks for its sensors back: an operator's word, or its next start. */
+export type Waits = 'told' | 'start';
+
+export function isPlanned({ body }: SignedWord): boolean {
+  return body.cause === 'planned';
+}
+
+export function waitsAfter(said: SignedWord): Waits {
+  return isPlanned(said) ? 'told' : 'start';
+}
+
+/** Whether this is the customer's word about this contract, and the set still at the epoch that it is about. */
+export function isWordOf(
+  said: SignedWord,
+  terms: {
+    readonly contractId: string;
+    readonly customer: EdgeId;
+    readonly set: { readonly setId: string };
+  },
+  record?: { readonly epoch: number; readonly holder: EdgeId },
+): boolean {
+  const { body, by } = said;
+  if (by !== terms.customer || body.contractId !== terms.contractId || body.setId !== terms.set.setId)
+    return false;
+  if (record !== undefined && (record.epoch !== body.epoch || record.holder !== terms.customer)) return false;
+  return verifyDocument({ ...said, by: terms.customer }, YIELD_KIND);
+}

@@ -1,0 +1,252 @@
+import { describe, expect, test } from '@jest/globals';
+import { generateIdentity, openIdentity, signDocument, type Identity } from '@antirio/kernel';
+import { centralStep, createCentral, type CentralQuestion } from './central.ts';
+import {
+  called,
+  driveCustomer,
+  driveProvider,
+  recorded,
+  refused,
+  terms as shared,
+  tick,
+} from './contract.fixture.ts';
+import { createCustomer, type CustomerPhase, type CustomerState } from './customer-state.ts';
+import { customerDesires } from './customer.ts';
+import type { Datagram } from './messages.ts';
+import type { PartyEvent } from './party.ts';
+import { createProvider, type ProviderPhase, type ProviderState } from './provider-state.ts';
+import { providerDesires } from './provider.ts';
+import { isWordOf, YIELD_KIND, type SignedWord, type YieldCause } from './yield-word.ts';
+
+const customer = openIdentity(generateIdentity());
+const terms = { ...shared, customer: customer.edgeId };
+
+function wordBy(by: Identity, cause: YieldCause = 'planned', epoch = 1): SignedWord {
+  const body = { contractId: terms.contractId, setId: terms.set.setId, epoch, cause, at: 5 };
+  return { ...signDocument(by, YIELD_KIND, body), kind: YIELD_KIND };
+}
+
+const word = wordBy(customer);
+const vigil = (more: { reads?: number }): Datagram => ({
+  kind: 'vigil',
+  body: { contractId: terms.contractId, nonce: 'n', ringNext: 1, phase: 'reading', ...more },
+});
+const ledgerSays = (value: object): PartyEvent => {
+  const event = recorded({ holder: terms.customer, ...value });
+  return event;
+};
+
+function customerAt(phase: CustomerPhase): CustomerState {
+  return createCustomer(terms, phase, 'boot-a', 0);
+}
+
+function told(state: CustomerState, events: readonly (readonly [number, PartyEvent])[]) {
+  let calls: string[] = [];
+  let effects: readonly { readonly type: string }[] = [];
+  for (const [at, event] of events) {
+    const turn = driveCustomer(state, event, at);
+    state = turn.state;
+    effects = turn.effects;
+    calls = [...calls, ...called(turn.effects)];
+  }
+  return { state, calls, effects: effects.map((one) => one.type) };
+}
+
+const asked: PartyEvent = { type: 'yieldAsked', word };
+const fromProvider = (datagram: Datagram): PartyEvent => ({
+  type: 'datagram',
+  from: terms.provider,
+  datagram,
+});
+
+describe('a customer that gives its service away', () => {
+  test('acts until the provider says that it reads, and no longer', () => {
+    const guarded = customerAt({ at: 'guarded', epoch: 1 });
+    const { state, calls } = told(guarded, [
+      [10, asked],
+      [20, tick],
+      [500, fromProvider(vigil({}))],
+      [520, tick],
+    ]);
+    expect(state.phase).toEqual({ at: 'yielding', epoch: 1, word });
+    expect(calls).toContain('yield');
+    const done = told(state, [
+      [600, fromProvider(vigil({ reads: 1 }))],
+      [620, tick],
+    ]);
+    expect(done.state.phase).toEqual({ at: 'yielded', epoch: 1, word });
+    expect(done.effects).toContain('giveUp');
+    expect(customerDesires(done.state, 620).fence).toEqual({ state: 'shut' });
+    const released = told(done.state, [
+      [640, { type: 'givenUp', counters: { '00000000000000aa': 7 } }],
+      [660, tick],
+    ]);
+    expect(released.calls).toContain('release');
+  });
+
+  test('takes no word of another epoch for its own', () => {
+    const { state } = told(customerAt({ at: 'guarded', epoch: 2 }), [[10, asked]]);
+    expect(state.phase).toEqual({ at: 'guarded', epoch: 2 });
+  });
+
+  test('goes on where a planned handover is not read in time', () => {
+    const { state } = told(customerAt({ at: 'yielding', epoch: 1, word }), [
+      [terms.yielding.boundMs - 1, tick],
+      [terms.yielding.boundMs, tick],
+    ]);
+    expect(state.phase).toEqual({ at: 'guarded', epoch: 1 });
+  });
+
+  test('that is dying releases its epoch all the same', () => {
+    const gasp = wordBy(customer, 'terminating');
+    const { state } = told(customerAt({ at: 'guarded', epoch: 1 }), [
+      [10, { type: 'yieldAsked', word: gasp }],
+      [11 + terms.yielding.gaspBoundMs, tick],
+    ]);
+    expect(state.phase).toEqual({ at: 'yielded', epoch: 1, word: gasp });
+  });
+
+  test('starts again as it was when a last gasp had come to nothing yet', () => {
+    const gasp = wordBy(customer, 'battery');
+    expect(customerAt({ at: 'yielding', epoch: 1, word: gasp }).phase).toEqual({ at: 'guarded', epoch: 1 });
+    expect(customerAt({ at: 'recovering', epoch: 2, waits: 'start' }).phase).toEqual({
+      at: 'recovering',
+      epoch: 2,
+    });
+    expect(customerAt({ at: 'recovering', epoch: 2, waits: 'told' }).phase).toMatchObject({ waits: 'told' });
+  });
+
+  test('takes the epoch back where nobody wanted it', () => {
+    const yielded = customerAt({ at: 'yielded', epoch: 1, word, counters: {} });
+    const { state, calls } = told(yielded, [
+      [10, ledgerSays({ released: true })],
+      [7000, tick],
+    ]);
+    expect(calls).toContain('take');
+    expect(calls).not.toContain('release');
+    const back = told(state, [
+      [7100, { type: 'answer', method: 'take', ok: true, value: { epoch: 2, actAfterMs: 3000 } }],
+    ]);
+    expect(back.state.phase).toEqual({ at: 'guarded', epoch: 2 });
+  });
+
+  const returning: readonly (readonly [number, PartyEvent])[] = [
+    [10, { type: 'observed', observed: { source: { pulledThrough: 9, caughtUp: true } } }],
+    [1500, fromProvider(vigil({}))],
+    [2000, tick],
+  ];
+
+  test('asks for its sensors back only when it is told to', () => {
+    const planned = customerAt({ at: 'recovering', epoch: 2, waits: 'told' });
+    expect(told(planned, returning).calls).not.toContain('return');
+    const back = told(planned, [[5, { type: 'returnTold', forced: false }], ...returning]);
+    expect(back.state.phase).toEqual({ at: 'recovering', epoch: 2 });
+    expect(back.calls).toContain('return');
+  });
+
+  test('and that is held does not come back by itself, but where it is forced', () => {
+    const recovering = customerAt({ at: 'recovering', epoch: 2 });
+    const held: readonly [number, PartyEvent] = [1, { type: 'held', held: true }];
+    expect(told(recovering, [held, ...returning]).calls).not.toContain('return');
+    const forced = told(recovering, [held, [20, { type: 'returnTold', forced: true }], [40, tick]]);
+    expect(forced.calls).toContain('return');
+  });
+});
+
+function providerAt(phase: ProviderPhase): ProviderState {
+  const ring: PartyEvent = { type: 'observed', observed: { ring: { from: 3, next: 5 } } };
+  return driveProvider(createProvider(terms, phase, 'boot-b', 0), ring, 0).state;
+}
+
+describe('a provider', () => {
+  test('opens on the word of its customer, and says when it reads', () => {
+    let { state } = driveProvider(providerAt({ at: 'ready' }), { type: 'takeOverAsked', word }, 10);
+    expect(state.phase).toMatchObject({ at: 'opening', from: 3, evidence: { yielded: 'planned' } });
+    const opening = driveProvider(state, tick, 20);
+    expect(opening.effects).toContainEqual(
+      expect.objectContaining({ type: 'call', method: 'open', args: expect.objectContaining({ word }) }),
+    );
+    ({ state } = driveProvider(
+      opening.state,
+      { type: 'answer', method: 'open', ok: true, value: { share: {} } },
+      30,
+    ));
+    const active: PartyEvent = { type: 'observed', observed: { service: 'active' } };
+    const reads = driveProvider(driveProvider(state, active, 40).state, tick, 60);
+    expect(reads.effects).toContainEqual(
+      expect.objectContaining({
+        datagram: expect.objectContaining({ body: expect.objectContaining({ reads: 1 }) }),
+      }),
+    );
+    expect(providerDesires(reads.state, 60).fence).toEqual({ state: 'shut' });
+  });
+
+  test('takes nobody else’s word', () => {
+    const stranger = openIdentity(generateIdentity());
+    const forged = { ...wordBy(stranger), by: customer.edgeId };
+    for (const bad of [wordBy(stranger), forged]) {
+      const { state } = driveProvider(providerAt({ at: 'ready' }), { type: 'takeOverAsked', word: bad }, 10);
+      expect(state.phase.at).toBe('ready');
+    }
+  });
+
+  test('waits for the release while the customer lives, and for no word that is withdrawn', () => {
+    const reading = providerAt({ at: 'reading', from: 3, word });
+    const known = driveProvider(reading, ledgerSays({}), 10).state;
+    expect(called(driveProvider(known, tick, 100).effects)).not.toContain('take');
+    const released = driveProvider(known, ledgerSays({ released: true }), 110).state;
+    expect(called(driveProvider(released, tick, 120).effects)).toContain('take');
+    const withdrawn = { ...known, word: { ...known.word, stands: false } };
+    expect(called(driveProvider(withdrawn, tick, 400).effects)).not.toContain('take');
+    expect(called(driveProvider(withdrawn, tick, 2100).effects)).toContain('take');
+  });
+
+  test('does not go on with a word that central refused, however often it is said', () => {
+    const opening = driveProvider(providerAt({ at: 'ready' }), { type: 'takeOverAsked', word }, 10).state;
+    const { state } = driveProvider(opening, refused('open', 'staleWord'), 20);
+    expect(state.phase.at).toBe('ready');
+    expect(driveProvider(state, { type: 'takeOverAsked', word }, 30).state.phase.at).toBe('ready');
+  });
+
+  test('that is held tells what it sees, and takes over only as it is told', () => {
+    let { state } = driveProvider(providerAt({ at: 'ready' }), { type: 'held', held: true }, 1);
+    for (let now = 20; now < 3000; now += 20) {
+      const turn = driveProvider(state, tick, now);
+      state = turn.state;
+      if (!called(turn.effects).includes('witness')) continue;
+      const heard = { type: 'answer', method: 'witness', ok: true, value: { heard: false } } as const;
+      ({ state } = driveProvider(state, heard, now));
+    }
+    expect(state.phase.at).toBe('ready');
+    const gasp: PartyEvent = { type: 'takeOverAsked', word: wordBy(customer, 'heat') };
+    expect(driveProvider(state, gasp, 3000).state.phase.at).toBe('ready');
+    expect(driveProvider(state, { type: 'takeOverAsked', word }, 3000).state.phase.at).toBe('opening');
+    expect(driveProvider(state, { type: 'takeoverTold', by: 'ann' }, 3000).state.phase.at).toBe('opening');
+  });
+});
+
+describe('the central arbitrator', () => {
+  const record = { epoch: 1, holder: terms.customer, released: false };
+
+  test('takes a word for one epoch of one contract, of its customer only', () => {
+    expect(isWordOf(word, terms, record)).toBe(true);
+    expect(isWordOf(word, terms, { ...record, epoch: 2 })).toBe(false);
+    expect(isWordOf(word, terms, { ...record, holder: terms.provider })).toBe(false);
+    expect(isWordOf(word, { ...terms, contractId: '00000000-0000-4000-8000-000000000000' })).toBe(false);
+    expect(isWordOf({ ...word, body: { ...word.body, cause: 'heat' } }, terms)).toBe(false);
+  });
+
+  const openings = (said: 'counts' | 'stale' | undefined): string[] => {
+    const plain = { method: 'open', terms, life: 'READY', record } as const;
+    const question: CentralQuestion = said === undefined ? plain : { ...plain, word: said };
+    const context = { now: 10, nonce: () => 'nonce' };
+    const [, effects] = centralStep(createCentral('boot', 0), { type: 'asked', id: '1', question }, context);
+    return effects.map((effect) => effect.type);
+  };
+
+  test('opens on it without asking whether the customer is dead, and on no other', () => {
+    expect(openings('counts')).toEqual(['submit']);
+    expect(openings('stale')).toEqual(['answer']);
+    expect(openings(undefined)).toEqual([]);
+  });
+});

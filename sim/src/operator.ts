@@ -1,0 +1,32 @@
+import { signDocument } from '@antirio/kernel';
+import { YIELD_KIND, type ContractTerms, type YieldCause } from '@antirio/service-contract';
+import type { EdgeNode } from './edge.ts';
+import { identities } from './identities.ts';
+
+/** What people do to an edge, and the machine that it runs on. */
+
+/** The customer is told to give its service away, if it has anything to give. */
+export function tellToYield(edge: EdgeNode, terms: ContractTerms, cause: YieldCause): void {
+  const { host } = edge;
+  if (!host.running) return;
+  const { party } = edge.rooms();
+  const phase = party.phase();
+  if (phase.at !== 'guarded') return;
+  const { contractId, set } = terms;
+  const body = { contractId, setId: set.setId, epoch: phase.epoch, cause, at: host.clock.wall() };
+  const word = { ...signDocument(identities.A, YIELD_KIND, body), kind: YIELD_KIND } as const;
+  party.post({ type: 'yieldAsked', word });
+}
+
+export function tellToReturn(edge: EdgeNode): void {
+  if (!edge.host.running) return;
+  const { party } = edge.rooms();
+  const phase = party.phase();
+  if (phase.at === 'recovering' && 'waits' in phase) party.post({ type: 'returnTold', forced: false });
+}
+
+/** Kept on the disk: a restart changes nothing about it. */
+export function hold(edge: EdgeNode, held: boolean): void {
+  edge.disk.held = held;
+  if (edge.host.running) edge.rooms().party.post({ type: 'held', held });
+}
