@@ -7,6 +7,7 @@ import { coreIngest } from './core-ingest.ts';
 import { coreKill } from './core-kill.ts';
 import { coreMemory } from './core-memory.ts';
 import { coreQueries } from './core-query.ts';
+import { detector } from './detector.ts';
 import { loraLatency } from './lora-latency.ts';
 import { loraSessions } from './lora-sessions.ts';
 import { loraUplinks } from './lora-uplinks.ts';
@@ -30,6 +31,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   loraUplinks,
   loraLatency,
   loraSessions,
+  detector,
   ...takeovers,
 ];
 

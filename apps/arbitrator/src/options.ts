@@ -13,7 +13,7 @@ export const arbitratorOptions = z.strictObject({
   tickIntervalMs: z
     .int()
     .min(5)
-    .max(1000)
+    .max(250)
     .default(20)
     .describe('how often the contract machines look at the time'),
   observeIntervalMs: z

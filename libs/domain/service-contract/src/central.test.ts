@@ -65,7 +65,7 @@ describe('the central arbitrator', () => {
   test('opens keys only after it has found the customer dead itself', () => {
     const [waiting] = step(start, asked('1', open), 10_000);
     const { state, effects } = tickThrough(waiting, 10_000, 10_300);
-    expect(effects.filter((effect) => effect.type === 'send')).toHaveLength(3);
+    expect(effects.filter((effect) => effect.type === 'send')).toHaveLength(8);
     expect(effects).toContainEqual({ type: 'submit', id: '1', submission: { kind: 'open' } });
     expect(answers(step(state, { type: 'recorded', id: '1', ok: true }, 10_400)[1])).toEqual([
       { kind: 'opened' },

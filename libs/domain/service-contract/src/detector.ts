@@ -5,7 +5,8 @@ import type { Beat } from './messages.ts';
  * Tells from an edge's beats whether it may be dead. Times are the receiver's monotonic milliseconds.
  *
  * A beat counts only if it echoes one of the receiver's newest nonces: a recorded beat, or one of an earlier boot, proves
- * nothing. Suspicion begins `missedBeats` intervals after the last beat, and later where arrivals have been irregular.
+ * nothing. Evidence accrues: one beat before the last that may be missed doubt begins, and is settled by probes; suspicion
+ * follows `missedBeats` intervals after the last beat. Both come later where arrivals have been irregular.
  */
 export interface Detector {
   readonly intervalMs: number;
@@ -18,10 +19,18 @@ export interface Detector {
   readonly nonceSecret: string;
   readonly nonceNumber: number;
   readonly nonceAt: number;
+  /** Number of the newest nonce that a beat has echoed. */
+  readonly echoedNumber: number;
+  /** How long an answer may well take, at most: from nonces to the beats that first echo them. */
+  readonly roundTripMs: number;
+  /** How many probes were sent: each has a nonce of its own. */
+  readonly probes: number;
 }
 
 const NONCES_FRESH = 3;
 const MIN_SLACK_MS = 20;
+/** Of a round trip that was longer than the last ones, this much is remembered at each new one. */
+const ROUND_TRIP_DECAY = 7 / 8;
 
 export function createDetector(
   options: { readonly intervalMs: number; readonly missedBeats: number },
@@ -37,10 +46,13 @@ export function createDetector(
     nonceSecret: secret,
     nonceNumber: 0,
     nonceAt: now,
+    echoedNumber: 0,
+    roundTripMs: 0,
+    probes: 0,
   };
 }
 
-function nonceOf(detector: Detector, number: number): string {
+function nonceOf(detector: Detector, number: number | `probe ${number}`): string {
   return sha256Hex(utf8(`${detector.nonceSecret}/${number}`)).slice(0, 16);
 }
 
@@ -55,9 +67,26 @@ export function rotateNonce(detector: Detector, now: number, everyMs: number): D
     : { ...detector, nonceNumber: detector.nonceNumber + 1, nonceAt: now };
 }
 
-export function isFresh(detector: Detector, nonce: string): boolean {
+function freshNumberOf(detector: Detector, nonce: string): number | undefined {
   for (let i = 0; i < NONCES_FRESH; i++)
-    if (nonceOf(detector, detector.nonceNumber - i) === nonce) return true;
+    if (nonceOf(detector, detector.nonceNumber - i) === nonce) return detector.nonceNumber - i;
+  return undefined;
+}
+
+export function isFresh(detector: Detector, nonce: string): boolean {
+  return freshNumberOf(detector, nonce) !== undefined;
+}
+
+/** The nonces of so many new probes. */
+export function drawProbes(detector: Detector, count: number): readonly [Detector, readonly string[]] {
+  const nonces = Array.from({ length: count }, (_, i) => nonceOf(detector, `probe ${detector.probes + i}`));
+  return [{ ...detector, probes: detector.probes + count }, nonces];
+}
+
+/** Whether this answers one of the newest `among` probes. */
+export function answersProbe(detector: Detector, nonce: string, among: number): boolean {
+  for (let i = 1; i <= among; i++)
+    if (nonceOf(detector, `probe ${detector.probes - i}`) === nonce) return true;
   return false;
 }
 
@@ -68,13 +97,24 @@ export function heardBeat(
   now: number,
 ): Detector {
   const newer = beat.bootId !== detector.bootId || beat.sequence > detector.sequence;
-  if (!newer || !isFresh(detector, beat.echo)) return detector;
+  const echoed = newer ? freshNumberOf(detector, beat.echo) : undefined;
+  if (echoed === undefined) return detector;
   const deviation = Math.abs(now - detector.lastHeardAt - detector.intervalMs);
   const jitterMs =
     detector.sequence < 0
       ? 0
       : detector.jitterMs + (Math.min(deviation, detector.intervalMs) - detector.jitterMs) / 4;
-  return { ...detector, lastHeardAt: now, bootId: beat.bootId, sequence: beat.sequence, jitterMs };
+  const { bootId, sequence } = beat;
+  return { ...timed(detector, echoed, now), lastHeardAt: now, bootId, sequence, jitterMs };
+}
+
+/** The first echo of the newest nonce tells of the round trip: it took that, and the wait for the next beat. */
+function timed(detector: Detector, echoed: number, now: number): Detector {
+  if (echoed <= detector.echoedNumber) return detector;
+  if (echoed !== detector.nonceNumber) return { ...detector, echoedNumber: echoed };
+  const tookMs = Math.max(0, now - detector.nonceAt - detector.intervalMs);
+  const roundTripMs = Math.max(tookMs, detector.roundTripMs * ROUND_TRIP_DECAY);
+  return { ...detector, echoedNumber: echoed, roundTripMs };
 }
 
 /** A fresh answer to a probe is as good as a beat. */
@@ -82,9 +122,18 @@ export function heardOtherwise(detector: Detector, now: number): Detector {
   return { ...detector, lastHeardAt: now };
 }
 
-export function suspicionAt(detector: Detector): number {
+function silentSince(detector: Detector, missed: number): number {
   const slack = Math.min(Math.max(MIN_SLACK_MS, 4 * detector.jitterMs), detector.intervalMs * 2);
-  return detector.lastHeardAt + detector.missedBeats * detector.intervalMs + slack;
+  return detector.lastHeardAt + missed * detector.intervalMs + slack;
+}
+
+/** From when on probes are worth their while. */
+export function isDoubtful(detector: Detector, now: number): boolean {
+  return now >= silentSince(detector, Math.max(1, detector.missedBeats - 1));
+}
+
+export function suspicionAt(detector: Detector): number {
+  return silentSince(detector, detector.missedBeats);
 }
 
 export function isSuspect(detector: Detector, now: number): boolean {

@@ -1,5 +1,5 @@
 import type { EdgeId } from '@antirio/kernel';
-import { currentNonce, heardBeat, heardOtherwise, isFresh, rotateNonce } from './detector.ts';
+import { currentNonce, heardBeat, rotateNonce } from './detector.ts';
 import type { Beat, CallArgs, Datagram, Evidence } from './messages.ts';
 import {
   fenceOf,
@@ -15,7 +15,7 @@ import {
 import { onAnswer } from './provider-answers.ts';
 import { mayTakeNow, onTakeOver, readsUnder, wordOf } from './provider-yield.ts';
 import { call, chain, enter, type ProviderPhase, type ProviderState, type Step } from './provider-state.ts';
-import { cleared, watch, type Watch } from './watch.ts';
+import { cleared, probeReplied, watch, type Watch } from './watch.ts';
 
 const VIGIL_EVERY_MS = 500;
 const RECORD_EVERY_MS = 500;
@@ -183,12 +183,8 @@ function watchCustomer(state: ProviderState, { now }: Context): Step {
   const effects: PartyEffect[] = [];
   if (seen.suspected !== undefined)
     effects.push({ type: 'note', milestone: 'suspected', detail: seen.suspected });
-  if (seen.probe !== undefined)
-    effects.push({
-      type: 'send',
-      to: terms.customer,
-      datagram: { kind: 'probe', body: { nonce: seen.probe } },
-    });
+  for (const nonce of seen.probes ?? [])
+    effects.push({ type: 'send', to: terms.customer, datagram: { kind: 'probe', body: { nonce } } });
   const watched: Step = [{ ...state, watch: next }, effects];
   if (seen.askWitness)
     return chain(watched, (one) =>
@@ -264,9 +260,8 @@ function onCustomerDatagram(state: ProviderState, datagram: Datagram, now: numbe
     return [heardCustomer(state, datagram.body, now), []];
   if (datagram.kind === 'takeOver' && datagram.body.contractId === terms.contractId)
     return onTakeOver(state, datagram.body.word, now);
-  if (datagram.kind === 'probeReply' && isFresh(known.detector, datagram.body.nonce))
-    return [{ ...state, watch: { ...known, detector: heardOtherwise(known.detector, now) } }, []];
-  return [state, []];
+  if (datagram.kind !== 'probeReply') return [state, []];
+  return [{ ...state, watch: probeReplied(known, datagram.body.nonce, now) ?? known }, []];
 }
 
 function heardCustomer(state: ProviderState, beat: Beat, now: number): ProviderState {

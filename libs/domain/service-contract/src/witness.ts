@@ -27,8 +27,10 @@ export interface Probe {
   readonly nonce: string;
 }
 
-const PROBES = 3;
-const PROBE_EVERY_MS = 40;
+/** As many as the provider sends itself, in two volleys. */
+const PROBES = 8;
+const VOLLEY = 4;
+const VOLLEY_EVERY_MS = 20;
 const PROBE_WAIT_MS = 120;
 /** Who did not look for so long was asleep, and cannot tell silence from answers that lie unread. */
 const ASLEEP_MS = 100;
@@ -80,16 +82,17 @@ export function probing(
     const edge = id as EdgeId;
     const question = slept ? { ...asked, since: now, probesSent: 0 } : asked;
     const { since, nonce, probesSent } = question;
-    if (now >= since + (PROBES - 1) * PROBE_EVERY_MS + PROBE_WAIT_MS) {
+    const volley = Math.floor(probesSent / VOLLEY);
+    if (now >= since + (PROBES / VOLLEY - 1) * VOLLEY_EVERY_MS + PROBE_WAIT_MS) {
       const [concluded, verdict] = conclude(next, edge, false, now);
       next = concluded;
       verdicts.push(verdict);
-    } else if (probesSent < PROBES && now >= since + probesSent * PROBE_EVERY_MS) {
+    } else if (probesSent < PROBES && now >= since + volley * VOLLEY_EVERY_MS) {
       next = {
         ...next,
-        questions: { ...next.questions, [edge]: { ...question, probesSent: probesSent + 1 } },
+        questions: { ...next.questions, [edge]: { ...question, probesSent: probesSent + VOLLEY } },
       };
-      probes.push({ to: edge, nonce });
+      for (let i = 0; i < VOLLEY; i++) probes.push({ to: edge, nonce });
     }
   }
   return [next, probes, verdicts];
