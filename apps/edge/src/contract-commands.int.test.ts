@@ -41,6 +41,28 @@ function answerOf(method: string, url: string, body: string): [number, unknown] 
         { id: 'r2', imageName: 'old', state: 'DONE', contractId: contract.contractId },
       ],
     ];
+  if (url === `/migration/v1/contracts/${contract.contractId}`)
+    return [
+      200,
+      {
+        ...{ contractId: contract.contractId, imageCid: 'bafy-two', state: 'SENT' },
+        atProvider: { state: 'GIVEN_UP', reason: 'not ready after 300 s', checkedAt: 1 },
+        heldByProvider: { ok: false, checkedAt: 1, error: 'GIVEN_UP' },
+        previous: { imageCid: 'bafy-one', configCid: 'c' },
+        previousHeld: { ok: true, checkedAt: 1 },
+      },
+    ];
+  if (url === '/orchestrator/v1/service/provided')
+    return [
+      200,
+      {
+        ...{ contractId: 'provided', imageCid: 'bafy-one', observed: 'active', detail: 'as wanted' },
+        next: { imageCid: 'bafy-two', observed: 'loading', detail: 'next: start' },
+        lastSwitch: { from: 'bafy-one', to: 'bafy-two', outcome: 'failed', reason: 'ended by itself', at: 1 },
+      },
+    ];
+  if (url === '/arbitrator/v1/contract/provided')
+    return [200, { ...contract, contractId: 'provided', role: 'provider' }];
   if (method === 'POST') return [202, { id: 'x', state: 'ACCEPTED', ...(JSON.parse(body) as object) }];
   return [404, { apiVersion: 'v3', message: 'no such contract', statusCode: 404 }];
 }
@@ -62,6 +84,7 @@ beforeAll(async () => {
     ANTIRIO_DATA_DIR: dataDir,
     ANTIRIO_SERVICES__ARBITRATOR__URL: url,
     ANTIRIO_SERVICES__ORCHESTRATOR__URL: url,
+    ANTIRIO_SERVICES__MIGRATION__URL: url,
   };
 });
 afterAll(() => {
@@ -86,6 +109,18 @@ test('contract show tells the terms and what happened', async () => {
   expect(out).toContain('{"at":1,"what":"signed"}');
   const unknown = await antirio(['contract', 'show', 'other'], env);
   expect([unknown.code, unknown.err]).toEqual([1, expect.stringContaining('no such contract')]);
+});
+
+test('contract show tells how the versions of the image are, to either party', async () => {
+  const customer = await antirio(['contract', 'show', contract.contractId], env);
+  expect(customer.out).toContain(
+    'image: bafy-two SENT, there GIVEN_UP (not ready after 300 s), not held (GIVEN_UP)\nversion before: bafy-one held\n',
+  );
+  const provider = await antirio(['contract', 'show', 'provided'], env);
+  expect(provider.out).toContain(
+    'image: bafy-one active, as wanted\nnext version: bafy-two loading, next: start\n',
+  );
+  expect(provider.out).toContain('last change of versions: to bafy-two failed (ended by itself)');
 });
 
 test('contract request is the POST of the thesis', async () => {

@@ -16,6 +16,13 @@ describe('the table of what other edges may ask', () => {
     });
   });
 
+  test('lets a customer ask what became of its image, and nobody see all contracts', () => {
+    const path = 'orchestrator/service_provider/contract';
+    expect(find('GET', 'orchestrator', `${path}/c-1`)).toMatchObject({ route: { audience: 'known' } });
+    expect(find('GET', 'orchestrator', path)).toBeUndefined();
+    expect(find('GET', 'orchestrator', 'orchestrator/v1/service/c-1')).toBeUndefined();
+  });
+
   test('never lets a ring without a contract or match through', () => {
     for (const { service, path, audience } of OPEN_ROUTES.filter((route) => route.path.includes(':id')))
       expect([service, path, audience]).toEqual([service, path, 'party']);

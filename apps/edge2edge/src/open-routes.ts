@@ -63,6 +63,8 @@ export const OPEN_ROUTES: readonly OpenRoute[] = [
   { method: 'HEAD', service: 'filecoin-interface', path: 'ipfs/**', audience: 'known', timeoutMs: 30_000 },
 
   post('orchestrator', 'orchestrator/service_provider/contract', 'known'),
+  // Its own ones: the room looks at who asks. Contracts of the thesis's tables may be none that an arbitrator knows.
+  get('orchestrator', 'orchestrator/service_provider/contract/:any', 'known'),
 
   post('dmu', 'dmu/v1/negotiation/:id', 'party'),
   get('dmu', 'dmu/v1/negotiation/:id', 'party'),

@@ -66,6 +66,8 @@ export type Checked =
       readonly contractId: string;
       readonly providerEdgeId: string;
       readonly imageCid: string;
+      /** News of a version that the provider gave up. */
+      readonly givenUp?: { readonly imageCid: string; readonly reason: string };
     };
 
 /** Told after each check; tells the orchestrator of changes, within the caller's transaction. */
@@ -75,7 +77,8 @@ const PATH = '/orchestrator/v1/retrievability';
 
 export function createAlarm(add: (letter: Letter) => void): Alarm {
   return (what, before, now) => {
-    if ((before?.ok ?? true) === now.ok) return;
+    const isNews = what.at === 'provider' && what.givenUp !== undefined;
+    if ((before?.ok ?? true) === now.ok && !isNews) return;
     const subject = `retrievability/${what.at}/${what.at === 'here' ? what.imageId : what.contractId}`;
     add({ peer: 'orchestrator', path: PATH, subject, json: { ...what, ...now } });
   };

@@ -273,6 +273,74 @@ describe('the customer’s side (Algorithm 1)', () => {
     await call(a, 'DELETE', `contracts/${prepared.contractId}`);
   });
 
+  test('a version that the provider gave up is told once; the one before is what it holds, and the same may be sent again', async () => {
+    const prepared = await prepare();
+    const { contractId, name } = prepared;
+    const first = await stored(prepared);
+    await call(b, 'POST', 'fetch', fetchOrder(prepared, first));
+    await reaches(b, `fetch/${contractId}`, 'state', 'DOWNLOADED');
+    const path = `contracts/${contractId}`;
+    await call(a, 'POST', `${path}/send`, { providerEdgeId: 'B', ...first });
+    await until(async () => ((await get(a, path))['heldByProvider'] === undefined ? undefined : true));
+    await buildImage(join(a.dataDir, 'images', `${name}.tar`), {
+      files: [{ path: 'app/main.mjs', content: 'another' }],
+      entrypoint: ['node', '/app/main.mjs'],
+    });
+    const second = await stored({ ...prepared, order: { ...prepared.order, imageId: `${name}-next` } });
+    const versions = (...more: Json[]): Json[] => [
+      { imageHash: first.imageCid, config: first.configCid, status: 'LOADED', role: 'current' },
+      ...more.map((each) => ({ imageHash: second.imageCid, config: second.configCid, ...each })),
+    ];
+    between.versions.set(contractId, versions({ status: 'REQUESTED', error: 'the disk is full' }));
+    await call(a, 'POST', `${path}/send`, { providerEdgeId: 'B', ...second });
+    await until(async () => ((await get(a, path))['state'] === 'SENT' ? true : undefined));
+    const givenUp = { outcome: 'failed', reason: 'not ready after 300 s', at: 1 };
+    between.versions.set(contractId, versions({ status: 'ENDED', givenUp }));
+    const tells = () =>
+      between.told.filter(
+        ({ path: at, body }) => at === '/orchestrator/v1/retrievability' && body['contractId'] === contractId,
+      );
+    const letter = await until(() => tells()[0]);
+    expect(letter.body).toMatchObject({
+      ok: true,
+      imageCid: first.imageCid,
+      givenUp: { imageCid: second.imageCid, reason: givenUp.reason },
+    });
+    // After a kill it is not told again
+    await a.migration.kill();
+    await a.migration.start();
+    const since = Date.now();
+    const checked = await until(async () => {
+      const sent = await get(a, path);
+      const at = (sent['heldByProvider'] as { checkedAt: number } | undefined)?.checkedAt ?? 0;
+      return at > since ? sent : undefined;
+    });
+    expect(checked).toMatchObject({
+      ...second,
+      previous: first,
+      alarmed: false,
+      atProvider: { state: 'GIVEN_UP', reason: givenUp.reason },
+      heldByProvider: { ok: false },
+      previousHeld: { ok: true },
+    });
+    expect(tells()).toHaveLength(1);
+    const health = await a.migration.http.call({ path: '/api/v3/ready' });
+    expect(Buffer.from(health.body).toString()).toContain(`${contractId} (GIVEN_UP: ${givenUp.reason})`);
+    const metrics = await a.migration.http.call({ path: '/api/v3/metrics' });
+    expect(Buffer.from(metrics.body).toString()).toMatch(/versions_given_up 1/);
+
+    between.told.length = 0;
+    between.versions.set(contractId, versions({ status: 'LOADED', role: 'next' }));
+    const again = await call(a, 'POST', `${path}/send`, { providerEdgeId: 'B', ...second });
+    expect(again.json()).toMatchObject({ ...second, state: 'SENDING', previous: first });
+    await until(() =>
+      between.told.find(({ foreign, body }) => foreign && body['imageHash'] === second.imageCid),
+    );
+    expect((await call(a, 'DELETE', path)).status).toBe(204);
+    expect((await call(a, 'GET', path)).status).toBe(404);
+    between.versions.delete(contractId);
+  });
+
   test('a stored image that the disk has damaged is found and mended from its file', async () => {
     const prepared = await prepare();
     await stored(prepared);

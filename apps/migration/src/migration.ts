@@ -23,6 +23,7 @@ import { createOwnImages } from './own-images.ts';
 import { openRecords, type Records, type Retrievability } from './records.ts';
 import { addRoutes, type Served } from './routes.ts';
 import { createSentImages, type SentImages } from './sent-images.ts';
+import { isOut } from './standing.ts';
 import { createStorageClient } from './storage-client.ts';
 
 const VERSION = '0.1.0';
@@ -129,10 +130,20 @@ function lostOf({ images, sent, fetched }: Records): Record<'own' | 'atProviders
     retrievable?.ok === false ? [id] : [];
   return {
     own: images.all().flatMap((image) => lost(image.retrievable, image.imageId)),
-    atProviders: sent.all().flatMap((each) => lost(each.heldByProvider, each.contractId)),
+    // What the provider was sent last it may not hold, as long as it holds and runs the version before
+    atProviders: sent
+      .all()
+      .flatMap((each) => (each.previousHeld?.ok === true ? [] : lost(each.heldByProvider, each.contractId))),
     ofCustomers: fetched.all().flatMap((each) => lost(each.retrievable, each.contractId)),
   };
 }
+
+/** Contracts whose newest version the provider does not run, and will not, as far as is known. */
+const givenUpOf = ({ sent }: Records): string[] =>
+  sent.all().flatMap(({ contractId, atProvider }) => {
+    const isGivenUp = atProvider !== undefined && isOut(atProvider);
+    return isGivenUp ? [`${contractId} (${atProvider.state}: ${atProvider.reason ?? ''})`.slice(0, 200)] : [];
+  });
 
 const SHOWN = 10;
 
@@ -154,6 +165,14 @@ function addMetrics(rim: HttpRim, records: Records): void {
       for (const [of, lost] of Object.entries(lostOf(records))) this.set({ of }, lost.length);
     },
   });
+  new Gauge({
+    name: 'antirio_migration_versions_given_up',
+    help: 'contracts whose newest version the provider does not run and will not, unless it is sent again',
+    registers: [rim.metrics],
+    collect() {
+      this.set(givenUpOf(records).length);
+    },
+  });
 }
 
 function healthOf(records: Records, outbox: Outbox): Health {
@@ -163,7 +182,10 @@ function healthOf(records: Records, outbox: Outbox): Health {
   return {
     images: checkOf(lost.own, 'not retrievable'),
     // Neighbours come and go: that one does not answer is no fault of this edge's
-    providers: { ...checkOf(lost.atProviders, 'not held by the provider'), ok: true },
+    providers: {
+      ...checkOf([...lost.atProviders, ...givenUpOf(records)], 'not held, or given up, by the provider'),
+      ok: true,
+    },
     customers: checkOf(lost.ofCustomers, 'not whole'),
     messages: {
       ok: oldest === undefined || oldest.attempts < 3,

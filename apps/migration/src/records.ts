@@ -33,6 +33,22 @@ export interface ImageRecord {
   readonly createdAt: number;
 }
 
+export interface VersionCids {
+  readonly imageCid: string;
+  readonly configCid: string;
+}
+
+/**
+ * How a version is with its provider, in that one's own words. COMING: fetched or tried again. LOADED: it will run when it is needed, or comes up
+ * beside the one before. GIVEN_UP, FAILED: it could not be brought to run. GONE: it was let go of.
+ */
+export interface Standing {
+  readonly state: 'COMING' | 'LOADED' | 'RUNS' | 'GIVEN_UP' | 'FAILED' | 'GONE';
+  readonly reason?: string;
+  /** Milliseconds since the Unix epoch. */
+  readonly checkedAt: number;
+}
+
 /** What was told a provider about the image of one contract. */
 export interface SentRecord {
   readonly contractId: string;
@@ -43,12 +59,17 @@ export interface SentRecord {
   readonly state: 'SENDING' | 'SENT' | 'REFUSED';
   readonly error?: string;
   /** Whether the provider gave, when last asked, the blocks of the image that it was asked for. */
-  readonly heldByProvider?: Retrievability;
+  readonly heldByProvider?: Retrievability | undefined;
   /** Place of the block that it is asked for next, and how often it was asked for all of them in turn. */
   readonly askNext?: number;
   readonly rounds?: number;
-  /** The version before this one. */
-  readonly previous?: { readonly imageCid: string; readonly configCid: string };
+  readonly atProvider?: Standing | undefined;
+  /** The version before this one, which the provider runs until this one has taken its place. */
+  readonly previous?: VersionCids;
+  /** The same as `heldByProvider`, of the version before: asked for as long as that one runs. */
+  readonly previousHeld?: Retrievability;
+  /** Whether the orchestrator was told that the provider has lost what it runs. */
+  readonly alarmed?: boolean;
   readonly createdAt: number;
 }
 

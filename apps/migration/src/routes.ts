@@ -51,6 +51,15 @@ function addCustomerRoutes(rim: HttpRim, { records, own, sent }: Served): void {
 
   const contracts = `${BASE}/contracts`;
   rim.route('get', contracts, { summary: 'what was sent to providers' }, () => records.sent.all());
+  rim.route(
+    'get',
+    `${contracts}/:contractId`,
+    {
+      summary: 'what was sent for a contract, and what became of it at the provider',
+      params: contractParams,
+    },
+    ({ params }) => sent.get(params.contractId),
+  );
   const send = {
     summary: 'send image and configuration by CID',
     params: contractParams,

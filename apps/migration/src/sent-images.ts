@@ -2,11 +2,25 @@ import { AntirioError, describeError, isAntirioError, type Clock, type Random } 
 import type { HttpPeer, Log } from '@antirio/host';
 import { createWork, type Letter, type Outbox, type Work } from '@antirio/durable-work';
 import type { z } from 'zod';
-import { longestUnchecked, type Alarm, type IsDue } from './checks.ts';
+import { longestUnchecked, unreadable, type Alarm, type IsDue } from './checks.ts';
 import type { MigrationOptions } from './options.ts';
 import { isStored } from './own-images.ts';
-import type { ImageRecord, Records, SentRecord } from './records.ts';
+import type { ImageRecord, Records, SentRecord, Standing, VersionCids } from './records.ts';
 import type { sendBody } from './shapes.ts';
+import {
+  failureOf,
+  HELD,
+  isLost,
+  isOnItsWay,
+  isSame,
+  isUnasked,
+  newsOf,
+  noted,
+  outcomeOf,
+  versionBefore,
+  type Outcome,
+} from './sent-state.ts';
+import { askStanding, isOut } from './standing.ts';
 import { fetchBlock, type StorageClient } from './storage-client.ts';
 
 export interface SentImagePorts {
@@ -27,6 +41,8 @@ export interface SentImagePorts {
 export interface SentImages {
   /** Asking twice is one sending; a newer image of the same name is the contract's next version. @throws AntirioError notFound | conflict | busy */
   send(contractId: string, body: z.output<typeof sendBody>): SentRecord;
+  /** @throws AntirioError notFound */
+  get(contractId: string): SentRecord;
   /** The contract is over: the provider is asked no more. @throws AntirioError notFound */
   release(contractId: string): void;
   /** Asks the providers again that are due. */
@@ -60,7 +76,8 @@ class ProviderImages implements SentImages {
       failed: (contractId, error) => {
         const asked = this.#asked.get(contractId);
         this.#asked.delete(contractId);
-        if (asked !== undefined) this.#noteFailure(asked, error);
+        if (asked !== undefined) return this.#noteAll(asked, undefined, failureOf(error));
+        return undefined;
       },
       attempts: options.attempts,
       atOnce: options.atOnce,
@@ -77,7 +94,7 @@ class ProviderImages implements SentImages {
     const { imageName, imageCid = '', configCid = '' } = this.#choose(body);
     const asked = { contractId, providerEdgeId: body.providerEdgeId, imageName, imageCid, configCid };
     const known = records.sent.get(contractId);
-    if (known !== undefined && isSame(known, asked) && known.state !== 'REFUSED') return known;
+    if (known !== undefined && isSame(known, asked) && !isLost(known)) return known;
     const createdAt = known?.createdAt ?? clock.now();
     const sent: SentRecord = { ...asked, ...versionBefore(known, asked), state: 'SENDING', createdAt };
     records.transaction(() => {
@@ -86,6 +103,12 @@ class ProviderImages implements SentImages {
     });
     outbox.poke();
     return sent;
+  }
+
+  get(contractId: string): SentRecord {
+    const sent = this.#ports.records.sent.get(contractId);
+    if (sent !== undefined) return sent;
+    throw new AntirioError('notFound', `nothing was sent for contract ${contractId}`, { contractId });
   }
 
   release(contractId: string): void {
@@ -97,16 +120,32 @@ class ProviderImages implements SentImages {
     const all = longestUnchecked(this.#ports.records.sent.all(), (sent) => sent.heldByProvider);
     for (const each of all) {
       const { contractId, heldByProvider } = each;
-      if (heldByProvider === undefined || !isDue(`sent/${contractId}`, heldByProvider.checkedAt)) continue;
       const sent = this.#ports.records.sent.get(contractId);
-      if (sent !== undefined) await this.#ask(sent).catch((error: unknown) => this.#noteFailure(sent, error));
+      if (heldByProvider === undefined || sent === undefined) continue;
+      if (isDue(`sent/${contractId}`, heldByProvider.checkedAt))
+        await this.#ask(sent).catch(unreadable(this.#ports.log, { contractId }));
+    }
+    await this.#follow();
+  }
+
+  /** What becomes of a new version its customer learns soon, not only when its blocks are asked for again. */
+  async #follow(): Promise<void> {
+    const open = this.#ports.records.sent.all().filter(isOnItsWay);
+    for (const sent of longestUnchecked(
+      open,
+      ({ atProvider }) => atProvider && { ok: true, ...atProvider },
+    ).slice(0, FOLLOWED)) {
+      const standing = await this.#standing(sent);
+      if (standing !== undefined && (isOut(standing) || standing.state === 'RUNS')) await this.#ask(sent);
+      else if (standing !== undefined) this.#put(sent, { atProvider: standing });
     }
   }
 
   delivered(letter: Letter): void {
     if (!this.#isOfNow(letter)) return;
-    this.#change(letter.subject, { state: 'SENT', error: undefined });
-    this.work.poke();
+    const unknown = { heldByProvider: undefined, atProvider: undefined };
+    this.#change(letter.subject, { state: 'SENT', error: undefined, ...unknown });
+    this.work.hurry(String((letter.json as { contractId?: unknown }).contractId));
   }
 
   refused(letter: Letter, error: string): void {
@@ -158,20 +197,56 @@ class ProviderImages implements SentImages {
     };
   }
 
+  /** @throws AntirioError as long as the provider neither gives the blocks nor says that it never will. */
   async #attempt(contractId: string): Promise<void> {
     const sent = this.#ports.records.sent.get(contractId);
     if (sent === undefined) return;
     this.#asked.set(contractId, sent);
-    await this.#ask(sent);
+    const standing = await this.#standing(sent);
+    if (standing !== undefined && isOut(standing)) await this.#noteAll(sent, standing, outcomeOf(standing));
+    else {
+      const place = await this.#askForBlocks(sent, sent);
+      await this.#noteAll(sent, standing, HELD, place);
+    }
     this.#asked.delete(contractId);
   }
 
-  /** Has the provider show some blocks. @throws AntirioError when it does not. */
+  /** Asks again for a version that was asked for already, and notes what comes of it. */
   async #ask(sent: SentRecord): Promise<void> {
-    const { storage, edge2edge } = this.#ports;
-    const { imageCid, configCid, providerEdgeId, askNext = 0, rounds = 0 } = sent;
-    const { sampledBlocks } = this.#options;
-    const sampled = await storage.sample(imageCid, sampledBlocks, askNext);
+    const standing = await this.#standing(sent);
+    if (standing !== undefined && isOut(standing)) {
+      await this.#noteAll(sent, standing, outcomeOf(standing));
+      return;
+    }
+    try {
+      const place = await this.#askForBlocks(sent, sent);
+      await this.#noteAll(sent, standing, HELD, place);
+    } catch (error) {
+      await this.#noteAll(sent, standing, failureOf(error));
+    }
+  }
+
+  /** Undefined where the provider cannot be asked, or does not say: then the blocks speak. */
+  async #standing(sent: SentRecord): Promise<Standing | undefined> {
+    const { edge2edge, clock, log } = this.#ports;
+    try {
+      return { ...(await askStanding(edge2edge, sent)), checkedAt: clock.now() };
+    } catch (error) {
+      const { contractId } = sent;
+      log.debug({ contractId, error: describeError(error) }, 'the provider does not say how the version is');
+      return undefined;
+    }
+  }
+
+  /** Has the provider show some blocks. @returns what is asked for next. @throws AntirioError when it does not. */
+  async #askForBlocks(
+    sent: SentRecord,
+    { imageCid, configCid }: VersionCids,
+    { askNext = 0, rounds = 0 }: Place = sent,
+  ): Promise<Place> {
+    const { edge2edge } = this.#ports;
+    const { providerEdgeId } = sent;
+    const sampled = await this.#sample(imageCid, askNext);
     // By chance, so that nobody knows what will be asked, and in turn, so that everything is
     const cids = new Set([configCid, imageCid, ...sampled.inTurn, ...sampled.blockCids]);
     const prefix = `/edge2edge/peer/${providerEdgeId}/filecoin-interface`;
@@ -183,11 +258,18 @@ class ProviderImages implements SentImages {
         throw new AntirioError(code, `provider ${providerEdgeId} does not give block ${cid}`, { cid }, cause);
       }
     }
-    await this.#commit(sent);
     const asked = askNext + sampled.inTurn.length;
-    const turn = asked < sampled.blocks ? { askNext: asked } : { askNext: 0, rounds: rounds + 1 };
-    if (this.#now(sent) !== undefined) this.#change(sentSubject(sent.contractId), turn);
-    this.#note(sent, undefined);
+    return asked < sampled.blocks ? { askNext: asked } : { askNext: 0, rounds: rounds + 1 };
+  }
+
+  /** Of what is here: that it is not whole says nothing of the provider. */
+  async #sample(imageCid: string, from: number) {
+    try {
+      return await this.#ports.storage.sample(imageCid, this.#options.sampledBlocks, from);
+    } catch (cause) {
+      const message = `what ${imageCid} consists of cannot be read here: ${describeError(cause)}`;
+      throw new AntirioError('unavailable', message, { imageCid }, cause);
+    }
   }
 
   async #commit({ imageCid, configCid }: SentRecord): Promise<void> {
@@ -200,34 +282,53 @@ class ProviderImages implements SentImages {
     }
   }
 
-  #noteFailure(asked: SentRecord, error: unknown): void {
-    const lost = isAntirioError(error, 'notFound') || isAntirioError(error, 'corrupt');
-    this.#note(asked, describeError(error), lost);
-  }
-
   /** The record as it is now, unless it is about another version meanwhile: of that, an answer for this one says nothing. */
   #now(asked: SentRecord): SentRecord | undefined {
     const now = this.#ports.records.sent.get(asked.contractId);
-    return now !== undefined && isSame(now, asked) ? now : undefined;
+    return now !== undefined && isSame(now, asked) && now.state === asked.state ? now : undefined;
   }
 
-  /** @param tell not where the provider only could not be reached */
-  #note(asked: SentRecord, error: string | undefined, tell = true): void {
-    const { contractId } = asked;
-    const checkedAt = this.#ports.clock.now();
-    const { records, alarm } = this.#ports;
-    const sent = this.#now(asked);
-    if (sent === undefined) return;
-    const heldByProvider = error === undefined ? { ok: true, checkedAt } : { ok: false, checkedAt, error };
+  #put(asked: SentRecord, change: Partial<SentRecord>): void {
+    const now = this.#now(asked);
+    if (now !== undefined) this.#ports.records.sent.put(now.contractId, { ...now, ...change });
+  }
+
+  /** Notes what is known of this version, asks for the one before where that is the one that runs, and tells of what has changed. */
+  async #noteAll(
+    asked: SentRecord,
+    standing: Standing | undefined,
+    outcome: Outcome,
+    place: Place = {},
+  ): Promise<void> {
+    if (outcome.is === 'held') await this.#commit(asked);
+    const before = await this.#previous(asked, standing, outcome);
+    const { records, clock, outbox, alarm } = this.#ports;
     records.transaction(() => {
-      this.#change(sentSubject(contractId), { heldByProvider });
-      if (!tell) return;
-      alarm(
-        { at: 'provider', contractId, imageCid: sent.imageCid, providerEdgeId: sent.providerEdgeId },
-        sent.heldByProvider,
-        heldByProvider,
-      );
+      const sent = this.#now(asked);
+      if (sent === undefined) return;
+      const now = noted({ ...sent, ...place }, { standing, outcome, before, checkedAt: clock.now() });
+      records.sent.put(now.contractId, now);
+      const { what, held } = newsOf(sent, now);
+      alarm(what, { ok: sent.alarmed !== true, checkedAt: held.checkedAt }, held);
     });
+    outbox.poke();
+  }
+
+  /** How the provider holds the version before, as long as this one has not taken its place. */
+  async #previous(
+    asked: SentRecord,
+    standing: Standing | undefined,
+    outcome: Outcome,
+  ): Promise<Outcome | undefined> {
+    const { previous } = asked;
+    const isReplaced = standing === undefined ? outcome.is === 'held' : standing.state === 'RUNS';
+    if (previous === undefined || isReplaced || outcome.is === 'unknown') return undefined;
+    try {
+      await this.#askForBlocks(asked, previous, {});
+      return HELD;
+    } catch (error) {
+      return failureOf(error);
+    }
   }
 
   #change(subject: string, change: Partial<SentRecord>): void {
@@ -237,21 +338,7 @@ class ProviderImages implements SentImages {
   }
 }
 
-const isUnasked = (sent: SentRecord): boolean => sent.state === 'SENT' && sent.heldByProvider === undefined;
+/** Contracts of which it is asked in one round how their new versions are. */
+const FOLLOWED = 32;
 
-/** @throws AntirioError conflict where it is no other version of the same image for the same provider. */
-function versionBefore(
-  known: SentRecord | undefined,
-  asked: Omit<SentRecord, 'state' | 'createdAt'>,
-): Pick<SentRecord, 'previous'> {
-  if (known === undefined) return {};
-  const { contractId, providerEdgeId, imageName, imageCid, configCid, previous } = known;
-  if (providerEdgeId !== asked.providerEdgeId || imageName !== asked.imageName)
-    throw new AntirioError('conflict', `contract ${contractId} is about something else`, { contractId });
-  if (!isSame(known, asked)) return { previous: { imageCid, configCid } };
-  return previous === undefined ? {} : { previous };
-}
-
-function isSame(known: SentRecord, asked: Omit<SentRecord, 'state' | 'createdAt'>): boolean {
-  return (['providerEdgeId', 'imageCid', 'configCid'] as const).every((key) => known[key] === asked[key]);
-}
+type Place = Pick<SentRecord, 'askNext' | 'rounds'>;

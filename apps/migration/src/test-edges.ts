@@ -68,6 +68,8 @@ export class Between {
   readonly stores = new Map<string, string>();
   /** Bytes of blocks that other edges were given, by the edge that gave them. */
   readonly given = new Map<string, number>();
+  /** What the orchestrators of providers say of the versions of a contract. */
+  readonly versions = new Map<string, Json[]>();
   /** What the orchestrators answer. */
   status = 202;
   /** Archives that the container engines hold, by `<edge>/<image>`; how many bytes come before the engine is gone. */
@@ -110,6 +112,12 @@ export class Between {
     else outgoing.writeHead(403).end();
   }
 
+  #say(path: string, outgoing: ServerResponse): void {
+    const versions = this.versions.get(path.split('/').at(-1) ?? '');
+    if (versions === undefined) outgoing.writeHead(404).end();
+    else outgoing.writeHead(200).end(JSON.stringify({ versions }));
+  }
+
   #tell(
     edge: string,
     foreign: boolean,
@@ -117,6 +125,10 @@ export class Between {
     incoming: IncomingMessage,
     outgoing: ServerResponse,
   ): void {
+    if (incoming.method === 'GET') {
+      this.#say(path, outgoing);
+      return;
+    }
     const parts: Buffer[] = [];
     incoming.on('data', (part: Buffer) => parts.push(part));
     incoming.on('end', () => {

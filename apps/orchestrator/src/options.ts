@@ -64,6 +64,11 @@ export const orchestratorOptions = z.strictObject({
     .min(1000)
     .default(300_000)
     .describe('a new version of a service that is not ready after so long is given up, the old one goes on'),
+  giveUpMs: z
+    .int()
+    .min(0)
+    .default(300_000)
+    .describe('an image that cannot be fetched or loaded is begun anew for so long before it has FAILED'),
   followIntervalMs: z
     .int()
     .min(20)

@@ -22,6 +22,7 @@ import { createFlow, type Flow } from './flow/flows.ts';
 import {
   advanceProvider,
   endProvider,
+  isDue as providerDue,
   isUnderWay as providerUnderWay,
   noteProviderFailure,
 } from './flow/provider-flow.ts';
@@ -57,10 +58,16 @@ function readBrokerSecret(dataDir: string): Uint8Array {
   return fromHex(fromUtf8(text).trim(), 32);
 }
 
-/** Requests of other edges reach one resource only, whatever stands in front of this room. */
+const FOR_NEIGHBOURS = {
+  POST: /^\/orchestrator\/service_provider\/contract$/,
+  GET: /^\/orchestrator\/service_provider\/contract\/[^/]+$/,
+};
+
+/** Requests of other edges reach these resources only, whatever stands in front of this room. */
 function keepNeighboursOut(rim: HttpRim): void {
   rim.app.use((request, _response, next) => {
-    const open = request.method === 'POST' && request.path === '/orchestrator/service_provider/contract';
+    const { method, path } = request;
+    const open = (method === 'POST' || method === 'GET') && FOR_NEIGHBOURS[method].test(path);
     if (open || request.get('x-antirio-peer') === undefined) next();
     else next(new AntirioError('forbidden', 'not open to other edges'));
   });
@@ -200,17 +207,18 @@ class OrchestratorRoom implements Orchestrator {
 
   #providerFlow(store: OrchestratorStore, runtime: Runtime): Flow {
     const { clock, random, log, peers } = this.#ports;
+    const options = this.#options;
     const flow = { store, clock, runtime, peers: { migration: peerNamed(peers, 'migration') } };
     return createFlow({
       name: 'contracts as the provider',
       unfinished: () =>
         store.providers
           .all()
-          .filter(providerUnderWay)
+          .filter((contract) => providerUnderWay(contract) && providerDue(contract, clock))
           .map(({ contractId }) => contractId),
       advance: (id) => advanceProvider(id, flow),
-      failed: (id, error, final) => noteProviderFailure(id, flow, error, final),
-      options: this.#options,
+      failed: (id, error, final) => noteProviderFailure(id, { store, clock, random, options }, error, final),
+      options,
       clock,
       random,
       log,
@@ -251,8 +259,8 @@ class OrchestratorRoom implements Orchestrator {
       brokerSocket: options.brokerSocket ?? join(options.dataDir, 'broker', 'foreign.sock'),
       brokerSecret: () => readBrokerSecret(options.dataDir),
       baseUrl: () => (options.baseUrl ?? `http://127.0.0.1:${this.#port}`).replace(/\/$/, ''),
-      endContract: (contractId) => {
-        endProvider(contractId, { store, clock });
+      endContract: (contractId, givenUp) => {
+        endProvider(contractId, { store, clock }, givenUp);
         flow.hurry(contractId);
       },
       onForeignCall: (outcome) => calls.inc({ outcome }),

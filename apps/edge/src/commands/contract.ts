@@ -3,6 +3,7 @@ import { parseInput } from '@antirio/host';
 import type { EdgeConfig } from '../config.ts';
 import { textTable } from '../text-table.ts';
 import { askRoom, print } from './ask-room.ts';
+import { imageLines } from './contract-image.ts';
 
 const contractView = z.looseObject({
   contractId: z.string(),
@@ -79,6 +80,7 @@ export async function showContract(config: EdgeConfig, id: string, json: boolean
   }
   const contract = parseInput(contractView, found);
   print(textTable([HEADER, row(contract)]));
+  for (const line of await imageLines(config, id, contract.role)) print(line);
   print(`\nterms\n${JSON.stringify(contract.terms, undefined, 2)}\n\ntimeline`);
   for (const note of notes) print(JSON.stringify(note));
 }

@@ -197,7 +197,7 @@ describe('a contract as the provider', () => {
   });
 
   test('that failed is tried again when it is asked for again; another content under its id is a conflict', async () => {
-    await edge.start();
+    await edge.start({ giveUpMs: 0 });
     fetching('FAILED');
     const { contractId } = (await post(PROVIDER, THEIRS)) as ProviderRecord;
     expect((await withStatus('FAILED')).error).toContain('could not fetch');

@@ -1,9 +1,16 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { httpPeer } from '@antirio/host';
+import { httpPeer, systemRandom } from '@antirio/host';
+import { AntirioError } from '@antirio/kernel';
 import type { OrchestratorStore } from '../store.ts';
 import { fetchedImage, openTestStore, servedVersion, testClock } from '../testing/store.ts';
 import { acceptContract, type AskedContract } from './provider-accept.ts';
-import { advanceProvider, endProvider, type ProviderPorts } from './provider-flow.ts';
+import {
+  advanceProvider,
+  endProvider,
+  isDue,
+  noteProviderFailure,
+  type ProviderPorts,
+} from './provider-flow.ts';
 
 let store: OrchestratorStore;
 const clock = testClock();
@@ -83,4 +90,61 @@ describe('a contract that ends while its image is loaded', () => {
     expect(store.providers.get('C')?.status).toBe('ENDING');
     expect(store.providers.get('C')?.imageId).toBe(imageId);
   });
+});
+
+describe('an image that cannot be loaded', () => {
+  const options = { giveUpMs: 300_000 };
+  const fail = (error: unknown): ReturnType<typeof store.providers.get> => {
+    noteProviderFailure('C', { store, clock, random: systemRandom, options }, error, true);
+    return store.providers.get('C');
+  };
+
+  test('for a reason that may pass is begun anew, later and later, for minutes; and is well once it is loaded', async () => {
+    const began = clock.at;
+    store.providers.put(fetchedImage('C', { status: 'DOWNLOADED' }));
+    const full = new AntirioError('storageFull', 'the disk takes no more blocks');
+    const waits: number[] = [];
+    for (;;) {
+      const { status, notBefore = 0 } = fail(full) ?? {};
+      if (status === 'FAILED') break;
+      expect(status).toBe('REQUESTED');
+      waits.push(notBefore - clock.at);
+      expect(isDue(fetchedImage('C', { notBefore }), clock)).toBe(false);
+      clock.at = notBefore;
+      expect(isDue(fetchedImage('C', { notBefore }), clock)).toBe(true);
+    }
+    expect(clock.at - began).toBeGreaterThanOrEqual(options.giveUpMs);
+    expect(waits.length).toBeLessThan(30);
+    expect(Math.max(...waits)).toBeLessThanOrEqual(90_000);
+    expect(waits[0]).toBeLessThanOrEqual(3000);
+
+    store.providers.put(
+      fetchedImage('C', { status: 'DOWNLOADED', failingSince: began, begunAnew: 9, notBefore: 1 }),
+    );
+    const loaded = { imageId: 'sha256:1', loadedLayers: 1, skippedLayers: 0, fellBack: false };
+    const runtime = { load: () => Promise.resolve(loaded), unload: () => Promise.resolve() };
+    const peers = { migration: httpPeer({ url: 'http://127.0.0.1:9' }) };
+    await advanceProvider('C', { store, clock, peers, runtime });
+    const { failingSince, begunAnew, notBefore } = store.providers.get('C') ?? {};
+    expect([failingSince, begunAnew, notBefore]).toEqual([undefined, undefined, undefined]);
+  });
+
+  test('because its bytes are wrong has FAILED at once; what is let go stays so', () => {
+    store.providers.put(fetchedImage('C', { status: 'DOWNLOADED' }));
+    expect(fail(new AntirioError('corrupt', 'cut off'))?.status).toBe('FAILED');
+    store.providers.put(fetchedImage('C', { status: 'ENDING' }));
+    expect(fail(new AntirioError('conflict', 'in use'))?.status).toBe('ENDING');
+  });
+});
+
+test('a version that was given up may be sent again once it is let go of, not before', () => {
+  const givenUp = { outcome: 'failed', reason: 'not ready', at: 1 } as const;
+  accept({ contractId: 'C' });
+  const { contractId } = accept({ contractId: 'C', imageHash: 'two' });
+  const version = { versionOf: 'C', imageHash: 'two', givenUp };
+  store.providers.put(fetchedImage(contractId, version));
+  expect(() => accept({ contractId: 'C', imageHash: 'two' })).toThrow('being let go');
+  store.providers.put(fetchedImage(contractId, { ...version, status: 'ENDED' }));
+  expect(accept({ contractId: 'C', imageHash: 'two' })).toMatchObject({ status: 'REQUESTED' });
+  expect(store.providers.get(contractId)?.givenUp).toBeUndefined();
 });

@@ -96,6 +96,10 @@ function requireRoom(
     throw new AntirioError('busy', `${MAX_VERSIONS} versions of contract ${contractId} at most at once`);
 }
 
+/** Let go of, or about to be. */
+const isLeaving = (known: ProviderContract): boolean =>
+  known.status === 'ENDING' || (known.givenUp !== undefined && !isOver(known));
+
 /**
  * What a customer asks this edge to provide, durable when it returns; asking again for what is under way changes nothing.
  * @throws AntirioError conflict where the contract is another customer's or about another image | busy | invalidInput
@@ -104,7 +108,7 @@ export function acceptContract(asked: AskedContract, ports: AcceptPorts): Provid
   const { store, clock } = ports;
   const version = versionOf(asked, store);
   const known = store.providers.get(version.contractId);
-  if (known?.status === 'ENDING')
+  if (known !== undefined && isLeaving(known))
     throw new AntirioError('busy', `what was fetched for ${known.contractId} is being let go`);
   if (known !== undefined && !isOver(known)) return known;
   const all = store.providers.all();

@@ -1,10 +1,19 @@
 import { isDeepStrictEqual } from 'node:util';
 import { callJson, type HttpPeer } from '@antirio/host';
-import { AntirioError, describeError, isAntirioError, type Clock } from '@antirio/kernel';
+import {
+  AntirioError,
+  describeError,
+  isAntirioError,
+  type Clock,
+  type ErrorCode,
+  type Random,
+} from '@antirio/kernel';
+import { createBackoff } from '@antirio/durable-work';
 import type { Runtime } from '@antirio/runtime';
 import { fetchStatus } from '../service/fetched.ts';
+import type { OrchestratorOptions } from '../options.ts';
 import type { OrchestratorStore } from '../store.ts';
-import type { ProviderContract } from './records.ts';
+import type { GivenUp, ProviderContract } from './records.ts';
 
 export interface ProviderPorts {
   readonly store: OrchestratorStore;
@@ -77,14 +86,24 @@ export const isUnderWay = (contract: ProviderContract): boolean => ADVANCE[contr
 
 export const isOver = ({ status }: ProviderContract): boolean => status === 'ENDED' || status === 'FAILED';
 
-/** The contract is over: durable when it returns, what was fetched goes in the background. */
+/** Whether its next step is to be taken now, not after a while because the last one failed. */
+export const isDue = ({ notBefore = 0 }: ProviderContract, { now }: Pick<Clock, 'now'>): boolean =>
+  notBefore <= now();
+
+/**
+ * The contract, or this version of it, is over: durable when it returns, what was fetched goes in the background.
+ * @param givenUp why it is, where its customer would have had it otherwise
+ */
 export function endProvider(
   contractId: string,
   { store, clock }: Pick<ProviderPorts, 'store' | 'clock'>,
+  givenUp?: GivenUp,
 ): void {
   const contract = store.providers.get(contractId);
   if (contract === undefined || contract.status === 'ENDED') return;
-  store.providers.put({ ...contract, status: 'ENDING', attempts: 0, updatedAt: clock.now() });
+  const { notBefore: _, ...rest } = contract;
+  const why = givenUp === undefined ? {} : { givenUp };
+  store.providers.put({ ...rest, ...why, status: 'ENDING', attempts: 0, updatedAt: clock.now() });
 }
 
 type Attempt = { readonly change: Change } | { readonly failure: unknown };
@@ -118,25 +137,59 @@ export async function advanceProvider(contractId: string, ports: ProviderPorts):
   if ('failure' in attempt) throw attempt.failure;
   const { error: _, ...rest } = now;
   const { change } = attempt;
-  const next = { ...rest, ...change, attempts: 0 };
+  const next = { ...(change.status === 'LOADED' ? well(rest) : rest), ...change, attempts: 0 };
   if (!isDeepStrictEqual(next, contract))
     ports.store.providers.put({ ...next, updatedAt: ports.clock.now() });
   return next.status !== contract.status;
 }
 
+/** What is loaded has got over what went wrong before. */
+function well(contract: ProviderContract): ProviderContract {
+  const { failingSince: _since, begunAnew: _times, notBefore: _due, ...rest } = contract;
+  return rest;
+}
+
+/** What is wrong with the bytes themselves does not pass with time. */
+const PERMANENT: readonly ErrorCode[] = ['corrupt', 'invalidInput', 'tooLarge'];
+const BEGIN_ANEW = { firstDelayMs: 2000, maxDelayMs: 60_000 };
+
+export interface FailurePorts extends Pick<ProviderPorts, 'store' | 'clock'> {
+  readonly random: Random;
+  readonly options: Pick<OrchestratorOptions, 'giveUpMs'>;
+}
+
+/** Begun anew after a while, as long as it has not failed for `giveUpMs`: a disk may be full, an engine away, for a moment. */
+function anew(
+  contract: ProviderContract,
+  error: unknown,
+  { clock, random, options }: FailurePorts,
+): Partial<ProviderContract> {
+  const { failingSince = clock.now(), begunAnew = 0 } = contract;
+  const lasting = PERMANENT.some((code) => isAntirioError(error, code));
+  if (lasting || clock.now() - failingSince >= options.giveUpMs) return { status: 'FAILED', failingSince };
+  const delayMs = createBackoff(BEGIN_ANEW, random)(begunAnew + 1);
+  const notBefore = clock.now() + Math.min(delayMs, options.giveUpMs);
+  return { status: 'REQUESTED', failingSince, begunAnew: begunAnew + 1, notBefore };
+}
+
 export function noteProviderFailure(
   contractId: string,
-  ports: Pick<ProviderPorts, 'store' | 'clock'>,
+  ports: FailurePorts,
   error: unknown,
   final: boolean,
 ): void {
-  const contract = ports.store.providers.get(contractId);
+  const { store, clock } = ports;
+  const contract = store.providers.get(contractId);
   if (contract === undefined) return;
-  ports.store.providers.put({
+  const attempts = contract.attempts + 1;
+  // What is to be let go is never wanted again, however often that fails
+  const isEnding = contract.status === 'ENDING';
+  store.providers.put({
     ...contract,
-    status: final ? 'FAILED' : contract.status,
-    attempts: contract.attempts + 1,
+    attempts,
+    ...(final && !isEnding ? anew(contract, error, ports) : {}),
+    ...(final && isEnding ? { notBefore: clock.now() + BEGIN_ANEW.maxDelayMs } : {}),
     error: describeError(error),
-    updatedAt: ports.clock.now(),
+    updatedAt: clock.now(),
   });
 }

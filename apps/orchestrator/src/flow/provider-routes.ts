@@ -1,11 +1,14 @@
 import type { Request } from 'express';
+import { z } from 'zod';
 import type { HttpRim } from '@antirio/host';
 import { AntirioError, type Clock } from '@antirio/kernel';
 import type { OrchestratorOptions } from '../options.ts';
 import type { OrchestratorStore } from '../store.ts';
 import type { Flow } from './flows.ts';
-import { acceptContract } from './provider-accept.ts';
-import { providerContractBody, providerStatusBody, type ProviderContract } from './records.ts';
+import { acceptContract, fetchedFor } from './provider-accept.ts';
+import { contractId, providerContractBody, providerStatusBody, type ProviderContract } from './records.ts';
+
+const CONTRACT = '/orchestrator/service_provider/contract';
 
 export interface ProviderRoutes {
   readonly store: OrchestratorStore;
@@ -29,16 +32,41 @@ function isAbout(contract: ProviderContract, imageId: string): boolean {
   return [contract.imageId, contract.imageHash, contract.contractId].includes(imageId);
 }
 
+/** One version of a contract's image, as its customer is told of it. */
+function versionOf(store: OrchestratorStore, fetched: ProviderContract) {
+  const { contractId, imageHash, config, status, askedAt, error, givenUp } = fetched;
+  const role = store.services.get(contractId)?.role;
+  return { imageHash, config, status, askedAt, error, givenUp, role: role === 'former' ? undefined : role };
+}
+
+/** What became of what a customer sent: the answer to it alone, and to this edge. */
+function addStanding(rim: HttpRim, { store }: ProviderRoutes): void {
+  const summary = 'the versions of a contract’s image, for its customer';
+  const params = z.object({ contractId });
+  rim.route(
+    'get',
+    `${CONTRACT}/:contractId`,
+    { summary, params },
+    ({ params: { contractId: id }, request }) => {
+      const peer = request.get('x-antirio-peer');
+      const versions = fetchedFor(store, id).filter(({ edgeId }) => peer === undefined || peer === edgeId);
+      if (versions.length === 0)
+        throw new AntirioError('notFound', `no contract ${id} of that customer`, { contractId: id });
+      return { contractId: id, versions: versions.map((each) => versionOf(store, each)) };
+    },
+  );
+}
+
 /** The thesis's tables 4.2 and 4.3. */
 export function addProviderRoutes(rim: HttpRim, room: ProviderRoutes): void {
   const { store, flow, clock } = room;
-  const contract = '/orchestrator/service_provider/contract';
-  rim.route('get', contract, { summary: 'contracts of this edge as the provider' }, () =>
+  addStanding(rim, room);
+  rim.route('get', CONTRACT, { summary: 'contracts of this edge as the provider' }, () =>
     store.providers.all(),
   );
   rim.route(
     'post',
-    contract,
+    CONTRACT,
     {
       summary: 'a customer’s image: it is fetched, verified and loaded',
       body: providerContractBody,

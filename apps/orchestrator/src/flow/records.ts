@@ -56,7 +56,16 @@ const checked = {
 /** What migration found out about a stored image: here, or at the provider of a contract. */
 export const retrievabilityBody = z.discriminatedUnion('at', [
   z.strictObject({ at: z.literal('here'), imageId: text(256), ...checked }),
-  z.strictObject({ at: z.literal('provider'), contractId: text(256), providerEdgeId: text(256), ...checked }),
+  z.strictObject({
+    at: z.literal('provider'),
+    contractId: text(256),
+    providerEdgeId: text(256),
+    ...checked,
+    givenUp: z
+      .strictObject({ imageCid: text(256), reason: text(4096) })
+      .optional()
+      .describe('a version that the provider gave up; `ok` is about the one that it runs in its place'),
+  }),
 ]);
 export type Retrievability = z.output<typeof retrievabilityBody>;
 
@@ -105,6 +114,14 @@ export interface CustomerImage {
 export type ProviderState =
   'REQUESTED' | 'FETCHING' | 'READY2DOWNLOAD' | 'DOWNLOADED' | 'LOADED' | 'ENDING' | 'ENDED' | 'FAILED';
 
+/** Why a version of a contract's image does not run here. `superseded`: a newer one came. */
+export interface GivenUp {
+  readonly outcome: 'failed' | 'superseded';
+  readonly reason: string;
+  /** Milliseconds since the Unix epoch. */
+  readonly at: number;
+}
+
 /** A contract of a neighbour that this edge provides for: its image from the fetch to the runtime. */
 export interface ProviderContract extends Trouble {
   /** Under which it is fetched: the contract's id, or for a later version of the image `<contractId>-v<hash>`. */
@@ -129,6 +146,12 @@ export interface ProviderContract extends Trouble {
   readonly archive?: string;
   readonly configuration?: unknown;
   readonly progress?: unknown;
+  /** Since when it fails, how often it was begun anew since, and when it is the next time: milliseconds since the Unix epoch. */
+  readonly failingSince?: number;
+  readonly begunAnew?: number;
+  readonly notBefore?: number;
+  /** A version that never came to run, or ran worse than the one before it: its customer asks for this. */
+  readonly givenUp?: GivenUp;
   readonly createdAt: number;
   readonly updatedAt: number;
 }

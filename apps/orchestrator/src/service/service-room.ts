@@ -4,6 +4,7 @@ import { fromUtf8, type Clock, type Random } from '@antirio/kernel';
 import type { Instance, Runtime } from '@antirio/runtime';
 import type { OrchestratorOptions } from '../options.ts';
 import type { ForeignRim } from '../rim/foreign-rim.ts';
+import type { GivenUp } from '../flow/records.ts';
 import type { OrchestratorStore } from '../store.ts';
 import type { Folders } from './folders.ts';
 import type { SecretsKeeper } from './secrets.ts';
@@ -29,7 +30,7 @@ export interface ServiceRoom {
   /** How core-command reaches this room, without a slash at the end. */
   readonly baseUrl: () => string;
   /** What was fetched for a version that is wanted no more goes; with the last one the contract is over. */
-  readonly endContract: (serviceId: string) => void;
+  readonly endContract: (serviceId: string, givenUp?: GivenUp) => void;
   readonly onForeignCall: (outcome: 'passed' | 'refused' | 'failed') => void;
 }
 

@@ -11,6 +11,8 @@ import { createSetbacks, type Setbacks } from './setbacks.ts';
 export interface ServiceReport {
   readonly observed: ObservedService;
   readonly detail: string;
+  /** What went wrong last, until it has run well for a while. `passes`: it is tried again, at growing intervals. */
+  readonly setback?: { readonly reason: string; readonly passes: boolean };
   readonly serviceStatus?: ServiceStatus;
   readonly instance?: Instance;
 }
@@ -86,9 +88,11 @@ export class ServiceLoop implements ServiceWork {
     const seen = await look(this.#room, wanted, this.#state);
     const plan = planService(wanted, seen);
     const { status } = this.#state;
+    const { detail: reason, permanent } = this.#setbacks;
     return {
       observed: observeService(wanted, seen, this.#setbacks.failed && plan.length > 0),
       detail: this.#detail(plan),
+      ...(reason === undefined ? {} : { setback: { reason, passes: !permanent } }),
       ...(status === undefined ? {} : { serviceStatus: status }),
       ...(instance === undefined ? {} : { instance }),
     };

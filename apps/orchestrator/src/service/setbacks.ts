@@ -13,6 +13,8 @@ export interface Setbacks {
   /** Monotonic ms; Infinity when only another wish can help. */
   readonly retryAt: number;
   readonly failed: boolean;
+  /** Whether time alone cannot mend it: the bytes or the wish itself are wrong. */
+  readonly permanent: boolean;
   readonly count: number;
   readonly detail: string | undefined;
 }
@@ -40,6 +42,9 @@ export function createSetbacks(clock: Clock, random: Random): Setbacks {
     },
     get failed() {
       return retryAt === Infinity || count >= FAILED_AFTER;
+    },
+    get permanent() {
+      return retryAt === Infinity;
     },
     get count() {
       return count;

@@ -26,6 +26,12 @@ function seen(
   };
 }
 
+function failing({ passes }: { passes: boolean }, nowMs = 1000): SeenVersions {
+  const { next, ...rest } = seen(['active', 'active'], ['standby', 'failed'], { nowMs });
+  const setback = { reason: 'the engine is away', passes };
+  return next === undefined ? rest : { ...rest, next: { ...next, setback } };
+}
+
 const stepOf = (given: SeenVersions): string | undefined => planVersions(given)?.do;
 
 describe('a change of versions', () => {
@@ -41,7 +47,9 @@ describe('a change of versions', () => {
     ['the old one has failed', seen(['active', 'failed'], ['active', 'active']), 'swap'],
     ['a standby needs no more than a shadow', seen(['standby', 'standby'], ['standby', 'standby']), 'swap'],
     ['the customer is back meanwhile', seen(['standby', 'standby'], ['active', 'active']), 'stepBack'],
-    ['it fails', seen(['active', 'active'], ['standby', 'failed']), 'giveUp'],
+    ['it fails for good', failing({ passes: false }), 'giveUp'],
+    ['it fails for now', failing({ passes: true }), undefined],
+    ['it fails for too long', failing({ passes: true }, 5001), 'giveUp'],
     ['it takes too long', seen(['active', 'active'], ['standby', 'loading'], { nowMs: 5001 }), 'giveUp'],
     [
       'keys are missing',

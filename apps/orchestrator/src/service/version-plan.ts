@@ -6,6 +6,7 @@ export interface SeenVersion {
   readonly record: Pick<ServiceRecord, 'serviceId' | 'desired' | 'begunAt'>;
   readonly observed: ObservedService;
   readonly detail: string;
+  readonly setback?: { readonly reason: string; readonly passes: boolean };
 }
 
 export interface SeenVersions {
@@ -28,11 +29,12 @@ export type VersionStep =
   | { readonly do: 'giveUp'; readonly outcome: 'failed' | 'superseded'; readonly reason: string };
 
 function whyNot(next: SeenVersion, { current, nowMs, limitMs }: SeenVersions): string | undefined {
-  if (next.observed === 'failed') return next.detail;
+  const { observed, setback, detail, record } = next;
+  // An engine that is started again, or a disk that is full for a moment, costs no version: it is tried again until the limit
+  if (observed === 'failed' && setback?.passes === false) return setback.reason;
   // Keys that the arbitrator has yet to give again are no fault of the new version
-  if (current.observed === 'needsSecrets' || nowMs - (next.record.begunAt ?? nowMs) <= limitMs)
-    return undefined;
-  return `not ready after ${Math.round(limitMs / 1000)} s: ${next.detail}`;
+  if (current.observed === 'needsSecrets' || nowMs - (record.begunAt ?? nowMs) <= limitMs) return undefined;
+  return `not ready after ${Math.round(limitMs / 1000)} s: ${setback?.reason ?? detail}`;
 }
 
 /**

@@ -180,6 +180,17 @@ describe('a newer version of a service', () => {
     const after = await seenAs(id, 'given up', ({ lastSwitch }) => lastSwitch?.outcome === 'failed');
     expect(after).toMatchObject({ observed: 'active', imageCid: 'one', lastSwitch: { to: image } });
     expect(after.lastSwitch?.reason).toContain(reason);
+    // Its customer learns why, and nobody else
+    const standing = (peer: string) =>
+      edge.http.call({ path: `${CONTRACTS}/${id}`, headers: { 'x-antirio-peer': peer } });
+    expect((await standing('theirs')).json()).toMatchObject({
+      contractId: id,
+      versions: [
+        { imageHash: 'one', config: 'config-one', status: 'LOADED', role: 'current' },
+        { imageHash: image, givenUp: { outcome: 'failed', reason: after.lastSwitch?.reason } },
+      ],
+    });
+    expect((await standing('another')).status).toBe(404);
     expect(after.instance?.pid).toBe(instance?.pid);
     await until('its fetch let go', () => (held.size === 1 ? true : undefined));
     await until('its image gone', () => (images().length === 1 ? true : undefined));

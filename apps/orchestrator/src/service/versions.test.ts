@@ -13,13 +13,14 @@ const limits = { memoryBytes: 32 << 20, cpus: 1, pids: 16 };
 let store: OrchestratorStore;
 let services: Services;
 let ended: string[];
+let why: unknown[];
 let copied: unknown[];
 const seen = new Map<string, ServiceReport>();
 let room: ServiceRoom;
 
 beforeEach(() => {
   store = openTestStore();
-  [ended, copied] = [[], []];
+  [ended, copied, why] = [[], [], []];
   seen.clear();
   room = {
     options: orchestratorOptions.parse({ dataDir: '/nowhere' }),
@@ -35,7 +36,10 @@ beforeEach(() => {
       drop: () => undefined,
       held: () => true,
     },
-    endContract: (serviceId: string) => ended.push(serviceId),
+    endContract: (serviceId: string, givenUp: unknown) => {
+      ended.push(serviceId);
+      why.push(givenUp);
+    },
   } as unknown as ServiceRoom;
   services = createServices(room);
 });
@@ -76,14 +80,22 @@ describe('the versions of a contract', () => {
       ['C'],
       [version(2)],
       [version(3), { status: 'FETCHING' }],
-      [version(4), { status: 'FAILED' }],
+      [version(4), { status: 'FAILED', error: 'no such block' }],
       [version(5)],
       [version(6), { status: 'FAILED' }],
       [version(7), { status: 'FETCHING' }],
     );
     store.services.put(servedVersion('C'));
     expect(await advance()).toBe(true);
-    expect(ended.sort()).toEqual([2, 3, 4, 6].map(version));
+    // Newest first; each with what its customer is told
+    expect(ended).toEqual([6, 4, 3, 2].map(version));
+    const superseded = { outcome: 'superseded', reason: 'another version came' };
+    expect(why).toMatchObject([
+      { outcome: 'failed', reason: 'no reason given' },
+      { outcome: 'failed', reason: 'no such block' },
+      superseded,
+      superseded,
+    ]);
   });
 
   test('take over what was wanted while one took the other’s place', async () => {

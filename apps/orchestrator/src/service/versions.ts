@@ -1,6 +1,6 @@
 import type { OrchestratorStore } from '../store.ts';
 import { fetchedFor, isOfSameOwner } from '../flow/provider-accept.ts';
-import type { ProviderContract } from '../flow/records.ts';
+import type { GivenUp, ProviderContract } from '../flow/records.ts';
 import type { ServiceRecord, VersionSwitch } from './service-record.ts';
 import type { ServiceRoom } from './service-room.ts';
 import type { ServiceReport } from './service-work.ts';
@@ -33,15 +33,26 @@ function sentByOwner(store: OrchestratorStore, current: ServiceRecord): Provider
     .sort((a, b) => age(b) - age(a));
 }
 
-/** Versions that will never run go at once: those that failed, and those that another came after while they were on their way. */
-function endOutdated(sent: readonly ProviderContract[], { store, endContract }: ServiceRoom): void {
+const OVERTAKEN = 'another version came';
+
+/** Why a version will never run: it failed, or another came after it while it was on its way. */
+function whyOutdated(
+  { status, versionOf, error = 'no reason given' }: ProviderContract,
+  overtaken: boolean,
+): Omit<GivenUp, 'at'> | undefined {
+  if (status === 'ENDING' || status === 'ENDED') return undefined;
+  if (status === 'FAILED' && versionOf !== undefined) return { outcome: 'failed', reason: error };
+  return overtaken ? { outcome: 'superseded', reason: OVERTAKEN } : undefined;
+}
+
+/** Versions that will never run go at once. */
+function endOutdated(sent: readonly ProviderContract[], { store, endContract, clock }: ServiceRoom): void {
   const newest = sent.findIndex(({ status }) => status === 'LOADED');
-  const outdated = sent.filter(({ status, versionOf }, place) => {
-    if (status === 'ENDING' || status === 'ENDED') return false;
-    return (newest !== -1 && place > newest) || (status === 'FAILED' && versionOf !== undefined);
-  });
-  for (const { contractId } of outdated)
-    if (store.services.get(contractId) === undefined) endContract(contractId);
+  for (const [place, one] of sent.entries()) {
+    const why = whyOutdated(one, newest !== -1 && place > newest);
+    if (why !== undefined && store.services.get(one.contractId) === undefined)
+      endContract(one.contractId, { ...why, at: clock.now() });
+  }
 }
 
 export interface VersionPorts {
@@ -115,7 +126,8 @@ function carryOut(
       exchange(store, { ...after, role: 'current', standby, lastSwitch, updatedAt: now }, before, now);
     } else {
       const { outcome, reason } = step;
-      exchange(store, { ...current, lastSwitch: { ...ended, outcome, reason }, updatedAt: now }, next, now);
+      const stays = { ...current, lastSwitch: { ...ended, outcome, reason }, updatedAt: now };
+      exchange(store, stays, next, now, { outcome, reason, at: now });
     }
   }
   changed(current.serviceId);
@@ -123,8 +135,16 @@ function carryOut(
 }
 
 /** At every moment exactly one version is the current one, whenever this process ends. */
-function exchange(store: OrchestratorStore, stays: ServiceRecord, goes: ServiceRecord, now: number): void {
+function exchange(
+  store: OrchestratorStore,
+  stays: ServiceRecord,
+  goes: ServiceRecord,
+  now: number,
+  givenUp?: GivenUp,
+): void {
+  const fetched = store.providers.get(goes.serviceId);
   store.transaction(() => {
+    if (givenUp !== undefined && fetched !== undefined) store.providers.put({ ...fetched, givenUp });
     store.services.put({ ...goes, role: 'former', desired: 'absent', updatedAt: now });
     store.services.put(stays);
   });
