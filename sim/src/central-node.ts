@@ -6,7 +6,9 @@ import {
   createCentral,
   grantedSet,
   isWordOf,
+  leaseRuns,
   neverTookOver,
+  quietMs,
   type CentralAnswer,
   type CentralEffect,
   type CentralEvent,
@@ -300,7 +302,12 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
           later(() => {
             const epoch = activation?.epoch;
             const handback = epoch === undefined ? undefined : view.handbackOf(epoch);
-            const value: ContractRecord = { ...record, activation: epoch, handback };
+            const now = host.clock.monotonic();
+            const promised = {
+              leaseRuns: leaseRuns(state.grantor, terms.set.setId, record, terms.leaseMs, now),
+              quietMs: quietMs(state.grantor, terms.set.setId, now),
+            };
+            const value: ContractRecord = { ...record, ...promised, activation: epoch, handback };
             reply({ ok: true, value });
           });
         });

@@ -12,13 +12,17 @@ import {
 import { signedEpochRequest, signedRingRoot } from '@antirio/ledger-machine';
 import {
   contractTerms,
+  DEFAULT_LEASE_MS,
   evidence,
   handbackStatement,
   isWordOf,
   signedWord,
+  leaseRuns,
+  quietMs,
   type CentralAnswer,
   type ContractRecord,
   type ContractTerms,
+  type EpochRecord,
   type Submission,
 } from '@antirio/service-contract';
 import { recordOf, type CentralFacts } from './central-facts.ts';
@@ -101,6 +105,15 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
       throw new AntirioError('conflict', 'the customer has not given its key share to the arbitrator');
     return sealTo(await ledger.sealKeyOf(terms.provider), openSealed(identity, kept.share));
   };
+  /** What we promised, by our own memory. */
+  const promised = (setId: string, record: EpochRecord, leaseMs: number) => {
+    const { grantor } = host.state();
+    const now = clock.monotonic();
+    return {
+      leaseRuns: leaseRuns(grantor, setId, record, leaseMs, now),
+      quietMs: quietMs(grantor, setId, now),
+    };
+  };
   const inLedgerTime = (endedMsAgo: number | null): number | null =>
     endedMsAgo === null ? null : Math.floor(clock.now() - endedMsAgo);
 
@@ -167,15 +180,17 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
 
     async record(peer, contractId) {
       if (peer !== undefined) await facts.termsFor(contractId, peer, 'provider', 'customer');
+      const leaseMs = (await facts.termsOf(contractId))?.leaseMs ?? DEFAULT_LEASE_MS;
       const contract = await facts.contractOf(contractId);
       const set = await facts.setOf(contract.setId);
       const { state } = contract.life;
       const activation = contract.activation?.epoch;
-      if (activation === undefined) return { state, ...recordOf(set) };
+      const held = { state, ...recordOf(set), ...promised(contract.setId, recordOf(set), leaseMs) };
+      if (activation === undefined) return held;
       const stated = await ledger.read(`statement/${contractId}/${padded(activation)}/provider`);
-      if (stated === undefined) return { state, ...recordOf(set), activation };
+      if (stated === undefined) return { ...held, activation };
       const { epoch, from, through } = parseInput(statementRecord, stated).statement;
-      return { state, ...recordOf(set), activation, handback: { epoch, from, through } };
+      return { ...held, activation, handback: { epoch, from, through } };
     },
   };
 }

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { AntirioError } from '@antirio/kernel';
-import type { ContractTerms } from '@antirio/service-contract';
+import { leads, type ContractTerms, type Standing } from '@antirio/service-contract';
 import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
 import type { ContractStore, StoredContract } from './contract-store.ts';
 import { ledgerClient } from './ledger-client.ts';
-import { leads, type Standing } from './one-set.ts';
+
 import { partyRooms } from './party-rooms.ts';
 import { runParty, type PartyDriver } from './party-driver.ts';
 import { peerNamed } from './peers.ts';

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { parseInput, type Bus } from '@antirio/host';
 import { fromUtf8 } from '@antirio/kernel';
-import { blockIndexOf, blockOf, nextBlock } from '@antirio/service-contract';
+import { blockIndexOf, blockOf, leads, nextBlock } from '@antirio/service-contract';
 import type { ContractStore } from './contract-store.ts';
-import { leads } from './one-set.ts';
+
 import type { PartyDriver } from './party-driver.ts';
 
 const counterRequest = z.object({

@@ -20,13 +20,14 @@ import {
   type PartyEvent,
   type ProviderPhase,
   type ProviderState,
+  type Standing,
 } from '@antirio/service-contract';
 import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
 import type { ContractStore, Note } from './contract-store.ts';
 import { genuineFrames, ownCopies, ringFrames } from './genuine-frames.ts';
 import { performCall, type CallDependencies } from './party-calls.ts';
 import { neighbourCall, peerNamed } from './peers.ts';
-import type { Standing } from './one-set.ts';
+
 import type { PartyRooms } from './party-rooms.ts';
 import { retireCustomer, retireProvider } from './retirement.ts';
 import { openKeys, type KeyPackage, type Secrets, sealedBox } from './sealed-keys.ts';

@@ -102,12 +102,22 @@ function refuseSlots(
   return undefined;
 }
 
-function refuseSet(known: SetRecord | undefined, terms: ContractTerms): Refusal | undefined {
+/** The grantor counts one lease for a set, whoever holds its epoch. */
+function refuseLeaseMs(draft: Draft, known: SetRecord, { leaseMs }: ContractTerms): Refusal | undefined {
+  const other = known.contracts
+    .map((id) => draft.read(keys.terms(id))?.terms.leaseMs)
+    .find((one) => one !== leaseMs);
+  return other === undefined
+    ? undefined
+    : refuse('conflict', `the set's live contracts have leases of ${other} ms`);
+}
+
+function refuseSet(draft: Draft, known: SetRecord | undefined, terms: ContractTerms): Refusal | undefined {
   if (known === undefined) return refuseSlots({}, terms);
   if (known.customer !== terms.customer) return refuse('conflict', 'the set is of another customer');
   if (known.contracts.length > 0 && known.devicesHash !== devicesHashOf(terms))
     return refuse('conflict', 'the set is live with other devices');
-  return refuseSlots(known.slots, terms);
+  return refuseLeaseMs(draft, known, terms) ?? refuseSlots(known.slots, terms);
 }
 
 /** A new set begins at epoch 1, held by the customer; one that lives again goes on from its last epoch. */
@@ -152,7 +162,7 @@ export function validateContract(context: Context, tx: PayloadOf<'contract/valid
   const { terms, signatures } = tx;
   const { contractId, customer, provider, stakes } = terms;
   const known = draft.read(keys.set(terms.set.setId));
-  const refusal = refuseTerms(context, tx) ?? refuseSet(known, terms) ?? refuseDevices(draft, terms);
+  const refusal = refuseTerms(context, tx) ?? refuseSet(draft, known, terms) ?? refuseDevices(draft, terms);
   if (refusal !== undefined) return refusal;
   if (terms.matchId !== undefined) {
     const taken = takeMatch(context, terms.matchId, customer, provider);

@@ -75,6 +75,15 @@ function refuseLease({ env }: Context, set: SetRecord, tx: PayloadOf<'epoch/take
     : undefined;
 }
 
+/**
+ * The provider that served died, and the next one serves on for a customer that had let go and has not been back since. What
+ * was released was released for the customer: whoever takes that in between is owed nothing.
+ */
+function isOwedBefore({ draft }: Context, set: SetRecord): boolean {
+  if (set.released?.epoch === set.epoch) return false;
+  return set.contracts.some((id) => draft.read(keys.activation(id, set.epoch))?.owed === true);
+}
+
 /** The provider serves; P becomes owed where the customer had let go, by release or by the end of its lease. */
 function activate(
   context: Context,
@@ -87,7 +96,7 @@ function activate(
   const active = step(context, contract, { step: 'activate', epoch, holder: tx.request.by });
   if ('ok' in active) return active;
   const letGo = set.holder === set.customer || tx.customerLeaseEndedAt !== null;
-  const owed = (contract.activation?.owed ?? false) || letGo;
+  const owed = (contract.activation?.owed ?? false) || letGo || isOwedBefore(context, set);
   const activation = { epoch, at: env.now, customerLeaseEndedAt: tx.customerLeaseEndedAt, owed };
   const { dispute: _old, ...rest } = active;
   draft.put(keys.contract(contract.id), { ...rest, activation });

@@ -5,10 +5,13 @@ import {
   createGrantor,
   endTake,
   grantedSet,
+  leaseRuns,
   type GrantorState,
   type LeaseFacts,
+  type Taken,
 } from './grantor.ts';
 import { MAX_DOWNLINK_LEAD_MS, type EpochRecord } from './lease.ts';
+import { isHeldByOther } from './other-provider.ts';
 import type { Datagram, LeaseGrant, LeaseRequest, Reservation } from './messages.ts';
 import type { ContractTerms } from './terms.ts';
 import {
@@ -105,8 +108,7 @@ type Pending =
       readonly at: 'taking';
       readonly contractId: string;
       readonly setId: string;
-      readonly epoch: number;
-      readonly actFrom: number;
+      readonly taken: Taken;
     };
 
 export interface CentralContext {
@@ -240,12 +242,27 @@ function onOpen(
 ): Step {
   const { terms, word } = question;
   const { contractId, customer, opening } = terms;
+  if (servesAlready(state, question, now)) return standDown(state, id, contractId);
   if (isOpenAlready(state, question)) return answered(state, id, { kind: 'opened' });
   if (word === 'stale') return answered(state, id, { kind: 'refused', reason: 'staleWord' });
   if (opening === 'autonomous' || word === 'counts') return submitOpening(state, id, contractId);
   if (foundDead(state.witness, customer, VERDICT_COUNTS_MS, now)) return submitOpening(state, id, contractId);
   const witness = ask(state.witness, customer, id, nonce(), now);
   return [waiting({ ...state, witness }, id, { at: 'lives', contractId }), []];
+}
+
+/** Another provider of the set serves the customer: nobody else needs its keys. */
+function servesAlready(
+  { grantor }: CentralState,
+  { terms, life, record }: Extract<CentralQuestion, { method: 'open' }>,
+  now: number,
+): boolean {
+  if (OPEN_BY_RIGHT.has(life) || !isHeldByOther(terms, record)) return false;
+  return leaseRuns(grantor, terms.set.setId, record, terms.leaseMs, now);
+}
+
+function standDown(state: CentralState, id: string, contractId: string): Step {
+  return answered(forgetOpening(state, contractId), id, { kind: 'refused', reason: 'otherHolds' });
 }
 
 function submitOpening(state: CentralState, id: string, contractId: string): Step {
@@ -271,7 +288,10 @@ function onTake(
   }
   const [grantor, begun] = beginTake(state.grantor, setId, record, expected, leaseMs, now);
   const next = { ...state, grantor };
-  if (!begun.ok) return refuseTake(next, id, terms, by, begun, now);
+  if (!begun.ok) {
+    const lost = by === terms.provider && begun.reason === 'leaseRuns' && isHeldByOther(terms, record);
+    return lost ? standDown(next, id, contractId) : refuseTake(next, id, terms, by, begun, now);
+  }
   const { actFrom, endedMsAgo = null } = begun;
   const customers = record.holder === customer;
   const submission: Submission = {
@@ -279,7 +299,8 @@ function onTake(
     customerLeaseEndedMsAgo: customers ? endedMsAgo : null,
     holderLeaseEndedMsAgo: customers ? null : endedMsAgo,
   };
-  const pending: Pending = { at: 'taking', contractId, setId, epoch: expected + 1, actFrom };
+  const taken = { epoch: expected + 1, actFrom, holder: by, leaseMs };
+  const pending: Pending = { at: 'taking', contractId, setId, taken };
   return [waiting(next, id, pending), [{ type: 'submit', id, submission }]];
 }
 
@@ -322,8 +343,9 @@ function onRecorded(state: CentralState, id: string, ok: boolean, now: number): 
     return answered({ ...fresh, opened }, id, { kind: 'opened' });
   }
   if (pending?.at !== 'taking') return [state, []];
-  const { contractId, setId, epoch, actFrom } = pending;
-  const grantor = endTake(state.grantor, setId, ok ? { epoch, actFrom } : undefined);
+  const { contractId, setId, taken } = pending;
+  const { epoch, actFrom } = taken;
+  const grantor = endTake(state.grantor, setId, ok ? taken : undefined, now);
   const next = { ...state, grantor };
   if (!ok) return answered(next, id, { kind: 'failed' });
   const actAfterMs = Math.ceil(Math.max(0, actFrom - now));

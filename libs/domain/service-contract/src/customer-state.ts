@@ -74,6 +74,8 @@ export interface CustomerState {
   /** The operator's two confirmations: the back-off and what is left to be fetched are not waited for. */
   readonly forced: boolean;
   readonly yielding: Yielding;
+  /** The epoch that a provider of another contract of the set has: that contract's machine brings it back. */
+  readonly elsewhere: number | undefined;
 }
 
 export type Step = readonly [CustomerState, readonly PartyEffect[]];
@@ -135,6 +137,7 @@ export function createCustomer(
     held: false,
     forced: false,
     yielding: notYielding(now),
+    elsewhere: undefined,
   };
 }
 
@@ -156,3 +159,7 @@ export function chain(step: Step, next: (state: CustomerState) => Step): Step {
   const [state, effects] = next(step[0]);
   return [state, [...step[1], ...effects]];
 }
+
+/** No epoch that is ours to act under: it is with our provider, on its way there, or with another contract's. */
+export const standsBy = ({ phase, elsewhere }: CustomerState): boolean =>
+  phase.at === 'recovering' || phase.at === 'yielded' || elsewhere !== undefined;

@@ -124,7 +124,8 @@ export function guardsAgain(
   const { phase } = state;
   if (phase.at !== 'yielded' || taken.epoch <= phase.epoch) return undefined;
   const acting = actUnder(state.acting, taken.epoch, now + surelyPassed(taken.actAfterMs));
-  return enter({ ...state, acting }, { at: 'guarded', epoch: taken.epoch }, 'yieldFailed', {
+  const next = { ...state, acting, elsewhere: undefined };
+  return enter(next, { at: 'guarded', epoch: taken.epoch }, 'yieldFailed', {
     epoch: taken.epoch,
   });
 }

@@ -1,16 +1,26 @@
 import type { EdgeId } from '@antirio/kernel';
 import { callEnded, isReleaseVain } from './calls.ts';
-import { call, chain, enter, type CustomerPhase, type CustomerState, type Step } from './customer-state.ts';
 import {
-  guardsAgain,
-  onReleaseKnown,
-  onTold,
-  onYieldAnswer,
-  waitsOf,
-  whenYielded,
-  whileYielding,
-} from './customer-yield.ts';
-import { MAX_DOWNLINK_LEAD_MS, mayAct, surelyPassed } from './lease.ts';
+  isStable,
+  mayAsk,
+  mayTakeBack,
+  onEpoch,
+  onHolder,
+  onOwnTake,
+  onTaken,
+  takeFromOther,
+} from './customer-epochs.ts';
+import {
+  call,
+  chain,
+  enter,
+  standsBy,
+  type CustomerPhase,
+  type CustomerState,
+  type Step,
+} from './customer-state.ts';
+import { onReleaseKnown, onTold, onYieldAnswer, whenYielded, whileYielding } from './customer-yield.ts';
+import { mayAct } from './lease.ts';
 import {
   contractRecord,
   isOver,
@@ -21,11 +31,9 @@ import {
   type Vigil,
 } from './messages.ts';
 import {
-  actUnder,
   fenceOf,
   leaseNews,
   renew,
-  waitOf,
   wantBlock,
   type Context,
   type Desired,
@@ -36,8 +44,6 @@ const RECORD_EVERY_MS = 500;
 /** Where nothing is pending: a contract may also end without us. */
 const RECORD_SELDOM_MS = 10_000;
 const STATE_AGAIN_MS = 1000;
-/** A provider unheard for so long is not waited for. */
-const PROVIDER_SILENT_MS = 3000;
 
 export function customerStep(state: CustomerState, event: PartyEvent, context: Context): Step {
   switch (event.type) {
@@ -62,8 +68,7 @@ export function customerDesires(state: CustomerState, now: number): Desired {
   const { phase, acting, terms } = state;
   const free = phase.at === 'arming' && phase.epoch === undefined;
   const own: Desired['fence'] = free ? { state: 'none' } : fenceOf(acting, terms.slots.customer, now);
-  const shut = phase.at === 'recovering' || phase.at === 'yielded';
-  return { fence: shut ? { state: 'shut' } : own, service: 'active', gapFilling: true };
+  return { fence: standsBy(state) ? { state: 'shut' } : own, service: 'active', gapFilling: true };
 }
 
 function onTick(state: CustomerState, context: Context): Step {
@@ -88,7 +93,7 @@ function sendBeat(state: CustomerState, { now, wall }: Context): Step {
     echo: state.echo,
     clock: wall,
     storeOk: state.observed.storeOk !== false,
-    leaseLeftMs: phase.at !== 'yielded' && mayAct(lease, now) ? Math.floor(lease.until - now) : 0,
+    leaseLeftMs: !standsBy(state) && mayAct(lease, now) ? Math.floor(lease.until - now) : 0,
   };
   const yields = phase.at === 'yielding' || phase.at === 'yielded';
   // Kept on the grid of the interval, so that a late tick does not stretch it.
@@ -101,7 +106,7 @@ function sendBeat(state: CustomerState, { now, wall }: Context): Step {
 }
 
 function renewLease(state: CustomerState, now: number): Step {
-  if (state.phase.at === 'recovering' || state.phase.at === 'yielded') return [state, []];
+  if (standsBy(state)) return [state, []];
   const [acting, effects] = renew(state.acting, state.terms, now);
   return [{ ...state, acting }, effects];
 }
@@ -128,12 +133,13 @@ const byPhase: { readonly [P in CustomerPhase['at']]: PhaseTick } = {
       return call(state, terms.provider, { method: 'keys', args: { contractId } }, now);
     return [state, []];
   },
-  guarded: (state) => [state, []],
+  guarded: takeFromOther,
   yielding: whileYielding,
   yielded: whenYielded,
   recovering(state, now) {
     const { phase, terms, observed } = state;
     if (phase.at !== 'recovering') return [state, []];
+    if (state.elsewhere !== undefined) return takeFromOther(state, now);
     const { contractId } = terms;
     const take: CallArgs = { method: 'take', args: { contractId, expected: phase.epoch } };
     const taken: Step = mayTakeBack(state, phase.epoch, now)
@@ -163,27 +169,9 @@ const byPhase: { readonly [P in CustomerPhase['at']]: PhaseTick } = {
       now,
     );
   },
-  stated: (state) => [state, []],
+  stated: takeFromOther,
   ended: (state) => [state, []],
 };
-
-function isStable({ stableSince, terms }: CustomerState, now: number): boolean {
-  return now - stableSince >= terms.returnBackoffMs;
-}
-
-/** Once the provider has released its epoch; where its release does not reach the ledger, the end of its lease must do. */
-function mayTakeBack(state: CustomerState, epoch: number, now: number): boolean {
-  const { record, providerHeardAt, stableSince, returnHeard } = state;
-  if (record?.epoch === epoch && record.released) return true;
-  const silent = now - Math.max(providerHeardAt, stableSince) >= PROVIDER_SILENT_MS;
-  if (state.held && !state.forced) return false;
-  return isStable(state, now) && (silent || (returnHeard && mayAsk(state)));
-}
-
-/** After a handover that we asked for, and while an operator holds everything, nothing comes back by itself. */
-function mayAsk({ phase, held, forced }: CustomerState): boolean {
-  return forced || (!held && !(phase.at === 'recovering' && phase.waits !== undefined));
-}
 
 function onDatagram(state: CustomerState, from: EdgeId, datagram: Datagram, now: number): Step {
   const { terms } = state;
@@ -203,16 +191,6 @@ function onDatagram(state: CustomerState, from: EdgeId, datagram: Datagram, now:
 function onVigil(state: CustomerState, { nonce, reads }: Vigil, now: number): CustomerState {
   const yielding = { ...state.yielding, providerReads: reads };
   return { ...state, echo: nonce, providerHeardAt: now, yielding };
-}
-
-/** A later epoch in other hands: whatever we believed, we stand by now. */
-function onEpoch(state: CustomerState, epoch: number, holder: EdgeId, now: number): Step {
-  const { phase, terms } = state;
-  // After the end a later epoch is another contract's.
-  if (phase.at === 'ended' || holder !== terms.provider || epoch <= (phase.epoch ?? 0)) return [state, []];
-  const stableSince = phase.at === 'recovering' ? state.stableSince : now;
-  const next = { ...state, stableSince, returnHeard: false, forced: false };
-  return enter(next, { at: 'recovering', epoch, ...waitsOf(state) }, 'fenced', { epoch });
 }
 
 type Answer = Extract<PartyEvent, { type: 'answer' }>;
@@ -267,56 +245,14 @@ function onSuccess(state: CustomerState, method: Answer['method'], value: unknow
 
 function onRecord(state: CustomerState, record: ContractRecord, now: number): Step {
   const known: CustomerState = { ...state, record, recordAt: now };
-  const { phase, terms } = state;
-  const own = record.holder === terms.customer ? onOwnTake(known, record.epoch, now) : undefined;
+  const { phase } = state;
+  const own = onOwnTake(known, record, now);
   if (own !== undefined) return own;
   if (isOver(record) && phase.at !== 'ended')
     return enter(known, { at: 'ended', epoch: phase.epoch ?? record.epoch }, 'ended', {
       state: record.state,
     });
-  if (phase.at === 'arming' && record.holder === terms.customer) return arm(known, phase, record, now);
-  return onEpoch(known, record.epoch, record.holder, now);
-}
-
-/** Our own take, whose answer was lost. */
-function onOwnTake(state: CustomerState, epoch: number, now: number): Step | undefined {
-  const { phase } = state;
-  if (phase.at !== 'recovering') return guardsAgain(state, { epoch, actAfterMs: MAX_DOWNLINK_LEAD_MS }, now);
-  return epoch > phase.epoch ? retake(state, phase.epoch, epoch, MAX_DOWNLINK_LEAD_MS, now) : undefined;
-}
-
-const ARMED: ReadonlySet<string> = new Set(['READY', 'READY_EXPOSED', 'DEGRADED']);
-
-function arm(
-  state: CustomerState,
-  phase: Extract<CustomerPhase, { at: 'arming' }>,
-  { epoch, state: life }: ContractRecord,
-  now: number,
-): Step {
-  const under = phase.epoch === epoch ? state : { ...state, acting: actUnder(state.acting, epoch, now) };
-  if (ARMED.has(life)) return enter(under, { at: 'guarded', epoch }, 'ready', { epoch });
-  return [{ ...under, phase: phase.epoch === epoch ? phase : { ...phase, epoch } }, []];
-}
-
-function retake(
-  state: CustomerState,
-  providerEpoch: number,
-  epoch: number,
-  actAfterMs: number,
-  now: number,
-): Step {
-  const acting = actUnder(state.acting, epoch, now + surelyPassed(actAfterMs));
-  const detail = { epoch, actAfterMs: waitOf(acting, now) };
-  return enter({ ...state, acting }, { at: 'retaken', epoch, providerEpoch }, 'retaken', detail);
-}
-
-function onTaken(
-  state: CustomerState,
-  value: { readonly epoch: number; readonly actAfterMs: number },
-  now: number,
-): Step {
-  if (state.phase.at !== 'recovering') return guardsAgain(state, value, now) ?? [state, []];
-  return retake(state, state.phase.epoch, value.epoch, value.actAfterMs, now);
+  return onHolder(known, record, now);
 }
 
 function onStated(state: CustomerState, event: Extract<PartyEvent, { type: 'stated' }>): Step {

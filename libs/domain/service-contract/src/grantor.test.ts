@@ -1,12 +1,22 @@
 import { describe, expect, test } from '@jest/globals';
 import { newEdge } from './contract.fixture.ts';
-import { answerLease, beginTake, createGrantor, endTake, grantedSet, type GrantorState } from './grantor.ts';
+import {
+  answerLease,
+  beginTake,
+  createGrantor,
+  endTake,
+  grantedSet,
+  leaseRuns,
+  quietMs,
+  type GrantorState,
+} from './grantor.ts';
 import { MAX_DOWNLINK_LEAD_MS } from './lease.ts';
 import type { LeaseRequest } from './messages.ts';
 
 const a = newEdge();
 const b = newEdge();
 const leaseMs = 3000;
+const byB = { epoch: 2, holder: b, leaseMs };
 const setId = 'bridge';
 const record = { epoch: 1, holder: a, released: false };
 const facts = { record, leaseMs, slot: 0 };
@@ -49,13 +59,13 @@ describe('the grantor', () => {
     expect(begun.ok).toBe(true);
     expect(lease(taking, 10_001)[1].kind).toBe('silence');
     expect(beginTake(taking, setId, record, 1, leaseMs, 10_001)[1]).toMatchObject({ ok: false });
-    const refused = endTake(taking, setId, undefined);
+    const refused = endTake(taking, setId, undefined, 10_001);
     expect(lease(refused, 10_002)[1].kind).toBe('granted');
   });
 
   test('goes by no record that was read before it gave a later epoch', () => {
     const [taking] = beginTake(grantor, setId, record, 1, leaseMs, 10_000);
-    const taken = endTake(taking, setId, { epoch: 2, actFrom: 13_000 });
+    const taken = endTake(taking, setId, { ...byB, actFrom: 13_000 }, 10_000);
     expect(lease(taken, 10_100)[1].kind).toBe('silence');
     expect(beginTake(taken, setId, record, 1, leaseMs, 10_100)[1]).toMatchObject({ reason: 'superseded' });
   });
@@ -64,9 +74,28 @@ describe('the grantor', () => {
     const [taking, begun] = beginTake(grantor, setId, record, 1, leaseMs, 10_000);
     const actFrom = begun.ok ? begun.actFrom : 0;
     expect(actFrom).toBe(10_000 + MAX_DOWNLINK_LEAD_MS);
-    const taken = endTake(taking, setId, { epoch: 2, actFrom: 20_000 });
-    const [, next] = beginTake(taken, setId, { epoch: 2, holder: b, released: false }, 2, leaseMs, 10_100);
+    const taken = endTake(taking, setId, { ...byB, actFrom: 20_000 }, 10_000);
+    const [, next] = beginTake(taken, setId, { epoch: 2, holder: b, released: true }, 2, leaseMs, 10_100);
     expect(next).toMatchObject({ ok: true, actFrom: 20_000 });
+  });
+
+  test('leaves the taker of an epoch time for its first lease: of several that want it, the first has it', () => {
+    const [taking] = beginTake(grantor, setId, record, 1, leaseMs, 10_000);
+    const taken = endTake(taking, setId, { ...byB, actFrom: 13_000 }, 10_000);
+    const held = { epoch: 2, holder: b, released: false };
+    expect(leaseRuns(taken, setId, held, leaseMs, 10_100)).toBe(true);
+    expect(beginTake(taken, setId, held, 2, leaseMs, 13_000)[1]).toMatchObject({ reason: 'leaseRuns' });
+    expect(leaseRuns(taken, setId, held, leaseMs, 13_061)).toBe(false);
+    expect(beginTake(taken, setId, held, 2, leaseMs, 13_061)[1]).toMatchObject({ ok: true });
+    expect(leaseRuns(taken, setId, { ...held, released: true }, leaseMs, 10_100)).toBe(false);
+  });
+
+  test('that has just started says of every lease that it may run', () => {
+    const held = { epoch: 2, holder: b, released: false };
+    const fresh = createGrantor('boot-c', 10_000);
+    expect(leaseRuns(fresh, setId, held, leaseMs, 13_059)).toBe(true);
+    expect(leaseRuns(fresh, setId, held, leaseMs, 13_061)).toBe(false);
+    expect(quietMs(fresh, setId, 11_000)).toBe(2000);
   });
 
   test('gives the next epoch only when the promise is over, and says how long that is ago', () => {

@@ -1,5 +1,13 @@
 import type { EdgeId } from '@antirio/kernel';
-import { promise, silentUntil, takeable, type EpochRecord, type LeasePromise } from './lease.ts';
+import {
+  firstPromise,
+  MAX_DOWNLINK_LEAD_MS,
+  promise,
+  silentUntil,
+  takeable,
+  type EpochRecord,
+  type LeasePromise,
+} from './lease.ts';
 import type { LeaseGrant, LeaseRefused, LeaseRequest, Reservation } from './messages.ts';
 
 /** Where no contract says how long a lease lasts. */
@@ -147,14 +155,47 @@ export function beginTake(
   return [withSet(state, setId, { ...set, taking: true }), { ok: true, actFrom, endedMsAgo }];
 }
 
-/** What became of it on the ledger. */
+export interface Taken {
+  readonly epoch: number;
+  readonly actFrom: number;
+  readonly holder: EdgeId;
+  readonly leaseMs: number;
+}
+
+/**
+ * What became of it on the ledger. Whoever has just taken an epoch has one lease's time to ask for its first one: of several
+ * providers that see the same failure, none takes it from the one that was first.
+ */
 export function endTake(
   state: GrantorState,
   setId: string,
-  taken: { readonly epoch: number; readonly actFrom: number } | undefined,
+  taken: Taken | undefined,
+  now: number,
 ): GrantorState {
   const set = { ...grantedSet(state, setId), taking: false };
   if (taken === undefined) return withSet(state, setId, set);
-  const quietUntil = Math.max(set.quietUntil, taken.actFrom);
-  return withSet(state, setId, { ...set, epoch: taken.epoch, promise: undefined, quietUntil });
+  const { epoch, actFrom, holder, leaseMs } = taken;
+  const quietUntil = Math.max(set.quietUntil, actFrom);
+  const first = { ...firstPromise(epoch, holder, leaseMs, now), madeAt: now };
+  return withSet(state, setId, { ...set, epoch, promise: first, quietUntil });
+}
+
+/** Whether what we promised the holder of the record's epoch, now or before our start, may still run. */
+export function leaseRuns(
+  state: GrantorState,
+  setId: string,
+  record: EpochRecord,
+  leaseMs: number,
+  now: number,
+): boolean {
+  if (record.released) return false;
+  const set = grantedSet(state, setId);
+  if (set.taking || record.epoch < set.epoch || now < silentUntil(state.startedAt, leaseMs)) return true;
+  return set.promise?.epoch === record.epoch && now < set.promise.until;
+}
+
+/** For how long, ms, what was sent under an earlier epoch of the set may still come on air. */
+export function quietMs(state: GrantorState, setId: string, now: number): number {
+  const until = Math.max(grantedSet(state, setId).quietUntil, state.startedAt + MAX_DOWNLINK_LEAD_MS);
+  return Math.ceil(Math.max(0, until - now));
 }

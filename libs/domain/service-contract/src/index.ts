@@ -18,3 +18,5 @@ export * from './grantor.ts';
 export * from './witness.ts';
 export * from './central.ts';
 export * from './breach.ts';
+export * from './other-provider.ts';
+export * from './one-set.ts';

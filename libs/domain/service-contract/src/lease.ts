@@ -127,6 +127,11 @@ export function promise(
   };
 }
 
+/** What the taker of an epoch is promised before it has asked for anything. */
+export function firstPromise(epoch: number, holder: EdgeId, leaseMs: number, now: number): LeasePromise {
+  return { epoch, holder, until: now + leaseMs * PROMISER_RATE };
+}
+
 export type Takeable =
   | {
       readonly ok: true;

@@ -129,6 +129,10 @@ export const contractRecord = z.object({
   activation: count.optional(),
   /** What the provider's newest statement is about: the range of its ring that is handed back. */
   handback: z.object({ epoch: count, from: count, through: count }).optional(),
+  /** Whether the grantor's promise to the holder may still run, by its own record. */
+  leaseRuns: z.boolean().optional(),
+  /** For how long, ms, something sent under an earlier epoch may still come on air. */
+  quietMs: count.optional(),
 });
 export type ContractRecord = z.output<typeof contractRecord>;
 /** States in which a contract is over for its parties. */

@@ -88,6 +88,10 @@ export type Milestone =
   | 'yieldFailed'
   | 'returnTold'
   | 'takeoverTold'
+  /** Another provider of the set has the epoch: the keys are closed again, and exposed. */
+  | 'stoodDown'
+  /** The customer acts again, under an epoch that another of its contracts brought back. */
+  | 'followed'
   | 'stated'
   | 'ended';
 

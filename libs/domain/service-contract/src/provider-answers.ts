@@ -3,6 +3,7 @@ import { callEnded, isReleaseVain } from './calls.ts';
 import { heardOtherwise } from './detector.ts';
 import { MAX_DOWNLINK_LEAD_MS, surelyPassed } from './lease.ts';
 import { contractRecord, isOver, takeAnswer, type ContractRecord, type Evidence } from './messages.ts';
+import { isServedByOther } from './other-provider.ts';
 import { actUnder, waitOf, type Context, type PartyEffect, type PartyEvent } from './party.ts';
 import { wordOf } from './provider-yield.ts';
 import { enter, type ProviderPhase, type ProviderState, type Step } from './provider-state.ts';
@@ -105,7 +106,8 @@ function onRecord(state: ProviderState, record: ContractRecord, now: number): St
   if (phase.at === 'ended') return [known, []];
   if (isOver(record)) return enter(known, { at: 'ended' }, 'ended', { state: record.state });
   if (phase.at === 'preparing') return record.state === 'VALIDATED' ? [known, []] : beReady(known, now);
-  return isUnaware(phase, record) ? catchUp(known, record, now) : [known, []];
+  if (isUnaware(phase, record)) return catchUp(known, record, now);
+  return opens(phase) && isServedByOther(known.terms, record) ? standDown(known, now) : [known, []];
 }
 
 /** Whether an epoch was given to us whose answer was lost. */
@@ -153,6 +155,7 @@ const unanswered: ReadonlySet<string> = new Set([
 const lives: ReadonlySet<string> = new Set(['customerLives', 'customerHolds', 'staleWord']);
 
 function onRefusal(state: ProviderState, method: Answer['method'], code: string, now: number): Step {
+  if (code === 'otherHolds' && isTakingOver(state, method)) return standDown(state, now);
   if (lives.has(code) && isTakingOver(state, method)) return standBy(state, now);
   if (method === 'release' && isReleaseVain(code)) return onReleased(state);
   const saysNothing = method === 'record' || method === 'witness' || unanswered.has(code);
@@ -163,13 +166,24 @@ function isTakingOver({ phase }: ProviderState, method: Answer['method']): boole
   return (method === 'open' && phase.at === 'opening') || (method === 'take' && phase.at === 'reading');
 }
 
+const opens = ({ at }: ProviderPhase): boolean => at === 'opening' || at === 'reading';
+
 /** The customer was not dead after all. Keys that were opened stay exposed; the contract lives on. */
 function standBy(state: ProviderState, now: number): Step {
+  return watchAgain(state, 'cleared', now);
+}
+
+/** Another provider of the set was first: it serves, we collect on, and our ring is the customer's for the asking. */
+function standDown(state: ProviderState, now: number): Step {
+  return watchAgain(state, 'stoodDown', now);
+}
+
+function watchAgain(state: ProviderState, milestone: 'cleared' | 'stoodDown', now: number): Step {
   const { phase } = state;
   const watching = createWatch(heardOtherwise(state.watch.detector, now));
   const refused = wordOf(state).word?.signature ?? state.word.refused;
   const next = { ...state, watch: watching, record: undefined, word: { ...state.word, refused } };
   if ((phase.at === 'opening' || phase.at === 'reading') && phase.after !== undefined)
-    return enter(next, { at: 'stated', from: phase.from, epoch: phase.after }, 'cleared');
-  return enter(next, { at: 'ready' }, 'cleared');
+    return enter(next, { at: 'stated', from: phase.from, epoch: phase.after }, milestone);
+  return enter(next, { at: 'ready' }, milestone);
 }

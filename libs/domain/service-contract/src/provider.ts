@@ -12,6 +12,7 @@ import {
   type PartyEffect,
   type PartyEvent,
 } from './party.ts';
+import { isHeldByOther, isServedByOther } from './other-provider.ts';
 import { onAnswer } from './provider-answers.ts';
 import { mayTakeNow, onTakeOver, readsUnder, wordOf } from './provider-yield.ts';
 import { call, chain, enter, type ProviderPhase, type ProviderState, type Step } from './provider-state.ts';
@@ -87,9 +88,11 @@ const restless: ReadonlySet<string> = new Set(['reading', 'stated']);
 /** Where an answer may have been lost or somebody else may have moved, the ledger says how things stand. */
 function askRecord(state: ProviderState, now: number): Step {
   if (state.phase.at === 'ended') return [state, []];
-  const every = restless.has(state.phase.at) ? RECORD_EVERY_MS : RECORD_SELDOM_MS;
-  if (state.record !== undefined && now - state.recordAt < every) return [state, []];
-  return call(state, { method: 'record', args: { contractId: state.terms.contractId } }, now);
+  const { terms, record } = state;
+  const watches = record !== undefined && isHeldByOther(terms, record);
+  const every = watches || restless.has(state.phase.at) ? RECORD_EVERY_MS : RECORD_SELDOM_MS;
+  if (record !== undefined && now - state.recordAt < every) return [state, []];
+  return call(state, { method: 'record', args: { contractId: terms.contractId } }, now);
 }
 
 type PhaseTick = (state: ProviderState, context: Context) => Step;
@@ -179,6 +182,8 @@ function reopenIfForgotten(state: ProviderState, now: number): Step {
 
 function watchCustomer(state: ProviderState, { now }: Context): Step {
   const { terms } = state;
+  // Who serves the customer is watched by the grantor: its record says when that one's lease has ended.
+  if (isServedByOther(terms, state.record)) return [{ ...state, watch: cleared(state.watch) }, []];
   const [next, seen] = watch(state.watch, terms, now);
   const effects: PartyEffect[] = [];
   if (seen.suspected !== undefined)

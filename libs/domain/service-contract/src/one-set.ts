@@ -1,4 +1,6 @@
-import type { ContractTerms, CustomerPhase, ProviderPhase } from '@antirio/service-contract';
+import type { CustomerPhase } from './customer-state.ts';
+import type { ProviderPhase } from './provider-state.ts';
+import type { ContractTerms } from './terms.ts';
 
 /** A contract with its machine, as far as others of its set are concerned. */
 export interface Standing {
@@ -7,13 +9,15 @@ export interface Standing {
   phase(): CustomerPhase | ProviderPhase;
 }
 
-function rankOf(one: Standing): readonly [number, number] {
+function rankOf(one: Standing): readonly number[] {
   const { role } = one;
   const now = one.phase();
   const epoch = 'epoch' in now ? (now.epoch ?? 0) : 0;
   const live = now.at === 'ended' ? 0 : 1;
   // A customer's lease goes on until a newer contract has an epoch; a provider's duty ends with its contract.
-  return role === 'customer' ? [epoch, live] : [live, epoch];
+  // Who has given the epoch up has the last word on it.
+  const gaveUp = now.at === 'yielded' ? 1 : 0;
+  return role === 'customer' ? [epoch, gaveUp, live] : [live, epoch];
 }
 
 /**
@@ -22,7 +26,7 @@ function rankOf(one: Standing): readonly [number, number] {
  */
 export function leads(one: Standing, all: Iterable<Standing>): boolean {
   const { terms, role } = one;
-  const [first, second] = rankOf(one);
+  const ours = rankOf(one);
   let later = false;
   for (const other of all) {
     if (other.terms.contractId === terms.contractId) {
@@ -31,7 +35,7 @@ export function leads(one: Standing, all: Iterable<Standing>): boolean {
     }
     if (other.role !== role || other.terms.set.setId !== terms.set.setId) continue;
     const rank = rankOf(other);
-    const ahead = rank[0] - first || rank[1] - second;
+    const ahead = rank.map((part, i) => part - (ours[i] ?? 0)).find((by) => by !== 0) ?? 0;
     if (ahead > 0 || (ahead === 0 && later)) return false;
   }
   return true;

@@ -1,12 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { generateIdentity, parseEdgeId } from '@antirio/kernel';
-import {
-  contractTerms,
-  type ContractTerms,
-  type CustomerPhase,
-  type ProviderPhase,
-} from '@antirio/service-contract';
+import type { CustomerPhase } from './customer-state.ts';
 import { leads, type Standing } from './one-set.ts';
+import type { ProviderPhase } from './provider-state.ts';
+import { contractTerms, type ContractTerms } from './terms.ts';
 
 const edge = () => parseEdgeId(generateIdentity().edgeId);
 const base = { customer: edge(), provider: edge(), central: edge() };
@@ -50,6 +47,13 @@ describe('of several contracts of one set', () => {
     expect(leading(ended, customer(2, { ...arming, epoch: 4 }))).toEqual([1]);
     expect(leading(ended, customer(2, { at: 'recovering', epoch: 5 }))).toEqual([1]);
     expect(leading(ended, customer(2, { at: 'ended', epoch: 6 }))).toEqual([1]);
+  });
+
+  test('the one that gave the epoch up has the last word on it: another one of the same epoch opens nothing', () => {
+    const word = { kind: 'k', by: base.customer, body: {}, signature: '' } as never;
+    const yielded = customer(1, { at: 'yielded', epoch: 3, word });
+    expect(leading(yielded, customer(2, { at: 'guarded', epoch: 3 }))).toEqual([0]);
+    expect(leading(yielded, customer(2, { at: 'recovering', epoch: 4 }))).toEqual([1]);
   });
 
   test('at the provider a live one goes before ended ones, whatever their order', () => {

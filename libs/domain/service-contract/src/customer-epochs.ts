@@ -1,0 +1,127 @@
+import type { EdgeId } from '@antirio/kernel';
+import { call, enter, type CustomerPhase, type CustomerState, type Step } from './customer-state.ts';
+import { guardsAgain, waitsOf } from './customer-yield.ts';
+import { MAX_DOWNLINK_LEAD_MS, surelyPassed } from './lease.ts';
+import type { CallArgs, ContractRecord } from './messages.ts';
+import { actUnder, waitOf } from './party.ts';
+
+/** A provider unheard for so long is not waited for. */
+const PROVIDER_SILENT_MS = 3000;
+
+export function isStable({ stableSince, terms }: CustomerState, now: number): boolean {
+  return now - stableSince >= terms.returnBackoffMs;
+}
+
+/** Once the provider has released its epoch; where its release does not reach the ledger, the end of its lease must do. */
+export function mayTakeBack(state: CustomerState, epoch: number, now: number): boolean {
+  const { record, providerHeardAt, stableSince, returnHeard } = state;
+  if (record?.epoch === epoch && record.released) return true;
+  const silent = now - Math.max(providerHeardAt, stableSince) >= PROVIDER_SILENT_MS;
+  if (state.held && !state.forced) return false;
+  return isStable(state, now) && (silent || (returnHeard && mayAsk(state)));
+}
+
+/** After a handover that we asked for, and while an operator holds everything, nothing comes back by itself. */
+export function mayAsk({ phase, held, forced }: CustomerState): boolean {
+  return forced || (!held && !(phase.at === 'recovering' && phase.waits !== undefined));
+}
+
+/** The other contract's provider has gone, and perhaps its contract as well: whoever of us is first takes the epoch back. */
+export function takeFromOther(state: CustomerState, now: number): Step {
+  const { terms, record, elsewhere } = state;
+  const free = record !== undefined && record.epoch === elsewhere && record.leaseRuns === false;
+  if (!free || record.holder === terms.customer || !isStable(state, now) || state.held) return [state, []];
+  const take: CallArgs = { method: 'take', args: { contractId: terms.contractId, expected: record.epoch } };
+  return call(state, terms.central, take, now);
+}
+
+/** A later epoch in other hands: whatever we believed, we stand by now. */
+export function onEpoch(state: CustomerState, epoch: number, holder: EdgeId, now: number): Step {
+  const { phase, terms, elsewhere } = state;
+  const known = Math.max(phase.epoch ?? 0, elsewhere ?? 0);
+  // After the end a later epoch is another contract's.
+  if (phase.at === 'ended' || holder === terms.customer || epoch <= known) return [state, []];
+  const waits = phase.at === 'recovering' || elsewhere !== undefined;
+  const stableSince = waits ? state.stableSince : now;
+  const next = { ...state, stableSince, returnHeard: false, forced: false };
+  if (holder === terms.provider) {
+    const back = { at: 'recovering', epoch, ...waitsOf(state) } as const;
+    return enter({ ...next, elsewhere: undefined }, back, 'fenced', { epoch });
+  }
+  return [{ ...next, elsewhere: epoch }, [{ type: 'note', milestone: 'fenced', detail: { epoch, holder } }]];
+}
+
+/** Our own take, whose answer was lost, or another contract's of ours: what our provider heard is to be stated. */
+export function onOwnTake(state: CustomerState, record: ContractRecord, now: number): Step | undefined {
+  const { phase, terms } = state;
+  const { epoch, holder, quietMs = MAX_DOWNLINK_LEAD_MS } = record;
+  if (holder !== terms.customer) return undefined;
+  if (phase.at !== 'recovering') return guardsAgain(state, { epoch, actAfterMs: quietMs }, now);
+  return epoch > phase.epoch ? retake(state, phase.epoch, epoch, quietMs, now) : undefined;
+}
+
+/** Who has the epoch, by the ledger's word. */
+export function onHolder(state: CustomerState, record: ContractRecord, now: number): Step {
+  const { phase, terms } = state;
+  const { epoch, holder } = record;
+  if (holder !== terms.customer) return onEpoch(state, epoch, holder, now);
+  return phase.at === 'arming' ? arm(state, phase, record, now) : follow(state, record, now);
+}
+
+/** We have an epoch again that another of our contracts brought back. What our own provider heard is still to be stated. */
+function follow(state: CustomerState, record: ContractRecord, now: number): Step {
+  const { phase } = state;
+  const { epoch, activation, quietMs = MAX_DOWNLINK_LEAD_MS } = record;
+  if (phase.at === 'arming' || phase.at === 'ended' || epoch <= phase.epoch) return [state, []];
+  const owed = record.state === 'RETURNING' && (phase.at === 'guarded' || phase.at === 'stated');
+  const back: Step =
+    owed && activation !== undefined
+      ? retake(state, activation, epoch, quietMs, now)
+      : enter(
+          { ...state, acting: actUnder(state.acting, epoch, now + surelyPassed(quietMs)) },
+          phase.at === 'yielding' ? { at: 'guarded', epoch } : { ...phase, epoch },
+          'followed',
+          { epoch },
+        );
+  return [{ ...back[0], elsewhere: undefined }, back[1]];
+}
+
+const ARMED: ReadonlySet<string> = new Set(['READY', 'READY_EXPOSED', 'DEGRADED']);
+
+function arm(
+  state: CustomerState,
+  phase: Extract<CustomerPhase, { at: 'arming' }>,
+  { epoch, state: life, quietMs = 0 }: ContractRecord,
+  now: number,
+): Step {
+  const acting =
+    phase.epoch === epoch ? state.acting : actUnder(state.acting, epoch, now + surelyPassed(quietMs));
+  const under = { ...state, acting, elsewhere: undefined };
+  if (ARMED.has(life)) return enter(under, { at: 'guarded', epoch }, 'ready', { epoch });
+  return [{ ...under, phase: phase.epoch === epoch ? phase : { ...phase, epoch } }, []];
+}
+
+function retake(
+  state: CustomerState,
+  providerEpoch: number,
+  epoch: number,
+  actAfterMs: number,
+  now: number,
+): Step {
+  const acting = actUnder(state.acting, epoch, now + surelyPassed(actAfterMs));
+  const detail = { epoch, actAfterMs: waitOf(acting, now) };
+  const phase = { at: 'retaken', epoch, providerEpoch } as const;
+  return enter({ ...state, acting, elsewhere: undefined }, phase, 'retaken', detail);
+}
+
+export function onTaken(
+  state: CustomerState,
+  value: { readonly epoch: number; readonly actAfterMs: number },
+  now: number,
+): Step {
+  const { phase } = state;
+  if (phase.at === 'recovering') return retake(state, phase.epoch, value.epoch, value.actAfterMs, now);
+  const again = guardsAgain(state, value, now);
+  // Whether there is something to be stated under our own contract is for the record to say.
+  return again ?? [{ ...state, record: undefined, recordAt: -Infinity }, []];
+}
