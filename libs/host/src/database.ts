@@ -13,12 +13,24 @@ export interface DatabaseOptions {
   readonly walBytes?: number;
   /** Pages kept in memory (default 512 KiB; more are in the system's cache of files, a moment away). */
   readonly cacheBytes?: number;
+  /**
+   * What it holds can be made again from other files: a commit is not synced by itself, and the newest may be lost with the power; what
+   * is left is whole. What must not be lost is done by `inDurableTransaction`.
+   */
+  readonly isDerived?: boolean;
 }
 
 const PAGE_BYTES = 4096;
 
-const settings = ({ walBytes = 4 << 20, cacheBytes = 512 << 10 }: DatabaseOptions): string =>
-  'PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000; PRAGMA foreign_keys=ON;' +
+const synchronous = (isDerived: boolean): string => `PRAGMA synchronous=${isDerived ? 'NORMAL' : 'FULL'};`;
+
+const settings = ({
+  walBytes = 4 << 20,
+  cacheBytes = 512 << 10,
+  isDerived = false,
+}: DatabaseOptions): string =>
+  `PRAGMA journal_mode=WAL; ${synchronous(isDerived)}` +
+  ' PRAGMA busy_timeout=5000; PRAGMA foreign_keys=ON;' +
   ` PRAGMA cache_size=-${Math.ceil(cacheBytes / 1024)};` +
   ` PRAGMA wal_autocheckpoint=${Math.ceil(walBytes / PAGE_BYTES)}; PRAGMA journal_size_limit=${walBytes * 2};`;
 
@@ -59,5 +71,15 @@ export function inTransaction<T>(db: Database, work: () => T): T {
   } catch (error) {
     if (db.isTransaction) db.exec('ROLLBACK');
     throw error;
+  }
+}
+
+/** The same where the database is derived: what it did is durable too. */
+export function inDurableTransaction<T>(db: Database, work: () => T): T {
+  db.exec(synchronous(false));
+  try {
+    return inTransaction(db, work);
+  } finally {
+    db.exec(synchronous(true));
   }
 }

@@ -1,5 +1,5 @@
 import { renameSync, rmSync } from 'node:fs';
-import { inTransaction, openDatabase, type Database } from '@antirio/host';
+import { inDurableTransaction, inTransaction, openDatabase, type Database } from '@antirio/host';
 import { RECORD_OVERHEAD, type Extent } from './pack.ts';
 
 /** Where a block is. */
@@ -11,7 +11,7 @@ export interface IndexedBlock extends Location {
   readonly digest: Uint8Array;
 }
 
-/** Which block is where: derived from the packs, so it may be lost. */
+/** Which block is where: derived from the packs, so it may be lost. What it gained last may go with the power; what it forgot of packs does not. */
 export interface BlockIndex {
   find(digest: Uint8Array): Location | undefined;
   /** Adds what a sync of the pack has made durable, and up to where that is; all of it or nothing. */
@@ -19,6 +19,7 @@ export interface BlockIndex {
   forget(digest: Uint8Array): void;
   /** Up to where the records of each known pack are in the index. */
   packs(): Map<number, number>;
+  /** Durably: a pack of this number may hold others next. */
   forgetPack(pack: number): void;
   count(): number;
   blocksOf(pack: number): IndexedBlock[];
@@ -40,12 +41,12 @@ const MIGRATIONS = [
 export function openBlockIndex(path: string): BlockIndex {
   let db: Database;
   try {
-    db = openDatabase(path, MIGRATIONS);
+    db = openDatabase(path, MIGRATIONS, { isDerived: true });
   } catch (error) {
     if (!isUnreadable(error)) throw error;
     renameSync(path, `${path}.damaged`);
     for (const rest of ['-wal', '-shm']) rmSync(path + rest, { force: true });
-    db = openDatabase(path, MIGRATIONS);
+    db = openDatabase(path, MIGRATIONS, { isDerived: true });
   }
   return new SqliteIndex(db);
 }
@@ -99,7 +100,7 @@ class SqliteIndex implements BlockIndex {
   }
 
   forgetPack(pack: number): void {
-    inTransaction(this.#db, () => {
+    inDurableTransaction(this.#db, () => {
       this.#db.prepare('DELETE FROM block WHERE pack = ?').run(pack);
       this.#db.prepare('DELETE FROM pack WHERE id = ?').run(pack);
     });

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
@@ -13,15 +13,26 @@ const block = (n: number): Block => makeBlock(RAW, new Uint8Array(700 + n * 300)
 
 type Step =
   | { readonly do: 'put'; readonly n: number }
+  | { readonly do: 'putAll'; readonly ns: readonly number[] }
   | { readonly do: 'pin'; readonly n: number }
   | { readonly do: 'unpin'; readonly n: number }
   | { readonly do: 'flush' }
   | { readonly do: 'collect' }
-  | { readonly do: 'crash'; readonly how: Crash; readonly loseIndex: boolean };
+  | { readonly do: 'crash'; readonly how: Crash; readonly index: Survivor };
+
+/** What a crash leaves of the index: its newest commits go with the power, and a damaged one is thrown away. */
+type Survivor = 'whole' | 'older' | 'none';
 
 const number = fc.integer({ min: 0, max: 9 });
 const step = fc.oneof(
-  { weight: 5, arbitrary: fc.record({ do: fc.constant('put' as const), n: number }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('put' as const), n: number }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('putAll' as const),
+      ns: fc.array(number, { minLength: 2, maxLength: 8 }),
+    }),
+  },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('pin' as const), n: number }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('unpin' as const), n: number }) },
   { weight: 2, arbitrary: fc.constantFrom({ do: 'flush' as const }, { do: 'collect' as const }) },
@@ -30,10 +41,16 @@ const step = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant('crash' as const),
       how: fc.constantFrom<Crash>('kill', 'power'),
-      loseIndex: fc.boolean(),
+      index: fc.constantFrom<Survivor>('whole', 'older', 'none'),
     }),
   },
 );
+
+/** Waits for all, then fails as the first one that did. */
+async function allOf(puts: readonly Promise<void>[]): Promise<void> {
+  await Promise.allSettled(puts);
+  await Promise.all(puts);
+}
 
 /** A store on a disk that fails, and what it has promised until now. */
 class Model {
@@ -41,6 +58,7 @@ class Model {
   readonly #disk: SimulatedDisk;
   readonly #promised = new Set<number>();
   #store: BlockStore | undefined;
+  #removals = 0;
 
   constructor(disk: SimulatedDisk) {
     this.#disk = disk;
@@ -58,12 +76,13 @@ class Model {
   }
 
   async take(next: Step): Promise<void> {
-    if (next.do === 'crash') return this.#crash(next.how, next.loseIndex);
+    if (next.do === 'crash') return this.#crash(next.how, next.index);
     try {
       const store = await this.store();
       if (next.do === 'flush') await store.flush();
       else if (next.do === 'collect') await store.collect();
       else if (next.do === 'put') await store.put(block(next.n));
+      else if (next.do === 'putAll') await allOf(next.ns.map((n) => store.put(block(n))));
       else if (next.do === 'unpin') this.#unpin(store, next.n);
       else await this.#pin(store, next.n);
     } catch (error) {
@@ -96,16 +115,22 @@ class Model {
     this.#promised.add(n);
   }
 
-  async #crash(how: Crash, loseIndex: boolean): Promise<void> {
+  async #crash(how: Crash, survivor: Survivor): Promise<void> {
     // SQLite's lock goes with its process, so it is closed; nothing that this does to the packs reaches the disk.
     const faults = this.#disk.replaceFaults(() => 'broken');
     await this.#store?.close().catch(() => undefined);
     this.#store = undefined;
     this.#disk.faults(faults);
     this.#disk.crash(how);
-    if (loseIndex)
-      for (const end of ['', '-wal', '-shm'])
-        rmSync(join(this.#folder, `index.sqlite${end}`), { force: true });
+    const index = join(this.#folder, 'index.sqlite');
+    const before = join(this.#folder, 'before.sqlite');
+    if (survivor !== 'whole') for (const end of ['', '-wal', '-shm']) rmSync(index + end, { force: true });
+    // Nothing is as old as a pack that was deleted since: of those it forgets durably.
+    if (this.#disk.removals > this.#removals) rmSync(before, { force: true });
+    if (survivor === 'older' && existsSync(before)) copyFileSync(before, index);
+    // Of this crash, for a later one.
+    if (existsSync(index)) copyFileSync(index, before);
+    this.#removals = this.#disk.removals;
   }
 
   async end(): Promise<void> {
@@ -131,7 +156,7 @@ test('whatever call to the disk fails, and whenever the process or the power doe
         try {
           disk.faults(() => faults.next().value as Fault);
           for (const next of steps) await model.take(next);
-          await model.take({ do: 'crash', how: 'power', loseIndex: false });
+          await model.take({ do: 'crash', how: 'power', index: 'whole' });
           await model.keepsItsPromises();
         } finally {
           await model.end();
@@ -161,7 +186,7 @@ test('a disk that is full at any one call of a whole life harms nothing that was
       const fault = (['full', 'half', 'broken'] as const)[failing % 3] ?? 'full';
       failed.faults(() => (failed.calls >= failing && failed.calls < failing + 3 ? fault : 'none'));
       await life(model);
-      await model.take({ do: 'crash', how: 'power', loseIndex: false });
+      await model.take({ do: 'crash', how: 'power', index: 'whole' });
       await model.keepsItsPromises();
     } finally {
       await model.end();

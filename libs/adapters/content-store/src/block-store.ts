@@ -1,12 +1,13 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { AntirioError, equalBytes, isAntirioError, sha256, toHex, type Clock } from '@antirio/kernel';
+import { AntirioError, isAntirioError, type Clock } from '@antirio/kernel';
 import { blockKey, RAW, type Block, type BlockSink, type BlockSource, type CID } from './block.ts';
-import { openBlockIndex, type BlockIndex, type IndexedBlock, type Location } from './block-index.ts';
+import { openBlockIndex, type BlockIndex, type Location } from './block-index.ts';
 import { linksWithin } from './dag.ts';
 import { nodeFiles, type FileLayer } from './file-layer.ts';
-import { RECORD_OVERHEAD, type Pack } from './pack.ts';
+import { RECORD_OVERHEAD, type Pack, type PackRecord } from './pack.ts';
 import { openPackFolder, type PackFolder } from './pack-folder.ts';
+import { PackWriter } from './pack-writer.ts';
 import { openPins, type Pin, type Pins } from './pins.ts';
 import { createSerial } from './serial.ts';
 
@@ -18,7 +19,7 @@ export interface BlockStoreOptions {
   readonly quotaBytes?: number;
   /** A pack of more bytes is closed and the next one begun (default 128 MiB). */
   readonly packBytes?: number;
-  /** Written bytes that may wait for `flush` before the store flushes by itself (default 64 MiB). */
+  /** Written bytes that may wait for `flush` before the store begins to sync them by itself (default 16 MiB), behind what is written next. */
   readonly unflushedBytes?: number;
   /** Where the packs are written (default: the file system). */
   readonly files?: FileLayer;
@@ -83,31 +84,36 @@ export async function openBlockStore(options: BlockStoreOptions): Promise<BlockS
   }
 }
 
+/** A block that somebody wants stored. */
+interface Put {
+  readonly block: Block;
+  resolve(): void;
+  reject(cause: unknown): void;
+}
+
+/** Blocks that are written at once, at most. */
+const MAX_BATCH = 64;
+
 class PackedBlockStore implements BlockStore {
   readonly #index: BlockIndex;
   readonly #pins: Pins;
   readonly #packs: PackFolder;
+  readonly #writer: PackWriter;
   readonly #quotaBytes: number;
-  readonly #packBytes: number;
-  readonly #unflushedBytes: number;
   readonly #serial = createSerial();
-  /** Appended to the active pack, not yet flushed. */
-  readonly #unflushed = new Map<string, IndexedBlock>();
-  /** Packs whose sync failed: what was written to them since the last flush may never reach the disk. */
-  readonly #suspects = new Set<Pack>();
-  #waitingBytes = 0;
+  /** What waits to be written: what comes while others are written goes together. */
+  #puts: Put[] = [];
   #sessions = 0;
   #collecting: Promise<unknown> | undefined;
   #damaged = 0;
-  #failed: AntirioError | undefined;
 
   constructor(options: BlockStoreOptions, index: BlockIndex, pins: Pins, packs: PackFolder) {
     this.#index = index;
     this.#pins = pins;
     this.#packs = packs;
+    const { packBytes = 128 << 20, unflushedBytes = 16 << 20 } = options;
+    this.#writer = new PackWriter(packs, index, { packBytes, unflushedBytes });
     this.#quotaBytes = options.quotaBytes ?? 8 * 2 ** 30;
-    this.#packBytes = options.packBytes ?? 128 << 20;
-    this.#unflushedBytes = options.unflushedBytes ?? 64 << 20;
   }
 
   has(cid: CID): boolean {
@@ -118,21 +124,12 @@ class PackedBlockStore implements BlockStore {
     const found = this.#find(cid);
     if (found === undefined)
       throw new AntirioError('notFound', `block ${cid.toString()} is not here`, { cid: cid.toString() });
-    return (await this.#read(found, cid.multihash.digest)) ?? this.#damage(cid);
-  }
-
-  /** Undefined where the disk has changed it. */
-  async #read(location: Location, digest: Uint8Array): Promise<Uint8Array | undefined> {
-    const bytes = await this.#packs
-      .get(location.pack)
-      ?.read(location)
-      .catch(() => undefined);
-    return bytes !== undefined && equalBytes(sha256(bytes), digest) ? bytes : undefined;
+    return (await this.#packs.read(found, cid.multihash.digest)) ?? this.#damage(cid);
   }
 
   #damage(cid: CID): never {
     this.#damaged++;
-    this.#unflushed.delete(blockKey(cid));
+    this.#writer.forget(blockKey(cid));
     this.#index.forget(cid.multihash.digest);
     throw new AntirioError('corrupt', `the disk has changed the stored block ${cid.toString()}`, {
       cid: cid.toString(),
@@ -141,15 +138,14 @@ class PackedBlockStore implements BlockStore {
 
   put(block: Block): Promise<void> {
     if (this.has(block.cid)) return Promise.resolve();
-    return this.#serial(async () => {
-      if (this.has(block.cid)) return;
-      this.#requireRoom(RECORD_OVERHEAD + block.bytes.length);
-      await this.#append(block.cid.multihash.digest, block.bytes);
+    return new Promise((resolve, reject) => {
+      this.#puts.push({ block, resolve, reject });
+      if (this.#puts.length === 1) void this.#serial(() => this.#storePuts());
     });
   }
 
   flush(): Promise<void> {
-    return this.#serial(() => this.#flush());
+    return this.#serial(() => this.#writer.flush());
   }
 
   async pin(name: string, cid: CID): Promise<void> {
@@ -191,7 +187,7 @@ class PackedBlockStore implements BlockStore {
     return {
       bytes: this.#packs.bytes(),
       quotaBytes: this.#quotaBytes,
-      blocks: this.#index.count() + this.#unflushed.size,
+      blocks: this.#index.count() + this.#writer.count,
       damaged: this.#damaged,
     };
   }
@@ -199,7 +195,7 @@ class PackedBlockStore implements BlockStore {
   async close(): Promise<void> {
     await this.#collecting;
     try {
-      if (this.#failed === undefined) await this.flush();
+      await this.#serial(() => this.#writer.close());
     } finally {
       await this.#packs.close();
       this.#index.close();
@@ -208,77 +204,54 @@ class PackedBlockStore implements BlockStore {
   }
 
   #find(cid: CID): Location | undefined {
-    return this.#unflushed.get(blockKey(cid)) ?? this.#index.find(cid.multihash.digest);
+    return this.#writer.find(blockKey(cid)) ?? this.#index.find(cid.multihash.digest);
   }
 
-  #requireRoom(bytes: number): void {
-    const used = this.#packs.bytes();
-    const quotaBytes = this.#quotaBytes;
-    if (used + bytes > quotaBytes)
-      throw new AntirioError('storageFull', `the store is full: ${used} of ${quotaBytes} bytes are taken`, {
-        used,
-        quotaBytes,
-      });
+  async #storePuts(): Promise<void> {
+    const puts = this.#puts;
+    this.#puts = [];
+    for (let at = 0; at < puts.length; at += MAX_BATCH) await this.#store(puts.slice(at, at + MAX_BATCH));
   }
 
-  async #append(digest: Uint8Array, bytes: Uint8Array): Promise<void> {
-    const { active } = this.#packs;
-    const fits = active !== undefined && active.size + bytes.length <= this.#packBytes;
-    if (!fits) await this.#flush();
-    await this.#place(fits ? active : await this.#packs.begin(), digest, bytes);
-    this.#waitingBytes += bytes.length;
-    if (this.#waitingBytes >= this.#unflushedBytes) await this.#flush();
-  }
-
-  async #place(pack: Pack, digest: Uint8Array, bytes: Uint8Array): Promise<void> {
-    const extent = await pack.append(digest, bytes);
-    this.#unflushed.set(toHex(digest), { ...extent, digest, pack: pack.id });
-  }
-
-  async #flush(): Promise<void> {
-    if (this.#failed !== undefined) throw this.#failed;
-    if (this.#suspects.size > 0) await this.#salvage();
-    const pack = this.#packs.active;
-    if (pack === undefined || this.#unflushed.size === 0) return;
+  /** Equal blocks share one fate, as do all that are written together. */
+  async #store(puts: readonly Put[]): Promise<void> {
     try {
-      await pack.sync();
+      const { records, accepted } = this.#accept(puts);
+      await this.#writer.append(records);
+      for (const put of accepted) put.resolve();
     } catch (cause) {
-      // The kernel may have dropped the pages and will not say so again: they are written anew, elsewhere.
-      this.#suspects.add(pack);
-      this.#packs.retire();
-      throw new AntirioError('storageFull', 'the disk takes no more blocks', {}, cause);
+      for (const put of puts) put.reject(cause);
     }
-    orFull(() => this.#index.commit(pack.id, pack.size, [...this.#unflushed.values()]));
-    this.#unflushed.clear();
-    this.#waitingBytes = 0;
-    await this.#trimSuspects();
   }
 
-  /** Writes what a failed sync left in doubt to a new pack. */
-  async #salvage(): Promise<void> {
-    const target = this.#packs.active ?? (await this.#packs.begin());
-    const inDoubt = new Set([...this.#suspects].map((pack) => pack.id));
-    for (const [key, block] of this.#unflushed) {
-      if (!inDoubt.has(block.pack)) continue;
-      const bytes = await this.#read(block, block.digest);
-      if (bytes === undefined) {
-        // Who put it believes it to be here: nobody is told that anything is stored until all begin anew.
-        this.#failed = new AntirioError('corrupt', 'the disk lost blocks that it had taken', { block: key });
-        throw this.#failed;
+  /** What is to be written for them; those for which there is no room are told so. */
+  #accept(puts: readonly Put[]): { records: PackRecord[]; accepted: Put[] } {
+    const records = new Map<string, PackRecord>();
+    const accepted: Put[] = [];
+    let used = this.#packs.bytes();
+    for (const put of puts) {
+      const { cid, bytes } = put.block;
+      const isNew = !records.has(blockKey(cid)) && !this.has(cid);
+      const size = isNew ? RECORD_OVERHEAD + bytes.length : 0;
+      if (used + size > this.#quotaBytes) {
+        put.reject(this.#full(used));
+        continue;
       }
-      await this.#place(target, block.digest, bytes);
+      used += size;
+      accepted.push(put);
+      if (isNew) records.set(blockKey(cid), { digest: cid.multihash.digest, bytes });
     }
+    return { records: [...records.values()], accepted };
   }
 
-  /** Cuts off what was in doubt; where that fails, it is garbage that the next opening looks through. */
-  async #trimSuspects(): Promise<void> {
-    const durable = this.#suspects.size > 0 ? this.#index.packs() : new Map<number, number>();
-    for (const pack of this.#suspects) await pack.truncate(durable.get(pack.id) ?? 0).catch(() => undefined);
-    this.#suspects.clear();
+  #full(used: number): AntirioError {
+    const quotaBytes = this.#quotaBytes;
+    const message = `the store is full: ${used} of ${quotaBytes} bytes are taken`;
+    return new AntirioError('storageFull', message, { used, quotaBytes });
   }
 
   async #collect(): Promise<Collected> {
-    await this.#flush();
+    await this.#writer.flush();
     const before = this.#packs.bytes();
     await this.#markPinned();
     const { forgotten, needed } = orFull(() => this.#index.sweep());
@@ -317,11 +290,11 @@ class PackedBlockStore implements BlockStore {
   async #evacuate(pack: Pack): Promise<void> {
     if (this.#packs.active === pack) this.#packs.retire();
     for (const block of this.#index.blocksOf(pack.id)) {
-      const bytes = await this.#read(block, block.digest);
+      const bytes = await this.#packs.read(block, block.digest);
       if (bytes === undefined) this.#damaged++;
-      else await this.#append(block.digest, bytes);
+      else await this.#writer.append([{ digest: block.digest, bytes }]);
     }
-    await this.#flush();
+    await this.#writer.flush();
     orFull(() => this.#index.forgetPack(pack.id));
     await this.#packs.remove(pack);
   }

@@ -21,12 +21,12 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Imports one file after the other, all different, and says on stdout when one is durable. */
+/** Imports one file after the other, all different, each synced in parts behind what is written; on stdout when one is durable. */
 const IMPORTER = `
   import { randomBytes } from 'node:crypto';
   import { importFile, openBlockStore } from '@antirio/content-store';
   import { systemClock } from '@antirio/host';
-  const store = await openBlockStore({ folder: process.argv[1], clock: systemClock, packBytes: 4 << 20 });
+  const store = await openBlockStore({ folder: process.argv[1], clock: systemClock, packBytes: 4 << 20, unflushedBytes: 500_000 });
   console.log('open');
   for (let n = 0; ; n++) {
     async function* content() { for (let i = 0; i < 12; i++) yield randomBytes(200_000 + n); }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { AntirioError } from '@antirio/kernel';
-import type { BlockIndex, IndexedBlock } from './block-index.ts';
+import { AntirioError, equalBytes, sha256 } from '@antirio/kernel';
+import type { BlockIndex, IndexedBlock, Location } from './block-index.ts';
 import type { FileLayer } from './file-layer.ts';
 import { openPack, type Pack } from './pack.ts';
 
@@ -27,8 +27,13 @@ export class PackFolder {
     return this.#active;
   }
 
-  get(id: number): Pack | undefined {
-    return this.#packs.get(id);
+  /** The block of that hash; undefined where the disk has changed it. */
+  async read(location: Location, digest: Uint8Array): Promise<Uint8Array | undefined> {
+    const bytes = await this.#packs
+      .get(location.pack)
+      ?.read(location)
+      .catch(() => undefined);
+    return bytes !== undefined && equalBytes(sha256(bytes), digest) ? bytes : undefined;
   }
 
   all(): Pack[] {

@@ -18,6 +18,12 @@ export interface Extent {
   readonly length: number;
 }
 
+/** A block as it is appended: its hash, and its bytes. */
+export interface PackRecord {
+  readonly digest: Uint8Array;
+  readonly bytes: Uint8Array;
+}
+
 export interface FoundRecord extends Extent {
   readonly digest: Uint8Array;
 }
@@ -26,8 +32,8 @@ export interface FoundRecord extends Extent {
 export interface Pack {
   readonly id: number;
   readonly size: number;
-  /** Writes behind the last record; on the disk only after `sync`. @throws AntirioError storageFull, with nothing appended. */
-  append(digest: Uint8Array, bytes: Uint8Array): Promise<Extent>;
+  /** Writes all behind the last record, at once; on the disk only after `sync`. @throws AntirioError storageFull, with nothing appended. */
+  append(records: readonly PackRecord[]): Promise<Extent[]>;
   sync(): Promise<void>;
   /** @throws AntirioError corrupt when the file ends before. */
   read(extent: Extent): Promise<Uint8Array>;
@@ -97,18 +103,26 @@ class PackFile implements Pack {
     return this.#size;
   }
 
-  async append(digest: Uint8Array, bytes: Uint8Array): Promise<Extent> {
+  async append(records: readonly PackRecord[]): Promise<Extent[]> {
     const start = this.#size;
-    const parts = bytes.length === 0 ? [header(digest, 0)] : [header(digest, bytes.length), bytes];
+    const parts: Uint8Array[] = [];
+    const extents: Extent[] = [];
+    let end = start;
+    for (const { digest, bytes } of records) {
+      parts.push(header(digest, bytes.length));
+      if (bytes.length > 0) parts.push(bytes);
+      extents.push({ offset: end + HEADER, length: bytes.length });
+      end += HEADER + bytes.length;
+    }
     try {
       await writeExactly(this.#file, parts, start);
     } catch (cause) {
-      // What was written of the record is garbage; should cutting it off fail too, opening the store cuts it.
+      // What was written of them is garbage; should cutting it off fail too, opening the store cuts it.
       await this.#file.truncate(start).catch(() => undefined);
-      throw new AntirioError('storageFull', 'the disk takes no more blocks', { bytes: bytes.length }, cause);
+      throw new AntirioError('storageFull', 'the disk takes no more blocks', { bytes: end - start }, cause);
     }
-    this.#size = start + HEADER + bytes.length;
-    return { offset: start + HEADER, length: bytes.length };
+    this.#size = end;
+    return extents;
   }
 
   async sync(): Promise<void> {

@@ -34,6 +34,8 @@ export class SimulatedDisk implements FileLayer {
   readonly #choose: () => boolean;
   #nextFault: (call: string) => Fault = () => 'none';
   calls = 0;
+  /** Files that were removed. */
+  removals = 0;
 
   /** `choose` decides, for each sector in doubt, whether it survives a power failure. */
   constructor(choose: () => boolean) {
@@ -91,6 +93,7 @@ export class SimulatedDisk implements FileLayer {
     return this.#call('remove', () => {
       const file = this.#files.get(path);
       if (file !== undefined) this.#removed.set(path, file);
+      this.removals++;
       this.#files.delete(path);
     });
   }
