@@ -96,7 +96,7 @@ export function blockKey(cid: CID): string {
 
 /** Makes the block of bytes of our own. There is no CID of version 0 but of dag-pb nodes. @throws AntirioError tooLarge */
 export function makeBlock(codec: typeof RAW | typeof DAG_PB, bytes: Uint8Array, version: 0 | 1 = 1): Block {
-  requireSize(bytes.length);
+  requireBlockSize(bytes.length);
   const digest = createDigest(SHA2_256, sha256(bytes));
   const isV0 = version === 0 && codec === DAG_PB;
   return { cid: isV0 ? CID.createV0(digest) : CID.createV1(codec, digest), bytes } as Block;
@@ -104,7 +104,7 @@ export function makeBlock(codec: typeof RAW | typeof DAG_PB, bytes: Uint8Array, 
 
 /** Takes bytes that came from outside as the block of a CID. @throws AntirioError corrupt | tooLarge | invalidInput */
 export function checkBlock(cid: CID, bytes: Uint8Array): Block {
-  requireSize(bytes.length);
+  requireBlockSize(bytes.length);
   const expected = requireSupported(cid).multihash.digest;
   if (!equalBytes(sha256(bytes), expected))
     throw new AntirioError('corrupt', `the bytes are not those of ${cid.toString()}`, {
@@ -114,7 +114,8 @@ export function checkBlock(cid: CID, bytes: Uint8Array): Block {
   return { cid, bytes } as Block;
 }
 
-function requireSize(size: number): void {
+/** @throws AntirioError tooLarge */
+export function requireBlockSize(size: number): void {
   if (size > MAX_BLOCK_BYTES)
     throw new AntirioError('tooLarge', `a block of ${size} bytes is over the limit`, {
       limit: MAX_BLOCK_BYTES,

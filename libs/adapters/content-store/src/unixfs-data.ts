@@ -1,4 +1,4 @@
-import { AntirioError } from '@antirio/kernel';
+import { AntirioError, concatBytes } from '@antirio/kernel';
 import { varint } from 'multiformats';
 import type { CID } from './block.ts';
 
@@ -15,6 +15,9 @@ const FIELD = {
   hashType: 0x28,
   fanout: 0x30,
 } as const;
+
+/** Field of the dag-pb node that the message stands in. */
+const NODE_DATA = 0x0a;
 
 /** Wire types of protobuf. */
 const VARINT = 0;
@@ -51,10 +54,19 @@ export function encodeFileData(blockSizes: readonly number[]): Uint8Array {
   ]);
 }
 
-/** The UnixFS message of a leaf that is a node: content and its size. */
-export function encodeLeafData(content: Uint8Array): Uint8Array {
-  const data: readonly Field[] = content.length === 0 ? [] : [[FIELD.data, content]];
-  return encodeFields([[FIELD.type, FILE], ...data, [FIELD.fileSize, content.length]]);
+/** What stands before and behind the content of a leaf that is a node: a dag-pb node without links, in it the UnixFS message of content and its size. */
+export function leafFrame(size: number): { readonly head: Uint8Array; readonly tail: Uint8Array } {
+  const head = encodeFields(
+    size === 0
+      ? [[FIELD.type, FILE]]
+      : [
+          [FIELD.type, FILE],
+          [FIELD.data, size],
+        ],
+  );
+  const tail = encodeFields([[FIELD.fileSize, size]]);
+  const node = encodeFields([[NODE_DATA, head.length + size + tail.length]]);
+  return { head: concatBytes(node, head), tail };
 }
 
 /** The UnixFS message of a shard of a directory: which of its buckets are taken, as a number, the highest byte first. */

@@ -5,15 +5,16 @@ import {
   makeBlock,
   RAW,
   readBlock,
+  requireBlockSize,
   requireReadable,
-  type Block,
   type BlockSink,
   type BlockSource,
   type CID,
 } from './block.ts';
+import { BlockWindow } from './block-window.ts';
 import { fixedChunker, type Chunker } from './chunker.ts';
 import { decodeNode } from './dag.ts';
-import { decodeData, encodeFileData, encodeLeafData, type UnixfsData } from './unixfs-data.ts';
+import { decodeData, encodeFileData, leafFrame, type UnixfsData } from './unixfs-data.ts';
 import { unixfsV1, type UnixfsProfile } from './unixfs-profile.ts';
 
 /** A file or directory in a store. */
@@ -40,76 +41,99 @@ const DEFAULT_MAX_BYTES = 16 * 2 ** 30;
 
 /**
  * Stores a stream as a UnixFS file, a balanced tree; without another chunker or other links the CIDs are those of the
- * profile (IPIP-499). Holds one chunk and the links of one path.
- * @throws AntirioError tooLarge | storageFull
+ * profile (IPIP-499). Blocks are written while the next ones are read and hashed; holds 8 MiB of them and the links of
+ * one path. However it ends, nothing is being put any more.
+ * @throws AntirioError tooLarge | storageFull; what the source throws
  */
 export async function importFile(
   sink: BlockSink,
   source: AsyncIterable<Uint8Array>,
   options: ImportOptions = {},
 ): Promise<Stored> {
+  const window = new BlockWindow(sink);
+  try {
+    const stored = await importInto(window, source, options);
+    await window.arrived();
+    return stored;
+  } finally {
+    await window.settled();
+  }
+}
+
+async function importInto(
+  window: BlockWindow,
+  source: AsyncIterable<Uint8Array>,
+  options: ImportOptions,
+): Promise<Stored> {
   const profile = options.profile ?? unixfsV1;
   const maxBytes = options.maxBytes ?? DEFAULT_MAX_BYTES;
-  const tree = new BalancedTree(sink, profile, options.maxLinks ?? profile.maxLinks);
+  const tree = new BalancedTree(window, profile, options.maxLinks ?? profile.maxLinks);
   let size = 0;
   for await (const chunk of (options.chunker ?? fixedChunker(profile.chunkBytes))(source)) {
     size += chunk.length;
     if (size > maxBytes)
       throw new AntirioError('tooLarge', `a file of over ${maxBytes} bytes`, { limit: maxBytes });
-    const leaf = leafOf(profile, chunk);
-    await sink.put(leaf);
-    await tree.add({ cid: leaf.cid, size: chunk.length, dagSize: leaf.bytes.length });
+    tree.add(await sendLeaf(window, profile, chunk));
   }
-  return tree.finish();
+  return tree.finish() ?? sendLeaf(window, profile, new Uint8Array());
 }
 
-function leafOf(profile: UnixfsProfile, chunk: Uint8Array): Block {
-  if (profile.rawLeaves) return makeBlock(RAW, chunk);
-  return makeBlock(DAG_PB, encode(prepare({ Data: encodeLeafData(chunk), Links: [] })), profile.cidVersion);
+async function sendLeaf(window: BlockWindow, profile: UnixfsProfile, chunk: Uint8Array): Promise<Stored> {
+  const { head, tail } = profile.rawLeaves ? BARE : leafFrame(chunk.length);
+  const length = head.length + chunk.length + tail.length;
+  requireBlockSize(length);
+  const memory = await window.take(length);
+  memory.set(head);
+  memory.set(chunk, head.length);
+  memory.set(tail, length - tail.length);
+  const codec = profile.rawLeaves ? RAW : DAG_PB;
+  const leaf = makeBlock(codec, memory.subarray(0, length), profile.cidVersion);
+  window.send(leaf, memory);
+  return { cid: leaf.cid, size: chunk.length, dagSize: length };
 }
+
+const BARE = { head: new Uint8Array(), tail: new Uint8Array() };
 
 /** Nodes from the leaves up: level 0 collects leaves, level n the nodes over full groups of level n - 1. */
 class BalancedTree {
-  readonly #sink: BlockSink;
+  readonly #window: BlockWindow;
   readonly #profile: UnixfsProfile;
   readonly #maxLinks: number;
   readonly #levels: Stored[][] = [];
 
-  constructor(sink: BlockSink, profile: UnixfsProfile, maxLinks: number) {
-    this.#sink = sink;
+  constructor(window: BlockWindow, profile: UnixfsProfile, maxLinks: number) {
+    this.#window = window;
     this.#profile = profile;
     this.#maxLinks = maxLinks;
   }
 
-  async add(child: Stored, level = 0): Promise<void> {
+  add(child: Stored, level = 0): void {
     const group = (this.#levels[level] ??= []);
     // A full group is closed by the child after it, because the last one may be the whole file.
     if (group.length === this.#maxLinks) {
       this.#levels[level] = [child];
-      await this.add(await this.#close(group), level + 1);
+      this.add(this.#close(group), level + 1);
     } else {
       group.push(child);
     }
   }
 
-  async finish(): Promise<Stored> {
+  /** The root; undefined where there is no leaf. */
+  finish(): Stored | undefined {
     for (let level = 0; ; level++) {
       const group = this.#levels[level];
-      if (group === undefined) break;
+      if (group === undefined) return undefined;
       const [only, second] = group;
       if (only !== undefined && second === undefined && level === this.#levels.length - 1) return only;
-      await this.add(await this.#close(group), level + 1);
+      this.add(this.#close(group), level + 1);
     }
-    const empty = leafOf(this.#profile, new Uint8Array());
-    await this.#sink.put(empty);
-    return { cid: empty.cid, size: 0, dagSize: empty.bytes.length };
   }
 
-  async #close(children: readonly Stored[]): Promise<Stored> {
+  #close(children: readonly Stored[]): Stored {
     const data = encodeFileData(children.map((child) => child.size));
     const links = children.map((child) => ({ Name: '', Tsize: child.dagSize, Hash: child.cid }));
     const block = makeBlock(DAG_PB, encode(prepare({ Data: data, Links: links })), this.#profile.cidVersion);
-    await this.#sink.put(block);
+    this.#window.send(block);
     const sum = (of: 'size' | 'dagSize'): number => children.reduce((total, child) => total + child[of], 0);
     return { cid: block.cid, size: sum('size'), dagSize: sum('dagSize') + block.bytes.length };
   }
