@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { differences, summariseDevices, type GenuineFrame, type HandbackStatement } from './statement.ts';
+import { differences, handbackStatement, summariseDevices, type GenuineFrame, type HandbackStatement } from './statement.ts';
 
 const frame = (devEui: string, fcnt: number, byte = fcnt & 0xff): GenuineFrame => ({
   devEui,
@@ -53,6 +53,31 @@ describe('handback statements', () => {
       last: 9,
       count: 2,
       gaps: 3,
+      gapRanges: [[6, 8]],
+      gapsUnnamed: 0,
     });
+  });
+
+  test('name the first gaps of a device, and count what is beyond them', () => {
+    const frames = Array.from({ length: 12 }, (_, i) => frame('aa', i * 3));
+    const [device] = summariseDevices([...frames, frame('bb', 1), frame('bb', 2)]);
+    expect(device?.gaps).toBe(22);
+    expect(device?.gapRanges?.slice(0, 2)).toEqual([
+      [1, 2],
+      [4, 5],
+    ]);
+    expect(device?.gapRanges).toHaveLength(8);
+    expect(device?.gapsUnnamed).toBe(6);
+    const long = frames.map((one) => ({ ...one, devEui: one.devEui.repeat(8) }));
+    expect(handbackStatement.parse(statement(long)).devices[0]?.gapsUnnamed).toBe(6);
+    expect(summariseDevices([frame('bb', 1), frame('bb', 2)])[0]).not.toHaveProperty('gapRanges');
+  });
+
+  test('are the same for two frames under one counter, whichever came first', () => {
+    const [one, other] = [frame('aa', 4, 1), frame('aa', 4, 2)];
+    const both = statement([one, other]);
+    expect(both.devices[0]).toMatchObject({ count: 2, gaps: 0 });
+    expect(differences(both, statement([other, one]))).toEqual([]);
+    expect(differences(both, statement([one]))).toHaveLength(1);
   });
 });

@@ -1,8 +1,11 @@
 import { z } from 'zod';
-import { concatBytes, sha256, sha256Hex, utf8 } from '@antirio/kernel';
+import { createSha256, sha256, toHex, utf8, type RunningSha256 } from '@antirio/kernel';
 import { protectedDevice } from './terms.ts';
 
 const count = z.int().min(0);
+/** Gaps of one device, and of a whole statement, that are named; the others are counted: statements stay short. */
+const GAPS_NAMED = 8;
+const GAPS_NAMED_IN_ALL = 2000;
 
 /** What one device's part of an outage amounts to. The digest is over (FCnt, PHYPayload), never over decoded values. */
 export const deviceStatement = protectedDevice.extend({
@@ -13,6 +16,13 @@ export const deviceStatement = protectedDevice.extend({
   count,
   /** FCnts between first and last that the provider never heard. */
   gaps: count,
+  /** The first of those, each as its first and last FCnt. */
+  gapRanges: z
+    .array(z.tuple([count, count]))
+    .max(GAPS_NAMED)
+    .optional(),
+  /** How many of `gaps` are in none of `gapRanges`. */
+  gapsUnnamed: count.optional(),
   digest: z.string().regex(/^[0-9a-f]{64}$/),
 });
 export type DeviceStatement = z.output<typeof deviceStatement>;
@@ -37,40 +47,79 @@ export interface GenuineFrame {
   readonly phyPayload: Uint8Array;
 }
 
-function digestOf(frames: readonly GenuineFrame[]): string {
-  const parts = frames.map((frame) => concatBytes(utf8(`${frame.fcnt}:`), sha256(frame.phyPayload)));
-  return sha256Hex(...parts);
+/** A frame as a statement counts it. */
+export interface StatedFrame extends Pick<GenuineFrame, 'devEui' | 'devAddr' | 'session' | 'fcnt'> {
+  /** SHA-256 of its PHYPayload. */
+  readonly digest: Uint8Array;
 }
 
-function summarise(frames: readonly GenuineFrame[]): DeviceStatement | undefined {
-  const sorted = [...frames].sort((a, b) => a.fcnt - b.fcnt);
-  const [first] = sorted;
-  const last = sorted.at(-1);
-  if (first === undefined || last === undefined) return undefined;
-  const { devEui, devAddr, session } = first;
-  const gaps = last.fcnt - first.fcnt + 1 - sorted.length;
+/** Adds frames up to a statement without keeping any. */
+export interface Summary {
+  /** Each frame once, those of one device and session together, in the order of (FCnt, digest). */
+  add(frame: StatedFrame): void;
+  devices(): DeviceStatement[];
+}
+
+interface Running {
+  readonly of: StatedFrame;
+  readonly hash: RunningSha256;
+  readonly named: [number, number][];
+  last: number;
+  count: number;
+  gaps: number;
+  unnamed: number;
+}
+
+const begin = (of: StatedFrame): Running => {
+  return { of, hash: createSha256(), named: [], last: of.fcnt - 1, count: 0, gaps: 0, unnamed: 0 };
+};
+
+function end({ of, hash, named, last, count, gaps, unnamed }: Running): DeviceStatement {
+  const { devEui, devAddr, session, fcnt: first } = of;
+  const digest = hash.hex();
+  const told = gaps === 0 ? {} : { gapRanges: named, gapsUnnamed: unnamed };
+  return { devEui, devAddr, session, first, last, count, gaps, ...told, digest };
+}
+
+export function createSummary(): Summary {
+  const done: DeviceStatement[] = [];
+  let running: Running | undefined;
+  let mayName = GAPS_NAMED_IN_ALL;
+  const skip = (of: Running, first: number, last: number): void => {
+    const length = last - first + 1;
+    of.gaps += length;
+    if (of.named.length < GAPS_NAMED && mayName > 0) {
+      of.named.push([first, last]);
+      mayName -= 1;
+    } else of.unnamed += length;
+  };
   return {
-    devEui,
-    devAddr,
-    session,
-    first: first.fcnt,
-    last: last.fcnt,
-    count: sorted.length,
-    gaps,
-    digest: digestOf(sorted),
+    add(frame) {
+      if (running?.of.devEui !== frame.devEui || running.of.session !== frame.session) {
+        if (running !== undefined) done.push(end(running));
+        running = begin(frame);
+      }
+      if (frame.fcnt > running.last + 1) skip(running, running.last + 1, frame.fcnt - 1);
+      running.last = frame.fcnt;
+      running.count += 1;
+      running.hash.update(utf8(`${frame.fcnt}:`));
+      running.hash.update(frame.digest);
+    },
+    devices: () => (running === undefined ? done : [...done, end(running)]),
   };
 }
 
 /** Per device and session, in the order of their ids; a frame that occurs twice counts once. */
 export function summariseDevices(frames: readonly GenuineFrame[]): DeviceStatement[] {
-  const groups = new Map<string, Map<string, GenuineFrame>>();
-  for (const frame of frames) {
-    const key = `${frame.devEui}/${frame.session}`;
-    const group = groups.get(key) ?? new Map<string, GenuineFrame>();
-    group.set(`${frame.fcnt}/${sha256Hex(frame.phyPayload)}`, frame);
-    groups.set(key, group);
+  const distinct = new Map<string, StatedFrame>();
+  for (const { devEui, devAddr, session, fcnt, phyPayload } of frames) {
+    const digest = sha256(phyPayload);
+    const order = `${devEui}/${session}/${String(fcnt).padStart(10, '0')}/${toHex(digest)}`;
+    distinct.set(order, { devEui, devAddr, session, fcnt, digest });
   }
-  return [...groups.keys()].sort().flatMap((key) => summarise([...(groups.get(key)?.values() ?? [])]) ?? []);
+  const summary = createSummary();
+  for (const [, frame] of [...distinct].sort(([a], [b]) => (a < b ? -1 : 1))) summary.add(frame);
+  return summary.devices();
 }
 
 /** Where two statements differ, in words; empty when they agree. */
