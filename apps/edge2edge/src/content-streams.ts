@@ -4,7 +4,9 @@ import { sleep, type HttpPeer } from '@antirio/host';
 import { AntirioError, concatBytes, type Clock, type Identity } from '@antirio/kernel';
 import type { Proven } from './request-proof.ts';
 import { createConcurrency } from './rate-limit.ts';
+import type { Streaming } from './open-routes.ts';
 import { HEADERS, signStreamHead } from './request-signature.ts';
+import { SIGNED_PIECES, signPieces } from './signed-pieces.ts';
 
 /** Streams to one edge at once, and to all. */
 const PER_EDGE = 4;
@@ -27,9 +29,15 @@ export interface OtherAnswer {
   readonly body: Uint8Array;
 }
 
+/** What the answer says besides what the room gives. */
+export interface StreamSetting {
+  readonly challenge: string;
+  readonly streaming: Streaming;
+}
+
 /**
  * Content for other edges, of any size: the head is signed and bound to the request, the body is blocks, each of which its
- * CID proves. Bounded in number, and all together in pace, so that requests and datagrams find room beside them.
+ * CID proves, or pieces that are signed one by one. Bounded in number, and all together in pace, so that requests and datagrams find room beside them.
  */
 export interface ContentStreams {
   /** Undefined once a stream is through; else what is to be answered. @throws AntirioError busy | unavailable | timeout | tooLarge */
@@ -38,7 +46,7 @@ export interface ContentStreams {
     proven: Proven,
     request: IncomingMessage,
     response: ServerResponse,
-    challenge: string,
+    setting: StreamSetting,
   ): Promise<OtherAnswer | undefined>;
 }
 
@@ -135,18 +143,20 @@ export function createContentStreams({
     { from: to, nonce, path }: Proven,
     request: IncomingMessage,
     response: ServerResponse,
-    challenge: string,
+    { challenge, streaming }: StreamSetting,
   ): Promise<OtherAnswer | undefined> => {
     if (room.open === undefined) throw new AntirioError('unavailable', 'there is no content here');
     const headers: Record<string, string> = { [HEADERS.peer]: to };
-    for (const name of ['accept', 'accept-encoding'])
+    const asked = streaming === 'signed' ? ['accept'] : ['accept', 'accept-encoding'];
+    for (const name of asked)
       if (text(request.headers[name]) !== '') headers[name] = text(request.headers[name]);
     const stream = await room.open(path, { headers, idleMs: IDLE_MS, transient: true });
     try {
       const { status } = stream;
       const contentType = text(stream.headers['content-type']);
       if (status !== 200) return { status, contentType, body: await wholeBody(stream.body, MAX_OTHER_BYTES) };
-      const contentEncoding = text(stream.headers['content-encoding']);
+      const isSigned = streaming === 'signed';
+      const contentEncoding = isSigned ? SIGNED_PIECES : text(stream.headers['content-encoding']);
       const head = { status, contentType, contentEncoding, path: request.url ?? '', to, nonce };
       response.writeHead(status, {
         'content-type': contentType,
@@ -154,18 +164,19 @@ export function createContentStreams({
         [HEADERS.challenge]: challenge,
         [HEADERS.stream]: signStreamHead(identity, head),
       });
-      await pump(stream.body, response);
+      const body = isSigned ? signPieces(identity, { to, nonce }, stream.body) : stream.body;
+      await pump(body, response);
       return undefined;
     } finally {
       stream.close();
     }
   };
   return {
-    async serve(room, proven, request, response, challenge) {
+    async serve(room, proven, request, response, setting) {
       const end = atOnce.begin(proven.from);
       if (end === undefined) throw new AntirioError('busy', 'too much content is on its way to edges');
       try {
-        return await open(room, proven, request, response, challenge);
+        return await open(room, proven, request, response, setting);
       } finally {
         end();
       }

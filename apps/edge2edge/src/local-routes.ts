@@ -5,7 +5,7 @@ import { AntirioError, canonicalBytes, fromBase64, verifySignature, type EdgeId 
 import type { AddressBook } from './address-book.ts';
 import { passOn } from './content-streams.ts';
 import { resolveEdge, type Directory } from './directory.ts';
-import { findOpenRoute, isStreamed, peerKey } from './open-routes.ts';
+import { findOpenRoute, peerKey, streamingOf, type Streaming } from './open-routes.ts';
 import { edgeId, peerAddress, sealKey, type Edge2EdgeOptions } from './options.ts';
 import type { PeerClient } from './peer-client.ts';
 
@@ -83,11 +83,11 @@ async function pass(parts: LocalRoutesParts, to: EdgeId, call: HttpCall): Promis
   return room.call({ ...call, path, timeoutMs: 35_000 });
 }
 
-/** Whether the way to another edge takes the answer as a stream. */
-function isContent(path: string): boolean {
+/** How the way to another edge takes the answer as a stream, where it does. */
+function streamingFor(path: string): Streaming | undefined {
   const [, service = '', behind = '', query = ''] = /^\/([a-z0-9-]+)\/([^?]*)(.*)$/.exec(path) ?? [];
   const matched = findOpenRoute('edge', 'GET', service, behind);
-  return matched !== undefined && isStreamed(matched.route, query);
+  return matched === undefined ? undefined : streamingOf(matched.route, query);
 }
 
 async function openStream(
@@ -95,9 +95,10 @@ async function openStream(
   to: EdgeId,
   path: string,
   headers: Readonly<Record<string, string>>,
+  streaming: Streaming,
 ): Promise<HttpStream> {
   const call = { headers, idleMs: STREAM_IDLE_MS, transient: true };
-  if (to !== own) return client.open(to, path, call);
+  if (to !== own) return client.open(to, path, call, streaming);
   const [, service = '', behind = ''] = /^\/([a-z0-9-]+)(\/.*)$/.exec(path) ?? [];
   const room = rooms[peerKey(service)];
   if (room?.open === undefined) throw new AntirioError('notFound', `there is no room ${service} here`);
@@ -108,15 +109,15 @@ async function passStream(
   parts: LocalRoutesParts,
   to: EdgeId,
   path: string,
-  request: Request,
-  response: Response,
+  streaming: Streaming,
+  { request, response }: { readonly request: Request; readonly response: Response },
 ): Promise<void> {
   const headers: Record<string, string> = {};
   for (const name of ['accept', 'accept-encoding']) {
     const value = request.get(name);
     if (value !== undefined) headers[name] = value;
   }
-  const stream = await openStream(parts, to, path, headers);
+  const stream = await openStream(parts, to, path, headers, streaming);
   response.once('close', () => stream.close());
   for (const name of ['content-type', 'content-encoding']) {
     const value = stream.headers[name];
@@ -135,8 +136,9 @@ function peerRoutes(parts: LocalRoutesParts): void {
   parts.rim.app.all(`${PREFIX}:edgeId/*path`, async (request, response) => {
     const [, name = '', path = ''] = /^\/edge2edge\/peer\/([^/?]+)(\/.*)$/.exec(request.originalUrl) ?? [];
     const to = resolveEdge(name, parts.options, parts.own);
-    if (request.method === 'GET' && isContent(path)) {
-      await passStream(parts, to, path, request, response);
+    const streaming = request.method === 'GET' ? streamingFor(path) : undefined;
+    if (streaming !== undefined) {
+      await passStream(parts, to, path, streaming, { request, response });
       return;
     }
     const answer = await pass(parts, to, toCall(request, response, path));

@@ -18,6 +18,8 @@ export interface OpenRoute {
   readonly role?: 'edge' | 'central';
   /** CARs go as streams: their blocks prove themselves, so that only the head of the answer is signed, and no size is too large. */
   readonly streamsCars?: true;
+  /** Answers of any size, in pieces that are signed one by one. */
+  readonly streamsSigned?: true;
   /** How long the room may think (default 10 s). */
   readonly timeoutMs?: number;
 }
@@ -56,6 +58,7 @@ export const OPEN_ROUTES: readonly OpenRoute[] = [
   get('gateway-bridge', 'api/v3/ring/:id/offers', 'party'),
   get('gateway-bridge', 'api/v3/ring/:id/frames', 'party'),
   post('gateway-bridge', 'api/v3/ring/:id/frames', 'party'),
+  get('gateway-bridge', 'api/v3/ring/:id/stream', 'party', { streamsSigned: true }),
   get('gateway-bridge', 'api/v3/ring/:id/root', 'party'),
   post('gateway-bridge', 'api/v3/ring/:id/acknowledge', 'party'),
 
@@ -138,9 +141,13 @@ export function findOpenRoute(
   return undefined;
 }
 
-/** Whether the answer to a request goes as a stream. */
-export function isStreamed({ streamsCars }: OpenRoute, path: string): boolean {
-  return streamsCars === true && /[?&]format=car(?:&|$)/.test(path);
+/** How an answer that goes as a stream is proven: by itself, or by a signature for each of its pieces. */
+export type Streaming = 'self' | 'signed';
+
+/** Undefined where the answer goes as a whole. */
+export function streamingOf({ streamsCars, streamsSigned }: OpenRoute, path: string): Streaming | undefined {
+  if (streamsSigned === true) return 'signed';
+  return streamsCars === true && /[?&]format=car(?:&|$)/.test(path) ? 'self' : undefined;
 }
 
 /** A room's name as the key of its peer: `gateway-bridge` is `gatewayBridge`. */

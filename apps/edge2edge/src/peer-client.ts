@@ -19,15 +19,20 @@ import {
 } from '@antirio/kernel';
 import { wholeBody } from './content-streams.ts';
 import type { Directory } from './directory.ts';
+import type { Streaming } from './open-routes.ts';
 import { createConcurrency } from './rate-limit.ts';
 import { HEADERS, isAnswerOf, isStreamHeadOf, signRequest } from './request-signature.ts';
+import { SIGNED_PIECES, verifiedPieces, type StreamOf } from './signed-pieces.ts';
 
 /** Signed requests to other edges, and only answers that they signed. */
 export interface PeerClient {
   /** @throws AntirioError notFound, busy, unavailable, timeout, tooLarge */
   call(to: EdgeId, call: HttpCall): Promise<HttpAnswer>;
-  /** A GET whose answer is a stream of content; its head is proven to be the edge's, its body proves itself or not. @throws as `call` */
-  open(to: EdgeId, path: string, call: HttpStreamCall): Promise<HttpStream>;
+  /**
+   * A GET whose answer is a stream of content; its head is proven to be the edge's, and of a `signed` one each piece, before it is
+   * given; the body of others proves itself or not. @throws as `call`
+   */
+  open(to: EdgeId, path: string, call: HttpStreamCall, streaming: Streaming): Promise<HttpStream>;
   close(): void;
 }
 
@@ -87,6 +92,14 @@ async function* whileOpen(body: AsyncIterable<Uint8Array>, end: () => void): Asy
   } finally {
     end();
   }
+}
+
+/** @throws AntirioError unavailable where the pieces are not signed as they have to be. */
+function withVerified(stream: HttpStream, of: StreamOf): HttpStream {
+  const { 'content-encoding': coding, ...headers } = stream.headers;
+  if (coding === SIGNED_PIECES) return { ...stream, headers, body: verifiedPieces(of, stream.body) };
+  stream.close();
+  throw new AntirioError('unavailable', `${of.from} gave a stream that is not signed`);
 }
 
 export function createPeerClient({ identity, random, log, directory }: PeerClientParts): PeerClient {
@@ -157,6 +170,7 @@ export function createPeerClient({ identity, random, log, directory }: PeerClien
     url: string,
     path: string,
     call: HttpStreamCall,
+    proven: Streaming,
   ): Promise<HttpStream | 'stale'> => {
     const nonce = `${challenges.get(to) ?? NO_CHALLENGE}.${toHex(random.bytes(12))}`;
     const empty = new Uint8Array(0);
@@ -170,7 +184,8 @@ export function createPeerClient({ identity, random, log, directory }: PeerClien
     const contentType = header(stream, 'content-type');
     const contentEncoding = header(stream, 'content-encoding');
     const head = { status, contentType, contentEncoding, path, to: identity.edgeId, nonce };
-    if (isStreamHeadOf(to, head, header(stream, HEADERS.stream))) return stream;
+    if (isStreamHeadOf(to, head, header(stream, HEADERS.stream)))
+      return proven === 'self' ? stream : withVerified(stream, { from: to, to: identity.edgeId, nonce });
     const body = await wholeBody(stream.body, MAX_ANSWER_BYTES);
     const answer = { status, contentType, body, to: identity.edgeId, nonce };
     if (isAnswerOf(to, answer, header(stream, HEADERS.answer)))
@@ -183,20 +198,21 @@ export function createPeerClient({ identity, random, log, directory }: PeerClien
     url: string,
     path: string,
     call: HttpStreamCall,
+    proven: Streaming,
   ): Promise<HttpStream> => {
     for (let tries = 0; tries < 3; tries++) {
-      const stream = await attemptStream(to, url, path, call);
+      const stream = await attemptStream(to, url, path, call, proven);
       if (stream !== 'stale') return stream;
     }
     throw new AntirioError('unavailable', `${to} keeps changing its challenge`);
   };
   return {
-    async open(to, path, call) {
+    async open(to, path, call, proven) {
       const { url } = await directory().find(to);
       const end = streaming.begin(to);
       if (end === undefined) throw new AntirioError('busy', `too much content of ${to} is on its way`);
       try {
-        const stream = await openStream(to, url, path, call);
+        const stream = await openStream(to, url, path, call, proven);
         const close = (): void => {
           end();
           stream.close();

@@ -6,7 +6,7 @@ import { createAdmission } from './admission.ts';
 import type { Directory } from './directory.ts';
 import { createFreshness } from './freshness.ts';
 import { createContentStreams } from './content-streams.ts';
-import { isStreamed, peerKey } from './open-routes.ts';
+import { peerKey, streamingOf } from './open-routes.ts';
 import type { Edge2EdgeOptions, Edge2EdgePorts } from './options.ts';
 import { createProver, type Proven } from './request-proof.ts';
 import { createConcurrency, createRateLimit } from './rate-limit.ts';
@@ -117,8 +117,10 @@ export function createPeerListener({ options, ports, directory, rooms }: PeerLis
       if (end === undefined) throw new AntirioError('busy', 'too many requests of this edge are under way');
       await admission.admit(from, matched);
       counts.served += 1;
-      if (!isStreamed(matched.route, proven.path)) return await ask(proven, request);
-      return await streams.serve(roomOf(matched), proven, request, response, freshness.challenge());
+      const streaming = streamingOf(matched.route, proven.path);
+      if (streaming === undefined) return await ask(proven, request);
+      const head = { challenge: freshness.challenge(), streaming };
+      return await streams.serve(roomOf(matched), proven, request, response, head);
     } catch (error) {
       const answer = errorAnswer(error);
       if (answer.status < 500) counts.refused += 1;

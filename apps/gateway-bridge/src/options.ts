@@ -107,6 +107,8 @@ export const gatewayBridgeOptions = z.strictObject({
       /** Between attempts that fail, at most. */
       maxIntervalMs: z.int().min(10).default(3000),
       pageFrames: z.int().min(1).max(500).default(200),
+      /** Where so many frames follow, and most of those before them were lacking, they are read as one stream. */
+      streamFrames: z.int().min(1).default(2000),
       timeoutMs: z.int().min(100).default(3000),
     })
     .prefault({}),

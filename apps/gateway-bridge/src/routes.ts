@@ -16,6 +16,7 @@ import {
   type HeldRing,
   type Rings,
 } from './ring/rings.ts';
+import { addStreamRoutes } from './stream-routes.ts';
 import { toWire } from './ring/wire.ts';
 import type { Forwarders } from './semtech/forwarders.ts';
 import type { GatewayStatus } from './semtech/gateways.ts';
@@ -173,6 +174,7 @@ function addFrameRoutes(rim: HttpRim, ports: RoutePorts): void {
     const { ring } = held(request, params.id);
     return { frames: (await ring.frames(query.after, query.limit)).map(toWire) };
   });
+  addStreamRoutes(rim, held);
   const seqs = z.strictObject({ seqs: z.array(z.int().min(1)).max(500) });
   const wanted = { summary: 'these frames', params: ringParams, body: seqs };
   rim.route('post', '/api/v3/ring/:id/frames', wanted, async ({ request, params, body }) => {

@@ -1,6 +1,6 @@
 import { Agent, request, type IncomingMessage, type RequestOptions } from 'node:http';
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
-import { AntirioError, errorCodes, fromUtf8, type ErrorCode } from '@antirio/kernel';
+import { AntirioError, concatBytes, errorCodes, fromUtf8, type ErrorCode } from '@antirio/kernel';
 import { withoutLogins } from './logins.ts';
 import { openHttpStream, type HttpStream, type HttpStreamCall } from './http-stream.ts';
 import { createHttpPipeline, type HttpPipeline, type PipelinedRequest } from './http-pipeline.ts';
@@ -216,6 +216,20 @@ export function answerError(
     // an error page that is no JSON: the status must do
   }
   return new AntirioError(codeOf(status), `${call.method ?? 'GET'} ${call.path}: ${message}`, { status });
+}
+
+const MAX_FAILURE_BYTES = 64 << 10;
+
+/** What a stream says whose status is not 200; its body is read, as far as it is short. */
+export async function streamError(path: string, { status, body }: HttpStream): Promise<AntirioError> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of body) {
+    size += part.length;
+    if (size > MAX_FAILURE_BYTES) break;
+    parts.push(part.slice());
+  }
+  return answerError({ path }, { status, body: concatBytes(...parts) });
 }
 
 /** Calls and gives the JSON body of a 2xx answer. @throws AntirioError with the other side's message otherwise. */

@@ -10,6 +10,7 @@ export * from './database.ts';
 export * from './group-commit.ts';
 export * from './http-peer.ts';
 export * from './http-stream.ts';
+export { framesOf, toFrames } from './framed-stream.ts';
 export { API_VERSION } from './error-answer.ts';
 export * from './hot-route.ts';
 export * from './http-rim.ts';

@@ -7,6 +7,7 @@ import { leafHash } from './frontier.ts';
 import type { StoredFrame } from './record.ts';
 import type { Offer, Ring } from './ring.ts';
 import type { GapSource, Rings } from './rings.ts';
+import { pullStream } from './stream-pull.ts';
 import { frameSchema } from './wire.ts';
 
 /** How far a ring has been filled from its source. */
@@ -40,6 +41,8 @@ export interface GapFillerPorts {
   readonly intervalMs: number;
   readonly maxIntervalMs: number;
   readonly pageFrames: number;
+  /** From so many frames on the rest is read as a stream. */
+  readonly streamFrames: number;
   readonly timeoutMs: number;
   /** Called with each frame that was stored, in order. */
   readonly onStored: (ring: Ring, frame: RingFrame) => void;
@@ -121,7 +124,7 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
       return [{ phyPayload: bytes, rx, receivedAt, gatewayId, via: source.edgeId }];
     });
   };
-  const store = async (ring: Ring, frames: readonly StoredFrame[]): Promise<void> => {
+  const takeAll = (ring: Ring, frames: readonly StoredFrame[]): { writes: Promise<void>[]; full: boolean } => {
     const writes: Promise<void>[] = [];
     let full = false;
     for (const frame of frames) {
@@ -134,11 +137,17 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
       }
       full ||= taken.kind === 'dropped' && taken.reason === 'budget';
     }
-    await Promise.all(writes);
-    // not acknowledged: the source keeps what does not fit here yet
-    if (full) throw new AntirioError('storageFull', `ring ${ringId} is full`);
+    return { writes, full };
   };
-  const takePage = async (ring: Ring, page: Page): Promise<void> => {
+  // not acknowledged: the source keeps what does not fit here yet
+  const tooFull = (): AntirioError => new AntirioError('storageFull', `ring ${ringId} is full`);
+  const store = async (ring: Ring, frames: readonly StoredFrame[]): Promise<void> => {
+    const { writes, full } = takeAll(ring, frames);
+    await Promise.all(writes);
+    if (full) throw tooFull();
+  };
+  /** How many of the page's frames were not here. */
+  const takePage = async (ring: Ring, page: Page): Promise<number> => {
     const ours = new Set(ring.settings.devAddrs);
     const lacking = page.offers.filter((offer) => ours.has(offer.devAddr) && !ring.holds(offer));
     for (let i = 0; i < lacking.length; i += ports.pageFrames) {
@@ -147,6 +156,7 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
       refused += wanted.length - frames.length;
       await store(ring, frames);
     }
+    return lacking.length;
   };
   const acknowledge = async (through: number, incarnation: string): Promise<void> => {
     if (through <= acknowledged) return;
@@ -161,6 +171,27 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
     }
   };
 
+  /** Takes all that follows as one stream; where the source gives none, false. */
+  const stream = async (ring: Ring, after: number, incarnation: string): Promise<boolean> => {
+    let isFull = false;
+    const take = async (into: Ring, frames: readonly StoredFrame[], through: number): Promise<void> => {
+      if (isFull) throw tooFull();
+      const { writes, full } = takeAll(into, frames);
+      isFull = full;
+      // in the log behind the frames, so that it is never there without them
+      if (!full) writes.push(into.pulled({ ...source, incarnation, through }));
+      await Promise.all(writes);
+      lastSuccessAt = clock.now();
+      if (full) throw tooFull();
+    };
+    const refuse = (): void => void (refused += 1);
+    const tell = (through: number): Promise<void> => acknowledge(through, incarnation);
+    const parts = { edge2edge, clock, edgeId: source.edgeId, base, take, refuse, acknowledge: tell };
+    const end = await pullStream(parts, ring, { after, incarnation }, stop.signal);
+    if (end === undefined) return false;
+    remoteNext = end.last + 1;
+    return true;
+  };
   const pull = async (): Promise<void> => {
     for (let pages = 0; pages < PAGES_AT_ONCE; pages++) {
       const ring = ringNow();
@@ -174,12 +205,15 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
         page = await askOffers(0);
       }
       remoteNext = page.last + 1;
-      await takePage(ring, page);
+      const lacked = await takePage(ring, page);
       const through = Math.max(page.next, after);
       if (through > after) await ring.pulled({ ...source, incarnation, through });
       await acknowledge(through, incarnation);
       lastSuccessAt = clock.now();
       if (page.next <= after || page.next >= page.last) return;
+      // Most of a long rest is lacking too: its names would cost more than itself.
+      const isLong = page.last - through >= ports.streamFrames && lacked * 2 >= page.offers.length;
+      if (isLong) await stream(ring, through, incarnation);
     }
   };
   const attempt = async (): Promise<void> => {

@@ -43,7 +43,7 @@ const controlSchema = z.discriminatedUnion('kind', [
 /** What a ring's log holds besides frames. */
 export type Control = z.output<typeof controlSchema>;
 export type StoredFrame = Reception & { readonly via: Via };
-export type RingRecord =
+export type LogRecord =
   | { readonly kind: 'frame'; readonly frame: StoredFrame; readonly storedAt: number }
   | { readonly kind: 'control'; readonly control: Control };
 
@@ -129,7 +129,8 @@ export function encodeFrame(frame: StoredFrame, storedAt: number): Uint8Array {
   return bytes;
 }
 
-function decodeFrame(bytes: Uint8Array): { readonly frame: StoredFrame; readonly storedAt: number } {
+/** Of what `encodeFrame` made; nothing is copied. Anything else gives nonsense, or throws. */
+export function decodeFrame(bytes: Uint8Array): { readonly frame: StoredFrame; readonly storedAt: number } {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   let at = FIXED;
   const next = (): Uint8Array => {
@@ -172,7 +173,7 @@ export function encodeControl(control: Control): Uint8Array {
 }
 
 /** @throws AntirioError corrupt for bytes that neither of the two encoders wrote. */
-export function decodeRecord(bytes: Uint8Array): RingRecord {
+export function decodeRecord(bytes: Uint8Array): LogRecord {
   try {
     if (bytes[0] === FRAME) return { kind: 'frame', ...decodeFrame(bytes) };
     if (bytes[0] === CONTROL)

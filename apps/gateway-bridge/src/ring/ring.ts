@@ -46,12 +46,20 @@ export interface Offer {
   readonly receivedAt: number;
 }
 
+/** A frame as the log has it: what `decodeFrame` reads. */
+export interface RingRecord {
+  readonly seq: number;
+  readonly bytes: Uint8Array;
+}
+
 export interface RingStatus {
   readonly first: number;
   readonly last: number;
   readonly count: number;
   readonly bytes: number;
   readonly acknowledged: number;
+  /** Frames that the disk has changed, as far as they have been read since the start. */
+  readonly damaged: number;
   readonly dropped: Drops;
 }
 
@@ -72,6 +80,10 @@ export interface Ring {
   offers(after: number, limit: number): Offer[];
   frames(after: number, limit: number): Promise<RingFrame[]>;
   framesOf(seqs: readonly number[]): Promise<RingFrame[]>;
+  /** The numbers of the frames after one, as far as they are on the disk. */
+  seqs(after: number, limit: number): number[];
+  /** As `framesOf`, each as its record in the log. */
+  records(seqs: readonly number[]): Promise<RingRecord[]>;
   /** The number of the frame that an offer means. A forgery may carry the same counter and MIC; the digest tells them apart. */
   find(offer: Pick<Offer, 'devAddr' | 'fcnt' | 'mic' | 'digest'>): number | undefined;
   /** Merkle root over the PHYPayloads of frames 1 to `through`. @throws AntirioError invalidInput | gone. */
@@ -259,6 +271,8 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
     find,
     offers: (after, limit) => seqsAfter(after, limit).map(toOffer),
     frames: (after, limit) => read(seqsAfter(after, limit)),
+    seqs: seqsAfter,
+    records: (seqs) => store.readRecords(seqs.filter((seq) => seq > floor)),
     framesOf: (seqs) =>
       read([...new Set(seqs)].filter((seq) => seq > floor && seq <= durableThrough).sort((a, b) => a - b)),
     root,
@@ -285,6 +299,7 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
       count: slots.count,
       bytes: slots.bytes,
       acknowledged: store.state.acknowledged,
+      damaged: store.damaged,
       dropped,
     }),
     settled: () => latest,

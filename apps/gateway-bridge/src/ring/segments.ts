@@ -1,6 +1,7 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, unlinkSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { AntirioError, fromHex, toHex } from '@antirio/kernel';
 import { openAppendLog, type AppendLog } from '@antirio/host';
 import { devAddrValue, parseDataFrame } from '@antirio/lorawan';
@@ -55,8 +56,12 @@ export interface Segments {
     bytes: Uint8Array,
   ): { seq: number; durable: Promise<void> };
   appendControl(control: Control): Promise<void>;
-  /** Frames in order; those that are gone are left out. */
+  /** Frames in order; those that are gone, or that the disk has changed, are left out. */
   read(seqs: readonly number[]): Promise<{ seq: number; frame: StoredFrame }[]>;
+  /** The same, as they are in the log. */
+  readRecords(seqs: readonly number[]): Promise<{ seq: number; bytes: Uint8Array }[]>;
+  /** Frames that were found changed by the disk when they were read. */
+  readonly damaged: number;
   /** Removes the files all of whose frames are at or below. */
   dropThrough(seq: number): void;
   close(): Promise<void>;
@@ -100,7 +105,8 @@ function apply(state: RingState, control: Control): void {
   }
 }
 
-async function readSpan(path: string, rows: readonly Row[]): Promise<StoredFrame[]> {
+/** The records of rows that follow one another in a file; undefined for one whose bytes are not those that were written. */
+async function readSpan(path: string, rows: readonly Row[]): Promise<(Uint8Array | undefined)[]> {
   const [first] = rows;
   const last = rows.at(-1);
   if (first === undefined || last === undefined) return [];
@@ -108,18 +114,22 @@ async function readSpan(path: string, rows: readonly Row[]): Promise<StoredFrame
   try {
     const bytes = new Uint8Array(last.offset + last.length - first.offset);
     const { bytesRead } = await file.read(bytes, 0, bytes.length, first.offset);
-    if (bytesRead < bytes.length)
-      throw new AntirioError('corrupt', `${path} is shorter than it was`, { path });
-    return rows.map((row) => {
-      const at = row.offset - first.offset;
-      const record = decodeRecord(bytes.subarray(at + LOG_HEADER, at + row.length));
-      if (record.kind !== 'frame')
-        throw new AntirioError('corrupt', `${path}: no frame at ${row.offset}`, { path });
-      return record.frame;
+    const view = new DataView(bytes.buffer, 0, bytesRead);
+    return rows.map(({ offset, length }) => {
+      const at = offset - first.offset;
+      if (at + length > bytesRead) return undefined;
+      const record = bytes.subarray(at + LOG_HEADER, at + length);
+      return crc32(record) === view.getUint32(at + 4, true) ? record : undefined;
     });
   } finally {
     await file.close();
   }
+}
+
+function frameOf(bytes: Uint8Array): StoredFrame {
+  const record = decodeRecord(bytes);
+  if (record.kind === 'frame') return record.frame;
+  throw new AntirioError('corrupt', 'a ring has no frame where it should have one');
 }
 
 interface Opened extends Segment {
@@ -138,6 +148,7 @@ export function openSegments(folder: string, segmentBytes: number, onCut: () => 
   let lastSeq = 0;
   let ordinal = 0;
   let pending = 0;
+  const damaged = new Set<number>();
 
   const openOne = (name: string): Opened => {
     const path = join(folder, name);
@@ -204,8 +215,13 @@ export function openSegments(folder: string, segmentBytes: number, onCut: () => 
     });
     return { offset, durable };
   };
-  const segmentOf = (seq: number): Segment | undefined =>
-    segments.findLast(({ firstSeq }) => firstSeq <= seq);
+  // most are asked for one after the other
+  let found: Segment | undefined;
+  const segmentOf = (seq: number): Segment | undefined => {
+    if (found === undefined || seq < found.firstSeq || seq - found.firstSeq >= found.rows.count)
+      found = segments.findLast(({ firstSeq }) => firstSeq <= seq);
+    return found;
+  };
   const has = (seq: number): boolean => {
     const segment = segmentOf(seq);
     return segment !== undefined && seq - segment.firstSeq < segment.rows.count;
@@ -217,16 +233,28 @@ export function openSegments(folder: string, segmentBytes: number, onCut: () => 
     return segment.rows.at(seq - segment.firstSeq);
   };
   // what one read of one file gives
-  const spansOf = (seqs: readonly number[]): { path: string; seqs: number[] }[] => {
-    const spans: { path: string; seqs: number[]; end: number }[] = [];
+  const spansOf = (seqs: readonly number[]): { path: string; seqs: number[]; rows: Row[] }[] => {
+    const spans: { path: string; seqs: number[]; rows: Row[]; end: number }[] = [];
     for (const seq of seqs) {
       const path = segmentOf(seq)?.path ?? '';
       const row = rowOf(seq);
       const span = spans.at(-1);
-      if (span?.path === path && row.offset + row.length <= span.end) span.seqs.push(seq);
-      else spans.push({ path, seqs: [seq], end: row.offset + READ_AT_ONCE });
+      if (span?.path === path && row.offset + row.length <= span.end) {
+        span.seqs.push(seq);
+        span.rows.push(row);
+      } else spans.push({ path, seqs: [seq], rows: [row], end: row.offset + READ_AT_ONCE });
     }
     return spans;
+  };
+  const readRecords = async (seqs: readonly number[]): Promise<{ seq: number; bytes: Uint8Array }[]> => {
+    const records: { seq: number; bytes: Uint8Array }[] = [];
+    for (const { path, seqs: span, rows } of spansOf(seqs.filter(has)))
+      for (const [at, bytes] of (await readSpan(path, rows)).entries()) {
+        const seq = span[at] ?? 0;
+        if (bytes === undefined) damaged.add(seq);
+        else records.push({ seq, bytes });
+      }
+    return records;
   };
 
   return {
@@ -255,18 +283,18 @@ export function openSegments(folder: string, segmentBytes: number, onCut: () => 
       return append(encodeControl(control)).durable;
     },
     async read(seqs) {
-      const frames: { seq: number; frame: StoredFrame }[] = [];
-      for (const { path, seqs: span } of spansOf(seqs.filter(has))) {
-        const read = await readSpan(path, span.map(rowOf));
-        for (const [at, frame] of read.entries()) frames.push({ seq: span[at] ?? 0, frame });
-      }
-      return frames;
+      return (await readRecords(seqs)).map(({ seq, bytes }) => ({ seq, frame: frameOf(bytes) }));
+    },
+    readRecords,
+    get damaged() {
+      return damaged.size;
     },
     dropThrough(seq) {
       for (;;) {
         const [first] = segments;
         if (first === undefined || first === active || first.firstSeq + first.rows.count - 1 > seq) return;
         segments.shift();
+        if (found === first) found = undefined;
         unlinkSync(first.path);
       }
     },

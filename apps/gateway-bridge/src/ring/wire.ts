@@ -31,15 +31,16 @@ const wallMs = z
   .max(LATEST_MS)
   .transform((ms) => Math.round(ms * 1000) / 1000);
 
+/** When and how a frame was heard, as another edge tells it. */
+export const receptionSchema = z.object({ receivedAt: wallMs, rx: rxSchema });
+
 /** A frame as rings hand it on: the PHYPayload in base64. */
-export const frameSchema = z.object({
+export const frameSchema = receptionSchema.extend({
   seq: z.int().min(1),
-  receivedAt: wallMs,
   gatewayId: z.string().regex(/^[0-9a-f]{16}$/),
   via: z.string().max(128),
   // 255 bytes in base64, the most that a record has room for
   phyPayload: z.string().max(340),
-  rx: rxSchema,
 });
 
 export type WireFrame = z.output<typeof frameSchema>;
