@@ -8,6 +8,7 @@ import { coreKill } from './core-kill.ts';
 import { coreMemory } from './core-memory.ts';
 import { coreQueries } from './core-query.ts';
 import { detector } from './detector.ts';
+import { handback } from './handback.ts';
 import { loraLatency } from './lora-latency.ts';
 import { loraSessions } from './lora-sessions.ts';
 import { loraUplinks } from './lora-uplinks.ts';
@@ -33,6 +34,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   loraSessions,
   detector,
   ...takeovers,
+  handback,
 ];
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`);

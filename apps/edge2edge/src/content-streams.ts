@@ -115,7 +115,7 @@ export async function wholeBody(body: AsyncIterable<Uint8Array>, maxBytes: numbe
   for await (const part of body) {
     size += part.length;
     if (size > maxBytes) throw new AntirioError('tooLarge', `an answer of over ${maxBytes} bytes`);
-    parts.push(part.slice());
+    parts.push(new Uint8Array(part));
   }
   return concatBytes(...parts);
 }

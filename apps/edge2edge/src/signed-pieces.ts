@@ -1,5 +1,12 @@
 import { framesOf, toFrames } from '@antirio/host';
-import { AntirioError, canonicalBytes, sha256Hex, verifySignature, type EdgeId, type Identity } from '@antirio/kernel';
+import {
+  AntirioError,
+  canonicalBytes,
+  sha256Hex,
+  verifySignature,
+  type EdgeId,
+  type Identity,
+} from '@antirio/kernel';
 
 /** The content coding of a stream whose pieces are signed one by one. */
 export const SIGNED_PIECES = 'antirio-signed';

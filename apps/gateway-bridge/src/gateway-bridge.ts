@@ -184,6 +184,7 @@ export function createGatewayBridge(options: GatewayBridgeOptions, ports: Gatewa
       fence,
       forwarders,
       changed,
+      edge2edge: ports.peers['edge2edge'],
       commands: () => downlinks.counters(),
       loads: (gatewayId) => dutyCycle?.loads(gatewayId) ?? [],
       gapStatus: (ringId) => fillers.get(ringId)?.filler.status(),

@@ -4,3 +4,4 @@ export {
   type GatewayBridgeOptions,
   type GatewayBridgeOptionsInput,
 } from './options.ts';
+export { openRings, type Rings } from './ring/rings.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { AntirioError } from '@antirio/kernel';
-import type { HttpRim } from '@antirio/host';
+import type { HttpPeer, HttpRim } from '@antirio/host';
 import type { FenceKeeper } from './fence/fence.ts';
 import { ENCODINGS } from './bus/encoding.ts';
 import type { DownlinkCounters } from './downlink/downlinks.ts';
@@ -30,6 +30,8 @@ export interface RoutePorts {
   /** Puts changes of rings into force: topics and gap filling. */
   readonly changed: () => Promise<void>;
   readonly gapStatus: (ringId: string) => GapStatus | undefined;
+  /** The way to other edges' rings. */
+  readonly edge2edge: HttpPeer | undefined;
   /** How long acknowledged frames stay where the caller does not say. */
   readonly retainS: (ringId: string) => number;
 }
@@ -174,7 +176,7 @@ function addFrameRoutes(rim: HttpRim, ports: RoutePorts): void {
     const { ring } = held(request, params.id);
     return { frames: (await ring.frames(query.after, query.limit)).map(toWire) };
   });
-  addStreamRoutes(rim, held);
+  addStreamRoutes(rim, { held, local: localOnly, edge2edge: ports.edge2edge });
   const seqs = z.strictObject({ seqs: z.array(z.int().min(1)).max(500) });
   const wanted = { summary: 'these frames', params: ringParams, body: seqs };
   rim.route('post', '/api/v3/ring/:id/frames', wanted, async ({ request, params, body }) => {

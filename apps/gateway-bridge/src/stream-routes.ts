@@ -1,8 +1,19 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
-import type { HttpRim } from '@antirio/host';
-import { RING_STREAM_TYPE, STREAM_FORMS, streamFrom } from './ring/ring-stream.ts';
+import {
+  partsOf,
+  streamEnd,
+  streamError,
+  streamHead,
+  streamItems,
+  type HttpPeer,
+  type HttpRim,
+  type HttpStream,
+} from '@antirio/host';
+import { AntirioError } from '@antirio/kernel';
+import { copiesOf, RING_STREAM_TYPE, STREAM_FORMS, streamFrom } from './ring/ring-stream.ts';
+import type { Ring } from './ring/ring.ts';
 import { ringIdSchema, type HeldRing } from './ring/rings.ts';
 
 type Route = Parameters<HttpRim['route']>[3];
@@ -11,6 +22,8 @@ type Response = Parameters<Route>[0]['response'];
 
 const IDLE_MS = 30_000;
 const BUFFERED_BYTES = 64 << 10;
+/** Looked for in one turn of the event loop. */
+const COPIES_AT_ONCE = 256;
 
 const params = z.object({ id: ringIdSchema });
 const seq = z.coerce.number().int().min(0);
@@ -33,16 +46,74 @@ async function answerStream(response: Response, pieces: AsyncIterable<Uint8Array
   }
 }
 
+export interface StreamRoutePorts {
+  /** @throws AntirioError notFound, forbidden for a neighbour whose it is not */
+  readonly held: (request: Request, id: string) => HeldRing;
+  /** @throws AntirioError forbidden where a neighbour asks */
+  readonly local: (request: Request) => void;
+  readonly edge2edge: HttpPeer | undefined;
+}
+
+const offered = z.strictObject({
+  edgeId: z.string().min(1).max(128),
+  ringId: ringIdSchema,
+  after: seq.default(0),
+  through: seq,
+});
+
+/** Our own copies of what another edge's ring holds, as its offers come. */
+async function* ownCopies(ring: Ring, offers: HttpStream): AsyncGenerator<Uint8Array> {
+  yield streamHead({ incarnation: ring.incarnation, last: ring.last });
+  for await (const part of partsOf(offers.body)) {
+    if (part.kind === 'end') yield streamEnd(part.value);
+    if (part.kind !== 'items') continue;
+    for (let i = 0; i < part.items.length; i += COPIES_AT_ONCE) {
+      const items = await copiesOf(ring, part.items.slice(i, i + COPIES_AT_ONCE));
+      if (items.length > 0) yield streamItems(items);
+    }
+  }
+}
+
 /** The rings as streams. */
-export function addStreamRoutes(rim: HttpRim, held: (request: Request, id: string) => HeldRing): void {
+export function addStreamRoutes(rim: HttpRim, { held, local, edge2edge }: StreamRoutePorts): void {
   const whole = {
     summary: 'the frames after a frame as one stream of binary records, in order',
     params,
     query,
     answerType: RING_STREAM_TYPE,
   };
-  rim.route('get', '/api/v3/ring/:id/stream', whole, async ({ request, response, params: named, query: of }) => {
-    const { ring } = held(request, named.id);
-    await answerStream(response, streamFrom(ring, of.form, of.after, of.through));
-  });
+  rim.route(
+    'get',
+    '/api/v3/ring/:id/stream',
+    whole,
+    async ({ request, response, params: named, query: of }) => {
+      const { ring } = held(request, named.id);
+      await answerStream(response, streamFrom(ring, of.form, of.after, of.through));
+    },
+  );
+  const copies = {
+    summary: 'the PHYPayloads held here of what another edge’s ring offers, as one stream',
+    params,
+    query: offered,
+    answerType: RING_STREAM_TYPE,
+  };
+  rim.route(
+    'get',
+    '/api/v3/ring/:id/copies',
+    copies,
+    async ({ request, response, params: named, query: of }) => {
+      local(request);
+      const { ring } = held(request, named.id);
+      const base = `/edge2edge/peer/${encodeURIComponent(of.edgeId)}/gateway-bridge/api/v3/ring/${of.ringId}`;
+      const path = `${base}/stream?form=offer&after=${of.after}&through=${of.through}`;
+      const offers = await edge2edge?.open?.(path, { idleMs: IDLE_MS, transient: true });
+      if (offers === undefined) throw new AntirioError('unavailable', 'there is no way to other edges');
+      try {
+        if (offers.status !== 200) throw await streamError(path, offers);
+        await answerStream(response, ownCopies(ring, offers));
+      } finally {
+        offers.close();
+      }
+    },
+  );
 }

@@ -7,7 +7,7 @@ async function* cut(bytes: Uint8Array, sizes: readonly number[]): AsyncGenerator
   for (let i = 0; at < bytes.length; i++) {
     const size = sizes[i % sizes.length] ?? 1;
     // as of a transient stream: what was given before is overwritten
-    const piece = bytes.slice(at, at + size);
+    const piece = Buffer.from(bytes.subarray(at, at + size));
     yield piece;
     piece.fill(0xee);
     at += size;

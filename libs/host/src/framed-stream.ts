@@ -44,8 +44,8 @@ export async function* framesOf(
       at += HEADER + length;
     }
     if (frames.length > 0) yield frames;
-    // the piece's memory may be another one's by then
-    rest = bytes.slice(at);
+    // a copy, also of a Buffer: the piece's memory is another one's then
+    rest = new Uint8Array(bytes.subarray(at));
   }
   if (rest.length > 0) throw new AntirioError('unavailable', 'a stream ended within a frame');
 }

@@ -227,7 +227,7 @@ export async function streamError(path: string, { status, body }: HttpStream): P
   for await (const part of body) {
     size += part.length;
     if (size > MAX_FAILURE_BYTES) break;
-    parts.push(part.slice());
+    parts.push(new Uint8Array(part));
   }
   return answerError({ path }, { status, body: concatBytes(...parts) });
 }

@@ -11,6 +11,7 @@ export * from './group-commit.ts';
 export * from './http-peer.ts';
 export * from './http-stream.ts';
 export { framesOf, toFrames } from './framed-stream.ts';
+export * from './item-stream.ts';
 export { API_VERSION } from './error-answer.ts';
 export * from './hot-route.ts';
 export * from './http-rim.ts';

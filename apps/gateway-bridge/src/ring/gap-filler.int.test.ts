@@ -1,72 +1,8 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from '@jest/globals';
-import { httpPeer, systemClock, waitFor, type HttpPeer } from '@antirio/host';
-import {
-  ONE,
-  TWO,
-  call,
-  collect,
-  framesOf,
-  onEnd,
-  putRing,
-  startEdge,
-  uplink,
-  type Edge,
-} from '../test-edge.ts';
+import { systemClock, waitFor } from '@antirio/host';
+import { ONE, TWO, call, collect, framesOf, putRing, startEdge, uplink, type Edge } from '../test-edge.ts';
 import { rxpkOf } from '../test-gateway.ts';
-
-interface Link {
-  readonly peer: HttpPeer;
-  cut(is: boolean): void;
-  /** Before an acknowledgement is passed on. */
-  onAcknowledge: () => Promise<void>;
-  /** What acknowledgements were answered with. */
-  readonly acknowledged: number[];
-}
-
-/** Passes requests on as edge2edge does, unsigned; can be cut. */
-async function startEdge2Edge(edges: Record<string, () => Edge>, from: string): Promise<Link> {
-  let isCut = false;
-  const server: Server = createServer((request, response) => {
-    void (async () => {
-      const [, , , edgeId = '', service, ...path] = (request.url ?? '').split('/');
-      const chunks: Buffer[] = [];
-      for await (const chunk of request) chunks.push(chunk as Buffer);
-      const target = edges[edgeId];
-      if (isCut || target === undefined || service !== 'gateway-bridge') {
-        response.writeHead(503).end('{}');
-        return;
-      }
-      const isAcknowledgement = path.at(-1) === 'acknowledge';
-      if (isAcknowledgement) await link.onAcknowledge();
-      const answer = await target().http.call({
-        method: request.method as 'GET' | 'POST',
-        path: `/${path.join('/')}`,
-        headers: { 'x-antirio-peer': from, 'content-type': 'application/json' },
-        body: Buffer.concat(chunks),
-      });
-      if (isAcknowledgement) link.acknowledged.push(answer.status);
-      response.writeHead(answer.status, { 'content-type': 'application/json' }).end(answer.body);
-    })().catch(() => response.writeHead(502).end('{}')); // one of the edges is gone
-  });
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const peer = httpPeer({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
-  onEnd(() => {
-    peer.close();
-    server.closeAllConnections();
-    server.close();
-  });
-  const link: Link = {
-    peer,
-    cut: (is) => void (isCut = is),
-    onAcknowledge: () => Promise.resolve(),
-    acknowledged: [],
-  };
-  return link;
-}
+import { startEdge2Edge } from '../test-link.ts';
 
 describe('gap filling', () => {
   test('two edges end with the same frames, whatever each heard alone, and the source may forget them', async () => {

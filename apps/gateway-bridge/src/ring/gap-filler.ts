@@ -124,7 +124,10 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
       return [{ phyPayload: bytes, rx, receivedAt, gatewayId, via: source.edgeId }];
     });
   };
-  const takeAll = (ring: Ring, frames: readonly StoredFrame[]): { writes: Promise<void>[]; full: boolean } => {
+  const takeAll = (
+    ring: Ring,
+    frames: readonly StoredFrame[],
+  ): { writes: Promise<void>[]; full: boolean } => {
     const writes: Promise<void>[] = [];
     let full = false;
     for (const frame of frames) {

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { framesOf, parseInput, toFrames } from '@antirio/host';
-import { AntirioError, fromUtf8, utf8 } from '@antirio/kernel';
+import { streamEnd, streamHead, streamItems, type StreamItem } from '@antirio/host';
+import { AntirioError } from '@antirio/kernel';
 import { decodeFrame } from './record.ts';
-import type { Ring } from './ring.ts';
+import type { Offer, Ring } from './ring.ts';
 
 /** A ring as one answer: what it is, its frames in order, where it ended. */
 export const RING_STREAM_TYPE = 'application/vnd.antirio.ring';
@@ -11,45 +11,29 @@ export const RING_STREAM_TYPE = 'application/vnd.antirio.ring';
 export const STREAM_FORMS = ['record', 'payload', 'offer'] as const;
 export type StreamForm = (typeof STREAM_FORMS)[number];
 
-/** The first byte of each frame of the stream. */
-const HEAD = 0;
-const ITEM = 1;
-const END = 2;
 const AT_ONCE = 512;
 const OFFER_BYTES = 18;
 
-const head = z.object({ incarnation: z.string().min(1).max(64), last: z.int().min(0) });
-const end = z.object({ next: z.int().min(0), last: z.int().min(0) });
+export const ringHead = z.object({ incarnation: z.string().min(1).max(64), last: z.int().min(0) });
+export const ringEnd = z.object({ next: z.int().min(0), last: z.int().min(0) });
 
-export type StreamItem = { readonly seq: number; readonly bytes: Uint8Array };
+const payloadOf = ({ seq, bytes }: StreamItem): StreamItem => ({
+  seq,
+  bytes: decodeFrame(bytes).frame.phyPayload,
+});
 
-const told = (kind: number, value: unknown): readonly Uint8Array[] => [
-  Uint8Array.of(kind),
-  utf8(JSON.stringify(value)),
-];
-
-function prefixOf(seq: number): Uint8Array {
-  const bytes = new Uint8Array(9);
+function offerItem({ seq, devAddr, fcnt, mic, digest }: Offer): StreamItem {
+  const bytes = new Uint8Array(OFFER_BYTES);
   const view = new DataView(bytes.buffer);
-  view.setUint8(0, ITEM);
-  view.setFloat64(1, seq);
-  return bytes;
+  view.setUint32(0, Number.parseInt(devAddr, 16));
+  view.setUint16(4, fcnt);
+  view.setUint32(6, Number.parseInt(mic, 16));
+  view.setBigUint64(10, BigInt(`0x${digest}`));
+  return { seq, bytes };
 }
 
-function offerBytes(ring: Ring, after: number, limit: number): StreamItem[] {
-  return ring.offers(after, limit).map(({ seq, devAddr, fcnt, mic, digest }) => {
-    const bytes = new Uint8Array(OFFER_BYTES);
-    const view = new DataView(bytes.buffer);
-    view.setUint32(0, Number.parseInt(devAddr, 16));
-    view.setUint16(4, fcnt);
-    view.setUint32(6, Number.parseInt(mic, 16));
-    view.setBigUint64(10, BigInt(`0x${digest}`));
-    return { seq, bytes };
-  });
-}
-
-/** How an offer stands in a stream. @throws AntirioError invalidInput */
-export function offerOf({ bytes }: StreamItem): { devAddr: string; fcnt: number; mic: string; digest: string } {
+/** @throws AntirioError invalidInput */
+function offerOf({ bytes }: StreamItem): Pick<Offer, 'devAddr' | 'fcnt' | 'mic' | 'digest'> {
   if (bytes.length !== OFFER_BYTES) throw new AntirioError('invalidInput', 'an offer of another length');
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const hex = (value: number | bigint, digits: number): string => value.toString(16).padStart(digits, '0');
@@ -63,15 +47,10 @@ export function offerOf({ bytes }: StreamItem): { devAddr: string; fcnt: number;
 
 async function itemsOf(ring: Ring, form: StreamForm, seqs: readonly number[]): Promise<StreamItem[]> {
   const [first = 1] = seqs;
-  if (form === 'offer') return offerBytes(ring, first - 1, seqs.length);
+  if (form === 'offer') return ring.offers(first - 1, seqs.length).map(offerItem);
   const records = await ring.records(seqs);
-  if (form === 'record') return records;
-  return records.map(({ seq, bytes }) => ({ seq, bytes: decodeFrame(bytes).frame.phyPayload }));
+  return form === 'record' ? records : records.map(payloadOf);
 }
-
-/** Frames of a stream of `items`, made by `streamFrom`, or of what somebody else numbers. */
-export const itemFrames = (items: readonly StreamItem[]): Uint8Array =>
-  toFrames(items.map(({ seq, bytes }) => [prefixOf(seq), bytes]));
 
 /** The frames from `after` to `through`, or to where the ring ends now, some hundred at a time. */
 export async function* streamFrom(
@@ -88,56 +67,13 @@ export async function* streamFrom(
     if (seqs.length === 0) break;
     const items = await itemsOf(ring, form, seqs);
     // damage may have taken all of them
-    if (items.length > 0) yield itemFrames(items);
+    if (items.length > 0) yield streamItems(items);
   }
   yield streamEnd({ next: Math.max(after, last), last: ring.last });
 }
 
-export const streamEnd = (told_: z.output<typeof end>): Uint8Array => toFrames([told(END, told_)]);
-export const streamHead = (told_: z.output<typeof head>): Uint8Array => toFrames([told(HEAD, told_)]);
-
-export type StreamPart =
-  | ({ readonly kind: 'head' } & z.output<typeof head>)
-  | { readonly kind: 'items'; readonly items: readonly StreamItem[] }
-  | ({ readonly kind: 'end' } & z.output<typeof end>);
-
-const json = (bytes: Uint8Array): unknown => {
-  try {
-    return JSON.parse(fromUtf8(bytes));
-  } catch (cause) {
-    throw new AntirioError('invalidInput', 'a stream of a ring that is none', {}, cause);
-  }
-};
-
-function itemOf(frame: Uint8Array): StreamItem {
-  if (frame.length < 9) throw new AntirioError('invalidInput', 'a stream of a ring that is none');
-  const seq = new DataView(frame.buffer, frame.byteOffset).getFloat64(1);
-  if (!Number.isSafeInteger(seq) || seq < 1)
-    throw new AntirioError('invalidInput', 'a frame of a ring without a number');
-  return { seq, bytes: frame.subarray(9) };
-}
-
-/**
- * The parts of a ring's stream; items are valid until the next part is asked for. Without its end it is not whole, and says so.
- * @throws AntirioError invalidInput, unavailable, tooLarge
- */
-export async function* partsOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<StreamPart> {
-  for await (const frames of framesOf(body)) {
-    let items: StreamItem[] = [];
-    for (const frame of frames) {
-      if (frame[0] === ITEM) {
-        items.push(itemOf(frame));
-        continue;
-      }
-      if (items.length > 0) yield { kind: 'items', items };
-      items = [];
-      if (frame[0] === HEAD) yield { kind: 'head', ...parseInput(head, json(frame.subarray(1))) };
-      else {
-        yield { kind: 'end', ...parseInput(end, json(frame.subarray(1))) };
-        return;
-      }
-    }
-    if (items.length > 0) yield { kind: 'items', items };
-  }
-  throw new AntirioError('unavailable', 'the stream of a ring broke off');
+/** The PHYPayloads of those that were offered and are held here; in the order of this ring within each batch of offers. */
+export async function copiesOf(ring: Ring, offers: readonly StreamItem[]): Promise<StreamItem[]> {
+  const seqs = new Set(offers.flatMap((item) => ring.find(offerOf(item)) ?? []));
+  return (await ring.records([...seqs].sort((a, b) => a - b))).map(payloadOf);
 }

@@ -1,10 +1,17 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { AntirioError, isAntirioError, type Clock } from '@antirio/kernel';
-import { streamError, type HttpPeer } from '@antirio/host';
+import {
+  parseInput,
+  partsOf,
+  streamError,
+  type HttpPeer,
+  type HttpStream,
+  type StreamItem,
+} from '@antirio/host';
 import { parseDataFrame } from '@antirio/lorawan';
 import { decodeFrame, type StoredFrame } from './record.ts';
 import type { Ring } from './ring.ts';
-import { partsOf, type StreamItem } from './ring-stream.ts';
+import { ringEnd, ringHead } from './ring-stream.ts';
 import { receptionSchema } from './wire.ts';
 
 /** Frames that are looked at in one turn of the event loop. */
@@ -40,7 +47,7 @@ function readItem({ bytes }: StreamItem, edgeId: string): (StoredFrame & { devAd
     const { frame } = decodeFrame(bytes);
     const { receivedAt, rx } = receptionSchema.parse(frame);
     // the piece's memory goes with the next one
-    const phyPayload = frame.phyPayload.slice();
+    const phyPayload = new Uint8Array(frame.phyPayload);
     const { direction, devAddr } = parseDataFrame(phyPayload);
     if (direction !== 'up') return undefined;
     return { phyPayload, receivedAt, rx, gatewayId: frame.gatewayId, via: edgeId, devAddr };
@@ -51,39 +58,52 @@ function readItem({ bytes }: StreamItem, edgeId: string): (StoredFrame & { devAd
 
 /** Tells the source how far everything is durable, one call at a time and not too often. */
 function createTelling({ clock, acknowledge }: StreamPullPorts): {
-  reached: (through: number) => void;
-  settled: () => Promise<void>;
+  /** @throws what an earlier call did */
+  reached(through: number): void;
+  settled(): Promise<void>;
 } {
-  let wanted = 0;
-  let told = 0;
-  let lastAt = -Infinity;
-  let telling: Promise<void> = Promise.resolve();
-  let isTelling = false;
-  let failure: unknown;
+  let [wanted, told, lastAt] = [0, 0, -Infinity];
+  let telling: Promise<void> | undefined;
+  let failed: AntirioError | undefined;
   const tell = async (): Promise<void> => {
-    isTelling = true;
     lastAt = clock.monotonic();
-    try {
-      told = wanted;
-      await acknowledge(told);
-    } catch (error) {
-      failure ??= error;
-    } finally {
-      isTelling = false;
-    }
+    told = wanted;
+    await acknowledge(told);
+  };
+  const check = (): void => {
+    if (failed instanceof AntirioError) throw failed;
   };
   return {
     reached(through) {
       wanted = Math.max(wanted, through);
-      if (failure !== undefined) throw failure as Error;
-      if (!isTelling && clock.monotonic() - lastAt >= TELL_MS) telling = tell();
+      check();
+      if (telling !== undefined || clock.monotonic() - lastAt < TELL_MS) return;
+      telling = tell().then(
+        () => void (telling = undefined),
+        (cause: unknown) => {
+          failed = new AntirioError('unavailable', 'the source cannot be told what is here', {}, cause);
+        },
+      );
     },
     async settled() {
       await telling;
-      if (wanted > told && failure === undefined) await tell();
-      if (failure !== undefined) throw failure as Error;
+      check();
+      if (wanted > told) await tell();
     },
   };
+}
+
+async function openSource(
+  { edge2edge, base }: StreamPullPorts,
+  after: number,
+  signal: AbortSignal,
+): Promise<HttpStream | undefined> {
+  const path = `${base}/stream?after=${after}`;
+  const stream = await edge2edge.open?.(path, { idleMs: IDLE_MS, signal, transient: true });
+  if (stream === undefined || stream.status === 200) return stream;
+  const failure = await streamError(path, stream);
+  if (isAntirioError(failure, 'notFound')) return undefined;
+  throw failure;
 }
 
 /**
@@ -98,9 +118,7 @@ export async function pullStream(
   { after, incarnation }: { readonly after: number; readonly incarnation: string },
   signal: AbortSignal,
 ): Promise<StreamEnd | undefined> {
-  const { edge2edge } = ports;
-  const path = `${ports.base}/stream?after=${after}`;
-  const stream = await edge2edge.open?.(path, { idleMs: IDLE_MS, signal, transient: true });
+  const stream = await openSource(ports, after, signal);
   if (stream === undefined) return undefined;
   const telling = createTelling(ports);
   const waiting: Promise<void>[] = [];
@@ -118,22 +136,18 @@ export async function pullStream(
       waiting.push(durable);
       await turn();
     }
+    while (waiting.length > WAITING) await waiting.shift();
   };
   try {
-    if (stream.status !== 200) {
-      const failure = await streamError(path, stream);
-      if (isAntirioError(failure, 'notFound')) return undefined;
-      throw failure;
-    }
     for await (const part of partsOf(stream.body)) {
-      if (part.kind === 'head' && part.incarnation !== incarnation) return undefined;
       if (part.kind === 'items') await store(part.items);
-      if (part.kind === 'end') {
+      else if (part.kind === 'head') {
+        if (parseInput(ringHead, part.value).incarnation !== incarnation) return undefined;
+      } else {
         await Promise.all(waiting);
         await telling.settled();
-        return { next: part.next, last: part.last };
+        return parseInput(ringEnd, part.value);
       }
-      while (waiting.length > WAITING) await waiting.shift();
     }
     throw new AntirioError('unavailable', 'the stream of a ring broke off');
   } finally {

@@ -1,6 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { differences, handbackStatement, summariseDevices, type GenuineFrame, type HandbackStatement } from './statement.ts';
+import {
+  differences,
+  handbackStatement,
+  summariseDevices,
+  type GenuineFrame,
+  type HandbackStatement,
+} from './statement.ts';
 
 const frame = (devEui: string, fcnt: number, byte = fcnt & 0xff): GenuineFrame => ({
   devEui,
