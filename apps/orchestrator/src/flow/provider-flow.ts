@@ -167,7 +167,7 @@ function anew(
   const { failingSince = clock.now(), begunAnew = 0 } = contract;
   const lasting = PERMANENT.some((code) => isAntirioError(error, code));
   if (lasting || clock.now() - failingSince >= options.giveUpMs) return { status: 'FAILED', failingSince };
-  const delayMs = createBackoff(BEGIN_ANEW, random)(begunAnew + 1);
+  const delayMs = Math.round(createBackoff(BEGIN_ANEW, random)(begunAnew + 1));
   const notBefore = clock.now() + Math.min(delayMs, options.giveUpMs);
   return { status: 'REQUESTED', failingSince, begunAnew: begunAnew + 1, notBefore };
 }

@@ -4,9 +4,12 @@ import { pipeline } from 'node:stream/promises';
 import { pack } from 'tar-stream';
 import { sha256Hex, utf8 } from '@antirio/kernel';
 
-/** A device service as small as it can be: shadow and reading, a status, one reading on activation, one command. */
+/**
+ * A device service as small as it can be: shadow and reading, a status, one reading on activation, one command. With \`frames\` it reads
+ * a ring besides, from a cursor that it keeps, and sends a downlink for each frame.
+ */
 const SOURCE = `
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createMqttBus } from '@antirio/bus';
 import { httpPeer, silentLog } from '@antirio/host';
@@ -53,6 +56,27 @@ await bus.subscribe(topic + 'control', async (_topic, payload) => {
   if (order.type === 'standdown') { state = 'shadow'; keyVersion = undefined; }
   await status();
 });
+const cursorFile = config.dataDir + '/cursor';
+let cursor = existsSync(cursorFile) ? Number(readFileSync(cursorFile, 'utf8')) : 0;
+const ask = () => state === 'reading' && bus.publish(config.prefix + 'frames/ask', String(cursor), { qos: 1 }).catch(() => {});
+const store = (seq) => data.call({ method: 'POST', headers: { 'content-type': 'application/json' },
+  path: '/api/v3/event/' + [config.serviceName, device.profileName, device.name, 'temperature'].join('/'),
+  body: Buffer.from(event(JSON.stringify({ apiVersion: 'v3', event: { apiVersion: 'v3',
+    id: '7f6b4a4e-0000-5000-9000-' + String(seq).padStart(12, '0'), deviceName: device.name, profileName: device.profileName,
+    sourceName: 'temperature', origin: 1, readings: [reading()] } }))) });
+if (config.frames) {
+  await bus.subscribe(config.prefix + 'frames/give', async (_topic, payload) => {
+    const seq = Number(Buffer.from(payload).toString());
+    if (state !== 'reading' || seq !== cursor + 1) return;
+    await bus.publish(config.prefix + 'gateway/all/command/down', JSON.stringify({ image, pid: process.pid, seq }), { qos: 1 });
+    if ((await store(seq)).status !== 201) return;
+    cursor = seq;
+    writeFileSync(cursorFile + '.next', String(seq));
+    renameSync(cursorFile + '.next', cursorFile);
+    await ask();
+  });
+  setInterval(ask, 50);
+}
 if (image !== 'mute') { await status(); setInterval(status, 1000); }
 if (config.crashAfterMs) setTimeout(() => process.exit(9), config.crashAfterMs);
 `;
@@ -107,6 +131,8 @@ export async function writeTinyService(
   ];
   const layers = await Promise.all([base, app].filter((files) => files.length > 0).map(tarOf));
   const config = JSON.stringify({
+    architecture: process.arch === 'x64' ? 'amd64' : process.arch,
+    os: 'linux',
     config: {
       Entrypoint: ['node', '/app/main.mjs'],
       Env: ['PATH=/usr/local/bin'],

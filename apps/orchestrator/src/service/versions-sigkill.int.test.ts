@@ -1,0 +1,196 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { callJson, repeat, silentLog, type Repeating } from '@antirio/host';
+import { openTestEdge, secretsInMemory, until, type TestEdge } from '../testing/edge.ts';
+import { orchestratorProcess, type RoomProcess } from '../testing/room-process.ts';
+import { writeTinyService } from '../testing/tiny-service.ts';
+
+const ID = 'k';
+const SECRETS = {
+  keyVersion: 4,
+  sessions: [{ devEui: '0011223344556677', devAddr: '26011f4a', nwkSKey: 'deadfee1' }],
+};
+const PATH = `/orchestrator/v1/service/${ID}`;
+const CONTRACTS = '/orchestrator/service_provider/contract';
+const PREFIX = `contract/${ID}/`;
+
+interface Version {
+  readonly serviceId: string;
+  readonly observed: string;
+  readonly desired: string;
+  readonly imageCid: string;
+  readonly imageId?: string;
+  readonly instance?: { readonly pid?: number };
+  readonly serviceStatus?: { readonly state: string };
+}
+interface Seen extends Version {
+  readonly next?: Version;
+}
+interface Down {
+  readonly image: string;
+  readonly pid: number;
+  readonly seq: number;
+}
+
+let edge: TestEdge;
+let room: RoomProcess;
+let hearing: Repeating;
+/** What migration holds: archives by the name of the fetch. */
+const held = new Map<string, string>();
+/** Newest frame of the ring. */
+let head = 0;
+const stored = new Set<number>();
+const downs: Down[] = [];
+
+const archiveOf = (image: string): string => join(edge.dir, `${image}.tar`);
+const services = (): string[] => readdirSync(join(edge.dir, 'orchestrator', 'services'));
+const runtimeOf = (what: string): string[] => readdirSync(join(edge.dir, 'orchestrator', 'runtime', what));
+
+beforeAll(async () => {
+  edge = await openTestEdge();
+  for (let n = 1; n <= 7; n++) await writeTinyService(archiveOf(`v${n}`), `v${n}`);
+  edge.rooms.migration.answer = ({ method, path, text }) => {
+    const id = path.split('/').at(-1) ?? '';
+    if (method === 'POST') {
+      const { contractId, imageCid } = JSON.parse(text) as { contractId: string; imageCid: string };
+      held.set(contractId, archiveOf(imageCid));
+      return { status: 202, json: {} };
+    }
+    if (method === 'DELETE') return { status: held.delete(id) ? 204 : 404 };
+    const archive = held.get(id);
+    return archive === undefined ? { status: 404, json: {} } : { json: { state: 'DOWNLOADED', archive } };
+  };
+  edge.rooms.coreData.answer = ({ text }) => {
+    const seq = /-9000-(\d{12})/.exec(text)?.[1];
+    if (seq !== undefined) stored.add(Number(seq));
+    return { status: 201, json: {} };
+  };
+  await edge.bus.subscribe(`${PREFIX}frames/ask`, async (_topic, payload) => {
+    const cursor = Number(Buffer.from(payload).toString());
+    if (cursor < head) await edge.bus.publish(`${PREFIX}frames/give`, String(cursor + 1));
+  });
+  await edge.bus.subscribe(`${PREFIX}gateway/all/command/down`, (_topic, payload) => {
+    downs.push(JSON.parse(Buffer.from(payload).toString()) as Down);
+  });
+  // The ring goes on hearing whatever happens to the orchestrator
+  hearing = repeat('hear', 50, silentLog, () => {
+    head++;
+  });
+  room = await orchestratorProcess(edge, { SWITCH_OVER_MS: 60_000, SERVICE_SILENCE_MS: 5000 });
+  await room.start();
+}, 60_000);
+afterAll(async () => {
+  await hearing.stop();
+  await room.kill();
+  room.http.close();
+  await edge.close();
+});
+
+const get = async (): Promise<Seen> => (await callJson(room.http, { path: PATH })) as Seen;
+
+async function sent(image: string): Promise<void> {
+  const json = {
+    ...{ contractId: ID, edgeId: 'theirs', imageName: 'lora' },
+    ...{ imageHash: image, config: `config-${image}` },
+  };
+  await callJson(room.http, { method: 'POST', path: CONTRACTS, json });
+}
+
+const put = (): Promise<unknown> =>
+  callJson(room.http, {
+    method: 'PUT',
+    path: PATH,
+    json: {
+      ...{ desired: 'active', standby: 'hot', imageCid: 'v1', archive: archiveOf('v1'), secrets: SECRETS },
+      service: {
+        serviceName: 'device-lora',
+        frames: true,
+        devices: [{ name: 'mote-1', profileName: 'thermometer' }],
+      },
+    },
+  });
+
+async function begun(): Promise<void> {
+  await sent('v1');
+  await until('loaded', async () => {
+    const all = (await callJson(room.http, { path: CONTRACTS })) as { status: string }[];
+    return all[0]?.status === 'LOADED' ? true : undefined;
+  });
+  await put();
+  await until('active', async () => ((await get()).observed === 'active' ? true : undefined));
+}
+
+/** Goes on from the disk, with keys that the arbitrator gives again when they are asked for. */
+async function switched(image: string): Promise<Seen> {
+  return until(`switched to ${image}`, async () => {
+    const seen = await get();
+    if (seen.observed === 'needsSecrets') await put();
+    const { imageCid, observed, next } = seen;
+    return imageCid === image && observed === 'active' && next === undefined ? seen : undefined;
+  });
+}
+
+/** Just the current version is left, and it acts alone: pids of others say nothing any more. */
+async function onlyOne({ serviceId, imageId, instance }: Seen): Promise<void> {
+  const expected = {
+    fetches: [serviceId],
+    images: [String(imageId).replace('sha256:', '')],
+    instances: [serviceId],
+    data: [serviceId],
+  };
+  const left = () => ({
+    fetches: [...held.keys()],
+    images: runtimeOf('images'),
+    instances: runtimeOf('instances'),
+    data: services(),
+  });
+  await until('cleaned up', () =>
+    JSON.stringify(left()) === JSON.stringify(expected) ? true : undefined,
+  ).catch(() => expect(left()).toEqual(expected));
+  const from = downs.length;
+  const heard = head;
+  await until('all that was heard is stored', () => (isStored(heard) ? true : undefined));
+  expect([...new Set(downs.slice(from).map(({ pid }) => pid))]).toEqual([instance?.pid]);
+}
+
+const isStored = (upTo: number): boolean => {
+  for (let seq = 1; seq <= upTo; seq++) if (!stored.has(seq)) return false;
+  return true;
+};
+
+const loadedVersions = async (): Promise<number> => {
+  const all = (await callJson(room.http, { path: CONTRACTS })) as { status: string }[];
+  return all.filter(({ status }) => status === 'LOADED').length;
+};
+
+const KILLS: readonly [string, (before: Seen) => Promise<boolean>][] = [
+  ['before the next version is begun', async () => (await loadedVersions()) === 1],
+  ['while the next version is loaded', async () => (await get()).next !== undefined],
+  ['once the next version runs in shadow', async () => (await get()).next?.observed === 'standby'],
+  ['once the next version takes over', async () => (await get()).next?.desired === 'active'],
+  [
+    'once the next version has the place of the one before, whose data is still there',
+    async ({ serviceId }) =>
+      (await get()).serviceId !== serviceId &&
+      existsSync(join(edge.dir, 'orchestrator', 'services', serviceId)),
+  ],
+];
+
+test('killed with SIGKILL anywhere in a change of versions it goes on from its disk: one version acts, all is read, nothing is left', async () => {
+  await begun();
+  for (const [place, [what, isNow]] of KILLS.entries()) {
+    const image = `v${place + 2}`;
+    const before = await get();
+    await sent(image);
+    const killed = await until(what, async () => ((await isNow(before)) ? true : undefined));
+    await room.kill();
+    expect(killed).toBe(true);
+    await room.start();
+    await onlyOne(await switched(image));
+  }
+  await callJson(room.http, { method: 'DELETE', path: PATH });
+  await until('gone', async () => ((await room.http.call({ path: PATH })).status === 404 ? true : undefined));
+  await until('let go', () => (held.size + runtimeOf('images').length === 0 ? true : undefined));
+  expect([runtimeOf('instances'), services(), secretsInMemory('deadfee1')]).toEqual([[], [], undefined]);
+}, 60_000);
