@@ -258,6 +258,18 @@ describe('objects go from edge to edge', () => {
     expect((await v3(a, 'DELETE', `object/${cid}`)).json()).toEqual({ apiVersion: 'v3', statusCode: 200 });
     expect((await v3(a, 'DELETE', `object/${cid}`)).status).toBe(404);
   });
+
+  test('what was stored is damaged, not missing, whoever has read the changed block first', async () => {
+    const { cid } = await put(a, { json: 'something else to spoil' });
+    flipByteOnDisk(packsOf(a), Buffer.from('"something else to spoil"'));
+    expect((await a.http.call({ path: `/ipfs/${cid}?format=raw` })).status).toBeGreaterThanOrEqual(400);
+    const answer = await v3(a, 'POST', `object/${cid}/verify`, {});
+    expect([answer.status, answer.json()]).toMatchObject([
+      500,
+      { message: expect.stringMatching(/not whole any more: block .* is not here/) as unknown },
+    ]);
+    expect(await objectOf(a, cid)).toMatchObject({ state: 'FAILED' });
+  });
 });
 
 test('other edges get blocks and nothing else', async () => {

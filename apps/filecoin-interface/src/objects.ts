@@ -350,14 +350,21 @@ class StoredObjects implements Objects {
     );
   }
 
-  /** Runs what reads an object; one that turns out to be damaged or incomplete is STORED no more. */
+  /**
+   * Runs what reads an object; one that turns out to be damaged or incomplete is STORED no more. Whoever reads a damaged block first finds
+   * it changed, and the next, missing: for what was STORED here both are `corrupt`.
+   */
   async #blaming<T>(cid: string, read: () => Promise<T>): Promise<T> {
     try {
       return await read();
     } catch (error) {
-      if (isAntirioError(error, 'corrupt') || isAntirioError(error, 'notFound'))
-        this.#damaged(cid, describeError(error));
-      throw error;
+      const isMissing = isAntirioError(error, 'notFound');
+      if (!isMissing && !isAntirioError(error, 'corrupt')) throw error;
+      const wasWhole = this.find(cid)?.state === 'STORED';
+      const message = describeError(error);
+      this.#damaged(cid, message);
+      if (!isMissing || !wasWhole) throw error;
+      throw new AntirioError('corrupt', `what was stored is not whole any more: ${message}`, { cid }, error);
     }
   }
 
