@@ -2,20 +2,15 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, test } from '@jest/globals';
-import { testWhen } from '@antirio/testing';
+import { findEngines, onEachEngine } from '@antirio/testing';
 import Docker from 'dockerode';
 import { buildWithEngine, librariesOf } from './docker-image.ts';
 
-const docker = new Docker();
-const engineAnswers = await docker.ping().then(
-  () => true,
-  () => false,
-);
 const NAME = 'antirio/demo-image-test';
 
-testWhen(engineAnswers, 'no container engine answers')(
-  'an image from the local Node runs in a container',
-  async () => {
+onEachEngine(await findEngines(), (engineTest) => {
+  engineTest('an image from the local Node runs in a container', async () => {
+    const docker = new Docker();
     const folder = mkdtempSync(path.join(tmpdir(), 'demo-image-'));
     const bundle = path.join(folder, 'service.mjs');
     writeFileSync(
@@ -38,8 +33,8 @@ testWhen(engineAnswers, 'no container engine answers')(
     await container.remove();
     await docker.getImage(loaded?.Id ?? NAME).remove({ force: true });
     rmSync(folder, { recursive: true });
-  },
-);
+  });
+});
 
 test('the libraries of a program are whole paths, each once', () => {
   const libraries = librariesOf(process.execPath);

@@ -1,38 +1,8 @@
-import { test } from '@jest/globals';
 import { findKubo } from './kubo.ts';
+import { testWhen } from './test-when.ts';
 
+export { findEngines, onEachEngine, type ImageStore, type TestEngine } from './engines.ts';
 export { flipByteOnDisk } from './flip-byte.ts';
-
-/**
- * `test` where the condition holds, else a skipped test that says why: `npm test` lists every skip with its reason.
- *
- * @param condition what the test needs from the machine, e.g. that a container engine answers
- * @param reason what is missing, for the reader of the list: `no container engine answers`
- */
-export function testWhen(
-  condition: boolean,
-  reason: string,
-): (name: string, run: () => unknown, timeoutMs?: number) => void {
-  return (name, run, timeoutMs) => {
-    if (!condition) {
-      test.skip(`${name} ${skipNote(reason)}`, () => undefined);
-      return;
-    }
-    test(
-      name,
-      async () => {
-        await run();
-      },
-      timeoutMs,
-    );
-  };
-}
-
-/** How a reason stands in a test's title. */
-export function skipNote(reason: string): string {
-  return `[skipped: ${reason}]`;
-}
-
 export { localNodeFiles, type ImageFile } from './local-node.ts';
 export { claimOffsets, type ClaimedOffsets } from './port-offsets.ts';
 /**
@@ -45,3 +15,4 @@ export const kuboTest: ReturnType<typeof testWhen> =
     : testWhen(findKubo() !== undefined, 'reference: absent (KUBO_BIN names no Kubo, and none was built)');
 
 export { findKubo, startKubo, type KuboDaemon, type KuboDaemonOptions } from './kubo.ts';
+export { skipNote, testWhen } from './test-when.ts';

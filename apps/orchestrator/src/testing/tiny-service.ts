@@ -108,7 +108,9 @@ interface File {
 
 async function tarOf(files: readonly File[]): Promise<Uint8Array> {
   const tar = pack();
-  for (const { content, ...header } of files) tar.entry(header, Buffer.from(content));
+  // The same files are the same layer, whenever it is built.
+  const mtime = new Date(0);
+  for (const { content, ...header } of files) tar.entry({ ...header, mtime }, Buffer.from(content));
   tar.finalize();
   const chunks: Uint8Array[] = [];
   for await (const chunk of tar as AsyncIterable<Uint8Array>) chunks.push(chunk);

@@ -56,11 +56,10 @@ export async function openEngine(): Promise<Docker> {
 
 interface Progress {
   readonly error?: string;
-  readonly stream?: string;
 }
 
-/** Follows a long operation to its end. @returns what it said @throws AntirioError when it failed. */
-export async function followed(docker: Docker, what: string, answer: NodeJS.ReadableStream): Promise<string> {
+/** Follows a long operation to its end. @throws AntirioError when it failed. */
+export async function followed(docker: Docker, what: string, answer: NodeJS.ReadableStream): Promise<void> {
   const lines = await new Promise<Progress[]>((resolve, reject) => {
     docker.modem.followProgress(answer, (error: Error | null, output: Progress[]) => {
       if (error === null) resolve(output);
@@ -70,7 +69,6 @@ export async function followed(docker: Docker, what: string, answer: NodeJS.Read
   const failed = lines.find(({ error }) => error !== undefined)?.error;
   if (failed !== undefined)
     throw new AntirioError('unavailable', `the container engine cannot ${what}: ${failed}`);
-  return lines.map(({ stream }) => stream ?? '').join('');
 }
 
 /** Splits the engine's mixed stream of stdout and stderr (Docker Engine API, "Stream format") into the text of both. */

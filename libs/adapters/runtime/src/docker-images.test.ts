@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import Docker from 'dockerode';
 import { extract } from 'tar-stream';
 import { silentLog } from '@antirio/host';
-import { sha256Hex, utf8 } from '@antirio/kernel';
+import { sha256Hex } from '@antirio/kernel';
 import { openDockerImages } from './docker-images.ts';
 import { buildLayer, writeImageArchive } from './test-image.ts';
 
@@ -26,13 +26,23 @@ async function filesOf(request: IncomingMessage): Promise<Map<string, Buffer>> {
   return files;
 }
 
+/** What the OCI layout of an archive names, once it is there as its name says. */
+function manifestOf(files: ReadonlyMap<string, Buffer>): string {
+  const index = JSON.parse(String(files.get('index.json'))) as { manifests: [{ digest: string }] };
+  const [{ digest }] = index.manifests;
+  const bytes = files.get(`blobs/${digest.replace(':', '/')}`) ?? Buffer.alloc(0);
+  return `sha256:${sha256Hex(bytes)}`;
+}
+
 /** As much of the Engine API as images need, with the two ways in which engines keep layers. */
 class FakeEngine {
   readonly images = new Map<string, Held>();
   /** Files of layers in each archive that it was given. */
   readonly given: number[] = [];
-  /** containerd's store: the archive must be whole, and the image has another name. */
+  /** containerd's store: an image has the name of its manifest in the OCI layout, and stands on layers that are there as they came. */
   containerd = false;
+  /** Takes no archive that is not whole. */
+  wantsAll = false;
   readonly #server: Server = createServer((request, response) => {
     this.#answer(request, response).catch(() => response.writeHead(502).end('{}'));
   });
@@ -54,6 +64,10 @@ class FakeEngine {
     };
     if (url.startsWith('/images/load')) {
       this.#load(await filesOf(request), json);
+      return;
+    }
+    if (url.startsWith('/info')) {
+      json(200, { DriverStatus: this.containerd ? [['driver-type', 'io.containerd.snapshotter.v1']] : null });
       return;
     }
     if (url.startsWith('/images/json')) {
@@ -81,16 +95,14 @@ class FakeEngine {
       json(200, { error: `content digest ${diffIds[missing] ?? ''}: not found` });
       return;
     }
-    const id = `sha256:${this.containerd ? sha256Hex(utf8(`manifest of ${config.toString()}`)) : sha256Hex(config)}`;
+    const id = this.containerd ? manifestOf(files) : `sha256:${sha256Hex(config)}`;
     this.images.set(id, { id, layers: diffIds });
     json(200, { stream: `Loaded image ID: ${id}\n` });
   }
 
   #has(diffIds: readonly string[], count: number): boolean {
     const chain = diffIds.slice(0, count).join();
-    return (
-      !this.containerd && [...this.images.values()].some(({ layers }) => layers.join().startsWith(chain))
-    );
+    return !this.wantsAll && [...this.images.values()].some(({ layers }) => layers.join().startsWith(chain));
   }
 }
 
@@ -139,11 +151,27 @@ test('of a second version only the layer that the engine lacks is given', async 
   expect(engine.given).toEqual([3, 1]);
 });
 
-test('an engine that wants all of it is given all of it, and is known to hold it by its own name', async () => {
+test('in containerd an image has another name; only the layer that is not ours yet is given', async () => {
   engine.containerd = true;
+  const [one, two, three] = [await version('one'), await version('two'), await version('three')];
+  const loader = images();
+  // Somebody else's, whose layers may be there compressed only.
+  await loader.load(one.path);
+  const [pulled] = engine.images.values();
+  engine.images.clear();
+  engine.images.set('sha256:pulled', { id: 'sha256:pulled', layers: pulled?.layers ?? [] });
+  expect(await loader.load(two.path)).toMatchObject({ loadedLayers: 3, skippedLayers: 0, fellBack: false });
+  expect(await loader.load(three.path)).toMatchObject({ loadedLayers: 1, skippedLayers: 2, fellBack: false });
+  expect(engine.given).toEqual([3, 3, 1]);
+  expect(await loader.find(three.imageId)).not.toBe(three.imageId);
+  expect(await images().load(three.path)).toMatchObject({ loadedLayers: 0, skippedLayers: 3 });
+});
+
+test('an engine that wants all of it is given all of it', async () => {
   const [one, two] = [await version('one'), await version('two')];
   const loader = images();
   await loader.load(one.path);
+  engine.wantsAll = true;
   expect(await loader.load(two.path)).toEqual({
     imageId: two.imageId,
     loadedLayers: 3,
@@ -151,8 +179,6 @@ test('an engine that wants all of it is given all of it, and is known to hold it
     fellBack: true,
   });
   expect(engine.given).toEqual([3, 1, 3]);
-  expect(await loader.find(two.imageId)).not.toBe(two.imageId);
-  expect(await images().load(two.path)).toMatchObject({ loadedLayers: 0, skippedLayers: 3 });
 });
 
 test('an engine that takes neither is told as what it is, and nothing counts as loaded', async () => {

@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import type Docker from 'dockerode';
 import { AntirioError, describeError, fromUtf8 } from '@antirio/kernel';
 import { readFileIfThere, writeFileDurably, type Log } from '@antirio/host';
-import { cleanArchive, measureLayers } from './clean-archive.ts';
+import { cleanArchive, manifestDigest, measureLayers } from './clean-archive.ts';
 import { already, asked, followed, ifThere } from './docker-engine.ts';
-import { layersInCommon } from './docker-layers.ts';
+import { keepsInContainerd, layersInCommon } from './docker-layers.ts';
 import { openImageArchive, type ImageArchive } from './image-archive.ts';
 import type { LoadedImage } from './runtime.ts';
 
@@ -20,11 +20,6 @@ export interface DockerImages {
 
 function parseKnown(bytes: Uint8Array | undefined): [string, string][] {
   return bytes === undefined ? [] : (JSON.parse(fromUtf8(bytes)) as [string, string][]);
-}
-
-/** An engine with containerd's store names images by another hash than that of their configuration. */
-function loadedName(output: string): string | undefined {
-  return /Loaded image(?: ID)?: (\S+)/.exec(output)?.[1];
 }
 
 interface Given {
@@ -49,29 +44,46 @@ class Loader {
     return image?.RootFS.Layers ?? undefined;
   }
 
-  async put(archive: ImageArchive, knownName: string | undefined): Promise<Given> {
+  /** @param known how the engine knows the images that it was given by us, by their ids */
+  async put(archive: ImageArchive, known: ReadonlyMap<string, string>): Promise<Given> {
     const sizes = await measureLayers(archive);
-    for (const name of [archive.imageId, knownName])
-      if (name !== undefined && (await this.#isIn(name, archive)))
-        return { name, skippedLayers: archive.layers, fellBack: false };
-    const there = await layersInCommon(this.#docker, archive.config.rootfs.diff_ids);
-    if (there > 0)
+    // Not by the name that it would get in containerd: what a load that was broken off has left there may lack layers.
+    const there = await this.#first([archive.imageId, known.get(archive.imageId)], archive);
+    if (there !== undefined) return { name: there, skippedLayers: archive.layers, fellBack: false };
+    const common = await this.#layersThere(archive.config.rootfs.diff_ids, known);
+    if (common > 0)
       try {
-        return { name: await this.#give(archive, sizes, there), skippedLayers: there, fellBack: false };
+        return { name: await this.#give(archive, sizes, common), skippedLayers: common, fellBack: false };
       } catch (error) {
         const { imageId } = archive;
-        this.#log.info({ imageId, there, error: describeError(error) }, 'the engine wants the whole image');
+        this.#log.info({ imageId, common, error: describeError(error) }, 'the engine wants the whole image');
       }
-    return { name: await this.#give(archive, sizes, 0), skippedLayers: 0, fellBack: there > 0 };
+    return { name: await this.#give(archive, sizes, 0), skippedLayers: 0, fellBack: common > 0 };
+  }
+
+  /**
+   * In containerd a layer that somebody else pulled is there as it came, compressed: one that refers to the plain layer would run, but
+   * could not be saved. Ours are plain.
+   */
+  async #layersThere(diffIds: readonly string[], known: ReadonlyMap<string, string>): Promise<number> {
+    const ours = (await keepsInContainerd(this.#docker)) ? [...known.values()].reverse() : undefined;
+    return layersInCommon(this.#docker, diffIds, ours);
   }
 
   /** @param there layers that are left out, from the lowest */
   async #give(archive: ImageArchive, sizes: readonly number[], there: number): Promise<string> {
     const answer = await asked('load an image', this.#docker.loadImage(cleanArchive(archive, sizes, there)));
-    const output = await followed(this.#docker, 'load an image', answer);
-    for (const name of [archive.imageId, loadedName(output)])
-      if (name !== undefined && (await this.#isIn(name, archive))) return name;
+    await followed(this.#docker, 'load an image', answer);
+    // Graph drivers' engines name an image by its configuration, others by its manifest.
+    const name = await this.#first([archive.imageId, manifestDigest(archive, sizes)], archive);
+    if (name !== undefined) return name;
     throw new AntirioError('corrupt', 'the container engine holds another image than the one it was given');
+  }
+
+  /** The first of these names under which the engine has that image. */
+  async #first(names: readonly (string | undefined)[], archive: ImageArchive): Promise<string | undefined> {
+    for (const name of names) if (name !== undefined && (await this.#isIn(name, archive))) return name;
+    return undefined;
   }
 
   async #isIn(name: string, archive: ImageArchive): Promise<boolean> {
@@ -87,7 +99,9 @@ export function openDockerImages(docker: Docker, dir: string, log: Log): DockerI
   const loader = new Loader(docker, log);
   return {
     async export(image) {
-      const stream = await asked('save an image', docker.getImage(image).get());
+      // Our ids are not the names of every engine
+      const name = known.get(image) ?? image;
+      const stream = await asked('save an image', docker.getImage(name).get());
       return stream as unknown as AsyncIterable<Uint8Array>;
     },
     async load(archivePath, expected) {
@@ -96,7 +110,7 @@ export function openDockerImages(docker: Docker, dir: string, log: Log): DockerI
         const { imageId } = archive;
         if (expected !== undefined && imageId !== expected)
           throw new AntirioError('corrupt', 'the archive holds another image', { expected, got: imageId });
-        const { name, ...given } = await loader.put(archive, known.get(imageId));
+        const { name, ...given } = await loader.put(archive, known);
         known.set(imageId, name);
         save();
         return { imageId, loadedLayers: archive.layers - given.skippedLayers, ...given };

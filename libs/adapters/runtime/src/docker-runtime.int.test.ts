@@ -7,28 +7,14 @@ import { pipeline } from 'node:stream/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import Docker from 'dockerode';
 import { silentLog, systemClock, waitFor } from '@antirio/host';
-import { localNodeFiles, testWhen } from '@antirio/testing';
+import { findEngines, localNodeFiles, onEachEngine } from '@antirio/testing';
 import { createDockerRuntime } from './docker-runtime.ts';
 import { verifyImageArchive } from './image-archive.ts';
 import { runtimeCompliance } from './runtime-compliance.ts';
 import type { Runtime, ServiceSpec } from './runtime.ts';
 import { buildLayer, writeImageArchive } from './test-image.ts';
 
-const docker = new Docker();
-const available = await docker.ping().then(
-  () => true,
-  () => false,
-);
-const engineTest = testWhen(available, 'no container engine answers');
 const base = { graceMs: 300, clock: systemClock, log: silentLog };
-
-runtimeCompliance({
-  name: 'docker',
-  create: (dir) => createDockerRuntime({ ...base, dir }),
-  base: localNodeFiles,
-  test: (name, run) => engineTest(name, run, 60_000),
-  available,
-});
 
 /** Tries what a foreign service must not be able to do, and tells how it went. */
 const INTRUDER = `
@@ -59,158 +45,168 @@ socket.on('connect', () => { found.network = 'connected'; serve(); });
 function serve() { createServer((s) => s.end(JSON.stringify(found))).listen(run + '/svc.sock'); }
 `;
 
-describe('a container', () => {
-  const dir = mkdtempSync(join(tmpdir(), 'rtd-'));
-  let runtime: Runtime;
-  let imageId: string;
-  let lowest: Uint8Array;
+onEachEngine(await findEngines(), (engineTest, { isThere }) => {
+  runtimeCompliance({
+    name: 'docker',
+    create: (dir) => createDockerRuntime({ ...base, dir }),
+    base: localNodeFiles,
+    test: (name, run) => engineTest(name, run, 60_000),
+    available: isThere,
+  });
 
-  beforeAll(async () => {
-    if (!available) return;
-    runtime = await createDockerRuntime({ ...base, dir: join(dir, 'runtime') });
-    lowest = await buildLayer(localNodeFiles());
-    const layers = [lowest, await buildLayer([{ name: 'app/main.mjs', content: INTRUDER }])];
-    await writeImageArchive(join(dir, 'image.tar'), { layers, repoTags: ['antirio-test-stolen:name'] });
-    ({ imageId } = await runtime.load(join(dir, 'image.tar')));
-  }, 60_000);
-  afterAll(async () => {
-    if (available) {
-      await runtime.close();
-      await runtime.unload(imageId);
-    }
-    rmSync(dir, { recursive: true, force: true });
-  }, 30_000);
+  describe('a container', () => {
+    const dir = mkdtempSync(join(tmpdir(), 'rtd-'));
+    let docker: Docker;
+    let runtime: Runtime;
+    let imageId: string;
 
-  const specOf = (id: string, epoch = 1): ServiceSpec => {
-    const folder = (name: string): string => {
-      const path = join(dir, id, name);
-      mkdirSync(path, { recursive: true });
-      if (runtime.user !== undefined) chownSync(path, runtime.user.uid, runtime.user.gid);
-      return path;
+    beforeAll(async () => {
+      if (!isThere) return;
+      docker = new Docker();
+      runtime = await createDockerRuntime({ ...base, dir: join(dir, 'runtime') });
+      const layers = [
+        await buildLayer(localNodeFiles()),
+        await buildLayer([{ name: 'app/main.mjs', content: INTRUDER }]),
+      ];
+      await writeImageArchive(join(dir, 'image.tar'), { layers, repoTags: ['antirio-test-stolen:name'] });
+      ({ imageId } = await runtime.load(join(dir, 'image.tar')));
+    }, 60_000);
+    afterAll(async () => {
+      if (isThere) {
+        await runtime.close();
+        await runtime.unload(imageId);
+      }
+      rmSync(dir, { recursive: true, force: true });
+    }, 30_000);
+
+    const specOf = (id: string, epoch = 1): ServiceSpec => {
+      const folder = (name: string): string => {
+        const path = join(dir, id, name);
+        mkdirSync(path, { recursive: true });
+        if (runtime.user !== undefined) chownSync(path, runtime.user.uid, runtime.user.gid);
+        return path;
+      };
+      return {
+        id,
+        epoch,
+        imageId,
+        runDir: folder('run'),
+        dataDir: folder('data'),
+        secretsDir: folder('secrets'),
+        env: {},
+        limits: { memoryBytes: 128 << 20, cpus: 0.5, pids: 32 },
+      };
     };
-    return {
-      id,
-      epoch,
-      imageId,
-      runDir: folder('run'),
-      dataDir: folder('data'),
-      secretsDir: folder('secrets'),
-      env: {},
-      limits: { memoryBytes: 128 << 20, cpus: 0.5, pids: 32 },
-    };
-  };
 
-  engineTest(
-    'can do nothing but write its data and serve its socket',
-    async () => {
-      const spec = specOf(`i${process.pid}`);
-      await runtime.prepare(spec, 'hot');
-      const text = await waitFor(
-        systemClock,
-        15_000,
-        () =>
-          new Promise<string | undefined>((resolve) => {
-            let heard = '';
-            createConnection(join(spec.runDir, 'svc.sock'))
-              .on('data', (chunk) => (heard += chunk.toString()))
-              .on('end', () => resolve(heard))
-              .on('error', () => resolve(undefined));
-          }),
-      );
-      const found = JSON.parse(text ?? '{}') as Record<string, unknown>;
-      const nothing = '0000000000000000';
-      expect(found).toMatchObject({
-        root: 'EROFS',
-        app: 'EROFS',
-        secrets: 'EROFS',
-        data: 'done',
-        tmp: 'done',
-        become: 'EPERM',
-        capabilities: [nothing, nothing, nothing],
-        noNewPrivileges: '1',
-        interfaces: [],
-        engineSocket: false,
+    engineTest(
+      'can do nothing but write its data and serve its socket',
+      async () => {
+        const spec = specOf(`i${process.pid}`);
+        await runtime.prepare(spec, 'hot');
+        const text = await waitFor(
+          systemClock,
+          15_000,
+          () =>
+            new Promise<string | undefined>((resolve) => {
+              let heard = '';
+              createConnection(join(spec.runDir, 'svc.sock'))
+                .on('data', (chunk) => (heard += chunk.toString()))
+                .on('end', () => resolve(heard))
+                .on('error', () => resolve(undefined));
+            }),
+        );
+        const found = JSON.parse(text ?? '{}') as Record<string, unknown>;
+        const nothing = '0000000000000000';
+        expect(found).toMatchObject({
+          root: 'EROFS',
+          app: 'EROFS',
+          secrets: 'EROFS',
+          data: 'done',
+          tmp: 'done',
+          become: 'EPERM',
+          capabilities: [nothing, nothing, nothing],
+          noNewPrivileges: '1',
+          interfaces: [],
+          engineSocket: false,
+        });
+        expect(found['uid']).not.toBe(0);
+        expect(['ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN']).toContain(found['network']);
+      },
+      60_000,
+    );
+
+    engineTest('carries its contract and epoch, and the limits of the contract', async () => {
+      const spec = specOf(`l${process.pid}`, 7);
+      await runtime.prepare(spec, 'warm');
+      const all = await docker.listContainers({
+        all: true,
+        filters: { label: [`antirio.contract=${spec.id}`] },
       });
-      expect(found['uid']).not.toBe(0);
-      expect(['ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN']).toContain(found['network']);
-    },
-    60_000,
-  );
-
-  engineTest('carries its contract and epoch, and the limits of the contract', async () => {
-    const spec = specOf(`l${process.pid}`, 7);
-    await runtime.prepare(spec, 'warm');
-    const all = await docker.listContainers({
-      all: true,
-      filters: { label: [`antirio.contract=${spec.id}`] },
+      expect(all.map(({ Labels }) => Labels['antirio.epoch'])).toEqual(['7']);
+      const { HostConfig } = await docker.getContainer(all[0]!.Id).inspect();
+      expect(HostConfig).toMatchObject({
+        Memory: 128 << 20,
+        NanoCpus: 5e8,
+        PidsLimit: 32,
+        NetworkMode: 'none',
+        ReadonlyRootfs: true,
+        Privileged: false,
+      });
+      await runtime.remove(spec.id);
     });
-    expect(all.map(({ Labels }) => Labels['antirio.epoch'])).toEqual(['7']);
-    const { HostConfig } = await docker.getContainer(all[0]!.Id).inspect();
-    expect(HostConfig).toMatchObject({
-      Memory: 128 << 20,
-      NanoCpus: 5e8,
-      PidsLimit: 32,
-      NetworkMode: 'none',
-      ReadonlyRootfs: true,
-      Privileged: false,
+
+    engineTest(
+      'of a second version the engine is given the layer that it lacks, and gives the image back as it is',
+      async () => {
+        const path = join(dir, 'version.tar');
+        const base = await buildLayer([{ name: 'base', content: dir.repeat(1000) }]);
+        const version = async (content: string) =>
+          writeImageArchive(path, { layers: [base, await buildLayer([{ name: 'app', content }])] });
+        await version('first');
+        const first = await runtime.load(path);
+        expect(first).toMatchObject({ loadedLayers: 2, skippedLayers: 0, fellBack: false });
+        const id = await version('second');
+        const loaded = await runtime.load(path);
+        expect(loaded.imageId).toBe(id);
+        expect(loaded).toMatchObject({ loadedLayers: 1, skippedLayers: 1, fellBack: false });
+        const saved = join(dir, 'saved.tar');
+        await pipeline(await runtime.export(id), createWriteStream(saved));
+        expect(await verifyImageArchive(saved)).toBe(id);
+        await runtime.unload(first.imageId);
+        await runtime.unload(id);
+        expect(await runtime.loaded(id)).toBe(false);
+        await expect(runtime.export('antirio-test-nothing:here')).rejects.toMatchObject({ code: 'notFound' });
+      },
+      60_000,
+    );
+
+    engineTest('takes no names that its archive claims', async () => {
+      await expect(docker.getImage('antirio-test-stolen:name').inspect()).rejects.toMatchObject({
+        statusCode: 404,
+      });
+      expect(await runtime.loaded(imageId)).toBe(true);
     });
-    await runtime.remove(spec.id);
+
+    engineTest(
+      'of an earlier run is removed by the next, and only those of the same edge',
+      async () => {
+        const other = await createDockerRuntime({ ...base, dir: join(dir, 'other') });
+        await other.load(join(dir, 'image.tar'));
+        const ours = specOf(`o${process.pid}`);
+        await runtime.prepare(ours, 'hot');
+        await runtime.freeze(ours.id);
+        const theirs = specOf(`t${process.pid}`);
+        await other.prepare(theirs, 'hot');
+        const again = await createDockerRuntime({ ...base, dir: join(dir, 'runtime') });
+        expect(await again.list()).toEqual([]);
+        expect(await again.loaded(imageId)).toBe(true);
+        expect((await other.list()).map(({ id, state }) => [id, state])).toEqual([[theirs.id, 'running']]);
+        await again.close();
+        await other.close();
+      },
+      60_000,
+    );
   });
-
-  engineTest(
-    'of a second version the engine is given the layer that it lacks, and gives the image back as it is',
-    async () => {
-      const path = join(dir, 'second.tar');
-      const layers = [lowest, await buildLayer([{ name: 'app/main.mjs', content: `${INTRUDER}// ${dir}` }])];
-      const id = await writeImageArchive(path, { layers });
-      const loaded = await runtime.load(path);
-      expect(loaded.imageId).toBe(id);
-      // An engine with containerd's store wants the whole image
-      expect([
-        [1, 1, false],
-        [2, 0, true],
-      ]).toContainEqual([loaded.loadedLayers, loaded.skippedLayers, loaded.fellBack]);
-      const saved = join(dir, 'saved.tar');
-      await pipeline(await runtime.export(id), createWriteStream(saved));
-      expect(await verifyImageArchive(saved)).toBe(id);
-      await runtime.unload(id);
-      expect(await runtime.loaded(id)).toBe(false);
-      await expect(runtime.export('antirio-test-nothing:here')).rejects.toMatchObject({ code: 'notFound' });
-    },
-    60_000,
-  );
-
-  engineTest('takes no names that its archive claims', async () => {
-    const found = await docker
-      .getImage('antirio-test-stolen:name')
-      .inspect()
-      .then(
-        () => 'named',
-        () => 'unnamed',
-      );
-    expect(found).toBe('unnamed');
-    expect((await docker.getImage(imageId).inspect()).Id).toBe(imageId);
-  });
-
-  engineTest(
-    'of an earlier run is removed by the next, and only those of the same edge',
-    async () => {
-      const other = await createDockerRuntime({ ...base, dir: join(dir, 'other') });
-      await other.load(join(dir, 'image.tar'));
-      const ours = specOf(`o${process.pid}`);
-      await runtime.prepare(ours, 'hot');
-      await runtime.freeze(ours.id);
-      const theirs = specOf(`t${process.pid}`);
-      await other.prepare(theirs, 'hot');
-      const again = await createDockerRuntime({ ...base, dir: join(dir, 'runtime') });
-      expect(await again.list()).toEqual([]);
-      expect(await again.loaded(imageId)).toBe(true);
-      expect((await other.list()).map(({ id, state }) => [id, state])).toEqual([[theirs.id, 'running']]);
-      await again.close();
-      await other.close();
-    },
-    60_000,
-  );
 });
 
 test('the engine’s client is loaded only by those who want an engine', () => {

@@ -6,11 +6,14 @@ import { sha256Hex, utf8 } from '@antirio/kernel';
 /** Docker archives made by hand, for tests. */
 export type LayerEntry = Partial<Header> & { readonly name: string; readonly content?: string | Uint8Array };
 
+/** The same files are the same layer, whenever it is built. */
+const BUILT = new Date(0);
+
 export async function buildLayer(entries: readonly LayerEntry[]): Promise<Uint8Array> {
   const tar = pack();
   for (const { content = '', ...header } of entries)
-    if ((header.type ?? 'file') === 'file') tar.entry(header, Buffer.from(content));
-    else tar.entry(header);
+    if ((header.type ?? 'file') === 'file') tar.entry({ mtime: BUILT, ...header }, Buffer.from(content));
+    else tar.entry({ mtime: BUILT, ...header });
   tar.finalize();
   const chunks: Uint8Array[] = [];
   for await (const chunk of tar as AsyncIterable<Uint8Array>) chunks.push(chunk);
