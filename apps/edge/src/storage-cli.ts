@@ -1,10 +1,12 @@
 import type { Command } from 'commander';
 import type { ConfigFlags, EdgeConfig } from './config.ts';
 import {
+  forgetNetwork,
   getObject,
   listStorage,
   putObject,
   removeStored,
+  storageNetwork,
   storagePrice,
   storageStatus,
   verifyObject,
@@ -51,6 +53,13 @@ export function addStorageCommands(program: Command, parts: StorageCommandParts)
     .requiredOption('--days <n>', 'how long', integer(1, 36_500))
     .action(({ bytes, days, ...flags }: Flags & { bytes: number; days: number }) =>
       storagePrice(configOf(flags), { bytes, days }, flags.json === true),
+    );
+  command('network', 'what objects are brought to besides, and what former networks still keep')
+    .option('--forget <id>', 'leave what a former network keeps, and tell of it no more')
+    .action(({ forget, ...flags }: Flags & { forget?: string }) =>
+      forget === undefined
+        ? storageNetwork(configOf(flags), flags.json === true)
+        : forgetNetwork(configOf(flags), forget, flags.json === true),
     );
   command('rm <cid|imageId>', 'let go of an object or of an image').action((id: string, flags: Flags) =>
     removeStored(configOf(flags), id, flags.json === true),

@@ -88,6 +88,13 @@ test('an image is stored for its days at a price, and shown', async () => {
   expect((await storage('ls')).out).toMatch(/image service .*STORED .* FIL/);
 });
 
+test('where things are brought to is shown, and what former networks keep can be forgotten', async () => {
+  expect((await storage('network')).out).toMatch(/^embedded +well/);
+  expect(await json('network')).toMatchObject({ kind: 'embedded', waiting: 0, failed: 0, former: [] });
+  const unknown = await storage('network', '--forget', 'abc');
+  expect([unknown.code, unknown.err]).toEqual([1, expect.stringContaining('former network abc')]);
+});
+
 test('an upload that broke off is gone on with', async () => {
   const bytes = randomBytes(9_000_000);
   const file = join(folder, 'half');

@@ -29,14 +29,17 @@ import { addEventRoutes } from './event-routes.ts';
 import { createEventStreams, type EventStreams } from './event-streams.ts';
 import { addFileRoutes, isUpload, type FileServed } from './file-routes.ts';
 import { createFiles } from './files.ts';
-import { createImages, imageOfPin, imagePin, type Images } from './images.ts';
+import { createFormerNetworks, type FormerNetworks } from './former-networks.ts';
+import { createImages, type Images } from './images.ts';
 import { openNetwork } from './network.ts';
 import { createMend } from './mending.ts';
-import { createObjects, objectOfPin, objectPin } from './objects.ts';
+import { createObjects } from './objects.ts';
 import type { FilecoinInterfaceOptions } from './options.ts';
+import { networkFolder, settlePlaces } from './places.ts';
 import { createProgress, type Progress } from './progress.ts';
-import { createPushes, type Pushes } from './pushes.ts';
-import { openRecords, type Records } from './records.ts';
+import { imageOfPin, imagePin, objectOfPin, objectPin } from './pins.ts';
+import { createPushes, type OnHeld, type Pushes } from './pushes.ts';
+import { isStored, openRecords, type Records } from './records.ts';
 import { addThesisRoutes, type Served } from './routes.ts';
 import { localStorage, type LocalStorage } from './storage.ts';
 import { addStorageRoutes, type StorageServed } from './v3-routes.ts';
@@ -67,6 +70,7 @@ interface Parts extends Served, StorageServed, FileServed {
   readonly storage: LocalStorage;
   readonly network: StorageNetwork;
   readonly pushes: Pushes;
+  readonly former: FormerNetworks;
   readonly outbox: Outbox;
   readonly progress: Progress;
 }
@@ -74,7 +78,7 @@ interface Parts extends Served, StorageServed, FileServed {
 async function openRoom(options: FilecoinInterfaceOptions, ports: FilecoinInterfacePorts): Promise<OpenRoom> {
   const { clock, log } = ports;
   const parts = await openParts(options, ports);
-  const { store, storage, outbox, images, objects, pushes } = parts;
+  const { store, storage, outbox, images, objects, pushes, former } = parts;
   const health = (): Promise<Health> => healthOf(parts);
   const config = (): unknown => options;
   const streams = createEventStreams(parts.progress, options.events, ports.random);
@@ -102,6 +106,7 @@ async function openRoom(options: FilecoinInterfaceOptions, ports: FilecoinInterf
   images.work.start();
   objects.work.start();
   pushes.work.start();
+  former.work.start();
   const cleaning = repeat('clean up', options.collectIntervalMs, log, async () => {
     images.expire();
     parts.files.cleanUp();
@@ -119,6 +124,7 @@ async function openRoom(options: FilecoinInterfaceOptions, ports: FilecoinInterf
         images.work.stop(),
         objects.work.stop(),
         pushes.work.stop(),
+        former.work.stop(),
         outbox.stop(),
       ]);
       await closeAll(parts);
@@ -136,12 +142,20 @@ async function openParts(options: FilecoinInterfaceOptions, ports: FilecoinInter
   const denied = openDenyList(records.denied, clock, options.gateway.denyFile);
   const store = await openBlockStore({ folder, clock, quotaBytes: options.quotaBytes });
   const storage = localStorage(store, options);
-  const network = await openNetwork(options, { clock, random, log, store, folder }).catch(
-    async (error: unknown) => {
-      await closeAll({ store, records });
-      throw error;
-    },
-  );
+  const networks = join(folder, 'network');
+  const opening = { clock, random, log, store };
+  const network = await openNetwork(options, {
+    ...opening,
+    folder: join(networks, networkFolder(records, options.network)),
+  }).catch(async (error: unknown) => {
+    await closeAll({ store, records });
+    throw error;
+  });
+  const former = createFormerNetworks(options, {
+    ...{ clock, random, log, records, network },
+    folder: networks,
+    open: (settings, own) => openNetwork({ ...options, network: settings }, { ...opening, folder: own }),
+  });
   const progress = createProgress(clock);
   const dagOf = (cid: CID, bytes: number | undefined) => storage.dagOf(cid, bytes);
   const pushes = createPushes(options, { ...ports, records, network, progress, dagOf });
@@ -171,6 +185,15 @@ async function openParts(options: FilecoinInterfaceOptions, ports: FilecoinInter
   };
   const images = createImages(options, inside);
   const objects = createObjects(options, { ...inside, images });
+  const held: OnHeld = (name, cid, isHeld) => {
+    const imageId = imageOfPin(name);
+    if (imageId !== undefined) images.held(imageId, cid, isHeld);
+  };
+  pushes.onHeld(held);
+  const onLost = (name: string, cid: string): void => {
+    held(name, cid, false);
+  };
+  settlePlaces(records, { ...options, now: clock.now(), onLost });
   bringAll(records, pushes, images, network);
   letGoOfUnnamed({ storage, images, objects });
   const files = createFiles({
@@ -182,7 +205,7 @@ async function openParts(options: FilecoinInterfaceOptions, ports: FilecoinInter
     isNeeded: (name) => images.needs(name),
   });
   const shown = { version: VERSION, edgeId: options.edgeId, imageFolder, stallMs: options.uploads.stallMs };
-  const kept = { records, denied, store, storage, network, pushes, outbox };
+  const kept = { records, denied, store, storage, network, pushes, former, outbox };
   const mend = createMend(options, inside);
   return { ...shown, ...kept, price, progress, images, objects, mend, files };
 }
@@ -198,13 +221,8 @@ function gatewayOptions(
 
 /** What was stored before the network was chosen is brought to it as well. */
 function bringAll(records: Records, pushes: Pushes, images: Images, network: StorageNetwork): void {
-  pushes.onHeld((name, cid, isHeld) => {
-    const imageId = imageOfPin(name);
-    if (imageId !== undefined) images.held(imageId, cid, isHeld);
-  });
-  pushes.leaveOthers();
   for (const { imageId, imageHash, status } of records.images.all()) {
-    if (imageHash === undefined || !['STORED', 'COMMITTED'].includes(status)) continue;
+    if (imageHash === undefined || !isStored(status)) continue;
     pushes.order(imagePin(imageId), imageHash);
     const isHeld = network.kind === 'embedded' || pushes.view(imagePin(imageId))?.state === 'COMMITTED';
     if (!isHeld) records.transaction(() => images.held(imageId, imageHash, false));
@@ -230,7 +248,7 @@ async function closeAll({ store, records, network }: Closed): Promise<void> {
   records.close();
 }
 
-async function healthOf({ store, outbox, network, pushes }: Parts): Promise<Health> {
+async function healthOf({ store, outbox, network, pushes, former }: Parts): Promise<Health> {
   const { bytes, quotaBytes, blocks, damaged } = store.usage();
   const waiting = outbox.waiting();
   const [oldest] = waiting;
@@ -244,6 +262,7 @@ async function healthOf({ store, outbox, network, pushes }: Parts): Promise<Heal
       ...(oldest === undefined ? {} : { detail: `${waiting.length} messages wait: ${oldest.lastError}` }),
     },
     ...(network.kind === 'embedded' ? {} : { network: await networkHealth(network, pushes) }),
+    ...formerHealth(former),
   };
 }
 
@@ -254,6 +273,19 @@ async function networkHealth(network: StorageNetwork, pushes: Pushes): Promise<C
   const last = failed[0]?.error;
   const details = [detail, counts, last].filter((each) => each !== undefined && each !== '');
   return { ok: ok && failed.length === 0, detail: `${network.kind}: ${details.join('; ')}` };
+}
+
+/** Not well where something is kept that could not be let go of: it may cost money. */
+function formerHealth(former: FormerNetworks): Health {
+  const all = former.all();
+  if (all.length === 0) return {};
+  const details = all.map(
+    ({ name, pieces, error }) =>
+      `${pieces} pieces are still kept at ${name}${error === undefined ? '' : `: ${error}`}`,
+  );
+  return {
+    formerNetworks: { ok: all.every(({ error }) => error === undefined), detail: details.join('; ') },
+  };
 }
 
 function countServed(rim: HttpRim, store: BlockStore): (bytes: number) => void {

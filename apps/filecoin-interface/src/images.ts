@@ -7,8 +7,9 @@ import type { z } from 'zod';
 import { openArchive, type ArchiveSource } from './archives.ts';
 import type { FilecoinInterfaceOptions } from './options.ts';
 import { counted, type Progress, type Teller } from './progress.ts';
-import type { BackendImage, ImageCost, ImageRecord, Records } from './records.ts';
+import { isStored, type BackendImage, type ImageCost, type ImageRecord, type Records } from './records.ts';
 import type { backendImageBody, orchestratorImageBody } from './shapes.ts';
+import { imagePin } from './pins.ts';
 import type { Pushes } from './pushes.ts';
 import { imageFile, type LocalStorage } from './storage.ts';
 
@@ -59,10 +60,6 @@ const DAY_MS = 86_400_000;
 /** Records of images whose time is over: for so long, and so many of them. */
 const EXPIRED_KEPT_MS = 30 * DAY_MS;
 const EXPIRED_KEPT = 1000;
-
-export const imagePin = (imageId: string): string => `image/${imageId}`;
-
-export const imageOfPin = (name: string): string | undefined => /^image\/(.+)$/.exec(name)?.[1];
 
 export function createImages(options: FilecoinInterfaceOptions, ports: ImagePorts): Images {
   return new OwnImages(options, ports);
@@ -172,7 +169,7 @@ class OwnImages implements Images {
     const { records, outbox, progress } = this.#ports;
     for (const image of records.images.all()) {
       const { imageId, status } = image;
-      if (image.imageHash !== imageHash || (status !== 'STORED' && status !== 'COMMITTED')) continue;
+      if (image.imageHash !== imageHash || !isStored(status)) continue;
       const change = this.#comesFromSomewhere(image)
         ? { status: 'WAITING' as const, mending: status }
         : { status: 'FAILED' as const, error };
@@ -218,7 +215,7 @@ class OwnImages implements Images {
     const { records, storage, pushes, clock } = this.#ports;
     for (const image of records.images.all()) {
       const over = image.expiresAt < clock.now();
-      if (!over || (image.status !== 'STORED' && image.status !== 'COMMITTED')) continue;
+      if (!over || !isStored(image.status)) continue;
       records.transaction(() => {
         records.images.put(image.imageId, { ...image, status: 'EXPIRED' });
         pushes.drop(imagePin(image.imageId));

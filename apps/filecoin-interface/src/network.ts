@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import type { Log } from '@antirio/host';
 import type { BlockStore } from '@antirio/content-store';
 import type { Clock, Random } from '@antirio/kernel';
@@ -21,20 +20,19 @@ export interface NetworkPorts {
 
 /** The storage network that the options choose; what another one would need is not loaded. @throws AntirioError badConfig */
 export async function openNetwork(
-  { network, edgeId, price }: FilecoinInterfaceOptions,
+  { network, edgeId, price }: Pick<FilecoinInterfaceOptions, 'network' | 'edgeId' | 'price'>,
   ports: NetworkPorts,
 ): Promise<StorageNetwork> {
-  const folder = join(ports.folder, 'network', network.kind);
   const rate = rateOf(price);
   switch (network.kind) {
     case 'embedded':
       return embeddedNetwork({ ...ports, self: `/p2p/${edgeId}`, rate });
     case 'kubo':
-      return kuboNetwork({ ...network, ...ports, folder, owner: edgeId, rate });
+      return kuboNetwork({ ...network, ...ports, owner: edgeId, rate });
     case 'filecoin': {
       const { kind: _, ...settings } = network;
       const { openFilecoinNetwork } = await import('@antirio/storage-filecoin');
-      return openFilecoinNetwork({ ...ports, settings, folder });
+      return openFilecoinNetwork({ ...ports, settings });
     }
   }
 }

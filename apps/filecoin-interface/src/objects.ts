@@ -23,11 +23,12 @@ import { requireFile, type Images } from './images.ts';
 import type { FilecoinInterfaceOptions } from './options.ts';
 import { counted, type Progress, type Teller, type WorkSubject } from './progress.ts';
 import type { OnSeen } from './reading.ts';
-import type { ObjectRecord, Records } from './records.ts';
+import { isStored, type ObjectRecord, type Records } from './records.ts';
 import type { exportBody, objectBody } from './shapes.ts';
 import { createSample } from './sample.ts';
 import type { StorageNetwork } from '@antirio/storage-network';
 import { isOfNetwork, nameWithin } from './network.ts';
+import { objectPin } from './pins.ts';
 import type { Pushes } from './pushes.ts';
 import { imageFile, type Beyond, type LocalStorage, type StoredObject } from './storage.ts';
 
@@ -85,10 +86,6 @@ export interface Sampled extends Verified {
   /** Those from a place on, in the order in which the DAG is walked. */
   readonly inTurn?: string[];
 }
-
-export const objectPin = (cid: string): string => `object/${cid}`;
-
-export const objectOfPin = (name: string): string | undefined => /^object\/(.+)$/.exec(name)?.[1];
 
 const pinOf = (cid: CID): string => objectPin(cid.toString());
 
@@ -267,7 +264,7 @@ class StoredObjects implements Objects {
       .find((each) => each.imageHash === cid && each.status !== 'EXPIRED');
     if (image === undefined) return undefined;
     const { size, error, createdAt, status } = image;
-    const state = status === 'STORED' || status === 'COMMITTED' ? 'STORED' : 'FAILED';
+    const state = isStored(status) ? 'STORED' : 'FAILED';
     return { cid, state, size, providers: [], ...(error && { error }), createdAt };
   }
 

@@ -110,6 +110,13 @@ export const filecoinInterfaceOptions = z.strictObject({
     .min(100)
     .default(3_600_000)
     .describe('between two looks whether the network still holds what is COMMITTED'),
+  formerNetworkKeepMs: z
+    .int()
+    .min(0)
+    .default(86_400_000)
+    .describe(
+      'how long what was brought to another network stays there after one is chosen that it is not part of; besides until the new one holds all',
+    ),
   quotaBytes: z
     .int()
     .min(1 << 20)

@@ -41,6 +41,7 @@ function networkOf(kind: StorageNetwork['kind']): StorageNetwork {
     status: () => Promise.resolve({ state: says, providers: ['7'] }),
     pin: () => Promise.resolve(),
     unpin: () => Promise.resolve(true),
+    keepOnly: () => Promise.resolve(0),
     get: (ref, options) => inner.get(ref, options),
     has: (one) => inner.has(one),
     price: () => inner.price(),

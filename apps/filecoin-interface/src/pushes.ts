@@ -43,8 +43,6 @@ export interface Pushes {
   order(name: string, cid: string): void;
   /** Has it kept there no longer. */
   drop(name: string): void;
-  /** What is COMMITTED by another network than the one that is chosen is so no longer: nobody looks at it. */
-  leaveOthers(): void;
   view(name: string): PushView | undefined;
   onHeld(told: OnHeld): void;
   /** Pieces that the network does not hold yet as it is asked to, and of which nothing has failed. */
@@ -90,7 +88,7 @@ class DurablePushes implements Pushes {
     if (!this.#isBeyond) return;
     const { records, network, clock } = this.#ports;
     const known = records.pushes.get(name);
-    const isThere = known?.cid === cid && known.state !== 'DROPPING' && known.network === network.kind;
+    const isThere = known?.cid === cid && known.state !== 'DROPPING';
     if (isThere && known.state !== 'FAILED') return;
     const dueAt = clock.now();
     records.pushes.put(name, { name, cid, network: network.kind, state: 'PUSHING', dueAt, checks: 0 });
@@ -103,15 +101,6 @@ class DurablePushes implements Pushes {
     if (known === undefined) return;
     records.pushes.put(name, { ...known, state: 'DROPPING', dueAt: clock.now() });
     this.work.hurry(name);
-  }
-
-  leaveOthers(): void {
-    const { records, network } = this.#ports;
-    for (const push of records.pushes.all())
-      if (push.network !== network.kind && push.state === 'COMMITTED')
-        records.transaction(() =>
-          this.#write(push, { state: 'STORED', detail: 'another network is chosen' }),
-        );
   }
 
   view(name: string): PushView | undefined {
@@ -128,23 +117,21 @@ class DurablePushes implements Pushes {
   }
 
   waiting(): number {
-    return this.#ours().filter((push) => isUnderWay(push) && push.error === undefined).length;
+    return this.#all().filter((push) => isUnderWay(push) && push.error === undefined).length;
   }
 
   failed(): PushRecord[] {
-    return this.#ours().filter((push) => push.error !== undefined);
+    return this.#all().filter((push) => push.error !== undefined);
   }
 
-  /** Those of another network wait until it is chosen again. */
-  #ours(): PushRecord[] {
-    const { records, network } = this.#ports;
-    return records.pushes.all().filter((push) => push.network === network.kind);
+  #all(): PushRecord[] {
+    return this.#ports.records.pushes.all();
   }
 
   #due(): string[] {
     if (!this.#isBeyond) return [];
     const now = this.#ports.clock.now();
-    return this.#ours()
+    return this.#all()
       .filter((push) => push.dueAt <= now)
       .map((push) => push.name);
   }

@@ -10,8 +10,13 @@ import {
 } from '@antirio/durable-work';
 import type { StorageNetwork } from '@antirio/storage-network';
 import type { DeniedRecord } from './deny-list.ts';
+import type { FilecoinInterfaceOptions } from './options.ts';
 
 export type ImageStatus = 'WAITING' | 'STORED' | 'COMMITTED' | 'FAILED' | 'EXPIRED';
+
+/** Whether all of an image is here. */
+export const isStored = (status: ImageStatus): status is 'STORED' | 'COMMITTED' =>
+  status === 'STORED' || status === 'COMMITTED';
 
 /** What storing an image costs, as it was said when it was ordered. */
 export interface ImageCost {
@@ -78,14 +83,16 @@ export interface PushRecord {
   readonly network: StorageNetwork['kind'];
   readonly state: PushState;
   /** Once it was there: bytes of blocks, and by whom they were taken. */
-  readonly ref?: {
-    readonly bytes: number;
-    readonly providers: readonly string[];
-    readonly pieceCid?: string;
-    readonly dataSetId?: string;
-  };
+  readonly ref?:
+    | {
+        readonly bytes: number;
+        readonly providers: readonly string[];
+        readonly pieceCid?: string;
+        readonly dataSetId?: string;
+      }
+    | undefined;
   /** Of its different blocks, once they have been counted: that takes reading all of them. */
-  readonly bytes?: number;
+  readonly bytes?: number | undefined;
   /** What the network says beside the state, and what failed last. */
   readonly detail?: string;
   readonly error?: string;
@@ -96,6 +103,25 @@ export interface PushRecord {
   readonly checks: number;
   /** Times in a row that it was given up for a while, because nothing could be learnt or done. */
   readonly unanswered?: number;
+}
+
+/** Where something is kept, or was before another network was chosen. */
+export interface PlaceRecord {
+  readonly id: string;
+  /** As it is shown: its address without what may be a token. */
+  readonly name: string;
+  /** What opens it by itself, as it was configured. */
+  readonly settings: FilecoinInterfaceOptions['network'];
+  /** Of what is known of it, in that of all networks. */
+  readonly folder: string;
+  /** Names under which something may be kept there; of a place that was left. */
+  readonly names: number;
+  /** Since when it is chosen no longer; in milliseconds since the Unix epoch, as the next. */
+  readonly leftAt?: number;
+  /** When what is kept there is to be let go of. */
+  readonly dueAt: number;
+  /** Why it could not be. */
+  readonly error?: string | undefined;
 }
 
 /** What a storage backend said of an image. */
@@ -125,6 +151,7 @@ const MIGRATIONS = [
   recordTableMigration('denied'),
   EXPIRY_MIGRATION,
   recordTableMigration('push'),
+  recordTableMigration('place'),
 ];
 
 /** The room's durable memory: all of a change is on the disk when a method returns. */
@@ -137,6 +164,8 @@ export interface Records {
   readonly objects: RecordTable<ObjectRecord>;
   /** By the name under which the network keeps it. */
   readonly pushes: RecordTable<PushRecord>;
+  /** By their own ids. */
+  readonly places: RecordTable<PlaceRecord>;
   readonly backendImages: RecordHistory<BackendImage>;
   /** By hash. */
   readonly denied: RecordTable<DeniedRecord>;
@@ -157,6 +186,7 @@ export function openRecords(path: string, clock: Clock): Records {
     images,
     objects,
     pushes: openRecordTable<PushRecord>(db, 'push'),
+    places: openRecordTable<PlaceRecord>(db, 'place'),
     backendImages: backend,
     denied: openRecordTable<DeniedRecord>(db, 'denied'),
     errors: () => errors.all(),

@@ -3,9 +3,11 @@ import type { BlockStore } from '@antirio/content-store';
 import type { StorageNetwork, StoragePrice } from '@antirio/storage-network';
 import { z } from 'zod';
 import type { DenyList } from './deny-list.ts';
-import { imagePin, type Images } from './images.ts';
-import { objectPin, type Objects, type ObjectView } from './objects.ts';
+import type { FormerNetworks } from './former-networks.ts';
+import type { Images } from './images.ts';
+import type { Objects, ObjectView } from './objects.ts';
 import type { Mend } from './mending.ts';
+import { imagePin, objectPin } from './pins.ts';
 import type { Pushes } from './pushes.ts';
 import type { ImageRecord, Records } from './records.ts';
 import {
@@ -31,6 +33,7 @@ export interface StorageServed {
   readonly mend: Mend;
   readonly network: StorageNetwork;
   readonly pushes: Pushes;
+  readonly former: FormerNetworks;
   readonly price: StoragePrice;
   readonly denied: DenyList;
 }
@@ -157,14 +160,30 @@ function addImageRoutes(rim: HttpRim, { images, records, pushes, edgeId }: Stora
 
 function addNetworkRoutes(
   rim: HttpRim,
-  { store, edgeId, price, network: beyond, pushes }: StorageServed,
+  { store, edgeId, price, network: beyond, pushes, former }: StorageServed,
 ): void {
   const network = { summary: 'where objects are kept', answer: answers.network };
   rim.route('get', `${BASE}/network`, network, async () => {
     const { kind } = beyond;
     const counts = { waiting: pushes.waiting(), failed: pushes.failed().length };
-    const told = { kind, ...(await beyond.health()), ...counts, provider: `/p2p/${edgeId}` };
+    const told = {
+      kind,
+      ...(await beyond.health()),
+      ...counts,
+      former: former.all(),
+      provider: `/p2p/${edgeId}`,
+    };
     return answer({ network: { ...told, store: store.usage() } });
+  });
+  const params = z.object({ id: z.string().max(64) });
+  const forgetting = {
+    summary: 'leave what a former network keeps, and tell of it no more',
+    params,
+    answer: answers.done,
+  };
+  rim.route('delete', `${BASE}/network/former/:id`, forgetting, (input) => {
+    former.forget(input.params.id);
+    return answer({});
   });
   const pins = { summary: 'what is kept, and for whose sake', query: pageQuery, answer: answers.pins };
   rim.route('get', `${BASE}/pins`, pins, ({ query }) => {

@@ -99,6 +99,17 @@ const exportedView = z.object({
 
 const verified = { cid: z.string(), blocks: z.int(), bytes };
 
+const formerView = z.object({
+  id: z.string(),
+  name: z.string(),
+  pieces: z.int().describe('that may be kept there'),
+  leftAt: wallMs,
+  dueAt: wallMs.describe(
+    'when they are let go of, or that is tried again; besides the network holds all first',
+  ),
+  error: z.string().optional(),
+});
+
 const networkView = z.object({
   kind: z.string(),
   ok: z.boolean().describe('whether what is stored now could be brought there'),
@@ -107,6 +118,9 @@ const networkView = z.object({
   failed: z
     .int()
     .describe('pieces that could not be brought there, looked after or taken away; all are tried again'),
+  former: z
+    .array(formerView)
+    .describe('what is still kept where it was brought to before this network was chosen'),
   provider: z.string().describe('how other edges name this one'),
   store: z.object({ blocks: z.int(), bytes, quotaBytes: bytes, damaged: z.int() }),
 });

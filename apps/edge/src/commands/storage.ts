@@ -41,6 +41,25 @@ const quoteView = z.looseObject({
   currency: z.string(),
 });
 
+const networkAnswer = z.looseObject({
+  network: z.looseObject({
+    kind: z.string(),
+    ok: z.boolean(),
+    detail: z.string().optional(),
+    waiting: z.number(),
+    failed: z.number(),
+    former: z.array(
+      z.looseObject({
+        id: z.string(),
+        name: z.string(),
+        pieces: z.number(),
+        dueAt: z.number(),
+        error: z.string().optional(),
+      }),
+    ),
+  }),
+});
+
 type ImageView = z.output<typeof imageView>;
 type ObjectView = z.output<typeof objectView>;
 
@@ -257,6 +276,31 @@ export function storagePrice(config: EdgeConfig, { bytes, days }: PriceFlags, js
     const { amount, currency, epochs, epochSeconds } = quote;
     const text = `${amount} ${currency} for ${size(bytes)} and ${days} days (${epochs} epochs of ${epochSeconds} s)`;
     print(json ? JSON.stringify(quote) : text);
+  });
+}
+
+/** Where objects are brought to besides, and what is still kept where they were brought to before. */
+export function storageNetwork(config: EdgeConfig, json: boolean): Promise<void> {
+  return withStorage(config, async ({ ask }) => {
+    const { network } = await ask(networkAnswer, { path: '/network' });
+    const { kind, ok, detail = '', waiting, failed, former } = network;
+    const lines = [
+      `${kind}  ${ok ? 'well' : 'NOT WELL'}  ${detail}`,
+      ...(kind === 'embedded' ? [] : [`${waiting} pieces wait, ${failed} have failed`]),
+      ...former.map(({ id, name, pieces, dueAt, error }) => {
+        const why = error === undefined ? `until ${time(dueAt)} and until the network holds all` : error;
+        return `${pieces} pieces are still kept at ${name} (${id}): ${why}`;
+      }),
+    ];
+    print(json ? JSON.stringify(network) : lines.join('\n'));
+  });
+}
+
+/** Leaves there what a former network keeps, and tells of it no more. */
+export function forgetNetwork(config: EdgeConfig, id: string, json: boolean): Promise<void> {
+  return withStorage(config, async ({ ask }) => {
+    await ask(z.unknown(), { method: 'DELETE', path: `/network/former/${encodeURIComponent(id)}` });
+    print(json ? JSON.stringify({ forgotten: id }) : `${id}  is forgotten; what is there stays there`);
   });
 }
 

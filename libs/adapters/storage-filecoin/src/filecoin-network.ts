@@ -260,6 +260,14 @@ class Network implements FilecoinNetwork {
     return state.unname(name);
   }
 
+  /** What was taken out of its data sets is gone once the chain shows it. */
+  async keepOnly(isWanted: (name: string) => boolean): Promise<number> {
+    const { state } = this.#parts;
+    for (const name of state.names()) if (!isWanted(name)) await this.unpin(name);
+    await this.#remove();
+    return state.leaving().length;
+  }
+
   /** Whether the chain shows that it is out. */
   async #takeOut({ root, providerId }: Copy): Promise<boolean> {
     const { state, providers } = this.#parts;

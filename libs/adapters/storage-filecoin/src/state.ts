@@ -64,6 +64,15 @@ export class FilecoinState {
     return asText(this.#db.prepare('SELECT root FROM names WHERE name = ?').get(name)?.['root']);
   }
 
+  /** That keep something, or are about to. */
+  names(): string[] {
+    const all = 'SELECT name FROM names UNION SELECT name FROM wishes';
+    return this.#db
+      .prepare(all)
+      .all()
+      .map((row) => String(row['name']));
+  }
+
   namesOf(root: string): number {
     return Number(this.#db.prepare('SELECT count(*) AS n FROM names WHERE root = ?').get(root)?.['n']);
   }

@@ -51,7 +51,8 @@ export function embeddedNetwork(options: EmbeddedNetworkOptions): StorageNetwork
 
 const DEFAULT_TIMEOUT_MS = 15_000;
 /** Apart from what other parts of the edge keep in the same store. */
-const pinOf = (name: string): string => `network/${name}`;
+const PIN_PREFIX = 'network/';
+const pinOf = (name: string): string => PIN_PREFIX + name;
 
 class EmbeddedNetwork implements StorageNetwork {
   readonly kind = 'embedded';
@@ -129,6 +130,12 @@ class EmbeddedNetwork implements StorageNetwork {
 
   async unpin(name: string): Promise<boolean> {
     return this.#store.unpin(pinOf(name));
+  }
+
+  keepOnly(isWanted: (name: string) => boolean): Promise<number> {
+    for (const { name } of this.#store.pins())
+      if (name.startsWith(PIN_PREFIX) && !isWanted(name.slice(PIN_PREFIX.length))) this.#store.unpin(name);
+    return Promise.resolve(0);
   }
 
   async status({ cid, providers }: StorageRef): Promise<Holding> {

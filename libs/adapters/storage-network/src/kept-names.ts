@@ -37,6 +37,21 @@ export class KeptNames {
       .map(({ cid }) => cid);
   }
 
+  /** All names that keep something, or may. */
+  all(): string[] {
+    const names = this.#pins.all().flatMap((pin) => {
+      const prefix = [NAMED, INTENDED].find((each) => pin.name.startsWith(each));
+      return prefix === undefined ? [] : [pin.name.slice(prefix.length)];
+    });
+    return [...new Set(names)];
+  }
+
+  /** What names keep, or may keep, each once. */
+  kept(): CID[] {
+    const kept = this.#pins.all().filter(({ name }) => !name.startsWith(REPLACED));
+    return [...new Map(kept.map(({ cid }) => [blockKey(cid), cid])).values()];
+  }
+
   drop(name: string): void {
     for (const row of ownRows(name)) this.#pins.remove(row);
   }

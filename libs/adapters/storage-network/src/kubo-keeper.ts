@@ -1,4 +1,4 @@
-import type { CID } from '@antirio/content-store';
+import { placeKey, type CID } from '@antirio/content-store';
 import { AntirioError, isAntirioError, type Random } from '@antirio/kernel';
 import { blockNamed } from './dag-of.ts';
 import { holderOf } from './kubo-holder.ts';
@@ -48,6 +48,21 @@ export class KuboKeeper {
     await node.unpin((await holderOf(this.#owner, cid)).cid);
   }
 
+  /**
+   * Takes away our pins of all else than this. A DAG that is pinned itself, as it was done before there were directories for it, is given its
+   * directory first.
+   */
+  async keepOnly(node: KuboNode, kept: readonly CID[]): Promise<void> {
+    const holders = await Promise.all(kept.map((cid) => holderOf(this.#owner, cid)));
+    const wanted = new Set(holders.map(({ cid }) => placeKey(cid)));
+    for (const { cid, name } of await node.pins(this.ownPrefix)) {
+      if (wanted.has(placeKey(cid))) continue;
+      // One that is not whole is missed when it is looked at next, and sent again.
+      if (kept.some((each) => each.equals(cid))) await this.keep(node, cid, name).catch(unlessNotFound);
+      await node.unpin(cid);
+    }
+  }
+
   async holds(node: KuboNode, cid: CID): Promise<boolean> {
     return (await this.lack(node, cid)) === undefined;
   }
@@ -89,4 +104,8 @@ export class KuboKeeper {
       for (const { root, name } of taken) await node.pin(root, name).catch(() => undefined);
     }
   }
+}
+
+function unlessNotFound(error: unknown): void {
+  if (!isAntirioError(error, 'notFound')) throw error;
 }

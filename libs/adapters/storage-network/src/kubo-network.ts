@@ -55,7 +55,7 @@ const LET_GO_MOST_MS = 300_000;
 
 /** Kubo nodes of our own, by their RPC, and a remote pinning service behind them where there is one. */
 export function kuboNetwork(options: KuboNetworkOptions): StorageNetwork {
-  if (options.apiUrls.length === 0)
+  if (options.apiUrls.length === 0 && options.pinning === undefined)
     throw new AntirioError('badConfig', 'a Kubo network takes the URL of a node');
   mkdirSync(options.folder, { recursive: true });
   return new KuboNetwork(options);
@@ -173,12 +173,30 @@ class KuboNetwork implements StorageNetwork {
   }
 
   unpin(name: string): Promise<boolean> {
+    return this.#alone(() => this.#drop(name));
+  }
+
+  async #drop(name: string): Promise<boolean> {
+    const had = this.#names.of(name);
+    for (const cid of had) if (!this.#names.isKept(cid, name)) await this.#letGo(cid);
+    this.#names.drop(name);
+    await this.#letGoOfReplaced();
+    return had.length > 0;
+  }
+
+  /** By the names of the pins, so that nothing needs to be known of them here. */
+  async keepOnly(isWanted: (name: string) => boolean, present?: StorageNetwork): Promise<number> {
+    const other = present instanceof KuboNetwork ? present.#parts : undefined;
+    const theirs = await other?.nodes.identities();
     return this.#alone(async () => {
-      const had = this.#names.of(name);
-      for (const cid of had) if (!this.#names.isKept(cid, name)) await this.#letGo(cid);
-      this.#names.drop(name);
-      await this.#letGoOfReplaced();
-      return had.length > 0;
+      for (const name of this.#names.all()) if (!isWanted(name)) await this.#drop(name);
+      const kept = this.#names.kept();
+      const asked = await this.#nodes.each(async (node) => {
+        if (theirs?.has(await node.identity()) !== true) await this.#keeper.keepOnly(node, kept);
+      });
+      if (asked.failed.length > 0) throw worst(asked);
+      await this.#remote?.keepOnly(kept, other?.remote);
+      return 0;
     });
   }
 
@@ -245,12 +263,11 @@ class KuboNetwork implements StorageNetwork {
     const asked = await this.#nodes.each((node) => node.requireWell());
     const said = asked.done.map(({ value }) => value);
     const failed = asked.failed.map(({ error }) => describeError(error));
-    const different = await this.#nodes.different(asked.done.map(({ node }) => node));
+    const { others } = await this.#nodes.different(asked.done.map(({ node }) => node));
     const service = await this.#remote?.ailment();
     if (service !== undefined) failed.push(service);
-    const ok =
-      different.nodes.length >= Math.min(this.#copies, this.#nodes.all.length) && service === undefined;
-    return { ok, detail: [...failed, ...different.others, ...said].join('; ') };
+    const ok = asked.done.length >= Math.min(this.#copies, this.#nodes.all.length) && service === undefined;
+    return { ok, detail: [...failed, ...others, ...said].join('; ') };
   }
 
   async close(): Promise<void> {
@@ -260,6 +277,10 @@ class KuboNetwork implements StorageNetwork {
     this.#nodes.close();
     this.#remote?.close();
     this.#names.close();
+  }
+
+  get #parts(): { readonly nodes: KuboNodes; readonly remote: KuboRemote | undefined } {
+    return { nodes: this.#nodes, remote: this.#remote };
   }
 
   /** One change of names and pins at a time. */

@@ -22,6 +22,10 @@ export interface KuboPin {
   readonly name: string;
 }
 
+export interface NamedPin extends KuboPin {
+  readonly cid: CID;
+}
+
 export interface KuboGet {
   readonly signal?: AbortSignal | undefined;
   readonly idleMs?: number | undefined;
@@ -41,6 +45,8 @@ export interface KuboNode {
   sendBlock(block: Block, signal?: AbortSignal): Promise<void>;
   /** Undefined where it is not pinned with all that is below it. */
   pinned(cid: CID): Promise<KuboPin | undefined>;
+  /** Those that are recursive, and whose names begin so. */
+  pins(prefix: string): Promise<NamedPin[]>;
   /** @throws AntirioError notFound where it has not all of it */
   pin(cid: CID, name: string, signal?: AbortSignal): Promise<void>;
   unpin(cid: CID): Promise<void>;
@@ -59,6 +65,8 @@ export interface KuboNode {
 }
 
 const MAX_SECTIONS_OVERHEAD = 1 << 20;
+/** Of a list of pins: some 100,000. */
+const MAX_PINS_BYTES = 16 << 20;
 const GAPS_WITHIN_IDLE = 4;
 
 export function kuboNode(rpc: KuboRpc): KuboNode {
@@ -115,6 +123,16 @@ class RpcNode implements KuboNode {
       if (isAntirioError(error, 'notFound')) return undefined;
       throw error;
     }
+  }
+
+  async pins(prefix: string): Promise<NamedPin[]> {
+    const query = { type: 'recursive', names: true, name: prefix, stream: true };
+    const lines = await this.rpc.ask('pin/ls', query, { maxBytes: MAX_PINS_BYTES });
+    return lines.flatMap(({ Cid: cid, Name: name }) =>
+      typeof cid === 'string' && typeof name === 'string' && name.startsWith(prefix)
+        ? [{ cid: decodeCid(cid), name }]
+        : [],
+    );
   }
 
   async pin(cid: CID, name: string, signal?: AbortSignal): Promise<void> {

@@ -58,6 +58,13 @@ export class KuboNodes {
     return { nodes: [...byId.values()], others };
   }
 
+  /** Who they are. @throws AntirioError where one does not say it */
+  async identities(): Promise<Set<string>> {
+    const asked = await this.each((node) => node.identity());
+    if (asked.failed.length > 0) throw worst(asked);
+    return new Set(asked.done.map(({ value }) => value));
+  }
+
   close(): void {
     for (const { rpc } of this.all) rpc.close();
   }

@@ -212,6 +212,28 @@ describe('several nodes', () => {
   });
 });
 
+kuboTest(
+  'a DAG that is pinned itself, as it was done before, gets its directory; others’ pins stay',
+  async () => {
+    const kubo = await newKubo();
+    const network = networkOf([kubo.url]);
+    const [dag, own] = [await stored(), await stored(5000)];
+    const ref = await network.put('image/1', dag);
+    const users = await networkOf([kubo.url], { owner: 'user' }).put('mine', own);
+    const holder = /^(\S+) .*edge-a\/image\/1/m.exec(pinsOf(kubo))?.[1] ?? '';
+    kubo.ipfs('pin', 'add', '--name=edge-a/image/1', dag.root.toString());
+    kubo.ipfs('pin', 'rm', holder);
+    kubo.ipfs('pin', 'add', '--name=edge-a/image/9', users.cid.toString());
+    expect((await network.status(ref)).state).toBe('absent');
+    expect(await network.keepOnly((name) => name === 'image/1')).toBe(0);
+    expect((await network.status(ref)).state).toBe('replicated');
+    const left = pinsOf(kubo);
+    expect(left).not.toContain(dag.root.toString());
+    expect(left).not.toContain('image/9');
+    expect(left).toContain('user/mine');
+  },
+);
+
 kuboTest('a node that is named three ways is one copy', async () => {
   const { url } = await newKubo();
   const names = [url, url.replace('127.0.0.1', 'localhost'), `${url}/api/v0`];
@@ -276,8 +298,16 @@ kuboTest(
       expect(await network.health()).toMatchObject({ ok: false });
       expect(await code(network.unpin('image/1'))).toBe('unavailable');
       service.instead = undefined;
+      const pin = { cid: dag.root.toString(), name: 'edge-b/image/1' };
+      const others = { requestid: 'b', status: 'pinned' as const, created: '2020-01-01T00:00:00Z', pin };
+      service.pins.push({ ...others, delegates: [], info: {} });
+      const former = networkOf([], { pinning: { endpoint: service.url, tokenFile } });
+      expect(await network.keepOnly((name) => name === 'image/1')).toBe(0);
+      expect(await former.keepOnly(() => false, network)).toBe(0);
+      expect(service.pins).toHaveLength(2);
+      expect(await former.keepOnly(() => false)).toBe(0);
+      expect(service.pins.map((each) => each.pin.name)).toEqual(['edge-b/image/1']);
       expect(await network.unpin('image/1')).toBe(true);
-      expect(service.pins).toEqual([]);
       expect(pinsOf(kubo)).not.toContain('edge-a');
     } finally {
       await service.close();

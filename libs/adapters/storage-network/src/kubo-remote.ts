@@ -1,4 +1,4 @@
-import type { CID } from '@antirio/content-store';
+import { decodeCid, placeKey, type CID } from '@antirio/content-store';
 import { describeError } from '@antirio/kernel';
 import type { KuboNodes } from './kubo-nodes.ts';
 import type { PinningService, RemotePin } from './pinning-service.ts';
@@ -35,6 +35,20 @@ export class KuboRemote {
     for (const pin of await this.#ours(cid)) await this.#service.remove(pin.requestid);
   }
 
+  /** Takes back what we asked for besides this; what `present` tells of is the same request at the same service. */
+  async keepOnly(kept: readonly CID[], present: KuboRemote | undefined): Promise<void> {
+    const theirs = present === undefined ? [] : await present.#named();
+    const left = new Set(theirs.map(({ requestid }) => requestid));
+    const wanted = new Set(kept.map(placeKey));
+    for (const { requestid, pin } of await this.#named())
+      if (!left.has(requestid) && !wanted.has(placeKey(decodeCid(pin.cid))))
+        await this.#service.remove(requestid);
+  }
+
+  async #named(): Promise<RemotePin[]> {
+    return this.#areOurs(await this.#service.named(this.#ownPrefix));
+  }
+
   /** `pinned`, or what it is instead. */
   async status(cid: CID): Promise<string> {
     try {
@@ -59,7 +73,10 @@ export class KuboRemote {
   }
 
   async #ours(cid: CID): Promise<RemotePin[]> {
-    const known = await this.#service.list(cid.toString());
-    return known.filter((pin) => pin.pin.name?.startsWith(this.#ownPrefix) === true);
+    return this.#areOurs(await this.#service.list(cid.toString()));
+  }
+
+  #areOurs(pins: readonly RemotePin[]): RemotePin[] {
+    return pins.filter((pin) => pin.pin.name?.startsWith(this.#ownPrefix) === true);
   }
 }

@@ -34,6 +34,8 @@ export interface PinningService {
   readonly name: string;
   /** All requests for a CID, whatever has become of them. */
   list(cid: string): Promise<RemotePin[]>;
+  /** All requests with this in their names. */
+  named(part: string): Promise<RemotePin[]>;
   add(pin: PinRequest): Promise<RemotePin>;
   get(requestId: string): Promise<RemotePin>;
   /** False where it has no such request. */
@@ -91,12 +93,20 @@ class HttpPinningService implements PinningService {
     this.name = `pinning:${url.host}`;
   }
 
+  list(cid: string): Promise<RemotePin[]> {
+    return this.#pages({ cid });
+  }
+
+  named(part: string): Promise<RemotePin[]> {
+    return this.#pages({ name: part, match: 'partial' });
+  }
+
   /** The newest come first; each page is of what was made before the last one of the page before. */
-  async list(cid: string): Promise<RemotePin[]> {
+  async #pages(filter: Readonly<Record<string, string>>): Promise<RemotePin[]> {
     const found = new Map<string, RemotePin>();
     let before: string | undefined;
     for (let page = 0; page < MAX_PAGES; page++) {
-      const query = new URLSearchParams({ cid, status: ALL, limit: String(PAGE) });
+      const query = new URLSearchParams({ ...filter, status: ALL, limit: String(PAGE) });
       if (before !== undefined) query.set('before', before);
       const answer = await this.#call({ path: `/pins?${query.toString()}` });
       const { count, results } = this.#read(pinResults, answer);
@@ -104,7 +114,10 @@ class HttpPinningService implements PinningService {
       before = results.at(-1)?.created;
       if (results.length === 0 || results.length >= count) return [...found.values()];
     }
-    throw new AntirioError('tooLarge', `${this.name} has over ${MAX_PAGES * PAGE} requests for ${cid}`);
+    throw new AntirioError(
+      'tooLarge',
+      `${this.name} has over ${MAX_PAGES * PAGE} requests for ${Object.values(filter).join(' ')}`,
+    );
   }
 
   async add({ cid, name, origins }: PinRequest): Promise<RemotePin> {

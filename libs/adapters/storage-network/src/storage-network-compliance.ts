@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect } from '@jest/globals';
 import { openBlockStore, RAW, verifyDag, walkDag, type BlockStore, type CID } from '@antirio/content-store';
-import { systemClock } from '@antirio/host';
+import { systemClock, waitFor } from '@antirio/host';
 import { AntirioError } from '@antirio/kernel';
 import { liveMemory } from '@antirio/testing/live-memory';
 import { dagOf } from './dag-of.ts';
@@ -203,6 +203,25 @@ export function storageNetworkCompliance(candidate: NetworkCandidate): void {
       expect(await code(receive(await newStore(), lost))).toBe('notFound');
       expect(await network.unpin('keeps/b')).toBe(true);
       expect((await network.status(ref)).state).toBe('absent');
+    });
+
+    test('what has no name that is wanted is let go of', async () => {
+      const dag = await newDag();
+      const kept = await network.put('only/a', dag);
+      const other = await network.put('only/b', await newDag());
+      await network.put('only/c', dag);
+      const letGo = async (isWanted: (name: string) => boolean): Promise<void> => {
+        const isDone = async (): Promise<true | undefined> =>
+          (await network.keepOnly(isWanted)) === 0 || undefined;
+        expect(await waitFor(systemClock, 10_000, isDone, 20)).toBe(true);
+      };
+      await letGo((name) => name === 'only/a');
+      await opened.collect();
+      expect((await network.status(other)).state).toBe('absent');
+      expect(await network.unpin('only/c')).toBe(false);
+      await expectWhole(kept, dag);
+      await letGo(() => false);
+      expect((await network.status(kept)).state).toBe('absent');
     });
 
     test('a name keeps the last thing that was put under it', async () => {

@@ -89,6 +89,12 @@ export interface StorageNetwork {
   pin(name: string, ref: StorageRef): Promise<void>;
   /** What no name keeps may be collected there. False where nothing had that name. */
   unpin(name: string): Promise<boolean>;
+  /**
+   * Lets go of all that is kept there for us under other names than those that are wanted, whether or not anything is known of it here. What
+   * is kept for `present` is left alone, where that is the same place by another address.
+   * @returns how many pieces are yet to leave, for which it is to be asked again
+   */
+  keepOnly(isWanted: (name: string) => boolean, present?: StorageNetwork): Promise<number>;
   status(ref: StorageRef): Promise<Holding>;
   price(): StoragePrice;
   /** Not ok where a put would fail now. Never throws. */

@@ -70,19 +70,24 @@ export class TestKubo {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '', 'http://localhost');
     const command = url.pathname.replace('/api/v0/', '');
-    if (request.method !== 'POST') {
-      response.writeHead(405).end();
-      return;
-    }
-    if (command === 'dag/import') send(response, 200, ...(await this.#import(request)));
+    const node = this.#ofNode(command);
+    if (request.method !== 'POST') response.writeHead(405).end();
+    else if (node !== undefined) send(response, 200, node);
+    else if (command === 'dag/import') send(response, 200, ...(await this.#import(request)));
     else if (command === 'block/put') send(response, 200, await this.#put(request, url.searchParams));
-    else if (command === 'version') send(response, 200, { Version: '0.43.0', Repo: '18' });
-    else if (command === 'id')
-      send(response, 200, { ID: this.peerId, Addresses: [`/ip4/192.0.2.1/tcp/4001/p2p/${this.peerId}`] });
-    else if (command === 'repo/stat')
-      send(response, 200, { RepoSize: this.#store.usage().bytes, StorageMax: 10_000_000_000 });
-    else if (command === 'swarm/connect') send(response, 500, { Message: 'offline', Code: 0, Type: 'error' });
+    else if (command === 'pin/ls' && !url.searchParams.has('arg'))
+      send(response, 200, ...this.#pinsNamed(url.searchParams.get('name') ?? ''));
     else await this.#ofCid(command, parseCid(url.searchParams.get('arg') ?? ''), url.searchParams, response);
+  }
+
+  #ofNode(command: string): object | undefined {
+    if (command === 'swarm/connect') throw failure('offline');
+    const answers: Readonly<Record<string, object>> = {
+      version: { Version: '0.43.0', Repo: '18' },
+      id: { ID: this.peerId, Addresses: [`/ip4/192.0.2.1/tcp/4001/p2p/${this.peerId}`] },
+      'repo/stat': { RepoSize: this.#store.usage().bytes, StorageMax: 10_000_000_000 },
+    };
+    return answers[command];
   }
 
   async #ofCid(command: string, cid: CID, query: URLSearchParams, response: ServerResponse): Promise<void> {
@@ -109,6 +114,11 @@ export class TestKubo {
       default:
         response.writeHead(404).end('404 page not found');
     }
+  }
+
+  #pinsNamed(part: string): object[] {
+    const named = [...this.pins].filter(([, name]) => name.includes(part));
+    return named.map(([Cid, Name]) => ({ Cid, Type: 'recursive', ...(Name === '' ? {} : { Name }) }));
   }
 
   async #pin(command: 'pin/add' | 'pin/rm' | 'pin/ls', cid: CID, name: string): Promise<object[]> {

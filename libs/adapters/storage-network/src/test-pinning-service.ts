@@ -96,8 +96,12 @@ export class TestPinningService {
     // Without the filter only those that are pinned are told.
     const statuses = (query.get('status') ?? 'pinned').split(',');
     const before = query.get('before');
+    const name = query.get('name');
+    const isNamed = (given = ''): boolean =>
+      name === null || (query.get('match') === 'partial' ? given.includes(name) : given === name);
     const found = this.pins
       .filter((pin) => statuses.includes(pin.status) && (cids === undefined || cids.includes(pin.pin.cid)))
+      .filter((pin) => isNamed(pin.pin.name))
       .filter((pin) => before === null || pin.created < before)
       .sort((a, b) => (a.created < b.created ? 1 : -1));
     return { status: 200, body: { count: found.length, results: found.slice(0, limit) } };
