@@ -1,6 +1,6 @@
-import { z } from 'zod';
-import { callJson, parseInput, type HttpPeer } from '@antirio/host';
-import { fromBase64, fromHex, isAntirioError } from '@antirio/kernel';
+import { setImmediate as turn } from 'node:timers/promises';
+import { partsOf, streamError, type HttpPeer } from '@antirio/host';
+import { AntirioError, fromHex, isAntirioError, sha256 } from '@antirio/kernel';
 import {
   createSessionCipher,
   fcntCandidates,
@@ -10,7 +10,8 @@ import {
   type DataFrame,
   type SessionCipher,
 } from '@antirio/lorawan';
-import type { GenuineFrame } from '@antirio/service-contract';
+import { createSummary, type ContractTerms, type DeviceStatement } from '@antirio/service-contract';
+import { openFrameSort, type SortedFrame } from './frame-sort.ts';
 import type { Secrets } from './sealed-keys.ts';
 
 interface Session {
@@ -20,17 +21,15 @@ interface Session {
   readonly cipher: SessionCipher;
 }
 
-const PAGE = 500;
+interface Found {
+  readonly session: Session;
+  readonly fcnt: number;
+}
 
-const offersAnswer = z.object({
-  offers: z.array(
-    z.object({ seq: z.int(), devAddr: z.string(), fcnt: z.int(), mic: z.string(), digest: z.string() }),
-  ),
-});
-const framesAnswer = z.object({ frames: z.array(z.object({ seq: z.int(), phyPayload: z.string() })) });
-const foundAnswer = z.object({ frames: z.array(z.object({ phyPayload: z.string() })) });
-
-export type Offer = z.output<typeof offersAnswer>['offers'][number];
+/** Frames whose MICs are checked, and rows that are summed up, in one turn of the event loop. */
+const IN_A_TURN = 100;
+const SUMMED_IN_A_TURN = 500;
+const IDLE_MS = 30_000;
 
 function sessionsOf(secrets: Secrets): Map<string, Session[]> {
   const byAddress = new Map<string, Session[]>();
@@ -58,87 +57,115 @@ function parsed(phyPayload: Uint8Array): DataFrame | undefined {
   }
 }
 
-/** The frames that the sessions' keys verify; whoever sent the others, no mote of the contract did. */
-export function genuineFrames(payloads: readonly Uint8Array[], secrets: Secrets): GenuineFrame[] {
+/** Finds the frames that the sessions' keys verify; whoever sent the others, no mote of the contract did. */
+export function createGenuine(secrets: Secrets): (phyPayload: Uint8Array) => Found | undefined {
   const sessions = sessionsOf(secrets);
   const highest = new Map<string, number>();
-  const found: GenuineFrame[] = [];
-  for (const phyPayload of payloads) {
+  return (phyPayload) => {
     const frame = parsed(phyPayload);
-    if (frame?.direction !== 'up') continue;
-    for (const one of sessions.get(frame.devAddr) ?? []) {
-      const fcnt = fcntCandidates(frame.fcnt16, highest.get(one.devEui)).find((n) =>
-        one.cipher.verifies(frame, n),
-      );
+    if (frame?.direction !== 'up') return undefined;
+    for (const session of sessions.get(frame.devAddr) ?? []) {
+      const before = highest.get(session.devEui);
+      const fcnt = fcntCandidates(frame.fcnt16, before).find((n) => session.cipher.verifies(frame, n));
       if (fcnt === undefined) continue;
-      highest.set(one.devEui, Math.max(fcnt, highest.get(one.devEui) ?? 0));
-      found.push({ devEui: one.devEui, devAddr: one.devAddr, session: one.session, fcnt, phyPayload });
-      break;
+      highest.set(session.devEui, Math.max(fcnt, before ?? 0));
+      return { session, fcnt };
     }
-  }
-  return found;
+    return undefined;
+  };
 }
 
-async function pages<T extends { readonly seq: number }>(
-  from: number,
-  through: number,
-  page: (after: number) => Promise<readonly T[]>,
-): Promise<T[]> {
-  const all: T[] = [];
-  let after = from - 1;
-  while (after < through) {
-    const got = await page(after);
-    const last = got.at(-1);
-    if (last === undefined) break;
-    all.push(...got.filter((one) => one.seq <= through));
-    after = last.seq;
-  }
-  return all;
+export interface StatementParts {
+  /** PHYPayloads, each batch valid until the next is asked for. */
+  readonly payloads: AsyncIterable<readonly Uint8Array[]>;
+  readonly secrets: Secrets;
+  /** Where what does not fit in memory is meanwhile. */
+  readonly path: string;
 }
 
-/** Raw frames of our own ring. */
-export async function ringFrames(
+/**
+ * What a statement says of the devices, over any number of frames in little memory, and with the event loop free in between.
+ * @throws AntirioError storageFull, and what the source of the frames throws
+ */
+export async function summariseFrames({
+  payloads,
+  secrets,
+  path,
+}: StatementParts): Promise<DeviceStatement[]> {
+  const groups = [...sessionsOf(secrets).values()]
+    .flat()
+    .map(({ devEui, session }) => `${devEui}/${session}`);
+  const order = new Map([...new Set(groups)].sort().map((key, i) => [key, i] as const));
+  const sessions = new Map<number, Session>();
+  const genuine = createGenuine(secrets);
+  const read = (phyPayload: Uint8Array): SortedFrame[] => {
+    const found = genuine(phyPayload);
+    if (found === undefined) return [];
+    const { session, fcnt } = found;
+    const group = order.get(`${session.devEui}/${session.session}`) ?? 0;
+    sessions.set(group, session);
+    return [{ group, fcnt, digest: sha256(phyPayload) }];
+  };
+  const sort = openFrameSort(path);
+  try {
+    for await (const batch of payloads)
+      for (let i = 0; i < batch.length; i += IN_A_TURN) {
+        sort.add(batch.slice(i, i + IN_A_TURN).flatMap(read));
+        await turn();
+      }
+    const summary = createSummary();
+    let count = 0;
+    for (const { group, fcnt, digest } of sort.sorted()) {
+      const session = sessions.get(group);
+      if (session !== undefined)
+        summary.add({
+          devEui: session.devEui,
+          devAddr: session.devAddr,
+          session: session.session,
+          fcnt,
+          digest,
+        });
+      count += 1;
+      if (count % SUMMED_IN_A_TURN === 0) await turn();
+    }
+    return summary.devices();
+  } finally {
+    sort.close();
+  }
+}
+
+async function* payloadsOf(bridge: HttpPeer, path: string): AsyncGenerator<Uint8Array[]> {
+  const stream = await bridge.open?.(path, { idleMs: IDLE_MS, transient: true });
+  if (stream === undefined) throw new AntirioError('unavailable', 'the bridge gives no streams');
+  try {
+    if (stream.status !== 200) throw await streamError(path, stream);
+    for await (const part of partsOf(stream.body))
+      if (part.kind === 'items') yield part.items.map(({ bytes }) => bytes);
+  } finally {
+    stream.close();
+  }
+}
+
+/** The frames of a range of our own ring. */
+export function ringFrames(
   bridge: HttpPeer,
   ringId: string,
   from: number,
   through: number,
-): Promise<Uint8Array[]> {
-  const frames = await pages(from, through, async (after) => {
-    const path = `/api/v3/ring/${ringId}/frames?after=${after}&limit=${PAGE}`;
-    return parseInput(framesAnswer, await callJson(bridge, { path })).frames;
-  });
-  return frames.map((frame) => fromBase64(frame.phyPayload));
-}
-
-/** What the provider's ring holds, by name, and our own copies of it. Frames that we lack are simply not there. */
-export async function ownCopies(
-  fetchOffers: (path: string) => Promise<unknown>,
-  bridge: HttpPeer,
-  ringId: string,
-  from: number,
-  through: number,
-): Promise<Uint8Array[]> {
-  const offers = await pages<Offer>(
-    from,
-    through,
-    async (after) =>
-      parseInput(
-        offersAnswer,
-        await fetchOffers(`/api/v3/ring/${ringId}/offers?after=${after}&limit=${PAGE}`),
-      ).offers,
+): AsyncIterable<readonly Uint8Array[]> {
+  return payloadsOf(
+    bridge,
+    `/api/v3/ring/${ringId}/stream?form=payload&after=${from - 1}&through=${through}`,
   );
-  const copies: Uint8Array[] = [];
-  for (let start = 0; start < offers.length; start += PAGE) {
-    const json = {
-      frames: offers
-        .slice(start, start + PAGE)
-        .map(({ devAddr, fcnt, mic, digest }) => ({ devAddr, fcnt, mic, digest })),
-    };
-    const found = parseInput(
-      foundAnswer,
-      await callJson(bridge, { method: 'POST', path: '/api/v3/ring/own/find', json }),
-    );
-    copies.push(...found.frames.map((frame) => fromBase64(frame.phyPayload)));
-  }
-  return copies;
+}
+
+/** Our own copies of a range of the provider's ring; those that we lack are simply not there. */
+export function ownCopies(
+  bridge: HttpPeer,
+  { contractId, provider }: Pick<ContractTerms, 'contractId' | 'provider'>,
+  from: number,
+  through: number,
+): AsyncIterable<readonly Uint8Array[]> {
+  const source = `edgeId=${provider}&ringId=${contractId}&after=${from - 1}&through=${through}`;
+  return payloadsOf(bridge, `/api/v3/ring/own/copies?${source}`);
 }

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { describeError, toHex, type EdgeId } from '@antirio/kernel';
 import { repeat, type Repeating } from '@antirio/host';
 import {
@@ -8,7 +9,6 @@ import {
   deedsOf,
   providerDesires,
   providerStep,
-  summariseDevices,
   type ContractTerms,
   type CustomerPhase,
   type CustomerState,
@@ -24,9 +24,9 @@ import {
 } from '@antirio/service-contract';
 import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
 import type { ContractStore, Note } from './contract-store.ts';
-import { genuineFrames, ownCopies, ringFrames } from './genuine-frames.ts';
+import { ownCopies, ringFrames, summariseFrames } from './genuine-frames.ts';
 import { performCall, type CallDependencies } from './party-calls.ts';
-import { neighbourCall, peerNamed } from './peers.ts';
+import { peerNamed } from './peers.ts';
 
 import type { PartyRooms } from './party-rooms.ts';
 import { retireCustomer, retireProvider } from './retirement.ts';
@@ -183,13 +183,13 @@ export function runParty(
         run('opening the keys', () => open(effect.share));
         return;
       case 'sealOff':
-        run('sealing off', () => sealOff(effect.from, effect.epoch));
+        run('sealing off', () => oneStatement(() => sealOff(effect.from, effect.epoch)));
         return;
       case 'giveUp':
         run('giving the service away', giveUp);
         return;
       case 'state':
-        run('stating', () => state(effect.from, effect.through, effect.epoch));
+        run('stating', () => oneStatement(() => state(effect.from, effect.through, effect.epoch)));
         return;
       case 'grantBlock':
         run('granting a counter block', () => grant(effect));
@@ -220,27 +220,35 @@ export function runParty(
     await settleService();
   };
 
-  const statementOver = (
-    payloads: readonly Uint8Array[],
+  const statementOver = async (
+    payloads: AsyncIterable<readonly Uint8Array[]>,
     secrets: Secrets,
-    from: number,
-    through: number,
-    epoch: number,
-  ): HandbackStatement => ({
-    contractId,
-    epoch,
-    from,
-    through,
-    devices: summariseDevices(genuineFrames(payloads, secrets)),
-  });
+    range: Pick<HandbackStatement, 'from' | 'through' | 'epoch'>,
+  ): Promise<HandbackStatement> => {
+    const path = join(options.dataDir, 'arbitrator', `statement-${contractId}-${role}.sort`);
+    return { contractId, ...range, devices: await summariseFrames({ payloads, secrets, path }) };
+  };
+
+  /** The machine asks again while a long statement is being made: it is made once at a time. */
+  let isStating = false;
+  const oneStatement = async (make: () => Promise<void>): Promise<void> => {
+    if (isStating) return;
+    isStating = true;
+    try {
+      await make();
+    } finally {
+      isStating = false;
+    }
+  };
 
   const sealOff = async (from: number, epoch: number): Promise<void> => {
     await deps.inTurn(() => rooms.fence(terms, { state: 'shut' }));
     const counters = await rooms.counters(terms);
     if (keys === undefined) return;
     const through = (await rooms.ring(terms)).next - 1;
-    const payloads = await ringFrames(peerNamed(ports.peers, 'gatewayBridge'), contractId, from, through);
-    post({ type: 'sealedOff', counters, statement: statementOver(payloads, keys, from, through, epoch) });
+    const payloads = ringFrames(peerNamed(ports.peers, 'gatewayBridge'), contractId, from, through);
+    const statement = await statementOver(payloads, keys, { from, through, epoch });
+    post({ type: 'sealedOff', counters, statement });
   };
 
   const giveUp = async (): Promise<void> => {
@@ -249,16 +257,9 @@ export function runParty(
   };
 
   const state = async (from: number, through: number, epoch: number): Promise<void> => {
-    const fetchOffers = (path: string): Promise<unknown> =>
-      neighbourCall(ports.peers, terms.provider, 'gateway-bridge', { path });
-    const bridge = peerNamed(ports.peers, 'gatewayBridge');
-    const payloads = await ownCopies(fetchOffers, bridge, contractId, from, through);
-    const counters = await rooms.counters(terms);
-    post({
-      type: 'stated',
-      counters,
-      statement: statementOver(payloads, deps.ownSecrets(), from, through, epoch),
-    });
+    const payloads = ownCopies(peerNamed(ports.peers, 'gatewayBridge'), terms, from, through);
+    const statement = await statementOver(payloads, deps.ownSecrets(), { from, through, epoch });
+    post({ type: 'stated', counters: await rooms.counters(terms), statement });
   };
 
   const grant = async (effect: Extract<PartyEffect, { type: 'grantBlock' }>): Promise<void> => {

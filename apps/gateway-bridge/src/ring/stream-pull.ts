@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { AntirioError, isAntirioError, type Clock } from '@antirio/kernel';
+import { AntirioError, type Clock } from '@antirio/kernel';
 import {
   parseInput,
   partsOf,
@@ -64,14 +64,14 @@ function createTelling({ clock, acknowledge }: StreamPullPorts): {
 } {
   let [wanted, told, lastAt] = [0, 0, -Infinity];
   let telling: Promise<void> | undefined;
-  let failed: AntirioError | undefined;
+  const failures: AntirioError[] = [];
   const tell = async (): Promise<void> => {
     lastAt = clock.monotonic();
     told = wanted;
     await acknowledge(told);
   };
   const check = (): void => {
-    if (failed instanceof AntirioError) throw failed;
+    for (const failure of failures) throw failure;
   };
   return {
     reached(through) {
@@ -81,7 +81,7 @@ function createTelling({ clock, acknowledge }: StreamPullPorts): {
       telling = tell().then(
         () => void (telling = undefined),
         (cause: unknown) => {
-          failed = new AntirioError('unavailable', 'the source cannot be told what is here', {}, cause);
+          failures.push(new AntirioError('unavailable', 'the source was not told what is here', {}, cause));
         },
       );
     },
@@ -102,7 +102,7 @@ async function openSource(
   const stream = await edge2edge.open?.(path, { idleMs: IDLE_MS, signal, transient: true });
   if (stream === undefined || stream.status === 200) return stream;
   const failure = await streamError(path, stream);
-  if (isAntirioError(failure, 'notFound')) return undefined;
+  if (failure.code === 'notFound') return undefined;
   throw failure;
 }
 
