@@ -33,7 +33,8 @@ import type { Trace } from './trace.ts';
 
 /** What the centre keeps on its disk besides the ledger. */
 export interface CentralDisk {
-  shareHeld: boolean;
+  /** Contracts whose key share is held. */
+  readonly shares: Set<string>;
   /** Highest block of each device that is reserved. */
   blocks: Map<string, number>;
 }
@@ -47,29 +48,31 @@ export interface CentralPorts {
   readonly host: Host;
   readonly trace: Trace;
   readonly dice: Dice;
-  readonly terms: ContractTerms;
+  /** All of one set. */
+  readonly contracts: readonly [ContractTerms, ...ContractTerms[]];
   readonly ledger: SimLedger;
   readonly disk: CentralDisk;
   readonly pieces: CentralPieces;
   /** How long the ledger takes to apply a transaction, ms. */
   readonly ledgerMs: number;
   readonly send: (to: EdgeId, datagram: Datagram) => void;
-  readonly onRuling: (overMs: number) => void;
+  readonly onRuling: (overMs: number, provider: EdgeId) => void;
 }
 
 export interface CentralNode {
   start(): void;
   state(): CentralState;
   onDatagram(from: EdgeId, datagram: Datagram): void;
-  witness(reply: Reply<unknown>): void;
-  keyShare(reply: Reply<unknown>): void;
+  witness(contractId: string, reply: Reply<unknown>): void;
+  keyShare(contractId: string, reply: Reply<unknown>): void;
   open(
+    contractId: string,
     root: Extract<Payload, { type: 'contract/open' }>['root'],
     word: SignedWord | undefined,
     reply: Reply<unknown>,
   ): void;
   take(by: EdgeId, request: Extract<Payload, { type: 'epoch/take' }>['request'], reply: Reply<unknown>): void;
-  record(reply: Reply<unknown>): void;
+  record(contractId: string, reply: Reply<unknown>): void;
   transact(tx: SignedTx, reply: Reply<unknown>): void;
 }
 
@@ -115,9 +118,12 @@ export function ledgerView(ledger: SimLedger, { contractId, set }: ContractTerms
 }
 
 export function createCentralNode(ports: CentralPorts): CentralNode {
-  const { host, trace, dice, terms, ledger, disk, pieces } = ports;
-  const { contractId } = terms;
-  const view = ledgerView(ledger, terms);
+  const { host, trace, dice, contracts, ledger, disk, pieces } = ports;
+  const [first] = contracts;
+  const { leaseMs, set } = first;
+  const setView = ledgerView(ledger, first);
+  const termsOf = (contractId: string): ContractTerms =>
+    contracts.find((terms) => terms.contractId === contractId) ?? first;
   let state: CentralState = createCentral('', 0);
   let askers = new Map<string, Asker>();
   let asked = 0;
@@ -198,15 +204,18 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
     post({ type: 'asked', id, question });
   };
   const leaseFacts = (from: EdgeId): LeaseFacts => {
-    const { contracts, slots } = view.setRecord();
-    const leaseMs = contracts.length === 0 ? DEFAULT_LEASE_MS : terms.leaseMs;
-    return { record: view.epochRecord(), leaseMs, slot: slots[from] };
+    const { contracts: live, slots } = setView.setRecord();
+    return {
+      record: setView.epochRecord(),
+      leaseMs: live.length === 0 ? DEFAULT_LEASE_MS : leaseMs,
+      slot: slots[from],
+    };
   };
-  const sweep = (): void => {
-    host.after(SWEEP_MS, sweep);
-    const { promise } = grantedSet(state.grantor, terms.set.setId);
-    const life = view.contract().life.state;
-    const overMs = neverTookOver(terms, life, view.epochRecord(), promise, host.clock.monotonic());
+  const judge = (terms: ContractTerms): void => {
+    const { promise } = grantedSet(state.grantor, set.setId);
+    const { contractId, provider } = terms;
+    const life = ledgerView(ledger, terms).contract().life.state;
+    const overMs = neverTookOver(terms, life, setView.epochRecord(), promise, host.clock.monotonic());
     if (overMs === undefined) return;
     const customerLeaseEndedAt = Math.floor(host.clock.wall() - overMs);
     const evidence = { kind: 'neverTookOver' as const, customerLeaseEndedAt, details: {} };
@@ -215,7 +224,11 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
       contractId,
       ruling: { row: 'providerBreach', evidence },
     };
-    if (apply(sign(identities.central, dice, ruling)).ok) ports.onRuling(overMs);
+    if (apply(sign(identities.central, dice, ruling)).ok) ports.onRuling(overMs, provider);
+  };
+  const sweep = (): void => {
+    host.after(SWEEP_MS, sweep);
+    contracts.forEach(judge);
   };
   const endedAt = (msAgo: number | null): number | null =>
     msAgo === null ? null : Math.floor(host.clock.wall() - msAgo);
@@ -240,22 +253,27 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
         });
       });
     },
-    witness(reply) {
-      ask({ method: 'witness', customer: terms.customer }, { reply, payloadOf: () => undefined });
+    witness(contractId, reply) {
+      ask(
+        { method: 'witness', customer: termsOf(contractId).customer },
+        { reply, payloadOf: () => undefined },
+      );
     },
-    keyShare(reply) {
-      disk.shareHeld = true;
+    keyShare(contractId, reply) {
+      disk.shares.add(contractId);
       host.wrote('key share');
       reply({ ok: true, value: {} });
     },
-    open(root, word, reply) {
+    open(contractId, root, word, reply) {
+      const terms = termsOf(contractId);
+      const view = ledgerView(ledger, terms);
       later(() => {
         const life = view.contract().life.state;
         if (life === 'SETTLED') {
           reply({ ok: false, code: 'gone' });
           return;
         }
-        if (terms.opening === 'witnessed' && !disk.shareHeld) {
+        if (terms.opening === 'witnessed' && !disk.shares.has(contractId)) {
           reply({ ok: false, code: 'conflict' });
           return;
         }
@@ -275,8 +293,9 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
       });
     },
     take(by, request, reply) {
+      const terms = termsOf(request.body.contractId);
       later(() => {
-        const record = view.epochRecord();
+        const record = setView.epochRecord();
         const payloadOf = (submission: Submission): Payload | undefined =>
           submission.kind === 'take'
             ? {
@@ -294,7 +313,8 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
       });
     },
     // three reads, between which the ledger may go on
-    record(reply) {
+    record(contractId, reply) {
+      const view = ledgerView(ledger, termsOf(contractId));
       later(() => {
         const { life, activation } = view.contract();
         later(() => {
@@ -304,8 +324,8 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
             const handback = epoch === undefined ? undefined : view.handbackOf(epoch);
             const now = host.clock.monotonic();
             const promised = {
-              leaseRuns: leaseRuns(state.grantor, terms.set.setId, record, terms.leaseMs, now),
-              quietMs: quietMs(state.grantor, terms.set.setId, now),
+              leaseRuns: leaseRuns(state.grantor, set.setId, record, leaseMs, now),
+              quietMs: quietMs(state.grantor, set.setId, now),
             };
             const value: ContractRecord = { ...record, ...promised, activation: epoch, handback };
             reply({ ok: true, value });

@@ -95,12 +95,12 @@ export function customerRole(links: PartyLinks, options: CustomerOptions): Role 
     switch (call.method) {
       case 'keyShare':
         callCentral(links, call, rooms, (central, reply) => {
-          central.keyShare(reply);
+          central.keyShare(contractId, reply);
         });
         return;
       case 'record':
         callCentral(links, call, rooms, (central, reply) => {
-          central.record(reply);
+          central.record(contractId, reply);
         });
         return;
       case 'take': {
@@ -188,6 +188,7 @@ export function customerRole(links: PartyLinks, options: CustomerOptions): Role 
         host,
         ring: rooms.ring,
         disk: disk.ring,
+        from: options.provider().host.name,
         source: options.filter(source),
         intervalMs: options.fillEveryMs,
       });

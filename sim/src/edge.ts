@@ -5,7 +5,9 @@ import type {
   DownCounters,
   PartyEffect,
   PartyEvent,
+  Standing,
   judgeDownlink,
+  leads,
 } from '@antirio/service-contract';
 import {
   createDeviceService,
@@ -33,11 +35,11 @@ export interface EdgePieces extends PartyPieces {
   /** What becomes of the edge's disk when its process dies. */
   readonly afterCrash: (disk: EdgeDisk) => void;
   readonly openRing: typeof openRing;
+  readonly leads: typeof leads;
 }
 
 /** What an edge keeps on its disk. */
 export interface EdgeDisk {
-  phase: Phase;
   ring: RingDisk;
   fence: FenceDisk;
   service: ServiceDisk;
@@ -50,9 +52,8 @@ export interface EdgeDisk {
   ownBlocks: Map<string, number>;
 }
 
-export function emptyDisk(phase: Phase): EdgeDisk {
+export function emptyDisk(): EdgeDisk {
   return {
-    phase,
     ring: emptyRing(),
     fence: emptyFence(),
     service: emptyService(),
@@ -74,7 +75,6 @@ export interface EdgePorts {
   readonly engine: Engine;
   readonly host: Host;
   readonly trace: Trace;
-  readonly terms: ContractTerms;
   readonly sessions: readonly Session[];
   readonly disk: EdgeDisk;
   readonly pieces: EdgePieces;
@@ -101,12 +101,21 @@ export interface Role {
   askCounters(rooms: Rooms, event: Extract<PartyEvent, { type: 'counterAsked' }>): void;
 }
 
+/** A contract of this edge: its part in it, and what of that is on the disk. */
+export interface Contracted {
+  readonly terms: ContractTerms;
+  readonly role: Role;
+  readonly disk: { phase: Phase };
+}
+
 export interface EdgeNode {
   readonly host: Host;
   readonly disk: EdgeDisk;
   readonly bridge: Bridge;
-  /** Those of the running process. */
+  /** Those of the running process, with the party of its first contract. */
   rooms(): Rooms;
+  /** Of all contracts, in their order. */
+  parties(): readonly PartyHost[];
   onDatagram(from: EdgeId, datagram: Datagram): void;
 }
 
@@ -120,9 +129,9 @@ export function countersOf(rooms: Rooms, sessions: readonly Session[]): DownCoun
 }
 
 /** A whole edge in one process: gateway-bridge, device service, core-data, arbitrator. */
-export function createEdge(ports: EdgePorts, role: Role): EdgeNode {
-  const { engine, host, trace, terms, disk, pieces, gateway, options, sessions } = ports;
-  const devAddrs = terms.set.devices.map((device) => device.devAddr);
+export function createEdge(ports: EdgePorts, contracts: readonly [Contracted, ...Contracted[]]): EdgeNode {
+  const { engine, host, trace, disk, pieces, gateway, options, sessions } = ports;
+  const devAddrs = sessions.map((session) => session.devAddr);
 
   const open = (): Rooms => {
     const ring = pieces.openRing(host, disk.ring, () => {
@@ -160,45 +169,70 @@ export function createEdge(ports: EdgePorts, role: Role): EdgeNode {
       },
       askCounters: (requestId, devAddr, above) => {
         const reserved = above < 0 ? -1 : Math.floor(above / 16);
-        role.askCounters(rooms, { type: 'counterAsked', requestId, devAddr, above: reserved });
+        const leading = standings.findIndex((one) => pieces.leads(one, standings));
+        contracts[leading]?.role.askCounters(viewOf(leading), {
+          type: 'counterAsked',
+          requestId,
+          devAddr,
+          above: reserved,
+        });
       },
     });
-    return { ring, fence, service, party };
+    return { ring, fence, service, party: parties[0] };
   };
-  const party: PartyHost = createPartyHost({
-    host,
-    trace,
+  /** The rooms as the part in one contract sees them. */
+  const viewOf = (i: number): Rooms => ({ ...rooms, party: parties[i] ?? rooms.party });
+  const partyOf = ({ terms, role, disk: kept }: Contracted, i: number): PartyHost =>
+    createPartyHost({
+      host,
+      trace,
+      terms,
+      role: role.name,
+      disk: kept,
+      pieces,
+      tickMs: options.tickMs,
+      observeMs: options.observeMs,
+      execute: (effect) => {
+        role.execute(effect, viewOf(i));
+      },
+      setFence: (fence) => {
+        const standing = standings[i];
+        if (standing !== undefined && pieces.leads(standing, standings)) rooms.fence.set(devAddrs, fence);
+      },
+      observe: () => {
+        role.observe(viewOf(i));
+      },
+      onPhase: ports.onPhase,
+    });
+  const [first, ...more] = contracts;
+  const parties: readonly [PartyHost, ...PartyHost[]] = [
+    partyOf(first, 0),
+    ...more.map((one, i) => partyOf(one, i + 1)),
+  ];
+  const standings = contracts.map(({ terms, role }, i): Standing => ({
     terms,
     role: role.name,
-    disk,
-    pieces,
-    tickMs: options.tickMs,
-    observeMs: options.observeMs,
-    execute: (effect) => {
-      role.execute(effect, rooms);
-    },
-    setFence: (fence) => {
-      rooms.fence.set(devAddrs, fence);
-    },
-    observe: () => {
-      role.observe(rooms);
-    },
-    onPhase: ports.onPhase,
-  });
+    phase: () => (parties[i] ?? parties[0]).phase(),
+  }));
   let rooms: Rooms = open();
 
   host.onStart(() => {
     pieces.afterCrash(disk);
     rooms = open();
-    party.start();
-    if (disk.held) party.post({ type: 'held', held: true });
+    for (const party of parties) {
+      party.start();
+      if (disk.held) party.post({ type: 'held', held: true });
+    }
     rooms.service.begin();
-    role.begin(rooms);
+    contracts.forEach(({ role }, i) => {
+      role.begin(viewOf(i));
+    });
   });
   return {
     host,
     disk,
     rooms: () => rooms,
+    parties: () => parties,
     bridge: {
       push(frame, acknowledge) {
         if (!devAddrs.includes(frame.devAddr)) return;
@@ -209,7 +243,7 @@ export function createEdge(ports: EdgePorts, role: Role): EdgeNode {
       },
     },
     onDatagram(from, datagram) {
-      party.post({ type: 'datagram', from, datagram });
+      for (const party of parties) party.post({ type: 'datagram', from, datagram });
     },
   };
 }

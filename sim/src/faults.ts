@@ -5,7 +5,7 @@ import type { Engine } from './engine.ts';
 import type { Host } from './host.ts';
 import type { Link, Network } from './network.ts';
 import { hold, tellToReturn, tellToYield } from './operator.ts';
-import type { Fault, Harm, NodeName, Scenario } from './scenario.ts';
+import type { EdgeName, Fault, Harm, NodeName, Scenario } from './scenario.ts';
 import type { Trace } from './trace.ts';
 
 export interface FaultPorts {
@@ -15,7 +15,8 @@ export interface FaultPorts {
   readonly hosts: Readonly<Record<NodeName, Host>>;
   readonly centralDisk: CentralDisk;
   readonly A: EdgeNode;
-  readonly B: EdgeNode;
+  readonly providers: ReadonlyMap<EdgeName, EdgeNode>;
+  readonly nodes: readonly NodeName[];
   readonly terms: ContractTerms;
   /** Calls back at each phase that an edge's machine comes to. */
   readonly onPhase: (listen: (node: NodeName, phase: string) => void) => void;
@@ -23,9 +24,7 @@ export interface FaultPorts {
   readonly onChange: () => void;
 }
 
-const names: readonly NodeName[] = ['A', 'B', 'central'];
-
-function* pairs(): Iterable<readonly [NodeName, NodeName]> {
+function* pairs(names: readonly NodeName[]): Iterable<readonly [NodeName, NodeName]> {
   for (const from of names) for (const to of names) if (from !== to) yield [from, to];
 }
 
@@ -39,13 +38,13 @@ function createNesting(): (key: string, by: 1 | -1) => number {
   };
 }
 
-export function setLinks(network: Network, { links }: Scenario): void {
-  for (const [from, to] of pairs()) Object.assign(network.link(from, to), links);
+export function setLinks(network: Network, nodes: readonly NodeName[], { links }: Scenario): void {
+  for (const [from, to] of pairs(nodes)) Object.assign(network.link(from, to), links);
 }
 
 /** Everything is up, linked and quick again. */
 export function heal(ports: FaultPorts): void {
-  const { network, hosts, trace, onChange } = ports;
+  const { network, hosts, nodes, trace, onChange } = ports;
   trace.note('world', 'HEALED');
   const well: Link = {
     cut: false,
@@ -55,14 +54,14 @@ export function heal(ports: FaultPorts): void {
     jitterMs: 2,
     resets: 0,
   };
-  for (const [from, to] of pairs()) Object.assign(network.link(from, to), well);
-  for (const name of names) {
+  for (const [from, to] of pairs(nodes)) Object.assign(network.link(from, to), well);
+  for (const name of nodes) {
     hosts[name].crashAfterSteps(0);
     hosts[name].slowDisk(1);
     hosts[name].wake();
     hosts[name].start();
   }
-  for (const edge of [ports.A, ports.B]) hold(edge, false);
+  for (const edge of [ports.A, ...ports.providers.values()]) hold(edge, false);
   comeHome(ports);
   onChange();
 }
@@ -79,7 +78,8 @@ function comeHome(ports: FaultPorts): void {
 
 /** Brings the scenario's faults about, each at its time. */
 export function scheduleFaults(ports: FaultPorts, scenario: Scenario): void {
-  const { engine, trace, network, hosts, onChange } = ports;
+  const { engine, trace, network, hosts, nodes, onChange } = ports;
+  const edgeOf = (name: EdgeName): EdgeNode => ports.providers.get(name) ?? ports.A;
   const nest = createNesting();
   const backups: { readonly at: number; readonly blocks: Map<string, number> }[] = [];
   const backUp = (): void => {
@@ -138,11 +138,11 @@ export function scheduleFaults(ports: FaultPorts, scenario: Scenario): void {
         });
         return;
       case 'badLinks':
-        for (const [from, to] of pairs())
+        for (const [from, to] of pairs(nodes))
           Object.assign(network.link(from, to), { loss: fault.loss, latencyMs: fault.latencyMs });
         during(fault.forMs, () => {
           const { loss, latencyMs } = scenario.links;
-          for (const [from, to] of pairs()) Object.assign(network.link(from, to), { loss, latencyMs });
+          for (const [from, to] of pairs(nodes)) Object.assign(network.link(from, to), { loss, latencyMs });
         });
         return;
       case 'planned':
@@ -160,9 +160,9 @@ export function scheduleFaults(ports: FaultPorts, scenario: Scenario): void {
         });
         return;
       case 'hold':
-        hold(ports[fault.node], true);
+        hold(edgeOf(fault.node), true);
         during(fault.forMs, () => {
-          hold(ports[fault.node], false);
+          hold(edgeOf(fault.node), false);
         });
         return;
       case 'wallJump':

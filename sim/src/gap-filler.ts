@@ -21,6 +21,8 @@ export interface GapFillerPorts {
   readonly host: Host;
   readonly ring: Ring;
   readonly disk: RingDisk;
+  /** Whose ring it is filled from. */
+  readonly from: string;
   readonly source: GapSource;
   readonly intervalMs: number;
 }
@@ -34,17 +36,18 @@ export const PAGE_FRAMES = 100;
 const RECENT_MS = 3000;
 
 /** Pulls what the ring lacks from another edge's; the position moves only when everything before it is on the disk. */
-export function startGapFiller({ host, ring, disk, source, intervalMs }: GapFillerPorts): GapFiller {
+export function startGapFiller({ host, ring, disk, from, source, intervalMs }: GapFillerPorts): GapFiller {
   const { clock } = host;
   let remoteLast = 0;
   let lastSuccessAt = -Infinity;
 
+  const pulledThrough = (): number => disk.pulled.get(from) ?? 0;
   const again = (): void => {
     host.after(intervalMs * host.dice.between(0.9, 1.1), pull);
   };
   const conclude = (through: number, wentOn: boolean): void => {
-    if (through > disk.pulledThrough) {
-      disk.pulledThrough = through;
+    if (through > pulledThrough()) {
+      disk.pulled.set(from, through);
       host.wrote('pulled');
     }
     source.acknowledge(through, (answer) => {
@@ -66,14 +69,14 @@ export function startGapFiller({ host, ring, disk, source, intervalMs }: GapFill
       });
   };
   const pull = (): void => {
-    source.offers(disk.pulledThrough, (page) => {
+    source.offers(pulledThrough(), (page) => {
       if (!page.ok) {
         again();
         return;
       }
       const { offers, last } = page.value;
       remoteLast = last;
-      const through = offers.at(-1)?.seq ?? disk.pulledThrough;
+      const through = offers.at(-1)?.seq ?? pulledThrough();
       const lacking = offers.filter(({ frame }) => !ring.holds(frame.bytes)).map(({ seq }) => seq);
       if (lacking.length === 0) {
         conclude(through, through < last);
@@ -88,8 +91,8 @@ export function startGapFiller({ host, ring, disk, source, intervalMs }: GapFill
   again();
   return {
     status: () => ({
-      pulledThrough: disk.pulledThrough,
-      caughtUp: clock.monotonic() - lastSuccessAt < RECENT_MS && disk.pulledThrough >= remoteLast,
+      pulledThrough: pulledThrough(),
+      caughtUp: clock.monotonic() - lastSuccessAt < RECENT_MS && pulledThrough() >= remoteLast,
     }),
   };
 }

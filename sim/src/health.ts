@@ -1,7 +1,9 @@
+import type { EdgeId } from '@antirio/kernel';
 import type { Judge } from './checks.ts';
 import type { Link } from './network.ts';
-import { TAKEOVER_SLA_MS, type NodeName } from './scenario.ts';
-import type { World } from './world.ts';
+import type { PartyHost } from './party-host.ts';
+import { TAKEOVER_SLA_MS, type EdgeName, type NodeName } from './scenario.ts';
+import type { SimContract, World } from './world.ts';
 
 /** Within so long, four leases and some blocks, whatever happened before: a provider that can collects; somebody acts. */
 const COLLECTS_WITHIN_MS = 9000;
@@ -17,15 +19,16 @@ const idlePhases: ReadonlySet<string> = new Set(['ready', 'opening', 'stated']);
  * that is ruled to be in breach could have done anything about it.
  */
 export function watchHealth(world: World, judge: Judge, ledgerMs: number) {
-  const { engine, network, hosts, terms, A, B } = world;
+  const { engine, network, hosts, terms, A, contracts } = world;
+  const names = contracts.map(({ name }) => name);
   const patienceMs = 4 * terms.leaseMs + 8 * ledgerMs;
   let changedAt = 0;
   let customerSeenAt = 0;
   let actedAt = 0;
   let servedAt = 0;
-  let wellSince: number | undefined;
+  const wellSince = new Map<EdgeName, number>();
+  const longestAble = new Map<EdgeName, number>();
   let customerWellSince: number | undefined;
-  let longestAble = 0;
 
   const both = (one: NodeName, other: NodeName): Link[] => [
     network.link(one, other),
@@ -36,47 +39,72 @@ export function watchHealth(world: World, judge: Judge, ledgerMs: number) {
   const isQuick = ({ latencyMs, jitterMs }: Link): boolean => 4 * (latencyMs + jitterMs) < terms.leaseMs;
   const isGood = (one: NodeName, other: NodeName): boolean =>
     both(one, other).every((link) => !link.cut && link.loss <= 0.2 && link.resets < 0.1 && isQuick(link));
-  const isGone = (): boolean => !hosts.A.up || hosts.A.frozen || (isCut('A', 'B') && isCut('A', 'central'));
+  const isAlone = (): boolean => isCut('A', 'central') && names.every((name) => isCut('A', name));
+  const isGone = (): boolean => !hosts.A.up || hosts.A.frozen || isAlone();
   const isUnserved = (): boolean => isGone() || isCut('A', 'central');
   /** Who is held back by its operator does nothing about it. */
-  const isHeld = (edge: 'A' | 'B'): boolean => world[edge].disk.held;
-  const isWell = (edge: 'A' | 'B'): boolean =>
+  const isHeld = (edge: EdgeName): boolean => (world.providers.get(edge) ?? A).disk.held;
+  const isWell = (edge: EdgeName): boolean =>
     hosts[edge].running && hosts.central.running && isGood(edge, 'central') && !isHeld(edge);
 
-  const lookAtProvider = (calmMs: number): void => {
-    const { party } = B.rooms();
-    const { at } = party.phase();
-    const collects = idlePhases.has(at) && party.desires().service !== 'active';
+  /** Neither serves nor is kept from it by anything but itself. */
+  const isIdle = ({ name, providerParty }: SimContract): boolean => {
+    const { at } = providerParty().phase();
+    const collects = idlePhases.has(at) && providerParty().desires().service !== 'active';
     const asks = terms.opening === 'witnessed' || at === 'stated';
-    const able = asks ? isWell('B') : hosts.B.running && !isHeld('B');
-    if (isGone() && able && collects)
+    return collects && (asks ? isWell(name) : hosts[name].running && !isHeld(name));
+  };
+  const serves = ({ name, providerParty }: SimContract): boolean =>
+    hosts[name].up && providerParty().desires().service === 'active';
+  const lookAtProviders = (calmMs: number): void => {
+    if (!isGone() || contracts.some(serves)) return;
+    const idle = contracts.find(isIdle);
+    if (idle !== undefined)
       judge.broken(
         'takeover',
-        `the customer is gone for ${Math.round(calmMs)} ms, and the provider is ${at}`,
+        `the customer is gone for ${Math.round(calmMs)} ms, and ${idle.name} is ${idle.providerParty().phase().at}`,
       );
   };
+  const parties = (): PartyHost[] => [
+    ...A.parties(),
+    ...contracts.map(({ providerParty }) => providerParty()),
+  ];
+  const mayAct = (): boolean =>
+    (A.host.running && A.parties().some((party) => party.mayAct())) ||
+    contracts.some(({ name, providerParty }) => hosts[name].running && providerParty().mayAct());
   const lookAtActing = (): void => {
-    const acts = [A, B].some((edge) => edge.host.running && edge.rooms().party.mayAct());
-    const free = A.host.running && A.rooms().party.desires().fence.state === 'none';
-    if (acts || free || !(isWell('A') || isWell('B'))) actedAt = engine.now;
+    const free = A.host.running && A.parties().every((party) => party.desires().fence.state === 'none');
+    const anyWell = isWell('A') || names.some(isWell);
+    if (mayAct() || free || !anyWell) actedAt = engine.now;
     if (engine.now - Math.max(actedAt, changedAt) < ACTS_WITHIN_MS + patienceMs) return;
-    const phases = [A, B].map((edge) => edge.rooms().party.phase().at).join(' and ');
+    const phases = parties()
+      .map((party) => party.phase().at)
+      .join(' and ');
     // before the contract begins nobody else may, and when it is over nobody has to
     if (/preparing|ended/.test(phases) && !isWell('A')) return;
     judge.broken('acting', `nobody acts for ${Math.round(engine.now - actedAt)} ms: ${phases}`);
   };
+  const lookAtWells = (now: number): void => {
+    for (const name of names) {
+      if (isWell(name)) wellSince.set(name, wellSince.get(name) ?? now);
+      else wellSince.delete(name);
+    }
+  };
+  const measureAble = (now: number): void => {
+    for (const [name, since] of wellSince)
+      longestAble.set(name, Math.max(longestAble.get(name) ?? 0, now - Math.max(since, servedAt)));
+  };
   const look = (): void => {
     engine.after(LOOK_EVERY_MS, look);
     const { now } = engine;
-    if (isWell('B')) wellSince ??= now;
-    else wellSince = undefined;
+    lookAtWells(now);
     if (isWell('A') && !isUnserved()) customerWellSince ??= now;
     else customerWellSince = undefined;
     if (!isGone()) customerSeenAt = now;
     if (!isUnserved()) servedAt = now;
-    if (wellSince !== undefined) longestAble = Math.max(longestAble, now - Math.max(wellSince, servedAt));
+    measureAble(now);
     const calmMs = now - Math.max(changedAt, customerSeenAt);
-    if (calmMs >= COLLECTS_WITHIN_MS + patienceMs) lookAtProvider(calmMs);
+    if (calmMs >= COLLECTS_WITHIN_MS + patienceMs) lookAtProviders(calmMs);
     lookAtActing();
   };
   engine.after(LOOK_EVERY_MS, look);
@@ -84,8 +112,9 @@ export function watchHealth(world: World, judge: Judge, ledgerMs: number) {
     onChange(): void {
       changedAt = engine.now;
     },
-    onRuling(overMs: number): void {
-      const able = Math.round(longestAble);
+    onRuling(overMs: number, provider: EdgeId): void {
+      const ruled = contracts.find((one) => one.terms.provider === provider);
+      const able = Math.round(longestAble.get(ruled?.name ?? 'B') ?? 0);
       const servedMs = engine.now - (customerWellSince ?? engine.now);
       // to be punished for what one could not do is what the takeover time in the terms is agreed for; a customer that has
       // just come back, or that the grantor cannot hear, does not make up for the time before

@@ -18,10 +18,11 @@ function identityNamed(name: string): Identity {
   return openIdentity({ edgeId, ed25519: toBase64(ed25519), x25519: toBase64(pkcs8(X25519, 'x25519')) });
 }
 
-export type NodeName = 'A' | 'B' | 'central';
+export type NodeName = 'A' | 'B' | 'C' | 'central';
 
 export const identities: Readonly<Record<NodeName, Identity>> = {
   A: identityNamed('A'),
   B: identityNamed('B'),
+  C: identityNamed('C'),
   central: identityNamed('central'),
 };

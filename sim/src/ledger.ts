@@ -32,6 +32,7 @@ const start = genesis.parse({
   balances: {
     [identities.A.edgeId]: 1000,
     [identities.B.edgeId]: 1000,
+    [identities.C.edgeId]: 1000,
     [identities.central.edgeId]: 500,
   },
 });
@@ -57,7 +58,7 @@ const firstWrites: readonly (readonly Write[])[] = (() => {
     all.push(writes);
   };
   keep(genesisWrites(state, start));
-  for (const edge of [identities.A, identities.B]) {
+  for (const edge of [identities.A, identities.B, identities.C]) {
     const addresses = { url: 'http://127.0.0.1:59716', udp: { host: '127.0.0.1', port: 59_717 } };
     const request: Payload = { type: 'identity/register', name: 'an edge', sealKey: edge.sealKey, addresses };
     keep(apply(state, signTx(edge, zero, FAR_HEIGHT, request), { now: 1, height: 1 }).writes);
@@ -65,7 +66,7 @@ const firstWrites: readonly (readonly Write[])[] = (() => {
   return all;
 })();
 
-export function createLedger(terms: ContractTerms, dice: Dice, wall: number): SimLedger {
+export function createLedger(contracts: readonly ContractTerms[], dice: Dice, wall: number): SimLedger {
   const state = new MemoryState();
   for (const writes of firstWrites) state.apply(writes);
   let now = 1;
@@ -77,11 +78,14 @@ export function createLedger(terms: ContractTerms, dice: Dice, wall: number): Si
     state.apply(applied.writes);
     return applied.receipt;
   };
-  const signatures = {
-    customer: signDocument(identities.A, TERMS_KIND, terms).signature,
-    provider: signDocument(identities.B, TERMS_KIND, terms).signature,
-  };
-  submit(sign(identities.central, dice, { type: 'contract/validate', terms, signatures }), wall);
+  for (const terms of contracts) {
+    const provider = terms.provider === identities.B.edgeId ? identities.B : identities.C;
+    const signatures = {
+      customer: signDocument(identities.A, TERMS_KIND, terms).signature,
+      provider: signDocument(provider, TERMS_KIND, terms).signature,
+    };
+    submit(sign(identities.central, dice, { type: 'contract/validate', terms, signatures }), wall);
+  }
   return {
     submit,
     read: (key) => state.get(key),

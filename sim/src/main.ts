@@ -1,6 +1,6 @@
 // `npm run sim -- --seeds N --from S [--trace]`: runs the scenarios of these seeds; the first failing one prints its story.
 import { parseArgs } from 'node:util';
-import { runSeed } from './run.ts';
+import { runSeed, scenarioKinds } from './run.ts';
 import { storyOf } from './story.ts';
 
 const PROGRESS_EVERY = 500;
@@ -18,15 +18,22 @@ const { values } = parseArgs({
     from: { type: 'string' },
     trace: { type: 'boolean' },
     fine: { type: 'boolean' },
+    kind: { type: 'string' },
   },
 });
 const seeds = numberOf(values.seeds, 1000, 'seeds');
 const from = numberOf(values.from, 1, 'from');
 
+const kind = scenarioKinds.find((one) => one === (values.kind ?? scenarioKinds[0]));
+if (kind === undefined) {
+  process.stderr.write(`--kind is one of ${scenarioKinds.join(', ')}\n`);
+  process.exit(2);
+}
+
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
 const tell = (seed: number): void => {
-  print(storyOf(runSeed(seed, { trace: true }), values.fine ?? false));
+  print(storyOf(runSeed(seed, { kind, trace: true }), values.fine ?? false));
 };
 
 const began = performance.now();
@@ -34,7 +41,7 @@ let events = 0;
 let simulatedMs = 0;
 const failed: number[] = [];
 for (let seed = from; seed < from + seeds; seed++) {
-  const result = runSeed(seed);
+  const result = runSeed(seed, { kind });
   events += result.events;
   simulatedMs += result.simulatedMs;
   const firstFailure = result.violations.length > 0 && failed.length === 0;

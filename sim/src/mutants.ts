@@ -5,15 +5,19 @@ import {
   judgeDownlink,
   nextBlock,
   providerStep,
+  type CentralQuestion,
   type CentralState,
   type PartyEvent,
 } from '@antirio/service-contract';
 import { honestPieces, type Pieces } from './pieces.ts';
 import { emptyRing, openRing } from './ring.ts';
+import type { ScenarioKind } from './run.ts';
 
 /** A world in which one safety check is missing: the simulation must notice. */
 export interface Mutant {
   readonly name: string;
+  /** The world that it is in. */
+  readonly kind?: ScenarioKind;
   /** Fresh pieces for each run, for mutants that keep a state. */
   pieces(): Pieces;
 }
@@ -168,11 +172,43 @@ export const mutants: readonly Mutant[] = [
       },
     }),
   },
+  {
+    name: 'two contracts, one slot: both providers of a set use the same counter blocks',
+    kind: 'twoProviders',
+    pieces: () => ({
+      ...honestPieces(),
+      nextBlock: (slot, highest) => nextBlock(oneSlot(slot), highest),
+      judgeDownlink: (fence, frame, now) =>
+        judgeDownlink(fence.kind === 'free' ? fence : { ...fence, slot: oneSlot(fence.slot) }, frame, now),
+    }),
+  },
+  {
+    name: 'the loser acts: a second provider is given the epoch while the first holds it',
+    kind: 'twoProviders',
+    pieces: () => ({
+      ...honestPieces(),
+      centralStep(state, event, context) {
+        const second = isTake(event) && event.question.record.holder !== event.question.terms.customer;
+        return centralStep(second ? promisesForgotten(state) : state, event, context);
+      },
+    }),
+  },
+  {
+    name: 'every contract has its say: one opens the fence that another of its set has shut',
+    kind: 'twoProviders',
+    pieces: () => ({ ...honestPieces(), leads: () => true }),
+  },
 ];
 
-function isTake(event: Parameters<typeof centralStep>[1]): boolean {
+type Take = Extract<Parameters<typeof centralStep>[1], { type: 'asked' }> & {
+  readonly question: Extract<CentralQuestion, { method: 'take' }>;
+};
+
+function isTake(event: Parameters<typeof centralStep>[1]): event is Take {
   return event.type === 'asked' && event.question.method === 'take';
 }
+
+const oneSlot = (slot: number): number => (slot === 2 ? 1 : slot);
 
 function longUp(state: CentralState): CentralState {
   return { ...state, grantor: { ...state.grantor, startedAt: -1e9 } };

@@ -20,13 +20,14 @@ export function tellToYield(edge: EdgeNode, terms: ContractTerms, cause: YieldCa
 
 export function tellToReturn(edge: EdgeNode): void {
   if (!edge.host.running) return;
-  const { party } = edge.rooms();
-  const phase = party.phase();
-  if (phase.at === 'recovering' && 'waits' in phase) party.post({ type: 'returnTold', forced: false });
+  for (const party of edge.parties()) {
+    const phase = party.phase();
+    if (phase.at === 'recovering' && 'waits' in phase) party.post({ type: 'returnTold', forced: false });
+  }
 }
 
 /** Kept on the disk: a restart changes nothing about it. */
 export function hold(edge: EdgeNode, held: boolean): void {
   edge.disk.held = held;
-  if (edge.host.running) edge.rooms().party.post({ type: 'held', held });
+  if (edge.host.running) for (const party of edge.parties()) party.post({ type: 'held', held });
 }

@@ -3,6 +3,7 @@ import {
   customerDesires,
   customerStep,
   judgeDownlink,
+  leads,
   nextBlock,
   providerStep,
 } from '@antirio/service-contract';
@@ -24,6 +25,7 @@ export const honestPieces = (): Pieces => ({
   customerDesires,
   providerStep,
   judgeDownlink,
+  leads,
   nextBlock,
   verifies,
   openRing,

@@ -8,6 +8,7 @@ import type { Host } from './host.ts';
 import { identities } from './identities.ts';
 import { sign, type Payload } from './ledger.ts';
 import type { Network, Reply } from './network.ts';
+import type { EdgeName } from './scenario.ts';
 import { statementOver } from './statement.ts';
 
 type Call = Extract<PartyEffect, { type: 'call' }>;
@@ -18,6 +19,8 @@ export interface PartyLinks {
   readonly central: () => CentralNode;
   readonly network: Network;
   readonly terms: ContractTerms;
+  /** Whose part it is. */
+  readonly self: EdgeName;
   readonly send: (effect: Extract<PartyEffect, { type: 'send' }>) => void;
 }
 
@@ -67,7 +70,7 @@ export interface ProviderOptions {
 
 /** What an edge does as a provider: ring, sealed keys, the guest's service, statements. */
 export function providerRole(links: PartyLinks, options: ProviderOptions): Role {
-  const { host, terms } = links;
+  const { host, terms, self } = links;
   const { disk, sessions } = options;
   const { contractId } = terms;
   /** What the guest's process is; keys live in memory only. */
@@ -120,7 +123,7 @@ export function providerRole(links: PartyLinks, options: ProviderOptions): Role 
     });
   };
   const transact = (call: Call, rooms: Rooms, payload: Payload): void => {
-    const tx = sign(identities.B, host.dice, payload);
+    const tx = sign(identities[self], host.dice, payload);
     callCentral(links, call, rooms, (central, reply) => {
       central.transact(tx, reply);
     });
@@ -147,27 +150,30 @@ export function providerRole(links: PartyLinks, options: ProviderOptions): Role 
         return;
       case 'witness':
         callCentral(links, call, rooms, (central, reply) => {
-          central.witness(reply);
+          central.witness(contractId, reply);
         });
         return;
       case 'record':
         callCentral(links, call, rooms, (central, reply) => {
-          central.record(reply);
+          central.record(contractId, reply);
         });
         return;
       case 'open': {
         const through = rooms.ring.last;
         const body = { contractId, root: sha256Hex(utf8(String(through))), count: through, through };
-        const root = { ...signDocument(identities.B, RING_ROOT_KIND, body), kind: RING_ROOT_KIND } as const;
+        const root = {
+          ...signDocument(identities[self], RING_ROOT_KIND, body),
+          kind: RING_ROOT_KIND,
+        } as const;
         callCentral(links, call, rooms, (central, reply) => {
-          central.open(root, call.args.word, reply);
+          central.open(contractId, root, call.args.word, reply);
         });
         return;
       }
       case 'take': {
-        const request = takeRequest(terms, 'B', call.args.expected, host.dice.bits().toString(16));
+        const request = takeRequest(terms, self, call.args.expected, host.dice.bits().toString(16));
         callCentral(links, call, rooms, (central, reply) => {
-          central.take(identities.B.edgeId, request, reply);
+          central.take(identities[self].edgeId, request, reply);
         });
         return;
       }

@@ -15,7 +15,8 @@ export interface RingDisk {
   frames: RingFrame[];
   acknowledged: number;
   /** Of the other edge's ring: everything up to here is here too. */
-  pulledThrough: number;
+  /** How far another edge's ring has been fetched, by its name. */
+  readonly pulled: Map<string, number>;
 }
 
 /** A durable log of raw frames in which the same bytes are kept once. */
@@ -30,7 +31,7 @@ export interface Ring {
   acknowledge(through: number): void;
 }
 
-export const emptyRing = (): RingDisk => ({ frames: [], acknowledged: 0, pulledThrough: 0 });
+export const emptyRing = (): RingDisk => ({ frames: [], acknowledged: 0, pulled: new Map() });
 
 /** Opens a ring as its disk has it. Writes that come together share one fsync; what was not synced may survive in part. */
 export function openRing(host: Host, disk: RingDisk, onStored: () => void): Ring {

@@ -5,10 +5,15 @@ import { watchHealth } from './health.ts';
 import { identities } from './identities.ts';
 import { honestPieces, type Pieces } from './pieces.ts';
 import { drawScenario, type NodeName, type Scenario } from './scenario.ts';
+import { drawTwoProviders } from './two-providers.ts';
 import type { TraceLine } from './trace.ts';
 import { createWorld, type World } from './world.ts';
 
+export const scenarioKinds = ['oneProvider', 'twoProviders'] as const;
+export type ScenarioKind = (typeof scenarioKinds)[number];
+
 export interface RunOptions {
+  readonly kind?: ScenarioKind | undefined;
   readonly pieces?: Pieces;
   /** Keeps the text of the trace. */
   readonly trace?: boolean;
@@ -32,49 +37,77 @@ export interface Summary {
   readonly downlinks: number;
   readonly epoch: number;
   readonly life: string;
+  /** Providers that were active. */
+  readonly servers: readonly string[];
 }
 
 interface Contract {
   readonly life: ContractLife;
 }
 
-const lifeOf = ({ ledger, terms }: World): ContractLife =>
-  (ledger.read(`contract/${terms.contractId}`) as Contract).life;
+const lifeOf = ({ ledger }: World, contractId: string): ContractLife =>
+  (ledger.read(`contract/${contractId}`) as Contract).life;
+
+/** As before, or over for both; a takeover that nothing was owed for leaves a contract with exposed keys. */
+function isAtRest(life: ContractLife, customer: string, provider: string): boolean {
+  const phases = `${customer} ${provider}`;
+  if (life.state === 'READY') return phases === 'guarded ready';
+  if (life.state === 'READY_EXPOSED') return phases === 'stated stated';
+  return isEnded(life) && phases === 'ended ended';
+}
 
 /** In the end everybody has what is his. */
 function checkEnd(world: World, judge: Judge, lastDownlinkByA: number, scenario: Scenario): void {
-  const { ledger, motes, A, B } = world;
+  const { ledger, motes, A, contracts } = world;
   checkReadings(judge, motes, A.disk.coreData);
   for (const problem of ledger.problems()) judge.broken('money', problem);
-  const life = lifeOf(world);
-  const party = { A: A.rooms().party, B: B.rooms().party };
-  const states = `${life.state}; A ${party.A.phase().at}, B ${party.B.phase().at}`;
-  const over = isEnded(life);
-  const phases = `${party.A.phase().at} ${party.B.phase().at}`;
-  const asBefore = life.state === 'READY' && phases === 'guarded ready';
-  if (!asBefore && !(over && phases === 'ended ended'))
-    judge.broken('converged', `in the end the contract is ${states}`);
-  if (!party.A.mayAct()) judge.broken('converged', `in the end the customer may not act: ${states}`);
+  for (const { terms, name, customerParty, providerParty } of contracts) {
+    const life = lifeOf(world, terms.contractId);
+    const [customer, provider] = [customerParty().phase().at, providerParty().phase().at];
+    if (!isAtRest(life, customer, provider))
+      judge.broken(
+        'converged',
+        `in the end the contract is ${life.state}; A ${customer}, ${name} ${provider}`,
+      );
+  }
+  if (!A.parties().some((party) => party.mayAct()))
+    judge.broken('converged', 'in the end the customer may not act');
   if (lastDownlinkByA < scenario.healAt)
     judge.broken('converged', 'the customer sends no downlinks in the end');
   const unread = A.rooms().ring.last - A.disk.service.cursor;
   if (unread > 0) judge.broken('converged', `${unread} frames in the customer's ring are not read`);
-  checkMoney(world, judge, life);
+  checkMoney(world, judge);
 }
 
-function checkMoney({ ledger }: World, judge: Judge, life: ContractLife): void {
-  const balances = [ledger.balance(identities.A), ledger.balance(identities.B)].join(' and ');
-  const due = life.state !== 'SETTLED' ? '900 and 900' : life.row === 'honoured' ? '900 and 1100' : undefined;
-  if (due !== undefined && balances !== due) judge.broken('money', `${balances} where ${due} is due`);
+/** What a contract's end brought each side, of the stake that it put in; undefined where that is for the ruling to say. */
+function broughtBy(life: ContractLife): readonly [number, number] | undefined {
+  if (life.state !== 'SETTLED') return [-100, -100];
+  return life.row === 'honoured' ? [-100, 100] : undefined;
+}
+
+function checkMoney(world: World, judge: Judge): void {
+  const { ledger, contracts } = world;
+  let own: number | undefined = 1000;
+  for (const { terms, name } of contracts) {
+    const brought = broughtBy(lifeOf(world, terms.contractId));
+    own = brought === undefined || own === undefined ? undefined : own + brought[0];
+    const balance = ledger.balance(identities[name]);
+    if (brought !== undefined && balance !== 1000 + brought[1])
+      judge.broken('money', `${name} has ${balance} where ${1000 + brought[1]} is due`);
+  }
+  const balance = ledger.balance(identities.A);
+  if (own !== undefined && balance !== own) judge.broken('money', `A has ${balance} where ${own} is due`);
 }
 
 /** One run: the same for the same seed, on any machine. */
 export function runSeed(seed: number, options: RunOptions = {}): RunResult {
-  return runScenario(drawScenario(seed), options);
+  const draw = options.kind === 'twoProviders' ? drawTwoProviders : drawScenario;
+  return runScenario(draw(seed), options);
 }
 
 export function runScenario(scenario: Scenario, options: RunOptions = {}): RunResult {
   const late: { downlinks?: ReturnType<typeof watchDownlinks>; health?: ReturnType<typeof watchHealth> } = {};
+  const servers = new Set<string>();
   let phaseListener: (node: NodeName, phase: string) => void = () => undefined;
   const world = createWorld(scenario, {
     pieces: options.pieces ?? honestPieces(),
@@ -83,10 +116,11 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
       late.downlinks?.mayAct(epoch, from, by);
     },
     onPhase: (node, phase) => {
+      if (phase === 'active') servers.add(node);
       phaseListener(node, phase);
     },
-    onRuling: (overMs) => {
-      late.health?.onRuling(overMs);
+    onRuling: (overMs, provider) => {
+      late.health?.onRuling(overMs, provider);
     },
   });
   const { engine, trace, hosts } = world;
@@ -117,7 +151,7 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
   engine.at(scenario.silenceAt, () => {
     world.motes.silence();
   });
-  for (const host of Object.values(hosts)) host.start();
+  for (const name of world.nodes) hosts[name].start();
   const broken = (): boolean => judge.violations.length > 0;
   try {
     engine.runUntil(scenario.endAt, broken);
@@ -126,7 +160,7 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
     judge.broken('crashed', error instanceof Error ? (error.stack ?? error.message) : String(error));
   }
   const uplinks = [...world.motes.sent.values()];
-  const life = lifeOf(world);
+  const life = lifeOf(world, world.terms.contractId);
   const summary: Summary = {
     uplinks: uplinks.length,
     covered: uplinks.filter((one) => one.covered).length,
@@ -134,6 +168,7 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
     downlinks: sent,
     epoch: (world.ledger.read(`set/${world.terms.set.setId}`) as { epoch: number }).epoch,
     life: life.state === 'SETTLED' ? `SETTLED ${life.row}` : life.state,
+    servers: [...servers],
   };
   trace.count(summary.stored, summary.downlinks);
   trace.count(summary.covered, summary.epoch);

@@ -7,9 +7,11 @@ export interface Scenario {
   readonly seed: number;
   readonly terms: (devices: readonly { devEui: string; devAddr: string }[]) => ContractTerms;
   readonly motes: { readonly count: number; readonly everyMs: number; readonly retransmission: number };
-  readonly rates: Readonly<Record<'A' | 'B' | 'central', number>>;
+  /** Those of one protected set, in the order of their contracts. */
+  readonly providers: readonly [ProviderName, ...ProviderName[]];
+  readonly rates: Readonly<Record<NodeName, number>>;
   readonly fsyncMs: number;
-  readonly gatewayLoss: Readonly<Record<'A' | 'B', number>>;
+  readonly gatewayLoss: Readonly<Record<EdgeName, number>>;
   readonly links: {
     readonly loss: number;
     readonly duplication: number;
@@ -40,11 +42,14 @@ export interface Scenario {
   readonly endAt: number;
 }
 
-export type NodeName = 'A' | 'B' | 'central';
+/** A is the customer; B and, where there is a second provider, C are its providers. */
+export type ProviderName = 'B' | 'C';
+export type EdgeName = 'A' | 'B' | 'C';
+export type NodeName = EdgeName | 'central';
 
 /** A moment: a time, or that a party's machine has just come to a phase. */
 export type When =
-  { readonly at: number } | { readonly node: 'A' | 'B'; readonly enters: string; readonly delayMs: number };
+  { readonly at: number } | { readonly node: EdgeName; readonly enters: string; readonly delayMs: number };
 
 export type Fault = { readonly when: When } & Harm;
 
@@ -71,7 +76,7 @@ export type Harm =
   | { readonly kind: 'planned'; readonly forMs: number }
   | { readonly kind: 'lastGasp'; readonly inMs: number; readonly forMs: number }
   /** An operator holds an edge: nothing is taken over, or comes back, by itself. */
-  | { readonly kind: 'hold'; readonly node: 'A' | 'B'; readonly forMs: number }
+  | { readonly kind: 'hold'; readonly node: EdgeName; readonly forMs: number }
   /** The centre starts again with an old backup of its counter blocks. */
   | { readonly kind: 'oldBackup'; readonly forMs: number };
 
@@ -339,6 +344,7 @@ export function drawScenario(seed: number): Scenario {
   const rate = (): number => (dice.chance(0.5) ? dice.between(0.98, 1.02) : dice.pick([0.98, 1.02]));
   return {
     seed,
+    providers: ['B'],
     terms: (devices) =>
       contractTerms.parse({
         version: 1,
@@ -361,9 +367,9 @@ export function drawScenario(seed: number): Scenario {
         expiresAt: 2_000_000_000_000,
       }),
     motes: { count: 2 + dice.below(3), everyMs: dice.between(1000, 2500), retransmission: 0.1 },
-    rates: { A: rate(), B: rate(), central: rate() },
+    rates: { A: rate(), B: rate(), central: rate(), C: 1 },
     fsyncMs: dice.between(1, 8),
-    gatewayLoss: { A: dice.between(0, 0.3), B: dice.between(0, 0.3) },
+    gatewayLoss: { A: dice.between(0, 0.3), B: dice.between(0, 0.3), C: 0 },
     links: {
       loss: calm ? 0 : dice.between(0, 0.2),
       duplication: calm ? 0 : 0.02,

@@ -3,6 +3,7 @@ import { runSeed, type RunResult } from './run.ts';
 import { storyOf } from './story.ts';
 
 const SEEDS = 1000;
+const SEEDS_OF_TWO = 200;
 
 /** Others than the first thousand that once broke something. */
 const KNOWN_SEEDS: readonly number[] = [1093, 10_815, 11_716, 12_297, 13_148, 14_087, 22_297];
@@ -21,6 +22,15 @@ function brokenIn(results: readonly RunResult[]): { readonly seeds: number[]; re
 describe('the simulation', () => {
   test(`of ${SEEDS} seeds breaks no promise`, () => {
     expect(brokenIn(thousand())).toEqual({ seeds: [], story: '' });
+  });
+
+  test(`with two providers of ${SEEDS_OF_TWO} seeds breaks no promise, and both serve in turn`, () => {
+    const two = (seed: number, trace = false): RunResult => runSeed(seed, { kind: 'twoProviders', trace });
+    const results = Array.from({ length: SEEDS_OF_TWO }, (_, i) => two(i + 1));
+    const broken = results.find((one) => one.violations.length > 0);
+    expect(broken === undefined ? '' : storyOf(two(broken.seed, true))).toBe('');
+    const servers = results.map(({ summary }) => summary.servers.length);
+    expect(servers.filter((count) => count === 2).length).toBeGreaterThan(SEEDS_OF_TWO / 10);
   });
 
   test('of seeds that once broke a promise breaks none', () => {

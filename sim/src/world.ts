@@ -3,7 +3,8 @@ import type { ContractTerms, Datagram } from '@antirio/service-contract';
 import { attackNetwork, attackRadio } from './attackers.ts';
 import { createCentralNode, type CentralDisk, type CentralNode } from './central-node.ts';
 import { customerRole } from './customer-role.ts';
-import { createEdge, emptyDisk, type EdgeNode, type EdgePorts, type Role } from './edge.ts';
+import { createEdge, emptyDisk, type Contracted, type EdgeNode, type EdgePorts } from './edge.ts';
+import type { PartyHost } from './party-host.ts';
 import { createEngine, type Engine } from './engine.ts';
 import { setLinks } from './faults.ts';
 import type { Frame } from './frames.ts';
@@ -17,7 +18,8 @@ import type { Pieces } from './pieces.ts';
 import { providerRole, type PartyLinks } from './provider-role.ts';
 import { createRadio, type Radio } from './radio.ts';
 import { rollDice, type Dice } from './random.ts';
-import type { NodeName, Scenario } from './scenario.ts';
+import type { EdgeName, NodeName, ProviderName, Scenario } from './scenario.ts';
+import { termsWith } from './two-providers.ts';
 import { createTrace, type Trace } from './trace.ts';
 
 /** A whole simulated world, before anything has happened in it. */
@@ -27,13 +29,26 @@ export interface World {
   readonly network: Network;
   readonly radio: Radio;
   readonly motes: Motes;
+  /** Those of the first contract. */
   readonly terms: ContractTerms;
+  readonly contracts: readonly [SimContract, ...SimContract[]];
   readonly hosts: Readonly<Record<NodeName, Host>>;
+  /** Who takes part in it. */
+  readonly nodes: readonly NodeName[];
   readonly A: EdgeNode;
-  readonly B: EdgeNode;
+  readonly providers: ReadonlyMap<EdgeName, EdgeNode>;
   readonly central: CentralNode;
   readonly centralDisk: CentralDisk;
   readonly ledger: SimLedger;
+}
+
+/** One of the set's contracts, with those whose it is. */
+export interface SimContract {
+  readonly terms: ContractTerms;
+  readonly name: ProviderName;
+  readonly provider: EdgeNode;
+  readonly customerParty: () => PartyHost;
+  readonly providerParty: () => PartyHost;
 }
 
 export interface WorldPorts {
@@ -41,12 +56,13 @@ export interface WorldPorts {
   readonly keepLines: boolean;
   readonly onMayAct: (epoch: number, from: number, by: NodeName) => void;
   readonly onPhase: (node: NodeName, phase: string) => void;
-  readonly onRuling: (overMs: number) => void;
+  readonly onRuling: (overMs: number, provider: EdgeId) => void;
 }
 
 const nameOf = new Map<EdgeId, NodeName>([
   [identities.A.edgeId, 'A'],
   [identities.B.edgeId, 'B'],
+  [identities.C.edgeId, 'C'],
   [identities.central.edgeId, 'central'],
 ]);
 
@@ -56,6 +72,7 @@ interface Ground {
   readonly dice: (part: string) => Dice;
   readonly radio: Radio;
   readonly hosts: Readonly<Record<NodeName, Host>>;
+  readonly nodes: readonly NodeName[];
   readonly network: Network;
 }
 
@@ -65,25 +82,28 @@ function layGround(scenario: Scenario, keepLines: boolean): Ground {
   const dice = (part: string): Dice => rollDice(scenario.seed, part);
   const host = (name: NodeName): Host =>
     createHost(engine, trace, dice(name), { name, rate: scenario.rates[name], fsyncMs: scenario.fsyncMs });
-  const hosts = { A: host('A'), B: host('B'), central: host('central') };
+  const hosts = { A: host('A'), B: host('B'), C: host('C'), central: host('central') };
   const network = createNetwork(engine, trace, dice('network'), new Map(Object.entries(hosts)));
-  setLinks(network, scenario);
-  return { engine, trace, dice, radio: createRadio(engine, trace, dice('radio')), hosts, network };
+  const nodes: readonly NodeName[] = ['A', ...scenario.providers, 'central'];
+  setLinks(network, nodes, scenario);
+  return { engine, trace, dice, radio: createRadio(engine, trace, dice('radio')), hosts, nodes, network };
 }
 
 export function createWorld(scenario: Scenario, ports: WorldPorts): World {
   const ground = layGround(scenario, ports.keepLines);
-  const { engine, trace, dice, radio, hosts, network } = ground;
+  const { engine, trace, dice, radio, hosts, nodes, network } = ground;
   const { pieces } = ports;
   const motes = createMotes(engine, radio, dice('motes'), scenario.motes);
   const sessions = motes.motes.map((mote) => mote.session);
   const terms = scenario.terms(sessions.map(({ devEui, devAddr }) => ({ devEui, devAddr })));
-  const ledger = createLedger(terms, dice('ledger'), hosts.central.clock.wall());
-  const centralDisk: CentralDisk = { shareHeld: false, blocks: new Map() };
+  const termsFor = (name: ProviderName): ContractTerms => termsWith(terms, name);
+  const all = scenario.providers.map(termsFor);
+  const ledger = createLedger(all, dice('ledger'), hosts.central.clock.wall());
+  const centralDisk: CentralDisk = { shares: new Set(), blocks: new Map() };
 
   const deliver = (to: NodeName, from: EdgeId, datagram: Datagram): void => {
     if (to === 'central') central.onDatagram(from, datagram);
-    else edges[to].onDatagram(from, datagram);
+    else edgeOf(to)?.onDatagram(from, datagram);
   };
   const sendFrom = (name: NodeName, to: EdgeId, datagram: Datagram): void => {
     const target = nameOf.get(to);
@@ -97,23 +117,28 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
     const sent = motes.sent.get(frame.bytes);
     if (sent !== undefined) sent.covered = true;
   };
-  const links = (name: 'A' | 'B'): PartyLinks => ({
+  const links = (name: EdgeName, of: ContractTerms): PartyLinks => ({
+    self: name,
     host: hosts[name],
     centralHost: hosts.central,
     central: () => central,
     network,
-    terms,
+    terms: of,
     send: (effect) => {
       sendFrom(name, effect.to, effect.datagram);
     },
   });
-  const edge = (name: 'A' | 'B', disk: EdgePorts['disk'], role: Role): EdgeNode => {
+  const edge = (
+    name: EdgeName,
+    disk: EdgePorts['disk'],
+    contracts: readonly [Contracted, ...Contracted[]],
+  ): EdgeNode => {
     const gateway = createGateway(`gateway-${name}`, scenario.gatewayLoss[name], {
       engine,
       radio,
       dice: dice(`gateway-${name}`),
       host: hosts[name],
-      bridge: () => edges[name].bridge,
+      bridge: () => edgeOf(name)?.bridge,
       onCovered,
     });
     radio.ears.push(gateway);
@@ -131,7 +156,6 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
         engine,
         host: hosts[name],
         trace,
-        terms,
         sessions,
         disk,
         pieces,
@@ -140,33 +164,54 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
         onMayAct,
         onPhase,
       },
-      role,
+      contracts,
     );
   };
-  const diskA = emptyDisk({ at: 'arming', keysWithProvider: false, keysWithCentral: false });
-  const diskB = emptyDisk({ at: 'preparing' });
   const { verifies } = pieces;
   const { startMs, activateMs } = scenario;
-  const edges: { readonly A: EdgeNode; readonly B: EdgeNode } = {
-    B: edge('B', diskB, providerRole(links('B'), { disk: diskB, sessions, verifies, startMs, activateMs })),
-    A: edge(
-      'A',
-      diskA,
-      customerRole(links('A'), {
-        disk: diskA,
-        sessions,
-        verifies,
-        provider: () => edges.B,
-        fillEveryMs: 300,
-        filter: pieces.gapSource,
-      }),
-    ),
+  const providerEdge = (name: ProviderName): EdgeNode => {
+    const disk = emptyDisk();
+    const of = termsFor(name);
+    const role = providerRole(links(name, of), { disk, sessions, verifies, startMs, activateMs });
+    return edge(name, disk, [{ terms: of, role, disk: { phase: { at: 'preparing' } } }]);
   };
+  const B = providerEdge('B');
+  const providers = new Map<EdgeName, EdgeNode>([['B', B]]);
+  if (scenario.providers.includes('C')) providers.set('C', providerEdge('C'));
+  const diskA = emptyDisk();
+  const part = (name: ProviderName): Contracted => {
+    const of = termsFor(name);
+    const role = customerRole(links('A', of), {
+      disk: diskA,
+      sessions,
+      verifies,
+      provider: () => providers.get(name) ?? B,
+      fillEveryMs: 300,
+      filter: pieces.gapSource,
+    });
+    const phase = { at: 'arming', keysWithProvider: false, keysWithCentral: false } as const;
+    return { terms: of, role, disk: { phase } };
+  };
+  const [first, ...more] = scenario.providers;
+  const A = edge('A', diskA, [part(first), ...more.map(part)]);
+  const edgeOf = (name: NodeName): EdgeNode | undefined =>
+    name === 'A' ? A : providers.get(name as EdgeName);
+  const contractOf = (name: ProviderName, i: number): SimContract => {
+    const provider = providers.get(name) ?? B;
+    return {
+      terms: termsFor(name),
+      name,
+      provider,
+      customerParty: () => A.parties()[i] ?? A.rooms().party,
+      providerParty: () => provider.rooms().party,
+    };
+  };
+  const contracts = [contractOf(first, 0), ...more.map((name, i) => contractOf(name, i + 1))] as const;
   const central: CentralNode = createCentralNode({
     host: hosts.central,
     trace,
     dice: dice('central-node'),
-    terms,
+    contracts: [termsFor(first), ...more.map(termsFor)],
     ledger,
     disk: centralDisk,
     pieces,
@@ -182,5 +227,6 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
   const attack = { ...scenario.attack, until: scenario.healAt };
   attackRadio(engine, radio, dice('radio-attacker'), sessions, attack);
   attackNetwork(engine, network, dice('network-attacker'), attack);
-  return { engine, trace, network, radio, motes, terms, hosts, ...edges, central, centralDisk, ledger };
+  const there = { engine, trace, network, radio, motes, terms, contracts, hosts, nodes };
+  return { ...there, A, providers, central, centralDisk, ledger };
 }

@@ -51,13 +51,20 @@ export function onEpoch(state: CustomerState, epoch: number, holder: EdgeId, now
   return [{ ...next, elsewhere: epoch }, [{ type: 'note', milestone: 'fenced', detail: { epoch, holder } }]];
 }
 
+/** Our provider's newest epoch: it may have lost the one that we know of, and have had another before it lost that as well. */
+function lastActivation({ record }: CustomerState, known: number): number {
+  return Math.max(known, record?.activation ?? 0);
+}
+
 /** Our own take, whose answer was lost, or another contract's of ours: what our provider heard is to be stated. */
 export function onOwnTake(state: CustomerState, record: ContractRecord, now: number): Step | undefined {
   const { phase, terms } = state;
   const { epoch, holder, quietMs = MAX_DOWNLINK_LEAD_MS } = record;
   if (holder !== terms.customer) return undefined;
   if (phase.at !== 'recovering') return guardsAgain(state, { epoch, actAfterMs: quietMs }, now);
-  return epoch > phase.epoch ? retake(state, phase.epoch, epoch, quietMs, now) : undefined;
+  return epoch > phase.epoch
+    ? retake(state, lastActivation(state, phase.epoch), epoch, quietMs, now)
+    : undefined;
 }
 
 /** Who has the epoch, by the ledger's word. */
@@ -65,25 +72,26 @@ export function onHolder(state: CustomerState, record: ContractRecord, now: numb
   const { phase, terms } = state;
   const { epoch, holder } = record;
   if (holder !== terms.customer) return onEpoch(state, epoch, holder, now);
-  return phase.at === 'arming' ? arm(state, phase, record, now) : follow(state, record, now);
+  if (phase.at === 'ended' || epoch <= (phase.epoch ?? 0))
+    return phase.at === 'arming' ? arm(state, phase, record, now) : [state, []];
+  const { activation, quietMs = MAX_DOWNLINK_LEAD_MS } = record;
+  // What our own provider heard, and has not stated yet or not all of it.
+  if (record.state === 'RETURNING' && activation !== undefined)
+    return retake(state, activation, epoch, quietMs, now);
+  return phase.at === 'arming' ? arm(state, phase, record, now) : follow(state, phase, epoch, quietMs, now);
 }
 
-/** We have an epoch again that another of our contracts brought back. What our own provider heard is still to be stated. */
-function follow(state: CustomerState, record: ContractRecord, now: number): Step {
-  const { phase } = state;
-  const { epoch, activation, quietMs = MAX_DOWNLINK_LEAD_MS } = record;
-  if (phase.at === 'arming' || phase.at === 'ended' || epoch <= phase.epoch) return [state, []];
-  const owed = record.state === 'RETURNING' && (phase.at === 'guarded' || phase.at === 'stated');
-  const back: Step =
-    owed && activation !== undefined
-      ? retake(state, activation, epoch, quietMs, now)
-      : enter(
-          { ...state, acting: actUnder(state.acting, epoch, now + surelyPassed(quietMs)) },
-          phase.at === 'yielding' ? { at: 'guarded', epoch } : { ...phase, epoch },
-          'followed',
-          { epoch },
-        );
-  return [{ ...back[0], elsewhere: undefined }, back[1]];
+/** We have an epoch again that another of our contracts brought back. */
+function follow(
+  state: CustomerState,
+  phase: Exclude<CustomerPhase, { at: 'arming' }>,
+  epoch: number,
+  quietMs: number,
+  now: number,
+): Step {
+  const acting = actUnder(state.acting, epoch, now + surelyPassed(quietMs));
+  const next: CustomerPhase = phase.at === 'yielding' ? { at: 'guarded', epoch } : { ...phase, epoch };
+  return enter({ ...state, acting, elsewhere: undefined }, next, 'followed', { epoch });
 }
 
 const ARMED: ReadonlySet<string> = new Set(['READY', 'READY_EXPOSED', 'DEGRADED']);
@@ -120,7 +128,8 @@ export function onTaken(
   now: number,
 ): Step {
   const { phase } = state;
-  if (phase.at === 'recovering') return retake(state, phase.epoch, value.epoch, value.actAfterMs, now);
+  if (phase.at === 'recovering')
+    return retake(state, lastActivation(state, phase.epoch), value.epoch, value.actAfterMs, now);
   const again = guardsAgain(state, value, now);
   // Whether there is something to be stated under our own contract is for the record to say.
   return again ?? [{ ...state, record: undefined, recordAt: -Infinity }, []];
