@@ -3,8 +3,8 @@ import { AntirioError } from '@antirio/kernel';
 import { leads, type ContractTerms, type Standing } from '@antirio/service-contract';
 import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
 import type { ContractStore, StoredContract } from './contract-store.ts';
-import { ledgerClient } from './ledger-client.ts';
-
+import { ledgerClient, type LedgerClient } from './ledger-client.ts';
+import { holdOf } from './operator.ts';
 import { partyRooms } from './party-rooms.ts';
 import { runParty, type PartyDriver } from './party-driver.ts';
 import { peerNamed } from './peers.ts';
@@ -17,6 +17,7 @@ import { createSourceTurns } from './source-turns.ts';
 export interface Contracts {
   readonly signing: Signing;
   readonly drivers: ReadonlyMap<string, PartyDriver>;
+  readonly ledger: LedgerClient;
   /** @throws AntirioError notFound */
   get(contractId: string): StoredContract;
   /** Starts the machine of a signed contract; nothing happens where it runs already. */
@@ -109,11 +110,14 @@ export function createContracts(
       inTurn: (work: () => Promise<void>) => inTurn(terms.set.setId, work),
       retired: () => retire(contractId),
     };
-    drivers.set(contractId, runParty(party, { options, ports, store, rooms, calls, ownSecrets, ...shared }));
+    const driver = runParty(party, { options, ports, store, rooms, calls, ownSecrets, ...shared });
+    drivers.set(contractId, driver);
+    if (holdOf(store, contractId) !== undefined) driver.post({ type: 'held', held: true });
   };
 
   return {
     signing,
+    ledger,
     drivers,
     drive,
     live,

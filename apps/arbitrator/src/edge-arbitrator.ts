@@ -12,13 +12,22 @@ import {
 import { describeError, fromUtf8, parseEdgeId } from '@antirio/kernel';
 import { datagramSchemas, type Datagram, type DatagramKind } from '@antirio/service-contract';
 import { VERSION, type ArbitratorOptions, type ArbitratorPorts } from './options.ts';
+import { findTroubles } from './alarm-rules.ts';
+import { createAlarmBoard } from './alarms.ts';
 import { openContractStore } from './contract-store.ts';
 import { createContracts } from './contracts.ts';
 import { createCounterGrants } from './counter-grants.ts';
 import { addEdgeRoutes } from './edge-routes.ts';
+import { failingMachine } from './machine-state.ts';
+import { nightFacts } from './night-facts.ts';
+import { peerNamed } from './peers.ts';
+import { addOperatorRoutes } from './operator-routes.ts';
+import { createOperator } from './operator.ts';
 
 const datagramIn = z.object({ from: z.string(), body: z.unknown() });
 const SIGN_EVERY_MS = 500;
+const MACHINE_EVERY_MS = 5000;
+const TROUBLES_EVERY_MS = 2000;
 
 function isDatagramKind(kind: string): kind is DatagramKind {
   return kind in datagramSchemas;
@@ -33,6 +42,7 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
   const subscriptions: Subscription[] = [];
   const counts = { datagrams: 0, bad: 0 };
   let signer: Repeating | undefined;
+  const looking: Repeating[] = [];
 
   const onDatagram = (topic: string, payload: Uint8Array): void => {
     counts.datagrams++;
@@ -70,6 +80,21 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
     health,
   });
   addEdgeRoutes(rim, contracts, store, identity.edgeId, () => signer?.poke());
+  const operator = createOperator(options, ports, contracts, store);
+  const bridge = peerNamed(ports.peers, 'gatewayBridge');
+  const { ledger } = contracts;
+  const alarms = createAlarmBoard({ bus, clock, log, metrics: rim.metrics });
+  const protects = options.protectedService !== undefined;
+  const night = nightFacts({ clock, contracts, store, ledger, bridge, protects });
+  const why = { edgeId: identity.edgeId, clock, contracts, store, ledger, bridge };
+  addOperatorRoutes(rim, { operator, contracts, why, alarms });
+  const lookForTroubles = async (): Promise<void> => {
+    alarms.found(findTroubles(await night.gather()));
+  };
+  const lookAtMachine = async (): Promise<void> => {
+    const cause = failingMachine(options.lastGasp);
+    if (cause !== undefined) await operator.lastGasp(cause, options.lastGasp.boundMs);
+  };
 
   return {
     name: 'arbitrator',
@@ -81,10 +106,18 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
       subscriptions.push(await bus.subscribe('contract/+/antirio/fcntdown/request', onCounterRequest));
       for (const contract of store.all()) contracts.drive(contract);
       signer = repeat('sign', SIGN_EVERY_MS, log, () => contracts.signPending());
+      looking.push(
+        repeat('look at the machine', MACHINE_EVERY_MS, log, lookAtMachine),
+        repeat('look for troubles', TROUBLES_EVERY_MS, log, lookForTroubles),
+      );
       await rim.listen(options.port, options.bind);
+    },
+    async leave() {
+      if (options.lastGasp.terminating) await operator.lastGasp('terminating', options.lastGasp.boundMs);
     },
     async stop() {
       await rim.close();
+      for (const one of looking.splice(0)) await one.stop();
       await signer?.stop();
       for (const subscription of subscriptions.splice(0)) await subscription.close();
       await contracts.stop();

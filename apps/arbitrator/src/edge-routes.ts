@@ -4,6 +4,7 @@ import { AntirioError, type EdgeId } from '@antirio/kernel';
 import { contractTerms } from '@antirio/service-contract';
 import type { ContractStore, StoredContract } from './contract-store.ts';
 import type { Contracts } from './contracts.ts';
+import { holdOf } from './operator.ts';
 import { endingOf } from './retirement.ts';
 import { keyPackage } from './sealed-keys.ts';
 import { signRequest } from './signing.ts';
@@ -51,6 +52,7 @@ export function addEdgeRoutes(
       refused,
       fence: driver?.desires().fence,
       letGo: letGo || undefined,
+      held: holdOf(store, terms.contractId),
     };
   };
   rim.route(

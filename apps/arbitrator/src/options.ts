@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Bus, HttpPeer, Log } from '@antirio/host';
+import { lastGaspOptions } from './machine-state.ts';
 import type { Clock, Identity, Random } from '@antirio/kernel';
 
 export const arbitratorOptions = z.strictObject({
@@ -39,6 +40,12 @@ export const arbitratorOptions = z.strictObject({
     .min(60)
     .default(7 * 86_400)
     .describe('how long an ended contract waits for a party that is away before its frames are given up'),
+  lastGasp: lastGaspOptions.describe('when this edge gives its service away by itself'),
+  operatorKeys: z
+    .array(z.string().max(64))
+    .max(16)
+    .default([])
+    .describe('ids (of identity files) that confirm forced acts, beside this edge'),
   /** What a customer protects: its device service's configuration and its session keys (files of this edge). */
   protectedService: z
     .strictObject({ configFile: z.string(), secretsFile: z.string() })

@@ -14,6 +14,7 @@ import {
 import { status } from './commands/status.ts';
 import { up } from './commands/up.ts';
 import { roomNamed, roomNames, roomsOf, type RunnableRoom } from './loaders.ts';
+import { addOperatorCommands } from './operator-cli.ts';
 import { addStorageCommands } from './storage-cli.ts';
 
 const VERSION = '0.1.0';
@@ -140,6 +141,7 @@ export function createProgram(): Command {
       process.exitCode = await status(config, roomsOf(config.role), flags.json === true);
     });
   addContractCommands(program);
+  addOperatorCommands(program, { forEdge, configOf });
   addLoraCommands(program);
   addStorageCommands(program, { forEdge, configOf, integer });
   program

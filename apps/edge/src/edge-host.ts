@@ -166,6 +166,9 @@ export async function createEdgeHost(given: EdgeConfig, wanted: readonly Runnabl
         throw error;
       }
     },
+    async leave() {
+      for (const { service } of hosted) await service.leave?.();
+    },
     stop,
     async health() {
       const answers = await Promise.all(

@@ -27,6 +27,9 @@ export async function runAlone(
     stopping = true;
     log.info({ signal }, 'stopping');
     setTimeout(() => die(signal, 'did not stop in time'), STOP_MS).unref();
+    await service?.leave?.().catch((error: unknown) => {
+      log.error({ error: describeError(error) }, 'did not take its leave');
+    });
     await service?.stop();
     process.exit(0);
   };

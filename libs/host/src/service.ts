@@ -10,6 +10,8 @@ export type Health = Readonly<Record<string, Check>>;
 export interface Service {
   readonly name: string;
   start(): Promise<void>;
+  /** A signal ends the process: the last that can be done while everything still runs, in bounded time. */
+  leave?(): Promise<void>;
   /** Stops taking work, finishes what is under way, releases what it holds. Idempotent. */
   stop(): Promise<void>;
   health(): Health | Promise<Health>;

@@ -43,6 +43,23 @@ export async function killParty(run: Run, node: PartyNode): Promise<Failure> {
   };
 }
 
+/** Ends a party's process as an operating system that shuts down does: what it says last comes before. */
+export async function terminateParty(run: Run, node: PartyNode): Promise<Failure> {
+  const { now } = run.waiter;
+  const at = now();
+  await node.terminate();
+  // It acknowledged until it stopped, which was some time in between.
+  const over = disturb(run, node.party, at);
+  return {
+    at,
+    async end() {
+      await node.start();
+      await node.answering(run.waiter, ANSWER_MS);
+      over(now());
+    },
+  };
+}
+
 function freeze(run: ContractedRun, node: PartyNode): Failure {
   const { now } = run.waiter;
   const at = now();

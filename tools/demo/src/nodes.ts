@@ -16,6 +16,8 @@ export interface PartyNode {
   start(): Promise<void>;
   /** SIGKILL; resolves when it is gone. */
   kill(): Promise<void>;
+  /** SIGTERM, as from an operating system that shuts down; resolves when it is gone. */
+  terminate(): Promise<void>;
   freeze(): void;
   thaw(): void;
   /** Waits until every room answers. */
@@ -69,6 +71,11 @@ class ProductNode implements PartyNode {
 
   async kill(): Promise<void> {
     this.#process?.signal('SIGKILL');
+    await this.#process?.ended;
+  }
+
+  async terminate(): Promise<void> {
+    this.#process?.signal('SIGTERM');
     await this.#process?.ended;
   }
 

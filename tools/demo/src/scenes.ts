@@ -1,6 +1,7 @@
 // The parts of the demo, for tests that tell another story with the same cast.
-export { armed } from './contract.ts';
-export { killParty } from './failure.ts';
+export { agree, armed, letPass } from './contract.ts';
+export { downlinksOnAir } from './downlinks.ts';
+export { killParty, terminateParty } from './failure.ts';
 export { actAgain, caughtUp, settle, takeBack } from './handback.ts';
 export { letMotesBeHeard, raise } from './play.ts';
 export { GATEWAYS } from './radio.ts';

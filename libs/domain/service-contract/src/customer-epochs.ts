@@ -1,12 +1,9 @@
 import type { EdgeId } from '@antirio/kernel';
 import { call, enter, type CustomerPhase, type CustomerState, type Step } from './customer-state.ts';
-import { guardsAgain, waitsOf } from './customer-yield.ts';
+import { PROVIDER_SILENT_MS, guardsAgain, waitsOf } from './customer-yield.ts';
 import { MAX_DOWNLINK_LEAD_MS, surelyPassed } from './lease.ts';
 import type { CallArgs, ContractRecord } from './messages.ts';
 import { actUnder, waitOf } from './party.ts';
-
-/** A provider unheard for so long is not waited for. */
-const PROVIDER_SILENT_MS = 3000;
 
 export function isStable({ stableSince, terms }: CustomerState, now: number): boolean {
   return now - stableSince >= terms.returnBackoffMs;

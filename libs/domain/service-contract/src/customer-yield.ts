@@ -6,6 +6,8 @@ import { isPlanned, waitsAfter, type Waits } from './yield-word.ts';
 
 /** The customer gives its service away while it lives: make before break. */
 
+/** A provider unheard for so long is neither counted on nor waited for. */
+export const PROVIDER_SILENT_MS = 3000;
 const WORD_AGAIN_MS = 250;
 const SEAL_AGAIN_MS = 1000;
 /** Nobody has taken what we gave up: we take it ourselves. */
@@ -35,6 +37,8 @@ function onYieldAsked(
   const { phase, terms } = state;
   const isOurs = word.body.contractId === terms.contractId && word.by === terms.customer;
   if (phase.at !== 'guarded' || !isOurs || word.body.epoch !== phase.epoch) return [state, []];
+  // Nobody is there to take it.
+  if (now - state.providerHeardAt > PROVIDER_SILENT_MS) return [state, []];
   const next = { ...state, forced: false, yielding: notYielding(now) };
   const { epoch, cause } = word.body;
   return enter(next, { at: 'yielding', epoch, word }, 'yielding', { epoch, cause });

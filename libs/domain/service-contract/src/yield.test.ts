@@ -63,6 +63,7 @@ describe('a customer that gives its service away', () => {
   test('acts until the provider says that it reads, and no longer', () => {
     const guarded = customerAt({ at: 'guarded', epoch: 1 });
     const { state, calls } = told(guarded, [
+      [5, fromProvider(vigil({}))],
       [10, asked],
       [20, tick],
       [500, fromProvider(vigil({}))],
@@ -85,8 +86,16 @@ describe('a customer that gives its service away', () => {
   });
 
   test('takes no word of another epoch for its own', () => {
-    const { state } = told(customerAt({ at: 'guarded', epoch: 2 }), [[10, asked]]);
+    const { state } = told(customerAt({ at: 'guarded', epoch: 2 }), [
+      [5, fromProvider(vigil({}))],
+      [10, asked],
+    ]);
     expect(state.phase).toEqual({ at: 'guarded', epoch: 2 });
+  });
+
+  test('gives nothing to a provider that it does not hear', () => {
+    const { state } = told(customerAt({ at: 'guarded', epoch: 1 }), [[10, asked]]);
+    expect(state.phase).toEqual({ at: 'guarded', epoch: 1 });
   });
 
   test('goes on where a planned handover is not read in time', () => {
@@ -100,6 +109,7 @@ describe('a customer that gives its service away', () => {
   test('that is dying releases its epoch all the same', () => {
     const gasp = wordBy(customer, 'terminating');
     const { state } = told(customerAt({ at: 'guarded', epoch: 1 }), [
+      [5, fromProvider(vigil({}))],
       [10, { type: 'yieldAsked', word: gasp }],
       [11 + terms.yielding.gaspBoundMs, tick],
     ]);

@@ -1,0 +1,124 @@
+import type { ContractTerms } from '@antirio/service-contract';
+
+/** What an operator is woken for. Each has a page in docs/runbooks. */
+export const ALARMS = [
+  'noReadyProvider',
+  'degraded',
+  'unsealed',
+  'exposed',
+  'drops',
+  'conflict',
+  'leaseLost',
+  'endingWhileActive',
+  'grantorDown',
+  'held',
+  'drillFailed',
+  'ledgerRolledBack',
+] as const;
+export type AlarmName = (typeof ALARMS)[number];
+
+/** One thing that is wrong now. `about` is the contract or ring. */
+export interface Trouble {
+  readonly name: AlarmName;
+  readonly about: string;
+  readonly detail: string;
+}
+
+/** A contract as this edge sees it, for the rules. Times in ms. */
+export interface ContractFacts {
+  readonly terms: ContractTerms;
+  readonly role: 'customer' | 'provider';
+  readonly phase: string;
+  /** Whether the machine would open the fence now. */
+  readonly mayAct: boolean;
+  /** How long that has been so. */
+  readonly cannotActForMs: number;
+  readonly held: boolean;
+  /** What the ledger says; undefined where it was not reached. */
+  readonly ledger:
+    { readonly state: string; readonly openings: number; readonly disputed: boolean } | undefined;
+  /** Of the contract's own ring. */
+  readonly dropped: number;
+}
+
+export interface EdgeFacts {
+  readonly contracts: readonly ContractFacts[];
+  /** Whether this edge has a service of its own to protect. */
+  readonly protects: boolean;
+  /** Frames that the own ring had no room for. */
+  readonly dropped: number;
+  /** Since when the ledger has not been reached; undefined where it is. */
+  readonly grantorDownForMs: number | undefined;
+  readonly now: number;
+}
+
+const NEAR_END_MS = 3_600_000;
+const GRANTOR_PATIENCE_MS = 10_000;
+/** After a start, or a takeover, nobody acts for a while. */
+const LEASE_PATIENCE_MS = 20_000;
+
+const active: ReadonlySet<string> = new Set(['reading', 'active', 'recovering', 'yielded']);
+const guarding: ReadonlySet<string> = new Set([
+  'guarded',
+  'yielding',
+  'yielded',
+  'recovering',
+  'retaken',
+  'stating',
+  'stated',
+]);
+const acting: ReadonlySet<string> = new Set(['guarded', 'yielding', 'active', 'retaken']);
+
+type Rule = (one: ContractFacts, now: number) => string | undefined;
+
+const contractRules: { readonly [N in AlarmName]?: Rule } = {
+  degraded: ({ ledger }) => (ledger?.state === 'DEGRADED' ? 'the provider cannot take over' : undefined),
+  unsealed: ({ phase, role }) =>
+    active.has(phase) && phase !== 'yielded'
+      ? `the keys are open at ${role === 'provider' ? 'this edge' : 'the provider'}`
+      : undefined,
+  exposed({ ledger, phase }) {
+    if (ledger === undefined || phase === 'ended') return undefined;
+    const opened = ledger.openings > 0 || ledger.state === 'READY_EXPOSED';
+    return opened ? `the keys have been opened ${ledger.openings} times: renew them` : undefined;
+  },
+  drops: ({ dropped }) => (dropped > 0 ? `${dropped} frames had no room in the contract's ring` : undefined),
+  conflict: ({ ledger }) => (ledger?.disputed === true ? 'the two statements differ' : undefined),
+  leaseLost: ({ phase, mayAct, cannotActForMs }) =>
+    acting.has(phase) && !mayAct && cannotActForMs > LEASE_PATIENCE_MS
+      ? `no lease for ${Math.round(cannotActForMs / 1000)} s: nothing of ours goes on air`
+      : undefined,
+  endingWhileActive: ({ phase, terms }, now) =>
+    active.has(phase) && terms.expiresAt - now < NEAR_END_MS
+      ? `the contract ends at ${new Date(terms.expiresAt).toISOString()} while the provider serves`
+      : undefined,
+  held: ({ held, phase }) =>
+    held && phase !== 'ended' ? 'nothing is taken over, or comes back, by itself' : undefined,
+};
+
+function edgeTroubles({ contracts, protects, dropped, grantorDownForMs }: EdgeFacts): Trouble[] {
+  const found: Trouble[] = [];
+  const customers = contracts.filter((one) => one.role === 'customer');
+  if (protects && customers.length > 0 && !customers.some((one) => guarding.has(one.phase)))
+    found.push({ name: 'noReadyProvider', about: 'edge', detail: 'no contract protects our service' });
+  if (dropped > 0)
+    found.push({ name: 'drops', about: 'own', detail: `${dropped} frames had no room in our ring` });
+  if (grantorDownForMs !== undefined && grantorDownForMs > GRANTOR_PATIENCE_MS)
+    found.push({
+      name: 'grantorDown',
+      about: 'central',
+      detail: `not reached for ${Math.round(grantorDownForMs / 1000)} s: whose lease ends falls silent`,
+    });
+  return found;
+}
+
+/** Everything that is wrong, by the facts alone. */
+export function findTroubles(facts: EdgeFacts): Trouble[] {
+  const found = edgeTroubles(facts);
+  for (const one of facts.contracts)
+    for (const [name, rule] of Object.entries(contractRules) as [AlarmName, Rule][]) {
+      const detail = rule(one, facts.now);
+      if (detail !== undefined) found.push({ name, about: one.terms.contractId, detail });
+    }
+  return found;
+}

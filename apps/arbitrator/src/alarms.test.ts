@@ -1,0 +1,112 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { expect, test } from '@jest/globals';
+import { Registry } from 'prom-client';
+import type { ContractTerms } from '@antirio/service-contract';
+import { ALARMS, findTroubles, type AlarmName, type ContractFacts, type EdgeFacts } from './alarm-rules.ts';
+import { ALARM_TOPIC, createAlarmBoard } from './alarms.ts';
+
+const terms = { contractId: 'C', expiresAt: 100_000_000 } as ContractTerms;
+const well: ContractFacts = {
+  terms,
+  role: 'customer',
+  phase: 'guarded',
+  mayAct: true,
+  cannotActForMs: 0,
+  held: false,
+  ledger: { state: 'READY', openings: 0, disputed: false },
+  dropped: 0,
+};
+const edge: EdgeFacts = {
+  contracts: [well],
+  protects: true,
+  dropped: 0,
+  grantorDownForMs: 100,
+  now: 1000,
+};
+const namesOf = (facts: EdgeFacts): string[] => findTroubles(facts).map(({ name }) => name);
+const withContract = (changes: Partial<ContractFacts>): EdgeFacts => ({
+  ...edge,
+  contracts: [{ ...well, ...changes }],
+});
+const ledger = { state: 'READY', openings: 0, disputed: false };
+
+test('an edge where all is well has no alarm', () => {
+  expect(namesOf(edge)).toEqual([]);
+});
+
+const cases: readonly (readonly [AlarmName, EdgeFacts])[] = [
+  ['noReadyProvider', withContract({ phase: 'ended', ledger: undefined })],
+  ['degraded', withContract({ ledger: { ...ledger, state: 'DEGRADED' } })],
+  ['unsealed', withContract({ phase: 'recovering' })],
+  ['unsealed', withContract({ role: 'provider', phase: 'active' })],
+  ['exposed', withContract({ ledger: { ...ledger, openings: 1 } })],
+  ['drops', withContract({ dropped: 3 })],
+  ['drops', { ...edge, dropped: 1 }],
+  ['conflict', withContract({ ledger: { ...ledger, disputed: true } })],
+  ['leaseLost', withContract({ mayAct: false, cannotActForMs: 30_000 })],
+  ['endingWhileActive', { ...withContract({ phase: 'recovering' }), now: terms.expiresAt - 1000 }],
+  ['grantorDown', { ...edge, grantorDownForMs: 11_000 }],
+  ['held', withContract({ held: true })],
+];
+test.each(cases)('%s is found', (name, facts) => {
+  expect(namesOf(facts)).toContain(name);
+});
+
+test('a silence after a start is no lost lease, and who is fenced on purpose has lost none', () => {
+  expect(namesOf(withContract({ mayAct: false, cannotActForMs: 5000 }))).toEqual([]);
+  const fenced = withContract({ phase: 'recovering', mayAct: false, cannotActForMs: 60_000 });
+  expect(namesOf(fenced)).not.toContain('leaseLost');
+});
+
+test('every alarm has its page, and every page its alarm', () => {
+  const folder = new URL('../../../docs/runbooks/', import.meta.url);
+  expect(readdirSync(folder).toSorted()).toEqual(ALARMS.map((name) => `${name}.md`).toSorted());
+  for (const name of ALARMS) {
+    const page = readFileSync(new URL(`${name}.md`, folder), 'utf8');
+    for (const part of [
+      `Alarm \`${name}\`.`,
+      'What it means',
+      'What to look at',
+      'What to do',
+      'When to call whom',
+    ])
+      expect([name, page.includes(part) ? part : '']).toEqual([name, part]);
+  }
+});
+
+test('alarms are told as they begin and end, once each, and counted', async () => {
+  const told: { name: string; on: boolean; runbook: string }[] = [];
+  const metrics = new Registry();
+  let now = 10;
+  const log = { warn: () => undefined, debug: () => undefined };
+  const bus = {
+    publish(topic: string, text: string) {
+      expect(topic).toBe(ALARM_TOPIC);
+      told.push(JSON.parse(text) as (typeof told)[number]);
+      return Promise.resolve();
+    },
+  };
+  const clock = { now: () => now, monotonic: () => now };
+  const ports = { bus, clock, log, metrics } as unknown as Parameters<typeof createAlarmBoard>[0];
+  const board = createAlarmBoard(ports);
+  const held = { name: 'held', about: 'C', detail: 'by ann' } as const;
+  board.found([held]);
+  now = 20;
+  board.found([{ ...held, detail: 'by ben' }]);
+  board.raise({ name: 'ledgerRolledBack', about: 'central', detail: 'height 5 after 9' });
+  expect(board.all()).toMatchObject([
+    { name: 'held', since: 10, detail: 'by ben', runbook: 'docs/runbooks/held.md' },
+    { name: 'ledgerRolledBack', since: 20 },
+  ]);
+  expect(await metrics.metrics()).toContain('antirio_alarm{name="held"} 1');
+  board.found([]);
+  expect(board.all().map(({ name }) => name)).toEqual(['ledgerRolledBack']);
+  board.clear('ledgerRolledBack', 'central');
+  board.clear('ledgerRolledBack', 'central');
+  expect(told.map(({ name, on }) => [name, on])).toEqual([
+    ['held', true],
+    ['ledgerRolledBack', true],
+    ['held', false],
+    ['ledgerRolledBack', false],
+  ]);
+});

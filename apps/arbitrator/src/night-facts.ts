@@ -1,0 +1,90 @@
+import { z } from 'zod';
+import { callJson, parseInput, type HttpPeer } from '@antirio/host';
+import type { Clock } from '@antirio/kernel';
+import type { EdgeFacts, ContractFacts } from './alarm-rules.ts';
+import type { Contracts } from './contracts.ts';
+import type { ContractStore } from './contract-store.ts';
+import type { LedgerClient } from './ledger-client.ts';
+import { holdOf } from './operator.ts';
+import type { PartyDriver } from './party-driver.ts';
+
+const drops = z.record(z.string(), z.int());
+const rings = z.looseObject({
+  rings: z.array(z.looseObject({ ringId: z.string(), dropped: drops.optional() })),
+});
+const ledgerContract = z.looseObject({
+  life: z.looseObject({ state: z.string() }),
+  openings: z.int().default(0),
+  dispute: z.unknown(),
+});
+
+/** Gathers what the alarms' rules look at: from machines, ledger and gateway-bridge. */
+export interface NightFacts {
+  gather(): Promise<EdgeFacts>;
+}
+
+export function nightFacts(ports: {
+  readonly clock: Clock;
+  readonly contracts: Contracts;
+  readonly store: ContractStore;
+  readonly ledger: Pick<LedgerClient, 'read'>;
+  readonly bridge: HttpPeer;
+  readonly protects: boolean;
+}): NightFacts {
+  const { clock, contracts, store, ledger, bridge } = ports;
+  let reachedAt = clock.monotonic();
+  const actedAt = new Map<string, number>();
+
+  const droppedByRing = async (): Promise<ReadonlyMap<string, number>> => {
+    try {
+      const found = parseInput(rings, await callJson(bridge, { path: '/api/v3/ring' })).rings;
+      return new Map(
+        found.map(({ ringId, dropped = {} }) => [ringId, Object.values(dropped).reduce((a, b) => a + b, 0)]),
+      );
+    } catch {
+      return new Map();
+    }
+  };
+  const onLedger = async (contractId: string): Promise<ContractFacts['ledger']> => {
+    try {
+      const found = await ledger.read(`contract/${contractId}`);
+      reachedAt = clock.monotonic();
+      if (found === undefined) return undefined;
+      const { life, openings, dispute } = parseInput(ledgerContract, found);
+      return { state: life.state, openings, disputed: dispute !== undefined };
+    } catch {
+      return undefined;
+    }
+  };
+  const factsOf = async (driver: PartyDriver, dropped: number): Promise<ContractFacts> => {
+    const { terms, role } = driver;
+    const { contractId } = terms;
+    const now = clock.monotonic();
+    const { fence } = driver.desires();
+    const mayAct = fence.state === 'none' || (fence.state === 'open' && now >= fence.actFrom);
+    if (mayAct || !actedAt.has(contractId)) actedAt.set(contractId, now);
+    const cannotActForMs = now - (actedAt.get(contractId) ?? now);
+    const held = holdOf(store, contractId) !== undefined;
+    const known = { terms, role, phase: driver.phase().at, mayAct, cannotActForMs, held, dropped };
+    return { ...known, ledger: known.phase === 'ended' ? undefined : await onLedger(contractId) };
+  };
+  return {
+    async gather() {
+      const dropped = await droppedByRing();
+      const drivers = [...contracts.drivers.values()];
+      for (const id of actedAt.keys()) if (!contracts.drivers.has(id)) actedAt.delete(id);
+      const facts = await Promise.all(
+        drivers.map((one) => factsOf(one, dropped.get(one.terms.contractId) ?? 0)),
+      );
+      const asked = facts.some(({ phase }) => phase !== 'ended');
+      if (!asked) reachedAt = clock.monotonic();
+      return {
+        contracts: facts,
+        protects: ports.protects,
+        dropped: dropped.get('own') ?? 0,
+        grantorDownForMs: asked ? clock.monotonic() - reachedAt : undefined,
+        now: clock.now(),
+      };
+    },
+  };
+}

@@ -1,0 +1,150 @@
+import { z } from 'zod';
+import { callJson, parseInput, type HttpPeer } from '@antirio/host';
+import { AntirioError, describeError, type Clock, type EdgeId } from '@antirio/kernel';
+import type { Contracts } from './contracts.ts';
+import type { ContractStore, StoredContract } from './contract-store.ts';
+import type { LedgerClient } from './ledger-client.ts';
+import { holdOf } from './operator.ts';
+
+const setRecord = z.looseObject({
+  epoch: z.int(),
+  holder: z.string(),
+  takenAt: z.number(),
+  released: z.looseObject({ epoch: z.int(), at: z.number() }).optional(),
+});
+const contractRecord = z.looseObject({
+  life: z.looseObject({ state: z.string() }),
+  openings: z.int().default(0),
+});
+const opening = z.looseObject({ at: z.number(), keyVersion: z.int(), evidence: z.unknown() });
+const fenceSet = z.looseObject({
+  epoch: z.int(),
+  slot: z.int(),
+  open: z.boolean(),
+  actFrom: z.number(),
+  actUntil: z.number(),
+  counters: z.record(z.string(), z.int()).default({}),
+});
+const fence = z.looseObject({
+  sets: z.array(z.looseObject({ setId: z.string() })),
+  refused: z.record(z.string(), z.int()).default({}),
+});
+
+/** Milestones that say why somebody acts. */
+const telling: ReadonlySet<string> = new Set([
+  'ready',
+  'suspected',
+  'confirmed',
+  'opened',
+  'activated',
+  'yielding',
+  'yielded',
+  'yieldFailed',
+  'fenced',
+  'released',
+  'retaken',
+  'operator',
+]);
+const NOTES_SHOWN = 8;
+const padded = (n: number): string => String(n).padStart(12, '0');
+
+export interface WhyPorts {
+  readonly edgeId: EdgeId;
+  readonly clock: Clock;
+  readonly contracts: Contracts;
+  readonly store: ContractStore;
+  readonly ledger: Pick<LedgerClient, 'read'>;
+  readonly bridge: HttpPeer;
+}
+
+/** What is not to be had now is said in its place. */
+async function orWhyNot<T>(found: Promise<T>): Promise<T | { readonly unknown: string }> {
+  try {
+    return await found;
+  } catch (error) {
+    return { unknown: describeError(error) };
+  }
+}
+
+async function ledgerView(ledger: WhyPorts['ledger'], { terms }: StoredContract) {
+  const { contractId, set } = terms;
+  const [foundSet, foundContract] = await Promise.all([
+    ledger.read(`set/${set.setId}`),
+    ledger.read(`contract/${contractId}`),
+  ]);
+  if (foundSet === undefined || foundContract === undefined)
+    throw new AntirioError('notFound', 'the ledger does not know the contract yet');
+  const { epoch, holder, takenAt, released } = parseInput(setRecord, foundSet);
+  const { life, openings } = parseInput(contractRecord, foundContract);
+  const newest = openings === 0 ? undefined : await ledger.read(`opening/${contractId}/${padded(openings)}`);
+  const keys = newest === undefined ? undefined : parseInput(opening, newest);
+  return { state: life.state, epoch, holder, since: takenAt, released, openings, newestOpening: keys };
+}
+
+/** Why nothing of the device goes on air from this edge now; undefined where it does. */
+function refusalOf(seen: z.output<typeof fenceSet>, now: number): string | undefined {
+  if (!seen.open) return 'shut';
+  if (now < seen.actFrom) return 'notYet';
+  return now < seen.actUntil ? undefined : 'leaseEnded';
+}
+
+async function fenceView({ bridge, clock }: WhyPorts, setId: string, devAddr: string) {
+  const found = parseInput(fence, await callJson(bridge, { path: '/api/v3/fence' }));
+  const { refused } = found;
+  const there = found.sets.find((one) => one.setId === setId);
+  if (there === undefined) return { inNoSet: true as const, refusedSinceStart: refused };
+  const seen = parseInput(fenceSet, there);
+  const now = clock.monotonic();
+  return {
+    ...{ open: seen.open, epoch: seen.epoch, slot: seen.slot },
+    leaseLeftMs: Math.max(0, Math.floor(seen.actUntil - now)),
+    waitsMs: Math.max(0, Math.ceil(seen.actFrom - now)),
+    fCntDown: seen.counters[devAddr],
+    refuses: refusalOf(seen, now),
+    refusedSinceStart: refused,
+  };
+}
+
+async function explain(ports: WhyPorts, contract: StoredContract, devAddr: string) {
+  const { store, contracts, edgeId } = ports;
+  const { terms, role } = contract;
+  const { contractId, set } = terms;
+  const driver = contracts.drivers.get(contractId);
+  const [ledger, seen] = await Promise.all([
+    orWhyNot(ledgerView(ports.ledger, contract)),
+    orWhyNot(fenceView(ports, set.setId, devAddr)),
+  ]);
+  const acts = 'holder' in ledger ? (ledger.released === undefined ? ledger.holder : 'nobody') : 'unknown';
+  const notes = store.notes(contractId).filter(({ milestone }) => telling.has(milestone));
+  return {
+    ...{ contractId, role, setId: set.setId, phase: driver?.phase().at ?? 'over' },
+    acts: { edge: acts, isThisEdge: acts === edgeId },
+    ledger,
+    fence: seen,
+    keys:
+      'openings' in ledger
+        ? { exposed: ledger.openings > 0, openings: ledger.openings, newest: ledger.newestOpening }
+        : undefined,
+    held: holdOf(store, contractId),
+    evidence: notes.slice(-NOTES_SHOWN),
+  };
+}
+
+/** Who acts for a device, since when, on what evidence, and what is refused and why. @throws AntirioError notFound */
+export async function whyDevice(ports: WhyPorts, device: string): Promise<unknown> {
+  const wanted = device.toLowerCase();
+  const found = ports.store.all().flatMap((contract) => {
+    const one = contract.terms.set.devices.find(
+      ({ devEui, devAddr }) => devEui === wanted || devAddr === wanted,
+    );
+    return one === undefined ? [] : [{ contract, one }];
+  });
+  const live = found.filter(({ contract }) => ports.contracts.drivers.has(contract.terms.contractId));
+  const newest = live.length > 0 ? live : found.slice(-1);
+  const [first] = newest;
+  if (first === undefined)
+    throw new AntirioError('notFound', `no contract of this edge names the device ${device}: it acts alone`);
+  const { devEui, devAddr } = first.one;
+  const explained = await Promise.all(newest.map(({ contract }) => explain(ports, contract, devAddr)));
+  return { device: { devEui, devAddr }, contracts: explained };
+}
