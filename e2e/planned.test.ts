@@ -98,7 +98,6 @@ describe('a planned handover', () => {
       await away.end();
       await letPass(run, 4000);
       expect(run.timelines.view('customer')?.state).toBe('recovering');
-      console.error(JSON.stringify({ during, takeoverMs }));
       cluster.tell(`longest unread: ${JSON.stringify({ normal, during, takeoverMs })}`);
       expect(during.uplinks).toBeGreaterThan(0);
       expect(during.longestMs).toBeLessThan(Math.max(READ_WITHIN_MS, 3 * normal.longestMs));
@@ -134,7 +133,6 @@ describe('a last gasp', () => {
     expect(await opened(run)).toMatchObject({ value: { evidence: { yielded: 'lastGasp' } } });
     const during = unread.longest(at - 1000, at + 6000);
     await unread.stop();
-    console.error(JSON.stringify({ during, takeoverMs }));
     cluster.tell(`longest unread: ${JSON.stringify({ during, takeoverMs })}`);
     expect(during.longestMs).toBeLessThan(READ_WITHIN_MS);
     await failure.end();
