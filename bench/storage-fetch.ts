@@ -8,7 +8,8 @@ import { cpuOf, inFolder, MB, rateOf, referenceOf, type StorageSetting } from '.
 const GOAL_MBPS = 120;
 const IMAGE_MB = 345;
 
-async function fetchCold(cid: string, url: string, setting: StorageSetting): Promise<StorageResult> {
+/** The DAG into a new store, from that gateway. */
+export async function fetchCold(cid: string, url: string, setting: StorageSetting): Promise<StorageResult> {
   const store = await setting.start();
   try {
     return await store.run({ do: 'fetch', cid, url });

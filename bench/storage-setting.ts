@@ -18,10 +18,10 @@ export interface StorageSetting {
   readonly kubo: Kubo | undefined;
 }
 
-export async function* inFolder(
+export async function* inFolder<T = Figure>(
   signal: AbortSignal,
-  work: (setting: StorageSetting) => AsyncGenerator<Figure>,
-): AsyncGenerator<Figure> {
+  work: (setting: StorageSetting) => AsyncGenerator<T>,
+): AsyncGenerator<T> {
   const folder = mkdtempSync(join(tmpdir(), 'antirio-bench-storage-'));
   const path = (name: string): string => join(folder, name);
   const started: StorageProcess[] = [];

@@ -1,4 +1,5 @@
 import type { Benchmark } from './benchmark.ts';
+import { runBetween } from './storage-between.ts';
 import { runDelta } from './storage-delta.ts';
 import { runFetch } from './storage-fetch.ts';
 import { runImport } from './storage-import.ts';
@@ -29,6 +30,12 @@ export const storage: readonly Benchmark[] = [
     about: 'fetching an image of which nothing is here, over loopback, until it is durable',
     withinS: within(120, 900),
     run: runFetch,
+  },
+  {
+    name: 'storage.between-edges',
+    about: 'the same by the whole way between two edges: signed, paced, each edge in one process',
+    withinS: within(120, 600),
+    run: runBetween,
   },
   {
     name: 'storage.delta',

@@ -106,10 +106,11 @@ describe('npm run bench', () => {
     expect(code).toBe(0);
     const figures = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(figures.map(({ figure }) => figure)).toEqual([
-      ...['import', 'import.v0', 'import.tar', 'memory.import30', 'memory.fetch30'].map(
+      ...['import', 'import.v0', 'import.tar', 'memory.import30', 'memory.fetch30', 'fetch.cold'].map(
         (name) => `storage.${name}`,
       ),
-      ...['fetch.cold', 'delta.code', 'delta.dependencies', 'delta.base', 'lies.accepted', 'piece'].map(
+      ...['', '.paced', '.memory.giver', '.memory.taker'].map((name) => `storage.between-edges${name}`),
+      ...['delta.code', 'delta.dependencies', 'delta.base', 'lies.accepted', 'piece'].map(
         (name) => `storage.${name}`,
       ),
     ]);
