@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import {
   combine,
@@ -60,6 +60,8 @@ function jestArguments(kind: string, output: string, { name, paths }: Options): 
   return [
     ...['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', JEST],
     ...['--selectProjects', kind, '--passWithNoTests', '--json', '--outputFile', output],
+    // Integration tests wait for processes and radio times more than they work: three of them keep two cores busy.
+    ...(kind === 'integration' ? ['--maxWorkers', '3'] : []),
     // End-to-end tests start whole edges, several at once: two files of them side by side would starve the beats.
     ...(kind === 'e2e' ? ['--runInBand'] : []),
     ...(name === undefined ? [] : ['--testNamePattern', name]),
@@ -74,6 +76,8 @@ function runJest(kind: string, output: string, options: Options): Promise<string
       cwd: workspaceRoot,
       // What jest tells while it works goes to stderr; stdout has our summary alone.
       stdio: ['ignore', process.stderr, process.stderr],
+      // Tests start hundreds of processes from the same sources: each is compiled once in a run, not in each of them.
+      env: { NODE_COMPILE_CACHE: join(dirname(output), 'compiled'), ...process.env },
     });
     let hung = false;
     let writtenSince: number | undefined;
