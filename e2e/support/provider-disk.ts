@@ -89,7 +89,7 @@ export function keyPackageOf(providerFolder: string, contractId: string): KeyPac
 
 /** The central arbitrator's share in the clear, by its own disk. */
 export function centralShare(centralFolder: string, contractId: string): Uint8Array {
-  const file = path.join(centralFolder, 'arbitrator', 'grantor.db');
+  const file = path.join(centralFolder, 'arbitrator', 'escrow.db');
   const box = sealedBox.parse(column(file, 'SELECT json FROM share WHERE contract = ?', contractId));
   return openSealed(readIdentityFile(path.join(centralFolder, 'identity.json')), box);
 }

@@ -90,6 +90,7 @@ interface SetRecord {
 }
 
 interface Contract {
+  readonly openings: number;
   readonly life: { readonly state: string };
   readonly activation?: { readonly epoch: number };
 }
@@ -262,7 +263,7 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
     keyShare(contractId, reply) {
       disk.shares.add(contractId);
       host.wrote('key share');
-      reply({ ok: true, value: {} });
+      reply({ ok: true, value: { keyVersion: 1 } });
     },
     open(contractId, root, word, reply) {
       const terms = termsOf(contractId);
@@ -278,6 +279,12 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
           return;
         }
         const record = view.epochRecord();
+        const give: Reply<unknown> = (result) => {
+          const held = disk.shares.has(contractId) ? [identities.central.edgeId] : [];
+          const releases = held.map((holder) => ({ holder, share: 'central' }));
+          const opening = view.contract().openings;
+          reply(result.ok ? { ok: true, value: { opening, releases } } : result);
+        };
         const payloadOf = (): Payload => ({
           type: 'contract/open',
           contractId,
@@ -288,7 +295,7 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
         later(() => {
           const question = { method: 'open', terms, life, record } as const;
           const said = word !== undefined && isWordOf(word, terms, record) ? 'counts' : 'stale';
-          ask(word === undefined ? question : { ...question, word: said }, { reply, payloadOf });
+          ask(word === undefined ? question : { ...question, word: said }, { reply: give, payloadOf });
         });
       });
     },
@@ -347,7 +354,7 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
 function resultOf(answer: CentralAnswer): CallResult<unknown> {
   switch (answer.kind) {
     case 'opened':
-      return { ok: true, value: { share: 'central' } };
+      return { ok: true, value: {} };
     case 'witness':
       return { ok: true, value: { heard: answer.heard } };
     case 'taken':

@@ -235,5 +235,5 @@ export function customerRole(links: PartyLinks, options: CustomerOptions): Role 
 }
 
 function answerOf(result: { readonly ok: true } | { readonly ok: false; readonly code: string }) {
-  return result.ok ? ({ ok: true, value: {} } as const) : result;
+  return result.ok ? ({ ok: true, value: { keyVersion: 1 } } as const) : result;
 }

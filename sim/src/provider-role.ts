@@ -44,7 +44,8 @@ export function callCentral(
       serve(links.central(), reply);
     },
     (result) => {
-      rooms.party.post({ type: 'answer', method: call.method, ...result });
+      const asked = 'holder' in call.args ? { holder: call.args.holder } : {};
+      rooms.party.post({ type: 'answer', method: call.method, ...asked, ...result });
     },
   );
 }
@@ -197,7 +198,7 @@ export function providerRole(links: PartyLinks, options: ProviderOptions): Role 
           perform(effect, rooms);
           return;
         case 'openKeys':
-          if (!disk.keysGiven || (terms.opening === 'witnessed' && effect.share === null)) return;
+          if (!disk.keysGiven || (terms.opening === 'witnessed' && effect.shares === null)) return;
           keys = true;
           host.after(1, () => {
             observe(rooms);

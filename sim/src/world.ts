@@ -1,5 +1,5 @@
 import type { EdgeId } from '@antirio/kernel';
-import type { ContractTerms, Datagram } from '@antirio/service-contract';
+import { nothingDelivered, type ContractTerms, type Datagram } from '@antirio/service-contract';
 import { attackNetwork, attackRadio } from './attackers.ts';
 import { createCentralNode, type CentralDisk, type CentralNode } from './central-node.ts';
 import { customerRole } from './customer-role.ts';
@@ -189,7 +189,7 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
       fillEveryMs: 300,
       filter: pieces.gapSource,
     });
-    const phase = { at: 'arming', keysWithProvider: false, keysWithCentral: false } as const;
+    const phase = { at: 'arming', keys: nothingDelivered } as const;
     return { terms: of, role, disk: { phase } };
   };
   const [first, ...more] = scenario.providers;

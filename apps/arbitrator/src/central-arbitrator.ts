@@ -14,13 +14,14 @@ import { VERSION, type ArbitratorOptions, type ArbitratorPorts } from './options
 import {
   createCentralCalls,
   openRequest,
-  shareRequest,
   takeRequest,
   validateRequest,
   witnessRequest,
 } from './central-calls.ts';
 import { centralFacts } from './central-facts.ts';
 import { runCentral } from './central-host.ts';
+import { DESTROY_EVERY_MS, addEscrowRoutes, createEscrowHolder } from './escrow-holder.ts';
+import { openEscrowStore } from './escrow-store.ts';
 import { openGrantorStore } from './grantor-store.ts';
 import { createLeaseDesk } from './lease-desk.ts';
 import { ledgerClient } from './ledger-client.ts';
@@ -38,10 +39,14 @@ export function createCentralArbitrator(options: ArbitratorOptions, ports: Arbit
   const facts = centralFacts(ledger);
   const customerOf = async (setId: string): Promise<EdgeId> => (await facts.setOf(setId)).customer;
   const host = runCentral({ bus, clock, random, log, store, customerOf });
-  const calls = createCentralCalls({ identity, clock, ledger, facts, host, store });
+  const shares = openEscrowStore(join(options.dataDir, 'arbitrator', 'escrow.db'));
+  const { maxContracts } = options.escrow;
+  const escrow = createEscrowHolder({ identity, ledger, store: shares, log, maxContracts });
+  const calls = createCentralCalls({ identity, clock, ledger, facts, host, escrow });
   const subscriptions: Subscription[] = [];
   const counts = { leases: 0, badDatagrams: 0 };
   let sweeping: Repeating | undefined;
+  let destroying: Repeating | undefined;
 
   const read = (payload: Uint8Array): z.output<typeof datagramIn> =>
     parseInput(datagramIn, JSON.parse(fromUtf8(payload)));
@@ -103,12 +108,6 @@ export function createCentralArbitrator(options: ArbitratorOptions, ports: Arbit
   );
   rim.route(
     'post',
-    `${base}/key-share`,
-    { summary: 'the arbitrators’ part of a contract’s keys', body: shareRequest },
-    ({ body, request }) => calls.keyShare(peerOf(request), body),
-  );
-  rim.route(
-    'post',
     `${base}/open`,
     { summary: 'release the key share against a ring root', body: openRequest },
     ({ body, request }) => calls.open(peerOf(request), body),
@@ -125,6 +124,7 @@ export function createCentralArbitrator(options: ArbitratorOptions, ports: Arbit
     { summary: 'what the ledger says of a contract and its set', params: z.object({ id: z.uuid() }) },
     ({ params, request }) => calls.record(request.get('x-antirio-peer'), params.id),
   );
+  addEscrowRoutes(rim, escrow);
   const health = (): Record<string, { ok: boolean; detail?: string }> => ({
     store: { ok: store.writable() },
     bus: bus.health(),
@@ -142,14 +142,17 @@ export function createCentralArbitrator(options: ArbitratorOptions, ports: Arbit
       sweeping = repeat('sweep', SWEEP_EVERY_MS, log, () =>
         findBreaches({ clock, ledger, facts, host, log }),
       );
+      destroying = repeat('escrow', DESTROY_EVERY_MS, log, () => escrow.sweep());
       await rim.listen(options.port, options.bind);
     },
     async stop() {
       await rim.close();
       await sweeping?.stop();
+      await destroying?.stop();
       for (const subscription of subscriptions.splice(0)) await subscription.close();
       host.stop();
       store.close();
+      shares.close();
     },
     health,
   };

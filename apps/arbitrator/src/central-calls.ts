@@ -1,20 +1,14 @@
 import { z } from 'zod';
 import { parseInput } from '@antirio/host';
+import { AntirioError, parseEdgeId, type Clock, type EdgeId, type Identity } from '@antirio/kernel';
+import { keys, signedEpochRequest, signedRingRoot } from '@antirio/ledger-machine';
 import {
-  AntirioError,
-  openSealed,
-  sealTo,
-  type Clock,
-  type EdgeId,
-  type Identity,
-  type SealedBox,
-} from '@antirio/kernel';
-import { signedEpochRequest, signedRingRoot } from '@antirio/ledger-machine';
-import {
+  RELEASE_WINDOW_MS,
   contractTerms,
   DEFAULT_LEASE_MS,
   evidence,
   handbackStatement,
+  holdersOf,
   isWordOf,
   signedWord,
   leaseRuns,
@@ -27,9 +21,9 @@ import {
 } from '@antirio/service-contract';
 import { recordOf, type CentralFacts } from './central-facts.ts';
 import type { CentralHost } from './central-host.ts';
-import type { GrantorStore } from './grantor-store.ts';
+import type { EscrowHolder } from './escrow-holder.ts';
 import type { LedgerClient } from './ledger-client.ts';
-import { sealedBox } from './sealed-keys.ts';
+import type { ReleasedShare } from './sealed-keys.ts';
 
 export const validateRequest = z.strictObject({
   terms: contractTerms,
@@ -42,13 +36,10 @@ export const openRequest = z.strictObject({
   evidence: evidence.extend({ from: z.int().min(0) }),
   /** The customer's, where it gave its service away. */
   word: signedWord.optional(),
+  /** Of the package that the provider holds. */
+  keyVersion: z.int().min(1).default(1),
 });
 export const takeRequest = z.strictObject({ contractId: z.uuid(), request: signedEpochRequest });
-export const shareRequest = z.strictObject({
-  contractId: z.uuid(),
-  keyVersion: z.int().min(1),
-  share: sealedBox,
-});
 const statementRecord = z.looseObject({ statement: handbackStatement });
 
 /** Refusals that are part of the protocol: the asking machine knows what to make of them. */
@@ -63,7 +54,13 @@ export interface CentralDependencies {
   readonly ledger: LedgerClient;
   readonly facts: CentralFacts;
   readonly host: CentralHost;
-  readonly store: GrantorStore;
+  readonly escrow: EscrowHolder;
+}
+
+/** The opening's number on the ledger, and the shares that we hold ourselves. */
+export interface Opened {
+  readonly opening: number;
+  readonly releases: readonly { readonly holder: EdgeId; readonly share: ReleasedShare }[];
 }
 
 export interface CentralCalls {
@@ -73,11 +70,7 @@ export interface CentralCalls {
     request: z.output<typeof validateRequest>,
   ): Promise<Readonly<Record<string, unknown>>>;
   witness(peer: string, request: z.output<typeof witnessRequest>): Promise<{ readonly heard: boolean }>;
-  keyShare(peer: string, request: z.output<typeof shareRequest>): Promise<Record<string, never>>;
-  open(
-    peer: string,
-    request: z.output<typeof openRequest>,
-  ): Promise<{ readonly share: SealedBox | null } | Refused>;
+  open(peer: string, request: z.output<typeof openRequest>): Promise<Opened | Refused>;
   take(
     peer: string,
     request: z.output<typeof takeRequest>,
@@ -95,15 +88,22 @@ function refusalOf(answer: CentralAnswer): Refused {
 }
 
 export function createCentralCalls(deps: CentralDependencies): CentralCalls {
-  const { identity, clock, ledger, facts, host, store } = deps;
+  const { identity, clock, ledger, facts, host, escrow } = deps;
+  const self = parseEdgeId(identity.edgeId);
 
-  /** Our share, sealed anew to the provider; null where it holds the whole key already. */
-  const shareFor = async (terms: ContractTerms): Promise<SealedBox | null> => {
-    if (terms.opening === 'autonomous') return null;
-    const kept = store.share(terms.contractId);
-    if (kept === undefined)
-      throw new AntirioError('conflict', 'the customer has not given its key share to the arbitrator');
-    return sealTo(await ledger.sealKeyOf(terms.provider), openSealed(identity, kept.share));
+  /** Our own share, where we hold one: the opening on the ledger is signed by us, and is our release. */
+  const ownShares = async (terms: ContractTerms, keyVersion: number): Promise<Opened['releases']> => {
+    const holders = holdersOf(terms);
+    if (!holders.includes(self)) return [];
+    const share = await escrow.shareFor(terms, keyVersion);
+    if (share !== undefined) return [{ holder: self, share }];
+    if (holders.length > 1) return [];
+    throw new AntirioError('conflict', 'the customer has not given its key share to the arbitrator');
+  };
+  /** The newest opening is too old for the holders to release anything against it. */
+  const isStale = async (contractId: string, number: number): Promise<boolean> => {
+    const opening = await ledger.fetch(keys.opening(contractId, number));
+    return opening !== undefined && clock.now() - opening.at > RELEASE_WINDOW_MS / 2;
   };
   /** What we promised, by our own memory. */
   const promised = (setId: string, record: EpochRecord, leaseMs: number) => {
@@ -130,28 +130,22 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
       return { heard: answer.kind === 'witness' && answer.heard };
     },
 
-    async keyShare(peer, { contractId, keyVersion, share }) {
-      await facts.termsFor(contractId, peer, 'customer');
-      openSealed(identity, share);
-      store.putShare(contractId, keyVersion, share);
-      return {};
-    },
-
-    async open(peer, { contractId, root, evidence: shown, word }) {
+    async open(peer, { contractId, root, evidence: shown, keyVersion, word }) {
       const terms = await facts.termsFor(contractId, peer, 'provider');
-      const share = await shareFor(terms);
+      const releases = await ownShares(terms, keyVersion);
       const [contract, set] = await Promise.all([facts.contractOf(contractId), facts.setOf(terms.set.setId)]);
       const life = contract.life.state;
       if (life === 'SETTLED') throw new AntirioError('gone', 'the contract is settled');
-      const keyVersion = store.share(contractId)?.keyVersion ?? 1;
       const record = recordOf(set);
       const said = word === undefined ? undefined : isWordOf(word, terms, record) ? 'counts' : 'stale';
       const kept = { ...shown, ...(said === 'counts' ? { word: JSON.stringify(word) } : {}) };
       const submit = (): Promise<unknown> =>
         ledger.submitUntilKnown({ type: 'contract/open', contractId, root, keyVersion, evidence: kept });
-      const question = { method: 'open', terms, life, record } as const;
+      const stale = await isStale(contractId, contract.openings);
+      const question = { method: 'open', terms, life, record, stale } as const;
       const answer = await host.ask(said === undefined ? question : { ...question, word: said }, submit);
-      return answer.kind === 'opened' ? { share } : refusalOf(answer);
+      if (answer.kind !== 'opened') return refusalOf(answer);
+      return { opening: (await facts.contractOf(contractId)).openings, releases };
     },
 
     async take(peer, { contractId, request }) {
@@ -185,7 +179,9 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
       const set = await facts.setOf(contract.setId);
       const { state } = contract.life;
       const activation = contract.activation?.epoch;
-      const held = { state, ...recordOf(set), ...promised(contract.setId, recordOf(set), leaseMs) };
+      const keyVersion = (await ledger.fetch(keys.keys(contractId)))?.version;
+      const promises = promised(contract.setId, recordOf(set), leaseMs);
+      const held = { state, ...recordOf(set), ...promises, keyVersion };
       if (activation === undefined) return held;
       const stated = await ledger.read(`statement/${contractId}/${padded(activation)}/provider`);
       if (stated === undefined) return { ...held, activation };

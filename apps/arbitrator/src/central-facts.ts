@@ -24,6 +24,7 @@ export type SetRecord = z.output<typeof setRecord>;
 const contractRecord = z.looseObject({
   setId: z.string(),
   life: z.looseObject({ state: z.string() }),
+  openings: z.int(),
   activation: z.looseObject({ epoch: z.int() }).optional(),
 });
 export type ContractRecord = z.output<typeof contractRecord>;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { AntirioError } from '@antirio/kernel';
-import { leads, type ContractTerms, type Standing } from '@antirio/service-contract';
+import { AntirioError, type EdgeId, type SealKey } from '@antirio/kernel';
+import { holdersOf, leads, type ContractTerms, type Standing } from '@antirio/service-contract';
 import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
 import type { ContractStore, StoredContract } from './contract-store.ts';
 import { ledgerClient, type LedgerClient } from './ledger-client.ts';
@@ -9,7 +9,15 @@ import { partyRooms } from './party-rooms.ts';
 import { runParty, type PartyDriver } from './party-driver.ts';
 import { peerNamed } from './peers.ts';
 import { endingOf } from './retirement.ts';
-import { divideKeys, readJsonFile, secrets, type DividedKeys } from './sealed-keys.ts';
+import { keyVersionOf } from './own-secrets.ts';
+import {
+  divideKeys,
+  readJsonFile,
+  secrets,
+  type DividedKeys,
+  type KeyPackage,
+  type Secrets,
+} from './sealed-keys.ts';
 import { createSigning, type Signing } from './signing.ts';
 import { createSourceTurns } from './source-turns.ts';
 
@@ -20,6 +28,8 @@ export interface Contracts {
   readonly ledger: LedgerClient;
   /** @throws AntirioError notFound */
   get(contractId: string): StoredContract;
+  /** The customer's keys, durably; those that a newer version has followed are kept for openings under way. */
+  keepKeys(given: KeyPackage): void;
   /** Starts the machine of a signed contract; nothing happens where it runs already. */
   drive(contract: StoredContract): void;
   /** One more attempt at every contract that still lacks a signature or its validation. */
@@ -34,6 +44,10 @@ export interface Contracts {
 }
 
 const DIVIDED = 'divided';
+/** The document under which a version of the keys that a customer gave us is kept; the newest is under `keys` as well. */
+function packageName(keyVersion: number): string {
+  return `keys/${keyVersion}`;
+}
 
 export function createContracts(
   options: ArbitratorOptions,
@@ -61,16 +75,33 @@ export function createContracts(
   };
   const ownSecrets = (): z.output<typeof secrets> => readJsonFile(protectedFiles().secretsFile, secrets);
 
-  // Divided once and kept: the parts of two divisions would open nothing.
-  const dividedFor = async (terms: ContractTerms): Promise<DividedKeys> => {
-    const there = store.document(terms.contractId, DIVIDED);
+  const ownKeyVersion = keyVersionOf(() => options.protectedService?.secretsFile, ports.log);
+
+  // Divided once for each version and kept: the parts of two divisions would open nothing.
+  const divisions = new Map<string, Promise<DividedKeys>>();
+  const divide = async (terms: ContractTerms, own: Secrets, name: string): Promise<DividedKeys> => {
+    const there = store.document(terms.contractId, name);
     if (there !== undefined) return there as DividedKeys;
     const service = readJsonFile(protectedFiles().configFile, z.record(z.string(), z.unknown()));
-    const provider = await ledger.sealKeyOf(terms.provider);
-    const central = await ledger.sealKeyOf(terms.central);
-    const divided = divideKeys(terms, service, ownSecrets(), { provider, central }, ports.random);
-    store.putDocument(terms.contractId, DIVIDED, divided);
+    const edges = [terms.provider, ...holdersOf(terms)];
+    const found = await Promise.all(edges.map(async (edge) => [edge, await ledger.sealKeyOf(edge)] as const));
+    const sealKeys = new Map(found);
+    const sealKeyOf = (edge: EdgeId): SealKey => {
+      const key = sealKeys.get(edge);
+      if (key !== undefined) return key;
+      throw new AntirioError('internal', 'no seal key was asked for', { edge });
+    };
+    const divided = await divideKeys(identity, terms, service, own, sealKeyOf, ports.random);
+    store.putDocument(terms.contractId, name, divided);
     return divided;
+  };
+  const dividedFor = (terms: ContractTerms): Promise<DividedKeys> => {
+    const own = ownSecrets();
+    const name = `${DIVIDED}/${own.keyVersion}`;
+    const key = `${terms.contractId}/${name}`;
+    const under = divisions.get(key) ?? divide(terms, own, name).finally(() => divisions.delete(key));
+    divisions.set(key, under);
+    return under;
   };
 
   const inTurn = (setId: string, work: () => Promise<void>): Promise<void> => {
@@ -101,7 +132,10 @@ export function createContracts(
     const { terms, phase } = contract;
     const { contractId } = terms;
     if (phase === undefined || drivers.has(contractId) || endingOf(store, contractId).retired) return;
-    const calls = { terms, identity, peers, ledger, rooms, ports, divided: () => dividedFor(terms) };
+    const given = (keyVersion?: number): KeyPackage | undefined =>
+      store.document(contractId, keyVersion === undefined ? 'keys' : packageName(keyVersion)) as
+        KeyPackage | undefined;
+    const calls = { terms, identity, peers, ledger, rooms, ports, given, divided: () => dividedFor(terms) };
     // a stored role and phase were written together, by the machine of that role
     const party = { terms, role: contract.role, phase } as Parameters<typeof runParty>[0];
     const shared = {
@@ -110,7 +144,16 @@ export function createContracts(
       inTurn: (work: () => Promise<void>) => inTurn(terms.set.setId, work),
       retired: () => retire(contractId),
     };
-    const driver = runParty(party, { options, ports, store, rooms, calls, ownSecrets, ...shared });
+    const driver = runParty(party, {
+      options,
+      ports,
+      store,
+      rooms,
+      calls,
+      ownSecrets,
+      ownKeyVersion,
+      ...shared,
+    });
     drivers.set(contractId, driver);
     if (holdOf(store, contractId) !== undefined) driver.post({ type: 'held', held: true });
   };
@@ -120,6 +163,11 @@ export function createContracts(
     ledger,
     drivers,
     drive,
+    keepKeys(given) {
+      const newest = store.document(given.contractId, 'keys') as KeyPackage | undefined;
+      store.putDocument(given.contractId, packageName(given.keyVersion), given);
+      if ((newest?.keyVersion ?? 0) <= given.keyVersion) store.putDocument(given.contractId, 'keys', given);
+    },
     live,
     checkProtected: () => void protectedFiles(),
     get(contractId) {

@@ -17,6 +17,8 @@ import { createAlarmBoard } from './alarms.ts';
 import { openContractStore } from './contract-store.ts';
 import { createContracts } from './contracts.ts';
 import { createCounterGrants } from './counter-grants.ts';
+import { DESTROY_EVERY_MS, addEscrowRoutes, createEscrowHolder } from './escrow-holder.ts';
+import { openEscrowStore } from './escrow-store.ts';
 import { addEdgeRoutes } from './edge-routes.ts';
 import { failingMachine } from './machine-state.ts';
 import { nightFacts } from './night-facts.ts';
@@ -38,11 +40,16 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
   const { identity, log, bus, clock } = ports;
   const store = openContractStore(join(options.dataDir, 'arbitrator', 'contracts.db'));
   const contracts = createContracts(options, ports, store);
+  const shares = openEscrowStore(join(options.dataDir, 'arbitrator', 'escrow.db'));
+  const { maxContracts } = options.escrow;
+  const { ledger } = contracts;
+  const escrow = createEscrowHolder({ identity, ledger, store: shares, log, maxContracts });
   const { drivers } = contracts;
   const subscriptions: Subscription[] = [];
   const counts = { datagrams: 0, bad: 0 };
   let signer: Repeating | undefined;
   const looking: Repeating[] = [];
+  let destroying: Repeating | undefined;
 
   const onDatagram = (topic: string, payload: Uint8Array): void => {
     counts.datagrams++;
@@ -79,10 +86,9 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
     }),
     health,
   });
-  addEdgeRoutes(rim, contracts, store, identity.edgeId, () => signer?.poke());
+  addEdgeRoutes(rim, contracts, store, identity, () => signer?.poke());
   const operator = createOperator(options, ports, contracts, store);
   const bridge = peerNamed(ports.peers, 'gatewayBridge');
-  const { ledger } = contracts;
   const alarms = createAlarmBoard({ bus, clock, log, metrics: rim.metrics });
   const protects = options.protectedService !== undefined;
   const night = nightFacts({ clock, contracts, store, ledger, bridge, protects });
@@ -95,6 +101,7 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
     const cause = failingMachine(options.lastGasp);
     if (cause !== undefined) await operator.lastGasp(cause, options.lastGasp.boundMs);
   };
+  addEscrowRoutes(rim, escrow);
 
   return {
     name: 'arbitrator',
@@ -105,6 +112,7 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
       subscriptions.push(await bus.subscribe('antirio/fcntdown/request', onCounterRequest));
       subscriptions.push(await bus.subscribe('contract/+/antirio/fcntdown/request', onCounterRequest));
       for (const contract of store.all()) contracts.drive(contract);
+      destroying = repeat('escrow', DESTROY_EVERY_MS, log, () => escrow.sweep());
       signer = repeat('sign', SIGN_EVERY_MS, log, () => contracts.signPending());
       looking.push(
         repeat('look at the machine', MACHINE_EVERY_MS, log, lookAtMachine),
@@ -121,7 +129,9 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
       await signer?.stop();
       for (const subscription of subscriptions.splice(0)) await subscription.close();
       await contracts.stop();
+      await destroying?.stop();
       store.close();
+      shares.close();
     },
   };
 }

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import type { HttpRim } from '@antirio/host';
-import { AntirioError, type EdgeId } from '@antirio/kernel';
+import { AntirioError, type Identity } from '@antirio/kernel';
 import { contractTerms } from '@antirio/service-contract';
 import type { ContractStore, StoredContract } from './contract-store.ts';
 import type { Contracts } from './contracts.ts';
 import { holdOf } from './operator.ts';
 import { endingOf } from './retirement.ts';
-import { keyPackage } from './sealed-keys.ts';
+import { checkPackage, keyPackage } from './sealed-keys.ts';
 import { signRequest } from './signing.ts';
 
 const proposal = z.strictObject({ terms: contractTerms, match: z.unknown().optional() });
@@ -34,7 +34,7 @@ export function addEdgeRoutes(
   rim: HttpRim,
   contracts: Contracts,
   store: ContractStore,
-  edgeId: EdgeId,
+  identity: Identity,
   poke: () => void,
 ): void {
   const base = '/arbitrator/v1/contract';
@@ -101,11 +101,8 @@ export function addEdgeRoutes(
     { summary: 'sealed keys and the service they are for', params: idParam, body: keyPackage },
     ({ params, body, request }) => {
       const { terms } = fromCustomer(contracts.get(params.id), request);
-      if (body.contractId !== params.id || body.part.to !== edgeId)
-        throw new AntirioError('invalidInput', 'these keys are for another contract or edge');
-      if (body.whole !== (terms.opening === 'autonomous'))
-        throw new AntirioError('invalidInput', 'whole keys are for autonomous contracts only');
-      store.putDocument(params.id, 'keys', body);
+      checkPackage(identity, terms, body);
+      contracts.keepKeys(body);
       return { keyVersion: body.keyVersion };
     },
   );

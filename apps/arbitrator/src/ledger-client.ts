@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { sleep } from '@antirio/host';
 import { AntirioError, isAntirioError, parseEdgeId, type SealKey } from '@antirio/kernel';
 import { createLedgerClient, resultOf, type LedgerClientOptions } from '@antirio/ledger-http';
-import { keys, type SignedTx, type payload as payloadSchema } from '@antirio/ledger-machine';
+import { keys, type Key, type SignedTx, type payload as payloadSchema } from '@antirio/ledger-machine';
 
 type Payload = z.input<typeof payloadSchema>;
 
@@ -16,6 +16,10 @@ export interface LedgerClient {
    */
   submitUntilKnown(payload: Payload): Promise<Readonly<Record<string, unknown>>>;
   read(key: string): Promise<unknown>;
+  /** What is kept under a typed key. */
+  fetch<T>(key: Key<T>): Promise<T | undefined>;
+  /** The engine's time of the newest block. */
+  time(): Promise<number>;
   /** The values under a prefix. */
   range(prefix: string): Promise<unknown[]>;
   sealKeyOf(edgeId: string): Promise<SealKey>;
@@ -31,6 +35,8 @@ export function ledgerClient(options: LedgerClientOptions): LedgerClient {
     resultOf(await remote.submit(tx));
   return {
     read: (key) => remote.query(key),
+    fetch: (key) => remote.read(key),
+    time: async () => (await remote.head()).time,
     range: async (prefix) => (await remote.range(prefix)).map(([, value]) => value),
     submit: async (payload) => send(await remote.prepare(payload)),
     async submitUntilKnown(payload) {

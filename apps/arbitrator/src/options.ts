@@ -8,9 +8,21 @@ export const arbitratorOptions = z.strictObject({
   bind: z.string().default('127.0.0.1'),
   dataDir: z.string(),
   role: z
-    .enum(['edge', 'central'])
+    .enum(['edge', 'central', 'cloud'])
     .default('edge')
-    .describe('edge: party to contracts; central: escrow, grantor and witness'),
+    .describe(
+      'edge: party to contracts; central: escrow, grantor and witness; cloud: keeps shares of keys for its owner’s edges',
+    ),
+  escrow: z
+    .strictObject({
+      maxContracts: z
+        .int()
+        .min(0)
+        .max(100_000)
+        .default(1000)
+        .describe('contracts of others for which shares of keys are kept at once; 0: none'),
+    })
+    .prefault({}),
   tickIntervalMs: z
     .int()
     .min(5)

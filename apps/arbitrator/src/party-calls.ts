@@ -1,12 +1,26 @@
 import type { HttpPeer } from '@antirio/host';
-import { AntirioError, signDocument, toHex, type Identity } from '@antirio/kernel';
+import { z } from 'zod';
+import {
+  AntirioError,
+  isAntirioError,
+  signDocument,
+  toHex,
+  type EdgeId,
+  type Identity,
+} from '@antirio/kernel';
 import { EPOCH_REQUEST_KIND, RING_ROOT_KIND } from '@antirio/ledger-machine';
-import type { CallArgs, ContractTerms } from '@antirio/service-contract';
+import { edgeId, type CallArgs, type ContractTerms } from '@antirio/service-contract';
 import type { ArbitratorPorts } from './options.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import type { PartyRooms } from './party-rooms.ts';
 import { neighbourCall } from './peers.ts';
-import type { DividedKeys } from './sealed-keys.ts';
+import {
+  openShare,
+  releasedShare,
+  type DividedKeys,
+  type KeyPackage,
+  type ReleasedShare,
+} from './sealed-keys.ts';
 
 export interface CallDependencies {
   readonly terms: ContractTerms;
@@ -15,6 +29,8 @@ export interface CallDependencies {
   readonly ledger: LedgerClient;
   readonly rooms: PartyRooms;
   readonly divided: () => Promise<DividedKeys>;
+  /** The newest package that the customer gave us, or that of one version. */
+  readonly given: (keyVersion?: number) => KeyPackage | undefined;
   readonly ports: Pick<ArbitratorPorts, 'random'>;
 }
 
@@ -34,6 +50,41 @@ function central(deps: CallDependencies, path: string, json: unknown): Promise<u
   });
 }
 
+const openAnswer = z.object({
+  opening: z.int(),
+  releases: z.array(z.object({ holder: edgeId, share: releasedShare })),
+});
+const shareAnswer = z.object({ share: releasedShare });
+
+function escrow(
+  deps: CallDependencies,
+  holder: EdgeId,
+  contractId: string,
+  what: 'share' | 'release',
+  json: unknown,
+): Promise<unknown> {
+  const to = holder === deps.terms.central ? 'central' : holder;
+  const path = `/arbitrator/v1/escrow/${contractId}/${what}`;
+  return neighbourCall(deps.peers, to, 'arbitrator', { method: 'POST', path, json });
+}
+
+/** That it is the share which the customer gave this holder, and no other. @throws AntirioError corrupt, notFound */
+function checkShare({ given, identity }: CallDependencies, holder: EdgeId, share: ReleasedShare): void {
+  const header = given(share.keyVersion)?.header.body;
+  if (header === undefined) throw new AntirioError('notFound', `no keys of version ${share.keyVersion}`);
+  openShare(identity, header, holder, share.box);
+}
+
+function isShare(deps: CallDependencies, holder: EdgeId, share: ReleasedShare): boolean {
+  try {
+    checkShare(deps, holder, share);
+    return true;
+  } catch (error) {
+    if (isAntirioError(error, 'corrupt')) return false;
+    throw error;
+  }
+}
+
 /** How each of a machine's calls is made: to the ledger with our signature, or to the other arbitrators. */
 const perform: Perform = {
   ready: ({ ledger }, args) => ledger.submit({ type: 'contract/ready', ...args, evidence: {} }),
@@ -43,7 +94,16 @@ const perform: Perform = {
     const through = next - 1;
     const { root, count } = await deps.rooms.ringRoot(contractId, through);
     const commitment = signDocument(deps.identity, RING_ROOT_KIND, { contractId, root, count, through });
-    return central(deps, 'open', { contractId, root: commitment, evidence: { ...evidence, from }, word });
+    const keyVersion = deps.given()?.keyVersion ?? 1;
+    const json = { contractId, root: commitment, evidence: { ...evidence, from }, word, keyVersion };
+    const answer = await central(deps, 'open', json);
+    const opened = openAnswer.safeParse(answer);
+    if (!opened.success) return answer;
+    const { opening, releases } = opened.data;
+    // One bad share keeps nobody from asking the other holders.
+    const good = releases.filter(({ holder, share }) => isShare(deps, holder, share));
+    const badShares = releases.filter((one) => !good.includes(one)).map(({ holder }) => holder);
+    return { opening, releases: good, badShares };
   },
   take(deps, { contractId, expected }) {
     const body = {
@@ -74,9 +134,22 @@ const perform: Perform = {
       json: forProvider,
     });
   },
-  async keyShare(deps) {
-    const { forCentral } = await deps.divided();
-    return forCentral === undefined ? {} : central(deps, 'key-share', forCentral);
+  async keyShare(deps, { contractId, holder }) {
+    const { forHolders } = await deps.divided();
+    const json = forHolders.find((one) => one.holder === holder)?.delivery;
+    return escrow(deps, holder, contractId, 'share', json);
+  },
+  async share(deps, { contractId, holder, opening }) {
+    const answer = await escrow(deps, holder, contractId, 'release', { opening });
+    const released = shareAnswer.safeParse(answer);
+    if (!released.success) return answer;
+    checkShare(deps, holder, released.data.share);
+    return released.data;
+  },
+  async rekey({ ledger, given }, { keyVersion }) {
+    const header = given(keyVersion)?.header;
+    if (header === undefined) throw new AntirioError('notFound', `no keys of version ${keyVersion}`);
+    return ledger.submit({ type: 'contract/rekey', header });
   },
   return: (deps, { contractId, epoch }) => {
     const path = `/arbitrator/v1/contract/${contractId}/return`;

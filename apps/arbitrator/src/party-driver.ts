@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { describeError, toHex, type EdgeId } from '@antirio/kernel';
+import { describeError, isAntirioError, toHex, type EdgeId } from '@antirio/kernel';
 import { repeat, type Repeating } from '@antirio/host';
 import {
   createCustomer,
@@ -15,6 +15,7 @@ import {
   type Datagram,
   type Desired,
   type HandbackStatement,
+  type HeldShare,
   type Observed,
   type PartyEffect,
   type PartyEvent,
@@ -30,7 +31,7 @@ import { peerNamed } from './peers.ts';
 
 import type { PartyRooms } from './party-rooms.ts';
 import { retireCustomer, retireProvider } from './retirement.ts';
-import { openKeys, type KeyPackage, type Secrets, sealedBox } from './sealed-keys.ts';
+import { openKeys, releasedShare, type Secrets } from './sealed-keys.ts';
 import type { SourceTurns } from './source-turns.ts';
 
 /** One contract's machine with its clock, its disk and its hands. */
@@ -55,6 +56,8 @@ export interface DriverDependencies {
   readonly retired: () => void;
   /** The customer's own keys, from its files. */
   readonly ownSecrets: () => Secrets;
+  /** Of those files as they are now; nothing where they cannot be read. */
+  readonly ownKeyVersion: () => { readonly keyVersion?: number };
 }
 
 interface Machine {
@@ -180,7 +183,7 @@ export function runParty(
         run('calling', () => call(effect));
         return;
       case 'openKeys':
-        run('opening the keys', () => open(effect.share));
+        run('opening the keys', () => open(effect.shares));
         return;
       case 'sealOff':
         run('sealing off', () => oneStatement(() => sealOff(effect.from, effect.epoch)));
@@ -206,17 +209,22 @@ export function runParty(
     const outcome = await performCall(deps.calls, effect);
     if (!outcome.ok)
       log.debug({ method: effect.method, code: outcome.code, message: outcome.message }, 'call refused');
-    post({ type: 'answer', method: effect.method, ...outcome });
+    const asked = 'holder' in effect.args ? { holder: effect.args.holder } : {};
+    post({ type: 'answer', method: effect.method, ...asked, ...outcome });
   };
 
-  const givenKeys = (): KeyPackage | undefined =>
-    store.document(contractId, 'keys') as KeyPackage | undefined;
-
-  const open = async (share: unknown): Promise<void> => {
-    const given = givenKeys();
+  const open = async (shares: readonly HeldShare[] | null): Promise<void> => {
+    const released = shares?.map(({ holder, share }) => ({ holder, ...releasedShare.parse(share) })) ?? null;
+    const given = deps.calls.given(released?.[0]?.keyVersion);
     if (given === undefined) return;
-    const central = share === null || share === undefined ? undefined : sealedBox.parse(share);
-    keys = openKeys(ports.identity, given, central);
+    try {
+      keys = await openKeys(ports.identity, given, released);
+    } catch (error) {
+      if (!isAntirioError(error, 'corrupt')) throw error;
+      log.warn({ error: describeError(error) }, 'the keys do not open');
+      post({ type: 'keysRefused' });
+      return;
+    }
     await settleService();
   };
 
@@ -269,16 +277,21 @@ export function runParty(
     await ports.bus.publish(`${busPrefix}antirio/fcntdown/grant`, answer, { qos: 1 });
   };
 
+  /** Keys that are not needed now, or that newer ones have followed, have no business here. */
+  const forgetKeys = (newest: number): void => {
+    if (forgets.has(machine.phase().at) || keys?.keyVersion !== newest) keys = undefined;
+  };
+
   const settleService = async (): Promise<void> => {
-    const given = givenKeys();
+    const given = deps.calls.given();
     if (role !== 'provider' || given === undefined) return;
     const desired = machine.desires().service;
-    if (desired !== 'active' && forgets.has(machine.phase().at)) keys = undefined;
+    if (desired !== 'active') forgetKeys(given.keyVersion);
     const wanted = desired === 'active' && keys === undefined ? 'standby' : desired;
     let observed = await rooms.service(terms, given, wanted, wanted === 'active' ? keys : undefined);
     // Open keys live in this process's memory only: where they are missing, the machine asks for the share again.
     if (desired === 'active' && keys === undefined) observed = 'needsSecrets';
-    post({ type: 'observed', observed: { service: observed, keysHeld: true } });
+    post({ type: 'observed', observed: { service: observed, keysHeld: true, keyVersion: given.keyVersion } });
   };
 
   const retirement = (role === 'provider' ? retireProvider : retireCustomer)({
@@ -303,7 +316,8 @@ export function runParty(
     const want = presses.has(machine.phase().at) ? 'now' : 'guard';
     const source = deps.sources.isUp(contractId, want) ? await rooms.fillFrom(terms) : undefined;
     const observed: Observed = source === undefined ? {} : { source };
-    post({ type: 'observed', observed: { ...observed, storeOk: store.writable() } });
+    const keyVersion = deps.ownKeyVersion();
+    post({ type: 'observed', observed: { ...observed, storeOk: store.writable(), ...keyVersion } });
   };
 
   const observe = (): Promise<void> => {

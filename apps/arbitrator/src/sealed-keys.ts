@@ -6,19 +6,32 @@ import {
   aesGcmDecrypt,
   aesGcmEncrypt,
   canonicalBytes,
+  concatBytes,
   fromBase64,
   fromUtf8,
+  isAntirioError,
   openSealed,
   sealTo,
+  sha256Hex,
+  signDocument,
   toBase64,
   utf8,
+  verifyDocument,
   xorBytes,
+  type EdgeId,
   type Identity,
   type Random,
   type SealKey,
   type SealedBox,
 } from '@antirio/kernel';
-import type { ContractTerms } from '@antirio/service-contract';
+import {
+  KEY_HEADER_KIND,
+  holdersOf,
+  signedKeyHeader,
+  type ContractTerms,
+  type KeyHeader,
+} from '@antirio/service-contract';
+import { candidateSecrets, splitSecret } from './shares.ts';
 
 const hexKey = z.string().regex(/^[0-9a-fA-F]{32}$/);
 
@@ -31,26 +44,42 @@ export const secrets = z.object({
 });
 export type Secrets = z.output<typeof secrets>;
 
-export const sealedBox = z.strictObject({ to: z.string(), ephemeral: z.string(), sealed: z.string() });
+const base64 = z.string().max(1 << 20);
+export const sealedBox = z.strictObject({
+  to: z.string().max(128),
+  ephemeral: z.string().max(64),
+  sealed: z.string().max(1024),
+});
 
 /** What the provider is given at signing: the service's description, its keys encrypted, and the provider's part of the key. */
 export const keyPackage = z.strictObject({
   contractId: z.uuid(),
   keyVersion: z.int().min(1),
   service: z.record(z.string(), z.unknown()),
-  nonce: z.string(),
-  sealedSecrets: z.string(),
+  nonce: z.string().max(64),
+  sealedSecrets: base64,
   /** 32 bytes sealed to the provider: one XOR part, or the whole key where the contract says `autonomous`. */
   part: sealedBox,
   whole: z.boolean(),
+  /** The customer's signature under all of it that matters. */
+  header: signedKeyHeader,
 });
 export type KeyPackage = z.output<typeof keyPackage>;
 
+/** What a holder is given: its share, sealed to it, and what the customer signed for this version. */
+export const shareDelivery = z.strictObject({ header: signedKeyHeader, share: sealedBox });
+export type ShareDelivery = z.output<typeof shareDelivery>;
+
+/** A share as a holder releases it, sealed to the provider. */
+export const releasedShare = z.object({ keyVersion: z.int().min(1), box: sealedBox });
+export type ReleasedShare = z.output<typeof releasedShare>;
+
 export interface DividedKeys {
+  readonly keyVersion: number;
   readonly forProvider: KeyPackage;
-  /** The arbitrators' part, sealed to the central arbitrator; absent where the provider holds the whole. */
-  readonly forCentral:
-    { readonly contractId: string; readonly keyVersion: number; readonly share: SealedBox } | undefined;
+  readonly forHolders: readonly { readonly holder: EdgeId; readonly delivery: ShareDelivery }[];
+  /** Of the keys that were sealed: whether the customer's files still hold these. */
+  readonly digest: string;
 }
 
 /** The contract's sensors only, and with AppSKeys only where the provider may read. */
@@ -68,52 +97,147 @@ function associated(contractId: string, keyVersion: number): Uint8Array {
   return canonicalBytes({ kind: 'antirio/sealed-keys/1', contractId, keyVersion });
 }
 
-/** Encrypts the keys and divides what opens them: neither part alone says anything about it. */
-export function divideKeys(
+/** By what the customer's files are compared with the keys that were sealed. */
+export function digestOf(chosen: Secrets): string {
+  return sha256Hex(canonicalBytes(chosen));
+}
+
+function sealedHash(nonce: string, sealedSecrets: string): string {
+  return sha256Hex(concatBytes(fromBase64(nonce), fromBase64(sealedSecrets)));
+}
+
+/**
+ * Encrypts the keys and divides what opens them: the provider's part, and the arbitrators' part shared among the holders. Neither
+ * says anything about the key, nor do fewer shares than the contract's threshold.
+ */
+export async function divideKeys(
+  customer: Identity,
   terms: ContractTerms,
   service: Readonly<Record<string, unknown>>,
   allSecrets: Secrets,
-  sealKeys: { readonly provider: SealKey; readonly central: SealKey },
+  sealKeyOf: (edge: EdgeId) => SealKey,
   random: Random,
-): DividedKeys {
+): Promise<DividedKeys> {
   const chosen = secretsFor(terms, allSecrets);
   const { contractId } = terms;
   const { keyVersion } = chosen;
   const key = random.bytes(32);
-  const nonce = random.bytes(12);
-  const sealed = aesGcmEncrypt(key, nonce, utf8(JSON.stringify(chosen)), associated(contractId, keyVersion));
+  const nonce = toBase64(random.bytes(12));
+  const plain = utf8(JSON.stringify(chosen));
+  const sealedSecrets = toBase64(
+    aesGcmEncrypt(key, fromBase64(nonce), plain, associated(contractId, keyVersion)),
+  );
   const whole = terms.opening === 'autonomous';
-  const centralPart = random.bytes(32);
-  const providerPart = whole ? key : xorBytes(key, centralPart);
-  return {
-    forProvider: {
-      contractId,
-      keyVersion,
-      service: { ...service },
-      nonce: toBase64(nonce),
-      sealedSecrets: toBase64(sealed),
-      part: sealTo(sealKeys.provider, providerPart),
-      whole,
-    },
-    forCentral: whole ? undefined : { contractId, keyVersion, share: sealTo(sealKeys.central, centralPart) },
+  const arbitratorsPart = random.bytes(32);
+  const part = whole ? key : xorBytes(key, arbitratorsPart);
+  const holders = holdersOf(terms);
+  const { threshold } = terms.escrow;
+  const shares = whole ? [] : await splitSecret(arbitratorsPart, holders.length, threshold);
+  const given = holders.map((holder, i) => ({ holder, share: shares[i] ?? new Uint8Array() }));
+  const body: KeyHeader = {
+    ...{ contractId, keyVersion, threshold },
+    sealed: sealedHash(nonce, sealedSecrets),
+    part: sha256Hex(part),
+    shares: given.map(({ holder, share }) => ({ holder, commitment: sha256Hex(share) })),
   };
+  const header = { ...signDocument(customer, KEY_HEADER_KIND, body), kind: KEY_HEADER_KIND } as const;
+  const forProvider: KeyPackage = {
+    ...{ contractId, keyVersion, service: { ...service }, nonce, sealedSecrets, whole },
+    part: sealTo(sealKeyOf(terms.provider), part),
+    header: { ...header, by: terms.customer },
+  };
+  const forHolders = given.map(({ holder, share }) => ({
+    holder,
+    delivery: { header: forProvider.header, share: sealTo(sealKeyOf(holder), share) },
+  }));
+  return { keyVersion, forProvider, forHolders, digest: digestOf(chosen) };
 }
 
-/** @throws AntirioError corrupt when the parts do not open the package: the customer's breach (wrong keys). */
-export function openKeys(
+/** Whether the customer signed it for this contract, threshold and holders. @throws AntirioError unauthenticated, invalidInput */
+export function checkHeader(terms: ContractTerms, header: KeyPackage['header']): void {
+  const { body, by } = header;
+  if (by !== terms.customer || !verifyDocument(header, KEY_HEADER_KIND))
+    throw new AntirioError('unauthenticated', 'the customer has not signed for these keys');
+  const named = body.shares.map(({ holder }) => holder).join();
+  const agreed = named === holdersOf(terms).join() && body.threshold === terms.escrow.threshold;
+  if (body.contractId !== terms.contractId || !agreed)
+    throw new AntirioError('invalidInput', 'these keys are for another contract or other holders');
+}
+
+/** What a provider looks at before it takes a package. @throws AntirioError unauthenticated, invalidInput, corrupt */
+export function checkPackage(identity: Identity, terms: ContractTerms, given: KeyPackage): void {
+  const { header, nonce, sealedSecrets, part, whole, keyVersion, contractId } = given;
+  checkHeader(terms, header);
+  if (contractId !== terms.contractId || part.to !== identity.edgeId)
+    throw new AntirioError('invalidInput', 'these keys are for another contract or edge');
+  if (whole !== (terms.opening === 'autonomous'))
+    throw new AntirioError('invalidInput', 'whole keys are for autonomous contracts only');
+  const { body } = header;
+  const same = body.keyVersion === keyVersion && body.sealed === sealedHash(nonce, sealedSecrets);
+  if (!same || body.part !== sha256Hex(openSealed(identity, part)))
+    throw new AntirioError('invalidInput', 'these are not the keys that the customer signed for');
+}
+
+/** The share in a box, if it is the one that the customer gave this holder. @throws AntirioError corrupt */
+export function openShare(identity: Identity, header: KeyHeader, holder: EdgeId, box: SealedBox): Uint8Array {
+  const share = openSealed(identity, box);
+  const commitment = header.shares.find((one) => one.holder === holder)?.commitment;
+  if (commitment !== sha256Hex(share))
+    throw new AntirioError('corrupt', 'this share is not the one that the customer gave the holder', {
+      holder,
+    });
+  return share;
+}
+
+/**
+ * The keys in a package. `shares`: what holders released, null where the package has the whole key.
+ * @throws AntirioError corrupt when no threshold of the shares opens it; forbidden when there are too few.
+ */
+export async function openKeys(
   identity: Identity,
   given: KeyPackage,
-  centralShare: SealedBox | undefined,
-): Secrets {
+  shares: readonly { readonly holder: EdgeId; readonly box: SealedBox }[] | null,
+): Promise<Secrets> {
   const own = openSealed(identity, given.part);
-  if (!given.whole && centralShare === undefined)
-    throw new AntirioError('forbidden', 'the keys take the arbitrators’ share', {
+  if (given.whole) return decrypt(given, own);
+  const { threshold } = given.header.body;
+  const open = (shares ?? []).map(({ holder, box }) => openShare(identity, given.header.body, holder, box));
+  if (open.length < threshold)
+    throw new AntirioError('forbidden', `the keys take ${threshold} of the arbitrators’ shares`, {
       contractId: given.contractId,
     });
-  const key =
-    given.whole || centralShare === undefined ? own : xorBytes(own, openSealed(identity, centralShare));
-  const aad = associated(given.contractId, given.keyVersion);
-  const plain = aesGcmDecrypt(key, fromBase64(given.nonce), fromBase64(given.sealedSecrets), aad);
+  return openWith(given, own, open);
+}
+
+/** The same with the parts in the clear, as whoever judges has them. @throws AntirioError corrupt */
+export async function openWith(
+  given: Pick<KeyPackage, 'contractId' | 'keyVersion' | 'nonce' | 'sealedSecrets' | 'header'>,
+  part: Uint8Array,
+  shares: readonly Uint8Array[],
+): Promise<Secrets> {
+  for await (const secret of candidateSecrets(shares, given.header.body.threshold)) {
+    try {
+      return decrypt(given, xorBytes(part, secret));
+    } catch (error) {
+      if (!isAntirioError(error, 'corrupt')) throw error;
+    }
+  }
+  throw new AntirioError('corrupt', 'the keys do not open with these shares', {
+    contractId: given.contractId,
+  });
+}
+
+function decrypt(
+  {
+    contractId,
+    keyVersion,
+    nonce,
+    sealedSecrets,
+  }: Pick<KeyPackage, 'contractId' | 'keyVersion' | 'nonce' | 'sealedSecrets'>,
+  key: Uint8Array,
+): Secrets {
+  const aad = associated(contractId, keyVersion);
+  const plain = aesGcmDecrypt(key, fromBase64(nonce), fromBase64(sealedSecrets), aad);
   return parseInput(secrets, JSON.parse(fromUtf8(plain)));
 }
 

@@ -8,7 +8,14 @@ import {
   verifyDocument,
   type EdgeId,
 } from '@antirio/kernel';
-import { TERMS_KIND, contractTerms, termsHash, type ContractTerms } from '@antirio/service-contract';
+import {
+  TERMS_KIND,
+  contractTerms,
+  escrowProblem,
+  nothingDelivered,
+  termsHash,
+  type ContractTerms,
+} from '@antirio/service-contract';
 import { z } from 'zod';
 import type { ArbitratorPorts } from './options.ts';
 import type { ContractStore, StoredContract } from './contract-store.ts';
@@ -36,6 +43,8 @@ function checkParties(terms: ContractTerms, ours: EdgeId, role: 'customer' | 'pr
   if (terms[role] !== ours)
     throw new AntirioError('forbidden', `this edge is not the ${role} of these terms`);
   if (terms.customer === terms.provider) throw new AntirioError('invalidInput', 'a contract takes two edges');
+  const problem = escrowProblem(terms);
+  if (problem !== undefined) throw new AntirioError('invalidInput', problem);
   if (terms.expiresAt <= now)
     throw new AntirioError('gone', 'these terms have expired', { expiresAt: terms.expiresAt });
 }
@@ -121,7 +130,7 @@ export function createSigning(ports: ArbitratorPorts, store: ContractStore, ledg
   function armed(contract: StoredContract): StoredContract {
     const next: StoredContract = {
       ...contract,
-      phase: { at: 'arming', keysWithProvider: false, keysWithCentral: false },
+      phase: { at: 'arming', keys: nothingDelivered },
     };
     store.put(next);
     return next;

@@ -80,6 +80,9 @@ export const OPEN_ROUTES: readonly OpenRoute[] = [
   post('arbitrator', 'arbitrator/v1/contract/:id/keys', 'party', { role: 'edge' }),
   post('arbitrator', 'arbitrator/v1/contract/:id/return', 'party', { role: 'edge' }),
   post('arbitrator', 'arbitrator/v1/contract/:id/statement', 'party', { role: 'edge' }),
+  // Holders are no parties: the arbitrator looks at the terms on the ledger.
+  post('arbitrator', 'arbitrator/v1/escrow/:any/share', 'known'),
+  post('arbitrator', 'arbitrator/v1/escrow/:any/release', 'known'),
   post('arbitrator', 'arbitrator/v1/central/:any', 'known', AT_CENTRE),
   get('arbitrator', 'arbitrator/v1/central/set/:any', 'known', AT_CENTRE),
   get('arbitrator', 'arbitrator/v1/central/record/:any', 'known', AT_CENTRE),

@@ -3,6 +3,7 @@ import { TERMS_KIND, advance, termsHash, type ContractTerms, type LifeStep } fro
 import { balanceOf, credit } from './accounts.ts';
 import type { Context } from './context.ts';
 import type { Draft } from './draft.ts';
+import { exposeAtEnd, readyWith, refuseEscrow } from './key-records.ts';
 import { takeMatch } from './orders.ts';
 import { done, refuse, type Outcome } from './receipt.ts';
 import { keys, type ContractRecord, type SetRecord, type TermsRecord } from './records.ts';
@@ -60,6 +61,8 @@ function refuseTerms(
     return refuse('unauthenticated', 'the customer has not signed these terms');
   if (!hasSigned(terms, terms.provider, signatures.provider))
     return refuse('unauthenticated', 'the provider has not signed these terms');
+  const escrow = refuseEscrow(terms);
+  if (escrow !== undefined) return escrow;
   if (terms.expiresAt <= env.now) return refuse('gone', 'the contract has expired');
   if (draft.read(keys.contract(terms.contractId)) !== undefined)
     return refuse('conflict', 'there is such a contract already');
@@ -203,6 +206,7 @@ export function contractReady(context: Context, tx: PayloadOf<'contract/ready'>)
   const ready = step(context, contract, { step: 'ready' });
   if ('ok' in ready) return ready;
   context.draft.put(keys.contract(contract.id), { ...ready, readyAt: context.env.now });
+  readyWith(context, contract.id, tx.keyVersion);
   return done();
 }
 
@@ -232,17 +236,28 @@ export function cancelContract(context: Context, tx: PayloadOf<'contract/cancel'
   if (contract.life.state !== 'VALIDATED' && !agreed)
     return refuse('forbidden', "once READY, a contract is cancelled with the other party's signature only");
   const cancelled = step(context, contract, { step: 'cancel' });
+  exposeAtEnd(context, contract, 'CANCELLED');
   return 'ok' in cancelled ? cancelled : settle(context, cancelled, 'cancelled', `cancelled by ${by}`);
+}
+
+function refuseExpiry({ by, env }: Context, { contract, terms }: LiveContract): Refusal | undefined {
+  const byCentral = by === terms.central;
+  if (!byCentral && !isParty(contract, by)) return refuse('forbidden', 'the contract is of others');
+  const end = terms.expiresAt + (byCentral ? 0 : terms.takeoverSlaMs + EXPIRY_GRACE_MS);
+  if (env.now < end) return refuse('conflict', 'the contract has not expired');
+  const owed = contract.activation?.owed === true || contract.dispute !== undefined;
+  return contract.life.state === 'HANDED_BACK' && owed
+    ? refuse('conflict', 'what was served is to be settled first')
+    : undefined;
 }
 
 export function expireContract(context: Context, tx: PayloadOf<'contract/expire'>): Outcome {
   const found = findContract(context.draft, tx.contractId);
   if ('ok' in found) return found;
-  const { contract, terms } = found;
-  const byCentral = context.by === terms.central;
-  if (!byCentral && !isParty(contract, context.by)) return refuse('forbidden', 'the contract is of others');
-  const end = terms.expiresAt + (byCentral ? 0 : terms.takeoverSlaMs + EXPIRY_GRACE_MS);
-  if (context.env.now < end) return refuse('conflict', 'the contract has not expired');
+  const { contract } = found;
+  const refusal = refuseExpiry(context, found);
+  if (refusal !== undefined) return refusal;
   const expired = step(context, contract, { step: 'expire' });
+  exposeAtEnd(context, contract, 'EXPIRED');
   return 'ok' in expired ? expired : settle(context, expired, 'expired', 'ended without activation');
 }

@@ -11,6 +11,7 @@ import type { Context, Env } from './context.ts';
 import { Draft } from './draft.ts';
 import { openContract, releaseEpoch, takeEpoch } from './epochs.ts';
 import type { Genesis } from './genesis.ts';
+import { confirmKeys, rekeyContract, releaseShare } from './key-records.ts';
 import { holdMatch, placeOrder, releaseMatch, withdrawOrder } from './orders.ts';
 import { refuse, type MachineEvent, type Outcome, type Receipt } from './receipt.ts';
 import { keys } from './records.ts';
@@ -41,16 +42,34 @@ function dispatch(context: Context, tx: Payload): Outcome {
       return holdMatch(context, tx);
     case 'match/release':
       return releaseMatch(context, tx);
+    default:
+      return dispatchRights(context, tx);
+  }
+}
+
+type ContractTx = Exclude<Payload, { type: `${'identity' | 'account' | 'order' | 'match'}/${string}` }>;
+
+/** Who may act, and who may read. */
+function dispatchRights(context: Context, tx: ContractTx): Outcome {
+  switch (tx.type) {
     case 'epoch/take':
       return takeEpoch(context, tx);
     case 'epoch/release':
       return releaseEpoch(context, tx);
+    case 'escrow/release':
+      return releaseShare(context, tx);
+    case 'keys/confirm':
+      return confirmKeys(context, tx);
+    case 'contract/rekey':
+      return rekeyContract(context, tx);
     default:
       return dispatchContract(context, tx);
   }
 }
 
-function dispatchContract(context: Context, tx: Extract<Payload, { type: `contract/${string}` }>): Outcome {
+type LifeTx = Exclude<Extract<ContractTx, { type: `contract/${string}` }>, { type: 'contract/rekey' }>;
+
+function dispatchContract(context: Context, tx: LifeTx): Outcome {
   switch (tx.type) {
     case 'contract/validate':
       return validateContract(context, tx);

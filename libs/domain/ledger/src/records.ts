@@ -118,6 +118,23 @@ export interface OpeningRecord {
   readonly evidence: Readonly<Record<string, unknown>>;
 }
 
+/** The version of the keys that the provider is READY with, and who has seen it. */
+export interface KeysRecord {
+  readonly version: number;
+  /** `confirmed`: both edges heard a frame that verifies under it. */
+  readonly state: 'unconfirmed' | 'confirmed';
+  readonly confirmedAt?: number;
+  readonly exposedAt?: number;
+  /** The number of the opening, or the end of the contract. */
+  readonly exposedBy?: number | 'CANCELLED' | 'EXPIRED';
+}
+
+/** A holder's word that it gave its share away. */
+export interface ShareRelease {
+  readonly keyVersion: number;
+  readonly at: number;
+}
+
 /** The protected set: epochs belong to it, whichever contract they are taken under. */
 export interface SetRecord {
   readonly id: string;
@@ -164,6 +181,9 @@ export const keys = {
   contract: (id: string): Key<ContractRecord> => `contract/${id}`,
   terms: (id: string): Key<TermsRecord> => `terms/${id}`,
   opening: (contractId: string, n: number): Key<OpeningRecord> => `opening/${contractId}/${padded(n)}`,
+  keys: (contractId: string): Key<KeysRecord> => `keys/${contractId}`,
+  shareRelease: (contractId: string, opening: number, holder: EdgeId): Key<ShareRelease> =>
+    `escrow/${contractId}/${padded(opening)}/${holder}`,
   activation: (contractId: string, epoch: number): Key<Activation> =>
     `activation/${contractId}/${padded(epoch)}`,
   statement: (contractId: string, epoch: number, role: Role): Key<StatementRecord> =>

@@ -38,7 +38,7 @@ function refuseStatement(
 }
 
 /** Both sides say the same: the takeover is paid, or, where none was owed, the contract lives on with exposed keys. */
-function conclude(context: Context, contract: ContractRecord, reason: string): Outcome {
+function conclude(context: Context, { contract, terms }: LiveContract, reason: string): Outcome {
   const { life, activation } = contract;
   const back =
     life.state === 'HANDED_BACK'
@@ -46,6 +46,8 @@ function conclude(context: Context, contract: ContractRecord, reason: string): O
       : step(context, contract, { step: 'handBack', epoch: activation?.epoch ?? 0 });
   if ('ok' in back) return back;
   if (activation?.owed !== true) {
+    // Out of READY until there are new keys.
+    if (terms.exposed === 'refuse') return done({ agreed: true });
     const rearmed = step(context, back, { step: 'rearm', exposed: true });
     return 'ok' in rearmed ? rearmed : done({ agreed: true });
   }
@@ -53,7 +55,7 @@ function conclude(context: Context, contract: ContractRecord, reason: string): O
   return 'ok' in settled ? settled : settle(context, settled, 'honoured', reason);
 }
 
-function compare(context: Context, contract: ContractRecord, epoch: number): Outcome {
+function compare(context: Context, { contract, terms }: LiveContract, epoch: number): Outcome {
   const { draft } = context;
   const [mine, theirs] = (['customer', 'provider'] as const).map((role) =>
     draft.read(keys.statement(contract.id, epoch, role)),
@@ -74,7 +76,9 @@ function compare(context: Context, contract: ContractRecord, epoch: number): Out
   const { dispute: _settled, ...agreed } = contract;
   draft.put(keys.contract(contract.id), agreed);
   draft.emit('contract/agreed', keys.contract(contract.id), { contractId: contract.id, epoch });
-  return epoch === 0 ? done({ agreed: true }) : conclude(context, agreed, 'both statements agree');
+  return epoch === 0
+    ? done({ agreed: true })
+    : conclude(context, { contract: agreed, terms }, 'both statements agree');
 }
 
 /** One party's word on the handback. It may be bettered until both agree or the arbitrator has ruled. */
@@ -90,7 +94,7 @@ export function makeStatement(context: Context, tx: PayloadOf<'contract/statemen
   const { id } = found.contract;
   draft.put(keys.statement(id, statement.epoch, role), { statement, counters, at: env.now });
   draft.emit('contract/stated', keys.contract(id), { contractId: id, role, epoch: statement.epoch });
-  return compare(context, found.contract, statement.epoch);
+  return compare(context, found, statement.epoch);
 }
 
 /** Ends a contract on one statement, where the other party has kept silent for the agreed time. */
@@ -110,7 +114,7 @@ export function closeContract(context: Context, tx: PayloadOf<'contract/close'>)
   const [only] = stated;
   if (only === undefined) return refuse('conflict', 'neither party has made a statement');
   if (env.now < only.at + SILENCE_MS) return refuse('conflict', 'the other party still has time to speak');
-  return conclude(context, contract, 'the other party kept silent');
+  return conclude(context, found, 'the other party kept silent');
 }
 
 type SignedRoot = Extract<BreachEvidence, { kind: 'statementBelowRoot' }>['root'];

@@ -10,7 +10,7 @@ import {
   type Random,
   type Signed,
 } from '@antirio/kernel';
-import { contractTerms, edgeId, handbackStatement } from '@antirio/service-contract';
+import { contractTerms, edgeId, handbackStatement, signedKeyHeader } from '@antirio/service-contract';
 import { orderTerms } from '@antirio/market';
 
 const amount = z.int().min(1).max(1_000_000_000_000_000);
@@ -107,7 +107,19 @@ export const payload = z.discriminatedUnion('type', [
     contractId: z.uuid(),
     imageCid: z.string().max(128),
     configCid: z.string().max(128),
+    keyVersion: z.int().min(1).default(1),
     evidence: evidence.default({}),
+  }),
+  /** Newer keys are where the old ones were; by the provider, with what the customer signed for them. */
+  z.strictObject({ type: z.literal('contract/rekey'), header: signedKeyHeader }),
+  /** By the customer: both edges heard a frame that verifies under this version. */
+  z.strictObject({ type: z.literal('keys/confirm'), contractId: z.uuid(), keyVersion: z.int().min(1) }),
+  /** By a holder, before its share leaves. */
+  z.strictObject({
+    type: z.literal('escrow/release'),
+    contractId: z.uuid(),
+    opening: z.int().min(1),
+    keyVersion: z.int().min(1),
   }),
   z.strictObject({ type: z.literal('contract/degrade'), contractId: z.uuid(), reason: z.string().max(256) }),
   z.strictObject({

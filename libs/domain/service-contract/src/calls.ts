@@ -1,8 +1,16 @@
+import type { EdgeId } from '@antirio/kernel';
 import type { CallMethod } from './messages.ts';
 
-/** Which calls are under way and when a failed one may go again: one at a time per method, doubled jittered delays. */
+/** A method, or a method with the holder that it is for. */
+export type CallKey = CallMethod | `${CallMethod}/${string}`;
+
+export function callKey(method: CallMethod, holder: EdgeId | undefined): CallKey {
+  return holder === undefined ? method : `${method}/${holder}`;
+}
+
+/** Which calls are under way and when a failed one may go again: one at a time per key, doubled jittered delays. */
 export type CallBook = Partial<
-  Record<CallMethod, { readonly busySince: number; readonly notBefore: number; readonly failures: number }>
+  Record<CallKey, { readonly busySince: number; readonly notBefore: number; readonly failures: number }>
 >;
 
 const FIRST_DELAY_MS = 100;
@@ -10,33 +18,33 @@ const MAX_DELAY_MS = 5000;
 /** A call whose answer never came (its process was restarted under it) is given up after this. */
 const LOST_MS = 20_000;
 
-export function mayCall(book: CallBook, method: CallMethod, now: number): boolean {
-  const entry = book[method];
+export function mayCall(book: CallBook, key: CallKey, now: number): boolean {
+  const entry = book[key];
   if (entry === undefined) return true;
   if (entry.busySince >= 0) return now - entry.busySince > LOST_MS;
   return now >= entry.notBefore;
 }
 
-export function callBegun(book: CallBook, method: CallMethod, now: number): CallBook {
-  return { ...book, [method]: { busySince: now, notBefore: 0, failures: book[method]?.failures ?? 0 } };
+export function callBegun(book: CallBook, key: CallKey, now: number): CallBook {
+  return { ...book, [key]: { busySince: now, notBefore: 0, failures: book[key]?.failures ?? 0 } };
 }
 
 /** After an answer. `againInMs` paces calls that are repeated on purpose; failures back off by themselves. */
 export function callEnded(
   book: CallBook,
-  method: CallMethod,
+  key: CallKey,
   now: number,
   outcome: { readonly ok: boolean; readonly againInMs?: number | undefined },
   random: number,
 ): CallBook {
-  const failures = outcome.ok ? 0 : (book[method]?.failures ?? 0) + 1;
+  const failures = outcome.ok ? 0 : (book[key]?.failures ?? 0) + 1;
   const backoff = Math.min(FIRST_DELAY_MS * 2 ** Math.min(failures, 10), MAX_DELAY_MS) * (0.5 + random);
   const delay = outcome.againInMs ?? (outcome.ok ? 0 : backoff);
-  return { ...book, [method]: { busySince: -1, notBefore: now + delay, failures } };
+  return { ...book, [key]: { busySince: -1, notBefore: now + delay, failures } };
 }
 
-export function failuresOf(book: CallBook, method: CallMethod): number {
-  return book[method]?.failures ?? 0;
+export function failuresOf(book: CallBook, key: CallKey): number {
+  return book[key]?.failures ?? 0;
 }
 
 /** Whoever holds a later epoch, or the ledger itself, has made a release superfluous. */

@@ -35,6 +35,8 @@ export type CentralQuestion =
       readonly record: EpochRecord;
       /** The customer's own signed word about this epoch has been shown, or one that is not about it. */
       readonly word?: 'counts' | 'stale';
+      /** The newest opening is too old for the holders: another is recorded. */
+      readonly stale?: boolean;
     }
   | {
       readonly method: 'take';
@@ -228,10 +230,9 @@ function onAsked(state: CentralState, id: string, question: CentralQuestion, con
 
 /** The keys are open by right already: asking again after a restart changes nothing. */
 function isOpenAlready(state: CentralState, question: Extract<CentralQuestion, { method: 'open' }>): boolean {
-  const { terms, life, record } = question;
-  return (
-    state.opened[terms.contractId] === true || OPEN_BY_RIGHT.has(life) || record.holder === terms.provider
-  );
+  const { terms, life, record, stale = false } = question;
+  const recorded = state.opened[terms.contractId] === true && !stale;
+  return recorded || OPEN_BY_RIGHT.has(life) || record.holder === terms.provider;
 }
 
 function onOpen(

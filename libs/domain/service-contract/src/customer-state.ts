@@ -1,5 +1,6 @@
 import type { EdgeId } from '@antirio/kernel';
 import type { CallBook } from './calls.ts';
+import type { KeyDelivery } from './key-delivery.ts';
 import type { CallArgs, ContractRecord, DownCounters } from './messages.ts';
 import {
   actUnder,
@@ -22,8 +23,7 @@ export type CustomerPhase =
    */
   | {
       readonly at: 'arming';
-      readonly keysWithProvider: boolean;
-      readonly keysWithCentral: boolean;
+      readonly keys: KeyDelivery;
       readonly epoch?: number;
     }
   | { readonly at: 'guarded'; readonly epoch: number }
@@ -76,6 +76,8 @@ export interface CustomerState {
   readonly yielding: Yielding;
   /** The epoch that a provider of another contract of the set has: that contract's machine brings it back. */
   readonly elsewhere: number | undefined;
+  /** Newer keys on their way. Begun anew after a restart: delivering twice does no more than once. */
+  readonly renewal: KeyDelivery | undefined;
 }
 
 export type Step = readonly [CustomerState, readonly PartyEffect[]];
@@ -138,6 +140,7 @@ export function createCustomer(
     forced: false,
     yielding: notYielding(now),
     elsewhere: undefined,
+    renewal: undefined,
   };
 }
 

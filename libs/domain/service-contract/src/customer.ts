@@ -1,5 +1,5 @@
 import type { EdgeId } from '@antirio/kernel';
-import { callEnded, isReleaseVain } from './calls.ts';
+import { callEnded, callKey, isReleaseVain } from './calls.ts';
 import {
   isStable,
   mayAsk,
@@ -20,6 +20,7 @@ import {
   type Step,
 } from './customer-state.ts';
 import { onReleaseKnown, onTold, onYieldAnswer, whenYielded, whileYielding } from './customer-yield.ts';
+import { deliver, onDelivered, renewKeys } from './key-renewal.ts';
 import { mayAct } from './lease.ts';
 import {
   contractRecord,
@@ -115,25 +116,24 @@ function askRecord(state: CustomerState, now: number): Step {
   const { phase, terms } = state;
   const settledDown =
     phase.at === 'ended' ||
-    (phase.at === 'guarded' && state.record !== undefined && mayAct(state.acting.lease, now));
+    (phase.at === 'guarded' &&
+      state.record !== undefined &&
+      state.renewal === undefined &&
+      mayAct(state.acting.lease, now));
   if (settledDown && (phase.at === 'ended' || now - state.recordAt < RECORD_SELDOM_MS)) return [state, []];
   return call(state, terms.central, { method: 'record', args: { contractId: terms.contractId } }, now);
 }
 
 type PhaseTick = (state: CustomerState, now: number) => Step;
 
+const standGuard: PhaseTick = (state, now) => chain(takeFromOther(state, now), (one) => renewKeys(one, now));
+
 const byPhase: { readonly [P in CustomerPhase['at']]: PhaseTick } = {
   arming(state, now) {
-    const { phase, terms } = state;
-    if (phase.at !== 'arming') return [state, []];
-    const { contractId } = terms;
-    if (!phase.keysWithCentral)
-      return call(state, terms.central, { method: 'keyShare', args: { contractId } }, now);
-    if (!phase.keysWithProvider && phase.epoch !== undefined)
-      return call(state, terms.provider, { method: 'keys', args: { contractId } }, now);
-    return [state, []];
+    const { phase } = state;
+    return phase.at === 'arming' ? deliver(state, phase.keys, phase.epoch !== undefined, now) : [state, []];
   },
-  guarded: takeFromOther,
+  guarded: standGuard,
   yielding: whileYielding,
   yielded: whenYielded,
   recovering(state, now) {
@@ -169,7 +169,7 @@ const byPhase: { readonly [P in CustomerPhase['at']]: PhaseTick } = {
       now,
     );
   },
-  stated: takeFromOther,
+  stated: standGuard,
   ended: (state) => [state, []],
 };
 
@@ -203,31 +203,23 @@ function onAnswer(state: CustomerState, answer: Answer, context: Context): Step 
     : answer.retryInMs;
   const calls = callEnded(
     state.calls,
-    answer.method,
+    callKey(answer.method, answer.holder),
     context.now,
     { ok: answer.ok, againInMs: again },
     context.random(),
   );
   const next = { ...state, calls };
-  if (answer.ok) return onSuccess(next, answer.method, answer.value, context.now);
-  return answer.method === 'release' && isReleaseVain(answer.code) ? onReleaseKnown(next) : [next, []];
-}
-
-function onKeysGiven(
-  state: CustomerState,
-  given: { readonly keysWithCentral?: true; readonly keysWithProvider?: true },
-): Step {
-  const { phase } = state;
-  return phase.at === 'arming' ? [{ ...state, phase: { ...phase, ...given } }, []] : [state, []];
+  if (!answer.ok)
+    return answer.method === 'release' && isReleaseVain(answer.code) ? onReleaseKnown(next) : [next, []];
+  const isDelivery = answer.method === 'keyShare' || answer.method === 'keys';
+  return isDelivery
+    ? [onDelivered(next, answer.holder, answer.value), []]
+    : onSuccess(next, answer.method, answer.value, context.now);
 }
 
 function onSuccess(state: CustomerState, method: Answer['method'], value: unknown, now: number): Step {
   const { phase } = state;
   switch (method) {
-    case 'keyShare':
-      return onKeysGiven(state, { keysWithCentral: true });
-    case 'keys':
-      return onKeysGiven(state, { keysWithProvider: true });
     case 'record':
       return onRecord(state, contractRecord.parse(value), now);
     case 'take':

@@ -110,6 +110,12 @@ describe('the grantor', () => {
     expect(begun).toMatchObject({ ok: true, endedMsAgo: 500, actFrom: until + MAX_DOWNLINK_LEAD_MS });
   });
 
+  test('counts the whole time on air while it does not know whether its take is on the ledger', () => {
+    const [taking, begun] = beginTake(grantor, setId, { ...record, released: true }, 1, leaseMs, 20_000);
+    expect(begun).toMatchObject({ ok: true });
+    expect(quietMs(taking, setId, 20_500)).toBe(MAX_DOWNLINK_LEAD_MS);
+  });
+
   test('reserves counter blocks in the slot of the edge, and in no other', () => {
     const reserve = [
       { devAddr: '0000000a', slot: 0, above: -1 },

@@ -196,6 +196,9 @@ export function leaseRuns(
 
 /** For how long, ms, what was sent under an earlier epoch of the set may still come on air. */
 export function quietMs(state: GrantorState, setId: string, now: number): number {
-  const until = Math.max(grantedSet(state, setId).quietUntil, state.startedAt + MAX_DOWNLINK_LEAD_MS);
+  const { quietUntil, taking } = grantedSet(state, setId);
+  // An epoch may be on the ledger already while we do not know yet what became of our submission.
+  if (taking) return Math.ceil(Math.max(quietUntil - now, MAX_DOWNLINK_LEAD_MS));
+  const until = Math.max(quietUntil, state.startedAt + MAX_DOWNLINK_LEAD_MS);
   return Math.ceil(Math.max(0, until - now));
 }

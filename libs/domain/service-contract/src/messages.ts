@@ -101,7 +101,12 @@ export type DownCounters = z.output<typeof downCounters>;
 
 const contractId = z.uuid();
 export const callSchemas = {
-  ready: z.strictObject({ contractId, imageCid: z.string(), configCid: z.string() }),
+  ready: z.strictObject({
+    contractId,
+    imageCid: z.string(),
+    configCid: z.string(),
+    keyVersion: z.int().min(1).default(1),
+  }),
   witness: z.strictObject({ contractId }),
   /** The rim adds the signed Merkle root over the ring as it stands. */
   open: z.strictObject({ contractId, from: count, evidence, word: signedWord.optional() }),
@@ -110,7 +115,12 @@ export const callSchemas = {
   statement: z.strictObject({ contractId, statement: handbackStatement, counters: downCounters }),
   record: z.strictObject({ contractId }),
   keys: z.strictObject({ contractId }),
-  keyShare: z.strictObject({ contractId }),
+  /** One holder's share of the arbitrators' part, from the customer. */
+  keyShare: z.strictObject({ contractId, holder: edgeId }),
+  /** A holder's release of its share against an opening on the ledger, to the provider. */
+  share: z.strictObject({ contractId, holder: edgeId, opening: z.int().min(1) }),
+  /** The provider holds another version of the keys: the ledger is to know. */
+  rekey: z.strictObject({ contractId, keyVersion: z.int().min(1) }),
   return: z.strictObject({ contractId, epoch: count }),
   yield: takeOver,
 } as const;
@@ -127,6 +137,8 @@ export const contractRecord = z.object({
   released: z.boolean(),
   /** The provider's newest epoch under this contract. */
   activation: count.optional(),
+  /** Of the keys that the provider was READY with last. */
+  keyVersion: count.optional(),
   /** What the provider's newest statement is about: the range of its ring that is handed back. */
   handback: z.object({ epoch: count, from: count, through: count }).optional(),
   /** Whether the grantor's promise to the holder may still run, by its own record. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { generateIdentity, parseEdgeId } from '@antirio/kernel';
 import type { CustomerPhase } from './customer-state.ts';
+import { nothingDelivered } from './key-delivery.ts';
 import { leads, type Standing } from './one-set.ts';
 import type { ProviderPhase } from './provider-state.ts';
 import { contractTerms, type ContractTerms } from './terms.ts';
@@ -37,7 +38,7 @@ const provider = (n: number, phase: ProviderPhase): Standing => ({
 const leading = (...all: readonly Standing[]): number[] =>
   all.flatMap((one, i) => (leads(one, all) ? [i] : []));
 
-const arming: CustomerPhase = { at: 'arming', keysWithProvider: false, keysWithCentral: false };
+const arming: CustomerPhase = { at: 'arming', keys: nothingDelivered };
 
 describe('of several contracts of one set', () => {
   test('an ended one keeps its say at the customer until a newer one has an epoch', () => {

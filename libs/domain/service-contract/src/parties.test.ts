@@ -67,7 +67,12 @@ describe('the provider', () => {
     let effects: readonly PartyEffect[];
     [state, effects] = step(
       state,
-      { type: 'answer', method: 'open', ok: true, value: { share: { x: 1 }, epoch: 1 } },
+      {
+        type: 'answer',
+        method: 'open',
+        ok: true,
+        value: { opening: 1, releases: [{ holder: terms.central, share: { x: 1 } }] },
+      },
       10,
     );
     expect(effects.map((effect) => effect.type)).toContain('openKeys');

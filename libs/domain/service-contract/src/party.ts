@@ -8,7 +8,8 @@ import {
   leaseRequested,
   type LeaseHolder,
 } from './lease.ts';
-import { callBegun, mayCall, type CallBook } from './calls.ts';
+import { callBegun, callKey, mayCall, type CallBook } from './calls.ts';
+import type { HeldShare } from './escrow.ts';
 import type {
   CallArgs,
   CallMethod,
@@ -27,10 +28,18 @@ import type { SignedWord } from './yield-word.ts';
 export type PartyEvent =
   | { readonly type: 'tick' }
   | { readonly type: 'datagram'; readonly from: EdgeId; readonly datagram: Datagram }
-  | { readonly type: 'answer'; readonly method: CallMethod; readonly ok: true; readonly value: unknown }
   | {
       readonly type: 'answer';
       readonly method: CallMethod;
+      /** Whom it was asked, where a method goes to several. */
+      readonly holder?: EdgeId;
+      readonly ok: true;
+      readonly value: unknown;
+    }
+  | {
+      readonly type: 'answer';
+      readonly method: CallMethod;
+      readonly holder?: EdgeId;
       readonly ok: false;
       readonly code: string;
       readonly retryInMs?: number;
@@ -50,6 +59,8 @@ export type PartyEvent =
   | { readonly type: 'returnTold'; readonly forced: boolean }
   /** An operator is sure that the customer is dead, or has its operator's word. */
   | { readonly type: 'takeoverTold'; readonly by: string }
+  /** With these shares the keys do not open. */
+  | { readonly type: 'keysRefused' }
   | {
       readonly type: 'sealedOff';
       readonly counters: DownCounters;
@@ -71,6 +82,8 @@ export interface Observed {
   /** Gap filling: whether everything the other side offered is here, and through which of its records. */
   readonly source?: { readonly pulledThrough: number; readonly caughtUp: boolean };
   readonly storeOk?: boolean;
+  /** The version of the keys in the customer's files; of the package that the provider holds. */
+  readonly keyVersion?: number;
 }
 
 export type Milestone =
@@ -93,13 +106,16 @@ export type Milestone =
   /** The customer acts again, under an epoch that another of its contracts brought back. */
   | 'followed'
   | 'stated'
+  | 'rekeyed'
+  | 'keysRefused'
+  | 'badShare'
   | 'ended';
 
 export type PartyEffect =
   | { readonly type: 'send'; readonly to: EdgeId; readonly datagram: Datagram }
   | ({ readonly type: 'call'; readonly to: EdgeId } & CallArgs)
-  /** Combine the central arbitrator's share with ours and give the keys to the service. Never written to disk. */
-  | { readonly type: 'openKeys'; readonly share: unknown }
+  /** Combine the holders' shares with our part (null: we hold the whole) and give the keys to the service. Never written to disk. */
+  | { readonly type: 'openKeys'; readonly shares: readonly HeldShare[] | null }
   /** Shut the fence, note what the ring holds, compute the statement from `from` on; answered by `sealedOff`. */
   | { readonly type: 'sealOff'; readonly from: number; readonly epoch: number }
   /** Shut the fence and tell which counters are used; answered by `givenUp`. */
@@ -276,6 +292,7 @@ export function leaseNews(
 
 /** One call, if none of its kind is under way or waits for its back-off. */
 export function callOnce(book: CallBook, to: EdgeId, call: CallArgs, now: number): [CallBook, PartyEffect[]] {
-  if (!mayCall(book, call.method, now)) return [book, []];
-  return [callBegun(book, call.method, now), [{ type: 'call', to, ...call }]];
+  const key = callKey(call.method, 'holder' in call.args ? call.args.holder : undefined);
+  if (!mayCall(book, key, now)) return [book, []];
+  return [callBegun(book, key, now), [{ type: 'call', to, ...call }]];
 }

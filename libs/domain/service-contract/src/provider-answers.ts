@@ -1,12 +1,20 @@
 import { z } from 'zod';
-import { callEnded, isReleaseVain } from './calls.ts';
+import { callEnded, callKey, isReleaseVain } from './calls.ts';
 import { heardOtherwise } from './detector.ts';
+import { openingRecorded, shareRefused, shareReleased } from './gathering.ts';
 import { MAX_DOWNLINK_LEAD_MS, surelyPassed } from './lease.ts';
 import { contractRecord, isOver, takeAnswer, type ContractRecord, type Evidence } from './messages.ts';
 import { isServedByOther } from './other-provider.ts';
-import { actUnder, waitOf, type Context, type PartyEffect, type PartyEvent } from './party.ts';
+import { actUnder, waitOf, type Context, type PartyEvent } from './party.ts';
 import { wordOf } from './provider-yield.ts';
-import { enter, type ProviderPhase, type ProviderState, type Step } from './provider-state.ts';
+import {
+  chain,
+  enter,
+  nothingGathered,
+  type ProviderPhase,
+  type ProviderState,
+  type Step,
+} from './provider-state.ts';
 import { createWatch, witnessed } from './watch.ts';
 
 const RECORD_PACE_MS = 500;
@@ -20,12 +28,16 @@ export function onAnswer(state: ProviderState, answer: Answer, context: Context)
   const paced = answer.ok ? pace(answer.method) : answer.retryInMs;
   const calls = callEnded(
     state.calls,
-    answer.method,
+    callKey(answer.method, answer.holder),
     now,
     { ok: answer.ok, againInMs: paced },
     context.random(),
   );
   const next = { ...state, calls };
+  if (answer.method === 'share' && answer.holder !== undefined)
+    return answer.ok
+      ? shareReleased(next, answer.holder, shareAnswer.parse(answer.value).share, now)
+      : shareRefused(next, answer.holder, answer.code);
   if (!answer.ok) return onRefusal(next, answer.method, answer.code, now);
   return onSuccess[answer.method]?.(next, answer.value, now) ?? [next, []];
 }
@@ -34,7 +46,7 @@ function pace(method: Answer['method']): number | undefined {
   return method === 'record' ? RECORD_PACE_MS : method === 'witness' ? WITNESS_PACE_MS : undefined;
 }
 
-const openAnswer = z.object({ share: z.unknown() });
+const shareAnswer = z.object({ share: z.unknown() });
 const witnessAnswer = z.object({ heard: z.boolean() });
 
 type OnSuccess = (state: ProviderState, value: unknown, now: number) => Step;
@@ -42,7 +54,8 @@ type OnSuccess = (state: ProviderState, value: unknown, now: number) => Step;
 const onSuccess: Partial<Record<Answer['method'], OnSuccess>> = {
   ready: (state, _value, now) => (state.phase.at === 'preparing' ? beReady(state, now) : [state, []]),
   witness: (state, value, now) => onWitness(state, witnessAnswer.parse(value).heard, now),
-  open: (state, value) => onOpened(state, openAnswer.parse(value).share),
+  open: onOpened,
+  rekey: (state) => [{ ...state, record: undefined }, []],
   take(state, value, now) {
     const { epoch, actAfterMs } = takeAnswer.parse(value);
     return onTaken(state, epoch, actAfterMs, now);
@@ -70,20 +83,22 @@ function onWitness(state: ProviderState, heard: boolean, now: number): Step {
   return [{ ...state, watch: next }, heard ? [{ type: 'note', milestone: 'cleared', detail: {} }] : []];
 }
 
-function onOpened(state: ProviderState, share: unknown): Step {
+/** The opening is on the ledger. From here on it reads, as soon as enough shares are here. */
+function onOpened(state: ProviderState, value: unknown, now: number): Step {
   const { phase } = state;
-  const open: PartyEffect = { type: 'openKeys', share };
-  if (phase.at !== 'opening') return [state, [open]];
+  const recorded = openingRecorded(state, value, now);
+  if (phase.at !== 'opening') return recorded;
   const { from } = phase;
   const after = phase.after === undefined ? {} : { after: phase.after };
   const word = phase.word === undefined ? {} : { word: phase.word };
-  const next = enter(
-    { ...state, record: undefined, rimAskedAt: -Infinity },
-    { at: 'reading', from, ...after, ...word },
-    'opened',
-    { from },
+  return chain(recorded, (one) =>
+    enter(
+      { ...one, record: undefined, rimAskedAt: -Infinity },
+      { at: 'reading', from, ...after, ...word },
+      'opened',
+      { from, opening: one.gathering.opening },
+    ),
   );
-  return [next[0], [open, ...next[1]]];
 }
 
 function onTaken(state: ProviderState, epoch: number, actAfterMs: number, now: number): Step {
@@ -139,7 +154,8 @@ function catchUp(
     witness: 'unasked',
   };
   const after = phase.at === 'stated' ? { after: phase.epoch } : {};
-  return enter(state, { at: 'opening', from, evidence, ...after }, 'confirmed', evidence);
+  const fresh = { ...state, gathering: nothingGathered };
+  return enter(fresh, { at: 'opening', from, evidence, ...after }, 'confirmed', evidence);
 }
 
 /** Nobody could be asked, or not now: nothing is known that was not known before. */
@@ -169,7 +185,7 @@ function isTakingOver({ phase }: ProviderState, method: Answer['method']): boole
 const opens = ({ at }: ProviderPhase): boolean => at === 'opening' || at === 'reading';
 
 /** The customer was not dead after all. Keys that were opened stay exposed; the contract lives on. */
-function standBy(state: ProviderState, now: number): Step {
+export function standBy(state: ProviderState, now: number): Step {
   return watchAgain(state, 'cleared', now);
 }
 
@@ -182,7 +198,8 @@ function watchAgain(state: ProviderState, milestone: 'cleared' | 'stoodDown', no
   const { phase } = state;
   const watching = createWatch(heardOtherwise(state.watch.detector, now));
   const refused = wordOf(state).word?.signature ?? state.word.refused;
-  const next = { ...state, watch: watching, record: undefined, word: { ...state.word, refused } };
+  const word = { ...state.word, refused };
+  const next = { ...state, watch: watching, gathering: nothingGathered, record: undefined, word };
   if ((phase.at === 'opening' || phase.at === 'reading') && phase.after !== undefined)
     return enter(next, { at: 'stated', from: phase.from, epoch: phase.after }, milestone);
   return enter(next, { at: 'ready' }, milestone);

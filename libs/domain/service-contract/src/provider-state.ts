@@ -1,5 +1,6 @@
 import { failuresOf, type CallBook } from './calls.ts';
 import { createDetector } from './detector.ts';
+import type { HeldShare } from './escrow.ts';
 import type { CallArgs, ContractRecord, DownCounters, Evidence } from './messages.ts';
 import {
   actUnder,
@@ -43,6 +44,25 @@ export type ProviderPhase =
   | { readonly at: 'stated'; readonly from: number; readonly epoch: number }
   | { readonly at: 'ended' };
 
+/** What a provider has of the arbitrators' part. In memory only, like the keys. */
+export interface Gathering {
+  /** The number of the opening on the ledger that shares are released against. */
+  readonly opening: number | undefined;
+  readonly shares: readonly HeldShare[];
+  /** The keys did not open with these shares: every holder is asked. */
+  readonly refused: boolean;
+  readonly openedAt: number;
+  readonly triedAt: number;
+}
+
+export const nothingGathered: Gathering = {
+  opening: undefined,
+  shares: [],
+  refused: false,
+  openedAt: -Infinity,
+  triedAt: -Infinity,
+};
+
 export interface ProviderState {
   readonly terms: ContractTerms;
   readonly phase: ProviderPhase;
@@ -52,6 +72,7 @@ export interface ProviderState {
   readonly calls: CallBook;
   readonly acting: Acting;
   readonly observed: Observed;
+  readonly gathering: Gathering;
   readonly vigilAt: number;
   /** When sealing off or opening was asked of the rim last. */
   readonly rimAskedAt: number;
@@ -91,6 +112,7 @@ export function createProvider(
     calls: {},
     acting: phase.at === 'active' ? actUnder(acting, phase.epoch, now) : acting,
     observed: {},
+    gathering: nothingGathered,
     vigilAt: -Infinity,
     rimAskedAt: -Infinity,
     record: undefined,

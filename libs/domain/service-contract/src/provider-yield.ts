@@ -1,6 +1,6 @@
 import { isSuspect } from './detector.ts';
 import type { Evidence } from './messages.ts';
-import { enter, type ProviderState, type Step } from './provider-state.ts';
+import { enter, nothingGathered, type ProviderState, type Step } from './provider-state.ts';
 import { cleared } from './watch.ts';
 import { isPlanned, isWordOf, type SignedWord } from './yield-word.ts';
 
@@ -36,7 +36,7 @@ export function onTakeOver(state: ProviderState, word: SignedWord, now: number):
   const evidence = evidenceOf(state, word, now);
   const after = phase.at === 'stated' ? { after: phase.epoch } : {};
   return enter(
-    { ...known, watch: cleared(state.watch), rimAskedAt: -Infinity },
+    { ...known, watch: cleared(state.watch), gathering: nothingGathered, rimAskedAt: -Infinity },
     { at: 'opening', from, evidence, word, ...after },
     'confirmed',
     { ...evidence, cause: word.body.cause },

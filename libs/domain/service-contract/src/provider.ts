@@ -12,10 +12,20 @@ import {
   type PartyEffect,
   type PartyEvent,
 } from './party.ts';
+import { askHolders, isEnough, isStale, sharesRefused } from './gathering.ts';
+import { announceKeys } from './key-renewal.ts';
 import { isHeldByOther, isServedByOther } from './other-provider.ts';
-import { onAnswer } from './provider-answers.ts';
+import { onAnswer, standBy } from './provider-answers.ts';
 import { mayTakeNow, onTakeOver, readsUnder, wordOf } from './provider-yield.ts';
-import { call, chain, enter, type ProviderPhase, type ProviderState, type Step } from './provider-state.ts';
+import {
+  call,
+  chain,
+  enter,
+  nothingGathered,
+  type ProviderPhase,
+  type ProviderState,
+  type Step,
+} from './provider-state.ts';
 import { cleared, probeReplied, watch, type Watch } from './watch.ts';
 
 const VIGIL_EVERY_MS = 500;
@@ -40,6 +50,8 @@ export function providerStep(state: ProviderState, event: PartyEvent, context: C
       return onSealedOff(state, event);
     case 'counterAsked':
       return [{ ...state, acting: wantBlock(state.acting, state.terms.slots.provider, event) }, []];
+    case 'keysRefused':
+      return onKeysRefused(state);
     default:
       return onTold(state, event, context.now);
   }
@@ -103,13 +115,11 @@ const byPhase: { readonly [P in ProviderPhase['at']]: PhaseTick } = {
     if (observed.service !== 'standby' || observed.keysHeld !== true || observed.ring === undefined)
       return [state, []];
     const { contractId, image } = terms;
-    return call(
-      state,
-      { method: 'ready', args: { contractId, imageCid: image.imageCid, configCid: image.configCid } },
-      now,
-    );
+    const { imageCid, configCid } = image;
+    const args = { contractId, imageCid, configCid, keyVersion: observed.keyVersion ?? 1 };
+    return call(state, { method: 'ready', args }, now);
   },
-  ready: watchCustomer,
+  ready: standReady,
   opening(state, { now }) {
     const { phase, terms } = state;
     if (phase.at !== 'opening') return [state, []];
@@ -121,6 +131,8 @@ const byPhase: { readonly [P in ProviderPhase['at']]: PhaseTick } = {
   },
   reading(state, { now }) {
     const again = reopenIfForgotten(state, now);
+    if (state.gathering.opening !== undefined && !isEnough(state))
+      return hasReturned(state, now) && mayTakeNow(state, now) ? standBy(state, now) : askHolders(state, now);
     const { record, terms } = state;
     if (record === undefined || !mayTakeNow(state, now)) return again;
     const take: CallArgs = { method: 'take', args: { contractId: terms.contractId, expected: record.epoch } };
@@ -154,7 +166,7 @@ const byPhase: { readonly [P in ProviderPhase['at']]: PhaseTick } = {
       now,
     );
   },
-  stated: watchCustomer,
+  stated: standReady,
   ended: (state) => [state, []],
 };
 
@@ -162,14 +174,32 @@ const byPhase: { readonly [P in ProviderPhase['at']]: PhaseTick } = {
 function openAlone(state: ProviderState, now: number): Step {
   const reads = state.observed.service === 'active' || state.observed.service === 'loading';
   if (reads || now - state.rimAskedAt < RIM_AGAIN_MS) return [state, []];
-  return [{ ...state, rimAskedAt: now }, [{ type: 'openKeys', share: null }]];
+  return [{ ...state, rimAskedAt: now }, [{ type: 'openKeys', shares: null }]];
 }
 
-/** After a restart, or of the service alone, the keys are gone: the central arbitrator gives its share again. */
+/** The customer beats again, and holds its lease, before there are shares enough to read anything. */
+function hasReturned({ watch: seen, terms, gathering }: ProviderState, now: number): boolean {
+  const { lastHeardAt } = seen.detector;
+  const isHeard =
+    lastHeardAt > gathering.openedAt && now - lastHeardAt < terms.heartbeatIntervalMs * terms.missedBeats;
+  return isHeard && seen.fencedSince === undefined;
+}
+
+function onKeysRefused(state: ProviderState): Step {
+  const { state: next, hopeless } = sharesRefused(state);
+  const shares = next.gathering.shares.map(({ holder }) => holder);
+  return [next, [{ type: 'note', milestone: 'keysRefused', detail: { shares, hopeless } }]];
+}
+
+/** After a restart, or of the service alone, the keys are gone: the holders give their shares again. */
 function reopenIfForgotten(state: ProviderState, now: number): Step {
   const { phase, observed, terms } = state;
   if (observed.service !== 'needsSecrets' || !('from' in phase)) return [state, []];
   if (terms.opening === 'autonomous') return openAlone(state, now);
+  const { gathering } = state;
+  if (gathering.opening !== undefined && (!isEnough(state) || gathering.refused))
+    return askHolders(state, now);
+  if (gathering.opening !== undefined && !isStale(state, now)) return [state, []];
   const evidence: Evidence = {
     lastBeatMsAgo: 0,
     lastSequence: state.watch.detector.sequence,
@@ -178,6 +208,10 @@ function reopenIfForgotten(state: ProviderState, now: number): Step {
   };
   const args = { contractId: terms.contractId, from: phase.from, evidence, ...wordOf(state) };
   return call(state, { method: 'open', args }, now);
+}
+
+function standReady(state: ProviderState, context: Context): Step {
+  return chain(watchCustomer(state, context), (one) => announceKeys(one, context.now));
 }
 
 function watchCustomer(state: ProviderState, { now }: Context): Step {
@@ -207,7 +241,7 @@ function confirm(state: ProviderState, evidence: Evidence): Step {
   if (from === undefined) return [state, []];
   const after = phase.at === 'stated' ? { after: phase.epoch } : {};
   return enter(
-    { ...state, watch: cleared(state.watch), rimAskedAt: -Infinity },
+    { ...state, watch: cleared(state.watch), gathering: nothingGathered, rimAskedAt: -Infinity },
     { at: 'opening', from, evidence, ...after },
     'confirmed',
     evidence,

@@ -78,7 +78,7 @@ describe('a provider', () => {
     const { state, now } = runUntil(aProvider({ at: 'ready' }, autonomous), 'opening', 3000);
     expect(providerDesires(state, now)).toMatchObject({ service: 'active', fence: { state: 'shut' } });
     const { effects } = driveProvider(state, tick, now + 20);
-    expect(effects).toContainEqual({ type: 'openKeys', share: null });
+    expect(effects).toContainEqual({ type: 'openKeys', shares: null });
     const witnessed = runUntil(aProvider({ at: 'ready' }), 'opening', 3000);
     expect(providerDesires(witnessed.state, witnessed.now).service).toBe('standby');
   });
@@ -91,7 +91,10 @@ describe('a provider', () => {
 
 describe('a customer', () => {
   test('is bound to its lease before the provider gets its keys', () => {
-    const arming = aCustomer({ at: 'arming', keysWithCentral: true, keysWithProvider: false });
+    const arming = aCustomer({
+      at: 'arming',
+      keys: { keyVersion: 1, sharesWith: [terms.central], withProvider: false },
+    });
     const first = driveCustomer(arming, tick, 20);
     expect(called(first.effects)).toContain('record');
     expect(called(first.effects)).not.toContain('keys');
@@ -104,7 +107,7 @@ describe('a customer', () => {
   test('stands by for every later epoch of its provider, in whatever phase it learns of it', () => {
     const statement = { contractId, epoch: 2, from: 1, through: 2, devices: [] };
     const phases: CustomerPhase[] = [
-      { at: 'arming', keysWithCentral: true, keysWithProvider: true, epoch: 1 },
+      { at: 'arming', keys: { keyVersion: 1, sharesWith: [terms.central], withProvider: true }, epoch: 1 },
       { at: 'guarded', epoch: 1 },
       { at: 'recovering', epoch: 2 },
       { at: 'retaken', epoch: 3, providerEpoch: 2 },

@@ -1,15 +1,10 @@
 import { z } from 'zod';
-import { canonicalBytes, parseEdgeId, sha256Hex, type EdgeId } from '@antirio/kernel';
+import { canonicalBytes, sha256Hex } from '@antirio/kernel';
+import { edgeId } from './edge-id.ts';
+import { escrowTerms, exposedKeys } from './escrow.ts';
 import { yieldTerms } from './yield-word.ts';
 
-export const edgeId = z.string().transform((text, context): EdgeId => {
-  try {
-    return parseEdgeId(text);
-  } catch {
-    context.addIssue({ code: 'custom', message: 'not an edge id (PeerId of an Ed25519 key)' });
-    return z.NEVER;
-  }
-});
+export { edgeId } from './edge-id.ts';
 
 const amount = z.int().min(0).max(1_000_000_000_000);
 const hexOf = (bytes: number): z.ZodString => z.string().regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`));
@@ -67,6 +62,9 @@ export const contractTerms = z.strictObject({
     .int()
     .min(65_536)
     .default(16 << 20),
+  /** Who holds the arbitrators' part of the keys. */
+  escrow: escrowTerms,
+  exposed: exposedKeys,
   /** FCntDown blocks with index = slot (mod 4) are the party's. */
   slots: z.strictObject({ customer: z.int().min(0).max(3), provider: z.int().min(0).max(3) }),
   yielding: yieldTerms.prefault({}),

@@ -178,7 +178,12 @@ describe('a provider', () => {
     );
     ({ state } = driveProvider(
       opening.state,
-      { type: 'answer', method: 'open', ok: true, value: { share: {} } },
+      {
+        type: 'answer',
+        method: 'open',
+        ok: true,
+        value: { opening: 1, releases: [{ holder: terms.central, share: {} }] },
+      },
       30,
     ));
     const active: PartyEvent = { type: 'observed', observed: { service: 'active' } };

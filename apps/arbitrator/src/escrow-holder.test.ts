@@ -1,0 +1,204 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { silentLog, systemRandom } from '@antirio/host';
+import {
+  AntirioError,
+  generateIdentity,
+  openIdentity,
+  parseEdgeId,
+  signDocument,
+  type EdgeId,
+  type Identity,
+  type SealKey,
+} from '@antirio/kernel';
+import { RING_ROOT_KIND } from '@antirio/ledger-machine';
+import { contractTerms, type ContractTerms } from '@antirio/service-contract';
+import { createEscrowHolder, type EscrowHolder } from './escrow-holder.ts';
+import { openEscrowStore, type EscrowStore } from './escrow-store.ts';
+import type { LedgerClient } from './ledger-client.ts';
+import { divideKeys, openKeys, type DividedKeys } from './sealed-keys.ts';
+
+const edges = [1, 2, 3, 4].map(() => openIdentity(generateIdentity()));
+const [customer, provider, central, witness] = edges as [Identity, Identity, Identity, Identity];
+const contractId = '6f1b2b52-4a3d-4c86-9f0e-a7d1c45be02f';
+const terms: ContractTerms = contractTerms.parse({
+  version: 1,
+  contractId,
+  customer: customer.edgeId,
+  provider: provider.edgeId,
+  central: central.edgeId,
+  set: { setId: 'bridge', service: 'lora', devices: [{ devEui: '00000000000000aa', devAddr: '0000000a' }] },
+  image: { imageName: 'lora', imageCid: 'i', configCid: 'c' },
+  confidentiality: 'process',
+  opening: 'witnessed',
+  standby: 'hot',
+  stakes: { customer: 100, provider: 100 },
+  slots: { customer: 0, provider: 1 },
+  escrow: { threshold: 2, holders: [central.edgeId, witness.edgeId] },
+  expiresAt: 10,
+});
+const secrets = (keyVersion: number) => ({
+  keyVersion,
+  sessions: [{ devEui: '00000000000000aa', devAddr: '0000000a', nwkSKey: '11'.repeat(16) }],
+});
+const sealKeyOf = (edge: EdgeId): SealKey => {
+  const found = edges.find(({ edgeId }) => edgeId === edge);
+  if (found === undefined) throw new TypeError('unknown edge');
+  return found.sealKey;
+};
+const divide = (version = 1): Promise<DividedKeys> =>
+  divideKeys(customer, terms, {}, secrets(version), sealKeyOf, systemRandom);
+
+let folder = '';
+let state: Map<string, unknown>;
+let submitted: unknown[];
+let now = 0;
+let refusal: AntirioError | undefined;
+let divided: DividedKeys;
+const stores: EscrowStore[] = [];
+
+const ledger = {
+  read: async (key: string) => state.get(key),
+  fetch: async (key: string) => state.get(key),
+  time: async () => now,
+  sealKeyOf: async (edge: string) => sealKeyOf(parseEdgeId(edge)),
+  submit: async (payload: unknown) => {
+    if (refusal !== undefined) throw refusal;
+    submitted.push(payload);
+    return {};
+  },
+} as unknown as LedgerClient;
+
+function holderOf(identity: Identity, maxContracts = 10): EscrowHolder {
+  const store = openEscrowStore(join(folder, `${identity.edgeId}.db`));
+  stores.push(store);
+  return createEscrowHolder({
+    identity,
+    ledger,
+    store,
+    log: silentLog,
+    maxContracts,
+  });
+}
+
+const deliveryTo = (identity: Identity, from = divided) => {
+  const mine = from.forHolders.find(({ holder }) => holder === identity.edgeId);
+  if (mine === undefined) throw new TypeError('no share');
+  return mine.delivery;
+};
+
+function recordOpening(
+  by: Identity,
+  keyVersion = 1,
+  root = { contractId, root: 'ab'.repeat(32), count: 3, through: 3 },
+): void {
+  const { signature } = signDocument(by, RING_ROOT_KIND, root);
+  state.set(`opening/${contractId}/000000000001`, {
+    epoch: 1,
+    at: now,
+    keyVersion,
+    root,
+    rootSignature: signature,
+  });
+  state.set(`contract/${contractId}`, { life: { state: 'READY' }, openings: 1 });
+}
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'escrow-'));
+  now = 1000;
+  refusal = undefined;
+  submitted = [];
+  divided = await divide();
+  state = new Map<string, unknown>([
+    [`terms/${contractId}`, { terms }],
+    [`contract/${contractId}`, { life: { state: 'READY' }, openings: 0 }],
+    ['set/bridge', { epoch: 1 }],
+  ]);
+});
+afterEach(() => {
+  for (const store of stores.splice(0)) store.close();
+  rmSync(folder, { recursive: true });
+});
+
+describe('a holder', () => {
+  test('gives its share after a restart, to the provider alone, and has it on the ledger before', async () => {
+    await holderOf(witness).keep(customer.edgeId, contractId, deliveryTo(witness));
+    recordOpening(provider);
+    const holder = holderOf(witness);
+    const answer = await holder.release(provider.edgeId, contractId, 1);
+    expect(submitted).toEqual([{ type: 'escrow/release', contractId, opening: 1, keyVersion: 1 }]);
+    if (!('share' in answer)) throw new TypeError(answer.refused);
+    const other = holderOf(central);
+    await other.keep(customer.edgeId, contractId, deliveryTo(central));
+    const second = await other.shareFor(terms, 1);
+    if (second === undefined) throw new TypeError('no share');
+    const shares = [
+      { holder: parseEdgeId(witness.edgeId), box: answer.share.box },
+      { holder: parseEdgeId(central.edgeId), box: second.box },
+    ];
+    const opened = await openKeys(provider, divided.forProvider, shares);
+    expect(opened.sessions).toHaveLength(1);
+    await expect(openKeys(provider, divided.forProvider, shares.slice(0, 1))).rejects.toThrow(/take 2/);
+  });
+
+  test('gives nothing without an opening on the ledger, whatever it is told', async () => {
+    const holder = holderOf(witness);
+    await holder.keep(customer.edgeId, contractId, deliveryTo(witness));
+    expect(await holder.release(provider.edgeId, contractId, 1)).toEqual({ refused: 'noOpening' });
+    recordOpening(customer);
+    expect(await holder.release(provider.edgeId, contractId, 1)).toEqual({ refused: 'otherRoot' });
+    recordOpening(provider, 1, {
+      contractId: '7f1b2b52-4a3d-4c86-9f0e-a7d1c45be02f',
+      root: 'ab'.repeat(32),
+      count: 3,
+      through: 3,
+    });
+    expect(await holder.release(provider.edgeId, contractId, 1)).toEqual({ refused: 'otherRoot' });
+    recordOpening(provider);
+    expect(await holder.release(customer.edgeId, contractId, 1)).toEqual({ refused: 'notProvider' });
+    now += 600_001;
+    expect(await holder.release(provider.edgeId, contractId, 1)).toEqual({ refused: 'openingTooOld' });
+    expect(submitted).toEqual([]);
+  });
+
+  test('keeps its share back where the ledger does not take its release', async () => {
+    const holder = holderOf(witness);
+    await holder.keep(customer.edgeId, contractId, deliveryTo(witness));
+    recordOpening(provider);
+    refusal = new AntirioError('conflict', 'the share may not be released');
+    expect(await holder.release(provider.edgeId, contractId, 1)).toEqual({ refused: 'openingTooOld' });
+    refusal = new AntirioError('unavailable', 'no ledger');
+    await expect(holder.release(provider.edgeId, contractId, 1)).rejects.toThrow(/no ledger/);
+  });
+
+  test('takes a share only from the customer, only where it is a holder, and only the share that was signed for', async () => {
+    const holder = holderOf(witness);
+    const mine = deliveryTo(witness);
+    await expect(holder.keep(provider.edgeId, contractId, mine)).rejects.toThrow(/only the customer/);
+    const theirs = deliveryTo(witness, await divide());
+    await expect(holder.keep(customer.edgeId, contractId, { ...mine, share: theirs.share })).rejects.toThrow(
+      /not the one that the customer gave/,
+    );
+    const stranger = openIdentity(generateIdentity());
+    await expect(holderOf(stranger).keep(customer.edgeId, contractId, mine)).rejects.toThrow(/no share of/);
+    await expect(holderOf(witness, 0).keep(customer.edgeId, contractId, mine)).rejects.toThrow(/at most 0/);
+    expect(holder.held()).toBe(0);
+  });
+
+  test('gives the version that was opened, keeps two, and destroys them when the contract is over', async () => {
+    const holder = holderOf(witness);
+    for (const version of [1, 2, 3])
+      await holder.keep(customer.edgeId, contractId, deliveryTo(witness, await divide(version)));
+    recordOpening(provider, 2);
+    expect(await holder.release(provider.edgeId, contractId, 1)).toMatchObject({ share: { keyVersion: 2 } });
+    recordOpening(provider, 1);
+    expect(await holder.release(provider.edgeId, contractId, 1)).toEqual({ refused: 'noShare' });
+    await holder.sweep();
+    expect(holder.held()).toBe(1);
+    state.set(`contract/${contractId}`, { life: { state: 'SETTLED', row: 'honoured' }, openings: 1 });
+    await holder.sweep();
+    expect(holder.held()).toBe(0);
+  });
+});

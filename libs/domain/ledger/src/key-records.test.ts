@@ -1,0 +1,187 @@
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import { signDocument, type Identity } from '@antirio/kernel';
+import { KEY_HEADER_KIND, type ContractTerms } from '@antirio/service-contract';
+import {
+  ada,
+  ben,
+  central,
+  cleo,
+  createTestLedger,
+  makeTerms,
+  ready,
+  register,
+  ringRootOf,
+  statement,
+  take,
+  validation,
+  type TestLedger,
+} from './machine.fixture.ts';
+import { invariantProblems } from './invariants.ts';
+import { keys } from './records.ts';
+
+let ledger: TestLedger;
+beforeEach(() => {
+  ledger = createTestLedger();
+  register(ledger, ada, ben, cleo);
+});
+
+const HOLDERS = { threshold: 2, holders: [central.edgeId, cleo.edgeId] };
+const lifeOf = ({ contractId }: ContractTerms) => ledger.state.get(keys.contract(contractId));
+const keysOf = ({ contractId }: ContractTerms) => ledger.state.get(keys.keys(contractId));
+
+function sign(by: Identity, { contractId }: ContractTerms, keyVersion: number) {
+  const hash = 'ab'.repeat(32);
+  const body = { contractId, keyVersion, sealed: hash, part: hash, threshold: 1, shares: [] };
+  return { ...signDocument(by, KEY_HEADER_KIND, body), kind: KEY_HEADER_KIND } as const;
+}
+const rekey = (terms: ContractTerms, version: number, by = ada) =>
+  ledger.send(ben, { type: 'contract/rekey', header: sign(by, terms, version) });
+const open = ({ contractId }: ContractTerms, keyVersion = 1) =>
+  ledger.send(central, {
+    ...{ type: 'contract/open', contractId, keyVersion, root: ringRootOf(ben, contractId, 5) },
+  });
+const release = ({ contractId }: ContractTerms, opening: number, by: Identity = cleo, keyVersion = 1) =>
+  ledger.send(by, { type: 'escrow/release', contractId, opening, keyVersion });
+
+function isReady(terms: ContractTerms): ContractTerms {
+  expect(ledger.send(central, validation(terms, ada, ben))).toMatchObject({ ok: true });
+  expect(ledger.send(ben, ready(terms))).toMatchObject({ ok: true });
+  return terms;
+}
+
+describe('a share', () => {
+  test('is released by a holder, against an opening, once', () => {
+    const terms = isReady(makeTerms(1, { escrow: HOLDERS }));
+    expect(release(terms, 1)).toMatchObject({ ok: false, code: 'conflict' });
+    open(terms);
+    expect(release(terms, 1, ben)).toMatchObject({ ok: false });
+    expect(release(terms, 2)).toMatchObject({ ok: false });
+    expect(release(terms, 1, cleo, 2)).toMatchObject({ ok: false });
+    expect(release(terms, 1)).toMatchObject({ ok: true });
+    const at = ledger.now;
+    ledger.now += 1000;
+    expect(release(terms, 1)).toMatchObject({ ok: true });
+    expect(
+      ledger.state.get(keys.shareRelease(terms.contractId, 1, terms.escrow.holders[1] ?? terms.central)),
+    ).toEqual({ keyVersion: 1, at });
+  });
+
+  test('is not released long after the opening, in the ledger’s own time', () => {
+    const terms = isReady(makeTerms(1, { escrow: HOLDERS }));
+    open(terms);
+    ledger.now += 600_001;
+    expect(release(terms, 1)).toMatchObject({ ok: false, code: 'conflict' });
+    open(terms);
+    expect(release(terms, 1)).toMatchObject({ ok: false });
+    expect(release(terms, 2)).toMatchObject({ ok: true });
+  });
+
+  test('is held by neither party', () => {
+    const escrow = { threshold: 1, holders: [ben.edgeId] };
+    expect(ledger.send(central, validation(makeTerms(1, { escrow }), ada, ben))).toMatchObject({
+      ok: false,
+      code: 'invalidInput',
+    });
+  });
+});
+
+describe('a version of the keys', () => {
+  test('is exposed by its first opening, a suspected one too', () => {
+    const terms = isReady(makeTerms(1));
+    expect(keysOf(terms)).toEqual({ version: 1, state: 'unconfirmed' });
+    open(terms);
+    const at = ledger.now;
+    ledger.now += 5000;
+    open(terms);
+    expect(keysOf(terms)).toEqual({ version: 1, state: 'unconfirmed', exposedAt: at, exposedBy: 1 });
+    expect(lifeOf(terms)).toMatchObject({ life: { state: 'READY' } });
+  });
+
+  test('is exposed at the end of the contract', () => {
+    const cancelled = isReady(makeTerms(1));
+    const consent = {
+      ...signDocument(ben, 'antirio/cancel-consent/1', { contractId: cancelled.contractId }),
+    };
+    ledger.send(ada, {
+      type: 'contract/cancel',
+      contractId: cancelled.contractId,
+      consent: { ...consent, kind: 'antirio/cancel-consent/1' },
+    });
+    expect(keysOf(cancelled)).toMatchObject({ exposedBy: 'CANCELLED' });
+    const expired = isReady(makeTerms(2));
+    ledger.now = expired.expiresAt;
+    ledger.send(central, { type: 'contract/expire', contractId: expired.contractId });
+    expect(keysOf(expired)).toMatchObject({ exposedBy: 'EXPIRED' });
+  });
+
+  test('is followed by a newer one only where the customer has signed for it', () => {
+    const terms = isReady(makeTerms(1));
+    open(terms);
+    expect(rekey(terms, 2, ben)).toMatchObject({ ok: false, code: 'unauthenticated' });
+    expect(ledger.send(ada, { type: 'contract/rekey', header: sign(ada, terms, 2) })).toMatchObject({
+      ok: false,
+      code: 'forbidden',
+    });
+    expect(rekey(terms, 2)).toMatchObject({ ok: true });
+    expect(rekey(terms, 1)).toMatchObject({ ok: true, result: { keyVersion: 2 } });
+    expect(keysOf(terms)).toEqual({ version: 2, state: 'unconfirmed' });
+  });
+
+  test('is confirmed by the customer, for the frames that both edges heard', () => {
+    const terms = isReady(makeTerms(1));
+    const confirm = (by: Identity, keyVersion: number) =>
+      ledger.send(by, { type: 'keys/confirm', contractId: terms.contractId, keyVersion });
+    expect(confirm(ben, 1)).toMatchObject({ ok: false });
+    expect(confirm(ada, 2)).toMatchObject({ ok: false });
+    expect(confirm(ada, 1)).toMatchObject({ ok: true });
+    expect(keysOf(terms)).toMatchObject({ state: 'confirmed', confirmedAt: ledger.now });
+  });
+});
+
+describe('after a handback that nothing is owed for', () => {
+  /** Its provider took the epoch from another provider, not from the customer. */
+  function unowed(exposed: 'accept' | 'refuse'): ContractTerms {
+    const first = isReady(makeTerms(1));
+    const set = { set: first.set, provider: cleo.edgeId, slots: { customer: 0, provider: 2 } };
+    const terms = makeTerms(2, { ...set, exposed });
+    ledger.send(central, validation(terms, ada, cleo));
+    ledger.send(cleo, ready(terms));
+    ledger.now += 5000;
+    ledger.send(central, take(ben, first, 1, { customer: ledger.now }));
+    ledger.send(ben, { type: 'epoch/release', setId: 'set-1', epoch: 2, counters: {} });
+    const root = ringRootOf(cleo, terms.contractId, 5);
+    ledger.send(central, { type: 'contract/open', contractId: terms.contractId, keyVersion: 1, root });
+    ledger.send(central, take(cleo, terms, 2));
+    ledger.send(cleo, { type: 'epoch/release', setId: 'set-1', epoch: 3, counters: {} });
+    ledger.send(ada, statement(terms, 3, 9));
+    expect(ledger.send(cleo, statement(terms, 3, 9))).toMatchObject({ ok: true, result: { agreed: true } });
+    return terms;
+  }
+  const renew = (terms: ContractTerms) =>
+    ledger.send(cleo, { type: 'contract/rekey', header: sign(ada, terms, 2) });
+
+  test('a contract that accepts exposed keys goes on, and is READY again with new ones', () => {
+    const terms = unowed('accept');
+    expect(lifeOf(terms)).toMatchObject({ life: { state: 'READY_EXPOSED' } });
+    expect(renew(terms)).toMatchObject({ ok: true });
+    expect(lifeOf(terms)).toMatchObject({ life: { state: 'READY' }, readyAt: ledger.now });
+  });
+
+  test('one that refuses them is out of READY until it has new ones', () => {
+    const terms = unowed('refuse');
+    expect(lifeOf(terms)).toMatchObject({ life: { state: 'HANDED_BACK' } });
+    const late = { customer: ledger.now - 1, holder: ledger.now - 1 };
+    expect(ledger.send(central, take(cleo, terms, 3, late))).toMatchObject({ ok: false });
+    expect(renew(terms)).toMatchObject({ ok: true });
+    expect(lifeOf(terms)).toMatchObject({ life: { state: 'READY' } });
+    expect(keysOf(terms)).toEqual({ version: 2, state: 'unconfirmed' });
+  });
+
+  test('one that never gets them expires, and both stakes go back', () => {
+    const terms = unowed('refuse');
+    ledger.now = terms.expiresAt;
+    const expired = ledger.send(central, { type: 'contract/expire', contractId: terms.contractId });
+    expect(expired).toMatchObject({ ok: true, result: { paid: { customer: 100, provider: 100 } } });
+    expect(invariantProblems(ledger.state)).toEqual([]);
+  });
+});

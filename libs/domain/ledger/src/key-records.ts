@@ -1,0 +1,127 @@
+import { verifyDocument } from '@antirio/kernel';
+import { escrowProblem, mayRelease } from '@antirio/service-contract';
+import { findContract, step } from './contracts.ts';
+import type { Context } from './context.ts';
+import type { Draft } from './draft.ts';
+import { done, refuse, type Outcome } from './receipt.ts';
+import { keys, type ContractRecord, type KeysRecord } from './records.ts';
+import type { PayloadOf } from './transaction.ts';
+
+/** The keys that a contract lives with; what is exposed of them cannot be taken back, only followed by new ones. */
+export function keysOf(draft: Draft, contractId: string): KeysRecord | undefined {
+  return draft.read(keys.keys(contractId));
+}
+
+/** Whoever opened these keys, or may have kept them, has seen them: they are exposed from the first time on. */
+export function expose(
+  { draft, env }: Context,
+  contractId: string,
+  keyVersion: number,
+  by: KeysRecord['exposedBy'],
+): void {
+  const known = keysOf(draft, contractId) ?? { version: keyVersion, state: 'unconfirmed' as const };
+  if (known.exposedAt !== undefined || keyVersion !== known.version) return;
+  draft.put(keys.keys(contractId), { ...known, exposedAt: env.now, exposedBy: by });
+  draft.emit('keys/exposed', keys.keys(contractId), { contractId, keyVersion, by });
+}
+
+/** What the provider is READY with. */
+export function readyWith({ draft }: Context, contractId: string, version: number): void {
+  const known = keysOf(draft, contractId);
+  if (known !== undefined && known.version >= version) return;
+  draft.put(keys.keys(contractId), { version, state: 'unconfirmed' });
+}
+
+/** At an end: the provider keeps its part, and what holders keep is out of this ledger's sight. */
+export function exposeAtEnd(context: Context, { id }: ContractRecord, by: 'CANCELLED' | 'EXPIRED'): void {
+  const known = keysOf(context.draft, id);
+  if (known !== undefined) expose(context, id, known.version, by);
+}
+
+/** A holder says that it has given its share away, against an opening that stands here. */
+export function releaseShare(context: Context, tx: PayloadOf<'escrow/release'>): Outcome {
+  const { draft, env, by } = context;
+  const found = findContract(draft, tx.contractId);
+  if ('ok' in found) return found;
+  const opening = draft.read(keys.opening(tx.contractId, tx.opening));
+  const { contract, terms } = found;
+  const allowed = mayRelease({
+    ...{ terms, asker: terms.provider, holder: by, now: env.now },
+    opening: opening && { ...opening, number: tx.opening, rootIsProviders: true },
+    contract: {
+      state: contract.life.state,
+      openings: contract.openings,
+      activation: contract.activation?.epoch,
+    },
+    epoch: draft.read(keys.set(contract.setId))?.epoch ?? 0,
+  });
+  if (!allowed.ok) return refuse('conflict', `the share may not be released: ${allowed.error}`);
+  if (opening?.keyVersion !== tx.keyVersion) return refuse('conflict', 'the opening is of other keys');
+  const key = keys.shareRelease(tx.contractId, tx.opening, by);
+  if (draft.read(key) === undefined) {
+    draft.put(key, { keyVersion: tx.keyVersion, at: env.now });
+    draft.emit('escrow/released', key, { contractId: tx.contractId, opening: tx.opening, holder: by });
+  }
+  return done();
+}
+
+/**
+ * The provider holds a newer version of the keys, and every holder its share of it: READY again where the old ones were exposed.
+ * Only what the customer has signed counts.
+ */
+export function rekeyContract(context: Context, tx: PayloadOf<'contract/rekey'>): Outcome {
+  const { draft, env, by } = context;
+  const { header } = tx;
+  const { contractId, keyVersion } = header.body;
+  const found = findContract(draft, contractId);
+  if ('ok' in found) return found;
+  const { contract, terms } = found;
+  if (contract.provider !== by)
+    return refuse('forbidden', 'only the provider says which keys it is READY with');
+  if (header.by !== contract.customer || !verifyDocument(header, header.kind))
+    return refuse('unauthenticated', 'the customer has not signed for these keys');
+  const known = keysOf(draft, contractId);
+  if (known === undefined) return refuse('conflict', `the contract is ${contract.life.state}`);
+  if (keyVersion <= known.version) return done({ keyVersion: known.version });
+  if (terms.expiresAt <= env.now) return refuse('gone', 'the contract has expired');
+  const rearmed = rearm(context, contract);
+  if ('ok' in rearmed) return rearmed;
+  draft.put(keys.keys(contractId), { version: keyVersion, state: 'unconfirmed' });
+  draft.emit('keys/renewed', keys.keys(contractId), { contractId, keyVersion });
+  return done({ keyVersion });
+}
+
+function rearm(
+  context: Context,
+  contract: ContractRecord,
+): ContractRecord | (Outcome & { readonly ok: false }) {
+  const { state } = contract.life;
+  if (state === 'READY' || state === 'DEGRADED') return contract;
+  if (contract.dispute !== undefined) return refuse('conflict', 'the statements differ');
+  const ready = step(context, contract, { step: 'rearm', exposed: false });
+  if ('ok' in ready) return ready;
+  const rearmed = { ...ready, readyAt: context.env.now };
+  context.draft.put(keys.contract(contract.id), rearmed);
+  return rearmed;
+}
+
+/** The customer has signed for frames that both edges heard and that verify under this version of the keys. */
+export function confirmKeys({ draft, env, by }: Context, tx: PayloadOf<'keys/confirm'>): Outcome {
+  const found = findContract(draft, tx.contractId);
+  if ('ok' in found) return found;
+  if (found.contract.customer !== by)
+    return refuse('forbidden', 'only the customer knows which frames are genuine');
+  const known = keysOf(draft, tx.contractId);
+  if (known?.version !== tx.keyVersion)
+    return refuse('conflict', `the keys are of version ${known?.version ?? 0}`);
+  if (known.state === 'unconfirmed')
+    draft.put(keys.keys(tx.contractId), { ...known, state: 'confirmed', confirmedAt: env.now });
+  return done();
+}
+
+export function refuseEscrow(
+  terms: Parameters<typeof escrowProblem>[0],
+): (Outcome & { readonly ok: false }) | undefined {
+  const problem = escrowProblem(terms);
+  return problem === undefined ? undefined : refuse('invalidInput', problem);
+}
