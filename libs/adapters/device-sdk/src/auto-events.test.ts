@@ -5,15 +5,7 @@ import { AntirioError } from '@antirio/kernel';
 import type { AutoEvent, Device } from '@antirio/edgex-contracts';
 import { createAutoEvents, type AutoEvents } from './auto-events.ts';
 import { commandValue } from './index.ts';
-import {
-  openSurroundings,
-  profile,
-  room,
-  SERVICE,
-  testDriver,
-  until,
-  type Surroundings,
-} from './surroundings.fixture.ts';
+import { profile, room, SERVICE, testDriver, until, withSurroundings } from './surroundings.fixture.ts';
 
 const autoEvent = (interval: string, more: object = {}): AutoEvent =>
   ({ interval, sourceName: 'Temperature', ...more }) as AutoEvent;
@@ -96,11 +88,7 @@ describe('auto events by themselves', () => {
 });
 
 describe('auto events of a service', () => {
-  let around: Surroundings;
-  beforeEach(async () => {
-    around = await openSurroundings(loadContract('core-metadata'));
-  });
-  afterEach(async () => around.close());
+  const around = withSurroundings(loadContract('core-metadata'));
   const withEvents = (name: string, ...autoEvents: object[]) => room(name, { autoEvents });
 
   test('begin with the device, and stop when it is locked, DOWN or gone', async () => {

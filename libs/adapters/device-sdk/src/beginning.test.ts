@@ -1,20 +1,9 @@
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { loadContract } from '@antirio/edgex-contract';
 import { AntirioError } from '@antirio/kernel';
-import {
-  openSurroundings,
-  profile,
-  room,
-  testDriver,
-  until,
-  type Surroundings,
-} from './surroundings.fixture.ts';
+import { profile, room, testDriver, until, withSurroundings } from './surroundings.fixture.ts';
 
-let around: Surroundings;
-beforeEach(async () => {
-  around = await openSurroundings(loadContract('core-metadata'));
-});
-afterEach(async () => around.close());
+const around = withSurroundings(loadContract('core-metadata'));
 
 test('a driver may add devices when it starts, and is told of none before that is over', async () => {
   const driver = testDriver({

@@ -1,22 +1,10 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { loadContract } from '@antirio/edgex-contract';
 import { parseCbor } from '@antirio/edgex-contracts';
 import { commandValue } from './index.ts';
-import {
-  openSurroundings,
-  profile,
-  room,
-  SERVICE,
-  testDriver,
-  until,
-  type Surroundings,
-} from './surroundings.fixture.ts';
+import { profile, room, SERVICE, testDriver, until, withSurroundings } from './surroundings.fixture.ts';
 
-let around: Surroundings;
-beforeEach(async () => {
-  around = await openSurroundings(loadContract('core-metadata'));
-});
-afterEach(async () => around.close());
+const around = withSurroundings(loadContract('core-metadata'));
 
 const provision = { profiles: [profile], devices: [room('r1'), room('r2')] };
 const paths = (): string[] =>

@@ -1,27 +1,21 @@
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { createBroker, createMqttBus, type Broker } from '@antirio/bus';
+import { afterEach, describe, expect, test } from '@jest/globals';
 import { loadContract } from '@antirio/edgex-contract';
+import { createBroker, createMqttBus, type Broker } from '@antirio/bus';
 import { httpPeer, silentLog, systemRandom, type Bus } from '@antirio/host';
 import { makeEnvelope, parseEnvelope, type Event } from '@antirio/edgex-contracts';
 import { commandValue, deviceServiceOptions } from './index.ts';
 import {
-  openSurroundings,
   profile,
+  provision,
   room,
   SERVICE,
   testDriver,
   until,
-  type Surroundings,
+  withSurroundings,
 } from './surroundings.fixture.ts';
 
-let around: Surroundings;
-beforeEach(async () => {
-  around = await openSurroundings(loadContract('core-metadata'));
-});
-afterEach(async () => around.close());
-
-const provision = { profiles: [profile], devices: [room('r1')] };
+const around = withSurroundings(loadContract('core-metadata'));
 
 describe('a service in a namespace of its own, behind a socket', () => {
   const prefix = 'contract/c1/';

@@ -1,23 +1,18 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { loadContract } from '@antirio/edgex-contract';
 import type { DiscoveredDevice } from './index.ts';
 import {
-  openSurroundings,
   profile,
+  provision,
   room,
   SERVICE,
   testDriver,
   until,
-  type Surroundings,
+  withSurroundings,
 } from './surroundings.fixture.ts';
 
-let around: Surroundings;
-beforeEach(async () => {
-  around = await openSurroundings(loadContract('core-metadata'));
-});
-afterEach(async () => around.close());
+const around = withSurroundings(loadContract('core-metadata'));
 
-const provision = { profiles: [profile], devices: [room('r1')] };
 const never = (): Promise<never> => new Promise(() => undefined);
 
 test('the driver is stopped though events cannot be sent and callbacks hang', async () => {

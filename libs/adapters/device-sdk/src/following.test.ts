@@ -1,25 +1,19 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { loadContract } from '@antirio/edgex-contract';
 import { AntirioError } from '@antirio/kernel';
 import { commandValue } from './index.ts';
 import {
   entity as device,
-  openSurroundings,
   profile,
+  provision,
   room,
   SERVICE,
   testDriver,
   until,
-  type Surroundings,
+  withSurroundings,
 } from './surroundings.fixture.ts';
 
-let around: Surroundings;
-beforeEach(async () => {
-  around = await openSurroundings(loadContract('core-metadata'));
-});
-afterEach(async () => around.close());
-
-const provision = { profiles: [profile], devices: [room('r1')] };
+const around = withSurroundings(loadContract('core-metadata'));
 
 describe('what others change in core-metadata', () => {
   test('is followed by its system events', async () => {

@@ -1,23 +1,11 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { loadContract } from '@antirio/edgex-contract';
 import { AntirioError } from '@antirio/kernel';
 import { commandValue, type CommandValue, type Driver } from './index.ts';
-import {
-  openSurroundings,
-  profile,
-  room,
-  testDriver,
-  until,
-  type Surroundings,
-} from './surroundings.fixture.ts';
+import { profile, provision, room, testDriver, until, withSurroundings } from './surroundings.fixture.ts';
 
-let around: Surroundings;
-beforeEach(async () => {
-  around = await openSurroundings(loadContract('core-metadata'));
-});
-afterEach(async () => around.close());
+const around = withSurroundings(loadContract('core-metadata'));
 
-const provision = { profiles: [profile], devices: [room('r1')] };
 const temperature = (value: unknown): CommandValue =>
   ({ resourceName: 'Temperature', valueType: 'Float64', value }) as CommandValue;
 const never = (): Promise<never> => new Promise(() => undefined);

@@ -1,25 +1,19 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { loadContract } from '@antirio/edgex-contract';
 import { AntirioError } from '@antirio/kernel';
 import { commandValue, type Driver } from './index.ts';
 import {
   entity as device,
-  openSurroundings,
   profile,
-  room,
+  provision,
   testDriver,
-  until,
-  type Surroundings,
   type TestDriver,
+  until,
+  withSurroundings,
 } from './surroundings.fixture.ts';
 
-let around: Surroundings;
-beforeEach(async () => {
-  around = await openSurroundings(loadContract('core-metadata'));
-});
-afterEach(async () => around.close());
+const around = withSurroundings(loadContract('core-metadata'));
 
-const provision = { profiles: [profile], devices: [room('r1')] };
 const stateOf = (name: string): unknown => around.metadata.entities.device.get(name)?.['operatingState'];
 
 /** Whose `added` of a device waits until it is let go. */

@@ -1,24 +1,11 @@
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { loadContract } from '@antirio/edgex-contract';
 import { makeEnvelope } from '@antirio/edgex-contracts';
 import { createHttpRim, httpPeer, silentLog, systemClock } from '@antirio/host';
 import { AntirioError, commandValue, type Driver } from './index.ts';
-import {
-  openSurroundings,
-  profile,
-  room,
-  testDriver,
-  until,
-  type Surroundings,
-} from './surroundings.fixture.ts';
+import { profile, provision, testDriver, until, withSurroundings } from './surroundings.fixture.ts';
 
-let around: Surroundings;
-beforeEach(async () => {
-  around = await openSurroundings(loadContract('core-metadata'));
-});
-afterEach(async () => around.close());
-
-const provision = { profiles: [profile], devices: [room('r1')] };
+const around = withSurroundings(loadContract('core-metadata'));
 
 test('a driver adds, changes and removes profiles', async () => {
   const service = await around.start(testDriver(), {}, { provision });

@@ -1,25 +1,12 @@
 import { writeFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { loadContract } from '@antirio/edgex-contract';
 import { baseResponse, baseResponseSchema } from '@antirio/edgex-contracts';
 import { commandValue } from './index.ts';
-import {
-  openSurroundings,
-  profile,
-  room,
-  testDriver,
-  until,
-  type Surroundings,
-} from './surroundings.fixture.ts';
+import { provision, testDriver, until, withSurroundings } from './surroundings.fixture.ts';
 
-let around: Surroundings;
-beforeEach(async () => {
-  around = await openSurroundings(loadContract('core-metadata'));
-});
-afterEach(async () => around.close());
-
-const provision = { profiles: [profile], devices: [room('r1')] };
+const around = withSurroundings(loadContract('core-metadata'));
 
 test('an event over maxEventSize is refused, and one below it is sent', async () => {
   const service = await around.start(testDriver(), { maxEventSize: 2 }, { provision });

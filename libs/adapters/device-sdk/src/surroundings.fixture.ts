@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterEach, beforeEach } from '@jest/globals';
 import type { z } from 'zod';
 import { createBroker, createLocalBus, type Broker } from '@antirio/bus';
 import { createBusRequests } from '@antirio/bus-request';
@@ -54,6 +55,9 @@ export const room = (name: string, more: object = {}): NonNullable<NewProvision[
   protocols: { room: { floor: 1 } },
   ...more,
 });
+
+/** What most services begin with. */
+export const provision = { profiles: [profile], devices: [room('r1')] } satisfies NewProvision;
 
 /** The same as core-metadata has it. */
 export const entity = (name: string, more: object = {}) => ({
@@ -215,5 +219,39 @@ export async function openSurroundings(contract: RequestContract): Promise<Surro
       // whatever was tested: nothing was asked that EdgeX's core-metadata does not have
       if (faults.length > 0) throw new AntirioError('invalidInput', faults.join('\n'));
     },
+  };
+}
+
+/** Surroundings for each test of a file or of a group, opened before it and closed after it, which then looks at what was asked. */
+export function withSurroundings(contract: RequestContract): Surroundings {
+  let open: Surroundings | undefined;
+  beforeEach(async () => {
+    open = await openSurroundings(contract);
+  });
+  afterEach(async () => open?.close());
+  const now = (): Surroundings => {
+    if (open === undefined) throw new AntirioError('internal', 'there are no surroundings but in a test');
+    return open;
+  };
+  return {
+    get dataDir() {
+      return now().dataDir;
+    },
+    get bus() {
+      return now().bus;
+    },
+    get metadata() {
+      return now().metadata;
+    },
+    get events() {
+      return now().events;
+    },
+    get told() {
+      return now().told;
+    },
+    start: (...all) => now().start(...all),
+    call: (...all) => now().call(...all),
+    command: (...all) => now().command(...all),
+    close: () => now().close(),
   };
 }
