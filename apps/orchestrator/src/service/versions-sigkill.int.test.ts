@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { callJson, repeat, silentLog, type Repeating } from '@antirio/host';
 import { openTestEdge, secretsInMemory, until, type TestEdge } from '../testing/edge.ts';
 import { orchestratorProcess, type RoomProcess } from '../testing/room-process.ts';
+import { migrationOf } from '../testing/stub-rooms.ts';
 import { writeTinyService } from '../testing/tiny-service.ts';
 
 const ID = 'k';
@@ -50,17 +51,7 @@ const runtimeOf = (what: string): string[] => readdirSync(join(edge.dir, 'orches
 beforeAll(async () => {
   edge = await openTestEdge();
   for (let n = 1; n <= 7; n++) await writeTinyService(archiveOf(`v${n}`), `v${n}`);
-  edge.rooms.migration.answer = ({ method, path, text }) => {
-    const id = path.split('/').at(-1) ?? '';
-    if (method === 'POST') {
-      const { contractId, imageCid } = JSON.parse(text) as { contractId: string; imageCid: string };
-      held.set(contractId, archiveOf(imageCid));
-      return { status: 202, json: {} };
-    }
-    if (method === 'DELETE') return { status: held.delete(id) ? 204 : 404 };
-    const archive = held.get(id);
-    return archive === undefined ? { status: 404, json: {} } : { json: { state: 'DOWNLOADED', archive } };
-  };
+  edge.rooms.migration.answer = migrationOf(held, archiveOf);
   edge.rooms.coreData.answer = ({ text }) => {
     const seq = /-9000-(\d{12})/.exec(text)?.[1];
     if (seq !== undefined) stored.add(Number(seq));

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { callJson } from '@antirio/host';
 import { openTestEdge, secretsInMemory, until, type TestEdge } from '../testing/edge.ts';
+import { migrationOf } from '../testing/stub-rooms.ts';
 import { writeTinyService } from '../testing/tiny-service.ts';
 
 const SECRETS = {
@@ -37,17 +38,7 @@ const held = new Map<string, string>();
 beforeAll(async () => {
   edge = await openTestEdge();
   for (const image of ['one', 'two', 'broken', 'mute']) await writeTinyService(archiveOf(image), image);
-  edge.rooms.migration.answer = ({ method, path, text }) => {
-    const id = path.split('/').at(-1) ?? '';
-    if (method === 'POST') {
-      const { contractId, imageCid } = JSON.parse(text) as { contractId: string; imageCid: string };
-      held.set(contractId, archiveOf(imageCid));
-      return { status: 202, json: {} };
-    }
-    if (method === 'DELETE') return { status: held.delete(id) ? 204 : 404 };
-    const archive = held.get(id);
-    return archive === undefined ? { status: 404, json: {} } : { json: { state: 'DOWNLOADED', archive } };
-  };
+  edge.rooms.migration.answer = migrationOf(held, archiveOf);
   edge.rooms.coreData.answer = () => ({ status: 201, json: {} });
   await edge.start(START);
 }, 60_000);

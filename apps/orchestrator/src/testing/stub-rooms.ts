@@ -18,6 +18,27 @@ export interface StubRoom {
   close(): Promise<void>;
 }
 
+/**
+ * Migration as a service sees it: each image that is asked for is DOWNLOADED at once.
+ * @param held archives by the name of the fetch, as they are asked for and let go
+ */
+export function migrationOf(
+  held: Map<string, string>,
+  archiveOf: (imageCid: string) => string,
+): StubRoom['answer'] {
+  return ({ method, path, text }) => {
+    const id = path.split('/').at(-1) ?? '';
+    if (method === 'POST') {
+      const { contractId, imageCid } = JSON.parse(text) as { contractId: string; imageCid: string };
+      held.set(contractId, archiveOf(imageCid));
+      return { status: 202, json: {} };
+    }
+    if (method === 'DELETE') return { status: held.delete(id) ? 204 : 404 };
+    const archive = held.get(id);
+    return archive === undefined ? { status: 404, json: {} } : { json: { state: 'DOWNLOADED', archive } };
+  };
+}
+
 export async function openStub(): Promise<StubRoom> {
   const calls: StubCall[] = [];
   const room = { answer: (_call: StubCall): Answer => ({ status: 404, json: { message: 'nothing here' } }) };
