@@ -382,7 +382,7 @@ describe('by the resources of the thesis alone', () => {
     await actAgain(run);
     await run.radio.pause();
     await caughtUp(run);
-    const { report, faults } = await judge(run, takeoverMs, { early: true });
+    const { report, faults } = await judge(run, takeoverMs, { early: true, quiet: false });
     expect(faults).toEqual([]);
     expect(report.uplinks).toMatchObject({ lost: 0, doubled: 0, forged: 0 });
     expect(report.settlement.balances).toEqual({ customer: 900, provider: 1_100 });

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import type { DemoOptionsInput } from '@antirio/demo';
+import { lacksFor, type DemoOptionsInput } from '@antirio/demo';
 import { testWhen } from '@antirio/testing';
 import { get } from './support/ask.ts';
 import { runCommand } from './support/command.ts';
 import { startDemos, type Demos, type PlannedDemo } from './support/demos.ts';
-import { expectWentWell } from './support/verdicts.ts';
+import { expectStayedWell, expectWentWell } from './support/verdicts.ts';
 
 type Kill = NonNullable<DemoOptionsInput['furtherKills']>[number];
 
@@ -32,8 +32,8 @@ function moistureIn(answer: unknown): number[] {
 }
 
 /**
- * Every way in which edge A may fail, both confidentialities, every standby; and SIGKILLs besides, of everybody and in every phase. Each must end the
- * same: nothing lost, doubled or forged, 900 and 1100 in the accounts.
+ * Every way in which edge A may fail so that edge B takes over, both confidentialities, every standby; and SIGKILLs besides, of everybody and in every
+ * phase. Each must end the same: nothing lost, doubled or forged, 900 and 1100 in the accounts.
  */
 const plans: Readonly<Record<string, PlannedDemo>> = {
   'killed, process, hot': {
@@ -54,17 +54,18 @@ const plans: Readonly<Record<string, PlannedDemo>> = {
     kill: 'freeze',
     furtherKills: [kill('b', 'migration'), kill('central', 'active'), kill('a', 'handback')],
   },
-  'frozen, forward, cold': {
-    ...{ kill: 'freeze', confidentiality: 'forward', standby: 'cold' },
-    furtherKills: [kill('central', 'agreement'), kill('a', 'active')],
-  },
   'cut off, process, warm': {
     ...{ kill: 'partition', standby: 'warm' },
     furtherKills: [kill('b', 'ready'), kill('a', 'handback'), kill('central', 'migration')],
   },
-  'cut off, forward, hot': {
-    ...{ kill: 'partition', confidentiality: 'forward' },
-    furtherKills: [kill('central', 'takeover'), kill('b', 'active')],
+  'cut off one way, forward, cold': {
+    ...{ kill: 'one-way', confidentiality: 'forward', standby: 'cold' },
+    furtherKills: [kill('central', 'agreement'), kill('a', 'active'), kill('b', 'active')],
+  },
+  'killed while there is no centre, process, hot': { kill: 'arbitrator' },
+  'killed, and started with an old backup, forward, hot': {
+    ...{ kill: 'old-backup', confidentiality: 'forward' },
+    furtherKills: [kill('b', 'takeover')],
   },
   // Where edge B is READY before edge A is back, this kill is the failure that it takes over.
   'killed while its image is sent, process, cold': {
@@ -81,6 +82,14 @@ const plans: Readonly<Record<string, PlannedDemo>> = {
     ],
   },
 };
+/** What is no failure that edge B takes over, or need not be one. */
+const nuisances: Readonly<Record<string, PlannedDemo>> = {
+  'loses three datagrams in ten': { kill: 'loss' },
+  'is half a second away': { kill: 'delay', standby: 'warm' },
+  'has a wall clock that jumps by an hour': { kill: 'clock' },
+  'loses its broker': { kill: 'broker', confidentiality: 'forward' },
+  'has a full disk': { kill: 'disk-full' },
+};
 const names = Object.keys(plans);
 const inContainer = 'killed, with its service in a container at edge B';
 const engineAnswers = await runCommand('docker', ['version']).then(
@@ -92,7 +101,10 @@ describe('edge A is', () => {
   let demos: Demos;
   beforeAll(() => {
     const container: PlannedDemo = { runtime: 'docker', asCommand: true };
-    const all = engineAnswers ? { [inContainer]: container, ...plans } : plans;
+    const possible = Object.fromEntries(
+      Object.entries(nuisances).filter(([, { kill: kind = 'sigkill' }]) => lacksFor(kind) === undefined),
+    );
+    const all = { ...(engineAnswers ? { [inContainer]: container } : {}), ...plans, ...possible };
     demos = startDemos(all, (name) => ({ seed: `${seed}/${name}`, duration: 3 }));
   });
   afterAll(() => demos.end());
@@ -100,6 +112,16 @@ describe('edge A is', () => {
   test.each(names)('%s: nothing is lost, doubled or forged, and the money is right', async (name) => {
     expectWentWell(await demos.result(name));
   });
+
+  for (const [name, { kill: kind = 'sigkill' }] of Object.entries(nuisances)) {
+    const lacks = lacksFor(kind);
+    testWhen(lacks === undefined, lacks ?? '')(
+      `alive, but ${name}: nothing is lost, doubled or forged`,
+      async () => {
+        expectStayedWell(await demos.result(name), kind);
+      },
+    );
+  }
 
   testWhen(engineAnswers, 'no container engine answers')(inContainer, async () => {
     expectWentWell(await demos.result(inContainer));

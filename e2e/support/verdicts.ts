@@ -1,5 +1,6 @@
 import { expect } from '@jest/globals';
 import { z } from 'zod';
+import { FAILURES, type FailureKind } from '@antirio/demo';
 import type { Outcome } from './demos.ts';
 
 const count = z.int().min(0);
@@ -56,4 +57,17 @@ export function expectHonoured(report: unknown): void {
 export function expectWentWell({ report, faults, story }: Outcome): void {
   if (!report.ok || faults.length > 0) throw new Error(`${faults.join('\n')}\n\n${story}`);
   expectHonoured(report);
+}
+
+/** For what nobody is to take over, or need not: the contract lives on as it was, or everything went the way of a takeover. */
+export function expectStayedWell(outcome: Outcome, kind: FailureKind = 'sigkill'): void {
+  const { report, faults, story } = outcome;
+  if (!report.ok || faults.length > 0) throw new Error(`${faults.join('\n')}\n\n${story}`);
+  const { uplinks, settlement } = reportSchema.parse(report);
+  expect(uplinks).toMatchObject({ lost: 0, doubled: 0, forged: 0 });
+  expect(uplinks.stored).toBeGreaterThanOrEqual(uplinks.covered);
+  const ends =
+    FAILURES[kind] === 'either' ? ['READY', 'READY_EXPOSED', 'SETTLED'] : ['READY', 'READY_EXPOSED'];
+  expect(ends).toContain(settlement.state);
+  if (settlement.state === 'SETTLED') expectHonoured(report);
 }

@@ -1,5 +1,11 @@
+import { closeSync, cpSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { FaultsInput } from '@antirio/fault-proxy';
+import { letPass } from './contract.ts';
+import type { FailureKind } from './options.ts';
+import { clockFile } from './owner-process.ts';
 import { GATEWAYS } from './radio.ts';
-import type { ContractedRun, Run } from './run.ts';
+import { draw, type ContractedRun, type Run } from './run.ts';
 import type { PartyName } from './network.ts';
 import type { PartyNode } from './nodes.ts';
 import type { Disturbance } from './uplink-verdict.ts';
@@ -82,15 +88,159 @@ async function partition(run: ContractedRun, node: PartyNode): Promise<Failure> 
   return { at, end: () => run.network.heal(node.party) };
 }
 
-/** The failure that the demo is about: of edge A, in the way the options say. */
-export async function failEdgeA(run: ContractedRun): Promise<Failure> {
-  const { a } = run.nodes;
-  switch (run.options.kill) {
-    case 'sigkill':
-      return killParty(run, a);
-    case 'freeze':
-      return freeze(run, a);
-    case 'partition':
-      return partition(run, a);
+/** What edge A sends is lost, or what it is sent: that the seed decides. */
+async function cutOneWay(run: ContractedRun, { party }: PartyNode): Promise<Failure> {
+  const { network, waiter } = run;
+  const which = draw(run, 'one-way', 0, 1) < 0.5 ? 'outgoing' : 'incoming';
+  waiter.stage.milestone(`edge A: only what is ${which} is cut`);
+  const at = waiter.now();
+  await network.cutOneWay(party, which);
+  return { at, end: () => network.heal(party) };
+}
+
+const SHARE_LOST = 0.3;
+const SLOW_MS = 500;
+
+async function worsen(run: ContractedRun, { party }: PartyNode, faults: FaultsInput): Promise<Failure> {
+  const at = run.waiter.now();
+  await run.network.worsen(party, faults);
+  return { at, end: () => run.network.heal(party) };
+}
+
+const HOUR_MS = 3_600_000;
+
+/** The wall clock jumps by an hour, forwards or backwards as the seed decides, and back. */
+function stepClock(run: ContractedRun, { folder }: PartyNode): Failure {
+  const step = draw(run, 'clock', 0, 1) < 0.5 ? HOUR_MS : -HOUR_MS;
+  const set = (ms: number): void => {
+    // Renamed into place, for it is read at any time.
+    writeFileSync(`${clockFile(folder)}.new`, `${ms < 0 ? '' : '+'}${ms / 1_000}`);
+    renameSync(`${clockFile(folder)}.new`, clockFile(folder));
+  };
+  const at = run.waiter.now();
+  set(step);
+  run.waiter.stage.milestone(`edge A: its wall clock is ${step < 0 ? 'an hour slow' : 'an hour fast'}`);
+  return { at, end: async () => set(0) };
+}
+
+async function killBroker(run: ContractedRun, node: PartyNode): Promise<Failure> {
+  const { now } = run.waiter;
+  const at = now();
+  const over = disturb(run, node.party, at);
+  await node.killBroker();
+  return {
+    at,
+    async end() {
+      await node.startBroker();
+      await node.answering(run.waiter, ANSWER_MS);
+      over(now() + RECONNECT_MS);
+    },
+  };
+}
+
+/** Rooms join a broker again within this time. */
+const RECONNECT_MS = 5_000;
+
+const FILLER = 'filler';
+const BLOCK_BYTES = 1 << 20;
+
+/** Fills a file system to its last byte. */
+function fill(file: string): void {
+  const target = openSync(file, 'w');
+  try {
+    for (let size = BLOCK_BYTES; size >= 1; size = size === BLOCK_BYTES ? 4_096 : size === 4_096 ? 1 : 0)
+      fillBy(target, Buffer.alloc(size));
+  } finally {
+    closeSync(target);
   }
+}
+
+function fillBy(target: number, block: Uint8Array): void {
+  try {
+    while (writeSync(target, block) === block.length);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+  }
+}
+
+/** The edge's small disk is full, as after a log that ran away. */
+function fillDisk(run: ContractedRun, node: PartyNode): Failure {
+  const { now } = run.waiter;
+  // Its folder is a file system that only its own processes see.
+  const filler = `/proc/${node.pid ?? 0}/root${node.folder}/${FILLER}`;
+  const at = now();
+  const over = disturb(run, node.party, at);
+  fill(filler);
+  return {
+    at,
+    async end() {
+      rmSync(filler, { force: true });
+      await node.answering(run.waiter, ANSWER_MS);
+      over(now() + RECONNECT_MS);
+    },
+  };
+}
+
+const CENTRAL_AWAY_MS = 6_000;
+
+/** Edge A dies while nobody arbitrates: the centre is started again some time later. */
+async function killWithCentral(run: ContractedRun, node: PartyNode): Promise<Failure> {
+  const centre = await killParty(run, run.nodes.central);
+  const failure = await killParty(run, node);
+  const returning = sleep(CENTRAL_AWAY_MS).then(() => centre.end());
+  returning.catch(() => undefined);
+  return {
+    at: failure.at,
+    async end() {
+      await returning;
+      await failure.end();
+    },
+  };
+}
+
+const BACKUP_AGE_MS = 4_000;
+
+/** Edge A dies for good, and comes back with a backup of its disk. */
+async function killAndRestore(run: ContractedRun, node: PartyNode): Promise<Failure> {
+  const { waiter, restores } = run;
+  const backup = `${node.folder}.backup`;
+  const takenAt = waiter.now();
+  // As whoever takes an image of a disk: at one moment.
+  node.freeze();
+  cpSync(node.folder, backup, { recursive: true, preserveTimestamps: true });
+  node.thaw();
+  waiter.stage.milestone('edge A: a backup of its disk is taken');
+  await letPass(run, BACKUP_AGE_MS);
+  const failure = await killParty(run, node);
+  restores.push({ gateway: GATEWAYS.a, from: takenAt, until: failure.at });
+  return {
+    at: failure.at,
+    async end() {
+      rmSync(node.folder, { recursive: true });
+      renameSync(backup, node.folder);
+      waiter.stage.milestone('edge A: starts with the backup');
+      await failure.end();
+    },
+  };
+}
+
+type Fail = (run: ContractedRun, node: PartyNode) => Failure | Promise<Failure>;
+
+const fails: Readonly<Record<FailureKind, Fail>> = {
+  sigkill: killParty,
+  freeze,
+  partition,
+  'one-way': cutOneWay,
+  arbitrator: killWithCentral,
+  'old-backup': killAndRestore,
+  loss: (run, node) => worsen(run, node, { loss: SHARE_LOST }),
+  delay: (run, node) => worsen(run, node, { delayMs: SLOW_MS }),
+  clock: stepClock,
+  broker: killBroker,
+  'disk-full': fillDisk,
+};
+
+/** The failure that the demo is about: of edge A, or of what it lives on, in the way the options say. */
+export async function failEdgeA(run: ContractedRun): Promise<Failure> {
+  return fails[run.options.kill](run, run.nodes.a);
 }

@@ -1,7 +1,8 @@
 export { allEvents, eventCount } from './core-data.ts';
 export { DemoError } from './errors.ts';
+export { lacksFor } from './owner-process.ts';
 export { CENTRAL_ROOMS, EDGE_ROOMS } from './nodes.ts';
-export { completeOptions } from './options.ts';
+export { completeOptions, FAILURES } from './options.ts';
 export { claimOffsets, portOf, UDP_PORTS } from '@antirio/testing/port-offsets';
 export { createProcesses } from './processes.ts';
 export { shareProducts } from './product.ts';
@@ -11,7 +12,7 @@ export { measureTakeover } from './takeover-run.ts';
 export { judgeUplinks } from './uplink-verdict.ts';
 export { startWarden } from './warden.ts';
 export type { DemoErrorCode } from './errors.ts';
-export type { DemoOptions, DemoOptionsInput, Sabotage } from './options.ts';
+export type { DemoOptions, DemoOptionsInput, FailureKind, Sabotage } from './options.ts';
 export type { DemoPorts } from './run-demo.ts';
 export type { Room } from '@antirio/testing/port-offsets';
 export type { OwnProcess, Processes } from './processes.ts';

@@ -2,9 +2,15 @@ import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { drawn } from './clock.ts';
 import { DemoError } from './errors.ts';
-import { completeOptions, KILL_PHASES, type DemoOptions, type FurtherKill } from './options.ts';
+import {
+  completeOptions,
+  FAILURE_KINDS,
+  FAILURES,
+  KILL_PHASES,
+  type DemoOptions,
+  type FurtherKill,
+} from './options.ts';
 
-const KILLS = ['sigkill', 'freeze', 'partition'] as const;
 const STANDBYS = ['hot', 'warm', 'cold'] as const;
 const CONFIDENTIALITIES = ['process', 'forward'] as const;
 const RUNTIMES = ['process', 'docker'] as const;
@@ -36,21 +42,25 @@ const matrixSchema = z.strictObject({
   /** Further SIGKILLs of a run at most. */
   further: whole(0, 6).default(3),
   duration: whole(1, 3_600).default(3),
-  kill: some(KILLS),
+  /** A document with what happened in each cell: the cells that are run are written anew. */
+  markdown: z.string().min(1).optional(),
+  kill: some(FAILURE_KINDS),
   standby: some(STANDBYS),
+  /** Of each run one of these, drawn from its seed. */
   confidentiality: some(CONFIDENTIALITIES),
   runtime: some(RUNTIMES),
 });
 export type MatrixOptions = z.output<typeof matrixSchema>;
 
-export const MATRIX_USAGE = `npm run matrix: demos of every failure, standby, confidentiality and runtime, each with further SIGKILLs drawn from the seed.
+export const MATRIX_USAGE = `npm run matrix: demos of every failure, standby and runtime, each with a confidentiality and further SIGKILLs drawn from its seed.
 
   --seed S            everything follows from it (1)
-  --rounds N          how often each of the 36 combinations is run (1)
+  --rounds N          how often each of the 66 combinations is run (1)
   --part K/N          only this part of the runs (1/1)
   --at-once N         demos side by side (2)
   --further N         further SIGKILLs of a run at most (3)
   --duration S        seconds of traffic before the failure, and again after the handback (3)
+  --markdown FILE     writes what happened in each cell into the table of this document
   --kill, --standby, --confidentiality, --runtime V
                       only these values; may be given again
 
@@ -60,7 +70,7 @@ One run alone: npm run demo with the flags that its line ends with.
 const one = { type: 'string' } as const;
 const many = { type: 'string', multiple: true } as const;
 const flags = {
-  ...{ seed: one, rounds: one, part: one, 'at-once': one, further: one, duration: one },
+  ...{ seed: one, rounds: one, part: one, 'at-once': one, further: one, duration: one, markdown: one },
   ...{ kill: many, standby: many, confidentiality: many, runtime: many },
   help: { type: 'boolean', short: 'h' },
 } as const;
@@ -108,14 +118,16 @@ export function planMatrix(options: MatrixOptions): DemoOptions[] {
   for (let round = 0; round < rounds; round++)
     for (const runtime of options.runtime)
       for (const standby of options.standby)
-        for (const confidentiality of options.confidentiality)
-          for (const kill of options.kill) {
-            const own = `${seed}-${all.length + 1}`;
-            const furtherKills = drawKills(own, further);
-            all.push(
-              completeOptions({ seed: own, kill, standby, confidentiality, runtime, duration, furtherKills }),
-            );
-          }
+        for (const kill of options.kill) {
+          const own = `${seed}-${all.length + 1}`;
+          // Where nothing is to follow, it is to follow from nothing else.
+          const furtherKills = FAILURES[kill] === 'takeover' ? drawKills(own, further) : [];
+          const drawnAt = Math.floor(drawn(own, 'matrix/confidentiality') * options.confidentiality.length);
+          const confidentiality = options.confidentiality[drawnAt];
+          all.push(
+            completeOptions({ seed: own, kill, standby, confidentiality, runtime, duration, furtherKills }),
+          );
+        }
   // Shuffled, so that a part has some of everything.
   const shuffled = all
     .map((run) => ({ run, rank: drawn(run.seed, 'matrix/order') }))

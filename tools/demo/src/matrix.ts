@@ -1,8 +1,10 @@
 // Many demos with one verdict each: `npm run matrix`.
 import { execFile } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { DemoError } from './errors.ts';
 import { flagsOf, MATRIX_USAGE, parseMatrixOptions, planMatrix, type MatrixOptions } from './matrix-plan.ts';
+import { cellOf, cellsIn, documentOf, merged, type Cell } from './matrix-table.ts';
 import type { DemoOptions } from './options.ts';
 import { shareProducts, type BuildProduct } from './product.ts';
 import type { DemoReport } from './result.ts';
@@ -49,8 +51,8 @@ async function runOne(options: DemoOptions, build: BuildProduct, signal: AbortSi
     return { verdict: 'FAILED', report, words: [...faults, story.text(), ...where], seconds: since() };
   } catch (error) {
     const words = [error instanceof Error ? error.message : String(error), story.text()];
-    const interrupted = error instanceof DemoError && error.code === 'interrupted';
-    return { verdict: interrupted ? 'skipped' : 'FAILED', words, seconds: since() };
+    const left = error instanceof DemoError && (error.code === 'interrupted' || error.code === 'unavailable');
+    return { verdict: left ? 'skipped' : 'FAILED', words, seconds: since() };
   }
 }
 
@@ -58,7 +60,7 @@ const COLUMNS = [
   ...['verdict', 's', 'kill', 'standby', 'confid.', 'runtime', 'covered', 'lost', 'doubled', 'forged'],
   ...['detected', 'reading', 'settled'],
 ] as const;
-const WIDTHS = [7, 4, 9, 7, 7, 7, 7, 4, 7, 6, 8, 7, 9];
+const WIDTHS = [7, 4, 10, 7, 7, 7, 7, 4, 7, 6, 8, 7, 9];
 
 const rowOf = (cells: readonly (string | number)[]): string =>
   cells.map((cell, i) => String(cell).padEnd(WIDTHS[i] ?? 0)).join('  ');
@@ -73,6 +75,12 @@ function tell(options: DemoOptions, { verdict, report, words, seconds }: Outcome
   ].map((figure) => figure ?? '-');
   print(`${rowOf([...cells, ...figures])}  ${flagsOf(options)}`);
   for (const line of words) print(line.replace(/^/gm, '    '));
+}
+
+/** What went well stands in the document at once, so that an interrupted matrix is not for nothing. */
+function record(file: string, cell: Cell): void {
+  const before = existsSync(file) ? cellsIn(readFileSync(file, 'utf8')) : [];
+  writeFileSync(file, documentOf(merged(before, [cell])));
 }
 
 async function engineAnswers(): Promise<boolean> {
@@ -102,6 +110,8 @@ async function runAll(
       else if (!signal.aborted) outcome = await runOne(one, products.build, signal);
       counts[outcome.verdict] += 1;
       tell(one, outcome);
+      if (options.markdown !== undefined && outcome.verdict === 'passed' && outcome.report !== undefined)
+        record(options.markdown, cellOf(one, outcome.report));
     }
   };
   try {

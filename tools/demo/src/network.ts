@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import type { FaultsInput } from '@antirio/fault-proxy';
 import { DemoError } from './errors.ts';
 import type { ProcessSpec } from './processes.ts';
 import { talkWith, type Tool } from './command-line-process.ts';
@@ -23,6 +24,11 @@ export interface Network {
   way(from: PartyName, to: PartyName): Way;
   /** Cuts a party off from all others; its gateway still reaches it. */
   cutOff(party: PartyName): Promise<void>;
+  /** Cuts only what a party sends, or only what is sent to it. */
+  cutOneWay(party: PartyName, which: 'outgoing' | 'incoming'): Promise<void>;
+  /** How all ways from and to a party behave; datagrams alone get lost, streams lose nothing but time. */
+  worsen(party: PartyName, faults: FaultsInput): Promise<void>;
+  /** All ways from and to it are as they were. */
   heal(party: PartyName): Promise<void>;
 }
 
@@ -79,6 +85,18 @@ export async function openNetwork(proxy: OwnProcess): Promise<Network> {
     }),
     async cutOff(party) {
       await tool.ask({ cmd: 'cut', group: party }, 'cut');
+    },
+    async cutOneWay(party, which) {
+      for (const other of PARTIES.filter((one) => one !== party))
+        for (const kind of ['tcp', 'udp'] as const) {
+          const [there, back] =
+            which === 'outgoing' ? (['toTarget', 'toClient'] as const) : (['toClient', 'toTarget'] as const);
+          await tool.ask({ cmd: 'cut', link: linkName(party, other, kind), direction: there }, 'cut');
+          await tool.ask({ cmd: 'cut', link: linkName(other, party, kind), direction: back }, 'cut');
+        }
+    },
+    async worsen(party, faults) {
+      await tool.ask({ cmd: 'set', group: party, faults }, 'set');
     },
     async heal(party) {
       await tool.ask({ cmd: 'heal', group: party }, 'heal');

@@ -11,6 +11,10 @@ export interface PartyNode {
   readonly title: string;
   readonly edgeId: string;
   readonly offset: number;
+  /** Its data folder. */
+  readonly folder: string;
+  /** Of its process; undefined before its first start. */
+  readonly pid: number | undefined;
   url(room: Room): string;
   /** Starts it, also again after its end. */
   start(): Promise<void>;
@@ -20,6 +24,9 @@ export interface PartyNode {
   terminate(): Promise<void>;
   freeze(): void;
   thaw(): void;
+  /** The broker alone, where it is a process of its own. */
+  startBroker(): Promise<void>;
+  killBroker(): Promise<void>;
   /** Waits until every room answers. */
   answering(waiter: Waiter, withinMs: number): Promise<void>;
 }
@@ -39,8 +46,11 @@ export interface NodeSpec {
   readonly party: PartyName;
   readonly edgeId: string;
   readonly offset: number;
+  readonly folder: string;
   /** How its process is started. */
   readonly process: ProcessSpec;
+  /** Where its broker is a process of its own. */
+  readonly broker?: ProcessSpec | undefined;
 }
 
 class ProductNode implements PartyNode {
@@ -48,24 +58,43 @@ class ProductNode implements PartyNode {
   readonly title: string;
   readonly edgeId: string;
   readonly offset: number;
+  readonly folder: string;
   readonly #processes: Processes;
   readonly #spec: ProcessSpec;
+  readonly #brokerSpec: ProcessSpec | undefined;
   #process: OwnProcess | undefined;
+  #broker: OwnProcess | undefined;
 
-  constructor({ party, edgeId, offset, process }: NodeSpec, processes: Processes) {
+  constructor({ party, edgeId, offset, folder, process, broker }: NodeSpec, processes: Processes) {
     this.party = party;
     this.title = TITLES[party];
     this.edgeId = edgeId;
     this.offset = offset;
+    this.folder = folder;
     this.#spec = process;
+    this.#brokerSpec = broker;
     this.#processes = processes;
+  }
+
+  get pid(): number | undefined {
+    return this.#process?.pid;
   }
 
   url(room: Room): string {
     return `http://127.0.0.1:${portOf(room, this.offset)}`;
   }
 
+  async startBroker(): Promise<void> {
+    if (this.#brokerSpec !== undefined) this.#broker = await this.#processes.start(this.#brokerSpec);
+  }
+
+  async killBroker(): Promise<void> {
+    this.#broker?.signal('SIGKILL');
+    await this.#broker?.ended;
+  }
+
   async start(): Promise<void> {
+    if (this.#broker?.isRunning() !== true) await this.startBroker();
     this.#process = await this.#processes.start(this.#spec);
   }
 

@@ -10,6 +10,26 @@ export const KILL_PHASES = ['agreement', 'migration', 'ready', 'takeover', 'acti
 /** A part of the story in which somebody may be killed besides the failure that the demo is about. */
 export type KillPhase = (typeof KILL_PHASES)[number];
 
+/**
+ * How edge A, or what it lives on, fails, and what is to follow from it: `takeover`, `none` (everybody goes on as before), or
+ * `either`, where it is a matter of how long it lasts.
+ */
+export const FAILURES = {
+  sigkill: 'takeover',
+  freeze: 'takeover',
+  partition: 'takeover',
+  'one-way': 'takeover',
+  arbitrator: 'takeover',
+  'old-backup': 'takeover',
+  loss: 'none',
+  delay: 'none',
+  clock: 'none',
+  broker: 'either',
+  'disk-full': 'either',
+} as const satisfies Readonly<Record<string, 'takeover' | 'none' | 'either'>>;
+export type FailureKind = keyof typeof FAILURES;
+export const FAILURE_KINDS = Object.keys(FAILURES) as [FailureKind, ...FailureKind[]];
+
 const furtherKillSchema = z
   .strictObject({ party: z.enum(['a', 'b', 'central']), phase: z.enum(KILL_PHASES) })
   .refine(({ party, phase }) => party !== 'a' || phase !== 'takeover', {
@@ -26,7 +46,7 @@ const optionsSchema = z.strictObject({
   seed: z.string().min(1).max(100).default('1'),
   standby: z.enum(['hot', 'warm', 'cold']).default('hot'),
   confidentiality: z.enum(['forward', 'process']).default('process'),
-  kill: z.enum(['sigkill', 'freeze', 'partition']).default('sigkill'),
+  kill: z.enum(FAILURE_KINDS).default('sigkill'),
   runtime: z.enum(['process', 'docker']).default('process'),
   json: z.boolean().default(false),
   keep: z.boolean().default(false),
@@ -86,8 +106,8 @@ export const USAGE = `antirio demo: two edges, a centre and simulated motes; one
   --standby hot|warm|cold how the neighbour stands by (hot)
   --confidentiality forward|process
                           whether the neighbour may read the payloads (process)
-  --kill sigkill|freeze|partition
-                          how edge A fails (sigkill)
+  --kill sigkill|freeze|partition|one-way|arbitrator|old-backup|loss|delay|clock|broker|disk-full
+                          how edge A fails, or what it lives on (sigkill)
   --runtime process|docker
                           where the neighbour runs A's device service (process)
   --json                  one JSON object is all of stdout

@@ -2,6 +2,9 @@ import { agree, armed, letPass } from './contract.ts';
 import { downlinksOnAir } from './downlinks.ts';
 import { furtherKills } from './further-kills.ts';
 import { actAgain, caughtUp, comeBack, settle, takeBack } from './handback.ts';
+import { DemoError } from './errors.ts';
+import { failEdgeA } from './failure.ts';
+import { FAILURES } from './options.ts';
 import type { TakeoverMs } from './result.ts';
 import { draw, type ContractedRun, type Run } from './run.ts';
 import { serve, takeOver, watchTakeover, type PossibleTakeover } from './takeover.ts';
@@ -12,6 +15,8 @@ export interface Progress {
   takeoverMs: TakeoverMs;
   /** Edge B took over when a further kill hit edge A: that was the failure then, and there is no other. */
   early: boolean;
+  /** What happened was no failure that anybody took over. */
+  quiet: boolean;
 }
 
 const START_MS = 90_000;
@@ -73,6 +78,37 @@ async function failAndComeBack(
   await furtherKills(run, 'active', { parties: ['a'] });
 }
 
+/** How long what is no failure, or need not be one, goes on. */
+const NUISANCE_MS = 10_000;
+/** After its end whoever took over has done so. */
+const AFTERMATH_MS = 5_000;
+
+/** Something is wrong with edge A or with what it lives on; it may be taken over, or go on. */
+async function nuisance(run: ContractedRun, progress: Progress): Promise<void> {
+  const { waiter, timelines, options } = run;
+  await normalService(run);
+  waiter.stage.act(`edge A is in trouble (${options.kill})`);
+  const failure = await failEdgeA(run);
+  timelines.failureAt(failure.at);
+  const possible = watchTakeover(run, failure.at);
+  await letPass(run, NUISANCE_MS);
+  await failure.end();
+  waiter.stage.act('the trouble is over');
+  await letPass(run, AFTERMATH_MS);
+  const isTaken = timelines.find('provider', 'activated', failure.at) !== undefined;
+  if (isTaken && FAILURES[options.kill] === 'none')
+    throw new DemoError('badAnswer', 'edge B took over though edge A was well');
+  if (isTaken) {
+    Object.assign(progress, {
+      takeoverMs: await possible.takeoverMs(),
+      early: true,
+    } satisfies Partial<Progress>);
+    return;
+  }
+  possible.dismiss();
+  progress.quiet = true;
+}
+
 async function finish(run: ContractedRun): Promise<void> {
   const { waiter, options, radio } = run;
   waiter.stage.act('edge A serves again');
@@ -82,6 +118,16 @@ async function finish(run: ContractedRun): Promise<void> {
   else await radio.stopTraffic();
   waiter.stage.milestone('the motes are silent');
   await caughtUp(run);
+}
+
+function mainEvent(
+  run: ContractedRun,
+  progress: Progress,
+  onServing: (run: ContractedRun) => Promise<void>,
+): Promise<void> {
+  return FAILURES[run.options.kill] === 'takeover'
+    ? failAndComeBack(run, progress, onServing)
+    : nuisance(run, progress);
 }
 
 /** The whole story, from the first start to the last frame. Throws where it breaks off; `progress` says how far it came. */
@@ -95,11 +141,13 @@ export async function play(
   const contracted = await agree(run, () => furtherKills(run, 'agreement'));
   progress.contracted = contracted;
   const early = (await quietPhase(contracted, 'migration')) ?? (await quietPhase(contracted, 'ready'));
-  if (early === undefined) await failAndComeBack(contracted, progress, onServing);
+  if (early === undefined) await mainEvent(contracted, progress, onServing);
   else Object.assign(progress, { takeoverMs: early, early: true } satisfies Partial<Progress>);
-  await takeBack(contracted);
-  await furtherKills(contracted, 'handback');
-  await settle(contracted);
+  if (!progress.quiet) {
+    await takeBack(contracted);
+    await furtherKills(contracted, 'handback');
+    await settle(contracted);
+  }
   await finish(contracted);
   return contracted;
 }

@@ -11,6 +11,10 @@ export interface ProcessSpec {
   readonly args: readonly string[];
   /** It takes lines on its stdin and answers on its stdout; else both outputs go to the log. */
   readonly talks?: boolean;
+  /** Besides our own environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** A command that ends in becoming Node: it is given Node and its arguments. */
+  readonly under?: readonly [command: string, ...args: string[]];
 }
 
 /**
@@ -109,9 +113,10 @@ class DemoProcesses implements Processes {
     const logFile = path.join(this.#logs, `${spec.name}.log`);
     const log = openSync(logFile, 'a', 0o600);
     const talk = spec.talks === true ? openTalk(path.join(this.#logs, spec.name)) : undefined;
-    const child = spawn(process.execPath, [...spec.args], {
+    const [command, ...args] = [...(spec.under ?? []), process.execPath, ...spec.args];
+    const child = spawn(command, args, {
       stdio: [talk?.stdin ?? 'ignore', talk?.stdout ?? log, log],
-      env: { ...nodeEnvironment, ...process.env },
+      env: { ...nodeEnvironment, ...process.env, ...spec.env },
       // Out of the terminal's process group: Ctrl-C is for us, and we end them in order.
       detached: true,
     });

@@ -23,7 +23,10 @@ export interface Product {
   readonly antirio: readonly string[];
   /** Docker archive of the device service's image. */
   readonly deviceImage: string;
+  /** The whole party in one process. */
   up(party: PartyName, folder: string, offset: number): ProcessSpec;
+  /** Some services of an edge in a process of their own. */
+  serve(name: string, services: readonly string[], folder: string, offset: number): ProcessSpec;
 }
 
 async function bundled(outDir: string, mutate: readonly Mutation[]): Promise<Required<Bundle>> {
@@ -50,16 +53,21 @@ export async function buildProduct(options: DemoOptions, folder: string): Promis
       : await bundled(path.join(folder, 'image-bundle'), [...removed, imageEdit]);
   const deviceImage = path.join(folder, 'device-service.tar');
   const image = await buildDeviceImage({ bundle: imageSource['device-lora'], archive: deviceImage, runtime });
-  const up = (party: PartyName, dataDir: string, offset: number): ProcessSpec => ({
-    name: NAMES[party],
+  const command = (name: string, words: readonly string[], dataDir: string, offset: number): ProcessSpec => ({
+    name,
     args: [
-      ...[...nodeFlags, made.antirio, 'up', '--role', party === 'central' ? 'central' : 'edge'],
+      ...[...nodeFlags, made.antirio, ...words],
       ...['--config', path.join(dataDir, CONFIG_NAME), '--data-dir', dataDir],
       ...['--port-offset', String(offset), '--bind', '127.0.0.1', '--json'],
     ],
   });
   const built = ['the antirio command', image, ...(sabotage === undefined ? [] : [`sabotaged: ${sabotage}`])];
-  return { built, antirio: [made.antirio], deviceImage, up };
+  return {
+    ...{ built, antirio: [made.antirio], deviceImage },
+    up: (party, dataDir, offset) =>
+      command(NAMES[party], ['up', '--role', party === 'central' ? 'central' : 'edge'], dataDir, offset),
+    serve: (name, services, dataDir, offset) => command(name, ['serve', ...services], dataDir, offset),
+  };
 }
 
 /** Makes the product that these options ask for, in a folder of the demo's where it is for that one alone. */

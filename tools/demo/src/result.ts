@@ -82,6 +82,21 @@ export function takeoverFaults(
   ];
 }
 
+/** What nobody took over must end with: as it was. */
+export function quietFaults(
+  { activated }: TakeoverMs,
+  { state, paid, stakes, balances }: SettlementFigures,
+): string[] {
+  const { opening, customerStake, providerStake } = MONEY;
+  return [
+    ...(activated < 0 ? [] : ['edge B took the epoch of an edge that runs']),
+    ...(state === 'READY_EXPOSED' ? [] : row('state', state, 'READY')),
+    ...row('paid', paid, { provider: 0, customer: 0 }),
+    ...row('stakes', stakes, { held: customerStake + providerStake, returned: 0, forfeited: 0 }),
+    ...row('balances', balances, { customer: opening - customerStake, provider: opening - providerStake }),
+  ];
+}
+
 /** Of a demo that never came to its traffic. */
 export const emptyReport: DemoReport = {
   ok: false,

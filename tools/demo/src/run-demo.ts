@@ -42,13 +42,13 @@ export function waiterFor(setting: Setting, stage: Stage, signal: AbortSignal | 
 /** A verdict also on a play that broke off, as far as what is left of it can be asked. */
 async function judgeWhatIsThere(progress: Progress, brokenOff: unknown): Promise<Verdict> {
   const fault = describe(brokenOff);
-  const { contracted, takeoverMs, early } = progress;
+  const { contracted, takeoverMs, early, quiet } = progress;
   if (contracted === undefined) return { report: emptyReport, faults: [fault] };
   try {
     // What is still under way would look lost, or forged.
     await contracted.radio.stopTraffic();
     await sleep(SETTLE_DOWN_MS);
-    const { report, faults } = await judge(contracted, takeoverMs, { early });
+    const { report, faults } = await judge(contracted, takeoverMs, { early, quiet });
     return { report: { ...report, ok: false }, faults: [fault, ...faults] };
   } catch (error) {
     return { report: { ...emptyReport, takeoverMs }, faults: [fault, describe(error)] };
@@ -56,7 +56,7 @@ async function judgeWhatIsThere(progress: Progress, brokenOff: unknown): Promise
 }
 
 async function perform(run: Run, onServing: DemoPorts['onServing']): Promise<Verdict> {
-  const progress: Progress = { takeoverMs: NEVER, early: false };
+  const progress: Progress = { takeoverMs: NEVER, early: false, quiet: false };
   try {
     const played = await play(run, progress, onServing);
     run.waiter.stage.act("the verdict, by the motes' truth and REST alone");

@@ -28,6 +28,8 @@ export interface Run {
   readonly devices: readonly Device[];
   /** When which gateway had no edge. Scenes add to it. */
   readonly disturbances: Disturbance[];
+  /** Between a backup and the death of the disk that it was taken of: what only that edge acknowledged then is gone with it. */
+  readonly restores: Disturbance[];
   /** Every SIGKILL so far. */
   readonly kills: Kill[];
 }

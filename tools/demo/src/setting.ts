@@ -7,6 +7,7 @@ import { DemoError } from './errors.ts';
 import { followTruth } from './live-truth.ts';
 import { linksOf, openNetwork, PARTIES, proxySpec, type PartyName } from './network.ts';
 import { createNode, TITLES, type PartyNode } from './nodes.ts';
+import { brokerSpec, ownerSpec } from './owner-process.ts';
 import type { DemoOptions } from './options.ts';
 import { claimOffsets, NoFreeOffsetError, type ClaimedOffsets } from '@antirio/testing/port-offsets';
 import { createProcesses, type Processes } from './processes.ts';
@@ -73,7 +74,7 @@ class DemoSetting implements Setting {
     stage.milestone('network and motes are there; identities and configurations are written');
     const truth = followTruth(files.truth);
     const run = { options: this.#options, waiter, nodes, network, radio, devices, truth };
-    this.#run = { ...run, truthFile: files.truth, disturbances: [], kills: [] };
+    this.#run = { ...run, truthFile: files.truth, disturbances: [], restores: [], kills: [] };
     return this.#run;
   }
 
@@ -116,8 +117,12 @@ class DemoSetting implements Setting {
     const node = async (party: PartyName): Promise<PartyNode> => {
       const folder = path.join(this.folder, party);
       const edgeId = await createIdentity(product, party, folder);
-      const process = product.up(party, folder, offsets[party]);
-      return createNode({ party, edgeId, offset: offsets[party], process }, this.processes);
+      const whole = product.up(party, folder, offsets[party]);
+      const spec = { party, edgeId, offset: offsets[party], folder };
+      if (party !== 'a') return createNode({ ...spec, process: whole }, this.processes);
+      const owner = { product, whole, folder, offset: offsets.a };
+      const [process, broker] = [ownerSpec(this.#options, owner), brokerSpec(this.#options, owner)];
+      return createNode({ ...spec, process, broker }, this.processes);
     };
     const [central, a, b] = await Promise.all([node('central'), node('a'), node('b')]);
     return { central, a, b };

@@ -4,7 +4,7 @@ import { allEvents } from './core-data.ts';
 import { judgeRadio, type Party, type RadioVerdict } from './radio-judge.ts';
 import { GATEWAYS } from './radio.ts';
 import { rest } from './rest.ts';
-import { settlementFaults, takeoverFaults, type DemoReport, type TakeoverMs } from './result.ts';
+import { quietFaults, settlementFaults, takeoverFaults, type DemoReport, type TakeoverMs } from './result.ts';
 import type { ContractedRun } from './run.ts';
 import {
   contractSchema,
@@ -63,17 +63,19 @@ async function settlement(run: ContractedRun) {
 export interface Circumstances {
   /** Edge B took over and handed back while edge A came back at once: there was no time for it to act. */
   readonly early: boolean;
+  /** Nobody took over, as it should be: the contract is as it was. */
+  readonly quiet: boolean;
 }
 
 /** A fence that nothing had to pass proves nothing. */
-function exerciseFaults({ onAir }: RadioVerdict, { early }: Circumstances): string[] {
+function exerciseFaults({ onAir }: RadioVerdict, { early, quiet }: Circumstances): string[] {
   const first = onAir.some(({ party, epoch, count }) => party === 'customer' && epoch <= 1 && count > 0);
   const provider = onAir.some(({ party, count }) => party === 'provider' && count > 0);
   const again = onAir.some(({ party, epoch, count }) => party === 'customer' && epoch > 1 && count > 0);
   return [
     ...(first ? [] : ['edge A put no downlink on air before the failure']),
-    ...(provider || early ? [] : ['edge B put no downlink on air while it served']),
-    ...(again ? [] : ['edge A put no downlink on air after the handback']),
+    ...(provider || early || quiet ? [] : ['edge B put no downlink on air while it served']),
+    ...(again || quiet ? [] : ['edge A put no downlink on air after the handback']),
   ];
 }
 
@@ -115,14 +117,15 @@ export async function judge(
     run.devices.map(({ name }) => name),
   );
   const { devices, disturbances } = run;
-  const unguarded = unguardedSince(run);
+  const unguarded = [...unguardedSince(run), ...run.restores];
   const uplinks = judgeUplinks({ truth, devices, events, disturbances, unguarded });
   const money = await settlement(run);
   const faults = [
     ...uplinks.faults,
     ...radio(run, truth, circumstances),
-    ...takeoverFaults(takeoverMs, money.handback),
-    ...settlementFaults(money.settlement),
+    ...(circumstances.quiet
+      ? quietFaults(takeoverMs, money.settlement)
+      : [...takeoverFaults(takeoverMs, money.handback), ...settlementFaults(money.settlement)]),
     ...money.disputes.map((dispute) => `the statements differ: ${dispute}`),
     ...(truth.unreadableLines > 1 ? [`the truth log has ${truth.unreadableLines} unreadable lines`] : []),
   ];

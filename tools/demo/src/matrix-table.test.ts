@@ -1,0 +1,22 @@
+import { expect, test } from '@jest/globals';
+import { cellOf, cellsIn, documentOf, merged } from './matrix-table.ts';
+import { completeOptions, FAILURE_KINDS } from './options.ts';
+import { emptyReport } from './result.ts';
+
+const cell = (kill: 'sigkill' | 'loss', covered: number) =>
+  cellOf(completeOptions({ kill }), { ...emptyReport, uplinks: { ...emptyReport.uplinks, covered } });
+
+test('a document is read as it was written, and newer runs take the place of older ones', () => {
+  const first = merged([], [cell('loss', 1), cell('sigkill', 2)]);
+  const again = merged(cellsIn(documentOf(first)), [cell('loss', 3)]);
+  expect(again.map(({ kill, figures }) => [kill, figures[3]])).toEqual([
+    ['sigkill', '2'],
+    ['loss', '3'],
+  ]);
+  expect(cellsIn(documentOf(again))).toEqual(again);
+});
+
+test('every failure has its sentence', () => {
+  const document = documentOf([]);
+  for (const kind of FAILURE_KINDS) expect(document).toContain(`- \`${kind}\`: `);
+});
