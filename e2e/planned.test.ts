@@ -49,7 +49,7 @@ async function verdict(
   await letPass(run, 2000);
   await run.radio.stopTraffic();
   await caughtUp(run);
-  return judge(run, takeoverMs, { early: false });
+  return judge(run, takeoverMs, { early: false, quiet: false });
 }
 
 describe('a planned handover', () => {
