@@ -1,6 +1,7 @@
 import { AntirioError, equalBytes, sha256, toHex } from '@antirio/kernel';
 import { CID } from 'multiformats/cid';
 import { create as createDigest } from 'multiformats/hashes/digest';
+import { hashMemory, type HashMemory } from './hash-threads.ts';
 
 export type { CID } from 'multiformats/cid';
 
@@ -94,10 +95,38 @@ export function blockKey(cid: CID): string {
   return toHex(cid.multihash.digest);
 }
 
+export type Codec = typeof RAW | typeof DAG_PB;
+
 /** Makes the block of bytes of our own. There is no CID of version 0 but of dag-pb nodes. @throws AntirioError tooLarge */
-export function makeBlock(codec: typeof RAW | typeof DAG_PB, bytes: Uint8Array, version: 0 | 1 = 1): Block {
+export function makeBlock(codec: Codec, bytes: Uint8Array, version: 0 | 1 = 1): Block {
   requireBlockSize(bytes.length);
-  const digest = createDigest(SHA2_256, sha256(bytes));
+  return blockOf(codec, version, sha256(bytes), bytes);
+}
+
+/** A block, and the memory whose beginning it is. */
+export interface MadeBlock {
+  readonly block: Block;
+  readonly memory: Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * The same of the first bytes of some memory, which is not the caller's until this resolves, and then only what comes back.
+ * @throws AntirioError tooLarge; unavailable, and the memory is lost, where a thread that hashes dies
+ */
+export async function makeBlockIn(
+  memory: Uint8Array<ArrayBuffer>,
+  length: number,
+  { codec, version }: { readonly codec: Codec; readonly version: 0 | 1 },
+  hash: HashMemory = hashMemory,
+): Promise<MadeBlock> {
+  requireBlockSize(length);
+  const hashed = await hash(memory, length);
+  const block = blockOf(codec, version, hashed.digest, hashed.memory.subarray(0, length));
+  return { block, memory: hashed.memory };
+}
+
+function blockOf(codec: Codec, version: 0 | 1, sha256OfBytes: Uint8Array, bytes: Uint8Array): Block {
+  const digest = createDigest(SHA2_256, sha256OfBytes);
   const isV0 = version === 0 && codec === DAG_PB;
   return { cid: isV0 ? CID.createV0(digest) : CID.createV1(codec, digest), bytes } as Block;
 }

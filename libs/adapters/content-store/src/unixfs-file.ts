@@ -1,8 +1,9 @@
 import { encode, prepare } from '@ipld/dag-pb';
-import { AntirioError } from '@antirio/kernel';
+import { AntirioError, concatBytes } from '@antirio/kernel';
 import {
   DAG_PB,
   makeBlock,
+  makeBlockIn,
   RAW,
   readBlock,
   requireBlockSize,
@@ -10,9 +11,11 @@ import {
   type BlockSink,
   type BlockSource,
   type CID,
+  type Codec,
 } from './block.ts';
 import { BlockWindow } from './block-window.ts';
 import { fixedChunker, type Chunker } from './chunker.ts';
+import type { HashMemory } from './hash-threads.ts';
 import { decodeNode } from './dag.ts';
 import { decodeData, encodeFileData, leafFrame, type UnixfsData } from './unixfs-data.ts';
 import { unixfsV1, type UnixfsProfile } from './unixfs-profile.ts';
@@ -35,13 +38,15 @@ export interface ImportOptions {
   readonly maxLinks?: number;
   /** Content of more bytes is refused (default 16 GiB). */
   readonly maxBytes?: number;
+  /** By what leaves are hashed (default: here, or in threads where the processor is slow at it). */
+  readonly hash?: HashMemory;
 }
 
 const DEFAULT_MAX_BYTES = 16 * 2 ** 30;
 
 /**
  * Stores a stream as a UnixFS file, a balanced tree; without another chunker or other links the CIDs are those of the
- * profile (IPIP-499). Blocks are written while the next ones are read and hashed; holds 8 MiB of them and the links of
+ * profile (IPIP-499). Blocks are read, hashed and written at the same time; holds 8 MiB of them and the links of
  * one path. However it ends, nothing is being put any more.
  * @throws AntirioError tooLarge | storageFull; what the source throws
  */
@@ -68,31 +73,47 @@ async function importInto(
   const profile = options.profile ?? unixfsV1;
   const maxBytes = options.maxBytes ?? DEFAULT_MAX_BYTES;
   const tree = new BalancedTree(window, profile, options.maxLinks ?? profile.maxLinks);
+  const kind = { codec: codecOf(profile), version: profile.cidVersion };
   let size = 0;
   for await (const chunk of (options.chunker ?? fixedChunker(profile.chunkBytes))(source)) {
     size += chunk.length;
     if (size > maxBytes)
       throw new AntirioError('tooLarge', `a file of over ${maxBytes} bytes`, { limit: maxBytes });
-    tree.add(await sendLeaf(window, profile, chunk));
+    const { memory, length } = await framed(window, profile, chunk);
+    const making = makeBlockIn(memory, length, kind, options.hash);
+    const leaf = { size: chunk.length, dagSize: length };
+    window.sendWhenMade(making, ({ cid }) => tree.add({ cid, ...leaf }));
   }
-  return tree.finish() ?? sendLeaf(window, profile, new Uint8Array());
+  await window.sent();
+  return tree.finish() ?? sendEmpty(window, profile);
 }
 
-async function sendLeaf(window: BlockWindow, profile: UnixfsProfile, chunk: Uint8Array): Promise<Stored> {
-  const { head, tail } = profile.rawLeaves ? BARE : leafFrame(chunk.length);
+const codecOf = (profile: UnixfsProfile): Codec => (profile.rawLeaves ? RAW : DAG_PB);
+const BARE = { head: new Uint8Array(), tail: new Uint8Array() };
+const frameOf = (profile: UnixfsProfile, size: number) => (profile.rawLeaves ? BARE : leafFrame(size));
+
+/** The bytes of a leaf, in memory of the window. */
+async function framed(
+  window: BlockWindow,
+  profile: UnixfsProfile,
+  chunk: Uint8Array,
+): Promise<{ memory: Uint8Array<ArrayBuffer>; length: number }> {
+  const { head, tail } = frameOf(profile, chunk.length);
   const length = head.length + chunk.length + tail.length;
   requireBlockSize(length);
   const memory = await window.take(length);
   memory.set(head);
   memory.set(chunk, head.length);
   memory.set(tail, length - tail.length);
-  const codec = profile.rawLeaves ? RAW : DAG_PB;
-  const leaf = makeBlock(codec, memory.subarray(0, length), profile.cidVersion);
-  window.send(leaf, memory);
-  return { cid: leaf.cid, size: chunk.length, dagSize: length };
+  return { memory, length };
 }
 
-const BARE = { head: new Uint8Array(), tail: new Uint8Array() };
+function sendEmpty(window: BlockWindow, profile: UnixfsProfile): Stored {
+  const { head, tail } = frameOf(profile, 0);
+  const leaf = makeBlock(codecOf(profile), concatBytes(head, tail), profile.cidVersion);
+  window.send(leaf);
+  return { cid: leaf.cid, size: 0, dagSize: leaf.bytes.length };
+}
 
 /** Nodes from the leaves up: level 0 collects leaves, level n the nodes over full groups of level n - 1. */
 class BalancedTree {

@@ -250,7 +250,7 @@ describe('a file', () => {
 
 test('a disk that is full or fails at any one call of an import: a clear error, and all of it is there at the next try', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'antirio-full-'));
-  const content = await collect(seeded(40_000, 'full'));
+  const content = await collect(seeded(20_000, 'full'));
   const options = { chunker: fixedChunker(1000), maxLinks: 6 };
   try {
     let failing = 1;
@@ -269,8 +269,8 @@ test('a disk that is full or fails at any one call of an import: a clear error, 
           folder: place,
           clock: systemClock,
           files: disk,
-          packBytes: 9000,
-          unflushedBytes: 3000,
+          packBytes: 5000,
+          unflushedBytes: 2000,
         });
       let store = await open().catch(open);
       const imported = async (): Promise<void> => {
@@ -287,7 +287,7 @@ test('a disk that is full or fails at any one call of an import: a clear error, 
       store = await open();
       const [pin] = store.pins();
       if (pin === undefined) throw new TypeError('nothing is pinned');
-      expect((await verifyDag(store, pin.cid)).blocks).toBeGreaterThan(40);
+      expect((await verifyDag(store, pin.cid)).blocks).toBeGreaterThan(20);
       await store.close();
     }
     expect(failing).toBeGreaterThan(30);
