@@ -36,8 +36,9 @@ export class BlockWindow {
     }
   }
 
+  /** What came back last: processors still have it in their caches. */
   #taken(length: number): Memory | undefined {
-    const found = this.#free.findIndex((memory) => memory.length >= length);
+    const found = this.#free.findLastIndex((memory) => memory.length >= length);
     return found < 0 ? undefined : this.#free.splice(found, 1)[0];
   }
 
