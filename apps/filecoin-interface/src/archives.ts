@@ -1,6 +1,8 @@
+import { statSync, type Stats } from 'node:fs';
 import { wholeFile } from '@antirio/content-store';
 import { answerError, type HttpPeer } from '@antirio/host';
 import { AntirioError, concatBytes, isAntirioError } from '@antirio/kernel';
+import { counted, type Teller } from './progress.ts';
 import { imageFile } from './storage.ts';
 
 /** Where an image comes from: a file of the images folder, or the container engine. */
@@ -14,12 +16,45 @@ export interface ArchiveSource {
 const ENGINE_IDLE_MS = 120_000;
 const MAX_ERROR_BYTES = 64 << 10;
 
-/** The archive as it comes; nothing is opened before it is read. */
-export function openArchive(
+/** By what archives are reached. */
+export interface ArchivePorts {
+  readonly dataDir: string;
+  /** Who has the container engine. */
+  readonly orchestrator: HttpPeer | undefined;
+}
+
+/** Gives the archive as it comes, each time from its beginning, and tells how much of it has come. Nothing is opened before it is read. */
+export function archiveOf(
   source: ArchiveSource,
-  dataDir: string,
-  orchestrator: HttpPeer | undefined,
+  ports: ArchivePorts,
+  tell: Teller,
   signal?: AbortSignal,
+): () => AsyncIterable<Uint8Array> {
+  return () => counted(openArchive(source, ports, signal), tell, archiveBytes(source, ports.dataDir));
+}
+
+/** Of an archive that is a file; what comes out of the engine is known once it is stored. */
+export function archiveBytes({ fileName }: ArchiveSource, dataDir: string): number | undefined {
+  return fileName === undefined ? undefined : fileStat(dataDir, fileName)?.size;
+}
+
+/** @throws AntirioError notFound, rather than an order that fails later. */
+export function requireFile(dataDir: string, fileName: string): void {
+  if (!isFile(dataDir, fileName))
+    throw new AntirioError('notFound', `there is no file images/${fileName}`, { fileName });
+}
+
+/** Whether there is such a file in the images folder. */
+export const isFile = (dataDir: string, fileName: string): boolean =>
+  fileStat(dataDir, fileName)?.isFile() === true;
+
+const fileStat = (dataDir: string, fileName: string): Stats | undefined =>
+  statSync(imageFile(dataDir, fileName), { throwIfNoEntry: false });
+
+function openArchive(
+  source: ArchiveSource,
+  { dataDir, orchestrator }: ArchivePorts,
+  signal: AbortSignal | undefined,
 ): AsyncIterable<Uint8Array> {
   const { fileName, engineImage } = source;
   if (fileName !== undefined) return wholeFile(imageFile(dataDir, fileName));

@@ -42,6 +42,7 @@ import { createPushes, type OnHeld, type Pushes } from './pushes.ts';
 import { isStored, openRecords, type Records } from './records.ts';
 import { addThesisRoutes, type Served } from './routes.ts';
 import { localStorage, type LocalStorage } from './storage.ts';
+import { createTurns, type LongWork } from './turns.ts';
 import { addStorageRoutes, type StorageServed } from './v3-routes.ts';
 
 const VERSION = '0.1.0';
@@ -65,7 +66,7 @@ export function createFilecoinInterface(
   return openableService('filecoin-interface', options.port, () => openRoom(options, ports));
 }
 
-interface Parts extends Served, StorageServed, FileServed {
+interface Parts extends Served, Omit<StorageServed, 'turns'>, FileServed {
   readonly store: BlockStore;
   readonly storage: LocalStorage;
   readonly network: StorageNetwork;
@@ -95,7 +96,7 @@ async function openRoom(options: FilecoinInterfaceOptions, ports: FilecoinInterf
   rim.app.use(onlyBlocksForPeers);
   rim.app.use('/ipfs', createGateway(store, gatewayOptions(options, parts, countServed(rim, store))));
   addThesisRoutes(rim, parts);
-  addStorageRoutes(rim, parts);
+  addStorageRoutes(rim, { ...parts, turns: createTurns(atOnceOf(options), countRefused(rim)) });
   addFileRoutes(rim, parts);
   addEventRoutes(rim, { ...parts, streams });
   const port = await rim.listen(options.port, options.bind).catch(async (error: unknown) => {
@@ -313,6 +314,25 @@ function countServed(rim: HttpRim, store: BlockStore): (bytes: number) => void {
   });
   return (bytes) => {
     served.inc(bytes);
+  };
+}
+
+const atOnceOf = ({ longWork }: FilecoinInterfaceOptions): Record<LongWork, number> => ({
+  import: longWork.imports,
+  export: longWork.exports,
+  verify: longWork.verifications,
+  sample: longWork.samples,
+});
+
+function countRefused(rim: HttpRim): (kind: LongWork) => void {
+  const refused = new Counter({
+    name: 'antirio_storage_work_refused',
+    help: 'long work that was refused because as much as may be was under way',
+    labelNames: ['work'],
+    registers: [rim.metrics],
+  });
+  return (work) => {
+    refused.inc({ work });
   };
 }
 

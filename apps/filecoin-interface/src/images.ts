@@ -1,17 +1,16 @@
-import { statSync } from 'node:fs';
 import { AntirioError, describeError, uuidV4, type Clock, type Random } from '@antirio/kernel';
 import type { HttpPeer, Log } from '@antirio/host';
 import { createWork, type Outbox, type Work } from '@antirio/durable-work';
 import type { StorageNetwork, StoragePrice } from '@antirio/storage-network';
 import type { z } from 'zod';
-import { openArchive, type ArchiveSource } from './archives.ts';
+import { archiveBytes, archiveOf, isFile, requireFile } from './archives.ts';
 import type { FilecoinInterfaceOptions } from './options.ts';
-import { counted, type Progress, type Teller } from './progress.ts';
+import type { Progress, Teller } from './progress.ts';
 import { isStored, type BackendImage, type ImageCost, type ImageRecord, type Records } from './records.ts';
 import type { backendImageBody, orchestratorImageBody } from './shapes.ts';
 import { imagePin } from './pins.ts';
 import type { Pushes } from './pushes.ts';
-import { imageFile, type LocalStorage } from './storage.ts';
+import type { LocalStorage } from './storage.ts';
 
 export interface ImagePorts {
   readonly clock: Clock;
@@ -93,7 +92,7 @@ class OwnImages implements Images {
     const { imageName, fileName, engineImage, storageDuration } = body;
     if (fileName !== undefined) requireFile(this.#dataDir, fileName);
     const cost = await this.#costOf(
-      this.#known(body)?.cost?.bytes ?? this.#archiveBytes(body),
+      this.#known(body)?.cost?.bytes ?? archiveBytes(body, this.#dataDir),
       storageDuration,
     );
     const known = this.#known(body);
@@ -239,11 +238,6 @@ class OwnImages implements Images {
     return one === undefined ? undefined : `image ${one.imageId} is yet to be stored from ${fileName}`;
   }
 
-  /** Of an archive that is a file; what comes out of the engine is known once it is stored. */
-  #archiveBytes({ fileName }: ArchiveSource): number | undefined {
-    return fileName === undefined ? undefined : statSync(imageFile(this.#dataDir, fileName)).size;
-  }
-
   async #costOf(size: number | undefined, days: number): Promise<ImageCost | undefined> {
     if (size === undefined) return undefined;
     const { amount, currency, bytes } = await this.#ports.price.quote({ bytes: Math.max(1, size), days });
@@ -268,7 +262,7 @@ class OwnImages implements Images {
 
   #comesFromSomewhere({ fileName, engineImage }: ImageRecord): boolean {
     if (fileName === undefined) return engineImage !== undefined;
-    return statSync(imageFile(this.#dataDir, fileName), { throwIfNoEntry: false })?.isFile() === true;
+    return isFile(this.#dataDir, fileName);
   }
 
   async #import(imageId: string, signal: AbortSignal): Promise<void> {
@@ -289,10 +283,7 @@ class OwnImages implements Images {
   async #store(image: ImageRecord, tell: Teller, signal: AbortSignal): Promise<void> {
     const { records, outbox, storage, log, orchestrator } = this.#ports;
     const { imageId } = image;
-    const archive = (): AsyncIterable<Uint8Array> => {
-      const bytes = openArchive(image, this.#dataDir, orchestrator, signal);
-      return counted(bytes, tell, this.#archiveBytes(image));
-    };
+    const archive = archiveOf(image, { dataDir: this.#dataDir, orchestrator }, tell, signal);
     const { cid, size } = await storage.putImage((root) => pinOf(image, root.toString()), archive, signal);
     const cost = image.cost ?? (await this.#costOf(size, image.storageDuration));
     const imageHash = cid.toString();
@@ -344,10 +335,4 @@ function pinOf({ imageId, imageHash }: ImageRecord, found: string): string {
       `image ${imageId} was ${imageHash}; where it came from is ${found} now`,
     );
   return imagePin(imageId);
-}
-
-/** @throws AntirioError notFound, rather than an order that fails later. */
-export function requireFile(dataDir: string, fileName: string): void {
-  if (statSync(imageFile(dataDir, fileName), { throwIfNoEntry: false })?.isFile() !== true)
-    throw new AntirioError('notFound', `there is no file images/${fileName}`, { fileName });
 }

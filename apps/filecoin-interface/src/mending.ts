@@ -1,15 +1,13 @@
-import { statSync } from 'node:fs';
 import { AntirioError } from '@antirio/kernel';
 import { parseCid, type CID } from '@antirio/content-store';
 import type { z } from 'zod';
-import { openArchive } from './archives.ts';
-import { requireFile } from './images.ts';
+import { archiveOf, requireFile } from './archives.ts';
 import type { ObjectPorts } from './objects.ts';
 import type { FilecoinInterfaceOptions } from './options.ts';
 import { imagePin, objectPin } from './pins.ts';
-import { counted } from './progress.ts';
+import type { Teller } from './progress.ts';
 import type { mendBody } from './shapes.ts';
-import { imageFile, type NameOf, type StoredObject } from './storage.ts';
+import type { NameOf, StoredObject } from './storage.ts';
 
 export type MendPorts = Pick<ObjectPorts, 'records' | 'storage' | 'orchestrator' | 'progress'>;
 
@@ -24,16 +22,17 @@ export interface Mended {
  * storage network once more.
  * @throws AntirioError notFound where it is not kept; conflict where the bytes are those of something else; what storing throws
  */
-export type Mend = (cid: string, body: z.output<typeof mendBody>) => Promise<Mended>;
+export type Mend = (cid: string, body: z.output<typeof mendBody>, signal?: AbortSignal) => Promise<Mended>;
 
 export function createMend(options: FilecoinInterfaceOptions, ports: MendPorts): Mend {
   const { records, progress } = ports;
-  return async (text, body) => {
+  const { dataDir } = options;
+  return async (text, body, signal) => {
     const cid = parseCid(text);
     requireKept(cid, ports);
     const subject = { cid: cid.toString(), ...('fileName' in body ? { fileName: body.fileName } : {}) };
     return progress.track('import', subject, async (tell) => {
-      const { size } = await put(pinOfSame(cid, ports), body, (bytes, total) => counted(bytes, tell, total));
+      const { size } = await put(pinOfSame(cid, ports), body, tell, signal);
       noteWhole(subject.cid, size, records);
       return { cid: subject.cid, size };
     });
@@ -42,16 +41,13 @@ export function createMend(options: FilecoinInterfaceOptions, ports: MendPorts):
   function put(
     name: NameOf,
     body: z.output<typeof mendBody>,
-    watched: (bytes: AsyncIterable<Uint8Array>, total?: number) => AsyncIterable<Uint8Array>,
+    tell: Teller,
+    signal: AbortSignal | undefined,
   ): Promise<StoredObject> {
-    const { storage, orchestrator } = ports;
-    const { dataDir } = options;
+    const { storage } = ports;
     if ('json' in body) return storage.putJson(name, body.json);
-    const open = (): AsyncIterable<Uint8Array> => openArchive(body, dataDir, orchestrator);
-    if (!('fileName' in body)) return storage.putImage(name, () => watched(open()));
-    requireFile(dataDir, body.fileName);
-    const { size } = statSync(imageFile(dataDir, body.fileName));
-    return storage.putImage(name, () => watched(open(), size));
+    if ('fileName' in body) requireFile(dataDir, body.fileName);
+    return storage.putImage(name, archiveOf(body, { ...ports, dataDir }, tell, signal), signal);
   }
 }
 

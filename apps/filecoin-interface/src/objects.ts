@@ -1,4 +1,3 @@
-import { statSync } from 'node:fs';
 import {
   AntirioError,
   describeError,
@@ -9,25 +8,19 @@ import {
 } from '@antirio/kernel';
 import type { HttpPeer, Log } from '@antirio/host';
 import { createWork, isPassing, type Work } from '@antirio/durable-work';
-import {
-  gatewayProvider,
-  parseCid,
-  urlProvider,
-  type BlockProvider,
-  type CID,
-  type FetchProgress,
-} from '@antirio/content-store';
+import { parseCid, type CID, type FetchProgress } from '@antirio/content-store';
 import type { z } from 'zod';
-import { openArchive } from './archives.ts';
-import { requireFile, type Images } from './images.ts';
+import { archiveOf, requireFile } from './archives.ts';
+import type { Images } from './images.ts';
 import type { FilecoinInterfaceOptions } from './options.ts';
-import { counted, type Progress, type Teller, type WorkSubject } from './progress.ts';
+import type { Progress, Teller, WorkSubject } from './progress.ts';
 import type { OnSeen } from './reading.ts';
 import { isStored, type ObjectRecord, type Records } from './records.ts';
 import type { exportBody, objectBody } from './shapes.ts';
 import { createSample } from './sample.ts';
 import type { StorageNetwork } from '@antirio/storage-network';
 import { isOfNetwork, nameWithin } from './network.ts';
+import { openProviders } from './object-providers.ts';
 import { objectPin } from './pins.ts';
 import type { Pushes } from './pushes.ts';
 import { imageFile, type Beyond, type LocalStorage, type StoredObject } from './storage.ts';
@@ -55,17 +48,17 @@ export interface ObjectView extends ObjectRecord {
 /** Objects by their CID: stored here, fetched from others, given out as files. */
 export interface Objects {
   /** @throws AntirioError invalidInput | notFound | tooLarge | storageFull */
-  store(body: z.output<typeof objectBody>): Promise<ObjectRecord>;
+  store(body: z.output<typeof objectBody>, signal?: AbortSignal): Promise<ObjectRecord>;
   /** Orders a fetch; asking again adds providers and begins a failed one anew. @throws AntirioError invalidInput | busy */
   fetch(cid: string, providers: readonly string[], pieceCid?: string): ObjectView;
   view(cid: string): ObjectView;
   find(cid: string): ObjectView | undefined;
   all(): ObjectView[];
   /** Writes an object to the images folder from verified blocks. @throws AntirioError notFound | corrupt | storageFull | conflict */
-  export(cid: string, body: z.output<typeof exportBody>): Promise<unknown>;
-  verify(cid: string): Promise<Verified>;
+  export(cid: string, body: z.output<typeof exportBody>, signal?: AbortSignal): Promise<unknown>;
+  verify(cid: string, signal?: AbortSignal): Promise<Verified>;
   /** Verifies, and names some of the blocks by chance: who claims to hold the object can be asked for them. */
-  sample(cid: string, count: number, from?: number): Promise<Sampled>;
+  sample(cid: string, which: SampleWish, signal?: AbortSignal): Promise<Sampled>;
   drop(cid: string): void;
   /** Whether its blocks are to stay. */
   keeps(cid: string): boolean;
@@ -79,6 +72,12 @@ export interface Verified {
 }
 
 type FileBody = Exclude<z.output<typeof objectBody>, { json: unknown }>;
+
+/** How many blocks by chance, and as many from a place on, where one is named. */
+export interface SampleWish {
+  readonly count: number;
+  readonly from?: number | undefined;
+}
 
 export interface Sampled extends Verified {
   /** By chance. */
@@ -119,22 +118,22 @@ class StoredObjects implements Objects {
     });
   }
 
-  async store(body: z.output<typeof objectBody>): Promise<ObjectRecord> {
+  async store(body: z.output<typeof objectBody>, signal?: AbortSignal): Promise<ObjectRecord> {
     this.#storing++;
     try {
-      return await this.#store(body);
+      return await this.#store(body, signal);
     } finally {
       this.#storing--;
     }
   }
 
-  async #store(body: z.output<typeof objectBody>): Promise<ObjectRecord> {
+  async #store(body: z.output<typeof objectBody>, signal: AbortSignal | undefined): Promise<ObjectRecord> {
     const { progress, storage } = this.#ports;
     if ('json' in body) return this.#keep(await storage.putJson(pinOf, body.json));
     if ('fileName' in body) requireFile(this.#options.dataDir, body.fileName);
     const subject = 'fileName' in body ? { fileName: body.fileName } : {};
     return progress.track('import', subject, async (tell) => {
-      const record = this.#keep(await this.#put(body, tell));
+      const record = this.#keep(await this.#put(body, tell, signal));
       tell.about({ cid: record.cid });
       return record;
     });
@@ -152,14 +151,13 @@ class StoredObjects implements Objects {
     return record;
   }
 
-  #put(body: FileBody, tell: Teller): Promise<StoredObject> {
+  #put(body: FileBody, tell: Teller, signal: AbortSignal | undefined): Promise<StoredObject> {
     const { storage, orchestrator } = this.#ports;
     const { dataDir } = this.#options;
-    const opened = (): AsyncIterable<Uint8Array> => openArchive(body, dataDir, orchestrator);
-    if (!('fileName' in body)) return storage.putImage(pinOf, () => counted(opened(), tell));
-    const { size } = statSync(imageFile(dataDir, body.fileName));
-    const bytes = (): AsyncIterable<Uint8Array> => counted(opened(), tell, size);
-    return body.kind === 'file' ? storage.putFile(pinOf, bytes) : storage.putImage(pinOf, bytes);
+    const bytes = archiveOf(body, { dataDir, orchestrator }, tell, signal);
+    return 'fileName' in body && body.kind === 'file'
+      ? storage.putFile(pinOf, bytes, signal)
+      : storage.putImage(pinOf, bytes, signal);
   }
 
   fetch(text: string, providers: readonly string[], pieceCid?: string): ObjectView {
@@ -203,14 +201,14 @@ class StoredObjects implements Objects {
     return this.#ports.records.objects.all().map((record) => this.#withProgress(record));
   }
 
-  async export(text: string, body: z.output<typeof exportBody>): Promise<unknown> {
+  async export(text: string, body: z.output<typeof exportBody>, signal?: AbortSignal): Promise<unknown> {
     const cid = parseCid(text);
     const file = imageFile(this.#options.dataDir, body.fileName);
     const why = this.#ports.images.needs(body.fileName);
     if (why !== undefined) throw new AntirioError('conflict', why);
     const { repoTags: tags, fileName } = body;
     const written = await this.#track('export', { cid: cid.toString(), fileName }, (onSeen) =>
-      this.#ports.storage.export(cid, file, { repoTags: tags, onSeen }),
+      this.#ports.storage.export(cid, file, { repoTags: tags, onSeen, signal }),
     );
     const { size, sha256 } = written;
     const exported = { cid: cid.toString(), fileName: body.fileName, size, sha256 };
@@ -219,12 +217,12 @@ class StoredObjects implements Objects {
     return { ...exported, imageId, repoTags, architecture: config.architecture, os: config.os };
   }
 
-  async verify(text: string): Promise<Verified> {
-    const { blockCids: _, ...verified } = await this.sample(text, 0);
+  async verify(text: string, signal?: AbortSignal): Promise<Verified> {
+    const { blockCids: _, ...verified } = await this.sample(text, { count: 0 }, signal);
     return verified;
   }
 
-  async sample(text: string, count: number, from?: number): Promise<Sampled> {
+  async sample(text: string, { count, from }: SampleWish, signal?: AbortSignal): Promise<Sampled> {
     const cid = parseCid(text);
     const chosen = createSample<CID>(count, this.#ports.random);
     const turn: string[] = [];
@@ -235,7 +233,7 @@ class StoredObjects implements Objects {
       place++;
     };
     const { blocks, bytes } = await this.#track('verify', { cid: cid.toString() }, (onSeen) =>
-      this.#ports.storage.verify(cid, watch, onSeen),
+      this.#ports.storage.verify(cid, { onBlock: watch, onSeen, signal }),
     );
     const sampled = { cid: cid.toString(), blocks, bytes, blockCids: chosen.taken.map(String) };
     return from === undefined ? sampled : { ...sampled, inTurn: turn };
@@ -302,7 +300,10 @@ class StoredObjects implements Objects {
   async #fetchFrom(record: ObjectRecord, tell: Teller, signal: AbortSignal): Promise<void> {
     const { records, storage, log } = this.#ports;
     const { cid } = record;
-    const { providers, close } = this.#open(record.providers);
+    const { providers, close } = openProviders(record.providers, {
+      ...this.#ports,
+      edgeId: this.#options.edgeId,
+    });
     try {
       const onProgress = (progress: FetchProgress, totalBytes: number | undefined): void => {
         this.#progress.set(cid, progress);
@@ -372,35 +373,10 @@ class StoredObjects implements Objects {
     images.damaged(cid, error);
   }
 
-  #open(names: readonly string[]): { providers: BlockProvider[]; close: () => void } {
-    const own = `/p2p/${this.#options.edgeId}`;
-    const opened: { close(): void }[] = [];
-    const providers = names
-      .filter((name) => name !== own && !isOfNetwork(name))
-      .map((name) => {
-        const edge = /^\/p2p\/(.+)$/.exec(name)?.[1];
-        if (edge !== undefined) return this.#edgeProvider(name, edge);
-        const provider = urlProvider(name, name);
-        opened.push(provider);
-        return provider;
-      });
-    return { providers, close: () => opened.forEach((each) => each.close()) };
-  }
-
   /** Where a provider of a storage network, or what it is known by there, was named. */
   #beyond({ providers, pieceCid }: ObjectRecord): Beyond | undefined {
     const named = providers.filter(isOfNetwork);
     if (named.length === 0 && pieceCid === undefined) return undefined;
     return { network: this.#ports.network, providers: named.map(nameWithin), pieceCid };
-  }
-
-  #edgeProvider(name: string, edge: string): BlockProvider {
-    const { edge2edge } = this.#ports;
-    if (edge2edge === undefined)
-      throw new AntirioError(
-        'unavailable',
-        `no peer edge2edge is configured, through which ${name} is reached`,
-      );
-    return gatewayProvider(name, edge2edge, `/edge2edge/peer/${edge}/filecoin-interface`);
   }
 }

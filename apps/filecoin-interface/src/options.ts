@@ -35,6 +35,15 @@ const uploads = z.strictObject({
     .describe('what was begun and not gone on with for so long is removed'),
 });
 
+const few = (usual: number) => z.int().min(1).max(64).default(usual);
+
+const longWork = z.strictObject({
+  imports: few(2).describe('of files and of images of the engine, new and to mend what is here'),
+  exports: few(2),
+  verifications: few(2),
+  samples: few(4).describe('which read every block as well'),
+});
+
 const price = z.strictObject({
   numerator: z.int().min(0).default(0).describe('with the denominator: for a byte and an epoch, exactly'),
   denominator: z.int().min(1).default(1),
@@ -154,6 +163,9 @@ export const filecoinInterfaceOptions = z.strictObject({
   gateway: gateway.prefault({}).describe('blocks for others'),
   events: events.prefault({}).describe('progress of long work'),
   uploads: uploads.prefault({}).describe('files that come by HTTP'),
+  longWork: longWork
+    .prefault({})
+    .describe('what clients wait for, at once: more is answered 429, with Retry-After'),
   price: price.prefault({}).describe('what this edge asks for storing'),
 });
 

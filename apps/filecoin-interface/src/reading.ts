@@ -6,11 +6,16 @@ import {
   type BlockStore,
   type CID,
 } from '@antirio/content-store';
-import { isAntirioError } from '@antirio/kernel';
+import { AntirioError, isAntirioError } from '@antirio/kernel';
 import type { Seen } from './progress.ts';
 
 /** Told of what was read by now. */
 export type OnSeen = (seen: Seen) => void;
+
+/** @throws AntirioError timeout where nobody waits for it any more */
+export function requireGoing(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw new AntirioError('timeout', 'it was broken off');
+}
 
 /** Whether an object is a directory, as images are. @throws AntirioError notFound | corrupt */
 export async function isDirectory(store: BlockStore, cid: CID): Promise<boolean> {
@@ -32,14 +37,19 @@ async function contentBytes(store: BlockStore, cid: CID): Promise<number> {
 }
 
 /** The same blocks; somebody is told how much of the content has been read. Nodes between the blocks of a file count as well. */
-export async function watched(store: BlockStore, cid: CID, onSeen: OnSeen | undefined): Promise<BlockSource> {
-  if (onSeen === undefined) return store;
+export async function watched(
+  store: BlockStore,
+  cid: CID,
+  onSeen: OnSeen = () => undefined,
+  signal?: AbortSignal,
+): Promise<BlockSource> {
   const totalBytes = await contentBytes(store, cid);
   let read = 0;
   let blocks = 0;
   return {
     has: (one) => store.has(one),
     async get(one) {
+      requireGoing(signal);
       const bytes = await store.get(one);
       read += bytes.length;
       blocks++;

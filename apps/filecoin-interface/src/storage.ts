@@ -26,7 +26,7 @@ import {
   type Dag,
   type StorageNetwork,
 } from '@antirio/storage-network';
-import { isDirectory, totalOf, watched, type OnSeen } from './reading.ts';
+import { isDirectory, requireGoing, totalOf, watched, type OnSeen } from './reading.ts';
 
 /** What an object is: its root, and what it weighs. */
 export interface StoredObject {
@@ -49,7 +49,11 @@ export interface LocalStorage {
     openArchive: () => AsyncIterable<Uint8Array>,
     signal?: AbortSignal,
   ): Promise<StoredObject & { readonly imageId: string }>;
-  putFile(name: NameOf, openFile: () => AsyncIterable<Uint8Array>): Promise<StoredObject>;
+  putFile(
+    name: NameOf,
+    openFile: () => AsyncIterable<Uint8Array>,
+    signal?: AbortSignal,
+  ): Promise<StoredObject>;
   putJson(name: NameOf, value: unknown): Promise<StoredObject>;
   /**
    * Makes an object whole here. Kept under the name from the first block on, so that what has come survives clean-ups. Who is in a
@@ -68,17 +72,24 @@ export interface LocalStorage {
   /** A whole object as storage networks take it; its bytes are counted, by reading it, unless they are known. */
   dagOf(cid: CID, bytes?: number): Promise<Dag>;
   /** Reads every block, telling of each. @throws AntirioError notFound | corrupt */
-  verify(cid: CID, onBlock?: (cid: CID) => void, onSeen?: OnSeen): Promise<{ blocks: number; bytes: number }>;
+  verify(cid: CID, options?: VerifyOptions): Promise<{ blocks: number; bytes: number }>;
   /** Writes an image as a docker archive, anything else as a file, from verified blocks. */
   export(cid: CID, file: string, options?: ExportOptions): Promise<WrittenFile | ExportedImage>;
   /** Bytes freed; 0 while something is being stored. */
   cleanUp(): Promise<number>;
 }
 
+export interface VerifyOptions {
+  readonly onBlock?: (cid: CID) => void;
+  readonly onSeen?: OnSeen;
+  readonly signal?: AbortSignal | undefined;
+}
+
 export interface ExportOptions {
   /** Of an image, in place of its own. */
   readonly repoTags?: readonly string[] | undefined;
   readonly onSeen?: OnSeen;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** By which an object is known in a storage network. */
@@ -118,7 +129,8 @@ export function localStorage(store: BlockStore, options: LocalStorageOptions): L
   return {
     putImage: (name, openArchive, signal) =>
       kept(name, () => importImageStream(stoppable(store, signal), openArchive(), { limits: imageLimits })),
-    putFile: (name, openFile) => kept(name, () => importFile(store, openFile(), { maxBytes })),
+    putFile: (name, openFile, signal) =>
+      kept(name, () => importFile(stoppable(store, signal), openFile(), { maxBytes })),
     putJson: (name, value) => kept(name, () => importFile(store, one(jsonBytes(value)))),
     async fetch(name, cid, providers, watch, beyond) {
       await store.pin(name, cid);
@@ -140,16 +152,17 @@ export function localStorage(store: BlockStore, options: LocalStorageOptions): L
       for (const { name } of store.pins()) if (!isWanted(name)) store.unpin(name);
     },
     dagOf: (cid, bytes) => dagOf(store, cid, { limits, bytes }),
-    verify(cid, onBlock, onSeen) {
+    verify(cid, { onBlock, onSeen, signal } = {}) {
       const total = totalOf(store, cid);
       let [blocks, bytes] = [0, 0];
       return verifyDag(store, cid, limits, (block, size) => {
+        requireGoing(signal);
         onBlock?.(block);
         onSeen?.({ bytes: (bytes += size), blocks: ++blocks, totalBytes: total() });
       });
     },
-    async export(cid, file, { repoTags, onSeen } = {}) {
-      const source = await watched(store, cid, onSeen);
+    async export(cid, file, { repoTags, onSeen, signal } = {}) {
+      const source = await watched(store, cid, onSeen, signal);
       if (!(await isDirectory(store, cid)))
         return writeStreamDurably(file, readFile(source, cid, { maxBytes }));
       const tags = repoTags === undefined ? {} : { repoTags };
@@ -203,7 +216,7 @@ async function freedBytes(store: BlockStore): Promise<number> {
 function stoppable(store: BlockStore, signal: AbortSignal | undefined): BlockSink {
   return {
     put(block) {
-      if (signal?.aborted === true) throw new AntirioError('timeout', 'the import was broken off');
+      requireGoing(signal);
       return store.put(block);
     },
   };

@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { httpPeer, type HttpPeer, type PortService } from '@antirio/host';
 
@@ -21,6 +21,8 @@ export class Neighbourhood {
   relayed = 0;
   /** What other edges are asked waits for it. */
   gate: Promise<void> = Promise.resolve();
+  /** Answers for an image of the container engine. */
+  engine: (response: ServerResponse) => void = (response) => void response.writeHead(404).end();
   url = '';
   readonly #server: Server;
 
@@ -36,6 +38,10 @@ export class Neighbourhood {
             ({ status, body }) => response.writeHead(status).end(this.tamper(Buffer.from(body))),
             () => response.writeHead(502).end(),
           );
+          return;
+        }
+        if (request.url?.startsWith('/orchestrator/v1/image?') === true) {
+          this.engine(response);
           return;
         }
         response.statusCode = this.orchestratorStatus;

@@ -22,6 +22,7 @@ import {
   orchestratorImageBody,
   priceQuery,
 } from './shapes.ts';
+import { waitedFor, type Turns } from './turns.ts';
 import { answer, answers, page, pageQuery } from './views.ts';
 
 export interface StorageServed {
@@ -33,6 +34,7 @@ export interface StorageServed {
   readonly mend: Mend;
   readonly network: StorageNetwork;
   readonly pushes: Pushes;
+  readonly turns: Turns;
   readonly former: FormerNetworks;
   readonly price: StoragePrice;
   readonly denied: DenyList;
@@ -51,7 +53,7 @@ export function addStorageRoutes(rim: HttpRim, served: StorageServed): void {
   addDenyRoutes(rim, served);
 }
 
-function addObjectRoutes(rim: HttpRim, { objects, pushes }: StorageServed): void {
+function addObjectRoutes(rim: HttpRim, { objects, pushes, turns }: StorageServed): void {
   const view = (object: ObjectView) => {
     const held = pushes.view(objectPin(object.cid));
     return held === undefined ? object : { ...object, held };
@@ -63,9 +65,11 @@ function addObjectRoutes(rim: HttpRim, { objects, pushes }: StorageServed): void
     answer: answers.object,
     status: CREATED,
   };
-  rim.route('post', object, storing, async ({ body }) =>
-    answer({ object: await objects.store(body) }, CREATED),
-  );
+  rim.route('post', object, storing, ({ body, response }) => {
+    const storing = async (signal?: AbortSignal) =>
+      answer({ object: await objects.store(body, signal) }, CREATED);
+    return 'json' in body ? storing() : waitedFor(response, turns, 'import', storing);
+  });
   const listing = { summary: 'all objects', query: pageQuery, answer: answers.objects };
   rim.route('get', object, listing, ({ query }) => {
     const { totalCount, page: some } = page(objects.all(), query);
@@ -84,7 +88,7 @@ function addObjectRoutes(rim: HttpRim, { objects, pushes }: StorageServed): void
   );
 }
 
-function addWholeObjectRoutes(rim: HttpRim, { objects, mend }: StorageServed): void {
+function addWholeObjectRoutes(rim: HttpRim, { objects, mend, turns }: StorageServed): void {
   const object = `${BASE}/object/:cid`;
   const toFile = {
     summary: 'write an object to the images folder, from verified blocks',
@@ -92,12 +96,16 @@ function addWholeObjectRoutes(rim: HttpRim, { objects, mend }: StorageServed): v
     body: exportBody,
     answer: answers.exported,
   };
-  rim.route('post', `${object}/export`, toFile, async ({ params, body }) =>
-    answer({ exported: await objects.export(params.cid, body) }),
+  rim.route('post', `${object}/export`, toFile, ({ params, body, response }) =>
+    waitedFor(response, turns, 'export', async (signal) =>
+      answer({ exported: await objects.export(params.cid, body, signal) }),
+    ),
   );
   const verifying = { summary: 'read every block', params: cidParams, answer: answers.verified };
-  rim.route('post', `${object}/verify`, verifying, async ({ params }) =>
-    answer({ verified: await objects.verify(params.cid) }),
+  rim.route('post', `${object}/verify`, verifying, ({ params, response }) =>
+    waitedFor(response, turns, 'verify', async (signal) =>
+      answer({ verified: await objects.verify(params.cid, signal) }),
+    ),
   );
   const mending = {
     summary: 'make whole again what is kept here, from where its bytes are',
@@ -105,8 +113,10 @@ function addWholeObjectRoutes(rim: HttpRim, { objects, mend }: StorageServed): v
     body: mendBody,
     answer: answers.mended,
   };
-  rim.route('post', `${object}/mend`, mending, async ({ params, body }) =>
-    answer({ mended: await mend(params.cid, body) }),
+  rim.route('post', `${object}/mend`, mending, ({ params, body, response }) =>
+    waitedFor(response, turns, 'import', async (signal) =>
+      answer({ mended: await mend(params.cid, body, signal) }),
+    ),
   );
   const query = z.object({
     count: z.coerce.number().int().min(1).max(64).default(8),
@@ -118,8 +128,10 @@ function addWholeObjectRoutes(rim: HttpRim, { objects, mend }: StorageServed): v
     query,
     answer: answers.sample,
   };
-  rim.route('get', `${object}/sample`, some, async (input) =>
-    answer({ sample: await objects.sample(input.params.cid, input.query.count, input.query.from) }),
+  rim.route('get', `${object}/sample`, some, ({ params, query: wish, response }) =>
+    waitedFor(response, turns, 'sample', async (signal) =>
+      answer({ sample: await objects.sample(params.cid, wish, signal) }),
+    ),
   );
 }
 

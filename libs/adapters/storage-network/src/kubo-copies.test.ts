@@ -77,12 +77,12 @@ test('what was replaced while a node is away is in nobody’s way, and let go on
 });
 
 test('of what a node has nearly all of the rest is sent, however long it takes to ask about it', async () => {
-  const network = networkOf({ apiUrls: [here.url], idleMs: 300 });
+  const network = networkOf({ apiUrls: [here.url] });
   const of = async (bytes: number): Promise<Dag> => dagOf(store, await makeFile(store, bytes, 'grows', 1000));
-  await network.put('x', await of(300_000));
+  await network.put('x', await of(150_000));
   here.imports.length = 0;
-  here.askMs = 40;
-  const longer = await of(300_500);
+  here.askMs = 100;
+  const longer = await of(150_500);
   const seen: number[] = [];
   const ref = await network.put('x', longer, { onProgress: (bytes) => void seen.push(bytes) });
   expect((await network.status(ref)).state).toBe('replicated');
