@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createServer, request as startRequest, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Writable } from 'node:stream';
 import { zstdCompressSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { systemClock, waitFor, type HttpPeer, type HttpStream } from '@antirio/host';
@@ -219,3 +220,59 @@ test('edges that hold all they can get, for as long as they like, do not shut ou
   held.reject(new AntirioError('unavailable', 'over'));
   await Promise.all([...greedy, honest]);
 });
+
+test('where all places are taken, those who take too little make room for those who have none', async () => {
+  let now = 0;
+  const clock = { monotonic: () => now };
+  const streams = createContentStreams({ identity: b.identity, clock, bytesPerSecond: 1e12 });
+  const room: Pick<HttpPeer, 'open'> = {
+    open: () =>
+      Promise.resolve({
+        status: 200,
+        headers: { 'content-type': CAR },
+        body: zeros(),
+        close: () => undefined,
+      }),
+  };
+  const cut = new Set<string>();
+  const open = new Set<Writable>();
+  let stuck = 0;
+  /** An edge that takes what it is given, or, slowly, no more than the first of it. */
+  const serve = (from: string, isSlow = true): Promise<string> => {
+    let given = 0;
+    const response = new Writable({
+      highWaterMark: 1,
+      write: (_piece, _encoding, done) => {
+        if (given++ === 0 || !isSlow) setImmediate(done);
+        else stuck++;
+      },
+    });
+    open.add(response);
+    response.on('close', () => cut.add(from));
+    const proven = { from, nonce: 'n', path: '/ipfs/bafy?format=car' };
+    const head = Object.assign(response, { writeHead: () => response });
+    const setting = { challenge: 'c', streaming: 'self' };
+    const asked = [room, proven, { headers: {} }, head, setting] as unknown as Parameters<
+      typeof streams.serve
+    >;
+    return streams.serve(...asked).then(
+      () => 'through',
+      (error: unknown) => (error instanceof AntirioError ? error.code : String(error)),
+    );
+  };
+  const served = ['x', 'y', 'z'].flatMap((name) => [1, 2, 3, 4].map(() => serve(name)));
+  for (let i = 0; i < 16; i++) served.push(serve(`other-${i}`, false));
+  // Of three edges: four, four, and one of the places that are kept for the first of each.
+  await waitFor(systemClock, 5000, () => stuck === 9 || undefined, 10);
+  expect(await serve('late')).toBe('busy');
+  now += 20_000;
+  served.push(serve('honest'));
+  await waitFor(systemClock, 5000, () => cut.size === 1 || undefined, 10);
+  expect(['x', 'y', 'z']).toContain([...cut][0]);
+  for (const response of open) response.destroy();
+  expect(new Set(await Promise.all(served))).toEqual(new Set(['busy', 'unavailable']));
+});
+
+async function* zeros(): AsyncGenerator<Uint8Array> {
+  for (;;) yield new Uint8Array(65_536);
+}

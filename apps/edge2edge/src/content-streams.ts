@@ -3,16 +3,13 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { sleep, type HttpPeer } from '@antirio/host';
 import { AntirioError, concatBytes, type Clock, type Identity } from '@antirio/kernel';
 import type { Proven } from './request-proof.ts';
-import { createConcurrency } from './rate-limit.ts';
 import type { Streaming } from './open-routes.ts';
 import { HEADERS, signStreamHead } from './request-signature.ts';
+import { createStreamPlaces, type Place } from './stream-places.ts';
 import { SIGNED_PIECES, signPieces } from './signed-pieces.ts';
 
-/** Streams to one edge at once, and to all. */
-const PER_EDGE = 4;
-const IN_ALL = 24;
-/** Of these, for edges that have none: few edges that read slowly do not shut the others out. */
-const KEPT_FOR_FIRST = 16;
+/** Few edges that read slowly do not shut the others out: most places are for edges that have none, and many make room. */
+const PLACES = { perEdge: 4, inAll: 24, keptForFirst: 16 };
 /** No content is larger (the limit of a DAG in the content store, with the headers of its blocks). */
 const MAX_STREAM_BYTES = 17 * 2 ** 30;
 /** Nothing comes of the room, or nothing is taken by the other edge, for so long: it is cut off. */
@@ -99,10 +96,13 @@ export async function passOn(
   body: AsyncIterable<Uint8Array>,
   response: ServerResponse,
   before: (bytes: number) => Promise<void> | void = () => undefined,
+  giving: Place['giving'] = () => () => undefined,
 ): Promise<void> {
   for await (const piece of body) {
     await before(piece.length);
+    const given = giving(piece.length);
     await taken(response, piece);
+    given();
     await turn();
   }
   response.end();
@@ -127,23 +127,24 @@ export function createContentStreams({
   clock,
   bytesPerSecond,
 }: ContentStreamParts): ContentStreams {
-  const atOnce = createConcurrency(PER_EDGE, IN_ALL, KEPT_FOR_FIRST);
+  const places = createStreamPlaces(clock, PLACES);
   const pace = createPace(clock, bytesPerSecond);
 
-  const pump = (body: AsyncIterable<Uint8Array>, response: ServerResponse): Promise<void> => {
+  const pump = (body: AsyncIterable<Uint8Array>, response: ServerResponse, place: Place): Promise<void> => {
     let sent = 0;
-    return passOn(body, response, (bytes) => {
+    const before = (bytes: number): Promise<void> => {
       sent += bytes;
       if (sent > MAX_STREAM_BYTES) throw new AntirioError('tooLarge', 'a stream without end');
       return pace(bytes);
-    });
+    };
+    return passOn(body, response, before, (bytes) => place.giving(bytes));
   };
   const open = async (
     room: HttpPeer,
     { from: to, nonce, path }: Proven,
     request: IncomingMessage,
     response: ServerResponse,
-    { challenge, streaming }: StreamSetting,
+    { challenge, streaming, place }: StreamSetting & { readonly place: Place },
   ): Promise<OtherAnswer | undefined> => {
     if (room.open === undefined) throw new AntirioError('unavailable', 'there is no content here');
     const headers: Record<string, string> = { [HEADERS.peer]: to };
@@ -165,7 +166,7 @@ export function createContentStreams({
         [HEADERS.stream]: signStreamHead(identity, head),
       });
       const body = isSigned ? signPieces(identity, { to, nonce }, stream.body) : stream.body;
-      await pump(body, response);
+      await pump(body, response, place);
       return undefined;
     } finally {
       stream.close();
@@ -173,12 +174,12 @@ export function createContentStreams({
   };
   return {
     async serve(room, proven, request, response, setting) {
-      const end = atOnce.begin(proven.from);
-      if (end === undefined) throw new AntirioError('busy', 'too much content is on its way to edges');
+      const place = places.begin(proven.from, () => response.destroy());
+      if (place === undefined) throw new AntirioError('busy', 'too much content is on its way to edges');
       try {
-        return await open(room, proven, request, response, setting);
+        return await open(room, proven, request, response, { ...setting, place });
       } finally {
-        end();
+        place.end();
       }
     },
   };
