@@ -4,6 +4,7 @@ import type { Frame, Session, Verifies } from './frames.ts';
 import { PAGE_FRAMES, startGapFiller, type GapFiller, type GapSource, type Page } from './gap-filler.ts';
 import { identities } from './identities.ts';
 import { sign } from './ledger.ts';
+import { tellToYield } from './operator.ts';
 import { callCentral, takeRequest, type PartyLinks } from './provider-role.ts';
 import { statementOver } from './statement.ts';
 
@@ -23,6 +24,17 @@ const TIMEOUT_MS = 5000;
 const NEARBY_MS = 3;
 
 /** What an edge does as a customer: it fills its gaps from the provider's ring, gives keys away, states what it got back. */
+/** Who is deaf gets no answer from the other ring. */
+function hearing(source: GapSource, disk: EdgeDisk): GapSource {
+  return {
+    ...source,
+    offers: (after, done) => {
+      if (disk.deaf) done({ ok: false, code: 'timeout' });
+      else source.offers(after, done);
+    },
+  };
+}
+
 export function customerRole(links: PartyLinks, options: CustomerOptions): Role {
   const { host, terms, network } = links;
   const { disk, sessions } = options;
@@ -189,7 +201,7 @@ export function customerRole(links: PartyLinks, options: CustomerOptions): Role 
         ring: rooms.ring,
         disk: disk.ring,
         from: options.provider().host.name,
-        source: options.filter(source),
+        source: hearing(options.filter(source), disk),
         intervalMs: options.fillEveryMs,
       });
       host.after(NEARBY_MS, () => {
@@ -216,6 +228,9 @@ export function customerRole(links: PartyLinks, options: CustomerOptions): Role 
             rooms.fence.grant(effect.devAddr, effect.block);
             rooms.service.onGrant(effect.devAddr, effect.block);
           });
+          return;
+        case 'lastGasp':
+          tellToYield(host, rooms, terms, effect.cause);
           return;
         case 'giveUp':
           giveUp(rooms);

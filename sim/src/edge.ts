@@ -46,6 +46,8 @@ export interface EdgeDisk {
   coreData: CoreData;
   /** A provider's sealed keys, as the customer gave them. */
   keysGiven: boolean;
+  /** It hears no gateway and no other ring. */
+  deaf: boolean;
   /** An operator lets nothing happen by itself. */
   held: boolean;
   /** Counter blocks of sensors that are in no set yet. */
@@ -59,6 +61,7 @@ export function emptyDisk(): EdgeDisk {
     service: emptyService(),
     coreData: new Map(),
     keysGiven: false,
+    deaf: false,
     held: false,
     ownBlocks: new Map(),
   };
@@ -235,7 +238,7 @@ export function createEdge(ports: EdgePorts, contracts: readonly [Contracted, ..
     parties: () => parties,
     bridge: {
       push(frame, acknowledge) {
-        if (!devAddrs.includes(frame.devAddr)) return;
+        if (disk.deaf || !devAddrs.includes(frame.devAddr)) return;
         rooms.ring.take(frame, true, engine.now, () => {
           trace.note(host.name, 'acknowledges', () => frame.bytes, 'fine');
           acknowledge();

@@ -61,6 +61,7 @@ export function heal(ports: FaultPorts): void {
     hosts[name].wake();
     hosts[name].start();
   }
+  ports.A.disk.deaf = false;
   for (const edge of [ports.A, ...ports.providers.values()]) hold(edge, false);
   comeHome(ports);
   onChange();
@@ -146,17 +147,23 @@ export function scheduleFaults(ports: FaultPorts, scenario: Scenario): void {
         });
         return;
       case 'planned':
-        tellToYield(ports.A, ports.terms, 'planned');
+        tellToYield(hosts.A, ports.A.rooms(), ports.terms, 'planned');
         during(fault.forMs, () => {
           tellToReturn(ports.A);
         });
         return;
       case 'lastGasp':
-        tellToYield(ports.A, ports.terms, 'terminating');
+        tellToYield(hosts.A, ports.A.rooms(), ports.terms, 'terminating');
         engine.after(fault.inMs, () => {
           if (engine.now >= scenario.healAt) return;
           hosts.A.crash('its last gasp is over');
           restart('A', fault.forMs);
+        });
+        return;
+      case 'deaf':
+        ports.A.disk.deaf = true;
+        during(fault.forMs, () => {
+          ports.A.disk.deaf = false;
         });
         return;
       case 'hold':
@@ -208,6 +215,7 @@ function describe(fault: Harm): string {
       return 'FAULT central restored from an old backup';
     case 'planned':
     case 'lastGasp':
+    case 'deaf':
       return `FAULT ${fault.kind} of A for ${Math.round(fault.forMs)} ms`;
     default:
       return `FAULT ${fault.kind} ${fault.node} for ${Math.round(fault.forMs)} ms`;

@@ -1,17 +1,15 @@
 import { signDocument } from '@antirio/kernel';
 import { YIELD_KIND, type ContractTerms, type YieldCause } from '@antirio/service-contract';
-import type { EdgeNode } from './edge.ts';
+import type { EdgeNode, Rooms } from './edge.ts';
+import type { Host } from './host.ts';
 import { identities } from './identities.ts';
 
 /** What people do to an edge, and the machine that it runs on. */
 
 /** The customer is told to give its service away, if it has anything to give. */
-export function tellToYield(edge: EdgeNode, terms: ContractTerms, cause: YieldCause): void {
-  const { host } = edge;
-  if (!host.running) return;
-  const { party } = edge.rooms();
+export function tellToYield(host: Host, { party }: Rooms, terms: ContractTerms, cause: YieldCause): void {
   const phase = party.phase();
-  if (phase.at !== 'guarded') return;
+  if (!host.running || phase.at !== 'guarded') return;
   const { contractId, set } = terms;
   const body = { contractId, setId: set.setId, epoch: phase.epoch, cause, at: host.clock.wall() };
   const word = { ...signDocument(identities.A, YIELD_KIND, body), kind: YIELD_KIND } as const;

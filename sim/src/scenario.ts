@@ -75,6 +75,8 @@ export type Harm =
   /** The customer gives its service away; a dying one is gone a little later, and starts again. */
   | { readonly kind: 'planned'; readonly forMs: number }
   | { readonly kind: 'lastGasp'; readonly inMs: number; readonly forMs: number }
+  /** The customer lives, and takes nothing in. */
+  | { readonly kind: 'deaf'; readonly forMs: number }
   /** An operator holds an edge: nothing is taken over, or comes back, by itself. */
   | { readonly kind: 'hold'; readonly node: EdgeName; readonly forMs: number }
   /** The centre starts again with an old backup of its counter blocks. */
@@ -289,6 +291,12 @@ function drawOperator(dice: Dice, activeMs: number): Fault[] {
     if (dice.chance(0.5))
       faults.push({ when: { node: 'A', enters, delayMs: dice.between(0, 300) }, ...drawHarm(dice) });
   }
+  if (dice.chance(0.1))
+    faults.push({
+      when: { at: dice.between(1000, activeMs * 0.7) },
+      kind: 'deaf',
+      forMs: dice.between(8000, 25_000),
+    });
   if (dice.chance(0.1)) {
     const node = dice.chance(0.5) ? 'A' : 'B';
     const when = { at: dice.between(1000, activeMs) };
@@ -363,6 +371,7 @@ export function drawScenario(seed: number): Scenario {
         leaseMs,
         returnBackoffMs,
         takeoverSlaMs: TAKEOVER_SLA_MS,
+        deaf: { frames: 5, forMs: 4000 },
         slots: { customer: 0, provider: 1 },
         expiresAt: 2_000_000_000_000,
       }),

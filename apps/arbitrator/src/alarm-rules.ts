@@ -12,7 +12,6 @@ export const ALARMS = [
   'endingWhileActive',
   'grantorDown',
   'held',
-  'drillFailed',
   'ledgerRolledBack',
 ] as const;
 export type AlarmName = (typeof ALARMS)[number];

@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import { AntirioError, parseEdgeId, signDocument, toHex, verifyDocument, type Signed } from '@antirio/kernel';
-import { YIELD_KIND, signedWord, type SignedWord, type YieldCause } from '@antirio/service-contract';
+import type { SignedWord, YieldCause } from '@antirio/service-contract';
 import { sleep } from '@antirio/host';
 import type { Contracts } from './contracts.ts';
 import type { ContractStore } from './contract-store.ts';
 import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
 import type { PartyDriver } from './party-driver.ts';
+import { wordOf } from './yield-word.ts';
 
 /** What an operator's key signs besides the edge's own: one act, in answer to one challenge. */
 export const FORCE_KIND = 'antirio/force/1';
@@ -76,12 +77,8 @@ export function createOperator(
     log.warn({ contract: contractId, ...detail }, 'an operator acts');
   };
   const yieldNow = (driver: PartyDriver, cause: YieldCause): void => {
-    const phase = driver.phase();
-    if (phase.at !== 'guarded') return;
-    const { contractId, set } = driver.terms;
-    const body = { contractId, setId: set.setId, epoch: phase.epoch, cause, at: clock.now() };
-    const word = signedWord.parse(signDocument(identity, YIELD_KIND, body));
-    driver.post({ type: 'yieldAsked', word });
+    const word = wordOf({ identity, clock }, driver, cause);
+    if (word !== undefined) driver.post({ type: 'yieldAsked', word });
   };
   /** The operator's key is the second of two signatures; ours is the first. */
   const confirmed = (contractId: string, act: Act, force: SignedForce): Signed<unknown> => {

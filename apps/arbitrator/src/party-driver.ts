@@ -21,6 +21,7 @@ import {
   type PartyEvent,
   type ProviderPhase,
   type ProviderState,
+  type YieldCause,
   type Standing,
 } from '@antirio/service-contract';
 import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
@@ -32,6 +33,7 @@ import { peerNamed } from './peers.ts';
 import type { PartyRooms } from './party-rooms.ts';
 import { retireCustomer, retireProvider } from './retirement.ts';
 import { openKeys, releasedShare, type Secrets } from './sealed-keys.ts';
+import { wordOf } from './yield-word.ts';
 import type { SourceTurns } from './source-turns.ts';
 
 /** One contract's machine with its clock, its disk and its hands. */
@@ -188,6 +190,9 @@ export function runParty(
       case 'sealOff':
         run('sealing off', () => oneStatement(() => sealOff(effect.from, effect.epoch)));
         return;
+      case 'lastGasp':
+        giveWord(effect.cause);
+        return;
       case 'giveUp':
         run('giving the service away', giveUp);
         return;
@@ -259,6 +264,11 @@ export function runParty(
     post({ type: 'sealedOff', counters, statement });
   };
 
+  const giveWord = (cause: YieldCause): void => {
+    const word = wordOf(ports, standing, cause);
+    if (word !== undefined) post({ type: 'yieldAsked', word });
+  };
+
   const giveUp = async (): Promise<void> => {
     await deps.inTurn(() => rooms.fence(terms, { state: 'shut' }));
     post({ type: 'givenUp', counters: await rooms.counters(terms) });
@@ -317,7 +327,8 @@ export function runParty(
     const source = deps.sources.isUp(contractId, want) ? await rooms.fillFrom(terms) : undefined;
     const observed: Observed = source === undefined ? {} : { source };
     const keyVersion = deps.ownKeyVersion();
-    post({ type: 'observed', observed: { ...observed, storeOk: store.writable(), ...keyVersion } });
+    const storeOk = store.writable() && (await rooms.storesFrames());
+    post({ type: 'observed', observed: { ...observed, storeOk, ...keyVersion } });
   };
 
   const observe = (): Promise<void> => {

@@ -42,6 +42,8 @@ export interface PartyRooms {
   ): Promise<void>;
   /** Highest FCntDown used, by DevEUI. */
   counters(terms: ContractTerms): Promise<DownCounters>;
+  /** Whether the bridge can write down what it hears; an unanswered question says nothing against it. */
+  storesFrames(): Promise<boolean>;
   /** The contract's ring, made where it is not there yet; it takes over the trial's. */
   ring(terms: ContractTerms): Promise<{ readonly from: number; readonly next: number }>;
   ringRoot(ringId: string, through: number): Promise<{ readonly root: string; readonly count: number }>;
@@ -66,6 +68,10 @@ export interface PartyRooms {
   /** What migration fetched for the contract is let go. */
   endFetch(contractId: string): Promise<void>;
 }
+
+const readiness = z.looseObject({
+  checks: z.looseObject({ store: z.looseObject({ ok: z.boolean() }).optional() }),
+});
 
 const OWN_SOURCE = '/api/v3/ring/own/source';
 
@@ -176,6 +182,16 @@ export function partyRooms(
     ringIfThere,
     removeRing: (contractId) => remove(bridge, `/api/v3/ring/${contractId}`),
     removeFence: ({ set }) => remove(bridge, `/api/v3/fence/${set.setId}`),
+    async storesFrames() {
+      try {
+        const answer = await bridge.call({ path: '/api/v3/ready' });
+        const told = answer.status === 200 || answer.status === 503;
+        const checks = readiness.safeParse(told ? answer.json() : undefined);
+        return !checks.success || checks.data.checks.store?.ok !== false;
+      } catch {
+        return true;
+      }
+    },
     async ringRoot(ringId, through) {
       const answer = await callJson(bridge, { path: `/api/v3/ring/${ringId}/root?through=${through}` });
       return parseInput(z.looseObject({ root: z.string(), count: z.int() }), answer);

@@ -11,6 +11,7 @@ import {
   type Observed,
   type PartyEffect,
 } from './party.ts';
+import { keenSenses, type Senses } from './deaf.ts';
 import type { HandbackStatement } from './statement.ts';
 import type { ContractTerms } from './terms.ts';
 import { isPlanned, type SignedWord, type Waits } from './yield-word.ts';
@@ -74,6 +75,7 @@ export interface CustomerState {
   /** The operator's two confirmations: the back-off and what is left to be fetched are not waited for. */
   readonly forced: boolean;
   readonly yielding: Yielding;
+  readonly senses: Senses;
   /** The epoch that a provider of another contract of the set has: that contract's machine brings it back. */
   readonly elsewhere: number | undefined;
   /** Newer keys on their way. Begun anew after a restart: delivering twice does no more than once. */
@@ -139,6 +141,7 @@ export function createCustomer(
     held: false,
     forced: false,
     yielding: notYielding(now),
+    senses: keenSenses,
     elsewhere: undefined,
     renewal: undefined,
   };

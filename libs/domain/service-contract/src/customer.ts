@@ -21,6 +21,7 @@ import {
 } from './customer-state.ts';
 import { onReleaseKnown, onTold, onYieldAnswer, whenYielded, whileYielding } from './customer-yield.ts';
 import { deliver, onDelivered, renewKeys } from './key-renewal.ts';
+import { onDeafClaim, sense, whileGuarded } from './deaf.ts';
 import { mayAct } from './lease.ts';
 import {
   contractRecord,
@@ -38,6 +39,7 @@ import {
   wantBlock,
   type Context,
   type Desired,
+  type Observed,
   type PartyEvent,
 } from './party.ts';
 
@@ -55,7 +57,7 @@ export function customerStep(state: CustomerState, event: PartyEvent, context: C
     case 'answer':
       return onAnswer(state, event, context);
     case 'observed':
-      return [{ ...state, observed: { ...state.observed, ...event.observed } }, []];
+      return [onObserved(state, event.observed, context.now), []];
     case 'stated':
       return onStated(state, event);
     case 'counterAsked':
@@ -126,7 +128,10 @@ function askRecord(state: CustomerState, now: number): Step {
 
 type PhaseTick = (state: CustomerState, now: number) => Step;
 
-const standGuard: PhaseTick = (state, now) => chain(takeFromOther(state, now), (one) => renewKeys(one, now));
+const standGuard: PhaseTick = (state, now) => {
+  const taken = chain(takeFromOther(state, now), (one) => renewKeys(one, now));
+  return chain(taken, (one) => whileGuarded(one, now));
+};
 
 const byPhase: { readonly [P in CustomerPhase['at']]: PhaseTick } = {
   arming(state, now) {
@@ -173,19 +178,32 @@ const byPhase: { readonly [P in CustomerPhase['at']]: PhaseTick } = {
   ended: (state) => [state, []],
 };
 
+function onObserved(state: CustomerState, observed: Observed, now: number): CustomerState {
+  const senses = sense(state.senses, observed, now);
+  return { ...state, senses, observed: { ...state.observed, ...observed } };
+}
+
 function onDatagram(state: CustomerState, from: EdgeId, datagram: Datagram, now: number): Step {
   const { terms } = state;
   if (datagram.kind === 'probe' && (from === terms.provider || from === terms.central)) {
     const body = { nonce: datagram.body.nonce, bootId: state.bootId };
     return [state, [{ type: 'send', to: from, datagram: { kind: 'probeReply', body } }]];
   }
-  if (from === terms.provider && datagram.kind === 'vigil' && datagram.body.contractId === terms.contractId)
-    return [onVigil(state, datagram.body, now), []];
+  if (from === terms.provider) return onProviderDatagram(state, datagram, now);
   const news = from === terms.central ? leaseNews(state.acting, terms.set.setId, datagram) : undefined;
   if (news === undefined) return [state, []];
   const { acting, effects, refused } = news;
   const next = { ...state, acting };
   return refused === undefined ? [next, effects] : onEpoch(next, refused.current, refused.holder, now);
+}
+
+function onProviderDatagram(state: CustomerState, datagram: Datagram, now: number): Step {
+  const { contractId } = state.terms;
+  if (datagram.kind === 'deaf' && datagram.body.contractId === contractId)
+    return onDeafClaim(state, datagram.body, now);
+  if (datagram.kind === 'vigil' && datagram.body.contractId === contractId)
+    return [onVigil(state, datagram.body, now), []];
+  return [state, []];
 }
 
 function onVigil(state: CustomerState, { nonce, reads }: Vigil, now: number): CustomerState {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { edgeId } from './terms.ts';
 import { handbackStatement } from './statement.ts';
+import { deafClaim } from './deaf.ts';
 import { signedWord } from './yield-word.ts';
 
 const count = z.int().min(0);
@@ -71,6 +72,7 @@ export const datagramSchemas = {
   leaseGrant,
   leaseRefused,
   takeOver,
+  deaf: deafClaim,
 } as const;
 export type DatagramKind = keyof typeof datagramSchemas;
 export type Datagram = {

@@ -21,7 +21,7 @@ import type {
 } from './messages.ts';
 import type { HandbackStatement } from './statement.ts';
 import type { ContractTerms } from './terms.ts';
-import type { SignedWord } from './yield-word.ts';
+import type { SignedWord, YieldCause } from './yield-word.ts';
 
 /** What customer and provider machines have in common: events in, effects out, the acting half under epoch and lease. */
 
@@ -120,6 +120,8 @@ export type PartyEffect =
   | { readonly type: 'sealOff'; readonly from: number; readonly epoch: number }
   /** Shut the fence and tell which counters are used; answered by `givenUp`. */
   | { readonly type: 'giveUp'; readonly epoch: number }
+  /** Sign our word that the provider shall take over: answered by `yieldAsked`. */
+  | { readonly type: 'lastGasp'; readonly cause: YieldCause }
   /** Compute our statement over the provider's ring range; answered by `stated`. */
   | { readonly type: 'state'; readonly from: number; readonly through: number; readonly epoch: number }
   | {

@@ -1,4 +1,5 @@
 import { failuresOf, type CallBook } from './calls.ts';
+import type { Unheard } from './deaf.ts';
 import { createDetector } from './detector.ts';
 import type { HeldShare } from './escrow.ts';
 import type { CallArgs, ContractRecord, DownCounters, Evidence } from './messages.ts';
@@ -79,6 +80,7 @@ export interface ProviderState {
   /** What the ledger said last; undefined where it must be asked before anything else. */
   readonly record: ContractRecord | undefined;
   readonly recordAt: number;
+  readonly unheard: Unheard | undefined;
   /** The operator's: nothing is taken over by itself. */
   readonly held: boolean;
   /** When the customer's word to take over was heard, and the signature of one that central did not take. */
@@ -117,6 +119,7 @@ export function createProvider(
     rimAskedAt: -Infinity,
     record: undefined,
     recordAt: -Infinity,
+    unheard: undefined,
     held: false,
     word: { heardAt: now, refused: '', stands: true },
   };

@@ -15,6 +15,7 @@ import {
 import { askHolders, isEnough, isStale, sharesRefused } from './gathering.ts';
 import { announceKeys } from './key-renewal.ts';
 import { isHeldByOther, isServedByOther } from './other-provider.ts';
+import { tellDeaf } from './deaf.ts';
 import { onAnswer, standBy } from './provider-answers.ts';
 import { mayTakeNow, onTakeOver, readsUnder, wordOf } from './provider-yield.ts';
 import {
@@ -105,6 +106,11 @@ function askRecord(state: ProviderState, now: number): Step {
   const every = watches || restless.has(state.phase.at) ? RECORD_EVERY_MS : RECORD_SELDOM_MS;
   if (record !== undefined && now - state.recordAt < every) return [state, []];
   return call(state, { method: 'record', args: { contractId: terms.contractId } }, now);
+}
+
+/** Watched only where nothing else is under way. */
+function listensStill(state: ProviderState, now: number): Step {
+  return state.phase.at === 'ready' ? tellDeaf(state, now) : [state, []];
 }
 
 type PhaseTick = (state: ProviderState, context: Context) => Step;
@@ -211,7 +217,8 @@ function reopenIfForgotten(state: ProviderState, now: number): Step {
 }
 
 function standReady(state: ProviderState, context: Context): Step {
-  return chain(watchCustomer(state, context), (one) => announceKeys(one, context.now));
+  const told = chain(watchCustomer(state, context), (one) => announceKeys(one, context.now));
+  return chain(told, (one) => listensStill(one, context.now));
 }
 
 function watchCustomer(state: ProviderState, { now }: Context): Step {

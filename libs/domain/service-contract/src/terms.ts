@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { canonicalBytes, sha256Hex } from '@antirio/kernel';
+import { deafTerms } from './deaf.ts';
 import { edgeId } from './edge-id.ts';
 import { escrowTerms, exposedKeys } from './escrow.ts';
 import { yieldTerms } from './yield-word.ts';
@@ -68,6 +69,7 @@ export const contractTerms = z.strictObject({
   /** FCntDown blocks with index = slot (mod 4) are the party's. */
   slots: z.strictObject({ customer: z.int().min(0).max(3), provider: z.int().min(0).max(3) }),
   yielding: yieldTerms.prefault({}),
+  deaf: deafTerms.prefault({}),
   expiresAt: z.int().positive(),
 });
 export type ContractTerms = z.output<typeof contractTerms>;

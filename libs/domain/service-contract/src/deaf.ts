@@ -1,0 +1,103 @@
+import { z } from 'zod';
+import type { CustomerState, Step as CustomerStep } from './customer-state.ts';
+import type { Observed, PartyEffect } from './party.ts';
+import type { ProviderState, Step } from './provider-state.ts';
+
+/** A customer that lives and takes nothing in: neither from its gateway nor from its provider's ring. */
+
+export const deafTerms = z.strictObject({
+  /** So many newest frames of the provider's that the customer has not acknowledged ... */
+  frames: z.int().min(1).max(10_000).default(20),
+  /** ... for so long, ms. */
+  forMs: z.int().min(1000).max(3_600_000).default(60_000),
+});
+
+/** `through` and what of it the customer has not acknowledged: the provider's signed word. */
+export const deafClaim = z.strictObject({
+  contractId: z.uuid(),
+  through: z.int().min(0),
+  unacknowledged: z.int().min(0),
+});
+type DeafClaim = z.output<typeof deafClaim>;
+
+/** What a provider remembers of its customer's acknowledgements. */
+export interface Unheard {
+  /** The first frame that is not acknowledged, and since when it is so. */
+  readonly from: number;
+  readonly since: number;
+  readonly saidAt: number;
+}
+
+const SAY_AGAIN_MS = 1000;
+/** A store that refuses for so long is no passing lock. */
+const STORE_PATIENCE_MS = 2000;
+
+/** What is not acknowledged, and since when; undefined where it is too little to speak of. */
+function unheardOf({ terms, observed, unheard }: ProviderState, now: number): Unheard | undefined {
+  const { ring } = observed;
+  if (ring === undefined || ring.next - ring.from < terms.deaf.frames) return undefined;
+  return unheard?.from === ring.from ? unheard : { from: ring.from, since: now, saidAt: -Infinity };
+}
+
+/** Tells the customer that it acknowledges nothing; only its own word opens anything. */
+export function tellDeaf(state: ProviderState, now: number): Step {
+  const { contractId, deaf, customer } = state.terms;
+  const { next = 0 } = state.observed.ring ?? {};
+  const unheard = unheardOf(state, now);
+  const known: ProviderState = { ...state, unheard };
+  const due =
+    unheard !== undefined && now - unheard.since >= deaf.forMs && now - unheard.saidAt >= SAY_AGAIN_MS;
+  if (!due) return [known, []];
+  const unacknowledged = next - unheard.from;
+  const body = { contractId, through: next - 1, unacknowledged };
+  const detail = { cause: 'deaf', unacknowledged, forMs: Math.round(now - unheard.since) };
+  const effects: PartyEffect[] = [{ type: 'send', to: customer, datagram: { kind: 'deaf', body } }];
+  if (unheard.saidAt === -Infinity) effects.push({ type: 'note', milestone: 'suspected', detail });
+  return [{ ...known, unheard: { ...unheard, saidAt: now } }, effects];
+}
+
+/** What a customer remembers of its own senses. */
+export interface Senses {
+  /** Since when what the provider offers has not all been here. */
+  readonly behindSince: number | undefined;
+  readonly storeBadSince: number | undefined;
+  readonly saidAt: number;
+}
+
+export const keenSenses: Senses = { behindSince: undefined, storeBadSince: undefined, saidAt: -Infinity };
+
+export function sense(senses: Senses, { source, storeOk }: Observed, now: number): Senses {
+  const { behindSince, storeBadSince } = senses;
+  return {
+    ...senses,
+    behindSince: source === undefined ? behindSince : source.caughtUp ? undefined : (behindSince ?? now),
+    storeBadSince: storeOk === undefined ? storeBadSince : storeOk ? undefined : (storeBadSince ?? now),
+  };
+}
+
+/** Whether the provider's claim agrees with what we see ourselves. */
+function isDeaf({ senses, observed, terms }: CustomerState, claim: DeafClaim, now: number): boolean {
+  const { behindSince } = senses;
+  const pulled = observed.source?.pulledThrough ?? 0;
+  const long = behindSince !== undefined && now - behindSince >= terms.deaf.forMs;
+  return long && claim.through - pulled >= terms.deaf.frames;
+}
+
+/** Nothing is given away by itself while an operator holds us. */
+function gasp(state: CustomerState, cause: 'deaf' | 'disk', now: number): CustomerStep {
+  const { senses, held, phase } = state;
+  if (held || phase.at !== 'guarded' || now - senses.saidAt < SAY_AGAIN_MS) return [state, []];
+  return [{ ...state, senses: { ...senses, saidAt: now } }, [{ type: 'lastGasp', cause }]];
+}
+
+/** Our provider says that we acknowledge nothing of what it hears. */
+export function onDeafClaim(state: CustomerState, claim: DeafClaim, now: number): CustomerStep {
+  return isDeaf(state, claim, now) ? gasp(state, 'deaf', now) : [state, []];
+}
+
+/** A store that refuses writes takes nothing in. */
+export function whileGuarded(state: CustomerState, now: number): CustomerStep {
+  const { storeBadSince } = state.senses;
+  const bad = storeBadSince !== undefined && now - storeBadSince >= STORE_PATIENCE_MS;
+  return bad ? gasp(state, 'disk', now) : [state, []];
+}
