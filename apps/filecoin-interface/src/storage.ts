@@ -215,9 +215,9 @@ async function freedBytes(store: BlockStore): Promise<number> {
 /** A sink that takes no more once it was told to stop. */
 function stoppable(store: BlockStore, signal: AbortSignal | undefined): BlockSink {
   return {
-    put(block) {
+    async put(block) {
       requireGoing(signal);
-      return store.put(block);
+      await store.put(block);
     },
   };
 }
