@@ -25,6 +25,8 @@ import { addEventPost } from './event-routes.ts';
 import { addEventQueries } from './event-queries.ts';
 import { addReadingRoutes } from './reading-routes.ts';
 import { createRetention, type Retention } from './retention.ts';
+import { configureForwarding, openForwarding, type Forwarding } from './forwarding/forwarding.ts';
+import { addForwardingRoutes } from './forwarding/routes.ts';
 import { createSettings, writable, type LiveSettings } from './settings.ts';
 import { createSources } from './sources.ts';
 
@@ -61,6 +63,7 @@ interface Running {
   readonly rim: HttpRim;
   readonly ingestion: BusIngestion | undefined;
   readonly retention: Retention;
+  readonly forwarding: Forwarding;
   readonly edgex: EdgexService;
 }
 
@@ -113,18 +116,19 @@ export function createCoreData(options: CoreDataOptions, ports: CoreDataPorts): 
   let running: Running | undefined;
   let port = 0;
 
+  const checkStore = async (): Promise<Check> =>
+    (await running?.room.commit.check(clock)) ?? { ok: false, detail: 'not started' };
   const health = async (): Promise<Health> => {
-    const commit = running?.room.commit;
-    const store: Check =
-      commit === undefined ? { ok: false, detail: 'not started' } : await commit.check(clock);
+    const store = await checkStore();
     const failure = running?.retention.failure;
     const retention = {
       ok: true,
       ...(failure === undefined ? {} : { detail: `the last round failed: ${failure}` }),
     };
-    if (bus === undefined) return { store, retention };
+    const forwarding = running?.forwarding.check() ?? { ok: true };
+    if (bus === undefined) return { store, retention, forwarding };
     const ingestion = running?.ingestion?.health() ?? { ok: false, detail: 'not started' };
-    return { store, bus: bus.health(), ingestion, retention };
+    return { store, bus: bus.health(), ingestion, retention, forwarding };
   };
   return {
     name: 'core-data',
@@ -155,6 +159,9 @@ export function createCoreData(options: CoreDataOptions, ports: CoreDataPorts): 
       addEventPost(rim, room);
       addEventQueries(rim, room);
       addReadingRoutes(rim, room);
+      const forwarding = openForwarding(room, db);
+      addForwardingRoutes(rim, forwarding);
+      await configureForwarding(forwarding, options);
       await edgex.follow();
       const ingestion = bus === undefined ? undefined : await createBusIngestion(room, bus);
       const retention = createRetention(options.retention, {
@@ -164,7 +171,7 @@ export function createCoreData(options: CoreDataOptions, ports: CoreDataPorts): 
         deletions: room.deletions,
         metadata: ports.peers?.['core-metadata'],
       });
-      running = { db, room, rim, ingestion, retention, edgex };
+      running = { db, room, rim, ingestion, retention, forwarding, edgex };
       room.deletions.poke();
       port = await rim.listen(options.port, options.bind);
       edgex.register(port);
@@ -176,6 +183,7 @@ export function createCoreData(options: CoreDataOptions, ports: CoreDataPorts): 
       await was.edgex.stop();
       await was.rim.close();
       await was.ingestion?.close();
+      await was.forwarding.stop();
       await was.retention.stop();
       await was.room.deletions.stop();
       await was.room.commit.close();

@@ -26,6 +26,8 @@ export interface Result {
 /** Answers in steps, between which events are stored. With `numeric`, values of numeric types are JSON numbers instead of text. */
 export interface EventReader {
   eventById(uuid: string, numeric?: boolean): string | undefined;
+  /** The event that has this place in the order of arrival. */
+  eventAt(table: 'single' | 'event', id: number): string | undefined;
   /** @throws AntirioError rangeNotSatisfiable; tooLarge when the page is over the bound of an answer. */
   events(filter: EventFilter, page: Page, numeric?: boolean): Promise<Result>;
   /** @throws AntirioError rangeNotSatisfiable; tooLarge when the page is over the bound of an answer. */
@@ -76,6 +78,10 @@ class SqliteEventReader implements EventReader {
   eventById(uuid: string, numeric = false): string | undefined {
     const found = this.#keys.find(uuidBytes(uuid));
     return found === undefined ? undefined : this.#eventText({ ...found, id: BigInt(found.id) }, numeric);
+  }
+
+  eventAt(table: 'single' | 'event', id: number): string | undefined {
+    return this.#eventText({ table, id: BigInt(id) }, false);
   }
 
   events({ device, range }: EventFilter, page: Page, numeric = false): Promise<Result> {

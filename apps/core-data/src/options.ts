@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { edgexServiceOptions, type OwnSettings } from '@antirio/edgex-service';
 import { duration } from '@antirio/edgex-contracts';
+import { forwardingRule, ruleName } from './forwarding/rules.ts';
 
 /** EdgeX's Retention: what goes of the events of a device's auto event. */
 const retention = z.strictObject({
@@ -45,6 +46,10 @@ export const coreDataOptions = z.strictObject({
   /** False: events are published again but not stored (EdgeX: PersistData). */
   persistData: z.boolean().default(true),
   retention: retention.prefault({}),
+  /** Where this edge forwards its own events to, by name; a login is in a file of mode 0600: `{username, password}`. */
+  forwarding: z
+    .record(ruleName, z.strictObject({ rule: forwardingRule, loginFile: z.string().min(1).optional() }))
+    .default({}),
 });
 
 export type CoreDataOptions = z.output<typeof coreDataOptions>;

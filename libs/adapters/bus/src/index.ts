@@ -9,4 +9,5 @@ export { contractLogin, contractPassword } from './broker-access.ts';
 export { MAX_PACKET_BYTES } from './limits.ts';
 export { createLocalBus, type LocalBusLimits } from './local-bus.ts';
 export { createMqttBus, type MqttBusLimits } from './mqtt-bus.ts';
+export { createMqttSender, type MqttMessage, type MqttSender } from './mqtt-sender.ts';
 export type { MqttAddress } from './mqtt-connection.ts';

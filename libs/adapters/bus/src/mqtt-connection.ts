@@ -24,7 +24,7 @@ const LAST_DELAY_MS = 3000;
 
 type Stream = ReturnType<NonNullable<ConstructorParameters<typeof MqttClient>[0]>>;
 
-function openStream(address: MqttAddress): Stream {
+export function openStream(address: MqttAddress): Stream {
   if ('socketPath' in address) return connectSocket(address.socketPath);
   const { protocol, hostname, port } = new URL(address.url);
   const host = hostname.replace(/^\[|\]$/g, '');
