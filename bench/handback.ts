@@ -97,7 +97,7 @@ const acknowledgedAt =
 const storedAt =
   ({ a }: Pair): Look =>
   async () =>
-    Number((await json(`${a.url('coreData')}/api/v3/event/count`))['Count']);
+    Number((await json(`${a.url('coreData')}/api/v3/event/count`))['count']);
 
 type Measure = (pair: Pair, backlog: Backlog, ports: BenchPorts) => Promise<Stage>;
 
