@@ -12,8 +12,8 @@ import { endingOf } from './retirement.ts';
 import { keyVersionOf } from './own-secrets.ts';
 import {
   divideKeys,
+  ownSecretsIn,
   readJsonFile,
-  secrets,
   type DividedKeys,
   type KeyPackage,
   type Secrets,
@@ -73,7 +73,7 @@ export function createContracts(
     if (options.protectedService !== undefined) return options.protectedService;
     throw new AntirioError('badConfig', 'arbitrator.protectedService names no device service to protect');
   };
-  const ownSecrets = (): z.output<typeof secrets> => readJsonFile(protectedFiles().secretsFile, secrets);
+  const ownSecrets = (): Secrets => ownSecretsIn(protectedFiles());
 
   const ownKeyVersion = keyVersionOf(() => options.protectedService?.secretsFile, ports.log);
 

@@ -60,7 +60,12 @@ export const arbitratorOptions = z.strictObject({
     .describe('ids (of identity files) that confirm forced acts, beside this edge'),
   /** What a customer protects: its device service's configuration and its session keys (files of this edge). */
   protectedService: z
-    .strictObject({ configFile: z.string(), secretsFile: z.string() })
+    .strictObject({
+      configFile: z.string(),
+      secretsFile: z.string(),
+      /** 64 hexadecimal digits, of which the logins of contracts at the own cloud are made (`forwarding` in the terms). */
+      forwardingKeyFile: z.string().optional(),
+    })
     .optional()
     .describe('the device service that contracts of this edge are about'),
 });

@@ -26,6 +26,7 @@ import {
 } from '@antirio/service-contract';
 import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
 import type { ContractStore, Note } from './contract-store.ts';
+import { createNorthForwarding } from './north-forwarding.ts';
 import { ownCopies, ringFrames, summariseFrames } from './genuine-frames.ts';
 import { performCall, type CallDependencies } from './party-calls.ts';
 import { peerNamed } from './peers.ts';
@@ -230,6 +231,8 @@ export function runParty(
       post({ type: 'keysRefused' });
       return;
     }
+    // before the first reading is stored
+    await settleForwarding();
     await settleService();
   };
 
@@ -313,10 +316,21 @@ export function runParty(
 
   const observeEnded = async (): Promise<void> => {
     keys = undefined;
+    await settleForwarding();
     if (await retirement.advance()) deps.retired();
   };
 
+  const north = createNorthForwarding(terms, ports.peers['coreData'], ports.clock);
+  /** What becomes of readings elsewhere holds nothing up here. */
+  const settleForwarding = async (): Promise<void> => {
+    if (contract.role === 'provider')
+      await north.settle(machine.phase() as ProviderPhase, keys).catch((error: unknown) => {
+        log.warn({ error: describeError(error) }, 'readings are not forwarded now');
+      });
+  };
+
   const observeProvider = async (): Promise<void> => {
+    await settleForwarding();
     post({ type: 'observed', observed: { ring: await rooms.ring(terms) } });
     await settleService();
   };

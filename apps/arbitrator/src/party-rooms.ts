@@ -73,6 +73,13 @@ const readiness = z.looseObject({
   checks: z.looseObject({ store: z.looseObject({ ok: z.boolean() }).optional() }),
 });
 
+/** What the service itself is given: who it would be at the customer's cloud is not its concern. */
+function guestSecrets(all: Secrets | undefined): Secrets | undefined {
+  if (all === undefined) return undefined;
+  const { forwarding: _cloud, ...own } = all;
+  return own;
+}
+
 const OWN_SOURCE = '/api/v3/ring/own/source';
 
 /** Undefined where the other side has no such thing. */
@@ -233,7 +240,10 @@ export function partyRooms(
       if (image.state !== 'DOWNLOADED') return image.state === 'FAILED' ? 'failed' : 'loading';
       const { archive, ...configured } = image.terms;
       const service = { ...given.service, ...configured };
-      const json = { desired, standby, imageCid: terms.image.imageCid, archive, service, secrets };
+      const json = {
+        ...{ desired, standby, imageCid: terms.image.imageCid, archive, service },
+        secrets: guestSecrets(secrets),
+      };
       // Idempotent, so it is sent again only when something changed or the room forgot.
       const state = before?.observed ?? 'absent';
       const key = JSON.stringify({ desired, archive, secrets: secrets !== undefined });

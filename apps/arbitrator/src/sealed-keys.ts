@@ -26,6 +26,7 @@ import {
 } from '@antirio/kernel';
 import {
   KEY_HEADER_KIND,
+  contractForwardingKey,
   holdersOf,
   signedKeyHeader,
   type ContractTerms,
@@ -35,12 +36,16 @@ import { candidateSecrets, splitSecret } from './shares.ts';
 
 const hexKey = z.string().regex(/^[0-9a-fA-F]{32}$/);
 
-/** The secrets file of a device service. */
+/** 32 bytes. */
+const longKey = z.string().regex(/^[0-9a-fA-F]{64}$/);
+
+/** The secrets file of a device service; in a package also what the provider shows to the customer's cloud. */
 export const secrets = z.object({
   keyVersion: z.int().min(1).default(1),
   sessions: z.array(
     z.object({ devEui: z.string(), devAddr: z.string(), nwkSKey: hexKey, appSKey: hexKey.optional() }),
   ),
+  forwarding: z.strictObject({ key: longKey }).optional(),
 });
 export type Secrets = z.output<typeof secrets>;
 
@@ -90,7 +95,13 @@ export function secretsFor(terms: ContractTerms, all: Secrets): Secrets {
     .map(({ appSKey, ...session }) =>
       terms.confidentiality === 'process' ? { ...session, appSKey } : session,
     );
-  return { keyVersion: all.keyVersion, sessions: terms.confidentiality === 'relay' ? [] : sessions };
+  const { contractId } = terms;
+  const cloud = terms.forwarding === undefined ? undefined : all.forwarding;
+  return {
+    keyVersion: all.keyVersion,
+    sessions: terms.confidentiality === 'relay' ? [] : sessions,
+    ...(cloud === undefined ? {} : { forwarding: { key: contractForwardingKey(cloud.key, contractId) } }),
+  };
 }
 
 function associated(contractId: string, keyVersion: number): Uint8Array {
@@ -247,5 +258,26 @@ export function readJsonFile<S extends z.ZodType>(path: string, schema: S): z.ou
     return parseInput(schema, JSON.parse(readFileSync(path, 'utf8')));
   } catch (cause) {
     throw new AntirioError('badConfig', `cannot use ${path}`, { path }, cause);
+  }
+}
+
+export interface ProtectedFiles {
+  readonly secretsFile: string;
+  readonly forwardingKeyFile?: string | undefined;
+}
+
+/** The customer's own keys. @throws AntirioError badConfig */
+export function ownSecretsIn({ secretsFile, forwardingKeyFile }: ProtectedFiles): Secrets {
+  const { forwarding: _none, ...own } = readJsonFile(secretsFile, secrets);
+  if (forwardingKeyFile === undefined) return own;
+  try {
+    return { ...own, forwarding: { key: longKey.parse(readFileSync(forwardingKeyFile, 'utf8').trim()) } };
+  } catch (cause) {
+    throw new AntirioError(
+      'badConfig',
+      `cannot use ${forwardingKeyFile}`,
+      { path: forwardingKeyFile },
+      cause,
+    );
   }
 }

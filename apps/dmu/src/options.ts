@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { HttpPeer, Log } from '@antirio/host';
 import type { Clock, Identity, Random } from '@antirio/kernel';
 import { capacity, customerPolicy, providerPolicy, qualities } from '@antirio/market';
-import { edgeId } from '@antirio/service-contract';
+import { edgeId, forwardingTerms } from '@antirio/service-contract';
 
 const ms = z.int().min(10).max(86_400_000);
 
@@ -25,6 +25,9 @@ const terms = z.strictObject({
   takeoverSlaMs: z.int().min(1000).optional(),
   outageS: z.int().min(60).default(3600),
   maxActiveS: z.int().min(60).optional(),
+  forwarding: forwardingTerms
+    .optional()
+    .describe('where a provider that serves forwards the readings to: the own cloud'),
 });
 
 const provider = z.strictObject({

@@ -1,6 +1,7 @@
 export * from './terms.ts';
 export * from './escrow.ts';
 export * from './key-delivery.ts';
+export * from './forwarding.ts';
 export * from './life.ts';
 export * from './statement.ts';
 export * from './detector.ts';

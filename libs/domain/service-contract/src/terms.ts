@@ -3,6 +3,7 @@ import { canonicalBytes, sha256Hex } from '@antirio/kernel';
 import { deafTerms } from './deaf.ts';
 import { edgeId } from './edge-id.ts';
 import { escrowTerms, exposedKeys } from './escrow.ts';
+import { forwardingTerms } from './forwarding.ts';
 import { yieldTerms } from './yield-word.ts';
 
 export { edgeId } from './edge-id.ts';
@@ -70,6 +71,7 @@ export const contractTerms = z.strictObject({
   slots: z.strictObject({ customer: z.int().min(0).max(3), provider: z.int().min(0).max(3) }),
   yielding: yieldTerms.prefault({}),
   deaf: deafTerms.prefault({}),
+  forwarding: forwardingTerms.optional(),
   expiresAt: z.int().positive(),
 });
 export type ContractTerms = z.output<typeof contractTerms>;
