@@ -17,7 +17,7 @@ export type HashMemory = (memory: Uint8Array<ArrayBuffer>, length: number) => Pr
 export interface HashThreadsOptions {
   /** A processor that hashes a MiB in fewer milliseconds needs no threads (default 1.5: those with instructions for SHA-256 take 0.6). */
   readonly slowMs?: number;
-  /** Default: as many as there are cores, up to 4. */
+  /** Default: one less than there are cores, which is left to the caller; 1 to 3. */
   readonly threads?: number;
   /** Threads that have nothing to do for so many milliseconds end (default 5000): each holds some 10 MB. */
   readonly idleMs?: number;
@@ -29,7 +29,7 @@ export interface HashThreadsOptions {
 const WORTH_A_THREAD = 64 << 10;
 /** So many must have been slow before it is believed: other programs are about as well. */
 const MEASURED = 8;
-const MAX_THREADS = 4;
+const MAX_THREADS = 3;
 
 /** What a thread is asked; the memory goes over to it and comes back. */
 interface ToThread {
@@ -178,7 +178,7 @@ class HashThreads {
 
 export function createHashThreads({
   slowMs = 1.5,
-  threads = Math.min(MAX_THREADS, availableParallelism()),
+  threads = Math.max(1, Math.min(MAX_THREADS, availableParallelism() - 1)),
   idleMs = 5000,
   program = PROGRAM,
 }: HashThreadsOptions = {}): HashMemory {
