@@ -26,6 +26,7 @@ import { openGrantorStore } from './grantor-store.ts';
 import { createLeaseDesk } from './lease-desk.ts';
 import { ledgerClient } from './ledger-client.ts';
 import { peerNamed } from './peers.ts';
+import { claimRequest } from './wrong-keys.ts';
 import { findBreaches } from './breach-watch.ts';
 
 const datagramIn = z.object({ from: z.string(), body: z.unknown() });
@@ -117,6 +118,12 @@ export function createCentralArbitrator(options: ArbitratorOptions, ports: Arbit
     `${base}/take`,
     { summary: 'take the epoch after the one expected', body: takeRequest },
     ({ body, request }) => calls.take(peerOf(request), body),
+  );
+  rim.route(
+    'post',
+    `${base}/wrong-keys`,
+    { summary: 'the provider shows that the opened keys are not the customer’s', body: claimRequest },
+    ({ body, request }) => calls.wrongKeys(peerOf(request), body),
   );
   rim.route(
     'get',

@@ -24,6 +24,7 @@ import type { CentralHost } from './central-host.ts';
 import type { EscrowHolder } from './escrow-holder.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import type { ReleasedShare } from './sealed-keys.ts';
+import { judgeWrongKeys, readClaim, type claimRequest } from './wrong-keys.ts';
 
 export const validateRequest = z.strictObject({
   terms: contractTerms,
@@ -75,6 +76,8 @@ export interface CentralCalls {
     peer: string,
     request: z.output<typeof takeRequest>,
   ): Promise<{ readonly epoch: number; readonly actAfterMs: number } | Refused>;
+  /** Rules where the claim shows a breach. @throws AntirioError forbidden where it does not */
+  wrongKeys(peer: string, request: z.output<typeof claimRequest>): Promise<{ readonly ruled: string }>;
   record(peer: string | undefined, contractId: string): Promise<ContractRecord>;
 }
 
@@ -172,6 +175,17 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
         : refusalOf(answer);
     },
 
+    async wrongKeys(peer, { contractId, claim }) {
+      const terms = await facts.termsFor(contractId, peer, 'provider');
+      const evidence = await judgeWrongKeys(terms, readClaim(identity, claim));
+      await ledger.submit({
+        type: 'contract/rule',
+        contractId,
+        ruling: { row: 'customerBreach', evidence },
+      });
+      return { ruled: evidence.found };
+    },
+
     async record(peer, contractId) {
       if (peer !== undefined) await facts.termsFor(contractId, peer, 'provider', 'customer');
       const leaseMs = (await facts.termsOf(contractId))?.leaseMs ?? DEFAULT_LEASE_MS;
@@ -179,9 +193,9 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
       const set = await facts.setOf(contract.setId);
       const { state } = contract.life;
       const activation = contract.activation?.epoch;
-      const keyVersion = (await ledger.fetch(keys.keys(contractId)))?.version;
+      const known = await ledger.fetch(keys.keys(contractId));
       const promises = promised(contract.setId, recordOf(set), leaseMs);
-      const held = { state, ...recordOf(set), ...promises, keyVersion };
+      const held = { state, ...recordOf(set), ...promises, keyVersion: known?.version, keys: known };
       if (activation === undefined) return held;
       const stated = await ledger.read(`statement/${contractId}/${padded(activation)}/provider`);
       if (stated === undefined) return { ...held, activation };

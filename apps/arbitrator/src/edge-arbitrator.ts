@@ -86,9 +86,9 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
     }),
     health,
   });
-  addEdgeRoutes(rim, contracts, store, identity, () => signer?.poke());
-  const operator = createOperator(options, ports, contracts, store);
   const bridge = peerNamed(ports.peers, 'gatewayBridge');
+  addEdgeRoutes(rim, contracts, store, identity, bridge, () => signer?.poke());
+  const operator = createOperator(options, ports, contracts, store);
   const alarms = createAlarmBoard({ bus, clock, log, metrics: rim.metrics });
   const protects = options.protectedService !== undefined;
   const night = nightFacts({ clock, contracts, store, ledger, bridge, protects });

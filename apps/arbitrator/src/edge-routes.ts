@@ -1,11 +1,14 @@
 import { z } from 'zod';
-import type { HttpRim } from '@antirio/host';
+import type { HttpPeer, HttpRim } from '@antirio/host';
 import { AntirioError, type Identity } from '@antirio/kernel';
 import { contractTerms } from '@antirio/service-contract';
 import type { ContractStore, StoredContract } from './contract-store.ts';
 import type { Contracts } from './contracts.ts';
 import { holdOf } from './operator.ts';
+import type { PartyDriver } from './party-driver.ts';
 import { endingOf } from './retirement.ts';
+import { genuineWord, keepGenuine } from './genuine-sample.ts';
+import { genuineName } from './keys-truth.ts';
 import { checkPackage, keyPackage } from './sealed-keys.ts';
 import { signRequest } from './signing.ts';
 
@@ -30,11 +33,18 @@ function publicPhase(phase: object): unknown {
   return Object.fromEntries(Object.entries(phase).filter(([key]) => key !== 'statement'));
 }
 
+/** What its machine knows and wants: the contract's life and keys as the ledger said last. */
+function liveView(driver: PartyDriver): Record<string, unknown> {
+  const { state: life, keys } = driver.record() ?? {};
+  return { fence: driver.desires().fence, life, keys };
+}
+
 export function addEdgeRoutes(
   rim: HttpRim,
   contracts: Contracts,
   store: ContractStore,
   identity: Identity,
+  bridge: HttpPeer,
   poke: () => void,
 ): void {
   const base = '/arbitrator/v1/contract';
@@ -50,7 +60,7 @@ export function addEdgeRoutes(
       state: refused === undefined ? (phase?.at ?? 'signing') : 'refused',
       phase: phase === undefined ? undefined : publicPhase(phase),
       refused,
-      fence: driver?.desires().fence,
+      ...(driver === undefined ? {} : liveView(driver)),
       letGo: letGo || undefined,
       held: holdOf(store, terms.contractId),
     };
@@ -104,6 +114,17 @@ export function addEdgeRoutes(
       checkPackage(identity, terms, body);
       contracts.keepKeys(body);
       return { keyVersion: body.keyVersion };
+    },
+  );
+  rim.route(
+    'post',
+    `${base}/:id/genuine`,
+    { summary: 'frames of our ring that the customer signs for', params: idParam, body: genuineWord },
+    async ({ params, body, request }) => {
+      const { terms } = fromCustomer(contracts.get(params.id), request);
+      const kept = await keepGenuine(bridge, terms, body);
+      store.putDocument(params.id, genuineName(body.genuine.body.keyVersion), kept);
+      return { kept: kept.frames.length };
     },
   );
   rim.route(

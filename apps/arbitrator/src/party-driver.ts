@@ -9,6 +9,7 @@ import {
   deedsOf,
   providerDesires,
   providerStep,
+  type ContractRecord,
   type ContractTerms,
   type CustomerPhase,
   type CustomerState,
@@ -28,6 +29,7 @@ import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
 import type { ContractStore, Note } from './contract-store.ts';
 import { createNorthForwarding } from './north-forwarding.ts';
 import { ownCopies, ringFrames, summariseFrames } from './genuine-frames.ts';
+import { createKeysTruth } from './keys-truth.ts';
 import { performCall, type CallDependencies } from './party-calls.ts';
 import { peerNamed } from './peers.ts';
 
@@ -41,6 +43,8 @@ import type { SourceTurns } from './source-turns.ts';
 export interface PartyDriver extends Standing {
   post(event: PartyEvent): void;
   desires(): Desired;
+  /** What the ledger said last. */
+  record(): ContractRecord | undefined;
   stop(): Promise<void>;
 }
 
@@ -67,10 +71,13 @@ interface Machine {
   readonly step: (event: PartyEvent) => readonly PartyEffect[];
   readonly phase: () => CustomerPhase | ProviderPhase;
   readonly desires: () => Desired;
+  readonly record: () => ContractRecord | undefined;
 }
 
 const FENCE_AGAIN_MS = 1000;
 const FENCE_RETRY_MS = 100;
+/** Phases in which the customer signs for frames of its provider's ring. */
+const guards: ReadonlySet<string> = new Set(['guarded', 'stated']);
 /** Phases in which open keys have no business here. */
 const forgets: ReadonlySet<string> = new Set(['ready', 'ended']);
 /** Phases in which the customer's return waits for what the provider's ring holds. */
@@ -87,6 +94,7 @@ function customerMachine(terms: ContractTerms, phase: CustomerPhase, ports: Arbi
     },
     phase: () => state.phase,
     desires: () => customerDesires(state, clock.monotonic()),
+    record: () => state.record,
   };
 }
 
@@ -101,6 +109,7 @@ function providerMachine(terms: ContractTerms, phase: ProviderPhase, ports: Arbi
     },
     phase: () => state.phase,
     desires: () => providerDesires(state, clock.monotonic()),
+    record: () => state.record,
   };
 }
 
@@ -219,6 +228,12 @@ export function runParty(
     post({ type: 'answer', method: effect.method, ...asked, ...outcome });
   };
 
+  const truth = createKeysTruth({
+    ...{ terms, store, log, clock: ports.clock, identity: ports.identity, peers: ports.peers },
+    ...{ ledger: deps.calls.ledger, given: deps.calls.given, divided: deps.calls.divided },
+    ownSecrets: deps.ownSecrets,
+  });
+
   const open = async (shares: readonly HeldShare[] | null): Promise<void> => {
     const released = shares?.map(({ holder, share }) => ({ holder, ...releasedShare.parse(share) })) ?? null;
     const given = deps.calls.given(released?.[0]?.keyVersion);
@@ -229,11 +244,13 @@ export function runParty(
       if (!isAntirioError(error, 'corrupt')) throw error;
       log.warn({ error: describeError(error) }, 'the keys do not open');
       post({ type: 'keysRefused' });
+      await truth.onRefused(shares);
       return;
     }
     // before the first reading is stored
     await settleForwarding();
     await settleService();
+    await truth.onOpened(keys, shares);
   };
 
   const statementOver = async (
@@ -333,6 +350,7 @@ export function runParty(
     await settleForwarding();
     post({ type: 'observed', observed: { ring: await rooms.ring(terms) } });
     await settleService();
+    run('claiming', () => truth.press());
   };
 
   const observeCustomer = async (): Promise<void> => {
@@ -343,6 +361,7 @@ export function runParty(
     const keyVersion = deps.ownKeyVersion();
     const storeOk = store.writable() && (await rooms.storesFrames());
     post({ type: 'observed', observed: { ...observed, storeOk, ...keyVersion } });
+    if (guards.has(machine.phase().at)) run('telling which frames are genuine', () => truth.tell());
   };
 
   const observe = (): Promise<void> => {
@@ -358,6 +377,7 @@ export function runParty(
     ...standing,
     post,
     desires: machine.desires,
+    record: machine.record,
     async stop() {
       stopped = true;
       deps.sources.leave(contractId);

@@ -113,7 +113,8 @@ export function digestOf(chosen: Secrets): string {
   return sha256Hex(canonicalBytes(chosen));
 }
 
-function sealedHash(nonce: string, sealedSecrets: string): string {
+/** By what a customer commits to the sealed keys. */
+export function sealedHash(nonce: string, sealedSecrets: string): string {
   return sha256Hex(concatBytes(fromBase64(nonce), fromBase64(sealedSecrets)));
 }
 
@@ -210,7 +211,7 @@ export async function openKeys(
   shares: readonly { readonly holder: EdgeId; readonly box: SealedBox }[] | null,
 ): Promise<Secrets> {
   const own = openSealed(identity, given.part);
-  if (given.whole) return decrypt(given, own);
+  if (given.whole) return openWith(given, own, []);
   const { threshold } = given.header.body;
   const open = (shares ?? []).map(({ holder, box }) => openShare(identity, given.header.body, holder, box));
   if (open.length < threshold)
@@ -222,10 +223,11 @@ export async function openKeys(
 
 /** The same with the parts in the clear, as whoever judges has them. @throws AntirioError corrupt */
 export async function openWith(
-  given: Pick<KeyPackage, 'contractId' | 'keyVersion' | 'nonce' | 'sealedSecrets' | 'header'>,
+  given: Omit<KeyPackage, 'service' | 'part'>,
   part: Uint8Array,
   shares: readonly Uint8Array[],
 ): Promise<Secrets> {
+  if (given.whole) return decrypt(given, part);
   for await (const secret of candidateSecrets(shares, given.header.body.threshold)) {
     try {
       return decrypt(given, xorBytes(part, secret));

@@ -36,6 +36,10 @@ export const demandBody = z.strictObject({
     .regex(/^[A-Za-z0-9._~-]{1,128}$/)
     .optional(),
   devices: z.array(device).min(1).max(10_000).optional(),
+  iTrustTheProviderWithMyKeys: z
+    .boolean()
+    .default(false)
+    .describe('where the policy says `autonomous`: the provider has all keys from the signature on'),
 });
 export type DemandBody = z.output<typeof demandBody>;
 

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { HttpPeer, Log } from '@antirio/host';
 import type { Clock, Identity, Random } from '@antirio/kernel';
 import { capacity, customerPolicy, providerPolicy, qualities } from '@antirio/market';
-import { edgeId, forwardingTerms } from '@antirio/service-contract';
+import { edgeId, escrowTerms, forwardingTerms } from '@antirio/service-contract';
 
 const ms = z.int().min(10).max(86_400_000);
 
@@ -28,6 +28,15 @@ const terms = z.strictObject({
   forwarding: forwardingTerms
     .optional()
     .describe('where a provider that serves forwards the readings to: the own cloud'),
+  escrow: escrowTerms
+    .optional()
+    .describe(
+      'who holds the arbitrators’ part of the keys, and how many of them open it (default: the central arbitrator)',
+    ),
+  exposed: z
+    .enum(['accept', 'refuse'])
+    .optional()
+    .describe('whether a contract goes on with keys that the provider has seen, or waits for new ones'),
 });
 
 const provider = z.strictObject({

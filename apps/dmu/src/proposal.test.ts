@@ -44,6 +44,7 @@ test('a proposal follows the match, the policy and the options', () => {
     duration: 7,
     service: 'device-lora',
     devices,
+    iTrustTheProviderWithMyKeys: false,
   };
   const match = {
     matchId: 'm',
@@ -65,6 +66,10 @@ test('a proposal follows the match, the policy and the options', () => {
     expiresAt: 1000 + 7 * 86_400_000,
     slots: { customer: 0, provider: 1 },
   });
+  const trusting = { ...options, policy: { ...options.policy, opening: ['autonomous' as const] } };
+  expect(() => propose({ ...parts, options: trusting })).toThrow(/iTrustTheProviderWithMyKeys/);
+  const inWords = { ...request, iTrustTheProviderWithMyKeys: true };
+  expect(propose({ ...parts, options: trusting, request: inWords })).toMatchObject({ opening: 'autonomous' });
   const lonely = dmuOptions.parse({ dataDir: '/nowhere' });
   expect(() => propose({ ...parts, options: lonely })).toThrow(
     expect.objectContaining({ code: 'badConfig' }),

@@ -37,6 +37,8 @@ export interface ProposalParts {
   readonly now: number;
 }
 
+const TRUST =
+  'autonomous: the provider would have all keys from the signature on; say so with iTrustTheProviderWithMyKeys';
 const DAY_MS = 86_400_000;
 
 /** What this edge proposes, but for the stakes, which are what is negotiated. */
@@ -53,6 +55,8 @@ export function propose({
   if (central === undefined)
     throw new AntirioError('badConfig', 'dmu.central: no central arbitrator is configured');
   const { imageName, imageCid, configCid, service, devices, duration } = request;
+  if (policy.opening[0] === 'autonomous' && !request.iTrustTheProviderWithMyKeys)
+    throw new AntirioError('forbidden', TRUST);
   return contractTerms.parse({
     version: 1,
     contractId,

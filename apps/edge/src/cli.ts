@@ -79,9 +79,23 @@ function addContractCommands(program: Command): void {
     .requiredOption('--image <name>', 'name of the image')
     .requiredOption('--file <name>', "its archive in the data folder's images")
     .option('--days <n>', 'how long it is to be stored', integer(1, 3650), 7)
-    .action(({ image, file, days, ...flags }: ConfigFlags & { image: string; file: string; days: number }) =>
-      requestContract(configOf(flags), { imageName: image, fileName: file, days }),
+    .option(
+      '--i-trust-the-provider-with-my-keys',
+      'where the policy says `autonomous`: the provider has all keys from the signature on',
+    )
+    .action(({ image, file, days, iTrustTheProviderWithMyKeys, ...flags }: ConfigFlags & RequestFlags) =>
+      requestContract(configOf(flags), {
+        ...{ imageName: image, fileName: file, days },
+        ...(iTrustTheProviderWithMyKeys === true && { iTrustTheProviderWithMyKeys }),
+      }),
     );
+}
+
+interface RequestFlags {
+  readonly image: string;
+  readonly file: string;
+  readonly days: number;
+  readonly iTrustTheProviderWithMyKeys?: true;
 }
 
 function addLoraCommands(program: Command): void {

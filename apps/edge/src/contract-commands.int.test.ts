@@ -130,5 +130,7 @@ test('contract request is the POST of the thesis', async () => {
   expect(asked.at(-1)).toBe(
     'POST /orchestrator/service_customer/contract/testing {"imageName":"LoRa","fileName":"LoRa.tar","duration":3}',
   );
+  expect((await antirio([...args, '--i-trust-the-provider-with-my-keys'], env)).code).toBe(0);
+  expect(asked.at(-1)).toContain('"iTrustTheProviderWithMyKeys":true');
   expect((await antirio(['contract', 'request', '--image', 'LoRa'], env)).code).toBe(1);
 });

@@ -78,6 +78,7 @@ export const OPEN_ROUTES: readonly OpenRoute[] = [
   // The contract does not exist here before it is signed: the arbitrator looks at the terms.
   post('arbitrator', 'arbitrator/v1/contract/:any/sign', 'known', { role: 'edge' }),
   post('arbitrator', 'arbitrator/v1/contract/:id/keys', 'party', { role: 'edge' }),
+  post('arbitrator', 'arbitrator/v1/contract/:id/genuine', 'party', { role: 'edge' }),
   post('arbitrator', 'arbitrator/v1/contract/:id/return', 'party', { role: 'edge' }),
   post('arbitrator', 'arbitrator/v1/contract/:id/statement', 'party', { role: 'edge' }),
   // Holders are no parties: the arbitrator looks at the terms on the ledger.

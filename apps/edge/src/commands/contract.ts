@@ -9,6 +9,14 @@ const contractView = z.looseObject({
   contractId: z.string(),
   role: z.string(),
   state: z.string(),
+  keys: z
+    .looseObject({
+      version: z.number(),
+      state: z.string(),
+      exposedAt: z.number().optional(),
+      exposedBy: z.union([z.number(), z.string()]).optional(),
+    })
+    .optional(),
   terms: z.looseObject({
     customer: z.string(),
     provider: z.string(),
@@ -66,6 +74,12 @@ export async function listContracts(config: EdgeConfig, json: boolean): Promise<
   if (contracts.length + open.length === 0) print('no contracts');
 }
 
+function keysLine({ version, state, exposedAt, exposedBy }: NonNullable<ContractView['keys']>): string {
+  const by = typeof exposedBy === 'number' ? `opening ${exposedBy}` : (exposedBy ?? '');
+  const seen = exposedAt === undefined ? 'sealed' : `exposed ${new Date(exposedAt).toISOString()} by ${by}`;
+  return `keys: version ${version}, ${state}, ${seen}`;
+}
+
 /** One contract with what happened in it. */
 export async function showContract(config: EdgeConfig, id: string, json: boolean): Promise<void> {
   const path = `/arbitrator/v1/contract/${encodeURIComponent(id)}`;
@@ -80,6 +94,7 @@ export async function showContract(config: EdgeConfig, id: string, json: boolean
   }
   const contract = parseInput(contractView, found);
   print(textTable([HEADER, row(contract)]));
+  if (contract.keys !== undefined) print(keysLine(contract.keys));
   for (const line of await imageLines(config, id, contract.role)) print(line);
   print(`\nterms\n${JSON.stringify(contract.terms, undefined, 2)}\n\ntimeline`);
   for (const note of notes) print(JSON.stringify(note));
@@ -90,14 +105,16 @@ export interface ContractRequest {
   /** In the data folder's `images`. */
   readonly fileName: string;
   readonly days: number;
+  /** In words, where the provider is to have all keys from the signature on. */
+  readonly iTrustTheProviderWithMyKeys?: true;
 }
 
 /** Has an image stored and a provider found: the thesis's `POST /orchestrator/service_customer/contract/testing`. */
 export async function requestContract(
   config: EdgeConfig,
-  { imageName, fileName, days }: ContractRequest,
+  { days, ...request }: ContractRequest,
 ): Promise<void> {
   const path = '/orchestrator/service_customer/contract/testing';
-  const json = { imageName, fileName, duration: days };
+  const json = { ...request, duration: days };
   print(JSON.stringify(await askRoom('orchestrator', config, { method: 'POST', path, json }), undefined, 2));
 }

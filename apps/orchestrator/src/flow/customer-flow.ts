@@ -95,7 +95,9 @@ function storedChange(
 /** The demand has this contract's id, so that asking again is the same demand. */
 const demand: Advance = async (contract, { peers }) => {
   const { id, imageName, imageId, imageHash: imageCid, config: configCid, duration, devices } = contract;
-  const json = { demandId: id, imageName, imageId, imageCid, configCid, duration, devices };
+  const { iTrustTheProviderWithMyKeys } = contract;
+  const about = { imageName, imageId, imageCid, configCid, duration, devices };
+  const json = { demandId: id, ...about, iTrustTheProviderWithMyKeys };
   const answer = parseAnswer(
     demandAnswer,
     await callJson(peers.dmu, { method: 'POST', path: '/dmu/v1/demand', json }),

@@ -22,6 +22,10 @@ export const testingBody = z.strictObject({
   duration: z.int().min(1).max(3650).describe('days'),
   configuration: z.record(z.string(), z.unknown()).optional(),
   devices: z.array(z.unknown()).max(10_000).optional(),
+  iTrustTheProviderWithMyKeys: z
+    .boolean()
+    .optional()
+    .describe('needed where the policy says `autonomous`: the provider has all keys from the signature on'),
 });
 
 /** Table 4.1. */
@@ -86,6 +90,7 @@ export interface CustomerContract extends Trouble {
   readonly duration: number;
   readonly configuration: Readonly<Record<string, unknown>>;
   readonly devices?: readonly unknown[];
+  readonly iTrustTheProviderWithMyKeys?: boolean | undefined;
   readonly state: CustomerState;
   readonly imageId?: string;
   readonly imageHash?: string;

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { signDocument, type Identity } from '@antirio/kernel';
-import { KEY_HEADER_KIND, type ContractTerms } from '@antirio/service-contract';
+import { GENUINE_KIND, KEY_HEADER_KIND, type ContractTerms } from '@antirio/service-contract';
 import {
   ada,
   ben,
@@ -183,5 +183,57 @@ describe('after a handback that nothing is owed for', () => {
     const expired = ledger.send(central, { type: 'contract/expire', contractId: terms.contractId });
     expect(expired).toMatchObject({ ok: true, result: { paid: { customer: 100, provider: 100 } } });
     expect(invariantProblems(ledger.state)).toEqual([]);
+  });
+});
+
+describe('wrong keys', () => {
+  const signed = (by: Identity, { contractId }: ContractTerms, keyVersion = 1) => {
+    const frames = [{ devAddr: '0000000a', fcnt: 7, digest: 'cd'.repeat(32) }];
+    const document = signDocument(by, GENUINE_KIND, { contractId, keyVersion, frames });
+    return { ...document, kind: GENUINE_KIND } as const;
+  };
+  const doesNotVerify = (terms: ContractTerms, frame = 0, version = 1) =>
+    ({
+      kind: 'wrongKeys',
+      found: 'doesNotVerify',
+      frame,
+      header: sign(ada, terms, version),
+      genuine: signed(ada, terms, version),
+    }) as const;
+  const ruled = (terms: ContractTerms, evidence: ReturnType<typeof doesNotVerify>, by = central) =>
+    ledger.send(by, {
+      ...{ type: 'contract/rule', contractId: terms.contractId },
+      ruling: { row: 'customerBreach', evidence },
+    });
+
+  test('that were opened are the customer’s breach: both stakes are the provider’s', () => {
+    const terms = isReady(makeTerms(1));
+    expect(ruled(terms, doesNotVerify(terms))).toMatchObject({ message: 'these keys were not opened' });
+    open(terms);
+    expect(ruled(terms, doesNotVerify(terms), ben)).toMatchObject({ code: 'forbidden' });
+    expect(ruled(terms, doesNotVerify(terms))).toMatchObject({
+      ok: true,
+      result: { row: 'customerBreach', paid: { customer: 0, provider: 200 } },
+    });
+    expect(ledger.state.get(`reputation/${ada.edgeId}`)).toEqual({ honoured: 0, breached: 1 });
+    expect(invariantProblems(ledger.state)).toEqual([]);
+  });
+
+  test('are none without the customer’s signatures under both', () => {
+    const terms = isReady(makeTerms(1));
+    const other = isReady(makeTerms(2));
+    open(terms);
+    const good = doesNotVerify(terms);
+    const bad = [
+      { ...good, header: sign(ben, terms, 1) },
+      { ...good, header: sign(ada, other, 1) },
+      { ...good, header: sign(ada, terms, 2) },
+      { ...good, genuine: signed(ben, terms) },
+      { ...good, genuine: signed(ada, other) },
+      { ...good, genuine: signed(ada, terms, 2) },
+      { ...good, frame: 1 },
+    ];
+    for (const evidence of bad) expect(ruled(terms, evidence).ok).toBe(false);
+    expect(lifeOf(terms)).toMatchObject({ life: { state: 'READY' } });
   });
 });

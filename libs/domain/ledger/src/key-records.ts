@@ -1,11 +1,11 @@
 import { verifyDocument } from '@antirio/kernel';
-import { escrowProblem, mayRelease } from '@antirio/service-contract';
-import { findContract, step } from './contracts.ts';
+import { GENUINE_KIND, KEY_HEADER_KIND, escrowProblem, mayRelease } from '@antirio/service-contract';
+import { findContract, step, type LiveContract } from './contracts.ts';
 import type { Context } from './context.ts';
 import type { Draft } from './draft.ts';
 import { done, refuse, type Outcome } from './receipt.ts';
 import { keys, type ContractRecord, type KeysRecord } from './records.ts';
-import type { PayloadOf } from './transaction.ts';
+import type { PayloadOf, WrongKeys } from './transaction.ts';
 
 /** The keys that a contract lives with; what is exposed of them cannot be taken back, only followed by new ones. */
 export function keysOf(draft: Draft, contractId: string): KeysRecord | undefined {
@@ -124,4 +124,34 @@ export function refuseEscrow(
 ): (Outcome & { readonly ok: false }) | undefined {
   const problem = escrowProblem(terms);
   return problem === undefined ? undefined : refuse('invalidInput', problem);
+}
+
+/** What can be checked without the keys: that the customer signed for them, for the frame, and that they were opened at all. */
+export function refuseWrongKeys(
+  { draft }: Context,
+  { contract, terms }: LiveContract,
+  evidence: WrongKeys,
+): Outcome | undefined {
+  const { header } = evidence;
+  const { contractId, keyVersion } = header.body;
+  const isHeader = contractId === contract.id && header.by === contract.customer;
+  if (!isHeader || !verifyDocument(header, KEY_HEADER_KIND))
+    return refuse('unauthenticated', 'the customer has not signed for these keys');
+  const newest = draft.read(keys.opening(contract.id, contract.openings));
+  if (terms.confidentiality === 'relay' || newest?.keyVersion !== keyVersion)
+    return refuse('conflict', 'these keys were not opened');
+  return evidence.found === 'doesNotOpen' ? undefined : refuseFrame(contract, evidence);
+}
+
+function refuseFrame(
+  { id, customer }: ContractRecord,
+  { header, genuine, frame }: Extract<WrongKeys, { found: 'doesNotVerify' }>,
+): Outcome | undefined {
+  if (genuine.by !== customer || !verifyDocument(genuine, GENUINE_KIND))
+    return refuse('unauthenticated', 'the customer has not signed for this frame');
+  const { body } = genuine;
+  const same = body.contractId === id && body.keyVersion === header.body.keyVersion;
+  return same && frame < body.frames.length
+    ? undefined
+    : refuse('conflict', 'the customer signed for no such frame under these keys');
 }

@@ -2,6 +2,7 @@ import { verifyDocument } from '@antirio/kernel';
 import { differences, type HandbackStatement } from '@antirio/service-contract';
 import { findContract, step, type LiveContract } from './contracts.ts';
 import type { Context } from './context.ts';
+import { refuseWrongKeys } from './key-records.ts';
 import { settle } from './payout.ts';
 import { done, refuse, type Outcome } from './receipt.ts';
 import { keys, type ContractRecord, type RingRoot, type Role } from './records.ts';
@@ -188,6 +189,14 @@ function refuseEvidence(
   }
 }
 
+type BreachRuling = Exclude<PayloadOf<'contract/rule'>['ruling'], { row: 'undecided' }>;
+
+function refuseRuling(context: Context, found: LiveContract, ruling: BreachRuling): Outcome | undefined {
+  return ruling.row === 'customerBreach'
+    ? refuseWrongKeys(context, found, ruling.evidence)
+    : refuseEvidence(context, found, ruling.evidence);
+}
+
 export function rule(context: Context, tx: PayloadOf<'contract/rule'>): Outcome {
   const found = findContract(context.draft, tx.contractId);
   if ('ok' in found) return found;
@@ -198,10 +207,11 @@ export function rule(context: Context, tx: PayloadOf<'contract/rule'>): Outcome 
     const settled = step(context, found.contract, { step: 'settle', row: 'undecided' });
     return 'ok' in settled ? settled : settle(context, settled, 'undecided', ruling.reason);
   }
-  const refusal = refuseEvidence(context, found, ruling.evidence);
+  const refusal = refuseRuling(context, found, ruling);
   if (refusal !== undefined) return refusal;
-  const breached = step(context, found.contract, { step: 'breach', by: 'provider' });
+  const by = ruling.row === 'customerBreach' ? 'customer' : 'provider';
+  const breached = step(context, found.contract, { step: 'breach', by });
   if ('ok' in breached) return breached;
-  const settled = step(context, breached, { step: 'settle', row: 'providerBreach' });
-  return 'ok' in settled ? settled : settle(context, settled, 'providerBreach', ruling.evidence.kind);
+  const settled = step(context, breached, { step: 'settle', row: ruling.row });
+  return 'ok' in settled ? settled : settle(context, settled, ruling.row, ruling.evidence.kind);
 }

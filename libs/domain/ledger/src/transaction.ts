@@ -10,7 +10,13 @@ import {
   type Random,
   type Signed,
 } from '@antirio/kernel';
-import { contractTerms, edgeId, handbackStatement, signedKeyHeader } from '@antirio/service-contract';
+import {
+  contractTerms,
+  edgeId,
+  handbackStatement,
+  signedGenuineFrames,
+  signedKeyHeader,
+} from '@antirio/service-contract';
 import { orderTerms } from '@antirio/market';
 
 const amount = z.int().min(1).max(1_000_000_000_000_000);
@@ -74,6 +80,25 @@ export const breachEvidence = z.discriminatedUnion('kind', [
   }),
 ]);
 export type BreachEvidence = z.output<typeof breachEvidence>;
+
+/** The customer's keys were opened and are not those that it uses. That they are not is the arbitrator's word: it had the keys. */
+export const wrongKeys = z.discriminatedUnion('found', [
+  /** What the customer sealed and shared does not open. */
+  z.strictObject({
+    kind: z.literal('wrongKeys'),
+    found: z.literal('doesNotOpen'),
+    header: signedKeyHeader,
+  }),
+  /** They do not verify a frame that the customer signed for under this version. */
+  z.strictObject({
+    kind: z.literal('wrongKeys'),
+    found: z.literal('doesNotVerify'),
+    header: signedKeyHeader,
+    genuine: signedGenuineFrames,
+    frame: z.int().min(0),
+  }),
+]);
+export type WrongKeys = z.output<typeof wrongKeys>;
 
 export const payload = z.discriminatedUnion('type', [
   z.strictObject({
@@ -152,6 +177,7 @@ export const payload = z.discriminatedUnion('type', [
     contractId: z.uuid(),
     ruling: z.discriminatedUnion('row', [
       z.strictObject({ row: z.literal('providerBreach'), evidence: breachEvidence }),
+      z.strictObject({ row: z.literal('customerBreach'), evidence: wrongKeys }),
       z.strictObject({ row: z.literal('undecided'), reason: z.string().min(1).max(1024) }),
     ]),
   }),

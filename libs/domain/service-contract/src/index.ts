@@ -1,5 +1,6 @@
 export * from './terms.ts';
 export * from './escrow.ts';
+export * from './genuine.ts';
 export * from './key-delivery.ts';
 export * from './forwarding.ts';
 export * from './life.ts';

@@ -141,6 +141,15 @@ export const contractRecord = z.object({
   activation: count.optional(),
   /** Of the keys that the provider was READY with last. */
   keyVersion: count.optional(),
+  /** The same with who has seen them, as the ledger has it. */
+  keys: z
+    .object({
+      version: count,
+      state: z.string(),
+      exposedAt: z.number().optional(),
+      exposedBy: z.union([z.number(), z.string()]).optional(),
+    })
+    .optional(),
   /** What the provider's newest statement is about: the range of its ring that is handed back. */
   handback: z.object({ epoch: count, from: count, through: count }).optional(),
   /** Whether the grantor's promise to the holder may still run, by its own record. */

@@ -1,0 +1,43 @@
+import { join } from 'node:path';
+import { createHttpRim, repeat, type Health, type Repeating, type Service } from '@antirio/host';
+import { DESTROY_EVERY_MS, addEscrowRoutes, createEscrowHolder } from './escrow-holder.ts';
+import { openEscrowStore } from './escrow-store.ts';
+import { ledgerClient } from './ledger-client.ts';
+import { VERSION, type ArbitratorOptions, type ArbitratorPorts } from './options.ts';
+import { peerNamed } from './peers.ts';
+
+/** A customer's arbitrator away from its edges: keeps shares of keys, and gives them against openings on the ledger. */
+export function createCloudArbitrator(options: ArbitratorOptions, ports: ArbitratorPorts): Service {
+  const { identity, log, clock, random, peers } = ports;
+  const store = openEscrowStore(join(options.dataDir, 'arbitrator', 'escrow.db'));
+  const prefix = '/edge2edge/peer/central/ledger';
+  const ledger = ledgerClient({ peer: peerNamed(peers, 'edge2edge'), prefix, identity, random, log });
+  const { maxContracts } = options.escrow;
+  const escrow = createEscrowHolder({ identity, ledger, store, log, maxContracts });
+  let destroying: Repeating | undefined;
+  const health = (): Health => ({
+    shares: { ok: true, detail: `of ${escrow.held()} contracts, at most ${maxContracts}` },
+  });
+  const rim = createHttpRim({
+    serviceKey: 'arbitrator',
+    version: VERSION,
+    clock,
+    log,
+    config: () => ({ ...options, edgeId: identity.edgeId }),
+    health,
+  });
+  addEscrowRoutes(rim, escrow);
+  return {
+    name: 'arbitrator',
+    health,
+    async start() {
+      destroying = repeat('escrow', DESTROY_EVERY_MS, log, () => escrow.sweep());
+      await rim.listen(options.port, options.bind);
+    },
+    async stop() {
+      await rim.close();
+      await destroying?.stop();
+      store.close();
+    },
+  };
+}
