@@ -117,7 +117,7 @@ export async function openHandbackSetting(): Promise<HandbackSetting> {
         log: silentLog,
       });
       const devAddrs = fleet.devices.map(({ devAddr }) => devAddr);
-      const about = { budgetBytes, prefix: `contract/${CONTRACT}/`, deliver: false, retainS: 0 };
+      const about = { budgetBytes, prefix: `contract/${CONTRACT}/`, deliver: false, retainS: 3600 };
       const { ring } = await rings.put(CONTRACT, { devAddrs, devEuis: [], ...about }, { owner: idOf('a') });
       for (let done = 0; done < frames; done += AT_ONCE) {
         signal.throwIfAborted();
