@@ -52,5 +52,5 @@ storageNetworkCompliance({
   held: 'replicated',
   leavesOut: true,
   largeBytes: 12_000_000,
-  flatBytes: 40_000_000,
+  flatBytes: 65_000_000,
 });

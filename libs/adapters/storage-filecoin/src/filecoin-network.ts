@@ -12,17 +12,18 @@ import type {
   StorageRef,
   UncheckedBlock,
 } from '@antirio/storage-network';
+import { auditPiece, type PieceAudit } from './audit.ts';
 import { carBytes, carPiece } from './car-piece.ts';
 import type { FilecoinChain } from './chain.ts';
 import { Copies, type OpenPiece } from './copies.ts';
+import { broken, isOfProvider, nowhere, requireFit, tooFew } from './failures.ts';
 import { heldPrefix } from './held-prefix.ts';
 import { parseFilecoinSettings, type FilecoinSettings } from './options.ts';
 import { MAX_PIECE_BYTES, parsePieceCid, type Piece } from './piece-cid.ts';
-import { pieceOf } from './piece-hasher.ts';
 import { servicePrice } from './price.ts';
-import { defaultProviderTimes, type PieceProvider, type ProviderTimes } from './provider.ts';
+import { defaultProviderTimes, type ProviderTimes } from './provider.ts';
 import { idsIn, Providers } from './providers.ts';
-import { pieceBlocks, pieceBytes } from './retrieve.ts';
+import { pieceBlocks } from './retrieve.ts';
 import { FilecoinState, type Copy, type StoredPiece } from './state.ts';
 import { holdingOf, reportCopy, type CopyReport } from './status.ts';
 import { openSynapseChain } from './synapse-chain.ts';
@@ -40,13 +41,6 @@ export interface FilecoinNetworkOptions {
   readonly removeEveryMs?: number;
   /** In place of the one that the settings name. */
   readonly chain?: FilecoinChain;
-}
-
-/** What a provider sends of a whole piece, when it is read to be checked. */
-export interface PieceAudit {
-  readonly provider: string;
-  readonly ok: boolean;
-  readonly detail?: string;
 }
 
 export interface FilecoinNetwork extends StorageNetwork {
@@ -370,24 +364,6 @@ class Network implements FilecoinNetwork {
   }
 }
 
-async function auditPiece(
-  piece: Piece,
-  provider: string,
-  url: string,
-  signal: AbortSignal | undefined,
-): Promise<PieceAudit> {
-  try {
-    const { cid } = await pieceOf(pieceBytes(piece, { name: `provider ${provider}`, url }, 0, { signal }), {
-      signal,
-    });
-    if (cid === piece.cid) return { provider, ok: true };
-    return { provider, ok: false, detail: `its bytes are those of the piece ${cid}` };
-  } catch (error) {
-    if (signal?.aborted === true) throw broken('audit', error);
-    return { provider, ok: false, detail: describeError(error) };
-  }
-}
-
 const refOf = (cid: CID, { bytes, piece }: StoredPiece, copies: readonly Copy[]): StorageRef => ({
   cid,
   bytes,
@@ -395,31 +371,3 @@ const refOf = (cid: CID, { bytes, piece }: StoredPiece, copies: readonly Copy[])
   pieceCid: piece.cid,
   dataSetId: copies.map(({ dataSetId }) => dataSetId).join(','),
 });
-
-const broken = (what: string, cause: unknown): AntirioError =>
-  new AntirioError('timeout', `the ${what} was broken off`, {}, cause);
-
-const nowhere = (cid: CID): AntirioError =>
-  new AntirioError('notFound', `no piece is known of ${cid.toString()}`, { cid: cid.toString() });
-
-/** Whether another provider may do better. */
-const isOfProvider = ({ code }: AntirioError): boolean =>
-  ['unavailable', 'timeout', 'forbidden', 'notFound', 'conflict', 'tooLarge'].includes(code);
-
-/** @throws AntirioError tooLarge */
-function requireFit({ bytes }: Piece, { id, limits }: PieceProvider): void {
-  if (bytes > limits.max || bytes < limits.min)
-    throw new AntirioError(
-      'tooLarge',
-      `provider ${id} takes pieces of ${limits.min} to ${limits.max} bytes, and not of ${bytes}`,
-      { limit: limits.max },
-    );
-}
-
-/** What the last failure was decides what the put failed with. */
-function tooFew(made: number, copies: number, failures: readonly AntirioError[]): AntirioError {
-  const last = failures.at(-1);
-  const why = failures.map(describeError).join('; ') || 'there is no provider to ask';
-  const text = `${made} of ${copies} copies on Filecoin: ${why}`;
-  return new AntirioError(last?.code ?? 'unavailable', text, last?.details ?? {}, last);
-}

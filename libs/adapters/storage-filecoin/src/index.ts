@@ -1,3 +1,4 @@
+export type { PieceAudit } from './audit.ts';
 export * from './filecoin-network.ts';
 export { FILECOIN_PACKAGES } from './optional.ts';
 export { filecoinSettings, type FilecoinSettings } from './options.ts';
