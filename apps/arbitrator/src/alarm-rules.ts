@@ -13,6 +13,7 @@ export const ALARMS = [
   'grantorDown',
   'held',
   'ledgerRolledBack',
+  'notForwarded',
 ] as const;
 export type AlarmName = (typeof ALARMS)[number];
 
@@ -38,6 +39,14 @@ export interface ContractFacts {
     { readonly state: string; readonly openings: number; readonly disputed: boolean } | undefined;
   /** Of the contract's own ring. */
   readonly dropped: number;
+  /** What becomes of its readings at the customer's cloud, where that is this edge's to do. */
+  readonly forwarding?: ForwardingFacts | undefined;
+}
+
+export interface ForwardingFacts {
+  readonly state: string;
+  /** Readings that were given up, by the receiver or for want of room. */
+  readonly lost: number;
 }
 
 export interface EdgeFacts {
@@ -68,6 +77,13 @@ const guarding: ReadonlySet<string> = new Set([
 ]);
 const acting: ReadonlySet<string> = new Set(['guarded', 'yielding', 'active', 'retaken']);
 
+function notForwarded({ forwarding }: ContractFacts): string | undefined {
+  if (forwarding === undefined) return undefined;
+  const { state, lost } = forwarding;
+  if (state === 'revoked') return 'the customer’s cloud refuses our login: nothing more is forwarded';
+  return lost > 0 ? `${lost} readings were given up before the customer’s cloud took them` : undefined;
+}
+
 type Rule = (one: ContractFacts, now: number) => string | undefined;
 
 const contractRules: { readonly [N in AlarmName]?: Rule } = {
@@ -91,6 +107,7 @@ const contractRules: { readonly [N in AlarmName]?: Rule } = {
     active.has(phase) && terms.expiresAt - now < NEAR_END_MS
       ? `the contract ends at ${new Date(terms.expiresAt).toISOString()} while the provider serves`
       : undefined,
+  notForwarded,
   held: ({ held, phase }) =>
     held && phase !== 'ended' ? 'nothing is taken over, or comes back, by itself' : undefined,
 };

@@ -42,6 +42,8 @@ const cases: readonly (readonly [AlarmName, EdgeFacts])[] = [
   ['exposed', withContract({ ledger: { ...ledger, openings: 1 } })],
   ['drops', withContract({ dropped: 3 })],
   ['drops', { ...edge, dropped: 1 }],
+  ['notForwarded', withContract({ forwarding: { state: 'revoked', lost: 0 } })],
+  ['notForwarded', withContract({ forwarding: { state: 'forwarding', lost: 2 } })],
   ['conflict', withContract({ ledger: { ...ledger, disputed: true } })],
   ['leaseLost', withContract({ mayAct: false, cannotActForMs: 30_000 })],
   ['endingWhileActive', { ...withContract({ phase: 'recovering' }), now: terms.expiresAt - 1000 }],

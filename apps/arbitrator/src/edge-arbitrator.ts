@@ -91,7 +91,8 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
   const operator = createOperator(options, ports, contracts, store);
   const alarms = createAlarmBoard({ bus, clock, log, metrics: rim.metrics });
   const protects = options.protectedService !== undefined;
-  const night = nightFacts({ clock, contracts, store, ledger, bridge, protects });
+  const { coreData } = ports.peers;
+  const night = nightFacts({ clock, contracts, store, ledger, bridge, coreData, protects });
   const why = { edgeId: identity.edgeId, clock, contracts, store, ledger, bridge };
   addOperatorRoutes(rim, { operator, contracts, why, alarms });
   const lookForTroubles = async (): Promise<void> => {

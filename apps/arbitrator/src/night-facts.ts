@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { callJson, parseInput, type HttpPeer } from '@antirio/host';
 import type { Clock } from '@antirio/kernel';
-import type { EdgeFacts, ContractFacts } from './alarm-rules.ts';
+import type { ContractFacts, EdgeFacts, ForwardingFacts } from './alarm-rules.ts';
 import type { Contracts } from './contracts.ts';
 import type { ContractStore } from './contract-store.ts';
 import type { LedgerClient } from './ledger-client.ts';
@@ -18,6 +18,27 @@ const ledgerContract = z.looseObject({
   dispute: z.unknown(),
 });
 
+const forwardings = z.looseObject({
+  forwarding: z.array(
+    z.looseObject({ id: z.string(), state: z.string(), refused: z.int(), dropped: z.int() }),
+  ),
+});
+
+/** How far the contracts' readings have come elsewhere, by core-data. */
+async function forwardedByContract(
+  coreData: HttpPeer | undefined,
+): Promise<ReadonlyMap<string, ForwardingFacts>> {
+  if (coreData === undefined) return new Map();
+  try {
+    const { forwarding } = parseInput(forwardings, await callJson(coreData, { path: '/api/v3/forwarding' }));
+    return new Map(
+      forwarding.map(({ id, state, refused, dropped }) => [id, { state, lost: refused + dropped }]),
+    );
+  } catch {
+    return new Map();
+  }
+}
+
 /** Gathers what the alarms' rules look at: from machines, ledger and gateway-bridge. */
 export interface NightFacts {
   gather(): Promise<EdgeFacts>;
@@ -29,6 +50,7 @@ export function nightFacts(ports: {
   readonly store: ContractStore;
   readonly ledger: Pick<LedgerClient, 'read'>;
   readonly bridge: HttpPeer;
+  readonly coreData: HttpPeer | undefined;
   readonly protects: boolean;
 }): NightFacts {
   const { clock, contracts, store, ledger, bridge } = ports;
@@ -72,6 +94,8 @@ export function nightFacts(ports: {
     async gather() {
       const dropped = await droppedByRing();
       const drivers = [...contracts.drivers.values()];
+      const forwards = drivers.some(({ terms }) => terms.forwarding !== undefined);
+      const forwarded = await forwardedByContract(forwards ? ports.coreData : undefined);
       for (const id of actedAt.keys()) if (!contracts.drivers.has(id)) actedAt.delete(id);
       const facts = await Promise.all(
         drivers.map((one) => factsOf(one, dropped.get(one.terms.contractId) ?? 0)),
@@ -79,7 +103,7 @@ export function nightFacts(ports: {
       const asked = facts.some(({ phase }) => phase !== 'ended');
       if (!asked) reachedAt = clock.monotonic();
       return {
-        contracts: facts,
+        contracts: facts.map((one) => ({ ...one, forwarding: forwarded.get(one.terms.contractId) })),
         protects: ports.protects,
         dropped: dropped.get('own') ?? 0,
         grantorDownForMs: asked ? clock.monotonic() - reachedAt : undefined,
