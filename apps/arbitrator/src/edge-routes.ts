@@ -63,6 +63,7 @@ export function addEdgeRoutes(
       ...(driver === undefined ? {} : liveView(driver)),
       letGo: letGo || undefined,
       held: holdOf(store, terms.contractId),
+      customer: driver?.customerTold(),
     };
   };
   rim.route(

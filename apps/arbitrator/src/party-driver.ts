@@ -45,6 +45,8 @@ export interface PartyDriver extends Standing {
   desires(): Desired;
   /** What the ledger said last. */
   record(): ContractRecord | undefined;
+  /** Of a provider's: what its customer says of its store and gateways. */
+  customerTold(): ProviderState['told'];
   stop(): Promise<void>;
 }
 
@@ -72,6 +74,7 @@ interface Machine {
   readonly phase: () => CustomerPhase | ProviderPhase;
   readonly desires: () => Desired;
   readonly record: () => ContractRecord | undefined;
+  readonly customerTold?: () => ProviderState['told'];
 }
 
 const FENCE_AGAIN_MS = 1000;
@@ -110,6 +113,7 @@ function providerMachine(terms: ContractTerms, phase: ProviderPhase, ports: Arbi
     phase: () => state.phase,
     desires: () => providerDesires(state, clock.monotonic()),
     record: () => state.record,
+    customerTold: () => state.told,
   };
 }
 
@@ -359,8 +363,9 @@ export function runParty(
     const source = deps.sources.isUp(contractId, want) ? await rooms.fillFrom(terms) : undefined;
     const observed: Observed = source === undefined ? {} : { source };
     const keyVersion = deps.ownKeyVersion();
-    const storeOk = store.writable() && (await rooms.storesFrames());
-    post({ type: 'observed', observed: { ...observed, storeOk, ...keyVersion } });
+    const senses = await rooms.senses();
+    const storeOk = store.writable() && senses.storeOk !== false;
+    post({ type: 'observed', observed: { ...observed, ...senses, storeOk, ...keyVersion } });
     if (guards.has(machine.phase().at)) run('telling which frames are genuine', () => truth.tell());
   };
 
@@ -378,6 +383,7 @@ export function runParty(
     post,
     desires: machine.desires,
     record: machine.record,
+    customerTold: () => machine.customerTold?.(),
     async stop() {
       stopped = true;
       deps.sources.leave(contractId);

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { callJson, parseInput, type HttpPeer } from '@antirio/host';
 import { isAntirioError } from '@antirio/kernel';
 import type { ContractTerms, Desired, DownCounters, Observed } from '@antirio/service-contract';
+import { senseBridge } from './bridge-senses.ts';
 import { peerNamed } from './peers.ts';
 import type { KeyPackage, Secrets } from './sealed-keys.ts';
 
@@ -42,8 +43,8 @@ export interface PartyRooms {
   ): Promise<void>;
   /** Highest FCntDown used, by DevEUI. */
   counters(terms: ContractTerms): Promise<DownCounters>;
-  /** Whether the bridge can write down what it hears; an unanswered question says nothing against it. */
-  storesFrames(): Promise<boolean>;
+  /** Whether the bridge can write down what it hears, and its gateways; an unanswered question says nothing against it. */
+  senses(): Promise<Pick<Observed, 'storeOk' | 'gateways'>>;
   /** The contract's ring, made where it is not there yet; it takes over the trial's. */
   ring(terms: ContractTerms): Promise<{ readonly from: number; readonly next: number }>;
   ringRoot(ringId: string, through: number): Promise<{ readonly root: string; readonly count: number }>;
@@ -69,10 +70,6 @@ export interface PartyRooms {
   endFetch(contractId: string): Promise<void>;
 }
 
-const readiness = z.looseObject({
-  checks: z.looseObject({ store: z.looseObject({ ok: z.boolean() }).optional() }),
-});
-
 /** What the service itself is given: who it would be at the customer's cloud is not its concern. */
 function guestSecrets(all: Secrets | undefined): Secrets | undefined {
   if (all === undefined) return undefined;
@@ -80,6 +77,7 @@ function guestSecrets(all: Secrets | undefined): Secrets | undefined {
   return own;
 }
 
+const SENSES_EVERY_MS = 2000;
 const OWN_SOURCE = '/api/v3/ring/own/source';
 
 /** Undefined where the other side has no such thing. */
@@ -122,6 +120,8 @@ export function partyRooms(
   const orchestrator = peerNamed(peers, 'orchestrator');
   const migration = peerNamed(peers, 'migration');
   const lastPut = new Map<string, string>();
+  let sensedAt = -Infinity;
+  let sensed: Pick<Observed, 'storeOk' | 'gateways'> = {};
 
   const seen = async (contractId: string): Promise<ServiceStatus | undefined> => {
     const status = await ifThere(callJson(orchestrator, { path: `/orchestrator/v1/service/${contractId}` }));
@@ -189,15 +189,12 @@ export function partyRooms(
     ringIfThere,
     removeRing: (contractId) => remove(bridge, `/api/v3/ring/${contractId}`),
     removeFence: ({ set }) => remove(bridge, `/api/v3/fence/${set.setId}`),
-    async storesFrames() {
-      try {
-        const answer = await bridge.call({ path: '/api/v3/ready' });
-        const told = answer.status === 200 || answer.status === 503;
-        const checks = readiness.safeParse(told ? answer.json() : undefined);
-        return !checks.success || checks.data.checks.store?.ok !== false;
-      } catch {
-        return true;
+    async senses() {
+      if (monotonicToWall() - sensedAt >= SENSES_EVERY_MS) {
+        sensedAt = monotonicToWall();
+        sensed = await senseBridge(bridge);
       }
+      return sensed;
     },
     async ringRoot(ringId, through) {
       const answer = await callJson(bridge, { path: `/api/v3/ring/${ringId}/root?through=${through}` });

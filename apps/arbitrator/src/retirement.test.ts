@@ -46,7 +46,7 @@ const unused = (): never => {
 };
 const rooms: PartyRooms = {
   ...{ fence: unused, grantBlock: unused, counters: unused, ring: unused, ringRoot: unused },
-  ...{ service: unused, sendImages: unused, storesFrames: unused },
+  ...{ service: unused, sendImages: unused, senses: unused },
   fillFrom: async () => {
     held.add('source');
     return undefined;

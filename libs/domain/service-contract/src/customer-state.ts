@@ -76,6 +76,8 @@ export interface CustomerState {
   readonly forced: boolean;
   readonly yielding: Yielding;
   readonly senses: Senses;
+  /** When a beat told of our gateways last. */
+  readonly gatewaysAt: number;
   /** The epoch that a provider of another contract of the set has: that contract's machine brings it back. */
   readonly elsewhere: number | undefined;
   /** Newer keys on their way. Begun anew after a restart: delivering twice does no more than once. */
@@ -142,6 +144,7 @@ export function createCustomer(
     forced: false,
     yielding: notYielding(now),
     senses: keenSenses,
+    gatewaysAt: -Infinity,
     elsewhere: undefined,
     renewal: undefined,
   };

@@ -21,7 +21,7 @@ import {
 } from './customer-state.ts';
 import { onReleaseKnown, onTold, onYieldAnswer, whenYielded, whileYielding } from './customer-yield.ts';
 import { deliver, onDelivered, renewKeys } from './key-renewal.ts';
-import { onDeafClaim, sense, whileGuarded } from './deaf.ts';
+import { gatewaysDue, onDeafClaim, sense, whileGuarded } from './deaf.ts';
 import { mayAct } from './lease.ts';
 import {
   contractRecord,
@@ -82,6 +82,10 @@ function onTick(state: CustomerState, context: Context): Step {
   return chain(asked, (one) => byPhase[one.phase.at](one, now));
 }
 
+function yieldsNow({ at }: CustomerPhase): { readonly yields?: true } {
+  return at === 'yielding' || at === 'yielded' ? { yields: true } : {};
+}
+
 function sendBeat(state: CustomerState, { now, wall }: Context): Step {
   const { phase, terms } = state;
   const tooEarly = phase.at === 'arming' && phase.epoch === undefined;
@@ -98,14 +102,13 @@ function sendBeat(state: CustomerState, { now, wall }: Context): Step {
     storeOk: state.observed.storeOk !== false,
     leaseLeftMs: !standsBy(state) && mayAct(lease, now) ? Math.floor(lease.until - now) : 0,
   };
-  const yields = phase.at === 'yielding' || phase.at === 'yielded';
   // Kept on the grid of the interval, so that a late tick does not stretch it.
   const beatAt = now - state.beatAt < 2 * heartbeatIntervalMs ? state.beatAt + heartbeatIntervalMs : now;
-  const next = { ...state, beatAt, sequence: state.sequence + 1 };
-  return [
-    next,
-    [{ type: 'send', to: provider, datagram: { kind: 'beat', body: yields ? { ...body, yields } : body } }],
-  ];
+  const due = gatewaysDue(state, now);
+  const gatewaysAt = due.gateways === undefined ? state.gatewaysAt : now;
+  const next = { ...state, beatAt, gatewaysAt, sequence: state.sequence + 1 };
+  const told = { ...body, ...yieldsNow(phase), ...due };
+  return [next, [{ type: 'send', to: provider, datagram: { kind: 'beat', body: told } }]];
 }
 
 function renewLease(state: CustomerState, now: number): Step {

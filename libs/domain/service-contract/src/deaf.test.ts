@@ -124,3 +124,25 @@ test('a store that refuses writes is told once a second, a passing refusal not a
   ] as const);
   expect(stays.said).toEqual(['disk', 'disk']);
 });
+
+test('beats tell of the gateways now and then, the most silent first, in one datagram', () => {
+  const gateways = Array.from({ length: 20 }, (_, n) => ({
+    id: `00000000000000${String(n).padStart(2, '0')}`,
+    heardMsAgo: n * 1_000_000,
+    uplinkMsAgo: n * 1_000_000,
+  }));
+  let state = createCustomer(terms, { at: 'guarded', epoch: 1 }, 'boot-a', 0);
+  state = driveCustomer(state, seen({ gateways: [...gateways, { id: 'never' }] }), 0).state;
+  const told: (readonly (string | undefined)[])[] = [];
+  for (let now = 0; now < 10_000; now += 200) {
+    const turn = driveCustomer(state, tick, now);
+    state = turn.state;
+    for (const effect of turn.effects)
+      if (effect.type === 'send' && effect.datagram.kind === 'beat' && effect.datagram.body.gateways) {
+        told.push(effect.datagram.body.gateways.map(({ id }) => id.slice(-2)));
+        expect(JSON.stringify(effect.datagram).length).toBeLessThan(1000);
+      }
+  }
+  expect(told).toHaveLength(2);
+  expect(told[0]).toEqual(['er', '19', '18', '17', '16', '15', '14', '13']);
+});

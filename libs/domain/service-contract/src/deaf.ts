@@ -12,6 +12,26 @@ export const deafTerms = z.strictObject({
   forMs: z.int().min(1000).max(3_600_000).default(60_000),
 });
 
+/** A customer's gateway, as its beats tell now and then; ms since, undefined for never. */
+export const gatewayAge = z.strictObject({
+  id: z.string().max(32),
+  heardMsAgo: z.int().min(0).optional(),
+  uplinkMsAgo: z.int().min(0).optional(),
+});
+export type GatewayAge = z.output<typeof gatewayAge>;
+
+/** So that a beat stays one datagram. */
+export const GATEWAYS_TOLD = 8;
+const GATEWAYS_EVERY_MS = 5000;
+
+/** What the next beat says of our gateways: nothing most times. Those that have been silent longest come first. */
+export function gatewaysDue(state: CustomerState, now: number): { readonly gateways?: GatewayAge[] } {
+  const { observed, gatewaysAt } = state;
+  if (observed.gateways === undefined || now - gatewaysAt < GATEWAYS_EVERY_MS) return {};
+  const age = ({ heardMsAgo = Number.MAX_SAFE_INTEGER }: GatewayAge): number => heardMsAgo;
+  return { gateways: observed.gateways.toSorted((a, b) => age(b) - age(a)).slice(0, GATEWAYS_TOLD) };
+}
+
 /** `through` and what of it the customer has not acknowledged: the provider's signed word. */
 export const deafClaim = z.strictObject({
   contractId: z.uuid(),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { edgeId } from './terms.ts';
 import { handbackStatement } from './statement.ts';
-import { deafClaim } from './deaf.ts';
+import { GATEWAYS_TOLD, deafClaim, gatewayAge } from './deaf.ts';
 import { signedWord } from './yield-word.ts';
 
 const count = z.int().min(0);
@@ -22,6 +22,7 @@ export const beat = z.strictObject({
   leaseLeftMs: count,
   /** Its word to take over stands, or it has released its epoch. */
   yields: z.boolean().optional(),
+  gateways: z.array(gatewayAge).max(GATEWAYS_TOLD).optional(),
 });
 export const vigil = z.strictObject({
   contractId: z.uuid(),

@@ -19,6 +19,7 @@ import type {
   LeaseRefused,
   Reservation,
 } from './messages.ts';
+import type { GatewayAge } from './deaf.ts';
 import type { HandbackStatement } from './statement.ts';
 import type { ContractTerms } from './terms.ts';
 import type { SignedWord, YieldCause } from './yield-word.ts';
@@ -82,6 +83,7 @@ export interface Observed {
   /** Gap filling: whether everything the other side offered is here, and through which of its records. */
   readonly source?: { readonly pulledThrough: number; readonly caughtUp: boolean };
   readonly storeOk?: boolean;
+  readonly gateways?: readonly GatewayAge[];
   /** The version of the keys in the customer's files; of the package that the provider holds. */
   readonly keyVersion?: number;
 }

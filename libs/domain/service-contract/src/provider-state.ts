@@ -1,5 +1,5 @@
 import { failuresOf, type CallBook } from './calls.ts';
-import type { Unheard } from './deaf.ts';
+import type { GatewayAge, Unheard } from './deaf.ts';
 import { createDetector } from './detector.ts';
 import type { HeldShare } from './escrow.ts';
 import type { CallArgs, ContractRecord, DownCounters, Evidence } from './messages.ts';
@@ -81,6 +81,8 @@ export interface ProviderState {
   readonly record: ContractRecord | undefined;
   readonly recordAt: number;
   readonly unheard: Unheard | undefined;
+  /** What the customer's beats said of it last. */
+  readonly told: { readonly storeOk: boolean; readonly gateways: readonly GatewayAge[] } | undefined;
   /** The operator's: nothing is taken over by itself. */
   readonly held: boolean;
   /** When the customer's word to take over was heard, and the signature of one that central did not take. */
@@ -120,6 +122,7 @@ export function createProvider(
     record: undefined,
     recordAt: -Infinity,
     unheard: undefined,
+    told: undefined,
     held: false,
     word: { heardAt: now, refused: '', stands: true },
   };

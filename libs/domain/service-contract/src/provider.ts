@@ -313,7 +313,9 @@ function onCustomerDatagram(state: ProviderState, datagram: Datagram, now: numbe
 function heardCustomer(state: ProviderState, beat: Beat, now: number): ProviderState {
   const watching = onBeat(state.watch, beat, now);
   if (watching === state.watch) return state;
-  return { ...state, watch: watching, word: { ...state.word, stands: beat.yields === true } };
+  const { yields = false, storeOk, gateways = state.told?.gateways ?? [] } = beat;
+  const word = { ...state.word, stands: yields };
+  return { ...state, watch: watching, word, told: { storeOk, gateways } };
 }
 
 function onBeat(known: Watch, beat: Beat, now: number): Watch {
