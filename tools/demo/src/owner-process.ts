@@ -40,7 +40,7 @@ function underFaketime({ whole, folder }: Owner): ProcessSpec {
 
 const maySmallDisk = (): boolean => process.getuid?.() === 0 && existsSync('/usr/bin/unshare');
 
-/** Room on the small disk besides what is there at the start. */
+/** Room on the small disk besides what is there at the start, and two more copies of it: the image is in there. */
 const SPARE_KB = 48 * 1024;
 
 /** Its data folder is a small file system of its own, in a mount namespace that is gone with the process. */
@@ -49,7 +49,7 @@ function onSmallDisk({ whole, folder }: Owner): ProcessSpec {
     throw new DemoError('unavailable', 'the failure `disk-full` needs root, for a small file system');
   const mount = [
     'set -e; folder=$1; shift',
-    `size=$(( $(du -sk "$folder" | cut -f 1) + ${SPARE_KB} ))`,
+    `size=$(( $(du -sk "$folder" | cut -f 1) * 3 + ${SPARE_KB} ))`,
     'rm -rf "$folder.origin"; cp -a "$folder" "$folder.origin"',
     'mount -t tmpfs -o size=${size}k tmpfs "$folder"; cp -a "$folder.origin/." "$folder"; exec "$@"',
   ].join('\n');
