@@ -1,6 +1,6 @@
 import type { EdgeId } from '@antirio/kernel';
 import type { SignedTx } from '@antirio/ledger-machine';
-import type { centralStep, nextBlock } from '@antirio/service-contract';
+import type { centralStep, nextBlock, sight } from '@antirio/service-contract';
 import {
   DEFAULT_LEASE_MS,
   createCentral,
@@ -20,6 +20,7 @@ import {
   type EpochRecord,
   type HandbackStatement,
   type LeaseFacts,
+  type LedgerSight,
   type Reservation,
   type SignedWord,
   type Submission,
@@ -33,6 +34,8 @@ import type { Trace } from './trace.ts';
 
 /** What the centre keeps on its disk besides the ledger. */
 export interface CentralDisk {
+  /** The highest block of the ledger that was seen. */
+  seen: LedgerSight | undefined;
   /** Contracts whose key share is held. */
   readonly shares: Set<string>;
   /** Highest block of each device that is reserved. */
@@ -42,6 +45,7 @@ export interface CentralDisk {
 export interface CentralPieces {
   readonly centralStep: typeof centralStep;
   readonly nextBlock: typeof nextBlock;
+  readonly sight: typeof sight;
 }
 
 export interface CentralPorts {
@@ -136,11 +140,30 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
   };
   const nonce = (): string => dice.bits().toString(16) + dice.bits().toString(16);
 
+  /** Whether the ledger is the one that we know: of another one nothing is believed, and nothing is given. */
+  const believes = (): boolean => {
+    const { seen } = disk;
+    const found = pieces.sight(
+      seen,
+      ledger.head(),
+      seen === undefined ? undefined : ledger.hashAt(seen.height),
+    );
+    if (found.ok) disk.seen = found.highest;
+    return found.ok;
+  };
+  /** Serves where the ledger is believed. */
+  const believing =
+    <A extends unknown[]>(serve: (...args: A) => void) =>
+    (...args: A): void => {
+      if (believes()) serve(...args);
+      else (args.at(-1) as Reply<unknown>)({ ok: false, code: 'unavailable' });
+    };
   const apply = (tx: SignedTx): CallResult<unknown> => {
     const receipt = ledger.submit(tx, host.clock.wall());
     trace.note('ledger', tx.body.payload.type, () =>
       receipt.ok ? JSON.stringify(receipt.result) : `refused: ${receipt.message}`,
     );
+    believes();
     host.wrote('ledger');
     return receipt.ok ? { ok: true, value: receipt.result } : { ok: false, code: receipt.code };
   };
@@ -229,7 +252,7 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
   };
   const sweep = (): void => {
     host.after(SWEEP_MS, sweep);
-    contracts.forEach(judge);
+    if (believes()) contracts.forEach(judge);
   };
   const endedAt = (msAgo: number | null): number | null =>
     msAgo === null ? null : Math.floor(host.clock.wall() - msAgo);
@@ -248,6 +271,7 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
       const receivedAt = host.clock.monotonic();
       const request = datagram.body;
       later(() => {
+        if (!believes()) return;
         const facts = leaseFacts(from);
         later(() => {
           post({ type: 'leaseRequest', from, request, facts, receivedAt });
@@ -260,12 +284,12 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
         { reply, payloadOf: () => undefined },
       );
     },
-    keyShare(contractId, reply) {
+    keyShare: believing((contractId, reply) => {
       disk.shares.add(contractId);
       host.wrote('key share');
       reply({ ok: true, value: { keyVersion: 1 } });
-    },
-    open(contractId, root, word, reply) {
+    }),
+    open: believing((contractId, root, word, reply) => {
       const terms = termsOf(contractId);
       const view = ledgerView(ledger, terms);
       later(() => {
@@ -298,8 +322,8 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
           ask(word === undefined ? question : { ...question, word: said }, { reply: give, payloadOf });
         });
       });
-    },
-    take(by, request, reply) {
+    }),
+    take: believing((by, request, reply) => {
       const terms = termsOf(request.body.contractId);
       later(() => {
         const record = setView.epochRecord();
@@ -318,9 +342,9 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
           ask({ method: 'take', terms, record, by, expected }, { reply, payloadOf });
         });
       });
-    },
+    }),
     // three reads, between which the ledger may go on
-    record(contractId, reply) {
+    record: believing((contractId, reply) => {
       const view = ledgerView(ledger, termsOf(contractId));
       later(() => {
         const { life, activation } = view.contract();
@@ -339,15 +363,15 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
           });
         });
       });
-    },
-    transact(tx, reply) {
+    }),
+    transact: believing((tx, reply) => {
       host.after(ports.ledgerMs * dice.between(0.5, 1.5), () => {
         const result = apply(tx);
         later(() => {
           reply(result);
         });
       });
-    },
+    }),
   };
 }
 

@@ -120,6 +120,8 @@ export interface EdgeNode {
   /** Of all contracts, in their order. */
   parties(): readonly PartyHost[];
   onDatagram(from: EdgeId, datagram: Datagram): void;
+  /** Copies what arbitrator, fence and device service have on the disk; the answer brings it back. Frames and events stay. */
+  backUp(): () => void;
 }
 
 /** Highest FCntDown used, by DevEUI. */
@@ -236,6 +238,24 @@ export function createEdge(ports: EdgePorts, contracts: readonly [Contracted, ..
     disk,
     rooms: () => rooms,
     parties: () => parties,
+    backUp() {
+      const phases = contracts.map((one) => one.disk.phase);
+      const { devAddrs: fenced, epoch, slot } = disk.fence;
+      const marks = new Map(
+        [...disk.fence.marks].map(([at, one]) => [at, { ...one, hashes: new Map(one.hashes) }]),
+      );
+      const used = new Map(disk.service.downUsed);
+      return () => {
+        contracts.forEach((one, i) => {
+          one.disk.phase = phases[i] ?? one.disk.phase;
+        });
+        Object.assign(disk.fence, { devAddrs: fenced, epoch, slot });
+        disk.fence.marks.clear();
+        for (const [at, one] of marks) disk.fence.marks.set(at, { ...one, hashes: new Map(one.hashes) });
+        disk.service.downUsed.clear();
+        for (const [at, fcnt] of used) disk.service.downUsed.set(at, fcnt);
+      };
+    },
     bridge: {
       push(frame, acknowledge) {
         if (disk.deaf || !devAddrs.includes(frame.devAddr)) return;

@@ -3,6 +3,7 @@ import type { CentralDisk } from './central-node.ts';
 import type { EdgeNode } from './edge.ts';
 import type { Engine } from './engine.ts';
 import type { Host } from './host.ts';
+import type { SimLedger } from './ledger.ts';
 import type { Link, Network } from './network.ts';
 import { hold, tellToReturn, tellToYield } from './operator.ts';
 import type { EdgeName, Fault, Harm, NodeName, Scenario } from './scenario.ts';
@@ -14,6 +15,7 @@ export interface FaultPorts {
   readonly network: Network;
   readonly hosts: Readonly<Record<NodeName, Host>>;
   readonly centralDisk: CentralDisk;
+  readonly ledger: SimLedger;
   readonly A: EdgeNode;
   readonly providers: ReadonlyMap<EdgeName, EdgeNode>;
   readonly nodes: readonly NodeName[];
@@ -55,6 +57,10 @@ export function heal(ports: FaultPorts): void {
     resets: 0,
   };
   for (const [from, to] of pairs(nodes)) Object.assign(network.link(from, to), well);
+  if (!ports.ledger.isWhole()) {
+    hosts.central.crash('its newest ledger is brought back');
+    ports.ledger.makeWhole();
+  }
   for (const name of nodes) {
     hosts[name].crashAfterSteps(0);
     hosts[name].slowDisk(1);
@@ -79,7 +85,7 @@ function comeHome(ports: FaultPorts): void {
 
 /** Brings the scenario's faults about, each at its time. */
 export function scheduleFaults(ports: FaultPorts, scenario: Scenario): void {
-  const { engine, trace, network, hosts, nodes, onChange } = ports;
+  const { engine, trace, network, hosts, nodes, ledger, onChange } = ports;
   const edgeOf = (name: EdgeName): EdgeNode => ports.providers.get(name) ?? ports.A;
   const nest = createNesting();
   const backups: { readonly at: number; readonly blocks: Map<string, number> }[] = [];
@@ -88,6 +94,22 @@ export function scheduleFaults(ports: FaultPorts, scenario: Scenario): void {
     if (engine.now < scenario.healAt) engine.after(4000, backUp);
   };
   engine.after(1000, backUp);
+  const copies: {
+    readonly at: number;
+    readonly height: number;
+    readonly disks: Map<NodeName, () => void>;
+  }[] = [];
+  const copyDisks = (): void => {
+    const edges = [['A', ports.A] as const, ...ports.providers];
+    copies.push({
+      at: engine.now,
+      height: ledger.head().height,
+      disks: new Map(edges.map(([name, edge]) => [name, edge.backUp()])),
+    });
+    if (engine.now < scenario.healAt) engine.after(2000, copyDisks);
+  };
+  if (scenario.faults.some(({ kind }) => kind === 'oldLedger' || kind === 'oldDisk'))
+    engine.after(6000, copyDisks);
 
   /** Until the fault is over, or everything is healed. */
   const during = (forMs: number, end: () => void): void => {
@@ -175,6 +197,25 @@ export function scheduleFaults(ports: FaultPorts, scenario: Scenario): void {
       case 'wallJump':
         hosts[fault.node].clock.jumpWall(fault.byMs);
         return;
+      case 'oldLedger':
+        hosts.central.crash('its ledger is lost');
+        ledger.restore(
+          copies.find(({ at }) => engine.now - at <= fault.agoMs)?.height ?? ledger.head().height,
+        );
+        engine.after(fault.downMs, () => {
+          hosts.central.start();
+        });
+        during(fault.forMs, () => {
+          hosts.central.crash('its newest ledger is brought back');
+          ledger.makeWhole();
+          hosts.central.start();
+        });
+        return;
+      case 'oldDisk':
+        hosts[fault.node].crash('its disk is lost');
+        copies.find(({ at }) => engine.now - at <= fault.agoMs)?.disks.get(fault.node)?.();
+        restart(fault.node, fault.forMs);
+        return;
       case 'oldBackup': {
         const old = backups[0];
         hosts.central.crash('its disk is lost');
@@ -211,6 +252,8 @@ function describe(fault: Harm): string {
       return `FAULT bad links for ${Math.round(fault.forMs)} ms`;
     case 'wallJump':
       return `FAULT wall clock of ${fault.node} jumps by ${Math.round(fault.byMs)} ms`;
+    case 'oldLedger':
+      return `FAULT the ledger is as it was ${Math.round(fault.agoMs)} ms ago, for ${Math.round(fault.forMs)} ms`;
     case 'oldBackup':
       return 'FAULT central restored from an old backup';
     case 'planned':

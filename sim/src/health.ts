@@ -19,7 +19,7 @@ const idlePhases: ReadonlySet<string> = new Set(['ready', 'opening', 'stated']);
  * that is ruled to be in breach could have done anything about it.
  */
 export function watchHealth(world: World, judge: Judge, ledgerMs: number) {
-  const { engine, network, hosts, terms, A, contracts } = world;
+  const { engine, network, hosts, ledger, terms, A, contracts } = world;
   const names = contracts.map(({ name }) => name);
   const patienceMs = 4 * terms.leaseMs + 8 * ledgerMs;
   let changedAt = 0;
@@ -45,7 +45,11 @@ export function watchHealth(world: World, judge: Judge, ledgerMs: number) {
   /** Who is held back by its operator does nothing about it. */
   const isHeld = (edge: EdgeName): boolean => (world.providers.get(edge) ?? A).disk.held;
   const isWell = (edge: EdgeName): boolean =>
-    hosts[edge].running && hosts.central.running && isGood(edge, 'central') && !isHeld(edge);
+    hosts[edge].running &&
+    hosts.central.running &&
+    ledger.isWhole() &&
+    isGood(edge, 'central') &&
+    !isHeld(edge);
 
   /** Neither serves nor is kept from it by anything but itself. */
   const isIdle = ({ name, providerParty }: SimContract): boolean => {

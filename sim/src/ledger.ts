@@ -1,5 +1,6 @@
 import { signDocument, type Identity, type Random } from '@antirio/kernel';
 import {
+  EMPTY_STATE_HASH,
   MemoryState,
   apply,
   genesis,
@@ -11,7 +12,7 @@ import {
   type Write,
   type payload,
 } from '@antirio/ledger-machine';
-import { TERMS_KIND, type ContractTerms } from '@antirio/service-contract';
+import { TERMS_KIND, type ContractTerms, type LedgerSight } from '@antirio/service-contract';
 import type { input as Input } from 'zod';
 import type { Dice } from './random.ts';
 import { identities } from './identities.ts';
@@ -20,6 +21,14 @@ export type Payload = Input<typeof payload>;
 
 /** The ledger's real machine, on a disk that keeps everything: what it applied, no crash undoes. */
 export interface SimLedger {
+  head(): LedgerSight;
+  /** The state hash after the transaction of that height. */
+  hashAt(height: number): string | undefined;
+  /** As it was after that height; what came later is gone until it is brought back. */
+  restore(height: number): void;
+  /** Everything that was ever applied is in it. */
+  isWhole(): boolean;
+  makeWhole(): void;
   submit(tx: SignedTx, wall: number): Receipt;
   read(key: string): unknown;
   balance(of: Identity): number;
@@ -67,16 +76,29 @@ const firstWrites: readonly (readonly Write[])[] = (() => {
 })();
 
 export function createLedger(contracts: readonly ContractTerms[], dice: Dice, wall: number): SimLedger {
-  const state = new MemoryState();
+  let state = new MemoryState();
   for (const writes of firstWrites) state.apply(writes);
+  let log: { readonly writes: readonly Write[]; readonly stateHash: string }[] = [];
+  /** The longest log there ever was: it comes back when the right disk does. */
+  let newest = log;
   let now = 1;
-  let height = 1;
+  const heightOf = (): number => 1 + log.length;
+  const hashAt = (height: number): string | undefined =>
+    height === 1 ? EMPTY_STATE_HASH : log[height - 2]?.stateHash;
   const submit = (tx: SignedTx, at: number): Receipt => {
     now = Math.max(now, Math.floor(at));
-    height += 1;
-    const applied = apply(state, tx, { now, height });
+    const applied = apply(state, tx, { now, height: heightOf() + 1 });
     state.apply(applied.writes);
+    log.push({ writes: applied.writes, stateHash: `${heightOf()}/${tx.signature}` });
     return applied.receipt;
+  };
+  const restore = (height: number): void => {
+    const wanted = height - 1;
+    if (log.length > newest.length) newest = log;
+    log = (wanted > log.length ? newest : log).slice(0, wanted);
+    state = new MemoryState();
+    for (const writes of firstWrites) state.apply(writes);
+    for (const { writes } of log) state.apply(writes);
   };
   for (const terms of contracts) {
     const provider = terms.provider === identities.B.edgeId ? identities.B : identities.C;
@@ -88,6 +110,13 @@ export function createLedger(contracts: readonly ContractTerms[], dice: Dice, wa
   }
   return {
     submit,
+    restore,
+    isWhole: () => log.length >= newest.length,
+    makeWhole: () => {
+      restore(1 + Math.max(log.length, newest.length));
+    },
+    hashAt,
+    head: () => ({ height: heightOf(), stateHash: hashAt(heightOf()) ?? '' }),
     read: (key) => state.get(key),
     balance: (of) => (state.get(`account/${of.edgeId}`) as { balance: number } | undefined)?.balance ?? 0,
     problems: () => invariantProblems(state),

@@ -198,6 +198,10 @@ export const mutants: readonly Mutant[] = [
     kind: 'twoProviders',
     pieces: () => ({ ...honestPieces(), leads: () => true }),
   },
+  {
+    name: 'a rolled-back ledger is believed: the centre gives epochs and leases by what it says',
+    pieces: () => ({ ...honestPieces(), sight: (_seen, head) => ({ ok: true, highest: head }) }),
+  },
 ];
 
 type Take = Extract<Parameters<typeof centralStep>[1], { type: 'asked' }> & {

@@ -13,19 +13,28 @@ export function tellToYield(host: Host, { party }: Rooms, terms: ContractTerms, 
   const { contractId, set } = terms;
   const body = { contractId, setId: set.setId, epoch: phase.epoch, cause, at: host.clock.wall() };
   const word = { ...signDocument(identities.A, YIELD_KIND, body), kind: YIELD_KIND } as const;
-  party.post({ type: 'yieldAsked', word });
+  host.arrive(() => {
+    party.post({ type: 'yieldAsked', word });
+  });
 }
 
 export function tellToReturn(edge: EdgeNode): void {
   if (!edge.host.running) return;
   for (const party of edge.parties()) {
     const phase = party.phase();
-    if (phase.at === 'recovering' && 'waits' in phase) party.post({ type: 'returnTold', forced: false });
+    if (phase.at === 'recovering' && 'waits' in phase)
+      edge.host.arrive(() => {
+        party.post({ type: 'returnTold', forced: false });
+      });
   }
 }
 
 /** Kept on the disk: a restart changes nothing about it. */
 export function hold(edge: EdgeNode, held: boolean): void {
   edge.disk.held = held;
-  if (edge.host.running) for (const party of edge.parties()) party.post({ type: 'held', held });
+  if (!edge.host.running) return;
+  for (const party of edge.parties())
+    edge.host.arrive(() => {
+      party.post({ type: 'held', held });
+    });
 }

@@ -6,6 +6,7 @@ import {
   leads,
   nextBlock,
   providerStep,
+  sight,
 } from '@antirio/service-contract';
 import type { CentralPieces } from './central-node.ts';
 import type { EdgePieces } from './edge.ts';
@@ -27,6 +28,7 @@ export const honestPieces = (): Pieces => ({
   judgeDownlink,
   leads,
   nextBlock,
+  sight,
   verifies,
   openRing,
   eventIdOf: ({ devEui, fcnt }, session) => `${devEui}/${session}/${fcnt}`,

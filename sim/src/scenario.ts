@@ -80,7 +80,16 @@ export type Harm =
   /** An operator holds an edge: nothing is taken over, or comes back, by itself. */
   | { readonly kind: 'hold'; readonly node: EdgeName; readonly forMs: number }
   /** The centre starts again with an old backup of its counter blocks. */
-  | { readonly kind: 'oldBackup'; readonly forMs: number };
+  | { readonly kind: 'oldBackup'; readonly forMs: number }
+  /** The centre starts again with its ledger as it was `agoMs` ago; after `forMs` somebody brings the newest one back. */
+  | { readonly kind: 'oldLedger'; readonly agoMs: number; readonly downMs: number; readonly forMs: number }
+  /** An edge starts again with what its arbitrator and its fence had on the disk `agoMs` ago. */
+  | {
+      readonly kind: 'oldDisk';
+      readonly node: EdgeName;
+      readonly agoMs: number;
+      readonly forMs: number;
+    };
 
 /** Long enough that whoever can take over has done so, whatever else happens to it. */
 export const TAKEOVER_SLA_MS = 25_000;
@@ -305,6 +314,36 @@ function drawOperator(dice: Dice, activeMs: number): Fault[] {
   return faults;
 }
 
+/** Disks come back from old backups. */
+function drawBackups(dice: Dice, activeMs: number): Fault[] {
+  const faults: Fault[] = [];
+  const when = (): When =>
+    dice.chance(0.5)
+      ? { at: dice.between(8000, activeMs) }
+      : {
+          node: dice.pick(['A', 'B']),
+          enters: dice.pick(['recovering', 'retaken', 'active', 'released', 'stated']),
+          delayMs: dice.between(0, 4000),
+        };
+  if (dice.chance(0.1))
+    faults.push({
+      when: when(),
+      kind: 'oldLedger',
+      agoMs: dice.between(1000, 15_000),
+      downMs: dice.between(50, 800),
+      forMs: dice.between(2000, 12_000),
+    });
+  if (dice.chance(0.1))
+    faults.push({
+      when: when(),
+      kind: 'oldDisk',
+      node: dice.pick(['A', 'B']),
+      agoMs: dice.between(1000, 15_000),
+      forMs: dice.between(200, 4000),
+    });
+  return faults;
+}
+
 function drawAttack(dice: Dice): Scenario['attack'] {
   const framesEveryMs = dice.between(500, 3000);
   const all = ['beat', 'vigil', 'probe', 'probeReply', 'leaseRequest', 'leaseGrant', 'leaseRefused'];
@@ -395,6 +434,7 @@ export function drawScenario(seed: number): Scenario {
     faults: [
       ...drawFaults(dice, activeMs, opening === 'autonomous'),
       ...drawOperator(rollDice(seed, 'operator'), activeMs),
+      ...drawBackups(rollDice(seed, 'backups'), activeMs),
     ],
     healAt: activeMs + 1000,
     silenceAt: activeMs + QUIET_MS - SILENCE_MS,

@@ -99,7 +99,7 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
   const termsFor = (name: ProviderName): ContractTerms => termsWith(terms, name);
   const all = scenario.providers.map(termsFor);
   const ledger = createLedger(all, dice('ledger'), hosts.central.clock.wall());
-  const centralDisk: CentralDisk = { shares: new Set(), blocks: new Map() };
+  const centralDisk: CentralDisk = { seen: undefined, shares: new Set(), blocks: new Map() };
 
   const deliver = (to: NodeName, from: EdgeId, datagram: Datagram): void => {
     if (to === 'central') central.onDatagram(from, datagram);

@@ -25,6 +25,7 @@ import { openEscrowStore } from './escrow-store.ts';
 import { openGrantorStore } from './grantor-store.ts';
 import { createLeaseDesk } from './lease-desk.ts';
 import { ledgerClient } from './ledger-client.ts';
+import { addLedgerSightRoutes } from './ledger-sight-routes.ts';
 import { peerNamed } from './peers.ts';
 import { claimRequest } from './wrong-keys.ts';
 import { findBreaches } from './breach-watch.ts';
@@ -36,7 +37,19 @@ const SWEEP_EVERY_MS = 1000;
 export function createCentralArbitrator(options: ArbitratorOptions, ports: ArbitratorPorts): Service {
   const { identity, log, bus, clock, random } = ports;
   const store = openGrantorStore(join(options.dataDir, 'arbitrator', 'grantor.db'));
-  const ledger = ledgerClient({ peer: peerNamed(ports.peers, 'ledger'), prefix: '', identity, random, log });
+  const ledger = ledgerClient(
+    { peer: peerNamed(ports.peers, 'ledger'), prefix: '', identity, random, log },
+    {
+      get: () => store.seen(),
+      put: (seen) => {
+        store.putSeen(seen);
+      },
+    },
+  );
+  /** Of a ledger that is not the one we know nothing is given. */
+  const believed = async (): Promise<void> => {
+    if (ledger.watch.believed() !== true) await ledger.watch.check();
+  };
   const facts = centralFacts(ledger);
   const customerOf = async (setId: string): Promise<EdgeId> => (await facts.setOf(setId)).customer;
   const host = runCentral({ bus, clock, random, log, store, customerOf });
@@ -62,7 +75,10 @@ export function createCentralArbitrator(options: ArbitratorOptions, ports: Arbit
       }
     };
   const leases = createLeaseDesk(
-    (setId, from) => facts.leaseFacts(setId, from),
+    async (setId, from) => {
+      await believed();
+      return facts.leaseFacts(setId, from);
+    },
     (asked, known) => host.post({ type: 'leaseRequest', ...asked, facts: known }),
     log,
   );
@@ -94,12 +110,16 @@ export function createCentralArbitrator(options: ArbitratorOptions, ports: Arbit
     config: () => ({ ...options, edgeId: identity.edgeId }),
     health: () => health(),
   });
+  addLedgerSightRoutes(rim, ledger.watch);
   const base = '/arbitrator/v1/central';
   rim.route(
     'post',
     `${base}/validate`,
     { summary: 'terms that both signed: both stakes go into escrow', body: validateRequest },
-    ({ body, request }) => calls.validate(peerOf(request), body),
+    async ({ body, request }) => {
+      await believed();
+      return calls.validate(peerOf(request), body);
+    },
   );
   rim.route(
     'post',
@@ -111,13 +131,19 @@ export function createCentralArbitrator(options: ArbitratorOptions, ports: Arbit
     'post',
     `${base}/open`,
     { summary: 'release the key share against a ring root', body: openRequest },
-    ({ body, request }) => calls.open(peerOf(request), body),
+    async ({ body, request }) => {
+      await believed();
+      return calls.open(peerOf(request), body);
+    },
   );
   rim.route(
     'post',
     `${base}/take`,
     { summary: 'take the epoch after the one expected', body: takeRequest },
-    ({ body, request }) => calls.take(peerOf(request), body),
+    async ({ body, request }) => {
+      await believed();
+      return calls.take(peerOf(request), body);
+    },
   );
   rim.route(
     'post',
@@ -129,12 +155,16 @@ export function createCentralArbitrator(options: ArbitratorOptions, ports: Arbit
     'get',
     `${base}/record/:id`,
     { summary: 'what the ledger says of a contract and its set', params: z.object({ id: z.uuid() }) },
-    ({ params, request }) => calls.record(request.get('x-antirio-peer'), params.id),
+    async ({ params, request }) => {
+      await believed();
+      return calls.record(request.get('x-antirio-peer'), params.id);
+    },
   );
   addEscrowRoutes(rim, escrow);
   const health = (): Record<string, { ok: boolean; detail?: string }> => ({
     store: { ok: store.writable() },
     bus: bus.health(),
+    ledger: ledger.watch.health(),
     leases: {
       ok: true,
       detail: `${counts.leases} asked for, ${leases.dropped()} given up, ${counts.badDatagrams} datagrams not served`,
@@ -150,12 +180,14 @@ export function createCentralArbitrator(options: ArbitratorOptions, ports: Arbit
         findBreaches({ clock, ledger, facts, host, log }),
       );
       destroying = repeat('escrow', DESTROY_EVERY_MS, log, () => escrow.sweep());
+      ledger.watch.start();
       await rim.listen(options.port, options.bind);
     },
     async stop() {
       await rim.close();
       await sweeping?.stop();
       await destroying?.stop();
+      await ledger.watch.stop();
       for (const subscription of subscriptions.splice(0)) await subscription.close();
       host.stop();
       store.close();

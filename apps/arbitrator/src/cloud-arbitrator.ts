@@ -3,6 +3,7 @@ import { createHttpRim, repeat, type Health, type Repeating, type Service } from
 import { DESTROY_EVERY_MS, addEscrowRoutes, createEscrowHolder } from './escrow-holder.ts';
 import { openEscrowStore } from './escrow-store.ts';
 import { ledgerClient } from './ledger-client.ts';
+import { keptIn } from './ledger-watch.ts';
 import { VERSION, type ArbitratorOptions, type ArbitratorPorts } from './options.ts';
 import { peerNamed } from './peers.ts';
 
@@ -11,11 +12,15 @@ export function createCloudArbitrator(options: ArbitratorOptions, ports: Arbitra
   const { identity, log, clock, random, peers } = ports;
   const store = openEscrowStore(join(options.dataDir, 'arbitrator', 'escrow.db'));
   const prefix = '/edge2edge/peer/central/ledger';
-  const ledger = ledgerClient({ peer: peerNamed(peers, 'edge2edge'), prefix, identity, random, log });
+  const ledger = ledgerClient(
+    { peer: peerNamed(peers, 'edge2edge'), prefix, identity, random, log },
+    keptIn(join(options.dataDir, 'arbitrator', 'ledger-seen.json')),
+  );
   const { maxContracts } = options.escrow;
   const escrow = createEscrowHolder({ identity, ledger, store, log, maxContracts });
   let destroying: Repeating | undefined;
   const health = (): Health => ({
+    ledger: ledger.watch.health(),
     shares: { ok: true, detail: `of ${escrow.held()} contracts, at most ${maxContracts}` },
   });
   const rim = createHttpRim({
@@ -32,11 +37,13 @@ export function createCloudArbitrator(options: ArbitratorOptions, ports: Arbitra
     health,
     async start() {
       destroying = repeat('escrow', DESTROY_EVERY_MS, log, () => escrow.sweep());
+      ledger.watch.start();
       await rim.listen(options.port, options.bind);
     },
     async stop() {
       await rim.close();
       await destroying?.stop();
+      await ledger.watch.stop();
       store.close();
     },
   };

@@ -1,6 +1,12 @@
 import { z } from 'zod';
 import { AntirioError, type EdgeId, type SealKey } from '@antirio/kernel';
-import { holdersOf, leads, type ContractTerms, type Standing } from '@antirio/service-contract';
+import {
+  holdersOf,
+  leads,
+  type ContractTerms,
+  type LedgerSight,
+  type Standing,
+} from '@antirio/service-contract';
 import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
 import type { ContractStore, StoredContract } from './contract-store.ts';
 import { ledgerClient, type LedgerClient } from './ledger-client.ts';
@@ -48,6 +54,9 @@ const DIVIDED = 'divided';
 function packageName(keyVersion: number): string {
   return `keys/${keyVersion}`;
 }
+/** Documents of the edge itself, not of a contract. */
+const OWN = 'own';
+const SEEN = 'ledgerSeen';
 
 export function createContracts(
   options: ArbitratorOptions,
@@ -55,13 +64,21 @@ export function createContracts(
   store: ContractStore,
 ): Contracts {
   const { identity, clock, peers } = ports;
-  const ledger = ledgerClient({
-    peer: peerNamed(peers, 'edge2edge'),
-    prefix: '/edge2edge/peer/central/ledger',
-    identity,
-    random: ports.random,
-    log: ports.log,
-  });
+  const ledger = ledgerClient(
+    {
+      peer: peerNamed(peers, 'edge2edge'),
+      prefix: '/edge2edge/peer/central/ledger',
+      identity,
+      random: ports.random,
+      log: ports.log,
+    },
+    {
+      get: () => store.document(OWN, SEEN) as LedgerSight | undefined,
+      put: (seen) => {
+        store.putDocument(OWN, SEEN, seen);
+      },
+    },
+  );
   const rooms = partyRooms(peers, () => clock.now());
   const signing = createSigning(ports, store, ledger);
   const drivers = new Map<string, PartyDriver>();
@@ -140,6 +157,7 @@ export function createContracts(
     const party = { terms, role: contract.role, phase } as Parameters<typeof runParty>[0];
     const shared = {
       sources,
+      believed: () => ledger.watch.believed(),
       leads: (one: Standing) => leads(one, drivers.values()),
       inTurn: (work: () => Promise<void>) => inTurn(terms.set.setId, work),
       retired: () => retire(contractId),

@@ -21,6 +21,7 @@ import { DESTROY_EVERY_MS, addEscrowRoutes, createEscrowHolder } from './escrow-
 import { openEscrowStore } from './escrow-store.ts';
 import { addEdgeRoutes } from './edge-routes.ts';
 import { failingMachine } from './machine-state.ts';
+import { addLedgerSightRoutes, tellOfRollback } from './ledger-sight-routes.ts';
 import { nightFacts } from './night-facts.ts';
 import { peerNamed } from './peers.ts';
 import { addOperatorRoutes } from './operator-routes.ts';
@@ -69,6 +70,7 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
   const health = (): Health => ({
     store: { ok: store.writable() },
     bus: bus.health(),
+    ledger: contracts.ledger.watch.health(),
     contracts: {
       ok: true,
       detail: `${contracts.live()} under way; ${counts.bad} of ${counts.datagrams} datagrams not understood`,
@@ -94,8 +96,10 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
   const { coreData } = ports.peers;
   const night = nightFacts({ clock, contracts, store, ledger, bridge, coreData, protects });
   const why = { edgeId: identity.edgeId, clock, contracts, store, ledger, bridge };
+  addLedgerSightRoutes(rim, ledger.watch);
   addOperatorRoutes(rim, { operator, contracts, why, alarms });
   const lookForTroubles = async (): Promise<void> => {
+    tellOfRollback(alarms, ledger.watch);
     alarms.found(findTroubles(await night.gather()));
   };
   const lookAtMachine = async (): Promise<void> => {
@@ -112,6 +116,7 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
       subscriptions.push(await bus.subscribe('antirio/datagram/in/#', onDatagram));
       subscriptions.push(await bus.subscribe('antirio/fcntdown/request', onCounterRequest));
       subscriptions.push(await bus.subscribe('contract/+/antirio/fcntdown/request', onCounterRequest));
+      ledger.watch.start();
       for (const contract of store.all()) contracts.drive(contract);
       destroying = repeat('escrow', DESTROY_EVERY_MS, log, () => escrow.sweep());
       signer = repeat('sign', SIGN_EVERY_MS, log, () => contracts.signPending());
@@ -129,6 +134,7 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
       for (const one of looking.splice(0)) await one.stop();
       await signer?.stop();
       for (const subscription of subscriptions.splice(0)) await subscription.close();
+      await ledger.watch.stop();
       await contracts.stop();
       await destroying?.stop();
       store.close();

@@ -1,5 +1,5 @@
 import { inTransaction, openDatabase } from '@antirio/host';
-import { nextBlock, type Reservation } from '@antirio/service-contract';
+import { nextBlock, type LedgerSight, type Reservation } from '@antirio/service-contract';
 
 /** What the central arbitrator must not forget: reserved counter blocks. */
 export interface GrantorStore {
@@ -11,6 +11,9 @@ export interface GrantorStore {
     customer: string,
     wanted: readonly Reservation[],
   ): { readonly devAddr: string; readonly index: number }[];
+  /** The highest block of the ledger that we saw. */
+  seen(): LedgerSight | undefined;
+  putSeen(seen: LedgerSight): void;
   writable(): boolean;
   close(): void;
 }
@@ -19,6 +22,7 @@ const migrations = [
   `CREATE TABLE share (contract TEXT PRIMARY KEY, key_version INTEGER NOT NULL, json TEXT NOT NULL) STRICT;
    CREATE TABLE block (customer TEXT NOT NULL, dev_addr TEXT NOT NULL, highest INTEGER NOT NULL, PRIMARY KEY (customer, dev_addr)) STRICT`,
   'DROP TABLE share',
+  'CREATE TABLE seen (one INTEGER PRIMARY KEY CHECK (one = 1), height INTEGER NOT NULL, state_hash TEXT NOT NULL) STRICT',
 ];
 
 export function openGrantorStore(path: string): GrantorStore {
@@ -27,6 +31,8 @@ export function openGrantorStore(path: string): GrantorStore {
   const upsertBlock = db.prepare(
     'INSERT INTO block (customer, dev_addr, highest) VALUES (?, ?, ?) ON CONFLICT (customer, dev_addr) DO UPDATE SET highest = excluded.highest',
   );
+  const selectSeen = db.prepare('SELECT height, state_hash FROM seen');
+  const upsertSeen = db.prepare('INSERT OR REPLACE INTO seen (one, height, state_hash) VALUES (1, ?, ?)');
   return {
     reserve: (customer, wanted) =>
       inTransaction(db, () =>
@@ -37,6 +43,13 @@ export function openGrantorStore(path: string): GrantorStore {
           return { devAddr, index };
         }),
       ),
+    seen() {
+      const row = selectSeen.get();
+      return row === undefined
+        ? undefined
+        : { height: Number(row['height']), stateHash: String(row['state_hash']) };
+    },
+    putSeen: ({ height, stateHash }) => void upsertSeen.run(height, stateHash),
     writable() {
       try {
         db.exec('BEGIN IMMEDIATE; ROLLBACK');

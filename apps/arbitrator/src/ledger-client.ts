@@ -3,6 +3,7 @@ import { sleep } from '@antirio/host';
 import { AntirioError, isAntirioError, parseEdgeId, type SealKey } from '@antirio/kernel';
 import { createLedgerClient, resultOf, type LedgerClientOptions } from '@antirio/ledger-http';
 import { keys, type Key, type SignedTx, type payload as payloadSchema } from '@antirio/ledger-machine';
+import { createLedgerWatch, type LedgerWatch, type LedgerWatchPorts } from './ledger-watch.ts';
 
 type Payload = z.input<typeof payloadSchema>;
 
@@ -23,24 +24,34 @@ export interface LedgerClient {
   /** The values under a prefix. */
   range(prefix: string): Promise<unknown[]>;
   sealKeyOf(edgeId: string): Promise<SealKey>;
+  /** Knows whether this is the ledger that was seen before: nothing is submitted to another. */
+  readonly watch: LedgerWatch;
 }
+
+const LOOK_EVERY_MS = 1000;
 
 const AGAIN_AFTER_MS = 50;
 const AGAIN_AT_MOST_MS = 1000;
 
 /** What arbitrators do with a ledger, wherever it is. */
-export function ledgerClient(options: LedgerClientOptions): LedgerClient {
+export function ledgerClient(options: LedgerClientOptions, kept: LedgerWatchPorts['kept']): LedgerClient {
   const remote = createLedgerClient(options);
+  const watch = createLedgerWatch({ ledger: remote, kept, everyMs: LOOK_EVERY_MS, log: options.log });
+  const prepare = async (payload: Payload): Promise<SignedTx> => {
+    await watch.check();
+    return remote.prepare(payload);
+  };
   const send = async (tx: SignedTx): Promise<Readonly<Record<string, unknown>>> =>
     resultOf(await remote.submit(tx));
   return {
+    watch,
     read: (key) => remote.query(key),
     fetch: (key) => remote.read(key),
     time: async () => (await remote.head()).time,
     range: async (prefix) => (await remote.range(prefix)).map(([, value]) => value),
-    submit: async (payload) => send(await remote.prepare(payload)),
+    submit: async (payload) => send(await prepare(payload)),
     async submitUntilKnown(payload) {
-      const tx = await remote.prepare(payload);
+      const tx = await prepare(payload);
       for (let attempt = 1; ; attempt++) {
         try {
           return await send(tx);

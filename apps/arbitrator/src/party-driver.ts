@@ -30,9 +30,8 @@ import type { ContractStore, Note } from './contract-store.ts';
 import { createNorthForwarding } from './north-forwarding.ts';
 import { ownCopies, ringFrames, summariseFrames } from './genuine-frames.ts';
 import { createKeysTruth } from './keys-truth.ts';
-import { performCall, type CallDependencies } from './party-calls.ts';
+import { performCall, type CallDependencies, type CallOutcome } from './party-calls.ts';
 import { peerNamed } from './peers.ts';
-
 import type { PartyRooms } from './party-rooms.ts';
 import { retireCustomer, retireProvider } from './retirement.ts';
 import { openKeys, releasedShare, type Secrets } from './sealed-keys.ts';
@@ -59,6 +58,8 @@ export interface DriverDependencies {
   readonly sources: SourceTurns;
   /** Whether this contract has the say in its set's fence. */
   readonly leads: (one: Standing) => boolean;
+  /** Whether the ledger is the one that was seen before; undefined until it was looked at. */
+  readonly believed: () => boolean | undefined;
   /** Has the work done when no other contract touches the set's fence. */
   readonly inTurn: (work: () => Promise<void>) => Promise<void>;
   /** The contract is over and nothing is left to be done: the machine is to be stopped. */
@@ -125,6 +126,12 @@ function contextOf({ clock, random }: ArbitratorPorts): { now: number; wall: num
   return { now: clock.monotonic(), wall: clock.now(), random: uniform };
 }
 
+const ROLLED_BACK: CallOutcome = { ok: false, code: 'unavailable', message: 'ledgerRolledBack' };
+
+const isGrant = (event: PartyEvent): boolean =>
+  event.type === 'datagram' &&
+  (event.datagram.kind === 'leaseGrant' || event.datagram.kind === 'leaseRefused');
+
 export function runParty(
   contract:
     | { readonly terms: ContractTerms; readonly role: 'customer'; readonly phase: CustomerPhase }
@@ -149,7 +156,7 @@ export function runParty(
   let fenceTurn: Promise<void> = Promise.resolve();
 
   const post = (event: PartyEvent): void => {
-    if (stopped) return;
+    if (stopped || (isGrant(event) && deps.believed() !== true)) return;
     const before = machine.phase();
     const effects = machine.step(event);
     const after = machine.phase();
@@ -225,7 +232,7 @@ export function runParty(
     ports.bus.publish('antirio/datagram/out', JSON.stringify({ to, ...datagram }));
 
   const call = async (effect: Extract<PartyEffect, { type: 'call' }>): Promise<void> => {
-    const outcome = await performCall(deps.calls, effect);
+    const outcome = deps.believed() === false ? ROLLED_BACK : await performCall(deps.calls, effect);
     if (!outcome.ok)
       log.debug({ method: effect.method, code: outcome.code, message: outcome.message }, 'call refused');
     const asked = 'holder' in effect.args ? { holder: effect.args.holder } : {};

@@ -92,6 +92,7 @@ export const OPEN_ROUTES: readonly OpenRoute[] = [
   get('ledger', 'ledger/v1/state/**', 'known', AT_CENTRE),
   get('ledger', 'ledger/v1/range', 'known', AT_CENTRE),
   get('ledger', 'ledger/v1/head', 'known', AT_CENTRE),
+  get('ledger', 'ledger/v1/block/:any', 'known', AT_CENTRE),
   get('ledger', 'ledger/v1/events', 'known', { ...AT_CENTRE, timeoutMs: LONG_POLL_MS }),
 
   get('marketplace', 'marketplace/v1/order', 'known'),

@@ -35,6 +35,8 @@ export interface LedgerClient extends LedgerPort {
   read<T>(key: Key<T>): Promise<T | undefined>;
   /** Signs, so that the result can be kept before it is submitted: submitted again after a crash it does no more. */
   prepare(request: z.input<typeof payload>): Promise<SignedTx>;
+  /** Undefined where the ledger's log has no such block. */
+  stateHashAt(height: number): Promise<string | undefined>;
   /** One batch of events; waits up to `waitMs` where there are none yet. */
   events(from: string | undefined, waitMs: number, signal?: AbortSignal): Promise<LedgerEvent[]>;
 }
@@ -48,6 +50,7 @@ const receipt = z.discriminatedUnion('ok', [
   z.object({ ok: z.literal(false), ...common, code: errorCode, message: z.string() }),
 ]);
 const head = z.object({ height: z.coerce.bigint(), stateHash: z.string(), time: z.int() });
+const block = z.object({ stateHash: z.string() });
 const found = z.object({ value: z.unknown() });
 const page = z.object({ entries: z.array(z.tuple([z.string(), z.unknown()])), next: z.string().optional() });
 const event = z.object({
@@ -118,6 +121,15 @@ class RemoteLedger implements LedgerClient {
 
   head(): Promise<{ height: bigint; stateHash: string; time: number }> {
     return this.#call(head, { path: 'head' });
+  }
+
+  async stateHashAt(height: number): Promise<string | undefined> {
+    try {
+      return (await this.#call(block, { path: `block/${height}` })).stateHash;
+    } catch (error) {
+      if (isAntirioError(error, 'notFound')) return undefined;
+      throw error;
+    }
   }
 
   async events(from: string | undefined, waitMs: number, signal?: AbortSignal): Promise<LedgerEvent[]> {

@@ -118,3 +118,21 @@ test('only so many may wait for events at once', async () => {
   });
   expect(await Promise.all(waiting)).toEqual([[], []]);
 });
+
+test('says of every block which state it led to, so that whoever saw one can tell whether it is in the log', async () => {
+  const before = await client.head();
+  await register('an edge');
+  const after = await client.head();
+  expect(after.height).toBe(before.height + 1n);
+  expect(await client.stateHashAt(Number(before.height))).toBe(before.stateHash);
+  expect(await client.stateHashAt(Number(after.height))).toBe(after.stateHash);
+  expect(await client.stateHashAt(Number(after.height) + 1)).toBeUndefined();
+  await ledger.close();
+  ledger = await openLocalLedger({
+    path: join(folder, 'ledger.log'),
+    genesis: genesis.parse(await ledger.query(keys.genesis())),
+    clock: systemClock,
+    log: silentLog,
+  });
+  expect(await client.stateHashAt(Number(after.height))).toBe(after.stateHash);
+});

@@ -28,6 +28,7 @@ export interface ServedLedger extends LedgerPort {
   page(prefix: string, after: string | undefined, limit: number): [string, unknown][];
   /** @throws AntirioError gone where they are no longer kept; conflict where the cursor is ahead of this ledger */
   events(from: string | undefined, limit: number): LedgerEvent[];
+  stateHashAt(height: number): string | undefined;
   /** Resolves at the next event, or when the signal is given. */
   nextEvent(signal: AbortSignal): Promise<void>;
 }
@@ -110,5 +111,13 @@ export function addLedgerRoutes(rim: HttpRim, ledger: () => ServedLedger, limits
       return { height: Number(height), stateHash, time, finality: 'local' };
     },
   );
+  const heightParam = z.object({ height: z.coerce.number().int().min(0) });
+  const hashed = { summary: 'the state hash after a block', params: heightParam };
+  rim.route('get', '/ledger/v1/block/:height', hashed, ({ params }) => {
+    const { height } = params;
+    const stateHash = ledger().stateHashAt(height);
+    if (stateHash === undefined) throw new AntirioError('notFound', `the ledger has no block ${height}`);
+    return { height, stateHash };
+  });
   addEventRoute(rim, ledger, limits);
 }

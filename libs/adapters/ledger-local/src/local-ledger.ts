@@ -23,6 +23,7 @@ import {
 import { GENESIS_HASH, decodeNextBlock, encodeBlock, type Block } from './block.ts';
 import { refuseDamagedLog } from './damage.ts';
 import { EventFeed } from './events.ts';
+import { StateHashes } from './state-hashes.ts';
 
 export interface LocalLedgerOptions {
   /** The log file. */
@@ -43,6 +44,8 @@ export interface LocalLedger extends LedgerPort {
   events(from: string | undefined, limit: number): LedgerEvent[];
   /** Resolves at the next event, or when the signal is given. */
   nextEvent(signal: AbortSignal): Promise<void>;
+  /** The state hash after a block; undefined where this ledger has no such block. */
+  stateHashAt(height: number): string | undefined;
   health(): Check;
   close(): Promise<void>;
 }
@@ -105,6 +108,8 @@ function runBlock(
 class Replay {
   readonly state = new MemoryState();
   readonly head: Head = { height: -1, time: 0, stateHash: EMPTY_STATE_HASH, hash: GENESIS_HASH };
+  /** Of every block, by its height. */
+  readonly hashes = new StateHashes();
   readonly #feed: EventFeed;
 
   constructor(feed: EventFeed) {
@@ -123,6 +128,7 @@ class Replay {
       });
     this.state.apply(writes);
     this.#feed.add(events);
+    this.hashes.push(stateHash);
     Object.assign(this.head, { height: block.height, time: block.time, stateHash, hash: sha256Hex(record) });
   }
 
@@ -205,6 +211,7 @@ class LocalEngine implements LocalLedger {
   readonly #file: AppendLog;
   readonly #state: MemoryState;
   readonly #head: Head;
+  readonly #hashes: StateHashes;
   readonly #feed: EventFeed;
   readonly #queue: Waiting[] = [];
   #working: Promise<void> | undefined;
@@ -215,6 +222,7 @@ class LocalEngine implements LocalLedger {
     this.#file = file;
     this.#state = replay.state;
     this.#head = replay.head;
+    this.#hashes = replay.hashes;
     this.#feed = feed;
   }
 
@@ -255,6 +263,7 @@ class LocalEngine implements LocalLedger {
       const record = encodeBlock({ height, time, previous: head.hash, txs, stateHash });
       await this.#file.append(record);
       this.#state.apply(writes);
+      this.#hashes.push(stateHash);
       Object.assign(head, { height, time, stateHash, hash: sha256Hex(record) });
       this.#feed.add(events);
     }
@@ -315,6 +324,10 @@ class LocalEngine implements LocalLedger {
   head(): Promise<{ height: bigint; stateHash: string; time: number }> {
     const { height, stateHash, time } = this.#head;
     return Promise.resolve({ height: BigInt(height), stateHash, time });
+  }
+
+  stateHashAt(height: number): string | undefined {
+    return this.#hashes.at(height);
   }
 
   health(): Check {

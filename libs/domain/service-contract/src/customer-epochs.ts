@@ -58,10 +58,24 @@ export function onOwnTake(state: CustomerState, record: ContractRecord, now: num
   const { phase, terms } = state;
   const { epoch, holder, quietMs = MAX_DOWNLINK_LEAD_MS } = record;
   if (holder !== terms.customer) return undefined;
+  // Our provider had the epoch in between, and has to state what it heard.
+  if (phase.at === 'yielded' && record.state === 'RETURNING') return undefined;
   if (phase.at !== 'recovering') return guardsAgain(state, { epoch, actAfterMs: quietMs }, now);
   return epoch > phase.epoch
     ? retake(state, lastActivation(state, phase.epoch), epoch, quietMs, now)
     : undefined;
+}
+
+/** The contract is over; the set is ours still, under the epoch that the ledger says. */
+export function endWith(state: CustomerState, record: ContractRecord, now: number): Step {
+  const { phase, terms } = state;
+  const { epoch, holder, quietMs = MAX_DOWNLINK_LEAD_MS } = record;
+  const known = phase.epoch ?? epoch;
+  const detail = { state: record.state };
+  if (holder !== terms.customer || epoch <= known)
+    return enter(state, { at: 'ended', epoch: known }, 'ended', detail);
+  const acting = actUnder(state.acting, epoch, now + surelyPassed(quietMs));
+  return enter({ ...state, acting, elsewhere: undefined }, { at: 'ended', epoch }, 'ended', detail);
 }
 
 /** Who has the epoch, by the ledger's word. */

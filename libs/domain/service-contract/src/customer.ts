@@ -1,6 +1,7 @@
 import type { EdgeId } from '@antirio/kernel';
 import { callEnded, callKey, isReleaseVain } from './calls.ts';
 import {
+  endWith,
   isStable,
   mayAsk,
   mayTakeBack,
@@ -261,10 +262,7 @@ function onRecord(state: CustomerState, record: ContractRecord, now: number): St
   const { phase } = state;
   const own = onOwnTake(known, record, now);
   if (own !== undefined) return own;
-  if (isOver(record) && phase.at !== 'ended')
-    return enter(known, { at: 'ended', epoch: phase.epoch ?? record.epoch }, 'ended', {
-      state: record.state,
-    });
+  if (isOver(record) && phase.at !== 'ended') return endWith(known, record, now);
   return onHolder(known, record, now);
 }
 

@@ -22,5 +22,6 @@ export * from './grantor.ts';
 export * from './witness.ts';
 export * from './central.ts';
 export * from './breach.ts';
+export * from './ledger-sight.ts';
 export * from './other-provider.ts';
 export * from './one-set.ts';

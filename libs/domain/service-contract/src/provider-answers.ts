@@ -103,10 +103,13 @@ function onOpened(state: ProviderState, value: unknown, now: number): Step {
 
 function onTaken(state: ProviderState, epoch: number, actAfterMs: number, now: number): Step {
   const { phase } = state;
-  if (phase.at !== 'reading') return [state, []];
+  return phase.at === 'reading' ? serve(state, phase.from, epoch, actAfterMs, now) : [state, []];
+}
+
+function serve(state: ProviderState, from: number, epoch: number, actAfterMs: number, now: number): Step {
   const acting = actUnder(state.acting, epoch, now + surelyPassed(actAfterMs));
   const detail = { epoch, actAfterMs: waitOf(acting, now) };
-  return enter({ ...state, acting }, { at: 'active', from: phase.from, epoch }, 'activated', detail);
+  return enter({ ...state, acting }, { at: 'active', from, epoch }, 'activated', detail);
 }
 
 function onReleased(state: ProviderState): Step {
@@ -125,12 +128,33 @@ function onRecord(state: ProviderState, record: ContractRecord, now: number): St
   return opens(phase) && isServedByOther(known.terms, record) ? standDown(known, now) : [known, []];
 }
 
-/** Whether an epoch was given to us whose answer was lost. */
+/** The epoch that a phase is about, of those that come after the keys were opened. */
+function epochIn(phase: ProviderPhase): number | undefined {
+  switch (phase.at) {
+    case 'active':
+    case 'releasing':
+    case 'released':
+    case 'stated':
+      return phase.epoch;
+    case 'stating':
+      return phase.statement.epoch;
+    case 'opening':
+    case 'reading':
+      return phase.after ?? 0;
+    default:
+      return undefined;
+  }
+}
+
+/** Whether an epoch was given to us that we do not know of: the answer was lost, or our disk came back from an old backup. */
 function isUnaware(phase: ProviderPhase, { activation }: ContractRecord): boolean {
   if (activation === undefined) return false;
-  if (phase.at === 'stated') return activation > phase.epoch;
-  const takesOver = phase.at === 'opening' || phase.at === 'reading';
-  return phase.at === 'ready' || (takesOver && activation > (phase.after ?? 0));
+  return phase.at === 'ready' || activation > (epochIn(phase) ?? activation);
+}
+
+function rangeStart({ phase, observed }: ProviderState): number | undefined {
+  if ('from' in phase) return phase.from;
+  return 'statement' in phase ? phase.statement.from : observed.ring?.from;
 }
 
 /** We hold it still: then we serve. Somebody has taken it since: then it is for us to state what we heard. */
@@ -139,13 +163,14 @@ function catchUp(
   { activation = 0, holder, released: gaveUp }: ContractRecord,
   now: number,
 ): Step {
-  const { phase, terms, observed, watch } = state;
-  const from = 'from' in phase ? phase.from : observed.ring?.from;
+  const { phase, terms, watch } = state;
+  const from = rangeStart(state);
   // Just started: the ring is not known yet, and the record is asked for again.
   if (from === undefined) return [{ ...state, record: undefined }, []];
   if (holder !== terms.provider || gaveUp)
     return enter(state, { at: 'releasing', from, epoch: activation }, 'fenced', { epoch: activation });
-  if (phase.at === 'reading') return onTaken(state, activation, MAX_DOWNLINK_LEAD_MS, now);
+  if (phase.at !== 'opening' && phase.at !== 'ready' && phase.at !== 'stated')
+    return serve(state, from, activation, MAX_DOWNLINK_LEAD_MS, now);
   if (phase.at === 'opening') return [state, []];
   const evidence: Evidence = {
     lastBeatMsAgo: Math.round(now - watch.detector.lastHeardAt),

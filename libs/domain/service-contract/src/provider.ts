@@ -1,6 +1,6 @@
 import type { EdgeId } from '@antirio/kernel';
 import { currentNonce, heardBeat, rotateNonce } from './detector.ts';
-import type { Beat, CallArgs, Datagram, Evidence } from './messages.ts';
+import type { Beat, CallArgs, Datagram, Evidence, LeaseRefused } from './messages.ts';
 import {
   fenceOf,
   leaseNews,
@@ -297,7 +297,7 @@ function onDatagram(state: ProviderState, from: EdgeId, datagram: Datagram, { no
   if (news === undefined) return [state, []];
   const { acting, effects, refused } = news;
   const next = { ...state, acting };
-  return refused === undefined ? [next, effects] : onSuperseded(next, refused.epoch, refused.current);
+  return refused === undefined ? [next, effects] : onSuperseded(next, refused);
 }
 
 function onCustomerDatagram(state: ProviderState, datagram: Datagram, now: number): Step {
@@ -326,9 +326,11 @@ function onBeat(known: Watch, beat: Beat, now: number): Watch {
 }
 
 /** Somebody holds a later epoch: nothing to return any more, only to state. */
-function onSuperseded(state: ProviderState, asked: number, current: number): Step {
-  const { phase } = state;
-  if (phase.at !== 'active' || asked !== phase.epoch || current <= phase.epoch) return [state, []];
+function onSuperseded(state: ProviderState, { epoch, current, holder }: LeaseRefused): Step {
+  const { phase, terms } = state;
+  if (phase.at !== 'active' || epoch !== phase.epoch || current <= phase.epoch) return [state, []];
+  // It is ours, and we have forgotten: the record says the rest.
+  if (holder === terms.provider) return [{ ...state, record: undefined }, []];
   return enter(state, { at: 'releasing', from: phase.from, epoch: phase.epoch }, 'fenced', {
     supersededBy: current,
   });

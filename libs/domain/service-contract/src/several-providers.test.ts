@@ -14,6 +14,7 @@ import { createCustomer, type CustomerPhase, type CustomerState } from './custom
 import { customerDesires } from './customer.ts';
 import type { ContractRecord, Evidence } from './messages.ts';
 import type { PartyEvent } from './party.ts';
+import { YIELD_KIND } from './yield-word.ts';
 import { createProvider, type ProviderPhase, type ProviderState } from './provider-state.ts';
 import { providerDesires } from './provider.ts';
 
@@ -129,6 +130,21 @@ describe("the customer's machine of the contract whose provider does not hold th
     ).state;
     const too = after(recovering, { ...owed, epoch: 4, holder: terms.customer }, 20_000);
     expect(too.state.phase).toEqual({ at: 'retaken', epoch: 4, providerEpoch: 2 });
+  });
+
+  test('does so too where it had given its word to a provider that died before we were back', () => {
+    const body = {
+      contractId: terms.contractId,
+      setId: 'bridge',
+      epoch: 1,
+      cause: 'planned',
+      at: 0,
+    } as const;
+    const word = { kind: YIELD_KIND, by: terms.customer, body, signature: '' } as const;
+    const owed = { state: 'RETURNING', activation: 2 };
+    const yielded = customer({ at: 'yielded', epoch: 1, word });
+    const back = after(yielded, { ...owed, epoch: 4, holder: terms.customer }, 20_000);
+    expect(back.state.phase).toEqual({ at: 'retaken', epoch: 4, providerEpoch: 2 });
   });
 
   test('takes the epoch back where the other provider is gone, and with it perhaps its contract', () => {

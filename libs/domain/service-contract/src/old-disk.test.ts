@@ -1,0 +1,70 @@
+import { describe, expect, test } from '@jest/globals';
+import { called, driveCustomer, driveProvider, newEdge, recorded, terms, tick } from './contract.fixture.ts';
+import { createCustomer } from './customer-state.ts';
+import { sight } from './ledger-sight.ts';
+import type { PartyEvent } from './party.ts';
+import { createProvider, type ProviderPhase, type ProviderState } from './provider-state.ts';
+
+const statement = { contractId: terms.contractId, epoch: 2, from: 7, through: 9, devices: [] };
+const counters = {};
+
+describe('a party whose disk came back from an old backup', () => {
+  test.each<ProviderPhase>([
+    { at: 'active', from: 7, epoch: 2 },
+    { at: 'releasing', from: 7, epoch: 2 },
+    { at: 'released', epoch: 2, counters, statement },
+    { at: 'stating', counters, statement },
+  ])(
+    'serves on under the epoch that the ledger says is its own, though it was $at under an older one',
+    (phase) => {
+      const restored = createProvider(terms, phase, 'boot', 0);
+      const record = recorded({ state: 'ACTIVE', epoch: 4, holder: terms.provider, activation: 4 });
+      const { state } = driveProvider(restored, record, 100);
+      expect(state.phase).toEqual({ at: 'active', from: 7, epoch: 4 });
+      expect(state.acting.lease.actFrom).toBeGreaterThanOrEqual(3100);
+      const lost = recorded({ state: 'RETURNING', epoch: 5, holder: newEdge(), activation: 4 });
+      expect(driveProvider(restored, lost, 100).state.phase).toEqual({ at: 'releasing', from: 7, epoch: 4 });
+      const known = recorded({ state: 'RETURNING', epoch: 3, holder: terms.customer, activation: 2 });
+      expect(driveProvider(restored, known, 100).state.phase).toEqual(phase);
+    },
+  );
+
+  test('asks the ledger when it is refused the lease of an epoch for a later one of its own', () => {
+    const settled = recorded({ state: 'ACTIVE', epoch: 2, holder: terms.provider, activation: 2 });
+    let state: ProviderState = createProvider(terms, { at: 'active', from: 7, epoch: 2 }, 'boot', 0);
+    state = driveProvider(state, settled, 10).state;
+    expect(called(driveProvider(state, tick, 20).effects)).not.toContain('record');
+    const answer = { setId: terms.set.setId, epoch: 2, bootId: 'boot', sequence: 0, challenge: 'c.0' };
+    const refusal: PartyEvent = {
+      type: 'datagram',
+      from: terms.central,
+      datagram: {
+        kind: 'leaseRefused',
+        body: { ...answer, reason: 'superseded', current: 4, holder: terms.provider },
+      },
+    };
+    state = driveProvider(state, refusal, 30).state;
+    expect(state.phase).toMatchObject({ at: 'active', epoch: 2 });
+    expect(called(driveProvider(state, tick, 1000).effects)).toContain('record');
+  });
+
+  test('of a contract that is over meanwhile, the customer acts on under the epoch that the ledger says', () => {
+    const restored = createCustomer(terms, { at: 'guarded', epoch: 1 }, 'boot', 0);
+    const record = recorded({ state: 'SETTLED', epoch: 3, holder: terms.customer, quietMs: 0 });
+    const { state } = driveCustomer(restored, record, 100);
+    expect(state.phase).toEqual({ at: 'ended', epoch: 3 });
+    expect(state.acting.lease.epoch).toBe(3);
+  });
+});
+
+describe('what was seen of a ledger', () => {
+  const seen = { height: 5, stateHash: 'five' };
+  test('grows with it, and is never given up for a log that lacks it', () => {
+    const head = { height: 7, stateHash: 'seven' };
+    expect(sight(undefined, head, undefined)).toEqual({ ok: true, highest: head });
+    expect(sight(seen, head, 'five')).toEqual({ ok: true, highest: head });
+    expect(sight(seen, head, 'other')).toEqual({ ok: false, seen, head });
+    expect(sight(seen, head, undefined)).toEqual({ ok: false, seen, head });
+    expect(sight(seen, { height: 4, stateHash: 'four' }, 'five')).toMatchObject({ ok: false });
+  });
+});
