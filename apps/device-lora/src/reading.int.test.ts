@@ -121,7 +121,7 @@ describe('from the ring to core-data', () => {
     core.verdict = ({ tags }) => (tags['fCnt'] === 1 ? 400 : undefined);
     for (const fcnt of [1, 2]) await ring.hear(uplink(fcnt));
     await until(async () => (await status()).cursor === 2);
-    expect(await status()).toMatchObject({ stored: 1, parked: 1 });
+    expect(await status()).toMatchObject({ stored: 1, parked: 1, waiting: { downlinks: 0, parked: 1 } });
     expect((await service.health())['parked']?.ok).toBe(false);
     core.verdict = undefined;
     await until(() => core.events.has(idOf(1)));

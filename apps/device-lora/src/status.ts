@@ -1,5 +1,6 @@
 import type { Health } from '@antirio/host';
 import type { Activation } from './activation.ts';
+import type { DownlinkStore } from './downlink/store.ts';
 import type { DownlinkSender } from './downlink/sender.ts';
 import type { JoinServer } from './join/join-server.ts';
 import type { Poster } from './north/poster.ts';
@@ -14,6 +15,7 @@ export interface Telling {
   readonly joinServer: JoinServer | undefined;
   readonly poster: Poster;
   readonly store: UplinkStore;
+  readonly downlinks: DownlinkStore;
 }
 
 const OUTCOMES = ['stored', 'parked', 'undecodable', 'otherGateway', 'wrongRegion', 'reset'] as const;
@@ -31,6 +33,8 @@ export function statusOf({
   sender,
   joinServer,
   poster,
+  store,
+  downlinks: queue,
 }: Telling): Readonly<Record<string, unknown>> {
   const { state, problem } = activation;
   const { cursor, behind } = reader;
@@ -44,6 +48,8 @@ export function statusOf({
     ...countsOf(counts, OUTCOMES),
     refused,
     downlinks,
+    // What only this service's own folder has: it would be lost with that
+    waiting: { downlinks: queue.openCount(), parked: store.parkedCount() },
     joins: joinServer?.counts(),
     north: poster.check(),
     problem,

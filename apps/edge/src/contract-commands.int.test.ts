@@ -57,7 +57,8 @@ function answerOf(method: string, url: string, body: string): [number, unknown] 
       200,
       {
         ...{ contractId: 'provided', imageCid: 'bafy-one', observed: 'active', detail: 'as wanted' },
-        next: { imageCid: 'bafy-two', observed: 'loading', detail: 'next: start' },
+        serviceStatus: { state: 'reading', waiting: { downlinks: 2, parked: 1 } },
+        next: { imageCid: 'bafy-two', observed: 'loading', detail: 'next: start', keepsData: false },
         lastSwitch: { from: 'bafy-one', to: 'bafy-two', outcome: 'failed', reason: 'ended by itself', at: 1 },
       },
     ];
@@ -118,7 +119,7 @@ test('contract show tells how the versions of the image are, to either party', a
   );
   const provider = await antirio(['contract', 'show', 'provided'], env);
   expect(provider.out).toContain(
-    'image: bafy-one active, as wanted\nnext version: bafy-two loading, next: start\n',
+    'image: bafy-one active, as wanted\nnext version: bafy-two loading, next: start; begins with nothing: 2 downlinks and 1 events are lost\n',
   );
   expect(provider.out).toContain('last change of versions: to bafy-two failed (ended by itself)');
 });

@@ -64,6 +64,23 @@ export const orchestratorOptions = z.strictObject({
     .min(1000)
     .default(300_000)
     .describe('a new version of a service that is not ready after so long is given up, the old one goes on'),
+  handOver: z
+    .strictObject({
+      limitMs: z
+        .int()
+        .min(100)
+        .default(30_000)
+        .describe(
+          'for so long the old version may be stopped; if the new one does not act by then, it goes on',
+        ),
+      maxBytes: z
+        .int()
+        .min(1 << 20)
+        .default(2 ** 30),
+      maxFiles: z.int().min(1).default(20_000),
+    })
+    .prefault({})
+    .describe('of the data of an old version of a service to the new one'),
   giveUpMs: z
     .int()
     .min(0)

@@ -44,6 +44,8 @@ export interface DownlinkStore {
   open(devEui: DevEui): Downlink[];
   /** Devices with any that are not at their end. */
   waiting(): DevEui[];
+  /** How many are not at their end. */
+  openCount(): number;
   /** The newest, newest first. */
   latest(devEui: DevEui, limit: number): Downlink[];
   /** Durable when it returns. */
@@ -101,6 +103,7 @@ export function createDownlinkStore(db: Database): DownlinkStore {
   const isOpen = `(state IN ('queued', 'sending') OR (state = 'sent' AND confirmed = 1))`;
   const openOf = db.prepare(`SELECT * FROM downlink WHERE devEui = ? AND ${isOpen} ORDER BY id`);
   const waiting = db.prepare(`SELECT DISTINCT devEui FROM downlink WHERE ${isOpen}`);
+  const countOpen = db.prepare(`SELECT count(*) AS count FROM downlink WHERE ${isOpen}`);
   const latestOf = db.prepare('SELECT * FROM downlink WHERE devEui = ? ORDER BY id DESC LIMIT ?');
   const write = db.prepare(
     'UPDATE downlink SET state = ?, attempts = ?, fcnt = ?, bytes = ?, session = ?, error = ?, updatedAt = ? WHERE id = ?',
@@ -131,6 +134,7 @@ export function createDownlinkStore(db: Database): DownlinkStore {
       }),
     open: (devEui) => openOf.all(devEui).map(toDownlink),
     waiting: () => waiting.all().map((row) => String(row['devEui']) as DevEui),
+    openCount: () => Number(countOpen.get()?.['count'] ?? 0),
     latest: (devEui, limit) => latestOf.all(devEui, limit).map(toDownlink),
     update: change,
     requeue: (id, error, now) => void reset.run(error, now, id),

@@ -20,12 +20,16 @@ const version = z.looseObject({
   observed: z.string(),
   detail: z.string(),
 });
+const waiting = z.looseObject({ downlinks: z.number(), parked: z.number() });
 const serviceView = version.extend({
-  next: version.optional(),
+  serviceStatus: z.looseObject({ waiting: waiting.optional() }).optional(),
+  next: version.extend({ keepsData: z.boolean().optional() }).optional(),
   lastSwitch: z
     .looseObject({ to: z.string(), outcome: z.string(), reason: z.string().optional() })
     .optional(),
 });
+
+type Status = z.output<typeof serviceView>['serviceStatus'];
 
 const because = (reason: string | undefined): string => (reason === undefined ? '' : ` (${reason})`);
 
@@ -58,13 +62,21 @@ function asCustomer(answer: unknown): string[] {
   return [`image: ${imageCid} ${there}, ${heldText(heldByProvider)}`, ...before];
 }
 
+/** What a version that begins with nothing loses, as the one before tells it. */
+function lossOf({ keepsData }: { keepsData?: boolean | undefined }, status: Status): string {
+  if (keepsData !== false) return '';
+  const has = status?.waiting;
+  if (has === undefined) return '; begins with nothing, and what the one before has accepted is lost';
+  return `; begins with nothing: ${has.downlinks} downlinks and ${has.parked} events are lost`;
+}
+
 function asProvider(answer: unknown): string[] {
   const { next, lastSwitch, ...current } = parseInput(serviceView, answer);
   const line = (what: string, one: z.output<typeof version>): string =>
     `${what}: ${one.imageCid} ${one.observed}, ${one.detail}`;
   return [
     line('image', current),
-    ...(next === undefined ? [] : [line('next version', next)]),
+    ...(next === undefined ? [] : [line('next version', next) + lossOf(next, current.serviceStatus)]),
     ...(lastSwitch === undefined
       ? []
       : [`last change of versions: to ${lastSwitch.to} ${lastSwitch.outcome}${because(lastSwitch.reason)}`]),

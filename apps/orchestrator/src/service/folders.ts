@@ -1,10 +1,21 @@
 import { spawn } from 'node:child_process';
-import { chownSync, lstatSync, mkdirSync, readdirSync, rmSync, statfsSync, statSync } from 'node:fs';
+import {
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  statSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Log } from '@antirio/host';
+import { syncDirectory, type Log } from '@antirio/host';
 import { AntirioError, describeError, sha256Hex, toHex, utf8, type Random } from '@antirio/kernel';
 import type { Runtime } from '@antirio/runtime';
+import { copyData, type CopyLimits } from './data-handover.ts';
 
 /** Where one service's things are on this host. */
 export interface ServiceFolders {
@@ -21,10 +32,19 @@ export interface Folders {
   /** Run folder and secrets, not the data. */
   removeRun(contractId: string): void;
   removeData(contractId: string): void;
+  /** Copies the data of one service aside, for another. Neither may run. */
+  copyData(from: string, to: string, limits: CopyLimits): Promise<DataCopy>;
   /** Removes everything that lies outside of the room's own folder. */
   close(): void;
   /** Whether what is put into a `secretsDir` never touches a disk. */
   readonly secretsOnTmpfs: boolean;
+}
+
+/** Data that are to take the place of a service's own: all at once, or not at all. */
+export interface DataCopy {
+  /** Durable when it returns. */
+  putInPlace(): void;
+  drop(): void;
 }
 
 export interface FolderOptions {
@@ -43,6 +63,38 @@ const RAMFS_MAGIC = 0x858458f6;
 /** sun_path of Linux has 108 bytes, one of them for the end. */
 const MAX_SOCKET_PATH = 107;
 const LONGEST_SOCKET_NAME = 'http.sock'.length + 1;
+
+/** No service has such an id. */
+const COPY = '.copy-';
+
+/** Copies that nobody came to put in their place. */
+function removeCopies(services: string): void {
+  if (!existsSync(services)) return;
+  for (const name of readdirSync(services))
+    if (name.startsWith(COPY)) rmSync(join(services, name), { recursive: true, force: true });
+}
+
+async function copyAside(services: string, from: string, to: string, limits: CopyLimits): Promise<DataCopy> {
+  const [source, copy, target] = [join(services, from), join(services, `${COPY}${to}`), join(services, to)];
+  const drop = (): void => rmSync(copy, { recursive: true, force: true });
+  drop();
+  try {
+    // One that never ran has left nothing
+    if (existsSync(source)) await copyData(source, copy, limits);
+    else mkdirSync(copy, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    drop();
+    throw error;
+  }
+  return {
+    drop,
+    putInPlace() {
+      rmSync(target, { recursive: true, force: true });
+      renameSync(copy, target);
+      syncDirectory(services);
+    },
+  };
+}
 
 const short = (text: string): string => sha256Hex(utf8(text)).slice(0, 10);
 
@@ -127,6 +179,8 @@ function choosePlaces({ dataDir, runRoot, random, log }: FolderOptions): Places 
  */
 export function openFolders(options: FolderOptions): Folders {
   const { user } = options;
+  const services = join(options.dataDir, 'services');
+  removeCopies(services);
   const places = choosePlaces(options);
   let watcher: { end(): void } | undefined;
 
@@ -139,7 +193,7 @@ export function openFolders(options: FolderOptions): Folders {
     const runDir = join(places.run, short(contractId));
     const apart = places.secrets !== places.run;
     const secretsDir = apart ? join(places.secrets, short(contractId)) : join(runDir, 'secrets');
-    return { runDir, secretsDir, dataDir: join(options.dataDir, 'services', contractId) };
+    return { runDir, secretsDir, dataDir: join(services, contractId) };
   };
   return {
     of,
@@ -160,6 +214,7 @@ export function openFolders(options: FolderOptions): Folders {
     removeData(contractId) {
       rmSync(of(contractId).dataDir, { recursive: true, force: true });
     },
+    copyData: (from, to, limits) => copyAside(services, from, to, limits),
     close() {
       for (const place of [places.run, places.secrets]) rmSync(place, { recursive: true, force: true });
       watcher?.end();

@@ -5,6 +5,8 @@ export type Desired = 'absent' | 'standby' | 'active';
 export interface Goal {
   readonly desired: Desired;
   readonly standby: Standby;
+  /** Stopped, however it is wanted, with what it needs to go on. */
+  readonly halted?: true;
 }
 
 /** What is so right now, as far as this host can see. */
@@ -82,6 +84,10 @@ function toAbsent(seen: Seen): Step[] {
   ];
 }
 
+function toHalted(seen: Seen): Step[] {
+  return [...(runs(seen) ? (['stop'] as const) : []), ...(seen.rimOpen ? (['closeRim'] as const) : [])];
+}
+
 function toCold(seen: Seen): Step[] {
   return [
     ...(seen.secretsHeld ? (['dropSecrets'] as const) : []),
@@ -116,6 +122,7 @@ function toActive(seen: Seen): Step[] {
  */
 export function planService(goal: Goal, seen: Seen): readonly Step[] {
   if (goal.desired === 'absent') return toAbsent(seen);
+  if (goal.halted === true) return toHalted(seen);
   if (goal.desired === 'active') return toActive(seen);
   return goal.standby === 'cold' ? toCold(seen) : toShadow(goal.standby, seen);
 }
@@ -134,6 +141,7 @@ function standsBy({ standby }: Goal, seen: Seen): boolean {
 function towardsGoal(goal: Goal, seen: Seen): ObservedService {
   if (goal.desired === 'absent') return seen.instance === 'absent' ? 'absent' : 'loading';
   if (goal.desired === 'active' && !seen.secretsHeld) return 'needsSecrets';
+  if (goal.halted === true) return 'loading';
   return standsBy(goal, seen) ? 'standby' : 'loading';
 }
 

@@ -51,6 +51,17 @@ export interface ServiceRecord {
   readonly role: 'current' | 'next' | 'former';
   /** When a `next` one was begun, or begun again after a restart: milliseconds since the Unix epoch. */
   readonly begunAt?: number;
+  /** It is to be stopped, though it is wanted: its data are handed over, or have been taken back. */
+  readonly halted?: true;
+  /**
+   * Of a `next` one. `taken`: both versions are halted, the data of the current one are copied for this one. `given`: this one runs with
+   * them, and takes the other's place. `back`: it does not, and is halted before that one goes on. None: it shows first that it runs at all.
+   */
+  readonly data?: 'taken' | 'given' | 'back';
+  /** When the current one was halted for it: milliseconds since the Unix epoch. */
+  readonly haltedAt?: number;
+  /** How often the data were handed over in vain, why the last time, and when it may be tried again. */
+  readonly inVain?: { readonly times: number; readonly reason: string; readonly notBefore: number };
   /** Of the `current` one: how the last change of versions went. */
   readonly lastSwitch?: VersionSwitch;
   readonly desired: 'absent' | 'standby' | 'active';

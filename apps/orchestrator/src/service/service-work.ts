@@ -13,6 +13,8 @@ export interface ServiceReport {
   readonly detail: string;
   /** What went wrong last, until it has run well for a while. `passes`: it is tried again, at growing intervals. */
   readonly setback?: { readonly reason: string; readonly passes: boolean };
+  /** It does not run, and nothing that is under way will make it. */
+  readonly stopped: boolean;
   readonly serviceStatus?: ServiceStatus;
   readonly instance?: Instance;
 }
@@ -42,6 +44,7 @@ export class ServiceLoop implements ServiceWork {
   readonly #id: string;
   readonly #log: Log;
   readonly #onGone: () => void;
+  readonly #onNews: () => void;
   readonly #state = newState();
   readonly #setbacks: Setbacks;
   readonly #repeating: Repeating;
@@ -49,10 +52,14 @@ export class ServiceLoop implements ServiceWork {
   #doing: Step | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  /** @param onGone called, perhaps more than once, when there is no record of the service any more. */
-  constructor(room: ServiceRoom, serviceId: string, onGone: () => void) {
+  /**
+   * @param onGone called, perhaps more than once, when there is no record of the service any more.
+   * @param onNews called when a change of versions that waits for this one may go on.
+   */
+  constructor(room: ServiceRoom, serviceId: string, onGone: () => void, onNews: () => void) {
     this.#room = room;
     this.#onGone = onGone;
+    this.#onNews = onNews;
     this.#id = serviceId;
     this.#log = room.log.child({ serviceId });
     this.#setbacks = createSetbacks(room.clock, room.random);
@@ -71,7 +78,9 @@ export class ServiceLoop implements ServiceWork {
     const changed = status.state !== this.#state.status?.state;
     this.#state.status = status;
     this.#state.heardAt = this.#room.clock.monotonic();
-    if (changed) this.#repeating.poke();
+    if (!changed) return;
+    this.#repeating.poke();
+    this.#tellNews();
   }
 
   ended(): void {
@@ -83,7 +92,9 @@ export class ServiceLoop implements ServiceWork {
 
   async report(): Promise<ServiceReport> {
     const wanted = this.#record();
-    if (wanted === undefined) return { observed: 'absent', detail: 'removed' };
+    if (wanted === undefined) return { observed: 'absent', detail: 'removed', stopped: true };
+    // A start that is under way is seen here, or has been seen through by the next line
+    const isIdle = this.#doing === undefined;
     const instance = await this.#room.runtime.instance(this.#id);
     const seen = await look(this.#room, wanted, this.#state);
     const plan = planService(wanted, seen);
@@ -91,7 +102,8 @@ export class ServiceLoop implements ServiceWork {
     const { detail: reason, permanent } = this.#setbacks;
     return {
       observed: observeService(wanted, seen, this.#setbacks.failed && plan.length > 0),
-      detail: this.#detail(plan),
+      detail: this.#detail(plan, wanted),
+      stopped: isIdle && instance?.state !== 'running' && instance?.state !== 'frozen',
       ...(reason === undefined ? {} : { setback: { reason, passes: !permanent } }),
       ...(status === undefined ? {} : { serviceStatus: status }),
       ...(instance === undefined ? {} : { instance }),
@@ -114,9 +126,10 @@ export class ServiceLoop implements ServiceWork {
     return this.#room.store.services.get(this.#id);
   }
 
-  #detail(plan: readonly Step[]): string {
+  #detail(plan: readonly Step[], { halted }: ServiceRecord): string {
     if (this.#doing !== undefined) return `doing: ${this.#doing}`;
-    const idle = plan.length === 0 ? 'as wanted' : `next: ${plan.join(', ')}`;
+    const asWanted = halted === true ? 'stopped while its data are handed over' : 'as wanted';
+    const idle = plan.length === 0 ? asWanted : `next: ${plan.join(', ')}`;
     return this.#setbacks.detail ?? idle;
   }
 
@@ -131,8 +144,15 @@ export class ServiceLoop implements ServiceWork {
       const attempt = this.#setbacks.count;
       this.#log.warn({ step: this.#doing, error: describeError(error), attempt }, 'a service step failed');
     } finally {
+      const did = this.#doing !== undefined;
       this.#doing = undefined;
+      if (did) this.#tellNews();
     }
+  }
+
+  #tellNews(): void {
+    const record = this.#record();
+    if (record?.role === 'next' || record?.halted === true) this.#onNews();
   }
 
   async #settle(): Promise<void> {

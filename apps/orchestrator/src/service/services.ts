@@ -5,7 +5,7 @@ import type { ServiceBody, ServiceRecord, ServiceWish, VersionSwitch } from './s
 import type { ServiceRoom } from './service-room.ts';
 import { ServiceLoop, type ServiceReport, type ServiceWork } from './service-work.ts';
 import { fetchedFor } from '../flow/provider-accept.ts';
-import { advanceVersions, asWhole, versionsOf } from './versions.ts';
+import { advanceVersions, asWhole, isFresh, versionsOf } from './versions.ts';
 
 /** One version as it is answered to a GET: without its secrets, and without what the customer configured. */
 export interface VersionAnswer extends ServiceReport {
@@ -21,10 +21,16 @@ export interface VersionAnswer extends ServiceReport {
   readonly updatedAt: number;
 }
 
+export interface NextAnswer extends VersionAnswer {
+  /** Whether it goes on from what the version that acts leaves. Otherwise that is lost: as much as `waiting` of that one's status. */
+  readonly keepsData: boolean;
+  readonly data?: ServiceRecord['data'];
+}
+
 /** A contract's service: the version that acts, and the one that is to take its place. */
 export interface ServiceAnswer extends VersionAnswer {
   readonly contractId: string;
-  readonly next?: VersionAnswer;
+  readonly next?: NextAnswer;
   readonly lastSwitch?: VersionSwitch;
 }
 
@@ -65,6 +71,11 @@ function kept(
   return { service: configured(service, same), ...(imageId === undefined ? {} : { imageId }) };
 }
 
+/** What a wish says nothing of: where a change of versions is, and how the last one went. */
+function underWay({ halted, lastSwitch }: ServiceRecord): Pick<ServiceRecord, 'halted' | 'lastSwitch'> {
+  return { ...(halted === undefined ? {} : { halted }), ...(lastSwitch === undefined ? {} : { lastSwitch }) };
+}
+
 function recordOf(
   { serviceId, contractId, imageCid }: { serviceId: string; contractId: string; imageCid: string },
   wish: ServiceWish,
@@ -83,7 +94,7 @@ function recordOf(
     ...kept(service, before?.imageCid === imageCid ? before : undefined),
     epoch: wish.epoch ?? before?.epoch ?? 0,
     ...(limits === undefined ? {} : { limits }),
-    ...(before?.lastSwitch === undefined ? {} : { lastSwitch: before.lastSwitch }),
+    ...(before === undefined ? {} : underWay(before)),
     updatedAt: now,
   };
 }
@@ -187,6 +198,16 @@ async function answerOf(record: ServiceRecord, report: Promise<ServiceReport>): 
   };
 }
 
+function begunAgain(next: ServiceRecord, now: number): ServiceRecord {
+  return { ...next, begunAt: now, ...(next.haltedAt === undefined ? {} : { haltedAt: now }) };
+}
+
+async function nextAnswer(next: ServiceRecord, report: Promise<ServiceReport>): Promise<NextAnswer> {
+  const { data } = next;
+  const answer = { ...(await answerOf(next, report)), keepsData: !isFresh(next) };
+  return data === undefined ? answer : { ...answer, data };
+}
+
 export function createServices(room: ServiceRoom): Services {
   const { store, runtime, secrets, clock, log } = room;
   const works = new Map<string, ServiceWork>();
@@ -197,10 +218,15 @@ export function createServices(room: ServiceRoom): Services {
   const workOn = (serviceId: string): ServiceWork => {
     const known = works.get(serviceId);
     if (known !== undefined) return known;
-    const work: ServiceWork = new ServiceLoop(room, serviceId, () => {
-      works.delete(serviceId);
-      void work.stop();
-    });
+    const work: ServiceWork = new ServiceLoop(
+      room,
+      serviceId,
+      () => {
+        works.delete(serviceId);
+        void work.stop();
+      },
+      () => switching?.poke(),
+    );
     works.set(serviceId, work);
     return work;
   };
@@ -215,14 +241,17 @@ export function createServices(room: ServiceRoom): Services {
     return {
       contractId,
       ...(await answerOf(shown, report(shown.serviceId))),
-      ...(next === undefined ? {} : { next: await answerOf(next, report(next.serviceId)) }),
+      ...(next === undefined ? {} : { next: await nextAnswer(next, report(next.serviceId)) }),
       ...(lastSwitch === undefined ? {} : { lastSwitch }),
     };
   };
   const advance = async (): Promise<void> => {
     for (const contractId of contracts())
       try {
-        while (!stopping.signal.aborted && (await advanceVersions(contractId, { room, report, changed })));
+        while (
+          !stopping.signal.aborted &&
+          (await advanceVersions(contractId, { room, report, changed, signal: stopping.signal }))
+        );
       } catch (error) {
         log.warn({ contractId, error: describeError(error) }, 'the change of versions waits');
       }
@@ -251,7 +280,7 @@ export function createServices(room: ServiceRoom): Services {
       listening = STATUS_FILTERS.map((filter) => listen(room, filter, stopping.signal, hear));
       for (const record of store.services.all()) {
         // The time that this edge was away is not the new version's
-        if (record.role === 'next') store.services.put({ ...record, begunAt: clock.now() });
+        if (record.role === 'next') store.services.put(begunAgain(record, clock.now()));
         workOn(record.serviceId).wish();
       }
       switching = repeat('change of versions', VERSIONS_MS, log, advance);

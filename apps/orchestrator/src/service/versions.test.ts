@@ -51,8 +51,10 @@ afterEach(async () => {
 const advance = (): Promise<boolean> =>
   advanceVersions('C', {
     room,
-    report: (id) => Promise.resolve(seen.get(id) ?? { observed: 'active', detail: 'as it is' }),
+    report: (id) =>
+      Promise.resolve(seen.get(id) ?? { observed: 'active', detail: 'as it is', stopped: false }),
     changed: () => undefined,
+    signal: new AbortController().signal,
   });
 const currentImage = (): string | undefined =>
   store.services.all().find(({ role }) => role === 'current')?.imageCid;
@@ -100,10 +102,15 @@ describe('the versions of a contract', () => {
 
   test('take over what was wanted while one took the other’s place', async () => {
     fetch(['C'], [NEXT]);
-    store.services.put(servedVersion('C'));
+    store.services.put(servedVersion('C', { halted: true }));
     const configuration = { of: NEXT };
     store.services.put(
-      servedVersion(NEXT, { role: 'next', service: { serviceName: 'device-lora', configuration } }),
+      servedVersion(NEXT, {
+        role: 'next',
+        data: 'given',
+        haltedAt: 1,
+        service: { serviceName: 'device-lora', configuration },
+      }),
     );
     services.want('C', {
       desired: 'active',
@@ -120,5 +127,59 @@ describe('the versions of a contract', () => {
     expect(store.services.get('C')?.service).toMatchObject({ netId: '000013', configuration: { of: 'C' } });
     expect(await advance()).toBe(true);
     expect(store.services.get(NEXT)).toMatchObject({ role: 'current', standby: 'warm', ...wanted });
+    const { halted, data } = store.services.get(NEXT) ?? {};
+    expect([halted, data, store.services.get('C')?.desired]).toEqual([undefined, undefined, 'absent']);
+  });
+});
+
+describe('data of a version that are copied', () => {
+  const dropped: string[] = [];
+  /** Both are stopped; `meanwhile` happens while the copy is made. */
+  async function copying(meanwhile: () => void, fails = false): Promise<void> {
+    dropped.length = 0;
+    fetch(['C'], [NEXT]);
+    store.services.put(servedVersion('C', { halted: true }));
+    store.services.put(
+      servedVersion(NEXT, { role: 'next', desired: 'standby', halted: true, data: 'taken', haltedAt: 1000 }),
+    );
+    for (const id of ['C', NEXT]) seen.set(id, { observed: 'loading', detail: 'stopped', stopped: true });
+    room.folders.copyData = () => {
+      meanwhile();
+      if (fails) return Promise.reject(new Error('no space left'));
+      return Promise.resolve({
+        putInPlace: () => dropped.push('in place'),
+        drop: () => dropped.push('dropped'),
+      });
+    };
+    await advance();
+  }
+  const next = () => store.services.get(NEXT);
+
+  test('are in place before anything else happens', async () => {
+    await copying(() => undefined);
+    expect([dropped, next()?.data, next()?.halted]).toEqual([['in place'], 'given', undefined]);
+    expect(store.services.get('C')?.halted).toBe(true);
+  });
+
+  test('go nowhere when the contract ends meanwhile, and nothing comes to life again', async () => {
+    await copying(() => services.want('C', { desired: 'absent' }));
+    expect([dropped, next()?.desired]).toEqual([['dropped'], 'absent']);
+    await copying(() => services.want('C', { desired: 'absent' }), true);
+    expect([dropped, next()?.desired, next()?.data]).toEqual([[], 'absent', 'taken']);
+  });
+
+  test('that cannot be are tried again later, and the old one goes on', async () => {
+    await copying(() => undefined, true);
+    expect(next()).toMatchObject({ data: 'back', halted: true, desired: 'standby', inVain: { times: 1 } });
+    expect(next()?.inVain?.reason).toContain('no space left');
+    expect(next()?.inVain?.notBefore).toBeGreaterThan(1000);
+    expect(await advance()).toBe(true);
+    expect([next()?.halted, next()?.data, store.services.get('C')?.halted]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
+    seen.set(NEXT, { observed: 'standby', detail: 'shadow', stopped: false });
+    expect(await advance()).toBe(false);
   });
 });

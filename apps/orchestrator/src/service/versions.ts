@@ -1,7 +1,10 @@
+import { createBackoff } from '@antirio/durable-work';
+import { describeError } from '@antirio/kernel';
 import type { OrchestratorStore } from '../store.ts';
 import { fetchedFor, isOfSameOwner } from '../flow/provider-accept.ts';
 import type { GivenUp, ProviderContract } from '../flow/records.ts';
 import type { ServiceRecord, VersionSwitch } from './service-record.ts';
+import type { DataCopy } from './folders.ts';
 import type { ServiceRoom } from './service-room.ts';
 import type { ServiceReport } from './service-work.ts';
 import { planVersions, type SeenVersion, type VersionStep } from './version-plan.ts';
@@ -60,30 +63,53 @@ export interface VersionPorts {
   readonly report: (serviceId: string) => Promise<ServiceReport>;
   /** The record of the service has changed, or there is a new one. */
   readonly changed: (serviceId: string) => void;
+  /** Told when this room stops. */
+  readonly signal: AbortSignal;
+}
+
+async function planned(
+  { current, next }: Versions,
+  newest: string | undefined,
+  { room, report }: VersionPorts,
+): Promise<VersionStep | undefined> {
+  const { clock, options } = room;
+  if (current === undefined) return undefined;
+  const look = async (record: ServiceRecord): Promise<SeenVersion> => ({
+    record,
+    ...(await report(record.serviceId)),
+  });
+  const seen = { current: await look(current), ...(next === undefined ? {} : { next: await look(next) }) };
+  const limits = { limitMs: options.switchOverMs, haltedLimitMs: options.handOver.limitMs };
+  return planVersions({ ...seen, newest, nowMs: clock.now(), ...limits });
 }
 
 /** One step of a contract's change of versions, durable when it resolves. @returns whether there was one */
 export async function advanceVersions(contractId: string, ports: VersionPorts): Promise<boolean> {
-  const { store, clock, options } = ports.room;
-  const { current, next, former } = versionsOf(store, contractId);
+  const { store } = ports.room;
+  const seen = versionsOf(store, contractId);
+  const { current, next, former } = seen;
   if (current === undefined) return false;
   const sent = sentByOwner(store, current);
   const newest = sent.find(({ status }) => status === 'LOADED')?.contractId;
   endOutdated(sent, ports.room);
   // A version that is on its way out may come again once it is gone
   if (next === undefined && former.some(({ serviceId }) => serviceId === newest)) return false;
-  const look = async (record: ServiceRecord): Promise<SeenVersion> => ({
-    record,
-    ...(await ports.report(record.serviceId)),
-  });
-  const seenNext = next === undefined ? {} : { next: await look(next) };
-  const times = { nowMs: clock.now(), limitMs: options.switchOverMs };
-  const step = planVersions({ current: await look(current), ...seenNext, newest, ...times });
+  const step = await planned(seen, newest, ports);
+  return step === undefined ? false : doStep(step, seen, ports);
+}
+
+/** The contract may end at any moment: then all of its versions do. */
+const isWanted = (record: ServiceRecord | undefined): record is ServiceRecord =>
+  record !== undefined && record.desired !== 'absent';
+
+async function doStep(step: VersionStep, before: Versions, ports: VersionPorts): Promise<boolean> {
+  if (before.current === undefined) return false;
+  const { current, next } = versionsOf(ports.room.store, before.current.contractId);
   // What was looked at may have changed meanwhile: then it is looked at again
-  const now = versionsOf(store, contractId);
-  if (step === undefined || now.current === undefined) return false;
-  if (!isAsBefore(now.current, current) || !isAsBefore(now.next, next)) return false;
-  carryOut(step, now.current, now.next, ports);
+  if (!isWanted(current) || !isAsBefore(current, before.current) || !isAsBefore(next, before.next))
+    return false;
+  if (step.do === 'give' && next !== undefined) await give(current, next, ports);
+  else carryOut(step, current, next, ports);
   return true;
 }
 
@@ -96,13 +122,15 @@ export function asWhole(next: ServiceRecord, { epoch, limits }: ServiceRecord): 
 const isAsBefore = (now: ServiceRecord | undefined, before: ServiceRecord | undefined): boolean =>
   now?.serviceId === before?.serviceId && now?.updatedAt === before?.updatedAt;
 
+type Step<Of extends VersionStep['do']> = Extract<VersionStep, { do: Of }>;
+
 function carryOut(
   step: VersionStep,
   current: ServiceRecord,
   next: ServiceRecord | undefined,
   { room, changed }: VersionPorts,
 ): void {
-  const { store, clock, secrets, log } = room;
+  const { store, clock, log } = room;
   const now = clock.now();
   const { contractId } = current;
   log.info({ contractId, step, from: current.serviceId, to: next?.serviceId }, 'change of versions');
@@ -112,26 +140,117 @@ function carryOut(
     return;
   }
   if (next === undefined) return;
-  if (step.do === 'takeOver') {
-    secrets.copy(current.serviceId, next.serviceId);
-    store.services.put({ ...next, desired: 'active', begunAt: now, updatedAt: now });
-  } else if (step.do === 'stepBack') store.services.put({ ...next, desired: 'standby', updatedAt: now });
-  else {
-    const { lastSwitch: _, ...before } = current;
-    const ended = { from: current.imageCid, to: next.imageCid, at: now };
-    if (step.do === 'swap') {
-      const { begunAt: _at, ...after } = asWhole(next, current);
-      const { standby } = current;
-      const lastSwitch: VersionSwitch = { ...ended, outcome: 'done' };
-      exchange(store, { ...after, role: 'current', standby, lastSwitch, updatedAt: now }, before, now);
-    } else {
-      const { outcome, reason } = step;
-      const stays = { ...current, lastSwitch: { ...ended, outcome, reason }, updatedAt: now };
-      exchange(store, stays, next, now, { outcome, reason, at: now });
-    }
-  }
+  if (step.do === 'swap' || step.do === 'giveUp') end(step, current, next, room);
+  else if (step.do !== 'give') handOver(step, current, next, room);
   changed(current.serviceId);
   changed(next.serviceId);
+}
+
+const HAND_OVER_AGAIN = { firstDelayMs: 5000, maxDelayMs: 60_000 };
+
+function handOver(
+  step: Step<'halt' | 'takeOver' | 'stepBack' | 'takeBack' | 'resume'>,
+  current: ServiceRecord,
+  next: ServiceRecord,
+  { store, clock, random, secrets }: ServiceRoom,
+): void {
+  const updatedAt = clock.now();
+  const both = (one: ServiceRecord, other: ServiceRecord): void =>
+    store.transaction(() => {
+      for (const record of [one, other]) store.services.put({ ...record, updatedAt });
+    });
+  if (step.do === 'halt')
+    both({ ...current, halted: true }, { ...next, halted: true, data: 'taken', haltedAt: updatedAt });
+  else if (step.do === 'takeOver') {
+    secrets.copy(current.serviceId, next.serviceId);
+    store.services.put({ ...next, desired: 'active', updatedAt });
+  } else if (step.do === 'stepBack') store.services.put({ ...next, desired: 'standby', updatedAt });
+  else if (step.do === 'takeBack') {
+    const times = (next.inVain?.times ?? 0) + 1;
+    const notBefore = updatedAt + Math.round(createBackoff(HAND_OVER_AGAIN, random)(times));
+    const inVain = { times, reason: step.reason, notBefore };
+    secrets.drop(next.serviceId);
+    store.services.put({ ...next, desired: 'standby', halted: true, data: 'back', inVain, updatedAt });
+  } else both(running(current), running(next));
+}
+
+/** Neither halted nor about to take a place. */
+function running(record: ServiceRecord): ServiceRecord {
+  const { halted: _halted, data: _data, haltedAt: _at, ...rest } = record;
+  return rest;
+}
+
+/** The one that the other goes on from is stopped, and stays so: what is copied is what it left, whenever this process ends. */
+async function give(current: ServiceRecord, next: ServiceRecord, ports: VersionPorts): Promise<void> {
+  const { store, clock, log } = ports.room;
+  const { contractId, serviceId } = next;
+  log.info({ contractId, from: current.serviceId, to: serviceId }, 'data of a version are handed over');
+  const copied = await copyOf(current, next, ports);
+  const now = versionsOf(store, contractId);
+  if (!isWanted(now.current) || now.next?.serviceId !== serviceId || now.next.data !== 'taken') {
+    copied.drop?.();
+    return;
+  }
+  if (copied.failure !== undefined) {
+    const reason = `the data of the version before cannot be handed over: ${copied.failure}`;
+    carryOut({ do: 'takeBack', reason }, now.current, now.next, ports);
+    return;
+  }
+  copied.putInPlace?.();
+  const { halted: _, ...rest } = now.next;
+  store.services.put({ ...rest, data: 'given', updatedAt: clock.now() });
+  ports.changed(serviceId);
+}
+
+async function copyOf(
+  current: ServiceRecord,
+  next: ServiceRecord,
+  { room: { folders, options }, signal }: VersionPorts,
+): Promise<Partial<DataCopy> & { readonly failure?: string }> {
+  if (isFresh(next)) return {};
+  const { maxBytes, maxFiles, limitMs } = options.handOver;
+  const limits = {
+    maxBytes,
+    maxEntries: maxFiles,
+    signal: AbortSignal.any([signal, AbortSignal.timeout(limitMs)]),
+  };
+  try {
+    return await folders.copyData(current.serviceId, next.serviceId, limits);
+  } catch (error) {
+    return { failure: describeError(error) };
+  }
+}
+
+/** A version whose customer says that it cannot go on from what the one before left: it begins with nothing, and that is lost. */
+export function isFresh({ service }: ServiceRecord): boolean {
+  const configuration = service['configuration'];
+  return (
+    typeof configuration === 'object' &&
+    configuration !== null &&
+    'data' in configuration &&
+    configuration.data === 'fresh'
+  );
+}
+
+function end(
+  step: Step<'swap' | 'giveUp'>,
+  current: ServiceRecord,
+  next: ServiceRecord,
+  { store, clock }: ServiceRoom,
+): void {
+  const now = clock.now();
+  const { lastSwitch: _, ...before } = current;
+  const ended = { from: current.imageCid, to: next.imageCid, at: now };
+  if (step.do === 'swap') {
+    const { begunAt: _at, inVain: _why, ...after } = asWhole(running(next), current);
+    const { standby } = current;
+    const lastSwitch: VersionSwitch = { ...ended, outcome: 'done' };
+    exchange(store, { ...after, role: 'current', standby, lastSwitch, updatedAt: now }, before, now);
+    return;
+  }
+  const { outcome, reason } = step;
+  const stays = { ...current, lastSwitch: { ...ended, outcome, reason }, updatedAt: now };
+  exchange(store, stays, next, now, { outcome, reason, at: now });
 }
 
 /** At every moment exactly one version is the current one, whenever this process ends. */
@@ -158,7 +277,7 @@ function beginning(
   now: number,
 ): ServiceRecord {
   const fetched = store.providers.get(serviceId);
-  const { lastSwitch: _, imageId: _id, ...rest } = current;
+  const { lastSwitch: _, imageId: _id, ...rest } = running(current);
   return {
     ...rest,
     serviceId,

@@ -99,12 +99,14 @@ export async function openTestEdge(): Promise<TestEdge> {
   };
 }
 
-/** @throws AntirioError timeout when it does not come about within 15 s. */
+/** @throws AntirioError timeout when it does not come about within 15 s, or as long as is given. */
 export async function until<T>(
   what: string,
   condition: () => T | undefined | Promise<T | undefined>,
+  limitMs = 15_000,
+  everyMs?: number,
 ): Promise<T> {
-  const value = await waitFor(systemClock, 15_000, condition);
+  const value = await waitFor(systemClock, limitMs, condition, everyMs);
   if (value === undefined) throw new AntirioError('timeout', `never came about: ${what}`);
   return value;
 }

@@ -49,10 +49,14 @@ export async function roomProcess(
         stdio: 'ignore',
         env: { ...process.env, NODE_OPTIONS: '', ...env },
       });
-      await until(`${room} answers`, async () => {
-        const answer = await http.call({ path: '/api/v3/ping' }).catch(() => undefined);
-        return answer?.status === 200 ? true : undefined;
-      });
+      await until(
+        `${room} answers`,
+        async () => {
+          const answer = await http.call({ path: '/api/v3/ping' }).catch(() => undefined);
+          return answer?.status === 200 ? true : undefined;
+        },
+        45_000,
+      );
     },
     async kill() {
       if (child === undefined) return;

@@ -25,6 +25,7 @@ export interface StubRoom {
 export function migrationOf(
   held: Map<string, string>,
   archiveOf: (imageCid: string) => string,
+  configurationOf: (archive: string) => object = () => ({}),
 ): StubRoom['answer'] {
   return ({ method, path, text }) => {
     const id = path.split('/').at(-1) ?? '';
@@ -35,7 +36,8 @@ export function migrationOf(
     }
     if (method === 'DELETE') return { status: held.delete(id) ? 204 : 404 };
     const archive = held.get(id);
-    return archive === undefined ? { status: 404, json: {} } : { json: { state: 'DOWNLOADED', archive } };
+    if (archive === undefined) return { status: 404, json: {} };
+    return { json: { state: 'DOWNLOADED', archive, configuration: configurationOf(archive) } };
   };
 }
 

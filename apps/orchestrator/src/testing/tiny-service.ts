@@ -5,8 +5,8 @@ import { pack } from 'tar-stream';
 import { sha256Hex, utf8 } from '@antirio/kernel';
 
 /**
- * A device service as small as it can be: shadow and reading, a status, one reading on activation, one command. With \`frames\` it reads
- * a ring besides, from a cursor that it keeps, and sends a downlink for each frame.
+ * A device service as small as it can be: shadow and reading, a status, one reading on activation, one command. What it is told by PUT it
+ * keeps, and tells how much that is. With `frames` it reads a ring besides, from a cursor that it keeps, and sends a downlink for each.
  */
 const SOURCE = `
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
@@ -18,16 +18,19 @@ const config = JSON.parse(readFileSync(run + '/config.json', 'utf8'));
 const image = readFileSync(new URL('version', import.meta.url), 'utf8');
 if (image === 'broken') process.exit(9);
 process.stdin.on('end', () => process.exit(3)).resume();
-process.on('SIGTERM', () => process.exit(0));
+process.on('SIGTERM', () => setTimeout(() => process.exit(0), config.slowMs ?? 0));
 const { socket, username, password } = config.bus;
 const bus = createMqttBus({ socketPath: socket, username, password }, silentLog);
 const data = httpPeer({ socketPath: config.north.coreData.socket });
 const metadata = httpPeer({ socketPath: config.north.coreMetadata.socket });
 const topic = config.prefix + 'antirio/service/' + config.serviceName + '/' + (config.instance ? config.instance + '/' : '');
+const acceptedFile = config.dataDir + '/accepted';
+let accepted = existsSync(acceptedFile) ? Number(readFileSync(acceptedFile, 'utf8')) : 0;
+if (image === 'picky' && accepted > 0) process.exit(8);
 let state = config.startState;
 let keyVersion;
 const status = () => bus.publish(topic + 'status',
-  JSON.stringify({ state, image, version: config.version, pid: process.pid, keyVersion }), { retain: true }).catch(() => {});
+  JSON.stringify({ state, image, version: config.version, pid: process.pid, keyVersion, accepted }), { retain: true }).catch(() => {});
 const device = config.devices[0];
 const reading = () => ({ origin: 1700000000123456789, deviceName: device.name, resourceName: 'temperature',
   profileName: device.profileName, valueType: 'Int64', value: '7' });
@@ -39,12 +42,15 @@ await metadata.call({ method: 'POST', path: '/api/v3/device',
   json: [{ apiVersion: 'v3', device: { name: device.name, serviceName: config.serviceName, profileName: device.profileName } }] });
 createServer((request, response) => {
   response.setHeader('content-type', 'application/json');
+  if (request.method === 'PUT') writeFileSync(acceptedFile, String(++accepted));
   response.end(event(JSON.stringify({ apiVersion: 'v3', statusCode: 200, asked: request.method + ' ' + request.url,
     event: { deviceName: device.name, profileName: device.profileName, sourceName: 'temperature', readings: [reading()] } })));
 }).listen(config.listen.socket);
 await bus.subscribe(topic + 'control', async (_topic, payload) => {
   const order = JSON.parse(Buffer.from(payload).toString());
   if (order.type === 'activate' && state === 'shadow') {
+    if (config.slowMs) await new Promise((resolve) => setTimeout(resolve, config.slowMs));
+    if (state !== 'shadow') return;
     keyVersion = JSON.parse(readFileSync(order.secretsFile, 'utf8')).keyVersion;
     state = 'reading';
     const body = { apiVersion: 'v3', event: { apiVersion: 'v3', id: '7f6b4a4e-0000-5000-8000-000000000001',
