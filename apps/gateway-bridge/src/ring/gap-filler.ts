@@ -161,8 +161,10 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
     }
     return lacking.length;
   };
-  const acknowledge = async (through: number, incarnation: string): Promise<void> => {
+  const acknowledge = async (ring: Ring, through: number, incarnation: string): Promise<void> => {
     if (through <= acknowledged) return;
+    // what is here is known again only when it has been opened anew
+    if (ring.failed) throw new AntirioError('unavailable', `ring ${ringId} cannot be written`);
     const json = { through, incarnation };
     try {
       if (through > 0)
@@ -188,7 +190,7 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
       if (full) throw tooFull();
     };
     const refuse = (): void => void (refused += 1);
-    const tell = (through: number): Promise<void> => acknowledge(through, incarnation);
+    const tell = (through: number): Promise<void> => acknowledge(ring, through, incarnation);
     const parts = { edge2edge, clock, edgeId: source.edgeId, base, take, refuse, acknowledge: tell };
     const end = await pullStream(parts, ring, { after, incarnation }, stop.signal);
     if (end === undefined) return false;
@@ -211,7 +213,7 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
       const lacked = await takePage(ring, page);
       const through = Math.max(page.next, after);
       if (through > after) await ring.pulled({ ...source, incarnation, through });
-      await acknowledge(through, incarnation);
+      await acknowledge(ring, through, incarnation);
       lastSuccessAt = clock.now();
       if (page.next <= after || page.next >= page.last) return;
       // Most of a long rest is lacking too: its names would cost more than itself.

@@ -55,6 +55,7 @@ export interface Segments {
     leaf: Uint8Array,
     bytes: Uint8Array,
   ): { seq: number; durable: Promise<void> };
+  /** The state says so once it is on the disk, never before. */
   appendControl(control: Control): Promise<void>;
   /** Frames in order; those that are gone, or that the disk has changed, are left out. */
   read(seqs: readonly number[]): Promise<{ seq: number; frame: StoredFrame }[]>;
@@ -196,7 +197,7 @@ export function openSegments(folder: string, segmentBytes: number, onCut: () => 
     ordinal = Number.parseInt(name, 10);
   }
 
-  const append = (bytes: Uint8Array): { offset: number; durable: Promise<void> } => {
+  const append = (bytes: Uint8Array, onDurable?: () => void): { offset: number; durable: Promise<void> } => {
     if (closed) throw new AntirioError('unavailable', 'the ring is closed');
     // only between two syncs, so that no file ever begins before all of the one before it is on the disk
     if (active === undefined || (active.log.size >= segmentBytes && pending === 0)) {
@@ -210,9 +211,13 @@ export function openSegments(folder: string, segmentBytes: number, onCut: () => 
     if (active.log.size === 0) void active.log.append(encodeControl(head())).catch(() => undefined);
     const offset = active.log.size;
     pending += 1;
-    const durable = active.log.append(bytes).finally(() => {
-      pending -= 1;
-    });
+    // before the next file may begin, whose head repeats the state
+    const durable = active.log
+      .append(bytes)
+      .then(onDurable)
+      .finally(() => {
+        pending -= 1;
+      });
     return { offset, durable };
   };
   // most are asked for one after the other
@@ -279,8 +284,8 @@ export function openSegments(folder: string, segmentBytes: number, onCut: () => 
       return { seq: lastSeq, durable };
     },
     appendControl(control) {
-      apply(state, control);
-      return append(encodeControl(control)).durable;
+      // only then: what others are told by it must still be so after a failed write
+      return append(encodeControl(control), () => apply(state, control)).durable;
     },
     async read(seqs) {
       return (await readRecords(seqs)).map(({ seq, bytes }) => ({ seq, frame: frameOf(bytes) }));
