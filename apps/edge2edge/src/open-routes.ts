@@ -80,6 +80,7 @@ export const OPEN_ROUTES: readonly OpenRoute[] = [
   post('arbitrator', 'arbitrator/v1/contract/:id/keys', 'party', { role: 'edge' }),
   post('arbitrator', 'arbitrator/v1/contract/:id/genuine', 'party', { role: 'edge' }),
   post('arbitrator', 'arbitrator/v1/contract/:id/return', 'party', { role: 'edge' }),
+  post('arbitrator', 'arbitrator/v1/contract/:id/take-over', 'party', { role: 'edge' }),
   post('arbitrator', 'arbitrator/v1/contract/:id/statement', 'party', { role: 'edge' }),
   // Holders are no parties: the arbitrator looks at the terms on the ledger.
   post('arbitrator', 'arbitrator/v1/escrow/:any/share', 'known'),
