@@ -9,6 +9,7 @@ import {
 } from '@antirio/service-contract';
 import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
 import type { ContractStore, StoredContract } from './contract-store.ts';
+import { checkRoom, spareOf } from './admission.ts';
 import { ledgerClient, type LedgerClient } from './ledger-client.ts';
 import { holdOf } from './operator.ts';
 import { partyRooms } from './party-rooms.ts';
@@ -44,6 +45,8 @@ export interface Contracts {
   live(): number;
   /** @throws AntirioError busy when no more contracts are admitted. */
   admit(): void;
+  /** @throws AntirioError storageFull | busy where this machine has no room for another customer. */
+  admitCustomer(terms: ContractTerms): void;
   /** @throws AntirioError badConfig when this edge has no service to protect. */
   checkProtected(): void;
   stop(): Promise<void>;
@@ -203,6 +206,16 @@ export function createContracts(
     admit() {
       if (live() >= options.maxContracts)
         throw new AntirioError('busy', `at most ${options.maxContracts} contracts at once`);
+    },
+    admitCustomer(terms) {
+      const serving = [...drivers.values()].filter(
+        (driver) => driver.role === 'provider' && driver.phase().at !== 'ended',
+      );
+      checkRoom(
+        terms,
+        serving.map((driver) => driver.terms),
+        spareOf(options.dataDir),
+      );
     },
     async stop() {
       await Promise.all([...[...drivers.values()].map((driver) => driver.stop()), ...ending]);

@@ -100,7 +100,10 @@ export function addEdgeRoutes(
     async ({ params, body, request }) => {
       if (params.id !== body.terms.contractId)
         throw new AntirioError('invalidInput', 'path and terms name different contracts');
-      if (store.get(params.id) === undefined) contracts.admit();
+      if (store.get(params.id) === undefined) {
+        contracts.admit();
+        contracts.admitCustomer(body.terms);
+      }
       const contract = await contracts.signing.countersign(peerOf(request), body);
       contracts.drive(contract);
       return { signature: contract.signatures.provider };

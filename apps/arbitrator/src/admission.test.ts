@@ -1,0 +1,27 @@
+import { tmpdir } from 'node:os';
+import { expect, test } from '@jest/globals';
+import { checkRoom, spareOf } from './admission.ts';
+
+const MiB = 1 << 20;
+const ring = (n: number) => ({ ringBudgetBytes: n * MiB });
+
+test('a provider takes as many customers as their rings have room for on the disk that is free', () => {
+  const spare = { disk: 200 * MiB, memory: 1024 * MiB };
+  expect(() => checkRoom(ring(60), [ring(60)], spare)).not.toThrow();
+  expect(() => checkRoom(ring(60), [ring(60), ring(60)], spare)).toThrow(
+    'no room for a ring of 62914560 bytes',
+  );
+  expect(() => checkRoom(ring(137), [], spare)).toThrow('no room');
+});
+
+test('and as there is memory for their services', () => {
+  expect(() => checkRoom(ring(1), [], { disk: 1024 * MiB, memory: 32 * MiB })).toThrow(
+    'no memory for another service',
+  );
+});
+
+test('what is free is asked of the machine', () => {
+  const { disk, memory } = spareOf(tmpdir());
+  expect(disk).toBeGreaterThan(0);
+  expect(memory).toBeGreaterThan(0);
+});

@@ -1,0 +1,45 @@
+import { statfsSync } from 'node:fs';
+import { freemem } from 'node:os';
+import { AntirioError } from '@antirio/kernel';
+import type { ContractTerms } from '@antirio/service-contract';
+
+/** What this machine really has left now, bytes. */
+export interface Spare {
+  readonly disk: number;
+  readonly memory: number;
+}
+
+export function spareOf(dataDir: string): Spare {
+  const { bavail, bsize } = statfsSync(dataDir);
+  return { disk: bavail * bsize, memory: freemem() };
+}
+
+/** Left for everything else that this edge writes. */
+const DISK_KEPT = 64 << 20;
+/** Less than a device service's process takes. */
+const MEMORY_LEAST = 64 << 20;
+
+/**
+ * Whether one more customer fits, before anything is signed: its ring beside the rings of the others, which may all fill up at
+ * once, on the disk that is really free, and a process for its service in the memory that is.
+ * @throws AntirioError storageFull | busy
+ */
+export function checkRoom(
+  terms: Pick<ContractTerms, 'ringBudgetBytes'>,
+  others: readonly Pick<ContractTerms, 'ringBudgetBytes'>[],
+  spare: Spare,
+): void {
+  const reserved = others.reduce((sum, one) => sum + one.ringBudgetBytes, 0);
+  const wanted = terms.ringBudgetBytes;
+  if (reserved + wanted + DISK_KEPT > spare.disk)
+    throw new AntirioError('storageFull', `no room for a ring of ${wanted} bytes`, {
+      free: spare.disk,
+      reserved,
+      kept: DISK_KEPT,
+    });
+  if (spare.memory < MEMORY_LEAST)
+    throw new AntirioError('busy', 'no memory for another service', {
+      free: spare.memory,
+      least: MEMORY_LEAST,
+    });
+}
