@@ -16,6 +16,7 @@ export type Invariant =
   | 'takeover'
   | 'acting'
   | 'converged'
+  | 'escrow'
   | 'crashed';
 
 export interface Violation {

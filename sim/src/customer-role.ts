@@ -107,7 +107,9 @@ export function customerRole(links: PartyLinks, options: CustomerOptions): Role 
     switch (call.method) {
       case 'keyShare':
         callCentral(links, call, rooms, (central, reply) => {
-          central.keyShare(contractId, reply);
+          const { holder } = call.args;
+          if (holder === terms.central) central.keyShare(contractId, reply);
+          else links.holders.keep(holder, contractId, reply);
         });
         return;
       case 'record':

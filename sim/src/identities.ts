@@ -18,6 +18,9 @@ function identityNamed(name: string): Identity {
   return openIdentity({ edgeId, ed25519: toBase64(ed25519), x25519: toBase64(pkcs8(X25519, 'x25519')) });
 }
 
+/** Edges that hold shares of keys. */
+export const holderIds = [identityNamed('W').edgeId, identityNamed('V').edgeId] as const;
+
 export type NodeName = 'A' | 'B' | 'C' | 'central';
 
 export const identities: Readonly<Record<NodeName, Identity>> = {

@@ -150,6 +150,10 @@ export const mutants: readonly Mutant[] = [
     }),
   },
   {
+    name: 'share released without an opening on the ledger: a holder gives to whoever asks',
+    pieces: () => ({ ...honestPieces(), mayRelease: () => ({ ok: true, value: undefined }) }),
+  },
+  {
     name: 'recorded beats count: a customer lives as long as somebody replays it',
     pieces: () => ({
       ...honestPieces(),

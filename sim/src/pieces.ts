@@ -4,6 +4,7 @@ import {
   customerStep,
   judgeDownlink,
   leads,
+  mayRelease,
   nextBlock,
   providerStep,
   sight,
@@ -12,10 +13,11 @@ import type { CentralPieces } from './central-node.ts';
 import type { EdgePieces } from './edge.ts';
 import { verifies } from './frames.ts';
 import type { GapSource } from './gap-filler.ts';
+import type { HolderPieces } from './holders.ts';
 import { openRing } from './ring.ts';
 
 /** What the world is made of and a mutant may replace; everything else is as it is. */
-export interface Pieces extends CentralPieces, EdgePieces {
+export interface Pieces extends CentralPieces, EdgePieces, HolderPieces {
   readonly gapSource: (source: GapSource) => GapSource;
 }
 
@@ -27,6 +29,7 @@ export const honestPieces = (): Pieces => ({
   providerStep,
   judgeDownlink,
   leads,
+  mayRelease,
   nextBlock,
   sight,
   verifies,

@@ -4,6 +4,7 @@ import type { ContractTerms, Observed, PartyEffect } from '@antirio/service-cont
 import type { CentralNode } from './central-node.ts';
 import { countersOf, type EdgeDisk, type Role, type Rooms } from './edge.ts';
 import type { Session, Verifies } from './frames.ts';
+import type { Holders } from './holders.ts';
 import type { Host } from './host.ts';
 import { identities } from './identities.ts';
 import { sign, type Payload } from './ledger.ts';
@@ -18,6 +19,7 @@ export interface PartyLinks {
   readonly centralHost: Host;
   readonly central: () => CentralNode;
   readonly network: Network;
+  readonly holders: Holders;
   readonly terms: ContractTerms;
   /** Whose part it is. */
   readonly self: EdgeName;
@@ -123,6 +125,9 @@ export function providerRole(links: PartyLinks, options: ProviderOptions): Role 
       });
     });
   };
+  /** The whole key, or a threshold of shares. */
+  const opens = (shares: readonly unknown[] | null): boolean =>
+    shares === null ? terms.opening === 'autonomous' : shares.length >= terms.escrow.threshold;
   const transact = (call: Call, rooms: Rooms, payload: Payload): void => {
     const tx = sign(identities[self], host.dice, payload);
     callCentral(links, call, rooms, (central, reply) => {
@@ -159,6 +164,14 @@ export function providerRole(links: PartyLinks, options: ProviderOptions): Role 
           central.record(contractId, reply);
         });
         return;
+      case 'share': {
+        const { holder, opening } = call.args;
+        // holders need the ledger for all they do: who is cut off from the centre is from them
+        callCentral(links, call, rooms, (_central, reply) => {
+          links.holders.release(terms.provider, holder, contractId, opening, reply);
+        });
+        return;
+      }
       case 'open': {
         const through = rooms.ring.last;
         const body = { contractId, root: sha256Hex(utf8(String(through))), count: through, through };
@@ -198,7 +211,7 @@ export function providerRole(links: PartyLinks, options: ProviderOptions): Role 
           perform(effect, rooms);
           return;
         case 'openKeys':
-          if (!disk.keysGiven || (terms.opening === 'witnessed' && effect.shares === null)) return;
+          if (!disk.keysGiven || !opens(effect.shares)) return;
           keys = true;
           host.after(1, () => {
             observe(rooms);

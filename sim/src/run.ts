@@ -106,7 +106,11 @@ export function runSeed(seed: number, options: RunOptions = {}): RunResult {
 }
 
 export function runScenario(scenario: Scenario, options: RunOptions = {}): RunResult {
-  const late: { downlinks?: ReturnType<typeof watchDownlinks>; health?: ReturnType<typeof watchHealth> } = {};
+  const late: {
+    judge?: Judge;
+    downlinks?: ReturnType<typeof watchDownlinks>;
+    health?: ReturnType<typeof watchHealth>;
+  } = {};
   const servers = new Set<string>();
   let phaseListener: (node: NodeName, phase: string) => void = () => undefined;
   const world = createWorld(scenario, {
@@ -119,6 +123,9 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
       if (phase === 'active') servers.add(node);
       phaseListener(node, phase);
     },
+    onTheft: (holder) => {
+      late.judge?.broken('escrow', `${holder} gives its share without an opening on the ledger`);
+    },
     onRuling: (overMs, provider) => {
       late.health?.onRuling(overMs, provider);
     },
@@ -127,7 +134,7 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
   const judge = createJudge(engine, trace);
   const downlinks = watchDownlinks(engine, judge);
   const health = watchHealth(world, judge, scenario.ledgerMs);
-  Object.assign(late, { downlinks, health });
+  Object.assign(late, { judge, downlinks, health });
   let sent = 0;
   let lastByA = -1;
   world.radio.onDownlink((emission) => {

@@ -1,5 +1,5 @@
 import { contractTerms, type ContractTerms } from '@antirio/service-contract';
-import { identities } from './identities.ts';
+import { holderIds, identities } from './identities.ts';
 import { rollDice, type Dice } from './random.ts';
 
 /** Everything about a run that its seed decides before it begins. Times are true milliseconds. */
@@ -387,6 +387,9 @@ export function drawScenario(seed: number): Scenario {
   const leaseMs = dice.pick([3000, 3000, 3000, 1000, 500, 500, 5000]);
   const opening = dice.chance(0.75) ? ('witnessed' as const) : ('autonomous' as const);
   const returnBackoffMs = dice.pick([0, 500, 2000]);
+  // of its own stream: the rest of a seed's world is the same with it and without
+  const shared = opening === 'witnessed' && rollDice(seed, 'escrow').chance(0.4);
+  const escrow = shared ? { threshold: 2, holders: [identities.central.edgeId, ...holderIds] } : {};
   const calm = dice.chance(0.4);
   const rate = (): number => (dice.chance(0.5) ? dice.between(0.98, 1.02) : dice.pick([0.98, 1.02]));
   return {
@@ -404,6 +407,7 @@ export function drawScenario(seed: number): Scenario {
         confidentiality: 'process',
         opening,
         standby: 'hot',
+        escrow,
         stakes: { customer: 100, provider: 100 },
         heartbeatIntervalMs: 200,
         missedBeats: 3,

@@ -9,6 +9,7 @@ import { createEngine, type Engine } from './engine.ts';
 import { setLinks } from './faults.ts';
 import type { Frame } from './frames.ts';
 import { createGateway } from './gateway.ts';
+import { createHolders } from './holders.ts';
 import { createHost, type Host } from './host.ts';
 import { identities } from './identities.ts';
 import { createLedger, type SimLedger } from './ledger.ts';
@@ -57,6 +58,7 @@ export interface WorldPorts {
   readonly onMayAct: (epoch: number, from: number, by: NodeName) => void;
   readonly onPhase: (node: NodeName, phase: string) => void;
   readonly onRuling: (overMs: number, provider: EdgeId) => void;
+  readonly onTheft: (holder: EdgeId) => void;
 }
 
 const nameOf = new Map<EdgeId, NodeName>([
@@ -101,6 +103,11 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
   const ledger = createLedger(all, dice('ledger'), hosts.central.clock.wall());
   const centralDisk: CentralDisk = { seen: undefined, shares: new Set(), blocks: new Map() };
 
+  const holders = createHolders({
+    ...{ engine, trace, dice: dice('holders'), ledger, contracts: all, pieces },
+    until: scenario.healAt,
+    onTheft: ports.onTheft,
+  });
   const deliver = (to: NodeName, from: EdgeId, datagram: Datagram): void => {
     if (to === 'central') central.onDatagram(from, datagram);
     else edgeOf(to)?.onDatagram(from, datagram);
@@ -122,6 +129,7 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
     host: hosts[name],
     centralHost: hosts.central,
     central: () => central,
+    holders,
     network,
     terms: of,
     send: (effect) => {

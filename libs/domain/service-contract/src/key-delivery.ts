@@ -13,11 +13,6 @@ export interface KeyDelivery {
 
 export const nothingDelivered: KeyDelivery = { sharesWith: [], withProvider: false };
 
-/** Whether every holder has its share. */
-export function sharesDelivered(terms: EscrowOf, { sharesWith }: KeyDelivery): boolean {
-  return holdersOf(terms).every((holder) => sharesWith.includes(holder));
-}
-
 /** What is to be delivered next, each to whom. `provider`: whether its turn may come at all. */
 export function deliverNext(
   terms: EscrowOf & { readonly contractId: string },
