@@ -161,6 +161,7 @@ async function onlyOne({ serviceId, imageId, instance }: Seen): Promise<void> {
   const from = downs.length;
   const heard = head;
   await until('all that was heard is stored', () => (isStored(heard) ? true : undefined), 45_000);
+  await until('something is answered', () => (downs.length > from ? true : undefined), 45_000);
   expect([...new Set(downs.slice(from).map(({ pid }) => pid))]).toEqual([instance?.pid]);
 }
 
