@@ -43,7 +43,7 @@ export function onEpoch(state: CustomerState, epoch: number, holder: EdgeId, now
   const next = { ...state, stableSince, returnHeard: false, forced: false };
   if (holder === terms.provider) {
     const back = { at: 'recovering', epoch, ...waitsOf(state) } as const;
-    return enter({ ...next, elsewhere: undefined }, back, 'fenced', { epoch });
+    return enter({ ...next, elsewhere: undefined, yieldPause: undefined }, back, 'fenced', { epoch });
   }
   return [{ ...next, elsewhere: epoch }, [{ type: 'note', milestone: 'fenced', detail: { epoch, holder } }]];
 }

@@ -75,6 +75,7 @@ export interface CustomerState {
   /** The operator's two confirmations: the back-off and what is left to be fetched are not waited for. */
   readonly forced: boolean;
   readonly yielding: Yielding;
+  readonly yieldPause: YieldPause | undefined;
   readonly senses: Senses;
   /** When a beat told of our gateways last. */
   readonly gatewaysAt: number;
@@ -105,6 +106,12 @@ export function notYielding(now: number): Yielding {
     sealAskedAt: -Infinity,
     released: false,
   };
+}
+
+/** After a handover that nobody took: the next one by itself is not before `until`. Forgotten at a restart. */
+export interface YieldPause {
+  readonly until: number;
+  readonly forMs: number;
 }
 
 /** Who comes back from a last gasp is well: what it asked for then is over, and it wants its sensors. */
@@ -143,6 +150,7 @@ export function createCustomer(
     held: false,
     forced: false,
     yielding: notYielding(now),
+    yieldPause: undefined,
     senses: keenSenses,
     gatewaysAt: -Infinity,
     elsewhere: undefined,

@@ -2,7 +2,7 @@ import { call, chain, enter, notYielding, type CustomerState, type Step } from '
 import { surelyPassed } from './lease.ts';
 import type { CallArgs, CallMethod } from './messages.ts';
 import { actUnder, type PartyEvent } from './party.ts';
-import { isPlanned, waitsAfter, type Waits } from './yield-word.ts';
+import { isPlanned, waitsAfter, type SignedWord, type Waits } from './yield-word.ts';
 
 /** The customer gives its service away while it lives: make before break. */
 
@@ -12,6 +12,9 @@ const WORD_AGAIN_MS = 250;
 const SEAL_AGAIN_MS = 1000;
 /** Nobody has taken what we gave up: we take it ourselves. */
 const UNTAKEN_MS = 6000;
+/** After a handover by ourselves that failed, doubled with each that follows. */
+const PAUSE_MS = 30_000;
+const LONGEST_PAUSE_MS = 3_600_000;
 
 /** What is asked of the customer from outside its contract's course; undefined where the event is something else. */
 export function onTold(state: CustomerState, event: PartyEvent, now: number): Step | undefined {
@@ -29,6 +32,19 @@ export function onTold(state: CustomerState, event: PartyEvent, now: number): St
   }
 }
 
+/** An operator's word always goes; a hold stops all others, and a failure delays who could go on acting. */
+function mayYield({ held, yieldPause }: CustomerState, { body }: SignedWord, now: number): boolean {
+  if (body.cause === 'planned') return true;
+  return !held && (body.cause === 'terminating' || yieldPause === undefined || now >= yieldPause.until);
+}
+
+function yieldFailed(state: CustomerState, now: number): CustomerState {
+  const { phase, yieldPause } = state;
+  if ((phase.at !== 'yielding' && phase.at !== 'yielded') || isPlanned(phase.word)) return state;
+  const forMs = yieldPause === undefined ? PAUSE_MS : Math.min(2 * yieldPause.forMs, LONGEST_PAUSE_MS);
+  return { ...state, yieldPause: { until: now + forMs, forMs } };
+}
+
 function onYieldAsked(
   state: CustomerState,
   { word }: Extract<PartyEvent, { type: 'yieldAsked' }>,
@@ -37,6 +53,7 @@ function onYieldAsked(
   const { phase, terms } = state;
   const isOurs = word.body.contractId === terms.contractId && word.by === terms.customer;
   if (phase.at !== 'guarded' || !isOurs || word.body.epoch !== phase.epoch) return [state, []];
+  if (!mayYield(state, word, now)) return [state, []];
   // Nobody is there to take it.
   if (now - state.providerHeardAt > PROVIDER_SILENT_MS) return [state, []];
   const next = { ...state, forced: false, yielding: notYielding(now) };
@@ -44,17 +61,20 @@ function onYieldAsked(
   return enter(next, { at: 'yielding', epoch, word }, 'yielding', { epoch, cause });
 }
 
-/** We act until the provider says that it reads; a dying edge waits only so long. */
+/** We act until the provider says that it reads; only who ends anyway gives up unread. */
 export function whileYielding(state: CustomerState, now: number): Step {
   const { phase, terms, yielding } = state;
   if (phase.at !== 'yielding') return [state, []];
-  const planned = isPlanned(phase.word);
+  const ends = phase.word.body.cause === 'terminating';
+  const waitsMs = ends ? terms.yielding.gaspBoundMs : terms.yielding.boundMs;
   if (yielding.providerReads === phase.epoch) return giveUp(state, now);
-  if (now - yielding.since < (planned ? terms.yielding.boundMs : terms.yielding.gaspBoundMs))
-    return sayWord(state, now);
-  if (!planned) return giveUp(state, now);
+  if (now - yielding.since < waitsMs) return sayWord(state, now);
+  if (ends) return giveUp(state, now);
   const { epoch } = phase;
-  return enter(state, { at: 'guarded', epoch }, 'yieldFailed', { epoch, waitedMs: terms.yielding.boundMs });
+  return enter(yieldFailed(state, now), { at: 'guarded', epoch }, 'yieldFailed', {
+    epoch,
+    waitedMs: waitsMs,
+  });
 }
 
 /** By call and by datagram: a dying edge's connections may be gone first. */
@@ -128,7 +148,7 @@ export function guardsAgain(
   const { phase } = state;
   if (phase.at !== 'yielded' || taken.epoch <= phase.epoch) return undefined;
   const acting = actUnder(state.acting, taken.epoch, now + surelyPassed(taken.actAfterMs));
-  const next = { ...state, acting, elsewhere: undefined };
+  const next = { ...yieldFailed(state, now), acting, elsewhere: undefined };
   return enter(next, { at: 'guarded', epoch: taken.epoch }, 'yieldFailed', {
     epoch: taken.epoch,
   });

@@ -123,6 +123,9 @@ test('a store that refuses writes is told once a second, a passing refusal not a
     [3000, tick],
   ] as const);
   expect(stays.said).toEqual(['disk', 'disk']);
+  const paused = { ...stays.state, yieldPause: { until: 40_000, forMs: 30_000 } };
+  expect(causes(driveCustomer(paused, tick, 39_900).effects)).toEqual([]);
+  expect(causes(driveCustomer(paused, tick, 40_000).effects)).toEqual(['disk']);
 });
 
 test('beats tell of the gateways now and then, the most silent first, in one datagram', () => {

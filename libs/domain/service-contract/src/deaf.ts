@@ -105,8 +105,9 @@ function isDeaf({ senses, observed, terms }: CustomerState, claim: DeafClaim, no
 
 /** Nothing is given away by itself while an operator holds us. */
 function gasp(state: CustomerState, cause: 'deaf' | 'disk', now: number): CustomerStep {
-  const { senses, held, phase } = state;
+  const { senses, held, phase, yieldPause } = state;
   if (held || phase.at !== 'guarded' || now - senses.saidAt < SAY_AGAIN_MS) return [state, []];
+  if (yieldPause !== undefined && now < yieldPause.until) return [state, []];
   return [{ ...state, senses: { ...senses, saidAt: now } }, [{ type: 'lastGasp', cause }]];
 }
 

@@ -32,9 +32,9 @@ export type SignedWord = z.output<typeof signedWord>;
 
 /** How a customer gives its service away. Durations in ms. */
 export const yieldTerms = z.strictObject({
-  /** A planned handover that the provider does not read by then is given up, and the customer goes on. */
+  /** A handover that the provider does not read by then is given up, and the customer goes on. */
   boundMs: z.int().min(1000).max(600_000).default(30_000),
-  /** Who is dying waits no longer for the provider to read before it releases its epoch. */
+  /** Who is terminated waits no longer for the provider to read before it releases its epoch. */
   gaspBoundMs: z.int().min(100).max(60_000).default(2000),
 });
 

@@ -116,6 +116,42 @@ describe('a customer that gives its service away', () => {
     expect(state.phase).toEqual({ at: 'yielded', epoch: 1, word: gasp });
   });
 
+  test('that is ill and not taken over goes on acting, and asks more and more seldom', () => {
+    const at: number[] = [];
+    let acted = 0;
+    let state = customerAt({ at: 'guarded', epoch: 1 });
+    const until = 4 * 3_600_000;
+    for (let now = 0; now < until; now += 500) {
+      if (now % 1000 === 0) ({ state } = driveCustomer(state, fromProvider(vigil({})), now));
+      const { epoch = 0 } = state.phase;
+      const before: string = state.phase.at;
+      const heat = { type: 'yieldAsked', word: wordBy(customer, 'heat', epoch) } as const;
+      if (now % 5000 === 0) ({ state } = driveCustomer(state, heat, now));
+      const after: string = state.phase.at;
+      if (before === 'guarded' && after === 'yielding') at.push(now);
+      ({ state } = driveCustomer(state, tick, now));
+      if (state.phase.at === 'guarded' || state.phase.at === 'yielding') acted += 500;
+    }
+    expect([acted, state.phase.epoch]).toEqual([until, 1]);
+    const pauses = at.slice(1).map((one, n) => (one - (at[n] ?? 0) - terms.yielding.boundMs) / 1000);
+    expect(pauses.slice(0, 4)).toEqual([30, 60, 120, 240]);
+    expect(pauses.at(-1)).toBe(3600);
+  }, 20_000);
+
+  test('that is held gives its service away as planned only', () => {
+    const held: readonly (readonly [number, PartyEvent])[] = [
+      [1, { type: 'held', held: true }],
+      [5, fromProvider(vigil({}))],
+    ];
+    for (const cause of ['terminating', 'battery', 'heat', 'disk', 'deaf'] as const) {
+      const gasp: PartyEvent = { type: 'yieldAsked', word: wordBy(customer, cause) };
+      const { state } = told(customerAt({ at: 'guarded', epoch: 1 }), [...held, [10, gasp]]);
+      expect([cause, state.phase.at]).toEqual([cause, 'guarded']);
+    }
+    const { state } = told(customerAt({ at: 'guarded', epoch: 1 }), [...held, [10, asked]]);
+    expect(state.phase.at).toBe('yielding');
+  });
+
   test('starts again as it was when a last gasp had come to nothing yet', () => {
     const gasp = wordBy(customer, 'battery');
     expect(customerAt({ at: 'yielding', epoch: 1, word: gasp }).phase).toEqual({ at: 'guarded', epoch: 1 });
