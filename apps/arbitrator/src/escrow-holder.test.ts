@@ -9,45 +9,19 @@ import {
   openIdentity,
   parseEdgeId,
   signDocument,
-  type EdgeId,
   type Identity,
-  type SealKey,
 } from '@antirio/kernel';
 import { RING_ROOT_KIND } from '@antirio/ledger-machine';
-import { contractTerms, type ContractTerms } from '@antirio/service-contract';
+import { central, contractId, customer, provider, sealKeyOf, terms, witness } from './escrow.fixture.ts';
 import { createEscrowHolder, type EscrowHolder } from './escrow-holder.ts';
 import { openEscrowStore, type EscrowStore } from './escrow-store.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import { divideKeys, openKeys, type DividedKeys } from './sealed-keys.ts';
 
-const edges = [1, 2, 3, 4].map(() => openIdentity(generateIdentity()));
-const [customer, provider, central, witness] = edges as [Identity, Identity, Identity, Identity];
-const contractId = '6f1b2b52-4a3d-4c86-9f0e-a7d1c45be02f';
-const terms: ContractTerms = contractTerms.parse({
-  version: 1,
-  contractId,
-  customer: customer.edgeId,
-  provider: provider.edgeId,
-  central: central.edgeId,
-  set: { setId: 'bridge', service: 'lora', devices: [{ devEui: '00000000000000aa', devAddr: '0000000a' }] },
-  image: { imageName: 'lora', imageCid: 'i', configCid: 'c' },
-  confidentiality: 'process',
-  opening: 'witnessed',
-  standby: 'hot',
-  stakes: { customer: 100, provider: 100 },
-  slots: { customer: 0, provider: 1 },
-  escrow: { threshold: 2, holders: [central.edgeId, witness.edgeId] },
-  expiresAt: 10,
-});
 const secrets = (keyVersion: number) => ({
   keyVersion,
   sessions: [{ devEui: '00000000000000aa', devAddr: '0000000a', nwkSKey: '11'.repeat(16) }],
 });
-const sealKeyOf = (edge: EdgeId): SealKey => {
-  const found = edges.find(({ edgeId }) => edgeId === edge);
-  if (found === undefined) throw new TypeError('unknown edge');
-  return found.sealKey;
-};
 const divide = (version = 1): Promise<DividedKeys> =>
   divideKeys(customer, terms, {}, secrets(version), sealKeyOf, systemRandom);
 

@@ -1,44 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
 import { systemRandom } from '@antirio/host';
-import {
-  fromHex,
-  generateIdentity,
-  openIdentity,
-  openSealed,
-  parseEdgeId,
-  sealTo,
-  sha256Hex,
-  signDocument,
-  toBase64,
-  type EdgeId,
-  type Identity,
-  type SealKey,
-} from '@antirio/kernel';
+import { fromHex, openSealed, parseEdgeId, sealTo, sha256Hex, signDocument, toBase64 } from '@antirio/kernel';
 import { createSessionCipher, parseDevAddr } from '@antirio/lorawan';
-import { KEY_HEADER_KIND, contractTerms, type ContractTerms } from '@antirio/service-contract';
+import { KEY_HEADER_KIND } from '@antirio/service-contract';
+import { central, contractId, customer, provider, sealKeyOf, terms, witness } from './escrow.fixture.ts';
 import { genuineOf, keepGenuine, type KeptFrames } from './genuine-sample.ts';
 import { divideKeys, openKeys, type DividedKeys, type KeyPackage, type Secrets } from './sealed-keys.ts';
 import { claimOf, judgeWrongKeys, readClaim, unverified, type WrongKeysClaim } from './wrong-keys.ts';
 
-const edges = [1, 2, 3, 4].map(() => openIdentity(generateIdentity()));
-const [customer, provider, central, witness] = edges as [Identity, Identity, Identity, Identity];
-const contractId = '6f1b2b52-4a3d-4c86-9f0e-a7d1c45be02f';
-const terms: ContractTerms = contractTerms.parse({
-  version: 1,
-  contractId,
-  customer: customer.edgeId,
-  provider: provider.edgeId,
-  central: central.edgeId,
-  set: { setId: 'bridge', service: 'lora', devices: [{ devEui: '00000000000000aa', devAddr: '0000000a' }] },
-  image: { imageName: 'lora', imageCid: 'i', configCid: 'c' },
-  confidentiality: 'forward',
-  opening: 'witnessed',
-  standby: 'hot',
-  stakes: { customer: 100, provider: 100 },
-  slots: { customer: 0, provider: 1 },
-  escrow: { threshold: 2, holders: [central.edgeId, witness.edgeId] },
-  expiresAt: 10,
-});
 const RIGHT = '11'.repeat(16);
 const WRONG = '99'.repeat(16);
 const secretsWith = (nwkSKey: string): Secrets => ({
@@ -53,11 +22,6 @@ function uplink(fcnt: number, key = RIGHT): Uint8Array {
   return cipher.build({ direction: 'up', confirmed: false, devAddr, fcnt });
 }
 
-const sealKeyOf = (edge: EdgeId): SealKey => {
-  const found = edges.find(({ edgeId }) => edgeId === edge);
-  if (found === undefined) throw new TypeError('unknown edge');
-  return found.sealKey;
-};
 const divide = (key: string): Promise<DividedKeys> =>
   divideKeys(customer, terms, {}, secretsWith(key), sealKeyOf, systemRandom);
 const ring = [uplink(7), uplink(8), uplink(9, '55'.repeat(16))].map((bytes, i) => ({
