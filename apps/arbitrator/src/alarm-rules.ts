@@ -81,6 +81,8 @@ function notForwarded({ forwarding }: ContractFacts): string | undefined {
   if (forwarding === undefined) return undefined;
   const { state, lost } = forwarding;
   if (state === 'revoked') return 'the customer’s cloud refuses our login: nothing more is forwarded';
+  if (state === 'notAllowed')
+    return 'the customer’s cloud is in a network where this edge forwards nothing to (coreData.forwardingHosts)';
   return lost > 0 ? `${lost} readings were given up before the customer’s cloud took them` : undefined;
 }
 

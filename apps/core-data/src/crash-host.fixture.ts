@@ -12,7 +12,10 @@ const broker = createBroker(
 await broker.start();
 const bus = createLocalBus(broker, log);
 const ports = { clock: systemClock, random: systemRandom, log, bus };
-const room = createCoreData(coreDataOptions.parse({ dataDir, port: 0 }), ports);
+const room = createCoreData(
+  coreDataOptions.parse({ dataDir, port: 0, forwardingHosts: ['127.0.0.1'] }),
+  ports,
+);
 await room.start();
 process.on('disconnect', () => process.exit(0));
 process.send?.({ http: room.port, mqtt: broker.ports[0] ?? 0 });

@@ -50,6 +50,22 @@ export const coreDataOptions = z.strictObject({
   forwarding: z
     .record(ruleName, z.strictObject({ rule: forwardingRule, loginFile: z.string().min(1).optional() }))
     .default({}),
+  /**
+   * Hosts in networks that are not public, or this one, which rules of others (contracts) may forward to all the same: `host` or
+   * `host:port`, as URLs have them.
+   */
+  forwardingHosts: z
+    .array(
+      z
+        .string()
+        .max(260)
+        .regex(
+          /^(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?$/,
+          'host or host:port, in lower case, IPv6 in brackets',
+        ),
+    )
+    .max(64)
+    .default([]),
 });
 
 export type CoreDataOptions = z.output<typeof coreDataOptions>;

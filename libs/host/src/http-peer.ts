@@ -1,5 +1,6 @@
 import { Agent, request, type IncomingMessage, type RequestOptions } from 'node:http';
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
+import type { LookupFunction } from 'node:net';
 import { AntirioError, concatBytes, errorCodes, fromUtf8, type ErrorCode } from '@antirio/kernel';
 import { withoutLogins } from './logins.ts';
 import { openHttpStream, type HttpStream, type HttpStreamCall } from './http-stream.ts';
@@ -40,7 +41,13 @@ export interface HttpPeer {
   close(): void;
 }
 
-export type PeerAddress = { readonly url: string } | { readonly socketPath: string };
+export type PeerAddress =
+  | {
+      readonly url: string;
+      /** In place of the system's resolver, for names; an address in the URL is taken as it is. */
+      readonly lookup?: LookupFunction | undefined;
+    }
+  | { readonly socketPath: string };
 
 function readBody(incoming: IncomingMessage, limit: number): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
@@ -81,6 +88,7 @@ function baseOf(address: PeerAddress): Base {
     port: base.port,
     authority: base.host,
     below: base.pathname.replace(/\/$/, ''),
+    ...(address.lookup === undefined ? {} : { lookup: address.lookup }),
   };
 }
 
@@ -177,7 +185,8 @@ export function httpPeer(address: PeerAddress): HttpPeer {
   };
   return {
     async call(call) {
-      const plain = !tls && mayShare(call) ? plainRequest(base(), call) : undefined;
+      const isOrdinary = !tls && base().lookup === undefined;
+      const plain = isOrdinary && mayShare(call) ? plainRequest(base(), call) : undefined;
       if (plain !== undefined) return pipelined(plain);
       try {
         return await once(call);

@@ -6,13 +6,15 @@ import { describeError, isAntirioError, type Clock, type Random } from '@antirio
 import type { EventReader } from '../event-reader.ts';
 import type { Arrival, Arrivals } from './arrivals.ts';
 import type { ForwardingLogin, ForwardingRule, Progress, RuleStore, StoredRule } from './rules.ts';
+import { isNotAllowed } from './destinations.ts';
 import { openSink, type Outgoing, type Sink } from './sinks.ts';
 
 /**
- * `forwarding`; `waiting`: the receiver does not take anything now; `needsLogin`: it has to be given again after a start; `revoked`: the
- * receiver refuses the login, nothing more is sent until there is another one; `ended`: everything up to its end is done with.
+ * `forwarding`; `waiting`: the receiver does not take anything now; `notAllowed`: the receiver is in a network where this edge forwards
+ * nothing to; `needsLogin`: it has to be given again after a start; `revoked`: the receiver refuses the login, nothing more is sent until
+ * there is another one; `ended`: everything up to its end is done with.
  */
-export type ForwardingState = 'forwarding' | 'waiting' | 'needsLogin' | 'revoked' | 'ended';
+export type ForwardingState = 'forwarding' | 'waiting' | 'notAllowed' | 'needsLogin' | 'revoked' | 'ended';
 
 export interface ForwardingStatus extends Progress {
   readonly id: string;
@@ -35,6 +37,8 @@ export interface Forwarder {
 }
 
 export interface ForwarderPorts {
+  /** Hosts that need not be public ones for this rule; undefined: it may go anywhere. */
+  readonly hosts: readonly string[] | undefined;
   readonly arrivals: Arrivals;
   readonly reader: Pick<EventReader, 'eventAt'>;
   readonly commit: Pick<GroupCommit, 'run'>;
@@ -88,15 +92,16 @@ export function createForwarder(stored: StoredRule, ports: ForwarderPorts): Forw
     sink = undefined;
     await old?.close();
   };
+  const isIdle = (): boolean => state === 'needsLogin' || state === 'revoked' || state === 'ended';
   const failed = (error: unknown): void => {
     lastError = describeError(error);
-    if (state === 'forwarding') {
-      state = 'waiting';
-      log.warn({ error: lastError }, 'readings wait until they are taken');
-    }
+    const next = isNotAllowed(error) ? 'notAllowed' : 'waiting';
+    if (isIdle() || state === next) return;
+    state = next;
+    log.warn({ error: lastError }, 'readings wait until they are taken');
   };
   const taken = (): void => {
-    if (state === 'waiting') {
+    if (state === 'waiting' || state === 'notAllowed') {
       state = 'forwarding';
       lastError = undefined;
       log.info('readings are taken again');
@@ -105,7 +110,7 @@ export function createForwarder(stored: StoredRule, ports: ForwarderPorts): Forw
   /** One attempt. @throws AntirioError forbidden where the login is refused */
   const attempt = async (outgoing: Outgoing): Promise<'sent' | 'refused' | 'later'> => {
     try {
-      sink ??= openSink(rule, known, random);
+      sink ??= openSink(rule, known, ports);
       await sink.send(outgoing);
       taken();
       return 'sent';
@@ -196,7 +201,6 @@ export function createForwarder(stored: StoredRule, ports: ForwarderPorts): Forw
       await forget();
     }
   };
-  const isIdle = (): boolean => state === 'needsLogin' || state === 'revoked' || state === 'ended';
   const round = async (): Promise<void> => {
     if (isIdle()) return;
     const mine = generation;

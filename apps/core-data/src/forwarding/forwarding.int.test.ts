@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fork, type ChildProcess } from 'node:child_process';
@@ -32,6 +32,8 @@ class Cloud {
   /** Logins that it takes; of others nothing. */
   allowed: ((user: string) => boolean) | undefined;
   url = '';
+  /** Where an answer sends us that is neither. */
+  redirect = '';
   #server: Server | undefined;
   #port = 0;
 
@@ -53,7 +55,7 @@ class Cloud {
     const login = Buffer.from(authorization.replace('Basic ', ''), 'base64').toString();
     if (this.allowed?.(login.split(':')[0] ?? '') === false) response.writeHead(403).end();
     else if (mood === 'cut') socket.destroy();
-    else if (mood !== 'lost' && mood !== 201) response.writeHead(mood).end();
+    else if (mood !== 'lost' && mood !== 201) response.writeHead(mood, { location: this.redirect }).end();
     else {
       this.#take(body, id, authorization);
       if (mood === 'lost') socket.destroy();
@@ -262,6 +264,37 @@ describe('forwarding by HTTP', () => {
     ])
       await expect(put({ rule: rule(bad) })).rejects.toMatchObject({ code: 'invalidInput' });
   });
+});
+
+test('what is not allowed to be reached is not, by its name either, and says so', async () => {
+  let asked = 0;
+  const inside = createTcpServer((socket) => {
+    asked += 1;
+    socket.destroy();
+  });
+  await new Promise<void>((resolve) => inside.listen(0, '127.0.0.1', resolve));
+  const { port } = inside.address() as AddressInfo;
+  try {
+    const barred = ['http://127.1.0.0', 'http://localhost', 'http://[::ffff:7f00:1]', 'mqtt://localhost'];
+    for (const host of barred) {
+      await put({ rule: rule({ kind: host.startsWith('mqtt') ? 'mqtt' : 'http', url: `${host}:${port}/` }) });
+      await post('c.d0', 1);
+      const told = async (): Promise<true | undefined> =>
+        (await status())['state'] === 'notAllowed' || undefined;
+      expect({ host, told: await waitFor(systemClock, 5000, told) }).toEqual({ host, told: true });
+      expect(await status()).toMatchObject({ lastError: expect.stringContaining('forwardingHosts') });
+    }
+    const ready = (await callJson(core, { path: '/api/v3/ready' })) as { checks: Record<string, unknown> };
+    expect(ready.checks['forwarding']).toMatchObject({ detail: expect.stringContaining('one notAllowed') });
+    // a receiver that is allowed sends us to one that is not
+    cloud.redirect = `http://localhost:${port}/`;
+    cloud.mood.push(307);
+    await put({ rule: rule() });
+    expect(await waitFor(systemClock, 10_000, () => cloud.received.length > 0 || undefined)).toBe(true);
+    expect(asked).toBe(0);
+  } finally {
+    inside.close();
+  }
 });
 
 test('forwarding by MQTT reaches a broker that dies and comes back', async () => {

@@ -4,9 +4,15 @@ import { AntirioError } from '@antirio/kernel';
 import type { Check, Database } from '@antirio/host';
 import type { Room } from '../core-data.ts';
 import { createArrivals } from './arrivals.ts';
-import { createForwarder, type Forwarder, type ForwardingStatus } from './forwarder.ts';
+import { createForwarder, type Forwarder, type ForwardingState, type ForwardingStatus } from './forwarder.ts';
 import type { CoreDataOptions } from '../options.ts';
-import { forwardingLogin, openRuleStore, type ForwardingLogin, type ForwardingRule } from './rules.ts';
+import {
+  forwardingLogin,
+  openRuleStore,
+  type ForwardingLogin,
+  type ForwardingRule,
+  type StoredRule,
+} from './rules.ts';
 
 /** What becomes of stored events elsewhere: rules, each with a forwarder of its own. */
 export interface Forwarding {
@@ -26,6 +32,7 @@ export interface Forwarding {
   stop(): Promise<void>;
 }
 
+const TROUBLED: ReadonlySet<ForwardingState> = new Set(['waiting', 'notAllowed', 'revoked']);
 const MOST = 64;
 const NONE = { sent: 0, refused: 0, dropped: 0 } as const;
 
@@ -62,9 +69,14 @@ export function openForwarding(room: Room, db: Database): Forwarding {
     random: ports.random,
     log: ports.log,
   };
+  // what others have this edge forward may not go to its own networks; what its own configuration says may
+  const begun = (stored: StoredRule): Held => {
+    const isOwn = options.forwarding[stored.id]?.rule.url === stored.rule.url;
+    const hosts = isOwn ? undefined : options.forwardingHosts;
+    return { rule: stored.rule, forwarder: createForwarder(stored, { ...parts, hosts }) };
+  };
   const held = new Map<string, Held>();
-  for (const stored of store.all())
-    held.set(stored.id, { rule: stored.rule, forwarder: createForwarder(stored, parts) });
+  for (const stored of store.all()) held.set(stored.id, begun(stored));
   const must = (id: string): Held => {
     const found = held.get(id);
     if (found === undefined) throw new AntirioError('notFound', `nothing is forwarded as ${id}`);
@@ -84,7 +96,7 @@ export function openForwarding(room: Room, db: Database): Forwarding {
     const cursor = before === undefined || before.state === 'ended' ? begin(rule) : before.cursor;
     const stored = { id, rule, progress: { cursor, sent, refused, dropped } };
     store.put(stored);
-    held.set(id, { rule, forwarder: createForwarder(stored, parts) });
+    held.set(id, begun(stored));
   };
   return {
     all: () => [...held.values()].map(shown),
@@ -106,7 +118,7 @@ export function openForwarding(room: Room, db: Database): Forwarding {
     },
     check() {
       const told = [...held.values()].map(({ forwarder }) => forwarder.status());
-      const troubled = told.filter(({ state }) => state === 'waiting' || state === 'revoked');
+      const troubled = told.filter(({ state }) => TROUBLED.has(state));
       // storing goes on whatever becomes of them elsewhere
       return {
         ok: true,

@@ -1,6 +1,8 @@
+import type { LookupFunction } from 'node:net';
 import { createMqttSender } from '@antirio/bus';
 import { httpPeer } from '@antirio/host';
 import { AntirioError, toBase64, utf8, type Random } from '@antirio/kernel';
+import { resolverFor } from './destinations.ts';
 import type { ForwardingLogin, ForwardingRule } from './rules.ts';
 
 /** An event on its way out. */
@@ -37,9 +39,10 @@ function judge(status: number, name: string): void {
   throw new AntirioError(lasting ? 'invalidInput' : 'unavailable', `${name} answered ${status}`, { status });
 }
 
-function httpSink(url: string, login: ForwardingLogin | undefined): Sink {
+function httpSink(url: string, login: ForwardingLogin | undefined, lookup: LookupFunction | undefined): Sink {
   const { origin, pathname, search } = new URL(url);
-  const peer = httpPeer({ url: origin });
+  // redirects are not followed: they are answers like others
+  const peer = httpPeer({ url: origin, lookup });
   const authorization: Record<string, string> =
     login === undefined
       ? {}
@@ -61,9 +64,18 @@ function httpSink(url: string, login: ForwardingLogin | undefined): Sink {
 /** A device's name as one level of a topic. */
 const levelOf = (device: string): string => device.replace(/[/+#\0]/g, encodeURIComponent);
 
-export function openSink(rule: ForwardingRule, login: ForwardingLogin | undefined, random: Random): Sink {
-  if (rule.kind === 'http') return httpSink(rule.url, login);
-  const sender = createMqttSender({ url: rule.url, ...login }, random);
+/**
+ * `hosts`: those that may be reached besides public ones; undefined: all.
+ * @throws AntirioError unavailable where the rule's host is none of them
+ */
+export function openSink(
+  rule: ForwardingRule,
+  login: ForwardingLogin | undefined,
+  { random, hosts }: { readonly random: Random; readonly hosts: readonly string[] | undefined },
+): Sink {
+  const lookup = resolverFor(rule.url, hosts);
+  if (rule.kind === 'http') return httpSink(rule.url, login, lookup);
+  const sender = createMqttSender({ url: rule.url, lookup, ...login }, random);
   return {
     send: ({ id, device, body }) =>
       sender.send({

@@ -1,4 +1,4 @@
-import { connect as connectSocket } from 'node:net';
+import { connect as connectSocket, type LookupFunction } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { IClientOptions, MqttClient } from 'mqtt';
 import { AntirioError } from '@antirio/kernel';
@@ -7,7 +7,12 @@ import { within } from './within.ts';
 
 /** Where an MQTT broker is, and who we are there. */
 export type MqttAddress = (
-  | { /** `mqtt://[user:password@]host[:port]`, or `mqtts://` */ readonly url: string }
+  | {
+      /** `mqtt://[user:password@]host[:port]`, or `mqtts://` */
+      readonly url: string;
+      /** In place of the system's resolver, for names; an address in the URL is taken as it is. */
+      readonly lookup?: LookupFunction | undefined;
+    }
   | { readonly socketPath: string }
 ) & { readonly username?: string; readonly password?: string };
 
@@ -28,8 +33,9 @@ export function openStream(address: MqttAddress): Stream {
   if ('socketPath' in address) return connectSocket(address.socketPath);
   const { protocol, hostname, port } = new URL(address.url);
   const host = hostname.replace(/^\[|\]$/g, '');
-  if (protocol === 'mqtts:') return connectTls({ host, port: Number(port || 8883), servername: host });
-  return connectSocket({ host, port: Number(port || 1883), noDelay: true });
+  const by = address.lookup === undefined ? {} : { lookup: address.lookup };
+  if (protocol === 'mqtts:') return connectTls({ host, port: Number(port || 8883), servername: host, ...by });
+  return connectSocket({ host, port: Number(port || 1883), noDelay: true, ...by });
 }
 
 /** @throws AntirioError badConfig */
