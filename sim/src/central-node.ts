@@ -5,7 +5,7 @@ import {
   DEFAULT_LEASE_MS,
   createCentral,
   grantedSet,
-  isWordOf,
+  isWordNow,
   leaseRuns,
   neverTookOver,
   quietMs,
@@ -318,7 +318,8 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
         });
         later(() => {
           const question = { method: 'open', terms, life, record } as const;
-          const said = word !== undefined && isWordOf(word, terms, record) ? 'counts' : 'stale';
+          const said =
+            word !== undefined && isWordNow(word, terms, record, host.clock.wall()) ? 'counts' : 'stale';
           ask(word === undefined ? question : { ...question, word: said }, { reply: give, payloadOf });
         });
       });

@@ -9,7 +9,7 @@ import {
   evidence,
   handbackStatement,
   holdersOf,
-  isWordOf,
+  isWordNow,
   signedWord,
   leaseRuns,
   quietMs,
@@ -140,7 +140,8 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
       const life = contract.life.state;
       if (life === 'SETTLED') throw new AntirioError('gone', 'the contract is settled');
       const record = recordOf(set);
-      const said = word === undefined ? undefined : isWordOf(word, terms, record) ? 'counts' : 'stale';
+      const said =
+        word === undefined ? undefined : isWordNow(word, terms, record, clock.now()) ? 'counts' : 'stale';
       const kept = { ...shown, ...(said === 'counts' ? { word: JSON.stringify(word) } : {}) };
       const submit = (): Promise<unknown> =>
         ledger.submitUntilKnown({ type: 'contract/open', contractId, root, keyVersion, evidence: kept });

@@ -17,7 +17,7 @@ const word = z.strictObject({
   setId: z.string().max(64),
   epoch: z.int().min(1),
   cause: yieldCause,
-  /** The signer's wall clock, for operators' eyes only. */
+  /** The signer's wall clock: it counts for so long as the signer waits, by the clock of the centre. */
   at: z.number(),
 });
 
@@ -47,6 +47,24 @@ export function isPlanned({ body }: SignedWord): boolean {
 
 export function waitsAfter(said: SignedWord): Waits {
   return isPlanned(said) ? 'told' : 'start';
+}
+
+/** So far may the clocks of customer and centre differ. */
+export const WORD_SLACK_MS = 60_000;
+
+/**
+ * Whether the centre, whose clock says `now`, may open on this word: it is about this epoch, and the customer still waits for what it
+ * asked for, or has released the epoch and acts under it no more. A word that came to nothing is void with its time.
+ */
+export function isWordNow(
+  said: SignedWord,
+  terms: Parameters<typeof isWordOf>[1] & { readonly yielding: { readonly boundMs: number } },
+  record: { readonly epoch: number; readonly holder: EdgeId; readonly released: boolean },
+  now: number,
+): boolean {
+  if (!isWordOf(said, terms, record)) return false;
+  const ageMs = now - said.body.at;
+  return record.released || (ageMs <= terms.yielding.boundMs + WORD_SLACK_MS && ageMs >= -WORD_SLACK_MS);
 }
 
 /** Whether this is the customer's word about this contract, and the set still at the epoch that it is about. */

@@ -16,7 +16,14 @@ import type { Datagram } from './messages.ts';
 import type { PartyEvent } from './party.ts';
 import { createProvider, type ProviderPhase, type ProviderState } from './provider-state.ts';
 import { providerDesires } from './provider.ts';
-import { isWordOf, YIELD_KIND, type SignedWord, type YieldCause } from './yield-word.ts';
+import {
+  isWordNow,
+  isWordOf,
+  WORD_SLACK_MS,
+  YIELD_KIND,
+  type SignedWord,
+  type YieldCause,
+} from './yield-word.ts';
 
 const customer = openIdentity(generateIdentity());
 const terms = { ...shared, customer: customer.edgeId };
@@ -285,6 +292,15 @@ describe('the central arbitrator', () => {
     expect(isWordOf(word, terms, { ...record, holder: terms.provider })).toBe(false);
     expect(isWordOf(word, { ...terms, contractId: '00000000-0000-4000-8000-000000000000' })).toBe(false);
     expect(isWordOf({ ...word, body: { ...word.body, cause: 'heat' } }, terms)).toBe(false);
+  });
+
+  test('takes no word that the customer waits for no more, unless the epoch is given up', () => {
+    const last = word.body.at + terms.yielding.boundMs + WORD_SLACK_MS;
+    expect(isWordNow(word, terms, record, last)).toBe(true);
+    expect(isWordNow(word, terms, record, last + 1)).toBe(false);
+    expect(isWordNow(word, terms, record, word.body.at - WORD_SLACK_MS - 1)).toBe(false);
+    expect(isWordNow(word, terms, { ...record, released: true }, last + 1)).toBe(true);
+    expect(isWordNow(word, terms, { ...record, epoch: 2, released: true }, last)).toBe(false);
   });
 
   const openings = (said: 'counts' | 'stale' | undefined): string[] => {

@@ -1,0 +1,51 @@
+import { expect, test } from '@jest/globals';
+import { generateIdentity, openIdentity, signDocument } from '@antirio/kernel';
+import { WORD_SLACK_MS, YIELD_KIND, type CentralQuestion } from '@antirio/service-contract';
+import { createCentralCalls, type CentralDependencies } from './central-calls.ts';
+
+const central = openIdentity(generateIdentity());
+const customer = openIdentity(generateIdentity());
+const provider = openIdentity(generateIdentity()).edgeId;
+const contractId = '6a6e5df8-14ab-4f2c-b6f2-2b1d0c4e9a01';
+const terms = {
+  ...{ contractId, provider, customer: customer.edgeId, set: { setId: 'S' } },
+  ...{ escrow: { threshold: 1, holders: [provider] }, yielding: { boundMs: 30_000 } },
+};
+const SAID_AT = 1_000_000;
+
+/** What the machine is asked where the provider shows its customer's word at `now`. */
+async function asked(now: number, released: boolean): Promise<CentralQuestion | undefined> {
+  let question: CentralQuestion | undefined;
+  const set = { epoch: 3, holder: customer.edgeId, ...(released ? { released: { epoch: 3 } } : {}) };
+  const contract = { setId: 'S', life: { state: 'READY' }, openings: 0 };
+  const deps = {
+    identity: central,
+    clock: { now: () => now, monotonic: () => 0 },
+    ledger: { fetch: () => Promise.resolve(undefined) },
+    facts: {
+      termsFor: () => Promise.resolve(terms),
+      contractOf: () => Promise.resolve(contract),
+      setOf: () => Promise.resolve(set),
+    },
+    host: {
+      ask(one: CentralQuestion) {
+        question = one;
+        return Promise.resolve({ kind: 'refused', reason: 'here it ends' });
+      },
+    },
+    escrow: {},
+  } as unknown as CentralDependencies;
+  const body = { contractId, setId: 'S', epoch: 3, cause: 'planned' as const, at: SAID_AT };
+  const word = { ...signDocument(customer, YIELD_KIND, body), kind: YIELD_KIND } as const;
+  const request = { contractId, root: {}, evidence: {}, keyVersion: 1, word };
+  await createCentralCalls(deps).open(provider, request as never);
+  return question;
+}
+
+test('the word of a handover that came to nothing opens nothing months later, though the epoch is the same', async () => {
+  const day = 86_400_000;
+  expect(await asked(SAID_AT + 1000, false)).toMatchObject({ word: 'counts' });
+  expect(await asked(SAID_AT + 30_001 + WORD_SLACK_MS, false)).toMatchObject({ word: 'stale' });
+  expect(await asked(SAID_AT + 90 * day, false)).toMatchObject({ word: 'stale' });
+  expect(await asked(SAID_AT + day, true)).toMatchObject({ word: 'counts' });
+});
