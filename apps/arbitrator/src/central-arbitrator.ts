@@ -21,7 +21,7 @@ import {
 import { centralFacts } from './central-facts.ts';
 import { runCentral } from './central-host.ts';
 import { DESTROY_EVERY_MS, addEscrowRoutes, createEscrowHolder } from './escrow-holder.ts';
-import { openEscrowStore } from './escrow-store.ts';
+import { adoptOldShares, openEscrowStore } from './escrow-store.ts';
 import { openGrantorStore } from './grantor-store.ts';
 import { createLeaseDesk } from './lease-desk.ts';
 import { ledgerClient } from './ledger-client.ts';
@@ -54,6 +54,7 @@ export function createCentralArbitrator(options: ArbitratorOptions, ports: Arbit
   const customerOf = async (setId: string): Promise<EdgeId> => (await facts.setOf(setId)).customer;
   const host = runCentral({ bus, clock, random, log, store, customerOf });
   const shares = openEscrowStore(join(options.dataDir, 'arbitrator', 'escrow.db'));
+  adoptOldShares(store, shares);
   const { maxContracts } = options.escrow;
   const escrow = createEscrowHolder({ identity, ledger, store: shares, log, maxContracts });
   const calls = createCentralCalls({ identity, clock, ledger, facts, host, escrow });

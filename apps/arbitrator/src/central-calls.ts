@@ -117,6 +117,9 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
       quietMs: quietMs(grantor, setId, now),
     };
   };
+  /** READY before the ledger kept versions: that of our share, which goes on opening what the provider has. */
+  const oldVersion = (contractId: string, readyAt: number | undefined): number | undefined =>
+    readyAt === undefined ? undefined : (escrow.newestVersion(contractId) ?? 0);
   const inLedgerTime = (endedMsAgo: number | null): number | null =>
     endedMsAgo === null ? null : Math.floor(clock.now() - endedMsAgo);
 
@@ -196,7 +199,8 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
       const activation = contract.activation?.epoch;
       const known = await ledger.fetch(keys.keys(contractId));
       const promises = promised(contract.setId, recordOf(set), leaseMs);
-      const held = { state, ...recordOf(set), ...promises, keyVersion: known?.version, keys: known };
+      const keyVersion = known?.version ?? oldVersion(contractId, contract.readyAt);
+      const held = { state, ...recordOf(set), ...promises, keyVersion, keys: known };
       if (activation === undefined) return held;
       const stated = await ledger.read(`statement/${contractId}/${padded(activation)}/provider`);
       if (stated === undefined) return { ...held, activation };

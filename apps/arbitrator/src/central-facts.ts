@@ -25,6 +25,7 @@ const contractRecord = z.looseObject({
   setId: z.string(),
   life: z.looseObject({ state: z.string() }),
   openings: z.int(),
+  readyAt: z.int().optional(),
   activation: z.looseObject({ epoch: z.int() }).optional(),
 });
 export type ContractRecord = z.output<typeof contractRecord>;

@@ -1,5 +1,12 @@
 import { inTransaction, openDatabase, type Database } from '@antirio/host';
-import type { ContractTerms, CustomerPhase, ProviderPhase } from '@antirio/service-contract';
+import {
+  holdersOf,
+  nothingDelivered,
+  readTerms,
+  type ContractTerms,
+  type CustomerPhase,
+  type ProviderPhase,
+} from '@antirio/service-contract';
 
 /** A contract as this edge keeps it. Without `phase` the signatures are still being collected. */
 export interface StoredContract {
@@ -42,12 +49,34 @@ const migrations = [
 
 const NOTES_SHOWN = 1000;
 
+type Phase = CustomerPhase | ProviderPhase;
+/** Of the time when the central arbitrator alone kept shares. */
+interface OldArming {
+  readonly at: 'arming';
+  readonly keysWithProvider: boolean;
+  readonly keysWithCentral: boolean;
+  readonly epoch?: number;
+}
+
+/** Parts of two divisions open nothing: what was not delivered whole is delivered anew. */
+function readPhase(terms: ContractTerms, text: string): Phase {
+  const phase = JSON.parse(text) as Phase | OldArming;
+  if (phase.at !== 'arming' || 'keys' in phase) return phase;
+  const { keysWithProvider, keysWithCentral, ...arming } = phase;
+  const whole = keysWithProvider && keysWithCentral;
+  const keys = whole ? { sharesWith: holdersOf(terms), withProvider: true } : nothingDelivered;
+  return { ...arming, keys };
+}
+
+function readContract(row: Record<string, unknown>): Omit<StoredContract, 'phase'> {
+  return JSON.parse(String(row['json'])) as Omit<StoredContract, 'phase'>;
+}
+
 function read(row: Record<string, unknown>): StoredContract {
-  const contract = JSON.parse(String(row['json'])) as Omit<StoredContract, 'phase'>;
+  const kept = readContract(row);
+  const contract = { ...kept, terms: readTerms(kept.terms) };
   const phase = row['phase'];
-  return typeof phase === 'string'
-    ? { ...contract, phase: JSON.parse(phase) as CustomerPhase | ProviderPhase }
-    : contract;
+  return typeof phase === 'string' ? { ...contract, phase: readPhase(contract.terms, phase) } : contract;
 }
 
 /** Every method that writes has reached the disk when it returns. */
@@ -74,9 +103,13 @@ export function openContractStore(path: string): ContractStore {
       return row === undefined ? undefined : read(row);
     },
     put({ phase, ...contract }) {
+      const { contractId } = contract.terms;
+      const row = select.get(contractId);
+      // the terms of a contract never change: the text that was signed stays
+      const terms = row === undefined ? contract.terms : readContract(row).terms;
       upsert.run(
-        contract.terms.contractId,
-        JSON.stringify(contract),
+        contractId,
+        JSON.stringify({ ...contract, terms }),
         phase === undefined ? null : JSON.stringify(phase),
       );
     },

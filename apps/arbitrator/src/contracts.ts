@@ -22,6 +22,7 @@ import {
   ownSecretsIn,
   readJsonFile,
   type DividedKeys,
+  type KeptPackage,
   type KeyPackage,
   type Secrets,
 } from './sealed-keys.ts';
@@ -60,6 +61,13 @@ function packageName(keyVersion: number): string {
 /** Documents of the edge itself, not of a contract. */
 const OWN = 'own';
 const SEEN = 'ledgerSeen';
+
+/** The newest package, or that of one version; what was kept before versions had documents is under `keys` only. */
+function keptPackage(store: ContractStore, contractId: string, keyVersion?: number): KeptPackage | undefined {
+  const newest = store.document(contractId, 'keys') as KeptPackage | undefined;
+  if (keyVersion === undefined || newest?.keyVersion === keyVersion) return newest;
+  return store.document(contractId, packageName(keyVersion)) as KeptPackage | undefined;
+}
 
 export function createContracts(
   options: ArbitratorOptions,
@@ -152,9 +160,8 @@ export function createContracts(
     const { terms, phase } = contract;
     const { contractId } = terms;
     if (phase === undefined || drivers.has(contractId) || endingOf(store, contractId).retired) return;
-    const given = (keyVersion?: number): KeyPackage | undefined =>
-      store.document(contractId, keyVersion === undefined ? 'keys' : packageName(keyVersion)) as
-        KeyPackage | undefined;
+    const given = (keyVersion?: number): KeptPackage | undefined =>
+      keptPackage(store, contractId, keyVersion);
     const calls = { terms, identity, peers, ledger, rooms, ports, given, divided: () => dividedFor(terms) };
     // a stored role and phase were written together, by the machine of that role
     const party = { terms, role: contract.role, phase } as Parameters<typeof runParty>[0];

@@ -58,6 +58,8 @@ export interface EscrowHolder {
   ): Promise<{ readonly share: ReleasedShare } | { readonly refused: string }>;
   /** Our share sealed to the provider; undefined where we have none. Whoever calls answers for the opening. */
   shareFor(terms: ContractTerms, keyVersion: number): Promise<ReleasedShare | undefined>;
+  /** Of the newest share that we have. */
+  newestVersion(contractId: string): number | undefined;
   /** Shares of contracts that are over are destroyed. */
   sweep(): Promise<void>;
   held(): number;
@@ -102,12 +104,13 @@ export function createEscrowHolder(deps: EscrowHolderDependencies): EscrowHolder
   const shareFor: EscrowHolder['shareFor'] = async (terms, keyVersion) => {
     const kept = store.get(terms.contractId, keyVersion);
     if (kept === undefined) return undefined;
-    const box = sealTo(await ledger.sealKeyOf(terms.provider), openSealed(identity, kept.share));
+    const box = sealTo(await ledger.sealKeyOf(terms.provider), openSealed(identity, kept));
     return { keyVersion, box };
   };
 
   return {
     shareFor,
+    newestVersion: (contractId) => store.newest(contractId),
     held: () => store.contracts().length,
     async keep(peer, contractId, delivery) {
       const terms = await termsOf(contractId);

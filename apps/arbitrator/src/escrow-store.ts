@@ -1,10 +1,15 @@
 import { inTransaction, openDatabase } from '@antirio/host';
+import type { GrantorStore, OldShare } from './grantor-store.ts';
 import type { ShareDelivery } from './sealed-keys.ts';
 
 /** The shares that an arbitrator keeps for contracts of others. */
 export interface EscrowStore {
   put(contractId: string, keyVersion: number, delivery: ShareDelivery): void;
-  get(contractId: string, keyVersion: number): ShareDelivery | undefined;
+  /** Keeps a share that came without the customer's signature, where there is none of its version. */
+  adopt(old: OldShare): void;
+  get(contractId: string, keyVersion: number): ShareDelivery['share'] | undefined;
+  /** The newest version that there is a share of. */
+  newest(contractId: string): number | undefined;
   contracts(): string[];
   forget(contractId: string): void;
   close(): void;
@@ -23,7 +28,11 @@ export function openEscrowStore(path: string): EscrowStore {
   const upsert = db.prepare(
     'INSERT INTO share (contract, key_version, json, header) VALUES (?, ?, ?, ?) ON CONFLICT (contract, key_version) DO UPDATE SET json = excluded.json, header = excluded.header',
   );
-  const select = db.prepare('SELECT json, header FROM share WHERE contract = ? AND key_version = ?');
+  const select = db.prepare('SELECT json FROM share WHERE contract = ? AND key_version = ?');
+  const insertOld = db.prepare(
+    "INSERT INTO share (contract, key_version, json, header) VALUES (?, ?, ?, 'null') ON CONFLICT DO NOTHING",
+  );
+  const selectNewest = db.prepare('SELECT max(key_version) AS newest FROM share WHERE contract = ?');
   const selectContracts = db.prepare('SELECT DISTINCT contract FROM share');
   const outdate = db.prepare('DELETE FROM share WHERE contract = ? AND key_version <= ?');
   const remove = db.prepare('DELETE FROM share WHERE contract = ?');
@@ -36,12 +45,13 @@ export function openEscrowStore(path: string): EscrowStore {
     },
     get(contractId, keyVersion) {
       const row = select.get(contractId, keyVersion);
-      if (row === undefined) return undefined;
-      // written by `put`
-      return {
-        share: JSON.parse(String(row['json'])) as ShareDelivery['share'],
-        header: JSON.parse(String(row['header'])) as ShareDelivery['header'],
-      };
+      return row === undefined ? undefined : (JSON.parse(String(row['json'])) as ShareDelivery['share']);
+    },
+    adopt: ({ contractId, keyVersion, share }) =>
+      void insertOld.run(contractId, keyVersion, JSON.stringify(share)),
+    newest(contractId) {
+      const newest = selectNewest.get(contractId)?.['newest'];
+      return typeof newest === 'number' ? newest : undefined;
     },
     contracts: () => selectContracts.all().map((row) => String(row['contract'])),
     forget: (contractId) => void remove.run(contractId),
@@ -49,4 +59,14 @@ export function openEscrowStore(path: string): EscrowStore {
       db.close();
     },
   };
+}
+
+/** Shares that the central arbitrator kept beside its counters are kept with all others. Done twice, it does no more than once. */
+export function adoptOldShares(
+  from: Pick<GrantorStore, 'oldShares' | 'forgetOldShares'>,
+  to: EscrowStore,
+): void {
+  const old = from.oldShares();
+  for (const share of old) to.adopt(share);
+  if (old.length > 0) from.forgetOldShares();
 }

@@ -1,5 +1,13 @@
 import { inTransaction, openDatabase } from '@antirio/host';
+import type { SealedBox } from '@antirio/kernel';
 import { nextBlock, type LedgerSight, type Reservation } from '@antirio/service-contract';
+
+/** A share of the time when they were kept here, without the customer's signature. */
+export interface OldShare {
+  readonly contractId: string;
+  readonly keyVersion: number;
+  readonly share: SealedBox;
+}
 
 /** What the central arbitrator must not forget: reserved counter blocks. */
 export interface GrantorStore {
@@ -14,15 +22,22 @@ export interface GrantorStore {
   /** The highest block of the ledger that we saw. */
   seen(): LedgerSight | undefined;
   putSeen(seen: LedgerSight): void;
+  oldShares(): OldShare[];
+  /** Once they are kept elsewhere. */
+  forgetOldShares(): void;
   writable(): boolean;
   close(): void;
 }
 
+const SHARES = `CREATE TABLE IF NOT EXISTS share (contract TEXT PRIMARY KEY, key_version INTEGER NOT NULL, json TEXT NOT NULL) STRICT`;
+
 const migrations = [
-  `CREATE TABLE share (contract TEXT PRIMARY KEY, key_version INTEGER NOT NULL, json TEXT NOT NULL) STRICT;
+  `${SHARES};
    CREATE TABLE block (customer TEXT NOT NULL, dev_addr TEXT NOT NULL, highest INTEGER NOT NULL, PRIMARY KEY (customer, dev_addr)) STRICT`,
-  'DROP TABLE share',
+  SHARES,
   'CREATE TABLE seen (one INTEGER PRIMARY KEY CHECK (one = 1), height INTEGER NOT NULL, state_hash TEXT NOT NULL) STRICT',
+  // the second step has dropped it once
+  SHARES,
 ];
 
 export function openGrantorStore(path: string): GrantorStore {
@@ -33,7 +48,17 @@ export function openGrantorStore(path: string): GrantorStore {
   );
   const selectSeen = db.prepare('SELECT height, state_hash FROM seen');
   const upsertSeen = db.prepare('INSERT OR REPLACE INTO seen (one, height, state_hash) VALUES (1, ?, ?)');
+  const selectShares = db.prepare('SELECT contract, key_version, json FROM share');
   return {
+    oldShares: () =>
+      selectShares.all().map((row) => ({
+        contractId: String(row['contract']),
+        keyVersion: Number(row['key_version']),
+        share: JSON.parse(String(row['json'])) as SealedBox,
+      })),
+    forgetOldShares: () => {
+      db.exec('DELETE FROM share');
+    },
     reserve: (customer, wanted) =>
       inTransaction(db, () =>
         wanted.map(({ devAddr, slot, above }) => {

@@ -10,7 +10,7 @@ import {
   releasedShare,
   secretsFor,
   type DividedKeys,
-  type KeyPackage,
+  type KeptPackage,
   type ReleasedShare,
   type Secrets,
 } from './sealed-keys.ts';
@@ -24,7 +24,7 @@ export interface KeysTruthDependencies {
   readonly ledger: LedgerClient;
   readonly store: ContractStore;
   readonly log: Log;
-  readonly given: (keyVersion?: number) => KeyPackage | undefined;
+  readonly given: (keyVersion?: number) => KeptPackage | undefined;
   readonly divided: () => Promise<DividedKeys>;
   readonly ownSecrets: () => Secrets;
 }
@@ -60,16 +60,24 @@ export function createKeysTruth(deps: KeysTruthDependencies): KeysTruth {
   let refusedSince: number | undefined;
 
   const claim = async (
-    given: KeyPackage,
+    given: KeptPackage,
     shares: readonly HeldShare[] | null,
     kept: KeptFrames | undefined,
   ): Promise<void> => {
+    const { header } = given;
+    if (header === undefined) {
+      log.warn(
+        { keyVersion: given.keyVersion },
+        'the keys are wrong, and the customer has not signed for them',
+      );
+      return;
+    }
     const released = (shares ?? []).map(({ holder, share }) => ({ holder, ...releasedShare.parse(share) }));
     const sealKey = await ledger.sealKeyOf(terms.central);
-    store.putDocument(contractId, CLAIM, claimOf(identity, sealKey, given, released, kept));
+    store.putDocument(contractId, CLAIM, claimOf(identity, sealKey, { ...given, header }, released, kept));
     log.warn({ keyVersion: given.keyVersion }, 'the customer’s keys are wrong: the arbitrator is to rule');
   };
-  const packageOf = (shares: readonly HeldShare[] | null): KeyPackage | undefined => {
+  const packageOf = (shares: readonly HeldShare[] | null): KeptPackage | undefined => {
     const [first] = shares ?? [];
     const version = first === undefined ? undefined : (first.share as ReleasedShare).keyVersion;
     return deps.given(version);

@@ -18,7 +18,7 @@ import {
   openShare,
   releasedShare,
   type DividedKeys,
-  type KeyPackage,
+  type KeptPackage,
   type ReleasedShare,
 } from './sealed-keys.ts';
 
@@ -30,7 +30,7 @@ export interface CallDependencies {
   readonly rooms: PartyRooms;
   readonly divided: () => Promise<DividedKeys>;
   /** The newest package that the customer gave us, or that of one version. */
-  readonly given: (keyVersion?: number) => KeyPackage | undefined;
+  readonly given: (keyVersion?: number) => KeptPackage | undefined;
   readonly ports: Pick<ArbitratorPorts, 'random'>;
 }
 
@@ -70,9 +70,9 @@ function escrow(
 
 /** That it is the share which the customer gave this holder, and no other. @throws AntirioError corrupt, notFound */
 function checkShare({ given, identity }: CallDependencies, holder: EdgeId, share: ReleasedShare): void {
-  const header = given(share.keyVersion)?.header.body;
-  if (header === undefined) throw new AntirioError('notFound', `no keys of version ${share.keyVersion}`);
-  openShare(identity, header, holder, share.box);
+  const kept = given(share.keyVersion);
+  if (kept === undefined) throw new AntirioError('notFound', `no keys of version ${share.keyVersion}`);
+  openShare(identity, kept.header?.body, holder, share.box);
 }
 
 function isShare(deps: CallDependencies, holder: EdgeId, share: ReleasedShare): boolean {

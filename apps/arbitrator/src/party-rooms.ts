@@ -4,7 +4,7 @@ import { isAntirioError } from '@antirio/kernel';
 import type { ContractTerms, Desired, DownCounters, Observed } from '@antirio/service-contract';
 import { senseBridge } from './bridge-senses.ts';
 import { peerNamed } from './peers.ts';
-import type { KeyPackage, Secrets } from './sealed-keys.ts';
+import type { KeptPackage, Secrets } from './sealed-keys.ts';
 
 const ringStatus = z.looseObject({ next: z.int(), acknowledged: z.int() });
 const sourceStatus = z.looseObject({
@@ -58,7 +58,7 @@ export interface PartyRooms {
   removeFence(terms: ContractTerms): Promise<void>;
   service(
     terms: ContractTerms,
-    given: KeyPackage,
+    given: KeptPackage,
     desired: Desired['service'],
     secrets?: Secrets,
   ): Promise<Observed['service']>;

@@ -70,6 +70,8 @@ export const keyPackage = z.strictObject({
   header: signedKeyHeader,
 });
 export type KeyPackage = z.output<typeof keyPackage>;
+/** As a provider may have kept it: there was a time when customers did not sign for their keys. */
+export type KeptPackage = Omit<KeyPackage, 'header'> & { readonly header?: KeyPackage['header'] };
 
 /** What a holder is given: its share, sealed to it, and what the customer signed for this version. */
 export const shareDelivery = z.strictObject({ header: signedKeyHeader, share: sealedBox });
@@ -190,9 +192,18 @@ export function checkPackage(identity: Identity, terms: ContractTerms, given: Ke
     throw new AntirioError('invalidInput', 'these are not the keys that the customer signed for');
 }
 
-/** The share in a box, if it is the one that the customer gave this holder. @throws AntirioError corrupt */
-export function openShare(identity: Identity, header: KeyHeader, holder: EdgeId, box: SealedBox): Uint8Array {
+/**
+ * The share in a box, if it is the one that the customer gave this holder; `header` undefined: it has not signed for any.
+ * @throws AntirioError corrupt
+ */
+export function openShare(
+  identity: Identity,
+  header: KeyHeader | undefined,
+  holder: EdgeId,
+  box: SealedBox,
+): Uint8Array {
   const share = openSealed(identity, box);
+  if (header === undefined) return share;
   const commitment = header.shares.find((one) => one.holder === holder)?.commitment;
   if (commitment !== sha256Hex(share))
     throw new AntirioError('corrupt', 'this share is not the one that the customer gave the holder', {
@@ -207,13 +218,14 @@ export function openShare(identity: Identity, header: KeyHeader, holder: EdgeId,
  */
 export async function openKeys(
   identity: Identity,
-  given: KeyPackage,
+  given: KeptPackage,
   shares: readonly { readonly holder: EdgeId; readonly box: SealedBox }[] | null,
 ): Promise<Secrets> {
   const own = openSealed(identity, given.part);
   if (given.whole) return openWith(given, own, []);
-  const { threshold } = given.header.body;
-  const open = (shares ?? []).map(({ holder, box }) => openShare(identity, given.header.body, holder, box));
+  const header = given.header?.body;
+  const threshold = thresholdOf(given);
+  const open = (shares ?? []).map(({ holder, box }) => openShare(identity, header, holder, box));
   if (open.length < threshold)
     throw new AntirioError('forbidden', `the keys take ${threshold} of the arbitrators’ shares`, {
       contractId: given.contractId,
@@ -221,14 +233,19 @@ export async function openKeys(
   return openWith(given, own, open);
 }
 
+/** Without a header there is one share, the central arbitrator's. */
+function thresholdOf({ header }: Pick<KeptPackage, 'header'>): number {
+  return header?.body.threshold ?? 1;
+}
+
 /** The same with the parts in the clear, as whoever judges has them. @throws AntirioError corrupt */
 export async function openWith(
-  given: Omit<KeyPackage, 'service' | 'part'>,
+  given: Omit<KeptPackage, 'service' | 'part'>,
   part: Uint8Array,
   shares: readonly Uint8Array[],
 ): Promise<Secrets> {
   if (given.whole) return decrypt(given, part);
-  for await (const secret of candidateSecrets(shares, given.header.body.threshold)) {
+  for await (const secret of candidateSecrets(shares, thresholdOf(given))) {
     try {
       return decrypt(given, xorBytes(part, secret));
     } catch (error) {

@@ -1,5 +1,12 @@
 import { canonicalBytes, sha256Hex, verifyDocument, type EdgeId, type Signed } from '@antirio/kernel';
-import { TERMS_KIND, advance, termsHash, type ContractTerms, type LifeStep } from '@antirio/service-contract';
+import {
+  TERMS_KIND,
+  advance,
+  readTerms,
+  termsHash,
+  type ContractTerms,
+  type LifeStep,
+} from '@antirio/service-contract';
 import { balanceOf, credit } from './accounts.ts';
 import type { Context } from './context.ts';
 import type { Draft } from './draft.ts';
@@ -25,7 +32,7 @@ export function findContract(draft: Draft, id: string): LiveContract | Refusal {
   const terms = draft.read(keys.terms(id))?.terms;
   return contract === undefined || terms === undefined
     ? refuse('notFound', 'there is no such contract')
-    : { contract, terms };
+    : { contract, terms: readTerms(terms) };
 }
 
 /** Takes the step and records it, or says why it may not be taken. */

@@ -237,3 +237,25 @@ describe('wrong keys', () => {
     expect(lifeOf(terms)).toMatchObject({ life: { state: 'READY' } });
   });
 });
+
+describe('a contract that was READY before versions of keys were kept', () => {
+  test('goes on, and has its first version when the provider says so', () => {
+    const terms = isReady(makeTerms(1));
+    const { escrow: _e, exposed: _x, yielding: _y, deaf: _d, ...old } = terms;
+    const signatures = { customer: '', provider: '' };
+    ledger.state.apply([[keys.terms(terms.contractId), { terms: old, signatures }]]);
+    ledger.state.apply([[keys.keys(terms.contractId), undefined]]);
+    expect(open(terms)).toMatchObject({ ok: true });
+    expect(release(terms, 1, central)).toMatchObject({ ok: true });
+
+    ledger.state.apply([[keys.keys(terms.contractId), undefined]]);
+    expect(rekey(terms, 1)).toMatchObject({ ok: true });
+    expect(keysOf(terms)).toMatchObject({ version: 1, state: 'unconfirmed' });
+  });
+
+  test('is not READY by keys alone', () => {
+    const terms = makeTerms(1);
+    expect(ledger.send(central, validation(terms, ada, ben))).toMatchObject({ ok: true });
+    expect(rekey(terms, 1)).toMatchObject({ ok: false, code: 'conflict' });
+  });
+});

@@ -65,6 +65,11 @@ export function releaseShare(context: Context, tx: PayloadOf<'escrow/release'>):
   return done();
 }
 
+/** Of the keys that it was READY with: 0 where that was before versions were kept here, undefined where it never was. */
+function versionOf(draft: Draft, { id, readyAt }: ContractRecord): number | undefined {
+  return keysOf(draft, id)?.version ?? (readyAt === undefined ? undefined : 0);
+}
+
 /**
  * The provider holds a newer version of the keys, and every holder its share of it: READY again where the old ones were exposed.
  * Only what the customer has signed counts.
@@ -80,9 +85,9 @@ export function rekeyContract(context: Context, tx: PayloadOf<'contract/rekey'>)
     return refuse('forbidden', 'only the provider says which keys it is READY with');
   if (header.by !== contract.customer || !verifyDocument(header, header.kind))
     return refuse('unauthenticated', 'the customer has not signed for these keys');
-  const known = keysOf(draft, contractId);
+  const known = versionOf(draft, contract);
   if (known === undefined) return refuse('conflict', `the contract is ${contract.life.state}`);
-  if (keyVersion <= known.version) return done({ keyVersion: known.version });
+  if (keyVersion <= known) return done({ keyVersion: known });
   if (terms.expiresAt <= env.now) return refuse('gone', 'the contract has expired');
   const rearmed = rearm(context, contract);
   if ('ok' in rearmed) return rearmed;

@@ -76,6 +76,16 @@ export const contractTerms = z.strictObject({
 });
 export type ContractTerms = z.output<typeof contractTerms>;
 
+const LATER = ['escrow', 'exposed', 'yielding', 'deaf'] as const;
+
+/**
+ * Terms as they were kept: what had no field for something yet is read with its default. Signatures and hashes are over what was
+ * kept, not over this.
+ */
+export function readTerms(kept: ContractTerms): ContractTerms {
+  return LATER.every((field) => field in kept) ? kept : contractTerms.parse(kept);
+}
+
 /** What the two signatures are over, as hex: the hash by which everybody names these terms. */
 export function termsHash(terms: ContractTerms): string {
   return sha256Hex(canonicalBytes(terms));
