@@ -8,12 +8,24 @@ import type { Secrets } from './sealed-keys.ts';
 export interface NorthForwarding {
   /** Brings it to what the phase wants: idempotent, and cheap where nothing changes. */
   settle(phase: ProviderPhase, keys: Secrets | undefined): Promise<void>;
+  /** Nothing of it stays: once nothing more is done for the contract. */
+  end(): Promise<void>;
+}
+
+/** A rule that was removed before everything had been sent. */
+export interface CutForwarding {
+  /** Readings that waited, of all devices: at most so many of the contract's. */
+  readonly behind: number;
+  readonly state: string;
+  readonly lastError: string | undefined;
 }
 
 const AGAIN_MS = 2000;
-const status = z.looseObject({ state: z.string() });
-/** Of these nothing is left to be sent, or nothing can be. */
-const OVER: ReadonlySet<string> = new Set(['ended', 'revoked', 'needsLogin']);
+const status = z.looseObject({
+  state: z.string(),
+  behind: z.int().default(0),
+  lastError: z.string().optional(),
+});
 
 /** `none`: nothing of it is here. `hold`: what arrives is to be sent, once it is known under which epoch. */
 type Wanted = 'none' | 'hold' | 'send' | 'drain';
@@ -36,11 +48,17 @@ function epochOf(phase: ProviderPhase): number | undefined {
   return 'statement' in phase ? phase.statement.epoch : undefined;
 }
 
-/** `coreData` undefined: this edge stores nothing, and forwards nothing. */
+export interface NorthForwardingPorts {
+  /** Undefined: this edge stores nothing, and forwards nothing. */
+  readonly coreData: HttpPeer | undefined;
+  readonly clock: Pick<Clock, 'monotonic'>;
+  /** Called when something was left. */
+  readonly onCut: (cut: CutForwarding) => void;
+}
+
 export function createNorthForwarding(
   { contractId, forwarding }: Pick<ContractTerms, 'contractId' | 'forwarding'>,
-  coreData: HttpPeer | undefined,
-  clock: Pick<Clock, 'monotonic'>,
+  { coreData, clock, onCut }: NorthForwardingPorts,
 ): NorthForwarding {
   const path = `/api/v3/forwarding/${contractId}`;
   let settled = '';
@@ -60,12 +78,19 @@ export function createNorthForwarding(
       throw error;
     }
   };
-  const remove = (peer: HttpPeer): Promise<unknown> => unlessGone(callJson(peer, { method: 'DELETE', path }));
+  const remove = async (peer: HttpPeer): Promise<void> => {
+    const found = await unlessGone(callJson(peer, { path }));
+    if (found === undefined) return;
+    const { state, behind, lastError } = status.parse(found);
+    await unlessGone(callJson(peer, { method: 'DELETE', path }));
+    if (state !== 'ended' && behind > 0) onCut({ behind, state, lastError });
+  };
+  // What is left waits for its login or for the cloud as long as anything is done for the contract: it is seen meanwhile.
   const drain = async (peer: HttpPeer, login: object | undefined): Promise<void> => {
     const found = await unlessGone(callJson(peer, { method: 'POST', path: `${path}/end` }));
     const { state } = status.parse(found ?? { state: '' });
     if (state === 'needsLogin' && login !== undefined) await put(peer, { login });
-    else if (OVER.has(state)) await remove(peer);
+    else if (state === 'ended') await remove(peer);
   };
   const bring = async (peer: HttpPeer, phase: ProviderPhase, keys: Secrets | undefined): Promise<void> => {
     const wanted = WANTED[phase.at];
@@ -86,6 +111,9 @@ export function createNorthForwarding(
       if (isSettled) return;
       await bring(coreData, phase, keys);
       [settled, settledAt] = [wanted, now];
+    },
+    async end() {
+      if (forwarding !== undefined && coreData !== undefined) await remove(coreData);
     },
   };
 }

@@ -345,10 +345,22 @@ export function runParty(
   const observeEnded = async (): Promise<void> => {
     keys = undefined;
     await settleForwarding();
-    if (await retirement.advance()) deps.retired();
+    if (!(await retirement.advance())) return;
+    await north.end();
+    deps.retired();
   };
 
-  const north = createNorthForwarding(terms, ports.peers['coreData'], ports.clock);
+  const north = createNorthForwarding(terms, {
+    ...{ coreData: ports.peers['coreData'], clock: ports.clock },
+    onCut(cut) {
+      log.error(
+        { ...cut },
+        'ALARM: readings were not forwarded to the customer’s cloud when their contract ended',
+      );
+      const times = { at: ports.clock.now(), monotonic: ports.clock.monotonic() };
+      store.note(contractId, { ...times, milestone: 'notForwarded', detail: { ...cut } });
+    },
+  });
   /** What becomes of readings elsewhere holds nothing up here. */
   const settleForwarding = async (): Promise<void> => {
     if (contract.role === 'provider')

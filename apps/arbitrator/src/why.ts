@@ -44,6 +44,7 @@ const telling: ReadonlySet<string> = new Set([
   'released',
   'retaken',
   'operator',
+  'notForwarded',
 ]);
 const NOTES_SHOWN = 8;
 const padded = (n: number): string => String(n).padStart(12, '0');

@@ -234,7 +234,8 @@ export function createForwarder(stored: StoredRule, ports: ForwarderPorts): Forw
       loop.poke();
     },
     endAt(place) {
-      endsAt = Math.min(endsAt, place);
+      if (endsAt <= place) return;
+      endsAt = place;
       store.put({ ...stored, endsAt, progress });
       loop.poke();
     },
