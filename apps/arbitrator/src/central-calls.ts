@@ -103,10 +103,19 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
     if (holders.length > 1) return [];
     throw new AntirioError('conflict', 'the customer has not given its key share to the arbitrator');
   };
-  /** The newest opening is too old for the holders to release anything against it. */
-  const isStale = async (contractId: string, number: number): Promise<boolean> => {
+  /** The newest opening is of other keys, or too old for the holders to release anything against it. */
+  const isStale = async (contractId: string, number: number, keyVersion: number): Promise<boolean> => {
     const opening = await ledger.fetch(keys.opening(contractId, number));
-    return opening !== undefined && clock.now() - opening.at > RELEASE_WINDOW_MS / 2;
+    if (opening === undefined) return false;
+    return opening.keyVersion !== keyVersion || clock.now() - opening.at > RELEASE_WINDOW_MS / 2;
+  };
+  /** Against the newest opening, of the keys that it names: those asked for may be others. */
+  const openedNow = async (terms: ContractTerms): Promise<Opened> => {
+    const { contractId } = terms;
+    const { openings } = await facts.contractOf(contractId);
+    const opening = await ledger.fetch(keys.opening(contractId, openings));
+    if (opening === undefined) throw new AntirioError('conflict', 'the ledger has no opening of these keys');
+    return { opening: openings, releases: await ownShares(terms, opening.keyVersion) };
   };
   /** What we promised, by our own memory. */
   const promised = (setId: string, record: EpochRecord, leaseMs: number) => {
@@ -138,7 +147,6 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
 
     async open(peer, { contractId, root, evidence: shown, keyVersion, word }) {
       const terms = await facts.termsFor(contractId, peer, 'provider');
-      const releases = await ownShares(terms, keyVersion);
       const [contract, set] = await Promise.all([facts.contractOf(contractId), facts.setOf(terms.set.setId)]);
       const life = contract.life.state;
       if (life === 'SETTLED') throw new AntirioError('gone', 'the contract is settled');
@@ -146,13 +154,15 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
       const said =
         word === undefined ? undefined : isWordNow(word, terms, record, clock.now()) ? 'counts' : 'stale';
       const kept = { ...shown, ...(said === 'counts' ? { word: JSON.stringify(word) } : {}) };
-      const submit = (): Promise<unknown> =>
-        ledger.submitUntilKnown({ type: 'contract/open', contractId, root, keyVersion, evidence: kept });
-      const stale = await isStale(contractId, contract.openings);
+      const submit = async (): Promise<unknown> => {
+        await ownShares(terms, keyVersion);
+        const payload = { type: 'contract/open', contractId, root, keyVersion, evidence: kept } as const;
+        return ledger.submitUntilKnown(payload);
+      };
+      const stale = await isStale(contractId, contract.openings, keyVersion);
       const question = { method: 'open', terms, life, record, stale } as const;
       const answer = await host.ask(said === undefined ? question : { ...question, word: said }, submit);
-      if (answer.kind !== 'opened') return refusalOf(answer);
-      return { opening: (await facts.contractOf(contractId)).openings, releases };
+      return answer.kind === 'opened' ? openedNow(terms) : refusalOf(answer);
     },
 
     async take(peer, { contractId, request }) {
