@@ -36,7 +36,15 @@ export interface ContractFacts {
   readonly held: boolean;
   /** What the ledger says; undefined where it was not reached. */
   readonly ledger:
-    { readonly state: string; readonly openings: number; readonly disputed: boolean } | undefined;
+    | {
+        readonly state: string;
+        /** Whether the keys that the contract lives with now have been seen. */
+        readonly exposed: boolean;
+        readonly disputed: boolean;
+      }
+    | undefined;
+  /** A customer's: ms since its provider said that it stands by, or since our start. */
+  readonly providerSilentMs?: number | undefined;
   /** Of the contract's own ring. */
   readonly dropped: number;
   /** What becomes of its readings at the customer's cloud, where that is this edge's to do. */
@@ -64,6 +72,8 @@ const NEAR_END_MS = 3_600_000;
 const GRANTOR_PATIENCE_MS = 10_000;
 /** After a start, or a takeover, nobody acts for a while. */
 const LEASE_PATIENCE_MS = 20_000;
+/** A provider says twice a second that it is there; a short break of the network wakes nobody. */
+const PROVIDER_PATIENCE_MS = 60_000;
 
 const active: ReadonlySet<string> = new Set(['reading', 'active', 'recovering', 'yielded']);
 const guarding: ReadonlySet<string> = new Set([
@@ -96,8 +106,8 @@ const contractRules: { readonly [N in AlarmName]?: Rule } = {
       : undefined,
   exposed({ ledger, phase }) {
     if (ledger === undefined || phase === 'ended') return undefined;
-    const opened = ledger.openings > 0 || ledger.state === 'READY_EXPOSED';
-    return opened ? `the keys have been opened ${ledger.openings} times: renew them` : undefined;
+    const opened = ledger.exposed || ledger.state === 'READY_EXPOSED';
+    return opened ? 'the keys have been opened, and are still in use: renew them' : undefined;
   },
   drops: ({ dropped }) => (dropped > 0 ? `${dropped} frames had no room in the contract's ring` : undefined),
   conflict: ({ ledger }) => (ledger?.disputed === true ? 'the two statements differ' : undefined),
@@ -114,11 +124,15 @@ const contractRules: { readonly [N in AlarmName]?: Rule } = {
     held && phase !== 'ended' ? 'nothing is taken over, or comes back, by itself' : undefined,
 };
 
+/** Whether somebody would take over, or has: a provider that has gone says nothing to the ledger. */
+function isProtected({ role, phase, providerSilentMs = 0 }: ContractFacts): boolean {
+  return role === 'customer' && guarding.has(phase) && providerSilentMs <= PROVIDER_PATIENCE_MS;
+}
+
 function edgeTroubles({ contracts, protects, dropped, grantorDownForMs }: EdgeFacts): Trouble[] {
   const found: Trouble[] = [];
-  const customers = contracts.filter((one) => one.role === 'customer');
-  if (protects && customers.length > 0 && !customers.some((one) => guarding.has(one.phase)))
-    found.push({ name: 'noReadyProvider', about: 'edge', detail: 'no contract protects our service' });
+  if (protects && !contracts.some(isProtected))
+    found.push({ name: 'noReadyProvider', about: 'edge', detail: 'no provider stands by for our service' });
   if (dropped > 0)
     found.push({ name: 'drops', about: 'own', detail: `${dropped} frames had no room in our ring` });
   if (grantorDownForMs !== undefined && grantorDownForMs > GRANTOR_PATIENCE_MS)

@@ -13,7 +13,7 @@ const well: ContractFacts = {
   mayAct: true,
   cannotActForMs: 0,
   held: false,
-  ledger: { state: 'READY', openings: 0, disputed: false },
+  ledger: { state: 'READY', exposed: false, disputed: false },
   dropped: 0,
 };
 const edge: EdgeFacts = {
@@ -28,7 +28,7 @@ const withContract = (changes: Partial<ContractFacts>): EdgeFacts => ({
   ...edge,
   contracts: [{ ...well, ...changes }],
 });
-const ledger = { state: 'READY', openings: 0, disputed: false };
+const ledger = { state: 'READY', exposed: false, disputed: false };
 
 test('an edge where all is well has no alarm', () => {
   expect(namesOf(edge)).toEqual([]);
@@ -36,10 +36,12 @@ test('an edge where all is well has no alarm', () => {
 
 const cases: readonly (readonly [AlarmName, EdgeFacts])[] = [
   ['noReadyProvider', withContract({ phase: 'ended', ledger: undefined })],
+  ['noReadyProvider', withContract({ providerSilentMs: 61_000 })],
+  ['noReadyProvider', { ...edge, contracts: [] }],
   ['degraded', withContract({ ledger: { ...ledger, state: 'DEGRADED' } })],
   ['unsealed', withContract({ phase: 'recovering' })],
   ['unsealed', withContract({ role: 'provider', phase: 'active' })],
-  ['exposed', withContract({ ledger: { ...ledger, openings: 1 } })],
+  ['exposed', withContract({ ledger: { ...ledger, exposed: true } })],
   ['drops', withContract({ dropped: 3 })],
   ['drops', { ...edge, dropped: 1 }],
   ['notForwarded', withContract({ forwarding: { state: 'revoked', lost: 0 } })],
@@ -52,6 +54,13 @@ const cases: readonly (readonly [AlarmName, EdgeFacts])[] = [
 ];
 test.each(cases)('%s is found', (name, facts) => {
   expect(namesOf(facts)).toContain(name);
+});
+
+test('a provider that is heard is one, a short break of the network is nothing, and one of two is enough', () => {
+  expect(namesOf(withContract({ providerSilentMs: 59_000 }))).toEqual([]);
+  const gone = { ...well, providerSilentMs: 3_600_000 };
+  expect(namesOf({ ...edge, contracts: [gone, { ...well, providerSilentMs: 500 }] })).toEqual([]);
+  expect(namesOf({ ...edge, contracts: [], protects: false })).toEqual([]);
 });
 
 test('a silence after a start is no lost lease, and who is fenced on purpose has lost none', () => {

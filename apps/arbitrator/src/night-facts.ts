@@ -14,9 +14,10 @@ const rings = z.looseObject({
 });
 const ledgerContract = z.looseObject({
   life: z.looseObject({ state: z.string() }),
-  openings: z.int().default(0),
-  dispute: z.unknown(),
+  dispute: z.unknown().optional(),
 });
+
+const ledgerKeys = z.looseObject({ exposedAt: z.number().optional() });
 
 const forwardings = z.looseObject({
   forwarding: z.array(
@@ -72,8 +73,9 @@ export function nightFacts(ports: {
       const found = await ledger.read(`contract/${contractId}`);
       reachedAt = clock.monotonic();
       if (found === undefined) return undefined;
-      const { life, openings, dispute } = parseInput(ledgerContract, found);
-      return { state: life.state, openings, disputed: dispute !== undefined };
+      const { life, dispute } = parseInput(ledgerContract, found);
+      const seen = parseInput(ledgerKeys.default({}), await ledger.read(`keys/${contractId}`));
+      return { state: life.state, exposed: seen.exposedAt !== undefined, disputed: dispute !== undefined };
     } catch {
       return undefined;
     }
@@ -87,7 +89,17 @@ export function nightFacts(ports: {
     if (mayAct || !actedAt.has(contractId)) actedAt.set(contractId, now);
     const cannotActForMs = now - (actedAt.get(contractId) ?? now);
     const held = holdOf(store, contractId) !== undefined;
-    const known = { terms, role, phase: driver.phase().at, mayAct, cannotActForMs, held, dropped };
+    const providerSilentMs = driver.providerSilentMs?.();
+    const known = {
+      terms,
+      role,
+      phase: driver.phase().at,
+      mayAct,
+      cannotActForMs,
+      held,
+      dropped,
+      providerSilentMs,
+    };
     return { ...known, ledger: known.phase === 'ended' ? undefined : await onLedger(contractId) };
   };
   return {

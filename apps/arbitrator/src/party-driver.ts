@@ -44,6 +44,8 @@ export interface PartyDriver extends Standing {
   desires(): Desired;
   /** What the ledger said last. */
   record(): ContractRecord | undefined;
+  /** Of a customer's: for how long its provider has not been heard. */
+  readonly providerSilentMs?: (() => number) | undefined;
   /** Of a provider's: what its customer says of its store and gateways. */
   customerTold(): ProviderState['told'];
   stop(): Promise<void>;
@@ -76,6 +78,7 @@ interface Machine {
   readonly desires: () => Desired;
   readonly record: () => ContractRecord | undefined;
   readonly customerTold?: () => ProviderState['told'];
+  readonly providerSilentMs?: () => number;
 }
 
 const FENCE_AGAIN_MS = 1000;
@@ -99,6 +102,7 @@ function customerMachine(terms: ContractTerms, phase: CustomerPhase, ports: Arbi
     phase: () => state.phase,
     desires: () => customerDesires(state, clock.monotonic()),
     record: () => state.record,
+    providerSilentMs: () => clock.monotonic() - Math.max(state.providerHeardAt, state.startedAt),
   };
 }
 
@@ -401,6 +405,7 @@ export function runParty(
     ...standing,
     post,
     desires: machine.desires,
+    providerSilentMs: machine.providerSilentMs,
     record: machine.record,
     customerTold: () => machine.customerTold?.(),
     async stop() {

@@ -12,6 +12,7 @@ const setRecord = z.looseObject({
   takenAt: z.number(),
   released: z.looseObject({ epoch: z.int(), at: z.number() }).optional(),
 });
+const keysRecord = z.looseObject({ exposedAt: z.number().optional() });
 const contractRecord = z.looseObject({
   life: z.looseObject({ state: z.string() }),
   openings: z.int().default(0),
@@ -69,17 +70,28 @@ async function orWhyNot<T>(found: Promise<T>): Promise<T | { readonly unknown: s
 
 async function ledgerView(ledger: WhyPorts['ledger'], { terms }: StoredContract) {
   const { contractId, set } = terms;
-  const [foundSet, foundContract] = await Promise.all([
+  const [foundSet, foundContract, foundKeys] = await Promise.all([
     ledger.read(`set/${set.setId}`),
     ledger.read(`contract/${contractId}`),
+    ledger.read(`keys/${contractId}`),
   ]);
   if (foundSet === undefined || foundContract === undefined)
     throw new AntirioError('notFound', 'the ledger does not know the contract yet');
   const { epoch, holder, takenAt, released } = parseInput(setRecord, foundSet);
   const { life, openings } = parseInput(contractRecord, foundContract);
   const newest = openings === 0 ? undefined : await ledger.read(`opening/${contractId}/${padded(openings)}`);
+  const exposed = parseInput(keysRecord.default({}), foundKeys).exposedAt !== undefined;
   const keys = newest === undefined ? undefined : parseInput(opening, newest);
-  return { state: life.state, epoch, holder, since: takenAt, released, openings, newestOpening: keys };
+  return {
+    state: life.state,
+    epoch,
+    holder,
+    since: takenAt,
+    released,
+    openings,
+    newestOpening: keys,
+    exposed,
+  };
 }
 
 /** Why nothing of the device goes on air from this edge now; undefined where it does. */
@@ -124,7 +136,7 @@ async function explain(ports: WhyPorts, contract: StoredContract, devAddr: strin
     fence: seen,
     keys:
       'openings' in ledger
-        ? { exposed: ledger.openings > 0, openings: ledger.openings, newest: ledger.newestOpening }
+        ? { exposed: ledger.exposed, openings: ledger.openings, newest: ledger.newestOpening }
         : undefined,
     held: holdOf(store, contractId),
     evidence: notes.slice(-NOTES_SHOWN),

@@ -1,0 +1,46 @@
+import { expect, test } from '@jest/globals';
+import type { HttpPeer } from '@antirio/host';
+import type { ContractTerms } from '@antirio/service-contract';
+import { findTroubles } from './alarm-rules.ts';
+import { nightFacts } from './night-facts.ts';
+
+type Ports = Parameters<typeof nightFacts>[0];
+
+async function troubles(ledger: Readonly<Record<string, unknown>>, silentMs: number): Promise<string[]> {
+  const driver = {
+    terms: { contractId: 'C', expiresAt: 100_000_000 } as ContractTerms,
+    role: 'customer',
+    phase: () => ({ at: 'guarded', epoch: 1 }),
+    desires: () => ({ fence: { state: 'none' } }),
+    providerSilentMs: () => silentMs,
+  };
+  const bridge = {
+    call: () => Promise.resolve({ status: 200, headers: {}, json: () => ({ rings: [] }) }),
+  } as unknown as HttpPeer;
+  const facts = nightFacts({
+    clock: { now: () => 0, monotonic: () => 0 },
+    contracts: { drivers: new Map([['C', driver]]) },
+    store: { document: () => undefined },
+    ledger: { read: (key: string) => Promise.resolve(ledger[key]) },
+    bridge,
+    coreData: undefined,
+    protects: true,
+  } as unknown as Ports);
+  return findTroubles(await facts.gather()).map(({ name }) => name);
+}
+
+const contract = { life: { state: 'READY' }, openings: 1 };
+
+test('keys are exposed until newer ones are in use, by the ledger', async () => {
+  const seen = { version: 1, state: 'unconfirmed', exposedAt: 5, exposedBy: 1 };
+  expect(await troubles({ 'contract/C': contract, 'keys/C': seen }, 0)).toEqual(['exposed']);
+  const renewed = { version: 2, state: 'unconfirmed' };
+  expect(await troubles({ 'contract/C': contract, 'keys/C': renewed }, 0)).toEqual([]);
+  expect(await troubles({ 'contract/C': { ...contract, openings: 0 } }, 0)).toEqual([]);
+});
+
+test('a provider that has gone is none, whatever the ledger says of it', async () => {
+  expect(await troubles({ 'contract/C': { ...contract, openings: 0 } }, 3_600_000)).toEqual([
+    'noReadyProvider',
+  ]);
+});
