@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { fromHex, hmacSha256, toHex, utf8 } from '@antirio/kernel';
+import { equalBytes, fromHex, hmacSha256, toHex, utf8, type EdgeId } from '@antirio/kernel';
 
 /** Where the provider forwards the customer's readings to while it serves: the customer's own cloud. */
 export const forwardingTerms = z.strictObject({
@@ -29,7 +29,7 @@ export function contractForwardingKey(key: string, contractId: string): string {
 
 /** Who a provider is at the customer's cloud in one epoch. */
 export interface ContractCredential {
-  /** `contract/<contractId>/<epoch>`: a cloud that refuses lower epochs has revoked them. */
+  /** `contract/<contractId>/<epoch>`. A provider can name any epoch, also coming ones: see `mayForward`. */
   readonly username: string;
   /** HMAC-SHA-256 of the user name under the contract's key, hex. */
   readonly password: string;
@@ -42,4 +42,26 @@ export function contractCredential(
 ): ContractCredential {
   const username = `contract/${contractId}/${epoch}`;
   return { username, password: toHex(hmacSha256(fromHex(contractKey, 32), utf8(username))) };
+}
+
+/** What the ledger says of a protected set now (`set/<setId>`). */
+export interface NamedNow {
+  readonly epoch: number;
+  readonly holder: EdgeId;
+}
+
+/**
+ * Whether a cloud takes this login: it is the contract's, of the one epoch that the ledger names now, and that epoch is held by the
+ * contract's provider. To refuse lower epochs is not enough: who holds the contract's key makes the login of every later epoch too.
+ * @param named undefined where the ledger knows no such set
+ */
+export function mayForward(
+  contractKey: string,
+  login: ContractCredential,
+  { contractId, provider }: { readonly contractId: string; readonly provider: EdgeId },
+  named: NamedNow | undefined,
+): boolean {
+  if (named === undefined || named.holder !== provider) return false;
+  const { username, password } = contractCredential(contractKey, contractId, named.epoch);
+  return login.username === username && equalBytes(utf8(login.password), utf8(password));
 }
