@@ -119,3 +119,42 @@ test('a last gasp waits for the release, but not for ever', async () => {
   await operator.lastGasp('terminating', 4000);
   expect(posted).toHaveLength(1);
 });
+
+function twoProviders(first: CustomerPhase['at']) {
+  let now = 0;
+  const asked: number[] = [];
+  const phases: { at: string; epoch: number }[] = [
+    { at: 'guarded', epoch: 1 },
+    { at: 'guarded', epoch: 1 },
+  ];
+  const drivers = phases.map((phase, n) => ({
+    ...{ terms: { contractId: ID, set: { setId: 'bridge' } }, role: 'customer', phase: () => phase },
+    post() {
+      asked.push(n);
+      phase.at = 'yielding';
+      if (n === 0 && first !== 'yielding') phase.at = first;
+    },
+  }));
+  const ports = {
+    identity: edge,
+    clock: { now: () => now, monotonic: () => (now += 100) },
+    log: { warn: () => undefined },
+  } as unknown as ArbitratorPorts;
+  const contracts = { drivers: new Map(drivers.entries()) } as unknown as Contracts;
+  const operator = createOperator({ operatorKeys: [] }, ports, contracts, {} as ContractStore);
+  return { operator, asked };
+}
+
+test.each([
+  ['recovering', 'terminating', [0]],
+  ['yielded', 'terminating', [0, 1]],
+  ['yielding', 'heat', [0]],
+  ['guarded', 'heat', [0, 1]],
+] as const)(
+  'of two providers the second has the word only where the first does not serve: %s, %s',
+  async (first, cause, expected) => {
+    const { operator, asked } = twoProviders(first);
+    await operator.lastGasp(cause, 2000);
+    expect(asked).toEqual(expected);
+  },
+);

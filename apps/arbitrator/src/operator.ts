@@ -80,6 +80,24 @@ export function createOperator(
     const word = wordOf({ identity, clock }, driver, cause);
     if (word !== undefined) driver.post({ type: 'yieldAsked', word });
   };
+  const ofEachSet = (leave: (ones: readonly PartyDriver[]) => PartyDriver[]): PartyDriver[] => {
+    const customers = [...contracts.drivers.values()].filter(({ role }) => role === 'customer');
+    return [...Map.groupBy(customers, ({ terms }) => terms.set.setId).values()].flatMap(leave);
+  };
+  const leavesNow = (one: PartyDriver, cause: YieldCause): boolean => {
+    if (one.phase().at !== 'guarded') return false;
+    yieldNow(one, cause);
+    return one.phase().at !== 'guarded';
+  };
+  /** Each word opens the keys at the provider that has it: one provider of a set at a time. */
+  const leaveByOne = (ones: readonly PartyDriver[], cause: YieldCause): PartyDriver[] => {
+    if (ones.some((one) => ['yielding', 'yielded'].includes(one.phase().at))) return [];
+    const first = ones.find((one) => leavesNow(one, cause));
+    return first === undefined ? [] : [first];
+  };
+  /** Half the time is gone and nobody serves: whoever can takes over. */
+  const leaveByAll = (ones: readonly PartyDriver[], cause: YieldCause): PartyDriver[] =>
+    ones.some((one) => one.phase().at === 'recovering') ? [] : ones.filter((one) => leavesNow(one, cause));
   /** The operator's key is the second of two signatures; ours is the first. */
   const confirmed = (contractId: string, act: Act, force: SignedForce): Signed<unknown> => {
     const { body, by } = force;
@@ -155,16 +173,17 @@ export function createOperator(
       return phaseOf(driver);
     },
     async lastGasp(cause, boundMs) {
-      const guarded = [...contracts.drivers.values()].filter(
-        (one) => one.role === 'customer' && one.phase().at === 'guarded',
-      );
-      for (const driver of guarded) yieldNow(driver, cause);
-      const leaving = guarded.filter((one) => one.phase().at !== 'guarded');
+      const leaving = ofEachSet((ones) => leaveByOne(ones, cause));
       if (leaving.length === 0) return;
       log.warn({ cause, contracts: leaving.length }, 'take over now');
-      const until = clock.monotonic() + boundMs;
+      const began = clock.monotonic();
       const gone = (one: PartyDriver): boolean => ['recovering', 'guarded', 'ended'].includes(one.phase().at);
-      while (clock.monotonic() < until && !leaving.every(gone)) await sleep(LOOK_EVERY_MS);
+      const wait = async (until: number): Promise<void> => {
+        while (clock.monotonic() < until && !leaving.every(gone)) await sleep(LOOK_EVERY_MS);
+      };
+      await wait(began + boundMs / 2);
+      if (cause === 'terminating') leaving.push(...ofEachSet((ones) => leaveByAll(ones, cause)));
+      await wait(began + boundMs);
     },
   };
 }
