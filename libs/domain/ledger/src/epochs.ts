@@ -2,7 +2,7 @@ import { verifyDocument, type EdgeId } from '@antirio/kernel';
 import { isEnded } from '@antirio/service-contract';
 import { findContract, step, type LiveContract } from './contracts.ts';
 import type { Context } from './context.ts';
-import { expose } from './key-records.ts';
+import { exposeOpened } from './key-records.ts';
 import { done, refuse, type Outcome } from './receipt.ts';
 import { keys, type ContractRecord, type SetRecord } from './records.ts';
 import { RING_ROOT_KIND, type PayloadOf } from './transaction.ts';
@@ -38,7 +38,7 @@ export function openContract(context: Context, tx: PayloadOf<'contract/open'>): 
   };
   draft.put(keys.opening(contract.id, contract.openings + 1), opening);
   draft.put(keys.contract(contract.id), { ...contract, openings: contract.openings + 1 });
-  expose(context, contract.id, keyVersion, contract.openings + 1);
+  exposeOpened(context, contract.id, keyVersion, contract.openings + 1);
   draft.emit('contract/opened', keys.contract(contract.id), {
     contractId: contract.id,
     epoch,

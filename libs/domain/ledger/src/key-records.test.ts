@@ -97,6 +97,19 @@ describe('a version of the keys', () => {
     expect(lifeOf(terms)).toMatchObject({ life: { state: 'READY' } });
   });
 
+  test('is exposed by an opening that came before the provider was READY with it', () => {
+    const terms = isReady(makeTerms(1));
+    expect(open(terms, 2)).toMatchObject({ ok: true });
+    const at = ledger.now;
+    ledger.now += 5000;
+    open(terms, 2);
+    expect(keysOf(terms)).toEqual({ version: 1, state: 'unconfirmed' });
+    expect(rekey(terms, 2)).toMatchObject({ ok: true });
+    expect(keysOf(terms)).toEqual({ version: 2, state: 'unconfirmed', exposedAt: at, exposedBy: 1 });
+    expect(rekey(terms, 3)).toMatchObject({ ok: true });
+    expect(keysOf(terms)).toEqual({ version: 3, state: 'unconfirmed' });
+  });
+
   test('is exposed at the end of the contract', () => {
     const cancelled = isReady(makeTerms(1));
     const consent = {
@@ -140,7 +153,7 @@ describe('a version of the keys', () => {
 
 describe('after a handback that nothing is owed for', () => {
   /** Its provider took the epoch from another provider, not from the customer. */
-  function unowed(exposed: 'accept' | 'refuse'): ContractTerms {
+  function unowed(exposed: 'accept' | 'refuse', opened = [1]): ContractTerms {
     const first = isReady(makeTerms(1));
     const set = { set: first.set, provider: cleo.edgeId, slots: { customer: 0, provider: 2 } };
     const terms = makeTerms(2, { ...set, exposed });
@@ -150,15 +163,17 @@ describe('after a handback that nothing is owed for', () => {
     ledger.send(central, take(ben, first, 1, { customer: ledger.now }));
     ledger.send(ben, { type: 'epoch/release', setId: 'set-1', epoch: 2, counters: {} });
     const root = ringRootOf(cleo, terms.contractId, 5);
-    ledger.send(central, { type: 'contract/open', contractId: terms.contractId, keyVersion: 1, root });
+    const { contractId } = terms;
+    for (const keyVersion of opened)
+      ledger.send(central, { type: 'contract/open', contractId, keyVersion, root });
     ledger.send(central, take(cleo, terms, 2));
     ledger.send(cleo, { type: 'epoch/release', setId: 'set-1', epoch: 3, counters: {} });
     ledger.send(ada, statement(terms, 3, 9));
     expect(ledger.send(cleo, statement(terms, 3, 9))).toMatchObject({ ok: true, result: { agreed: true } });
     return terms;
   }
-  const renew = (terms: ContractTerms) =>
-    ledger.send(cleo, { type: 'contract/rekey', header: sign(ada, terms, 2) });
+  const renew = (terms: ContractTerms, version = 2) =>
+    ledger.send(cleo, { type: 'contract/rekey', header: sign(ada, terms, version) });
 
   test('a contract that accepts exposed keys goes on, and is READY again with new ones', () => {
     const terms = unowed('accept');
@@ -175,6 +190,18 @@ describe('after a handback that nothing is owed for', () => {
     expect(renew(terms)).toMatchObject({ ok: true });
     expect(lifeOf(terms)).toMatchObject({ life: { state: 'READY' } });
     expect(keysOf(terms)).toEqual({ version: 2, state: 'unconfirmed' });
+  });
+
+  test.each([
+    ['accept', 'READY_EXPOSED'],
+    ['refuse', 'HANDED_BACK'],
+  ] as const)('one that would %s them is %s with new ones that were opened already', (exposed, state) => {
+    const terms = unowed(exposed, [1, 2]);
+    expect(renew(terms)).toMatchObject({ ok: true });
+    expect(lifeOf(terms)).toMatchObject({ life: { state } });
+    expect(keysOf(terms)).toMatchObject({ version: 2, exposedBy: 2 });
+    expect(renew(terms, 3)).toMatchObject({ ok: true });
+    expect(lifeOf(terms)).toMatchObject({ life: { state: 'READY' } });
   });
 
   test('one that never gets them expires, and both stakes go back', () => {

@@ -25,11 +25,34 @@ export function expose(
   draft.emit('keys/exposed', keys.keys(contractId), { contractId, keyVersion, by });
 }
 
-/** What the provider is READY with. */
-export function readyWith({ draft }: Context, contractId: string, version: number): void {
+/** The same for an opening: keys that the provider is not READY with yet may be opened, and are exposed when it is. */
+export function exposeOpened(
+  context: Context,
+  contractId: string,
+  keyVersion: number,
+  opening: number,
+): void {
+  const { draft, env } = context;
+  const early = keys.earlyOpening(contractId, keyVersion);
   const known = keysOf(draft, contractId);
+  if (known !== undefined && keyVersion > known.version && draft.read(early) === undefined)
+    draft.put(early, { opening, at: env.now });
+  expose(context, contractId, keyVersion, opening);
+}
+
+/** Keys of a version that follows; whether they were opened before the provider was READY with them. */
+function follow({ draft }: Context, contractId: string, version: number): { readonly opened: boolean } {
+  const early = draft.read(keys.earlyOpening(contractId, version));
+  const exposed = early === undefined ? {} : { exposedAt: early.at, exposedBy: early.opening };
+  draft.put(keys.keys(contractId), { version, state: 'unconfirmed', ...exposed });
+  return { opened: early !== undefined };
+}
+
+/** What the provider is READY with. */
+export function readyWith(context: Context, contractId: string, version: number): void {
+  const known = keysOf(context.draft, contractId);
   if (known !== undefined && known.version >= version) return;
-  draft.put(keys.keys(contractId), { version, state: 'unconfirmed' });
+  follow(context, contractId, version);
 }
 
 /** At an end: the provider keeps its part, and what holders keep is out of this ledger's sight. */
@@ -89,21 +112,24 @@ export function rekeyContract(context: Context, tx: PayloadOf<'contract/rekey'>)
   if (known === undefined) return refuse('conflict', `the contract is ${contract.life.state}`);
   if (keyVersion <= known) return done({ keyVersion: known });
   if (terms.expiresAt <= env.now) return refuse('gone', 'the contract has expired');
-  const rearmed = rearm(context, contract);
+  const { opened } = follow(context, contractId, keyVersion);
+  const rearmed = rearm(context, found, opened);
   if ('ok' in rearmed) return rearmed;
-  draft.put(keys.keys(contractId), { version: keyVersion, state: 'unconfirmed' });
   draft.emit('keys/renewed', keys.keys(contractId), { contractId, keyVersion });
   return done({ keyVersion });
 }
 
 function rearm(
   context: Context,
-  contract: ContractRecord,
+  { contract, terms }: LiveContract,
+  exposed: boolean,
 ): ContractRecord | (Outcome & { readonly ok: false }) {
   const { state } = contract.life;
   if (state === 'READY' || state === 'DEGRADED') return contract;
   if (contract.dispute !== undefined) return refuse('conflict', 'the statements differ');
-  const ready = step(context, contract, { step: 'rearm', exposed: false });
+  // waits for others
+  if (exposed && terms.exposed === 'refuse' && state === 'HANDED_BACK') return contract;
+  const ready = step(context, contract, { step: 'rearm', exposed });
   if ('ok' in ready) return ready;
   const rearmed = { ...ready, readyAt: context.env.now };
   context.draft.put(keys.contract(contract.id), rearmed);

@@ -129,6 +129,12 @@ export interface KeysRecord {
   readonly exposedBy?: number | 'CANCELLED' | 'EXPIRED';
 }
 
+/** The first opening of a version that the provider was not READY with, yet. */
+export interface EarlyOpening {
+  readonly opening: number;
+  readonly at: number;
+}
+
 /** A holder's word that it gave its share away. */
 export interface ShareRelease {
   readonly keyVersion: number;
@@ -182,6 +188,8 @@ export const keys = {
   terms: (id: string): Key<TermsRecord> => `terms/${id}`,
   opening: (contractId: string, n: number): Key<OpeningRecord> => `opening/${contractId}/${padded(n)}`,
   keys: (contractId: string): Key<KeysRecord> => `keys/${contractId}`,
+  earlyOpening: (contractId: string, keyVersion: number): Key<EarlyOpening> =>
+    `opened/${contractId}/${padded(keyVersion)}`,
   shareRelease: (contractId: string, opening: number, holder: EdgeId): Key<ShareRelease> =>
     `escrow/${contractId}/${padded(opening)}/${holder}`,
   activation: (contractId: string, epoch: number): Key<Activation> =>
