@@ -314,6 +314,12 @@ function drawOperator(dice: Dice, activeMs: number): Fault[] {
   return faults;
 }
 
+/** Of the disks that know which counters were used one comes back old at a time: what all of them have forgotten nobody knows. */
+function oneOldDisk(faults: readonly Fault[]): readonly Fault[] {
+  const isParty = faults.some(({ kind }) => kind === 'oldDisk');
+  return faults.filter(({ kind }) => !isParty || kind !== 'oldBackup');
+}
+
 /** Disks come back from old backups. */
 function drawBackups(dice: Dice, activeMs: number): Fault[] {
   const faults: Fault[] = [];
@@ -435,11 +441,11 @@ export function drawScenario(seed: number): Scenario {
     startMs: dice.between(20, 1500),
     activateMs: dice.pick([10, 200, 1500]),
     answers: dice.between(0.2, 0.7),
-    faults: [
+    faults: oneOldDisk([
       ...drawFaults(dice, activeMs, opening === 'autonomous'),
       ...drawOperator(rollDice(seed, 'operator'), activeMs),
       ...drawBackups(rollDice(seed, 'backups'), activeMs),
-    ],
+    ]),
     healAt: activeMs + 1000,
     silenceAt: activeMs + QUIET_MS - SILENCE_MS,
     endAt: activeMs + QUIET_MS,
