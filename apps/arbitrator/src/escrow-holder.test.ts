@@ -161,14 +161,38 @@ describe('a holder', () => {
     expect(holder.held()).toBe(0);
   });
 
-  test('gives the version that was opened, keeps two, and destroys them when the contract is over', async () => {
+  test('keeps every version that may be opened, however they are numbered, until the ledger has moved on', async () => {
     const holder = holderOf(witness);
-    for (const version of [1, 2, 3])
+    const take = async (version: number) =>
+      holder.keep(customer.edgeId, contractId, deliveryTo(witness, await divide(version)));
+    const given = async (version: number) => {
+      recordOpening(provider, version);
+      const answer = await holder.release(provider.edgeId, contractId, 1);
+      return 'share' in answer ? answer.share.keyVersion : answer.refused;
+    };
+    for (const version of [1, 3, 20_261_122]) await take(version);
+    for (const version of [1, 3, 20_261_122]) expect(await given(version)).toBe(version);
+    state.set(`keys/${contractId}`, { version: 20_261_122, state: 'unconfirmed' });
+    await take(20_261_123);
+    expect(await given(1)).toBe('noShare');
+    for (const version of [3, 20_261_122, 20_261_123]) expect(await given(version)).toBe(version);
+  });
+
+  test('keeps so many versions and no more', async () => {
+    const holder = holderOf(witness);
+    for (let version = 1; version <= 16; version++)
       await holder.keep(customer.edgeId, contractId, deliveryTo(witness, await divide(version)));
-    recordOpening(provider, 2);
-    expect(await holder.release(provider.edgeId, contractId, 1)).toMatchObject({ share: { keyVersion: 2 } });
-    recordOpening(provider, 1);
-    expect(await holder.release(provider.edgeId, contractId, 1)).toEqual({ refused: 'noShare' });
+    const next = deliveryTo(witness, await divide(17));
+    await expect(holder.keep(customer.edgeId, contractId, next)).rejects.toMatchObject({ code: 'busy' });
+    await holder.keep(customer.edgeId, contractId, deliveryTo(witness, await divide(16)));
+    state.set(`keys/${contractId}`, { version: 16, state: 'unconfirmed' });
+    expect(await holder.keep(customer.edgeId, contractId, next)).toEqual({ keyVersion: 17 });
+  });
+
+  test('destroys its shares when the contract is over', async () => {
+    const holder = holderOf(witness);
+    await holder.keep(customer.edgeId, contractId, deliveryTo(witness));
+    recordOpening(provider);
     await holder.sweep();
     expect(holder.held()).toBe(1);
     state.set(`contract/${contractId}`, { life: { state: 'SETTLED', row: 'honoured' }, openings: 1 });

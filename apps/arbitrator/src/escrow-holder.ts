@@ -31,6 +31,8 @@ import {
 /** How often shares of contracts that are over are destroyed. */
 export const DESTROY_EVERY_MS = 600_000;
 
+const MOST_VERSIONS = 16;
+
 const idParam = z.object({ id: z.uuid() });
 const releaseRequest = z.strictObject({ opening: z.int().min(1) });
 const termsRecord = z.looseObject({ terms: contractTerms });
@@ -101,6 +103,19 @@ export function createEscrowHolder(deps: EscrowHolderDependencies): EscrowHolder
       keyVersion,
     };
   };
+  /** What the provider is READY with may be opened, and what came after it; the one before may still be under way. */
+  const makeRoom = async (contractId: string, coming: number): Promise<void> => {
+    const known = await ledger.fetch(keys.keys(contractId));
+    const versions = store.versions(contractId);
+    const before = versions.findLast((version) => version < (known?.version ?? 0));
+    if (before !== undefined) store.keepFrom(contractId, before);
+    const kept = store.versions(contractId);
+    if (!kept.includes(coming) && kept.length >= MOST_VERSIONS)
+      throw new AntirioError(
+        'busy',
+        `at most ${MOST_VERSIONS} versions of a contract's keys are kept at once`,
+      );
+  };
   const shareFor: EscrowHolder['shareFor'] = async (terms, keyVersion) => {
     const kept = store.get(terms.contractId, keyVersion);
     if (kept === undefined) return undefined;
@@ -124,6 +139,7 @@ export function createEscrowHolder(deps: EscrowHolderDependencies): EscrowHolder
       const all = store.contracts();
       if (!all.includes(contractId) && all.length >= deps.maxContracts)
         throw new AntirioError('busy', `shares of at most ${deps.maxContracts} contracts are kept at once`);
+      await makeRoom(contractId, body.keyVersion);
       store.put(contractId, body.keyVersion, delivery);
       return { keyVersion: body.keyVersion };
     },

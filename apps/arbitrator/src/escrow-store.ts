@@ -1,10 +1,13 @@
-import { inTransaction, openDatabase } from '@antirio/host';
+import { openDatabase } from '@antirio/host';
 import type { GrantorStore, OldShare } from './grantor-store.ts';
 import type { ShareDelivery } from './sealed-keys.ts';
 
 /** The shares that an arbitrator keeps for contracts of others. */
 export interface EscrowStore {
   put(contractId: string, keyVersion: number, delivery: ShareDelivery): void;
+  versions(contractId: string): number[];
+  /** Older ones are destroyed. */
+  keepFrom(contractId: string, keyVersion: number): void;
   /** Keeps a share that came without the customer's signature, where there is none of its version. */
   adopt(old: OldShare): void;
   get(contractId: string, keyVersion: number): ShareDelivery['share'] | undefined;
@@ -14,9 +17,6 @@ export interface EscrowStore {
   forget(contractId: string): void;
   close(): void;
 }
-
-/** An opening may still be under way with the version before. */
-const VERSIONS_KEPT = 2;
 
 const migrations = [
   `CREATE TABLE share (contract TEXT NOT NULL, key_version INTEGER NOT NULL, json TEXT NOT NULL, header TEXT NOT NULL, PRIMARY KEY (contract, key_version)) STRICT`,
@@ -34,15 +34,15 @@ export function openEscrowStore(path: string): EscrowStore {
   );
   const selectNewest = db.prepare('SELECT max(key_version) AS newest FROM share WHERE contract = ?');
   const selectContracts = db.prepare('SELECT DISTINCT contract FROM share');
-  const outdate = db.prepare('DELETE FROM share WHERE contract = ? AND key_version <= ?');
+  const selectVersions = db.prepare('SELECT key_version FROM share WHERE contract = ? ORDER BY key_version');
+  const outdate = db.prepare('DELETE FROM share WHERE contract = ? AND key_version < ?');
   const remove = db.prepare('DELETE FROM share WHERE contract = ?');
   return {
     put(contractId, keyVersion, { header, share }) {
-      inTransaction(db, () => {
-        upsert.run(contractId, keyVersion, JSON.stringify(share), JSON.stringify(header));
-        outdate.run(contractId, keyVersion - VERSIONS_KEPT);
-      });
+      upsert.run(contractId, keyVersion, JSON.stringify(share), JSON.stringify(header));
     },
+    versions: (contractId) => selectVersions.all(contractId).map((row) => Number(row['key_version'])),
+    keepFrom: (contractId, keyVersion) => void outdate.run(contractId, keyVersion),
     get(contractId, keyVersion) {
       const row = select.get(contractId, keyVersion);
       return row === undefined ? undefined : (JSON.parse(String(row['json'])) as ShareDelivery['share']);
