@@ -16,7 +16,7 @@ import { partyRooms } from './party-rooms.ts';
 import { runParty, type PartyDriver } from './party-driver.ts';
 import { peerNamed } from './peers.ts';
 import { endingOf } from './retirement.ts';
-import { keyVersionOf } from './own-secrets.ts';
+import { keepSealed, keyVersionOf } from './own-secrets.ts';
 import {
   divideKeys,
   ownSecretsIn,
@@ -120,6 +120,7 @@ export function createContracts(
       throw new AntirioError('internal', 'no seal key was asked for', { edge });
     };
     const divided = await divideKeys(identity, terms, service, own, sealKeyOf, ports.random);
+    keepSealed(store, identity, terms.contractId, own);
     store.putDocument(terms.contractId, name, divided);
     return divided;
   };

@@ -28,6 +28,7 @@ import {
 import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
 import type { ContractStore, Note } from './contract-store.ts';
 import { createNorthForwarding } from './north-forwarding.ts';
+import { openedSecrets } from './own-secrets.ts';
 import { ownCopies, ringFrames, summariseFrames } from './genuine-frames.ts';
 import { createKeysTruth } from './keys-truth.ts';
 import { performCall, type CallDependencies, type CallOutcome } from './party-calls.ts';
@@ -311,7 +312,9 @@ export function runParty(
 
   const state = async (from: number, through: number, epoch: number): Promise<void> => {
     const payloads = ownCopies(peerNamed(ports.peers, 'gatewayBridge'), terms, from, through);
-    const statement = await statementOver(payloads, deps.ownSecrets(), { from, through, epoch });
+    const known = { store, identity: ports.identity, ledger: deps.calls.ledger, ownSecrets: deps.ownSecrets };
+    const secrets = await openedSecrets(known, contractId);
+    const statement = await statementOver(payloads, secrets, { from, through, epoch });
     post({ type: 'stated', counters: await rooms.counters(terms), statement });
   };
 
