@@ -314,42 +314,6 @@ function drawOperator(dice: Dice, activeMs: number): Fault[] {
   return faults;
 }
 
-/** Of the disks that know which counters were used one comes back old at a time: what all of them have forgotten nobody knows. */
-function oneOldDisk(faults: readonly Fault[]): readonly Fault[] {
-  const isParty = faults.some(({ kind }) => kind === 'oldDisk');
-  return faults.filter(({ kind }) => !isParty || kind !== 'oldBackup');
-}
-
-/** Disks come back from old backups. */
-function drawBackups(dice: Dice, activeMs: number): Fault[] {
-  const faults: Fault[] = [];
-  const when = (): When =>
-    dice.chance(0.5)
-      ? { at: dice.between(8000, activeMs) }
-      : {
-          node: dice.pick(['A', 'B']),
-          enters: dice.pick(['recovering', 'retaken', 'active', 'released', 'stated']),
-          delayMs: dice.between(0, 4000),
-        };
-  if (dice.chance(0.1))
-    faults.push({
-      when: when(),
-      kind: 'oldLedger',
-      agoMs: dice.between(1000, 15_000),
-      downMs: dice.between(50, 800),
-      forMs: dice.between(2000, 12_000),
-    });
-  if (dice.chance(0.1))
-    faults.push({
-      when: when(),
-      kind: 'oldDisk',
-      node: dice.pick(['A', 'B']),
-      agoMs: dice.between(1000, 15_000),
-      forMs: dice.between(200, 4000),
-    });
-  return faults;
-}
-
 function drawAttack(dice: Dice): Scenario['attack'] {
   const framesEveryMs = dice.between(500, 3000);
   const all = ['beat', 'vigil', 'probe', 'probeReply', 'leaseRequest', 'leaseGrant', 'leaseRefused'];

@@ -49,7 +49,9 @@ export function keptIn(path: string): LedgerWatchPorts['kept'] {
       const bytes = readFileIfThere(path);
       return bytes === undefined ? undefined : parseInput(storedSight, JSON.parse(fromUtf8(bytes)));
     },
-    put: (seen) => void writeFileDurably(path, JSON.stringify(seen)),
+    put(seen) {
+      writeFileDurably(path, JSON.stringify(seen));
+    },
   };
 }
 
