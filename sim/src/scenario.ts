@@ -1,3 +1,4 @@
+import { drawBackups, oneOldDisk } from './backups.ts';
 import { contractTerms, type ContractTerms } from '@antirio/service-contract';
 import { holderIds, identities } from './identities.ts';
 import { rollDice, type Dice } from './random.ts';
