@@ -323,7 +323,8 @@ describe('the customer’s side (Algorithm 1)', () => {
       heldByProvider: { ok: false },
       previousHeld: { ok: true },
     });
-    expect(tells()).toHaveLength(1);
+    // One letter: killed between the answer to it and its note of that, it is brought once more
+    expect(new Set(tells().map(({ body }) => JSON.stringify(body))).size).toBe(1);
     const health = await a.migration.http.call({ path: '/api/v3/ready' });
     expect(Buffer.from(health.body).toString()).toContain(`${contractId} (GIVEN_UP: ${givenUp.reason})`);
     const metrics = await a.migration.http.call({ path: '/api/v3/metrics' });
