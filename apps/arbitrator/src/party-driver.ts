@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { describeError, isAntirioError, toHex, type EdgeId } from '@antirio/kernel';
-import { repeat, type Repeating } from '@antirio/host';
+import { repeat, type Log, type Repeating } from '@antirio/host';
 import {
   createCustomer,
   createProvider,
@@ -75,6 +75,8 @@ export interface DriverDependencies {
 
 interface Machine {
   readonly step: (event: PartyEvent) => readonly PartyEffect[];
+  /** As if the last event had not come. */
+  readonly undo: () => void;
   readonly phase: () => CustomerPhase | ProviderPhase;
   readonly desires: () => Desired;
   readonly record: () => ContractRecord | undefined;
@@ -94,12 +96,15 @@ const presses: ReadonlySet<string> = new Set(['recovering', 'retaken']);
 function customerMachine(terms: ContractTerms, phase: CustomerPhase, ports: ArbitratorPorts): Machine {
   const { clock } = ports;
   let state: CustomerState = createCustomer(terms, phase, toHex(ports.random.bytes(8)), clock.monotonic());
+  let before = state;
   return {
     step(event) {
       const [next, effects] = customerStep(state, event, contextOf(ports));
+      before = state;
       state = next;
       return effects;
     },
+    undo: () => (state = before),
     phase: () => state.phase,
     desires: () => customerDesires(state, clock.monotonic()),
     record: () => state.record,
@@ -110,12 +115,15 @@ function customerMachine(terms: ContractTerms, phase: CustomerPhase, ports: Arbi
 function providerMachine(terms: ContractTerms, phase: ProviderPhase, ports: ArbitratorPorts): Machine {
   const { clock } = ports;
   let state: ProviderState = createProvider(terms, phase, toHex(ports.random.bytes(8)), clock.monotonic());
+  let before = state;
   return {
     step(event) {
       const [next, effects] = providerStep(state, event, contextOf(ports));
+      before = state;
       state = next;
       return effects;
     },
+    undo: () => (state = before),
     phase: () => state.phase,
     desires: () => providerDesires(state, clock.monotonic()),
     record: () => state.record,
@@ -136,6 +144,24 @@ const ROLLED_BACK: CallOutcome = { ok: false, code: 'unavailable', message: 'led
 const isGrant = (event: PartyEvent): boolean =>
   event.type === 'datagram' &&
   (event.datagram.kind === 'leaseGrant' || event.datagram.kind === 'leaseRefused');
+
+/** Whether the disk took it. A full one is no reason to end: the event, or one like it, comes again. */
+function kept(
+  store: ContractStore,
+  contractId: string,
+  log: Log,
+  phase: CustomerPhase | ProviderPhase | undefined,
+  notes: readonly Note[],
+): boolean {
+  try {
+    if (phase === undefined) for (const note of notes) store.note(contractId, note);
+    else store.setPhase(contractId, phase, notes);
+    return true;
+  } catch (error) {
+    log.warn({ phase: phase?.at, error: describeError(error) }, 'the disk took nothing of it');
+    return false;
+  }
+}
 
 export function runParty(
   contract:
@@ -166,10 +192,14 @@ export function runParty(
     const effects = machine.step(event);
     const after = machine.phase();
     const notes = effects.flatMap((effect) => (effect.type === 'note' ? [noteOf(effect)] : []));
-    if (after === before) for (const note of notes) store.note(contractId, note);
+    if (after === before) kept(store, contractId, log, undefined, notes);
     for (const deed of deedsOf(before, after, effects))
-      if (deed.type === 'persist') store.setPhase(contractId, deed.phase, notes);
-      else execute(deed);
+      if (deed.type !== 'persist') execute(deed);
+      else if (!kept(store, contractId, log, deed.phase, notes)) {
+        // What is not on the disk has not happened, and nothing follows from it.
+        machine.undo();
+        return;
+      }
     applyFence();
     if (after !== before) observing.poke();
   };
