@@ -41,12 +41,7 @@ import {
   wholeKey,
 } from './support/provider-disk.ts';
 import { refusedRequests, refusedTerms } from './support/refusals.ts';
-import {
-  configureArbitrator,
-  LISTEN_ON_S,
-  nothingIsLeft,
-  secondContract,
-} from './support/second-contract.ts';
+import { configure, LISTEN_ON_S, nothingIsLeft, secondContract } from './support/second-contract.ts';
 import { inSteps } from './support/steps.ts';
 
 /** The thesis's resources, tables 4.1 to 4.9: what this test does, it does by these alone. */
@@ -204,7 +199,9 @@ describe('by the resources of the thesis alone', () => {
       await cluster.killAndRestart('b', () => {
         const packs = path.join(cluster.folderOf('b'), 'filecoin-interface', 'packs');
         flipByteOnDisk(packs, bytes.subarray(0, 4_096));
-        configureArbitrator(cluster.folderOf('b'), { listenOnS: LISTEN_ON_S });
+        configure(cluster.folderOf('b'), 'arbitrator', { listenOnS: LISTEN_ON_S });
+        // Else it would fetch the block again by itself, and nobody would have to tell it.
+        configure(cluster.folderOf('b'), 'orchestrator', { giveUpMs: 0 });
       });
       const demanded = await postAndDie('a', 'demanded', { ...IMAGE, duration: 7 });
       const { id } = demanded;

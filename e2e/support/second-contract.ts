@@ -24,10 +24,10 @@ import type { Cluster } from './cluster.ts';
 export const LISTEN_ON_S = 2;
 
 /** Changes options of an edge's arbitrator, which it reads at its next start. */
-export function configureArbitrator(folder: string, changes: object): void {
+export function configure(folder: string, room: string, changes: object): void {
   const file = path.join(folder, 'antirio.jsonc');
-  const { arbitrator, ...rest } = JSON.parse(readFileSync(file, 'utf8')) as { arbitrator?: object };
-  writeFileSync(file, JSON.stringify({ ...rest, arbitrator: { ...arbitrator, ...changes } }));
+  const config = JSON.parse(readFileSync(file, 'utf8')) as Record<string, object | undefined>;
+  writeFileSync(file, JSON.stringify({ ...config, [room]: { ...config[room], ...changes } }));
 }
 
 /** Ring, service, fetched image and source of an ended contract are gone at both edges; what happened can still be read. */

@@ -19,8 +19,10 @@ export function mayTakeBack(state: CustomerState, epoch: number, now: number): b
 }
 
 /** After a handover that we asked for, and while an operator holds everything, nothing comes back by itself. */
-export function mayAsk({ phase, held, forced }: CustomerState): boolean {
-  return forced || (!held && !(phase.at === 'recovering' && phase.waits !== undefined));
+export function mayAsk({ phase, held, forced, observed }: CustomerState): boolean {
+  const waits = phase.at === 'recovering' ? phase.waits : undefined;
+  const isOver = waits === undefined || (waits === 'disk' && observed.storeOk === true);
+  return forced || (!held && isOver);
 }
 
 /** The other contract's provider has gone, and perhaps its contract as well: whoever of us is first takes the epoch back. */

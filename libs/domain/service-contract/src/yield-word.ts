@@ -38,15 +38,16 @@ export const yieldTerms = z.strictObject({
   gaspBoundMs: z.int().min(100).max(60_000).default(2000),
 });
 
-/** What a customer waits for before it asks for its sensors back: an operator's word, or its next start. */
-export type Waits = 'told' | 'start';
+/** What a customer waits for before it asks for its sensors back: an operator's word, its next start, or a disk that takes writes again. */
+export type Waits = 'told' | 'start' | 'disk';
 
 export function isPlanned({ body }: SignedWord): boolean {
   return body.cause === 'planned';
 }
 
 export function waitsAfter(said: SignedWord): Waits {
-  return isPlanned(said) ? 'told' : 'start';
+  if (isPlanned(said)) return 'told';
+  return said.body.cause === 'disk' ? 'disk' : 'start';
 }
 
 /** So far may the clocks of customer and centre differ. */

@@ -11,6 +11,7 @@ import {
   tick,
 } from './contract.fixture.ts';
 import { createCustomer, type CustomerPhase, type CustomerState } from './customer-state.ts';
+import { mayAsk } from './customer-epochs.ts';
 import { customerDesires } from './customer.ts';
 import type { Datagram } from './messages.ts';
 import type { PartyEvent } from './party.ts';
@@ -188,6 +189,13 @@ describe('a customer that gives its service away', () => {
     [1500, fromProvider(vigil({}))],
     [2000, tick],
   ];
+
+  test('that gave up for a disk that was full asks again once it takes writes', () => {
+    const waiting = customerAt({ at: 'recovering', epoch: 2, waits: 'disk' });
+    const withDisk = (storeOk: boolean) => ({ ...waiting, observed: { ...waiting.observed, storeOk } });
+    expect([mayAsk(withDisk(false)), mayAsk(waiting), mayAsk(withDisk(true))]).toEqual([false, false, true]);
+    expect(mayAsk({ ...withDisk(true), held: true })).toBe(false);
+  });
 
   test('asks for its sensors back only when it is told to', () => {
     const planned = customerAt({ at: 'recovering', epoch: 2, waits: 'told' });
