@@ -1,20 +1,8 @@
 import { afterEach, expect, test } from '@jest/globals';
-import { generateIdentity, parseEdgeId } from '@antirio/kernel';
-import { contractTerms, type PartyEvent } from '@antirio/service-contract';
+import type { PartyEvent } from '@antirio/service-contract';
+import { terms } from './escrow.fixture.ts';
 import { runParty, type DriverDependencies, type PartyDriver } from './party-driver.ts';
 
-const edge = () => parseEdgeId(generateIdentity().edgeId);
-const terms = contractTerms.parse({
-  version: 1,
-  contractId: '6f1b2b52-4a3d-4c86-9f0e-a7d1c45be02f',
-  ...{ customer: edge(), provider: edge(), central: edge() },
-  set: { setId: 'bridge', service: 'lora', devices: [{ devEui: '00000000000000aa', devAddr: '0000000a' }] },
-  image: { imageName: 'lora', imageCid: 'a', configCid: 'b' },
-  ...{ confidentiality: 'process', opening: 'witnessed', standby: 'hot' },
-  stakes: { customer: 1, provider: 1 },
-  slots: { customer: 0, provider: 1 },
-  expiresAt: 1,
-});
 const settled: PartyEvent = {
   type: 'answer',
   method: 'record',
