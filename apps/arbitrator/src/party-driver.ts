@@ -1,18 +1,10 @@
 import { join } from 'node:path';
-import { describeError, isAntirioError, toHex, type EdgeId } from '@antirio/kernel';
+import { describeError, isAntirioError, type EdgeId } from '@antirio/kernel';
 import { repeat, type Log, type Repeating } from '@antirio/host';
 import {
-  createCustomer,
-  createProvider,
-  customerDesires,
-  customerStep,
   deedsOf,
-  providerDesires,
-  providerStep,
   type ContractRecord,
-  type ContractTerms,
   type CustomerPhase,
-  type CustomerState,
   type Datagram,
   type Desired,
   type HandbackStatement,
@@ -32,6 +24,7 @@ import { openedSecrets } from './own-secrets.ts';
 import { ownCopies, ringFrames, summariseFrames } from './genuine-frames.ts';
 import { createKeysTruth } from './keys-truth.ts';
 import { performCall, type CallDependencies, type CallOutcome } from './party-calls.ts';
+import { createMachine, type PartyContract } from './party-machine.ts';
 import { peerNamed } from './peers.ts';
 import type { PartyRooms } from './party-rooms.ts';
 import { retireCustomer, retireProvider } from './retirement.ts';
@@ -73,17 +66,6 @@ export interface DriverDependencies {
   readonly ownKeyVersion: () => { readonly keyVersion?: number };
 }
 
-interface Machine {
-  readonly step: (event: PartyEvent) => readonly PartyEffect[];
-  /** As if the last event had not come. */
-  readonly undo: () => void;
-  readonly phase: () => CustomerPhase | ProviderPhase;
-  readonly desires: () => Desired;
-  readonly record: () => ContractRecord | undefined;
-  readonly customerTold?: () => ProviderState['told'];
-  readonly providerSilentMs?: () => number;
-}
-
 const FENCE_AGAIN_MS = 1000;
 const FENCE_RETRY_MS = 100;
 /** Phases in which the customer signs for frames of its provider's ring. */
@@ -92,52 +74,6 @@ const guards: ReadonlySet<string> = new Set(['guarded', 'stated']);
 const forgets: ReadonlySet<string> = new Set(['ready', 'ended']);
 /** Phases in which the customer's return waits for what the provider's ring holds. */
 const presses: ReadonlySet<string> = new Set(['recovering', 'retaken']);
-
-function customerMachine(terms: ContractTerms, phase: CustomerPhase, ports: ArbitratorPorts): Machine {
-  const { clock } = ports;
-  let state: CustomerState = createCustomer(terms, phase, toHex(ports.random.bytes(8)), clock.monotonic());
-  let before = state;
-  return {
-    step(event) {
-      const [next, effects] = customerStep(state, event, contextOf(ports));
-      before = state;
-      state = next;
-      return effects;
-    },
-    undo: () => (state = before),
-    phase: () => state.phase,
-    desires: () => customerDesires(state, clock.monotonic()),
-    record: () => state.record,
-    providerSilentMs: () => clock.monotonic() - Math.max(state.providerHeardAt, state.startedAt),
-  };
-}
-
-function providerMachine(terms: ContractTerms, phase: ProviderPhase, ports: ArbitratorPorts): Machine {
-  const { clock } = ports;
-  let state: ProviderState = createProvider(terms, phase, toHex(ports.random.bytes(8)), clock.monotonic());
-  let before = state;
-  return {
-    step(event) {
-      const [next, effects] = providerStep(state, event, contextOf(ports));
-      before = state;
-      state = next;
-      return effects;
-    },
-    undo: () => (state = before),
-    phase: () => state.phase,
-    desires: () => providerDesires(state, clock.monotonic()),
-    record: () => state.record,
-    customerTold: () => state.told,
-  };
-}
-
-function contextOf({ clock, random }: ArbitratorPorts): { now: number; wall: number; random: () => number } {
-  const uniform = (): number => {
-    const [a = 0, b = 0] = random.bytes(2);
-    return (a * 256 + b) / 65_536;
-  };
-  return { now: clock.monotonic(), wall: clock.now(), random: uniform };
-}
 
 const ROLLED_BACK: CallOutcome = { ok: false, code: 'unavailable', message: 'ledgerRolledBack' };
 
@@ -163,20 +99,12 @@ function kept(
   }
 }
 
-export function runParty(
-  contract:
-    | { readonly terms: ContractTerms; readonly role: 'customer'; readonly phase: CustomerPhase }
-    | { readonly terms: ContractTerms; readonly role: 'provider'; readonly phase: ProviderPhase },
-  deps: DriverDependencies,
-): PartyDriver {
+export function runParty(contract: PartyContract, deps: DriverDependencies): PartyDriver {
   const { ports, store, rooms, options } = deps;
   const { terms, role } = contract;
   const { contractId } = terms;
   const log = ports.log.child({ contract: contractId, role });
-  const machine =
-    contract.role === 'customer'
-      ? customerMachine(terms, contract.phase, ports)
-      : providerMachine(terms, contract.phase, ports);
+  const machine = createMachine(contract, ports);
   const standing: Standing = { terms, role, phase: machine.phase };
   const busPrefix = role === 'provider' ? `contract/${contractId}/` : '';
   let keys: Secrets | undefined;

@@ -1,5 +1,6 @@
 import type { EdgeId } from '@antirio/kernel';
-import { call, enter, type CustomerPhase, type CustomerState, type Step } from './customer-state.ts';
+import type { CustomerPhase, CustomerState, Step } from './customer-state.ts';
+import { call, enter } from './step.ts';
 import { PROVIDER_SILENT_MS, guardsAgain, waitsOf } from './customer-yield.ts';
 import { MAX_DOWNLINK_LEAD_MS, surelyPassed } from './lease.ts';
 import type { CallArgs, ContractRecord } from './messages.ts';

@@ -1,18 +1,10 @@
-import type { EdgeId } from '@antirio/kernel';
 import type { CallBook } from './calls.ts';
 import type { KeyDelivery } from './key-delivery.ts';
-import type { CallArgs, ContractRecord, DownCounters } from './messages.ts';
-import {
-  actUnder,
-  callOnce,
-  createActing,
-  type Acting,
-  type Milestone,
-  type Observed,
-  type PartyEffect,
-} from './party.ts';
+import type { ContractRecord, DownCounters } from './messages.ts';
+import { actUnder, createActing, type Acting, type Observed } from './party.ts';
 import { keenSenses, type Senses } from './deaf.ts';
 import type { HandbackStatement } from './statement.ts';
+import type { StepOf } from './step.ts';
 import type { ContractTerms } from './terms.ts';
 import { isPlanned, type SignedWord, type Waits } from './yield-word.ts';
 
@@ -85,7 +77,7 @@ export interface CustomerState {
   readonly renewal: KeyDelivery | undefined;
 }
 
-export type Step = readonly [CustomerState, readonly PartyEffect[]];
+export type Step = StepOf<CustomerState>;
 
 /** What is known of a handover that we asked for. Forgotten at a restart. */
 export interface Yielding {
@@ -156,25 +148,6 @@ export function createCustomer(
     elsewhere: undefined,
     renewal: undefined,
   };
-}
-
-export function enter(
-  state: CustomerState,
-  phase: CustomerPhase,
-  milestone: Milestone,
-  detail: Record<string, unknown> = {},
-): Step {
-  return [{ ...state, phase }, [{ type: 'note', milestone, detail }]];
-}
-
-export function call(state: CustomerState, to: EdgeId, request: CallArgs, now: number): Step {
-  const [calls, effects] = callOnce(state.calls, to, request, now);
-  return [{ ...state, calls }, effects];
-}
-
-export function chain(step: Step, next: (state: CustomerState) => Step): Step {
-  const [state, effects] = next(step[0]);
-  return [state, [...step[1], ...effects]];
 }
 
 /** No epoch that is ours to act under: it is with our provider, on its way there, or with another contract's. */

@@ -1,4 +1,5 @@
-import { call, chain, enter, notYielding, type CustomerState, type Step } from './customer-state.ts';
+import { notYielding, type CustomerState, type Step } from './customer-state.ts';
+import { call, chain, enter } from './step.ts';
 import { surelyPassed } from './lease.ts';
 import type { CallArgs, CallMethod } from './messages.ts';
 import { actUnder, type PartyEvent } from './party.ts';

@@ -11,15 +11,8 @@ import {
   onTaken,
   takeFromOther,
 } from './customer-epochs.ts';
-import {
-  call,
-  chain,
-  enter,
-  standsBy,
-  type CustomerPhase,
-  type CustomerState,
-  type Step,
-} from './customer-state.ts';
+import { standsBy, type CustomerPhase, type CustomerState, type Step } from './customer-state.ts';
+import { call, chain, enter } from './step.ts';
 import { onReleaseKnown, onTold, onYieldAnswer, whenYielded, whileYielding } from './customer-yield.ts';
 import { deliver, onDelivered, renewKeys } from './key-renewal.ts';
 import { gatewaysDue, onDeafClaim, sense, whileGuarded } from './deaf.ts';

@@ -3,7 +3,8 @@ import type { EdgeId } from '@antirio/kernel';
 import { edgeId } from './edge-id.ts';
 import { holdersOf } from './escrow.ts';
 import { callOnce, type PartyEffect } from './party.ts';
-import { chain, nothingGathered, type ProviderState, type Step } from './provider-state.ts';
+import { nothingGathered, type ProviderState, type Step } from './provider-state.ts';
+import { chain } from './step.ts';
 
 const releases = z.object({
   opening: z.int().min(0).optional(),

@@ -1,7 +1,8 @@
 import type { EdgeId } from '@antirio/kernel';
-import { call, chain, type CustomerState, type Step as CustomerStep } from './customer-state.ts';
+import type { CustomerState, Step as CustomerStep } from './customer-state.ts';
+import { call, chain } from './step.ts';
 import { deliverNext, nothingDelivered, wasDelivered, type KeyDelivery } from './key-delivery.ts';
-import { call as callCentral, type ProviderState, type Step } from './provider-state.ts';
+import type { ProviderState, Step } from './provider-state.ts';
 
 /** Calls for what is still to be delivered of one version of the keys. `provider`: whether its turn may come. */
 export function deliver(
@@ -45,5 +46,5 @@ export function announceKeys(state: ProviderState, now: number): Step {
   const known = record?.keyVersion;
   if (keyVersion === undefined || known === undefined || keyVersion <= known) return [state, []];
   const args = { contractId: terms.contractId, keyVersion };
-  return callCentral(state, { method: 'rekey', args }, now);
+  return call(state, state.terms.central, { method: 'rekey', args }, now);
 }

@@ -7,14 +7,8 @@ import { contractRecord, isOver, takeAnswer, type ContractRecord, type Evidence 
 import { isServedByOther } from './other-provider.ts';
 import { actUnder, waitOf, type Context, type PartyEvent } from './party.ts';
 import { wordOf } from './provider-yield.ts';
-import {
-  chain,
-  enter,
-  nothingGathered,
-  type ProviderPhase,
-  type ProviderState,
-  type Step,
-} from './provider-state.ts';
+import { nothingGathered, type ProviderPhase, type ProviderState, type Step } from './provider-state.ts';
+import { chain, enter } from './step.ts';
 import { createWatch, witnessed } from './watch.ts';
 
 const RECORD_PACE_MS = 500;

@@ -2,17 +2,10 @@ import { failuresOf, type CallBook } from './calls.ts';
 import type { GatewayAge, Unheard } from './deaf.ts';
 import { createDetector } from './detector.ts';
 import type { HeldShare } from './escrow.ts';
-import type { CallArgs, ContractRecord, DownCounters, Evidence } from './messages.ts';
-import {
-  actUnder,
-  callOnce,
-  createActing,
-  type Acting,
-  type Milestone,
-  type Observed,
-  type PartyEffect,
-} from './party.ts';
+import type { ContractRecord, DownCounters, Evidence } from './messages.ts';
+import { actUnder, createActing, type Acting, type Observed } from './party.ts';
 import type { HandbackStatement } from './statement.ts';
+import type { StepOf } from './step.ts';
 import type { ContractTerms } from './terms.ts';
 import { createWatch, type Watch } from './watch.ts';
 import type { SignedWord } from './yield-word.ts';
@@ -94,7 +87,7 @@ export interface ProviderState {
   };
 }
 
-export type Step = readonly [ProviderState, readonly PartyEffect[]];
+export type Step = StepOf<ProviderState>;
 
 export function createProvider(
   terms: ContractTerms,
@@ -126,26 +119,6 @@ export function createProvider(
     held: false,
     word: { heardAt: now, refused: '', stands: true },
   };
-}
-
-export function enter(
-  state: ProviderState,
-  phase: ProviderPhase,
-  milestone: Milestone,
-  detail: Record<string, unknown> = {},
-): Step {
-  return [{ ...state, phase }, [{ type: 'note', milestone, detail }]];
-}
-
-export function chain(step: Step, next: (state: ProviderState) => Step): Step {
-  const [state, effects] = next(step[0]);
-  return [state, [...step[1], ...effects]];
-}
-
-/** One call to the central arbitrator, if none of its kind is under way or waits for its back-off. */
-export function call(state: ProviderState, request: CallArgs, now: number): Step {
-  const [calls, effects] = callOnce(state.calls, state.terms.central, request, now);
-  return [{ ...state, calls }, effects];
 }
 
 export function providerTroubles(state: ProviderState): string[] {

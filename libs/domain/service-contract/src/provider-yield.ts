@@ -1,6 +1,7 @@
 import { isSuspect } from './detector.ts';
 import type { Evidence } from './messages.ts';
-import { enter, nothingGathered, type ProviderState, type Step } from './provider-state.ts';
+import { nothingGathered, type ProviderState, type Step } from './provider-state.ts';
+import { enter } from './step.ts';
 import { cleared } from './watch.ts';
 import { isPlanned, isWordOf, type SignedWord } from './yield-word.ts';
 

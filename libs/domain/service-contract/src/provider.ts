@@ -18,15 +18,8 @@ import { isHeldByOther, isServedByOther } from './other-provider.ts';
 import { tellDeaf } from './deaf.ts';
 import { onAnswer, standBy } from './provider-answers.ts';
 import { mayTakeNow, onTakeOver, readsUnder, wordOf } from './provider-yield.ts';
-import {
-  call,
-  chain,
-  enter,
-  nothingGathered,
-  type ProviderPhase,
-  type ProviderState,
-  type Step,
-} from './provider-state.ts';
+import { nothingGathered, type ProviderPhase, type ProviderState, type Step } from './provider-state.ts';
+import { call, chain, enter } from './step.ts';
 import { cleared, probeReplied, watch, type Watch } from './watch.ts';
 
 const VIGIL_EVERY_MS = 500;
@@ -105,7 +98,7 @@ function askRecord(state: ProviderState, now: number): Step {
   const watches = record !== undefined && isHeldByOther(terms, record);
   const every = watches || restless.has(state.phase.at) ? RECORD_EVERY_MS : RECORD_SELDOM_MS;
   if (record !== undefined && now - state.recordAt < every) return [state, []];
-  return call(state, { method: 'record', args: { contractId: terms.contractId } }, now);
+  return call(state, state.terms.central, { method: 'record', args: { contractId: terms.contractId } }, now);
 }
 
 /** Watched only where nothing else is under way. */
@@ -123,7 +116,7 @@ const byPhase: { readonly [P in ProviderPhase['at']]: PhaseTick } = {
     const { contractId, image } = terms;
     const { imageCid, configCid } = image;
     const args = { contractId, imageCid, configCid, keyVersion: observed.keyVersion ?? 1 };
-    return call(state, { method: 'ready', args }, now);
+    return call(state, state.terms.central, { method: 'ready', args }, now);
   },
   ready: standReady,
   opening(state, { now }) {
@@ -133,7 +126,7 @@ const byPhase: { readonly [P in ProviderPhase['at']]: PhaseTick } = {
     const alone = terms.opening === 'autonomous' ? openAlone(state, now) : ([state, []] as const);
     const { contractId } = terms;
     const open: CallArgs = { method: 'open', args: { contractId, from, evidence, ...wordOf(state) } };
-    return chain(alone, (one) => call(one, open, now));
+    return chain(alone, (one) => call(one, one.terms.central, open, now));
   },
   reading(state, { now }) {
     const again = reopenIfForgotten(state, now);
@@ -142,7 +135,7 @@ const byPhase: { readonly [P in ProviderPhase['at']]: PhaseTick } = {
     const { record, terms } = state;
     if (record === undefined || !mayTakeNow(state, now)) return again;
     const take: CallArgs = { method: 'take', args: { contractId: terms.contractId, expected: record.epoch } };
-    return chain(again, (one) => call(one, take, now));
+    return chain(again, (one) => call(one, one.terms.central, take, now));
   },
   active(state, { now }) {
     const [acting, effects] = renew(state.acting, state.terms, now);
@@ -160,7 +153,12 @@ const byPhase: { readonly [P in ProviderPhase['at']]: PhaseTick } = {
     const { phase, terms } = state;
     if (phase.at !== 'released') return [state, []];
     const { epoch, counters } = phase;
-    return call(state, { method: 'release', args: { contractId: terms.contractId, epoch, counters } }, now);
+    return call(
+      state,
+      state.terms.central,
+      { method: 'release', args: { contractId: terms.contractId, epoch, counters } },
+      now,
+    );
   },
   stating(state, { now }) {
     const { phase, terms } = state;
@@ -168,6 +166,7 @@ const byPhase: { readonly [P in ProviderPhase['at']]: PhaseTick } = {
     const { statement, counters } = phase;
     return call(
       state,
+      terms.central,
       { method: 'statement', args: { contractId: terms.contractId, statement, counters } },
       now,
     );
@@ -213,7 +212,7 @@ function reopenIfForgotten(state: ProviderState, now: number): Step {
     witness: 'unasked',
   };
   const args = { contractId: terms.contractId, from: phase.from, evidence, ...wordOf(state) };
-  return call(state, { method: 'open', args }, now);
+  return call(state, state.terms.central, { method: 'open', args }, now);
 }
 
 function standReady(state: ProviderState, context: Context): Step {
@@ -234,7 +233,7 @@ function watchCustomer(state: ProviderState, { now }: Context): Step {
   const watched: Step = [{ ...state, watch: next }, effects];
   if (seen.askWitness)
     return chain(watched, (one) =>
-      call(one, { method: 'witness', args: { contractId: terms.contractId } }, now),
+      call(one, one.terms.central, { method: 'witness', args: { contractId: terms.contractId } }, now),
     );
   const { dead } = seen;
   // Held: what is seen is told, and left to the operator.

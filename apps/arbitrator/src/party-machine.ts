@@ -1,0 +1,96 @@
+import { toHex } from '@antirio/kernel';
+import {
+  createCustomer,
+  createProvider,
+  customerDesires,
+  customerStep,
+  providerDesires,
+  providerStep,
+  type Context,
+  type ContractRecord,
+  type ContractTerms,
+  type CustomerPhase,
+  type Desired,
+  type PartyEffect,
+  type PartyEvent,
+  type ProviderPhase,
+  type ProviderState,
+} from '@antirio/service-contract';
+import type { ArbitratorPorts } from './options.ts';
+
+/** One party's machine, of either role, as who runs it sees it. */
+export interface Machine {
+  readonly step: (event: PartyEvent) => readonly PartyEffect[];
+  /** As if the last event had not come. */
+  readonly undo: () => void;
+  readonly phase: () => CustomerPhase | ProviderPhase;
+  readonly desires: () => Desired;
+  readonly record: () => ContractRecord | undefined;
+  /** Of a provider's: what its customer says of its store and gateways. */
+  readonly customerTold?: () => ProviderState['told'];
+  /** Of a customer's: for how long its provider has not been heard. */
+  readonly providerSilentMs?: () => number;
+}
+
+export type PartyContract =
+  | { readonly terms: ContractTerms; readonly role: 'customer'; readonly phase: CustomerPhase }
+  | { readonly terms: ContractTerms; readonly role: 'provider'; readonly phase: ProviderPhase };
+
+type Ports = Pick<ArbitratorPorts, 'clock' | 'random'>;
+
+interface AnyState {
+  readonly phase: CustomerPhase | ProviderPhase;
+  readonly record: ContractRecord | undefined;
+}
+
+type Stepper<State> = (
+  state: State,
+  event: PartyEvent,
+  context: Context,
+) => readonly [State, readonly PartyEffect[]];
+
+/** A machine, and a look at its state as it is now. */
+function machineOf<State extends AnyState>(
+  created: State,
+  step: Stepper<State>,
+  desires: (state: State, now: number) => Desired,
+  ports: Ports,
+): [Machine, () => State] {
+  let state = created;
+  let before = created;
+  const machine: Machine = {
+    step(event) {
+      const [next, effects] = step(state, event, contextOf(ports));
+      before = state;
+      state = next;
+      return effects;
+    },
+    undo: () => (state = before),
+    phase: () => state.phase,
+    desires: () => desires(state, ports.clock.monotonic()),
+    record: () => state.record,
+  };
+  return [machine, () => state];
+}
+
+export function createMachine(contract: PartyContract, ports: Ports): Machine {
+  const now = ports.clock.monotonic();
+  const bootId = toHex(ports.random.bytes(8));
+  if (contract.role === 'provider') {
+    const provider = createProvider(contract.terms, contract.phase, bootId, now);
+    const [machine, seen] = machineOf(provider, providerStep, providerDesires, ports);
+    return { ...machine, customerTold: () => seen().told };
+  }
+  const customer = createCustomer(contract.terms, contract.phase, bootId, now);
+  const [machine, seen] = machineOf(customer, customerStep, customerDesires, ports);
+  const heardAt = (): number => Math.max(seen().providerHeardAt, seen().startedAt);
+  return { ...machine, providerSilentMs: () => ports.clock.monotonic() - heardAt() };
+}
+
+function contextOf({ clock, random }: Ports): Context {
+  const uniform = (): number => {
+    const [a = 0, b = 0] = random.bytes(2);
+    return (a * 256 + b) / 65_536;
+  };
+  return { now: clock.monotonic(), wall: clock.now(), random: uniform };
+}

@@ -1,0 +1,33 @@
+import type { EdgeId } from '@antirio/kernel';
+import type { CallBook } from './calls.ts';
+import type { CallArgs } from './messages.ts';
+import { callOnce, type Milestone, type PartyEffect } from './party.ts';
+
+/** What one event makes of a party's machine, of either role. */
+export type StepOf<State> = readonly [State, readonly PartyEffect[]];
+
+/** The next phase, with the note that tells of it. */
+export function enter<State extends { readonly phase: unknown }>(
+  state: State,
+  phase: State['phase'],
+  milestone: Milestone,
+  detail: Record<string, unknown> = {},
+): StepOf<State> {
+  return [{ ...state, phase }, [{ type: 'note', milestone, detail }]];
+}
+
+/** One call, if none of its kind is under way or waits for its back-off. */
+export function call<State extends { readonly calls: CallBook }>(
+  state: State,
+  to: EdgeId,
+  request: CallArgs,
+  now: number,
+): StepOf<State> {
+  const [calls, effects] = callOnce(state.calls, to, request, now);
+  return [{ ...state, calls }, effects];
+}
+
+export function chain<State>(step: StepOf<State>, next: (state: State) => StepOf<State>): StepOf<State> {
+  const [state, effects] = next(step[0]);
+  return [state, [...step[1], ...effects]];
+}
