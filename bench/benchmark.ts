@@ -4,6 +4,8 @@ import type { Figure } from './figure.ts';
 export interface BenchOptions {
   /** Few and short runs: whether it works at all, not how fast. */
   readonly quick: boolean;
+  /** So many runs in place of the benchmark's own number, where it is made of runs that are alike. */
+  readonly runs?: number | undefined;
 }
 
 export interface BenchPorts {

@@ -7,9 +7,11 @@ export interface Figure {
   readonly median: number;
   readonly p5: number;
   readonly p95: number;
+  /** Of a hundred values or more. */
+  readonly p99?: number;
   /** How many values these are of. */
   readonly runs: number;
-  /** The median is to be at most this (at least, where more is better), or every value where even one over it is too many; null: none was set. */
+  /** The median (or the 99th percentile) is to be at most this (at least, where more is better), or every value where even one over it is too many; null: none was set. */
   readonly goal: number | null;
   readonly reached: boolean | null;
   readonly [context: string]: unknown;
@@ -21,7 +23,7 @@ export interface FigureSpec {
   readonly values: readonly number[];
   readonly goal?: number | undefined;
   /** What the goal is for (default: the median). */
-  readonly judged?: 'median' | 'worst';
+  readonly judged?: 'median' | 'p99' | 'worst';
   /** Whether more or less of it is better (default: less). */
   readonly better?: 'more' | 'less';
   /** What else was seen in the same runs, and under what conditions. */
@@ -29,6 +31,9 @@ export interface FigureSpec {
 }
 
 const DECIMALS = 3;
+const P99 = 0.99;
+/** Of fewer values it would be the largest. */
+const VALUES_FOR_P99 = 100;
 
 export function rounded(value: number, decimals = DECIMALS): number {
   return Number(value.toFixed(decimals));
@@ -59,7 +64,8 @@ function machine(): Record<string, unknown> {
 export function figureOf({ figure, unit, values, goal, judged, better, context = {} }: FigureSpec): Figure {
   const middle = median(values);
   const worst = better === 'more' ? Math.min(...values) : Math.max(...values);
-  const value = judged === 'worst' ? worst : middle;
+  const p99 = rounded(quantile(values, P99));
+  const value = { median: middle, p99, worst }[judged ?? 'median'];
   const isReached = (wanted: number): boolean => (better === 'more' ? value >= wanted : value <= wanted);
   return {
     figure,
@@ -67,6 +73,7 @@ export function figureOf({ figure, unit, values, goal, judged, better, context =
     median: middle,
     p5: rounded(quantile(values, 0.05)),
     p95: rounded(quantile(values, 0.95)),
+    ...(values.length >= VALUES_FOR_P99 && { p99 }),
     runs: values.length,
     goal: goal ?? null,
     reached: goal === undefined ? null : isReached(goal),

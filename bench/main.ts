@@ -1,6 +1,6 @@
 // `npm run bench [-- --quick] [names...]`: one line of JSON per figure on stdout, progress on stderr.
 import { parseArgs } from 'node:util';
-import type { Benchmark } from './benchmark.ts';
+import type { Benchmark, BenchOptions } from './benchmark.ts';
 import { codec } from './codec.ts';
 import { coreCommand } from './core-command.ts';
 import { coreIngest } from './core-ingest.ts';
@@ -39,8 +39,9 @@ const BENCHMARKS: readonly Benchmark[] = [
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
-const USAGE = `npm run bench [-- [--quick] [name...]]: one line of JSON per figure on stdout.
+const USAGE = `npm run bench [-- [--quick] [--runs N] [name...]]: one line of JSON per figure on stdout.
   --quick   few and short runs: whether it works, not how fast
+  --runs N  so many takeovers (20)
 
 ${BENCHMARKS.map(({ name, about }) => `  ${name.padEnd(16)}${about}`).join('\n')}`;
 
@@ -70,13 +71,13 @@ function interruptible(): AbortController {
   return interrupted;
 }
 
-async function take(benchmark: Benchmark, quick: boolean, interrupted: AbortSignal): Promise<boolean> {
+async function take(benchmark: Benchmark, options: BenchOptions, interrupted: AbortSignal): Promise<boolean> {
   const { name, about } = benchmark;
   say(`${name}: ${about}`);
-  const withinS = benchmark.withinS({ quick });
+  const withinS = benchmark.withinS(options);
   const overdue = AbortSignal.timeout(withinS * 1_000);
   const signal = AbortSignal.any([interrupted, overdue]);
-  const ports = { options: { quick }, say: (text: string) => say(`  ${text}`), signal };
+  const ports = { options, say: (text: string) => say(`  ${text}`), signal };
   try {
     for await (const figure of benchmark.run(ports)) process.stdout.write(`${JSON.stringify(figure)}\n`);
     return true;
@@ -89,15 +90,23 @@ async function take(benchmark: Benchmark, quick: boolean, interrupted: AbortSign
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { quick: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h' } },
+  options: {
+    quick: { type: 'boolean', default: false },
+    runs: { type: 'string' },
+    help: { type: 'boolean', short: 'h' },
+  },
 });
 const benchmarks = chosen(positionals);
+const runs = values.runs === undefined ? undefined : Number(values.runs);
 if (values.help === true) say(USAGE);
-else if (benchmarks === undefined) process.exitCode = 2;
+else if (runs !== undefined && !(Number.isInteger(runs) && runs > 0)) {
+  say(`--runs is a whole number of runs, not ${values.runs}\n\n${USAGE}`);
+  process.exitCode = 2;
+} else if (benchmarks === undefined) process.exitCode = 2;
 else {
   const interrupted = interruptible().signal;
   for (const benchmark of benchmarks) {
     if (interrupted.aborted) process.exitCode = 1;
-    else if (!(await take(benchmark, values.quick, interrupted))) process.exitCode = 1;
+    else if (!(await take(benchmark, { quick: values.quick, runs }, interrupted))) process.exitCode = 1;
   }
 }
