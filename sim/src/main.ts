@@ -46,7 +46,11 @@ for (let seed = from; seed < from + seeds; seed++) {
   simulatedMs += result.simulatedMs;
   const firstFailure = result.violations.length > 0 && failed.length === 0;
   if (values.trace === true || values.fine === true || firstFailure) tell(seed);
-  if (result.violations.length > 0) failed.push(seed);
+  const [violation] = result.violations;
+  if (violation !== undefined) {
+    failed.push(seed);
+    print(`seed ${seed} broke ${violation.invariant}: ${violation.message}`);
+  }
   if ((seed - from + 1) % PROGRESS_EVERY === 0)
     process.stderr.write(`${seed - from + 1} of ${seeds}, ${failed.length} failed\n`);
 }

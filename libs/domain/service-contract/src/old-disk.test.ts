@@ -48,6 +48,35 @@ describe('a party whose disk came back from an old backup', () => {
     expect(called(driveProvider(state, tick, 1000).effects)).toContain('record');
   });
 
+  test.each<ProviderPhase>([
+    { at: 'active', from: 5, epoch: 2 },
+    { at: 'releasing', from: 5, epoch: 2 },
+    { at: 'released', epoch: 2, counters, statement },
+  ])('does not state an epoch for a second time that the ledger has its statement of ($at)', (phase) => {
+    const restored = createProvider(terms, phase, 'boot', 0);
+    const handback = { epoch: 2, from: 7, through: 9 };
+    const stated = recorded({
+      ...{ state: 'RETURNING', epoch: 3, holder: terms.customer, activation: 2 },
+      handback,
+    });
+    expect(driveProvider(restored, stated, 100).state.phase).toEqual({ at: 'stated', from: 7, epoch: 2 });
+    const ofBefore = recorded({
+      ...{ state: 'ACTIVE', epoch: 2, holder: terms.provider, activation: 2 },
+      handback: { ...handback, epoch: 1 },
+    });
+    expect(driveProvider(restored, ofBefore, 100).state.phase).toEqual(phase);
+  });
+
+  test('seals its range off only after the ledger has said what was stated of it', () => {
+    const restored = createProvider(terms, { at: 'releasing', from: 7, epoch: 2 }, 'boot', 0);
+    const asks = driveProvider(restored, tick, 2000);
+    expect(asks.effects.map(({ type }) => type)).not.toContain('sealOff');
+    expect(called(asks.effects)).toContain('record');
+    const nothing = recorded({ state: 'ACTIVE', epoch: 2, holder: terms.customer, activation: 2 });
+    const told = driveProvider(asks.state, nothing, 2100).state;
+    expect(driveProvider(told, tick, 2200).effects.map(({ type }) => type)).toContain('sealOff');
+  });
+
   test('of a contract that is over meanwhile, the customer acts on under the epoch that the ledger says', () => {
     const restored = createCustomer(terms, { at: 'guarded', epoch: 1 }, 'boot', 0);
     const record = recorded({ state: 'SETTLED', epoch: 3, holder: terms.customer, quietMs: 0 });

@@ -118,6 +118,7 @@ function onRecord(state: ProviderState, record: ContractRecord, now: number): St
   if (phase.at === 'ended') return [known, []];
   if (isOver(record)) return enter(known, { at: 'ended' }, 'ended', { state: record.state });
   if (phase.at === 'preparing') return record.state === 'VALIDATED' ? [known, []] : beReady(known, now);
+  if (hasStated(phase, record)) return rememberStatement(known, record);
   if (isUnaware(phase, record)) return catchUp(known, record, now);
   return opens(phase) && isServedByOther(known.terms, record) ? standDown(known, now) : [known, []];
 }
@@ -144,6 +145,19 @@ function epochIn(phase: ProviderPhase): number | undefined {
 function isUnaware(phase: ProviderPhase, { activation }: ContractRecord): boolean {
   if (activation === undefined) return false;
   return phase.at === 'ready' || activation > (epochIn(phase) ?? activation);
+}
+
+/** The ledger has our statement about the epoch that we take ourselves to be before it with: our disk came back from an old backup. */
+function hasStated(phase: ProviderPhase, { handback }: ContractRecord): boolean {
+  const goesOn = phase.at === 'active' || phase.at === 'releasing' || phase.at === 'released';
+  return goesOn && handback?.epoch === phase.epoch;
+}
+
+/** What was stated stands: the customer goes by its range, and another one would contradict it. */
+function rememberStatement(state: ProviderState, { handback }: ContractRecord): Step {
+  if (handback === undefined) return [state, []];
+  const { from, epoch } = handback;
+  return enter(state, { at: 'stated', from, epoch }, 'stated', { recorded: true });
 }
 
 function rangeStart({ phase, observed }: ProviderState): number | undefined {

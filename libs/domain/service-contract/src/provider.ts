@@ -144,7 +144,7 @@ const byPhase: { readonly [P in ProviderPhase['at']]: PhaseTick } = {
   releasing(state, { now }) {
     const again = reopenIfForgotten(state, now);
     const { phase } = again[0];
-    if (phase.at !== 'releasing' || again[1].length > 0) return again;
+    if (phase.at !== 'releasing' || state.record === undefined || again[1].length > 0) return again;
     // Answered once by the rim; asked again in case it was busy or failed.
     if (now - again[0].rimAskedAt < RIM_AGAIN_MS) return again;
     return [{ ...again[0], rimAskedAt: now }, [{ type: 'sealOff', from: phase.from, epoch: phase.epoch }]];
@@ -330,9 +330,13 @@ function onSuperseded(state: ProviderState, { epoch, current, holder }: LeaseRef
   if (phase.at !== 'active' || epoch !== phase.epoch || current <= phase.epoch) return [state, []];
   // It is ours, and we have forgotten: the record says the rest.
   if (holder === terms.provider) return [{ ...state, record: undefined }, []];
-  return enter(state, { at: 'releasing', from: phase.from, epoch: phase.epoch }, 'fenced', {
-    supersededBy: current,
-  });
+  // The record tells first whether we have released and stated already, and have forgotten it.
+  return enter(
+    { ...state, record: undefined },
+    { at: 'releasing', from: phase.from, epoch: phase.epoch },
+    'fenced',
+    { supersededBy: current },
+  );
 }
 
 function onReturnAsked(state: ProviderState, epoch: number): Step {
