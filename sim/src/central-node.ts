@@ -314,7 +314,7 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
           contractId,
           root,
           keyVersion: 1,
-          evidence: {},
+          evidence: word === undefined ? {} : { word: word.body.cause },
         });
         later(() => {
           const question = { method: 'open', terms, life, record } as const;
@@ -359,7 +359,8 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
               leaseRuns: leaseRuns(state.grantor, set.setId, record, leaseMs, now),
               quietMs: quietMs(state.grantor, set.setId, now),
             };
-            const value: ContractRecord = { ...record, ...promised, activation: epoch, handback };
+            const time = Math.max(0, Math.floor(host.clock.wall()));
+            const value: ContractRecord = { ...record, ...promised, activation: epoch, handback, time };
             reply({ ok: true, value });
           });
         });

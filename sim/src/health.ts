@@ -1,4 +1,5 @@
 import type { EdgeId } from '@antirio/kernel';
+import { opensWhenOffline } from '@antirio/service-contract';
 import type { Judge } from './checks.ts';
 import type { Link } from './network.ts';
 import type { PartyHost } from './party-host.ts';
@@ -61,7 +62,7 @@ export function watchHealth(world: World, judge: Judge, ledgerMs: number) {
   const serves = ({ name, providerParty }: SimContract): boolean =>
     hosts[name].up && providerParty().desires().service === 'active';
   const lookAtProviders = (calmMs: number): void => {
-    if (!isGone() || contracts.some(serves)) return;
+    if (!opensWhenOffline(terms) || !isGone() || contracts.some(serves)) return;
     const idle = contracts.find(isIdle);
     if (idle !== undefined)
       judge.broken(
@@ -76,10 +77,11 @@ export function watchHealth(world: World, judge: Judge, ledgerMs: number) {
   const mayAct = (): boolean =>
     (A.host.running && A.parties().some((party) => party.mayAct())) ||
     contracts.some(({ name, providerParty }) => hosts[name].running && providerParty().mayAct());
+  const isLeftAlone = (): boolean => !opensWhenOffline(terms) && isUnserved();
   const lookAtActing = (): void => {
     const free = A.host.running && A.parties().every((party) => party.desires().fence.state === 'none');
     const anyWell = isWell('A') || names.some(isWell);
-    if (mayAct() || free || !anyWell) actedAt = engine.now;
+    if (mayAct() || free || !anyWell || isLeftAlone()) actedAt = engine.now;
     if (engine.now - Math.max(actedAt, changedAt) < ACTS_WITHIN_MS + patienceMs) return;
     const phases = parties()
       .map((party) => party.phase().at)

@@ -15,7 +15,6 @@ export interface HostClock {
 }
 
 export function createClock(engine: Engine, rate: number, dice: Dice): HostClock {
-  const EPOCH = 1_800_000_000_000;
   let offset = dice.between(0, 1e6);
   let wallOffset = dice.between(-5000, 5000);
   return {
@@ -84,6 +83,9 @@ export interface HostOptions {
   readonly rate: number;
   readonly fsyncMs: number;
 }
+
+/** The wall time, ms since the Unix epoch, at which every simulated world begins. */
+export const EPOCH = 1_800_000_000_000;
 
 export function createHost(engine: Engine, trace: Trace, dice: Dice, options: HostOptions): Host {
   const { name } = options;

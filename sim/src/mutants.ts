@@ -5,8 +5,10 @@ import {
   judgeDownlink,
   nextBlock,
   providerStep,
+  type CentralEvent,
   type CentralQuestion,
   type CentralState,
+  type ContractTerms,
   type PartyEvent,
 } from '@antirio/service-contract';
 import { honestPieces, type Pieces } from './pieces.ts';
@@ -203,6 +205,21 @@ export const mutants: readonly Mutant[] = [
     pieces: () => ({ ...honestPieces(), leads: () => true }),
   },
   {
+    name: 'events ignored: a customer that is silent is taken over, whatever it agreed to',
+    pieces: () => ({
+      ...honestPieces(),
+      centralStep(state, event, context) {
+        const opens = event.type === 'asked' && event.question.method === 'open';
+        return centralStep(state, opens ? agreedTo(event) : event, context);
+      },
+      providerStep(state, event, context) {
+        const terms = whenOffline(state.terms);
+        const [next, effects] = providerStep({ ...state, terms }, event, context);
+        return [{ ...next, terms: state.terms }, effects];
+      },
+    }),
+  },
+  {
     name: 'a rolled-back ledger is believed: the centre gives epochs and leases by what it says',
     pieces: () => ({ ...honestPieces(), sight: (_seen, head) => ({ ok: true, highest: head }) }),
   },
@@ -214,6 +231,16 @@ type Take = Extract<Parameters<typeof centralStep>[1], { type: 'asked' }> & {
 
 function isTake(event: Parameters<typeof centralStep>[1]): event is Take {
   return event.type === 'asked' && event.question.method === 'take';
+}
+
+function whenOffline(terms: ContractTerms): ContractTerms {
+  return { ...terms, activation: { ...terms.activation, events: ['offline'] } };
+}
+
+function agreedTo(event: Extract<CentralEvent, { type: 'asked' }>): CentralEvent {
+  const { question } = event;
+  if (question.method !== 'open') return event;
+  return { ...event, question: { ...question, terms: whenOffline(question.terms) } };
 }
 
 const oneSlot = (slot: number): number => (slot === 2 ? 1 : slot);

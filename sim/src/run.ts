@@ -1,4 +1,4 @@
-import { isEnded, type ContractLife } from '@antirio/service-contract';
+import { isEnded, opensWhenOffline, type ContractLife } from '@antirio/service-contract';
 import { checkReadings, createJudge, watchDownlinks, type Judge, type Violation } from './checks.ts';
 import { heal, scheduleFaults, type FaultPorts } from './faults.ts';
 import { watchHealth } from './health.ts';
@@ -42,6 +42,7 @@ export interface Summary {
 }
 
 interface Contract {
+  readonly openings: number;
   readonly life: ContractLife;
 }
 
@@ -52,7 +53,7 @@ const lifeOf = ({ ledger }: World, contractId: string): ContractLife =>
 function isAtRest(life: ContractLife, customer: string, provider: string): boolean {
   const phases = `${customer} ${provider}`;
   if (life.state === 'READY') return phases === 'guarded ready';
-  if (life.state === 'READY_EXPOSED') return phases === 'stated stated';
+  if (life.state === 'READY_EXPOSED') return /^(?:stated|guarded) (?:stated|ready)$/.test(phases);
   return isEnded(life) && phases === 'ended ended';
 }
 
@@ -70,6 +71,7 @@ function checkEnd(world: World, judge: Judge, lastDownlinkByA: number, scenario:
         `in the end the contract is ${life.state}; A ${customer}, ${name} ${provider}`,
       );
   }
+  checkOpenings(world, judge);
   if (!A.parties().some((party) => party.mayAct()))
     judge.broken('converged', 'in the end the customer may not act');
   if (lastDownlinkByA < scenario.healAt)
@@ -77,6 +79,19 @@ function checkEnd(world: World, judge: Judge, lastDownlinkByA: number, scenario:
   const unread = A.rooms().ring.last - A.disk.service.cursor;
   if (unread > 0) judge.broken('converged', `${unread} frames in the customer's ring are not read`);
   checkMoney(world, judge);
+}
+
+/** Where the customer did not agree to be found dead, its keys open on its word only. */
+function checkOpenings({ ledger, contracts }: World, judge: Judge): void {
+  for (const { terms, name } of contracts) {
+    if (opensWhenOffline(terms)) continue;
+    const { openings } = ledger.read(`contract/${terms.contractId}`) as Contract;
+    for (let n = 1; n <= openings; n++) {
+      const key = `opening/${terms.contractId}/${String(n).padStart(12, '0')}`;
+      const { evidence } = ledger.read(key) as { evidence: { word?: string } };
+      if (evidence.word === undefined) judge.broken('escrow', `${name} has opened the keys without a word`);
+    }
+  }
 }
 
 /** What a contract's end brought each side, of the stake that it put in; undefined where that is for the ruling to say. */

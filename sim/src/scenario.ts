@@ -1,3 +1,4 @@
+import { drawActivation, keepsTime } from './activation.ts';
 import { drawBackups, oneOldDisk } from './backups.ts';
 import { contractTerms, type ContractTerms } from '@antirio/service-contract';
 import { holderIds, identities } from './identities.ts';
@@ -361,6 +362,7 @@ export function drawScenario(seed: number): Scenario {
   // of its own stream: the rest of a seed's world is the same with it and without
   const shared = opening === 'witnessed' && rollDice(seed, 'escrow').chance(0.4);
   const escrow = shared ? { threshold: 2, holders: [identities.central.edgeId, ...holderIds] } : {};
+  const activation = drawActivation(rollDice(seed, 'activation'), activeMs);
   const calm = dice.chance(0.4);
   const rate = (): number => (dice.chance(0.5) ? dice.between(0.98, 1.02) : dice.pick([0.98, 1.02]));
   return {
@@ -378,6 +380,7 @@ export function drawScenario(seed: number): Scenario {
         confidentiality: 'process',
         opening,
         standby: 'hot',
+        activation,
         escrow,
         stakes: { customer: 100, provider: 100 },
         heartbeatIntervalMs: 200,
@@ -410,7 +413,7 @@ export function drawScenario(seed: number): Scenario {
       ...drawFaults(dice, activeMs, opening === 'autonomous'),
       ...drawOperator(rollDice(seed, 'operator'), activeMs),
       ...drawBackups(rollDice(seed, 'backups'), activeMs),
-    ]),
+    ]).filter((fault) => keepsTime(activation, fault)),
     healAt: activeMs + 1000,
     silenceAt: activeMs + QUIET_MS - SILENCE_MS,
     endAt: activeMs + QUIET_MS,

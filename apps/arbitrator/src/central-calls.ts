@@ -210,7 +210,8 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
       const known = await ledger.fetch(keys.keys(contractId));
       const promises = promised(contract.setId, recordOf(set), leaseMs);
       const keyVersion = known?.version ?? oldVersion(contractId, contract.readyAt);
-      const held = { state, ...recordOf(set), ...promises, keyVersion, keys: known };
+      const time = Math.floor(clock.now());
+      const held = { state, ...recordOf(set), ...promises, keyVersion, keys: known, time };
       if (activation === undefined) return held;
       const stated = await ledger.read(`statement/${contractId}/${padded(activation)}/provider`);
       if (stated === undefined) return { ...held, activation };

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { callJson, parseInput, type HttpPeer } from '@antirio/host';
 import { AntirioError, describeError, type Clock, type EdgeId } from '@antirio/kernel';
+import { windowAfter, windowAt, type ContractTerms } from '@antirio/service-contract';
 import type { Contracts } from './contracts.ts';
 import type { ContractStore, StoredContract } from './contract-store.ts';
 import type { LedgerClient } from './ledger-client.ts';
@@ -118,8 +119,15 @@ async function fenceView({ bridge, clock }: WhyPorts, setId: string, devAddr: st
   };
 }
 
+/** At what the service changes hands; windows by this host's clock, which is near the ledger's. */
+function movesOn({ activation }: ContractTerms, now: number) {
+  const { events, windows, takeovers } = activation;
+  if (windows.length === 0) return { events, takeovers };
+  return { events, takeovers, window: windowAt(windows, now), nextWindow: windowAfter(windows, now) };
+}
+
 async function explain(ports: WhyPorts, contract: StoredContract, devAddr: string) {
-  const { store, contracts, edgeId } = ports;
+  const { store, contracts, edgeId, clock } = ports;
   const { terms, role } = contract;
   const { contractId, set } = terms;
   const driver = contracts.drivers.get(contractId);
@@ -139,6 +147,7 @@ async function explain(ports: WhyPorts, contract: StoredContract, devAddr: strin
         ? { exposed: ledger.exposed, openings: ledger.openings, newest: ledger.newestOpening }
         : undefined,
     held: holdOf(store, contractId),
+    movesOn: movesOn(terms, clock.now()),
     evidence: notes.slice(-NOTES_SHOWN),
   };
 }

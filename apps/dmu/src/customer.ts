@@ -16,7 +16,7 @@ import type { DmuOptions } from './options.ts';
 import { propose, setIdOf } from './proposal.ts';
 import type { MarketOrder, Rooms } from './rooms.ts';
 import { exchange, signOffer } from './talk.ts';
-import { CoverageTrial } from './trial.ts';
+import { CoverageTrial, beginTrial } from './trial.ts';
 
 export interface CustomerParts {
   readonly options: DmuOptions;
@@ -129,6 +129,11 @@ const tryCoverage: Step = async (demand, parts) => {
   const { rooms, trials, options, clock } = parts;
   const { matchId, provider } = matchOf(demand);
   const devAddrs = [...new Set(demand.request.devices.map(({ devAddr }) => devAddr))];
+  // Nothing on the radio is part of it: there is nothing to be heard.
+  if (devAddrs.length === 0) {
+    await beginTrial(rooms, provider, matchId, devAddrs);
+    return to(demand, 'NEGOTIATING', parts);
+  }
   const trial = trials.get(demand.id) ?? new CoverageTrial(rooms, provider, matchId, devAddrs, options);
   trials.set(demand.id, trial);
   const { verdict, coverage } = await trial

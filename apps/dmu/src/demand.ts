@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { EdgeId } from '@antirio/kernel';
 import type { Capacity, Coverage, Negotiation } from '@antirio/market';
 import {
+  activationTerms,
   protectedDevice,
   type Confidentiality,
   type ContractTerms,
@@ -35,7 +36,11 @@ export const demandBody = z.strictObject({
     .string()
     .regex(/^[A-Za-z0-9._~-]{1,128}$/)
     .optional(),
-  devices: z.array(device).min(1).max(10_000).optional(),
+  devices: z.array(device).max(10_000).optional().describe('none: the service is not fed by LoRaWAN'),
+  activation: activationTerms
+    .optional()
+    .describe('what it is taken over at (default: when this edge is offline)'),
+  silenceMs: z.int().min(1).optional().describe('no longer may this edge be silent before it is suspected'),
   iTrustTheProviderWithMyKeys: z
     .boolean()
     .default(false)

@@ -1,7 +1,7 @@
 import { AntirioError, sha256Hex, utf8, type EdgeId } from '@antirio/kernel';
 import type { SetRecord } from '@antirio/ledger-machine';
 import { ringBudget } from '@antirio/market';
-import { contractTerms, type ContractTerms } from '@antirio/service-contract';
+import { contractTerms, withinSilence, type ContractTerms } from '@antirio/service-contract';
 import type { DemandMatch, DemandRequest } from './demand.ts';
 import type { DmuOptions } from './options.ts';
 
@@ -37,6 +37,18 @@ export interface ProposalParts {
   readonly now: number;
 }
 
+/** What the demand says of them; the rest is the edge's own. */
+function eventsOf({ activation, silenceMs }: DemandRequest, terms: DmuOptions['terms']) {
+  const { heartbeatIntervalMs, missedBeats } = terms;
+  const patience = beatsOf.parse({ heartbeatIntervalMs, missedBeats });
+  return {
+    ...(activation === undefined ? {} : { activation }),
+    ...withinSilence(patience, silenceMs),
+  };
+}
+
+const beatsOf = contractTerms.pick({ heartbeatIntervalMs: true, missedBeats: true });
+
 const TRUST =
   'autonomous: the provider would have all keys from the signature on; say so with iTrustTheProviderWithMyKeys';
 const DAY_MS = 86_400_000;
@@ -71,6 +83,7 @@ export function propose({
     standby: match.standby,
     stakes: { customer: 0, provider: 0 },
     ...terms,
+    ...eventsOf(request, terms),
     ringBudgetBytes: ringBudget(devices.length, terms.outageS, estimate.uplinksPermille),
     slots: slotsFor(set?.slots ?? {}, customer, match.provider),
     expiresAt: now + duration * DAY_MS,

@@ -7,7 +7,7 @@ import type { DmuOptions } from './options.ts';
 const device = z.looseObject({ devEui: z.string(), devAddr: z.string() });
 const description = z.looseObject({
   serviceName: z.string().default('device-lora'),
-  devices: z.array(device).min(1),
+  devices: z.array(device),
 });
 
 function readDescription(path: string): z.output<typeof description> {

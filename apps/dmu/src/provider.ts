@@ -30,7 +30,7 @@ import { checkOffer, signOffer } from './talk.ts';
 const devAddr = z.string().regex(/^[0-9a-f]{8}$/);
 
 export const trialBody = z.discriminatedUnion('say', [
-  z.strictObject({ say: z.literal('start'), devAddrs: z.array(devAddr).min(1).max(10_000) }),
+  z.strictObject({ say: z.literal('start'), devAddrs: z.array(devAddr).max(10_000) }),
   z.strictObject({ say: z.literal('commitments'), after: z.int().min(0) }),
   z.strictObject({ say: z.literal('reveal'), batches: z.array(z.int().min(1)).min(1).max(64) }),
 ]);

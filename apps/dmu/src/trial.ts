@@ -48,6 +48,17 @@ export interface TrialResult {
   readonly verdict: CoverageVerdict;
 }
 
+/** The provider listens from then on, and has the match in hand. */
+export function beginTrial(
+  rooms: Rooms,
+  provider: EdgeId,
+  matchId: string,
+  devAddrs: readonly string[],
+): Promise<unknown> {
+  const json = { say: 'start', devAddrs };
+  return rooms.neighbour(provider, { method: 'POST', path: `/dmu/dmu/v1/trial/${matchId}`, json });
+}
+
 /**
  * A coverage trial as the customer runs it: its own ring says what was on air, the provider's commitments, by the time at which they
  * arrived, what the provider had. It lives in memory: a trial that was broken off is begun again, because its commitments would
@@ -85,7 +96,7 @@ export class CoverageTrial {
   }
 
   async #begin(now: () => number): Promise<void> {
-    await this.#ask({ say: 'start', devAddrs: [...this.#devAddrs] });
+    await beginTrial(this.#rooms, this.#provider, this.#matchId, [...this.#devAddrs]);
     this.#cursor = await this.#rooms.ownRingEnd();
     this.#startedAt = now();
   }

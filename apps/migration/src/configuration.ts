@@ -1,27 +1,10 @@
 import { z } from 'zod';
 import { AntirioError, fromUtf8 } from '@antirio/kernel';
 import { issuesOf } from '@antirio/host';
+import { configuredActivation, inNamesOfFigure } from '@antirio/service-contract';
 
 /** Of the JSON text: it travels as one block. */
 export const MAX_CONFIGURATION_BYTES = 256 << 10;
-
-/** Algorithm 2 of the thesis reads the fields under other names than its Fig. 3.13 writes. */
-const ALIASES: Readonly<Record<string, string>> = {
-  event_type: 'activationEvent',
-  event_conditions: 'event',
-  service_name: 'serviceName',
-};
-
-function withoutAliases(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  const out: Record<string, unknown> = {};
-  for (const [key, field] of Object.entries(value)) {
-    const name = ALIASES[key] ?? key;
-    // Where both names are given, the one of Fig. 3.13 counts.
-    if (name === key || !(name in value)) out[name] = field;
-  }
-  return out;
-}
 
 const text = (max: number) => z.string().max(max);
 const PORTS = /^$|^\d{1,5}(?::\d{1,5})?(?:\/(?:tcp|udp))?(?: *, *\d{1,5}(?::\d{1,5})?(?:\/(?:tcp|udp))?)*$/;
@@ -31,23 +14,31 @@ const PORTS = /^$|^\d{1,5}(?::\d{1,5})?(?:\/(?:tcp|udp))?(?: *, *\d{1,5}(?::\d{1
  * pass unchanged.
  */
 export const configurationSchema = z.preprocess(
-  withoutAliases,
-  z.looseObject({
-    service_customer_id: text(128).describe('edge id'),
-    serviceName: text(128).min(1),
-    activationEvent: text(64).min(1).describe('`offline`: when the customer is'),
-    event: z.looseObject({
-      interval: z
-        .string()
-        .regex(/^[1-9]\d{0,5}$/, 'must be a number of seconds, as a string')
-        .describe('seconds of silence before suspicion'),
-      ip: text(2048).default('').describe('where the customer can be probed'),
+  inNamesOfFigure,
+  z
+    .looseObject({
+      service_customer_id: text(128).describe('edge id'),
+      serviceName: text(128).min(1),
+      activationEvent: text(64)
+        .min(1)
+        .describe('`offline`, `overload`, `schedule`, `manual`, or several with commas'),
+      event: z.looseObject({
+        interval: z
+          .string()
+          .regex(/^[1-9]\d{0,5}$/, 'must be a number of seconds, as a string')
+          .describe('seconds of silence before suspicion'),
+        ip: text(2048).default('').describe('where the customer can be probed'),
+      }),
+      ports: text(256).regex(PORTS, 'must be ports, as in "1880" or "8080:80/tcp, 1700/udp"').default(''),
+      volumes: text(2048).default(''),
+      depends_on: z.array(text(128)).max(64).default([]),
+      miner_address: text(128).default('').describe('who holds the image'),
+    })
+    .superRefine((configuration, context) => {
+      const { error } = configuredActivation.safeParse(configuration);
+      for (const { message, path } of error?.issues ?? [])
+        context.addIssue({ code: 'custom', message, path });
     }),
-    ports: text(256).regex(PORTS, 'must be ports, as in "1880" or "8080:80/tcp, 1700/udp"').default(''),
-    volumes: text(2048).default(''),
-    depends_on: z.array(text(128)).max(64).default([]),
-    miner_address: text(128).default('').describe('who holds the image'),
-  }),
 );
 
 export type Configuration = z.output<typeof configurationSchema>;

@@ -5,9 +5,16 @@ import type { Runtime } from '@antirio/runtime';
 
 const fig313 = z
   .strictObject({
-    activationEvent: z.string().default('offline'),
+    activationEvent: z
+      .string()
+      .default('offline')
+      .describe('offline, overload, schedule, manual, or several with commas'),
     interval: z.string().regex(/^\d+$/).default('20').describe('seconds of silence before suspicion'),
     ip: z.string().default('').describe('an address by which this edge can be probed'),
+    event: z
+      .record(z.string(), z.unknown())
+      .default({})
+      .describe('further fields of `event`: `windows` of a schedule, `takeovers`'),
     ports: z.string().default(''),
     volumes: z.string().default(''),
     dependsOn: z.array(z.string()).default([]),

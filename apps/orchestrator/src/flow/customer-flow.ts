@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { callJson, type HttpPeer } from '@antirio/host';
 import { AntirioError, describeError, type Clock } from '@antirio/kernel';
+import { activationIn } from '@antirio/service-contract';
 import type { OrchestratorStore } from '../store.ts';
 import { parseAnswer } from './answers.ts';
 import type { CustomerContract, CustomerImage } from './records.ts';
@@ -97,7 +98,8 @@ const demand: Advance = async (contract, { peers }) => {
   const { id, imageName, imageId, imageHash: imageCid, config: configCid, duration, devices } = contract;
   const { iTrustTheProviderWithMyKeys } = contract;
   const about = { imageName, imageId, imageCid, configCid, duration, devices };
-  const json = { demandId: id, ...about, iTrustTheProviderWithMyKeys };
+  const events = activationIn(contract.configuration);
+  const json = { demandId: id, ...about, ...events, iTrustTheProviderWithMyKeys };
   const answer = parseAnswer(
     demandAnswer,
     await callJson(peers.dmu, { method: 'POST', path: '/dmu/v1/demand', json }),

@@ -25,12 +25,12 @@ export interface CustomerRoutes {
 
 /** configuration.json, with the fields of the thesis's Fig. 3.13 as the strings that they are there. */
 export function configurationOf(options: OrchestratorOptions, imageName: string): Record<string, unknown> {
-  const { activationEvent, interval, ip, ports, volumes, dependsOn } = options.configuration;
+  const { activationEvent, interval, ip, event, ports, volumes, dependsOn } = options.configuration;
   return {
     service_customer_id: options.edgeId,
     serviceName: imageName,
     activationEvent,
-    event: { interval, ip },
+    event: { ...event, interval, ip },
     ports,
     volumes,
     depends_on: dependsOn,

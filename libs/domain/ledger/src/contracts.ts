@@ -247,13 +247,17 @@ export function cancelContract(context: Context, tx: PayloadOf<'contract/cancel'
   return 'ok' in cancelled ? cancelled : settle(context, cancelled, 'cancelled', `cancelled by ${by}`);
 }
 
+/** What was served is not agreed on yet, or not counted. */
+function isPending({ activation, served, dispute }: ContractRecord): boolean {
+  return dispute !== undefined || (activation?.owed === true && activation.epoch !== served?.epoch);
+}
+
 function refuseExpiry({ by, env }: Context, { contract, terms }: LiveContract): Refusal | undefined {
   const byCentral = by === terms.central;
   if (!byCentral && !isParty(contract, by)) return refuse('forbidden', 'the contract is of others');
   const end = terms.expiresAt + (byCentral ? 0 : terms.takeoverSlaMs + EXPIRY_GRACE_MS);
   if (env.now < end) return refuse('conflict', 'the contract has not expired');
-  const owed = contract.activation?.owed === true || contract.dispute !== undefined;
-  return contract.life.state === 'HANDED_BACK' && owed
+  return contract.life.state === 'HANDED_BACK' && isPending(contract)
     ? refuse('conflict', 'what was served is to be settled first')
     : undefined;
 }
@@ -266,5 +270,8 @@ export function expireContract(context: Context, tx: PayloadOf<'contract/expire'
   if (refusal !== undefined) return refusal;
   const expired = step(context, contract, { step: 'expire' });
   exposeAtEnd(context, contract, 'EXPIRED');
-  return 'ok' in expired ? expired : settle(context, expired, 'expired', 'ended without activation');
+  if ('ok' in expired) return expired;
+  return contract.served === undefined
+    ? settle(context, expired, 'expired', 'ended without activation')
+    : settle(context, expired, 'honoured', `ended after ${contract.served.takeovers} takeovers`);
 }

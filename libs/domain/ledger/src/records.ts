@@ -99,6 +99,8 @@ export interface ContractRecord {
   readonly openings: number;
   /** The newest one. */
   readonly activation?: Activation;
+  /** Takeovers that both have stated and that are paid at the end, and the epoch of the last of them. */
+  readonly served?: { readonly takeovers: number; readonly epoch: number };
   /** Where both statements are there and differ. */
   readonly dispute?: readonly string[];
   readonly settlement?: Settlement;

@@ -1,11 +1,16 @@
 import { verifyDocument } from '@antirio/kernel';
-import { differences, type HandbackStatement } from '@antirio/service-contract';
+import {
+  differences,
+  opensWhenOffline,
+  type ContractTerms,
+  type HandbackStatement,
+} from '@antirio/service-contract';
 import { findContract, step, type LiveContract } from './contracts.ts';
 import type { Context } from './context.ts';
 import { refuseWrongKeys } from './key-records.ts';
 import { settle } from './payout.ts';
 import { done, refuse, type Outcome } from './receipt.ts';
-import { keys, type ContractRecord, type RingRoot, type Role } from './records.ts';
+import { keys, type Activation, type ContractRecord, type RingRoot, type Role } from './records.ts';
 import { RING_ROOT_KIND, type BreachEvidence, type PayloadOf } from './transaction.ts';
 
 /** A statement that has stood alone for so long counts as agreed. */
@@ -46,14 +51,39 @@ function conclude(context: Context, { contract, terms }: LiveContract, reason: s
       ? contract
       : step(context, contract, { step: 'handBack', epoch: activation?.epoch ?? 0 });
   if ('ok' in back) return back;
-  if (activation?.owed !== true) {
-    // Out of READY until there are new keys.
-    if (terms.exposed === 'refuse') return done({ agreed: true });
-    const rearmed = step(context, back, { step: 'rearm', exposed: true });
-    return 'ok' in rearmed ? rearmed : done({ agreed: true });
-  }
+  return concludeBack(context, back, terms, reason);
+}
+
+function concludeBack(context: Context, back: ContractRecord, terms: ContractTerms, reason: string): Outcome {
+  const { activation } = back;
+  if (activation?.owed !== true) return rearm(context, back, terms);
+  if (activation.epoch === back.served?.epoch) return done({ agreed: true });
+  if (isMoreAgreed(context, back, terms)) return goOn(context, { ...back, activation }, terms);
   const settled = step(context, back, { step: 'settle', row: 'honoured' });
   return 'ok' in settled ? settled : settle(context, settled, 'honoured', reason);
+}
+
+function isMoreAgreed({ env }: Context, { served }: ContractRecord, terms: ContractTerms): boolean {
+  return (served?.takeovers ?? 0) + 1 < terms.activation.takeovers && env.now < terms.expiresAt;
+}
+
+/** One of several takeovers is done: what it is owed is paid with the others. */
+function goOn(
+  context: Context,
+  contract: ContractRecord & { readonly activation: Activation },
+  terms: ContractTerms,
+): Outcome {
+  const takeovers = (contract.served?.takeovers ?? 0) + 1;
+  const counted = { ...contract, served: { takeovers, epoch: contract.activation.epoch } };
+  context.draft.put(keys.contract(contract.id), counted);
+  return rearm(context, counted, terms);
+}
+
+/** With keys that the provider has seen; where the contract bears none of these, out of READY until there are new ones. */
+function rearm(context: Context, contract: ContractRecord, { exposed }: ContractTerms): Outcome {
+  if (exposed === 'refuse') return done({ agreed: true });
+  const rearmed = step(context, contract, { step: 'rearm', exposed: true });
+  return 'ok' in rearmed ? rearmed : done({ agreed: true });
 }
 
 function compare(context: Context, { contract, terms }: LiveContract, epoch: number): Outcome {
@@ -181,6 +211,8 @@ function refuseEvidence(
 ): Outcome | undefined {
   switch (evidence.kind) {
     case 'neverTookOver':
+      if (!opensWhenOffline(found.terms))
+        return refuse('conflict', 'the provider takes over on the customer’s word only');
       return refuseNeverTookOver(context, found, evidence.customerLeaseEndedAt);
     case 'contradictingRoots':
       return refuseContradiction(found.contract, ...evidence.roots);

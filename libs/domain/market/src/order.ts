@@ -38,8 +38,8 @@ export const bid = z.strictObject({
   side: z.literal('bid'),
   ...common,
   price,
-  /** How many sensors are to be protected. */
-  devices: z.int().min(1).max(10_000),
+  /** How many sensors are to be protected; none where the service is not fed by LoRaWAN. */
+  devices: z.int().min(0).max(10_000),
 });
 
 export const orderTerms = z.discriminatedUnion('side', [ask, bid]);

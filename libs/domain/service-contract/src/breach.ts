@@ -1,9 +1,10 @@
+import { opensWhenOffline } from './activation.ts';
 import type { EpochRecord, LeasePromise } from './lease.ts';
 import type { ContractTerms } from './terms.ts';
 
 /**
  * For how long, ms, the customer's lease has been over while a provider that is READY did not take its epoch; undefined where
- * it still has time, or where we do not know: without a promise of our own since our start nobody is accused.
+ * it still has time or may not, or where we do not know: without a promise of our own since our start nobody is accused.
  */
 export function neverTookOver(
   terms: ContractTerms,
@@ -12,6 +13,7 @@ export function neverTookOver(
   promised: LeasePromise | undefined,
   now: number,
 ): number | undefined {
+  if (!opensWhenOffline(terms)) return undefined;
   if (life !== 'READY' || promised?.epoch !== record.epoch) return undefined;
   if (record.released || record.holder !== terms.customer) return undefined;
   const overMs = now - promised.until;

@@ -1,4 +1,5 @@
 import type { EdgeId } from '@antirio/kernel';
+import { opensWhenOffline } from './activation.ts';
 import {
   answerLease,
   beginTake,
@@ -246,6 +247,8 @@ function onOpen(
   if (servesAlready(state, question, now)) return standDown(state, id, contractId);
   if (isOpenAlready(state, question)) return answered(state, id, { kind: 'opened' });
   if (word === 'stale') return answered(state, id, { kind: 'refused', reason: 'staleWord' });
+  if (word !== 'counts' && !opensWhenOffline(terms))
+    return answered(state, id, { kind: 'refused', reason: 'notAgreed' });
   if (opening === 'autonomous' || word === 'counts') return submitOpening(state, id, contractId);
   if (foundDead(state.witness, customer, VERDICT_COUNTS_MS, now)) return submitOpening(state, id, contractId);
   const witness = ask(state.witness, customer, id, nonce(), now);

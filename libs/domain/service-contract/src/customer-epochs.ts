@@ -1,6 +1,7 @@
 import type { EdgeId } from '@antirio/kernel';
 import type { CustomerPhase, CustomerState, Step } from './customer-state.ts';
 import { call, enter } from './step.ts';
+import { isWindowOver } from './customer-schedule.ts';
 import { PROVIDER_SILENT_MS, guardsAgain, waitsOf } from './customer-yield.ts';
 import { MAX_DOWNLINK_LEAD_MS, surelyPassed } from './lease.ts';
 import type { CallArgs, ContractRecord } from './messages.ts';
@@ -16,14 +17,27 @@ export function mayTakeBack(state: CustomerState, epoch: number, now: number): b
   if (record?.epoch === epoch && record.released) return true;
   const silent = now - Math.max(providerHeardAt, stableSince) >= PROVIDER_SILENT_MS;
   if (state.held && !state.forced) return false;
-  return isStable(state, now) && (silent || (returnHeard && mayAsk(state)));
+  return isStable(state, now) && (silent || (returnHeard && mayAsk(state, now)));
 }
 
 /** After a handover that we asked for, and while an operator holds everything, nothing comes back by itself. */
-export function mayAsk({ phase, held, forced, observed }: CustomerState): boolean {
+export function mayAsk(state: CustomerState, now: number): boolean {
+  return state.forced || (!state.held && isWaitOver(state, now));
+}
+
+function isWaitOver(state: CustomerState, now: number): boolean {
+  const { phase, observed } = state;
   const waits = phase.at === 'recovering' ? phase.waits : undefined;
-  const isOver = waits === undefined || (waits === 'disk' && observed.storeOk === true);
-  return forced || (!held && isOver);
+  switch (waits) {
+    case undefined:
+      return true;
+    case 'disk':
+      return observed.storeOk === true;
+    case 'window':
+      return isWindowOver(state, now);
+    default:
+      return false;
+  }
 }
 
 /** The other contract's provider has gone, and perhaps its contract as well: whoever of us is first takes the epoch back. */
@@ -81,18 +95,29 @@ export function endWith(state: CustomerState, record: ContractRecord, now: numbe
   return enter({ ...state, acting, elsewhere: undefined }, { at: 'ended', epoch }, 'ended', detail);
 }
 
+/** The contract goes on after what was stated, though we may not have heard the answer to that. */
+function goesOn(phase: CustomerPhase, { epoch, state }: ContractRecord): boolean {
+  return (phase.at === 'stated' || phase.at === 'stating') && epoch === phase.epoch && ARMED.has(state);
+}
+
 /** Who has the epoch, by the ledger's word. */
 export function onHolder(state: CustomerState, record: ContractRecord, now: number): Step {
   const { phase, terms } = state;
   const { epoch, holder } = record;
   if (holder !== terms.customer) return onEpoch(state, epoch, holder, now);
-  if (phase.at === 'ended' || epoch <= (phase.epoch ?? 0))
-    return phase.at === 'arming' ? arm(state, phase, record, now) : [state, []];
+  if (goesOn(phase, record)) return enter(state, { at: 'guarded', epoch }, 'ready', { epoch });
+  if (phase.at === 'ended' || epoch <= (phase.epoch ?? 0)) return armedWith(state, record, now);
   const { activation, quietMs = MAX_DOWNLINK_LEAD_MS } = record;
   // What our own provider heard, and has not stated yet or not all of it.
   if (record.state === 'RETURNING' && activation !== undefined)
     return retake(state, activation, epoch, quietMs, now);
   return phase.at === 'arming' ? arm(state, phase, record, now) : follow(state, phase, epoch, quietMs, now);
+}
+
+/** No other epoch than the one that we know: only who waits for its provider has something to do about it. */
+function armedWith(state: CustomerState, record: ContractRecord, now: number): Step {
+  const { phase } = state;
+  return phase.at === 'arming' ? arm(state, phase, record, now) : [state, []];
 }
 
 /** We have an epoch again that another of our contracts brought back. */

@@ -2,6 +2,7 @@ import type { CallBook } from './calls.ts';
 import type { KeyDelivery } from './key-delivery.ts';
 import type { ContractRecord, DownCounters } from './messages.ts';
 import { actUnder, createActing, type Acting, type Observed } from './party.ts';
+import type { LedgerClock } from './customer-schedule.ts';
 import { keenSenses, type Senses } from './deaf.ts';
 import type { HandbackStatement } from './statement.ts';
 import type { StepOf } from './step.ts';
@@ -75,6 +76,9 @@ export interface CustomerState {
   readonly elsewhere: number | undefined;
   /** Newer keys on their way. Begun anew after a restart: delivering twice does no more than once. */
   readonly renewal: KeyDelivery | undefined;
+  readonly ledgerClock: LedgerClock | undefined;
+  /** Until then, by the ledger's time, no window counts: an operator has taken the service back. Forgotten at a restart. */
+  readonly windowEnded: number;
 }
 
 export type Step = StepOf<CustomerState>;
@@ -147,6 +151,8 @@ export function createCustomer(
     gatewaysAt: -Infinity,
     elsewhere: undefined,
     renewal: undefined,
+    ledgerClock: undefined,
+    windowEnded: -Infinity,
   };
 }
 

@@ -1,5 +1,7 @@
 import { notYielding, type CustomerState, type Step } from './customer-state.ts';
 import { call, chain, enter } from './step.ts';
+import { mayGiveFor } from './activation.ts';
+import { endWindow } from './customer-schedule.ts';
 import { surelyPassed } from './lease.ts';
 import type { CallArgs, CallMethod } from './messages.ts';
 import { actUnder, type PartyEvent } from './party.ts';
@@ -27,15 +29,16 @@ export function onTold(state: CustomerState, event: PartyEvent, now: number): St
     case 'held':
       return [{ ...state, held: event.held }, []];
     case 'returnTold':
-      return onReturnTold(state, event);
+      return onReturnTold(state, event, now);
     default:
       return undefined;
   }
 }
 
 /** An operator's word always goes; a hold stops all others, and a failure delays who could go on acting. */
-function mayYield({ held, yieldPause }: CustomerState, { body }: SignedWord, now: number): boolean {
+function mayYield({ terms, held, yieldPause }: CustomerState, { body }: SignedWord, now: number): boolean {
   if (body.cause === 'planned') return true;
+  if (!mayGiveFor(terms, body.cause)) return false;
   return !held && (body.cause === 'terminating' || yieldPause === undefined || now >= yieldPause.until);
 }
 
@@ -162,9 +165,14 @@ export function waitsOf({ phase }: CustomerState): { readonly waits?: Waits } {
 }
 
 /** An operator wants the sensors back. */
-function onReturnTold(state: CustomerState, { forced }: Extract<PartyEvent, { type: 'returnTold' }>): Step {
+function onReturnTold(
+  state: CustomerState,
+  { forced }: Extract<PartyEvent, { type: 'returnTold' }>,
+  now: number,
+): Step {
   const { phase } = state;
   if (phase.at !== 'recovering') return [state, []];
-  const next = forced ? { ...state, forced, stableSince: -Infinity } : state;
+  const ended = endWindow(state, now);
+  const next = forced ? { ...ended, forced, stableSince: -Infinity } : ended;
   return enter(next, { at: 'recovering', epoch: phase.epoch }, 'returnTold', { forced });
 }

@@ -13,6 +13,7 @@ import {
 } from './customer-epochs.ts';
 import { standsBy, type CustomerPhase, type CustomerState, type Step } from './customer-state.ts';
 import { call, chain, enter } from './step.ts';
+import { clockOf, whenScheduled } from './customer-schedule.ts';
 import { onReleaseKnown, onTold, onYieldAnswer, whenYielded, whileYielding } from './customer-yield.ts';
 import { deliver, onDelivered, renewKeys } from './key-renewal.ts';
 import { gatewaysDue, onDeafClaim, sense, whileGuarded } from './deaf.ts';
@@ -127,7 +128,8 @@ type PhaseTick = (state: CustomerState, now: number) => Step;
 
 const standGuard: PhaseTick = (state, now) => {
   const taken = chain(takeFromOther(state, now), (one) => renewKeys(one, now));
-  return chain(taken, (one) => whileGuarded(one, now));
+  const sensed = chain(taken, (one) => whileGuarded(one, now));
+  return chain(sensed, (one) => whenScheduled(one, now));
 };
 
 const byPhase: { readonly [P in CustomerPhase['at']]: PhaseTick } = {
@@ -148,7 +150,7 @@ const byPhase: { readonly [P in CustomerPhase['at']]: PhaseTick } = {
       ? call(state, terms.central, take, now)
       : [state, []];
     const ready = state.forced || observed.source?.caughtUp === true;
-    if (!mayAsk(state) || !isStable(state, now) || !ready) return taken;
+    if (!mayAsk(state, now) || !isStable(state, now) || !ready) return taken;
     const back: CallArgs = { method: 'return', args: { contractId, epoch: phase.epoch } };
     return chain(taken, (one) => call(one, terms.provider, back, now));
   },
@@ -251,7 +253,7 @@ function onSuccess(state: CustomerState, method: Answer['method'], value: unknow
 }
 
 function onRecord(state: CustomerState, record: ContractRecord, now: number): Step {
-  const known: CustomerState = { ...state, record, recordAt: now };
+  const known: CustomerState = { ...state, record, recordAt: now, ...clockOf(record, now) };
   const { phase } = state;
   const own = onOwnTake(known, record, now);
   if (own !== undefined) return own;

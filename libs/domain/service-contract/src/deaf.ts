@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { mayGiveFor } from './activation.ts';
 import type { CustomerState, Step as CustomerStep } from './customer-state.ts';
 import type { Observed, PartyEffect } from './party.ts';
 import type { ProviderState, Step } from './provider-state.ts';
@@ -104,21 +105,26 @@ function isDeaf({ senses, observed, terms }: CustomerState, claim: DeafClaim, no
 }
 
 /** Nothing is given away by itself while an operator holds us. */
-function gasp(state: CustomerState, cause: 'deaf' | 'disk', now: number): CustomerStep {
-  const { senses, held, phase, yieldPause } = state;
-  if (held || phase.at !== 'guarded' || now - senses.saidAt < SAY_AGAIN_MS) return [state, []];
-  if (yieldPause !== undefined && now < yieldPause.until) return [state, []];
+export function giveWordOnce(
+  state: CustomerState,
+  cause: 'deaf' | 'disk' | 'schedule' | 'overload',
+  now: number,
+): CustomerStep {
+  const { terms, senses, held, phase, yieldPause } = state;
+  if (held || !mayGiveFor(terms, cause) || phase.at !== 'guarded') return [state, []];
+  const paused = yieldPause !== undefined && now < yieldPause.until;
+  if (paused || now - senses.saidAt < SAY_AGAIN_MS) return [state, []];
   return [{ ...state, senses: { ...senses, saidAt: now } }, [{ type: 'lastGasp', cause }]];
 }
 
 /** Our provider says that we acknowledge nothing of what it hears. */
 export function onDeafClaim(state: CustomerState, claim: DeafClaim, now: number): CustomerStep {
-  return isDeaf(state, claim, now) ? gasp(state, 'deaf', now) : [state, []];
+  return isDeaf(state, claim, now) ? giveWordOnce(state, 'deaf', now) : [state, []];
 }
 
 /** A store that refuses writes takes nothing in. */
 export function whileGuarded(state: CustomerState, now: number): CustomerStep {
   const { storeBadSince } = state.senses;
   const bad = storeBadSince !== undefined && now - storeBadSince >= STORE_PATIENCE_MS;
-  return bad ? gasp(state, 'disk', now) : [state, []];
+  return bad ? giveWordOnce(state, 'disk', now) : [state, []];
 }

@@ -94,7 +94,7 @@ export const evidence = z.strictObject({
   /** The witness's word, where it was asked. */
   witness: z.enum(['dead', 'unasked']),
   /** The customer said so itself. */
-  yielded: z.enum(['planned', 'lastGasp']).optional(),
+  yielded: z.enum(['planned', 'lastGasp', 'schedule', 'overload']).optional(),
 });
 export type Evidence = z.output<typeof evidence>;
 
@@ -157,6 +157,8 @@ export const contractRecord = z.object({
   leaseRuns: z.boolean().optional(),
   /** For how long, ms, something sent under an earlier epoch may still come on air. */
   quietMs: count.optional(),
+  /** The ledger's time as it answered, ms since the Unix epoch. */
+  time: count.optional(),
 });
 export type ContractRecord = z.output<typeof contractRecord>;
 /** States in which a contract is over for its parties. */

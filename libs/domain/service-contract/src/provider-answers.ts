@@ -55,14 +55,16 @@ const onSuccess: Partial<Record<Answer['method'], OnSuccess>> = {
     return onTaken(state, epoch, actAfterMs, now);
   },
   release: onReleased,
-  statement(state) {
-    const { phase } = state;
-    if (phase.at !== 'stating') return [state, []];
-    const { from, epoch } = phase.statement;
-    return enter({ ...state, record: undefined }, { at: 'stated', from, epoch }, 'stated');
-  },
+  statement: onStatementKnown,
   record: (state, value, now) => onRecord(state, contractRecord.parse(value), now),
 };
+
+function onStatementKnown(state: ProviderState): Step {
+  const { phase } = state;
+  if (phase.at !== 'stating') return [state, []];
+  const { from, epoch } = phase.statement;
+  return enter({ ...state, record: undefined }, { at: 'stated', from, epoch }, 'stated');
+}
 
 function beReady(state: ProviderState, now: number): Step {
   const detector = heardOtherwise(state.watch.detector, now);
@@ -147,8 +149,12 @@ function isUnaware(phase: ProviderPhase, { activation }: ContractRecord): boolea
   return phase.at === 'ready' || activation > (epochIn(phase) ?? activation);
 }
 
+const GOES_ON: ReadonlySet<string> = new Set(['READY', 'READY_EXPOSED']);
+
 /** The ledger has our statement about the epoch that we take ourselves to be before it with: our disk came back from an old backup. */
-function hasStated(phase: ProviderPhase, { handback }: ContractRecord): boolean {
+function hasStated(phase: ProviderPhase, { handback, state }: ContractRecord): boolean {
+  // Where the contract goes on, the ledger takes no statement again of which the answer was lost.
+  if (phase.at === 'stating') return GOES_ON.has(state) && handback?.epoch === phase.statement.epoch;
   const goesOn = phase.at === 'active' || phase.at === 'releasing' || phase.at === 'released';
   return goesOn && handback?.epoch === phase.epoch;
 }
@@ -201,7 +207,7 @@ const unanswered: ReadonlySet<string> = new Set([
   'restarted',
 ]);
 /** The customer is up after all. */
-const lives: ReadonlySet<string> = new Set(['customerLives', 'customerHolds', 'staleWord']);
+const lives: ReadonlySet<string> = new Set(['customerLives', 'customerHolds', 'staleWord', 'notAgreed']);
 
 function onRefusal(state: ProviderState, method: Answer['method'], code: string, now: number): Step {
   if (code === 'otherHolds' && isTakingOver(state, method)) return standDown(state, now);

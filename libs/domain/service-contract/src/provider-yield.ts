@@ -3,7 +3,7 @@ import type { Evidence } from './messages.ts';
 import { nothingGathered, type ProviderState, type Step } from './provider-state.ts';
 import { enter } from './step.ts';
 import { cleared } from './watch.ts';
-import { isPlanned, isWordOf, type SignedWord } from './yield-word.ts';
+import { isPlanned, isWordOf, kindOfWord, type SignedWord } from './yield-word.ts';
 
 /** The provider takes over from a living customer, on its signed word. */
 
@@ -51,7 +51,7 @@ function evidenceOf(state: ProviderState, word: SignedWord, now: number): Eviden
     lastSequence: detector.sequence,
     probesUnanswered: 0,
     witness: 'unasked',
-    yielded: isPlanned(word) ? 'planned' : 'lastGasp',
+    yielded: kindOfWord(word),
   };
 }
 

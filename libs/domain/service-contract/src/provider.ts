@@ -1,4 +1,5 @@
 import type { EdgeId } from '@antirio/kernel';
+import { opensWhenOffline } from './activation.ts';
 import { currentNonce, heardBeat, rotateNonce } from './detector.ts';
 import type { Beat, CallArgs, Datagram, Evidence, LeaseRefused } from './messages.ts';
 import {
@@ -223,7 +224,8 @@ function standReady(state: ProviderState, context: Context): Step {
 function watchCustomer(state: ProviderState, { now }: Context): Step {
   const { terms } = state;
   // Who serves the customer is watched by the grantor: its record says when that one's lease has ended.
-  if (isServedByOther(terms, state.record)) return [{ ...state, watch: cleared(state.watch) }, []];
+  const leftAlone = !opensWhenOffline(terms) || isServedByOther(terms, state.record);
+  if (leftAlone) return [{ ...state, watch: cleared(state.watch) }, []];
   const [next, seen] = watch(state.watch, terms, now);
   const effects: PartyEffect[] = [];
   if (seen.suspected !== undefined)
@@ -276,7 +278,8 @@ function onObserved(state: ProviderState, observed: Observed): Step {
 
 /** The operator's word in place of our own eyes; whether the customer lives, the witness is still asked. */
 function onTakeoverTold(state: ProviderState, by: string, now: number): Step {
-  if (state.phase.at !== 'ready' && state.phase.at !== 'stated') return [state, []];
+  const stands = state.phase.at === 'ready' || state.phase.at === 'stated';
+  if (!stands || !opensWhenOffline(state.terms)) return [state, []];
   const { detector } = state.watch;
   const note: PartyEffect = { type: 'note', milestone: 'takeoverTold', detail: { by } };
   return chain([state, [note]], (one) =>

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { canonicalBytes, sha256Hex } from '@antirio/kernel';
+import { activationTerms } from './activation.ts';
 import { deafTerms } from './deaf.ts';
 import { edgeId } from './edge-id.ts';
 import { escrowTerms, exposedKeys } from './escrow.ts';
@@ -19,7 +20,8 @@ export type ProtectedDevice = z.output<typeof protectedDevice>;
 export const protectedSet = z.strictObject({
   setId: z.string().regex(/^[A-Za-z0-9._~-]{1,64}$/),
   service: z.string().regex(/^[A-Za-z0-9._~-]{1,128}$/),
-  devices: z.array(protectedDevice).min(1).max(10_000),
+  /** Empty where the service is not fed by LoRaWAN: epoch, lease and images only. */
+  devices: z.array(protectedDevice).max(10_000),
 });
 
 export const confidentiality = z.enum(['relay', 'forward', 'process']);
@@ -69,6 +71,7 @@ export const contractTerms = z.strictObject({
   exposed: exposedKeys,
   /** FCntDown blocks with index = slot (mod 4) are the party's. */
   slots: z.strictObject({ customer: z.int().min(0).max(3), provider: z.int().min(0).max(3) }),
+  activation: activationTerms.prefault({}),
   yielding: yieldTerms.prefault({}),
   deaf: deafTerms.prefault({}),
   forwarding: forwardingTerms.optional(),
@@ -76,7 +79,7 @@ export const contractTerms = z.strictObject({
 });
 export type ContractTerms = z.output<typeof contractTerms>;
 
-const LATER = ['escrow', 'exposed', 'yielding', 'deaf'] as const;
+const LATER = ['escrow', 'exposed', 'yielding', 'deaf', 'activation'] as const;
 
 /**
  * Terms as they were kept: what had no field for something yet is read with its default. Signatures and hashes are over what was

@@ -5,7 +5,16 @@ import { z } from 'zod';
 export const YIELD_KIND = 'antirio/yield/1';
 
 /** Why an edge gives its service away while it still can. */
-export const yieldCause = z.enum(['planned', 'terminating', 'battery', 'heat', 'disk', 'deaf']);
+export const yieldCause = z.enum([
+  'planned',
+  'terminating',
+  'battery',
+  'heat',
+  'disk',
+  'deaf',
+  'schedule',
+  'overload',
+]);
 export type YieldCause = z.output<typeof yieldCause>;
 
 /**
@@ -38,16 +47,35 @@ export const yieldTerms = z.strictObject({
   gaspBoundMs: z.int().min(100).max(60_000).default(2000),
 });
 
-/** What a customer waits for before it asks for its sensors back: an operator's word, its next start, or a disk that takes writes again. */
-export type Waits = 'told' | 'start' | 'disk';
+/**
+ * What a customer waits for before it asks for its service back: an operator's word, its next start, a disk that takes writes again,
+ * the end of the window.
+ */
+export type Waits = 'told' | 'start' | 'disk' | 'window';
 
 export function isPlanned({ body }: SignedWord): boolean {
   return body.cause === 'planned';
 }
 
+const waitsFor: { readonly [C in YieldCause]: Waits } = {
+  planned: 'told',
+  terminating: 'start',
+  battery: 'start',
+  heat: 'start',
+  disk: 'disk',
+  deaf: 'start',
+  schedule: 'window',
+  overload: 'start',
+};
+
+/** How the ledger names the kind of a word. */
+export function kindOfWord({ body }: SignedWord): 'planned' | 'lastGasp' | 'schedule' | 'overload' {
+  const { cause } = body;
+  return cause === 'planned' || cause === 'schedule' || cause === 'overload' ? cause : 'lastGasp';
+}
+
 export function waitsAfter(said: SignedWord): Waits {
-  if (isPlanned(said)) return 'told';
-  return said.body.cause === 'disk' ? 'disk' : 'start';
+  return waitsFor[said.body.cause];
 }
 
 /** So far may the clocks of customer and centre differ. */

@@ -193,8 +193,12 @@ describe('a customer that gives its service away', () => {
   test('that gave up for a disk that was full asks again once it takes writes', () => {
     const waiting = customerAt({ at: 'recovering', epoch: 2, waits: 'disk' });
     const withDisk = (storeOk: boolean) => ({ ...waiting, observed: { ...waiting.observed, storeOk } });
-    expect([mayAsk(withDisk(false)), mayAsk(waiting), mayAsk(withDisk(true))]).toEqual([false, false, true]);
-    expect(mayAsk({ ...withDisk(true), held: true })).toBe(false);
+    expect([mayAsk(withDisk(false), 5), mayAsk(waiting, 5), mayAsk(withDisk(true), 5)]).toEqual([
+      false,
+      false,
+      true,
+    ]);
+    expect(mayAsk({ ...withDisk(true), held: true }, 5)).toBe(false);
   });
 
   test('asks for its sensors back only when it is told to', () => {

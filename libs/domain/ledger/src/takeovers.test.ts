@@ -1,0 +1,133 @@
+import { expect, test } from '@jest/globals';
+import { invariantProblems } from './invariants.ts';
+import {
+  ada,
+  ben,
+  central,
+  createTestLedger,
+  makeTerms,
+  ready,
+  register,
+  ringRootOf,
+  statement,
+  take,
+  validation,
+  type TestLedger,
+} from './machine.fixture.ts';
+import { keys, type ContractRecord } from './records.ts';
+import type { ContractTerms } from '@antirio/service-contract';
+
+const contractOf = (ledger: TestLedger, { contractId }: ContractTerms): ContractRecord =>
+  ledger.state.get(keys.contract(contractId)) as ContractRecord;
+
+const balances = (ledger: TestLedger): number[] =>
+  [ada, ben].map((edge) => (ledger.state.get(keys.account(edge.edgeId)) as { balance: number }).balance);
+
+function readyLedger(terms: ContractTerms): TestLedger {
+  const ledger = createTestLedger();
+  register(ledger, ada, ben);
+  expect(ledger.send(central, validation(terms, ada, ben)).ok).toBe(true);
+  ledger.now += 1000;
+  expect(ledger.send(ben, ready(terms)).ok).toBe(true);
+  return ledger;
+}
+
+/** From READY over a takeover under `epoch` to the customer's own epoch after it; nothing is stated yet. */
+function takeover(ledger: TestLedger, terms: ContractTerms, epoch: number): void {
+  const { contractId, set } = terms;
+  const { setId } = set;
+  const root = ringRootOf(ben, contractId, 0);
+  const steps = [
+    ledger.send(central, { type: 'contract/open', contractId, root, keyVersion: 1 }),
+    ledger.send(ada, { type: 'epoch/release', setId, epoch: epoch - 1, counters: {} }),
+    ledger.send(central, take(ben, terms, epoch - 1)),
+    ledger.send(ben, { type: 'epoch/release', setId, epoch, counters: {} }),
+    ledger.send(central, take(ada, terms, epoch)),
+  ];
+  expect(steps.filter((one) => !one.ok)).toEqual([]);
+}
+
+function stated(ledger: TestLedger, terms: ContractTerms, epoch: number): void {
+  for (const by of [ben, ada])
+    expect(ledger.send(by, statement(terms, epoch, 0))).toMatchObject({ ok: true });
+}
+
+const noDevices = { set: { setId: 'set-1', service: 'pre-processor', devices: [] } };
+
+test('a contract without any sensors has a whole life: taken over by word, given back, paid', () => {
+  const terms = makeTerms(1, { ...noDevices, activation: { events: ['manual'] } });
+  const ledger = readyLedger(terms);
+  takeover(ledger, terms, 2);
+  stated(ledger, terms, 2);
+  expect(contractOf(ledger, terms)).toMatchObject({
+    life: { state: 'SETTLED' },
+    settlement: { row: 'honoured' },
+  });
+  expect(balances(ledger)).toEqual([900, 1100]);
+  expect(invariantProblems(ledger.state)).toEqual([]);
+});
+
+test('two contracts of one customer without sensors are two sets', () => {
+  const terms = makeTerms(1, noDevices);
+  const ledger = readyLedger(terms);
+  const other = makeTerms(2, { set: { ...noDevices.set, setId: 'set-2' } });
+  expect(ledger.send(central, validation(other, ada, ben)).ok).toBe(true);
+});
+
+test('several takeovers of one contract are paid once, after the last', () => {
+  const terms = makeTerms(1, { activation: { events: ['offline', 'manual'], takeovers: 2 } });
+  const ledger = readyLedger(terms);
+  takeover(ledger, terms, 2);
+  stated(ledger, terms, 2);
+  expect(contractOf(ledger, terms)).toMatchObject({
+    life: { state: 'READY_EXPOSED' },
+    served: { takeovers: 1, epoch: 2 },
+    escrow: { customer: 100, provider: 100 },
+  });
+  takeover(ledger, terms, 4);
+  stated(ledger, terms, 4);
+  expect(contractOf(ledger, terms).settlement?.row).toBe('honoured');
+  expect(balances(ledger)).toEqual([900, 1100]);
+});
+
+test('what was served is paid where the contract ends before the last takeover', () => {
+  const terms = makeTerms(1, { activation: { events: ['manual'], takeovers: 5 } });
+  const ledger = readyLedger(terms);
+  takeover(ledger, terms, 2);
+  stated(ledger, terms, 2);
+  ledger.now = terms.expiresAt;
+  expect(ledger.send(central, { type: 'contract/expire', contractId: terms.contractId }).ok).toBe(true);
+  expect(contractOf(ledger, terms).settlement).toMatchObject({
+    row: 'honoured',
+    reason: 'ended after 1 takeovers',
+  });
+  expect(balances(ledger)).toEqual([900, 1100]);
+});
+
+test('with keys that nobody may go on with, a takeover that is stated twice counts once', () => {
+  const terms = makeTerms(1, { exposed: 'refuse', activation: { events: ['manual'], takeovers: 3 } });
+  const ledger = readyLedger(terms);
+  takeover(ledger, terms, 2);
+  stated(ledger, terms, 2);
+  stated(ledger, terms, 2);
+  expect(contractOf(ledger, terms)).toMatchObject({
+    life: { state: 'HANDED_BACK' },
+    served: { takeovers: 1 },
+  });
+  ledger.now = terms.expiresAt;
+  expect(ledger.send(central, { type: 'contract/expire', contractId: terms.contractId }).ok).toBe(true);
+});
+
+test('nobody breaks a contract by leaving a service alone that moves on its customer’s word only', () => {
+  const terms = makeTerms(1, { activation: { events: ['manual'] } });
+  const ledger = readyLedger(terms);
+  ledger.now += 10_000_000;
+  const customerLeaseEndedAt = ledger.now - 5_000_000;
+  const evidence = { kind: 'neverTookOver' as const, customerLeaseEndedAt, details: {} };
+  const ruling = { row: 'providerBreach' as const, evidence };
+  expect(ledger.send(central, { type: 'contract/rule', contractId: terms.contractId, ruling })).toMatchObject(
+    {
+      ok: false,
+    },
+  );
+});

@@ -1,0 +1,26 @@
+import type { ContractTerms } from '@antirio/service-contract';
+import { EPOCH } from './host.ts';
+import type { Dice } from './random.ts';
+import type { Fault } from './scenario.ts';
+
+type Activation = ContractTerms['activation'];
+
+/** Most contracts are about a customer that dies; some move by the clock, also where nobody dies, some on their customer's word only. */
+export function drawActivation(dice: Dice, activeMs: number): Activation {
+  const takeovers = dice.pick([1, 1, 3]);
+  const kind = dice.below(20);
+  if (kind === 0) return { events: ['manual'], windows: [], takeovers };
+  if (kind > 3) return { events: ['offline'], windows: [], takeovers: 1 };
+  const from = Math.floor(EPOCH + dice.between(6000, activeMs * 0.5));
+  const until = from + Math.floor(dice.between(3000, 15_000));
+  return {
+    events: kind === 1 ? ['schedule'] : ['offline', 'schedule'],
+    windows: [{ from, until }],
+    takeovers,
+  };
+}
+
+/** A window is by the ledger's time: where that jumps, so does the window. */
+export function keepsTime({ windows }: Activation, fault: Fault): boolean {
+  return windows.length === 0 || fault.kind !== 'wallJump' || fault.node !== 'central';
+}
