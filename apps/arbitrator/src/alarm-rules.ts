@@ -45,6 +45,8 @@ export interface ContractFacts {
     | undefined;
   /** A customer's: ms since its provider said that it stands by, or since our start. */
   readonly providerSilentMs?: number | undefined;
+  /** Sessions that joins made and the provider has not got. */
+  readonly unsealed?: readonly { readonly devEui: string; readonly why: string }[];
   /** Of the contract's own ring. */
   readonly dropped: number;
   /** What becomes of its readings at the customer's cloud, where that is this edge's to do. */
@@ -100,10 +102,14 @@ type Rule = (one: ContractFacts, now: number) => string | undefined;
 
 const contractRules: { readonly [N in AlarmName]?: Rule } = {
   degraded: ({ ledger }) => (ledger?.state === 'DEGRADED' ? 'the provider cannot take over' : undefined),
-  unsealed: ({ phase, role }) =>
-    active.has(phase) && phase !== 'yielded'
-      ? `the keys are open at ${role === 'provider' ? 'this edge' : 'the provider'}`
-      : undefined,
+  unsealed({ phase, role, unsealed = [] }) {
+    if (active.has(phase) && phase !== 'yielded')
+      return `the keys are open at ${role === 'provider' ? 'this edge' : 'the provider'}`;
+    const [first] = unsealed;
+    if (first === undefined) return undefined;
+    const count = new Set(unsealed.map(({ devEui }) => devEui)).size;
+    return `the provider cannot go on with ${count} devices that joined: ${first.devEui}: ${first.why}`;
+  },
   exposed({ ledger, phase }) {
     if (ledger === undefined || phase === 'ended') return undefined;
     const opened = ledger.exposed || ledger.state === 'READY_EXPOSED';

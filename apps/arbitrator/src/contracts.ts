@@ -1,10 +1,13 @@
 import { z } from 'zod';
 import { AntirioError, type EdgeId, type SealKey } from '@antirio/kernel';
 import {
+  addressesOf,
   holdersOf,
+  joinedAddresses,
   leads,
   type ContractTerms,
   type LedgerSight,
+  type ProtectedDevice,
   type Standing,
 } from '@antirio/service-contract';
 import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
@@ -16,10 +19,10 @@ import { partyRooms } from './party-rooms.ts';
 import { runParty, type PartyDriver } from './party-driver.ts';
 import { peerNamed } from './peers.ts';
 import { endingOf } from './retirement.ts';
-import { keepSealed, keyVersionOf } from './own-secrets.ts';
+import { openOwnKeys, sealingNow, type SealingNow } from './live-sessions.ts';
+import { keepSealed } from './own-secrets.ts';
 import {
   divideKeys,
-  ownSecretsIn,
   readJsonFile,
   type DividedKeys,
   type KeptPackage,
@@ -36,12 +39,16 @@ export interface Contracts {
   readonly ledger: LedgerClient;
   /** @throws AntirioError notFound */
   get(contractId: string): StoredContract;
-  /** The customer's keys, durably; those that a newer version has followed are kept for openings under way. */
-  keepKeys(given: KeyPackage): void;
+  /** The set's addresses: those of the terms, and those that joins gave since, as far as this edge knows. */
+  addresses(terms: ContractTerms): readonly ProtectedDevice[];
+  /** Our ring takes the addresses of these keys, and then they are kept, for openings under way also those before: all durably. */
+  takeKeys(terms: ContractTerms, given: KeyPackage): Promise<void>;
   /** Starts the machine of a signed contract; nothing happens where it runs already. */
   drive(contract: StoredContract): void;
   /** One more attempt at every contract that still lacks a signature or its validation. */
   signPending(): Promise<void>;
+  /** What providers lack of the sessions that joins made. */
+  sealing(): SealingNow;
   /** How many are under way: those that are over do not count, whatever they still wait for. */
   live(): number;
   /** @throws AntirioError busy when no more contracts are admitted. */
@@ -90,7 +97,22 @@ export function createContracts(
       },
     },
   );
-  const rooms = partyRooms(peers, () => clock.now());
+  const ownKeys = openOwnKeys({ options, store, log: ports.log });
+  const givenAddresses = new Map<string, readonly ProtectedDevice[]>();
+  const joinedOf = (terms: ContractTerms): readonly ProtectedDevice[] => {
+    if (terms.devAddrRange === undefined) return [];
+    if (terms.customer === identity.edgeId) return joinedAddresses(terms, ownKeys.live().sessions);
+    const { contractId } = terms;
+    const known = givenAddresses.get(contractId) ?? keptPackage(store, contractId)?.addresses ?? [];
+    givenAddresses.set(contractId, known);
+    return known;
+  };
+  const versionsTaken = new Map<string, number>();
+  const joinsSeen = ({ contractId, customer, devAddrRange }: ContractTerms): number => {
+    if (devAddrRange === undefined) return 0;
+    return customer === identity.edgeId ? ownKeys.live().serial : (versionsTaken.get(contractId) ?? 0);
+  };
+  const rooms = partyRooms(peers, () => clock.now(), joinedOf);
   const signing = createSigning(ports, store, ledger);
   const drivers = new Map<string, PartyDriver>();
   const sources = createSourceTurns(() => clock.monotonic());
@@ -101,9 +123,7 @@ export function createContracts(
     if (options.protectedService !== undefined) return options.protectedService;
     throw new AntirioError('badConfig', 'arbitrator.protectedService names no device service to protect');
   };
-  const ownSecrets = (): Secrets => ownSecretsIn(protectedFiles());
-
-  const ownKeyVersion = keyVersionOf(() => options.protectedService?.secretsFile, ports.log);
+  const ownSecrets = (): Secrets => ownKeys.secrets();
 
   // Divided once for each version and kept: the parts of two divisions would open nothing.
   const divisions = new Map<string, Promise<DividedKeys>>();
@@ -155,6 +175,11 @@ export function createContracts(
     ending.add(stopping);
   };
 
+  const keepKeys = (given: KeyPackage): void => {
+    const newest = store.document(given.contractId, 'keys') as KeyPackage | undefined;
+    store.putDocument(given.contractId, packageName(given.keyVersion), given);
+    if ((newest?.keyVersion ?? 0) <= given.keyVersion) store.putDocument(given.contractId, 'keys', given);
+  };
   const live = (): number => [...drivers.values()].filter((driver) => driver.phase().at !== 'ended').length;
 
   const drive = (contract: StoredContract): void => {
@@ -168,6 +193,7 @@ export function createContracts(
     const party = { terms, role: contract.role, phase } as Parameters<typeof runParty>[0];
     const shared = {
       sources,
+      joinsSeen: () => joinsSeen(terms),
       believed: () => ledger.watch.believed(),
       leads: (one: Standing) => leads(one, drivers.values()),
       inTurn: (work: () => Promise<void>) => inTurn(terms.set.setId, work),
@@ -180,7 +206,7 @@ export function createContracts(
       rooms,
       calls,
       ownSecrets,
-      ownKeyVersion,
+      ownKeyVersion: () => ownKeys.keyVersion(),
       ...shared,
     });
     drivers.set(contractId, driver);
@@ -192,12 +218,21 @@ export function createContracts(
     ledger,
     drivers,
     drive,
-    keepKeys(given) {
-      const newest = store.document(given.contractId, 'keys') as KeyPackage | undefined;
-      store.putDocument(given.contractId, packageName(given.keyVersion), given);
-      if ((newest?.keyVersion ?? 0) <= given.keyVersion) store.putDocument(given.contractId, 'keys', given);
+    addresses: (terms) => addressesOf(terms, joinedOf(terms)),
+    async takeKeys(terms, given) {
+      const { contractId, addresses = [] } = given;
+      const isNewest = (keptPackage(store, contractId)?.keyVersion ?? 0) <= given.keyVersion;
+      if (isNewest && (addresses.length > 0 || joinedOf(terms).length > 0)) {
+        await rooms.ring(terms);
+        await rooms.cover(terms, addresses);
+      }
+      keepKeys(given);
+      if (!isNewest) return;
+      givenAddresses.set(contractId, addresses);
+      versionsTaken.set(contractId, given.keyVersion);
     },
     live,
+    sealing: () => sealingNow(drivers.values(), store, ownKeys),
     checkProtected: () => void protectedFiles(),
     get(contractId) {
       const contract = store.get(contractId);

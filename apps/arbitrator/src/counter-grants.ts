@@ -4,7 +4,7 @@ import { fromUtf8 } from '@antirio/kernel';
 import { blockIndexOf, blockOf, leads, nextBlock } from '@antirio/service-contract';
 import type { ContractStore } from './contract-store.ts';
 
-import type { PartyDriver } from './party-driver.ts';
+import type { Contracts } from './contracts.ts';
 
 const counterRequest = z.object({
   requestId: z.string().max(64),
@@ -22,7 +22,7 @@ const OWN = 'own';
 export function createCounterGrants(
   bus: Bus,
   store: ContractStore,
-  drivers: ReadonlyMap<string, PartyDriver>,
+  { drivers, addresses }: Pick<Contracts, 'drivers' | 'addresses'>,
 ) {
   const grantOwn = async (requestId: string, devAddr: string, above: number): Promise<void> => {
     const last = store.document(OWN, `block/${devAddr}`);
@@ -42,7 +42,7 @@ export function createCounterGrants(
         : driver.role === 'provider' && driver.terms.contractId === contractId,
     );
     const protects = mine.filter((driver) =>
-      driver.terms.set.devices.some((device) => device.devAddr === devAddr),
+      addresses(driver.terms).some((device) => device.devAddr === devAddr),
     );
     const acting = protects.find((driver) => leads(driver, drivers.values()));
     if (acting !== undefined) acting.post({ type: 'counterAsked', requestId, devAddr, above: reserved });

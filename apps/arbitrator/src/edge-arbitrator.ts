@@ -20,6 +20,7 @@ import { createCounterGrants } from './counter-grants.ts';
 import { DESTROY_EVERY_MS, addEscrowRoutes, createEscrowHolder } from './escrow-holder.ts';
 import { openEscrowStore } from './escrow-store.ts';
 import { addEdgeRoutes } from './edge-routes.ts';
+import { addLiveSessionRoutes } from './live-sessions.ts';
 import { failingMachine } from './machine-state.ts';
 import { addLedgerSightRoutes, tellOfRollback } from './ledger-sight-routes.ts';
 import { nightFacts } from './night-facts.ts';
@@ -107,12 +108,13 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
     if (cause !== undefined) await operator.lastGasp(cause, options.lastGasp.boundMs);
   };
   addEscrowRoutes(rim, escrow);
+  addLiveSessionRoutes(rim, () => contracts.sealing());
 
   return {
     name: 'arbitrator',
     health,
     async start() {
-      const onCounterRequest = createCounterGrants(bus, store, drivers);
+      const onCounterRequest = createCounterGrants(bus, store, contracts);
       subscriptions.push(await bus.subscribe('antirio/datagram/in/#', onDatagram));
       subscriptions.push(await bus.subscribe('antirio/fcntdown/request', onCounterRequest));
       subscriptions.push(await bus.subscribe('contract/+/antirio/fcntdown/request', onCounterRequest));

@@ -113,10 +113,10 @@ export function addEdgeRoutes(
     'post',
     `${base}/:id/keys`,
     { summary: 'sealed keys and the service they are for', params: idParam, body: keyPackage },
-    ({ params, body, request }) => {
+    async ({ params, body, request }) => {
       const { terms } = fromCustomer(contracts.get(params.id), request);
       checkPackage(identity, terms, body);
-      contracts.keepKeys(body);
+      await contracts.takeKeys(terms, body);
       return { keyVersion: body.keyVersion };
     },
   );

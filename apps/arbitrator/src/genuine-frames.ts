@@ -65,10 +65,10 @@ export function createGenuine(secrets: Secrets): (phyPayload: Uint8Array) => Fou
     const frame = parsed(phyPayload);
     if (frame?.direction !== 'up') return undefined;
     for (const session of sessions.get(frame.devAddr) ?? []) {
-      const before = highest.get(session.devEui);
+      const before = highest.get(session.session);
       const fcnt = fcntCandidates(frame.fcnt16, before).find((n) => session.cipher.verifies(frame, n));
       if (fcnt === undefined) continue;
-      highest.set(session.devEui, Math.max(fcnt, before ?? 0));
+      highest.set(session.session, Math.max(fcnt, before ?? 0));
       return { session, fcnt };
     }
     return undefined;

@@ -6,7 +6,12 @@ import { nightFacts } from './night-facts.ts';
 
 type Ports = Parameters<typeof nightFacts>[0];
 
-async function troubles(ledger: Readonly<Record<string, unknown>>, silentMs: number): Promise<string[]> {
+async function troubles(
+  ledger: Readonly<Record<string, unknown>>,
+  silentMs: number,
+  unsealed: readonly object[] = [],
+  looks = 1,
+): Promise<string[]> {
   const driver = {
     terms: { contractId: 'C', expiresAt: 100_000_000 } as ContractTerms,
     role: 'customer',
@@ -19,13 +24,14 @@ async function troubles(ledger: Readonly<Record<string, unknown>>, silentMs: num
   } as unknown as HttpPeer;
   const facts = nightFacts({
     clock: { now: () => 0, monotonic: () => 0 },
-    contracts: { drivers: new Map([['C', driver]]) },
+    contracts: { drivers: new Map([['C', driver]]), sealing: () => ({ unsealed }) },
     store: { document: () => undefined },
     ledger: { read: (key: string) => Promise.resolve(ledger[key]) },
     bridge,
     coreData: undefined,
     protects: true,
   } as unknown as Ports);
+  for (let look = 1; look < looks; look++) await facts.gather();
   return findTroubles(await facts.gather()).map(({ name }) => name);
 }
 
@@ -43,4 +49,12 @@ test('a provider that has gone is none, whatever the ledger says of it', async (
   expect(await troubles({ 'contract/C': { ...contract, openings: 0 } }, 3_600_000)).toEqual([
     'noReadyProvider',
   ]);
+});
+
+test('a device that joined is unsealed where its provider lacks its session for two looks in a row', async () => {
+  const lacks = [{ contractId: 'C', devEui: 'aa', devAddr: '02000001', waits: true, why: 'on its way' }];
+  const ready = { 'contract/C': { ...contract, openings: 0 } };
+  expect(await troubles(ready, 0, lacks)).toEqual([]);
+  expect(await troubles(ready, 0, lacks, 2)).toEqual(['unsealed']);
+  expect(await troubles(ready, 0, [{ ...lacks[0], contractId: 'other' }], 2)).toEqual([]);
 });

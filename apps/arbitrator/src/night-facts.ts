@@ -4,6 +4,7 @@ import type { Clock } from '@antirio/kernel';
 import type { ContractFacts, EdgeFacts, ForwardingFacts } from './alarm-rules.ts';
 import type { Contracts } from './contracts.ts';
 import type { ContractStore } from './contract-store.ts';
+import type { UnsealedSession } from './live-sessions.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import { holdOf } from './operator.ts';
 import type { PartyDriver } from './party-driver.ts';
@@ -57,6 +58,17 @@ export function nightFacts(ports: {
   const { clock, contracts, store, ledger, bridge } = ports;
   let reachedAt = clock.monotonic();
   const actedAt = new Map<string, number>();
+  /** Those that lacked at the last look as well: what is on its way to the provider is no trouble. */
+  let lackedBefore: ReadonlySet<string> = new Set();
+  let lacking: readonly UnsealedSession[] = [];
+  const unsealedFor = (contractId: string): readonly UnsealedSession[] =>
+    lacking.filter((one) => one.contractId === contractId);
+  const lookForUnsealed = (): void => {
+    const { unsealed } = contracts.sealing();
+    const nameOf = ({ contractId, devAddr }: UnsealedSession): string => `${contractId}/${devAddr}`;
+    lacking = unsealed.filter((one) => lackedBefore.has(nameOf(one)));
+    lackedBefore = new Set(unsealed.map(nameOf));
+  };
 
   const droppedByRing = async (): Promise<ReadonlyMap<string, number>> => {
     try {
@@ -99,6 +111,7 @@ export function nightFacts(ports: {
       held,
       dropped,
       providerSilentMs,
+      unsealed: unsealedFor(contractId),
     };
     return { ...known, ledger: known.phase === 'ended' ? undefined : await onLedger(contractId) };
   };
@@ -106,6 +119,7 @@ export function nightFacts(ports: {
     async gather() {
       const dropped = await droppedByRing();
       const drivers = [...contracts.drivers.values()];
+      lookForUnsealed();
       const forwards = drivers.some(({ terms }) => terms.forwarding !== undefined);
       const forwarded = await forwardedByContract(forwards ? ports.coreData : undefined);
       for (const id of actedAt.keys()) if (!contracts.drivers.has(id)) actedAt.delete(id);

@@ -51,6 +51,7 @@ test('what a full disk does not take has not happened: the edge lives, and takes
     leads: () => true,
     inTurn: (work: () => Promise<void>) => work(),
     believed: () => true,
+    joinsSeen: () => 0,
     retired: quiet,
   } as unknown as DriverDependencies;
   driver = runParty({ terms, role: 'provider', phase: { at: 'ready' } }, deps);

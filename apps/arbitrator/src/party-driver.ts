@@ -42,6 +42,8 @@ export interface PartyDriver extends Standing {
   readonly providerSilentMs?: (() => number) | undefined;
   /** Of a provider's: what its customer says of its store and gateways. */
   customerTold(): ProviderState['told'];
+  /** Of a customer's: the newest version of its keys that its provider has. */
+  keysDelivered(): number | undefined;
   stop(): Promise<void>;
 }
 
@@ -58,6 +60,8 @@ export interface DriverDependencies {
   readonly believed: () => boolean | undefined;
   /** Has the work done when no other contract touches the set's fence. */
   readonly inTurn: (work: () => Promise<void>) => Promise<void>;
+  /** Changes whenever the set's addresses may have. */
+  readonly joinsSeen: () => number;
   /** The contract is over and nothing is left to be done: the machine is to be stopped. */
   readonly retired: () => void;
   /** The customer's own keys, from its files. */
@@ -134,7 +138,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
 
   const applyFence = (): void => {
     const { fence } = machine.desires();
-    const wanted = JSON.stringify(fence);
+    const wanted = JSON.stringify([fence, deps.joinsSeen()]);
     const now = ports.clock.monotonic();
     if (now - fencePutAt < (wanted === fenceWanted ? fenceWaitMs : 0)) return;
     fenceWanted = wanted;
@@ -195,6 +199,8 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
     ports.bus.publish('antirio/datagram/out', JSON.stringify({ to, ...datagram }));
 
   const call = async (effect: Extract<PartyEffect, { type: 'call' }>): Promise<void> => {
+    // The provider may act for an address once it has it: by then our own fence knows it.
+    if (effect.method === 'keys') await fenceTurn;
     const outcome = deps.believed() === false ? ROLLED_BACK : await performCall(deps.calls, effect);
     if (!outcome.ok)
       log.debug({ method: effect.method, code: outcome.code, message: outcome.message }, 'call refused');
@@ -369,6 +375,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
     providerSilentMs: machine.providerSilentMs,
     record: machine.record,
     customerTold: () => machine.customerTold?.(),
+    keysDelivered: () => machine.keysDelivered?.(),
     async stop() {
       stopped = true;
       deps.sources.leave(contractId);

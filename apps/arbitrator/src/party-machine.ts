@@ -4,6 +4,7 @@ import {
   createProvider,
   customerDesires,
   customerStep,
+  keysDelivered,
   providerDesires,
   providerStep,
   type Context,
@@ -30,6 +31,8 @@ export interface Machine {
   readonly customerTold?: () => ProviderState['told'];
   /** Of a customer's: for how long its provider has not been heard. */
   readonly providerSilentMs?: () => number;
+  /** Of a customer's: the newest version of its keys that its provider has acknowledged. */
+  readonly keysDelivered?: () => number | undefined;
 }
 
 export type PartyContract =
@@ -84,7 +87,11 @@ export function createMachine(contract: PartyContract, ports: Ports): Machine {
   const customer = createCustomer(contract.terms, contract.phase, bootId, now);
   const [machine, seen] = machineOf(customer, customerStep, customerDesires, ports);
   const heardAt = (): number => Math.max(seen().providerHeardAt, seen().startedAt);
-  return { ...machine, providerSilentMs: () => ports.clock.monotonic() - heardAt() };
+  return {
+    ...machine,
+    providerSilentMs: () => ports.clock.monotonic() - heardAt(),
+    keysDelivered: () => keysDelivered(seen()),
+  };
 }
 
 function contextOf({ clock, random }: Ports): Context {

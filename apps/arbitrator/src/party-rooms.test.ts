@@ -33,7 +33,14 @@ function rooms(service: Answers, fetched: unknown) {
     migration: room([], () => ({ status: 200, json: fetched })),
   };
   const puts = () => calls.filter(({ method }) => method === 'PUT').map(({ json }) => json);
-  return { rooms: partyRooms(peers, () => 0), puts };
+  return {
+    rooms: partyRooms(
+      peers,
+      () => 0,
+      () => [],
+    ),
+    puts,
+  };
 }
 
 test.each(['FETCHING', 'FAILED'])(

@@ -1,7 +1,14 @@
 import { z } from 'zod';
 import { callJson, parseInput, type HttpPeer } from '@antirio/host';
 import { isAntirioError } from '@antirio/kernel';
-import type { ContractTerms, Desired, DownCounters, Observed } from '@antirio/service-contract';
+import {
+  addressesOf,
+  type ContractTerms,
+  type Desired,
+  type DownCounters,
+  type Observed,
+  type ProtectedDevice,
+} from '@antirio/service-contract';
 import { senseBridge } from './bridge-senses.ts';
 import { peerNamed } from './peers.ts';
 import type { KeptPackage, Secrets } from './sealed-keys.ts';
@@ -51,6 +58,8 @@ export interface PartyRooms {
   fillFrom(terms: ContractTerms): Promise<Observed['source']>;
   /** The own ring is filled from the provider's no more. */
   endFilling(terms: ContractTerms): Promise<void>;
+  /** The contract's ring takes these addresses as well, durably; what is not named any more it takes no longer. */
+  cover(terms: ContractTerms, joined: readonly ProtectedDevice[]): Promise<void>;
   /** The contract's ring, undefined where there is none. */
   ringIfThere(contractId: string): Promise<{ readonly from: number; readonly next: number } | undefined>;
   removeRing(contractId: string): Promise<void>;
@@ -95,16 +104,21 @@ async function remove(peer: HttpPeer, path: string): Promise<void> {
   await ifThere(callJson(peer, { method: 'DELETE', path }));
 }
 
-function ringOf({
-  contractId,
-  customer,
-  set,
-  ringBudgetBytes,
-  matchId,
-}: ContractTerms): Record<string, unknown> {
-  const devAddrs = [...new Set(set.devices.map((device) => device.devAddr))];
+/** Addresses of one device have its share of the ring together; one that several devices have stands for itself. */
+function sharingOf(addresses: readonly ProtectedDevice[]): readonly (readonly string[])[] {
+  const devices = Map.groupBy(addresses, ({ devAddr }) => devAddr);
+  const own = addresses.filter(({ devAddr }) => devices.get(devAddr)?.length === 1);
+  const groups = [...Map.groupBy(own, ({ devEui }) => devEui).values()];
+  return groups.filter(({ length }) => length > 1).map((group) => group.map(({ devAddr }) => devAddr));
+}
+
+function ringOf(terms: ContractTerms, joined: readonly ProtectedDevice[]): Record<string, unknown> {
+  const { contractId, customer, ringBudgetBytes: budgetBytes, matchId: adopt } = terms;
+  const addresses = addressesOf(terms, joined);
+  const devAddrs = [...new Set(addresses.map(({ devAddr }) => devAddr))];
   const prefix = `contract/${contractId}/`;
-  return { devAddrs, budgetBytes: ringBudgetBytes, prefix, deliver: true, owner: customer, adopt: matchId };
+  const ring = { devAddrs, budgetBytes, prefix, deliver: true, owner: customer, adopt };
+  return joined.length === 0 ? ring : { ...ring, sharing: sharingOf(addresses) };
 }
 
 function rangeOf(status: unknown): { readonly from: number; readonly next: number } {
@@ -115,6 +129,7 @@ function rangeOf(status: unknown): { readonly from: number; readonly next: numbe
 export function partyRooms(
   peers: Readonly<Record<string, HttpPeer>>,
   monotonicToWall: () => number,
+  joinedOf: (terms: ContractTerms) => readonly ProtectedDevice[],
 ): PartyRooms {
   const bridge = peerNamed(peers, 'gatewayBridge');
   const orchestrator = peerNamed(peers, 'orchestrator');
@@ -155,10 +170,9 @@ export function partyRooms(
     async fence(terms, fence) {
       const path = `/api/v3/fence/${terms.set.setId}`;
       if (fence.state === 'none') return;
-      const { devices } = terms.set;
       const fenced = {
-        devAddrs: devices.map(({ devAddr }) => devAddr),
-        devEuis: devices.map(({ devEui }) => devEui),
+        devAddrs: [...new Set(addressesOf(terms, joinedOf(terms)).map(({ devAddr }) => devAddr))],
+        devEuis: terms.set.devices.map(({ devEui }) => devEui),
       };
       if (fence.state === 'shut') {
         await callJson(bridge, { method: 'POST', path: `${path}/close`, json: fenced });
@@ -175,16 +189,23 @@ export function partyRooms(
       const path = `/api/v3/fence/${terms.set.setId}`;
       const { counters } = parseInput(fenceStatus, await callJson(bridge, { path }));
       const out: DownCounters = {};
-      for (const { devEui, devAddr } of terms.set.devices) {
+      for (const { devEui, devAddr } of addressesOf(terms, joinedOf(terms))) {
         const counter = counters[devAddr];
-        if (counter !== undefined) out[devEui] = counter;
+        if (counter !== undefined) out[devEui] = Math.max(counter, out[devEui] ?? 0);
       }
       return out;
     },
     async ring(terms) {
       const path = `/api/v3/ring/${terms.contractId}`;
       const there = await ringIfThere(terms.contractId);
-      return there ?? rangeOf(await callJson(bridge, { method: 'PUT', path, json: ringOf(terms) }));
+      return (
+        there ??
+        rangeOf(await callJson(bridge, { method: 'PUT', path, json: ringOf(terms, joinedOf(terms)) }))
+      );
+    },
+    async cover(terms, joined) {
+      const path = `/api/v3/ring/${terms.contractId}`;
+      await callJson(bridge, { method: 'PUT', path, json: ringOf(terms, joined) });
     },
     ringIfThere,
     removeRing: (contractId) => remove(bridge, `/api/v3/ring/${contractId}`),

@@ -45,7 +45,7 @@ const unused = (): never => {
   throw new AntirioError('internal', 'not asked for at the end of a contract');
 };
 const rooms: PartyRooms = {
-  ...{ fence: unused, grantBlock: unused, counters: unused, ring: unused, ringRoot: unused },
+  ...{ fence: unused, grantBlock: unused, counters: unused, ring: unused, cover: unused, ringRoot: unused },
   ...{ service: unused, sendImages: unused, senses: unused },
   fillFrom: async () => {
     held.add('source');

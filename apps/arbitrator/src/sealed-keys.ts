@@ -28,6 +28,9 @@ import {
   KEY_HEADER_KIND,
   contractForwardingKey,
   holdersOf,
+  areOfSet,
+  joinedAddresses,
+  protectedDevice,
   signedKeyHeader,
   type ContractTerms,
   type KeyHeader,
@@ -39,15 +42,23 @@ const hexKey = z.string().regex(/^[0-9a-fA-F]{32}$/);
 /** 32 bytes. */
 const longKey = z.string().regex(/^[0-9a-fA-F]{64}$/);
 
+export const sessionKeys = z.object({
+  devEui: z.string(),
+  devAddr: z.string(),
+  nwkSKey: hexKey,
+  appSKey: hexKey.optional(),
+});
+
 /** The secrets file of a device service; in a package also what the provider shows to the customer's cloud. */
 export const secrets = z.object({
   keyVersion: z.int().min(1).default(1),
-  sessions: z.array(
-    z.object({ devEui: z.string(), devAddr: z.string(), nwkSKey: hexKey, appSKey: hexKey.optional() }),
-  ),
+  sessions: z.array(sessionKeys).max(100_000).default([]),
   forwarding: z.strictObject({ key: longKey }).optional(),
 });
 export type Secrets = z.output<typeof secrets>;
+
+/** Of a set of 10,000 devices, a few for each. */
+const MOST_ADDRESSES = 40_000;
 
 const base64 = z.string().max(1 << 20);
 export const sealedBox = z.strictObject({
@@ -66,6 +77,8 @@ export const keyPackage = z.strictObject({
   /** 32 bytes sealed to the provider: one XOR part, or the whole key where the contract says `autonomous`. */
   part: sealedBox,
   whole: z.boolean(),
+  /** In the clear, as they are on air: the addresses that joins gave to the set's devices since the terms were signed. */
+  addresses: z.array(protectedDevice).max(MOST_ADDRESSES).optional(),
   /** The customer's signature under all of it that matters. */
   header: signedKeyHeader,
 });
@@ -155,8 +168,10 @@ export async function divideKeys(
     shares: given.map(({ holder, share }) => ({ holder, commitment: sha256Hex(share) })),
   };
   const header = { ...signDocument(customer, KEY_HEADER_KIND, body), kind: KEY_HEADER_KIND } as const;
+  const addresses = joinedAddresses(terms, allSecrets.sessions);
   const forProvider: KeyPackage = {
     ...{ contractId, keyVersion, service: { ...service }, nonce, sealedSecrets, whole },
+    ...(addresses.length === 0 ? {} : { addresses: [...addresses] }),
     part: sealTo(sealKeyOf(terms.provider), part),
     header: { ...header, by: terms.customer },
   };
@@ -184,6 +199,8 @@ export function checkPackage(identity: Identity, terms: ContractTerms, given: Ke
   checkHeader(terms, header);
   if (contractId !== terms.contractId || part.to !== identity.edgeId)
     throw new AntirioError('invalidInput', 'these keys are for another contract or edge');
+  if (!areOfSet(terms, given.addresses ?? []))
+    throw new AntirioError('invalidInput', 'these addresses are not in the range that the contract names');
   if (whole !== (terms.opening === 'autonomous'))
     throw new AntirioError('invalidInput', 'whole keys are for autonomous contracts only');
   const { body } = header;

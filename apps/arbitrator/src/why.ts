@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { callJson, parseInput, type HttpPeer } from '@antirio/host';
 import { AntirioError, describeError, type Clock, type EdgeId } from '@antirio/kernel';
-import { windowAfter, windowAt, type ContractTerms } from '@antirio/service-contract';
+import { windowAfter, windowAt, type ContractTerms, type ProtectedDevice } from '@antirio/service-contract';
 import type { Contracts } from './contracts.ts';
 import type { ContractStore, StoredContract } from './contract-store.ts';
 import type { LedgerClient } from './ledger-client.ts';
@@ -126,7 +126,7 @@ function movesOn({ activation }: ContractTerms, now: number) {
   return { events, takeovers, window: windowAt(windows, now), nextWindow: windowAfter(windows, now) };
 }
 
-async function explain(ports: WhyPorts, contract: StoredContract, devAddr: string) {
+async function explain(ports: WhyPorts, contract: StoredContract, { devEui, devAddr }: ProtectedDevice) {
   const { store, contracts, edgeId, clock } = ports;
   const { terms, role } = contract;
   const { contractId, set } = terms;
@@ -146,6 +146,9 @@ async function explain(ports: WhyPorts, contract: StoredContract, devAddr: strin
       'openings' in ledger
         ? { exposed: ledger.exposed, openings: ledger.openings, newest: ledger.newestOpening }
         : undefined,
+    unsealed: contracts
+      .sealing()
+      .unsealed.filter((one) => one.contractId === contractId && one.devEui === devEui),
     held: holdOf(store, contractId),
     movesOn: movesOn(terms, clock.now()),
     evidence: notes.slice(-NOTES_SHOWN),
@@ -156,9 +159,9 @@ async function explain(ports: WhyPorts, contract: StoredContract, devAddr: strin
 export async function whyDevice(ports: WhyPorts, device: string): Promise<unknown> {
   const wanted = device.toLowerCase();
   const found = ports.store.all().flatMap((contract) => {
-    const one = contract.terms.set.devices.find(
-      ({ devEui, devAddr }) => devEui === wanted || devAddr === wanted,
-    );
+    const one = ports.contracts
+      .addresses(contract.terms)
+      .findLast(({ devEui, devAddr }) => devEui === wanted || devAddr === wanted);
     return one === undefined ? [] : [{ contract, one }];
   });
   const live = found.filter(({ contract }) => ports.contracts.drivers.has(contract.terms.contractId));
@@ -167,6 +170,6 @@ export async function whyDevice(ports: WhyPorts, device: string): Promise<unknow
   if (first === undefined)
     throw new AntirioError('notFound', `no contract of this edge names the device ${device}: it acts alone`);
   const { devEui, devAddr } = first.one;
-  const explained = await Promise.all(newest.map(({ contract }) => explain(ports, contract, devAddr)));
+  const explained = await Promise.all(newest.map(({ contract }) => explain(ports, contract, first.one)));
   return { device: { devEui, devAddr }, contracts: explained };
 }

@@ -29,6 +29,7 @@ const MIGRATIONS = [
    CREATE INDEX conflict_device ON conflict (devEui, id)`,
   `CREATE TABLE reach (devEui TEXT PRIMARY KEY, gateways TEXT NOT NULL) STRICT`,
   `CREATE INDEX downlink_open ON downlink (devEui, id) WHERE (state IN ('queued', 'sending') OR (state = 'sent' AND confirmed = 1))`,
+  `CREATE TABLE live_sessions (id INTEGER PRIMARY KEY CHECK (id = 1), serial INTEGER NOT NULL, digest TEXT NOT NULL) STRICT`,
 ];
 
 const OWNER_ONLY = 0o600;

@@ -10,6 +10,7 @@ import type { DownlinkSender } from './downlink/sender.ts';
 import type { Downlink, DownlinkStore } from './downlink/store.ts';
 import { heardView, type HeardLast } from './last-heard.ts';
 import type { MacLayer } from './mac/mac-layer.ts';
+import type { Sealing } from './seal/sealing.ts';
 import type { DeviceOptions } from './options.ts';
 import type { Session } from './uplink/sessions.ts';
 import type { ConflictStore } from './uplink/conflicts.ts';
@@ -26,9 +27,12 @@ export interface LoraRoutePorts {
   readonly conflicts: Pick<ConflictStore, 'count'>;
   /** What a downlink waits for. */
   readonly waitOf: (device: DeviceOptions, downlink: Downlink) => string | undefined;
+  readonly sealing: Sealing | undefined;
   /** @throws AntirioError where the service may not send now. */
   readonly checkMaySend: (device: DeviceOptions) => void;
 }
+
+const sealedView = z.enum(['unprotected', 'sealed', 'unsealed']).nullable();
 
 const deviceView = z.object({
   name: z.string(),
@@ -38,6 +42,8 @@ const deviceView = z.object({
   profileName: z.string(),
   devAddr: z.string().nullable(),
   session: z.string().nullable(),
+  /** Whether providers of contracts have its session, where a join made that. */
+  sealed: sealedView,
   fCntUp: z.int().nullable(),
   fCntDown: z.int().nullable(),
   heard: heardView.nullable(),
@@ -57,6 +63,8 @@ const sessionView = z.object({
   devEui: z.string(),
   devAddr: z.string(),
   standing: z.enum(['given', 'offered', 'current', 'former']),
+  /** Whether providers of contracts have it, where a join made it. */
+  sealed: sealedView,
   /** Whether downlinks go by it. */
   inUse: z.boolean(),
   readsPayload: z.boolean(),
@@ -88,6 +96,11 @@ const params = z.object({ name: z.string().min(1) });
 
 const orNull = <T>(value: T | undefined): T | null => value ?? null;
 
+function sealedOf({ sealing }: LoraRoutePorts, session: Session | undefined): SessionView['sealed'] {
+  if (session === undefined || session.standing === 'given') return null;
+  return orNull(sealing?.stateOf(session.device.devEui, session.devAddr));
+}
+
 function describeDevice(ports: LoraRoutePorts, device: DeviceOptions): DeviceView {
   const { name, devEui, activation, class: deviceClass, profileName } = device;
   const session = ports.sessions()?.currentOf(devEui);
@@ -95,6 +108,7 @@ function describeDevice(ports: LoraRoutePorts, device: DeviceOptions): DeviceVie
   return {
     ...{ name, devEui, activation, class: deviceClass, profileName, devAddr },
     ...describeUse(ports, session),
+    sealed: sealedOf(ports, session),
     fCntDown: devAddr === null ? null : orNull(ports.downlinks.highestUsed(devAddr)),
     heard: orNull(ports.lastHeard.get(devEui)),
     downlinks: ports.downlinks.open(devEui).length,
@@ -117,6 +131,7 @@ function describeSession(ports: LoraRoutePorts, session: Session, inUse: boolean
   return {
     ...{ session: id, device: device.name, devEui: device.devEui, devAddr, standing, inUse },
     readsPayload: cipher.readsPayload,
+    sealed: sealedOf(ports, session),
     fCntUp: orNull(seen.highest),
     fCntDown: orNull(ports.downlinks.highestUsed(devAddr)),
     mac: {

@@ -2,6 +2,7 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 import type { DownlinkSender } from './downlink/sender.ts';
 import type { MacLayer } from './mac/mac-layer.ts';
 import type { JoinServer } from './join/join-server.ts';
+import type { Sealing } from './seal/sealing.ts';
 import type { Reader } from './uplink/reader.ts';
 
 interface Counting {
@@ -9,10 +10,11 @@ interface Counting {
   readonly sender: DownlinkSender;
   readonly mac: MacLayer;
   readonly joinServer: JoinServer | undefined;
+  readonly sealing: Sealing | undefined;
 }
 
 /** What was counted, read when it is asked for. */
-export function addMetrics(registry: Registry, { reader, sender, mac, joinServer }: Counting): void {
+export function addMetrics(registry: Registry, { reader, sender, mac, joinServer, sealing }: Counting): void {
   const registers = [registry];
   const counts = (
     name: string,
@@ -35,6 +37,17 @@ export function addMetrics(registry: Registry, { reader, sender, mac, joinServer
   counts('mac', 'MAC commands by what became of them', () => mac.counts());
   if (joinServer !== undefined)
     counts('joins', 'JoinRequests by what became of them, since the start', () => joinServer.counts());
+  if (sealing !== undefined) {
+    counts('sealed', 'joins by whether providers had the session before the answer', () => sealing.counts());
+    new Gauge({
+      name: 'antirio_lora_unsealed',
+      help: 'sessions that a provider of a contract has not got',
+      registers,
+      collect() {
+        this.set(sealing.unsealed().length);
+      },
+    });
+  }
   new Gauge({
     name: 'antirio_lora_behind',
     help: 'frames of the ring that are not done with',

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { hasLogin } from '@antirio/host';
 import { deviceProfile } from '@antirio/edgex-contracts';
 import {
-  devAddrOf,
+  devAddrsOf,
   eu868,
   parseAppKey,
   parseDevAddr,
@@ -84,9 +84,6 @@ const deviceSchema = z
   });
 
 export type DeviceOptions = z.output<typeof deviceSchema>;
-
-/** The addresses of NetIDs of type 0: six bits of the NetID, 25 to give away (LoRaWAN Backend Interfaces 1.0, 6.1). */
-const TYPE_0_ADDRESSES = 2 ** 25;
 
 /** Addresses that joining devices may be given, both ends included. */
 export interface AddressRange {
@@ -231,6 +228,5 @@ export const secretsSchema = z.object({
 export type Secrets = z.output<typeof secretsSchema>;
 
 export function addressRange({ netId, devAddrRange }: DeviceLoraOptions): AddressRange {
-  const first = (netId & 0x3f) * TYPE_0_ADDRESSES;
-  return devAddrRange ?? { first: devAddrOf(first), last: devAddrOf(first + TYPE_0_ADDRESSES - 1) };
+  return devAddrRange ?? devAddrsOf(netId);
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { DeviceProfile } from '@antirio/edgex-contracts';
 import { AntirioError, type Clock, type Random } from '@antirio/kernel';
-import { repeat, type Bus, type HttpPeer, type Log, type Repeating } from '@antirio/host';
+import { repeat, type Bus, type Database, type HttpPeer, type Log, type Repeating } from '@antirio/host';
 import { parseDevAddr } from '@antirio/lorawan';
 import { createActivation, type Activation } from './activation.ts';
 import { openStore } from './database.ts';
@@ -15,15 +15,18 @@ import { isRejoining, sessionInUse } from './downlink/session-in-use.ts';
 import { openTransmitter, type Transmitter } from './downlink/transmitter.ts';
 import { waitsFor, type WaitingPorts } from './downlink/waiting.ts';
 import { createJoinServer, type JoinServer } from './join/join-server.ts';
-import { createJoinStore, type JoinStore } from './join/store.ts';
+import { createJoinStore, type JoinedSession, type JoinStore } from './join/store.ts';
 import { createLatest, type Latest } from './latest.ts';
 import { createHeardLast, type HeardLast } from './last-heard.ts';
 import { createMacLayer, type MacLayer } from './mac/mac-layer.ts';
 import { createMacStore } from './mac/store.ts';
 import { createPoster, type Poster } from './north/poster.ts';
+import { directoryOf } from './directory.ts';
 import type { DeviceLoraOptions, DeviceOptions } from './options.ts';
 import { createAsked } from './asked.ts';
 import { openOwnRing, type Asked, type OwnRing, type Wanted } from './own-ring.ts';
+import { LIVE_SESSIONS_FILE, openLiveSessions } from './seal/live-sessions.ts';
+import { createSealing, type Sealing } from './seal/sealing.ts';
 import { createUplinkStore, type UplinkStore } from './store.ts';
 import { createConflictStore, type ConflictStore } from './uplink/conflicts.ts';
 import { openReader, type Reader } from './uplink/reader.ts';
@@ -61,6 +64,8 @@ export interface South {
   /** The newest reading by device and resource, since the start. */
   readonly latest: Latest;
   readonly lastHeard: HeardLast;
+  /** Undefined where joins are not served, or nobody seals what they make. */
+  readonly sealing: Sealing | undefined;
 }
 
 interface Told {
@@ -113,7 +118,26 @@ function openRing(
   return ring;
 }
 
+/** What joins make is told to the edge's arbitrator, which has it sealed for the providers of contracts. */
+function openSealing(
+  { options, peers, clock, log, opened }: SouthPorts,
+  db: Database,
+  joins: JoinStore,
+): Sealing | undefined {
+  const { arbitrator } = peers;
+  if (options.ring !== OWN || options.prefix !== '' || arbitrator === undefined) return undefined;
+  const path = join(options.dataDir, ROOM, LIVE_SESSIONS_FILE);
+  const { byEui } = directoryOf(options.devices);
+  const joined = (): JoinedSession[] =>
+    joins.all().filter(({ devEui }) => byEui.get(devEui)?.activation === 'otaa');
+  const live = openLiveSessions({ db, path, joined });
+  const sealing = createSealing({ arbitrator, live, clock, log });
+  opened.push(() => sealing.stop());
+  return sealing;
+}
+
 interface JoinParts {
+  readonly sealing: Sealing | undefined;
   readonly joins: JoinStore;
   readonly ring: OwnRing | undefined;
   readonly transmitter: Transmitter;
@@ -122,12 +146,16 @@ interface JoinParts {
 }
 
 /** Joins are served where the ring is ours to fill: elsewhere a device could not be heard with its new address. */
-function openJoinServer(ports: SouthPorts, { ring, counters, ...parts }: JoinParts): JoinServer | undefined {
+function openJoinServer(
+  ports: SouthPorts,
+  { ring, counters, sealing, ...parts }: JoinParts,
+): JoinServer | undefined {
   if (ring === undefined) return undefined;
   const server = createJoinServer({
     ...ports,
     ...parts,
     ensureRing: () => ring.ensure(),
+    seal: sealing === undefined ? undefined : (joined, until) => sealing.seal(joined, until),
     onOffered: ({ devAddr }) => counters.prepare(devAddr),
   });
   ports.opened.push(() => server.close());
@@ -249,7 +277,8 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
     onQueued: (devEui) => classC.poke(devEui),
   });
   const ring = openRing(ports, joins, createAsked(db));
-  const joinServer = openJoinServer(ports, { joins, ring, transmitter, counters, sessions });
+  const sealing = openSealing(ports, db, joins);
+  const joinServer = openJoinServer(ports, { joins, ring, transmitter, counters, sessions, sealing });
   const told: Told = { latest: createLatest(), lastHeard: createHeardLast() };
   const reader = await openReading(ports, { store, poster, sender, classC, mac, ring, joinServer, told });
   const activation = createActivation({ options, reader, counters, store, joins, log });
@@ -265,5 +294,5 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
   };
   const waitOf: South['waitOf'] = (device, downlink) => waitsFor(waiting, device, downlink);
   const parts = { activation, reader, sender, mac, joinServer, poster, store };
-  return { ...parts, downlinks, conflicts, waitOf, ...told };
+  return { ...parts, downlinks, conflicts, waitOf, sealing, ...told };
 }

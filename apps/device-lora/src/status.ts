@@ -4,6 +4,7 @@ import type { DownlinkStore } from './downlink/store.ts';
 import type { DownlinkSender } from './downlink/sender.ts';
 import type { JoinServer } from './join/join-server.ts';
 import type { Poster } from './north/poster.ts';
+import type { Sealing } from './seal/sealing.ts';
 import type { Counted, UplinkStore } from './store.ts';
 import type { Reader } from './uplink/reader.ts';
 
@@ -16,6 +17,7 @@ export interface Telling {
   readonly poster: Poster;
   readonly store: UplinkStore;
   readonly downlinks: DownlinkStore;
+  readonly sealing: Sealing | undefined;
 }
 
 const OUTCOMES = ['stored', 'parked', 'undecodable', 'otherGateway', 'wrongRegion', 'reset'] as const;
@@ -35,6 +37,7 @@ export function statusOf({
   poster,
   store,
   downlinks: queue,
+  sealing,
 }: Telling): Readonly<Record<string, unknown>> {
   const { state, problem } = activation;
   const { cursor, behind } = reader;
@@ -51,6 +54,8 @@ export function statusOf({
     // What only this service's own folder has: it would be lost with that
     waiting: { downlinks: queue.openCount(), parked: store.parkedCount() },
     joins: joinServer?.counts(),
+    sealed: sealing?.counts(),
+    unsealed: sealing?.unsealed().length,
     north: poster.check(),
     problem,
   };

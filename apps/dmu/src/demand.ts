@@ -6,6 +6,7 @@ import {
   protectedDevice,
   type Confidentiality,
   type ContractTerms,
+  type DevAddrRange,
   type StandbyLevel,
 } from '@antirio/service-contract';
 
@@ -51,6 +52,8 @@ export type DemandBody = z.output<typeof demandBody>;
 export interface DemandRequest extends Omit<DemandBody, 'demandId' | 'devices' | 'service'> {
   readonly service: string;
   readonly devices: readonly { readonly devEui: string; readonly devAddr: string }[];
+  /** Of devices that join. */
+  readonly devAddrRange?: DevAddrRange;
 }
 
 /**

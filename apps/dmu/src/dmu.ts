@@ -76,7 +76,7 @@ export function createDmu(options: DmuOptions, given: DmuPorts): Dmu {
     clock,
     maxBodyBytes: MAX_BODY_BYTES,
   });
-  addRoutes({ rim, options, clock, random, running: started });
+  addRoutes({ rim, options, clock, random, running: started, deviceLora: ports.peers['deviceLora'] });
   return {
     name: 'dmu',
     get port() {

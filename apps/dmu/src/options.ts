@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { HttpPeer, Log } from '@antirio/host';
 import type { Clock, Identity, Random } from '@antirio/kernel';
 import { capacity, customerPolicy, providerPolicy, qualities } from '@antirio/market';
-import { edgeId, escrowTerms, forwardingTerms } from '@antirio/service-contract';
+import { devAddrRange, edgeId, escrowTerms, forwardingTerms } from '@antirio/service-contract';
 
 const ms = z.int().min(10).max(86_400_000);
 
@@ -32,6 +32,11 @@ const terms = z.strictObject({
     .optional()
     .describe(
       'who holds the arbitrators’ part of the keys, and how many of them open it (default: the central arbitrator)',
+    ),
+  devAddrRange: devAddrRange
+    .optional()
+    .describe(
+      'addresses that joining devices may be given (default: the device service’s own range, where some join)',
     ),
   exposed: z
     .enum(['accept', 'refuse'])

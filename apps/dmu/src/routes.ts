@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { HttpRim } from '@antirio/host';
+import type { HttpPeer, HttpRim } from '@antirio/host';
 import { AntirioError, parseEdgeId, uuidV4, type Clock, type EdgeId, type Random } from '@antirio/kernel';
 import { demandBody, giveUpMatch, isOver, showDemand, type Demand } from './demand.ts';
 import type { Running } from './dmu.ts';
@@ -13,6 +13,8 @@ export interface RoutesParts {
   readonly options: DmuOptions;
   readonly clock: Clock;
   readonly random: Random;
+  /** Knows the addresses of devices that join. */
+  readonly deviceLora: HttpPeer | undefined;
   /** @throws AntirioError unavailable before the start */
   readonly running: () => Running;
 }
@@ -37,7 +39,7 @@ const demandParam = z.object({ id: z.string().regex(/^[A-Za-z0-9._~-]{1,64}$/) }
 const matchParam = z.object({ id: z.string().regex(/^[0-9a-f]{64}$/) });
 const hashParam = z.object({ hash: z.string().regex(/^[0-9a-f]{64}$/) });
 
-function addDemandRoutes({ rim, options, clock, random, running }: RoutesParts): void {
+function addDemandRoutes({ rim, options, clock, random, running, deviceLora }: RoutesParts): void {
   const base = '/dmu/v1/demand';
   const show = (demand: Demand): unknown => {
     const trouble = running().demands.trouble(demand.id);
@@ -49,7 +51,7 @@ function addDemandRoutes({ rim, options, clock, random, running }: RoutesParts):
     return demand;
   };
   const take = { summary: 'demand insurance for a service', body: demandBody, status: 202 };
-  rim.route('post', base, take, ({ body, request }) => {
+  rim.route('post', base, take, async ({ body, request }) => {
     localOnly(request);
     const known = body.demandId === undefined ? undefined : running().store.demand(body.demandId);
     if (known !== undefined) return show(known);
@@ -58,7 +60,10 @@ function addDemandRoutes({ rim, options, clock, random, running }: RoutesParts):
     const now = clock.now();
     const id = body.demandId ?? uuidV4(random);
     const giveUpAt = now + options.demandLifetimeS * 1000;
-    const asked = { id, request: completeDemand(body, options), createdAt: now, since: now, giveUpAt };
+    const wanted = await completeDemand(body, options, deviceLora);
+    const meanwhile = running().store.demand(id);
+    if (meanwhile !== undefined) return show(meanwhile);
+    const asked = { id, request: wanted, createdAt: now, since: now, giveUpAt };
     running().store.putDemand({ ...asked, state: 'ACCEPTED', attempt: 0, excluded: [] });
     running().demands.poke();
     return show(find(id));

@@ -55,6 +55,11 @@ export interface JoinServerPorts {
   /** The ring takes the addresses of all sessions when this resolves. */
   readonly ensureRing: () => Promise<void>;
   readonly transmitter: Transmitter;
+  /**
+   * Has the session sealed for whoever would go on with the device, `until` at the latest (monotonic ms); never rejects. Without it
+   * nobody would.
+   */
+  readonly seal?: ((joined: JoinedSession, until: number) => Promise<unknown>) | undefined;
   /** A session that the device may use from now on. */
   readonly onOffered: (session: Session) => void;
   readonly clock: Clock;
@@ -64,6 +69,8 @@ export interface JoinServerPorts {
 
 /** JoinRequests whose other receptions are waited for. */
 const MAX_GATHERING = 256;
+/** RX2 of a join opens 6 s after the request; the answer has to be at the gateway some time before. */
+const LAST_ANSWER_MS = 5300;
 /** The same bytes within this time are one transmission, heard by several gateways. */
 const ONE_TRANSMISSION_MS = 10_000;
 /** Of all devices, so that a flood costs little; a gateway cannot hear more than some hundred. */
@@ -153,8 +160,8 @@ export function createJoinServer(ports: JoinServerPorts): JoinServer {
     receptions: readonly JoinHeard[],
     best: JoinHeard,
   ): Promise<void> => {
-    // what the device sends next must not fall on deaf ears
-    await ports.ensureRing();
+    // what the device sends next must not fall on deaf ears, ours or our providers'
+    await Promise.all([ports.ensureRing(), ports.seal?.(joined, best.heardAt + LAST_ANSWER_MS)]);
     const ours = ports.sessions()?.sessionsOf(joined.devEui) ?? [];
     if (ours.every(({ id }) => id !== joined.session)) throw noKeys();
     const { rx1DrOffset, rx2, rx1DelayS, channels } = reception;

@@ -9,6 +9,7 @@ const deviceView = z.looseObject({
   devEui: z.string(),
   activation: z.string(),
   devAddr: z.string().nullable(),
+  sealed: z.string().nullish(),
   fCntUp: z.number().nullable(),
   fCntDown: z.number().nullable(),
   battery: z.number().nullable(),
@@ -123,9 +124,9 @@ export async function listLoraDevices(config: EdgeConfig, json: boolean): Promis
     ...[text(device.fCntUp), text(device.fCntDown), heard === null ? 'never' : time(heard.at)],
     ...[text(heard?.gatewayId), text(heard?.rssi), text(heard?.snr), text(heard?.dataRate)],
     ...[battery(device.battery), device.downlinks === 0 ? '' : text(device.downlinks)],
-    device.conflicts === 0 ? '' : text(device.conflicts),
+    ...[device.conflicts === 0 ? '' : text(device.conflicts), text(device.sealed)],
   ]);
-  show([...header, 'BATTERY', 'QUEUED', 'CONFLICTS'], rows, 'no LoRaWAN devices');
+  show([...header, 'BATTERY', 'QUEUED', 'CONFLICTS', 'SEALED'], rows, 'no LoRaWAN devices');
 }
 
 /** The sessions of these devices, without their keys. */

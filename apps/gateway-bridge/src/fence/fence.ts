@@ -43,7 +43,7 @@ export interface FenceKeeper {
   open(setId: string, window: SetWindow): void;
   /** @throws AntirioError notFound where the set has no such device. */
   grant(setId: string, devAddr: string, block: CounterBlock): void;
-  /** Nothing of the set passes until it is opened again. A set that is not known yet is shut from now on, where its DevAddrs are given. */
+  /** Nothing of the set passes until it is opened again. A set that is not known yet, or not with all of these DevAddrs, is shut from now on with them. */
   close(setId: string, devAddrs?: readonly string[], devEuis?: readonly string[]): void;
   remove(setId: string): void;
   sets(): SetStatus[];
@@ -178,8 +178,15 @@ export async function openFence(folder: string, clock: Clock): Promise<FenceKeep
     },
     close(setId, devAddrs, devEuis) {
       const set = sets.get(setId);
-      if (set !== undefined) set.open = false;
-      else if (devAddrs !== undefined) {
+      if (set !== undefined) {
+        set.open = false;
+        const added = devAddrs?.some((one) => !set.devAddrs.includes(one)) === true;
+        if (!added) return;
+        checkOpening(setId, { ...set, devAddrs });
+        set.devAddrs = devAddrs;
+        index();
+        save();
+      } else if (devAddrs !== undefined) {
         const window = { devAddrs, devEuis, epoch: 0, slot: 0, actFrom: 0, actUntil: 0 };
         checkOpening(setId, window);
         sets.set(setId, { ...window, open: false, blocks: new Map() });

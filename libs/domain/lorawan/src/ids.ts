@@ -63,6 +63,15 @@ export function devAddrOf(value: number): DevAddr {
   return (value >>> 0).toString(16).padStart(8, '0') as DevAddr;
 }
 
+/** The addresses of NetIDs of type 0: six bits of the NetID, 25 to give away (LoRaWAN Backend Interfaces 1.0, 6.1). */
+const TYPE_0_ADDRESSES = 2 ** 25;
+
+/** The first and last address of a NetID of type 0. */
+export function devAddrsOf(netId: number): { readonly first: DevAddr; readonly last: DevAddr } {
+  const first = (netId & 0x3f) * TYPE_0_ADDRESSES;
+  return { first: devAddrOf(first), last: devAddrOf(first + TYPE_0_ADDRESSES - 1) };
+}
+
 export function devAddrValue(devAddr: DevAddr): number {
   return Number.parseInt(devAddr, 16);
 }

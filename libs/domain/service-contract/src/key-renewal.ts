@@ -17,6 +17,12 @@ export function deliver(
   );
 }
 
+/** What was delivered of an older version opens nothing of this one. */
+function underWay(renewal: KeyDelivery | undefined, keyVersion: number): KeyDelivery {
+  const isOlder = (renewal?.keyVersion ?? keyVersion) < keyVersion;
+  return renewal === undefined || isOlder ? nothingDelivered : renewal;
+}
+
 /** Our files hold newer keys than those that the provider was READY with: they go where the old ones went. */
 export function renewKeys(state: CustomerState, now: number): CustomerStep {
   const { observed, record, renewal } = state;
@@ -28,8 +34,15 @@ export function renewKeys(state: CustomerState, now: number): CustomerStep {
           { ...state, renewal: undefined },
           [{ type: 'note', milestone: 'rekeyed', detail: { keyVersion: there } }],
         ];
-  const keys = renewal ?? nothingDelivered;
+  const keys = underWay(renewal, observed.keyVersion);
   return deliver({ ...state, renewal: keys }, keys, true, now);
+}
+
+/** The newest version of our keys that the provider has said it has; undefined where that is not known. */
+export function keysDelivered({ record, renewal }: CustomerState): number | undefined {
+  const renewed = renewal?.withProvider === true ? renewal.keyVersion : undefined;
+  const ready = record?.keyVersion;
+  return ready === undefined ? renewed : Math.max(ready, renewed ?? ready);
 }
 
 export function onDelivered(state: CustomerState, holder: EdgeId | undefined, value: unknown): CustomerState {

@@ -5,6 +5,7 @@ import { deafTerms } from './deaf.ts';
 import { edgeId } from './edge-id.ts';
 import { escrowTerms, exposedKeys } from './escrow.ts';
 import { forwardingTerms } from './forwarding.ts';
+import { devAddrRange } from './joined-addresses.ts';
 import { yieldTerms } from './yield-word.ts';
 
 export { edgeId } from './edge-id.ts';
@@ -75,6 +76,7 @@ export const contractTerms = z.strictObject({
   yielding: yieldTerms.prefault({}),
   deaf: deafTerms.prefault({}),
   forwarding: forwardingTerms.optional(),
+  devAddrRange: devAddrRange.optional(),
   expiresAt: z.int().positive(),
 });
 export type ContractTerms = z.output<typeof contractTerms>;
