@@ -96,7 +96,7 @@ interface SetRecord {
 interface Contract {
   readonly openings: number;
   readonly life: { readonly state: string };
-  readonly activation?: { readonly epoch: number };
+  readonly activation?: { readonly epoch: number; readonly at: number };
 }
 
 const TICK_MS = 10;
@@ -352,15 +352,16 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
         later(() => {
           const record = { state: life.state, ...view.epochRecord() };
           later(() => {
-            const epoch = activation?.epoch;
-            const handback = epoch === undefined ? undefined : view.handbackOf(epoch);
+            const handback = activation && view.handbackOf(activation.epoch);
             const now = host.clock.monotonic();
             const promised = {
               leaseRuns: leaseRuns(state.grantor, set.setId, record, leaseMs, now),
               quietMs: quietMs(state.grantor, set.setId, now),
             };
+            const activeForMs = activation && Math.max(0, Math.round(host.clock.wall() - activation.at));
             const time = Math.max(0, Math.floor(host.clock.wall()));
-            const value: ContractRecord = { ...record, ...promised, activation: epoch, handback, time };
+            const served = { activation: activation?.epoch, activeForMs, handback, time };
+            const value: ContractRecord = { ...record, ...promised, ...served };
             reply({ ok: true, value });
           });
         });

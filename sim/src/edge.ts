@@ -108,7 +108,7 @@ export interface Role {
 export interface Contracted {
   readonly terms: ContractTerms;
   readonly role: Role;
-  readonly disk: { phase: Phase };
+  readonly disk: { phase: Phase; failures?: number };
 }
 
 export interface EdgeNode {

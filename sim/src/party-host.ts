@@ -39,7 +39,7 @@ export interface PartyPorts {
   readonly trace: Trace;
   readonly terms: ContractTerms;
   readonly role: 'customer' | 'provider';
-  readonly disk: { phase: Phase };
+  readonly disk: { phase: Phase; failures?: number };
   readonly pieces: PartyPieces;
   readonly tickMs: number;
   readonly observeMs: number;
@@ -71,7 +71,13 @@ function createMachine(ports: PartyPorts, bootId: string): Machine {
   const context = () => ({ now: clock.monotonic(), wall: clock.wall(), random: dice.next });
   if (ports.role === 'customer') {
     // the role says which of the two kinds of phase the disk holds
-    let state: CustomerState = createCustomer(terms, disk.phase as CustomerPhase, bootId, clock.monotonic());
+    let state: CustomerState = createCustomer(
+      terms,
+      disk.phase as CustomerPhase,
+      bootId,
+      clock.monotonic(),
+      disk.failures,
+    );
     return {
       step(event) {
         const [next, effects] = pieces.customerStep(state, event, context());
@@ -125,6 +131,9 @@ export function createPartyHost(ports: PartyPorts): PartyHost {
         trace.note(host.name, milestone, () =>
           JSON.stringify(detail, (key, value: unknown) => (key === 'statement' ? undefined : value)),
         );
+      } else if (deed.type === 'failures') {
+        disk.failures = deed.count;
+        host.wrote('failures');
       } else {
         ports.execute(deed);
         host.stepped();

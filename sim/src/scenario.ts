@@ -389,6 +389,7 @@ export function drawScenario(seed: number): Scenario {
         returnBackoffMs,
         takeoverSlaMs: TAKEOVER_SLA_MS,
         deaf: { frames: 5, forMs: 4000 },
+        flapping: { maxBackoffMs: 4000, stableMs: 5000 },
         slots: { customer: 0, provider: 1 },
         expiresAt: 2_000_000_000_000,
       }),

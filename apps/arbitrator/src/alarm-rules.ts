@@ -47,6 +47,8 @@ export interface ContractFacts {
   readonly providerSilentMs?: number | undefined;
   /** Sessions that joins made and the provider has not got. */
   readonly unsealed?: readonly { readonly devEui: string; readonly why: string }[];
+  /** How much longer the provider that has the epoch may act under it. */
+  readonly activeLeftMs?: number | undefined;
   /** Of the contract's own ring. */
   readonly dropped: number;
   /** What becomes of its readings at the customer's cloud, where that is this edge's to do. */
@@ -98,6 +100,18 @@ function notForwarded({ forwarding }: ContractFacts): string | undefined {
   return lost > 0 ? `${lost} readings were given up before the customer’s cloud took them` : undefined;
 }
 
+function endingWhileActive({ phase, terms, activeLeftMs }: ContractFacts, now: number): string | undefined {
+  const { maxActiveS, expiresAt } = terms;
+  if (phase === 'ended') return undefined;
+  if (activeLeftMs === 0)
+    return `the provider has served for ${maxActiveS} s and acts no more: nobody does until the customer takes its sensors back`;
+  if (activeLeftMs !== undefined && activeLeftMs < Math.min(NEAR_END_MS, maxActiveS * 250))
+    return `the provider acts for ${Math.ceil(activeLeftMs / 1000)} s more, then nobody does (maxActiveS)`;
+  return active.has(phase) && expiresAt - now < NEAR_END_MS
+    ? `the contract ends at ${new Date(expiresAt).toISOString()} while the provider serves`
+    : undefined;
+}
+
 type Rule = (one: ContractFacts, now: number) => string | undefined;
 
 const contractRules: { readonly [N in AlarmName]?: Rule } = {
@@ -121,10 +135,7 @@ const contractRules: { readonly [N in AlarmName]?: Rule } = {
     acting.has(phase) && !mayAct && cannotActForMs > LEASE_PATIENCE_MS
       ? `no lease for ${Math.round(cannotActForMs / 1000)} s: nothing of ours goes on air`
       : undefined,
-  endingWhileActive: ({ phase, terms }, now) =>
-    active.has(phase) && terms.expiresAt - now < NEAR_END_MS
-      ? `the contract ends at ${new Date(terms.expiresAt).toISOString()} while the provider serves`
-      : undefined,
+  endingWhileActive,
   notForwarded,
   held: ({ held, phase }) =>
     held && phase !== 'ended' ? 'nothing is taken over, or comes back, by itself' : undefined,

@@ -5,7 +5,7 @@ import type { ContractTerms } from '@antirio/service-contract';
 import { ALARMS, findTroubles, type AlarmName, type ContractFacts, type EdgeFacts } from './alarm-rules.ts';
 import { ALARM_TOPIC, createAlarmBoard } from './alarms.ts';
 
-const terms = { contractId: 'C', expiresAt: 100_000_000 } as ContractTerms;
+const terms = { contractId: 'C', expiresAt: 100_000_000, maxActiveS: 86_400 } as ContractTerms;
 const well: ContractFacts = {
   terms,
   role: 'customer',
@@ -54,6 +54,16 @@ const cases: readonly (readonly [AlarmName, EdgeFacts])[] = [
 ];
 test.each(cases)('%s is found', (name, facts) => {
   expect(namesOf(facts)).toContain(name);
+});
+
+test('the end of maxActiveS is told before it comes, and until the customer has its sensors back', () => {
+  const serving = (activeLeftMs: number | undefined, phase: string) =>
+    namesOf(withContract({ role: 'provider', phase, activeLeftMs }));
+  expect(serving(well.terms.maxActiveS * 1000, 'active')).not.toContain('endingWhileActive');
+  expect(serving(60_000, 'active')).toContain('endingWhileActive');
+  expect(serving(0, 'stated')).toContain('endingWhileActive');
+  expect(serving(undefined, 'stated')).not.toContain('endingWhileActive');
+  expect(serving(0, 'ended')).not.toContain('endingWhileActive');
 });
 
 test('a provider that is heard is one, a short break of the network is nothing, and one of two is enough', () => {

@@ -45,6 +45,7 @@ export function createCentralArbitrator(options: ArbitratorOptions, ports: Arbit
         store.putSeen(seen);
       },
     },
+    clock,
   );
   /** Of a ledger that is not the one we know nothing is given. */
   const believed = async (): Promise<void> => {

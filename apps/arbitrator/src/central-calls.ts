@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { parseInput } from '@antirio/host';
 import { AntirioError, parseEdgeId, type Clock, type EdgeId, type Identity } from '@antirio/kernel';
-import { keys, signedEpochRequest, signedRingRoot } from '@antirio/ledger-machine';
+import { keys, SILENCE_MS, signedEpochRequest, signedRingRoot } from '@antirio/ledger-machine';
 import {
   RELEASE_WINDOW_MS,
   contractTerms,
@@ -41,7 +41,7 @@ export const openRequest = z.strictObject({
   keyVersion: z.int().min(1).default(1),
 });
 export const takeRequest = z.strictObject({ contractId: z.uuid(), request: signedEpochRequest });
-const statementRecord = z.looseObject({ statement: handbackStatement });
+const statementRecord = z.looseObject({ statement: handbackStatement, at: z.number() });
 
 /** Refusals that are part of the protocol: the asking machine knows what to make of them. */
 export interface Refused {
@@ -129,6 +129,24 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
   /** READY before the ledger kept versions: that of our share, which goes on opening what the provider has. */
   const oldVersion = (contractId: string, readyAt: number | undefined): number | undefined =>
     readyAt === undefined ? undefined : (escrow.newestVersion(contractId) ?? 0);
+  /** How it stands with the provider's newest epoch. */
+  const servedUnder = async (
+    contractId: string,
+    state: string,
+    activation: { epoch: number; at: number },
+  ) => {
+    const now = clock.now();
+    const active = {
+      activation: activation.epoch,
+      activeForMs: Math.max(0, Math.round(now - activation.at)),
+    };
+    const stated = await ledger.read(`statement/${contractId}/${padded(activation.epoch)}/provider`);
+    if (stated === undefined) return active;
+    const { statement, at } = parseInput(statementRecord, stated);
+    const { epoch, from, through } = statement;
+    const closes = state === 'RETURNING' ? { closesInMs: Math.max(0, at + SILENCE_MS - now) } : {};
+    return { ...active, ...closes, handback: { epoch, from, through } };
+  };
   const inLedgerTime = (endedMsAgo: number | null): number | null =>
     endedMsAgo === null ? null : Math.floor(clock.now() - endedMsAgo);
 
@@ -206,17 +224,14 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
       const contract = await facts.contractOf(contractId);
       const set = await facts.setOf(contract.setId);
       const { state } = contract.life;
-      const activation = contract.activation?.epoch;
       const known = await ledger.fetch(keys.keys(contractId));
       const promises = promised(contract.setId, recordOf(set), leaseMs);
       const keyVersion = known?.version ?? oldVersion(contractId, contract.readyAt);
       const time = Math.floor(clock.now());
       const held = { state, ...recordOf(set), ...promises, keyVersion, keys: known, time };
-      if (activation === undefined) return held;
-      const stated = await ledger.read(`statement/${contractId}/${padded(activation)}/provider`);
-      if (stated === undefined) return { ...held, activation };
-      const { epoch, from, through } = parseInput(statementRecord, stated).statement;
-      return { ...held, activation, handback: { epoch, from, through } };
+      return contract.activation === undefined
+        ? held
+        : { ...held, ...(await servedUnder(contractId, state, contract.activation)) };
     },
   };
 }

@@ -26,7 +26,7 @@ const contractRecord = z.looseObject({
   life: z.looseObject({ state: z.string() }),
   openings: z.int(),
   readyAt: z.int().optional(),
-  activation: z.looseObject({ epoch: z.int() }).optional(),
+  activation: z.looseObject({ epoch: z.int(), at: z.number() }).optional(),
 });
 export type ContractRecord = z.output<typeof contractRecord>;
 

@@ -15,6 +15,7 @@ export function createCloudArbitrator(options: ArbitratorOptions, ports: Arbitra
   const ledger = ledgerClient(
     { peer: peerNamed(peers, 'edge2edge'), prefix, identity, random, log },
     keptIn(join(options.dataDir, 'arbitrator', 'ledger-seen.json')),
+    clock,
   );
   const { maxContracts } = options.escrow;
   const escrow = createEscrowHolder({ identity, ledger, store, log, maxContracts });

@@ -31,6 +31,7 @@ import {
 } from './sealed-keys.ts';
 import { createSigning, type Signing } from './signing.ts';
 import { createSourceTurns } from './source-turns.ts';
+import { turnsAmong } from './takeover-turns.ts';
 
 /** The contracts of this edge, each with its machine once it is signed. */
 export interface Contracts {
@@ -49,6 +50,8 @@ export interface Contracts {
   signPending(): Promise<void>;
   /** What providers lack of the sessions that joins made. */
   sealing(): SealingNow;
+  /** Takeovers that wait for others, which began before. */
+  waitingForTurn(): readonly string[];
   /** How many are under way: those that are over do not count, whatever they still wait for. */
   live(): number;
   /** @throws AntirioError busy when no more contracts are admitted. */
@@ -76,6 +79,17 @@ function keptPackage(store: ContractStore, contractId: string, keyVersion?: numb
   return store.document(contractId, packageName(keyVersion)) as KeptPackage | undefined;
 }
 
+/** A customer's failures in a row are its set's: they outlast a contract. */
+function failuresOf(store: ContractStore, setId: string) {
+  const name = `failures/${setId}`;
+  return {
+    failures: () => Number(store.document(OWN, name) ?? 0),
+    keepFailures: (count: number) => {
+      store.putDocument(OWN, name, count);
+    },
+  };
+}
+
 export function createContracts(
   options: ArbitratorOptions,
   ports: ArbitratorPorts,
@@ -96,6 +110,7 @@ export function createContracts(
         store.putDocument(OWN, SEEN, seen);
       },
     },
+    clock,
   );
   const ownKeys = openOwnKeys({ options, store, log: ports.log });
   const givenAddresses = new Map<string, readonly ProtectedDevice[]>();
@@ -116,6 +131,7 @@ export function createContracts(
   const signing = createSigning(ports, store, ledger);
   const drivers = new Map<string, PartyDriver>();
   const sources = createSourceTurns(() => clock.monotonic());
+  const turns = turnsAmong(drivers, options.takeoversAtOnce, ports, () => ledger.watch.heardAt());
   const fenceTurns = new Map<string, Promise<void>>();
   const ending = new Set<Promise<void>>();
 
@@ -198,6 +214,10 @@ export function createContracts(
       leads: (one: Standing) => leads(one, drivers.values()),
       inTurn: (work: () => Promise<void>) => inTurn(terms.set.setId, work),
       retired: () => retire(contractId),
+      host: {
+        ...failuresOf(store, terms.set.setId),
+        mayBegin: () => turns.mayBegin(contractId),
+      },
     };
     const driver = runParty(party, {
       options,
@@ -231,6 +251,7 @@ export function createContracts(
       givenAddresses.set(contractId, addresses);
       versionsTaken.set(contractId, given.keyVersion);
     },
+    waitingForTurn: turns.waiting,
     live,
     sealing: () => sealingNow(drivers.values(), store, ownKeys),
     checkProtected: () => void protectedFiles(),

@@ -36,7 +36,10 @@ function publicPhase(phase: object): unknown {
 /** What its machine knows and wants: the contract's life and keys as the ledger said last. */
 function liveView(driver: PartyDriver): Record<string, unknown> {
   const { state: life, keys } = driver.record() ?? {};
-  return { fence: driver.desires().fence, life, keys };
+  return {
+    ...{ fence: driver.desires().fence, life, keys },
+    ...{ customer: driver.customerTold(), comesBack: driver.seen.comesBack?.() },
+  };
 }
 
 export function addEdgeRoutes(
@@ -63,7 +66,7 @@ export function addEdgeRoutes(
       ...(driver === undefined ? {} : liveView(driver)),
       letGo: letGo || undefined,
       held: holdOf(store, terms.contractId),
-      customer: driver?.customerTold(),
+      waitsForItsTurn: contracts.waitingForTurn().includes(terms.contractId) || undefined,
     };
   };
   rim.route(

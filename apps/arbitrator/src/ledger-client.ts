@@ -34,9 +34,13 @@ const AGAIN_AFTER_MS = 50;
 const AGAIN_AT_MOST_MS = 1000;
 
 /** What arbitrators do with a ledger, wherever it is. */
-export function ledgerClient(options: LedgerClientOptions, kept: LedgerWatchPorts['kept']): LedgerClient {
+export function ledgerClient(
+  options: LedgerClientOptions,
+  kept: LedgerWatchPorts['kept'],
+  clock: LedgerWatchPorts['clock'],
+): LedgerClient {
   const remote = createLedgerClient(options);
-  const watch = createLedgerWatch({ ledger: remote, kept, everyMs: LOOK_EVERY_MS, log: options.log });
+  const watch = createLedgerWatch({ ledger: remote, kept, clock, everyMs: LOOK_EVERY_MS, log: options.log });
   const prepare = async (payload: Payload): Promise<SignedTx> => {
     await watch.check();
     return remote.prepare(payload);

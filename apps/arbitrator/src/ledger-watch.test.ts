@@ -19,6 +19,7 @@ function world(hashes: string[], seen?: LedgerSight) {
           disk.seen = next;
         },
       },
+      clock: { monotonic: () => 7 },
       everyMs: 50,
       log: silentLog,
     });

@@ -8,13 +8,15 @@ import {
   type Log,
   type Repeating,
 } from '@antirio/host';
-import { AntirioError, describeError, fromUtf8 } from '@antirio/kernel';
+import { AntirioError, describeError, fromUtf8, type Clock } from '@antirio/kernel';
 import { sight, type LedgerSight, type Sighted } from '@antirio/service-contract';
 
 /** Knows the highest block that this party ever saw, and believes no ledger whose log lacks it. */
 export interface LedgerWatch {
   /** Looks at the ledger. @throws AntirioError unavailable where it was rolled back or does not answer. */
   check(): Promise<void>;
+  /** When the ledger answered last, monotonic ms. */
+  heardAt(): number;
   /** Undefined until it was looked at once. */
   believed(): boolean | undefined;
   /** @throws AntirioError unavailable where the ledger was rolled back. */
@@ -39,6 +41,7 @@ export interface LedgerWatchPorts {
   /** The highest block seen, on the disk. */
   readonly kept: { get(): LedgerSight | undefined; put(seen: LedgerSight): void };
   readonly everyMs: number;
+  readonly clock: Pick<Clock, 'monotonic'>;
   readonly log: Log;
 }
 
@@ -57,8 +60,9 @@ export function keptIn(path: string): LedgerWatchPorts['kept'] {
 
 const storedSight = z.object({ height: z.int().min(0), stateHash: z.string() });
 
-export function createLedgerWatch({ ledger, kept, everyMs, log }: LedgerWatchPorts): LedgerWatch {
+export function createLedgerWatch({ ledger, kept, everyMs, clock, log }: LedgerWatchPorts): LedgerWatch {
   let last: Sighted | undefined;
+  let heardAt = -Infinity;
   let looking: Promise<void> | undefined;
   let watching: Repeating | undefined;
 
@@ -84,6 +88,7 @@ export function createLedgerWatch({ ledger, kept, everyMs, log }: LedgerWatchPor
   const look = async (): Promise<void> => {
     const seen = kept.get();
     const head = await headNow();
+    heardAt = clock.monotonic();
     const found = sight(seen, head, await atSeen(seen, head));
     tell(found);
     last = found;
@@ -99,6 +104,7 @@ export function createLedgerWatch({ ledger, kept, everyMs, log }: LedgerWatchPor
   return {
     check,
     guard,
+    heardAt: () => heardAt,
     believed: () => last?.ok,
     health: () => (last?.ok === false ? { ok: false, detail: 'ledgerRolledBack' } : { ok: true }),
     status: () => ({

@@ -17,7 +17,8 @@ async function troubles(
     role: 'customer',
     phase: () => ({ at: 'guarded', epoch: 1 }),
     desires: () => ({ fence: { state: 'none' } }),
-    providerSilentMs: () => silentMs,
+    seen: { providerSilentMs: () => silentMs },
+    activeLeftMs: () => undefined,
   };
   const bridge = {
     call: () => Promise.resolve({ status: 200, headers: {}, json: () => ({ rings: [] }) }),

@@ -101,7 +101,8 @@ export function nightFacts(ports: {
     if (mayAct || !actedAt.has(contractId)) actedAt.set(contractId, now);
     const cannotActForMs = now - (actedAt.get(contractId) ?? now);
     const held = holdOf(store, contractId) !== undefined;
-    const providerSilentMs = driver.providerSilentMs?.();
+    const providerSilentMs = driver.seen.providerSilentMs?.();
+    const activeLeftMs = driver.activeLeftMs();
     const known = {
       terms,
       role,
@@ -112,6 +113,7 @@ export function nightFacts(ports: {
       dropped,
       providerSilentMs,
       unsealed: unsealedFor(contractId),
+      activeLeftMs,
     };
     return { ...known, ledger: known.phase === 'ended' ? undefined : await onLedger(contractId) };
   };

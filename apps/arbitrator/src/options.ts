@@ -41,6 +41,14 @@ export const arbitratorOptions = z.strictObject({
     .max(1000)
     .default(32)
     .describe('contracts under way at once, as customer and as provider'),
+  takeoversAtOnce: z
+    .int()
+    .min(1)
+    .max(1000)
+    .default(8)
+    .describe(
+      'services that are opened at once where many customers fall silent; the others follow in order',
+    ),
   listenOnS: z
     .int()
     .min(0)

@@ -121,6 +121,7 @@ const perform: Perform = {
     ledger.submit({ type: 'epoch/release', setId: terms.set.setId, epoch, counters }),
   statement: ({ ledger }, { statement, counters }) =>
     ledger.submit({ type: 'contract/statement', statement, counters }),
+  close: ({ ledger }, { contractId }) => ledger.submit({ type: 'contract/close', contractId }),
   record: (deps, { contractId }) =>
     neighbourCall(deps.peers, 'central', 'arbitrator', {
       path: `/arbitrator/v1/central/record/${contractId}`,

@@ -50,6 +50,7 @@ test('what a full disk does not take has not happened: the edge lives, and takes
     sources: { leave: quiet, isUp: () => false },
     leads: () => true,
     inTurn: (work: () => Promise<void>) => work(),
+    host: { failures: () => 0, mayBegin: () => true, keepFailures: () => undefined },
     believed: () => true,
     joinsSeen: () => 0,
     retired: quiet,

@@ -24,7 +24,7 @@ import { openedSecrets } from './own-secrets.ts';
 import { ownCopies, ringFrames, summariseFrames } from './genuine-frames.ts';
 import { createKeysTruth } from './keys-truth.ts';
 import { performCall, type CallDependencies, type CallOutcome } from './party-calls.ts';
-import { createMachine, type PartyContract } from './party-machine.ts';
+import { createMachine, type Machine, type MachineHost, type PartyContract } from './party-machine.ts';
 import { peerNamed } from './peers.ts';
 import type { PartyRooms } from './party-rooms.ts';
 import { retireCustomer, retireProvider } from './retirement.ts';
@@ -38,8 +38,8 @@ export interface PartyDriver extends Standing {
   desires(): Desired;
   /** What the ledger said last. */
   record(): ContractRecord | undefined;
-  /** Of a customer's: for how long its provider has not been heard. */
-  readonly providerSilentMs?: (() => number) | undefined;
+  readonly activeLeftMs: () => number | undefined;
+  readonly seen: Pick<Machine, 'comesBack' | 'customerHeardAt' | 'isOpening' | 'providerSilentMs'>;
   /** Of a provider's: what its customer says of its store and gateways. */
   customerTold(): ProviderState['told'];
   /** Of a customer's: the newest version of its keys that its provider has. */
@@ -54,6 +54,7 @@ export interface DriverDependencies {
   readonly rooms: PartyRooms;
   readonly calls: CallDependencies;
   readonly sources: SourceTurns;
+  readonly host: MachineHost & { readonly keepFailures: (count: number) => void };
   /** Whether this contract has the say in its set's fence. */
   readonly leads: (one: Standing) => boolean;
   /** Whether the ledger is the one that was seen before; undefined until it was looked at. */
@@ -108,7 +109,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
   const { terms, role } = contract;
   const { contractId } = terms;
   const log = ports.log.child({ contract: contractId, role });
-  const machine = createMachine(contract, ports);
+  const machine = createMachine(contract, ports, deps.host);
   const standing: Standing = { terms, role, phase: machine.phase };
   const busPrefix = role === 'provider' ? `contract/${contractId}/` : '';
   let keys: Secrets | undefined;
@@ -190,9 +191,17 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
       case 'grantBlock':
         run('granting a counter block', () => grant(effect));
         return;
-      case 'note':
-        log.info({ milestone: effect.milestone, ...effect.detail }, 'milestone');
+      default:
+        keep(effect);
     }
+  };
+
+  const keep = (effect: Extract<PartyEffect, { type: 'failures' | 'note' }>): void => {
+    if (effect.type === 'note') log.info({ milestone: effect.milestone, ...effect.detail }, 'milestone');
+    else
+      run('counting failures', async () => {
+        deps.host.keepFailures(effect.count);
+      });
   };
 
   const send = (to: EdgeId, datagram: Datagram): Promise<void> =>
@@ -372,8 +381,9 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
     ...standing,
     post,
     desires: machine.desires,
-    providerSilentMs: machine.providerSilentMs,
+    seen: machine,
     record: machine.record,
+    activeLeftMs: machine.activeLeftMs,
     customerTold: () => machine.customerTold?.(),
     keysDelivered: () => machine.keysDelivered?.(),
     async stop() {

@@ -1,5 +1,7 @@
 import { toHex } from '@antirio/kernel';
 import {
+  activeLeftMs,
+  backoffLeftMs,
   createCustomer,
   createProvider,
   customerDesires,
@@ -27,8 +29,15 @@ export interface Machine {
   readonly phase: () => CustomerPhase | ProviderPhase;
   readonly desires: () => Desired;
   readonly record: () => ContractRecord | undefined;
+  /** How much longer the provider may act under the epoch that it has; undefined where it has none. */
+  readonly activeLeftMs: () => number | undefined;
   /** Of a provider's: what its customer says of its store and gateways. */
   readonly customerTold?: () => ProviderState['told'];
+  /** Of a provider's: when its customer was heard last, and whether a takeover is under way that does not read yet. */
+  readonly customerHeardAt?: () => number;
+  readonly isOpening?: () => boolean;
+  /** Of a customer's: how often it has failed in a row, and how long it still waits before it asks for its sensors, ms. */
+  readonly comesBack?: () => { readonly failures: number; readonly backoffLeftMs: number | undefined };
   /** Of a customer's: for how long its provider has not been heard. */
   readonly providerSilentMs?: () => number;
   /** Of a customer's: the newest version of its keys that its provider has acknowledged. */
@@ -39,11 +48,20 @@ export type PartyContract =
   | { readonly terms: ContractTerms; readonly role: 'customer'; readonly phase: CustomerPhase }
   | { readonly terms: ContractTerms; readonly role: 'provider'; readonly phase: ProviderPhase };
 
-type Ports = Pick<ArbitratorPorts, 'clock' | 'random'>;
+/** What only the host knows. */
+export interface MachineHost {
+  /** A customer's failures in a row. */
+  readonly failures: () => number;
+  readonly mayBegin: () => boolean;
+}
+
+type Ports = Pick<ArbitratorPorts, 'clock' | 'random'> & { readonly host: MachineHost };
 
 interface AnyState {
   readonly phase: CustomerPhase | ProviderPhase;
+  readonly terms: ContractTerms;
   readonly record: ContractRecord | undefined;
+  readonly recordAt: number;
 }
 
 type Stepper<State> = (
@@ -72,32 +90,51 @@ function machineOf<State extends AnyState>(
     phase: () => state.phase,
     desires: () => desires(state, ports.clock.monotonic()),
     record: () => state.record,
+    activeLeftMs: () => activeLeftMs(state, ports.clock.monotonic()),
   };
   return [machine, () => state];
 }
 
-export function createMachine(contract: PartyContract, ports: Ports): Machine {
+export function createMachine(
+  contract: PartyContract,
+  { clock, random }: Pick<ArbitratorPorts, 'clock' | 'random'>,
+  host: MachineHost,
+): Machine {
+  const ports = { clock, random, host };
   const now = ports.clock.monotonic();
   const bootId = toHex(ports.random.bytes(8));
   if (contract.role === 'provider') {
     const provider = createProvider(contract.terms, contract.phase, bootId, now);
     const [machine, seen] = machineOf(provider, providerStep, providerDesires, ports);
-    return { ...machine, customerTold: () => seen().told };
+    return {
+      ...machine,
+      customerTold: () => seen().told,
+      customerHeardAt: () => seen().watch.detector.lastHeardAt,
+      isOpening: () => opensNow(seen()),
+    };
   }
-  const customer = createCustomer(contract.terms, contract.phase, bootId, now);
+  const customer = createCustomer(contract.terms, contract.phase, bootId, now, host.failures());
   const [machine, seen] = machineOf(customer, customerStep, customerDesires, ports);
   const heardAt = (): number => Math.max(seen().providerHeardAt, seen().startedAt);
   return {
     ...machine,
-    providerSilentMs: () => ports.clock.monotonic() - heardAt(),
+    providerSilentMs: () => clock.monotonic() - heardAt(),
+    comesBack: () => ({
+      failures: seen().flaps.failures,
+      backoffLeftMs: backoffLeftMs(seen(), clock.monotonic()),
+    }),
     keysDelivered: () => keysDelivered(seen()),
   };
 }
 
-function contextOf({ clock, random }: Ports): Context {
+function opensNow({ phase, observed }: ProviderState): boolean {
+  return phase.at === 'opening' || (phase.at === 'reading' && observed.service !== 'active');
+}
+
+function contextOf({ clock, random, host }: Ports): Context {
   const uniform = (): number => {
     const [a = 0, b = 0] = random.bytes(2);
     return (a * 256 + b) / 65_536;
   };
-  return { now: clock.monotonic(), wall: clock.now(), random: uniform };
+  return { now: clock.monotonic(), wall: clock.now(), random: uniform, mayBegin: host.mayBegin };
 }

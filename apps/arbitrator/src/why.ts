@@ -151,6 +151,9 @@ async function explain(ports: WhyPorts, contract: StoredContract, { devEui, devA
       .unsealed.filter((one) => one.contractId === contractId && one.devEui === devEui),
     held: holdOf(store, contractId),
     movesOn: movesOn(terms, clock.now()),
+    providerActsForMs: driver?.activeLeftMs(),
+    comesBack: driver?.seen.comesBack?.(),
+    waitsForItsTurn: contracts.waitingForTurn().includes(contractId) || undefined,
     evidence: notes.slice(-NOTES_SHOWN),
   };
 }

@@ -54,9 +54,10 @@ const args: { readonly [M in CallMethod]: object } = {
   share: { holder, opening: 1 },
   rekey: { keyVersion: 1 },
   return: { epoch: 1 },
+  close: {},
   yield: { word: {} },
 };
-const TO_LEDGER: ReadonlySet<string> = new Set(['ready', 'release', 'statement', 'rekey']);
+const TO_LEDGER: ReadonlySet<string> = new Set(['ready', 'release', 'statement', 'close', 'rekey']);
 
 test.each(Object.keys(callSchemas) as CallMethod[])(
   'what the call %s asks of another edge is open there',

@@ -3,12 +3,13 @@ import type { CustomerPhase, CustomerState, Step } from './customer-state.ts';
 import { call, enter } from './step.ts';
 import { isWindowOver } from './customer-schedule.ts';
 import { PROVIDER_SILENT_MS, guardsAgain, waitsOf } from './customer-yield.ts';
+import { backoffMs } from './flapping.ts';
 import { MAX_DOWNLINK_LEAD_MS, surelyPassed } from './lease.ts';
 import type { CallArgs, ContractRecord } from './messages.ts';
 import { actUnder, waitOf } from './party.ts';
 
-export function isStable({ stableSince, terms }: CustomerState, now: number): boolean {
-  return now - stableSince >= terms.returnBackoffMs;
+export function isStable({ stableSince, terms, flaps }: CustomerState, now: number): boolean {
+  return now - stableSince >= backoffMs(terms, flaps.failures);
 }
 
 /** Once the provider has released its epoch; where its release does not reach the ledger, the end of its lease must do. */

@@ -1,4 +1,5 @@
 import type { CallBook } from './calls.ts';
+import type { Flaps } from './flapping.ts';
 import type { KeyDelivery } from './key-delivery.ts';
 import type { ContractRecord, DownCounters } from './messages.ts';
 import { actUnder, createActing, type Acting, type Observed } from './party.ts';
@@ -74,6 +75,7 @@ export interface CustomerState {
   readonly gatewaysAt: number;
   /** The epoch that a provider of another contract of the set has: that contract's machine brings it back. */
   readonly elsewhere: number | undefined;
+  readonly flaps: Flaps;
   /** Newer keys on their way. Begun anew after a restart: delivering twice does no more than once. */
   readonly renewal: KeyDelivery | undefined;
   readonly ledgerClock: LedgerClock | undefined;
@@ -122,6 +124,8 @@ export function createCustomer(
   phase: CustomerPhase,
   bootId: string,
   now: number,
+  /** In a row, as they were counted before this start. */
+  failures = 0,
 ): CustomerState {
   const acting = createActing(terms.leaseMs, bootId, now);
   const at = phaseAtStart(phase);
@@ -150,6 +154,7 @@ export function createCustomer(
     senses: keenSenses,
     gatewaysAt: -Infinity,
     elsewhere: undefined,
+    flaps: { failures, wellSince: undefined },
     renewal: undefined,
     ledgerClock: undefined,
     windowEnded: -Infinity,

@@ -16,6 +16,7 @@ import { call, chain, enter } from './step.ts';
 import { clockOf, whenScheduled } from './customer-schedule.ts';
 import { onReleaseKnown, onTold, onYieldAnswer, whenYielded, whileYielding } from './customer-yield.ts';
 import { deliver, onDelivered, renewKeys } from './key-renewal.ts';
+import { countFailures } from './flapping.ts';
 import { gatewaysDue, onDeafClaim, sense, whileGuarded } from './deaf.ts';
 import { mayAct } from './lease.ts';
 import {
@@ -44,6 +45,10 @@ const RECORD_SELDOM_MS = 10_000;
 const STATE_AGAIN_MS = 1000;
 
 export function customerStep(state: CustomerState, event: PartyEvent, context: Context): Step {
+  return chain(turn(state, event, context), (next) => countFailures(state, next, context.now));
+}
+
+function turn(state: CustomerState, event: PartyEvent, context: Context): Step {
   switch (event.type) {
     case 'tick':
       return onTick(state, context);

@@ -125,6 +125,8 @@ export const callSchemas = {
   /** The provider holds another version of the keys: the ledger is to know. */
   rekey: z.strictObject({ contractId, keyVersion: z.int().min(1) }),
   return: z.strictObject({ contractId, epoch: count }),
+  /** One statement has stood alone for as long as the other party had to speak. */
+  close: z.strictObject({ contractId }),
   yield: takeOver,
 } as const;
 export type CallMethod = keyof typeof callSchemas;
@@ -140,6 +142,10 @@ export const contractRecord = z.object({
   released: z.boolean(),
   /** The provider's newest epoch under this contract. */
   activation: count.optional(),
+  /** How long ago it was given, ms, by the ledger's time. */
+  activeForMs: count.optional(),
+  /** In how many ms the provider's statement counts as agreed, where the customer goes on saying nothing. */
+  closesInMs: count.optional(),
   /** Of the keys that the provider was READY with last. */
   keyVersion: count.optional(),
   /** The same with who has seen them, as the ledger has it. */

@@ -132,6 +132,8 @@ export type PartyEffect =
       readonly devAddr: string;
       readonly block: CounterBlock;
     }
+  /** The customer has failed so many times in a row: to be known at the next start. */
+  | { readonly type: 'failures'; readonly count: number }
   | {
       readonly type: 'note';
       readonly milestone: Milestone;
@@ -170,6 +172,8 @@ export interface Context {
   readonly wall: number;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  /** Whether this edge can begin another takeover now; asked only where one is due. */
+  readonly mayBegin?: (() => boolean) | undefined;
 }
 
 /** The acting half of a party: its epoch, lease and counter blocks. Lost at a restart, on purpose. */

@@ -17,6 +17,7 @@ import { askHolders, isEnough, isStale, sharesRefused } from './gathering.ts';
 import { announceKeys } from './key-renewal.ts';
 import { isHeldByOther, isServedByOther } from './other-provider.ts';
 import { tellDeaf } from './deaf.ts';
+import { isOverstayed } from './max-active.ts';
 import { onAnswer, standBy } from './provider-answers.ts';
 import { mayTakeNow, onTakeOver, readsUnder, wordOf } from './provider-yield.ts';
 import { nothingGathered, type ProviderPhase, type ProviderState, type Step } from './provider-state.ts';
@@ -139,6 +140,7 @@ const byPhase: { readonly [P in ProviderPhase['at']]: PhaseTick } = {
     return chain(again, (one) => call(one, one.terms.central, take, now));
   },
   active(state, { now }) {
+    if (isOverstayed(state, now)) return stopActing(state);
     const [acting, effects] = renew(state.acting, state.terms, now);
     return chain([{ ...state, acting }, effects], (one) => reopenIfForgotten(one, now));
   },
@@ -172,7 +174,13 @@ const byPhase: { readonly [P in ProviderPhase['at']]: PhaseTick } = {
       now,
     );
   },
-  stated: standReady,
+  stated(state, context) {
+    const { terms, record } = state;
+    const close: CallArgs = { method: 'close', args: { contractId: terms.contractId } };
+    const closed: Step =
+      record?.closesInMs === 0 ? call(state, terms.central, close, context.now) : [state, []];
+    return isOverstayed(state, context.now) ? closed : chain(closed, (one) => standReady(one, context));
+  },
   ended: (state) => [state, []],
 };
 
@@ -221,7 +229,7 @@ function standReady(state: ProviderState, context: Context): Step {
   return chain(told, (one) => listensStill(one, context.now));
 }
 
-function watchCustomer(state: ProviderState, { now }: Context): Step {
+function watchCustomer(state: ProviderState, { now, mayBegin }: Context): Step {
   const { terms } = state;
   // Who serves the customer is watched by the grantor: its record says when that one's lease has ended.
   const leftAlone = !opensWhenOffline(terms) || isServedByOther(terms, state.record);
@@ -239,7 +247,8 @@ function watchCustomer(state: ProviderState, { now }: Context): Step {
     );
   const { dead } = seen;
   // Held: what is seen is told, and left to the operator.
-  return dead === undefined || state.held ? watched : chain(watched, (one) => confirm(one, dead));
+  if (dead === undefined || state.held || mayBegin?.() === false) return watched;
+  return chain(watched, (one) => confirm(one, dead));
 }
 
 function confirm(state: ProviderState, evidence: Evidence): Step {
@@ -340,6 +349,15 @@ function onSuperseded(state: ProviderState, { epoch, current, holder }: LeaseRef
     'fenced',
     { supersededBy: current },
   );
+}
+
+/** Served for `maxActiveS`: the epoch is for the customer, or for whoever else of the set may take it. */
+function stopActing(state: ProviderState): Step {
+  const { phase, terms } = state;
+  if (phase.at !== 'active') return [state, []];
+  const { from, epoch } = phase;
+  const { maxActiveS } = terms;
+  return enter(state, { at: 'releasing', from, epoch }, 'fenced', { epoch, cause: 'maxActiveS', maxActiveS });
 }
 
 function onReturnAsked(state: ProviderState, epoch: number): Step {

@@ -4,6 +4,7 @@ import { activationTerms } from './activation.ts';
 import { deafTerms } from './deaf.ts';
 import { edgeId } from './edge-id.ts';
 import { escrowTerms, exposedKeys } from './escrow.ts';
+import { flappingTerms } from './flapping.ts';
 import { forwardingTerms } from './forwarding.ts';
 import { devAddrRange } from './joined-addresses.ts';
 import { yieldTerms } from './yield-word.ts';
@@ -75,13 +76,14 @@ export const contractTerms = z.strictObject({
   activation: activationTerms.prefault({}),
   yielding: yieldTerms.prefault({}),
   deaf: deafTerms.prefault({}),
+  flapping: flappingTerms.prefault({}),
   forwarding: forwardingTerms.optional(),
   devAddrRange: devAddrRange.optional(),
   expiresAt: z.int().positive(),
 });
 export type ContractTerms = z.output<typeof contractTerms>;
 
-const LATER = ['escrow', 'exposed', 'yielding', 'deaf', 'activation'] as const;
+const LATER = ['escrow', 'exposed', 'yielding', 'deaf', 'activation', 'flapping'] as const;
 
 /**
  * Terms as they were kept: what had no field for something yet is read with its default. Signatures and hashes are over what was

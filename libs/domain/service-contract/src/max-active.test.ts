@@ -1,0 +1,72 @@
+import { describe, expect, test } from '@jest/globals';
+import { called, driveProvider, recorded, terms, tick, type Driven } from './contract.fixture.ts';
+import type { ContractRecord } from './messages.ts';
+import type { PartyEvent } from './party.ts';
+import { providerDesires } from './provider.ts';
+import { createProvider, type ProviderPhase, type ProviderState } from './provider-state.ts';
+
+const DAY_MS = terms.maxActiveS * 1000;
+const ring: PartyEvent = { type: 'observed', observed: { ring: { from: 7, next: 20 } } };
+const served = (activeForMs: number, more: Partial<ContractRecord> = {}): PartyEvent =>
+  recorded({ state: 'ACTIVE', epoch: 2, holder: terms.provider, activation: 2, activeForMs, ...more });
+
+function provider(phase: ProviderPhase, record: PartyEvent, now: number): Driven<ProviderState> {
+  const known = driveProvider(createProvider(terms, phase, 'boot-b', 0), ring, 0).state;
+  return driveProvider(driveProvider(known, record, now).state, tick, now);
+}
+const active: ProviderPhase = { at: 'active', from: 7, epoch: 2 };
+const stated: ProviderPhase = { at: 'stated', from: 7, epoch: 2 };
+
+describe('a provider that serves', () => {
+  test('goes on when the contract has expired, until maxActiveS is over by the grantor’s record', () => {
+    const late = terms.expiresAt + 1000;
+    expect(provider(active, served(DAY_MS - 1000), late).state.phase.at).toBe('active');
+    const { state } = provider(active, served(DAY_MS - 1000), 50_000);
+    expect(driveProvider(state, tick, 50_999).state.phase.at).toBe('active');
+    const over = driveProvider(state, tick, 51_000);
+    expect(over.state.phase).toEqual({ at: 'releasing', from: 7, epoch: 2 });
+    expect(over.effects).toContainEqual(
+      expect.objectContaining({
+        milestone: 'fenced',
+        detail: expect.objectContaining({ cause: 'maxActiveS' }),
+      }),
+    );
+    expect(providerDesires(over.state, 51_000).fence).toEqual({ state: 'shut' });
+  });
+
+  test('goes on where nobody says since when it has', () => {
+    const { state } = provider(active, recorded({ state: 'ACTIVE', epoch: 2, holder: terms.provider }), 1000);
+    expect(driveProvider(state, tick, 10 * DAY_MS).state.phase.at).toBe('active');
+  });
+});
+
+/** Ticks without a beat, with a witness that hears nobody. */
+function waitFor(first: ProviderState, from: number, until: number): ProviderState {
+  let state = first;
+  const witness: PartyEvent = { type: 'answer', method: 'witness', ok: true, value: { heard: false } };
+  for (let now = from; now <= until; now += 20) {
+    state = driveProvider(state, tick, now).state;
+    if (state.watch.suspicion?.witness === 'asked') state = driveProvider(state, witness, now).state;
+  }
+  return state;
+}
+
+describe('a provider that has served for as long as it may', () => {
+  const released = { state: 'RETURNING', released: true } as const;
+
+  test('does not take over again while nobody has taken the epoch', () => {
+    const over = provider(stated, served(DAY_MS, released), 1000).state;
+    expect(waitFor(over, 1020, 6000).phase.at).toBe('stated');
+    const early = provider(stated, served(5000, released), 1000).state;
+    expect(waitFor(early, 1020, 6000).phase.at).toBe('opening');
+    const back = { ...released, epoch: 3, holder: terms.customer, released: false };
+    expect(waitFor(provider(stated, served(DAY_MS, back), 1000).state, 1020, 6000).phase.at).toBe('opening');
+  });
+
+  test('closes the contract once its statement counts as agreed, and not before', () => {
+    const waits = provider(stated, served(DAY_MS, { ...released, closesInMs: 1 }), 1000);
+    expect(called(waits.effects)).not.toContain('close');
+    const due = provider(stated, served(DAY_MS, { ...released, closesInMs: 0 }), 1000);
+    expect(called(due.effects)).toContain('close');
+  });
+});
