@@ -6,7 +6,7 @@ import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
 import { createMqttBus } from '@antirio/bus';
 import { createLog } from '@antirio/host';
 import { BenchError } from './benchmark.ts';
-import { monotonic } from './setting.ts';
+import { monotonic } from './clock.ts';
 
 export interface Commanded {
   readonly perSecond: number;

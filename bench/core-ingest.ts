@@ -3,7 +3,7 @@ import { openPublisher, postEvents, publishEvenly, publishPacket, type Posted } 
 import { startCore, type RunningCore } from './core-setting.ts';
 import { figureOf, median, rounded, type Figure } from './figure.ts';
 import { cpuSecondsOf, memoryOf } from './kernel.ts';
-import { monotonic } from './setting.ts';
+import { monotonic } from './clock.ts';
 
 const POST_GOALS: ReadonlyMap<number, number> = new Map([
   [1, 2_300],

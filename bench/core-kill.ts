@@ -4,7 +4,7 @@ import { BenchError, type Benchmark, type BenchPorts } from './benchmark.ts';
 import { idOf, openPublisher, publishEvenly } from './core-load.ts';
 import { newCoreFolder, startCore, type RunningCore } from './core-setting.ts';
 import { figureOf, type Figure } from './figure.ts';
-import { monotonic } from './setting.ts';
+import { monotonic } from './clock.ts';
 
 const PER_SECOND = 10_200;
 const GOAL_MS = 50;

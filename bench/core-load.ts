@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BenchError } from './benchmark.ts';
-import { monotonic } from './setting.ts';
+import { monotonic } from './clock.ts';
 
 const DEVICES = 50;
 const PREFIX = randomBytes(10).toString('hex');

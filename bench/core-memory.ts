@@ -5,7 +5,7 @@ import { BenchError, type Benchmark, type BenchPorts } from './benchmark.ts';
 import { openCoreSetting, type CoreServices, type CoreSetting } from './core-services.ts';
 import { figureOf, median, rounded, type Figure } from './figure.ts';
 import { memoryOf, type Memory } from './kernel.ts';
-import { monotonic } from './setting.ts';
+import { monotonic } from './clock.ts';
 
 const GOALS_MB = { idle: 110, loaded: 150 } as const;
 const SENDERS = 10;

@@ -7,7 +7,7 @@ import { BenchError, type Benchmark, type BenchPorts } from './benchmark.ts';
 import { openCoreSetting, type CoreSetting } from './core-services.ts';
 import { figureOf, median, quantile, rounded, type Figure } from './figure.ts';
 import { cpuSecondsOf } from './kernel.ts';
-import { monotonic } from './setting.ts';
+import { monotonic } from './clock.ts';
 
 const DEVICES = 100;
 const RESOURCES = ['Temperature', 'Humidity', 'Pressure'];

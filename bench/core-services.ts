@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { bundle, nodeFlags } from '@antirio/bundle';
 import { claimOffsets, createProcesses, portOf, startWarden, type OwnProcess } from '@antirio/demo';
 import { BenchError } from './benchmark.ts';
-import { healthy, monotonic } from './setting.ts';
+import { healthy } from './bundled.ts';
+import { monotonic } from './clock.ts';
 
 const SERVICES = ['core-keeper', 'core-metadata', 'core-data', 'core-command'] as const;
 const KEYS = {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nodeEnvironment, nodeFlags } from '@antirio/bundle';
 import { BenchError } from './benchmark.ts';
-import { monotonic } from './setting.ts';
+import { monotonic } from './clock.ts';
 
 /** Core-data with a broker in a process of its own, on an empty store. */
 export interface RunningCore {

@@ -1,24 +1,15 @@
 // Two edges of which one holds what the other missed: real processes, of the bundle.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { bundle, nodeFlags } from '@antirio/bundle';
-import {
-  claimOffsets,
-  createProcesses,
-  portOf,
-  startWarden,
-  type OwnProcess,
-  type Room,
-} from '@antirio/demo';
+import { portOf, type OwnProcess, type Room } from '@antirio/demo';
 import { openRings } from '@antirio/gateway-bridge';
 import { makeIdentityFile, silentLog, systemClock, systemRandom } from '@antirio/host';
 import type { EdgeId } from '@antirio/kernel';
 import { BenchError } from './benchmark.ts';
+import { configure, openBundled } from './bundled.ts';
 import type { Fleet } from './lora-motes.ts';
-import { healthy, monotonic } from './setting.ts';
 
 export const CONTRACT = '11111111-2222-4333-8444-555555555555';
 /** Of a frame in a ring, at most. */
@@ -75,28 +66,17 @@ async function openParties(parties: {
   return { url, close: () => void server.close() };
 }
 
+const EDGES = ['a', 'b'] as const;
+
 export async function openHandbackSetting(): Promise<HandbackSetting> {
-  const folder = mkdtempSync(join(tmpdir(), 'antirio-bench-handback-'));
-  const { antirio } = await bundle({ outDir: join(folder, 'bundle'), only: ['antirio'] });
-  if (antirio === undefined) throw new BenchError('the command could not be bundled');
-  const claimed = await claimOffsets(2);
-  const logs = join(folder, 'logs');
-  mkdirSync(logs);
-  const processes = createProcesses(logs);
-  const warden = await startWarden(processes, logs);
-  const dataDir = (name: string): string => join(folder, name);
-  const ids = new Map<string, EdgeId>();
-  for (const name of ['a', 'b']) {
-    mkdirSync(dataDir(name));
-    ids.set(name, makeIdentityFile(join(dataDir(name), 'identity.json')).edgeId);
-  }
-  const idOf = (name: 'a' | 'b'): EdgeId => {
-    const id = ids.get(name);
-    if (id === undefined) throw new BenchError(`no edge ${name}`);
-    return id;
-  };
-  const parties = await openParties({ customer: idOf('a'), provider: idOf('b') });
-  const offsetOf = (name: 'a' | 'b'): number => claimed.offsets[name === 'a' ? 0 : 1] ?? 0;
+  const bundled = await openBundled(EDGES.length);
+  const [a, b] = EDGES.map((name, i) => {
+    const place = bundled.place(name, i);
+    return { ...place, edgeId: makeIdentityFile(join(place.folder, 'identity.json')).edgeId };
+  });
+  if (a === undefined || b === undefined) throw new BenchError('two edges are needed');
+  const places = { a, b };
+  const parties = await openParties({ customer: a.edgeId, provider: b.edgeId });
   const put = async (url: string, json: unknown): Promise<void> => {
     const headers = { 'content-type': 'application/json' };
     const response = await fetch(url, { method: 'PUT', headers, body: JSON.stringify(json) });
@@ -106,7 +86,7 @@ export async function openHandbackSetting(): Promise<HandbackSetting> {
     async prepare(fleet, frames, signal) {
       const budgetBytes = Math.ceil(frames * BYTES_PER_FRAME) + (1 << 20);
       const rings = openRings({
-        folder: join(dataDir('b'), 'gateway-bridge', 'rings'),
+        folder: join(b.folder, 'gateway-bridge', 'rings'),
         neighbourhoodBytes: 1 << 20,
         totalBudgetBytes: 2 * budgetBytes + (64 << 20),
         segmentBytes: 1 << 20,
@@ -118,7 +98,7 @@ export async function openHandbackSetting(): Promise<HandbackSetting> {
       });
       const devAddrs = fleet.devices.map(({ devAddr }) => devAddr);
       const about = { budgetBytes, prefix: `contract/${CONTRACT}/`, deliver: false, retainS: 3600 };
-      const { ring } = await rings.put(CONTRACT, { devAddrs, devEuis: [], ...about }, { owner: idOf('a') });
+      const { ring } = await rings.put(CONTRACT, { devAddrs, devEuis: [], ...about }, { owner: a.edgeId });
       for (let done = 0; done < frames; done += AT_ONCE) {
         signal.throwIfAborted();
         const taken = fleet.uplinks(Math.min(AT_ONCE, frames - done)).map(({ phyPayload }, i) => {
@@ -137,47 +117,35 @@ export async function openHandbackSetting(): Promise<HandbackSetting> {
       return { fleet, frames, budgetBytes };
     },
     async start(name, rooms, { budgetBytes, fleet }) {
-      const offset = offsetOf(name);
-      const secretsFile = join(dataDir(name), 'secrets.json');
+      const place = places[name];
+      const secretsFile = join(place.folder, 'secrets.json');
       writeFileSync(secretsFile, JSON.stringify({ keyVersion: 1, sessions: fleet.sessions }), {
         mode: 0o600,
       });
-      const config = {
+      configure(place, {
         logLevel: 'warn',
         services: { arbitrator: { url: parties.url } },
         gatewayBridge: { rings: { totalBudgetBytes: 4 * budgetBytes + (640 << 20) } },
         deviceLora: { secretsFile, devices: fleet.devices },
-      };
-      writeFileSync(join(dataDir(name), 'antirio.jsonc'), JSON.stringify(config), { mode: 0o600 });
-      const where = ['--data-dir', dataDir(name), '--port-offset', String(offset), '--json'];
-      const args = [...nodeFlags, antirio, 'serve', 'broker', ...rooms, ...where];
-      const startedAt = monotonic();
-      const own = await processes.start({ name: `edge-${name}`, args });
-      const url = (room: Room): string => `http://127.0.0.1:${portOf(room, offset)}`;
-      await healthy([url('gatewayBridge'), url('edge2edge')], own, startedAt);
+      });
+      const args = ['serve', 'broker', ...rooms];
       return {
-        ...{ name, edgeId: idOf(name), process: own, url },
-        async stop() {
-          own.signal('SIGTERM');
-          await own.ended;
-        },
+        ...{ name, edgeId: place.edgeId },
+        ...(await bundled.start(place, args, ['gatewayBridge', 'edge2edge'])),
       };
     },
-    async introduce(a, b) {
-      for (const [one, other] of [
-        [a, b],
-        [b, a],
+    async introduce(one, other) {
+      for (const [from, to] of [
+        [one, other],
+        [other, one],
       ] as const) {
-        const url = `http://127.0.0.1:${portOf('edge2edge', offsetOf(other.name)) + 10}`;
-        await put(`${one.url('edge2edge')}/api/v3/peer/${other.edgeId}`, { url });
+        const url = `http://127.0.0.1:${portOf('edge2edgePublic', places[to.name].offset)}`;
+        await put(`${from.url('edge2edge')}/api/v3/peer/${to.edgeId}`, { url });
       }
     },
     async close() {
-      await processes.stopAll();
-      warden.dismiss();
       parties.close();
-      claimed.release();
-      rmSync(folder, { recursive: true, force: true });
+      await bundled.close();
     },
   };
 }

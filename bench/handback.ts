@@ -4,7 +4,7 @@ import { figureOf, rounded, type Figure } from './figure.ts';
 import { cpuSecondsOf, memoryOf } from './kernel.ts';
 import { CONTRACT, openHandbackSetting, type Backlog, type HandbackEdge } from './handback-setting.ts';
 import { makeFleet } from './lora-motes.ts';
-import { monotonic } from './setting.ts';
+import { monotonic } from './clock.ts';
 
 const GOAL_PER_SECOND = 20_000;
 const MOTES = 1_000;

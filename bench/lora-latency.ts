@@ -5,7 +5,7 @@ import { cpuSecondsOf } from './kernel.ts';
 import { makeFleet } from './lora-motes.ts';
 import { openTraffic, type Traffic } from './lora-run.ts';
 import { openRadioSetting } from './lora-setting.ts';
-import { monotonic } from './setting.ts';
+import { monotonic } from './clock.ts';
 
 const GOAL_P99_MS = 20;
 const MOTES = 100;

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { BenchError } from './benchmark.ts';
 import type { BenchUplink } from './lora-motes.ts';
-import { monotonic } from './setting.ts';
+import { monotonic } from './clock.ts';
 
 const PUSH_DATA = 0;
 const PUSH_ACK = 1;

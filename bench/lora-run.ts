@@ -3,7 +3,7 @@ import { BenchError } from './benchmark.ts';
 import { openGateway, watchEvents, type SeenEvent } from './lora-load.ts';
 import type { BenchUplink, Fleet } from './lora-motes.ts';
 import type { RadioEdge } from './lora-setting.ts';
-import { monotonic } from './setting.ts';
+import { monotonic } from './clock.ts';
 
 const GATEWAY = '0016c001ff10be00';
 const STILL_MS = 5_000;

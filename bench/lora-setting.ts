@@ -1,19 +1,9 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bundle, nodeFlags } from '@antirio/bundle';
-import {
-  claimOffsets,
-  createProcesses,
-  portOf,
-  startWarden,
-  UDP_PORTS,
-  type OwnProcess,
-} from '@antirio/demo';
-import { BenchError } from './benchmark.ts';
+import { portOf, UDP_PORTS, type OwnProcess } from '@antirio/demo';
+import { configure, openBundled } from './bundled.ts';
 import type { Fleet } from './lora-motes.ts';
 import { openPinning, type Cores } from './pinned.ts';
-import { healthy, monotonic } from './setting.ts';
 
 const ROOMS = ['broker', 'core-metadata', 'core-data', 'gateway-bridge', 'device-lora'] as const;
 const HTTP = ['coreMetadata', 'coreData', 'gatewayBridge', 'deviceLora'] as const;
@@ -38,51 +28,31 @@ export interface RadioSetting {
 
 /** `moreFlags`: of Node, besides the product's, where a benchmark wants to look inside. */
 export async function openRadioSetting(moreFlags: readonly string[] = []): Promise<RadioSetting> {
-  const folder = mkdtempSync(join(tmpdir(), 'antirio-bench-lora-'));
-  const { antirio } = await bundle({ outDir: join(folder, 'bundle'), only: ['antirio'] });
-  if (antirio === undefined) throw new BenchError('the command could not be bundled');
-  const claimed = await claimOffsets(1);
-  const [offset = 0] = claimed.offsets;
-  const logs = join(folder, 'logs');
-  mkdirSync(logs);
-  const processes = createProcesses(logs);
-  const warden = await startWarden(processes, logs);
+  const bundled = await openBundled(1);
   const pinning = openPinning();
-  const url = (room: (typeof HTTP)[number]): string => `http://127.0.0.1:${portOf(room, offset)}`;
   let edges = 0;
   return {
     cores: pinning.cores,
     async start({ devices, sessions }, gatewayBridge = {}) {
       edges += 1;
-      const dataDir = join(folder, `edge-${edges}`);
-      mkdirSync(dataDir);
-      const secretsFile = join(dataDir, 'secrets.json');
+      const place = bundled.place(`edge-${edges}`, 0);
+      const secretsFile = join(place.folder, 'secrets.json');
       writeFileSync(secretsFile, JSON.stringify({ keyVersion: 1, sessions }), { mode: 0o600 });
-      const config = { logLevel: 'warn', gatewayBridge, deviceLora: { secretsFile, devices } };
-      writeFileSync(join(dataDir, 'antirio.jsonc'), JSON.stringify(config), { mode: 0o600 });
-      const startedAt = monotonic();
-      const where = ['--data-dir', dataDir, '--port-offset', String(offset), '--json'];
-      const args = [...nodeFlags, ...moreFlags, antirio, 'serve', ...ROOMS, ...where];
-      const own = await processes.start({ name: `edge-${edges}`, args });
-      pinning.measure(own.pid);
-      await healthy(HTTP.map(url), own, startedAt);
+      configure(place, { logLevel: 'warn', gatewayBridge, deviceLora: { secretsFile, devices } });
+      const started = bundled.start(place, ['serve', ...ROOMS], HTTP, moreFlags);
+      const { process, url, stop } = await started;
+      pinning.measure(process.pid);
       return {
-        process: own,
+        process,
         coreData: url('coreData'),
-        udpPort: UDP_PORTS.gateway + offset,
-        mqttPort: portOf('broker', offset),
-        async stop() {
-          own.signal('SIGTERM');
-          await own.ended;
-        },
+        udpPort: UDP_PORTS.gateway + place.offset,
+        mqttPort: portOf('broker', place.offset),
+        stop,
       };
     },
     async close() {
-      await processes.stopAll();
-      warden.dismiss();
-      claimed.release();
+      await bundled.close();
       pinning.release();
-      rmSync(folder, { recursive: true, force: true });
     },
   };
 }

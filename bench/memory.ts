@@ -4,7 +4,8 @@ import type { Benchmark, BenchPorts } from './benchmark.ts';
 import { figureOf, median, rounded, type Figure } from './figure.ts';
 import { childrenOf, cpuSecondsOf, memoryOf, type Memory } from './kernel.ts';
 import { openMotes, TRAFFIC, type Motes } from './motes.ts';
-import { monotonic, openSetting, type RunningParty, type Setting } from './setting.ts';
+import { monotonic } from './clock.ts';
+import { openSetting, type RunningParty, type Setting } from './setting.ts';
 
 const GOAL_MB = 180;
 const SAMPLE_EVERY_MS = 1_000;

@@ -2,7 +2,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openRadio, simulatorSpec, UDP_PORTS, type Radio } from '@antirio/demo';
 import type { Device } from '@antirio/lora-simulator';
-import type { Place, RunningParty, Setting } from './setting.ts';
+import type { Place } from './bundled.ts';
+import type { RunningParty, Setting } from './setting.ts';
 
 const GATEWAY = '0016c001ff10be00';
 const MOTES = 100;

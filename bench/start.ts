@@ -1,6 +1,7 @@
 import type { Benchmark, BenchPorts } from './benchmark.ts';
 import { figureOf, type Figure } from './figure.ts';
-import { openSetting, type Place, type Setting } from './setting.ts';
+import type { Place } from './bundled.ts';
+import { openSetting, type Setting } from './setting.ts';
 
 const GOAL_MS = 2_000;
 

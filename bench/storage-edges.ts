@@ -1,13 +1,12 @@
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { bundle, nodeFlags } from '@antirio/bundle';
-import { claimOffsets, createProcesses, portOf, startWarden, type OwnProcess } from '@antirio/demo';
+import { portOf, type OwnProcess } from '@antirio/demo';
+import { makeIdentityFile } from '@antirio/host';
 import { BenchError } from './benchmark.ts';
+import { configure, openBundled, type Bundled, type Place, type RunningCommand } from './bundled.ts';
+import { monotonic } from './clock.ts';
 import { cpuSecondsOf } from './kernel.ts';
-import { healthy, monotonic } from './setting.ts';
 
 /** All that an edge needs to keep content and to give it to another. */
 const ROOMS = ['broker', 'filecoin-interface', 'edge2edge'] as const;
@@ -15,10 +14,8 @@ const HTTP = ['filecoinInterface', 'edge2edge'] as const;
 const POLL_MS = 20;
 
 /** An edge that stands by itself: its keys, its data, its ports. */
-export interface StoragePlace {
-  readonly folder: string;
+export interface StoragePlace extends Place {
   readonly edgeId: string;
-  readonly offset: number;
 }
 
 export interface StorageEdge {
@@ -69,8 +66,8 @@ async function ask(url: string, signal: AbortSignal, json?: unknown): Promise<Re
 const objectOf = (answer: Record<string, unknown>): StoredObject & { readonly cid: string } =>
   answer['object'] as StoredObject & { readonly cid: string };
 
-function edgeOf(process: OwnProcess, offset: number, signal: AbortSignal): StorageEdge {
-  const url = `http://127.0.0.1:${portOf('filecoinInterface', offset)}/api/v3/storage`;
+function edgeOf({ process, url: urlOf, stop }: RunningCommand, signal: AbortSignal): StorageEdge {
+  const url = `${urlOf('filecoinInterface')}/api/v3/storage`;
   return {
     process,
     store: async (fileName) => objectOf(await ask(`${url}/object`, signal, { fileName, kind: 'image' })).cid,
@@ -87,18 +84,14 @@ function edgeOf(process: OwnProcess, offset: number, signal: AbortSignal): Stora
         await sleep(POLL_MS, undefined, { signal });
       }
     },
-    async stop() {
-      process.signal('SIGTERM');
-      await process.ended;
-    },
+    stop,
   };
 }
 
-function makePlace(antirio: string, folder: string, offset: number): StoragePlace {
-  mkdirSync(join(folder, 'images'), { recursive: true });
-  execFileSync(process.execPath, [antirio, 'init', '--data-dir', folder]);
-  const { edgeId } = JSON.parse(readFileSync(join(folder, 'identity.json'), 'utf8')) as { edgeId: string };
-  return { folder, edgeId, offset };
+function makePlace(bundled: Bundled, name: string, number: number): StoragePlace {
+  const place = bundled.place(name, number);
+  mkdirSync(join(place.folder, 'images'));
+  return { ...place, edgeId: makeIdentityFile(join(place.folder, 'identity.json')).edgeId };
 }
 
 const neighbour = ({ edgeId, offset }: StoragePlace) => ({
@@ -110,42 +103,20 @@ export async function openEdges(
   signal: AbortSignal,
   moreFlags: readonly string[] = [],
 ): Promise<EdgesSetting> {
-  const folder = mkdtempSync(join(tmpdir(), 'antirio-bench-edges-'));
-  const { antirio } = await bundle({ outDir: join(folder, 'bundle'), only: ['antirio'] });
-  if (antirio === undefined) throw new BenchError('the command could not be bundled');
-  const claimed = await claimOffsets(2);
-  const logs = join(folder, 'logs');
-  mkdirSync(logs);
-  const processes = createProcesses(logs);
-  const warden = await startWarden(processes, logs);
-  const [giver, taker] = ['giver', 'taker'].map((name, i) =>
-    makePlace(antirio, join(folder, name), claimed.offsets[i] ?? 0),
-  ) as [StoragePlace, StoragePlace];
+  const bundled = await openBundled(2);
+  const [giver, taker] = [makePlace(bundled, 'giver', 0), makePlace(bundled, 'taker', 1)];
   return {
     giver,
     taker,
     async start(place, edge2edge = {}) {
-      const config = {
+      configure(place, {
         logLevel: 'warn',
         neighbours: neighbour(place === giver ? taker : giver),
         edge2edge: { devices: { enabled: false }, ...edge2edge },
-      };
-      writeFileSync(join(place.folder, 'antirio.jsonc'), JSON.stringify(config), { mode: 0o600 });
-      const name = place === giver ? 'giver' : 'taker';
-      const where = ['--data-dir', place.folder, '--port-offset', String(place.offset), '--json'];
-      const args = [...nodeFlags, ...moreFlags, antirio, 'serve', ...ROOMS, ...where];
-      const startedAt = monotonic();
-      const own = await processes.start({ name, args });
-      const urls = HTTP.map((room) => `http://127.0.0.1:${portOf(room, place.offset)}`);
-      await healthy(urls, own, startedAt);
-      return edgeOf(own, place.offset, signal);
+      });
+      return edgeOf(await bundled.start(place, ['serve', ...ROOMS], HTTP, moreFlags), signal);
     },
     empty: (place) => rmSync(join(place.folder, 'filecoin-interface'), { recursive: true, force: true }),
-    async close() {
-      await processes.stopAll();
-      warden.dismiss();
-      claimed.release();
-      rmSync(folder, { recursive: true, force: true });
-    },
+    close: () => bundled.close(),
   };
 }

@@ -1,6 +1,6 @@
 import { BenchError, type BenchPorts } from './benchmark.ts';
 import { figureOf, rounded, type Figure } from './figure.ts';
-import { monotonic } from './setting.ts';
+import { monotonic } from './clock.ts';
 import { writeNoise } from './storage-files.ts';
 import type { StorageJob, StorageResult } from './storage-jobs.ts';
 import type { Profile } from './storage-kubo.ts';

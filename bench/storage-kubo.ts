@@ -6,7 +6,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
 import { BenchError } from './benchmark.ts';
-import { monotonic } from './setting.ts';
+import { monotonic } from './clock.ts';
 
 export type Profile = 'unixfs-v0-2015' | 'unixfs-v1-2025';
 

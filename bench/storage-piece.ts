@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { pieceOf } from '@antirio/storage-filecoin';
 import { BenchError, type BenchPorts } from './benchmark.ts';
 import { figureOf, type Figure } from './figure.ts';
-import { monotonic } from './setting.ts';
+import { monotonic } from './clock.ts';
 
 const PART = new Uint8Array(1 << 20).map((_, at) => (at * 31 + (at >> 8)) & 0xff);
 

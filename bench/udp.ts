@@ -5,7 +5,8 @@ import { BenchError, type Benchmark, type BenchPorts } from './benchmark.ts';
 import { figureOf, type Figure } from './figure.ts';
 import { udpQueueOf, type UdpQueue } from './kernel.ts';
 import { gatewayPortOf, openMotes, TRAFFIC, type Motes } from './motes.ts';
-import { monotonic, openSetting, type RunningParty, type Setting } from './setting.ts';
+import { monotonic } from './clock.ts';
+import { openSetting, type RunningParty, type Setting } from './setting.ts';
 
 const FROZEN_S = 10;
 const BEFORE_S = 3;
