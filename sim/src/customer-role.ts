@@ -1,4 +1,4 @@
-import { blockOf, nextBlock, type PartyEffect } from '@antirio/service-contract';
+import type { PartyEffect } from '@antirio/service-contract';
 import { countersOf, type EdgeDisk, type EdgeNode, type Role, type Rooms } from './edge.ts';
 import type { Frame, Session, Verifies } from './frames.ts';
 import { PAGE_FRAMES, startGapFiller, type GapFiller, type GapSource, type Page } from './gap-filler.ts';
@@ -189,12 +189,6 @@ export function customerRole(links: PartyLinks, options: CustomerOptions): Role 
       });
     });
   };
-  const grantOwn = (rooms: Rooms, devAddr: string, above: number): void => {
-    const index = nextBlock(0, Math.max(above, disk.ownBlocks.get(devAddr) ?? -1));
-    disk.ownBlocks.set(devAddr, index);
-    host.wrote('own block');
-    rooms.service.onGrant(devAddr, blockOf(index));
-  };
   return {
     name: 'customer',
     begin(rooms) {
@@ -243,10 +237,7 @@ export function customerRole(links: PartyLinks, options: CustomerOptions): Role 
       }
     },
     askCounters(rooms, event) {
-      host.after(NEARBY_MS, () => {
-        if (rooms.party.desires().fence.state === 'none') grantOwn(rooms, event.devAddr, event.above);
-        else rooms.party.post(event);
-      });
+      host.after(NEARBY_MS, () => rooms.party.post(event));
     },
   };
 }

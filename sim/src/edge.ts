@@ -50,8 +50,6 @@ export interface EdgeDisk {
   deaf: boolean;
   /** An operator lets nothing happen by itself. */
   held: boolean;
-  /** Counter blocks of sensors that are in no set yet. */
-  ownBlocks: Map<string, number>;
 }
 
 export function emptyDisk(): EdgeDisk {
@@ -63,7 +61,6 @@ export function emptyDisk(): EdgeDisk {
     keysGiven: false,
     deaf: false,
     held: false,
-    ownBlocks: new Map(),
   };
 }
 

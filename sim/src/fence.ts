@@ -101,7 +101,6 @@ export function createFence({ engine, host, gateway, disk, judge, onMayAct }: Fe
   };
   return {
     set(devAddrs, wanted) {
-      if (wanted.state === 'none') return;
       if (wanted.state === 'open') {
         openFor(devAddrs, wanted);
         return;

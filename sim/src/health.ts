@@ -79,9 +79,8 @@ export function watchHealth(world: World, judge: Judge, ledgerMs: number) {
     contracts.some(({ name, providerParty }) => hosts[name].running && providerParty().mayAct());
   const isLeftAlone = (): boolean => !opensWhenOffline(terms) && isUnserved();
   const lookAtActing = (): void => {
-    const free = A.host.running && A.parties().every((party) => party.desires().fence.state === 'none');
     const anyWell = isWell('A') || names.some(isWell);
-    if (mayAct() || free || !anyWell || isLeftAlone()) actedAt = engine.now;
+    if (mayAct() || !anyWell || isLeftAlone()) actedAt = engine.now;
     if (engine.now - Math.max(actedAt, changedAt) < ACTS_WITHIN_MS + patienceMs) return;
     const phases = parties()
       .map((party) => party.phase().at)

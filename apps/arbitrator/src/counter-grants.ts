@@ -38,7 +38,7 @@ export function createCounterGrants(
     const contractId = topic.startsWith('contract/') ? topic.split('/')[1] : undefined;
     const mine = [...drivers.values()].filter((driver) =>
       contractId === undefined
-        ? driver.role === 'customer' && driver.desires().fence.state !== 'none'
+        ? driver.role === 'customer'
         : driver.role === 'provider' && driver.terms.contractId === contractId,
     );
     const protects = mine.filter((driver) =>

@@ -16,7 +16,7 @@ async function troubles(
     terms: { contractId: 'C', expiresAt: 100_000_000 } as ContractTerms,
     role: 'customer',
     phase: () => ({ at: 'guarded', epoch: 1 }),
-    desires: () => ({ fence: { state: 'none' } }),
+    desires: () => ({ fence: { state: 'shut' } }),
     seen: { providerSilentMs: () => silentMs },
     activeLeftMs: () => undefined,
   };

@@ -97,7 +97,7 @@ export function nightFacts(ports: {
     const { contractId } = terms;
     const now = clock.monotonic();
     const { fence } = driver.desires();
-    const mayAct = fence.state === 'none' || (fence.state === 'open' && now >= fence.actFrom);
+    const mayAct = fence.state === 'open' && now >= fence.actFrom;
     if (mayAct || !actedAt.has(contractId)) actedAt.set(contractId, now);
     const cannotActForMs = now - (actedAt.get(contractId) ?? now);
     const held = holdOf(store, contractId) !== undefined;

@@ -169,7 +169,6 @@ export function partyRooms(
   return {
     async fence(terms, fence) {
       const path = `/api/v3/fence/${terms.set.setId}`;
-      if (fence.state === 'none') return;
       const fenced = {
         devAddrs: [...new Set(addressesOf(terms, joinedOf(terms)).map(({ devAddr }) => devAddr))],
         devEuis: terms.set.devices.map(({ devEui }) => devEui),

@@ -41,7 +41,12 @@ export type CustomerPhase =
       readonly statement: HandbackStatement;
       readonly counters: DownCounters;
     }
-  | { readonly at: 'stated'; readonly epoch: number }
+  | {
+      readonly at: 'stated';
+      readonly epoch: number;
+      /** The provider's range that we stated, and the epoch that it had. */
+      readonly about?: { readonly epoch: number; readonly from: number; readonly through: number };
+    }
   | { readonly at: 'ended'; readonly epoch: number };
 
 export interface CustomerState {

@@ -68,9 +68,9 @@ function turn(state: CustomerState, event: PartyEvent, context: Context): Step {
 }
 
 export function customerDesires(state: CustomerState, now: number): Desired {
-  const { phase, acting, terms } = state;
-  const free = phase.at === 'arming' && phase.epoch === undefined;
-  const own: Desired['fence'] = free ? { state: 'none' } : fenceOf(acting, terms.slots.customer, now);
+  const { acting, terms } = state;
+  // Before the first record of the contract too: on an old disk it may be further than it seems here.
+  const own = fenceOf(acting, terms.slots.customer, now);
   return { fence: standsBy(state) ? { state: 'shut' } : own, service: 'active', gapFilling: true };
 }
 
@@ -247,9 +247,7 @@ function onSuccess(state: CustomerState, method: Answer['method'], value: unknow
     case 'take':
       return onTaken(state, takeAnswer.parse(value), now);
     case 'statement':
-      return phase.at === 'stating'
-        ? enter(state, { at: 'stated', epoch: phase.epoch }, 'stated')
-        : [state, []];
+      return phase.at === 'stating' ? stated(state, phase) : [state, []];
     case 'return':
       return [{ ...state, returnHeard: true }, []];
     default:
@@ -263,7 +261,24 @@ function onRecord(state: CustomerState, record: ContractRecord, now: number): St
   const own = onOwnTake(known, record, now);
   if (own !== undefined) return own;
   if (isOver(record) && phase.at !== 'ended') return endWith(known, record, now);
-  return onHolder(known, record, now);
+  return chain(onHolder(known, record, now), followStatement);
+}
+
+function stated(state: CustomerState, { epoch, statement }: Extract<CustomerPhase, { at: 'stating' }>): Step {
+  const { from, through } = statement;
+  const about = { from, through, epoch: statement.epoch };
+  return enter(state, { at: 'stated', epoch, about }, 'stated');
+}
+
+/** The provider has stated another range since, as after the loss of its disk: ours is made again, of that one. */
+function followStatement(state: CustomerState): Step {
+  const { phase, record } = state;
+  if (phase.at !== 'stated' || phase.about === undefined) return [state, []];
+  const { about, epoch } = phase;
+  const theirs = record?.handback;
+  if (theirs?.epoch !== about.epoch || (theirs.from === about.from && theirs.through === about.through))
+    return [state, []];
+  return [{ ...state, phase: { at: 'retaken', epoch, providerEpoch: about.epoch } }, []];
 }
 
 function onStated(state: CustomerState, event: Extract<PartyEvent, { type: 'stated' }>): Step {

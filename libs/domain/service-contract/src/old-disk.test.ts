@@ -1,6 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { called, driveCustomer, driveProvider, newEdge, recorded, terms, tick } from './contract.fixture.ts';
+import { customerDesires } from './customer.ts';
 import { createCustomer } from './customer-state.ts';
+import { nothingDelivered } from './key-delivery.ts';
 import { sight } from './ledger-sight.ts';
 import type { PartyEvent } from './party.ts';
 import { createProvider, type ProviderPhase, type ProviderState } from './provider-state.ts';
@@ -75,6 +77,27 @@ describe('a party whose disk came back from an old backup', () => {
     const nothing = recorded({ state: 'ACTIVE', epoch: 2, holder: terms.customer, activation: 2 });
     const told = driveProvider(asks.state, nothing, 2100).state;
     expect(driveProvider(told, tick, 2200).effects.map(({ type }) => type)).toContain('sealOff');
+  });
+
+  test('does not act before it has a lease, though it takes itself to be before the contract', () => {
+    const restored = createCustomer(terms, { at: 'arming', keys: nothingDelivered }, 'boot', 0);
+    expect(customerDesires(restored, 50).fence).toEqual({ state: 'shut' });
+    const taken = recorded({ state: 'ACTIVE', epoch: 2, holder: terms.provider, activation: 2 });
+    const { state: other } = driveCustomer(restored, taken, 100);
+    expect(customerDesires(other, 150).fence).toEqual({ state: 'shut' });
+  });
+
+  test('of whose provider it has stated one range states the other one, too, that the provider names later', () => {
+    const about = { epoch: 2, from: 7, through: 9 };
+    const restored = createCustomer(terms, { at: 'stated', epoch: 3, about }, 'boot', 0);
+    const told = (through: number): PartyEvent =>
+      recorded({
+        ...{ state: 'HANDED_BACK', epoch: 3, holder: terms.customer, activation: 2 },
+        handback: { epoch: 2, from: 7, through },
+      });
+    expect(driveCustomer(restored, told(9), 100).state.phase).toEqual({ at: 'stated', epoch: 3, about });
+    const bettered = driveCustomer(restored, told(12), 100).state;
+    expect(bettered.phase).toEqual({ at: 'retaken', epoch: 3, providerEpoch: 2 });
   });
 
   test('of a contract that is over meanwhile, the customer acts on under the epoch that the ledger says', () => {

@@ -151,8 +151,6 @@ export function deedsOf<Phase>(before: Phase, after: Phase, effects: readonly Pa
 /** The state that a machine wants of its edge; brought about by whoever runs it, as often as needed. */
 export interface Desired {
   readonly fence:
-    /** No epoch rules yet: the edge acts on its own. */
-    | { readonly state: 'none' }
     | { readonly state: 'shut' }
     | {
         readonly state: 'open';

@@ -98,7 +98,7 @@ describe('a customer', () => {
     const first = driveCustomer(arming, tick, 20);
     expect(called(first.effects)).toContain('record');
     expect(called(first.effects)).not.toContain('keys');
-    expect(customerDesires(first.state, 20).fence).toEqual({ state: 'none' });
+    expect(customerDesires(first.state, 20).fence).toEqual({ state: 'shut' });
     const bound = driveCustomer(first.state, recorded({ state: 'VALIDATED', epoch: 1 }), 40).state;
     expect(customerDesires(bound, 40).fence).toEqual({ state: 'shut' });
     expect(called(driveCustomer(bound, tick, 60).effects)).toContain('keys');
