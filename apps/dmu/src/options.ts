@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { HttpPeer, Log } from '@antirio/host';
 import type { Clock, Identity, Random } from '@antirio/kernel';
 import { capacity, customerPolicy, providerPolicy, qualities } from '@antirio/market';
-import { devAddrRange, edgeId, escrowTerms, forwardingTerms } from '@antirio/service-contract';
+import { devAddrRange, drillTerms, edgeId, escrowTerms, forwardingTerms } from '@antirio/service-contract';
 
 const ms = z.int().min(10).max(86_400_000);
 
@@ -38,6 +38,9 @@ const terms = z.strictObject({
     .describe(
       'addresses that joining devices may be given (default: the device service’s own range, where some join)',
     ),
+  drills: drillTerms
+    .optional()
+    .describe('takeovers without a failure: how many a month, how fast, and what a failed one costs'),
   exposed: z
     .enum(['accept', 'refuse'])
     .optional()

@@ -10,6 +10,7 @@ import {
 import { balanceOf, credit } from './accounts.ts';
 import type { Context } from './context.ts';
 import type { Draft } from './draft.ts';
+import { refuseDrills, refuseUndrilled } from './drills.ts';
 import { exposeAtEnd, readyWith, refuseEscrow } from './key-records.ts';
 import { takeMatch } from './orders.ts';
 import { done, refuse, type Outcome } from './receipt.ts';
@@ -68,7 +69,7 @@ function refuseTerms(
     return refuse('unauthenticated', 'the customer has not signed these terms');
   if (!hasSigned(terms, terms.provider, signatures.provider))
     return refuse('unauthenticated', 'the provider has not signed these terms');
-  const escrow = refuseEscrow(terms);
+  const escrow = refuseEscrow(terms) ?? refuseDrills(terms);
   if (escrow !== undefined) return escrow;
   if (terms.expiresAt <= env.now) return refuse('gone', 'the contract has expired');
   if (draft.read(keys.contract(terms.contractId)) !== undefined)
@@ -210,6 +211,8 @@ export function contractReady(context: Context, tx: PayloadOf<'contract/ready'>)
   if (terms.expiresAt <= context.env.now) return refuse('gone', 'the contract has expired');
   if (tx.imageCid !== terms.image.imageCid || tx.configCid !== terms.image.configCid)
     return refuse('conflict', 'image or configuration is not the one of the contract');
+  const undrilled = refuseUndrilled(found);
+  if (undrilled !== undefined) return undrilled;
   const ready = step(context, contract, { step: 'ready' });
   if ('ok' in ready) return ready;
   context.draft.put(keys.contract(contract.id), { ...ready, readyAt: context.env.now });

@@ -10,6 +10,7 @@ import {
 import type { Context, Env } from './context.ts';
 import { Draft } from './draft.ts';
 import { openContract, releaseEpoch, takeEpoch } from './epochs.ts';
+import { endDrill, openDrill, readDrill, releaseDrillShare, startDrill } from './drills.ts';
 import type { Genesis } from './genesis.ts';
 import { confirmKeys, rekeyContract, releaseShare } from './key-records.ts';
 import { holdMatch, placeOrder, releaseMatch, withdrawOrder } from './orders.ts';
@@ -62,6 +63,25 @@ function dispatchRights(context: Context, tx: ContractTx): Outcome {
       return confirmKeys(context, tx);
     case 'contract/rekey':
       return rekeyContract(context, tx);
+    default:
+      return dispatchDrill(context, tx);
+  }
+}
+
+type DrillOrLifeTx = Extract<ContractTx, { type: `drill/${string}` }> | LifeTx;
+
+function dispatchDrill(context: Context, tx: DrillOrLifeTx): Outcome {
+  switch (tx.type) {
+    case 'drill/start':
+      return startDrill(context, tx);
+    case 'drill/open':
+      return openDrill(context, tx);
+    case 'drill/release':
+      return releaseDrillShare(context, tx);
+    case 'drill/read':
+      return readDrill(context, tx);
+    case 'drill/end':
+      return endDrill(context, tx);
     default:
       return dispatchContract(context, tx);
   }

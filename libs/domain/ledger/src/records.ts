@@ -3,6 +3,7 @@ import type { Capacity, Fit, OrderTerms, Price } from '@antirio/market';
 import type {
   ContractLife,
   ContractTerms,
+  Drill,
   HandbackStatement,
   SettlementRow,
 } from '@antirio/service-contract';
@@ -85,6 +86,17 @@ export interface Settlement {
   readonly reason: string;
 }
 
+/** A contract's drills; `thisMonth` and `judged` (those that the contract demands) are of the month they name. */
+export interface DrillCounts {
+  readonly started: number;
+  readonly passed: number;
+  readonly failed: number;
+  readonly void: number;
+  readonly month: number;
+  readonly thisMonth: number;
+  readonly judged: number;
+}
+
 /** What changes in a contract's life; its terms, which do not, are under `terms/<id>`. */
 export interface ContractRecord {
   readonly id: string;
@@ -104,6 +116,7 @@ export interface ContractRecord {
   /** Where both statements are there and differ. */
   readonly dispute?: readonly string[];
   readonly settlement?: Settlement;
+  readonly drills?: DrillCounts;
 }
 
 export interface TermsRecord {
@@ -189,6 +202,7 @@ export const keys = {
   contract: (id: string): Key<ContractRecord> => `contract/${id}`,
   terms: (id: string): Key<TermsRecord> => `terms/${id}`,
   opening: (contractId: string, n: number): Key<OpeningRecord> => `opening/${contractId}/${padded(n)}`,
+  drill: (contractId: string, n: number): Key<Drill> => `drill/${contractId}/${padded(n)}`,
   keys: (contractId: string): Key<KeysRecord> => `keys/${contractId}`,
   earlyOpening: (contractId: string, keyVersion: number): Key<EarlyOpening> =>
     `opened/${contractId}/${padded(keyVersion)}`,

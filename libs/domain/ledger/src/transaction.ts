@@ -18,6 +18,7 @@ import {
   signedKeyHeader,
 } from '@antirio/service-contract';
 import { orderTerms } from '@antirio/market';
+import { drillPayloads } from './drill-transactions.ts';
 
 const amount = z.int().min(1).max(1_000_000_000_000_000);
 const signature = z.string().regex(/^[A-Za-z0-9+/]{86}==$/);
@@ -183,6 +184,7 @@ export const payload = z.discriminatedUnion('type', [
   }),
   /** By anyone concerned, when one statement has stood alone for 7 days. */
   z.strictObject({ type: z.literal('contract/close'), contractId: z.uuid() }),
+  ...drillPayloads(signedRingRoot),
 ]);
 export type Payload = z.output<typeof payload>;
 export type PayloadOf<T extends Payload['type']> = Extract<Payload, { type: T }>;

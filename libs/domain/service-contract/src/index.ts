@@ -2,6 +2,8 @@ export * from './terms.ts';
 export * from './activation.ts';
 export * from './configured-activation.ts';
 export * from './schedule.ts';
+export * from './drill.ts';
+export * from './drill-turns.ts';
 export * from './escrow.ts';
 export * from './genuine.ts';
 export * from './key-delivery.ts';

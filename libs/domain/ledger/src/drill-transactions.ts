@@ -1,0 +1,28 @@
+import { z } from 'zod';
+import { MOST_DRILL_FRAMES, drillAnswer, drillTimes } from '@antirio/service-contract';
+
+const hash = z.string().regex(/^[0-9a-f]{64}$/);
+const about = { contractId: z.uuid(), drill: z.int().min(1) } as const;
+const frame = z.string().regex(/^(?:[0-9a-f]{2}){12,96}$/);
+
+/** What parties and holders tell the ledger of drills. `drill` is the number of the contract's. */
+export function drillPayloads<R extends z.ZodType>(signedRingRoot: R) {
+  return [
+    /** By the customer: with test frames, and a commitment to what they say. */
+    z.strictObject({
+      type: z.literal('drill/start'),
+      ...about,
+      keyVersion: z.int().min(1),
+      frames: z.array(frame).min(1).max(MOST_DRILL_FRAMES),
+      answer: hash,
+    }),
+    /** By the provider, which asks for the drill keys with its word on its ring, as for the real ones. */
+    z.strictObject({ type: z.literal('drill/open'), ...about, root: signedRingRoot }),
+    /** By a holder, before its share of the drill keys leaves. */
+    z.strictObject({ type: z.literal('drill/release'), ...about }),
+    /** By the provider: what it read. */
+    z.strictObject({ type: z.literal('drill/read'), ...about, answer: drillAnswer, times: drillTimes }),
+    /** By either party, where the time is up or something else came; by the customer at any time. */
+    z.strictObject({ type: z.literal('drill/end'), ...about }),
+  ] as const;
+}
