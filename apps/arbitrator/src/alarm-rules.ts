@@ -1,4 +1,4 @@
-import type { ContractTerms } from '@antirio/service-contract';
+import type { ContractTerms, Drill } from '@antirio/service-contract';
 
 /** What an operator is woken for. Each has a page in docs/runbooks. */
 export const ALARMS = [
@@ -14,6 +14,7 @@ export const ALARMS = [
   'held',
   'ledgerRolledBack',
   'notForwarded',
+  'drillFailed',
 ] as const;
 export type AlarmName = (typeof ALARMS)[number];
 
@@ -51,6 +52,8 @@ export interface ContractFacts {
   readonly activeLeftMs?: number | undefined;
   /** Of the contract's own ring. */
   readonly dropped: number;
+  /** The newest drill, where the terms demand any. */
+  readonly drill?: Pick<Drill, 'number' | 'state' | 'reason' | 'penalty'> | undefined;
   /** What becomes of its readings at the customer's cloud, where that is this edge's to do. */
   readonly forwarding?: ForwardingFacts | undefined;
 }
@@ -112,6 +115,14 @@ function endingWhileActive({ phase, terms, activeLeftMs }: ContractFacts, now: n
     : undefined;
 }
 
+function drillFailed({ drill, phase }: ContractFacts): string | undefined {
+  if (drill === undefined || phase === 'ended') return undefined;
+  const { number, state, reason = 'unknown', penalty = 0 } = drill;
+  const silent = state === 'void' && reason === 'holdersSilent';
+  if (state !== 'failed' && !silent) return undefined;
+  return `drill ${number} came to nothing (${reason}); the provider paid ${penalty}`;
+}
+
 type Rule = (one: ContractFacts, now: number) => string | undefined;
 
 const contractRules: { readonly [N in AlarmName]?: Rule } = {
@@ -137,6 +148,7 @@ const contractRules: { readonly [N in AlarmName]?: Rule } = {
       : undefined,
   endingWhileActive,
   notForwarded,
+  drillFailed,
   held: ({ held, phase }) =>
     held && phase !== 'ended' ? 'nothing is taken over, or comes back, by itself' : undefined,
 };

@@ -20,6 +20,7 @@ import {
 } from './central-calls.ts';
 import { centralFacts } from './central-facts.ts';
 import { runCentral } from './central-host.ts';
+import { addDrillEscrowRoutes, createDrillEscrow } from './drill-escrow.ts';
 import { DESTROY_EVERY_MS, addEscrowRoutes, createEscrowHolder } from './escrow-holder.ts';
 import { adoptOldShares, openEscrowStore } from './escrow-store.ts';
 import { openGrantorStore } from './grantor-store.ts';
@@ -163,6 +164,7 @@ export function createCentralArbitrator(options: ArbitratorOptions, ports: Arbit
     },
   );
   addEscrowRoutes(rim, escrow);
+  addDrillEscrowRoutes(rim, createDrillEscrow({ identity, ledger, store: shares, log }));
   const health = (): Record<string, { ok: boolean; detail?: string }> => ({
     store: { ok: store.writable() },
     bus: bus.health(),

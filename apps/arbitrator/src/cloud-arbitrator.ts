@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { createHttpRim, repeat, type Health, type Repeating, type Service } from '@antirio/host';
+import { addDrillEscrowRoutes, createDrillEscrow } from './drill-escrow.ts';
 import { DESTROY_EVERY_MS, addEscrowRoutes, createEscrowHolder } from './escrow-holder.ts';
 import { openEscrowStore } from './escrow-store.ts';
 import { ledgerClient } from './ledger-client.ts';
@@ -33,6 +34,7 @@ export function createCloudArbitrator(options: ArbitratorOptions, ports: Arbitra
     health,
   });
   addEscrowRoutes(rim, escrow);
+  addDrillEscrowRoutes(rim, createDrillEscrow({ identity, ledger, store, log }));
   return {
     name: 'arbitrator',
     health,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { AntirioError, type EdgeId, type SealKey } from '@antirio/kernel';
+import { AntirioError } from '@antirio/kernel';
 import {
   addressesOf,
   holdersOf,
@@ -13,6 +13,7 @@ import {
 import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
 import type { ContractStore, StoredContract } from './contract-store.ts';
 import { checkRoom, spareOf } from './admission.ts';
+import { createContractDrills, type ContractDrills } from './contract-drills.ts';
 import { ledgerClient, type LedgerClient } from './ledger-client.ts';
 import { holdOf } from './operator.ts';
 import { partyRooms } from './party-rooms.ts';
@@ -29,6 +30,7 @@ import {
   type KeyPackage,
   type Secrets,
 } from './sealed-keys.ts';
+import { sealKeysFor } from './seal-keys.ts';
 import { createSigning, type Signing } from './signing.ts';
 import { createSourceTurns } from './source-turns.ts';
 import { turnsAmong } from './takeover-turns.ts';
@@ -38,6 +40,7 @@ export interface Contracts {
   readonly signing: Signing;
   readonly drivers: ReadonlyMap<string, PartyDriver>;
   readonly ledger: LedgerClient;
+  readonly drills: ContractDrills;
   /** @throws AntirioError notFound */
   get(contractId: string): StoredContract;
   /** The set's addresses: those of the terms, and those that joins gave since, as far as this edge knows. */
@@ -133,7 +136,7 @@ export function createContracts(
   const sources = createSourceTurns(() => clock.monotonic());
   const turns = turnsAmong(drivers, options.takeoversAtOnce, ports, () => ledger.watch.heardAt());
   const fenceTurns = new Map<string, Promise<void>>();
-  const ending = new Set<Promise<void>>();
+  const ending = new Set<Promise<unknown>>();
 
   const protectedFiles = (): NonNullable<ArbitratorOptions['protectedService']> => {
     if (options.protectedService !== undefined) return options.protectedService;
@@ -141,20 +144,17 @@ export function createContracts(
   };
   const ownSecrets = (): Secrets => ownKeys.secrets();
 
+  const ownService = () => readJsonFile(protectedFiles().configFile, z.record(z.string(), z.unknown()));
+  const ownKeyVersion = (): { readonly keyVersion?: number } => ownKeys.keyVersion();
+  const drills = createContractDrills({ ports, store, ledger, rooms, service: ownService, ownKeyVersion });
+
   // Divided once for each version and kept: the parts of two divisions would open nothing.
   const divisions = new Map<string, Promise<DividedKeys>>();
   const divide = async (terms: ContractTerms, own: Secrets, name: string): Promise<DividedKeys> => {
     const there = store.document(terms.contractId, name);
     if (there !== undefined) return there as DividedKeys;
-    const service = readJsonFile(protectedFiles().configFile, z.record(z.string(), z.unknown()));
-    const edges = [terms.provider, ...holdersOf(terms)];
-    const found = await Promise.all(edges.map(async (edge) => [edge, await ledger.sealKeyOf(edge)] as const));
-    const sealKeys = new Map(found);
-    const sealKeyOf = (edge: EdgeId): SealKey => {
-      const key = sealKeys.get(edge);
-      if (key !== undefined) return key;
-      throw new AntirioError('internal', 'no seal key was asked for', { edge });
-    };
+    const service = ownService();
+    const sealKeyOf = await sealKeysFor(ledger, [terms.provider, ...holdersOf(terms)]);
     const divided = await divideKeys(identity, terms, service, own, sealKeyOf, ports.random);
     keepSealed(store, identity, terms.contractId, own);
     store.putDocument(terms.contractId, name, divided);
@@ -187,7 +187,9 @@ export function createContracts(
       { contract: contractId, role: driver.role },
       'nothing is left of the ended contract but its evidence',
     );
-    const stopping = driver.stop().finally(() => ending.delete(stopping));
+    const stopping = Promise.all([drills.leave(contractId), driver.stop()]).finally(() =>
+      ending.delete(stopping),
+    );
     ending.add(stopping);
   };
 
@@ -226,16 +228,18 @@ export function createContracts(
       rooms,
       calls,
       ownSecrets,
-      ownKeyVersion: () => ownKeys.keyVersion(),
+      ownKeyVersion,
       ...shared,
     });
     drivers.set(contractId, driver);
+    drills.drive(driver);
     if (holdOf(store, contractId) !== undefined) driver.post({ type: 'held', held: true });
   };
 
   return {
     signing,
     ledger,
+    drills,
     drivers,
     drive,
     addresses: (terms) => addressesOf(terms, joinedOf(terms)),
@@ -282,6 +286,7 @@ export function createContracts(
       );
     },
     async stop() {
+      await drills.stop();
       await Promise.all([...[...drivers.values()].map((driver) => driver.stop()), ...ending]);
       drivers.clear();
     },

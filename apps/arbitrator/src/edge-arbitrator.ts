@@ -17,6 +17,7 @@ import { createAlarmBoard } from './alarms.ts';
 import { openContractStore } from './contract-store.ts';
 import { createContracts } from './contracts.ts';
 import { createCounterGrants } from './counter-grants.ts';
+import { addDrillEscrowRoutes, createDrillEscrow } from './drill-escrow.ts';
 import { DESTROY_EVERY_MS, addEscrowRoutes, createEscrowHolder } from './escrow-holder.ts';
 import { openEscrowStore } from './escrow-store.ts';
 import { addEdgeRoutes } from './edge-routes.ts';
@@ -109,6 +110,7 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
   };
   addEscrowRoutes(rim, escrow);
   addLiveSessionRoutes(rim, () => contracts.sealing());
+  addDrillEscrowRoutes(rim, createDrillEscrow({ identity, ledger, store: shares, log }));
 
   return {
     name: 'arbitrator',

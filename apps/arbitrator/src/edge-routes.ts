@@ -3,6 +3,7 @@ import type { HttpPeer, HttpRim } from '@antirio/host';
 import { AntirioError, type Identity } from '@antirio/kernel';
 import { contractTerms } from '@antirio/service-contract';
 import type { ContractStore, StoredContract } from './contract-store.ts';
+import { addDrillRoutes } from './contract-drills.ts';
 import type { Contracts } from './contracts.ts';
 import { holdOf } from './operator.ts';
 import type { PartyDriver } from './party-driver.ts';
@@ -67,6 +68,7 @@ export function addEdgeRoutes(
       letGo: letGo || undefined,
       held: holdOf(store, terms.contractId),
       waitsForItsTurn: contracts.waitingForTurn().includes(terms.contractId) || undefined,
+      drills: contracts.drills.view(terms.contractId),
     };
   };
   rim.route(
@@ -123,6 +125,10 @@ export function addEdgeRoutes(
       return { keyVersion: body.keyVersion };
     },
   );
+  addDrillRoutes(rim, {
+    ...{ identity, drills: contracts.drills },
+    fromCustomer: (id, request) => fromCustomer(contracts.get(id), request),
+  });
   rim.route(
     'post',
     `${base}/:id/genuine`,

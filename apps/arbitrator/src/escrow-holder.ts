@@ -67,15 +67,21 @@ export interface EscrowHolder {
   held(): number;
 }
 
+/** @throws AntirioError notFound */
+export async function ledgerTerms(
+  ledger: Pick<LedgerClient, 'read'>,
+  contractId: string,
+): Promise<ContractTerms> {
+  const record = await ledger.read(keys.terms(contractId));
+  if (record === undefined) throw new AntirioError('notFound', `no contract ${contractId} on the ledger`);
+  return parseInput(termsRecord, record).terms;
+}
+
 export function createEscrowHolder(deps: EscrowHolderDependencies): EscrowHolder {
   const { identity, ledger, store, log } = deps;
   const holder = parseEdgeId(identity.edgeId);
 
-  const termsOf = async (contractId: string): Promise<ContractTerms> => {
-    const record = await ledger.read(keys.terms(contractId));
-    if (record === undefined) throw new AntirioError('notFound', `no contract ${contractId} on the ledger`);
-    return parseInput(termsRecord, record).terms;
-  };
+  const termsOf = (contractId: string): Promise<ContractTerms> => ledgerTerms(ledger, contractId);
   /** All of it from the ledger: what the asker says counts for nothing. */
   const factsOf = async (
     asker: string,

@@ -13,6 +13,9 @@ export interface EscrowStore {
   get(contractId: string, keyVersion: number): ShareDelivery['share'] | undefined;
   /** The newest version that there is a share of. */
   newest(contractId: string): number | undefined;
+  /** Keeps a share of drill keys; of each contract the newest `kept` versions. */
+  putDrill(contractId: string, keyVersion: number, delivery: ShareDelivery, kept: number): void;
+  drillShare(contractId: string, keyVersion: number): ShareDelivery['share'] | undefined;
   contracts(): string[];
   forget(contractId: string): void;
   close(): void;
@@ -20,6 +23,7 @@ export interface EscrowStore {
 
 const migrations = [
   `CREATE TABLE share (contract TEXT NOT NULL, key_version INTEGER NOT NULL, json TEXT NOT NULL, header TEXT NOT NULL, PRIMARY KEY (contract, key_version)) STRICT`,
+  `CREATE TABLE drill_share (contract TEXT NOT NULL, key_version INTEGER NOT NULL, json TEXT NOT NULL, PRIMARY KEY (contract, key_version)) STRICT`,
 ];
 
 /** Every method that writes has reached the disk when it returns. */
@@ -37,7 +41,23 @@ export function openEscrowStore(path: string): EscrowStore {
   const selectVersions = db.prepare('SELECT key_version FROM share WHERE contract = ? ORDER BY key_version');
   const outdate = db.prepare('DELETE FROM share WHERE contract = ? AND key_version < ?');
   const remove = db.prepare('DELETE FROM share WHERE contract = ?');
+  const upsertDrill = db.prepare(
+    'INSERT INTO drill_share (contract, key_version, json) VALUES (?, ?, ?) ON CONFLICT (contract, key_version) DO UPDATE SET json = excluded.json',
+  );
+  const outdateDrills = db.prepare(
+    'DELETE FROM drill_share WHERE contract = ?1 AND key_version NOT IN (SELECT key_version FROM drill_share WHERE contract = ?1 ORDER BY key_version DESC LIMIT ?2)',
+  );
+  const selectDrill = db.prepare('SELECT json FROM drill_share WHERE contract = ? AND key_version = ?');
+  const removeDrills = db.prepare('DELETE FROM drill_share WHERE contract = ?');
   return {
+    putDrill(contractId, keyVersion, { share }, kept) {
+      upsertDrill.run(contractId, keyVersion, JSON.stringify(share));
+      outdateDrills.run(contractId, kept);
+    },
+    drillShare(contractId, keyVersion) {
+      const row = selectDrill.get(contractId, keyVersion);
+      return row === undefined ? undefined : (JSON.parse(String(row['json'])) as ShareDelivery['share']);
+    },
     put(contractId, keyVersion, { header, share }) {
       upsert.run(contractId, keyVersion, JSON.stringify(share), JSON.stringify(header));
     },
@@ -54,7 +74,10 @@ export function openEscrowStore(path: string): EscrowStore {
       return typeof newest === 'number' ? newest : undefined;
     },
     contracts: () => selectContracts.all().map((row) => String(row['contract'])),
-    forget: (contractId) => void remove.run(contractId),
+    forget(contractId) {
+      removeDrills.run(contractId);
+      remove.run(contractId);
+    },
     close: () => {
       db.close();
     },

@@ -114,6 +114,7 @@ export function nightFacts(ports: {
       providerSilentMs,
       unsealed: unsealedFor(contractId),
       activeLeftMs,
+      drill: contracts.drills.view(contractId)?.newest,
     };
     return { ...known, ledger: known.phase === 'ended' ? undefined : await onLedger(contractId) };
   };

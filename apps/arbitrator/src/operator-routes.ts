@@ -73,6 +73,15 @@ export function addOperatorRoutes(rim: HttpRim, { operator, contracts, why, alar
     },
   );
   rim.route(
+    'post',
+    `${base}/drill`,
+    { summary: 'a takeover without a failure', params: idParam, body: z.strictObject({ by }), status: 202 },
+    ({ params, body, request }) => {
+      localOnly(request);
+      return operator.drill(params.id, body.by);
+    },
+  );
+  rim.route(
     'get',
     `${base}/challenge`,
     { summary: 'what an operator key signs to confirm a forced act', params: idParam },

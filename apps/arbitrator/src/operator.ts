@@ -39,6 +39,8 @@ export interface Operator {
   /** The customer's service goes to its provider, which reads before we release. @throws AntirioError conflict */
   handOver(contractId: string, by: string): unknown;
   hold(contractId: string, held: boolean, by: string): unknown;
+  /** A takeover without a failure, with keys of its own. @throws AntirioError conflict | forbidden */
+  drill(contractId: string, by: string): unknown;
   /** A number that two confirmations are given for, once and within two minutes. */
   challenge(contractId: string): { readonly challenge: string };
   /** The customer's sensors come back. @throws AntirioError conflict | forbidden */
@@ -133,6 +135,12 @@ export function createOperator(
       record(contractId, held ? 'hold' : 'hold ended', by);
       contracts.drivers.get(contractId)?.post({ type: 'held', held });
       return { held };
+    },
+    drill(contractId, by) {
+      const driver = driverOf(contractId, 'customer');
+      contracts.drills.tell(contractId);
+      record(contractId, 'drill', by);
+      return phaseOf(driver);
     },
     challenge(contractId) {
       contracts.get(contractId);

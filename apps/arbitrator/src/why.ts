@@ -47,6 +47,7 @@ const telling: ReadonlySet<string> = new Set([
   'retaken',
   'operator',
   'notForwarded',
+  'drill',
 ]);
 const NOTES_SHOWN = 8;
 const padded = (n: number): string => String(n).padStart(12, '0');
@@ -154,6 +155,7 @@ async function explain(ports: WhyPorts, contract: StoredContract, { devEui, devA
     providerActsForMs: driver?.activeLeftMs(),
     comesBack: driver?.seen.comesBack?.(),
     waitsForItsTurn: contracts.waitingForTurn().includes(contractId) || undefined,
+    drills: contracts.drills.view(contractId),
     evidence: notes.slice(-NOTES_SHOWN),
   };
 }

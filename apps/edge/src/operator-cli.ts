@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { ConfigFlags, EdgeConfig } from './config.ts';
-import { giveBack, handOver, hold, listAlarms, takeOver, why } from './commands/operator.ts';
+import { drill, giveBack, handOver, hold, listAlarms, takeOver, why } from './commands/operator.ts';
 
 export interface OperatorCommandParts {
   readonly forEdge: (command: Command) => Command;
@@ -11,7 +11,7 @@ type ForceFlags = ConfigFlags & { force?: boolean; key?: string };
 const KEY = '--key <file>';
 const KEY_TEXT = "identity file of an operator, whose id is in the arbitrator's operatorKeys";
 
-/** What an operator does at night: `antirio why`, `handover`, `hold`, `return`, `takeover`, `alarms`. */
+/** What an operator does at night: `antirio why`, `handover`, `hold`, `drill`, `return`, `takeover`, `alarms`. */
 export function addOperatorCommands(program: Command, { forEdge, configOf }: OperatorCommandParts): void {
   forEdge(
     program.command('why <device>').description('who acts for a device, since when, and on what evidence'),
@@ -33,6 +33,9 @@ export function addOperatorCommands(program: Command, { forEdge, configOf }: Ope
     .action((contract: string, { off = false, ...flags }: ConfigFlags & { off?: boolean }) =>
       hold(configOf(flags), contract, !off),
     );
+  forEdge(
+    program.command('drill <contract>').description('a takeover without a failure, with keys of its own'),
+  ).action((contract: string, flags: ConfigFlags) => drill(configOf(flags), contract));
   forEdge(program.command('return <contract>').description('take our service back from the provider'))
     .option('--force', 'held or not, at once; never past the fence')
     .option(KEY, KEY_TEXT)

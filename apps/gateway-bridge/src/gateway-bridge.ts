@@ -182,6 +182,8 @@ export function createGatewayBridge(options: GatewayBridgeOptions, ports: Gatewa
     addRoutes(rim, {
       rings,
       fence,
+      delivery,
+      clock,
       forwarders,
       changed,
       edge2edge: ports.peers['edge2edge'],

@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import { AntirioError } from '@antirio/kernel';
+import { AntirioError, type Clock } from '@antirio/kernel';
 import type { HttpPeer, HttpRim } from '@antirio/host';
 import type { FenceKeeper } from './fence/fence.ts';
+import type { Delivery } from './bus/delivery.ts';
 import { ENCODINGS } from './bus/encoding.ts';
 import type { DownlinkCounters } from './downlink/downlinks.ts';
 import type { BandLoad } from './downlink/duty-cycle.ts';
@@ -17,6 +18,7 @@ import {
   type Rings,
 } from './ring/rings.ts';
 import { addStreamRoutes } from './stream-routes.ts';
+import { addTestFrameRoute } from './test-frame-route.ts';
 import { toWire } from './ring/wire.ts';
 import type { Forwarders } from './semtech/forwarders.ts';
 import type { GatewayStatus } from './semtech/gateways.ts';
@@ -25,6 +27,8 @@ export interface RoutePorts {
   readonly rings: Rings;
   readonly fence: FenceKeeper;
   readonly forwarders: Pick<Forwarders, 'gateways'>;
+  readonly delivery: Pick<Delivery, 'first'>;
+  readonly clock: Clock;
   readonly commands: () => DownlinkCounters;
   readonly loads: (gatewayId: string) => readonly BandLoad[];
   /** Puts changes of rings into force: topics and gap filling. */
@@ -300,6 +304,7 @@ function addFenceRoutes(rim: HttpRim, ports: RoutePorts): void {
 export function addRoutes(rim: HttpRim, ports: RoutePorts): void {
   addRingRoutes(rim, ports);
   addFrameRoutes(rim, ports);
+  addTestFrameRoute(rim, localOnly, ports);
   addSourceRoutes(rim, ports);
   addFenceRoutes(rim, ports);
   rim.route(

@@ -61,6 +61,11 @@ export function hold(config: EdgeConfig, contractId: string, held: boolean): Pro
   return tell(config, contractId, 'hold', { held });
 }
 
+/** The provider shows that it would take over: with a session of the drill's own, beside the service, which goes on. */
+export function drill(config: EdgeConfig, contractId: string): Promise<void> {
+  return tell(config, contractId, 'drill', {});
+}
+
 export async function giveBack(
   config: EdgeConfig,
   contractId: string,

@@ -18,6 +18,8 @@ const running = {
   /** The device service's configuration without the rim's part; `configuration` in it is the customer's configuration.json. */
   service: z.looseObject({ serviceName, configuration: z.unknown().optional() }),
   epoch: z.int().min(0).optional(),
+  /** The service that this one is a twin of, from the same archive: what was fetched for that one is its own too. */
+  twinOf: text(256).optional(),
   limits: limits.optional(),
 };
 
@@ -70,6 +72,8 @@ export interface ServiceRecord {
   readonly archive: string;
   readonly service: Readonly<Record<string, unknown>> & { readonly serviceName: string };
   readonly epoch: number;
+  /** What was fetched for that service is this one's. */
+  readonly twinOf?: string;
   readonly limits?: { readonly memoryBytes: number; readonly cpus: number; readonly pids: number };
   /** The image that the CID turned out to hold, once it was verified: it never becomes another. */
   readonly imageId?: string;

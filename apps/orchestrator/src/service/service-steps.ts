@@ -27,8 +27,11 @@ function pin({ room, record, state }: Task, imageId: string): void {
   state.verified = archiveKey(record);
 }
 
+/** Under what its image was fetched. */
+const fetchedAs = ({ twinOf, serviceId }: ServiceRecord): string => twinOf ?? serviceId;
+
 function requireContractImage({ room, record }: Task): void {
-  const contract = room.store.providers.get(record.serviceId);
+  const contract = room.store.providers.get(fetchedAs(record));
   if (contract?.imageHash !== record.imageCid)
     throw new AntirioError('forbidden', 'no contract here is about this image', {
       imageCid: record.imageCid,
@@ -37,8 +40,8 @@ function requireContractImage({ room, record }: Task): void {
 
 async function requireOwnArchive(task: Task): Promise<void> {
   requireContractImage(task);
-  const { serviceId, archive } = task.record;
-  await requireFetched(task.room.peers.migration, serviceId, archive);
+  const { record, room } = task;
+  await requireFetched(room.peers.migration, fetchedAs(record), record.archive);
 }
 
 async function verify(task: Task): Promise<void> {

@@ -82,7 +82,7 @@ function recordOf(
   before: ServiceRecord | undefined,
   now: number,
 ): ServiceRecord {
-  const { desired, standby, archive, service, limits } = wish;
+  const { desired, standby, archive, service, limits, twinOf } = wish;
   return {
     serviceId,
     contractId,
@@ -93,6 +93,7 @@ function recordOf(
     archive,
     ...kept(service, before?.imageCid === imageCid ? before : undefined),
     epoch: wish.epoch ?? before?.epoch ?? 0,
+    ...(twinOf === undefined ? {} : { twinOf }),
     ...(limits === undefined ? {} : { limits }),
     ...(before === undefined ? {} : underWay(before)),
     updatedAt: now,

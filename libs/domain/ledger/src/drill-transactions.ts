@@ -22,7 +22,7 @@ export function drillPayloads<R extends z.ZodType>(signedRingRoot: R) {
     z.strictObject({ type: z.literal('drill/release'), ...about }),
     /** By the provider: what it read. */
     z.strictObject({ type: z.literal('drill/read'), ...about, answer: drillAnswer, times: drillTimes }),
-    /** By either party, where the time is up or something else came; by the customer at any time. */
-    z.strictObject({ type: z.literal('drill/end'), ...about }),
+    /** By either party, where the time is up or something else came; the customer gives one up at any time. */
+    z.strictObject({ type: z.literal('drill/end'), ...about, givenUp: z.boolean().default(false) }),
   ] as const;
 }

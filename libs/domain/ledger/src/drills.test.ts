@@ -69,8 +69,8 @@ const read = ({ contractId }: ContractTerms, drill: number, answer = ANSWER, by:
     ...{ type: 'drill/read', contractId, drill, answer },
     times: { standbyMs: 10, keysMs: 20, readMs: 30 },
   });
-const end = ({ contractId }: ContractTerms, drill: number, by: Identity = ada) =>
-  ledger.send(by, { type: 'drill/end', contractId, drill });
+const end = ({ contractId }: ContractTerms, drill: number, by: Identity = ada, givenUp = false) =>
+  ledger.send(by, { type: 'drill/end', contractId, drill, givenUp });
 const pass = (terms: ContractTerms, n: number) => [
   ...[start(terms, n), open(terms, n), release(terms, n, central), release(terms, n, cleo), read(terms, n)],
 ];
@@ -187,7 +187,9 @@ describe('a drill', () => {
     ledger.now += 10_001;
     expect(end(terms, 2, ben)).toMatchObject({ result: { state: 'void', reason: 'holdersSilent' } });
     start(terms, 3);
-    expect(end(terms, 3)).toMatchObject({ result: { state: 'void', reason: 'givenUp' } });
+    for (const by of [ada, ben]) expect(end(terms, 3, by)).toMatchObject({ ok: false, code: 'conflict' });
+    expect(end(terms, 3, ben, true)).toMatchObject({ ok: false });
+    expect(end(terms, 3, ada, true)).toMatchObject({ result: { state: 'void', reason: 'givenUp' } });
     start(terms, 4);
     const root = ringRootOf(ben, terms.contractId, 5);
     ledger.send(central, { type: 'contract/open', contractId: terms.contractId, root, keyVersion: 1 });
@@ -212,6 +214,7 @@ test('whatever is sent of drills, money is conserved and a failed one is paid fo
     (terms) => end(terms, newest(terms)),
     (terms) => end(terms, newest(terms), ben),
     (terms) => end(terms, 1),
+    (terms) => end(terms, newest(terms), ada, true),
     () => (ledger.now += 5001),
     () => (ledger.now += DRILL_MONTH_MS / 2),
     ({ contractId }) => ledger.send(central, { type: 'contract/expire', contractId }),

@@ -216,7 +216,7 @@ export function endDrill(context: Context, tx: PayloadOf<'drill/end'>): Outcome 
   if (isDrillOver(drill)) return done({ state: drill.state });
   const { state, reason } = drillVerdict(terms, drill, drillFacts(context, contract));
   if (state !== 'open') return conclude(context, found, state, reason ?? 'givenUp');
-  return by === contract.customer
+  return tx.givenUp && by === contract.customer
     ? conclude(context, found, 'void', 'givenUp')
     : refuse('conflict', 'the provider still has time');
 }

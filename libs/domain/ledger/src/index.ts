@@ -1,4 +1,5 @@
 export * from './draft.ts';
+export { drillCounts } from './drills.ts';
 export * from './genesis.ts';
 export * from './invariants.ts';
 export * from './machine.ts';

@@ -45,7 +45,8 @@ export type CustomerDrillTurn =
   | { readonly turn: 'start'; readonly drill: number }
   /** The provider may not know of it yet. */
   | { readonly turn: 'tell'; readonly drill: number }
-  | { readonly turn: 'end'; readonly drill: number };
+  /** It is over by the ledger's rules; `givenUp`: we want it no more. */
+  | { readonly turn: 'end'; readonly drill: number; readonly givenUp: boolean };
 
 const REST: CustomerDrillTurn = { turn: 'wait', rest: true };
 /** While the contract waits for its first drill to be passed, the next one comes so soon. */
@@ -54,6 +55,12 @@ const AGAIN_BEFORE_READY_MS = 15_000;
 /** Phases in which nobody but the customer serves, and neither party is about to take over. */
 const CUSTOMER_DRILLS: ReadonlySet<string> = new Set(['arming', 'guarded', 'stated']);
 const PROVIDER_DRILLS: ReadonlySet<string> = new Set(['preparing', 'ready', 'stated']);
+
+/** Whether a party whose own machine stands there has time for drills. */
+export function hasTimeForDrills(role: 'customer' | 'provider', phase: string): boolean {
+  return (role === 'customer' ? CUSTOMER_DRILLS : PROVIDER_DRILLS).has(phase);
+}
+
 const READY: ReadonlySet<string> = new Set(['READY', 'READY_EXPOSED']);
 
 function isDue({ terms, ledger, secret, told }: CustomerDrillView): boolean {
@@ -73,16 +80,20 @@ function mayStart({ ledger, phase }: CustomerDrillView): boolean {
   return CUSTOMER_DRILLS.has(phase) && (life === 'VALIDATED' || READY.has(life));
 }
 
+function ofOpen({ terms, phase, ledger }: CustomerDrillView, drill: Drill): CustomerDrillTurn {
+  const { number } = drill;
+  if (drillVerdict(terms, drill, ledger).state !== 'open')
+    return { turn: 'end', drill: number, givenUp: false };
+  // Whoever does not guard any more wants no drill beside a takeover.
+  return CUSTOMER_DRILLS.has(phase)
+    ? { turn: 'tell', drill: number }
+    : { turn: 'end', drill: number, givenUp: true };
+}
+
 export function customerDrillTurn(view: CustomerDrillView): CustomerDrillTurn {
-  const { terms, phase, ledger } = view;
-  const { newest } = ledger;
-  if (terms.drills.perMonth === 0) return REST;
-  if (newest !== undefined && !isDrillOver(newest)) {
-    const { number: drill } = newest;
-    const open = drillVerdict(terms, newest, ledger).state === 'open';
-    // Whoever does not guard any more wants no drill beside a takeover.
-    return { turn: open && CUSTOMER_DRILLS.has(phase) ? 'tell' : 'end', drill };
-  }
+  const { newest } = view.ledger;
+  if (view.terms.drills.perMonth === 0) return REST;
+  if (newest !== undefined && !isDrillOver(newest)) return ofOpen(view, newest);
   if (!mayStart(view)) return REST;
   if (!view.delivered) return { turn: 'deliver' };
   return isDue(view) ? { turn: 'start', drill: (newest?.number ?? 0) + 1 } : REST;
@@ -109,16 +120,18 @@ export type ProviderDrillTurn =
   /** Nothing of any drill is to stay. */
   | { readonly turn: 'undo' };
 
-/** A takeover of the real thing comes before everything else: the drill is undone, and nothing waits for that. */
+/** The drill that we are to be in; none beside a takeover of the real thing, which comes before everything else. */
+function drillNow({ terms, phase, ledger, begun }: ProviderDrillView): Drill | undefined {
+  const { newest } = ledger;
+  if (newest === undefined || isDrillOver(newest) || !PROVIDER_DRILLS.has(phase)) return undefined;
+  const other = begun !== 0 && begun !== newest.number;
+  return other || drillVerdict(terms, newest, ledger).state !== 'open' ? undefined : newest;
+}
+
+/** What is left of a drill goes, and nothing waits for that. */
 export function providerDrillTurn(view: ProviderDrillView): ProviderDrillTurn {
-  const { terms, phase, ledger, begun } = view;
-  const { newest: drill } = ledger;
-  const goesOn =
-    drill !== undefined &&
-    !isDrillOver(drill) &&
-    PROVIDER_DRILLS.has(phase) &&
-    drillVerdict(terms, drill, ledger).state === 'open';
-  if (!goesOn || (begun !== 0 && begun !== drill.number)) return { turn: begun === 0 ? 'wait' : 'undo' };
+  const drill = drillNow(view);
+  if (drill === undefined) return { turn: view.begun === 0 ? 'wait' : 'undo' };
   if (view.service === 'none') return { turn: 'prepare', drill };
   if (drill.state === 'asked') return { turn: 'open', drill };
   if (!view.keysOpen) return { turn: 'gather', drill };

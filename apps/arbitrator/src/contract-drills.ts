@@ -1,0 +1,138 @@
+import { z } from 'zod';
+import type { HttpRim, Log } from '@antirio/host';
+import { AntirioError, type Identity } from '@antirio/kernel';
+import type { Standing } from '@antirio/service-contract';
+import type { ContractStore, StoredContract } from './contract-store.ts';
+import { drillCustomer } from './drill-customer.ts';
+import { driveDrills, type DrillDriver, type DrillsView } from './drill-driver.ts';
+import { drillKeysFor, drillTermsOf } from './drill-keys.ts';
+import { drillPackageName, drillProvider } from './drill-provider.ts';
+import { drillRooms } from './drill-rooms.ts';
+import type { LedgerClient } from './ledger-client.ts';
+import type { ArbitratorPorts } from './options.ts';
+import type { PartyRooms } from './party-rooms.ts';
+import { sealKeysFor } from './seal-keys.ts';
+import { checkPackage, keyPackage, type KeyPackage } from './sealed-keys.ts';
+
+/** The drills of all contracts of this edge that demand any. */
+export interface ContractDrills {
+  drive(contract: Standing): void;
+  /** A drill as soon as may be. @throws AntirioError conflict, forbidden */
+  tell(contractId: string): void;
+  /** The customer says that there is one. */
+  heard(contractId: string): void;
+  keep(given: KeyPackage, contractId: string): void;
+  view(contractId: string): DrillsView | undefined;
+  /** The contract is over. */
+  leave(contractId: string): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface ContractDrillsPorts {
+  readonly ports: ArbitratorPorts;
+  readonly store: ContractStore;
+  readonly ledger: LedgerClient;
+  readonly rooms: PartyRooms;
+  /** The customer's own service, as its file describes it. */
+  readonly service: () => Readonly<Record<string, unknown>>;
+  readonly ownKeyVersion: () => { readonly keyVersion?: number };
+}
+
+interface Running extends DrillDriver {
+  readonly tell?: () => void;
+}
+
+export function createContractDrills(given: ContractDrillsPorts): ContractDrills {
+  const { ports, store, ledger, rooms } = given;
+  const { identity, random, peers, clock } = ports;
+  const running = new Map<string, Running>();
+
+  const customerSide = ({ terms }: Standing) => {
+    const keyPorts = {
+      ...{ store, identity, random, service: given.service },
+      sealKeysOf: (edges: Parameters<typeof sealKeysFor>[1]) => sealKeysFor(ledger, edges),
+    };
+    const keys = () => drillKeysFor(keyPorts, terms, given.ownKeyVersion().keyVersion ?? 1);
+    return drillCustomer({ terms, peers, ledger, store, random, keys });
+  };
+  const providerSide = ({ terms }: Standing, log: Log) =>
+    drillProvider({
+      ...{ terms, identity, clock, log, peers, ledger, store, rooms },
+      drills: drillRooms(peers, terms),
+    });
+
+  const start = (contract: Standing): Running => {
+    const { terms, role } = contract;
+    const log = ports.log.child({ contract: terms.contractId, role });
+    const phase = (): string => contract.phase().at;
+    const common = { terms, role, clock, log, store, ledger, phase };
+    if (role === 'provider') return driveDrills({ ...common, side: providerSide(contract, log) });
+    const side = customerSide(contract);
+    return { ...driveDrills({ ...common, side }), tell: () => side.tell() };
+  };
+  return {
+    drive(contract) {
+      const { contractId, drills } = contract.terms;
+      if (drills.perMonth > 0 && !running.has(contractId)) running.set(contractId, start(contract));
+    },
+    tell(contractId) {
+      const one = running.get(contractId);
+      if (one === undefined) throw new AntirioError('forbidden', 'the terms of this contract know no drills');
+      if (one.tell === undefined) throw new AntirioError('conflict', 'the customer asks for drills');
+      one.tell();
+      one.poke();
+    },
+    heard: (contractId) => running.get(contractId)?.poke(),
+    keep(kept, contractId) {
+      store.putDocument(contractId, drillPackageName(kept.keyVersion), kept);
+    },
+    view: (contractId) => running.get(contractId)?.view(),
+    async leave(contractId) {
+      const one = running.get(contractId);
+      running.delete(contractId);
+      await one?.finish();
+    },
+    async stop() {
+      await Promise.all([...running.values()].map((one) => one.stop()));
+      running.clear();
+    },
+  };
+}
+
+const idParam = z.object({ id: z.uuid() });
+const drillNotice = z.strictObject({ drill: z.int().min(1) });
+
+/** What a customer says to its provider of drills. */
+export function addDrillRoutes(
+  rim: HttpRim,
+  ports: {
+    readonly identity: Identity;
+    readonly drills: ContractDrills;
+    /** @throws AntirioError forbidden where the asker is not the contract's customer, or we not its provider */
+    readonly fromCustomer: (
+      contractId: string,
+      request: { get(name: string): string | undefined },
+    ) => StoredContract;
+  },
+): void {
+  const { identity, drills, fromCustomer } = ports;
+  const base = '/arbitrator/v1/contract/:id';
+  const keys = { summary: 'sealed drill keys', params: idParam, body: keyPackage };
+  rim.route('post', `${base}/drill-keys`, keys, ({ params, body, request }) => {
+    const { terms } = fromCustomer(params.id, request);
+    checkPackage(identity, drillTermsOf(terms), body);
+    drills.keep(body, params.id);
+    return { keyVersion: body.keyVersion };
+  });
+  const notice = {
+    summary: 'there is a drill on the ledger',
+    params: idParam,
+    body: drillNotice,
+    status: 202,
+  };
+  rim.route('post', `${base}/drill`, notice, ({ params, body, request }) => {
+    fromCustomer(params.id, request);
+    drills.heard(params.id);
+    return { drill: body.drill };
+  });
+}

@@ -1,0 +1,110 @@
+import { z } from 'zod';
+import { AntirioError, type EdgeId, type Random } from '@antirio/kernel';
+import {
+  customerDrillTurn,
+  deliverNext,
+  drillAnswerHash,
+  edgeId,
+  nothingDelivered,
+  wasDelivered,
+  type ContractTerms,
+  type DrillLedger,
+  type KeyDelivery,
+} from '@antirio/service-contract';
+import type { HttpPeer } from '@antirio/host';
+import type { ContractStore } from './contract-store.ts';
+import { makeDrillFrames, type DrillKeys } from './drill-keys.ts';
+import type { DrillSide } from './drill-driver.ts';
+import type { LedgerClient } from './ledger-client.ts';
+import { neighbourCall } from './peers.ts';
+
+export interface DrillCustomerPorts {
+  readonly terms: ContractTerms;
+  readonly peers: Readonly<Record<string, HttpPeer>>;
+  readonly ledger: Pick<LedgerClient, 'submit'>;
+  readonly store: Pick<ContractStore, 'document' | 'putDocument'>;
+  readonly random: Random;
+  /** With the version of the keys in our files. */
+  readonly keys: () => Promise<DrillKeys>;
+}
+
+const DELIVERED = 'drillDelivered';
+const edges = z.array(edgeId);
+const kept = z.object({ keyVersion: z.int().optional(), sharesWith: edges, withProvider: z.boolean() });
+
+/** The customer's half: it delivers the drill keys, starts drills when they are due, and ends those that came to nothing. */
+export function drillCustomer(ports: DrillCustomerPorts): DrillSide & { tell(): void } {
+  const { terms, peers, ledger, store, random } = ports;
+  const { contractId, provider, central } = terms;
+  let told = false;
+
+  const deliveryOf = (keyVersion: number): KeyDelivery => {
+    const known = kept.safeParse(store.document(contractId, DELIVERED));
+    const same = known.success && known.data.keyVersion === keyVersion;
+    return same ? known.data : { ...nothingDelivered, keyVersion };
+  };
+  const send = async ({ divided }: DrillKeys, to: EdgeId, holder: EdgeId | undefined): Promise<void> => {
+    const share = divided.forHolders.find((one) => one.holder === holder)?.delivery;
+    const [path, json] =
+      holder === undefined
+        ? [`contract/${contractId}/drill-keys`, divided.forProvider]
+        : [`escrow/${contractId}/drill-share`, share];
+    const peer = to === central ? 'central' : to;
+    const call = { method: 'POST' as const, path: `/arbitrator/v1/${path}`, json };
+    await neighbourCall(peers, peer, 'arbitrator', call);
+  };
+  /** A share with every holder first, then the package, as with the real keys. */
+  const deliver = async (keys: DrillKeys): Promise<void> => {
+    const { keyVersion } = keys.divided;
+    for (const { to, call } of deliverNext(terms, deliveryOf(keyVersion), true)) {
+      const holder = 'holder' in call.args ? call.args.holder : undefined;
+      await send(keys, to, holder);
+      store.putDocument(contractId, DELIVERED, wasDelivered(deliveryOf(keyVersion), holder, { keyVersion }));
+    }
+  };
+  const start = async ({ session, divided }: DrillKeys, drill: number): Promise<void> => {
+    const { frames, answer } = makeDrillFrames(session, terms, drill, random);
+    const { keyVersion } = divided;
+    const hash = drillAnswerHash(answer);
+    await ledger.submit({ type: 'drill/start', contractId, drill, keyVersion, frames, answer: hash });
+    told = false;
+  };
+  const inform = async (drill: number): Promise<void> => {
+    const path = `/arbitrator/v1/contract/${contractId}/drill`;
+    await neighbourCall(peers, provider, 'arbitrator', { method: 'POST', path, json: { drill } });
+  };
+
+  return {
+    tell() {
+      told = true;
+    },
+    async advance(phase: string, known: DrillLedger) {
+      const keys = await ports.keys();
+      const { withProvider } = deliveryOf(keys.divided.keyVersion);
+      const view = { terms, phase, ledger: known, delivered: withProvider, secret: keys.secret, told };
+      const next = customerDrillTurn(view);
+      switch (next.turn) {
+        case 'wait':
+          return false;
+        case 'deliver':
+          await deliver(keys);
+          return true;
+        case 'start':
+          await start(keys, next.drill);
+          await inform(next.drill);
+          return true;
+        case 'tell':
+          await inform(next.drill);
+          return true;
+        case 'end': {
+          const { drill, givenUp } = next;
+          await ledger.submit({ type: 'drill/end', contractId, drill, givenUp });
+          return true;
+        }
+        default:
+          throw new AntirioError('internal', 'a turn that is none');
+      }
+    },
+    finish: () => Promise.resolve(true),
+  };
+}

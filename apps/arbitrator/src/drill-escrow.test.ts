@@ -1,0 +1,186 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { silentLog, systemRandom } from '@antirio/host';
+import { parseEdgeId } from '@antirio/kernel';
+import { createSessionCipher, parseDataFrame } from '@antirio/lorawan';
+import { contractTerms, drillIdOf, type Drill } from '@antirio/service-contract';
+import { createDrillEscrow, type DrillEscrow } from './drill-escrow.ts';
+import { drillKeysFor, drillTermsOf, makeDrillFrames, type DrillKeys } from './drill-keys.ts';
+import {
+  central,
+  contractId,
+  customer,
+  provider,
+  sealKeyOf,
+  terms as plain,
+  witness,
+} from './escrow.fixture.ts';
+import { openEscrowStore, type EscrowStore } from './escrow-store.ts';
+import type { LedgerClient } from './ledger-client.ts';
+import { checkPackage, divideKeys, openKeys, type DividedKeys } from './sealed-keys.ts';
+
+const terms = contractTerms.parse({
+  ...plain,
+  confidentiality: 'process',
+  drills: { perMonth: 1, maxMs: 10_000 },
+});
+const REAL = {
+  keyVersion: 1,
+  sessions: [
+    { devEui: '00000000000000aa', devAddr: '0000000a', nwkSKey: '11'.repeat(16), appSKey: '22'.repeat(16) },
+  ],
+};
+
+let folder = '';
+let documents: Map<string, unknown>;
+let state: Map<string, unknown>;
+let submitted: unknown[];
+let keys: DrillKeys;
+let real: DividedKeys;
+let store: EscrowStore;
+let escrow: DrillEscrow;
+
+const ledger = {
+  read: async (key: string) => state.get(key),
+  fetch: async (key: string) => state.get(key),
+  time: async () => 1000,
+  sealKeyOf: async (edge: string) => sealKeyOf(parseEdgeId(edge)),
+  submit: async (payload: unknown) => submitted.push(payload),
+} as unknown as LedgerClient;
+
+const makeKeys = (): Promise<DrillKeys> =>
+  drillKeysFor(
+    {
+      store: {
+        document: (_id, name) => documents.get(name),
+        putDocument: (_id, name, value) => void documents.set(name, structuredClone(value)),
+      },
+      identity: customer,
+      random: systemRandom,
+      service: () => ({ serviceName: 'lora', devices: [{ devEui: '00000000000000aa' }] }),
+      sealKeysOf: async () => sealKeyOf,
+    },
+    terms,
+    1,
+  );
+const mine = ({ forHolders }: DividedKeys) => {
+  const found = forHolders.find(({ holder }) => holder === witness.edgeId)?.delivery;
+  if (found === undefined) throw new TypeError('no share');
+  return found;
+};
+function putDrill(change: Partial<Drill> = {}): void {
+  const drill = {
+    number: 1,
+    state: 'opened',
+    keyVersion: 1,
+    askedAt: 500,
+    openedAt: 600,
+    epoch: 1,
+    openings: 0,
+  };
+  state.set(`drill/${contractId}/000000000001`, { ...drill, releases: {}, ...change });
+}
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'drill-escrow-'));
+  documents = new Map();
+  submitted = [];
+  state = new Map<string, unknown>([
+    [`terms/${contractId}`, { terms, signatures: {} }],
+    [`set/${terms.set.setId}`, { epoch: 1 }],
+    [
+      `contract/${contractId}`,
+      {
+        ...{ life: { state: 'READY' }, openings: 0, validatedAt: 0 },
+        drills: { started: 1, passed: 0, failed: 0, void: 0, month: 0, thisMonth: 1, judged: 0 },
+      },
+    ],
+  ]);
+  store = openEscrowStore(join(folder, 'escrow.db'));
+  escrow = createDrillEscrow({ identity: witness, ledger, store, log: silentLog });
+  keys = await makeKeys();
+  real = await divideKeys(customer, terms, {}, REAL, sealKeyOf, systemRandom);
+  store.put(contractId, 1, mine(real));
+});
+afterEach(() => {
+  store.close();
+  rmSync(folder, { recursive: true });
+});
+
+describe('a holder of drill keys', () => {
+  test('keeps what the customer signed for drills, and none of the contract’s own', async () => {
+    const share = mine(keys.divided);
+    await expect(escrow.keep(provider.edgeId, contractId, share)).rejects.toMatchObject({
+      code: 'forbidden',
+    });
+    await expect(escrow.keep(customer.edgeId, contractId, mine(real))).rejects.toMatchObject({
+      code: 'invalidInput',
+    });
+    expect(await escrow.keep(customer.edgeId, contractId, share)).toEqual({ keyVersion: 1 });
+  });
+
+  test('gives its share for a drill that the ledger has open, and says so there first; what it gives opens the drill alone', async () => {
+    await escrow.keep(customer.edgeId, contractId, mine(keys.divided));
+    expect(await escrow.release(provider.edgeId, contractId, 1)).toEqual({ refused: 'noDrill' });
+    putDrill({ state: 'asked' });
+    expect(await escrow.release(provider.edgeId, contractId, 1)).toEqual({ refused: 'drillOver' });
+    putDrill();
+    expect(await escrow.release(customer.edgeId, contractId, 1)).toEqual({ refused: 'notProvider' });
+    expect(await escrow.release(provider.edgeId, contractId, 2)).toEqual({ refused: 'olderDrill' });
+    expect(submitted).toEqual([]);
+    const answer = await escrow.release(provider.edgeId, contractId, 1);
+    expect(submitted).toEqual([{ type: 'drill/release', contractId, drill: 1 }]);
+    if (!('share' in answer)) throw new TypeError('no share');
+    const theirs = createDrillEscrow({ identity: central, ledger, store, log: silentLog });
+    const other = keys.divided.forHolders.find(({ holder }) => holder === central.edgeId)?.delivery;
+    if (other === undefined) throw new TypeError('no share');
+    store.put(contractId, 1, other);
+    await theirs.keep(customer.edgeId, contractId, other);
+    const second = await theirs.release(provider.edgeId, contractId, 1);
+    if (!('share' in second)) throw new TypeError('no share');
+    const shares = [
+      { holder: parseEdgeId(witness.edgeId), box: answer.share.box },
+      { holder: parseEdgeId(central.edgeId), box: second.share.box },
+    ];
+    const opened = await openKeys(provider, keys.divided.forProvider, shares);
+    expect(opened.sessions).toEqual([keys.session]);
+    await expect(openKeys(provider, real.forProvider, shares)).rejects.toMatchObject({ code: 'corrupt' });
+    expect(JSON.stringify(opened)).not.toContain('11'.repeat(16));
+  });
+});
+
+describe('drill keys', () => {
+  test('are made once for each version, under the drill’s own name, for a silent service of one sensor', async () => {
+    expect(await makeKeys()).toEqual(keys);
+    const { forProvider } = keys.divided;
+    expect(forProvider.contractId).toBe(drillIdOf(contractId));
+    expect(() => checkPackage(provider, drillTermsOf(terms), forProvider)).not.toThrow();
+    expect(() => checkPackage(provider, terms, forProvider)).toThrow();
+    expect(forProvider.service).toMatchObject({
+      ...{ sendDownlinks: false, answerUplinks: false },
+      devices: [{ devEui: keys.session.devEui, devAddr: keys.session.devAddr, codec: 'raw' }],
+    });
+    const { devAddr } = keys.session;
+    expect(Number.parseInt(devAddr.slice(0, 2), 16)).toBeLessThan(4);
+    expect(
+      [...documents.values()].every((kept) => !JSON.stringify(kept).includes(keys.session.nwkSKey)),
+    ).toBe(true);
+  });
+
+  test.each(['process', 'forward'] as const)('make frames of which one is forged (%s)', (confidentiality) => {
+    const { frames, answer } = makeDrillFrames(keys.session, { confidentiality }, 3, systemRandom);
+    const { nwkSKey, appSKey } = keys.session;
+    const cipher = createSessionCipher({
+      nwkSKey: Buffer.from(nwkSKey, 'hex'),
+      appSKey: Buffer.from(appSKey, 'hex'),
+    });
+    const parsed = frames.map((hex) => parseDataFrame(Buffer.from(hex, 'hex')));
+    const genuine = parsed.filter((frame) => cipher.verifies(frame, frame.fcnt16));
+    expect([frames.length, genuine.length]).toEqual([5, 4]);
+    const clear = genuine.map((frame) => Buffer.from(cipher.decrypt(frame, frame.fcnt16)).toString('hex'));
+    const sealed = genuine.map((frame) => Buffer.from(frame.frmPayload).toString('hex'));
+    expect(answer.payloads).toEqual(confidentiality === 'process' ? clear : sealed);
+  });
+});
