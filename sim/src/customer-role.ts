@@ -205,8 +205,9 @@ export function customerRole(links: PartyLinks, options: CustomerOptions): Role 
       });
     },
     observe(rooms) {
-      if (filler !== undefined)
-        rooms.party.post({ type: 'observed', observed: { source: filler.status(), storeOk: true } });
+      if (filler === undefined) return;
+      const load = { cpuPermille: disk.busy ? 990 : 300 };
+      rooms.party.post({ type: 'observed', observed: { source: filler.status(), storeOk: true, load } });
     },
     execute(effect, rooms) {
       switch (effect.type) {

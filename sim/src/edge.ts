@@ -48,6 +48,8 @@ export interface EdgeDisk {
   keysGiven: boolean;
   /** It hears no gateway and no other ring. */
   deaf: boolean;
+  /** It has more to do than it can. */
+  busy: boolean;
   /** An operator lets nothing happen by itself. */
   held: boolean;
 }
@@ -60,6 +62,7 @@ export function emptyDisk(): EdgeDisk {
     coreData: new Map(),
     keysGiven: false,
     deaf: false,
+    busy: false,
     held: false,
   };
 }

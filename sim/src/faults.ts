@@ -68,6 +68,7 @@ export function heal(ports: FaultPorts): void {
     hosts[name].start();
   }
   ports.A.disk.deaf = false;
+  ports.A.disk.busy = false;
   for (const edge of [ports.A, ...ports.providers.values()]) hold(edge, false);
   comeHome(ports);
   onChange();
@@ -188,6 +189,12 @@ export function scheduleFaults(ports: FaultPorts, scenario: Scenario): void {
           ports.A.disk.deaf = false;
         });
         return;
+      case 'busy':
+        ports.A.disk.busy = true;
+        during(fault.forMs, () => {
+          ports.A.disk.busy = false;
+        });
+        return;
       case 'hold':
         hold(edgeOf(fault.node), true);
         during(fault.forMs, () => {
@@ -259,6 +266,7 @@ function describe(fault: Harm): string {
     case 'planned':
     case 'lastGasp':
     case 'deaf':
+    case 'busy':
       return `FAULT ${fault.kind} of A for ${Math.round(fault.forMs)} ms`;
     default:
       return `FAULT ${fault.kind} ${fault.node} for ${Math.round(fault.forMs)} ms`;

@@ -1,4 +1,4 @@
-import { drawActivation, keepsTime } from './activation.ts';
+import { drawActivation, drawBusy, keepsTime } from './activation.ts';
 import { drawBackups, oneOldDisk } from './backups.ts';
 import { contractTerms, type ContractTerms } from '@antirio/service-contract';
 import { holderIds, identities } from './identities.ts';
@@ -79,6 +79,8 @@ export type Harm =
   | { readonly kind: 'lastGasp'; readonly inMs: number; readonly forMs: number }
   /** The customer lives, and takes nothing in. */
   | { readonly kind: 'deaf'; readonly forMs: number }
+  /** The customer has more to do than it can. */
+  | { readonly kind: 'busy'; readonly forMs: number }
   /** An operator holds an edge: nothing is taken over, or comes back, by itself. */
   | { readonly kind: 'hold'; readonly node: EdgeName; readonly forMs: number }
   /** The centre starts again with an old backup of its counter blocks. */
@@ -414,6 +416,7 @@ export function drawScenario(seed: number): Scenario {
       ...drawFaults(dice, activeMs, opening === 'autonomous'),
       ...drawOperator(rollDice(seed, 'operator'), activeMs),
       ...drawBackups(rollDice(seed, 'backups'), activeMs),
+      ...drawBusy(rollDice(seed, 'busy'), activation, activeMs),
     ]).filter((fault) => keepsTime(activation, fault)),
     healAt: activeMs + 1000,
     silenceAt: activeMs + QUIET_MS - SILENCE_MS,

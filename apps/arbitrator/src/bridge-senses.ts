@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { callJson, parseInput, type HttpPeer } from '@antirio/host';
-import type { Observed } from '@antirio/service-contract';
+import type { Load, Observed } from '@antirio/service-contract';
 
 const readiness = z.looseObject({
   checks: z.looseObject({ store: z.looseObject({ ok: z.boolean() }).optional() }),
@@ -43,5 +43,17 @@ export async function senseBridge(bridge: HttpPeer): Promise<Pick<Observed, 'sto
     return { storeOk, gateways };
   } catch {
     return { storeOk: true };
+  }
+}
+
+const ownRing = z.looseObject({ next: z.int(), acknowledged: z.int() });
+
+/** How many frames the bridge has acknowledged to gateways that the device service has not stored yet. */
+export async function senseQueue(bridge: HttpPeer): Promise<Pick<Load, 'queue'>> {
+  try {
+    const { next, acknowledged } = parseInput(ownRing, await callJson(bridge, { path: '/api/v3/ring/own' }));
+    return { queue: Math.max(0, next - 1 - acknowledged) };
+  } catch {
+    return {};
   }
 }

@@ -9,7 +9,8 @@ import {
   type Observed,
   type ProtectedDevice,
 } from '@antirio/service-contract';
-import { senseBridge } from './bridge-senses.ts';
+import { senseBridge, senseQueue } from './bridge-senses.ts';
+import { createLoadMeter } from './machine-load.ts';
 import { peerNamed } from './peers.ts';
 import type { KeptPackage, Secrets } from './sealed-keys.ts';
 
@@ -50,8 +51,8 @@ export interface PartyRooms {
   ): Promise<void>;
   /** Highest FCntDown used, by DevEUI. */
   counters(terms: ContractTerms): Promise<DownCounters>;
-  /** Whether the bridge can write down what it hears, and its gateways; an unanswered question says nothing against it. */
-  senses(): Promise<Pick<Observed, 'storeOk' | 'gateways'>>;
+  /** Whether the bridge can write down what it hears, its gateways, and how much there is to do; an unanswered question says nothing against it. */
+  senses(): Promise<Pick<Observed, 'storeOk' | 'gateways' | 'load'>>;
   /** The contract's ring, made where it is not there yet; it takes over the trial's. */
   ring(terms: ContractTerms): Promise<{ readonly from: number; readonly next: number }>;
   ringRoot(ringId: string, through: number): Promise<{ readonly root: string; readonly count: number }>;
@@ -136,7 +137,8 @@ export function partyRooms(
   const migration = peerNamed(peers, 'migration');
   const lastPut = new Map<string, string>();
   let sensedAt = -Infinity;
-  let sensed: Pick<Observed, 'storeOk' | 'gateways'> = {};
+  let sensed: Pick<Observed, 'storeOk' | 'gateways' | 'load'> = {};
+  const measure = createLoadMeter();
 
   const seen = async (contractId: string): Promise<ServiceStatus | undefined> => {
     const status = await ifThere(callJson(orchestrator, { path: `/orchestrator/v1/service/${contractId}` }));
@@ -212,7 +214,8 @@ export function partyRooms(
     async senses() {
       if (monotonicToWall() - sensedAt >= SENSES_EVERY_MS) {
         sensedAt = monotonicToWall();
-        sensed = await senseBridge(bridge);
+        const queue = await senseQueue(bridge);
+        sensed = { ...(await senseBridge(bridge)), load: { ...measure(), ...queue } };
       }
       return sensed;
     },

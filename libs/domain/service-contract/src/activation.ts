@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { overloadTerms } from './overload.ts';
 import { scheduleWindow } from './schedule.ts';
 import type { YieldCause } from './yield-word.ts';
 
@@ -19,6 +20,7 @@ export const activationTerms = z
   .strictObject({
     events: z.array(activationEvent).min(1).max(4).default(['offline']),
     windows: z.array(scheduleWindow).max(MOST_WINDOWS).default([]),
+    overload: overloadTerms.optional(),
     /** So many takeovers P pays for, all together: the contract is settled after the last, or at its end. */
     takeovers: z.int().min(1).max(10_000).default(1),
   })
@@ -26,6 +28,10 @@ export const activationTerms = z
   .refine(
     ({ events, windows }) => events.includes('schedule') === windows.length > 0,
     'windows are for `schedule`, which needs one',
+  )
+  .refine(
+    ({ events, overload }) => events.includes('overload') === (overload !== undefined),
+    'thresholds are for `overload`, which needs one',
   );
 export type ActivationTerms = z.output<typeof activationTerms>;
 

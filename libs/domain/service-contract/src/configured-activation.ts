@@ -1,6 +1,7 @@
 import { AntirioError } from '@antirio/kernel';
 import { z } from 'zod';
 import { MOST_WINDOWS, activationEvent, activationTerms, type ActivationTerms } from './activation.ts';
+import { overloadTerms, type OverloadTerms } from './overload.ts';
 import { scheduleWindow, type ScheduleWindow } from './schedule.ts';
 
 /** What of a configuration.json (thesis, Fig. 3.13 and Algorithm 2) becomes terms of a contract, and the other way. */
@@ -31,6 +32,7 @@ const eventConditions = z.looseObject({
     .regex(/^[1-9]\d{0,5}$/)
     .optional(),
   windows: z.array(scheduleWindow).max(MOST_WINDOWS).optional(),
+  overload: overloadTerms.optional(),
   takeovers: z
     .union([z.int(), z.string().regex(/^[1-9]\d{0,4}$/)])
     .transform(Number)
@@ -49,8 +51,8 @@ export const configuredActivation = z
     event: eventConditions.prefault({}),
   })
   .transform(({ activationEvent: events, event }, context): ConfiguredActivation => {
-    const { interval, windows, takeovers } = event;
-    const parsed = activationTerms.safeParse({ events, windows, takeovers });
+    const { interval, windows, takeovers, overload } = event;
+    const parsed = activationTerms.safeParse({ events, windows, takeovers, overload });
     if (!parsed.success) {
       for (const { message } of parsed.error.issues) context.addIssue({ code: 'custom', message });
       return z.NEVER;
@@ -76,12 +78,17 @@ export function activationIn(configuration: unknown): ConfiguredActivation {
 }
 
 /** The same in the words of a configuration.json: read again, they are the same terms. */
-export function eventFieldsOf({ events, windows, takeovers }: ActivationTerms): {
+export function eventFieldsOf({ events, windows, takeovers, overload }: ActivationTerms): {
   readonly activationEvent: string;
-  readonly event: { readonly windows?: readonly ScheduleWindow[]; readonly takeovers: string };
+  readonly event: {
+    readonly windows?: readonly ScheduleWindow[];
+    readonly overload?: OverloadTerms;
+    readonly takeovers: string;
+  };
 } {
   const when = windows.length === 0 ? {} : { windows };
-  return { activationEvent: events.join(','), event: { ...when, takeovers: String(takeovers) } };
+  const much = overload === undefined ? {} : { overload };
+  return { activationEvent: events.join(','), event: { ...when, ...much, takeovers: String(takeovers) } };
 }
 
 /** Beats and how many of them may be missed. */

@@ -2,6 +2,7 @@ import type { EdgeId } from '@antirio/kernel';
 import type { CustomerPhase, CustomerState, Step } from './customer-state.ts';
 import { call, enter } from './step.ts';
 import { isWindowOver } from './customer-schedule.ts';
+import { isCalm } from './overload.ts';
 import { PROVIDER_SILENT_MS, guardsAgain, waitsOf } from './customer-yield.ts';
 import { backoffMs } from './flapping.ts';
 import { MAX_DOWNLINK_LEAD_MS, surelyPassed } from './lease.ts';
@@ -36,6 +37,8 @@ function isWaitOver(state: CustomerState, now: number): boolean {
       return observed.storeOk === true;
     case 'window':
       return isWindowOver(state, now);
+    case 'calm':
+      return isCalm(state, now);
     default:
       return false;
   }

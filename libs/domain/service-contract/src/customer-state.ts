@@ -5,6 +5,7 @@ import type { ContractRecord, DownCounters } from './messages.ts';
 import { actUnder, createActing, type Acting, type Observed } from './party.ts';
 import type { LedgerClock } from './customer-schedule.ts';
 import { keenSenses, type Senses } from './deaf.ts';
+import { unstrained, type Strain } from './overload.ts';
 import type { HandbackStatement } from './statement.ts';
 import type { StepOf } from './step.ts';
 import type { ContractTerms } from './terms.ts';
@@ -86,6 +87,7 @@ export interface CustomerState {
   readonly ledgerClock: LedgerClock | undefined;
   /** Until then, by the ledger's time, no window counts: an operator has taken the service back. Forgotten at a restart. */
   readonly windowEnded: number;
+  readonly strain: Strain;
 }
 
 export type Step = StepOf<CustomerState>;
@@ -163,6 +165,7 @@ export function createCustomer(
     renewal: undefined,
     ledgerClock: undefined,
     windowEnded: -Infinity,
+    strain: unstrained,
   };
 }
 

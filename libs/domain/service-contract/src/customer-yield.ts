@@ -62,7 +62,8 @@ function onYieldAsked(
   if (now - state.providerHeardAt > PROVIDER_SILENT_MS) return [state, []];
   const next = { ...state, forced: false, yielding: notYielding(now) };
   const { epoch, cause } = word.body;
-  return enter(next, { at: 'yielding', epoch, word }, 'yielding', { epoch, cause });
+  const why = cause === 'overload' ? { load: state.observed.load } : {};
+  return enter(next, { at: 'yielding', epoch, word }, 'yielding', { epoch, cause, ...why });
 }
 
 /** We act until the provider says that it reads; only who ends anyway gives up unread. */

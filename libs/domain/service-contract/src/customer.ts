@@ -17,6 +17,7 @@ import { clockOf, whenScheduled } from './customer-schedule.ts';
 import { onReleaseKnown, onTold, onYieldAnswer, whenYielded, whileYielding } from './customer-yield.ts';
 import { deliver, onDelivered, renewKeys } from './key-renewal.ts';
 import { countFailures } from './flapping.ts';
+import { feel, whenOverloaded } from './overload.ts';
 import { gatewaysDue, onDeafClaim, sense, whileGuarded } from './deaf.ts';
 import { mayAct } from './lease.ts';
 import {
@@ -134,7 +135,8 @@ type PhaseTick = (state: CustomerState, now: number) => Step;
 const standGuard: PhaseTick = (state, now) => {
   const taken = chain(takeFromOther(state, now), (one) => renewKeys(one, now));
   const sensed = chain(taken, (one) => whileGuarded(one, now));
-  return chain(sensed, (one) => whenScheduled(one, now));
+  const strained = chain(sensed, (one) => whenOverloaded(one, now));
+  return chain(strained, (one) => whenScheduled(one, now));
 };
 
 const byPhase: { readonly [P in CustomerPhase['at']]: PhaseTick } = {
@@ -184,7 +186,8 @@ const byPhase: { readonly [P in CustomerPhase['at']]: PhaseTick } = {
 
 function onObserved(state: CustomerState, observed: Observed, now: number): CustomerState {
   const senses = sense(state.senses, observed, now);
-  return { ...state, senses, observed: { ...state.observed, ...observed } };
+  const strain = feel(state, observed, now);
+  return { ...state, senses, strain, observed: { ...state.observed, ...observed } };
 }
 
 function onDatagram(state: CustomerState, from: EdgeId, datagram: Datagram, now: number): Step {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { CustomerState, Step } from './customer-state.ts';
 import { mayAct } from './lease.ts';
 import type { ContractTerms } from './terms.ts';
-import { isPlanned } from './yield-word.ts';
+import { isNoFailure } from './yield-word.ts';
 
 /**
  * A customer that fails again and again leaves its sensors with its provider for longer each time. Taking over knows no such
@@ -40,11 +40,11 @@ export function backoffLeftMs({ phase, flaps, stableSince, terms }: CustomerStat
   return Math.max(0, Math.ceil(stableSince + backoffMs(terms, flaps.failures) - now));
 }
 
-/** Another has the epoch, and no operator planned it so. */
+/** Another has the epoch, and neither an operator nor the contract wanted it so. */
 function hasFailed(before: CustomerState, { phase, elsewhere }: CustomerState): boolean {
   const had = before.phase.at !== 'recovering' && before.elsewhere === undefined;
   const lost = phase.at === 'recovering' || elsewhere !== undefined;
-  const planned = 'word' in before.phase && isPlanned(before.phase.word);
+  const planned = 'word' in before.phase && isNoFailure(before.phase.word);
   return had && lost && !planned;
 }
 

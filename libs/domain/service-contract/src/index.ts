@@ -4,6 +4,7 @@ export * from './configured-activation.ts';
 export * from './schedule.ts';
 export * from './drill.ts';
 export * from './drill-turns.ts';
+export * from './overload.ts';
 export * from './escrow.ts';
 export * from './genuine.ts';
 export * from './key-delivery.ts';

@@ -20,6 +20,7 @@ import type {
   Reservation,
 } from './messages.ts';
 import type { GatewayAge } from './deaf.ts';
+import type { Load } from './overload.ts';
 import type { HandbackStatement } from './statement.ts';
 import type { ContractTerms } from './terms.ts';
 import type { SignedWord, YieldCause } from './yield-word.ts';
@@ -84,6 +85,8 @@ export interface Observed {
   readonly source?: { readonly pulledThrough: number; readonly caughtUp: boolean };
   readonly storeOk?: boolean;
   readonly gateways?: readonly GatewayAge[];
+  /** Of the customer's machine. */
+  readonly load?: Load;
   /** The version of the keys in the customer's files; of the package that the provider holds. */
   readonly keyVersion?: number;
 }

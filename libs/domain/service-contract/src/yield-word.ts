@@ -49,9 +49,9 @@ export const yieldTerms = z.strictObject({
 
 /**
  * What a customer waits for before it asks for its service back: an operator's word, its next start, a disk that takes writes again,
- * the end of the window.
+ * the end of the window, a load that has gone.
  */
-export type Waits = 'told' | 'start' | 'disk' | 'window';
+export type Waits = 'told' | 'start' | 'disk' | 'window' | 'calm';
 
 export function isPlanned({ body }: SignedWord): boolean {
   return body.cause === 'planned';
@@ -65,8 +65,13 @@ const waitsFor: { readonly [C in YieldCause]: Waits } = {
   disk: 'disk',
   deaf: 'start',
   schedule: 'window',
-  overload: 'start',
+  overload: 'calm',
 };
+
+/** Whether the customer's service moves because that was wanted, not because anything is about to fail. */
+export function isNoFailure(said: SignedWord): boolean {
+  return kindOfWord(said) !== 'lastGasp';
+}
 
 /** How the ledger names the kind of a word. */
 export function kindOfWord({ body }: SignedWord): 'planned' | 'lastGasp' | 'schedule' | 'overload' {
