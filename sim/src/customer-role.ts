@@ -232,6 +232,7 @@ export function customerRole(links: PartyLinks, options: CustomerOptions): Role 
         case 'giveUp':
           giveUp(rooms);
           return;
+        case 'failures':
         case 'openKeys':
         case 'sealOff':
           return;
