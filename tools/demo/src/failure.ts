@@ -32,53 +32,42 @@ function disturb(run: Run, party: PartyName, from: number): (until: number) => v
   return (until) => (open.until = until);
 }
 
+/** Brings it about at once, and says what ends it; that is over once the party answers again. */
+interface Stroke {
+  readonly strike: () => void | Promise<void>;
+  readonly mend: () => void | Promise<void>;
+  /** So long after its answer frames may still go unacknowledged, ms. */
+  readonly settlesMs?: number;
+}
+
+async function fail(run: Run, node: PartyNode, { strike, mend, settlesMs = 0 }: Stroke): Promise<Failure> {
+  const { now } = run.waiter;
+  const at = now();
+  const over = disturb(run, node.party, at);
+  await strike();
+  return {
+    at,
+    async end() {
+      await mend();
+      await node.answering(run.waiter, ANSWER_MS);
+      over(now() + settlesMs);
+    },
+  };
+}
+
 /** Kills a party's process as an operating system does. */
 export async function killParty(run: Run, node: PartyNode): Promise<Failure> {
-  const { now } = run.waiter;
-  const at = now();
-  run.kills.push({ party: node.party, at });
-  const over = disturb(run, node.party, at);
-  await node.kill();
-  return {
-    at,
-    async end() {
-      await node.start();
-      await node.answering(run.waiter, ANSWER_MS);
-      over(now());
-    },
-  };
+  run.kills.push({ party: node.party, at: run.waiter.now() });
+  return fail(run, node, { strike: () => node.kill(), mend: () => node.start() });
 }
 
-/** Ends a party's process as an operating system that shuts down does: what it says last comes before. */
+/** Ends a party's process as an operating system that shuts down does: what it says last comes before. It acknowledges until it has stopped. */
 export async function terminateParty(run: Run, node: PartyNode): Promise<Failure> {
-  const { now } = run.waiter;
-  const at = now();
-  await node.terminate();
-  // It acknowledged until it stopped, which was some time in between.
-  const over = disturb(run, node.party, at);
-  return {
-    at,
-    async end() {
-      await node.start();
-      await node.answering(run.waiter, ANSWER_MS);
-      over(now());
-    },
-  };
+  return fail(run, node, { strike: () => node.terminate(), mend: () => node.start() });
 }
 
-function freeze(run: ContractedRun, node: PartyNode): Failure {
-  const { now } = run.waiter;
-  const at = now();
-  const over = disturb(run, node.party, at);
-  node.freeze();
-  return {
-    at,
-    async end() {
-      node.thaw();
-      await node.answering(run.waiter, ANSWER_MS);
-      over(now());
-    },
-  };
+async function freeze(run: ContractedRun, node: PartyNode): Promise<Failure> {
+  return fail(run, node, { strike: () => node.freeze(), mend: () => node.thaw() });
 }
 
 async function partition(run: ContractedRun, node: PartyNode): Promise<Failure> {
@@ -123,23 +112,13 @@ function stepClock(run: ContractedRun, { folder }: PartyNode): Failure {
   return { at, end: async () => set(0) };
 }
 
-async function killBroker(run: ContractedRun, node: PartyNode): Promise<Failure> {
-  const { now } = run.waiter;
-  const at = now();
-  const over = disturb(run, node.party, at);
-  await node.killBroker();
-  return {
-    at,
-    async end() {
-      await node.startBroker();
-      await node.answering(run.waiter, ANSWER_MS);
-      over(now() + RECONNECT_MS);
-    },
-  };
-}
-
 /** Rooms join a broker again within this time. */
 const RECONNECT_MS = 5_000;
+
+async function killBroker(run: ContractedRun, node: PartyNode): Promise<Failure> {
+  const stroke = { strike: () => node.killBroker(), mend: () => node.startBroker() };
+  return fail(run, node, { ...stroke, settlesMs: RECONNECT_MS });
+}
 
 const FILLER = 'filler';
 const BLOCK_BYTES = 1 << 20;
@@ -164,21 +143,11 @@ function fillBy(target: number, block: Uint8Array): void {
 }
 
 /** The edge's small disk is full, as after a log that ran away. */
-function fillDisk(run: ContractedRun, node: PartyNode): Failure {
-  const { now } = run.waiter;
+async function fillDisk(run: ContractedRun, node: PartyNode): Promise<Failure> {
   // Its folder is a file system that only its own processes see.
   const filler = `/proc/${node.pid ?? 0}/root${node.folder}/${FILLER}`;
-  const at = now();
-  const over = disturb(run, node.party, at);
-  fill(filler);
-  return {
-    at,
-    async end() {
-      rmSync(filler, { force: true });
-      await node.answering(run.waiter, ANSWER_MS);
-      over(now() + RECONNECT_MS);
-    },
-  };
+  const stroke = { strike: () => fill(filler), mend: () => rmSync(filler, { force: true }) };
+  return fail(run, node, { ...stroke, settlesMs: RECONNECT_MS });
 }
 
 const CENTRAL_AWAY_MS = 6_000;
