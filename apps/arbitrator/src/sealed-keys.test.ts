@@ -114,6 +114,19 @@ describe('sealed keys', () => {
     expect((await openKeys(provider, relay.forProvider, null)).sessions).toEqual([]);
   });
 
+  test('keys of the service’s own go only to who may read', async () => {
+    const own = { ...all, values: { droneKey: '55'.repeat(32) } };
+    const opened = async (confidentiality: string): Promise<unknown> => {
+      const terms = termsWith({ confidentiality, opening: 'autonomous' });
+      const { forProvider } = await divide(terms, own);
+      expect(JSON.stringify(forProvider)).not.toContain('55'.repeat(32));
+      return (await openKeys(provider, forProvider, null)).values;
+    };
+    expect(await opened('process')).toEqual(own.values);
+    expect(await opened('forward')).toBeUndefined();
+    expect(await opened('relay')).toBeUndefined();
+  });
+
   test('autonomous: the provider holds the whole and no arbitrator is needed', async () => {
     const { forProvider, forHolders } = await divide(termsWith({ opening: 'autonomous' }));
     expect(forHolders).toEqual([]);

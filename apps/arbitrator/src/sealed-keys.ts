@@ -54,6 +54,8 @@ export const secrets = z.object({
   keyVersion: z.int().min(1).default(1),
   sessions: z.array(sessionKeys).max(100_000).default([]),
   forwarding: z.strictObject({ key: longKey }).optional(),
+  /** Keys of the service's own, for what is no LoRaWAN session. */
+  values: z.record(z.string().regex(/^[A-Za-z][A-Za-z0-9_]{0,63}$/), z.string().max(4096)).optional(),
 });
 export type Secrets = z.output<typeof secrets>;
 
@@ -115,6 +117,7 @@ export function secretsFor(terms: ContractTerms, all: Secrets): Secrets {
   return {
     keyVersion: all.keyVersion,
     sessions: terms.confidentiality === 'relay' ? [] : sessions,
+    ...(all.values === undefined || terms.confidentiality !== 'process' ? {} : { values: all.values }),
     ...(cloud === undefined ? {} : { forwarding: { key: contractForwardingKey(cloud.key, contractId) } }),
   };
 }

@@ -55,12 +55,13 @@ const giveUp = (demand: Demand, { clock, options }: CustomerParts, reason: strin
 function bidFor(demand: Demand, { options, clock }: CustomerParts, capacity: Bid['capacity']): Bid {
   const { policy, qualities } = options;
   const now = clock.now();
+  const { cells = qualities.cells } = demand.request;
   const excluded = demand.excluded.filter(({ until }) => until > now).map(({ edge }) => edge);
   return {
     side: 'bid',
     capacity,
     // What the customer is, is no measure of what a provider must be; where it is, and what would fail with it, is.
-    qualities: { ...qualities, cores: 1, uptimePermille: 0, batteryMinutes: 0 },
+    qualities: { ...qualities, cells, cores: 1, uptimePermille: 0, batteryMinutes: 0 },
     standby: policy.standby,
     confidentiality: policy.confidentiality,
     exclude: excluded,

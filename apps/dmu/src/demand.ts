@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { EdgeId } from '@antirio/kernel';
-import type { Capacity, Coverage, Negotiation } from '@antirio/market';
+import { qualities, type Capacity, type Coverage, type Negotiation } from '@antirio/market';
 import {
   activationTerms,
   protectedDevice,
@@ -42,6 +42,7 @@ export const demandBody = z.strictObject({
     .optional()
     .describe('what it is taken over at (default: when this edge is offline)'),
   silenceMs: z.int().min(1).optional().describe('no longer may this edge be silent before it is suspected'),
+  cells: qualities.shape.cells.optional().describe('where a provider must be (default: where this edge is)'),
   iTrustTheProviderWithMyKeys: z
     .boolean()
     .default(false)

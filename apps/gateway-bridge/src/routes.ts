@@ -78,7 +78,8 @@ const ringBody = z
 
 const windowBody = z
   .strictObject({
-    devAddrs: z.array(devAddrSchema).min(1).max(100_000),
+    // none where a set has no sensors on the radio: nothing is fenced then, and its state is kept all the same
+    devAddrs: z.array(devAddrSchema).max(100_000),
     devEuis: z.array(devEuiSchema).max(100_000).optional(),
     epoch: z.int().min(0),
     slot: z.int().min(0).max(3),

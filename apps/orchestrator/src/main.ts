@@ -11,21 +11,31 @@ const schema = orchestratorOptions.extend({
   arbitratorUrl: local(59_704),
   coreDataUrl: local(59_880),
   coreMetadataUrl: local(59_881),
+  edge2edgeUrl: local(59_706),
 });
 
 const log = createLog('orchestrator');
 await runAlone(log, () => {
-  const { broker, migrationUrl, dmuUrl, arbitratorUrl, coreDataUrl, coreMetadataUrl, ...options } =
-    loadConfig(schema, {
-      file: process.argv[2],
-      env: { prefix: 'ANTIRIO_ORCHESTRATOR', values: process.env },
-    });
+  const {
+    broker,
+    migrationUrl,
+    dmuUrl,
+    arbitratorUrl,
+    coreDataUrl,
+    coreMetadataUrl,
+    edge2edgeUrl,
+    ...options
+  } = loadConfig(schema, {
+    file: process.argv[2],
+    env: { prefix: 'ANTIRIO_ORCHESTRATOR', values: process.env },
+  });
   const peers = {
     migration: httpPeer({ url: migrationUrl }),
     dmu: httpPeer({ url: dmuUrl }),
     arbitrator: httpPeer({ url: arbitratorUrl }),
     coreData: httpPeer({ url: coreDataUrl }),
     coreMetadata: httpPeer({ url: coreMetadataUrl }),
+    edge2edge: httpPeer({ url: edge2edgeUrl }),
   };
   const bus = createMqttBus({ url: broker }, log);
   return createOrchestrator(options, { clock: systemClock, random: systemRandom, log, bus, peers });

@@ -18,7 +18,9 @@ import {
   noteCustomerFailure,
 } from './flow/customer-flow.ts';
 import { addCustomerRoutes } from './flow/customer-routes.ts';
+import type { HomePeers } from './flow/bring-home.ts';
 import { createFlow, type Flow } from './flow/flows.ts';
+import { addGuestEventsRoute } from './flow/guest-events.ts';
 import {
   advanceProvider,
   endProvider,
@@ -36,6 +38,7 @@ import { addServiceRoutes } from './service/service-routes.ts';
 import { createServices, type Services } from './service/services.ts';
 import { openStore, type OrchestratorStore } from './store.ts';
 
+const OCTETS = 'application/octet-stream';
 const ROOM = 'orchestrator';
 
 export interface Orchestrator extends Service {
@@ -60,7 +63,7 @@ function readBrokerSecret(dataDir: string): Uint8Array {
 
 const FOR_NEIGHBOURS = {
   POST: /^\/orchestrator\/service_provider\/contract$/,
-  GET: /^\/orchestrator\/service_provider\/contract\/[^/]+$/,
+  GET: /^\/orchestrator\/(?:service_provider\/contract\/[^/]+|v1\/guest\/[^/]+\/event\/[^/]+)$/,
 };
 
 /** Requests of other edges reach these resources only, whatever stands in front of this room. */
@@ -162,6 +165,7 @@ class OrchestratorRoom implements Orchestrator {
     addProviderRoutes(rim, { store, flow: providerFlow, options, clock });
     addServiceRoutes(rim, room, services);
     addImageRoute(rim, runtime);
+    addGuestEventsRoute(rim, { store, coreData: room.peers.coreData });
     rim.route('get', '/orchestrator/health', { summary: 'table 4.5', answer: z.unknown() }, () => ({
       'Status Message': `orchestrator v.${VERSION}`,
     }));
@@ -177,7 +181,8 @@ class OrchestratorRoom implements Orchestrator {
       log: this.#ports.log,
       clock: this.#ports.clock,
       // Bodies on their way to a foreign service stay as they are
-      parseBody: (bytes) => (bytes.length === 0 ? undefined : parseJsonBytes(bytes)),
+      parseBody: (bytes, contentType) =>
+        bytes.length === 0 || contentType === OCTETS ? undefined : parseJsonBytes(bytes),
     });
   }
 
@@ -188,7 +193,12 @@ class OrchestratorRoom implements Orchestrator {
       dmu: peerNamed(peers, 'dmu'),
       arbitrator: peerNamed(peers, 'arbitrator'),
     };
-    const flow = { store, clock, peers: rooms };
+    const homePeers = (): HomePeers => ({
+      arbitrator: rooms.arbitrator,
+      edge2edge: peerNamed(peers, 'edge2edge'),
+      coreData: peerNamed(peers, 'coreData'),
+    });
+    const flow = { store, clock, peers: rooms, homePeers };
     return createFlow({
       name: 'contracts as the customer',
       unfinished: () =>

@@ -57,6 +57,18 @@ describe('the fence on its disk', () => {
     expect(() => again.open('other', { ...window, epoch: 9 })).toThrow(/another set/);
   });
 
+  test('a set without sensors keeps its epoch, and shuts nobody else out', async () => {
+    const fence = await start();
+    fence.open('set', window);
+    fence.grant('set', '01000001', block);
+    const empty = { ...window, devAddrs: [] };
+    fence.open('none', { ...empty, epoch: 7 });
+    fence.close('none', [], []);
+    expect(fence.sets().find(({ setId }) => setId === 'none')).toMatchObject({ epoch: 7, counters: {} });
+    expect(await pass(fence, 3, 'frame')).toEqual({ allowed: true, fcnt: 3 });
+    expect(() => fence.open('none', empty)).toThrow(/epoch 3 is over/);
+  });
+
   test('renewing the lease keeps the blocks; closing shuts', async () => {
     const fence = await start();
     fence.open('set', window);

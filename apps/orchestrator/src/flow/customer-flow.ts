@@ -5,12 +5,15 @@ import { AntirioError, describeError, type Clock } from '@antirio/kernel';
 import { activationIn } from '@antirio/service-contract';
 import type { OrchestratorStore } from '../store.ts';
 import { parseAnswer } from './answers.ts';
+import { bringHome, type HomePeers } from './bring-home.ts';
 import type { CustomerContract, CustomerImage } from './records.ts';
 
 export interface FlowPorts {
   readonly store: OrchestratorStore;
   readonly clock: Clock;
   readonly peers: Readonly<Record<'migration' | 'dmu' | 'arbitrator', HttpPeer>>;
+  /** @throws AntirioError badConfig where this room was given no way to them. */
+  readonly homePeers: () => HomePeers;
 }
 
 /** Storing may take as long as the image is large. */
@@ -96,8 +99,8 @@ function storedChange(
 /** The demand has this contract's id, so that asking again is the same demand. */
 const demand: Advance = async (contract, { peers }) => {
   const { id, imageName, imageId, imageHash: imageCid, config: configCid, duration, devices } = contract;
-  const { iTrustTheProviderWithMyKeys } = contract;
-  const about = { imageName, imageId, imageCid, configCid, duration, devices };
+  const { iTrustTheProviderWithMyKeys, service, cells } = contract;
+  const about = { imageName, imageId, imageCid, configCid, duration, devices, service, cells };
   const events = activationIn(contract.configuration);
   const json = { demandId: id, ...about, ...events, iTrustTheProviderWithMyKeys };
   const answer = parseAnswer(
@@ -122,7 +125,19 @@ const followContract: Advance = async (contract, { peers }) => {
   const path = `/arbitrator/v1/contract/${encodeURIComponent(contract.contractId ?? '')}`;
   const { state } = parseAnswer(contractAnswer, await callJson(peers.arbitrator, { path }));
   const progress = { ...contract.progress, contract: state };
-  return CONTRACT_OVER.test(state) ? { state: 'ENDED', progress } : { progress };
+  if (!CONTRACT_OVER.test(state)) return { progress };
+  return { state: (contract.bringsHome ?? []).length > 0 ? 'COLLECTING' : 'ENDED', progress };
+};
+
+/** A provider that is away is asked again: what it has stored for us it keeps. */
+const collect: Advance = async (contract, { homePeers }) => {
+  const { contractId = '', bringsHome: devices = [], service = contract.imageName } = contract;
+  const { home: _before, ...progress } = contract.progress;
+  try {
+    return { state: 'ENDED', home: await bringHome({ contractId, devices, service }, homePeers()), progress };
+  } catch (error) {
+    return { progress: { ...progress, home: describeError(error) } };
+  }
 };
 
 const ADVANCE: Partial<Record<CustomerContract['state'], Advance>> = {
@@ -131,6 +146,7 @@ const ADVANCE: Partial<Record<CustomerContract['state'], Advance>> = {
   STORED: demand,
   DEMANDED: followDemand,
   CONTRACTED: followContract,
+  COLLECTING: collect,
 };
 
 export const isUnderWay = (contract: CustomerContract): boolean => ADVANCE[contract.state] !== undefined;

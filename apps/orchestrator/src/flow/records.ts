@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { serviceIdPattern } from '@antirio/runtime';
+import type { BroughtHome } from './bring-home.ts';
 
 const text = (max: number): z.ZodString => z.string().min(1).max(max);
 export const contractId = z.string().regex(serviceIdPattern, 'letters, digits, _ and - only');
@@ -22,6 +23,22 @@ export const testingBody = z.strictObject({
   duration: z.int().min(1).max(3650).describe('days'),
   configuration: z.record(z.string(), z.unknown()).optional(),
   devices: z.array(z.unknown()).max(10_000).optional(),
+  service: z
+    .string()
+    .regex(/^[A-Za-z0-9._~-]{1,128}$/)
+    .optional()
+    .describe('whose epoch it is: services of different names may be served by different edges at once'),
+  cells: z
+    .array(z.string().max(64))
+    .min(1)
+    .max(64)
+    .optional()
+    .describe('where a provider must be (default: where this edge is)'),
+  bringsHome: z
+    .array(text(256))
+    .max(1000)
+    .optional()
+    .describe('devices of the service whose events are fetched into this edge’s core-data at the end'),
   iTrustTheProviderWithMyKeys: z
     .boolean()
     .optional()
@@ -74,7 +91,7 @@ export const retrievabilityBody = z.discriminatedUnion('at', [
 export type Retrievability = z.output<typeof retrievabilityBody>;
 
 export type CustomerState =
-  'ACCEPTED' | 'STORING' | 'STORED' | 'DEMANDED' | 'CONTRACTED' | 'ENDED' | 'FAILED';
+  'ACCEPTED' | 'STORING' | 'STORED' | 'DEMANDED' | 'CONTRACTED' | 'COLLECTING' | 'ENDED' | 'FAILED';
 
 /** How often the step at hand has failed, and why. */
 export interface Trouble {
@@ -90,6 +107,9 @@ export interface CustomerContract extends Trouble {
   readonly duration: number;
   readonly configuration: Readonly<Record<string, unknown>>;
   readonly devices?: readonly unknown[];
+  readonly service?: string | undefined;
+  readonly cells?: readonly string[] | undefined;
+  readonly bringsHome?: readonly string[] | undefined;
   readonly iTrustTheProviderWithMyKeys?: boolean | undefined;
   readonly state: CustomerState;
   readonly imageId?: string;
@@ -101,7 +121,15 @@ export interface CustomerContract extends Trouble {
   /** Where its image was found to be retrievable no more, or again. */
   readonly retrievable?: { readonly here?: Retrievability; readonly provider?: Retrievability };
   /** What the rooms that work on it say of it. */
-  readonly progress: { readonly migration?: string; readonly demand?: string; readonly contract?: string };
+  readonly progress: {
+    readonly migration?: string;
+    readonly demand?: string;
+    readonly contract?: string;
+    /** Why events have not come home yet. */
+    readonly home?: string;
+  };
+  /** What came home at the contract's end. */
+  readonly home?: BroughtHome;
   readonly createdAt: number;
   readonly updatedAt: number;
 }

@@ -17,6 +17,7 @@ const watcher = {
 } as const satisfies Shape;
 
 export const eventShape: Shape = { event, message: 'message' };
+export const eventsShape: Shape = { events: [event], message: 'message' };
 export const deviceRequests: Shape = [{ device }];
 export const profileRequests: Shape = [{ profile: named }];
 export const serviceRequests: Shape = [{ service: named }];

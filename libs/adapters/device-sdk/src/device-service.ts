@@ -25,6 +25,7 @@ import { addServiceFigures, lastConnectedGauges } from './service-figures.ts';
 import { within } from './within.ts';
 import { createOwnCounters, type OwnCounters } from './metrics.ts';
 
+const OCTETS = 'application/octet-stream';
 /** EdgeX's version whose API this is. */
 const VERSION = '4.0.0';
 /** For telling core-keeper that the service ends. */
@@ -166,7 +167,9 @@ function ownRim({ options, ports, running }: Opening, edgex: EdgexService): Http
     log,
     clock,
     maxBodyBytes: options.maxBodyBytes,
-    parseBody: (bytes) => (bytes.length === 0 ? undefined : parseJsonBytes(bytes)),
+    // a route of the service's own may take bytes as they are
+    parseBody: (bytes, contentType) =>
+      bytes.length === 0 || contentType === OCTETS ? undefined : parseJsonBytes(bytes),
     before: edgex.before,
   });
 }

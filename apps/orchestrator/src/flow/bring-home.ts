@@ -1,0 +1,104 @@
+import { z } from 'zod';
+import { callJson, type HttpPeer } from '@antirio/host';
+import { AntirioError } from '@antirio/kernel';
+import { parseJsonBytes, stringifyJson } from '@antirio/edgex-contracts';
+import { parseAnswer } from './answers.ts';
+import { GUEST_PAGE } from './guest-events.ts';
+
+/** Where readings come home from, and to. */
+export interface HomePeers {
+  readonly arbitrator: HttpPeer;
+  readonly edge2edge: HttpPeer;
+  readonly coreData: HttpPeer;
+}
+
+/** What is to come home: the events of these devices, under the names that they have at home. */
+export interface Homecoming {
+  readonly contractId: string;
+  readonly devices: readonly string[];
+  /** Of the service that made them. */
+  readonly service: string;
+}
+
+export interface BroughtHome {
+  readonly events: number;
+  /** Of them, those that were here already: by forwarding, or by an earlier attempt. */
+  readonly hereBefore: number;
+}
+
+const contractAnswer = z.looseObject({ terms: z.looseObject({ provider: z.string() }) });
+const listed = z.looseObject({
+  totalCount: z.int().min(0),
+  events: z.array(
+    z.looseObject({
+      id: z.string(),
+      deviceName: z.string(),
+      profileName: z.string(),
+      sourceName: z.string(),
+    }),
+  ),
+});
+type GuestEvent = z.output<typeof listed>['events'][number];
+
+const AT_ONCE = 16;
+const TIMEOUT_MS = 15_000;
+const MAX_ANSWER_BYTES = 4 << 20;
+
+/** Stored on this edge's disk when it resolves, now or before. @throws AntirioError unavailable | invalidInput */
+async function keep(coreData: HttpPeer, service: string, event: GuestEvent): Promise<'stored' | 'there'> {
+  const { profileName, deviceName, sourceName } = event;
+  const path = [service, profileName, deviceName, sourceName].map(encodeURIComponent).join('/');
+  const { status } = await coreData.call({
+    method: 'POST',
+    path: `/api/v3/event/${path}`,
+    headers: { 'content-type': 'application/json' },
+    // nanoseconds have more digits than a number holds
+    body: Buffer.from(stringifyJson({ apiVersion: 'v3', event })),
+    repeatable: true,
+  });
+  if (status === 201) return 'stored';
+  if (status === 409) return 'there';
+  throw new AntirioError('unavailable', `core-data answered ${status} for ${event.id}`, { status });
+}
+
+async function keepAll(coreData: HttpPeer, service: string, events: readonly GuestEvent[]): Promise<number> {
+  let there = 0;
+  for (let i = 0; i < events.length; i += AT_ONCE) {
+    const some = events.slice(i, i + AT_ONCE).map((event) => keep(coreData, service, event));
+    there += (await Promise.all(some)).filter((outcome) => outcome === 'there').length;
+  }
+  return there;
+}
+
+async function pageOf(edge2edge: HttpPeer, path: string): Promise<z.output<typeof listed>> {
+  const answer = await edge2edge.call({ path, timeoutMs: TIMEOUT_MS, maxAnswerBytes: MAX_ANSWER_BYTES });
+  if (answer.status !== 200)
+    throw new AntirioError('unavailable', `the provider answered ${answer.status}`, {
+      status: answer.status,
+    });
+  return parseAnswer(listed, parseJsonBytes(answer.body));
+}
+
+/**
+ * Fetches what a contract's service stored at its provider into this edge's core-data, each event once: by its id. To be called once the
+ * service has ended there, and again as a whole where it broke off. @throws AntirioError unavailable while the provider is away
+ */
+export async function bringHome(
+  { contractId, devices, service }: Homecoming,
+  { arbitrator, edge2edge, coreData }: HomePeers,
+): Promise<BroughtHome> {
+  const path = `/arbitrator/v1/contract/${contractId}`;
+  const { terms } = parseAnswer(contractAnswer, await callJson(arbitrator, { path }));
+  const base = `/edge2edge/peer/${terms.provider}/orchestrator/orchestrator/v1/guest/${contractId}/event`;
+  let found = 0;
+  let hereBefore = 0;
+  for (const device of devices)
+    for (let offset = 0, total = 1; offset < total; offset += GUEST_PAGE) {
+      const query = `?offset=${offset}&limit=${GUEST_PAGE}`;
+      const { totalCount, events } = await pageOf(edge2edge, `${base}/${encodeURIComponent(device)}${query}`);
+      hereBefore += await keepAll(coreData, service, events);
+      found += events.length;
+      total = totalCount;
+    }
+  return { events: found, hereBefore };
+}
