@@ -44,6 +44,8 @@ export const CENTRAL_ROOMS: readonly Room[] = ['arbitrator', 'edge2edge', 'ledge
 /** What a party is made of. */
 export interface NodeSpec {
   readonly party: PartyName;
+  /** Where there are others of its kind. */
+  readonly title?: string;
   readonly edgeId: string;
   readonly offset: number;
   readonly folder: string;
@@ -65,9 +67,9 @@ class ProductNode implements PartyNode {
   #process: OwnProcess | undefined;
   #broker: OwnProcess | undefined;
 
-  constructor({ party, edgeId, offset, folder, process, broker }: NodeSpec, processes: Processes) {
+  constructor({ party, title, edgeId, offset, folder, process, broker }: NodeSpec, processes: Processes) {
     this.party = party;
-    this.title = TITLES[party];
+    this.title = title ?? TITLES[party];
     this.edgeId = edgeId;
     this.offset = offset;
     this.folder = folder;

@@ -117,6 +117,7 @@ export const USAGE = `antirio demo: two edges, a centre and simulated motes; one
   --duration S            seconds of traffic before the failure, and again after the handback (6)
   --period MS             mean time between two uplinks of a mote (2000)
   --loss P                part of the uplinks that a gateway misses (0.1)
+  --scenario drone        another story: --scenario drone --help
   --kill-party a|b|central --kill-phase agreement|migration|ready|takeover|active|handback
                           one more SIGKILL, of whom and when; both flags may be given again
 `;
