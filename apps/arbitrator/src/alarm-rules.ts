@@ -1,4 +1,5 @@
-import type { ContractTerms, Drill } from '@antirio/service-contract';
+import { gapOf, gapState, type ContractTerms, type Drill } from '@antirio/service-contract';
+import type { DeviceGap } from './counter-gaps.ts';
 
 /** What an operator is woken for. Each has a page in docs/runbooks. */
 export const ALARMS = [
@@ -15,6 +16,7 @@ export const ALARMS = [
   'ledgerRolledBack',
   'notForwarded',
   'drillFailed',
+  'countersNearLimit',
 ] as const;
 export type AlarmName = (typeof ALARMS)[number];
 
@@ -66,6 +68,8 @@ export interface ForwardingFacts {
 
 export interface EdgeFacts {
   readonly contracts: readonly ContractFacts[];
+  /** Sensors near the end of the downlink counters that they surely take. */
+  readonly counterGaps?: readonly DeviceGap[];
   /** Whether this edge has a service of its own to protect. */
   readonly protects: boolean;
   /** Frames that the own ring had no room for. */
@@ -173,9 +177,15 @@ function edgeTroubles({ contracts, protects, dropped, grantorDownForMs }: EdgeFa
   return found;
 }
 
+function counterTrouble(gap: DeviceGap): Trouble {
+  const silent = gapState(gap) === 'exhausted' ? '; downlinkExhausted: nothing is sent to it' : '';
+  const detail = `${gapOf(gap)} downlink counters since it last proved that it hears us${silent}`;
+  return { name: 'countersNearLimit', about: gap.devAddr, detail };
+}
+
 /** Everything that is wrong, by the facts alone. */
 export function findTroubles(facts: EdgeFacts): Trouble[] {
-  const found = edgeTroubles(facts);
+  const found = [...edgeTroubles(facts), ...(facts.counterGaps ?? []).map(counterTrouble)];
   for (const one of facts.contracts)
     for (const [name, rule] of Object.entries(contractRules) as [AlarmName, Rule][]) {
       const detail = rule(one, facts.now);

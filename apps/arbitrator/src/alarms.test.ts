@@ -35,6 +35,7 @@ test('an edge where all is well has no alarm', () => {
 });
 
 const cases: readonly (readonly [AlarmName, EdgeFacts])[] = [
+  ['countersNearLimit', { ...edge, counterGaps: [{ devAddr: '01000001', next: 4096, proven: 0 }] }],
   ['noReadyProvider', withContract({ phase: 'ended', ledger: undefined })],
   ['noReadyProvider', withContract({ providerSilentMs: 61_000 })],
   ['noReadyProvider', { ...edge, contracts: [] }],

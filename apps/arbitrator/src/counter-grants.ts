@@ -11,7 +11,11 @@ const counterRequest = z.object({
   devAddr: z.string().regex(/^[0-9a-f]{8}$/),
   /** The highest FCntDown that the device service knows to have been used. */
   above: z.int().min(-1).default(-1),
+  /** The highest that the device surely heard, where the service knows one. */
+  proven: z.int().min(-1).optional(),
 });
+
+type CounterRequest = z.output<typeof counterRequest>;
 
 const OWN = 'own';
 
@@ -24,16 +28,21 @@ export function createCounterGrants(
   store: ContractStore,
   { drivers, addresses }: Pick<Contracts, 'drivers' | 'addresses'>,
 ) {
-  const grantOwn = async (requestId: string, devAddr: string, above: number): Promise<void> => {
+  const grantOwn = async (request: CounterRequest, above: number): Promise<void> => {
+    const { requestId, devAddr } = request;
     const last = store.document(OWN, `block/${devAddr}`);
     const index = nextBlock(0, Math.max(above, typeof last === 'number' ? last : -1));
     store.putDocument(OWN, `block/${devAddr}`, index);
-    const answer = JSON.stringify({ requestId, devAddr, ...blockOf(index) });
+    const known = store.document(OWN, `proven/${devAddr}`) as number | undefined;
+    const proven = request.proven === undefined ? known : Math.max(request.proven, known ?? -1);
+    if (proven !== known) store.putDocument(OWN, `proven/${devAddr}`, proven);
+    const answer = JSON.stringify({ requestId, devAddr, ...blockOf(index), proven });
     await bus.publish('antirio/fcntdown/grant', answer, { qos: 1 });
   };
 
   return async function onRequest(topic: string, payload: Uint8Array): Promise<void> {
-    const { requestId, devAddr, above } = parseInput(counterRequest, JSON.parse(fromUtf8(payload)));
+    const request = parseInput(counterRequest, JSON.parse(fromUtf8(payload)));
+    const { requestId, devAddr, above, proven } = request;
     const reserved = above < 0 ? -1 : blockIndexOf(above);
     const contractId = topic.startsWith('contract/') ? topic.split('/')[1] : undefined;
     const mine = [...drivers.values()].filter((driver) =>
@@ -45,7 +54,8 @@ export function createCounterGrants(
       addresses(driver.terms).some((device) => device.devAddr === devAddr),
     );
     const acting = protects.find((driver) => leads(driver, drivers.values()));
-    if (acting !== undefined) acting.post({ type: 'counterAsked', requestId, devAddr, above: reserved });
-    else if (contractId === undefined) await grantOwn(requestId, devAddr, reserved);
+    if (acting !== undefined)
+      acting.post({ type: 'counterAsked', requestId, devAddr, above: reserved, proven });
+    else if (contractId === undefined) await grantOwn(request, reserved);
   };
 }

@@ -16,6 +16,7 @@ import { findTroubles } from './alarm-rules.ts';
 import { createAlarmBoard } from './alarms.ts';
 import { openContractStore } from './contract-store.ts';
 import { createContracts } from './contracts.ts';
+import { createCounterGaps, GAP_TOPIC } from './counter-gaps.ts';
 import { createCounterGrants } from './counter-grants.ts';
 import { addDrillEscrowRoutes, createDrillEscrow } from './drill-escrow.ts';
 import { DESTROY_EVERY_MS, addEscrowRoutes, createEscrowHolder } from './escrow-holder.ts';
@@ -96,8 +97,9 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
   const alarms = createAlarmBoard({ bus, clock, log, metrics: rim.metrics });
   const protects = options.protectedService !== undefined;
   const { coreData } = ports.peers;
-  const night = nightFacts({ clock, contracts, store, ledger, bridge, coreData, protects });
-  const why = { edgeId: identity.edgeId, clock, contracts, store, ledger, bridge };
+  const counterGaps = createCounterGaps(store);
+  const night = nightFacts({ clock, contracts, store, counterGaps, ledger, bridge, coreData, protects });
+  const why = { edgeId: identity.edgeId, clock, contracts, store, counterGaps, ledger, bridge };
   addLedgerSightRoutes(rim, ledger.watch);
   addOperatorRoutes(rim, { operator, contracts, why, alarms });
   const lookForTroubles = async (): Promise<void> => {
@@ -120,6 +122,8 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
       subscriptions.push(await bus.subscribe('antirio/datagram/in/#', onDatagram));
       subscriptions.push(await bus.subscribe('antirio/fcntdown/request', onCounterRequest));
       subscriptions.push(await bus.subscribe('contract/+/antirio/fcntdown/request', onCounterRequest));
+      for (const topic of [GAP_TOPIC, `contract/+/${GAP_TOPIC}`])
+        subscriptions.push(await bus.subscribe(topic, counterGaps.onNotice));
       ledger.watch.start();
       for (const contract of store.all()) contracts.drive(contract);
       destroying = repeat('escrow', DESTROY_EVERY_MS, log, () => escrow.sweep());

@@ -1,6 +1,6 @@
 import { inTransaction, openDatabase } from '@antirio/host';
 import type { SealedBox } from '@antirio/kernel';
-import { nextBlock, type LedgerSight, type Reservation } from '@antirio/service-contract';
+import { nextBlock, type LeaseGrant, type LedgerSight, type Reservation } from '@antirio/service-contract';
 
 /** A share of the time when they were kept here, without the customer's signature. */
 export interface OldShare {
@@ -13,12 +13,9 @@ export interface OldShare {
 export interface GrantorStore {
   /**
    * The slot's next block above every block reserved for that customer's device by anyone, in whichever set: the counters
-   * are the session's. On the disk when this returns.
+   * are the session's. With it goes the highest counter that a device surely heard, as anyone has told. On the disk when this returns.
    */
-  reserve(
-    customer: string,
-    wanted: readonly Reservation[],
-  ): { readonly devAddr: string; readonly index: number }[];
+  reserve(customer: string, wanted: readonly Reservation[]): LeaseGrant['blocks'];
   /** The highest block of the ledger that we saw. */
   seen(): LedgerSight | undefined;
   putSeen(seen: LedgerSight): void;
@@ -38,13 +35,20 @@ const migrations = [
   'CREATE TABLE seen (one INTEGER PRIMARY KEY CHECK (one = 1), height INTEGER NOT NULL, state_hash TEXT NOT NULL) STRICT',
   // the second step has dropped it once
   SHARES,
+  'ALTER TABLE block ADD COLUMN proven INTEGER',
 ];
+
+/** What is known of it, which never goes back. */
+function highestOf(kept: unknown, told: number | undefined): number | undefined {
+  if (typeof kept !== 'number') return told;
+  return Math.max(kept, told ?? kept);
+}
 
 export function openGrantorStore(path: string): GrantorStore {
   const db = openDatabase(path, migrations);
-  const selectBlock = db.prepare('SELECT highest FROM block WHERE customer = ? AND dev_addr = ?');
+  const selectBlock = db.prepare('SELECT highest, proven FROM block WHERE customer = ? AND dev_addr = ?');
   const upsertBlock = db.prepare(
-    'INSERT INTO block (customer, dev_addr, highest) VALUES (?, ?, ?) ON CONFLICT (customer, dev_addr) DO UPDATE SET highest = excluded.highest',
+    'INSERT INTO block (customer, dev_addr, highest, proven) VALUES (?, ?, ?, ?) ON CONFLICT (customer, dev_addr) DO UPDATE SET highest = excluded.highest, proven = excluded.proven',
   );
   const selectSeen = db.prepare('SELECT height, state_hash FROM seen');
   const upsertSeen = db.prepare('INSERT OR REPLACE INTO seen (one, height, state_hash) VALUES (1, ?, ?)');
@@ -61,11 +65,12 @@ export function openGrantorStore(path: string): GrantorStore {
     },
     reserve: (customer, wanted) =>
       inTransaction(db, () =>
-        wanted.map(({ devAddr, slot, above }) => {
-          const highest = Number(selectBlock.get(customer, devAddr)?.['highest'] ?? -1);
-          const index = nextBlock(slot, Math.max(highest, above));
-          upsertBlock.run(customer, devAddr, index);
-          return { devAddr, index };
+        wanted.map(({ devAddr, slot, above, proven }) => {
+          const row = selectBlock.get(customer, devAddr);
+          const index = nextBlock(slot, Math.max(Number(row?.['highest'] ?? -1), above));
+          const heard = highestOf(row?.['proven'], proven);
+          upsertBlock.run(customer, devAddr, index, heard ?? null);
+          return { devAddr, index, ...(heard === undefined ? {} : { proven: heard }) };
         }),
       ),
     seen() {

@@ -27,6 +27,7 @@ async function troubles(
     clock: { now: () => 0, monotonic: () => 0 },
     contracts: { drivers: new Map([['C', driver]]), sealing: () => ({ unsealed }) },
     store: { document: () => undefined },
+    counterGaps: { found: () => [] },
     ledger: { read: (key: string) => Promise.resolve(ledger[key]) },
     bridge,
     coreData: undefined,

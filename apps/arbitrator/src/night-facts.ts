@@ -3,6 +3,7 @@ import { callJson, parseInput, type HttpPeer } from '@antirio/host';
 import type { Clock } from '@antirio/kernel';
 import type { ContractFacts, EdgeFacts, ForwardingFacts } from './alarm-rules.ts';
 import type { Contracts } from './contracts.ts';
+import type { CounterGaps } from './counter-gaps.ts';
 import type { ContractStore } from './contract-store.ts';
 import type { UnsealedSession } from './live-sessions.ts';
 import type { LedgerClient } from './ledger-client.ts';
@@ -50,6 +51,7 @@ export function nightFacts(ports: {
   readonly clock: Clock;
   readonly contracts: Contracts;
   readonly store: ContractStore;
+  readonly counterGaps: Pick<CounterGaps, 'found'>;
   readonly ledger: Pick<LedgerClient, 'read'>;
   readonly bridge: HttpPeer;
   readonly coreData: HttpPeer | undefined;
@@ -133,6 +135,10 @@ export function nightFacts(ports: {
       if (!asked) reachedAt = clock.monotonic();
       return {
         contracts: facts.map((one) => ({ ...one, forwarding: forwarded.get(one.terms.contractId) })),
+        counterGaps: ports.counterGaps.found((id) => {
+          const driver = contracts.drivers.get(id);
+          return driver !== undefined && driver.phase().at !== 'ended';
+        }),
         protects: ports.protects,
         dropped: dropped.get('own') ?? 0,
         grantorDownForMs: asked ? clock.monotonic() - reachedAt : undefined,

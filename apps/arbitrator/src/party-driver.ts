@@ -292,9 +292,9 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
   };
 
   const grant = async (effect: Extract<PartyEffect, { type: 'grantBlock' }>): Promise<void> => {
-    const { requestId, devAddr, block } = effect;
+    const { requestId, devAddr, block, proven } = effect;
     await rooms.grantBlock(terms, devAddr, block);
-    const answer = JSON.stringify({ requestId, devAddr, ...block });
+    const answer = JSON.stringify({ requestId, devAddr, ...block, proven });
     await ports.bus.publish(`${busPrefix}antirio/fcntdown/grant`, answer, { qos: 1 });
   };
 

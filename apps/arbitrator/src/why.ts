@@ -1,8 +1,15 @@
 import { z } from 'zod';
 import { callJson, parseInput, type HttpPeer } from '@antirio/host';
 import { AntirioError, describeError, type Clock, type EdgeId } from '@antirio/kernel';
-import { windowAfter, windowAt, type ContractTerms, type ProtectedDevice } from '@antirio/service-contract';
+import {
+  gapState,
+  windowAfter,
+  windowAt,
+  type ContractTerms,
+  type ProtectedDevice,
+} from '@antirio/service-contract';
 import type { Contracts } from './contracts.ts';
+import type { CounterGaps } from './counter-gaps.ts';
 import type { ContractStore, StoredContract } from './contract-store.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import { holdOf } from './operator.ts';
@@ -59,6 +66,7 @@ export interface WhyPorts {
   readonly store: ContractStore;
   readonly ledger: Pick<LedgerClient, 'read'>;
   readonly bridge: HttpPeer;
+  readonly counterGaps: Pick<CounterGaps, 'found'>;
 }
 
 /** What is not to be had now is said in its place. */
@@ -176,5 +184,7 @@ export async function whyDevice(ports: WhyPorts, device: string): Promise<unknow
     throw new AntirioError('notFound', `no contract of this edge names the device ${device}: it acts alone`);
   const { devEui, devAddr } = first.one;
   const explained = await Promise.all(newest.map(({ contract }) => explain(ports, contract, first.one)));
-  return { device: { devEui, devAddr }, contracts: explained };
+  const gap = ports.counterGaps.found(() => true).find((one) => one.devAddr === devAddr);
+  const shown = { devEui, devAddr, downlinkCounters: gap && { ...gap, state: gapState(gap) } };
+  return { device: shown, contracts: explained };
 }

@@ -30,6 +30,9 @@ const MIGRATIONS = [
   `CREATE TABLE reach (devEui TEXT PRIMARY KEY, gateways TEXT NOT NULL) STRICT`,
   `CREATE INDEX downlink_open ON downlink (devEui, id) WHERE (state IN ('queued', 'sending') OR (state = 'sent' AND confirmed = 1))`,
   `CREATE TABLE live_sessions (id INTEGER PRIMARY KEY CHECK (id = 1), serial INTEGER NOT NULL, digest TEXT NOT NULL) STRICT`,
+  // what was sent before anybody asked for proofs is taken for heard, as it was until then
+  `CREATE TABLE fcnt_proven (devAddr TEXT PRIMARY KEY, proven INTEGER NOT NULL) STRICT;
+   INSERT INTO fcnt_proven SELECT devAddr, highest FROM fcnt_down`,
 ];
 
 const OWNER_ONLY = 0o600;

@@ -3,6 +3,7 @@ import { API_VERSION } from '@antirio/edgex-contracts';
 import { AntirioError, fromHex } from '@antirio/kernel';
 import type { HttpRim } from '@antirio/host';
 import type { DevAddr, DevEui } from '@antirio/lorawan';
+import { gapState, type CounterGap } from '@antirio/service-contract';
 import { directoryOf } from './directory.ts';
 import { describeDownlink, downlinkView } from './downlink/describe.ts';
 import { objectSchema } from './downlink/payload.ts';
@@ -25,6 +26,8 @@ export interface LoraRoutePorts {
   readonly sender: DownlinkSender;
   readonly downlinks: DownlinkStore;
   readonly conflicts: Pick<ConflictStore, 'count'>;
+  /** How far downlink counters are above what a device surely heard. */
+  readonly gapOf: (devAddr: DevAddr) => CounterGap | undefined;
   /** What a downlink waits for. */
   readonly waitOf: (device: DeviceOptions, downlink: Downlink) => string | undefined;
   readonly sealing: Sealing | undefined;
@@ -46,6 +49,10 @@ const deviceView = z.object({
   sealed: sealedView,
   fCntUp: z.int().nullable(),
   fCntDown: z.int().nullable(),
+  /** The highest that the device surely heard; -1: none of this session yet. */
+  fCntDownProven: z.int().nullable(),
+  /** `near`: 4096 counters without a proof. `exhausted`: 8192, and nothing is sent any more. */
+  downlinkCounters: z.enum(['well', 'wanted', 'near', 'exhausted']),
   heard: heardView.nullable(),
   /** 0 external power, 1 to 254 of its range, 255 unknown. */
   battery: z.int().nullable(),
@@ -110,10 +117,16 @@ function describeDevice(ports: LoraRoutePorts, device: DeviceOptions): DeviceVie
     ...describeUse(ports, session),
     sealed: sealedOf(ports, session),
     fCntDown: devAddr === null ? null : orNull(ports.downlinks.highestUsed(devAddr)),
+    ...describeGap(devAddr === null ? undefined : ports.gapOf(devAddr)),
     heard: orNull(ports.lastHeard.get(devEui)),
     downlinks: ports.downlinks.open(devEui).length,
     conflicts: ports.conflicts.count(devEui),
   };
+}
+
+function describeGap(gap: CounterGap | undefined): Pick<DeviceView, 'fCntDownProven' | 'downlinkCounters'> {
+  if (gap === undefined) return { fCntDownProven: null, downlinkCounters: 'well' };
+  return { fCntDownProven: gap.proven, downlinkCounters: gapState(gap) };
 }
 
 function describeUse(

@@ -8,6 +8,7 @@ import { openStore } from './database.ts';
 import { openDownCounters, type DownCounters } from './downlink/counters.ts';
 import { CLASS_C_TIMES, createClassC, type ClassC, type ClassCPorts } from './downlink/class-c.ts';
 import { createDesk } from './downlink/desk.ts';
+import { createProven } from './downlink/proven.ts';
 import { createReach } from './downlink/reach.ts';
 import { createSender, type DownlinkSender } from './downlink/sender.ts';
 import { createDownlinkStore, type Downlink, type DownlinkStore } from './downlink/store.ts';
@@ -59,6 +60,7 @@ export interface South {
   readonly store: UplinkStore;
   readonly downlinks: DownlinkStore;
   readonly conflicts: ConflictStore;
+  readonly gapOf: DownCounters['gap'];
   /** What a downlink that is not at its end waits for. */
   readonly waitOf: (device: DeviceOptions, downlink: Downlink) => string | undefined;
   /** The newest reading by device and resource, since the start. */
@@ -260,11 +262,17 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
   const joins = createJoinStore(db);
   const poster = createPoster({ coreData: coreDataOf(ports), ...reading });
   const highestUsed = (devAddr: string): number | undefined => downlinks.highestUsed(devAddr);
-  const counters = await openDownCounters({ bus, prefix, clock, random, log, highestUsed });
+  const counters = await openDownCounters({
+    ...{ bus, prefix, clock, random, log, highestUsed },
+    proven: createProven(db),
+  });
   opened.push(() => counters.close());
   const transmitter = await openTransmitter({ bus, prefix, region, random });
   opened.push(() => transmitter.close());
-  const mac = createMacLayer({ options, store: createMacStore(db), clock, log });
+  const mac = createMacLayer({
+    ...{ options, store: createMacStore(db), clock, log },
+    wantsProof: (devAddr) => counters.wantsProof(devAddr),
+  });
   const desk = createDesk(downlinks, clock);
   const reach = createReach(db);
   const sessions = (): SessionBook | undefined => activation.sessions;
@@ -293,6 +301,7 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
     checkMaySend: (device) => activation.checkMaySend(device),
   };
   const waitOf: South['waitOf'] = (device, downlink) => waitsFor(waiting, device, downlink);
+  const gapOf: South['gapOf'] = (devAddr) => counters.gap(devAddr);
   const parts = { activation, reader, sender, mac, joinServer, poster, store };
-  return { ...parts, downlinks, conflicts, waitOf, sealing, ...told };
+  return { ...parts, downlinks, conflicts, waitOf, gapOf, sealing, ...told };
 }

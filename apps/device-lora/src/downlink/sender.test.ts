@@ -66,6 +66,7 @@ interface How {
   readonly novelty?: Novelty;
   readonly confirmed?: boolean;
   readonly ack?: boolean;
+  readonly fOpts?: Uint8Array;
   readonly gateways?: readonly string[];
 }
 
@@ -77,8 +78,12 @@ function openScene() {
   const db = openStore(':memory:');
   const store = createDownlinkStore(db);
   const desk = createDesk(store, clock);
-  const mac = createMacLayer({ options, store: createMacStore(db), clock, log: silentLog });
+  const asks = { proof: false };
+  const wantsProof = (): boolean => asks.proof;
+  const mac = createMacLayer({ options, store: createMacStore(db), clock, log: silentLog, wantsProof });
   const sent: { bytes: Uint8Array; to: Opportunity }[] = [];
+  /** Counters that the device surely heard. */
+  const proofs: number[] = [];
   /** What becomes of the next transmissions, and what happens meanwhile; OK where nothing is said. */
   const air: { outcome: Outcome; meanwhile?: () => void }[] = [];
   const scene = {
@@ -86,6 +91,8 @@ function openScene() {
     desk,
     mac,
     sent,
+    proofs,
+    asks,
     air,
     pass: (by: number): void => void (ms += by),
     countFrom: (fcnt: number): void => void (next = fcnt),
@@ -113,6 +120,9 @@ function openScene() {
         wait: () => Promise.resolve(next === undefined ? undefined : next++),
         prepare: () => undefined,
         unansweredSince: () => undefined,
+        proved: (_devAddr, fcnt) => void proofs.push(fcnt),
+        gap: () => undefined,
+        wantsProof: () => false,
         discard: () => undefined,
         clear: () => undefined,
         close: () => Promise.resolve(),
@@ -122,8 +132,8 @@ function openScene() {
     }),
     /** The device is heard, and what follows is done. */
     async hear(session: Session, fcnt: number, how: How = {}): Promise<void> {
-      const { novelty = 'new', confirmed = false, ack = false, gateways = ['a'] } = how;
-      const told = { direction: 'up', confirmed, ack, devAddr, fcnt, fPort: 2 } as const;
+      const { novelty = 'new', confirmed = false, ack = false, gateways = ['a'], fOpts } = how;
+      const told = { direction: 'up', confirmed, ack, devAddr, fcnt, fPort: 2, fOpts } as const;
       const phyPayload = session.cipher.build(told, Uint8Array.of(1, 103, 0, 250));
       const receptions = gateways.map((gatewayId): Reception => ({
         ...{ gatewayId, rssi: -60, snr: 8, context: gatewayId },
@@ -392,5 +402,42 @@ describe('what becomes of a downlink', () => {
       { state: 'queued' },
       { id: older.id, state: 'failed', error: 'replaced' },
     ]);
+  });
+});
+
+describe('a device proves that it heard a counter', () => {
+  const status = Uint8Array.of(6, 255, 10);
+
+  test('by an answer to what the last downlink asked, and not by one that nobody asked for', async () => {
+    const scene = openScene();
+    const session = sessionOf(1);
+    scene.countFrom(5);
+    await scene.hear(session, 1, { fOpts: status });
+    expect(scene.proofs).toEqual([]);
+    scene.asks.proof = true;
+    scene.pass(10_000);
+    await scene.hear(session, 2);
+    expect(scene.frames()).toMatchObject([{ fcnt16: 5 }]);
+    scene.asks.proof = false;
+    scene.pass(10_000);
+    await scene.hear(session, 3, { fOpts: status });
+    expect(scene.proofs).toEqual([5]);
+    scene.pass(10_000);
+    await scene.hear(session, 4, { fOpts: status });
+    expect(scene.proofs).toEqual([5]);
+  });
+
+  test('by an acknowledgement of a confirmed downlink', async () => {
+    const scene = openScene();
+    const session = sessionOf(1);
+    scene.countFrom(7);
+    scene.sender.queue({ ...interval, confirmed: true }, devAddr, { replaces: true });
+    await scene.hear(session, 1);
+    scene.pass(10_000);
+    await scene.hear(session, 2);
+    expect(scene.proofs).toEqual([]);
+    scene.pass(10_000);
+    await scene.hear(session, 3, { ack: true });
+    expect(scene.proofs).toEqual([7]);
   });
 });

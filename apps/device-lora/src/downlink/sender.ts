@@ -53,6 +53,8 @@ const FOPTS = 15;
 
 interface Frame {
   readonly bytes: Uint8Array;
+  /** Where it was made just now. */
+  readonly fcnt?: number;
   /** Undefined for an answer without payload. */
   readonly downlink: Downlink | undefined;
 }
@@ -101,6 +103,8 @@ export function createSender(ports: SenderPorts): DownlinkSender {
   /** The last answers without payload, to be repeated when the device repeats its question. */
   const lastEmpty = new Map<DevEui, EmptyAnswer>();
   const answered = new Map<DevEui, Answered>();
+  /** The counter under which a session's device was asked something last. */
+  const askedBy = new Map<SessionId, number>();
   /** The newest uplink of a device that was heard while something was being sent to it. */
   const deferred = new Map<DevEui, HeardUplink>();
   const ageOf = ({ uplink }: HeardUplink): number => clock.monotonic() - (uplink.heardAt ?? -Infinity);
@@ -130,7 +134,7 @@ export function createSender(ports: SenderPorts): DownlinkSender {
       state: mac.stateOf(session),
     });
     if (downlink !== undefined) desk.made(downlink);
-    return { bytes, downlink };
+    return { bytes, downlink, fcnt };
   };
   const frameFor = async (reply: Reply): Promise<Frame | undefined> => {
     const { answer, heard } = reply;
@@ -188,6 +192,15 @@ export function createSender(ports: SenderPorts): DownlinkSender {
     const longest = Math.max(...windows.map((window) => eu868.maxPayload(window)));
     return answer.kind === 'send' ? Math.min(FOPTS, longest - answer.downlink.payload.length) : longest;
   };
+  /** What the MAC layer makes of a frame; an answer in it proves that the downlink with the question was heard. */
+  const hearMac = (heard: HeardUplink, room: number): MacAnswer => {
+    const { id, devAddr } = heard.session;
+    const answer = mac.heard(heard, room);
+    const asked = askedBy.get(id);
+    if (answer.heardLast === true && asked !== undefined) counters.proved(devAddr, asked);
+    askedBy.delete(id);
+    return answer;
+  };
   const reply = (heard: HeardUplink): Reply | undefined => {
     const { session, frame, uplink, novelty } = heard;
     const windows = eu868
@@ -197,7 +210,7 @@ export function createSender(ports: SenderPorts): DownlinkSender {
     // what was not sent yet is not risked
     const plan = planAnswer(isLate(heard) ? open.filter(({ bytes }) => bytes !== undefined) : open, false);
     for (const downlink of plan.givenUp) desk.end(downlink, 'failed', 'not acknowledged');
-    const told = novelty === 'new' ? mac.heard(heard, roomIn(plan.answer, windows)) : NOTHING;
+    const told = novelty === 'new' ? hearMac(heard, roomIn(plan.answer, windows)) : NOTHING;
     const wants = frame.confirmed || frame.adrAckReq || told.mustAnswer;
     if (plan.answer.kind !== 'none') return { heard, answer: plan.answer, mac: told, windows };
     return wants && ports.answerUplinks
@@ -223,22 +236,29 @@ export function createSender(ports: SenderPorts): DownlinkSender {
             at: () => ageOf(heard),
           });
     if (asks && verdict.kind !== 'onAir') mac.notSent(heard.session);
+    if (asks && verdict.kind === 'onAir' && frame.fcnt !== undefined)
+      askedBy.set(heard.session.id, frame.fcnt);
+    else askedBy.delete(heard.session.id);
     record(frame, heard, verdict);
   };
   const acknowledge = ({ session, frame, uplink }: HeardUplink): void => {
     if (!frame.ack) return;
-    const [waiting] = store
+    const sent = store
       .open(session.device.devEui)
       .filter(({ confirmed, bytes }) => confirmed && bytes !== undefined)
       .filter((downlink) => (downlink.session ?? session.id) === session.id)
       .sort((a, b) => (b.fcnt ?? 0) - (a.fcnt ?? 0));
+    const [waiting] = sent;
     // an acknowledgement in a frame from before the transmission is another one's
-    if (waiting !== undefined && uplink.receivedAt >= waiting.updatedAt) desk.end(waiting, 'acknowledged');
+    if (waiting === undefined || uplink.receivedAt < waiting.updatedAt) return;
+    desk.end(waiting, 'acknowledged');
+    const surely = sent.at(-1)?.fcnt;
+    if (surely !== undefined) counters.proved(session.devAddr, surely);
   };
   /** A frame that is not answered: what it tells is taken all the same. */
   const listen = (heard: HeardUplink): void => {
     const { session, frame, novelty } = heard;
-    if (novelty === 'new' && session.standing !== 'former') mac.heard(heard, 0);
+    if (novelty === 'new' && session.standing !== 'former') hearMac(heard, 0);
     if (frame.confirmed && ports.answerUplinks && mayAnswer(heard)) counters.prepare(session.devAddr);
   };
   /** Whether there is time for an answer in a window that opens so many ms after it. */

@@ -3,6 +3,7 @@ import { AntirioError } from '@antirio/kernel';
 import { parseDevAddr, parseDevEui, parseSessionId, type DevAddr } from '@antirio/lorawan';
 import { openStore } from '../database.ts';
 import { deviceLoraOptions } from '../options.ts';
+import type { CounterGap } from '@antirio/service-contract';
 import { createDownlinkStore } from './store.ts';
 import { waitsFor } from './waiting.ts';
 
@@ -12,12 +13,17 @@ const { devices } = deviceLoraOptions.parse({ dataDir: 'x', devices: [{ devEui, 
 
 test('a downlink tells what it waits for, from the way in to the acknowledgement', () => {
   const store = createDownlinkStore(openStore(':memory:'));
-  const now: { devAddr: DevAddr | undefined; since: number | undefined; shut: boolean } = {
-    ...{ devAddr: undefined, since: undefined, shut: true },
+  const now: {
+    devAddr: DevAddr | undefined;
+    since: number | undefined;
+    shut: boolean;
+    gap: CounterGap | undefined;
+  } = {
+    ...{ devAddr: undefined, since: undefined, shut: true, gap: undefined },
   };
   const ports = {
     store,
-    counters: { unansweredSince: () => now.since },
+    counters: { unansweredSince: () => now.since, gap: () => now.gap },
     reach: { of: () => [] },
     prefix: 'contract/c1/',
     isRejoining: () => true,
@@ -43,6 +49,10 @@ test('a downlink tells what it waits for, from the way in to the acknowledgement
   expect(wait()).toBe(
     'downlink counters: no answer of the arbitrator on contract/c1/antirio/fcntdown/request since 2027-01-15T08:00:00.000Z',
   );
+  now.gap = { next: 8291, proven: 99 };
+  expect(wait()).toContain('downlinkExhausted');
+  now.gap = { next: 8290, proven: 99 };
+  expect(wait()).not.toContain('downlinkExhausted');
   expect(wait(second)).toBe(`downlink ${first.id}, which goes first`);
   now.since = undefined;
   expect(wait()).toBe('the next uplink of the device, after which it listens');

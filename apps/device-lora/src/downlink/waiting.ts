@@ -1,5 +1,6 @@
 import { describeError } from '@antirio/kernel';
 import type { DevAddr, DevEui } from '@antirio/lorawan';
+import { gapOf, gapState } from '@antirio/service-contract';
 import type { DeviceOptions } from '../options.ts';
 import { counterRequestTopic, type DownCounters } from './counters.ts';
 import { MAX_ATTEMPTS } from './plan.ts';
@@ -8,7 +9,7 @@ import type { Downlink, DownlinkStore } from './store.ts';
 
 export interface WaitingPorts {
   readonly store: Pick<DownlinkStore, 'open'>;
-  readonly counters: Pick<DownCounters, 'unansweredSince'>;
+  readonly counters: Pick<DownCounters, 'gap' | 'unansweredSince'>;
   readonly reach: Pick<Reach, 'of'>;
   readonly prefix: string;
   /** The address that a device has now. */
@@ -34,6 +35,9 @@ function acknowledgementOf({ attempts }: Downlink): string {
 }
 
 function counterOf({ counters, prefix }: WaitingPorts, devAddr: DevAddr): string | undefined {
+  const gap = counters.gap(devAddr);
+  if (gap !== undefined && gapState(gap) === 'exhausted')
+    return `downlinkExhausted: the device has not shown that it heard any of the last ${gapOf(gap)} counters; it is to get new keys`;
   const since = counters.unansweredSince(devAddr);
   if (since === undefined) return undefined;
   const when = new Date(since).toISOString();

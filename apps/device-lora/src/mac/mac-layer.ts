@@ -7,6 +7,7 @@ import {
   newMacState,
   parseMacCommands,
   type MacNote,
+  type DevAddr,
   type MacState,
   type UplinkHeard,
 } from '@antirio/lorawan';
@@ -21,6 +22,8 @@ export interface MacAnswer {
   readonly bytes: Uint8Array;
   /** Whether the device waits for a downlink, even an empty one. */
   readonly mustAnswer: boolean;
+  /** The device answers what the last downlink asked: it heard that one. */
+  readonly heardLast?: boolean;
 }
 
 /** The network's side of the devices' MAC layers: their commands are answered, their data rates adapted. */
@@ -40,6 +43,8 @@ export interface MacLayerPorts {
   readonly store: MacStore;
   readonly clock: Clock;
   readonly log: Log;
+  /** Whether the device is to be asked something, so that its answer proves that it hears us. */
+  readonly wantsProof?: (devAddr: DevAddr) => boolean;
 }
 
 /** The newest SNRs are learnt again soon: they are written down only so often. */
@@ -90,7 +95,21 @@ function isOther(one: MacState, other: MacState): boolean {
   return keys.some((key) => !isSame(one[key], other[key])) || !isSame(limits(one), limits(other));
 }
 
-export function createMacLayer({ options, store, clock, log }: MacLayerPorts): MacLayer {
+const withStatus = (state: MacState): MacState =>
+  macStep(eu868, state, { type: 'request', command: { type: 'devStatusReq' } }).state;
+
+/** Answers that a device gives once, in the uplink after it was asked; others are repeated until it hears a downlink. */
+const GIVEN_ONCE: ReadonlySet<string> = new Set([
+  'linkADRAns',
+  'dutyCycleAns',
+  'devStatusAns',
+  'newChannelAns',
+  'txParamSetupAns',
+]);
+const isFreshAnswer = (note: MacNote): boolean =>
+  (note.type === 'accepted' || note.type === 'rejected') && GIVEN_ONCE.has(note.answer.type);
+
+export function createMacLayer({ options, store, clock, log, wantsProof }: MacLayerPorts): MacLayer {
   const { enabled, marginDb } = options.adr;
   const { devStatusIntervalS } = options;
   const unsaved = new WeakMap<Session, number>();
@@ -158,25 +177,26 @@ export function createMacLayer({ options, store, clock, log }: MacLayerPorts): M
     }
   };
   /** Battery and margin, asked for when they were not asked for so long, however often the service was started meanwhile. */
-  const withStatusRequest = (state: MacState): MacState => {
+  const withStatusRequest = (state: MacState, isProofWanted: boolean): MacState => {
     const now = clock.now();
+    if (isProofWanted) return { ...withStatus(state), devStatusAskedAt: now };
     const since = state.devStatusAskedAt;
     if (devStatusIntervalS === 0) return state;
     // a clock that was set back must not put it off for long
     if (since === undefined || since > now) return { ...state, devStatusAskedAt: now };
     if (now - since < devStatusIntervalS * 1000) return state;
-    const asked = macStep(eu868, state, { type: 'request', command: { type: 'devStatusReq' } }).state;
-    return { ...asked, devStatusAskedAt: now };
+    return { ...withStatus(state), devStatusAskedAt: now };
   };
   return {
     stateOf,
     heard(heard, room) {
       const { session } = heard;
-      const before = withStatusRequest(stateOf(session));
+      const isProofWanted = room > 0 && wantsProof?.(session.devAddr) === true;
+      const before = withStatusRequest(stateOf(session), isProofWanted);
       const { state, answers, mustAnswer, notes } = macStep(eu868, before, eventOf(heard, room));
       keep(session, state);
       tell(session, notes);
-      return { bytes: encodeMacCommands(answers), mustAnswer };
+      return { bytes: encodeMacCommands(answers), mustAnswer, heardLast: notes.some(isFreshAnswer) };
     },
     notSent(session) {
       const state = stateOf(session);

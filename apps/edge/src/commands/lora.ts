@@ -12,6 +12,7 @@ const deviceView = z.looseObject({
   sealed: z.string().nullish(),
   fCntUp: z.number().nullable(),
   fCntDown: z.number().nullable(),
+  downlinkCounters: z.string().default('well'),
   battery: z.number().nullable(),
   downlinks: z.number(),
   conflicts: z.number().default(0),
@@ -25,6 +26,15 @@ const deviceView = z.looseObject({
     })
     .nullable(),
 });
+
+/** With what keeps it from being used on. */
+function counterOf({
+  fCntDown,
+  downlinkCounters,
+}: Pick<z.output<typeof deviceView>, 'fCntDown' | 'downlinkCounters'>): string {
+  const isWorthTelling = downlinkCounters === 'near' || downlinkCounters === 'exhausted';
+  return isWorthTelling ? `${text(fCntDown)} (${downlinkCounters})` : text(fCntDown);
+}
 
 const sessionView = z.looseObject({
   session: z.string(),
@@ -121,7 +131,7 @@ export async function listLoraDevices(config: EdgeConfig, json: boolean): Promis
   ];
   const rows = parseInput(z.array(deviceView), found).map(({ heard, ...device }) => [
     ...[device.name, device.devEui, device.activation, text(device.devAddr)],
-    ...[text(device.fCntUp), text(device.fCntDown), heard === null ? 'never' : time(heard.at)],
+    ...[text(device.fCntUp), counterOf(device), heard === null ? 'never' : time(heard.at)],
     ...[text(heard?.gatewayId), text(heard?.rssi), text(heard?.snr), text(heard?.dataRate)],
     ...[battery(device.battery), device.downlinks === 0 ? '' : text(device.downlinks)],
     ...[device.conflicts === 0 ? '' : text(device.conflicts), text(device.sealed)],

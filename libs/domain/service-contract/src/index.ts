@@ -16,6 +16,7 @@ export * from './statement.ts';
 export * from './detector.ts';
 export * from './lease.ts';
 export * from './fcnt-down.ts';
+export * from './proven-heard.ts';
 export * from './fence.ts';
 export { backoffLeftMs, backoffMs } from './flapping.ts';
 export * from './messages.ts';

@@ -36,7 +36,14 @@ export const vigil = z.strictObject({
 export const takeOver = z.strictObject({ contractId: z.uuid(), word: signedWord });
 export const probe = z.strictObject({ nonce: short });
 export const probeReply = z.strictObject({ nonce: short, bootId: short });
-export const reservation = z.strictObject({ devAddr, slot: z.int().min(0).max(3), above: z.int().min(-1) });
+/** The highest FCntDown that a device surely heard, where the sender knows one: it goes with the blocks from party to party. */
+const proven = z.int().min(-1).optional();
+export const reservation = z.strictObject({
+  devAddr,
+  slot: z.int().min(0).max(3),
+  above: z.int().min(-1),
+  proven,
+});
 /**
  * `sequence` counts the requests of one boot; `challenge` is the grantor's as heard last, so that a recorded request counts
  * for nothing.
@@ -54,7 +61,7 @@ const leaseAnswer = { setId: short, epoch: count, bootId: short, sequence: count
 export const leaseGrant = z.strictObject({
   ...leaseAnswer,
   leaseMs: count,
-  blocks: z.array(z.strictObject({ devAddr, index: count })).max(8),
+  blocks: z.array(z.strictObject({ devAddr, index: count, proven })).max(8),
 });
 export const leaseRefused = z.strictObject({
   ...leaseAnswer,

@@ -74,6 +74,8 @@ export type PartyEvent =
       readonly requestId: string;
       readonly devAddr: string;
       readonly above: number;
+      /** The highest counter that the device surely heard. */
+      readonly proven?: number | undefined;
     };
 
 export interface Observed {
@@ -134,6 +136,8 @@ export type PartyEffect =
       readonly requestId: string;
       readonly devAddr: string;
       readonly block: CounterBlock;
+      /** As far as anybody of the set knows. */
+      readonly proven?: number | undefined;
     }
   /** The customer has failed so many times in a row: to be known at the next start. */
   | { readonly type: 'failures'; readonly count: number }
@@ -207,12 +211,12 @@ export function wantBlock(
   slot: number,
   event: Extract<PartyEvent, { type: 'counterAsked' }>,
 ): Acting {
-  const { requestId, devAddr, above } = event;
+  const { requestId, devAddr, above, proven } = event;
   const there = acting.wanted.find((one) => one.devAddr === devAddr);
   const others = acting.wanted.filter((one) => one !== there);
   if (others.length >= WANTED_KEPT) return acting;
   const askedAt = there?.askedAt ?? -Infinity;
-  return { ...acting, wanted: [...others, { requestId, devAddr, slot, above, askedAt }] };
+  return { ...acting, wanted: [...others, { requestId, devAddr, slot, above, proven, askedAt }] };
 }
 
 /** Asks for the lease when it is due or a block is wanted. */
@@ -223,7 +227,7 @@ export function renew(acting: Acting, terms: ContractTerms, now: number): [Actin
     .filter((one) => now - one.askedAt >= RESERVE_AGAIN_MS)
     .slice(0, RESERVED_AT_ONCE);
   if (pressing.length === 0 && !leaseDue(lease, now)) return [acting, []];
-  const reserve = pressing.map(({ devAddr, slot, above }) => ({ devAddr, slot, above }));
+  const reserve = pressing.map(({ devAddr, slot, above, proven }) => ({ devAddr, slot, above, proven }));
   const body = { setId: terms.set.setId, epoch: lease.epoch, bootId, sequence, challenge, reserve };
   const wanted = acting.wanted.map((one) => (pressing.includes(one) ? { ...one, askedAt: now } : one));
   return [
@@ -250,6 +254,7 @@ function leaseAnswered(acting: Acting, grant: LeaseGrant): [Acting, PartyEffect[
       requestId: one.requestId,
       devAddr: one.devAddr,
       block: blockOf(block.index),
+      proven: block.proven,
     });
     return false;
   });

@@ -246,9 +246,12 @@ function watchCustomer(state: ProviderState, { now, mayBegin }: Context): Step {
       call(one, one.terms.central, { method: 'witness', args: { contractId: terms.contractId } }, now),
     );
   const { dead } = seen;
-  // Held: what is seen is told, and left to the operator.
-  if (dead === undefined || state.held || mayBegin?.() === false) return watched;
-  return chain(watched, (one) => confirm(one, dead));
+  return dead === undefined ? watched : chain(watched, (one) => begin(one, dead, mayBegin));
+}
+
+/** Held: what is seen is told, and left to the operator. */
+function begin(state: ProviderState, dead: Evidence, mayBegin: Context['mayBegin']): Step {
+  return state.held || mayBegin?.() === false ? [state, []] : confirm(state, dead);
 }
 
 function confirm(state: ProviderState, evidence: Evidence): Step {
