@@ -25,7 +25,11 @@ async function troubles(
   } as unknown as HttpPeer;
   const facts = nightFacts({
     clock: { now: () => 0, monotonic: () => 0 },
-    contracts: { drivers: new Map([['C', driver]]), sealing: () => ({ unsealed }) },
+    contracts: {
+      drivers: new Map([['C', driver]]),
+      sealing: () => ({ unsealed }),
+      drills: { view: () => undefined },
+    },
     store: { document: () => undefined },
     counterGaps: { found: () => [] },
     ledger: { read: (key: string) => Promise.resolve(ledger[key]) },
