@@ -44,7 +44,7 @@ export function setLinks(network: Network, nodes: readonly NodeName[], { links }
   for (const [from, to] of pairs(nodes)) Object.assign(network.link(from, to), links);
 }
 
-/** Everything is up, linked and quick again. */
+/** Everything is up, linked, quick and in time again. */
 export function heal(ports: FaultPorts): void {
   const { network, hosts, nodes, trace, onChange } = ports;
   trace.note('world', 'HEALED');
@@ -64,6 +64,7 @@ export function heal(ports: FaultPorts): void {
   for (const name of nodes) {
     hosts[name].crashAfterSteps(0);
     hosts[name].slowDisk(1);
+    hosts[name].clock.setWall();
     hosts[name].wake();
     hosts[name].start();
   }

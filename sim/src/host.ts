@@ -10,13 +10,16 @@ export interface HostClock {
   /** The true time at which the monotonic clock shows this. */
   trueTime(monotonic: number): number;
   jumpWall(byMs: number): void;
+  /** Somebody sets it right. */
+  setWall(): void;
   /** The machine was without power: its monotonic clock starts anew. */
   reboot(): void;
 }
 
 export function createClock(engine: Engine, rate: number, dice: Dice): HostClock {
   let offset = dice.between(0, 1e6);
-  let wallOffset = dice.between(-5000, 5000);
+  const wallAtFirst = dice.between(-5000, 5000);
+  let wallOffset = wallAtFirst;
   return {
     rate,
     monotonic: () => offset + engine.now * rate,
@@ -24,6 +27,9 @@ export function createClock(engine: Engine, rate: number, dice: Dice): HostClock
     trueTime: (monotonic) => (monotonic - offset) / rate,
     jumpWall: (byMs) => {
       wallOffset += byMs;
+    },
+    setWall: () => {
+      wallOffset = wallAtFirst;
     },
     reboot: () => {
       offset = dice.between(0, 1e6) - engine.now * rate;
