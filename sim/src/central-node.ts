@@ -1,5 +1,5 @@
 import type { EdgeId } from '@antirio/kernel';
-import type { SignedTx } from '@antirio/ledger-machine';
+import { stoodByAt, type ContractRecord as LedgerContract, type SignedTx } from '@antirio/ledger-machine';
 import type { centralStep, nextBlock, sight } from '@antirio/service-contract';
 import {
   DEFAULT_LEASE_MS,
@@ -93,12 +93,6 @@ interface SetRecord {
   readonly slots: Readonly<Record<string, number>>;
 }
 
-interface Contract {
-  readonly openings: number;
-  readonly life: { readonly state: string };
-  readonly activation?: { readonly epoch: number; readonly at: number };
-}
-
 const TICK_MS = 10;
 const SWEEP_MS = 1000;
 const padded = (n: number): string => String(n).padStart(12, '0');
@@ -106,7 +100,7 @@ const padded = (n: number): string => String(n).padStart(12, '0');
 /** The contract and its set in the ledger, as the arbitrators' machines see them. */
 export function ledgerView(ledger: SimLedger, { contractId, set }: ContractTerms) {
   const setRecord = (): SetRecord => ledger.read(`set/${set.setId}`) as SetRecord;
-  const contract = (): Contract => ledger.read(`contract/${contractId}`) as Contract;
+  const contract = (): LedgerContract => ledger.read(`contract/${contractId}`) as LedgerContract;
   const epochRecord = (): EpochRecord => {
     const { epoch, holder, released } = setRecord();
     return { epoch, holder, released: released?.epoch === epoch };
@@ -238,10 +232,17 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
   const judge = (terms: ContractTerms): void => {
     const { promise } = grantedSet(state.grantor, set.setId);
     const { contractId, provider } = terms;
-    const life = ledgerView(ledger, terms).contract().life.state;
-    const overMs = neverTookOver(terms, life, setView.epochRecord(), promise, host.clock.monotonic());
+    const contract = ledgerView(ledger, terms).contract();
+    const overMs = neverTookOver(
+      terms,
+      contract.life.state,
+      setView.epochRecord(),
+      promise,
+      host.clock.monotonic(),
+    );
     if (overMs === undefined) return;
     const customerLeaseEndedAt = Math.floor(host.clock.wall() - overMs);
+    if (!stoodByAt(contract, customerLeaseEndedAt)) return;
     const evidence = { kind: 'neverTookOver' as const, customerLeaseEndedAt, details: {} };
     const ruling: Payload = {
       type: 'contract/rule',

@@ -92,6 +92,7 @@ export interface Rooms {
   readonly ring: Ring;
   readonly fence: SimFence;
   readonly service: DeviceService;
+  readonly gateway: Gateway;
   readonly party: PartyHost;
 }
 
@@ -115,6 +116,7 @@ export interface EdgeNode {
   readonly host: Host;
   readonly disk: EdgeDisk;
   readonly bridge: Bridge;
+  readonly gateway: Gateway;
   /** Those of the running process, with the party of its first contract. */
   rooms(): Rooms;
   /** Of all contracts, in their order. */
@@ -183,7 +185,7 @@ export function createEdge(ports: EdgePorts, contracts: readonly [Contracted, ..
         });
       },
     });
-    return { ring, fence, service, party: parties[0] };
+    return { ring, fence, service, gateway, party: parties[0] };
   };
   /** The rooms as the part in one contract sees them. */
   const viewOf = (i: number): Rooms => ({ ...rooms, party: parties[i] ?? rooms.party });
@@ -236,6 +238,7 @@ export function createEdge(ports: EdgePorts, contracts: readonly [Contracted, ..
   return {
     host,
     disk,
+    gateway,
     rooms: () => rooms,
     parties: () => parties,
     backUp() {

@@ -70,6 +70,7 @@ export function heal(ports: FaultPorts): void {
   }
   ports.A.disk.deaf = false;
   ports.A.disk.busy = false;
+  for (const { gateway } of ports.providers.values()) gateway.dead = false;
   for (const edge of [ports.A, ...ports.providers.values()]) hold(edge, false);
   comeHome(ports);
   onChange();
@@ -202,6 +203,14 @@ export function scheduleFaults(ports: FaultPorts, scenario: Scenario): void {
           hold(edgeOf(fault.node), false);
         });
         return;
+      case 'deadGateway': {
+        const { gateway } = edgeOf(fault.node);
+        gateway.dead = true;
+        during(fault.forMs, () => {
+          gateway.dead = false;
+        });
+        return;
+      }
       case 'wallJump':
         hosts[fault.node].clock.jumpWall(fault.byMs);
         return;

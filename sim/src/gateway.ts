@@ -10,6 +10,10 @@ export interface Bridge {
 }
 
 export interface Gateway extends Ear {
+  /** Without power: it hears nothing, sends nothing and keeps nothing alive. */
+  dead: boolean;
+  /** How long ago its edge heard of it, ms; it tells that it lives all the time. */
+  silentMs(): number;
   /** Takes a downlink for that moment of its own clock; refuses what comes too late. */
   transmit(at: number, emission: Omit<Emission, 'at'>, answer: (sent: boolean) => void): void;
 }
@@ -27,17 +31,28 @@ export interface GatewayPorts {
 export function createGateway(name: string, loss: number, ports: GatewayPorts): Gateway {
   const { engine, radio, dice, host } = ports;
   const wire = (): number => dice.between(0.5, 3);
+  let diedAt = 0;
+  let dead = false;
   return {
     name,
     loss,
+    get dead() {
+      return dead;
+    },
+    set dead(is) {
+      if (is && !dead) diedAt = engine.now;
+      dead = is;
+    },
+    silentMs: () => (dead ? engine.now - diedAt : 0),
     hear(frame) {
+      if (dead) return;
       engine.after(wire(), () => {
         host.arrive(() => ports.bridge()?.push(frame, () => ports.onCovered(frame)));
       });
     },
     transmit(at, emission, answer) {
       engine.after(wire(), () => {
-        const sent = at > engine.now;
+        const sent = at > engine.now && !dead;
         if (sent) engine.at(at, () => radio.down({ ...emission, at }));
         engine.after(wire(), () => {
           host.arrive(() => {

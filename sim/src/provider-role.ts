@@ -103,7 +103,8 @@ export function providerRole(links: PartyLinks, options: ProviderOptions): Role 
   };
   const observe = (rooms: Rooms): void => {
     const ring = { from: disk.ring.acknowledged + 1, next: rooms.ring.last + 1 };
-    rooms.party.post({ type: 'observed', observed: { ring } });
+    const gateways = [{ id: self, heardMsAgo: rooms.gateway.silentMs() }];
+    rooms.party.post({ type: 'observed', observed: { ring, gateways } });
     if (!disk.keysGiven) return;
     rooms.party.post({ type: 'observed', observed: { service: settle(rooms), keysHeld: true } });
   };
@@ -138,6 +139,9 @@ export function providerRole(links: PartyLinks, options: ProviderOptions): Role 
     switch (call.method) {
       case 'ready':
         transact(call, rooms, { type: 'contract/ready', ...call.args, evidence: {} });
+        return;
+      case 'degrade':
+        transact(call, rooms, { type: 'contract/degrade', ...call.args });
         return;
       case 'release':
         transact(call, rooms, {

@@ -81,6 +81,8 @@ export type Harm =
   | { readonly kind: 'deaf'; readonly forMs: number }
   /** The customer has more to do than it can. */
   | { readonly kind: 'busy'; readonly forMs: number }
+  /** Its gateway has no power. */
+  | { readonly kind: 'deadGateway'; readonly node: EdgeName; readonly forMs: number }
   /** An operator holds an edge: nothing is taken over, or comes back, by itself. */
   | { readonly kind: 'hold'; readonly node: EdgeName; readonly forMs: number }
   /** The centre starts again with an old backup of its counter blocks. */
@@ -318,6 +320,15 @@ function drawOperator(dice: Dice, activeMs: number): Fault[] {
   return faults;
 }
 
+/** The provider's gateway loses its power: it is no shelter meanwhile, and says so. */
+function drawDeadGateway(dice: Dice, activeMs: number): Fault[] {
+  if (!dice.chance(0.15)) return [];
+  const when: When = dice.chance(0.5)
+    ? { at: dice.between(1000, activeMs * 0.8) }
+    : { node: 'A', enters: 'guarded', delayMs: dice.between(0, 6000) };
+  return [{ when, kind: 'deadGateway', node: 'B', forMs: dice.between(2000, 25_000) }];
+}
+
 function drawAttack(dice: Dice): Scenario['attack'] {
   const framesEveryMs = dice.between(500, 3000);
   const all = ['beat', 'vigil', 'probe', 'probeReply', 'leaseRequest', 'leaseGrant', 'leaseRefused'];
@@ -392,6 +403,7 @@ export function drawScenario(seed: number): Scenario {
         takeoverSlaMs: TAKEOVER_SLA_MS,
         deaf: { frames: 5, forMs: 4000 },
         flapping: { maxBackoffMs: 4000, stableMs: 5000 },
+        hearing: { silentMs: 3000 },
         slots: { customer: 0, provider: 1 },
         expiresAt: 2_000_000_000_000,
       }),
@@ -417,6 +429,7 @@ export function drawScenario(seed: number): Scenario {
       ...drawOperator(rollDice(seed, 'operator'), activeMs),
       ...drawBackups(rollDice(seed, 'backups'), activeMs),
       ...drawBusy(rollDice(seed, 'busy'), activation, activeMs),
+      ...drawDeadGateway(rollDice(seed, 'gateway'), activeMs),
     ]).filter((fault) => keepsTime(activation, fault)),
     healAt: activeMs + 1000,
     silenceAt: activeMs + QUIET_MS - SILENCE_MS,

@@ -130,7 +130,11 @@ function drillFailed({ drill, phase }: ContractFacts): string | undefined {
 type Rule = (one: ContractFacts, now: number) => string | undefined;
 
 const contractRules: { readonly [N in AlarmName]?: Rule } = {
-  degraded: ({ ledger }) => (ledger?.state === 'DEGRADED' ? 'the provider cannot take over' : undefined),
+  degraded({ ledger, role }) {
+    if (ledger?.state !== 'DEGRADED') return undefined;
+    const whose = role === 'provider' ? 'our gateways are' : "the provider's gateways are";
+    return `${whose} silent: what only they would have heard is lost in a failure`;
+  },
   unsealed({ phase, role, unsealed = [] }) {
     if (active.has(phase) && phase !== 'yielded')
       return `the keys are open at ${role === 'provider' ? 'this edge' : 'the provider'}`;
@@ -158,8 +162,9 @@ const contractRules: { readonly [N in AlarmName]?: Rule } = {
 };
 
 /** Whether somebody would take over, or has: a provider that has gone says nothing to the ledger. */
-function isProtected({ role, phase, providerSilentMs = 0 }: ContractFacts): boolean {
-  return role === 'customer' && guarding.has(phase) && providerSilentMs <= PROVIDER_PATIENCE_MS;
+function isProtected({ role, phase, ledger, providerSilentMs = 0 }: ContractFacts): boolean {
+  const isThere = providerSilentMs <= PROVIDER_PATIENCE_MS && ledger?.state !== 'DEGRADED';
+  return role === 'customer' && guarding.has(phase) && isThere;
 }
 
 function edgeTroubles({ contracts, protects, dropped, grantorDownForMs }: EdgeFacts): Trouble[] {

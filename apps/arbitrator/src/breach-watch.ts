@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { parseInput, type Log } from '@antirio/host';
 import { describeError, type Clock } from '@antirio/kernel';
+import { keys, stoodByAt } from '@antirio/ledger-machine';
 import { grantedSet, neverTookOver } from '@antirio/service-contract';
 import { recordOf, type CentralFacts } from './central-facts.ts';
 import type { CentralHost } from './central-host.ts';
@@ -21,7 +22,7 @@ export interface BreachWatch {
 /** Who should have taken over by now and did not: READY, the customer's lease over for longer than agreed, the epoch still its. */
 export async function findBreaches({ clock, ledger, facts, host, log }: BreachWatch): Promise<void> {
   const ready = parseInput(contracts, await ledger.range('contract/')).filter(
-    (one) => one.life.state === 'READY',
+    (one) => one.life.state === 'READY' || one.life.state === 'DEGRADED',
   );
   for (const { id, setId, life } of ready) {
     const [terms, set] = await Promise.all([facts.termsOf(id), facts.setOf(setId)]);
@@ -30,6 +31,8 @@ export async function findBreaches({ clock, ledger, facts, host, log }: BreachWa
     const overMs = neverTookOver(terms, life.state, recordOf(set), promise, clock.monotonic());
     if (overMs === undefined) continue;
     const customerLeaseEndedAt = Math.floor(clock.now() - overMs);
+    const contract = await ledger.fetch(keys.contract(id));
+    if (contract === undefined || !stoodByAt(contract, customerLeaseEndedAt)) continue;
     const evidence = {
       kind: 'neverTookOver' as const,
       customerLeaseEndedAt,

@@ -36,6 +36,8 @@ export interface ContractStore {
   /** What must stay the same over retries and restarts: sealed keys, signed documents. */
   document(contractId: string, name: string): unknown;
   putDocument(contractId: string, name: string, value: unknown): void;
+  /** All of them, or none. */
+  putDocuments(contractId: string, named: readonly (readonly [name: string, value: unknown])[]): void;
   writable(): boolean;
   close(): void;
 }
@@ -128,6 +130,11 @@ export function openContractStore(path: string): ContractStore {
     },
     putDocument: (contractId, name, value) =>
       void upsertDocument.run(contractId, name, JSON.stringify(value)),
+    putDocuments(contractId, named) {
+      inTransaction(db, () => {
+        for (const [name, value] of named) upsertDocument.run(contractId, name, JSON.stringify(value));
+      });
+    },
     writable() {
       try {
         db.exec('BEGIN IMMEDIATE; ROLLBACK');

@@ -17,6 +17,7 @@ import { createAlarmBoard } from './alarms.ts';
 import { openContractStore } from './contract-store.ts';
 import { createContracts } from './contracts.ts';
 import { createCounterGaps, GAP_TOPIC } from './counter-gaps.ts';
+import { addCoverageRoutes } from './coverage-routes.ts';
 import { createCounterGrants } from './counter-grants.ts';
 import { addDrillEscrowRoutes, createDrillEscrow } from './drill-escrow.ts';
 import { DESTROY_EVERY_MS, addEscrowRoutes, createEscrowHolder } from './escrow-holder.ts';
@@ -93,6 +94,7 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
   });
   const bridge = peerNamed(ports.peers, 'gatewayBridge');
   addEdgeRoutes(rim, contracts, store, identity, bridge, () => signer?.poke());
+  addCoverageRoutes(rim, { contracts, store, identity, bridge });
   const operator = createOperator(options, ports, contracts, store);
   const alarms = createAlarmBoard({ bus, clock, log, metrics: rim.metrics });
   const protects = options.protectedService !== undefined;

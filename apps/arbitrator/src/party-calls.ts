@@ -88,6 +88,7 @@ function isShare(deps: CallDependencies, holder: EdgeId, share: ReleasedShare): 
 /** How each of a machine's calls is made: to the ledger with our signature, or to the other arbitrators. */
 const perform: Perform = {
   ready: ({ ledger }, args) => ledger.submit({ type: 'contract/ready', ...args, evidence: {} }),
+  degrade: ({ ledger }, args) => ledger.submit({ type: 'contract/degrade', ...args }),
   witness: (deps, args) => central(deps, 'witness', args),
   async open(deps, { contractId, from, evidence, word }) {
     const { next } = await deps.rooms.ring(deps.terms);

@@ -19,6 +19,7 @@ import {
 } from '@antirio/service-contract';
 import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
 import type { ContractStore, Note } from './contract-store.ts';
+import { heardHere, startCoverage } from './coverage.ts';
 import { createNorthForwarding } from './north-forwarding.ts';
 import { openedSecrets } from './own-secrets.ts';
 import { ownCopies, ringFrames, summariseFrames } from './genuine-frames.ts';
@@ -121,6 +122,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
 
   const post = (event: PartyEvent): void => {
     if (stopped || (isGrant(event) && deps.believed() !== true)) return;
+    if (event.type === 'datagram') coverage.onDatagram(event.from, event.datagram);
     const before = machine.phase();
     const effects = machine.step(event);
     const after = machine.phase();
@@ -217,6 +219,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
     post({ type: 'answer', method: effect.method, ...asked, ...outcome });
   };
 
+  const coverage = startCoverage({ ...deps, ...machine, terms, role, log, send });
   const truth = createKeysTruth({
     ...{ terms, store, log, clock: ports.clock, identity: ports.identity, peers: ports.peers },
     ...{ ledger: deps.calls.ledger, given: deps.calls.given, divided: deps.calls.divided },
@@ -351,7 +354,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
 
   const observeProvider = async (): Promise<void> => {
     await settleForwarding();
-    post({ type: 'observed', observed: { ring: await rooms.ring(terms) } });
+    post({ type: 'observed', observed: await heardHere(rooms, terms) });
     await settleService();
     run('claiming', () => truth.press());
   };
@@ -390,7 +393,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
       stopped = true;
       deps.sources.leave(contractId);
       clearInterval(ticking);
-      await observing.stop();
+      await Promise.all([observing.stop(), coverage.stop()]);
       await fenceTurn;
     },
   };

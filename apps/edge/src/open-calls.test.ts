@@ -43,6 +43,7 @@ async function asks(method: CallMethod, args: object): Promise<string[]> {
 
 const args: { readonly [M in CallMethod]: object } = {
   ready: {},
+  degrade: { reason: 'silent' },
   witness: {},
   open: { from: 0, evidence: {} },
   take: { expected: 1 },
@@ -57,7 +58,14 @@ const args: { readonly [M in CallMethod]: object } = {
   close: {},
   yield: { word: {} },
 };
-const TO_LEDGER: ReadonlySet<string> = new Set(['ready', 'release', 'statement', 'close', 'rekey']);
+const TO_LEDGER: ReadonlySet<string> = new Set([
+  'ready',
+  'degrade',
+  'release',
+  'statement',
+  'close',
+  'rekey',
+]);
 
 test.each(Object.keys(callSchemas) as CallMethod[])(
   'what the call %s asks of another edge is open there',

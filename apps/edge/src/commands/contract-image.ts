@@ -39,7 +39,7 @@ function heldText(is: z.output<typeof held>): string {
 }
 
 /** Undefined where the room knows nothing of it. */
-async function ifThere(room: RoomKey, config: EdgeConfig, path: string): Promise<unknown> {
+export async function ifThere(room: RoomKey, config: EdgeConfig, path: string): Promise<unknown> {
   try {
     return await askRoom(room, config, { path });
   } catch (error) {

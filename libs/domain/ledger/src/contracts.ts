@@ -10,6 +10,7 @@ import {
 import { balanceOf, credit } from './accounts.ts';
 import type { Context } from './context.ts';
 import type { Draft } from './draft.ts';
+import { recover } from './degraded.ts';
 import { refuseDrills, refuseUndrilled } from './drills.ts';
 import { exposeAtEnd, readyWith, refuseEscrow } from './key-records.ts';
 import { takeMatch } from './orders.ts';
@@ -213,20 +214,12 @@ export function contractReady(context: Context, tx: PayloadOf<'contract/ready'>)
     return refuse('conflict', 'image or configuration is not the one of the contract');
   const undrilled = refuseUndrilled(found);
   if (undrilled !== undefined) return undrilled;
+  if (contract.life.state === 'DEGRADED') return recover(context, found);
   const ready = step(context, contract, { step: 'ready' });
   if ('ok' in ready) return ready;
   context.draft.put(keys.contract(contract.id), { ...ready, readyAt: context.env.now });
   readyWith(context, contract.id, tx.keyVersion);
   return done();
-}
-
-export function contractDegrade(context: Context, tx: PayloadOf<'contract/degrade'>): Outcome {
-  const found = findContract(context.draft, tx.contractId);
-  if ('ok' in found) return found;
-  if (found.contract.provider !== context.by)
-    return refuse('forbidden', 'only the provider says that it is degraded');
-  const degraded = step(context, found.contract, { step: 'degrade' });
-  return 'ok' in degraded ? degraded : done();
 }
 
 function isParty({ customer, provider }: ContractRecord, edge: EdgeId): boolean {

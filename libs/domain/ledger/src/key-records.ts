@@ -125,7 +125,13 @@ function rearm(
   exposed: boolean,
 ): ContractRecord | (Outcome & { readonly ok: false }) {
   const { state } = contract.life;
-  if (state === 'READY' || state === 'DEGRADED') return contract;
+  if (state === 'READY') return contract;
+  if (state === 'DEGRADED') {
+    const { degraded } = contract;
+    const renewed = degraded === undefined ? contract : { ...contract, degraded: { ...degraded, exposed } };
+    context.draft.put(keys.contract(contract.id), renewed);
+    return renewed;
+  }
   if (contract.dispute !== undefined) return refuse('conflict', 'the statements differ');
   // waits for others
   if (exposed && terms.exposed === 'refuse' && state === 'HANDED_BACK') return contract;

@@ -1,13 +1,8 @@
 import { AntirioError, type EdgeId } from '@antirio/kernel';
 import { registerIdentity, transfer } from './accounts.ts';
-import {
-  cancelContract,
-  contractDegrade,
-  contractReady,
-  expireContract,
-  validateContract,
-} from './contracts.ts';
+import { cancelContract, contractReady, expireContract, validateContract } from './contracts.ts';
 import type { Context, Env } from './context.ts';
+import { contractDegrade } from './degraded.ts';
 import { Draft } from './draft.ts';
 import { openContract, releaseEpoch, takeEpoch } from './epochs.ts';
 import { endDrill, openDrill, readDrill, releaseDrillShare, startDrill } from './drills.ts';

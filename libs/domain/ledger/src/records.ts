@@ -108,6 +108,10 @@ export interface ContractRecord {
   readonly escrow: { readonly customer: number; readonly provider: number };
   readonly validatedAt: number;
   readonly readyAt?: number;
+  /** Since when the provider hears nothing itself, and whether its keys were exposed then, where that is so. */
+  readonly degraded?: { readonly at: number; readonly exposed: boolean };
+  /** Of a provider that was degraded now and then: when it stood by before that, as long as it may matter. */
+  readonly stoodBy?: readonly { readonly from: number; readonly until: number }[];
   readonly openings: number;
   /** The newest one. */
   readonly activation?: Activation;

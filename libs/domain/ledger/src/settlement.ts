@@ -7,6 +7,7 @@ import {
 } from '@antirio/service-contract';
 import { findContract, step, type LiveContract } from './contracts.ts';
 import type { Context } from './context.ts';
+import { stoodByAt } from './degraded.ts';
 import { refuseWrongKeys } from './key-records.ts';
 import { settle } from './payout.ts';
 import { done, refuse, type Outcome } from './receipt.ts';
@@ -171,9 +172,9 @@ function refuseNeverTookOver(
 ): Outcome | undefined {
   const set = context.draft.read(keys.set(contract.setId));
   const { state } = contract.life;
-  if (state !== 'READY' && state !== 'READY_EXPOSED') return refuse('conflict', `the contract is ${state}`);
-  if (contract.readyAt === undefined || contract.readyAt > endedAt)
-    return refuse('conflict', 'the provider was not READY then');
+  if (state !== 'READY' && state !== 'READY_EXPOSED' && state !== 'DEGRADED')
+    return refuse('conflict', `the contract is ${state}`);
+  if (!stoodByAt(contract, endedAt)) return refuse('conflict', 'the provider was not READY then');
   if (set?.holder !== contract.customer || set.takenAt > endedAt)
     return refuse('conflict', 'somebody took the epoch');
   if (endedAt >= terms.expiresAt) return refuse('conflict', 'the contract had expired then');

@@ -14,7 +14,9 @@ export function neverTookOver(
   now: number,
 ): number | undefined {
   if (!opensWhenOffline(terms)) return undefined;
-  if (life !== 'READY' || promised?.epoch !== record.epoch) return undefined;
+  // who has said meanwhile that it hears nothing was to take over all the same: the ledger knows since when it says so
+  const stands = life === 'READY' || life === 'DEGRADED';
+  if (!stands || promised?.epoch !== record.epoch) return undefined;
   if (record.released || record.holder !== terms.customer) return undefined;
   const overMs = now - promised.until;
   return overMs > terms.takeoverSlaMs ? overMs : undefined;

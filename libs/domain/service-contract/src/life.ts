@@ -38,7 +38,7 @@ const from: { readonly [S in LifeStep['step']]: readonly LifeState[] } = {
   activate: ['READY', 'READY_EXPOSED', 'DEGRADED', 'RETURNING'],
   release: ['ACTIVE'],
   handBack: ['RETURNING'],
-  rearm: ['HANDED_BACK', 'READY_EXPOSED'],
+  rearm: ['HANDED_BACK', 'READY_EXPOSED', 'DEGRADED'],
   expire: ['READY', 'DEGRADED', 'READY_EXPOSED', 'VALIDATED', 'HANDED_BACK'],
   cancel: ['DRAFT', 'SIGNED', 'VALIDATED', 'READY', 'DEGRADED', 'READY_EXPOSED'],
   breach: ['READY', 'DEGRADED', 'READY_EXPOSED', 'ACTIVE', 'RETURNING', 'HANDED_BACK'],

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { edgeId } from './terms.ts';
 import { handbackStatement } from './statement.ts';
+import { receipts } from './receipts.ts';
 import { GATEWAYS_TOLD, deafClaim, gatewayAge } from './deaf.ts';
 import { signedWord } from './yield-word.ts';
 
@@ -81,6 +82,7 @@ export const datagramSchemas = {
   leaseRefused,
   takeOver,
   deaf: deafClaim,
+  receipts,
 } as const;
 export type DatagramKind = keyof typeof datagramSchemas;
 export type Datagram = {
@@ -117,6 +119,8 @@ export const callSchemas = {
     configCid: z.string(),
     keyVersion: z.int().min(1).default(1),
   }),
+  /** The provider hears nothing itself. */
+  degrade: z.strictObject({ contractId, reason: z.string().max(256) }),
   witness: z.strictObject({ contractId }),
   /** The rim adds the signed Merkle root over the ring as it stands. */
   open: z.strictObject({ contractId, from: count, evidence, word: signedWord.optional() }),

@@ -95,6 +95,7 @@ export interface Observed {
 
 export type Milestone =
   | 'ready'
+  | 'degraded'
   | 'suspected'
   | 'cleared'
   | 'confirmed'

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { callEnded, callKey, isReleaseVain } from './calls.ts';
+import { onHearingTold } from './degraded.ts';
 import { heardOtherwise } from './detector.ts';
 import { openingRecorded, shareRefused, shareReleased } from './gathering.ts';
 import { MAX_DOWNLINK_LEAD_MS, surelyPassed } from './lease.ts';
@@ -46,7 +47,9 @@ const witnessAnswer = z.object({ heard: z.boolean() });
 type OnSuccess = (state: ProviderState, value: unknown, now: number) => Step;
 
 const onSuccess: Partial<Record<Answer['method'], OnSuccess>> = {
-  ready: (state, _value, now) => (state.phase.at === 'preparing' ? beReady(state, now) : [state, []]),
+  ready: (state, _value, now) =>
+    state.phase.at === 'preparing' ? beReady(state, now) : onHearingTold(state, 'ready'),
+  degrade: (state) => onHearingTold(state, 'degrade'),
   witness: (state, value, now) => onWitness(state, witnessAnswer.parse(value).heard, now),
   open: onOpened,
   rekey: (state) => [{ ...state, record: undefined }, []],

@@ -74,6 +74,8 @@ export interface ProviderState {
   readonly record: ContractRecord | undefined;
   readonly recordAt: number;
   readonly unheard: Unheard | undefined;
+  /** When one of our own gateways was heard last. */
+  readonly heardAt: number;
   /** What the customer's beats said of it last. */
   readonly told: { readonly storeOk: boolean; readonly gateways: readonly GatewayAge[] } | undefined;
   /** The operator's: nothing is taken over by itself. */
@@ -115,6 +117,7 @@ export function createProvider(
     record: undefined,
     recordAt: -Infinity,
     unheard: undefined,
+    heardAt: now,
     told: undefined,
     held: false,
     word: { heardAt: now, refused: '', stands: true },

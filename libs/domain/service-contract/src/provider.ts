@@ -16,6 +16,7 @@ import {
 import { askHolders, isEnough, isStale, sharesRefused } from './gathering.ts';
 import { announceKeys } from './key-renewal.ts';
 import { isHeldByOther, isServedByOther } from './other-provider.ts';
+import { heardOf, tellHearing } from './degraded.ts';
 import { tellDeaf } from './deaf.ts';
 import { isOverstayed } from './max-active.ts';
 import { onAnswer, standBy } from './provider-answers.ts';
@@ -39,7 +40,7 @@ export function providerStep(state: ProviderState, event: PartyEvent, context: C
     case 'answer':
       return onAnswer(state, event, context);
     case 'observed':
-      return onObserved(state, event.observed);
+      return onObserved(state, event.observed, context.now);
     case 'returnAsked':
       return onReturnAsked(state, event.epoch);
     case 'sealedOff':
@@ -225,7 +226,8 @@ function reopenIfForgotten(state: ProviderState, now: number): Step {
 }
 
 function standReady(state: ProviderState, context: Context): Step {
-  const told = chain(watchCustomer(state, context), (one) => announceKeys(one, context.now));
+  const watched = chain(watchCustomer(state, context), (one) => announceKeys(one, context.now));
+  const told = chain(watched, (one) => tellHearing(one, context.now));
   return chain(told, (one) => listensStill(one, context.now));
 }
 
@@ -282,8 +284,9 @@ function onTold(state: ProviderState, event: PartyEvent, now: number): Step {
 }
 
 /** What begins to read says so at once. */
-function onObserved(state: ProviderState, observed: Observed): Step {
-  const next = { ...state, observed: { ...state.observed, ...observed } };
+function onObserved(state: ProviderState, observed: Observed, now: number): Step {
+  const heardAt = heardOf(state.heardAt, observed, now);
+  const next = { ...state, heardAt, observed: { ...state.observed, ...observed } };
   const news = readsUnder(next).reads !== readsUnder(state).reads;
   return [news ? { ...next, vigilAt: -Infinity } : next, []];
 }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { canonicalBytes, sha256Hex } from '@antirio/kernel';
 import { activationTerms } from './activation.ts';
 import { deafTerms } from './deaf.ts';
+import { hearingTerms } from './degraded.ts';
 import { drillTerms } from './drill.ts';
 import { edgeId } from './edge-id.ts';
 import { escrowTerms, exposedKeys } from './escrow.ts';
@@ -79,13 +80,23 @@ export const contractTerms = z.strictObject({
   deaf: deafTerms.prefault({}),
   flapping: flappingTerms.prefault({}),
   drills: drillTerms,
+  hearing: hearingTerms.prefault({}),
   forwarding: forwardingTerms.optional(),
   devAddrRange: devAddrRange.optional(),
   expiresAt: z.int().positive(),
 });
 export type ContractTerms = z.output<typeof contractTerms>;
 
-const LATER = ['escrow', 'exposed', 'yielding', 'deaf', 'activation', 'flapping', 'drills'] as const;
+const LATER = [
+  'escrow',
+  'exposed',
+  'yielding',
+  'deaf',
+  'hearing',
+  'activation',
+  'flapping',
+  'drills',
+] as const;
 
 /**
  * Terms as they were kept: what had no field for something yet is read with its default. Signatures and hashes are over what was

@@ -1,0 +1,123 @@
+import { z } from 'zod';
+import { callJson, parseInput, repeat, type HttpPeer, type Log } from '@antirio/host';
+import { isAntirioError, type EdgeId } from '@antirio/kernel';
+import type {
+  ContractRecord,
+  ContractTerms,
+  CoverageSettings,
+  CustomerPhase,
+  Datagram,
+  Observed,
+  ProviderPhase,
+  Receipts,
+} from '@antirio/service-contract';
+import type { ContractStore } from './contract-store.ts';
+import { createCoverageCheck } from './coverage-customer.ts';
+import { createReceiptTeller } from './coverage-provider.ts';
+import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
+import type { PartyRooms } from './party-rooms.ts';
+import type { Secrets } from './sealed-keys.ts';
+
+/** How well the provider hears the customer's sensors: shown by the one, checked by the other, from the signature on. */
+export interface Coverage {
+  onDatagram(from: EdgeId, datagram: Datagram): void;
+  stop(): Promise<void>;
+}
+
+export interface CoverageParts {
+  readonly terms: ContractTerms;
+  readonly role: 'customer' | 'provider';
+  readonly phase: () => CustomerPhase | ProviderPhase;
+  readonly record: () => ContractRecord | undefined;
+  readonly ports: ArbitratorPorts;
+  readonly options: ArbitratorOptions;
+  readonly store: ContractStore;
+  readonly log: Log;
+  readonly ownSecrets: () => Secrets;
+  readonly send: (to: EdgeId, datagram: Datagram) => Promise<void>;
+}
+
+/** While the customer guards its own sensors, and somebody stands by for it. */
+const SHOWS: ReadonlySet<string> = new Set(['preparing', 'ready', 'stated']);
+const CHECKS: ReadonlySet<string> = new Set(['arming', 'guarded', 'stated']);
+
+const sessions = z.looseObject({
+  sessions: z.array(
+    z.looseObject({
+      devEui: z.string(),
+      inUse: z.boolean(),
+      mac: z.looseObject({ txPower: z.int(), nbTrans: z.int(), channels: z.array(z.int()) }),
+    }),
+  ),
+});
+
+/** As the device service knows it; nothing where it is not one for LoRaWAN, or is away. */
+async function settingsOf(
+  deviceLora: HttpPeer | undefined,
+  log: Log,
+): Promise<ReadonlyMap<string, CoverageSettings>> {
+  if (deviceLora === undefined) return new Map();
+  try {
+    const path = '/api/v3/lora/session?limit=10000';
+    const found = parseInput(sessions, await callJson(deviceLora, { path })).sessions;
+    const inUse = found.filter((one) => one.inUse);
+    return new Map(
+      inUse.map(({ devEui, mac: { txPower, nbTrans, channels } }) => {
+        const sorted = channels.toSorted((a, b) => a - b).slice(0, 96);
+        return [devEui, { txPower, nbTrans, channels: sorted }];
+      }),
+    );
+  } catch (error) {
+    log.debug({ error: String(error) }, 'how the devices send is not known now');
+    return new Map();
+  }
+}
+
+function lookAsProvider({ terms, ports, send }: CoverageParts): () => Promise<void> {
+  const bridge = ports.peers['gatewayBridge'];
+  if (bridge === undefined) return async () => undefined;
+  const tell = (body: Receipts): Promise<void> => send(terms.customer, { kind: 'receipts', body });
+  const ask = (path: string): Promise<unknown> => callJson(bridge, { path });
+  const { clock, random } = ports;
+  const teller = createReceiptTeller({ terms, bridge: ask, clock, random, send: tell });
+  return async () => {
+    try {
+      await teller.look();
+    } catch (error) {
+      // the contract's ring is not made yet, or is gone
+      if (!isAntirioError(error, 'notFound')) throw error;
+    }
+  };
+}
+
+export function startCoverage(parts: CoverageParts): Coverage {
+  const { terms, role, phase, record, ports, options, store, log, ownSecrets } = parts;
+  const { identity, clock, peers } = ports;
+  const areKeysSealed = (): boolean =>
+    terms.opening === 'witnessed' && record()?.keys?.exposedAt === undefined;
+  const settings = (): Promise<ReadonlyMap<string, CoverageSettings>> => settingsOf(peers['deviceLora'], log);
+  const check = createCoverageCheck({
+    ...{ terms, identity, clock, peers, store, log, ownSecrets, areKeysSealed, settings },
+  });
+  const isProvider = role === 'provider';
+  const show = lookAsProvider(parts);
+  const look = async (): Promise<void> => {
+    const { at } = phase();
+    if (isProvider && SHOWS.has(at)) await show();
+    if (!isProvider && CHECKS.has(at)) await check.look();
+  };
+  const looking = repeat('coverage', options.observeIntervalMs, log, look);
+  return {
+    onDatagram(from, datagram) {
+      if (datagram.kind === 'receipts' && !isProvider && from === terms.provider) check.heard(datagram.body);
+    },
+    stop: () => looking.stop(),
+  };
+}
+
+/** What a provider knows of its own ear: the contract's ring, and its gateways where the bridge answers for them. */
+export async function heardHere(rooms: PartyRooms, terms: ContractTerms): Promise<Observed> {
+  const { gateways } = await rooms.senses();
+  const ring = await rooms.ring(terms);
+  return gateways === undefined ? { ring } : { ring, gateways };
+}

@@ -1,0 +1,47 @@
+import { z } from 'zod';
+import type { Observed } from './party.ts';
+import { call } from './step.ts';
+import type { ProviderState, Step } from './provider-state.ts';
+
+/** A provider that hears nothing itself is no shelter: it says so on the ledger, and comes back when it hears again. */
+
+export const hearingTerms = z.strictObject({
+  /** With all of its gateways silent for so long, ms, a provider leaves READY. */
+  silentMs: z.int().min(1000).max(86_400_000).default(120_000),
+});
+
+/** When one of our own gateways was heard last: at our start, where that is all we know. */
+export function heardOf(heardAt: number, { gateways }: Observed, now: number): number {
+  const ages = (gateways ?? []).flatMap(({ heardMsAgo }) => heardMsAgo ?? []);
+  return ages.length === 0 ? heardAt : Math.max(heardAt, now - Math.min(...ages));
+}
+
+const STANDS: ReadonlySet<string> = new Set(['READY', 'READY_EXPOSED']);
+
+/** Goes by what the ledger says we are, and by our own ear. Nothing is said by who does not know its gateways. */
+export function tellHearing(state: ProviderState, now: number): Step {
+  const { terms, record, observed, heardAt } = state;
+  if (record === undefined || observed.gateways === undefined) return [state, []];
+  const silentMs = Math.round(now - heardAt);
+  const isSilent = silentMs >= terms.hearing.silentMs;
+  if (isSilent && STANDS.has(record.state)) {
+    const reason = `none of our gateways was heard for ${Math.floor(silentMs / 1000)} s`;
+    return call(
+      state,
+      terms.central,
+      { method: 'degrade', args: { contractId: terms.contractId, reason } },
+      now,
+    );
+  }
+  if (isSilent || record.state !== 'DEGRADED') return [state, []];
+  const { contractId, image } = terms;
+  const { imageCid, configCid } = image;
+  const args = { contractId, imageCid, configCid, keyVersion: observed.keyVersion ?? 1 };
+  return call(state, terms.central, { method: 'ready', args }, now);
+}
+
+/** The ledger has it. */
+export function onHearingTold(state: ProviderState, method: 'degrade' | 'ready'): Step {
+  const milestone = method === 'degrade' ? 'degraded' : 'ready';
+  return [{ ...state, record: undefined }, [{ type: 'note', milestone, detail: {} }]];
+}
