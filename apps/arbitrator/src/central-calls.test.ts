@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { generateIdentity, openIdentity, signDocument } from '@antirio/kernel';
-import { WORD_SLACK_MS, YIELD_KIND, type CentralQuestion } from '@antirio/service-contract';
+import { createGrantor, WORD_SLACK_MS, YIELD_KIND, type CentralQuestion } from '@antirio/service-contract';
 import { createCentralCalls, type CentralDependencies } from './central-calls.ts';
 
 const central = openIdentity(generateIdentity());
@@ -48,4 +48,38 @@ test('the word of a handover that came to nothing opens nothing months later, th
   expect(await asked(SAID_AT + 30_001 + WORD_SLACK_MS, false)).toMatchObject({ word: 'stale' });
   expect(await asked(SAID_AT + 90 * day, false)).toMatchObject({ word: 'stale' });
   expect(await asked(SAID_AT + day, true)).toMatchObject({ word: 'counts' });
+});
+
+/** What the record says a while after the provider's activation and statement. */
+async function recorded(now: number, state: string, statedAt?: number) {
+  const statement = { contractId, epoch: 4, from: 1, through: 9, devices: [] };
+  const contract = { setId: 'S', life: { state }, openings: 1, activation: { epoch: 4, at: 1000 } };
+  const deps = {
+    identity: central,
+    clock: { now: () => now, monotonic: () => 0 },
+    ledger: {
+      fetch: () => Promise.resolve(undefined),
+      read: () => Promise.resolve(statedAt === undefined ? undefined : { statement, at: statedAt }),
+    },
+    facts: {
+      termsOf: () => Promise.resolve({ leaseMs: 3000 }),
+      contractOf: () => Promise.resolve(contract),
+      setOf: () => Promise.resolve({ epoch: 4, holder: provider }),
+    },
+    host: { state: () => ({ grantor: createGrantor('boot', 0) }) },
+    escrow: { newestVersion: () => 1 },
+  } as unknown as CentralDependencies;
+  return createCentralCalls(deps).record(undefined, contractId);
+}
+
+test('the record tells for how long the provider has served, and when its statement stands for both', async () => {
+  const week = 7 * 86_400_000;
+  const active = await recorded(61_000, 'ACTIVE');
+  expect(active).toMatchObject({ activation: 4, activeForMs: 60_000 });
+  expect(active).not.toHaveProperty('closesInMs');
+  expect(await recorded(900, 'ACTIVE')).toMatchObject({ activeForMs: 0 });
+  const stated = (now: number) => recorded(now, 'RETURNING', 2000);
+  expect(await stated(3000)).toMatchObject({ closesInMs: week - 1000, handback: { epoch: 4, through: 9 } });
+  expect(await stated(2000 + week)).toMatchObject({ closesInMs: 0 });
+  expect(await recorded(3000, 'HANDED_BACK', 2000)).not.toHaveProperty('closesInMs');
 });

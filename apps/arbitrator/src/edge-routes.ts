@@ -40,6 +40,7 @@ function liveView(driver: PartyDriver): Record<string, unknown> {
   return {
     ...{ fence: driver.desires().fence, life, keys },
     ...{ customer: driver.customerTold(), comesBack: driver.seen.comesBack?.() },
+    providerActsForMs: driver.activeLeftMs(),
   };
 }
 

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { parseInput } from '@antirio/host';
 import type { EdgeConfig } from '../config.ts';
 import { textTable } from '../text-table.ts';
+import { actingLines, actingView } from './acting-lines.ts';
 import { askRoom, print } from './ask-room.ts';
 import { coverageLines } from './contract-coverage.ts';
 import { imageLines } from './contract-image.ts';
@@ -96,6 +97,7 @@ export async function showContract(config: EdgeConfig, id: string, json: boolean
   const contract = parseInput(contractView, found);
   print(textTable([HEADER, row(contract)]));
   if (contract.keys !== undefined) print(keysLine(contract.keys));
+  for (const line of actingLines(parseInput(actingView, found))) print(line);
   for (const line of await imageLines(config, id, contract.role)) print(line);
   for (const line of await coverageLines(config, id)) print(line);
   print(`\nterms\n${JSON.stringify(contract.terms, undefined, 2)}\n\ntimeline`);
