@@ -2,7 +2,14 @@ import { z } from 'zod';
 import type { HttpPeer, Log } from '@antirio/host';
 import type { Clock, Identity, Random } from '@antirio/kernel';
 import { capacity, customerPolicy, providerPolicy, qualities } from '@antirio/market';
-import { devAddrRange, drillTerms, edgeId, escrowTerms, forwardingTerms } from '@antirio/service-contract';
+import {
+  devAddrRange,
+  drillTerms,
+  edgeId,
+  escrowTerms,
+  flappingTerms,
+  forwardingTerms,
+} from '@antirio/service-contract';
 
 const ms = z.int().min(10).max(86_400_000);
 
@@ -41,6 +48,9 @@ const terms = z.strictObject({
   drills: drillTerms
     .optional()
     .describe('takeovers without a failure: how many a month, how fast, and what a failed one costs'),
+  flapping: flappingTerms
+    .optional()
+    .describe('how long a customer that fails again and again waits before it asks for its sensors back'),
   exposed: z
     .enum(['accept', 'refuse'])
     .optional()

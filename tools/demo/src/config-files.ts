@@ -18,8 +18,11 @@ interface Cast {
   readonly devices: readonly Device[];
 }
 
-/** Of the contract; the back-off before the return is short, so that the story is. */
-const TERMS = { heartbeatIntervalMs: 200, missedBeats: 3, leaseMs: 3_000, returnBackoffMs: 2_000 };
+/** Of the contract; the back-off before the return is short, so that the story is, and stays so however often it is told. */
+const TERMS = {
+  ...{ heartbeatIntervalMs: 200, missedBeats: 3, leaseMs: 3_000 },
+  ...{ returnBackoffMs: 2_000, flapping: { maxBackoffMs: 0 } },
+};
 const exactly = (amount: number): Section => ({ first: amount, limit: amount });
 const STAKES = { payment: exactly(MONEY.customerStake), guarantee: exactly(MONEY.providerStake) };
 

@@ -58,7 +58,13 @@ export interface Cast {
 const HOST = '127.0.0.1';
 /** Home is out of the drone's reach, and in a cell of its own. */
 const HOME_CELL = geohashOf({ latitude: 38.246, longitude: 21.735 });
-const TERMS = { heartbeatIntervalMs: 200, missedBeats: 3, leaseMs: 3_000, returnBackoffMs: 200 };
+const TERMS = {
+  heartbeatIntervalMs: 200,
+  missedBeats: 3,
+  leaseMs: 3_000,
+  returnBackoffMs: 200,
+  flapping: { maxBackoffMs: 0 },
+};
 const exactly = (amount: number): object => ({ first: amount, limit: amount });
 const STAKES = { payment: exactly(MONEY.customerStake), guarantee: exactly(MONEY.providerStake) };
 
