@@ -20,6 +20,7 @@ export interface FaultPorts {
   readonly providers: ReadonlyMap<EdgeName, EdgeNode>;
   readonly nodes: readonly NodeName[];
   readonly terms: ContractTerms;
+  readonly drills: { tell(): void } | undefined;
   /** Calls back at each phase that an edge's machine comes to. */
   readonly onPhase: (listen: (node: NodeName, phase: string) => void) => void;
   /** Something was broken or mended. */
@@ -177,6 +178,9 @@ export function scheduleFaults(ports: FaultPorts, scenario: Scenario): void {
           tellToReturn(ports.A);
         });
         return;
+      case 'drill':
+        ports.drills?.tell();
+        return;
       case 'lastGasp':
         tellToYield(hosts.A, ports.A.rooms(), ports.terms, 'terminating');
         engine.after(fault.inMs, () => {
@@ -273,6 +277,8 @@ function describe(fault: Harm): string {
       return `FAULT the ledger is as it was ${Math.round(fault.agoMs)} ms ago, for ${Math.round(fault.forMs)} ms`;
     case 'oldBackup':
       return 'FAULT central restored from an old backup';
+    case 'drill':
+      return 'A is told to drill';
     case 'planned':
     case 'lastGasp':
     case 'deaf':

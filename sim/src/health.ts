@@ -105,7 +105,9 @@ export function watchHealth(world: World, judge: Judge, ledgerMs: number) {
     lookAtWells(now);
     if (isWell('A') && !isUnserved()) customerWellSince ??= now;
     else customerWellSince = undefined;
-    if (!isGone()) customerSeenAt = now;
+    // before it is READY, a provider has nothing to take over with
+    const unready = contracts.every(({ providerParty }) => providerParty().phase().at === 'preparing');
+    if (!isGone() || unready) customerSeenAt = now;
     if (!isUnserved()) servedAt = now;
     measureAble(now);
     const calmMs = now - Math.max(changedAt, customerSeenAt);

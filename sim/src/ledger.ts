@@ -75,7 +75,12 @@ const firstWrites: readonly (readonly Write[])[] = (() => {
   return all;
 })();
 
-export function createLedger(contracts: readonly ContractTerms[], dice: Dice, wall: number): SimLedger {
+export function createLedger(
+  contracts: readonly ContractTerms[],
+  dice: Dice,
+  wall: number,
+  machine: typeof apply,
+): SimLedger {
   let state = new MemoryState();
   for (const writes of firstWrites) state.apply(writes);
   let log: { readonly writes: readonly Write[]; readonly stateHash: string }[] = [];
@@ -87,7 +92,7 @@ export function createLedger(contracts: readonly ContractTerms[], dice: Dice, wa
     height === 1 ? EMPTY_STATE_HASH : log[height - 2]?.stateHash;
   const submit = (tx: SignedTx, at: number): Receipt => {
     now = Math.max(now, Math.floor(at));
-    const applied = apply(state, tx, { now, height: heightOf() + 1 });
+    const applied = machine(state, tx, { now, height: heightOf() + 1 });
     state.apply(applied.writes);
     log.push({ writes: applied.writes, stateHash: `${heightOf()}/${tx.signature}` });
     return applied.receipt;

@@ -1,3 +1,4 @@
+import { apply, type StateView } from '@antirio/ledger-machine';
 import {
   centralStep,
   customerDesires,
@@ -9,6 +10,7 @@ import {
   type CentralQuestion,
   type CentralState,
   type ContractTerms,
+  type Drill,
   type PartyEvent,
 } from '@antirio/service-contract';
 import { honestPieces, type Pieces } from './pieces.ts';
@@ -220,6 +222,20 @@ export const mutants: readonly Mutant[] = [
     }),
   },
   {
+    name: 'a drill opens the real keys: a holder gives its share of them',
+    kind: 'drills',
+    pieces: () => ({ ...honestPieces(), drillShare: () => 'real' }),
+  },
+  {
+    name: 'a penalty is taken twice: a drill that has failed may fail again',
+    kind: 'drills',
+    pieces: () => ({
+      ...honestPieces(),
+      apply: (state, tx, env) =>
+        apply(tx.body.payload.type === 'drill/end' ? unfailed(state) : state, tx, env),
+    }),
+  },
+  {
     name: 'a rolled-back ledger is believed: the centre gives epochs and leases by what it says',
     pieces: () => ({ ...honestPieces(), sight: (_seen, head) => ({ ok: true, highest: head }) }),
   },
@@ -244,6 +260,18 @@ function agreedTo(event: Extract<CentralEvent, { type: 'asked' }>): CentralEvent
 }
 
 const oneSlot = (slot: number): number => (slot === 2 ? 1 : slot);
+
+/** Failed drills look as if they were still open. */
+function unfailed(state: StateView): StateView {
+  return {
+    range: (prefix) => state.range(prefix),
+    get(key) {
+      const value = state.get(key);
+      const failed = key.startsWith('drill/') && (value as Drill | undefined)?.state === 'failed';
+      return failed ? { ...(value as Drill), state: 'asked' } : value;
+    },
+  };
+}
 
 function longUp(state: CentralState): CentralState {
   return { ...state, grantor: { ...state.grantor, startedAt: -1e9 } };

@@ -1,3 +1,4 @@
+import { apply } from '@antirio/ledger-machine';
 import {
   centralStep,
   customerDesires,
@@ -11,14 +12,16 @@ import {
 } from '@antirio/service-contract';
 import type { CentralPieces } from './central-node.ts';
 import type { EdgePieces } from './edge.ts';
+import type { DrillPieces } from './drills.ts';
 import { verifies } from './frames.ts';
 import type { GapSource } from './gap-filler.ts';
 import type { HolderPieces } from './holders.ts';
 import { openRing } from './ring.ts';
 
 /** What the world is made of and a mutant may replace; everything else is as it is. */
-export interface Pieces extends CentralPieces, EdgePieces, HolderPieces {
+export interface Pieces extends CentralPieces, EdgePieces, HolderPieces, DrillPieces {
   readonly gapSource: (source: GapSource) => GapSource;
+  readonly apply: typeof apply;
 }
 
 /** The product's own machines, and honest models of the rooms around them. */
@@ -37,4 +40,6 @@ export const honestPieces = (): Pieces => ({
   eventIdOf: ({ devEui, fcnt }, session) => `${devEui}/${session}/${fcnt}`,
   afterCrash: () => undefined,
   gapSource: (source) => source,
+  drillShare: () => 'drill',
+  apply,
 });

@@ -1,5 +1,7 @@
 import { isEnded, opensWhenOffline, type ContractLife } from '@antirio/service-contract';
 import { checkReadings, createJudge, watchDownlinks, type Judge, type Violation } from './checks.ts';
+import { drawDrills } from './drill-scenario.ts';
+import { checkPenalties, paidInDrills, watchDrills } from './drill-checks.ts';
 import { heal, scheduleFaults, type FaultPorts } from './faults.ts';
 import { watchHealth } from './health.ts';
 import { identities } from './identities.ts';
@@ -9,8 +11,14 @@ import { drawTwoProviders } from './two-providers.ts';
 import type { TraceLine } from './trace.ts';
 import { createWorld, type World } from './world.ts';
 
-export const scenarioKinds = ['oneProvider', 'twoProviders'] as const;
+export const scenarioKinds = ['oneProvider', 'twoProviders', 'drills'] as const;
 export type ScenarioKind = (typeof scenarioKinds)[number];
+
+const draws: Readonly<Record<ScenarioKind, (seed: number) => Scenario>> = {
+  oneProvider: drawScenario,
+  twoProviders: drawTwoProviders,
+  drills: drawDrills,
+};
 
 export interface RunOptions {
   readonly kind?: ScenarioKind | undefined;
@@ -79,6 +87,7 @@ function checkEnd(world: World, judge: Judge, lastDownlinkByA: number, scenario:
   const unread = A.rooms().ring.last - A.disk.service.cursor;
   if (unread > 0) judge.broken('converged', `${unread} frames in the customer's ring are not read`);
   checkMoney(world, judge);
+  checkPenalties(world, judge);
 }
 
 /** Where the customer did not agree to be found dead, its keys open on its word only. */
@@ -105,10 +114,12 @@ function checkMoney(world: World, judge: Judge): void {
   let own: number | undefined = 1000;
   for (const { terms, name } of contracts) {
     const brought = broughtBy(lifeOf(world, terms.contractId));
-    own = brought === undefined || own === undefined ? undefined : own + brought[0];
+    const paid = paidInDrills(world, terms);
+    own = brought === undefined || own === undefined ? undefined : own + brought[0] + paid;
     const balance = ledger.balance(identities[name]);
-    if (brought !== undefined && balance !== 1000 + brought[1])
-      judge.broken('money', `${name} has ${balance} where ${1000 + brought[1]} is due`);
+    const due = 1000 + (brought?.[1] ?? 0) - (brought?.[1] === 100 ? paid : 0);
+    if (brought !== undefined && balance !== due)
+      judge.broken('money', `${name} has ${balance} where ${due} is due`);
   }
   const balance = ledger.balance(identities.A);
   if (own !== undefined && balance !== own) judge.broken('money', `A has ${balance} where ${own} is due`);
@@ -116,8 +127,7 @@ function checkMoney(world: World, judge: Judge): void {
 
 /** One run: the same for the same seed, on any machine. */
 export function runSeed(seed: number, options: RunOptions = {}): RunResult {
-  const draw = options.kind === 'twoProviders' ? drawTwoProviders : drawScenario;
-  return runScenario(draw(seed), options);
+  return runScenario(draws[options.kind ?? 'oneProvider'](seed), options);
 }
 
 export function runScenario(scenario: Scenario, options: RunOptions = {}): RunResult {
@@ -141,6 +151,9 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
     onTheft: (holder) => {
       late.judge?.broken('escrow', `${holder} gives its share without an opening on the ledger`);
     },
+    onRealKeys: () => {
+      late.judge?.broken('escrow', 'a drill has opened the contract’s own keys');
+    },
     onRuling: (overMs, provider) => {
       late.health?.onRuling(overMs, provider);
     },
@@ -150,6 +163,7 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
   const downlinks = watchDownlinks(engine, judge);
   const health = watchHealth(world, judge, scenario.ledgerMs);
   Object.assign(late, { judge, downlinks, health });
+  watchDrills(world, judge, scenario.ledgerMs);
   let sent = 0;
   let lastByA = -1;
   world.radio.onDownlink((emission) => {

@@ -37,6 +37,8 @@ export interface Scenario {
   /** Share of fresh uplinks that get a downlink. */
   readonly answers: number;
   readonly faults: readonly Fault[];
+  /** Whether the contract demands drills. */
+  readonly drills?: true;
   /** From here on everything is well again. */
   readonly healAt: number;
   /** From here on the motes are silent, so that everything can settle. */
@@ -77,6 +79,8 @@ export type Harm =
   /** The customer gives its service away; a dying one is gone a little later, and starts again. */
   | { readonly kind: 'planned'; readonly forMs: number }
   | { readonly kind: 'lastGasp'; readonly inMs: number; readonly forMs: number }
+  /** The customer's operator asks for a drill. */
+  | { readonly kind: 'drill' }
   /** The customer lives, and takes nothing in. */
   | { readonly kind: 'deaf'; readonly forMs: number }
   /** The customer has more to do than it can. */

@@ -4,6 +4,7 @@ import { storyOf } from './story.ts';
 
 const SEEDS = 1000;
 const SEEDS_OF_TWO = 200;
+const SEEDS_OF_DRILLS = 100;
 
 /** Others than the first thousand that once broke something. */
 const KNOWN_SEEDS: readonly number[] = [1093, 10_815, 11_716, 12_297, 13_148, 14_087, 22_297];
@@ -31,6 +32,13 @@ describe('the simulation', () => {
     expect(broken === undefined ? '' : storyOf(two(broken.seed, true))).toBe('');
     const servers = results.map(({ summary }) => summary.servers.length);
     expect(servers.filter((count) => count === 2).length).toBeGreaterThan(SEEDS_OF_TWO / 10);
+  });
+
+  test(`with drills of ${SEEDS_OF_DRILLS} seeds breaks no promise`, () => {
+    const drilled = (seed: number, trace = false): RunResult => runSeed(seed, { kind: 'drills', trace });
+    const results = Array.from({ length: SEEDS_OF_DRILLS }, (_, i) => drilled(i + 1));
+    const broken = results.find((one) => one.violations.length > 0);
+    expect(broken === undefined ? '' : storyOf(drilled(broken.seed, true))).toBe('');
   });
 
   test('of seeds that once broke a promise breaks none', () => {

@@ -5,6 +5,7 @@ import { createCentralNode, type CentralDisk, type CentralNode } from './central
 import { customerRole } from './customer-role.ts';
 import { createEdge, emptyDisk, type Contracted, type EdgeNode, type EdgePorts } from './edge.ts';
 import type { PartyHost } from './party-host.ts';
+import { simulateDrills } from './drills.ts';
 import { createEngine, type Engine } from './engine.ts';
 import { setLinks } from './faults.ts';
 import type { Frame } from './frames.ts';
@@ -41,6 +42,7 @@ export interface World {
   readonly central: CentralNode;
   readonly centralDisk: CentralDisk;
   readonly ledger: SimLedger;
+  readonly drills: { tell(): void } | undefined;
 }
 
 /** One of the set's contracts, with those whose it is. */
@@ -59,6 +61,8 @@ export interface WorldPorts {
   readonly onPhase: (node: NodeName, phase: string) => void;
   readonly onRuling: (overMs: number, provider: EdgeId) => void;
   readonly onTheft: (holder: EdgeId) => void;
+  /** A drill has opened the contract's own keys. */
+  readonly onRealKeys: () => void;
 }
 
 const nameOf = new Map<EdgeId, NodeName>([
@@ -100,7 +104,7 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
   const terms = scenario.terms(sessions.map(({ devEui, devAddr }) => ({ devEui, devAddr })));
   const termsFor = (name: ProviderName): ContractTerms => termsWith(terms, name);
   const all = scenario.providers.map(termsFor);
-  const ledger = createLedger(all, dice('ledger'), hosts.central.clock.wall());
+  const ledger = createLedger(all, dice('ledger'), hosts.central.clock.wall(), pieces.apply);
   const centralDisk: CentralDisk = { seen: undefined, shares: new Set(), blocks: new Map() };
 
   const holders = createHolders({
@@ -236,5 +240,13 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
   attackRadio(engine, radio, dice('radio-attacker'), sessions, attack);
   attackNetwork(engine, network, dice('network-attacker'), attack);
   const there = { engine, trace, network, radio, motes, terms, contracts, hosts, nodes };
-  return { ...there, A, providers, central, centralDisk, ledger };
+  const drills =
+    scenario.drills === undefined
+      ? undefined
+      : simulateDrills({
+          ...{ engine, trace, network, hosts, ledger, pieces, startMs, activateMs },
+          ...{ central: () => central, dice: dice('drilling'), contract: contracts[0] },
+          ...{ until: scenario.healAt, onRealKeys: ports.onRealKeys },
+        });
+  return { ...there, A, providers, central, centralDisk, ledger, drills };
 }

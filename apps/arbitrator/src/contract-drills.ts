@@ -22,6 +22,8 @@ export interface ContractDrills {
   /** The customer says that there is one. */
   heard(contractId: string): void;
   keep(given: KeyPackage, contractId: string): void;
+  /** Whether we have the customer's drill keys of this version. */
+  held(contractId: string, keyVersion: number): boolean;
   view(contractId: string): DrillsView | undefined;
   /** The contract is over. */
   leave(contractId: string): Promise<void>;
@@ -86,6 +88,7 @@ export function createContractDrills(given: ContractDrillsPorts): ContractDrills
     keep(kept, contractId) {
       store.putDocument(contractId, drillPackageName(kept.keyVersion), kept);
     },
+    held: (contractId, keyVersion) => store.document(contractId, drillPackageName(keyVersion)) !== undefined,
     view: (contractId) => running.get(contractId)?.view(),
     async leave(contractId) {
       const one = running.get(contractId);
@@ -100,7 +103,7 @@ export function createContractDrills(given: ContractDrillsPorts): ContractDrills
 }
 
 const idParam = z.object({ id: z.uuid() });
-const drillNotice = z.strictObject({ drill: z.int().min(1) });
+const drillNotice = z.strictObject({ drill: z.int().min(1), keyVersion: z.int().min(1) });
 
 /** What a customer says to its provider of drills. */
 export function addDrillRoutes(
@@ -133,6 +136,6 @@ export function addDrillRoutes(
   rim.route('post', `${base}/drill`, notice, ({ params, body, request }) => {
     fromCustomer(params.id, request);
     drills.heard(params.id);
-    return { drill: body.drill };
+    return { drill: body.drill, held: drills.held(params.id, body.keyVersion) };
   });
 }

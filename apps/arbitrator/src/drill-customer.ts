@@ -11,7 +11,7 @@ import {
   type DrillLedger,
   type KeyDelivery,
 } from '@antirio/service-contract';
-import type { HttpPeer } from '@antirio/host';
+import { parseInput, type HttpPeer } from '@antirio/host';
 import type { ContractStore } from './contract-store.ts';
 import { makeDrillFrames, type DrillKeys } from './drill-keys.ts';
 import type { DrillSide } from './drill-driver.ts';
@@ -30,6 +30,7 @@ export interface DrillCustomerPorts {
 
 const DELIVERED = 'drillDelivered';
 const edges = z.array(edgeId);
+const informed = z.object({ held: z.boolean() });
 const kept = z.object({ keyVersion: z.int().optional(), sharesWith: edges, withProvider: z.boolean() });
 
 /** The customer's half: it delivers the drill keys, starts drills when they are due, and ends those that came to nothing. */
@@ -69,9 +70,13 @@ export function drillCustomer(ports: DrillCustomerPorts): DrillSide & { tell(): 
     await ledger.submit({ type: 'drill/start', contractId, drill, keyVersion, frames, answer: hash });
     told = false;
   };
-  const inform = async (drill: number): Promise<void> => {
+  /** Its disk may be older than our delivery: the package is sent again where it has none. */
+  const inform = async (keys: DrillKeys, drill: number): Promise<void> => {
+    const { keyVersion } = keys.divided;
     const path = `/arbitrator/v1/contract/${contractId}/drill`;
-    await neighbourCall(peers, provider, 'arbitrator', { method: 'POST', path, json: { drill } });
+    const call = { method: 'POST' as const, path, json: { drill, keyVersion } };
+    const { held } = parseInput(informed, await neighbourCall(peers, provider, 'arbitrator', call));
+    if (!held) await send(keys, provider, undefined);
   };
 
   return {
@@ -91,11 +96,11 @@ export function drillCustomer(ports: DrillCustomerPorts): DrillSide & { tell(): 
           return true;
         case 'start':
           await start(keys, next.drill);
-          await inform(next.drill);
+          await inform(keys, next.drill);
           return true;
         case 'tell':
-          await inform(next.drill);
-          return true;
+          await inform(keys, next.drill);
+          return false;
         case 'end': {
           const { drill, givenUp } = next;
           await ledger.submit({ type: 'drill/end', contractId, drill, givenUp });

@@ -14,13 +14,14 @@ import { createWatch, witnessed } from './watch.ts';
 
 const RECORD_PACE_MS = 500;
 const WITNESS_PACE_MS = 200;
+const UNDRILLED_PACE_MS = 1000;
 
 type Answer = Extract<PartyEvent, { type: 'answer' }>;
 
 /** What the provider makes of an answer to one of its calls. */
 export function onAnswer(state: ProviderState, answer: Answer, context: Context): Step {
   const { now } = context;
-  const paced = answer.ok ? pace(answer.method) : answer.retryInMs;
+  const paced = answer.ok ? pace(answer.method) : (answer.retryInMs ?? undrilledPace(state, answer.method));
   const calls = callEnded(
     state.calls,
     callKey(answer.method, answer.holder),
@@ -35,6 +36,11 @@ export function onAnswer(state: ProviderState, answer: Answer, context: Context)
       : shareRefused(next, answer.holder, answer.code);
   if (!answer.ok) return onRefusal(next, answer.method, answer.code, now);
   return onSuccess[answer.method]?.(next, answer.value, now) ?? [next, []];
+}
+
+/** READY waits for a drill, which may be passed at any moment. */
+function undrilledPace({ terms }: ProviderState, method: Answer['method']): number | undefined {
+  return method === 'ready' && terms.drills.perMonth > 0 ? UNDRILLED_PACE_MS : undefined;
 }
 
 function pace(method: Answer['method']): number | undefined {
