@@ -20,10 +20,12 @@ import { partyRooms } from './party-rooms.ts';
 import { runParty, type PartyDriver } from './party-driver.ts';
 import { peerNamed } from './peers.ts';
 import { endingOf } from './retirement.ts';
+import { noteVersion, openDisclosures, type Disclosures } from './key-history.ts';
 import { openOwnKeys, sealingNow, type SealingNow } from './live-sessions.ts';
 import { keepSealed } from './own-secrets.ts';
 import {
   divideKeys,
+  secretsFor,
   readJsonFile,
   type DividedKeys,
   type KeptPackage,
@@ -51,6 +53,8 @@ export interface Contracts {
   drive(contract: StoredContract): void;
   /** One more attempt at every contract that still lacks a signature or its validation. */
   signPending(): Promise<void>;
+  /** Keys of this edge that others have seen. */
+  readonly disclosures: Disclosures;
   /** What providers lack of the sessions that joins made. */
   sealing(): SealingNow;
   /** Takeovers that wait for others, which began before. */
@@ -143,6 +147,7 @@ export function createContracts(
     throw new AntirioError('badConfig', 'arbitrator.protectedService names no device service to protect');
   };
   const ownSecrets = (): Secrets => ownKeys.secrets();
+  const disclosures = openDisclosures(store, ownSecrets);
 
   const ownService = () => readJsonFile(protectedFiles().configFile, z.record(z.string(), z.unknown()));
   const ownKeyVersion = (): { readonly keyVersion?: number } => ownKeys.keyVersion();
@@ -155,7 +160,8 @@ export function createContracts(
     if (there !== undefined) return there as DividedKeys;
     const service = ownService();
     const sealKeyOf = await sealKeysFor(ledger, [terms.provider, ...holdersOf(terms)]);
-    const divided = await divideKeys(identity, terms, service, own, sealKeyOf, ports.random);
+    const since = noteVersion(store, terms.contractId, secretsFor(terms, own));
+    const divided = await divideKeys(identity, terms, service, own, sealKeyOf, ports.random, since);
     keepSealed(store, identity, terms.contractId, own);
     store.putDocument(terms.contractId, name, divided);
     return divided;
@@ -257,7 +263,8 @@ export function createContracts(
     },
     waitingForTurn: turns.waiting,
     live,
-    sealing: () => sealingNow(drivers.values(), store, ownKeys),
+    disclosures,
+    sealing: () => ({ ...sealingNow(drivers.values(), store, ownKeys), disclosed: disclosures.all() }),
     checkProtected: () => void protectedFiles(),
     get(contractId) {
       const contract = store.get(contractId);

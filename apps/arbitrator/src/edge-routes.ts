@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { HttpPeer, HttpRim } from '@antirio/host';
 import { AntirioError, type Identity } from '@antirio/kernel';
-import { contractTerms } from '@antirio/service-contract';
+import { contractTerms, type ContractTerms } from '@antirio/service-contract';
 import type { ContractStore, StoredContract } from './contract-store.ts';
 import { addDrillRoutes } from './contract-drills.ts';
 import type { Contracts } from './contracts.ts';
@@ -44,6 +44,23 @@ function liveView(driver: PartyDriver): Record<string, unknown> {
   };
 }
 
+/** What of our keys the provider lacks, and what others have seen and is still in use; nothing where all is well. */
+function keysOnView(
+  contracts: Contracts,
+  role: StoredContract['role'],
+  { contractId, set }: ContractTerms,
+): Record<string, unknown> {
+  if (role === 'provider') return {};
+  const { unsealed, disclosed = [] } = contracts.sealing();
+  const ours = new Set(set.devices.map(({ devEui }) => devEui));
+  const lacking = unsealed.filter((one) => one.contractId === contractId);
+  const seen = disclosed.filter(({ devEui }) => ours.has(devEui));
+  return {
+    ...(lacking.length === 0 ? {} : { unsealed: lacking }),
+    ...(seen.length === 0 ? {} : { disclosed: seen }),
+  };
+}
+
 export function addEdgeRoutes(
   rim: HttpRim,
   contracts: Contracts,
@@ -70,6 +87,7 @@ export function addEdgeRoutes(
       held: holdOf(store, terms.contractId),
       waitsForItsTurn: contracts.waitingForTurn().includes(terms.contractId) || undefined,
       drills: contracts.drills.view(terms.contractId),
+      ...keysOnView(contracts, role, terms),
     };
   };
   rim.route(

@@ -5,6 +5,7 @@ import type { HttpRim, Log } from '@antirio/host';
 import { AntirioError, describeError } from '@antirio/kernel';
 import { joinedAddresses, type ProtectedDevice } from '@antirio/service-contract';
 import type { ContractStore } from './contract-store.ts';
+import type { Disclosed } from './key-history.ts';
 import type { ArbitratorOptions } from './options.ts';
 import type { PartyDriver } from './party-driver.ts';
 import {
@@ -177,6 +178,8 @@ export interface SealingNow {
   readonly serial: number;
   readonly protected: readonly string[];
   readonly unsealed: readonly UnsealedSession[];
+  /** Sessions in use whose keys others have seen. */
+  readonly disclosed?: readonly Disclosed[];
 }
 
 export function sealingNow(

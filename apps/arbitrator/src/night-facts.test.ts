@@ -19,6 +19,7 @@ async function troubles(
     desires: () => ({ fence: { state: 'shut' } }),
     seen: { providerSilentMs: () => silentMs },
     activeLeftMs: () => undefined,
+    record: () => undefined,
   };
   const bridge = {
     call: () => Promise.resolve({ status: 200, headers: {}, json: () => ({ rings: [] }) }),
@@ -29,6 +30,7 @@ async function troubles(
       drivers: new Map([['C', driver]]),
       sealing: () => ({ unsealed }),
       drills: { view: () => undefined },
+      disclosures: { look: () => undefined },
     },
     store: { document: () => undefined },
     counterGaps: { found: () => [] },

@@ -65,6 +65,10 @@ export function nightFacts(ports: {
   let lacking: readonly UnsealedSession[] = [];
   const unsealedFor = (contractId: string): readonly UnsealedSession[] =>
     lacking.filter((one) => one.contractId === contractId);
+  const lookForDisclosed = (): void => {
+    for (const driver of contracts.drivers.values())
+      if (driver.role === 'customer') contracts.disclosures.look(driver.terms, driver.record()?.keys);
+  };
   const lookForUnsealed = (): void => {
     const { unsealed } = contracts.sealing();
     const nameOf = ({ contractId, devAddr }: UnsealedSession): string => `${contractId}/${devAddr}`;
@@ -122,6 +126,7 @@ export function nightFacts(ports: {
   };
   return {
     async gather() {
+      lookForDisclosed();
       const dropped = await droppedByRing();
       const drivers = [...contracts.drivers.values()];
       lookForUnsealed();

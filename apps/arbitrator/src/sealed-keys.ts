@@ -147,10 +147,12 @@ export async function divideKeys(
   allSecrets: Secrets,
   sealKeyOf: (edge: EdgeId) => SealKey,
   random: Random,
+  since?: number,
 ): Promise<DividedKeys> {
   const chosen = secretsFor(terms, allSecrets);
   const { contractId } = terms;
   const { keyVersion } = chosen;
+  const addresses = joinedAddresses(terms, allSecrets.sessions);
   const key = random.bytes(32);
   const nonce = toBase64(random.bytes(12));
   const plain = utf8(JSON.stringify(chosen));
@@ -166,12 +168,13 @@ export async function divideKeys(
   const given = holders.map((holder, i) => ({ holder, share: shares[i] ?? new Uint8Array() }));
   const body: KeyHeader = {
     ...{ contractId, keyVersion, threshold },
+    // without joins a new version is a new set of keys: who raises it says so
+    ...(since === undefined || addresses.length === 0 ? {} : { since }),
     sealed: sealedHash(nonce, sealedSecrets),
     part: sha256Hex(part),
     shares: given.map(({ holder, share }) => ({ holder, commitment: sha256Hex(share) })),
   };
   const header = { ...signDocument(customer, KEY_HEADER_KIND, body), kind: KEY_HEADER_KIND } as const;
-  const addresses = joinedAddresses(terms, allSecrets.sessions);
   const forProvider: KeyPackage = {
     ...{ contractId, keyVersion, service: { ...service }, nonce, sealedSecrets, whole },
     ...(addresses.length === 0 ? {} : { addresses: [...addresses] }),

@@ -135,6 +135,15 @@ function movesOn({ activation }: ContractTerms, now: number) {
   return { events, takeovers, window: windowAt(windows, now), nextWindow: windowAfter(windows, now) };
 }
 
+/** What of the device's keys its provider lacks, and whether somebody has seen them. */
+function deviceKeys(contracts: WhyPorts['contracts'], contractId: string, devEui: string) {
+  const { unsealed, disclosed = [] } = contracts.sealing();
+  return {
+    unsealed: unsealed.filter((one) => one.contractId === contractId && one.devEui === devEui),
+    disclosed: disclosed.some((one) => one.devEui === devEui),
+  };
+}
+
 async function explain(ports: WhyPorts, contract: StoredContract, { devEui, devAddr }: ProtectedDevice) {
   const { store, contracts, edgeId, clock } = ports;
   const { terms, role } = contract;
@@ -155,9 +164,7 @@ async function explain(ports: WhyPorts, contract: StoredContract, { devEui, devA
       'openings' in ledger
         ? { exposed: ledger.exposed, openings: ledger.openings, newest: ledger.newestOpening }
         : undefined,
-    unsealed: contracts
-      .sealing()
-      .unsealed.filter((one) => one.contractId === contractId && one.devEui === devEui),
+    ...deviceKeys(contracts, contractId, devEui),
     held: holdOf(store, contractId),
     movesOn: movesOn(terms, clock.now()),
     providerActsForMs: driver?.activeLeftMs(),

@@ -47,6 +47,8 @@ const deviceView = z.object({
   session: z.string().nullable(),
   /** Whether providers of contracts have its session, where a join made that. */
   sealed: sealedView,
+  /** Whether others have seen its keys: a provider that served it. */
+  disclosed: z.boolean().nullable(),
   fCntUp: z.int().nullable(),
   fCntDown: z.int().nullable(),
   /** The highest that the device surely heard; -1: none of this session yet. */
@@ -116,6 +118,7 @@ function describeDevice(ports: LoraRoutePorts, device: DeviceOptions): DeviceVie
     ...{ name, devEui, activation, class: deviceClass, profileName, devAddr },
     ...describeUse(ports, session),
     sealed: sealedOf(ports, session),
+    disclosed: devAddr === null ? null : orNull(ports.sealing?.isDisclosed(devEui, devAddr)),
     fCntDown: devAddr === null ? null : orNull(ports.downlinks.highestUsed(devAddr)),
     ...describeGap(devAddr === null ? undefined : ports.gapOf(devAddr)),
     heard: orNull(ports.lastHeard.get(devEui)),

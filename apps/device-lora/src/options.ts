@@ -42,10 +42,11 @@ const receptionSchema = z.strictObject({
 type Fault = readonly [path: string, message: string];
 type Given = Readonly<Record<string, unknown>>;
 
-function abpFaults({ devAddr: given, joinEui }: Given): Fault[] {
+function abpFaults({ devAddr: given, joinEui, rejoinCommand }: Given): Fault[] {
   const faults: Fault[] = [];
   if (given === undefined) faults.push(['devAddr', 'a device with `abp` has one']);
   if (joinEui !== undefined) faults.push(['joinEui', 'only devices with `otaa` join']);
+  if (rejoinCommand !== undefined) faults.push(['rejoinCommand', 'only devices with `otaa` join']);
   return faults;
 }
 
@@ -74,6 +75,13 @@ const deviceSchema = z
     macVersion: z.enum(['1.0.2', '1.0.3', '1.0.4']).default('1.0.3'),
     /** The device counts from zero again when it loses power: its readings are told apart by their MICs too. */
     mayReset: z.boolean().default(false),
+    /** The downlink by which the device's application joins anew: sent when others have seen its keys. */
+    rejoinCommand: z
+      .strictObject({
+        fPort: z.int().min(1).max(223),
+        payload: z.string().regex(/^(?:[0-9a-fA-F]{2}){0,242}$/, 'bytes in hex'),
+      })
+      .optional(),
     profileName: z.string().min(1).default(loraEnvironmentSensor.name),
     /** `raw` stores the payload as it is. */
     codec: z.enum(['cayenneLpp', 'raw']).default('cayenneLpp'),

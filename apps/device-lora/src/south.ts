@@ -27,6 +27,7 @@ import type { DeviceLoraOptions, DeviceOptions } from './options.ts';
 import { createAsked } from './asked.ts';
 import { openOwnRing, type Asked, type OwnRing, type Wanted } from './own-ring.ts';
 import { LIVE_SESSIONS_FILE, openLiveSessions } from './seal/live-sessions.ts';
+import { createRejoins } from './seal/rejoin.ts';
 import { createSealing, type Sealing } from './seal/sealing.ts';
 import { createUplinkStore, type UplinkStore } from './store.ts';
 import { createConflictStore, type ConflictStore } from './uplink/conflicts.ts';
@@ -125,6 +126,7 @@ function openSealing(
   { options, peers, clock, log, opened }: SouthPorts,
   db: Database,
   joins: JoinStore,
+  onDisclosed: ReturnType<typeof createRejoins>,
 ): Sealing | undefined {
   const { arbitrator } = peers;
   if (options.ring !== OWN || options.prefix !== '' || arbitrator === undefined) return undefined;
@@ -133,7 +135,7 @@ function openSealing(
   const joined = (): JoinedSession[] =>
     joins.all().filter(({ devEui }) => byEui.get(devEui)?.activation === 'otaa');
   const live = openLiveSessions({ db, path, joined });
-  const sealing = createSealing({ arbitrator, live, clock, log });
+  const sealing = createSealing({ arbitrator, live, clock, log, onDisclosed });
   opened.push(() => sealing.stop());
   return sealing;
 }
@@ -285,7 +287,9 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
     onQueued: (devEui) => classC.poke(devEui),
   });
   const ring = openRing(ports, joins, createAsked(db));
-  const sealing = openSealing(ports, db, joins);
+  const { devices } = options;
+  const rejoins = createRejoins({ devices, sessions, sender, store: downlinks, clock, log });
+  const sealing = openSealing(ports, db, joins, rejoins);
   const joinServer = openJoinServer(ports, { joins, ring, transmitter, counters, sessions, sealing });
   const told: Told = { latest: createLatest(), lastHeard: createHeardLast() };
   const reader = await openReading(ports, { store, poster, sender, classC, mac, ring, joinServer, told });

@@ -77,7 +77,7 @@ describe('sealing', () => {
   afterEach(() => sealing?.stop());
 
   /** An arbitrator that answers these in turn, the last one for good. */
-  function withAnswers(...answers: (SealAnswer | Error)[]): { sealing: Sealing; asked: () => number } {
+  function withAnswers(...answers: (SealAnswer | Error)[]) {
     let asked = 0;
     const arbitrator: HttpPeer = {
       call: () => {
@@ -87,11 +87,18 @@ describe('sealing', () => {
       },
       close: () => undefined,
     };
-    const live: LiveSessions = { serial: 4, refresh: () => 4 };
+    let refreshed = 0;
+    const live: LiveSessions = {
+      serial: 4,
+      refresh() {
+        refreshed += 1;
+        return 4;
+      },
+    };
     sealing = createSealing({
       ...{ arbitrator, live, clock: systemClock, log: silentLog, askEveryMs: 5, lookEveryMs: 60_000 },
     });
-    return { sealing, asked: () => asked };
+    return { sealing, asked: () => asked, refreshed: () => refreshed };
   }
   const lacking = (waits: boolean): SealAnswer['unsealed'] => [
     { devEui: one, devAddr, contractId: 'c', waits, why: 'on its way' },
@@ -109,6 +116,14 @@ describe('sealing', () => {
     expect(await it.seal({ devEui: one, devAddr }, soon())).toBe('sealed');
     expect(asked()).toBeGreaterThanOrEqual(3);
     expect([it.stateOf(one, devAddr), it.unsealed(), it.counts().sealed]).toEqual(['sealed', [], 1]);
+  });
+
+  test('each join is in the file before it is asked for, several at a time together', async () => {
+    const { sealing: it, refreshed } = withAnswers({ serial: 4, protected: [one, two], unsealed: [] });
+    await it.seal({ devEui: one, devAddr }, soon());
+    expect(refreshed()).toBe(1);
+    await Promise.all([one, two].map((devEui) => it.seal({ devEui, devAddr }, soon())));
+    expect(refreshed()).toBe(2);
   });
 
   test('one of a device that no contract is about waits for nothing', async () => {

@@ -14,6 +14,8 @@ const answerSchema = z.object({
   /** Devices that living contracts are about. */
   protected: z.array(z.string()),
   /** Sessions that a provider has not got. `waits`: they are on their way to it. */
+  /** Sessions in use whose keys others have seen. */
+  disclosed: z.array(z.looseObject({ devEui: z.string(), devAddr: z.string() })).default([]),
   unsealed: z.array(
     z.object({
       devEui: z.string(),
@@ -24,7 +26,8 @@ const answerSchema = z.object({
     }),
   ),
 });
-export type SealAnswer = z.output<typeof answerSchema>;
+export type SealAnswer = z.input<typeof answerSchema>;
+type Answer = z.output<typeof answerSchema>;
 type Unsealed = SealAnswer['unsealed'][number];
 
 /** Sees to it that providers have the sessions of devices that join, before these are answered where that can be. */
@@ -36,6 +39,8 @@ export interface Sealing {
   seal(session: { readonly devEui: DevEui; readonly devAddr: DevAddr }, until: number): Promise<Sealed>;
   /** Undefined where that is not known. */
   stateOf(devEui: DevEui, devAddr: DevAddr): Sealed | undefined;
+  /** Whether others have seen the keys of the session; undefined where that is not known. */
+  isDisclosed(devEui: DevEui, devAddr: DevAddr): boolean | undefined;
   /** Devices with a session that a provider has not got. */
   unsealed(): readonly { readonly devEui: string; readonly why: string }[];
   counts(): Readonly<Record<Sealed, number>>;
@@ -47,6 +52,8 @@ export interface SealingPorts {
   readonly live: LiveSessions;
   readonly clock: Clock;
   readonly log: Log;
+  /** Sessions in use whose keys others have seen, at each look. */
+  readonly onDisclosed?: (disclosed: readonly { devEui: string; devAddr: string }[]) => void;
   /** Between two questions while a join waits (default 100 ms). */
   readonly askEveryMs?: number;
   /** Between two looks when nothing waits (default 2 s). */
@@ -56,38 +63,42 @@ export interface SealingPorts {
 const PATH = '/arbitrator/v1/live-sessions';
 const ASK_EVERY_MS = 100;
 const LOOK_EVERY_MS = 2000;
+/** Where nothing has joined, one look in so many. */
+const SELDOM = 5;
 /** Joins that come within this time are one version of the keys. */
 const ONE_VERSION_MS = 250;
 
 export function createSealing(ports: SealingPorts): Sealing {
   const { arbitrator, live, clock, log, askEveryMs = ASK_EVERY_MS } = ports;
   const counts: Record<Sealed, number> = { unprotected: 0, sealed: 0, unsealed: 0 };
-  let known: SealAnswer | undefined;
-  let asking: Promise<SealAnswer> | undefined;
+  let known: Answer | undefined;
+  let asking: Promise<Answer> | undefined;
   let refreshing: Promise<number> | undefined;
   let refreshedAt = -Infinity;
   let told = '';
+  let looks = 0;
 
-  const tellChange = ({ unsealed }: SealAnswer): void => {
+  const tellChange = ({ unsealed }: Pick<Answer, 'unsealed'>): void => {
     const now = unsealed.map(({ devEui, devAddr, why }) => `${devEui} ${devAddr}: ${why}`).join('; ');
     if (now !== told && unsealed.length > 0)
       log.warn({ unsealed: unsealed.slice(0, 16), count: unsealed.length }, 'providers lack sessions');
     if (now === '' && told !== '') log.info('providers have all sessions');
     told = now;
   };
-  const askNow = async (): Promise<SealAnswer> => {
+  const askNow = async (): Promise<Answer> => {
     const json = { serial: live.serial };
     const answer = parseInput(
       answerSchema,
       await callJson(arbitrator, { method: 'POST', path: PATH, json, timeoutMs: 2000 }),
     );
     known = answer;
+    ports.onDisclosed?.(answer.disclosed);
     // what is on its way to a provider is no news yet
     tellChange({ ...answer, unsealed: answer.unsealed.filter(({ waits }) => !waits) });
     return answer;
   };
   /** One question at a time, whoever waits for its answer. */
-  const ask = (): Promise<SealAnswer> => {
+  const ask = (): Promise<Answer> => {
     asking ??= askNow().finally(() => {
       asking = undefined;
     });
@@ -96,15 +107,15 @@ export function createSealing(ports: SealingPorts): Sealing {
   /** The first of several joins is told at once, the others together. */
   const refresh = (): Promise<number> => {
     refreshing ??= (async () => {
-      const early = ONE_VERSION_MS - (clock.monotonic() - refreshedAt);
-      if (early > 0) await sleep(early);
+      await sleep(Math.max(0, ONE_VERSION_MS - (clock.monotonic() - refreshedAt)));
+      // whoever comes from here on is not in what is written now
       refreshing = undefined;
       refreshedAt = clock.monotonic();
       return live.refresh();
     })();
     return refreshing;
   };
-  const verdictOf = (answer: SealAnswer, devEui: string, devAddr: string): Sealed | Unsealed => {
+  const verdictOf = (answer: Answer, devEui: string, devAddr: string): Sealed | Unsealed => {
     const lacking = answer.unsealed.filter((one) => one.devEui === devEui && one.devAddr === devAddr);
     const [first] = lacking;
     if (first !== undefined) return lacking.find(({ waits }) => waits) ?? first;
@@ -133,7 +144,8 @@ export function createSealing(ports: SealingPorts): Sealing {
     ports.lookEveryMs ?? LOOK_EVERY_MS,
     log,
     async () => {
-      if (live.serial > 0) await ask();
+      // nothing is under way to a provider where nothing has joined
+      if (live.serial > 0 || looks++ % SELDOM === 0) await ask();
     },
   );
   return {
@@ -156,6 +168,8 @@ export function createSealing(ports: SealingPorts): Sealing {
       const verdict = verdictOf(known, devEui, devAddr);
       return typeof verdict === 'string' ? verdict : 'unsealed';
     },
+    isDisclosed: (devEui, devAddr) =>
+      known?.disclosed.some((one) => one.devEui === devEui && one.devAddr === devAddr),
     unsealed: () => known?.unsealed.map(({ devEui, why }) => ({ devEui, why })) ?? [],
     counts: () => ({ ...counts }),
     stop: () => looking.stop(),

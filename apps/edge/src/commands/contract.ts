@@ -17,8 +17,11 @@ const contractView = z.looseObject({
       state: z.string(),
       exposedAt: z.number().optional(),
       exposedBy: z.union([z.number(), z.string()]).optional(),
+      exposedVersion: z.number().optional(),
     })
     .optional(),
+  unsealed: z.array(z.looseObject({ devEui: z.string(), why: z.string() })).default([]),
+  disclosed: z.array(z.looseObject({ devEui: z.string() })).default([]),
   terms: z.looseObject({
     customer: z.string(),
     provider: z.string(),
@@ -76,10 +79,33 @@ export async function listContracts(config: EdgeConfig, json: boolean): Promise<
   if (contracts.length + open.length === 0) print('no contracts');
 }
 
-function keysLine({ version, state, exposedAt, exposedBy }: NonNullable<ContractView['keys']>): string {
+const SHOWN = 16;
+
+/** Of single devices: which the provider could not go on with, and whose keys it has seen. */
+function deviceKeyLines({ unsealed, disclosed }: ContractView): string[] {
+  const named = (all: readonly { readonly devEui: string }[]): string => {
+    const names = [...new Set(all.map(({ devEui }) => devEui))];
+    const more = names.length > SHOWN ? ` and ${names.length - SHOWN} more` : '';
+    return `${names.slice(0, SHOWN).join(' ')}${more}`;
+  };
+  const why = [...new Set(unsealed.map((one) => one.why))].join('; ');
+  return [
+    ...(unsealed.length === 0 ? [] : [`unsealed: ${named(unsealed)} (${why})`]),
+    ...(disclosed.length === 0 ? [] : [`disclosed, and still in use: the keys of ${named(disclosed)}`]),
+  ];
+}
+
+function keysLine({
+  version,
+  state,
+  exposedAt,
+  exposedBy,
+  exposedVersion,
+}: NonNullable<ContractView['keys']>): string {
   const by = typeof exposedBy === 'number' ? `opening ${exposedBy}` : (exposedBy ?? '');
   const seen = exposedAt === undefined ? 'sealed' : `exposed ${new Date(exposedAt).toISOString()} by ${by}`;
-  return `keys: version ${version}, ${state}, ${seen}`;
+  const older = exposedVersion === undefined ? '' : ` (some keys, of version ${exposedVersion})`;
+  return `keys: version ${version}, ${state}, ${seen}${older}`;
 }
 
 /** One contract with what happened in it. */
@@ -98,6 +124,7 @@ export async function showContract(config: EdgeConfig, id: string, json: boolean
   print(textTable([HEADER, row(contract)]));
   if (contract.keys !== undefined) print(keysLine(contract.keys));
   for (const line of actingLines(parseInput(actingView, found))) print(line);
+  for (const line of deviceKeyLines(contract)) print(line);
   for (const line of await imageLines(config, id, contract.role)) print(line);
   for (const line of await coverageLines(config, id)) print(line);
   print(`\nterms\n${JSON.stringify(contract.terms, undefined, 2)}\n\ntimeline`);

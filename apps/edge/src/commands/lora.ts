@@ -10,6 +10,7 @@ const deviceView = z.looseObject({
   activation: z.string(),
   devAddr: z.string().nullable(),
   sealed: z.string().nullish(),
+  disclosed: z.boolean().nullish(),
   fCntUp: z.number().nullable(),
   fCntDown: z.number().nullable(),
   downlinkCounters: z.string().default('well'),
@@ -134,9 +135,12 @@ export async function listLoraDevices(config: EdgeConfig, json: boolean): Promis
     ...[text(device.fCntUp), counterOf(device), heard === null ? 'never' : time(heard.at)],
     ...[text(heard?.gatewayId), text(heard?.rssi), text(heard?.snr), text(heard?.dataRate)],
     ...[battery(device.battery), device.downlinks === 0 ? '' : text(device.downlinks)],
-    ...[device.conflicts === 0 ? '' : text(device.conflicts), text(device.sealed)],
+    ...[
+      device.conflicts === 0 ? '' : text(device.conflicts),
+      device.disclosed === true ? 'disclosed' : text(device.sealed),
+    ],
   ]);
-  show([...header, 'BATTERY', 'QUEUED', 'CONFLICTS', 'SEALED'], rows, 'no LoRaWAN devices');
+  show([...header, 'BATTERY', 'QUEUED', 'CONFLICTS', 'KEYS'], rows, 'no LoRaWAN devices');
 }
 
 /** The sessions of these devices, without their keys. */

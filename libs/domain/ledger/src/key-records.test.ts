@@ -29,13 +29,16 @@ const HOLDERS = { threshold: 2, holders: [central.edgeId, cleo.edgeId] };
 const lifeOf = ({ contractId }: ContractTerms) => ledger.state.get(keys.contract(contractId));
 const keysOf = ({ contractId }: ContractTerms) => ledger.state.get(keys.keys(contractId));
 
-function sign(by: Identity, { contractId }: ContractTerms, keyVersion: number) {
+function sign(by: Identity, { contractId }: ContractTerms, keyVersion: number, since?: number) {
   const hash = 'ab'.repeat(32);
-  const body = { contractId, keyVersion, sealed: hash, part: hash, threshold: 1, shares: [] };
+  const about = since === undefined ? { contractId, keyVersion } : { contractId, keyVersion, since };
+  const body = { ...about, sealed: hash, part: hash, threshold: 1, shares: [] };
   return { ...signDocument(by, KEY_HEADER_KIND, body), kind: KEY_HEADER_KIND } as const;
 }
 const rekey = (terms: ContractTerms, version: number, by = ada) =>
   ledger.send(ben, { type: 'contract/rekey', header: sign(by, terms, version) });
+const rekeySince = (terms: ContractTerms, version: number, since: number) =>
+  ledger.send(ben, { type: 'contract/rekey', header: sign(ada, terms, version, since) });
 const open = ({ contractId }: ContractTerms, keyVersion = 1) =>
   ledger.send(central, {
     ...{ type: 'contract/open', contractId, keyVersion, root: ringRootOf(ben, contractId, 5) },
@@ -108,6 +111,29 @@ describe('a version of the keys', () => {
     expect(keysOf(terms)).toEqual({ version: 2, state: 'unconfirmed', exposedAt: at, exposedBy: 1 });
     expect(rekey(terms, 3)).toMatchObject({ ok: true });
     expect(keysOf(terms)).toEqual({ version: 3, state: 'unconfirmed' });
+  });
+
+  test('stays exposed as long as some of the keys that were seen are in it', () => {
+    const terms = isReady(makeTerms(1));
+    open(terms);
+    const seen = { exposedAt: ledger.now, exposedBy: 1 };
+    // one device joined anew
+    rekeySince(terms, 2, 1);
+    expect(keysOf(terms)).toEqual({ version: 2, state: 'unconfirmed', ...seen, exposedVersion: 1 });
+    // another: what is left of the old keys came with version 2
+    rekeySince(terms, 3, 2);
+    expect(keysOf(terms)).toEqual({ version: 3, state: 'unconfirmed' });
+    open(terms, 3);
+    expect(keysOf(terms)).toMatchObject({ exposedBy: 2 });
+    rekeySince(terms, 4, 3);
+    open(terms, 4);
+    expect(keysOf(terms)).not.toHaveProperty('exposedVersion');
+    // opened before the provider was READY with it, and never announced
+    open(terms, 5);
+    rekeySince(terms, 6, 5);
+    expect(keysOf(terms)).toMatchObject({ version: 6, exposedVersion: 5 });
+    rekeySince(terms, 7, 6);
+    expect(keysOf(terms)).toEqual({ version: 7, state: 'unconfirmed' });
   });
 
   test('is exposed at the end of the contract', () => {

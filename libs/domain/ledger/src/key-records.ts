@@ -20,8 +20,10 @@ export function expose(
   by: KeysRecord['exposedBy'],
 ): void {
   const known = keysOf(draft, contractId) ?? { version: keyVersion, state: 'unconfirmed' as const };
-  if (known.exposedAt !== undefined || keyVersion !== known.version) return;
-  draft.put(keys.keys(contractId), { ...known, exposedAt: env.now, exposedBy: by });
+  const isSeen = known.exposedAt !== undefined && known.exposedVersion === undefined;
+  if (isSeen || keyVersion !== known.version) return;
+  const { exposedVersion: _older, ...all } = known;
+  draft.put(keys.keys(contractId), { ...all, exposedAt: env.now, exposedBy: by });
   draft.emit('keys/exposed', keys.keys(contractId), { contractId, keyVersion, by });
 }
 
@@ -40,12 +42,50 @@ export function exposeOpened(
   expose(context, contractId, keyVersion, opening);
 }
 
-/** Keys of a version that follows; whether they were opened before the provider was READY with them. */
-function follow({ draft }: Context, contractId: string, version: number): { readonly opened: boolean } {
+type Exposure = Pick<KeysRecord, 'exposedAt' | 'exposedBy' | 'exposedVersion'>;
+
+/** Versions between two of which the ledger was told that are looked at. */
+const SKIPPED = 64;
+
+/** A version that was opened before the provider was READY with it, and that one which has some of its keys followed instead. */
+function skippedOver(
+  draft: Draft,
+  contractId: string,
+  known: KeysRecord | undefined,
+  version: number,
+  since = version,
+): Exposure {
+  const oldest = Math.max(since, (known?.version ?? 0) + 1, version - SKIPPED);
+  for (let older = version - 1; older >= oldest; older--) {
+    const early = draft.read(keys.earlyOpening(contractId, older));
+    if (early !== undefined) return { exposedAt: early.at, exposedBy: early.opening, exposedVersion: older };
+  }
+  return {};
+}
+
+/** What is known to have seen keys that are still in the version that follows; `since`: from which one on it has some of them. */
+function carriedOver(known: KeysRecord | undefined, since: number | undefined): Exposure {
+  if (known?.exposedAt === undefined || since === undefined) return {};
+  const { exposedAt, exposedBy, exposedVersion = known.version } = known;
+  if (since > exposedVersion) return {};
+  return { exposedAt, ...(exposedBy === undefined ? {} : { exposedBy }), exposedVersion };
+}
+
+/** Keys of a version that follows; whether they, or some of them, were opened before the provider was READY with them. */
+function follow(
+  { draft }: Context,
+  contractId: string,
+  version: number,
+  since?: number,
+): { readonly opened: boolean } {
   const early = draft.read(keys.earlyOpening(contractId, version));
-  const exposed = early === undefined ? {} : { exposedAt: early.at, exposedBy: early.opening };
+  const known = keysOf(draft, contractId);
+  const exposed: Exposure =
+    early === undefined
+      ? { ...carriedOver(known, since), ...skippedOver(draft, contractId, known, version, since) }
+      : { exposedAt: early.at, exposedBy: early.opening };
   draft.put(keys.keys(contractId), { version, state: 'unconfirmed', ...exposed });
-  return { opened: early !== undefined };
+  return { opened: exposed.exposedAt !== undefined };
 }
 
 /** What the provider is READY with. */
@@ -112,7 +152,7 @@ export function rekeyContract(context: Context, tx: PayloadOf<'contract/rekey'>)
   if (known === undefined) return refuse('conflict', `the contract is ${contract.life.state}`);
   if (keyVersion <= known) return done({ keyVersion: known });
   if (terms.expiresAt <= env.now) return refuse('gone', 'the contract has expired');
-  const { opened } = follow(context, contractId, keyVersion);
+  const { opened } = follow(context, contractId, keyVersion, header.body.since);
   const rearmed = rearm(context, found, opened);
   if ('ok' in rearmed) return rearmed;
   draft.emit('keys/renewed', keys.keys(contractId), { contractId, keyVersion });

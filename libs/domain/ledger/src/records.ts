@@ -146,6 +146,8 @@ export interface KeysRecord {
   readonly exposedAt?: number;
   /** The number of the opening, or the end of the contract. */
   readonly exposedBy?: number | 'CANCELLED' | 'EXPIRED';
+  /** Where it is an older version that was seen, and some of its keys are still in this one: that version. */
+  readonly exposedVersion?: number;
 }
 
 /** The first opening of a version that the provider was not READY with, yet. */

@@ -61,6 +61,11 @@ export const KEY_HEADER_KIND = 'antirio/key-header/1';
 export const keyHeader = z.strictObject({
   contractId: z.uuid(),
   keyVersion: z.int().min(1),
+  /**
+   * Where a version brings new keys for some devices only: the first version that had some of the keys that are still in this one.
+   * Whoever has seen that version, or one after it, has seen keys of this one.
+   */
+  since: z.int().min(1).optional(),
   /** SHA-256 of nonce and sealed keys. */
   sealed: hash,
   /** SHA-256 of the provider's part. */

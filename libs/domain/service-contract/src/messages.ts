@@ -166,6 +166,7 @@ export const contractRecord = z.object({
       state: z.string(),
       exposedAt: z.number().optional(),
       exposedBy: z.union([z.number(), z.string()]).optional(),
+      exposedVersion: count.optional(),
     })
     .optional(),
   /** What the provider's newest statement is about: the range of its ring that is handed back. */

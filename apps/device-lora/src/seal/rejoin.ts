@@ -1,0 +1,54 @@
+import { describeError, fromHex, type Clock } from '@antirio/kernel';
+import type { Log } from '@antirio/host';
+import type { DownlinkSender } from '../downlink/sender.ts';
+import type { DownlinkStore } from '../downlink/store.ts';
+import type { DeviceOptions } from '../options.ts';
+import type { SessionBook } from '../uplink/session-book.ts';
+
+/** The resource that such a downlink is listed under. */
+export const REJOIN = 'rejoin';
+/** A device that has not followed by then is told once more. */
+const AGAIN_MS = 3_600_000;
+
+export interface RejoinPorts {
+  readonly devices: readonly DeviceOptions[];
+  readonly sessions: () => SessionBook | undefined;
+  readonly sender: Pick<DownlinkSender, 'queue'>;
+  readonly store: Pick<DownlinkStore, 'latest' | 'open'>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Devices whose keys others have seen are told to join anew, by the command that each of them knows for it. */
+export function createRejoins(
+  ports: RejoinPorts,
+): (disclosed: readonly { devEui: string; devAddr: string }[]) => void {
+  const { devices, sessions, sender, store, clock, log } = ports;
+  const able = devices.flatMap((device) =>
+    device.rejoinCommand === undefined ? [] : [{ device, command: device.rejoinCommand }],
+  );
+  const wasTold = (device: DeviceOptions): boolean => {
+    const { devEui } = device;
+    const told = (one: { readonly resource: string; readonly createdAt: number }): boolean =>
+      one.resource === REJOIN && clock.now() - one.createdAt < AGAIN_MS;
+    const waits = store.open(devEui).some(({ resource }) => resource === REJOIN);
+    return waits || store.latest(devEui, 50).some(told);
+  };
+  return (disclosed) => {
+    if (disclosed.length === 0 || able.length === 0) return;
+    const seen = new Set(disclosed.map(({ devEui, devAddr }) => `${devEui}/${devAddr}`));
+    for (const { device, command } of able) {
+      const { devEui, name } = device;
+      const current = sessions()?.currentOf(devEui);
+      if (current === undefined || !seen.has(`${devEui}/${current.devAddr}`) || wasTold(device)) continue;
+      const { fPort, payload } = command;
+      try {
+        const content = { devEui, fPort, payload: fromHex(payload), confirmed: false, resource: REJOIN };
+        sender.queue(content, current.devAddr, { replaces: true });
+        log.info({ device: name }, 'its keys were seen: it is told to join anew');
+      } catch (error) {
+        log.warn({ device: name, error: describeError(error) }, 'it could not be told to join anew');
+      }
+    }
+  };
+}
