@@ -1,6 +1,6 @@
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import type { Device } from '@antirio/lora-simulator';
+import type { Device, OtaaDevice } from '@antirio/lora-simulator';
 import { ARCHIVE_NAME } from './contract.ts';
 import { PARTIES, type Network, type PartyName } from './network.ts';
 import type { PartyNode } from './nodes.ts';
@@ -43,11 +43,19 @@ function centralConfig(cast: Cast): Section {
   };
 }
 
+/** A device as it is known before it is heard: by its address, or as one that joins. */
+function provisioned(device: Device | OtaaDevice): Section {
+  const { devEui, name } = device;
+  return 'appKey' in device
+    ? { devEui, name, joinEui: device.joinEui, activation: 'otaa' }
+    : { devEui, name, devAddr: device.devAddr };
+}
+
 /** A's device service, as it runs at A and as its neighbour is told to run it. */
 function serviceDescription({ devices, options }: Cast): Section {
   return {
     serviceName: 'device-lora',
-    devices: devices.map(({ devEui, name, devAddr }) => ({ devEui, name, devAddr })),
+    devices: devices.map((device) => provisioned(device)),
     confidentiality: options.confidentiality,
   };
 }
@@ -65,13 +73,19 @@ function edgeConfig(cast: Cast, party: 'a' | 'b'): Section {
 
 function customerConfig(cast: Cast): Section {
   const folder = path.join(cast.folder, 'a');
-  const sessions = cast.devices.map(({ devEui, devAddr, nwkSKey, appSKey }) => ({
-    devEui,
-    devAddr,
-    nwkSKey,
-    appSKey,
-  }));
-  const secretsFile = write(folder, 'secrets.json', { keyVersion: 1, sessions });
+  const all: readonly (Device | OtaaDevice)[] = cast.devices;
+  const sessions = all.flatMap((device) =>
+    'appKey' in device
+      ? []
+      : {
+          ...{ devEui: device.devEui, devAddr: device.devAddr },
+          ...{ nwkSKey: device.nwkSKey, appSKey: device.appSKey },
+        },
+  );
+  const rootKeys = all.flatMap((device) =>
+    'appKey' in device ? { devEui: device.devEui, appKey: device.appKey } : [],
+  );
+  const secretsFile = write(folder, 'secrets.json', { keyVersion: 1, sessions, rootKeys });
   const configFile = write(folder, 'device-service.json', serviceDescription(cast));
   return {
     ...edgeConfig(cast, 'a'),

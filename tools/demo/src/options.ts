@@ -63,6 +63,8 @@ const optionsSchema = z.strictObject({
   duration: positive(3_600).default(6),
   /** Mean time between two uplinks of a mote, ms. */
   periodMs: z.coerce.number().int().min(1_000).max(600_000).default(2_000),
+  /** Part of the motes that join (OTAA); for tests, whose verdict is their own. */
+  otaa: z.number().min(0).max(1).default(0),
   /** Part of the uplinks that a gateway misses. */
   loss: z.coerce.number().min(0).max(1).default(0.1),
   /** Text to be replaced in the source of A's device service before its image is built, for tests. */

@@ -10,7 +10,7 @@ export const GATEWAYS = { a: '0016c001ff10a001', b: '0016c001ff10b001' } as cons
 
 /** Configuration of the simulator: N motes, and a gateway at each edge with radio losses of its own. */
 export function simulatorConfig(
-  { motes, seed, periodMs, loss }: DemoOptions,
+  { motes, seed, periodMs, loss, otaa }: DemoOptions,
   offsets: { readonly a: number; readonly b: number },
 ): Record<string, unknown> {
   const gateway = (edge: 'a' | 'b'): Record<string, unknown> => ({
@@ -19,7 +19,8 @@ export function simulatorConfig(
     loss,
   });
   // Confirmed uplinks have the edges answer, whether or not they may read what they answer: the fence is never idle.
-  return { seed, motes, periodMs, confirmedUplinks: 0.1, gateways: [gateway('a'), gateway('b')] };
+  const common = { seed, motes, periodMs, confirmedUplinks: 0.1, gateways: [gateway('a'), gateway('b')] };
+  return otaa === 0 ? common : { ...common, otaa, mac: 'answered' };
 }
 
 /** The files of a simulation. */

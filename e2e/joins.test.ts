@@ -1,0 +1,125 @@
+import { afterAll, beforeAll, describe, expect } from '@jest/globals';
+import { allEvents } from '@antirio/demo';
+import {
+  actAgain,
+  agree,
+  armed,
+  caughtUp,
+  killParty,
+  letPass,
+  serve,
+  settle,
+  takeBack,
+  watchTakeover,
+  type ContractedRun,
+} from '@antirio/demo/scenes';
+import { readTruth } from '@antirio/lora-simulator';
+import { get } from './support/ask.ts';
+import { openCluster, type Cluster } from './support/cluster.ts';
+import { inSteps } from './support/steps.ts';
+
+const MOTES = 5;
+
+interface Device {
+  readonly name: string;
+  readonly devAddr: string | null;
+  readonly sealed: string | null;
+  readonly disclosed: boolean | null;
+}
+
+const devicesOf = async ({ nodes }: Cluster['run']): Promise<readonly Device[]> => {
+  const answer = await get(`${nodes.a.url('deviceLora')}/api/v3/lora/device`);
+  return (answer as { devices: Device[] }).devices;
+};
+
+async function addressesAt({ nodes, contractId }: ContractedRun): Promise<readonly string[]> {
+  const ring = await get(`${nodes.b.url('gatewayBridge')}/api/v3/ring/${contractId}`);
+  return (ring as { devAddrs: string[] }).devAddrs;
+}
+
+/** By address and counter, which together no two frames of these motes share. */
+async function verdict(run: ContractedRun) {
+  const { nodes, devices, truthFile } = run;
+  const truth = await readTruth(truthFile);
+  const events = await allEvents(
+    nodes.a,
+    devices.map(({ name }) => name),
+  );
+  const stored = events.map(({ tags = {} }) => `${String(tags['devAddr'])}/${String(tags['fCnt'])}`);
+  const sent = new Map(truth.identities.map((one) => [`${one.devAddr}/${one.fcnt}`, one]));
+  const there = new Set(stored);
+  const covered = [...sent].filter(([, { ackedBy }]) => ackedBy.length > 0);
+  return {
+    uplinks: covered.length,
+    lost: covered.filter(([name]) => !there.has(name)).map(([name]) => name),
+    doubled: stored.length - there.size,
+    forged: stored.filter((name) => !sent.has(name)),
+  };
+}
+
+describe('motes that join', () => {
+  let cluster: Cluster;
+  let run: ContractedRun;
+  const { step, wentWell } = inSteps(() => cluster.story());
+  beforeAll(async () => {
+    cluster = await openCluster({
+      seed: 'e2e/joins',
+      motes: MOTES,
+      otaa: 1,
+      duration: 1,
+      periodMs: 1000,
+      loss: 0,
+    });
+    await cluster.until('all have joined', async () => {
+      const devices = await devicesOf(cluster.run);
+      const joined = devices.filter(({ devAddr }) => devAddr !== null);
+      return joined.length === MOTES ? { found: true } : { seen: `${joined.length} have` };
+    });
+    run = await agree(cluster.run);
+    await armed(run);
+  });
+  afterAll(async () => {
+    await cluster.end(wentWell());
+  });
+
+  step(
+    'are answered once edge B has their new sessions, and are read by edge B after a takeover',
+    async () => {
+      const before = new Set((await devicesOf(run)).map(({ devAddr }) => devAddr));
+      await run.radio.tool.ask({ cmd: 'rejoin' }, 'rejoin');
+      const devices = await cluster.until<readonly Device[]>('all have joined anew', async () => {
+        const found = await devicesOf(run);
+        const anew = found.filter(({ devAddr }) => !before.has(devAddr));
+        return anew.length === MOTES ? { found: anew } : { seen: `${anew.length} have` };
+      });
+      expect(devices.map(({ sealed }) => sealed)).toEqual(devices.map(() => 'sealed'));
+      expect(await addressesAt(run)).toEqual(expect.arrayContaining(devices.map(({ devAddr }) => devAddr)));
+      const status = (await get(`${run.nodes.a.url('deviceLora')}/api/v3/status`)) as {
+        sealed: Record<string, number>;
+      };
+      // a JoinAccept that does not reach its mote is followed by another join
+      expect(status.sealed['sealed']).toBeGreaterThanOrEqual(MOTES);
+      expect(status.sealed['unsealed']).toBe(0);
+      const at = run.waiter.now();
+      const takeover = watchTakeover(run, at);
+      const failure = await killParty(run, run.nodes.a);
+      cluster.tell(JSON.stringify(await takeover.takeoverMs()));
+      await serve(run);
+      await letPass(run, 1500);
+      await failure.end();
+      await takeBack(run);
+      await settle(run);
+      await actAgain(run);
+      // edge B has read with their keys
+      await cluster.until('all are disclosed', async () => {
+        const seen = (await devicesOf(run)).filter(({ disclosed }) => disclosed === true);
+        return seen.length === MOTES ? { found: true } : { seen: `${seen.length} are` };
+      });
+      await run.radio.stopTraffic();
+      await caughtUp(run);
+      const found = await verdict(run);
+      expect(found).toMatchObject({ lost: [], doubled: 0, forged: [] });
+      expect(found.uplinks).toBeGreaterThan(MOTES * 5);
+    },
+  );
+});
