@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { callJson, parseInput, type HttpPeer, type Log } from '@antirio/host';
-import { fromBase64, signDocument, toHex, type Clock, type Identity } from '@antirio/kernel';
+import { fromBase64, isAntirioError, signDocument, toHex, type Clock, type Identity } from '@antirio/kernel';
 import { parseDataFrame } from '@antirio/lorawan';
 import {
   COVERAGE_KIND,
@@ -8,6 +8,7 @@ import {
   MARKS_AT_ONCE,
   NO_RECEIPTS,
   createCoverageTally,
+  createHearingBook,
   isCommitted,
   isMarkSigned,
   markAnswers,
@@ -18,6 +19,7 @@ import {
   type CoverageDelta,
   type CoverageMark,
   type CoverageSettings,
+  type NeighbourHearing,
   type NotedBatch,
   type Receipt,
   type ReceiptBook,
@@ -51,6 +53,8 @@ export interface CoverageCheckPorts {
   readonly areKeysSealed: () => boolean;
   /** How each device sends, as far as this edge knows, by DevEUI. */
   readonly settings: () => Promise<ReadonlyMap<string, CoverageSettings>>;
+  /** For whoever sets the devices' data rates and powers. */
+  readonly tellHearing: (messages: readonly NeighbourHearing[]) => Promise<void>;
   readonly everyMs?: number;
 }
 
@@ -65,15 +69,22 @@ const IN_A_TURN = 100;
 
 const rateOf = ({ rx }: RingPageFrame): string => `SF${rx.spreadingFactor}BW${rx.bandwidth}`;
 
-function receiptOf(phyPayload: Uint8Array): Receipt {
-  const { devAddr, fcnt16, mic } = parseDataFrame(phyPayload);
-  return { devAddr, fcnt: fcnt16, mic: toHex(mic) };
+/** Undefined for what no ring of ours would hold. */
+function receiptOf(phyPayload: Uint8Array): Receipt | undefined {
+  try {
+    const { devAddr, fcnt16, mic } = parseDataFrame(phyPayload);
+    return { devAddr, fcnt: fcnt16, mic: toHex(mic) };
+  } catch (error) {
+    if (isAntirioError(error, 'invalidInput')) return undefined;
+    throw error;
+  }
 }
 
 export function createCoverageCheck(ports: CoverageCheckPorts): CoverageCheck {
   const { terms, identity, clock, peers, store, log, everyMs = GENUINE_EVERY_MS } = ports;
   const { contractId, provider } = terms;
   const tally = createCoverageTally();
+  const hearing = createHearingBook();
   const theirs: AskBridge = (path) => neighbourCall(peers, provider, 'gateway-bridge', { path });
   const bridge = peers['gatewayBridge'];
   const ours: AskBridge | undefined = bridge && ((path) => callJson(bridge, { path }));
@@ -94,7 +105,11 @@ export function createCoverageCheck(ports: CoverageCheckPorts): CoverageCheck {
   };
 
   /** What our own gateway heard since we looked last. */
-  const countOwn = async (ask: AskBridge, genuine: ReturnType<typeof createGenuine>): Promise<boolean> => {
+  const countOwn = async (
+    ask: AskBridge,
+    genuine: ReturnType<typeof createGenuine>,
+    until: number,
+  ): Promise<boolean> => {
     const { incarnation, next } = await readRing(ask, OWN);
     if (own?.incarnation !== incarnation || next - 1 < own.through) return false;
     for await (const frames of framesBetween(ask, OWN, own.through, next - 1)) {
@@ -103,6 +118,8 @@ export function createCoverageCheck(ports: CoverageCheckPorts): CoverageCheck {
         if (found === undefined) continue;
         const at = frame.receivedAt - offsetMs;
         tally.heard({ ...found.session, fcnt: found.fcnt }, at, rateOf(frame));
+        // what is younger may still be committed to
+        if (at <= until) hearing.sent(found.session.devAddr, found.fcnt);
       }
       await turn();
     }
@@ -116,14 +133,18 @@ export function createCoverageCheck(ports: CoverageCheckPorts): CoverageCheck {
     genuine: ReturnType<typeof createGenuine>,
   ): Promise<void> => {
     const payloads = frames.map(({ phyPayload }) => fromBase64(phyPayload));
-    if (!isCommitted(contractId, noted, payloads.map(receiptOf))) {
+    const rows = payloads.flatMap((bytes) => receiptOf(bytes) ?? []);
+    if (!isCommitted(contractId, noted, rows)) {
       log.warn({ batch: noted.head.batch }, 'the provider’s ring is not what it committed to');
       return;
     }
     for (const [i, bytes] of payloads.entries()) {
       const found = genuine(bytes);
-      if (found !== undefined)
-        tally.shown({ ...found.session, fcnt: found.fcnt }, noted.cameAt, frames[i]?.seq ?? 0);
+      const frame = frames[i];
+      if (found !== undefined && frame !== undefined) {
+        tally.shown({ ...found.session, fcnt: found.fcnt }, noted.cameAt, frame.seq);
+        hearing.heard(found.session.devAddr, found.fcnt, frame.rx.snr);
+      }
       if (i % IN_A_TURN === IN_A_TURN - 1) await turn();
     }
   };
@@ -185,12 +206,13 @@ export function createCoverageCheck(ports: CoverageCheckPorts): CoverageCheck {
     const moved = Math.abs(clock.now() - clock.monotonic() - offsetMs) > CLOCK_SLACK_MS;
     const secrets = ports.ownSecrets();
     const genuine = createGenuine(secrets);
-    if (own === undefined || moved || book.overflown || !(await countOwn(ask, genuine))) {
+    if (own === undefined || moved || book.overflown || !(await countOwn(ask, genuine, until))) {
       await begin(ask);
       return false;
     }
     offsetMs = clock.now() - clock.monotonic();
     await countTheirs(genuine);
+    await ports.tellHearing(hearing.messages());
     const due = tally.due(until, ports.areKeysSealed());
     for (let i = 0; i < due.length; i += MARKS_AT_ONCE)
       await tell(due.slice(i, i + MARKS_AT_ONCE), secrets.keyVersion);

@@ -5,7 +5,13 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { silentLog, systemRandom, type HttpCall, type HttpPeer } from '@antirio/host';
 import { AntirioError, fromHex, toBase64, toHex } from '@antirio/kernel';
 import { createSessionCipher, parseDataFrame, parseDevAddr } from '@antirio/lorawan';
-import { contractTerms, isMarkSigned, markRequest, type Receipts } from '@antirio/service-contract';
+import {
+  contractTerms,
+  isMarkSigned,
+  markRequest,
+  type NeighbourHearing,
+  type Receipts,
+} from '@antirio/service-contract';
 import { openContractStore, type ContractStore } from './contract-store.ts';
 import { createCoverageCheck, type CoverageCheck } from './coverage-customer.ts';
 import { countersign, createReceiptTeller } from './coverage-provider.ts';
@@ -86,6 +92,7 @@ function scene() {
   const time = { now: 10_000, wallOffset: WALL };
   const clock = { monotonic: () => time.now, now: () => time.now + time.wallOffset };
   const told: Receipts[] = [];
+  const hearing: NeighbourHearing[] = [];
   const bridge = async (path: string): Promise<unknown> => theirs.answer(path);
   let isUp = true;
   const edge2edge = peer(async ({ path, json }) => {
@@ -108,12 +115,13 @@ function scene() {
     createCoverageCheck({
       ...{ terms, identity: customer, clock, peers: { edge2edge, gatewayBridge }, store: storeA },
       ...{ log: silentLog, ownSecrets: () => secrets, areKeysSealed: () => true, everyMs: 10_000 },
+      tellHearing: async (messages) => void hearing.splice(0, hearing.length, ...messages),
       settings: async () => new Map([[DEVICE, { txPower: 0, nbTrans: 1 }]]),
     });
   let check = newCheck();
   let fcnt = 0;
   return {
-    ...{ own, theirs, storeA, storeB, time },
+    ...{ own, theirs, storeA, storeB, time, hearing },
     cut: () => (isUp = false),
     restartProvider: () => (teller = newTeller()),
     restartCustomer: () => (check = newCheck()),
@@ -139,13 +147,14 @@ function scene() {
 
 describe('coverage between two edges', () => {
   test('is counted from commitments that came in time, signed by both and kept at both', async () => {
-    const { run, storeA, storeB, own } = scene();
+    const { run, storeA, storeB, own, hearing } = scene();
     await run(400, (n) => ({ a: n % 7 !== 3, b: n % 10 !== 0 }));
     const view = coverageView(storeA, terms);
     expect(view).toMatchObject({ judged: 1, ofDevices: 1 });
     const [device] = view.devices;
     expect(device).toMatchObject({ devEui: DEVICE, settings: { txPower: 0, dataRate: 'SF7BW125' } });
-    const { uplinks = 0, heard = 0, atLeast = 0 } = device ?? {};
+    if (device?.atLeast === undefined) throw new TypeError('not judged');
+    const { uplinks, heard, atLeast } = device;
     expect(uplinks).toBeGreaterThanOrEqual(100);
     expect(Math.abs(heard / uplinks - 0.9)).toBeLessThan(0.02);
     expect(atLeast).toBeGreaterThan(0.75);
@@ -154,6 +163,11 @@ describe('coverage between two edges', () => {
     expect(mark && isMarkSigned(mark, terms)).toBe(true);
     expect(keptMark(storeB, contractId, DEVICE)).toEqual(mark);
     expect(own.frames.length).toBeGreaterThan(300);
+    // what the data rates are chosen by is told, too
+    const told = hearing.flatMap(({ devices }) => devices);
+    expect(
+      told.map(({ devAddr: address, heard: newest }) => [address, newest.length, newest.at(-1)?.[1]]),
+    ).toEqual([[devAddr, 20, 5]]);
   });
 
   test('is not shown by who tells it later than two seconds after the air', async () => {

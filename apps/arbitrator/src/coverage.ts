@@ -1,12 +1,14 @@
 import { z } from 'zod';
 import { callJson, parseInput, repeat, type HttpPeer, type Log } from '@antirio/host';
 import { isAntirioError, type EdgeId } from '@antirio/kernel';
+import { NEIGHBOUR_HEARING_TOPIC } from '@antirio/service-contract';
 import type {
   ContractRecord,
   ContractTerms,
   CoverageSettings,
   CustomerPhase,
   Datagram,
+  NeighbourHearing,
   Observed,
   ProviderPhase,
   Receipts,
@@ -90,14 +92,39 @@ function lookAsProvider({ terms, ports, send }: CoverageParts): () => Promise<vo
   };
 }
 
+/** Tells the edge's device service, retained, how the provider hears its devices; and that it is no provider of theirs any more. */
+function tellerOfHearing({ bus }: ArbitratorPorts, contractId: string) {
+  let told: number | undefined;
+  const publish = async (messages: readonly (NeighbourHearing | undefined)[]): Promise<void> => {
+    for (const [i, message] of messages.entries()) {
+      const payload = message === undefined ? '' : JSON.stringify(message);
+      await bus.publish(`${NEIGHBOUR_HEARING_TOPIC}/${contractId}/${i}`, payload, { retain: true });
+    }
+  };
+  return {
+    tell: async (messages: readonly NeighbourHearing[]): Promise<void> => {
+      await publish(messages);
+      told = Math.max(told ?? 0, messages.length);
+    },
+    /** After a restart it is not known how much was told: the first part at least. */
+    end: async (): Promise<void> => {
+      if (told === 0) return;
+      await publish(Array.from({ length: told ?? 1 }, () => undefined));
+      told = 0;
+    },
+  };
+}
+
 export function startCoverage(parts: CoverageParts): Coverage {
   const { terms, role, phase, record, ports, options, store, log, ownSecrets } = parts;
   const { identity, clock, peers } = ports;
   const areKeysSealed = (): boolean =>
     terms.opening === 'witnessed' && record()?.keys?.exposedAt === undefined;
   const settings = (): Promise<ReadonlyMap<string, CoverageSettings>> => settingsOf(peers['deviceLora'], log);
+  const hearing = tellerOfHearing(ports, terms.contractId);
   const check = createCoverageCheck({
     ...{ terms, identity, clock, peers, store, log, ownSecrets, areKeysSealed, settings },
+    tellHearing: hearing.tell,
   });
   const isProvider = role === 'provider';
   const show = lookAsProvider(parts);
@@ -105,6 +132,7 @@ export function startCoverage(parts: CoverageParts): Coverage {
     const { at } = phase();
     if (isProvider && SHOWS.has(at)) await show();
     if (!isProvider && CHECKS.has(at)) await check.look();
+    if (!isProvider && at === 'ended') await hearing.end();
   };
   const looking = repeat('coverage', options.observeIntervalMs, log, look);
   return {

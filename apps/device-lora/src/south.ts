@@ -20,6 +20,7 @@ import { createJoinStore, type JoinedSession, type JoinStore } from './join/stor
 import { createLatest, type Latest } from './latest.ts';
 import { createHeardLast, type HeardLast } from './last-heard.ts';
 import { createMacLayer, type MacLayer } from './mac/mac-layer.ts';
+import { openNeighbours } from './mac/neighbours.ts';
 import { createMacStore } from './mac/store.ts';
 import { createPoster, type Poster } from './north/poster.ts';
 import { directoryOf } from './directory.ts';
@@ -271,8 +272,11 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
   opened.push(() => counters.close());
   const transmitter = await openTransmitter({ bus, prefix, region, random });
   opened.push(() => transmitter.close());
+  const neighbours = prefix === '' ? await openNeighbours({ bus, clock, log }) : undefined;
+  opened.push(async () => neighbours?.close());
   const mac = createMacLayer({
     ...{ options, store: createMacStore(db), clock, log },
+    neighbourMargin: (devAddr, since) => neighbours?.marginOf(devAddr, since),
     wantsProof: (devAddr) => counters.wantsProof(devAddr),
   });
   const desk = createDesk(downlinks, clock);

@@ -9,6 +9,7 @@ import {
   type MacNote,
   type DevAddr,
   type MacState,
+  type NeighbourMargin,
   type UplinkHeard,
 } from '@antirio/lorawan';
 import type { DeviceLoraOptions, DeviceOptions } from '../options.ts';
@@ -45,6 +46,8 @@ export interface MacLayerPorts {
   readonly log: Log;
   /** Whether the device is to be asked something, so that its answer proves that it hears us. */
   readonly wantsProof?: (devAddr: DevAddr) => boolean;
+  /** How an edge hears the device that may have to serve it, since an FCnt. */
+  readonly neighbourMargin?: (devAddr: DevAddr, since: number) => NeighbourMargin | undefined;
 }
 
 /** The newest SNRs are learnt again soon: they are written down only so often. */
@@ -109,10 +112,13 @@ const GIVEN_ONCE: ReadonlySet<string> = new Set([
 const isFreshAnswer = (note: MacNote): boolean =>
   (note.type === 'accepted' || note.type === 'rejected') && GIVEN_ONCE.has(note.answer.type);
 
-export function createMacLayer({ options, store, clock, log, wantsProof }: MacLayerPorts): MacLayer {
+export function createMacLayer(ports: MacLayerPorts): MacLayer {
+  const { options, store, clock, log, wantsProof } = ports;
   const { enabled, marginDb } = options.adr;
   const { devStatusIntervalS } = options;
   const unsaved = new WeakMap<Session, number>();
+  /** The first FCnt with which each device sends as it does now, as far as we know. */
+  const sendsSince = new WeakMap<Session, number>();
   const counts = {
     accepted: 0,
     rejected: 0,
@@ -166,7 +172,14 @@ export function createMacLayer({ options, store, clock, log, wantsProof }: MacLa
       macCommands: commands,
       maxAnswerBytes: room,
       ...(uplink.heardAt === undefined ? {} : { heardAtUnixMs: uplink.receivedAt }),
+      ...neighbourOf(session, fcnt),
     };
+  };
+  const neighbourOf = (session: Session, fcnt: number): Pick<UplinkHeard, 'neighbour'> => {
+    const since = sendsSince.get(session) ?? stateOf(session).adr.fcnts[0] ?? fcnt;
+    sendsSince.set(session, since);
+    const neighbour = ports.neighbourMargin?.(session.devAddr, since);
+    return neighbour === undefined ? {} : { neighbour };
   };
   const tell = ({ device }: Session, notes: readonly MacNote[]): void => {
     for (const note of notes) {
@@ -194,6 +207,8 @@ export function createMacLayer({ options, store, clock, log, wantsProof }: MacLa
       const isProofWanted = room > 0 && wantsProof?.(session.devAddr) === true;
       const before = withStatusRequest(stateOf(session), isProofWanted);
       const { state, answers, mustAnswer, notes } = macStep(eu868, before, eventOf(heard, room));
+      // after a change its history begins anew
+      if (state.adr.fcnts.length <= 1) sendsSince.set(session, heard.fcnt);
       keep(session, state);
       tell(session, notes);
       return { bytes: encodeMacCommands(answers), mustAnswer, heardLast: notes.some(isFreshAnswer) };

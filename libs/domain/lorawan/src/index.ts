@@ -17,5 +17,6 @@ export * from './mac/commands.ts';
 export * from './mac/codec.ts';
 export * from './mac/state.ts';
 export { isMacRequest } from './mac/effects.ts';
+export type { NeighbourMargin } from './mac/adr.ts';
 export * from './mac/step.ts';
 export * from './mac/stored.ts';

@@ -9,6 +9,7 @@ export * from './escrow.ts';
 export * from './genuine.ts';
 export * from './receipts.ts';
 export * from './baseline.ts';
+export * from './neighbour-hearing.ts';
 export * from './coverage-tally.ts';
 export * from './coverage-mark.ts';
 export * from './key-delivery.ts';

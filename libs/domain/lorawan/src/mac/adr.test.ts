@@ -6,6 +6,7 @@ import {
   newMacState,
   type MacRequest,
   type MacState,
+  type NeighbourMargin,
   type UplinkMacCommand,
 } from '../index.ts';
 
@@ -26,10 +27,19 @@ interface Link {
   /** Heard where true. */
   readonly heard?: (fcnt: number) => boolean;
   readonly channels?: readonly number[];
+  /** How another edge hears it, with the power that it sends with now. */
+  readonly neighbour?: (fcnt: number, txPower: number) => NeighbourMargin;
 }
 
 /** A device that obeys, or says no as told, and hears every downlink. */
-function run({ snr, uplinks, judge = () => ({}), heard = () => true, channels = [] }: Link): Course {
+function run({
+  snr,
+  uplinks,
+  judge = () => ({}),
+  heard = () => true,
+  channels = [],
+  neighbour,
+}: Link): Course {
   let state = newMacState(eu868, { channels });
   let sending = { dataRate: 0, txPower: 0 };
   let answers: UplinkMacCommand[] = [];
@@ -47,6 +57,7 @@ function run({ snr, uplinks, judge = () => ({}), heard = () => true, channels = 
       adr: true,
       adrAckReq: false,
       macCommands: answers,
+      ...(neighbour === undefined ? {} : { neighbour: neighbour(fcnt, sending.txPower) }),
     });
     state = step.state;
     notes.push(...step.notes.map(({ type }) => type));
@@ -83,6 +94,30 @@ describe('adaptive data rate', () => {
     expect(strong.state).toMatchObject({ dataRate: 5, txPower: 5, pending: [] });
     const worse = run({ snr: (fcnt) => (fcnt < 100 ? 14 : 5), uplinks: 200 });
     expect(worse.state).toMatchObject({ dataRate: 5, txPower: 1 });
+  });
+
+  test('goes by the smaller margin of both edges, and takes nothing from a device that the other may not hear', () => {
+    const strong = { snr: () => 14, uplinks: 200 };
+    const at =
+      (snr: number): Link['neighbour'] =>
+      (_fcnt, txPower) => ({ heard: 'at', snr: snr - 2 * txPower });
+    // the neighbour's -3 dB allow five steps, as if our own gateway heard no better
+    expect(run({ ...strong, neighbour: at(-3) }).state).toMatchObject({
+      dataRate: run({ snr: () => -3, uplinks: 200 }).state.dataRate,
+      txPower: 0,
+    });
+    expect(run({ snr: () => -3, uplinks: 200, neighbour: at(14) }).state.dataRate).toBe(
+      run({ snr: () => -3, uplinks: 200 }).state.dataRate,
+    );
+    expect(run({ ...strong, neighbour: at(14) }).state).toMatchObject({ dataRate: 5, txPower: 5 });
+    for (const heard of ['never', 'unknown'] as const)
+      expect(run({ ...strong, neighbour: () => ({ heard }) }).requests).toEqual([]);
+    // it is heard no more once its power went down: it gets all of it back
+    const lost = run({
+      ...strong,
+      neighbour: (fcnt) => (fcnt < 60 ? { heard: 'at', snr: 14 } : { heard: 'never' }),
+    });
+    expect(lost.state).toMatchObject({ dataRate: 5, txPower: 0 });
   });
 
   test('repeats more where frames are lost, and less where none are', () => {

@@ -8,6 +8,16 @@ const STEP_DB = 3;
 /** The longest wait is 2^6 times 20 uplinks. */
 const MOST_SILENCES = 6;
 const MAX_NB_TRANS = 3;
+/** More power by three steps at a time for a device that its neighbour does not hear, until there is none left. */
+const NEVER_HEARD = -3;
+
+/** How another edge that may have to serve the device hears it, since the device sends as it does now. */
+export type NeighbourMargin =
+  | { readonly heard: 'at'; readonly snr: number }
+  /** It should have heard it by now. */
+  | { readonly heard: 'never' }
+  /** Nobody can say yet. */
+  | { readonly heard: 'unknown' };
 
 interface Setting {
   readonly dataRate: number;
@@ -76,16 +86,36 @@ export function afterSilence(adr: AdrState, fcnt: number): AdrState {
   return { ...withoutHistory(adr), silences: Math.min(adr.silences + 1, MOST_SILENCES), notBefore };
 }
 
+/** Steps by the smaller margin of both; nothing is taken from a device that the neighbour may not hear. */
+function stepsFor(ownDb: number, neighbourDb: (snr: number) => number, neighbour?: NeighbourMargin): number {
+  const own = Math.floor(ownDb / STEP_DB);
+  switch (neighbour?.heard) {
+    case undefined:
+      return own;
+    case 'at':
+      return Math.min(own, Math.floor(neighbourDb(neighbour.snr) / STEP_DB));
+    case 'unknown':
+      return Math.min(own, 0);
+    case 'never':
+      return Math.min(own, NEVER_HEARD);
+  }
+}
+
 /**
  * What the device should send with: Semtech's rate adaptation (the best SNR of the last 20 uplinks against what the
  * demodulator needs, in steps of 3 dB), NbTrans by the loss. Undefined where nothing is to be changed or not yet known.
  */
-export function adrRequest(plan: RegionPlan, state: MacState): MacRequest | undefined {
+export function adrRequest(
+  plan: RegionPlan,
+  state: MacState,
+  neighbour?: NeighbourMargin,
+): MacRequest | undefined {
   const { adr, dataRate, txPower, nbTrans } = state;
   const settings = plan.dataRate(dataRate);
   if (!mayAsk(state) || settings === undefined) return undefined;
-  const marginDb = Math.max(...adr.snrs) - plan.requiredSnr(settings) - adr.marginDb;
-  const next = adjusted({ dataRate, txPower }, Math.floor(marginDb / STEP_DB), adr);
+  const marginOf = (snr: number): number => snr - plan.requiredSnr(settings) - adr.marginDb;
+  const steps = stepsFor(marginOf(Math.max(...adr.snrs)), marginOf, neighbour);
+  const next = adjusted({ dataRate, txPower }, steps, adr);
   const trans = nextNbTrans(nbTrans, lostPart(adr.fcnts));
   if (next.dataRate === dataRate && next.txPower === txPower && trans === nbTrans) return undefined;
   return { type: 'linkADRReq', ...next, chMask: maskOf(state.channels), chMaskCntl: 0, nbTrans: trans };

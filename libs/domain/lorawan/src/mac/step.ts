@@ -1,5 +1,5 @@
 import type { RegionPlan } from '../region/plan.ts';
-import { adrRequest, afterSilence, backedOff, withUplink } from './adr.ts';
+import { adrRequest, afterSilence, backedOff, withUplink, type NeighbourMargin } from './adr.ts';
 import { answerTo } from './answers.ts';
 import { macCommandLength } from './codec.ts';
 import type { DownlinkMacCommand, UplinkMacCommand } from './commands.ts';
@@ -17,6 +17,8 @@ export interface UplinkHeard {
   /** dB, of the gateway that heard it best. */
   readonly bestSnr: number;
   readonly gatewayCount: number;
+  /** Where another edge may have to serve the device: how it hears it since the first of the state's `adr.fcnts`. */
+  readonly neighbour?: NeighbourMargin;
   readonly adr: boolean;
   readonly adrAckReq: boolean;
   /** Of FOpts, or of the payload of port 0. */
@@ -186,7 +188,7 @@ function observe(draft: Draft, uplink: UplinkHeard): void {
 
 function adapt(plan: RegionPlan, draft: Draft, uplink: UplinkHeard): void {
   if (!uplink.adr || draft.state.pending.some(({ command }) => command.type === 'linkADRReq')) return;
-  const command = adrRequest(plan, draft.state);
+  const command = adrRequest(plan, draft.state, uplink.neighbour);
   if (command !== undefined)
     draft.state = { ...draft.state, pending: withRequest(draft.state.pending, command) };
 }
