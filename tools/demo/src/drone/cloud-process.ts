@@ -1,5 +1,5 @@
 // The customer's cloud: `node cloud-process.ts CONFIG`. Takes what providers forward, each event once, and only from who may forward now.
-import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { z } from 'zod';
@@ -45,10 +45,16 @@ function loginOf(request: IncomingMessage): Login | undefined {
   return colon < 0 ? undefined : { username: text.slice(0, colon), password: text.slice(colon + 1) };
 }
 
+/** What an earlier process of this cloud took; a line that was cut off was not acknowledged. */
+function keptIn(file: string): string[] {
+  const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(0, -1) : [];
+  return lines.map((line) => eventSchema.parse(JSON.parse(line)).event.id);
+}
+
 const config = loadConfig(configSchema, { file: process.argv[2] ?? '' });
 const ledger = httpPeer({ url: config.ledgerUrl });
 const kept = openSync(config.file, 'a', 0o600);
-const known = new Set<string>();
+const known = new Set(keptIn(config.file));
 const counts = { taken: 0, again: 0, refused: 0, malformed: 0 };
 
 /** By the ledger as it is now: a login of an epoch that is over is worth nothing. */

@@ -16,6 +16,7 @@ export const CAMERA = { width: 320, height: 240 } as const;
 const BUFFER_FRAMES = 2_000;
 const UNDER_WAY = 4;
 const PATIENCE_MS = 45_000;
+const LOOK_MS = 200;
 const START_MS = 120_000;
 const SETTLE_MS = 120_000;
 
@@ -134,6 +135,15 @@ async function killOnTheWay(cast: Cast, waiter: Waiter, legs: readonly Contracte
   return { leg, at, backAt } satisfies Strike;
 }
 
+/** Rejects when the demo is interrupted or a process ended by itself: nobody waits for the landing then. */
+async function untilEnded({ check }: Waiter, over: AbortSignal): Promise<never> {
+  for (;;) {
+    await sleep(LOOK_MS, undefined, { signal: over }).catch(() => undefined);
+    if (over.aborted) return new Promise<never>(() => undefined);
+    check();
+  }
+}
+
 function acksIn(file: string): Ack[] {
   const lines = readFileSync(file, 'utf8').split('\n');
   return lines.filter((line) => line !== '').map((line) => ackSchema.parse(JSON.parse(line)));
@@ -156,7 +166,8 @@ export async function flyRoute(
   const over = new AbortController();
   const telling = tellChanges(tool, waiter, legs, over.signal);
   const landing = tool.next('landed', Math.max(0, flightMs) + PATIENCE_MS + 30_000);
-  const [landed] = await Promise.all([landing, killOnTheWay(cast, waiter, legs, takeOffAt)]);
+  const wholeFlight = Promise.all([landing, killOnTheWay(cast, waiter, legs, takeOffAt)]);
+  const [landed] = await Promise.race([wholeFlight, untilEnded(waiter, over.signal)]);
   over.abort();
   own.signal('SIGTERM');
   await own.ended;
