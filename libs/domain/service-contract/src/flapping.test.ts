@@ -55,13 +55,18 @@ describe('the back-off before a customer asks for its sensors back', () => {
     expect(backoffLeftMs(third.state, 100)).toBe(4 * terms.returnBackoffMs);
   });
 
-  test('a planned handover is none', () => {
-    const body = { ...{ contractId: terms.contractId, setId: set.setId, epoch: 1, at: 0 }, cause: 'planned' };
-    const word = { kind: 'antirio/yield/1', by: customer, body, signature: '' } as const;
+  test.each([
+    ['planned', 0],
+    ['schedule', 0],
+    ['overload', 0],
+    ['battery', 1],
+    ['terminating', 1],
+  ])('a handover of the cause %s counts %i', (cause, count) => {
+    const body = { ...{ contractId: terms.contractId, setId: set.setId, epoch: 1, at: 0 }, cause };
+    const word = { kind: 'antirio/yield/1', by: customer, body, signature: '' };
     const phase = { at: 'yielded', epoch: 1, word } as unknown as CustomerPhase;
-    const { effects, state } = driveCustomer(aCustomer(phase), servedBy(2), 100);
-    expect(state.phase.at).toBe('recovering');
-    expect(effects.map(({ type }) => type)).not.toContain('failures');
+    const { state } = driveCustomer(aCustomer(phase), servedBy(2), 100);
+    expect(state).toMatchObject({ phase: { at: 'recovering' }, flaps: { failures: count } });
   });
 
   test('failures are forgotten by who has acted for long, and not by one that is only up', () => {

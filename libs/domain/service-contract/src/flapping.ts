@@ -40,12 +40,14 @@ export function backoffLeftMs({ phase, flaps, stableSince, terms }: CustomerStat
   return Math.max(0, Math.ceil(stableSince + backoffMs(terms, flaps.failures) - now));
 }
 
-/** Another has the epoch, and neither an operator nor the contract wanted it so. */
-function hasFailed(before: CustomerState, { phase, elsewhere }: CustomerState): boolean {
+/**
+ * The provider has the epoch, and neither an operator nor the contract wanted it so. Where another contract's has it, the machine
+ * of that one knows why, and counts.
+ */
+function hasFailed(before: CustomerState, { phase }: CustomerState): boolean {
   const had = before.phase.at !== 'recovering' && before.elsewhere === undefined;
-  const lost = phase.at === 'recovering' || elsewhere !== undefined;
   const planned = 'word' in before.phase && isNoFailure(before.phase.word);
-  return had && lost && !planned;
+  return had && phase.at === 'recovering' && !planned;
 }
 
 function counted(state: CustomerState, failures: number, wellSince: number | undefined): Step {
