@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { AntirioError, fromUtf8 } from '@antirio/kernel';
 import { issuesOf } from '@antirio/host';
-import { configuredActivation, inNamesOfFigure } from '@antirio/service-contract';
+import { companions, configuredActivation, inNamesOfFigure } from '@antirio/service-contract';
 
 /** Of the JSON text: it travels as one block. */
 export const MAX_CONFIGURATION_BYTES = 256 << 10;
@@ -32,6 +32,7 @@ export const configurationSchema = z.preprocess(
       ports: text(256).regex(PORTS, 'must be ports, as in "1880" or "8080:80/tcp, 1700/udp"').default(''),
       volumes: text(2048).default(''),
       depends_on: z.array(text(128)).max(64).default([]),
+      services: companions.optional().describe('further images of the contract'),
       miner_address: text(128).default('').describe('who holds the image'),
     })
     .superRefine((configuration, context) => {

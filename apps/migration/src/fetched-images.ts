@@ -9,7 +9,7 @@ import type { z } from 'zod';
 import { longestUnchecked, unreadable, type IsDue } from './checks.ts';
 import { readConfiguration } from './configuration.ts';
 import type { MigrationOptions } from './options.ts';
-import type { FetchRecord, Records } from './records.ts';
+import type { FetchRecord, FetchedService, Records } from './records.ts';
 import type { fetchBody } from './shapes.ts';
 import type { ObjectAnswer, StorageClient } from './storage-client.ts';
 
@@ -119,12 +119,13 @@ class CustomerImages implements FetchedImages {
     await this.#letGo({ ...known, state: 'ENDING' });
   }
 
-  async #letGo({ contractId, imageCid, configCid }: FetchRecord): Promise<void> {
+  async #letGo(fetched: FetchRecord): Promise<void> {
+    const { contractId } = fetched;
     const { records, storage } = this.#ports;
     const others = records.fetched.all().filter((other) => other.state !== 'ENDING');
-    const used = new Set(others.flatMap((other) => [other.imageCid, other.configCid]));
-    for (const cid of [imageCid, configCid]) if (!used.has(cid)) await storage.drop(cid);
-    rmSync(this.#archive(contractId), { force: true });
+    const used = new Set(others.flatMap(cidsOf));
+    for (const cid of cidsOf(fetched)) if (!used.has(cid)) await storage.drop(cid);
+    this.#removeArchives(fetched);
     this.#progress.delete(contractId);
     records.fetched.remove(contractId);
   }
@@ -152,10 +153,8 @@ class CustomerImages implements FetchedImages {
   }
 
   /** Every block. @throws AntirioError corrupt */
-  async #read({ imageCid, configCid }: FetchRecord): Promise<void> {
-    const { storage } = this.#ports;
-    await storage.sample(imageCid, 1);
-    await storage.sample(configCid, 1);
+  async #read(fetched: FetchRecord): Promise<void> {
+    for (const cid of cidsOf(fetched)) await this.#ports.storage.sample(cid, 1);
   }
 
   /** What is ready stays ready as long as its archive is whole: that is what it is loaded from, and every block can be made of it. */
@@ -183,17 +182,20 @@ class CustomerImages implements FetchedImages {
     }
   }
 
-  async #mendFromArchive({ contractId, imageCid, configCid, configuration }: FetchRecord): Promise<void> {
+  async #mendFromArchive(fetched: FetchRecord): Promise<void> {
+    const { contractId, imageCid, configCid, configuration, services = [] } = fetched;
     const { storage, log } = this.#ports;
     // A configuration that is written otherwise than here comes from the customer only
     await storage.mend(configCid, { json: configuration }).catch(unreadable(log, { contractId, configCid }));
     await storage.mend(imageCid, { fileName: archiveName(contractId) });
+    for (const one of services)
+      await storage.mend(one.imageCid, { fileName: serviceArchiveName(contractId, one.name) });
   }
 
   /** Comes in the background; whether it did is seen by the next check. */
-  async #askAgain({ contractId, imageCid, configCid, providers }: FetchRecord): Promise<void> {
-    for (const cid of [configCid, imageCid])
-      if (this.#isWanted(contractId)) await this.#ports.storage.fetch(cid, providers);
+  async #askAgain(fetched: FetchRecord): Promise<void> {
+    for (const cid of cidsOf(fetched))
+      if (this.#isWanted(fetched.contractId)) await this.#ports.storage.fetch(cid, fetched.providers);
   }
 
   #noteChecked(contractId: string, error?: string, state?: FetchRecord['state']): void {
@@ -225,19 +227,63 @@ class CustomerImages implements FetchedImages {
       if (signal.aborted || !this.#isWanted(contractId)) return;
       [configuration, image] = [await storage.object(configCid), await storage.object(imageCid)];
     }
-    const moved = movedOf([image, configuration]);
+    const services = await this.#fetchServices({ contractId, configCid, providers }, signal);
+    if (services === undefined) return;
+    const moved = movedOf([image, configuration, ...services.objects]);
+    this.#change(contractId, { services: services.found });
     this.#change(contractId, { state: 'READY2DOWNLOAD', ...moved });
     log.info({ contractId, imageCid, configCid, ...moved }, 'image and configuration fetched and verified');
   }
 
-  async #download({ contractId, imageCid, configCid }: FetchRecord): Promise<void> {
+  /** The further images that the configuration names; undefined where they are wanted no more. */
+  async #fetchServices(
+    { contractId, configCid, providers }: Pick<FetchRecord, 'contractId' | 'configCid' | 'providers'>,
+    signal: AbortSignal,
+  ): Promise<{ objects: ObjectAnswer[]; found: FetchedService[] } | undefined> {
+    const { storage } = this.#ports;
+    const { services = {} } = readConfiguration(await storage.block(configCid));
+    const found = Object.entries(services).map(([name, { imageCid }]) => ({ name, imageCid }));
+    // Kept before anything comes for them, so that it is let go with the rest
+    this.#change(contractId, { services: found });
+    const objects: ObjectAnswer[] = [];
+    for (const { name, imageCid } of found) {
+      let object = await storage.fetch(imageCid, providers);
+      while (!isWhole(object, `the image of ${name}`)) {
+        await sleep(this.#options.pollMs, signal);
+        if (signal.aborted || !this.#isWanted(contractId)) return undefined;
+        object = await storage.object(imageCid);
+      }
+      objects.push(object);
+    }
+    return { objects, found };
+  }
+
+  /** Written as archives and verified. @throws AntirioError invalidInput where one is no image */
+  async #downloadServices({ contractId, services = [] }: FetchRecord): Promise<FetchedService[]> {
+    const done: FetchedService[] = [];
+    for (const { name, imageCid } of services) {
+      const fileName = serviceArchiveName(contractId, name);
+      const { sha256: archiveSha256, imageId } = await this.#ports.storage.export(imageCid, fileName);
+      const archive = join(this.#options.dataDir, 'images', fileName);
+      if (imageId === undefined) {
+        rmSync(archive, { force: true });
+        throw new AntirioError('invalidInput', `${imageCid} is no image`, { imageCid, name });
+      }
+      done.push({ name, imageCid, archive, archiveSha256 });
+    }
+    return done;
+  }
+
+  async #download(fetched: FetchRecord): Promise<void> {
+    const { contractId, imageCid, configCid } = fetched;
     const { records, storage, outbox, clock, log } = this.#ports;
     const configuration = readConfiguration(await storage.block(configCid));
     const archive = this.#archive(contractId);
     const exported = await storage.export(imageCid, archiveName(contractId));
     const { sha256: archiveSha256, imageId, architecture } = exported;
+    const services = await this.#downloadServices(fetched);
     if (!this.#isWanted(contractId)) {
-      rmSync(archive, { force: true });
+      this.#removeArchives(fetched);
       return;
     }
     if (imageId === undefined) {
@@ -252,6 +298,7 @@ class CustomerImages implements FetchedImages {
         archiveSha256,
         imageId,
         architecture,
+        services,
         retrievable: { ok: true, checkedAt: clock.now() },
       });
       const json = { imageId: contractId, status: 'DOWNLOADED' };
@@ -259,6 +306,12 @@ class CustomerImages implements FetchedImages {
     });
     outbox.poke();
     log.info({ contractId, imageId, archive }, 'image downloaded');
+  }
+
+  #removeArchives({ contractId, services = [] }: FetchRecord): void {
+    const names = services.map(({ name }) => serviceArchiveName(contractId, name));
+    for (const name of [archiveName(contractId), ...names])
+      rmSync(join(this.#options.dataDir, 'images', name), { force: true });
   }
 
   #archive(contractId: string): string {
@@ -286,13 +339,31 @@ class CustomerImages implements FetchedImages {
 /** No imported file has such a name by chance. */
 const archiveName = (contractId: string): string => `contract-${contractId}.tar`;
 
+const serviceArchiveName = (contractId: string, name: string): string => `contract-${contractId}.${name}.tar`;
+
+/** All that was fetched for it. */
+const cidsOf = ({ configCid, imageCid, services = [] }: FetchRecord): string[] => [
+  configCid,
+  imageCid,
+  ...services.map((one) => one.imageCid),
+];
+
 const isUnderWay = ({ state }: FetchRecord): boolean =>
   state === 'FETCHING' || state === 'READY2DOWNLOAD' || state === 'ENDING';
 
-const hasLostArchive = ({ state, archive }: FetchRecord): boolean =>
-  state === 'DOWNLOADED' && archive !== undefined && !existsSync(archive);
+const hasLostArchive = ({ state, archive, services = [] }: FetchRecord): boolean =>
+  state === 'DOWNLOADED' &&
+  [archive, ...services.map((one) => one.archive)].some((path) => path !== undefined && !existsSync(path));
 
-async function hasWholeArchive({ archive, archiveSha256 }: FetchRecord): Promise<boolean> {
+async function hasWholeArchive({ archive, archiveSha256, services = [] }: FetchRecord): Promise<boolean> {
+  for (const one of [{ archive, archiveSha256 }, ...services]) if (!(await isWholeFile(one))) return false;
+  return true;
+}
+
+async function isWholeFile({
+  archive,
+  archiveSha256,
+}: Pick<FetchedService, 'archive' | 'archiveSha256'>): Promise<boolean> {
   if (archive === undefined || archiveSha256 === undefined) return false;
   const hash = createHash('sha256');
   try {

@@ -132,12 +132,30 @@ class StoredImages implements OwnImages {
     const { records, storage, log } = this.#ports;
     const image = records.images.get(imageId);
     if (image?.status !== 'STORING') return;
+    await this.#requireServices(image);
     const configCid = image.configCid ?? (await storage.storeJson(image.configuration));
     this.#change(imageId, { configCid });
     const imageCid = await this.#ordered(image, signal);
     if (imageCid === undefined) return;
     this.#change(imageId, { imageCid, configCid, status: 'STORED' });
     log.info({ imageId, imageName: image.imageName, imageCid, configCid }, 'image and configuration stored');
+  }
+
+  /** A provider fetches from here what the configuration names. @throws AntirioError conflict */
+  async #requireServices({ configuration }: ImageRecord): Promise<void> {
+    for (const [name, { imageCid }] of Object.entries(configuration.services ?? {})) {
+      const isStored = await this.#ports.storage.object(imageCid).then(
+        ({ state }) => state === 'STORED',
+        (error: unknown) => {
+          if (isAntirioError(error, 'notFound')) return false;
+          throw error;
+        },
+      );
+      if (!isStored)
+        throw new AntirioError('conflict', `the image of ${name} is not stored here: store it first`, {
+          imageCid,
+        });
+    }
   }
 
   /** Waits for filecoin-interface; undefined when told to stop before. */

@@ -74,6 +74,15 @@ export interface SentRecord {
 }
 
 /** The image of a contract that this edge provides for, on its way here or here. */
+/** One of the further images of a contract. */
+export interface FetchedService {
+  readonly name: string;
+  readonly imageCid: string;
+  /** The path of its docker archive, and its SHA-256 in hex: once all are DOWNLOADED. */
+  readonly archive?: string;
+  readonly archiveSha256?: string;
+}
+
 export interface FetchRecord {
   readonly contractId: string;
   readonly customer: string;
@@ -93,6 +102,8 @@ export interface FetchRecord {
   /** Once DOWNLOADED: whether all blocks were still there when last read. */
   readonly retrievable?: Retrievability;
   readonly configuration?: Configuration;
+  /** Further images that the configuration names. */
+  readonly services?: readonly FetchedService[];
   /** The path of the docker archive. */
   readonly archive?: string;
   /** Of the archive, in hex. */

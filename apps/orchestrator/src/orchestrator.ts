@@ -31,6 +31,7 @@ import {
 import { addProviderRoutes } from './flow/provider-routes.ts';
 import { addImageRoute } from './image-export.ts';
 import { VERSION, type OrchestratorOptions, type OrchestratorPorts } from './options.ts';
+import { groupRuntime } from './service/group-runtime.ts';
 import { openFolders } from './service/folders.ts';
 import { createSecretsKeeper } from './service/secrets.ts';
 import type { ServiceRoom } from './service/service-room.ts';
@@ -254,7 +255,7 @@ class OrchestratorRoom implements Orchestrator {
     return {
       options,
       store,
-      runtime,
+      runtime: groupRuntime(runtime, clock, log),
       folders,
       secrets: createSecretsKeeper(folders, runtime.user, options.allowDiskSecrets),
       bus,

@@ -7,6 +7,10 @@ const fetchSchema = z.looseObject({
   state: z.enum(['FETCHING', 'READY2DOWNLOAD', 'DOWNLOADED', 'FAILED']),
   archive: z.string().optional(),
   configuration: z.unknown().optional(),
+  /** Further images that the configuration names. */
+  services: z
+    .array(z.looseObject({ name: z.string(), imageCid: z.string(), archive: z.string().optional() }))
+    .optional(),
   progress: z.unknown().optional(),
   error: z.string().optional(),
 });

@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import type { Bus, HttpPeer, Log } from '@antirio/host';
 import { fromUtf8, type Clock, type Random } from '@antirio/kernel';
-import type { Instance, Runtime } from '@antirio/runtime';
+import type { Instance } from '@antirio/runtime';
 import type { OrchestratorOptions } from '../options.ts';
 import type { ForeignRim } from '../rim/foreign-rim.ts';
 import type { GivenUp } from '../flow/records.ts';
 import type { OrchestratorStore } from '../store.ts';
 import type { Folders } from './folders.ts';
+import type { GroupRuntime } from './group-runtime.ts';
 import type { SecretsKeeper } from './secrets.ts';
 import { settingsKey } from './service-config.ts';
 import type { Seen } from './service-plan.ts';
@@ -16,7 +17,7 @@ import type { ServiceRecord } from './service-record.ts';
 export interface ServiceRoom {
   readonly options: OrchestratorOptions;
   readonly store: OrchestratorStore;
-  readonly runtime: Runtime;
+  readonly runtime: GroupRuntime;
   readonly folders: Folders;
   readonly secrets: SecretsKeeper;
   readonly bus: Bus;

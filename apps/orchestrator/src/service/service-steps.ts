@@ -4,6 +4,7 @@ import { writeFileDurably } from '@antirio/host';
 import { AntirioError } from '@antirio/kernel';
 import { verifyImageArchive } from '@antirio/runtime';
 import { openForeignRim, SERVICE_SOCKET } from '../rim/foreign-rim.ts';
+import { companionsFor, forgetCompanions, linksOf, verifyCompanions } from './companions.ts';
 import { requireFetched } from './fetched.ts';
 import { forgetGuest } from './guest-names.ts';
 import { SECRETS_FILE } from './secrets.ts';
@@ -50,6 +51,7 @@ async function verify(task: Task): Promise<void> {
   const imageId = await verifyImageArchive(record.archive);
   if (record.imageId !== undefined && record.imageId !== imageId)
     throw new AntirioError('corrupt', 'the archive holds another image than before', { imageId });
+  await verifyCompanions(task.room, record);
   pin(task, imageId);
 }
 
@@ -73,15 +75,22 @@ async function openRim({ room, record, state }: Task): Promise<void> {
   });
 }
 
+function linked(room: ServiceRoom, record: ServiceRecord): { readonly linksDir?: string } {
+  const linksDir = linksOf(room, record);
+  return linksDir === undefined ? {} : { linksDir };
+}
+
 async function prepare({ room, record, state }: Task): Promise<void> {
   const { runtime, folders, options } = room;
   const { imageId } = record;
   if (imageId === undefined) throw new AntirioError('internal', 'prepared before its image was known');
   const made = folders.make(record.serviceId);
-  const spec = specOf(record, imageId, made, options.limits);
+  const spec = { ...specOf(record, imageId, made, options.limits), ...linked(room, record) };
+  const companions = await companionsFor(room, record, spec);
   const file = join(made.runDir, 'config.json');
   writeFileDurably(file, JSON.stringify(foreignConfig(record, runtime.view(spec), room.brokerSecret())));
   if (runtime.user !== undefined) chownSync(file, runtime.user.uid, runtime.user.gid);
+  await runtime.prepareGroup(record.serviceId, companions);
   await runtime.prepare(spec, 'warm');
   state.settings = settingsKey(record, imageId);
 }
@@ -145,6 +154,7 @@ const doing: Record<Exclude<Step, 'awaitService'>, Doing> = {
     const { contractId, serviceId } = record;
     room.folders.removeRun(serviceId);
     room.folders.removeData(serviceId);
+    forgetCompanions(room, record);
     const others = room.store.services
       .all()
       .some((other) => other.contractId === contractId && other.serviceId !== serviceId);

@@ -133,11 +133,34 @@ export async function writeTinyService(
   version: string,
   base: readonly File[] = [],
 ): Promise<string> {
-  const app = [
-    { name: 'app/main.mjs', content: await bundled() },
-    { name: 'app/version', content: version },
-  ];
-  const layers = await Promise.all([base, app].filter((files) => files.length > 0).map(tarOf));
+  return writeImage(path, [base, [mainOf(await bundled()), { name: 'app/version', content: version }]]);
+}
+
+const mainOf = (content: string): File => ({ name: 'app/main.mjs', content });
+
+/** Listens under its name once what it `NEEDS` answers, tells its folder when it began, and what it was asked to be: `MUTE` never listens. */
+const COMPANION = `
+import { appendFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+const { ANTIRIO_LINKS_DIR: links, ANTIRIO_SERVICE_NAME: name, NEEDS: needs, MUTE: mute, HOME: home } = process.env;
+process.stdin.on('end', () => process.exit(3)).resume();
+process.on('SIGTERM', () => process.exit(0));
+const begin = () => {
+  appendFileSync(home + '/began', JSON.stringify({ pid: process.pid, at: Date.now() }) + '\\n');
+  if (!mute) createServer((socket) => socket.on('error', () => {}).end(name)).listen(links + '/' + name + '.sock');
+  else setInterval(() => {}, 1000);
+};
+if (needs) connect(links + '/' + needs + '.sock').on('connect', begin).on('error', () => process.exit(7));
+else begin();
+`;
+
+/** A service beside another, as a docker archive. @returns the image id */
+export function writeTinyCompanion(path: string, base: readonly File[] = []): Promise<string> {
+  return writeImage(path, [base, [mainOf(COMPANION)]]);
+}
+
+async function writeImage(path: string, parts: readonly (readonly File[])[]): Promise<string> {
+  const layers = await Promise.all(parts.filter((files) => files.length > 0).map(tarOf));
   const config = JSON.stringify({
     architecture: process.arch === 'x64' ? 'amd64' : process.arch,
     os: 'linux',

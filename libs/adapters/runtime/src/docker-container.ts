@@ -26,6 +26,8 @@ export function containerName(owner: string, id: string): string {
   return `antirio-${owner}-${id}`;
 }
 
+const LINKS_DIR = '/run/antirio-links';
+
 const TMP_BYTES = 64 << 20;
 
 /**
@@ -39,7 +41,9 @@ export function containerOptions(
   user: { readonly uid: number; readonly gid: number },
 ): Docker.ContainerCreateOptions {
   const { runDir, dataDir, secretsDir } = CONTAINER_VIEW;
-  const env = { HOME: dataDir, ...spec.env, ANTIRIO_RUN_DIR: runDir };
+  const links = spec.linksDir === undefined ? [] : [`${spec.linksDir}:${LINKS_DIR}:rw`];
+  const linked = spec.linksDir === undefined ? {} : { ANTIRIO_LINKS_DIR: LINKS_DIR };
+  const env = { HOME: dataDir, ...spec.env, ...linked, ANTIRIO_RUN_DIR: runDir };
   const { memoryBytes, cpus, pids } = spec.limits;
   return {
     name: containerName(owner, spec.id),
@@ -66,6 +70,7 @@ export function containerOptions(
         `${spec.runDir}:${runDir}:rw`,
         `${spec.dataDir}:${dataDir}:rw`,
         `${spec.secretsDir}:${secretsDir}:ro`,
+        ...links,
       ],
       Tmpfs: { '/tmp': `rw,noexec,nosuid,nodev,size=${TMP_BYTES},mode=1777` },
       ShmSize: 1 << 20,

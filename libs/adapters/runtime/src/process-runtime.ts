@@ -140,7 +140,9 @@ class ProcessRuntime implements Runtime {
       throw new AntirioError('notFound', 'the image is not loaded', { imageId: slot.spec.imageId });
     const { spec, folder, output } = slot;
     const { limits } = spec;
-    const env = { HOME: spec.dataDir, ...spec.env, ANTIRIO_RUN_DIR: spec.runDir };
+    const linked: Record<string, string> =
+      spec.linksDir === undefined ? {} : { ANTIRIO_LINKS_DIR: spec.linksDir };
+    const env = { HOME: spec.dataDir, ...spec.env, ...linked, ANTIRIO_RUN_DIR: spec.runDir };
     const node = process.execPath;
     const command = commandOf({ ...image, node, memoryBytes: limits.memoryBytes, env, exists: existsSync });
     const groupName = sha256Hex(utf8(folder)).slice(0, 16);

@@ -24,6 +24,8 @@ export interface ServiceSpec {
   readonly dataDir: string;
   /** On tmpfs; what is put there later is seen by the service. */
   readonly secretsDir: string;
+  /** Shared with the other services of its contract, told as `ANTIRIO_LINKS_DIR`: each listens there under its name. */
+  readonly linksDir?: string;
   readonly env: Readonly<Record<string, string>>;
   readonly limits: Limits;
 }

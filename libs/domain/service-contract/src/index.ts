@@ -2,6 +2,7 @@ export * from './terms.ts';
 export * from './activation.ts';
 export * from './configured-activation.ts';
 export * from './schedule.ts';
+export { companions, companionsIn, startOrder, type Companions } from './companions.ts';
 export * from './drill.ts';
 export * from './drill-turns.ts';
 export * from './overload.ts';
