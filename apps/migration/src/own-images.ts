@@ -54,6 +54,12 @@ export function createOwnImages(options: MigrationOptions, ports: OwnImagePorts)
   return new StoredImages(options, ports);
 }
 
+/** Whether a contract about the one needs the other as well. */
+function names({ imageId, configuration }: ImageRecord, other: ImageRecord): boolean {
+  const services = Object.values(configuration.services ?? {});
+  return imageId !== other.imageId && services.some(({ imageCid }) => imageCid === other.imageCid);
+}
+
 class StoredImages implements OwnImages {
   readonly #options: MigrationOptions;
   readonly #ports: OwnImagePorts;
@@ -110,6 +116,12 @@ class StoredImages implements OwnImages {
     const contract = records.sent.all().find((sent) => sent.imageCid === image.imageCid);
     if (contract !== undefined)
       throw new AntirioError('conflict', `contract ${contract.contractId} is about image ${imageId}`);
+    const naming = records.images.all().find((other) => names(other, image));
+    if (naming !== undefined)
+      throw new AntirioError(
+        'conflict',
+        `the configuration of image ${naming.imageId} names image ${imageId}`,
+      );
     await storage.dropImage(imageId);
     const { configCid } = image;
     const shared = records.images
