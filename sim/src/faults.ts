@@ -279,12 +279,7 @@ function describe(fault: Harm): string {
       return 'FAULT central restored from an old backup';
     case 'drill':
       return 'A is told to drill';
-    case 'planned':
-    case 'lastGasp':
-    case 'deaf':
-    case 'busy':
-      return `FAULT ${fault.kind} of A for ${Math.round(fault.forMs)} ms`;
     default:
-      return `FAULT ${fault.kind} ${fault.node} for ${Math.round(fault.forMs)} ms`;
+      return `FAULT ${fault.kind} ${'node' in fault ? fault.node : 'of A'} for ${Math.round(fault.forMs)} ms`;
   }
 }
