@@ -28,6 +28,7 @@ import { failingMachine } from './machine-state.ts';
 import { addLedgerSightRoutes, tellOfRollback } from './ledger-sight-routes.ts';
 import { nightFacts } from './night-facts.ts';
 import { peerNamed } from './peers.ts';
+import { SERVICE_STATUS, createUnservedJoins } from './unserved-joins.ts';
 import { addOperatorRoutes } from './operator-routes.ts';
 import { createOperator } from './operator.ts';
 
@@ -93,7 +94,8 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
     health,
   });
   const bridge = peerNamed(ports.peers, 'gatewayBridge');
-  addEdgeRoutes(rim, contracts, store, identity, bridge, () => signer?.poke());
+  const unserved = createUnservedJoins();
+  addEdgeRoutes(rim, contracts, store, identity, bridge, { poke: () => signer?.poke(), unserved });
   addCoverageRoutes(rim, { contracts, store, identity, bridge });
   const operator = createOperator(options, ports, contracts, store);
   const alarms = createAlarmBoard({ bus, clock, log, metrics: rim.metrics });
@@ -122,6 +124,9 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
     async start() {
       const onCounterRequest = createCounterGrants(bus, store, contracts);
       subscriptions.push(await bus.subscribe('antirio/datagram/in/#', onDatagram));
+      subscriptions.push(
+        await bus.subscribe(SERVICE_STATUS, (topic, payload) => unserved.onStatus(topic, payload)),
+      );
       subscriptions.push(await bus.subscribe('antirio/fcntdown/request', onCounterRequest));
       subscriptions.push(await bus.subscribe('contract/+/antirio/fcntdown/request', onCounterRequest));
       for (const topic of [GAP_TOPIC, `contract/+/${GAP_TOPIC}`])

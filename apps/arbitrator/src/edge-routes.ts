@@ -11,6 +11,7 @@ import { endingOf } from './retirement.ts';
 import { genuineWord, keepGenuine } from './genuine-sample.ts';
 import { genuineName } from './keys-truth.ts';
 import { checkPackage, keyPackage } from './sealed-keys.ts';
+import type { UnservedJoins } from './unserved-joins.ts';
 import { signRequest } from './signing.ts';
 
 const proposal = z.strictObject({ terms: contractTerms, match: z.unknown().optional() });
@@ -67,7 +68,7 @@ export function addEdgeRoutes(
   store: ContractStore,
   identity: Identity,
   bridge: HttpPeer,
-  poke: () => void,
+  { poke, unserved }: { readonly poke: () => void; readonly unserved: UnservedJoins },
 ): void {
   const base = '/arbitrator/v1/contract';
   const show = (contract: StoredContract): unknown => {
@@ -88,6 +89,7 @@ export function addEdgeRoutes(
       waitsForItsTurn: contracts.waitingForTurn().includes(terms.contractId) || undefined,
       drills: contracts.drills.view(terms.contractId),
       ...keysOnView(contracts, role, terms),
+      unservedJoins: unserved.of(terms.contractId),
     };
   };
   rim.route(

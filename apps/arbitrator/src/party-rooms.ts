@@ -119,7 +119,10 @@ function ringOf(terms: ContractTerms, joined: readonly ProtectedDevice[]): Recor
   const devAddrs = [...new Set(addresses.map(({ devAddr }) => devAddr))];
   const prefix = `contract/${contractId}/`;
   const ring = { devAddrs, budgetBytes, prefix, deliver: true, owner: customer, adopt };
-  return joined.length === 0 ? ring : { ...ring, sharing: sharingOf(addresses) };
+  if (terms.devAddrRange === undefined) return ring;
+  // who joins in an outage is at least counted
+  const devEuis = terms.set.devices.map(({ devEui }) => devEui);
+  return joined.length === 0 ? { ...ring, devEuis } : { ...ring, devEuis, sharing: sharingOf(addresses) };
 }
 
 function rangeOf(status: unknown): { readonly from: number; readonly next: number } {

@@ -2,6 +2,7 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 import type { DownlinkSender } from './downlink/sender.ts';
 import type { MacLayer } from './mac/mac-layer.ts';
 import type { JoinServer } from './join/join-server.ts';
+import type { UnservedJoins } from './join/unserved.ts';
 import type { Sealing } from './seal/sealing.ts';
 import type { Reader } from './uplink/reader.ts';
 
@@ -11,10 +12,14 @@ interface Counting {
   readonly mac: MacLayer;
   readonly joinServer: JoinServer | undefined;
   readonly sealing: Sealing | undefined;
+  readonly unserved: UnservedJoins;
 }
 
 /** What was counted, read when it is asked for. */
-export function addMetrics(registry: Registry, { reader, sender, mac, joinServer, sealing }: Counting): void {
+export function addMetrics(
+  registry: Registry,
+  { reader, sender, mac, joinServer, sealing, unserved }: Counting,
+): void {
   const registers = [registry];
   const counts = (
     name: string,
@@ -37,6 +42,10 @@ export function addMetrics(registry: Registry, { reader, sender, mac, joinServer
   counts('mac', 'MAC commands by what became of them', () => mac.counts());
   if (joinServer !== undefined)
     counts('joins', 'JoinRequests by what became of them, since the start', () => joinServer.counts());
+  if (joinServer === undefined)
+    counts('joins_unserved', 'JoinRequests that could not be answered here, and devices that sent them', () =>
+      unserved.counts(),
+    );
   if (sealing !== undefined) {
     counts('sealed', 'joins by whether providers had the session before the answer', () => sealing.counts());
     new Gauge({

@@ -17,6 +17,7 @@ import { openTransmitter, type Transmitter } from './downlink/transmitter.ts';
 import { waitsFor, type WaitingPorts } from './downlink/waiting.ts';
 import { createJoinServer, type JoinServer } from './join/join-server.ts';
 import { createJoinStore, type JoinedSession, type JoinStore } from './join/store.ts';
+import { createUnservedJoins, type UnservedJoins } from './join/unserved.ts';
 import { createLatest, type Latest } from './latest.ts';
 import { createHeardLast, type HeardLast } from './last-heard.ts';
 import { createMacLayer, type MacLayer } from './mac/mac-layer.ts';
@@ -70,6 +71,8 @@ export interface South {
   readonly lastHeard: HeardLast;
   /** Undefined where joins are not served, or nobody seals what they make. */
   readonly sealing: Sealing | undefined;
+  /** Counts what a service without a join server cannot answer. */
+  readonly unserved: UnservedJoins;
 }
 
 interface Told {
@@ -175,6 +178,7 @@ interface ReadingParts {
   readonly mac: MacLayer;
   readonly ring: OwnRing | undefined;
   readonly joinServer: JoinServer | undefined;
+  readonly unserved: UnservedJoins;
   readonly told: Told;
 }
 
@@ -195,7 +199,7 @@ async function openReading(ports: SouthPorts, parts: ReadingParts): Promise<Read
       classC.heard(heard);
     },
     onReset: (session) => mac.reset(session),
-    onJoin: (join) => joinServer?.heard(join),
+    onJoin: (join) => (joinServer ?? parts.unserved).heard(join),
     onStored: (heard, readings) => {
       const { device, devAddr } = heard.session;
       if (highestOf(heard.session) === heard.fcnt) ring?.mark(devAddr, device.devEui, heard.fcnt);
@@ -296,7 +300,9 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
   const sealing = openSealing(ports, db, joins, rejoins);
   const joinServer = openJoinServer(ports, { joins, ring, transmitter, counters, sessions, sealing });
   const told: Told = { latest: createLatest(), lastHeard: createHeardLast() };
-  const reader = await openReading(ports, { store, poster, sender, classC, mac, ring, joinServer, told });
+  const unserved = createUnservedJoins(options.devices, clock);
+  const readingParts = { store, poster, sender, classC, mac, ring, joinServer, unserved, told };
+  const reader = await openReading(ports, readingParts);
   const activation = createActivation({ options, reader, counters, store, joins, log });
   const retrying = retryParked(store, poster, reading.parkedRetryMs, log);
   opened.push(() => retrying.stop());
@@ -311,5 +317,5 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
   const waitOf: South['waitOf'] = (device, downlink) => waitsFor(waiting, device, downlink);
   const gapOf: South['gapOf'] = (devAddr) => counters.gap(devAddr);
   const parts = { activation, reader, sender, mac, joinServer, poster, store };
-  return { ...parts, downlinks, conflicts, waitOf, gapOf, sealing, ...told };
+  return { ...parts, downlinks, conflicts, waitOf, gapOf, sealing, unserved, ...told };
 }

@@ -3,6 +3,7 @@ import type { Activation } from './activation.ts';
 import type { DownlinkStore } from './downlink/store.ts';
 import type { DownlinkSender } from './downlink/sender.ts';
 import type { JoinServer } from './join/join-server.ts';
+import type { UnservedJoins } from './join/unserved.ts';
 import type { Poster } from './north/poster.ts';
 import type { Sealing } from './seal/sealing.ts';
 import type { Counted, UplinkStore } from './store.ts';
@@ -18,6 +19,7 @@ export interface Telling {
   readonly store: UplinkStore;
   readonly downlinks: DownlinkStore;
   readonly sealing: Sealing | undefined;
+  readonly unserved: UnservedJoins;
 }
 
 const OUTCOMES = ['stored', 'parked', 'undecodable', 'otherGateway', 'wrongRegion', 'reset'] as const;
@@ -38,6 +40,7 @@ export function statusOf({
   store,
   downlinks: queue,
   sealing,
+  unserved,
 }: Telling): Readonly<Record<string, unknown>> {
   const { state, problem } = activation;
   const { cursor, behind } = reader;
@@ -54,6 +57,7 @@ export function statusOf({
     // What only this service's own folder has: it would be lost with that
     waiting: { downlinks: queue.openCount(), parked: store.parkedCount() },
     joins: joinServer?.counts(),
+    joinsUnserved: joinServer === undefined ? unserved.counts() : undefined,
     sealed: sealing?.counts(),
     unsealed: sealing?.unsealed().length,
     north: poster.check(),

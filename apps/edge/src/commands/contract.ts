@@ -22,6 +22,7 @@ const contractView = z.looseObject({
     .optional(),
   unsealed: z.array(z.looseObject({ devEui: z.string(), why: z.string() })).default([]),
   disclosed: z.array(z.looseObject({ devEui: z.string() })).default([]),
+  unservedJoins: z.looseObject({ requests: z.number(), devices: z.number() }).optional(),
   terms: z.looseObject({
     customer: z.string(),
     provider: z.string(),
@@ -82,7 +83,7 @@ export async function listContracts(config: EdgeConfig, json: boolean): Promise<
 const SHOWN = 16;
 
 /** Of single devices: which the provider could not go on with, and whose keys it has seen. */
-function deviceKeyLines({ unsealed, disclosed }: ContractView): string[] {
+function deviceKeyLines({ unsealed, disclosed, unservedJoins }: ContractView): string[] {
   const named = (all: readonly { readonly devEui: string }[]): string => {
     const names = [...new Set(all.map(({ devEui }) => devEui))];
     const more = names.length > SHOWN ? ` and ${names.length - SHOWN} more` : '';
@@ -92,6 +93,9 @@ function deviceKeyLines({ unsealed, disclosed }: ContractView): string[] {
   return [
     ...(unsealed.length === 0 ? [] : [`unsealed: ${named(unsealed)} (${why})`]),
     ...(disclosed.length === 0 ? [] : [`disclosed, and still in use: the keys of ${named(disclosed)}`]),
+    ...(unservedJoins === undefined
+      ? []
+      : [`joins: ${unservedJoins.requests} requests of ${unservedJoins.devices} devices went unserved here`]),
   ];
 }
 
