@@ -20,6 +20,7 @@ import {
 } from './central-calls.ts';
 import { centralFacts } from './central-facts.ts';
 import { runCentral } from './central-host.ts';
+import { drillClaimRequest, judgeDrillClaim } from './drill-claim.ts';
 import { addDrillEscrowRoutes, createDrillEscrow } from './drill-escrow.ts';
 import { DESTROY_EVERY_MS, addEscrowRoutes, createEscrowHolder } from './escrow-holder.ts';
 import { adoptOldShares, openEscrowStore } from './escrow-store.ts';
@@ -162,6 +163,12 @@ export function createCentralArbitrator(options: ArbitratorOptions, ports: Arbit
       await believed();
       return calls.record(request.get('x-antirio-peer'), params.id);
     },
+  );
+  rim.route(
+    'post',
+    `${base}/drill-claim`,
+    { summary: 'a customer’s drill keys or frames are wrong', body: drillClaimRequest },
+    ({ body, request }) => judgeDrillClaim(identity, ledger, peerOf(request), body),
   );
   addEscrowRoutes(rim, escrow);
   addDrillEscrowRoutes(rim, createDrillEscrow({ identity, ledger, store: shares, log }));

@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { silentLog, systemRandom } from '@antirio/host';
-import { parseEdgeId } from '@antirio/kernel';
+import { openSealed, parseEdgeId, sealTo } from '@antirio/kernel';
 import { createSessionCipher, parseDataFrame } from '@antirio/lorawan';
-import { contractTerms, drillIdOf, type Drill } from '@antirio/service-contract';
+import { contractTerms, drillAnswerHash, drillIdOf, type Drill } from '@antirio/service-contract';
+import { judgeDrillClaim } from './drill-claim.ts';
 import { createDrillEscrow, type DrillEscrow } from './drill-escrow.ts';
 import { drillKeysFor, drillTermsOf, makeDrillFrames, type DrillKeys } from './drill-keys.ts';
 import {
@@ -20,6 +21,7 @@ import {
 import { openEscrowStore, type EscrowStore } from './escrow-store.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import { checkPackage, divideKeys, openKeys, type DividedKeys } from './sealed-keys.ts';
+import { claimOf } from './wrong-keys.ts';
 
 const terms = contractTerms.parse({
   ...plain,
@@ -148,6 +150,32 @@ describe('a holder of drill keys', () => {
     expect(opened.sessions).toEqual([keys.session]);
     await expect(openKeys(provider, real.forProvider, shares)).rejects.toMatchObject({ code: 'corrupt' });
     expect(JSON.stringify(opened)).not.toContain('11'.repeat(16));
+  });
+});
+
+describe('a claim that a drill cannot be read', () => {
+  const claimed = async (drill: Pick<Drill, 'frames' | 'answer'>, of = keys.divided) => {
+    putDrill(drill);
+    const shares = of.forHolders.map(({ holder, delivery }) => {
+      const identity = holder === central.edgeId ? central : witness;
+      return { holder, keyVersion: 1, box: sealTo(provider.sealKey, openSealed(identity, delivery.share)) };
+    });
+    const claim = claimOf(provider, central.sealKey, of.forProvider, shares, undefined);
+    return judgeDrillClaim(central, ledger, provider.edgeId, { contractId, drill: 1, claim });
+  };
+
+  test('counts where the customer’s keys read something else than it committed to, and only there', async () => {
+    const { frames, answer } = makeDrillFrames(keys.session, terms, 1, systemRandom);
+    await expect(claimed({ frames, answer: drillAnswerHash(answer) })).rejects.toMatchObject({
+      code: 'forbidden',
+    });
+    expect(submitted).toEqual([]);
+    const other = { ...answer, payloads: [...answer.payloads].reverse() };
+    expect(await claimed({ frames, answer: drillAnswerHash(other) })).toEqual({ excused: 'otherAnswer' });
+    expect(submitted).toEqual([{ type: 'drill/excuse', contractId, drill: 1, found: 'otherAnswer' }]);
+    await expect(claimed({ frames, answer: drillAnswerHash(other) }, real)).rejects.toMatchObject({
+      code: 'invalidInput',
+    });
   });
 });
 

@@ -21,7 +21,7 @@ import {
   type ProtectedDevice,
 } from '@antirio/service-contract';
 import type { ContractStore } from './contract-store.ts';
-import { divideKeys, type DividedKeys } from './sealed-keys.ts';
+import { divideKeys, type DividedKeys, type Secrets } from './sealed-keys.ts';
 
 /** The sensor that there is in drills only, by the name that its service knows. */
 export const DRILL_DEVICE = 'drill';
@@ -111,6 +111,32 @@ export async function drillKeysFor(
   // The later of the two: what was delivered is always of a session that is kept.
   store.putDocument(contractId, divided, made);
   return { session, secret, divided: made };
+}
+
+/** What frames say under these keys; undefined where they are no drill's keys, or the frames none. */
+export function readDrillFrames(
+  { sessions }: Pick<Secrets, 'sessions'>,
+  { confidentiality }: Pick<ContractTerms, 'confidentiality'>,
+  frames: readonly string[],
+): DrillAnswer | undefined {
+  const [session] = sessions;
+  if (session === undefined) return undefined;
+  const nwkSKey = fromHex(session.nwkSKey.toLowerCase(), 16);
+  const appSKey = session.appSKey === undefined ? undefined : fromHex(session.appSKey.toLowerCase(), 16);
+  try {
+    const cipher = createSessionCipher(appSKey === undefined ? { nwkSKey } : { nwkSKey, appSKey });
+    const genuine = frames
+      .map((hex) => parseDataFrame(fromHex(hex, hex.length / 2)))
+      .filter((frame) => cipher.verifies(frame, frame.fcnt16))
+      .sort((a, b) => a.fcnt16 - b.fcnt16);
+    const reads = confidentiality === 'process';
+    const payloads = genuine.map((frame) =>
+      toHex(reads ? cipher.decrypt(frame, frame.fcnt16) : frame.frmPayload),
+    );
+    return { session: sessionFingerprint(nwkSKey, parseDevAddr(session.devAddr)), payloads };
+  } catch {
+    return undefined;
+  }
 }
 
 /** What the provider is to read, and what it says; one of the frames is forged, and says nothing. */

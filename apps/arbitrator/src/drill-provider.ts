@@ -3,6 +3,7 @@ import type { HttpPeer, Log } from '@antirio/host';
 import {
   AntirioError,
   describeError,
+  isAntirioError,
   signDocument,
   type Clock,
   type EdgeId,
@@ -18,12 +19,20 @@ import {
   type DrillLedger,
 } from '@antirio/service-contract';
 import type { ContractStore } from './contract-store.ts';
+import { isAsCommitted } from './drill-claim.ts';
 import type { DrillSide } from './drill-driver.ts';
 import type { DrillRooms } from './drill-rooms.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import type { PartyRooms } from './party-rooms.ts';
 import { neighbourCall } from './peers.ts';
-import { openKeys, releasedShare, type KeptPackage, type Secrets } from './sealed-keys.ts';
+import {
+  openKeys,
+  releasedShare,
+  type KeptPackage,
+  type ReleasedShare,
+  type Secrets,
+} from './sealed-keys.ts';
+import { claimOf } from './wrong-keys.ts';
 
 export const drillPackageName = (keyVersion: number): string => `drillKeys/${keyVersion}`;
 
@@ -33,7 +42,7 @@ export interface DrillProviderPorts {
   readonly clock: Pick<Clock, 'monotonic'>;
   readonly log: Log;
   readonly peers: Readonly<Record<string, HttpPeer>>;
-  readonly ledger: Pick<LedgerClient, 'submit'>;
+  readonly ledger: Pick<LedgerClient, 'submit' | 'sealKeyOf'>;
   readonly store: Pick<ContractStore, 'document'>;
   readonly rooms: Pick<PartyRooms, 'ring' | 'ringRoot'>;
   readonly drills: DrillRooms;
@@ -51,6 +60,8 @@ interface UnderWay {
   keysAt?: number;
   answer?: DrillAnswer;
 }
+
+type Share = ReleasedShare & { readonly holder: EdgeId };
 
 /** Somebody may have been in a drill here before this process was. */
 const LEFT_BEHIND = -1;
@@ -100,6 +111,29 @@ export function drillProvider(ports: DrillProviderPorts): DrillSide {
     if (given.success) way.shares.set(holder, given.data.share);
     else log.debug({ holder, answer }, 'a holder gives no share for the drill');
   };
+  const openOrNot = async (given: KeptPackage, shares: readonly Share[]): Promise<Secrets | undefined> => {
+    try {
+      return await openKeys(identity, given, given.whole ? null : shares);
+    } catch (error) {
+      if (isAntirioError(error, 'corrupt') || isAntirioError(error, 'invalidInput')) return undefined;
+      throw error;
+    }
+  };
+  /** The customer's keys or frames are not what it committed to: the arbitrator looks at all of it. */
+  const claim = async (
+    { number: drill }: Drill,
+    given: KeptPackage,
+    shares: readonly Share[],
+  ): Promise<void> => {
+    const { header } = given;
+    if (header === undefined) return;
+    const sealKey = await ledger.sealKeyOf(terms.central);
+    const shown = claimOf(identity, sealKey, { ...given, header }, shares, undefined);
+    const json = { contractId, drill, claim: shown };
+    const path = '/arbitrator/v1/central/drill-claim';
+    const answer = await neighbourCall(ports.peers, 'central', 'arbitrator', { method: 'POST', path, json });
+    log.warn({ drill, answer }, 'the customer’s drill keys or frames are wrong');
+  };
   const gather = async (drill: Drill): Promise<void> => {
     const way = begin(drill.number);
     way.gatherAt ??= clock.monotonic();
@@ -111,8 +145,12 @@ export function drillProvider(ports: DrillProviderPorts): DrillSide {
     const enough = given.whole || way.shares.size >= terms.escrow.threshold;
     if (!enough) return;
     const shares = [...way.shares].map(([holder, share]) => ({ holder, ...share }));
-    way.keys = await openKeys(identity, given, given.whole ? null : shares);
-    way.keysAt = clock.monotonic();
+    const opened = await openOrNot(given, shares);
+    if (opened !== undefined && isAsCommitted(opened, terms, drill)) {
+      way.keys = opened;
+      way.keysAt = clock.monotonic();
+    } else if (opened !== undefined || shares.length >= holdersOf(terms).length)
+      await claim(drill, given, shares);
   };
   const read = async (drill: Drill): Promise<void> => {
     const way = begin(drill.number);

@@ -107,7 +107,15 @@ export async function judgeWrongKeys(
   terms: ContractTerms,
   claim: WrongKeysClaim,
 ): Promise<WrongKeysEvidence> {
-  const { header, nonce, sealedSecrets, kept } = claim;
+  const { header, kept } = claim;
+  const secrets = await openClaim(terms, claim);
+  if (secrets === undefined) return { kind: 'wrongKeys', header, found: 'doesNotOpen' };
+  return unverifiedBy(terms, header, secrets, kept);
+}
+
+/** The keys in a claim; undefined where what the customer gave does not open. @throws AntirioError as `judgeWrongKeys` */
+export async function openClaim(terms: ContractTerms, claim: WrongKeysClaim): Promise<Secrets | undefined> {
+  const { header, nonce, sealedSecrets } = claim;
   checkHeader(terms, header);
   const { body } = header;
   const part = fromBase64(claim.part);
@@ -124,9 +132,7 @@ export async function judgeWrongKeys(
     throw new AntirioError('forbidden', `the keys take ${body.threshold} of the arbitrators’ shares`);
   const { contractId, keyVersion } = body;
   const given = { contractId, keyVersion, nonce, sealedSecrets, header, whole };
-  const secrets = await opened(given, part, shares);
-  if (secrets === undefined) return { kind: 'wrongKeys', header, found: 'doesNotOpen' };
-  return unverifiedBy(terms, header, secrets, kept);
+  return opened(given, part, shares);
 }
 
 async function opened(

@@ -22,6 +22,12 @@ export function drillPayloads<R extends z.ZodType>(signedRingRoot: R) {
     z.strictObject({ type: z.literal('drill/release'), ...about }),
     /** By the provider: what it read. */
     z.strictObject({ type: z.literal('drill/read'), ...about, answer: drillAnswer, times: drillTimes }),
+    /** By the arbitrator: the customer's own keys and frames do not say what it committed to. It had the keys. */
+    z.strictObject({
+      type: z.literal('drill/excuse'),
+      ...about,
+      found: z.enum(['doesNotOpen', 'otherAnswer']),
+    }),
     /** By either party, where the time is up or something else came; the customer gives one up at any time. */
     z.strictObject({ type: z.literal('drill/end'), ...about, givenUp: z.boolean().default(false) }),
   ] as const;

@@ -179,6 +179,19 @@ describe('a drill', () => {
     expect(end(terms, 3)).toMatchObject({ result: { state: 'failed', reason: 'notRead', penalty: 30 } });
   });
 
+  test('that nobody can read for the customer’s own fault is excused by the arbitrator alone', () => {
+    const terms = isReady();
+    const { contractId } = terms;
+    const excuse = (by: Identity) =>
+      ledger.send(by, { type: 'drill/excuse', contractId, drill: 2, found: 'otherAnswer' });
+    start(terms, 2);
+    open(terms, 2);
+    for (const by of [ben, ada]) expect(excuse(by)).toMatchObject({ ok: false, code: 'forbidden' });
+    expect(excuse(central)).toMatchObject({ result: { state: 'void', reason: 'wrongFrames', penalty: 0 } });
+    expect(excuse(central)).toMatchObject({ ok: true, result: { state: 'void' } });
+    expect(escrow(terms)).toMatchObject({ escrow: { provider: 100 }, drills: { void: 1, judged: 0 } });
+  });
+
   test('whose holders are silent, whose customer gives it up, or that a takeover ends, costs nobody', () => {
     const terms = isReady();
     start(terms, 2);

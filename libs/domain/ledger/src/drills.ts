@@ -206,6 +206,16 @@ export function readDrill(context: Context, tx: PayloadOf<'drill/read'>): Outcom
     : refuse('invalidInput', 'this is not what the customer’s frames say');
 }
 
+/** The arbitrator has found that nobody could have read what the customer committed to. */
+export function excuseDrill(context: Context, tx: PayloadOf<'drill/excuse'>): Outcome {
+  const found = findDrill(context, tx);
+  if ('ok' in found) return found;
+  const { terms, drill } = found;
+  if (context.by !== terms.central) return refuse('forbidden', 'only the central arbitrator excuses');
+  if (isDrillOver(drill)) return done({ state: drill.state });
+  return conclude(context, found, 'void', 'wrongFrames');
+}
+
 export function endDrill(context: Context, tx: PayloadOf<'drill/end'>): Outcome {
   const found = findDrill(context, tx);
   if ('ok' in found) return found;

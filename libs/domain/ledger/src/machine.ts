@@ -5,7 +5,7 @@ import type { Context, Env } from './context.ts';
 import { contractDegrade } from './degraded.ts';
 import { Draft } from './draft.ts';
 import { openContract, releaseEpoch, takeEpoch } from './epochs.ts';
-import { endDrill, openDrill, readDrill, releaseDrillShare, startDrill } from './drills.ts';
+import { endDrill, excuseDrill, openDrill, readDrill, releaseDrillShare, startDrill } from './drills.ts';
 import type { Genesis } from './genesis.ts';
 import { confirmKeys, rekeyContract, releaseShare } from './key-records.ts';
 import { holdMatch, placeOrder, releaseMatch, withdrawOrder } from './orders.ts';
@@ -75,6 +75,8 @@ function dispatchDrill(context: Context, tx: DrillOrLifeTx): Outcome {
       return releaseDrillShare(context, tx);
     case 'drill/read':
       return readDrill(context, tx);
+    case 'drill/excuse':
+      return excuseDrill(context, tx);
     case 'drill/end':
       return endDrill(context, tx);
     default:

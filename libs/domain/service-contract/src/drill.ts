@@ -77,6 +77,8 @@ export type DrillReason =
   | 'holdersSilent'
   | 'takeover'
   | 'contractOver'
+  /** The customer's keys do not open, or its frames say something else than it committed to. */
+  | 'wrongFrames'
   | 'givenUp';
 
 /** A drill as the ledger keeps it: started by the customer's signature, opened and read by the provider's. Times are the ledger's. */
