@@ -103,23 +103,24 @@ function checkOpenings({ ledger, contracts }: World, judge: Judge): void {
   }
 }
 
-/** What a contract's end brought each side, of the stake that it put in; undefined where that is for the ruling to say. */
-function broughtBy(life: ContractLife): readonly [number, number] | undefined {
-  if (life.state !== 'SETTLED') return [-100, -100];
-  return life.row === 'honoured' ? [-100, 100] : undefined;
+/**
+ * What a contract's end brought each side, of the stake that it put in and what drills have cost of it; undefined where that is for
+ * the ruling to say.
+ */
+function broughtBy(life: ContractLife, paid: number): readonly [number, number] | undefined {
+  if (life.state !== 'SETTLED') return [paid - 100, -100];
+  return life.row === 'honoured' ? [paid - 100, 100 - paid] : undefined;
 }
 
 function checkMoney(world: World, judge: Judge): void {
   const { ledger, contracts } = world;
   let own: number | undefined = 1000;
   for (const { terms, name } of contracts) {
-    const brought = broughtBy(lifeOf(world, terms.contractId));
-    const paid = paidInDrills(world, terms);
-    own = brought === undefined || own === undefined ? undefined : own + brought[0] + paid;
+    const brought = broughtBy(lifeOf(world, terms.contractId), paidInDrills(world, terms));
+    own = brought === undefined || own === undefined ? undefined : own + brought[0];
     const balance = ledger.balance(identities[name]);
-    const due = 1000 + (brought?.[1] ?? 0) - (brought?.[1] === 100 ? paid : 0);
-    if (brought !== undefined && balance !== due)
-      judge.broken('money', `${name} has ${balance} where ${due} is due`);
+    if (brought !== undefined && balance !== 1000 + brought[1])
+      judge.broken('money', `${name} has ${balance} where ${1000 + brought[1]} is due`);
   }
   const balance = ledger.balance(identities.A);
   if (own !== undefined && balance !== own) judge.broken('money', `A has ${balance} where ${own} is due`);
