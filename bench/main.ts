@@ -1,5 +1,6 @@
 // `npm run bench [-- --quick] [names...]`: one line of JSON per figure on stdout, progress on stderr.
 import { parseArgs } from 'node:util';
+import { availability } from './availability.ts';
 import type { Benchmark, BenchOptions } from './benchmark.ts';
 import { codec } from './codec.ts';
 import { coreCommand } from './core-command.ts';
@@ -33,6 +34,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   loraLatency,
   loraSessions,
   detector,
+  availability,
   ...takeovers,
   handback,
 ];

@@ -1,4 +1,5 @@
 // Parts of the simulation, for benchmarks.
+export { measureAvailability, type Availability, type AvailabilityOptions } from './availability.ts';
 export {
   burstLoss,
   countFalsePositives,

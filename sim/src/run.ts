@@ -25,6 +25,8 @@ export interface RunOptions {
   readonly pieces?: Pieces;
   /** Keeps the text of the trace. */
   readonly trace?: boolean;
+  /** Before anything happens in it. */
+  readonly onWorld?: (world: World) => void;
 }
 
 export interface RunResult {
@@ -188,6 +190,7 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
   engine.at(scenario.silenceAt, () => {
     world.motes.silence();
   });
+  options.onWorld?.(world);
   for (const name of world.nodes) hosts[name].start();
   const broken = (): boolean => judge.violations.length > 0;
   try {
