@@ -43,3 +43,16 @@ test('a phase and the notes that come with it are kept together, or not at all',
   expect(again.notes(contractId).map(({ milestone }) => milestone)).toEqual(['opened']);
   again.close();
 });
+
+test('older versions of a document go, and nothing else', () => {
+  const store = open();
+  const { contractId } = terms;
+  const names = ['keys', 'keys/1', 'keys/9', 'keys/10', 'keys/11', 'keys/2/drill', 'keysSince', 'other/1'];
+  for (const name of names) store.putDocument(contractId, name, name);
+  store.putDocument('another', 'keys/1', 1);
+  store.forgetVersions(contractId, 'keys', 10);
+  const left = names.filter((name) => store.document(contractId, name) !== undefined);
+  expect(left).toEqual(names.filter((name) => name !== 'keys/1' && name !== 'keys/9'));
+  expect(store.document('another', 'keys/1')).toBe(1);
+  store.close();
+});

@@ -36,6 +36,8 @@ export interface ContractStore {
   /** What must stay the same over retries and restarts: sealed keys, signed documents. */
   document(contractId: string, name: string): unknown;
   putDocument(contractId: string, name: string, value: unknown): void;
+  /** Documents named `<kind>/<version>`, of lower versions, go; others of the kind stay. */
+  forgetVersions(contractId: string, kind: string, below: number): void;
   /** All of them, or none. */
   putDocuments(contractId: string, named: readonly (readonly [name: string, value: unknown])[]): void;
   writable(): boolean;
@@ -98,6 +100,10 @@ export function openContractStore(path: string): ContractStore {
   const upsertDocument = db.prepare(
     'INSERT INTO document (contract, name, json) VALUES (?, ?, ?) ON CONFLICT (contract, name) DO UPDATE SET json = excluded.json',
   );
+  const dropVersions = db.prepare(
+    `DELETE FROM document WHERE contract = ? AND substr(name, 1, ?) = ? AND substr(name, ?) NOT GLOB '*[^0-9]*'
+     AND CAST(substr(name, ?) AS INTEGER) < ?`,
+  );
   return {
     all: () => selectAll.all().map(read),
     get(contractId) {
@@ -134,6 +140,11 @@ export function openContractStore(path: string): ContractStore {
       inTransaction(db, () => {
         for (const [name, value] of named) upsertDocument.run(contractId, name, JSON.stringify(value));
       });
+    },
+    forgetVersions(contractId, kind, below) {
+      const prefix = `${kind}/`;
+      const { length } = prefix;
+      dropVersions.run(contractId, length, prefix, length + 1, length + 1, below);
     },
     writable() {
       try {

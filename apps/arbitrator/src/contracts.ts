@@ -71,6 +71,8 @@ export interface Contracts {
 }
 
 const DIVIDED = 'divided';
+/** Each join makes one. */
+const VERSIONS_KEPT = 64;
 /** The document under which a version of the keys that a customer gave us is kept; the newest is under `keys` as well. */
 function packageName(keyVersion: number): string {
   return `keys/${keyVersion}`;
@@ -153,6 +155,17 @@ export function createContracts(
   const ownKeyVersion = (): { readonly keyVersion?: number } => ownKeys.keyVersion();
   const drills = createContractDrills({ ports, store, ledger, rooms, service: ownService, ownKeyVersion });
 
+  /** Only where nothing is open that has not been stated: what was opened is of one that the provider had last. */
+  const forgetOlder = (
+    contractId: string,
+    version: number,
+    phase: string,
+    kinds: readonly string[],
+  ): void => {
+    if (drivers.get(contractId)?.phase().at !== phase) return;
+    for (const kind of kinds) store.forgetVersions(contractId, kind, version - VERSIONS_KEPT);
+  };
+
   // Divided once for each version and kept: the parts of two divisions would open nothing.
   const divisions = new Map<string, Promise<DividedKeys>>();
   const divide = async (terms: ContractTerms, own: Secrets, name: string): Promise<DividedKeys> => {
@@ -164,6 +177,7 @@ export function createContracts(
     const divided = await divideKeys(identity, terms, service, own, sealKeyOf, ports.random, since);
     keepSealed(store, identity, terms.contractId, own);
     store.putDocument(terms.contractId, name, divided);
+    forgetOlder(terms.contractId, own.keyVersion, 'guarded', [DIVIDED, 'sealedSecrets']);
     return divided;
   };
   const dividedFor = (terms: ContractTerms): Promise<DividedKeys> => {
@@ -202,6 +216,7 @@ export function createContracts(
   const keepKeys = (given: KeyPackage): void => {
     const newest = store.document(given.contractId, 'keys') as KeyPackage | undefined;
     store.putDocument(given.contractId, packageName(given.keyVersion), given);
+    forgetOlder(given.contractId, given.keyVersion, 'ready', ['keys', 'genuine']);
     if ((newest?.keyVersion ?? 0) <= given.keyVersion) store.putDocument(given.contractId, 'keys', given);
   };
   const live = (): number => [...drivers.values()].filter((driver) => driver.phase().at !== 'ended').length;
