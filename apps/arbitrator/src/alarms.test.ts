@@ -52,9 +52,16 @@ const cases: readonly (readonly [AlarmName, EdgeFacts])[] = [
   ['endingWhileActive', { ...withContract({ phase: 'recovering' }), now: terms.expiresAt - 1000 }],
   ['grantorDown', { ...edge, grantorDownForMs: 11_000 }],
   ['held', withContract({ held: true })],
+  ['drillFailed', withContract({ drill: { number: 2, state: 'failed', reason: 'notRead', penalty: 5 } })],
+  ['drillFailed', withContract({ drill: { number: 2, state: 'void', reason: 'holdersSilent' } })],
 ];
 test.each(cases)('%s is found', (name, facts) => {
   expect(namesOf(facts)).toContain(name);
+});
+
+test('a drill that is passed, under way, or void for nobody’s fault alarms nobody', () => {
+  for (const state of ['passed', 'asked', 'opened', 'void'] as const)
+    expect(namesOf(withContract({ drill: { number: 3, state, reason: 'takeover' } }))).toEqual([]);
 });
 
 test('the end of maxActiveS is told before it comes, and until the customer has its sensors back', () => {
