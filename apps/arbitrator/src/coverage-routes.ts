@@ -1,16 +1,18 @@
 import { z } from 'zod';
 import { callJson, type HttpPeer, type HttpRim } from '@antirio/host';
-import { AntirioError, type Identity } from '@antirio/kernel';
+import { AntirioError, type Clock, type Identity } from '@antirio/kernel';
 import { markRequest } from '@antirio/service-contract';
 import type { ContractStore } from './contract-store.ts';
 import type { Contracts } from './contracts.ts';
 import { countersign } from './coverage-provider.ts';
 import { coverageView } from './coverage-store.ts';
+import { countersignRoot, proofView, rootRequest } from './ring-roots.ts';
 
 const idParam = z.object({ id: z.uuid() });
 
 export interface CoverageRoutes {
-  readonly contracts: Pick<Contracts, 'get'>;
+  readonly contracts: Pick<Contracts, 'get' | 'ledger'>;
+  readonly clock: Clock;
   readonly store: ContractStore;
   readonly identity: Identity;
   readonly bridge: HttpPeer;
@@ -19,7 +21,7 @@ export interface CoverageRoutes {
 /** Marks of how well a provider hears: signed by it, and shown at both. */
 export function addCoverageRoutes(
   rim: HttpRim,
-  { contracts, store, identity, bridge }: CoverageRoutes,
+  { contracts, store, identity, bridge, clock }: CoverageRoutes,
 ): void {
   const path = '/arbitrator/v1/contract/:id/coverage';
   rim.route(
@@ -42,6 +44,35 @@ export function addCoverageRoutes(
       if (request.get('x-antirio-peer') !== undefined)
         throw new AntirioError('forbidden', 'this is for the edge itself');
       return coverageView(store, contracts.get(params.id).terms);
+    },
+  );
+  addRootRoutes(rim, { contracts, store, identity, clock });
+}
+
+function addRootRoutes(
+  rim: HttpRim,
+  { contracts, store, identity, clock }: Omit<CoverageRoutes, 'bridge'>,
+): void {
+  const base = '/arbitrator/v1/contract/:id';
+  rim.route(
+    'post',
+    `${base}/root`,
+    { summary: 'the root of our provider’s ring, to be signed', params: idParam, body: rootRequest },
+    ({ params, body, request }) => {
+      const { terms, role } = contracts.get(params.id);
+      if (role !== 'customer' || request.get('x-antirio-peer') !== terms.provider)
+        throw new AntirioError('forbidden', 'only the provider has its roots signed');
+      return countersignRoot({ identity, store, clock }, terms, body.root);
+    },
+  );
+  rim.route(
+    'get',
+    `${base}/proof`,
+    { summary: 'roots of the provider’s ring, and what they prove', params: idParam },
+    ({ params, request }) => {
+      if (request.get('x-antirio-peer') !== undefined)
+        throw new AntirioError('forbidden', 'this is for the edge itself');
+      return proofView(store, contracts.ledger, contracts.get(params.id).terms);
     },
   );
 }

@@ -17,7 +17,9 @@ import type { ContractStore } from './contract-store.ts';
 import { createCoverageCheck } from './coverage-customer.ts';
 import { createReceiptTeller } from './coverage-provider.ts';
 import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
+import type { CallDependencies } from './party-calls.ts';
 import type { PartyRooms } from './party-rooms.ts';
+import { createRootKeeper } from './ring-roots.ts';
 import type { Secrets } from './sealed-keys.ts';
 
 /** How well the provider hears the customer's sensors: shown by the one, checked by the other, from the signature on. */
@@ -35,12 +37,14 @@ export interface CoverageParts {
   readonly options: ArbitratorOptions;
   readonly store: ContractStore;
   readonly log: Log;
+  readonly calls: Pick<CallDependencies, 'ledger' | 'rooms'>;
   readonly ownSecrets: () => Secrets;
   readonly send: (to: EdgeId, datagram: Datagram) => Promise<void>;
 }
 
 /** While the customer guards its own sensors, and somebody stands by for it. */
 const SHOWS: ReadonlySet<string> = new Set(['preparing', 'ready', 'stated']);
+const STANDS: ReadonlySet<string> = new Set(['ready', 'stated']);
 const CHECKS: ReadonlySet<string> = new Set(['arming', 'guarded', 'stated']);
 
 const sessions = z.looseObject({
@@ -128,9 +132,18 @@ export function startCoverage(parts: CoverageParts): Coverage {
   });
   const isProvider = role === 'provider';
   const show = lookAsProvider(parts);
+  const { ledger, rooms } = parts.calls;
+  const roots = createRootKeeper({ terms, identity, clock, peers, ledger, store, rooms, log });
+  // a customer that does not answer must not hold up what is to be told in time
+  const keepRoots = (): void => {
+    roots.look().catch((error: unknown) => {
+      log.warn({ error: String(error) }, 'the root of our ring is neither signed nor recorded');
+    });
+  };
   const look = async (): Promise<void> => {
     const { at } = phase();
     if (isProvider && SHOWS.has(at)) await show();
+    if (isProvider && STANDS.has(at)) keepRoots();
     if (!isProvider && CHECKS.has(at)) await check.look();
     if (!isProvider && at === 'ended') await hearing.end();
   };

@@ -96,7 +96,7 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
   const bridge = peerNamed(ports.peers, 'gatewayBridge');
   const unserved = createUnservedJoins();
   addEdgeRoutes(rim, contracts, store, identity, bridge, { poke: () => signer?.poke(), unserved });
-  addCoverageRoutes(rim, { contracts, store, identity, bridge });
+  addCoverageRoutes(rim, { contracts, store, identity, bridge, clock });
   const operator = createOperator(options, ports, contracts, store);
   const alarms = createAlarmBoard({ bus, clock, log, metrics: rim.metrics });
   const protects = options.protectedService !== undefined;

@@ -40,3 +40,27 @@ export async function coverageLines(config: EdgeConfig, id: string): Promise<str
   const all = `${heard} of ${uplinks} uplinks shown in time (${percent(heard / uplinks)})`;
   return [`coverage: ${all}; ${judged} of ${ofDevices} devices can be judged; heard worst:`, ...told];
 }
+
+const proofView = z.looseObject({
+  roots: z.array(z.unknown()),
+  contradicting: z.unknown().optional(),
+  proof: z.looseObject({ ownThrough: z.number(), opening: z.number().optional() }).optional(),
+});
+
+/** What the provider's ring proves by itself, and what only as far as whoever has the keys is trusted. */
+export async function proofLines(config: EdgeConfig, id: string): Promise<string[]> {
+  const path = `/arbitrator/v1/contract/${encodeURIComponent(id)}/proof`;
+  const answer = await ifThere('arbitrator', config, path);
+  if (answer === undefined) return [];
+  const { roots, contradicting, proof } = parseInput(proofView, answer);
+  const broken =
+    contradicting === undefined ? [] : ['proof: the provider signed two roots that contradict each other'];
+  if (proof === undefined)
+    return [...broken, `proof: ${roots.length} roots of the provider's ring, all frames prove themselves`];
+  const { ownThrough, opening } = proof;
+  const since = opening === undefined ? 'the signature' : `opening ${opening}`;
+  return [
+    ...broken,
+    `proof: frames to ${ownThrough} of the provider's ring prove themselves; later ones are keyShared since ${since}`,
+  ];
+}

@@ -4,7 +4,7 @@ import type { EdgeConfig } from '../config.ts';
 import { textTable } from '../text-table.ts';
 import { actingLines, actingView } from './acting-lines.ts';
 import { askRoom, print } from './ask-room.ts';
-import { coverageLines } from './contract-coverage.ts';
+import { coverageLines, proofLines } from './contract-coverage.ts';
 import { imageLines } from './contract-image.ts';
 
 const contractView = z.looseObject({
@@ -131,6 +131,7 @@ export async function showContract(config: EdgeConfig, id: string, json: boolean
   for (const line of deviceKeyLines(contract)) print(line);
   for (const line of await imageLines(config, id, contract.role)) print(line);
   for (const line of await coverageLines(config, id)) print(line);
+  for (const line of await proofLines(config, id)) print(line);
   print(`\nterms\n${JSON.stringify(contract.terms, undefined, 2)}\n\ntimeline`);
   for (const note of notes) print(JSON.stringify(note));
 }

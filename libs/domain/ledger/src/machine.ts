@@ -12,6 +12,7 @@ import { holdMatch, placeOrder, releaseMatch, withdrawOrder } from './orders.ts'
 import { refuse, type MachineEvent, type Outcome, type Receipt } from './receipt.ts';
 import { keys } from './records.ts';
 import { closeContract, makeStatement, rule } from './settlement.ts';
+import { recordRoot } from './ring-roots.ts';
 import type { StateView, Write } from './state.ts';
 import { MAX_VALIDITY, isSigned, txIdOf, type Payload, type SignedTx } from './transaction.ts';
 
@@ -50,6 +51,8 @@ function dispatchRights(context: Context, tx: ContractTx): Outcome {
   switch (tx.type) {
     case 'epoch/take':
       return takeEpoch(context, tx);
+    case 'ring/root':
+      return recordRoot(context, tx);
     case 'epoch/release':
       return releaseEpoch(context, tx);
     case 'escrow/release':

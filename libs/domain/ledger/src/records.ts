@@ -70,6 +70,13 @@ export interface RingRoot {
   readonly through: number;
 }
 
+/** The newest root that a provider recorded without its customer's signature. */
+export interface RecordedRoot {
+  readonly root: RingRoot;
+  readonly signature: string;
+  readonly at: number;
+}
+
 export interface Activation {
   readonly epoch: number;
   readonly at: number;
@@ -216,6 +223,7 @@ export const keys = {
     `escrow/${contractId}/${padded(opening)}/${holder}`,
   activation: (contractId: string, epoch: number): Key<Activation> =>
     `activation/${contractId}/${padded(epoch)}`,
+  ringRoot: (contractId: string): Key<RecordedRoot> => `root/${contractId}`,
   statement: (contractId: string, epoch: number, role: Role): Key<StatementRecord> =>
     `statement/${contractId}/${padded(epoch)}/${role}`,
   set: (id: string): Key<SetRecord> => `set/${id}`,

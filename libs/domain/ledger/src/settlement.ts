@@ -11,7 +11,8 @@ import { stoodByAt } from './degraded.ts';
 import { refuseWrongKeys } from './key-records.ts';
 import { settle } from './payout.ts';
 import { done, refuse, type Outcome } from './receipt.ts';
-import { keys, type Activation, type ContractRecord, type RingRoot, type Role } from './records.ts';
+import { keys, type Activation, type ContractRecord, type Role } from './records.ts';
+import { contradict } from './ring-roots.ts';
 import { RING_ROOT_KIND, type BreachEvidence, type PayloadOf } from './transaction.ts';
 
 /** A statement that has stood alone for so long counts as agreed. */
@@ -157,12 +158,6 @@ function isProvidersRoot(contract: ContractRecord, root: SignedRoot): boolean {
     root.body.contractId === contract.id &&
     verifyDocument(root, RING_ROOT_KIND)
   );
-}
-
-function contradict(a: RingRoot, b: RingRoot): boolean {
-  if (a.through === b.through) return a.root !== b.root || a.count !== b.count;
-  const [shorter, longer] = a.through < b.through ? [a, b] : [b, a];
-  return longer.count < shorter.count;
 }
 
 function refuseNeverTookOver(

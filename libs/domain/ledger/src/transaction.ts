@@ -184,6 +184,8 @@ export const payload = z.discriminatedUnion('type', [
   }),
   /** By anyone concerned, when one statement has stood alone for 7 days. */
   z.strictObject({ type: z.literal('contract/close'), contractId: z.uuid() }),
+  /** By the provider, whose customer does not answer. */
+  z.strictObject({ type: z.literal('ring/root'), root: signedRingRoot }),
   ...drillPayloads(signedRingRoot),
 ]);
 export type Payload = z.output<typeof payload>;

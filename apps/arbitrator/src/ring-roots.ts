@@ -1,0 +1,153 @@
+import { z } from 'zod';
+import { parseInput, type HttpPeer, type Log } from '@antirio/host';
+import {
+  AntirioError,
+  describeError,
+  isAntirioError,
+  signDocument,
+  verifyDocument,
+  type Clock,
+  type Identity,
+} from '@antirio/kernel';
+import { RING_ROOT_KIND, contradict, keys, signedRingRoot } from '@antirio/ledger-machine';
+import type { ContractTerms } from '@antirio/service-contract';
+import type { ContractStore } from './contract-store.ts';
+import type { LedgerClient } from './ledger-client.ts';
+import type { PartyRooms } from './party-rooms.ts';
+import { neighbourCall } from './peers.ts';
+
+/** A provider's root over its ring, and who saw it before any opening. */
+interface KeptRoot {
+  readonly root: z.output<typeof signedRingRoot>;
+  /** Wall ms of the edge that keeps it. */
+  readonly at: number;
+  /** The customer's signature over the same; without it the root is on the ledger. */
+  readonly customer?: string;
+}
+
+export const rootRequest = z.strictObject({ root: signedRingRoot });
+const rootAnswer = z.object({ signature: z.string().max(128) });
+
+const ROOTS = 'ringRoots';
+const CONTRADICTION = 'ringRootsContradict';
+const ROOTS_KEPT = 32;
+const EVERY_MS = 60_000;
+
+function keptRoots(store: ContractStore, contractId: string): KeptRoot[] {
+  return (store.document(contractId, ROOTS) as KeptRoot[] | undefined) ?? [];
+}
+
+function keep(store: ContractStore, contractId: string, one: KeptRoot): void {
+  store.putDocument(contractId, ROOTS, [...keptRoots(store, contractId), one].slice(-ROOTS_KEPT));
+}
+
+export interface RootKeeperPorts {
+  readonly terms: ContractTerms;
+  readonly identity: Identity;
+  readonly clock: Clock;
+  readonly peers: Readonly<Record<string, HttpPeer>>;
+  readonly ledger: Pick<LedgerClient, 'submit'>;
+  readonly store: ContractStore;
+  readonly rooms: Pick<PartyRooms, 'ringIfThere' | 'ringRoot'>;
+  readonly log: Log;
+}
+
+/** Has the root of the provider's ring signed by its customer once a minute, or recorded, where the ring has grown. */
+export function createRootKeeper(ports: RootKeeperPorts): { look(): Promise<void> } {
+  const { terms, identity, clock, peers, ledger, store, rooms, log } = ports;
+  const { contractId, customer } = terms;
+  let lookedAt = -Infinity;
+
+  const countersigned = async (root: KeptRoot['root']): Promise<string | undefined> => {
+    const path = `/arbitrator/v1/contract/${contractId}/root`;
+    const call = { method: 'POST', path, json: { root } } as const;
+    try {
+      const { signature } = parseInput(rootAnswer, await neighbourCall(peers, customer, 'arbitrator', call));
+      const signed = { kind: RING_ROOT_KIND, by: customer, body: root.body, signature };
+      return verifyDocument(signed, RING_ROOT_KIND) ? signature : undefined;
+    } catch (error) {
+      log.debug({ error: describeError(error) }, 'the customer does not sign our ring’s root');
+      return undefined;
+    }
+  };
+  const show = async (through: number): Promise<void> => {
+    const { root, count } = await rooms.ringRoot(contractId, through);
+    const document = signDocument(identity, RING_ROOT_KIND, { contractId, root, count, through });
+    const signed = signedRingRoot.parse(document);
+    const by = await countersigned(signed);
+    if (by === undefined) await ledger.submit({ type: 'ring/root', root: signed });
+    keep(store, contractId, { root: signed, at: clock.now(), ...(by === undefined ? {} : { customer: by }) });
+  };
+  return {
+    async look() {
+      const now = clock.monotonic();
+      if (now - lookedAt < EVERY_MS) return;
+      lookedAt = now;
+      const { next = 1 } = (await rooms.ringIfThere(contractId)) ?? {};
+      const shown = keptRoots(store, contractId).at(-1)?.root.body.through ?? 0;
+      if (next - 1 > shown) await show(next - 1);
+    },
+  };
+}
+
+/**
+ * Signs a root of the provider's that none of those before it contradicts: two that do are kept, for they prove its breach.
+ * @throws AntirioError unauthenticated, conflict
+ */
+export function countersignRoot(
+  { identity, store, clock }: { identity: Identity; store: ContractStore; clock: Pick<Clock, 'now'> },
+  { contractId, provider }: ContractTerms,
+  root: KeptRoot['root'],
+): { readonly signature: string } {
+  if (root.by !== provider || root.body.contractId !== contractId || !verifyDocument(root, RING_ROOT_KIND))
+    throw new AntirioError('unauthenticated', 'the provider has not signed this root');
+  const other = keptRoots(store, contractId).find((one) => contradict(one.root.body, root.body));
+  if (other !== undefined) {
+    store.putDocument(contractId, CONTRADICTION, [other.root, root]);
+    throw new AntirioError('conflict', 'the root contradicts one that was signed before');
+  }
+  const { signature } = signDocument(identity, RING_ROOT_KIND, root.body);
+  keep(store, contractId, { root, at: clock.now(), customer: signature });
+  return { signature };
+}
+
+async function onLedger<T>(found: Promise<T>): Promise<T | undefined> {
+  try {
+    return await found;
+  } catch (error) {
+    if (isAntirioError(error)) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Which frames of the provider's ring prove themselves: those under a root that is older than the first opening of the keys. Later
+ * ones are `keyShared`: whoever has the keys could have made them.
+ */
+export async function proofView(
+  store: ContractStore,
+  ledger: Pick<LedgerClient, 'fetch'>,
+  terms: ContractTerms,
+): Promise<unknown> {
+  const { contractId } = terms;
+  const [known, recorded] = await Promise.all([
+    onLedger(ledger.fetch(keys.keys(contractId))),
+    onLedger(ledger.fetch(keys.ringRoot(contractId))),
+  ]);
+  const number = known?.exposedBy;
+  const opening =
+    typeof number === 'number' ? await onLedger(ledger.fetch(keys.opening(contractId, number))) : undefined;
+  const roots = keptRoots(store, contractId).map(({ root, at, customer }) => ({
+    ...{ through: root.body.through, root: root.body.root, at },
+    signedBy: customer === undefined ? 'provider, on the ledger' : 'both',
+  }));
+  return {
+    roots,
+    recorded,
+    contradicting: store.document(contractId, CONTRADICTION),
+    proof:
+      terms.opening === 'autonomous'
+        ? { ownThrough: 0, later: 'keyShared' }
+        : opening && { ownThrough: opening.root.through, later: 'keyShared', opening: number },
+  };
+}
