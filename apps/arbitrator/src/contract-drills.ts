@@ -5,8 +5,8 @@ import type { Standing } from '@antirio/service-contract';
 import type { ContractStore, StoredContract } from './contract-store.ts';
 import { drillCustomer } from './drill-customer.ts';
 import { driveDrills, type DrillDriver, type DrillsView } from './drill-driver.ts';
-import { drillKeysFor, drillTermsOf } from './drill-keys.ts';
-import { drillPackageName, drillProvider } from './drill-provider.ts';
+import { DRILL_VERSIONS_KEPT, drillKeysFor, drillTermsOf } from './drill-keys.ts';
+import { DRILL_PACKAGES, drillPackageName, drillProvider } from './drill-provider.ts';
 import { drillRooms } from './drill-rooms.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import type { ArbitratorPorts } from './options.ts';
@@ -86,7 +86,9 @@ export function createContractDrills(given: ContractDrillsPorts): ContractDrills
     },
     heard: (contractId) => running.get(contractId)?.poke(),
     keep(kept, contractId) {
-      store.putDocument(contractId, drillPackageName(kept.keyVersion), kept);
+      const { keyVersion } = kept;
+      store.putDocument(contractId, drillPackageName(keyVersion), kept);
+      store.forgetVersions(contractId, DRILL_PACKAGES, keyVersion - DRILL_VERSIONS_KEPT);
     },
     held: (contractId, keyVersion) => store.document(contractId, drillPackageName(keyVersion)) !== undefined,
     view: (contractId) => running.get(contractId)?.view(),

@@ -56,6 +56,7 @@ const makeKeys = (): Promise<DrillKeys> =>
   drillKeysFor(
     {
       store: {
+        forgetVersions: () => undefined,
         document: (_id, name) => documents.get(name),
         putDocument: (_id, name, value) => void documents.set(name, structuredClone(value)),
       },

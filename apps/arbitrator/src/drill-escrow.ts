@@ -9,7 +9,7 @@ import {
   type Identity,
 } from '@antirio/kernel';
 import { holdersOf, mayReleaseDrill, type ContractTerms } from '@antirio/service-contract';
-import { drillTermsOf } from './drill-keys.ts';
+import { DRILL_VERSIONS_KEPT, drillTermsOf } from './drill-keys.ts';
 import { readDrills } from './drill-ledger.ts';
 import { ledgerTerms } from './escrow-holder.ts';
 import type { EscrowStore } from './escrow-store.ts';
@@ -24,7 +24,6 @@ import {
 
 const idParam = z.object({ id: z.uuid() });
 const releaseRequest = z.strictObject({ drill: z.int().min(1) });
-const VERSIONS_KEPT = 4;
 
 export interface DrillEscrowDependencies {
   readonly identity: Identity;
@@ -70,7 +69,7 @@ export function createDrillEscrow({ identity, ledger, store, log }: DrillEscrowD
       openShare(identity, body, holder, delivery.share);
       if (store.newest(contractId) === undefined)
         throw new AntirioError('conflict', 'the share of the contract’s own keys comes first');
-      store.putDrill(contractId, body.keyVersion, delivery, VERSIONS_KEPT);
+      store.putDrill(contractId, body.keyVersion, delivery, DRILL_VERSIONS_KEPT);
       return { keyVersion: body.keyVersion };
     },
     async release(peer, contractId, number) {

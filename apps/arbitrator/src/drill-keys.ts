@@ -25,6 +25,8 @@ import { divideKeys, type DividedKeys, type Secrets } from './sealed-keys.ts';
 
 /** The sensor that there is in drills only, by the name that its service knows. */
 export const DRILL_DEVICE = 'drill';
+/** Each join of a device makes a version; a drill is over long before so many more. */
+export const DRILL_VERSIONS_KEPT = 64;
 const GENUINE = 4;
 const PAYLOAD_BYTES = 12;
 /** FCnts that one drill may use; the sixteen bits that go on air are used up after so many drills, and begin again. */
@@ -71,7 +73,7 @@ function drillService(
 }
 
 export interface DrillKeyPorts {
-  readonly store: Pick<ContractStore, 'document' | 'putDocument'>;
+  readonly store: Pick<ContractStore, 'document' | 'putDocument' | 'forgetVersions'>;
   readonly identity: Identity;
   readonly random: Random;
   readonly service: () => Readonly<Record<string, unknown>>;
@@ -110,6 +112,8 @@ export async function drillKeysFor(
   );
   // The later of the two: what was delivered is always of a session that is kept.
   store.putDocument(contractId, divided, made);
+  for (const kind of ['drillOwn', 'drillDivided'])
+    store.forgetVersions(contractId, kind, keyVersion - DRILL_VERSIONS_KEPT);
   return { session, secret, divided: made };
 }
 

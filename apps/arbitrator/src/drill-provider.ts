@@ -34,7 +34,8 @@ import {
 } from './sealed-keys.ts';
 import { claimOf } from './wrong-keys.ts';
 
-export const drillPackageName = (keyVersion: number): string => `drillKeys/${keyVersion}`;
+export const DRILL_PACKAGES = 'drillKeys';
+export const drillPackageName = (keyVersion: number): string => `${DRILL_PACKAGES}/${keyVersion}`;
 
 export interface DrillProviderPorts {
   readonly terms: ContractTerms;
