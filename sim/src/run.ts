@@ -139,6 +139,7 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
     downlinks?: ReturnType<typeof watchDownlinks>;
     health?: ReturnType<typeof watchHealth>;
   } = {};
+  const stolen = (how: string): void => late.judge?.broken('escrow', how);
   const servers = new Set<string>();
   let phaseListener: (node: NodeName, phase: string) => void = () => undefined;
   const world = createWorld(scenario, {
@@ -151,12 +152,8 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
       if (phase === 'active') servers.add(node);
       phaseListener(node, phase);
     },
-    onTheft: (holder) => {
-      late.judge?.broken('escrow', `${holder} gives its share without an opening on the ledger`);
-    },
-    onRealKeys: () => {
-      late.judge?.broken('escrow', 'a drill has opened the contract’s own keys');
-    },
+    onTheft: (holder) => stolen(`${holder} gives its share without an opening on the ledger`),
+    onRealKeys: () => stolen('a drill has opened the contract’s own keys'),
     onRuling: (overMs, provider) => {
       late.health?.onRuling(overMs, provider);
     },
