@@ -128,6 +128,20 @@ function checkMoney(world: World, judge: Judge): void {
   if (own !== undefined && balance !== own) judge.broken('money', `A has ${balance} where ${own} is due`);
 }
 
+function summaryOf(world: World, downlinks: number, servers: readonly string[]): Summary {
+  const uplinks = [...world.motes.sent.values()];
+  const life = lifeOf(world, world.terms.contractId);
+  return {
+    uplinks: uplinks.length,
+    covered: uplinks.filter((one) => one.covered).length,
+    stored: world.A.disk.coreData.size,
+    downlinks,
+    epoch: (world.ledger.read(`set/${world.terms.set.setId}`) as { epoch: number }).epoch,
+    life: life.state === 'SETTLED' ? `SETTLED ${life.row}` : life.state,
+    servers,
+  };
+}
+
 /** One run: the same for the same seed, on any machine. */
 export function runSeed(seed: number, options: RunOptions = {}): RunResult {
   return runScenario(draws[options.kind ?? 'oneProvider'](seed), options);
@@ -196,17 +210,7 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
   } catch (error) {
     judge.broken('crashed', error instanceof Error ? (error.stack ?? error.message) : String(error));
   }
-  const uplinks = [...world.motes.sent.values()];
-  const life = lifeOf(world, world.terms.contractId);
-  const summary: Summary = {
-    uplinks: uplinks.length,
-    covered: uplinks.filter((one) => one.covered).length,
-    stored: world.A.disk.coreData.size,
-    downlinks: sent,
-    epoch: (world.ledger.read(`set/${world.terms.set.setId}`) as { epoch: number }).epoch,
-    life: life.state === 'SETTLED' ? `SETTLED ${life.row}` : life.state,
-    servers: [...servers],
-  };
+  const summary = summaryOf(world, sent, [...servers]);
   trace.count(summary.stored, summary.downlinks);
   trace.count(summary.covered, summary.epoch);
   return {
