@@ -13,6 +13,7 @@ export * from './baseline.ts';
 export * from './neighbour-hearing.ts';
 export * from './coverage-tally.ts';
 export * from './coverage-mark.ts';
+export * from './coverage-breach.ts';
 export * from './key-delivery.ts';
 export * from './forwarding.ts';
 export * from './joined-addresses.ts';
