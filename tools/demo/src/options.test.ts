@@ -5,6 +5,7 @@ test('without flags everything has its default', () => {
   expect(parseOptions([])).toEqual({
     ...{
       motes: 20,
+      otaa: 0,
       seed: '1',
       standby: 'hot',
       confidentiality: 'process',
