@@ -82,10 +82,14 @@ function beReady(state: ProviderState, now: number): Step {
 
 function onWitness(state: ProviderState, heard: boolean, now: number): Step {
   const watches = state.phase.at === 'ready' || state.phase.at === 'stated';
-  if (state.watch.suspicion === undefined || !watches) return [state, []];
+  const { suspicion } = state.watch;
+  if (suspicion === undefined || !watches) return [state, []];
   const next = witnessed(state.watch, heard, now);
-  // The customer lives and only the way between us is cut: nothing to take over.
-  return [{ ...state, watch: next }, heard ? [{ type: 'note', milestone: 'cleared', detail: {} }] : []];
+  // The customer lives and only the way between us is cut: nothing to take over, and no news where nobody had heard of the doubt.
+  return [
+    { ...state, watch: next },
+    heard && suspicion.told ? [{ type: 'note', milestone: 'cleared', detail: {} }] : [],
+  ];
 }
 
 /** The opening is on the ledger. From here on it reads, as soon as enough shares are here. */

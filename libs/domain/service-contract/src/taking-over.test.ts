@@ -89,6 +89,23 @@ describe('a provider', () => {
   });
 });
 
+test('a doubt that nobody has heard of ends without news: hours of a cut between the two fill no timeline', () => {
+  let state = aProvider({ at: 'ready' });
+  const milestones: string[] = [];
+  for (let now = 20; now <= 20_000; now += 20) {
+    for (const event of [
+      tick,
+      { type: 'answer', method: 'witness', ok: true, value: { heard: true } },
+    ] as const) {
+      const step = driveProvider(state, event, now);
+      state = step.state;
+      milestones.push(...step.effects.flatMap((one) => (one.type === 'note' ? [one.milestone] : [])));
+    }
+  }
+  expect(milestones).toEqual([]);
+  expect(state.phase.at).toBe('ready');
+});
+
 describe('a customer', () => {
   test('is bound to its lease before the provider gets its keys', () => {
     const arming = aCustomer({
