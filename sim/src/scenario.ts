@@ -103,7 +103,8 @@ export type Harm =
 
 /** Long enough that whoever can take over has done so, whatever else happens to it. */
 export const TAKEOVER_SLA_MS = 25_000;
-const QUIET_MS = 30_000;
+/** A word that does not count is given up after 30 s, and by who starts anew 30 s after that. */
+const QUIET_MS = 33_000;
 const SILENCE_MS = 12_000;
 
 const nodes: readonly [NodeName, ...NodeName[]] = ['A', 'A', 'A', 'B', 'B', 'central'];
