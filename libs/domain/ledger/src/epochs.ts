@@ -86,6 +86,11 @@ function isOwedBefore({ draft }: Context, set: SetRecord): boolean {
   return set.contracts.some((id) => draft.read(keys.activation(id, set.epoch))?.owed === true);
 }
 
+/** A takeover of before that was owed and has not been counted yet is so under the new epoch as well. */
+function isStillOwed({ activation, served }: ContractRecord): boolean {
+  return activation?.owed === true && activation.epoch !== served?.epoch;
+}
+
 /** The provider serves; P becomes owed where the customer had let go, by release or by the end of its lease. */
 function activate(
   context: Context,
@@ -98,7 +103,7 @@ function activate(
   const active = step(context, contract, { step: 'activate', epoch, holder: tx.request.by });
   if ('ok' in active) return active;
   const letGo = set.holder === set.customer || tx.customerLeaseEndedAt !== null;
-  const owed = (contract.activation?.owed ?? false) || letGo || isOwedBefore(context, set);
+  const owed = isStillOwed(contract) || letGo || isOwedBefore(context, set);
   const activation = { epoch, at: env.now, customerLeaseEndedAt: tx.customerLeaseEndedAt, owed };
   const { dispute: _old, ...rest } = active;
   draft.put(keys.contract(contract.id), { ...rest, activation });

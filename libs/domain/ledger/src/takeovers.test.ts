@@ -4,6 +4,7 @@ import {
   ada,
   ben,
   central,
+  cleo,
   createTestLedger,
   makeTerms,
   ready,
@@ -88,6 +89,35 @@ test('several takeovers of one contract are paid once, after the last', () => {
   stated(ledger, terms, 4);
   expect(contractOf(ledger, terms).settlement?.row).toBe('honoured');
   expect(balances(ledger)).toEqual([900, 1100]);
+});
+
+test('a takeover that is not owed stays so after one that was counted: what another provider released was the customer’s', () => {
+  const terms = makeTerms(1, { activation: { events: ['offline', 'manual'], takeovers: 2 } });
+  const { set } = terms;
+  const other = makeTerms(2, { set, provider: cleo.edgeId, slots: { customer: 0, provider: 2 } });
+  const ledger = readyLedger(terms);
+  register(ledger, cleo);
+  takeover(ledger, terms, 2);
+  stated(ledger, terms, 2);
+  const release = (epoch: number) =>
+    ({ type: 'epoch/release', setId: set.setId, epoch, counters: {} }) as const;
+  const steps = [
+    ledger.send(central, validation(other, ada, cleo)),
+    ledger.send(cleo, ready(other)),
+    ledger.send(ada, release(3)),
+    ledger.send(central, take(cleo, other, 3)),
+    ledger.send(cleo, release(4)),
+    ledger.send(central, take(ben, terms, 4)),
+  ];
+  expect(steps.filter((one) => !one.ok)).toEqual([]);
+  expect(contractOf(ledger, terms).activation).toMatchObject({ epoch: 5, owed: false });
+  ledger.send(ben, release(5));
+  ledger.send(central, take(ada, terms, 5));
+  stated(ledger, terms, 5);
+  expect(contractOf(ledger, terms)).toMatchObject({
+    life: { state: 'READY_EXPOSED' },
+    served: { takeovers: 1, epoch: 2 },
+  });
 });
 
 test('what was served is paid where the contract ends before the last takeover', () => {
