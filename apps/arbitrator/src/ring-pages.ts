@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseInput } from '@antirio/host';
+import { AntirioError } from '@antirio/kernel';
 
 /** Rings as the bridges of two edges show them, a page at a time. */
 
@@ -25,7 +26,7 @@ const framesPage = z.object({
         receivedAt: z.number(),
         via: z.string().max(128),
         phyPayload: z.string().max(340),
-        rx: z.looseObject({ snr: z.number(), spreadingFactor: z.int(), bandwidth: z.int() }),
+        rx: z.object({ snr: z.number(), spreadingFactor: z.int(), bandwidth: z.int() }),
       }),
     )
     .max(RING_PAGE),
@@ -45,7 +46,15 @@ export async function offersAfter(ask: AskBridge, ringId: string, after: number)
   return parseInput(offersPage, await ask(`/api/v3/ring/${ringId}/offers?after=${after}&limit=${RING_PAGE}`));
 }
 
-/** The frames after `after`, to `through`, page by page. */
+function rises(after: number, frames: readonly RingPageFrame[]): boolean {
+  return frames.every(({ seq }, i) => seq > (frames[i - 1]?.seq ?? after));
+}
+
+/**
+ * The frames after `after`, to `through`, page by page: never more of them than there are numbers in between, whatever the bridge
+ * answers.
+ * @throws AntirioError unavailable: where a page goes back
+ */
 export async function* framesBetween(
   ask: AskBridge,
   ringId: string,
@@ -55,6 +64,11 @@ export async function* framesBetween(
   for (let from = after; from < through;) {
     const path = `/api/v3/ring/${ringId}/frames?after=${from}&limit=${RING_PAGE}`;
     const { frames } = parseInput(framesPage, await ask(path));
+    if (!rises(from, frames))
+      throw new AntirioError('unavailable', 'the ring answered with frames of before', {
+        ringId,
+        after: from,
+      });
     const wanted = frames.filter(({ seq }) => seq <= through);
     if (wanted.length > 0) yield wanted;
     const newest = frames.at(-1)?.seq;

@@ -22,6 +22,7 @@ import {
   commit,
   isCommitted,
   isCommitmentDue,
+  NUMBERS_COMMITTED,
   noReceipts,
   noteReceipts,
   receipts,
@@ -97,6 +98,16 @@ describe('receipts', () => {
     expect(receipts.safeParse({ ...told, batches: Array(BATCHES_TOLD + 1).fill(told.before) }).success).toBe(
       false,
     );
+  });
+
+  test('over more frames than a customer holds at once are not noted, those after them are', () => {
+    const first = commit(chained(), [row(1)], 8, 0);
+    const widest = commit(first, [row(2)], 8 + NUMBERS_COMMITTED, 500);
+    const tooWide = commit(widest, [row(3)], Number.MAX_SAFE_INTEGER - 1, 1000);
+    const last = commit(tooWide, [row(4)], Number.MAX_SAFE_INTEGER, 1500);
+    const told = receipts.parse(receiptsDue(last, 1500));
+    const noted = noteReceipts(noReceipts, told, 1).pending;
+    expect(noted.map(({ head }) => head.batch)).toEqual([1, 2, 4]);
   });
 
   test('are of frames that the customer has not named: its beats tell nothing of what it heard', () => {

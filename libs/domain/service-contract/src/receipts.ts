@@ -148,6 +148,12 @@ export const noReceipts: ReceiptBook = { pending: [], newest: undefined, overflo
 /** Commitments that wait for their frames to be looked at. */
 const PENDING_KEPT = 1024;
 
+/** A commitment over more numbers of the ring than this is not noted: its frames would have to be held all at once. */
+export const NUMBERS_COMMITTED = 20_000;
+
+const isBounded = (before: ReceiptHead, next: ReceiptHead): boolean =>
+  next.through - before.through <= NUMBERS_COMMITTED;
+
 /** Notes what is new in a datagram: what came first counts. */
 export function noteReceipts(book: ReceiptBook, told: Receipts, now: number): ReceiptBook {
   const { chain, incarnation, batches } = told;
@@ -157,7 +163,8 @@ export function noteReceipts(book: ReceiptBook, told: Receipts, now: number): Re
   for (const next of batches) {
     const follows = next.batch === before.batch + 1 && next.through > before.through;
     if (!follows) return book;
-    if (next.batch > known) fresh.push({ chain, incarnation, before, head: next, cameAt: now });
+    if (next.batch > known && isBounded(before, next))
+      fresh.push({ chain, incarnation, before, head: next, cameAt: now });
     before = next;
   }
   if (fresh.length === 0) return book;
