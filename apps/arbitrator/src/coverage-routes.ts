@@ -4,6 +4,7 @@ import { AntirioError, type Clock, type Identity } from '@antirio/kernel';
 import { markRequest } from '@antirio/service-contract';
 import type { ContractStore } from './contract-store.ts';
 import type { Contracts } from './contracts.ts';
+import { keptJudgement } from './coverage-judge.ts';
 import { countersign } from './coverage-provider.ts';
 import { coverageView } from './coverage-store.ts';
 import { countersignRoot, proofView, rootRequest } from './ring-roots.ts';
@@ -43,7 +44,8 @@ export function addCoverageRoutes(
     ({ params, request }) => {
       if (request.get('x-antirio-peer') !== undefined)
         throw new AntirioError('forbidden', 'this is for the edge itself');
-      return coverageView(store, contracts.get(params.id).terms);
+      const { terms } = contracts.get(params.id);
+      return { ...coverageView(store, terms), outage: keptJudgement(store, terms.contractId) };
     },
   );
   addRootRoutes(rim, { contracts, store, identity, clock });

@@ -10,11 +10,13 @@ import type {
   Datagram,
   NeighbourHearing,
   Observed,
+  PartyEvent,
   ProviderPhase,
   Receipts,
 } from '@antirio/service-contract';
 import type { ContractStore } from './contract-store.ts';
 import { createCoverageCheck } from './coverage-customer.ts';
+import { createCoverageJudge } from './coverage-judge.ts';
 import { createReceiptTeller } from './coverage-provider.ts';
 import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
 import type { CallDependencies } from './party-calls.ts';
@@ -24,7 +26,8 @@ import type { Secrets } from './sealed-keys.ts';
 
 /** How well the provider hears the customer's sensors: shown by the one, checked by the other, from the signature on. */
 export interface Coverage {
-  onDatagram(from: EdgeId, datagram: Datagram): void;
+  /** What has come, and what we have stated. */
+  onEvent(event: PartyEvent): void;
   stop(): Promise<void>;
 }
 
@@ -130,6 +133,11 @@ export function startCoverage(parts: CoverageParts): Coverage {
     ...{ terms, identity, clock, peers, store, log, ownSecrets, areKeysSealed, settings },
     tellHearing: hearing.tell,
   });
+  const bridge = peers['gatewayBridge'];
+  const judge = createCoverageJudge({
+    ...{ terms, identity, clock, store, log, ownSecrets, settings, ledger: parts.calls.ledger },
+    ownBridge: bridge && ((path) => callJson(bridge, { path })),
+  });
   const isProvider = role === 'provider';
   const show = lookAsProvider(parts);
   const { ledger, rooms } = parts.calls;
@@ -140,17 +148,27 @@ export function startCoverage(parts: CoverageParts): Coverage {
       log.warn({ error: String(error) }, 'the root of our ring is neither signed nor recorded');
     });
   };
+  /** A long look at our own ring holds up nothing else. */
+  const judgeOutages = (): void => {
+    judge.look().catch((error: unknown) => {
+      log.warn({ error: String(error) }, 'an outage is not judged yet');
+    });
+  };
   const look = async (): Promise<void> => {
     const { at } = phase();
     if (isProvider && SHOWS.has(at)) await show();
     if (isProvider && STANDS.has(at)) keepRoots();
     if (!isProvider && CHECKS.has(at)) await check.look();
+    if (!isProvider) judgeOutages();
     if (!isProvider && at === 'ended') await hearing.end();
   };
   const looking = repeat('coverage', options.observeIntervalMs, log, look);
   return {
-    onDatagram(from, datagram) {
-      if (datagram.kind === 'receipts' && !isProvider && from === terms.provider) check.heard(datagram.body);
+    onEvent(event) {
+      if (isProvider) return;
+      if (event.type === 'stated') judge.stated(event.statement);
+      if (event.type !== 'datagram' || event.from !== terms.provider) return;
+      if (event.datagram.kind === 'receipts') check.heard(event.datagram.body);
     },
     stop: () => looking.stop(),
   };

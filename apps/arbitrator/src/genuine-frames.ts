@@ -23,6 +23,7 @@ interface Session {
 
 interface Found {
   readonly session: Session;
+  readonly frame: DataFrame;
   readonly fcnt: number;
 }
 
@@ -69,7 +70,7 @@ export function createGenuine(secrets: Secrets): (phyPayload: Uint8Array) => Fou
       const fcnt = fcntCandidates(frame.fcnt16, before).find((n) => session.cipher.verifies(frame, n));
       if (fcnt === undefined) continue;
       highest.set(session.session, Math.max(fcnt, before ?? 0));
-      return { session, fcnt };
+      return { session, frame, fcnt };
     }
     return undefined;
   };

@@ -122,7 +122,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
 
   const post = (event: PartyEvent): void => {
     if (stopped || (isGrant(event) && deps.believed() !== true)) return;
-    if (event.type === 'datagram') coverage.onDatagram(event.from, event.datagram);
+    coverage.onEvent(event);
     const before = machine.phase();
     const effects = machine.step(event);
     const after = machine.phase();

@@ -55,6 +55,7 @@ const telling: ReadonlySet<string> = new Set([
   'operator',
   'notForwarded',
   'drill',
+  'coverage',
 ]);
 const NOTES_SHOWN = 8;
 const padded = (n: number): string => String(n).padStart(12, '0');

@@ -3,6 +3,16 @@ import { parseInput } from '@antirio/host';
 import type { EdgeConfig } from '../config.ts';
 import { ifThere } from './contract-image.ts';
 
+const outageView = z.looseObject({
+  epoch: z.number(),
+  verdict: z.enum(['within', 'breach', 'notJudged']),
+  devices: z.number(),
+  expected: z.number(),
+  heard: z.number(),
+  log10P: z.number().nullable(),
+  notJudged: z.record(z.string(), z.number()).default({}),
+});
+
 const coverageView = z.looseObject({
   devices: z.array(
     z.looseObject({
@@ -16,18 +26,36 @@ const coverageView = z.looseObject({
   ofDevices: z.number(),
   uplinks: z.number(),
   heard: z.number(),
+  outage: outageView.optional(),
 });
 
 const WORST_SHOWN = 5;
 const percent = (part: number): string => `${(part * 100).toFixed(1)} %`;
+
+const VERDICTS = {
+  within: 'as its baselines let expect',
+  breach: 'too few to be bad luck (reported, not punished)',
+  notJudged: 'not judged',
+} as const;
+
+/** What the newest outage that was stated says of the provider's hearing. */
+export function outageLine(outage: z.output<typeof outageView>): string {
+  const { epoch, verdict, devices, expected, heard, log10P, notJudged } = outage;
+  const why = Object.entries(notJudged).map(([reason, count]) => `${count} ${reason}`);
+  const left = why.length === 0 ? '' : `; devices not judged: ${why.join(', ')}`;
+  const chance = log10P === null ? 'impossible' : `chance 10^${log10P.toFixed(1)}`;
+  const counted = `${heard} of ${expected} uplinks of ${devices} devices, ${chance}: `;
+  return `outage of epoch ${epoch}: ${verdict === 'notJudged' ? '' : counted}${VERDICTS[verdict]}${left}`;
+}
 
 /** How well the provider hears the sensors, by what both edges signed: in all, and of those that it hears worst. */
 export async function coverageLines(config: EdgeConfig, id: string): Promise<string[]> {
   const path = `/arbitrator/v1/contract/${encodeURIComponent(id)}/coverage`;
   const answer = await ifThere('arbitrator', config, path);
   if (answer === undefined) return [];
-  const { devices, judged, ofDevices, uplinks, heard } = parseInput(coverageView, answer);
-  if (uplinks === 0) return ['coverage: nothing was shown by the provider yet'];
+  const { devices, judged: canBe, ofDevices, uplinks, heard, outage } = parseInput(coverageView, answer);
+  const judged = outage === undefined ? [] : [outageLine(outage)];
+  if (uplinks === 0) return ['coverage: nothing was shown by the provider yet', ...judged];
   const ratio = ({ heard: part, uplinks: of }: { heard: number; uplinks: number }): number => part / of;
   const worst = devices
     .filter((one) => one.uplinks > 0)
@@ -38,7 +66,11 @@ export async function coverageLines(config: EdgeConfig, id: string): Promise<str
     return `  ${one.devEui}: ${one.heard} of ${one.uplinks} uplinks (${percent(ratio(one))}), ${sure}`;
   });
   const all = `${heard} of ${uplinks} uplinks shown in time (${percent(heard / uplinks)})`;
-  return [`coverage: ${all}; ${judged} of ${ofDevices} devices can be judged; heard worst:`, ...told];
+  return [
+    `coverage: ${all}; ${canBe} of ${ofDevices} devices can be judged; heard worst:`,
+    ...told,
+    ...judged,
+  ];
 }
 
 const proofView = z.looseObject({

@@ -57,7 +57,7 @@ export type SignedMark = z.output<typeof signedMark>;
 const NOTHING: HeardOf = { sent: 0, shown: 0 };
 
 /** What is known on one side only has not changed. */
-function isOther(known: CoverageSettings, now: CoverageSettings): boolean {
+export function haveChanged(known: CoverageSettings, now: CoverageSettings): boolean {
   return (['dataRate', 'txPower', 'nbTrans', 'channels'] as const).some(
     (key) =>
       known[key] !== undefined &&
@@ -81,7 +81,7 @@ export function nextStretch(
     known === undefined ||
     known.session !== added.session ||
     added.from <= known.last ||
-    isOther(known.settings, settings);
+    haveChanged(known.settings, settings);
   if (anew) return { settings, before: NOTHING, since: { sent, shown: added.shown } };
   const turns = known.since.sent >= BASELINE_UPLINKS;
   const { before, since } = turns ? { before: known.since, since: NOTHING } : known;

@@ -14,6 +14,7 @@ export * from './neighbour-hearing.ts';
 export * from './coverage-tally.ts';
 export * from './coverage-mark.ts';
 export * from './coverage-breach.ts';
+export * from './coverage-window.ts';
 export * from './key-delivery.ts';
 export * from './forwarding.ts';
 export * from './joined-addresses.ts';

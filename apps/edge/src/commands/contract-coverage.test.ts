@@ -1,0 +1,19 @@
+import { expect, test } from '@jest/globals';
+import { outageLine } from './contract-coverage.ts';
+
+const outage = { epoch: 4, verdict: 'within', devices: 2, expected: 98, heard: 94, log10P: -0.31 } as const;
+
+test('an outage is told with its figures, its chance and what was left out', () => {
+  expect(outageLine({ ...outage, notJudged: {} })).toBe(
+    'outage of epoch 4: 94 of 98 uplinks of 2 devices, chance 10^-0.3: as its baselines let expect',
+  );
+  expect(
+    outageLine({ ...outage, verdict: 'breach', heard: 40, log10P: -28.2, notJudged: { changed: 1 } }),
+  ).toBe(
+    'outage of epoch 4: 40 of 98 uplinks of 2 devices, chance 10^-28.2: too few to be bad luck (reported, not punished); devices not judged: 1 changed',
+  );
+  expect(outageLine({ ...outage, verdict: 'breach', log10P: null, notJudged: {} })).toMatch(/impossible/);
+  expect(outageLine({ ...outage, verdict: 'notJudged', notJudged: { noBaseline: 3, noEnd: 1 } })).toBe(
+    'outage of epoch 4: not judged; devices not judged: 3 noBaseline, 1 noEnd',
+  );
+});
