@@ -178,15 +178,23 @@ describe('a holder', () => {
     for (const version of [3, 20_261_122, 20_261_123]) expect(await given(version)).toBe(version);
   });
 
-  test('keeps so many versions and no more', async () => {
+  test('goes on where a device joins again and again while the provider is away: what that has, or will get, is kept', async () => {
     const holder = holderOf(witness);
-    for (let version = 1; version <= 16; version++)
-      await holder.keep(customer.edgeId, contractId, deliveryTo(witness, await divide(version)));
-    const next = deliveryTo(witness, await divide(17));
-    await expect(holder.keep(customer.edgeId, contractId, next)).rejects.toMatchObject({ code: 'busy' });
-    await holder.keep(customer.edgeId, contractId, deliveryTo(witness, await divide(16)));
-    state.set(`keys/${contractId}`, { version: 16, state: 'unconfirmed' });
-    expect(await holder.keep(customer.edgeId, contractId, next)).toEqual({ keyVersion: 17 });
+    const take = async (version: number) =>
+      holder.keep(customer.edgeId, contractId, deliveryTo(witness, await divide(version)));
+    const isKept = async (version: number): Promise<boolean> =>
+      (await holder.shareFor(terms, version)) !== undefined;
+    state.set(`keys/${contractId}`, { version: 2, state: 'unconfirmed' });
+    for (let version = 1; version <= 40; version++) await take(version);
+    const kept = [];
+    for (let version = 1; version <= 40; version++) if (await isKept(version)) kept.push(version);
+    expect(kept).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 33, 34, 35, 36, 37, 38, 39, 40]);
+    await take(40);
+    expect(await isKept(33)).toBe(true);
+    state.set(`keys/${contractId}`, { version: 40, state: 'unconfirmed' });
+    await take(41);
+    expect(await isKept(38)).toBe(false);
+    for (const version of [39, 40, 41]) expect(await isKept(version)).toBe(true);
   });
 
   test('destroys its shares when the contract is over', async () => {

@@ -109,18 +109,20 @@ export function createEscrowHolder(deps: EscrowHolderDependencies): EscrowHolder
       keyVersion,
     };
   };
-  /** What the provider is READY with may be opened, and what came after it; the one before may still be under way. */
+  /**
+   * What the provider is READY with may be opened, and what came after it; the one before may still be under way. Where too many
+   * came, as while the provider is away, one between goes: it has the first ones after that, or will get the newest. To refuse
+   * the newest instead would leave no version that all holders have a share of, for good.
+   */
   const makeRoom = async (contractId: string, coming: number): Promise<void> => {
     const known = await ledger.fetch(keys.keys(contractId));
     const versions = store.versions(contractId);
     const before = versions.findLast((version) => version < (known?.version ?? 0));
     if (before !== undefined) store.keepFrom(contractId, before);
     const kept = store.versions(contractId);
-    if (!kept.includes(coming) && kept.length >= MOST_VERSIONS)
-      throw new AntirioError(
-        'busy',
-        `at most ${MOST_VERSIONS} versions of a contract's keys are kept at once`,
-      );
+    const between = kept[MOST_VERSIONS / 2];
+    if (!kept.includes(coming) && kept.length >= MOST_VERSIONS && between !== undefined)
+      store.drop(contractId, between);
   };
   const shareFor: EscrowHolder['shareFor'] = async (terms, keyVersion) => {
     const kept = store.get(terms.contractId, keyVersion);

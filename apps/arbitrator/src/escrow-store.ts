@@ -8,6 +8,8 @@ export interface EscrowStore {
   versions(contractId: string): number[];
   /** Older ones are destroyed. */
   keepFrom(contractId: string, keyVersion: number): void;
+  /** The share of this version alone is destroyed. */
+  drop(contractId: string, keyVersion: number): void;
   /** Keeps a share that came without the customer's signature, where there is none of its version. */
   adopt(old: OldShare): void;
   get(contractId: string, keyVersion: number): ShareDelivery['share'] | undefined;
@@ -40,6 +42,7 @@ export function openEscrowStore(path: string): EscrowStore {
   const selectContracts = db.prepare('SELECT DISTINCT contract FROM share');
   const selectVersions = db.prepare('SELECT key_version FROM share WHERE contract = ? ORDER BY key_version');
   const outdate = db.prepare('DELETE FROM share WHERE contract = ? AND key_version < ?');
+  const dropOne = db.prepare('DELETE FROM share WHERE contract = ? AND key_version = ?');
   const remove = db.prepare('DELETE FROM share WHERE contract = ?');
   const upsertDrill = db.prepare(
     'INSERT INTO drill_share (contract, key_version, json) VALUES (?, ?, ?) ON CONFLICT (contract, key_version) DO UPDATE SET json = excluded.json',
@@ -63,6 +66,7 @@ export function openEscrowStore(path: string): EscrowStore {
     },
     versions: (contractId) => selectVersions.all(contractId).map((row) => Number(row['key_version'])),
     keepFrom: (contractId, keyVersion) => void outdate.run(contractId, keyVersion),
+    drop: (contractId, keyVersion) => void dropOne.run(contractId, keyVersion),
     get(contractId, keyVersion) {
       const row = select.get(contractId, keyVersion);
       return row === undefined ? undefined : (JSON.parse(String(row['json'])) as ShareDelivery['share']);
