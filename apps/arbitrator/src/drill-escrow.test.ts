@@ -3,12 +3,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { silentLog, systemRandom } from '@antirio/host';
-import { openSealed, parseEdgeId, sealTo } from '@antirio/kernel';
-import { createSessionCipher, parseDataFrame } from '@antirio/lorawan';
+import { fromHex, openSealed, parseEdgeId, sealTo, toHex } from '@antirio/kernel';
+import { createSessionCipher, parseDataFrame, parseDevAddr } from '@antirio/lorawan';
 import { contractTerms, drillAnswerHash, drillIdOf, type Drill } from '@antirio/service-contract';
 import { judgeDrillClaim } from './drill-claim.ts';
 import { createDrillEscrow, type DrillEscrow } from './drill-escrow.ts';
-import { drillKeysFor, drillTermsOf, makeDrillFrames, type DrillKeys } from './drill-keys.ts';
+import {
+  drillKeysFor,
+  drillTermsOf,
+  makeDrillFrames,
+  readDrillFrames,
+  type DrillKeys,
+} from './drill-keys.ts';
 import {
   central,
   contractId,
@@ -177,6 +183,36 @@ describe('a claim that a drill cannot be read', () => {
     await expect(claimed({ frames, answer: drillAnswerHash(other) }, real)).rejects.toMatchObject({
       code: 'invalidInput',
     });
+  });
+});
+
+describe('frames that no service could read as the customer committed to them', () => {
+  const build = (fcnt: number, change: { fPort?: number; devAddr?: string; bytes?: number } = {}): string => {
+    const { devAddr, nwkSKey, appSKey } = keys.session;
+    const cipher = createSessionCipher({ nwkSKey: fromHex(nwkSKey, 16), appSKey: fromHex(appSKey, 16) });
+    const address = parseDevAddr(change.devAddr ?? devAddr);
+    const common = { direction: 'up', confirmed: false, devAddr: address, fPort: 2 } as const;
+    const { bytes = 4, fPort = 2 } = change;
+    return toHex(cipher.build({ ...common, fcnt, fPort }, new Uint8Array(bytes)));
+  };
+  const forge = (frame: string): string => `${frame.slice(0, -2)}${frame.endsWith('00') ? '01' : '00'}`;
+  const good = (): string[] => [build(1), forge(build(2)), build(3)];
+
+  test.each([
+    ['two are forged', () => [build(1), forge(build(2)), forge(build(3))]],
+    ['none is forged', () => [build(1), build(2)]],
+    ['one is there twice', () => [build(1), build(1), forge(build(2))]],
+    ['they do not rise', () => [build(3), forge(build(4)), build(2)]],
+    ['one is of another sensor', () => [build(1), forge(build(2)), build(3, { devAddr: '03ffffff' })]],
+    ['one is for the network', () => [build(1), forge(build(2)), build(3, { fPort: 0 })]],
+    ['one says nothing', () => [build(1), forge(build(2)), build(3, { bytes: 0 })]],
+    ['an answer has no room', () => [build(1), forge(build(2)), build(3, { bytes: 65 })]],
+    ['all are forged', () => [forge(build(1))]],
+  ])('are the customer’s fault: %s', (_why, frames) => {
+    const all = { sessions: [keys.session] };
+    expect(readDrillFrames(all, terms, good())?.payloads).toHaveLength(2);
+    expect(readDrillFrames(all, terms, frames())).toBeUndefined();
+    expect(readDrillFrames({ sessions: [keys.session, keys.session] }, terms, good())).toBeUndefined();
   });
 });
 

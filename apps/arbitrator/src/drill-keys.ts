@@ -12,7 +12,13 @@ import {
   type SealKey,
   type SealedBox,
 } from '@antirio/kernel';
-import { createSessionCipher, parseDataFrame, parseDevAddr, sessionFingerprint } from '@antirio/lorawan';
+import {
+  createSessionCipher,
+  parseDataFrame,
+  parseDevAddr,
+  sessionFingerprint,
+  type DataFrame,
+} from '@antirio/lorawan';
 import {
   drillDevEuiOf,
   drillIdOf,
@@ -29,6 +35,8 @@ export const DRILL_DEVICE = 'drill';
 export const DRILL_VERSIONS_KEPT = 64;
 const GENUINE = 4;
 const PAYLOAD_BYTES = 12;
+/** What an answer has room for. */
+const MOST_PAYLOAD = 64;
 /** FCnts that one drill may use; the sixteen bits that go on air are used up after so many drills, and begin again. */
 const FCNTS = 8;
 const DRILLS_IN_16_BITS = 8000;
@@ -117,27 +125,37 @@ export async function drillKeysFor(
   return { session, secret, divided: made };
 }
 
-/** What frames say under these keys; undefined where they are no drill's keys, or the frames none. */
+/** Whether a service that takes each frame once, in order, and of its own sensor only, reads all that are genuine. */
+function areReadable(frames: readonly DataFrame[], devAddr: DataFrame['devAddr']): boolean {
+  return frames.every(({ direction, devAddr: of, fcnt16, fPort = 0, frmPayload }, i) => {
+    const rises = fcnt16 > (frames[i - 1]?.fcnt16 ?? 0);
+    const { length } = frmPayload;
+    return direction === 'up' && of === devAddr && fPort > 0 && rises && length > 0 && length <= MOST_PAYLOAD;
+  });
+}
+
+/** What frames say under these keys; undefined where they are no drill's keys, or the frames not a drill's: one forged, the rest readable. */
 export function readDrillFrames(
   { sessions }: Pick<Secrets, 'sessions'>,
   { confidentiality }: Pick<ContractTerms, 'confidentiality'>,
   frames: readonly string[],
 ): DrillAnswer | undefined {
-  const [session] = sessions;
-  if (session === undefined) return undefined;
+  const [session, ...others] = sessions;
+  if (session === undefined || others.length > 0) return undefined;
   const nwkSKey = fromHex(session.nwkSKey.toLowerCase(), 16);
   const appSKey = session.appSKey === undefined ? undefined : fromHex(session.appSKey.toLowerCase(), 16);
   try {
     const cipher = createSessionCipher(appSKey === undefined ? { nwkSKey } : { nwkSKey, appSKey });
-    const genuine = frames
-      .map((hex) => parseDataFrame(fromHex(hex, hex.length / 2)))
-      .filter((frame) => cipher.verifies(frame, frame.fcnt16))
-      .sort((a, b) => a.fcnt16 - b.fcnt16);
+    const parsed = frames.map((hex) => parseDataFrame(fromHex(hex, hex.length / 2)));
+    const genuine = parsed.filter((frame) => cipher.verifies(frame, frame.fcnt16));
+    const devAddr = parseDevAddr(session.devAddr);
+    if (genuine.length === 0 || genuine.length !== frames.length - 1 || !areReadable(parsed, devAddr))
+      return undefined;
     const reads = confidentiality === 'process';
     const payloads = genuine.map((frame) =>
       toHex(reads ? cipher.decrypt(frame, frame.fcnt16) : frame.frmPayload),
     );
-    return { session: sessionFingerprint(nwkSKey, parseDevAddr(session.devAddr)), payloads };
+    return { session: sessionFingerprint(nwkSKey, devAddr), payloads };
   } catch {
     return undefined;
   }
