@@ -36,6 +36,9 @@ export interface ContractStore {
   /** What must stay the same over retries and restarts: sealed keys, signed documents. */
   document(contractId: string, name: string): unknown;
   putDocument(contractId: string, name: string, value: unknown): void;
+  /** Those named `<kind>/<name>`, by that name. */
+  documents(contractId: string, kind: string): ReadonlyMap<string, unknown>;
+  forgetDocument(contractId: string, name: string): void;
   /** Documents named `<kind>/<version>`, of lower versions, go; others of the kind stay. */
   forgetVersions(contractId: string, kind: string, below: number): void;
   /** All of them, or none. */
@@ -100,6 +103,10 @@ export function openContractStore(path: string): ContractStore {
   const upsertDocument = db.prepare(
     'INSERT INTO document (contract, name, json) VALUES (?, ?, ?) ON CONFLICT (contract, name) DO UPDATE SET json = excluded.json',
   );
+  const selectKind = db.prepare(
+    'SELECT name, json FROM document WHERE contract = ? AND substr(name, 1, ?) = ? ORDER BY name',
+  );
+  const dropDocument = db.prepare('DELETE FROM document WHERE contract = ? AND name = ?');
   const dropVersions = db.prepare(
     `DELETE FROM document WHERE contract = ? AND substr(name, 1, ?) = ? AND substr(name, ?) NOT GLOB '*[^0-9]*'
      AND CAST(substr(name, ?) AS INTEGER) < ?`,
@@ -141,6 +148,14 @@ export function openContractStore(path: string): ContractStore {
         for (const [name, value] of named) upsertDocument.run(contractId, name, JSON.stringify(value));
       });
     },
+    documents(contractId, kind) {
+      const prefix = `${kind}/`;
+      const rows = selectKind.all(contractId, prefix.length, prefix);
+      return new Map(
+        rows.map((row) => [String(row['name']).slice(prefix.length), JSON.parse(String(row['json']))]),
+      );
+    },
+    forgetDocument: (contractId, name) => void dropDocument.run(contractId, name),
     forgetVersions(contractId, kind, below) {
       const prefix = `${kind}/`;
       const { length } = prefix;

@@ -16,7 +16,7 @@ import { findTroubles } from './alarm-rules.ts';
 import { createAlarmBoard } from './alarms.ts';
 import { openContractStore } from './contract-store.ts';
 import { createContracts } from './contracts.ts';
-import { createCounterGaps, GAP_TOPIC } from './counter-gaps.ts';
+import { GAP_TOPIC, createCounterGaps, guestSets } from './counter-gaps.ts';
 import { addCoverageRoutes } from './coverage-routes.ts';
 import { createCounterGrants } from './counter-grants.ts';
 import { addDrillEscrowRoutes, createDrillEscrow } from './drill-escrow.ts';
@@ -101,7 +101,7 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
   const alarms = createAlarmBoard({ bus, clock, log, metrics: rim.metrics });
   const protects = options.protectedService !== undefined;
   const { coreData } = ports.peers;
-  const counterGaps = createCounterGaps(store);
+  const counterGaps = createCounterGaps(store, () => guestSets(contracts));
   const night = nightFacts({ clock, contracts, store, counterGaps, ledger, bridge, coreData, protects });
   const why = { edgeId: identity.edgeId, clock, contracts, store, counterGaps, ledger, bridge };
   addLedgerSightRoutes(rim, ledger.watch);

@@ -140,10 +140,7 @@ export function nightFacts(ports: {
       if (!asked) reachedAt = clock.monotonic();
       return {
         contracts: facts.map((one) => ({ ...one, forwarding: forwarded.get(one.terms.contractId) })),
-        counterGaps: ports.counterGaps.found((id) => {
-          const driver = contracts.drivers.get(id);
-          return driver !== undefined && driver.phase().at !== 'ended';
-        }),
+        counterGaps: ports.counterGaps.found(),
         protects: ports.protects,
         dropped: dropped.get('own') ?? 0,
         grantorDownForMs: asked ? clock.monotonic() - reachedAt : undefined,

@@ -192,7 +192,7 @@ export async function whyDevice(ports: WhyPorts, device: string): Promise<unknow
     throw new AntirioError('notFound', `no contract of this edge names the device ${device}: it acts alone`);
   const { devEui, devAddr } = first.one;
   const explained = await Promise.all(newest.map(({ contract }) => explain(ports, contract, first.one)));
-  const gap = ports.counterGaps.found(() => true).find((one) => one.devAddr === devAddr);
+  const gap = ports.counterGaps.found().find((one) => one.devAddr === devAddr);
   const shown = { devEui, devAddr, downlinkCounters: gap && { ...gap, state: gapState(gap) } };
   return { device: shown, contracts: explained };
 }
