@@ -7,6 +7,7 @@ import {
   type SetRecord,
 } from '@antirio/ledger-machine';
 import {
+  DRILL_RECEIPT_KIND,
   customerDrillTurn,
   drillAnswerHash,
   isEnded,
@@ -107,7 +108,12 @@ export function simulateDrills(ports: DrillPorts): { tell(): void } {
   const start = (drill: number, done: () => void): void => {
     const frames = ['40'.repeat(16)];
     const answer = drillAnswerHash(answerOf(drill));
-    submit('A', { type: 'drill/start', contractId, drill, keyVersion: 1, frames, answer }, () => {
+    const body = { contractId, keyVersion: 1 };
+    const receipt = {
+      ...signDocument(identities.B, DRILL_RECEIPT_KIND, body),
+      kind: DRILL_RECEIPT_KIND,
+    } as const;
+    submit('A', { type: 'drill/start', contractId, drill, keyVersion: 1, frames, answer, receipt }, () => {
       told = false;
       done();
     });

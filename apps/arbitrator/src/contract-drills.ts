@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { HttpRim, Log } from '@antirio/host';
-import { AntirioError, type Identity } from '@antirio/kernel';
-import type { Standing } from '@antirio/service-contract';
+import { AntirioError, signDocument, type Identity } from '@antirio/kernel';
+import { DRILL_RECEIPT_KIND, type Standing } from '@antirio/service-contract';
 import type { ContractStore, StoredContract } from './contract-store.ts';
 import { drillCustomer } from './drill-customer.ts';
 import { driveDrills, type DrillDriver, type DrillsView } from './drill-driver.ts';
@@ -127,7 +127,9 @@ export function addDrillRoutes(
     const { terms } = fromCustomer(params.id, request);
     checkPackage(identity, drillTermsOf(terms), body);
     drills.keep(body, params.id);
-    return { keyVersion: body.keyVersion };
+    const { keyVersion } = body;
+    const receipt = { contractId: params.id, keyVersion };
+    return { keyVersion, receipt: signDocument(identity, DRILL_RECEIPT_KIND, receipt) };
   });
   const notice = {
     summary: 'there is a drill on the ledger',

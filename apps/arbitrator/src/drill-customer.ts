@@ -6,10 +6,12 @@ import {
   drillAnswerHash,
   edgeId,
   nothingDelivered,
+  signedDrillReceipt,
   wasDelivered,
   type ContractTerms,
   type DrillLedger,
   type KeyDelivery,
+  type SignedDrillReceipt,
 } from '@antirio/service-contract';
 import { parseInput, type HttpPeer } from '@antirio/host';
 import type { ContractStore } from './contract-store.ts';
@@ -29,7 +31,10 @@ export interface DrillCustomerPorts {
 }
 
 const DELIVERED = 'drillDelivered';
+/** The provider's, for the newest keys that it was given. */
+const RECEIPT = 'drillReceipt';
 const edges = z.array(edgeId);
+const received = z.object({ receipt: signedDrillReceipt });
 const informed = z.object({ held: z.boolean() });
 const kept = z.object({ keyVersion: z.int().optional(), sharesWith: edges, withProvider: z.boolean() });
 
@@ -44,6 +49,15 @@ export function drillCustomer(ports: DrillCustomerPorts): DrillSide & { tell(): 
     const same = known.success && known.data.keyVersion === keyVersion;
     return same ? known.data : { ...nothingDelivered, keyVersion };
   };
+  const receiptOf = (keyVersion: number): SignedDrillReceipt | undefined => {
+    const known = signedDrillReceipt.safeParse(store.document(contractId, RECEIPT));
+    return known.success && known.data.body.keyVersion === keyVersion ? known.data : undefined;
+  };
+  const keepReceipt = (answer: unknown, keyVersion: number): void => {
+    const known = received.safeParse(answer);
+    if (!known.success || known.data.receipt.body.keyVersion !== keyVersion) return;
+    store.putDocument(contractId, RECEIPT, known.data.receipt);
+  };
   const send = async ({ divided }: DrillKeys, to: EdgeId, holder: EdgeId | undefined): Promise<void> => {
     const share = divided.forHolders.find((one) => one.holder === holder)?.delivery;
     const [path, json] =
@@ -52,7 +66,8 @@ export function drillCustomer(ports: DrillCustomerPorts): DrillSide & { tell(): 
         : [`escrow/${contractId}/drill-share`, share];
     const peer = to === central ? 'central' : to;
     const call = { method: 'POST' as const, path: `/arbitrator/v1/${path}`, json };
-    await neighbourCall(peers, peer, 'arbitrator', call);
+    const answer = await neighbourCall(peers, peer, 'arbitrator', call);
+    if (holder === undefined) keepReceipt(answer, divided.keyVersion);
   };
   /** A share with every holder first, then the package, as with the real keys. */
   const deliver = async (keys: DrillKeys): Promise<void> => {
@@ -63,11 +78,17 @@ export function drillCustomer(ports: DrillCustomerPorts): DrillSide & { tell(): 
       store.putDocument(contractId, DELIVERED, wasDelivered(deliveryOf(keyVersion), holder, { keyVersion }));
     }
   };
-  const start = async ({ session, divided }: DrillKeys, drill: number): Promise<void> => {
+  const start = async (keys: DrillKeys, drill: number): Promise<void> => {
+    const { session, divided } = keys;
     const { frames, answer } = makeDrillFrames(session, terms, drill, random);
     const { keyVersion } = divided;
     const hash = drillAnswerHash(answer);
-    await ledger.submit({ type: 'drill/start', contractId, drill, keyVersion, frames, answer: hash });
+    // It was delivered before there were receipts.
+    if (receiptOf(keyVersion) === undefined) await send(keys, provider, undefined).catch(() => undefined);
+    const receipt = receiptOf(keyVersion);
+    const shown = receipt === undefined ? {} : { receipt };
+    const drillStart = { type: 'drill/start', contractId, drill, keyVersion, frames, answer: hash } as const;
+    await ledger.submit({ ...drillStart, ...shown });
     told = false;
   };
   /** Its disk may be older than our delivery: the package is sent again where it has none. */

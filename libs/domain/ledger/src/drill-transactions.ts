@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { MOST_DRILL_FRAMES, drillAnswer, drillTimes } from '@antirio/service-contract';
+import { MOST_DRILL_FRAMES, drillAnswer, drillTimes, signedDrillReceipt } from '@antirio/service-contract';
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
 const about = { contractId: z.uuid(), drill: z.int().min(1) } as const;
@@ -15,6 +15,8 @@ export function drillPayloads<R extends z.ZodType>(signedRingRoot: R) {
       keyVersion: z.int().min(1),
       frames: z.array(frame).min(1).max(MOST_DRILL_FRAMES),
       answer: hash,
+      /** The provider's word that it has the keys; a drill without it costs nobody. */
+      receipt: signedDrillReceipt.optional(),
     }),
     /** By the provider, which asks for the drill keys with its word on its ring, as for the real ones. */
     z.strictObject({ type: z.literal('drill/open'), ...about, root: signedRingRoot }),

@@ -1,8 +1,9 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { Identity } from '@antirio/kernel';
+import { signDocument, type Identity } from '@antirio/kernel';
 import {
   DRILL_MONTH_MS,
+  DRILL_RECEIPT_KIND,
   type contractTerms,
   drillAnswerHash,
   type ContractTerms,
@@ -55,8 +56,14 @@ function isReady(drills: object = DRILLS): ContractTerms {
     expect(outcome).toMatchObject({ ok: true });
   return terms;
 }
+const receiptOf = (by: Identity, contractId: string, keyVersion = 1) =>
+  ({
+    ...signDocument(by, DRILL_RECEIPT_KIND, { contractId, keyVersion }),
+    kind: DRILL_RECEIPT_KIND,
+  }) as const;
 const start = ({ contractId }: ContractTerms, drill: number, by: Identity = ada) =>
   ledger.send(by, {
+    receipt: receiptOf(ben, contractId),
     ...{ type: 'drill/start', contractId, drill, keyVersion: 1, frames: ['40'.repeat(16)] },
     answer: drillAnswerHash(ANSWER),
   });
@@ -140,6 +147,26 @@ describe('a drill', () => {
     expect([balance(ada), balance(ben)]).toEqual([adas + 30, bens]);
     expect(escrow(terms)).toMatchObject({ escrow: { customer: 100, provider: 70 }, drills: { failed: 2 } });
     expect(invariantProblems(ledger.state)).toEqual([]);
+  });
+
+  test.each([
+    ['no word', () => ({})],
+    ['the customer’s word', (id: string) => ({ receipt: receiptOf(ada, id) })],
+    ['its word on other keys', (id: string) => ({ receipt: receiptOf(ben, id, 2) })],
+    [
+      'a forged word',
+      (id: string) => ({ receipt: { ...receiptOf(ben, id), signature: receiptOf(ada, id).signature } }),
+    ],
+  ])('costs the provider nothing where there is %s that it has the keys', (_what, shown) => {
+    const terms = isReady();
+    const { contractId } = terms;
+    const asked = { type: 'drill/start', contractId, drill: 2, keyVersion: 1 } as const;
+    const rest = { frames: ['40'.repeat(16)], answer: drillAnswerHash(ANSWER) };
+    expect(ledger.send(ada, { ...asked, ...rest, ...shown(contractId) })).toMatchObject({ ok: true });
+    ledger.now += 1_000_000;
+    for (const by of [ada, ada]) end(terms, 2, by);
+    expect(escrow(terms)).toMatchObject({ escrow: { customer: 100, provider: 100 } });
+    expect(drillOf(terms, 2)).toMatchObject({ counts: false });
   });
 
   test('takes no more than the provider has at stake, and those beyond the month’s cost nobody', () => {

@@ -1,5 +1,6 @@
 import { verifyDocument } from '@antirio/kernel';
 import {
+  DRILL_RECEIPT_KIND,
   MOST_DRILLS_A_MONTH,
   drillAnswerHash,
   drillMonth,
@@ -86,6 +87,17 @@ function refuseStart(
     : refuse('busy', `at most ${MOST_DRILLS_A_MONTH} drills a month`);
 }
 
+/** Nobody can open a drill whose keys it was never given. */
+function isReceived({ provider }: ContractRecord, tx: PayloadOf<'drill/start'>): boolean {
+  const { receipt, contractId, keyVersion } = tx;
+  return (
+    receipt?.by === provider &&
+    receipt.body.contractId === contractId &&
+    receipt.body.keyVersion === keyVersion &&
+    verifyDocument(receipt, DRILL_RECEIPT_KIND)
+  );
+}
+
 export function startDrill(context: Context, tx: PayloadOf<'drill/start'>): Outcome {
   const { draft, env } = context;
   const found = findContract(draft, tx.contractId);
@@ -98,7 +110,10 @@ export function startDrill(context: Context, tx: PayloadOf<'drill/start'>): Outc
   const { drill: number, keyVersion, frames, answer } = tx;
   const drill: Drill = {
     ...{ number, state: 'asked', keyVersion, frames, answer, askedAt: env.now, epoch, openings },
-    counts: contract.life.state !== 'VALIDATED' && counts.judged < terms.drills.perMonth,
+    counts:
+      contract.life.state !== 'VALIDATED' &&
+      counts.judged < terms.drills.perMonth &&
+      isReceived(contract, tx),
     releases: {},
   };
   draft.put(keys.drill(contract.id, number), drill);

@@ -1,6 +1,7 @@
 import { canonicalBytes, fromHex, hmacSha256, sha256Hex, utf8, uuidV5, type EdgeId } from '@antirio/kernel';
 import { z } from 'zod';
 import { holdersOf, type EscrowOf } from './escrow.ts';
+import { edgeId } from './edge-id.ts';
 
 /** A drill: a scheduled takeover without a failure, with keys of its own, measured and undone. */
 
@@ -44,6 +45,17 @@ export function drillIdOf(contractId: string): string {
 export function drillDevEuiOf(contractId: string): string {
   return `02${sha256Hex(utf8(`drill/${contractId}`)).slice(0, 14)}`;
 }
+
+/** The `kind` of the provider's signature under having drill keys of this version. */
+export const DRILL_RECEIPT_KIND = 'antirio/drill-receipt/1';
+
+export const signedDrillReceipt = z.strictObject({
+  kind: z.literal(DRILL_RECEIPT_KIND),
+  by: edgeId,
+  body: z.strictObject({ contractId: z.uuid(), keyVersion: z.int().min(1) }),
+  signature: z.string().max(128),
+});
+export type SignedDrillReceipt = z.output<typeof signedDrillReceipt>;
 
 /** What a drill's service read: the session's id, which takes its NwkSKey, and the payloads in the order of their counters. */
 export const drillAnswer = z.strictObject({
