@@ -1,8 +1,7 @@
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CENTRAL_ROOMS, EDGE_ROOMS, portOf, type Processes } from '@antirio/demo';
-import { configure, openBundled, type Bundled, type Place, type RunningCommand } from './bundled.ts';
+import { makeIdentityFile } from '@antirio/host';
+import { openBundled, type Bundled, type Place, type RunningCommand } from './bundled.ts';
 
 export interface RunningParty extends Place, RunningCommand {}
 
@@ -21,22 +20,13 @@ async function startParty(bundled: Bundled, place: Place, role: 'central' | 'edg
   return { ...place, ...(await bundled.start(place, ['up', '--role', role], rooms)) };
 }
 
-/** Keys for the centre, before it starts: its id belongs into the edges' configuration. */
-function initCentral({ antirio }: Bundled, place: Place): string {
-  execFileSync(process.execPath, [antirio, 'init', '--role', 'central', '--data-dir', place.folder]);
-  const { edgeId } = JSON.parse(readFileSync(join(place.folder, 'identity.json'), 'utf8')) as {
-    edgeId: string;
-  };
-  configure(place, { edge2edge: { vetted: 'all' } });
-  return edgeId;
-}
-
 /** Bundles the product and starts a centre. */
 export async function openSetting(): Promise<Setting> {
   const bundled = await openBundled(2);
   try {
-    const centre = bundled.place('central', 0);
-    const edgeId = initCentral(bundled, centre);
+    const centre = bundled.place('central', 0, { edge2edge: { vetted: 'all' } });
+    // Before it starts: its id belongs into the edges' configuration.
+    const { edgeId } = makeIdentityFile(join(centre.folder, 'identity.json'));
     await startParty(bundled, centre, 'central');
     const port = portOf('edge2edgePublic', centre.offset);
     const central = {
