@@ -70,3 +70,16 @@ test('what a device was proven to hear goes from party to party with the blocks,
   expect(reserve(0, 150)).toMatchObject({ proven: 150 });
   grantor.close();
 });
+
+test('what no block was given out for is not believed to have been heard', () => {
+  const grantor = openGrantorStore(':memory:');
+  const reserve = (slot: number, proven?: number, above = 0) =>
+    grantor.reserve('A', [{ devAddr: '01000001', slot, above, proven }])[0];
+  // blocks to 100 are the customer's own from before
+  expect(reserve(0, 1616, 100)).toEqual({ devAddr: '01000001', index: 104 });
+  expect(reserve(0, 1615, 100)).toMatchObject({ index: 108, proven: 1615 });
+  expect(reserve(1, 2 ** 31)).toMatchObject({ index: 109, proven: 1615 });
+  expect(reserve(1, 1760)).toMatchObject({ index: 113, proven: 1615 });
+  expect(reserve(0, 1759)).toMatchObject({ proven: 1759 });
+  grantor.close();
+});

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { parseInput, type Bus } from '@antirio/host';
 import { fromUtf8 } from '@antirio/kernel';
-import { blockIndexOf, blockOf, leads, nextBlock } from '@antirio/service-contract';
+import { blockIndexOf, blockOf, leads, nextBlock, provenWithin } from '@antirio/service-contract';
 import type { ContractStore } from './contract-store.ts';
 
 import type { Contracts } from './contracts.ts';
@@ -31,11 +31,13 @@ export function createCounterGrants(
   const grantOwn = async (request: CounterRequest, above: number): Promise<void> => {
     const { requestId, devAddr } = request;
     const last = store.document(OWN, `block/${devAddr}`);
-    const index = nextBlock(0, Math.max(above, typeof last === 'number' ? last : -1));
+    const given = Math.max(above, typeof last === 'number' ? last : -1);
+    const index = nextBlock(0, given);
     store.putDocument(OWN, `block/${devAddr}`, index);
     const known = store.document(OWN, `proven/${devAddr}`) as number | undefined;
-    const proven = request.proven === undefined ? known : Math.max(request.proven, known ?? -1);
-    if (proven !== known) store.putDocument(OWN, `proven/${devAddr}`, proven);
+    const heard = [known, request.proven].flatMap((one) => provenWithin(one, given) ?? []);
+    const proven = heard.length === 0 ? undefined : Math.max(...heard);
+    if (proven !== undefined && proven !== known) store.putDocument(OWN, `proven/${devAddr}`, proven);
     const answer = JSON.stringify({ requestId, devAddr, ...blockOf(index), proven });
     await bus.publish('antirio/fcntdown/grant', answer, { qos: 1 });
   };

@@ -1,6 +1,12 @@
 import { inTransaction, openDatabase } from '@antirio/host';
 import type { SealedBox } from '@antirio/kernel';
-import { nextBlock, type LeaseGrant, type LedgerSight, type Reservation } from '@antirio/service-contract';
+import {
+  nextBlock,
+  provenWithin,
+  type LeaseGrant,
+  type LedgerSight,
+  type Reservation,
+} from '@antirio/service-contract';
 
 /** A share of the time when they were kept here, without the customer's signature. */
 export interface OldShare {
@@ -38,10 +44,11 @@ const migrations = [
   'ALTER TABLE block ADD COLUMN proven INTEGER',
 ];
 
-/** What is known of it, which never goes back. */
-function highestOf(kept: unknown, told: number | undefined): number | undefined {
-  if (typeof kept !== 'number') return told;
-  return Math.max(kept, told ?? kept);
+/** What is known of it, which never goes back; of a party that says more than can be, nothing. */
+function highestOf(kept: unknown, told: number | undefined, given: number): number | undefined {
+  const known = provenWithin(typeof kept === 'number' ? kept : undefined, given);
+  const said = provenWithin(told, given);
+  return known === undefined ? said : Math.max(known, said ?? known);
 }
 
 export function openGrantorStore(path: string): GrantorStore {
@@ -67,8 +74,10 @@ export function openGrantorStore(path: string): GrantorStore {
       inTransaction(db, () =>
         wanted.map(({ devAddr, slot, above, proven }) => {
           const row = selectBlock.get(customer, devAddr);
-          const index = nextBlock(slot, Math.max(Number(row?.['highest'] ?? -1), above));
-          const heard = highestOf(row?.['proven'], proven);
+          // of a device that is new here the customer has given out blocks itself
+          const given = Number(row?.['highest'] ?? above);
+          const index = nextBlock(slot, Math.max(given, above));
+          const heard = highestOf(row?.['proven'], proven, given);
           upsertBlock.run(customer, devAddr, index, heard ?? null);
           return { devAddr, index, ...(heard === undefined ? {} : { proven: heard }) };
         }),

@@ -1,3 +1,5 @@
+import { blockOf } from './fcnt-down.ts';
+
 /**
  * A device takes no downlink whose counter is 16384 or more above the last one that it heard (LoRaWAN 1.0.3, MAX_FCNT_GAP), and
  * which one that is only its own proofs tell. Well before that nothing is sent any more, so that new keys find it still hearing.
@@ -5,6 +7,14 @@
 export const PROOF_WANTED_FROM = 2048;
 export const GAP_ALARM = 4096;
 export const GAP_LIMIT = 8192;
+
+/**
+ * What is said that a device heard, where that can be: nothing above the last counter of the highest block that was given out, for
+ * a number too high would make every gap small for good.
+ */
+export function provenWithin(proven: number | undefined, highestBlock: number): number | undefined {
+  return proven === undefined || proven > blockOf(highestBlock).last ? undefined : proven;
+}
 
 export interface CounterGap {
   /** The next counter to be used. */
