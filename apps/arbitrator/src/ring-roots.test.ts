@@ -54,16 +54,16 @@ function scene() {
     time.now += 60_000;
     return keeper.look();
   };
-  const view = (store: ContractStore, opening?: number) =>
+  /** `openings`: the roots of the openings; `exposedBy`: the opening that has seen the newest keys. */
+  const view = (store: ContractStore, openings: readonly number[] = [], exposedBy?: number) =>
     proofView(
       store,
       {
-        fetch: async (key: string) =>
-          (key === keys.keys(contractId) && opening !== undefined
-            ? { exposedBy: 1 }
-            : key === keys.opening(contractId, 1)
-              ? { root: { through: opening } }
-              : undefined) as never,
+        fetch: async (key: string) => {
+          if (key === keys.keys(contractId)) return { exposedBy } as never;
+          const at = openings.findIndex((_through, i) => key === keys.opening(contractId, i + 1));
+          return (at < 0 ? undefined : { root: { through: openings[at] } }) as never;
+        },
       },
       terms,
     ) as Promise<{
@@ -108,8 +108,12 @@ test('a root that contradicts an earlier one is not signed: both are kept', asyn
   expect(contradicting).toMatchObject([{ body: { through: 7 } }, { body: { through: 7, count: 6 } }]);
 });
 
-test('frames under the root of the opening prove themselves, later ones are shared keys’', async () => {
+test('frames under the root of the first opening prove themselves, later ones are shared keys’', async () => {
   const { storeA, view } = scene();
   expect((await view(storeA)).proof).toBeUndefined();
-  expect((await view(storeA, 40)).proof).toEqual({ ownThrough: 40, later: 'keyShared', opening: 1 });
+  const proof = { ownThrough: 40, later: 'keyShared', opening: 1 };
+  expect((await view(storeA, [40], 1)).proof).toEqual(proof);
+  // new keys that nobody has seen, and then has
+  expect((await view(storeA, [40])).proof).toEqual(proof);
+  expect((await view(storeA, [40, 90], 2)).proof).toEqual(proof);
 });

@@ -121,7 +121,7 @@ async function onLedger<T>(found: Promise<T>): Promise<T | undefined> {
 }
 
 /**
- * Which frames of the provider's ring prove themselves: those under a root that is older than the first opening of the keys. Later
+ * Which frames of the provider's ring prove themselves: those under a root that is older than the first opening of any keys. Later
  * ones are `keyShared`: whoever has the keys could have made them.
  */
 export async function proofView(
@@ -130,13 +130,11 @@ export async function proofView(
   terms: ContractTerms,
 ): Promise<unknown> {
   const { contractId } = terms;
-  const [known, recorded] = await Promise.all([
-    onLedger(ledger.fetch(keys.keys(contractId))),
+  // what came after it may have been made with keys that it opened, also where newer ones are sealed now
+  const [opening, recorded] = await Promise.all([
+    onLedger(ledger.fetch(keys.opening(contractId, 1))),
     onLedger(ledger.fetch(keys.ringRoot(contractId))),
   ]);
-  const number = known?.exposedBy;
-  const opening =
-    typeof number === 'number' ? await onLedger(ledger.fetch(keys.opening(contractId, number))) : undefined;
   const roots = keptRoots(store, contractId).map(({ root, at, customer }) => ({
     ...{ through: root.body.through, root: root.body.root, at },
     signedBy: customer === undefined ? 'provider, on the ledger' : 'both',
@@ -148,6 +146,6 @@ export async function proofView(
     proof:
       terms.opening === 'autonomous'
         ? { ownThrough: 0, later: 'keyShared' }
-        : opening && { ownThrough: opening.root.through, later: 'keyShared', opening: number },
+        : opening && { ownThrough: opening.root.through, later: 'keyShared', opening: 1 },
   };
 }
