@@ -8,6 +8,7 @@ import { driveDrills, type DrillDriver, type DrillsView } from './drill-driver.t
 import { DRILL_VERSIONS_KEPT, drillKeysFor, drillTermsOf } from './drill-keys.ts';
 import { DRILL_PACKAGES, drillPackageName, drillProvider } from './drill-provider.ts';
 import { drillRooms } from './drill-rooms.ts';
+import { checkVersion } from './kept-versions.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import type { ArbitratorPorts } from './options.ts';
 import type { PartyRooms } from './party-rooms.ts';
@@ -21,6 +22,7 @@ export interface ContractDrills {
   tell(contractId: string): void;
   /** The customer says that there is one. */
   heard(contractId: string): void;
+  /** @throws AntirioError conflict */
   keep(given: KeyPackage, contractId: string): void;
   /** Whether we have the customer's drill keys of this version. */
   held(contractId: string, keyVersion: number): boolean;
@@ -87,6 +89,7 @@ export function createContractDrills(given: ContractDrillsPorts): ContractDrills
     heard: (contractId) => running.get(contractId)?.poke(),
     keep(kept, contractId) {
       const { keyVersion } = kept;
+      checkVersion(store, { contractId, kind: DRILL_PACKAGES, forgets: true }, keyVersion);
       store.putDocument(contractId, drillPackageName(keyVersion), kept);
       store.forgetVersions(contractId, DRILL_PACKAGES, keyVersion - DRILL_VERSIONS_KEPT);
     },

@@ -41,6 +41,8 @@ export interface ContractStore {
   forgetDocument(contractId: string, name: string): void;
   /** Documents named `<kind>/<version>`, of lower versions, go; others of the kind stay. */
   forgetVersions(contractId: string, kind: string, below: number): void;
+  /** Of documents named `<kind>/<version>`, rising. */
+  versions(contractId: string, kind: string): number[];
   /** All of them, or none. */
   putDocuments(contractId: string, named: readonly (readonly [name: string, value: unknown])[]): void;
   writable(): boolean;
@@ -107,6 +109,10 @@ export function openContractStore(path: string): ContractStore {
     'SELECT name, json FROM document WHERE contract = ? AND substr(name, 1, ?) = ? ORDER BY name',
   );
   const dropDocument = db.prepare('DELETE FROM document WHERE contract = ? AND name = ?');
+  const selectVersions = db.prepare(
+    `SELECT CAST(substr(name, ?2) AS INTEGER) AS version FROM document WHERE contract = ?1 AND substr(name, 1, ?2 - 1) = ?3
+     AND substr(name, ?2) NOT GLOB '*[^0-9]*' ORDER BY version`,
+  );
   const dropVersions = db.prepare(
     `DELETE FROM document WHERE contract = ? AND substr(name, 1, ?) = ? AND substr(name, ?) NOT GLOB '*[^0-9]*'
      AND CAST(substr(name, ?) AS INTEGER) < ?`,
@@ -160,6 +166,11 @@ export function openContractStore(path: string): ContractStore {
       const prefix = `${kind}/`;
       const { length } = prefix;
       dropVersions.run(contractId, length, prefix, length + 1, length + 1, below);
+    },
+    versions(contractId, kind) {
+      const prefix = `${kind}/`;
+      const rows = selectVersions.all(contractId, prefix.length + 1, prefix);
+      return rows.map((row) => Number(row['version']));
     },
     writable() {
       try {

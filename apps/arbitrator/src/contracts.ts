@@ -21,6 +21,7 @@ import { runParty, type PartyDriver } from './party-driver.ts';
 import { peerNamed } from './peers.ts';
 import { endingOf } from './retirement.ts';
 import { noteVersion, openDisclosures, type Disclosures } from './key-history.ts';
+import { VERSIONS_KEPT, checkVersion } from './kept-versions.ts';
 import { openOwnKeys, sealingNow, type SealingNow } from './live-sessions.ts';
 import { keepSealed } from './own-secrets.ts';
 import {
@@ -47,7 +48,10 @@ export interface Contracts {
   get(contractId: string): StoredContract;
   /** The set's addresses: those of the terms, and those that joins gave since, as far as this edge knows. */
   addresses(terms: ContractTerms): readonly ProtectedDevice[];
-  /** Our ring takes the addresses of these keys, and then they are kept, for openings under way also those before: all durably. */
+  /**
+   * Our ring takes the addresses of these keys, and then they are kept, for openings under way also those before: all durably.
+   * @throws AntirioError conflict, busy
+   */
   takeKeys(terms: ContractTerms, given: KeyPackage): Promise<void>;
   /** Starts the machine of a signed contract; nothing happens where it runs already. */
   drive(contract: StoredContract): void;
@@ -71,8 +75,6 @@ export interface Contracts {
 }
 
 const DIVIDED = 'divided';
-/** Each join makes one. */
-const VERSIONS_KEPT = 64;
 /** The document under which a version of the keys that a customer gave us is kept; the newest is under `keys` as well. */
 function packageName(keyVersion: number): string {
   return `keys/${keyVersion}`;
@@ -266,6 +268,8 @@ export function createContracts(
     addresses: (terms) => addressesOf(terms, joinedOf(terms)),
     async takeKeys(terms, given) {
       const { contractId, addresses = [] } = given;
+      const forgets = drivers.get(contractId)?.phase().at === 'ready';
+      checkVersion(store, { contractId, kind: 'keys', forgets }, given.keyVersion);
       const isNewest = (keptPackage(store, contractId)?.keyVersion ?? 0) <= given.keyVersion;
       if (isNewest && (addresses.length > 0 || joinedOf(terms).length > 0)) {
         await rooms.ring(terms);

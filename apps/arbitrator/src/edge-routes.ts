@@ -9,6 +9,7 @@ import { holdOf } from './operator.ts';
 import type { PartyDriver } from './party-driver.ts';
 import { endingOf } from './retirement.ts';
 import { genuineWord, keepGenuine } from './genuine-sample.ts';
+import { checkVersion } from './kept-versions.ts';
 import { genuineName } from './keys-truth.ts';
 import { checkPackage, keyPackage } from './sealed-keys.ts';
 import type { UnservedJoins } from './unserved-joins.ts';
@@ -156,8 +157,10 @@ export function addEdgeRoutes(
     { summary: 'frames of our ring that the customer signs for', params: idParam, body: genuineWord },
     async ({ params, body, request }) => {
       const { terms } = fromCustomer(contracts.get(params.id), request);
+      const { keyVersion } = body.genuine.body;
       const kept = await keepGenuine(bridge, terms, body);
-      store.putDocument(params.id, genuineName(body.genuine.body.keyVersion), kept);
+      checkVersion(store, { contractId: params.id, kind: 'genuine', forgets: false }, keyVersion);
+      store.putDocument(params.id, genuineName(keyVersion), kept);
       return { kept: kept.frames.length };
     },
   );
