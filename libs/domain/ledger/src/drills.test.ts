@@ -139,6 +139,9 @@ describe('a drill', () => {
     expect(end(terms, 3, ben)).toMatchObject({ ok: false, message: 'the provider still has time' });
     ledger.now += 10_001;
     expect(open(terms, 3)).toMatchObject({ ok: false });
+    expect(end(terms, 3)).toMatchObject({ ok: true, result: { state: 'asked' } });
+    expect(end(terms, 3)).toMatchObject({ ok: false, message: 'the provider still has time' });
+    ledger.now += 10_001;
     expect(end(terms, 3, ben)).toMatchObject({
       ok: true,
       result: { state: 'failed', reason: 'notOpened', penalty: 30 },
@@ -169,6 +172,27 @@ describe('a drill', () => {
     expect(drillOf(terms, 2)).toMatchObject({ counts: false });
   });
 
+  test.each(['asked', 'opened'] as const)(
+    'that was %s when the ledger went away, or its clock was set, costs nobody once it is read',
+    (state) => {
+      const terms = isReady();
+      start(terms, 2);
+      if (state === 'opened') open(terms, 2);
+      if (state === 'opened') for (const by of [central, cleo]) release(terms, 2, by);
+      ledger.now += 3_600_000;
+      expect(end(terms, 2)).toMatchObject({ ok: true, result: { state } });
+      ledger.now += 5000;
+      expect(open(terms, 2)).toMatchObject({ ok: true });
+      for (const by of [central, cleo]) expect(release(terms, 2, by)).toMatchObject({ ok: true });
+      ledger.now += 4000;
+      expect(read(terms, 2)).toMatchObject({
+        ok: true,
+        result: { state: 'void', reason: 'late', penalty: 0 },
+      });
+      expect(escrow(terms)).toMatchObject({ escrow: { provider: 100 }, drills: { void: 1, judged: 0 } });
+    },
+  );
+
   test('takes no more than the provider has at stake, and those beyond the month’s cost nobody', () => {
     const terms = isReady({ ...DRILLS, perMonth: 2, penalty: 60 });
     for (const [n, penalty] of [
@@ -177,6 +201,10 @@ describe('a drill', () => {
       [4, 0],
     ] as const) {
       start(terms, n);
+      if (drillOf(terms, n).counts) {
+        ledger.now += 10_001;
+        end(terms, n);
+      }
       ledger.now += 10_001;
       expect(end(terms, n)).toMatchObject({ result: { state: 'failed', penalty } });
     }
@@ -203,6 +231,8 @@ describe('a drill', () => {
     for (const by of [central, cleo]) release(terms, 3, by);
     ledger.now += 6001;
     expect(read(terms, 3)).toMatchObject({ ok: false, code: 'conflict' });
+    expect(end(terms, 3)).toMatchObject({ result: { state: 'opened' } });
+    ledger.now += 10_001;
     expect(end(terms, 3)).toMatchObject({ result: { state: 'failed', reason: 'notRead', penalty: 30 } });
   });
 

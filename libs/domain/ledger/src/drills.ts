@@ -216,9 +216,12 @@ export function readDrill(context: Context, tx: PayloadOf<'drill/read'>): Outcom
   const refusal = refuseOpen(context, found) ?? judged(context, found);
   if (refusal !== undefined) return refusal;
   if (drill.openedAt === undefined) return refuse('conflict', 'the drill was not opened');
-  return drillAnswerHash(tx.answer) === drill.answer
-    ? conclude(context, found, 'passed', 'read', { times: tx.times })
-    : refuse('invalidInput', 'this is not what the customer’s frames say');
+  if (drillAnswerHash(tx.answer) !== drill.answer)
+    return refuse('invalidInput', 'this is not what the customer’s frames say');
+  const { times } = tx;
+  return drill.lastCallAt === undefined
+    ? conclude(context, found, 'passed', 'read', { times })
+    : conclude(context, found, 'void', 'late', { times });
 }
 
 /** The arbitrator has found that nobody could have read what the customer committed to. */
@@ -231,6 +234,21 @@ export function excuseDrill(context: Context, tx: PayloadOf<'drill/excuse'>): Ou
   return conclude(context, found, 'void', 'wrongFrames');
 }
 
+/** The time may be up only because nobody could act, the ledger being away or its clock set: before it costs, there is one last call. */
+function endByVerdict(
+  context: Context,
+  found: LiveContract & { readonly drill: Drill },
+  state: Ending,
+  reason: DrillReason,
+): Outcome {
+  const { contract, drill } = found;
+  if (state !== 'failed' || !drill.counts || drill.lastCallAt !== undefined)
+    return conclude(context, found, state, reason);
+  const lastCallAt = context.env.now;
+  context.draft.put(keys.drill(contract.id, drill.number), { ...drill, lastCallAt });
+  return done({ state: drill.state, lastCallAt });
+}
+
 export function endDrill(context: Context, tx: PayloadOf<'drill/end'>): Outcome {
   const found = findDrill(context, tx);
   if ('ok' in found) return found;
@@ -240,7 +258,7 @@ export function endDrill(context: Context, tx: PayloadOf<'drill/end'>): Outcome 
     return refuse('forbidden', 'the contract is of others');
   if (isDrillOver(drill)) return done({ state: drill.state });
   const { state, reason } = drillVerdict(terms, drill, drillFacts(context, contract));
-  if (state !== 'open') return conclude(context, found, state, reason ?? 'givenUp');
+  if (state !== 'open') return endByVerdict(context, found, state, reason ?? 'givenUp');
   return tx.givenUp && by === contract.customer
     ? conclude(context, found, 'void', 'givenUp')
     : refuse('conflict', 'the provider still has time');

@@ -91,7 +91,9 @@ export type DrillReason =
   | 'contractOver'
   /** The customer's keys do not open, or its frames say something else than it committed to. */
   | 'wrongFrames'
-  | 'givenUp';
+  | 'givenUp'
+  /** Read only after the last call: the arbitrator may have been away, or its clock set. */
+  | 'late';
 
 /** A drill as the ledger keeps it: started by the customer's signature, opened and read by the provider's. Times are the ledger's. */
 export interface Drill {
@@ -109,6 +111,8 @@ export interface Drill {
   /** Whether it is one of those that the contract demands: a failed one costs the provider its penalty. */
   readonly counts: boolean;
   readonly openedAt?: number;
+  /** When it was first told to be over: the provider has its time once more, for nothing but not to pay. */
+  readonly lastCallAt?: number;
   /** Of the provider's ring when it asked for the keys. */
   readonly root?: string;
   /** Who gave its share, and when. */
@@ -153,14 +157,19 @@ const OPEN: DrillVerdict = { state: 'open' };
 export function drillVerdict(terms: DrillTermsOf, drill: Drill, facts: DrillFacts): DrillVerdict {
   const { now } = facts;
   const { maxMs } = terms.drills;
-  const { askedAt, openedAt } = drill;
+  const { askedAt, openedAt, lastCallAt = -Infinity } = drill;
+  const taken = (from: number, to: number): number => Math.max(0, to - Math.max(from, lastCallAt));
   if (facts.over) return { state: 'void', reason: 'contractOver' };
   if (facts.openings !== drill.openings || facts.epoch !== drill.epoch)
     return { state: 'void', reason: 'takeover' };
-  if (openedAt === undefined) return now - askedAt > maxMs ? { state: 'failed', reason: 'notOpened' } : OPEN;
+  if (openedAt === undefined)
+    return taken(askedAt, now) > maxMs ? { state: 'failed', reason: 'notOpened' } : OPEN;
   const keysAt = keysOpenAt(terms, drill);
-  if (keysAt === undefined) return now - openedAt > maxMs ? { state: 'void', reason: 'holdersSilent' } : OPEN;
-  return openedAt - askedAt + (now - keysAt) > maxMs ? { state: 'failed', reason: 'notRead' } : OPEN;
+  if (keysAt === undefined)
+    return taken(openedAt, now) > maxMs ? { state: 'void', reason: 'holdersSilent' } : OPEN;
+  return taken(askedAt, openedAt) + taken(keysAt, now) > maxMs
+    ? { state: 'failed', reason: 'notRead' }
+    : OPEN;
 }
 
 export type DrillReleaseRefusal =
