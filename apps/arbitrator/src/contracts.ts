@@ -123,7 +123,12 @@ export function createContracts(
     },
     clock,
   );
-  const ownKeys = openOwnKeys({ options, store, log: ports.log });
+  const drivers = new Map<string, PartyDriver>();
+  const floor = (): number => {
+    const own = [...drivers.values()].filter(({ role }) => role === 'customer');
+    return Math.max(0, ...own.map((driver) => driver.record()?.keyVersion ?? 0));
+  };
+  const ownKeys = openOwnKeys({ options, store, log: ports.log, floor });
   const givenAddresses = new Map<string, readonly ProtectedDevice[]>();
   const joinedOf = (terms: ContractTerms): readonly ProtectedDevice[] => {
     if (terms.devAddrRange === undefined) return [];
@@ -140,7 +145,6 @@ export function createContracts(
   };
   const rooms = partyRooms(peers, () => clock.now(), joinedOf);
   const signing = createSigning(ports, store, ledger);
-  const drivers = new Map<string, PartyDriver>();
   const sources = createSourceTurns(() => clock.monotonic());
   const turns = turnsAmong(drivers, options.takeoversAtOnce, ports, () => ledger.watch.heardAt());
   const fenceTurns = new Map<string, Promise<void>>();

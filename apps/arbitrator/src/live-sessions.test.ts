@@ -23,14 +23,21 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'live-'));
   mkdirSync(join(folder, 'device-lora'));
   documents.clear();
+  ledgerHas = 0;
 });
 afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
+let ledgerHas = 0;
 const open = (): OwnKeys => {
   const protectedService = { configFile: 'none', secretsFile: join(folder, 'secrets.json') };
-  return openOwnKeys({ options: { dataDir: folder, protectedService }, store, log: silentLog });
+  return openOwnKeys({
+    options: { dataDir: folder, protectedService },
+    store,
+    log: silentLog,
+    floor: () => ledgerHas,
+  });
 };
 const writeFile = (keyVersion: number): void =>
   writeFileSync(join(folder, 'secrets.json'), JSON.stringify({ keyVersion, rootKeys: [] }));
@@ -64,6 +71,34 @@ describe('versions', () => {
     expect(open().keyVersion()).toEqual({ keyVersion: 3 });
     writeFile(2);
     expect(open().keyVersion()).toEqual({ keyVersion: 4 });
+  });
+});
+
+describe('with a folder from an old backup, versions', () => {
+  test('go on above what the ledger has: below it nothing would go to a provider', () => {
+    writeFile(1);
+    writeLive(1, '02000001');
+    const own = open();
+    expect(own.keyVersion()).toEqual({ keyVersion: 2 });
+    ledgerHas = 20;
+    expect(own.keyVersion()).toEqual({ keyVersion: 21 });
+    expect(open().secrets().keyVersion).toBe(21);
+    ledgerHas = 21;
+    expect(own.keyVersion()).toEqual({ keyVersion: 21 });
+    writeLive(2, '02000001', '02000002');
+    expect(own.keyVersion()).toEqual({ keyVersion: 22 });
+    documents.clear();
+    expect(open().keyVersion()).toEqual({ keyVersion: 22 });
+  });
+
+  test('are the operator’s still where nothing joins, and follow no number that a provider made up', () => {
+    writeFile(1);
+    ledgerHas = 20;
+    const own = open();
+    expect([own.keyVersion(), own.keyVersion()]).toEqual([{ keyVersion: 1 }, { keyVersion: 1 }]);
+    ledgerHas = Number.MAX_SAFE_INTEGER;
+    writeLive(1, '02000001');
+    expect(own.keyVersion()).toEqual({ keyVersion: 2 });
   });
 });
 

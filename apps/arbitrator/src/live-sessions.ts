@@ -30,17 +30,28 @@ const FILE = join('device-lora', 'live-sessions.json');
 const madeOf = z.object({ version: z.int().min(1), file: z.int().min(1), serial: z.int().min(0) });
 export type MadeOf = z.output<typeof madeOf>;
 
+/** A provider says in what it is READY with how far the ledger is: a number that no joins explain is not followed. */
+const FLOOR_AHEAD = 1_000_000;
+
+function believed(floor: number, version: number): number {
+  return floor <= version + FLOOR_AHEAD ? floor : 0;
+}
+
 /**
  * The version of the keys in the operator's file and of those that joins made, together: a number that only rises. Where nothing
- * joins it is the file's own.
+ * joins it is the file's own. `floor`: what the ledger knows of already; above what we know of where our folder is an old backup.
  */
 export function versionAfter(
   known: MadeOf | undefined,
   now: { readonly file: number; readonly serial: number },
+  floor = 0,
 ): MadeOf {
-  if (known === undefined) return { ...now, version: now.serial === 0 ? now.file : now.file + 1 };
-  if (known.file === now.file && known.serial === now.serial) return known;
-  return { ...now, version: Math.max(known.version + 1, now.file) };
+  const there = now.serial === 0 ? 0 : believed(floor, Math.max(known?.version ?? 0, now.file));
+  if (known === undefined)
+    return { ...now, version: now.serial === 0 ? now.file : Math.max(now.file, there) + 1 };
+  const isSame = known.file === now.file && known.serial === now.serial;
+  if (isSame && known.version >= there) return known;
+  return { ...now, version: Math.max(known.version + 1, now.file, there + 1) };
 }
 
 /** The customer's keys: those of its file, and those that joins have made. */
@@ -56,6 +67,8 @@ export interface OwnKeysPorts {
   readonly options: Pick<ArbitratorOptions, 'dataDir' | 'protectedService'>;
   readonly store: Pick<ContractStore, 'document' | 'putDocument'>;
   readonly log: Log;
+  /** The newest version that the ledger knows of in any contract of ours as a customer. */
+  readonly floor?: () => number;
 }
 
 const OWN = 'own';
@@ -78,7 +91,7 @@ function watched<T>(path: string, read: (path: string) => T): () => T | undefine
   };
 }
 
-export function openOwnKeys({ options, store, log }: OwnKeysPorts): OwnKeys {
+export function openOwnKeys({ options, store, log, floor }: OwnKeysPorts): OwnKeys {
   const readLive = watched(join(options.dataDir, FILE), (path) => readJsonFile(path, liveFile));
   const files = (): NonNullable<ArbitratorOptions['protectedService']> => {
     if (options.protectedService !== undefined) return options.protectedService;
@@ -93,7 +106,7 @@ export function openOwnKeys({ options, store, log }: OwnKeysPorts): OwnKeys {
   };
   const versionOf = (file: number, serial: number): number => {
     const before = last ?? kept();
-    const next = versionAfter(before, { file, serial });
+    const next = versionAfter(before, { file, serial }, floor?.());
     // before anything is sealed under the number; where nothing joins there is nothing to be kept
     if (next !== before && (serial > 0 || before !== undefined)) store.putDocument(OWN, MADE_OF, next);
     last = next;
