@@ -130,4 +130,55 @@ describe('what a customer’s service stored at its provider', () => {
     await expect(bring()).rejects.toMatchObject({ code: 'unavailable' });
     expect(kept.size).toBe(0);
   });
+
+  describe('from a provider that lies', () => {
+    const forged = { id: 'event-0', deviceName: 'mote-1', profileName: 'camera', sourceName: 'frame' };
+    let pages = 0;
+    const bringFrom = (page: (index: number) => unknown) => {
+      pages = 0;
+      const call = () => Promise.resolve(answer(200, JSON.stringify(page(pages++))));
+      const edge2edge = { call, close: () => undefined };
+      const what = { contractId: CONTRACT, devices: ['drone-1'], service: 'pre' };
+      return bringHome(what, { ...home, edge2edge });
+    };
+
+    test.each([
+      ['an event', { ...forged, readings: [{ deviceName: 'mote-1' }] }],
+      ['a reading', { ...forged, deviceName: 'drone-1', readings: [{ deviceName: 'mote-1' }] }],
+      ['a reading without a device', { ...forged, deviceName: 'drone-1', readings: [{}] }],
+    ])('%s of another device is not stored', async (_, event) => {
+      const bringing = bringFrom(() => ({ totalCount: 1, events: [event] }));
+      await expect(bringing).rejects.toMatchObject({ code: 'unavailable' });
+      expect(kept.size).toBe(0);
+    });
+
+    test('pages without events are the end', async () => {
+      const lies = bringFrom((index) => {
+        if (index > 5) throw new Error('asked again and again');
+        return { totalCount: 1000, events: [] };
+      });
+      await expect(lies).resolves.toEqual({ events: 0, hereBefore: 0 });
+      expect(pages).toBe(1);
+    });
+
+    test('a count that grows with what is read does not put the end off', async () => {
+      const readings = [{ deviceName: 'drone-1' }];
+      const lies = bringFrom((index) => {
+        if (index > 5) throw new Error('asked again and again');
+        return {
+          totalCount: index + 2,
+          events: [{ ...forged, id: `event-${index}`, deviceName: 'drone-1', readings }],
+        };
+      });
+      await expect(lies).resolves.toEqual({ events: 2, hereBefore: 0 });
+    });
+
+    test('a count that no device has is refused before anything is stored', async () => {
+      const lies = bringFrom((index) => {
+        if (index > 5) throw new Error('asked again and again');
+        return { totalCount: Number.MAX_SAFE_INTEGER, events: [] };
+      });
+      await expect(lies).rejects.toMatchObject({ code: 'unavailable' });
+    });
+  });
 });

@@ -29,20 +29,26 @@ export interface BroughtHome {
 const contractAnswer = z.looseObject({ terms: z.looseObject({ provider: z.string() }) });
 const listed = z.looseObject({
   totalCount: z.int().min(0),
-  events: z.array(
-    z.looseObject({
-      id: z.string(),
-      deviceName: z.string(),
-      profileName: z.string(),
-      sourceName: z.string(),
-    }),
-  ),
+  events: z
+    .array(
+      z.looseObject({
+        id: z.string(),
+        deviceName: z.string(),
+        profileName: z.string(),
+        sourceName: z.string(),
+        readings: z.array(z.looseObject({ deviceName: z.string() })),
+      }),
+    )
+    .max(GUEST_PAGE),
 });
-type GuestEvent = z.output<typeof listed>['events'][number];
+type Page = z.output<typeof listed>;
+type GuestEvent = Page['events'][number];
 
 const AT_ONCE = 16;
 const TIMEOUT_MS = 15_000;
 const MAX_ANSWER_BYTES = 4 << 20;
+/** Of one device: an event each second for over a hundred days. */
+const MOST_EVENTS = 10_000_000;
 
 /** Stored on this edge's disk when it resolves, now or before. @throws AntirioError unavailable | invalidInput */
 async function keep(coreData: HttpPeer, service: string, event: GuestEvent): Promise<'stored' | 'there'> {
@@ -70,7 +76,7 @@ async function keepAll(coreData: HttpPeer, service: string, events: readonly Gue
   return there;
 }
 
-async function pageOf(edge2edge: HttpPeer, path: string): Promise<z.output<typeof listed>> {
+async function pageOf(edge2edge: HttpPeer, path: string): Promise<Page> {
   const answer = await edge2edge.call({ path, timeoutMs: TIMEOUT_MS, maxAnswerBytes: MAX_ANSWER_BYTES });
   if (answer.status !== 200)
     throw new AntirioError('unavailable', `the provider answered ${answer.status}`, {
@@ -79,26 +85,59 @@ async function pageOf(edge2edge: HttpPeer, path: string): Promise<z.output<typeo
   return parseAnswer(listed, parseJsonBytes(answer.body));
 }
 
+/** Under another device's name a provider could forge what this edge's own sensors say. @throws AntirioError unavailable */
+function checkDevice({ events }: Page, device: string): void {
+  const isOfIt = ({ deviceName }: { readonly deviceName: string }): boolean => deviceName === device;
+  const foreign = events.find((event) => !isOfIt(event) || !event.readings.every(isOfIt));
+  if (foreign === undefined) return;
+  const { id } = foreign;
+  throw new AntirioError('unavailable', `asked for ${device}, the provider gave another device's event`, {
+    id,
+  });
+}
+
+/** All events of one device, a page at a time. How many there are is what the first page says: the provider cannot put the end off. */
+async function bringDevice(
+  device: string,
+  base: string,
+  service: string,
+  { edge2edge, coreData }: HomePeers,
+): Promise<BroughtHome> {
+  let found = 0;
+  let hereBefore = 0;
+  for (let total: number | undefined; total === undefined || found < total;) {
+    const page = await pageOf(
+      edge2edge,
+      `${base}/${encodeURIComponent(device)}?offset=${found}&limit=${GUEST_PAGE}`,
+    );
+    checkDevice(page, device);
+    total ??= page.totalCount;
+    if (total > MOST_EVENTS)
+      throw new AntirioError('unavailable', `the provider says ${total} events of ${device}`, { total });
+    if (page.events.length === 0) break;
+    hereBefore += await keepAll(coreData, service, page.events);
+    found += page.events.length;
+  }
+  return { events: found, hereBefore };
+}
+
 /**
  * Fetches what a contract's service stored at its provider into this edge's core-data, each event once: by its id. To be called once the
  * service has ended there, and again as a whole where it broke off. @throws AntirioError unavailable while the provider is away
  */
 export async function bringHome(
   { contractId, devices, service }: Homecoming,
-  { arbitrator, edge2edge, coreData }: HomePeers,
+  peers: HomePeers,
 ): Promise<BroughtHome> {
   const path = `/arbitrator/v1/contract/${contractId}`;
-  const { terms } = parseAnswer(contractAnswer, await callJson(arbitrator, { path }));
+  const { terms } = parseAnswer(contractAnswer, await callJson(peers.arbitrator, { path }));
   const base = `/edge2edge/peer/${terms.provider}/orchestrator/orchestrator/v1/guest/${contractId}/event`;
-  let found = 0;
+  let events = 0;
   let hereBefore = 0;
-  for (const device of devices)
-    for (let offset = 0, total = 1; offset < total; offset += GUEST_PAGE) {
-      const query = `?offset=${offset}&limit=${GUEST_PAGE}`;
-      const { totalCount, events } = await pageOf(edge2edge, `${base}/${encodeURIComponent(device)}${query}`);
-      hereBefore += await keepAll(coreData, service, events);
-      found += events.length;
-      total = totalCount;
-    }
-  return { events: found, hereBefore };
+  for (const device of devices) {
+    const brought = await bringDevice(device, base, service, peers);
+    events += brought.events;
+    hereBefore += brought.hereBefore;
+  }
+  return { events, hereBefore };
 }
