@@ -8,7 +8,7 @@ import {
   type HttpRim,
   silentLog,
 } from '@antirio/host';
-import { fromUtf8, utf8 } from '@antirio/kernel';
+import { AntirioError, fromUtf8, utf8 } from '@antirio/kernel';
 import { parseJsonBytes } from '@antirio/edgex-contracts';
 import type { OrchestratorStore } from '../store.ts';
 import { bringHome } from './bring-home.ts';
@@ -26,17 +26,20 @@ const answer = (status: number, text: string): HttpAnswer => ({
 });
 
 /** The provider's core-data: events of one device, in its own names, the newest first. */
-function providersCoreData(count: number): HttpPeer {
+function providersCoreData(count: number, bytes = 0): HttpPeer {
+  const picture = '.'.repeat(bytes);
   return {
-    call({ path }) {
+    call({ path, maxAnswerBytes = Infinity }) {
       const url = new URL(path, 'http://core-data');
       expect(decodeURIComponent(url.pathname)).toBe(`/api/v3/event/device/name/${CONTRACT}.drone-1`);
       const [offset, limit] = ['offset', 'limit'].map((name) => Number(url.searchParams.get(name)));
       const all = Array.from({ length: count }, (_, i) => i).slice(offset, (offset ?? 0) + (limit ?? 0));
       const events = all.map(
         (i) =>
-          `{"apiVersion":"v3","id":"event-${i}","deviceName":"${CONTRACT}.drone-1","profileName":"${CONTRACT}.camera","sourceName":"frame","origin":${ORIGIN},"readings":[{"deviceName":"${CONTRACT}.drone-1","profileName":"${CONTRACT}.camera","value":"${i}"}]}`,
+          `{"apiVersion":"v3","id":"event-${i}","deviceName":"${CONTRACT}.drone-1","profileName":"${CONTRACT}.camera","sourceName":"frame","origin":${ORIGIN},"readings":[{"deviceName":"${CONTRACT}.drone-1","profileName":"${CONTRACT}.camera","value":"${i}${picture}"}]}`,
       );
+      if (events.join().length > maxAnswerBytes)
+        return Promise.reject(new AntirioError('tooLarge', 'over it'));
       return Promise.resolve(
         answer(200, `{"apiVersion":"v3","statusCode":200,"totalCount":${count},"events":[${events.join()}]}`),
       );
@@ -110,6 +113,12 @@ describe('what a customer’s service stored at its provider', () => {
     expect([...kept.values()].join()).not.toContain(CONTRACT);
     await expect(bring()).resolves.toEqual({ events: count, hereBefore: count });
     expect(kept.size).toBe(count);
+  });
+
+  test('events of which a page is too large for an answer come home in smaller pages', async () => {
+    coreDataOfProvider = providersCoreData(10, 1 << 20);
+    await expect(bring()).resolves.toEqual({ events: 10, hereBefore: 0 });
+    expect(kept.size).toBe(10);
   });
 
   test('of a service that stored nothing there is nothing', async () => {

@@ -47,6 +47,7 @@ type GuestEvent = Page['events'][number];
 const AT_ONCE = 16;
 const TIMEOUT_MS = 15_000;
 const MAX_ANSWER_BYTES = 4 << 20;
+const TOO_LARGE = 413;
 /** Of one device: an event each second for over a hundred days. */
 const MOST_EVENTS = 10_000_000;
 
@@ -76,8 +77,16 @@ async function keepAll(coreData: HttpPeer, service: string, events: readonly Gue
   return there;
 }
 
-async function pageOf(edge2edge: HttpPeer, path: string): Promise<Page> {
-  const answer = await edge2edge.call({ path, timeoutMs: TIMEOUT_MS, maxAnswerBytes: MAX_ANSWER_BYTES });
+/** As many events from there on as fit into an answer. @throws AntirioError unavailable | timeout */
+async function pageOf(edge2edge: HttpPeer, path: string, offset: number): Promise<Page> {
+  const call = { timeoutMs: TIMEOUT_MS, maxAnswerBytes: MAX_ANSWER_BYTES };
+  let limit = GUEST_PAGE;
+  const ask = () => edge2edge.call({ path: `${path}?offset=${offset}&limit=${limit}`, ...call });
+  let answer = await ask();
+  while (answer.status === TOO_LARGE && limit > 1) {
+    limit >>= 1;
+    answer = await ask();
+  }
   if (answer.status !== 200)
     throw new AntirioError('unavailable', `the provider answered ${answer.status}`, {
       status: answer.status,
@@ -106,10 +115,7 @@ async function bringDevice(
   let found = 0;
   let hereBefore = 0;
   for (let total: number | undefined; total === undefined || found < total;) {
-    const page = await pageOf(
-      edge2edge,
-      `${base}/${encodeURIComponent(device)}?offset=${found}&limit=${GUEST_PAGE}`,
-    );
+    const page = await pageOf(edge2edge, `${base}/${encodeURIComponent(device)}`, found);
     checkDevice(page, device);
     total ??= page.totalCount;
     if (total > MOST_EVENTS)
