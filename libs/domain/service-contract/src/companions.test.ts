@@ -34,6 +34,11 @@ test.each([
   ['a circle', { a: service('b'), b: service('c'), c: service('a') }, /a > b > c > a/],
   ['itself', { a: service('a') }, /a > a/],
   ['nobody', { a: service('nobody') }, /a depends on nobody, which is no service here/],
+  [
+    'what every object has',
+    { a: service('constructor') },
+    /depends on constructor, which is no service here/,
+  ],
   ['too many', Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`s${i}`, service()])), /at most 8/],
   ['a name that is no part of a path', { '../a': service() }, /services/],
   ['a variable of ours', { a: { ...service(), env: { ANTIRIO_RUN_DIR: '/' } } }, /services/],

@@ -57,7 +57,8 @@ export function startOrder(services: Companions): string[] {
     if (order.includes(name)) return;
     if (path.includes(name))
       throw new AntirioError('invalidInput', `services depend on each other: ${[...path, name].join(' > ')}`);
-    const service = services[name];
+    // `constructor` and the like are found on every object
+    const service = Object.hasOwn(services, name) ? services[name] : undefined;
     if (service === undefined)
       throw new AntirioError(
         'invalidInput',
