@@ -52,3 +52,9 @@ test('what is no JSON, or too much of it, is refused', () => {
   expect(() => readConfiguration(Buffer.from('{'))).toThrow('is no JSON');
   expect(() => readConfiguration(new Uint8Array(300_000))).toThrow('has over');
 });
+
+test('an event in other words is refused where it is stored, and offline where it was stored before', () => {
+  const before = { ...FIGURE, activationEvent: 'Failure of the gateway' };
+  expect(() => parseConfiguration(before)).toThrow(/activationEvent/);
+  expect(readConfiguration(Buffer.from(JSON.stringify(before)))).toEqual(FIGURE);
+});

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { AntirioError, fromUtf8 } from '@antirio/kernel';
 import { issuesOf } from '@antirio/host';
-import { companions, configuredActivation, inNamesOfFigure } from '@antirio/service-contract';
+import { companions, configuredActivation, inNamesOfFigure, inWordsOfNow } from '@antirio/service-contract';
 
 /** Of the JSON text: it travels as one block. */
 export const MAX_CONFIGURATION_BYTES = 256 << 10;
@@ -51,7 +51,7 @@ export function parseConfiguration(value: unknown): Configuration {
   throw new AntirioError('invalidInput', `configuration.json: ${issuesOf(parsed.error)}`);
 }
 
-/** @throws AntirioError invalidInput | tooLarge */
+/** One that is pinned. @throws AntirioError invalidInput | tooLarge */
 export function readConfiguration(bytes: Uint8Array): Configuration {
   if (bytes.length > MAX_CONFIGURATION_BYTES)
     throw new AntirioError('tooLarge', `configuration.json has over ${MAX_CONFIGURATION_BYTES} bytes`);
@@ -61,5 +61,5 @@ export function readConfiguration(bytes: Uint8Array): Configuration {
   } catch (cause) {
     throw new AntirioError('invalidInput', 'configuration.json is no JSON', {}, cause);
   }
-  return parseConfiguration(value);
+  return parseConfiguration(inWordsOfNow(value));
 }

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { callJson, type HttpPeer } from '@antirio/host';
 import { AntirioError, describeError, type Clock } from '@antirio/kernel';
-import { activationIn } from '@antirio/service-contract';
+import { activationIn, inWordsOfNow } from '@antirio/service-contract';
 import type { OrchestratorStore } from '../store.ts';
 import { parseAnswer } from './answers.ts';
 import { bringHome, type HomePeers } from './bring-home.ts';
@@ -101,7 +101,7 @@ const demand: Advance = async (contract, { peers }) => {
   const { id, imageName, imageId, imageHash: imageCid, config: configCid, duration, devices } = contract;
   const { iTrustTheProviderWithMyKeys, service, cells } = contract;
   const about = { imageName, imageId, imageCid, configCid, duration, devices, service, cells };
-  const events = activationIn(contract.configuration);
+  const events = activationIn(inWordsOfNow(contract.configuration));
   const json = { demandId: id, ...about, ...events, iTrustTheProviderWithMyKeys };
   const answer = parseAnswer(
     demandAnswer,

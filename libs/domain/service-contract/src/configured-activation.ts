@@ -25,6 +25,22 @@ export function inNamesOfFigure(value: unknown): unknown {
   return out;
 }
 
+/** The words of `activationEvent`. */
+const wordsOf = (said: string): string[] => said.split(',').map((one) => one.trim().toLowerCase());
+
+/**
+ * A configuration.json that was stored already: `activationEvent` was any text once, and all contracts of then are of `offline`.
+ * What a customer stores now is not to go through this.
+ */
+export function inWordsOfNow(value: unknown): unknown {
+  const named = inNamesOfFigure(value);
+  if (typeof named !== 'object' || named === null || !('activationEvent' in named)) return named;
+  const { activationEvent: said } = named;
+  if (typeof said !== 'string' || wordsOf(said).every((one) => activationEvent.safeParse(one).success))
+    return named;
+  return { ...named, activationEvent: 'offline' };
+}
+
 /** `event` of a configuration.json: texts, as in the thesis, and what we add for a schedule. */
 const eventConditions = z.looseObject({
   interval: z
@@ -46,7 +62,7 @@ export const configuredActivation = z
       .string()
       .max(64)
       .default('offline')
-      .transform((said) => said.split(',').map((one) => one.trim().toLowerCase()))
+      .transform(wordsOf)
       .pipe(z.array(activationEvent).min(1)),
     event: eventConditions.prefault({}),
   })
