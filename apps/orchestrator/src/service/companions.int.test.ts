@@ -6,6 +6,7 @@ import { openTestEdge, until, type TestEdge } from '../testing/edge.ts';
 import { writeTinyCompanion, writeTinyService } from '../testing/tiny-service.ts';
 
 const CONTRACT = 'with-companions';
+const TWIN = 'drill-of-it';
 const SERVICE = `/orchestrator/v1/service/${CONTRACT}`;
 const CONTRACTS = '/orchestrator/service_provider/contract';
 let edge: TestEdge;
@@ -42,10 +43,12 @@ beforeAll(async () => {
   await writeTinyService(archive, 'one');
   await writeTinyCompanion(companionArchive);
   fetched = ['cache', 'db'].map((name) => ({ name, imageCid: `bafy${name}`, archive: companionArchive }));
-  edge.rooms.migration.answer = ({ method }) =>
+  edge.rooms.migration.answer = ({ method, path }) =>
     method === 'POST'
       ? { status: 202, json: {} }
-      : { json: { state: 'DOWNLOADED', archive, configuration: {}, services: fetched, progress: {} } };
+      : path.includes(TWIN)
+        ? { status: 404, json: { statusCode: 404, message: 'nothing was fetched for it' } }
+        : { json: { state: 'DOWNLOADED', archive, configuration: {}, services: fetched, progress: {} } };
   edge.rooms.coreData.answer = () => ({ status: 201, json: { apiVersion: 'v3', statusCode: 201 } });
   edge.rooms.coreMetadata.answer = ({ method }) =>
     method === 'POST' ? { status: 207, json: [{ statusCode: 201 }] } : { json: { apiVersion: 'v3' } };
@@ -111,6 +114,15 @@ test('a contract of three images stands by when all are there, starts anew when 
   expect(again.observed).toBe('standby');
   const pids = began().map(({ pid }) => pid);
   expect(pids.every(isAlive)).toBe(true);
+  const { configuration: _none, ...service } = wish().service;
+  const path = `/orchestrator/v1/service/${TWIN}`;
+  await callJson(edge.http, { method: 'PUT', path, json: { ...wish(), service, twinOf: CONTRACT } });
+  await until('a twin with the same services beside it', async () => {
+    const { observed } = (await callJson(edge.http, { path })) as Seen;
+    return observed === 'standby' ? true : undefined;
+  });
+  expect(began()).toHaveLength(4);
+  await callJson(edge.http, { method: 'DELETE', path });
   await remove();
   expect(pids.some(isAlive)).toBe(false);
   expect(existsSync(join(edge.dir, 'orchestrator', 'services')) ? began() : []).toEqual([]);

@@ -5,7 +5,7 @@ import { verifyImageArchive, type ServiceSpec } from '@antirio/runtime';
 import { companionsIn, startOrder, type Companions } from '@antirio/service-contract';
 import { fetchStatus } from './fetched.ts';
 import type { Companion } from './group-runtime.ts';
-import type { ServiceRecord } from './service-record.ts';
+import { fetchedAs, type ServiceRecord } from './service-record.ts';
 import type { ServiceRoom } from './service-room.ts';
 
 const servicesOf = ({ service }: ServiceRecord): Companions => companionsIn(service['configuration']);
@@ -23,12 +23,12 @@ export function linksOf(room: ServiceRoom, record: ServiceRecord): string | unde
 /** The archives that migration fetched for it by the CIDs of its configuration. @throws AntirioError forbidden where one is of another */
 async function archivesOf(
   { peers }: ServiceRoom,
-  { serviceId }: ServiceRecord,
+  record: ServiceRecord,
   services: Companions,
 ): Promise<Map<string, string>> {
   const names = Object.keys(services);
   if (names.length === 0) return new Map();
-  const { services: fetched = [] } = await fetchStatus(peers.migration, serviceId);
+  const { services: fetched = [] } = await fetchStatus(peers.migration, fetchedAs(record));
   return new Map(
     names.map((name) => {
       const found = fetched.find((one) => one.name === name);

@@ -79,3 +79,8 @@ export interface ServiceRecord {
   readonly imageId?: string;
   readonly updatedAt: number;
 }
+
+/** Under what its images were fetched. */
+export function fetchedAs({ twinOf, serviceId }: Pick<ServiceRecord, 'twinOf' | 'serviceId'>): string {
+  return twinOf ?? serviceId;
+}

@@ -10,7 +10,7 @@ import { forgetGuest } from './guest-names.ts';
 import { SECRETS_FILE } from './secrets.ts';
 import { controlTopic, foreignConfig, settingsKey, specOf } from './service-config.ts';
 import type { Step } from './service-plan.ts';
-import type { ServiceRecord } from './service-record.ts';
+import { fetchedAs, type ServiceRecord } from './service-record.ts';
 import { archiveKey, type ServiceRoom, type ServiceState } from './service-room.ts';
 import { fetchedFor } from '../flow/provider-accept.ts';
 
@@ -27,9 +27,6 @@ function pin({ room, record, state }: Task, imageId: string): void {
   if (current.imageId !== imageId) room.store.services.put({ ...current, imageId });
   state.verified = archiveKey(record);
 }
-
-/** Under what its image was fetched. */
-const fetchedAs = ({ twinOf, serviceId }: ServiceRecord): string => twinOf ?? serviceId;
 
 function requireContractImage({ room, record }: Task): void {
   const contract = room.store.providers.get(fetchedAs(record));

@@ -62,6 +62,12 @@ function configured(
   return configuration === undefined ? service : { ...service, configuration };
 }
 
+/** A twin is configured as the service that it is of: it has the same services beside it. */
+function asTwin(store: OrchestratorStore, wish: ServiceWish): ServiceWish {
+  if (wish.twinOf === undefined) return wish;
+  return { ...wish, service: configured(wish.service, store.services.get(wish.twinOf)) };
+}
+
 /** Of the record before, where it is about the same image. */
 function kept(
   service: ServiceWish['service'],
@@ -151,7 +157,9 @@ function keepWish(
     throw new AntirioError('busy', `this edge serves ${options.maxContracts} contracts at most`);
   const named = meant(store, contractId, wish);
   const isCurrent = current === undefined || current.serviceId === named.serviceId;
-  const record = isCurrent ? recordOf(named, wish, current, now) : asWished(current, wish, now);
+  const record = isCurrent
+    ? recordOf(named, asTwin(store, wish), current, now)
+    : asWished(current, wish, now);
   giveSecrets(secrets, wish, next === undefined ? [record] : [record, next]);
   store.services.put(record);
   if (next === undefined) return;

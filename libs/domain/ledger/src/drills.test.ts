@@ -127,6 +127,12 @@ describe('a drill', () => {
     expect(ledger.send(ben, ready(none))).toMatchObject({ ok: true });
   });
 
+  test('is not asked for where the set has no sensor that one could be of', () => {
+    const terms = validated(DRILLS, { set: { setId: 'drones', service: 'device-drone', devices: [] } });
+    expect(start(terms, 1)).toMatchObject({ ok: false, code: 'forbidden' });
+    expect(ledger.send(ben, ready(terms))).toMatchObject({ ok: true });
+  });
+
   test('that the provider does not open costs it its penalty, once; one before READY costs nobody', () => {
     const terms = validated();
     start(terms, 1);

@@ -6,6 +6,7 @@ import {
   drillMonth,
   drillProblem,
   drillVerdict,
+  drillsPerMonth,
   isDrillOver,
   isEnded,
   mayReleaseDrill,
@@ -48,7 +49,7 @@ export function refuseDrills(terms: Parameters<typeof drillProblem>[0]): Refusal
 
 /** Why a contract whose terms demand drills is not READY yet. */
 export function refuseUndrilled({ contract, terms }: LiveContract): Refusal | undefined {
-  const lacking = terms.drills.perMonth > 0 && (contract.drills?.passed ?? 0) === 0;
+  const lacking = drillsPerMonth(terms) > 0 && (contract.drills?.passed ?? 0) === 0;
   return lacking ? refuse('conflict', 'a drill is to be passed first') : undefined;
 }
 
@@ -72,7 +73,7 @@ function refuseStart(
   { contract, terms }: LiveContract,
   tx: PayloadOf<'drill/start'>,
 ): Refusal | undefined {
-  const { perMonth } = terms.drills;
+  const perMonth = drillsPerMonth(terms);
   if (context.by !== contract.customer) return refuse('forbidden', 'only the customer asks for a drill');
   if (perMonth === 0) return refuse('forbidden', 'the provider has agreed to no drills');
   if (!DRILLED_IN.has(contract.life.state))

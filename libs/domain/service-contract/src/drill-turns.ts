@@ -2,10 +2,10 @@ import {
   DRILL_MONTH_MS,
   drillDueAt,
   drillVerdict,
+  drillsPerMonth,
   isDrillOver,
   type Drill,
   type DrillFacts,
-  type DrillTerms,
 } from './drill.ts';
 import type { EscrowOf } from './escrow.ts';
 
@@ -23,7 +23,7 @@ export interface DrillLedger extends DrillFacts {
 }
 
 interface DrillView {
-  readonly terms: EscrowOf & { readonly drills: DrillTerms };
+  readonly terms: EscrowOf & Parameters<typeof drillsPerMonth>[0];
   /** Where the party's own machine stands. */
   readonly phase: string;
   readonly ledger: DrillLedger;
@@ -92,7 +92,7 @@ function ofOpen({ terms, phase, ledger }: CustomerDrillView, drill: Drill): Cust
 
 export function customerDrillTurn(view: CustomerDrillView): CustomerDrillTurn {
   const { newest } = view.ledger;
-  if (view.terms.drills.perMonth === 0) return REST;
+  if (drillsPerMonth(view.terms) === 0) return REST;
   if (newest !== undefined && !isDrillOver(newest)) return ofOpen(view, newest);
   if (!mayStart(view)) return REST;
   if (!view.delivered) return { turn: 'deliver' };

@@ -27,6 +27,14 @@ export function drillProblem(terms: {
   return none ? undefined : 'a provider without keys has nothing to show in a drill';
 }
 
+/** So many drills a month as there can be: a set without sensors has no session that a drill could read. */
+export function drillsPerMonth(terms: {
+  readonly drills: DrillTerms;
+  readonly set: { readonly devices: readonly unknown[] };
+}): number {
+  return terms.set.devices.length === 0 ? 0 : terms.drills.perMonth;
+}
+
 export const DRILL_MONTH_MS = 30 * 86_400_000;
 /** Drills of one month in all, those that cost nobody included. */
 export const MOST_DRILLS_A_MONTH = 128;
