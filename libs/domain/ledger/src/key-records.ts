@@ -12,6 +12,11 @@ export function keysOf(draft: Draft, contractId: string): KeysRecord | undefined
   return draft.read(keys.keys(contractId));
 }
 
+/** Whether all of that version is exposed, and not only what is left in it of one before. */
+function isSeen({ version, exposedAt, exposedVersion = version }: KeysRecord): boolean {
+  return exposedAt !== undefined && exposedVersion >= version;
+}
+
 /** Whoever opened these keys, or may have kept them, has seen them: they are exposed from the first time on. */
 export function expose(
   { draft, env }: Context,
@@ -20,14 +25,16 @@ export function expose(
   by: KeysRecord['exposedBy'],
 ): void {
   const known = keysOf(draft, contractId) ?? { version: keyVersion, state: 'unconfirmed' as const };
-  const isSeen = known.exposedAt !== undefined && known.exposedVersion === undefined;
-  if (isSeen || keyVersion !== known.version) return;
+  if (keyVersion !== known.version || isSeen(known)) return;
   const { exposedVersion: _older, ...all } = known;
   draft.put(keys.keys(contractId), { ...all, exposedAt: env.now, exposedBy: by });
   draft.emit('keys/exposed', keys.keys(contractId), { contractId, keyVersion, by });
 }
 
-/** The same for an opening: keys that the provider is not READY with yet may be opened, and are exposed when it is. */
+/**
+ * The same for an opening: keys that the provider is not READY with yet may be opened, and are exposed when it is. What the
+ * version before has in common with them is so at once, for the contract may end before it is.
+ */
 export function exposeOpened(
   context: Context,
   contractId: string,
@@ -37,9 +44,14 @@ export function exposeOpened(
   const { draft, env } = context;
   const early = keys.earlyOpening(contractId, keyVersion);
   const known = keysOf(draft, contractId);
-  if (known !== undefined && keyVersion > known.version && draft.read(early) === undefined)
-    draft.put(early, { opening, at: env.now });
-  expose(context, contractId, keyVersion, opening);
+  if (known === undefined || keyVersion <= known.version) {
+    expose(context, contractId, keyVersion, opening);
+    return;
+  }
+  if (draft.read(early) === undefined) draft.put(early, { opening, at: env.now });
+  const { exposedAt = env.now, exposedBy = opening, exposedVersion = 0 } = known;
+  const newest = Math.max(exposedVersion, keyVersion);
+  draft.put(keys.keys(contractId), { ...known, exposedAt, exposedBy, exposedVersion: newest });
 }
 
 type Exposure = Pick<KeysRecord, 'exposedAt' | 'exposedBy' | 'exposedVersion'>;
