@@ -3,6 +3,7 @@ import {
   ada,
   ben,
   central,
+  contractOf,
   createTestLedger,
   makeTerms,
   ready,
@@ -12,15 +13,13 @@ import {
   validation,
   type TestLedger,
 } from './machine.fixture.ts';
-import { keys, type ContractRecord } from './records.ts';
+import { keys } from './records.ts';
 
 const terms = makeTerms(1);
 const { contractId, takeoverSlaMs } = terms;
 const { silentMs } = terms.hearing;
 const degrade = { type: 'contract/degrade', contractId, reason: 'silent' } as const;
 
-const contractOf = (ledger: TestLedger): ContractRecord =>
-  ledger.state.get(keys.contract(contractId)) as ContractRecord;
 const never = (ledger: TestLedger, customerLeaseEndedAt: number) =>
   ledger.send(central, {
     type: 'contract/rule',
@@ -43,12 +42,12 @@ describe('a provider that is degraded', () => {
     const ledger = standing();
     expect(ledger.send(ada, degrade)).toMatchObject({ code: 'forbidden' });
     expect(ledger.send(ben, degrade)).toMatchObject({ ok: true });
-    expect(contractOf(ledger).life.state).toBe('DEGRADED');
+    expect(contractOf(ledger, contractId).life.state).toBe('DEGRADED');
     expect(ledger.send(ben, degrade)).toMatchObject({ code: 'conflict' });
     ledger.now += 1000;
     expect(ledger.send(ben, ready(terms))).toMatchObject({ ok: true });
-    expect(contractOf(ledger)).toMatchObject({ life: { state: 'READY' }, readyAt: ledger.now });
-    expect(contractOf(ledger).degraded).toBeUndefined();
+    expect(contractOf(ledger, contractId)).toMatchObject({ life: { state: 'READY' }, readyAt: ledger.now });
+    expect(contractOf(ledger, contractId).degraded).toBeUndefined();
   });
 
   test('is in no breach for what it said before the customer fell silent', () => {
@@ -74,11 +73,11 @@ describe('a provider that is degraded', () => {
 
   test('has exposed keys still when it hears again, and may take over all the same', () => {
     const ledger = standing();
-    const contract = contractOf(ledger);
+    const contract = contractOf(ledger, contractId);
     ledger.state.apply([[keys.contract(contractId), { ...contract, life: { state: 'READY_EXPOSED' } }]]);
     ledger.send(ben, degrade);
     ledger.send(ben, ready(terms));
-    expect(contractOf(ledger).life.state).toBe('READY_EXPOSED');
+    expect(contractOf(ledger, contractId).life.state).toBe('READY_EXPOSED');
     ledger.now += silentMs;
     ledger.send(ben, degrade);
     const root = ringRootOf(ben, contractId, 4);
@@ -86,6 +85,6 @@ describe('a provider that is degraded', () => {
     expect(ledger.send(central, take(ben, terms, 1, { customer: ledger.now - 5 }))).toMatchObject({
       ok: true,
     });
-    expect(contractOf(ledger).life.state).toBe('ACTIVE');
+    expect(contractOf(ledger, contractId).life.state).toBe('ACTIVE');
   });
 });

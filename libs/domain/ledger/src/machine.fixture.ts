@@ -5,6 +5,7 @@ import { TERMS_KIND, contractTerms, type ContractTerms } from '@antirio/service-
 import { genesis, genesisWrites } from './genesis.ts';
 import { apply, type Applied } from './machine.ts';
 import type { Receipt } from './receipt.ts';
+import { keys, type ContractRecord } from './records.ts';
 import { EMPTY_STATE_HASH, MemoryState, nextStateHash } from './state.ts';
 import { EPOCH_REQUEST_KIND, RING_ROOT_KIND, signTx, type SignedTx, type payload } from './transaction.ts';
 
@@ -195,3 +196,7 @@ function orderBody(p: number, q: number) {
     expiresAt: start + 3_600_000,
   };
 }
+
+/** A contract as that ledger has it. */
+export const contractOf = (ledger: TestLedger, contractId: string): ContractRecord =>
+  ledger.state.get(keys.contract(contractId)) as ContractRecord;

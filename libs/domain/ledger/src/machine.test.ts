@@ -6,6 +6,7 @@ import {
   ben,
   central,
   cleo,
+  contractOf,
   counting,
   createTestLedger,
   devEui,
@@ -19,16 +20,12 @@ import {
   validation,
   type TestLedger,
 } from './machine.fixture.ts';
-import { keys, type ContractRecord } from './records.ts';
+import { keys } from './records.ts';
 import { CANCEL_CONSENT_KIND, signTx } from './transaction.ts';
 import { SILENCE_MS } from './settlement.ts';
 
 const terms = makeTerms(1);
 const { contractId } = terms;
-
-function contractOf(ledger: TestLedger, id = contractId): ContractRecord {
-  return ledger.state.get(keys.contract(id)) as ContractRecord;
-}
 
 function balances(ledger: TestLedger): number[] {
   return [ada, ben].map(
@@ -58,7 +55,7 @@ function returnedLedger(): TestLedger {
   expect(
     ledger.send(ben, { type: 'epoch/release', setId: 'set-1', epoch: 2, counters: { [devEui(1)]: 32 } }).ok,
   ).toBe(true);
-  expect(contractOf(ledger).life.state).toBe('RETURNING');
+  expect(contractOf(ledger, contractId).life.state).toBe('RETURNING');
   expect(ledger.send(central, take(ada, terms, 2))).toMatchObject({ ok: true, result: { epoch: 3 } });
   return ledger;
 }
@@ -123,7 +120,7 @@ describe('validation', () => {
     register(ledger, ada, ben);
     ledger.send(central, validation(terms, ada, ben));
     expect(balances(ledger)).toEqual([900, 900]);
-    expect(contractOf(ledger)).toMatchObject({
+    expect(contractOf(ledger, contractId)).toMatchObject({
       escrow: { customer: 100, provider: 100 },
       life: { state: 'VALIDATED' },
     });
@@ -268,7 +265,7 @@ describe('epochs', () => {
     expect(ledger.send(ben, release(2)).ok).toBe(true);
     expect(ledger.send(ben, release(2))).toMatchObject({ code: 'conflict' });
     expect(ledger.send(central, take(ben, terms, 2))).toMatchObject({ ok: true, result: { epoch: 3 } });
-    expect(contractOf(ledger)).toMatchObject({
+    expect(contractOf(ledger, contractId)).toMatchObject({
       life: { state: 'ACTIVE', epoch: 3 },
       activation: { owed: true },
     });
@@ -295,7 +292,7 @@ describe('settlement', () => {
       result: { row: 'honoured' },
     });
     expect(balances(ledger)).toEqual([900, 1100]);
-    expect(contractOf(ledger)).toMatchObject({
+    expect(contractOf(ledger, contractId)).toMatchObject({
       life: { state: 'SETTLED', row: 'honoured' },
       escrow: { customer: 0, provider: 0 },
     });
@@ -310,7 +307,7 @@ describe('settlement', () => {
       ok: true,
       result: { agreed: false },
     });
-    expect(contractOf(ledger)).toMatchObject({
+    expect(contractOf(ledger, contractId)).toMatchObject({
       life: { state: 'HANDED_BACK' },
       dispute: [expect.stringContaining('2 frames')],
     });
@@ -411,7 +408,7 @@ describe('settlement', () => {
     ledger.now += terms.takeoverSlaMs + 60_000;
     expect(ledger.send(ben, { type: 'contract/expire', contractId })).toMatchObject({ ok: true });
     expect(balances(ledger)).toEqual([1000, 1000]);
-    expect(contractOf(ledger).life.state).toBe('EXPIRED');
+    expect(contractOf(ledger, contractId).life.state).toBe('EXPIRED');
   });
 
   test('expiry never ends an activation', () => {

@@ -4,6 +4,7 @@ import {
   ben,
   central,
   cleo,
+  contractOf,
   createTestLedger,
   makeTerms,
   ready,
@@ -13,14 +14,10 @@ import {
   validation,
   type TestLedger,
 } from './machine.fixture.ts';
-import { keys, type ContractRecord } from './records.ts';
 
 const terms = makeTerms(1);
 
 const second = makeTerms(2, { set: terms.set, provider: cleo.edgeId, slots: { customer: 0, provider: 2 } });
-
-const contractOf = (ledger: TestLedger, id: string): ContractRecord =>
-  ledger.state.get(keys.contract(id)) as ContractRecord;
 
 function firstReady(): TestLedger {
   const ledger = createTestLedger();

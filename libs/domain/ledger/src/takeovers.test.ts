@@ -5,6 +5,7 @@ import {
   ben,
   central,
   cleo,
+  contractOf,
   createTestLedger,
   makeTerms,
   ready,
@@ -15,11 +16,8 @@ import {
   validation,
   type TestLedger,
 } from './machine.fixture.ts';
-import { keys, type ContractRecord } from './records.ts';
+import { keys } from './records.ts';
 import type { ContractTerms } from '@antirio/service-contract';
-
-const contractOf = (ledger: TestLedger, { contractId }: ContractTerms): ContractRecord =>
-  ledger.state.get(keys.contract(contractId)) as ContractRecord;
 
 const balances = (ledger: TestLedger): number[] =>
   [ada, ben].map((edge) => (ledger.state.get(keys.account(edge.edgeId)) as { balance: number }).balance);
@@ -60,7 +58,7 @@ test('a contract without any sensors has a whole life: taken over by word, given
   const ledger = readyLedger(terms);
   takeover(ledger, terms, 2);
   stated(ledger, terms, 2);
-  expect(contractOf(ledger, terms)).toMatchObject({
+  expect(contractOf(ledger, terms.contractId)).toMatchObject({
     life: { state: 'SETTLED' },
     settlement: { row: 'honoured' },
   });
@@ -80,14 +78,14 @@ test('several takeovers of one contract are paid once, after the last', () => {
   const ledger = readyLedger(terms);
   takeover(ledger, terms, 2);
   stated(ledger, terms, 2);
-  expect(contractOf(ledger, terms)).toMatchObject({
+  expect(contractOf(ledger, terms.contractId)).toMatchObject({
     life: { state: 'READY_EXPOSED' },
     served: { takeovers: 1, epoch: 2 },
     escrow: { customer: 100, provider: 100 },
   });
   takeover(ledger, terms, 4);
   stated(ledger, terms, 4);
-  expect(contractOf(ledger, terms).settlement?.row).toBe('honoured');
+  expect(contractOf(ledger, terms.contractId).settlement?.row).toBe('honoured');
   expect(balances(ledger)).toEqual([900, 1100]);
 });
 
@@ -110,11 +108,11 @@ test('a takeover that is not owed stays so after one that was counted: what anot
     ledger.send(central, take(ben, terms, 4)),
   ];
   expect(steps.filter((one) => !one.ok)).toEqual([]);
-  expect(contractOf(ledger, terms).activation).toMatchObject({ epoch: 5, owed: false });
+  expect(contractOf(ledger, terms.contractId).activation).toMatchObject({ epoch: 5, owed: false });
   ledger.send(ben, release(5));
   ledger.send(central, take(ada, terms, 5));
   stated(ledger, terms, 5);
-  expect(contractOf(ledger, terms)).toMatchObject({
+  expect(contractOf(ledger, terms.contractId)).toMatchObject({
     life: { state: 'READY_EXPOSED' },
     served: { takeovers: 1, epoch: 2 },
   });
@@ -127,7 +125,7 @@ test('what was served is paid where the contract ends before the last takeover',
   stated(ledger, terms, 2);
   ledger.now = terms.expiresAt;
   expect(ledger.send(central, { type: 'contract/expire', contractId: terms.contractId }).ok).toBe(true);
-  expect(contractOf(ledger, terms).settlement).toMatchObject({
+  expect(contractOf(ledger, terms.contractId).settlement).toMatchObject({
     row: 'honoured',
     reason: 'ended after 1 takeovers',
   });
@@ -140,7 +138,7 @@ test('with keys that nobody may go on with, a takeover that is stated twice coun
   takeover(ledger, terms, 2);
   stated(ledger, terms, 2);
   stated(ledger, terms, 2);
-  expect(contractOf(ledger, terms)).toMatchObject({
+  expect(contractOf(ledger, terms.contractId)).toMatchObject({
     life: { state: 'HANDED_BACK' },
     served: { takeovers: 1 },
   });
