@@ -61,7 +61,7 @@ async function isReady(url: string): Promise<boolean> {
 }
 
 /** Resolves with how long it took, ms. One room is asked at a time, the last to start first, so that asking costs the edge little. */
-export async function healthy(urls: readonly string[], own: OwnProcess, startedAt: number): Promise<number> {
+async function healthy(urls: readonly string[], own: OwnProcess, startedAt: number): Promise<number> {
   for (const url of urls.toReversed())
     while (!(await isReady(url))) {
       if (!own.isRunning()) throw new BenchError(`${own.name} ended before it was healthy: ${own.logFile}`);

@@ -65,7 +65,7 @@ async function measure(
   setting: CoreSetting,
   { options, say, signal }: BenchPorts,
 ): Promise<Record<Phase, Look>> {
-  const services = await setting.start(setting.newFolder());
+  const services = await setting.start(setting.newPlace());
   try {
     await sleep(options.quick ? 5_000 : 30_000, undefined, { signal });
     const idle = await look(services, 0, signal);

@@ -1,4 +1,4 @@
-import { mkdirSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { importEvents, storePath } from '@antirio/core-data';
 import type { Event } from '@antirio/edgex-contracts';
 import { httpPeer, systemRandom, type HttpPeer } from '@antirio/host';
@@ -93,15 +93,14 @@ interface Measured {
 
 async function measure(setting: CoreSetting, readings: number, ports: BenchPorts): Promise<Measured> {
   const { options, say, signal } = ports;
-  const dataDir = setting.newFolder();
-  mkdirSync(dataDir);
+  const place = setting.newPlace();
   const start = monotonic();
-  await importEvents(dataDir, eventsOf(readings), signal);
-  const bytes = statSync(storePath(dataDir)).size / readings;
+  await importEvents(place.folder, eventsOf(readings), signal);
+  const bytes = statSync(storePath(place.folder)).size / readings;
   say(
     `${readings} readings put in, ${rounded((monotonic() - start) / 1_000, 0)} s, ${rounded(bytes, 1)} bytes each`,
   );
-  const services = await setting.start(dataDir);
+  const services = await setting.start(place);
   const peer = httpPeer({ url: services.url('core-data') });
   const asked = new Map<string, Asked[]>();
   try {
