@@ -26,9 +26,24 @@ export const orchestratorOptions = z.strictObject({
   bind: z.string().default('127.0.0.1'),
   dataDir: z.string().min(1).describe("the edge's data folder; the room keeps to `orchestrator` in it"),
   runtime: z
-    .enum(['process', 'docker'])
+    .enum(['process', 'docker', 'balena'])
     .default('process')
-    .describe('process: child processes, only for images that the operator trusts; docker: containers'),
+    .describe(
+      'process: child processes, only for images that the operator trusts; docker: containers; balena: containers by the supervisor of a device in local mode',
+    ),
+  balena: z
+    .strictObject({
+      appFile: z
+        .string()
+        .min(1)
+        .describe('the device’s own application as it was pushed, which every target state repeats'),
+      overrideLocks: z
+        .boolean()
+        .default(false)
+        .describe('services start and stop although another one holds an update lock'),
+    })
+    .optional()
+    .describe('for runtime balena; address, key and application come from the supervisor’s environment'),
   runRoot: z
     .string()
     .optional()

@@ -112,7 +112,10 @@ class OrchestratorRoom implements Orchestrator {
       const dir = join(this.#dir, 'runtime');
       const runtime =
         this.#ports.runtime ??
-        (await createRuntime(this.#options.runtime, { dir, graceMs: stopGraceMs, clock, log }));
+        (await createRuntime(this.#options.runtime, {
+          ...{ dir, graceMs: stopGraceMs, clock, log },
+          balena: this.#options.balena,
+        }));
       this.#running = this.#build(store, runtime);
     } catch (error) {
       store.close();

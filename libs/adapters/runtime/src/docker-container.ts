@@ -1,5 +1,7 @@
 import type Docker from 'dockerode';
 import { canonicalBytes, sha256Hex } from '@antirio/kernel';
+import type { User } from './containers.ts';
+import type { HostPaths } from './host-paths.ts';
 import type { Instance, InstanceState, ServiceSpec, ServiceView } from './runtime.ts';
 
 /** The service's folders inside of its container. */
@@ -30,33 +32,64 @@ const LINKS_DIR = '/run/antirio-links';
 
 const TMP_BYTES = 64 << 20;
 
+/** What a service finds in its environment. */
+export function environmentOf(spec: ServiceSpec): Readonly<Record<string, string>> {
+  const { runDir, dataDir } = CONTAINER_VIEW;
+  const linked: Record<string, string> = spec.linksDir === undefined ? {} : { ANTIRIO_LINKS_DIR: LINKS_DIR };
+  return { HOME: dataDir, ...spec.env, ...linked, ANTIRIO_RUN_DIR: runDir };
+}
+
+export function labelsOf(spec: ServiceSpec, owner: string): Readonly<Record<string, string>> {
+  return {
+    [LABEL.contract]: spec.id,
+    [LABEL.epoch]: String(spec.epoch),
+    [LABEL.owner]: owner,
+    [LABEL.image]: spec.imageId,
+    [LABEL.spec]: specHash(spec),
+  };
+}
+
+/** A folder of this host in a container. */
+export interface MountedFolder {
+  readonly name: 'run' | 'data' | 'secrets' | 'links';
+  readonly from: string;
+  readonly to: string;
+  readonly mode: 'rw' | 'ro';
+}
+
+export function foldersOf(spec: ServiceSpec): readonly MountedFolder[] {
+  const { runDir, dataDir, secretsDir } = CONTAINER_VIEW;
+  const links = spec.linksDir;
+  return [
+    { name: 'run', from: spec.runDir, to: runDir, mode: 'rw' },
+    { name: 'data', from: spec.dataDir, to: dataDir, mode: 'rw' },
+    { name: 'secrets', from: spec.secretsDir, to: secretsDir, mode: 'ro' },
+    ...(links === undefined ? [] : [{ name: 'links', from: links, to: LINKS_DIR, mode: 'rw' } as const]),
+  ];
+}
+
+/** What an engine needs to know besides what is to be run. */
+export interface Making {
+  /** How the engine knows the image. */
+  readonly image: string;
+  readonly owner: string;
+  readonly user: User;
+  readonly paths: HostPaths;
+}
+
 /**
  * A container that can reach nothing but its own folders: no capability, no new privileges, no network, a root that is read-only, the
  * limits of its contract. Its stdin stays open, because services end themselves when it closes.
  */
-export function containerOptions(
-  spec: ServiceSpec,
-  image: string,
-  owner: string,
-  user: { readonly uid: number; readonly gid: number },
-): Docker.ContainerCreateOptions {
-  const { runDir, dataDir, secretsDir } = CONTAINER_VIEW;
-  const links = spec.linksDir === undefined ? [] : [`${spec.linksDir}:${LINKS_DIR}:rw`];
-  const linked = spec.linksDir === undefined ? {} : { ANTIRIO_LINKS_DIR: LINKS_DIR };
-  const env = { HOME: dataDir, ...spec.env, ...linked, ANTIRIO_RUN_DIR: runDir };
+export function containerOptions(spec: ServiceSpec, making: Making): Docker.ContainerCreateOptions {
+  const { image, owner, user, paths } = making;
   const { memoryBytes, cpus, pids } = spec.limits;
   return {
     name: containerName(owner, spec.id),
     Image: image,
     User: `${user.uid}:${user.gid}`,
-    Env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
-    Labels: {
-      [LABEL.contract]: spec.id,
-      [LABEL.epoch]: String(spec.epoch),
-      [LABEL.owner]: owner,
-      [LABEL.image]: spec.imageId,
-      [LABEL.spec]: specHash(spec),
-    },
+    Env: Object.entries(environmentOf(spec)).map(([name, value]) => `${name}=${value}`),
+    Labels: labelsOf(spec, owner),
     OpenStdin: true,
     StdinOnce: false,
     NetworkDisabled: true,
@@ -66,12 +99,7 @@ export function containerOptions(
       SecurityOpt: ['no-new-privileges'],
       Privileged: false,
       ReadonlyRootfs: true,
-      Binds: [
-        `${spec.runDir}:${runDir}:rw`,
-        `${spec.dataDir}:${dataDir}:rw`,
-        `${spec.secretsDir}:${secretsDir}:ro`,
-        ...links,
-      ],
+      Binds: foldersOf(spec).map(({ from, to, mode }) => `${paths.onHost(from)}:${to}:${mode}`),
       Tmpfs: { '/tmp': `rw,noexec,nosuid,nodev,size=${TMP_BYTES},mode=1777` },
       ShmSize: 1 << 20,
       Memory: memoryBytes,

@@ -1,18 +1,12 @@
 import type Docker from 'dockerode';
 import { AntirioError, sha256Hex, utf8, type Clock } from '@antirio/kernel';
-import { waitFor, type Check, type Log } from '@antirio/host';
-import {
-  CONTAINER_VIEW,
-  containerName,
-  containerOptions,
-  instanceOf,
-  LABEL,
-  specHash,
-  stateOf,
-} from './docker-container.ts';
+import type { Check, Log } from '@antirio/host';
+import { engineContainers, type Containers, type User } from './containers.ts';
+import { CONTAINER_VIEW, instanceOf, LABEL, specHash, stateOf } from './docker-container.ts';
 import { already, asked, demultiplex, ifThere, openEngine } from './docker-engine.ts';
 import { followEnds } from './docker-events.ts';
 import { openDockerImages, type DockerImages } from './docker-images.ts';
+import { findHostPaths } from './host-paths.ts';
 import type {
   Instance,
   InstanceState,
@@ -33,41 +27,49 @@ export interface DockerRuntimeOptions {
   readonly log: Log;
 }
 
-const REMOVAL_MS = 10_000;
+const GRACE_MS = 5000;
 
 /** Whoever runs us as root has services run as nobody in particular. */
 const UNPRIVILEGED = { uid: 65_532, gid: 65_532 };
-
-interface User {
-  readonly uid: number;
-  readonly gid: number;
-}
 
 function ourUser(): User {
   return { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 }
 
-class DockerRuntime implements Runtime {
-  readonly kind = 'docker';
+interface Parts {
+  readonly kind: 'docker' | 'balena';
+  readonly docker: Docker;
+  readonly images: DockerImages;
+  readonly containers: Containers;
+  readonly owner: string;
+  readonly log: Log;
+}
+
+type Look =
+  | { readonly state: InstanceState; readonly container: Docker.Container; readonly hasTerminal: boolean }
+  | { readonly state: 'created'; readonly container?: undefined; readonly hasTerminal?: undefined };
+
+/** Services as containers of an engine, at which they are seen, measured, frozen and thawed, whoever makes and starts them. */
+export class ContainerRuntime implements Runtime {
+  readonly kind: 'docker' | 'balena';
   readonly user: Runtime['user'];
   readonly #docker: Docker;
   readonly #images: DockerImages;
+  readonly #containers: Containers;
   readonly #owner: string;
-  readonly #graceMs: number;
-  readonly #clock: Clock;
   readonly #log: Log;
   readonly #listeners: ((id: string) => void)[] = [];
   readonly #events: { stop(): Promise<void> };
 
-  constructor(docker: Docker, images: DockerImages, owner: string, options: DockerRuntimeOptions) {
+  constructor({ kind, docker, images, containers, owner, log }: Parts) {
+    this.kind = kind;
     this.#docker = docker;
     this.#images = images;
+    this.#containers = containers;
     this.#owner = owner;
-    this.#graceMs = options.graceMs ?? 5000;
-    this.#clock = options.clock;
-    this.#log = options.log;
+    this.#log = log;
     this.user = ourUser().uid === 0 ? UNPRIVILEGED : undefined;
-    this.#events = followEnds(docker, owner, options.log, (id) => {
+    this.#events = followEnds(docker, owner, log, (id) => {
       for (const listener of this.#listeners) listener(id);
     });
   }
@@ -96,64 +98,57 @@ class DockerRuntime implements Runtime {
 
   async prepare(spec: ServiceSpec, standby: 'hot' | 'warm'): Promise<void> {
     checkId(spec.id);
-    const there = await this.#inspect(spec.id);
+    const there = await this.#containers.inspect(spec.id);
     if (there !== undefined && there.Config.Labels[LABEL.spec] !== specHash(spec))
       throw new AntirioError('conflict', `${spec.id} is there with other settings`, { id: spec.id });
     if (there === undefined) {
       const image = await this.#images.find(spec.imageId);
       if (image === undefined)
         throw new AntirioError('notFound', 'the image is not loaded', { imageId: spec.imageId });
-      const options = containerOptions(spec, image, this.#owner, this.user ?? ourUser());
-      await asked('create a container', this.#docker.createContainer(options));
+      await this.#containers.create(spec, image, this.user ?? ourUser());
     }
     if (standby === 'hot') await this.start(spec.id);
   }
 
   async start(id: string): Promise<void> {
-    const state = await this.#state(id);
+    const { state } = await this.#look(id);
     if (state === 'frozen') return this.thaw(id);
-    if (state !== 'running') await already('start a container', this.#container(id).start(), 304);
+    if (state !== 'running') await this.#containers.start(id);
   }
 
   async stop(id: string): Promise<void> {
-    const state = await this.#state(id);
+    const { state, container } = await this.#look(id);
     if (state !== 'running' && state !== 'frozen') return;
-    const container = this.#container(id);
     // Signals reach a paused container only when it goes on
     if (state === 'frozen') await already('thaw a container', container.unpause(), 409);
-    await already('stop a container', container.stop({ t: Math.ceil(this.#graceMs / 1000) }), 304, 404);
+    await this.#containers.stop(id);
   }
 
   async freeze(id: string): Promise<void> {
-    const state = await this.#state(id);
+    const { state, container } = await this.#look(id);
     if (state === 'frozen') return;
     if (state !== 'running') throw new AntirioError('conflict', `${id} does not run`, { id, state });
-    await asked('freeze a container', this.#container(id).pause());
+    await asked('freeze a container', container.pause());
   }
 
   async thaw(id: string): Promise<void> {
-    const state = await this.#state(id);
+    const { state, container } = await this.#look(id);
     if (state === 'running') return;
     if (state !== 'frozen') throw new AntirioError('conflict', `${id} does not run`, { id, state });
-    await asked('thaw a container', this.#container(id).unpause());
+    await asked('thaw a container', container.unpause());
   }
 
   async remove(id: string): Promise<void> {
-    // 409: its removal is under way already
-    await already('remove a container', this.#container(id).remove({ force: true, v: true }), 404, 409);
-    const gone = async (): Promise<true | undefined> =>
-      (await this.#inspect(id)) === undefined ? true : undefined;
-    if ((await waitFor(this.#clock, REMOVAL_MS, gone, 50)) === undefined)
-      throw new AntirioError('unavailable', `the container of ${id} cannot be removed`, { id });
+    await this.#containers.remove(id);
   }
 
   async stats(id: string): Promise<InstanceStats> {
-    const state = await this.#state(id);
+    const { state, container } = await this.#look(id);
     if (state !== 'running' && state !== 'frozen')
       throw new AntirioError('conflict', `${id} does not run`, { id, state });
     const { memory_stats: memory, cpu_stats: cpu } = await asked(
       'measure a container',
-      this.#container(id).stats({ stream: false, 'one-shot': true }),
+      container.stats({ stream: false, 'one-shot': true }),
     );
     const { usage = 0, stats = {} } = memory as { usage?: number; stats?: Record<string, number> };
     const inactive = stats['total_inactive_file'] ?? stats['inactive_file'] ?? 0;
@@ -161,8 +156,9 @@ class DockerRuntime implements Runtime {
   }
 
   async instance(id: string): Promise<Instance | undefined> {
-    const info = await this.#inspect(id);
-    return info === undefined || info.State.Status === 'removing' ? undefined : instanceOf(info);
+    const info = await this.#containers.inspect(id);
+    if (info !== undefined) return info.State.Status === 'removing' ? undefined : instanceOf(info);
+    return this.#containers.planned().find((instance) => instance.id === id);
   }
 
   async list(): Promise<readonly Instance[]> {
@@ -171,18 +167,22 @@ class DockerRuntime implements Runtime {
     const all = await Promise.all(
       found.map(({ Id }) => ifThere('look at a container', this.#docker.getContainer(Id).inspect())),
     );
-    return all.flatMap((info) =>
+    const seen = all.flatMap((info) =>
       info === undefined || info.State.Status === 'removing' ? [] : [instanceOf(info)],
     );
+    const planned = this.#containers.planned().filter(({ id }) => !seen.some((there) => there.id === id));
+    return [...seen, ...planned];
   }
 
   async logs(id: string, maxBytes = 64 * 1024): Promise<string> {
-    await this.#state(id);
+    const { state, container, hasTerminal } = await this.#look(id);
+    if (state === 'created') return '';
     const mixed = await asked(
       'read the output of a container',
-      this.#container(id).logs({ stdout: true, stderr: true, tail: 10_000 }),
+      container.logs({ stdout: true, stderr: true, tail: 10_000 }),
     );
-    const text = Buffer.from(demultiplex(mixed));
+    // With a terminal there is one stream, which is told as it is
+    const text = hasTerminal ? mixed : Buffer.from(demultiplex(mixed));
     return text.subarray(Math.max(0, text.length - maxBytes)).toString('utf8');
   }
 
@@ -214,20 +214,23 @@ class DockerRuntime implements Runtime {
     }
   }
 
-  #container(id: string): Docker.Container {
-    return this.#docker.getContainer(containerName(this.#owner, id));
-  }
-
-  #inspect(id: string): Promise<Docker.ContainerInspectInfo | undefined> {
-    return ifThere('look at a container', this.#container(id).inspect());
-  }
-
-  async #state(id: string): Promise<InstanceState> {
+  /** @throws AntirioError notFound */
+  async #look(id: string): Promise<Look> {
     checkId(id);
-    const info = await this.#inspect(id);
-    if (info === undefined) throw new AntirioError('notFound', `no service ${id}`, { id });
-    return stateOf(info.State.Status);
+    const info = await this.#containers.inspect(id);
+    if (info !== undefined) {
+      const container = this.#docker.getContainer(info.Id);
+      return { state: stateOf(info.State.Status), container, hasTerminal: info.Config.Tty };
+    }
+    const planned = this.#containers.planned().find((instance) => instance.id === id);
+    if (planned === undefined) throw new AntirioError('notFound', `no service ${id}`, { id });
+    return { state: 'created' };
   }
+}
+
+/** Tells the containers of this edge from those of others at the same engine. */
+export function ownerOf(dir: string): string {
+  return sha256Hex(utf8(dir)).slice(0, 10);
 }
 
 /**
@@ -236,13 +239,17 @@ class DockerRuntime implements Runtime {
  */
 export async function createDockerRuntime(options: DockerRuntimeOptions): Promise<Runtime> {
   const docker = await openEngine();
-  const owner = sha256Hex(utf8(options.dir)).slice(0, 10);
-  const runtime = new DockerRuntime(
+  const { dir, clock, log, graceMs = GRACE_MS } = options;
+  const owner = ownerOf(dir);
+  const paths = await findHostPaths(docker);
+  const runtime = new ContainerRuntime({
+    kind: 'docker',
     docker,
-    openDockerImages(docker, options.dir, options.log),
+    images: openDockerImages(docker, dir, log),
+    containers: engineContainers(docker, { owner, graceMs, clock, paths }),
     owner,
-    options,
-  );
+    log,
+  });
   await runtime.removeLeftovers();
   return runtime;
 }

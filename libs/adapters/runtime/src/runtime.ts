@@ -73,7 +73,7 @@ export interface LoadedImage {
  * Operations on one id come one after the other; the caller sees to that.
  */
 export interface Runtime {
-  readonly kind: 'process' | 'docker';
+  readonly kind: 'process' | 'docker' | 'balena';
   /** Whom the services run as, where that is not this process's own user: their folders and secrets must be given to it. */
   readonly user: { readonly uid: number; readonly gid: number } | undefined;
   view(spec: ServiceSpec): ServiceView;

@@ -1,0 +1,202 @@
+import type Docker from 'dockerode';
+import { waitFor, type Log } from '@antirio/host';
+import { AntirioError, describeError, type Clock } from '@antirio/kernel';
+import { untilGone, type Containers } from './containers.ts';
+import { LABEL, specHash, stateOf } from './docker-container.ts';
+import { already, asked, ifThere } from './docker-engine.ts';
+import type { HostPaths } from './host-paths.ts';
+import type { Instance } from './runtime.ts';
+import { serviceNameOf, targetState, volumeNameOf, type Moved, type TargetApp } from './target-state.ts';
+import type { Supervisor } from './supervisor.ts';
+
+export interface SupervisorContainersOptions {
+  readonly supervisor: Supervisor;
+  readonly app: { readonly id: string; readonly base: TargetApp };
+  readonly owner: string;
+  readonly graceMs: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly paths: HostPaths;
+  /** A number that no earlier release of this device had; durable before it is given. */
+  readonly nextNumber: () => number;
+}
+
+const APPLIED_MS = 30_000;
+const LOOK_MS = 50;
+/** Of a supervisor between its word and the engine's. */
+const SLACK_MS = 5000;
+const FOLDERS = ['run', 'data', 'secrets', 'links'];
+
+function plannedInstance({ spec }: Moved): Instance {
+  return { id: spec.id, epoch: spec.epoch, imageId: spec.imageId, state: 'created' };
+}
+
+/**
+ * Containers that a balena supervisor makes, to a target state that is kept here: what it tells of its own cannot be given back to
+ * it. Neither "started" nor "stopped" from it means that it is so: the engine is looked at.
+ */
+class SupervisorContainers implements Containers {
+  readonly #docker: Docker;
+  readonly #options: SupervisorContainersOptions;
+  readonly #moved = new Map<string, Moved>();
+  #turn: Promise<void> = Promise.resolve();
+
+  constructor(docker: Docker, options: SupervisorContainersOptions) {
+    this.#docker = docker;
+    this.#options = options;
+  }
+
+  async inspect(id: string): Promise<Docker.ContainerInspectInfo | undefined> {
+    const label = [`${LABEL.owner}=${this.#options.owner}`, `${LABEL.contract}=${id}`];
+    const [found] = await asked(
+      'list containers',
+      this.#docker.listContainers({ all: true, filters: { label } }),
+    );
+    if (found === undefined) return undefined;
+    return ifThere('look at a container', this.#docker.getContainer(found.Id).inspect());
+  }
+
+  planned(): readonly Instance[] {
+    return [...this.#moved.values()].map(plannedInstance);
+  }
+
+  async create(...[spec, image, user]: Parameters<Containers['create']>): Promise<void> {
+    const { owner, paths, nextNumber } = this.#options;
+    const earlier = this.#moved.get(spec.id);
+    if (earlier !== undefined && specHash(earlier.spec) !== specHash(spec))
+      throw new AntirioError('conflict', `${spec.id} is there with other settings`, { id: spec.id });
+    if (earlier !== undefined) return this.#apply();
+    const number = nextNumber();
+    const name = await this.#release(spec.id, image, number);
+    const making = { image: name, owner, user, paths };
+    this.#moved.set(spec.id, { spec, making, number, running: false });
+    try {
+      await this.#apply();
+    } catch (error) {
+      this.#moved.delete(spec.id);
+      await this.#removeName(name);
+      throw error;
+    }
+  }
+
+  async start(id: string): Promise<void> {
+    const { supervisor, app } = this.#options;
+    await supervisor.startService(app.id, serviceNameOf(id));
+    await this.#until(id, (info) => info !== undefined && stateOf(info.State.Status) !== 'created', 'start');
+    this.#wish(id, true);
+  }
+
+  async stop(id: string): Promise<void> {
+    const { supervisor, app, graceMs } = this.#options;
+    await supervisor.stopService(app.id, serviceNameOf(id));
+    const ended = await this.#seen(id, graceMs + SLACK_MS, (info) => !runs(info));
+    // Asked and told so, and still there: then it is the engine's turn
+    if (ended === undefined) await this.#kill(id);
+    this.#wish(id, false);
+  }
+
+  async remove(id: string): Promise<void> {
+    const moved = this.#moved.get(id);
+    this.#moved.delete(id);
+    const there = await this.inspect(id);
+    if (moved === undefined && there === undefined) return;
+    await this.#apply();
+    const gone = await this.#seen(id, APPLIED_MS, (info) => info === undefined);
+    // What an earlier run of this edge asked for may be in no target state any more
+    if (gone === undefined) {
+      const left = await this.inspect(id);
+      if (left !== undefined)
+        await already(
+          'remove a container',
+          this.#docker.getContainer(left.Id).remove({ force: true }),
+          404,
+          409,
+        );
+    }
+    await untilGone(id, this.#options.clock, (name) => this.inspect(name));
+    await this.#removeVolumes(id);
+    if (moved !== undefined) await this.#removeName(moved.making.image);
+  }
+
+  /** An image under a name that it never had: one that is given again may be taken for what had it before. */
+  async #release(id: string, image: string, number: number): Promise<string> {
+    const repo = serviceNameOf(id).toLowerCase();
+    await asked('name an image', this.#docker.getImage(image).tag({ repo, tag: `r${number}` }));
+    return `${repo}:r${number}`;
+  }
+
+  async #removeName(name: string): Promise<void> {
+    await already(
+      'remove the name of an image',
+      this.#docker.getImage(name).remove({ noprune: true }),
+      404,
+      409,
+    );
+  }
+
+  async #removeVolumes(id: string): Promise<void> {
+    const { app } = this.#options;
+    for (const folder of FOLDERS) {
+      const name = `${app.id}_${volumeNameOf(id, folder)}`;
+      await already('remove a volume', this.#docker.getVolume(name).remove(), 404, 409);
+    }
+  }
+
+  async #kill(id: string): Promise<void> {
+    const info = await this.inspect(id);
+    if (info !== undefined && runs(info))
+      await already('stop a container', this.#docker.getContainer(info.Id).kill(), 304, 404, 409);
+    await this.#until(id, (seen) => !runs(seen), 'stop');
+  }
+
+  async #seen(
+    id: string,
+    ms: number,
+    is: (info: Docker.ContainerInspectInfo | undefined) => boolean,
+  ): Promise<true | undefined> {
+    const met = async (): Promise<true | undefined> => (is(await this.inspect(id)) ? true : undefined);
+    return waitFor(this.#options.clock, ms, met, LOOK_MS);
+  }
+
+  async #until(
+    id: string,
+    is: (info: Docker.ContainerInspectInfo | undefined) => boolean,
+    what: string,
+  ): Promise<void> {
+    if ((await this.#seen(id, APPLIED_MS, is)) === undefined)
+      throw new AntirioError('unavailable', `the balena supervisor was to ${what} ${id}, and did not`, {
+        id,
+      });
+  }
+
+  /** Whoever starts the supervisor anew finds it as it is now. It is so already: nobody waits for that. */
+  #wish(id: string, running: boolean): void {
+    const moved = this.#moved.get(id);
+    if (moved === undefined || moved.running === running) return;
+    this.#moved.set(id, { ...moved, running });
+    void this.#apply().catch((error: unknown) => {
+      this.#options.log.warn(
+        { instance: id, error: describeError(error) },
+        'the balena supervisor has an older target state',
+      );
+    });
+  }
+
+  /** Gives the supervisor the whole of it, one after the other. */
+  #apply(): Promise<void> {
+    const { supervisor, app } = this.#options;
+    const done = this.#turn.then(async () =>
+      supervisor.setTarget(targetState(await supervisor.local(), app, [...this.#moved.values()])),
+    );
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+}
+
+function runs(info: Docker.ContainerInspectInfo | undefined): boolean {
+  return info !== undefined && ['running', 'frozen'].includes(stateOf(info.State.Status));
+}
+
+export function supervisorContainers(docker: Docker, options: SupervisorContainersOptions): Containers {
+  return new SupervisorContainers(docker, options);
+}
