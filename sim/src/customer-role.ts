@@ -1,9 +1,11 @@
 import type { PartyEffect } from '@antirio/service-contract';
+import { createCentreWay } from './centre-way.ts';
 import { countersOf, type EdgeDisk, type EdgeNode, type Role, type Rooms } from './edge.ts';
 import type { Frame, Session, Verifies } from './frames.ts';
 import { PAGE_FRAMES, startGapFiller, type GapFiller, type GapSource, type Page } from './gap-filler.ts';
 import { identities } from './identities.ts';
 import { sign } from './ledger.ts';
+import type { Reply } from './network.ts';
 import { tellToYield } from './operator.ts';
 import { callCentral, takeRequest, type PartyLinks } from './provider-role.ts';
 import { statementOver } from './statement.ts';
@@ -23,7 +25,6 @@ export interface CustomerOptions {
 const TIMEOUT_MS = 5000;
 const NEARBY_MS = 3;
 
-/** What an edge does as a customer: it fills its gaps from the provider's ring, gives keys away, states what it got back. */
 /** Who is deaf gets no answer from the other ring. */
 function hearing(source: GapSource, disk: EdgeDisk): GapSource {
   return {
@@ -35,43 +36,44 @@ function hearing(source: GapSource, disk: EdgeDisk): GapSource {
   };
 }
 
+/** What an edge does as a customer: it fills its gaps from the provider's ring, gives keys away, states what it got back. */
 export function customerRole(links: PartyLinks, options: CustomerOptions): Role {
   const { host, terms, network } = links;
   const { disk, sessions } = options;
   const { contractId } = terms;
   let filler: GapFiller | undefined;
 
-  const askProvider = <T>(
-    serve: (provider: EdgeNode) => T,
-    done: Parameters<typeof network.call<T>>[4],
-  ): void => {
+  const served =
+    <T>(provider: EdgeNode, serve: (provider: EdgeNode) => T) =>
+    (reply: Reply<T>): void => {
+      const value = serve(provider);
+      provider.host.after(NEARBY_MS, () => {
+        reply({ ok: true, value });
+      });
+    };
+  const askProvider = <T>(serve: (provider: EdgeNode) => T, done: Reply<T>): void => {
     const provider = options.provider();
-    network.call<T>(
-      host,
-      provider.host,
-      TIMEOUT_MS,
-      (reply) => {
-        const value = serve(provider);
-        provider.host.after(NEARBY_MS, () => {
-          reply({ ok: true, value });
-        });
-      },
-      done,
-    );
+    network.call<T>(host, provider.host, TIMEOUT_MS, served(provider, serve), done);
   };
   const pageOf = (provider: EdgeNode, after: number): Page => {
     const { ring } = provider.rooms();
     return { offers: ring.after(after, PAGE_FRAMES), last: ring.last };
   };
+  const askEither = createCentreWay({ host, centralHost: links.centralHost, network });
+  /** What the centre carries where the provider itself is not reached. */
+  const askRing = <T>(serve: (provider: EdgeNode) => T, done: Reply<T>): void => {
+    const provider = options.provider();
+    askEither<T>(provider.host, served(provider, serve), done);
+  };
   const source: GapSource = {
     offers: (after, done) => {
-      askProvider((provider) => pageOf(provider, after), done);
+      askRing((provider) => pageOf(provider, after), done);
     },
     frames: (seqs, done) => {
-      askProvider((provider) => seqs.flatMap((seq) => provider.rooms().ring.at(seq) ?? []), done);
+      askRing((provider) => seqs.flatMap((seq) => provider.rooms().ring.at(seq) ?? []), done);
     },
     acknowledge: (through, done) => {
-      askProvider((provider) => {
+      askRing((provider) => {
         provider.rooms().ring.acknowledge(through);
       }, done);
     },

@@ -16,9 +16,12 @@ import { createDirectory, type Directory } from './directory.ts';
 import { addLocalRoutes } from './local-routes.ts';
 import { VERSION, type Edge2EdgeOptions, type Edge2EdgePorts, type PeerAddress } from './options.ts';
 import { createPeerDevices } from './peer-devices.ts';
-import { createPeerClient, type PeerClient } from './peer-client.ts';
+import { createPeerClient, type PeerClient, type PeerClientParts } from './peer-client.ts';
 import { createPeerListener } from './peer-listener.ts';
+import { askingEdge, createRelay } from './relay.ts';
+import { relayedRequest } from './relay-wire.ts';
 import { MAX_BODY_BYTES } from './request-proof.ts';
+import { HEADERS } from './request-signature.ts';
 import { keepRegistered, type Registration } from './registration.ts';
 
 /** The door between edges. Its ports are known once it is started. */
@@ -80,12 +83,28 @@ function ledgerOf(options: Edge2EdgeOptions, ports: Edge2EdgePorts, client: Peer
   return createLedgerClient({ peer: local ?? remote, prefix, identity, random, log });
 }
 
+/** Who carries what the other edge itself cannot be asked. */
+function relayedBy({ role, central, relay }: Edge2EdgeOptions): PeerClientParts['relay'] {
+  if (!relay.enabled || role === 'central' || central === undefined) return undefined;
+  return { central: central.edgeId, directMs: relay.directMs };
+}
+
 export function createEdge2Edge(options: Edge2EdgeOptions, ports: Edge2EdgePorts): Edge2Edge {
   const { identity, random, log } = ports;
   const own = identity.edgeId;
   const book = openAddressBook(options);
-  const client = createPeerClient({ identity, random, log, directory: () => directory });
+  const relayed = relayedBy(options);
+  const client = createPeerClient({
+    ...{ identity, clock: ports.clock, random, log },
+    directory: () => directory,
+    relay: relayed,
+  });
   const ledger = ledgerOf(options, ports, client);
+  const relay = createRelay({
+    ...{ options: options.relay, clock: ports.clock, log },
+    record: (key) => ledger.query(key),
+    send: (to, call) => client.pass(to, call),
+  });
   const directory: Directory = createDirectory({ options, ports, book, ledger });
   const datagrams = createDatagrams({ options, ports, directory });
 
@@ -103,7 +122,10 @@ export function createEdge2Edge(options: Edge2EdgeOptions, ports: Edge2EdgePorts
       ([what, n]) => [`datagrams_${what}`, n] as const,
     );
     const requests = Object.entries(listener.counters()).map(([what, n]) => [`requests_${what}`, n] as const);
-    return Object.fromEntries([...requests, ...dropped]);
+    const ways = Object.entries(client.counters());
+    const carried = options.role === 'central' ? Object.entries(relay.counters()) : [];
+    const relays = carried.map(([what, n]) => [`relay_${what}`, n] as const);
+    return Object.fromEntries([...requests, ...dropped, ...ways, ...relays]);
   };
   let registration: Registration | undefined;
   let listening = { port: 0, peerPort: 0, udpPort: 0 };
@@ -133,6 +155,13 @@ export function createEdge2Edge(options: Edge2EdgeOptions, ports: Edge2EdgePorts
   addLocalRoutes({ rim, options, own, book, directory, client, rooms });
   rim.route('get', '/api/v3/counters', { summary: 'what came in and went out' }, counters);
   countIn(rim, counters);
+  if (options.role === 'central' && options.relay.enabled)
+    rim.route(
+      'post',
+      '/api/v3/relay',
+      { summary: 'what one party of a contract has signed for the other, carried', body: relayedRequest },
+      ({ body, request }) => relay.carry(askingEdge(request.get(HEADERS.peer)), body),
+    );
 
   const localUrl = (): string =>
     `http://${isIPv6(options.bind) ? `[${options.bind}]` : options.bind}:${listening.port}`;

@@ -7,7 +7,7 @@ import { passOn } from './content-streams.ts';
 import { resolveEdge, type Directory } from './directory.ts';
 import { findOpenRoute, peerKey, streamingOf, type Streaming } from './open-routes.ts';
 import { edgeId, peerAddress, sealKey, type Edge2EdgeOptions } from './options.ts';
-import type { PeerClient } from './peer-client.ts';
+import type { PeerAnswer, PeerClient } from './peer-client.ts';
 
 export interface LocalRoutesParts {
   readonly rim: HttpRim;
@@ -23,6 +23,8 @@ const edgeParam = z.object({ edgeId });
 const told = peerAddress.extend({ sealKey: sealKey.optional() });
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
 const PREFIX = '/edge2edge/peer/';
+/** Of answers that the centre has carried: the way is narrow. */
+const WAY_HEADER = 'x-antirio-way';
 const STREAM_IDLE_MS = 30_000;
 
 /** @throws AntirioError forbidden */
@@ -35,15 +37,19 @@ function checkSealKey(edge: EdgeId, key: z.output<typeof sealKey>): void {
     throw new AntirioError('forbidden', 'the seal key is not signed by that edge');
 }
 
-function addressRoutes({ rim, book, directory }: LocalRoutesParts): void {
+function addressRoutes({ rim, book, directory, client }: LocalRoutesParts): void {
   rim.route('get', '/api/v3/peer', { summary: 'the address book' }, () => ({
-    peers: book.all().map(([edge, entry]) => ({ edgeId: edge, ...entry })),
+    peers: book.all().map(([edge, entry]) => ({ edgeId: edge, ...entry, way: client.wayTo(edge) })),
   }));
   rim.route(
     'get',
     '/api/v3/peer/:edgeId',
     { summary: 'one edge, looked up on the ledger where the book does not know it', params: edgeParam },
-    async ({ params }) => ({ edgeId: params.edgeId, ...(await directory.find(params.edgeId)) }),
+    async ({ params }) => ({
+      edgeId: params.edgeId,
+      ...(await directory.find(params.edgeId)),
+      way: client.wayTo(params.edgeId),
+    }),
   );
   rim.route(
     'put',
@@ -75,7 +81,7 @@ function toCall(request: Request, response: Response, path: string): HttpCall {
 }
 
 /** To another edge, or to a room of our own where that is meant. */
-async function pass(parts: LocalRoutesParts, to: EdgeId, call: HttpCall): Promise<HttpAnswer> {
+async function pass(parts: LocalRoutesParts, to: EdgeId, call: HttpCall): Promise<HttpAnswer | PeerAnswer> {
   if (to !== parts.own) return parts.client.call(to, call);
   const [, service = '', path = ''] = /^\/([a-z0-9-]+)(\/.*)$/.exec(call.path) ?? [];
   const room = parts.rooms[peerKey(service)];
@@ -144,6 +150,7 @@ function peerRoutes(parts: LocalRoutesParts): void {
     const answer = await pass(parts, to, toCall(request, response, path));
     const contentType = answer.headers['content-type'];
     if (typeof contentType === 'string' && contentType !== '') response.set('content-type', contentType);
+    if ('way' in answer && answer.way === 'central') response.set(WAY_HEADER, 'central');
     response.status(answer.status).end(Buffer.from(answer.body));
   });
 }

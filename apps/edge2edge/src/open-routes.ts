@@ -20,6 +20,8 @@ export interface OpenRoute {
   readonly streamsCars?: true;
   /** Answers of any size, in pieces that are signed one by one. */
   readonly streamsSigned?: true;
+  /** The centre carries it where the way between the contract's two edges is cut: it must do no harm to be carried out twice. */
+  readonly relayed?: true;
   /** How long the room may think (default 10 s). */
   readonly timeoutMs?: number;
 }
@@ -46,6 +48,7 @@ const post = (
   method: 'POST',
 });
 
+const RELAYED = { relayed: true } as const;
 const AT_CENTRE = { role: 'central' } as const;
 /** Longest `waitMs` of the ledger's events, and some. */
 const LONG_POLL_MS = 35_000;
@@ -53,14 +56,16 @@ const LONG_POLL_MS = 35_000;
 export const OPEN_ROUTES: readonly OpenRoute[] = [
   get('edge2edge', 'api/v3/ping', 'anyone'),
   get('edge2edge', 'api/v3/version', 'anyone'),
+  // From one party of a live contract to the other: the room looks at the ledger.
+  post('edge2edge', 'api/v3/relay', 'known', AT_CENTRE),
 
-  get('gateway-bridge', 'api/v3/ring/:id', 'party'),
-  get('gateway-bridge', 'api/v3/ring/:id/offers', 'party'),
-  get('gateway-bridge', 'api/v3/ring/:id/frames', 'party'),
-  post('gateway-bridge', 'api/v3/ring/:id/frames', 'party'),
+  get('gateway-bridge', 'api/v3/ring/:id', 'party', RELAYED),
+  get('gateway-bridge', 'api/v3/ring/:id/offers', 'party', RELAYED),
+  get('gateway-bridge', 'api/v3/ring/:id/frames', 'party', RELAYED),
+  post('gateway-bridge', 'api/v3/ring/:id/frames', 'party', RELAYED),
   get('gateway-bridge', 'api/v3/ring/:id/stream', 'party', { streamsSigned: true }),
-  get('gateway-bridge', 'api/v3/ring/:id/root', 'party'),
-  post('gateway-bridge', 'api/v3/ring/:id/acknowledge', 'party'),
+  get('gateway-bridge', 'api/v3/ring/:id/root', 'party', RELAYED),
+  post('gateway-bridge', 'api/v3/ring/:id/acknowledge', 'party', RELAYED),
 
   get('filecoin-interface', 'ipfs/**', 'known', { timeoutMs: 30_000, streamsCars: true }),
   { method: 'HEAD', service: 'filecoin-interface', path: 'ipfs/**', audience: 'known', timeoutMs: 30_000 },

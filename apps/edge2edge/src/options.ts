@@ -71,6 +71,22 @@ export const edge2edgeOptions = z.strictObject({
     .describe(
       'of stored content that goes to other edges, all together: the rest of the line is for their requests and beats',
     ),
+  relay: z
+    .strictObject({
+      enabled: z.boolean().default(true),
+      directMs: z
+        .int()
+        .min(100)
+        .max(10_000)
+        .default(1500)
+        .describe('how long the other edge itself may take to answer before the centre is asked'),
+      requestsPerSecond: rate
+        .default(20)
+        .describe('central: of one party of a contract; bursts of twice that'),
+      bytesPerSecond: rate.default(256 << 10).describe('central: for one contract'),
+    })
+    .prefault({})
+    .describe('gap filling by way of the centre, where the way between the two edges is cut'),
   devices: z
     .strictObject({
       enabled: z.boolean().default(true),

@@ -13,6 +13,7 @@ import {
   fromUtf8,
   toHex,
   utf8,
+  type Clock,
   type EdgeId,
   type Identity,
   type Random,
@@ -20,27 +21,45 @@ import {
 import { wholeBody } from './content-streams.ts';
 import type { Directory } from './directory.ts';
 import type { Streaming } from './open-routes.ts';
+import { CARRIED_WITHIN_MS, fromRelayed, isRelayed, RELAY_PATH, toRelayed } from './central-way.ts';
 import { createConcurrency } from './rate-limit.ts';
 import { HEADERS, isAnswerOf, isStreamHeadOf, signRequest } from './request-signature.ts';
 import { SIGNED_PIECES, verifiedPieces, type StreamOf } from './signed-pieces.ts';
+import { createWays, type Way, type Ways } from './ways.ts';
 
 /** Signed requests to other edges, and only answers that they signed. */
 export interface PeerClient {
   /** @throws AntirioError notFound, busy, unavailable, timeout, tooLarge */
-  call(to: EdgeId, call: HttpCall): Promise<HttpAnswer>;
+  call(to: EdgeId, call: HttpCall): Promise<PeerAnswer>;
+  /** Sends what another edge has signed, as it is. @throws as `call` */
+  pass(to: EdgeId, call: HttpCall): Promise<HttpAnswer>;
   /**
    * A GET whose answer is a stream of content; its head is proven to be the edge's, and of a `signed` one each piece, before it is
    * given; the body of others proves itself or not. @throws as `call`
    */
   open(to: EdgeId, path: string, call: HttpStreamCall, streaming: Streaming): Promise<HttpStream>;
+  /** Answers of other edges that came through the centre, and how often it did not bring one. */
+  counters(): Readonly<Record<'throughCentre' | 'notThroughCentre', number>>;
+  /** How the next request that may go either way will go. */
+  wayTo(to: EdgeId): Way;
   close(): void;
+}
+
+/** Brings a signed request to its edge, and back what was answered. */
+type Carry = (signed: HttpCall) => Promise<HttpAnswer>;
+
+export interface PeerAnswer extends HttpAnswer {
+  readonly way: Way;
 }
 
 export interface PeerClientParts {
   readonly identity: Identity;
+  readonly clock: Pick<Clock, 'monotonic'>;
   readonly random: Random;
   readonly log: Log;
   readonly directory: () => Directory;
+  /** Who carries where the other edge itself is not reached, and how long that one may take to answer. */
+  readonly relay?: { readonly central: EdgeId; readonly directMs: number } | undefined;
 }
 
 /** Longer than anybody waits: who asked gives the call up before. */
@@ -102,9 +121,11 @@ function withVerified(stream: HttpStream, of: StreamOf): HttpStream {
   throw new AntirioError('unavailable', `${of.from} gave a stream that is not signed`);
 }
 
-export function createPeerClient({ identity, random, log, directory }: PeerClientParts): PeerClient {
+export function createPeerClient(parts: PeerClientParts): PeerClient {
+  const { identity, clock, random, log, directory, relay } = parts;
   const connections = new Map<string, HttpPeer>();
   const challenges = new Map<EdgeId, string>();
+  const counts = { throughCentre: 0, notThroughCentre: 0 };
   const underWay = createConcurrency(MAX_PER_EDGE, MAX_IN_ALL);
   const streaming = createConcurrency(STREAMS_PER_EDGE, STREAMS_IN_ALL);
 
@@ -131,7 +152,7 @@ export function createPeerClient({ identity, random, log, directory }: PeerClien
     const signed = { status, contentType: header(answer, 'content-type'), body, to: identity.edgeId, nonce };
     return isAnswerOf(by, signed, header(answer, HEADERS.answer));
   };
-  const attempt = async (to: EdgeId, url: string, call: HttpCall): Promise<HttpAnswer | 'stale'> => {
+  const attempt = async (to: EdgeId, carry: Carry, call: HttpCall): Promise<HttpAnswer | 'stale'> => {
     const { method = 'GET', path, body = new Uint8Array(0) } = call;
     const nonce = `${challenges.get(to) ?? NO_CHALLENGE}.${toHex(random.bytes(12))}`;
     const passed = Object.entries(call.headers ?? {}).filter(([name]) => FORWARDED.includes(name));
@@ -140,7 +161,7 @@ export function createPeerClient({ identity, random, log, directory }: PeerClien
       ...signRequest(identity, { method, path, body, to, nonce }),
     };
     const { signal, timeoutMs = TIMEOUT_MS } = call;
-    const answer = await connection(url).call({
+    const answer = await carry({
       method,
       path,
       headers,
@@ -158,12 +179,60 @@ export function createPeerClient({ identity, random, log, directory }: PeerClien
       status: answer.status,
     });
   };
-  const call = async (to: EdgeId, url: string, request: HttpCall): Promise<HttpAnswer> => {
+  const exchange = async (to: EdgeId, carry: Carry, request: HttpCall): Promise<HttpAnswer> => {
     for (let tries = 0; tries < 3; tries++) {
-      const answer = await attempt(to, url, request);
+      const answer = await attempt(to, carry, request);
       if (answer !== 'stale') return answer;
     }
     throw new AntirioError('unavailable', `${to} keeps changing its challenge`);
+  };
+  const unlessGone = async <T>(to: EdgeId, url: string, work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof AntirioError && ['unavailable', 'timeout'].includes(error.code)) forget(url, to);
+      throw error;
+    }
+  };
+  const askDirectly = async (to: EdgeId, request: HttpCall): Promise<PeerAnswer> => {
+    const { url } = await directory().find(to);
+    const carry: Carry = (signed) => connection(url).call(signed);
+    const answer = await unlessGone(to, url, () => exchange(to, carry, request));
+    ways.reached(to);
+    return { ...answer, way: 'direct' };
+  };
+  /** The centre's own answer is signed as any; the other edge's is in it, and signed as well. */
+  const askThrough = async (central: EdgeId, to: EdgeId, request: HttpCall): Promise<PeerAnswer> => {
+    const carry: Carry = async (signed) => {
+      const json = toRelayed(to, signed);
+      const { signal } = signed;
+      const call = { method: 'POST', path: RELAY_PATH, json, signal, timeoutMs: CARRIED_WITHIN_MS } as const;
+      const answer = await askDirectly(central, withBytes(call));
+      if (answer.status === 200) return fromRelayed(answer);
+      throw new AntirioError('unavailable', `the centre does not carry to ${to}: ${reasonOf(answer)}`);
+    };
+    try {
+      const answer = await exchange(to, carry, request);
+      counts.throughCentre += 1;
+      return { ...answer, way: 'central' };
+    } catch (error) {
+      counts.notThroughCentre += 1;
+      throw error;
+    }
+  };
+  const ways: Ways = createWays({
+    clock,
+    probe: (to) =>
+      askDirectly(to, { path: '/edge2edge/api/v3/ping', timeoutMs: relay?.directMs ?? TIMEOUT_MS }),
+  });
+  const ask = (to: EdgeId, request: HttpCall): Promise<PeerAnswer> => {
+    if (relay === undefined || relay.central === to || !isRelayed(request)) return askDirectly(to, request);
+    const { central, directMs } = relay;
+    const isFirst = ways.of(to) === 'direct';
+    return ways.take(to, {
+      direct: () => askDirectly(to, isFirst ? { ...request, timeoutMs: directMs } : request),
+      central: () => askThrough(central, to, request),
+    });
   };
   const attemptStream = async (
     to: EdgeId,
@@ -226,19 +295,23 @@ export function createPeerClient({ identity, random, log, directory }: PeerClien
       }
     },
     async call(to, request) {
-      const { url } = await directory().find(to);
       const end = underWay.begin(to);
       if (end === undefined) throw new AntirioError('busy', `too many requests to ${to} are under way`);
       try {
-        return await call(to, url, withBytes(request));
+        return await ask(to, withBytes(request));
       } catch (error) {
-        if (error instanceof AntirioError && ['unavailable', 'timeout'].includes(error.code)) forget(url, to);
         log.debug({ to, path: request.path, error }, 'no answer');
         throw error;
       } finally {
         end();
       }
     },
+    async pass(to, signed) {
+      const { url } = await directory().find(to);
+      return unlessGone(to, url, () => connection(url).call(signed));
+    },
+    counters: () => ({ ...counts }),
+    wayTo: (to) => ways.of(to),
     close() {
       for (const peer of connections.values()) peer.close();
       connections.clear();

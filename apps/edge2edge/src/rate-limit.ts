@@ -63,3 +63,33 @@ export function createConcurrency(perKey: number, inAll: number, keptForFirst = 
     },
   };
 }
+
+/** Bytes by key: whoever has had more than `perSecond` lets for now has none until that is made up for. */
+export interface ByteQuota {
+  has(key: string): boolean;
+  spend(key: string, bytes: number): void;
+}
+
+/** What is spent is known only afterwards, so that one answer may go beyond it. Keys with no debt are not remembered. */
+export function createByteQuota(
+  clock: Pick<Clock, 'monotonic'>,
+  perSecond: number,
+  maxKeys = 4096,
+): ByteQuota {
+  const debts = new Map<string, { readonly bytes: number; readonly at: number }>();
+  const owed = (key: string): number => {
+    const debt = debts.get(key);
+    if (debt === undefined) return 0;
+    return Math.max(0, debt.bytes - ((clock.monotonic() - debt.at) / 1000) * perSecond);
+  };
+  return {
+    has: (key) => owed(key) < perSecond,
+    spend(key, bytes) {
+      const now = owed(key) + bytes;
+      debts.delete(key);
+      const oldest = debts.size >= maxKeys ? debts.keys().next().value : undefined;
+      if (oldest !== undefined) debts.delete(oldest);
+      debts.set(key, { bytes: now, at: clock.monotonic() });
+    },
+  };
+}

@@ -1,6 +1,15 @@
 import { z } from 'zod';
 import { AntirioError, describeError, fromBase64, isAntirioError, toHex, type Clock } from '@antirio/kernel';
-import { callJson, parseInput, repeat, sleep, type HttpPeer, type Log, type Repeating } from '@antirio/host';
+import {
+  answerError,
+  callJson,
+  parseInput,
+  repeat,
+  sleep,
+  type HttpPeer,
+  type Log,
+  type Repeating,
+} from '@antirio/host';
 import { parseDataFrame } from '@antirio/lorawan';
 import type { RingFrame } from '../frame.ts';
 import { leafHash } from './frontier.ts';
@@ -26,6 +35,8 @@ export interface GapStatus {
   readonly lastSuccessAt: number | undefined;
   /** Why nothing is fetched now. */
   readonly waiting: string | undefined;
+  /** Whether the source itself answered last, or the centre for it, the way between the two being cut. */
+  readonly way: 'direct' | 'central';
 }
 
 export interface GapFiller {
@@ -95,6 +106,7 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
   let waiting: string | undefined;
   let acknowledged = -1;
   let failures = 0;
+  let way: GapStatus['way'] = 'direct';
 
   const ringNow = (): Ring => ports.rings.get(ringId).ring;
   const throughOf = (ring: Ring, incarnation?: string): number => {
@@ -103,8 +115,11 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
     return same && (incarnation === undefined || known.incarnation === incarnation) ? known.through : 0;
   };
   const askOffers = async (after: number): Promise<Page> => {
-    const path = `${base}/offers?after=${after}&limit=500`;
-    return parseInput(offersSchema, await callJson(edge2edge, { path, timeoutMs }));
+    const call = { path: `${base}/offers?after=${after}&limit=500`, timeoutMs };
+    const answer = await edge2edge.call(call);
+    if (answer.status !== 200) throw answerError(call, answer);
+    way = answer.headers['x-antirio-way'] === 'central' ? 'central' : 'direct';
+    return parseInput(offersSchema, answer.json());
   };
 
   // What came must be what was offered: the source may be mistaken, or worse.
@@ -216,9 +231,9 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
       await acknowledge(ring, through, incarnation);
       lastSuccessAt = clock.now();
       if (page.next <= after || page.next >= page.last) return;
-      // Most of a long rest is lacking too: its names would cost more than itself.
+      // Most of a long rest is lacking too: its names would cost more than itself. The centre carries no streams.
       const isLong = page.last - through >= ports.streamFrames && lacked * 2 >= page.offers.length;
-      if (isLong) await stream(ring, through, incarnation);
+      if (isLong && way === 'direct') await stream(ring, through, incarnation);
     }
   };
   const attempt = async (): Promise<void> => {
@@ -249,6 +264,7 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
       refused,
       lastSuccessAt,
       waiting,
+      way,
     }),
     async stop() {
       stop.abort();
