@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { systemClock, waitFor } from '@antirio/host';
 import { claimOffsets } from '@antirio/testing';
-import { bundle, MutationError } from './index.ts';
+import { bundle, digestOf, MutationError } from './index.ts';
 
 const run = promisify(execFile);
 const folder = mkdtempSync(join(tmpdir(), 'antirio-bundle-'));
@@ -72,6 +72,19 @@ describe('the bundle', () => {
     const code = readFileSync(main, 'utf8');
     expect(code).toContain('Invalid input: expected ');
     expect(code).not.toContain('Ongeldige invoer');
+  });
+
+  test('is the same when it is made again, elsewhere, and says what it is made of', async () => {
+    const [one, two] = ['plain', 'once/more'].map((name) => join(folder, name));
+    await bundle({ outDir: two ?? '', only });
+    expect(digestOf(two ?? '')).not.toBe(digestOf(join(two ?? '', 'antirio/chunks')));
+    expect(digestOf(join(two ?? '', 'antirio'))).toBe(digestOf(join(one ?? '', 'antirio')));
+    const bill = JSON.parse(readFileSync(join(two ?? '', 'antirio/sbom.cdx.json'), 'utf8')) as {
+      components: { name: string }[];
+    };
+    const names = bill.components.map(({ name }) => name);
+    expect(names).toEqual(expect.arrayContaining(['aedes', 'express', 'zod']));
+    expect(names).not.toContain('jest');
   });
 
   test('is made with a source changed, and the source stays as it is', async () => {

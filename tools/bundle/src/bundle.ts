@@ -1,8 +1,10 @@
-import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { build, type BuildOptions } from 'esbuild';
 import { englishOnly } from './english-only.ts';
 import { MutationError, mutatedSources, mutationPlugin, type Mutation } from './mutation.ts';
+import { billOfMaterials, type PackageLock } from './sbom.ts';
 
 export const workspaceRoot = resolve(import.meta.dirname, '../../..');
 
@@ -45,6 +47,8 @@ const COMMON: BuildOptions = {
     // Optional native parts of packages that work without them.
     'cpu-features',
     '*.node',
+    // Colours for `debug`, which it takes where it finds them: only among developers' packages. A bundle is the same without those.
+    'supports-color',
     // What storage on Filecoin needs, and nothing else does: installed beside the bundle where that is chosen.
     '@filoz/*',
     'viem',
@@ -59,15 +63,38 @@ const COMMON: BuildOptions = {
   logLevel: 'silent',
 };
 
-/** The workspace's own files in a bundle with their times, so that a stale bundle can be told from a fresh one. */
-function writeStamp(outDir: string, inputs: readonly string[]): void {
-  const own = inputs.filter((path) => !path.includes('node_modules/'));
+const sha256 = (content: Uint8Array | string): string => createHash('sha256').update(content).digest('hex');
+
+/**
+ * The workspace's own files in a bundle with their times, and with their hashes where times get lost on the way, so that a stale bundle
+ * can be told from a fresh one.
+ */
+function writeStamps(outDir: string, inputs: ReadonlySet<string>): void {
+  const own = [...inputs].filter((path) => !path.includes('node_modules/')).toSorted();
   const times = own.map((path) => [path, Math.round(statSync(join(workspaceRoot, path)).mtimeMs)]);
   writeFileSync(join(outDir, 'sources.json'), JSON.stringify(Object.fromEntries(times)));
+  const hashes = ['package-lock.json', ...own].map((path) => [
+    path,
+    sha256(readFileSync(join(workspaceRoot, path))),
+  ]);
+  writeFileSync(join(outDir, 'hashes.json'), JSON.stringify(Object.fromEntries(hashes)));
+}
+
+function lockOf(root: string): PackageLock {
+  return JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as PackageLock;
+}
+
+/** SHA-256 (hex) over the names and contents of all files in a folder: the same sources make the same bundle. */
+export function digestOf(folder: string): string {
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+  const lines = files.map((file) => `${relative(folder, file)} ${sha256(readFileSync(file))}\n`);
+  return sha256(lines.toSorted().join(''));
 }
 
 /**
- * Bundles the command and the device service as ES modules for Node 24.
+ * Bundles the command and the device service as ES modules for Node 24, each with a bill of its materials.
  * @throws MutationError when a mutation does not fit its file exactly once, or its file is in none of the bundles.
  */
 export async function bundle({ outDir, mutate = [], only }: BundleOptions): Promise<Bundle> {
@@ -91,7 +118,9 @@ export async function bundle({ outDir, mutate = [], only }: BundleOptions): Prom
       chunkNames: 'chunks/[name]-[hash]',
       plugins: [englishOnly, mutationPlugin(sources, used)],
     });
-    for (const input of Object.keys(metafile?.inputs ?? {})) inputs.add(input);
+    const bundled = Object.keys(metafile?.inputs ?? {});
+    for (const input of bundled) inputs.add(input);
+    writeFileSync(join(folder, 'sbom.cdx.json'), billOfMaterials(bundled, lockOf(workspaceRoot)));
     made[name] = join(folder, `${name}.mjs`);
   }
   const unused = [...sources.keys()].find((path) => !used.has(path));
@@ -99,7 +128,7 @@ export async function bundle({ outDir, mutate = [], only }: BundleOptions): Prom
     throw new MutationError(
       `${relative(workspaceRoot, unused)} is in none of the bundles ${names.join(', ')}`,
     );
-  writeStamp(outDir, [...inputs]);
+  writeStamps(outDir, inputs);
   return made;
 }
 
