@@ -51,6 +51,11 @@ export const commonConfig = z.strictObject({
     .string()
     .optional()
     .describe('the keys of this edge (default: identity.json in dataDir; made at the first start)'),
+  readyFile: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('written when all rooms have started, with their addresses; gone when they end'),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   central: where
     .extend({ edgeId })

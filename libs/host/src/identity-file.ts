@@ -15,6 +15,9 @@ function isStored(value: unknown): value is StoredIdentity {
   return [edgeId, ed25519, x25519].every((text) => typeof text === 'string');
 }
 
+const noIdentity = (path: string): string =>
+  `${path} holds no identity, or half of one: put your backup of it there; an edge that has none to put removes it and is a new edge from then on`;
+
 /** @throws AntirioError badConfig when there is no such file, others may read it, or it holds no identity. */
 export function readIdentityFile(path: string): Identity {
   const bytes = readFileIfThere(path);
@@ -26,9 +29,9 @@ export function readIdentityFile(path: string): Identity {
   try {
     stored = JSON.parse(fromUtf8(bytes));
   } catch (cause) {
-    throw new AntirioError('badConfig', `${path} holds no identity`, { path }, cause);
+    throw new AntirioError('badConfig', noIdentity(path), { path }, cause);
   }
-  if (!isStored(stored)) throw new AntirioError('badConfig', `${path} holds no identity`, { path });
+  if (!isStored(stored)) throw new AntirioError('badConfig', noIdentity(path), { path });
   return openIdentity(stored);
 }
 

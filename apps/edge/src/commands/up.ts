@@ -1,8 +1,10 @@
-import { createLog, runAlone } from '@antirio/host';
+import { rmSync } from 'node:fs';
+import { createLog, runAlone, systemClock, writeFileDurably } from '@antirio/host';
 import { describeError } from '@antirio/kernel';
 import type { EdgeConfig } from '../config.ts';
 import { createEdgeHost, type EdgeHost } from '../edge-host.ts';
 import type { RunnableRoom } from '../loaders.ts';
+import { clockFault, openDataFolder } from '../preflight.ts';
 
 export interface UpOutput {
   readonly json?: boolean | undefined;
@@ -28,6 +30,18 @@ function readyJson(host: EdgeHost, config: EdgeConfig, startMs: number): string 
   });
 }
 
+/** The host, which takes its ready file away before it stops. */
+function announced(host: EdgeHost, readyFile: string | undefined): EdgeHost {
+  if (readyFile === undefined) return host;
+  return {
+    ...host,
+    async stop() {
+      rmSync(readyFile, { force: true });
+      await host.stop();
+    },
+  };
+}
+
 /** Runs these rooms until a signal ends them. */
 export async function up(
   config: EdgeConfig,
@@ -37,13 +51,18 @@ export async function up(
   const log = createLog('antirio', config.logLevel);
   let host: EdgeHost | undefined;
   const build = async (): Promise<EdgeHost> => {
-    host = await createEdgeHost(config, rooms);
+    openDataFolder(config.dataDir);
+    const wrong = clockFault(systemClock.now());
+    if (wrong !== undefined) log.warn(wrong);
+    if (config.readyFile !== undefined) rmSync(config.readyFile, { force: true });
+    host = announced(await createEdgeHost(config, rooms), config.readyFile);
     return host;
   };
   await runAlone(log, build, (error) => process.stderr.write(`antirio: ${describeError(error)}\n`));
   if (host === undefined) return;
   // Since the process began, loading included.
   const startMs = Math.round(process.uptime() * 1000);
+  if (config.readyFile !== undefined) writeFileDurably(config.readyFile, readyJson(host, config, startMs));
   const ready = output.json === true ? readyJson : readyText;
   process.stdout.write(`${ready(host, config, startMs)}\n`);
 }
