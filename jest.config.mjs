@@ -3,6 +3,7 @@
 
 const seconds = (n) => n * 1000;
 const INTEGRATION = String.raw`\.int\.test\.ts$`;
+const LAB = String.raw`\.lab\.test\.ts$`;
 
 const base = {
   rootDir: import.meta.dirname,
@@ -46,10 +47,11 @@ export default {
   maxWorkers: 2,
   projects: [
     kind('unit', ['{apps,libs,tools}/**/*.test.ts'], seconds(20), {
-      testPathIgnorePatterns: ['/node_modules/', INTEGRATION],
+      testPathIgnorePatterns: ['/node_modules/', INTEGRATION, LAB],
     }),
     kind('integration', ['{apps,libs,tools}/**/*.int.test.ts'], seconds(60)),
     kind('sim', ['sim/**/*.test.ts'], seconds(300)),
     kind('e2e', ['e2e/**/*.test.ts'], seconds(300)),
+    kind('lab', ['tools/**/*.lab.test.ts'], seconds(300)),
   ],
 };

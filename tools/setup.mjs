@@ -103,9 +103,10 @@ function keepsTo(committed, after) {
   return found.length - additions.length === wanted.size && additions.every(({ optional }) => optional);
 }
 
-function npmInstall() {
+function npmInstall(extra) {
   const before = readFileSync(lockFile, 'utf8');
-  const { status, error } = spawnSync('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error'], {
+  const flags = ['--no-audit', '--no-fund', '--loglevel=error', ...extra];
+  const { status, error } = spawnSync('npm', ['install', ...flags], {
     cwd: workspaceRoot,
     // npm's stdout to our stderr.
     stdio: ['ignore', 2, 2],
@@ -124,9 +125,10 @@ function npmInstall() {
   return status === 0;
 }
 
-function installWithRetries() {
+/** Installs what the lock says, with these further flags of npm's; throws where that cannot be done. */
+export function installOrThrow(extra = []) {
   for (let attempt = 1; attempt <= INSTALL_ATTEMPTS; attempt += 1) {
-    if (npmInstall()) return;
+    if (npmInstall(extra)) return;
     say(`npm install failed (attempt ${attempt} of ${INSTALL_ATTEMPTS}).`);
   }
   throw new SetupError('npm install failed: see its messages above.');
@@ -137,7 +139,7 @@ export function ensureInstalled() {
   if (isInstalled()) return;
   say('Setting up: npm install (once per change of the lock) ...');
   rmSync(stampFile, { force: true });
-  installWithRetries();
+  installOrThrow();
   if (taskNode() === undefined) {
     throw new SetupError(
       `Node ${NODE_MAJOR} or newer is needed and node_modules/.bin/node is missing or older. Its install script ` +

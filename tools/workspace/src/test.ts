@@ -17,7 +17,7 @@ import {
 } from './jest-results.ts';
 import { workspaceRoot } from './root.ts';
 
-const KINDS = ['unit', 'integration', 'sim', 'e2e'];
+const KINDS = ['unit', 'integration', 'sim', 'e2e', 'lab'];
 const JEST = join(workspaceRoot, 'node_modules/jest/bin/jest.js');
 /** How long a run may take to end once its results are written; then something was left open. */
 const GRACE_MS = 20_000;
@@ -62,8 +62,8 @@ function jestArguments(kind: string, output: string, { name, paths }: Options): 
     ...['--selectProjects', kind, '--passWithNoTests', '--json', '--outputFile', output],
     // Integration tests wait for processes and radio times more than they work: three of them keep two cores busy.
     ...(kind === 'integration' ? ['--maxWorkers', '3'] : []),
-    // End-to-end tests start whole edges, several at once: two files of them side by side would starve the beats.
-    ...(kind === 'e2e' ? ['--runInBand'] : []),
+    // End-to-end tests and labs start whole edges, several at once: two files of them side by side would starve the beats.
+    ...(kind === 'e2e' || kind === 'lab' ? ['--runInBand'] : []),
     ...(name === undefined ? [] : ['--testNamePattern', name]),
     ...(paths.length === 0 ? [] : ['--testPathPatterns', ...paths]),
   ];
