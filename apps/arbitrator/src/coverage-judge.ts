@@ -46,6 +46,9 @@ const asked = z.object({
 });
 type Asked = z.output<typeof asked>;
 
+const changes = z.object({ epoch: z.int(), devEuis: z.array(z.string()) });
+
+const CHANGED = 'coverageChanged';
 const ASKED = 'coverageAsked';
 const JUDGED = 'coverageJudged';
 const OWN = 'own';
@@ -80,6 +83,13 @@ const keyOf = (devEui: string, session: string): string => `${devEui}/${session}
 export function keptJudgement(store: ContractStore, contractId: string): OutageJudgement | undefined {
   const found = store.document(contractId, JUDGED);
   return found === undefined ? undefined : judgement.parse(found);
+}
+
+/** The devices that sent otherwise under an epoch than before, where that was looked at. */
+export function keptChanges(store: ContractStore, contractId: string, epoch: number): string[] | undefined {
+  const found = store.document(contractId, CHANGED);
+  const kept = found === undefined ? undefined : changes.parse(found);
+  return kept?.epoch === epoch ? kept.devEuis : undefined;
 }
 
 /** When the provider took over, or opened the keys where it was given no epoch. */
@@ -151,7 +161,7 @@ async function judgeOutage(
   ports: CoverageJudgePorts,
   ask: AskBridge,
   { epoch, last }: Asked,
-): Promise<OutageJudgement> {
+): Promise<{ readonly judgement: OutageJudgement; readonly changed: readonly string[] }> {
   const { terms, store, identity, ledger, ownSecrets } = ports;
   const at = (await outageAt(ports, epoch)) ?? 0;
   const marks = at === 0 ? [] : await signedMarks(store, terms);
@@ -169,7 +179,9 @@ async function judgeOutage(
   for (const why of [...found, ...unmarked])
     if (typeof why === 'string') notJudged[why] = (notJudged[why] ?? 0) + 1;
   const { log10P, ...judged } = judgeCoverage(found.filter((one) => typeof one !== 'string'));
-  return { epoch, ...judged, log10P: Number.isFinite(log10P) ? log10P : null, notJudged };
+  const changed = marks.flatMap(({ devEui }, i) => (found[i] === 'changed' ? [devEui] : []));
+  const told = { epoch, ...judged, log10P: Number.isFinite(log10P) ? log10P : null, notJudged };
+  return { judgement: told, changed };
 }
 
 export function createCoverageJudge(ports: CoverageJudgePorts): CoverageJudge {
@@ -198,8 +210,11 @@ export function createCoverageJudge(ports: CoverageJudgePorts): CoverageJudge {
       const one = waiting;
       // marks of after the outage say nothing of it: the first answer stays
       if (!isDone(one)) {
-        const found = await judgeOutage(ports, ownBridge, one);
-        store.putDocument(contractId, JUDGED, found);
+        const { judgement: found, changed } = await judgeOutage(ports, ownBridge, one);
+        store.putDocuments(contractId, [
+          [JUDGED, found],
+          [CHANGED, { epoch: one.epoch, devEuis: changed }],
+        ]);
         store.note(contractId, {
           ...{ at: clock.now(), monotonic: now, milestone: 'coverage' },
           detail: found,

@@ -4,6 +4,7 @@ import { AntirioError, type Clock, type Identity } from '@antirio/kernel';
 import { markRequest } from '@antirio/service-contract';
 import type { ContractStore } from './contract-store.ts';
 import type { Contracts } from './contracts.ts';
+import { claimView } from './coverage-claim-view.ts';
 import { keptJudgement } from './coverage-judge.ts';
 import { countersign } from './coverage-provider.ts';
 import { coverageView } from './coverage-store.ts';
@@ -41,11 +42,12 @@ export function addCoverageRoutes(
     'get',
     path,
     { summary: 'how well the provider hears, by marks that both signed', params: idParam },
-    ({ params, request }) => {
+    async ({ params, request }) => {
       if (request.get('x-antirio-peer') !== undefined)
         throw new AntirioError('forbidden', 'this is for the edge itself');
       const { terms } = contracts.get(params.id);
-      return { ...coverageView(store, terms), outage: keptJudgement(store, terms.contractId) };
+      const claim = await claimView(contracts.ledger, terms);
+      return { ...coverageView(store, terms), outage: keptJudgement(store, terms.contractId), claim };
     },
   );
   addRootRoutes(rim, { contracts, store, identity, clock });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { callJson, parseInput, repeat, type HttpPeer, type Log } from '@antirio/host';
-import { isAntirioError, type EdgeId } from '@antirio/kernel';
+import { AntirioError, isAntirioError, type EdgeId } from '@antirio/kernel';
 import { NEIGHBOUR_HEARING_TOPIC } from '@antirio/service-contract';
 import type {
   ContractRecord,
@@ -15,13 +15,16 @@ import type {
   Receipts,
 } from '@antirio/service-contract';
 import type { ContractStore } from './contract-store.ts';
+import { createCoverageClaims } from './coverage-claims.ts';
 import { createCoverageCheck } from './coverage-customer.ts';
 import { createCoverageJudge } from './coverage-judge.ts';
 import { createReceiptTeller } from './coverage-provider.ts';
 import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
 import type { CallDependencies } from './party-calls.ts';
 import type { PartyRooms } from './party-rooms.ts';
+import { neighbourCall } from './peers.ts';
 import { createRootKeeper } from './ring-roots.ts';
+import type { AskBridge } from './ring-pages.ts';
 import type { Secrets } from './sealed-keys.ts';
 
 /** How well the provider hears the customer's sensors: shown by the one, checked by the other, from the signature on. */
@@ -99,6 +102,16 @@ function lookAsProvider({ terms, ports, send }: CoverageParts): () => Promise<vo
   };
 }
 
+/** The provider's ring: at the provider by its own bridge, at the customer by the provider's. */
+function ringOf({ terms, role, ports: { peers } }: CoverageParts): AskBridge {
+  const bridge = peers['gatewayBridge'];
+  return async (path) => {
+    if (role === 'customer') return neighbourCall(peers, terms.provider, 'gateway-bridge', { path });
+    if (bridge === undefined) throw new AntirioError('unavailable', 'there is no bridge here');
+    return callJson(bridge, { path });
+  };
+}
+
 /** Tells the edge's device service, retained, how the provider hears its devices; and that it is no provider of theirs any more. */
 function tellerOfHearing({ bus }: ArbitratorPorts, contractId: string) {
   let told: number | undefined;
@@ -139,6 +152,10 @@ export function startCoverage(parts: CoverageParts): Coverage {
     ownBridge: bridge && ((path) => callJson(bridge, { path })),
   });
   const isProvider = role === 'provider';
+  const claims = createCoverageClaims({
+    ...{ terms, role, clock, store, log, ownSecrets, settings, ledger: parts.calls.ledger },
+    ring: ringOf(parts),
+  });
   const show = lookAsProvider(parts);
   const { ledger, rooms } = parts.calls;
   const roots = createRootKeeper({ terms, identity, clock, peers, ledger, store, rooms, log });
@@ -154,8 +171,15 @@ export function startCoverage(parts: CoverageParts): Coverage {
       log.warn({ error: String(error) }, 'an outage is not judged yet');
     });
   };
+  const claim = (at: string): void => {
+    if (at === 'ended') return;
+    claims.look().catch((error: unknown) => {
+      log.warn({ error: String(error) }, 'what was heard of an outage is not settled yet');
+    });
+  };
   const look = async (): Promise<void> => {
     const { at } = phase();
+    claim(at);
     if (isProvider && SHOWS.has(at)) await show();
     if (isProvider && STANDS.has(at)) keepRoots();
     if (!isProvider && CHECKS.has(at)) await check.look();
@@ -165,6 +189,7 @@ export function startCoverage(parts: CoverageParts): Coverage {
   const looking = repeat('coverage', options.observeIntervalMs, log, look);
   return {
     onEvent(event) {
+      if (event.type === 'stated' || event.type === 'sealedOff') claims.stated(event.statement);
       if (isProvider) return;
       if (event.type === 'stated') judge.stated(event.statement);
       if (event.type !== 'datagram' || event.from !== terms.provider) return;

@@ -3,6 +3,7 @@ import type { HttpPeer, Log } from '@antirio/host';
 import type { Clock, Identity, Random } from '@antirio/kernel';
 import { capacity, customerPolicy, providerPolicy, qualities } from '@antirio/market';
 import {
+  coverageTerms,
   devAddrRange,
   drillTerms,
   edgeId,
@@ -44,6 +45,11 @@ const terms = z.strictObject({
     .optional()
     .describe(
       'addresses that joining devices may be given (default: the device service’s own range, where some join)',
+    ),
+  coverage: coverageTerms
+    .optional()
+    .describe(
+      'whether the ledger rules what an outage shows of a provider’s hearing, or it is only reported',
     ),
   drills: drillTerms
     .optional()

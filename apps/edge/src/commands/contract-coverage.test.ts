@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { outageLine } from './contract-coverage.ts';
+import { claimLine, outageLine } from './contract-coverage.ts';
 
 const outage = { epoch: 4, verdict: 'within', devices: 2, expected: 98, heard: 94, log10P: -0.31 } as const;
 
@@ -10,10 +10,19 @@ test('an outage is told with its figures, its chance and what was left out', () 
   expect(
     outageLine({ ...outage, verdict: 'breach', heard: 40, log10P: -28.2, notJudged: { changed: 1 } }),
   ).toBe(
-    'outage of epoch 4: 40 of 98 uplinks of 2 devices, chance 10^-28.2: too few to be bad luck (reported, not punished); devices not judged: 1 changed',
+    'outage of epoch 4: 40 of 98 uplinks of 2 devices, chance 10^-28.2: too few to be bad luck; devices not judged: 1 changed',
   );
   expect(outageLine({ ...outage, verdict: 'breach', log10P: null, notJudged: {} })).toMatch(/impossible/);
   expect(outageLine({ ...outage, verdict: 'notJudged', notJudged: { noBaseline: 3, noEnd: 1 } })).toBe(
     'outage of epoch 4: not judged; devices not judged: 3 noBaseline, 1 noEnd',
+  );
+});
+
+test('a claim is told with what is waited for, or with its ruling', () => {
+  expect(claimLine({ epoch: 4, state: 'claimed', leftMs: 60_500 })).toBe(
+    'claim about epoch 4: the customer claims that too little was heard; the provider has to answer, 61 s left',
+  );
+  expect(claimLine({ epoch: 4, state: 'ruled', verdict: 'breach' })).toBe(
+    'claim about epoch 4: claimed, and ruled: breach',
   );
 });

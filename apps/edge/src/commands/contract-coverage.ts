@@ -13,6 +13,13 @@ const outageView = z.looseObject({
   notJudged: z.record(z.string(), z.number()).default({}),
 });
 
+const claimView = z.looseObject({
+  epoch: z.number(),
+  state: z.enum(['mayClaim', 'claimed', 'answered', 'ruled']),
+  leftMs: z.number().optional(),
+  verdict: z.string().optional(),
+});
+
 const coverageView = z.looseObject({
   devices: z.array(
     z.looseObject({
@@ -27,6 +34,7 @@ const coverageView = z.looseObject({
   uplinks: z.number(),
   heard: z.number(),
   outage: outageView.optional(),
+  claim: claimView.optional(),
 });
 
 const WORST_SHOWN = 5;
@@ -34,7 +42,7 @@ const percent = (part: number): string => `${(part * 100).toFixed(1)} %`;
 
 const VERDICTS = {
   within: 'as its baselines let expect',
-  breach: 'too few to be bad luck (reported, not punished)',
+  breach: 'too few to be bad luck',
   notJudged: 'not judged',
 } as const;
 
@@ -48,13 +56,31 @@ export function outageLine(outage: z.output<typeof outageView>): string {
   return `outage of epoch ${epoch}: ${verdict === 'notJudged' ? '' : counted}${VERDICTS[verdict]}${left}`;
 }
 
+const CLAIM_STATES = {
+  mayClaim: 'the customer may claim that too little was heard',
+  claimed: 'the customer claims that too little was heard; the provider has to answer',
+  answered: 'claimed and answered, to be ruled',
+  ruled: 'claimed, and ruled',
+} as const;
+
+/** What the ledger has of a claim about an outage. */
+export function claimLine({ epoch, state, leftMs, verdict }: z.output<typeof claimView>): string {
+  const left = leftMs === undefined ? '' : `, ${Math.ceil(leftMs / 1000)} s left`;
+  const found = verdict === undefined ? '' : `: ${verdict}`;
+  return `claim about epoch ${epoch}: ${CLAIM_STATES[state]}${left}${found}`;
+}
+
 /** How well the provider hears the sensors, by what both edges signed: in all, and of those that it hears worst. */
 export async function coverageLines(config: EdgeConfig, id: string): Promise<string[]> {
   const path = `/arbitrator/v1/contract/${encodeURIComponent(id)}/coverage`;
   const answer = await ifThere('arbitrator', config, path);
   if (answer === undefined) return [];
-  const { devices, judged: canBe, ofDevices, uplinks, heard, outage } = parseInput(coverageView, answer);
-  const judged = outage === undefined ? [] : [outageLine(outage)];
+  const found = parseInput(coverageView, answer);
+  const { devices, judged: canBe, ofDevices, uplinks, heard, outage, claim } = found;
+  const judged = [
+    ...(outage === undefined ? [] : [outageLine(outage)]),
+    ...(claim === undefined ? [] : [claimLine(claim)]),
+  ];
   if (uplinks === 0) return ['coverage: nothing was shown by the provider yet', ...judged];
   const ratio = ({ heard: part, uplinks: of }: { heard: number; uplinks: number }): number => part / of;
   const worst = devices

@@ -253,7 +253,8 @@ function refuseExpiry({ by, env }: Context, { contract, terms }: LiveContract): 
   if (!byCentral && !isParty(contract, by)) return refuse('forbidden', 'the contract is of others');
   const end = terms.expiresAt + (byCentral ? 0 : terms.takeoverSlaMs + EXPIRY_GRACE_MS);
   if (env.now < end) return refuse('conflict', 'the contract has not expired');
-  return contract.life.state === 'HANDED_BACK' && isPending(contract)
+  const isClaimed = contract.coverage?.claimedAt !== undefined;
+  return isClaimed || (contract.life.state === 'HANDED_BACK' && isPending(contract))
     ? refuse('conflict', 'what was served is to be settled first')
     : undefined;
 }

@@ -2,6 +2,7 @@ import { AntirioError, type EdgeId } from '@antirio/kernel';
 import { registerIdentity, transfer } from './accounts.ts';
 import { cancelContract, contractReady, expireContract, validateContract } from './contracts.ts';
 import type { Context, Env } from './context.ts';
+import { answerCoverage, claimCoverage, ruleCoverage, waiveCoverage } from './coverage-claims.ts';
 import { contractDegrade } from './degraded.ts';
 import { Draft } from './draft.ts';
 import { openContract, releaseEpoch, takeEpoch } from './epochs.ts';
@@ -11,7 +12,7 @@ import { confirmKeys, rekeyContract, releaseShare } from './key-records.ts';
 import { holdMatch, placeOrder, releaseMatch, withdrawOrder } from './orders.ts';
 import { refuse, type MachineEvent, type Outcome, type Receipt } from './receipt.ts';
 import { keys } from './records.ts';
-import { closeContract, makeStatement, rule } from './settlement.ts';
+import { closeContract, conclude, makeStatement, rule } from './settlement.ts';
 import { recordRoot } from './ring-roots.ts';
 import type { StateView, Write } from './state.ts';
 import { MAX_VALIDITY, isSigned, txIdOf, type Payload, type SignedTx } from './transaction.ts';
@@ -66,7 +67,23 @@ function dispatchRights(context: Context, tx: ContractTx): Outcome {
   }
 }
 
-type DrillOrLifeTx = Extract<ContractTx, { type: `drill/${string}` }> | LifeTx;
+type CoverageTx = Extract<ContractTx, { type: `coverage/${string}` }>;
+type DrillOrLifeTx = Extract<ContractTx, { type: `drill/${string}` }> | CoverageTx | LifeTx;
+
+function dispatchCoverage(context: Context, tx: CoverageTx | LifeTx): Outcome {
+  switch (tx.type) {
+    case 'coverage/claim':
+      return claimCoverage(context, tx);
+    case 'coverage/answer':
+      return answerCoverage(context, tx);
+    case 'coverage/waive':
+      return waiveCoverage(context, tx, conclude);
+    case 'coverage/rule':
+      return ruleCoverage(context, tx, conclude);
+    default:
+      return dispatchContract(context, tx);
+  }
+}
 
 function dispatchDrill(context: Context, tx: DrillOrLifeTx): Outcome {
   switch (tx.type) {
@@ -83,7 +100,7 @@ function dispatchDrill(context: Context, tx: DrillOrLifeTx): Outcome {
     case 'drill/end':
       return endDrill(context, tx);
     default:
-      return dispatchContract(context, tx);
+      return dispatchCoverage(context, tx);
   }
 }
 

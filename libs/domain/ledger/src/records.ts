@@ -3,6 +3,8 @@ import type { Capacity, Fit, OrderTerms, Price } from '@antirio/market';
 import type {
   ContractLife,
   ContractTerms,
+  CoverageAnswer,
+  CoverageClaim,
   Drill,
   HandbackStatement,
   SettlementRow,
@@ -104,6 +106,21 @@ export interface DrillCounts {
   readonly judged: number;
 }
 
+/** An outage of which the provider may have handed back too little: until when something may be said of it. */
+export interface CoverageRecord {
+  readonly epoch: number;
+  readonly until: number;
+  readonly claimedAt?: number;
+}
+
+export interface CoverageClaimRecord {
+  readonly claim: CoverageClaim;
+  readonly at: number;
+  readonly answer?: CoverageAnswer;
+  /** What the ledger made of it. */
+  readonly ruled?: Readonly<Record<string, string | number>>;
+}
+
 /** What changes in a contract's life; its terms, which do not, are under `terms/<id>`. */
 export interface ContractRecord {
   readonly id: string;
@@ -128,6 +145,8 @@ export interface ContractRecord {
   readonly dispute?: readonly string[];
   readonly settlement?: Settlement;
   readonly drills?: DrillCounts;
+  /** While a claim about the newest outage may be made, or is open. */
+  readonly coverage?: CoverageRecord;
 }
 
 export interface TermsRecord {
@@ -226,6 +245,8 @@ export const keys = {
   ringRoot: (contractId: string): Key<RecordedRoot> => `root/${contractId}`,
   statement: (contractId: string, epoch: number, role: Role): Key<StatementRecord> =>
     `statement/${contractId}/${padded(epoch)}/${role}`,
+  coverageClaim: (contractId: string, epoch: number): Key<CoverageClaimRecord> =>
+    `coverage/${contractId}/${padded(epoch)}`,
   set: (id: string): Key<SetRecord> => `set/${id}`,
   /** Counters that a holder gave up with its epoch. */
   release: (setId: string, epoch: number): Key<{ counters: Readonly<Record<string, number>>; by: EdgeId }> =>

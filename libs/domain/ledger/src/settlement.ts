@@ -1,4 +1,4 @@
-import { verifyDocument } from '@antirio/kernel';
+import { canonicalJson, verifyDocument } from '@antirio/kernel';
 import {
   differences,
   opensWhenOffline,
@@ -6,6 +6,7 @@ import {
   type HandbackStatement,
 } from '@antirio/service-contract';
 import { findContract, step, type LiveContract } from './contracts.ts';
+import { isCoverageOpen, openCoverage } from './coverage-claims.ts';
 import type { Context } from './context.ts';
 import { stoodByAt } from './degraded.ts';
 import { refuseWrongKeys } from './key-records.ts';
@@ -46,7 +47,7 @@ function refuseStatement(
 }
 
 /** Both sides say the same: the takeover is paid, or, where none was owed, the contract lives on with exposed keys. */
-function conclude(context: Context, { contract, terms }: LiveContract, reason: string): Outcome {
+export function conclude(context: Context, { contract, terms }: LiveContract, reason: string): Outcome {
   const { life, activation } = contract;
   const back =
     life.state === 'HANDED_BACK'
@@ -61,6 +62,8 @@ function concludeBack(context: Context, back: ContractRecord, terms: ContractTer
   if (activation?.owed !== true) return rearm(context, back, terms);
   if (activation.epoch === back.served?.epoch) return done({ agreed: true });
   if (isMoreAgreed(context, back, terms)) return goOn(context, { ...back, activation }, terms);
+  // what is owed for an outage is paid when nothing is claimed of it any more
+  if (isCoverageOpen(back)) return done({ agreed: true });
   const settled = step(context, back, { step: 'settle', row: 'honoured' });
   return 'ok' in settled ? settled : settle(context, settled, 'honoured', reason);
 }
@@ -106,12 +109,27 @@ function compare(context: Context, { contract, terms }: LiveContract, epoch: num
     });
     return done({ agreed: false, differences: found });
   }
-  const { dispute: _settled, ...agreed } = contract;
+  const { dispute: _settled, ...undisputed } = contract;
+  const agreed = openCoverage(context, undisputed, terms, epoch);
   draft.put(keys.contract(contract.id), agreed);
   draft.emit('contract/agreed', keys.contract(contract.id), { contractId: contract.id, epoch });
   return epoch === 0
     ? done({ agreed: true })
     : conclude(context, { contract: agreed, terms }, 'both statements agree');
+}
+
+/** What both have stated, and a claim may be about, stays as it is; the same word again, its answer lost, changes nothing. */
+function isAgreedOn(
+  { draft }: Context,
+  contract: ContractRecord,
+  role: Role,
+  statement: HandbackStatement,
+): Outcome | undefined {
+  if (contract.coverage?.epoch !== statement.epoch) return undefined;
+  const known = draft.read(keys.statement(contract.id, statement.epoch, role))?.statement;
+  return known !== undefined && canonicalJson(known) === canonicalJson(statement)
+    ? done({ agreed: true })
+    : refuse('conflict', 'both have stated the same of this epoch');
 }
 
 /** One party's word on the handback. It may be bettered until both agree or the arbitrator has ruled. */
@@ -125,6 +143,8 @@ export function makeStatement(context: Context, tx: PayloadOf<'contract/statemen
   const refusal = refuseStatement(found, statement);
   if (refusal !== undefined) return refusal;
   const { id } = found.contract;
+  const agreed = isAgreedOn(context, found.contract, role, statement);
+  if (agreed !== undefined) return agreed;
   draft.put(keys.statement(id, statement.epoch, role), { statement, counters, at: env.now });
   draft.emit('contract/stated', keys.contract(id), { contractId: id, role, epoch: statement.epoch });
   return compare(context, found, statement.epoch);

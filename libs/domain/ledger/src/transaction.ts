@@ -18,6 +18,7 @@ import {
   signedKeyHeader,
 } from '@antirio/service-contract';
 import { orderTerms } from '@antirio/market';
+import { coveragePayloads } from './coverage-transactions.ts';
 import { drillPayloads } from './drill-transactions.ts';
 
 const amount = z.int().min(1).max(1_000_000_000_000_000);
@@ -187,6 +188,7 @@ export const payload = z.discriminatedUnion('type', [
   /** By the provider, whose customer does not answer. */
   z.strictObject({ type: z.literal('ring/root'), root: signedRingRoot }),
   ...drillPayloads(signedRingRoot),
+  ...coveragePayloads,
 ]);
 export type Payload = z.output<typeof payload>;
 export type PayloadOf<T extends Payload['type']> = Extract<Payload, { type: T }>;

@@ -131,8 +131,11 @@ export function lowerTail(
   return { log10P: raised, method: isExact ? 'exact' : 'bound' };
 }
 
-/** What all judged devices together say of a provider's hearing. */
-export function judgeCoverage(devices: readonly JudgedDevice[]): CoverageJudgement {
+/** What all judged devices together say of a provider's hearing; a breach where it is less likely than 10 to the `below`. */
+export function judgeCoverage(
+  devices: readonly JudgedDevice[],
+  below: number = BREACH_LOG10,
+): CoverageJudgement {
   const judged = devices.filter(({ expected, atLeast }) => expected > 0 && atLeast > 0);
   const expected = judged.reduce((sum, one) => sum + one.expected, 0);
   const heard = judged.reduce((sum, one) => sum + one.heard, 0);
@@ -140,7 +143,7 @@ export function judgeCoverage(devices: readonly JudgedDevice[]): CoverageJudgeme
     judged.map(({ expected: n, atLeast: p }) => ({ n, p })),
     heard,
   );
-  const verdict = tail.log10P < BREACH_LOG10 ? 'breach' : 'within';
+  const verdict = tail.log10P < below ? 'breach' : 'within';
   return {
     verdict: judged.length === 0 ? 'notJudged' : verdict,
     devices: judged.length,

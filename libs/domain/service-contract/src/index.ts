@@ -15,6 +15,8 @@ export * from './coverage-tally.ts';
 export * from './coverage-mark.ts';
 export * from './coverage-breach.ts';
 export * from './coverage-window.ts';
+export * from './coverage-claim.ts';
+export { coverageTerms } from './coverage-terms.ts';
 export * from './key-delivery.ts';
 export * from './forwarding.ts';
 export * from './joined-addresses.ts';

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { canonicalBytes, sha256Hex } from '@antirio/kernel';
 import { activationTerms } from './activation.ts';
+import { coverageTerms } from './coverage-terms.ts';
 import { deafTerms } from './deaf.ts';
 import { hearingTerms } from './degraded.ts';
 import { drillTerms } from './drill.ts';
@@ -81,6 +82,7 @@ export const contractTerms = z.strictObject({
   flapping: flappingTerms.prefault({}),
   drills: drillTerms,
   hearing: hearingTerms.prefault({}),
+  coverage: coverageTerms.prefault({}),
   forwarding: forwardingTerms.optional(),
   devAddrRange: devAddrRange.optional(),
   expiresAt: z.int().positive(),
@@ -96,6 +98,7 @@ const LATER = [
   'activation',
   'flapping',
   'drills',
+  'coverage',
 ] as const;
 
 /**
