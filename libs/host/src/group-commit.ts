@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import type { StatementSync } from 'node:sqlite';
 import { promisify } from 'node:util';
 import { AntirioError, describeError, isAntirioError, type Clock } from '@antirio/kernel';
+import { BatchQueue, type BatchEntry, type BatchLimits, type RunOptions } from './batch-queue.ts';
 import type { Database } from './database.ts';
 import type { Check } from './service.ts';
 
@@ -12,24 +13,14 @@ const PROBE_EVERY_MS = 10_000;
 /** A store that was full is no more when it takes so much at once. */
 const ROOM_BYTES = 1 << 20;
 
-export interface GroupCommitOptions {
+/** A batch is a transaction. */
+export interface GroupCommitOptions extends BatchLimits {
   readonly db: Database;
   readonly path: string;
-  /** Pieces of work that may wait before further ones are refused (default 20 000). */
-  readonly maxPending?: number;
-  /** The sum of the bytes they were said to have (default 64 MiB). */
-  readonly maxPendingBytes?: number;
-  /** Pieces of work in one transaction at most (default 1000). */
-  readonly maxBatch?: number;
   /** Within the transaction, after the last piece of work. */
   readonly beforeCommit?: () => void;
   /** What was remembered of a transaction that did not happen must be forgotten. When this throws, nothing is taken any more. */
   readonly onRollback?: () => void;
-}
-
-export interface RunOptions {
-  /** The caller bounds by itself how much it hands over: never refused because too much waits. */
-  readonly bounded?: boolean;
 }
 
 /** Pieces of work on a SQLite store that share transactions, each acknowledged when its transaction is on the disk. */
@@ -54,12 +45,8 @@ export interface GroupCommit {
   close(): Promise<void>;
 }
 
-interface Entry {
-  readonly bytes: number;
-  readonly work: () => unknown;
-  readonly resolve: (result: unknown) => void;
-  readonly reject: (error: unknown) => void;
-}
+type Work = () => unknown;
+type Entry = BatchEntry<Work>;
 
 /** `broke`: the work threw something of its own, and may have written by halves. */
 type Outcome =
@@ -71,7 +58,7 @@ const STORE_CODES = new Set<unknown>(['ERR_SQLITE_ERROR', 'ERR_INVALID_STATE']);
 /** @throws what the store threw. */
 function attempt(entry: Entry): Outcome {
   try {
-    return { kind: 'done', result: entry.work() };
+    return { kind: 'done', result: entry.item() };
   } catch (error) {
     if (isAntirioError(error)) return { kind: 'refused', error };
     if (STORE_CODES.has((error as { readonly code?: unknown } | null | undefined)?.code)) throw error;
@@ -105,24 +92,20 @@ class SqliteGroupCommit implements GroupCommit {
   readonly #probe: StatementSync;
   readonly #needRoom: StatementSync;
   readonly #wal: number;
-  #queue: Entry[] = [];
-  #pending = 0;
-  #pendingBytes = 0;
-  #refused = 0;
+  readonly #queue: BatchQueue<Work>;
   #failed = 0;
   #failure: AntirioError | undefined;
   /** Small commits may succeed on a full disk: what a larger one wrote before it failed has its room in the log. */
   #wasFull = false;
   #broken = false;
-  #closed = false;
   #triedAt = -Infinity;
   /** Writes something, so that it is known whether the store takes it. */
   readonly #trial = (): unknown => this.#probe.run();
   readonly #roomTrial = (): unknown => this.#needRoom.run();
-  #working: Promise<void> | undefined;
 
   constructor(options: GroupCommitOptions) {
     this.#options = options;
+    this.#queue = new BatchQueue(options, (batch) => this.#commit(batch));
     this.#db = options.db;
     this.#db.exec(
       'PRAGMA synchronous=NORMAL; CREATE TABLE IF NOT EXISTS probe(id INTEGER PRIMARY KEY, at INTEGER);' +
@@ -135,11 +118,11 @@ class SqliteGroupCommit implements GroupCommit {
   }
 
   get pending(): number {
-    return this.#pending;
+    return this.#queue.pending;
   }
 
   get refused(): number {
-    return this.#refused;
+    return this.#queue.refused;
   }
 
   get failed(): number {
@@ -150,21 +133,8 @@ class SqliteGroupCommit implements GroupCommit {
     return this.#broken ? describeError(this.#failure) : undefined;
   }
 
-  run<R>(bytes: number, work: () => R, { bounded = false }: RunOptions = {}): Promise<R> {
-    if (this.#closed) return Promise.reject(new AntirioError('unavailable', 'the store is closed'));
-    const { maxPending = 20_000, maxPendingBytes = 64 << 20 } = this.#options;
-    const isFull = this.#pending >= maxPending || this.#pendingBytes + bytes > maxPendingBytes;
-    if (isFull && !bounded) {
-      this.#refused += 1;
-      const details = { pending: this.#pending };
-      return Promise.reject(new AntirioError('unavailable', 'the store does not keep up', details));
-    }
-    this.#pending += 1;
-    this.#pendingBytes += bytes;
-    const { promise, resolve, reject } = Promise.withResolvers<R>();
-    this.#queue.push({ bytes, work, resolve: resolve as Entry['resolve'], reject });
-    this.#working ??= this.#work();
-    return promise;
+  run<R>(bytes: number, work: () => R, options?: RunOptions): Promise<R> {
+    return this.#queue.add<R>(bytes, work, options);
   }
 
   async check(clock: Clock): Promise<Check> {
@@ -183,33 +153,16 @@ class SqliteGroupCommit implements GroupCommit {
   }
 
   async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    await this.#working;
+    if (this.#queue.isClosed) return;
+    await this.#queue.close();
     closeSync(this.#wal);
   }
 
   #told(): { readonly detail?: string } {
-    const refused = this.#refused === 0 ? [] : [`${this.#refused} refused because too much waited`];
+    const refused = this.refused === 0 ? [] : [`${this.refused} refused because too much waited`];
     const failed = this.#failed === 0 ? [] : [`${this.#failed} that the store failed to take`];
     const said = [...refused, ...failed].join(', ');
     return said === '' ? {} : { detail: said };
-  }
-
-  async #work(): Promise<void> {
-    // Requests that were read in the same turn of the event loop share the first transaction.
-    await new Promise((resolve) => setImmediate(resolve));
-    const { maxBatch = 1000 } = this.#options;
-    while (this.#queue.length > 0) {
-      const batch = this.#queue.slice(0, maxBatch);
-      this.#queue = this.#queue.slice(maxBatch);
-      const settle = await this.#commit(batch);
-      // Before its owner hears of it: who waited for its turn finds room.
-      for (const entry of batch) this.#pendingBytes -= entry.bytes;
-      this.#pending -= batch.length;
-      settle();
-    }
-    this.#working = undefined;
   }
 
   /** Returns how to tell the owners. */
@@ -227,7 +180,7 @@ class SqliteGroupCommit implements GroupCommit {
     } catch (cause) {
       const failure = storeError(cause);
       this.#failure = failure;
-      this.#failed += batch.filter(({ work }) => work !== this.#trial && work !== this.#roomTrial).length;
+      this.#failed += batch.filter(({ item }) => item !== this.#trial && item !== this.#roomTrial).length;
       this.#wasFull ||= failure.code === 'storageFull';
       return () => {
         for (const entry of batch) entry.reject(failure);

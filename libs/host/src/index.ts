@@ -7,6 +7,7 @@ export * from './atomic-file.ts';
 export * from './identity-file.ts';
 export * from './append-log.ts';
 export * from './database.ts';
+export * from './batch-queue.ts';
 export * from './group-commit.ts';
 export * from './http-peer.ts';
 export * from './http-stream.ts';
