@@ -59,7 +59,11 @@ function prepareValues(db: Database, table: 'single' | 'reading', key: string) {
   };
 }
 
-const resultText = ({ device, profile, resource }: Group, valueType: string, value: string): string =>
+export const resultText = (
+  { device, profile, resource }: Pick<Group, 'device' | 'profile' | 'resource'>,
+  valueType: string,
+  value: string,
+): string =>
   `{"deviceName":${JSON.stringify(device)},"resourceName":${JSON.stringify(resource)},"profileName":${JSON.stringify(profile)},` +
   `"valueType":"${valueType}","value":${value}}`;
 

@@ -59,7 +59,7 @@ const DONE = Promise.resolve();
  * @throws AntirioError invalidInput, tooLarge; rejects with storageFull, unavailable: the event is not stored.
  */
 function store(
-  { commit, writer, measures, options, settings }: Room,
+  { store: events, measures, options, settings }: Room,
   topic: string,
   payload: Uint8Array,
 ): Promise<void> {
@@ -70,8 +70,7 @@ function store(
   checkTopic(topic, event);
   if (!settings.now.persistData) return DONE;
   const readings = event.readings.length;
-  const insert = (): Promise<Outcome> =>
-    commit.run(payload.length, () => writer.insert(event), { bounded: true });
+  const insert = (): Promise<Outcome> => events.insert(event, payload.length, { bounded: true });
   const note = (outcome: Outcome): void =>
     outcome === 'stored' ? measures.persisted(readings) : measures.duplicate();
   return insert().then(note, async (error: unknown) => {

@@ -1,12 +1,9 @@
 import type { Clock, Random } from '@antirio/kernel';
 import { createEdgexService, type EdgexService } from '@antirio/edgex-service';
 import {
-  createGroupCommit,
   createHttpRim,
   type Bus,
   type Check,
-  type Database,
-  type GroupCommit,
   type Health,
   type HttpPeer,
   type HttpRim,
@@ -15,9 +12,8 @@ import {
 } from '@antirio/host';
 import { createBusIngestion, type BusIngestion } from './bus-ingestion.ts';
 import { createDeletions, type Deletions } from './deletions.ts';
-import { createEventReader, type EventReader } from './event-reader.ts';
-import { createEventWriter, type EventWriter } from './event-writer.ts';
-import { openStore, storePath } from './import-events.ts';
+import { openEventStore } from './open-event-store.ts';
+import type { EventStore } from './event-store.ts';
 import { createMeasures, type Measures } from './measures.ts';
 import type { CoreDataOptions } from './options.ts';
 import { parseBody } from './request-body.ts';
@@ -28,7 +24,6 @@ import { createRetention, type Retention } from './retention.ts';
 import { configureForwarding, openForwarding, type Forwarding } from './forwarding/forwarding.ts';
 import { addForwardingRoutes } from './forwarding/routes.ts';
 import { createSettings, writable, type LiveSettings } from './settings.ts';
-import { createSources } from './sources.ts';
 
 export interface CoreDataPorts {
   readonly clock: Clock;
@@ -49,16 +44,13 @@ export interface CoreData extends Service {
 export interface Room {
   readonly options: CoreDataOptions;
   readonly ports: CoreDataPorts;
-  readonly commit: GroupCommit;
-  readonly writer: EventWriter;
-  readonly reader: EventReader;
+  readonly store: EventStore;
   readonly deletions: Deletions;
   readonly measures: Measures;
   readonly settings: LiveSettings;
 }
 
 interface Running {
-  readonly db: Database;
   readonly room: Room;
   readonly rim: HttpRim;
   readonly ingestion: BusIngestion | undefined;
@@ -88,25 +80,14 @@ function edgexServiceOf({ options, ports, settings, measures }: Room): EdgexServ
   });
 }
 
-function openRoom(
+async function openRoom(
   options: CoreDataOptions,
   ports: CoreDataPorts,
   settings: LiveSettings,
-): { db: Database; room: Room } {
-  const path = storePath(options.dataDir);
-  const db = openStore(options.dataDir);
-  const writer = createEventWriter(db);
-  const { maxPendingEvents, maxPendingBytes, maxBatch } = options;
-  const limits = { maxPending: maxPendingEvents, maxPendingBytes, maxBatch };
-  const hooks = { beforeCommit: () => writer.beforeCommit(), onRollback: () => writer.onRollback() };
-  const commit = createGroupCommit({ db, path, ...limits, ...hooks });
-  const deletions = createDeletions(commit, writer, ports.log);
-  const measures = createMeasures(commit);
-  const reader = createEventReader(db, writer.keys);
-  return {
-    db,
-    room: { options, ports, settings, commit, writer, reader, deletions, measures },
-  };
+): Promise<Room> {
+  const store = await openEventStore(options, ports);
+  const deletions = createDeletions(store, ports.log);
+  return { options, ports, settings, store, deletions, measures: createMeasures(store) };
 }
 
 /** EdgeX core-data: stores events durably before it acknowledges them, by HTTP and from the bus, and answers queries. */
@@ -117,7 +98,7 @@ export function createCoreData(options: CoreDataOptions, ports: CoreDataPorts): 
   let port = 0;
 
   const checkStore = async (): Promise<Check> =>
-    (await running?.room.commit.check(clock)) ?? { ok: false, detail: 'not started' };
+    (await running?.room.store.check(clock)) ?? { ok: false, detail: 'not started' };
   const health = async (): Promise<Health> => {
     const store = await checkStore();
     const failure = running?.retention.failure;
@@ -137,11 +118,11 @@ export function createCoreData(options: CoreDataOptions, ports: CoreDataPorts): 
     },
     health,
     get broken() {
-      return running?.room.commit.broken;
+      return running?.room.store.broken;
     },
     applyWritable: (changes) => settings.applyWritable(changes),
     async start() {
-      const { db, room } = openRoom(options, ports, settings);
+      const room = await openRoom(options, ports, settings);
       const edgex = edgexServiceOf(room);
       const rim = createHttpRim({
         serviceKey: 'core-data',
@@ -159,7 +140,7 @@ export function createCoreData(options: CoreDataOptions, ports: CoreDataPorts): 
       addEventPost(rim, room);
       addEventQueries(rim, room);
       addReadingRoutes(rim, room);
-      const forwarding = openForwarding(room, db);
+      const forwarding = openForwarding(room);
       addForwardingRoutes(rim, forwarding);
       await configureForwarding(forwarding, options);
       await edgex.follow();
@@ -167,11 +148,11 @@ export function createCoreData(options: CoreDataOptions, ports: CoreDataPorts): 
       const retention = createRetention(options.retention, {
         clock,
         log,
-        sources: createSources(db),
+        sources: room.store.sources,
         deletions: room.deletions,
         metadata: ports.peers?.['core-metadata'],
       });
-      running = { db, room, rim, ingestion, retention, forwarding, edgex };
+      running = { room, rim, ingestion, retention, forwarding, edgex };
       room.deletions.poke();
       port = await rim.listen(options.port, options.bind);
       edgex.register(port);
@@ -186,8 +167,7 @@ export function createCoreData(options: CoreDataOptions, ports: CoreDataPorts): 
       await was.forwarding.stop();
       await was.retention.stop();
       await was.room.deletions.stop();
-      await was.room.commit.close();
-      was.db.close();
+      await was.room.store.close();
     },
   };
 }

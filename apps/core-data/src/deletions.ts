@@ -1,7 +1,8 @@
 import { describeError } from '@antirio/kernel';
-import { edgexStore } from '@antirio/edgex-service';
-import { retry, type GroupCommit, type Log } from '@antirio/host';
-import type { Deletion, EventWriter } from './event-writer.ts';
+import { asEdgexFailure } from '@antirio/edgex-service';
+import { retry, type Log } from '@antirio/host';
+import type { EventStore } from './event-store.ts';
+import type { Deletion } from './event-writer.ts';
 
 /** Deletes many events a few at a time, so that those which come in do not wait. What was accepted survives a kill. */
 export interface Deletions {
@@ -12,19 +13,17 @@ export interface Deletions {
   stop(): Promise<void>;
 }
 
-const EVENTS_AT_ONCE = 400;
 /** A store that fails, such as a full disk, may take the deletion later. */
 const STORE_FAILS = { attempts: Infinity, firstDelayMs: 1000, maxDelayMs: 60_000 };
 
-export function createDeletions(commit: GroupCommit, writer: EventWriter, log: Log): Deletions {
+export function createDeletions(store: Pick<EventStore, 'noteDeletion' | 'deleteSome'>, log: Log): Deletions {
   const stopping = new AbortController();
-  const store = edgexStore(commit);
   let again = false;
   let working: Promise<void> | undefined;
 
   const work = async (attempt: number): Promise<void> => {
     try {
-      while (!stopping.signal.aborted && (await commit.run(0, () => writer.deleteSome(EVENTS_AT_ONCE))));
+      while (!stopping.signal.aborted && (await store.deleteSome()));
     } catch (error) {
       if (attempt === 1)
         log.error({ error: describeError(error) }, 'events were not deleted, will try again');
@@ -44,10 +43,7 @@ export function createDeletions(commit: GroupCommit, writer: EventWriter, log: L
   };
   return {
     async accept(deletion) {
-      await store.run(0, () => {
-        writer.noteDeletion(deletion);
-        writer.deleteSome(EVENTS_AT_ONCE);
-      });
+      await store.noteDeletion(deletion).catch(asEdgexFailure);
       poke();
     },
     poke,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { AntirioError } from '@antirio/kernel';
-import { edgexStore } from '@antirio/edgex-service';
+import { asEdgexFailure } from '@antirio/edgex-service';
 import type { HttpRim } from '@antirio/host';
 import {
   baseResponse,
@@ -36,8 +36,7 @@ function ageOf(text: string): bigint {
   return age;
 }
 
-function addDeletes(rim: HttpRim, { commit, writer, deletions, ports }: Room): void {
-  const store = edgexStore(commit);
+function addDeletes(rim: HttpRim, { store, deletions, ports }: Room): void {
   const accepted = { answer: baseResponseSchema, status: 202 };
   rim.route(
     'delete',
@@ -45,7 +44,7 @@ function addDeletes(rim: HttpRim, { commit, writer, deletions, ports }: Room): v
     { summary: 'deletes an event', params: idParam, answer: baseResponseSchema },
     async ({ params }) => {
       const id = checkUuid(params.id);
-      await store.run(0, () => writer.deleteById(id));
+      await store.remove(id).catch(asEdgexFailure);
       return baseResponse(200);
     },
   );
@@ -75,7 +74,7 @@ function addDeletes(rim: HttpRim, { commit, writer, deletions, ports }: Room): v
   );
 }
 
-function addCounts(rim: HttpRim, { reader }: Room): void {
+function addCounts(rim: HttpRim, { store: { reader } }: Room): void {
   const count = { summary: 'how many events there are', answer: countResponseSchema };
   rim.route('get', '/api/v3/event/count', count, async () => countAnswer(await reader.eventCount({})));
   rim.route(
@@ -88,7 +87,8 @@ function addCounts(rim: HttpRim, { reader }: Room): void {
 
 /** What asks for stored events and deletes them. */
 export function addEventQueries(rim: HttpRim, room: Room): void {
-  const { reader, options } = room;
+  const { store, options } = room;
+  const { reader } = store;
   const rules = { maxResultCount: options.maxResultCount, minOffset: -1 } as const;
   const answer = multiEventsResponseSchema;
   const list = <P extends z.ZodType = z.ZodAny>(
@@ -115,9 +115,9 @@ export function addEventQueries(rim: HttpRim, room: Room): void {
     'get',
     '/api/v3/event/id/:id',
     { summary: 'an event', params: idParam, answer: eventResponseSchema },
-    ({ params, query, response }) => {
+    async ({ params, query, response }) => {
       const id = checkUuid(params.id);
-      const text = reader.eventById(id, isNumeric(query as Record<string, unknown>));
+      const text = await reader.eventById(id, isNumeric(query as Record<string, unknown>));
       if (text === undefined) throw new AntirioError('notFound', `no event with id '${id}' found`);
       sendText(response, oneAnswer('event', text));
     },

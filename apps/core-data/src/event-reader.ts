@@ -25,9 +25,9 @@ export interface Result {
 
 /** Answers in steps, between which events are stored. With `numeric`, values of numeric types are JSON numbers instead of text. */
 export interface EventReader {
-  eventById(uuid: string, numeric?: boolean): string | undefined;
+  eventById(uuid: string, numeric?: boolean): Promise<string | undefined>;
   /** The event that has this place in the order of arrival. */
-  eventAt(table: 'single' | 'event', id: number): string | undefined;
+  eventAt(table: 'single' | 'event', id: number): Promise<string | undefined>;
   /** @throws AntirioError rangeNotSatisfiable; tooLarge when the page is over the bound of an answer. */
   events(filter: EventFilter, page: Page, numeric?: boolean): Promise<Result>;
   /** @throws AntirioError rangeNotSatisfiable; tooLarge when the page is over the bound of an answer. */
@@ -39,7 +39,7 @@ export interface EventReader {
 }
 
 /** Characters of one answer: no more than this is put together in memory. */
-const MAX_ANSWER = 128 << 20;
+export const MAX_ANSWER = 128 << 20;
 const ITEMS_AT_ONCE = 250;
 
 const SINGLE = 'SELECT uuid, source, origin, value, tags FROM single WHERE id = ?';
@@ -75,12 +75,12 @@ class SqliteEventReader implements EventReader {
     this.#readings = prepare(`${READING} BETWEEN ? AND ? ORDER BY id`);
   }
 
-  eventById(uuid: string, numeric = false): string | undefined {
+  async eventById(uuid: string, numeric = false): Promise<string | undefined> {
     const found = this.#keys.find(uuidBytes(uuid));
     return found === undefined ? undefined : this.#eventText({ ...found, id: BigInt(found.id) }, numeric);
   }
 
-  eventAt(table: 'single' | 'event', id: number): string | undefined {
+  async eventAt(table: 'single' | 'event', id: number): Promise<string | undefined> {
     return this.#eventText({ table, id: BigInt(id) }, false);
   }
 
@@ -139,6 +139,9 @@ class SqliteEventReader implements EventReader {
   }
 }
 
+export const answerTooLarge = (): AntirioError =>
+  new AntirioError('tooLarge', `the answer exceeds ${MAX_ANSWER} characters: ask with a smaller limit`);
+
 /** A row that was deleted since it was found is left out. */
 async function textsOf(
   rows: readonly PlacedRow[],
@@ -150,11 +153,7 @@ async function textsOf(
     const text = toText(row);
     if (text === undefined) continue;
     length += text.length;
-    if (length > MAX_ANSWER)
-      throw new AntirioError(
-        'tooLarge',
-        `the answer exceeds ${MAX_ANSWER} characters: ask with a smaller limit`,
-      );
+    if (length > MAX_ANSWER) throw answerTooLarge();
     items.push(text);
     if (index % ITEMS_AT_ONCE === ITEMS_AT_ONCE - 1) await nextTurn();
   }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { AntirioError, describeError, uuidV4 } from '@antirio/kernel';
-import { edgexStore } from '@antirio/edgex-service';
+import { asEdgexFailure } from '@antirio/edgex-service';
 import { parseInput, type HotRoute, type HttpRim } from '@antirio/host';
 import {
   addEventRequest,
@@ -51,12 +51,12 @@ function publish({ ports, measures }: Room, { at, bytes, contentType, correlatio
 }
 
 async function post(room: Room, posted: Posted): Promise<BaseWithIdResponse> {
-  const { commit, writer, measures, settings } = room;
+  const { store, measures, settings } = room;
   const { at, request, bytes } = posted;
   const { event } = request;
   checkAddress(event, at);
   if (settings.now.persistData) {
-    const outcome = await edgexStore(commit).run(bytes.length, () => writer.insert(event));
+    const outcome = await store.insert(event, bytes.length).catch(asEdgexFailure);
     if (outcome === 'duplicate') {
       measures.duplicate();
       throw new AntirioError('conflict', `Event Id ${event.id} exists`);

@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { GroupCommit } from '@antirio/host';
+import type { StoreCounts } from './event-store.ts';
 
 /** What the room counts; shown at `/api/v3/metrics`. */
 export interface Measures {
@@ -19,7 +19,7 @@ export interface Measures {
   register(registry: Registry): void;
 }
 
-export function createMeasures(commit: GroupCommit): Measures {
+export function createMeasures(store: StoreCounts): Measures {
   const counts = {
     events: 0,
     readings: 0,
@@ -35,8 +35,8 @@ export function createMeasures(commit: GroupCommit): Measures {
     ['MessagesRefused', 'messages of the bus that were no event', () => counts.refusedMessages],
     ['MessagesLost', 'messages of the bus that the store did not take', () => counts.lostMessages],
     ['EventsUnpublished', 'events stored but not published on the bus', () => counts.unpublished],
-    ['CommitsRefused', 'pieces of work refused because too much waited', () => commit.refused],
-    ['CommitsFailed', 'pieces of work that the store failed to take: full, or broken', () => commit.failed],
+    ['CommitsRefused', 'pieces of work refused because too much waited', () => store.refused],
+    ['CommitsFailed', 'pieces of work that the store failed to take: full, or broken', () => store.failed],
   ];
   return {
     persisted(readings) {
@@ -74,7 +74,7 @@ export function createMeasures(commit: GroupCommit): Measures {
         help: 'pieces of work that wait for their commit',
         registers: [],
         collect() {
-          this.set(commit.pending);
+          this.set(store.pending);
         },
       });
       registry.registerMetric(pending);

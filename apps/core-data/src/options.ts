@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { edgexServiceOptions, type OwnSettings } from '@antirio/edgex-service';
 import { duration } from '@antirio/edgex-contracts';
+import { storeOptions } from '@antirio/store-redis';
 import { forwardingRule, ruleName } from './forwarding/rules.ts';
 
 /** EdgeX's Retention: what goes of the events of a device's auto event. */
@@ -45,6 +46,8 @@ export const coreDataOptions = z.strictObject({
   eventPurge: z.boolean().default(false),
   /** False: events are published again but not stored (EdgeX: PersistData). */
   persistData: z.boolean().default(true),
+  /** Where events are: a SQLite file of the data folder, or Redis. */
+  store: storeOptions,
   retention: retention.prefault({}),
   /** Where this edge forwards its own events to, by name; a login is in a file of mode 0600: `{username, password}`. */
   forwarding: z

@@ -4,28 +4,25 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { inTransaction, openDatabase, systemRandom, type Database } from '@antirio/host';
-import { isAntirioError, uuidV4 } from '@antirio/kernel';
-import {
-  parseJson,
-  stringifyJson,
-  readingToJson,
-  eventToJson,
-  type Event,
-  type Page,
-  type Reading,
-  type ReadingValue,
-} from '@antirio/edgex-contracts';
+import { uuidV4 } from '@antirio/kernel';
+import { parseJson, readingToJson, eventToJson, type Event, type Reading } from '@antirio/edgex-contracts';
 import { createEventReader, type EventReader, type Result } from './event-reader.ts';
 import { createEventKeys } from './event-keys.ts';
 import { createEventWriter, type EventWriter } from './event-writer.ts';
 import { createOrderedRows, queriesOf } from './ordered-rows.ts';
 import { createPostings } from './postings.ts';
 import { MIGRATIONS } from './schema.ts';
-import type { EventFilter, ReadingFilter } from './selections.ts';
 import { createSources } from './sources.ts';
-
-const DEVICES = ['a', 'b', 'c'];
-const RESOURCES = ['r', 's', 't'];
+import {
+  asked,
+  eventOf,
+  filterOf,
+  modelEvents,
+  modelReadings,
+  pageOf,
+  pageOfModel,
+  plain,
+} from './testing/event-model.ts';
 
 let folder: string;
 let db: Database;
@@ -38,116 +35,6 @@ const write = <T>(work: () => T): T =>
     writer.beforeCommit();
     return result;
   });
-
-const originOf = fc.bigInt(1n, 12n).map((n) => 2n ** 60n + n);
-
-const VALUES: readonly fc.Arbitrary<Pick<Reading, 'valueType'> & ReadingValue>[] = [
-  fc.nat(99).map((n) => ({ valueType: 'Uint8', kind: 'simple', value: String(n) })),
-  fc
-    .bigInt(-(2n ** 63n), 2n ** 63n - 1n)
-    .map((n) => ({ valueType: 'Int64', kind: 'simple', value: String(n) })),
-  fc.bigInt(0n, 2n ** 64n - 1n).map((n) => ({ valueType: 'Uint64', kind: 'simple', value: String(n) })),
-  fc.constantFrom('007', '+5', '-0', '12').map((value) => ({ valueType: 'Int16', kind: 'simple', value })),
-  fc
-    .constantFrom('1.250000e+01', '-1.500000e-05', '2.5', '-0.000000e+00', '0x1p-2', 'NaN', '1e-400', '1e300')
-    .map((value) => ({ valueType: 'Float64', kind: 'simple', value })),
-  fc.string().map((value) => ({ valueType: 'String', kind: 'simple', value })),
-  fc.constant({ valueType: 'Float32', kind: 'null' } as const),
-  fc
-    .uint8Array({ maxLength: 9 })
-    .map((binaryValue) => ({ valueType: 'Binary', kind: 'binary', binaryValue, mediaType: 'a/b' })),
-  fc.record({ a: fc.integer() }).map((objectValue) => ({ valueType: 'Object', kind: 'object', objectValue })),
-];
-
-/** With an origin of its own, or that of its event. */
-const readingOf = (device: string, eventOrigin: bigint): fc.Arbitrary<Reading> =>
-  fc
-    .record({
-      origin: fc.oneof(originOf, fc.constant(eventOrigin)),
-      resourceName: fc.constantFrom(...RESOURCES),
-      value: fc.oneof(...VALUES),
-      tags: fc.option(fc.constant({ t: 1 }), { nil: undefined, freq: 9 }),
-    })
-    .map(({ value, ...fields }) => ({ ...fields, deviceName: device, profileName: 'p', ...value }));
-
-const eventOf: fc.Arbitrary<Event> = fc
-  .tuple(fc.constantFrom(...DEVICES), originOf)
-  .chain(([deviceName, origin]) =>
-    fc
-      .record({
-        sourceName: fc.constantFrom('s1', 's2'),
-        readings: fc.array(readingOf(deviceName, origin), { minLength: 1, maxLength: 3 }),
-        tags: fc.option(fc.constant({ on: 'event' }), { nil: undefined }),
-      })
-      .map((fields) => ({
-        apiVersion: 'v3',
-        id: uuidV4(systemRandom),
-        deviceName,
-        profileName: 'p',
-        origin,
-        ...fields,
-      })),
-  );
-
-const rangeOf = fc.option(
-  fc.tuple(originOf, originOf).map(([a, b]) => (a < b ? { start: a, end: b } : { start: b, end: a })),
-  { nil: undefined },
-);
-const pageOf: fc.Arbitrary<Page> = fc.record({ offset: fc.nat(8), limit: fc.nat(8), counted: fc.boolean() });
-
-/** The model: all events in the order of arrival. */
-type Numbered<T> = T & { readonly at: number };
-
-function newestFirst<T extends { readonly origin: bigint }>(rows: readonly Numbered<T>[]): T[] {
-  return [...rows]
-    .sort((x, y) => Number(y.origin - x.origin) || y.at - x.at)
-    .map(({ at: _, ...row }) => row as unknown as T);
-}
-
-const inRange = (origin: bigint, range: EventFilter['range']): boolean =>
-  range === undefined || (origin >= range.start && origin <= range.end);
-
-function modelEvents(events: readonly Event[], filter: EventFilter): Event[] {
-  return newestFirst(
-    events
-      .map((event, at) => ({ ...event, at }))
-      .filter(
-        (event) =>
-          (filter.device === undefined || event.deviceName === filter.device) &&
-          inRange(event.origin, filter.range),
-      ),
-  );
-}
-
-function modelReadings(events: readonly Event[], filter: ReadingFilter): Reading[] {
-  const rows = events.flatMap((event) => event.readings).map((reading, at) => ({ ...reading, at }));
-  return newestFirst(
-    rows.filter(
-      (row) =>
-        (filter.device === undefined || row.deviceName === filter.device) &&
-        (filter.resources === undefined || filter.resources.includes(row.resourceName)) &&
-        inRange(row.origin, filter.range),
-    ),
-  );
-}
-
-function pageOfModel(rows: readonly unknown[], { offset, limit, counted }: Page): unknown {
-  if (counted && limit > 0 && rows.length > 0 && offset > rows.length) return '416';
-  return { total: counted ? rows.length : 0, items: rows.slice(offset, offset + limit) };
-}
-
-async function asked(query: () => Promise<Result>): Promise<unknown> {
-  try {
-    const { total, items } = await query();
-    return { total, items: items.map(parseJson) };
-  } catch (error) {
-    if (isAntirioError(error, 'rangeNotSatisfiable')) return '416';
-    throw error;
-  }
-}
-
-const plain = (rows: readonly Record<string, unknown>[]): unknown[] =>
-  rows.map((row) => parseJson(stringifyJson(row)));
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'antirio-queries-'));
@@ -170,14 +57,6 @@ function clear(): void {
 }
 
 describe('what is stored answers as a naive model in memory does', () => {
-  const filterOf = fc.record({
-    device: fc.option(fc.constantFrom(...DEVICES, 'none'), { nil: undefined }),
-    resources: fc.option(fc.uniqueArray(fc.constantFrom(...RESOURCES, 'none'), { minLength: 1 }), {
-      nil: undefined,
-    }),
-    range: rangeOf,
-  });
-
   test('for pages, totals and counts of events and readings, with some deleted again', async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -231,7 +110,7 @@ describe('what is stored answers as a naive model in memory does', () => {
           const again = createEventReader(db, createEventKeys(db, 8));
           for (const by of [reader, again])
             for (const [event] of steps) {
-              const text = by.eventById(event.id);
+              const text = await by.eventById(event.id);
               const stored = model.get(event.id);
               expect(text === undefined ? undefined : parseJson(text)).toEqual(
                 stored === undefined ? undefined : plain([eventToJson(stored)])[0],

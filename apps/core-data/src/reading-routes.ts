@@ -71,7 +71,7 @@ function aggregateFuncOf(query: Readonly<Record<string, unknown>>): AggregateFun
   return func;
 }
 
-function addCounts(rim: HttpRim, { reader }: Room): void {
+function addCounts(rim: HttpRim, { store: { reader } }: Room): void {
   const count = { summary: 'how many readings there are', answer: countResponseSchema };
   rim.route('get', '/api/v3/reading/count', count, async () => countAnswer(await reader.readingCount({})));
   rim.route(
@@ -83,7 +83,8 @@ function addCounts(rim: HttpRim, { reader }: Room): void {
 }
 
 export function addReadingRoutes(rim: HttpRim, room: Room): void {
-  const { reader, options } = room;
+  const { store, options } = room;
+  const { reader } = store;
   const rules = { maxResultCount: options.maxResultCount, minOffset: -1 } as const;
   const answerTo = async (query: Record<string, unknown>, filter: ReadingFilter): Promise<string> => {
     const page = pageOf(query, rules);

@@ -68,7 +68,7 @@ async function boundary(
   sources: Sources,
   now: bigint,
 ): Promise<bigint | undefined> {
-  if (maxCap > 0 && sources.eventCount(device, source) < maxCap) return undefined;
+  if (maxCap > 0 && (await sources.eventCount(device, source)) < maxCap) return undefined;
   const until = duration > 0 ? now - BigInt(Math.trunc(duration)) : undefined;
   return sources.originAt(device, source, until, Math.max(minCap, 0));
 }
@@ -77,18 +77,17 @@ async function boundary(
 export function createRetention(options: RetentionOptions, ports: RetentionPorts): Retention {
   const { clock, log, sources, deletions, metadata } = ports;
   const intervalMs = (parseDuration(options.interval) ?? 0) / 1e6;
-  const others = (known: readonly Policy[]): Policy[] => {
+  const others = async (known: readonly Policy[]): Promise<Policy[]> => {
     if (options.appliesTo === 'autoEvents') return [];
     const { defaultMaxCap: maxCap, defaultMinCap: minCap, defaultDuration } = options;
     const covered = new Set(known.map(({ device, source }) => JSON.stringify([device, source])));
-    return sources
-      .all()
+    return (await sources.all())
       .filter(({ device, source }) => !covered.has(JSON.stringify([device, source])))
       .map((names) => ({ ...names, maxCap, minCap, duration: parseDuration(defaultDuration) ?? 0 }));
   };
   const run = async (): Promise<void> => {
     const policies = metadata === undefined ? [] : policiesOf(await devicesOf(metadata), options);
-    for (const policy of [...policies, ...others(policies)]) {
+    for (const policy of [...policies, ...(await others(policies))]) {
       const { device, source } = policy;
       const until = await boundary(policy, sources, BigInt(Math.trunc(clock.now())) * 1_000_000n);
       if (until !== undefined) await deletions.accept({ device, source, until });

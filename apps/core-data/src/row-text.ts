@@ -22,9 +22,20 @@ type Row = Readonly<Record<string, unknown>>;
 
 type Kind = 'simple' | 'number' | 'numbers' | 'binary' | 'object';
 
-interface SeriesText {
+export interface SeriesText {
   readonly names: string;
   readonly kind: Kind;
+  readonly mediaType: string;
+}
+
+/** What readings have in common. */
+export interface SeriesFields {
+  readonly device: string;
+  readonly profile: string;
+  readonly resource: string;
+  readonly valueType: string;
+  /** Empty where there are none. */
+  readonly units: string;
   readonly mediaType: string;
 }
 
@@ -47,7 +58,7 @@ function remembered<T>(make: (id: number) => T): (id: number) => T {
   };
 }
 
-function kindOf(valueType: string): Kind {
+export function kindOf(valueType: string): Kind {
   if (valueType === 'Binary') return 'binary';
   if (valueType === 'Object' || valueType === 'ObjectArray') return 'object';
   if (!/^(?:Uint|Int|Float)/.test(valueType)) return 'simple';
@@ -73,7 +84,12 @@ export function uuidText(bytes: Uint8Array): string {
   return `${h.slice(0, 8)}-${h.slice(8, 12)}-${h.slice(12, 16)}-${h.slice(16, 20)}-${h.slice(20)}`;
 }
 
-function valueText(series: SeriesText, value: unknown, numeric: boolean): string {
+/** The value with the name of its field, from what is stored of it. */
+export function valueText(
+  series: Pick<SeriesText, 'kind' | 'mediaType'>,
+  value: unknown,
+  numeric: boolean,
+): string {
   if (value === null || value === undefined) return '"value":null,"binaryValue":null,"objectValue":null';
   switch (series.kind) {
     case 'binary':
@@ -89,9 +105,31 @@ function valueText(series: SeriesText, value: unknown, numeric: boolean): string
   }
 }
 
-const tagsText = (tags: unknown): string => (typeof tags === 'string' ? `,"tags":${tags}` : '');
+export const tagsField = (tags: unknown): string => (typeof tags === 'string' ? `,"tags":${tags}` : '');
 
 const json = (value: unknown): string => JSON.stringify(String(value));
+
+export function seriesTextOf({
+  device,
+  resource,
+  profile,
+  valueType,
+  units,
+  mediaType,
+}: SeriesFields): SeriesText {
+  const names =
+    `"deviceName":${json(device)},"resourceName":${json(resource)},"profileName":${json(profile)},` +
+    `"valueType":${json(valueType)}${units === '' ? '' : `,"units":${json(units)}`}`;
+  return { names, kind: kindOf(valueType), mediaType };
+}
+
+export const sourceNamesText = (device: unknown, profile: unknown, source: unknown): string =>
+  `"deviceName":${json(device)},"profileName":${json(profile)},"sourceName":${json(source)}`;
+
+export const readingHead = (origin: unknown, names: string): string => `{"origin":${String(origin)},${names}`;
+
+export const eventHead = (id: string, names: string, origin: unknown): string =>
+  `{"apiVersion":"${API_VERSION}","id":"${id}",${names},"origin":${String(origin)}`;
 
 export function createRowText(db: Database): RowText {
   const seriesRow = db.prepare(
@@ -103,28 +141,32 @@ export function createRowText(db: Database): RowText {
   const seriesText = remembered((id): SeriesText => {
     const row = seriesRow.get(id);
     if (row === undefined) throw new AntirioError('corrupt', `series ${id} is not there`);
-    const units = String(row['units']);
-    const names =
-      `"deviceName":${json(row['device'])},"resourceName":${json(row['resource'])},"profileName":${json(row['profile'])},` +
-      `"valueType":${json(row['value_type'])}${units === '' ? '' : `,"units":${json(units)}`}`;
-    return { names, kind: kindOf(String(row['value_type'])), mediaType: String(row['media_type']) };
+    const { device, profile, resource, value_type: valueType, units, media_type: mediaType } = row;
+    return seriesTextOf({
+      device,
+      profile,
+      resource,
+      valueType,
+      units,
+      mediaType,
+    } as unknown as SeriesFields);
   });
   const sourceText = remembered((id): SourceText => {
     const row = sourceRow.get(id);
     if (row === undefined) throw new AntirioError('corrupt', `source ${id} is not there`);
-    const names = `"deviceName":${json(row['device'])},"profileName":${json(row['profile'])},"sourceName":${json(row['name'])}`;
+    const names = sourceNamesText(row['device'], row['profile'], row['name']);
     return { names, series: Number(row['series']) };
   });
   const readingText = (series: number, row: Row, tags: string, numeric: boolean): string => {
     const text = seriesText(series);
-    return `{"origin":${String(row['origin'])},${text.names},${valueText(text, row['value'], numeric)}${tags}}`;
+    return `${readingHead(row['origin'], text.names)},${valueText(text, row['value'], numeric)}${tags}}`;
   };
   const eventText = (row: Row, source: SourceText, readings: string): string => {
-    const head = `"apiVersion":"${API_VERSION}","id":"${uuidText(row['uuid'] as Uint8Array)}"`;
-    return `{${head},${source.names},"origin":${String(row['origin'])},"readings":[${readings}]${tagsText(row['tags'])}}`;
+    const head = eventHead(uuidText(row['uuid'] as Uint8Array), source.names, row['origin']);
+    return `${head},"readings":[${readings}]${tagsField(row['tags'])}}`;
   };
   return {
-    reading: (row, numeric) => readingText(Number(row['series']), row, tagsText(row['tags']), numeric),
+    reading: (row, numeric) => readingText(Number(row['series']), row, tagsField(row['tags']), numeric),
     event: (row, readings) => eventText(row, sourceText(Number(row['source'])), readings.join(',')),
     single(row, numeric) {
       const source = sourceText(Number(row['source']));

@@ -9,8 +9,8 @@ export interface SourceNames {
 
 /** What is known of the events of one source, whatever their profile. */
 export interface Sources {
-  all(): readonly SourceNames[];
-  eventCount(device: string, source: string): number;
+  all(): Promise<readonly SourceNames[]>;
+  eventCount(device: string, source: string): Promise<number>;
   /** The origin (up to `until`) after which so many newer ones come; undefined when there are not so many. */
   originAt(
     device: string,
@@ -27,8 +27,8 @@ export function createSources(db: Database, ordered = createOrderedRows(db)): So
   );
   const selections = createSelections(db);
   return {
-    all: () => all.all() as unknown as SourceNames[],
-    eventCount: (device, source) => Number(count.get(device, source)?.['events']),
+    all: async () => all.all() as unknown as SourceNames[],
+    eventCount: async (device, source) => Number(count.get(device, source)?.['events']),
     async originAt(device, source, until, newer) {
       const range = { start: -(2n ** 63n), end: until ?? 2n ** 63n - 1n };
       const [row] = await ordered.page(selections.source(device, source), range, newer, 1);

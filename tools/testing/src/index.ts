@@ -15,4 +15,5 @@ export const kuboTest: ReturnType<typeof testWhen> =
     : testWhen(findKubo() !== undefined, 'reference: absent (KUBO_BIN names no Kubo, and none was built)');
 
 export { findKubo, startKubo, type KuboDaemon, type KuboDaemonOptions } from './kubo.ts';
+export { redisTest, startRedis, type RedisServer, type RedisServerOptions } from './redis.ts';
 export { skipNote, testWhen } from './test-when.ts';

@@ -16,13 +16,13 @@ export interface Arrivals {
   /** The newest place that is taken, 0 where none is. */
   newest(): number;
   /** The oldest event that is still there. */
-  oldest(): number | undefined;
+  oldest(): Promise<number | undefined>;
   /** Events after one place up to another, of devices that are wanted; and how far it was looked. */
   page(
     after: number,
     through: number,
     isWanted: (device: string) => boolean,
-  ): { readonly arrivals: Arrival[]; readonly through: number };
+  ): Promise<{ readonly arrivals: Arrival[]; readonly through: number }>;
 }
 
 /** Rows that are looked at in one step, of each table. */
@@ -65,11 +65,11 @@ export function createArrivals(db: Database): Arrivals {
     });
   return {
     newest: () => Math.max(0, ...edges('newest')),
-    oldest() {
+    async oldest() {
       const found = edges('oldest');
       return found.length === 0 ? undefined : Math.min(...found);
     },
-    page(after, through, isWanted) {
+    async page(after, through, isWanted) {
       let end = through;
       const rows = TABLES.flatMap((table) => {
         const found = list[table].all(after, through) as unknown as Place[];

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { API_VERSION } from '@antirio/edgex-contracts';
 import { createBackoff } from '@antirio/durable-work';
-import { repeat, sleep, type GroupCommit, type Log, type Repeating } from '@antirio/host';
+import { repeat, sleep, type Log, type Repeating } from '@antirio/host';
 import { describeError, isAntirioError, type Clock, type Random } from '@antirio/kernel';
 import type { EventReader } from '../event-reader.ts';
 import type { Arrival, Arrivals } from './arrivals.ts';
@@ -41,7 +41,7 @@ export interface ForwarderPorts {
   readonly hosts: readonly string[] | undefined;
   readonly arrivals: Arrivals;
   readonly reader: Pick<EventReader, 'eventAt'>;
-  readonly commit: Pick<GroupCommit, 'run'>;
+  readonly settled: () => Promise<void>;
   readonly store: RuleStore;
   readonly clock: Clock;
   readonly random: Random;
@@ -69,7 +69,7 @@ function bodyOf({ devicePrefix, stripPrefix }: ForwardingRule, event: string): s
 
 export function createForwarder(stored: StoredRule, ports: ForwarderPorts): Forwarder {
   const { id, rule } = stored;
-  const { arrivals, reader, commit, store, random } = ports;
+  const { arrivals, reader, settled, store, random } = ports;
   const log = ports.log.child({ forwarding: id });
   const backoff = createBackoff(BACKOFF, random);
   const ending = new AbortController();
@@ -122,7 +122,7 @@ export function createForwarder(stored: StoredRule, ports: ForwarderPorts): Forw
   };
   /** Until it is taken, or refused for good; `stopped` where it is to be tried after the next start. */
   const send = async (arrival: Arrival, mine: number): Promise<'sent' | 'refused' | 'stopped'> => {
-    const event = reader.eventAt(arrival.table, arrival.id);
+    const event = await reader.eventAt(arrival.table, arrival.id);
     // deleted by somebody, who does not want it to go anywhere
     if (event === undefined) return 'sent';
     const device = rule.stripPrefix ? arrival.device.slice(rule.devicePrefix.length) : arrival.device;
@@ -162,8 +162,8 @@ export function createForwarder(stored: StoredRule, ports: ForwarderPorts): Forw
     return all;
   };
   /** Gives up the oldest where too many wait, and what has left the store before its turn. */
-  const makeRoom = (newest: number): void => {
-    const oldest = arrivals.oldest() ?? newest + 1;
+  const makeRoom = async (newest: number): Promise<void> => {
+    const oldest = (await arrivals.oldest()) ?? newest + 1;
     const least = Math.max(oldest - 1, newest - rule.maxWaiting);
     if (progress.cursor >= least || progress.cursor >= newest) return;
     const dropped = least - progress.cursor;
@@ -171,7 +171,7 @@ export function createForwarder(stored: StoredRule, ports: ForwarderPorts): Forw
     note({ cursor: least, dropped: progress.dropped + dropped });
   };
   const page = async (through: number, mine: number): Promise<boolean> => {
-    const found = arrivals.page(progress.cursor, through, isWanted);
+    const found = await arrivals.page(progress.cursor, through, isWanted);
     for (let i = 0; i < found.arrivals.length; i += NOTED_EVERY) {
       const batch = found.arrivals.slice(i, i + NOTED_EVERY);
       if (!(await sendAll(batch, mine))) return false;
@@ -187,8 +187,8 @@ export function createForwarder(stored: StoredRule, ports: ForwarderPorts): Forw
     if (newest < progress.cursor) note({ cursor: newest });
     if (newest > progress.cursor) {
       // what is not on the disk yet may never be, and another event have its place
-      await commit.run(0, () => undefined);
-      makeRoom(newest);
+      await settled();
+      await makeRoom(newest);
       const through = Math.min(newest, endsAt);
       while (progress.cursor < through) {
         if (!(await page(through, mine))) return;

@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AntirioError } from '@antirio/kernel';
-import type { Check, Database } from '@antirio/host';
+import type { Check } from '@antirio/host';
 import type { Room } from '../core-data.ts';
-import { createArrivals } from './arrivals.ts';
 import { createForwarder, type Forwarder, type ForwardingState, type ForwardingStatus } from './forwarder.ts';
 import type { CoreDataOptions } from '../options.ts';
 import {
@@ -59,12 +58,12 @@ export async function configureForwarding(
     await forwarding.put(id, rule, loginFile === undefined ? undefined : loginIn(loginFile));
 }
 
-export function openForwarding(room: Room, db: Database): Forwarding {
-  const { options, ports, commit, reader } = room;
+export function openForwarding({ options, ports, store: events }: Room): Forwarding {
+  const { arrivals, reader } = events;
   const store = openRuleStore(join(options.dataDir, 'core-data', 'forwarding.db'));
-  const arrivals = createArrivals(db);
   const parts = {
-    ...{ arrivals, reader, commit, store },
+    ...{ arrivals, reader, store },
+    settled: () => events.settled(),
     clock: ports.clock,
     random: ports.random,
     log: ports.log,
@@ -82,8 +81,8 @@ export function openForwarding(room: Room, db: Database): Forwarding {
     if (found === undefined) throw new AntirioError('notFound', `nothing is forwarded as ${id}`);
     return found;
   };
-  const begin = ({ from }: ForwardingRule): number =>
-    from === 'now' ? arrivals.newest() : Math.max(0, (arrivals.oldest() ?? 1) - 1);
+  const begin = async ({ from }: ForwardingRule): Promise<number> =>
+    from === 'now' ? arrivals.newest() : Math.max(0, ((await arrivals.oldest()) ?? 1) - 1);
   const shown = ({ rule, forwarder }: Held): ForwardingStatus & { readonly rule: ForwardingRule } => ({
     ...forwarder.status(),
     rule,
@@ -93,7 +92,7 @@ export function openForwarding(room: Room, db: Database): Forwarding {
     await known?.forwarder.stop();
     const { sent, refused, dropped } = before ?? NONE;
     // one that has ended begins again with what comes now
-    const cursor = before === undefined || before.state === 'ended' ? begin(rule) : before.cursor;
+    const cursor = before === undefined || before.state === 'ended' ? await begin(rule) : before.cursor;
     const stored = { id, rule, progress: { cursor, sent, refused, dropped } };
     store.put(stored);
     held.set(id, begun(stored));

@@ -1,17 +1,16 @@
 import { AntirioError, isAntirioError } from '@antirio/kernel';
 import type { GroupCommit } from '@antirio/host';
 
-/** A store that fails is EdgeX's 500; one that does not keep up may be asked again, so that stays 503. */
+/** A store that fails is EdgeX's 500; one that does not keep up, or is away, may be asked again, so that stays 503. @throws AntirioError */
+export function asEdgexFailure(error: unknown): never {
+  const failed = isAntirioError(error, 'unavailable') || isAntirioError(error, 'storageFull');
+  if (!failed || error.cause === undefined) throw error;
+  throw new AntirioError('internal', error.message, {}, error.cause);
+}
+
+/** A store whose failures are told as EdgeX tells them. */
 export function edgexStore(commit: Pick<GroupCommit, 'run'>): Pick<GroupCommit, 'run'> {
   return {
-    async run(bytes, work) {
-      try {
-        return await commit.run(bytes, work);
-      } catch (error) {
-        const failed = isAntirioError(error, 'unavailable') || isAntirioError(error, 'storageFull');
-        if (!failed || error.cause === undefined) throw error;
-        throw new AntirioError('internal', error.message, {}, error.cause);
-      }
-    },
+    run: (bytes, work) => commit.run(bytes, work).catch(asEdgexFailure),
   };
 }

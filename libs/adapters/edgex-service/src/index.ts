@@ -1,7 +1,7 @@
 export { configurationOf } from './configuration.ts';
 export { createEdgexService, type EdgexService } from './edgex-service.ts';
 export { edgexEnvironment, edgexVariablesNotTaken } from './environment.ts';
-export { edgexStore } from './edgex-store.ts';
+export { asEdgexFailure, edgexStore } from './edgex-store.ts';
 export { edgexServiceOptions } from './options.ts';
 export type { Secrets } from './secrets.ts';
 export type { OwnSettings } from './settings.ts';

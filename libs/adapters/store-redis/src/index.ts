@@ -1,0 +1,3 @@
+export { storeOptions, type RedisStoreOptions, type StoreOptions } from './options.ts';
+export type { Command, Plain, Unit } from './commands.ts';
+export { openRedisStore, type RedisStore, type RedisStorePorts } from './redis-store.ts';
