@@ -83,6 +83,10 @@ const LOADERS: Partial<Record<RoomKey, () => Promise<LoadedRoom>>> = {
     const { orchestratorOptions, createOrchestrator } = await import('@antirio/orchestrator');
     return loaded(orchestratorOptions, createOrchestrator);
   },
+  fleet: async () => {
+    const { createFleet, fleetOptions } = await import('@antirio/fleet');
+    return loaded(fleetOptions, createFleet);
+  },
   marketplace: async () => {
     const { createMarketplace, marketplaceOptions } = await import('@antirio/marketplace');
     return loaded(marketplaceOptions, createMarketplace);

@@ -11,6 +11,8 @@ interface RoomEntry {
 const EDGE = ['edge'] as const;
 const CENTRAL = ['central'] as const;
 const BOTH = ['edge', 'central'] as const;
+/** Only where it is asked for by name. */
+const NONE = [] as const;
 
 const room = (
   name: string,
@@ -42,6 +44,7 @@ const ROOMS = {
   dmu: room('dmu', EDGE, 59_703),
   arbitrator: room('arbitrator', BOTH, 59_704),
   deviceLora: room('device-lora', EDGE, 59_910),
+  fleet: room('fleet', NONE, 59_710),
 } as const satisfies Record<string, RoomEntry>;
 
 /** A room's name in camel case: the section of its options, and its key among the peers. */
