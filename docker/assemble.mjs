@@ -36,6 +36,12 @@ told(() => {
     process.stdout.write('the bundle in dist/ fits these sources\n');
   } else {
     process.stdout.write('there is no bundle of these sources in dist/: it is made\n');
+    if (spawnSync('npm', ['--version']).error !== undefined) {
+      process.stderr.write(
+        'This base image has no npm to make it with: run `npm run edge-image`, or name a base that has npm.\n',
+      );
+      process.exit(1);
+    }
     // Nothing of what only developers need, and nobody's scripts.
     installOrThrow(['--omit=dev', '--ignore-scripts']);
     const { status } = spawnSync(process.execPath, [join(root, 'tools/bundle/src/main.ts'), dist], {
