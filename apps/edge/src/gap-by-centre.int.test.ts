@@ -197,6 +197,7 @@ test('with the way between two edges cut, one fills its gaps through the centre,
     ((await callJson(bridgeB.http, { path: `/api/v3/ring/${CONTRACT}` })) as { acknowledged: number })
       .acknowledged;
   await waitFor(systemClock, 3000, async () => (await acknowledged()) === 3 || undefined);
+  expect(await acknowledged()).toBe(3);
   const counted = async (door: Door) =>
     (await callJson(door.local, { path: '/api/v3/counters' })) as Record<string, number>;
   expect(await counted(A)).toMatchObject({ throughCentre: expect.any(Number), notThroughCentre: 0 });
@@ -206,6 +207,9 @@ test('with the way between two edges cut, one fills its gaps through the centre,
   // the way is there again
   await tell(A, provider, B.url);
   await bridgeB.hear(4);
-  await waitFor(systemClock, 5000, async () => (await filled()).way === 'direct' || undefined);
-  await waitFor(systemClock, 3000, async () => (await filled()).fetched === 4 || undefined);
+  await waitFor(systemClock, 8000, async () => {
+    const { way, fetched } = await filled();
+    return (way === 'direct' && fetched === 4) || undefined;
+  });
+  expect(await filled()).toMatchObject({ way: 'direct', fetched: 4 });
 }, 30_000);

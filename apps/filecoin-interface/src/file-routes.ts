@@ -62,26 +62,11 @@ interface Call {
 }
 
 async function upload({ params: { fileName: name }, request, response }: Call, served: FileServed) {
-  try {
-    const piece = pieceOf(request, served.stallMs);
-    const taken = await served.files.upload(name, piece);
-    if ('sha256' in taken) return answer({ file: taken }, 201);
-    response.status(202).json(answer({ upload: taken }, 202));
-  } catch (error) {
-    // What is left of the body is not waited for.
-    if (!request.complete) closeSoon(response);
-    throw error;
-  }
+  const piece = pieceOf(request, served.stallMs);
+  const taken = await served.files.upload(name, piece);
+  if ('sha256' in taken) return answer({ file: taken }, 201);
+  response.status(202).json(answer({ upload: taken }, 202));
   return undefined;
-}
-
-const CLOSE_AFTER_MS = 2000;
-
-/** Gives the client the time to read the answer, but not to send for ever what nobody reads. */
-function closeSoon(response: Response): void {
-  const { socket } = response;
-  if (!response.headersSent) response.set('connection', 'close');
-  setTimeout(() => socket?.destroy(), CLOSE_AFTER_MS).unref();
 }
 
 /** @throws AntirioError invalidInput | unsupportedMediaType */

@@ -21,6 +21,11 @@ export function noteAnsweredEarly(socket: Socket): void {
   answered.add(socket);
 }
 
+/** All of that request has come after all: the connection is as any other. */
+export function noteAllCame(socket: Socket): void {
+  answered.delete(socket);
+}
+
 /** Answers what is no HTTP, or comes too slowly, with EdgeX's error body; Node alone would answer without one. */
 export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
   const isLate = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';

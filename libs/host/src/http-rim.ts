@@ -16,8 +16,9 @@ import express, {
 import { Registry, collectDefaultMetrics } from 'prom-client';
 import type { z } from 'zod';
 import { AntirioError, describeError } from '@antirio/kernel';
-import { answerClientError, answerLate, noteAnsweredEarly } from './client-error.ts';
+import { answerClientError, answerLate } from './client-error.ts';
 import { parseInput } from './config.ts';
+import { answerEarly, isAnsweredEarly, isComing } from './early-answer.ts';
 import { API_VERSION, errorBody, statusOf } from './error-answer.ts';
 import { takeHotRoutes, type HotRoute } from './hot-route.ts';
 import type { Log } from './log.ts';
@@ -118,16 +119,37 @@ function bodyOf({ body: schema, refusal }: BodyRules, body: unknown): unknown {
 /** The body parsers would read all of it before they refuse it. */
 const refuseLongBodies =
   (limit: number, types?: string[]): RequestHandler =>
-  (request, _response, next) => {
-    const isShort = Number(request.headers['content-length'] ?? 0) <= limit;
+  (request, response, next) => {
+    const tooLarge = (): AntirioError => new AntirioError('tooLarge', `request body over ${limit} bytes`);
     // other types are for the routes to read, which have limits of their own
-    if (isShort || (types !== undefined && request.is(types) === false)) {
+    if (types !== undefined && request.is(types) === false) {
       next();
       return;
     }
-    noteAnsweredEarly(request.socket);
-    next(new AntirioError('tooLarge', `request body over ${limit} bytes`));
+    if (Number(request.headers['content-length'] ?? 0) > limit) {
+      next(tooLarge());
+      return;
+    }
+    if (request.headers['transfer-encoding'] !== undefined)
+      whenOver(request, limit, () => {
+        if (response.headersSent) return;
+        const error = tooLarge();
+        answerEarly(request, response, error.statusCode, errorBody(error, undefined));
+      });
+    next();
   };
+
+/** Calls once when more than so many bytes of the body have come; does not read by itself. */
+function whenOver(request: IncomingMessage, limit: number, call: () => void): void {
+  let size = 0;
+  const count = (chunk: Buffer): void => {
+    size += chunk.length;
+    if (size <= limit) return;
+    request.off('data', count);
+    call();
+  };
+  request.on('data', count);
+}
 
 /** In place of the server's own limit, which is one for all requests. */
 const bodyWithin =
@@ -228,6 +250,11 @@ export function createHttpRim(options: RimOptions): HttpRim {
   const fail = (error: unknown, request: Request, response: Response, _next: NextFunction): void => {
     const statusCode = statusOf(error);
     if (statusCode >= 500) log.error({ path: request.path, error: describeError(error) }, 'request failed');
+    if (isAnsweredEarly(response)) return;
+    if (!response.headersSent && isComing(request)) {
+      answerEarly(request, response, statusCode, errorBody(error, request.body));
+      return;
+    }
     if (response.headersSent) {
       response.destroy();
       return;
