@@ -36,6 +36,12 @@ async function addressesAt({ nodes, contractId }: ContractedRun): Promise<readon
   return (ring as { devAddrs: string[] }).devAddrs;
 }
 
+/** What the ledger has of new keys. */
+async function rekeyedOn({ nodes, contractId }: ContractedRun): Promise<unknown> {
+  const answer = await get(`${nodes.a.url('arbitrator')}/arbitrator/v1/contract/${contractId}`);
+  return (answer as { rekeying?: { counted?: unknown } }).rekeying?.counted;
+}
+
 /** By address and counter, which together no two frames of these motes share. */
 async function verdict(run: ContractedRun) {
   const { nodes, devices, truthFile } = run;
@@ -116,11 +122,12 @@ describe('motes that join', () => {
       await takeBack(run);
       await settle(run);
       await actAgain(run);
-      // edge B has read with their keys
-      await cluster.until('all are disclosed', async () => {
-        const seen = (await devicesOf(run)).filter(({ disclosed }) => disclosed === true);
-        return seen.length === MOTES ? { found: true } : { seen: `${seen.length} are` };
+      // edge B has read with their keys: the settlement waited until all had joined anew
+      await cluster.until('all have new keys', async () => {
+        const seen = (await devicesOf(run)).filter(({ disclosed }) => disclosed === false);
+        return seen.length === MOTES ? { found: true } : { seen: `${seen.length} have` };
       });
+      expect(await rekeyedOn(run)).toEqual({ rekeyed: MOTES, waiting: 0, disclosed: 0 });
       await run.radio.stopTraffic();
       await caughtUp(run);
       const found = await verdict(run);

@@ -126,6 +126,7 @@ function drawDay({ seed, hours, motes, opening }: AvailabilityOptions): Scenario
       kinds: ['beat', 'vigil', 'probe', 'probeReply', 'leaseRequest', 'leaseGrant', 'leaseRefused'],
     },
     ...{ ledgerMs: 5, commandsEveryMs: 60_000, startMs: 700, activateMs: 120, answers: 0.1 },
+    rekeying: { waitS: 0, devices: 'never' },
     faults: drawMishaps(dice, activeMs),
     healAt: activeMs,
     silenceAt: activeMs + SETTLING_MS / 2,

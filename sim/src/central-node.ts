@@ -27,6 +27,7 @@ import {
 } from '@antirio/service-contract';
 import type { Host } from './host.ts';
 import { identities } from './identities.ts';
+import { rekeyingNow } from './rekeying.ts';
 import { sign, type Payload, type SimLedger } from './ledger.ts';
 import type { CallResult, Reply } from './network.ts';
 import type { Dice } from './random.ts';
@@ -349,7 +350,7 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
     record: believing((contractId, reply) => {
       const view = ledgerView(ledger, termsOf(contractId));
       later(() => {
-        const { life, activation } = view.contract();
+        const { life, activation, rekeying } = view.contract();
         later(() => {
           const record = { state: life.state, ...view.epochRecord() };
           later(() => {
@@ -359,10 +360,12 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
               leaseRuns: leaseRuns(state.grantor, set.setId, record, leaseMs, now),
               quietMs: quietMs(state.grantor, set.setId, now),
             };
-            const activeForMs = activation && Math.max(0, Math.round(host.clock.wall() - activation.at));
-            const time = Math.max(0, Math.floor(host.clock.wall()));
+            const wall = host.clock.wall();
+            const activeForMs = activation && Math.max(0, Math.round(wall - activation.at));
+            const time = Math.max(0, Math.floor(wall));
             const served = { activation: activation?.epoch, activeForMs, handback, time };
-            const value: ContractRecord = { ...record, ...promised, ...served };
+            const waits = rekeyingNow(rekeying, wall);
+            const value: ContractRecord = { ...record, ...promised, ...served, ...waits };
             reply({ ok: true, value });
           });
         });

@@ -1,4 +1,4 @@
-import type { PartyEffect } from '@antirio/service-contract';
+import type { PartyEffect, RekeyCount } from '@antirio/service-contract';
 import { createCentreWay } from './centre-way.ts';
 import { countersOf, type EdgeDisk, type EdgeNode, type Role, type Rooms } from './edge.ts';
 import type { Frame, Session, Verifies } from './frames.ts';
@@ -18,6 +18,8 @@ export interface CustomerOptions {
   readonly verifies: Verifies;
   readonly provider: () => EdgeNode;
   readonly fillEveryMs: number;
+  /** How many devices have new keys, where that is asked. */
+  readonly rekeyed: () => RekeyCount | undefined;
   /** What a gap filler gets of the other ring. */
   readonly filter: (source: GapSource) => GapSource;
 }
@@ -134,6 +136,13 @@ export function customerRole(links: PartyLinks, options: CustomerOptions): Role 
         });
         return;
       }
+      case 'rekeyed': {
+        const tx = sign(identities.A, host.dice, { type: 'contract/rekeyed', ...call.args });
+        callCentral(links, call, rooms, (central, reply) => {
+          central.transact(tx, reply);
+        });
+        return;
+      }
       case 'keys':
         askProvider(
           (provider) => {
@@ -209,7 +218,10 @@ export function customerRole(links: PartyLinks, options: CustomerOptions): Role 
     observe(rooms) {
       if (filler === undefined) return;
       const load = { cpuPermille: disk.busy ? 990 : 300 };
-      rooms.party.post({ type: 'observed', observed: { source: filler.status(), storeOk: true, load } });
+      const rekeyed = options.rekeyed();
+      const counted = rekeyed === undefined ? {} : { rekeyed };
+      const observed = { source: filler.status(), storeOk: true, load, ...counted };
+      rooms.party.post({ type: 'observed', observed });
     },
     execute(effect, rooms) {
       switch (effect.type) {

@@ -236,6 +236,14 @@ export const mutants: readonly Mutant[] = [
     }),
   },
   {
+    name: 'no bound: a customer whose devices never have new keys is never made to pay',
+    pieces: () => ({
+      ...honestPieces(),
+      apply: (state, tx, env) =>
+        apply(state, tx, asksForMoney.has(tx.body.payload.type) ? { ...env, now: 0 } : env),
+    }),
+  },
+  {
     name: 'a rolled-back ledger is believed: the centre gives epochs and leases by what it says',
     pieces: () => ({ ...honestPieces(), sight: (_seen, head) => ({ ok: true, highest: head }) }),
   },
@@ -272,6 +280,8 @@ function unfailed(state: StateView): StateView {
     },
   };
 }
+
+const asksForMoney: ReadonlySet<string> = new Set(['contract/close', 'contract/rekeyed']);
 
 function longUp(state: CentralState): CentralState {
   return { ...state, grantor: { ...state.grantor, startedAt: -1e9 } };

@@ -71,6 +71,28 @@ export interface ProviderOptions {
   readonly activateMs: number;
 }
 
+/** Of what a provider says to the ledger itself. */
+function payloadOf(call: Call, { set }: ContractTerms): Payload | undefined {
+  switch (call.method) {
+    case 'ready':
+      return { type: 'contract/ready', ...call.args, evidence: {} };
+    case 'degrade':
+      return { type: 'contract/degrade', ...call.args };
+    case 'close':
+      return { type: 'contract/close', ...call.args };
+    case 'statement': {
+      const { statement, counters } = call.args;
+      return { type: 'contract/statement', statement, counters };
+    }
+    case 'release': {
+      const { epoch, counters } = call.args;
+      return { type: 'epoch/release', setId: set.setId, epoch, counters };
+    }
+    default:
+      return undefined;
+  }
+}
+
 /** What an edge does as a provider: ring, sealed keys, the guest's service, statements. */
 export function providerRole(links: PartyLinks, options: ProviderOptions): Role {
   const { host, terms, self } = links;
@@ -136,38 +158,20 @@ export function providerRole(links: PartyLinks, options: ProviderOptions): Role 
     });
   };
   const perform = (call: Call, rooms: Rooms): void => {
+    const payload = payloadOf(call, terms);
+    if (payload !== undefined) {
+      transact(call, rooms, payload);
+      return;
+    }
     switch (call.method) {
-      case 'ready':
-        transact(call, rooms, { type: 'contract/ready', ...call.args, evidence: {} });
-        return;
-      case 'degrade':
-        transact(call, rooms, { type: 'contract/degrade', ...call.args });
-        return;
-      case 'release':
-        transact(call, rooms, {
-          type: 'epoch/release',
-          setId: terms.set.setId,
-          epoch: call.args.epoch,
-          counters: call.args.counters,
-        });
-        return;
-      case 'statement':
-        transact(call, rooms, {
-          type: 'contract/statement',
-          statement: call.args.statement,
-          counters: call.args.counters,
-        });
-        return;
       case 'witness':
+      case 'record': {
+        const { method } = call;
         callCentral(links, call, rooms, (central, reply) => {
-          central.witness(contractId, reply);
+          central[method](contractId, reply);
         });
         return;
-      case 'record':
-        callCentral(links, call, rooms, (central, reply) => {
-          central.record(contractId, reply);
-        });
-        return;
+      }
       case 'share': {
         const { holder, opening } = call.args;
         // holders need the ledger for all they do: who is cut off from the centre is from them

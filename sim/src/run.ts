@@ -4,6 +4,7 @@ import { drawDrills } from './drill-scenario.ts';
 import { checkPenalties, paidInDrills, watchDrills } from './drill-checks.ts';
 import { heal, scheduleFaults, type FaultPorts } from './faults.ts';
 import { watchHealth } from './health.ts';
+import { checkRekeying } from './rekeying.ts';
 import { identities } from './identities.ts';
 import { honestPieces, type Pieces } from './pieces.ts';
 import { drawScenario, type NodeName, type Scenario } from './scenario.ts';
@@ -90,6 +91,7 @@ function checkEnd(world: World, judge: Judge, lastDownlinkByA: number, scenario:
   if (unread > 0) judge.broken('converged', `${unread} frames in the customer's ring are not read`);
   checkMoney(world, judge);
   checkPenalties(world, judge);
+  checkRekeying(world, judge);
 }
 
 /** Where the customer did not agree to be found dead, its keys open on its word only. */

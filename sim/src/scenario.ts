@@ -2,6 +2,7 @@ import { drawActivation, drawBusy, keepsTime } from './activation.ts';
 import { drawBackups, oneOldDisk } from './backups.ts';
 import { contractTerms, type ContractTerms } from '@antirio/service-contract';
 import { holderIds, identities } from './identities.ts';
+import { drawRekeying, keepsRekeyingTime, type Rekeying } from './rekeying.ts';
 import { rollDice, type Dice } from './random.ts';
 
 /** Everything about a run that its seed decides before it begins. Times are true milliseconds. */
@@ -37,6 +38,7 @@ export interface Scenario {
   /** Share of fresh uplinks that get a downlink. */
   readonly answers: number;
   readonly faults: readonly Fault[];
+  readonly rekeying: Rekeying;
   /** Whether the contract demands drills. */
   readonly drills?: true;
   /** From here on everything is well again. */
@@ -380,6 +382,7 @@ export function drawScenario(seed: number): Scenario {
   // of its own stream: the rest of a seed's world is the same with it and without
   const shared = opening === 'witnessed' && rollDice(seed, 'escrow').chance(0.4);
   const escrow = shared ? { threshold: 2, holders: [identities.central.edgeId, ...holderIds] } : {};
+  const rekeying = drawRekeying(rollDice(seed, 'rekeying'));
   const activation = drawActivation(rollDice(seed, 'activation'), activeMs);
   const calm = dice.chance(0.4);
   const rate = (): number => (dice.chance(0.5) ? dice.between(0.98, 1.02) : dice.pick([0.98, 1.02]));
@@ -399,6 +402,7 @@ export function drawScenario(seed: number): Scenario {
         opening,
         standby: 'hot',
         activation,
+        rekey: { waitS: rekeying.waitS },
         escrow,
         stakes: { customer: 100, provider: 100 },
         heartbeatIntervalMs: 200,
@@ -435,7 +439,8 @@ export function drawScenario(seed: number): Scenario {
       ...drawBackups(rollDice(seed, 'backups'), activeMs),
       ...drawBusy(rollDice(seed, 'busy'), activation, activeMs),
       ...drawDeadGateway(rollDice(seed, 'gateway'), activeMs),
-    ]).filter((fault) => keepsTime(activation, fault)),
+    ]).filter((fault) => keepsTime(activation, fault) && keepsRekeyingTime(rekeying, fault)),
+    rekeying,
     healAt: activeMs + 1000,
     silenceAt: activeMs + QUIET_MS - SILENCE_MS,
     endAt: activeMs + QUIET_MS,

@@ -1,4 +1,5 @@
 import type { EdgeId } from '@antirio/kernel';
+import { keys, type ContractRecord } from '@antirio/ledger-machine';
 import { nothingDelivered, type ContractTerms, type Datagram } from '@antirio/service-contract';
 import { attackNetwork, attackRadio } from './attackers.ts';
 import { createCentralNode, type CentralDisk, type CentralNode } from './central-node.ts';
@@ -18,6 +19,7 @@ import { createMotes, type Motes } from './motes.ts';
 import { createNetwork, type Network } from './network.ts';
 import type { Pieces } from './pieces.ts';
 import { providerRole, type PartyLinks } from './provider-role.ts';
+import { countedNow } from './rekeying.ts';
 import { createRadio, type Radio } from './radio.ts';
 import { rollDice, type Dice } from './random.ts';
 import type { EdgeName, NodeName, ProviderName, Scenario } from './scenario.ts';
@@ -198,6 +200,10 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
       sessions,
       verifies,
       provider: () => providers.get(name) ?? B,
+      rekeyed: () => {
+        const contract = ledger.read(keys.contract(of.contractId)) as ContractRecord;
+        return countedNow(contract, scenario.rekeying, of.set.devices.length, hosts.A.clock.wall());
+      },
       fillEveryMs: 300,
       filter: pieces.gapSource,
     });

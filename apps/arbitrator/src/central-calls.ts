@@ -19,7 +19,7 @@ import {
   type EpochRecord,
   type Submission,
 } from '@antirio/service-contract';
-import { recordOf, type CentralFacts } from './central-facts.ts';
+import { recordOf, type CentralFacts, type ContractRecord as LedgerContract } from './central-facts.ts';
 import type { CentralHost } from './central-host.ts';
 import type { EscrowHolder } from './escrow-holder.ts';
 import type { LedgerClient } from './ledger-client.ts';
@@ -83,6 +83,12 @@ export interface CentralCalls {
 
 const padded = (n: number): string => String(n).padStart(12, '0');
 
+/** How long new keys are still waited for, and how many there are. */
+function rekeyingNow({ until, counted }: NonNullable<LedgerContract['rekeying']>, now: number) {
+  const settlesInMs = Math.max(0, Math.ceil(until - now));
+  return { closesInMs: settlesInMs, rekeying: { settlesInMs, counted } };
+}
+
 function refusalOf(answer: CentralAnswer): Refused {
   if (answer.kind !== 'refused')
     throw new AntirioError('internal', `an answer of another kind: ${answer.kind}`);
@@ -132,7 +138,7 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
   /** How it stands with the provider's newest epoch. */
   const servedUnder = async (
     contractId: string,
-    state: string,
+    { life: { state }, rekeying }: LedgerContract,
     activation: { epoch: number; at: number },
   ) => {
     const now = clock.now();
@@ -144,7 +150,8 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
     if (stated === undefined) return active;
     const { statement, at } = parseInput(statementRecord, stated);
     const { epoch, from, through } = statement;
-    const closes = state === 'RETURNING' ? { closesInMs: Math.max(0, at + SILENCE_MS - now) } : {};
+    const silent = state === 'RETURNING' ? { closesInMs: Math.max(0, at + SILENCE_MS - now) } : {};
+    const closes = rekeying === undefined ? silent : rekeyingNow(rekeying, now);
     return { ...active, ...closes, handback: { epoch, from, through } };
   };
   const inLedgerTime = (endedMsAgo: number | null): number | null =>
@@ -231,7 +238,7 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
       const held = { state, ...recordOf(set), ...promises, keyVersion, keys: known, time };
       return contract.activation === undefined
         ? held
-        : { ...held, ...(await servedUnder(contractId, state, contract.activation)) };
+        : { ...held, ...(await servedUnder(contractId, contract, contract.activation)) };
     },
   };
 }

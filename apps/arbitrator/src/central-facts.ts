@@ -5,6 +5,7 @@ import {
   DEFAULT_LEASE_MS,
   contractTerms,
   edgeId,
+  rekeyCount,
   type ContractTerms,
   type EpochRecord,
   type LeaseFacts,
@@ -27,6 +28,7 @@ const contractRecord = z.looseObject({
   openings: z.int(),
   readyAt: z.int().optional(),
   activation: z.looseObject({ epoch: z.int(), at: z.number() }).optional(),
+  rekeying: z.object({ until: z.number(), counted: rekeyCount.strip().optional() }).optional(),
 });
 export type ContractRecord = z.output<typeof contractRecord>;
 

@@ -33,6 +33,7 @@ import {
   type KeyPackage,
   type Secrets,
 } from './sealed-keys.ts';
+import { createRekeyCounts, type RekeyCounts } from './rekey-count.ts';
 import { sealKeysFor } from './seal-keys.ts';
 import { createSigning, type Signing } from './signing.ts';
 import { createSourceTurns } from './source-turns.ts';
@@ -59,6 +60,8 @@ export interface Contracts {
   signPending(): Promise<void>;
   /** Keys of this edge that others have seen. */
   readonly disclosures: Disclosures;
+  /** Of those, the sessions that devices have left behind. */
+  readonly leaveBehind: RekeyCounts['leave'];
   /** What providers lack of the sessions that joins made. */
   sealing(): SealingNow;
   /** Takeovers that wait for others, which began before. */
@@ -156,6 +159,7 @@ export function createContracts(
   };
   const ownSecrets = (): Secrets => ownKeys.secrets();
   const disclosures = openDisclosures(store, ownSecrets);
+  const rekeyCounts = createRekeyCounts(ownKeys, disclosures);
 
   const ownService = () => readJsonFile(protectedFiles().configFile, z.record(z.string(), z.unknown()));
   const ownKeyVersion = (): { readonly keyVersion?: number } => ownKeys.keyVersion();
@@ -255,7 +259,10 @@ export function createContracts(
       rooms,
       calls,
       ownSecrets,
-      ownKeyVersion,
+      ownKeyVersion: () => ({
+        ...ownKeyVersion(),
+        ...rekeyCounts.of(terms, drivers.get(contractId)?.record()),
+      }),
       ...shared,
     });
     drivers.set(contractId, driver);
@@ -287,6 +294,7 @@ export function createContracts(
     waitingForTurn: turns.waiting,
     live,
     disclosures,
+    leaveBehind: rekeyCounts.leave,
     sealing: () => ({ ...sealingNow(drivers.values(), store, ownKeys), disclosed: disclosures.all() }),
     checkProtected: () => void protectedFiles(),
     get(contractId) {

@@ -115,7 +115,7 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
     if (cause !== undefined) await operator.lastGasp(cause, options.lastGasp.boundMs);
   };
   addEscrowRoutes(rim, escrow);
-  addLiveSessionRoutes(rim, () => contracts.sealing());
+  addLiveSessionRoutes(rim, () => contracts.sealing(), contracts.leaveBehind);
   addDrillEscrowRoutes(rim, createDrillEscrow({ identity, ledger, store: shares, log }));
 
   return {

@@ -38,9 +38,9 @@ function publicPhase(phase: object): unknown {
 
 /** What its machine knows and wants: the contract's life and keys as the ledger said last. */
 function liveView(driver: PartyDriver): Record<string, unknown> {
-  const { state: life, keys } = driver.record() ?? {};
+  const { state: life, keys, rekeying } = driver.record() ?? {};
   return {
-    ...{ fence: driver.desires().fence, life, keys },
+    ...{ fence: driver.desires().fence, life, keys, rekeying },
     ...{ customer: driver.customerTold(), comesBack: driver.seen.comesBack?.() },
     providerActsForMs: driver.activeLeftMs(),
   };

@@ -109,6 +109,7 @@ describe('what a provider lacks', () => {
       terms: about,
       phase: () => ({ at: phase }),
       keysDelivered: () => delivered,
+      record: () => undefined,
     }) as never;
   const lacking = (driver: never) => sealingNow([driver], store, open()).unsealed;
 

@@ -3,7 +3,12 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { HttpRim, Log } from '@antirio/host';
 import { AntirioError, describeError } from '@antirio/kernel';
-import { joinedAddresses, type ProtectedDevice } from '@antirio/service-contract';
+import {
+  isRekeying,
+  joinedAddresses,
+  protectedDevice,
+  type ProtectedDevice,
+} from '@antirio/service-contract';
 import type { ContractStore } from './contract-store.ts';
 import type { Disclosed } from './key-history.ts';
 import type { ArbitratorOptions } from './options.ts';
@@ -144,7 +149,7 @@ export interface UnsealedSession extends ProtectedDevice {
   readonly why: string;
 }
 
-type Driver = Pick<PartyDriver, 'role' | 'terms' | 'phase' | 'keysDelivered'>;
+type Driver = Pick<PartyDriver, 'role' | 'terms' | 'phase' | 'keysDelivered' | 'record'>;
 type Documents = Pick<ContractStore, 'document'>;
 
 /** Phases in which new keys go to the provider. */
@@ -201,7 +206,11 @@ export function sealingNow(
   own: Pick<OwnKeys, 'live'>,
 ): SealingNow {
   const { serial, sessions } = own.live();
-  const living = [...drivers].filter(({ role, phase }) => role === 'customer' && !unpromised.has(phase().at));
+  const living = [...drivers].filter(
+    ({ role, phase, record }) =>
+      // what only waits for its payment goes on with no device
+      role === 'customer' && !unpromised.has(phase().at) && !isRekeying(record()),
+  );
   return {
     serial,
     protected: [...new Set(living.flatMap(({ terms }) => terms.set.devices.map(({ devEui }) => devEui)))],
@@ -209,17 +218,20 @@ export function sealingNow(
   };
 }
 
-interface Asked {
-  get(name: string): string | undefined;
-}
-
 /** The device service asks, before it answers a join, whether providers could go on with the device. */
-export function addLiveSessionRoutes(rim: HttpRim, now: () => SealingNow): void {
-  const body = z.strictObject({ serial: z.int().min(0) });
+export function addLiveSessionRoutes(
+  rim: HttpRim,
+  now: () => SealingNow,
+  leaveBehind: (left: readonly ProtectedDevice[]) => void,
+): void {
+  /** Of the sessions that others have seen, those whose devices go on in another one. */
+  const left = z.array(protectedDevice).max(100_000).default([]);
+  const body = z.strictObject({ serial: z.int().min(0), left });
   const asked = { summary: 'which sessions that joins made providers lack', body };
-  rim.route('post', '/arbitrator/v1/live-sessions', asked, ({ request }: { request: Asked }) => {
+  rim.route('post', '/arbitrator/v1/live-sessions', asked, ({ request, body: told }) => {
     if ((request.get('x-antirio-peer') ?? '') !== '')
       throw new AntirioError('forbidden', 'only this edge’s own device service asks this');
+    leaveBehind(told.left);
     return now();
   });
 }

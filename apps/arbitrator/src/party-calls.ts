@@ -123,6 +123,7 @@ const perform: Perform = {
   statement: ({ ledger }, { statement, counters }) =>
     ledger.submit({ type: 'contract/statement', statement, counters }),
   close: ({ ledger }, { contractId }) => ledger.submit({ type: 'contract/close', contractId }),
+  rekeyed: ({ ledger }, counted) => ledger.submit({ type: 'contract/rekeyed', ...counted }),
   record: (deps, { contractId }) =>
     neighbourCall(deps.peers, 'central', 'arbitrator', {
       path: `/arbitrator/v1/central/record/${contractId}`,

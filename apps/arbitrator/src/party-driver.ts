@@ -69,7 +69,7 @@ export interface DriverDependencies {
   /** The customer's own keys, from its files. */
   readonly ownSecrets: () => Secrets;
   /** Of those files as they are now; nothing where they cannot be read. */
-  readonly ownKeyVersion: () => { readonly keyVersion?: number };
+  readonly ownKeyVersion: () => Pick<Observed, 'keyVersion' | 'rekeyed'>;
 }
 
 const FENCE_AGAIN_MS = 1000;

@@ -29,7 +29,7 @@ import type { DeviceLoraOptions, DeviceOptions } from './options.ts';
 import { createAsked } from './asked.ts';
 import { openOwnRing, type Asked, type OwnRing, type Wanted } from './own-ring.ts';
 import { LIVE_SESSIONS_FILE, openLiveSessions } from './seal/live-sessions.ts';
-import { createRejoins } from './seal/rejoin.ts';
+import { createRejoins, leftBehind } from './seal/rejoin.ts';
 import { createSealing, type Sealing } from './seal/sealing.ts';
 import { createUplinkStore, type UplinkStore } from './store.ts';
 import { createConflictStore, type ConflictStore } from './uplink/conflicts.ts';
@@ -130,6 +130,7 @@ function openSealing(
   { options, peers, clock, log, opened }: SouthPorts,
   db: Database,
   joins: JoinStore,
+  sessions: () => SessionBook | undefined,
   onDisclosed: ReturnType<typeof createRejoins>,
 ): Sealing | undefined {
   const { arbitrator } = peers;
@@ -139,7 +140,10 @@ function openSealing(
   const joined = (): JoinedSession[] =>
     joins.all().filter(({ devEui }) => byEui.get(devEui)?.activation === 'otaa');
   const live = openLiveSessions({ db, path, joined });
-  const sealing = createSealing({ arbitrator, live, clock, log, onDisclosed });
+  const sealing = createSealing({
+    ...{ arbitrator, live, clock, log, onDisclosed },
+    leftBehind: (disclosed) => leftBehind(directoryOf(options.devices), sessions(), disclosed),
+  });
   opened.push(() => sealing.stop());
   return sealing;
 }
@@ -297,7 +301,7 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
   const ring = openRing(ports, joins, createAsked(db));
   const { devices } = options;
   const rejoins = createRejoins({ devices, sessions, sender, store: downlinks, clock, log });
-  const sealing = openSealing(ports, db, joins, rejoins);
+  const sealing = openSealing(ports, db, joins, sessions, rejoins);
   const joinServer = openJoinServer(ports, { joins, ring, transmitter, counters, sessions, sealing });
   const told: Told = { latest: createLatest(), lastHeard: createHeardLast() };
   const unserved = createUnservedJoins(options.devices, clock);

@@ -10,6 +10,7 @@ import {
   escrowTerms,
   flappingTerms,
   forwardingTerms,
+  rekeyTerms,
 } from '@antirio/service-contract';
 
 const ms = z.int().min(10).max(86_400_000);
@@ -57,6 +58,9 @@ const terms = z.strictObject({
   flapping: flappingTerms
     .optional()
     .describe('how long a customer that fails again and again waits before it asks for its sensors back'),
+  rekey: rekeyTerms
+    .default({ waitS: 600 })
+    .describe('how long the payment of a takeover waits for devices that join anew'),
   exposed: z
     .enum(['accept', 'refuse'])
     .optional()

@@ -54,6 +54,7 @@ const args: { readonly [M in CallMethod]: object } = {
   keyShare: { holder },
   share: { holder, opening: 1 },
   rekey: { keyVersion: 1 },
+  rekeyed: { rekeyed: 1, waiting: 0, disclosed: 0 },
   return: { epoch: 1 },
   close: {},
   yield: { word: {} },
@@ -61,6 +62,7 @@ const args: { readonly [M in CallMethod]: object } = {
 const TO_LEDGER: ReadonlySet<string> = new Set([
   'ready',
   'degrade',
+  'rekeyed',
   'release',
   'statement',
   'close',

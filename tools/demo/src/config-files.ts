@@ -6,7 +6,7 @@ import { PARTIES, type Network, type PartyName } from './network.ts';
 import type { PartyNode } from './nodes.ts';
 import type { DemoOptions } from './options.ts';
 import { CONFIG_NAME, type Product } from './product.ts';
-import { GATEWAYS } from './radio.ts';
+import { GATEWAYS, REJOIN_PORT } from './radio.ts';
 import { MONEY } from './result.ts';
 
 interface Cast {
@@ -21,7 +21,7 @@ interface Cast {
 /** Of the contract; the back-off before the return is short, so that the story is, and stays so however often it is told. */
 const TERMS = {
   ...{ heartbeatIntervalMs: 200, missedBeats: 3, leaseMs: 3_000 },
-  ...{ returnBackoffMs: 2_000, flapping: { maxBackoffMs: 0 } },
+  ...{ returnBackoffMs: 2_000, flapping: { maxBackoffMs: 0 }, rekey: { waitS: 45 } },
 };
 const exactly = (amount: number): Section => ({ first: amount, limit: amount });
 const STAKES = { payment: exactly(MONEY.customerStake), guarantee: exactly(MONEY.providerStake) };
@@ -46,8 +46,9 @@ function centralConfig(cast: Cast): Section {
 /** A device as it is known before it is heard: by its address, or as one that joins. */
 function provisioned(device: Device | OtaaDevice): Section {
   const { devEui, name } = device;
+  const rejoinCommand = { fPort: REJOIN_PORT, payload: '01' };
   return 'appKey' in device
-    ? { devEui, name, joinEui: device.joinEui, activation: 'otaa' }
+    ? { ...{ devEui, name, joinEui: device.joinEui, activation: 'otaa' }, rejoinCommand }
     : { devEui, name, devAddr: device.devAddr };
 }
 

@@ -8,6 +8,9 @@ import type { OwnProcess, ProcessSpec } from './processes.ts';
 /** EUIs of the two gateways, by the edge whose they are. */
 export const GATEWAYS = { a: '0016c001ff10a001', b: '0016c001ff10b001' } as const;
 
+/** Where the motes' application is told to join anew. */
+export const REJOIN_PORT = 200;
+
 /** Configuration of the simulator: N motes, and a gateway at each edge with radio losses of its own. */
 export function simulatorConfig(
   { motes, seed, periodMs, loss, otaa }: DemoOptions,
@@ -20,7 +23,7 @@ export function simulatorConfig(
   });
   // Confirmed uplinks have the edges answer, whether or not they may read what they answer: the fence is never idle.
   const common = { seed, motes, periodMs, confirmedUplinks: 0.1, gateways: [gateway('a'), gateway('b')] };
-  return otaa === 0 ? common : { ...common, otaa, mac: 'answered' };
+  return otaa === 0 ? common : { ...common, otaa, mac: 'answered', rejoinPort: REJOIN_PORT };
 }
 
 /** The files of a simulation. */

@@ -112,6 +112,8 @@ const configSchema = z.strictObject({
   joinEui: lowerHex(8).default('0200000000000001'),
   /** DevNonces count up, as LoRaWAN 1.0.4 wants it, or are drawn at random, as in 1.0.3. */
   devNonce: z.enum(['counter', 'random']).default('counter'),
+  /** A mote that joins joins anew when its application is sent something on this port. */
+  rejoinPort: z.int().min(1).max(223).optional(),
   /** First DevNonce of a mote that counts. */
   devNonceStart: z.int().min(0).max(0xffff).default(0),
   /** How often a confirmed uplink goes on air at most until it is acknowledged; 1 is a mote that does not care. */

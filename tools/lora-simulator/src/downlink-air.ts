@@ -32,6 +32,8 @@ interface DownlinkAirPorts {
   readonly fleet: Fleet;
   readonly propagation: Propagation;
   readonly gateways: ReadonlyMap<string, Gateway>;
+  /** A mote's application was sent something. */
+  readonly onApplication: (mote: Mote, fPort: number) => void;
 }
 
 type Ignored = { readonly ignored: DownlinkIgnoredRecord['reason']; readonly mote?: Mote };
@@ -134,9 +136,10 @@ export function createDownlinkAir(ports: DownlinkAirPorts): DownlinkAir {
       ...{ devEui: device.devEui, window: outcome.window, fcntDown: outcome.fcnt },
       ...{ confirmed, ack, fPort, fOpts, payload: outcome.payload.toString('hex') },
     });
-    if (outcome.mac === undefined) return;
     const { downlinkId, at } = place;
-    truth.append({ type: 'mac', downlinkId, at, devEui: device.devEui, ...outcome.mac, parameters });
+    if (outcome.mac !== undefined)
+      truth.append({ type: 'mac', downlinkId, at, devEui: device.devEui, ...outcome.mac, parameters });
+    if (fPort !== null && fPort > 0) ports.onApplication(outcome.mote, fPort);
   };
 
   // It names nobody: every mote that listens there tries its key.

@@ -125,7 +125,12 @@ class RadioSimulator implements Simulator {
       propagation: this.#propagation,
     };
     this.#uplinks = createUplinkAir({ ...ports, agenda: this.#agenda });
-    this.#downlinks = createDownlinkAir(ports);
+    this.#downlinks = createDownlinkAir({
+      ...ports,
+      onApplication: (mote, fPort) => {
+        if (fPort === config.rejoinPort && mote.joining !== undefined) this.#rejoin(mote);
+      },
+    });
     const { seed, motes } = config;
     const gateways = config.gateways.map((gateway) => gateway.id);
     truth.append({ type: 'run', version: 1, ...this.#now(), seed, motes, gateways });

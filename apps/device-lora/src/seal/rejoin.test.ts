@@ -4,7 +4,8 @@ import { parseDevAddr, parseDevEui } from '@antirio/lorawan';
 import { openStore } from '../database.ts';
 import { createDownlinkStore, type NewDownlink } from '../downlink/store.ts';
 import { deviceLoraOptions } from '../options.ts';
-import { createRejoins } from './rejoin.ts';
+import { directoryOf } from '../directory.ts';
+import { createRejoins, leftBehind } from './rejoin.ts';
 
 const devEui = parseDevEui('00000000000000a1');
 const devAddr = parseDevAddr('01000001');
@@ -58,4 +59,22 @@ test('a device whose keys were seen is told to join anew, once, by its own comma
 test('only devices that join have such a command', () => {
   const abp = { devEui, name: 'fixed', devAddr, rejoinCommand: { fPort: 1, payload: '' } };
   expect(() => options([abp])).toThrow('only devices with `otaa` join');
+});
+
+test('a session is left behind once its device is heard in another one', () => {
+  const directory = directoryOf(options([device]).devices);
+  const seen = [
+    { devEui, devAddr },
+    { devEui: '00000000000000a9', devAddr },
+  ];
+  const goesOnIn = (current: string | undefined) =>
+    leftBehind(
+      directory,
+      { currentOf: () => (current === undefined ? undefined : { devAddr: current }) } as never,
+      seen,
+    );
+  expect(goesOnIn(devAddr)).toEqual([]);
+  expect(goesOnIn(undefined)).toEqual([]);
+  expect(goesOnIn('01000009')).toEqual([{ devEui, devAddr }]);
+  expect(leftBehind(directory, undefined, seen)).toEqual([]);
 });

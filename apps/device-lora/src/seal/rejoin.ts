@@ -2,6 +2,8 @@ import { describeError, fromHex, type Clock } from '@antirio/kernel';
 import type { Log } from '@antirio/host';
 import type { DownlinkSender } from '../downlink/sender.ts';
 import type { DownlinkStore } from '../downlink/store.ts';
+import type { DevEui } from '@antirio/lorawan';
+import type { directoryOf } from '../directory.ts';
 import type { DeviceOptions } from '../options.ts';
 import type { SessionBook } from '../uplink/session-book.ts';
 
@@ -17,6 +19,19 @@ export interface RejoinPorts {
   readonly store: Pick<DownlinkStore, 'latest' | 'open'>;
   readonly clock: Clock;
   readonly log: Log;
+}
+
+/** Of these sessions, those whose devices go on in another one. */
+export function leftBehind<S extends { readonly devEui: string; readonly devAddr: string }>(
+  { byEui }: ReturnType<typeof directoryOf>,
+  sessions: SessionBook | undefined,
+  disclosed: readonly S[],
+): readonly S[] {
+  return disclosed.filter(({ devEui, devAddr }) => {
+    const device = byEui.get(devEui as DevEui);
+    const current = device === undefined ? undefined : sessions?.currentOf(device.devEui);
+    return current !== undefined && current.devAddr !== devAddr;
+  });
 }
 
 /** Devices whose keys others have seen are told to join anew, by the command that each of them knows for it. */

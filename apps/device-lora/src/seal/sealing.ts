@@ -47,13 +47,20 @@ export interface Sealing {
   stop(): Promise<void>;
 }
 
+interface SessionName {
+  readonly devEui: string;
+  readonly devAddr: string;
+}
+
 export interface SealingPorts {
   readonly arbitrator: HttpPeer;
   readonly live: LiveSessions;
   readonly clock: Clock;
   readonly log: Log;
   /** Sessions in use whose keys others have seen, at each look. */
-  readonly onDisclosed?: (disclosed: readonly { devEui: string; devAddr: string }[]) => void;
+  readonly onDisclosed?: (disclosed: readonly SessionName[]) => void;
+  /** Which of these sessions their devices have left for another one. */
+  readonly leftBehind?: (disclosed: readonly SessionName[]) => readonly SessionName[];
   /** Between two questions while a join waits (default 100 ms). */
   readonly askEveryMs?: number;
   /** Between two looks when nothing waits (default 2 s). */
@@ -86,7 +93,8 @@ export function createSealing(ports: SealingPorts): Sealing {
     told = now;
   };
   const askNow = async (): Promise<Answer> => {
-    const json = { serial: live.serial };
+    const left = ports.leftBehind?.(known?.disclosed ?? []) ?? [];
+    const json = { serial: live.serial, left: left.map(({ devEui, devAddr }) => ({ devEui, devAddr })) };
     const answer = parseInput(
       answerSchema,
       await callJson(arbitrator, { method: 'POST', path: PATH, json, timeoutMs: 2000 }),

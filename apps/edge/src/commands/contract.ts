@@ -22,6 +22,12 @@ const contractView = z.looseObject({
     .optional(),
   unsealed: z.array(z.looseObject({ devEui: z.string(), why: z.string() })).default([]),
   disclosed: z.array(z.looseObject({ devEui: z.string() })).default([]),
+  rekeying: z
+    .looseObject({
+      settlesInMs: z.number(),
+      counted: z.looseObject({ rekeyed: z.number(), waiting: z.number(), disclosed: z.number() }).optional(),
+    })
+    .optional(),
   unservedJoins: z.looseObject({ requests: z.number(), devices: z.number() }).optional(),
   terms: z.looseObject({
     customer: z.string(),
@@ -112,6 +118,19 @@ function keysLine({
   return `keys: version ${version}, ${state}, ${seen}${older}`;
 }
 
+/** New keys after a handback, which the settlement waits for, or has. */
+function rekeyingLine({ settlesInMs, counted }: NonNullable<ContractView['rekeying']>): string {
+  const { rekeyed = 0, waiting = 0, disclosed = 0 } = counted ?? {};
+  const seconds = Math.ceil(settlesInMs / 1000);
+  const until =
+    settlesInMs > 0 && (counted === undefined || waiting > 0)
+      ? `; settles in ${seconds} s at the latest`
+      : '';
+  return counted === undefined
+    ? `new keys: the customer has not said how many${until}`
+    : `new keys: ${rekeyed} devices have them, ${waiting} could join for them, ${disclosed} stay disclosed${until}`;
+}
+
 /** One contract with what happened in it. */
 export async function showContract(config: EdgeConfig, id: string, json: boolean): Promise<void> {
   const path = `/arbitrator/v1/contract/${encodeURIComponent(id)}`;
@@ -127,6 +146,7 @@ export async function showContract(config: EdgeConfig, id: string, json: boolean
   const contract = parseInput(contractView, found);
   print(textTable([HEADER, row(contract)]));
   if (contract.keys !== undefined) print(keysLine(contract.keys));
+  if (contract.rekeying !== undefined) print(rekeyingLine(contract.rekeying));
   for (const line of actingLines(parseInput(actingView, found))) print(line);
   for (const line of deviceKeyLines(contract)) print(line);
   for (const line of await imageLines(config, id, contract.role)) print(line);

@@ -145,6 +145,12 @@ function versionOf(draft: Draft, { id, readyAt }: ContractRecord): number | unde
   return keysOf(draft, id)?.version ?? (readyAt === undefined ? undefined : 0);
 }
 
+/** What was served last is agreed on, and is still to be paid: with that the contract ends. */
+function isOver({ life, activation, served, dispute }: ContractRecord): boolean {
+  const isOwed = activation?.owed === true && activation.epoch !== served?.epoch;
+  return life.state === 'HANDED_BACK' && isOwed && dispute === undefined;
+}
+
 /**
  * The provider holds a newer version of the keys, and every holder its share of it: READY again where the old ones were exposed.
  * Only what the customer has signed counts.
@@ -160,6 +166,7 @@ export function rekeyContract(context: Context, tx: PayloadOf<'contract/rekey'>)
     return refuse('forbidden', 'only the provider says which keys it is READY with');
   if (header.by !== contract.customer || !verifyDocument(header, header.kind))
     return refuse('unauthenticated', 'the customer has not signed for these keys');
+  if (isOver(contract)) return refuse('gone', 'the contract only waits to be settled');
   const known = versionOf(draft, contract);
   if (known === undefined) return refuse('conflict', `the contract is ${contract.life.state}`);
   if (keyVersion <= known) return done({ keyVersion: known });

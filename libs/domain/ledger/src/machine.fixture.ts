@@ -1,5 +1,12 @@
 // What the tests of this library share: a small ledger in memory with named edges.
-import { generateIdentity, openIdentity, signDocument, type Identity, type Random } from '@antirio/kernel';
+import {
+  AntirioError,
+  generateIdentity,
+  openIdentity,
+  signDocument,
+  type Identity,
+  type Random,
+} from '@antirio/kernel';
 import type { z } from 'zod';
 import { TERMS_KIND, contractTerms, type ContractTerms } from '@antirio/service-contract';
 import { genesis, genesisWrites } from './genesis.ts';
@@ -200,3 +207,37 @@ function orderBody(p: number, q: number) {
 /** A contract as that ledger has it. */
 export const contractOf = (ledger: TestLedger, contractId: string): ContractRecord =>
   ledger.state.get(keys.contract(contractId)) as ContractRecord;
+
+export function balances(ledger: TestLedger): number[] {
+  return [ada, ben].map(
+    (edge) => (ledger.state.get(keys.account(edge.edgeId)) as { balance: number }).balance,
+  );
+}
+
+function must(receipt: Receipt): void {
+  // a test's world that cannot be built is a test that fails
+  if (!receipt.ok) throw new AntirioError('internal', receipt.message);
+}
+
+export function readyLedger(terms: ContractTerms): TestLedger {
+  const ledger = createTestLedger();
+  register(ledger, ada, ben, cleo);
+  must(ledger.send(central, validation(terms, ada, ben)));
+  ledger.now += 1000;
+  must(ledger.send(ben, ready(terms)));
+  return ledger;
+}
+
+/** B took over and gave back. */
+export function returnedLedger(terms: ContractTerms): TestLedger {
+  const { contractId, set } = terms;
+  const ledger = readyLedger(terms);
+  ledger.now += 10_000;
+  const root = ringRootOf(ben, contractId, 40);
+  must(ledger.send(central, { type: 'contract/open', contractId, root, keyVersion: 1 }));
+  must(ledger.send(central, take(ben, terms, 1, { customer: ledger.now - 500 })));
+  const counters = { [devEui(1)]: 32 };
+  must(ledger.send(ben, { type: 'epoch/release', setId: set.setId, epoch: 2, counters }));
+  must(ledger.send(central, take(ada, terms, 2)));
+  return ledger;
+}

@@ -3,13 +3,13 @@ import { signDocument } from '@antirio/kernel';
 import { invariantProblems } from './invariants.ts';
 import {
   ada,
+  balances,
   ben,
   central,
   cleo,
   contractOf,
   counting,
   createTestLedger,
-  devEui,
   makeTerms,
   ready,
   register,
@@ -17,6 +17,8 @@ import {
   start,
   statement,
   take,
+  readyLedger as readyLedgerOf,
+  returnedLedger as returnedLedgerOf,
   validation,
   type TestLedger,
 } from './machine.fixture.ts';
@@ -27,38 +29,9 @@ import { SILENCE_MS } from './settlement.ts';
 const terms = makeTerms(1);
 const { contractId } = terms;
 
-function balances(ledger: TestLedger): number[] {
-  return [ada, ben].map(
-    (edge) => (ledger.state.get(keys.account(edge.edgeId)) as { balance: number }).balance,
-  );
-}
-
-function readyLedger(): TestLedger {
-  const ledger = createTestLedger();
-  register(ledger, ada, ben, cleo);
-  expect(ledger.send(central, validation(terms, ada, ben))).toMatchObject({ ok: true, result: { epoch: 1 } });
-  ledger.now += 1000;
-  expect(ledger.send(ben, ready(terms)).ok).toBe(true);
-  return ledger;
-}
-
+const readyLedger = (): TestLedger => readyLedgerOf(terms);
 /** B took over and gave back. */
-function returnedLedger(): TestLedger {
-  const ledger = readyLedger();
-  ledger.now += 10_000;
-  const root = ringRootOf(ben, contractId, 40);
-  expect(ledger.send(central, { type: 'contract/open', contractId, root, keyVersion: 1 }).ok).toBe(true);
-  expect(ledger.send(central, take(ben, terms, 1, { customer: ledger.now - 500 }))).toMatchObject({
-    ok: true,
-    result: { epoch: 2 },
-  });
-  expect(
-    ledger.send(ben, { type: 'epoch/release', setId: 'set-1', epoch: 2, counters: { [devEui(1)]: 32 } }).ok,
-  ).toBe(true);
-  expect(contractOf(ledger, contractId).life.state).toBe('RETURNING');
-  expect(ledger.send(central, take(ada, terms, 2))).toMatchObject({ ok: true, result: { epoch: 3 } });
-  return ledger;
-}
+const returnedLedger = (): TestLedger => returnedLedgerOf(terms);
 
 describe('transactions', () => {
   test('one that comes again changes nothing and gets its first receipt', () => {

@@ -12,6 +12,7 @@ import { confirmKeys, rekeyContract, releaseShare } from './key-records.ts';
 import { holdMatch, placeOrder, releaseMatch, withdrawOrder } from './orders.ts';
 import { refuse, type MachineEvent, type Outcome, type Receipt } from './receipt.ts';
 import { keys } from './records.ts';
+import { countRekeyed } from './rekeying.ts';
 import { closeContract, conclude, makeStatement, rule } from './settlement.ts';
 import { recordRoot } from './ring-roots.ts';
 import type { StateView, Write } from './state.ts';
@@ -62,6 +63,8 @@ function dispatchRights(context: Context, tx: ContractTx): Outcome {
       return confirmKeys(context, tx);
     case 'contract/rekey':
       return rekeyContract(context, tx);
+    case 'contract/rekeyed':
+      return countRekeyed(context, tx);
     default:
       return dispatchDrill(context, tx);
   }
@@ -104,7 +107,10 @@ function dispatchDrill(context: Context, tx: DrillOrLifeTx): Outcome {
   }
 }
 
-type LifeTx = Exclude<Extract<ContractTx, { type: `contract/${string}` }>, { type: 'contract/rekey' }>;
+type LifeTx = Exclude<
+  Extract<ContractTx, { type: `contract/${string}` }>,
+  { type: 'contract/rekey' | 'contract/rekeyed' }
+>;
 
 function dispatchContract(context: Context, tx: LifeTx): Outcome {
   switch (tx.type) {

@@ -7,6 +7,7 @@ import type {
   CoverageClaim,
   Drill,
   HandbackStatement,
+  RekeyCount,
   SettlementRow,
 } from '@antirio/service-contract';
 import type { Genesis } from './genesis.ts';
@@ -144,6 +145,13 @@ export interface ContractRecord {
   /** Where both statements are there and differ. */
   readonly dispute?: readonly string[];
   readonly settlement?: Settlement;
+  /** Both agree: it is settled when the devices that can have new keys have them, at `until` at the latest. */
+  readonly rekeying?: {
+    readonly since: number;
+    readonly until: number;
+    /** The customer's newest word; what waits then stays disclosed. */
+    readonly counted?: RekeyCount & { readonly at: number };
+  };
   readonly drills?: DrillCounts;
   /** While a claim about the newest outage may be made, or is open. */
   readonly coverage?: CoverageRecord;

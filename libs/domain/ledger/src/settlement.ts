@@ -12,6 +12,7 @@ import { stoodByAt } from './degraded.ts';
 import { refuseWrongKeys } from './key-records.ts';
 import { settle } from './payout.ts';
 import { done, refuse, type Outcome } from './receipt.ts';
+import { awaitNewKeys, settleHonoured, settleWithoutKeys } from './rekeying.ts';
 import { keys, type Activation, type ContractRecord, type Role } from './records.ts';
 import { contradict } from './ring-roots.ts';
 import { RING_ROOT_KIND, type BreachEvidence, type PayloadOf } from './transaction.ts';
@@ -19,6 +20,7 @@ import { RING_ROOT_KIND, type BreachEvidence, type PayloadOf } from './transacti
 /** A statement that has stood alone for so long counts as agreed. */
 export const SILENCE_MS = 7 * 86_400_000;
 const DIFFERENCES_KEPT = 32;
+const SILENT = 'the other party kept silent';
 
 function roleOf({ customer, provider }: ContractRecord, edge: string): Role | undefined {
   if (edge === customer) return 'customer';
@@ -29,6 +31,11 @@ function refuseStatement(
   { contract, terms }: LiveContract,
   statement: HandbackStatement,
 ): Outcome | undefined {
+  if (contract.rekeying !== undefined) return refuse('gone', 'both statements agree');
+  return refuseEpoch(contract, statement) ?? refuseForeign(contract, terms, statement);
+}
+
+function refuseEpoch(contract: ContractRecord, statement: HandbackStatement): Outcome | undefined {
   const { state } = contract.life;
   if (statement.epoch === 0) {
     if (contract.openings === 0) return refuse('conflict', 'no keys were opened under this contract');
@@ -38,7 +45,15 @@ function refuseStatement(
     const epoch = contract.activation?.epoch;
     if (statement.epoch !== epoch) return refuse('conflict', `the epoch to be stated is ${epoch ?? 0}`);
   }
-  if (contract.settlement !== undefined) return refuse('gone', 'the contract is settled');
+  return undefined;
+}
+
+function refuseForeign(
+  { settlement }: ContractRecord,
+  terms: ContractTerms,
+  statement: HandbackStatement,
+): Outcome | undefined {
+  if (settlement !== undefined) return refuse('gone', 'the contract is settled');
   const covered = new Set(terms.set.devices.map(({ devEui }) => devEui));
   const foreign = statement.devices.find(({ devEui }) => !covered.has(devEui));
   return foreign === undefined
@@ -64,8 +79,9 @@ function concludeBack(context: Context, back: ContractRecord, terms: ContractTer
   if (isMoreAgreed(context, back, terms)) return goOn(context, { ...back, activation }, terms);
   // what is owed for an outage is paid when nothing is claimed of it any more
   if (isCoverageOpen(back)) return done({ agreed: true });
-  const settled = step(context, back, { step: 'settle', row: 'honoured' });
-  return 'ok' in settled ? settled : settle(context, settled, 'honoured', reason);
+  // who is silent for so long renews no keys either
+  const waits = reason === SILENT ? undefined : awaitNewKeys(context, back, terms);
+  return waits ?? settleHonoured(context, back, reason);
 }
 
 function isMoreAgreed({ env }: Context, { served }: ContractRecord, terms: ContractTerms): boolean {
@@ -150,14 +166,22 @@ export function makeStatement(context: Context, tx: PayloadOf<'contract/statemen
   return compare(context, found, statement.epoch);
 }
 
-/** Ends a contract on one statement, where the other party has kept silent for the agreed time. */
+/** Ends a contract on one statement, where the other party has kept silent for the agreed time; or after the time for new keys. */
 export function closeContract(context: Context, tx: PayloadOf<'contract/close'>): Outcome {
-  const { draft, env, by, genesis } = context;
+  const { draft, by, genesis } = context;
   const found = findContract(draft, tx.contractId);
   if ('ok' in found) return found;
   const { contract } = found;
   if (roleOf(contract, by) === undefined && by !== genesis.arbitrator)
     return refuse('forbidden', 'the contract is of others');
+  return contract.rekeying === undefined
+    ? closeOnSilence(context, found)
+    : settleWithoutKeys(context, contract, contract.rekeying);
+}
+
+function closeOnSilence(context: Context, found: LiveContract): Outcome {
+  const { draft, env } = context;
+  const { contract } = found;
   if (contract.life.state !== 'RETURNING')
     return refuse('conflict', `the contract is ${contract.life.state}`);
   const epoch = contract.activation?.epoch ?? 0;
@@ -167,7 +191,7 @@ export function closeContract(context: Context, tx: PayloadOf<'contract/close'>)
   const [only] = stated;
   if (only === undefined) return refuse('conflict', 'neither party has made a statement');
   if (env.now < only.at + SILENCE_MS) return refuse('conflict', 'the other party still has time to speak');
-  return conclude(context, found, 'the other party kept silent');
+  return conclude(context, found, SILENT);
 }
 
 type SignedRoot = Extract<BreachEvidence, { kind: 'statementBelowRoot' }>['root'];
@@ -245,16 +269,19 @@ function refuseRuling(context: Context, found: LiveContract, ruling: BreachRulin
     : refuseEvidence(context, found, ruling.evidence);
 }
 
+function leaveUndecided(context: Context, contract: ContractRecord, reason: string): Outcome {
+  if (contract.rekeying !== undefined) return refuse('conflict', 'both statements agree');
+  const settled = step(context, contract, { step: 'settle', row: 'undecided' });
+  return 'ok' in settled ? settled : settle(context, settled, 'undecided', reason);
+}
+
 export function rule(context: Context, tx: PayloadOf<'contract/rule'>): Outcome {
   const found = findContract(context.draft, tx.contractId);
   if ('ok' in found) return found;
   if (context.by !== found.terms.central) return refuse('forbidden', 'only the central arbitrator rules');
   const { ruling } = tx;
   if (found.contract.settlement !== undefined) return refuse('gone', 'the contract is settled');
-  if (ruling.row === 'undecided') {
-    const settled = step(context, found.contract, { step: 'settle', row: 'undecided' });
-    return 'ok' in settled ? settled : settle(context, settled, 'undecided', ruling.reason);
-  }
+  if (ruling.row === 'undecided') return leaveUndecided(context, found.contract, ruling.reason);
   const refusal = refuseRuling(context, found, ruling);
   if (refusal !== undefined) return refusal;
   const by = ruling.row === 'customerBreach' ? 'customer' : 'provider';

@@ -14,6 +14,7 @@ import {
   contractTerms,
   edgeId,
   handbackStatement,
+  rekeyCount,
   signedGenuineFrames,
   signedKeyHeader,
 } from '@antirio/service-contract';
@@ -183,7 +184,9 @@ export const payload = z.discriminatedUnion('type', [
       z.strictObject({ row: z.literal('undecided'), reason: z.string().min(1).max(1024) }),
     ]),
   }),
-  /** By anyone concerned, when one statement has stood alone for 7 days. */
+  /** By the customer, where both agree on a handback and new keys are waited for. */
+  rekeyCount.extend({ type: z.literal('contract/rekeyed'), contractId: z.uuid() }),
+  /** By anyone concerned, when one statement has stood alone for 7 days, or new keys were waited for long enough. */
   z.strictObject({ type: z.literal('contract/close'), contractId: z.uuid() }),
   /** By the provider, whose customer does not answer. */
   z.strictObject({ type: z.literal('ring/root'), root: signedRingRoot }),

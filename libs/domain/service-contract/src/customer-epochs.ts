@@ -92,7 +92,7 @@ export function endWith(state: CustomerState, record: ContractRecord, now: numbe
   const { phase, terms } = state;
   const { epoch, holder, quietMs = MAX_DOWNLINK_LEAD_MS } = record;
   const known = phase.epoch ?? epoch;
-  const detail = { state: record.state };
+  const detail = { state: record.state, rekeyed: record.rekeying?.counted };
   if (holder !== terms.customer || epoch <= known)
     return enter(state, { at: 'ended', epoch: known }, 'ended', detail);
   const acting = actUnder(state.acting, epoch, now + surelyPassed(quietMs));

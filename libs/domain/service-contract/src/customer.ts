@@ -17,6 +17,7 @@ import { clockOf, whenScheduled } from './customer-schedule.ts';
 import { onReleaseKnown, onTold, onYieldAnswer, whenYielded, whileYielding } from './customer-yield.ts';
 import { deliver, onDelivered, renewKeys } from './key-renewal.ts';
 import { countFailures } from './flapping.ts';
+import { REKEYED_EVERY_MS, followAgreement, isRekeying, tellRekeyed } from './rekey-wait.ts';
 import { feel, whenOverloaded } from './overload.ts';
 import { gatewaysDue, onDeafClaim, sense, whileGuarded } from './deaf.ts';
 import { mayAct } from './lease.ts';
@@ -133,6 +134,8 @@ function askRecord(state: CustomerState, now: number): Step {
 type PhaseTick = (state: CustomerState, now: number) => Step;
 
 const standGuard: PhaseTick = (state, now) => {
+  // over but for its payment: nothing is given to its provider any more
+  if (isRekeying(state.record)) return chain(takeFromOther(state, now), (one) => tellRekeyed(one, now));
   const taken = chain(takeFromOther(state, now), (one) => renewKeys(one, now));
   const sensed = chain(taken, (one) => whileGuarded(one, now));
   const strained = chain(sensed, (one) => whenOverloaded(one, now));
@@ -218,14 +221,17 @@ function onVigil(state: CustomerState, { nonce, reads }: Vigil, now: number): Cu
   return { ...state, echo: nonce, providerHeardAt: now, yielding };
 }
 
+/** Calls that are repeated on purpose, and how soon. */
+const paces: Partial<Record<CallArgs['method'], number>> = {
+  record: RECORD_EVERY_MS,
+  return: RECORD_EVERY_MS,
+  rekeyed: REKEYED_EVERY_MS,
+};
+
 type Answer = Extract<PartyEvent, { type: 'answer' }>;
 
 function onAnswer(state: CustomerState, answer: Answer, context: Context): Step {
-  const again = answer.ok
-    ? answer.method === 'record' || answer.method === 'return'
-      ? RECORD_EVERY_MS
-      : undefined
-    : answer.retryInMs;
+  const again = answer.ok ? paces[answer.method] : answer.retryInMs;
   const calls = callEnded(
     state.calls,
     callKey(answer.method, answer.holder),
@@ -264,7 +270,7 @@ function onRecord(state: CustomerState, record: ContractRecord, now: number): St
   const own = onOwnTake(known, record, now);
   if (own !== undefined) return own;
   if (isOver(record) && phase.at !== 'ended') return endWith(known, record, now);
-  return chain(onHolder(known, record, now), followStatement);
+  return chain(chain(onHolder(known, record, now), followAgreement), followStatement);
 }
 
 function stated(state: CustomerState, { epoch, statement }: Extract<CustomerPhase, { at: 'stating' }>): Step {

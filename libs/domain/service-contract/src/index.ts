@@ -18,6 +18,8 @@ export * from './coverage-window.ts';
 export * from './coverage-claim.ts';
 export { coverageTerms } from './coverage-terms.ts';
 export * from './key-delivery.ts';
+export * from './rekey-terms.ts';
+export { isRekeying } from './rekey-wait.ts';
 export * from './forwarding.ts';
 export * from './joined-addresses.ts';
 export * from './life.ts';

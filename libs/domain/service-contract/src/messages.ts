@@ -3,6 +3,7 @@ import { edgeId } from './terms.ts';
 import { handbackStatement } from './statement.ts';
 import { receipts } from './receipts.ts';
 import { GATEWAYS_TOLD, deafClaim, gatewayAge } from './deaf.ts';
+import { rekeyCount, rekeyRecord } from './rekey-terms.ts';
 import { signedWord } from './yield-word.ts';
 
 const count = z.int().min(0);
@@ -135,6 +136,8 @@ export const callSchemas = {
   share: z.strictObject({ contractId, holder: edgeId, opening: z.int().min(1) }),
   /** The provider holds another version of the keys: the ledger is to know. */
   rekey: z.strictObject({ contractId, keyVersion: z.int().min(1) }),
+  /** How many of the set's devices have new keys after a handback. */
+  rekeyed: rekeyCount.extend({ contractId }),
   return: z.strictObject({ contractId, epoch: count }),
   /** One statement has stood alone for as long as the other party had to speak. */
   close: z.strictObject({ contractId }),
@@ -155,7 +158,7 @@ export const contractRecord = z.object({
   activation: count.optional(),
   /** How long ago it was given, ms, by the ledger's time. */
   activeForMs: count.optional(),
-  /** In how many ms the provider's statement counts as agreed, where the customer goes on saying nothing. */
+  /** In how many ms the provider may close it: the customer goes on saying nothing, or new keys were waited for long enough. */
   closesInMs: count.optional(),
   /** Of the keys that the provider was READY with last. */
   keyVersion: count.optional(),
@@ -171,6 +174,8 @@ export const contractRecord = z.object({
     .optional(),
   /** What the provider's newest statement is about: the range of its ring that is handed back. */
   handback: z.object({ epoch: count, from: count, through: count }).optional(),
+  /** Both agree on the handback, and new keys are waited for before it is settled; or were. */
+  rekeying: rekeyRecord.optional(),
   /** Whether the grantor's promise to the holder may still run, by its own record. */
   leaseRuns: z.boolean().optional(),
   /** For how long, ms, something sent under an earlier epoch may still come on air. */

@@ -21,6 +21,7 @@ import type {
 } from './messages.ts';
 import type { GatewayAge } from './deaf.ts';
 import type { Load } from './overload.ts';
+import type { RekeyCount } from './rekey-terms.ts';
 import type { HandbackStatement } from './statement.ts';
 import type { ContractTerms } from './terms.ts';
 import type { SignedWord, YieldCause } from './yield-word.ts';
@@ -89,6 +90,8 @@ export interface Observed {
   readonly gateways?: readonly GatewayAge[];
   /** Of the customer's machine. */
   readonly load?: Load;
+  /** Of the customer's devices, where new keys are waited for. */
+  readonly rekeyed?: RekeyCount;
   /** The version of the keys in the customer's files; of the package that the provider holds. */
   readonly keyVersion?: number;
 }

@@ -8,6 +8,7 @@ import { contractRecord, isOver, takeAnswer, type ContractRecord, type Evidence 
 import { isServedByOther } from './other-provider.ts';
 import { actUnder, waitOf, type Context, type PartyEvent } from './party.ts';
 import { wordOf } from './provider-yield.ts';
+import { isRekeying } from './rekey-wait.ts';
 import { nothingGathered, type ProviderPhase, type ProviderState, type Step } from './provider-state.ts';
 import { chain, enter } from './step.ts';
 import { createWatch, witnessed } from './watch.ts';
@@ -135,7 +136,8 @@ function onRecord(state: ProviderState, record: ContractRecord, now: number): St
   if (phase.at === 'preparing') return record.state === 'VALIDATED' ? [known, []] : beReady(known, now);
   if (hasStated(phase, record)) return rememberStatement(known, record);
   if (isUnaware(phase, record)) return catchUp(known, record, now);
-  return opens(phase) && isServedByOther(known.terms, record) ? standDown(known, now) : [known, []];
+  const isVain = isServedByOther(known.terms, record) || isRekeying(record);
+  return opens(phase) && isVain ? standDown(known, now) : [known, []];
 }
 
 /** The epoch that a phase is about, of those that come after the keys were opened. */
@@ -165,9 +167,11 @@ function isUnaware(phase: ProviderPhase, { activation }: ContractRecord): boolea
 const GOES_ON: ReadonlySet<string> = new Set(['READY', 'READY_EXPOSED']);
 
 /** The ledger has our statement about the epoch that we take ourselves to be before it with: our disk came back from an old backup. */
-function hasStated(phase: ProviderPhase, { handback, state }: ContractRecord): boolean {
+function hasStated(phase: ProviderPhase, record: ContractRecord): boolean {
+  const { handback, state } = record;
   // Where the contract goes on, the ledger takes no statement again of which the answer was lost.
-  if (phase.at === 'stating') return GOES_ON.has(state) && handback?.epoch === phase.statement.epoch;
+  if (phase.at === 'stating')
+    return (GOES_ON.has(state) || isRekeying(record)) && handback?.epoch === phase.statement.epoch;
   const goesOn = phase.at === 'active' || phase.at === 'releasing' || phase.at === 'released';
   return goesOn && handback?.epoch === phase.epoch;
 }

@@ -20,6 +20,7 @@ import { heardOf, tellHearing } from './degraded.ts';
 import { tellDeaf } from './deaf.ts';
 import { isOverstayed } from './max-active.ts';
 import { onAnswer, standBy } from './provider-answers.ts';
+import { closeWhenDue, isRekeying } from './rekey-wait.ts';
 import { mayTakeNow, onTakeOver, readsUnder, wordOf } from './provider-yield.ts';
 import { nothingGathered, type ProviderPhase, type ProviderState, type Step } from './provider-state.ts';
 import { call, chain, enter } from './step.ts';
@@ -70,7 +71,8 @@ function onTick(state: ProviderState, context: Context): Step {
   const { now } = context;
   const watched = keepVigil(state, now);
   const asked = chain(watched, (one) => askRecord(one, now));
-  return chain(asked, (one) => byPhase[one.phase.at](one, context));
+  const closed = chain(asked, (one) => closeWhenDue(one, now));
+  return chain(closed, (one) => byPhase[one.phase.at](one, context));
 }
 
 /** Fresh nonces to the customer, in every phase: its beats echo them. */
@@ -176,11 +178,8 @@ const byPhase: { readonly [P in ProviderPhase['at']]: PhaseTick } = {
     );
   },
   stated(state, context) {
-    const { terms, record } = state;
-    const close: CallArgs = { method: 'close', args: { contractId: terms.contractId } };
-    const closed: Step =
-      record?.closesInMs === 0 ? call(state, terms.central, close, context.now) : [state, []];
-    return isOverstayed(state, context.now) ? closed : chain(closed, (one) => standReady(one, context));
+    const isOver = isOverstayed(state, context.now) || isRekeying(state.record);
+    return isOver ? [state, []] : standReady(state, context);
   },
   ended: (state) => [state, []],
 };

@@ -10,6 +10,7 @@ import { escrowTerms, exposedKeys } from './escrow.ts';
 import { flappingTerms } from './flapping.ts';
 import { forwardingTerms } from './forwarding.ts';
 import { devAddrRange } from './joined-addresses.ts';
+import { rekeyTerms } from './rekey-terms.ts';
 import { yieldTerms } from './yield-word.ts';
 
 export { edgeId } from './edge-id.ts';
@@ -85,6 +86,7 @@ export const contractTerms = z.strictObject({
   coverage: coverageTerms.prefault({}),
   forwarding: forwardingTerms.optional(),
   devAddrRange: devAddrRange.optional(),
+  rekey: rekeyTerms.prefault({}),
   expiresAt: z.int().positive(),
 });
 export type ContractTerms = z.output<typeof contractTerms>;
@@ -99,6 +101,7 @@ const LATER = [
   'flapping',
   'drills',
   'coverage',
+  'rekey',
 ] as const;
 
 /**

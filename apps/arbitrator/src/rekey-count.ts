@@ -1,0 +1,68 @@
+import {
+  isRekeying,
+  type ContractRecord,
+  type ContractTerms,
+  type ProtectedDevice,
+  type RekeyCount,
+} from '@antirio/service-contract';
+import type { Disclosures } from './key-history.ts';
+import type { OwnKeys } from './live-sessions.ts';
+
+const nameOf = ({ devEui, devAddr }: ProtectedDevice): string =>
+  `${devEui.toLowerCase()}/${devAddr.toLowerCase()}`;
+
+const euisOf = (all: readonly { readonly devEui: string }[]): Set<string> =>
+  new Set(all.map(({ devEui }) => devEui.toLowerCase()));
+
+/**
+ * How many of the set's devices have keys that nobody else has seen. `joining`: devices with sessions of joins. `left`: sessions that
+ * were seen, and whose devices go on in another one.
+ */
+export function rekeyCountOf(
+  { set }: Pick<ContractTerms, 'set'>,
+  sessions: readonly ProtectedDevice[],
+  disclosed: readonly ProtectedDevice[],
+  joining: ReadonlySet<string>,
+  left: ReadonlySet<string>,
+): RekeyCount {
+  const keyed = euisOf(sessions);
+  const seen = euisOf(disclosed.filter((one) => !left.has(nameOf(one))));
+  const count = { rekeyed: 0, waiting: 0, disclosed: 0 };
+  for (const { devEui } of set.devices) {
+    if (!keyed.has(devEui)) continue;
+    count[!seen.has(devEui) ? 'rekeyed' : joining.has(devEui) ? 'waiting' : 'disclosed'] += 1;
+  }
+  return count;
+}
+
+/** What the customer's machine is told of its devices while a contract of its waits for new keys. */
+export interface RekeyCounts {
+  /** The device service says which of the sessions that were seen its devices have left behind. */
+  readonly leave: (left: readonly ProtectedDevice[]) => void;
+  of(terms: ContractTerms, record: ContractRecord | undefined): { readonly rekeyed?: RekeyCount };
+}
+
+export function createRekeyCounts(
+  own: Pick<OwnKeys, 'secrets' | 'live'>,
+  disclosures: Disclosures,
+): RekeyCounts {
+  let behind: ReadonlySet<string> = new Set();
+  return {
+    leave(left) {
+      behind = new Set(left.map(nameOf));
+    },
+    of(terms, record) {
+      if (!isRekeying(record)) return {};
+      try {
+        const { sessions } = own.secrets();
+        // before anything counts as unseen: what the ledger says of these keys
+        disclosures.look(terms, record?.keys);
+        const joining = euisOf(own.live().sessions);
+        return { rekeyed: rekeyCountOf(terms, sessions, disclosures.all(), joining, behind) };
+      } catch {
+        // Files that cannot be read say nothing: the contract settles without, when its time has come.
+        return {};
+      }
+    },
+  };
+}
