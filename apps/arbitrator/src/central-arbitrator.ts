@@ -107,6 +107,7 @@ export function createCentralArbitrator(options: ArbitratorOptions, ports: Arbit
     return peer;
   };
   const rim = createHttpRim({
+    access: ports.access,
     serviceKey: 'arbitrator',
     version: VERSION,
     clock,

@@ -26,6 +26,7 @@ export function createCloudArbitrator(options: ArbitratorOptions, ports: Arbitra
     shares: { ok: true, detail: `of ${escrow.held()} contracts, at most ${maxContracts}` },
   });
   const rim = createHttpRim({
+    access: ports.access,
     serviceKey: 'arbitrator',
     version: VERSION,
     clock,

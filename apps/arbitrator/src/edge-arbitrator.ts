@@ -82,6 +82,7 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
     },
   });
   const rim = createHttpRim({
+    access: ports.access,
     serviceKey: 'arbitrator',
     version: VERSION,
     clock,

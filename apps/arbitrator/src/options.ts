@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Bus, HttpPeer, Log } from '@antirio/host';
+import type { Bus, HttpPeer, Log, RimAccess } from '@antirio/host';
 import { lastGaspOptions } from './machine-state.ts';
 import type { Clock, Identity, Random } from '@antirio/kernel';
 
@@ -84,6 +84,8 @@ export interface ArbitratorPorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Who may call by HTTP; without it everybody who reaches the port. */
+  readonly access?: RimAccess | undefined;
   readonly bus: Bus;
   readonly identity: Identity;
   readonly peers: Readonly<Record<string, HttpPeer>>;

@@ -4,9 +4,21 @@ import {
   createBroker as createMqttBroker,
   createLocalBus,
   type Broker,
+  type BearerRights,
   type BrokerCounters,
+  type BusRights,
+  type TlsSide,
 } from '@antirio/bus';
-import { createHttpRim, type Bus, type HttpRim, type Log, type Service } from '@antirio/host';
+import {
+  createHttpRim,
+  grants,
+  type Bus,
+  type HttpRim,
+  type Log,
+  type RimAccess,
+  type Scope,
+  type Service,
+} from '@antirio/host';
 import type { Clock, Random } from '@antirio/kernel';
 import type { BrokerRoomOptions } from './options.ts';
 import { ensureBrokerSecret } from './secret.ts';
@@ -15,6 +27,8 @@ export interface BrokerPorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Who may call by HTTP; without it everybody who reaches the port. */
+  readonly access?: RimAccess | undefined;
 }
 
 /** The message broker of an edge, and the bus of the process that it runs in. */
@@ -55,21 +69,41 @@ function countIn(rim: HttpRim, broker: Broker): void {
     });
 }
 
+/** What a token lets its bearer do here. */
+function bearerOf(access: RimAccess | undefined): BearerRights | undefined {
+  if (access === undefined) return undefined;
+  const may = (scopes: readonly Scope[], right: BusRights): boolean =>
+    grants(scopes, { service: 'broker', access: right });
+  return (password) => {
+    const scopes = access.tokens.scopesOf(password) ?? [];
+    if (may(scopes, 'write')) return 'write';
+    return may(scopes, 'read') ? 'read' : undefined;
+  };
+}
+
+function tlsSideOf(access: RimAccess | undefined): TlsSide | undefined {
+  if (access?.tls === undefined) return undefined;
+  const { tls: material, clientCertificates } = access;
+  return { material, clientCertificates, isOwnHost: (socket) => access.isOwnHost(socket) };
+}
+
 /** MQTT on `bind:port` for local clients and contracts, and on a unix socket for contracts alone. */
 export function createBroker(options: BrokerRoomOptions, ports: BrokerPorts): BrokerRoom {
   const { bind, dataDir } = options;
-  const { log } = ports;
+  const { log, access } = ports;
+  const anonymous = access?.requireTokens === true ? 'none' : options.anonymous;
   const broker = createMqttBroker(
     {
       secret: ensureBrokerSecret(dataDir, ports.random),
       listeners: [
-        { port: options.port, bind, anonymous: options.anonymous },
+        { port: options.port, bind, anonymous, tls: tlsSideOf(access) },
         {
           socketPath: foreignSocket(dataDir),
           anonymous: 'none',
           maxPacketBytes: options.maxForeignPacketBytes,
         },
       ],
+      bearer: bearerOf(access),
       maxClients: options.maxClients,
       maxClientsPerLogin: options.maxClientsPerContract,
       maxPacketBytes: options.maxPacketBytes,
@@ -80,6 +114,7 @@ export function createBroker(options: BrokerRoomOptions, ports: BrokerPorts): Br
   const bus = createLocalBus(broker, log);
   const health = (): Record<string, { ok: boolean; detail?: string }> => ({ broker: broker.health() });
   const rim = createHttpRim({
+    access: ports.access,
     serviceKey: 'broker',
     version: '0.1.0',
     config: () => options,

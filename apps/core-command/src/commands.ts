@@ -1,5 +1,5 @@
 import { AntirioError, isAntirioError } from '@antirio/kernel';
-import { httpPeer, type HttpAnswer, type HttpPeer } from '@antirio/host';
+import { httpPeer, type HttpAnswer, type HttpPeer, type RimAccess } from '@antirio/host';
 import type { CoreCommandOptions } from './options.ts';
 import type { KnownDevice, KnownService, Metadata } from './metadata.ts';
 
@@ -33,7 +33,11 @@ function checkUnlocked(device: KnownDevice, service: KnownService): void {
     throw new AntirioError('locked', `device service ${service.name} locked`);
 }
 
-export function createCommands(options: CoreCommandOptions, metadata: Metadata): Commands {
+export function createCommands(
+  options: CoreCommandOptions,
+  metadata: Metadata,
+  access?: RimAccess,
+): Commands {
   const peers = new Map<string, HttpPeer>();
 
   const peerOf = (baseAddress: string): HttpPeer => {
@@ -44,7 +48,7 @@ export function createCommands(options: CoreCommandOptions, metadata: Metadata):
       peer.close();
       peers.delete(oldest);
     }
-    const made = httpPeer({ url: baseAddress });
+    const made = httpPeer({ url: baseAddress, credentials: access?.credentialsFor(baseAddress) });
     peers.set(baseAddress, made);
     return made;
   };

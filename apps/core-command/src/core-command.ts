@@ -70,10 +70,11 @@ export function createCoreCommand(options: CoreCommandOptions, ports: CoreComman
       const edgex = createEdgexService({ serviceKey: 'core-command', options, ports, endsInTime: true });
       const { maxRemembered: max, rememberMs: forMs } = options;
       const metadata = rememberingMetadata(asked, { max, forMs }, ports);
-      const commands = createCommands(options, metadata);
+      const commands = createCommands(options, metadata, ports.access);
       const url = (): string => options.publicUrl ?? `http://${options.bind}:${port}`;
       const room: Room = { options, ports, metadata, commands, url };
       const rim = createHttpRim({
+        access: ports.access,
         serviceKey: 'core-command',
         version: VERSION,
         config: () => edgex.config(),

@@ -1,5 +1,5 @@
 import type { Clock, Random } from '@antirio/kernel';
-import type { Bus, HttpPeer, Log } from '@antirio/host';
+import type { Bus, HttpPeer, Log, RimAccess } from '@antirio/host';
 import type { Commands } from './commands.ts';
 import type { Metadata } from './metadata.ts';
 import type { CoreCommandOptions } from './options.ts';
@@ -8,6 +8,8 @@ export interface CoreCommandPorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Who may call by HTTP; without it everybody who reaches the port. */
+  readonly access?: RimAccess | undefined;
   readonly bus?: Bus | undefined;
   /** `core-metadata` is needed. */
   readonly peers: Readonly<Record<string, HttpPeer>>;

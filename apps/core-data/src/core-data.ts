@@ -9,6 +9,7 @@ import {
   type HttpRim,
   type Log,
   type Service,
+  type RimAccess,
 } from '@antirio/host';
 import { createBusIngestion, type BusIngestion } from './bus-ingestion.ts';
 import { createDeletions, type Deletions } from './deletions.ts';
@@ -29,6 +30,8 @@ export interface CoreDataPorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Who may call by HTTP; without it everybody who reaches the port. */
+  readonly access?: RimAccess | undefined;
   readonly bus?: Bus;
   readonly peers?: Readonly<Record<string, HttpPeer>>;
 }
@@ -125,6 +128,7 @@ export function createCoreData(options: CoreDataOptions, ports: CoreDataPorts): 
       const room = await openRoom(options, ports, settings);
       const edgex = edgexServiceOf(room);
       const rim = createHttpRim({
+        access: ports.access,
         serviceKey: 'core-data',
         version: VERSION,
         config: () => edgex.config(),

@@ -75,6 +75,7 @@ export function createCoreKeeper(options: CoreKeeperOptions, ports: CoreKeeperPo
       const { db, commit, room } = openRoom(options, ports);
       const edgex = createEdgexService({ serviceKey: 'core-keeper', options, ports });
       const rim = createHttpRim({
+        access: ports.access,
         serviceKey: 'core-keeper',
         version: VERSION,
         config: () => edgex.config(),

@@ -118,6 +118,7 @@ export function createCoreMetadata(options: CoreMetadataOptions, ports: CoreMeta
       const opened = open();
       const edgex = edgexServiceOf(options, ports, settings);
       const rim = createHttpRim({
+        access: ports.access,
         serviceKey: 'core-metadata',
         version: VERSION,
         config: () => edgex.config(settings.shown()),

@@ -1,5 +1,5 @@
 import { AntirioError, uuidV4, type Clock, type Random } from '@antirio/kernel';
-import type { Bus, GroupCommit, HttpPeer, Log } from '@antirio/host';
+import type { Bus, GroupCommit, HttpPeer, Log, RimAccess } from '@antirio/host';
 import type { SystemEventAction } from '@antirio/edgex-contracts';
 import type { DeviceValidation } from './device-validation.ts';
 import { WORDS, type Entities, type Kind, type Kinds, type Stored } from './entities.ts';
@@ -10,6 +10,8 @@ export interface CoreMetadataPorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Who may call by HTTP; without it everybody who reaches the port. */
+  readonly access?: RimAccess | undefined;
   readonly bus?: Bus | undefined;
   readonly peers?: Readonly<Record<string, HttpPeer>>;
 }

@@ -13,7 +13,7 @@ import {
   type NewDevice,
 } from '@antirio/device-sdk';
 import { AntirioError, type Clock, type Random } from '@antirio/kernel';
-import type { Bus, Health, HttpPeer, HttpRim, Log, Service } from '@antirio/host';
+import type { Bus, Health, HttpPeer, HttpRim, Log, Service, RimAccess } from '@antirio/host';
 import { addConflictRoutes } from './conflict-routes.ts';
 import { openControl, type ControlMessage } from './control.ts';
 import { addLoraRoutes } from './lora-routes.ts';
@@ -28,6 +28,8 @@ export interface DeviceLoraPorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Who may call by HTTP; without it everybody who reaches the port. */
+  readonly access?: RimAccess | undefined;
   readonly bus: Bus;
   /** `coreData`, `coreMetadata`, and `gatewayBridge` where the ring is the edge's own. */
   readonly peers: Readonly<Record<string, HttpPeer>>;
@@ -104,7 +106,7 @@ function createNorth(room: Room, south: South, addRoutes: (rim: HttpRim) => void
     devAddrOf: ({ devEui }) => south.activation.sessions?.currentOf(devEui)?.devAddr,
   });
   const north = createDeviceService(serviceOptions(options), driver, {
-    ...{ clock, random, log, bus, peers: { coreMetadata: metadataOf(room) } },
+    ...{ clock, random, log, bus, peers: { coreMetadata: metadataOf(room) }, access: room.access },
     provision: () => ({
       profiles: [...profiles.values()].filter(({ name }) => wanted.has(name)),
       devices: devices.map(deviceOf),

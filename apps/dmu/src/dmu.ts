@@ -68,6 +68,7 @@ export function createDmu(options: DmuOptions, given: DmuPorts): Dmu {
   };
   const health = (): Health => healthOf(running);
   const rim = createHttpRim({
+    access: ports.access,
     serviceKey: 'dmu',
     version: VERSION,
     config: () => ({ ...options, edgeId: identity.edgeId }),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { HttpPeer, Log } from '@antirio/host';
+import type { HttpPeer, Log, RimAccess } from '@antirio/host';
 import type { Clock, Identity, Random } from '@antirio/kernel';
 import { capacity, customerPolicy, providerPolicy, qualities } from '@antirio/market';
 import {
@@ -137,6 +137,8 @@ export interface DmuPorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Who may call by HTTP; without it everybody who reaches the port. */
+  readonly access?: RimAccess | undefined;
   readonly identity: Identity;
   readonly peers: Readonly<Record<string, HttpPeer>>;
 }

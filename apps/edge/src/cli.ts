@@ -16,6 +16,7 @@ import { up } from './commands/up.ts';
 import { roomNamed, roomNames, roomsOf, type RunnableRoom } from './loaders.ts';
 import { addOperatorCommands } from './operator-cli.ts';
 import { addStorageCommands } from './storage-cli.ts';
+import { addTokenCommands } from './token-cli.ts';
 
 const VERSION = '0.1.0';
 
@@ -156,6 +157,7 @@ export function createProgram(): Command {
     });
   addContractCommands(program);
   addOperatorCommands(program, { forEdge, configOf });
+  addTokenCommands(program, { forEdge, configOf });
   addLoraCommands(program);
   addStorageCommands(program, { forEdge, configOf, integer });
   program

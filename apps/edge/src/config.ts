@@ -14,9 +14,30 @@ const where = z.strictObject({
   url: z.url({ protocol: /^https?$/ }).refine(isPlain, NO_LOGIN),
   udp: udp.optional(),
 });
-const serviceUrl = z.strictObject({
-  url: z.url({ protocol: /^(?:https?|mqtts?)$/ }).refine(isPlain, NO_LOGIN),
-});
+const path = z.string().min(1);
+const serviceUrl = z
+  .strictObject({
+    url: z.url({ protocol: /^(?:https?|mqtts?)$/ }).refine(isPlain, NO_LOGIN),
+    tokenFile: path.optional(),
+    caFile: path.optional(),
+    certFile: path.optional(),
+    keyFile: path.optional(),
+  })
+  .refine(
+    ({ url, caFile, certFile }) =>
+      /^(?:https|mqtts):/.test(url) || (caFile === undefined && certFile === undefined),
+    'certificates are for https and mqtts',
+  )
+  .refine(
+    ({ url, tokenFile }) => tokenFile === undefined || /^(?:https|mqtts):/.test(url) || isLocalUrl(url),
+    'a token would go over the network unencrypted: use https or mqtts',
+  );
+
+export function isLoopback(bind: string): boolean {
+  return bind === 'localhost' || bind === '::1' || bind === '[::1]' || bind.startsWith('127.');
+}
+
+const isLocalUrl = (url: string): boolean => isLoopback(URL.parse(url)?.hostname ?? '');
 
 const edgeId = z.string().refine((text) => {
   try {
@@ -36,7 +57,17 @@ export const commonConfig = z.strictObject({
   allowInsecureBind: z
     .boolean()
     .default(false)
-    .describe('let rooms listen beyond this host: they have neither TLS nor passwords'),
+    .describe('let rooms listen beyond this host without TLS and tokens: for a network that is yours'),
+  tls: z
+    .strictObject({ certFile: path, keyFile: path, clientCaFile: path.optional() })
+    .optional()
+    .describe(
+      'PEM files for rooms that listen beyond this host: callers from there need a token as well, and with clientCaFile a certificate of that authority',
+    ),
+  requireTokens: z
+    .boolean()
+    .optional()
+    .describe('callers on this host need tokens too (default: in a container with tls)'),
   portOffset: z
     .int()
     .min(0)
@@ -68,7 +99,9 @@ export const commonConfig = z.strictObject({
   services: z
     .partialRecord(z.enum(ROOM_KEYS), serviceUrl)
     .default({})
-    .describe('where rooms are that do not run on this host at their usual ports'),
+    .describe(
+      'where rooms are that do not run on this host at their usual ports, and the files with what is shown there',
+    ),
 });
 
 const sections = Object.fromEntries(ROOM_KEYS.map((key) => [key, section.default({})])) as Record<
@@ -104,10 +137,6 @@ export function readConfig(flags: ConfigFlags, env: NodeJS.ProcessEnv = process.
     flags: given,
   });
   return { ...config, dataDir: resolve(config.dataDir) };
-}
-
-function isLoopback(bind: string): boolean {
-  return bind === 'localhost' || bind === '::1' || bind.startsWith('127.');
 }
 
 type Tree = Record<string, unknown>;
@@ -183,10 +212,15 @@ export function roomOptions(room: Room, { schema }: LoadedRoom, config: EdgeConf
     throw new AntirioError('badConfig', `bad configuration: ${issuesOf(new z.ZodError(issues))}`);
   }
   const bound = options['bind'];
-  if (typeof bound === 'string' && !isLoopback(bound) && !config.allowInsecureBind)
+  if (
+    typeof bound === 'string' &&
+    !isLoopback(bound) &&
+    config.tls === undefined &&
+    !config.allowInsecureBind
+  )
     throw new AntirioError(
       'badConfig',
-      `${room.name} would listen on ${bound}, beyond this host, without TLS and passwords: set allowInsecureBind if the network is yours`,
+      `${room.name} would listen on ${bound}, beyond this host, without TLS and tokens: set tls {certFile, keyFile}, or allowInsecureBind if the network is yours`,
     );
   return options;
 }

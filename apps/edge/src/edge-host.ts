@@ -15,6 +15,7 @@ import {
   type Service,
 } from '@antirio/host';
 import { AntirioError, describeError, type Identity } from '@antirio/kernel';
+import { credentialsOf, openAccess } from './access.ts';
 import { brokerUrlOf, roomOptions, urlOf, type EdgeConfig } from './config.ts';
 import { warnOfEdgexEnvironment, withEdgexEnvironment } from './edgex-env.ts';
 import { lockRoom, type InstanceLock } from './instance-lock.ts';
@@ -69,14 +70,16 @@ function hasBus(service: Service): service is Service & { readonly bus: Bus } {
 
 async function openRemoteBus(config: EdgeConfig, log: Log): Promise<Bus> {
   const { createMqttBus } = await import('@antirio/bus');
-  return createMqttBus({ url: brokerUrlOf(roomOf('broker'), config) }, log);
+  const broker = roomOf('broker');
+  return createMqttBus({ url: brokerUrlOf(broker, config), ...credentialsOf(config, log)(broker) }, log);
 }
 
 /** Every room by its name, and by the same in camel case. */
-function peersOf(config: EdgeConfig): Peers {
+function peersOf(config: EdgeConfig, log: Log): Peers {
+  const credentials = credentialsOf(config, log);
   const named = ROOM_KEYS.flatMap((key) => {
     const room = roomOf(key);
-    const peer = httpPeer({ url: urlOf(room, config) });
+    const peer = httpPeer({ url: urlOf(room, config), credentials: credentials(room) });
     return [[key, peer] as const, [room.name, peer] as const];
   });
   return Object.fromEntries(named) as Record<string, HttpPeer> as Peers;
@@ -121,13 +124,15 @@ export async function createEdgeHost(given: EdgeConfig, wanted: readonly Runnabl
   const locks: InstanceLock[] = [];
   for (const room of rooms) locks.push(await lockRoom(config.dataDir, room.name));
   const identity = openIdentityOf(config, log);
-  const peers = peersOf(config);
+  const access = openAccess(config, log);
+  const peers = peersOf(config, log);
   const [bus, hosted] = await build(rooms, config, {
     clock: systemClock,
     random: systemRandom,
     log,
     identity,
     peers,
+    access,
   });
   const started: HostedRoom[] = [];
   let supervisor: Repeating | undefined;

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { OwnSettings } from '@antirio/edgex-service';
-import type { Bus, HttpPeer, Log, Service } from '@antirio/host';
+import type { Bus, HttpPeer, Log, RimAccess, Service } from '@antirio/host';
 import type { Clock, Identity, Random } from '@antirio/kernel';
 import { ROOM_KEYS, roomOf, type Role, type Room, type RoomKey } from './rooms.ts';
 
@@ -15,6 +15,7 @@ export interface RoomPorts {
   readonly bus: Bus;
   readonly identity: Identity;
   readonly peers: Peers;
+  readonly access: RimAccess;
 }
 
 export interface LoadedRoom {

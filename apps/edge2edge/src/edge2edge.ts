@@ -142,6 +142,7 @@ export function createEdge2Edge(options: Edge2EdgeOptions, ports: Edge2EdgePorts
     };
   };
   const rim = createHttpRim({
+    access: ports.access,
     serviceKey: 'edge2edge',
     version: VERSION,
     config: () => ({ ...options, edgeId: own }),
@@ -182,7 +183,7 @@ export function createEdge2Edge(options: Edge2EdgeOptions, ports: Edge2EdgePorts
     const addresses = advertised(options, peerPort, udpPort);
     const port = await rim.listen(options.port, options.bind);
     listening = { port, peerPort, udpPort };
-    self = httpPeer({ url: localUrl() });
+    self = httpPeer({ url: localUrl(), credentials: ports.access?.credentialsFor(localUrl()) });
     await devices?.start();
     if (options.role === 'edge' && options.central === undefined) return;
     const registered = { name: options.name ?? own.slice(-8), sealKey: identity.sealKey, addresses };

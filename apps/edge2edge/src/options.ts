@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Bus, HttpPeer, Log } from '@antirio/host';
+import type { Bus, HttpPeer, Log, RimAccess } from '@antirio/host';
 import { parseEdgeId, type Clock, type EdgeId, type Identity, type Random } from '@antirio/kernel';
 
 export const edgeId = z.string().transform((text, context): EdgeId => {
@@ -104,6 +104,8 @@ export interface Edge2EdgePorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Who may call by HTTP; without it everybody who reaches the port. */
+  readonly access?: RimAccess | undefined;
   readonly bus: Bus;
   readonly identity: Identity;
   readonly peers: Readonly<Record<string, HttpPeer>>;

@@ -14,6 +14,7 @@ import {
   openableService,
   type OpenRoom,
   type PortService,
+  type RimAccess,
 } from '@antirio/host';
 import {
   createGateway,
@@ -52,6 +53,8 @@ export interface FilecoinInterfacePorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Who may call by HTTP; without it everybody who reaches the port. */
+  readonly access?: RimAccess | undefined;
   readonly peers: Readonly<Record<string, HttpPeer>>;
   /** Whose id is this edge's; without one the options name it. */
   readonly identity?: Identity;
@@ -84,6 +87,7 @@ async function openRoom(options: FilecoinInterfaceOptions, ports: FilecoinInterf
   const config = (): unknown => options;
   const streams = createEventStreams(parts.progress, options.events, ports.random);
   const rim = createHttpRim({
+    access: ports.access,
     serviceKey: 'filecoin-interface',
     version: VERSION,
     config,

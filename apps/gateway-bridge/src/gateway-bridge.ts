@@ -10,6 +10,7 @@ import {
   type Log,
   type Repeating,
   type Service,
+  type RimAccess,
 } from '@antirio/host';
 import { eu868 } from '@antirio/lorawan';
 import { createCommands, type Commands } from './bus/commands.ts';
@@ -33,6 +34,8 @@ export interface GatewayBridgePorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Who may call by HTTP; without it everybody who reaches the port. */
+  readonly access?: RimAccess | undefined;
   readonly bus: Bus;
   /** `edge2edge` is where other edges' rings are reached. */
   readonly peers: Readonly<Record<string, HttpPeer>>;
@@ -85,6 +88,7 @@ export function createGatewayBridge(options: GatewayBridgeOptions, ports: Gatewa
   };
   const openRim = (): HttpRim =>
     createHttpRim({
+      access: ports.access,
       serviceKey: ROOM,
       version: VERSION,
       maxBodyBytes: MAX_BODY_BYTES,

@@ -47,6 +47,7 @@ export function createLedger(options: LedgerOptions, ports: LedgerPorts): Ledger
   };
   const stopped = new AbortController();
   const rim = createHttpRim({
+    access: ports.access,
     serviceKey: 'ledger',
     version: VERSION,
     config: () => ({ ...options, genesis, engine: 'local' }),

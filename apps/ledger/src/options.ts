@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Log } from '@antirio/host';
+import type { Log, RimAccess } from '@antirio/host';
 import type { Clock, Identity } from '@antirio/kernel';
 import { genesis } from '@antirio/ledger-machine';
 import { edgeId } from '@antirio/service-contract';
@@ -30,6 +30,8 @@ export type LedgerOptions = z.output<typeof ledgerOptions>;
 export interface LedgerPorts {
   readonly clock: Clock;
   readonly log: Log;
+  /** Who may call by HTTP; without it everybody who reaches the port. */
+  readonly access?: RimAccess | undefined;
   readonly identity?: Identity;
 }
 

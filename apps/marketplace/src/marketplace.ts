@@ -114,6 +114,7 @@ export function createMarketplace(options: MarketplaceOptions, given: Marketplac
   const health = (): Health | Promise<Health> =>
     side?.health() ?? { store: { ok: false, detail: 'not started' } };
   const rim = createHttpRim({
+    access: ports.access,
     serviceKey: 'marketplace',
     version: VERSION,
     config: () => ({ ...options, edgeId: identity.edgeId }),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { HttpPeer, Log } from '@antirio/host';
+import type { HttpPeer, Log, RimAccess } from '@antirio/host';
 import type { Clock, Identity, Random } from '@antirio/kernel';
 
 export const marketplaceOptions = z.strictObject({
@@ -26,6 +26,8 @@ export interface MarketplacePorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Who may call by HTTP; without it everybody who reaches the port. */
+  readonly access?: RimAccess | undefined;
   readonly identity: Identity;
   readonly peers: Readonly<Record<string, HttpPeer>>;
 }

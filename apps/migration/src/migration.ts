@@ -14,6 +14,7 @@ import {
   openableService,
   type OpenRoom,
   type PortService,
+  type RimAccess,
 } from '@antirio/host';
 import { createOutbox, type Letter, type Outbox } from '@antirio/durable-work';
 import { createAlarm, createChecks } from './checks.ts';
@@ -33,6 +34,8 @@ export interface MigrationPorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Who may call by HTTP; without it everybody who reaches the port. */
+  readonly access?: RimAccess | undefined;
   readonly peers: Readonly<Record<string, HttpPeer>>;
   /** Whose id is this edge's; without one the options name it. */
   readonly identity?: Identity;
@@ -45,12 +48,20 @@ export function createMigration(given: MigrationOptions, ports: MigrationPorts):
 }
 
 async function openRoom(options: MigrationOptions, ports: MigrationPorts): Promise<OpenRoom> {
-  const { clock, log } = ports;
+  const { access, clock, log } = ports;
   const parts = openParts(options, ports);
   const { records, outbox, own, sent, fetched } = parts;
   const health = (): Health => healthOf(records, outbox);
   const config = (): unknown => options;
-  const rim = createHttpRim({ serviceKey: 'migration', version: VERSION, config, health, log, clock });
+  const rim = createHttpRim({
+    serviceKey: 'migration',
+    version: VERSION,
+    config,
+    health,
+    log,
+    clock,
+    access,
+  });
   rim.app.use(notForPeers);
   addRoutes(rim, parts);
   const port = await rim.listen(options.port, options.bind).catch((error: unknown) => {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Bus, HttpPeer, Log } from '@antirio/host';
+import type { Bus, HttpPeer, Log, RimAccess } from '@antirio/host';
 import type { Clock, Random } from '@antirio/kernel';
 import type { Runtime } from '@antirio/runtime';
 
@@ -127,6 +127,8 @@ export interface OrchestratorPorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Who may call by HTTP; without it everybody who reaches the port. */
+  readonly access?: RimAccess | undefined;
   readonly bus: Bus;
   readonly peers: Readonly<Record<string, HttpPeer>>;
   /** In place of the one that the options name. */

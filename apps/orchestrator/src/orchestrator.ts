@@ -178,6 +178,7 @@ class OrchestratorRoom implements Orchestrator {
 
   #rim(): HttpRim {
     return createHttpRim({
+      access: this.#ports.access,
       serviceKey: ROOM,
       version: VERSION,
       config: () => this.#options,

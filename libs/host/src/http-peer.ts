@@ -3,6 +3,7 @@ import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { AntirioError, concatBytes, errorCodes, fromUtf8, type ErrorCode } from '@antirio/kernel';
 import { withoutLogins } from './logins.ts';
+import type { Credentials } from './rim-access.ts';
 import { openHttpStream, type HttpStream, type HttpStreamCall } from './http-stream.ts';
 import { createHttpPipeline, type HttpPipeline, type PipelinedRequest } from './http-pipeline.ts';
 
@@ -44,6 +45,8 @@ export interface HttpPeer {
 export type PeerAddress =
   | {
       readonly url: string;
+      /** What is shown there; read for each call. */
+      readonly credentials?: Credentials | undefined;
       /** In place of the system's resolver, for names; an address in the URL is taken as it is. */
       readonly lookup?: LookupFunction | undefined;
     }
@@ -101,8 +104,14 @@ function bodyOf({ json, body }: HttpCall): Uint8Array | undefined {
   return json === undefined ? body : Buffer.from(JSON.stringify(json));
 }
 
-function headersOf({ headers, json }: HttpCall, body: Uint8Array | undefined): Record<string, string> {
+function headersOf(
+  { headers, json }: HttpCall,
+  body: Uint8Array | undefined,
+  credentials: Credentials | undefined,
+): Record<string, string> {
   const all: Record<string, string> = { ...headers };
+  const token = credentials?.token?.();
+  if (token !== undefined) all['authorization'] = `Bearer ${token}`;
   if (json !== undefined) all['content-type'] ??= 'application/json';
   if (body !== undefined) all['content-length'] = String(body.length);
   return all;
@@ -112,10 +121,14 @@ const mayShare = ({ repeatable = false, method, signal }: HttpCall): boolean =>
   repeatable && method !== 'HEAD' && signal === undefined;
 
 /** The bytes of a call that needs nothing unusual; undefined for others. */
-function plainRequest({ below, authority }: Base, call: HttpCall): PipelinedRequest | undefined {
+function plainRequest(
+  { below, authority }: Base,
+  call: HttpCall,
+  credentials: Credentials | undefined,
+): PipelinedRequest | undefined {
   const path = below + call.path;
   const body = bodyOf(call) ?? new Uint8Array();
-  const fields = Object.entries({ host: authority, ...headersOf(call, body) }).map(
+  const fields = Object.entries({ host: authority, ...headersOf(call, body, credentials) }).map(
     ([field, value]) => `${field}: ${value}`,
   );
   if (!PLAIN_PATH.test(path) || !fields.every((field) => PLAIN_FIELD.test(field))) return undefined;
@@ -136,6 +149,7 @@ export function httpPeer(address: PeerAddress): HttpPeer {
     ? new TlsAgent({ keepAlive: true, maxSockets: 64 })
     : new Agent({ keepAlive: true, maxSockets: 64 });
   const send = tls ? tlsRequest : request;
+  const credentials = 'url' in address ? address.credentials : undefined;
   const name = 'url' in address ? withoutLogins(address.url) : address.socketPath;
   let known: Base | undefined;
   const base = (): Base => (known ??= baseOf(address));
@@ -149,7 +163,8 @@ export function httpPeer(address: PeerAddress): HttpPeer {
         path: below + call.path,
         agent,
         method: call.method ?? 'GET',
-        headers: headersOf(call, body),
+        headers: headersOf(call, body, credentials),
+        ...(tls ? credentials?.tls?.() : undefined),
         signal: call.signal,
       });
       const timeoutMs = call.timeoutMs ?? TIMEOUT_MS;
@@ -186,7 +201,7 @@ export function httpPeer(address: PeerAddress): HttpPeer {
   return {
     async call(call) {
       const isOrdinary = !tls && base().lookup === undefined;
-      const plain = isOrdinary && mayShare(call) ? plainRequest(base(), call) : undefined;
+      const plain = isOrdinary && mayShare(call) ? plainRequest(base(), call, credentials) : undefined;
       if (plain !== undefined) return pipelined(plain);
       try {
         return await once(call);
@@ -198,7 +213,13 @@ export function httpPeer(address: PeerAddress): HttpPeer {
     },
     open: (path, call) => {
       const { below, ...target } = base();
-      return openHttpStream({ ...target, path: below + path }, call, name);
+      const headers = headersOf(
+        { path, ...(call.headers && { headers: call.headers }) },
+        undefined,
+        credentials,
+      );
+      const material = tls ? credentials?.tls?.() : undefined;
+      return openHttpStream({ ...target, ...material, path: below + path }, { ...call, headers }, name);
     },
     close: () => {
       agent.destroy();

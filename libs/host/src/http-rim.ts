@@ -1,11 +1,5 @@
-import {
-  createServer,
-  type IncomingMessage,
-  type RequestListener,
-  type Server,
-  type ServerResponse,
-} from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { AddressInfo, Server } from 'node:net';
 import express, {
   type Express,
   type NextFunction,
@@ -13,16 +7,18 @@ import express, {
   type RequestHandler,
   type Response,
 } from 'express';
-import { Registry, collectDefaultMetrics } from 'prom-client';
+import { Counter, Registry, collectDefaultMetrics } from 'prom-client';
 import type { z } from 'zod';
 import { AntirioError, describeError } from '@antirio/kernel';
-import { answerClientError, answerLate } from './client-error.ts';
+import { answerLate } from './client-error.ts';
 import { parseInput } from './config.ts';
 import { answerEarly, isAnsweredEarly, isComing } from './early-answer.ts';
 import { API_VERSION, errorBody, statusOf } from './error-answer.ts';
 import { takeHotRoutes, type HotRoute } from './hot-route.ts';
+import { plainListening, tlsListening, type Listening } from './listening.ts';
 import type { Log } from './log.ts';
 import { openApi, type DocumentedRoute, type Method } from './open-api.ts';
+import { isStranger, refusalOf, type RimAccess } from './rim-access.ts';
 import { isHealthy, type Health } from './service.ts';
 import { shown } from './logins.ts';
 import { removeStaleSocket } from './stale-socket.ts';
@@ -101,6 +97,8 @@ export interface RimOptions {
    */
   readonly parseBody?: (bytes: Uint8Array, contentType: string | undefined) => unknown;
   readonly clock: { now(): number };
+  /** Who may call by TCP; without it everybody who reaches the port. */
+  readonly access?: RimAccess | undefined;
   /** Run for every request, before its body is read. */
   readonly before?: readonly RequestHandler[];
 }
@@ -190,7 +188,7 @@ export function createHttpRim(options: RimOptions): HttpRim {
   const app = express();
   const metrics = new Registry();
   const routes: DocumentedRoute[] = [];
-  const servers: Server[] = [];
+  const listenings: Listening[] = [];
   const hot: HotRoute[] = [];
   app.disable('x-powered-by');
   app.disable('etag');
@@ -232,10 +230,12 @@ export function createHttpRim(options: RimOptions): HttpRim {
     ...base,
     config: shown(options.config()),
   }));
-  route('get', '/api/v3/ready', { summary: 'the truth about store, bus and peers' }, async ({ response }) => {
+  const readiness = { summary: 'the truth about store, bus and peers' };
+  route('get', '/api/v3/ready', readiness, async ({ request, response }) => {
     const checks = await options.health();
     response.status(isHealthy(checks) ? 200 : 503);
-    response.json({ ...base, ready: isHealthy(checks), checks });
+    const told = isStranger(options.access, request) ? {} : checks;
+    response.json({ ...base, ready: isHealthy(checks), checks: told });
   });
   route('get', '/api/v3/openapi.json', { summary: 'this document' }, () =>
     openApi(serviceKey, version, routes),
@@ -284,32 +284,57 @@ export function createHttpRim(options: RimOptions): HttpRim {
       ? others
       : takeHotRoutes(hot, others, { log, maxBodyBytes, parseBody });
   };
-  let finished = false;
-  const open = (start: (server: Server) => void): Promise<Server> => {
-    if (!finished) finish();
-    finished = true;
-    const server = createServer(
-      {
-        requestTimeout: options.isUpload === undefined ? requestWithinMs : 0,
-        headersTimeout: Math.min(HEADERS_WITHIN_MS, requestWithinMs),
-        connectionsCheckingInterval: Math.ceil(requestWithinMs / 6),
-        keepAliveTimeout: 30_000,
-      },
-      listener(),
-    );
-    server.on('clientError', answerClientError);
-    server.maxConnections = 1024;
-    return new Promise((resolve, reject) => {
+  const { access } = options;
+  /** By TCP, where callers show who they are. */
+  const guarded = (then: RequestListener, known: RimAccess): RequestListener => {
+    const refused = new Counter({
+      name: 'antirio_http_refused_total',
+      help: 'requests refused for want of a token, or of its scope',
+      labelNames: ['status'],
+      registers: [metrics],
+    });
+    return (request, response) => {
+      const refusal = refusalOf(known, serviceKey, request);
+      if (refusal === undefined) {
+        then(request, response);
+        return;
+      }
+      refused.inc({ status: refusal.statusCode });
+      answerRefusal(refusal, request, response);
+    };
+  };
+  let shared: RequestListener | undefined;
+  const open = async (
+    make: (whole: RequestListener) => Listening,
+    start: (server: Server) => void,
+  ): Promise<Server> => {
+    if (shared === undefined) finish();
+    const listening = make((shared ??= listener()));
+    const { server } = listening;
+    await new Promise<void>((resolve, reject) => {
       server.once('error', (cause: NodeJS.ErrnoException) => {
         const why = cause.code === 'EADDRINUSE' ? 'its port is taken' : 'cannot listen';
         reject(new AntirioError('unavailable', `${serviceKey}: ${why}`, {}, cause));
       });
-      server.once('listening', () => {
-        servers.push(server);
-        resolve(server);
-      });
+      server.once('listening', resolve);
       start(server);
     });
+    listenings.push(listening);
+    return server;
+  };
+  const limits = {
+    requestTimeout: options.isUpload === undefined ? requestWithinMs : 0,
+    headersTimeout: Math.min(HEADERS_WITHIN_MS, requestWithinMs),
+    connectionsCheckingInterval: Math.ceil(requestWithinMs / 6),
+    keepAliveTimeout: 30_000,
+  };
+  const byTcp = (whole: RequestListener): Listening => {
+    if (access === undefined) return plainListening(limits, whole);
+    const { tls } = access;
+    const asking = guarded(whole, access);
+    return tls === undefined
+      ? plainListening(limits, asking)
+      : tlsListening(limits, asking, { ...access, tls });
   };
   return {
     app,
@@ -317,26 +342,36 @@ export function createHttpRim(options: RimOptions): HttpRim {
     route,
     hotRoute: (added) => void hot.push(added),
     async listen(port, bind) {
-      const server = await open((s) => s.listen(port, bind));
+      const server = await open(byTcp, (s) => s.listen(port, bind));
       return (server.address() as AddressInfo).port;
     },
     async listenOn(socketPath) {
       await removeStaleSocket(socketPath);
-      await open((s) => s.listen(socketPath));
-    },
-    async close() {
-      await Promise.all(
-        servers.splice(0).map(
-          (server) =>
-            new Promise((resolve) => {
-              server.close(resolve);
-              server.closeIdleConnections();
-              setTimeout(() => {
-                server.closeAllConnections();
-              }, 1000).unref();
-            }),
-        ),
+      await open(
+        (whole) => plainListening(limits, whole),
+        (s) => s.listen(socketPath),
       );
     },
+    async close() {
+      await Promise.all(listenings.splice(0).map((listening) => listening.close()));
+    },
   };
+}
+
+/** Of what a stranger sends little is read. */
+const STRANGERS_BODY = { bytes: MAX_BODY_BYTES, ms: 1000 };
+
+function answerRefusal(refusal: AntirioError, request: IncomingMessage, response: ServerResponse): void {
+  const body = errorBody(refusal, undefined);
+  if (refusal.statusCode === 401) response.setHeader('www-authenticate', 'Bearer');
+  if (isComing(request)) {
+    answerEarly(request, response, refusal.statusCode, body, STRANGERS_BODY);
+    return;
+  }
+  const text = JSON.stringify(body);
+  response.writeHead(refusal.statusCode, {
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': Buffer.byteLength(text),
+  });
+  response.end(text);
 }

@@ -17,3 +17,4 @@ export const kuboTest: ReturnType<typeof testWhen> =
 export { findKubo, startKubo, type KuboDaemon, type KuboDaemonOptions } from './kubo.ts';
 export { redisTest, startRedis, type RedisServer, type RedisServerOptions } from './redis.ts';
 export { skipNote, testWhen } from './test-when.ts';
+export { selfSigned } from './certificates.ts';

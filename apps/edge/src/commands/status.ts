@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { httpPeer } from '@antirio/host';
+import { silentLog } from '@antirio/host';
 import { describeError } from '@antirio/kernel';
+import { peerOf } from '../access.ts';
 import { urlOf, type EdgeConfig } from '../config.ts';
 import type { Room } from '../rooms.ts';
 import { textTable } from '../text-table.ts';
@@ -21,7 +22,7 @@ const TIMEOUT_MS = 2000;
 
 async function ask(room: Room, config: EdgeConfig): Promise<RoomStatus> {
   const url = urlOf(room, config);
-  const peer = httpPeer({ url });
+  const peer = peerOf(room, config, silentLog);
   try {
     const { ready, checks } = readyAnswer.parse(
       (await peer.call({ path: '/api/v3/ready', timeoutMs: TIMEOUT_MS })).json(),

@@ -1,7 +1,8 @@
-import { httpPeer, parseInput, callJson, readSentEvents, type HttpCall, type HttpPeer } from '@antirio/host';
+import { callJson, parseInput, readSentEvents, silentLog, type HttpCall, type HttpPeer } from '@antirio/host';
 import { AntirioError } from '@antirio/kernel';
 import { z } from 'zod';
-import { urlOf, type EdgeConfig } from '../config.ts';
+import { peerOf } from '../access.ts';
+import type { EdgeConfig } from '../config.ts';
 import { roomOf } from '../rooms.ts';
 
 const workReport = z.looseObject({
@@ -35,7 +36,7 @@ export async function withStorage<T>(
   config: EdgeConfig,
   use: (storage: StoragePeer) => Promise<T>,
 ): Promise<T> {
-  const peer = httpPeer({ url: urlOf(roomOf('filecoinInterface'), config) });
+  const peer = peerOf(roomOf('filecoinInterface'), config, silentLog);
   try {
     return await use({
       peer,

@@ -1,7 +1,7 @@
 import type { AedesOptions, Client } from 'aedes';
 import { AntirioError } from '@antirio/kernel';
 import type { Log } from '@antirio/host';
-import { isContractLogin, mayUse } from './broker-access.ts';
+import { contractLogin, isContractLogin, mayUse } from './broker-access.ts';
 import { createRetainedBudget } from './retained-budget.ts';
 
 export interface AccessCounters {
@@ -34,7 +34,44 @@ interface Guest {
   readonly anonymousAllowed: boolean;
   readonly filters: Set<string>;
   login?: string;
+  /** Of the bearer of a token; others without a login of a contract may do everything. */
+  rights?: () => BusRights | undefined;
 }
+
+/** What the bearer of a token may do: hear everything, or publish as well. */
+export type BusRights = 'read' | 'write';
+
+/** Asked for each login that is no contract's, and again while its connection lasts; undefined for what is no token (any more). */
+export type BearerRights = (password: string) => BusRights | undefined;
+
+/** A token that was revoked counts for so long still, on a connection that is there. */
+const RIGHTS_FOR_MS = 1000;
+
+/** The rights of one connection, looked up again after a while. */
+function rightsOf(
+  bearer: BearerRights,
+  password: string,
+  monotonic: () => number,
+): () => BusRights | undefined {
+  let known = bearer(password);
+  let lookedAt = monotonic();
+  return () => {
+    if (monotonic() - lookedAt < RIGHTS_FOR_MS) return known;
+    lookedAt = monotonic();
+    known = bearer(password);
+    return known;
+  };
+}
+
+const mayPublish = ({ login, rights }: Guest, topic: string): boolean => {
+  if (login !== undefined) return mayUse(login, topic);
+  return !topic.startsWith('$') && (rights === undefined || rights() === 'write');
+};
+
+const mayHear = ({ login, rights }: Guest, topic: string): boolean => {
+  if (login !== undefined) return mayUse(login, topic);
+  return rights === undefined || rights() !== undefined;
+};
 
 const MAX_CLIENT_ID = 128;
 const MAX_FILTERS = 512;
@@ -68,7 +105,13 @@ function createTally(): { add(key: string, by: 1 | -1): void; get(key: string): 
   };
 }
 
-export function createAccess(secret: Uint8Array, maxClientsPerLogin: number, log: Log): Access {
+export interface AccessOptions {
+  readonly secret: Uint8Array;
+  readonly maxClientsPerLogin: number;
+  readonly bearer?: BearerRights | undefined;
+}
+
+export function createAccess({ secret, maxClientsPerLogin, bearer }: AccessOptions, log: Log): Access {
   const guests = new WeakMap<Client, Guest>();
   const perLogin = createTally();
   const counts = { refusedLogins: 0, denied: 0 };
@@ -86,6 +129,10 @@ export function createAccess(secret: Uint8Array, maxClientsPerLogin: number, log
     password: Uint8Array | undefined,
   ): string | undefined => {
     if (login === undefined) return guest.anonymousAllowed ? undefined : 'a login is wanted here';
+    if (bearer !== undefined && !login.startsWith(contractLogin(''))) {
+      guest.rights = rightsOf(bearer, Buffer.from(password ?? []).toString('utf8'), () => performance.now());
+      return guest.rights() === undefined ? 'wrong token' : undefined;
+    }
     if (!isContractLogin(secret, login, password ?? new Uint8Array())) return 'wrong user name or password';
     return perLogin.get(login) >= maxClientsPerLogin ? 'too many clients with this login' : undefined;
   };
@@ -100,7 +147,7 @@ export function createAccess(secret: Uint8Array, maxClientsPerLogin: number, log
         done(null, false);
         return;
       }
-      if (username !== undefined) {
+      if (username !== undefined && guest.rights === undefined) {
         guest.login = username;
         perLogin.add(username, 1);
       }
@@ -113,8 +160,7 @@ export function createAccess(secret: Uint8Array, maxClientsPerLogin: number, log
         return;
       }
       const { topic } = packet;
-      const allowed = guest.login === undefined ? !topic.startsWith('$') : mayUse(guest.login, topic);
-      if (!allowed) callback(denied(client, 'publishing', topic));
+      if (!mayPublish(guest, topic)) callback(denied(client, 'publishing', topic));
       else if (packet.retain && !retained.admit(guest.login ?? LOCAL, topic, packet.payload.length))
         callback(denied(client, 'retaining one more message', topic));
       else callback(null);
@@ -124,15 +170,15 @@ export function createAccess(secret: Uint8Array, maxClientsPerLogin: number, log
       const { topic } = subscription;
       const allowed =
         guest !== undefined &&
-        (guest.login === undefined || mayUse(guest.login, topic)) &&
+        mayHear(guest, topic) &&
         (guest.filters.has(topic) || guest.filters.size < MAX_FILTERS);
       if (allowed) guest.filters.add(topic);
       else denied(client, 'subscribing', topic);
       callback(null, allowed ? subscription : null);
     },
     authorizeForward(client, packet) {
-      const login = guests.get(client)?.login;
-      return login === undefined || mayUse(login, packet.topic) ? packet : null;
+      const guest = guests.get(client);
+      return guest === undefined || mayHear(guest, packet.topic) ? packet : null;
     },
   };
   return {

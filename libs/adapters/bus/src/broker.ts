@@ -7,15 +7,22 @@ import mqttPacket from 'mqtt-packet';
 import { AntirioError } from '@antirio/kernel';
 import { removeStaleSocket, type Check, type Log } from '@antirio/host';
 import { AcknowledgingAedes } from './acknowledging.ts';
-import { createAccess, type AccessCounters } from './broker-clients.ts';
+import { createAccess, type AccessCounters, type BearerRights } from './broker-clients.ts';
 import { createFrameLimit } from './frame-limit.ts';
 import { isLoopback } from './broker-access.ts';
+import { tlsFront, type TlsSide } from './tls-front.ts';
 import { MAX_PACKET_BYTES } from './limits.ts';
 import type { Offered } from './inbox.ts';
 
 /** Where to listen, and from where clients without a login are taken: this host's loopback, everywhere, nowhere. */
 export type BrokerListener = (
-  | { readonly port: number; readonly bind: string; readonly anonymous: 'loopback' | 'all' | 'none' }
+  | {
+      readonly port: number;
+      readonly bind: string;
+      readonly anonymous: 'loopback' | 'all' | 'none';
+      /** For those who come from other hosts; from this host TLS or not, as they begin. */
+      readonly tls?: TlsSide | undefined;
+    }
   | { readonly socketPath: string; readonly anonymous: 'all' | 'none' }
 ) & {
   /** Largest MQTT packet from here, where it is less than the broker's. */
@@ -26,6 +33,8 @@ export interface BrokerOptions {
   /** 32 bytes: what the passwords of foreign services are made with. */
   readonly secret: Uint8Array;
   readonly listeners: readonly BrokerListener[];
+  /** Who logs in with a token in place of a contract's password. */
+  readonly bearer?: BearerRights | undefined;
   /** Connections at once (default 256). */
   readonly maxClients?: number;
   /** Connections at once with the login of one contract (default 8). */
@@ -235,7 +244,10 @@ export function createBroker(options: BrokerOptions, log: Log): Broker {
       if (typeof payload === 'object' && payload !== null) emissions.get(payload)?.();
     },
   );
-  const access = createAccess(options.secret, options.maxClientsPerLogin ?? 8, log);
+  const access = createAccess(
+    { secret: options.secret, maxClientsPerLogin: options.maxClientsPerLogin ?? 8, bearer: options.bearer },
+    log,
+  );
   const { authorizePublish, ...hooks } = access.hooks;
   const aedes = new AcknowledgingAedes({
     ...hooks,
@@ -298,7 +310,9 @@ export function createBroker(options: BrokerOptions, log: Log): Broker {
       open = true;
       try {
         for (const listener of listeners) {
-          const server = createServer((socket) => accept(listener, socket));
+          const take = (socket: Socket): void => accept(listener, socket);
+          const tls = 'port' in listener ? listener.tls : undefined;
+          const server = createServer(tls === undefined ? take : tlsFront(tls, maxClients, take));
           await listen(server, listener);
           servers.push(server);
         }

@@ -5,6 +5,8 @@ export {
   type BrokerListener,
   type BrokerOptions,
 } from './broker.ts';
+export type { TlsSide } from './tls-front.ts';
+export type { BearerRights, BusRights } from './broker-clients.ts';
 export { contractLogin, contractPassword } from './broker-access.ts';
 export { MAX_PACKET_BYTES } from './limits.ts';
 export { createLocalBus, type LocalBusLimits } from './local-bus.ts';

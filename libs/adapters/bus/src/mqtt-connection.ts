@@ -1,5 +1,5 @@
-import { connect as connectSocket, type LookupFunction } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectSocket, isIP, type LookupFunction } from 'node:net';
+import { connect as connectTls, type SecureContextOptions } from 'node:tls';
 import type { IClientOptions, MqttClient } from 'mqtt';
 import { AntirioError } from '@antirio/kernel';
 import type { Check, Log } from '@antirio/host';
@@ -14,7 +14,14 @@ export type MqttAddress = (
       readonly lookup?: LookupFunction | undefined;
     }
   | { readonly socketPath: string }
-) & { readonly username?: string; readonly password?: string };
+) & {
+  readonly username?: string;
+  readonly password?: string;
+  /** In place of a user name and a password: read for each connection. */
+  readonly token?: (() => string) | undefined;
+  /** What is trusted there, and who we are; read for each connection. */
+  readonly tls?: (() => SecureContextOptions) | undefined;
+};
 
 /** One connection to a broker: opened when first wanted, found again whenever it is lost. */
 export interface MqttConnection {
@@ -34,7 +41,13 @@ export function openStream(address: MqttAddress): Stream {
   const { protocol, hostname, port } = new URL(address.url);
   const host = hostname.replace(/^\[|\]$/g, '');
   const by = address.lookup === undefined ? {} : { lookup: address.lookup };
-  if (protocol === 'mqtts:') return connectTls({ host, port: Number(port || 8883), servername: host, ...by });
+  if (protocol === 'mqtts:')
+    return connectTls({
+      ...address.tls?.(),
+      ...{ host, port: Number(port || 8883), ...by },
+      // an address is no name to send (RFC 6066); the certificate is checked against it all the same
+      ...(isIP(host) === 0 ? { servername: host } : {}),
+    });
   return connectSocket({ host, port: Number(port || 1883), noDelay: true, ...by });
 }
 
@@ -54,6 +67,7 @@ const decoded = (text: string): string | undefined => (text === '' ? undefined :
 
 /** What is given by itself wins over what is in the URL. */
 function loginOf(address: MqttAddress): Login {
+  if (address.token !== undefined) return { username: 'token', password: address.token() };
   if ('socketPath' in address) return address;
   const { username, password } = new URL(address.url);
   return {
@@ -84,7 +98,6 @@ export function createMqttConnection(
 ): MqttConnection {
   checkAddress(address);
   const name = nameOf(address);
-  const { username, password } = loginOf(address);
   let opening: Promise<MqttClient> | undefined;
   let lastError = 'not connected yet';
   let online = Promise.withResolvers<undefined>();
@@ -93,8 +106,7 @@ export function createMqttConnection(
   let closed = false;
 
   const settings = (): IClientOptions => ({
-    username,
-    password,
+    ...loginOf(address),
     clientId: `antirio-${process.pid}-${Math.random().toString(36).slice(2, 12)}`,
     keepalive: 15,
     connectTimeout: 5000,
@@ -124,6 +136,8 @@ export function createMqttConnection(
       }
       connected = false;
       delay = Math.min(delay * 2, LAST_DELAY_MS);
+      // a token may be another one by now
+      Object.assign(client.options, loginOf(address));
       // Read when the next attempt is planned: clients that lost one broker do not come back all at once.
       client.options.reconnectPeriod = Math.round(delay * (0.5 + Math.random()));
     });

@@ -156,6 +156,7 @@ const healthOf = (running: Running, ports: DeviceServicePorts): Health => ({
 function ownRim({ options, ports, running }: Opening, edgex: EdgexService): HttpRim {
   const { clock, log } = ports;
   return createHttpRim({
+    access: ports.access,
     serviceKey: options.serviceName,
     version: VERSION,
     config: () => edgex.config(),

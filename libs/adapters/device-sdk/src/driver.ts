@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { Clock, Random } from '@antirio/kernel';
 import type { CommandValue, ReadRequest, WriteRequest } from '@antirio/device-values';
-import type { Bus, Health, HttpPeer, HttpRim, Log } from '@antirio/host';
+import type { Bus, Health, HttpPeer, HttpRim, Log, RimAccess } from '@antirio/host';
 import type {
   autoEvent,
   Device,
@@ -151,6 +151,8 @@ export interface DeviceServicePorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Who may call by HTTP; without it everybody who reaches the port. */
+  readonly access?: RimAccess | undefined;
   readonly bus: Bus;
   /** `core-metadata` (or `coreMetadata`); `core-keeper` where there is one. */
   readonly peers: Readonly<Record<string, HttpPeer>>;

@@ -1,0 +1,128 @@
+import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import {
+  clientTls,
+  httpPeer,
+  isOwnHost,
+  isSameToken,
+  makeToken,
+  openTokens,
+  parseScope,
+  readTokenFile,
+  serverTls,
+  systemClock,
+  tokenSource,
+  type Credentials,
+  type HttpPeer,
+  type Log,
+  type RimAccess,
+  type Scope,
+  type Tokens,
+} from '@antirio/host';
+import { AntirioError } from '@antirio/kernel';
+import { isLoopback, urlOf, type EdgeConfig } from './config.ts';
+import { ROOM_KEYS, roomOf, type Room, type RoomKey } from './rooms.ts';
+
+/** Where the hashes of the tokens are that this edge gave out. */
+export const tokensFile = ({ dataDir }: EdgeConfig): string => join(dataDir, 'access', 'tokens.json');
+
+/** With what the edge's own processes and its operator's commands call its services, where callers of this host need tokens. */
+const localTokenFile = ({ dataDir }: EdgeConfig): string => join(dataDir, 'access', 'local.token');
+
+/** Port forwarding without root makes callers of other hosts look as if they came from the container itself. */
+const isInContainer = (): boolean => existsSync('/.dockerenv') || existsSync('/run/.containerenv');
+
+/** Whether callers of this host need tokens. */
+export function needsLocalTokens({ requireTokens, tls }: EdgeConfig): boolean {
+  return requireTokens ?? (tls !== undefined && isInContainer());
+}
+
+/** @throws AntirioError badConfig where others may read it */
+function readOwnToken(path: string): string {
+  if ((statSync(path).mode & 0o077) !== 0)
+    throw new AntirioError('badConfig', `${path} may be read by others: chmod 600 it`, { path });
+  return readTokenFile(path);
+}
+
+/** The local token, made where there is none: several processes of one edge may start at once. */
+function ownToken(config: EdgeConfig): string {
+  const path = localTokenFile(config);
+  mkdirSync(join(config.dataDir, 'access'), { recursive: true, mode: 0o700 });
+  try {
+    writeFileSync(path, `${makeToken().token}\n`, { mode: 0o600, flag: 'wx', flush: true });
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST')
+      throw new AntirioError('unavailable', `cannot write ${path}`, { path }, cause);
+  }
+  return readOwnToken(path);
+}
+
+const ALL: readonly Scope[] = ['operator', 'relay'].map(parseScope);
+
+/** Those of the file, and the edge's own. */
+function withOwn(tokens: Tokens, own: string | undefined): Tokens {
+  if (own === undefined) return tokens;
+  return { scopesOf: (token) => (isSameToken(token, own) ? ALL : tokens.scopesOf(token)) };
+}
+
+type Place = EdgeConfig['services'][RoomKey];
+
+/** What is shown to a room that runs elsewhere. @throws AntirioError badConfig */
+function credentialsAt(place: NonNullable<Place>, log: Log): Credentials | undefined {
+  const { tokenFile, caFile, certFile, keyFile } = place;
+  const token = tokenFile === undefined ? undefined : tokenSource(tokenFile, systemClock, log);
+  const isTls = [caFile, certFile, keyFile].some((file) => file !== undefined);
+  const tls = isTls ? clientTls({ caFile, certFile, keyFile }, systemClock, log) : undefined;
+  return token === undefined && tls === undefined ? undefined : { token, tls };
+}
+
+/** What the rooms of this edge, and its operator's commands, show to its rooms. */
+export function credentialsOf(config: EdgeConfig, log: Log): (room: Room) => Credentials | undefined {
+  const local = localTokenFile(config);
+  const known = new Map<RoomKey, Credentials | undefined>();
+  const find = ({ key }: Room): Credentials | undefined => {
+    const place = config.services[key];
+    const placed = place === undefined ? undefined : credentialsAt(place, log);
+    if (placed?.token !== undefined) return placed;
+    const isHere = place === undefined || isLoopback(new URL(place.url).hostname);
+    if (!isHere || !needsLocalTokens(config) || !existsSync(local)) return placed;
+    const token = readOwnToken(local);
+    return { ...placed, token: () => token };
+  };
+  return (room) => {
+    if (!known.has(room.key)) known.set(room.key, find(room));
+    return known.get(room.key);
+  };
+}
+
+/** The room's HTTP resources, for a command. */
+export function peerOf(room: Room, config: EdgeConfig, log: Log): HttpPeer {
+  return httpPeer({ url: urlOf(room, config), credentials: credentialsOf(config, log)(room) });
+}
+
+const originOf = (url: string): string | undefined => URL.parse(url)?.origin;
+
+/** Who may call this process's rooms; undefined where all do that reach them. @throws AntirioError badConfig */
+export function openAccess(config: EdgeConfig, log: Log): RimAccess {
+  const requireTokens = needsLocalTokens(config);
+  const own = requireTokens ? ownToken(config) : undefined;
+  const shown = credentialsOf(config, log);
+  const byOrigin = new Map(
+    ROOM_KEYS.map((key) => [originOf(urlOf(roomOf(key), config)), roomOf(key)] as const),
+  );
+  const tls = config.tls === undefined ? undefined : serverTls(config.tls, systemClock, log);
+  const file = resolve(tokensFile(config));
+  if (tls !== undefined && !existsSync(file))
+    log.warn('nobody has a token yet: antirio token create makes one for those who call from other hosts');
+  return {
+    tls,
+    clientCertificates: config.tls?.clientCaFile !== undefined,
+    tokens: withOwn(openTokens(file, systemClock, log), own),
+    requireTokens,
+    isOwnHost,
+    credentialsFor(url) {
+      const room = byOrigin.get(originOf(url));
+      return room === undefined ? undefined : shown(room);
+    },
+  };
+}
