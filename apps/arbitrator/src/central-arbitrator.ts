@@ -29,6 +29,7 @@ import { createLeaseDesk } from './lease-desk.ts';
 import { ledgerClient } from './ledger-client.ts';
 import { addLedgerSightRoutes } from './ledger-sight-routes.ts';
 import { peerNamed } from './peers.ts';
+import { contradictionRequest, judgeContradiction } from './root-claims.ts';
 import { claimRequest } from './wrong-keys.ts';
 import { findBreaches } from './breach-watch.ts';
 
@@ -155,6 +156,15 @@ export function createCentralArbitrator(options: ArbitratorOptions, ports: Arbit
     `${base}/wrong-keys`,
     { summary: 'the provider shows that the opened keys are not the customer’s', body: claimRequest },
     ({ body, request }) => calls.wrongKeys(peerOf(request), body),
+  );
+  rim.route(
+    'post',
+    `${base}/contradicting-roots`,
+    {
+      summary: 'two roots of one ring that its provider cannot both have signed',
+      body: contradictionRequest,
+    },
+    ({ body, request }) => judgeContradiction(facts, ledger, peerOf(request), body),
   );
   rim.route(
     'get',

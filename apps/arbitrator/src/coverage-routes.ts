@@ -8,7 +8,7 @@ import { claimView } from './coverage-claim-view.ts';
 import { keptJudgement } from './coverage-judge.ts';
 import { countersign } from './coverage-provider.ts';
 import { coverageView } from './coverage-store.ts';
-import { countersignRoot, proofView, rootRequest } from './ring-roots.ts';
+import { countersignRoot, newestRoot, proofView, rootRequest } from './ring-roots.ts';
 
 const idParam = z.object({ id: z.uuid() });
 
@@ -67,6 +67,17 @@ function addRootRoutes(
       if (role !== 'customer' || request.get('x-antirio-peer') !== terms.provider)
         throw new AntirioError('forbidden', 'only the provider has its roots signed');
       return countersignRoot({ identity, store, clock }, terms, body.root);
+    },
+  );
+  rim.route(
+    'get',
+    `${base}/root`,
+    { summary: 'the newest root that our provider has shown us', params: idParam },
+    ({ params, request }) => {
+      const { terms, role } = contracts.get(params.id);
+      if (role !== 'customer' || request.get('x-antirio-peer') !== terms.provider)
+        throw new AntirioError('forbidden', 'only the provider asks for its roots');
+      return newestRoot(store, params.id);
     },
   );
   rim.route(

@@ -23,6 +23,7 @@ import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
 import type { CallDependencies } from './party-calls.ts';
 import type { PartyRooms } from './party-rooms.ts';
 import { neighbourCall } from './peers.ts';
+import { createRootClaim } from './root-claims.ts';
 import { createRootKeeper } from './ring-roots.ts';
 import type { AskBridge } from './ring-pages.ts';
 import type { Secrets } from './sealed-keys.ts';
@@ -171,9 +172,11 @@ export function startCoverage(parts: CoverageParts): Coverage {
       log.warn({ error: String(error) }, 'an outage is not judged yet');
     });
   };
+  const rootClaim = createRootClaim({ terms, clock, peers, store, log });
   const claim = (at: string): void => {
     if (at === 'ended') return;
-    claims.look().catch((error: unknown) => {
+    const all = isProvider ? claims.look() : Promise.all([claims.look(), rootClaim.look()]);
+    all.catch((error: unknown) => {
       log.warn({ error: String(error) }, 'what was heard of an outage is not settled yet');
     });
   };

@@ -98,8 +98,8 @@ export function drillProvider(ports: DrillProviderPorts): DrillSide {
   const open = async ({ number }: Drill): Promise<void> => {
     const { next } = await ports.rooms.ring(terms);
     const through = next - 1;
-    const { root, count } = await ports.rooms.ringRoot(contractId, through);
-    const signed = signDocument(identity, RING_ROOT_KIND, { contractId, root, count, through });
+    const tree = await ports.rooms.ringRoot(contractId, through);
+    const signed = signDocument(identity, RING_ROOT_KIND, { contractId, ...tree, through });
     const commitment = { ...signed, kind: RING_ROOT_KIND } as const;
     await ledger.submit({ type: 'drill/open', contractId, drill: number, root: commitment });
   };

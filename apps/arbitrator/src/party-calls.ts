@@ -93,8 +93,8 @@ const perform: Perform = {
   async open(deps, { contractId, from, evidence, word }) {
     const { next } = await deps.rooms.ring(deps.terms);
     const through = next - 1;
-    const { root, count } = await deps.rooms.ringRoot(contractId, through);
-    const commitment = signDocument(deps.identity, RING_ROOT_KIND, { contractId, root, count, through });
+    const tree = await deps.rooms.ringRoot(contractId, through);
+    const commitment = signDocument(deps.identity, RING_ROOT_KIND, { contractId, ...tree, through });
     const keyVersion = deps.given()?.keyVersion ?? 1;
     const json = { contractId, root: commitment, evidence: { ...evidence, from }, word, keyVersion };
     const answer = await central(deps, 'open', json);

@@ -55,7 +55,8 @@ export interface PartyRooms {
   senses(): Promise<Pick<Observed, 'storeOk' | 'gateways' | 'load'>>;
   /** The contract's ring, made where it is not there yet; it takes over the trial's. */
   ring(terms: ContractTerms): Promise<{ readonly from: number; readonly next: number }>;
-  ringRoot(ringId: string, through: number): Promise<{ readonly root: string; readonly count: number }>;
+  /** @throws AntirioError invalidInput where the ring does not reach so far, gone where it does not reach back */
+  ringRoot(ringId: string, through: number): Promise<RingTree>;
   fillFrom(terms: ContractTerms): Promise<Observed['source']>;
   /** The own ring is filled from the provider's no more. */
   endFilling(terms: ContractTerms): Promise<void>;
@@ -79,6 +80,14 @@ export interface PartyRooms {
   /** What migration fetched for the contract is let go. */
   endFetch(contractId: string): Promise<void>;
 }
+
+/** The root over a ring; `incarnation`: of which life of it. */
+const ringTree = z.object({
+  root: z.string(),
+  count: z.int(),
+  incarnation: z.string().min(1).max(64).optional(),
+});
+type RingTree = z.output<typeof ringTree>;
 
 /** What the service itself is given: who it would be at the customer's cloud is not its concern. */
 function guestSecrets(all: Secrets | undefined): Secrets | undefined {
@@ -224,7 +233,7 @@ export function partyRooms(
     },
     async ringRoot(ringId, through) {
       const answer = await callJson(bridge, { path: `/api/v3/ring/${ringId}/root?through=${through}` });
-      return parseInput(z.looseObject({ root: z.string(), count: z.int() }), answer);
+      return parseInput(ringTree, answer);
     },
     async fillFrom({ contractId, provider }) {
       const path = OWN_SOURCE;

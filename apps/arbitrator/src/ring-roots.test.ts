@@ -7,7 +7,8 @@ import { AntirioError, sha256Hex, signDocument, utf8, verifyDocument } from '@an
 import { RING_ROOT_KIND, keys, signedRingRoot } from '@antirio/ledger-machine';
 import { openContractStore, type ContractStore } from './contract-store.ts';
 import { contractId, customer, provider, terms } from './escrow.fixture.ts';
-import { countersignRoot, createRootKeeper, proofView, rootRequest } from './ring-roots.ts';
+import { createRootClaim, judgeContradiction, type ContradictionRequest } from './root-claims.ts';
+import { countersignRoot, createRootKeeper, newestRoot, proofView, rootRequest } from './ring-roots.ts';
 
 let folder = '';
 let stores: ContractStore[] = [];
@@ -32,24 +33,33 @@ function scene() {
   const time = { now: 0 };
   const clock = { monotonic: () => time.now, now: () => time.now };
   const recorded: unknown[] = [];
-  const state = { next: 1, isAway: false };
+  const state = { next: 1, isAway: false, life: 'one', other: '' };
   const edge2edge: HttpPeer = {
     async call({ json }) {
       if (state.isAway) throw new AntirioError('unavailable', 'away');
-      const { root } = rootRequest.parse(json);
-      const answer = countersignRoot({ identity: customer, store: storeA, clock }, terms, root);
+      const sign = (): unknown =>
+        countersignRoot({ identity: customer, store: storeA, clock }, terms, rootRequest.parse(json).root);
+      const answer = json === undefined ? newestRoot(storeA, contractId) : sign();
       return { status: 200, headers: {}, body: Buffer.from('{}'), json: () => answer };
     },
     close: () => undefined,
   };
-  const keeper = createRootKeeper({
-    ...{ terms, identity: provider, clock, peers: { edge2edge }, store: storeB, log: silentLog },
-    ledger: { submit: async (tx) => (recorded.push(tx), {}) },
-    rooms: {
-      ringIfThere: async () => ({ from: 1, next: state.next }),
-      ringRoot: async (_id, through) => ({ root: rootOver(through), count: through }),
-    },
-  });
+  const start = () =>
+    createRootKeeper({
+      ...{ terms, identity: provider, clock, peers: { edge2edge }, store: storeB, log: silentLog },
+      ledger: { submit: async (tx) => (recorded.push(tx), {}), fetch: async () => undefined },
+      rooms: {
+        ringIfThere: async () => ({ from: 1, next: state.next }),
+        ringRoot: async (_id, through) => ({
+          ...{ root: sha256Hex(utf8(`ring of ${through}${state.other}`)), count: through },
+          incarnation: state.life,
+        }),
+      },
+    });
+  let keeper = start();
+  const restart = (): void => {
+    keeper = start();
+  };
   const minute = (): Promise<void> => {
     time.now += 60_000;
     return keeper.look();
@@ -71,7 +81,7 @@ function scene() {
       proof?: unknown;
       contradicting?: unknown;
     }>;
-  return { storeA, storeB, recorded, state, minute, view };
+  return { storeA, storeB, recorded, state, minute, view, restart };
 }
 
 test('a ring that has grown has its root signed by both once a minute, or recorded where the customer is away', async () => {
@@ -90,7 +100,7 @@ test('a ring that has grown has its root signed by both once a minute, or record
   ]);
   expect((await view(storeA)).roots.map(({ through }) => through)).toEqual([7]);
   const [kept] = storeA.document(contractId, 'ringRoots') as { root: unknown; customer: string }[];
-  const body = rootDocument(7).body;
+  const body = { ...rootDocument(7).body, incarnation: 'one' };
   const signed = { kind: RING_ROOT_KIND, by: customer.edgeId, body, signature: kept?.customer ?? '' };
   expect(verifyDocument(signed, RING_ROOT_KIND)).toBe(true);
 });
@@ -116,4 +126,86 @@ test('frames under the root of the first opening prove themselves, later ones ar
   // new keys that nobody has seen, and then has
   expect((await view(storeA, [40])).proof).toEqual(proof);
   expect((await view(storeA, [40, 90], 2)).proof).toEqual(proof);
+});
+
+test('a provider whose ring came back from an old backup signs no root that contradicts what it said', async () => {
+  const { storeA, storeB, recorded, state, minute, view, restart } = scene();
+  state.next = 8;
+  await minute();
+  // its notes are as old as its ring: the customer remembers
+  storeB.putDocument(contractId, 'ringRoots', []);
+  Object.assign(state, { next: 10, other: ' of before' });
+  restart();
+  await minute();
+  state.next = 5;
+  await minute();
+  expect((await view(storeA)).roots.map(({ through }) => through)).toEqual([7]);
+  expect((await view(storeA)).contradicting).toBeUndefined();
+  // with nobody to ask it says nothing either
+  state.isAway = true;
+  await expect(minute()).rejects.toThrow(/away/);
+  expect(recorded).toEqual([]);
+  // a ring that was begun anew is another one, however short it is
+  Object.assign(state, { isAway: false, life: 'two' });
+  await minute();
+  state.next = 6;
+  await minute();
+  expect((await view(storeA)).roots.map(({ through }) => through)).toEqual([7, 4, 5]);
+});
+
+/** Customer and arbitrator, and what the ledger was asked to rule. */
+function claimScene(answer?: AntirioError) {
+  const [store] = stores as [ContractStore];
+  const time = { now: 0 };
+  const ruled: unknown[] = [];
+  const facts = { termsFor: async () => terms };
+  const ledger = { submit: async (tx: unknown) => (ruled.push(tx), {}) };
+  const edge2edge: HttpPeer = {
+    async call({ json }) {
+      if (answer !== undefined) throw answer;
+      const result = await judgeContradiction(facts, ledger, customer.edgeId, json as ContradictionRequest);
+      return { status: 200, headers: {}, body: Buffer.from('{}'), json: () => result };
+    },
+    close: () => undefined,
+  };
+  const clock = { now: () => 0, monotonic: () => (time.now += 10_000) };
+  const claim = createRootClaim({ terms, clock, peers: { edge2edge }, store, log: silentLog });
+  return { store, ruled, claim, facts, ledger };
+}
+
+test('two roots that contradict each other are ruled a breach, once', async () => {
+  const { store, ruled, claim } = claimScene();
+  await claim.look();
+  expect(ruled).toEqual([]);
+  const roots = [rootDocument(7), rootDocument(7, 6)];
+  store.putDocument(contractId, 'ringRootsContradict', roots);
+  await claim.look();
+  await claim.look();
+  const evidence = { kind: 'contradictingRoots', roots };
+  expect(ruled).toEqual([{ type: 'contract/rule', contractId, ruling: { row: 'providerBreach', evidence } }]);
+  expect(store.notes(contractId).map(({ milestone }) => milestone)).toEqual(['rootsClaimed']);
+});
+
+test('the arbitrator rules nothing that the provider may have signed, or has not', async () => {
+  const { ruled, facts, ledger } = claimScene();
+  const judge = (...roots: ContradictionRequest['roots']) =>
+    judgeContradiction(facts, ledger, customer.edgeId, { contractId, roots });
+  await expect(judge(rootDocument(7), rootDocument(9))).rejects.toThrow(/do not contradict/);
+  const other = rootDocument(7, 6);
+  const forged = { ...other, body: { ...other.body, count: 5 } };
+  await expect(judge(rootDocument(7), forged)).rejects.toThrow(/has not signed/);
+  const elsewhere = { ...other, by: customer.edgeId };
+  await expect(judge(rootDocument(7), elsewhere)).rejects.toThrow(/has not signed/);
+  expect(ruled).toEqual([]);
+});
+
+test('a claim goes on while the arbitrator is away, and ends with its refusal', async () => {
+  const away = claimScene(new AntirioError('unavailable', 'away'));
+  away.store.putDocument(contractId, 'ringRootsContradict', [rootDocument(7), rootDocument(7, 6)]);
+  await expect(away.claim.look()).rejects.toThrow(/away/);
+  expect(away.store.notes(contractId)).toEqual([]);
+  const settled = claimScene(new AntirioError('gone', 'the contract is settled'));
+  await settled.claim.look();
+  await settled.claim.look();
+  expect(settled.store.notes(contractId)).toHaveLength(1);
 });

@@ -15,6 +15,7 @@ import type { ContractStore } from './contract-store.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import type { PartyRooms } from './party-rooms.ts';
 import { neighbourCall } from './peers.ts';
+import { CONTRADICTION } from './root-claims.ts';
 
 /** A provider's root over its ring, and who saw it before any opening. */
 interface KeptRoot {
@@ -28,8 +29,9 @@ interface KeptRoot {
 export const rootRequest = z.strictObject({ root: signedRingRoot });
 const rootAnswer = z.object({ signature: z.string().max(128) });
 
+const newestAnswer = z.object({ root: signedRingRoot.optional() });
+
 const ROOTS = 'ringRoots';
-const CONTRADICTION = 'ringRootsContradict';
 const ROOTS_KEPT = 32;
 const EVERY_MS = 60_000;
 
@@ -46,11 +48,13 @@ export interface RootKeeperPorts {
   readonly identity: Identity;
   readonly clock: Clock;
   readonly peers: Readonly<Record<string, HttpPeer>>;
-  readonly ledger: Pick<LedgerClient, 'submit'>;
+  readonly ledger: Pick<LedgerClient, 'submit' | 'fetch'>;
   readonly store: ContractStore;
   readonly rooms: Pick<PartyRooms, 'ringIfThere' | 'ringRoot'>;
   readonly log: Log;
 }
+
+type Said = KeptRoot['root']['body'];
 
 /** Has the root of the provider's ring signed by its customer once a minute, or recorded, where the ring has grown. */
 export function createRootKeeper(ports: RootKeeperPorts): { look(): Promise<void> } {
@@ -71,12 +75,55 @@ export function createRootKeeper(ports: RootKeeperPorts): { look(): Promise<void
     }
   };
   const show = async (through: number): Promise<void> => {
-    const { root, count } = await rooms.ringRoot(contractId, through);
-    const document = signDocument(identity, RING_ROOT_KIND, { contractId, root, count, through });
+    const tree = await rooms.ringRoot(contractId, through);
+    const document = signDocument(identity, RING_ROOT_KIND, { contractId, ...tree, through });
     const signed = signedRingRoot.parse(document);
     const by = await countersigned(signed);
     if (by === undefined) await ledger.submit({ type: 'ring/root', root: signed });
     keep(store, contractId, { root: signed, at: clock.now(), ...(by === undefined ? {} : { customer: by }) });
+  };
+  /** Whether our ring is what we said before that it is: brought back from an old backup it is another, and nothing is said of it. */
+  const isItself = async (said: Said | undefined, last: number): Promise<boolean> => {
+    if (said === undefined) return true;
+    const through = Math.min(said.through, last);
+    try {
+      const { root, count, incarnation } = await rooms.ringRoot(contractId, through);
+      if (incarnation !== said.incarnation) return true;
+      return through === said.through && root === said.root && count === said.count;
+    } catch (error) {
+      if (isAntirioError(error, 'gone')) return true;
+      throw error;
+    }
+  };
+  /** The newest that we signed, as the customer and the ledger remember it: our own disk may be an old one. */
+  const saidBefore = async (): Promise<(Said | undefined)[]> => {
+    const path = `/arbitrator/v1/contract/${contractId}/root`;
+    const [theirs, recorded] = await Promise.all([
+      neighbourCall(peers, customer, 'arbitrator', { path }),
+      ledger.fetch(keys.ringRoot(contractId)),
+    ]);
+    const found = newestAnswer.safeParse(theirs).data?.root;
+    const isOurs = found?.by === terms.provider && verifyDocument(found, RING_ROOT_KIND);
+    return [isOurs ? found.body : undefined, recorded?.root, keptRoots(store, contractId).at(-1)?.root.body];
+  };
+  let isChecked = false;
+  const mayShow = async (last: number): Promise<boolean> => {
+    if (isChecked) return true;
+    for (const said of await saidBefore())
+      if (!(await isItself(said, last))) {
+        log.error(
+          { said },
+          'our ring came back from an old backup: no root that contradicts an earlier one is signed',
+        );
+        return false;
+      }
+    isChecked = true;
+    return true;
+  };
+  const isNew = async (last: number): Promise<boolean> => {
+    const shown = keptRoots(store, contractId).at(-1)?.root.body;
+    if (shown === undefined || last >= shown.through) return last > (shown?.through ?? 0);
+    return (await rooms.ringRoot(contractId, last)).incarnation !== shown.incarnation;
   };
   return {
     async look() {
@@ -84,8 +131,7 @@ export function createRootKeeper(ports: RootKeeperPorts): { look(): Promise<void
       if (now - lookedAt < EVERY_MS) return;
       lookedAt = now;
       const { next = 1 } = (await rooms.ringIfThere(contractId)) ?? {};
-      const shown = keptRoots(store, contractId).at(-1)?.root.body.through ?? 0;
-      if (next - 1 > shown) await show(next - 1);
+      if (next > 1 && (await mayShow(next - 1)) && (await isNew(next - 1))) await show(next - 1);
     },
   };
 }
@@ -111,7 +157,15 @@ export function countersignRoot(
   return { signature };
 }
 
-async function onLedger<T>(found: Promise<T>): Promise<T | undefined> {
+/** The newest root of the provider's that we have signed: who lost its disk may have forgotten what it said. */
+export function newestRoot(
+  store: ContractStore,
+  contractId: string,
+): { readonly root: KeptRoot['root'] | undefined } {
+  return { root: keptRoots(store, contractId).at(-1)?.root };
+}
+
+async function unlessAway<T>(found: Promise<T>): Promise<T | undefined> {
   try {
     return await found;
   } catch (error) {
@@ -132,8 +186,8 @@ export async function proofView(
   const { contractId } = terms;
   // what came after it may have been made with keys that it opened, also where newer ones are sealed now
   const [opening, recorded] = await Promise.all([
-    onLedger(ledger.fetch(keys.opening(contractId, 1))),
-    onLedger(ledger.fetch(keys.ringRoot(contractId))),
+    unlessAway(ledger.fetch(keys.opening(contractId, 1))),
+    unlessAway(ledger.fetch(keys.ringRoot(contractId))),
   ]);
   const roots = keptRoots(store, contractId).map(({ root, at, customer }) => ({
     ...{ through: root.body.through, root: root.body.root, at },

@@ -52,6 +52,7 @@ const telling: ReadonlySet<string> = new Set([
   'fenced',
   'released',
   'retaken',
+  'rootsClaimed',
   'coverageClaimed',
   'coverageAnswered',
   'coverageRuled',

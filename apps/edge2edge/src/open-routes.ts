@@ -89,6 +89,7 @@ export const OPEN_ROUTES: readonly OpenRoute[] = [
   post('arbitrator', 'arbitrator/v1/contract/:id/drill-keys', 'party', { role: 'edge' }),
   post('arbitrator', 'arbitrator/v1/contract/:id/coverage', 'party', { role: 'edge' }),
   post('arbitrator', 'arbitrator/v1/contract/:id/root', 'party', { role: 'edge' }),
+  get('arbitrator', 'arbitrator/v1/contract/:id/root', 'party', { role: 'edge' }),
   post('arbitrator', 'arbitrator/v1/contract/:id/return', 'party', { role: 'edge' }),
   post('arbitrator', 'arbitrator/v1/contract/:id/take-over', 'party', { role: 'edge' }),
   post('arbitrator', 'arbitrator/v1/contract/:id/statement', 'party', { role: 'edge' }),

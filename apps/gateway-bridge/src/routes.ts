@@ -212,9 +212,10 @@ function addFrameRoutes(rim: HttpRim, ports: RoutePorts): void {
     params: ringParams,
     query: through,
   };
-  rim.route('get', '/api/v3/ring/:id/root', rooted, ({ request, params, query }) =>
-    held(request, params.id).ring.root(query.through),
-  );
+  rim.route('get', '/api/v3/ring/:id/root', rooted, async ({ request, params, query }) => {
+    const { ring } = held(request, params.id);
+    return { ...(await ring.root(query.through)), incarnation: ring.incarnation };
+  });
   // numbers of another life of the ring mean nothing in this one
   const upTo = z.strictObject({ through: z.int().min(0), incarnation: z.string().min(1).max(64).optional() });
   const acknowledged = {

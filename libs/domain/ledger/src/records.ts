@@ -71,6 +71,8 @@ export interface RingRoot {
   readonly root: string;
   readonly count: number;
   readonly through: number;
+  /** Of the ring: its numbers mean nothing in another life of it. */
+  readonly incarnation?: string | undefined;
 }
 
 /** The newest root that a provider recorded without its customer's signature. */

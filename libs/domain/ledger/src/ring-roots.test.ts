@@ -11,6 +11,7 @@ import {
   validation,
 } from './machine.fixture.ts';
 import { keys } from './records.ts';
+import { contradict } from './ring-roots.ts';
 
 const terms = makeTerms(1);
 const { contractId } = terms;
@@ -34,4 +35,14 @@ test('the newest root of a ring is recorded with its time, by its provider only,
   const forged = { ...ringRootOf(ben, contractId, 50), body: ringRootOf(ben, contractId, 60).body };
   expect(record(forged)).toMatchObject({ code: 'unauthenticated' });
   expect(record(ringRootOf(ben, contractId, 60))).toMatchObject({ ok: true });
+});
+
+test('roots of two lives of a ring say nothing against each other', () => {
+  const root = { contractId, root: 'aa'.repeat(32), count: 7, through: 7, incarnation: 'one' };
+  const other = { ...root, root: 'bb'.repeat(32) };
+  expect(contradict(root, other)).toBe(true);
+  expect(contradict(root, { ...other, incarnation: 'two' })).toBe(false);
+  expect(contradict(root, { ...other, incarnation: undefined })).toBe(false);
+  expect(contradict(root, { ...root, through: 9, count: 6 })).toBe(true);
+  expect(contradict(root, { ...root, through: 9, count: 9 })).toBe(false);
 });

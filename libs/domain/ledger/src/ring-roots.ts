@@ -5,8 +5,9 @@ import { done, refuse, type Outcome } from './receipt.ts';
 import { keys, type RingRoot } from './records.ts';
 import { RING_ROOT_KIND, type PayloadOf } from './transaction.ts';
 
-/** Whether a provider cannot have signed both of one ring, which only grows. */
+/** Whether a provider cannot have signed both of one life of its ring, which only grows. */
 export function contradict(a: RingRoot, b: RingRoot): boolean {
+  if (a.incarnation !== b.incarnation) return false;
   if (a.through === b.through) return a.root !== b.root || a.count !== b.count;
   const [shorter, longer] = a.through < b.through ? [a, b] : [b, a];
   return longer.count < shorter.count;
@@ -23,7 +24,8 @@ export function recordRoot(context: Context, { root }: PayloadOf<'ring/root'>): 
   if (!verifyDocument(root, RING_ROOT_KIND))
     return refuse('unauthenticated', 'the root is not signed by the provider');
   const known = draft.read(keys.ringRoot(contractId));
-  if (known !== undefined && known.root.through >= root.body.through)
+  const isOfOneLife = known?.root.incarnation === root.body.incarnation;
+  if (known !== undefined && isOfOneLife && known.root.through >= root.body.through)
     return refuse('conflict', `a root through frame ${known.root.through} is recorded`);
   draft.put(keys.ringRoot(contractId), { root: root.body, signature: root.signature, at: env.now });
   return done();

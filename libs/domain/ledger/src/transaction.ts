@@ -46,6 +46,8 @@ export const ringRoot = z.strictObject({
   root: hash,
   count: z.int().min(0),
   through: z.int().min(0),
+  /** Of the ring: its numbers mean nothing in another life of it. */
+  incarnation: z.string().min(1).max(64).optional(),
 });
 export const signedRingRoot = signed(RING_ROOT_KIND, ringRoot);
 
