@@ -83,6 +83,21 @@ const NUISANCE_MS = 10_000;
 /** After its end whoever took over has done so. */
 const AFTERMATH_MS = 5_000;
 
+/** For so long a takeover that has begun may go on, of an image that is loaded first. */
+const BEGUN_MS = 20_000;
+
+/** Whether edge B holds the epoch. Where edge A gave its word and edge B is not ready yet, that is waited for. */
+async function wasTaken(run: ContractedRun, after: number): Promise<boolean> {
+  const { timelines, waiter } = run;
+  const began = (): boolean => timelines.find('customer', 'yielding', after) !== undefined;
+  const until = waiter.now() + BEGUN_MS;
+  for (;;) {
+    if (timelines.find('provider', 'activated', after) !== undefined) return true;
+    if (!began() || waiter.now() >= until) return false;
+    await letPass(run, 100);
+  }
+}
+
 /** Something is wrong with edge A or with what it lives on; it may be taken over, or go on. */
 async function nuisance(run: ContractedRun, progress: Progress): Promise<void> {
   const { waiter, timelines, options } = run;
@@ -95,7 +110,7 @@ async function nuisance(run: ContractedRun, progress: Progress): Promise<void> {
   await failure.end();
   waiter.stage.act('the trouble is over');
   await letPass(run, AFTERMATH_MS);
-  const isTaken = timelines.find('provider', 'activated', failure.at) !== undefined;
+  const isTaken = await wasTaken(run, failure.at);
   if (isTaken && FAILURES[options.kill] === 'none')
     throw new DemoError('badAnswer', 'edge B took over though edge A was well');
   if (isTaken) {
