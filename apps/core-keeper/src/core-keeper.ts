@@ -1,25 +1,13 @@
-import { join } from 'node:path';
 import { createEdgexService, edgexStore, type EdgexService } from '@antirio/edgex-service';
-import {
-  createGroupCommit,
-  createHttpRim,
-  openDatabase,
-  type Database,
-  type GroupCommit,
-  type Health,
-  type HttpRim,
-  type Service,
-} from '@antirio/host';
+import { createHttpRim, type Health, type HttpRim, type Service } from '@antirio/host';
 import { parseJsonBytes } from '@antirio/edgex-contracts';
 import { seedCommonConfig } from './common-config.ts';
 import { createHealthChecks } from './health-checks.ts';
 import { addKeyRoutes } from './key-routes.ts';
-import { createKeyStore } from './key-store.ts';
+import { openKeeperStore, type KeeperStore } from './keeper-store.ts';
 import type { CoreKeeperOptions } from './options.ts';
-import { createRegistrations } from './registrations.ts';
 import { addRegistryRoutes } from './registry-routes.ts';
 import type { CoreKeeperPorts, Room } from './room.ts';
-import { MIGRATIONS } from './schema.ts';
 
 export type { CoreKeeperPorts } from './room.ts';
 
@@ -29,8 +17,7 @@ export interface CoreKeeper extends Service {
 }
 
 interface Running {
-  readonly db: Database;
-  readonly commit: GroupCommit;
+  readonly store: KeeperStore;
   readonly room: Room;
   readonly rim: HttpRim;
   readonly edgex: EdgexService;
@@ -38,18 +25,15 @@ interface Running {
 
 const VERSION = '4.0.0';
 
-function openRoom(
+async function openRoom(
   options: CoreKeeperOptions,
   ports: CoreKeeperPorts,
-): Pick<Running, 'db' | 'commit' | 'room'> {
-  const path = join(options.dataDir, 'core-keeper', 'keeper.db');
-  const db = openDatabase(path, MIGRATIONS);
-  const commit = createGroupCommit({ db, path });
-  const store = edgexStore(commit);
-  const registrations = createRegistrations(db, options.maxRegistrations);
-  const keys = createKeyStore(db, options.maxKeys);
-  const checks = createHealthChecks(options, ports, { commit: store, registrations });
-  return { db, commit, room: { ports, commit: store, keys, registrations, checks } };
+): Promise<Pick<Running, 'store' | 'room'>> {
+  const store = await openKeeperStore(options, ports);
+  const { keys, registrations } = store;
+  const commit = edgexStore(store.commit);
+  const checks = createHealthChecks(options, ports, { commit, registrations });
+  return { store, room: { ports, commit, keys, registrations, checks } };
 }
 
 /** EdgeX core-keeper: configuration by key, and which services there are. */
@@ -59,7 +43,7 @@ export function createCoreKeeper(options: CoreKeeperOptions, ports: CoreKeeperPo
   let port = 0;
 
   const health = async (): Promise<Health> => {
-    const store = (await running?.commit.check(clock)) ?? { ok: false, detail: 'not started' };
+    const store = (await running?.store.commit.check(clock)) ?? { ok: false, detail: 'not started' };
     return bus === undefined ? { store } : { store, bus: bus.health() };
   };
   return {
@@ -69,10 +53,10 @@ export function createCoreKeeper(options: CoreKeeperOptions, ports: CoreKeeperPo
     },
     health,
     get broken() {
-      return running?.commit.broken;
+      return running?.store.commit.broken;
     },
     async start() {
-      const { db, commit, room } = openRoom(options, ports);
+      const { store, room } = await openRoom(options, ports);
       const edgex = createEdgexService({ serviceKey: 'core-keeper', options, ports });
       const rim = createHttpRim({
         access: ports.access,
@@ -86,7 +70,7 @@ export function createCoreKeeper(options: CoreKeeperOptions, ports: CoreKeeperPo
         maxBodyBytes: options.maxBodyBytes,
         before: edgex.before,
       });
-      running = { db, commit, room, rim, edgex };
+      running = { store, room, rim, edgex };
       edgex.addRoutes(rim);
       addKeyRoutes(rim, room);
       addRegistryRoutes(rim, room);
@@ -105,8 +89,7 @@ export function createCoreKeeper(options: CoreKeeperOptions, ports: CoreKeeperPo
       await was.edgex.stop();
       await was.rim.close();
       await was.room.checks.stop();
-      await was.commit.close();
-      was.db.close();
+      await was.store.close();
     },
   };
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { edgexServiceOptions, type OwnSettings } from '@antirio/edgex-service';
+import { storeOptions } from '@antirio/store-redis';
 
 const port = z.int().min(0).max(65535);
 
@@ -9,6 +10,8 @@ export const coreKeeperOptions = z.strictObject({
   /** The edge's data folder; the room keeps to `core-keeper` in it. */
   dataDir: z.string().min(1),
   ...edgexServiceOptions,
+  /** Where keys and registrations are: a SQLite file of the data folder, or Redis. */
+  store: storeOptions,
   /** Whether EdgeX's common configuration is put there at the first start, and what it says. */
   commonConfig: z
     .strictObject({

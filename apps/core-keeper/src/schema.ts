@@ -1,3 +1,5 @@
+import type { Tables } from '@antirio/store-redis';
+
 export const MIGRATIONS: readonly string[] = [
   `CREATE TABLE kv(
      key TEXT PRIMARY KEY,
@@ -14,3 +16,8 @@ export const MIGRATIONS: readonly string[] = [
      modified INTEGER NOT NULL,
      last_connected INTEGER NOT NULL) WITHOUT ROWID`,
 ];
+
+export const TABLES: Tables = {
+  migrations: MIGRATIONS,
+  keys: { kv: ['key'], registration: ['service_id'] },
+};

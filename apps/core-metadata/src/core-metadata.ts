@@ -1,27 +1,16 @@
-import { join } from 'node:path';
 import { createBusRequests, type BusRequests } from '@antirio/bus-request';
 import { createEdgexService, edgexStore, type EdgexService } from '@antirio/edgex-service';
-import {
-  createGroupCommit,
-  createHttpRim,
-  openDatabase,
-  type Database,
-  type GroupCommit,
-  type Health,
-  type HttpRim,
-  type Service,
-} from '@antirio/host';
+import { createHttpRim, type Health, type HttpRim, type Service } from '@antirio/host';
 import { createDeviceValidation } from './device-validation.ts';
 import { addDeviceRoutes } from './device-routes.ts';
 import { addDeviceServiceRoutes } from './device-service-routes.ts';
-import { createEntities } from './entities.ts';
+import { openEntityStore, type EntityStore } from './entity-store.ts';
 import type { CoreMetadataOptions } from './options.ts';
 import { parseBody } from './profile-file.ts';
 import { addProfilePartRoutes } from './profile-part-routes.ts';
 import { addProfileRoutes } from './profile-routes.ts';
 import { addProvisionWatcherRoutes } from './provision-watcher-routes.ts';
 import type { CoreMetadataPorts, Room } from './room.ts';
-import { MIGRATIONS } from './schema.ts';
 import { createSettings, writableSchema, type LiveSettings } from './settings.ts';
 import { createTeller } from './system-events.ts';
 import { addUnitsRoute } from './units-route.ts';
@@ -39,9 +28,8 @@ export interface CoreMetadata extends Service {
 }
 
 interface Running {
-  readonly db: Database;
+  readonly store: EntityStore;
   readonly room: Room;
-  readonly commit: GroupCommit;
   readonly rim: HttpRim;
   readonly requests: BusRequests | undefined;
   readonly edgex: EdgexService;
@@ -84,25 +72,23 @@ export function createCoreMetadata(options: CoreMetadataOptions, ports: CoreMeta
   let port = 0;
 
   const health = async (): Promise<Health> => {
-    const store = (await running?.commit.check(clock)) ?? { ok: false, detail: 'not started' };
+    const store = (await running?.store.commit.check(clock)) ?? { ok: false, detail: 'not started' };
     return bus === undefined ? { store } : { store, bus: bus.health() };
   };
-  const open = (): Omit<Running, 'rim' | 'edgex'> => {
-    const path = join(options.dataDir, 'core-metadata', 'metadata.db');
-    const db = openDatabase(path, MIGRATIONS);
-    const commit = createGroupCommit({ db, path });
+  const open = async (): Promise<Omit<Running, 'rim' | 'edgex'>> => {
+    const store = await openEntityStore(options, ports);
     const requests = bus === undefined ? undefined : createBusRequests(bus, ports);
     const validation = createDeviceValidation(options.deviceValidation, ports, requests);
     const room = {
       options,
       settings,
       ports,
-      commit: edgexStore(commit),
-      entities: createEntities(db),
+      commit: edgexStore(store.commit),
+      entities: store.entities,
       validation,
       tell: createTeller(ports),
     };
-    return { db, room, commit, requests };
+    return { store, room, requests };
   };
   return {
     name: 'core-metadata',
@@ -111,11 +97,11 @@ export function createCoreMetadata(options: CoreMetadataOptions, ports: CoreMeta
     },
     health,
     get broken() {
-      return running?.commit.broken;
+      return running?.store.commit.broken;
     },
     applyWritable: (writable) => settings.apply(writable),
     async start() {
-      const opened = open();
+      const opened = await open();
       const edgex = edgexServiceOf(options, ports, settings);
       const rim = createHttpRim({
         access: ports.access,
@@ -143,8 +129,7 @@ export function createCoreMetadata(options: CoreMetadataOptions, ports: CoreMeta
       await was.edgex.stop();
       await was.rim.close();
       await was.requests?.close();
-      await was.commit.close();
-      was.db.close();
+      await was.store.close();
     },
   };
 }

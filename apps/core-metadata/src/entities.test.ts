@@ -3,11 +3,28 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { isAntirioError } from '@antirio/kernel';
 import { inTransaction, openDatabase, type Database } from '@antirio/host';
-import { device, deviceProfile, type Device, type DeviceProfile, type Page } from '@antirio/edgex-contracts';
-import { createEntities, type Entities, type Filter, type Stored } from './entities.ts';
+import { createEntities, type Entities } from './entities.ts';
 import { MIGRATIONS } from './schema.ts';
+import {
+  applyTo,
+  applyToStore,
+  below,
+  deviceFrom,
+  filterOf,
+  fits,
+  labelsOf,
+  listed,
+  NAMES,
+  page,
+  pageOf,
+  profileFrom,
+  PROFILES,
+  stepOf,
+  type Expected,
+  type Model,
+  type Step,
+} from './testing/entity-model.ts';
 
 let folder: string;
 let db: Database;
@@ -25,116 +42,10 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-const NAMES = ['a', 'b', 'c', 'd', 'é/ ', 'Z'];
-const LABELS = ['x', 'y', "z'"];
-const SERVICES = ['s', 't'];
-const PROFILES = ['p', 'q'];
-
-const labelsOf = fc.subarray(LABELS);
-const idOf = (name: string): string => `id-${name}`;
-
-const deviceFrom = (fields: { name: string; [key: string]: unknown }, modified = 0): Stored<Device> => {
-  const states = { adminState: 'LOCKED', operatingState: 'UP', protocols: {} };
-  return { ...device.parse({ ...states, ...fields }), id: idOf(fields.name), created: 0, modified };
-};
-
-const profileFrom = (fields: { name: string; [key: string]: unknown }): Stored<DeviceProfile> => ({
-  ...deviceProfile.parse(fields),
-  id: idOf(fields.name),
-  created: 0,
-  modified: 0,
-});
-
-const deviceOf: fc.Arbitrary<Stored<Device>> = fc
-  .record({
-    name: fc.constantFrom(...NAMES),
-    parent: fc.constantFrom('', ...NAMES),
-    labels: fc.option(labelsOf, { nil: undefined }),
-    serviceName: fc.constantFrom(...SERVICES),
-    profileName: fc.constantFrom(...PROFILES, ''),
-    modified: fc.nat(9),
-  })
-  .map(({ modified, ...fields }) => deviceFrom(fields, modified));
-
-type Step = { readonly put: Stored<Device> } | { readonly remove: string };
-const stepOf: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 4, arbitrary: deviceOf.map((put) => ({ put })) },
-  { weight: 1, arbitrary: fc.constantFrom(...NAMES).map((remove) => ({ remove })) },
-);
-
-const pageOf: fc.Arbitrary<Page> = fc.record({
-  offset: fc.nat(7),
-  limit: fc.nat(7),
-  counted: fc.constant(true),
-});
-const filterOf: fc.Arbitrary<Filter> = fc.record(
-  {
-    kind: fc.constant('device' as const),
-    service: fc.constantFrom(...SERVICES),
-    profile: fc.constantFrom(...PROFILES),
-    labels: labelsOf,
-  },
-  { requiredKeys: ['kind'] },
-);
-
-/** All devices in the order in which they came. */
-type Model = Stored<Device>[];
-
-function applyTo(model: Model, step: Step): Model {
-  if ('remove' in step) return model.filter(({ name }) => name !== step.remove);
-  const known = model.some(({ name }) => name === step.put.name);
-  return known ? model.map((one) => (one.name === step.put.name ? step.put : one)) : [...model, step.put];
-}
-
-function applyToStore(step: Step): void {
-  inTransaction(db, () => {
-    if ('remove' in step) entities.remove('device', step.remove);
-    else if (entities.byName('device', step.put.name) === undefined) entities.add('device', step.put);
-    else entities.replace('device', step.put);
-  });
-}
-
-const hasAll = (device: Device, labels: readonly string[]): boolean =>
-  labels.every((label) => device.labels?.includes(label) === true);
-
-const fits = (device: Device, { service, profile, labels = [] }: Filter): boolean =>
-  (service === undefined || device.serviceName === service) &&
-  (profile === undefined || device.profileName === profile) &&
-  hasAll(device, labels);
-
-type Expected = { readonly total: number; readonly names: string[] } | 'out of range';
-
-function page(found: Model, { offset, limit }: Page): Expected {
-  if (limit > 0 && found.length > 0 && offset > found.length) return 'out of range';
-  return { total: found.length, names: found.slice(offset, offset + limit).map(({ name }) => name) };
-}
-
-function listed(filter: Filter, at: Page): Expected {
-  try {
-    const { total, rows } = entities.list(filter, at);
-    return { total, names: rows.map(({ name }) => name) };
-  } catch (error) {
-    if (isAntirioError(error, 'rangeNotSatisfiable')) return 'out of range';
-    throw error;
-  }
-}
-
-/** By the definition: the children, then what is below the first, the second, ... each device once. */
-function below(
-  model: Model,
-  parent: string,
-  levels: number,
-  labels: string[],
-  seen = new Set<string>(),
-): Model {
-  if (levels === 0) return [];
-  const children = model.filter((one) => one.parent === parent && hasAll(one, labels) && !seen.has(one.name));
-  for (const { name } of children) seen.add(name);
-  return [...children, ...children.flatMap(({ name }) => below(model, name, levels - 1, labels, seen))];
-}
+const apply = (step: Step): void => inTransaction(db, () => applyToStore(entities, step));
 
 const clear = (): void => {
-  for (const name of NAMES) applyToStore({ remove: name });
+  for (const name of NAMES) apply({ remove: name });
 };
 
 test('lists are what a naive model finds, page by page', () => {
@@ -144,12 +55,12 @@ test('lists are what a naive model finds, page by page', () => {
       clear();
       let model: Model = [];
       for (const step of steps) {
-        applyToStore(step);
+        apply(step);
         model = applyTo(model, step);
       }
       for (const [filter, at] of asked) {
         const found = model.filter((device) => fits(device, filter));
-        expect(listed(filter, at)).toEqual(page(found, at));
+        expect(listed(entities, filter, at)).toEqual(page(found, at));
         expect(entities.count(filter)).toBe(found.length);
       }
       for (const profile of PROFILES)
@@ -172,7 +83,7 @@ test('trees are what a naive model finds, and end where parents make a circle', 
       clear();
       let model: Model = [];
       for (const step of steps) {
-        applyToStore(step);
+        apply(step);
         model = applyTo(model, step);
       }
       const found = below(model, root, maxLevels === 0 ? Infinity : maxLevels, labels);
@@ -215,10 +126,10 @@ test('profiles are found by maker and model', () => {
 
 test('any number of labels may be asked for', () => {
   const labels = Array.from({ length: 12 }, (_, n) => `label ${n}`);
-  applyToStore({ put: deviceFrom({ name: 'a', labels, serviceName: 's' }) });
-  applyToStore({ put: deviceFrom({ name: 'b', labels: labels.slice(1), serviceName: 's' }) });
+  apply({ put: deviceFrom({ name: 'a', labels, serviceName: 's' }) });
+  apply({ put: deviceFrom({ name: 'b', labels: labels.slice(1), serviceName: 's' }) });
   const found = (asked: readonly string[]): Expected =>
-    listed({ kind: 'device', labels: asked }, { offset: 0, limit: 5, counted: true });
+    listed(entities, { kind: 'device', labels: asked }, { offset: 0, limit: 5, counted: true });
   expect(found(labels)).toEqual({ total: 1, names: ['a'] });
   expect(found([...labels.slice(1), ...labels.slice(1)])).toEqual({ total: 2, names: ['a', 'b'] });
   const many = Array.from({ length: 5000 }, (_, n) => `label ${n}`);
@@ -265,7 +176,7 @@ test.each([
   ['of a service', { kind: 'device', service: 's' }],
   ['of a model', { kind: 'deviceprofile', model: 'm' }],
 ] as const)('a page %s is read in the order of an index, without a sort', (_what, filter) => {
-  applyToStore({ put: deviceFrom({ name: 'd', labels: ['x'], serviceName: 's' }) });
+  apply({ put: deviceFrom({ name: 'd', labels: ['x'], serviceName: 's' }) });
   const profile = profileFrom({ name: 'p', model: 'm' });
   inTransaction(db, () => entities.add('deviceprofile', profile));
   const plan = plansOf('ORDER BY seq LIMIT', (other) =>

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { edgexServiceOptions, type OwnSettings } from '@antirio/edgex-service';
+import { storeOptions } from '@antirio/store-redis';
 
 const unit = z.strictObject({ source: z.string().default(''), values: z.array(z.string()).default([]) });
 
@@ -9,6 +10,8 @@ export const coreMetadataOptions = z.strictObject({
   /** The edge's data folder; the room keeps to `core-metadata` in it. */
   dataDir: z.string().min(1),
   ...edgexServiceOptions,
+  /** Where entities are: a SQLite file of the data folder, or Redis. */
+  store: storeOptions,
   /** EdgeX's MaxResultCount. */
   maxResultCount: z.int().min(1).max(100_000).default(1024),
   /** Largest request, profiles as files included. */

@@ -1,3 +1,8 @@
+import type { Tables } from '@antirio/store-redis';
+
+const LABELS =
+  "INSERT OR IGNORE INTO entity_label SELECT e.kind, l.value, e.seq FROM entity e, json_each(e.doc, '$.labels') l";
+
 /** Every entity is one row: its DTO as JSON text, and beside it what queries look for. */
 export const MIGRATIONS: readonly string[] = [
   `CREATE TABLE entity(
@@ -19,8 +24,15 @@ export const MIGRATIONS: readonly string[] = [
      seq INTEGER NOT NULL,
      PRIMARY KEY(kind, label, seq)) WITHOUT ROWID;
    CREATE INDEX entity_label_seq ON entity_label(seq);
-   INSERT OR IGNORE INTO entity_label SELECT e.kind, l.value, e.seq FROM entity e, json_each(e.doc, '$.labels') l;
+   ${LABELS};
    CREATE INDEX entity_kind ON entity(kind);
    CREATE INDEX entity_manufacturer ON entity(manufacturer) WHERE manufacturer IS NOT NULL;
    CREATE INDEX entity_model ON entity(model) WHERE model IS NOT NULL`,
 ];
+
+/** Labels are in the entities, too. */
+export const TABLES: Tables = {
+  migrations: MIGRATIONS,
+  keys: { entity: ['kind', 'name'] },
+  afterLoading: `DELETE FROM entity_label; ${LABELS}`,
+};

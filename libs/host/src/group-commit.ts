@@ -2,13 +2,21 @@ import { closeSync, fdatasync, fsyncSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { StatementSync } from 'node:sqlite';
 import { promisify } from 'node:util';
-import { AntirioError, describeError, isAntirioError, type Clock } from '@antirio/kernel';
+import { describeError, type AntirioError, type Clock } from '@antirio/kernel';
+import {
+  attempt,
+  settleAll,
+  shortfallOf,
+  storeError,
+  transactSound,
+  type Outcome,
+  type Work,
+} from './batch-outcomes.ts';
 import { BatchQueue, type BatchEntry, type BatchLimits, type RunOptions } from './batch-queue.ts';
 import type { Database } from './database.ts';
 import type { Check } from './service.ts';
 
 const fdatasyncAsync = promisify(fdatasync);
-const SQLITE_FULL = 13;
 const PROBE_EVERY_MS = 10_000;
 /** A store that was full is no more when it takes so much at once. */
 const ROOM_BYTES = 1 << 20;
@@ -45,40 +53,7 @@ export interface GroupCommit {
   close(): Promise<void>;
 }
 
-type Work = () => unknown;
 type Entry = BatchEntry<Work>;
-
-/** `broke`: the work threw something of its own, and may have written by halves. */
-type Outcome =
-  | { readonly kind: 'done'; readonly result: unknown }
-  | { readonly kind: 'refused' | 'broke'; readonly error: unknown };
-
-const STORE_CODES = new Set<unknown>(['ERR_SQLITE_ERROR', 'ERR_INVALID_STATE']);
-
-/** @throws what the store threw. */
-function attempt(entry: Entry): Outcome {
-  try {
-    return { kind: 'done', result: entry.item() };
-  } catch (error) {
-    if (isAntirioError(error)) return { kind: 'refused', error };
-    if (STORE_CODES.has((error as { readonly code?: unknown } | null | undefined)?.code)) throw error;
-    return { kind: 'broke', error };
-  }
-}
-
-/** The outcomes with those of what was run again. */
-function merged(outcomes: readonly Outcome[], again: readonly Outcome[]): Outcome[] {
-  const rest = again.values();
-  return outcomes.map((outcome) => (outcome.kind === 'broke' ? outcome : (rest.next().value ?? outcome)));
-}
-
-function storeError(cause: unknown): AntirioError {
-  if (isAntirioError(cause)) return cause;
-  const full = (cause as { errcode?: unknown } | undefined)?.errcode === SQLITE_FULL;
-  return full
-    ? new AntirioError('storageFull', 'the store is full', {}, cause)
-    : new AntirioError('unavailable', 'the store failed', {}, cause);
-}
 
 function syncDirectory(path: string): void {
   const fd = openSync(dirname(path), 'r');
@@ -159,24 +134,17 @@ class SqliteGroupCommit implements GroupCommit {
   }
 
   #told(): { readonly detail?: string } {
-    const refused = this.refused === 0 ? [] : [`${this.refused} refused because too much waited`];
-    const failed = this.#failed === 0 ? [] : [`${this.#failed} that the store failed to take`];
-    const said = [...refused, ...failed].join(', ');
-    return said === '' ? {} : { detail: said };
+    const said = shortfallOf(this.refused, this.#failed);
+    return said === undefined ? {} : { detail: said };
   }
 
   /** Returns how to tell the owners. */
   async #commit(batch: readonly Entry[]): Promise<() => void> {
     try {
-      const outcomes = this.#transactSound(batch);
+      const outcomes = transactSound(batch, (some) => this.#transact(some));
       await this.#sync();
       this.#failure = undefined;
-      return () => {
-        outcomes.forEach((outcome, index) => {
-          if (outcome.kind === 'done') batch[index]?.resolve(outcome.result);
-          else batch[index]?.reject(outcome.error);
-        });
-      };
+      return () => settleAll(batch, outcomes);
     } catch (cause) {
       const failure = storeError(cause);
       this.#failure = failure;
@@ -186,15 +154,6 @@ class SqliteGroupCommit implements GroupCommit {
         for (const entry of batch) entry.reject(failure);
       };
     }
-  }
-
-  /** Once more without what breaks: what breaks only then is the whole batch's failure. */
-  #transactSound(batch: readonly Entry[]): Outcome[] {
-    const outcomes = this.#transact(batch);
-    if (outcomes.every(({ kind }) => kind !== 'broke')) return outcomes;
-    const again = this.#transact(batch.filter((_, index) => outcomes[index]?.kind !== 'broke'));
-    for (const late of again) if (late.kind === 'broke') throw late.error;
-    return merged(outcomes, again);
   }
 
   /** Nothing is written when a piece of work broke. */

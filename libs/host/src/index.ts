@@ -8,6 +8,7 @@ export * from './identity-file.ts';
 export * from './append-log.ts';
 export * from './database.ts';
 export * from './batch-queue.ts';
+export * from './batch-outcomes.ts';
 export * from './group-commit.ts';
 export * from './http-peer.ts';
 export * from './http-stream.ts';

@@ -1,6 +1,7 @@
 import { AntirioError, isAntirioError, type Clock, type Random } from '@antirio/kernel';
 import {
   BatchQueue,
+  shortfallOf,
   type BatchEntry,
   type BatchLimits,
   type Check,
@@ -144,10 +145,8 @@ class RedisEventStore implements EventStore {
 
   async check(_: Clock): Promise<Check> {
     const store = await this.#store.check();
-    const refused = this.refused === 0 ? [] : [`${this.refused} refused because too much waited`];
-    const failed = this.#failed === 0 ? [] : [`${this.#failed} that the store failed to take`];
-    const said = [...refused, ...failed].join(', ');
-    return !store.ok || said === '' ? store : { ok: true, detail: said };
+    const said = shortfallOf(this.refused, this.#failed);
+    return !store.ok || said === undefined ? store : { ok: true, detail: said };
   }
 
   async close(): Promise<void> {
