@@ -98,7 +98,7 @@ class FleetRoom implements Fleet {
   /** One change of the compose file after the other. */
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(options: FleetOptions, { clock, log: given, peers }: FleetPorts) {
+  constructor(options: FleetOptions, { clock, log: given, peers, access }: FleetPorts) {
     const log = given.child({ room: 'fleet' });
     const dir = join(options.dataDir, 'fleet');
     const { migration } = peers;
@@ -115,6 +115,7 @@ class FleetRoom implements Fleet {
       health: () => this.health(),
       log,
       clock,
+      access,
     });
     this.#addRoutes();
   }

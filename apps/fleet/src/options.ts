@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { HttpPeer, Log } from '@antirio/host';
+import type { HttpPeer, Log, RimAccess } from '@antirio/host';
 import type { Clock } from '@antirio/kernel';
 
 export const fleetOptions = z.strictObject({
@@ -40,6 +40,8 @@ export interface FleetPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly peers: Readonly<Record<string, HttpPeer>>;
+  /** Who may call; without it everybody who reaches the port. */
+  readonly access?: RimAccess | undefined;
 }
 
 export const VERSION = '0.1.0';
