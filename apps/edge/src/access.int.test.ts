@@ -111,6 +111,19 @@ test('an edge with TLS and tokens: who has none gets nothing, and no secret is i
     async () => (await to(59_910 + ports.core, operator).call(ready)).status === 200 || undefined,
   );
   expect((await antirio(['status', '--config', folder('core.jsonc')])).code).toBe(0);
+  const examined = await antirio(['doctor', '--json', '--config', folder('core.jsonc')]);
+  const { findings } = JSON.parse(examined.out) as { findings: { check: string; level: string }[] };
+  const wrong = findings.filter(
+    ({ check, level }) => level === 'problem' && check !== 'disk' && check !== 'memory',
+  );
+  expect(wrong).toEqual([]);
+  expect(findings).toEqual(
+    expect.arrayContaining([
+      { check: 'services', level: 'ok', says: expect.stringMatching(/^(\d+) of \1 services answer$/) },
+      { check: 'broker', level: 'ok', says: expect.stringContaining('acknowledges messages') },
+      { check: 'radio', level: 'warning', says: expect.stringContaining('no gateway has sent anything yet') },
+    ]),
+  );
   const status = async (port: number, token?: string): Promise<number> =>
     (await to(port, token).call({ path: '/api/v3/config' })).status;
   expect([

@@ -3,6 +3,7 @@ import { AntirioError } from '@antirio/kernel';
 import { readConfig, type ConfigFlags, type EdgeConfig } from './config.ts';
 import { listContracts, requestContract, showContract } from './commands/contract.ts';
 import { demo } from './commands/demo.ts';
+import { doctor } from './commands/doctor.ts';
 import { init } from './commands/init.ts';
 import {
   listLoraConflicts,
@@ -154,6 +155,13 @@ export function createProgram(): Command {
     .action(async (flags: ConfigFlags & JsonFlag) => {
       const config = configOf(flags);
       process.exitCode = await status(config, roomsOf(config.role), flags.json === true);
+    });
+  forEdge(
+    program.command('doctor').description('look at all that an edge needs, up or down, and say what to do'),
+  )
+    .option('--json', 'as JSON')
+    .action(async (flags: ConfigFlags & JsonFlag) => {
+      process.exitCode = await doctor(() => configOf(flags), roomsOf, flags.json === true);
     });
   addContractCommands(program);
   addOperatorCommands(program, { forEdge, configOf });

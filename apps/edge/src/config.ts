@@ -142,7 +142,7 @@ export function readConfig(flags: ConfigFlags, env: NodeJS.ProcessEnv = process.
 type Tree = Record<string, unknown>;
 
 /** A value by its dotted path. */
-function at(tree: Tree, path: readonly string[]): unknown {
+export function at(tree: Tree, path: readonly string[]): unknown {
   return path.reduce<unknown>(
     (value, key) => (typeof value === 'object' && value !== null ? (value as Tree)[key] : undefined),
     tree,
@@ -158,7 +158,7 @@ export function withValue(tree: Tree, [head, ...rest]: readonly string[], value:
 }
 
 /** The port of one of a room's options, with the offset; 0, a free one, stays 0. */
-function shifted(room: Room, config: EdgeConfig, path: string): number {
+export function shifted(room: Room, config: EdgeConfig, path: string): number {
   const configured = at(config[room.key], path.split('.'));
   const port = typeof configured === 'number' ? configured : (room.ports[path] ?? 0);
   return port === 0 ? 0 : port + config.portOffset;
