@@ -9,7 +9,7 @@ test('a provider takes as many customers as their rings have room for on the dis
   const spare = { disk: 200 * MiB, memory: 1024 * MiB };
   expect(() => checkRoom(ring(60), [ring(60)], spare)).not.toThrow();
   expect(() => checkRoom(ring(60), [ring(60), ring(60)], spare)).toThrow(
-    'no room for a ring of 62914560 bytes',
+    'no room for a ring and volumes of 62914560 bytes',
   );
   expect(() => checkRoom(ring(137), [], spare)).toThrow('no room');
 });

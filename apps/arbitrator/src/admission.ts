@@ -19,20 +19,25 @@ const DISK_KEPT = 64 << 20;
 /** Less than a device service's process takes. */
 const MEMORY_LEAST = 64 << 20;
 
+type Needing = Pick<ContractTerms, 'ringBudgetBytes' | 'volumes'>;
+
+/** The snapshot that is held, the one that comes, in the content store too, and what is filled from it. */
+const VOLUMES_AT_ONCE = 4;
+
+function diskOf({ ringBudgetBytes, volumes }: Needing): number {
+  return ringBudgetBytes + VOLUMES_AT_ONCE * (volumes?.maxBytes ?? 0);
+}
+
 /**
  * Whether one more customer fits, before anything is signed: its ring beside the rings of the others, which may all fill up at
  * once, on the disk that is really free, and a process for its service in the memory that is.
  * @throws AntirioError storageFull | busy
  */
-export function checkRoom(
-  terms: Pick<ContractTerms, 'ringBudgetBytes'>,
-  others: readonly Pick<ContractTerms, 'ringBudgetBytes'>[],
-  spare: Spare,
-): void {
-  const reserved = others.reduce((sum, one) => sum + one.ringBudgetBytes, 0);
-  const wanted = terms.ringBudgetBytes;
+export function checkRoom(terms: Needing, others: readonly Needing[], spare: Spare): void {
+  const reserved = others.reduce((sum, one) => sum + diskOf(one), 0);
+  const wanted = diskOf(terms);
   if (reserved + wanted + DISK_KEPT > spare.disk)
-    throw new AntirioError('storageFull', `no room for a ring of ${wanted} bytes`, {
+    throw new AntirioError('storageFull', `no room for a ring and volumes of ${wanted} bytes`, {
       free: spare.disk,
       reserved,
       kept: DISK_KEPT,

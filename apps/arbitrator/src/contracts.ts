@@ -38,9 +38,12 @@ import { sealKeysFor } from './seal-keys.ts';
 import { createSigning, type Signing } from './signing.ts';
 import { createSourceTurns } from './source-turns.ts';
 import { turnsAmong } from './takeover-turns.ts';
+import { volumeRoot } from './volumes.ts';
 
 /** The contracts of this edge, each with its machine once it is signed. */
 export interface Contracts {
+  /** The own service's keys, and what keys for its volumes are made of. @throws AntirioError badConfig */
+  ownSecrets(): Secrets;
   readonly signing: Signing;
   readonly drivers: ReadonlyMap<string, PartyDriver>;
   readonly ledger: LedgerClient;
@@ -157,7 +160,8 @@ export function createContracts(
     if (options.protectedService !== undefined) return options.protectedService;
     throw new AntirioError('badConfig', 'arbitrator.protectedService names no device service to protect');
   };
-  const ownSecrets = (): Secrets => ownKeys.secrets();
+  const root = volumeRoot(store, identity, ports.random);
+  const ownSecrets = (): Secrets => ({ ...ownKeys.secrets(), volumes: { key: root() } });
   const disclosures = openDisclosures(store, ownSecrets);
   const rekeyCounts = createRekeyCounts(ownKeys, disclosures);
 
@@ -273,6 +277,7 @@ export function createContracts(
   return {
     signing,
     ledger,
+    ownSecrets,
     drills,
     drivers,
     drive,

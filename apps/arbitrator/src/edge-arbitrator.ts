@@ -31,6 +31,7 @@ import { peerNamed } from './peers.ts';
 import { SERVICE_STATUS, createUnservedJoins } from './unserved-joins.ts';
 import { addOperatorRoutes } from './operator-routes.ts';
 import { createOperator } from './operator.ts';
+import { addVolumeKeysRoute } from './volumes.ts';
 
 const datagramIn = z.object({ from: z.string(), body: z.unknown() });
 const SIGN_EVERY_MS = 500;
@@ -117,6 +118,7 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
   };
   addEscrowRoutes(rim, escrow);
   addLiveSessionRoutes(rim, () => contracts.sealing(), contracts.leaveBehind);
+  addVolumeKeysRoute(rim, drivers, () => contracts.ownSecrets());
   addDrillEscrowRoutes(rim, createDrillEscrow({ identity, ledger, store: shares, log }));
 
   return {

@@ -9,7 +9,7 @@ const nameOf = (keyVersion: number): string => `sealedSecrets/${keyVersion}`;
 
 /** Keeps what a version was when it was sealed for the provider; readable with this edge's own key only. */
 export function keepSealed(store: Documents, identity: Identity, contractId: string, own: Secrets): void {
-  const { forwarding: _cloud, ...kept } = own;
+  const { forwarding: _cloud, volumes: _root, ...kept } = own;
   store.putDocument(
     contractId,
     nameOf(kept.keyVersion),

@@ -176,6 +176,9 @@ export type CallOutcome =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly code: string; readonly message: string; readonly retryInMs?: number };
 
+/** Nothing is asked of a ledger that is not the one that was seen before. */
+export const ROLLED_BACK: CallOutcome = { ok: false, code: 'unavailable', message: 'ledgerRolledBack' };
+
 export async function performCall(deps: CallDependencies, call: CallArgs): Promise<CallOutcome> {
   const run = perform[call.method] as (deps: CallDependencies, args: CallArgs['args']) => Promise<unknown>;
   try {

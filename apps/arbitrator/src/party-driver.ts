@@ -24,7 +24,7 @@ import { createNorthForwarding } from './north-forwarding.ts';
 import { openedSecrets } from './own-secrets.ts';
 import { ownCopies, ringFrames, summariseFrames } from './genuine-frames.ts';
 import { createKeysTruth } from './keys-truth.ts';
-import { performCall, type CallDependencies, type CallOutcome } from './party-calls.ts';
+import { ROLLED_BACK, performCall, type CallDependencies } from './party-calls.ts';
 import { createMachine, type Machine, type MachineHost, type PartyContract } from './party-machine.ts';
 import { peerNamed } from './peers.ts';
 import type { PartyRooms } from './party-rooms.ts';
@@ -81,8 +81,6 @@ const forgets: ReadonlySet<string> = new Set(['ready', 'ended']);
 /** Phases in which the customer's return waits for what the provider's ring holds. */
 const presses: ReadonlySet<string> = new Set(['recovering', 'retaken']);
 
-const ROLLED_BACK: CallOutcome = { ok: false, code: 'unavailable', message: 'ledgerRolledBack' };
-
 const isGrant = (event: PartyEvent): boolean =>
   event.type === 'datagram' &&
   (event.datagram.kind === 'leaseGrant' || event.datagram.kind === 'leaseRefused');
@@ -112,7 +110,6 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
   const log = ports.log.child({ contract: contractId, role });
   const machine = createMachine(contract, ports, deps.host);
   const standing: Standing = { terms, role, phase: machine.phase };
-  const busPrefix = role === 'provider' ? `contract/${contractId}/` : '';
   let keys: Secrets | undefined;
   let stopped = false;
   let fenceWanted = '';
@@ -163,9 +160,9 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
     });
   };
 
-  const noteOf = ({ milestone, detail }: Extract<PartyEffect, { type: 'note' }>): Note => ({
-    ...{ at: ports.clock.now(), monotonic: ports.clock.monotonic(), milestone, detail },
-  });
+  const noteOf = ({ milestone, detail }: Extract<PartyEffect, { type: 'note' }>): Note => {
+    return { at: ports.clock.now(), monotonic: ports.clock.monotonic(), milestone, detail };
+  };
 
   const execute = (effect: PartyEffect): void => {
     switch (effect.type) {
@@ -200,10 +197,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
 
   const keep = (effect: Extract<PartyEffect, { type: 'failures' | 'note' }>): void => {
     if (effect.type === 'note') log.info({ milestone: effect.milestone, ...effect.detail }, 'milestone');
-    else
-      run('counting failures', async () => {
-        deps.host.keepFailures(effect.count);
-      });
+    else run('counting failures', async () => deps.host.keepFailures(effect.count));
   };
 
   const send = (to: EdgeId, datagram: Datagram): Promise<void> =>
@@ -248,7 +242,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
   const statementOver = async (
     payloads: AsyncIterable<readonly Uint8Array[]>,
     secrets: Secrets,
-    range: Pick<HandbackStatement, 'from' | 'through' | 'epoch'>,
+    range: Omit<HandbackStatement, 'contractId' | 'devices'>,
   ): Promise<HandbackStatement> => {
     const path = join(options.dataDir, 'arbitrator', `statement-${contractId}-${role}.sort`);
     return { contractId, ...range, devices: await summariseFrames({ payloads, secrets, path }) };
@@ -272,7 +266,8 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
     if (keys === undefined) return;
     const through = (await rooms.ring(terms)).next - 1;
     const payloads = ringFrames(peerNamed(ports.peers, 'gatewayBridge'), contractId, from, through);
-    const statement = await statementOver(payloads, keys, { from, through, epoch });
+    const about = { from, through, epoch, ...(await rooms.takeVolumesHome(terms, epoch, keys)) };
+    const statement = await statementOver(payloads, keys, about);
     post({ type: 'sealedOff', counters, statement });
   };
 
@@ -288,9 +283,9 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
 
   const state = async (from: number, through: number, epoch: number): Promise<void> => {
     const payloads = ownCopies(peerNamed(ports.peers, 'gatewayBridge'), terms, from, through);
-    const known = { store, identity: ports.identity, ledger: deps.calls.ledger, ownSecrets: deps.ownSecrets };
-    const secrets = await openedSecrets(known, contractId);
-    const statement = await statementOver(payloads, secrets, { from, through, epoch });
+    const secrets = await openedSecrets({ ...deps, ...deps.calls, store }, contractId);
+    const about = { from, through, epoch, ...(await rooms.volumesAtHome(terms, epoch)) };
+    const statement = await statementOver(payloads, secrets, about);
     post({ type: 'stated', counters: await rooms.counters(terms), statement });
   };
 
@@ -298,7 +293,8 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
     const { requestId, devAddr, block, proven } = effect;
     await rooms.grantBlock(terms, devAddr, block);
     const answer = JSON.stringify({ requestId, devAddr, ...block, proven });
-    await ports.bus.publish(`${busPrefix}antirio/fcntdown/grant`, answer, { qos: 1 });
+    const prefix = role === 'provider' ? `contract/${contractId}/` : '';
+    await ports.bus.publish(`${prefix}antirio/fcntdown/grant`, answer, { qos: 1 });
   };
 
   /** Keys that are not needed now, or that newer ones have followed, have no business here. */

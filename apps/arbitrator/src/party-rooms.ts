@@ -13,6 +13,7 @@ import { senseBridge, senseQueue } from './bridge-senses.ts';
 import { createLoadMeter } from './machine-load.ts';
 import { peerNamed } from './peers.ts';
 import type { KeptPackage, Secrets } from './sealed-keys.ts';
+import { takeVolumesHome, volumeKeyIn, volumesAtHome, type Volumes } from './volumes.ts';
 
 const ringStatus = z.looseObject({ next: z.int(), acknowledged: z.int() });
 const sourceStatus = z.looseObject({
@@ -73,6 +74,10 @@ export interface PartyRooms {
     desired: Desired['service'],
     secrets?: Secrets,
   ): Promise<Observed['service']>;
+  /** Of a provider's service that hands back: what its volumes hold is sealed, for the statement. */
+  takeVolumesHome(terms: ContractTerms, epoch: number, keys: Secrets): Promise<Volumes>;
+  /** At the customer: what of them came home. @throws AntirioError unavailable while it is on its way */
+  volumesAtHome(terms: ContractTerms, epoch: number): Promise<Volumes>;
   /** Ends the service, whatever it does. */
   endService(terms: ContractTerms): Promise<Observed['service']>;
   sendImages(terms: ContractTerms): Promise<void>;
@@ -92,7 +97,7 @@ type RingTree = z.output<typeof ringTree>;
 /** What the service itself is given: who it would be at the customer's cloud is not its concern. */
 function guestSecrets(all: Secrets | undefined): Secrets | undefined {
   if (all === undefined) return undefined;
-  const { forwarding: _cloud, ...own } = all;
+  const { forwarding: _cloud, volumes: _snapshots, ...own } = all;
   return own;
 }
 
@@ -275,6 +280,7 @@ export function partyRooms(
       const json = {
         ...{ desired, standby, imageCid: terms.image.imageCid, archive, service },
         secrets: guestSecrets(secrets),
+        ...volumeKeyIn(secrets),
       };
       // Idempotent, so it is sent again only when something changed or the room forgot.
       const state = before?.observed ?? 'absent';
@@ -289,6 +295,8 @@ export function partyRooms(
       }
       return observe(contractId);
     },
+    takeVolumesHome: (terms, epoch, keys) => takeVolumesHome(orchestrator, terms, epoch, keys),
+    volumesAtHome: (terms, epoch) => volumesAtHome(orchestrator, terms, epoch),
     async sendImages({ contractId, provider, image }) {
       const path = `/migration/v1/contracts/${contractId}/send`;
       await callJson(migration, { method: 'POST', path, json: { providerEdgeId: provider, ...image } });

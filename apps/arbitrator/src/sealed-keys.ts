@@ -27,6 +27,8 @@ import {
 import {
   KEY_HEADER_KIND,
   contractForwardingKey,
+  contractVolumeKey,
+  versionVolumeKey,
   holdersOf,
   areOfSet,
   joinedAddresses,
@@ -54,6 +56,8 @@ export const secrets = z.object({
   keyVersion: z.int().min(1).default(1),
   sessions: z.array(sessionKeys).max(100_000).default([]),
   forwarding: z.strictObject({ key: longKey }).optional(),
+  /** For snapshots of volumes: of all contracts, and in a package of one version of one contract's keys. */
+  volumes: z.strictObject({ key: longKey }).optional(),
   /** Keys of the service's own, for what is no LoRaWAN session. */
   values: z.record(z.string().regex(/^[A-Za-z][A-Za-z0-9_]{0,63}$/), z.string().max(4096)).optional(),
 });
@@ -104,6 +108,15 @@ export interface DividedKeys {
   readonly digest: string;
 }
 
+/** To who may process only: volumes hold what the service made of its readings. */
+function volumesFor(
+  { contractId, confidentiality, volumes: wanted }: ContractTerms,
+  { keyVersion, volumes }: Secrets,
+): Pick<Secrets, 'volumes'> {
+  if (wanted === undefined || volumes === undefined || confidentiality !== 'process') return {};
+  return { volumes: { key: versionVolumeKey(contractVolumeKey(volumes.key, contractId), keyVersion) } };
+}
+
 /** The contract's sensors only, and with AppSKeys only where the provider may read. */
 export function secretsFor(terms: ContractTerms, all: Secrets): Secrets {
   const wanted = new Set(terms.set.devices.map((device) => device.devEui));
@@ -118,6 +131,7 @@ export function secretsFor(terms: ContractTerms, all: Secrets): Secrets {
     keyVersion: all.keyVersion,
     sessions: terms.confidentiality === 'relay' ? [] : sessions,
     ...(all.values === undefined || terms.confidentiality !== 'process' ? {} : { values: all.values }),
+    ...volumesFor(terms, all),
     ...(cloud === undefined ? {} : { forwarding: { key: contractForwardingKey(cloud.key, contractId) } }),
   };
 }
@@ -310,7 +324,7 @@ export interface ProtectedFiles {
 
 /** The customer's own keys. @throws AntirioError badConfig */
 export function ownSecretsIn({ secretsFile, forwardingKeyFile }: ProtectedFiles): Secrets {
-  const { forwarding: _none, ...own } = readJsonFile(secretsFile, secrets);
+  const { forwarding: _none, volumes: _neither, ...own } = readJsonFile(secretsFile, secrets);
   if (forwardingKeyFile === undefined) return own;
   try {
     return { ...own, forwarding: { key: longKey.parse(readFileSync(forwardingKeyFile, 'utf8').trim()) } };

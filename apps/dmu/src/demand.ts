@@ -4,6 +4,7 @@ import { qualities, type Capacity, type Coverage, type Negotiation } from '@anti
 import {
   activationTerms,
   protectedDevice,
+  volumesTerms,
   type Confidentiality,
   type ContractTerms,
   type DevAddrRange,
@@ -41,6 +42,7 @@ export const demandBody = z.strictObject({
   activation: activationTerms
     .optional()
     .describe('what it is taken over at (default: when this edge is offline)'),
+  volumes: volumesTerms.describe('of its volumes, whose state moves with the service'),
   silenceMs: z.int().min(1).optional().describe('no longer may this edge be silent before it is suspected'),
   cells: qualities.shape.cells.optional().describe('where a provider must be (default: where this edge is)'),
   iTrustTheProviderWithMyKeys: z

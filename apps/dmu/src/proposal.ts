@@ -82,6 +82,7 @@ export function propose({
     opening: policy.opening[0],
     standby: match.standby,
     stakes: { customer: 0, provider: 0 },
+    ...(request.volumes === undefined ? {} : { volumes: request.volumes }),
     ...(request.devAddrRange === undefined ? {} : { devAddrRange: request.devAddrRange }),
     ...terms,
     ...eventsOf(request, terms),

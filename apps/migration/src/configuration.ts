@@ -1,7 +1,14 @@
 import { z } from 'zod';
-import { AntirioError, fromUtf8 } from '@antirio/kernel';
+import { AntirioError, describeError, fromUtf8 } from '@antirio/kernel';
 import { issuesOf } from '@antirio/host';
-import { companions, configuredActivation, inNamesOfFigure, inWordsOfNow } from '@antirio/service-contract';
+import {
+  companions,
+  configuredActivation,
+  inNamesOfFigure,
+  inWordsOfNow,
+  namedVolumes,
+  volumesIn,
+} from '@antirio/service-contract';
 
 /** Of the JSON text: it travels as one block. */
 export const MAX_CONFIGURATION_BYTES = 256 << 10;
@@ -33,12 +40,18 @@ export const configurationSchema = z.preprocess(
       volumes: text(2048).default(''),
       depends_on: z.array(text(128)).max(64).default([]),
       services: companions.optional().describe('further images of the contract'),
+      namedVolumes: namedVolumes.optional().describe('volumes whose state moves with the service'),
       miner_address: text(128).default('').describe('who holds the image'),
     })
     .superRefine((configuration, context) => {
       const { error } = configuredActivation.safeParse(configuration);
       for (const { message, path } of error?.issues ?? [])
         context.addIssue({ code: 'custom', message, path });
+      try {
+        volumesIn(configuration);
+      } catch (cause) {
+        context.addIssue({ code: 'custom', message: describeError(cause) });
+      }
     }),
 );
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Bus, HttpPeer, Log, RimAccess } from '@antirio/host';
-import type { Clock, Random } from '@antirio/kernel';
+import type { Clock, Identity, Random } from '@antirio/kernel';
+import { namedVolumes } from '@antirio/service-contract';
 import type { Runtime } from '@antirio/runtime';
 
 const fig313 = z
@@ -18,8 +19,21 @@ const fig313 = z
     ports: z.string().default(''),
     volumes: z.string().default(''),
     dependsOn: z.array(z.string()).default([]),
+    namedVolumes: namedVolumes.default({}).describe('volumes whose state moves with the service'),
   })
   .prefault({});
+
+const argv = z.array(z.string().min(1).max(1024)).min(1).max(32).optional();
+
+/** Where the own service's volumes are on this edge, and how it is brought to leave them alone; commands are run without a shell. */
+const ownVolume = z.strictObject({
+  path: z.string().regex(/^\/[^\0]+[^/]$/, 'an absolute path without a slash at its end'),
+  quiesce: argv.describe('before a snapshot: has the service write down what it holds, and pause'),
+  resume: argv.describe('after a snapshot, whatever became of it'),
+  stop: argv.describe('when a provider serves: the service is to let the volume go'),
+  start: argv.describe('when its newest content is in place'),
+});
+export type OwnVolume = z.output<typeof ownVolume>;
 
 export const orchestratorOptions = z.strictObject({
   port: z.int().min(0).max(65_535).default(59_700),
@@ -64,6 +78,10 @@ export const orchestratorOptions = z.strictObject({
     .describe('keep opened keys on disk where the host has no tmpfs'),
   edgeId: z.string().default('').describe("this edge's id, named in the configuration of its services"),
   configuration: fig313.describe('what configuration.json says of this edge’s services'),
+  volumes: z
+    .record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,23}$/), ownVolume)
+    .default({})
+    .describe('folders of the own service’s volumes, by their names in `namedVolumes`'),
   limits: z
     .strictObject({
       memoryBytes: z
@@ -131,6 +149,8 @@ export interface OrchestratorPorts {
   readonly access?: RimAccess | undefined;
   readonly bus: Bus;
   readonly peers: Readonly<Record<string, HttpPeer>>;
+  /** Signs snapshots of volumes; an edge without any needs none. */
+  readonly identity?: Identity;
   /** In place of the one that the options name. */
   readonly runtime?: Runtime;
 }

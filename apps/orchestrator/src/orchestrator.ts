@@ -5,12 +5,14 @@ import { parseJsonBytes } from '@antirio/edgex-contracts';
 import {
   createHttpRim,
   readFileIfThere,
+  repeat,
   type Health,
   type HttpPeer,
   type HttpRim,
+  type Repeating,
   type Service,
 } from '@antirio/host';
-import { AntirioError, fromHex, fromUtf8 } from '@antirio/kernel';
+import { AntirioError, fromHex, fromUtf8, type Identity } from '@antirio/kernel';
 import { createRuntime, type Runtime } from '@antirio/runtime';
 import {
   advanceCustomer,
@@ -38,6 +40,10 @@ import type { ServiceRoom } from './service/service-room.ts';
 import { addServiceRoutes } from './service/service-routes.ts';
 import { createServices, type Services } from './service/services.ts';
 import { openStore, type OrchestratorStore } from './store.ts';
+import { guestVolumes, type GuestRooms } from './volume/guest-volumes.ts';
+import { ownVolumes, type OwnRooms } from './volume/own-volumes.ts';
+import { volumeObjects, type VolumeObjects } from './volume/volume-objects.ts';
+import { addVolumeRoutes } from './volume/volume-routes.ts';
 
 const OCTETS = 'application/octet-stream';
 const ROOM = 'orchestrator';
@@ -63,8 +69,8 @@ function readBrokerSecret(dataDir: string): Uint8Array {
 }
 
 const FOR_NEIGHBOURS = {
-  POST: /^\/orchestrator\/service_provider\/contract$/,
-  GET: /^\/orchestrator\/(?:service_provider\/contract\/[^/]+|v1\/guest\/[^/]+\/event\/[^/]+)$/,
+  POST: /^\/orchestrator\/(?:service_provider\/contract|v1\/guest\/[^/]+\/snapshot)$/,
+  GET: /^\/orchestrator\/(?:service_provider\/contract\/[^/]+|v1\/guest\/[^/]+\/(?:event\/[^/]+|snapshot))$/,
 };
 
 /** Requests of other edges reach these resources only, whatever stands in front of this room. */
@@ -77,6 +83,13 @@ function keepNeighboursOut(rim: HttpRim): void {
   });
 }
 
+interface Volumes {
+  readonly guests: GuestRooms;
+  readonly own: OwnRooms;
+}
+
+const VOLUMES_MS = 500;
+
 /** All that exists only between start and stop. */
 interface Running {
   readonly store: OrchestratorStore;
@@ -84,6 +97,8 @@ interface Running {
   readonly flows: readonly Flow[];
   readonly rim: HttpRim;
   readonly runtime: Runtime;
+  readonly volumes: Volumes;
+  readonly working: Repeating[];
 }
 
 class OrchestratorRoom implements Orchestrator {
@@ -125,6 +140,11 @@ class OrchestratorRoom implements Orchestrator {
     this.#port = await rim.listen(port, bind);
     services.start();
     for (const flow of flows) flow.start();
+    const { guests, own } = this.#running.volumes;
+    this.#running.working.push(
+      repeat('volumes of customers', VOLUMES_MS, log, () => guests.advance()),
+      repeat('volumes of our service', VOLUMES_MS, log, () => own.advance()),
+    );
   }
 
   async stop(): Promise<void> {
@@ -132,7 +152,7 @@ class OrchestratorRoom implements Orchestrator {
     if (running === undefined) return;
     this.#running = undefined;
     await running.rim.close();
-    await Promise.all(running.flows.map((flow) => flow.stop()));
+    await Promise.all([...running.flows, ...running.working].map((flow) => flow.stop()));
     await running.services.stop();
     running.store.close();
   }
@@ -160,7 +180,8 @@ class OrchestratorRoom implements Orchestrator {
     const rim = this.#rim();
     const customerFlow = this.#customerFlow(store);
     const providerFlow = this.#providerFlow(store, runtime);
-    const room = this.#serviceRoom(store, runtime, rim, providerFlow);
+    const volumes = this.#volumes(store, runtime);
+    const room = this.#serviceRoom(store, runtime, rim, providerFlow, volumes.guests);
     const services = createServices(room);
     const { clock, random, bus } = this.#ports;
     const options = this.#options;
@@ -169,11 +190,14 @@ class OrchestratorRoom implements Orchestrator {
     addProviderRoutes(rim, { store, flow: providerFlow, options, clock });
     addServiceRoutes(rim, room, services);
     addImageRoute(rim, runtime);
+    const working: Repeating[] = [];
+    const poke = (): void => working.forEach((one) => one.poke());
+    addVolumeRoutes(rim, { store, services, ...volumes, poke }, () => clock.now());
     addGuestEventsRoute(rim, { store, coreData: room.peers.coreData });
     rim.route('get', '/orchestrator/health', { summary: 'table 4.5', answer: z.unknown() }, () => ({
       'Status Message': `orchestrator v.${VERSION}`,
     }));
-    return { store, services, flows: [customerFlow, providerFlow], rim, runtime };
+    return { store, services, flows: [customerFlow, providerFlow], rim, runtime, volumes, working };
   }
 
   #rim(): HttpRim {
@@ -240,7 +264,34 @@ class OrchestratorRoom implements Orchestrator {
     });
   }
 
-  #serviceRoom(store: OrchestratorStore, runtime: Runtime, rim: HttpRim, flow: Flow): ServiceRoom {
+  #volumes(store: OrchestratorStore, runtime: Runtime): Volumes {
+    const { clock, random, log, peers, identity } = this.#ports;
+    const signer = (): Identity => {
+      if (identity !== undefined) return identity;
+      throw new AntirioError('badConfig', 'the orchestrator has no identity to sign snapshots with');
+    };
+    const objects = (): VolumeObjects => volumeObjects(peerNamed(peers, 'filecoinInterface'));
+    const common = { dataDir: this.#dir, objects, identity: signer, clock, random, log };
+    return {
+      guests: guestVolumes({ ...common, records: store.volumes, user: runtime.user }),
+      own: ownVolumes({
+        ...common,
+        ...{ store, options: this.#options },
+        peers: () => ({
+          arbitrator: peerNamed(peers, 'arbitrator'),
+          edge2edge: peerNamed(peers, 'edge2edge'),
+        }),
+      }),
+    };
+  }
+
+  #serviceRoom(
+    store: OrchestratorStore,
+    runtime: Runtime,
+    rim: HttpRim,
+    flow: Flow,
+    volumes: GuestRooms,
+  ): ServiceRoom {
     const options = this.#options;
     const { clock, random, log, bus, peers } = this.#ports;
     const folders = openFolders({
@@ -278,6 +329,7 @@ class OrchestratorRoom implements Orchestrator {
         endProvider(contractId, { store, clock }, givenUp);
         flow.hurry(contractId);
       },
+      volumes,
       onForeignCall: (outcome) => calls.inc({ outcome }),
     };
   }

@@ -3,6 +3,7 @@ import { inTransaction, openDatabase, type Database } from '@antirio/host';
 import { parseJson, stringifyJson } from '@antirio/edgex-contracts';
 import type { CustomerContract, CustomerImage, ProviderContract } from './flow/records.ts';
 import type { ServiceRecord } from './service/service-record.ts';
+import type { VolumeRecord } from './volume/volume-records.ts';
 
 /** Records of one kind by key, each durable when `put` returns. */
 export interface Records<T> {
@@ -19,21 +20,29 @@ export interface OrchestratorStore {
   readonly providers: Records<ProviderContract>;
   /** By serviceId. */
   readonly services: Records<ServiceRecord>;
+  readonly volumes: Records<VolumeRecord>;
   transaction<T>(work: () => T): T;
   close(): void;
 }
 
 const TABLES = ['customer_contract', 'customer_image', 'provider_contract', 'service'] as const;
+const VOLUMES = 'volume';
+
+const created = (name: string): string =>
+  `CREATE TABLE ${name} (key TEXT PRIMARY KEY, place INTEGER NOT NULL, record TEXT NOT NULL)`;
 
 const MIGRATIONS = [
-  TABLES.map(
-    (name) => `CREATE TABLE ${name} (key TEXT PRIMARY KEY, place INTEGER NOT NULL, record TEXT NOT NULL)`,
-  ).join(';'),
+  TABLES.map(created).join(';'),
   // From here on a contract may have more than one version of its service
   "UPDATE service SET record = json_set(record, '$.serviceId', key, '$.role', 'current')",
+  created(VOLUMES),
 ];
 
-function records<T>(db: Database, table: (typeof TABLES)[number], keyOf: (record: T) => string): Records<T> {
+function records<T>(
+  db: Database,
+  table: (typeof TABLES)[number] | typeof VOLUMES,
+  keyOf: (record: T) => string,
+): Records<T> {
   const select = db.prepare(`SELECT record FROM ${table} WHERE key = ?`);
   const every = db.prepare(`SELECT record FROM ${table} ORDER BY place`);
   const upsert = db.prepare(
@@ -65,6 +74,7 @@ export function openStore(dir: string): OrchestratorStore {
     images: records(db, 'customer_image', (record) => record.imageId),
     providers: records(db, 'provider_contract', (record) => record.contractId),
     services: records(db, 'service', (record) => record.serviceId),
+    volumes: records(db, VOLUMES, (record) => record.key),
     transaction: (work) => inTransaction(db, work),
     close: () => db.close(),
   };

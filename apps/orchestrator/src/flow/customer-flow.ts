@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { callJson, type HttpPeer } from '@antirio/host';
 import { AntirioError, describeError, type Clock } from '@antirio/kernel';
-import { activationIn, inWordsOfNow } from '@antirio/service-contract';
+import { activationIn, inWordsOfNow, volumesIn, volumesTermsOf } from '@antirio/service-contract';
 import type { OrchestratorStore } from '../store.ts';
 import { parseAnswer } from './answers.ts';
 import { bringHome, type HomePeers } from './bring-home.ts';
@@ -102,7 +102,8 @@ const demand: Advance = async (contract, { peers }) => {
   const { iTrustTheProviderWithMyKeys, service, cells } = contract;
   const about = { imageName, imageId, imageCid, configCid, duration, devices, service, cells };
   const events = activationIn(inWordsOfNow(contract.configuration));
-  const json = { demandId: id, ...about, ...events, iTrustTheProviderWithMyKeys };
+  const volumes = volumesTermsOf(volumesIn(contract.configuration));
+  const json = { demandId: id, ...about, ...events, volumes, iTrustTheProviderWithMyKeys };
   const answer = parseAnswer(
     demandAnswer,
     await callJson(peers.dmu, { method: 'POST', path: '/dmu/v1/demand', json }),

@@ -25,7 +25,8 @@ export interface CustomerRoutes {
 
 /** configuration.json, with the fields of the thesis's Fig. 3.13 as the strings that they are there. */
 export function configurationOf(options: OrchestratorOptions, imageName: string): Record<string, unknown> {
-  const { activationEvent, interval, ip, event, ports, volumes, dependsOn } = options.configuration;
+  const { activationEvent, interval, ip, event, ports, volumes, dependsOn, namedVolumes } =
+    options.configuration;
   return {
     service_customer_id: options.edgeId,
     serviceName: imageName,
@@ -34,6 +35,7 @@ export function configurationOf(options: OrchestratorOptions, imageName: string)
     ports,
     volumes,
     depends_on: dependsOn,
+    ...(Object.keys(namedVolumes).length === 0 ? {} : { namedVolumes }),
     miner_address: options.edgeId === '' ? '' : `/p2p/${options.edgeId}`,
   };
 }

@@ -1,11 +1,11 @@
 import { chownSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { AntirioError, sha256Hex, utf8 } from '@antirio/kernel';
-import { verifyImageArchive, type ServiceSpec } from '@antirio/runtime';
-import { companionsIn, startOrder, type Companions } from '@antirio/service-contract';
+import { verifyImageArchive, type ServiceSpec, type SpecVolume } from '@antirio/runtime';
+import { companionsIn, startOrder, type Companions, type Mount } from '@antirio/service-contract';
 import { fetchStatus } from './fetched.ts';
 import type { Companion } from './group-runtime.ts';
-import { fetchedAs, type ServiceRecord } from './service-record.ts';
+import { fetchedAs, volumesOf, type ServiceRecord } from './service-record.ts';
 import type { ServiceRoom } from './service-room.ts';
 
 const servicesOf = ({ service }: ServiceRecord): Companions => companionsIn(service['configuration']);
@@ -41,6 +41,17 @@ async function archivesOf(
   );
 }
 
+/** Volumes are the contract's: all of its services and versions have the same folders. */
+export function mountsOf(
+  { volumes }: Pick<ServiceRoom, 'volumes'>,
+  { contractId }: ServiceRecord,
+  mounts: readonly Mount[],
+): SpecVolume[] {
+  return mounts.map(({ volume: name, path }) => {
+    return { name, path, hostDir: volumes.folder(contractId, name) };
+  });
+}
+
 /** @throws AntirioError corrupt */
 export async function verifyCompanions(room: ServiceRoom, record: ServiceRecord): Promise<void> {
   const archives = await archivesOf(room, record, servicesOf(record));
@@ -60,6 +71,7 @@ export async function companionsFor(
   mkdirSync(linksDir, { recursive: true, mode: 0o700 });
   const { user } = room.runtime;
   if (user !== undefined) chownSync(linksDir, user.uid, user.gid);
+  const { beside } = volumesOf(record);
   const found: Companion[] = [];
   for (const name of startOrder(services)) {
     const [service, archive] = [services[name], archives.get(name)];
@@ -68,7 +80,9 @@ export async function companionsFor(
     const id = companionId(record.serviceId, name);
     const { epoch, limits } = main;
     const env = { ...service.env, ANTIRIO_SERVICE_NAME: name };
-    const spec = { id, epoch, limits, imageId, ...room.folders.make(id), linksDir, env };
+    const volumes = mountsOf(room, record, beside[name] ?? []);
+    const has = volumes.length === 0 ? {} : { volumes };
+    const spec = { id, epoch, limits, imageId, ...room.folders.make(id), linksDir, env, ...has };
     const { ready, readyWithinMs } = service;
     found.push({ name, spec, ready, readyWithinMs });
   }

@@ -20,6 +20,8 @@ export interface Companion {
 export interface GroupRuntime extends Runtime {
   /** Takes these for the instance of this id, in the order in which they are to start. Their images are loaded. */
   prepareGroup(id: string, companions: readonly Companion[]): Promise<void>;
+  /** Does it while those beside the instance are stopped, and starts them again in their order; the instance itself goes on. */
+  withoutCompanions(id: string, work: () => Promise<void>): Promise<void>;
 }
 
 /** Ends like no id of a contract, nor of a version. */
@@ -109,6 +111,14 @@ class Group implements GroupRuntime {
     if (found === 'ended') throw new AntirioError('unavailable', `${name} has ended by itself`, { name });
     if (found === undefined)
       throw new AntirioError('unavailable', `${name} does not listen within ${readyWithinMs} ms`, { name });
+  }
+
+  async withoutCompanions(id: string, work: () => Promise<void>): Promise<void> {
+    await this.#whileEnding(id, async () => {
+      for (const { spec } of this.#of(id).toReversed()) await this.#runtime.stop(spec.id);
+      await work();
+      for (const one of this.#of(id)) await this.#startOne(one);
+    });
   }
 
   async start(id: string): Promise<void> {

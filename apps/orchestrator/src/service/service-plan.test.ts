@@ -17,6 +17,7 @@ const seens = fc
     status: fc.constantFrom('none', 'shadow', 'reading'),
     silent: fc.boolean(),
     secretsHeld: fc.boolean(),
+    volumes: fc.constantFrom(undefined, 'due'),
   })
   // Nothing speaks that does not run; only the running can be silent
   .map((seen) => ({
@@ -38,6 +39,7 @@ const effects: Record<Step, (seen: Seen, order: { activate: boolean }) => Seen> 
   freeze: (seen) => ({ ...seen, instance: 'frozen' }),
   stop: (seen) => ({ ...seen, instance: 'exited', status: 'none', silent: false }),
   remove: (seen) => ({ ...seen, instance: 'absent', status: 'none', silent: false }),
+  fillVolumes: ({ volumes: _due, ...seen }) => seen,
   activate: (seen, order) => {
     order.activate = true;
     return seen;
@@ -63,7 +65,8 @@ const mistakes: Partial<Record<Step, (seen: Seen) => boolean>> = {
   unload: (seen) => exists(seen) || seen.image !== 'loaded',
   thaw: (seen) => seen.instance !== 'frozen',
   freeze: (seen) => !running(seen) || seen.status !== 'shadow' || seen.secretsHeld,
-  activate: (seen) => !running(seen) || !seen.secretsHeld,
+  fillVolumes: (seen) => !running(seen) || !seen.secretsHeld || seen.status === 'reading',
+  activate: (seen) => !running(seen) || !seen.secretsHeld || seen.volumes === 'due',
   remove: (seen) => !rests(seen),
   forget: (seen) => exists(seen) || seen.secretsHeld || seen.rimOpen || seen.image === 'loaded',
 };

@@ -25,6 +25,8 @@ export interface Seen {
   readonly silent: boolean;
   /** Whether the secrets that activation needs are there, on tmpfs. */
   readonly secretsHeld: boolean;
+  /** `due`: volumes are to be filled before it reads. `stopped`: they are on their way home, and nobody is to write there. */
+  readonly volumes?: 'due' | 'stopped' | undefined;
 }
 
 /** One thing to do. `await...` steps end a plan: what comes next depends on the service. */
@@ -40,6 +42,7 @@ export type Step =
   | 'freeze'
   | 'stop'
   | 'remove'
+  | 'fillVolumes'
   | 'activate'
   | 'standDown'
   | 'dropSecrets'
@@ -112,7 +115,8 @@ function toShadow(standby: 'hot' | 'warm', seen: Seen): Step[] {
 function toActive(seen: Seen): Step[] {
   const steps = [...preparing(seen), ...starting(seen)];
   if (steps.length > 0 || seen.status === 'reading') return steps;
-  return seen.secretsHeld ? ['activate', 'awaitService'] : [];
+  if (!seen.secretsHeld) return [];
+  return [...(seen.volumes === 'due' ? (['fillVolumes'] as const) : []), 'activate', 'awaitService'];
 }
 
 /**
@@ -123,7 +127,7 @@ function toActive(seen: Seen): Step[] {
 export function planService(goal: Goal, seen: Seen): readonly Step[] {
   if (goal.desired === 'absent') return toAbsent(seen);
   if (goal.halted === true) return toHalted(seen);
-  if (goal.desired === 'active') return toActive(seen);
+  if (goal.desired === 'active') return seen.volumes === 'stopped' ? toHalted(seen) : toActive(seen);
   return goal.standby === 'cold' ? toCold(seen) : toShadow(goal.standby, seen);
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { volumesIn, type ContractVolumes } from '@antirio/service-contract';
 import { secretsSchema } from './secrets.ts';
 
 const text = (max: number): z.ZodString => z.string().min(1).max(max);
@@ -23,12 +24,23 @@ const running = {
   limits: limits.optional(),
 };
 
+/** What snapshots of volumes are sealed with under one version of the keys; no secret of the service's. */
+export const volumeKey = z.strictObject({
+  version: z.int().min(1),
+  key: z.string().regex(/^[0-9a-f]{64}$/),
+});
+
 const absent = z.looseObject({ desired: z.literal('absent') });
 
 /** What the arbitrator wants of one contract's service. */
 export const serviceBody = z.discriminatedUnion('desired', [
   z.strictObject({ desired: z.literal('standby'), ...running }),
-  z.strictObject({ desired: z.literal('active'), ...running, secrets: secretsSchema.optional() }),
+  z.strictObject({
+    desired: z.literal('active'),
+    ...running,
+    secrets: secretsSchema.optional(),
+    volumeKey: volumeKey.optional(),
+  }),
   absent,
 ]);
 export type ServiceBody = z.output<typeof serviceBody>;
@@ -83,4 +95,9 @@ export interface ServiceRecord {
 /** Under what its images were fetched. */
 export function fetchedAs({ twinOf, serviceId }: Pick<ServiceRecord, 'twinOf' | 'serviceId'>): string {
   return twinOf ?? serviceId;
+}
+
+/** Those of its contract, by the customer's configuration.json. */
+export function volumesOf({ service }: Pick<ServiceRecord, 'service'>): ContractVolumes {
+  return volumesIn(service['configuration']);
 }

@@ -8,10 +8,11 @@ import type { GivenUp } from '../flow/records.ts';
 import type { OrchestratorStore } from '../store.ts';
 import type { Folders } from './folders.ts';
 import type { GroupRuntime } from './group-runtime.ts';
+import type { GuestRooms } from '../volume/guest-volumes.ts';
 import type { SecretsKeeper } from './secrets.ts';
 import { settingsKey } from './service-config.ts';
 import type { Seen } from './service-plan.ts';
-import type { ServiceRecord } from './service-record.ts';
+import { volumesOf, type ServiceRecord } from './service-record.ts';
 
 /** What every service's work needs of the room. */
 export interface ServiceRoom {
@@ -32,6 +33,7 @@ export interface ServiceRoom {
   readonly baseUrl: () => string;
   /** What was fetched for a version that is wanted no more goes; with the last one the contract is over. */
   readonly endContract: (serviceId: string, givenUp?: GivenUp) => void;
+  readonly volumes: GuestRooms;
   readonly onForeignCall: (outcome: 'passed' | 'refused' | 'failed') => void;
 }
 
@@ -114,6 +116,12 @@ function seenInstance(room: ServiceRoom, state: ServiceState, instance: Instance
   } as const;
 }
 
+function volumesSeen({ volumes }: ServiceRoom, record: ServiceRecord): Pick<Seen, 'volumes'> {
+  const { contractId } = record;
+  if (volumes.isStopped(contractId)) return { volumes: 'stopped' };
+  return volumes.isDue(contractId, volumesOf(record)) ? { volumes: 'due' } : {};
+}
+
 /** Looks at everything that the plan goes by. */
 export async function look(room: ServiceRoom, record: ServiceRecord, state: ServiceState): Promise<Seen> {
   return {
@@ -123,5 +131,6 @@ export async function look(room: ServiceRoom, record: ServiceRecord, state: Serv
     rimOpen: state.rim !== undefined,
     current: isCurrent(record, state),
     secretsHeld: room.secrets.held(record.serviceId),
+    ...volumesSeen(room, record),
   };
 }

@@ -2,15 +2,15 @@ import { chownSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileDurably } from '@antirio/host';
 import { AntirioError } from '@antirio/kernel';
-import { verifyImageArchive } from '@antirio/runtime';
+import { verifyImageArchive, type SpecVolume } from '@antirio/runtime';
 import { openForeignRim, SERVICE_SOCKET } from '../rim/foreign-rim.ts';
-import { companionsFor, forgetCompanions, linksOf, verifyCompanions } from './companions.ts';
+import { companionsFor, forgetCompanions, linksOf, mountsOf, verifyCompanions } from './companions.ts';
 import { requireFetched } from './fetched.ts';
 import { forgetGuest } from './guest-names.ts';
 import { SECRETS_FILE } from './secrets.ts';
 import { controlTopic, foreignConfig, settingsKey, specOf } from './service-config.ts';
 import type { Step } from './service-plan.ts';
-import { fetchedAs, type ServiceRecord } from './service-record.ts';
+import { fetchedAs, volumesOf, type ServiceRecord } from './service-record.ts';
 import { archiveKey, type ServiceRoom, type ServiceState } from './service-room.ts';
 import { fetchedFor } from '../flow/provider-accept.ts';
 
@@ -77,12 +77,29 @@ function linked(room: ServiceRoom, record: ServiceRecord): { readonly linksDir?:
   return linksDir === undefined ? {} : { linksDir };
 }
 
+function mounted(room: ServiceRoom, record: ServiceRecord): { readonly volumes?: readonly SpecVolume[] } {
+  const volumes = mountsOf(room, record, volumesOf(record).own);
+  return volumes.length === 0 ? {} : { volumes };
+}
+
+async function fillVolumes({ room, record }: Task): Promise<void> {
+  const { contractId, serviceId } = record;
+  const volumes = volumesOf(record);
+  const fill = (): Promise<void> => room.volumes.restore(contractId, volumes);
+  if (Object.keys(volumes.beside).length === 0) await fill();
+  else await room.runtime.withoutCompanions(serviceId, fill);
+}
+
 async function prepare({ room, record, state }: Task): Promise<void> {
   const { runtime, folders, options } = room;
   const { imageId } = record;
   if (imageId === undefined) throw new AntirioError('internal', 'prepared before its image was known');
   const made = folders.make(record.serviceId);
-  const spec = { ...specOf(record, imageId, made, options.limits), ...linked(room, record) };
+  const spec = {
+    ...specOf(record, imageId, made, options.limits),
+    ...linked(room, record),
+    ...mounted(room, record),
+  };
   const companions = await companionsFor(room, record, spec);
   const file = join(made.runDir, 'config.json');
   writeFileDurably(file, JSON.stringify(foreignConfig(record, runtime.view(spec), room.brokerSecret())));
@@ -126,6 +143,7 @@ const doing: Record<Exclude<Step, 'awaitService'>, Doing> = {
   openRim,
   prepare,
   start,
+  fillVolumes,
   activate,
   unload: ({ room, record }) => room.runtime.unload(record.imageId ?? ''),
   async closeRim({ state }) {
@@ -160,6 +178,7 @@ const doing: Record<Exclude<Step, 'awaitService'>, Doing> = {
       // What was fetched for it in another version, and the names, which all versions have in common
       for (const fetched of fetchedFor(room.store, contractId)) room.endContract(fetched.contractId);
       await forgetGuest(room.peers.coreMetadata, contractId);
+      room.volumes.forget(contractId);
     }
     room.store.services.remove(serviceId);
   },

@@ -1,5 +1,5 @@
-import { AntirioError, describeError } from '@antirio/kernel';
-import { repeat, sleep, type Repeating, type Subscription } from '@antirio/host';
+import { AntirioError, describeError, fromHex } from '@antirio/kernel';
+import { repeat, sleep, waitFor, type Repeating, type Subscription } from '@antirio/host';
 import type { OrchestratorStore } from '../store.ts';
 import type { ServiceBody, ServiceRecord, ServiceWish, VersionSwitch } from './service-record.ts';
 import type { ServiceRoom } from './service-room.ts';
@@ -41,6 +41,8 @@ export interface Services {
   /** @throws AntirioError notFound */
   get(contractId: string): Promise<ServiceAnswer>;
   all(): Promise<ServiceAnswer[]>;
+  /** Resolves once nothing of the contract's service runs, and its volumes keep it so. @throws AntirioError unavailable */
+  stopped(contractId: string): Promise<void>;
   /** The version that acts for a contract. */
   current(contractId: string): string;
   start(): void;
@@ -50,6 +52,7 @@ export interface Services {
 const LISTEN_AGAIN_MS = 500;
 const UNLISTEN_MS = 1000;
 const VERSIONS_MS = 500;
+const STOP_WITHIN_MS = 15_000;
 /** Of first versions, and of later ones, which have a level of their own. */
 const STATUS_FILTERS = ['contract/+/antirio/service/+/status', 'contract/+/antirio/service/+/+/status'];
 
@@ -146,8 +149,21 @@ function giveSecrets(
     if (desired === 'active') secrets.hold(serviceId, wish.secrets);
 }
 
+/** What opens the snapshots of its volumes, and that they are in use again after they went home. */
+function wishVolumes(
+  volumes: ServiceRoom['volumes'],
+  contractId: string,
+  wish: ServiceWish,
+  before: ServiceRecord | undefined,
+): void {
+  if (wish.desired !== 'active') return;
+  const { volumeKey: given } = wish;
+  if (given !== undefined) volumes.giveKey(contractId, given.version, fromHex(given.key, 32));
+  if (before?.desired !== 'active') volumes.begin(contractId);
+}
+
 function keepWish(
-  { store, secrets, clock, options }: ServiceRoom,
+  { store, secrets, clock, options, volumes }: ServiceRoom,
   contractId: string,
   wish: ServiceWish,
 ): void {
@@ -161,6 +177,7 @@ function keepWish(
     ? recordOf(named, asTwin(store, wish), current, now)
     : asWished(current, wish, now);
   giveSecrets(secrets, wish, next === undefined ? [record] : [record, next]);
+  wishVolumes(volumes, contractId, wish, current);
   store.services.put(record);
   if (next === undefined) return;
   const isNext = next.serviceId === named.serviceId;
@@ -283,6 +300,16 @@ export function createServices(room: ServiceRoom): Services {
       return found;
     },
     all: async () => (await Promise.all(contracts().map(answer))).filter((found) => found !== undefined),
+    async stopped(contractId) {
+      const ids = store.services.all().filter((one) => one.contractId === contractId);
+      for (const { serviceId } of ids) changed(serviceId);
+      const stop = async (): Promise<true | undefined> => {
+        const all = await Promise.all(ids.map(({ serviceId }) => report(serviceId)));
+        return all.every((one) => one.stopped) ? true : undefined;
+      };
+      if ((await waitFor(clock, STOP_WITHIN_MS, stop)) === undefined)
+        throw new AntirioError('unavailable', 'the service has not stopped yet', { contractId });
+    },
     current: (contractId) => versionsOf(store, contractId).current?.serviceId ?? contractId,
     start() {
       const hear = (serviceId: string, payload: Uint8Array): void => works.get(serviceId)?.hear(payload);

@@ -2,7 +2,13 @@ import type Docker from 'dockerode';
 import { canonicalBytes, sha256Hex } from '@antirio/kernel';
 import type { User } from './containers.ts';
 import type { HostPaths } from './host-paths.ts';
-import type { Instance, InstanceState, ServiceSpec, ServiceView } from './runtime.ts';
+import {
+  volumeEnv,
+  type Instance,
+  type InstanceState,
+  type ServiceSpec,
+  type ServiceView,
+} from './runtime.ts';
 
 /** The service's folders inside of its container. */
 export const CONTAINER_VIEW: ServiceView = {
@@ -36,7 +42,8 @@ const TMP_BYTES = 64 << 20;
 export function environmentOf(spec: ServiceSpec): Readonly<Record<string, string>> {
   const { runDir, dataDir } = CONTAINER_VIEW;
   const linked: Record<string, string> = spec.linksDir === undefined ? {} : { ANTIRIO_LINKS_DIR: LINKS_DIR };
-  return { HOME: dataDir, ...spec.env, ...linked, ANTIRIO_RUN_DIR: runDir };
+  const volumes = volumeEnv(spec.volumes, 'path');
+  return { HOME: dataDir, ...spec.env, ...volumes, ...linked, ANTIRIO_RUN_DIR: runDir };
 }
 
 export function labelsOf(spec: ServiceSpec, owner: string): Readonly<Record<string, string>> {
@@ -51,7 +58,7 @@ export function labelsOf(spec: ServiceSpec, owner: string): Readonly<Record<stri
 
 /** A folder of this host in a container. */
 export interface MountedFolder {
-  readonly name: 'run' | 'data' | 'secrets' | 'links';
+  readonly name: 'run' | 'data' | 'secrets' | 'links' | `volume-${string}`;
   readonly from: string;
   readonly to: string;
   readonly mode: 'rw' | 'ro';
@@ -65,6 +72,9 @@ export function foldersOf(spec: ServiceSpec): readonly MountedFolder[] {
     { name: 'data', from: spec.dataDir, to: dataDir, mode: 'rw' },
     { name: 'secrets', from: spec.secretsDir, to: secretsDir, mode: 'ro' },
     ...(links === undefined ? [] : [{ name: 'links', from: links, to: LINKS_DIR, mode: 'rw' } as const]),
+    ...(spec.volumes ?? []).map(({ name, hostDir, path }) => {
+      return { name: `volume-${name}`, from: hostDir, to: path, mode: 'rw' } as const;
+    }),
   ];
 }
 

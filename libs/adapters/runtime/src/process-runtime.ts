@@ -17,7 +17,14 @@ import {
   type RunningChild,
 } from './process-child.ts';
 import { confinement, isAlive, processStats, type ProcessMark } from './process-table.ts';
-import type { Instance, InstanceState, LoadedImage, Runtime, ServiceSpec } from './runtime.ts';
+import {
+  volumeEnv,
+  type Instance,
+  type InstanceState,
+  type LoadedImage,
+  type Runtime,
+  type ServiceSpec,
+} from './runtime.ts';
 import { checkId } from './service-id.ts';
 
 export interface ProcessRuntimeOptions {
@@ -142,7 +149,8 @@ class ProcessRuntime implements Runtime {
     const { limits } = spec;
     const linked: Record<string, string> =
       spec.linksDir === undefined ? {} : { ANTIRIO_LINKS_DIR: spec.linksDir };
-    const env = { HOME: spec.dataDir, ...spec.env, ...linked, ANTIRIO_RUN_DIR: spec.runDir };
+    const volumes = volumeEnv(spec.volumes, 'hostDir');
+    const env = { HOME: spec.dataDir, ...spec.env, ...volumes, ...linked, ANTIRIO_RUN_DIR: spec.runDir };
     const node = process.execPath;
     const command = commandOf({ ...image, node, memoryBytes: limits.memoryBytes, env, exists: existsSync });
     const groupName = sha256Hex(utf8(folder)).slice(0, 16);

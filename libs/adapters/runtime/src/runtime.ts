@@ -11,6 +11,13 @@ export interface Limits {
   readonly pids: number;
 }
 
+export interface SpecVolume {
+  readonly name: string;
+  readonly hostDir: string;
+  /** Where a container has it; a process has `hostDir` itself. */
+  readonly path: string;
+}
+
 /** One customer's service on this machine. */
 export interface ServiceSpec {
   /** The contract's id: letters, digits, `_` and `-`. */
@@ -26,6 +33,8 @@ export interface ServiceSpec {
   readonly secretsDir: string;
   /** Shared with the other services of its contract, told as `ANTIRIO_LINKS_DIR`: each listens there under its name. */
   readonly linksDir?: string;
+  /** Folders of this host that outlive the service, told as `ANTIRIO_VOLUME_<NAME>`. */
+  readonly volumes?: readonly SpecVolume[];
   readonly env: Readonly<Record<string, string>>;
   readonly limits: Limits;
 }
@@ -124,4 +133,13 @@ export interface Runtime {
   health(): Promise<Check>;
   /** Ends and removes every instance. */
   close(): Promise<void>;
+}
+
+/** What tells a service where its volumes are. */
+export function volumeEnv(
+  volumes: readonly SpecVolume[] = [],
+  of: 'hostDir' | 'path',
+): Record<string, string> {
+  const nameOf = (name: string): string => `ANTIRIO_VOLUME_${name.toUpperCase().replaceAll('-', '_')}`;
+  return Object.fromEntries(volumes.map((one) => [nameOf(one.name), one[of]]));
 }

@@ -25,6 +25,8 @@ export const companion = z.strictObject({
   /** `socket`: it listens on `<links>/<its name>.sock`. `started`: it runs. */
   ready: z.enum(['socket', 'started']).default('socket'),
   readyWithinMs: z.int().min(100).max(600_000).default(10_000),
+  /** `name:/folder`: volumes of the contract, as Docker compose has them. */
+  volumes: z.array(z.string().max(256)).max(MOST).default([]),
 });
 export type Companion = z.output<typeof companion>;
 export type Companions = Readonly<Record<string, Companion>>;

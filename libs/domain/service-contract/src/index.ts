@@ -25,6 +25,8 @@ export * from './joined-addresses.ts';
 export * from './life.ts';
 export { activeLeftMs } from './max-active.ts';
 export * from './statement.ts';
+export * from './volumes.ts';
+export * from './volume-snapshot.ts';
 export * from './detector.ts';
 export * from './lease.ts';
 export * from './fcnt-down.ts';

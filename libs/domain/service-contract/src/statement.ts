@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { createSha256, sha256, toHex, utf8, type RunningSha256 } from '@antirio/kernel';
 import { protectedDevice } from './terms.ts';
+import { statedVolumes } from './volume-snapshot.ts';
 
 const count = z.int().min(0);
 /** Gaps of one device, and of a whole statement, that are named; the others are counted: statements stay short. */
@@ -35,6 +36,8 @@ export const handbackStatement = z.strictObject({
   from: count,
   through: count,
   devices: z.array(deviceStatement).max(10_000),
+  /** The volumes that were handed back, where there were any. */
+  volumes: statedVolumes.optional(),
 });
 export type HandbackStatement = z.output<typeof handbackStatement>;
 
@@ -122,19 +125,29 @@ export function summariseDevices(frames: readonly GenuineFrame[]): DeviceStateme
   return summary.devices();
 }
 
+function volumesDiffer(
+  { volumes: mine }: HandbackStatement,
+  { volumes: theirs }: HandbackStatement,
+): string[] {
+  return mine?.cid === theirs?.cid
+    ? []
+    : [`volumes: ${mine?.cid ?? 'none'} against ${theirs?.cid ?? 'none'}`];
+}
+
 /** Where two statements differ, in words; empty when they agree. */
 export function differences(a: HandbackStatement, b: HandbackStatement): string[] {
   const out: string[] = [];
   for (const key of ['contractId', 'epoch', 'from', 'through'] as const)
     if (a[key] !== b[key]) out.push(`${key}: ${a[key]} against ${b[key]}`);
+  out.push(...volumesDiffer(a, b));
   const keyOf = (d: DeviceStatement): string => `${d.devEui}/${d.session}`;
   const theirs = new Map(b.devices.map((d) => [keyOf(d), d]));
   for (const mine of a.devices) {
-    const other = theirs.get(keyOf(mine));
+    const said = theirs.get(keyOf(mine));
     theirs.delete(keyOf(mine));
-    if (other?.digest !== mine.digest || other.count !== mine.count)
-      out.push(`device ${mine.devEui}: ${mine.count} frames against ${other?.count ?? 0}`);
+    if (said?.digest !== mine.digest || said.count !== mine.count)
+      out.push(`device ${mine.devEui}: ${mine.count} frames against ${said?.count ?? 0}`);
   }
-  for (const other of theirs.values()) out.push(`device ${other.devEui}: 0 frames against ${other.count}`);
+  for (const rest of theirs.values()) out.push(`device ${rest.devEui}: 0 frames against ${rest.count}`);
   return out;
 }

@@ -11,6 +11,7 @@ import { flappingTerms } from './flapping.ts';
 import { forwardingTerms } from './forwarding.ts';
 import { devAddrRange } from './joined-addresses.ts';
 import { rekeyTerms } from './rekey-terms.ts';
+import { volumesTerms } from './volumes.ts';
 import { yieldTerms } from './yield-word.ts';
 
 export { edgeId } from './edge-id.ts';
@@ -87,6 +88,7 @@ export const contractTerms = z.strictObject({
   forwarding: forwardingTerms.optional(),
   devAddrRange: devAddrRange.optional(),
   rekey: rekeyTerms.prefault({}),
+  volumes: volumesTerms,
   expiresAt: z.int().positive(),
 });
 export type ContractTerms = z.output<typeof contractTerms>;
