@@ -72,6 +72,20 @@ function edgeConfig(cast: Cast, party: 'a' | 'b'): Section {
   };
 }
 
+/** One volume of A's device service, in a folder of its own. */
+function volumeOf(folder: string): Section {
+  const state = path.join(folder, 'state');
+  mkdirSync(state, { recursive: true });
+  return {
+    runtime: 'process',
+    configuration: {
+      namedVolumes: { state: { maxBytes: 1 << 20, everyS: 1 } },
+      volumes: 'state:/data/state',
+    },
+    volumes: { state: { path: state } },
+  };
+}
+
 function customerConfig(cast: Cast): Section {
   const folder = path.join(cast.folder, 'a');
   const all: readonly (Device | OtaaDevice)[] = cast.devices;
@@ -90,6 +104,7 @@ function customerConfig(cast: Cast): Section {
   const configFile = write(folder, 'device-service.json', serviceDescription(cast));
   return {
     ...edgeConfig(cast, 'a'),
+    ...(cast.options.volume ? { orchestrator: volumeOf(folder) } : {}),
     // Its own reader always reads: what the neighbour may read is the contract's business.
     deviceLora: { ...serviceDescription(cast), confidentiality: 'process', secretsFile },
     arbitrator: { protectedService: { configFile, secretsFile } },

@@ -67,6 +67,8 @@ const optionsSchema = z.strictObject({
   otaa: z.number().min(0).max(1).default(0),
   /** Part of the uplinks that a gateway misses. */
   loss: z.coerce.number().min(0).max(1).default(0.1),
+  /** A's service has a volume, `state`, whose snapshots go to B; for tests. */
+  volume: z.boolean().default(false),
   /** Text to be replaced in the source of A's device service before its image is built, for tests. */
   imageEdit: z.strictObject({ file: z.string(), find: z.string(), replace: z.string() }).optional(),
 });
