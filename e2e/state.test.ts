@@ -10,6 +10,7 @@ import {
   takeBack,
   watchTakeover,
   type ContractedRun,
+  type Look,
 } from '@antirio/demo/scenes';
 import { get } from './support/ask.ts';
 import { openCluster, type Cluster } from './support/cluster.ts';
@@ -55,6 +56,13 @@ const seen = async (party: 'a' | 'b'): Promise<Seen | undefined> => {
   return volumes[0];
 };
 
+async function heldAfter(seq: number): Promise<Look<true>> {
+  const [own, guest] = await Promise.all([seen('a'), seen('b')]);
+  const newest = own?.newest?.seq ?? 0;
+  const isHeld = newest > seq && own?.held === newest && guest?.held !== undefined;
+  return isHeld ? { found: true } : { seen: JSON.stringify([own, guest]) };
+}
+
 step(
   'state that edge A wrote is at edge B after a kill, and what B wrote is at A after the handback',
   async () => {
@@ -62,14 +70,7 @@ step(
     mkdirSync(atHome('below'));
     writeFileSync(atHome('below', 'deep'), 'x'.repeat(200_000));
     writeFileSync(atHome('at-a'), '17');
-    await cluster.until('edge B holds the snapshot', async () => {
-      const now = await seen('a');
-      return now?.held === now?.newest?.seq &&
-        (now?.newest?.seq ?? 0) > before &&
-        (await seen('b'))?.held !== undefined
-        ? { found: true }
-        : { seen: JSON.stringify(now) };
-    });
+    await cluster.until('edge B holds the snapshot', () => heldAfter(before));
     // nothing of it is in the clear at B before the keys are open
     expect(existsSync(atB()) ? readdirSync(atB()) : []).toEqual([]);
     const at = run.waiter.now();
@@ -77,7 +78,7 @@ step(
     const failure = await killParty(run, run.nodes.a);
     const takeoverMs = await takeover.takeoverMs();
     await serve(run);
-    cluster.tell(`takeover with a volume: ${takeoverMs} ms`);
+    cluster.tell(`takeover with a volume: ${JSON.stringify(takeoverMs)}`);
     expect(readFileSync(atB('at-b'), 'utf8')).toBe('B found 17');
     expect(readFileSync(atB('below', 'deep'), 'utf8')).toHaveLength(200_000);
     await failure.end();

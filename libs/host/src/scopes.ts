@@ -42,8 +42,8 @@ export function grants(scopes: readonly Scope[], { service, access }: Need): boo
   });
 }
 
-/** What only a token with the scope `operator` is for: forcing a contract's state, and storing a service's secrets. */
-const OPERATOR_PATHS = /^\/(?:arbitrator\/v1\/operator|api\/v3\/secret)(?:\/|$)/;
+/** What only a token with the scope `operator` is for: forcing a contract's state, storing a service's secrets, and the keys of its volumes. */
+const OPERATOR_PATHS = /^\/(?:arbitrator\/v1\/(?:operator|volume)|api\/v3\/secret)(?:\/|$)/;
 
 /** As the router sees it: without query, small letters (it does not tell them apart), decoded. */
 function plainPath(url: string): string | undefined {
