@@ -40,23 +40,23 @@ export function addMetrics(
   counts('frames', 'frames by what became of them, since the first start', () => reader.counts());
   counts('downlinks', 'downlinks by what became of them', () => sender.counts());
   counts('mac', 'MAC commands by what became of them', () => mac.counts());
-  if (joinServer !== undefined)
-    counts('joins', 'JoinRequests by what became of them, since the start', () => joinServer.counts());
-  if (joinServer === undefined)
-    counts('joins_unserved', 'JoinRequests that could not be answered here, and devices that sent them', () =>
-      unserved.counts(),
-    );
-  if (sealing !== undefined) {
-    counts('sealed', 'joins by whether providers had the session before the answer', () => sealing.counts());
-    new Gauge({
-      name: 'antirio_lora_unsealed',
-      help: 'sessions that a provider of a contract has not got',
-      registers,
-      collect() {
-        this.set(sealing.unsealed().length);
-      },
-    });
-  }
+  counts('joins', 'JoinRequests by what became of them, since the start', () => joinServer?.counts() ?? {});
+  counts('joins_unserved', 'JoinRequests that could not be answered here, and devices that sent them', () =>
+    joinServer === undefined ? unserved.counts() : {},
+  );
+  counts(
+    'sealed',
+    'joins by whether providers had the session before the answer',
+    () => sealing?.counts() ?? {},
+  );
+  new Gauge({
+    name: 'antirio_lora_unsealed',
+    help: 'sessions that a provider of a contract has not got',
+    registers,
+    collect() {
+      this.set(sealing?.unsealed().length ?? 0);
+    },
+  });
   new Gauge({
     name: 'antirio_lora_behind',
     help: 'frames of the ring that are not done with',

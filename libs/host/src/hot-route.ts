@@ -2,6 +2,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { AntirioError, describeError } from '@antirio/kernel';
 import { errorBody, statusOf } from './error-answer.ts';
 import type { Log } from './log.ts';
+import type { CountRequest } from './rim-metrics.ts';
 
 /** A request as it came over the wire. */
 export interface HotRequest {
@@ -27,6 +28,7 @@ export interface HotRoute {
 interface HotOptions {
   readonly log: Log;
   readonly maxBodyBytes: number;
+  readonly count: CountRequest;
   /** For the request id of a body that was refused. */
   readonly parseBody: (bytes: Uint8Array, contentType: string | undefined) => unknown;
 }
@@ -56,9 +58,12 @@ class HotAnswer {
   readonly #response: ServerResponse;
   readonly #correlation: string | undefined;
   readonly #timer: NodeJS.Timeout;
+  readonly #count: CountRequest;
+  readonly #began = performance.now();
 
-  constructor(request: IncomingMessage, response: ServerResponse, timeoutMs: number) {
+  constructor(request: IncomingMessage, response: ServerResponse, timeoutMs: number, count: CountRequest) {
     this.#response = response;
+    this.#count = count;
     const correlation = request.headers['x-correlation-id'];
     if (typeof correlation === 'string' && correlation.length <= MAX_CORRELATION)
       this.#correlation = correlation;
@@ -79,6 +84,7 @@ class HotAnswer {
     };
     if (this.#correlation !== undefined) headers['x-correlation-id'] = this.#correlation;
     this.#response.writeHead(status, headers).end(text);
+    this.#count('POST', status, performance.now() - this.#began);
   }
 
   fail(error: unknown, requestBody: unknown): void {
@@ -112,7 +118,7 @@ function readBody(request: IncomingMessage, done: (bytes: Uint8Array) => void, g
 export function takeHotRoutes(
   hot: readonly HotRoute[],
   others: RequestListener,
-  { log, maxBodyBytes, parseBody }: HotOptions,
+  { log, maxBodyBytes, parseBody, count }: HotOptions,
 ): RequestListener {
   const bodyOf = (bytes: Uint8Array, contentType: string | undefined): unknown => {
     try {
@@ -127,7 +133,7 @@ export function takeHotRoutes(
     request: IncomingMessage,
     response: ServerResponse,
   ): void => {
-    const answer = new HotAnswer(request, response, route.timeoutMs);
+    const answer = new HotAnswer(request, response, route.timeoutMs, count);
     const header = (name: string): string | undefined => {
       const value = request.headers[name];
       return typeof value === 'string' ? value : undefined;

@@ -7,7 +7,7 @@ import express, {
   type RequestHandler,
   type Response,
 } from 'express';
-import { Counter, Registry, collectDefaultMetrics } from 'prom-client';
+import { Registry } from 'prom-client';
 import type { z } from 'zod';
 import { AntirioError, describeError } from '@antirio/kernel';
 import { answerLate } from './client-error.ts';
@@ -18,7 +18,8 @@ import { takeHotRoutes, type HotRoute } from './hot-route.ts';
 import { plainListening, tlsListening, type Listening } from './listening.ts';
 import type { Log } from './log.ts';
 import { openApi, type DocumentedRoute, type Method } from './open-api.ts';
-import { isStranger, refusalOf, type RimAccess } from './rim-access.ts';
+import { isStranger, type RimAccess } from './rim-access.ts';
+import { countAnswer, createRequestCount, guarded, listMetrics, withProcessMetrics } from './rim-metrics.ts';
 import { isHealthy, type Health } from './service.ts';
 import { shown } from './logins.ts';
 import { removeStaleSocket } from './stale-socket.ts';
@@ -193,7 +194,9 @@ export function createHttpRim(options: RimOptions): HttpRim {
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('query parser', 'simple');
+  const count = createRequestCount(metrics);
   app.use((request, response, next) => {
+    countAnswer(count, request, response);
     const correlation = request.get('x-correlation-id');
     if (correlation !== undefined && correlation.length <= 128) response.set('x-correlation-id', correlation);
     next();
@@ -240,12 +243,14 @@ export function createHttpRim(options: RimOptions): HttpRim {
   route('get', '/api/v3/openapi.json', { summary: 'this document' }, () =>
     openApi(serviceKey, version, routes),
   );
-  let collecting = false;
+  const collected = withProcessMetrics(metrics);
   app.get('/api/v3/metrics', async (_request, response) => {
-    if (!collecting) collectDefaultMetrics({ register: metrics });
-    collecting = true;
-    response.type(metrics.contentType).send(await metrics.metrics());
+    response.type(metrics.contentType).send(await collected().metrics());
   });
+  route('get', '/api/v3/metrics/list', { summary: 'what the metrics are' }, () => ({
+    ...base,
+    metrics: listMetrics(collected()),
+  }));
 
   const fail = (error: unknown, request: Request, response: Response, _next: NextFunction): void => {
     const statusCode = statusOf(error);
@@ -282,27 +287,9 @@ export function createHttpRim(options: RimOptions): HttpRim {
     };
     return hot.length === 0 || parseBody === undefined
       ? others
-      : takeHotRoutes(hot, others, { log, maxBodyBytes, parseBody });
+      : takeHotRoutes(hot, others, { log, maxBodyBytes, parseBody, count });
   };
   const { access } = options;
-  /** By TCP, where callers show who they are. */
-  const guarded = (then: RequestListener, known: RimAccess): RequestListener => {
-    const refused = new Counter({
-      name: 'antirio_http_refused_total',
-      help: 'requests refused for want of a token, or of its scope',
-      labelNames: ['status'],
-      registers: [metrics],
-    });
-    return (request, response) => {
-      const refusal = refusalOf(known, serviceKey, request);
-      if (refusal === undefined) {
-        then(request, response);
-        return;
-      }
-      refused.inc({ status: refusal.statusCode });
-      answerRefusal(refusal, request, response);
-    };
-  };
   let shared: RequestListener | undefined;
   const open = async (
     make: (whole: RequestListener) => Listening,
@@ -331,7 +318,7 @@ export function createHttpRim(options: RimOptions): HttpRim {
   const byTcp = (whole: RequestListener): Listening => {
     if (access === undefined) return plainListening(limits, whole);
     const { tls } = access;
-    const asking = guarded(whole, access);
+    const asking = guarded(whole, access, serviceKey, metrics);
     return tls === undefined
       ? plainListening(limits, asking)
       : tlsListening(limits, asking, { ...access, tls });
@@ -356,22 +343,4 @@ export function createHttpRim(options: RimOptions): HttpRim {
       await Promise.all(listenings.splice(0).map((listening) => listening.close()));
     },
   };
-}
-
-/** Of what a stranger sends little is read. */
-const STRANGERS_BODY = { bytes: MAX_BODY_BYTES, ms: 1000 };
-
-function answerRefusal(refusal: AntirioError, request: IncomingMessage, response: ServerResponse): void {
-  const body = errorBody(refusal, undefined);
-  if (refusal.statusCode === 401) response.setHeader('www-authenticate', 'Bearer');
-  if (isComing(request)) {
-    answerEarly(request, response, refusal.statusCode, body, STRANGERS_BODY);
-    return;
-  }
-  const text = JSON.stringify(body);
-  response.writeHead(refusal.statusCode, {
-    'content-type': 'application/json; charset=utf-8',
-    'content-length': Buffer.byteLength(text),
-  });
-  response.end(text);
 }
