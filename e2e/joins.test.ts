@@ -105,6 +105,12 @@ describe('motes that join', () => {
       // a JoinAccept that does not reach its mote is followed by another join
       expect(status.sealed['sealed']).toBeGreaterThanOrEqual(MOTES);
       expect(status.sealed['unsealed']).toBe(0);
+      await cluster.until('edge B knows how all of them listen', async () => {
+        const { nodes, contractId } = run;
+        const url = `${nodes.b.url('arbitrator')}/arbitrator/v1/contract/${contractId}`;
+        const { macLayersKnown } = (await get(url)) as { macLayersKnown?: number };
+        return macLayersKnown === MOTES ? { found: true } : { seen: `of ${macLayersKnown ?? 0}` };
+      });
       const at = run.waiter.now();
       const takeover = watchTakeover(run, at);
       const failure = await killParty(run, run.nodes.a);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { AntirioError } from '@antirio/kernel';
+import { AntirioError, type EdgeId, type SealKey } from '@antirio/kernel';
 import {
   addressesOf,
   holdersOf,
@@ -33,6 +33,7 @@ import {
   type KeyPackage,
   type Secrets,
 } from './sealed-keys.ts';
+import { createMacSnapshots, forgetSnapshots, keptSnapshots } from './mac-snapshots.ts';
 import { createRekeyCounts, type RekeyCounts } from './rekey-count.ts';
 import { sealKeysFor } from './seal-keys.ts';
 import { createSigning, type Signing } from './signing.ts';
@@ -149,7 +150,12 @@ export function createContracts(
     if (devAddrRange === undefined) return 0;
     return customer === identity.edgeId ? ownKeys.live().serial : (versionsTaken.get(contractId) ?? 0);
   };
-  const rooms = partyRooms(peers, () => clock.now(), joinedOf);
+  const rooms = partyRooms(
+    peers,
+    () => clock.now(),
+    joinedOf,
+    (id) => keptSnapshots(store, id),
+  );
   const signing = createSigning(ports, store, ledger);
   const sources = createSourceTurns(() => clock.monotonic());
   const turns = turnsAmong(drivers, options.takeoversAtOnce, ports, () => ledger.watch.heardAt());
@@ -168,6 +174,9 @@ export function createContracts(
   const ownService = () => readJsonFile(protectedFiles().configFile, z.record(z.string(), z.unknown()));
   const ownKeyVersion = (): { readonly keyVersion?: number } => ownKeys.keyVersion();
   const drills = createContractDrills({ ports, store, ledger, rooms, service: ownService, ownKeyVersion });
+
+  const sealKeyOf = (edge: EdgeId): Promise<SealKey> => ledger.sealKeyOf(edge);
+  const macs = createMacSnapshots({ peers, log: ports.log, sealKeyOf });
 
   /** Only where nothing is open that has not been stated: what was opened is of one that the provider had last. */
   const forgetOlder = (
@@ -217,12 +226,13 @@ export function createContracts(
     const driver = drivers.get(contractId);
     drivers.delete(contractId);
     if (driver === undefined) return;
+    forgetSnapshots(store, contractId);
     ports.log.info(
       { contract: contractId, role: driver.role },
       'nothing is left of the ended contract but its evidence',
     );
-    const stopping = Promise.all([drills.leave(contractId), driver.stop()]).finally(() =>
-      ending.delete(stopping),
+    const stopping = Promise.all([drills.leave(contractId), macs.leave(contractId), driver.stop()]).finally(
+      () => ending.delete(stopping),
     );
     ending.add(stopping);
   };
@@ -271,6 +281,7 @@ export function createContracts(
     });
     drivers.set(contractId, driver);
     drills.drive(driver);
+    macs.drive(driver);
     if (holdOf(store, contractId) !== undefined) driver.post({ type: 'held', held: true });
   };
 
@@ -329,7 +340,7 @@ export function createContracts(
       );
     },
     async stop() {
-      await drills.stop();
+      await Promise.all([drills.stop(), macs.stop()]);
       await Promise.all([...[...drivers.values()].map((driver) => driver.stop()), ...ending]);
       drivers.clear();
     },

@@ -4,6 +4,7 @@ import { AntirioError, type Identity } from '@antirio/kernel';
 import { contractTerms, type ContractTerms } from '@antirio/service-contract';
 import type { ContractStore, StoredContract } from './contract-store.ts';
 import { addDrillRoutes } from './contract-drills.ts';
+import { addMacRoute, snapshotsKept } from './mac-snapshots.ts';
 import type { Contracts } from './contracts.ts';
 import { holdOf } from './operator.ts';
 import type { PartyDriver } from './party-driver.ts';
@@ -63,6 +64,15 @@ function keysOnView(
   };
 }
 
+/** Of how many of a customer's devices it is known here how they listen. */
+function macView(
+  store: ContractStore,
+  role: StoredContract['role'],
+  { contractId }: ContractTerms,
+): Record<string, unknown> {
+  return role === 'provider' ? { macLayersKnown: snapshotsKept(store, contractId) } : {};
+}
+
 export function addEdgeRoutes(
   rim: HttpRim,
   contracts: Contracts,
@@ -91,6 +101,7 @@ export function addEdgeRoutes(
       drills: contracts.drills.view(terms.contractId),
       ...keysOnView(contracts, role, terms),
       unservedJoins: unserved.of(terms.contractId),
+      ...macView(store, role, terms),
     };
   };
   rim.route(
@@ -147,6 +158,10 @@ export function addEdgeRoutes(
       return { keyVersion: body.keyVersion };
     },
   );
+  addMacRoute(rim, {
+    ...{ identity, store, phaseOf: (id) => contracts.drivers.get(id)?.phase().at },
+    fromCustomer: (id, request) => fromCustomer(contracts.get(id), request),
+  });
   addDrillRoutes(rim, {
     ...{ identity, drills: contracts.drills },
     fromCustomer: (id, request) => fromCustomer(contracts.get(id), request),

@@ -25,7 +25,7 @@ function room(calls: HttpCall[], answer: Answers): HttpPeer {
 const TERMS = { contractId: 'C', standby: 'hot', image: { imageCid: 'one' } } as unknown as ContractTerms;
 const GIVEN = { service: { serviceName: 'lora' } } as never;
 
-function rooms(service: Answers, fetched: unknown) {
+function rooms(service: Answers, fetched: unknown, mac?: string) {
   const calls: HttpCall[] = [];
   const peers = {
     gatewayBridge: room([], () => ({ status: 404, json: {} })),
@@ -38,6 +38,7 @@ function rooms(service: Answers, fetched: unknown) {
       peers,
       () => 0,
       () => [],
+      () => mac,
     ),
     puts,
   };
@@ -69,4 +70,16 @@ test('what was fetched is run where there is no service yet', async () => {
       service: { serviceName: 'lora', configuration: { netId: '000013' } },
     }),
   ]);
+});
+
+test('with its keys a service is told how the devices listen, where a room takes as much', async () => {
+  const current = { role: 'current', observed: 'needsSecrets', archive: '/images/two.tar' };
+  const keys = { keyVersion: 1, sessions: [], forwarding: { key: '00'.repeat(32) } };
+  const given = async (mac: string): Promise<unknown> => {
+    const edge = rooms(() => ({ status: 200, json: current }), {}, mac);
+    await edge.rooms.service(TERMS, GIVEN, 'active', keys);
+    return (edge.puts()[0] as { secrets: unknown }).secrets;
+  };
+  expect(await given('packed')).toEqual({ keyVersion: 1, sessions: [], mac: 'packed' });
+  expect(await given('x'.repeat(1 << 20))).toEqual({ keyVersion: 1, sessions: [] });
 });

@@ -94,11 +94,18 @@ const ringTree = z.object({
 });
 type RingTree = z.output<typeof ringTree>;
 
-/** What the service itself is given: who it would be at the customer's cloud is not its concern. */
-function guestSecrets(all: Secrets | undefined): Secrets | undefined {
-  if (all === undefined) return undefined;
+/** A room takes no more in one request. */
+const MOST_BYTES = 1_000_000;
+
+/**
+ * What the service itself is given: who it would be at the customer's cloud is not its concern. `mac`: how the devices listen, where
+ * there is room for it; without it the service goes by its configuration.
+ */
+function withSecrets(json: object, all: Secrets | undefined, mac: () => string | undefined): object {
+  if (all === undefined) return json;
   const { forwarding: _cloud, volumes: _snapshots, ...own } = all;
-  return own;
+  const told = { ...json, secrets: { ...own, mac: mac() } };
+  return JSON.stringify(told).length <= MOST_BYTES ? told : { ...json, secrets: own };
 }
 
 const SENSES_EVERY_MS = 2000;
@@ -148,6 +155,8 @@ export function partyRooms(
   peers: Readonly<Record<string, HttpPeer>>,
   monotonicToWall: () => number,
   joinedOf: (terms: ContractTerms) => readonly ProtectedDevice[],
+  /** What the customer's service knew last of how the devices listen. */
+  macOf: (contractId: string) => string | undefined = () => undefined,
 ): PartyRooms {
   const bridge = peerNamed(peers, 'gatewayBridge');
   const orchestrator = peerNamed(peers, 'orchestrator');
@@ -277,11 +286,8 @@ export function partyRooms(
       if (image.state !== 'DOWNLOADED') return image.state === 'FAILED' ? 'failed' : 'loading';
       const { archive, ...configured } = image.terms;
       const service = { ...given.service, ...configured };
-      const json = {
-        ...{ desired, standby, imageCid: terms.image.imageCid, archive, service },
-        secrets: guestSecrets(secrets),
-        ...volumeKeyIn(secrets),
-      };
+      const running = { desired, standby, imageCid: terms.image.imageCid, archive, service };
+      const wish = { ...running, ...volumeKeyIn(secrets) };
       // Idempotent, so it is sent again only when something changed or the room forgot.
       const state = before?.observed ?? 'absent';
       const key = JSON.stringify({ desired, archive, secrets: secrets !== undefined });
@@ -290,6 +296,7 @@ export function partyRooms(
         state === 'absent' ||
         (state === 'needsSecrets' && secrets !== undefined)
       ) {
+        const json = withSecrets(wish, secrets, () => macOf(contractId));
         await callJson(orchestrator, { method: 'PUT', path, json });
         lastPut.set(path, key);
       }

@@ -4,6 +4,8 @@ import type { DevEui, MacState } from '@antirio/lorawan';
 import { readSecrets } from './control.ts';
 import type { DownCounters } from './downlink/counters.ts';
 import { newStateOf } from './mac/mac-layer.ts';
+import { takeSnapshots } from './mac/snapshot.ts';
+import type { MacStore } from './mac/store.ts';
 import type { DeviceLoraOptions, DeviceOptions } from './options.ts';
 import type { UplinkStore } from './store.ts';
 import type { Reader } from './uplink/reader.ts';
@@ -34,6 +36,7 @@ export interface ActivationPorts {
   readonly counters: DownCounters;
   readonly store: UplinkStore;
   readonly joins: JoinStore;
+  readonly macs: MacStore;
   readonly log: Log;
 }
 
@@ -41,17 +44,18 @@ const hasKeys = (sessions: SessionBook, devEui: DevEui): boolean =>
   sessions.rootKeyOf(devEui) !== undefined || sessions.sessionsOf(devEui).length > 0;
 
 export function createActivation(ports: ActivationPorts): Activation {
-  const { options, reader, counters, store, joins, log } = ports;
+  const { options, reader, counters, store, joins, macs, log } = ports;
   let state: ServiceState = 'shadow';
   let sessions: SessionBook | undefined;
   let inUse = '';
   let problem: string | undefined;
 
   const begin = async (secretsFile: string): Promise<void> => {
-    const secrets = readSecrets(secretsFile);
+    const { mac, ...secrets } = readSecrets(secretsFile);
     const hash = sha256Hex(canonicalBytes(secrets));
     if (state === 'reading' && hash === inUse) return;
     if (state === 'reading') await reader.end();
+    const told = takeSnapshots(macs, mac, log);
     const { devices, confidentiality } = options;
     const newMac = (device: DeviceOptions): MacState => newStateOf(options, device);
     const opened = openSessions(secrets, { devices, store, joins, confidentiality, newMac });
@@ -61,7 +65,7 @@ export function createActivation(ports: ActivationPorts): Activation {
     inUse = hash;
     state = 'reading';
     reader.begin(opened);
-    log.info({ keyVersion: secrets.keyVersion, sessions: secrets.sessions.length }, 'reading');
+    log.info({ keyVersion: secrets.keyVersion, sessions: secrets.sessions.length, told }, 'reading');
   };
   return {
     get state() {

@@ -18,6 +18,7 @@ import { addConflictRoutes } from './conflict-routes.ts';
 import { openControl, type ControlMessage } from './control.ts';
 import { addLoraRoutes } from './lora-routes.ts';
 import { addMetrics } from './metrics.ts';
+import { addMacRoutes } from './mac/mac-routes.ts';
 import { createLoraDriver } from './north/driver.ts';
 import type { DeviceLoraOptions, DeviceOptions } from './options.ts';
 import { loraEnvironmentSensor } from './profile.ts';
@@ -136,6 +137,7 @@ async function openAll(room: Room): Promise<Opened> {
       sessions: () => activation.sessions,
       checkMaySend: (device) => activation.checkMaySend(device),
     });
+    addMacRoutes(rim, { ...south, devices, sessions: () => activation.sessions });
     addConflictRoutes(rim, { ...south, devices, sessions: () => activation.sessions });
     addMetrics(rim.metrics, south);
   });

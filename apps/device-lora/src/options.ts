@@ -231,6 +231,11 @@ export const secretsSchema = z.object({
     .default([]),
   /** AppKeys; of a device of LoRaWAN 1.1 the NwkKey, which it uses as AppKey with a network of 1.0.x. */
   rootKeys: z.array(rootKey).max(10_000).default([]),
+  /** How the devices listen and send, packed: of a service that takes over from another one. */
+  mac: z
+    .string()
+    .max(16 << 20)
+    .optional(),
 });
 
 export type Secrets = z.output<typeof secretsSchema>;

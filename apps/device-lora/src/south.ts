@@ -22,6 +22,7 @@ import { createLatest, type Latest } from './latest.ts';
 import { createHeardLast, type HeardLast } from './last-heard.ts';
 import { createMacLayer, type MacLayer } from './mac/mac-layer.ts';
 import { openNeighbours } from './mac/neighbours.ts';
+import { createMacChanges, type MacChanges } from './mac/snapshot.ts';
 import { createMacStore } from './mac/store.ts';
 import { createPoster, type Poster } from './north/poster.ts';
 import { directoryOf } from './directory.ts';
@@ -58,6 +59,8 @@ export interface South {
   readonly reader: Reader;
   readonly sender: DownlinkSender;
   readonly mac: MacLayer;
+  /** Of devices' MAC layers since the start. */
+  readonly changes: MacChanges;
   readonly joinServer: JoinServer | undefined;
   readonly poster: Poster;
   readonly store: UplinkStore;
@@ -282,8 +285,11 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
   opened.push(() => transmitter.close());
   const neighbours = prefix === '' ? await openNeighbours({ bus, clock, log }) : undefined;
   opened.push(async () => neighbours?.close());
+  const macs = createMacStore(db);
+  const changes = createMacChanges(ports.random);
   const mac = createMacLayer({
-    ...{ options, store: createMacStore(db), clock, log },
+    ...{ options, store: macs, clock, log },
+    onChanged: ({ id }) => changes.note(id),
     neighbourMargin: (devAddr, since) => neighbours?.marginOf(devAddr, since),
     wantsProof: (devAddr) => counters.wantsProof(devAddr),
   });
@@ -307,7 +313,7 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
   const unserved = createUnservedJoins(options.devices, clock);
   const readingParts = { store, poster, sender, classC, mac, ring, joinServer, unserved, told };
   const reader = await openReading(ports, readingParts);
-  const activation = createActivation({ options, reader, counters, store, joins, log });
+  const activation = createActivation({ options, reader, counters, store, joins, macs, log });
   const retrying = retryParked(store, poster, reading.parkedRetryMs, log);
   opened.push(() => retrying.stop());
   const conflicts = createConflictStore(db);
@@ -320,6 +326,6 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
   };
   const waitOf: South['waitOf'] = (device, downlink) => waitsFor(waiting, device, downlink);
   const gapOf: South['gapOf'] = (devAddr) => counters.gap(devAddr);
-  const parts = { activation, reader, sender, mac, joinServer, poster, store };
+  const parts = { activation, reader, sender, mac, changes, joinServer, poster, store };
   return { ...parts, downlinks, conflicts, waitOf, gapOf, sealing, unserved, ...told };
 }

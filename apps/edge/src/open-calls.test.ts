@@ -86,3 +86,9 @@ test.each(Object.keys(callSchemas) as CallMethod[])(
     }
   },
 );
+
+test('what a customer tells its provider of how its devices listen comes in at the provider', () => {
+  const path = `arbitrator/v1/contract/${contractId}/mac`;
+  expect(findOpenRoute('edge', 'POST', 'arbitrator', path)?.route.audience).toBe('party');
+  expect(findOpenRoute('central', 'POST', 'arbitrator', path)).toBeUndefined();
+});

@@ -86,6 +86,7 @@ export const OPEN_ROUTES: readonly OpenRoute[] = [
   // The contract does not exist here before it is signed: the arbitrator looks at the terms.
   post('arbitrator', 'arbitrator/v1/contract/:any/sign', 'known', { role: 'edge' }),
   post('arbitrator', 'arbitrator/v1/contract/:id/keys', 'party', { role: 'edge' }),
+  post('arbitrator', 'arbitrator/v1/contract/:id/mac', 'party', { role: 'edge' }),
   post('arbitrator', 'arbitrator/v1/contract/:id/genuine', 'party', { role: 'edge' }),
   post('arbitrator', 'arbitrator/v1/contract/:id/drill', 'party', { role: 'edge' }),
   post('arbitrator', 'arbitrator/v1/contract/:id/drill-keys', 'party', { role: 'edge' }),

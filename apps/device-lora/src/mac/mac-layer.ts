@@ -46,6 +46,8 @@ export interface MacLayerPorts {
   readonly log: Log;
   /** Whether the device is to be asked something, so that its answer proves that it hears us. */
   readonly wantsProof?: (devAddr: DevAddr) => boolean;
+  /** A device listens or sends otherwise than before, or its counter is far above what was told last. */
+  readonly onChanged?: (session: Session) => void;
   /** How an edge hears the device that may have to serve it, since an FCnt. */
   readonly neighbourMargin?: (devAddr: DevAddr, since: number) => NeighbourMargin | undefined;
 }
@@ -97,6 +99,11 @@ function isOther(one: MacState, other: MacState): boolean {
   const keys = Object.keys(rest) as (keyof typeof rest)[];
   return keys.some((key) => !isSame(one[key], other[key])) || !isSame(limits(one), limits(other));
 }
+
+/** A floor of the counter is told again now and then. */
+const TOLD_EVERY = 4096;
+const isFarFrom = (one: number | null, other: number | null): boolean =>
+  Math.floor((one ?? -1) / TOLD_EVERY) !== Math.floor((other ?? -1) / TOLD_EVERY);
 
 const withStatus = (state: MacState): MacState =>
   macStep(eu868, state, { type: 'request', command: { type: 'devStatusReq' } }).state;
@@ -152,8 +159,11 @@ export function createMacLayer(ports: MacLayerPorts): MacLayer {
   const stateOf = (session: Session): MacState => (session.mac ??= load(session));
   const keep = (session: Session, next: MacState): void => {
     const count = (unsaved.get(session) ?? 0) + 1;
-    const isDue = count >= UPLINKS_UNSAVED || isOther(stateOf(session), next);
+    const before = stateOf(session);
+    const isChanged = isOther(before, next);
+    const isDue = count >= UPLINKS_UNSAVED || isChanged;
     session.mac = next;
+    if (isChanged || isFarFrom(before.fcntUp, next.fcntUp)) ports.onChanged?.(session);
     unsaved.set(session, isDue ? 0 : count);
     if (isDue) session.macUnsaved = true;
   };
@@ -221,6 +231,7 @@ export function createMacLayer(ports: MacLayerPorts): MacLayer {
       );
       session.mac = { ...state, pending };
       session.macUnsaved = true;
+      ports.onChanged?.(session);
     },
     reset(session) {
       const former = stateOf(session);
@@ -228,6 +239,7 @@ export function createMacLayer(ports: MacLayerPorts): MacLayer {
       const fresh = newStateOf(options, session.device);
       session.mac = devStatusAskedAt === undefined ? fresh : { ...fresh, devStatusAskedAt };
       session.macUnsaved = true;
+      ports.onChanged?.(session);
       return former;
     },
     counts: () => ({ ...counts, malformed }),

@@ -28,6 +28,7 @@ const contractView = z.looseObject({
       counted: z.looseObject({ rekeyed: z.number(), waiting: z.number(), disclosed: z.number() }).optional(),
     })
     .optional(),
+  macLayersKnown: z.number().optional(),
   unservedJoins: z.looseObject({ requests: z.number(), devices: z.number() }).optional(),
   terms: z.looseObject({
     customer: z.string(),
@@ -88,6 +89,16 @@ export async function listContracts(config: EdgeConfig, json: boolean): Promise<
 
 const SHOWN = 16;
 
+/** Of devices' radio and new keys as a whole. */
+function setLines({ rekeying, macLayersKnown: known, terms }: ContractView): string[] {
+  const { length } = terms.set?.devices ?? [];
+  const isListening = known !== undefined && length > 0;
+  return [
+    ...(rekeying === undefined ? [] : [rekeyingLine(rekeying)]),
+    ...(isListening ? [`how devices listen is known here: of ${known} of ${length}`] : []),
+  ];
+}
+
 /** Of single devices: which the provider could not go on with, and whose keys it has seen. */
 function deviceKeyLines({ unsealed, disclosed, unservedJoins }: ContractView): string[] {
   const named = (all: readonly { readonly devEui: string }[]): string => {
@@ -146,9 +157,8 @@ export async function showContract(config: EdgeConfig, id: string, json: boolean
   const contract = parseInput(contractView, found);
   print(textTable([HEADER, row(contract)]));
   if (contract.keys !== undefined) print(keysLine(contract.keys));
-  if (contract.rekeying !== undefined) print(rekeyingLine(contract.rekeying));
   for (const line of actingLines(parseInput(actingView, found))) print(line);
-  for (const line of deviceKeyLines(contract)) print(line);
+  for (const line of [...setLines(contract), ...deviceKeyLines(contract)]) print(line);
   for (const line of await imageLines(config, id, contract.role)) print(line);
   for (const line of await coverageLines(config, id)) print(line);
   for (const line of await proofLines(config, id)) print(line);

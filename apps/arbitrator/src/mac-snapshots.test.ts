@@ -1,0 +1,97 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { inflateRawSync } from 'node:zlib';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import type { HttpPeer } from '@antirio/host';
+import { fromBase64, fromUtf8, generateIdentity, openIdentity, sealTo, utf8 } from '@antirio/kernel';
+import { eu868, newMacState, type MacState } from '@antirio/lorawan';
+import type { ContractTerms } from '@antirio/service-contract';
+import { openContractStore, type ContractStore } from './contract-store.ts';
+import { createMacSender, forgetSnapshots, keepSnapshots, keptSnapshots } from './mac-snapshots.ts';
+
+const contractId = '6f1b2b52-4a3d-4c86-9f0e-a7d1c45be02f';
+const eui = (n: number): string => n.toString(16).padStart(16, '0');
+const devices = [1, 2].map((n) => ({ devEui: eui(n), devAddr: n.toString(16).padStart(8, '0') }));
+const terms = { contractId, set: { setId: 'bridge', service: 's', devices } } as unknown as ContractTerms;
+const provider = openIdentity(generateIdentity());
+const stateOf = (rx1DelayS: number): MacState => ({ ...newMacState(eu868), rx1DelayS });
+const snapshot = (n: number, rx1DelayS = 1) => ({
+  ...{ session: eui(n + 16), devEui: eui(n) },
+  state: stateOf(rx1DelayS),
+});
+
+let folder = '';
+let store: ContractStore;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'mac-'));
+  store = openContractStore(join(folder, 'contracts.db'));
+});
+afterEach(() => {
+  store.close();
+  rmSync(folder, { recursive: true });
+});
+
+test('what has changed is sent once, and again where it was not taken or the service was started anew', async () => {
+  const asked: string[] = [];
+  let now = { incarnation: 'one', serial: 4, sessions: [snapshot(1), snapshot(9)] };
+  const deviceLora: HttpPeer = {
+    call: ({ path }) => {
+      asked.push(path);
+      const isFull = !path.includes(`incarnation=${now.incarnation}&since=${now.serial}`);
+      const answer = { ...now, totalCount: 3, sessions: isFull ? now.sessions : [] };
+      return Promise.resolve({ status: 200, headers: {}, body: new Uint8Array(1), json: () => answer });
+    },
+    close: () => undefined,
+  };
+  const sent: string[][] = [];
+  let isUp = false;
+  const send = (_terms: ContractTerms, some: readonly { devEui: string }[]): Promise<void> => {
+    if (!isUp) return Promise.reject(new TypeError('no way to it'));
+    sent.push(some.map(({ devEui }) => devEui));
+    return Promise.resolve();
+  };
+  const sendChanges = createMacSender({ deviceLora, send }, terms);
+  await expect(sendChanges()).rejects.toThrow('no way');
+  isUp = true;
+  await sendChanges();
+  await sendChanges();
+  // of the set only, and nothing while nothing changes
+  expect(sent).toEqual([[eui(1)]]);
+  now = { incarnation: 'one', serial: 5, sessions: [snapshot(2)] };
+  await sendChanges();
+  now = { incarnation: 'two', serial: 0, sessions: [snapshot(1), snapshot(2)] };
+  await sendChanges();
+  expect(sent).toEqual([[eui(1)], [eui(2)], [eui(1), eui(2)]]);
+  expect(asked.at(-1)).toContain('incarnation=one&since=5');
+});
+
+const sealed = (value: unknown) => sealTo(provider.sealKey, utf8(JSON.stringify(value)));
+const kept = (): unknown => {
+  const text = keptSnapshots(store, contractId);
+  return text === undefined ? undefined : JSON.parse(fromUtf8(inflateRawSync(fromBase64(text))));
+};
+
+test('the provider keeps the newest of each device, and lets go of them with the contract', () => {
+  expect(kept()).toBeUndefined();
+  keepSnapshots(store, provider, terms, sealed({ snapshots: [snapshot(1), snapshot(2)] }));
+  keepSnapshots(store, provider, terms, sealed({ snapshots: [{ ...snapshot(1, 3), session: eui(77) }] }));
+  expect(kept()).toEqual([
+    { session: eui(77), state: stateOf(3) },
+    { session: eui(18), state: stateOf(1) },
+  ]);
+  forgetSnapshots(store, contractId);
+  expect(kept()).toBeUndefined();
+});
+
+test('it takes none of foreign devices, none that is no MAC state, and none that was sealed to another edge', () => {
+  const other = openIdentity(generateIdentity());
+  const take = (value: unknown, to = provider): number =>
+    keepSnapshots(store, provider, terms, sealTo(to.sealKey, utf8(JSON.stringify(value))));
+  expect(() => take({ snapshots: [snapshot(9)] })).toThrow('not of the contract');
+  expect(() => take({ snapshots: [{ ...snapshot(1), state: { rx1DelayS: 99 } }] })).toThrow(
+    'not a MAC state',
+  );
+  expect(() => take({ snapshots: [snapshot(1)] }, other)).toThrow('another edge');
+  expect(kept()).toBeUndefined();
+});

@@ -1,0 +1,192 @@
+import { deflateRawSync } from 'node:zlib';
+import { z } from 'zod';
+import { callJson, parseInput, repeat, type HttpPeer, type HttpRim, type Log } from '@antirio/host';
+import {
+  AntirioError,
+  fromUtf8,
+  openSealed,
+  sealTo,
+  toBase64,
+  utf8,
+  type EdgeId,
+  type Identity,
+  type SealKey,
+} from '@antirio/kernel';
+import { parseMacState } from '@antirio/lorawan';
+import { isRekeying, type ContractTerms, type Standing } from '@antirio/service-contract';
+import type { ContractStore, StoredContract } from './contract-store.ts';
+import type { PartyDriver } from './party-driver.ts';
+import { neighbourCall } from './peers.ts';
+
+/** How a device listens and sends, as its own edge knew it last. Nothing of it is a key. */
+const snapshot = z.strictObject({
+  session: z.string().regex(/^[0-9a-f]{16}$/),
+  devEui: z.string().regex(/^[0-9a-f]{16}$/),
+  state: z.unknown(),
+});
+type Snapshot = z.output<typeof snapshot>;
+
+const AT_ONCE = 200;
+const snapshots = z.strictObject({ snapshots: z.array(snapshot).max(AT_ONCE) });
+/** Sealed: it shows traffic, which is no concern of whoever carries it. */
+const sealedSnapshots = z.strictObject({
+  box: z.strictObject({
+    to: z.string().max(128),
+    ephemeral: z.string().max(64),
+    sealed: z.string().max(1 << 20),
+  }),
+});
+
+const page = z.looseObject({
+  incarnation: z.string(),
+  serial: z.int(),
+  totalCount: z.int(),
+  sessions: z.array(snapshot),
+});
+
+const KIND = 'mac';
+const SENT_EVERY_MS = 10_000;
+
+interface CustomerPorts {
+  readonly deviceLora: HttpPeer;
+  readonly send: (terms: ContractTerms, some: readonly Snapshot[]) => Promise<void>;
+}
+
+/** What has changed since it was sent last, in pieces; what was not taken is sent again. */
+export function createMacSender({ deviceLora, send }: CustomerPorts, terms: ContractTerms) {
+  const ofSet = new Set(terms.set.devices.map(({ devEui }) => devEui));
+  let sent = { incarnation: '', serial: 0 };
+  return async (): Promise<void> => {
+    const { incarnation, serial } = sent;
+    let next: typeof sent | undefined;
+    for (let offset = 0, total = 1; offset < total; offset += AT_ONCE) {
+      const path = `/api/v3/lora/mac?incarnation=${incarnation}&since=${serial}&offset=${offset}&limit=${AT_ONCE}`;
+      const found = parseInput(page, await callJson(deviceLora, { path }));
+      total = found.totalCount;
+      next ??= { incarnation: found.incarnation, serial: found.serial };
+      // the service was started anew in between: from the beginning, the next time
+      if (next.incarnation !== found.incarnation) return;
+      const some = found.sessions.filter(({ devEui }) => ofSet.has(devEui.toLowerCase()));
+      if (some.length > 0) await send(terms, some);
+    }
+    if (next !== undefined) sent = next;
+  };
+}
+
+/** What the provider keeps of it: of each device the newest. @throws AntirioError corrupt, invalidInput */
+export function keepSnapshots(
+  store: Pick<ContractStore, 'putDocuments'>,
+  identity: Identity,
+  { contractId, set }: ContractTerms,
+  box: z.output<typeof sealedSnapshots>['box'],
+): number {
+  const plain = JSON.parse(fromUtf8(openSealed(identity, box))) as unknown;
+  const found = parseInput(snapshots, plain).snapshots;
+  const ofSet = new Set(set.devices.map(({ devEui }) => devEui));
+  if (!found.every(({ devEui }) => ofSet.has(devEui)))
+    throw new AntirioError('invalidInput', 'these devices are not of the contract');
+  const named = found.map(({ session, devEui, state }) => {
+    return [`${KIND}/${devEui}`, { session, state: parseMacState(state) }] as const;
+  });
+  store.putDocuments(contractId, named);
+  return named.length;
+}
+
+/** As the service takes them with its keys; undefined where none are kept. */
+export function keptSnapshots(
+  store: Pick<ContractStore, 'documents'>,
+  contractId: string,
+): string | undefined {
+  const kept = [...store.documents(contractId, KIND).values()];
+  return kept.length === 0 ? undefined : toBase64(deflateRawSync(utf8(JSON.stringify(kept))));
+}
+
+/** Of how many devices. */
+export function snapshotsKept(store: Pick<ContractStore, 'documents'>, contractId: string): number {
+  return store.documents(contractId, KIND).size;
+}
+
+/** The contract is over: its customer's devices are no concern of ours any more. */
+export function forgetSnapshots(
+  store: Pick<ContractStore, 'documents' | 'forgetDocument'>,
+  contractId: string,
+): void {
+  for (const devEui of store.documents(contractId, KIND).keys())
+    store.forgetDocument(contractId, `${KIND}/${devEui}`);
+}
+
+export interface MacSnapshots {
+  drive(contract: Standing & Pick<PartyDriver, 'record'>): void;
+  leave(contractId: string): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Phases in which our own service is the one that knows. */
+const knows: ReadonlySet<string> = new Set(['arming', 'guarded', 'stated']);
+
+/** Sends what our device service knows of its devices' MAC layers to their providers, as it changes. */
+export function createMacSnapshots(ports: {
+  readonly peers: Readonly<Record<string, HttpPeer>>;
+  readonly log: Log;
+  readonly sealKeyOf: (edge: EdgeId) => Promise<SealKey>;
+}): MacSnapshots {
+  const { peers, log, sealKeyOf } = ports;
+  const running = new Map<string, { stop(): Promise<void> }>();
+  const send = async ({ contractId, provider }: ContractTerms, some: readonly Snapshot[]): Promise<void> => {
+    const box = sealTo(await sealKeyOf(provider), utf8(JSON.stringify({ snapshots: some })));
+    const path = `/arbitrator/v1/contract/${contractId}/mac`;
+    await neighbourCall(peers, provider, 'arbitrator', { method: 'POST', path, json: { box } });
+  };
+  return {
+    drive(contract) {
+      const { terms, role } = contract;
+      const { contractId, confidentiality, set } = terms;
+      const deviceLora = peers['deviceLora'];
+      const isSent = role === 'customer' && confidentiality !== 'relay' && set.devices.length > 0;
+      if (!isSent || deviceLora === undefined || running.has(contractId)) return;
+      const sendChanges = createMacSender({ deviceLora, send }, terms);
+      const own = log.child({ contract: contractId, role });
+      running.set(
+        contractId,
+        repeat('sending MAC layers', SENT_EVERY_MS, own, async () => {
+          if (knows.has(contract.phase().at) && !isRekeying(contract.record())) await sendChanges();
+        }),
+      );
+    },
+    async leave(contractId) {
+      const one = running.get(contractId);
+      running.delete(contractId);
+      await one?.stop();
+    },
+    async stop() {
+      await Promise.all([...running.values()].map((one) => one.stop()));
+      running.clear();
+    },
+  };
+}
+
+/** Phases in which the customer knows better than we do. */
+const takes: ReadonlySet<string> = new Set(['preparing', 'ready', 'stated']);
+
+export function addMacRoute(
+  rim: HttpRim,
+  ports: {
+    readonly identity: Identity;
+    readonly store: ContractStore;
+    readonly phaseOf: (contractId: string) => string | undefined;
+    /** @throws AntirioError forbidden where the asker is not the contract's customer, or we not its provider */
+    readonly fromCustomer: (
+      contractId: string,
+      request: { get(name: string): string | undefined },
+    ) => StoredContract;
+  },
+): void {
+  const { identity, store, phaseOf, fromCustomer } = ports;
+  const params = z.object({ id: z.uuid() });
+  const about = { summary: 'how the set’s devices listen and send', params, body: sealedSnapshots };
+  rim.route('post', '/arbitrator/v1/contract/:id/mac', about, ({ params: { id }, body, request }) => {
+    const { terms } = fromCustomer(id, request);
+    if (!takes.has(phaseOf(id) ?? '')) throw new AntirioError('conflict', 'we serve these devices now');
+    return { kept: keepSnapshots(store, identity, terms, body.box) };
+  });
+}

@@ -1,0 +1,95 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import { callJson, silentLog } from '@antirio/host';
+import { newMacState, eu868, type MacState } from '@antirio/lorawan';
+import { openStore } from '../database.ts';
+import {
+  appSKey,
+  cipher,
+  devAddr,
+  devEui,
+  device,
+  folder,
+  nwkSKey,
+  session,
+  startScene,
+  startService,
+  until,
+} from '../test-scene.ts';
+import { packSnapshots, takeSnapshots } from './snapshot.ts';
+import { createMacStore } from './store.ts';
+
+/** RX1 comes 3 s after the uplink, two data rates below it; RX2 is elsewhere. */
+const moved: MacState = {
+  ...newMacState(eu868, {}),
+  ...{ rx1DelayS: 3, rx1DrOffset: 2, rx2: { frequency: 868_100_000, dataRate: 3 }, fcntUp: 40 },
+};
+const confirmed = (fcnt: number): Uint8Array =>
+  cipher.build({ direction: 'up', confirmed: true, devAddr, fcnt, fPort: 2 }, Uint8Array.of(1, 103, 0, 250));
+
+interface Told {
+  readonly incarnation: string;
+  readonly serial: number;
+  readonly sessions: { session: string; devEui: string; state: MacState }[];
+}
+
+test('a service that takes over answers a device as the one before it had told the device to listen', async () => {
+  const db = openStore(join(folder, 'device-lora', 'device-lora.db'));
+  createMacStore(db).put(session, moved);
+  db.close();
+  const scene = await startScene('contract/c1/');
+  const before = await startService(scene);
+  const told = (await callJson(before.http, { path: '/api/v3/lora/mac' })) as Told;
+  expect(told.sessions).toMatchObject([{ session, devEui, state: { rx1DelayS: 3, fcntUp: 40 } }]);
+  // nothing has changed since
+  const { incarnation, serial } = told;
+  const again = `/api/v3/lora/mac?incarnation=${incarnation}&since=${serial}`;
+  expect(((await callJson(before.http, { path: again })) as Told).sessions).toEqual([]);
+  await before.service.stop();
+
+  const { bus, ring } = scene;
+  await bus.subscribe('contract/c1/antirio/fcntdown/request', async (_, payload) => {
+    const request = JSON.parse(Buffer.from(payload).toString()) as object;
+    const grant = JSON.stringify({ ...request, first: 16, last: 31 });
+    await bus.publish('contract/c1/antirio/fcntdown/grant', grant);
+  });
+  const secretsFile = join(folder, 'opened.json');
+  const keys = { keyVersion: 1, sessions: [{ devEui, devAddr, nwkSKey, appSKey }] };
+  writeFileSync(secretsFile, JSON.stringify({ ...keys, mac: packSnapshots(told.sessions) }));
+  const place = { dataDir: join(folder, 'guest'), ring: 'contract-1', prefix: 'contract/c1/', secretsFile };
+  await startService(scene, { ...place, devices: [device] });
+  await ring.hear(confirmed(41));
+  await until(() => ring.downlinks.length === 1);
+  const [rx1, rx2] = ring.downlinks[0]?.items ?? [];
+  // SF7 went up: two data rates below is SF9
+  expect([rx1, rx2]).toMatchObject([
+    { txInfo: { modulation: { lora: { spreadingFactor: 9 } }, timing: { delay: { delay: '3s' } } } },
+    {
+      txInfo: {
+        frequency: 868_100_000,
+        modulation: { lora: { spreadingFactor: 9 } },
+        timing: { delay: { delay: '4s' } },
+      },
+    },
+  ]);
+});
+
+test('what is known here of later uplinks stands, and what is no snapshot keeps nobody from reading', () => {
+  const db = openStore(':memory:');
+  const store = createMacStore(db);
+  const take = (state: unknown): number =>
+    takeSnapshots(store, packSnapshots([{ session, state }]), silentLog);
+  expect(take(moved)).toBe(1);
+  // this service has served the device meanwhile
+  store.put(session, { ...moved, fcntUp: 60, rx1DelayS: 5 });
+  expect(take(moved)).toBe(0);
+  expect(store.load(session)?.rx1DelayS).toBe(5);
+  // and the device's own edge after it
+  expect(take({ ...moved, fcntUp: 61, rx1DelayS: 1 })).toBe(1);
+  expect(take({ ...moved, fcntUp: 99, rx1DelayS: 77 })).toBe(0);
+  expect(takeSnapshots(store, 'bm9uc2Vuc2U=', silentLog)).toBe(0);
+  expect(takeSnapshots(store, undefined, silentLog)).toBe(0);
+  expect(store.load(session)?.rx1DelayS).toBe(1);
+  db.close();
+});

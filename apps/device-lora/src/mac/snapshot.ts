@@ -1,0 +1,73 @@
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import { z } from 'zod';
+import { describeError, fromBase64, fromUtf8, toBase64, toHex, utf8, type Random } from '@antirio/kernel';
+import type { Log } from '@antirio/host';
+import { parseMacState, type MacState, type SessionId } from '@antirio/lorawan';
+import type { MacStore } from './store.ts';
+
+/** What another edge needs of a device's MAC layer to answer it: not how well we hear it, nor how it was made. */
+export function snapshotOf({ madeWith: _made, devStatusAskedAt: _asked, adr, ...rest }: MacState): MacState {
+  return { ...rest, adr: { ...adr, fcnts: [], snrs: [], gateways: [] } };
+}
+
+/** Whose MAC layers have changed, in the order in which they did; since this start. */
+export interface MacChanges {
+  /** Of this start. */
+  readonly incarnation: string;
+  readonly serial: number;
+  note(session: SessionId): void;
+  /** Whether the session's has changed after `serial`. */
+  since(session: SessionId, serial: number): boolean;
+}
+
+export function createMacChanges(random: Random): MacChanges {
+  const changed = new Map<SessionId, number>();
+  let serial = 0;
+  return {
+    incarnation: toHex(random.bytes(8)),
+    get serial() {
+      return serial;
+    },
+    note(session) {
+      serial += 1;
+      changed.set(session, serial);
+    },
+    since: (session, after) => (changed.get(session) ?? 0) > after,
+  };
+}
+
+const packed = z
+  .array(z.object({ session: z.string().regex(/^[0-9a-f]{16}$/), state: z.unknown() }))
+  .max(10_000);
+/** Ten thousand states are some ten megabytes before they are packed. */
+const MOST_BYTES = 64 << 20;
+
+/** Snapshots as they come with the keys: text, for a file of JSON. */
+export function packSnapshots(
+  snapshots: readonly { readonly session: string; readonly state: unknown }[],
+): string {
+  return toBase64(deflateRawSync(utf8(JSON.stringify(snapshots))));
+}
+
+/**
+ * What the device's own edge knew last is taken where it is newer than what is known here, by the counter of the last uplink: this
+ * service may have served the device before, or been started anew while it does. Without one a device is taken for new. Nothing of
+ * it is worth that keys are not used.
+ */
+export function takeSnapshots(store: MacStore, text: string | undefined, log: Log): number {
+  if (text === undefined) return 0;
+  let taken = 0;
+  try {
+    const plain = inflateRawSync(fromBase64(text), { maxOutputLength: MOST_BYTES });
+    for (const { session, state } of packed.parse(JSON.parse(fromUtf8(plain)))) {
+      const known = store.load(session as SessionId);
+      const coming = parseMacState(state);
+      if ((known?.fcntUp ?? -1) >= (coming.fcntUp ?? 0)) continue;
+      store.put(session as SessionId, coming);
+      taken += 1;
+    }
+  } catch (error) {
+    log.warn({ error: describeError(error) }, 'what came with the keys of MAC layers is not understood');
+  }
+  return taken;
+}
