@@ -1,14 +1,13 @@
 import type { EdgeId } from '@antirio/kernel';
-import { stoodByAt, type ContractRecord as LedgerContract, type SignedTx } from '@antirio/ledger-machine';
+import { stoodByAt, type SignedTx } from '@antirio/ledger-machine';
 import type { centralStep, nextBlock, sight } from '@antirio/service-contract';
 import {
   DEFAULT_LEASE_MS,
   createCentral,
   grantedSet,
   isWordNow,
-  leaseRuns,
   neverTookOver,
-  quietMs,
+  type ActsWord,
   type CentralAnswer,
   type CentralEffect,
   type CentralEvent,
@@ -17,8 +16,6 @@ import {
   type ContractRecord,
   type ContractTerms,
   type Datagram,
-  type EpochRecord,
-  type HandbackStatement,
   type LeaseFacts,
   type LedgerSight,
   type Reservation,
@@ -29,6 +26,7 @@ import type { Host } from './host.ts';
 import { identities } from './identities.ts';
 import { rekeyingNow } from './rekeying.ts';
 import { sign, type Payload, type SimLedger } from './ledger.ts';
+import { believesIn, ledgerView, promisedBy, says, type SetRecord } from './ledger-view.ts';
 import type { CallResult, Reply } from './network.ts';
 import type { Dice } from './random.ts';
 import type { Trace } from './trace.ts';
@@ -76,6 +74,7 @@ export interface CentralNode {
     word: SignedWord | undefined,
     reply: Reply<unknown>,
   ): void;
+  acts(contractId: string, word: ActsWord, reply: Reply<unknown>): void;
   take(by: EdgeId, request: Extract<Payload, { type: 'epoch/take' }>['request'], reply: Reply<unknown>): void;
   record(contractId: string, reply: Reply<unknown>): void;
   transact(tx: SignedTx, reply: Reply<unknown>): void;
@@ -86,37 +85,8 @@ interface Asker {
   readonly payloadOf: (submission: Submission) => Payload | undefined;
 }
 
-interface SetRecord {
-  readonly epoch: number;
-  readonly holder: EdgeId;
-  readonly released?: { readonly epoch: number };
-  readonly contracts: readonly string[];
-  readonly slots: Readonly<Record<string, number>>;
-}
-
 const TICK_MS = 10;
 const SWEEP_MS = 1000;
-const padded = (n: number): string => String(n).padStart(12, '0');
-
-/** The contract and its set in the ledger, as the arbitrators' machines see them. */
-export function ledgerView(ledger: SimLedger, { contractId, set }: ContractTerms) {
-  const setRecord = (): SetRecord => ledger.read(`set/${set.setId}`) as SetRecord;
-  const contract = (): LedgerContract => ledger.read(`contract/${contractId}`) as LedgerContract;
-  const epochRecord = (): EpochRecord => {
-    const { epoch, holder, released } = setRecord();
-    return { epoch, holder, released: released?.epoch === epoch };
-  };
-  /** What the provider has stated of an epoch. */
-  const handbackOf = (activation: number): ContractRecord['handback'] => {
-    const key = `statement/${contractId}/${padded(activation)}/provider`;
-    const stated = ledger.read(key) as { statement: HandbackStatement } | undefined;
-    if (stated === undefined) return undefined;
-    const { epoch, from, through } = stated.statement;
-    return { epoch, from, through };
-  };
-  return { setRecord, contract, epochRecord, handbackOf };
-}
-
 export function createCentralNode(ports: CentralPorts): CentralNode {
   const { host, trace, dice, contracts, ledger, disk, pieces } = ports;
   const [first] = contracts;
@@ -135,17 +105,7 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
   };
   const nonce = (): string => dice.bits().toString(16) + dice.bits().toString(16);
 
-  /** Whether the ledger is the one that we know: of another one nothing is believed, and nothing is given. */
-  const believes = (): boolean => {
-    const { seen } = disk;
-    const found = pieces.sight(
-      seen,
-      ledger.head(),
-      seen === undefined ? undefined : ledger.hashAt(seen.height),
-    );
-    if (found.ok) disk.seen = found.highest;
-    return found.ok;
-  };
+  const believes = (): boolean => believesIn(ledger, disk, pieces);
   /** Serves where the ledger is believed. */
   const believing =
     <A extends unknown[]>(serve: (...args: A) => void) =>
@@ -222,6 +182,9 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
     askers.set(id, asker);
     post({ type: 'asked', id, question });
   };
+  const partiesOf = ({ contracts: live }: SetRecord): EdgeId[] => [
+    ...new Set([first.customer, ...live.map((id) => termsOf(id).provider)]),
+  ];
   const leaseFacts = (from: EdgeId): LeaseFacts => {
     const { contracts: live, slots } = setView.setRecord();
     return {
@@ -231,7 +194,7 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
     };
   };
   const judge = (terms: ContractTerms): void => {
-    const { promise } = grantedSet(state.grantor, set.setId);
+    const { promise, acts } = grantedSet(state.grantor, set.setId);
     const { contractId, provider } = terms;
     const contract = ledgerView(ledger, terms).contract();
     const overMs = neverTookOver(
@@ -240,6 +203,7 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
       setView.epochRecord(),
       promise,
       host.clock.monotonic(),
+      acts,
     );
     if (overMs === undefined) return;
     const customerLeaseEndedAt = Math.floor(host.clock.wall() - overMs);
@@ -326,6 +290,13 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
         });
       });
     }),
+    acts: believing((contractId, word, reply) => {
+      later(() => {
+        const isSo = says(word, termsOf(contractId), setView.epochRecord());
+        if (isSo) post({ type: 'acts', leaseMs, ...word.body });
+        reply(isSo ? { ok: true, value: {} } : { ok: false, code: 'forbidden' });
+      });
+    }),
     take: believing((by, request, reply) => {
       const terms = termsOf(request.body.contractId);
       later(() => {
@@ -356,16 +327,14 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
           later(() => {
             const handback = activation && view.handbackOf(activation.epoch);
             const now = host.clock.monotonic();
-            const promised = {
-              leaseRuns: leaseRuns(state.grantor, set.setId, record, leaseMs, now),
-              quietMs: quietMs(state.grantor, set.setId, now),
-            };
+            const promised = promisedBy(state, first, record, now);
             const wall = host.clock.wall();
             const activeForMs = activation && Math.max(0, Math.round(wall - activation.at));
             const time = Math.max(0, Math.floor(wall));
             const served = { activation: activation?.epoch, activeForMs, handback, time };
             const waits = rekeyingNow(rekeying, wall);
-            const value: ContractRecord = { ...record, ...promised, ...served, ...waits };
+            const parties = partiesOf(setView.setRecord());
+            const value: ContractRecord = { ...record, ...promised, ...served, ...waits, parties };
             reply({ ok: true, value });
           });
         });

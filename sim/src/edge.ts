@@ -9,6 +9,7 @@ import type {
   judgeDownlink,
   leads,
 } from '@antirio/service-contract';
+import { providersOf } from '@antirio/service-contract';
 import {
   createDeviceService,
   emptyService,
@@ -210,6 +211,7 @@ export function createEdge(ports: EdgePorts, contracts: readonly [Contracted, ..
         role.observe(viewOf(i));
       },
       onPhase: ports.onPhase,
+      providers: () => providersOf(standings, terms.set.setId),
     });
   const [first, ...more] = contracts;
   const parties: readonly [PartyHost, ...PartyHost[]] = [

@@ -1,8 +1,9 @@
 import type { EdgeId } from '@antirio/kernel';
 import { opensWhenOffline } from '@antirio/service-contract';
+import type { SetRecord } from './ledger-view.ts';
 import type { Judge } from './checks.ts';
 import type { Link } from './network.ts';
-import type { PartyHost } from './party-host.ts';
+import type { PartyHost, Phase } from './party-host.ts';
 import { TAKEOVER_SLA_MS, type EdgeName, type NodeName } from './scenario.ts';
 import type { SimContract, World } from './world.ts';
 
@@ -13,6 +14,7 @@ const ACTS_WITHIN_MS = 12_000;
 const ABLE_MS = 12_000;
 const LOOK_EVERY_MS = 250;
 
+const ownsIn: ReadonlySet<string> = new Set(['guarded', 'retaken', 'stating', 'stated']);
 const idlePhases: ReadonlySet<string> = new Set(['ready', 'opening', 'stated']);
 
 /**
@@ -77,10 +79,33 @@ export function watchHealth(world: World, judge: Judge, ledgerMs: number) {
   const mayAct = (): boolean =>
     (A.host.running && A.parties().some((party) => party.mayAct())) ||
     contracts.some(({ name, providerParty }) => hosts[name].running && providerParty().mayAct());
+  /** Whether all parties have each other, and agree with the ledger on who of them has the epoch: they need no grantor to act. */
+  const areTogether = (): boolean => haveEachOther() && agreeOnHolder();
+  const haveEachOther = (): boolean => {
+    const edges: EdgeName[] = ['A', ...names];
+    const isJoined = (one: EdgeName): boolean =>
+      hosts[one].running && edges.every((other) => one === other || isGood(one, other));
+    return edges.every(isJoined);
+  };
+  const agreeOnHolder = (): boolean => {
+    const { holder, epoch, released } = ledger.read(`set/${terms.set.setId}`) as SetRecord;
+    if (released?.epoch === epoch) return false;
+    const own = A.parties().map((party) => party.phase());
+    const theirs = contracts.map(({ providerParty }) => providerParty().phase());
+    const isOurs = (phase: Phase): boolean => 'epoch' in phase && phase.epoch === epoch;
+    if (holder === terms.customer)
+      return (
+        own.every((one) => isOurs(one) && ownsIn.has(one.at)) && theirs.every((one) => idlePhases.has(one.at))
+      );
+    const [first] = theirs;
+    const serves = theirs.length === 1 && first?.at === 'active' && isOurs(first);
+    return serves && own.every((one) => isOurs(one) && one.at === 'recovering');
+  };
   const isLeftAlone = (): boolean => !opensWhenOffline(terms) && isUnserved();
   const lookAtActing = (): void => {
     const anyWell = isWell('A') || names.some(isWell);
-    if (mayAct() || !anyWell || isLeftAlone()) actedAt = engine.now;
+    const canAct = areTogether() || (anyWell && !isLeftAlone());
+    if (mayAct() || !canAct) actedAt = engine.now;
     if (engine.now - Math.max(actedAt, changedAt) < ACTS_WITHIN_MS + patienceMs) return;
     const phases = parties()
       .map((party) => party.phase().at)

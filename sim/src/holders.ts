@@ -1,6 +1,6 @@
 import type { EdgeId } from '@antirio/kernel';
 import type { ContractTerms, mayRelease } from '@antirio/service-contract';
-import { ledgerView } from './central-node.ts';
+import { ledgerView } from './ledger-view.ts';
 import type { Engine } from './engine.ts';
 import { holderIds } from './identities.ts';
 import type { SimLedger } from './ledger.ts';

@@ -14,6 +14,7 @@ import {
   type PartyEvent,
 } from '@antirio/service-contract';
 import { honestPieces, type Pieces } from './pieces.ts';
+import { promiseMutants } from './promise-mutants.ts';
 import { emptyRing, openRing } from './ring.ts';
 import type { ScenarioKind } from './run.ts';
 
@@ -27,6 +28,7 @@ export interface Mutant {
 }
 
 export const mutants: readonly Mutant[] = [
+  ...promiseMutants,
   {
     name: 'no fence: every downlink leaves, whatever epoch, lease or block',
     pieces: () => ({

@@ -13,6 +13,7 @@ import {
   type ProviderPhase,
   type ProviderState,
 } from '@antirio/service-contract';
+import type { EdgeId } from '@antirio/kernel';
 import type { Host } from './host.ts';
 import type { Trace } from './trace.ts';
 
@@ -47,6 +48,8 @@ export interface PartyPorts {
   readonly execute: (effect: Exclude<PartyEffect, { type: 'note' }>) => void;
   readonly setFence: (fence: Desired['fence']) => void;
   readonly observe: () => void;
+  /** Those of this edge's contracts that are not over. */
+  readonly providers: () => readonly EdgeId[];
   /** The machine has come to a phase, and it is on the disk. */
   readonly onPhase: (phase: string) => void;
 }
@@ -68,7 +71,8 @@ function isSame(a: Desired['fence'] | undefined, b: Desired['fence']): boolean {
 function createMachine(ports: PartyPorts, bootId: string): Machine {
   const { host, terms, pieces, disk } = ports;
   const { clock, dice } = host;
-  const context = () => ({ now: clock.monotonic(), wall: clock.wall(), random: dice.next });
+  const { providers } = ports;
+  const context = () => ({ now: clock.monotonic(), wall: clock.wall(), random: dice.next, providers });
   if (ports.role === 'customer') {
     // the role says which of the two kinds of phase the disk holds
     let state: CustomerState = createCustomer(

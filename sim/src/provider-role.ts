@@ -172,6 +172,11 @@ export function providerRole(links: PartyLinks, options: ProviderOptions): Role 
         });
         return;
       }
+      case 'acts':
+        callCentral(links, call, rooms, (central, reply) => {
+          central.acts(contractId, call.args.word, reply);
+        });
+        return;
       case 'share': {
         const { holder, opening } = call.args;
         // holders need the ledger for all they do: who is cut off from the centre is from them

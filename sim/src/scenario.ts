@@ -4,6 +4,7 @@ import { contractTerms, type ContractTerms } from '@antirio/service-contract';
 import { holderIds, identities } from './identities.ts';
 import { drawRekeying, keepsRekeyingTime, type Rekeying } from './rekeying.ts';
 import { rollDice, type Dice } from './random.ts';
+import { drawCalmWithoutGrantor, drawWithoutGrantor } from './without-grantor.ts';
 
 /** Everything about a run that its seed decides before it begins. Times are true milliseconds. */
 export interface Scenario {
@@ -433,13 +434,18 @@ export function drawScenario(seed: number): Scenario {
     startMs: dice.between(20, 1500),
     activateMs: dice.pick([10, 200, 1500]),
     answers: dice.between(0.2, 0.7),
-    faults: oneOldDisk([
-      ...drawFaults(dice, activeMs, opening === 'autonomous'),
-      ...drawOperator(rollDice(seed, 'operator'), activeMs),
-      ...drawBackups(rollDice(seed, 'backups'), activeMs),
-      ...drawBusy(rollDice(seed, 'busy'), activation, activeMs),
-      ...drawDeadGateway(rollDice(seed, 'gateway'), activeMs),
-    ]).filter((fault) => keepsTime(activation, fault) && keepsRekeyingTime(rekeying, fault)),
+    faults: drawCalmWithoutGrantor(
+      rollDice(seed, 'calm without grantor'),
+      activeMs,
+      oneOldDisk([
+        ...drawFaults(dice, activeMs, opening === 'autonomous'),
+        ...drawOperator(rollDice(seed, 'operator'), activeMs),
+        ...drawBackups(rollDice(seed, 'backups'), activeMs),
+        ...drawBusy(rollDice(seed, 'busy'), activation, activeMs),
+        ...drawDeadGateway(rollDice(seed, 'gateway'), activeMs),
+        ...drawWithoutGrantor(rollDice(seed, 'without grantor'), activeMs),
+      ]),
+    ).filter((fault) => keepsTime(activation, fault) && keepsRekeyingTime(rekeying, fault)),
     rekeying,
     healAt: activeMs + 1000,
     silenceAt: activeMs + QUIET_MS - SILENCE_MS,

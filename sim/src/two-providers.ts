@@ -1,6 +1,7 @@
 import type { ContractTerms } from '@antirio/service-contract';
 import { identities } from './identities.ts';
 import { rollDice, type Dice } from './random.ts';
+import { drawOneOfTwo } from './without-grantor.ts';
 import { drawScenario, type Fault, type NodeName, type ProviderName, type Scenario } from './scenario.ts';
 
 type Cut = readonly (readonly [NodeName, NodeName])[];
@@ -74,6 +75,6 @@ export function drawTwoProviders(seed: number): Scenario {
     providers: ['B', 'C'],
     rates: { ...alone.rates, C: dice.pick([0.98, 1, 1.02]) },
     gatewayLoss: { ...alone.gatewayLoss, C: dice.between(0, 0.3) },
-    faults: [...faults, ...more],
+    faults: drawOneOfTwo(rollDice(seed, 'one of two'), alone.healAt, [...faults, ...more]),
   };
 }

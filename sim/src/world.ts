@@ -1,6 +1,6 @@
-import type { EdgeId } from '@antirio/kernel';
+import { signDocument, type EdgeId } from '@antirio/kernel';
 import { keys, type ContractRecord } from '@antirio/ledger-machine';
-import { nothingDelivered, type ContractTerms, type Datagram } from '@antirio/service-contract';
+import { ACTS_KIND, nothingDelivered, type ContractTerms, type Datagram } from '@antirio/service-contract';
 import { attackNetwork, attackRadio } from './attackers.ts';
 import { createCentralNode, type CentralDisk, type CentralNode } from './central-node.ts';
 import { customerRole } from './customer-role.ts';
@@ -130,6 +130,17 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
     const sent = motes.sent.get(frame.bytes);
     if (sent !== undefined) sent.covered = true;
   };
+  const proofs = new Map<string, string>();
+  /** As the driver does: a customer signs that it asks for a promise. */
+  const signed = (name: EdgeName, datagram: Datagram): Datagram => {
+    if (datagram.kind !== 'leaseRequest' || datagram.body.heard === undefined) return datagram;
+    const { setId, epoch, heard } = datagram.body;
+    const key = `${name}/${epoch}/${heard}`;
+    const proof =
+      proofs.get(key) ?? signDocument(identities[name], ACTS_KIND, { setId, epoch, heard }).signature;
+    proofs.set(key, proof);
+    return { kind: 'leaseRequest', body: { ...datagram.body, proof } };
+  };
   const links = (name: EdgeName, of: ContractTerms): PartyLinks => ({
     self: name,
     host: hosts[name],
@@ -139,7 +150,7 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
     network,
     terms: of,
     send: (effect) => {
-      sendFrom(name, effect.to, effect.datagram);
+      sendFrom(name, effect.to, signed(name, effect.datagram));
     },
   });
   const edge = (

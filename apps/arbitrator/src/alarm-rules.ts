@@ -177,7 +177,7 @@ function edgeTroubles({ contracts, protects, dropped, grantorDownForMs }: EdgeFa
     found.push({
       name: 'grantorDown',
       about: 'central',
-      detail: `not reached for ${Math.round(grantorDownForMs / 1000)} s: whose lease ends falls silent`,
+      detail: `not reached for ${Math.round(grantorDownForMs / 1000)} s: who lacks the promise of one of its set's parties falls silent`,
     });
   return found;
 }

@@ -27,8 +27,8 @@ export async function findBreaches({ clock, ledger, facts, host, log }: BreachWa
   for (const { id, setId, life } of ready) {
     const [terms, set] = await Promise.all([facts.termsOf(id), facts.setOf(setId)]);
     if (terms === undefined) continue;
-    const { promise } = grantedSet(host.state().grantor, setId);
-    const overMs = neverTookOver(terms, life.state, recordOf(set), promise, clock.monotonic());
+    const { promise, acts } = grantedSet(host.state().grantor, setId);
+    const overMs = neverTookOver(terms, life.state, recordOf(set), promise, clock.monotonic(), acts);
     if (overMs === undefined) continue;
     const customerLeaseEndedAt = Math.floor(clock.now() - overMs);
     const contract = await ledger.fetch(keys.contract(id));

@@ -14,6 +14,7 @@ import { VERSION, type ArbitratorOptions, type ArbitratorPorts } from './options
 import {
   createCentralCalls,
   openRequest,
+  actsRequest,
   takeRequest,
   validateRequest,
   witnessRequest,
@@ -150,6 +151,12 @@ export function createCentralArbitrator(options: ArbitratorOptions, ports: Arbit
       await believed();
       return calls.take(peerOf(request), body);
     },
+  );
+  rim.route(
+    'post',
+    `${base}/acts`,
+    { summary: 'the customer acts by the provider’s promise, as its own word says', body: actsRequest },
+    ({ body, request }) => calls.acts(peerOf(request), body),
   );
   rim.route(
     'post',

@@ -1,6 +1,13 @@
 import { expect, test } from '@jest/globals';
 import { generateIdentity, openIdentity, signDocument } from '@antirio/kernel';
-import { createGrantor, WORD_SLACK_MS, YIELD_KIND, type CentralQuestion } from '@antirio/service-contract';
+import {
+  ACTS_KIND,
+  createGrantor,
+  WORD_SLACK_MS,
+  YIELD_KIND,
+  type CentralEvent,
+  type CentralQuestion,
+} from '@antirio/service-contract';
 import { createCentralCalls, type CentralDependencies } from './central-calls.ts';
 
 const central = openIdentity(generateIdentity());
@@ -65,6 +72,7 @@ async function recorded(now: number, state: string, statedAt?: number) {
       termsOf: () => Promise.resolve({ leaseMs: 3000 }),
       contractOf: () => Promise.resolve(contract),
       setOf: () => Promise.resolve({ epoch: 4, holder: provider }),
+      partiesOf: () => Promise.resolve([customer.edgeId, provider]),
     },
     host: { state: () => ({ grantor: createGrantor('boot', 0) }) },
     escrow: { newestVersion: () => 1 },
@@ -75,11 +83,37 @@ async function recorded(now: number, state: string, statedAt?: number) {
 test('the record tells for how long the provider has served, and when its statement stands for both', async () => {
   const week = 7 * 86_400_000;
   const active = await recorded(61_000, 'ACTIVE');
-  expect(active).toMatchObject({ activation: 4, activeForMs: 60_000 });
+  expect(active).toMatchObject({ activation: 4, activeForMs: 60_000, challenge: 'boot.0' });
+  expect(active).toMatchObject({ parties: [customer.edgeId, provider] });
   expect(active).not.toHaveProperty('closesInMs');
   expect(await recorded(900, 'ACTIVE')).toMatchObject({ activeForMs: 0 });
   const stated = (now: number) => recorded(now, 'RETURNING', 2000);
   expect(await stated(3000)).toMatchObject({ closesInMs: week - 1000, handback: { epoch: 4, through: 9 } });
   expect(await stated(2000 + week)).toMatchObject({ closesInMs: 0 });
   expect(await recorded(3000, 'HANDED_BACK', 2000)).not.toHaveProperty('closesInMs');
+});
+
+test('who shows that the customer acts by its promise is believed by the customer’s own word about the epoch that rules', async () => {
+  const events: CentralEvent[] = [];
+  const deps = {
+    identity: central,
+    facts: {
+      termsFor: () => Promise.resolve({ ...terms, leaseMs: 3000 }),
+      setOf: () => Promise.resolve({ epoch: 3, holder: customer.edgeId }),
+    },
+    host: { post: (event: CentralEvent) => events.push(event) },
+  } as unknown as CentralDependencies;
+  const { acts } = createCentralCalls(deps);
+  const said = (signer: typeof central, changes: object = {}) => {
+    const body = { setId: 'S', epoch: 3, heard: 'boot.7', ...changes };
+    return { contractId, word: { ...signDocument(signer, ACTS_KIND, body), kind: ACTS_KIND } as const };
+  };
+  for (const refused of [said(central), said(customer, { epoch: 2 }), said(customer, { setId: 'T' })])
+    await expect(acts(provider, refused)).rejects.toMatchObject({ code: 'forbidden' });
+  const forged = said(customer);
+  const changed = { ...forged.word, body: { ...forged.word.body, heard: 'boot.9' } };
+  await expect(acts(provider, { contractId, word: changed })).rejects.toMatchObject({ code: 'forbidden' });
+  expect(events).toEqual([]);
+  await acts(provider, said(customer));
+  expect(events).toEqual([{ type: 'acts', setId: 'S', epoch: 3, heard: 'boot.7', leaseMs: 3000 }]);
 });

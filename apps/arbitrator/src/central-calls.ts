@@ -4,11 +4,14 @@ import { AntirioError, parseEdgeId, type Clock, type EdgeId, type Identity } fro
 import { keys, SILENCE_MS, signedEpochRequest, signedRingRoot } from '@antirio/ledger-machine';
 import {
   RELEASE_WINDOW_MS,
+  actsWord,
   contractTerms,
   DEFAULT_LEASE_MS,
   evidence,
+  grantorChallenge,
   handbackStatement,
   holdersOf,
+  isActsWordOf,
   isWordNow,
   signedWord,
   leaseRuns,
@@ -40,6 +43,7 @@ export const openRequest = z.strictObject({
   /** Of the package that the provider holds. */
   keyVersion: z.int().min(1).default(1),
 });
+export const actsRequest = z.strictObject({ contractId: z.uuid(), word: actsWord });
 export const takeRequest = z.strictObject({ contractId: z.uuid(), request: signedEpochRequest });
 const statementRecord = z.looseObject({ statement: handbackStatement, at: z.number() });
 
@@ -76,6 +80,11 @@ export interface CentralCalls {
     peer: string,
     request: z.output<typeof takeRequest>,
   ): Promise<{ readonly epoch: number; readonly actAfterMs: number } | Refused>;
+  /**
+   * Takes note that the customer, whom we may not hear, acts by this provider's promise among others.
+   * @throws AntirioError forbidden where its word does not say so
+   */
+  acts(peer: string, request: z.output<typeof actsRequest>): Promise<{ readonly noted: true }>;
   /** Rules where the claim shows a breach. @throws AntirioError forbidden where it does not */
   wrongKeys(peer: string, request: z.output<typeof claimRequest>): Promise<{ readonly ruled: string }>;
   record(peer: string | undefined, contractId: string): Promise<ContractRecord>;
@@ -130,6 +139,7 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
     return {
       leaseRuns: leaseRuns(grantor, setId, record, leaseMs, now),
       quietMs: quietMs(grantor, setId, now),
+      challenge: grantorChallenge(grantor, now),
     };
   };
   /** READY before the ledger kept versions: that of our share, which goes on opening what the provider has. */
@@ -214,6 +224,17 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
         : refusalOf(answer);
     },
 
+    async acts(peer, { contractId, word }) {
+      const terms = await facts.termsFor(contractId, peer, 'provider');
+      const { customer, leaseMs, set } = terms;
+      const { epoch, holder } = await facts.setOf(set.setId);
+      const { body } = word;
+      if (!isActsWordOf(word, customer, set.setId) || body.epoch !== epoch || holder !== customer)
+        throw new AntirioError('forbidden', 'the customer has not said that it acts under this epoch');
+      host.post({ type: 'acts', leaseMs, ...body });
+      return { noted: true };
+    },
+
     async wrongKeys(peer, { contractId, claim }) {
       const terms = await facts.termsFor(contractId, peer, 'provider');
       const evidence = await judgeWrongKeys(terms, readClaim(identity, claim));
@@ -235,7 +256,8 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
       const promises = promised(contract.setId, recordOf(set), leaseMs);
       const keyVersion = known?.version ?? oldVersion(contractId, contract.readyAt);
       const time = Math.floor(clock.now());
-      const held = { state, ...recordOf(set), ...promises, keyVersion, keys: known, time };
+      const parties = await facts.partiesOf(set);
+      const held = { state, ...recordOf(set), ...promises, keyVersion, keys: known, time, parties };
       return contract.activation === undefined
         ? held
         : { ...held, ...(await servedUnder(contractId, contract, contract.activation)) };

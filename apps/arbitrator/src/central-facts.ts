@@ -48,6 +48,8 @@ export interface CentralFacts {
   /** @throws AntirioError notFound */
   setOf(setId: string): Promise<SetRecord>;
   leaseFacts(setId: string, from: EdgeId): Promise<LeaseFacts>;
+  /** The customer, and the providers of the set's live contracts: who could be given its epoch. */
+  partiesOf(set: SetRecord): Promise<EdgeId[]>;
 }
 
 export function centralFacts(ledger: LedgerClient): CentralFacts {
@@ -80,6 +82,10 @@ export function centralFacts(ledger: LedgerClient): CentralFacts {
     },
     async contractOf(contractId) {
       return parseInput(contractRecord, await ledger.read(`contract/${contractId}`));
+    },
+    async partiesOf({ customer, contracts }) {
+      const all = await Promise.all(contracts.map(termsOf));
+      return [...new Set([customer, ...all.flatMap((one) => (one === undefined ? [] : [one.provider]))])];
     },
     async leaseFacts(setId, from) {
       // The terms first: what the set's record says must be as fresh as can be.

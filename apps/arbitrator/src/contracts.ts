@@ -5,6 +5,7 @@ import {
   holdersOf,
   joinedAddresses,
   leads,
+  providersOf,
   type ContractTerms,
   type LedgerSight,
   type ProtectedDevice,
@@ -264,6 +265,7 @@ export function createContracts(
       host: {
         ...failuresOf(store, terms.set.setId),
         mayBegin: () => turns.mayBegin(contractId),
+        providers: () => providersOf(drivers.values(), terms.set.setId),
       },
     };
     const driver = runParty(party, {

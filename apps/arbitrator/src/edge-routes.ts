@@ -44,6 +44,7 @@ function liveView(driver: PartyDriver): Record<string, unknown> {
     ...{ fence: driver.desires().fence, life, keys, rekeying },
     ...{ customer: driver.customerTold(), comesBack: driver.seen.comesBack?.() },
     providerActsForMs: driver.activeLeftMs(),
+    leaseBy: driver.seen.leaseBy(),
   };
 }
 

@@ -162,6 +162,7 @@ const perform: Perform = {
       json: { epoch },
     });
   },
+  acts: (deps, args) => central(deps, 'acts', args),
   yield: (deps, { contractId, word }) => {
     const path = `/arbitrator/v1/contract/${contractId}/take-over`;
     return neighbourCall(deps.peers, deps.terms.provider, 'arbitrator', {

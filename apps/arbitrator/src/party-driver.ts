@@ -1,10 +1,9 @@
 import { join } from 'node:path';
 import { describeError, isAntirioError, type EdgeId } from '@antirio/kernel';
-import { repeat, type Log, type Repeating } from '@antirio/host';
+import { repeat, type Repeating } from '@antirio/host';
 import {
   deedsOf,
   type ContractRecord,
-  type CustomerPhase,
   type Datagram,
   type Desired,
   type HandbackStatement,
@@ -24,6 +23,7 @@ import { createNorthForwarding } from './north-forwarding.ts';
 import { openedSecrets } from './own-secrets.ts';
 import { ownCopies, ringFrames, summariseFrames } from './genuine-frames.ts';
 import { createKeysTruth } from './keys-truth.ts';
+import { isBelievable, kept, promiseSigner } from './party-deeds.ts';
 import { ROLLED_BACK, performCall, type CallDependencies } from './party-calls.ts';
 import { createMachine, type Machine, type MachineHost, type PartyContract } from './party-machine.ts';
 import { peerNamed } from './peers.ts';
@@ -40,7 +40,10 @@ export interface PartyDriver extends Standing {
   /** What the ledger said last. */
   record(): ContractRecord | undefined;
   readonly activeLeftMs: () => number | undefined;
-  readonly seen: Pick<Machine, 'comesBack' | 'customerHeardAt' | 'isOpening' | 'providerSilentMs'>;
+  readonly seen: Pick<
+    Machine,
+    'comesBack' | 'customerHeardAt' | 'isOpening' | 'leaseBy' | 'providerSilentMs'
+  >;
   /** Of a provider's: what its customer says of its store and gateways. */
   customerTold(): ProviderState['told'];
   /** Of a customer's: the newest version of its keys that its provider has. */
@@ -81,28 +84,6 @@ const forgets: ReadonlySet<string> = new Set(['ready', 'ended']);
 /** Phases in which the customer's return waits for what the provider's ring holds. */
 const presses: ReadonlySet<string> = new Set(['recovering', 'retaken']);
 
-const isGrant = (event: PartyEvent): boolean =>
-  event.type === 'datagram' &&
-  (event.datagram.kind === 'leaseGrant' || event.datagram.kind === 'leaseRefused');
-
-/** Whether the disk took it. A full one is no reason to end: the event, or one like it, comes again. */
-function kept(
-  store: ContractStore,
-  contractId: string,
-  log: Log,
-  phase: CustomerPhase | ProviderPhase | undefined,
-  notes: readonly Note[],
-): boolean {
-  try {
-    if (phase === undefined) for (const note of notes) store.note(contractId, note);
-    else store.setPhase(contractId, phase, notes);
-    return true;
-  } catch (error) {
-    log.warn({ phase: phase?.at, error: describeError(error) }, 'the disk took nothing of it');
-    return false;
-  }
-}
-
 export function runParty(contract: PartyContract, deps: DriverDependencies): PartyDriver {
   const { ports, store, rooms, options } = deps;
   const { terms, role } = contract;
@@ -110,15 +91,15 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
   const log = ports.log.child({ contract: contractId, role });
   const machine = createMachine(contract, ports, deps.host);
   const standing: Standing = { terms, role, phase: machine.phase };
+  const asks = promiseSigner(ports.identity);
   let keys: Secrets | undefined;
   let stopped = false;
   let fenceWanted = '';
-  let fencePutAt = -Infinity;
-  let fenceWaitMs = 0;
+  let [fencePutAt, fenceWaitMs] = [-Infinity, 0];
   let fenceTurn: Promise<void> = Promise.resolve();
 
   const post = (event: PartyEvent): void => {
-    if (stopped || (isGrant(event) && deps.believed() !== true)) return;
+    if (stopped || !isBelievable(event, terms, deps.believed())) return;
     coverage.onEvent(event);
     const before = machine.phase();
     const effects = machine.step(event);
@@ -201,7 +182,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
   };
 
   const send = (to: EdgeId, datagram: Datagram): Promise<void> =>
-    ports.bus.publish('antirio/datagram/out', JSON.stringify({ to, ...datagram }));
+    ports.bus.publish('antirio/datagram/out', JSON.stringify({ to, ...asks(datagram) }));
 
   const call = async (effect: Extract<PartyEffect, { type: 'call' }>): Promise<void> => {
     // The provider may act for an address once it has it: by then our own fence knows it.

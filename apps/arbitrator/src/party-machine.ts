@@ -1,4 +1,4 @@
-import { toHex } from '@antirio/kernel';
+import { toHex, type EdgeId } from '@antirio/kernel';
 import {
   activeLeftMs,
   backoffLeftMs,
@@ -7,13 +7,16 @@ import {
   customerDesires,
   customerStep,
   keysDelivered,
+  leaseBy,
   providerDesires,
   providerStep,
+  type Acting,
   type Context,
   type ContractRecord,
   type ContractTerms,
   type CustomerPhase,
   type Desired,
+  type LeaseBy,
   type PartyEffect,
   type PartyEvent,
   type ProviderPhase,
@@ -29,6 +32,8 @@ export interface Machine {
   readonly phase: () => CustomerPhase | ProviderPhase;
   readonly desires: () => Desired;
   readonly record: () => ContractRecord | undefined;
+  /** On whose word the lease stands under which we may act, where there is one. */
+  readonly leaseBy: () => LeaseBy | undefined;
   /** How much longer the provider may act under the epoch that it has; undefined where it has none. */
   readonly activeLeftMs: () => number | undefined;
   /** Of a provider's: what its customer says of its store and gateways. */
@@ -53,11 +58,14 @@ export interface MachineHost {
   /** A customer's failures in a row. */
   readonly failures: () => number;
   readonly mayBegin: () => boolean;
+  /** Those of this edge's contracts over the set that are not over. */
+  readonly providers: () => readonly EdgeId[];
 }
 
 type Ports = Pick<ArbitratorPorts, 'clock' | 'random'> & { readonly host: MachineHost };
 
 interface AnyState {
+  readonly acting: Acting;
   readonly phase: CustomerPhase | ProviderPhase;
   readonly terms: ContractTerms;
   readonly record: ContractRecord | undefined;
@@ -90,6 +98,7 @@ function machineOf<State extends AnyState>(
     phase: () => state.phase,
     desires: () => desires(state, ports.clock.monotonic()),
     record: () => state.record,
+    leaseBy: () => leaseBy(state.acting, ports.clock.monotonic()),
     activeLeftMs: () => activeLeftMs(state, ports.clock.monotonic()),
   };
   return [machine, () => state];
@@ -136,5 +145,6 @@ function contextOf({ clock, random, host }: Ports): Context {
     const [a = 0, b = 0] = random.bytes(2);
     return (a * 256 + b) / 65_536;
   };
-  return { now: clock.monotonic(), wall: clock.now(), random: uniform, mayBegin: host.mayBegin };
+  const { mayBegin, providers } = host;
+  return { now: clock.monotonic(), wall: clock.now(), random: uniform, mayBegin, providers };
 }

@@ -11,6 +11,7 @@ import {
 import type { Contracts } from './contracts.ts';
 import type { CounterGaps } from './counter-gaps.ts';
 import type { ContractStore, StoredContract } from './contract-store.ts';
+import type { PartyDriver } from './party-driver.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import { holdOf } from './operator.ts';
 
@@ -50,6 +51,7 @@ const telling: ReadonlySet<string> = new Set([
   'yielded',
   'yieldFailed',
   'fenced',
+  'leaseBy',
   'released',
   'retaken',
   'rootsClaimed',
@@ -149,6 +151,10 @@ function deviceKeys(contracts: WhyPorts['contracts'], contractId: string, devEui
   };
 }
 
+function actingOf({ seen, activeLeftMs }: PartyDriver) {
+  return { leaseBy: seen.leaseBy(), providerActsForMs: activeLeftMs(), comesBack: seen.comesBack?.() };
+}
+
 async function explain(ports: WhyPorts, contract: StoredContract, { devEui, devAddr }: ProtectedDevice) {
   const { store, contracts, edgeId, clock } = ports;
   const { terms, role } = contract;
@@ -172,8 +178,7 @@ async function explain(ports: WhyPorts, contract: StoredContract, { devEui, devA
     ...deviceKeys(contracts, contractId, devEui),
     held: holdOf(store, contractId),
     movesOn: movesOn(terms, clock.now()),
-    providerActsForMs: driver?.activeLeftMs(),
-    comesBack: driver?.seen.comesBack?.(),
+    ...(driver === undefined ? {} : actingOf(driver)),
     waitsForItsTurn: contracts.waitingForTurn().includes(contractId) || undefined,
     drills: contracts.drills.view(contractId),
     evidence: notes.slice(-NOTES_SHOWN),

@@ -58,6 +58,7 @@ const args: { readonly [M in CallMethod]: object } = {
   return: { epoch: 1 },
   close: {},
   yield: { word: {} },
+  acts: { word: {} },
 };
 const TO_LEDGER: ReadonlySet<string> = new Set([
   'ready',

@@ -15,5 +15,7 @@ test('a contract tells what its parties wait for, and nothing where they wait fo
     'sensors: asked for when caught up (3 failures in a row)',
     'the provider may act for 1 s more',
   ]);
+  expect(actingLines({ leaseBy: 'grantor' })).toEqual([]);
+  expect(actingLines({ leaseBy: 'promises' })).toEqual([expect.stringContaining('by the promises')]);
   expect(actingLines({ providerActsForMs: 0 })).toEqual([expect.stringContaining('nobody acts')]);
 });

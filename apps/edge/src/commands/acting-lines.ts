@@ -5,6 +5,7 @@ export const actingView = z.looseObject({
   comesBack: z.looseObject({ failures: z.number(), backoffLeftMs: z.number().optional() }).optional(),
   providerActsForMs: z.number().optional(),
   waitsForItsTurn: z.boolean().optional(),
+  leaseBy: z.string().optional(),
 });
 
 const seconds = (ms: number): string => `${Math.ceil(ms / 1000)} s`;
@@ -28,6 +29,7 @@ export function actingLines({
   comesBack,
   providerActsForMs,
   waitsForItsTurn,
+  leaseBy,
 }: z.output<typeof actingView>): string[] {
   const overLine =
     'the provider has served for maxActiveS: nobody acts until the customer has its sensors back';
@@ -36,6 +38,9 @@ export function actingLines({
     ...(providerActsForMs === undefined
       ? []
       : [providerActsForMs === 0 ? overLine : `the provider may act for ${seconds(providerActsForMs)} more`]),
+    ...(leaseBy === 'promises'
+      ? ['acts by the promises of the other parties: the grantor does not answer']
+      : []),
     ...(waitsForItsTurn === true ? ['its takeover waits for others that began before'] : []),
   ];
 }

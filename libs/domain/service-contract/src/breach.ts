@@ -1,6 +1,12 @@
 import { opensWhenOffline } from './activation.ts';
+import type { GrantedSet } from './grantor.ts';
 import type { EpochRecord, LeasePromise } from './lease.ts';
 import type { ContractTerms } from './terms.ts';
+
+/** By the promises of others, this provider's among them, as its own word shows. */
+function actsUntil({ epoch }: EpochRecord, acts: GrantedSet['acts']): number {
+  return acts?.epoch === epoch ? acts.until : -Infinity;
+}
 
 /**
  * For how long, ms, the customer's lease has been over while a provider that is READY did not take its epoch; undefined where
@@ -12,12 +18,13 @@ export function neverTookOver(
   record: EpochRecord,
   promised: LeasePromise | undefined,
   now: number,
+  acts?: GrantedSet['acts'],
 ): number | undefined {
   if (!opensWhenOffline(terms)) return undefined;
   // who has said meanwhile that it hears nothing was to take over all the same: the ledger knows since when it says so
   const stands = life === 'READY' || life === 'DEGRADED';
   if (!stands || promised?.epoch !== record.epoch) return undefined;
   if (record.released || record.holder !== terms.customer) return undefined;
-  const overMs = now - promised.until;
+  const overMs = now - Math.max(promised.until, actsUntil(record, acts));
   return overMs > terms.takeoverSlaMs ? overMs : undefined;
 }

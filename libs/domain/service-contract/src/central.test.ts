@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { neverTookOver } from './breach.ts';
+import { grantedSet } from './grantor.ts';
 import {
   centralStep,
   createCentral,
@@ -128,6 +129,26 @@ describe('a breach', () => {
   test('is that nobody took the epoch for longer than agreed after the lease that we promised', () => {
     expect(neverTookOver(terms, 'READY', record, promised, 10_000 + terms.takeoverSlaMs)).toBeUndefined();
     expect(neverTookOver(terms, 'READY', record, promised, 10_001 + terms.takeoverSlaMs)).toBe(60_001);
+  });
+
+  test('is none as long as the customer acts by promises, by a word no older than our own challenge', () => {
+    const acts = (heard: string, epoch: number, now: number) =>
+      grantedSet(
+        step(start, { type: 'acts', setId: terms.set.setId, epoch, heard, leaseMs: 3000 }, now)[0].grantor,
+        terms.set.setId,
+      ).acts;
+    const bootId = start.grantor.bootId;
+    const made = start.grantor.startedAt + 400 * 250;
+    const shown = acts(`${bootId}.400`, 1, made + 60_000);
+    expect(shown).toEqual({ epoch: 1, until: made + 3060 });
+    const late = made + 3060 + terms.takeoverSlaMs;
+    expect(neverTookOver(terms, 'READY', record, promised, late)).toBeDefined();
+    expect(neverTookOver(terms, 'READY', record, promised, late, shown)).toBeUndefined();
+    expect(neverTookOver(terms, 'READY', record, promised, late + 1, shown)).toBe(terms.takeoverSlaMs + 1);
+    const ofOther = acts(`${bootId}.400`, 2, made);
+    expect(neverTookOver(terms, 'READY', record, promised, late, ofOther)).toBeDefined();
+    for (const heard of ['other.400', `${bootId}.999999`, `${bootId}.x`, bootId, ''])
+      expect(acts(heard, 1, made)).toBeUndefined();
   });
 
   test('is never found by a grantor that promised nothing itself, nor after the epoch has moved', () => {

@@ -1,6 +1,7 @@
 import type { EdgeId } from '@antirio/kernel';
 import { opensWhenOffline } from './activation.ts';
 import {
+  actsByPromises,
   answerLease,
   beginTake,
   createGrantor,
@@ -56,6 +57,14 @@ export type CentralEvent =
       readonly request: LeaseRequest;
       readonly facts: LeaseFacts;
       readonly receivedAt: number;
+    }
+  /** A customer's word that it acts by the promises of others; it is the holder of that epoch. */
+  | {
+      readonly type: 'acts';
+      readonly setId: string;
+      readonly epoch: number;
+      readonly heard: string;
+      readonly leaseMs: number;
     }
   | { readonly type: 'asked'; readonly id: string; readonly question: CentralQuestion }
   /** What the ledger made of a submission. It must be known for sure: an open question is asked again until it is. */
@@ -144,6 +153,10 @@ export function centralStep(state: CentralState, event: CentralEvent, context: C
     }
     case 'leaseRequest':
       return onLeaseRequest(state, event, context.now);
+    case 'acts': {
+      const grantor = actsByPromises(state.grantor, event.setId, event, event.leaseMs, context.now);
+      return [{ ...state, grantor }, []];
+    }
     case 'asked':
       return onAsked(state, event.id, event.question, context);
     case 'recorded':

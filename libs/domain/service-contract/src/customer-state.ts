@@ -3,6 +3,7 @@ import type { Flaps } from './flapping.ts';
 import type { KeyDelivery } from './key-delivery.ts';
 import type { ContractRecord, DownCounters } from './messages.ts';
 import { actUnder, createActing, type Acting, type Observed } from './party.ts';
+import { createPromiser, type Promiser } from './promiser.ts';
 import type { LedgerClock } from './customer-schedule.ts';
 import { keenSenses, type Senses } from './deaf.ts';
 import { unstrained, type Strain } from './overload.ts';
@@ -57,6 +58,7 @@ export interface CustomerState {
   readonly startedAt: number;
   readonly calls: CallBook;
   readonly acting: Acting;
+  readonly promiser: Promiser;
   readonly observed: Observed;
   readonly beatAt: number;
   readonly sequence: number;
@@ -144,6 +146,7 @@ export function createCustomer(
     startedAt: now,
     calls: {},
     acting: epoch === undefined ? acting : actUnder(acting, epoch, now),
+    promiser: createPromiser(bootId, terms.leaseMs, now),
     observed: {},
     beatAt: -Infinity,
     sequence: 0,

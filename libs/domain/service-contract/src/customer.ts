@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import type { EdgeId } from '@antirio/kernel';
 import { callEnded, callKey, isReleaseVain } from './calls.ts';
 import {
@@ -14,6 +15,7 @@ import {
 import { standsBy, type CustomerPhase, type CustomerState, type Step } from './customer-state.ts';
 import { call, chain, enter } from './step.ts';
 import { clockOf, whenScheduled } from './customer-schedule.ts';
+import { freedBy, notYet, onPromiseDatagram, renewLease } from './customer-promises.ts';
 import { onReleaseKnown, onTold, onYieldAnswer, whenYielded, whileYielding } from './customer-yield.ts';
 import { deliver, onDelivered, renewKeys } from './key-renewal.ts';
 import { countFailures } from './flapping.ts';
@@ -33,7 +35,6 @@ import {
 import {
   fenceOf,
   leaseNews,
-  renew,
   wantBlock,
   type Context,
   type Desired,
@@ -55,7 +56,7 @@ function turn(state: CustomerState, event: PartyEvent, context: Context): Step {
     case 'tick':
       return onTick(state, context);
     case 'datagram':
-      return onDatagram(state, event.from, event.datagram, context.now);
+      return onDatagram(state, event.from, event.datagram, context);
     case 'answer':
       return onAnswer(state, event, context);
     case 'observed':
@@ -79,7 +80,7 @@ export function customerDesires(state: CustomerState, now: number): Desired {
 function onTick(state: CustomerState, context: Context): Step {
   const { now } = context;
   const beaten = sendBeat(state, context);
-  const renewed = chain(beaten, (one) => renewLease(one, now));
+  const renewed = chain(beaten, (one) => renewLease(one, context));
   const asked = chain(renewed, (one) => askRecord(one, now));
   return chain(asked, (one) => byPhase[one.phase.at](one, now));
 }
@@ -111,12 +112,6 @@ function sendBeat(state: CustomerState, { now, wall }: Context): Step {
   const next = { ...state, beatAt, gatewaysAt, sequence: state.sequence + 1 };
   const told = { ...body, ...yieldsNow(phase), ...due };
   return [next, [{ type: 'send', to: provider, datagram: { kind: 'beat', body: told } }]];
-}
-
-function renewLease(state: CustomerState, now: number): Step {
-  if (standsBy(state)) return [state, []];
-  const [acting, effects] = renew(state.acting, state.terms, now);
-  return [{ ...state, acting }, effects];
 }
 
 function askRecord(state: CustomerState, now: number): Step {
@@ -193,12 +188,15 @@ function onObserved(state: CustomerState, observed: Observed, now: number): Cust
   return { ...state, senses, strain, observed: { ...state.observed, ...observed } };
 }
 
-function onDatagram(state: CustomerState, from: EdgeId, datagram: Datagram, now: number): Step {
+function onDatagram(state: CustomerState, from: EdgeId, datagram: Datagram, context: Context): Step {
   const { terms } = state;
+  const { now } = context;
   if (datagram.kind === 'probe' && (from === terms.provider || from === terms.central)) {
     const body = { nonce: datagram.body.nonce, bootId: state.bootId };
     return [state, [{ type: 'send', to: from, datagram: { kind: 'probeReply', body } }]];
   }
+  const promised = from === terms.central ? undefined : onPromiseDatagram(state, from, datagram, context);
+  if (promised !== undefined) return promised;
   if (from === terms.provider) return onProviderDatagram(state, datagram, now);
   const news = from === terms.central ? leaseNews(state.acting, terms.set.setId, datagram) : undefined;
   if (news === undefined) return [state, []];
@@ -254,7 +252,7 @@ function onSuccess(state: CustomerState, method: Answer['method'], value: unknow
     case 'record':
       return onRecord(state, contractRecord.parse(value), now);
     case 'take':
-      return onTaken(state, takeAnswer.parse(value), now);
+      return onTakeAnswer(state, takeAnswer.parse(value), now);
     case 'statement':
       return phase.at === 'stating' ? stated(state, phase) : [state, []];
     case 'return':
@@ -264,7 +262,15 @@ function onSuccess(state: CustomerState, method: Answer['method'], value: unknow
   }
 }
 
-function onRecord(state: CustomerState, record: ContractRecord, now: number): Step {
+function onTakeAnswer(state: CustomerState, taken: z.output<typeof takeAnswer>, now: number): Step {
+  const waits = notYet(state, taken, now);
+  return waits === undefined ? onTaken(state, taken, now) : [waits, []];
+}
+
+function onRecord(before: CustomerState, record: ContractRecord, now: number): Step {
+  const state = freedBy(before, record);
+  const waits = notYet(state, record, now);
+  if (waits !== undefined) return [waits, []];
   const known: CustomerState = { ...state, record, recordAt: now, ...clockOf(record, now) };
   const { phase } = state;
   const own = onOwnTake(known, record, now);

@@ -3,6 +3,7 @@ import {
   firstPromise,
   MAX_DOWNLINK_LEAD_MS,
   promise,
+  promisedUntil,
   silentUntil,
   takeable,
   type EpochRecord,
@@ -25,6 +26,9 @@ export interface GrantorState {
   readonly sets: Readonly<Record<string, GrantedSet>>;
 }
 
+/** Who answers requests, by the moment of its start. */
+type Start = Pick<GrantorState, 'bootId' | 'startedAt'>;
+
 export interface GrantedSet {
   readonly promise: (LeasePromise & { readonly madeAt: number }) | undefined;
   /** The newest epoch that we know of: a record of an older one was read before it was given. */
@@ -33,6 +37,8 @@ export interface GrantedSet {
   readonly taking: boolean;
   /** Until then, what was sent under an earlier epoch may still come on air. */
   readonly quietUntil: number;
+  /** Until when the holder of the epoch has acted for sure without us. */
+  readonly acts?: { readonly epoch: number; readonly until: number };
 }
 
 /** What the ledger says of the set, read after the request came. */
@@ -72,19 +78,40 @@ function withSet(state: GrantorState, setId: string, set: GrantedSet): GrantorSt
  * What a request must repeat to count: it says that its sender has heard from us just now. A recorded one does not, however
  * long ago we started.
  */
-function challengeOf({ bootId, startedAt }: GrantorState, now: number): string {
+export function grantorChallenge({ bootId, startedAt }: Start, now: number): string {
   return `${bootId}.${Math.floor((now - startedAt) / CHALLENGE_MS)}`;
 }
 
-function isFresh(
-  { bootId, startedAt }: GrantorState,
-  challenge: string,
+export function isFresh(start: Start, challenge: string, leaseMs: number, now: number): boolean {
+  const ageMs = ageOf(start, challenge, now);
+  return ageMs !== undefined && ageMs <= leaseMs + CHALLENGE_MS;
+}
+
+/** How long ago the challenge was made; undefined where it is not of this start. */
+function ageOf({ bootId, startedAt }: Start, challenge: string, now: number): number | undefined {
+  const [boot, count = ''] = challenge.split('.');
+  if (boot !== bootId || !/^\d{1,15}$/.test(count)) return undefined;
+  const ageMs = now - startedAt - Number(count) * CHALLENGE_MS;
+  return ageMs >= 0 ? ageMs : undefined;
+}
+
+/**
+ * The holder, which we do not hear, acts on by the promises of the others: one of them has shown its word, which repeats a challenge of
+ * ours and so is no older than that. It acts for one lease from then on, as the others count it.
+ */
+export function actsByPromises(
+  state: GrantorState,
+  setId: string,
+  { epoch, heard }: { readonly epoch: number; readonly heard: string },
   leaseMs: number,
   now: number,
-): boolean {
-  const [boot, count] = challenge.split('.');
-  const ageMs = now - startedAt - Number(count) * CHALLENGE_MS;
-  return boot === bootId && ageMs >= 0 && ageMs <= leaseMs + CHALLENGE_MS;
+): GrantorState {
+  const ageMs = ageOf(state, heard, now);
+  if (ageMs === undefined) return state;
+  const set = grantedSet(state, setId);
+  const until = promisedUntil(now - ageMs, leaseMs);
+  const known = set.acts?.epoch === epoch ? set.acts.until : -Infinity;
+  return withSet(state, setId, { ...set, acts: { epoch, until: Math.max(until, known) } });
 }
 
 /**
@@ -101,7 +128,7 @@ export function answerLease(
 ): readonly [GrantorState, LeaseAnswer] {
   const { setId, epoch, bootId, sequence } = request;
   const { record, leaseMs, slot } = facts;
-  const answer = { setId, epoch, bootId, sequence, challenge: challengeOf(state, now) };
+  const answer = { setId, epoch, bootId, sequence, challenge: grantorChallenge(state, now) };
   const refuse = (reason: LeaseRefused['reason']): LeaseAnswer => ({
     kind: 'refused',
     body: { ...answer, reason, current: record.epoch, holder: record.holder },

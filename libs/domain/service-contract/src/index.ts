@@ -43,7 +43,17 @@ export { createCustomer, type CustomerPhase, type CustomerState } from './custom
 export * from './customer.ts';
 export { keysDelivered } from './key-renewal.ts';
 export * from './watch.ts';
-export * from './grantor.ts';
+export {
+  DEFAULT_LEASE_MS,
+  createGrantor,
+  grantedSet,
+  grantorChallenge,
+  leaseRuns,
+  quietMs,
+  type LeaseFacts,
+} from './grantor.ts';
+export { ACTS_KIND, actsWord, isActsWordOf, type ActsWord } from './acts-word.ts';
+export { leaseBy, type LeaseBy } from './promises.ts';
 export * from './witness.ts';
 export * from './central.ts';
 export * from './breach.ts';

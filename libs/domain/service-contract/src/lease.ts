@@ -1,7 +1,8 @@
 import type { EdgeId } from '@antirio/kernel';
 
 /**
- * Leases: the holder of an epoch acts only while the grantor has promised to give no other. The holder counts from when it
+ * Leases: the holder of an epoch acts only while the grantor has promised to give no other, or all who could be given it have
+ * promised not to act under it (promises.ts). The holder counts from when it
  * sent its request and a little short, the grantor from when it received it and a little long, so that clocks whose rates
  * differ from the true one by up to 2 % agree on the safe side. Times are each party's own monotonic milliseconds.
  */
@@ -37,6 +38,11 @@ export function surelyPassed(durationMs: number): number {
 /** Until when whoever started at `startedAt` keeps silent: what it may have promised or sent before is over then. */
 export function silentUntil(startedAt: number, leaseMs: number): number {
   return startedAt + leaseMs * PROMISER_RATE;
+}
+
+/** Until when a promise runs that is made now, as its maker counts. */
+export function promisedUntil(now: number, leaseMs: number): number {
+  return now + leaseMs * PROMISER_RATE;
 }
 
 function ownSilence(startedAt: number, leaseMs: number): number {
@@ -120,7 +126,7 @@ export function promise(
   if (record.epoch !== request.epoch || record.holder !== request.by)
     return { ok: false, reason: 'superseded' };
   if (record.released) return { ok: false, reason: 'released' };
-  const until = now + request.leaseMs * PROMISER_RATE;
+  const until = promisedUntil(now, request.leaseMs);
   return {
     ok: true,
     promise: { epoch: record.epoch, holder: record.holder, until: Math.max(until, known?.until ?? 0) },
@@ -129,7 +135,7 @@ export function promise(
 
 /** What the taker of an epoch is promised before it has asked for anything. */
 export function firstPromise(epoch: number, holder: EdgeId, leaseMs: number, now: number): LeasePromise {
-  return { epoch, holder, until: now + leaseMs * PROMISER_RATE };
+  return { epoch, holder, until: promisedUntil(now, leaseMs) };
 }
 
 export type Takeable =

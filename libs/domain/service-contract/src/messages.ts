@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { actsWord } from './acts-word.ts';
 import { edgeId } from './terms.ts';
 import { handbackStatement } from './statement.ts';
 import { receipts } from './receipts.ts';
@@ -57,13 +58,22 @@ export const leaseRequest = z.strictObject({
   sequence: count,
   challenge: short,
   reserve: z.array(reservation).max(8),
+  /** To another party: the grantor's challenge as that one told it, and the signature under `ActsWord` that repeats it. */
+  heard: short.optional(),
+  proof: z.string().max(128).optional(),
 });
-const leaseAnswer = { setId: short, epoch: count, bootId: short, sequence: count, challenge: short };
-/** Nobody else is given the set's epoch for `leaseMs`. */
+const leaseAnswer = {
+  ...{ setId: short, epoch: count, bootId: short, sequence: count, challenge: short },
+  /** Of another party: the grantor's challenge as it has it. */
+  heard: short.optional(),
+};
+/** Nobody else is given the set's epoch for `leaseMs`; of another party: it does not act for as long. */
 export const leaseGrant = z.strictObject({
   ...leaseAnswer,
   leaseMs: count,
   blocks: z.array(z.strictObject({ devAddr, index: count, proven })).max(8),
+  /** Of another party: who else it knows that could be given the next epoch. */
+  parties: z.array(edgeId).max(8).optional(),
 });
 export const leaseRefused = z.strictObject({
   ...leaseAnswer,
@@ -142,6 +152,8 @@ export const callSchemas = {
   /** One statement has stood alone for as long as the other party had to speak. */
   close: z.strictObject({ contractId }),
   yield: takeOver,
+  /** To the grantor: the customer's word that it acts by our promise. */
+  acts: z.strictObject({ contractId, word: actsWord }),
 } as const;
 export type CallMethod = keyof typeof callSchemas;
 export type CallArgs = {
@@ -182,6 +194,10 @@ export const contractRecord = z.object({
   quietMs: count.optional(),
   /** The ledger's time as it answered, ms since the Unix epoch. */
   time: count.optional(),
+  /** All parties of the set's contracts: the customer, and who provides for it. */
+  parties: z.array(edgeId).max(16).optional(),
+  /** The grantor's challenge: who repeats it was told after it was made. */
+  challenge: short.optional(),
 });
 export type ContractRecord = z.output<typeof contractRecord>;
 /** States in which a contract is over for its parties. */

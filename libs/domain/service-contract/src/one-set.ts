@@ -1,3 +1,4 @@
+import type { EdgeId } from '@antirio/kernel';
 import type { CustomerPhase } from './customer-state.ts';
 import type { ProviderPhase } from './provider-state.ts';
 import type { ContractTerms } from './terms.ts';
@@ -39,4 +40,12 @@ export function leads(one: Standing, all: Iterable<Standing>): boolean {
     if (ahead > 0 || (ahead === 0 && later)) return false;
   }
   return true;
+}
+
+/** Who may be given the epoch of a customer's set, by those of its contracts that are not over. */
+export function providersOf(all: Iterable<Standing>, setId: string): EdgeId[] {
+  const live = [...all].filter(
+    (one) => one.role === 'customer' && one.terms.set.setId === setId && one.phase().at !== 'ended',
+  );
+  return live.map(({ terms }) => terms.provider);
 }

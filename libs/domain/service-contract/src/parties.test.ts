@@ -63,7 +63,9 @@ describe('the provider', () => {
 
   test('reads as soon as the keys are there, acts only under its epoch and a lease', () => {
     const evidence = { lastBeatMsAgo: 700, lastSequence: 3, probesUnanswered: 3, witness: 'dead' as const };
-    let state: ProviderState = createProvider(terms, { at: 'opening', from: 7, evidence }, 'boot-b', 0);
+    // long up: what it promised before its start is over
+    const opening = { at: 'opening', from: 7, evidence } as const;
+    let state: ProviderState = createProvider(terms, opening, 'boot-b', -10_000);
     let effects: readonly PartyEffect[];
     [state, effects] = step(
       state,

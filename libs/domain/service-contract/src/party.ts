@@ -8,6 +8,7 @@ import {
   leaseRequested,
   type LeaseHolder,
 } from './lease.ts';
+import { askOthers, tellLeaseBy, type LeaseBy, type PeerLease } from './promises.ts';
 import { callBegun, callKey, mayCall, type CallBook } from './calls.ts';
 import type { HeldShare } from './escrow.ts';
 import type {
@@ -116,6 +117,8 @@ export type Milestone =
   | 'stoodDown'
   /** The customer acts again, under an epoch that another of its contracts brought back. */
   | 'followed'
+  /** From here on we act on another word than before: the grantor's, or the promises of the others. */
+  | 'leaseBy'
   | 'stated'
   | 'rekeyed'
   | 'keysRefused'
@@ -183,6 +186,8 @@ export interface Context {
   readonly random: () => number;
   /** Whether this edge can begin another takeover now; asked only where one is due. */
   readonly mayBegin?: (() => boolean) | undefined;
+  /** Of a customer: its providers by all of its contracts over this set that are not over. */
+  readonly providers?: (() => readonly EdgeId[]) | undefined;
 }
 
 /** The acting half of a party: its epoch, lease and counter blocks. Lost at a restart, on purpose. */
@@ -193,6 +198,16 @@ export interface Acting {
   readonly sequence: number;
   /** The grantor's, as its last answer to us gave it. */
   readonly challenge: string;
+  /** The end of what the grantor itself has promised. */
+  readonly grantorUntil: number;
+  /** Since when a lease of this epoch is asked for. */
+  readonly askedFrom: number | undefined;
+  /** What the other parties of the set promised, by edge. */
+  readonly peers: Readonly<Record<string, PeerLease>>;
+  /** Whose promises were counted last. */
+  readonly told: readonly EdgeId[];
+  /** On whose word we acted last, as it was told. */
+  readonly said: LeaseBy;
 }
 
 interface WantedBlock extends Reservation {
@@ -200,13 +215,16 @@ interface WantedBlock extends Reservation {
   readonly askedAt: number;
 }
 
+const unpromised = { grantorUntil: 0, askedFrom: undefined, peers: {}, told: [] } as const;
+
 const WANTED_KEPT = 64;
 const RESERVED_AT_ONCE = 8;
 /** Every request that names a block burns one, so an answer is waited for. */
 const RESERVE_AGAIN_MS = 300;
 
 export function createActing(leaseMs: number, bootId: string, now: number): Acting {
-  return { lease: createLeaseHolder(leaseMs, now), wanted: [], bootId, sequence: 0, challenge: '' };
+  const lease = createLeaseHolder(leaseMs, now);
+  return { lease, wanted: [], bootId, sequence: 0, challenge: '', said: 'grantor', ...unpromised };
 }
 
 /** The newest request for a device is the one to be answered: who asks again has given the older one up. */
@@ -223,10 +241,22 @@ export function wantBlock(
   return { ...acting, wanted: [...others, { requestId, devAddr, slot, above, proven, askedAt }] };
 }
 
-/** Asks for the lease when it is due or a block is wanted. */
-export function renew(acting: Acting, terms: ContractTerms, now: number): [Acting, PartyEffect[]] {
+/** Asks for the lease when it is due or a block is wanted, and those who could be given the next epoch where nobody answers. */
+export function renew(
+  acting: Acting,
+  terms: ContractTerms,
+  others: readonly EdgeId[],
+  now: number,
+): [Acting, PartyEffect[]] {
+  if (acting.lease.epoch === 0) return [acting, []];
+  const [asked, effects] = askGrantor(acting, terms, now);
+  const [next, more] = askOthers(asked, terms.set.setId, others, now);
+  const [told, notes] = tellLeaseBy(next, now);
+  return [told, [...effects, ...more, ...notes]];
+}
+
+function askGrantor(acting: Acting, terms: ContractTerms, now: number): [Acting, PartyEffect[]] {
   const { lease, bootId, sequence, challenge } = acting;
-  if (lease.epoch === 0) return [acting, []];
   const pressing = acting.wanted
     .filter((one) => now - one.askedAt >= RESERVE_AGAIN_MS)
     .slice(0, RESERVED_AT_ONCE);
@@ -249,6 +279,7 @@ function leaseAnswered(acting: Acting, grant: LeaseGrant): [Acting, PartyEffect[
   if (!isAsked(acting, grant)) return [acting, []];
   const { epoch, sequence, challenge } = grant;
   const lease = leaseGranted(acting.lease, epoch, sequence, grant.leaseMs);
+  const ours = leaseGranted({ ...acting.lease, until: acting.grantorUntil }, epoch, sequence, grant.leaseMs);
   const effects: PartyEffect[] = [];
   const wanted = acting.wanted.filter((one) => {
     const block = grant.blocks.find((given) => given.devAddr === one.devAddr);
@@ -262,7 +293,7 @@ function leaseAnswered(acting: Acting, grant: LeaseGrant): [Acting, PartyEffect[
     });
     return false;
   });
-  return [{ ...acting, lease, wanted, challenge }, effects];
+  return [{ ...acting, lease, wanted, challenge, grantorUntil: ours.until }, effects];
 }
 
 /**
@@ -278,7 +309,7 @@ function askAfresh(acting: Acting, refused: LeaseRefused): Acting {
 }
 
 export function actUnder(acting: Acting, epoch: number, actFrom: number): Acting {
-  return { ...acting, lease: holdEpoch(acting.lease, epoch, actFrom), wanted: [] };
+  return { ...acting, ...unpromised, lease: holdEpoch(acting.lease, epoch, actFrom), wanted: [] };
 }
 
 /** How long its holder still waits before it may act under its epoch, ms of its own clock. */

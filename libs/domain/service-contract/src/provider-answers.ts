@@ -7,6 +7,8 @@ import { MAX_DOWNLINK_LEAD_MS, surelyPassed } from './lease.ts';
 import { contractRecord, isOver, takeAnswer, type ContractRecord, type Evidence } from './messages.ts';
 import { isServedByOther } from './other-provider.ts';
 import { actUnder, waitOf, type Context, type PartyEvent } from './party.ts';
+import { heardOfEpoch, mustWait } from './promiser.ts';
+import { heardRecord } from './provider-promises.ts';
 import { wordOf } from './provider-yield.ts';
 import { isRekeying } from './rekey-wait.ts';
 import { nothingGathered, type ProviderPhase, type ProviderState, type Step } from './provider-state.ts';
@@ -117,6 +119,9 @@ function onTaken(state: ProviderState, epoch: number, actAfterMs: number, now: n
 }
 
 function serve(state: ProviderState, from: number, epoch: number, actAfterMs: number, now: number): Step {
+  // Whoever acts by our promise is off the air first.
+  if (mustWait(state.promiser, epoch, now))
+    return [{ ...state, promiser: heardOfEpoch(state.promiser, epoch) }, []];
   const acting = actUnder(state.acting, epoch, now + surelyPassed(actAfterMs));
   const detail = { epoch, actAfterMs: waitOf(acting, now) };
   return enter({ ...state, acting }, { at: 'active', from, epoch }, 'activated', detail);
@@ -129,7 +134,7 @@ function onReleased(state: ProviderState): Step {
 }
 
 function onRecord(state: ProviderState, record: ContractRecord, now: number): Step {
-  const known: ProviderState = { ...state, record, recordAt: now };
+  const known: ProviderState = { ...heardRecord(state, record), record, recordAt: now };
   const { phase } = state;
   if (phase.at === 'ended') return [known, []];
   if (isOver(record)) return enter(known, { at: 'ended' }, 'ended', { state: record.state });

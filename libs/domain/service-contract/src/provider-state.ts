@@ -4,6 +4,8 @@ import { createDetector } from './detector.ts';
 import type { HeldShare } from './escrow.ts';
 import type { ContractRecord, DownCounters, Evidence } from './messages.ts';
 import { actUnder, createActing, type Acting, type Observed } from './party.ts';
+import { createPromiser, type Promiser } from './promiser.ts';
+import { nothingShown, type Shown } from './provider-promises.ts';
 import type { HandbackStatement } from './statement.ts';
 import type { StepOf } from './step.ts';
 import type { ContractTerms } from './terms.ts';
@@ -65,6 +67,8 @@ export interface ProviderState {
   readonly watch: Watch;
   readonly calls: CallBook;
   readonly acting: Acting;
+  readonly promiser: Promiser;
+  readonly shown: Shown;
   readonly observed: Observed;
   readonly gathering: Gathering;
   readonly vigilAt: number;
@@ -110,6 +114,8 @@ export function createProvider(
     watch: createWatch(detector),
     calls: {},
     acting: phase.at === 'active' ? actUnder(acting, phase.epoch, now) : acting,
+    promiser: createPromiser(bootId, terms.leaseMs, now),
+    shown: nothingShown,
     observed: {},
     gathering: nothingGathered,
     vigilAt: -Infinity,

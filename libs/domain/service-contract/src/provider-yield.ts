@@ -72,5 +72,10 @@ export function mayTakeNow(state: ProviderState, now: number): boolean {
   if (wordOf(state).word === undefined || state.record?.released === true) return true;
   const { heardAt, stands } = state.word;
   const over = now - heardAt >= (stands ? WORD_COUNTS_MS : WITHDRAWN_MS);
-  return over || isSuspect(state.watch.detector, now);
+  return over || isFenced(state, now) || isSuspect(state.watch.detector, now);
+}
+
+/** It says that it acts no more, though its release has not come to the ledger: it may have acted by our promise, cut off from there. */
+function isFenced({ watch: { fencedSince } }: ProviderState, now: number): boolean {
+  return fencedSince !== undefined && now - fencedSince >= WITHDRAWN_MS;
 }

@@ -5,7 +5,6 @@ import type { Beat, CallArgs, Datagram, Evidence, LeaseRefused } from './message
 import {
   fenceOf,
   leaseNews,
-  renew,
   wantBlock,
   type Context,
   type Desired,
@@ -20,6 +19,7 @@ import { heardOf, tellHearing } from './degraded.ts';
 import { tellDeaf } from './deaf.ts';
 import { isOverstayed } from './max-active.ts';
 import { onAnswer, standBy } from './provider-answers.ts';
+import { awaitsOwn, onPromiseDatagram, promisesNow, renewLease, tellOfPromise } from './provider-promises.ts';
 import { closeWhenDue, isRekeying } from './rekey-wait.ts';
 import { mayTakeNow, onTakeOver, readsUnder, wordOf } from './provider-yield.ts';
 import { nothingGathered, type ProviderPhase, type ProviderState, type Step } from './provider-state.ts';
@@ -30,6 +30,8 @@ const VIGIL_EVERY_MS = 500;
 const RECORD_EVERY_MS = 500;
 /** Where nothing is pending: a contract may also end without us. */
 const RECORD_SELDOM_MS = 10_000;
+/** Where the customer acts by our promise, which the centre may not know. */
+const RECORD_OFTEN_MS = 2000;
 const RIM_AGAIN_MS = 1000;
 
 export function providerStep(state: ProviderState, event: PartyEvent, context: Context): Step {
@@ -71,7 +73,8 @@ function onTick(state: ProviderState, context: Context): Step {
   const { now } = context;
   const watched = keepVigil(state, now);
   const asked = chain(watched, (one) => askRecord(one, now));
-  const closed = chain(asked, (one) => closeWhenDue(one, now));
+  const told = chain(asked, (one) => tellOfPromise(one, now));
+  const closed = chain(told, (one) => closeWhenDue(one, now));
   return chain(closed, (one) => byPhase[one.phase.at](one, context));
 }
 
@@ -101,7 +104,8 @@ function askRecord(state: ProviderState, now: number): Step {
   if (state.phase.at === 'ended') return [state, []];
   const { terms, record } = state;
   const watches = record !== undefined && isHeldByOther(terms, record);
-  const every = watches || restless.has(state.phase.at) ? RECORD_EVERY_MS : RECORD_SELDOM_MS;
+  const promises = promisesNow(state, now) ? RECORD_OFTEN_MS : RECORD_SELDOM_MS;
+  const every = watches || restless.has(state.phase.at) ? RECORD_EVERY_MS : promises;
   if (record !== undefined && now - state.recordAt < every) return [state, []];
   return call(state, state.terms.central, { method: 'record', args: { contractId: terms.contractId } }, now);
 }
@@ -138,14 +142,13 @@ const byPhase: { readonly [P in ProviderPhase['at']]: PhaseTick } = {
     if (state.gathering.opening !== undefined && !isEnough(state))
       return hasReturned(state, now) && mayTakeNow(state, now) ? standBy(state, now) : askHolders(state, now);
     const { record, terms } = state;
-    if (record === undefined || !mayTakeNow(state, now)) return again;
+    if (record === undefined || awaitsOwn(state) || !mayTakeNow(state, now)) return again;
     const take: CallArgs = { method: 'take', args: { contractId: terms.contractId, expected: record.epoch } };
     return chain(again, (one) => call(one, one.terms.central, take, now));
   },
   active(state, { now }) {
     if (isOverstayed(state, now)) return stopActing(state);
-    const [acting, effects] = renew(state.acting, state.terms, now);
-    return chain([{ ...state, acting }, effects], (one) => reopenIfForgotten(one, now));
+    return chain(renewLease(state, now), (one) => reopenIfForgotten(one, now));
   },
   releasing(state, { now }) {
     const again = reopenIfForgotten(state, now);
@@ -307,6 +310,8 @@ function onTakeoverTold(state: ProviderState, by: string, now: number): Step {
 }
 
 function onDatagram(state: ProviderState, from: EdgeId, datagram: Datagram, { now }: Context): Step {
+  const promised = from === state.terms.central ? undefined : onPromiseDatagram(state, from, datagram, now);
+  if (promised !== undefined) return promised;
   if (from === state.terms.customer) return onCustomerDatagram(state, datagram, now);
   const news =
     from === state.terms.central ? leaseNews(state.acting, state.terms.set.setId, datagram) : undefined;

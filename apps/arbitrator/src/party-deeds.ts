@@ -1,0 +1,57 @@
+import { describeError, signDocument, type Identity } from '@antirio/kernel';
+import type { Log } from '@antirio/host';
+import {
+  ACTS_KIND,
+  type ContractTerms,
+  type CustomerPhase,
+  type Datagram,
+  type PartyEvent,
+  type ProviderPhase,
+} from '@antirio/service-contract';
+import type { ContractStore, Note } from './contract-store.ts';
+
+/** A ledger that is not the one seen before gives no lease, nor does one that was not looked at; what the other parties promise needs none. */
+export function isBelievable(
+  event: PartyEvent,
+  { central }: ContractTerms,
+  believed: boolean | undefined,
+): boolean {
+  if (event.type !== 'datagram') return true;
+  const { kind } = event.datagram;
+  if (kind !== 'leaseGrant' && kind !== 'leaseRefused') return true;
+  return event.from === central ? believed === true : believed !== false;
+}
+
+/**
+ * Our word goes with each request for a promise: whoever gives it can show that it was asked. Signed once for each of the grantor's
+ * challenges that it repeats.
+ */
+export function promiseSigner(identity: Identity): (datagram: Datagram) => Datagram {
+  let signed = { about: '', proof: '' };
+  return (datagram) => {
+    if (datagram.kind !== 'leaseRequest' || datagram.body.heard === undefined) return datagram;
+    const { setId, epoch, heard } = datagram.body;
+    const about = JSON.stringify([setId, epoch, heard]);
+    if (signed.about !== about)
+      signed = { about, proof: signDocument(identity, ACTS_KIND, { setId, epoch, heard }).signature };
+    return { kind: 'leaseRequest', body: { ...datagram.body, proof: signed.proof } };
+  };
+}
+
+/** Whether the disk took it. A full one is no reason to end: the event, or one like it, comes again. */
+export function kept(
+  store: ContractStore,
+  contractId: string,
+  log: Log,
+  phase: CustomerPhase | ProviderPhase | undefined,
+  notes: readonly Note[],
+): boolean {
+  try {
+    if (phase === undefined) for (const note of notes) store.note(contractId, note);
+    else store.setPhase(contractId, phase, notes);
+    return true;
+  } catch (error) {
+    log.warn({ phase: phase?.at, error: describeError(error) }, 'the disk took nothing of it');
+    return false;
+  }
+}

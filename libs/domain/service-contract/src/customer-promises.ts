@@ -1,0 +1,83 @@
+import type { EdgeId } from '@antirio/kernel';
+import type { CustomerState, Step } from './customer-state.ts';
+import { standsBy } from './customer-state.ts';
+import type { ContractRecord, Datagram, LeaseRequest } from './messages.ts';
+import { renew, type Context } from './party.ts';
+import { answerPromise, boundToo, freed, heardOfEpoch, mustWait, type PromiseFacts } from './promiser.ts';
+import { othersNews, unionOf } from './promises.ts';
+
+/** The customer and the promises of its set: those that it acts by, and those that it makes while a provider serves. */
+
+/** Who else could be given the set's next epoch. A contract that is over leaves nobody to ask. */
+function othersOf({ terms, phase, record, acting }: CustomerState, context: Context): EdgeId[] {
+  if (phase.at === 'ended') return [];
+  return unionOf(terms.customer, [terms.provider], context.providers?.(), record?.parties, acting.told);
+}
+
+export function renewLease(state: CustomerState, context: Context): Step {
+  if (standsBy(state)) return [state, []];
+  const [acting, effects] = renew(state.acting, state.terms, othersOf(state, context), context.now);
+  return [{ ...state, acting }, effects];
+}
+
+/** A datagram of another party about promises; undefined where it is about something else. */
+export function onPromiseDatagram(
+  state: CustomerState,
+  from: EdgeId,
+  datagram: Datagram,
+  context: Context,
+): Step | undefined {
+  const { setId } = state.terms.set;
+  if (datagram.kind === 'leaseRequest')
+    return datagram.body.setId === setId ? onPromiseAsked(state, from, datagram.body, context) : undefined;
+  const acting = othersNews(state.acting, setId, from, othersOf(state, context), datagram);
+  return acting === undefined ? undefined : [{ ...state, acting }, []];
+}
+
+/** Whether a provider serves under this epoch, as far as we know, and we stand by. */
+function holds({ phase, record, terms, elsewhere }: CustomerState, from: EdgeId, epoch: number): boolean {
+  if (phase.at === 'yielded') return false;
+  if (record !== undefined && record.epoch >= epoch)
+    return record.epoch === epoch && record.holder === from && !record.released;
+  const served = phase.at === 'recovering' && elsewhere === undefined && phase.epoch === epoch;
+  return served && from === terms.provider;
+}
+
+function onPromiseAsked(state: CustomerState, from: EdgeId, request: LeaseRequest, context: Context): Step {
+  const { terms, promiser, record } = state;
+  const { leaseMs } = terms;
+  if (!standsBy(state) || !holds(state, from, request.epoch)) return [state, []];
+  // The machine of that provider's contract answers; all others of this edge keep what it promises.
+  if (from !== terms.provider)
+    return [{ ...state, promiser: boundToo(promiser, request.epoch, leaseMs, context.now) }, []];
+  const facts: PromiseFacts = {
+    ...{ leaseMs, holds: true, heard: record?.challenge ?? '', proven: true },
+    parties: unionOf(from, [terms.customer], context.providers?.(), record?.parties),
+  };
+  const [next, answer] = answerPromise(promiser, from, request, facts, context.now);
+  const known = { ...state, promiser: next, providerHeardAt: context.now };
+  if (answer.kind === 'silence') return [known, []];
+  const kind = answer.kind === 'stale' ? 'leaseRefused' : 'leaseGrant';
+  return [known, [{ type: 'send', to: from, datagram: { kind, body: answer.body } as Datagram }]];
+}
+
+/**
+ * What the ledger or the grantor says of an epoch, as far as our own promise lets us hear it: one that is ours is not assumed before the
+ * one whom we promised not to act is off the air. Undefined where it is to be heard.
+ */
+export function notYet(
+  state: CustomerState,
+  { epoch, holder, released = false }: Partial<ContractRecord> & { readonly epoch: number },
+  now: number,
+): CustomerState | undefined {
+  const { promiser, terms, acting } = state;
+  const ours = (holder ?? terms.customer) === terms.customer && epoch > acting.lease.epoch;
+  if (!ours || released || !mustWait(promiser, epoch, now)) return undefined;
+  return { ...state, promiser: heardOfEpoch(promiser, epoch) };
+}
+
+/** A released epoch frees us of what we promised its holder, and nothing is promised under one before the newest. */
+export function freedBy(state: CustomerState, { epoch, released }: ContractRecord): CustomerState {
+  const promiser = released ? freed(state.promiser, epoch) : state.promiser;
+  return { ...state, promiser: heardOfEpoch(promiser, epoch) };
+}

@@ -1,0 +1,137 @@
+import type { EdgeId } from '@antirio/kernel';
+import { ACTS_KIND, isActsWordOf, type ActsWord } from './acts-word.ts';
+import type { ContractRecord, Datagram, LeaseRequest } from './messages.ts';
+import { renew } from './party.ts';
+import { answerPromise, freed, heardOfEpoch, type PromiseFacts } from './promiser.ts';
+import { othersNews, unionOf } from './promises.ts';
+import type { ProviderPhase, ProviderState, Step } from './provider-state.ts';
+import { call } from './step.ts';
+
+/** The provider and the promises of its set: those that it makes, and those that it acts by while it serves. */
+
+/** What a provider keeps of the customer's words, to show that it was asked to hold still. */
+export interface Shown {
+  /** The grantor's challenges that we told the customer, the newest first. */
+  readonly heard: readonly string[];
+  /** The newest word that repeats one of them. */
+  readonly word: ActsWord | undefined;
+  /** The signature of the word that the grantor was shown last. */
+  readonly shown: string;
+}
+
+export const nothingShown: Shown = { heard: [], word: undefined, shown: '' };
+
+const HEARD_KEPT = 2;
+/** For so long after a promise the grantor is asked more often how things stand, and told. */
+const PROMISES_MS = 10_000;
+
+export const promisesNow = ({ promiser }: ProviderState, now: number): boolean =>
+  now - promiser.promisedAt < PROMISES_MS;
+
+function othersOf({ terms, record, acting }: ProviderState): EdgeId[] {
+  return unionOf(terms.provider, [terms.customer], record?.parties, acting.told);
+}
+
+export function renewLease(state: ProviderState, now: number): Step {
+  const [acting, effects] = renew(state.acting, state.terms, othersOf(state), now);
+  return [{ ...state, acting }, effects];
+}
+
+/** A datagram of another party about promises; undefined where it is about something else. */
+export function onPromiseDatagram(
+  state: ProviderState,
+  from: EdgeId,
+  datagram: Datagram,
+  now: number,
+): Step | undefined {
+  const { setId } = state.terms.set;
+  if (datagram.kind === 'leaseRequest')
+    return datagram.body.setId === setId ? onPromiseAsked(state, from, datagram.body, now) : undefined;
+  const acting = othersNews(state.acting, setId, from, othersOf(state), datagram);
+  return acting === undefined ? undefined : [{ ...state, acting }, []];
+}
+
+/** The epoch that we acted under last, or do now. */
+function ownEpoch(phase: ProviderPhase): number {
+  if ('epoch' in phase) return phase.epoch;
+  if (phase.at === 'stating') return phase.statement.epoch;
+  return 'after' in phase ? (phase.after ?? 0) : 0;
+}
+
+/** The set's epoch is ours already, and waits for what we promised; or a newer one was heard of than the record says. */
+export function awaitsOwn({ promiser, record, phase, terms }: ProviderState): boolean {
+  if (record === undefined || promiser.newest > record.epoch) return true;
+  return record.holder === terms.provider && !record.released && record.epoch > ownEpoch(phase);
+}
+
+function holds({ phase, record, terms }: ProviderState, from: EdgeId, epoch: number): boolean {
+  if (phase.at === 'active' || phase.at === 'ended' || epoch <= ownEpoch(phase)) return false;
+  if (record === undefined || record.epoch < epoch) return from === terms.customer;
+  return record.epoch === epoch && record.holder === from && !record.released;
+}
+
+/** The customer's word under its request, where it gives one. */
+function wordIn({ terms }: ProviderState, { epoch, heard = '', proof }: LeaseRequest): ActsWord | undefined {
+  if (proof === undefined) return undefined;
+  const body = { setId: terms.set.setId, epoch, heard };
+  return { kind: ACTS_KIND, by: terms.customer, body, signature: proof };
+}
+
+/**
+ * Who promises a customer not to act does not take over from it, which the grantor, if it does not hear that customer, takes for a breach.
+ * So nothing is promised that the customer has not asked for in words that the grantor can be shown.
+ */
+function isProven({ shown, terms }: ProviderState, word: ActsWord | undefined): boolean {
+  if (word === undefined) return false;
+  const told = shown.heard.length === 0 ? word.body.heard === '' : shown.heard.includes(word.body.heard);
+  if (!told) return false;
+  return word.signature === shown.word?.signature || isActsWordOf(word, terms.customer, terms.set.setId);
+}
+
+function onPromiseAsked(state: ProviderState, from: EdgeId, request: LeaseRequest, now: number): Step {
+  const { terms, promiser, record, shown } = state;
+  const asks = from === terms.customer;
+  const word = asks ? wordIn(state, request) : undefined;
+  const facts: PromiseFacts = {
+    ...{ leaseMs: terms.leaseMs, holds: holds(state, from, request.epoch), heard: shown.heard[0] ?? '' },
+    parties: unionOf(from, [terms.customer, terms.provider], record?.parties),
+    proven: !asks || isProven(state, word),
+  };
+  const [next, answer] = answerPromise(promiser, from, request, facts, now);
+  if (answer.kind === 'silence') return [state, []];
+  const to = { type: 'send', to: from } as const;
+  if (answer.kind === 'stale')
+    return [state, [{ ...to, datagram: { kind: 'leaseRefused', body: answer.body } }]];
+  const kept = word === undefined ? shown : { ...shown, word };
+  const promised = { ...state, promiser: next, shown: kept };
+  return [promised, [{ ...to, datagram: { kind: 'leaseGrant', body: answer.body } }]];
+}
+
+/** The grantor has another challenge for us, and what was released binds nobody. */
+export function heardRecord(
+  state: ProviderState,
+  { challenge, epoch, released }: ContractRecord,
+): ProviderState {
+  const { shown, promiser } = state;
+  const heard =
+    challenge === undefined || challenge === shown.heard[0]
+      ? shown.heard
+      : [challenge, ...shown.heard].slice(0, HEARD_KEPT);
+  const known = heardOfEpoch(released ? freed(promiser, epoch) : promiser, epoch);
+  return { ...state, shown: { ...shown, heard }, promiser: known };
+}
+
+/** Shows the grantor the customer's newest word, where that is news. */
+export function tellOfPromise(state: ProviderState, now: number): Step {
+  const { shown, terms } = state;
+  const { word } = shown;
+  if (word === undefined || word.signature === shown.shown || word.body.heard === '') return [state, []];
+  const told = call(
+    state,
+    terms.central,
+    { method: 'acts', args: { contractId: terms.contractId, word } },
+    now,
+  );
+  const [next, effects] = told;
+  return effects.length === 0 ? told : [{ ...next, shown: { ...shown, shown: word.signature } }, effects];
+}

@@ -1,0 +1,70 @@
+import {
+  centralStep,
+  customerStep,
+  providerStep,
+  type CustomerState,
+  type PartyEvent,
+  type ProviderState,
+} from '@antirio/service-contract';
+import type { Mutant } from './mutants.ts';
+import { honestPieces } from './pieces.ts';
+
+type Promising = Pick<CustomerState | ProviderState, 'promiser'>;
+
+/** What it promised is forgotten at each step; that it may not promise just after its start is not. */
+const unbound = <S extends Promising>(state: S): S => ({
+  ...state,
+  promiser: { ...state.promiser, until: -Infinity },
+});
+
+/** The other providers are nobody's business. */
+function withoutOthers(event: PartyEvent): PartyEvent {
+  if (event.type === 'answer' && event.ok && event.method === 'record')
+    return { ...event, value: { ...(event.value as object), parties: undefined } };
+  if (event.type !== 'datagram' || event.datagram.kind !== 'leaseGrant') return event;
+  const { kind, body } = event.datagram;
+  return { ...event, datagram: { kind, body: { ...body, parties: [] } } };
+}
+
+/** Acting by the promises of others, with a check missing. */
+export const promiseMutants: readonly Mutant[] = [
+  {
+    name: 'a promise for nothing: who promised not to act acts all the same',
+    pieces: () => ({
+      ...honestPieces(),
+      customerStep: (state, event, context) => customerStep(unbound(state), event, context),
+      providerStep: (state, event, context) => providerStep(unbound(state), event, context),
+    }),
+  },
+  {
+    name: 'one promise is enough: a customer of two providers asks one of them',
+    kind: 'twoProviders',
+    pieces: () => ({
+      ...honestPieces(),
+      customerStep: (state, event, context) =>
+        customerStep(state, withoutOthers(event), { ...context, providers: undefined }),
+    }),
+  },
+  {
+    name: 'a promise is no excuse: the grantor takes no note of who acts without it',
+    pieces: () => ({
+      ...honestPieces(),
+      centralStep: (state, event, context) =>
+        event.type === 'acts' ? [state, []] : centralStep(state, event, context),
+    }),
+  },
+  {
+    name: 'the grantor alone: nobody acts by the promises of others',
+    pieces: () => ({
+      ...honestPieces(),
+      customerStep(state, event, context) {
+        const [next, effects] = customerStep(state, event, context);
+        const toGrantor = effects.filter(
+          (one) =>
+            one.type !== 'send' || one.datagram.kind !== 'leaseRequest' || one.to === state.terms.central,
+        );
+        return [next, toGrantor];
+      },
+    }),
+  },
+];
