@@ -9,12 +9,14 @@ import { CONFIG_NAME, type Product } from './product.ts';
 import { GATEWAYS, REJOIN_PORT } from './radio.ts';
 import { MONEY } from './result.ts';
 
-interface Cast {
+export interface Cast {
   readonly options: DemoOptions;
   readonly folder: string;
-  readonly product: Product;
-  readonly network: Network;
-  readonly nodes: Readonly<Record<PartyName, PartyNode>>;
+  /** What the parties themselves call their folders, where that is something else. */
+  readonly seenAs?: string;
+  readonly product: Pick<Product, 'deviceImage'>;
+  readonly network: Pick<Network, 'way'>;
+  readonly nodes: Readonly<Record<PartyName, Pick<PartyNode, 'edgeId'>>>;
   readonly devices: readonly Device[];
 }
 
@@ -100,8 +102,10 @@ function customerConfig(cast: Cast): Section {
   const rootKeys = all.flatMap((device) =>
     'appKey' in device ? { devEui: device.devEui, appKey: device.appKey } : [],
   );
-  const secretsFile = write(folder, 'secrets.json', { keyVersion: 1, sessions, rootKeys });
-  const configFile = write(folder, 'device-service.json', serviceDescription(cast));
+  const seen = (file: string): string =>
+    cast.seenAs === undefined ? file : path.join(cast.seenAs, path.basename(file));
+  const secretsFile = seen(write(folder, 'secrets.json', { keyVersion: 1, sessions, rootKeys }));
+  const configFile = seen(write(folder, 'device-service.json', serviceDescription(cast)));
   return {
     ...edgeConfig(cast, 'a'),
     ...(cast.options.volume ? { orchestrator: volumeOf(folder) } : {}),

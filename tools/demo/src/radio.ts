@@ -62,6 +62,11 @@ const DRAIN_MS = 15_000;
 export async function openRadio(simulator: OwnProcess): Promise<Radio> {
   const tool = talkWith(simulator);
   await tool.next('ready', 20_000);
+  return radioOf(tool);
+}
+
+/** The radio of a simulator that is ready. */
+export function radioOf(tool: Tool): Radio {
   return {
     tool,
     async start() {

@@ -55,7 +55,8 @@ async function judgeWhatIsThere(progress: Progress, brokenOff: unknown): Promise
   }
 }
 
-async function perform(run: Run, onServing: DemoPorts['onServing']): Promise<Verdict> {
+/** The whole story of a setting that is open, and the verdict, also on a story that broke off. */
+export async function perform(run: Run, onServing?: DemoPorts['onServing']): Promise<Verdict> {
   const progress: Progress = { takeoverMs: NEVER, early: false, quiet: false };
   try {
     const played = await play(run, progress, onServing);

@@ -13,6 +13,7 @@ describe('what the engine’s client says is told with what to do', () => {
     ],
     ['exec /usr/local/bin/node: exec format error', 'for another processor'],
     ['write /var/lib/docker/tmp/x: no space left on device', 'docker system df'],
+    ['Pool overlaps with other one on this address space', 'LAB_SUBNET=10.77.1'],
     ['Bind for 0.0.0.0:59880 failed: port is already allocated', 'ss -ltnup'],
     [
       'Get "https://registry.example/v2/": net/http: request canceled while waiting for connection',

@@ -29,6 +29,10 @@ const FAULTS: readonly (readonly [RegExp, string])[] = [
     'the disk of the container engine is full: docker system df tells what to remove',
   ],
   [
+    /Pool overlaps with other one on this address space/i,
+    'the addresses of the lab’s networks are taken on this machine: choose others, LAB_SUBNET=10.77.1 LAB_AIR_SUBNET=10.77.2',
+  ],
+  [
     /(?:port is already allocated|address already in use)/i,
     'a port that a container publishes is taken: end what has it (ss -ltnup shows), or choose others',
   ],
@@ -54,8 +58,8 @@ export interface Ran {
 export interface RunOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
-  /** Its output goes to our stderr while it runs. */
-  readonly aloud?: boolean;
+  /** For its stdin. */
+  readonly input?: string;
 }
 
 /** Runs a command to its end, whatever that is. @throws ImageError where it cannot be started */
@@ -63,16 +67,14 @@ export function run(command: string, args: readonly string[], options: RunOption
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       ...{ cwd: options.cwd, env: options.env ?? process.env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: 'pipe',
     });
     let out = '';
     let err = '';
-    const take = (chunk: Buffer): string => {
-      if (options.aloud === true) process.stderr.write(chunk);
-      return chunk.toString();
-    };
-    child.stdout.on('data', (chunk: Buffer) => (out += take(chunk)));
-    child.stderr.on('data', (chunk: Buffer) => (err += take(chunk)));
+    child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
+    // Who ends before it has read all says why by its exit code.
+    child.stdin.on('error', () => undefined).end(options.input ?? '');
     child.once('error', (cause: NodeJS.ErrnoException) => {
       const isMissing = cause.code === 'ENOENT';
       const why = isMissing ? `there is no ${command} here: ${INSTALL}` : cause.message;

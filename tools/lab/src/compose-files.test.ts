@@ -1,0 +1,49 @@
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { parse } from 'yaml';
+import { composeFiles, OVERRIDES } from './compose.ts';
+
+interface Service {
+  readonly image?: string;
+  readonly build?: unknown;
+  readonly command?: readonly string[];
+  readonly read_only?: boolean;
+  readonly cap_drop?: readonly string[];
+}
+
+const load = (file: string) =>
+  parse(readFileSync(file, 'utf8'), { merge: true }) as { services: Record<string, Service> };
+const [main = ''] = composeFiles([]);
+
+describe('docker/lab/compose.yml', () => {
+  const { services } = load(main);
+
+  test('has each service of an edge once at either edge, each by itself', () => {
+    for (const edge of ['a', 'b']) {
+      const own = Object.entries(services).filter(([name]) => name.startsWith(`${edge}-`));
+      expect(own).toHaveLength(14);
+      for (const [name, { command }] of own) expect(command).toEqual(['serve', name.slice(2)]);
+    }
+  });
+
+  test('builds nothing, and gives no container more rights than it needs', () => {
+    for (const service of Object.values(services)) {
+      expect(service.build).toBeUndefined();
+      expect(service).toMatchObject({ read_only: true, cap_drop: ['ALL'] });
+    }
+  });
+
+  test('says in one place what makes it a lab', () => {
+    expect(readFileSync(main, 'utf8').match(/ALLOW_INSECURE_BIND/g)).toHaveLength(1);
+  });
+
+  test.each(OVERRIDES)('%s changes services that are there, and builds nothing', (name) => {
+    const file = composeFiles([name])[1] ?? '';
+    expect(basename(file)).toBe(`${name}.yml`);
+    for (const [service, { image, build }] of Object.entries(load(file).services)) {
+      expect(build).toBeUndefined();
+      expect(image !== undefined || service in services).toBe(true);
+    }
+  });
+});

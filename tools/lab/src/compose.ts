@@ -1,0 +1,68 @@
+import { join } from 'node:path';
+import { workspaceRoot } from '@antirio/bundle';
+import { engineFault, ImageError, run } from '@antirio/edge-image';
+
+/** Docker Compose on this machine: v2 as the engine's plugin or as a program, else docker-compose 1.29. */
+export type ComposeCommand = readonly [command: string, ...args: string[]];
+
+const FOLDER = join(workspaceRoot, 'docker/lab');
+
+/** What the lab may have in place of what it has by itself; each is a file beside its compose.yml. */
+export const OVERRIDES = ['redis', 'mosquitto', 'kubo'] as const;
+export type Override = (typeof OVERRIDES)[number];
+
+/** The lab's files, with these in place of what it has by itself. */
+export function composeFiles(overrides: readonly Override[]): string[] {
+  return ['compose', ...overrides].map((name) => join(FOLDER, `${name}.yml`));
+}
+
+const BUILT = join(workspaceRoot, 'node_modules/.cache/antirio/compose/docker-compose');
+
+/** In the order in which they are tried. */
+function candidates(env: NodeJS.ProcessEnv): ComposeCommand[] {
+  const named = env['COMPOSE_BIN'];
+  if (named !== undefined && named !== '') return [[named]];
+  return [['docker', 'compose'], [BUILT], ['docker-compose']];
+}
+
+async function answers([command, ...args]: ComposeCommand): Promise<boolean> {
+  try {
+    return (await run(command, [...args, 'version'])).code === 0;
+  } catch {
+    return false;
+  }
+}
+
+/** The Compose of this machine, or the one that `COMPOSE_BIN` names; undefined where there is none. */
+export async function findCompose(env: NodeJS.ProcessEnv = process.env): Promise<ComposeCommand | undefined> {
+  for (const one of candidates(env)) if (await answers(one)) return one;
+  return undefined;
+}
+
+const MISSING =
+  'there is no Docker Compose here: install docker-compose-v2 or docker-compose (Debian), or run tools/compose/build, or name one with COMPOSE_BIN';
+
+export interface ComposeProject {
+  readonly project: string;
+  readonly overrides: readonly Override[];
+  /** What the files are to be given. */
+  readonly variables: Readonly<Record<string, string>>;
+}
+
+/** Runs Compose on a lab. @throws ImageError where there is none, and with what it said where it failed */
+export async function compose(
+  { project, overrides, variables }: ComposeProject,
+  ...args: readonly string[]
+): Promise<string> {
+  const found = await findCompose();
+  if (found === undefined) throw new ImageError(MISSING);
+  const [command, ...before] = found;
+  const files = composeFiles(overrides).flatMap((file) => ['--file', file]);
+  // As many containers at once as there are.
+  const env = { ...process.env, COMPOSE_PARALLEL_LIMIT: '64', ...variables };
+  const { code, out, err } = await run(command, [...before, '--project-name', project, ...files, ...args], {
+    env,
+  });
+  if (code !== 0) throw new ImageError(engineFault(err));
+  return out;
+}

@@ -1,0 +1,110 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { bundle, bundleProgram, workspaceRoot } from '@antirio/bundle';
+import { completeOptions, type DemoOptions } from '@antirio/demo';
+import { simulatorConfig, writeConfigs, type Network, type PartyName } from '@antirio/demo/scenes';
+import { packDeviceImage } from '@antirio/device-image';
+import { makeIdentityFile } from '@antirio/host';
+import type { Device } from '@antirio/lora-simulator';
+import { docker, run, ImageError } from '@antirio/edge-image';
+import { labFolder, type LabState } from './lab-state.ts';
+
+/** Addresses of the doors in the network between the edges, as docker/lab/compose.yml has them. */
+const DOORS: Readonly<Record<PartyName, number>> = { central: 10, a: 20, b: 30 };
+/** And of the gateway bridges in that of the air. */
+const BRIDGES = { a: 21, b: 31 } as const;
+
+/** What the lab's motes and its contract are like: the demo's, kept running. */
+export const labOptions = (seed: string): DemoOptions => completeOptions({ seed, keep: true });
+
+/** Where a party reaches another, by the addresses of the network between them. */
+export function wayIn({ betweenEdges }: LabState['subnets']): Network['way'] {
+  return (_from, to) => {
+    const host = `${betweenEdges}.${DOORS[to]}`;
+    return { url: `http://${host}:59716`, udp: { host, port: 59_717 } };
+  };
+}
+
+/** The identity of each party, made new; its edge id. */
+export function makeIdentities(project: string): Record<PartyName, string> {
+  const identity = (party: PartyName): string => {
+    mkdirSync(join(labFolder(project), party), { recursive: true });
+    return makeIdentityFile(join(labFolder(project), party, 'identity.json')).edgeId;
+  };
+  return { central: identity('central'), a: identity('a'), b: identity('b') };
+}
+
+/** The simulator as one file with its configuration, in the folder that its container sees, and its motes. */
+async function writeRadio({ project, subnets }: LabState, options: DemoOptions): Promise<Device[]> {
+  const folder = join(labFolder(project), 'radio');
+  mkdirSync(folder, { recursive: true });
+  // The container's user is another one than ours.
+  chmodSync(folder, 0o777);
+  const program = await bundleProgram(
+    join(workspaceRoot, 'tools/lora-simulator/src/main.ts'),
+    join(folder, 'simulator'),
+  );
+  const config = simulatorConfig(options, { a: 0, b: 0 });
+  const gateways = (config['gateways'] as object[]).map((gateway, index) => ({
+    ...gateway,
+    host: `${subnets.air}.${index === 0 ? BRIDGES.a : BRIDGES.b}`,
+  }));
+  const [file, devices] = [join(folder, 'simulator.json'), join(folder, 'devices.json')];
+  writeFileSync(file, JSON.stringify({ ...config, gateways }));
+  execFileSync(process.execPath, [program, '--config', file, '--export-devices', devices]);
+  return JSON.parse(readFileSync(devices, 'utf8')) as Device[];
+}
+
+/** Writes everything that the parties' volumes and the simulator start with. */
+export async function writeLabFiles(state: LabState, options: DemoOptions): Promise<void> {
+  const folder = labFolder(state.project);
+  const devices = await writeRadio(state, options);
+  const { 'device-lora': main } = await bundle({ outDir: join(folder, 'bundle'), only: ['device-lora'] });
+  if (main === undefined) throw new ImageError('the sources of the device service are not here');
+  const deviceImage = join(folder, 'device-service.tar');
+  await packDeviceImage(main, deviceImage);
+  const { parties, subnets } = state;
+  const product = { deviceImage };
+  writeConfigs({
+    ...{ options, folder, seenAs: '/data', product, devices },
+    ...{ network: { way: wayIn(subnets) }, nodes: parties },
+  });
+}
+
+// Runs in a container of the image, as its user: what it writes belongs to those who read it.
+const WRITER = `
+const fs = require('fs'), path = require('path');
+for (const { name, mode, content } of JSON.parse(fs.readFileSync(0, 'utf8'))) {
+  const file = path.join('/data', name);
+  fs.mkdirSync(path.dirname(file), { recursive: true });
+  fs.writeFileSync(file, Buffer.from(content, 'base64'), { mode });
+}`;
+
+/** Fills a party's volume with the files of its folder. */
+export async function fillVolume({ project, image }: LabState, party: PartyName): Promise<void> {
+  const folder = join(labFolder(project), party);
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .map((file) => ({
+      name: file.slice(folder.length + 1),
+      mode: 0o600,
+      content: readFileSync(file).toString('base64'),
+    }));
+  const volume = `${project}_${party === 'central' ? 'central' : `edge-${party}`}:/data`;
+  const flags = ['--rm', '--interactive', '--network', 'none', '--volume', volume, '--entrypoint', 'node'];
+  const { code, err } = await run('docker', ['run', ...flags, image, '-e', WRITER], {
+    input: JSON.stringify(files),
+  });
+  if (code !== 0) throw new ImageError(`the volume ${volume} cannot be filled: ${err.trim()}`);
+}
+
+/** Ids of a project's containers by their services. */
+export async function containersOf(project: string): Promise<Map<string, string>> {
+  const label = `label=com.docker.compose.project=${project}`;
+  const format = '{{.Label "com.docker.compose.service"}} {{.ID}}';
+  const lines = await docker(['ps', '--all', '--no-trunc', '--filter', label, '--format', format]);
+  const pairs = lines.split('\n').filter((line) => line !== '');
+  return new Map(pairs.map((line) => line.split(' ') as [string, string]));
+}

@@ -1,0 +1,109 @@
+import { afterAll, beforeAll, describe, expect } from '@jest/globals';
+import { emptyStage } from '@antirio/demo/scenes';
+import { buildImage, docker, run } from '@antirio/edge-image';
+import { findEngines, testWhen } from '@antirio/testing';
+import {
+  composeFiles,
+  containersOf,
+  down,
+  findCompose,
+  handover,
+  OVERRIDES,
+  up,
+  type ComposeCommand,
+  type LabOptions,
+} from './index.ts';
+
+const engine = (await findEngines()).find(({ isThere }) => isThere);
+const compose = await findCompose();
+const missing = engine === undefined ? 'no container engine answers' : 'there is no Docker Compose';
+const labTest = testWhen(engine !== undefined && compose !== undefined, missing);
+const usual = process.env['DOCKER_HOST'];
+const IMAGE = 'antirio:lab-test';
+const MOST_MEMORY = 700e6;
+/** Thirty containers start, fourteen of them twice: a minute or two, on a machine that does nothing else. */
+const WITHIN_MS = 540_000;
+const options: LabOptions = {
+  ...{ project: `antirio-lab-test-${process.pid}`, seed: '1', image: IMAGE, stage: emptyStage },
+  subnets: { betweenEdges: '172.31.242', air: '172.31.243' },
+};
+
+beforeAll(async () => {
+  if (engine === undefined || compose === undefined) return;
+  process.env['DOCKER_HOST'] = engine.host;
+  await buildImage(IMAGE);
+});
+afterAll(async () => {
+  if (engine === undefined || compose === undefined) return;
+  await down(options.project);
+  await run('docker', ['image', 'rm', '--force', IMAGE]);
+  if (usual === undefined) delete process.env['DOCKER_HOST'];
+  else process.env['DOCKER_HOST'] = usual;
+});
+
+const UNITS: Readonly<Record<string, number>> = { B: 1, kB: 1e3, KiB: 1024, MiB: 1 << 20, GiB: 2 ** 30 };
+
+/** What `docker stats` says that containers use: without what of files could go at once. */
+async function memoryOf(ids: readonly string[]): Promise<number> {
+  const told = await docker(['stats', '--no-stream', '--format', '{{.MemUsage}}', ...ids]);
+  const sizes = told.split('\n').map((line) => {
+    const [, size = '', unit = ''] = /^([\d.]+)(\w+)/.exec(line) ?? [];
+    return Number(size) * (UNITS[unit] ?? NaN);
+  });
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
+const startsOf = async (ids: readonly string[]): Promise<string[]> =>
+  (await docker(['inspect', '--format', '{{.State.StartedAt}}', ...ids])).split('\n');
+
+/** Every Compose of this machine: v2 and 1.29 read the same files in different ways. */
+async function composes(): Promise<ComposeCommand[]> {
+  const old = await findCompose({ COMPOSE_BIN: 'docker-compose' });
+  return [compose, old].filter((one) => one !== undefined);
+}
+
+describe('the lab', () => {
+  labTest(
+    'is understood by each Compose, with all that may be in place of what it has by itself',
+    async () => {
+      const files = composeFiles(OVERRIDES).flatMap((file) => ['--file', file]);
+      const found = await composes();
+      expect(found.length).toBeGreaterThan(0);
+      for (const [command, ...before] of found) {
+        const { code, out, err } = await run(command, [...before, ...files, 'config']);
+        expect([code, err]).toEqual([0, expect.not.stringContaining('rror')]);
+        expect(out).toContain('redis://redis:6379');
+      }
+    },
+  );
+
+  labTest(
+    'has every service in a container of its own, and outlives the death of all of edge A’s',
+    async () => {
+      await up(options);
+      const containers = await containersOf(options.project);
+      const of = (party: string): [string, string][] =>
+        [...containers].filter(([service]) => service.startsWith(`${party}-`));
+      const [ofA, ofB] = [of('a').map(([, id]) => id), of('b').map(([, id]) => id)];
+      expect([ofA.length, ofB.length, containers.size]).toEqual([14, 14, 30]);
+      for (const [, id] of of('a'))
+        expect(await docker(['exec', id, 'node', '/app/healthcheck.mjs'])).toBe('1 services are ready');
+      expect(await memoryOf(ofA)).toBeLessThan(MOST_MEMORY);
+
+      const [before, beforeB] = [await startsOf(ofA), await startsOf(ofB)];
+      const { report, faults } = await handover(options);
+      expect({ faults, ok: report.ok }).toEqual({ faults: [], ok: true });
+      expect(report.uplinks).toMatchObject({ lost: 0, doubled: 0, forged: 0 });
+      expect(report.settlement.state).toBe('SETTLED');
+      const after = await startsOf(ofA);
+      expect(after.filter((start, index) => start === before[index])).toEqual([]);
+      expect(await startsOf(ofB)).toEqual(beforeB);
+
+      await down(options.project);
+      expect((await containersOf(options.project)).size).toBe(0);
+      const left = ['volume', 'ls', '--quiet', '--filter', `name=${options.project}`];
+      expect(await docker(left)).toBe('');
+    },
+    WITHIN_MS,
+  );
+});
