@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { get } from 'node:http';
 
-const TIMEOUT_MS = 4000;
+const TIMEOUT_MS = 8000;
 
 /** What is wrong with one service, or undefined. */
 function ask([name, url]) {

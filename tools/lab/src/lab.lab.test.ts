@@ -1,4 +1,8 @@
+import { rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect } from '@jest/globals';
+import { buildImage as packImage } from '@antirio/content-store';
 import { emptyStage } from '@antirio/demo/scenes';
 import { buildImage, docker, run } from '@antirio/edge-image';
 import { findEngines, testWhen } from '@antirio/testing';
@@ -63,6 +67,19 @@ async function composes(): Promise<ComposeCommand[]> {
 }
 
 describe('the lab', () => {
+  labTest('does not begin with an image for another machine, and says what to do', async () => {
+    const own = await docker(['image', 'inspect', '--format', '{{.Architecture}}', IMAGE]);
+    const other = own === 'amd64' ? 'arm64' : 'amd64';
+    const foreign = `${IMAGE}-${other}`;
+    const archive = join(tmpdir(), `antirio-foreign-${process.pid}.tar`);
+    await packImage(archive, { files: [], entrypoint: ['node'], architecture: other, repoTags: [foreign] });
+    await docker(['load', '--input', archive]);
+    rmSync(archive);
+    const told = `the image ${foreign} is for ${other}, and this machine is ${own}: remove it`;
+    await expect(up({ ...options, image: foreign })).rejects.toThrow(told);
+    await docker(['image', 'rm', foreign]);
+  });
+
   labTest(
     'is understood by each Compose, with all that may be in place of what it has by itself',
     async () => {
