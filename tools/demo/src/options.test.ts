@@ -11,6 +11,7 @@ test('without flags everything has its default', () => {
       confidentiality: 'process',
       kill: 'sigkill',
       runtime: 'process',
+      volume: false,
     },
     ...{ json: false, keep: false, furtherKills: [], duration: 6, periodMs: 2_000, loss: 0.1 },
   });
