@@ -3,7 +3,6 @@ import { createEdgexService, type EdgexService } from '@antirio/edgex-service';
 import {
   createHttpRim,
   type Bus,
-  type Check,
   type Health,
   type HttpPeer,
   type HttpRim,
@@ -11,6 +10,10 @@ import {
   type Service,
   type RimAccess,
 } from '@antirio/host';
+import { join } from 'node:path';
+import { openArrivalAges, type ArrivalAges } from './arrival-ages.ts';
+import { createExpiry } from './expiry.ts';
+import { createStoreBounds, type StoreBounds } from './store-bounds.ts';
 import { createBusIngestion, type BusIngestion } from './bus-ingestion.ts';
 import { createDeletions, type Deletions } from './deletions.ts';
 import { openEventStore } from './open-event-store.ts';
@@ -57,9 +60,16 @@ interface Running {
   readonly room: Room;
   readonly rim: HttpRim;
   readonly ingestion: BusIngestion | undefined;
-  readonly retention: Retention;
+  readonly retention: Retaining;
   readonly forwarding: Forwarding;
   readonly edgex: EdgexService;
+}
+
+/** What keeps the store from growing. */
+interface Retaining {
+  readonly policies: Retention;
+  readonly bounds: StoreBounds;
+  readonly ages: ArrivalAges;
 }
 
 const VERSION = '4.0.0';
@@ -93,6 +103,31 @@ async function openRoom(
   return { options, ports, settings, store, deletions, measures: createMeasures(store) };
 }
 
+function beginRetention({ options, ports, store, deletions }: Room, forwarding: Forwarding): Retaining {
+  const { clock, log } = ports;
+  const { retention } = options;
+  const expiry = createExpiry(retention.deletes, { store, deletions, forwarding });
+  const metadata = ports.peers?.['core-metadata'];
+  const ages = openArrivalAges(join(options.dataDir, 'core-data', 'ages.db'), clock);
+  return {
+    policies: createRetention(retention, { clock, log, sources: store.sources, expiry, metadata }),
+    bounds: createStoreBounds(retention.bounds, { store, expiry, ages, log }),
+    ages,
+  };
+}
+
+function keepingHealth({ policies, bounds }: Retaining, forwarding: Forwarding): Health {
+  const { failure } = policies;
+  const detail = failure === undefined ? {} : { detail: `the last round failed: ${failure}` };
+  return { retention: { ok: true, ...detail }, bounds: bounds.check(), forwarding: forwarding.check() };
+}
+
+async function endRetention({ policies, bounds, ages }: Retaining): Promise<void> {
+  await policies.stop();
+  await bounds.stop();
+  ages.close();
+}
+
 /** EdgeX core-data: stores events durably before it acknowledges them, by HTTP and from the bus, and answers queries. */
 export function createCoreData(options: CoreDataOptions, ports: CoreDataPorts): CoreData {
   const { bus, clock, log } = ports;
@@ -100,19 +135,14 @@ export function createCoreData(options: CoreDataOptions, ports: CoreDataPorts): 
   let running: Running | undefined;
   let port = 0;
 
-  const checkStore = async (): Promise<Check> =>
-    (await running?.room.store.check(clock)) ?? { ok: false, detail: 'not started' };
   const health = async (): Promise<Health> => {
-    const store = await checkStore();
-    const failure = running?.retention.failure;
-    const retention = {
-      ok: true,
-      ...(failure === undefined ? {} : { detail: `the last round failed: ${failure}` }),
-    };
-    const forwarding = running?.forwarding.check() ?? { ok: true };
-    if (bus === undefined) return { store, retention, forwarding };
-    const ingestion = running?.ingestion?.health() ?? { ok: false, detail: 'not started' };
-    return { store, bus: bus.health(), ingestion, retention, forwarding };
+    if (running === undefined) return { store: { ok: false, detail: 'not started' } };
+    const { room, retention, forwarding, ingestion } = running;
+    const store = await room.store.check(clock);
+    const kept = keepingHealth(retention, forwarding);
+    if (bus === undefined) return { store, ...kept };
+    const taking = ingestion?.health() ?? { ok: false, detail: 'not started' };
+    return { store, bus: bus.health(), ingestion: taking, ...kept };
   };
   return {
     name: 'core-data',
@@ -149,13 +179,8 @@ export function createCoreData(options: CoreDataOptions, ports: CoreDataPorts): 
       await configureForwarding(forwarding, options);
       await edgex.follow();
       const ingestion = bus === undefined ? undefined : await createBusIngestion(room, bus);
-      const retention = createRetention(options.retention, {
-        clock,
-        log,
-        sources: room.store.sources,
-        deletions: room.deletions,
-        metadata: ports.peers?.['core-metadata'],
-      });
+      const retention = beginRetention(room, forwarding);
+      retention.bounds.register(rim.metrics);
       running = { room, rim, ingestion, retention, forwarding, edgex };
       room.deletions.poke();
       port = await rim.listen(options.port, options.bind);
@@ -168,8 +193,8 @@ export function createCoreData(options: CoreDataOptions, ports: CoreDataPorts): 
       await was.edgex.stop();
       await was.rim.close();
       await was.ingestion?.close();
+      await endRetention(was.retention);
       await was.forwarding.stop();
-      await was.retention.stop();
       await was.room.deletions.stop();
       await was.room.store.close();
     },

@@ -3,7 +3,7 @@ import type { Check, RunOptions } from '@antirio/host';
 import type { Clock } from '@antirio/kernel';
 import type { EventReader } from './event-reader.ts';
 import type { Deletion, Outcome } from './event-writer.ts';
-import type { Arrivals } from './forwarding/arrivals.ts';
+import type { Arrival, Arrivals } from './forwarding/arrivals.ts';
 import type { Sources } from './sources.ts';
 
 /** How much waits for the store, and what it did not take. */
@@ -29,6 +29,12 @@ export interface EventStore extends StoreCounts {
   noteDeletion(of: Deletion): Promise<void>;
   /** Carries out a bit of what was noted; false when nothing is left. */
   deleteSome(): Promise<boolean>;
+  /** Takes these events away; tells how many of them were there. */
+  removeAt(arrivals: readonly Arrival[]): Promise<number>;
+  /** What the events take of the disk, or of Redis's memory; what can be used again does not count. */
+  bytes(): Promise<number>;
+  /** Gives a bit of what was deleted back to the disk; false when there is nothing to be given. */
+  giveBack(): Promise<boolean>;
   /** Resolves when everything is durable that was handed over before. */
   settled(): Promise<void>;
   readonly reader: EventReader;

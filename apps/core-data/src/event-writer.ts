@@ -16,6 +16,8 @@ export interface EventWriter {
   deleteById(uuid: string): void;
   /** Notes that these events are to go, of those that are there now. */
   noteDeletion(of: Deletion): void;
+  /** Whether it was there. */
+  deleteAt(table: 'single' | 'event', id: number): boolean;
   /** Carries out a bit of what was noted; false when nothing is left. */
   deleteSome(limit: number): boolean;
   readonly keys: EventKeys;
@@ -28,6 +30,8 @@ export interface Deletion {
   readonly device?: string;
   readonly source?: string;
   readonly until?: bigint;
+  /** Of those that arrived up to this place; by default of all that are there. */
+  readonly through?: number;
 }
 
 function tagsText(tags: Readonly<Record<string, unknown>> | undefined): string | null {
@@ -151,10 +155,16 @@ class SqliteEventWriter implements EventWriter {
     this.#remove({ ...found, source: Number(row?.['source']) });
   }
 
-  noteDeletion({ device, source, until }: Deletion): void {
+  deleteAt(table: 'single' | 'event', id: number): boolean {
+    const row = this.#sql[table].get(id);
+    if (row !== undefined) this.#remove({ table, id, source: Number(row['source']) });
+    return row !== undefined;
+  }
+
+  noteDeletion({ device, source, until, through = Infinity }: Deletion): void {
     // it is carried out by the indexes
     this.#postings.post(this.#lastId);
-    this.#sql.note.run(device ?? null, source ?? null, until ?? null, this.#lastId);
+    this.#sql.note.run(device ?? null, source ?? null, until ?? null, Math.min(through, this.#lastId));
   }
 
   deleteSome(limit: number): boolean {

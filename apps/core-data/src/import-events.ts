@@ -20,7 +20,11 @@ const CACHE_BYTES = 2 << 20;
 /** @throws AntirioError badConfig when the file was laid out by another build; it is left as it is. */
 export function openStore(dataDir: string): Database {
   const path = storePath(dataDir);
-  const db = openDatabase(path, MIGRATIONS, { walBytes: LOG_BYTES, cacheBytes: CACHE_BYTES });
+  const db = openDatabase(path, MIGRATIONS, {
+    walBytes: LOG_BYTES,
+    cacheBytes: CACHE_BYTES,
+    givesBack: true,
+  });
   try {
     checkLayout(db, path);
   } catch (error) {

@@ -16,6 +16,23 @@ const retention = z.strictObject({
   defaultDuration: duration.default('168h'),
   /** EdgeX 4.0 looks at auto events only, later versions at every source of events. */
   appliesTo: z.enum(['autoEvents', 'everything']).default('autoEvents'),
+  /**
+   * What may go, here and by `bounds`. `unawaited`: all but what a rule of forwarding still has to send. `storedElsewhere`: only what the
+   * receiver of such a rule has taken.
+   */
+  deletes: z.enum(['unawaited', 'storedElsewhere']).default('unawaited'),
+  /** What the store holds at most: of what is over it the oldest go, in the order of their arrival. 0: there is no such bound. */
+  bounds: z
+    .strictObject({
+      /** How often it is looked for what is over them. */
+      interval: duration.default('30s'),
+      /** So long after it arrived; the time that core-data runs counts, whatever the clocks say. */
+      maxAge: duration.default('0s'),
+      maxEvents: z.int().min(0).default(0),
+      /** Of the file, without what can be used again in it (its log takes up to 48 MiB besides); in Redis of its memory, as far as that tells. */
+      maxBytes: z.int().min(0).default(0),
+    })
+    .prefault({}),
 });
 
 export type RetentionOptions = z.output<typeof retention>;

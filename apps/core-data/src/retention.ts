@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { callJson, parseInput, repeat, type HttpPeer, type Log, type Repeating } from '@antirio/host';
 import { autoEvent, multiDevicesResponseSchema, parseDuration } from '@antirio/edgex-contracts';
 import { describeError, type Clock } from '@antirio/kernel';
-import type { Deletions } from './deletions.ts';
+import type { Expired, Expiry } from './expiry.ts';
 import type { RetentionOptions } from './options.ts';
 import type { Sources } from './sources.ts';
 
@@ -20,7 +20,7 @@ export interface RetentionPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly sources: Sources;
-  readonly deletions: Deletions;
+  readonly expiry: Expiry;
   /** Who knows the devices and their auto events. */
   readonly metadata: HttpPeer | undefined;
 }
@@ -75,7 +75,7 @@ async function boundary(
 
 /** Looks at the events of each auto event once in an interval, by EdgeX's rules, and has deleted what need not stay. */
 export function createRetention(options: RetentionOptions, ports: RetentionPorts): Retention {
-  const { clock, log, sources, deletions, metadata } = ports;
+  const { clock, log, sources, expiry, metadata } = ports;
   const intervalMs = (parseDuration(options.interval) ?? 0) / 1e6;
   const others = async (known: readonly Policy[]): Promise<Policy[]> => {
     if (options.appliesTo === 'autoEvents') return [];
@@ -87,11 +87,13 @@ export function createRetention(options: RetentionOptions, ports: RetentionPorts
   };
   const run = async (): Promise<void> => {
     const policies = metadata === undefined ? [] : policiesOf(await devicesOf(metadata), options);
+    const expired: Expired[] = [];
     for (const policy of [...policies, ...(await others(policies))]) {
       const { device, source } = policy;
       const until = await boundary(policy, sources, BigInt(Math.trunc(clock.now())) * 1_000_000n);
-      if (until !== undefined) await deletions.accept({ device, source, until });
+      if (until !== undefined) expired.push({ device, source, until });
     }
+    await expiry.expire(expired);
   };
   let failure: string | undefined;
   const round = async (): Promise<void> => {

@@ -7,6 +7,12 @@ import { openStore, storePath } from './import-events.ts';
 import { createSources } from './sources.ts';
 
 const EVENTS_AT_ONCE = 400;
+/** What `PRAGMA auto_vacuum` says of a file that can be made smaller. */
+const INCREMENTAL = 2;
+/** Given back in one transaction, which the events wait for. */
+const PAGES_AT_ONCE = 256;
+/** 4 MiB, for what comes next. */
+const KEPT_PAGES = 1024;
 
 /** Events in a SQLite file of the data folder. @throws AntirioError badConfig | unavailable */
 export function openSqliteEventStore(dataDir: string, limits: BatchLimits): EventStore {
@@ -14,6 +20,7 @@ export function openSqliteEventStore(dataDir: string, limits: BatchLimits): Even
   const writer = createEventWriter(db);
   const hooks = { beforeCommit: () => writer.beforeCommit(), onRollback: () => writer.onRollback() };
   const commit: GroupCommit = createGroupCommit({ db, path: storePath(dataDir), ...limits, ...hooks });
+  const pages = (what: string): number => Number(db.prepare(`PRAGMA ${what}`).get()?.[what]);
   return {
     get pending() {
       return commit.pending;
@@ -38,6 +45,18 @@ export function openSqliteEventStore(dataDir: string, limits: BatchLimits): Even
         writer.deleteSome(EVENTS_AT_ONCE);
       }),
     deleteSome: () => commit.run(0, () => writer.deleteSome(EVENTS_AT_ONCE)),
+    removeAt: (arrivals) =>
+      commit.run(0, () => arrivals.filter(({ table, id }) => writer.deleteAt(table, id)).length, {
+        bounded: true,
+      }),
+    bytes: () => Promise.resolve((pages('page_count') - pages('freelist_count')) * pages('page_size')),
+    async giveBack() {
+      if (pages('auto_vacuum') !== INCREMENTAL || pages('freelist_count') <= KEPT_PAGES) return false;
+      await commit.run(0, () => db.exec(`PRAGMA incremental_vacuum(${PAGES_AT_ONCE})`), { bounded: true });
+      // the file itself gets smaller when the log is worked into it
+      if (pages('freelist_count') <= KEPT_PAGES) db.exec('PRAGMA wal_checkpoint(PASSIVE)');
+      return true;
+    },
     settled: () => commit.run(0, () => undefined),
     check: (clock) => commit.check(clock),
     async close() {

@@ -18,6 +18,8 @@ export interface DatabaseOptions {
    * is left is whole. What must not be lost is done by `inDurableTransaction`.
    */
   readonly isDerived?: boolean;
+  /** A file that is begun now can give back what was deleted: see `PRAGMA incremental_vacuum`. */
+  readonly givesBack?: boolean;
 }
 
 const PAGE_BYTES = 4096;
@@ -28,8 +30,9 @@ const settings = ({
   walBytes = 4 << 20,
   cacheBytes = 512 << 10,
   isDerived = false,
+  givesBack = false,
 }: DatabaseOptions): string =>
-  `PRAGMA journal_mode=WAL; ${synchronous(isDerived)}` +
+  `${givesBack ? 'PRAGMA auto_vacuum=INCREMENTAL; ' : ''}PRAGMA journal_mode=WAL; ${synchronous(isDerived)}` +
   ' PRAGMA busy_timeout=5000; PRAGMA foreign_keys=ON;' +
   ` PRAGMA cache_size=-${Math.ceil(cacheBytes / 1024)};` +
   ` PRAGMA wal_autocheckpoint=${Math.ceil(walBytes / PAGE_BYTES)}; PRAGMA journal_size_limit=${walBytes * 2};`;

@@ -1,6 +1,7 @@
 import type { StatementSync } from 'node:sqlite';
 import type { Database } from '@antirio/host';
 import { uuidText } from '../row-text.ts';
+import type { SourceNames } from '../sources.ts';
 
 /** An event that arrived, by its place in the order of arrival. */
 export interface Arrival {
@@ -9,6 +10,10 @@ export interface Arrival {
   /** The event's own id. */
   readonly uuid: string;
   readonly device: string;
+  /** The name of its source. */
+  readonly source: string;
+  /** Nanoseconds. */
+  readonly origin: bigint;
 }
 
 /** The events of the store in the order in which they came. */
@@ -35,6 +40,8 @@ interface Place {
   readonly id: number;
   readonly source: number;
   readonly uuid: Uint8Array;
+  /** Too large for a number. */
+  readonly origin: string;
 }
 
 export function createArrivals(db: Database): Arrivals {
@@ -44,19 +51,18 @@ export function createArrivals(db: Database): Arrivals {
   });
   const list = prepared(
     (table) =>
-      `SELECT id, source, uuid FROM ${table} WHERE id > ? AND id <= ? ORDER BY id LIMIT ${ROWS_AT_ONCE}`,
+      `SELECT id, source, uuid, CAST(origin AS TEXT) AS origin FROM ${table} WHERE id > ? AND id <= ? ORDER BY id LIMIT ${ROWS_AT_ONCE}`,
   );
   const edge = prepared((table) => `SELECT min(id) AS oldest, max(id) AS newest FROM ${table}`);
-  const named = db.prepare('SELECT device FROM source WHERE id = ?');
-  const devices = new Map<number, string>();
+  const named = db.prepare('SELECT device, name AS source FROM source WHERE id = ?');
+  const known = new Map<number, SourceNames>();
 
-  const deviceOf = (source: number): string => {
-    const known = devices.get(source);
-    if (known !== undefined) return known;
-    const device = String(named.get(source)?.['device'] ?? '');
-    if (devices.size > 10_000) devices.clear();
-    devices.set(source, device);
-    return device;
+  const namesOf = (id: number): SourceNames => {
+    const found = known.get(id) ?? (named.get(id) as unknown as SourceNames | undefined);
+    const names = found ?? { device: '', source: '' };
+    if (known.size > 10_000) known.clear();
+    known.set(id, names);
+    return names;
   };
   const edges = (name: 'oldest' | 'newest'): number[] =>
     TABLES.flatMap((table) => {
@@ -75,11 +81,12 @@ export function createArrivals(db: Database): Arrivals {
         const found = list[table].all(after, through) as unknown as Place[];
         // beyond its last row this table may have more
         if (found.length === ROWS_AT_ONCE) end = Math.min(end, found.at(-1)?.id ?? end);
-        return found.map(({ id, source, uuid }) => ({
+        return found.map(({ id, source, uuid, origin }) => ({
+          ...namesOf(source),
           id,
           table,
           uuid: uuidText(uuid),
-          device: deviceOf(source),
+          origin: BigInt(origin),
         }));
       });
       const arrivals = rows.filter(({ id, device }) => id <= end && isWanted(device));

@@ -32,6 +32,10 @@ export interface Forwarder {
   login(login: ForwardingLogin | undefined): void;
   /** Ends once everything up to there is done with. */
   endAt(place: number): void;
+  /** Of its devices nothing that arrived up to there is still to be sent. */
+  doneThrough(): number;
+  /** Whether the receiver has taken an event of its devices. */
+  hasTaken(place: number): boolean;
   poke(): void;
   stop(): Promise<void>;
 }
@@ -149,8 +153,10 @@ export function createForwarder(stored: StoredRule, ports: ForwarderPorts): Forw
         for (const arrival of queue) {
           const outcome = await send(arrival, mine);
           if (outcome === 'sent') sent += 1;
-          else if (outcome === 'refused') refused += 1;
-          else {
+          else if (outcome === 'refused') {
+            refused += 1;
+            progress = { ...progress, since: Math.max(progress.since, arrival.id) };
+          } else {
             all = false;
             return;
           }
@@ -168,7 +174,7 @@ export function createForwarder(stored: StoredRule, ports: ForwarderPorts): Forw
     if (progress.cursor >= least || progress.cursor >= newest) return;
     const dropped = least - progress.cursor;
     log.error({ dropped, before: least }, 'ALARM: readings are given up before they were forwarded');
-    note({ cursor: least, dropped: progress.dropped + dropped });
+    note({ cursor: least, since: least, dropped: progress.dropped + dropped });
   };
   const page = async (through: number, mine: number): Promise<boolean> => {
     const found = await arrivals.page(progress.cursor, through, isWanted);
@@ -184,7 +190,7 @@ export function createForwarder(stored: StoredRule, ports: ForwarderPorts): Forw
   const forward = async (mine: number): Promise<void> => {
     const newest = arrivals.newest();
     // the newest were deleted, or the store was begun anew: what comes next may have their places
-    if (newest < progress.cursor) note({ cursor: newest });
+    if (newest < progress.cursor) note({ cursor: newest, since: newest });
     if (newest > progress.cursor) {
       // what is not on the disk yet may never be, and another event have its place
       await settled();
@@ -239,6 +245,8 @@ export function createForwarder(stored: StoredRule, ports: ForwarderPorts): Forw
       store.put({ ...stored, endsAt, progress });
       loop.poke();
     },
+    doneThrough: () => (state === 'ended' ? Infinity : progress.cursor),
+    hasTaken: (place) => place > progress.since && place <= progress.cursor,
     poke: () => loop.poke(),
     async stop() {
       ending.abort();

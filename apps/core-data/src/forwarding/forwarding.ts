@@ -27,6 +27,10 @@ export interface Forwarding {
   end(id: string): void;
   /** @throws AntirioError notFound */
   remove(id: string): Promise<void>;
+  /** Of the device nothing that arrived up to there is still to be sent; Infinity where nothing is to be. */
+  doneThrough(device: string): number;
+  /** Whether a receiver has taken the event of the device that has this place. */
+  isTaken(device: string, place: number): boolean;
   check(): Check;
   stop(): Promise<void>;
 }
@@ -81,6 +85,8 @@ export function openForwarding({ options, ports, store: events }: Room): Forward
     if (found === undefined) throw new AntirioError('notFound', `nothing is forwarded as ${id}`);
     return found;
   };
+  const concerned = (device: string): Held[] =>
+    [...held.values()].filter(({ rule }) => device.startsWith(rule.devicePrefix));
   const begin = async ({ from }: ForwardingRule): Promise<number> =>
     from === 'now' ? arrivals.newest() : Math.max(0, ((await arrivals.oldest()) ?? 1) - 1);
   const shown = ({ rule, forwarder }: Held): ForwardingStatus & { readonly rule: ForwardingRule } => ({
@@ -93,7 +99,9 @@ export function openForwarding({ options, ports, store: events }: Room): Forward
     const { sent, refused, dropped } = before ?? NONE;
     // one that has ended begins again with what comes now
     const cursor = before === undefined || before.state === 'ended' ? await begin(rule) : before.cursor;
-    const stored = { id, rule, progress: { cursor, sent, refused, dropped } };
+    // what the one before has sent is with another receiver, perhaps
+    const since = cursor;
+    const stored = { id, rule, progress: { cursor, sent, refused, dropped, since } };
     store.put(stored);
     held.set(id, begun(stored));
   };
@@ -115,6 +123,8 @@ export function openForwarding({ options, ports, store: events }: Room): Forward
       await forwarder.stop();
       store.remove(id);
     },
+    doneThrough: (device) => Math.min(...concerned(device).map(({ forwarder }) => forwarder.doneThrough())),
+    isTaken: (device, place) => concerned(device).some(({ forwarder }) => forwarder.hasTaken(place)),
     check() {
       const told = [...held.values()].map(({ forwarder }) => forwarder.status());
       const troubled = told.filter(({ state }) => TROUBLED.has(state));

@@ -54,6 +54,8 @@ export interface Progress {
   readonly refused: number;
   /** Readings of all devices that were given up: too many waited, or they had left the store. */
   readonly dropped: number;
+  /** What arrived after that, up to the cursor, was taken by the receiver; what was given up was not. */
+  readonly since: number;
 }
 
 export interface StoredRule {
@@ -82,7 +84,14 @@ const progressSchema = z.object({
   sent: z.int(),
   refused: z.int(),
   dropped: z.int(),
+  since: z.int().optional(),
 });
+
+/** Of what was done with before it was noted nothing is known. */
+function progressIn(json: string): Progress {
+  const progress = progressSchema.parse(JSON.parse(json));
+  return { ...progress, since: progress.since ?? progress.cursor };
+}
 
 export function openRuleStore(path: string): RuleStore {
   const db = openDatabase(path, MIGRATIONS);
@@ -106,7 +115,7 @@ export function openRuleStore(path: string): RuleStore {
         id: String(row['id']),
         rule: forwardingRule.parse(JSON.parse(String(row['json']))),
         endsAt: typeof row['endsAt'] === 'number' ? row['endsAt'] : undefined,
-        progress: progressSchema.parse(JSON.parse(String(row['progress']))),
+        progress: progressIn(String(row['progress'])),
       })),
     put: ({ id, rule, endsAt, progress }) =>
       synced(() => void upsert.run(id, JSON.stringify(rule), endsAt ?? null, JSON.stringify(progress))),

@@ -29,6 +29,8 @@ import { createRedisEventReader } from './redis-event-reader.ts';
 const MOST_AT_ONCE = 250;
 const DELETED_AT_ONCE = 200;
 const ARRIVALS_AT_ONCE = 250;
+/** Keys of which the size is asked for, and for how many each stands. */
+const BYTES_OF = { event: 1, uuid: 1, arrival: 1, [KEYS.events]: 3, [KEYS.readings]: 4 };
 const EVER = { start: -(2n ** 63n), end: 2n ** 63n - 1n };
 
 /** Units of one piece of work, of which the first is told. */
@@ -106,11 +108,34 @@ class RedisEventStore implements EventStore {
     }
   }
 
-  async noteDeletion({ device, source, until }: Deletion): Promise<void> {
-    const note: Note = { device, source, until: until?.toString(), through: this.#given };
+  async noteDeletion({ device, source, until, through = Infinity }: Deletion): Promise<void> {
+    const note: Note = { device, source, until: until?.toString(), through: Math.min(through, this.#given) };
     const commands = [['RPUSH', this.#key('deletion'), JSON.stringify(note)]];
     await this.#queue.add(0, { units: [{ commands }] });
     await this.deleteSome();
+  }
+
+  async removeAt(arrivals: readonly Arrival[]): Promise<number> {
+    const told = await Promise.all(
+      (await this.#removals(arrivals.map(({ id }) => id))).map((units) =>
+        this.#queue.add<boolean>(0, { units }, { bounded: true }),
+      ),
+    );
+    return told.filter(Boolean).length;
+  }
+
+  /** An estimate from samples: each event is in three indexes, and each reading in four, that are alike. */
+  async bytes(): Promise<number> {
+    const sizes = Object.entries(BYTES_OF).map(async ([name, times]) => {
+      const size = await this.#store.read(['MEMORY', 'USAGE', this.#key(name), 'SAMPLES', 100]);
+      return Number(size ?? 0) * times;
+    });
+    return (await Promise.all(sizes)).reduce((sum, one) => sum + one, 0);
+  }
+
+  /** Redis does that by itself. */
+  giveBack(): Promise<boolean> {
+    return Promise.resolve(false);
   }
 
   async deleteSome(): Promise<boolean> {
@@ -126,9 +151,8 @@ class RedisEventStore implements EventStore {
     const range = ['ZRANGEBYLEX', this.#indexOf(note), after, to, 'LIMIT', 0, DELETED_AT_ONCE] as const;
     const members = (await this.#store.read(range)) as Buffer[];
     const last = members.at(-1);
-    const units = await this.#removals(
-      members.map((one) => memberIn(one).place).filter((at) => at <= note.through),
-    );
+    const places = members.map((one) => memberIn(one).place).filter((at) => at <= note.through);
+    const units: (Unit | Plain)[] = (await this.#removals(places)).flat();
     const isLast = members.length < DELETED_AT_ONCE;
     if (isLast) units.push({ commands: [['LREM', this.#key('deletion'), 1, noted]] });
     if (units.length > 0) await this.#queue.add(0, { units }, { bounded: true });
@@ -161,10 +185,11 @@ class RedisEventStore implements EventStore {
     return this.#key(source === undefined ? KEYS.eventsOf(device) : KEYS.eventsOfSource(device, source));
   }
 
-  async #removals(places: readonly number[]): Promise<(Unit | Plain)[]> {
-    const units: (Unit | Plain)[] = [];
+  /** For each event what takes it away. */
+  async #removals(places: readonly number[]): Promise<Unit[][]> {
+    const units: Unit[][] = [];
     for await (const [place, record] of this.#index.records(places))
-      if (record !== undefined) units.push(...removal(record, place, this.#key));
+      if (record !== undefined) units.push(removal(record, place, this.#key));
     return units;
   }
 
@@ -235,8 +260,9 @@ class RedisEventStore implements EventStore {
         const end = last === undefined || found.length < ARRIVALS_AT_ONCE ? through : placeIn(last);
         const arrivals: Arrival[] = [];
         for await (const [id, record] of this.#index.records(found.map(placeIn))) {
-          const { id: uuid = '', device = '' } = record?.names() ?? {};
-          if (record !== undefined && isWanted(device)) arrivals.push({ id, table: 'event', uuid, device });
+          if (record === undefined) continue;
+          const { id: uuid, ...names } = record.names();
+          if (isWanted(names.device)) arrivals.push({ ...names, id, table: 'event', uuid });
         }
         return { arrivals, through: end };
       },

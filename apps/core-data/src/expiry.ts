@@ -1,0 +1,82 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Deletions } from './deletions.ts';
+import type { EventStore } from './event-store.ts';
+import type { Arrival } from './forwarding/arrivals.ts';
+import type { Forwarding } from './forwarding/forwarding.ts';
+import type { RetentionOptions } from './options.ts';
+
+/** Events of a source up to an origin, which retention has no need of. */
+export interface Expired {
+  readonly device: string;
+  readonly source: string;
+  readonly until: bigint;
+}
+
+export interface Walked {
+  readonly removed: number;
+  /** Events that were to go and may not: they are still to be sent, or stored nowhere else. */
+  readonly held: number;
+}
+
+/** Takes away what retention has no need of, as far as it may go. */
+export interface Expiry {
+  expire(expired: readonly Expired[]): Promise<void>;
+  /**
+   * Takes away the oldest in the order of arrival, up to a place.
+   * @param left asked before each step with how many are gone: how many more are to go.
+   */
+  removeOldest(through: number, left: (removed: number) => number | Promise<number>): Promise<Walked>;
+}
+
+interface Ports {
+  readonly store: EventStore;
+  readonly deletions: Deletions;
+  readonly forwarding: Pick<Forwarding, 'doneThrough' | 'isTaken'>;
+}
+
+const keyOf = ({ device, source }: { readonly device: string; readonly source: string }): string =>
+  JSON.stringify([device, source]);
+
+export function createExpiry(deletes: RetentionOptions['deletes'], ports: Ports): Expiry {
+  const { store, deletions, forwarding } = ports;
+  const mayGo = ({ device, id }: Arrival): boolean =>
+    id <= forwarding.doneThrough(device) && (deletes === 'unawaited' || forwarding.isTaken(device, id));
+
+  const walk = async (
+    through: number,
+    isMeant: (arrival: Arrival) => boolean,
+    left: (removed: number) => number | Promise<number>,
+  ): Promise<Walked> => {
+    let [removed, held] = [0, 0];
+    const oldest = await store.arrivals.oldest();
+    for (let after = (oldest ?? through + 1) - 1; after < through;) {
+      const most = await left(removed);
+      if (most <= 0) break;
+      const page = await store.arrivals.page(after, through, () => true);
+      const meant = page.arrivals.filter(isMeant);
+      const going = meant.filter(mayGo);
+      held += meant.length - going.length;
+      removed += await store.removeAt(going.slice(0, most));
+      after = page.through;
+      await nextTurn();
+    }
+    return { removed, held };
+  };
+  /** In one walk: whether an event may go is a matter of its place. */
+  const expireTaken = async (expired: readonly Expired[]): Promise<void> => {
+    const untils = new Map(expired.map((one) => [keyOf(one), one.until]));
+    const isMeant = (arrival: Arrival): boolean => arrival.origin <= (untils.get(keyOf(arrival)) ?? -1n);
+    await walk(store.arrivals.newest(), isMeant, () => Infinity);
+  };
+  return {
+    async expire(expired) {
+      if (expired.length === 0) return;
+      if (deletes === 'storedElsewhere') return expireTaken(expired);
+      for (const one of expired) {
+        const through = forwarding.doneThrough(one.device);
+        if (through > 0) await deletions.accept({ ...one, through });
+      }
+    },
+    removeOldest: (through, left) => walk(through, () => true, left),
+  };
+}
