@@ -1,4 +1,9 @@
-import { apply, type StateView } from '@antirio/ledger-machine';
+import {
+  apply,
+  type ContractRecord as LedgerContract,
+  type CoverageClaimRecord,
+  type StateView,
+} from '@antirio/ledger-machine';
 import {
   centralStep,
   customerDesires,
@@ -246,6 +251,33 @@ export const mutants: readonly Mutant[] = [
     }),
   },
   {
+    name: 'a customer is believed: a claim is ruled without its provider’s answer',
+    kind: 'coverage',
+    pieces: () => ({
+      ...honestPieces(),
+      apply: (state, tx, env) =>
+        apply(tx.body.payload.type === 'coverage/rule' ? unanswered(state) : state, tx, env),
+    }),
+  },
+  {
+    name: 'silence counts at once: a provider is ruled against that could not reach the ledger',
+    kind: 'coverage',
+    pieces: () => ({
+      ...honestPieces(),
+      apply: (state, tx, env) =>
+        apply(tx.body.payload.type === 'coverage/rule' ? reminded(state) : state, tx, env),
+    }),
+  },
+  {
+    name: 'a claim is not judged: whoever threw frames away is paid',
+    kind: 'coverage',
+    pieces: () => ({
+      ...honestPieces(),
+      apply: (state, tx, env) =>
+        apply(tx.body.payload.type === 'coverage/rule' ? unclaimed(state) : state, tx, env),
+    }),
+  },
+  {
     name: 'a rolled-back ledger is believed: the centre gives epochs and leases by what it says',
     pieces: () => ({ ...honestPieces(), sight: (_seen, head) => ({ ok: true, highest: head }) }),
   },
@@ -284,6 +316,47 @@ function unfailed(state: StateView): StateView {
 }
 
 const asksForMoney: ReadonlySet<string> = new Set(['contract/close', 'contract/rekeyed']);
+
+/** Claims look as if the provider had not answered in time. */
+function unanswered(state: StateView): StateView {
+  return {
+    range: (prefix) => state.range(prefix),
+    get(key) {
+      const value = state.get(key);
+      if (key.startsWith('coverage/')) return { ...(value as CoverageClaimRecord), answer: undefined };
+      return withoutTime(key, value);
+    },
+  };
+}
+
+/** Claims look as if they had not been made in time. */
+function unclaimed(state: StateView): StateView {
+  return {
+    range: (prefix) => state.range(prefix),
+    get: (key) => (key.startsWith('coverage/') ? undefined : withoutTime(key, state.get(key))),
+  };
+}
+
+/** Providers look as if they had been given time a second time. */
+function reminded(state: StateView): StateView {
+  return {
+    range: (prefix) => state.range(prefix),
+    get(key) {
+      const value = state.get(key);
+      const { coverage } = (value ?? {}) as Partial<LedgerContract>;
+      return key.startsWith('contract/') && coverage !== undefined
+        ? { ...(value as LedgerContract), coverage: { ...coverage, remindedAt: 0 } }
+        : value;
+    },
+  };
+}
+
+function withoutTime(key: string, value: unknown): unknown {
+  const { coverage } = (value ?? {}) as Partial<LedgerContract>;
+  return key.startsWith('contract/') && coverage !== undefined
+    ? { ...(value as LedgerContract), coverage: { ...coverage, until: 0 } }
+    : value;
+}
 
 function longUp(state: CentralState): CentralState {
   return { ...state, grantor: { ...state.grantor, startedAt: -1e9 } };

@@ -1,5 +1,6 @@
 import { isEnded, opensWhenOffline, type ContractLife } from '@antirio/service-contract';
 import { checkReadings, createJudge, watchDownlinks, type Judge, type Violation } from './checks.ts';
+import { checkCoverage, drawCoverage } from './coverage-scenario.ts';
 import { drawDrills } from './drill-scenario.ts';
 import { checkPenalties, paidInDrills, watchDrills } from './drill-checks.ts';
 import { heal, scheduleFaults, type FaultPorts } from './faults.ts';
@@ -12,13 +13,14 @@ import { drawTwoProviders } from './two-providers.ts';
 import type { TraceLine } from './trace.ts';
 import { createWorld, type World } from './world.ts';
 
-export const scenarioKinds = ['oneProvider', 'twoProviders', 'drills'] as const;
+export const scenarioKinds = ['oneProvider', 'twoProviders', 'drills', 'coverage'] as const;
 export type ScenarioKind = (typeof scenarioKinds)[number];
 
 const draws: Readonly<Record<ScenarioKind, (seed: number) => Scenario>> = {
   oneProvider: drawScenario,
   twoProviders: drawTwoProviders,
   drills: drawDrills,
+  coverage: drawCoverage,
 };
 
 export interface RunOptions {
@@ -91,6 +93,7 @@ function checkEnd(world: World, judge: Judge, lastDownlinkByA: number, scenario:
   if (unread > 0) judge.broken('converged', `${unread} frames in the customer's ring are not read`);
   checkMoney(world, judge);
   checkPenalties(world, judge);
+  checkCoverage(world, judge);
   checkRekeying(world, judge);
 }
 

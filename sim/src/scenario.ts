@@ -1,6 +1,7 @@
 import { drawActivation, drawBusy, keepsTime } from './activation.ts';
 import { drawBackups, oneOldDisk } from './backups.ts';
 import { contractTerms, type ContractTerms } from '@antirio/service-contract';
+import type { CoverageScenario } from './coverage.ts';
 import { holderIds, identities } from './identities.ts';
 import { drawRekeying, keepsRekeyingTime, type Rekeying } from './rekeying.ts';
 import { rollDice, type Dice } from './random.ts';
@@ -42,6 +43,8 @@ export interface Scenario {
   readonly rekeying: Rekeying;
   /** Whether the contract demands drills. */
   readonly drills?: true;
+  /** Where the ledger rules how well the provider hears. */
+  readonly coverage?: CoverageScenario;
   /** From here on everything is well again. */
   readonly healAt: number;
   /** From here on the motes are silent, so that everything can settle. */

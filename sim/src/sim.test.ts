@@ -5,6 +5,7 @@ import { storyOf } from './story.ts';
 const SEEDS = 1000;
 const SEEDS_OF_TWO = 200;
 const SEEDS_OF_DRILLS = 100;
+const SEEDS_OF_CLAIMS = 30;
 
 /** Others than the first thousand that once broke something. */
 const KNOWN_SEEDS: readonly number[] = [1093, 10_815, 11_716, 12_297, 13_148, 14_087, 22_297];
@@ -39,6 +40,17 @@ describe('the simulation', () => {
     const results = Array.from({ length: SEEDS_OF_DRILLS }, (_, i) => drilled(i + 1));
     const broken = results.find((one) => one.violations.length > 0);
     expect(broken === undefined ? '' : storyOf(drilled(broken.seed, true))).toBe('');
+  });
+
+  test(`with claims of ${SEEDS_OF_CLAIMS} seeds punishes who throws frames away, and nobody else`, () => {
+    const claimed = (seed: number, trace = false): RunResult => runSeed(seed, { kind: 'coverage', trace });
+    const results = Array.from({ length: SEEDS_OF_CLAIMS }, (_, i) => claimed(i + 1));
+    const broken = results.find((one) => one.violations.length > 0);
+    expect(broken === undefined ? '' : storyOf(claimed(broken.seed, true))).toBe('');
+    const lives = results.map(({ summary }) => summary.life);
+    const ruled = lives.filter((life) => life === 'SETTLED providerBreach');
+    expect(ruled.length).toBeGreaterThan(SEEDS_OF_CLAIMS / 10);
+    expect(lives.filter((life) => life === 'SETTLED honoured').length).toBeGreaterThan(SEEDS_OF_CLAIMS / 3);
   });
 
   test('of seeds that once broke a promise breaks none', () => {

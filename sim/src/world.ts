@@ -5,6 +5,7 @@ import { attackNetwork, attackRadio } from './attackers.ts';
 import { createCentralNode, type CentralDisk, type CentralNode } from './central-node.ts';
 import { customerRole } from './customer-role.ts';
 import { createEdge, emptyDisk, type Contracted, type EdgeNode, type EdgePorts } from './edge.ts';
+import { simulateCoverage, thievingRing } from './coverage.ts';
 import type { PartyHost } from './party-host.ts';
 import { simulateDrills } from './drills.ts';
 import { createEngine, type Engine } from './engine.ts';
@@ -45,6 +46,8 @@ export interface World {
   readonly centralDisk: CentralDisk;
   readonly ledger: SimLedger;
   readonly drills: { tell(): void } | undefined;
+  /** Frames that a thief has thrown away, where the ledger rules of that. */
+  readonly coverage: { readonly thief: boolean; readonly thrown: ReadonlySet<string> } | undefined;
 }
 
 /** One of the set's contracts, with those whose it is. */
@@ -153,6 +156,13 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
       sendFrom(name, effect.to, signed(name, effect.datagram));
     },
   });
+  const thrown = new Set<string>();
+  const piecesOf = (name: EdgeName): Pieces => {
+    if (name !== 'B' || scenario.coverage?.thief !== true) return pieces;
+    const phase = (): string => B.rooms().party.phase().at;
+    const fcntOf = (frame: Frame): number => motes.sent.get(frame.bytes)?.fcnt ?? 0;
+    return { ...pieces, openRing: thievingRing(pieces.openRing, phase, fcntOf, thrown) };
+  };
   const edge = (
     name: EdgeName,
     disk: EdgePorts['disk'],
@@ -183,7 +193,7 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
         trace,
         sessions,
         disk,
-        pieces,
+        pieces: piecesOf(name),
         gateway,
         options,
         onMayAct,
@@ -265,5 +275,12 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
           ...{ central: () => central, dice: dice('drilling'), contract: contracts[0] },
           ...{ until: scenario.healAt, onRealKeys: ports.onRealKeys },
         });
-  return { ...there, A, providers, central, centralDisk, ledger, drills };
+  if (scenario.coverage !== undefined)
+    simulateCoverage({
+      ...{ engine, network, hosts, ledger, motes, scenario: scenario.coverage, customer: A },
+      ...{ central: () => central, dice: dice('coverage'), contract: contracts[0] },
+      loss: scenario.gatewayLoss.B,
+    });
+  const coverage = scenario.coverage && { thief: scenario.coverage.thief, thrown };
+  return { ...there, A, providers, central, centralDisk, ledger, drills, coverage };
 }

@@ -20,8 +20,8 @@ export type ContradictionRequest = z.output<typeof contradictionRequest>;
 export const CONTRADICTION = 'ringRootsContradict';
 const CLAIMED = 'ringRootsClaimed';
 const AGAIN_MS = 5000;
-/** What no other try would change. */
-const FINAL = ['forbidden', 'gone', 'conflict', 'invalidInput', 'unauthenticated'] as const;
+/** What no other try would change; while the provider serves the ledger rules nothing yet. */
+const FINAL = ['forbidden', 'gone', 'invalidInput', 'unauthenticated'] as const;
 
 export interface RootClaimPorts {
   readonly terms: ContractTerms;
@@ -66,7 +66,7 @@ export function createRootClaim({ terms, clock, peers, store, log }: RootClaimPo
 
 /**
  * The arbitrator's: nothing of it is the customer's word, both roots are the provider's own.
- * @throws AntirioError forbidden, unauthenticated, conflict; gone where the contract is settled
+ * @throws AntirioError forbidden, unauthenticated; conflict while the provider serves; gone where the contract is settled
  */
 export async function judgeContradiction(
   facts: Pick<CentralFacts, 'termsFor'>,
@@ -82,7 +82,7 @@ export async function judgeContradiction(
   if (!isProviders)
     throw new AntirioError('unauthenticated', 'the provider has not signed both of these roots');
   if (!contradict(roots[0].body, roots[1].body))
-    throw new AntirioError('conflict', 'the two roots do not contradict each other');
+    throw new AntirioError('forbidden', 'the two roots do not contradict each other');
   const evidence = { kind: 'contradictingRoots' as const, roots };
   await ledger.submit({ type: 'contract/rule', contractId, ruling: { row: 'providerBreach', evidence } });
   return { ruled: 'contradictingRoots' };

@@ -19,6 +19,7 @@ import {
   ready,
   register,
   ringRootOf,
+  start,
   take,
   validation,
   type Request,
@@ -136,6 +137,11 @@ describe('a coverage claim on the ledger', () => {
     expect(ledger.send(ben, { type: 'coverage/answer', ...about, answer: { closings: [] } })).toMatchObject({
       code: 'gone',
     });
+    // once more: the ledger itself may have been away
+    expect(ledger.send(central, { type: 'coverage/rule', ...about })).toMatchObject({ ok: true });
+    expect(settlementOf(all)).toBeUndefined();
+    expect(ledger.send(ada, { type: 'coverage/rule', ...about })).toMatchObject({ code: 'conflict' });
+    ledger.now += terms.coverage.answerWithinMs + 1;
     expect(ledger.send(central, { type: 'coverage/rule', ...about })).toMatchObject({ ok: true });
     expect(settlementOf(all)).toBe('providerBreach');
   });
@@ -187,6 +193,8 @@ describe('a coverage claim on the ledger', () => {
     expect(ledger.send(central, { type: 'contract/expire', contractId: terms.contractId })).toMatchObject({
       code: 'conflict',
     });
+    ledger.now = start + 60_000;
+    ledger.send(ben, { type: 'coverage/answer', ...about, answer: { closings: [] } });
     ledger.send(ada, { type: 'coverage/rule', ...about });
     expect(settlementOf(all)).toBe('providerBreach');
   });

@@ -23,13 +23,24 @@ export function openCoverage(
   { coverage }: ContractTerms,
   epoch: number,
 ): ContractRecord {
-  if (coverage.breach !== 'ruled' || epoch === 0 || contract.coverage?.epoch === epoch) return contract;
+  if (coverage.breach !== 'ruled' || epoch === 0 || isAsked(contract, epoch)) return contract;
   return { ...contract, coverage: { epoch, until: env.now + coverage.claimWithinMs } };
 }
 
-/** Whether the outage under the newest epoch may still be ruled: what is owed for it waits for that. */
-export function isCoverageOpen({ coverage, activation }: ContractRecord): boolean {
-  return coverage !== undefined && coverage.epoch === activation?.epoch;
+/** It is open already, or an earlier one is claimed and to be ruled first. */
+function isAsked({ coverage }: ContractRecord, epoch: number): boolean {
+  return coverage?.epoch === epoch || coverage?.claimedAt !== undefined;
+}
+
+/** Whether the newest outage may still be claimed, or any is to be ruled: what is owed waits for that. */
+export function isCoverageOpen(contract: ContractRecord): boolean {
+  const { coverage, activation } = contract;
+  return coverage !== undefined && isAsked(contract, activation?.epoch ?? 0);
+}
+
+/** A contract that ended now would leave the set with a holder that nobody takes it back from. */
+export function isServed({ draft }: Context, { setId, provider }: ContractRecord): boolean {
+  return draft.read(keys.set(setId))?.holder === provider;
 }
 
 function findOpen({ draft }: Context, { contractId, epoch }: About): Open | Refusal {
@@ -107,12 +118,15 @@ export function waiveCoverage(context: Context, tx: PayloadOf<'coverage/waive'>,
 }
 
 function refuseRuling(
-  { by, env, genesis }: Context,
+  context: Context,
   { contract, coverage }: Open,
   claimed: CoverageClaimRecord | undefined,
 ): Refusal | undefined {
+  const { by, env, genesis } = context;
   if (by !== contract.customer && by !== contract.provider && by !== genesis.arbitrator)
     return refuse('forbidden', 'the contract is of others');
+  if (isServed(context, contract))
+    return refuse('conflict', 'the provider serves: it is ruled once that is over');
   if (claimed?.answer !== undefined || env.now > coverage.until) return undefined;
   return refuse(
     'conflict',
@@ -127,9 +141,19 @@ export function ruleCoverage(context: Context, tx: PayloadOf<'coverage/rule'>, g
   const claimed = context.draft.read(keys.coverageClaim(found.contract.id, tx.epoch));
   const refused = refuseRuling(context, found, claimed);
   if (refused !== undefined) return refused;
-  return claimed === undefined
-    ? close(context, found, 'both statements agree', goOn)
-    : judge(context, found, claimed, goOn);
+  if (claimed === undefined) return close(context, found, 'both statements agree', goOn);
+  const isSilent = claimed.answer === undefined && found.coverage.remindedAt === undefined;
+  return isSilent ? remind(context, found) : judge(context, found, claimed, goOn);
+}
+
+/** The ledger may have been away for all of the provider's time: it has as much again before its silence counts. */
+function remind({ draft, env }: Context, { contract, terms, coverage }: Open): Outcome {
+  const until = env.now + terms.coverage.answerWithinMs;
+  draft.put(keys.contract(contract.id), {
+    ...contract,
+    coverage: { ...coverage, until, remindedAt: env.now },
+  });
+  return done({ until });
 }
 
 function judge(context: Context, found: Open, claimed: CoverageClaimRecord, goOn: GoOn): Outcome {

@@ -1,6 +1,7 @@
 import { verifyDocument, type EdgeId } from '@antirio/kernel';
 import { isEnded } from '@antirio/service-contract';
 import { findContract, step, type LiveContract } from './contracts.ts';
+import { isCoverageOpen } from './coverage-claims.ts';
 import type { Context } from './context.ts';
 import { exposeOpened } from './key-records.ts';
 import { done, refuse, type Outcome } from './receipt.ts';
@@ -91,6 +92,13 @@ function isStillOwed({ activation, served }: ContractRecord): boolean {
   return activation?.owed === true && activation.epoch !== served?.epoch;
 }
 
+/** Handed back and not paid yet, for a claim may be made: the customer may fail once more meanwhile, and is served as before. */
+function serveable(contract: ContractRecord): ContractRecord {
+  const { life } = contract;
+  if (life.state !== 'HANDED_BACK' || !isCoverageOpen(contract)) return contract;
+  return { ...contract, life: { state: 'RETURNING', epoch: life.epoch } };
+}
+
 /** The provider serves; P becomes owed where the customer had let go, by release or by the end of its lease. */
 function activate(
   context: Context,
@@ -100,7 +108,7 @@ function activate(
 ): Outcome | undefined {
   const { draft, env } = context;
   const epoch = set.epoch + 1;
-  const active = step(context, contract, { step: 'activate', epoch, holder: tx.request.by });
+  const active = step(context, serveable(contract), { step: 'activate', epoch, holder: tx.request.by });
   if ('ok' in active) return active;
   const letGo = set.holder === set.customer || tx.customerLeaseEndedAt !== null;
   const owed = isStillOwed(contract) || letGo || isOwedBefore(context, set);

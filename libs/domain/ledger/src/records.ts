@@ -114,6 +114,8 @@ export interface CoverageRecord {
   readonly epoch: number;
   readonly until: number;
   readonly claimedAt?: number;
+  /** The provider did not answer in its time, and has as much again. */
+  readonly remindedAt?: number;
 }
 
 export interface CoverageClaimRecord {

@@ -6,7 +6,7 @@ import {
   type HandbackStatement,
 } from '@antirio/service-contract';
 import { findContract, step, type LiveContract } from './contracts.ts';
-import { isCoverageOpen, openCoverage } from './coverage-claims.ts';
+import { isCoverageOpen, isServed, openCoverage } from './coverage-claims.ts';
 import type { Context } from './context.ts';
 import { stoodByAt } from './degraded.ts';
 import { refuseWrongKeys } from './key-records.ts';
@@ -255,6 +255,8 @@ function refuseEvidence(
         return refuse('conflict', 'the provider takes over on the customer’s word only');
       return refuseNeverTookOver(context, found, evidence.customerLeaseEndedAt);
     case 'contradictingRoots':
+      if (isServed(context, found.contract))
+        return refuse('conflict', 'the provider serves: it is ruled once that is over');
       return refuseContradiction(found.contract, ...evidence.roots);
     case 'statementBelowRoot':
       return refuseShortfall(context, found.contract, evidence.root);
