@@ -1,6 +1,6 @@
 import { createBusRequests, lastingSubscription, type BusRequests } from '@antirio/bus-request';
 import { AntirioError, describeError, uuidV4 } from '@antirio/kernel';
-import { sleep, type Bus, type BusHandler } from '@antirio/host';
+import { sleep, withCorrelation, type Bus, type BusHandler } from '@antirio/host';
 import {
   COMMAND_QUERY_FILTER,
   COMMAND_REQUEST_FILTER,
@@ -117,8 +117,8 @@ export function answering(room: Room, { bus, ...options }: Answering): (kind: Ki
     names: readonly string[],
     request: MessageEnvelope,
   ): Promise<void> => {
-    const text = await act(names, request).catch((error: unknown) =>
-      errorEnvelope(describeError(error), request),
+    const text = await withCorrelation(request.correlationID, () => act(names, request)).catch(
+      (error: unknown) => errorEnvelope(describeError(error), request),
     );
     await bus.publish(answerTo(names, request), text, options);
   };

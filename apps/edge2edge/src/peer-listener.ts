@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { API_VERSION, type HttpPeer } from '@antirio/host';
+import { API_VERSION, withCorrelation, type HttpPeer } from '@antirio/host';
 import { AntirioError, describeError, isAntirioError, utf8 } from '@antirio/kernel';
 import { createAdmission } from './admission.ts';
 import type { Directory } from './directory.ts';
@@ -102,7 +102,14 @@ export function createPeerListener({ options, ports, directory, rooms }: PeerLis
       timeoutMs,
       maxAnswerBytes: MAX_ANSWER_BYTES,
     };
-    const { status, headers: got, body: answered } = await room.call(call);
+    const {
+      status,
+      headers: got,
+      body: answered,
+    } = await withCorrelation(headers['x-correlation-id'], () => {
+      log.debug({ from, method, path }, 'passed on for another edge');
+      return room.call(call);
+    });
     const contentType = got['content-type'];
     return { status, contentType: typeof contentType === 'string' ? contentType : '', body: answered };
   };

@@ -1,5 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { AntirioError, describeError } from '@antirio/kernel';
+import { CORRELATION_HEADER } from './correlation.ts';
 import { errorBody, statusOf } from './error-answer.ts';
 import type { Log } from './log.ts';
 import type { CountRequest } from './rim-metrics.ts';
@@ -143,7 +144,10 @@ export function takeHotRoutes(
         answer.send(route.status, await route.handle({ levels, bytes, header }));
       } catch (error) {
         if (statusOf(error) >= 500)
-          log.error({ path: request.url, error: describeError(error) }, 'request failed');
+          log.error(
+            { path: request.url, correlationId: header(CORRELATION_HEADER), error: describeError(error) },
+            'request failed',
+          );
         answer.fail(error, bodyOf(bytes, header('content-type')));
       }
     };

@@ -2,6 +2,7 @@ import { Agent, request, type IncomingMessage, type RequestOptions } from 'node:
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { AntirioError, concatBytes, errorCodes, fromUtf8, type ErrorCode } from '@antirio/kernel';
+import { CORRELATION_HEADER, currentCorrelation } from './correlation.ts';
 import { withoutLogins } from './logins.ts';
 import type { Credentials } from './rim-access.ts';
 import { openHttpStream, type HttpStream, type HttpStreamCall } from './http-stream.ts';
@@ -110,6 +111,8 @@ function headersOf(
   credentials: Credentials | undefined,
 ): Record<string, string> {
   const all: Record<string, string> = { ...headers };
+  const correlation = currentCorrelation();
+  if (correlation !== undefined) all[CORRELATION_HEADER] ??= correlation;
   const token = credentials?.token?.();
   if (token !== undefined) all['authorization'] = `Bearer ${token}`;
   if (json !== undefined) all['content-type'] ??= 'application/json';

@@ -1,4 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { randomUUID } from 'node:crypto';
 import type { AddressInfo, Server } from 'node:net';
 import express, {
   type Express,
@@ -12,6 +13,7 @@ import type { z } from 'zod';
 import { AntirioError, describeError } from '@antirio/kernel';
 import { answerLate } from './client-error.ts';
 import { parseInput } from './config.ts';
+import { CORRELATION_HEADER, isCorrelation, withCorrelation } from './correlation.ts';
 import { answerEarly, isAnsweredEarly, isComing } from './early-answer.ts';
 import { API_VERSION, errorBody, statusOf } from './error-answer.ts';
 import { takeHotRoutes, type HotRoute } from './hot-route.ts';
@@ -19,6 +21,7 @@ import { plainListening, tlsListening, type Listening } from './listening.ts';
 import type { Log } from './log.ts';
 import { openApi, type DocumentedRoute, type Method } from './open-api.ts';
 import { isStranger, type RimAccess } from './rim-access.ts';
+import { logAnswer } from './log-answer.ts';
 import { countAnswer, createRequestCount, guarded, listMetrics, withProcessMetrics } from './rim-metrics.ts';
 import { isHealthy, type Health } from './service.ts';
 import { shown } from './logins.ts';
@@ -197,9 +200,13 @@ export function createHttpRim(options: RimOptions): HttpRim {
   const count = createRequestCount(metrics);
   app.use((request, response, next) => {
     countAnswer(count, request, response);
-    const correlation = request.get('x-correlation-id');
-    if (correlation !== undefined && correlation.length <= 128) response.set('x-correlation-id', correlation);
-    next();
+    const correlation = request.get(CORRELATION_HEADER);
+    if (isCorrelation(correlation)) response.set(CORRELATION_HEADER, correlation);
+    // one that comes without a name gets one, for what is called and logged because of it
+    withCorrelation(isCorrelation(correlation) ? correlation : randomUUID(), () => {
+      if (log.isLevelEnabled('debug')) logAnswer(log, request, response);
+      next();
+    });
   });
   if (options.isUpload !== undefined) app.use(bodyWithin(requestWithinMs, options.isUpload));
   app.use(...(options.before ?? []), ...bodyReaders(options));

@@ -1,4 +1,5 @@
 export * from './system.ts';
+export { currentCorrelation, withCorrelation } from './correlation.ts';
 export * from './log.ts';
 export * from './config.ts';
 export * from './service.ts';

@@ -1,10 +1,20 @@
-import { pino, destination, type Logger } from 'pino';
+import { pino, destination, type DestinationStream, type Logger } from 'pino';
+import { currentCorrelation } from './correlation.ts';
 
 export type Log = Logger;
 
-/** JSON lines on stderr, so that stdout stays free for what a command answers. Secrets never enter a log call. */
-export function createLog(name: string, level = 'info'): Log {
-  return pino({ name, level, base: { name } }, destination({ dest: 2, sync: true }));
+const withCurrent = (): object => {
+  const correlationId = currentCorrelation();
+  return correlationId === undefined ? {} : { correlationId };
+};
+
+/**
+ * JSON lines on stderr, so that stdout stays free for what a command answers; with the `correlationId` of the request that they are
+ * about. Secrets never enter a log call.
+ */
+export function createLog(name: string, level = 'info', to?: DestinationStream): Log {
+  const options = { name, level, base: { name }, mixin: withCurrent };
+  return pino(options, to ?? destination({ dest: 2, sync: true }));
 }
 
 export const silentLog: Log = pino({ level: 'silent' });

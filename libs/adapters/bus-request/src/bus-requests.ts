@@ -1,5 +1,5 @@
 import { AntirioError, describeError, uuidV4, type Random } from '@antirio/kernel';
-import type { Bus, BusHandler, Log, Subscription } from '@antirio/host';
+import { currentCorrelation, type Bus, type BusHandler, type Log, type Subscription } from '@antirio/host';
 import { makeEnvelope, parseEnvelope, responseFilter, type MessageEnvelope } from '@antirio/edgex-contracts';
 
 export interface BusRequest {
@@ -70,7 +70,13 @@ export function createBusRequests(bus: Bus, ports: Ports): BusRequests {
     }
   });
   const exchange = async (requestID: string, request: BusRequest): Promise<MessageEnvelope> => {
-    const { serviceName, topic, timeoutMs, queryParams, correlationID = uuidV4(ports.random) } = request;
+    const {
+      serviceName,
+      topic,
+      timeoutMs,
+      queryParams,
+      correlationID = currentCorrelation() ?? uuidV4(ports.random),
+    } = request;
     const answer = Promise.withResolvers<MessageEnvelope>();
     const late = (): void =>
       answer.reject(

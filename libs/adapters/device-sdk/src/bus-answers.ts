@@ -1,5 +1,5 @@
 import { describeError } from '@antirio/kernel';
-import type { Bus, BusHandler, Log } from '@antirio/host';
+import { withCorrelation, type Bus, type BusHandler, type Log } from '@antirio/host';
 import {
   errorEnvelope,
   makeEnvelope,
@@ -35,7 +35,7 @@ export function answering(
     }
     const { correlationID, requestID } = request;
     const fields: EnvelopeFields = { correlationID, requestID };
-    const answer = await work(request, topic).then(
+    const answer = await withCorrelation(correlationID, () => work(request, topic)).then(
       ({ payload, contentType }) =>
         makeEnvelope(payload, { ...fields, ...(contentType === undefined ? {} : { contentType }) }),
       (error: unknown) => errorEnvelope(describeError(error), fields),
