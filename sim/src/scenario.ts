@@ -434,8 +434,7 @@ export function drawScenario(seed: number): Scenario {
     attack: drawAttack(dice),
     ledgerMs: dice.pick([1, 1, 5, 50, 400, 1500]),
     commandsEveryMs: dice.between(250, 1000),
-    startMs: dice.between(20, 1500),
-    activateMs: dice.pick([10, 200, 1500]),
+    ...{ startMs: dice.between(20, 1500), activateMs: dice.pick([10, 200, 1500]) },
     answers: dice.between(0.2, 0.7),
     faults: drawCalmWithoutGrantor(
       rollDice(seed, 'calm without grantor'),
