@@ -13,6 +13,9 @@ export const DOWNLINK_COMMAND = 'interval';
 
 const answerSchema = z.looseObject({});
 
+/** The customer's first downlinks of its own. */
+export const OWN_ACT = 'own';
+
 function sensorsFor(run: ContractedRun, act: string): Device[] {
   const { devices } = run;
   const first = Math.floor(draw(run, `downlinks/${act}`, 0, devices.length));

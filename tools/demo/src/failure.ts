@@ -1,11 +1,15 @@
 import { closeSync, cpSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FaultsInput } from '@antirio/fault-proxy';
+import { z } from 'zod';
 import { letPass } from './contract.ts';
+import { OWN_ACT, downlinksOnAir } from './downlinks.ts';
 import type { FailureKind } from './options.ts';
 import { clockFile } from './owner-process.ts';
 import { GATEWAYS } from './radio.ts';
+import { rest } from './rest.ts';
 import { draw, type ContractedRun, type Run } from './run.ts';
+import { waitFor } from './wait.ts';
 import type { PartyName } from './network.ts';
 import type { PartyNode } from './nodes.ts';
 import type { Disturbance } from './uplink-verdict.ts';
@@ -152,9 +156,28 @@ async function fillDisk(run: ContractedRun, node: PartyNode): Promise<Failure> {
 
 const CENTRAL_AWAY_MS = 6_000;
 
-/** Edge A dies while nobody arbitrates: the centre is started again some time later. */
+const BY_PROMISES_MS = 30_000;
+const actingSchema = z.looseObject({ leaseBy: z.string().optional() });
+
+/** Nobody arbitrates: edge A acts on, by edge B's promise, and its fence lets its downlinks through. */
+async function actsWithoutCentre(run: ContractedRun, node: PartyNode): Promise<void> {
+  const url = `${node.url('arbitrator')}/arbitrator/v1/contract/${run.contractId}`;
+  await waitFor<true>(run.waiter, {
+    subject: 'edge A acts by the promise of edge B',
+    withinMs: BY_PROMISES_MS,
+    look: async () => {
+      const { leaseBy = 'nobody' } = await rest(actingSchema, url);
+      return leaseBy === 'promises' ? { found: true } : { seen: `it acts by the word of: ${leaseBy}` };
+    },
+  });
+  // the same sensors as before the centre died: each has counters left
+  await downlinksOnAir(run, node, OWN_ACT, BY_PROMISES_MS);
+}
+
+/** Edge A dies while nobody arbitrates, after it has acted without the centre; that is started again some time later. */
 async function killWithCentral(run: ContractedRun, node: PartyNode): Promise<Failure> {
   const centre = await killParty(run, run.nodes.central);
+  await actsWithoutCentre(run, node);
   const failure = await killParty(run, node);
   const returning = sleep(CENTRAL_AWAY_MS).then(() => centre.end());
   returning.catch(() => undefined);

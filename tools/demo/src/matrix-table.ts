@@ -18,7 +18,7 @@ const STORIES: Readonly<Record<FailureKind, string>> = {
   'one-way':
     'Only what edge A sends is lost, or only what it is sent (the seed decides): beats without a fresh nonce are no sign of life, and no lease comes.',
   arbitrator:
-    'Edge A dies while the centre is dead too. Nobody may open keys then: edge B collects, and takes over 6 s later, when the centre is back.',
+    'Edge A acts on without the centre, by the promise of edge B, and then dies too. Nobody may open keys then: edge B collects, and takes over 6 s later, when the centre is back.',
   'old-backup':
     'Edge A dies, and comes back with a backup of its disk that is 4 s old: what it acknowledged since comes from edge B; what nobody but edge A heard is gone with the disk, and not counted.',
   loss: 'Three datagrams in ten from and to edge A are lost for 10 s: beats are missed, probes tell that it lives.',

@@ -1,5 +1,5 @@
 import { agree, armed, letPass } from './contract.ts';
-import { downlinksOnAir } from './downlinks.ts';
+import { OWN_ACT, downlinksOnAir } from './downlinks.ts';
 import { furtherKills } from './further-kills.ts';
 import { actAgain, caughtUp, comeBack, settle, takeBack } from './handback.ts';
 import { DemoError } from './errors.ts';
@@ -55,7 +55,7 @@ async function quietPhase(run: ContractedRun, phase: 'migration' | 'ready'): Pro
 async function normalService(run: ContractedRun): Promise<void> {
   const { waiter, options, nodes } = run;
   waiter.stage.act('edge A serves, edge B stands by');
-  await downlinksOnAir(run, nodes.a, 'own');
+  await downlinksOnAir(run, nodes.a, OWN_ACT);
   // In the middle of traffic, at a moment that the seed decides.
   await letPass(run, options.duration * 1_000 * draw(run, 'moment', 0.5, 1));
 }
