@@ -1,5 +1,6 @@
 import { gapOf, gapState, type ContractTerms, type Drill } from '@antirio/service-contract';
 import type { DeviceGap } from './counter-gaps.ts';
+import { volumeTroubles, type VolumeFacts } from './volume-alarms.ts';
 
 /** What an operator is woken for. Each has a page in docs/runbooks. */
 export const ALARMS = [
@@ -17,6 +18,8 @@ export const ALARMS = [
   'notForwarded',
   'drillFailed',
   'countersNearLimit',
+  'volumes',
+  'volumeConflict',
 ] as const;
 export type AlarmName = (typeof ALARMS)[number];
 
@@ -70,6 +73,8 @@ export interface EdgeFacts {
   readonly contracts: readonly ContractFacts[];
   /** Sensors near the end of the downlink counters that they surely take. */
   readonly counterGaps?: readonly DeviceGap[];
+  /** Of contracts with volumes, also of some that are over. */
+  readonly volumes?: readonly VolumeFacts[];
   /** Whether this edge has a service of its own to protect. */
   readonly protects: boolean;
   /** Frames that the own ring had no room for. */
@@ -190,7 +195,16 @@ function counterTrouble(gap: DeviceGap): Trouble {
 
 /** Everything that is wrong, by the facts alone. */
 export function findTroubles(facts: EdgeFacts): Trouble[] {
-  const found = [...edgeTroubles(facts), ...(facts.counterGaps ?? []).map(counterTrouble)];
+  const everyS = new Map(
+    facts.contracts.flatMap(({ terms: { contractId, volumes } }) =>
+      volumes === undefined ? [] : [[contractId, volumes.everyS] as const],
+    ),
+  );
+  const found = [
+    ...edgeTroubles(facts),
+    ...(facts.counterGaps ?? []).map(counterTrouble),
+    ...volumeTroubles(facts.volumes ?? [], everyS),
+  ];
   for (const one of facts.contracts)
     for (const [name, rule] of Object.entries(contractRules) as [AlarmName, Rule][]) {
       const detail = rule(one, facts.now);

@@ -104,10 +104,12 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
   const alarms = createAlarmBoard({ bus, clock, log, metrics: rim.metrics });
   countLeasesByPromises(rim.metrics, contracts.drivers);
   const protects = options.protectedService !== undefined;
-  const { coreData } = ports.peers;
+  const { coreData, orchestrator } = ports.peers;
   const counterGaps = createCounterGaps(store, () => guestSets(contracts));
-  const night = nightFacts({ clock, contracts, store, counterGaps, ledger, bridge, coreData, protects });
-  const why = { edgeId: identity.edgeId, clock, contracts, store, counterGaps, ledger, bridge };
+  const night = nightFacts({
+    ...{ clock, contracts, store, counterGaps, ledger, bridge, coreData, orchestrator, protects },
+  });
+  const why = { edgeId: identity.edgeId, clock, contracts, store, counterGaps, ledger, bridge, orchestrator };
   addLedgerSightRoutes(rim, ledger.watch);
   addOperatorRoutes(rim, { operator, contracts, why, alarms });
   const lookForTroubles = async (): Promise<void> => {

@@ -36,7 +36,7 @@ async function troubles(
     counterGaps: { found: () => [] },
     ledger: { read: (key: string) => Promise.resolve(ledger[key]) },
     bridge,
-    coreData: undefined,
+    ...{ coreData: undefined, orchestrator: undefined },
     protects: true,
   } as unknown as Ports);
   for (let look = 1; look < looks; look++) await facts.gather();

@@ -8,6 +8,7 @@ import type { ContractStore } from './contract-store.ts';
 import type { UnsealedSession } from './live-sessions.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import { holdOf } from './operator.ts';
+import { volumesNow } from './volume-alarms.ts';
 import type { PartyDriver } from './party-driver.ts';
 
 const drops = z.record(z.string(), z.int());
@@ -55,6 +56,7 @@ export function nightFacts(ports: {
   readonly ledger: Pick<LedgerClient, 'read'>;
   readonly bridge: HttpPeer;
   readonly coreData: HttpPeer | undefined;
+  readonly orchestrator: HttpPeer | undefined;
   readonly protects: boolean;
 }): NightFacts {
   const { clock, contracts, store, ledger, bridge } = ports;
@@ -141,6 +143,7 @@ export function nightFacts(ports: {
       return {
         contracts: facts.map((one) => ({ ...one, forwarding: forwarded.get(one.terms.contractId) })),
         counterGaps: ports.counterGaps.found(),
+        volumes: await volumesNow(ports.orchestrator),
         protects: ports.protects,
         dropped: dropped.get('own') ?? 0,
         grantorDownForMs: asked ? clock.monotonic() - reachedAt : undefined,

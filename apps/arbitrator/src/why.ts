@@ -14,6 +14,7 @@ import type { ContractStore, StoredContract } from './contract-store.ts';
 import type { PartyDriver } from './party-driver.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import { holdOf } from './operator.ts';
+import { volumesNow } from './volume-alarms.ts';
 
 const setRecord = z.looseObject({
   epoch: z.int(),
@@ -73,6 +74,7 @@ export interface WhyPorts {
   readonly store: ContractStore;
   readonly ledger: Pick<LedgerClient, 'read'>;
   readonly bridge: HttpPeer;
+  readonly orchestrator?: HttpPeer | undefined;
   readonly counterGaps: Pick<CounterGaps, 'found'>;
 }
 
@@ -155,6 +157,12 @@ function actingOf({ seen, activeLeftMs }: PartyDriver) {
   return { leaseBy: seen.leaseBy(), providerActsForMs: activeLeftMs(), comesBack: seen.comesBack?.() };
 }
 
+/** What of the service's state is at the provider, and how old it is. */
+async function volumesView({ orchestrator }: WhyPorts, { contractId, volumes }: ContractTerms) {
+  if (volumes === undefined) return undefined;
+  return (await volumesNow(orchestrator)).find((one) => one.contractId === contractId);
+}
+
 async function explain(ports: WhyPorts, contract: StoredContract, { devEui, devAddr }: ProtectedDevice) {
   const { store, contracts, edgeId, clock } = ports;
   const { terms, role } = contract;
@@ -181,6 +189,7 @@ async function explain(ports: WhyPorts, contract: StoredContract, { devEui, devA
     ...(driver === undefined ? {} : actingOf(driver)),
     waitsForItsTurn: contracts.waitingForTurn().includes(contractId) || undefined,
     drills: contracts.drills.view(contractId),
+    volumes: await volumesView(ports, terms),
     evidence: notes.slice(-NOTES_SHOWN),
   };
 }

@@ -6,6 +6,7 @@ import { actingLines, actingView } from './acting-lines.ts';
 import { askRoom, print } from './ask-room.ts';
 import { coverageLines, proofLines } from './contract-coverage.ts';
 import { imageLines } from './contract-image.ts';
+import { volumeLines } from './contract-volumes.ts';
 
 const contractView = z.looseObject({
   contractId: z.string(),
@@ -159,9 +160,13 @@ export async function showContract(config: EdgeConfig, id: string, json: boolean
   if (contract.keys !== undefined) print(keysLine(contract.keys));
   for (const line of actingLines(parseInput(actingView, found))) print(line);
   for (const line of [...setLines(contract), ...deviceKeyLines(contract)]) print(line);
-  for (const line of await imageLines(config, id, contract.role)) print(line);
-  for (const line of await coverageLines(config, id)) print(line);
-  for (const line of await proofLines(config, id)) print(line);
+  const asked = [
+    await imageLines(config, id, contract.role),
+    await volumeLines(config, id, contract.terms['volumes']),
+    await coverageLines(config, id),
+    await proofLines(config, id),
+  ];
+  for (const line of asked.flat()) print(line);
   print(`\nterms\n${JSON.stringify(contract.terms, undefined, 2)}\n\ntimeline`);
   for (const note of notes) print(JSON.stringify(note));
 }
