@@ -54,14 +54,19 @@ export function volumeKeyIn(keys: Secrets | undefined): { readonly volumeKey?: o
   return { volumeKey: { version: keys.keyVersion, key: keys.volumes.key } };
 }
 
+/** Who may not read has no keys for volumes either: they stay empty there. */
+const movesState = ({ volumes, confidentiality }: ContractTerms): boolean =>
+  volumes !== undefined && confidentiality === 'process';
+
 /** As a provider: stops the service and seals what it left in its volumes. What is stated of them. */
 export async function takeVolumesHome(
   orchestrator: HttpPeer,
-  { contractId, volumes }: ContractTerms,
+  terms: ContractTerms,
   epoch: number,
   keys: Secrets,
 ): Promise<Volumes> {
-  if (volumes === undefined) return {};
+  if (!movesState(terms)) return {};
+  const { contractId } = terms;
   const path = `/orchestrator/v1/service/${contractId}/take-home`;
   const json = { epoch, ...volumeKeyIn(keys) };
   const answer = await callJson(orchestrator, { method: 'POST', path, json, timeoutMs: TAKING_MS });
@@ -72,10 +77,11 @@ export async function takeVolumesHome(
 /** As a customer: what came home. @throws AntirioError unavailable while it is on its way */
 export async function volumesAtHome(
   orchestrator: HttpPeer,
-  { contractId, volumes }: ContractTerms,
+  terms: ContractTerms,
   epoch: number,
 ): Promise<Volumes> {
-  if (volumes === undefined) return {};
+  if (!movesState(terms)) return {};
+  const { contractId } = terms;
   const path = `/orchestrator/v1/volume/${contractId}/home?epoch=${epoch}`;
   const { state, volumes: stated } = parseInput(home, await callJson(orchestrator, { path }));
   if (state === 'waits')
@@ -99,10 +105,7 @@ export function addVolumeKeysRoute(
   const summary = 'contracts of this edge’s own service with volumes, and their keys';
   rim.route('get', '/arbitrator/v1/volume', { summary }, ({ request }) => {
     localOnly(request);
-    const own = [...drivers.values()].filter(
-      ({ role, terms }) =>
-        role === 'customer' && terms.volumes !== undefined && terms.confidentiality === 'process',
-    );
+    const own = [...drivers.values()].filter(({ role, terms }) => role === 'customer' && movesState(terms));
     if (own.length === 0) return { contracts: [] };
     const { keyVersion, volumes } = secrets();
     return {

@@ -358,6 +358,10 @@ class Guests implements GuestRooms {
     if (known === undefined || known.endedAt !== undefined) return;
     const { held: _held, coming, ...rest } = known;
     const letGo = [...rest.letGo, ...cidsOf(coming)];
+    if (letGo.length === 0 && rest.home?.snapshot === undefined) {
+      this.#ports.records.remove(known.key);
+      return;
+    }
     this.#put({ ...rest, letGo, endedAt: this.#ports.clock.now() });
     if (existsSync(this.#base)) syncDirectory(this.#base);
   }
