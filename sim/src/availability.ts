@@ -15,6 +15,8 @@ export interface AvailabilityOptions {
   readonly motes: number;
   /** Whether the provider may read without the centre (`autonomous`). */
   readonly opening: 'witnessed' | 'autonomous';
+  /** Whether each gateway pushes what it hears to both edges. */
+  readonly pushToBoth?: boolean;
 }
 
 export interface Availability {
@@ -22,6 +24,10 @@ export interface Availability {
   /** Covered uplinks that no edge of the set had stored 5 s after they were on air. */
   readonly late: number;
   readonly latestMs: number;
+  /** How many of the covered ones had no more than one fault about them, and how many of these were late. */
+  readonly underOneFault: { readonly covered: number; readonly late: number };
+  /** The late ones by who heard them and what was the matter. */
+  readonly lateWhy: Readonly<Record<string, number>>;
   /** Seconds in which some edge may act, and all of them. */
   readonly actingSeconds: number;
   readonly seconds: number;
@@ -96,7 +102,7 @@ function drawMishaps(dice: Dice, untilMs: number): Fault[] {
   });
 }
 
-function drawDay({ seed, hours, motes, opening }: AvailabilityOptions): Scenario {
+function drawDay({ seed, hours, motes, opening, pushToBoth = false }: AvailabilityOptions): Scenario {
   const dice = rollDice(seed, 'availability');
   const activeMs = hours * HOUR_MS;
   const slots = { customer: 0, provider: 1 };
@@ -120,6 +126,7 @@ function drawDay({ seed, hours, motes, opening }: AvailabilityOptions): Scenario
     rates: { A: dice.between(0.999, 1.001), B: dice.between(0.999, 1.001), central: 1, C: 1 },
     fsyncMs: 5,
     gatewayLoss: { A: 0.1, B: 0.1, C: 0 },
+    pushToBoth,
     links: { loss: 0.001, duplication: 0.001, latencyMs: 2, jitterMs: 3, resets: 0 },
     attack: {
       ...{ framesEveryMs: NEVER_MS, datagramsEveryMs: 60_000, heldBack: 0, patient: false },
@@ -181,15 +188,58 @@ function watchWorld(world: World, untilMs: number): Watched {
   return watched;
 }
 
-/** Of each covered uplink, how long it took until some edge had it in core-data, ms. */
-function delaysOf({ world, stores }: Watched, untilMs: number): number[] {
+/** A covered uplink: what befell it, and how long it took until some edge had it in core-data. */
+interface Delayed {
+  readonly delayMs: number;
+  /** The edges whose own gateways brought it, such as `A` or `A+B`. */
+  readonly heardBy: string;
+  /** What was the matter while it should have become readable. */
+  readonly faults: readonly string[];
+}
+
+function nameOf(fault: Fault): string {
+  switch (fault.kind) {
+    case 'cut':
+      return `cut ${fault.links.map((pair) => pair.join('>')).join(' ')}`;
+    case 'kill':
+    case 'freeze':
+    case 'slowDisk':
+      return `${fault.kind} ${fault.node}`;
+    default:
+      return fault.kind;
+  }
+}
+
+/** The faults that were in force at some time between these. */
+function inForce(faults: readonly Fault[], from: number, until: number): string[] {
+  const during = faults.filter((fault) => {
+    if (!('at' in fault.when)) return false;
+    const { at } = fault.when;
+    return at < until && at + ('forMs' in fault ? fault.forMs : 0) > from;
+  });
+  return during.map(nameOf);
+}
+
+function delaysOf({ world, stores }: Watched, { healAt, faults }: Scenario): Delayed[] {
   const { eventIdOf } = honestPieces();
-  const uplinks = [...world.motes.sent.values()].filter((one) => one.covered && one.sentAt < untilMs);
+  const edges = [['A', world.A] as const, ...world.providers];
+  const heard = edges.map(([name, { disk }]) => {
+    const own = disk.ring.frames.filter(({ radio }) => radio).map(({ frame }) => frame.bytes);
+    return [name, new Set(own)] as const;
+  });
+  const uplinks = [...world.motes.sent.values()].filter((one) => one.covered && one.sentAt < healAt);
   return uplinks.map(({ session, fcnt, frame, sentAt }) => {
     const id = eventIdOf({ devEui: session.devEui, fcnt, payload: frame.payload }, session.fingerprint);
-    return Math.min(...stores.map((store) => store.storedAt.get(id) ?? Infinity)) - sentAt;
+    const by = heard.filter(([, bytes]) => bytes.has(frame.bytes)).map(([name]) => name);
+    return {
+      delayMs: Math.min(...stores.map((store) => store.storedAt.get(id) ?? Infinity)) - sentAt,
+      heardBy: by.join('+'),
+      faults: inForce(faults, sentAt, sentAt + READABLE_WITHIN_MS),
+    };
   });
 }
+
+const isUnderOneFault = ({ faults }: Delayed): boolean => faults.length <= 1;
 
 /** Runs such a day. All checks of a short run hold in it too (`run.violations`). */
 export function measureAvailability(options: AvailabilityOptions): Availability {
@@ -200,12 +250,23 @@ export function measureAvailability(options: AvailabilityOptions): Availability 
   });
   const faults: Record<string, number> = {};
   for (const { kind } of scenario.faults) faults[kind] = (faults[kind] ?? 0) + 1;
-  const delays = worlds.flatMap((watched) => delaysOf(watched, scenario.healAt));
+  const delays = worlds.flatMap((watched) => delaysOf(watched, scenario));
+  const late = delays.filter(({ delayMs }) => delayMs > READABLE_WITHIN_MS);
+  const lateWhy: Record<string, number> = {};
+  for (const one of late) {
+    const why = `heard by ${one.heardBy}; ${[...new Set(one.faults)].sort().join(', ') || 'no fault'}`;
+    lateWhy[why] = (lateWhy[why] ?? 0) + 1;
+  }
   const { seconds = 0, actingSeconds = 0 } = worlds[0] ?? {};
   return {
     covered: delays.length,
-    late: delays.filter((delay) => delay > READABLE_WITHIN_MS).length,
-    latestMs: delays.reduce((most, delay) => Math.max(most, delay), 0),
+    late: late.length,
+    latestMs: delays.reduce((most, { delayMs }) => Math.max(most, delayMs), 0),
+    underOneFault: {
+      covered: delays.filter(isUnderOneFault).length,
+      late: late.filter(isUnderOneFault).length,
+    },
+    lateWhy,
     ...{ seconds, actingSeconds, faults, run },
     epochs: run.summary.epoch,
   };

@@ -18,7 +18,6 @@ import {
   type Datagram,
   type LeaseFacts,
   type LedgerSight,
-  type Reservation,
   type SignedWord,
   type Submission,
 } from '@antirio/service-contract';
@@ -29,16 +28,15 @@ import { sign, type Payload, type SimLedger } from './ledger.ts';
 import { believesIn, ledgerView, promisedBy, says, type SetRecord } from './ledger-view.ts';
 import type { CallResult, Reply } from './network.ts';
 import type { Dice } from './random.ts';
+import { reserveBlocks, type CounterRecords } from './reservations.ts';
 import type { Trace } from './trace.ts';
 
 /** What the centre keeps on its disk besides the ledger. */
-export interface CentralDisk {
+export interface CentralDisk extends CounterRecords {
   /** The highest block of the ledger that was seen. */
   seen: LedgerSight | undefined;
   /** Contracts whose key share is held. */
   readonly shares: Set<string>;
-  /** Highest block of each device that is reserved. */
-  blocks: Map<string, number>;
 }
 
 export interface CentralPieces {
@@ -133,13 +131,6 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
       });
     });
   };
-  const reserve = (wanted: readonly Reservation[]): { devAddr: string; index: number }[] =>
-    wanted.map(({ devAddr, slot, above }) => {
-      const index = pieces.nextBlock(slot, Math.max(disk.blocks.get(devAddr) ?? -1, above));
-      disk.blocks.set(devAddr, index);
-      host.wrote('block reserved');
-      return { devAddr, index };
-    });
   const execute = (effect: CentralEffect): void => {
     switch (effect.type) {
       case 'send':
@@ -148,7 +139,7 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
       case 'grant':
         ports.send(effect.to, {
           kind: 'leaseGrant',
-          body: { ...effect.body, blocks: reserve(effect.reserve) },
+          body: { ...effect.body, blocks: reserveBlocks(effect.reserve, disk, host, pieces.nextBlock) },
         });
         return;
       case 'submit':

@@ -1,6 +1,6 @@
 import type { Engine } from './engine.ts';
 import type { CoreData } from './device-service.ts';
-import type { Motes } from './motes.ts';
+import { MAX_FCNT_GAP, type Motes } from './motes.ts';
 import type { Emission } from './radio.ts';
 import type { Trace } from './trace.ts';
 
@@ -11,6 +11,7 @@ export type Invariant =
   | 'forged'
   | 'epoch'
   | 'counter'
+  | 'deafened'
   | 'money'
   | 'punished'
   | 'takeover'
@@ -40,6 +41,16 @@ export function createJudge(engine: Engine, trace: Trace): Judge {
       trace.note('CHECK', `BROKEN ${invariant}`, () => message);
     },
   };
+}
+
+/** Whether a device can still take what it is sent: it drops what is 16384 or more counters above the last one that it heard. */
+export function checkHearing(judge: Judge, { motes }: Motes, { devAddr, fcnt }: Emission): void {
+  const mote = motes.find((one) => one.session.devAddr === devAddr);
+  if (mote !== undefined && fcnt - mote.lastDown >= MAX_FCNT_GAP)
+    judge.broken(
+      'deafened',
+      `FCntDown ${fcnt} goes to ${devAddr}, which heard ${mote.lastDown} last and hears nothing any more`,
+    );
 }
 
 /** What is on air: no frame under an epoch once the holder of a higher one may act, no counter twice with other bytes. */

@@ -237,7 +237,7 @@ export function customerRole(links: PartyLinks, options: CustomerOptions): Role 
         case 'grantBlock':
           host.after(NEARBY_MS, () => {
             rooms.fence.grant(effect.devAddr, effect.block);
-            rooms.service.onGrant(effect.devAddr, effect.block);
+            rooms.service.onGrant(effect.devAddr, effect.block, effect.proven);
           });
           return;
         case 'lastGasp':

@@ -1,4 +1,4 @@
-import type { CounterBlock, DownlinkRefusal } from '@antirio/service-contract';
+import type { CounterBlock, DownlinkRefusal, gapState } from '@antirio/service-contract';
 import type { Engine } from './engine.ts';
 import { counterOf, seal, type Frame, type Session, type Verifies } from './frames.ts';
 import type { Host } from './host.ts';
@@ -12,9 +12,16 @@ export interface ServiceDisk {
   readonly highestUp: Map<string, number>;
   /** By DevAddr: durable before the frame leaves. */
   readonly downUsed: Map<string, number>;
+  /** The highest FCntDown that the device surely heard, by DevAddr; -1: none of this session. */
+  readonly proven: Map<string, number>;
 }
 
-export const emptyService = (): ServiceDisk => ({ cursor: 0, highestUp: new Map(), downUsed: new Map() });
+export const emptyService = (): ServiceDisk => ({
+  cursor: 0,
+  highestUp: new Map(),
+  downUsed: new Map(),
+  proven: new Map(),
+});
 
 export interface StoredEvent {
   readonly devEui: string;
@@ -38,13 +45,20 @@ export interface ServicePorts {
   readonly answers: () => boolean;
   /** Between two commands to a device that listens always (class C). */
   readonly commandsEveryMs: number;
+  readonly standsFor: (devAddr: string) => number;
+  readonly gapState: typeof gapState;
   readonly send: (
     frame: Frame,
     fcnt: number,
     airAt: number,
     answer: (refusal: DownlinkRefusal | undefined) => void,
   ) => void;
-  readonly askCounters: (requestId: string, devAddr: string, above: number) => void;
+  readonly askCounters: (
+    requestId: string,
+    devAddr: string,
+    above: number,
+    proven: number | undefined,
+  ) => void;
 }
 
 /** The customer's device service, on its own edge or as a guest: accepts by MIC and identity, answers what it just heard. */
@@ -55,7 +69,7 @@ export interface DeviceService {
   standDown(): void;
   /** New frames are in the ring. */
   poke(): void;
-  onGrant(devAddr: string, block: CounterBlock): void;
+  onGrant(devAddr: string, block: CounterBlock, proven: number | undefined): void;
 }
 
 /** Only frames heard this recently are answered: a backlog frame's windows are over. */
@@ -82,14 +96,26 @@ export function createDeviceService(ports: ServicePorts): DeviceService {
 
   const ask = (devAddr: string): void => {
     const now = host.clock.monotonic();
-    if (now - (asked.get(devAddr) ?? -Infinity) < ASK_AGAIN_MS) return;
+    if (now - (asked.get(devAddr) ?? -Infinity) < ASK_AGAIN_MS || isExhausted(devAddr)) return;
     asked.set(devAddr, now);
     requests += 1;
-    ports.askCounters(`${host.name}-${requests}`, devAddr, disk.downUsed.get(devAddr) ?? -1);
+    const above = disk.downUsed.get(devAddr) ?? -1;
+    ports.askCounters(`${host.name}-${requests}`, devAddr, above, disk.proven.get(devAddr));
+  };
+  /** So many counters since it last proved that it hears us that it gets no more. */
+  const isExhausted = (devAddr: string): boolean => {
+    const proven = disk.proven.get(devAddr);
+    const next = blocks.get(devAddr)?.next ?? (disk.downUsed.get(devAddr) ?? -1) + 1;
+    return proven !== undefined && ports.gapState({ next, proven }) === 'exhausted';
+  };
+  const prove = (devAddr: string, fcnt: number): void => {
+    if (fcnt <= (disk.proven.get(devAddr) ?? -2)) return;
+    disk.proven.set(devAddr, fcnt);
+    host.wrote('counter proven');
   };
   const takeCounter = (devAddr: string): number | undefined => {
     const block = blocks.get(devAddr);
-    if (block === undefined) return undefined;
+    if (block === undefined || isExhausted(devAddr)) return undefined;
     const fcnt = block.next;
     block.next += 1;
     if (block.next > block.last) blocks.delete(devAddr);
@@ -97,8 +123,10 @@ export function createDeviceService(ports: ServicePorts): DeviceService {
   };
   const transmit = (session: Session, fcnt: number, airAt: number): void => {
     const { devAddr } = session;
-    disk.downUsed.set(devAddr, Math.max(fcnt, disk.downUsed.get(devAddr) ?? -1));
+    const more = ports.standsFor(devAddr);
+    disk.downUsed.set(devAddr, Math.max(fcnt + more, disk.downUsed.get(devAddr) ?? -1));
     host.wrote('counter used');
+    if (more > 0) blocks.delete(devAddr);
     const frame = seal(session, 'down', fcnt, dice.below(1 << 16));
     host.after(dice.between(0.2, 4), () => {
       ports.send(frame, fcnt, airAt, (refusal) => {
@@ -136,6 +164,7 @@ export function createDeviceService(ports: ServicePorts): DeviceService {
     }
     const highest = disk.highestUp.get(session.devEui);
     disk.highestUp.set(session.devEui, Math.max(fcnt, highest ?? 0));
+    if (frame.heard !== undefined && frame.heard >= 0) prove(session.devAddr, frame.heard);
     const fresh = radio && engine.now - heardAt < LIVE_MS && (highest === undefined || fcnt > highest);
     if (fresh && ports.answers()) answer(session, heardAt);
   };
@@ -150,7 +179,8 @@ export function createDeviceService(ports: ServicePorts): DeviceService {
     host.wrote('cursor');
   };
   const work = (): void => {
-    const next = active ? ring.at(disk.cursor + 1) : undefined;
+    // what its owner has acknowledged is not read again here
+    const next = active ? ring.at(Math.max(disk.cursor, ring.acknowledged) + 1) : undefined;
     busy = next !== undefined;
     if (next === undefined) return;
     host.after(dice.between(0.3, 2), () => {
@@ -173,8 +203,10 @@ export function createDeviceService(ports: ServicePorts): DeviceService {
     poke() {
       if (!busy) work();
     },
-    onGrant(devAddr, { first, last }) {
+    onGrant(devAddr, { first, last }, proven) {
       asked.delete(devAddr);
+      // who says nothing of it knows nothing of a device that was deaf
+      if (proven !== undefined || !disk.proven.has(devAddr)) prove(devAddr, proven ?? first - 1);
       const next = Math.max(first, (disk.downUsed.get(devAddr) ?? -1) + 1);
       if (next <= last) blocks.set(devAddr, { next, last });
       const late = waiting.get(devAddr);

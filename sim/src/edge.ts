@@ -7,6 +7,7 @@ import type {
   PartyEvent,
   Standing,
   judgeDownlink,
+  gapState,
   leads,
 } from '@antirio/service-contract';
 import { providersOf } from '@antirio/service-contract';
@@ -37,6 +38,7 @@ export interface EdgePieces extends PartyPieces {
   readonly afterCrash: (disk: EdgeDisk) => void;
   readonly openRing: typeof openRing;
   readonly leads: typeof leads;
+  readonly gapState: typeof gapState;
 }
 
 /** What an edge keeps on its disk. */
@@ -73,6 +75,8 @@ export interface EdgeOptions {
   readonly observeMs: number;
   readonly answers: () => boolean;
   readonly commandsEveryMs: number;
+  /** For how many more downlinks, that were heard no better, each one to this address stands. */
+  readonly standsFor: (devAddr: string) => number;
 }
 
 export interface EdgePorts {
@@ -164,6 +168,8 @@ export function createEdge(ports: EdgePorts, contracts: readonly [Contracted, ..
       eventIdOf: pieces.eventIdOf,
       answers: options.answers,
       commandsEveryMs: options.commandsEveryMs,
+      standsFor: options.standsFor,
+      gapState: pieces.gapState,
       send: (frame, fcnt, airAt, answer) => {
         fence.pass(frame, fcnt, airAt, (refusal) => {
           trace.note(
@@ -175,7 +181,7 @@ export function createEdge(ports: EdgePorts, contracts: readonly [Contracted, ..
           answer(refusal);
         });
       },
-      askCounters: (requestId, devAddr, above) => {
+      askCounters: (requestId, devAddr, above, proven) => {
         const reserved = above < 0 ? -1 : Math.floor(above / 16);
         const leading = standings.findIndex((one) => pieces.leads(one, standings));
         contracts[leading]?.role.askCounters(viewOf(leading), {
@@ -183,6 +189,7 @@ export function createEdge(ports: EdgePorts, contracts: readonly [Contracted, ..
           requestId,
           devAddr,
           above: reserved,
+          proven,
         });
       },
     });

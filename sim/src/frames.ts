@@ -10,6 +10,8 @@ export interface Frame {
   readonly mic: number;
   /** Stands for the whole PHYPayload: two frames are the same bytes where this is the same. */
   readonly bytes: string;
+  /** Of an uplink: the highest FCntDown that its mote acknowledges, in what the MIC covers. */
+  readonly heard?: number;
 }
 
 /** A session as both ends know it. */

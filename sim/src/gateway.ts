@@ -25,6 +25,8 @@ export interface GatewayPorts {
   readonly host: Host;
   readonly bridge: () => Bridge | undefined;
   readonly onCovered: (frame: Frame) => void;
+  /** Where it pushes what it hears as well. */
+  readonly alsoTo: ((frame: Frame) => void) | undefined;
 }
 
 /** A packet forwarder beside its edge: a device of its own, which goes on when the edge dies. */
@@ -46,6 +48,7 @@ export function createGateway(name: string, loss: number, ports: GatewayPorts): 
     silentMs: () => (dead ? engine.now - diedAt : 0),
     hear(frame) {
       if (dead) return;
+      ports.alsoTo?.(frame);
       engine.after(wire(), () => {
         host.arrive(() => ports.bridge()?.push(frame, () => ports.onCovered(frame)));
       });

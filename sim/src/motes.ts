@@ -2,6 +2,7 @@ import type { Engine } from './engine.ts';
 import { seal, verifies, type Frame, type Session } from './frames.ts';
 import type { Radio } from './radio.ts';
 import { mix, type Dice } from './random.ts';
+import type { Unheard } from './unheard.ts';
 
 /** What a mote really sent: the truth that everything stored is compared with. */
 export interface TrueUplink {
@@ -32,10 +33,12 @@ export interface MoteOptions {
   readonly count: number;
   readonly everyMs: number;
   readonly retransmission: number;
+  /** Of the first mote. */
+  readonly unheard?: Pick<Unheard, 'from' | 'until'> | undefined;
 }
 
 /** A mote that misses as many downlinks hears none any more (LoRaWAN 1.0.x, MAX_FCNT_GAP). */
-const MAX_FCNT_GAP = 16_384;
+export const MAX_FCNT_GAP = 16_384;
 const DOWNLINK_HEARD = 0.9;
 
 function sessionOf(dice: Dice, index: number): Session {
@@ -54,7 +57,7 @@ export function createMotes(engine: Engine, radio: Radio, dice: Dice, options: M
     let fcnt = first;
     const send = (): void => {
       if (silent) return;
-      const frame = seal(session, 'up', fcnt, dice.below(1 << 16));
+      const frame = { ...seal(session, 'up', fcnt, dice.below(1 << 16)), heard: mote.lastDown };
       sent.set(frame.bytes, { session, fcnt, frame, sentAt: engine.now, covered: false });
       fcnt += 1;
       radio.up(frame);
@@ -74,6 +77,9 @@ export function createMotes(engine: Engine, radio: Radio, dice: Dice, options: M
   radio.onDownlink(({ frame, fcnt, devAddr }) => {
     const mote = motes.find((one) => one.session.devAddr === devAddr);
     if (mote === undefined || !dice.chance(DOWNLINK_HEARD)) return;
+    const { unheard } = options;
+    if (unheard !== undefined && mote === motes[0] && engine.now > unheard.from && engine.now < unheard.until)
+      return;
     const gap = fcnt - mote.lastDown;
     if (gap <= 0 || gap >= MAX_FCNT_GAP || !verifies(frame, mote.session.key, fcnt)) return;
     mote.lastDown = fcnt;

@@ -278,6 +278,11 @@ export const mutants: readonly Mutant[] = [
     }),
   },
   {
+    name: 'counters run on: a device that proves nothing is sent downlinks until it can hear none',
+    kind: 'unheard',
+    pieces: () => ({ ...honestPieces(), gapState: () => 'well' }),
+  },
+  {
     name: 'a rolled-back ledger is believed: the centre gives epochs and leases by what it says',
     pieces: () => ({ ...honestPieces(), sight: (_seen, head) => ({ ok: true, highest: head }) }),
   },

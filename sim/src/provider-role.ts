@@ -236,7 +236,7 @@ export function providerRole(links: PartyLinks, options: ProviderOptions): Role 
         case 'grantBlock':
           host.after(NEARBY_MS, () => {
             rooms.fence.grant(effect.devAddr, effect.block);
-            rooms.service.onGrant(effect.devAddr, effect.block);
+            rooms.service.onGrant(effect.devAddr, effect.block, effect.proven);
           });
           return;
         default:

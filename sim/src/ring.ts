@@ -23,6 +23,8 @@ export interface RingDisk {
 export interface Ring {
   /** The newest frame that is on the disk. */
   readonly last: number;
+  /** Everything up to here is with its owner, who has said so. */
+  readonly acknowledged: number;
   take(frame: Frame, radio: boolean, now: number, durable: () => void): void;
   holds(bytes: string): boolean;
   /** Frames after `after`, at most so many. */
@@ -80,6 +82,9 @@ export function openRing(host: Host, disk: RingDisk, onStored: () => void): Ring
   return {
     get last() {
       return durableLast();
+    },
+    get acknowledged() {
+      return disk.acknowledged;
     },
     take,
     holds(bytes) {

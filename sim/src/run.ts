@@ -1,5 +1,12 @@
 import { isEnded, opensWhenOffline, type ContractLife } from '@antirio/service-contract';
-import { checkReadings, createJudge, watchDownlinks, type Judge, type Violation } from './checks.ts';
+import {
+  checkHearing,
+  checkReadings,
+  createJudge,
+  watchDownlinks,
+  type Judge,
+  type Violation,
+} from './checks.ts';
 import { checkCoverage, drawCoverage } from './coverage-scenario.ts';
 import { drawDrills } from './drill-scenario.ts';
 import { checkPenalties, paidInDrills, watchDrills } from './drill-checks.ts';
@@ -11,9 +18,10 @@ import { honestPieces, type Pieces } from './pieces.ts';
 import { drawScenario, type NodeName, type Scenario } from './scenario.ts';
 import { drawTwoProviders } from './two-providers.ts';
 import type { TraceLine } from './trace.ts';
+import { drawUnheard } from './unheard.ts';
 import { createWorld, type World } from './world.ts';
 
-export const scenarioKinds = ['oneProvider', 'twoProviders', 'drills', 'coverage'] as const;
+export const scenarioKinds = ['oneProvider', 'twoProviders', 'drills', 'coverage', 'unheard'] as const;
 export type ScenarioKind = (typeof scenarioKinds)[number];
 
 const draws: Readonly<Record<ScenarioKind, (seed: number) => Scenario>> = {
@@ -21,6 +29,7 @@ const draws: Readonly<Record<ScenarioKind, (seed: number) => Scenario>> = {
   twoProviders: drawTwoProviders,
   drills: drawDrills,
   coverage: drawCoverage,
+  unheard: drawUnheard,
 };
 
 export interface RunOptions {
@@ -188,6 +197,7 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
   world.radio.onDownlink((emission) => {
     sent += 1;
     downlinks.onAir(emission);
+    checkHearing(judge, world.motes, emission);
     if (emission.edge === 'A') lastByA = engine.now;
   });
   const faults: FaultPorts = {

@@ -6,6 +6,7 @@ import { holderIds, identities } from './identities.ts';
 import { drawRekeying, keepsRekeyingTime, type Rekeying } from './rekeying.ts';
 import { rollDice, type Dice } from './random.ts';
 import { drawCalmWithoutGrantor, drawWithoutGrantor } from './without-grantor.ts';
+import type { Unheard } from './unheard.ts';
 
 /** Everything about a run that its seed decides before it begins. Times are true milliseconds. */
 export interface Scenario {
@@ -17,6 +18,8 @@ export interface Scenario {
   readonly rates: Readonly<Record<NodeName, number>>;
   readonly fsyncMs: number;
   readonly gatewayLoss: Readonly<Record<EdgeName, number>>;
+  /** Gateways push what they hear to the contract's other edge as well, over the way between the two. */
+  readonly pushToBoth?: boolean;
   readonly links: {
     readonly loss: number;
     readonly duplication: number;
@@ -41,6 +44,8 @@ export interface Scenario {
   readonly answers: number;
   readonly faults: readonly Fault[];
   readonly rekeying: Rekeying;
+  /** The first device hears none of its downlinks for a while. */
+  readonly unheard?: Unheard;
   /** Whether the contract demands drills. */
   readonly drills?: true;
   /** Where the ledger rules how well the provider hears. */

@@ -6,6 +6,7 @@ const SEEDS = 1000;
 const SEEDS_OF_TWO = 200;
 const SEEDS_OF_DRILLS = 100;
 const SEEDS_OF_CLAIMS = 30;
+const SEEDS_OF_UNHEARD = 40;
 
 /** Others than the first thousand that once broke something. */
 const KNOWN_SEEDS: readonly number[] = [1093, 10_815, 11_716, 12_297, 13_148, 14_087, 22_297];
@@ -51,6 +52,13 @@ describe('the simulation', () => {
     const ruled = lives.filter((life) => life === 'SETTLED providerBreach');
     expect(ruled.length).toBeGreaterThan(SEEDS_OF_CLAIMS / 10);
     expect(lives.filter((life) => life === 'SETTLED honoured').length).toBeGreaterThan(SEEDS_OF_CLAIMS / 3);
+  });
+
+  test(`with a device that hears nothing of ${SEEDS_OF_UNHEARD} seeds breaks no promise`, () => {
+    const unheard = (seed: number, trace = false): RunResult => runSeed(seed, { kind: 'unheard', trace });
+    const results = Array.from({ length: SEEDS_OF_UNHEARD }, (_, i) => unheard(i + 1));
+    const broken = results.find((one) => one.violations.length > 0);
+    expect(broken === undefined ? '' : storyOf(unheard(broken.seed, true))).toBe('');
   });
 
   test('of seeds that once broke a promise breaks none', () => {

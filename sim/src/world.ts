@@ -104,13 +104,21 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
   const ground = layGround(scenario, ports.keepLines);
   const { engine, trace, dice, radio, hosts, nodes, network } = ground;
   const { pieces } = ports;
-  const motes = createMotes(engine, radio, dice('motes'), scenario.motes);
+  const motes = createMotes(engine, radio, dice('motes'), {
+    ...scenario.motes,
+    unheard: scenario.unheard,
+  });
   const sessions = motes.motes.map((mote) => mote.session);
   const terms = scenario.terms(sessions.map(({ devEui, devAddr }) => ({ devEui, devAddr })));
   const termsFor = (name: ProviderName): ContractTerms => termsWith(terms, name);
   const all = scenario.providers.map(termsFor);
   const ledger = createLedger(all, dice('ledger'), hosts.central.clock.wall(), pieces.apply);
-  const centralDisk: CentralDisk = { seen: undefined, shares: new Set(), blocks: new Map() };
+  const centralDisk: CentralDisk = {
+    seen: undefined,
+    shares: new Set(),
+    blocks: new Map(),
+    proven: new Map(),
+  };
 
   const holders = createHolders({
     ...{ engine, trace, dice: dice('holders'), ledger, contracts: all, pieces },
@@ -144,6 +152,15 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
     proofs.set(key, proof);
     return { kind: 'leaseRequest', body: { ...datagram.body, proof } };
   };
+  /** From one edge's site to the other edge, as an unreliable datagram. */
+  const pushFrom =
+    (name: EdgeName) =>
+    (frame: Frame): void => {
+      const other = name === 'A' ? 'B' : 'A';
+      network.send(hosts[name], hosts[other], 'push', () => {
+        edgeOf(other)?.bridge.push(frame, () => onCovered(frame));
+      });
+    };
   const links = (name: EdgeName, of: ContractTerms): PartyLinks => ({
     self: name,
     host: hosts[name],
@@ -175,11 +192,15 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
       host: hosts[name],
       bridge: () => edgeOf(name)?.bridge,
       onCovered,
+      alsoTo: scenario.pushToBoth === true ? pushFrom(name) : undefined,
     });
     radio.ears.push(gateway);
     const share = dice(`answers-${name}`);
     const answers = (): boolean => share.chance(engine.now > scenario.healAt ? 0.9 : scenario.answers);
-    const options = { tickMs: 20, observeMs: 200, answers, commandsEveryMs: scenario.commandsEveryMs };
+    const standsFor = (devAddr: string): number =>
+      devAddr === sessions[0]?.devAddr ? (scenario.unheard?.standsFor ?? 0) : 0;
+    const { commandsEveryMs } = scenario;
+    const options = { tickMs: 20, observeMs: 200, answers, commandsEveryMs, standsFor };
     const onMayAct = (epoch: number, from: number): void => {
       ports.onMayAct(epoch, from, name);
     };
