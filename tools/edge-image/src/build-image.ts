@@ -36,8 +36,8 @@ export async function buildImage(tag: string, namedBase?: string): Promise<Built
   if (antirio === undefined) throw new ImageError('the sources of the command are not here');
   const digest = digestOf(dirname(antirio));
   const flags = ['--build-arg', `BASE_IMAGE=${base}`, '--label', `${BUNDLE_LABEL}=${digest}`];
-  await docker(['build', '--quiet', '--file', 'docker/Dockerfile', ...flags, '--tag', tag, '.'], {
-    cwd: workspaceRoot,
-  });
+  // With the bundle that is there it needs no network, and gets none.
+  const how = ['--quiet', '--network', 'none', '--file', 'docker/Dockerfile'];
+  await docker(['build', ...how, ...flags, '--tag', tag, '.'], { cwd: workspaceRoot });
   return { tag, base, digest };
 }

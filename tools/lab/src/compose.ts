@@ -42,6 +42,13 @@ export async function findCompose(env: NodeJS.ProcessEnv = process.env): Promise
 const MISSING =
   'there is no Docker Compose here: install docker-compose-v2 or docker-compose (Debian), or run tools/compose/build, or name one with COMPOSE_BIN';
 
+/** @throws ImageError where there is none on this machine */
+export async function theCompose(): Promise<ComposeCommand> {
+  const found = await findCompose();
+  if (found === undefined) throw new ImageError(MISSING);
+  return found;
+}
+
 export interface ComposeProject {
   readonly project: string;
   readonly overrides: readonly Override[];
@@ -54,9 +61,7 @@ export async function compose(
   { project, overrides, variables }: ComposeProject,
   ...args: readonly string[]
 ): Promise<string> {
-  const found = await findCompose();
-  if (found === undefined) throw new ImageError(MISSING);
-  const [command, ...before] = found;
+  const [command, ...before] = await theCompose();
   const files = composeFiles(overrides).flatMap((file) => ['--file', file]);
   // As many containers at once as there are.
   const env = { ...process.env, COMPOSE_PARALLEL_LIMIT: '64', ...variables };

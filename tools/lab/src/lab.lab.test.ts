@@ -29,7 +29,7 @@ const MOST_MEMORY = 700e6;
 const WITHIN_MS = 540_000;
 const options: LabOptions = {
   ...{ project: `antirio-lab-test-${process.pid}`, seed: '1', image: IMAGE, stage: emptyStage },
-  subnets: { betweenEdges: '172.31.242', air: '172.31.243' },
+  subnets: { betweenEdges: '10.213.19', air: '10.213.20' },
 };
 
 beforeAll(async () => {

@@ -23,7 +23,7 @@ import {
 } from '@antirio/demo/scenes';
 import { buildImage, docker, EDGE_IMAGE, ImageError, run } from '@antirio/edge-image';
 import type { Device } from '@antirio/lora-simulator';
-import { compose, type Override } from './compose.ts';
+import { compose, theCompose, type Override } from './compose.ts';
 import { containersOf, fillVolume, labOptions, makeIdentities, writeLabFiles } from './lab-files.ts';
 import { containerNode, labNetwork } from './lab-nodes.ts';
 import { labFolder, readState, variablesOf, writeState, type LabState } from './lab-state.ts';
@@ -126,6 +126,7 @@ export async function up(options: LabOptions): Promise<number> {
   const { project, stage } = options;
   stage.act('the lab');
   const image = await imageFor(options);
+  await theCompose();
   const folder = labFolder(project);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
@@ -146,7 +147,8 @@ export async function up(options: LabOptions): Promise<number> {
   try {
     await raise(state, options);
   } catch (error) {
-    await down(project);
+    // What went wrong first is what there is to say.
+    await down(project).catch(() => undefined);
     throw error;
   }
   const containers = await containersOf(project);

@@ -22,7 +22,7 @@ npm run lab -- down       ends it: containers, networks, volumes
   --with O    ${OVERRIDES.join(', ')}: in place of what the lab has by itself; may be given again. Their images come from their registry
   --project P name of the containers, networks and volumes (antirio-lab)
 
-LAB_SUBNET and LAB_AIR_SUBNET are the first three bytes of the addresses of its two fixed networks (172.31.240, 172.31.241);
+LAB_SUBNET and LAB_AIR_SUBNET are the first three bytes of the addresses of its two fixed networks (10.213.17, 10.213.18);
 COMPOSE_BIN is the Docker Compose to use.
 `;
 
@@ -73,7 +73,7 @@ try {
       project: { type: 'string', default: 'antirio-lab' },
     },
   });
-  const { LAB_SUBNET: betweenEdges = '172.31.240', LAB_AIR_SUBNET: air = '172.31.241' } = process.env;
+  const { LAB_SUBNET: betweenEdges = '10.213.17', LAB_AIR_SUBNET: air = '10.213.18' } = process.env;
   const overrides = values.with.filter((name): name is Override => OVERRIDES.some((one) => one === name));
   const what = overrides.length === values.with.length ? positionals[0] : undefined;
   await perform(what, { ...values, overrides, stage, subnets: { betweenEdges, air } });
