@@ -21,6 +21,7 @@ const CHECKS: readonly Check[] = [
   { name: 'lint', says: 'lint and module boundaries', command: ['eslint', ...ESLINT_CACHE, '.'] },
   { name: 'types', says: 'types', command: ['tsc', '--noEmit', '-p', 'tsconfig.json'] },
   { name: 'unused', says: 'unused files, exports and dependencies', command: ['knip', '--no-config-hints'] },
+  { name: 'audit', says: 'dependencies', command: ['node', 'tools/workspace/src/audit.ts'] },
   { name: 'duplicates', says: 'duplicates', command: ['jscpd', '.'] },
   {
     name: 'format',
@@ -46,7 +47,9 @@ function run(check: Check): Promise<Outcome> {
       const took = ((performance.now() - started) / 1000).toFixed(1);
       const ok = code === 0;
       console.log(`${ok ? 'ok    ' : 'FAILED'} ${check.says} (${took} s)`);
-      if (!ok) console.log(Buffer.concat(output).toString('utf8'));
+      const text = Buffer.concat(output).toString('utf8');
+      if (!ok) console.log(text);
+      else for (const [note] of text.matchAll(/^note: .*$/gm)) console.log(`       ${note}`);
       resolve({ check, ok });
     });
   });
