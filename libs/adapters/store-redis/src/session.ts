@@ -37,8 +37,9 @@ async function connect(options: RedisStoreOptions): Promise<Redis> {
   const { url, passwordFile, answerWithinMs } = options;
   const password = passwordIn(passwordFile);
   // nobody who keeps to SQLite has to load it
-  const { Redis } = await import('ioredis');
-  const redis = new Redis(url, {
+  const { default: ioredis } = await import('ioredis');
+  // a CommonJS module, of which a bundle has no other names
+  const redis = new ioredis.Redis(url, {
     ...(password === undefined ? {} : { password }),
     lazyConnect: true,
     enableOfflineQueue: false,
