@@ -38,8 +38,17 @@ const pair = (name: string): void => {
 beforeAll(() => {
   dir = mkdtempSync(join(tmpdir(), 'antirio-rim-'));
   path = (name) => join(dir, name);
-  for (const scope of ['core-data:read', 'core-data:write', 'core-metadata:write', 'operator', 'relay'])
+  for (const scope of [
+    'core-data:read',
+    'core-data:write',
+    'core-metadata:write',
+    'operator',
+    'relay',
+    'edge2edge:write',
+  ])
     tokens[scope] = addToken(path('tokens.json'), { name: '', scopes: [scope] }, clock.now()).token;
+  const door = { name: '', scopes: ['core-data:read', 'edge2edge:read'] };
+  tokens['edge2edge and core-data'] = addToken(path('tokens.json'), door, clock.now()).token;
   const both = { name: '', scopes: ['core-data:write', 'relay'] };
   tokens['edge2edge'] = addToken(path('tokens.json'), both, clock.now()).token;
 });
@@ -70,9 +79,9 @@ const tlsAccess = (own: Partial<RimAccess> = {}, clientCaFile?: string): RimAcce
   });
 };
 
-async function listen(access: RimAccess): Promise<number> {
+async function listen(access: RimAccess, serviceKey = 'core-data'): Promise<number> {
   const rim = createHttpRim({
-    serviceKey: 'core-data',
+    serviceKey,
     version: '1',
     config: () => ({}),
     health: () => ({ store: { ok: true, detail: 'at /somewhere' } }),
@@ -158,6 +167,22 @@ describe('where tokens are asked for', () => {
     expect(await statusOf('core-data:write', 'GET', '/api/v3/event', headers)).toBe(403);
     expect(await statusOf('operator', 'GET', '/api/v3/event', headers)).toBe(403);
     expect(await statusOf('edge2edge', 'GET', '/api/v3/event', headers)).toBe(200);
+  });
+
+  test('the door of edge2edge opens no room that the token is not for', async () => {
+    port = await listen(accessWith({ requireTokens: true }), 'edge2edge');
+    const door = '/edge2edge/peer/an-edge';
+    const events = `${door}/core-data/api/v3/event/all`;
+    // 404: past the check, and there is no such room in this test
+    for (const [who, url, status] of [
+      ['edge2edge:write', events, 403],
+      ['core-data:read', events, 403],
+      ['edge2edge and core-data', events, 404],
+      ['edge2edge and core-data', `${door}/arbitrator/arbitrator/v1/volume`, 403],
+      ['operator', `${door}/arbitrator/arbitrator/v1/volume`, 404],
+    ] as const)
+      expect([who, url, await statusOf(who, 'GET', url)]).toEqual([who, url, status]);
+    expect(await statusOf('edge2edge:write', 'POST', `${door}/core-data/api/v3/secret`)).toBe(403);
   });
 
   test('calls that share connections show their tokens too', async () => {

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { SecureContextOptions } from 'node:tls';
 import { AntirioError } from '@antirio/kernel';
-import { grants, needOf, needText } from './scopes.ts';
+import { grants, needsOf, needText } from './scopes.ts';
 import type { Tokens } from './tokens.ts';
 
 /** What a caller shows of itself. */
@@ -75,9 +75,11 @@ export function refusalOf(
   const scopes = access.tokens.scopesOf(token);
   if (scopes === undefined)
     return new AntirioError('unauthenticated', 'the token is not known here, revoked or expired');
-  const need = needOf(service, request.method ?? '', request.url ?? '');
-  if (!grants(scopes, need))
-    return new AntirioError('forbidden', `the token has not the scope ${needText(need)}`);
+  const missing = needsOf(service, request.method ?? '', request.url ?? '').find(
+    (need) => !grants(scopes, need),
+  );
+  if (missing !== undefined)
+    return new AntirioError('forbidden', `the token has not the scope ${needText(missing)}`);
   const speaksForOthers = request.headers['x-antirio-peer'] !== undefined;
   if (speaksForOthers && !scopes.some(({ kind }) => kind === 'relay'))
     return new AntirioError(

@@ -55,9 +55,27 @@ function plainPath(url: string): string | undefined {
   }
 }
 
-/** What a request of a service needs; a path that cannot be read needs an operator. */
-export function needOf(service: string, method: string, url: string): Need {
+/** What a request needs of the service that is asked; a path that cannot be read needs an operator. */
+function needHere(service: string, method: string, url: string): Need {
   const path = plainPath(url);
   if (path === undefined || OPERATOR_PATHS.test(path)) return { service, access: 'operator' };
   return { service, access: method === 'GET' || method === 'HEAD' ? 'read' : 'write' };
+}
+
+/** The door to the rooms of edges, the own one among them: `/edge2edge/peer/<edge>/<service>/<path>`. Read as edge2edge reads it. */
+const DOOR = /^\/edge2edge\/peer\/[^/?]+\/([a-z0-9-]+)(\/.*)$/;
+
+/**
+ * All that a request of a service needs. edge2edge asks the room behind its door as the edge itself, so what that room would have asked
+ * for is asked for here as well.
+ */
+export function needsOf(service: string, method: string, url: string): readonly Need[] {
+  const need = needHere(service, method, url);
+  if (service !== 'edge2edge' || plainPath(url)?.startsWith('/edge2edge/peer/') !== true) return [need];
+  const [, inner, path] = DOOR.exec(url) ?? [];
+  const behind =
+    inner === undefined || path === undefined || DOOR.test(path)
+      ? ({ service, access: 'operator' } as const)
+      : needHere(inner, method, path);
+  return [need, behind];
 }

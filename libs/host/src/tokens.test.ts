@@ -12,7 +12,7 @@ import {
   revokeToken,
   silentLog,
 } from './index.ts';
-import { grants, needOf } from './scopes.ts';
+import { grants, needsOf, needText } from './scopes.ts';
 
 let dir: string;
 let path: string;
@@ -130,7 +130,7 @@ describe('scopes', () => {
   });
 
   test('reading is GET and HEAD; what forces and what stores secrets is an operator’s, however it is written', () => {
-    const of = (method: string, url: string): string => needOf('s', method, url).access;
+    const of = (method: string, url: string): string => needsOf('s', method, url)[0]?.access ?? '';
     expect(
       ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'].map((method) => of(method, '/api/v3/event')),
     ).toEqual([...['read', 'read'], ...['write', 'write', 'write', 'write']]);
@@ -145,5 +145,30 @@ describe('scopes', () => {
     ])
       expect([url, of('POST', url)]).toEqual([url, 'operator']);
     expect(of('POST', '/api/v3/secrets-of-others')).toBe('write');
+  });
+
+  test('through the door of edge2edge also what the room behind it would ask for', () => {
+    const behind = (method: string, path: string): string[] =>
+      needsOf('edge2edge', method, path).map(needText);
+    const door = '/edge2edge/peer/some-edge';
+    expect(behind('GET', '/api/v3/peer/some-edge')).toEqual(['edge2edge:read']);
+    expect(behind('GET', `${door}/core-data/api/v3/event/all?limit=1`)).toEqual([
+      'edge2edge:read',
+      'core-data:read',
+    ]);
+    expect(behind('POST', `${door}/core-data/api/v3/event/x`)).toEqual([
+      'edge2edge:write',
+      'core-data:write',
+    ]);
+    for (const path of [
+      `${door}/arbitrator/arbitrator/v1/volume`,
+      `${door}/arbitrator/arbitrator/v1/%6Fperator/c/takeover`,
+      `${door}/core-data/api/v3/secret`,
+      `${door}/edge2edge${door}/core-data/api/v3/event/all`,
+      `${door}/core-data`,
+      `/Edge2Edge/peer/some-edge/core-data/api/v3/event/all`,
+      `http://host${door}/core-data/api/v3/event/all`,
+    ])
+      expect([path, behind('GET', path)[1]]).toEqual([path, 'operator']);
   });
 });
