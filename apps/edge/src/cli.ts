@@ -4,6 +4,7 @@ import { readConfig, type ConfigFlags, type EdgeConfig } from './config.ts';
 import { listContracts, requestContract, showContract } from './commands/contract.ts';
 import { demo } from './commands/demo.ts';
 import { doctor } from './commands/doctor.ts';
+import { printConfigReference } from './commands/config-reference.ts';
 import { init } from './commands/init.ts';
 import {
   listLoraConflicts,
@@ -141,6 +142,11 @@ export function createProgram(): Command {
     .version(VERSION)
     .showHelpAfterError('(antirio --help tells more)');
   forEdge(program.command('init').description('make an identity and a commented configuration')).action(init);
+  const config = program.command('config').description('of this edge: what may stand in it');
+  config
+    .command('reference')
+    .description('every option of every service, as a page of Markdown')
+    .action(printConfigReference);
   running(program.command('up').description('run all services of an edge in this process')).action(
     (flags: ConfigFlags & JsonFlag) => {
       const config = configOf(flags);

@@ -1,16 +1,5 @@
-import { z } from 'zod';
-
-interface JsonSchema {
-  readonly description?: string;
-  readonly default?: unknown;
-  readonly type?: string | readonly string[];
-  readonly enum?: readonly unknown[];
-  readonly const?: unknown;
-  readonly anyOf?: readonly JsonSchema[];
-  readonly properties?: Readonly<Record<string, JsonSchema>>;
-  readonly additionalProperties?: unknown;
-  readonly required?: readonly string[];
-}
+import type { z } from 'zod';
+import { kindOf, optionSchema, shownOptions, type OptionSchema, type Section } from './option-schema.ts';
 
 const WIDTH = 110;
 
@@ -27,19 +16,7 @@ function wrapped(text: string, indent: string): string[] {
   return [...lines, line].map((one) => `${indent}// ${one}`);
 }
 
-/** What may stand there, in a few words. */
-function kindOf(schema: JsonSchema): string {
-  if (schema.const !== undefined) return JSON.stringify(schema.const);
-  if (schema.enum !== undefined) return schema.enum.map((value) => JSON.stringify(value)).join(' | ');
-  if (schema.anyOf !== undefined) return schema.anyOf.map(kindOf).join(' | ');
-  if (schema.properties !== undefined) {
-    const fields = Object.entries(schema.properties).map(([key, value]) => `${key}: ${kindOf(value)}`);
-    return `{ ${fields.join(', ')} }`;
-  }
-  return typeof schema.type === 'string' ? schema.type : 'any';
-}
-
-function describe(schema: JsonSchema, indent: string): string[] {
+function describe(schema: OptionSchema, indent: string): string[] {
   const isChoice = schema.enum !== undefined || schema.anyOf !== undefined;
   const text = [schema.description, isChoice ? kindOf(schema) : undefined]
     .filter((part) => part !== undefined)
@@ -47,7 +24,7 @@ function describe(schema: JsonSchema, indent: string): string[] {
   return text === '' ? [] : wrapped(text, indent);
 }
 
-function entry(key: string, schema: JsonSchema, given: unknown, indent: string): string[] {
+function entry(key: string, schema: OptionSchema, given: unknown, indent: string): string[] {
   const name = JSON.stringify(key);
   const comment = describe(schema, indent);
   if (given !== undefined) return [...comment, `${indent}${name}: ${JSON.stringify(given)},`];
@@ -62,22 +39,10 @@ function entry(key: string, schema: JsonSchema, given: unknown, indent: string):
   return [...comment, `${indent}// ${name}: ${value},`];
 }
 
-function entries(schema: JsonSchema, given: Readonly<Record<string, unknown>>, indent: string): string[] {
+function entries(schema: OptionSchema, given: Readonly<Record<string, unknown>>, indent: string): string[] {
   return Object.entries(schema.properties ?? {}).flatMap(([key, value]) =>
     entry(key, value, given[key], indent),
   );
-}
-
-function jsonSchema(schema: z.ZodType): JsonSchema {
-  return z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as JsonSchema;
-}
-
-export interface Section {
-  readonly key: string;
-  readonly title: string;
-  readonly schema: z.ZodType;
-  /** Options that the host fills in. */
-  readonly hidden: readonly string[];
 }
 
 /** A configuration in which every option stands with what it means and its default, commented out unless it is given. */
@@ -90,13 +55,11 @@ export function configTemplate(
     '// The configuration of an Antirio edge: JSON with comments. What is commented out is the default.',
     '// Each option can also be set in the environment: ANTIRIO_PORT_OFFSET=100, ANTIRIO_CORE_DATA__MAX_RESULT_COUNT=500.',
     '{',
-    ...entries(jsonSchema(common), given, '  '),
+    ...entries(optionSchema(common), given, '  '),
   ];
-  for (const { key, title, schema, hidden } of sections) {
-    const whole = jsonSchema(schema);
-    const shown = Object.entries(whole.properties ?? {}).filter(([name]) => !hidden.includes(name));
-    lines.push('', `  // ---- ${title}`, `  ${JSON.stringify(key)}: {`);
-    lines.push(...entries({ ...whole, properties: Object.fromEntries(shown) }, {}, '    '), '  },');
+  for (const section of sections) {
+    lines.push('', `  // ---- ${section.title}`, `  ${JSON.stringify(section.key)}: {`);
+    lines.push(...entries(shownOptions(section), {}, '    '), '  },');
   }
   return `${[...lines, '}'].join('\n')}\n`;
 }

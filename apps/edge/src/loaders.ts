@@ -109,7 +109,8 @@ const LOADERS: Partial<Record<RoomKey, () => Promise<LoadedRoom>>> = {
 /** A room with its code. */
 export type RunnableRoom = Room & { readonly load: () => Promise<LoadedRoom> };
 
-function runnable(): RunnableRoom[] {
+/** In the order in which they start. */
+export function allRooms(): RunnableRoom[] {
   return ROOM_KEYS.flatMap((key) => {
     const load = LOADERS[key];
     return load === undefined ? [] : [{ ...roomOf(key), load }];
@@ -117,13 +118,13 @@ function runnable(): RunnableRoom[] {
 }
 
 export function roomNamed(name: string): RunnableRoom | undefined {
-  return runnable().find((room) => room.name === name);
+  return allRooms().find((room) => room.name === name);
 }
 
 export function roomsOf(role: Role): RunnableRoom[] {
-  return runnable().filter(({ roles }) => roles.includes(role));
+  return allRooms().filter(({ roles }) => roles.includes(role));
 }
 
 export function roomNames(): string[] {
-  return runnable().map(({ name }) => name);
+  return allRooms().map(({ name }) => name);
 }

@@ -3,20 +3,9 @@ import { join, resolve } from 'node:path';
 import { makeIdentityFile, readIdentityFile, writeFileDurably } from '@antirio/host';
 import { AntirioError } from '@antirio/kernel';
 import { commonConfig, CONFIG_FILE, type ConfigFlags } from '../config.ts';
-import { configTemplate, type Section } from '../config-template.ts';
+import { configTemplate } from '../config-template.ts';
+import { sectionsOf } from '../config-sections.ts';
 import { roomsOf } from '../loaders.ts';
-import type { Role } from '../rooms.ts';
-
-const FILLED_IN = ['dataDir', 'bind', 'role', 'central', 'neighbours', 'edgeId'];
-
-async function sectionsOf(role: Role): Promise<Section[]> {
-  return Promise.all(
-    roomsOf(role).map(async (room) => {
-      const { schema } = await room.load();
-      return { key: room.key, title: room.name, schema, hidden: FILLED_IN };
-    }),
-  );
-}
 
 /** Makes identity and configuration where they are not there yet. */
 export async function init(flags: ConfigFlags): Promise<void> {
@@ -28,6 +17,6 @@ export async function init(flags: ConfigFlags): Promise<void> {
   const identityFile = join(dataDir, 'identity.json');
   const identity = existsSync(identityFile) ? readIdentityFile(identityFile) : makeIdentityFile(identityFile);
   const given = { dataDir, role, portOffset: flags.portOffset, bind: flags.bind };
-  writeFileDurably(file, configTemplate(commonConfig, given, await sectionsOf(role)), 0o600);
+  writeFileDurably(file, configTemplate(commonConfig, given, await sectionsOf(roomsOf(role))), 0o600);
   process.stdout.write(`edge       ${identity.edgeId}\nidentity   ${identityFile}\nconfig     ${file}\n`);
 }
