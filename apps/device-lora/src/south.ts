@@ -295,7 +295,9 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
   });
   const desk = createDesk(downlinks, clock);
   const reach = createReach(db);
-  const sessions = (): SessionBook | undefined => activation.sessions;
+  // What is opened before it may ask already
+  const later: { activation?: Activation } = {};
+  const sessions = (): SessionBook | undefined => later.activation?.sessions;
   const classC = openClassC(ports, {
     ...{ transmitter, store: downlinks, desk, mac, counters, reach, sessions },
   });
@@ -314,6 +316,7 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
   const readingParts = { store, poster, sender, classC, mac, ring, joinServer, unserved, told };
   const reader = await openReading(ports, readingParts);
   const activation = createActivation({ options, reader, counters, store, joins, macs, log });
+  later.activation = activation;
   const retrying = retryParked(store, poster, reading.parkedRetryMs, log);
   opened.push(() => retrying.stop());
   const conflicts = createConflictStore(db);
