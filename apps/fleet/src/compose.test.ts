@@ -59,6 +59,15 @@ describe('a fleet’s compose file', () => {
     expect(removeService(FLEET, 'c-1')).toBe(FLEET);
   });
 
+  test('keeps what belongs to a contract whose id begins as that of another', () => {
+    const one = appendService(FLEET, { ...nodered, contractId: 'a-b' });
+    const two = appendService(one, { ...nodered, contractId: 'a' });
+    expect(removeService(two, 'a')).toBe(one);
+    expect(appendedContracts(appendService(two, { ...nodered, contractId: 'a', volumes: '' }))).toContain(
+      'a-b',
+    );
+  });
+
   test('keeps its own service of such a name', () => {
     const own = FLEET.replace('  edge:', '  antirio-c-1:');
     expect(() => appendService(own, nodered)).toThrow(/a service antirio-c-1 of its own/);

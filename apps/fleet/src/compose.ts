@@ -169,18 +169,23 @@ export function appendService(text: string, service: AppendedService): string {
   return appended;
 }
 
+/** The volumes that a service of a contract has by its own definition: another contract's id may begin as this one's. */
+function volumesListed(service: unknown): string[] {
+  const volumes = isRecord(service) ? service['volumes'] : undefined;
+  return (Array.isArray(volumes) ? volumes : []).map((volume) => String(volume).split(':')[0] ?? '');
+}
+
 /** Removes a contract's service with its network and volumes; the same text where there is none. */
 export function removeService(text: string, contractId: string): string {
   if (!appendedContracts(text).includes(contractId)) return text;
   const document = parse(text);
   const name = serviceName(contractId);
+  const { services } = document.toJS({ maxAliasCount: MAX_ALIASES }) as { services: Found };
+  const own = [name, ...volumesListed(services[name])];
   document.deleteIn(['services', name]);
   for (const section of ['networks', 'volumes']) {
     const node = document.get(section);
     if (!isMap(node)) continue;
-    const own = node.items
-      .map(({ key }) => String(key))
-      .filter((key) => key === name || key.startsWith(`${name}-`));
     for (const key of own) node.delete(key);
     if (node.items.length === 0) document.delete(section);
   }

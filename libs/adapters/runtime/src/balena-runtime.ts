@@ -87,13 +87,14 @@ export async function createBalenaRuntime(options: BalenaRuntimeOptions): Promis
   const { balena, dir, clock, log, graceMs = GRACE_MS } = options;
   const base = readApp(balena.appFile);
   const docker = await openEngine();
-  const owner = ownerOf(dir);
+  const paths = await findHostPaths(docker);
+  const owner = ownerOf(dir, paths);
   const { address, apiKey, overrideLocks } = balena;
   const containers = supervisorContainers(docker, {
     supervisor: createSupervisor({ address, apiKey, force: overrideLocks }),
     app: { id: balena.appId, base },
     ...{ owner, graceMs, clock, log },
-    paths: await findHostPaths(docker),
+    paths,
     nextNumber: countInFile(join(dir, 'releases')),
   });
   const images = openDockerImages(docker, dir, log);

@@ -6,7 +6,7 @@ import { CONTAINER_VIEW, instanceOf, LABEL, specHash, stateOf } from './docker-c
 import { already, asked, demultiplex, ifThere, openEngine } from './docker-engine.ts';
 import { followEnds } from './docker-events.ts';
 import { openDockerImages, type DockerImages } from './docker-images.ts';
-import { findHostPaths } from './host-paths.ts';
+import { findHostPaths, type HostPaths } from './host-paths.ts';
 import type {
   Instance,
   InstanceState,
@@ -228,9 +228,9 @@ export class ContainerRuntime implements Runtime {
   }
 }
 
-/** Tells the containers of this edge from those of others at the same engine. */
-export function ownerOf(dir: string): string {
-  return sha256Hex(utf8(dir)).slice(0, 10);
+/** Tells the containers of this edge from those of others at the same engine: inside of containers all have the same paths. */
+export function ownerOf(dir: string, paths: HostPaths): string {
+  return sha256Hex(utf8(paths.onHost(dir))).slice(0, 10);
 }
 
 /**
@@ -240,8 +240,8 @@ export function ownerOf(dir: string): string {
 export async function createDockerRuntime(options: DockerRuntimeOptions): Promise<Runtime> {
   const docker = await openEngine();
   const { dir, clock, log, graceMs = GRACE_MS } = options;
-  const owner = ownerOf(dir);
   const paths = await findHostPaths(docker);
+  const owner = ownerOf(dir, paths);
   const runtime = new ContainerRuntime({
     kind: 'docker',
     docker,

@@ -2,7 +2,7 @@ import type Docker from 'dockerode';
 import { waitFor, type Log } from '@antirio/host';
 import { AntirioError, describeError, type Clock } from '@antirio/kernel';
 import { untilGone, type Containers } from './containers.ts';
-import { LABEL, specHash, stateOf } from './docker-container.ts';
+import { foldersOf, LABEL, specHash, stateOf } from './docker-container.ts';
 import { already, asked, ifThere } from './docker-engine.ts';
 import type { HostPaths } from './host-paths.ts';
 import type { Instance } from './runtime.ts';
@@ -25,7 +25,6 @@ const APPLIED_MS = 30_000;
 const LOOK_MS = 50;
 /** Of a supervisor between its word and the engine's. */
 const SLACK_MS = 5000;
-const FOLDERS = ['run', 'data', 'secrets', 'links'];
 
 function plannedInstance({ spec }: Moved): Instance {
   return { id: spec.id, epoch: spec.epoch, imageId: spec.imageId, state: 'created' };
@@ -114,7 +113,7 @@ class SupervisorContainers implements Containers {
         );
     }
     await untilGone(id, this.#options.clock, (name) => this.inspect(name));
-    await this.#removeVolumes(id);
+    await this.#removeVolumes(volumesOf(this.#options.app.id, moved, there));
     if (moved !== undefined) await this.#removeName(moved.making.image);
   }
 
@@ -134,12 +133,9 @@ class SupervisorContainers implements Containers {
     );
   }
 
-  async #removeVolumes(id: string): Promise<void> {
-    const { app } = this.#options;
-    for (const folder of FOLDERS) {
-      const name = `${app.id}_${volumeNameOf(id, folder)}`;
+  async #removeVolumes(names: readonly string[]): Promise<void> {
+    for (const name of names)
       await already('remove a volume', this.#docker.getVolume(name).remove(), 404, 409);
-    }
   }
 
   async #kill(id: string): Promise<void> {
@@ -191,6 +187,20 @@ class SupervisorContainers implements Containers {
     this.#turn = done.catch(() => undefined);
     return done;
   }
+}
+
+/** How the engine calls the volumes of a service: of one that an earlier run asked for its container tells. */
+function volumesOf(
+  app: string,
+  moved: Moved | undefined,
+  there: Docker.ContainerInspectInfo | undefined,
+): string[] {
+  const asked = moved === undefined ? [] : foldersOf(moved.spec);
+  const mounted = there?.Mounts.flatMap(({ Type: type, Name: name }) =>
+    type === 'volume' && name ? [name] : [],
+  );
+  const own = asked.map(({ name }) => `${app}_${volumeNameOf(moved?.spec.id ?? '', name)}`);
+  return [...new Set([...own, ...(mounted ?? [])])];
 }
 
 function runs(info: Docker.ContainerInspectInfo | undefined): boolean {
