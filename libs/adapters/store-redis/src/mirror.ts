@@ -2,6 +2,7 @@ import { AntirioError, type Clock } from '@antirio/kernel';
 import {
   attempt,
   BatchQueue,
+  inTransaction,
   openDatabase,
   settleAll,
   shortfallOf,
@@ -81,10 +82,20 @@ class Mirror {
 
   /** All rows anew. */
   fill(rows: ReadonlyMap<string, readonly Row[]>): void {
-    this.db.exec('BEGIN IMMEDIATE');
-    for (const table of this.names) this.db.exec(`DELETE FROM "${table}"`);
-    for (const [table, all] of rows) for (const row of all) this.#insert(table, row);
-    this.db.exec(`${this.#tables.afterLoading ?? ''}; DELETE FROM changed; COMMIT`);
+    inTransaction(this.db, () => {
+      for (const table of this.names) this.db.exec(`DELETE FROM "${table}"`);
+      for (const [table, all] of rows) for (const row of all) this.#insert(table, row);
+      this.db.exec(`${this.#tables.afterLoading ?? ''}; DELETE FROM changed`);
+    });
+  }
+
+  /** What was written before and was taken back, once more. @throws where it does not fit what is there */
+  redo(changes: Uint8Array): void {
+    inTransaction(this.db, () => {
+      if (!this.db.applyChangeset(changes))
+        throw new AntirioError('conflict', 'the tables are not as they were when the changes were made');
+      this.db.exec('DELETE FROM changed');
+    });
   }
 
   #row(table: string, key: readonly SqlValue[]): Row | undefined {
@@ -122,9 +133,16 @@ async function rowsOf(store: RedisStore, table: string): Promise<Row[]> {
   return rows;
 }
 
+/** What a batch would write, which nobody has seen yet. */
+interface Planned {
+  readonly outcomes: Outcome[];
+  readonly commands: readonly Command[];
+  readonly changes: Uint8Array;
+}
+
 /**
- * Work runs on the tables in memory, within a transaction that ends when Redis has its rows, and is undone where Redis does not take
- * them. Where it is not known whether it did, the tables are read anew before anything else is written.
+ * Work runs on the tables in memory, within a transaction that is taken back at once: who reads them sees what was written only when
+ * Redis has it. Where it is not known whether it has, the tables are read anew before anything else is written.
  */
 class MirroredCommit implements GroupCommit {
   readonly #store: RedisStore;
@@ -185,20 +203,26 @@ class MirroredCommit implements GroupCommit {
   }
 
   async #transacted(batch: readonly BatchEntry<Work>[]): Promise<Outcome[]> {
+    const { outcomes, commands, changes } = this.#planned(batch);
+    if (commands.length > 0) {
+      this.#isStale = true;
+      await this.#store.commit([{ commands } satisfies Plain]);
+    }
+    await this.#show(changes);
+    this.#isStale = false;
+    return outcomes;
+  }
+
+  #planned(batch: readonly BatchEntry<Work>[]): Planned {
     const { db } = this.#mirror;
+    const session = db.createSession();
     try {
       const outcomes = transactSound(batch, (some) => this.#attempted(some));
       const commands = this.#mirror.commands((table) => this.#store.key(table));
-      if (commands.length > 0) {
-        this.#isStale = true;
-        await this.#store.commit([{ commands } satisfies Plain]);
-      }
-      db.exec('COMMIT');
-      this.#isStale = false;
-      return outcomes;
-    } catch (error) {
+      return { outcomes, commands, changes: session.changeset() };
+    } finally {
+      session.close();
       if (db.isTransaction) db.exec('ROLLBACK');
-      throw error;
     }
   }
 
@@ -209,6 +233,16 @@ class MirroredCommit implements GroupCommit {
     const outcomes = batch.map(attempt);
     if (outcomes.some(({ kind }) => kind === 'broke')) db.exec('ROLLBACK');
     return outcomes;
+  }
+
+  async #show(changes: Uint8Array): Promise<void> {
+    if (changes.length === 0) return;
+    try {
+      this.#mirror.redo(changes);
+    } catch {
+      // Redis has them: what is there is what counts
+      await this.#read();
+    }
   }
 
   async #read(): Promise<void> {

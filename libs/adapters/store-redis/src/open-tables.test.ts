@@ -186,6 +186,52 @@ describe('Redis', () => {
     expect(names(await open(redisOptions()))).toEqual([...seen, 'c']);
   });
 
+  redisTest('what Redis has not taken yet is seen by nobody', async () => {
+    redis = await startRedis({ folder });
+    const one = await open(redisOptions({ answerWithinMs: 10_000 }));
+    await put(one, 'a', 'first');
+    process.kill(redis.pid, 'SIGSTOP');
+    const ran = Promise.withResolvers<undefined>();
+    const written = one.commit.run(0, () => {
+      one.db.prepare("UPDATE item SET name = 'b' WHERE name = 'a'").run();
+      one.db.prepare("INSERT INTO item(name) VALUES('a')").run();
+      one.db.prepare("INSERT INTO word VALUES('second')").run();
+      ran.resolve(undefined);
+    });
+    await ran.promise;
+    await new Promise((resolve) => setImmediate(resolve));
+    const words = () =>
+      one.db
+        .prepare('SELECT text FROM word')
+        .all()
+        .map((row) => row['text']);
+    expect([names(one), words()]).toEqual([['a'], ['first']]);
+    process.kill(redis.pid, 'SIGCONT');
+    await written;
+    expect([names(one), words()]).toEqual([
+      ['b', 'a'],
+      ['first', 'second'],
+    ]);
+    await close(one);
+    expect(names(await open(redisOptions()))).toEqual(['b', 'a']);
+  });
+
+  redisTest('a row that cannot be read is a failure as long as it is there, and no longer', async () => {
+    redis = await startRedis({ folder });
+    const one = await open(redisOptions());
+    await put(one, 'a');
+    await redis.command('CONFIG', 'SET', 'maxmemory', '1');
+    await failure(put(one, 'b'));
+    await redis.command('CONFIG', 'SET', 'maxmemory', '0');
+    const key = 'antirio:case:item';
+    await redis.command('HSET', key, '["odd"]', '{"odd":1}');
+    for (let n = 0; n < 2; n++) expect(await failure(put(one, 'c'))).toMatchObject({ code: 'unavailable' });
+    expect(names(one)).toEqual(['a']);
+    await redis.command('HDEL', key, '["odd"]');
+    await put(one, 'd');
+    expect(names(one)).toEqual(['a', 'd']);
+  });
+
   redisTest('a full memory is storageFull, and what is read is what was there before', async () => {
     redis = await startRedis({ folder });
     const one = await open(redisOptions());
