@@ -10,12 +10,26 @@ export interface ArrivalAges {
   close(): void;
 }
 
-const MIGRATIONS = ['CREATE TABLE mark(at INTEGER PRIMARY KEY, place INTEGER NOT NULL) STRICT'];
+/** The store whose places are marked. */
+export interface MarkedStore {
+  /** Another one's places say nothing of this one's. */
+  readonly of: string;
+  /** The newest place in it, before anything else is stored. */
+  readonly newest: number;
+}
+
+const MIGRATIONS = [
+  'CREATE TABLE mark(at INTEGER PRIMARY KEY, place INTEGER NOT NULL) STRICT',
+  'CREATE TABLE marked(store TEXT NOT NULL) STRICT',
+];
 /** Of more marks every second one goes. */
 const MOST = 4096;
 
-/** @param path of a file; what a power cut costs of it only makes events younger. */
-export function openArrivalAges(path: string, clock: Clock): ArrivalAges {
+/**
+ * What is marked beyond the newest place is forgotten: the places may be given anew, and what has them then would be old at once.
+ * @param path of a file; what a power cut costs of it only makes events younger.
+ */
+export function openArrivalAges(path: string, clock: Clock, { of, newest }: MarkedStore): ArrivalAges {
   const db = openDatabase(path, MIGRATIONS, { isDerived: true });
   const last = db.prepare('SELECT coalesce(max(at), 0) AS at FROM mark');
   const insert = db.prepare('INSERT OR REPLACE INTO mark VALUES(?, ?)');
@@ -25,11 +39,17 @@ export function openArrivalAges(path: string, clock: Clock): ArrivalAges {
   const fewer = db.prepare(
     'DELETE FROM mark WHERE at IN (SELECT at FROM (SELECT at, row_number() OVER (ORDER BY at) AS n FROM mark) WHERE n % 2 = 0)',
   );
+  const forget = db.prepare('DELETE FROM mark WHERE place > ?');
+  const known = db.prepare('SELECT store FROM marked').get()?.['store'] ?? of;
+  forget.run(known === of ? newest : -1);
+  db.exec('DELETE FROM marked');
+  db.prepare('INSERT INTO marked VALUES(?)').run(of);
   const began = Number(last.get()?.['at']) - clock.monotonic();
   const now = (): number => Math.trunc(began + clock.monotonic());
   return {
-    note(newest) {
-      insert.run(now(), newest);
+    note(place) {
+      forget.run(place);
+      insert.run(now(), place);
       if (Number(count.get()?.['n']) > MOST) fewer.run();
     },
     placeBefore(ageMs) {

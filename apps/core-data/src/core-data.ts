@@ -103,12 +103,20 @@ async function openRoom(
   return { options, ports, settings, store, deletions, measures: createMeasures(store) };
 }
 
+function storeName({ store }: CoreDataOptions): string {
+  return store.kind === 'sqlite' ? store.kind : `${store.url} ${store.keyPrefix}`;
+}
+
+/** Before anything is stored, which what is remembered of ages is compared with. */
 function beginRetention({ options, ports, store, deletions }: Room, forwarding: Forwarding): Retaining {
   const { clock, log } = ports;
   const { retention } = options;
   const expiry = createExpiry(retention.deletes, { store, deletions, forwarding });
   const metadata = ports.peers?.['core-metadata'];
-  const ages = openArrivalAges(join(options.dataDir, 'core-data', 'ages.db'), clock);
+  const ages = openArrivalAges(join(options.dataDir, 'core-data', 'ages.db'), clock, {
+    of: storeName(options),
+    newest: store.arrivals.newest(),
+  });
   return {
     policies: createRetention(retention, { clock, log, sources: store.sources, expiry, metadata }),
     bounds: createStoreBounds(retention.bounds, { store, expiry, ages, log }),
@@ -178,9 +186,9 @@ export function createCoreData(options: CoreDataOptions, ports: CoreDataPorts): 
       addForwardingRoutes(rim, forwarding);
       await configureForwarding(forwarding, options);
       await edgex.follow();
-      const ingestion = bus === undefined ? undefined : await createBusIngestion(room, bus);
       const retention = beginRetention(room, forwarding);
       retention.bounds.register(rim.metrics);
+      const ingestion = bus === undefined ? undefined : await createBusIngestion(room, bus);
       running = { room, rim, ingestion, retention, forwarding, edgex };
       room.deletions.poke();
       port = await rim.listen(options.port, options.bind);

@@ -16,13 +16,19 @@ export interface EventWriter {
   deleteById(uuid: string): void;
   /** Notes that these events are to go, of those that are there now. */
   noteDeletion(of: Deletion): void;
-  /** Whether it was there. */
-  deleteAt(table: 'single' | 'event', id: number): boolean;
+  /** How many of them were there. */
+  deleteAll(places: readonly Place[]): number;
   /** Carries out a bit of what was noted; false when nothing is left. */
   deleteSome(limit: number): boolean;
   readonly keys: EventKeys;
   beforeCommit(): void;
   onRollback(): void;
+}
+
+/** Where an event is. */
+export interface Place {
+  readonly table: 'single' | 'event';
+  readonly id: number;
 }
 
 /** Events of a device, of one source of it, of an origin up to this one (nanoseconds), or what is all of these. */
@@ -104,9 +110,7 @@ interface Note {
   readonly through: bigint;
 }
 
-interface Row {
-  readonly table: 'single' | 'event';
-  readonly id: number;
+interface Row extends Place {
   readonly source: number;
 }
 
@@ -155,10 +159,16 @@ class SqliteEventWriter implements EventWriter {
     this.#remove({ ...found, source: Number(row?.['source']) });
   }
 
-  deleteAt(table: 'single' | 'event', id: number): boolean {
-    const row = this.#sql[table].get(id);
-    if (row !== undefined) this.#remove({ table, id, source: Number(row['source']) });
-    return row !== undefined;
+  deleteAll(places: readonly Place[]): number {
+    if (places.length === 0) return 0;
+    // that way the ids of what goes are on record, and no other event has them after the next start
+    this.#postings.post(this.#lastId);
+    const rows = places.flatMap(({ table, id }) => {
+      const source = this.#sql[table].get(id)?.['source'];
+      return source === undefined ? [] : [{ table, id, source: Number(source) }];
+    });
+    for (const row of rows) this.#remove(row);
+    return rows.length;
   }
 
   noteDeletion({ device, source, until, through = Infinity }: Deletion): void {

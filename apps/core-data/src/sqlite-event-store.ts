@@ -45,10 +45,7 @@ export function openSqliteEventStore(dataDir: string, limits: BatchLimits): Even
         writer.deleteSome(EVENTS_AT_ONCE);
       }),
     deleteSome: () => commit.run(0, () => writer.deleteSome(EVENTS_AT_ONCE)),
-    removeAt: (arrivals) =>
-      commit.run(0, () => arrivals.filter(({ table, id }) => writer.deleteAt(table, id)).length, {
-        bounded: true,
-      }),
+    removeAt: (arrivals) => commit.run(0, () => writer.deleteAll(arrivals), { bounded: true }),
     bytes: () => Promise.resolve((pages('page_count') - pages('freelist_count')) * pages('page_size')),
     async giveBack() {
       if (pages('auto_vacuum') !== INCREMENTAL || pages('freelist_count') <= KEPT_PAGES) return false;

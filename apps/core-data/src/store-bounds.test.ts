@@ -74,6 +74,9 @@ async function origins(of: EventStore): Promise<number[]> {
   return items.map((text) => Number((parseJson(text) as Event).origin)).sort((a, b) => a - b);
 }
 
+const openAges = (of: string, newest: number): ArrivalAges =>
+  openArrivalAges(join(folder, 'ages.db'), clock, { of, newest });
+
 /** What of each device is done with, and was taken. */
 interface Fates {
   readonly doneThrough?: (device: string) => number;
@@ -85,11 +88,12 @@ function begin(
   limits: Record<string, unknown>,
   { doneThrough = () => Infinity, isTaken = () => false }: Fates = {},
   deletes = 'unawaited',
+  newest = of.arrivals.newest(),
 ): void {
   const given = { dataDir: folder, retention: { deletes, bounds: { interval: '10ms', ...limits } } };
   const { retention } = coreDataOptions.parse(given);
   const deletions = createDeletions(of, silentLog);
-  ages = openArrivalAges(join(folder, 'ages.db'), clock);
+  ages = openAges('one', newest);
   const expiry = createExpiry(retention.deletes, {
     store: of,
     deletions,
@@ -106,6 +110,9 @@ async function until(holds: () => Promise<boolean> | boolean): Promise<void> {
   }
   expect(await holds()).toBe(true);
 }
+
+/** Until the bounds that were begun last were looked at as a whole. */
+const looked = (): Promise<void> => until(async () => /StoreBytes [1-9]/.test(await metrics()));
 
 async function metrics(): Promise<string> {
   const registry = new Registry();
@@ -180,6 +187,30 @@ describe('SQLite', () => {
       await run(store);
     });
 
+  test('what arrives after a restart, or in a new store, is as young as it is', async () => {
+    store = await openStoreOf(folder);
+    for (let n = 1n; n <= 20n; n++) await store.insert(event('d', n), 1);
+    begin(store, { maxAge: '24h' });
+    ages?.note(store.arrivals.newest());
+    ranMs += 25 * HOUR_MS;
+    let of = store;
+    await until(async () => (await of.reader.eventCount({})) === 0);
+    for (const count of [10, 30]) {
+      await bounds?.stop();
+      ages?.close();
+      await store.close();
+      // the first is the same store, the second another one
+      if (count === 30) rmSync(join(folder, 'core-data'), { recursive: true });
+      store = of = await openStoreOf(folder);
+      const place = of.arrivals.newest();
+      for (let n = 1n; n <= count; n++) await of.insert(event('d', n), 1);
+      if (count === 10) expect(of.arrivals.newest()).toBe(30);
+      begin(of, { maxAge: '24h' }, {}, 'unawaited', place);
+      await looked();
+      expect(await of.reader.eventCount({})).toBe(count);
+    }
+  });
+
   test('by bytes, and the file gets smaller', async () => {
     store = await openStoreOf(folder);
     const path = join(folder, 'core-data', 'events.db');
@@ -224,6 +255,22 @@ describe('Redis', () => {
     await until(async () => (await of.bytes()) <= maxBytes);
     expect((await origins(of)).at(-1)).toBe(1499);
   });
+});
+
+test('what is known of the ages in one store is not said of another one', () => {
+  ages = openAges('one', 0);
+  ages.note(1_000_000);
+  ages.note(1_000_000);
+  ranMs += HOUR_MS;
+  expect(ages.placeBefore(HOUR_MS / 2)).toBe(1_000_000);
+  ages.note(12);
+  expect(ages.placeBefore(0)).toBe(12);
+  ages.close();
+  ages = openAges('one', 12);
+  expect(ages.placeBefore(0)).toBe(12);
+  ages.close();
+  ages = openAges('another', 2_000_000);
+  expect(ages.placeBefore(0)).toBe(0);
 });
 
 test('what a receiver took goes, what it did not take stays, of each bound and of retention', async () => {
