@@ -157,6 +157,7 @@ class SqliteEventWriter implements EventWriter {
     if (found === undefined) throw new AntirioError('notFound', `no event with id '${uuid}' found`);
     const row = this.#sql[found.table].get(found.id);
     this.#remove({ ...found, source: Number(row?.['source']) });
+    this.keys.prune();
   }
 
   deleteAll(places: readonly Place[]): number {
@@ -168,6 +169,7 @@ class SqliteEventWriter implements EventWriter {
       return source === undefined ? [] : [{ table, id, source: Number(source) }];
     });
     for (const row of rows) this.#remove(row);
+    this.keys.prune();
     return rows.length;
   }
 
