@@ -38,6 +38,18 @@ interface Work {
   readonly units: readonly (Unit | Plain)[];
   /** The place that it gives to an event. */
   readonly place?: number;
+  /** It takes away, or notes what is to be taken away: a full memory must not keep that from being done. */
+  readonly frees?: true;
+}
+
+/** A batch in its order, cut where what frees meets what does not: a refusal of the one is none of the other. */
+function* partsOf(batch: readonly BatchEntry<Work>[]): Generator<readonly BatchEntry<Work>[]> {
+  let from = 0;
+  for (let end = 1; end <= batch.length; end++) {
+    if (end < batch.length && batch[end]?.item.frees === batch[from]?.item.frees) continue;
+    yield batch.slice(from, end);
+    from = end;
+  }
 }
 
 interface Note {
@@ -104,21 +116,22 @@ class RedisEventStore implements EventStore {
     if (place === null) throw missing;
     for await (const [at, record] of this.#index.records([placeIn(place as Buffer)])) {
       if (record === undefined) throw missing;
-      if (!(await this.#queue.add<boolean>(0, { units: removal(record, at, this.#key) }))) throw missing;
+      const work: Work = { units: removal(record, at, this.#key), frees: true };
+      if (!(await this.#queue.add<boolean>(0, work))) throw missing;
     }
   }
 
   async noteDeletion({ device, source, until, through = Infinity }: Deletion): Promise<void> {
     const note: Note = { device, source, until: until?.toString(), through: Math.min(through, this.#given) };
     const commands = [['RPUSH', this.#key('deletion'), JSON.stringify(note)]];
-    await this.#queue.add(0, { units: [{ commands }] });
+    await this.#queue.add(0, { units: [{ commands }], frees: true });
     await this.deleteSome();
   }
 
   async removeAt(arrivals: readonly Arrival[]): Promise<number> {
     const told = await Promise.all(
       (await this.#removals(arrivals.map(({ id }) => id))).map((units) =>
-        this.#queue.add<boolean>(0, { units }, { bounded: true }),
+        this.#queue.add<boolean>(0, { units, frees: true }, { bounded: true }),
       ),
     );
     return told.filter(Boolean).length;
@@ -155,7 +168,7 @@ class RedisEventStore implements EventStore {
     const units: (Unit | Plain)[] = (await this.#removals(places)).flat();
     const isLast = members.length < DELETED_AT_ONCE;
     if (isLast) units.push({ commands: [['LREM', this.#key('deletion'), 1, noted]] });
-    if (units.length > 0) await this.#queue.add(0, { units }, { bounded: true });
+    if (units.length > 0) await this.#queue.add(0, { units, frees: true }, { bounded: true });
     this.#cursor =
       isLast || last === undefined
         ? undefined
@@ -194,9 +207,16 @@ class RedisEventStore implements EventStore {
   }
 
   async #commit(batch: readonly BatchEntry<Work>[]): Promise<() => void> {
+    const told: (() => void)[] = [];
+    for (const part of partsOf(batch)) told.push(await this.#committed(part));
+    return () => told.forEach((tell) => tell());
+  }
+
+  async #committed(batch: readonly BatchEntry<Work>[]): Promise<() => void> {
     const units = batch.flatMap(({ item }) => item.units);
     try {
-      const told = units.length === 0 ? [] : await this.#store.commit(units);
+      const options = { alsoWhenFull: batch[0]?.item.frees === true };
+      const told = units.length === 0 ? [] : await this.#store.commit(units, options);
       let next = 0;
       const results = batch.map(({ item }) => {
         const mine = told.slice(
@@ -284,7 +304,7 @@ export async function openRedisEventStore(
       const what = `the events in Redis below ${store.key('')} were laid out by another build`;
       throw new AntirioError('badConfig', `${what}. Take another keyPrefix to begin a new store`);
     }
-    await store.commit([{ commands: [['HSET', meta, 'layout', LAYOUT]] }]);
+    await store.commit([{ commands: [['HSET', meta, 'layout', LAYOUT]] }], { alsoWhenFull: true });
     return new RedisEventStore(store, newest === null ? 0 : Number(text(newest)), limits);
   } catch (error) {
     await store.close();

@@ -33,6 +33,9 @@ export function argumentsOf(units: readonly (Unit | Plain)[]): Argument[] {
   return all;
 }
 
+/** Before a script: it writes although the memory is full. Redis knows it from 7 on. */
+export const ALSO_WHEN_FULL = '#!lua flags=allow-oom';
+
 /**
  * Does all of a batch, or nothing: keys are the owner and the last batch; arguments the owner's token, the batch's number, and commands.
  * A batch that was done already is answered as it was then. A digit for each guard that is told: whether its commands were done.

@@ -261,7 +261,8 @@ async function checkLayout(store: RedisStore, { migrations }: Tables): Promise<v
       'badConfig',
       `what is in Redis below ${store.key('')} was written by a newer version`,
     );
-  await store.commit([{ commands: [['HSET', meta, 'layout', migrations.length]] }]);
+  const commands = [['HSET', meta, 'layout', migrations.length]];
+  await store.commit([{ commands }], { alsoWhenFull: true });
 }
 
 /** Tables in Redis, and in memory for whatever asks. @throws AntirioError badConfig | unavailable */

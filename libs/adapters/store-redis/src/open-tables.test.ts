@@ -240,9 +240,12 @@ describe('Redis', () => {
     expect(isAntirioError(await failure(put(one, 'b')), 'storageFull')).toBe(true);
     expect(names(one)).toEqual(['a']);
     expect(one.commit.failed).toBe(1);
+    await close(one);
+    const again = await open(redisOptions());
+    expect(names(again)).toEqual(['a']);
     await redis.command('CONFIG', 'SET', 'maxmemory', '0');
-    await put(one, 'c');
-    expect(names(one)).toEqual(['a', 'c']);
+    await put(again, 'c');
+    expect(names(again)).toEqual(['a', 'c']);
   });
 
   redisTest('what a newer version wrote is refused', async () => {

@@ -183,6 +183,28 @@ redisTest('a full memory is storageFull, and nothing of the batch is done', asyn
   expect(await counted(store)).toBe('2');
 });
 
+redisTest('a store whose memory is full is opened and read, and lets itself be freed', async () => {
+  redis = await startRedis({ folder });
+  const before = await open();
+  await before.commit(addition(before));
+  await redis.command('CONFIG', 'SET', 'maxmemory', '1');
+  const store = await open();
+  expect(await counted(store)).toBe('1');
+  expect(isAntirioError(await failure(store.commit(addition(store))), 'storageFull')).toBe(true);
+  const noted = [
+    {
+      commands: [
+        ['RPUSH', store.key('l'), 'n'],
+        ['DEL', store.key('n')],
+      ],
+    },
+  ];
+  await store.commit(noted, { alsoWhenFull: true });
+  // a broken connection claims it anew
+  await redis.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+  expect([await counted(store), await store.read(['LLEN', store.key('l')])]).toEqual(['null', 1]);
+});
+
 redisTest('keys that are laid out otherwise break the store, with what was found', async () => {
   redis = await startRedis({ folder });
   const store = await open();

@@ -17,6 +17,10 @@ export interface RedisStorePorts {
   readonly log: Log;
 }
 
+export interface CommitOptions {
+  readonly alsoWhenFull?: boolean;
+}
+
 /**
  * What one service keeps in Redis. It has its keys to itself: whoever opens them later takes them over, and the one before is told that
  * it is broken. What does not answer in time is `unavailable`, with a sentence.
@@ -29,9 +33,10 @@ export interface RedisStore {
   /**
    * Does all of it, durably, or nothing; once only, also where the connection breaks meanwhile. Of each unit that is told whether its
    * guard let it be done. One after the other.
+   * @param options.alsoWhenFull for what frees memory, or is needed to do that; before Redis 7 it may be refused all the same.
    * @throws AntirioError storageFull | unavailable: in the second case it may have been done all the same.
    */
-  commit(units: readonly (Unit | Plain)[]): Promise<readonly boolean[]>;
+  commit(units: readonly (Unit | Plain)[], options?: CommitOptions): Promise<readonly boolean[]>;
   /** Whether it answers now. */
   check(): Promise<Check>;
   /** Why nothing is taken until it is opened again. */
@@ -93,12 +98,16 @@ class ClaimedRedisStore implements RedisStore {
     return this.#within((session) => session.call(command));
   }
 
-  async commit(units: readonly (Unit | Plain)[]): Promise<readonly boolean[]> {
+  async commit(
+    units: readonly (Unit | Plain)[],
+    { alsoWhenFull = false }: CommitOptions = {},
+  ): Promise<readonly boolean[]> {
     const batch = String(++this.#batch);
     const keys = [this.key('owner'), this.key('batch')];
     const given = argumentsOf(units);
     const told = await this.#within(async (session) => {
-      const answer = await this.#done(session, [...keys, session.token, batch, ...given]);
+      const script = alsoWhenFull ? session.whenFull + COMMIT : COMMIT;
+      const answer = await this.#done(session, [script, 2, ...keys, session.token, batch, ...given]);
       if (session.usesWaitAof) await this.#synced(session);
       return String(answer);
     });
@@ -123,7 +132,7 @@ class ClaimedRedisStore implements RedisStore {
   /** A script that stops on its way has done a part of it. */
   async #done(session: Session, given: Command): Promise<unknown> {
     try {
-      return await session.call(['EVAL', COMMIT, 2, ...given]);
+      return await session.call(['EVAL', ...given]);
     } catch (error) {
       if (
         error instanceof Error &&

@@ -1,7 +1,7 @@
 import { AntirioError, describeError } from '@antirio/kernel';
 import type { Log } from '@antirio/host';
 import type { Redis } from 'ioredis';
-import { CLAIM, type Command } from './commands.ts';
+import { ALSO_WHEN_FULL, CLAIM, type Command } from './commands.ts';
 import { durabilityOf } from './durability.ts';
 import { passwordIn, type RedisStoreOptions } from './options.ts';
 
@@ -11,6 +11,8 @@ export interface Session {
   /** The number of the last batch that was done. */
   readonly lastBatch: number;
   readonly usesWaitAof: boolean;
+  /** What stands before scripts that have to write although the memory is full; nothing where the server is too old for that. */
+  readonly whenFull: string;
   readonly isOpen: boolean;
   /** Texts of the answer are bytes. */
   call(command: Command): Promise<unknown>;
@@ -86,6 +88,17 @@ export function isReply(error: unknown, word: string): boolean {
   return error instanceof Error && error.name === 'ReplyError' && error.message.startsWith(word);
 }
 
+/** Before 7 a flag before a script is an error of its syntax. */
+async function flagWhenFull(call: Session['call']): Promise<string> {
+  try {
+    await call(['EVAL', `${ALSO_WHEN_FULL}\nreturn 1`, 0]);
+    return ALSO_WHEN_FULL;
+  } catch (error) {
+    if (isReply(error, 'ERR')) return '';
+    throw error;
+  }
+}
+
 /** @throws what the connection or the server says; AntirioError badConfig */
 export async function openSession(options: RedisStoreOptions, claim: Claim, log: Log): Promise<Session> {
   const redis = await connect(options);
@@ -104,12 +117,14 @@ export async function openSession(options: RedisStoreOptions, claim: Claim, log:
   };
   try {
     const usesWaitAof = await checkDurable(call, options, log);
+    const whenFull = await flagWhenFull(call);
     const { ownerKey, batchKey, heldBy, token } = claim;
-    const last = await call(['EVAL', CLAIM, 2, ownerKey, batchKey, heldBy, token]);
+    const last = await call(['EVAL', whenFull + CLAIM, 2, ownerKey, batchKey, heldBy, token]);
     return {
       token,
       lastBatch: Number(String(last)),
       usesWaitAof,
+      whenFull,
       get isOpen() {
         return isOpen;
       },
