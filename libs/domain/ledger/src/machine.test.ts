@@ -299,6 +299,16 @@ describe('settlement', () => {
     expect(balances(undecided)).toEqual([1000, 1000]);
   });
 
+  test('volumes that did not come home are noted, and the readings are paid all the same', () => {
+    const ledger = returnedLedger();
+    const said = statement(terms, 2, 50);
+    if (said.type !== 'contract/statement') throw new TypeError('not a statement');
+    const volumes = { cid: 'bafy', size: 12 };
+    ledger.send(ben, { ...said, statement: { ...said.statement, volumes } });
+    expect(ledger.send(ada, said)).toMatchObject({ result: { row: 'honoured' } });
+    expect(balances(ledger)).toEqual([900, 1100]);
+  });
+
   test('a statement is of a party, for the newest epoch, about the devices of the contract', () => {
     const ledger = returnedLedger();
     expect(ledger.send(cleo, statement(terms, 2, 50))).toMatchObject({ code: 'forbidden' });

@@ -2,6 +2,7 @@ import { canonicalJson, verifyDocument } from '@antirio/kernel';
 import {
   differences,
   opensWhenOffline,
+  volumeDifferences,
   type ContractTerms,
   type HandbackStatement,
 } from '@antirio/service-contract';
@@ -128,7 +129,9 @@ function compare(context: Context, { contract, terms }: LiveContract, epoch: num
   const { dispute: _settled, ...undisputed } = contract;
   const agreed = openCoverage(context, undisputed, terms, epoch);
   draft.put(keys.contract(contract.id), agreed);
-  draft.emit('contract/agreed', keys.contract(contract.id), { contractId: contract.id, epoch });
+  const volumes = volumeDifferences(mine.statement, theirs.statement);
+  const noted = volumes.length === 0 ? {} : { differences: volumes };
+  draft.emit('contract/agreed', keys.contract(contract.id), { contractId: contract.id, epoch, ...noted });
   return epoch === 0
     ? done({ agreed: true })
     : conclude(context, { contract: agreed, terms }, 'both statements agree');

@@ -125,7 +125,8 @@ export function summariseDevices(frames: readonly GenuineFrame[]): DeviceStateme
   return summary.devices();
 }
 
-function volumesDiffer(
+/** Where two statements name different volumes, in words. That alone decides nothing about the frames: the provider's signature is on what it gave. */
+export function volumeDifferences(
   { volumes: mine }: HandbackStatement,
   { volumes: theirs }: HandbackStatement,
 ): string[] {
@@ -134,12 +135,11 @@ function volumesDiffer(
     : [`volumes: ${mine?.cid ?? 'none'} against ${theirs?.cid ?? 'none'}`];
 }
 
-/** Where two statements differ, in words; empty when they agree. */
+/** Where two statements differ about frames, in words; empty when they agree. */
 export function differences(a: HandbackStatement, b: HandbackStatement): string[] {
   const out: string[] = [];
   for (const key of ['contractId', 'epoch', 'from', 'through'] as const)
     if (a[key] !== b[key]) out.push(`${key}: ${a[key]} against ${b[key]}`);
-  out.push(...volumesDiffer(a, b));
   const keyOf = (d: DeviceStatement): string => `${d.devEui}/${d.session}`;
   const theirs = new Map(b.devices.map((d) => [keyOf(d), d]));
   for (const mine of a.devices) {
