@@ -30,6 +30,7 @@ import { peerNamed } from './peers.ts';
 import type { PartyRooms } from './party-rooms.ts';
 import { retireCustomer, retireProvider } from './retirement.ts';
 import { openKeys, releasedShare, type Secrets } from './sealed-keys.ts';
+import { leavesNothing } from './volume-phases.ts';
 import { wordOf } from './yield-word.ts';
 import type { SourceTurns } from './source-turns.ts';
 
@@ -289,7 +290,8 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
     const desired = machine.desires().service;
     if (desired !== 'active') forgetKeys(given.keyVersion);
     const wanted = desired === 'active' && keys === undefined ? 'standby' : desired;
-    let observed = await rooms.service(terms, given, wanted, wanted === 'active' ? keys : undefined);
+    const secrets = wanted === 'active' ? keys : undefined;
+    let observed = await rooms.service(terms, given, wanted, secrets, leavesNothing(machine.phase()));
     // Open keys live in this process's memory only: where they are missing, the machine asks for the share again.
     if (desired === 'active' && keys === undefined) observed = 'needsSecrets';
     post({ type: 'observed', observed: { service: observed, keysHeld: true, keyVersion: given.keyVersion } });

@@ -73,6 +73,8 @@ export interface PartyRooms {
     given: KeptPackage,
     desired: Desired['service'],
     secrets?: Secrets,
+    /** Of one that stands by: nothing of what it wrote is to go home any more. */
+    startsAnew?: boolean,
   ): Promise<Observed['service']>;
   /** Of a provider's service that hands back: what its volumes hold is sealed, for the statement. */
   takeVolumesHome(terms: ContractTerms, epoch: number, keys: Secrets): Promise<Volumes>;
@@ -277,7 +279,7 @@ export function partyRooms(
       if (edgeId === provider && ringId === contractId) await remove(bridge, OWN_SOURCE);
     },
     endService,
-    async service(terms, given, desired, secrets) {
+    async service(terms, given, desired, secrets, startsAnew) {
       const { contractId, standby } = terms;
       const path = `/orchestrator/v1/service/${contractId}`;
       if (desired === 'absent') return endService(terms);
@@ -287,10 +289,11 @@ export function partyRooms(
       const { archive, ...configured } = image.terms;
       const service = { ...given.service, ...configured };
       const running = { desired, standby, imageCid: terms.image.imageCid, archive, service };
-      const wish = { ...running, ...volumeKeyIn(secrets) };
+      const anew = startsAnew === true && desired === 'standby' ? { startsAnew } : {};
+      const wish = { ...running, ...anew, ...volumeKeyIn(secrets) };
       // Idempotent, so it is sent again only when something changed or the room forgot.
       const state = before?.observed ?? 'absent';
-      const key = JSON.stringify({ desired, archive, secrets: secrets !== undefined });
+      const key = JSON.stringify({ desired, archive, ...anew, secrets: secrets !== undefined });
       if (
         lastPut.get(path) !== key ||
         state === 'absent' ||

@@ -3,6 +3,7 @@ import type { HttpCall, HttpPeer } from '@antirio/host';
 import { generateIdentity, openIdentity } from '@antirio/kernel';
 import type { ContractTerms } from '@antirio/service-contract';
 import { secrets, secretsFor } from './sealed-keys.ts';
+import { leavesNothing } from './volume-phases.ts';
 import { takeVolumesHome, volumeKeyIn, volumeRoot, volumesAtHome } from './volumes.ts';
 
 const contractId = '6a6e5df8-14ab-4f2c-b6f2-2b1d0c4e9a01';
@@ -68,4 +69,18 @@ test('both sides state what went home; a contract without volumes, or keys for t
   const waiting = orchestrator({ state: 'waits' });
   await expect(volumesAtHome(waiting.peer, terms, 2)).rejects.toMatchObject({ code: 'unavailable' });
   expect(await volumesAtHome(orchestrator({ state: 'refused' }).peer, terms, 2)).toEqual({});
+});
+
+test('a provider’s service leaves nothing where it stands by with nothing to hand back', () => {
+  const leaving = [
+    'ready',
+    'opening',
+    'reading',
+    'active',
+    'releasing',
+    'released',
+    'stating',
+    'stated',
+  ].filter((at) => leavesNothing({ at }));
+  expect(leaving).toEqual(['ready', 'stated']);
 });

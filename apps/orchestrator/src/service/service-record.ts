@@ -34,7 +34,12 @@ const absent = z.looseObject({ desired: z.literal('absent') });
 
 /** What the arbitrator wants of one contract's service. */
 export const serviceBody = z.discriminatedUnion('desired', [
-  z.strictObject({ desired: z.literal('standby'), ...running }),
+  z.strictObject({
+    desired: z.literal('standby'),
+    ...running,
+    /** Nothing of what it wrote in its volumes is to go home any more. */
+    startsAnew: z.boolean().optional(),
+  }),
   z.strictObject({
     desired: z.literal('active'),
     ...running,

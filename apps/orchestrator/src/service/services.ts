@@ -156,7 +156,10 @@ function wishVolumes(
   wish: ServiceWish,
   before: ServiceRecord | undefined,
 ): void {
-  if (wish.desired !== 'active') return;
+  if (wish.desired !== 'active') {
+    if (wish.startsAnew === true) volumes.startAnew(contractId);
+    return;
+  }
   const { volumeKey: given } = wish;
   if (given !== undefined) volumes.giveKey(contractId, given.version, fromHex(given.key, 32));
   if (before?.desired !== 'active') volumes.begin(contractId);

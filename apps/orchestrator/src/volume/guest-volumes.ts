@@ -4,7 +4,6 @@ import { syncDirectory, type Log } from '@antirio/host';
 import {
   AntirioError,
   describeError,
-  isAntirioError,
   signDocument,
   verifyDocument,
   type Clock,
@@ -21,6 +20,7 @@ import {
 } from '@antirio/service-contract';
 import type { Runtime } from '@antirio/runtime';
 import type { Records } from '../store.ts';
+import { cidsOf, fileOf, isFinal, withOffer, withWhole } from './guest-rules.ts';
 import { sealVolumes, unsealVolumes, wrapKey, type VolumeKeys } from './sealed-file.ts';
 import type { VolumeObjects } from './volume-objects.ts';
 import { guestKey, once, type GuestVolumes, type VolumeRecord } from './volume-records.ts';
@@ -47,6 +47,8 @@ export interface GuestRooms {
   giveKey(contractId: string, version: number, key: Uint8Array): void;
   /** The service is wanted active anew. */
   begin(contractId: string): void;
+  /** What its service wrote since they were filled was under no epoch: they are filled anew before the next one. */
+  startAnew(contractId: string): void;
   /** @returns why it is not taken */
   offer(
     customer: string,
@@ -76,16 +78,13 @@ const NO_EPOCH = 0;
 const totalOf = ({ named }: ContractVolumes): number =>
   Object.values(named).reduce((sum, { maxBytes }) => sum + maxBytes, 0);
 
-/** Errors that no further attempt mends. */
-const isFinal = (error: unknown): boolean =>
-  (['corrupt', 'tooLarge', 'invalidInput'] as const).some((code) => isAntirioError(error, code));
-
 class Guests implements GuestRooms {
   readonly #ports: GuestVolumePorts;
   readonly #keys = new Map<string, VolumeKeys>();
   readonly #base: string;
   /** One piece of work for each contract at a time. */
   readonly #homes = new Map<string, Promise<StatedVolumes | undefined>>();
+  readonly #restoring = new Set<string>();
 
   constructor(ports: GuestVolumePorts) {
     this.#ports = ports;
@@ -134,6 +133,14 @@ class Guests implements GuestRooms {
     this.#put(rest);
   }
 
+  startAnew(contractId: string): void {
+    this.#restoring.delete(contractId);
+    const known = this.of(contractId);
+    if (known?.inUse !== true) return;
+    const { live: _none, inUse: _over, ...rest } = known;
+    this.#put(rest);
+  }
+
   offer(
     customer: string,
     volumes: ContractVolumes,
@@ -144,9 +151,10 @@ class Guests implements GuestRooms {
     const known = this.#known(body.contractId, customer);
     const newest = (known.coming ?? known.held)?.body.seq ?? 0;
     const isTheirs = snapshot.by === customer && body.direction === 'guard';
+    const isInUse = serves || known.inUse === true;
     const problem =
       isTheirs && verifyDocument(snapshot, VOLUME_SNAPSHOT_KIND)
-        ? offerProblem(body, { newest, maxBytes: totalOf(volumes), serves })
+        ? offerProblem(body, { newest, maxBytes: totalOf(volumes), serves: isInUse })
         : 'unauthenticated';
     if (problem === undefined) this.#put(withOffer(known, snapshot));
     else if (problem !== 'old')
@@ -157,13 +165,14 @@ class Guests implements GuestRooms {
   isDue(contractId: string, { named }: ContractVolumes): boolean {
     if (Object.keys(named).length === 0) return false;
     const known = this.of(contractId);
-    return isRestoreDue({ held: known?.held?.body.seq, live: known?.live });
+    return known?.inUse !== true && isRestoreDue({ held: known?.held?.body.seq, live: known?.live });
   }
 
   async restore(contractId: string, volumes: ContractVolumes): Promise<void> {
     const known = this.#known(contractId);
     const { held } = known;
     let trouble: unknown;
+    this.#restoring.add(contractId);
     try {
       if (held === undefined) this.#clear(contractId, volumes);
       else await this.#fill(contractId, volumes, held);
@@ -173,11 +182,15 @@ class Guests implements GuestRooms {
       trouble = error;
       this.#clear(contractId, volumes);
     }
+    // Wanted no more meanwhile
+    if (!this.#restoring.delete(contractId)) return;
     const at = this.#ports.clock.now();
-    const { unrestored: before, ...rest } = this.#known(contractId);
+    const { unrestored: before, coming, ...rest } = this.#known(contractId);
     const live = trouble === undefined ? (held?.body.seq ?? 0) : 0;
     const unrestored = trouble === undefined ? {} : { unrestored: once(before, describeError(trouble), at) };
-    this.#put({ ...rest, live, liveAt: at, ...unrestored });
+    // What was not here in time is announced again when the service's own has gone home
+    const letGo = [...rest.letGo, ...cidsOf(coming)];
+    this.#put({ ...rest, letGo, live, liveAt: at, inUse: true, ...unrestored });
     const level = trouble === undefined ? 'info' : 'error';
     this.#ports.log[level]({ contractId, seq: live, ...unrestored }, 'volumes are in place');
   }
@@ -236,7 +249,7 @@ class Guests implements GuestRooms {
     const known = this.#known(contractId);
     if (known.home?.epoch !== epoch) {
       const home = await this.#sealHome(known, volumes, epoch);
-      const { home: before, ...rest } = this.#known(contractId);
+      const { home: before, inUse: _over, ...rest } = this.#known(contractId);
       // Of an epoch that was never the service's nothing stays
       const { live: _none, ...fresh } = rest;
       const letGo = [...rest.letGo, ...cidsOf(before?.snapshot)];
@@ -313,8 +326,9 @@ class Guests implements GuestRooms {
   }
 
   async #advance(contractId: string): Promise<void> {
-    const { coming, letGo, endedAt } = this.#known(contractId);
-    if (coming !== undefined && endedAt === undefined) await this.#fetch(contractId, coming);
+    const { coming, letGo, endedAt, inUse } = this.#known(contractId);
+    if (coming !== undefined && endedAt === undefined && inUse !== true)
+      await this.#fetch(contractId, coming);
     for (const cid of letGo) {
       await this.#ports.objects().drop(cid);
       const known = this.#known(contractId);
@@ -365,27 +379,6 @@ class Guests implements GuestRooms {
     this.#put({ ...rest, letGo, endedAt: this.#ports.clock.now() });
     if (existsSync(this.#base)) syncDirectory(this.#base);
   }
-}
-
-const fileOf = ({ body }: SignedSnapshot): string => `held-${body.seq}`;
-const cidsOf = (snapshot: SignedSnapshot | undefined): string[] =>
-  snapshot === undefined ? [] : [snapshot.body.cid];
-
-const isSame = (a: SignedSnapshot | undefined, b: SignedSnapshot): boolean => a?.body.cid === b.body.cid;
-
-function withOffer(known: GuestVolumes, snapshot: SignedSnapshot): GuestVolumes {
-  // The same bytes, sealed for newer versions of the keys
-  if (isSame(known.held, snapshot)) return { ...known, held: snapshot };
-  const letGo = isSame(known.coming, snapshot) ? known.letGo : [...known.letGo, ...cidsOf(known.coming)];
-  return { ...known, coming: snapshot, letGo };
-}
-
-/** It is here as a file; what goes home from before it is needed no more, for the customer went on from there. */
-function withWhole(known: GuestVolumes, came: SignedSnapshot, heldAt: number): GuestVolumes {
-  const { coming, home, refused: _better, ...rest } = known;
-  const letGo = [...rest.letGo, came.body.cid, ...cidsOf(home?.snapshot)];
-  if (coming === undefined || isSame(coming, came)) return { ...rest, held: coming ?? came, heldAt, letGo };
-  return { ...rest, coming, held: came, heldAt, letGo };
 }
 
 export function guestVolumes(ports: GuestVolumePorts): GuestRooms {

@@ -289,3 +289,39 @@ test('an opening that no epoch followed leaves nothing: the next one begins from
   await guests.restore(contractId, volumes);
   expect(files(live())).toEqual({ a: 'from A' });
 });
+
+test('what B’s service wrote in a false alarm is gone before it serves, whatever was on its way meanwhile', async () => {
+  await takeOver();
+  guests.startAnew(contractId);
+  expect(guests.isDue(contractId, volumes)).toBe(true);
+  const filling = guests.restore(contractId, volumes);
+  guests.startAnew(contractId);
+  await filling;
+  expect(guests.isDue(contractId, volumes)).toBe(true);
+  await guests.restore(contractId, volumes);
+  expect(files(live())).toEqual({ a: 'from A' });
+});
+
+test('a snapshot that comes in while B serves replaces nothing that B’s service wrote', async () => {
+  await takeOver();
+  // announced before the takeover, to be had only since
+  const store = stores[1] as OrchestratorStore;
+  const known = guests.of(contractId);
+  const held1 = known?.held as SignedSnapshot;
+  writeFileSync(join(path, 'a'), 'later at A');
+  const bytes = { ...held1, body: { ...held1.body, seq: 2, cid: 'bafylate' } };
+  copyFileSync(join(dir, 'objects', held1.body.cid), join(dir, 'objects', 'bafylate'));
+  if (known === undefined) throw new TypeError('nothing is known');
+  store.volumes.put({ ...known, coming: bytes });
+  await guests.advance();
+  expect(held()).toBe(1);
+  expect(guests.isDue(contractId, volumes)).toBe(false);
+  expect(guests.offer(customer.edgeId, volumes, held1, false)).toBe('serving');
+  // and one that was there before its service stopped takes nothing of what goes home
+  const stated = await handBack();
+  await guests.advance();
+  expect(held()).toBe(2);
+  expect(guests.of(contractId)?.home?.snapshot?.body.cid).toBe(stated?.cid);
+  await pass(3000);
+  expect(files(path)).toMatchObject({ b: 'from B' });
+});

@@ -21,6 +21,8 @@ export interface GuestVolumes {
   /** Of the customer's snapshot that the folders were filled from; 0: they began empty. */
   readonly live?: number;
   readonly liveAt?: number;
+  /** Since they were filled the service may have written: nothing of the customer's takes their place until that has gone home. */
+  readonly inUse?: boolean;
   /** Why they began empty although there was a snapshot. */
   readonly unrestored?: VolumeTrouble;
   /** Snapshots that were not taken. */
