@@ -54,10 +54,12 @@ export function createExpiry(deletes: RetentionOptions['deletes'], ports: Ports)
       if (most <= 0) break;
       const page = await store.arrivals.page(after, through, () => true);
       const meant = page.arrivals.filter(isMeant);
-      const going = meant.filter(mayGo);
-      held += meant.length - going.length;
-      removed += await store.removeAt(going.slice(0, most));
-      after = page.through;
+      const going = meant.filter(mayGo).slice(0, most);
+      // where no more of them may go now, the next step begins behind the last of them: a page is more than a step
+      const last = going.length === most ? going.at(-1) : undefined;
+      after = last?.id ?? page.through;
+      held += meant.filter((one) => one.id <= after && !mayGo(one)).length;
+      removed += await store.removeAt(going);
       await nextTurn();
     }
     return { removed, held };
