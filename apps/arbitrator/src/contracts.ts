@@ -3,6 +3,7 @@ import { AntirioError, type EdgeId, type SealKey } from '@antirio/kernel';
 import {
   addressesOf,
   holdersOf,
+  isOnlyOne,
   joinedAddresses,
   leads,
   providersOf,
@@ -266,6 +267,7 @@ export function createContracts(
         ...failuresOf(store, terms.set.setId),
         mayBegin: () => turns.mayBegin(contractId),
         providers: () => providersOf(drivers.values(), terms.set.setId),
+        isOnlyOne: () => isOnlyOne(contract, drivers.values()),
       },
     };
     const driver = runParty(party, {

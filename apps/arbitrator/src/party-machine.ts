@@ -60,6 +60,8 @@ export interface MachineHost {
   readonly mayBegin: () => boolean;
   /** Those of this edge's contracts over the set that are not over. */
   readonly providers: () => readonly EdgeId[];
+  /** Whether none of them is over the same set in the same role. */
+  readonly isOnlyOne: () => boolean;
 }
 
 type Ports = Pick<ArbitratorPorts, 'clock' | 'random'> & { readonly host: MachineHost };
@@ -145,6 +147,5 @@ function contextOf({ clock, random, host }: Ports): Context {
     const [a = 0, b = 0] = random.bytes(2);
     return (a * 256 + b) / 65_536;
   };
-  const { mayBegin, providers } = host;
-  return { now: clock.monotonic(), wall: clock.now(), random: uniform, mayBegin, providers };
+  return { now: clock.monotonic(), wall: clock.now(), random: uniform, ...host };
 }

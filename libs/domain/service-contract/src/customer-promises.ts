@@ -14,9 +14,15 @@ function othersOf({ terms, phase, record, acting }: CustomerState, context: Cont
   return unionOf(terms.customer, [terms.provider], context.providers?.(), record?.parties, acting.told);
 }
 
+/** With two contracts of one pair two machines of each edge would promise, each for itself: none does, and none is asked. */
+function isAlone({ terms }: CustomerState, { providers }: Context): boolean {
+  return (providers?.() ?? []).filter((one) => one === terms.provider).length <= 1;
+}
+
 export function renewLease(state: CustomerState, context: Context): Step {
   if (standsBy(state)) return [state, []];
-  const [acting, effects] = renew(state.acting, state.terms, othersOf(state, context), context.now);
+  const others = isAlone(state, context) ? othersOf(state, context) : [];
+  const [acting, effects] = renew(state.acting, state.terms, others, context.now);
   return [{ ...state, acting }, effects];
 }
 
@@ -51,7 +57,7 @@ function onPromiseAsked(state: CustomerState, from: EdgeId, request: LeaseReques
   if (from !== terms.provider)
     return [{ ...state, promiser: boundToo(promiser, request.epoch, leaseMs, context.now) }, []];
   const facts: PromiseFacts = {
-    ...{ leaseMs, holds: true, heard: record?.challenge ?? '', proven: true },
+    ...{ leaseMs, holds: isAlone(state, context), heard: record?.challenge ?? '', proven: true },
     parties: unionOf(from, [terms.customer], context.providers?.(), record?.parties),
   };
   const [next, answer] = answerPromise(promiser, from, request, facts, context.now);

@@ -42,6 +42,20 @@ export function leads(one: Standing, all: Iterable<Standing>): boolean {
   return true;
 }
 
+/** Whether a promise of this contract's machine binds all machines of its edge that could be given the set's epoch. */
+export function isOnlyOne(
+  { terms, role }: Pick<Standing, 'terms' | 'role'>,
+  all: Iterable<Standing>,
+): boolean {
+  return ![...all].some(
+    (other) =>
+      other.role === role &&
+      other.terms.set.setId === terms.set.setId &&
+      other.terms.contractId !== terms.contractId &&
+      other.phase().at !== 'ended',
+  );
+}
+
 /** Who may be given the epoch of a customer's set, by those of its contracts that are not over. */
 export function providersOf(all: Iterable<Standing>, setId: string): EdgeId[] {
   const live = [...all].filter(

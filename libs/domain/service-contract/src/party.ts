@@ -188,6 +188,8 @@ export interface Context {
   readonly mayBegin?: (() => boolean) | undefined;
   /** Of a customer: its providers by all of its contracts over this set that are not over. */
   readonly providers?: (() => readonly EdgeId[]) | undefined;
+  /** Of a provider: whether no other contract of its edge is over this set, unless it is over. */
+  readonly isOnlyOne?: (() => boolean) | undefined;
 }
 
 /** The acting half of a party: its epoch, lease and counter blocks. Lost at a restart, on purpose. */

@@ -73,6 +73,7 @@ function createPair({
     readonly datagram: Datagram;
   }[] = [];
   let providers = [terms.provider];
+  let isOnlyOne = true;
   const sent: Datagram[] = [];
 
   const told: unknown[] = [];
@@ -90,6 +91,7 @@ function createPair({
     wall: at,
     random: () => 0.5,
     providers: () => providers,
+    isOnlyOne: () => isOnlyOne,
   });
   const toCustomer = (event: PartyEvent): void => {
     const [next, effects] = customerStep(customer, event, context(clocks.customer()));
@@ -133,6 +135,9 @@ function createPair({
       provider.phase.at === 'active' && clocks.provider() >= provider.acting.lease.actFrom,
     setProviders: (all: typeof providers) => {
       providers = all;
+    },
+    setOnlyOne: (only: boolean) => {
+      isOnlyOne = only;
     },
     sent,
   };
@@ -188,6 +193,59 @@ describe('a customer whose grantor is silent', () => {
     }
     expect(pair.sent.filter(({ kind }) => kind === 'leaseRequest')).toEqual([]);
     expect(leaseBy(pair.customer().acting, pair.now())).toBe('grantor');
+  });
+});
+
+describe('of two live contracts of one pair over one set', () => {
+  const requests = (pair: ReturnType<typeof createPair>): number =>
+    pair.sent.filter(({ kind }) => kind === 'leaseRequest').length;
+
+  test('no machine of the provider promises, which would bind none of the others: the customer falls silent', () => {
+    const pair = createPair();
+    pair.run(6000);
+    expect(pair.acts()).toBe(true);
+    pair.setOnlyOne(false);
+    pair.run(10_000);
+    expect(pair.acts()).toBe(false);
+    // the other is over: what it did last is off the air before anything is promised again
+    const before = pair.now();
+    pair.setOnlyOne(true);
+    pair.run(before + 2000);
+    expect(pair.acts()).toBe(false);
+    pair.run(before + 9000);
+    expect(pair.acts()).toBe(true);
+  });
+
+  test('the customer asks nobody, and promises nothing', () => {
+    const pair = createPair();
+    pair.setProviders([terms.provider, terms.provider]);
+    pair.run(12_000);
+    expect([pair.acts(), requests(pair)]).toEqual([false, 0]);
+    const context = { now: 0, wall: 0, random: () => 0.5 };
+    const answersOf = (providers: readonly EdgeId[]): readonly PartyEffect[] => {
+      const customer = createCustomer(terms, { at: 'recovering', epoch: 2 }, 'boot-a', -20_000);
+      const body = { setId, epoch: 2, bootId: 'x', sequence: 0, challenge: 'boot-a.80', reserve: [] };
+      const datagram: Datagram = { kind: 'leaseRequest', body };
+      const asked: PartyEvent = { type: 'datagram', from: terms.provider, datagram };
+      return customerStep(customer, asked, { ...context, providers: () => providers })[1];
+    };
+    expect(answersOf([terms.provider, other])).toHaveLength(1);
+    expect(answersOf([terms.provider, terms.provider])).toEqual([]);
+  });
+
+  test('answers that are stale again and again are no reason to ask more than twice as often', () => {
+    const pair = createPair();
+    for (let now = 0; now < 12_000; now = pair.now()) {
+      pair.step();
+      const { lease, bootId, peers } = pair.customer().acting;
+      const { sequence = 0 } = peers[terms.provider] ?? {};
+      const answer = { setId, epoch: lease.epoch, bootId, sequence: sequence - 1, challenge: 'another.1' };
+      const body = { ...answer, reason: 'stale', current: 1, holder: terms.customer } as const;
+      const datagram: Datagram = { kind: 'leaseRefused', body };
+      pair.toCustomer({ type: 'datagram', from: terms.provider, datagram });
+    }
+    expect(requests(pair)).toBeGreaterThan(10);
+    expect(requests(pair)).toBeLessThanOrEqual((2 * 12_000) / (terms.leaseMs / 4));
   });
 });
 

@@ -14,6 +14,8 @@ export interface PeerLease {
   /** The grantor's, as this party has it. */
   readonly heard: string;
   readonly sequence: number;
+  /** Asked again at once already: not a second time before the next request is due. */
+  readonly hasty?: boolean;
 }
 
 /** The grantor has had half a lease to answer before anybody else is asked. */
@@ -73,7 +75,8 @@ export function askOthers(
     if (!leaseDue(peer.lease, now)) continue;
     const { sequence, challenge, heard } = peer;
     const body = { setId, epoch: lease.epoch, bootId, sequence, challenge, reserve: [], heard };
-    peers[to] = { ...peer, sequence: sequence + 1, lease: leaseRequested(peer.lease, sequence, now) };
+    const hasty = peer.hasty === true && peer.lease.lastRequestAt === -Infinity;
+    peers[to] = { ...peer, hasty, sequence: sequence + 1, lease: leaseRequested(peer.lease, sequence, now) };
     effects.push({ type: 'send', to, datagram: { kind: 'leaseRequest', body } });
   }
   return [{ ...began, peers }, effects];
@@ -93,16 +96,16 @@ export function othersNews(
   if (body.setId !== setId || peer === undefined || !isAsked(acting, peer, body)) return undefined;
   const { challenge, heard = '' } = body;
   const known = { ...peer, challenge, heard };
-  if (datagram.kind === 'leaseRefused')
-    return withPeer(acting, from, { ...known, lease: askedAgain(known, body.sequence) });
+  if (datagram.kind === 'leaseRefused') return withPeer(acting, from, askedAgain(known, body.sequence));
   const { epoch, sequence, leaseMs, parties = [] } = datagram.body;
   const lease = leaseGranted(known.lease, epoch, sequence, leaseMs);
   return reckon(withPeer(acting, from, { ...known, lease }), [...others, ...parties]);
 }
 
 /** It cannot tell our request from a recorded one: it is asked again at once, where this was the newest. */
-function askedAgain({ lease, sequence }: PeerLease, answered: number): LeaseHolder {
-  return answered === sequence - 1 ? { ...lease, lastRequestAt: -Infinity } : lease;
+function askedAgain(peer: PeerLease, answered: number): PeerLease {
+  if (peer.hasty === true || answered !== peer.sequence - 1) return peer;
+  return { ...peer, hasty: true, lease: { ...peer.lease, lastRequestAt: -Infinity } };
 }
 
 function isAsked(acting: Acting, { lease }: PeerLease, answer: LeaseGrant | LeaseRefused): boolean {

@@ -1,7 +1,7 @@
 import type { EdgeId } from '@antirio/kernel';
 import { ACTS_KIND, isActsWordOf, type ActsWord } from './acts-word.ts';
 import type { ContractRecord, Datagram, LeaseRequest } from './messages.ts';
-import { renew } from './party.ts';
+import { renew, type Context } from './party.ts';
 import { answerPromise, freed, heardOfEpoch, type PromiseFacts } from './promiser.ts';
 import { othersNews, unionOf } from './promises.ts';
 import type { ProviderPhase, ProviderState, Step } from './provider-state.ts';
@@ -32,8 +32,12 @@ function othersOf({ terms, record, acting }: ProviderState): EdgeId[] {
   return unionOf(terms.provider, [terms.customer], record?.parties, acting.told);
 }
 
-export function renewLease(state: ProviderState, now: number): Step {
-  const [acting, effects] = renew(state.acting, state.terms, othersOf(state), now);
+/** Two contracts of one edge over one set are two machines with a promise each: theirs are not asked for, and none is made. */
+const isAlone = ({ isOnlyOne }: Context): boolean => isOnlyOne?.() !== false;
+
+export function renewLease(state: ProviderState, context: Context): Step {
+  const others = isAlone(context) ? othersOf(state) : [];
+  const [acting, effects] = renew(state.acting, state.terms, others, context.now);
   return [{ ...state, acting }, effects];
 }
 
@@ -42,11 +46,11 @@ export function onPromiseDatagram(
   state: ProviderState,
   from: EdgeId,
   datagram: Datagram,
-  now: number,
+  context: Context,
 ): Step | undefined {
   const { setId } = state.terms.set;
   if (datagram.kind === 'leaseRequest')
-    return datagram.body.setId === setId ? onPromiseAsked(state, from, datagram.body, now) : undefined;
+    return datagram.body.setId === setId ? onPromiseAsked(state, from, datagram.body, context) : undefined;
   const acting = othersNews(state.acting, setId, from, othersOf(state), datagram);
   return acting === undefined ? undefined : [{ ...state, acting }, []];
 }
@@ -88,7 +92,10 @@ function isProven({ shown, terms }: ProviderState, word: ActsWord | undefined): 
   return word.signature === shown.word?.signature || isActsWordOf(word, terms.customer, terms.set.setId);
 }
 
-function onPromiseAsked(state: ProviderState, from: EdgeId, request: LeaseRequest, now: number): Step {
+function onPromiseAsked(state: ProviderState, from: EdgeId, request: LeaseRequest, context: Context): Step {
+  const { now } = context;
+  // Once the other contract is over it is as after a start: what that one did last may still be on air.
+  if (!isAlone(context)) return [{ ...state, promiser: { ...state.promiser, startedAt: now } }, []];
   const { terms, promiser, record, shown } = state;
   const asks = from === terms.customer;
   const word = asks ? wordIn(state, request) : undefined;

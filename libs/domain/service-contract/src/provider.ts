@@ -146,9 +146,10 @@ const byPhase: { readonly [P in ProviderPhase['at']]: PhaseTick } = {
     const take: CallArgs = { method: 'take', args: { contractId: terms.contractId, expected: record.epoch } };
     return chain(again, (one) => call(one, one.terms.central, take, now));
   },
-  active(state, { now }) {
+  active(state, context) {
+    const { now } = context;
     if (isOverstayed(state, now)) return stopActing(state);
-    return chain(renewLease(state, now), (one) => reopenIfForgotten(one, now));
+    return chain(renewLease(state, context), (one) => reopenIfForgotten(one, now));
   },
   releasing(state, { now }) {
     const again = reopenIfForgotten(state, now);
@@ -309,10 +310,11 @@ function onTakeoverTold(state: ProviderState, by: string, now: number): Step {
   );
 }
 
-function onDatagram(state: ProviderState, from: EdgeId, datagram: Datagram, { now }: Context): Step {
-  const promised = from === state.terms.central ? undefined : onPromiseDatagram(state, from, datagram, now);
+function onDatagram(state: ProviderState, from: EdgeId, datagram: Datagram, context: Context): Step {
+  const promised =
+    from === state.terms.central ? undefined : onPromiseDatagram(state, from, datagram, context);
   if (promised !== undefined) return promised;
-  if (from === state.terms.customer) return onCustomerDatagram(state, datagram, now);
+  if (from === state.terms.customer) return onCustomerDatagram(state, datagram, context.now);
   const news =
     from === state.terms.central ? leaseNews(state.acting, state.terms.set.setId, datagram) : undefined;
   if (news === undefined) return [state, []];
