@@ -96,6 +96,9 @@ const ringTree = z.object({
 });
 type RingTree = z.output<typeof ringTree>;
 
+const leavingNothing = (desired: Desired['service'], startsAnew?: boolean): { readonly startsAnew?: true } =>
+  desired === 'standby' && startsAnew === true ? { startsAnew } : {};
+
 /** A room takes no more in one request. */
 const MOST_BYTES = 1_000_000;
 
@@ -289,7 +292,7 @@ export function partyRooms(
       const { archive, ...configured } = image.terms;
       const service = { ...given.service, ...configured };
       const running = { desired, standby, imageCid: terms.image.imageCid, archive, service };
-      const anew = startsAnew === true && desired === 'standby' ? { startsAnew } : {};
+      const anew = leavingNothing(desired, startsAnew);
       const wish = { ...running, ...anew, ...volumeKeyIn(secrets) };
       // Idempotent, so it is sent again only when something changed or the room forgot.
       const state = before?.observed ?? 'absent';
