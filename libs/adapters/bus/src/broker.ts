@@ -35,7 +35,7 @@ export interface BrokerOptions {
   readonly listeners: readonly BrokerListener[];
   /** Who logs in with a token in place of a contract's password. */
   readonly bearer?: BearerRights | undefined;
-  /** Connections at once (default 256). */
+  /** Connections at once (default 256); at a listener with TLS other hosts have three quarters of them. */
   readonly maxClients?: number;
   /** Connections at once with the login of one contract (default 8). */
   readonly maxClientsPerLogin?: number;
@@ -266,9 +266,12 @@ export function createBroker(options: BrokerOptions, log: Log): Broker {
   aedes.on('unsubscribe', (filters, client) => access.unsubscribed(client, filters));
   logDisconnections(aedes, log);
 
+  const onRefused = (): void => {
+    counts.refusedConnections += 1;
+  };
   const accept = (listener: BrokerListener, socket: Socket): void => {
     if (!open || sockets.size >= maxClients) {
-      counts.refusedConnections += 1;
+      onRefused();
       socket.destroy();
       return;
     }
@@ -312,7 +315,8 @@ export function createBroker(options: BrokerOptions, log: Log): Broker {
         for (const listener of listeners) {
           const take = (socket: Socket): void => accept(listener, socket);
           const tls = 'port' in listener ? listener.tls : undefined;
-          const server = createServer(tls === undefined ? take : tlsFront(tls, maxClients, take));
+          const admission = { maxClients, accept: take, onRefused };
+          const server = createServer(tls === undefined ? take : tlsFront(tls, admission));
           await listen(server, listener);
           servers.push(server);
         }

@@ -14,14 +14,26 @@ const HANDSHAKE_WITHIN_MS = 10_000;
 /** The first byte of a TLS record with a handshake in it. */
 const HANDSHAKE = 0x16;
 
-/** TLS for those who come from other hosts; from this host TLS or not, as they begin. At most so many are in their handshakes at once. */
+/** What a listener lets in. */
+export interface Admission {
+  /** Connections of all listeners at once. */
+  readonly maxClients: number;
+  readonly accept: (socket: Socket) => void;
+  /** Told of each connection that is closed because there are too many. */
+  readonly onRefused: () => void;
+}
+
+/**
+ * TLS for those who come from other hosts; from this host TLS or not, as they begin. Other hosts have three quarters of the places, from
+ * the first packet to the last: strangers, with or without a handshake, leave the rest to this host's services.
+ */
 export function tlsFront(
   { material, clientCertificates, isOwnHost }: TlsSide,
-  maxWaiting: number,
-  accept: (socket: Socket) => void,
+  { maxClients, accept, onRefused }: Admission,
 ): (socket: Socket) => void {
   let known = material();
-  let waiting = 0;
+  const here = { count: 0, most: maxClients };
+  const elsewhere = { count: 0, most: Math.ceil((maxClients * 3) / 4) };
   const secure = createServer({
     ...known,
     requestCert: clientCertificates,
@@ -43,17 +55,20 @@ export function tlsFront(
     else accept(socket);
   };
   return (socket) => {
-    if (waiting >= maxWaiting) {
+    const isOwn = isOwnHost(socket);
+    const side = isOwn ? here : elsewhere;
+    if (side.count >= side.most) {
+      onRefused();
       socket.destroy();
       return;
     }
-    waiting += 1;
+    side.count += 1;
     const over = (): void => {
-      waiting -= 1;
+      side.count -= 1;
     };
     // what goes wrong before the broker has it
     socket.on('error', () => socket.destroy());
-    if (isOwnHost(socket)) void greet(socket).finally(over);
+    if (isOwn) void greet(socket).finally(over);
     else {
       socket.once('close', over);
       shakeHands(socket);
