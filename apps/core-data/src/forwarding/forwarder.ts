@@ -7,6 +7,7 @@ import type { EventReader } from '../event-reader.ts';
 import type { Arrival, Arrivals } from './arrivals.ts';
 import type { ForwardingLogin, ForwardingRule, Progress, RuleStore, StoredRule } from './rules.ts';
 import { isNotAllowed } from './destinations.ts';
+import { isWithin, withRange } from './not-taken.ts';
 import { openSink, type Outgoing, type Sink } from './sinks.ts';
 
 /**
@@ -16,7 +17,7 @@ import { openSink, type Outgoing, type Sink } from './sinks.ts';
  */
 export type ForwardingState = 'forwarding' | 'waiting' | 'notAllowed' | 'needsLogin' | 'revoked' | 'ended';
 
-export interface ForwardingStatus extends Progress {
+export interface ForwardingStatus extends Omit<Progress, 'notTaken'> {
   readonly id: string;
   readonly state: ForwardingState;
   /** Readings of all devices that arrived since the last one that is done with. */
@@ -83,6 +84,8 @@ export function createForwarder(stored: StoredRule, ports: ForwarderPorts): Forw
   let state: ForwardingState = rule.needsLogin ? 'needsLogin' : 'forwarding';
   let lastError: string | undefined;
   let sink: Sink | undefined;
+  // while it is open the store gives no place anew: what is known of those that are left stays true
+  let isSame = false;
   // an attempt belongs to the login that it was made with
   let generation = 0;
 
@@ -91,6 +94,10 @@ export function createForwarder(stored: StoredRule, ports: ForwarderPorts): Forw
     progress = { ...progress, ...change };
     store.progress(id, progress);
   };
+  const notTaken = (from: number, through: number): Progress => ({
+    ...progress,
+    notTaken: withRange(progress.notTaken, [from, through]),
+  });
   const forget = async (): Promise<void> => {
     const old = sink;
     sink = undefined;
@@ -155,7 +162,7 @@ export function createForwarder(stored: StoredRule, ports: ForwarderPorts): Forw
           if (outcome === 'sent') sent += 1;
           else if (outcome === 'refused') {
             refused += 1;
-            progress = { ...progress, since: Math.max(progress.since, arrival.id) };
+            progress = notTaken(arrival.id, arrival.id);
           } else {
             all = false;
             return;
@@ -174,7 +181,8 @@ export function createForwarder(stored: StoredRule, ports: ForwarderPorts): Forw
     if (progress.cursor >= least || progress.cursor >= newest) return;
     const dropped = least - progress.cursor;
     log.error({ dropped, before: least }, 'ALARM: readings are given up before they were forwarded');
-    note({ cursor: least, since: least, dropped: progress.dropped + dropped });
+    const given = notTaken(progress.cursor + 1, least);
+    note({ ...given, cursor: least, dropped: progress.dropped + dropped });
   };
   const page = async (through: number, mine: number): Promise<boolean> => {
     const found = await arrivals.page(progress.cursor, through, isWanted);
@@ -190,7 +198,9 @@ export function createForwarder(stored: StoredRule, ports: ForwarderPorts): Forw
   const forward = async (mine: number): Promise<void> => {
     const newest = arrivals.newest();
     // the newest were deleted, or the store was begun anew: what comes next may have their places
-    if (newest < progress.cursor) note({ cursor: newest, since: newest });
+    if (newest < progress.cursor)
+      note({ cursor: newest, ...(isSame ? {} : { since: newest, notTaken: [] }) });
+    isSame = true;
     if (newest > progress.cursor) {
       // what is not on the disk yet may never be, and another event have its place
       await settled();
@@ -226,10 +236,13 @@ export function createForwarder(stored: StoredRule, ports: ForwarderPorts): Forw
   };
   const loop: Repeating = repeat(`forwarding ${id}`, POLL_MS, log, round);
   return {
-    status: () => ({
-      ...{ id, state, ...progress, username: known?.username, lastError },
-      behind: Math.max(0, Math.min(arrivals.newest(), endsAt) - progress.cursor),
-    }),
+    status() {
+      const { notTaken: _, ...shown } = progress;
+      return {
+        ...{ id, state, ...shown, username: known?.username, lastError },
+        behind: Math.max(0, Math.min(arrivals.newest(), endsAt) - progress.cursor),
+      };
+    },
     login(login) {
       if (JSON.stringify(login) === JSON.stringify(known) && state !== 'needsLogin') return;
       known = login;
@@ -246,7 +259,8 @@ export function createForwarder(stored: StoredRule, ports: ForwarderPorts): Forw
       loop.poke();
     },
     doneThrough: () => (state === 'ended' ? Infinity : progress.cursor),
-    hasTaken: (place) => place > progress.since && place <= progress.cursor,
+    hasTaken: (place) =>
+      place > progress.since && place <= progress.cursor && !isWithin(progress.notTaken, place),
     poke: () => loop.poke(),
     async stop() {
       ending.abort();

@@ -101,7 +101,7 @@ export function openForwarding({ options, ports, store: events }: Room): Forward
     const cursor = before === undefined || before.state === 'ended' ? await begin(rule) : before.cursor;
     // what the one before has sent is with another receiver, perhaps
     const since = cursor;
-    const stored = { id, rule, progress: { cursor, sent, refused, dropped, since } };
+    const stored = { id, rule, progress: { cursor, sent, refused, dropped, since, notTaken: [] } };
     store.put(stored);
     held.set(id, begun(stored));
   };

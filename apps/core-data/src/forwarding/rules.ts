@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { hasLogin, openDatabase } from '@antirio/host';
+import type { PlaceRange } from './not-taken.ts';
 
 /** Who we are where readings are forwarded to. */
 export const forwardingLogin = z.strictObject({
@@ -54,8 +55,10 @@ export interface Progress {
   readonly refused: number;
   /** Readings of all devices that were given up: too many waited, or they had left the store. */
   readonly dropped: number;
-  /** What arrived after that, up to the cursor, was taken by the receiver; what was given up was not. */
+  /** What arrived after that, up to the cursor, was taken by the receiver, but for `notTaken`. */
   readonly since: number;
+  /** Was refused for good, or given up. */
+  readonly notTaken: readonly PlaceRange[];
 }
 
 export interface StoredRule {
@@ -85,6 +88,7 @@ const progressSchema = z.object({
   refused: z.int(),
   dropped: z.int(),
   since: z.int().optional(),
+  notTaken: z.array(z.tuple([z.int(), z.int()])).default([]),
 });
 
 /** Of what was done with before it was noted nothing is known. */
