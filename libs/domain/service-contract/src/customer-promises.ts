@@ -9,9 +9,9 @@ import { othersNews, unionOf } from './promises.ts';
 /** The customer and the promises of its set: those that it acts by, and those that it makes while a provider serves. */
 
 /** Who else could be given the set's next epoch. A contract that is over leaves nobody to ask. */
-function othersOf({ terms, phase, record, acting }: CustomerState, context: Context): EdgeId[] {
+function othersOf({ terms, phase, record }: CustomerState, context: Context): EdgeId[] {
   if (phase.at === 'ended') return [];
-  return unionOf(terms.customer, [terms.provider], context.providers?.(), record?.parties, acting.told);
+  return unionOf(terms.customer, [terms.provider], context.providers?.(), record?.parties);
 }
 
 /** With two contracts of one pair two machines of each edge would promise, each for itself: none does, and none is asked. */

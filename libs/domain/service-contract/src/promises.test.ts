@@ -172,6 +172,24 @@ describe('a customer whose grantor is silent', () => {
     expect(pair.acts()).toBe(false);
   });
 
+  test('does again once nobody names any longer whoever did not answer, and asks that one no more', () => {
+    const pair = createPair();
+    pair.setProviders([terms.provider, other]);
+    pair.toProvider(recorded({ parties: [terms.customer, terms.provider, other], challenge: 'c.0' }));
+    pair.run(6000);
+    pair.setProviders([terms.provider]);
+    pair.run(12_000);
+    // its provider still names it
+    expect([pair.acts(), pair.customer().acting.told]).toEqual([false, [terms.provider, other]]);
+    pair.toProvider(recorded({ parties: [terms.customer, terms.provider], challenge: 'c.0' }));
+    pair.run(16_000);
+    expect([pair.acts(), pair.customer().acting.told]).toEqual([true, [terms.provider]]);
+    // and not where our own contract is with it
+    pair.setProviders([terms.provider, other]);
+    pair.run(20_000);
+    expect(pair.acts()).toBe(false);
+  });
+
   test('does not where its provider has just started, for one lease', () => {
     const pair = createPair({ startedAt: 0 });
     pair.run(3000);

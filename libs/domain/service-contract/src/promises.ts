@@ -16,6 +16,8 @@ export interface PeerLease {
   readonly sequence: number;
   /** Asked again at once already: not a second time before the next request is due. */
   readonly hasty?: boolean;
+  /** Who else could be given the next epoch, as its newest promise says. */
+  readonly parties?: readonly EdgeId[];
 }
 
 /** The grantor has had half a lease to answer before anybody else is asked. */
@@ -70,7 +72,7 @@ export function askOthers(
     return [began, []];
   const effects: PartyEffect[] = [];
   const peers = { ...acting.peers };
-  for (const to of others) {
+  for (const to of new Set([...others, ...acting.told])) {
     const peer = peerOf(acting, to);
     if (!leaseDue(peer.lease, now)) continue;
     const { sequence, challenge, heard } = peer;
@@ -99,7 +101,7 @@ export function othersNews(
   if (datagram.kind === 'leaseRefused') return withPeer(acting, from, askedAgain(known, body.sequence));
   const { epoch, sequence, leaseMs, parties = [] } = datagram.body;
   const lease = leaseGranted(known.lease, epoch, sequence, leaseMs);
-  return reckon(withPeer(acting, from, { ...known, lease }), [...others, ...parties]);
+  return reckon(withPeer(acting, from, { ...known, lease, parties }), others);
 }
 
 /** It cannot tell our request from a recorded one: it is asked again at once, where this was the newest. */
@@ -117,10 +119,21 @@ function withPeer(acting: Acting, from: EdgeId, peer: PeerLease): Acting {
   return { ...acting, peers: { ...acting.peers, [from]: peer } };
 }
 
+/**
+ * Those that we know of ourselves, and whomever their newest promises name: who was named once and is no longer, by anybody whose promise
+ * counts, cannot be given the epoch. A promise that is over counts for nothing, so that nobody is left out by an old word.
+ */
+function allOf(others: readonly EdgeId[], peers: Acting['peers']): EdgeId[] {
+  const all = new Set(others);
+  // what is added meanwhile is gone through as well
+  for (const one of all) for (const named of peers[one]?.parties ?? []) all.add(named);
+  return [...all];
+}
+
 /** The lease is the shortest of all their promises: without the answer of one there is none. */
 function reckon(acting: Acting, others: readonly EdgeId[]): Acting {
   const { lease, peers } = acting;
-  const told = [...new Set(others)];
+  const told = allOf(others, peers);
   if (told.length === 0 || told.length > OTHERS_MAX) return { ...acting, told };
   const ends = told.map((other) => {
     const peer = peers[other];

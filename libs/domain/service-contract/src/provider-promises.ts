@@ -28,8 +28,8 @@ const PROMISES_MS = 10_000;
 export const promisesNow = ({ promiser }: ProviderState, now: number): boolean =>
   now - promiser.promisedAt < PROMISES_MS;
 
-function othersOf({ terms, record, acting }: ProviderState): EdgeId[] {
-  return unionOf(terms.provider, [terms.customer], record?.parties, acting.told);
+function othersOf({ terms, record }: ProviderState): EdgeId[] {
+  return unionOf(terms.provider, [terms.customer], record?.parties);
 }
 
 /** Two contracts of one edge over one set are two machines with a promise each: theirs are not asked for, and none is made. */
