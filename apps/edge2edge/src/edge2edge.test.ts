@@ -57,6 +57,13 @@ describe('a room of another edge', () => {
     ]);
   });
 
+  test('or of the own one hears no other name than the edge’s, whatever the caller says', async () => {
+    const path = `/edge2edge/peer/${b.identity.edgeId}${offers}`;
+    for (const name of ['x-antirio-peer', 'X-Antirio-Peer'])
+      expect((await b.local.call({ path, headers: { [name]: a.identity.edgeId } })).status).toBe(200);
+    expect(b.rooms.gatewayBridge.asked.map(({ peer }) => peer)).toEqual([undefined, undefined]);
+  });
+
   test('gets bodies byte by byte', async () => {
     const body = utf8('{ "seqs" : [1,2,  3] }');
     const path = toB(`/gateway-bridge/api/v3/ring/${contractId}/frames`);
