@@ -11,6 +11,7 @@ import {
   type Random,
 } from '@antirio/kernel';
 import {
+  homeWithinMs,
   isRestoreDue,
   offerProblem,
   VOLUME_SNAPSHOT_KIND,
@@ -23,6 +24,7 @@ import type { Records } from '../store.ts';
 import { cidsOf, fileOf, isFinal, withOffer, withWhole } from './guest-rules.ts';
 import { sealVolumes, unsealVolumes, wrapKey, type VolumeKeys } from './sealed-file.ts';
 import type { VolumeObjects } from './volume-objects.ts';
+import { Patience } from './patience.ts';
 import { guestKey, once, type GuestVolumes, type VolumeRecord } from './volume-records.ts';
 
 export interface GuestVolumePorts {
@@ -84,6 +86,7 @@ class Guests implements GuestRooms {
   readonly #base: string;
   /** One piece of work for each contract at a time. */
   readonly #homes = new Map<string, Promise<StatedVolumes | undefined>>();
+  readonly #patience = new Patience();
   readonly #restoring = new Set<string>();
 
   constructor(ports: GuestVolumePorts) {
@@ -249,7 +252,7 @@ class Guests implements GuestRooms {
     const known = this.#known(contractId);
     if (known.home?.epoch !== epoch) {
       const home = await this.#sealHome(known, volumes, epoch);
-      const { home: before, inUse: _over, ...rest } = this.#known(contractId);
+      const { home: before, inUse: _over, sealing: _done, ...rest } = this.#known(contractId);
       // Of an epoch that was never the service's nothing stays
       const { live: _none, ...fresh } = rest;
       const letGo = [...rest.letGo, ...cidsOf(before?.snapshot)];
@@ -266,20 +269,28 @@ class Guests implements GuestRooms {
   ): Promise<NonNullable<GuestVolumes['home']>> {
     const at = this.#ports.clock.now();
     if (epoch === NO_EPOCH || live === undefined) return { epoch, none: 'the service never acted here', at };
-    const keys = this.#keys.get(contractId);
-    if (keys === undefined)
-      throw new AntirioError('unavailable', 'the keys must be given again', { contractId });
+    const isLate = this.#isSealingLate(contractId, volumes, epoch);
     try {
+      const keys = this.#keys.get(contractId);
+      if (keys === undefined)
+        throw new AntirioError('unavailable', 'the keys must be given again', { contractId });
       const snapshot = await this.#seal(contractId, volumes, epoch, live, keys);
       return { epoch, snapshot, at };
     } catch (error) {
-      if (!isFinal(error)) throw error;
+      if (!isFinal(error) && !isLate) throw error;
       this.#ports.log.error(
         { contractId, error: describeError(error) },
         'ALARM: these volumes cannot go home',
       );
       return { epoch, none: describeError(error), at };
     }
+  }
+
+  #isSealingLate(contractId: string, volumes: ContractVolumes, epoch: number): boolean {
+    const known = this.#known(contractId);
+    const sealing = this.#patience.waited(contractId, epoch, known.sealing, this.#ports.clock.monotonic());
+    if (Patience.isToBeWritten(known.sealing, sealing)) this.#put({ ...known, sealing });
+    return sealing.ms > homeWithinMs({ maxBytes: totalOf(volumes) });
   }
 
   async #seal(

@@ -105,6 +105,14 @@ export class OwnBook {
     });
   }
 
+  /** Those of them that there are folders for. */
+  placesHere(contractId: string): (readonly [string, OwnVolume])[] {
+    return Object.keys(this.named(contractId)).flatMap((name) => {
+      const place = this.ports.options.volumes[name];
+      return place === undefined ? [] : [[name, place] as const];
+    });
+  }
+
   folders(contractId: string): VolumeFolder[] {
     const named = this.named(contractId);
     return this.places(contractId).map(([name, { path }]) => {
@@ -120,9 +128,10 @@ export class OwnBook {
   }
 
   hook(name: HookName, { contractId }: Pick<OwnContract, 'contractId'>): Promise<void> {
+    const places = name === 'start' ? this.placesHere(contractId) : this.places(contractId);
     return runHooks(
       name,
-      this.places(contractId).map(([, place]) => place),
+      places.map(([, place]) => place),
     );
   }
 

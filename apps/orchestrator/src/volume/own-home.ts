@@ -5,6 +5,7 @@ import { parseInput } from '@antirio/host';
 import { AntirioError, describeError, verifyDocument } from '@antirio/kernel';
 import {
   homeRule,
+  homeWithinMs,
   signedSnapshot,
   VOLUME_SNAPSHOT_KIND,
   type HomeRule,
@@ -12,7 +13,8 @@ import {
 } from '@antirio/service-contract';
 import { MOST_ENTRIES, type VolumeFolder } from './archive.ts';
 import { isFinal, type OwnBook, type OwnContract } from './own-book.ts';
-import { makeComing, ownerOf, placeOne } from './own-place.ts';
+import { leftBeside, makeComing, ownerOf, placeOne } from './own-place.ts';
+import { Patience } from './patience.ts';
 import { unsealVolumes } from './sealed-file.ts';
 import { digestTree } from './tree.ts';
 import type { OwnVolumes } from './volume-records.ts';
@@ -23,45 +25,56 @@ const homeAnswer = z.looseObject({
   snapshot: signedSnapshot.optional(),
 });
 
-/** A provider that gives nothing for so long keeps the own service from its volumes no longer. */
-const HOME_WITHIN_MS = 600_000;
-
 /** Brings home what the provider's service left, and settles whose content takes the place. */
 export class OwnHome {
   readonly #book: OwnBook;
-  readonly #homeSince = new Map<string, number>();
+  readonly #patience = new Patience();
 
   constructor(book: OwnBook) {
     this.#book = book;
   }
 
-  /** Whether it is settled what becomes of the provider's volumes of that epoch. */
-  async bringHome(contract: OwnContract, epoch: number): Promise<boolean> {
-    const { contractId } = contract;
-    if (this.#book.known(contract).placing?.epoch === epoch) return this.#place(contract);
+  /**
+   * Whether it is settled what becomes of the provider's volumes of that epoch. Whatever fails, it is in the end: nothing else may keep
+   * the own service from its volumes, nor the customer from its statement.
+   * @param leave has the own service stop using them
+   */
+  async bringHome(contract: OwnContract, epoch: number, leave: () => Promise<void>): Promise<boolean> {
+    this.#isLate(contract, epoch);
     try {
-      const { state, reason, snapshot } = parseInput(
-        homeAnswer,
-        await this.#book.ask(contract, 'GET', `?epoch=${epoch}`),
-      );
-      if (state === 'none') return this.#settleHome(contract, { epoch, outcome: 'none', ...because(reason) });
-      if (snapshot !== undefined && (await this.#receive(contract, epoch, snapshot)))
-        return this.#place(contract);
+      await leave();
+      if (await this.#bring(contract, epoch)) return true;
+      if (!this.#isLate(contract, epoch)) return false;
+      return this.#refuseHome(contract, epoch, 'the provider has not given what its service left');
     } catch (error) {
-      if (isFinal(error)) return this.#refuseHome(contract, epoch, describeError(error));
-      if (!this.#isLate(contractId, epoch)) throw error;
+      if (!isFinal(error) && !this.#isLate(contract, epoch)) throw error;
+      return this.#refuseHome(contract, epoch, describeError(error));
     }
-    return this.#isLate(contractId, epoch)
-      ? this.#refuseHome(contract, epoch, 'the provider has not given what its service left')
+  }
+
+  async #bring(contract: OwnContract, epoch: number): Promise<boolean> {
+    if (this.#book.known(contract).placing?.epoch === epoch) return this.#place(contract);
+    const { state, reason, snapshot } = parseInput(
+      homeAnswer,
+      await this.#book.ask(contract, 'GET', `?epoch=${epoch}`),
+    );
+    if (state === 'none') return this.#settleHome(contract, { epoch, outcome: 'none', ...because(reason) });
+    return snapshot !== undefined && (await this.#receive(contract, epoch, snapshot))
+      ? this.#place(contract)
       : false;
   }
 
-  #isLate(contractId: string, epoch: number): boolean {
-    const name = `${contractId}/${epoch}`;
-    const now = this.#book.ports.clock.monotonic();
-    const since = this.#homeSince.get(name) ?? now;
-    this.#homeSince.set(name, since);
-    return now - since > HOME_WITHIN_MS;
+  /** Its clock begins with the first question. */
+  #isLate(contract: OwnContract, epoch: number): boolean {
+    const { contractId } = contract;
+    const known = this.#book.known(contract);
+    const { waiting: before } = known;
+    const waited = this.#patience.waited(contractId, epoch, before, this.#book.ports.clock.monotonic());
+    const size = before?.epoch === epoch ? before.size : undefined;
+    if (Patience.isToBeWritten(before, waited))
+      this.#book.put({ ...known, waiting: { ...waited, ...(size === undefined ? {} : { size }) } });
+    const maxBytes = Object.values(this.#book.named(contractId)).reduce((sum, one) => sum + one.maxBytes, 0);
+    return waited.ms > homeWithinMs({ maxBytes, ...(size === undefined ? {} : { size }) });
   }
 
   #refuseHome(contract: OwnContract, epoch: number, reason: string): boolean {
@@ -70,12 +83,21 @@ export class OwnHome {
       { contractId, epoch, reason },
       'ALARM: our volumes did not come home; the own ones stay',
     );
+    const { kept, ...known } = this.#book.known(contract);
+    const beside = this.#book
+      .placesHere(contractId)
+      .flatMap(([volume, { path }]) => leftBeside(volume, path, epoch, known.placing !== undefined));
+    // Whatever became of the command that stopped the own service, it is started again
+    this.#book.put({ ...known, away: true, kept: [...kept, ...beside] });
     return this.#settleHome(contract, { epoch, outcome: 'refused', reason });
   }
 
   #settleHome(contract: OwnContract, home: Omit<NonNullable<OwnVolumes['home']>, 'at'>): boolean {
-    const { placing: _done, ...known } = this.#book.known(contract);
-    this.#book.put({ ...known, home: { ...home, at: this.#book.ports.clock.now() } });
+    const { placing: _done, waiting: _over, newest, ...known } = this.#book.known(contract);
+    // Where the own content stays, the provider gets it anew: it is not to go on from its own
+    const stamp = home.outcome === 'restored' ? newest?.stamp : '';
+    const again = newest === undefined ? {} : { newest: { ...newest, stamp: stamp ?? '' } };
+    this.#book.put({ ...known, ...again, home: { ...home, at: this.#book.ports.clock.now() } });
     return true;
   }
 
@@ -88,6 +110,9 @@ export class OwnHome {
       throw new AntirioError('unauthenticated', 'the provider has not signed for these volumes');
     const path = join(this.#book.dir(contractId), `home-${epoch}`);
     const { cid, size, sha256 } = body;
+    const waits = this.#book.known(contract);
+    if (waits.waiting !== undefined && waits.waiting.size !== size)
+      this.#book.put({ ...waits, waiting: { ...waits.waiting, size } });
     const wanted = { cid, size, sha256, from: provider };
     if (!(await this.#book.ports.objects().bring(wanted, `volumes-${contractId}-came-${epoch}`, path)))
       return false;

@@ -59,3 +59,19 @@ export function placeOne({ volume, path, epoch, rule }: Placing): KeptFolder[] {
   syncDirectory(dirname(path));
   return found;
 }
+
+/**
+ * After a homecoming that was given up: the own content back in its place where it had gone aside, and all that lies beside it as something to
+ * look at.
+ * @param isWhole what has come is the provider's content, and no half of it
+ */
+export function leftBeside(volume: string, path: string, epoch: number, isWhole: boolean): KeptFolder[] {
+  const [coming, kept] = [comingPath(path, epoch), `${path}.kept-${epoch}`];
+  if (!isWhole) {
+    rmSync(coming, { recursive: true, force: true });
+    return [];
+  }
+  if (!existsSync(path) && existsSync(kept)) renameSync(kept, path);
+  const beside = [coming, kept, `${path}.provider-${epoch}`].filter((one) => existsSync(one));
+  return beside.map((one) => ({ volume, path: one, conflict: true }));
+}

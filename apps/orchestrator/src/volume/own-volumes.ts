@@ -89,8 +89,8 @@ class Owns implements OwnRooms {
     if (phase === 'ended') return this.#end(contract);
     if (AWAY.has(phase)) return this.#leave(contract);
     if (providerEpoch !== undefined && this.#book.known(contract).home?.epoch !== providerEpoch) {
-      await this.#leave(contract);
-      if (!(await this.#home.bringHome(contract, providerEpoch))) return;
+      const leave = (): Promise<void> => this.#leave(contract);
+      if (!(await this.#home.bringHome(contract, providerEpoch, leave))) return;
       this.hurry(contract.contractId);
     }
     await this.#comeBack(contract);

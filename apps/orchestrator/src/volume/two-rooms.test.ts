@@ -50,6 +50,7 @@ type Objects = VolumeObjects & { readonly held: Set<string> };
 let objects: { readonly a: Objects; readonly b: Objects };
 let seen: { phase: string; providerEpoch?: number; keyVersion: number };
 let away: boolean;
+let [slow, full] = [false, false];
 let hooks: string;
 
 /** An edge's content store, out of which the other one fetches. */
@@ -59,13 +60,15 @@ function sharedObjects(): Objects {
   const held = new Set<string>();
   return {
     held,
-    async put(_name, from) {
+    async put(name, from) {
+      if (full && name.includes('-home-')) throw new AntirioError('storageFull', 'no space');
       const cid = `bafy${sha256Hex(readFileSync(from)).slice(0, 40)}`;
       copyFileSync(from, join(folder, cid));
       held.add(cid);
       return cid;
     },
     async bring({ cid }, _name, to) {
+      if (slow) return false;
       if (!existsSync(join(folder, cid))) throw new AntirioError('unavailable', 'nobody has it');
       copyFileSync(join(folder, cid), to);
       held.add(cid);
@@ -136,6 +139,7 @@ beforeEach(() => {
   now = 0;
   seen = { phase: 'guarded', keyVersion: 1 };
   away = false;
+  [slow, full] = [false, false];
   stores = [];
   objects = { a: sharedObjects(), b: sharedObjects() };
   openRooms();
@@ -324,4 +328,54 @@ test('a snapshot that comes in while B serves replaces nothing that B’s servic
   expect(guests.of(contractId)?.home?.snapshot?.body.cid).toBe(stated?.cid);
   await pass(3000);
   expect(files(path)).toMatchObject({ b: 'from B' });
+});
+
+test('a transfer of what the provider signed for is waited for as long as its size takes on a slow link', async () => {
+  await takeOver();
+  writeFileSync(join(live(), 'b'), systemRandom.bytes(1_000_000));
+  await handBack();
+  slow = true;
+  for (let i = 0; i < 11; i++) await pass(60_000);
+  await pass(30_000);
+  expect(own1()?.waiting?.ms).toBeGreaterThan(600_000);
+  expect(own.homeOf(contractId, 2)).toEqual({ state: 'waits' });
+  slow = false;
+  await pass(3000);
+  expect(own.homeOf(contractId, 2)).toMatchObject({ state: 'restored' });
+});
+
+test('whatever fails, the customer’s bound is reached over restarts, and its service is started again', async () => {
+  await takeOver();
+  await handBack();
+  const [store] = stores as [OrchestratorStore];
+  const { away: _away, ...here } = own1() ?? { away: true };
+  store.volumes.put(here as never);
+  rmSync(hooks);
+  mkdirSync(hooks); // no command can write there
+  for (let i = 0; i < 9; i++) await pass(60_000);
+  expect(own1()?.failed?.reason).toContain('stop');
+  openRooms();
+  for (let i = 0; i < 4; i++) await pass(60_000);
+  rmSync(hooks, { recursive: true });
+  await pass(60_000);
+  expect(own.homeOf(contractId, 2)).toMatchObject({ state: 'refused' });
+  expect(readFileSync(hooks, 'utf8')).toContain('start');
+  expect(files(path)).toEqual({ a: 'from A' });
+});
+
+test('a provider that cannot store what it sealed says so in the end, and another attempt may succeed before', async () => {
+  await takeOver();
+  guests.stopFor(contractId, 2);
+  full = true;
+  const seal = () => guests.takeHome(contractId, volumes, 2);
+  for (let i = 0; i < 10; i++) {
+    await expect(seal()).rejects.toMatchObject({ code: 'storageFull' });
+    now += 60_000;
+    if (i !== 5) continue;
+    openRooms();
+    openAt(1);
+  }
+  now += 61_000;
+  expect(await seal()).toBeUndefined();
+  expect(guests.of(contractId)?.home).toMatchObject({ epoch: 2, none: expect.stringContaining('no space') });
 });

@@ -1,4 +1,5 @@
 import type { SignedSnapshot } from '@antirio/service-contract';
+import type { Waited } from './patience.ts';
 
 /** Why something did not work, and how often in all. */
 export interface VolumeTrouble {
@@ -29,6 +30,8 @@ export interface GuestVolumes {
   readonly refused?: VolumeTrouble;
   /** In which epoch the service was stopped, so that its volumes go home as they are. */
   readonly stoppedFor?: number;
+  /** For them to be sealed and stored. */
+  readonly sealing?: Waited;
   /** What goes home, or why nothing does, of the newest epoch that was asked for. */
   readonly home?: {
     readonly epoch: number;
@@ -74,6 +77,8 @@ export interface OwnVolumes {
   readonly refused?: VolumeTrouble;
   /** The own service was told to stop using the volumes. */
   readonly away?: boolean;
+  /** For what the provider's service left; with the size that it signed for. */
+  readonly waiting?: Waited & { readonly size?: number };
   /** A snapshot of the provider's that takes its place now: what is left to be done after a crash. */
   readonly placing?: {
     readonly epoch: number;

@@ -101,6 +101,24 @@ export function sealedLimit(maxBytes: number): number {
   return Math.ceil(maxBytes * 1.05) + (32 << 20);
 }
 
+const HOME_MS = 600_000;
+const HOME_AT_MOST_MS = 3 * 86_400_000;
+/** What a slow disk seals, and a slow link carries, in a millisecond; bytes. */
+const SEALED_PER_MS = 4 << 10;
+const CARRIED_PER_MS = 16;
+
+/** How long a homecoming may take, ms: ten minutes, what sealing takes, and, once the provider has signed for it, what `size` bytes take on a slow link. */
+export function homeWithinMs({
+  maxBytes,
+  size = 0,
+}: {
+  readonly maxBytes: number;
+  readonly size?: number;
+}): number {
+  const carried = Math.min(size, sealedLimit(maxBytes)) / CARRIED_PER_MS;
+  return Math.min(HOME_MS + maxBytes / SEALED_PER_MS + carried, HOME_AT_MOST_MS);
+}
+
 /** A newest snapshot at the provider that is older than this wakes somebody, ms. */
 export function staleAfterMs(everyS: number): number {
   return Math.max(60_000, everyS * 3000);
