@@ -95,21 +95,27 @@ export function createRootKeeper(ports: RootKeeperPorts): { look(): Promise<void
       throw error;
     }
   };
-  /** The newest that we signed, as the customer and the ledger remember it: our own disk may be an old one. */
-  const saidBefore = async (): Promise<(Said | undefined)[]> => {
+  /** What the customer remembers of it: nothing where it is of a version that keeps none, undefined where it is away. */
+  const theirWord = async (): Promise<{ readonly said?: Said } | undefined> => {
     const path = `/arbitrator/v1/contract/${contractId}/root`;
-    const [theirs, recorded] = await Promise.all([
-      neighbourCall(peers, customer, 'arbitrator', { path }),
-      ledger.fetch(keys.ringRoot(contractId)),
-    ]);
-    const found = newestAnswer.safeParse(theirs).data?.root;
-    const isOurs = found?.by === terms.provider && verifyDocument(found, RING_ROOT_KIND);
-    return [isOurs ? found.body : undefined, recorded?.root, keptRoots(store, contractId).at(-1)?.root.body];
+    try {
+      const answer = await neighbourCall(peers, customer, 'arbitrator', { path });
+      const found = newestAnswer.safeParse(answer).data?.root;
+      const isOurs = found?.by === terms.provider && verifyDocument(found, RING_ROOT_KIND);
+      return isOurs ? { said: found.body } : {};
+    } catch (error) {
+      if (!isAntirioError(error)) throw error;
+      return error.code === 'notFound' ? {} : undefined;
+    }
   };
   let isChecked = false;
   const mayShow = async (last: number): Promise<boolean> => {
     if (isChecked) return true;
-    for (const said of await saidBefore())
+    const [theirs, recorded] = await Promise.all([theirWord(), ledger.fetch(keys.ringRoot(contractId))]);
+    // our own disk may be an old one: where nobody remembers anything nothing is said before the customer is asked
+    const ours = [recorded?.root, keptRoots(store, contractId).at(-1)?.root.body];
+    if (theirs === undefined && ours.every((one) => one === undefined)) return false;
+    for (const said of [theirs?.said, ...ours])
       if (!(await isItself(said, last))) {
         log.error(
           { said },
@@ -117,7 +123,7 @@ export function createRootKeeper(ports: RootKeeperPorts): { look(): Promise<void
         );
         return false;
       }
-    isChecked = true;
+    isChecked = theirs !== undefined;
     return true;
   };
   const isNew = async (last: number): Promise<boolean> => {
