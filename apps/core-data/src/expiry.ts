@@ -23,15 +23,25 @@ export interface Expiry {
   expire(expired: readonly Expired[]): Promise<void>;
   /**
    * Takes away the oldest in the order of arrival, up to a place.
+   * @param bound by which it is remembered what may not go: that is looked at again when forwarding has come further.
    * @param left asked before each step with how many are gone: how many more are to go.
    */
-  removeOldest(through: number, left: (removed: number) => number | Promise<number>): Promise<Walked>;
+  removeOldest(bound: string, through: number, left: Left): Promise<Walked>;
+}
+
+type Left = (removed: number) => number | Promise<number>;
+
+/** Up to a place there is nothing that may go, as long as forwarding and the store's beginning are where they were. */
+interface Looked {
+  readonly state: string;
+  readonly through: number;
+  readonly held: number;
 }
 
 interface Ports {
   readonly store: EventStore;
   readonly deletions: Deletions;
-  readonly forwarding: Pick<Forwarding, 'doneThrough' | 'isTaken'>;
+  readonly forwarding: Pick<Forwarding, 'doneThrough' | 'isTaken' | 'state'>;
 }
 
 const keyOf = ({ device, source }: { readonly device: string; readonly source: string }): string =>
@@ -45,11 +55,11 @@ export function createExpiry(deletes: RetentionOptions['deletes'], ports: Ports)
   const walk = async (
     through: number,
     isMeant: (arrival: Arrival) => boolean,
-    left: (removed: number) => number | Promise<number>,
-  ): Promise<Walked> => {
-    let [removed, held] = [0, 0];
-    const oldest = await store.arrivals.oldest();
-    for (let after = (oldest ?? through + 1) - 1; after < through;) {
+    left: Left,
+    known: Omit<Looked, 'state'>,
+  ): Promise<Walked & { readonly through: number }> => {
+    let [removed, held, after] = [0, known.held, known.through];
+    while (after < through) {
       const most = await left(removed);
       if (most <= 0) break;
       const page = await store.arrivals.page(after, through, () => true);
@@ -62,14 +72,16 @@ export function createExpiry(deletes: RetentionOptions['deletes'], ports: Ports)
       removed += await store.removeAt(going);
       await nextTurn();
     }
-    return { removed, held };
+    return { removed, held, through: after };
   };
   /** In one walk: whether an event may go is a matter of its place. */
   const expireTaken = async (expired: readonly Expired[]): Promise<void> => {
     const untils = new Map(expired.map((one) => [keyOf(one), one.until]));
     const isMeant = (arrival: Arrival): boolean => arrival.origin <= (untils.get(keyOf(arrival)) ?? -1n);
-    await walk(store.arrivals.newest(), isMeant, () => Infinity);
+    const oldest = (await store.arrivals.oldest()) ?? 1;
+    await walk(store.arrivals.newest(), isMeant, () => Infinity, { through: oldest - 1, held: 0 });
   };
+  const looked = new Map<string, Looked>();
   return {
     async expire(expired) {
       if (expired.length === 0) return;
@@ -79,6 +91,18 @@ export function createExpiry(deletes: RetentionOptions['deletes'], ports: Ports)
         if (through > 0) await deletions.accept({ ...one, through });
       }
     },
-    removeOldest: (through, left) => walk(through, () => true, left),
+    async removeOldest(bound, through, left) {
+      const oldest = await store.arrivals.oldest();
+      if (oldest === undefined) return { removed: 0, held: 0 };
+      const before = forwarding.state();
+      const last = looked.get(bound);
+      const isSame = last?.state === `${oldest} ${before}`;
+      const known = isSame ? last : { through: oldest - 1, held: 0 };
+      const walked = await walk(through, () => true, left, known);
+      // by what was true before it began: what may go since then is seen the next time
+      const state = `${await store.arrivals.oldest()} ${before}`;
+      looked.set(bound, { state, through: walked.through, held: walked.held });
+      return walked;
+    },
   };
 }

@@ -81,12 +81,14 @@ const openAges = (of: string, newest: number): ArrivalAges =>
 interface Fates {
   readonly doneThrough?: (device: string) => number;
   readonly isTaken?: (device: string, place: number) => boolean;
+  /** Another one whenever the others say something else. */
+  readonly state?: () => string;
 }
 
 function begin(
   of: EventStore,
   limits: Record<string, unknown>,
-  { doneThrough = () => Infinity, isTaken = () => false }: Fates = {},
+  { doneThrough = () => Infinity, isTaken = () => false, state = () => 'same' }: Fates = {},
   deletes = 'unawaited',
   newest = of.arrivals.newest(),
 ): void {
@@ -97,7 +99,7 @@ function begin(
   const expiry = createExpiry(retention.deletes, {
     store: of,
     deletions,
-    forwarding: { doneThrough, isTaken },
+    forwarding: { doneThrough, isTaken, state },
   });
   bounds = createStoreBounds(retention.bounds, { store: of, expiry, ages, log: silentLog });
 }
@@ -153,7 +155,11 @@ const CASES: readonly (readonly [string, (of: EventStore) => Promise<void>])[] =
     async (of) => {
       for (let n = 1n; n <= 6n; n++) await of.insert(event(n % 2n === 0n ? 'theirs' : 'ours', n), 1);
       let sent = 2;
-      begin(of, { maxEvents: 2 }, { doneThrough: (device) => (device === 'theirs' ? sent : Infinity) });
+      begin(
+        of,
+        { maxEvents: 2 },
+        { doneThrough: (device) => (device === 'theirs' ? sent : Infinity), state: () => String(sent) },
+      );
       await until(async () => (await of.reader.eventCount({})) === 2);
       expect(await origins(of)).toEqual([4, 6]);
       await of.insert(event('theirs', 7n), 1);
@@ -222,6 +228,47 @@ describe('SQLite', () => {
       await looked();
       expect(await of.reader.eventCount({})).toBe(count);
     }
+  });
+
+  test('what may not go is looked at once, until more of it may', async () => {
+    const of = (store = await openStoreOf(folder));
+    await insertMixed(of, 1500, 'x');
+    let [sent, rounds] = [100, 0];
+    const pages: number[] = [];
+    const counting: EventStore = {
+      ...of,
+      bytes: () => of.bytes().finally(() => (rounds += 1)),
+      arrivals: {
+        ...of.arrivals,
+        page: (after, through, isWanted) => {
+          pages.push(after);
+          return of.arrivals.page(after, through, isWanted);
+        },
+      },
+    };
+    begin(counting, { maxEvents: 10 }, { doneThrough: () => sent, state: () => String(sent) });
+    const round = (): Promise<void> => {
+      const wanted = rounds + 2;
+      return until(() => rounds >= wanted);
+    };
+    await round();
+    const left = await of.reader.eventCount({});
+    expect(left).toBeGreaterThan(1400);
+    expect(await metrics()).toContain(`EventsHeldBack ${left - 10}`);
+    const newest = of.arrivals.newest();
+    pages.length = 0;
+    await round();
+    expect(pages).toEqual([]);
+    await of.insert(event('d', 1n), 1);
+    await round();
+    expect(pages).toEqual([newest]);
+    expect(await metrics()).toContain(`EventsHeldBack ${left - 9}`);
+    // somebody deletes the oldest: what is held is counted again
+    await of.removeAt((await of.arrivals.page(0, 110, () => true)).arrivals);
+    await round();
+    expect(await metrics()).toContain(`EventsHeldBack ${(await of.reader.eventCount({})) - 10}`);
+    sent = Infinity;
+    await until(async () => (await of.reader.eventCount({})) === 10);
   });
 
   test('by bytes, the oldest of all pages and tables go', async () => {

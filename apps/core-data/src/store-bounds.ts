@@ -44,7 +44,7 @@ export function createStoreBounds(
     through: number,
     left: (removed: number) => number | Promise<number>,
   ): Promise<Walked> => {
-    const done = await expiry.removeOldest(through, left);
+    const done = await expiry.removeOldest(reason, through, left);
     removed[reason] += done.removed;
     return done;
   };

@@ -31,6 +31,8 @@ export interface Forwarding {
   doneThrough(device: string): number;
   /** Whether a receiver has taken the event of the device that has this place. */
   isTaken(device: string, place: number): boolean;
+  /** The same as long as `doneThrough` and `isTaken` say the same. */
+  state(): string;
   check(): Check;
   stop(): Promise<void>;
 }
@@ -79,6 +81,7 @@ export function openForwarding({ options, ports, store: events }: Room): Forward
     return { rule: stored.rule, forwarder: createForwarder(stored, { ...parts, hosts }) };
   };
   const held = new Map<string, Held>();
+  let changes = 0;
   for (const stored of store.all()) held.set(stored.id, begun(stored));
   const must = (id: string): Held => {
     const found = held.get(id);
@@ -94,6 +97,7 @@ export function openForwarding({ options, ports, store: events }: Room): Forward
     rule,
   });
   const renew = async (id: string, rule: ForwardingRule, known: Held | undefined): Promise<void> => {
+    changes += 1;
     const before = known?.forwarder.status();
     await known?.forwarder.stop();
     const { sent, refused, dropped } = before ?? NONE;
@@ -104,6 +108,7 @@ export function openForwarding({ options, ports, store: events }: Room): Forward
     const stored = { id, rule, progress: { cursor, sent, refused, dropped, since, notTaken: [] } };
     store.put(stored);
     held.set(id, begun(stored));
+    changes += 1;
   };
   return {
     all: () => [...held.values()].map(shown),
@@ -120,11 +125,13 @@ export function openForwarding({ options, ports, store: events }: Room): Forward
     async remove(id) {
       const { forwarder } = must(id);
       held.delete(id);
+      changes += 1;
       await forwarder.stop();
       store.remove(id);
     },
     doneThrough: (device) => Math.min(...concerned(device).map(({ forwarder }) => forwarder.doneThrough())),
     isTaken: (device, place) => concerned(device).some(({ forwarder }) => forwarder.hasTaken(place)),
+    state: () => [changes, ...[...held.values()].map(({ forwarder }) => forwarder.doneThrough())].join(' '),
     check() {
       const told = [...held.values()].map(({ forwarder }) => forwarder.status());
       const troubled = told.filter(({ state }) => TROUBLED.has(state));
