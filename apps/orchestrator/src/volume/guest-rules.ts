@@ -1,5 +1,5 @@
-import { isAntirioError } from '@antirio/kernel';
-import type { SignedSnapshot } from '@antirio/service-contract';
+import { isAntirioError, verifyDocument } from '@antirio/kernel';
+import { offerProblem, VOLUME_SNAPSHOT_KIND, type SignedSnapshot } from '@antirio/service-contract';
 import type { GuestVolumes } from './volume-records.ts';
 
 /** Errors that no further attempt mends. */
@@ -12,6 +12,26 @@ export const cidsOf = (snapshot: SignedSnapshot | undefined): string[] =>
   snapshot === undefined ? [] : [snapshot.body.cid];
 
 const isSame = (a: SignedSnapshot | undefined, b: SignedSnapshot): boolean => a?.body.cid === b.body.cid;
+
+const LET_GO_AT_MOST = 8;
+/** One that would have another one let go, while many are waiting for that. */
+function isTooMany({ letGo, coming }: GuestVolumes, snapshot: SignedSnapshot): boolean {
+  return letGo.length >= LET_GO_AT_MOST && coming !== undefined && !isSame(coming, snapshot);
+}
+
+/** Why a snapshot that somebody announces is not taken. */
+export function refusalOf(
+  known: GuestVolumes,
+  snapshot: SignedSnapshot,
+  here: { readonly customer: string; readonly maxBytes: number; readonly serves: boolean },
+): string | undefined {
+  const isTheirs = snapshot.by === here.customer && snapshot.body.direction === 'guard';
+  if (!isTheirs || !verifyDocument(snapshot, VOLUME_SNAPSHOT_KIND)) return 'unauthenticated';
+  const newest = (known.coming ?? known.held)?.body.seq ?? 0;
+  const serves = here.serves || known.inUse === true;
+  const problem = offerProblem(snapshot.body, { newest, maxBytes: here.maxBytes, serves });
+  return problem ?? (isTooMany(known, snapshot) ? 'busy' : undefined);
+}
 
 export function withOffer(known: GuestVolumes, snapshot: SignedSnapshot): GuestVolumes {
   // The same bytes, sealed for newer versions of the keys

@@ -5,7 +5,6 @@ import {
   AntirioError,
   describeError,
   signDocument,
-  verifyDocument,
   type Clock,
   type Identity,
   type Random,
@@ -13,7 +12,6 @@ import {
 import {
   homeWithinMs,
   isRestoreDue,
-  offerProblem,
   VOLUME_SNAPSHOT_KIND,
   type ContractVolumes,
   type SignedSnapshot,
@@ -21,7 +19,7 @@ import {
 } from '@antirio/service-contract';
 import type { Runtime } from '@antirio/runtime';
 import type { Records } from '../store.ts';
-import { cidsOf, fileOf, isFinal, withOffer, withWhole } from './guest-rules.ts';
+import { cidsOf, fileOf, isFinal, refusalOf, withOffer, withWhole } from './guest-rules.ts';
 import { sealVolumes, unsealVolumes, wrapKey, type VolumeKeys } from './sealed-file.ts';
 import type { VolumeObjects } from './volume-objects.ts';
 import { Patience } from './patience.ts';
@@ -150,17 +148,11 @@ class Guests implements GuestRooms {
     snapshot: SignedSnapshot,
     serves: boolean,
   ): string | undefined {
-    const { body } = snapshot;
-    const known = this.#known(body.contractId, customer);
-    const newest = (known.coming ?? known.held)?.body.seq ?? 0;
-    const isTheirs = snapshot.by === customer && body.direction === 'guard';
-    const isInUse = serves || known.inUse === true;
-    const problem =
-      isTheirs && verifyDocument(snapshot, VOLUME_SNAPSHOT_KIND)
-        ? offerProblem(body, { newest, maxBytes: totalOf(volumes), serves: isInUse })
-        : 'unauthenticated';
-    if (problem === undefined) this.#put(withOffer(known, snapshot));
-    else if (problem !== 'old')
+    const known = this.#known(snapshot.body.contractId, customer);
+    const problem = refusalOf(known, snapshot, { customer, maxBytes: totalOf(volumes), serves });
+    if (problem === undefined && known.coming?.signature !== snapshot.signature)
+      this.#put(withOffer(known, snapshot));
+    if (problem !== undefined && problem !== 'old' && problem !== 'busy')
       this.#put({ ...known, refused: once(known.refused, problem, this.#ports.clock.now()) });
     return problem;
   }
@@ -337,18 +329,23 @@ class Guests implements GuestRooms {
   }
 
   async #advance(contractId: string): Promise<void> {
-    const { coming, letGo, endedAt, inUse } = this.#known(contractId);
+    await this.#dropAll(contractId);
+    const { coming, endedAt, inUse } = this.#known(contractId);
     if (coming !== undefined && endedAt === undefined && inUse !== true)
       await this.#fetch(contractId, coming);
-    for (const cid of letGo) {
-      await this.#ports.objects().drop(cid);
-      const known = this.#known(contractId);
-      this.#put({ ...known, letGo: known.letGo.filter((one) => one !== cid) });
-    }
     const over = this.#known(contractId);
     if (over.endedAt === undefined || this.#ports.clock.now() - over.endedAt < HOME_KEPT_MS) return;
     for (const cid of cidsOf(over.home?.snapshot)) await this.#ports.objects().drop(cid);
     this.#ports.records.remove(guestKey(contractId));
+  }
+
+  /** First of all: what cannot be fetched holds up nothing of it. */
+  async #dropAll(contractId: string): Promise<void> {
+    for (const cid of this.#known(contractId).letGo) {
+      await this.#ports.objects().drop(cid);
+      const known = this.#known(contractId);
+      this.#put({ ...known, letGo: known.letGo.filter((one) => one !== cid) });
+    }
   }
 
   /** The newer one is durable before the older one goes. */

@@ -17,6 +17,7 @@ import {
   fromHex,
   generateIdentity,
   openIdentity,
+  signDocument,
   sha256Hex,
   type Clock,
 } from '@antirio/kernel';
@@ -24,6 +25,7 @@ import {
   contractVolumeKey,
   signedSnapshot,
   versionVolumeKey,
+  VOLUME_SNAPSHOT_KIND,
   volumesIn,
   type SignedSnapshot,
 } from '@antirio/service-contract';
@@ -308,7 +310,6 @@ test('what B’s service wrote in a false alarm is gone before it serves, whatev
 
 test('a snapshot that comes in while B serves replaces nothing that B’s service wrote', async () => {
   await takeOver();
-  // announced before the takeover, to be had only since
   const store = stores[1] as OrchestratorStore;
   const known = guests.of(contractId);
   const held1 = known?.held as SignedSnapshot;
@@ -321,7 +322,6 @@ test('a snapshot that comes in while B serves replaces nothing that B’s servic
   expect(held()).toBe(1);
   expect(guests.isDue(contractId, volumes)).toBe(false);
   expect(guests.offer(customer.edgeId, volumes, held1, false)).toBe('serving');
-  // and one that was there before its service stopped takes nothing of what goes home
   const stated = await handBack();
   await guests.advance();
   expect(held()).toBe(2);
@@ -337,7 +337,6 @@ test('a transfer of what the provider signed for is waited for as long as its si
   slow = true;
   for (let i = 0; i < 11; i++) await pass(60_000);
   await pass(30_000);
-  expect(own1()?.waiting?.ms).toBeGreaterThan(600_000);
   expect(own.homeOf(contractId, 2)).toEqual({ state: 'waits' });
   slow = false;
   await pass(3000);
@@ -378,4 +377,24 @@ test('a provider that cannot store what it sealed says so in the end, and anothe
   now += 61_000;
   expect(await seal()).toBeUndefined();
   expect(guests.of(contractId)?.home).toMatchObject({ epoch: 2, none: expect.stringContaining('no space') });
+});
+
+test('snapshots that cannot be fetched make nothing grow', async () => {
+  writeFileSync(join(path, 'a'), 'from A');
+  await pass(0);
+  await pass(2000);
+  const { body } = guests.of(contractId)?.held as SignedSnapshot;
+  const offer = (seq: number) => {
+    const signed = signDocument(customer, VOLUME_SNAPSHOT_KIND, { ...body, seq, cid: `bafynone${seq}` });
+    return guests.offer(customer.edgeId, volumes, { ...signed, kind: VOLUME_SNAPSHOT_KIND }, false);
+  };
+  await guests.advance();
+  const said = Array.from({ length: 40 }, (_, i) => offer(i + 2));
+  expect(said.slice(0, 9)).toEqual(Array(9).fill(undefined));
+  expect(new Set(said.slice(9))).toEqual(new Set(['busy']));
+  expect(guests.of(contractId)?.letGo).toHaveLength(8);
+  await guests.advance();
+  expect(guests.of(contractId)?.letGo).toEqual([]);
+  expect(guests.of(contractId)?.refused?.reason).toContain('nobody has it');
+  expect(offer(50)).toBeUndefined();
 });
