@@ -27,13 +27,16 @@ const LICENCES = new Set([
   'MIT',
   'Python-2.0',
   'Unlicense',
+  'WTFPL',
 ]);
 
 /** Packages that say it in a form that npm does not write down; each has the text of MIT. */
 const SAID_OTHERWISE: Readonly<Record<string, string>> = {
   buildcheck: 'MIT',
   'cpu-features': 'MIT',
+  httpntlm: 'MIT',
   ssh2: 'MIT',
+  'stack-trace': 'MIT',
 };
 
 /** Whether an expression of SPDX allows the use: one side of each OR, and both of each AND. */
