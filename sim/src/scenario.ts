@@ -1,4 +1,5 @@
 import { drawActivation, drawBusy, keepsTime } from './activation.ts';
+import { drawAttack } from './attack.ts';
 import { drawBackups, oneOldDisk } from './backups.ts';
 import { contractTerms, type ContractTerms } from '@antirio/service-contract';
 import type { CoverageScenario } from './coverage.ts';
@@ -343,43 +344,6 @@ function drawDeadGateway(dice: Dice, activeMs: number): Fault[] {
     ? { at: dice.between(1000, activeMs * 0.8) }
     : { node: 'A', enters: 'guarded', delayMs: dice.between(0, 6000) };
   return [{ when, kind: 'deadGateway', node: 'B', forMs: dice.between(2000, 25_000) }];
-}
-
-function drawAttack(dice: Dice): Scenario['attack'] {
-  const framesEveryMs = dice.between(500, 3000);
-  const all = ['beat', 'vigil', 'probe', 'probeReply', 'leaseRequest', 'leaseGrant', 'leaseRefused'];
-  switch (dice.below(4)) {
-    case 0: {
-      const heldBack = dice.between(0.2, 0.45);
-      return {
-        framesEveryMs,
-        datagramsEveryMs: dice.between(250, 450),
-        kinds: ['beat'],
-        heldBack,
-        patient: true,
-      };
-    }
-    case 1: {
-      const heldBack = dice.between(0.05, 0.4);
-      return {
-        framesEveryMs,
-        datagramsEveryMs: dice.between(100, 500),
-        kinds: ['leaseRequest'],
-        heldBack,
-        patient: true,
-      };
-    }
-    default: {
-      const heldBack = dice.between(0, 0.05);
-      return {
-        framesEveryMs,
-        datagramsEveryMs: dice.between(200, 2000),
-        kinds: all,
-        heldBack,
-        patient: false,
-      };
-    }
-  }
 }
 
 export function drawScenario(seed: number): Scenario {
