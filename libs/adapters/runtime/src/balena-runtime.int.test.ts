@@ -58,7 +58,8 @@ onEachEngine(engines, (engineTest, { isThere }) => {
         await buildLayer(localNodeFiles()),
         await buildLayer([{ name: 'app/main.mjs', content: WATCHED_SERVICE }]),
       ];
-      await writeImageArchive(join(dir, 'image.tar'), { layers });
+      const env = ['PATH=/usr/local/bin:/usr/bin', 'SUITE=a balena device'];
+      await writeImageArchive(join(dir, 'image.tar'), { layers, env });
       ({ imageId } = await runtime.load(join(dir, 'image.tar')));
     }, 60_000);
     afterAll(async () => {

@@ -97,7 +97,9 @@ export function runtimeCompliance(candidate: Candidate): void {
       const app = await buildLayer([{ name: 'app/main.mjs', content: WATCHED_SERVICE }]);
       const base = candidate.base();
       const layers = base.length === 0 ? [app] : [await buildLayer(base), app];
-      imageId = await writeImageArchive(archive, { layers });
+      // Its own in each suite: they share engines, and each removes its image in the end
+      const env = ['PATH=/usr/local/bin:/usr/bin', `SUITE=${candidate.name}`];
+      imageId = await writeImageArchive(archive, { layers, env });
       expect(await runtime.load(archive)).toMatchObject({ imageId });
     }, 60_000);
 
