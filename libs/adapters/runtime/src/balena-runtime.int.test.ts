@@ -66,7 +66,12 @@ onEachEngine(engines, (engineTest, { isThere }) => {
       if (!isThere) return;
       await runtime.close();
       await runtime.unload(imageId);
+      expect(await namesOf(`antirio-b${process.pid}-*`)).toEqual([]);
     }, 30_000);
+    const namesOf = async (reference: string): Promise<string[]> => {
+      const found = await docker.listImages({ filters: { reference: [reference] } });
+      return found.flatMap(({ RepoTags: tags }) => tags ?? []);
+    };
     const specOf = (epoch = 1): ServiceSpec => {
       const id = `b${process.pid}-${++count}`;
       const folders = {
@@ -147,7 +152,11 @@ onEachEngine(engines, (engineTest, { isThere }) => {
         expect(new Set(named.filter((name) => name.includes(one.id))).size).toBe(2);
         await runtime.remove(one.id);
         expect((await docker.listVolumes()).Volumes.filter(({ Name }) => Name.includes(one.id))).toEqual([]);
-        expect(await docker.listImages({ filters: { reference: [`antirio-${one.id}`] } })).toEqual([]);
+        // The engine would remove an image with its last name: it stays until it is unloaded
+        await runtime.prepare({ ...two, id: one.id, epoch: 3 }, 'warm');
+        await runtime.remove(one.id);
+        expect(await runtime.loaded(imageId)).toBe(true);
+        expect((await namesOf(`antirio-${one.id}`)).length).toBeLessThanOrEqual(1);
       },
       60_000,
     );

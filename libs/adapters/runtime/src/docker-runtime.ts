@@ -93,6 +93,8 @@ export class ContainerRuntime implements Runtime {
   async unload(imageId: string): Promise<void> {
     const user = (await this.list()).find((instance) => instance.imageId === imageId);
     if (user !== undefined) throw new AntirioError('conflict', `${user.id} uses the image`, { imageId });
+    const image = await this.#images.find(imageId);
+    if (image !== undefined) await this.#containers.letGo(image);
     await this.#images.remove(imageId);
   }
 

@@ -21,6 +21,8 @@ export interface SupervisorContainersOptions {
   readonly nextNumber: () => number;
 }
 
+/** Names as `#release` gives them. */
+const RELEASE = /^antirio-.*:r\d+$/;
 const APPLIED_MS = 30_000;
 const LOOK_MS = 50;
 /** Of a supervisor between its word and the engine's. */
@@ -45,14 +47,12 @@ class SupervisorContainers implements Containers {
     this.#options = options;
   }
 
+  /** What an earlier target state asked for is not it: the supervisor may be making or removing that still. */
   async inspect(id: string): Promise<Docker.ContainerInspectInfo | undefined> {
-    const label = [`${LABEL.owner}=${this.#options.owner}`, `${LABEL.contract}=${id}`];
-    const [found] = await asked(
-      'list containers',
-      this.#docker.listContainers({ all: true, filters: { label } }),
-    );
-    if (found === undefined) return undefined;
-    return ifThere('look at a container', this.#docker.getContainer(found.Id).inspect());
+    const info = await this.#look(id);
+    const moved = this.#moved.get(id);
+    const isIt = moved !== undefined && info?.Config.Labels[LABEL.spec] === specHash(moved.spec);
+    return isIt ? info : undefined;
   }
 
   planned(): readonly Instance[] {
@@ -73,8 +73,9 @@ class SupervisorContainers implements Containers {
       await this.#apply();
     } catch (error) {
       this.#moved.delete(spec.id);
-      await this.#removeName(name);
       throw error;
+    } finally {
+      await this.#removeNames(image, 'but one');
     }
   }
 
@@ -95,26 +96,40 @@ class SupervisorContainers implements Containers {
   }
 
   async remove(id: string): Promise<void> {
+    const { app, clock } = this.#options;
     const moved = this.#moved.get(id);
     this.#moved.delete(id);
-    const there = await this.inspect(id);
+    const there = await this.#look(id);
     if (moved === undefined && there === undefined) return;
     await this.#apply();
-    const gone = await this.#seen(id, APPLIED_MS, (info) => info === undefined);
+    const look: Containers['inspect'] = (name) => this.#look(name);
+    const gone = async (): Promise<true | undefined> => ((await look(id)) === undefined ? true : undefined);
     // What an earlier run of this edge asked for may be in no target state any more
-    if (gone === undefined) {
-      const left = await this.inspect(id);
-      if (left !== undefined)
-        await already(
-          'remove a container',
-          this.#docker.getContainer(left.Id).remove({ force: true }),
-          404,
-          409,
-        );
-    }
-    await untilGone(id, this.#options.clock, (name) => this.inspect(name));
-    await this.#removeVolumes(volumesOf(this.#options.app.id, moved, there));
-    if (moved !== undefined) await this.#removeName(moved.making.image);
+    if ((await waitFor(clock, APPLIED_MS, gone, LOOK_MS)) === undefined) await this.#removeByEngine(id);
+    await untilGone(id, clock, look);
+    await this.#removeVolumes(volumesOf(app.id, moved, there));
+    if (moved !== undefined) await this.#removeNames(moved.making.image, 'but one');
+  }
+
+  async #removeByEngine(id: string): Promise<void> {
+    const left = await this.#look(id);
+    if (left !== undefined)
+      await already(
+        'remove a container',
+        this.#docker.getContainer(left.Id).remove({ force: true }),
+        404,
+        409,
+      );
+  }
+
+  async #look(id: string): Promise<Docker.ContainerInspectInfo | undefined> {
+    const label = [`${LABEL.owner}=${this.#options.owner}`, `${LABEL.contract}=${id}`];
+    const [found] = await asked(
+      'list containers',
+      this.#docker.listContainers({ all: true, filters: { label } }),
+    );
+    if (found === undefined) return undefined;
+    return ifThere('look at a container', this.#docker.getContainer(found.Id).inspect());
   }
 
   /** An image under a name that it never had: one that is given again may be taken for what had it before. */
@@ -124,13 +139,24 @@ class SupervisorContainers implements Containers {
     return `${repo}:r${number}`;
   }
 
-  async #removeName(name: string): Promise<void> {
-    await already(
-      'remove the name of an image',
-      this.#docker.getImage(name).remove({ noprune: true }),
-      404,
-      409,
-    );
+  letGo(image: string): Promise<void> {
+    return this.#removeNames(image, 'all');
+  }
+
+  /** Names of releases that no service has any more. With its last name an engine would remove the image itself. */
+  async #removeNames(image: string, which: 'all' | 'but one'): Promise<void> {
+    const info = await ifThere('look at an image', this.#docker.getImage(image).inspect());
+    const names = info?.RepoTags ?? [];
+    const used = new Set([...this.#moved.values()].map(({ making }) => making.image));
+    const unused = names.filter((name) => RELEASE.test(name) && !used.has(name));
+    const isLast = unused.length === names.length;
+    for (const name of which === 'but one' && isLast ? unused.slice(1) : unused)
+      await already(
+        'remove the name of an image',
+        this.#docker.getImage(name).remove({ noprune: true }),
+        404,
+        409,
+      );
   }
 
   async #removeVolumes(names: readonly string[]): Promise<void> {
