@@ -96,7 +96,7 @@ class SupervisorContainers implements Containers {
   }
 
   async remove(id: string): Promise<void> {
-    const { app, clock } = this.#options;
+    const { app, clock, supervisor } = this.#options;
     const moved = this.#moved.get(id);
     this.#moved.delete(id);
     const there = await this.#look(id);
@@ -106,6 +106,10 @@ class SupervisorContainers implements Containers {
     const gone = async (): Promise<true | undefined> => ((await look(id)) === undefined ? true : undefined);
     // What an earlier run of this edge asked for may be in no target state any more
     if ((await waitFor(clock, APPLIED_MS, gone, LOOK_MS)) === undefined) await this.#removeByEngine(id);
+    // It may still be making what an earlier target state wanted: containers and volumes that nobody asks for any more
+    const applied = async (): Promise<true | undefined> =>
+      (await supervisor.isApplied()) ? true : undefined;
+    await waitFor(clock, APPLIED_MS, applied, LOOK_MS);
     await untilGone(id, clock, look);
     await this.#removeVolumes(volumesOf(app.id, moved, there));
     if (moved !== undefined) await this.#removeNames(moved.making.image, 'but one');

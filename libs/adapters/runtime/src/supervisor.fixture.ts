@@ -244,8 +244,10 @@ export async function startLocalSupervisor(docker: Docker): Promise<LocalSupervi
   const state = { createsStopped: true, localMode: true, failing: 0 };
   let work: Promise<unknown> = Promise.resolve();
 
+  let waiting = 0;
   const inTurn = <T>(what: () => Promise<T>): Promise<T> => {
-    const done = work.then(what);
+    waiting += 1;
+    const done = work.then(what).finally(() => (waiting -= 1));
     work = done.catch(() => undefined);
     return done;
   };
@@ -271,20 +273,31 @@ export async function startLocalSupervisor(docker: Docker): Promise<LocalSupervi
     void inTurn(() => device.apply()).catch((error: unknown) => refused.push(String(error)));
     return { status: 'success', message: 'OK' };
   };
-  const answer = async (request: IncomingMessage): Promise<unknown> => {
-    admit(request);
-    const { method = '', url: path = '' } = request;
-    const body = await bodyOf(request);
-    if (path === '/v2/local/target-state') {
-      if (method === 'POST') return setTarget(body);
-      if (!state.localMode) throw failed('Target state can only be retrieved when in local mode');
-      return told(device.target);
-    }
-    const [, app, action] = /^\/v2\/applications\/(\d+)\/(start|stop)-service$/.exec(path) ?? [];
+  const readTarget = (): unknown => {
+    if (!state.localMode) throw failed('Target state can only be retrieved when in local mode');
+    return told(device.target);
+  };
+  const status = (): unknown => {
+    const appState = waiting === 0 ? 'applied' : 'applying';
+    return { status: 'success', appState, containers: [], images: [] };
+  };
+  const calls: Readonly<Record<string, (body: Record<string, unknown>) => unknown>> = {
+    'GET /v2/local/target-state': readTarget,
+    'POST /v2/local/target-state': setTarget,
+    'GET /v2/state/status': status,
+  };
+  const act = async (call: string, body: Record<string, unknown>): Promise<unknown> => {
+    const [, app, action] = /^POST \/v2\/applications\/(\d+)\/(start|stop)-service$/.exec(call) ?? [];
     if (app === undefined || action === undefined) throw new Refusal(404, 'Not found');
     refuseLocked(body);
     await inTurn(() => device.act(action, app, String(body['serviceName'])));
     return 'OK';
+  };
+  const answer = async (request: IncomingMessage): Promise<unknown> => {
+    admit(request);
+    const call = [request.method, request.url].join(' ');
+    const body = await bodyOf(request);
+    return calls[call]?.(body) ?? act(call, body);
   };
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { status, body } = await answer(request).then(

@@ -17,6 +17,8 @@ export interface Supervisor {
   /** Name and configuration of the device: what else stands in the answer cannot be given back as it comes. */
   local(): Promise<LocalState>;
   setTarget(target: TargetState): Promise<void>;
+  /** Whether nothing of the newest target state is still to be made or removed. */
+  isApplied(): Promise<boolean>;
   startService(appId: string, serviceName: string): Promise<void>;
   /** Resolves when it was asked to, not when it has ended. */
   stopService(appId: string, serviceName: string): Promise<void>;
@@ -36,6 +38,8 @@ const localAnswer = z.object({
     local: z.object({ name: z.string(), config: z.record(z.string(), z.string()) }),
   }),
 });
+
+const statusAnswer = z.object({ appState: z.string() });
 
 /** What it says of itself, which is JSON, or a bare sentence. */
 function complaintOf(answer: HttpAnswer): string {
@@ -104,6 +108,11 @@ class HttpSupervisor implements Supervisor {
       ...target,
       force: this.#force,
     });
+  }
+
+  async isApplied(): Promise<boolean> {
+    const answer = await this.#ask('tell how far it is', 'GET', '/v2/state/status');
+    return statusAnswer.safeParse(answer.json()).data?.appState === 'applied';
   }
 
   async startService(appId: string, serviceName: string): Promise<void> {
