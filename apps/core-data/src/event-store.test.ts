@@ -1,35 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, test } from '@jest/globals';
-import { redisTest, startRedis, type RedisServer } from '@antirio/testing';
+import { onEachStore } from '@antirio/testing';
 import { EVENT_STORE_CASES, openStoreOf } from './testing/event-store-compliance.ts';
 
-let folder: string;
-let redis: RedisServer | undefined;
-let n = 0;
-
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'antirio-event-store-'));
-});
-beforeEach(() => {
-  n += 1;
-});
-afterAll(async () => {
-  await redis?.kill('SIGTERM');
-  rmSync(folder, { recursive: true });
-});
-
-describe('SQLite', () => {
-  for (const { name, run } of EVENT_STORE_CASES)
-    test(name, () => run(() => openStoreOf(join(folder, String(n)))));
-});
-
-describe('Redis', () => {
-  for (const { name, run } of EVENT_STORE_CASES)
-    redisTest(name, async () => {
-      redis ??= await startRedis({ folder: join(folder, 'redis') });
-      const store = { kind: 'redis', url: redis.url, keyPrefix: `case-${n}:` };
-      await run(() => openStoreOf(join(folder, String(n)), store));
-    });
-});
+onEachStore(EVENT_STORE_CASES, openStoreOf);

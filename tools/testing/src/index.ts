@@ -2,6 +2,7 @@ import { findKubo } from './kubo.ts';
 import { testWhen } from './test-when.ts';
 
 export { findEngines, onEachEngine, type ImageStore, type TestEngine } from './engines.ts';
+export { freePort } from './free-port.ts';
 export { flipByteOnDisk } from './flip-byte.ts';
 export { localNodeFiles, type ImageFile } from './local-node.ts';
 export { claimOffsets, type ClaimedOffsets } from './port-offsets.ts';
@@ -18,3 +19,4 @@ export { findKubo, startKubo, type KuboDaemon, type KuboDaemonOptions } from './
 export { redisTest, startRedis, type RedisServer, type RedisServerOptions } from './redis.ts';
 export { skipNote, testWhen } from './test-when.ts';
 export { selfSigned } from './certificates.ts';
+export { onEachStore, type StoreCase } from './stores.ts';

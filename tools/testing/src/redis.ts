@@ -1,7 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { accessSync, constants, mkdirSync } from 'node:fs';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import { delimiter, join } from 'node:path';
+import { freePort } from './free-port.ts';
 import { testWhen } from './test-when.ts';
 
 /** The `redis-server` of the path; undefined where there is none. */
@@ -43,14 +44,6 @@ export interface RedisServerOptions {
 
 const START_MS = 15_000;
 const DURABLE = { appendonly: 'yes', appendfsync: 'always', save: '' };
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /** One command in a connection of its own; the answer's bytes as they are. */
 function ask(port: number, words: readonly string[]): Promise<string> {

@@ -1,6 +1,7 @@
 import { expect } from '@jest/globals';
 import fc from 'fast-check';
 import { silentLog, systemClock, systemRandom } from '@antirio/host';
+import type { StoreCase } from '@antirio/testing';
 import { isAntirioError, uuidV4 } from '@antirio/kernel';
 import { eventToJson, parseJson, readingToJson, type Event, type Reading } from '@antirio/edgex-contracts';
 import type { EventStore } from '../event-store.ts';
@@ -19,12 +20,6 @@ import {
 
 const ALL = { offset: 0, limit: 1000, counted: true };
 const EVER = 2n ** 63n - 1n;
-
-/** What every store of events does. */
-export interface EventStoreCase {
-  readonly name: string;
-  readonly run: (open: () => Promise<EventStore>) => Promise<void>;
-}
 
 export function openStoreOf(dataDir: string, store?: Record<string, unknown>): Promise<EventStore> {
   const options = coreDataOptions.parse({ dataDir, ...(store === undefined ? {} : { store }) });
@@ -270,7 +265,7 @@ async function isBounded(open: () => Promise<EventStore>): Promise<void> {
 }
 
 /** The suite that every adapter of the port passes; each case begins with an empty store. */
-export const EVENT_STORE_CASES: readonly EventStoreCase[] = [
+export const EVENT_STORE_CASES: readonly StoreCase<EventStore>[] = [
   { name: 'pages, totals and counts are those of a naive model', run: answersAsTheModel },
   { name: 'an id is stored once, also after a start', run: storesAnIdOnce },
   { name: 'origins and values keep every digit', run: keepsEveryDigit },

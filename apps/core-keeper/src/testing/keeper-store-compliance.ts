@@ -1,16 +1,12 @@
 import { expect } from '@jest/globals';
 import { silentLog, systemClock, systemRandom } from '@antirio/host';
+import type { StoreCase } from '@antirio/testing';
 import { isAntirioError } from '@antirio/kernel';
 import { openKeeperStore, type KeeperStore } from '../keeper-store.ts';
 import { coreKeeperOptions } from '../options.ts';
 import { registered } from '../registrations.ts';
 
 type Open = () => Promise<KeeperStore>;
-
-export interface KeeperStoreCase {
-  readonly name: string;
-  readonly run: (open: Open) => Promise<void>;
-}
 
 export function openStoreOf(dataDir: string, store?: Record<string, unknown>): Promise<KeeperStore> {
   const given = { dataDir, maxKeys: 6, maxRegistrations: 2, ...(store === undefined ? {} : { store }) };
@@ -103,7 +99,7 @@ async function keepsRegistrations(open: Open): Promise<void> {
 }
 
 /** The suite that every adapter of the port passes; each case begins with an empty store. */
-export const KEEPER_STORE_CASES: readonly KeeperStoreCase[] = [
+export const KEEPER_STORE_CASES: readonly StoreCase<KeeperStore>[] = [
   { name: 'keys are put, found by what they are below, and removed, also after a start', run: keepsKeys },
   { name: 'there are no more keys than there may be', run: boundsKeys },
   { name: 'registrations are as they were last, also after a start', run: keepsRegistrations },

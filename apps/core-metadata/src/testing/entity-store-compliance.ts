@@ -1,6 +1,7 @@
 import { expect } from '@jest/globals';
 import fc from 'fast-check';
 import { silentLog, systemClock, systemRandom } from '@antirio/host';
+import type { StoreCase } from '@antirio/testing';
 import { parseJson, stringifyJson } from '@antirio/edgex-contracts';
 import { openEntityStore, type EntityStore } from '../entity-store.ts';
 import { coreMetadataOptions } from '../options.ts';
@@ -24,11 +25,6 @@ import {
 const ALL = { offset: 0, limit: 100, counted: true };
 
 type Open = () => Promise<EntityStore>;
-
-export interface EntityStoreCase {
-  readonly name: string;
-  readonly run: (open: Open) => Promise<void>;
-}
 
 export function openStoreOf(dataDir: string, store?: Record<string, unknown>): Promise<EntityStore> {
   const options = coreMetadataOptions.parse({ dataDir, ...(store === undefined ? {} : { store }) });
@@ -123,7 +119,7 @@ async function keepsKindsApart(open: Open): Promise<void> {
 }
 
 /** The suite that every adapter of the port passes; each case begins with an empty store. */
-export const ENTITY_STORE_CASES: readonly EntityStoreCase[] = [
+export const ENTITY_STORE_CASES: readonly StoreCase<EntityStore>[] = [
   { name: 'lists and trees are those of a naive model, also after a start', run: answersAsTheModel },
   { name: 'names and ids are unique, also after a start', run: keepsWhatIsUnique },
   {
