@@ -1,7 +1,6 @@
-import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
 import path from 'node:path';
 import { startProgram, type CoreServices, type Program } from '@antirio/core-services';
+import { freePort } from '@antirio/testing';
 import { GO_SOURCES } from './go-programs.ts';
 
 /** How a device service learns what is common to all: from files, or from core-keeper. */
@@ -13,16 +12,6 @@ export interface DeviceRoom {
   end(signal?: NodeJS.Signals): Promise<void>;
   isRunning(): boolean;
   lastWords(): string;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** device-room of tools/edgex-go, for these services. */

@@ -1,11 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { httpPeer, sleep } from '@antirio/host';
 import { openTestWay, TestKubo, type TestWay } from '@antirio/storage-network/testing';
-import { findKubo, kuboTest, startKubo } from '@antirio/testing';
+import { findKubo, freePort, kuboTest, startKubo } from '@antirio/testing';
 import { listen } from './test-events.ts';
 import type { Edge, Json } from './test-neighbourhood.ts';
 import { build, get, post, Scene, until } from './test-scene.ts';
@@ -360,14 +359,6 @@ describe('an object', () => {
     expect([...kubo.pins.values()]).toEqual([`A/object/${cid}`]);
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 test('whenever the process is killed, all of what was ordered comes to the node, each once', async () => {
   const a = await scene.start('A');

@@ -1,6 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -8,6 +7,7 @@ import { httpPeer, silentLog, sleep, systemClock, systemRandom, type HttpPeer } 
 import { createLedgerClient, resultOf, type LedgerClient } from '@antirio/ledger-http';
 import { generateIdentity, openIdentity } from '@antirio/kernel';
 import { invariantProblems, keys, MemoryState, type LedgerEvent } from '@antirio/ledger-machine';
+import { freePort } from '@antirio/testing';
 import { createLedger, ledgerOptions, type LedgerRoom } from './index.ts';
 
 const central = openIdentity(generateIdentity());
@@ -105,14 +105,6 @@ describe('the ledger room', () => {
     expect(await waiting).toEqual([]);
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 async function startProcess(port: number): Promise<ChildProcess> {
   const main = join(import.meta.dirname, 'main.ts');
