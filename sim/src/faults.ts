@@ -246,12 +246,14 @@ export function scheduleFaults(ports: FaultPorts, scenario: Scenario): void {
     }
   };
   const awaited = new Set<Fault>();
-  for (const fault of scenario.faults)
-    if ('at' in fault.when)
+  for (const fault of scenario.faults) {
+    if (!('at' in fault.when)) awaited.add(fault);
+    // nothing begins once all is healed: nobody would end it
+    else if (fault.when.at < scenario.healAt)
       engine.at(fault.when.at, () => {
         begin(fault);
       });
-    else awaited.add(fault);
+  }
   ports.onPhase((node, phase) => {
     for (const fault of awaited) {
       const { when } = fault;
