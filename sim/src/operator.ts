@@ -29,10 +29,10 @@ export function tellToReturn(edge: EdgeNode): void {
   }
 }
 
-/** Kept on the disk: a restart changes nothing about it. */
+/** Kept on the disk: a restart changes nothing about it. A process that hangs hears of it as soon as it goes on. */
 export function hold(edge: EdgeNode, held: boolean): void {
   edge.disk.held = held;
-  if (!edge.host.running) return;
+  if (!edge.host.up) return;
   for (const party of edge.parties())
     edge.host.arrive(() => {
       party.post({ type: 'held', held });
