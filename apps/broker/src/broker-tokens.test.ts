@@ -44,6 +44,7 @@ beforeEach(async () => {
     requireTokens: true,
     isOwnHost: () => false,
     credentialsFor: () => undefined,
+    placeOf: (url) => ({ url, credentials: undefined }),
   };
   const options = brokerOptions.parse({ port: 0, httpPort: 0, dataDir });
   broker = createBroker(options, { clock: systemClock, random: systemRandom, log: silentLog, access });

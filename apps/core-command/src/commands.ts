@@ -48,7 +48,7 @@ export function createCommands(
       peer.close();
       peers.delete(oldest);
     }
-    const made = httpPeer({ url: baseAddress, credentials: access?.credentialsFor(baseAddress) });
+    const made = httpPeer(access?.placeOf(baseAddress) ?? { url: baseAddress });
     peers.set(baseAddress, made);
     return made;
   };

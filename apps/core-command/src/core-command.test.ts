@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { systemRandom } from '@antirio/host';
 import { utf8, uuidV4 } from '@antirio/kernel';
@@ -9,7 +10,14 @@ import {
   responseTopic,
   toCbor,
 } from '@antirio/edgex-contracts';
-import { base, openSurroundings, ORIGIN, type Json, type Surroundings } from './surroundings.fixture.ts';
+import {
+  base,
+  openSurroundings,
+  ORIGIN,
+  withTls,
+  type Json,
+  type Surroundings,
+} from './surroundings.fixture.ts';
 
 let around: Surroundings;
 
@@ -44,6 +52,14 @@ describe('listing commands', () => {
       deviceCoreCommand: ofD(),
     });
     expect((await around.peer.call({ path: '/device/name/none' })).status).toBe(404);
+  });
+
+  test('at an address that speaks TLS, where those beyond this host have to', async () => {
+    await around.end();
+    await around.reset({ bind: '0.0.0.0' }, withTls);
+    const answer = (await around.peer.call({ path: '/device/name/d' })).json() as Json;
+    const url = `https://${hostname()}:${around.room.port}`;
+    expect(answer).toMatchObject({ deviceCoreCommand: { coreCommands: [{ url }, { url }, { url }] } });
   });
 
   test('of all devices, by pages', async () => {
@@ -306,4 +322,20 @@ test('health tells the truth about core-metadata and the bus', async () => {
   await around.bus.close();
   expect((await around.peer.call({ path: '/ready' })).status).toBe(503);
   around.newBus();
+});
+
+test('a device service is called at the place that this host knows it by', async () => {
+  await around.end();
+  const announced = { ...around.services['svc'], baseAddress: 'https://svc:59999/some/prefix' };
+  const there = around.services['svc']?.['baseAddress'] as string;
+  const asked: string[] = [];
+  const placeOf = (url: string) => {
+    asked.push(url);
+    return { url: there, credentials: undefined };
+  };
+  await around.reset({}, { ...withTls, placeOf });
+  around.services = { svc: announced };
+  expect((await around.peer.call({ path: '/device/name/d/both' })).status).toBe(200);
+  expect(asked).toEqual(['https://svc:59999/some/prefix']);
+  expect(around.seen).toHaveLength(1);
 });

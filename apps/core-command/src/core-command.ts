@@ -1,6 +1,13 @@
 import { AntirioError, describeError } from '@antirio/kernel';
 import { createEdgexService, type EdgexService } from '@antirio/edgex-service';
-import { createHttpRim, type Check, type Health, type HttpRim, type Service } from '@antirio/host';
+import {
+  announcedUrl,
+  createHttpRim,
+  type Check,
+  type Health,
+  type HttpRim,
+  type Service,
+} from '@antirio/host';
 import { parseJsonBytes } from '@antirio/edgex-contracts';
 import { createBusCommands, type BusCommands } from './bus-commands.ts';
 import { createExternalCommands, type ExternalCommands } from './external-commands.ts';
@@ -71,7 +78,7 @@ export function createCoreCommand(options: CoreCommandOptions, ports: CoreComman
       const { maxRemembered: max, rememberMs: forMs } = options;
       const metadata = rememberingMetadata(asked, { max, forMs }, ports);
       const commands = createCommands(options, metadata, ports.access);
-      const url = (): string => options.publicUrl ?? `http://${options.bind}:${port}`;
+      const url = (): string => options.publicUrl ?? announcedUrl(ports.access, options.bind, port);
       const room: Room = { options, ports, metadata, commands, url };
       const rim = createHttpRim({
         access: ports.access,

@@ -13,6 +13,7 @@ import {
   type Bus,
   type HttpPeer,
   type HttpRim,
+  type RimAccess,
 } from '@antirio/host';
 import { AntirioError, uuidV4 } from '@antirio/kernel';
 import {
@@ -35,6 +36,13 @@ interface Seen {
   readonly correlation: unknown;
   readonly body: string;
 }
+
+/** TLS for those beyond this host. Of the services' addresses it knows that they are called where they are. */
+export const withTls: RimAccess = {
+  ...{ tls: () => ({}), clientCertificates: false, requireTokens: false },
+  ...{ tokens: { scopesOf: () => undefined }, isOwnHost: () => true },
+  ...{ credentialsFor: () => undefined, placeOf: (url: string) => ({ url, credentials: undefined }) },
+};
 
 const properties = { valueType: 'Float32', readWrite: 'RW' };
 const profiles: Record<string, Json> = {
@@ -89,7 +97,7 @@ export interface Surroundings {
   /** Of the room, with `/api/v3`. */
   peer: HttpPeer;
   /** Everything as at the start, with a new room. */
-  reset(options?: Json): Promise<void>;
+  reset(options?: Json, access?: RimAccess): Promise<void>;
   /** Ends the room. */
   end(): Promise<void>;
   newBus(): void;
@@ -185,7 +193,7 @@ export async function openSurroundings(): Promise<Surroundings> {
     newBus() {
       around.bus = createLocalBus(broker, silentLog);
     },
-    async reset(options = {}) {
+    async reset(options = {}, access?: RimAccess) {
       around.seen = [];
       around.questions = [];
       around.metadataFails = false;
@@ -197,7 +205,10 @@ export async function openSurroundings(): Promise<Surroundings> {
       };
       around.services = { svc: { name: 'svc', adminState: 'UNLOCKED', baseAddress } };
       around.newBus();
-      const ports = { clock: systemClock, random: systemRandom, log: silentLog, bus: around.bus, peers };
+      const ports = {
+        ...{ clock: systemClock, random: systemRandom, log: silentLog },
+        ...{ bus: around.bus, peers, access },
+      };
       around.room = createCoreCommand(coreCommandOptions.parse(optionsFor(dataDir, options)), ports);
       await around.room.start();
       around.peer = httpPeer({ url: `http://127.0.0.1:${around.room.port}/api/v3` });

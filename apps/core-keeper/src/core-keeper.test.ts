@@ -14,6 +14,7 @@ import {
   type Bus,
   type HttpAnswer,
   type HttpPeer,
+  type RimAccess,
 } from '@antirio/host';
 import { parseEnvelope } from '@antirio/edgex-contracts';
 import { coreKeeperOptions, createCoreKeeper, type CoreKeeper } from './index.ts';
@@ -26,10 +27,11 @@ let bus: Bus;
 let room: CoreKeeper;
 let peer: HttpPeer;
 
-async function start(options: Json = {}): Promise<void> {
+async function start(options: Json = {}, access?: RimAccess): Promise<void> {
   const common = { dataDir, port: 0, minCheckIntervalMs: 10, commonConfig: { enabled: false } };
   const given = coreKeeperOptions.parse({ ...common, ...options });
-  room = createCoreKeeper(given, { clock: systemClock, random: systemRandom, log: silentLog, bus });
+  const system = { clock: systemClock, random: systemRandom, log: silentLog };
+  room = createCoreKeeper(given, { ...system, bus, access });
   await room.start();
   peer = httpPeer({ url: `http://127.0.0.1:${room.port}/api/v3` });
 }
@@ -156,10 +158,13 @@ describe('the registry', () => {
   let service: Server;
   let status = 200;
   let asked: (string | undefined)[] = [];
+  /** Tokens that it was shown. */
+  const shown = new Set<string | undefined>();
 
   beforeAll(async () => {
     service = createServer((request, answer) => {
       asked.push(request.url);
+      shown.add(request.headers.authorization);
       answer.writeHead(status).end('{}');
     });
     await new Promise<void>((resolve) => service.listen(0, '127.0.0.1', resolve));
@@ -171,6 +176,7 @@ describe('the registry', () => {
   beforeEach(() => {
     status = 200;
     asked = [];
+    shown.clear();
   });
 
   const requestOf = (serviceId: string, fields: Json = {}): Json => ({
@@ -193,6 +199,28 @@ describe('the registry', () => {
   const becomes = async (serviceId: string, wanted: string): Promise<void> => {
     while ((await statusOf(serviceId)) !== wanted) await delay(5);
   };
+
+  test('asks a service that speaks TLS at the place that this host knows it by', async () => {
+    await stop();
+    const { port } = service.address() as AddressInfo;
+    const url = `http://127.0.0.1:${port}`;
+    const placeOf = (asking: string) => ({
+      url: asking === 'https://core-data:59880' ? url : asking,
+      credentials: { token: () => 'antirio_of_an_operator', tls: undefined },
+    });
+    await start(
+      {},
+      {
+        ...{ clientCertificates: false, requireTokens: false, isOwnHost: () => true },
+        ...{ tokens: { scopesOf: () => undefined }, credentialsFor: () => undefined, placeOf },
+      },
+    );
+    const healthCheck = { interval: '40ms', path: '/api/v3/ping', type: 'https' };
+    const told = { host: 'core-data', port: 59_880, healthCheck };
+    expect((await register('POST', requestOf('core-data', told))).status).toBe(201);
+    await becomes('core-data', 'UP');
+    expect(shown).toEqual(new Set([undefined]));
+  });
 
   test("is told of a service by EdgeX's Go modules in their spelling", async () => {
     const told = { serviceId: 'go', status: '', host: 'localhost', port: 9 };

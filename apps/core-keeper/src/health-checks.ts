@@ -1,5 +1,5 @@
 import { describeError, type Clock } from '@antirio/kernel';
-import { httpPeer, type GroupCommit, type Log } from '@antirio/host';
+import { httpPeer, type GroupCommit, type Log, type RimAccess } from '@antirio/host';
 import { parseDuration } from '@antirio/edgex-contracts';
 import type { CoreKeeperOptions } from './options.ts';
 import type { Registration, Registrations, Status } from './registrations.ts';
@@ -17,7 +17,10 @@ export interface HealthChecks {
 interface Ports {
   readonly clock: Clock;
   readonly log: Log;
+  readonly access?: Pick<RimAccess, 'placeOf'> | undefined;
 }
+
+const AS_TOLD: Pick<RimAccess, 'placeOf'> = { placeOf: (url) => ({ url, credentials: undefined }) };
 
 interface Store {
   readonly commit: Pick<GroupCommit, 'run'>;
@@ -35,9 +38,15 @@ interface Watched {
   wasUp: boolean;
 }
 
-async function probe({ host, port, healthCheck }: Registration, timeoutMs: number): Promise<Status> {
+async function probe(
+  { host, port, healthCheck }: Registration,
+  { placeOf }: Pick<RimAccess, 'placeOf'>,
+  timeoutMs: number,
+): Promise<Status> {
   const address = host.includes(':') ? `[${host}]` : host;
-  const peer = httpPeer({ url: `${healthCheck.type}://${address}:${port}` });
+  const { url, credentials } = placeOf(`${healthCheck.type}://${address}:${port}`);
+  // who asks for nothing but a sign of life shows no token
+  const peer = httpPeer({ url, credentials: credentials && { tls: credentials.tls } });
   try {
     const { status } = await peer.call({ path: healthCheck.path, timeoutMs, maxAnswerBytes: 1 << 16 });
     return status >= 200 && status < 300 ? 'UP' : 'DOWN';
@@ -108,7 +117,11 @@ class IntervalChecks implements HealthChecks {
 
   async #check(entry: Watched): Promise<void> {
     try {
-      const status = await probe(entry.registration, this.#options.checkTimeoutMs);
+      const status = await probe(
+        entry.registration,
+        this.#ports.access ?? AS_TOLD,
+        this.#options.checkTimeoutMs,
+      );
       entry.wasUp ||= status === 'UP';
       await this.#note(entry, status);
     } catch (error) {

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import {
+  announcedUrl,
   clientTls,
   httpPeer,
   isOwnHost,
@@ -20,7 +21,7 @@ import {
   type Tokens,
 } from '@antirio/host';
 import { AntirioError } from '@antirio/kernel';
-import { isLoopback, urlOf, type EdgeConfig } from './config.ts';
+import { at, isLoopback, shifted, urlOf, type EdgeConfig } from './config.ts';
 import { ROOM_KEYS, roomOf, type Room, type RoomKey } from './rooms.ts';
 
 /** Where the hashes of the tokens are that this edge gave out. */
@@ -102,6 +103,19 @@ export function peerOf(room: Room, config: EdgeConfig, log: Log): HttpPeer {
 
 const originOf = (url: string): string | undefined => URL.parse(url)?.origin;
 
+/** Rooms of this host by what they announce of themselves beyond it: from here they are called by their usual addresses. */
+function announcedHere(config: EdgeConfig, tls: RimAccess['tls']): Map<string | undefined, Room> {
+  const here = ROOM_KEYS.filter((key) => config.services[key] === undefined).map(roomOf);
+  const named = here.flatMap((room) => {
+    const section = config[room.key];
+    const [option = 'port'] = Object.keys(room.ports);
+    return [at(section, ['service', 'host']), section['bind'] ?? config.bind]
+      .filter((host) => typeof host === 'string')
+      .map((host) => [originOf(announcedUrl({ tls }, host, shifted(room, config, option))), room] as const);
+  });
+  return new Map(named);
+}
+
 /** Who may call this process's rooms; undefined where all do that reach them. @throws AntirioError badConfig */
 export function openAccess(config: EdgeConfig, log: Log): RimAccess {
   const requireTokens = needsLocalTokens(config);
@@ -111,6 +125,11 @@ export function openAccess(config: EdgeConfig, log: Log): RimAccess {
     ROOM_KEYS.map((key) => [originOf(urlOf(roomOf(key), config)), roomOf(key)] as const),
   );
   const tls = config.tls === undefined ? undefined : serverTls(config.tls, systemClock, log);
+  const here = announcedHere(config, tls);
+  const credentialsFor: RimAccess['credentialsFor'] = (url) => {
+    const room = byOrigin.get(originOf(url));
+    return room === undefined ? undefined : shown(room);
+  };
   const file = resolve(tokensFile(config));
   if (tls !== undefined && !existsSync(file))
     log.warn('nobody has a token yet: antirio token create makes one for those who call from other hosts');
@@ -120,9 +139,12 @@ export function openAccess(config: EdgeConfig, log: Log): RimAccess {
     tokens: withOwn(openTokens(file, systemClock, log), own),
     requireTokens,
     isOwnHost,
-    credentialsFor(url) {
-      const room = byOrigin.get(originOf(url));
-      return room === undefined ? undefined : shown(room);
+    credentialsFor,
+    placeOf(url) {
+      const room = here.get(originOf(url));
+      if (room === undefined) return { url, credentials: credentialsFor(url) };
+      const { pathname } = new URL(url);
+      return { url: `${urlOf(room, config)}${pathname.replace(/\/$/, '')}`, credentials: shown(room) };
     },
   };
 }

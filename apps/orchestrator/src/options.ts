@@ -71,7 +71,7 @@ export const orchestratorOptions = z.strictObject({
   baseUrl: z
     .url()
     .optional()
-    .describe('how core-command reaches this room (default: http://127.0.0.1:<port>)'),
+    .describe('how core-command reaches this room (default: by bind and port, https with tls)'),
   allowDiskSecrets: z
     .boolean()
     .default(false)

@@ -14,6 +14,7 @@ import {
 } from '@antirio/host';
 import { AntirioError, fromHex, fromUtf8, type Identity } from '@antirio/kernel';
 import { createRuntime, type Runtime } from '@antirio/runtime';
+import { baseUrlOf } from './base-url.ts';
 import {
   advanceCustomer,
   isUnderWay as customerUnderWay,
@@ -293,7 +294,7 @@ class OrchestratorRoom implements Orchestrator {
     volumes: GuestRooms,
   ): ServiceRoom {
     const options = this.#options;
-    const { clock, random, log, bus, peers } = this.#ports;
+    const { clock, random, log, bus, peers, access } = this.#ports;
     const folders = openFolders({
       dataDir: this.#dir,
       runRoot: options.runRoot,
@@ -324,7 +325,7 @@ class OrchestratorRoom implements Orchestrator {
       },
       brokerSocket: options.brokerSocket ?? join(options.dataDir, 'broker', 'foreign.sock'),
       brokerSecret: () => readBrokerSecret(options.dataDir),
-      baseUrl: () => (options.baseUrl ?? `http://127.0.0.1:${this.#port}`).replace(/\/$/, ''),
+      baseUrl: () => baseUrlOf(options, access, this.#port),
       endContract: (contractId, givenUp) => {
         endProvider(contractId, { store, clock }, givenUp);
         flow.hurry(contractId);

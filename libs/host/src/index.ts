@@ -7,6 +7,7 @@ export * from './bus.ts';
 export * from './atomic-file.ts';
 export * from './identity-file.ts';
 export * from './append-log.ts';
+export { announcedHost, announcedUrl, schemeAt } from './announced.ts';
 export * from './database.ts';
 export * from './batch-queue.ts';
 export * from './batch-outcomes.ts';

@@ -67,6 +67,7 @@ const accessWith = (own: Partial<RimAccess>): RimAccess => ({
   clientCertificates: false,
   isOwnHost,
   credentialsFor: () => undefined,
+  placeOf: (url) => ({ url, credentials: undefined }),
   ...own,
 });
 

@@ -23,6 +23,13 @@ export interface RimAccess {
   isOwnHost(socket: Pick<Socket, 'remoteAddress' | 'localAddress'>): boolean;
   /** What to show at an address. */
   credentialsFor(url: string): Credentials | undefined;
+  /** Where, and with what, a base address that a service announced is called from here: one of this host by its loopback. */
+  placeOf(url: string): Place;
+}
+
+export interface Place {
+  readonly url: string;
+  readonly credentials: Credentials | undefined;
 }
 
 const LOOPBACK = /^(?:::1|(?:::ffff:)?127\.\d+\.\d+\.\d+)$/i;

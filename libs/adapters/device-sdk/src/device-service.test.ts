@@ -1,4 +1,6 @@
+import { hostname } from 'node:os';
 import { describe, expect, test } from '@jest/globals';
+import type { RimAccess } from '@antirio/host';
 import { loadContract } from '@antirio/edgex-contract';
 import { parseCbor } from '@antirio/edgex-contracts';
 import { commandValue } from './index.ts';
@@ -31,6 +33,19 @@ describe('the start', () => {
     });
     expect(driver.calls).toEqual(['start', 'added r1', 'added r2']);
     expect(service.sdk.devices().map(({ name }) => name)).toEqual(['r1', 'r2']);
+  });
+
+  test('says that core-command has to speak TLS, where those beyond this host have to', async () => {
+    const access: RimAccess = {
+      ...{ tls: () => ({}), clientCertificates: false, requireTokens: false },
+      ...{ tokens: { scopesOf: () => undefined }, isOwnHost: () => true },
+      ...{ credentialsFor: () => undefined, placeOf: (url) => ({ url, credentials: undefined }) },
+    };
+    const service = await around.start(testDriver(), { bind: '0.0.0.0' }, { access });
+    await service.registered();
+    expect(around.metadata.entities.deviceservice.get(SERVICE)).toMatchObject({
+      baseAddress: `https://${hostname()}:${service.port}`,
+    });
   });
 
   test('changes nothing of what is in core-metadata already, however often', async () => {

@@ -1,8 +1,7 @@
-import { isIPv6 } from 'node:net';
-import { hostname } from 'node:os';
 import { z } from 'zod';
 import { AntirioError } from '@antirio/kernel';
 import {
+  announcedUrl,
   createHttpRim,
   issuesOf,
   openableService,
@@ -87,14 +86,6 @@ async function listen(rim: HttpRim, { socket, port, bind }: DeviceServiceOptions
   if (socket === undefined) return rim.listen(port, bind);
   await rim.listenOn(socket);
   return port;
-}
-
-const ANY = new Set(['0.0.0.0', '::']);
-
-/** Where others call what listens here. */
-function addressOf({ service, bind }: DeviceServiceOptions, port: number): string {
-  const host = service.host ?? (ANY.has(bind) ? hostname() : bind);
-  return `http://${isIPv6(host) ? `[${host}]` : host}:${port}`;
 }
 
 const writable = z.object({
@@ -209,7 +200,10 @@ async function openRoom(opening: Opening, { rim, edgex, counters, settings }: Fr
     provision: await provisionOf(options, ports),
     settings,
     metadata: metadataOf(ports.peers),
-    baseAddress: () => options.baseAddress ?? front?.baseAddress() ?? addressOf(options, port),
+    baseAddress: () =>
+      options.baseAddress ??
+      front?.baseAddress() ??
+      announcedUrl(ports.access, options.service.host ?? options.bind, port),
     secret: (name) => edgex.secrets.get(name),
     followSection: (section, configured, changed) => edgex.followSection(section, configured, changed),
     onSecretChange: (name, changed) => edgex.secrets.onChange(name, changed),

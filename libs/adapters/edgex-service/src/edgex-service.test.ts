@@ -1,5 +1,5 @@
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
@@ -17,6 +17,7 @@ import {
   type HttpPeer,
   type HttpRim,
   type Log,
+  type RimAccess,
 } from '@antirio/host';
 import { baseResponse, makeEnvelope, parseEnvelope } from '@antirio/edgex-contracts';
 import { createEdgexService, edgexServiceOptions, type EdgexService } from './index.ts';
@@ -116,10 +117,18 @@ interface Running {
 const OWN = 'edgex/v4/core-data/Writable';
 const COMMON = 'edgex/v4/core-common-config-bootstrapper/all-services/Writable';
 
+/** Nothing is asked here of what it holds. */
+const withTls: RimAccess = {
+  ...{ tls: () => ({}), clientCertificates: false, requireTokens: false },
+  ...{ tokens: { scopesOf: () => undefined }, isOwnHost: () => true },
+  ...{ credentialsFor: () => undefined, placeOf: (url: string) => ({ url, credentials: undefined }) },
+};
+
 async function run(
   options: Json = {},
   counters = {},
   fromEnvironment?: (section: string) => Json,
+  access?: RimAccess,
 ): Promise<Running> {
   const said: Json[] = [];
   const log = pino({ level: 'info' }, { write: (line: string) => void said.push(JSON.parse(line) as Json) });
@@ -129,7 +138,7 @@ async function run(
     serviceKey: 'core-data',
     options: given,
     ports: {
-      ...{ clock: systemClock, random: systemRandom, log, bus, fromEnvironment },
+      ...{ clock: systemClock, random: systemRandom, log, bus, fromEnvironment, access },
       peers: { 'core-keeper': keeper },
     },
     writable: {
@@ -443,6 +452,18 @@ describe('core-keeper', () => {
     });
     await stop();
     expect(registered.at(-1)).toMatchObject({ serviceId: 'core-data', status: 'HALT' });
+  });
+
+  test.each([
+    ['0.0.0.0', { host: hostname(), healthCheck: { type: 'https' } }],
+    ['10.0.0.7', { host: '10.0.0.7', healthCheck: { type: 'https' } }],
+    ['127.0.0.1', { host: '127.0.0.1', healthCheck: { type: 'http' } }],
+  ])('is told how a service with TLS at %s is asked whether it is there', async (bind, told) => {
+    const { edgex, stop } = await run({ bind }, {}, undefined, withTls);
+    edgex.register(1234);
+    await until(() => registered.length === 1);
+    expect(registered[0]).toMatchObject(told);
+    await stop();
   });
 
   test('is not told of a service that is not to be registered, which follows it all the same', async () => {

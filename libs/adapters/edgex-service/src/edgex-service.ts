@@ -1,7 +1,16 @@
 import type { RequestHandler } from 'express';
 import type { z } from 'zod';
 import { describeError, type Clock, type Random } from '@antirio/kernel';
-import { retry, type Bus, type HttpPeer, type HttpRim, type Log } from '@antirio/host';
+import {
+  announcedHost,
+  retry,
+  schemeAt,
+  type Bus,
+  type HttpPeer,
+  type HttpRim,
+  type Log,
+  type RimAccess,
+} from '@antirio/host';
 import { parseDuration } from '@antirio/edgex-contracts';
 import { cors } from './cors.ts';
 import { register, type Registered } from './keeper-client.ts';
@@ -20,6 +29,8 @@ export interface EdgexServicePorts {
   readonly log: Log;
   readonly bus?: Bus | undefined;
   readonly peers?: Readonly<Record<string, HttpPeer>> | undefined;
+  /** Whether callers from elsewhere have to speak TLS. */
+  readonly access?: RimAccess | undefined;
   /** What the environment says of a section of EdgeX's configuration (`Writable`, `Driver`): that stays, whatever core-keeper has. */
   readonly fromEnvironment?: ((section: string) => Tree) | undefined;
 }
@@ -68,7 +79,6 @@ export interface EdgexService {
 }
 
 const KEEPER_AWAY = { attempts: Infinity, firstDelayMs: 500, maxDelayMs: 30_000 };
-const ANY_ADDRESS = new Set(['0.0.0.0', '::', '']);
 
 /** Says once that it is there, and at the end that it is not any more. */
 function registration(log: Log, keeper: HttpPeer, service: Registered): { end(): Promise<void> } {
@@ -163,12 +173,12 @@ export function createEdgexService<S extends z.ZodObject>(parts: EdgexServicePar
     register(port) {
       if (service.startupMsg !== undefined) log.info(service.startupMsg);
       if (keeper === undefined || serviceKey === KEEPER || !service.register) return;
-      const address = ANY_ADDRESS.has(options.bind) ? '127.0.0.1' : options.bind;
-      const host = service.host ?? address;
+      const host = service.host ?? announcedHost(options.bind);
       registered ??= registration(log, keeper, {
         serviceId: serviceKey,
         host,
         port,
+        scheme: schemeAt(ports.access, host),
         intervalMs: service.healthCheckIntervalMs,
       });
     },

@@ -81,6 +81,7 @@ export interface Registered {
   readonly serviceId: string;
   readonly host: string;
   readonly port: number;
+  readonly scheme: 'http' | 'https';
   readonly intervalMs: number;
 }
 
@@ -90,8 +91,8 @@ export interface Registered {
  * @throws AntirioError unavailable | timeout | ...
  */
 export async function register(keeper: HttpPeer, service: Registered, status: 'UP' | 'HALT'): Promise<void> {
-  const { serviceId, host, port, intervalMs } = service;
-  const healthCheck = { interval: `${intervalMs}ms`, path: '/api/v3/ping', type: 'http' };
+  const { serviceId, host, port, scheme, intervalMs } = service;
+  const healthCheck = { interval: `${intervalMs}ms`, path: '/api/v3/ping', type: scheme };
   const registration = { serviceId, status, host, port, healthCheck };
   const call = { path: '/api/v3/registry', json: { apiVersion: API_VERSION, registration }, timeoutMs: 2000 };
   try {
