@@ -258,6 +258,7 @@ export function scheduleFaults(ports: FaultPorts, scenario: Scenario): void {
     for (const fault of awaited) {
       const { when } = fault;
       if ('at' in when || when.node !== node || when.enters !== phase) continue;
+      if (engine.now < (when.notBefore ?? 0)) continue;
       awaited.delete(fault);
       if (engine.now + when.delayMs < scenario.healAt)
         engine.after(when.delayMs, () => {

@@ -14,6 +14,7 @@ import { heal, scheduleFaults, type FaultPorts } from './faults.ts';
 import { watchHealth } from './health.ts';
 import { checkRekeying } from './rekeying.ts';
 import { identities } from './identities.ts';
+import { drawLong } from './long.ts';
 import { honestPieces, type Pieces } from './pieces.ts';
 import { drawScenario, type NodeName, type Scenario } from './scenario.ts';
 import { drawTwoProviders } from './two-providers.ts';
@@ -21,7 +22,14 @@ import type { TraceLine } from './trace.ts';
 import { drawUnheard } from './unheard.ts';
 import { createWorld, type World } from './world.ts';
 
-export const scenarioKinds = ['oneProvider', 'twoProviders', 'drills', 'coverage', 'unheard'] as const;
+export const scenarioKinds = [
+  'oneProvider',
+  'twoProviders',
+  'drills',
+  'coverage',
+  'unheard',
+  'long',
+] as const;
 export type ScenarioKind = (typeof scenarioKinds)[number];
 
 const draws: Readonly<Record<ScenarioKind, (seed: number) => Scenario>> = {
@@ -30,6 +38,7 @@ const draws: Readonly<Record<ScenarioKind, (seed: number) => Scenario>> = {
   drills: drawDrills,
   coverage: drawCoverage,
   unheard: drawUnheard,
+  long: drawLong,
 };
 
 export interface RunOptions {

@@ -63,9 +63,15 @@ export type ProviderName = 'B' | 'C';
 export type EdgeName = 'A' | 'B' | 'C';
 export type NodeName = EdgeName | 'central';
 
-/** A moment: a time, or that a party's machine has just come to a phase. */
+/** A moment: a time, or that a party's machine has just come to a phase, the first time after `notBefore`. */
 export type When =
-  { readonly at: number } | { readonly node: EdgeName; readonly enters: string; readonly delayMs: number };
+  | { readonly at: number }
+  | {
+      readonly node: EdgeName;
+      readonly enters: string;
+      readonly delayMs: number;
+      readonly notBefore?: number;
+    };
 
 export type Fault = { readonly when: When } & Harm;
 

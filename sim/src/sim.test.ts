@@ -7,6 +7,7 @@ const SEEDS_OF_TWO = 200;
 const SEEDS_OF_DRILLS = 100;
 const SEEDS_OF_CLAIMS = 30;
 const SEEDS_OF_UNHEARD = 40;
+const SEEDS_OF_TEN_MINUTES = 15;
 
 /** Others than the first thousand that once broke something. */
 const KNOWN_SEEDS: readonly number[] = [1093, 10_815, 11_716, 12_297, 13_148, 14_087, 22_297];
@@ -59,6 +60,15 @@ describe('the simulation', () => {
     const results = Array.from({ length: SEEDS_OF_UNHEARD }, (_, i) => unheard(i + 1));
     const broken = results.find((one) => one.violations.length > 0);
     expect(broken === undefined ? '' : storyOf(unheard(broken.seed, true))).toBe('');
+  });
+
+  test(`over ten minutes of ${SEEDS_OF_TEN_MINUTES} seeds breaks no promise, takeover after takeover`, () => {
+    const long = (seed: number, trace = false): RunResult => runSeed(seed, { kind: 'long', trace });
+    const results = Array.from({ length: SEEDS_OF_TEN_MINUTES }, (_, i) => long(i + 1));
+    const broken = results.find((one) => one.violations.length > 0);
+    expect(broken === undefined ? '' : storyOf(long(broken.seed, true))).toBe('');
+    const epochs = results.map(({ summary }) => summary.epoch).sort((a, b) => a - b);
+    expect(epochs[Math.floor(epochs.length / 2)]).toBeGreaterThan(5);
   });
 
   test('of seeds that once broke a promise breaks none', () => {
