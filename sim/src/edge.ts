@@ -6,6 +6,7 @@ import type {
   PartyEffect,
   PartyEvent,
   Standing,
+  actsFrom,
   judgeDownlink,
   gapState,
   leads,
@@ -32,6 +33,7 @@ import type { Trace } from './trace.ts';
 /** Parts of an edge that a mutant may replace. */
 export interface EdgePieces extends PartyPieces {
   readonly judgeDownlink: typeof judgeDownlink;
+  readonly actsFrom: typeof actsFrom;
   readonly verifies: Verifies;
   readonly eventIdOf: (event: StoredEvent, session: string) => string;
   /** What becomes of the edge's disk when its process dies. */
@@ -155,6 +157,7 @@ export function createEdge(ports: EdgePorts, contracts: readonly [Contracted, ..
       gateway,
       disk: disk.fence,
       judge: pieces.judgeDownlink,
+      actsFrom: pieces.actsFrom,
       onMayAct: ports.onMayAct,
     });
     const service = createDeviceService({

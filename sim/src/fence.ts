@@ -1,10 +1,14 @@
-import type {
-  CounterBlock,
-  CounterMarks,
-  Desired,
-  DownlinkRefusal,
-  Fence,
-  judgeDownlink,
+import {
+  passedAhead,
+  startedUnder,
+  underEpoch,
+  type actsFrom,
+  type CounterBlock,
+  type CounterMarks,
+  type Desired,
+  type DownlinkRefusal,
+  type Fence,
+  type judgeDownlink,
 } from '@antirio/service-contract';
 import type { Engine } from './engine.ts';
 import type { Frame } from './frames.ts';
@@ -27,6 +31,7 @@ export interface FencePorts {
   readonly gateway: Gateway;
   readonly disk: FenceDisk;
   readonly judge: typeof judgeDownlink;
+  readonly actsFrom: typeof actsFrom;
   /** The fence is open for this epoch from that true time on. */
   readonly onMayAct: (epoch: number, from: number) => void;
 }
@@ -53,11 +58,13 @@ interface Window {
 
 const BLOCKS_KEPT = 32;
 
-export function createFence({ engine, host, gateway, disk, judge, onMayAct }: FencePorts): SimFence {
+export function createFence(ports: FencePorts): SimFence {
+  const { engine, host, gateway, disk, judge, onMayAct } = ports;
   const { clock } = host;
   const { marks } = disk;
   let open: Window | undefined;
   let blocks = new Map<string, CounterBlock[]>();
+  let air = startedUnder(disk.epoch, clock.monotonic());
 
   const marksOf = (devAddr: string): CounterMarks => {
     const known = marks.get(devAddr);
@@ -88,8 +95,10 @@ export function createFence({ engine, host, gateway, disk, judge, onMayAct }: Fe
     devAddrs: readonly string[],
     wanted: Extract<Desired['fence'], { state: 'open' }>,
   ): void => {
-    const { epoch, slot, actFrom, actUntil } = wanted;
+    const { epoch, slot, actUntil } = wanted;
     if (epoch < disk.epoch) return;
+    air = underEpoch(air, epoch);
+    const actFrom = ports.actsFrom(air, wanted.actFrom);
     if (disk.epoch !== epoch || disk.slot !== slot || disk.devAddrs.length === 0) {
       blocks = new Map();
       Object.assign(disk, { devAddrs, epoch, slot });
@@ -133,7 +142,9 @@ export function createFence({ engine, host, gateway, disk, judge, onMayAct }: Fe
           answer(second.reason);
           return;
         }
-        const epoch = disk.devAddrs.includes(devAddr) ? disk.epoch : 0;
+        const fenced = disk.devAddrs.includes(devAddr);
+        if (fenced) air = passedAhead(air, airAt - engine.now, clock.monotonic());
+        const epoch = fenced ? disk.epoch : 0;
         gateway.transmit(airAt, { edge: host.name, epoch, devAddr, fcnt, frame }, (sent) => {
           answer(sent ? undefined : 'tooLate');
         });

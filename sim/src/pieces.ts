@@ -1,5 +1,6 @@
 import { apply } from '@antirio/ledger-machine';
 import {
+  actsFrom,
   centralStep,
   customerDesires,
   customerStep,
@@ -33,6 +34,7 @@ export const honestPieces = (): Pieces => ({
   gapState,
   providerStep,
   judgeDownlink,
+  actsFrom,
   leads,
   mayRelease,
   nextBlock,

@@ -93,6 +93,31 @@ describe('the fence on its disk', () => {
     expect(again.sets()[0]?.open).toBe(true);
   });
 
+  test('nothing passes under a later epoch before what passed under the last one is on air', async () => {
+    const fence = await start();
+    fence.open('set', window);
+    fence.grant('set', '01000001', block);
+    expect(await pass(fence, 3, 'frame')).toEqual({ allowed: true, fcnt: 3 });
+    fence.close('set');
+    const later = { ...window, epoch: 5 };
+    fence.open('set', later);
+    fence.open('set', { ...later, actUntil: 21_000 });
+    fence.grant('set', '01000001', { first: 64, last: 79 });
+    now = 10_899;
+    expect(await pass(fence, 64, 'next')).toEqual({ allowed: false, reason: 'notYet' });
+    expect(fence.judgeJoin('', ['01000001'], 900)).toBe('notYet');
+    expect(fence.sets()).toMatchObject([{ epoch: 5, open: true, actFrom: expect.closeTo(10_936.7, 1) }]);
+    now = 10_940;
+    expect(fence.judgeJoin('', ['01000001'], 2000)).toBe(undefined);
+    fence.open('set', { ...later, epoch: 6 });
+    expect(fence.judgeJoin('', ['01000001'], 900)).toBe('notYet');
+    const again = await start();
+    again.open('set', { ...later, epoch: 7 });
+    expect(again.judgeJoin('', ['01000001'], 900)).toBe('notYet');
+    now += 3123;
+    expect(again.judgeJoin('', ['01000001'], 900)).toBe(undefined);
+  });
+
   test('a lease that ends while the mark is written is over', async () => {
     const fence = await start();
     fence.open('set', window);

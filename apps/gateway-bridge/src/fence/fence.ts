@@ -3,13 +3,19 @@ import { z } from 'zod';
 import { AntirioError, fromUtf8, sha256Hex, type Clock } from '@antirio/kernel';
 import { parseInput, readFileIfThere, writeFileDurably, type Check } from '@antirio/host';
 import {
+  actsFrom,
   judgeDownlink,
   judgeJoinAccept,
+  nothingOnAir,
+  passedAhead,
+  startedUnder,
+  underEpoch,
   type CounterBlock,
   type DownlinkRefusal as Refusal,
   type DownlinkVerdict as Verdict,
   type Fence,
   type FencedFrame,
+  type OnAir,
 } from '@antirio/service-contract';
 import { openMarks } from './marks.ts';
 
@@ -88,8 +94,12 @@ interface ProtectedSet {
   actFrom: number;
   actUntil: number;
   open: boolean;
+  air: OnAir;
   readonly blocks: Map<string, CounterBlock[]>;
 }
+
+const airUnder = (set: ProtectedSet | undefined, epoch: number): OnAir =>
+  underEpoch(set?.air ?? nothingOnAir, epoch);
 
 /** Blocks remembered for each device: used ones are below the marks and may go. */
 const BLOCKS_KEPT = 32;
@@ -115,7 +125,10 @@ export async function openFence(folder: string, clock: Clock): Promise<FenceKeep
   const bytes = readFileIfThere(path);
   if (bytes !== undefined)
     for (const [id, stored] of Object.entries(parseInput(storedSchema, JSON.parse(fromUtf8(bytes)))))
-      sets.set(id, { ...stored, actFrom: 0, actUntil: 0, open: false, blocks: new Map() });
+      sets.set(id, {
+        ...{ ...stored, actFrom: 0, actUntil: 0, open: false, blocks: new Map() },
+        air: startedUnder(stored.epoch, clock.monotonic()),
+      });
   index();
 
   const fenceIn = (set: ProtectedSet, devAddr: string): Extract<Fence, { kind: 'set' }> => {
@@ -129,6 +142,10 @@ export async function openFence(folder: string, clock: Clock): Promise<FenceKeep
   };
   const judge = (devAddr: string, frame: FencedFrame): Verdict =>
     judgeDownlink(fenceOf(devAddr), frame, clock.monotonic());
+  const noteOnAir = (set: ProtectedSet | undefined, aheadMs: number | undefined): void => {
+    if (set === undefined || aheadMs === undefined) return;
+    set.air = passedAhead(set.air, aheadMs, clock.monotonic());
+  };
   const countersOf = (devAddrs: readonly string[]): Record<string, number> =>
     Object.fromEntries(
       devAddrs.flatMap((devAddr) => {
@@ -159,7 +176,8 @@ export async function openFence(folder: string, clock: Clock): Promise<FenceKeep
       const known = sets.get(setId);
       const sameEpoch = known?.epoch === window.epoch && known.slot === window.slot;
       const blocks = sameEpoch ? known.blocks : new Map<string, CounterBlock[]>();
-      sets.set(setId, { ...window, open: true, blocks });
+      const air = airUnder(known, window.epoch);
+      sets.set(setId, { ...window, actFrom: actsFrom(air, window.actFrom), open: true, air, blocks });
       index();
       // a lease is renewed often; only what must outlast the process is written
       const same =
@@ -189,7 +207,7 @@ export async function openFence(folder: string, clock: Clock): Promise<FenceKeep
       } else if (devAddrs !== undefined) {
         const window = { devAddrs, devEuis, epoch: 0, slot: 0, actFrom: 0, actUntil: 0 };
         checkOpening(setId, window);
-        sets.set(setId, { ...window, open: false, blocks: new Map() });
+        sets.set(setId, { ...window, open: false, air: nothingOnAir, blocks: new Map() });
         index();
         save();
       }
@@ -199,7 +217,7 @@ export async function openFence(folder: string, clock: Clock): Promise<FenceKeep
       index();
     },
     sets: () =>
-      [...sets].map(([setId, { blocks, ...set }]) => ({
+      [...sets].map(([setId, { blocks, air: _, ...set }]) => ({
         setId,
         ...set,
         counters: countersOf(set.devAddrs),
@@ -209,9 +227,11 @@ export async function openFence(folder: string, clock: Clock): Promise<FenceKeep
     judgeJoin(devEui, devAddrs, aheadMs) {
       const named = [...sets.values()].filter((set) => set.devEuis?.includes(devEui) === true);
       const found = named.length > 0 ? named : devAddrs.flatMap((devAddr) => setOf.get(devAddr) ?? []);
-      const fences = [...new Set(found)].map((set) => fenceIn(set, ''));
+      const concerned = [...new Set(found)];
+      const fences = concerned.map((set) => fenceIn(set, ''));
       const reason = judgeJoinAccept(fences, aheadMs, clock.monotonic());
       if (reason !== undefined) refuse(reason);
+      else for (const set of concerned) noteOnAir(set, aheadMs);
       return reason;
     },
     async pass({ devAddr, fcnt16, phyPayload, ahead, slot }) {
@@ -222,8 +242,11 @@ export async function openFence(folder: string, clock: Clock): Promise<FenceKeep
       const slotDurable = slot();
       if (slotDurable === undefined) return { allowed: false, reason: 'noSlot' };
       await Promise.all([marks.mark(devAddr, first.fcnt, hash), slotDurable]);
-      const second = judge(devAddr, facts());
-      return second.allowed ? second : refuse(second.reason);
+      const last = facts();
+      const second = judge(devAddr, last);
+      if (!second.allowed) return refuse(second.reason);
+      noteOnAir(setOf.get(devAddr), last.aheadMs);
+      return second;
     },
     check: () => (marks.failed ? { ok: false, detail: 'cannot write used counters' } : { ok: true }),
     tidy: () => marks.tidy(),

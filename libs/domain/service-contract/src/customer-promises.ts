@@ -83,7 +83,11 @@ export function notYet(
 }
 
 /** A released epoch frees us of what we promised its holder, and nothing is promised under one before the newest. */
-export function freedBy(state: CustomerState, { epoch, released }: ContractRecord): CustomerState {
-  const promiser = released ? freed(state.promiser, epoch) : state.promiser;
+export function freedBy(
+  state: CustomerState,
+  { epoch, released }: ContractRecord,
+  now: number,
+): CustomerState {
+  const promiser = released ? freed(state.promiser, epoch, now) : state.promiser;
   return { ...state, promiser: heardOfEpoch(promiser, epoch) };
 }

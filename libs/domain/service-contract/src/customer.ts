@@ -268,7 +268,7 @@ function onTakeAnswer(state: CustomerState, taken: z.output<typeof takeAnswer>, 
 }
 
 function onRecord(before: CustomerState, record: ContractRecord, now: number): Step {
-  const state = freedBy(before, record);
+  const state = freedBy(before, record, now);
   const waits = notYet(state, record, now);
   if (waits !== undefined) return [waits, []];
   const known: CustomerState = { ...state, record, recordAt: now, ...clockOf(record, now) };

@@ -32,6 +32,7 @@ export * from './lease.ts';
 export * from './fcnt-down.ts';
 export * from './proven-heard.ts';
 export * from './fence.ts';
+export * from './on-air.ts';
 export { backoffLeftMs, backoffMs, flappingTerms } from './flapping.ts';
 export * from './messages.ts';
 export * from './calls.ts';

@@ -45,9 +45,12 @@ export function heardOfEpoch(promiser: Promiser, epoch: number): Promiser {
   return epoch <= promiser.newest ? promiser : { ...promiser, newest: epoch };
 }
 
-/** The holder has shut its fence and released its epoch, as the ledger says: nobody acts by our promise any more. */
-export function freed(promiser: Promiser, epoch: number): Promiser {
-  return epoch < promiser.epoch ? promiser : { ...promiser, until: -Infinity };
+/**
+ * The holder has shut its fence and released its epoch, as the ledger says: nobody acts by our promise any more. What it sent last may
+ * still wait in a gateway, and a grantor that has not heard of it for long, and was asked before the release came, does not wait for that.
+ */
+export function freed(promiser: Promiser, epoch: number, now: number): Promiser {
+  return epoch < promiser.epoch ? promiser : { ...promiser, until: Math.min(promiser.until, now) };
 }
 
 /** Another machine of this edge has promised: all of them keep it. */

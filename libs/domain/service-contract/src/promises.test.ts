@@ -295,11 +295,19 @@ describe('a provider that has promised not to act', () => {
     expect(pair.provider().phase).toMatchObject({ at: 'active', epoch: 2 });
   });
 
-  test('is free of it where the customer has released its epoch', () => {
+  test('is free of it where the customer has released its epoch, once what that sent last is off the air', () => {
     const pair = gathered();
     pair.run(4000);
+    const own = recorded({ state: 'ACTIVE', epoch: 2, holder: terms.provider, activation: 2 });
     pair.toProvider(recorded({ released: true }));
+    // a grantor that was asked before it knew of the release counts from the end of its own lease
     pair.toProvider(taken);
+    expect(pair.provider().phase.at).toBe('reading');
+    pair.run(7100);
+    pair.toProvider(own);
+    expect(pair.provider().phase.at).toBe('reading');
+    pair.run(7130);
+    pair.toProvider(own);
     expect(pair.provider().phase).toMatchObject({ at: 'active', epoch: 2 });
   });
 

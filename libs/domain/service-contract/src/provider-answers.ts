@@ -134,7 +134,7 @@ function onReleased(state: ProviderState): Step {
 }
 
 function onRecord(state: ProviderState, record: ContractRecord, now: number): Step {
-  const known: ProviderState = { ...heardRecord(state, record), record, recordAt: now };
+  const known: ProviderState = { ...heardRecord(state, record, now), record, recordAt: now };
   const { phase } = state;
   if (phase.at === 'ended') return [known, []];
   if (isOver(record)) return enter(known, { at: 'ended' }, 'ended', { state: record.state });

@@ -118,13 +118,14 @@ function onPromiseAsked(state: ProviderState, from: EdgeId, request: LeaseReques
 export function heardRecord(
   state: ProviderState,
   { challenge, epoch, released }: ContractRecord,
+  now: number,
 ): ProviderState {
   const { shown, promiser } = state;
   const heard =
     challenge === undefined || challenge === shown.heard[0]
       ? shown.heard
       : [challenge, ...shown.heard].slice(0, HEARD_KEPT);
-  const known = heardOfEpoch(released ? freed(promiser, epoch) : promiser, epoch);
+  const known = heardOfEpoch(released ? freed(promiser, epoch, now) : promiser, epoch);
   return { ...state, shown: { ...shown, heard }, promiser: known };
 }
 
