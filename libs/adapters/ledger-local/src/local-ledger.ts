@@ -1,24 +1,21 @@
 import { openAppendLog, type AppendLog, type Check, type Log } from '@antirio/host';
 import { AntirioError, canonicalJson, describeError, sha256Hex, type Clock } from '@antirio/kernel';
 import {
-  Draft,
   EMPTY_STATE_HASH,
   MemoryState,
-  apply,
   cursorBehind,
-  cursorOf,
   genesisWrites,
   keys,
   nextStateHash,
+  runBlock,
   signedTx,
-  type Applied,
+  type BlockRun,
   type Genesis,
   type LedgerEvent,
   type LedgerPort,
   type Receipt,
   type SignedTx,
   type StateView,
-  type Write,
 } from '@antirio/ledger-machine';
 import { GENESIS_HASH, decodeNextBlock, encodeBlock, type Block } from './block.ts';
 import { refuseDamagedLog } from './damage.ts';
@@ -70,40 +67,6 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-interface Result {
-  readonly receipts: readonly Receipt[];
-  readonly writes: readonly Write[];
-  readonly events: readonly LedgerEvent[];
-  readonly txs: readonly SignedTx[];
-  readonly stateHash: string;
-}
-
-/** Applies transactions one after the other on top of a state that stays as it is. */
-function runBlock(
-  state: StateView,
-  txs: readonly SignedTx[],
-  height: number,
-  time: number,
-  stateHash: string,
-): Result {
-  const overlay = new Draft(state);
-  let hash = stateHash;
-  const receipts: Receipt[] = [];
-  const kept: SignedTx[] = [];
-  const events: LedgerEvent[] = [];
-  const take = (tx: SignedTx, { receipt, writes, events: happened }: Applied): void => {
-    receipts.push(receipt);
-    if (writes.length === 0) return;
-    kept.push(tx);
-    hash = nextStateHash(hash, writes);
-    for (const [key, value] of writes) overlay.put(key, value);
-    for (const event of happened)
-      events.push({ ...event, cursor: cursorOf(height, events.length), height, time, txId: receipt.txId });
-  };
-  for (const tx of txs) take(tx, apply(overlay, tx, { now: time, height }));
-  return { receipts, writes: overlay.writes(), events, txs: kept, stateHash: hash };
-}
-
 /** The ledger as its log tells it. */
 class Replay {
   readonly state = new MemoryState();
@@ -132,9 +95,9 @@ class Replay {
     Object.assign(this.head, { height: block.height, time: block.time, stateHash, hash: sha256Hex(record) });
   }
 
-  #run(block: Block): Pick<Result, 'writes' | 'events' | 'stateHash'> {
+  #run(block: Block): Pick<BlockRun, 'writes' | 'events' | 'stateHash'> {
     if (block.genesis === undefined)
-      return runBlock(this.state, block.txs, block.height, block.time, this.head.stateHash);
+      return runBlock(this.state, block.txs, { now: block.time, height: block.height }, this.head.stateHash);
     const writes = genesisWrites(this.state, block.genesis);
     return { writes, events: [], stateHash: nextStateHash(EMPTY_STATE_HASH, writes) };
   }
@@ -255,8 +218,7 @@ class LocalEngine implements LocalLedger {
     const { receipts, writes, events, txs, stateHash } = runBlock(
       this.#state,
       wanted,
-      height,
-      time,
+      { now: time, height },
       head.stateHash,
     );
     if (txs.length > 0) {

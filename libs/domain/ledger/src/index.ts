@@ -7,6 +7,7 @@ export * from './payout.ts';
 export * from './port.ts';
 export * from './receipt.ts';
 export * from './records.ts';
+export * from './run-block.ts';
 export * from './state.ts';
 export * from './transaction.ts';
 export { EXPIRY_GRACE_MS } from './contracts.ts';

@@ -10,7 +10,7 @@ import { endDrill, excuseDrill, openDrill, readDrill, releaseDrillShare, startDr
 import type { Genesis } from './genesis.ts';
 import { confirmKeys, rekeyContract, releaseShare } from './key-records.ts';
 import { holdMatch, placeOrder, releaseMatch, withdrawOrder } from './orders.ts';
-import { refuse, type MachineEvent, type Outcome, type Receipt } from './receipt.ts';
+import { refuse, type MachineEvent, type Outcome, type Receipt, type RecordedReceipt } from './receipt.ts';
 import { keys } from './records.ts';
 import { countRekeyed } from './rekeying.ts';
 import { closeContract, conclude, makeStatement, rule } from './settlement.ts';
@@ -145,9 +145,10 @@ function refuseTransaction(
   genesis: Genesis,
   tx: SignedTx,
   env: Env,
+  isVerified: (tx: SignedTx) => boolean,
 ): (Outcome & { ok: false }) | undefined {
   const { expiryHeight, payload } = tx.body;
-  if (!isSigned(tx))
+  if (!isVerified(tx))
     return refuse('unauthenticated', 'the signature is not of the edge that the transaction names');
   if (expiryHeight < env.height)
     return refuse('gone', `the transaction was valid up to block ${expiryHeight}`);
@@ -182,6 +183,37 @@ function record(draft: Draft, receipt: Receipt, tx: SignedTx, height: number): v
   draft.put(keys.transactionExpiry(expiryHeight, receipt.txId), { txId: receipt.txId });
 }
 
+function genesisOf(state: StateView): Genesis {
+  const genesis = state.get(keys.genesis()) as Genesis | undefined;
+  if (genesis === undefined) throw new AntirioError('internal', 'the ledger has no genesis');
+  return genesis;
+}
+
+function answerTo(
+  state: StateView,
+  tx: SignedTx,
+  txId: string,
+  env: Env,
+  isVerified: (tx: SignedTx) => boolean,
+): Receipt | undefined {
+  const invalid = refuseTransaction(state, genesisOf(state), tx, env, isVerified);
+  if (invalid !== undefined) return toReceipt(txId, env, invalid);
+  return (state.get(keys.transaction(txId)) as RecordedReceipt | undefined)?.receipt;
+}
+
+/**
+ * The receipt of a transaction that would change nothing: of one that is refused without a trace, or that was applied before. Undefined
+ * where its rules have the word. `isVerified` says whether its signature stands.
+ */
+export function answerWithoutTrace(
+  state: StateView,
+  tx: SignedTx,
+  env: Env,
+  isVerified: (tx: SignedTx) => boolean = isSigned,
+): Receipt | undefined {
+  return answerTo(state, tx, txIdOf(tx), env, isVerified);
+}
+
 /**
  * One transaction on one state: the only way in which the ledger's state ever changes. The same state, transaction and
  * environment give the same writes on every engine. A transaction that comes again changes nothing and gets its first
@@ -189,16 +221,17 @@ function record(draft: Draft, receipt: Receipt, tx: SignedTx, height: number): v
  *
  * @throws AntirioError only for what is a bug or a state that no transaction can have made; the engine must then stop.
  */
-export function apply(state: StateView, tx: SignedTx, env: Env): Applied {
-  const genesis = state.get(keys.genesis()) as Genesis | undefined;
-  if (genesis === undefined) throw new AntirioError('internal', 'the ledger has no genesis');
+export function apply(
+  state: StateView,
+  tx: SignedTx,
+  env: Env,
+  isVerified: (tx: SignedTx) => boolean = isSigned,
+): Applied {
   const txId = txIdOf(tx);
-  const invalid = refuseTransaction(state, genesis, tx, env);
-  if (invalid !== undefined) return { receipt: toReceipt(txId, env, invalid), writes: [], events: [] };
+  const answer = answerTo(state, tx, txId, env, isVerified);
+  if (answer !== undefined) return { receipt: answer, writes: [], events: [] };
   const draft = new Draft(state);
-  const known = draft.read(keys.transaction(txId));
-  if (known !== undefined) return { receipt: known.receipt, writes: [], events: [] };
-  const outcome = dispatch({ draft, env, by: tx.by, txId, genesis }, tx.body.payload);
+  const outcome = dispatch({ draft, env, by: tx.by, txId, genesis: genesisOf(state) }, tx.body.payload);
   const receipt = toReceipt(txId, env, outcome);
   const kept = outcome.ok ? draft : new Draft(state);
   record(kept, receipt, tx, env.height);
