@@ -59,7 +59,9 @@ export function createActivation(ports: ActivationPorts): Activation {
     const { devices, confidentiality } = options;
     const newMac = (device: DeviceOptions): MacState => newStateOf(options, device);
     const opened = openSessions(secrets, { devices, store, joins, confidentiality, newMac });
-    const missing = devices.filter(({ devEui }) => !hasKeys(opened, devEui)).map(({ name }) => name);
+    const missing = devices
+      .filter(({ devEui, network }) => network === 'own' && !hasKeys(opened, devEui))
+      .map(({ name }) => name);
     if (missing.length > 0) log.warn({ devices: missing }, 'no keys for these devices');
     sessions = opened;
     inUse = hash;

@@ -14,13 +14,16 @@ import {
 } from '@antirio/device-sdk';
 import { AntirioError, type Clock, type Random } from '@antirio/kernel';
 import type { Bus, Health, HttpPeer, HttpRim, Log, Service, RimAccess } from '@antirio/host';
+import { openChirpStack, type ChirpStack } from './chirpstack/chirpstack.ts';
+import { addChirpStackMetrics, addChirpStackRoutes } from './chirpstack/routes.ts';
+import { withChirpStack } from './chirpstack/with-chirpstack.ts';
 import { addConflictRoutes } from './conflict-routes.ts';
 import { openControl, type ControlMessage } from './control.ts';
 import { addLoraRoutes } from './lora-routes.ts';
 import { addMetrics } from './metrics.ts';
 import { addMacRoutes } from './mac/mac-routes.ts';
 import { createLoraDriver } from './north/driver.ts';
-import type { DeviceLoraOptions, DeviceOptions } from './options.ts';
+import { readFromRings, type DeviceLoraOptions, type DeviceOptions } from './options.ts';
 import { loraEnvironmentSensor } from './profile.ts';
 import { openSouth, type South } from './south.ts';
 import { healthOf, statusOf } from './status.ts';
@@ -92,8 +95,18 @@ async function store({ poster }: South, serviceName: string, event: Event): Prom
   if (posted.kind === 'stopped') throw new AntirioError('unavailable', 'the service stops');
 }
 
+/** The south sides as the north shows them: each device is asked of the network that it is in. */
+interface Shown extends ReturnType<typeof withChirpStack> {
+  readonly south: South;
+  readonly chirpStack: ChirpStack | undefined;
+}
+
 /** The north side: an EdgeX device service. */
-function createNorth(room: Room, south: South, addRoutes: (rim: HttpRim) => void): DeviceServiceRoom {
+function createNorth(
+  room: Room,
+  { south, chirpStack, ...shown }: Shown,
+  addRoutes: (rim: HttpRim) => void,
+): DeviceServiceRoom {
   const { options, profiles, clock, random, log, bus } = room;
   const { devices, serviceName } = options;
   const wanted = new Set([
@@ -103,7 +116,7 @@ function createNorth(room: Room, south: South, addRoutes: (rim: HttpRim) => void
   const driver = createLoraDriver({
     ...{ devices, clock },
     ...south,
-    checkMaySend: (device) => south.activation.checkMaySend(device),
+    ...shown,
     devAddrOf: ({ devEui }) => south.activation.sessions?.currentOf(devEui)?.devAddr,
   });
   const north = createDeviceService(serviceOptions(options), driver, {
@@ -113,10 +126,22 @@ function createNorth(room: Room, south: South, addRoutes: (rim: HttpRim) => void
       devices: devices.map(deviceOf),
     }),
     eventSink: (event) => store(south, serviceName, event),
-    health: () => healthOf(south),
+    health: () => ({
+      ...healthOf(south),
+      ...(chirpStack === undefined ? {} : { chirpStack: chirpStack.check() }),
+    }),
   });
   north.addRoutes(addRoutes);
   return north;
+}
+
+/** ChirpStack, where it is the network server of devices. */
+function openNetworkServer(room: Room, south: South): ChirpStack | undefined {
+  const { chirpStack } = room.options;
+  if (chirpStack === undefined) return undefined;
+  const opened = openChirpStack({ ...room, chirpStack, south });
+  room.opened.push(() => opened.close());
+  return opened;
 }
 
 interface Opened {
@@ -127,24 +152,30 @@ interface Opened {
 async function openAll(room: Room): Promise<Opened> {
   const { options, bus, log, opened } = room;
   const { serviceName, instance, prefix, devices } = options;
-  const south = await openSouth(room);
+  const south = await openSouth({ ...room, options: { ...options, devices: devices.filter(readFromRings) } });
   const { activation } = south;
+  const chirpStack = openNetworkServer(room, south);
+  const shown: Shown = { ...withChirpStack(south, chirpStack), south, chirpStack };
   const status = (): unknown => ({ ...statusOf(south), version: VERSION, ring: options.ring });
-  const north = createNorth(room, south, (rim) => {
+  const north = createNorth(room, shown, (rim) => {
     rim.route('get', '/api/v3/status', { summary: 'what the service tells on the bus' }, () => status());
     addLoraRoutes(rim, {
-      ...{ ...south, devices },
+      ...{ ...south, ...shown, devices },
       sessions: () => activation.sessions,
-      checkMaySend: (device) => activation.checkMaySend(device),
+      ofNetworkServer: (device) => chirpStack?.device(device),
     });
     addMacRoutes(rim, { ...south, devices, sessions: () => activation.sessions });
     addConflictRoutes(rim, { ...south, devices, sessions: () => activation.sessions });
     addMetrics(rim.metrics, south);
+    if (chirpStack === undefined) return;
+    addChirpStackRoutes(rim, chirpStack);
+    addChirpStackMetrics(rim.metrics, chirpStack);
   });
   await north.start();
   opened.push(() => north.stop());
   if (options.startState === 'reading' && options.secretsFile !== undefined)
     await activation.activate(options.secretsFile);
+  await chirpStack?.begin();
   const onControl = (message: ControlMessage): Promise<void> =>
     message.type === 'standdown' ? activation.standDown() : activation.activate(message.secretsFile);
   const control = await openControl({ bus, prefix, serviceName, instance, log, onControl, status });

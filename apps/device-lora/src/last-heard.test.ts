@@ -1,17 +1,13 @@
 import { expect, test } from '@jest/globals';
-import { parseDevAddr, parseDevEui } from '@antirio/lorawan';
+import { parseDevEui } from '@antirio/lorawan';
 import { createHeardLast } from './last-heard.ts';
 
 test('the newest frame of a device is told of, in whatever order its frames are stored', () => {
   const last = createHeardLast();
   const devEui = parseDevEui('0000000000000001');
-  const session = { device: { devEui }, devAddr: parseDevAddr('01000001') };
   const note = (receivedAt: number, snr: number): void => {
-    const radio = { gatewayId: '0016c001ff10be00', rssi: -61, snr, context: '', frequency: 868_100_000 };
-    const uplink = { ...radio, bandwidth: 125_000, spreadingFactor: 9, receivedAt };
-    last.note({ session, uplink, receptions: [uplink, uplink] } as unknown as Parameters<
-      typeof last.note
-    >[0]);
+    const radio = { gatewayId: '0016c001ff10be00', rssi: -61, snr, frequency: 868_100_000 };
+    last.note(devEui, { ...radio, bandwidth: 125_000, spreadingFactor: 9, receivedAt }, 2);
   };
   expect(last.get(devEui)).toBeUndefined();
   note(5, 7.25);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { dataRateName, type DevEui } from '@antirio/lorawan';
-import type { HeardUplink } from './uplink/reader.ts';
+import type { Reception } from './uplink/event-up.ts';
 
 export const heardView = z.object({
   /** Wall ms. */
@@ -16,11 +16,14 @@ export const heardView = z.object({
 
 type LastHeard = z.output<typeof heardView>;
 
+/** How the gateway that heard a frame best heard it; wall ms. */
+type HeardBest = Omit<Reception, 'context'> & { readonly receivedAt: number };
+
 /** The newest frame of each device since the start. */
 export interface HeardLast {
   get(devEui: DevEui): LastHeard | undefined;
   /** Takes a frame; an older one than is known changes nothing. */
-  note(heard: Pick<HeardUplink, 'session' | 'uplink' | 'receptions'>): void;
+  note(devEui: DevEui, best: HeardBest, gateways: number): void;
 }
 
 type Row = readonly [at: number, gatewayId: string, rssi: number, snr: number, gateways: number, ...Rate];
@@ -40,12 +43,11 @@ export function createHeardLast(): HeardLast {
       const [at, gatewayId, rssi, snr, gateways, frequency, dataRate] = row;
       return { at, gatewayId, rssi, snr, gateways, frequency, dataRate };
     },
-    note({ session, uplink, receptions }) {
-      const { devEui } = session.device;
-      const { receivedAt, gatewayId, rssi, snr, frequency } = uplink;
+    note(devEui, best, gateways) {
+      const { receivedAt, gatewayId, rssi, snr, frequency } = best;
       if ((rowOf(devEui)?.[0] ?? -Infinity) > receivedAt) return;
-      const rate: Rate = [frequency, dataRateName(uplink)];
-      const row: Row = [receivedAt, gatewayId, rssi, snr, receptions.length, ...rate];
+      const rate: Rate = [frequency, dataRateName(best)];
+      const row: Row = [receivedAt, gatewayId, rssi, snr, gateways, ...rate];
       rows.set(devEui, JSON.stringify(row));
     },
   };

@@ -10,6 +10,7 @@ import { objectSchema } from './downlink/payload.ts';
 import type { DownlinkSender } from './downlink/sender.ts';
 import type { Downlink, DownlinkStore } from './downlink/store.ts';
 import { heardView, type HeardLast } from './last-heard.ts';
+import type { KnownDevice } from './chirpstack/store.ts';
 import type { MacLayer } from './mac/mac-layer.ts';
 import type { Sealing } from './seal/sealing.ts';
 import type { DeviceOptions } from './options.ts';
@@ -23,7 +24,7 @@ export interface LoraRoutePorts {
   readonly sessions: () => SessionBook | undefined;
   readonly lastHeard: HeardLast;
   readonly mac: MacLayer;
-  readonly sender: DownlinkSender;
+  readonly sender: Pick<DownlinkSender, 'queue'>;
   readonly downlinks: DownlinkStore;
   readonly conflicts: Pick<ConflictStore, 'count'>;
   /** How far downlink counters are above what a device surely heard. */
@@ -33,6 +34,8 @@ export interface LoraRoutePorts {
   readonly sealing: Sealing | undefined;
   /** @throws AntirioError where the service may not send now. */
   readonly checkMaySend: (device: DeviceOptions) => void;
+  /** What another network server told of its device. */
+  readonly ofNetworkServer: (device: DeviceOptions) => KnownDevice | undefined;
 }
 
 const sealedView = z.enum(['unprotected', 'sealed', 'unsealed']).nullable();
@@ -41,6 +44,7 @@ const deviceView = z.object({
   name: z.string(),
   devEui: z.string(),
   activation: z.enum(['abp', 'otaa']),
+  network: z.enum(['own', 'chirpStack']),
   class: z.enum(['A', 'C']),
   profileName: z.string(),
   devAddr: z.string().nullable(),
@@ -110,13 +114,26 @@ function sealedOf({ sealing }: LoraRoutePorts, session: Session | undefined): Se
   return orNull(sealing?.stateOf(session.device.devEui, session.devAddr));
 }
 
+const countedBy = (told: KnownDevice | undefined): Partial<Pick<DeviceView, 'fCntUp'>> =>
+  told?.fcnt === undefined ? {} : { fCntUp: told.fcnt };
+
+function addressOf(
+  device: DeviceOptions,
+  session: Session | undefined,
+  told: KnownDevice | undefined,
+): DevAddr | null {
+  return session?.devAddr ?? told?.devAddr ?? device.devAddr ?? null;
+}
+
 function describeDevice(ports: LoraRoutePorts, device: DeviceOptions): DeviceView {
-  const { name, devEui, activation, class: deviceClass, profileName } = device;
+  const { name, devEui, activation, network, class: deviceClass, profileName } = device;
   const session = ports.sessions()?.currentOf(devEui);
-  const devAddr = orNull(session?.devAddr ?? device.devAddr);
+  const told = ports.ofNetworkServer(device);
+  const devAddr = addressOf(device, session, told);
   return {
-    ...{ name, devEui, activation, class: deviceClass, profileName, devAddr },
+    ...{ name, devEui, activation, network, class: deviceClass, profileName, devAddr },
     ...describeUse(ports, session),
+    ...countedBy(told),
     sealed: sealedOf(ports, session),
     disclosed: devAddr === null ? null : orNull(ports.sealing?.isDisclosed(devEui, devAddr)),
     fCntDown: devAddr === null ? null : orNull(ports.downlinks.highestUsed(devAddr)),

@@ -10,6 +10,7 @@ import {
   parseJoinEui,
   type DevAddr,
 } from '@antirio/lorawan';
+import { chirpStackSchema } from './chirpstack/options.ts';
 import { loraEnvironmentSensor } from './profile.ts';
 
 const hex = (bytes: number): z.ZodString =>
@@ -58,12 +59,20 @@ function otaaFaults({ devAddr: given, reception, mayReset }: Given): Fault[] {
   return faults;
 }
 
+function networkFaults({ network, codec, rejoinCommand }: Given): Fault[] {
+  if (network === 'own')
+    return codec === 'chirpStack' ? [['codec', 'only devices of the network `chirpStack` have it']] : [];
+  return rejoinCommand === undefined ? [] : [['rejoinCommand', 'ChirpStack has the keys of its devices']];
+}
+
 const deviceSchema = z
   .strictObject({
     devEui,
     name: z.string().min(1).max(128),
     /** `abp`: its session is in the secrets file. `otaa`: it joins with the root key that is there. */
     activation: z.enum(['abp', 'otaa']).default('abp'),
+    /** Whose network it is in: `own` is this edge's; a device of `chirpStack` is told of by that, and never answered by us. */
+    network: z.enum(['own', 'chirpStack']).default('own'),
     /** Of a device with `abp`; one that joins is given an address out of `devAddrRange`. */
     devAddr: devAddr.optional(),
     /** Joins that name another JoinEUI are refused; without it every one is taken. */
@@ -83,12 +92,15 @@ const deviceSchema = z
       })
       .optional(),
     profileName: z.string().min(1).default(loraEnvironmentSensor.name),
-    /** `raw` stores the payload as it is. */
-    codec: z.enum(['cayenneLpp', 'raw']).default('cayenneLpp'),
+    /** `raw` stores the payload as it is; `chirpStack` reads the object that the codec there made of it. */
+    codec: z.enum(['cayenneLpp', 'raw', 'chirpStack']).default('cayenneLpp'),
   })
   .superRefine((device, context) => {
-    for (const [path, message] of device.activation === 'abp' ? abpFaults(device) : otaaFaults(device))
-      context.addIssue({ code: 'custom', path: [path], message });
+    const faults = [
+      ...(device.activation === 'abp' ? abpFaults(device) : otaaFaults(device)),
+      ...networkFaults(device),
+    ];
+    for (const [path, message] of faults) context.addIssue({ code: 'custom', path: [path], message });
   });
 
 export type DeviceOptions = z.output<typeof deviceSchema>;
@@ -160,6 +172,8 @@ const optionsSchema = z.strictObject({
       marginDb: z.number().min(0).max(40).default(10),
     })
     .prefault({}),
+  /** Where it is named, ChirpStack is the network server of devices. */
+  chirpStack: chirpStackSchema,
   classC: z
     .strictObject({
       /** A confirmed downlink without an acknowledgement goes again after this; the device has 8 s for it. */
@@ -195,7 +209,24 @@ const optionsSchema = z.strictObject({
     .prefault({}),
 });
 
-export const deviceLoraOptions = optionsSchema.superRefine(({ devAddrRange, netId, reception }, context) => {
+/** @returns where the configuration says of ChirpStack what cannot be */
+function* chirpStackFaults({
+  devices,
+  chirpStack,
+  prefix,
+}: z.output<typeof optionsSchema>): Generator<Fault> {
+  const named = devices.find(({ network }) => network === 'chirpStack');
+  if (named !== undefined && chirpStack === undefined)
+    yield ['chirpStack', `${named.name} is of ChirpStack's network, and nothing is said of that here`];
+  if (chirpStack === undefined) return;
+  if (prefix !== '') yield ['chirpStack', 'only of the service of an edge itself'];
+  if (!chirpStack.http && chirpStack.mqtt === undefined) yield ['chirpStack', '`mqtt`, or `http`, or both'];
+}
+
+export const deviceLoraOptions = optionsSchema.superRefine((options, context) => {
+  const { devAddrRange, netId, reception } = options;
+  for (const [path, message] of chirpStackFaults(options))
+    context.addIssue({ code: 'custom', path: [path], message });
   const wrong = (message: string): void =>
     context.addIssue({ code: 'custom', path: ['devAddrRange'], message });
   if (devAddrRange === undefined && netId >= 0x20_0000) wrong('needed with a NetID of another type than 0');
@@ -243,3 +274,10 @@ export type Secrets = z.output<typeof secretsSchema>;
 export function addressRange({ netId, devAddrRange }: DeviceLoraOptions): AddressRange {
   return devAddrRange ?? devAddrsOf(netId);
 }
+
+/**
+ * The devices whose frames are read from rings, with our own keys. One of ChirpStack's that resets its counters is not: its readings
+ * are told apart by what only the one who hears it knows, and would be doubled.
+ */
+export const readFromRings = ({ network, activation, mayReset }: DeviceOptions): boolean =>
+  network === 'own' || (activation === 'abp' && !mayReset);

@@ -202,6 +202,8 @@ async function openReading(ports: SouthPorts, parts: ReadingParts): Promise<Read
     poster,
     profileOf: (name) => profiles.get(name),
     onHeard: (heard) => {
+      // another network has it: two that answer would act against each other
+      if (heard.session.device.network !== 'own') return;
       sender.heard(heard);
       classC.heard(heard);
     },
@@ -210,7 +212,7 @@ async function openReading(ports: SouthPorts, parts: ReadingParts): Promise<Read
     onStored: (heard, readings) => {
       const { device, devAddr } = heard.session;
       if (highestOf(heard.session) === heard.fcnt) ring?.mark(devAddr, device.devEui, heard.fcnt);
-      told.lastHeard.note(heard);
+      told.lastHeard.note(device.devEui, heard.uplink, heard.receptions.length);
       told.latest.set(device.name, readings);
     },
     onCursor: tellRing,

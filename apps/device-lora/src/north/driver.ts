@@ -17,7 +17,7 @@ export interface LoraDriverPorts {
   readonly devices: readonly DeviceOptions[];
   /** The newest reading by device and resource. */
   readonly latest: Latest;
-  readonly sender: DownlinkSender;
+  readonly sender: Pick<DownlinkSender, 'queue'>;
   readonly downlinks: DownlinkStore;
   /** What a downlink waits for. */
   readonly waitOf: (device: DeviceOptions, downlink: Downlink) => string | undefined;

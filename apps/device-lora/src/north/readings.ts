@@ -57,8 +57,12 @@ function textOf(value: number, valueType: string): string {
   return valueType === 'String' ? String(value) : String(Math.round(value));
 }
 
-function readingOf(
-  base: Omit<ReadingBase, 'resourceName' | 'valueType'>,
+/** What the readings of an event have in common. */
+export type EventBase = Omit<ReadingBase, 'resourceName' | 'valueType'>;
+
+/** A value as the reading of a resource; undefined where it is none of the resource's type. */
+export function readingOf(
+  base: EventBase,
   resource: DeviceResource,
   value: LppValue['value'],
 ): Reading | undefined {
@@ -70,7 +74,7 @@ function readingOf(
   return isValueOf(valueType, text) ? { ...head, kind: 'simple', value: text } : undefined;
 }
 
-function rawReading(base: Omit<ReadingBase, 'resourceName' | 'valueType'>, payload: Uint8Array): Reading {
+export function rawReading(base: EventBase, payload: Uint8Array): Reading {
   return {
     ...base,
     resourceName: PAYLOAD_RESOURCE,

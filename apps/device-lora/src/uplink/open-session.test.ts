@@ -22,6 +22,7 @@ const device: DeviceOptions = {
   name: 'mote-1',
   devAddr,
   activation: 'abp',
+  network: 'own',
   class: 'A',
   macVersion: '1.0.3',
   mayReset: false,

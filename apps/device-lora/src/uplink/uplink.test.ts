@@ -37,6 +37,7 @@ const device = (n: number): DeviceOptions => ({
   name: `mote-${String(n)}`,
   devAddr,
   activation: 'abp',
+  network: 'own',
   class: 'A',
   macVersion: '1.0.3',
   mayReset: false,

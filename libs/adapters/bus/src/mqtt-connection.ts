@@ -85,6 +85,8 @@ function nameOf(address: MqttAddress): string {
 
 export interface ConnectionHooks {
   readonly messageIds?: NonNullable<IClientOptions['messageIdProvider']>;
+  /** The name under which the broker keeps what comes while we are away; without it nothing is kept. */
+  readonly session?: string;
   /** Gets the client before it connects. */
   readonly onClient?: (client: MqttClient) => void;
   /** A connection that was lost is there again. */
@@ -94,7 +96,7 @@ export interface ConnectionHooks {
 export function createMqttConnection(
   address: MqttAddress,
   log: Log,
-  { messageIds, onClient, onBack }: ConnectionHooks = {},
+  { messageIds, session, onClient, onBack }: ConnectionHooks = {},
 ): MqttConnection {
   checkAddress(address);
   const name = nameOf(address);
@@ -107,7 +109,8 @@ export function createMqttConnection(
 
   const settings = (): IClientOptions => ({
     ...loginOf(address),
-    clientId: `antirio-${process.pid}-${Math.random().toString(36).slice(2, 12)}`,
+    clientId: session ?? `antirio-${process.pid}-${Math.random().toString(36).slice(2, 12)}`,
+    clean: session === undefined,
     keepalive: 15,
     connectTimeout: 5000,
     reconnectPeriod: FIRST_DELAY_MS,

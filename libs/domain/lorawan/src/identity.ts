@@ -1,4 +1,4 @@
-import { AntirioError, concatBytes, fromHex, hmacSha256, toHex, uuidV5 } from '@antirio/kernel';
+import { AntirioError, concatBytes, fromHex, hmacSha256, sha256, toHex, utf8, uuidV5 } from '@antirio/kernel';
 import type { DevAddr, DevEui, SessionId } from './ids.ts';
 
 /** What makes a reading one reading, on every edge. `mic` only for devices that may reset their counters. */
@@ -19,6 +19,14 @@ const EVENT_NAMESPACE = '6f1b2b52-4a3d-5c86-9f0e-a7d1c45be02f';
  */
 export function sessionFingerprint(nwkSKey: Uint8Array, devAddr: DevAddr): SessionId {
   return toHex(hmacSha256(nwkSKey, fromHex(devAddr, 4)).subarray(0, 8)) as SessionId;
+}
+
+const NETWORK_SERVER = utf8('antirio/network-server-session');
+
+/** What stands for a session whose keys only a network server has: the same wherever that tells of it. */
+export function sessionOfNetworkServer(devEui: DevEui, devAddr: DevAddr): SessionId {
+  const named = concatBytes(NETWORK_SERVER, fromHex(devEui, 8), fromHex(devAddr, 4));
+  return toHex(sha256(named).subarray(0, 8)) as SessionId;
 }
 
 /** The EdgeX event id of a reading: UUIDv5 over DevEUI, session and FCnt (big-endian), with the MIC where it belongs. */

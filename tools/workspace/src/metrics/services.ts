@@ -18,7 +18,9 @@ interface Ready {
 async function start(role: string, folder: string, offset: number): Promise<[ChildProcess, Ready]> {
   const dataDir = join(folder, role);
   const config = join(folder, `${role}.jsonc`);
-  writeFileSync(config, JSON.stringify({ dataDir, role, portOffset: offset, logLevel: 'error' }));
+  // what is told of another network server only where there is one
+  const more = role === 'edge' ? { deviceLora: { chirpStack: {} } } : {};
+  writeFileSync(config, JSON.stringify({ dataDir, role, portOffset: offset, logLevel: 'error', ...more }));
   const child = spawn(process.execPath, [MAIN, 'up', '--config', config, '--json'], {
     env: { ...process.env, NODE_OPTIONS: '' },
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -1,0 +1,44 @@
+import { z } from 'zod';
+import { hasLogin } from '@antirio/host';
+
+const brokerUrl = z
+  .url()
+  .refine((url) => /^mqtts?:$/.test(new URL(url).protocol), 'an mqtt:// or mqtts:// URL')
+  .refine((url) => !hasLogin(url), 'no user name or password in it: `username` and `passwordFile`');
+
+const mqttSchema = z.strictObject({
+  /** ChirpStack's broker; without it the edge's own, which ChirpStack's MQTT integration then writes to. */
+  url: brokerUrl.optional(),
+  username: z.string().min(1).max(128).optional(),
+  /** Holds the password alone. */
+  passwordFile: z.string().min(1).optional(),
+  /** Who is trusted there, in PEM, with mqtts://. */
+  caFile: z.string().min(1).optional(),
+  /** Before `application/...`, with its slash, where ChirpStack's topics have such. */
+  topicPrefix: z
+    .string()
+    .max(128)
+    .regex(/^(?:[^+#/\0]+\/)*$/, 'topic levels, each with its slash')
+    .default(''),
+});
+
+/** ChirpStack (v4 or v3) as the network server of the devices that say `network: 'chirpStack'`. */
+export const chirpStackSchema = z
+  .strictObject({
+    /** Its MQTT integration: events come by it, and downlinks go. */
+    mqtt: mqttSchema.optional(),
+    /** Its HTTP integration: events come to `POST /api/v3/lora/chirpstack?event=...`. */
+    http: z.boolean().default(true),
+    /** `ownWay`: it reaches gateways without us. `ourBridge`: only through our gateway-bridge, where leases and counters are checked. */
+    gateways: z.enum(['ownWay', 'ourBridge']).default('ownWay'),
+    /** Where its uplinks wait on our disk for core-data; beyond this they are refused. */
+    maxWaitingBytes: z
+      .int()
+      .min(1 << 20)
+      .default(256 << 20),
+    /** A downlink that ChirpStack has told nothing of for so long is given up here. */
+    downlinkTimeoutS: z.int().min(60).default(86_400),
+  })
+  .optional();
+
+export type ChirpStackOptions = NonNullable<z.output<typeof chirpStackSchema>>;

@@ -1,0 +1,180 @@
+import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { createGroupCommit, openDatabase } from '@antirio/host';
+import type { DevAddr, DevEui } from '@antirio/lorawan';
+
+const MIGRATIONS = [
+  `CREATE TABLE own (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+   CREATE TABLE waiting (id INTEGER PRIMARY KEY AUTOINCREMENT, eventId TEXT NOT NULL, path TEXT NOT NULL, body TEXT NOT NULL) STRICT;
+   CREATE TABLE taken (id INTEGER PRIMARY KEY AUTOINCREMENT, eventId TEXT NOT NULL UNIQUE, digest TEXT NOT NULL) STRICT;
+   CREATE TABLE device (devEui TEXT PRIMARY KEY, applicationId TEXT, devAddr TEXT, fcnt INTEGER) STRICT;
+   CREATE TABLE conflict (id INTEGER PRIMARY KEY AUTOINCREMENT, devEui TEXT NOT NULL, eventId TEXT NOT NULL, at REAL NOT NULL,
+     digest TEXT NOT NULL, message BLOB NOT NULL, UNIQUE (eventId, digest)) STRICT`,
+];
+
+/** An event that core-data has not taken yet. */
+export interface Waiting {
+  readonly place: number;
+  readonly eventId: string;
+  readonly path: string;
+  readonly body: string;
+}
+
+/** What is known of a device by what ChirpStack told. */
+export interface KnownDevice {
+  readonly applicationId: string | undefined;
+  readonly devAddr: DevAddr | undefined;
+  /** Of its newest uplink. */
+  readonly fcnt: number | undefined;
+}
+
+export interface NewReading {
+  readonly eventId: string;
+  readonly path: string;
+  readonly body: string;
+  readonly digest: string;
+}
+
+/** `new`: it waits for core-data now. `known`: it was taken before. `conflict`: something else was, under the same counter. */
+export type Taken = 'new' | 'known' | 'conflict';
+
+export interface Conflicting {
+  readonly devEui: DevEui;
+  /** Wall ms. */
+  readonly at: number;
+  /** As ChirpStack sent it. */
+  readonly message: Uint8Array;
+}
+
+/** What ChirpStack told and others have not taken yet. All of it is durable when its promise resolves. */
+export interface ChirpStackStore {
+  take(reading: NewReading, conflicting: Conflicting): Promise<Taken>;
+  know(devEui: DevEui, known: KnownDevice): Promise<void>;
+  device(devEui: DevEui): KnownDevice | undefined;
+  waiting(after: number, limit: number): Waiting[];
+  /** Core-data has it, or it is kept elsewhere. */
+  done(place: number): Promise<void>;
+  readonly waitingCount: number;
+  readonly waitingBytes: number;
+  conflicts(devEui: DevEui, limit: number): Pick<Conflicting, 'at' | 'message'>[];
+  /** A value that is made once. */
+  once(name: string, make: () => string): string;
+  close(): Promise<void>;
+}
+
+/** Readings whose contents are known, to tell another one under the same counter. */
+const TAKEN_KEPT = 65_536;
+/** Of each device. */
+const CONFLICTS_KEPT = 64;
+const OWNER_ONLY = 0o600;
+
+export function openChirpStackStore(path: string): ChirpStackStore {
+  mkdirSync(dirname(path), { recursive: true });
+  if (!existsSync(path)) closeSync(openSync(path, 'a', OWNER_ONLY));
+  const db = openDatabase(path, MIGRATIONS);
+  const commit = createGroupCommit({ db, path, maxPending: 2000 });
+  const getTaken = db.prepare('SELECT digest FROM taken WHERE eventId = ?');
+  const putTaken = db.prepare('INSERT INTO taken (eventId, digest) VALUES (?, ?)');
+  const forgetTaken = db.prepare('DELETE FROM taken WHERE id <= ?');
+  const putWaiting = db.prepare('INSERT INTO waiting (eventId, path, body) VALUES (?, ?, ?)');
+  const getWaiting = db.prepare(
+    'SELECT id, eventId, path, body FROM waiting WHERE id > ? ORDER BY id LIMIT ?',
+  );
+  const dropWaiting = db.prepare('DELETE FROM waiting WHERE id = ? RETURNING path, body');
+  const sumWaiting = db.prepare(
+    'SELECT count(*) AS count, coalesce(sum(length(path) + length(body)), 0) AS bytes FROM waiting',
+  );
+  const getDevice = db.prepare('SELECT applicationId, devAddr, fcnt FROM device WHERE devEui = ?');
+  const putDevice = db.prepare(
+    `INSERT INTO device VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET applicationId = coalesce(excluded.applicationId, applicationId),
+     devAddr = coalesce(excluded.devAddr, devAddr), fcnt = coalesce(excluded.fcnt, fcnt)`,
+  );
+  const putConflict = db.prepare(
+    'INSERT INTO conflict (devEui, eventId, at, digest, message) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
+  );
+  const pruneConflicts = db.prepare(
+    'DELETE FROM conflict WHERE devEui = ? AND id <= (SELECT id FROM conflict WHERE devEui = ? ORDER BY id DESC LIMIT 1 OFFSET ?)',
+  );
+  const getConflicts = db.prepare(
+    'SELECT at, message FROM conflict WHERE devEui = ? ORDER BY id DESC LIMIT ?',
+  );
+  const getOwn = db.prepare('SELECT value FROM own WHERE name = ?');
+  const putOwn = db.prepare('INSERT INTO own VALUES (?, ?)');
+  const begun = sumWaiting.get();
+  let count = Number(begun?.['count'] ?? 0);
+  let bytes = Number(begun?.['bytes'] ?? 0);
+
+  const insert = ({ eventId, path: at, body, digest }: NewReading): void => {
+    const { lastInsertRowid } = putTaken.run(eventId, digest);
+    if (Number(lastInsertRowid) % 1024 === 0) forgetTaken.run(Number(lastInsertRowid) - TAKEN_KEPT);
+    putWaiting.run(eventId, at, body);
+  };
+  const optional = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
+  return {
+    async take(reading, { devEui, at, message }) {
+      const size = reading.path.length + reading.body.length;
+      const taken = await commit.run(size, (): Taken => {
+        const known = getTaken.get(reading.eventId)?.['digest'];
+        if (known === reading.digest) return 'known';
+        if (known === undefined) {
+          insert(reading);
+          return 'new';
+        }
+        putConflict.run(devEui, reading.eventId, at, reading.digest, message);
+        pruneConflicts.run(devEui, devEui, CONFLICTS_KEPT);
+        return 'conflict';
+      });
+      if (taken === 'new') {
+        count += 1;
+        bytes += size;
+      }
+      return taken;
+    },
+    know: (devEui, { applicationId, devAddr, fcnt }) =>
+      commit.run(64, () => void putDevice.run(devEui, applicationId ?? null, devAddr ?? null, fcnt ?? null)),
+    device(devEui) {
+      const row = getDevice.get(devEui);
+      if (row === undefined) return undefined;
+      const { fcnt } = row;
+      return {
+        applicationId: optional(row['applicationId']),
+        devAddr: optional(row['devAddr']) as DevAddr | undefined,
+        fcnt: fcnt === null ? undefined : Number(fcnt),
+      };
+    },
+    waiting: (after, limit) =>
+      getWaiting.all(after, limit).map((row) => ({
+        place: Number(row['id']),
+        eventId: String(row['eventId']),
+        path: String(row['path']),
+        body: String(row['body']),
+      })),
+    async done(place) {
+      const gone = await commit.run(0, () => dropWaiting.get(place), { bounded: true });
+      if (gone === undefined) return;
+      count -= 1;
+      bytes -= String(gone['path']).length + String(gone['body']).length;
+    },
+    get waitingCount() {
+      return count;
+    },
+    get waitingBytes() {
+      return bytes;
+    },
+    conflicts: (devEui, limit) =>
+      getConflicts
+        .all(devEui, limit)
+        .map((row) => ({ at: Number(row['at']), message: row['message'] as Uint8Array })),
+    once(name, make) {
+      const known = getOwn.get(name)?.['value'];
+      if (known !== undefined) return String(known);
+      const made = make();
+      putOwn.run(name, made);
+      return made;
+    },
+    async close() {
+      await commit.close();
+      db.close();
+    },
+  };
+}
