@@ -44,6 +44,7 @@ const say = (text: string): void => void process.stderr.write(`${text}\n`);
 const USAGE = `npm run bench [-- [--quick] [--runs N] [name...]]: one line of JSON per figure on stdout.
   --quick   few and short runs: whether it works, not how fast
   --runs N  so many takeovers (20)
+  --beside N  so many settings for them at a time (1); only one of them is in the moments that are measured
 
 ${BENCHMARKS.map(({ name, about }) => `  ${name.padEnd(16)}${about}`).join('\n')}`;
 
@@ -95,20 +96,24 @@ const { values, positionals } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     runs: { type: 'string' },
+    beside: { type: 'string' },
     help: { type: 'boolean', short: 'h' },
   },
 });
 const benchmarks = chosen(positionals);
-const runs = values.runs === undefined ? undefined : Number(values.runs);
+const counts = ['runs', 'beside'] as const;
+const [runs, beside] = counts.map((name) => (values[name] === undefined ? undefined : Number(values[name])));
+const wrong = counts.find((name) => values[name] !== undefined && !/^[1-9]\d{0,5}$/.test(values[name]));
 if (values.help === true) say(USAGE);
-else if (runs !== undefined && !(Number.isInteger(runs) && runs > 0)) {
-  say(`--runs is a whole number of runs, not ${values.runs}\n\n${USAGE}`);
+else if (wrong !== undefined) {
+  say(`--${wrong} is a whole number, not ${values[wrong]}\n\n${USAGE}`);
   process.exitCode = 2;
 } else if (benchmarks === undefined) process.exitCode = 2;
 else {
   const interrupted = interruptible().signal;
   for (const benchmark of benchmarks) {
     if (interrupted.aborted) process.exitCode = 1;
-    else if (!(await take(benchmark, { quick: values.quick, runs }, interrupted))) process.exitCode = 1;
+    else if (!(await take(benchmark, { quick: values.quick, runs, beside }, interrupted)))
+      process.exitCode = 1;
   }
 }

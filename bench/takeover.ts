@@ -89,14 +89,52 @@ function watchProvider(): {
 interface Takeovers extends BenchPorts {
   readonly situation: Situation;
   readonly build: BuildProduct;
+  /** Whoever is measured has the machine for itself, as far as the others can wait. */
+  readonly turns: Turns;
 }
 
-async function takeOver(seed: string, { situation, signal, build }: Takeovers): Promise<Run> {
+/** One after the other, in the order of asking. */
+interface Turns {
+  /** Resolves with what ends the turn; to call that again does nothing. */
+  take(): Promise<() => void>;
+}
+
+function createTurns(): Turns {
+  let last: Promise<void> = Promise.resolve();
+  return {
+    async take() {
+      const before = last;
+      let end = (): void => undefined;
+      last = new Promise((resolve) => {
+        end = resolve;
+      });
+      await before;
+      return end;
+    },
+  };
+}
+
+async function takeOver(seed: string, { situation, signal, build, turns }: Takeovers): Promise<Run> {
   const { onArmed, onReading, figures } = watchProvider();
-  const ports = { signal, build, onArmed, onReading };
   const { standby, runtime } = situation;
-  const measured = await measureTakeover({ ...TRAFFIC, standby, runtime, seed }, ports);
-  return { ...measured, provider: figures() };
+  let endTurn: (() => void) | undefined;
+  const ports = {
+    ...{ signal, build },
+    onArmed: async (processes: readonly OwnProcess[]) => {
+      endTurn = await turns.take();
+      onArmed(processes);
+    },
+    onReading: () => {
+      onReading();
+      endTurn?.();
+    },
+  };
+  try {
+    const measured = await measureTakeover({ ...TRAFFIC, standby, runtime, seed }, ports);
+    return { ...measured, provider: figures() };
+  } finally {
+    endTurn?.();
+  }
 }
 
 const wantedRuns = ({ quick, runs }: BenchOptions): number => runs ?? (quick ? 3 : RUNS);
@@ -106,10 +144,10 @@ async function runsOf(ports: Takeovers): Promise<[Run[], string[]]> {
   const wanted = wantedRuns(ports.options);
   const runs: Run[] = [];
   const failures: string[] = [];
-  while (runs.length < wanted) {
-    ports.signal.throwIfAborted();
+  let begun = 0;
+  const runNext = async (): Promise<void> => {
     try {
-      const run = await takeOver(`bench-${runs.length + failures.length}`, ports);
+      const run = await takeOver(`bench-${begun++}`, ports);
       runs.push(run);
       const cpuMs = run.provider?.cpuMs ?? NaN;
       const times = JSON.stringify(run.takeoverMs);
@@ -121,8 +159,22 @@ async function runsOf(ports: Takeovers): Promise<[Run[], string[]]> {
       if (failures.length > MAY_FAIL)
         throw new BenchError(`${failures.length} runs broke off`, { cause: error });
     }
-  }
+  };
+  const oneAfterTheOther = async (): Promise<void> => {
+    while (begun - failures.length < wanted) {
+      ports.signal.throwIfAborted();
+      await runNext();
+    }
+  };
+  await allOrFirstError(Array.from({ length: ports.options.beside ?? 1 }, oneAfterTheOther));
   return [runs, failures];
+}
+
+/** Waits for all, also where one fails: what they started is ended then. */
+async function allOrFirstError(all: readonly Promise<void>[]): Promise<void> {
+  const ended = await Promise.allSettled(all);
+  const failed = ended.find((one) => one.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
 }
 
 function providerContext(runs: readonly Run[]): Record<string, unknown> {
@@ -139,10 +191,18 @@ const total = (runs: readonly Run[], of: (uplinks: Run['uplinks']) => number): n
 
 async function* figures(situation: Situation, ports: BenchPorts): AsyncGenerator<Figure> {
   const products = shareProducts();
-  const [runs, failures] = await runsOf({ ...ports, situation, build: products.build }).finally(() =>
-    products.remove(),
-  );
-  const context = { beatMs: 200, uplinksPerSecond: UPLINKS_PER_SECOND, brokenOff: failures.length };
+  const [runs, failures] = await runsOf({
+    ...ports,
+    situation,
+    build: products.build,
+    turns: createTurns(),
+  }).finally(() => products.remove());
+  const context = {
+    beatMs: 200,
+    uplinksPerSecond: UPLINKS_PER_SECOND,
+    beside: ports.options.beside ?? 1,
+    brokenOff: failures.length,
+  };
   const times = (of: (run: Run) => number): number[] => runs.map(of);
   const name = `takeover.${situation.name}`;
   yield figureOf({

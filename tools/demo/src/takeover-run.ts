@@ -24,8 +24,8 @@ export interface MeasuredTakeover {
 }
 
 export interface MeasurePorts extends Omit<DemoPorts, 'onServing'> {
-  /** Called once edge B stands by and traffic has flowed, just before the kill. */
-  readonly onArmed?: (processes: readonly OwnProcess[]) => void;
+  /** Called once edge B stands by and traffic has flowed; the kill follows as soon as it resolves. */
+  readonly onArmed?: (processes: readonly OwnProcess[]) => Promise<void>;
   /** Called at once when edge B has a new reading. */
   readonly onReading?: () => void;
 }
@@ -88,7 +88,7 @@ async function uplinksOf(run: ContractedRun): Promise<UplinkFigures> {
 }
 
 interface Listeners {
-  readonly onArmed: () => void;
+  readonly onArmed: () => Promise<void>;
   readonly onReading: () => void;
 }
 
@@ -98,7 +98,7 @@ async function perform(run: Run, { onArmed, onReading }: Listeners): Promise<Mea
   const contracted = await agree(run);
   await armed(contracted);
   await letPass(contracted, draw(run, 'moment', BEFORE_MS.least, BEFORE_MS.most));
-  onArmed();
+  await onArmed();
   const takeoverMs = await takeOver(contracted, onReading);
   await takeBack(contracted);
   await settle(contracted);
@@ -117,7 +117,7 @@ export async function measureTakeover(
   try {
     const run = await setting.open(waiterFor(setting, stage, signal));
     const measured = await perform(run, {
-      onArmed: () => onArmed?.(setting.processes.running()),
+      onArmed: async () => onArmed?.(setting.processes.running()),
       onReading: () => onReading?.(),
     });
     await setting.end();
