@@ -2,6 +2,7 @@ import {
   centralStep,
   customerStep,
   providerStep,
+  type ContractRecord,
   type CustomerState,
   type PartyEvent,
   type ProviderState,
@@ -16,6 +17,13 @@ const unbound = <S extends Promising>(state: S): S => ({
   ...state,
   promiser: { ...state.promiser, until: -Infinity },
 });
+
+/** Whoever hears that an epoch is released takes what was sent under it to be off the air. */
+function freedAtOnce<S extends Promising>(state: S, event: PartyEvent): S {
+  if (event.type !== 'answer' || !event.ok || event.method !== 'record') return state;
+  const { epoch, released } = event.value as ContractRecord;
+  return released && epoch >= state.promiser.epoch ? unbound(state) : state;
+}
 
 /** The other providers are nobody's business. */
 function withoutOthers(event: PartyEvent): PartyEvent {
@@ -35,6 +43,20 @@ export const promiseMutants: readonly Mutant[] = [
       customerStep: (state, event, context) => customerStep(unbound(state), event, context),
       providerStep: (state, event, context) => providerStep(unbound(state), event, context),
     }),
+  },
+  {
+    name: 'free at once: a release is taken to mean that nothing is on its way to the air any more',
+    from: 6271,
+    pieces: () => ({
+      ...honestPieces(),
+      customerStep: (state, event, context) => customerStep(freedAtOnce(state, event), event, context),
+      providerStep: (state, event, context) => providerStep(freedAtOnce(state, event), event, context),
+    }),
+  },
+  {
+    name: 'no look back: a fence opens for the next epoch while its own last frames wait in the gateway',
+    from: 347,
+    pieces: () => ({ ...honestPieces(), actsFrom: (_air, actFrom) => actFrom }),
   },
   {
     name: 'one promise is enough: a customer of two providers asks one of them',

@@ -28,12 +28,51 @@ export function drawCalmWithoutGrantor(
   activeMs: number,
   others: readonly Fault[],
 ): readonly Fault[] {
-  if (!dice.chance(0.1)) return others;
+  if (!dice.chance(0.1)) return drawVainTake(dice, activeMs, others);
   const when = { at: dice.between(3500, 5000) };
   const forMs = activeMs - when.at;
   return dice.chance(0.5)
     ? [{ when, kind: 'kill', node: 'central', forMs }]
     : [{ when, kind: 'cut', links: between('A', 'central'), forMs }];
+}
+
+/**
+ * The provider is given an epoch and never hears of it, while its customer goes on by its promises, cut off from the centre; then all have
+ * each other again, and the customer takes the next one at once.
+ */
+function drawUnheardTake(dice: Dice, at: number): readonly Fault[] {
+  const forMs = dice.between(9000, 16_000);
+  const when: When = { node: 'B', enters: 'reading', delayMs: dice.between(0, 300), notBefore: at };
+  const cutMs = Math.max(2000, forMs - dice.between(3500, 6000));
+  return [
+    { when: { at }, kind: 'cut', links: between('A', 'central'), forMs },
+    {
+      when: { at: at + dice.between(600, 1500) },
+      kind: 'freeze',
+      node: 'A',
+      forMs: dice.between(1500, 3500),
+    },
+    { when, kind: 'cut', links: between('B', 'central'), forMs: cutMs },
+    { when, kind: 'kill', node: 'B', forMs: dice.between(50, 500) },
+  ];
+}
+
+/** The provider serves on by its customer's promises, and its release is on its way to the ledger while the customer asks for the epoch. */
+function drawCrossedRelease(dice: Dice, at: number): readonly Fault[] {
+  const when: When = { node: 'A', enters: 'recovering', delayMs: dice.between(0, 200), notBefore: at };
+  const heldMs = dice.between(1000, 8000);
+  return [
+    { when: { at }, kind: 'kill', node: 'A', forMs: dice.between(5000, 9000) },
+    { when, kind: 'hold', node: 'A', forMs: heldMs },
+    { when, kind: 'cut', links: [['central', 'B']], forMs: heldMs + dice.between(1000, 5000) },
+  ];
+}
+
+/** Who acts by promises hands over while the grantor counts by what it last heard. */
+function drawVainTake(dice: Dice, activeMs: number, others: readonly Fault[]): readonly Fault[] {
+  if (!dice.chance(0.03)) return others;
+  const at = dice.between(5000, Math.max(6000, activeMs - 25_000));
+  return dice.chance(0.5) ? drawUnheardTake(dice, at) : drawCrossedRelease(dice, at);
 }
 
 /** A customer that acts by the promises of two loses one of them, which takes over. */
