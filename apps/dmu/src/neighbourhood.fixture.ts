@@ -381,13 +381,13 @@ export class Neighbourhood {
     edge.dmu = this.#peer(port);
     await this.sellStorage(edge, '0', 'ledger');
     const options = this.options(edge, port, changes);
+    // has no network server to tell of
+    const rooms = { ...edge.urls, deviceLora: edge.urls['gatewayBridge'] };
     const env = Object.fromEntries(
-      Object.entries({ ...options, identityFile: edge.identityFile, rooms: edge.urls }).map(
-        ([key, value]) => [
-          `ANTIRIO_DMU_${key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`,
-          typeof value === 'string' ? value : JSON.stringify(value),
-        ],
-      ),
+      Object.entries({ ...options, identityFile: edge.identityFile, rooms }).map(([key, value]) => [
+        `ANTIRIO_DMU_${key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`,
+        typeof value === 'string' ? value : JSON.stringify(value),
+      ]),
     );
     let child: ChildProcess | undefined;
     return {

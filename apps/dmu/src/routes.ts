@@ -4,6 +4,7 @@ import { AntirioError, parseEdgeId, uuidV4, type Clock, type EdgeId, type Random
 import { demandBody, giveUpMatch, isOver, showDemand, type Demand } from './demand.ts';
 import type { Running } from './dmu.ts';
 import { committed, freeCapacity } from './offer.ts';
+import { checkNetworkServer } from './network-server.ts';
 import type { DmuOptions } from './options.ts';
 import { completeDemand } from './protected-service.ts';
 import { negotiationBody, trialBody } from './provider.ts';
@@ -61,6 +62,9 @@ function addDemandRoutes({ rim, options, clock, random, running, deviceLora }: R
     const id = body.demandId ?? uuidV4(random);
     const giveUpAt = now + options.demandLifetimeS * 1000;
     const wanted = await completeDemand(body, options, deviceLora);
+    // without keys a provider only keeps frames
+    if (options.policy.confidentiality.some((one) => one !== 'relay'))
+      await checkNetworkServer(wanted.devices, deviceLora);
     const meanwhile = running().store.demand(id);
     if (meanwhile !== undefined) return show(meanwhile);
     const asked = { id, request: wanted, createdAt: now, since: now, giveUpAt };

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { basename } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { composeFiles, OVERRIDES } from './compose.ts';
@@ -46,4 +46,16 @@ describe('docker/lab/compose.yml', () => {
       expect(image !== undefined || service in services).toBe(true);
     }
   });
+});
+
+test('what chirpstack.yml mounts is there, and its gateways come by the bridge alone', () => {
+  const file = composeFiles(['chirpstack'])[1] ?? '';
+  const text = readFileSync(file, 'utf8');
+  const mounted = [...text.matchAll(/'(\.\/[^:']+):/g)].map(([, path = '']) => join(dirname(file), path));
+  expect(mounted.length).toBeGreaterThan(1);
+  for (const path of mounted) expect(existsSync(path)).toBe(true);
+  const region = readFileSync(join(dirname(file), 'chirpstack/region_eu868.toml'), 'utf8');
+  expect(region).toContain('topic_prefix="chirpstack/eu868"');
+  expect(region).toContain('server="tcp://broker:1883"');
+  expect(text).not.toMatch(/1700|gateway-bridge:/);
 });

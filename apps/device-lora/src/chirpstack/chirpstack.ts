@@ -11,6 +11,7 @@ import { createChirpStackDownlinks, type ChirpStackDownlinks } from './downlinks
 import { createForwarder } from './forwarder.ts';
 import { createIntake, type Intake } from './intake.ts';
 import type { ChirpStackOptions } from './options.ts';
+import { openChirpStackRing, type ChirpStackRing } from './ring.ts';
 import { openMqttSource, type MqttSource } from './sources.ts';
 import { openChirpStackStore, type ChirpStackStore, type KnownDevice } from './store.ts';
 
@@ -121,29 +122,39 @@ export function openChirpStack(ports: ChirpStackPorts): ChirpStack {
   const store = openChirpStackStore(join(options.dataDir, ROOM, FILE));
   const poster = createPoster({ coreData, ...options.reading });
   const forwarder = createForwarder({ store, poster, parking: south.store, log });
-  const later: { source?: MqttSource; begun?: true } = {};
+  const later: { source?: MqttSource; ring?: ChirpStackRing; begun?: true } = {};
   const publish = async (topic: string, payload: string): Promise<void> => {
     if (later.source === undefined) throw new AntirioError('unavailable', 'not connected yet');
     await later.source.publish(topic, payload);
   };
   const { mqtt } = chirpStack;
+  const theirs = options.devices.filter(({ network }) => network === 'chirpStack');
   const onTaken = (): void => forwarder.poke();
   const { intake, downlinks } = openParts(ports, store, onTaken, mqtt === undefined ? undefined : publish);
   const begin = async (): Promise<void> => {
     later.begun = true;
+    const { gatewayBridge: bridge } = peers;
+    if (chirpStack.gateways === 'ourBridge' && bridge !== undefined)
+      later.ring = openChirpStackRing({
+        bridge,
+        devices: theirs,
+        deviceOf: ({ devEui }) => store.device(devEui),
+        log,
+      });
     if (mqtt === undefined) return;
     const clientId = store.once('clientId', () => `antirio-${uuidV4(ports.random)}`);
     later.source = await openMqttSource({ options: mqtt, bus, clientId, intake, log });
     downlinks.poke();
   };
   const close = async (): Promise<void> => {
+    await later.ring?.stop();
     await later.source?.close();
     await downlinks.close();
     await forwarder.close();
     await store.close();
   };
   return {
-    devices: options.devices.filter(({ network }) => network === 'chirpStack'),
+    devices: theirs,
     ...{ intake, downlinks, begin, close },
     async post(name, bytes) {
       if (later.begun === undefined) throw new AntirioError('unavailable', 'the service is starting');
@@ -160,7 +171,9 @@ export function openChirpStack(ports: ChirpStackPorts): ChirpStack {
       const isFull = store.waitingBytes >= chirpStack.maxWaitingBytes;
       return isFull
         ? { ok: false, detail: `${store.waitingCount} readings wait for core-data, and no more are taken` }
-        : ([intake.check(), poster.check()].find(({ ok }) => !ok) ?? { ok: true });
+        : ([later.ring?.check() ?? { ok: true }, intake.check(), poster.check()].find(({ ok }) => !ok) ?? {
+            ok: true,
+          });
     },
   };
 }

@@ -12,6 +12,7 @@ import {
   checkSignature,
   neighboursOf,
 } from '../doctor/network-checks.ts';
+import { checkNetworkServer } from '../doctor/network-server-check.ts';
 import { askState, checkRooms } from '../doctor/port-checks.ts';
 import { roomOf, type Room } from '../rooms.ts';
 import { textTable } from '../text-table.ts';
@@ -39,6 +40,7 @@ export async function examine(
     ...(isEdge ? [checkEngine(config.orchestrator['runtime'], env)] : []),
     ...(answers('broker') || config.services.broker !== undefined ? [checkBroker(config)] : []),
     ...(answers('gatewayBridge') ? [checkRadio(config, udpPort)] : []),
+    ...(answers('deviceLora') ? [checkNetworkServer(config)] : []),
     ...neighbours.map((one) => checkReach(one, clock)),
     ...(answers('edge2edge') ? neighbours.map((one) => checkSignature(one, config)) : []),
   ];
