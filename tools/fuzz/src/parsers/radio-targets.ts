@@ -1,6 +1,7 @@
 import { AntirioError, concatBytes, fromHex } from '@antirio/kernel';
 import {
   appKeyOf,
+  broughtHome,
   createSessionCipher,
   createUplink11Verifier,
   decodeCayenneLpp,
@@ -168,7 +169,8 @@ const macLife: Target = {
     }
     const uplink = { frequency: 868_100_000, spreadingFactor: 7, bandwidth: 125_000 };
     const stored = parseMacState(JSON.parse(JSON.stringify(state)));
-    return { stored, windows: eu868.receiveWindows(uplink, state) };
+    const home = broughtHome(eu868, newMacState(eu868), stored);
+    return { stored, windows: [state, home].map((one) => eu868.receiveWindows(uplink, one)) };
   },
 };
 

@@ -107,7 +107,8 @@ function channelsOf(plan: RegionPlan, frequencies: readonly number[]): readonly 
   return [...plan.defaultChannels, ...more];
 }
 
-function checkReception(plan: RegionPlan, { rx1DelayS, rx1DrOffset, rx2 }: ReceiveParameters): void {
+/** @throws AntirioError invalidInput for parameters outside of the plan. */
+export function checkReception(plan: RegionPlan, { rx1DelayS, rx1DrOffset, rx2 }: ReceiveParameters): void {
   if (!Number.isInteger(rx1DelayS) || rx1DelayS < 1 || rx1DelayS > 15)
     throw new AntirioError('invalidInput', `RX1 is 1 to 15 s after the uplink, not ${rx1DelayS}`);
   plan.rx1DataRate(0, rx1DrOffset);

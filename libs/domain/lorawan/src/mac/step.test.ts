@@ -6,8 +6,6 @@ import {
   macStep,
   MAX_ATTEMPTS,
   newMacState,
-  parseMacCommands,
-  type DownlinkMacCommand,
   type MacRequest,
   type MacState,
   type MacStep,
@@ -15,6 +13,7 @@ import {
   type UplinkMacCommand,
 } from '../index.ts';
 import { deviceModel } from './device-model.fixture.ts';
+import { taking, throughTheAir, turns } from './lossy-air.fixture.ts';
 
 const uplink = (fcnt: number, macCommands: readonly UplinkMacCommand[] = []): UplinkHeard => ({
   type: 'uplink',
@@ -241,52 +240,6 @@ describe('requests to a device', () => {
       expect(() => ask(newMacState(eu868), wrong)).toThrow(expect.objectContaining({ code: 'invalidInput' }));
   });
 });
-
-const requests: fc.Arbitrary<MacRequest> = fc.oneof(
-  fc.constantFrom<MacRequest>({ type: 'devStatusReq' }),
-  fc.record({ type: fc.constant('rxTimingSetupReq' as const), delay: fc.nat(15) }),
-  fc.record({ type: fc.constant('dutyCycleReq' as const), maxDutyCycle: fc.nat(15) }),
-  fc.record({
-    type: fc.constant('rxParamSetupReq' as const),
-    rx1DrOffset: fc.nat(5),
-    rx2DataRate: fc.nat(6),
-    frequency: fc.constantFrom(869_525_000, 868_100_000),
-  }),
-  fc.record({
-    type: fc.constant('dlChannelReq' as const),
-    chIndex: fc.nat(2),
-    frequency: fc.constantFrom(869_525_000, 868_500_000),
-  }),
-  fc.record({
-    type: fc.constant('linkADRReq' as const),
-    dataRate: fc.nat(5),
-    txPower: fc.nat(7),
-    chMask: fc.integer({ min: 1, max: 7 }),
-    chMaskCntl: fc.constant(0),
-    nbTrans: fc.integer({ min: 1, max: 3 }),
-  }),
-);
-
-const turns = fc.array(
-  fc.record({
-    asked: fc.option(requests, { nil: undefined }),
-    uplinkHeard: fc.boolean(),
-    downlinkHeard: fc.boolean(),
-  }),
-  { maxLength: 60 },
-);
-const taking = fc.record({
-  linkADRReq: fc.boolean(),
-  dutyCycleReq: fc.constant(true),
-  rxParamSetupReq: fc.boolean(),
-  devStatusReq: fc.constant(true),
-  newChannelReq: fc.constant(true),
-  rxTimingSetupReq: fc.constant(true),
-  dlChannelReq: fc.boolean(),
-});
-
-const throughTheAir = (commands: readonly DownlinkMacCommand[]): readonly DownlinkMacCommand[] =>
-  parseMacCommands(encodeMacCommands(commands), 'down').commands;
 
 describe('a network and a device that hear each other only sometimes', () => {
   test('agree on the receive windows at every uplink that is heard', () => {

@@ -1,0 +1,119 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import {
+  broughtHome,
+  eu868,
+  isListeningOpen,
+  macStep,
+  newMacState,
+  type MacState,
+  type UplinkHeard,
+  type UplinkMacCommand,
+} from '../index.ts';
+import { deviceModel, type DeviceModel } from './device-model.fixture.ts';
+import { taking, throughTheAir, turns, type Turn } from './lossy-air.fixture.ts';
+
+const fresh = newMacState(eu868, { adr: false });
+const heardBy = (fcnt: number, dataRate: number, macCommands: readonly UplinkMacCommand[]): UplinkHeard => ({
+  ...{ type: 'uplink', fcnt, dataRate, bestSnr: 0, gatewayCount: 1 },
+  ...{ adr: false, adrAckReq: false, macCommands },
+});
+
+/** One turn of whoever acts: it knows the device's windows at each uplink that it hears. */
+function take(
+  before: MacState,
+  { asked, uplinkHeard, downlinkHeard }: Turn,
+  uplink: UplinkHeard,
+  device: DeviceModel,
+): MacState {
+  const state =
+    asked === undefined ? before : macStep(eu868, before, { type: 'request', command: asked }).state;
+  if (!uplinkHeard) return state;
+  const step = macStep(eu868, state, uplink);
+  const { moved, ...reception } = device.reception();
+  expect(step.state).toMatchObject(reception);
+  for (const [index, channel] of step.state.channels.entries())
+    expect(channel?.downlinkFrequency).toBe(moved.get(index));
+  if (step.mustAnswer && downlinkHeard) device.downlink(throughTheAir(step.answers));
+  return step.state;
+}
+
+describe('a device that was served elsewhere', () => {
+  test('is answered in its windows at every uplink after it came home, whatever was lost on the way', () => {
+    fc.assert(
+      fc.property(turns, fc.nat(60), fc.nat(60), taking, (drawn, one, two, takes) => {
+        const [leaves, returns] = [Math.min(one, two), Math.max(one, two)];
+        const device = deviceModel(takes);
+        let [own, theirs] = [fresh, fresh];
+        for (const [fcnt, turn] of drawn.entries()) {
+          if (fcnt === leaves) theirs = own;
+          if (fcnt === returns && returns > leaves) own = broughtHome(eu868, own, theirs);
+          const uplink = heardBy(fcnt, device.sending().dataRate, device.uplink());
+          const isAway = fcnt >= leaves && fcnt < returns;
+          // both hear some of it, and only one of them speaks
+          if (isAway && fcnt % 3 !== 0) own = macStep(eu868, own, { ...uplink, maxAnswerBytes: 0 }).state;
+          const next = take(isAway ? theirs : own, turn, uplink, device);
+          [own, theirs] = isAway ? [own, next] : [next, theirs];
+        }
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  test('keeps both outcomes of what it was asked and has not answered, until its next uplink decides', () => {
+    const asked = macStep(eu868, fresh, {
+      type: 'request',
+      command: { type: 'rxTimingSetupReq', delay: 7 },
+    }).state;
+    const theirs = macStep(eu868, asked, heardBy(9, 0, [])).state;
+    expect(isListeningOpen(fresh)).toBe(false);
+    const home = broughtHome(eu868, fresh, theirs);
+    expect(isListeningOpen(home)).toBe(true);
+    const taken = macStep(eu868, home, heardBy(10, 0, [{ type: 'rxTimingSetupAns' }]));
+    expect([taken.state.rx1DelayS, isListeningOpen(taken.state)]).toEqual([7, false]);
+    // it heard nothing of it: it listens as before, and is asked once more
+    const missed = macStep(eu868, home, heardBy(10, 0, []));
+    expect(missed.state.rx1DelayS).toBe(1);
+    expect(missed.answers).toEqual([{ type: 'rxTimingSetupReq', delay: 7 }]);
+  });
+
+  test('is known as its newest uplink showed it, whoever heard that', () => {
+    const told: MacState = { ...fresh, dataRate: 5, txPower: 3, nbTrans: 2, fcntUp: 20 };
+    const status = (battery: number, fcnt: number) => ({ battery, margin: 3, fcnt });
+    const own: MacState = { ...fresh, dataRate: 3, fcntUp: 25, devStatus: status(90, 24) };
+    // it went down by itself, and to its highest power first
+    expect(broughtHome(eu868, own, { ...told, devStatus: status(95, 18) })).toMatchObject({
+      ...{ dataRate: 3, txPower: 0, nbTrans: 2, fcntUp: 25, devStatus: status(90, 24) },
+    });
+    expect(broughtHome(eu868, { ...own, fcntUp: 12 }, told)).toMatchObject({
+      ...{ dataRate: 5, txPower: 3, fcntUp: 20 },
+    });
+    const asked = { dataRate: 3, txPower: 4, chMask: 7, chMaskCntl: 0, nbTrans: 1 };
+    const command = { type: 'linkADRReq' as const, ...asked };
+    const pending = [{ command, attempts: 1, inFlight: true }];
+    // it went down because it was told to
+    expect(broughtHome(eu868, own, { ...told, pending })).toMatchObject({ dataRate: 3, txPower: 3 });
+  });
+
+  test('keeps what its own edge alone knows, and its history where it sends as before', () => {
+    const adr = { ...fresh.adr, enabled: true, marginDb: 12, fcnts: [4, 5], snrs: [1, 2], gateways: [1, 1] };
+    const own: MacState = { ...fresh, adr, class: 'C', devStatusAskedAt: 7, fcntUp: 5 };
+    const theirs: MacState = { ...fresh, fcntUp: 5, adr: { ...fresh.adr, maxDataRate: 4 } };
+    const home = broughtHome(eu868, own, theirs);
+    expect(home).toEqual({ ...own, adr: { ...adr, maxDataRate: 4 } });
+    const moved = broughtHome(eu868, own, { ...theirs, txPower: 2 });
+    expect(moved.adr).toMatchObject({ marginDb: 12, maxDataRate: 4, fcnts: [], snrs: [], gateways: [] });
+  });
+
+  test.each([
+    ['a frequency of no band', { rx2: { frequency: 915_000_000, dataRate: 0 } }],
+    ['a data rate that there is not', { dataRate: 15 }],
+    ['default channels elsewhere', { channels: [{ ...fresh.channels[0], frequency: 867_100_000 }] }],
+    ['too many channels', { channels: [...fresh.channels, ...Array<null>(14).fill(null)] }],
+    ['an offset that there is not', { rx1DrOffset: 7 }],
+  ])('is not taken with %s', (_what, wrong) => {
+    expect(() => broughtHome(eu868, fresh, { ...fresh, ...wrong } as MacState)).toThrow(
+      expect.objectContaining({ code: 'corrupt' }),
+    );
+  });
+});
