@@ -33,6 +33,7 @@ const MIGRATIONS = [
   // what was sent before anybody asked for proofs is taken for heard, as it was until then
   `CREATE TABLE fcnt_proven (devAddr TEXT PRIMARY KEY, proven INTEGER NOT NULL) STRICT;
    INSERT INTO fcnt_proven SELECT devAddr, highest FROM fcnt_down`,
+  `CREATE TABLE mac_home (session TEXT PRIMARY KEY, setId TEXT NOT NULL, epoch INTEGER NOT NULL) STRICT`,
 ];
 
 const OWNER_ONLY = 0o600;

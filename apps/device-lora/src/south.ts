@@ -21,9 +21,11 @@ import { createUnservedJoins, type UnservedJoins } from './join/unserved.ts';
 import { createLatest, type Latest } from './latest.ts';
 import { createHeardLast, type HeardLast } from './last-heard.ts';
 import { createMacLayer, type MacLayer } from './mac/mac-layer.ts';
+import { createMacHome, type MacHome } from './mac/home.ts';
 import { openNeighbours } from './mac/neighbours.ts';
 import { createMacChanges, type MacChanges } from './mac/snapshot.ts';
 import { createMacStore } from './mac/store.ts';
+import { openMacTelling } from './mac/told.ts';
 import { createPoster, type Poster } from './north/poster.ts';
 import { directoryOf } from './directory.ts';
 import type { DeviceLoraOptions, DeviceOptions } from './options.ts';
@@ -61,6 +63,7 @@ export interface South {
   readonly mac: MacLayer;
   /** Of devices' MAC layers since the start. */
   readonly changes: MacChanges;
+  readonly macHome: MacHome;
   readonly joinServer: JoinServer | undefined;
   readonly poster: Poster;
   readonly store: UplinkStore;
@@ -331,6 +334,14 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
   };
   const waitOf: South['waitOf'] = (device, downlink) => waitsFor(waiting, device, downlink);
   const gapOf: South['gapOf'] = (devAddr) => counters.gap(devAddr);
-  const parts = { activation, reader, sender, mac, changes, joinServer, poster, store };
+  const macHome = createMacHome({
+    ...{ db, store: macs, mac, sessions, log },
+    keep: (session) => reader.keepMac(session),
+  });
+  if (prefix !== '') {
+    const telling = await openMacTelling({ devices, sessions, mac, changes, bus, prefix, log });
+    opened.push(() => telling.close());
+  }
+  const parts = { activation, reader, sender, mac, changes, macHome, joinServer, poster, store };
   return { ...parts, downlinks, conflicts, waitOf, gapOf, sealing, unserved, ...told };
 }

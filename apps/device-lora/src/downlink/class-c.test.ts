@@ -60,8 +60,9 @@ function openScene(db = openStore(':memory:')) {
   const sent: { bytes: Uint8Array; to: Opportunity }[] = [];
   const outcomes: Outcome[] = [];
   const state = { next: 0 as number | undefined };
+  const mac = createMacLayer({ options, store: createMacStore(db), clock: systemClock, log: silentLog });
   const classC = createClassC({
-    ...{ times, store, desk, clock, log: silentLog },
+    ...{ mac, times, store, desk, clock, log: silentLog },
     listening: new Set([devEui]),
     sessionOf: () => session,
     reach: createReach(db),
@@ -72,7 +73,6 @@ function openScene(db = openStore(':memory:')) {
       },
       close: () => Promise.resolve(),
     },
-    mac: createMacLayer({ options, store: createMacStore(db), clock: systemClock, log: silentLog }),
     counters: {
       next: () => (state.next === undefined ? undefined : state.next++),
       wait: () => Promise.resolve(undefined),
@@ -117,7 +117,7 @@ function openScene(db = openStore(':memory:')) {
     expect(await waitFor(systemClock, 5000, () => (condition() ? true : undefined), 2)).toBe(true);
   };
   const latest = (): Downlink | undefined => store.latest(devEui, 1)[0];
-  return { wall, store, desk, sent, outcomes, state, classC, queue, hear, until, latest };
+  return { wall, mac, session, store, desk, sent, outcomes, state, classC, queue, hear, until, latest };
 }
 
 test('what is queued goes at once, on the settings of RX2, through the gateway that heard the device best', async () => {
@@ -139,6 +139,26 @@ test('what is queued goes at once, on the settings of RX2, through the gateway t
   ]);
   expect(frames.map((frame, fcnt) => [...cipher.decrypt(frame, fcnt)])).toEqual([[1], [2]]);
   expect(store.open(devEui)).toEqual([]);
+});
+
+test('a device that was asked to listen elsewhere is sent nothing until its next uplink shows where it does', async () => {
+  const { mac, session, queue, hear, sent, until } = openScene();
+  const command = {
+    type: 'rxParamSetupReq',
+    rx1DrOffset: 0,
+    rx2DataRate: 5,
+    frequency: 869_525_000,
+  } as const;
+  const now = mac.stateOf(session);
+  mac.replace(session, { ...now, pending: [{ command, attempts: 1, inFlight: true }] });
+  hear(['best']);
+  queue();
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  expect(sent).toHaveLength(0);
+  mac.replace(session, { ...now, rx2: { frequency: 869_525_000, dataRate: 5 } });
+  hear(['best']);
+  await until(() => sent.length === 1);
+  expect(sent[0]?.to.windows).toMatchObject([{ frequency: 869_525_000, spreadingFactor: 7 }]);
 });
 
 test('a confirmed one goes again with the same bytes until it is acknowledged or was on air often enough', async () => {

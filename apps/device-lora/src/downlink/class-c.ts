@@ -1,6 +1,6 @@
 import { describeError, type Clock } from '@antirio/kernel';
 import { repeat, type Log } from '@antirio/host';
-import { eu868, type DevEui, type ReceiveWindow } from '@antirio/lorawan';
+import { eu868, isListeningOpen, type DevEui, type ReceiveWindow } from '@antirio/lorawan';
 import type { MacLayer } from '../mac/mac-layer.ts';
 import type { HeardUplink } from '../uplink/reader.ts';
 import type { Session } from '../uplink/sessions.ts';
@@ -172,6 +172,8 @@ export function createClassC(ports: ClassCPorts): ClassC {
   const look = async (devEui: DevEui, line: Line): Promise<number | undefined> => {
     const session = sessionOf(devEui);
     if (session === undefined || reach.of(devEui).length === 0) return undefined;
+    // where it listens its next uplink shows
+    if (isListeningOpen(mac.stateOf(session))) return undefined;
     const wait = Math.max(line.quietUntil, line.notBefore) - clock.monotonic();
     if (wait > 0) return wait;
     // an answer to its uplink is under way

@@ -34,6 +34,8 @@ export interface MacLayer {
   heard(heard: HeardUplink, room: number): MacAnswer;
   /** The downlink with what was asked of the device last did not go on air: it does not count as an attempt. */
   notSent(session: Session): void;
+  /** Another network has served the device, and left it so. */
+  replace(session: Session, state: MacState): void;
   /** The device has begun anew, with the settings that it was made with. */
   reset(session: Session): MacState;
   counts(): Readonly<Record<MacNote['type'] | 'malformed', number>>;
@@ -231,6 +233,11 @@ export function createMacLayer(ports: MacLayerPorts): MacLayer {
       );
       session.mac = { ...state, pending };
       session.macUnsaved = true;
+      ports.onChanged?.(session);
+    },
+    replace(session, state) {
+      sendsSince.delete(session);
+      session.mac = state;
       ports.onChanged?.(session);
     },
     reset(session) {

@@ -1,17 +1,8 @@
 import { z } from 'zod';
 import type { HttpRim } from '@antirio/host';
-import type { DeviceOptions } from '../options.ts';
-import type { SessionBook } from '../uplink/session-book.ts';
-import type { MacLayer } from './mac-layer.ts';
-import { snapshotOf, type MacChanges } from './snapshot.ts';
+import type { MacHome } from './home.ts';
+import { macPage, macQuery, type MacPagePorts } from './page.ts';
 
-const query = z.object({
-  /** Of the answer before; only what changed since is told, where this is the same start of the service. */
-  incarnation: z.string().max(64).default(''),
-  since: z.coerce.number().int().min(0).default(0),
-  offset: z.coerce.number().int().min(0).default(0),
-  limit: z.coerce.number().int().min(1).max(1000).default(200),
-});
 const answer = z.object({
   incarnation: z.string(),
   serial: z.int(),
@@ -19,33 +10,23 @@ const answer = z.object({
   sessions: z.array(z.object({ session: z.string(), devEui: z.string(), state: z.unknown() })),
 });
 
-/** How devices listen and send now, for whoever may have to go on with them; without keys. */
-export function addMacRoutes(
-  rim: HttpRim,
-  ports: {
-    readonly devices: readonly DeviceOptions[];
-    readonly sessions: () => SessionBook | undefined;
-    readonly mac: MacLayer;
-    readonly changes: MacChanges;
-  },
-): void {
-  const { devices, sessions, mac, changes } = ports;
-  const about = { summary: 'MAC layers of the sessions in use', query, answer };
-  rim.route('get', '/api/v3/lora/mac', about, ({ query: { incarnation, since, offset, limit } }) => {
-    const book = sessions();
-    const after = incarnation === changes.incarnation ? since : -1;
-    const inUse = devices
-      .slice(offset, offset + limit)
-      .flatMap(({ devEui }) => book?.currentOf(devEui) ?? [])
-      .filter(({ id }) => changes.since(id, after));
-    return {
-      incarnation: changes.incarnation,
-      serial: changes.serial,
-      totalCount: devices.length,
-      sessions: inUse.map((session) => ({
-        ...{ session: session.id, devEui: session.device.devEui },
-        state: snapshotOf(mac.stateOf(session)),
-      })),
-    };
-  });
+const coming = z.strictObject({
+  /** Whose epoch it was under which another edge served the devices. */
+  setId: z.string().min(1).max(64),
+  epoch: z.int().min(1),
+  sessions: z
+    .array(z.object({ session: z.string().max(16), devEui: z.string().max(16), state: z.unknown() }))
+    .max(1000),
+});
+const count = z.int();
+const taken = z.object({ taken: count, older: count, unknown: count, malformed: count });
+
+/** How devices listen and send now, for whoever may have to go on with them, or had to; without keys. */
+export function addMacRoutes(rim: HttpRim, ports: MacPagePorts & { readonly macHome: MacHome }): void {
+  const about = { summary: 'MAC layers of the sessions in use', query: macQuery, answer };
+  rim.route('get', '/api/v3/lora/mac', about, ({ query }) => macPage(ports, query));
+  const home = { summary: 'MAC layers as another edge left them', body: coming, answer: taken };
+  rim.route('post', '/api/v3/lora/mac', home, ({ body: { setId, epoch, sessions } }) =>
+    ports.macHome.take({ setId, epoch }, sessions),
+  );
 }

@@ -49,6 +49,8 @@ export interface Reader {
   readonly cursor: number;
   /** Frames of the ring that are not done with. */
   readonly behind: number;
+  /** What is known of the device's MAC layer is written with the next commit. */
+  keepMac(session: Session): void;
   counts(): Partial<Record<Counted, number>>;
   check(): Check;
   close(): Promise<void>;
@@ -340,6 +342,7 @@ export async function openReader(ports: ReaderPorts): Promise<Reader> {
     get behind() {
       return catchUp.behind(progress.tracker);
     },
+    keepMac: (session) => progress.keepMac(session),
     counts: () => progress.counts(),
     check() {
       const onDisk = progress.check();

@@ -1,0 +1,87 @@
+import { expect, test } from '@jest/globals';
+import { callJson, type HttpPeer } from '@antirio/host';
+import { newMacState, eu868, type MacState } from '@antirio/lorawan';
+import {
+  cipher,
+  devAddr,
+  devEui,
+  device,
+  session,
+  startScene,
+  startService,
+  until,
+  uplink,
+  type Scene,
+} from '../test-scene.ts';
+
+/** RX1 comes 3 s after the uplink, two data rates below it; RX2 is elsewhere. */
+const moved: MacState = {
+  ...newMacState(eu868, {}),
+  ...{ rx1DelayS: 3, rx1DrOffset: 2, rx2: { frequency: 868_100_000, dataRate: 3 }, fcntUp: 40, dataRate: 5 },
+};
+const confirmed = (fcnt: number): Uint8Array =>
+  cipher.build({ direction: 'up', confirmed: true, devAddr, fcnt, fPort: 2 }, Uint8Array.of(1, 103, 0, 250));
+
+async function grantCounters({ bus }: Scene, prefix = ''): Promise<void> {
+  let first = 0;
+  await bus.subscribe(`${prefix}antirio/fcntdown/request`, async (_, payload) => {
+    const request = JSON.parse(Buffer.from(payload).toString()) as object;
+    const grant = JSON.stringify({ ...request, first, last: first + 15 });
+    first += 16;
+    await bus.publish(`${prefix}antirio/fcntdown/grant`, grant);
+  });
+}
+
+const bringHome = (http: HttpPeer, state: unknown, epoch: number, id: string = session): Promise<unknown> => {
+  const json = { setId: 'pier', epoch, sessions: [{ session: id, devEui, state }] };
+  return callJson(http, { method: 'POST', path: '/api/v3/lora/mac', json });
+};
+const counted = (what: string): object => ({ taken: 0, older: 0, unknown: 0, malformed: 0, [what]: 1 });
+
+test('an edge that has its device back answers it where the one that served it had told it to listen', async () => {
+  const scene = await startScene();
+  const { ring } = scene;
+  await grantCounters(scene);
+  const first = await startService(scene);
+  // what came out of the provider's ring: the device answers what this edge never asked
+  await ring.hear(uplink(40), { via: 'ring' });
+  await until(async () => (await first.status()).stored === 1);
+  expect(await bringHome(first.http, { ...moved, rx1DelayS: 99 }, 3)).toEqual(counted('malformed'));
+  expect(await bringHome(first.http, { ...moved, rx2: { frequency: 1, dataRate: 3 } }, 3)).toEqual(
+    counted('malformed'),
+  );
+  expect(await bringHome(first.http, moved, 3, '00'.repeat(8))).toEqual(counted('unknown'));
+  expect(await bringHome(first.http, moved, 3)).toEqual(counted('taken'));
+  // the same again, or what is older, changes nothing
+  expect(await bringHome(first.http, { ...moved, rx1DelayS: 9 }, 3)).toEqual(counted('older'));
+  await first.service.stop();
+
+  const { http } = await startService(scene);
+  expect(await bringHome(http, { ...moved, rx1DelayS: 9 }, 2)).toEqual(counted('older'));
+  await ring.hear(confirmed(41));
+  await until(() => ring.downlinks.length === 1);
+  // SF7 went up: two data rates below is SF9
+  expect(ring.downlinks[0]?.items).toMatchObject([
+    { txInfo: { modulation: { lora: { spreadingFactor: 9 } }, timing: { delay: { delay: '3s' } } } },
+    { txInfo: { frequency: 868_100_000, timing: { delay: { delay: '4s' } } } },
+  ]);
+});
+
+test('a service that stands in for another edge tells its own how the devices listen', async () => {
+  const prefix = 'contract/c1/';
+  const scene = await startScene(prefix);
+  const { bus, ring } = scene;
+  const told: { requestId: string; sessions: object[] }[] = [];
+  await bus.subscribe(`${prefix}antirio/mac/told`, (_, payload) => {
+    told.push(JSON.parse(Buffer.from(payload).toString()) as (typeof told)[number]);
+  });
+  const { status } = await startService(scene, { prefix, ring: 'contract-1', devices: [device] });
+  await ring.hear(uplink(5));
+  await until(async () => (await status()).stored === 1);
+  await bus.publish(`${prefix}antirio/mac/asked`, '{"requestId":7}');
+  await bus.publish(`${prefix}antirio/mac/asked`, JSON.stringify({ requestId: 'one' }));
+  await until(() => told.length > 0);
+  expect(told).toMatchObject([
+    { requestId: 'one', totalCount: 1, sessions: [{ session, devEui, state: { fcntUp: 5, rx1DelayS: 1 } }] },
+  ]);
+});

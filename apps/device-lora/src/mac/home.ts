@@ -1,0 +1,81 @@
+import { inTransaction, type Database, type Log } from '@antirio/host';
+import { describeError } from '@antirio/kernel';
+import { broughtHome, eu868, parseMacState, type DevEui, type MacState } from '@antirio/lorawan';
+import type { SessionBook } from '../uplink/session-book.ts';
+import type { Session } from '../uplink/sessions.ts';
+import type { MacLayer } from './mac-layer.ts';
+import type { MacStore } from './store.ts';
+
+/** A device's MAC layer as another edge left it. */
+export interface ComingHome {
+  readonly session: string;
+  readonly devEui: string;
+  readonly state: unknown;
+}
+
+/** `older`: of an epoch that is taken already, or an earlier one. `unknown`: no session of ours. */
+export type HomeCounted = 'taken' | 'older' | 'unknown' | 'malformed';
+
+/** Takes what was made of the devices' MAC layers by who served them in our place. */
+export interface MacHome {
+  /** Durable when it returns; what is malformed leaves what is known here. The same again changes nothing. */
+  take(
+    from: { readonly setId: string; readonly epoch: number },
+    coming: readonly ComingHome[],
+  ): Readonly<Record<HomeCounted, number>>;
+}
+
+export interface MacHomePorts {
+  readonly db: Database;
+  readonly store: MacStore;
+  readonly mac: MacLayer;
+  readonly sessions: () => SessionBook | undefined;
+  /** What waits to be written of the session is written as it is now. */
+  readonly keep: (session: Session) => void;
+  readonly log: Log;
+}
+
+export function createMacHome({ db, store, mac, sessions, keep, log }: MacHomePorts): MacHome {
+  const known = db.prepare('SELECT setId, epoch FROM mac_home WHERE session = ?');
+  const note = db.prepare(
+    'INSERT INTO mac_home VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET setId = excluded.setId, epoch = excluded.epoch',
+  );
+  const merged = (session: Session, state: unknown): MacState | undefined => {
+    try {
+      return broughtHome(eu868, mac.stateOf(session), parseMacState(state));
+    } catch (error) {
+      const { name } = session.device;
+      log.warn(
+        { device: name, error: describeError(error) },
+        'how it listens did not come home: no MAC state',
+      );
+      return undefined;
+    }
+  };
+  const takeOne: (from: Parameters<MacHome['take']>[0], one: ComingHome) => HomeCounted = (
+    { setId, epoch },
+    { session: id, devEui, state },
+  ) => {
+    const ours = sessions()?.sessionsOf(devEui.toLowerCase() as DevEui) ?? [];
+    const session = ours.find((one) => one.id === id);
+    if (session === undefined) return 'unknown';
+    const last = known.get(id);
+    if (last?.['setId'] === setId && Number(last['epoch']) >= epoch) return 'older';
+    const next = merged(session, state);
+    if (next === undefined) return 'malformed';
+    inTransaction(db, () => {
+      store.put(session.id, next);
+      note.run(session.id, setId, epoch);
+    });
+    mac.replace(session, next);
+    keep(session);
+    return 'taken';
+  };
+  return {
+    take(from, coming) {
+      const counts = { taken: 0, older: 0, unknown: 0, malformed: 0 };
+      for (const one of coming) counts[takeOne(from, one)] += 1;
+      return counts;
+    },
+  };
+}

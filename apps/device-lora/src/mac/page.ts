@@ -1,0 +1,51 @@
+import { z } from 'zod';
+import type { MacState, SessionId } from '@antirio/lorawan';
+import type { DeviceOptions } from '../options.ts';
+import type { SessionBook } from '../uplink/session-book.ts';
+import type { MacLayer } from './mac-layer.ts';
+import { snapshotOf, type MacChanges } from './snapshot.ts';
+
+/** Which of the sessions in use are asked for. */
+export const macQuery = z.object({
+  /** Of the answer before; only what changed since is told, where this is the same start of the service. */
+  incarnation: z.string().max(64).default(''),
+  since: z.coerce.number().int().min(0).default(0),
+  offset: z.coerce.number().int().min(0).default(0),
+  limit: z.coerce.number().int().min(1).max(1000).default(200),
+});
+
+export interface MacPage {
+  readonly incarnation: string;
+  readonly serial: number;
+  readonly totalCount: number;
+  readonly sessions: { session: SessionId; devEui: string; state: MacState }[];
+}
+
+export interface MacPagePorts {
+  readonly devices: readonly DeviceOptions[];
+  readonly sessions: () => SessionBook | undefined;
+  readonly mac: MacLayer;
+  readonly changes: MacChanges;
+}
+
+/** How some of the devices listen and send now; nothing of it is a key. */
+export function macPage(
+  { devices, sessions, mac, changes }: MacPagePorts,
+  { incarnation, since, offset, limit }: z.output<typeof macQuery>,
+): MacPage {
+  const book = sessions();
+  const after = incarnation === changes.incarnation ? since : -1;
+  const inUse = devices
+    .slice(offset, offset + limit)
+    .flatMap(({ devEui }) => book?.currentOf(devEui) ?? [])
+    .filter(({ id }) => changes.since(id, after));
+  return {
+    incarnation: changes.incarnation,
+    serial: changes.serial,
+    totalCount: devices.length,
+    sessions: inUse.map((session) => ({
+      ...{ session: session.id, devEui: session.device.devEui },
+      state: snapshotOf(mac.stateOf(session)),
+    })),
+  };
+}
