@@ -42,6 +42,10 @@ async function rekeyedOn({ nodes, contractId }: ContractedRun): Promise<unknown>
   return (answer as { rekeying?: { counted?: unknown } }).rekeying?.counted;
 }
 
+async function listeningAt({ nodes, contractId }: ContractedRun): Promise<unknown> {
+  return get(`${nodes.b.url('arbitrator')}/arbitrator/v1/contract/${contractId}`);
+}
+
 /** By address and counter, which together no two frames of these motes share. */
 async function verdict(run: ContractedRun) {
   const { nodes, devices, truthFile } = run;
@@ -82,6 +86,8 @@ describe('motes that join', () => {
     });
     run = await agree(cluster.run);
     await armed(run);
+    // READY has waited for it
+    expect(await listeningAt(run)).toMatchObject({ macLayersKnown: MOTES });
   });
   afterAll(async () => {
     await cluster.end(wentWell());
@@ -105,12 +111,6 @@ describe('motes that join', () => {
       // a JoinAccept that does not reach its mote is followed by another join
       expect(status.sealed['sealed']).toBeGreaterThanOrEqual(MOTES);
       expect(status.sealed['unsealed']).toBe(0);
-      await cluster.until('edge B knows how all of them listen', async () => {
-        const { nodes, contractId } = run;
-        const url = `${nodes.b.url('arbitrator')}/arbitrator/v1/contract/${contractId}`;
-        const { macLayersKnown } = (await get(url)) as { macLayersKnown?: number };
-        return macLayersKnown === MOTES ? { found: true } : { seen: `of ${macLayersKnown ?? 0}` };
-      });
       const at = run.waiter.now();
       const takeover = watchTakeover(run, at);
       const failure = await killParty(run, run.nodes.a);
@@ -126,6 +126,15 @@ describe('motes that join', () => {
       });
       await failure.end();
       await takeBack(run);
+      await cluster.until('edge A knows how they listen by now', async () => {
+        const { nodes, contractId } = run;
+        const url = `${nodes.a.url('arbitrator')}/arbitrator/v1/contract/${contractId}`;
+        const { listeningHome: home } = (await get(url)) as {
+          listeningHome?: { counts: Record<string, number> };
+        };
+        const isAll = home?.counts['taken'] === MOTES && home.counts['missing'] === 0;
+        return isAll ? { found: true } : { seen: JSON.stringify(home ?? 'nothing') };
+      });
       await settle(run);
       await actAgain(run);
       // edge B has read with their keys: the settlement waited until all had joined anew

@@ -27,7 +27,6 @@ export function watchHealth(world: World, judge: Judge, ledgerMs: number) {
   const patienceMs = 4 * terms.leaseMs + 8 * ledgerMs;
   let changedAt = 0;
   let customerSeenAt = 0;
-  let collectedAt = 0;
   let actedAt = 0;
   let servedAt = 0;
   const wellSince = new Map<EdgeName, number>();
@@ -136,9 +135,7 @@ export function watchHealth(world: World, judge: Judge, ledgerMs: number) {
     if (!isGone() || unready) customerSeenAt = now;
     if (!isUnserved()) servedAt = now;
     measureAble(now);
-    // who dies right after a write was well until then, and nobody told
-    if (contracts.some(serves)) collectedAt = now;
-    const calmMs = now - Math.max(changedAt, customerSeenAt, collectedAt);
+    const calmMs = now - Math.max(changedAt, customerSeenAt);
     if (calmMs >= COLLECTS_WITHIN_MS + patienceMs) lookAtProviders(calmMs);
     lookAtActing();
   };

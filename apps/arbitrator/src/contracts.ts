@@ -35,6 +35,9 @@ import {
   type KeyPackage,
   type Secrets,
 } from './sealed-keys.ts';
+import { listeningOf } from './listening.ts';
+import { createMacHandback, type MacHandback } from './mac-handback.ts';
+import { createMacHome, type MacHome } from './mac-home.ts';
 import { createMacSnapshots, forgetSnapshots, keptSnapshots } from './mac-snapshots.ts';
 import { createRekeyCounts, type RekeyCounts } from './rekey-count.ts';
 import { sealKeysFor } from './seal-keys.ts';
@@ -51,6 +54,9 @@ export interface Contracts {
   readonly drivers: ReadonlyMap<string, PartyDriver>;
   readonly ledger: LedgerClient;
   readonly drills: ContractDrills;
+  /** How customers' devices listen when their providers have served them, and our own when they come home. */
+  readonly handback: Pick<MacHandback, 'pageOf'>;
+  readonly macHome: Pick<MacHome, 'counts'>;
   /** @throws AntirioError notFound */
   get(contractId: string): StoredContract;
   /** The set's addresses: those of the terms, and those that joins gave since, as far as this edge knows. */
@@ -178,7 +184,10 @@ export function createContracts(
   const drills = createContractDrills({ ports, store, ledger, rooms, service: ownService, ownKeyVersion });
 
   const sealKeyOf = (edge: EdgeId): Promise<SealKey> => ledger.sealKeyOf(edge);
-  const macs = createMacSnapshots({ peers, log: ports.log, sealKeyOf });
+  const macs = createMacSnapshots({ peers, clock, log: ports.log, sealKeyOf });
+  const macHome = createMacHome({ peers, identity, store, clock, log: ports.log });
+  const handback = createMacHandback({ ...ports, store, sealKeyOf });
+  const listeningPorts = { store, clock, drivers, macs, macHome, handback };
 
   /** Only where nothing is open that has not been stated: what was opened is of one that the provider had last. */
   const forgetOlder = (
@@ -233,9 +242,8 @@ export function createContracts(
       { contract: contractId, role: driver.role },
       'nothing is left of the ended contract but its evidence',
     );
-    const stopping = Promise.all([drills.leave(contractId), macs.leave(contractId), driver.stop()]).finally(
-      () => ending.delete(stopping),
-    );
+    const leaving = [drills, macs, handback].map((one) => one.leave(contractId));
+    const stopping = Promise.all([...leaving, driver.stop()]).finally(() => ending.delete(stopping));
     ending.add(stopping);
   };
 
@@ -259,6 +267,7 @@ export function createContracts(
     const shared = {
       sources,
       joinsSeen: () => joinsSeen(terms),
+      listening: listeningOf(listeningPorts, terms),
       believed: () => ledger.watch.believed(),
       leads: (one: Standing) => leads(one, drivers.values()),
       inTurn: (work: () => Promise<void>) => inTurn(terms.set.setId, work),
@@ -286,6 +295,7 @@ export function createContracts(
     drivers.set(contractId, driver);
     drills.drive(driver);
     macs.drive(driver);
+    handback.drive(driver);
     if (holdOf(store, contractId) !== undefined) driver.post({ type: 'held', held: true });
   };
 
@@ -294,6 +304,8 @@ export function createContracts(
     ledger,
     ownSecrets,
     drills,
+    handback,
+    macHome,
     drivers,
     drive,
     addresses: (terms) => addressesOf(terms, joinedOf(terms)),
@@ -344,7 +356,7 @@ export function createContracts(
       );
     },
     async stop() {
-      await Promise.all([drills.stop(), macs.stop()]);
+      await Promise.all([drills, macs, handback, macHome].map((one) => one.stop()));
       await Promise.all([...[...drivers.values()].map((driver) => driver.stop()), ...ending]);
       drivers.clear();
     },

@@ -13,6 +13,7 @@ import { describeError, fromUtf8, parseEdgeId } from '@antirio/kernel';
 import { datagramSchemas, type Datagram, type DatagramKind } from '@antirio/service-contract';
 import { VERSION, type ArbitratorOptions, type ArbitratorPorts } from './options.ts';
 import { findTroubles } from './alarm-rules.ts';
+import { countMacHome } from './mac-home.ts';
 import { countLeasesByPromises } from './promise-metric.ts';
 import { createAlarmBoard } from './alarms.ts';
 import { openContractStore } from './contract-store.ts';
@@ -103,6 +104,7 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
   const operator = createOperator(options, ports, contracts, store);
   const alarms = createAlarmBoard({ bus, clock, log, metrics: rim.metrics });
   countLeasesByPromises(rim.metrics, contracts.drivers);
+  countMacHome(rim.metrics, contracts.macHome);
   const protects = options.protectedService !== undefined;
   const { coreData, orchestrator } = ports.peers;
   const counterGaps = createCounterGaps(store, () => guestSets(contracts));

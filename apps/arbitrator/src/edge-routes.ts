@@ -4,6 +4,8 @@ import { AntirioError, type Identity } from '@antirio/kernel';
 import { contractTerms, type ContractTerms } from '@antirio/service-contract';
 import type { ContractStore, StoredContract } from './contract-store.ts';
 import { addDrillRoutes } from './contract-drills.ts';
+import { addMacHandbackRoute } from './mac-handback.ts';
+import { cameHomeWith } from './mac-home.ts';
 import { addMacRoute, snapshotsKept } from './mac-snapshots.ts';
 import type { Contracts } from './contracts.ts';
 import { holdOf } from './operator.ts';
@@ -65,13 +67,23 @@ function keysOnView(
   };
 }
 
-/** Of how many of a customer's devices it is known here how they listen. */
+const LACKING_SHOWN = 16;
+
+/** Of how many of a customer's devices it is known here how they listen; of our own, what of it came home last. */
 function macView(
   store: ContractStore,
   role: StoredContract['role'],
-  { contractId }: ContractTerms,
+  terms: ContractTerms,
 ): Record<string, unknown> {
-  return role === 'provider' ? { macLayersKnown: snapshotsKept(store, contractId) } : {};
+  if (role === 'customer') return { listeningHome: cameHomeWith(store, terms.contractId) };
+  const { known, lacking, isAll } = snapshotsKept(store, terms);
+  return {
+    macLayersKnown: known,
+    macLayersLacking:
+      lacking.length === 0
+        ? undefined
+        : { count: lacking.length, devices: lacking.slice(0, LACKING_SHOWN), untold: !isAll },
+  };
 }
 
 export function addEdgeRoutes(
@@ -163,6 +175,7 @@ export function addEdgeRoutes(
     ...{ identity, store, phaseOf: (id) => contracts.drivers.get(id)?.phase().at },
     fromCustomer: (id, request) => fromCustomer(contracts.get(id), request),
   });
+  addMacHandbackRoute(rim, contracts.handback, (id, request) => fromCustomer(contracts.get(id), request));
   addDrillRoutes(rim, {
     ...{ identity, drills: contracts.drills },
     fromCustomer: (id, request) => fromCustomer(contracts.get(id), request),

@@ -8,7 +8,13 @@ import { fromBase64, fromUtf8, generateIdentity, openIdentity, sealTo, utf8 } fr
 import { eu868, newMacState, type MacState } from '@antirio/lorawan';
 import type { ContractTerms } from '@antirio/service-contract';
 import { openContractStore, type ContractStore } from './contract-store.ts';
-import { createMacSender, forgetSnapshots, keepSnapshots, keptSnapshots } from './mac-snapshots.ts';
+import {
+  createMacSender,
+  forgetSnapshots,
+  keepSnapshots,
+  keptSnapshots,
+  snapshotsKept,
+} from './mac-snapshots.ts';
 
 const contractId = '6f1b2b52-4a3d-4c86-9f0e-a7d1c45be02f';
 const eui = (n: number): string => n.toString(16).padStart(16, '0');
@@ -46,9 +52,15 @@ test('what has changed is sent once, and again where it was not taken or the ser
   };
   const sent: string[][] = [];
   let isUp = false;
-  const send = (_terms: ContractTerms, some: readonly { devEui: string }[]): Promise<void> => {
+  const alls: boolean[] = [];
+  const send = (
+    _terms: ContractTerms,
+    some: readonly { devEui: string }[],
+    isAll: boolean,
+  ): Promise<void> => {
     if (!isUp) return Promise.reject(new TypeError('no way to it'));
     sent.push(some.map(({ devEui }) => devEui));
+    alls.push(isAll);
     return Promise.resolve();
   };
   const sendChanges = createMacSender({ deviceLora, send }, terms);
@@ -64,6 +76,8 @@ test('what has changed is sent once, and again where it was not taken or the ser
   await sendChanges();
   expect(sent).toEqual([[eui(1)], [eui(2)], [eui(1), eui(2)]]);
   expect(asked.at(-1)).toContain('incarnation=one&since=5');
+  // the provider is told once that it has all
+  expect(alls).toEqual([true, false, false]);
 });
 
 const sealed = (value: unknown) => sealTo(provider.sealKey, utf8(JSON.stringify(value)));
@@ -82,6 +96,14 @@ test('the provider keeps the newest of each device, and lets go of them with the
   ]);
   forgetSnapshots(store, contractId);
   expect(kept()).toBeUndefined();
+});
+
+test('the provider knows which devices it lacks, and when its customer has told of all that have a session', () => {
+  expect(snapshotsKept(store, terms)).toEqual({ known: 0, lacking: [eui(1), eui(2)], isAll: false });
+  keepSnapshots(store, provider, terms, sealed({ snapshots: [snapshot(1)] }));
+  expect(snapshotsKept(store, terms)).toEqual({ known: 1, lacking: [eui(2)], isAll: false });
+  keepSnapshots(store, provider, terms, sealed({ snapshots: [], all: true }));
+  expect(snapshotsKept(store, terms)).toEqual({ known: 1, lacking: [eui(2)], isAll: true });
 });
 
 test('it takes none of foreign devices, none that is no MAC state, and none that was sealed to another edge', () => {

@@ -1,13 +1,15 @@
 import { deflateRawSync } from 'node:zlib';
 import { z } from 'zod';
-import { callJson, parseInput, repeat, type HttpPeer, type HttpRim, type Log } from '@antirio/host';
+import { callJson, parseInput, repeat, sleep, type HttpPeer, type HttpRim, type Log } from '@antirio/host';
 import {
   AntirioError,
+  describeError,
   fromUtf8,
   openSealed,
   sealTo,
   toBase64,
   utf8,
+  type Clock,
   type EdgeId,
   type Identity,
   type SealKey,
@@ -24,20 +26,24 @@ const snapshot = z.strictObject({
   devEui: z.string().regex(/^[0-9a-f]{16}$/),
   state: z.unknown(),
 });
-type Snapshot = z.output<typeof snapshot>;
+export type Snapshot = z.output<typeof snapshot>;
 
-const AT_ONCE = 200;
-const snapshots = z.strictObject({ snapshots: z.array(snapshot).max(AT_ONCE) });
-/** Sealed: it shows traffic, which is no concern of whoever carries it. */
-const sealedSnapshots = z.strictObject({
-  box: z.strictObject({
-    to: z.string().max(128),
-    ephemeral: z.string().max(64),
-    sealed: z.string().max(1 << 20),
-  }),
+/** Devices in one message. */
+export const AT_ONCE = 200;
+export const snapshots = z.strictObject({
+  snapshots: z.array(snapshot).max(AT_ONCE),
+  /** With these the provider has one of every device that has a session. */
+  all: z.boolean().optional(),
 });
+/** Sealed: it shows traffic, which is no concern of whoever carries it. */
+export const macBox = z.strictObject({
+  to: z.string().max(128),
+  ephemeral: z.string().max(64),
+  sealed: z.string().max(1 << 20),
+});
+const sealedSnapshots = z.strictObject({ box: macBox });
 
-const page = z.looseObject({
+export const page = z.looseObject({
   incarnation: z.string(),
   serial: z.int(),
   totalCount: z.int(),
@@ -45,17 +51,22 @@ const page = z.looseObject({
 });
 
 const KIND = 'mac';
+/** The provider was told of every device that had a session then. */
+const TOLD_ALL = 'macToldAll';
 const SENT_EVERY_MS = 10_000;
+/** The provider waits for the first ones before it is READY. */
+const FIRST_EVERY_MS = 1000;
 
 interface CustomerPorts {
   readonly deviceLora: HttpPeer;
-  readonly send: (terms: ContractTerms, some: readonly Snapshot[]) => Promise<void>;
+  readonly send: (terms: ContractTerms, some: readonly Snapshot[], isAll: boolean) => Promise<void>;
 }
 
-/** What has changed since it was sent last, in pieces; what was not taken is sent again. */
+/** What has changed since it was sent last, in pieces, at first of all devices; what was not taken is sent again. */
 export function createMacSender({ deviceLora, send }: CustomerPorts, terms: ContractTerms) {
   const ofSet = new Set(terms.set.devices.map(({ devEui }) => devEui));
   let sent = { incarnation: '', serial: 0 };
+  let hasToldAll = false;
   return async (): Promise<void> => {
     const { incarnation, serial } = sent;
     let next: typeof sent | undefined;
@@ -67,7 +78,9 @@ export function createMacSender({ deviceLora, send }: CustomerPorts, terms: Cont
       // the service was started anew in between: from the beginning, the next time
       if (next.incarnation !== found.incarnation) return;
       const some = found.sessions.filter(({ devEui }) => ofSet.has(devEui.toLowerCase()));
-      if (some.length > 0) await send(terms, some);
+      const isLast = offset + AT_ONCE >= total && !hasToldAll;
+      if (some.length > 0 || isLast) await send(terms, some, isLast);
+      hasToldAll ||= isLast;
     }
     if (next !== undefined) sent = next;
   };
@@ -78,17 +91,17 @@ export function keepSnapshots(
   store: Pick<ContractStore, 'putDocuments'>,
   identity: Identity,
   { contractId, set }: ContractTerms,
-  box: z.output<typeof sealedSnapshots>['box'],
+  box: z.output<typeof macBox>,
 ): number {
   const plain = JSON.parse(fromUtf8(openSealed(identity, box))) as unknown;
-  const found = parseInput(snapshots, plain).snapshots;
+  const { snapshots: found, all = false } = parseInput(snapshots, plain);
   const ofSet = new Set(set.devices.map(({ devEui }) => devEui));
   if (!found.every(({ devEui }) => ofSet.has(devEui)))
     throw new AntirioError('invalidInput', 'these devices are not of the contract');
   const named = found.map(({ session, devEui, state }) => {
     return [`${KIND}/${devEui}`, { session, state: parseMacState(state) }] as const;
   });
-  store.putDocuments(contractId, named);
+  store.putDocuments(contractId, all ? [...named, [TOLD_ALL, true] as const] : named);
   return named.length;
 }
 
@@ -101,9 +114,14 @@ export function keptSnapshots(
   return kept.length === 0 ? undefined : toBase64(deflateRawSync(utf8(JSON.stringify(kept))));
 }
 
-/** Of how many devices. */
-export function snapshotsKept(store: Pick<ContractStore, 'documents'>, contractId: string): number {
-  return store.documents(contractId, KIND).size;
+/** Of which devices it is known here how they listen; `isAll`: the customer has told of every one that had a session. */
+export function snapshotsKept(
+  store: Pick<ContractStore, 'document' | 'documents'>,
+  { contractId, set }: Pick<ContractTerms, 'contractId' | 'set'>,
+): { readonly known: number; readonly lacking: readonly string[]; readonly isAll: boolean } {
+  const kept = store.documents(contractId, KIND);
+  const lacking = set.devices.map(({ devEui }) => devEui).filter((devEui) => !kept.has(devEui));
+  return { known: kept.size, lacking, isAll: store.document(contractId, TOLD_ALL) === true };
 }
 
 /** The contract is over: its customer's devices are no concern of ours any more. */
@@ -117,6 +135,8 @@ export function forgetSnapshots(
 
 export interface MacSnapshots {
   drive(contract: Standing & Pick<PartyDriver, 'record'>): void;
+  /** What has changed is sent now, if that takes no longer than some tenths of a second: our devices go to somebody else. */
+  sendNow(contractId: string): Promise<void>;
   leave(contractId: string): Promise<void>;
   stop(): Promise<void>;
 }
@@ -124,16 +144,25 @@ export interface MacSnapshots {
 /** Phases in which our own service is the one that knows. */
 const knows: ReadonlySet<string> = new Set(['arming', 'guarded', 'stated']);
 
+/** A word that gives devices away waits so long for what is known of them. */
+const LAST_MS = 300;
+
 /** Sends what our device service knows of its devices' MAC layers to their providers, as it changes. */
 export function createMacSnapshots(ports: {
   readonly peers: Readonly<Record<string, HttpPeer>>;
+  readonly clock: Pick<Clock, 'monotonic'>;
   readonly log: Log;
   readonly sealKeyOf: (edge: EdgeId) => Promise<SealKey>;
 }): MacSnapshots {
-  const { peers, log, sealKeyOf } = ports;
-  const running = new Map<string, { stop(): Promise<void> }>();
-  const send = async ({ contractId, provider }: ContractTerms, some: readonly Snapshot[]): Promise<void> => {
-    const box = sealTo(await sealKeyOf(provider), utf8(JSON.stringify({ snapshots: some })));
+  const { peers, clock, log, sealKeyOf } = ports;
+  const running = new Map<string, { stop(): Promise<void>; now(): Promise<void> }>();
+  const send = async (
+    { contractId, provider }: ContractTerms,
+    some: readonly Snapshot[],
+    isAll: boolean,
+  ): Promise<void> => {
+    const told = { snapshots: some, ...(isAll ? { all: true } : {}) };
+    const box = sealTo(await sealKeyOf(provider), utf8(JSON.stringify(told)));
     const path = `/arbitrator/v1/contract/${contractId}/mac`;
     await neighbourCall(peers, provider, 'arbitrator', { method: 'POST', path, json: { box } });
   };
@@ -146,12 +175,28 @@ export function createMacSnapshots(ports: {
       if (!isSent || deviceLora === undefined || running.has(contractId)) return;
       const sendChanges = createMacSender({ deviceLora, send }, terms);
       const own = log.child({ contract: contractId, role });
-      running.set(
-        contractId,
-        repeat('sending MAC layers', SENT_EVERY_MS, own, async () => {
-          if (knows.has(contract.phase().at) && !isRekeying(contract.record())) await sendChanges();
-        }),
-      );
+      let turn: Promise<void> = Promise.resolve();
+      const now = (): Promise<void> => (turn = turn.catch(() => undefined).then(sendChanges));
+      let sentAt = -Infinity;
+      const repeating = repeat('sending MAC layers', FIRST_EVERY_MS, own, async () => {
+        const { at } = contract.phase();
+        const isDue = clock.monotonic() - sentAt >= SENT_EVERY_MS;
+        if (!isDue || !knows.has(at) || isRekeying(contract.record())) return;
+        // the first time again and again, until it is taken
+        if (at !== 'arming') sentAt = clock.monotonic();
+        await now();
+        sentAt = clock.monotonic();
+      });
+      running.set(contractId, { now, stop: () => repeating.stop() });
+    },
+    async sendNow(contractId) {
+      const sending = running
+        .get(contractId)
+        ?.now()
+        .catch((error: unknown) => {
+          log.debug({ contract: contractId, error: describeError(error) }, 'MAC layers could not be sent');
+        });
+      await Promise.race([sending, sleep(LAST_MS)]);
     },
     async leave(contractId) {
       const one = running.get(contractId);
@@ -166,7 +211,7 @@ export function createMacSnapshots(ports: {
 }
 
 /** Phases in which the customer knows better than we do. */
-const takes: ReadonlySet<string> = new Set(['preparing', 'ready', 'stated']);
+const takes: ReadonlySet<string> = new Set(['preparing', 'ready', 'opening', 'stated']);
 
 export function addMacRoute(
   rim: HttpRim,

@@ -55,3 +55,30 @@ export function kept(
     return false;
   }
 }
+
+/** Work that is begun again while it goes on is left to the one that is under way. */
+export function oneAtATime(): (work: () => Promise<void>) => Promise<void> {
+  let isUnderWay = false;
+  return async (work) => {
+    if (isUnderWay) return;
+    isUnderWay = true;
+    try {
+      await work();
+    } finally {
+      isUnderWay = false;
+    }
+  };
+}
+
+/** Begins the work at the first call in a phase; every call in it waits for that. */
+export function oncePerPhase(
+  phaseNow: () => unknown,
+  work: () => Promise<void> | undefined,
+): () => Promise<void> {
+  let begun: { readonly phase: unknown; readonly done: Promise<void> | undefined } | undefined;
+  return async () => {
+    const phase = phaseNow();
+    if (begun === undefined || begun.phase !== phase) begun = { phase, done: work() };
+    await begun.done;
+  };
+}

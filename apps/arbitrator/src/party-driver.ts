@@ -23,7 +23,8 @@ import { createNorthForwarding } from './north-forwarding.ts';
 import { openedSecrets } from './own-secrets.ts';
 import { ownCopies, ringFrames, summariseFrames } from './genuine-frames.ts';
 import { createKeysTruth } from './keys-truth.ts';
-import { isBelievable, kept, promiseSigner } from './party-deeds.ts';
+import type { Listening } from './listening.ts';
+import { isBelievable, kept, oneAtATime, oncePerPhase, promiseSigner } from './party-deeds.ts';
 import { ROLLED_BACK, performCall, type CallDependencies } from './party-calls.ts';
 import { createMachine, type Machine, type MachineHost, type PartyContract } from './party-machine.ts';
 import { peerNamed } from './peers.ts';
@@ -70,12 +71,14 @@ export interface DriverDependencies {
   readonly joinsSeen: () => number;
   /** The contract is over and nothing is left to be done: the machine is to be stopped. */
   readonly retired: () => void;
+  readonly listening?: Listening;
   /** The customer's own keys, from its files. */
   readonly ownSecrets: () => Secrets;
   /** Of those files as they are now; nothing where they cannot be read. */
   readonly ownKeyVersion: () => Pick<Observed, 'keyVersion' | 'rekeyed'>;
 }
 
+const SHUT: Desired['fence'] = { state: 'shut' };
 const FENCE_AGAIN_MS = 1000;
 const FENCE_RETRY_MS = 100;
 /** Phases in which the customer signs for frames of its provider's ring. */
@@ -119,7 +122,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
   };
 
   const applyFence = (): void => {
-    const { fence } = machine.desires();
+    const fence = deps.listening?.holdsFence() === true ? SHUT : machine.desires().fence;
     const wanted = JSON.stringify([fence, deps.joinsSeen()]);
     const now = ports.clock.monotonic();
     if (now - fencePutAt < (wanted === fenceWanted ? fenceWaitMs : 0)) return;
@@ -182,12 +185,17 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
     else run('counting failures', async () => deps.host.keepFailures(effect.count));
   };
 
-  const send = (to: EdgeId, datagram: Datagram): Promise<void> =>
-    ports.bus.publish('antirio/datagram/out', JSON.stringify({ to, ...asks(datagram) }));
+  /** By whichever way our word reaches the provider first: it knows by then how the devices listen. */
+  const listeningSent = oncePerPhase(machine.phase, () => deps.listening?.sendNow());
+  const send = async (to: EdgeId, datagram: Datagram): Promise<void> => {
+    if (datagram.kind === 'takeOver') await listeningSent();
+    await ports.bus.publish('antirio/datagram/out', JSON.stringify({ to, ...asks(datagram) }));
+  };
 
   const call = async (effect: Extract<PartyEffect, { type: 'call' }>): Promise<void> => {
     // The provider may act for an address once it has it: by then our own fence knows it.
     if (effect.method === 'keys') await fenceTurn;
+    if (effect.method === 'yield') await listeningSent();
     const outcome = deps.believed() === false ? ROLLED_BACK : await performCall(deps.calls, effect);
     if (!outcome.ok)
       log.debug({ method: effect.method, code: outcome.code, message: outcome.message }, 'call refused');
@@ -230,21 +238,13 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
     return { contractId, ...range, devices: await summariseFrames({ payloads, secrets, path }) };
   };
 
-  /** The machine asks again while a long statement is being made: it is made once at a time. */
-  let isStating = false;
-  const oneStatement = async (make: () => Promise<void>): Promise<void> => {
-    if (isStating) return;
-    isStating = true;
-    try {
-      await make();
-    } finally {
-      isStating = false;
-    }
-  };
+  /** The machine asks again while a long statement is being made. */
+  const oneStatement = oneAtATime();
 
   const sealOff = async (from: number, epoch: number): Promise<void> => {
     await deps.inTurn(() => rooms.fence(terms, { state: 'shut' }));
     const counters = await rooms.counters(terms);
+    await deps.listening?.handBack(epoch);
     if (keys === undefined) return;
     const through = (await rooms.ring(terms)).next - 1;
     const payloads = ringFrames(peerNamed(ports.peers, 'gatewayBridge'), contractId, from, through);
@@ -294,7 +294,9 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
     let observed = await rooms.service(terms, given, wanted, secrets, leavesNothing(machine.phase()));
     // Open keys live in this process's memory only: where they are missing, the machine asks for the share again.
     if (desired === 'active' && keys === undefined) observed = 'needsSecrets';
-    post({ type: 'observed', observed: { service: observed, keysHeld: true, keyVersion: given.keyVersion } });
+    const awaitsListening = deps.listening?.isAwaited(machine.phase().at, observed);
+    const { keyVersion } = given;
+    post({ type: 'observed', observed: { service: observed, keysHeld: true, keyVersion, awaitsListening } });
   };
 
   const retirement = (role === 'provider' ? retireProvider : retireCustomer)({

@@ -87,6 +87,7 @@ export const OPEN_ROUTES: readonly OpenRoute[] = [
   post('arbitrator', 'arbitrator/v1/contract/:any/sign', 'known', { role: 'edge' }),
   post('arbitrator', 'arbitrator/v1/contract/:id/keys', 'party', { role: 'edge' }),
   post('arbitrator', 'arbitrator/v1/contract/:id/mac', 'party', { role: 'edge' }),
+  get('arbitrator', 'arbitrator/v1/contract/:id/mac', 'party', { role: 'edge' }),
   post('arbitrator', 'arbitrator/v1/contract/:id/genuine', 'party', { role: 'edge' }),
   post('arbitrator', 'arbitrator/v1/contract/:id/drill', 'party', { role: 'edge' }),
   post('arbitrator', 'arbitrator/v1/contract/:id/drill-keys', 'party', { role: 'edge' }),

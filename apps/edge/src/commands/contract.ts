@@ -30,6 +30,12 @@ const contractView = z.looseObject({
     })
     .optional(),
   macLayersKnown: z.number().optional(),
+  macLayersLacking: z
+    .object({ count: z.number(), devices: z.array(z.string()), untold: z.boolean() })
+    .optional(),
+  listeningHome: z
+    .object({ epoch: z.number(), counts: z.record(z.string(), z.number()), why: z.string().optional() })
+    .optional(),
   unservedJoins: z.looseObject({ requests: z.number(), devices: z.number() }).optional(),
   terms: z.looseObject({
     customer: z.string(),
@@ -91,13 +97,35 @@ export async function listContracts(config: EdgeConfig, json: boolean): Promise<
 const SHOWN = 16;
 
 /** Of devices' radio and new keys as a whole. */
-function setLines({ rekeying, macLayersKnown: known, terms }: ContractView): string[] {
+function setLines({ rekeying, terms, ...view }: ContractView): string[] {
   const { length } = terms.set?.devices ?? [];
-  const isListening = known !== undefined && length > 0;
   return [
     ...(rekeying === undefined ? [] : [rekeyingLine(rekeying)]),
-    ...(isListening ? [`how devices listen is known here: of ${known} of ${length}`] : []),
+    ...(length === 0 ? [] : [...knownLines(view, length), ...homeLines(view)]),
   ];
+}
+
+/** What a provider knows of how the set's devices listen. */
+function knownLines(
+  { macLayersKnown: known, macLayersLacking: lacking }: Partial<ContractView>,
+  length: number,
+): string[] {
+  if (known === undefined) return [];
+  const line = `how devices listen is known here: of ${known} of ${length}`;
+  if (lacking === undefined) return [line];
+  const { count, devices, untold } = lacking;
+  const which = `; lacking ${devices.join(' ')}${count > devices.length ? ' and more' : ''}`;
+  return [`${line}${which}${untold ? ' (the customer has not told of all yet)' : ''}`];
+}
+
+/** What of it came home to their owner last. */
+function homeLines({ listeningHome: home }: Partial<ContractView>): string[] {
+  if (home === undefined) return [];
+  const { epoch, counts, why } = home;
+  if (why !== undefined) return [`how devices listen did not come home after epoch ${epoch}: ${why}`];
+  const { taken = 0, malformed = 0 } = counts;
+  const bad = malformed === 0 ? '' : `, of ${malformed} it was none`;
+  return [`how devices listen came home after epoch ${epoch}: of ${taken} devices${bad}`];
 }
 
 /** Of single devices: which the provider could not go on with, and whose keys it has seen. */

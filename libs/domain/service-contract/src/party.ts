@@ -83,6 +83,8 @@ export type PartyEvent =
 export interface Observed {
   readonly service?: 'absent' | 'loading' | 'standby' | 'active' | 'failed' | 'needsSecrets';
   readonly keysHeld?: boolean;
+  /** The customer has not told yet how its devices listen, and may still do so: READY waits for it. */
+  readonly awaitsListening?: boolean;
   /** Of the provider's ring: the first record that the customer has not acknowledged, and the next to come. */
   readonly ring?: { readonly from: number; readonly next: number };
   /** Gap filling: whether everything the other side offered is here, and through which of its records. */

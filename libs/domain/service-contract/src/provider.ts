@@ -120,7 +120,8 @@ type PhaseTick = (state: ProviderState, context: Context) => Step;
 const byPhase: { readonly [P in ProviderPhase['at']]: PhaseTick } = {
   preparing(state, { now }) {
     const { observed, terms } = state;
-    if (observed.service !== 'standby' || observed.keysHeld !== true || observed.ring === undefined)
+    const { service, keysHeld, ring, awaitsListening } = observed;
+    if (service !== 'standby' || keysHeld !== true || ring === undefined || awaitsListening === true)
       return [state, []];
     const { contractId, image } = terms;
     const { imageCid, configCid } = image;

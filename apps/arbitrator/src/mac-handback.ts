@@ -1,0 +1,215 @@
+import { z } from 'zod';
+import { parseInput, repeat, type Bus, type HttpRim, type Log, type Subscription } from '@antirio/host';
+import {
+  AntirioError,
+  describeError,
+  fromUtf8,
+  sealTo,
+  utf8,
+  uuidV4,
+  type Clock,
+  type EdgeId,
+  type Random,
+  type SealKey,
+} from '@antirio/kernel';
+import { parseMacState } from '@antirio/lorawan';
+import type { ContractTerms, ProviderPhase, Standing } from '@antirio/service-contract';
+import type { ContractStore, StoredContract } from './contract-store.ts';
+import { AT_ONCE, page } from './mac-snapshots.ts';
+
+const told = page.extend({ requestId: z.string() });
+type Told = z.output<typeof told>;
+
+const KIND = 'macAfter';
+const SEALED_OFF = 'macSealedOff';
+const ASK_EVERY_MS = 10_000;
+/** A service that is asked for the first time may not know the question. */
+const ANSWER_MS = 1000;
+/** Of 10,000 devices there are 50 pages: a handback waits so long for all of them. */
+const HANDBACK_MS = 2000;
+
+/** A device's MAC layer as our guest left it, under the epoch in which it served. */
+const after = z.looseObject({ epoch: z.int(), session: z.string(), state: z.unknown() });
+
+type Store = Pick<
+  ContractStore,
+  'document' | 'documents' | 'putDocument' | 'putDocuments' | 'forgetDocument'
+>;
+
+/** Questions to guests about their devices, over the bus. */
+function createQuestions(bus: Bus, random: Random, log: Log) {
+  const waiting = new Map<string, (answer: Told) => void>();
+  let subscription: Promise<Subscription> | undefined;
+  const onTold = (topic: string, payload: Uint8Array): void => {
+    try {
+      const answer = parseInput(told, JSON.parse(fromUtf8(payload)));
+      // a guest answers for itself alone
+      const name = `${topic.split('/')[1] ?? ''}/${answer.requestId}`;
+      waiting.get(name)?.(answer);
+    } catch (error) {
+      log.debug({ error: describeError(error) }, 'what a guest says of its devices is not understood');
+    }
+  };
+  return {
+    /** Undefined where it does not answer in time. */
+    async ask(contractId: string, query: object, withinMs: number): Promise<Told | undefined> {
+      subscription ??= bus.subscribe('contract/+/antirio/mac/told', onTold);
+      await subscription;
+      const requestId = uuidV4(random);
+      const name = `${contractId}/${requestId}`;
+      const answered = Promise.withResolvers<Told | undefined>();
+      const timer = setTimeout(() => {
+        answered.resolve(undefined);
+      }, withinMs);
+      waiting.set(name, (answer) => {
+        answered.resolve(answer);
+      });
+      try {
+        await bus.publish(
+          `contract/${contractId}/antirio/mac/asked`,
+          JSON.stringify({ requestId, ...query }),
+        );
+        return await answered.promise;
+      } finally {
+        clearTimeout(timer);
+        waiting.delete(name);
+      }
+    },
+    close: async (): Promise<void> => (await subscription)?.close(),
+  };
+}
+
+export interface MacHandback {
+  drive(contract: Standing): void;
+  /**
+   * The fence is shut for good under this epoch: what the service knows by now is kept for its customer. Waits a little; where it does
+   * not answer, what it said before stands. Never rejects.
+   */
+  handBack(terms: ContractTerms, epoch: number): Promise<void>;
+  /** @throws AntirioError conflict as long as the epoch is not sealed off */
+  pageOf(terms: ContractTerms, epoch: number, offset: number): Promise<object>;
+  leave(contractId: string): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface MacHandbackPorts {
+  readonly bus: Bus;
+  readonly store: Store;
+  readonly clock: Pick<Clock, 'monotonic'>;
+  readonly random: Random;
+  readonly log: Log;
+  readonly sealKeyOf: (edge: EdgeId) => Promise<SealKey>;
+}
+
+const hasDevices = ({ confidentiality, set }: ContractTerms): boolean =>
+  confidentiality !== 'relay' && set.devices.length > 0;
+
+/** As a provider: what our guest makes of its customer's devices is noted while it serves, and given to the customer when it has. */
+export function createMacHandback(ports: MacHandbackPorts): MacHandback {
+  const { bus, store, clock, random, log, sealKeyOf } = ports;
+  const questions = createQuestions(bus, random, log);
+  const running = new Map<string, { stop(): Promise<void> }>();
+  const seen = new Map<string, { epoch: number; incarnation: string; serial: number }>();
+
+  const keep = ({ contractId, set }: ContractTerms, epoch: number, { sessions }: Told): void => {
+    const ofSet = new Set(set.devices.map(({ devEui }) => devEui));
+    const named = sessions.flatMap(({ session, devEui, state }) => {
+      if (!ofSet.has(devEui)) return [];
+      try {
+        return [[`${KIND}/${devEui}`, { epoch, session, state: parseMacState(state) }] as const];
+      } catch (error) {
+        log.warn({ contract: contractId, devEui, error: describeError(error) }, 'a guest tells no MAC state');
+        return [];
+      }
+    });
+    if (named.length > 0) store.putDocuments(contractId, named);
+  };
+  /** What has changed since it was asked last, of all devices; false where the service did not tell all of it. */
+  const collect = async (terms: ContractTerms, epoch: number, until: number): Promise<boolean> => {
+    const { contractId, set } = terms;
+    const last = seen.get(contractId);
+    const since = last?.epoch === epoch ? { incarnation: last.incarnation, since: last.serial } : {};
+    let first: Told | undefined;
+    for (let offset = 0, length = 1; offset < length; offset += AT_ONCE) {
+      const withinMs = Math.min(ANSWER_MS, until - clock.monotonic());
+      const query = { ...since, offset, limit: AT_ONCE };
+      const found = withinMs <= 0 ? undefined : await questions.ask(contractId, query, withinMs);
+      first ??= found;
+      if (found === undefined || found.incarnation !== first?.incarnation) return false;
+      length = Math.min(found.totalCount, set.devices.length);
+      keep(terms, epoch, found);
+    }
+    if (first !== undefined)
+      seen.set(contractId, { epoch, incarnation: first.incarnation, serial: first.serial });
+    return true;
+  };
+  return {
+    drive(contract) {
+      const { terms, role } = contract;
+      const { contractId } = terms;
+      if (role !== 'provider' || !hasDevices(terms) || running.has(contractId)) return;
+      const own = log.child({ contract: contractId, role });
+      running.set(
+        contractId,
+        repeat('asking how devices listen', ASK_EVERY_MS, own, async () => {
+          // a provider's contract has a provider's phase
+          const now = contract.phase() as ProviderPhase;
+          if (now.at === 'active') await collect(terms, now.epoch, clock.monotonic() + ASK_EVERY_MS);
+        }),
+      );
+    },
+    async handBack(terms, epoch) {
+      const { contractId } = terms;
+      const sealed = z.looseObject({ epoch: z.int() }).safeParse(store.document(contractId, SEALED_OFF)).data;
+      if (!hasDevices(terms) || (sealed?.epoch ?? 0) >= epoch) return;
+      try {
+        const isAll = await collect(terms, epoch, clock.monotonic() + HANDBACK_MS);
+        if (!isAll)
+          log.warn({ contract: contractId, epoch }, 'the service does not tell how its devices listen');
+        store.putDocument(contractId, SEALED_OFF, { epoch, isAll });
+      } catch (error) {
+        log.warn({ contract: contractId, error: describeError(error) }, 'how devices listen is not kept');
+      }
+    },
+    async pageOf({ contractId, customer }, epoch, offset) {
+      const sealed = z.looseObject({ epoch: z.int() }).safeParse(store.document(contractId, SEALED_OFF)).data;
+      if ((sealed?.epoch ?? 0) < epoch) throw new AntirioError('conflict', 'this epoch is not handed back');
+      const all = [...store.documents(contractId, KIND)].flatMap(([devEui, value]) => {
+        const one = after.safeParse(value).data;
+        return one?.epoch === epoch ? [{ devEui, session: one.session, state: one.state }] : [];
+      });
+      const some = { snapshots: all.slice(offset, offset + AT_ONCE) };
+      return { totalCount: all.length, box: sealTo(await sealKeyOf(customer), utf8(JSON.stringify(some))) };
+    },
+    async leave(contractId) {
+      const one = running.get(contractId);
+      running.delete(contractId);
+      seen.delete(contractId);
+      await one?.stop();
+      for (const devEui of store.documents(contractId, KIND).keys())
+        store.forgetDocument(contractId, `${KIND}/${devEui}`);
+    },
+    async stop() {
+      await Promise.all([...running.values()].map((one) => one.stop()));
+      running.clear();
+      await questions.close();
+    },
+  };
+}
+
+export function addMacHandbackRoute(
+  rim: HttpRim,
+  handback: Pick<MacHandback, 'pageOf'>,
+  /** @throws AntirioError forbidden where the asker is not the contract's customer, or we not its provider */
+  fromCustomer: (contractId: string, request: { get(name: string): string | undefined }) => StoredContract,
+): void {
+  const params = z.object({ id: z.uuid() });
+  const query = z.object({
+    epoch: z.coerce.number().int().min(1),
+    offset: z.coerce.number().int().min(0).max(10_000).default(0),
+  });
+  const about = { summary: 'how the set’s devices listen, as our guest left them', params, query };
+  rim.route('get', '/arbitrator/v1/contract/:id/mac', about, ({ params: { id }, query: asked, request }) =>
+    handback.pageOf(fromCustomer(id, request).terms, asked.epoch, asked.offset),
+  );
+}

@@ -1,0 +1,191 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { createBroker, createLocalBus } from '@antirio/bus';
+import { silentLog, systemClock, systemRandom, waitFor, type HttpCall, type HttpPeer } from '@antirio/host';
+import { AntirioError } from '@antirio/kernel';
+import { eu868, newMacState, type MacState } from '@antirio/lorawan';
+import type { CustomerPhase, ProviderPhase, Standing } from '@antirio/service-contract';
+import { openContractStore, type ContractStore } from './contract-store.ts';
+import { contractId, customer, sealKeyOf, terms } from './escrow.fixture.ts';
+import { listeningOf } from './listening.ts';
+import { createMacHandback } from './mac-handback.ts';
+import { cameHomeWith, createMacHome } from './mac-home.ts';
+
+const [device] = terms.set.devices;
+const devEui = device?.devEui ?? '';
+const session = '0123456789abcdef';
+const stateOf = (rx1DelayS: number): MacState => ({ ...newMacState(eu868), rx1DelayS });
+const told = (rx1DelayS: number, more: object[] = []): object => ({
+  ...{ incarnation: 'life', serial: 4, totalCount: 1 },
+  sessions: [{ session, devEui, state: stateOf(rx1DelayS) }, ...more],
+});
+const retaken: CustomerPhase = { at: 'retaken', epoch: 4, providerEpoch: 3 };
+
+let folder = '';
+let store: ContractStore;
+let now = 1000;
+const clock = { now: () => now, monotonic: () => now };
+const closers: (() => unknown)[] = [];
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'home-'));
+  store = openContractStore(join(folder, 'contracts.db'));
+  now = 1000;
+});
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+  store.close();
+  rmSync(folder, { recursive: true });
+});
+
+function room(answer: (call: HttpCall) => unknown, calls: HttpCall[] = []): HttpPeer {
+  return {
+    call: (call) => {
+      calls.push(call);
+      const json = answer(call);
+      return Promise.resolve({ status: 200, headers: {}, body: new Uint8Array(1), json: () => json });
+    },
+    close: () => undefined,
+  };
+}
+
+/** A guest on the bus that answers as it is told to; undefined: not at all. */
+async function openGuest(answers: { next: object | undefined }) {
+  const broker = createBroker(
+    { secret: new Uint8Array(32), listeners: [{ socketPath: join(folder, 'bus.sock'), anonymous: 'all' }] },
+    silentLog,
+  );
+  await broker.start();
+  closers.push(() => broker.stop());
+  const bus = createLocalBus(broker, silentLog);
+  closers.push(() => bus.close());
+  const prefix = `contract/${contractId}/antirio/mac`;
+  await bus.subscribe(`${prefix}/asked`, async (_, payload) => {
+    const { requestId } = JSON.parse(Buffer.from(payload).toString()) as { requestId: string };
+    if (answers.next !== undefined)
+      await bus.publish(`${prefix}/told`, JSON.stringify({ requestId, ...answers.next }));
+  });
+  const handback = createMacHandback({
+    ...{ bus, store, clock, random: systemRandom, log: silentLog },
+    sealKeyOf: (edge) => Promise.resolve(sealKeyOf(edge)),
+  });
+  closers.push(() => handback.stop());
+  return handback;
+}
+
+const standing = (phase: CustomerPhase | ProviderPhase, role: Standing['role'] = 'customer'): Standing => ({
+  ...{ terms, role },
+  phase: () => phase,
+});
+
+/** A customer whose provider answers with what the test says. */
+function openCustomer(page: (call: HttpCall) => unknown, taken: object, calls: HttpCall[] = []) {
+  const home = createMacHome({
+    peers: { edge2edge: room(page), deviceLora: room(() => taken, calls) },
+    ...{ identity: customer, store, clock, log: silentLog },
+  });
+  closers.push(() => home.stop());
+  return home;
+}
+const ALL = { taken: 1, older: 0, unknown: 0, malformed: 0 };
+
+test('what a guest made of its devices is its customer’s once the epoch is sealed off, sealed to it alone', async () => {
+  const stranger = { session, devEui: 'ff'.repeat(8), state: stateOf(9) };
+  const guest = {
+    next: told(3, [stranger, { session, devEui, state: { rx1DelayS: 99 } }]) as object | undefined,
+  };
+  const handback = await openGuest(guest);
+  await expect(handback.pageOf(terms, 3, 0)).rejects.toThrow('not handed back');
+  await handback.handBack(terms, 3);
+  // it says what was so then, whatever the guest says later, or does not say
+  guest.next = told(7);
+  await handback.handBack(terms, 3);
+  const page = await handback.pageOf(terms, 3, 0);
+  expect(page).toMatchObject({ totalCount: 1 });
+  expect(JSON.stringify(page)).not.toContain('rx1DelayS');
+  await expect(handback.pageOf(terms, 4, 0)).rejects.toThrow('not handed back');
+
+  const calls: HttpCall[] = [];
+  const home = openCustomer(() => page, ALL, calls);
+  expect(home.holdsFence(standing({ at: 'guarded', epoch: 4 }))).toBe(false);
+  const contract = standing(retaken);
+  expect(home.holdsFence(contract)).toBe(true);
+  await waitFor(systemClock, 5000, () => !home.holdsFence(contract));
+  expect(calls.map(({ method, path, json }) => ({ method, path, json }))).toMatchObject([
+    {
+      ...{ method: 'POST', path: '/api/v3/lora/mac' },
+      json: { setId: 'bridge', epoch: 3, sessions: [{ session, devEui, state: { rx1DelayS: 3 } }] },
+    },
+  ]);
+  expect(cameHomeWith(store, contractId)).toMatchObject({ epoch: 3, counts: { taken: 1, missing: 0 } });
+  expect(store.notes(contractId)).toMatchObject([{ milestone: 'listeningHome' }]);
+});
+
+test('a guest that does not answer holds up no handback for long, and hands back what it said before', async () => {
+  const guest = { next: told(3) as object | undefined };
+  const handback = await openGuest(guest);
+  handback.drive(standing({ at: 'active', from: 1, epoch: 3 }, 'provider'));
+  await waitFor(systemClock, 5000, () => store.documents(contractId, 'macAfter').size === 1);
+  guest.next = undefined;
+  await handback.handBack(terms, 3);
+  expect(await handback.pageOf(terms, 3, 0)).toMatchObject({ totalCount: 1 });
+  await handback.leave(contractId);
+  expect(store.documents(contractId, 'macAfter').size).toBe(0);
+});
+
+test('what does not come, or is none, leaves what the owner knew, is counted, and opens its fence all the same', async () => {
+  let page: () => unknown = () => {
+    throw new AntirioError('conflict', 'this epoch is not handed back');
+  };
+  const home = openCustomer(() => page(), ALL);
+  const contract = standing(retaken);
+  expect(home.holdsFence(contract)).toBe(true);
+  // it is asked again for some seconds
+  now += 3000;
+  expect(home.holdsFence(contract)).toBe(true);
+  now += 1500;
+  await waitFor(systemClock, 5000, () => !home.holdsFence(contract));
+  expect(home.counts()).toEqual({ taken: 0, older: 0, unknown: 0, malformed: 0, missing: 1 });
+  expect(cameHomeWith(store, contractId)).toMatchObject({
+    epoch: 3,
+    why: expect.stringContaining('not handed'),
+  });
+  // the next handback is another matter: a provider of an older version, or one that sends nonsense
+  page = () => ({ totalCount: 1, box: { to: 'x', ephemeral: 'y', sealed: 'z' } });
+  const next = standing({ at: 'retaken', epoch: 8, providerEpoch: 7 });
+  expect(home.holdsFence(next)).toBe(true);
+  await waitFor(systemClock, 5000, () => !home.holdsFence(next));
+  expect(home.counts().missing).toBe(2);
+});
+
+test('a set without sensors, or whose provider has no keys, waits for nothing', () => {
+  const home = openCustomer(() => ({}), ALL);
+  const none = { ...terms, set: { ...terms.set, devices: [] } };
+  for (const one of [none, { ...terms, confidentiality: 'relay' as const }])
+    expect(home.holdsFence({ ...standing(retaken), terms: one })).toBe(false);
+});
+
+test('READY waits for how the devices listen, but not for ever for a customer that never says', () => {
+  const ports = {
+    store,
+    clock,
+    drivers: new Map<string, Standing>(),
+    macs: { sendNow: () => Promise.resolve() },
+  };
+  const others = { macHome: { holdsFence: () => false }, handback: { handBack: () => Promise.resolve() } };
+  const listening = listeningOf({ ...ports, ...others }, terms);
+  expect(listening.isAwaited('preparing', 'loading')).toBe(false);
+  expect(listening.isAwaited('preparing', 'standby')).toBe(true);
+  expect(listening.isAwaited('ready', 'standby')).toBe(false);
+  now += 9000;
+  expect(listening.isAwaited('preparing', 'standby')).toBe(true);
+  now += 1500;
+  expect(listening.isAwaited('preparing', 'standby')).toBe(false);
+  const again = listeningOf({ ...ports, ...others }, terms);
+  expect(again.isAwaited('preparing', 'standby')).toBe(true);
+  store.putDocument(contractId, 'macToldAll', true);
+  expect(again.isAwaited('preparing', 'standby')).toBe(false);
+  const relay = listeningOf({ ...ports, ...others }, { ...terms, confidentiality: 'relay' });
+  expect(relay.isAwaited('preparing', 'standby')).toBe(false);
+});

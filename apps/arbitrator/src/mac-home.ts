@@ -1,0 +1,190 @@
+import { Counter, type Registry } from 'prom-client';
+import { z } from 'zod';
+import { callJson, parseInput, sleep, type HttpPeer, type Log } from '@antirio/host';
+import {
+  describeError,
+  fromUtf8,
+  isAntirioError,
+  openSealed,
+  type Clock,
+  type Identity,
+} from '@antirio/kernel';
+import type { ContractTerms, CustomerPhase, Standing } from '@antirio/service-contract';
+import type { ContractStore } from './contract-store.ts';
+import { AT_ONCE, macBox, snapshots, type Snapshot } from './mac-snapshots.ts';
+import { neighbourCall } from './peers.ts';
+
+/** What became of the devices' MAC layers as a provider left them. `missing`: handbacks of which nothing came. */
+export type HomeCounted = 'taken' | 'older' | 'unknown' | 'malformed' | 'missing';
+type Counts = Readonly<Record<HomeCounted, number>>;
+
+const NOTHING: Counts = { taken: 0, older: 0, unknown: 0, malformed: 0, missing: 0 };
+const count = z.int().min(0);
+const takenHere = z.looseObject({ taken: count, older: count, unknown: count, malformed: count });
+const homePage = z.looseObject({ totalCount: count, box: macBox });
+
+const added = (one: Counts, other: Partial<Counts>): Counts => ({
+  taken: one.taken + (other.taken ?? 0),
+  older: one.older + (other.older ?? 0),
+  unknown: one.unknown + (other.unknown ?? 0),
+  malformed: one.malformed + (other.malformed ?? 0),
+  missing: one.missing + (other.missing ?? 0),
+});
+
+const DOCUMENT = 'listeningHome';
+const cameHome = z.looseObject({
+  epoch: z.int(),
+  counts: z.record(z.string(), count),
+  why: z.string().optional(),
+});
+
+/** What came home with the last handback; undefined where none was. */
+export function cameHomeWith(
+  store: Pick<ContractStore, 'document'>,
+  contractId: string,
+): z.output<typeof cameHome> | undefined {
+  return cameHome.safeParse(store.document(contractId, DOCUMENT)).data;
+}
+
+/** Our fence stays shut so long at most, from when we have the epoch again: what was sent before it may be on air for most of it anyway. */
+const HELD_MS = 4000;
+const AGAIN_MS = 250;
+const CALL_MS = 1500;
+/** The provider knows of no such thing. */
+const HOPELESS = ['notFound', 'forbidden', 'invalidInput', 'corrupt'] as const;
+
+/** Under which epoch the provider served whose handback is under way. */
+function servedEpoch(phase: CustomerPhase): number | undefined {
+  if (phase.at === 'retaken') return phase.providerEpoch;
+  return phase.at === 'stating' ? phase.statement.epoch : undefined;
+}
+
+const isFed = ({ confidentiality, set }: ContractTerms): boolean =>
+  confidentiality !== 'relay' && set.devices.length > 0;
+
+export interface MacHome {
+  /** Whether our own devices are not to be sent to yet, because how they listen by now is on its way home; begins to fetch it. */
+  holdsFence(contract: Standing): boolean;
+  /** Since the start. */
+  counts(): Counts;
+  stop(): Promise<void>;
+}
+
+export interface MacHomePorts {
+  readonly peers: Readonly<Record<string, HttpPeer>>;
+  readonly identity: Identity;
+  readonly store: Pick<ContractStore, 'document' | 'putDocument' | 'note'>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Some of a provider's states, given to our device service, which looks at each. */
+async function takeSome(
+  deviceLora: HttpPeer,
+  { set }: ContractTerms,
+  epoch: number,
+  some: readonly Snapshot[],
+): Promise<Partial<Counts>> {
+  const ofSet = new Set(set.devices.map(({ devEui }) => devEui));
+  const ours = some.filter(({ devEui }) => ofSet.has(devEui));
+  const json = { setId: set.setId, epoch, sessions: ours };
+  const answer = await callJson(deviceLora, {
+    method: 'POST',
+    path: '/api/v3/lora/mac',
+    json,
+    timeoutMs: CALL_MS,
+  });
+  return added({ ...NOTHING, unknown: some.length - ours.length }, parseInput(takenHere, answer));
+}
+
+/** As a customer that has its devices back: what its provider made of their MAC layers is fetched before they are sent to. */
+export function createMacHome({ peers, identity, store, clock, log }: MacHomePorts): MacHome {
+  const { deviceLora } = peers;
+  const underWay = new Map<string, Promise<void>>();
+  let total = NOTHING;
+  let isStopped = false;
+
+  const fetchAll = async (terms: ContractTerms, epoch: number): Promise<Counts> => {
+    const { contractId, provider, set } = terms;
+    let counts = NOTHING;
+    for (let offset = 0, length = 1; offset < length; offset += AT_ONCE) {
+      const path = `/arbitrator/v1/contract/${contractId}/mac?epoch=${epoch}&offset=${offset}`;
+      const answer = await neighbourCall(peers, provider, 'arbitrator', { path, timeoutMs: CALL_MS });
+      const page = parseInput(homePage, answer);
+      length = Math.min(page.totalCount, set.devices.length);
+      const plain = JSON.parse(fromUtf8(openSealed(identity, page.box))) as unknown;
+      const some = parseInput(snapshots, plain).snapshots;
+      if (some.length > 0 && deviceLora !== undefined)
+        counts = added(counts, await takeSome(deviceLora, terms, epoch, some));
+    }
+    return counts;
+  };
+  const settle = ({ contractId }: ContractTerms, epoch: number, counts: Counts, why?: string): void => {
+    total = added(total, counts);
+    const detail = { epoch, counts, ...(why === undefined ? {} : { why }) };
+    store.putDocument(contractId, DOCUMENT, detail);
+    store.note(contractId, {
+      ...{ at: clock.now(), monotonic: clock.monotonic() },
+      ...{ milestone: 'listeningHome', detail },
+    });
+    if (why === undefined)
+      log.info({ contract: contractId, epoch, ...counts }, 'how the devices listen came home');
+    else log.warn({ contract: contractId, epoch, why }, 'how the devices listen did not come home');
+  };
+  const bring = async (terms: ContractTerms, epoch: number): Promise<void> => {
+    const until = clock.monotonic() + HELD_MS;
+    for (;;) {
+      try {
+        settle(terms, epoch, await fetchAll(terms, epoch));
+        return;
+      } catch (error) {
+        const isOver = clock.monotonic() >= until || HOPELESS.some((code) => isAntirioError(error, code));
+        if (isStopped) return;
+        if (isOver) {
+          settle(terms, epoch, { ...NOTHING, missing: 1 }, describeError(error));
+          return;
+        }
+      }
+      await sleep(AGAIN_MS);
+    }
+  };
+  const begin = (terms: ContractTerms, epoch: number): void => {
+    const { contractId } = terms;
+    const work = bring(terms, epoch)
+      .catch((error: unknown) => {
+        log.warn({ contract: contractId, error: describeError(error) }, 'how devices listen was not kept');
+      })
+      .finally(() => underWay.delete(contractId));
+    underWay.set(contractId, work);
+  };
+  return {
+    holdsFence(contract) {
+      const { terms, role } = contract;
+      const { contractId } = terms;
+      if (role !== 'customer' || deviceLora === undefined || !isFed(terms) || isStopped) return false;
+      // a customer's contract has a customer's phase
+      const epoch = servedEpoch(contract.phase() as CustomerPhase);
+      if (epoch === undefined || (cameHomeWith(store, contractId)?.epoch ?? 0) >= epoch) return false;
+      if (!underWay.has(contractId)) begin(terms, epoch);
+      return true;
+    },
+    counts: () => total,
+    async stop() {
+      isStopped = true;
+      await Promise.all(underWay.values());
+    },
+  };
+}
+
+export function countMacHome(metrics: Registry, home: Pick<MacHome, 'counts'>): void {
+  new Counter({
+    name: 'antirio_listening_home_total',
+    help: 'how devices listen, as providers left them: by what became of it, since the start; missing: handbacks without it',
+    labelNames: ['what'],
+    registers: [metrics],
+    collect() {
+      this.reset();
+      for (const [what, value] of Object.entries(home.counts())) this.inc({ what }, value);
+    },
+  });
+}
