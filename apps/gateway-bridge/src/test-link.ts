@@ -6,6 +6,8 @@ import { onEnd, type Edge } from './test-edge.ts';
 export interface Link {
   readonly peer: HttpPeer;
   cut(is: boolean): void;
+  /** More frames than these in one request do not come in time. */
+  mostFrames: number;
   /** Before an acknowledgement is passed on. */
   onAcknowledge: () => Promise<void>;
   /** Bytes of a stream after which its connection breaks, as often as there are numbers. */
@@ -38,6 +40,9 @@ async function passStream(
   response.end();
 }
 
+const seqsIn = (body: Buffer): number =>
+  (JSON.parse(body.toString()) as { readonly seqs: readonly number[] }).seqs.length;
+
 /** Passes requests on as edge2edge does, unsigned; can be cut. */
 export async function startEdge2Edge(edges: Record<string, () => Edge>, from: string): Promise<Link> {
   let isCut = false;
@@ -55,6 +60,10 @@ export async function startEdge2Edge(edges: Record<string, () => Edge>, from: st
       if (last.startsWith('stream?')) {
         link.streams += 1;
         await passStream(target(), `/${path.join('/')}`, from, response, link.breaks.shift());
+        return;
+      }
+      if (last === 'frames' && seqsIn(Buffer.concat(chunks)) > link.mostFrames) {
+        response.writeHead(504).end('{}');
         return;
       }
       if (last === 'acknowledge') await link.onAcknowledge();
@@ -80,6 +89,7 @@ export async function startEdge2Edge(edges: Record<string, () => Edge>, from: st
   const link: Link = {
     peer,
     cut: (is) => void (isCut = is),
+    mostFrames: Infinity,
     onAcknowledge: () => Promise.resolve(),
     acknowledged: [],
     breaks: [],

@@ -68,6 +68,21 @@ describe('gap filling', () => {
     expect(await framesOf(a, 'own')).toHaveLength(14);
   });
 
+  test('over a line on which a whole page does not come in time, less is asked for until it does', async () => {
+    const edges: Record<string, () => Edge> = {};
+    const link = await startEdge2Edge(edges, 'edge-a');
+    const a = await startEdge('a', link.peer);
+    const b = await startEdge('b', link.peer);
+    edges['edge-b'] = () => b;
+    link.mostFrames = 13;
+    await putRing(a, 'own', { devAddrs: [ONE] });
+    await putRing(b, 'contract-1', { deliver: false });
+    for (let fcnt = 1; fcnt <= 28; fcnt++) await b.gateway.push([rxpkOf(uplink(ONE, fcnt), fcnt)]);
+    await call(a, 'PUT', '/ring/own/source', { edgeId: 'edge-b', ringId: 'contract-1' });
+    await waitFor(systemClock, 5000, async () => (await framesOf(a, 'own')).length === 28 || undefined);
+    expect(await framesOf(a, 'own')).toHaveLength(28);
+  });
+
   test('an acknowledgement is for the ring that was read, not for one that has its name meanwhile', async () => {
     const edges: Record<string, () => Edge> = {};
     const link = await startEdge2Edge(edges, 'edge-a');

@@ -13,6 +13,7 @@ import {
 import { parseDataFrame } from '@antirio/lorawan';
 import type { RingFrame } from '../frame.ts';
 import { leafHash } from './frontier.ts';
+import { createPageSize } from './page-size.ts';
 import type { StoredFrame } from './record.ts';
 import type { Offer, Ring } from './ring.ts';
 import type { GapSource, Rings } from './rings.ts';
@@ -59,6 +60,10 @@ export interface GapFillerPorts {
   readonly onStored: (ring: Ring, frame: RingFrame) => void;
 }
 
+/** As many as fit into an answer, where the line is good. */
+const OFFERS_AT_ONCE = 500;
+const PAGES_AT_ONCE = 20;
+
 const offersSchema = z.object({
   offers: z
     .array(
@@ -71,15 +76,13 @@ const offersSchema = z.object({
         receivedAt: z.number(),
       }),
     )
-    .max(500),
+    .max(OFFERS_AT_ONCE),
   next: z.int().min(0),
   last: z.int().min(0),
   incarnation: z.string().min(1).max(64),
 });
 
 const framesSchema = z.object({ frames: z.array(frameSchema).max(500) });
-
-const PAGES_AT_ONCE = 20;
 
 type Page = z.output<typeof offersSchema>;
 
@@ -107,6 +110,7 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
   let acknowledged = -1;
   let failures = 0;
   let way: GapStatus['way'] = 'direct';
+  const pageSize = createPageSize();
 
   const ringNow = (): Ring => ports.rings.get(ringId).ring;
   const throughOf = (ring: Ring, incarnation?: string): number => {
@@ -115,7 +119,7 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
     return same && (incarnation === undefined || known.incarnation === incarnation) ? known.through : 0;
   };
   const askOffers = async (after: number): Promise<Page> => {
-    const call = { path: `${base}/offers?after=${after}&limit=500`, timeoutMs };
+    const call = { path: `${base}/offers?after=${after}&limit=${pageSize.of(OFFERS_AT_ONCE)}`, timeoutMs };
     const answer = await edge2edge.call(call);
     if (answer.status !== 200) throw answerError(call, answer);
     way = answer.headers['x-antirio-way'] === 'central' ? 'central' : 'direct';
@@ -168,8 +172,9 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
   const takePage = async (ring: Ring, page: Page): Promise<number> => {
     const ours = new Set(ring.settings.devAddrs);
     const lacking = page.offers.filter((offer) => ours.has(offer.devAddr) && !ring.holds(offer));
-    for (let i = 0; i < lacking.length; i += ports.pageFrames) {
-      const wanted = lacking.slice(i, i + ports.pageFrames);
+    const most = pageSize.of(ports.pageFrames);
+    for (let i = 0; i < lacking.length; i += most) {
+      const wanted = lacking.slice(i, i + most);
       const frames = await fetchFrames(wanted);
       refused += wanted.length - frames.length;
       await store(ring, frames);
@@ -230,6 +235,7 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
       if (through > after) await ring.pulled({ ...source, incarnation, through });
       await acknowledge(ring, through, incarnation);
       lastSuccessAt = clock.now();
+      pageSize.came();
       if (page.next <= after || page.next >= page.last) return;
       // Most of a long rest is lacking too: its names would cost more than itself. The centre carries no streams.
       const isLong = page.last - through >= ports.streamFrames && lacked * 2 >= page.offers.length;
@@ -244,6 +250,7 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
     } catch (error) {
       waiting = describeError(error);
       failures += 1;
+      pageSize.failed();
       await sleep(
         Math.min(ports.maxIntervalMs - ports.intervalMs, ports.intervalMs * failures) * Math.random(),
         stop.signal,
