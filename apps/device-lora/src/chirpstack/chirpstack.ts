@@ -41,6 +41,7 @@ export interface ChirpStack {
   readonly devices: readonly DeviceOptions[];
   readonly intake: Intake;
   readonly downlinks: ChirpStackDownlinks;
+  readonly through: ChirpStackOptions['gateways'];
   /** An event by HTTP. @throws AntirioError as the intake; unavailable before the start */
   post: Intake['take'];
   readonly takesHttp: boolean;
@@ -161,6 +162,7 @@ export function openChirpStack(ports: ChirpStackPorts): ChirpStack {
       return intake.take(name, bytes);
     },
     takesHttp: chirpStack.http,
+    through: chirpStack.gateways,
     device: ({ devEui }) => store.device(devEui),
     conflicts: (devEui, limit) => store.conflicts(devEui, limit),
     waiting: () => ({ events: store.waitingCount, bytes: store.waitingBytes }),

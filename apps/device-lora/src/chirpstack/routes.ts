@@ -16,6 +16,8 @@ const taken = z.object({ ...head, outcome: z.enum(['new', 'known', 'conflict', '
 const shown = z.object({
   ...head,
   devices: z.array(z.object({ name: z.string(), devEui: z.string() })),
+  /** As it is configured. */
+  through: z.enum(['ownWay', 'ourBridge']),
   /** Whether a contract may let a neighbour act for these devices. */
   mayAct: z.boolean(),
   why: z.string().optional(),
@@ -40,6 +42,7 @@ export function addChirpStackRoutes(rim: HttpRim, chirpStack: ChirpStack): void 
   rim.route('get', PATH, telling, async () => ({
     ...ok,
     devices: devices.map(({ name, devEui }) => ({ name, devEui })),
+    through: chirpStack.through,
     ...(await chirpStack.mayAct().catch((error: unknown) => ({
       mayAct: false,
       why: `gateway-bridge does not tell of its gateways: ${describeError(error)}`,

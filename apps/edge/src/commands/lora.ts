@@ -8,6 +8,7 @@ const deviceView = z.looseObject({
   name: z.string(),
   devEui: z.string(),
   activation: z.string(),
+  network: z.string().default('own'),
   devAddr: z.string().nullable(),
   sealed: z.string().nullish(),
   disclosed: z.boolean().nullish(),
@@ -110,6 +111,13 @@ function battery(level: number | null): string {
   return level === 0 ? 'mains' : `${Math.round((level / 254) * 100)} %`;
 }
 
+/** How it got its session, where that is ours to know. */
+const byOf = ({
+  activation,
+  network,
+}: Pick<z.output<typeof deviceView>, 'activation' | 'network'>): string =>
+  network === 'own' ? activation : network.toLowerCase();
+
 /** The LoRaWAN devices of this edge. */
 export async function listLoraDevices(config: EdgeConfig, json: boolean): Promise<void> {
   const found = await all(config, 'device');
@@ -131,7 +139,7 @@ export async function listLoraDevices(config: EdgeConfig, json: boolean): Promis
     'RATE',
   ];
   const rows = parseInput(z.array(deviceView), found).map(({ heard, ...device }) => [
-    ...[device.name, device.devEui, device.activation, text(device.devAddr)],
+    ...[device.name, device.devEui, byOf(device), text(device.devAddr)],
     ...[text(device.fCntUp), counterOf(device), heard === null ? 'never' : time(heard.at)],
     ...[text(heard?.gatewayId), text(heard?.rssi), text(heard?.snr), text(heard?.dataRate)],
     ...[battery(device.battery), device.downlinks === 0 ? '' : text(device.downlinks)],

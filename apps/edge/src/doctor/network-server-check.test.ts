@@ -3,7 +3,7 @@ import { judgeNetworkServer, type NetworkServer, type SomeContract } from './net
 
 const devEui = '0102030405b74b92';
 const server: NetworkServer = {
-  ...{ devices: [{ name: 'pier-3', devEui }], mayAct: false, why: 'it has its own way' },
+  ...{ devices: [{ name: 'pier-3', devEui }], through: 'ownWay', mayAct: false, why: 'it has its own way' },
   ...{ waiting: { events: 0 }, gateways: ['0016c001ff10a1b2'] },
 };
 const contract = (change: Partial<SomeContract> = {}): SomeContract => ({
@@ -19,6 +19,7 @@ const said = (told: NetworkServer, ...contracts: SomeContract[]): string =>
 test('a contract that acts for devices of a ChirpStack with its own way is a problem', () => {
   expect(said(server, contract())).toMatch(/^problem: contract c-1 .*its own way/);
   expect(said({ ...server, mayAct: true }, contract())).toMatch(/^ok/);
+  expect(said({ ...server, through: 'ourBridge' })).toMatch(/^warning: .*its own way/);
   expect(said(server)).toMatch(
     /^ok: ChirpStack is the network server of 1 devices; contracts that act are refused/,
   );

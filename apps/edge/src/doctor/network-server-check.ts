@@ -10,6 +10,7 @@ const TIMEOUT_MS = 3000;
 
 const told = z.looseObject({
   devices: z.array(z.looseObject({ name: z.string(), devEui: z.string() })),
+  through: z.string(),
   mayAct: z.boolean(),
   why: z.string().default(''),
   waiting: z.looseObject({ events: z.number() }),
@@ -43,7 +44,7 @@ function insuredBy(contracts: readonly SomeContract[], { devices }: NetworkServe
 
 /** @param contracts of this edge */
 export function judgeNetworkServer(server: NetworkServer, contracts: readonly SomeContract[]): Finding[] {
-  const { devices, mayAct, why, waiting, gateways } = server;
+  const { devices, through, mayAct, why, waiting, gateways } = server;
   const insured = mayAct ? [] : insuredBy(contracts, server);
   const what = `ChirpStack is the network server of ${devices.length} devices`;
   const findings: Finding[] = [];
@@ -54,6 +55,7 @@ export function judgeNetworkServer(server: NetworkServer, contracts: readonly So
         `contract ${insured.join(', ')} lets a neighbour act for devices of ChirpStack's: ${why}`,
       ),
     );
+  else if (!mayAct && through === 'ourBridge') findings.push(warning('network server', `${what}; ${why}`));
   else
     findings.push(
       ok('network server', mayAct ? what : `${what}; contracts that act are refused for them: ${why}`),
