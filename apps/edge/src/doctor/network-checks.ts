@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import { httpPeer, silentLog, type HttpPeer } from '@antirio/host';
-import { describeError, type Clock } from '@antirio/kernel';
+import { describeError, fromUtf8, type Clock } from '@antirio/kernel';
 import { credentialsOf, peerOf } from '../access.ts';
 import { brokerUrlOf, type EdgeConfig } from '../config.ts';
 import { roomOf } from '../rooms.ts';
 import { ok, problem, warning, type Finding } from './finding.ts';
 import { judgeTimeAgainst } from './host-checks.ts';
+import { judgeRefused } from './refused-gateways.ts';
 
 const TIMEOUT_MS = 3000;
 
@@ -79,7 +80,8 @@ export async function checkRadio(config: EdgeConfig, udpPort: number): Promise<F
   const peer = peerOf(roomOf('gatewayBridge'), config, silentLog);
   try {
     const { gateways } = await getJson(peer, '/api/v3/gateway', z.object({ gateways: z.array(gateway) }));
-    return judgeGateways(gateways, udpPort);
+    const metrics = await peer.call({ path: '/api/v3/metrics', timeoutMs: TIMEOUT_MS });
+    return [...judgeGateways(gateways, udpPort), ...judgeRefused(fromUtf8(metrics.body))];
   } catch (error) {
     return [problem('radio', `gateway-bridge does not tell of its gateways: ${describeError(error)}`)];
   } finally {
