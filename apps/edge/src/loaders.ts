@@ -88,6 +88,10 @@ const LOADERS: Partial<Record<RoomKey, () => Promise<LoadedRoom>>> = {
     const { createFleet, fleetOptions } = await import('@antirio/fleet');
     return loaded(fleetOptions, createFleet);
   },
+  ledgerApp: async () => {
+    const { createLedgerApp, ledgerAppOptions } = await import('@antirio/ledger');
+    return loaded(ledgerAppOptions, createLedgerApp);
+  },
   marketplace: async () => {
     const { createMarketplace, marketplaceOptions } = await import('@antirio/marketplace');
     return loaded(marketplaceOptions, createMarketplace);

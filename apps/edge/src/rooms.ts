@@ -45,6 +45,7 @@ const ROOMS = {
   arbitrator: room('arbitrator', BOTH, 59_704),
   deviceLora: room('device-lora', EDGE, 59_910),
   fleet: room('fleet', NONE, 59_710),
+  ledgerApp: room('ledger-app', NONE, 59_711, { abciPort: 26_658 }),
 } as const satisfies Record<string, RoomEntry>;
 
 /** A room's name in camel case: the section of its options, and its key among the peers. */

@@ -1,2 +1,3 @@
 export * from './options.ts';
 export * from './ledger.ts';
+export * from './ledger-app.ts';

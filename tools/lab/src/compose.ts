@@ -8,7 +8,7 @@ export type ComposeCommand = readonly [command: string, ...args: string[]];
 const FOLDER = join(workspaceRoot, 'docker/lab');
 
 /** What the lab may have in place of what it has by itself; each is a file beside its compose.yml. */
-export const OVERRIDES = ['redis', 'mosquitto', 'kubo', 'chirpstack'] as const;
+export const OVERRIDES = ['redis', 'mosquitto', 'kubo', 'chirpstack', 'cometbft'] as const;
 export type Override = (typeof OVERRIDES)[number];
 
 /** The lab's files, with these in place of what it has by itself. */

@@ -8,6 +8,7 @@ import { packDeviceImage } from '@antirio/device-image';
 import { makeIdentityFile } from '@antirio/host';
 import type { Device } from '@antirio/lora-simulator';
 import { docker, run, ImageError } from '@antirio/edge-image';
+import { writeLabFederation } from './lab-federation.ts';
 import { labFolder, type LabState } from './lab-state.ts';
 
 /** Addresses of the doors in the network between the edges, as docker/lab/compose.yml has them. */
@@ -70,6 +71,7 @@ export async function writeLabFiles(state: LabState, options: DemoOptions): Prom
     ...{ options, folder, seenAs: '/data', product, devices },
     ...{ network: { way: wayIn(subnets) }, nodes: parties },
   });
+  if (state.overrides.includes('cometbft')) writeLabFederation(folder, parties.central.edgeId, new Date());
 }
 
 // Runs in a container of the image, as its user: what it writes belongs to those who read it.

@@ -1,6 +1,7 @@
 import { findKubo } from './kubo.ts';
 import { testWhen } from './test-when.ts';
 
+export { cometbftTest, findCometbft } from './cometbft.ts';
 export { findEngines, onEachEngine, type ImageStore, type TestEngine } from './engines.ts';
 export { freePort } from './free-port.ts';
 export { flipByteOnDisk } from './flip-byte.ts';

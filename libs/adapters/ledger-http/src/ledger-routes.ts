@@ -22,13 +22,19 @@ const eventsQuery = z.object({
   limit: z.coerce.number().int().min(1).max(MAX_EVENTS).default(MAX_EVENTS),
 });
 
+/** Whose word a receipt is: of one writer, of an ordering service that survives crashes, of more than two thirds of strangers. */
+export type Finality = 'local' | 'cft' | 'bft';
+
+type Soon<T> = T | Promise<T>;
+
 /** What an engine must give besides the port, so that its ledger can be served. */
 export interface ServedLedger extends LedgerPort {
+  readonly finality: Finality;
   /** One page of a range, behind the key `after`. */
-  page(prefix: string, after: string | undefined, limit: number): [string, unknown][];
+  page(prefix: string, after: string | undefined, limit: number): Soon<[string, unknown][]>;
   /** @throws AntirioError gone where they are no longer kept; conflict where the cursor is ahead of this ledger */
-  events(from: string | undefined, limit: number): LedgerEvent[];
-  stateHashAt(height: number): string | undefined;
+  events(from: string | undefined, limit: number): Soon<LedgerEvent[]>;
+  stateHashAt(height: number): Soon<string | undefined>;
   /** Resolves at the next event, or when the signal is given. */
   nextEvent(signal: AbortSignal): Promise<void>;
 }
@@ -47,10 +53,10 @@ async function waitForEvents(
 ): Promise<unknown[]> {
   const { from, waitMs, limit } = query;
   const signal = AbortSignal.any([ended, AbortSignal.timeout(waitMs)]);
-  let found = ledger.events(from, limit);
+  let found = await ledger.events(from, limit);
   while (found.length === 0 && waitMs > 0 && !signal.aborted) {
     await ledger.nextEvent(signal);
-    found = ledger.events(from, limit);
+    found = await ledger.events(from, limit);
   }
   return found;
 }
@@ -94,10 +100,10 @@ export function addLedgerRoutes(rim: HttpRim, ledger: () => ServedLedger, limits
     'get',
     '/ledger/v1/range',
     { summary: 'records by prefix, a page at a time', query: rangeQuery },
-    ({ query }) => {
+    async ({ query }) => {
       if (!query.prefix.includes('/'))
         throw new AntirioError('invalidInput', 'prefix: a family and its slash, such as `order/`');
-      const entries = ledger().page(query.prefix, query.after, query.limit);
+      const entries = await ledger().page(query.prefix, query.after, query.limit);
       const last = entries.length === query.limit ? entries.at(-1)?.[0] : undefined;
       return last === undefined ? { entries } : { entries, next: last };
     },
@@ -108,14 +114,14 @@ export function addLedgerRoutes(rim: HttpRim, ledger: () => ServedLedger, limits
     { summary: 'height, state hash and time of the newest block' },
     async () => {
       const { height, stateHash, time } = await ledger().head();
-      return { height: Number(height), stateHash, time, finality: 'local' };
+      return { height: Number(height), stateHash, time, finality: ledger().finality };
     },
   );
   const heightParam = z.object({ height: z.coerce.number().int().min(0) });
   const hashed = { summary: 'the state hash after a block', params: heightParam };
-  rim.route('get', '/ledger/v1/block/:height', hashed, ({ params }) => {
+  rim.route('get', '/ledger/v1/block/:height', hashed, async ({ params }) => {
     const { height } = params;
-    const stateHash = ledger().stateHashAt(height);
+    const stateHash = await ledger().stateHashAt(height);
     if (stateHash === undefined) throw new AntirioError('notFound', `the ledger has no block ${height}`);
     return { height, stateHash };
   });

@@ -35,6 +35,7 @@ export interface LocalLedgerOptions {
 
 /** The in-process engine: one writer, a hash-chained, fsynced log. An audit log, not a consensus. */
 export interface LocalLedger extends LedgerPort {
+  readonly finality: 'local';
   /** One page of a range, behind the key `after`. */
   page(prefix: string, after: string | undefined, limit: number): [string, unknown][];
   /** @throws AntirioError gone where they are no longer kept; conflict where the cursor is ahead of this ledger */
@@ -170,6 +171,7 @@ function takeBatch(queue: Waiting[]): Waiting[] {
 }
 
 class LocalEngine implements LocalLedger {
+  readonly finality = 'local';
   readonly #options: LocalLedgerOptions;
   readonly #file: AppendLog;
   readonly #state: MemoryState;
