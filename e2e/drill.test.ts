@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect } from '@jest/globals';
-import { agree, armed, killParty, watchTakeover, type ContractedRun } from '@antirio/demo/scenes';
+import { GATEWAYS, agree, armed, killParty, watchTakeover, type ContractedRun } from '@antirio/demo/scenes';
 import { drillIdOf, type Drill } from '@antirio/service-contract';
 import { ask, get, type Answer } from './support/ask.ts';
 import { openCluster, type Cluster } from './support/cluster.ts';
@@ -9,6 +9,8 @@ import { inSteps } from './support/steps.ts';
 const TERMS = {
   ...{ heartbeatIntervalMs: 200, missedBeats: 3, leaseMs: 3000, returnBackoffMs: 2000 },
   drills: { perMonth: 4, maxMs: 30_000, penalty: 7 },
+  // a sample as soon as the one before is over
+  downlinkDrills: { motes: 4, everyS: 10, forReady: 2, degradedBelow: 100 },
 };
 
 describe('a drill', () => {
@@ -16,7 +18,7 @@ describe('a drill', () => {
   let run: ContractedRun;
   const { step, wentWell } = inSteps(() => cluster.story());
   beforeAll(async () => {
-    cluster = await openCluster({ seed: 'e2e/drill', duration: 3 });
+    cluster = await openCluster({ seed: 'e2e/drill', duration: 3, answersMac: true });
     await cluster.killAndRestart('a', () => configure(cluster.folderOf('a'), 'dmu', { terms: TERMS }));
   });
   afterAll(async () => {
@@ -53,6 +55,34 @@ describe('a drill', () => {
     });
     expect(await onLedger(`keys/${run.contractId}`)).not.toHaveProperty('exposedAt');
   });
+
+  step(
+    'is also passed by sensors that have answered downlinks of edge B’s gateway, which edge A lent it',
+    async () => {
+      const { downlinks } = await onLedger(`contract/${run.contractId}`);
+      expect((downlinks as { answered: number }).answered).toBeGreaterThanOrEqual(2);
+      run.truth.update();
+      expect(run.truth.downlinksFrom(GATEWAYS.b)).toBeGreaterThanOrEqual(2);
+      type Shown = {
+        downlinks: { sensorsThatAnswered: number; devices: { devEui: string; atLeast: number }[] };
+      };
+      const shownAt = async (party: 'a' | 'b'): Promise<Shown['downlinks']> => {
+        const url = `${run.nodes[party].url('arbitrator')}/arbitrator/v1/contract/${run.contractId}/coverage`;
+        return ((await get(url)) as Shown).downlinks;
+      };
+      const atA = await shownAt('a');
+      cluster.tell(`drill downlinks: ${JSON.stringify(atA)}`);
+      expect(atA.sensorsThatAnswered).toBeGreaterThanOrEqual(2);
+      expect(atA.devices.some(({ atLeast }) => atLeast > 0)).toBe(true);
+      await cluster.until('edge B knows as much', async () => {
+        const atB = await shownAt('b');
+        return atB.sensorsThatAnswered >= 2 ? { found: true } : { seen: JSON.stringify(atB) };
+      });
+      const [first] = atA.devices;
+      const why = await get(`${run.nodes.a.url('arbitrator')}/arbitrator/v1/why/${first?.devEui}`);
+      expect(why).toMatchObject({ contracts: [{ hearsProvider: { sent: expect.any(Number) } }] });
+    },
+  );
 
   step('told by the operator is read and undone, and edge A acts all the while', async () => {
     expect((await tellDrill()).status).toBe(202);

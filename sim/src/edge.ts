@@ -25,6 +25,7 @@ import { createFence, emptyFence, type FenceDisk, type SimFence } from './fence.
 import type { Session, Verifies } from './frames.ts';
 import type { Bridge, Gateway } from './gateway.ts';
 import type { Host } from './host.ts';
+import type { Lend } from './lent-downlinks.ts';
 import { createPartyHost, type PartyHost, type PartyPieces, type Phase } from './party-host.ts';
 import type { openRing } from './ring.ts';
 import { emptyRing, type Ring, type RingDisk } from './ring.ts';
@@ -79,6 +80,8 @@ export interface EdgeOptions {
   readonly commandsEveryMs: number;
   /** For how many more downlinks, that were heard no better, each one to this address stands. */
   readonly standsFor: (devAddr: string) => number;
+  /** Some downlinks go through the provider's gateway, to see whether the devices hear that. */
+  readonly lend?: Lend | undefined;
 }
 
 export interface EdgePorts {
@@ -174,15 +177,18 @@ export function createEdge(ports: EdgePorts, contracts: readonly [Contracted, ..
       standsFor: options.standsFor,
       gapState: pieces.gapState,
       send: (frame, fcnt, airAt, answer) => {
-        fence.pass(frame, fcnt, airAt, (refusal) => {
-          trace.note(
-            host.name,
-            refusal === undefined ? 'downlink sent' : 'downlink refused',
-            () => `${refusal ?? ''} ${frame.bytes}`,
-            'fine',
-          );
-          answer(refusal);
-        });
+        const pass = (): void => {
+          fence.pass(frame, fcnt, airAt, (refusal) => {
+            trace.note(
+              host.name,
+              refusal === undefined ? 'downlink sent' : 'downlink refused',
+              () => `${refusal ?? ''} ${frame.bytes}`,
+              'fine',
+            );
+            answer(refusal);
+          });
+        };
+        if (options.lend?.(fence, frame, fcnt, airAt, pass) !== true) pass();
       },
       askCounters: (requestId, devAddr, above, proven) => {
         const reserved = above < 0 ? -1 : Math.floor(above / 16);

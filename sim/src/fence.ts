@@ -1,4 +1,5 @@
 import {
+  MAX_DOWNLINK_LEAD_MS,
   passedAhead,
   startedUnder,
   underEpoch,
@@ -9,6 +10,9 @@ import {
   type DownlinkRefusal,
   type Fence,
   type judgeDownlink,
+  type judgeLentDownlink,
+  type LentRefusal,
+  type Loan,
 } from '@antirio/service-contract';
 import type { Engine } from './engine.ts';
 import type { Frame } from './frames.ts';
@@ -46,6 +50,16 @@ export interface SimFence {
     fcnt: number,
     airAt: number,
     answer: (refusal: DownlinkRefusal | undefined) => void,
+  ): void;
+  /** Brings an own downlink past this fence, for another edge's gateway: the epoch, undefined where it is refused. */
+  lend(frame: Frame, airAt: number, isChecked: boolean, answer: (epoch: number | undefined) => void): void;
+  /** Brings a downlink of another edge to this one's gateway. */
+  passLent(
+    loan: Loan,
+    judge: typeof judgeLentDownlink,
+    frame: Frame,
+    airAt: number,
+    answer: (refusal: LentRefusal | 'gateway' | undefined) => void,
   ): void;
   /** Highest FCntDown used, by DevAddr. */
   highest(devAddr: string): number | undefined;
@@ -91,6 +105,29 @@ export function createFence(ports: FencePorts): SimFence {
     known.highest = Math.max(known.highest, fcnt);
     known.hashes.set(fcnt, hash);
   };
+  const verdictOf = (frame: Frame, airAt: number) => (): ReturnType<typeof judgeDownlink> => {
+    const { devAddr, fcnt16, bytes: hash } = frame;
+    // the gateway's clock as the bridge knows it, compared at every uplink: as good as true
+    return judge(fenceOf(devAddr), { fcnt16, hash, aheadMs: airAt - engine.now }, clock.monotonic());
+  };
+  /** Checked, marked on the disk, and checked again. */
+  const past = <R extends LentRefusal>(
+    { devAddr, bytes }: Frame,
+    verdict: () => { allowed: true; fcnt: number } | { allowed: false; reason: R },
+    answer: (refusal: R | undefined) => void,
+  ): void => {
+    const first = verdict();
+    if (!first.allowed) {
+      answer(first.reason);
+      return;
+    }
+    mark(devAddr, first.fcnt, bytes);
+    host.after(host.fsyncMs(), () => {
+      host.wrote('counter mark');
+      const second = verdict();
+      answer(second.allowed ? undefined : second.reason);
+    });
+  };
   const openFor = (
     devAddrs: readonly string[],
     wanted: Extract<Desired['fence'], { state: 'open' }>,
@@ -125,21 +162,10 @@ export function createFence(ports: FencePorts): SimFence {
     },
     highest: (devAddr) => marks.get(devAddr)?.highest,
     pass(frame, fcnt, airAt, answer) {
-      const { devAddr, fcnt16, bytes: hash } = frame;
-      // the gateway's clock as the bridge knows it, compared at every uplink: as good as true
-      const verdict = (): ReturnType<typeof judgeDownlink> =>
-        judge(fenceOf(devAddr), { fcnt16, hash, aheadMs: airAt - engine.now }, clock.monotonic());
-      const first = verdict();
-      if (!first.allowed) {
-        answer(first.reason);
-        return;
-      }
-      mark(devAddr, first.fcnt, hash);
-      host.after(host.fsyncMs(), () => {
-        host.wrote('counter mark');
-        const second = verdict();
-        if (!second.allowed) {
-          answer(second.reason);
+      const { devAddr } = frame;
+      past(frame, verdictOf(frame, airAt), (refusal) => {
+        if (refusal !== undefined) {
+          answer(refusal);
           return;
         }
         const fenced = disk.devAddrs.includes(devAddr);
@@ -147,6 +173,39 @@ export function createFence(ports: FencePorts): SimFence {
         const epoch = fenced ? disk.epoch : 0;
         gateway.transmit(airAt, { edge: host.name, epoch, devAddr, fcnt, frame }, (sent) => {
           answer(sent ? undefined : 'tooLate');
+        });
+      });
+    },
+    lend(frame, airAt, isChecked, answer) {
+      if (!disk.devAddrs.includes(frame.devAddr)) {
+        answer(undefined);
+        return;
+      }
+      if (!isChecked) {
+        answer(disk.epoch);
+        return;
+      }
+      past(frame, verdictOf(frame, airAt), (refusal) => {
+        if (refusal === undefined) air = passedAhead(air, MAX_DOWNLINK_LEAD_MS, clock.monotonic());
+        answer(refusal === undefined ? disk.epoch : undefined);
+      });
+    },
+    passLent(loan, judgeLent, frame, airAt, answer) {
+      const { devAddr, fcnt16, bytes: hash } = frame;
+      const { epoch, fcnt } = loan;
+      const verdict = (): ReturnType<typeof judgeLentDownlink> => {
+        const known = { open: open !== undefined, epoch: disk.epoch, marks: marksOf(devAddr) };
+        return judgeLent(known, loan, { fcnt16, hash, aheadMs: airAt - engine.now }, clock.monotonic());
+      };
+      past(frame, verdict, (refusal) => {
+        if (refusal !== undefined) {
+          answer(refusal);
+          return;
+        }
+        air = passedAhead(air, airAt - engine.now, clock.monotonic());
+        // whose word it is: the gateway's edge has none
+        gateway.transmit(airAt, { edge: 'A', epoch, devAddr, fcnt, frame }, (sent) => {
+          answer(sent ? undefined : 'gateway');
         });
       });
     },

@@ -18,6 +18,7 @@ import {
   type Drill,
   type PartyEvent,
 } from '@antirio/service-contract';
+import { lentMutants } from './lent-mutants.ts';
 import { honestPieces, type Pieces } from './pieces.ts';
 import { promiseMutants } from './promise-mutants.ts';
 import { emptyRing, openRing } from './ring.ts';
@@ -36,6 +37,7 @@ export interface Mutant {
 
 export const mutants: readonly Mutant[] = [
   ...promiseMutants,
+  ...lentMutants,
   {
     name: 'no fence: every downlink leaves, whatever epoch, lease or block',
     pieces: () => ({

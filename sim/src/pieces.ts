@@ -6,6 +6,7 @@ import {
   customerStep,
   gapState,
   judgeDownlink,
+  judgeLentDownlink,
   leads,
   mayRelease,
   nextBlock,
@@ -18,10 +19,11 @@ import type { DrillPieces } from './drills.ts';
 import { verifies } from './frames.ts';
 import type { GapSource } from './gap-filler.ts';
 import type { HolderPieces } from './holders.ts';
+import type { LentPieces } from './lent-downlinks.ts';
 import { openRing } from './ring.ts';
 
 /** What the world is made of and a mutant may replace; everything else is as it is. */
-export interface Pieces extends CentralPieces, EdgePieces, HolderPieces, DrillPieces {
+export interface Pieces extends CentralPieces, EdgePieces, HolderPieces, DrillPieces, LentPieces {
   readonly gapSource: (source: GapSource) => GapSource;
   readonly apply: typeof apply;
 }
@@ -35,6 +37,8 @@ export const honestPieces = (): Pieces => ({
   providerStep,
   judgeDownlink,
   actsFrom,
+  judgeLentDownlink,
+  fenceBeforeLending: true,
   leads,
   mayRelease,
   nextBlock,

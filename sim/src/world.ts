@@ -16,6 +16,7 @@ import { createHolders } from './holders.ts';
 import { createHost, type Host } from './host.ts';
 import { identities } from './identities.ts';
 import { createLedger, type SimLedger } from './ledger.ts';
+import { simulateLending, type Lend } from './lent-downlinks.ts';
 import { createMotes, type Motes } from './motes.ts';
 import { createNetwork, type Network } from './network.ts';
 import type { Pieces } from './pieces.ts';
@@ -180,6 +181,11 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
     const fcntOf = (frame: Frame): number => motes.sent.get(frame.bytes)?.fcnt ?? 0;
     return { ...pieces, openRing: thievingRing(pieces.openRing, phase, fcntOf, thrown) };
   };
+  const lending = (): Lend => {
+    const { slots } = termsFor('B');
+    const its = { network, hosts, provider: () => B, dice: dice('lending'), pieces };
+    return simulateLending({ ...its, slot: slots.customer });
+  };
   const edge = (
     name: EdgeName,
     disk: EdgePorts['disk'],
@@ -200,7 +206,8 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
     const standsFor = (devAddr: string): number =>
       devAddr === sessions[0]?.devAddr ? (scenario.unheard?.standsFor ?? 0) : 0;
     const { commandsEveryMs } = scenario;
-    const options = { tickMs: 20, observeMs: 200, answers, commandsEveryMs, standsFor };
+    const lend = name === 'A' && scenario.drills !== undefined ? lending() : undefined;
+    const options = { tickMs: 20, observeMs: 200, answers, commandsEveryMs, standsFor, lend };
     const onMayAct = (epoch: number, from: number): void => {
       ports.onMayAct(epoch, from, name);
     };

@@ -16,6 +16,7 @@ import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
 import type { ContractStore, StoredContract } from './contract-store.ts';
 import { checkRoom, spareOf } from './admission.ts';
 import { createContractDrills, type ContractDrills } from './contract-drills.ts';
+import { createDownlinkDrills, type DownlinkDrills } from './downlink-drills.ts';
 import { ledgerClient, type LedgerClient } from './ledger-client.ts';
 import { holdOf } from './operator.ts';
 import { partyRooms } from './party-rooms.ts';
@@ -57,6 +58,7 @@ export interface Contracts {
   /** How customers' devices listen when their providers have served them, and our own when they come home. */
   readonly handback: Pick<MacHandback, 'pageOf'>;
   readonly macHome: Pick<MacHome, 'counts'>;
+  readonly downlinkDrills: DownlinkDrills;
   /** @throws AntirioError notFound */
   get(contractId: string): StoredContract;
   /** The set's addresses: those of the terms, and those that joins gave since, as far as this edge knows. */
@@ -183,6 +185,9 @@ export function createContracts(
   const ownKeyVersion = (): { readonly keyVersion?: number } => ownKeys.keyVersion();
   const drills = createContractDrills({ ports, store, ledger, rooms, service: ownService, ownKeyVersion });
 
+  const addresses = (terms: ContractTerms): readonly ProtectedDevice[] => addressesOf(terms, joinedOf(terms));
+  const downlinkDrills = createDownlinkDrills({ ports, store, ledger, addresses });
+
   const sealKeyOf = (edge: EdgeId): Promise<SealKey> => ledger.sealKeyOf(edge);
   const macs = createMacSnapshots({ peers, clock, log: ports.log, sealKeyOf });
   const macHome = createMacHome({ peers, identity, store, clock, log: ports.log });
@@ -242,7 +247,7 @@ export function createContracts(
       { contract: contractId, role: driver.role },
       'nothing is left of the ended contract but its evidence',
     );
-    const leaving = [drills, macs, handback].map((one) => one.leave(contractId));
+    const leaving = [drills, downlinkDrills, macs, handback].map((one) => one.leave(contractId));
     const stopping = Promise.all([...leaving, driver.stop()]).finally(() => ending.delete(stopping));
     ending.add(stopping);
   };
@@ -294,6 +299,7 @@ export function createContracts(
     });
     drivers.set(contractId, driver);
     drills.drive(driver);
+    downlinkDrills.drive(driver);
     macs.drive(driver);
     handback.drive(driver);
     if (holdOf(store, contractId) !== undefined) driver.post({ type: 'held', held: true });
@@ -308,7 +314,8 @@ export function createContracts(
     macHome,
     drivers,
     drive,
-    addresses: (terms) => addressesOf(terms, joinedOf(terms)),
+    addresses,
+    downlinkDrills,
     async takeKeys(terms, given) {
       const { contractId, addresses = [] } = given;
       const forgets = drivers.get(contractId)?.phase().at === 'ready';
@@ -356,7 +363,7 @@ export function createContracts(
       );
     },
     async stop() {
-      await Promise.all([drills, macs, handback, macHome].map((one) => one.stop()));
+      await Promise.all([drills, downlinkDrills, macs, handback, macHome].map((one) => one.stop()));
       await Promise.all([...[...drivers.values()].map((driver) => driver.stop()), ...ending]);
       drivers.clear();
     },

@@ -7,6 +7,7 @@ import type { Contracts } from './contracts.ts';
 import { claimView } from './coverage-claim-view.ts';
 import { keptJudgement } from './coverage-judge.ts';
 import { countersign } from './coverage-provider.ts';
+import { downlinksView } from './downlink-shares.ts';
 import { coverageView } from './coverage-store.ts';
 import { countersignRoot, newestRoot, proofView, rootRequest } from './ring-roots.ts';
 
@@ -47,7 +48,9 @@ export function addCoverageRoutes(
         throw new AntirioError('forbidden', 'this is for the edge itself');
       const { terms } = contracts.get(params.id);
       const claim = await claimView(contracts.ledger, terms);
-      return { ...coverageView(store, terms), outage: keptJudgement(store, terms.contractId), claim };
+      const downlinks = downlinksView(store, terms);
+      const outage = keptJudgement(store, terms.contractId);
+      return { ...coverageView(store, terms), downlinks, outage, claim };
     },
   );
   addRootRoutes(rim, { contracts, store, identity, clock });

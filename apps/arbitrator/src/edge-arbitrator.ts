@@ -10,10 +10,11 @@ import {
   type Subscription,
 } from '@antirio/host';
 import { describeError, fromUtf8, parseEdgeId } from '@antirio/kernel';
-import { datagramSchemas, type Datagram, type DatagramKind } from '@antirio/service-contract';
+import { LENT_TOPIC, datagramSchemas, type Datagram, type DatagramKind } from '@antirio/service-contract';
 import { VERSION, type ArbitratorOptions, type ArbitratorPorts } from './options.ts';
 import { findTroubles } from './alarm-rules.ts';
 import { countMacHome } from './mac-home.ts';
+import { showLentCounts } from './lent-counts.ts';
 import { countLeasesByPromises } from './promise-metric.ts';
 import { createAlarmBoard } from './alarms.ts';
 import { openContractStore } from './contract-store.ts';
@@ -99,12 +100,14 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
   });
   const bridge = peerNamed(ports.peers, 'gatewayBridge');
   const unserved = createUnservedJoins();
-  addEdgeRoutes(rim, contracts, store, identity, bridge, { poke: () => signer?.poke(), unserved });
+  addEdgeRoutes(rim, contracts, store, identity, bridge, { poke: () => signer?.poke(), unserved, clock });
   addCoverageRoutes(rim, { contracts, store, identity, bridge, clock });
   const operator = createOperator(options, ports, contracts, store);
   const alarms = createAlarmBoard({ bus, clock, log, metrics: rim.metrics });
   countLeasesByPromises(rim.metrics, contracts.drivers);
   countMacHome(rim.metrics, contracts.macHome);
+  const { downlinkDrills } = contracts;
+  showLentCounts(rim.metrics, downlinkDrills.counts);
   const protects = options.protectedService !== undefined;
   const { coreData, orchestrator } = ports.peers;
   const counterGaps = createCounterGaps(store, () => guestSets(contracts));
@@ -138,6 +141,8 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
       );
       subscriptions.push(await bus.subscribe('antirio/fcntdown/request', onCounterRequest));
       subscriptions.push(await bus.subscribe('contract/+/antirio/fcntdown/request', onCounterRequest));
+      subscriptions.push(await bus.subscribe(`${LENT_TOPIC}/send`, downlinkDrills.onSend));
+      subscriptions.push(await bus.subscribe(`${LENT_TOPIC}/result`, downlinkDrills.onResult));
       for (const topic of [GAP_TOPIC, `contract/+/${GAP_TOPIC}`])
         subscriptions.push(await bus.subscribe(topic, counterGaps.onNotice));
       ledger.watch.start();

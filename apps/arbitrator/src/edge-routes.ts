@@ -1,11 +1,13 @@
 import { z } from 'zod';
 import type { HttpPeer, HttpRim } from '@antirio/host';
-import { AntirioError, type Identity } from '@antirio/kernel';
+import { AntirioError, type Clock, type Identity } from '@antirio/kernel';
 import { contractTerms, type ContractTerms } from '@antirio/service-contract';
 import type { ContractStore, StoredContract } from './contract-store.ts';
 import { addDrillRoutes } from './contract-drills.ts';
 import { addMacHandbackRoute } from './mac-handback.ts';
 import { cameHomeWith } from './mac-home.ts';
+import { downlinkTotals } from './downlink-shares.ts';
+import { addLentRoutes } from './lent-routes.ts';
 import { addMacRoute, snapshotsKept } from './mac-snapshots.ts';
 import type { Contracts } from './contracts.ts';
 import { holdOf } from './operator.ts';
@@ -92,7 +94,7 @@ export function addEdgeRoutes(
   store: ContractStore,
   identity: Identity,
   bridge: HttpPeer,
-  { poke, unserved }: { readonly poke: () => void; readonly unserved: UnservedJoins },
+  { poke, unserved, clock }: { poke: () => void; unserved: UnservedJoins; clock: Clock },
 ): void {
   const base = '/arbitrator/v1/contract';
   const show = (contract: StoredContract): unknown => {
@@ -112,6 +114,7 @@ export function addEdgeRoutes(
       held: holdOf(store, terms.contractId),
       waitsForItsTurn: contracts.waitingForTurn().includes(terms.contractId) || undefined,
       drills: contracts.drills.view(terms.contractId),
+      downlinkDrills: downlinkTotals(store, terms),
       ...keysOnView(contracts, role, terms),
       unservedJoins: unserved.of(terms.contractId),
       ...macView(store, role, terms),
@@ -176,6 +179,11 @@ export function addEdgeRoutes(
     fromCustomer: (id, request) => fromCustomer(contracts.get(id), request),
   });
   addMacHandbackRoute(rim, contracts.handback, (id, request) => fromCustomer(contracts.get(id), request));
+  addLentRoutes(rim, {
+    ...{ bridge, clock, store, counts: contracts.downlinkDrills.counts },
+    phaseOf: (id) => contracts.drivers.get(id)?.phase().at,
+    fromCustomer: (id, request) => fromCustomer(contracts.get(id), request),
+  });
   addDrillRoutes(rim, {
     ...{ identity, drills: contracts.drills },
     fromCustomer: (id, request) => fromCustomer(contracts.get(id), request),

@@ -138,7 +138,8 @@ export function createOperator(
     },
     drill(contractId, by) {
       const driver = driverOf(contractId, 'customer');
-      contracts.drills.tell(contractId);
+      const isSampled = contracts.downlinkDrills.sampleNow(contractId);
+      if (!isSampled || driver.terms.drills.perMonth > 0) contracts.drills.tell(contractId);
       record(contractId, 'drill', by);
       return phaseOf(driver);
     },

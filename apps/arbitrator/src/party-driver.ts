@@ -19,6 +19,7 @@ import {
 import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
 import type { ContractStore, Note } from './contract-store.ts';
 import { heardHere, startCoverage } from './coverage.ts';
+import { areSensorsDeaf } from './downlink-shares.ts';
 import { createNorthForwarding } from './north-forwarding.ts';
 import { openedSecrets } from './own-secrets.ts';
 import { ownCopies, ringFrames, summariseFrames } from './genuine-frames.ts';
@@ -335,7 +336,8 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
 
   const observeProvider = async (): Promise<void> => {
     await settleForwarding();
-    post({ type: 'observed', observed: await heardHere(rooms, terms) });
+    const motesDeaf = areSensorsDeaf(store, terms);
+    post({ type: 'observed', observed: { ...(await heardHere(rooms, terms)), motesDeaf } });
     await settleService();
     run('claiming', () => truth.press());
   };

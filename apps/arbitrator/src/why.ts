@@ -11,6 +11,7 @@ import {
 import type { Contracts } from './contracts.ts';
 import type { CounterGaps } from './counter-gaps.ts';
 import type { ContractStore, StoredContract } from './contract-store.ts';
+import { shareView } from './downlink-shares.ts';
 import type { PartyDriver } from './party-driver.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import { holdOf } from './operator.ts';
@@ -189,6 +190,7 @@ async function explain(ports: WhyPorts, contract: StoredContract, { devEui, devA
     ...(driver === undefined ? {} : actingOf(driver)),
     waitsForItsTurn: contracts.waitingForTurn().includes(contractId) || undefined,
     drills: contracts.drills.view(contractId),
+    hearsProvider: shareView(store, contractId, devEui),
     volumes: await volumesView(ports, terms),
     evidence: notes.slice(-NOTES_SHOWN),
   };

@@ -8,6 +8,7 @@ import { openStore } from './database.ts';
 import { openDownCounters, type DownCounters } from './downlink/counters.ts';
 import { CLASS_C_TIMES, createClassC, type ClassC, type ClassCPorts } from './downlink/class-c.ts';
 import { createDesk } from './downlink/desk.ts';
+import { openLender } from './downlink/lender.ts';
 import { createProven } from './downlink/proven.ts';
 import { createReach } from './downlink/reach.ts';
 import { createSender, type DownlinkSender } from './downlink/sender.ts';
@@ -290,13 +291,15 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
   opened.push(() => transmitter.close());
   const neighbours = prefix === '' ? await openNeighbours({ bus, clock, log }) : undefined;
   opened.push(async () => neighbours?.close());
+  const lender = prefix === '' ? await openLender({ bus, clock, random, log }) : undefined;
+  opened.push(async () => lender?.close());
   const macs = createMacStore(db);
   const changes = createMacChanges(ports.random);
   const mac = createMacLayer({
     ...{ options, store: macs, clock, log },
     onChanged: ({ id }) => changes.note(id),
     neighbourMargin: (devAddr, since) => neighbours?.marginOf(devAddr, since),
-    wantsProof: (devAddr) => counters.wantsProof(devAddr),
+    wantsProof: (devAddr) => counters.wantsProof(devAddr) || lender?.wants(devAddr) === true,
   });
   const desk = createDesk(downlinks, clock);
   const reach = createReach(db);
@@ -307,7 +310,7 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
     ...{ transmitter, store: downlinks, desk, mac, counters, reach, sessions },
   });
   const sender = createSender({
-    ...{ transmitter, sendDownlinks, answerUplinks, store: downlinks },
+    ...{ transmitter, lender, sendDownlinks, answerUplinks, store: downlinks },
     ...{ mac, counters, desk, clock, log },
     onQueued: (devEui) => classC.poke(devEui),
   });

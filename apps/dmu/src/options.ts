@@ -5,6 +5,7 @@ import { capacity, customerPolicy, providerPolicy, qualities } from '@antirio/ma
 import {
   coverageTerms,
   devAddrRange,
+  downlinkDrillTerms,
   drillTerms,
   edgeId,
   escrowTerms,
@@ -55,6 +56,11 @@ const terms = z.strictObject({
   drills: drillTerms
     .optional()
     .describe('takeovers without a failure: how many a month, how fast, and what a failed one costs'),
+  downlinkDrills: downlinkDrillTerms
+    .optional()
+    .describe(
+      'downlinks that providers’ gateways are lent to show that sensors hear them: how many, how often, what they decide',
+    ),
   flapping: flappingTerms
     .optional()
     .describe('how long a customer that fails again and again waits before it asks for its sensors back'),

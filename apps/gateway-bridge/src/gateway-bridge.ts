@@ -18,6 +18,7 @@ import { createDelivery, type Delivery } from './bus/delivery.ts';
 import { createGatewayNews, type GatewayNews } from './bus/gateway-news.ts';
 import { createAirwaves } from './downlink/airwaves.ts';
 import { createDownlinks } from './downlink/downlinks.ts';
+import { createLending } from './downlink/lending.ts';
 import { openDutyCycle, type DutyCycle } from './downlink/duty-cycle.ts';
 import { createJitQueue } from './downlink/jit-queue.ts';
 import { openFence, type FenceKeeper } from './fence/fence.ts';
@@ -189,6 +190,7 @@ export function createGatewayBridge(options: GatewayBridgeOptions, ports: Gatewa
       delivery,
       clock,
       forwarders,
+      lending: createLending({ rings, fence, downlinks, clock, random }),
       changed,
       edge2edge: ports.peers['edge2edge'],
       commands: () => downlinks.counters(),

@@ -6,6 +6,8 @@ import type { Delivery } from './bus/delivery.ts';
 import { ENCODINGS } from './bus/encoding.ts';
 import type { DownlinkCounters } from './downlink/downlinks.ts';
 import type { BandLoad } from './downlink/duty-cycle.ts';
+import type { Lending } from './downlink/lending.ts';
+import { addLendingRoutes } from './lending-routes.ts';
 import type { GapStatus } from './ring/gap-filler.ts';
 import type { RingSettings } from './ring/ring.ts';
 import {
@@ -29,6 +31,7 @@ export interface RoutePorts {
   readonly forwarders: Pick<Forwarders, 'gateways'>;
   readonly delivery: Pick<Delivery, 'first'>;
   readonly clock: Clock;
+  readonly lending: Lending;
   readonly commands: () => DownlinkCounters;
   readonly loads: (gatewayId: string) => readonly BandLoad[];
   /** Puts changes of rings into force: topics and gap filling. */
@@ -309,6 +312,7 @@ export function addRoutes(rim: HttpRim, ports: RoutePorts): void {
   addTestFrameRoute(rim, localOnly, ports);
   addSourceRoutes(rim, ports);
   addFenceRoutes(rim, ports);
+  addLendingRoutes(rim, localOnly, ports.lending);
   rim.route(
     'get',
     '/api/v3/gateway',

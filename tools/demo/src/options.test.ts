@@ -6,6 +6,7 @@ test('without flags everything has its default', () => {
     ...{
       motes: 20,
       otaa: 0,
+      answersMac: false,
       seed: '1',
       standby: 'hot',
       confidentiality: 'process',

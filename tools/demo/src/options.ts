@@ -65,6 +65,8 @@ const optionsSchema = z.strictObject({
   periodMs: z.coerce.number().int().min(1_000).max(600_000).default(2_000),
   /** Part of the motes that join (OTAA); for tests, whose verdict is their own. */
   otaa: z.number().min(0).max(1).default(0),
+  /** Motes do and answer what MAC commands say; for tests. */
+  answersMac: z.boolean().default(false),
   /** Part of the uplinks that a gateway misses. */
   loss: z.coerce.number().min(0).max(1).default(0.1),
   /** A's service has a volume, `state`, whose snapshots go to B; for tests. */

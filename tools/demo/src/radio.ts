@@ -13,7 +13,7 @@ export const REJOIN_PORT = 200;
 
 /** Configuration of the simulator: N motes, and a gateway at each edge with radio losses of its own. */
 export function simulatorConfig(
-  { motes, seed, periodMs, loss, otaa }: DemoOptions,
+  { motes, seed, periodMs, loss, otaa, answersMac }: DemoOptions,
   offsets: { readonly a: number; readonly b: number },
 ): Record<string, unknown> {
   const gateway = (edge: 'a' | 'b'): Record<string, unknown> => ({
@@ -23,7 +23,8 @@ export function simulatorConfig(
   });
   // Confirmed uplinks have the edges answer, whether or not they may read what they answer: the fence is never idle.
   const common = { seed, motes, periodMs, confirmedUplinks: 0.1, gateways: [gateway('a'), gateway('b')] };
-  return otaa === 0 ? common : { ...common, otaa, mac: 'answered', rejoinPort: REJOIN_PORT };
+  if (otaa === 0) return answersMac ? { ...common, mac: 'answered' } : common;
+  return { ...common, otaa, mac: 'answered', rejoinPort: REJOIN_PORT };
 }
 
 /** The files of a simulation. */

@@ -8,6 +8,7 @@ import { buildFrame, hasAck, OVERHEAD } from './build.ts';
 import type { DownCounters } from './counters.ts';
 import { fits, TOO_LONG, type Desk } from './desk.ts';
 import { LEAD_MS, throughGateways } from './gateways.ts';
+import type { Lender } from './lender.ts';
 import { planAnswer, type Answer, type Verdict } from './plan.ts';
 import type { Downlink, DownlinkStore, NewDownlink } from './store.ts';
 import type { Transmitter } from './transmitter.ts';
@@ -26,6 +27,8 @@ export interface DownlinkSender {
 
 export interface SenderPorts {
   readonly transmitter: Transmitter;
+  /** Where the edge has providers. */
+  readonly lender?: Lender | undefined;
   /** Whether anything is sent at all. */
   readonly sendDownlinks: boolean;
   /** Whether confirmed uplinks are acknowledged and the MAC layer's questions answered. */
@@ -199,6 +202,7 @@ export function createSender(ports: SenderPorts): DownlinkSender {
     const asked = askedBy.get(id);
     if (answer.heardLast === true && asked !== undefined) counters.proved(devAddr, asked);
     askedBy.delete(id);
+    ports.lender?.heard(heard, answer.heardLast === true, mac.stateOf(heard.session).devStatus?.margin);
     return answer;
   };
   const reply = (heard: HeardUplink): Reply | undefined => {
@@ -217,6 +221,17 @@ export function createSender(ports: SenderPorts): DownlinkSender {
       ? { heard, answer: { kind: 'empty' }, mac: told, windows }
       : undefined;
   };
+  /** Through our own gateways; what asks something of the device now and then through a provider's. */
+  const leave = async (
+    heard: HeardUplink,
+    { bytes, fcnt }: Frame,
+    windows: readonly ReceiveWindow[],
+    asks: boolean,
+  ): Promise<Verdict> => {
+    const lent = asks && fcnt !== undefined ? await ports.lender?.send(heard, bytes, windows) : undefined;
+    const { receptions } = heard;
+    return lent ?? throughGateways(transmitter, { bytes, receptions, windows, at: () => ageOf(heard) });
+  };
   const send = async (ready: Reply): Promise<void> => {
     const { heard, windows } = ready;
     const frame = await frameFor(ready);
@@ -227,14 +242,7 @@ export function createSender(ports: SenderPorts): DownlinkSender {
     }
     const usable = fits(Math.max(0, frame.bytes.length - OVERHEAD), windows);
     const verdict: Verdict =
-      usable.length === 0
-        ? { kind: 'again', why: TOO_LONG }
-        : await throughGateways(transmitter, {
-            bytes: frame.bytes,
-            receptions: heard.receptions,
-            windows: usable,
-            at: () => ageOf(heard),
-          });
+      usable.length === 0 ? { kind: 'again', why: TOO_LONG } : await leave(heard, frame, usable, asks);
     if (asks && verdict.kind !== 'onAir') mac.notSent(heard.session);
     if (asks && verdict.kind === 'onAir' && frame.fcnt !== undefined)
       askedBy.set(heard.session.id, frame.fcnt);

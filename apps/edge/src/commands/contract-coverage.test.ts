@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { claimLine, outageLine } from './contract-coverage.ts';
+import { claimLine, downlinkLine, outageLine } from './contract-coverage.ts';
 
 const outage = { epoch: 4, verdict: 'within', devices: 2, expected: 98, heard: 94, log10P: -0.31 } as const;
 
@@ -24,5 +24,13 @@ test('a claim is told with what is waited for, or with its ruling', () => {
   );
   expect(claimLine({ epoch: 4, state: 'ruled', verdict: 'breach' })).toBe(
     'claim about epoch 4: claimed, and ruled: breach',
+  );
+});
+
+test('drill downlinks are told by what was answered', () => {
+  const none = { sensors: 0, sensorsThatAnswered: 0, sent: 0, answered: 0 };
+  expect(downlinkLine(none)).toBe('drill downlinks: none was sent yet');
+  expect(downlinkLine({ sensors: 3, sensorsThatAnswered: 2, sent: 9, answered: 5 })).toBe(
+    'drill downlinks: 5 of 9 answered; 2 of 3 sensors hear the provider',
   );
 });

@@ -20,6 +20,13 @@ const claimView = z.looseObject({
   verdict: z.string().optional(),
 });
 
+const downlinksView = z.looseObject({
+  sensors: z.number(),
+  sensorsThatAnswered: z.number(),
+  sent: z.number(),
+  answered: z.number(),
+});
+
 const coverageView = z.looseObject({
   devices: z.array(
     z.looseObject({
@@ -33,6 +40,7 @@ const coverageView = z.looseObject({
   ofDevices: z.number(),
   uplinks: z.number(),
   heard: z.number(),
+  downlinks: downlinksView.optional(),
   outage: outageView.optional(),
   claim: claimView.optional(),
 });
@@ -70,14 +78,26 @@ export function claimLine({ epoch, state, leftMs, verdict }: z.output<typeof cla
   return `claim about epoch ${epoch}: ${CLAIM_STATES[state]}${left}${found}`;
 }
 
+/** What the sensors made of the drill downlinks that the provider's gateways sent them. */
+export function downlinkLine({
+  sensors,
+  sensorsThatAnswered,
+  sent,
+  answered,
+}: z.output<typeof downlinksView>): string {
+  if (sent === 0) return 'drill downlinks: none was sent yet';
+  return `drill downlinks: ${answered} of ${sent} answered; ${sensorsThatAnswered} of ${sensors} sensors hear the provider`;
+}
+
 /** How well the provider hears the sensors, by what both edges signed: in all, and of those that it hears worst. */
 export async function coverageLines(config: EdgeConfig, id: string): Promise<string[]> {
   const path = `/arbitrator/v1/contract/${encodeURIComponent(id)}/coverage`;
   const answer = await ifThere('arbitrator', config, path);
   if (answer === undefined) return [];
   const found = parseInput(coverageView, answer);
-  const { devices, judged: canBe, ofDevices, uplinks, heard, outage, claim } = found;
+  const { devices, judged: canBe, ofDevices, uplinks, heard, downlinks, outage, claim } = found;
   const judged = [
+    ...(downlinks === undefined ? [] : [downlinkLine(downlinks)]),
     ...(outage === undefined ? [] : [outageLine(outage)]),
     ...(claim === undefined ? [] : [claimLine(claim)]),
   ];

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageType, parseDataFrame, type DataFrame } from '@antirio/lorawan';
-import { MAX_DOWNLINK_LEAD_MS, type DownlinkRefusal } from '@antirio/service-contract';
+import { MAX_DOWNLINK_LEAD_MS, type LentRefusal, type Loan } from '@antirio/service-contract';
 import { txpkOf, type CommandDown, type DownlinkItem } from '../bus/command-down.ts';
 import type { FenceKeeper } from '../fence/fence.ts';
 import type { JoinAnswer, Joins } from '../join/joins.ts';
@@ -39,7 +39,9 @@ export interface DownlinkCounters {
 /** Sends what readers ask for, behind the fence. */
 export interface Downlinks {
   /** The first item that works is the only one. One outcome for each item. */
-  send(prefix: string, gatewayId: string, command: CommandDown): Promise<ItemOutcome[]>;
+  send(prefix: string, gatewayId: string, command: CommandDown): Promise<readonly ItemOutcome[]>;
+  /** What another edge has lent, in the first of these windows that works; the frame must be a data downlink. */
+  sendLent(gatewayId: string, items: readonly DownlinkItem[], loan: Loan): Promise<readonly ItemOutcome[]>;
   refuse(reason: CommandRefusal, status?: TxAckStatus): ItemOutcome;
   counters(): DownlinkCounters;
   /** What waits for its time is given up. */
@@ -63,7 +65,7 @@ const LONGEST_HOLD_MS: Readonly<Record<string, number>> = { delay: 16_500, gps: 
 const JOIN_ACCEPT_LENGTHS = [17, 33];
 const OWN = 'own';
 
-const FENCE_STATUS: Readonly<Partial<Record<DownlinkRefusal, TxAckStatus>>> = {
+const FENCE_STATUS: Readonly<Partial<Record<LentRefusal, TxAckStatus>>> = {
   tooLate: 'TOO_LATE',
   tooFarAhead: 'TOO_EARLY',
 };
@@ -71,6 +73,7 @@ const FENCE_STATUS: Readonly<Partial<Record<DownlinkRefusal, TxAckStatus>>> = {
 /** What an item carries, and by whose leave. */
 type Load =
   | { readonly kind: 'data'; readonly frame: DataFrame }
+  | { readonly kind: 'lent'; readonly frame: DataFrame; readonly loan: Loan }
   | { readonly kind: 'join'; readonly answer: JoinAnswer };
 
 /** How one item gets its time on air, and goes at it. */
@@ -83,6 +86,22 @@ interface Leaving {
 
 const isOutcome = (value: object): value is ItemOutcome => 'status' in value;
 const mayBeOnAir = ({ status, refused }: ItemOutcome): boolean => status === 'OK' || refused === 'noTxAck';
+
+/** Tries each until one may be on air. */
+async function firstOf(
+  items: readonly DownlinkItem[],
+  send: (item: DownlinkItem) => Promise<ItemOutcome>,
+): Promise<readonly ItemOutcome[]> {
+  const outcomes: ItemOutcome[] = [];
+  for (const item of items) {
+    const outcome = await send(item);
+    outcomes.push(outcome);
+    // without a TX_ACK it may be on air: a second try would be a second transmission
+    if (mayBeOnAir(outcome)) break;
+  }
+  const rest = items.slice(outcomes.length).map((): ItemOutcome => ({ status: 'IGNORED' }));
+  return [...outcomes, ...rest];
+}
 
 function dataDownlink(phyPayload: Uint8Array): DataFrame | undefined {
   try {
@@ -119,7 +138,7 @@ export function createDownlinks({ rings, joins, fence, forwarders, airwaves }: D
     return { status, refused: reason };
   };
   const refuseOnAir = (reason: AirRefusal): ItemOutcome => refuse(reason, AIR_STATUS[reason]);
-  const refusedByFence = (reason: DownlinkRefusal): ItemOutcome => ({
+  const refusedByFence = (reason: LentRefusal): ItemOutcome => ({
     status: FENCE_STATUS[reason] ?? 'INTERNAL_ERROR',
     refused: reason,
   });
@@ -155,11 +174,13 @@ export function createDownlinks({ rings, joins, fence, forwarders, airwaves }: D
   };
   const sendData = async (
     { phyPayload }: DownlinkItem,
-    { devAddr, fcnt16 }: DataFrame,
+    load: Exclude<Load, { kind: 'join' }>,
     { reserve, ahead, leave }: Leaving,
   ): Promise<ItemOutcome | undefined> => {
+    const { devAddr, fcnt16 } = load.frame;
     const slot = (): Promise<void> | undefined => reserve()?.durable;
-    const passage = await fence.pass({ devAddr, fcnt16, phyPayload, ahead, slot });
+    const passing = { devAddr, fcnt16, phyPayload, ahead, slot };
+    const passage = await (load.kind === 'data' ? fence.pass(passing) : fence.passLent(load.loan, passing));
     if (passage.allowed) return leave();
     return passage.reason === 'noSlot' ? undefined : refusedByFence(passage.reason);
   };
@@ -193,9 +214,9 @@ export function createDownlinks({ rings, joins, fence, forwarders, airwaves }: D
     let outcome: ItemOutcome | undefined;
     try {
       outcome =
-        load.kind === 'data'
-          ? await sendData(item, load.frame, leaving)
-          : await sendJoinAccept(load.answer, leaving);
+        load.kind === 'join'
+          ? await sendJoinAccept(load.answer, leaving)
+          : await sendData(item, load, leaving);
     } finally {
       if (outcome === undefined || !mayBeOnAir(outcome)) slot?.release();
     }
@@ -233,22 +254,20 @@ export function createDownlinks({ rings, joins, fence, forwarders, airwaves }: D
     if (accept?.uplinkTmst === undefined || !isOne) return undefined;
     return joins.answer(prefix, gatewayId, accept.uplinkTmst);
   };
-  const sendFirstPossible: Downlinks['send'] = async (prefix, gatewayId, command) => {
+  const sendFirstPossible = async (
+    prefix: string,
+    gatewayId: string,
+    command: CommandDown,
+  ): Promise<readonly ItemOutcome[]> => {
     const devAddrs = new Set(ringsBehind(rings, prefix).flatMap(({ ring }) => ring.settings.devAddrs));
     const answer = answerFor(prefix, gatewayId, command);
-    const outcomes: ItemOutcome[] = [];
+    let outcomes: readonly ItemOutcome[] = [];
     try {
-      for (const item of command.items) {
-        const outcome = await sendItem(gatewayId, item, devAddrs, answer);
-        outcomes.push(outcome);
-        // without a TX_ACK it may be on air: a second try would be a second transmission
-        if (mayBeOnAir(outcome)) break;
-      }
+      outcomes = await firstOf(command.items, (item) => sendItem(gatewayId, item, devAddrs, answer));
     } finally {
       if (!outcomes.some(mayBeOnAir)) answer?.release();
     }
-    const rest = command.items.slice(outcomes.length).map((): ItemOutcome => ({ status: 'IGNORED' }));
-    return [...outcomes, ...rest];
+    return outcomes;
   };
 
   return {
@@ -264,6 +283,15 @@ export function createDownlinks({ rings, joins, fence, forwarders, airwaves }: D
         else underWay.set(prefix, left);
       }
     },
+    sendLent: (gatewayId, items, loan) =>
+      firstOf(items, async (item) => {
+        const frame = dataDownlink(item.phyPayload);
+        if (frame === undefined) return refuse('notDataDownlink');
+        const refusal = airwaves.judge(item, gatewayId);
+        return refusal === undefined
+          ? onAir(gatewayId, item, { kind: 'lent', frame, loan })
+          : refuseOnAir(refusal);
+      }),
     refuse,
     counters: () => ({ sent, reducedPower, failed: { ...failed }, refused: { ...refused } }),
     close: () => closing.abort(),

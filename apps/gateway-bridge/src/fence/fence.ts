@@ -6,6 +6,7 @@ import {
   actsFrom,
   judgeDownlink,
   judgeJoinAccept,
+  judgeLentDownlink,
   nothingOnAir,
   passedAhead,
   startedUnder,
@@ -15,6 +16,8 @@ import {
   type DownlinkVerdict as Verdict,
   type Fence,
   type FencedFrame,
+  type LentRefusal,
+  type Loan,
   type OnAir,
 } from '@antirio/service-contract';
 import { openMarks } from './marks.ts';
@@ -38,10 +41,27 @@ export interface SetStatus extends SetWindow {
   readonly counters: Readonly<Record<string, number>>;
 }
 
+interface Allowed {
+  readonly allowed: true;
+  readonly fcnt: number;
+}
+
 /** A downlink that was let through: its counter is durably marked with its bytes. `noSlot`: not asked for by the fence. */
-export type Passage =
-  | { readonly allowed: true; readonly fcnt: number }
-  | { readonly allowed: false; readonly reason: Refusal | 'noSlot' };
+export type Passage = Allowed | { readonly allowed: false; readonly reason: Refusal | 'noSlot' };
+
+/** As for a `Passage`, of a downlink that another edge has lent. */
+type LentPassage = Allowed | { readonly allowed: false; readonly reason: LentRefusal | 'noSlot' };
+
+/** A frame that comes to the fence, as `pass` takes it. */
+export interface Passing {
+  readonly devAddr: string;
+  readonly fcnt16: number;
+  readonly phyPayload: Uint8Array;
+  readonly ahead: () => number | undefined;
+  readonly slot: () => Promise<void> | undefined;
+  /** Where it is not this edge's gateway that sends it. */
+  readonly onAirWithinMs?: number;
+}
 
 /** The last check before a gateway's socket. */
 export interface FenceKeeper {
@@ -54,19 +74,17 @@ export interface FenceKeeper {
   remove(setId: string): void;
   sets(): SetStatus[];
   /** Counted since the start. */
-  refused(): Readonly<Partial<Record<Refusal, number>>>;
+  refused(): Readonly<Partial<Record<LentRefusal, number>>>;
   /**
    * Checks, marks the counter durably, checks again: whatever ended in between is refused. `ahead` gives ms until air time by
    * the gateway's clock. `slot` is asked once the first check is passed, and is to be durable as well; where it gives none,
    * nothing is marked.
    */
-  pass(frame: {
-    devAddr: string;
-    fcnt16: number;
-    phyPayload: Uint8Array;
-    ahead: () => number | undefined;
-    slot: () => Promise<void> | undefined;
-  }): Promise<Passage>;
+  pass(frame: Passing): Promise<Passage>;
+  /** The same for a frame that another edge has lent this one's gateway, for a set that this one does not act for. */
+  passLent(loan: Loan, frame: Passing): Promise<LentPassage>;
+  /** Which set's a device is. */
+  setOf(devAddr: string): { readonly setId: string; readonly epoch: number } | undefined;
   /** Whether a JoinAccept to this device may go now; `devAddrs` are those of its set, where only these are known. */
   judgeJoin(devEui: string, devAddrs: readonly string[], aheadMs: number | undefined): Refusal | undefined;
   /** Whether used counters can be written down. */
@@ -110,7 +128,7 @@ export async function openFence(folder: string, clock: Clock): Promise<FenceKeep
   const marks = await openMarks(folder);
   const sets = new Map<string, ProtectedSet>();
   const setOf = new Map<string, ProtectedSet>();
-  const refused: Partial<Record<Refusal, number>> = {};
+  const refused: Partial<Record<LentRefusal, number>> = {};
 
   const index = (): void => {
     setOf.clear();
@@ -153,9 +171,26 @@ export async function openFence(folder: string, clock: Clock): Promise<FenceKeep
         return highest === undefined ? [] : [[devAddr, highest]];
       }),
     );
-  const refuse = (reason: Refusal): Passage => {
+  const refuse = <R extends LentRefusal>(reason: R): { readonly allowed: false; readonly reason: R } => {
     refused[reason] = (refused[reason] ?? 0) + 1;
     return { allowed: false, reason };
+  };
+  const passing = async <R extends LentRefusal>(
+    { devAddr, fcnt16, phyPayload, ahead, slot, onAirWithinMs }: Passing,
+    verdict: (facts: FencedFrame) => Allowed | { readonly allowed: false; readonly reason: R },
+  ): Promise<Allowed | { readonly allowed: false; readonly reason: R | 'noSlot' }> => {
+    const hash = sha256Hex(phyPayload).slice(0, 32);
+    const facts = (): FencedFrame => ({ fcnt16, hash, aheadMs: ahead() });
+    const first = verdict(facts());
+    if (!first.allowed) return refuse(first.reason);
+    const slotDurable = slot();
+    if (slotDurable === undefined) return { allowed: false, reason: 'noSlot' };
+    await Promise.all([marks.mark(devAddr, first.fcnt, hash), slotDurable]);
+    const last = facts();
+    const second = verdict(last);
+    if (!second.allowed) return refuse(second.reason);
+    noteOnAir(setOf.get(devAddr), onAirWithinMs ?? last.aheadMs);
+    return second;
   };
   const checkOpening = (setId: string, window: SetWindow): void => {
     const known = sets.get(setId);
@@ -234,19 +269,17 @@ export async function openFence(folder: string, clock: Clock): Promise<FenceKeep
       else for (const set of concerned) noteOnAir(set, aheadMs);
       return reason;
     },
-    async pass({ devAddr, fcnt16, phyPayload, ahead, slot }) {
-      const hash = sha256Hex(phyPayload).slice(0, 32);
-      const facts = (): FencedFrame => ({ fcnt16, hash, aheadMs: ahead() });
-      const first = judge(devAddr, facts());
-      if (!first.allowed) return refuse(first.reason);
-      const slotDurable = slot();
-      if (slotDurable === undefined) return { allowed: false, reason: 'noSlot' };
-      await Promise.all([marks.mark(devAddr, first.fcnt, hash), slotDurable]);
-      const last = facts();
-      const second = judge(devAddr, last);
-      if (!second.allowed) return refuse(second.reason);
-      noteOnAir(setOf.get(devAddr), last.aheadMs);
-      return second;
+    pass: (frame) => passing(frame, (facts) => judge(frame.devAddr, facts)),
+    passLent: (loan, frame) =>
+      passing(frame, (facts) => {
+        const { open = false, epoch = 0 } = setOf.get(frame.devAddr) ?? {};
+        const fence = { open, epoch, marks: marks.of(frame.devAddr) };
+        return judgeLentDownlink(fence, loan, facts, clock.monotonic());
+      }),
+    setOf(devAddr) {
+      for (const [setId, { devAddrs, epoch }] of sets)
+        if (devAddrs.includes(devAddr)) return { setId, epoch };
+      return undefined;
     },
     check: () => (marks.failed ? { ok: false, detail: 'cannot write used counters' } : { ok: true }),
     tidy: () => marks.tidy(),

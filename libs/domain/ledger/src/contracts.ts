@@ -11,6 +11,7 @@ import { balanceOf, credit } from './accounts.ts';
 import type { Context } from './context.ts';
 import type { Draft } from './draft.ts';
 import { recover } from './degraded.ts';
+import { refuseUnanswered } from './downlink-drills.ts';
 import { refuseDrills, refuseUndrilled } from './drills.ts';
 import { exposeAtEnd, readyWith, refuseEscrow } from './key-records.ts';
 import { takeMatch } from './orders.ts';
@@ -212,7 +213,7 @@ export function contractReady(context: Context, tx: PayloadOf<'contract/ready'>)
   if (terms.expiresAt <= context.env.now) return refuse('gone', 'the contract has expired');
   if (tx.imageCid !== terms.image.imageCid || tx.configCid !== terms.image.configCid)
     return refuse('conflict', 'image or configuration is not the one of the contract');
-  const undrilled = refuseUndrilled(found);
+  const undrilled = refuseUndrilled(found) ?? refuseUnanswered(found);
   if (undrilled !== undefined) return undrilled;
   if (contract.life.state === 'DEGRADED') return recover(context, found);
   const ready = step(context, contract, { step: 'ready' });

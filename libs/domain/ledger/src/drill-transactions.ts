@@ -30,6 +30,13 @@ export function drillPayloads<R extends z.ZodType>(signedRingRoot: R) {
       ...about,
       found: z.enum(['doesNotOpen', 'otherAnswer']),
     }),
+    /** By the customer: of so many of its sensors as were sent drill downlinks so many have answered at all. */
+    z.strictObject({
+      type: z.literal('drill/downlinks'),
+      contractId: z.uuid(),
+      sampled: z.int().min(0).max(10_000),
+      answered: z.int().min(0).max(10_000),
+    }),
     /** By either party, where the time is up or something else came; the customer gives one up at any time. */
     z.strictObject({ type: z.literal('drill/end'), ...about, givenUp: z.boolean().default(false) }),
   ] as const;

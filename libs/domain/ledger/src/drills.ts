@@ -2,6 +2,7 @@ import { verifyDocument } from '@antirio/kernel';
 import {
   DRILL_RECEIPT_KIND,
   MOST_DRILLS_A_MONTH,
+  downlinkDrillProblem,
   drillAnswerHash,
   drillMonth,
   drillProblem,
@@ -42,8 +43,10 @@ export function drillCounts({ drills = NO_DRILLS, validatedAt }: ContractRecord,
   return month === drills.month ? drills : { ...drills, month, thisMonth: 0, judged: 0 };
 }
 
-export function refuseDrills(terms: Parameters<typeof drillProblem>[0]): Refusal | undefined {
-  const problem = drillProblem(terms);
+export function refuseDrills(
+  terms: Parameters<typeof drillProblem>[0] & Parameters<typeof downlinkDrillProblem>[0],
+): Refusal | undefined {
+  const problem = drillProblem(terms) ?? downlinkDrillProblem(terms);
   return problem === undefined ? undefined : refuse('invalidInput', problem);
 }
 

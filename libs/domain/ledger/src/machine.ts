@@ -6,6 +6,7 @@ import { answerCoverage, claimCoverage, ruleCoverage, waiveCoverage } from './co
 import { contractDegrade } from './degraded.ts';
 import { Draft } from './draft.ts';
 import { openContract, releaseEpoch, takeEpoch } from './epochs.ts';
+import { noteDownlinks } from './downlink-drills.ts';
 import { endDrill, excuseDrill, openDrill, readDrill, releaseDrillShare, startDrill } from './drills.ts';
 import type { Genesis } from './genesis.ts';
 import { confirmKeys, rekeyContract, releaseShare } from './key-records.ts';
@@ -100,6 +101,8 @@ function dispatchDrill(context: Context, tx: DrillOrLifeTx): Outcome {
       return readDrill(context, tx);
     case 'drill/excuse':
       return excuseDrill(context, tx);
+    case 'drill/downlinks':
+      return noteDownlinks(context, tx);
     case 'drill/end':
       return endDrill(context, tx);
     default:

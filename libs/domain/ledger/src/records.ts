@@ -157,6 +157,8 @@ export interface ContractRecord {
     readonly counted?: RekeyCount & { readonly at: number };
   };
   readonly drills?: DrillCounts;
+  /** Of the sensors: so many were sent drill downlinks by the provider's gateway, and so many of them answered. */
+  readonly downlinks?: { readonly sampled: number; readonly answered: number; readonly at: number };
   /** While a claim about the newest outage may be made, or is open. */
   readonly coverage?: CoverageRecord;
 }

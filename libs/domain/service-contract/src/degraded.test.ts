@@ -69,3 +69,22 @@ describe('a provider that hears nothing', () => {
     }
   });
 });
+
+describe('a provider whose sensors do not hear it', () => {
+  const motesDeaf = (is: boolean): PartyEvent => ({
+    type: 'observed',
+    observed: { gateways: [{ id: '0', heardMsAgo: 10 }], motesDeaf: is },
+  });
+
+  test('says so on the ledger where the terms ask for it, and that they do again', () => {
+    const { step } = standing();
+    expect(step(motesDeaf(false), 1)).not.toContain('degrade');
+    step(motesDeaf(true), 2);
+    expect(step(tick, 3)).toContain('degrade');
+    step(told('degrade'), 4);
+    step(recorded({ state: 'DEGRADED' }), 5);
+    expect(step(tick, 6)).not.toContain('ready');
+    step(motesDeaf(false), 5000);
+    expect(step(tick, 5001)).toContain('ready');
+  });
+});

@@ -18,14 +18,20 @@ export function heardOf(heardAt: number, { gateways }: Observed, now: number): n
 
 const STANDS: ReadonlySet<string> = new Set(['READY', 'READY_EXPOSED']);
 
+/** Why we are no shelter now, undefined where we are. */
+function whyDegraded({ terms, observed, heardAt }: ProviderState, now: number): string | undefined {
+  const silentMs = Math.round(now - heardAt);
+  if (silentMs >= terms.hearing.silentMs)
+    return `none of our gateways was heard for ${Math.floor(silentMs / 1000)} s`;
+  return observed.motesDeaf === true ? 'the sensors do not hear our drill downlinks' : undefined;
+}
+
 /** Goes by what the ledger says we are, and by our own ear. Nothing is said by who does not know its gateways. */
 export function tellHearing(state: ProviderState, now: number): Step {
-  const { terms, record, observed, heardAt } = state;
+  const { terms, record, observed } = state;
   if (record === undefined || observed.gateways === undefined) return [state, []];
-  const silentMs = Math.round(now - heardAt);
-  const isSilent = silentMs >= terms.hearing.silentMs;
-  if (isSilent && STANDS.has(record.state)) {
-    const reason = `none of our gateways was heard for ${Math.floor(silentMs / 1000)} s`;
+  const reason = whyDegraded(state, now);
+  if (reason !== undefined && STANDS.has(record.state)) {
     return call(
       state,
       terms.central,
@@ -33,7 +39,7 @@ export function tellHearing(state: ProviderState, now: number): Step {
       now,
     );
   }
-  if (isSilent || record.state !== 'DEGRADED') return [state, []];
+  if (reason !== undefined || record.state !== 'DEGRADED') return [state, []];
   const { contractId, image } = terms;
   const { imageCid, configCid } = image;
   const args = { contractId, imageCid, configCid, keyVersion: observed.keyVersion ?? 1 };

@@ -58,7 +58,7 @@ function judgeLease(fence: Extract<Fence, { kind: 'set' }>, now: number): Downli
   return now < fence.actUntil ? undefined : 'leaseEnded';
 }
 
-function judgeTiming(aheadMs: number | undefined): DownlinkRefusal | undefined {
+export function judgeTiming(aheadMs: number | undefined): DownlinkRefusal | undefined {
   if (aheadMs === undefined) return 'notTimed';
   if (aheadMs <= 0) return 'tooLate';
   return aheadMs <= MAX_DOWNLINK_LEAD_MS ? undefined : 'tooFarAhead';
@@ -88,7 +88,7 @@ function freeCounter(highest: number | undefined, fcnt16: number): number {
   return all.reduce((best, fcnt) => (Math.abs(fcnt - highest) < Math.abs(best - highest) ? fcnt : best));
 }
 
-function judgeCounter(marks: CounterMarks, fcnt: number, hash: string): DownlinkRefusal | undefined {
+export function judgeCounter(marks: CounterMarks, fcnt: number, hash: string): DownlinkRefusal | undefined {
   const used = marks.hashOf(fcnt);
   if (used !== undefined) return used === hash ? undefined : 'counterReused';
   return marks.highest !== undefined && fcnt <= marks.highest ? 'counterBack' : undefined;

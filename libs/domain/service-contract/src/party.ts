@@ -91,6 +91,8 @@ export interface Observed {
   readonly source?: { readonly pulledThrough: number; readonly caughtUp: boolean };
   readonly storeOk?: boolean;
   readonly gateways?: readonly GatewayAge[];
+  /** Of the provider's downlinks surely too few are heard, by what the terms ask for. */
+  readonly motesDeaf?: boolean;
   /** Of the customer's machine. */
   readonly load?: Load;
   /** Of the customer's devices, where new keys are waited for. */

@@ -4,6 +4,7 @@ import { activationTerms } from './activation.ts';
 import { coverageTerms } from './coverage-terms.ts';
 import { deafTerms } from './deaf.ts';
 import { hearingTerms } from './degraded.ts';
+import { downlinkDrillTerms } from './downlink-drill.ts';
 import { drillTerms } from './drill.ts';
 import { edgeId } from './edge-id.ts';
 import { escrowTerms, exposedKeys } from './escrow.ts';
@@ -83,6 +84,7 @@ export const contractTerms = z.strictObject({
   deaf: deafTerms.prefault({}),
   flapping: flappingTerms.prefault({}),
   drills: drillTerms,
+  downlinkDrills: downlinkDrillTerms,
   hearing: hearingTerms.prefault({}),
   coverage: coverageTerms.prefault({}),
   forwarding: forwardingTerms.optional(),
@@ -102,6 +104,7 @@ const LATER = [
   'activation',
   'flapping',
   'drills',
+  'downlinkDrills',
   'coverage',
   'rekey',
 ] as const;
