@@ -3,13 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inflateRawSync } from 'node:zlib';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import type { HttpPeer } from '@antirio/host';
+import { silentLog, systemClock, type HttpPeer } from '@antirio/host';
 import { fromBase64, fromUtf8, generateIdentity, openIdentity, sealTo, utf8 } from '@antirio/kernel';
 import { eu868, newMacState, type MacState } from '@antirio/lorawan';
-import type { ContractTerms } from '@antirio/service-contract';
+import type { ContractTerms, CustomerPhase } from '@antirio/service-contract';
 import { openContractStore, type ContractStore } from './contract-store.ts';
 import {
   createMacSender,
+  createMacSnapshots,
   forgetSnapshots,
   keepSnapshots,
   keptSnapshots,
@@ -78,6 +79,37 @@ test('what has changed is sent once, and again where it was not taken or the ser
   expect(asked.at(-1)).toContain('incarnation=one&since=5');
   // the provider is told once that it has all
   expect(alls).toEqual([true, false, false]);
+});
+
+test('a word that gives devices away waits for what is known of them, but not for long', async () => {
+  const answer = { incarnation: 'one', serial: 1, totalCount: 2, sessions: [snapshot(1)] };
+  const peerOf = (status: () => Promise<void>, calls: string[]): HttpPeer => ({
+    async call({ path }) {
+      calls.push(path);
+      await status();
+      return { status: 200, headers: {}, body: new Uint8Array(1), json: () => answer };
+    },
+    close: () => undefined,
+  });
+  const sent: string[] = [];
+  let hangs = false;
+  const edge2edge = peerOf(() => (hangs ? new Promise(() => undefined) : Promise.resolve()), sent);
+  const macs = createMacSnapshots({
+    peers: { deviceLora: peerOf(() => Promise.resolve(), []), edge2edge },
+    ...{ clock: systemClock, log: silentLog },
+    sealKeyOf: () => Promise.resolve(provider.sealKey),
+  });
+  const phase = { at: 'yielding' } as CustomerPhase;
+  const contract = { role: 'customer', phase: () => phase, record: () => undefined } as const;
+  macs.drive({ ...contract, terms: { ...terms, confidentiality: 'process', provider: provider.edgeId } });
+  await macs.sendNow(contractId);
+  expect(sent).toEqual([expect.stringContaining(`${provider.edgeId}/arbitrator/arbitrator/v1/contract/`)]);
+  hangs = true;
+  await macs.sendNow(contractId);
+  expect(sent).toHaveLength(2);
+  await macs.sendNow('another contract');
+  expect(sent).toHaveLength(2);
+  await macs.stop();
 });
 
 const sealed = (value: unknown) => sealTo(provider.sealKey, utf8(JSON.stringify(value)));

@@ -40,7 +40,7 @@ const counted = (what: string): object => ({ taken: 0, older: 0, unknown: 0, mal
 
 test('an edge that has its device back answers it where the one that served it had told it to listen', async () => {
   const scene = await startScene();
-  const { ring } = scene;
+  const { bus, ring } = scene;
   await grantCounters(scene);
   const first = await startService(scene);
   // what came out of the provider's ring: the device answers what this edge never asked
@@ -54,6 +54,10 @@ test('an edge that has its device back answers it where the one that served it h
   expect(await bringHome(first.http, moved, 3)).toEqual(counted('taken'));
   // the same again, or what is older, changes nothing
   expect(await bringHome(first.http, { ...moved, rx1DelayS: 9 }, 3)).toEqual(counted('older'));
+  await bus.publish('antirio/service/device-lora/control', '{"type":"standdown"}');
+  await until(async () => (await first.status()).state === 'shadow');
+  // it is asked again
+  await expect(bringHome(first.http, moved, 4)).rejects.toMatchObject({ code: 'unavailable' });
   await first.service.stop();
 
   const { http } = await startService(scene);

@@ -1,5 +1,5 @@
 import { inTransaction, type Database, type Log } from '@antirio/host';
-import { describeError } from '@antirio/kernel';
+import { AntirioError, describeError } from '@antirio/kernel';
 import { broughtHome, eu868, parseMacState, type DevEui, type MacState } from '@antirio/lorawan';
 import type { SessionBook } from '../uplink/session-book.ts';
 import type { Session } from '../uplink/sessions.ts';
@@ -18,7 +18,10 @@ export type HomeCounted = 'taken' | 'older' | 'unknown' | 'malformed';
 
 /** Takes what was made of the devices' MAC layers by who served them in our place. */
 export interface MacHome {
-  /** Durable when it returns; what is malformed leaves what is known here. The same again changes nothing. */
+  /**
+   * Durable when it returns; what is malformed leaves what is known here. The same again changes nothing.
+   * @throws AntirioError unavailable while there are no keys
+   */
   take(
     from: { readonly setId: string; readonly epoch: number },
     coming: readonly ComingHome[],
@@ -73,6 +76,7 @@ export function createMacHome({ db, store, mac, sessions, keep, log }: MacHomePo
   };
   return {
     take(from, coming) {
+      if (sessions() === undefined) throw new AntirioError('unavailable', 'the service has no keys yet');
       const counts = { taken: 0, older: 0, unknown: 0, malformed: 0 };
       for (const one of coming) counts[takeOne(from, one)] += 1;
       return counts;
