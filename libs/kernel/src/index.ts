@@ -2,6 +2,7 @@ export * from './errors.ts';
 export * from './clock.ts';
 export * from './bytes.ts';
 export * from './canonical-json.ts';
+export * from './json-problem.ts';
 export * from './hash.ts';
 export * from './aes.ts';
 export * from './uuid.ts';

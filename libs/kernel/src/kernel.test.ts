@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { createAes128 } from './aes.ts';
 import { fromBase64, fromHex, toBase64, toHex, utf8 } from './bytes.ts';
 import { canonicalJson } from './canonical-json.ts';
+import { jsonProblem } from './json-problem.ts';
 import { generateIdentity, openIdentity, parseEdgeId, signDocument, verifyDocument } from './identity.ts';
 import { merklePath, merkleRoot, rootFromPath } from './merkle.ts';
 import { openSealed, sealTo } from './sealed-box.ts';
@@ -28,6 +29,24 @@ describe('canonical JSON', () => {
     expect(canonicalJson({ b: [1, { d: 1e21, c: 'é' }], a: null })).toBe(
       canonicalJson({ a: null, b: [1, { c: 'é', d: 1e21 }] }),
     );
+  });
+});
+
+describe('what has no canonical text', () => {
+  const nested = (depth: number): unknown => JSON.parse(`${'['.repeat(depth)}[]${']'.repeat(depth)}`);
+  test.each([
+    [{ a: ['\ud800'] }, 'a string is not Unicode'],
+    [{ '\udc00': 1 }, 'a name is not Unicode'],
+    [[NaN], 'a number is not finite'],
+    [nested(8), 'nested too deeply'],
+    [{ a: [1, 'é', null, true, { b: {} }] }, undefined],
+    [nested(7), undefined],
+  ])('is told before it is written', (value, problem) => {
+    expect(jsonProblem(value, 8)).toBe(problem);
+  });
+
+  test.each([['\ud800'], [Infinity], [nested(6000)]])('is refused as bad input', (value) => {
+    expect(() => canonicalJson(value)).toThrow(expect.objectContaining({ code: 'invalidInput' }) as Error);
   });
 });
 

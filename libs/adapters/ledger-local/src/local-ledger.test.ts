@@ -12,7 +12,15 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { silentLog, systemRandom } from '@antirio/host';
 import { generateIdentity, openIdentity, type Identity } from '@antirio/kernel';
-import { genesis, keys, signTx, type LedgerEvent, type SignedTx } from '@antirio/ledger-machine';
+import {
+  EPOCH_REQUEST_KIND,
+  TX_KIND,
+  genesis,
+  keys,
+  signTx,
+  type LedgerEvent,
+  type SignedTx,
+} from '@antirio/ledger-machine';
 import { openLocalLedger, type LocalLedger } from './local-ledger.ts';
 
 const central = openIdentity(generateIdentity());
@@ -120,6 +128,34 @@ describe('the local ledger', () => {
     const { height } = await ledger.head();
     expect(await ledger.submit(transfer(1))).toMatchObject({ ok: false, code: 'unauthenticated' });
     expect((await ledger.head()).height).toBe(height);
+  });
+
+  const nested = (depth: number): unknown => JSON.parse(`${'['.repeat(depth)}1${']'.repeat(depth)}`);
+  test.each([
+    ['nested deeper than the stack', nested(2300)],
+    ['nested a little too deeply', nested(40)],
+    ['no Unicode', '\ud800'],
+    ['no number', Number('1e999')],
+  ])('what a stranger puts into a request that is %s is refused, and nothing halts', async (_, odd) => {
+    const ledger = await openLedger();
+    await ledger.submit(registration(ada));
+    const signature = `${'A'.repeat(86)}==`;
+    const contractId = '6f1b2b52-4a3d-4c86-9f0e-a7d1c45be02f';
+    const request = {
+      ...{ kind: EPOCH_REQUEST_KIND, by: ben.edgeId, signature },
+      body: { setId: 'bridge', epoch: 1, contractId, odd },
+    };
+    const take = { type: 'epoch/take', request, holderLeaseEndedAt: null, customerLeaseEndedAt: null };
+    const { body } = transfer(1);
+    const tx = {
+      kind: TX_KIND,
+      by: ben.edgeId,
+      signature,
+      body: { ...body, payload: { ...take, evidence: {} } },
+    };
+    await expect(ledger.submit(tx as never)).rejects.toMatchObject({ code: 'invalidInput' });
+    expect(ledger.health()).toEqual({ ok: true });
+    expect(await ledger.submit(transfer(1))).toMatchObject({ ok: true });
   });
 });
 

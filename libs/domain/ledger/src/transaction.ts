@@ -2,6 +2,7 @@ import { z } from 'zod';
 import {
   AntirioError,
   canonicalBytes,
+  jsonProblem,
   sha256Hex,
   signDocument,
   toHex,
@@ -209,7 +210,13 @@ export const txBody = z.strictObject({
 });
 export type TxBody = z.output<typeof txBody>;
 
-export const signedTx = signed(TX_KIND, txBody);
+/** Contract terms, the deepest that there is, have less than half of it. */
+const MAX_DEPTH = 32;
+
+export const signedTx = signed(TX_KIND, txBody).superRefine((tx, context) => {
+  const message = jsonProblem(tx, MAX_DEPTH);
+  if (message !== undefined) context.addIssue({ code: 'custom', message });
+});
 export type SignedTx = Signed<TxBody>;
 
 /** A transaction's id is the hash of what is signed, so that nobody can take another's. */
