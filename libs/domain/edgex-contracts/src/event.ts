@@ -132,8 +132,11 @@ export const event = z.object({
 /** `POST /event/{service}/{profile}/{device}/{source}`, and the payload on `edgex/events/device/...`. */
 export const addEventRequest = baseRequest.extend({ event });
 
+/** Nanoseconds since 1970 are over what JavaScript counts exactly: zod's own bounds for integers would not hold. */
+const documentedOrigin = z.int().meta({ format: 'int64', minimum: -(2 ** 63), maximum: 2 ** 63 });
+
 const documentedReading = z.object({
-  origin: z.int(),
+  origin: documentedOrigin,
   deviceName: z.string(),
   resourceName: z.string(),
   profileName: z.string(),
@@ -152,7 +155,7 @@ const documentedEvent = z.object({
   deviceName: z.string(),
   profileName: z.string(),
   sourceName: z.string(),
-  origin: z.int(),
+  origin: documentedOrigin,
   readings: z.array(documentedReading),
   tags: anyMap.optional(),
 });
