@@ -8,15 +8,20 @@ const TIMEOUT_MS = 8000;
 /** What is wrong with one service, or undefined. */
 function ask([name, url]) {
   return new Promise((resolve) => {
-    const asked = get(`${url}/api/v3/ready`, { timeout: TIMEOUT_MS }, (response) => {
-      let text = '';
-      response.setEncoding('utf8');
-      response.on('data', (part) => (text += part));
-      response.on('end', () =>
-        resolve(response.statusCode === 200 ? undefined : `${name} is not ready: ${text}`),
-      );
-      response.on('error', (error) => resolve(`${name}: ${error.message}`));
-    });
+    // what is in this very container is asked without TLS, which its services take by the same port
+    const asked = get(
+      `${url.replace(/^https:/, 'http:')}/api/v3/ready`,
+      { timeout: TIMEOUT_MS },
+      (response) => {
+        let text = '';
+        response.setEncoding('utf8');
+        response.on('data', (part) => (text += part));
+        response.on('end', () =>
+          resolve(response.statusCode === 200 ? undefined : `${name} is not ready: ${text}`),
+        );
+        response.on('error', (error) => resolve(`${name}: ${error.message}`));
+      },
+    );
     asked.on('timeout', () => asked.destroy(new Error(`no answer within ${TIMEOUT_MS} ms`)));
     asked.on('error', (error) => resolve(`${name}: ${error.message}`));
   });

@@ -27,7 +27,7 @@ export interface RimAccess {
   placeOf(url: string): Place;
 }
 
-export interface Place {
+interface Place {
   readonly url: string;
   readonly credentials: Credentials | undefined;
 }

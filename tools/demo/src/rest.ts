@@ -10,15 +10,29 @@ interface Call {
   readonly timeoutMs?: number;
 }
 
+/** What is shown where callers have to say who they are, by the origins of the addresses. */
+const shown = new Map<string, string>();
+
+/** From now on this token is shown at an origin. */
+export function showToken(origin: string, token: string): void {
+  shown.set(origin, token);
+}
+
+function headersFor(url: string, json: unknown): Record<string, string> {
+  const token = shown.get(new URL(url).origin);
+  return {
+    ...(json !== undefined && { 'content-type': 'application/json' }),
+    ...(token !== undefined && { authorization: `Bearer ${token}` }),
+  };
+}
+
 async function call(url: string, { method = 'GET', json, timeoutMs = TIMEOUT_MS }: Call): Promise<Response> {
   try {
     return await fetch(url, {
       method,
       signal: AbortSignal.timeout(timeoutMs),
-      ...(json !== undefined && {
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(json),
-      }),
+      headers: headersFor(url, json),
+      ...(json !== undefined && { body: JSON.stringify(json) }),
     });
   } catch (error) {
     const why = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);

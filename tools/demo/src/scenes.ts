@@ -11,6 +11,7 @@ export { letMotesBeHeard, raise } from './play.ts';
 export { GATEWAYS, radioOf, simulatorConfig } from './radio.ts';
 export { judgeRadio } from './radio-judge.ts';
 export { tableOf } from './report.ts';
+export { showToken } from './rest.ts';
 export { perform, waiterFor } from './run-demo.ts';
 export { prepareSetting, strike } from './setting.ts';
 export { serve, watchTakeover } from './takeover.ts';

@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { composeFiles, OVERRIDES } from './compose.ts';
+import { SCOPES } from './lab-secrets.ts';
 
 interface Service {
   readonly image?: string;
@@ -10,11 +11,18 @@ interface Service {
   readonly command?: readonly string[];
   readonly read_only?: boolean;
   readonly cap_drop?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly volumes?: readonly string[];
 }
 
-const load = (file: string) =>
-  parse(readFileSync(file, 'utf8'), { merge: true }) as { services: Record<string, Service> };
+interface Composed {
+  readonly services: Readonly<Record<string, Service>>;
+  readonly volumes?: Readonly<Record<string, unknown>>;
+}
+
+const load = (file: string) => parse(readFileSync(file, 'utf8'), { merge: true }) as Composed;
 const [main = ''] = composeFiles([]);
+const URL_OF_A_SERVICE = /^ANTIRIO_SERVICES__.*__URL$/;
 
 describe('docker/lab/compose.yml', () => {
   const { services } = load(main);
@@ -36,6 +44,42 @@ describe('docker/lab/compose.yml', () => {
 
   test('says in one place what makes it a lab', () => {
     expect(readFileSync(main, 'utf8').match(/ALLOW_INSECURE_BIND/g)).toHaveLength(1);
+  });
+
+  test('has nothing open, and each service with a token of its own, where tls is chosen', () => {
+    const [, tls = ''] = composeFiles(['tls']);
+    const { services: secured, volumes } = load(tls);
+    expect(readFileSync(tls, 'utf8')).not.toMatch(/http:|mqtt:|antirio_|BEGIN/);
+    const mounted = Object.entries(secured).map(([name, { environment, volumes: own }]) => {
+      expect(environment).toMatchObject({
+        ANTIRIO_ALLOW_INSECURE_BIND: 'false',
+        ANTIRIO_BROKER__ANONYMOUS: 'none',
+      });
+      expect(own).toEqual([`tls-${name}:/tls:ro`]);
+      return `tls-${name}`;
+    });
+    expect(mounted).toHaveLength(29);
+    expect(Object.keys(volumes ?? {}).sort()).toEqual(mounted.sort());
+    // whoever is asked by another is asked by TLS
+    for (const [service, { environment = {} }] of Object.entries(services).filter(([name]) =>
+      /^[ab]-/.test(name),
+    ))
+      for (const name of Object.keys(environment).filter((key) => URL_OF_A_SERVICE.test(key)))
+        expect([name, secured[service]?.environment?.[name]]).toEqual([
+          name,
+          expect.stringMatching(/^(?:https|mqtts):/),
+        ]);
+    const asked = Object.keys(secured['a-dmu']?.environment ?? {}).filter((key) =>
+      /SERVICES__.*__URL$/.test(key),
+    );
+    expect(asked.map((key) => key.slice(18, -5).toLowerCase().replaceAll('_', '-')).sort()).toEqual(
+      Object.keys(SCOPES).sort(),
+    );
+  });
+
+  test('has mosquitto speak TLS too where both are chosen, in whatever order', () => {
+    const names = composeFiles(['mosquitto', 'tls']).map((file) => basename(file));
+    expect(names).toEqual(['compose.yml', 'tls.yml', 'mosquitto.yml', 'mosquitto-tls.yml']);
   });
 
   test.each(OVERRIDES)('%s changes services that are there, and builds nothing', (name) => {

@@ -8,12 +8,14 @@ export type ComposeCommand = readonly [command: string, ...args: string[]];
 const FOLDER = join(workspaceRoot, 'docker/lab');
 
 /** What the lab may have in place of what it has by itself; each is a file beside its compose.yml. */
-export const OVERRIDES = ['redis', 'mosquitto', 'kubo', 'chirpstack', 'cometbft'] as const;
+export const OVERRIDES = ['tls', 'redis', 'mosquitto', 'kubo', 'chirpstack', 'cometbft'] as const;
 export type Override = (typeof OVERRIDES)[number];
 
 /** The lab's files, with these in place of what it has by itself. */
 export function composeFiles(overrides: readonly Override[]): string[] {
-  return ['compose', ...overrides].map((name) => join(FOLDER, `${name}.yml`));
+  const chosen = OVERRIDES.filter((name) => overrides.includes(name));
+  const both = chosen.includes('tls') && chosen.includes('mosquitto') ? ['mosquitto-tls'] : [];
+  return ['compose', ...chosen, ...both].map((name) => join(FOLDER, `${name}.yml`));
 }
 
 const BUILT = join(workspaceRoot, 'node_modules/.cache/antirio/compose/docker-compose');

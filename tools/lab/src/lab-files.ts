@@ -9,6 +9,7 @@ import { makeIdentityFile } from '@antirio/host';
 import type { Device } from '@antirio/lora-simulator';
 import { docker, run, ImageError } from '@antirio/edge-image';
 import { writeLabFederation } from './lab-federation.ts';
+import type { VolumeFiles } from './lab-secrets.ts';
 import { labFolder, type LabState } from './lab-state.ts';
 
 /** Addresses of the doors in the network between the edges, as docker/lab/compose.yml has them. */
@@ -74,32 +75,51 @@ export async function writeLabFiles(state: LabState, options: DemoOptions): Prom
   if (state.overrides.includes('cometbft')) writeLabFederation(folder, parties.central.edgeId, new Date());
 }
 
-// Runs in a container of the image, as its user: what it writes belongs to those who read it.
+// Runs in a container of the image, as root: what it writes belongs to the user of those who read it.
 const WRITER = `
 const fs = require('fs'), path = require('path');
-for (const { name, mode, content } of JSON.parse(fs.readFileSync(0, 'utf8'))) {
-  const file = path.join('/data', name);
-  fs.mkdirSync(path.dirname(file), { recursive: true });
-  fs.writeFileSync(file, Buffer.from(content, 'base64'), { mode });
+const own = (file) => fs.chownSync(file, 1000, 1000);
+for (const { name, content } of JSON.parse(fs.readFileSync(0, 'utf8'))) {
+  const parts = path.dirname(name).split('/').slice(2);
+  parts.forEach((_, depth) => {
+    const folder = path.join('/v', ...parts.slice(0, depth + 1));
+    if (!fs.existsSync(folder)) fs.mkdirSync(folder, { mode: 0o700 });
+    own(folder);
+  });
+  fs.writeFileSync(name, Buffer.from(content, 'base64'), { mode: 0o600 });
+  own(name);
 }`;
 
-/** Fills a party's volume with the files of its folder. */
-export async function fillVolume({ project, image }: LabState, party: PartyName): Promise<void> {
+/** The files of a party's folder, which go to the volume of that party. */
+function filesOf(project: string, party: PartyName): Record<string, Buffer> {
   const folder = join(labFolder(project), party);
   const files = readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .map((file) => ({
-      name: file.slice(folder.length + 1),
-      mode: 0o600,
-      content: readFileSync(file).toString('base64'),
-    }));
-  const volume = `${project}_${party === 'central' ? 'central' : `edge-${party}`}:/data`;
-  const flags = ['--rm', '--interactive', '--network', 'none', '--volume', volume, '--entrypoint', 'node'];
-  const { code, err } = await run('docker', ['run', ...flags, image, '-e', WRITER], {
-    input: JSON.stringify(files),
+    .map((entry) => join(entry.parentPath, entry.name));
+  return Object.fromEntries(files.map((file) => [file.slice(folder.length + 1), readFileSync(file)]));
+}
+
+/** Fills a party's volume with the files of its folder, and others with what is said, by one container. */
+export async function fillVolumes(
+  { project, image }: LabState,
+  party: PartyName,
+  others: readonly VolumeFiles[],
+): Promise<void> {
+  const data = party === 'central' ? 'central' : `edge-${party}`;
+  const all = [{ volume: data, files: filesOf(project, party) }, ...others];
+  const volumes = new Set(all.map(({ volume }) => volume));
+  const mounts = [...volumes].flatMap((volume) => ['--volume', `${project}_${volume}:/v/${volume}`]);
+  const input = all.flatMap(({ volume, files }) =>
+    Object.entries<string | Buffer>(files).map(([name, content]) => ({
+      name: `/v/${volume}/${name}`,
+      content: Buffer.from(content).toString('base64'),
+    })),
+  );
+  const flags = ['--rm', '--interactive', '--network', 'none', '--user', '0:0', '--entrypoint', 'node'];
+  const { code, err } = await run('docker', ['run', ...flags, ...mounts, image, '-e', WRITER], {
+    input: JSON.stringify(input),
   });
-  if (code !== 0) throw new ImageError(`the volume ${volume} cannot be filled: ${err.trim()}`);
+  if (code !== 0) throw new ImageError(`the volumes of ${party} cannot be filled: ${err.trim()}`);
 }
 
 /** Ids of a project's containers by their services. */

@@ -1,8 +1,8 @@
-import { DemoError, portOf } from '@antirio/demo';
+import { DemoError } from '@antirio/demo';
 import { TITLES, waitFor, type Network, type PartyName, type PartyNode } from '@antirio/demo/scenes';
 import { docker } from '@antirio/edge-image';
 import { wayIn } from './lab-files.ts';
-import { PUBLISHED, type LabState } from './lab-state.ts';
+import { originsOf, urlOf, type LabState } from './lab-state.ts';
 
 function notInTheLab(what: string): never {
   throw new DemoError('unavailable', `${what} is no part of the lab: npm run demo has it`);
@@ -18,20 +18,20 @@ async function isThere(url: string): Promise<boolean> {
 
 /** A party whose services are containers: all of them live and die together. */
 export function containerNode(
-  { parties, project }: LabState,
+  state: LabState,
   party: PartyName,
   containers: ReadonlyMap<string, string>,
 ): PartyNode {
+  const { parties, project } = state;
   const { edgeId, offset } = parties[party];
   const own = [...containers]
     .filter(([service]) => (party === 'central' ? service === party : service.startsWith(`${party}-`)))
     .map(([, id]) => id);
-  const url: PartyNode['url'] = (room) => `http://127.0.0.1:${portOf(room, offset)}`;
+  const url: PartyNode['url'] = (room) => urlOf(state, party, room);
   const all = async (what: 'start' | 'kill' | 'stop'): Promise<void> => {
     // The engine's client starts them one after the other; a machine that is switched on does not.
     await Promise.all(own.map((id) => docker([what, id])));
   };
-  const rooms = party === 'central' ? (['ledger'] as const) : PUBLISHED;
   return {
     ...{ party, title: TITLES[party], edgeId, offset, folder: `${project}_${party}`, pid: undefined, url },
     start: () => all('start'),
@@ -47,8 +47,9 @@ export function containerNode(
         withinMs,
         everyMs: 50,
         look: async () => {
-          const answers = await Promise.all(rooms.map((room) => isThere(`${url(room)}/api/v3/ping`)));
-          const silent = rooms.filter((_, index) => answers[index] !== true);
+          const origins = originsOf(state, party);
+          const answers = await Promise.all(origins.map((origin) => isThere(`${origin}/api/v3/ping`)));
+          const silent = origins.filter((_, index) => answers[index] !== true);
           return silent.length === 0 ? { found: true } : { seen: `no answer from ${silent.join(', ')}` };
         },
       });

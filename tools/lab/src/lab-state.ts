@@ -2,14 +2,15 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { workspaceRoot } from '@antirio/bundle';
+import { portOf, type Room } from '@antirio/demo';
+import type { PartyName } from '@antirio/demo/scenes';
 import { ImageError } from '@antirio/edge-image';
 import { OVERRIDES } from './compose.ts';
 
 /** Rooms whose ports the lab publishes on loopback, for whoever wants to ask them. */
-export const PUBLISHED = [
+const PUBLISHED = [
   ...(['coreData', 'coreMetadata', 'coreCommand', 'orchestrator', 'arbitrator', 'gatewayBridge'] as const),
 ];
-export type PublishedRoom = (typeof PUBLISHED)[number] | 'ledger';
 
 const party = z.strictObject({ edgeId: z.string(), offset: z.int() });
 
@@ -17,6 +18,8 @@ const stateSchema = z.strictObject({
   project: z.string(),
   image: z.string(),
   overrides: z.array(z.enum(OVERRIDES)),
+  /** Of the overrides' programs, by the variables of docker/lab's files. */
+  images: z.record(z.string(), z.string()),
   /** First three bytes of two networks of 256 addresses. */
   subnets: z.strictObject({ betweenEdges: z.string(), air: z.string() }),
   parties: z.strictObject({ central: party, a: party, b: party }),
@@ -51,19 +54,29 @@ export function readState(project: string): LabState | undefined {
   }
 }
 
+/** Where one of the rooms of a party that are published is asked from this machine. */
+export function urlOf({ parties, overrides }: LabState, party: PartyName, room: Room): string {
+  const scheme = overrides.includes('tls') ? 'https' : 'http';
+  return `${scheme}://127.0.0.1:${portOf(room, parties[party].offset)}`;
+}
+
+/** All that are asked of a party. */
+export function originsOf(state: LabState, party: PartyName): string[] {
+  const rooms = party === 'central' ? (['ledger'] as const) : PUBLISHED;
+  return rooms.map((room) => urlOf(state, party, room));
+}
+
 const upper = (room: string): string => room.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
 
 /** The variables of docker/lab/compose.yml. */
-export function variablesOf(
-  { image, project, subnets, parties }: LabState,
-  portOf: (room: PublishedRoom, offset: number) => number,
-): Record<string, string> {
+export function variablesOf({ image, images, project, subnets, parties }: LabState): Record<string, string> {
   const variables: Record<string, string> = {};
   for (const edge of ['a', 'b'] as const)
     for (const room of PUBLISHED)
       variables[`LAB_PORT_${edge.toUpperCase()}_${upper(room)}`] = String(portOf(room, parties[edge].offset));
   return {
     ...variables,
+    ...images,
     LAB_PORT_CENTRAL_LEDGER: String(portOf('ledger', parties.central.offset)),
     LAB_IMAGE: image,
     LAB_SUBNET: subnets.betweenEdges,

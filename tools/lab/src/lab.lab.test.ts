@@ -13,10 +13,14 @@ import {
   findCompose,
   handover,
   OVERRIDES,
+  readState,
   up,
   type ComposeCommand,
   type LabOptions,
+  type Override,
 } from './index.ts';
+import { askEverything } from './lab-postman.ts';
+import type { LabState } from './lab-state.ts';
 
 const engine = (await findEngines()).find(({ isThere }) => isThere);
 const compose = await findCompose();
@@ -27,9 +31,14 @@ const IMAGE = 'antirio:lab-test';
 const MOST_MEMORY = 700e6;
 /** Thirty containers start, fourteen of them twice: a minute or two, on a machine that does nothing else. */
 const WITHIN_MS = 540_000;
+/** One lab is what there is time for: with everything, and every other day with nothing that people do not ask for. */
+const SECURED = 'tls,redis,mosquitto';
+const PLAIN = '';
+const chosen = (names: string): Override[] => OVERRIDES.filter((name) => names.split(',').includes(name));
 const options: LabOptions = {
   ...{ project: `antirio-lab-test-${process.pid}`, seed: '1', image: IMAGE, stage: emptyStage },
   subnets: { betweenEdges: '10.213.19', air: '10.213.20' },
+  overrides: chosen(process.env['LAB_TEST_WITH'] ?? (new Date().getUTCDate() % 2 === 0 ? PLAIN : SECURED)),
 };
 
 beforeAll(async () => {
@@ -55,6 +64,24 @@ async function memoryOf(ids: readonly string[]): Promise<number> {
     return Number(size) * (UNITS[unit] ?? NaN);
   });
   return sizes.reduce((sum, size) => sum + size, 0);
+}
+
+const isWith = (name: Override): boolean => options.overrides?.includes(name) === true;
+
+function stateOf(project: string): LabState {
+  const state = readState(project);
+  if (state === undefined) throw new TypeError('the lab has no state');
+  return state;
+}
+
+/** Nobody was refused what its own token has to allow, and no token is where others see it. */
+async function expectNoLeaks(ids: readonly string[]): Promise<void> {
+  const told = await docker(['inspect', '--format', '{{json .Config.Env}} {{json .Args}}', ...ids]);
+  const logs = await Promise.all(ids.map((id) => run('docker', ['logs', id])));
+  for (const text of [told, ...logs.map(({ out, err }) => out + err)]) {
+    expect(text).not.toMatch(/has not the scope|a token is wanted/);
+    expect(text).not.toMatch(/antirio_[0-9a-f]{12}_|PRIVATE KEY/);
+  }
 }
 
 const startsOf = async (ids: readonly string[]): Promise<string[]> =>
@@ -102,9 +129,13 @@ describe('the lab', () => {
       const of = (party: string): [string, string][] =>
         [...containers].filter(([service]) => service.startsWith(`${party}-`));
       const [ofA, ofB] = [of('a').map(([, id]) => id), of('b').map(([, id]) => id)];
-      expect([ofA.length, ofB.length, containers.size]).toEqual([14, 14, 30]);
-      for (const [, id] of of('a'))
-        expect(await docker(['exec', id, 'node', '/app/healthcheck.mjs'])).toBe('1 services are ready');
+      const more = isWith('redis') ? 1 : 0;
+      expect([ofA.length, ofB.length, containers.size]).toEqual([14 + more, 14 + more, 30 + 2 * more]);
+      for (const [service, id] of of('a').filter(([name]) => !/redis|mosquitto/.test(name)))
+        expect(`${service}: ${await docker(['exec', id, 'node', '/app/healthcheck.mjs'])}`).toBe(
+          `${service}: 1 services are ready`,
+        );
+      expect(containers.has('a-mosquitto')).toBe(isWith('mosquitto'));
       expect(await memoryOf(ofA)).toBeLessThan(MOST_MEMORY);
 
       const [before, beforeB] = [await startsOf(ofA), await startsOf(ofB)];
@@ -115,6 +146,12 @@ describe('the lab', () => {
       const after = await startsOf(ofA);
       expect(after.filter((start, index) => start === before[index])).toEqual([]);
       expect(await startsOf(ofB)).toEqual(beforeB);
+
+      // what Postman is given is asked of edge A, which has everything back
+      const asked = await askEverything(stateOf(options.project), 'a');
+      expect(asked.failures.map(({ source, error }) => `${source?.name}: ${error.message}`)).toEqual([]);
+      expect(asked.stats.requests.total).toBeGreaterThan(200);
+      await expectNoLeaks([...containers.values()]);
 
       await down(options.project);
       expect((await containersOf(options.project)).size).toBe(0);

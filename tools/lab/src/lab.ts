@@ -1,13 +1,6 @@
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  claimOffsets,
-  createProcesses,
-  eventCount,
-  portOf,
-  type OwnProcess,
-  type Processes,
-} from '@antirio/demo';
+import { claimOffsets, createProcesses, eventCount, type OwnProcess, type Processes } from '@antirio/demo';
 import {
   followTruth,
   monotonic,
@@ -23,10 +16,12 @@ import {
 } from '@antirio/demo/scenes';
 import { buildImage, docker, EDGE_IMAGE, ImageError, run } from '@antirio/edge-image';
 import type { Device } from '@antirio/lora-simulator';
-import { compose, theCompose, type Override } from './compose.ts';
-import { containersOf, fillVolume, labOptions, makeIdentities, writeLabFiles } from './lab-files.ts';
+import { compose, OVERRIDES, theCompose, type Override } from './compose.ts';
+import { containersOf, fillVolumes, labOptions, makeIdentities, writeLabFiles } from './lab-files.ts';
 import { containerNode, labNetwork } from './lab-nodes.ts';
-import { labFolder, readState, variablesOf, writeState, type LabState } from './lab-state.ts';
+import { beOperator, makeSecrets, wayOfAsking, type VolumeFiles } from './lab-secrets.ts';
+import { programImages } from './program-image.ts';
+import { labFolder, readState, urlOf, variablesOf, writeState, type LabState } from './lab-state.ts';
 
 type Stage = Waiter['stage'];
 
@@ -72,7 +67,7 @@ async function imageFor({ image = EDGE_IMAGE, stage }: LabOptions): Promise<stri
 }
 
 function composeOf(state: LabState, ...args: readonly string[]): Promise<string> {
-  return compose({ ...state, variables: variablesOf(state, portOf) }, ...args);
+  return compose({ ...state, variables: variablesOf(state) }, ...args);
 }
 
 function waiterFor(stage: Stage, processes: Processes): Waiter {
@@ -99,12 +94,16 @@ function nodesOf(state: LabState, containers: ReadonlyMap<string, string>): Reco
   return { central: node('central'), a: node('a'), b: node('b') };
 }
 
+const ofParty = (volumes: readonly VolumeFiles[], party: PartyName): VolumeFiles[] =>
+  volumes.filter(({ volume }) => volume.startsWith(`tls-${party}`));
+
 /** Starts everything; where something is wrong with that, nothing is left behind. */
 async function raise(state: LabState, { stage, seed }: LabOptions): Promise<void> {
+  const secrets = state.overrides.includes('tls') ? makeSecrets(state) : [];
   await writeLabFiles(state, labOptions(seed));
   stage.milestone('identities, configurations, the device service’s image and the motes are written');
   await composeOf(state, 'up', '--no-start');
-  await Promise.all(PARTIES.map((party) => fillVolume(state, party)));
+  await Promise.all(PARTIES.map((party) => fillVolumes(state, party, ofParty(secrets, party))));
   stage.milestone('containers, networks and volumes are there');
   await composeOf(state, 'up', '--detach');
 }
@@ -123,10 +122,12 @@ async function firstReading(waiter: Waiter, node: PartyNode): Promise<void> {
  * @throws ImageError saying what is wrong with engine, image, Compose or ports, and what to do
  */
 export async function up(options: LabOptions): Promise<number> {
-  const { project, stage } = options;
+  const { project, stage, overrides = [] } = options;
   stage.act('the lab');
   const image = await imageFor(options);
   await theCompose();
+  // what is left of another one of this name would be taken for this one's
+  await down(project);
   const folder = labFolder(project);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
@@ -135,7 +136,8 @@ export async function up(options: LabOptions): Promise<number> {
   claimed.release();
   const ids = makeIdentities(project);
   const state: LabState = {
-    ...{ project, image, used: false, overrides: [...(options.overrides ?? [])], subnets: options.subnets },
+    ...{ project, image, used: false, subnets: options.subnets },
+    ...{ overrides: [...overrides], images: await programImages(overrides) },
     parties: {
       central: { edgeId: ids.central, offset: central },
       a: { edgeId: ids.a, offset: a },
@@ -151,6 +153,7 @@ export async function up(options: LabOptions): Promise<number> {
     await down(project).catch(() => undefined);
     throw error;
   }
+  beOperator(state);
   const containers = await containersOf(project);
   const nodes = nodesOf(state, containers);
   const { processes, radio } = await attached(state, containers);
@@ -169,13 +172,13 @@ export async function up(options: LabOptions): Promise<number> {
 }
 
 /** Where a lab is found, for a reader. */
-export function directionsOf({ parties }: LabState): string[] {
+export function directionsOf(state: LabState): string[] {
   const rooms = ['coreData', 'coreCommand', 'orchestrator', 'arbitrator'] as const;
   const urls = (['a', 'b'] as const).map((party) => {
-    const list = rooms.map((room) => `${room} http://127.0.0.1:${portOf(room, parties[party].offset)}`);
+    const list = rooms.map((room) => `${room} ${urlOf(state, party, room)}`);
     return `  edge ${party.toUpperCase()}: ${list.join('  ')}`;
   });
-  return [...urls, `  central: ledger http://127.0.0.1:${portOf('ledger', parties.central.offset)}`];
+  return [...urls, `  central: ledger ${urlOf(state, 'central', 'ledger')}`, ...wayOfAsking(state)];
 }
 
 /** The run of the demo's story with the lab for its setting. */
@@ -215,6 +218,7 @@ async function freshLab(options: LabOptions): Promise<LabState> {
  */
 export async function handover(options: LabOptions): Promise<Verdict> {
   const state = await freshLab(options);
+  beOperator(state);
   writeState({ ...state, used: true });
   const containers = await containersOf(state.project);
   const { processes, radio } = await attached(state, containers);
@@ -234,13 +238,23 @@ export async function handover(options: LabOptions): Promise<Verdict> {
   }
 }
 
+/** What is damaged is nothing that a lab could go on with, and no reason not to end it. */
+function stateIfWhole(project: string): LabState | undefined {
+  try {
+    return readState(project);
+  } catch (error) {
+    if (!(error instanceof ImageError)) throw error;
+    return undefined;
+  }
+}
+
 /** Ends a lab: containers, networks, volumes, files. What is not there is no fault. */
 export async function down(project: string): Promise<void> {
-  const state = readState(project);
+  const state = stateIfWhole(project);
   // Without our files it is still known by its name.
   if (state === undefined && (await containersOf(project)).size === 0) return;
   const end = ['down', '--volumes', '--timeout', '2', '--remove-orphans'];
-  if (state === undefined) await compose({ project, overrides: [], variables: {} }, ...end);
+  if (state === undefined) await compose({ project, overrides: OVERRIDES, variables: {} }, ...end);
   else await composeOf(state, ...end);
   rmSync(labFolder(project), { recursive: true, force: true });
 }

@@ -19,7 +19,8 @@ npm run lab -- handover   has edge A insured, kills all of its containers, shows
 npm run lab -- down       ends it: containers, networks, volumes
 
   --seed S    traffic, losses and the moment of the failure follow from it (1)
-  --with O    ${OVERRIDES.join(', ')}: in place of what the lab has by itself; may be given again. Their images come from their registry
+  --with O    ${OVERRIDES.join(', ')}: in place of what the lab has by itself; may be given again. tls: TLS, and a token for
+              each service. Images come from their registry, or are made of this machine's programs
   --project P name of the containers, networks and volumes (antirio-lab)
 
 LAB_SUBNET and LAB_AIR_SUBNET are the first three bytes of the addresses of its two fixed networks (10.213.17, 10.213.18);

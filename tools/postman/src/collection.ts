@@ -164,12 +164,17 @@ export function folderOf(room: string, document: OpenApi): Folder {
 
 export const collectionOf = (name: string, item: Folder['item']): Json => ({
   info: { name, schema: FORMAT },
+  // who is on the edge's own host needs no token: an empty one is shown then, which is not looked at
+  auth: { type: 'bearer', bearer: [{ key: 'token', value: '{{token}}', type: 'string' }] },
   item,
 });
 
-/** Where the services are. */
-export const environmentOf = (name: string, urls: Readonly<Record<string, string>>): Json => ({
+/** Where the services are, and what is shown to them where they ask for a token. */
+export const environmentOf = (name: string, urls: Readonly<Record<string, string>>, token = ''): Json => ({
   name,
-  values: Object.entries(urls).map(([key, value]) => ({ key, value, type: 'default', enabled: true })),
+  values: [
+    ...Object.entries(urls).map(([key, value]) => ({ key, value, type: 'default', enabled: true })),
+    { key: 'token', value: token, type: 'secret', enabled: true },
+  ],
   _postman_variable_scope: 'environment',
 });

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
+import { generateKeyPairSync, randomBytes, sign, type KeyObject } from 'node:crypto';
 import { isIP } from 'node:net';
 
 type Der = Buffer;
@@ -31,37 +31,74 @@ const nameOf = (text: string): Der =>
 const altName = (host: string): Der =>
   isIP(host) === 4 ? der(0x87, Buffer.from(host.split('.').map(Number))) : der(0x82, Buffer.from(host));
 
-/** A certificate in PEM and its key (RFC 5280), signed by itself, good for these names and IPv4 addresses. */
-export function selfSigned(hosts: readonly [string, ...string[]]): {
+/** In PEM. */
+interface Certified {
   readonly cert: string;
   readonly key: string;
-} {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+}
+
+interface Subject {
+  readonly name: Der;
+  readonly publicKey: KeyObject;
+}
+
+interface Issuer {
+  readonly name: Der;
+  readonly privateKey: KeyObject;
+}
+
+const makeKeys = () => generateKeyPairSync('ec', { namedCurve: 'P-256' });
+
+/** A certificate of version 3 (RFC 5280) for 30 days. */
+function certificate(subject: Subject, issuer: Issuer, extensions: readonly Der[]): string {
   const algorithm = sequence(oid(ECDSA_SHA256));
   const now = Date.now();
-  const name = nameOf(hosts[0]);
-  const extension = (id: string, body: Der): Der => sequence(oid(id), octets(body));
   const tbs = sequence(
     der(0xa0, der(0x02, Buffer.of(2))),
     der(0x02, Buffer.concat([Buffer.of(1), randomBytes(8)])),
     algorithm,
-    name,
+    issuer.name,
     sequence(utcTime(now - DAY_MS), utcTime(now + 30 * DAY_MS)),
-    name,
-    publicKey.export({ type: 'spki', format: 'der' }),
-    der(
-      0xa3,
-      sequence(
-        extension(BASIC_CONSTRAINTS, sequence(der(0x01, Buffer.of(0xff)))),
-        extension(SUBJECT_ALT_NAME, sequence(...hosts.map(altName))),
-      ),
-    ),
+    subject.name,
+    subject.publicKey.export({ type: 'spki', format: 'der' }),
+    der(0xa3, sequence(...extensions)),
   );
-  const signature = sign('sha256', tbs, privateKey);
+  const signature = sign('sha256', tbs, issuer.privateKey);
   const whole = sequence(tbs, algorithm, der(0x03, Buffer.of(0), signature));
   const lines = whole.toString('base64').match(/.{1,64}/g) ?? [];
+  return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`;
+}
+
+const extension = (id: string, body: Der): Der => sequence(oid(id), octets(body));
+const authority = extension(BASIC_CONSTRAINTS, sequence(der(0x01, Buffer.of(0xff))));
+const altNames = (hosts: readonly string[]): Der =>
+  extension(SUBJECT_ALT_NAME, sequence(...hosts.map(altName)));
+const pem = (key: KeyObject): string => key.export({ type: 'pkcs8', format: 'pem' }).toString();
+
+/** A certificate and its key, signed by itself, good for these names and IPv4 addresses. */
+export function selfSigned(hosts: readonly [string, ...string[]]): Certified {
+  const { privateKey, publicKey } = makeKeys();
+  const name = nameOf(hosts[0]);
+  const cert = certificate({ name, publicKey }, { name, privateKey }, [authority, altNames(hosts)]);
+  return { cert, key: pem(privateKey) };
+}
+
+/** One that signs others' certificates, for names and IPv4 addresses; its own key is nowhere but in this process. */
+export interface Authority {
+  readonly cert: string;
+  issue(hosts: readonly [string, ...string[]]): Certified;
+}
+
+export function createAuthority(commonName: string): Authority {
+  const own = makeKeys();
+  const issuer: Issuer = { name: nameOf(commonName), privateKey: own.privateKey };
   return {
-    cert: `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`,
-    key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    cert: certificate({ name: issuer.name, publicKey: own.publicKey }, issuer, [authority]),
+    issue(hosts) {
+      const { privateKey, publicKey } = makeKeys();
+      const subject: Subject = { name: nameOf(hosts[0]), publicKey };
+      const cert = certificate(subject, issuer, [extension(BASIC_CONSTRAINTS, sequence()), altNames(hosts)]);
+      return { cert, key: pem(privateKey) };
+    },
   };
 }

@@ -1,0 +1,2 @@
+export { folderOf, type OpenApi } from './collection.ts';
+export { runFolders, type NewmanRun } from './newman.ts';
