@@ -25,7 +25,7 @@ export interface Intake {
    */
   take(name: string, bytes: Uint8Array, devEui?: string): Promise<Outcome>;
   counts(): Readonly<Record<string, number>>;
-  /** Gateways that ChirpStack's uplinks came by, the newest last. */
+  /** Gateways that ChirpStack's uplinks came by in the last seven days. */
   gateways(): readonly string[];
   /** Whether the last event that was to be kept could be. */
   check(): Check;
@@ -50,7 +50,11 @@ export interface IntakePorts {
   readonly log: Log;
 }
 
-const GATEWAYS_KEPT = 256;
+/** One that is gone, or is ours by now, is held against nobody any more. */
+const GATEWAY_FORGOTTEN_MS = 7 * 86_400_000;
+const GATEWAYS_KNOWN = 1024;
+/** Written again so often. */
+const GATEWAY_WRITTEN_MS = 3_600_000;
 /** Clocks differ; what is further ahead is a wrong one, and would stand before all that is true. */
 const AHEAD_MS = 86_400_000;
 
@@ -61,26 +65,28 @@ export function isForGood(error: unknown): boolean {
   );
 }
 
-class Gateways {
-  readonly #ids = new Set<string>();
-
-  note(gatewayId: string): void {
-    this.#ids.delete(gatewayId);
-    this.#ids.add(gatewayId);
-    const [oldest] = this.#ids;
-    if (this.#ids.size > GATEWAYS_KEPT && oldest !== undefined) this.#ids.delete(oldest);
-  }
-
-  all(): readonly string[] {
-    return [...this.#ids];
-  }
+/** The gateways that uplinks came by lately: whoever acts for the devices has to know of all of them. */
+function createHeardBy(store: ChirpStackStore, clock: Clock) {
+  const since = (): number => clock.now() - GATEWAY_FORGOTTEN_MS;
+  const known = new Map(store.gateways(since()).map(({ gatewayId, at }) => [gatewayId, at]));
+  return {
+    /** Durable when it resolves. */
+    async note(gatewayIds: readonly string[]): Promise<void> {
+      const now = clock.now();
+      const due = gatewayIds.filter((one) => now - (known.get(one) ?? -Infinity) > GATEWAY_WRITTEN_MS);
+      await Promise.all(due.map((one) => store.heardBy(one, now)));
+      if (known.size > GATEWAYS_KNOWN) known.clear();
+      for (const one of due) known.set(one, now);
+    },
+    all: (): string[] => store.gateways(since()).map(({ gatewayId }) => gatewayId),
+  };
 }
 
 export function createIntake(ports: IntakePorts): Intake {
   const { serviceName, devices, store, sessions, clock, log } = ports;
   const { byEui } = directoryOf(devices);
   const counted: Record<string, number> = {};
-  const heardBy = new Gateways();
+  const heardBy = createHeardBy(store, clock);
   let failing: string | undefined;
   const tell = createReports(clock);
   const count = (what: string): void => {
@@ -117,7 +123,6 @@ export function createIntake(ports: IntakePorts): Intake {
     return at === undefined || at > now + AHEAD_MS ? now : at;
   };
   const noteHeard = ({ device, up, receivedAt: at }: KnownUp, { readings }: NorthEvent): void => {
-    for (const { gatewayId } of up.receptions) heardBy.note(gatewayId);
     const [best] = up.receptions;
     ports.latest.set(device.name, readings);
     if (best !== undefined)
@@ -142,6 +147,7 @@ export function createIntake(ports: IntakePorts): Intake {
     const [taken] = await Promise.all([
       store.take(reading, { devEui: device.devEui, at: known.receivedAt, message }),
       store.know(device.devEui, { applicationId: up.applicationId, devAddr, fcnt: up.fcnt }),
+      heardBy.note(up.receptions.map(({ gatewayId }) => gatewayId)),
     ]);
     if (taken === 'new') {
       if (event.undecodable) count('undecodable');

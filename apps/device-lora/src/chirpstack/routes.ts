@@ -23,7 +23,7 @@ const shown = z.object({
   why: z.string().optional(),
   /** Readings that core-data has not taken yet. */
   waiting: z.object({ events: z.int(), bytes: z.int() }),
-  /** Gateways that its uplinks came by, since the start. */
+  /** Gateways that its uplinks came by in the last seven days. */
   gateways: z.array(z.string()),
   events: z.record(z.string(), z.int()),
   downlinks: z.record(z.string(), z.int()),

@@ -10,6 +10,7 @@ const MIGRATIONS = [
    CREATE TABLE device (devEui TEXT PRIMARY KEY, applicationId TEXT, devAddr TEXT, fcnt INTEGER) STRICT;
    CREATE TABLE conflict (id INTEGER PRIMARY KEY AUTOINCREMENT, devEui TEXT NOT NULL, eventId TEXT NOT NULL, at REAL NOT NULL,
      digest TEXT NOT NULL, message BLOB NOT NULL, UNIQUE (eventId, digest)) STRICT`,
+  `CREATE TABLE gateway (gatewayId TEXT PRIMARY KEY, at REAL NOT NULL) STRICT`,
 ];
 
 /** An event that core-data has not taken yet. */
@@ -51,6 +52,10 @@ export interface ChirpStackStore {
   take(reading: NewReading, conflicting: Conflicting): Promise<Taken>;
   know(devEui: DevEui, known: KnownDevice): Promise<void>;
   device(devEui: DevEui): KnownDevice | undefined;
+  /** A gateway that an uplink came by, and when (wall ms). */
+  heardBy(gatewayId: string, at: number): Promise<void>;
+  /** Those that were heard since, the longest ago first. */
+  gateways(since: number): { readonly gatewayId: string; readonly at: number }[];
   waiting(after: number, limit: number): Waiting[];
   /** Core-data has it, or it is kept elsewhere. */
   done(place: number): Promise<void>;
@@ -66,6 +71,7 @@ export interface ChirpStackStore {
 const TAKEN_KEPT = 65_536;
 /** Of each device. */
 const CONFLICTS_KEPT = 64;
+const GATEWAYS_KEPT = 256;
 const OWNER_ONLY = 0o600;
 
 export function openChirpStackStore(path: string): ChirpStackStore {
@@ -98,6 +104,13 @@ export function openChirpStackStore(path: string): ChirpStackStore {
   const getConflicts = db.prepare(
     'SELECT at, message FROM conflict WHERE devEui = ? ORDER BY id DESC LIMIT ?',
   );
+  const putGateway = db.prepare(
+    'INSERT INTO gateway VALUES (?, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)',
+  );
+  const pruneGateways = db.prepare(
+    'DELETE FROM gateway WHERE gatewayId NOT IN (SELECT gatewayId FROM gateway ORDER BY at DESC LIMIT ?)',
+  );
+  const getGateways = db.prepare('SELECT gatewayId, at FROM gateway WHERE at >= ? ORDER BY at');
   const getOwn = db.prepare('SELECT value FROM own WHERE name = ?');
   const putOwn = db.prepare('INSERT INTO own VALUES (?, ?)');
   const begun = sumWaiting.get();
@@ -142,6 +155,13 @@ export function openChirpStackStore(path: string): ChirpStackStore {
         fcnt: fcnt === null ? undefined : Number(fcnt),
       };
     },
+    heardBy: (gatewayId, at) =>
+      commit.run(64, () => {
+        putGateway.run(gatewayId, at);
+        pruneGateways.run(GATEWAYS_KEPT);
+      }),
+    gateways: (since) =>
+      getGateways.all(since).map((row) => ({ gatewayId: String(row['gatewayId']), at: Number(row['at']) })),
     waiting: (after, limit) =>
       getWaiting.all(after, limit).map((row) => ({
         place: Number(row['id']),

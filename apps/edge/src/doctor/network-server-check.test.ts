@@ -33,5 +33,7 @@ test('not one that is over, another role, or about other devices', () => {
 });
 
 test('silence, and what waits, is told', () => {
-  expect(said({ ...server, gateways: [], waiting: { events: 3 } })).toMatch(/no uplink since[^]*3 readings/);
+  expect(said({ ...server, gateways: [], waiting: { events: 3 } })).toMatch(
+    /no uplink for a week[^]*3 readings/,
+  );
 });

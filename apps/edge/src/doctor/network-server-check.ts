@@ -64,7 +64,7 @@ export function judgeNetworkServer(server: NetworkServer, contracts: readonly So
     findings.push(
       warning(
         'network server',
-        'ChirpStack has told of no uplink since the start: look at its integration (docs/chirpstack.md), and at the device in its web page',
+        'ChirpStack has told of no uplink for a week: look at its integration (docs/chirpstack.md), and at the device in its web page',
       ),
     );
   if (waiting.events > 0)
