@@ -145,14 +145,17 @@ export function createDownlinkDrills(given: DownlinkDrillsPorts): DownlinkDrills
     const devAddrs = [...samples.keys()].slice(-64);
     await bus.publish(`${LENT_TOPIC}/sample`, JSON.stringify({ devAddrs, forMs }));
   };
-  const triedAt =
-    ({ contractId }: ContractTerms, tried: ReadonlyMap<string, number>) =>
-    (devEui: string) =>
-      tried.get(devEui) ?? keptShare(store, contractId, devEui)?.at;
+  /** When each had its turn last; all of them at once, for a set may be large. */
+  const turnsOf = (
+    { contractId }: ContractTerms,
+    tried: ReadonlyMap<string, number>,
+  ): ReadonlyMap<string, number> =>
+    new Map([...keptShares(store, contractId).map(({ devEui, at }) => [devEui, at] as const), ...tried]);
 
   const sample = async (terms: ContractTerms, state: string, tried: Map<string, number>): Promise<void> => {
     const now = clock.now();
-    const chosen = new Set(nextSample(terms, triedAt(terms, tried)));
+    const turns = turnsOf(terms, tried);
+    const chosen = new Set(nextSample(terms, (devEui) => turns.get(devEui)));
     const lastsMs = nextSampleAt(terms, state, now) - now;
     forget(terms.contractId, samples);
     for (const { devEui, devAddr } of given.addresses(terms))
@@ -178,8 +181,7 @@ export function createDownlinkDrills(given: DownlinkDrillsPorts): DownlinkDrills
     const { contractId } = terms;
     const shares = keptShares(store, contractId);
     const answered = motesThatAnswered(shares);
-    if (answersForReady(terms) === 0 || store.document(contractId, TOLD) === answered || answered === 0)
-      return;
+    if (answered === 0 || store.document(contractId, TOLD) === answered) return;
     await ledger.submit({ type: 'drill/downlinks', contractId, sampled: shares.length, answered });
     store.putDocument(contractId, TOLD, answered);
   };
@@ -201,7 +203,7 @@ export function createDownlinkDrills(given: DownlinkDrillsPorts): DownlinkDrills
         await sample(terms, state, tried);
       }
       await tellProvider(terms, untold);
-      await tellLedger(terms);
+      if (state === 'VALIDATED' && answersForReady(terms) > 0) await tellLedger(terms);
     };
     const tried = new Map<string, number>();
     const untold = new Set(keptShares(store, contractId).map(({ devEui }) => devEui));

@@ -1,3 +1,4 @@
+import type { Clock } from '@antirio/kernel';
 import {
   areMotesDeaf,
   downlinkView,
@@ -26,9 +27,24 @@ export function keptShare(
   return store.document(contractId, shareName(devEui)) as DownlinkShare | undefined;
 }
 
-/** Whether a provider's downlinks are heard by too few, by its terms. */
-export function areSensorsDeaf(store: Pick<ContractStore, 'documents'>, terms: ContractTerms): boolean {
-  return terms.downlinkDrills.degradedBelow > 0 && areMotesDeaf(terms, keptShares(store, terms.contractId));
+const LOOK_MS = 5000;
+
+/** Whether a provider's downlinks are heard by too few, by its terms; all that is kept is looked at only now and then. */
+export function createDeafness(
+  store: Pick<ContractStore, 'documents'>,
+  terms: ContractTerms,
+  clock: Pick<Clock, 'monotonic'>,
+): () => boolean {
+  let lookedAt = -Infinity;
+  let areDeaf = false;
+  return () => {
+    if (terms.downlinkDrills.degradedBelow === 0) return false;
+    const now = clock.monotonic();
+    if (now - lookedAt < LOOK_MS) return areDeaf;
+    lookedAt = now;
+    areDeaf = areMotesDeaf(terms, keptShares(store, terms.contractId));
+    return areDeaf;
+  };
 }
 
 /** For operators: of one sensor; undefined where it was sent none. */

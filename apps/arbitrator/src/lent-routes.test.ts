@@ -62,8 +62,12 @@ beforeEach(() => {
 
 const ask = async (what: string, body: unknown, by: string = customer.edgeId): Promise<unknown> =>
   handlers.get(what)?.({ params: { id: contractId }, body, request: { get: () => by } });
+const windowOf = (spreadingFactor: number) => ({
+  ...{ delayUs: 1e6, frequency: 868_100_000, power: 14, bandwidth: 125_000, spreadingFactor },
+});
 const offer = (): Promise<unknown> => ask('offer', { uplink: '40'.repeat(14) });
-const send = (loan: unknown): Promise<unknown> => ask('send', { loan, phyPayload: FRAME, windows: [] });
+const send = (loan: unknown): Promise<unknown> =>
+  ask('send', { loan, phyPayload: FRAME, windows: [windowOf(7)] });
 
 describe('a provider that is lent a downlink', () => {
   test('has its gateway send it in the customer’s block, and keeps its word', async () => {
@@ -110,6 +114,17 @@ describe('a provider that is lent a downlink', () => {
     now += 3_600_001;
     await offer();
     expect(calls).toHaveLength(65);
+  });
+
+  test('gives one customer so much time on air an hour, and no more', async () => {
+    const slow = { loan: loanOf(), phyPayload: FRAME, windows: [windowOf(7), windowOf(12)] };
+    // 14 bytes at SF12: 1155 ms
+    for (let i = 0; i < 8; i++) await ask('send', slow);
+    await expect(ask('send', slow)).rejects.toMatchObject({ code: 'busy' });
+    now += 3_600_001;
+    await ask('send', slow);
+    expect(calls).toHaveLength(9);
+    expect(counts.all().get('overQuota')).toBe(1);
   });
 
   test('keeps what sensors answered, of its customer’s set alone', async () => {

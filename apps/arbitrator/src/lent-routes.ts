@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { callJson, type HttpPeer, type HttpRim } from '@antirio/host';
 import { AntirioError, fromHex, sha256Hex, verifyDocument, type Clock, type EdgeId } from '@antirio/kernel';
+import { airtimeUs } from '@antirio/lorawan';
 import {
   LENT_DOWNLINK_KIND,
   downlinkShare,
@@ -16,6 +17,8 @@ import type { LentCounts } from './lent-counts.ts';
 
 /** What our gateways send for one customer in drills: it keeps a part of our time on air. */
 const MOST_AN_HOUR = 64;
+/** Of the 36 s that most bands have. */
+const MOST_AIRTIME_MS = 10_000;
 const HOUR_MS = 3_600_000;
 /** Results in one call. */
 export const SHARES_AT_ONCE = 200;
@@ -56,23 +59,35 @@ function checkLoan({ contractId, customer, set }: ContractTerms, loan: SignedLoa
     throw new AntirioError('invalidInput', 'another downlink than the one that was lent');
 }
 
-/** So many an hour for each customer. */
-function createQuota({ monotonic }: Pick<Clock, 'monotonic'>) {
-  const taken = new Map<EdgeId, number[]>();
-  return (customer: EdgeId): boolean => {
+/** So much an hour for each customer. */
+function createQuota({ monotonic }: Pick<Clock, 'monotonic'>, most: number) {
+  const taken = new Map<EdgeId, { readonly at: number; readonly amount: number }[]>();
+  return (customer: EdgeId, amount: number): boolean => {
     const since = monotonic() - HOUR_MS;
-    const recent = (taken.get(customer) ?? []).filter((at) => at > since);
-    if (recent.length >= MOST_AN_HOUR) return false;
-    taken.set(customer, [...recent, monotonic()]);
+    const recent = (taken.get(customer) ?? []).filter(({ at }) => at > since);
+    const used = recent.reduce((sum, one) => sum + one.amount, 0);
+    if (used + amount > most) return false;
+    taken.set(customer, [...recent, { at: monotonic(), amount }]);
     return true;
   };
+}
+
+/** In the slowest of the windows. */
+function airtimeMsOf(frame: string, windows: z.output<typeof lent>['windows']): number {
+  const options = { crc: true, codingRate: 1 } as const;
+  return Math.max(...windows.map((window) => airtimeUs(window, frame.length / 2, options) / 1000));
 }
 
 /** What a customer asks of its provider's gateways to see whether its sensors hear them. */
 export function addLentRoutes(rim: HttpRim, ports: LentRoutes): void {
   const { bridge, store, counts, phaseOf, fromCustomer, clock } = ports;
-  const mayTake = createQuota(clock);
+  const mayTake = createQuota(clock, MOST_AN_HOUR);
+  const mayBeOnAir = createQuota(clock, MOST_AIRTIME_MS);
   const base = '/arbitrator/v1/contract/:id/lent';
+  const refuseMore = (): never => {
+    counts.add('overQuota');
+    throw new AntirioError('busy', 'enough drill downlinks for this hour');
+  };
   const standing = (id: string, request: Asked): ContractTerms => {
     const { terms } = fromCustomer(id, request);
     if (terms.downlinkDrills.motes === 0)
@@ -84,10 +99,7 @@ export function addLentRoutes(rim: HttpRim, ports: LentRoutes): void {
   const offer = { summary: 'the windows of an uplink, for a drill downlink', params, body: asked };
   rim.route('post', `${base}/offer`, offer, ({ params: { id }, body, request }) => {
     const { customer } = standing(id, request);
-    if (!mayTake(customer)) {
-      counts.add('overQuota');
-      throw new AntirioError('busy', `at most ${MOST_AN_HOUR} drill downlinks an hour`);
-    }
+    if (!mayTake(customer, 1)) refuseMore();
     const json = { phyPayload: body.uplink };
     return callJson(bridge, { method: 'POST', path: `/api/v3/ring/${id}/lent/offer`, json });
   });
@@ -96,6 +108,7 @@ export function addLentRoutes(rim: HttpRim, ports: LentRoutes): void {
     const terms = standing(id, request);
     const { loan, windows } = body;
     checkLoan(terms, loan, body.phyPayload);
+    if (!mayBeOnAir(terms.customer, airtimeMsOf(body.phyPayload, windows))) refuseMore();
     store.putDocument(id, EVIDENCE, loan);
     const { offer: name, epoch, fcnt } = loan.body;
     const slot = terms.slots.customer;

@@ -19,7 +19,7 @@ import {
 import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
 import type { ContractStore, Note } from './contract-store.ts';
 import { heardHere, startCoverage } from './coverage.ts';
-import { areSensorsDeaf } from './downlink-shares.ts';
+import { createDeafness } from './downlink-shares.ts';
 import { createNorthForwarding } from './north-forwarding.ts';
 import { openedSecrets } from './own-secrets.ts';
 import { ownCopies, ringFrames, summariseFrames } from './genuine-frames.ts';
@@ -334,10 +334,10 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
       });
   };
 
+  const areDeaf = createDeafness(store, terms, ports.clock);
   const observeProvider = async (): Promise<void> => {
     await settleForwarding();
-    const motesDeaf = areSensorsDeaf(store, terms);
-    post({ type: 'observed', observed: { ...(await heardHere(rooms, terms)), motesDeaf } });
+    post({ type: 'observed', observed: { ...(await heardHere(rooms, terms)), motesDeaf: areDeaf() } });
     await settleService();
     run('claiming', () => truth.press());
   };
