@@ -3,7 +3,7 @@ import type { Clock } from '@antirio/kernel';
 import type { ContractStore } from './contract-store.ts';
 import type { MacHandback } from './mac-handback.ts';
 import type { MacHome } from './mac-home.ts';
-import { snapshotsKept, type MacSnapshots } from './mac-snapshots.ts';
+import { hasToldAll, type MacSnapshots } from './mac-snapshots.ts';
 
 /** How a contract's devices listen: it goes with them to who serves them, and comes home. */
 export interface Listening {
@@ -18,7 +18,7 @@ export interface Listening {
 }
 
 export interface ListeningPorts {
-  readonly store: Pick<ContractStore, 'document' | 'documents'>;
+  readonly store: Pick<ContractStore, 'document'>;
   readonly clock: Pick<Clock, 'monotonic'>;
   readonly drivers: ReadonlyMap<string, Standing>;
   readonly macs: Pick<MacSnapshots, 'sendNow'>;
@@ -43,7 +43,7 @@ export function listeningOf(ports: ListeningPorts, terms: Standing['terms']): Li
     isAwaited(phase, service) {
       if (!isFed || phase !== 'preparing' || service !== 'standby') return false;
       since ??= clock.monotonic();
-      return clock.monotonic() - since < PATIENCE_MS && !snapshotsKept(store, terms).isAll;
+      return clock.monotonic() - since < PATIENCE_MS && !hasToldAll(store, contractId);
     },
   };
 }

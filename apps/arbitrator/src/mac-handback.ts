@@ -15,7 +15,7 @@ import {
 import { parseMacState } from '@antirio/lorawan';
 import type { ContractTerms, ProviderPhase, Standing } from '@antirio/service-contract';
 import type { ContractStore, StoredContract } from './contract-store.ts';
-import { AT_ONCE, page } from './mac-snapshots.ts';
+import { AT_ONCE, page, type Snapshot } from './mac-snapshots.ts';
 
 const told = page.extend({ requestId: z.string() });
 type Told = z.output<typeof told>;
@@ -109,6 +109,7 @@ export function createMacHandback(ports: MacHandbackPorts): MacHandback {
   const { bus, store, clock, random, log, sealKeyOf } = ports;
   const questions = createQuestions(bus, random, log);
   const running = new Map<string, { stop(): Promise<void> }>();
+  let given: { readonly name: string; readonly all: readonly Snapshot[] } | undefined;
   const seen = new Map<string, { epoch: number; incarnation: string; serial: number }>();
 
   const keep = ({ contractId, set }: ContractTerms, epoch: number, { sessions }: Told): void => {
@@ -143,6 +144,19 @@ export function createMacHandback(ports: MacHandbackPorts): MacHandback {
       seen.set(contractId, { epoch, incarnation: first.incarnation, serial: first.serial });
     return true;
   };
+  /** Read once for all pages, and let go of with the last one. */
+  const allOf = (contractId: string, epoch: number, offset: number): readonly Snapshot[] => {
+    const name = `${contractId}/${epoch}`;
+    const all =
+      offset > 0 && given?.name === name
+        ? given.all
+        : [...store.documents(contractId, KIND)].flatMap(([devEui, value]) => {
+            const one = after.safeParse(value).data;
+            return one?.epoch === epoch ? [{ devEui, session: one.session, state: one.state }] : [];
+          });
+    given = offset + AT_ONCE < all.length ? { name, all } : undefined;
+    return all;
+  };
   return {
     drive(contract) {
       const { terms, role } = contract;
@@ -174,10 +188,7 @@ export function createMacHandback(ports: MacHandbackPorts): MacHandback {
     async pageOf({ contractId, customer }, epoch, offset) {
       const sealed = z.looseObject({ epoch: z.int() }).safeParse(store.document(contractId, SEALED_OFF)).data;
       if ((sealed?.epoch ?? 0) < epoch) throw new AntirioError('conflict', 'this epoch is not handed back');
-      const all = [...store.documents(contractId, KIND)].flatMap(([devEui, value]) => {
-        const one = after.safeParse(value).data;
-        return one?.epoch === epoch ? [{ devEui, session: one.session, state: one.state }] : [];
-      });
+      const all = allOf(contractId, epoch, offset);
       const some = { snapshots: all.slice(offset, offset + AT_ONCE) };
       return { totalCount: all.length, box: sealTo(await sealKeyOf(customer), utf8(JSON.stringify(some))) };
     },

@@ -17,7 +17,7 @@ const [device] = terms.set.devices;
 const devEui = device?.devEui ?? '';
 const session = '0123456789abcdef';
 const stateOf = (rx1DelayS: number): MacState => ({ ...newMacState(eu868), rx1DelayS });
-const told = (rx1DelayS: number, more: object[] = []): object => ({
+const told = (rx1DelayS: number, more: object[] = []): Told => ({
   ...{ incarnation: 'life', serial: 4, totalCount: 1 },
   sessions: [{ session, devEui, state: stateOf(rx1DelayS) }, ...more],
 });
@@ -50,8 +50,20 @@ function room(answer: (call: HttpCall) => unknown, calls: HttpCall[] = []): Http
   };
 }
 
+interface Asked {
+  readonly requestId: string;
+  readonly offset: number;
+  readonly limit: number;
+}
+interface Told {
+  readonly incarnation: string;
+  readonly serial: number;
+  readonly totalCount: number;
+  readonly sessions: readonly object[];
+}
+
 /** A guest on the bus that answers as it is told to; undefined: not at all. */
-async function openGuest(answers: { next: object | undefined }) {
+async function openGuest(answers: { next: Told | undefined }) {
   const broker = createBroker(
     { secret: new Uint8Array(32), listeners: [{ socketPath: join(folder, 'bus.sock'), anonymous: 'all' }] },
     silentLog,
@@ -62,9 +74,10 @@ async function openGuest(answers: { next: object | undefined }) {
   closers.push(() => bus.close());
   const prefix = `contract/${contractId}/antirio/mac`;
   await bus.subscribe(`${prefix}/asked`, async (_, payload) => {
-    const { requestId } = JSON.parse(Buffer.from(payload).toString()) as { requestId: string };
-    if (answers.next !== undefined)
-      await bus.publish(`${prefix}/told`, JSON.stringify({ requestId, ...answers.next }));
+    const { requestId, offset, limit } = JSON.parse(Buffer.from(payload).toString()) as Asked;
+    if (answers.next === undefined) return;
+    const sessions = answers.next.sessions.slice(offset, offset + limit);
+    await bus.publish(`${prefix}/told`, JSON.stringify({ requestId, ...answers.next, sessions }));
   });
   const handback = createMacHandback({
     ...{ bus, store, clock, random: systemRandom, log: silentLog },
@@ -93,7 +106,7 @@ const ALL = { taken: 1, older: 0, unknown: 0, malformed: 0 };
 test('what a guest made of its devices is its customer’s once the epoch is sealed off, sealed to it alone', async () => {
   const stranger = { session, devEui: 'ff'.repeat(8), state: stateOf(9) };
   const guest = {
-    next: told(3, [stranger, { session, devEui, state: { rx1DelayS: 99 } }]) as object | undefined,
+    next: told(3, [stranger, { session, devEui, state: { rx1DelayS: 99 } }]) as Told | undefined,
   };
   const handback = await openGuest(guest);
   await expect(handback.pageOf(terms, 3, 0)).rejects.toThrow('not handed back');
@@ -123,7 +136,7 @@ test('what a guest made of its devices is its customer’s once the epoch is sea
 });
 
 test('a guest that does not answer holds up no handback for long, and hands back what it said before', async () => {
-  const guest = { next: told(3) as object | undefined };
+  const guest = { next: told(3) as Told | undefined };
   const handback = await openGuest(guest);
   handback.drive(standing({ at: 'active', from: 1, epoch: 3 }, 'provider'));
   await waitFor(systemClock, 5000, () => store.documents(contractId, 'macAfter').size === 1);
@@ -157,6 +170,44 @@ test('what does not come, or is none, leaves what the owner knew, is counted, an
   expect(home.holdsFence(next)).toBe(true);
   await waitFor(systemClock, 5000, () => !home.holdsFence(next));
   expect(home.counts().missing).toBe(2);
+});
+
+test('a fence waits no longer where there is more than comes home in time: what has come counts', async () => {
+  const devices = Array.from({ length: 450 }, (_, i) => {
+    const name = i.toString(16);
+    return { devEui: name.padStart(16, '0'), devAddr: name.padStart(8, '0') };
+  });
+  const many = { ...terms, set: { ...terms.set, devices } };
+  const sessions = devices.map(({ devEui: eui }) => ({ session, devEui: eui, state: stateOf(2) }));
+  const handback = await openGuest({ next: { incarnation: 'life', serial: 1, totalCount: 450, sessions } });
+  await handback.handBack(many, 3);
+  const paths: string[] = [];
+  const home = createMacHome({
+    peers: {
+      edge2edge: {
+        async call({ path }) {
+          paths.push(path.slice(path.indexOf('?')));
+          now += 2500;
+          const offset = Number(/offset=(\d+)/.exec(path)?.[1]);
+          const json = await handback.pageOf(many, 3, offset);
+          return { status: 200, headers: {}, body: new Uint8Array(1), json: () => json };
+        },
+        close: () => undefined,
+      },
+      deviceLora: room(() => ({ ...ALL, taken: 200 })),
+    },
+    ...{ identity: customer, store, clock, log: silentLog },
+  });
+  closers.push(() => home.stop());
+  const contract = { ...standing(retaken), terms: many };
+  expect(home.holdsFence(contract)).toBe(true);
+  await waitFor(systemClock, 5000, () => !home.holdsFence(contract));
+  expect(paths).toEqual(['?epoch=3&offset=0', '?epoch=3&offset=200']);
+  expect(await handback.pageOf(many, 3, 400)).toMatchObject({ totalCount: 450 });
+  expect(cameHomeWith(store, contractId)).toMatchObject({
+    counts: { taken: 400 },
+    why: expect.stringContaining('400'),
+  });
 });
 
 test('a set without sensors, or whose provider has no keys, waits for nothing', () => {

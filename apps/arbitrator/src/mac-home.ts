@@ -17,6 +17,11 @@ import { neighbourCall } from './peers.ts';
 /** What became of the devices' MAC layers as a provider left them. `missing`: handbacks of which nothing came. */
 export type HomeCounted = 'taken' | 'older' | 'unknown' | 'malformed' | 'missing';
 type Counts = Readonly<Record<HomeCounted, number>>;
+/** `why`: not all of it. */
+interface Fetched {
+  readonly counts: Counts;
+  readonly why?: string;
+}
 
 const NOTHING: Counts = { taken: 0, older: 0, unknown: 0, malformed: 0, missing: 0 };
 const count = z.int().min(0);
@@ -104,10 +109,12 @@ export function createMacHome({ peers, identity, store, clock, log }: MacHomePor
   let total = NOTHING;
   let isStopped = false;
 
-  const fetchAll = async (terms: ContractTerms, epoch: number): Promise<Counts> => {
+  /** Page by page, until all are here or it takes too long: then `counts` are of what was. */
+  const fetchAll = async (terms: ContractTerms, epoch: number, until: number): Promise<Fetched> => {
     const { contractId, provider, set } = terms;
     let counts = NOTHING;
     for (let offset = 0, length = 1; offset < length; offset += AT_ONCE) {
+      if (clock.monotonic() >= until) return { counts, why: `only ${offset} devices' were here in time` };
       const path = `/arbitrator/v1/contract/${contractId}/mac?epoch=${epoch}&offset=${offset}`;
       const answer = await neighbourCall(peers, provider, 'arbitrator', { path, timeoutMs: CALL_MS });
       const page = parseInput(homePage, answer);
@@ -117,9 +124,9 @@ export function createMacHome({ peers, identity, store, clock, log }: MacHomePor
       if (some.length > 0 && deviceLora !== undefined)
         counts = added(counts, await takeSome(deviceLora, terms, epoch, some));
     }
-    return counts;
+    return { counts };
   };
-  const settle = ({ contractId }: ContractTerms, epoch: number, counts: Counts, why?: string): void => {
+  const settle = ({ contractId }: ContractTerms, epoch: number, { counts, why }: Fetched): void => {
     total = added(total, counts);
     const detail = { epoch, counts, ...(why === undefined ? {} : { why }) };
     store.putDocument(contractId, DOCUMENT, detail);
@@ -135,13 +142,13 @@ export function createMacHome({ peers, identity, store, clock, log }: MacHomePor
     const until = clock.monotonic() + HELD_MS;
     for (;;) {
       try {
-        settle(terms, epoch, await fetchAll(terms, epoch));
+        settle(terms, epoch, await fetchAll(terms, epoch, until));
         return;
       } catch (error) {
         const isOver = clock.monotonic() >= until || HOPELESS.some((code) => isAntirioError(error, code));
         if (isStopped) return;
         if (isOver) {
-          settle(terms, epoch, { ...NOTHING, missing: 1 }, describeError(error));
+          settle(terms, epoch, { counts: { ...NOTHING, missing: 1 }, why: describeError(error) });
           return;
         }
       }

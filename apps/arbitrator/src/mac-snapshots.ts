@@ -114,6 +114,11 @@ export function keptSnapshots(
   return kept.length === 0 ? undefined : toBase64(deflateRawSync(utf8(JSON.stringify(kept))));
 }
 
+/** Whether the customer has told how all of its devices listen that had a session. */
+export function hasToldAll(store: Pick<ContractStore, 'document'>, contractId: string): boolean {
+  return store.document(contractId, TOLD_ALL) === true;
+}
+
 /** Of which devices it is known here how they listen; `isAll`: the customer has told of every one that had a session. */
 export function snapshotsKept(
   store: Pick<ContractStore, 'document' | 'documents'>,
@@ -121,7 +126,7 @@ export function snapshotsKept(
 ): { readonly known: number; readonly lacking: readonly string[]; readonly isAll: boolean } {
   const kept = store.documents(contractId, KIND);
   const lacking = set.devices.map(({ devEui }) => devEui).filter((devEui) => !kept.has(devEui));
-  return { known: kept.size, lacking, isAll: store.document(contractId, TOLD_ALL) === true };
+  return { known: kept.size, lacking, isAll: hasToldAll(store, contractId) };
 }
 
 /** The contract is over: its customer's devices are no concern of ours any more. */

@@ -55,10 +55,11 @@ export function createMacHome({ db, store, mac, sessions, keep, log }: MacHomePo
       return undefined;
     }
   };
-  const takeOne: (from: Parameters<MacHome['take']>[0], one: ComingHome) => HomeCounted = (
-    { setId, epoch },
-    { session: id, devEui, state },
-  ) => {
+  const takeOne = (
+    { setId, epoch }: Parameters<MacHome['take']>[0],
+    { session: id, devEui, state }: ComingHome,
+    taken: Map<Session, MacState>,
+  ): HomeCounted => {
     const ours = sessions()?.sessionsOf(devEui.toLowerCase() as DevEui) ?? [];
     const session = ours.find((one) => one.id === id);
     if (session === undefined) return 'unknown';
@@ -66,19 +67,24 @@ export function createMacHome({ db, store, mac, sessions, keep, log }: MacHomePo
     if (last?.['setId'] === setId && Number(last['epoch']) >= epoch) return 'older';
     const next = merged(session, state);
     if (next === undefined) return 'malformed';
-    inTransaction(db, () => {
-      store.put(session.id, next);
-      note.run(session.id, setId, epoch);
-    });
-    mac.replace(session, next);
-    keep(session);
+    store.put(session.id, next);
+    note.run(session.id, setId, epoch);
+    taken.set(session, next);
     return 'taken';
   };
   return {
     take(from, coming) {
       if (sessions() === undefined) throw new AntirioError('unavailable', 'the service has no keys yet');
       const counts = { taken: 0, older: 0, unknown: 0, malformed: 0 };
-      for (const one of coming) counts[takeOne(from, one)] += 1;
+      const taken = new Map<Session, MacState>();
+      inTransaction(db, () => {
+        for (const one of coming) counts[takeOne(from, one, taken)] += 1;
+      });
+      // what is not on the disk is not so
+      for (const [session, next] of taken) {
+        mac.replace(session, next);
+        keep(session);
+      }
       return counts;
     },
   };
