@@ -228,6 +228,7 @@ export function createEdge(ports: EdgePorts, contracts: readonly [Contracted, ..
       },
       onPhase: ports.onPhase,
       providers: () => providersOf(standings, terms.set.setId),
+      siblings: () => parties.filter((_, other) => other !== i).map((one) => one.asSibling()),
     });
   const [first, ...more] = contracts;
   const parties: readonly [PartyHost, ...PartyHost[]] = [

@@ -171,7 +171,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'recorded beats count: a customer lives as long as somebody replays it',
-    from: 2100,
+    from: 3400,
     pieces: () => ({
       ...honestPieces(),
       providerStep(state, event, context) {

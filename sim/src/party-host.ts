@@ -2,8 +2,10 @@ import type { customerDesires, customerStep, providerStep } from '@antirio/servi
 import {
   createCustomer,
   createProvider,
+  customerSibling,
   deedsOf,
   providerDesires,
+  providerSibling,
   type ContractTerms,
   type CustomerPhase,
   type CustomerState,
@@ -12,6 +14,7 @@ import {
   type PartyEvent,
   type ProviderPhase,
   type ProviderState,
+  type Sibling,
 } from '@antirio/service-contract';
 import type { EdgeId } from '@antirio/kernel';
 import type { Host } from './host.ts';
@@ -27,6 +30,8 @@ export interface PartyHost {
   desires(): Desired;
   /** Whether the party may act now, as its machine sees it. */
   mayAct(): boolean;
+  /** As the other machines of its set see it. */
+  asSibling(): Sibling;
 }
 
 export interface PartyPieces {
@@ -50,6 +55,8 @@ export interface PartyPorts {
   readonly observe: () => void;
   /** Those of this edge's contracts that are not over. */
   readonly providers: () => readonly EdgeId[];
+  /** Its other machines. */
+  readonly siblings: () => readonly Sibling[];
   /** The machine has come to a phase, and it is on the disk. */
   readonly onPhase: (phase: string) => void;
 }
@@ -58,6 +65,7 @@ interface Machine {
   step(event: PartyEvent): readonly PartyEffect[];
   phase(): Phase;
   desires(): Desired;
+  asSibling(): Sibling;
 }
 
 const FENCE_AGAIN_MS = 1000;
@@ -71,8 +79,14 @@ function isSame(a: Desired['fence'] | undefined, b: Desired['fence']): boolean {
 function createMachine(ports: PartyPorts, bootId: string): Machine {
   const { host, terms, pieces, disk } = ports;
   const { clock, dice } = host;
-  const { providers } = ports;
-  const context = () => ({ now: clock.monotonic(), wall: clock.wall(), random: dice.next, providers });
+  const { providers, siblings } = ports;
+  const context = () => ({
+    now: clock.monotonic(),
+    wall: clock.wall(),
+    random: dice.next,
+    providers,
+    siblings,
+  });
   if (ports.role === 'customer') {
     // the role says which of the two kinds of phase the disk holds
     let state: CustomerState = createCustomer(
@@ -90,6 +104,7 @@ function createMachine(ports: PartyPorts, bootId: string): Machine {
       },
       phase: () => state.phase,
       desires: () => pieces.customerDesires(state, clock.monotonic()),
+      asSibling: () => customerSibling(state),
     };
   }
   let state: ProviderState = createProvider(terms, disk.phase as ProviderPhase, bootId, clock.monotonic());
@@ -101,6 +116,7 @@ function createMachine(ports: PartyPorts, bootId: string): Machine {
     },
     phase: () => state.phase,
     desires: () => providerDesires(state, clock.monotonic()),
+    asSibling: () => providerSibling(state),
   };
 }
 
@@ -164,6 +180,7 @@ export function createPartyHost(ports: PartyPorts): PartyHost {
     post,
     phase: () => machine.phase(),
     desires: () => machine.desires(),
+    asSibling: () => machine.asSibling(),
     mayAct() {
       const wanted = machine.desires().fence;
       const now = host.clock.monotonic();

@@ -59,6 +59,15 @@ export const promiseMutants: readonly Mutant[] = [
     pieces: () => ({ ...honestPieces(), actsFrom: (_air, actFrom) => actFrom }),
   },
   {
+    name: 'each for itself: a promise binds only the one machine of its edge that made it',
+    kind: 'twoProviders',
+    pieces: () => ({
+      ...honestPieces(),
+      customerStep: (state, event, context) =>
+        customerStep(state, event, { ...context, siblings: undefined }),
+    }),
+  },
+  {
     name: 'one promise is enough: a customer of two providers asks one of them',
     kind: 'twoProviders',
     pieces: () => ({

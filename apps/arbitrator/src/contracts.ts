@@ -3,10 +3,10 @@ import { AntirioError, type EdgeId, type SealKey } from '@antirio/kernel';
 import {
   addressesOf,
   holdersOf,
-  isOnlyOne,
   joinedAddresses,
   leads,
   providersOf,
+  siblingsOf,
   type ContractTerms,
   type LedgerSight,
   type ProtectedDevice,
@@ -281,7 +281,7 @@ export function createContracts(
         ...failuresOf(store, terms.set.setId),
         mayBegin: () => turns.mayBegin(contractId),
         providers: () => providersOf(drivers.values(), terms.set.setId),
-        isOnlyOne: () => isOnlyOne(contract, drivers.values()),
+        siblings: () => siblingsOf(contract, drivers.values()).map((one) => one.seen.asSibling()),
       },
     };
     const driver = runParty(party, {

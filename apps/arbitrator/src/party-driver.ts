@@ -45,7 +45,7 @@ export interface PartyDriver extends Standing {
   readonly activeLeftMs: () => number | undefined;
   readonly seen: Pick<
     Machine,
-    'comesBack' | 'customerHeardAt' | 'isOpening' | 'leaseBy' | 'providerSilentMs'
+    'asSibling' | 'comesBack' | 'customerHeardAt' | 'isOpening' | 'leaseBy' | 'providerSilentMs'
   >;
   /** Of a provider's: what its customer says of its store and gateways. */
   customerTold(): ProviderState['told'];

@@ -5,10 +5,12 @@ import {
   createCustomer,
   createProvider,
   customerDesires,
+  customerSibling,
   customerStep,
   keysDelivered,
   leaseBy,
   providerDesires,
+  providerSibling,
   providerStep,
   type Acting,
   type Context,
@@ -21,6 +23,7 @@ import {
   type PartyEvent,
   type ProviderPhase,
   type ProviderState,
+  type Sibling,
 } from '@antirio/service-contract';
 import type { ArbitratorPorts } from './options.ts';
 
@@ -31,6 +34,8 @@ export interface Machine {
   readonly undo: () => void;
   readonly phase: () => CustomerPhase | ProviderPhase;
   readonly desires: () => Desired;
+  /** As the other machines of its set see it. */
+  readonly asSibling: () => Sibling;
   readonly record: () => ContractRecord | undefined;
   /** On whose word the lease stands under which we may act, where there is one. */
   readonly leaseBy: () => LeaseBy | undefined;
@@ -60,8 +65,8 @@ export interface MachineHost {
   readonly mayBegin: () => boolean;
   /** Those of this edge's contracts over the set that are not over. */
   readonly providers: () => readonly EdgeId[];
-  /** Whether none of them is over the same set in the same role. */
-  readonly isOnlyOne: () => boolean;
+  /** The other machines over the same set in the same role. */
+  readonly siblings: () => readonly Sibling[];
 }
 
 type Ports = Pick<ArbitratorPorts, 'clock' | 'random'> & { readonly host: MachineHost };
@@ -85,6 +90,7 @@ function machineOf<State extends AnyState>(
   created: State,
   step: Stepper<State>,
   desires: (state: State, now: number) => Desired,
+  asSibling: (state: State) => Sibling,
   ports: Ports,
 ): [Machine, () => State] {
   let state = created;
@@ -99,6 +105,7 @@ function machineOf<State extends AnyState>(
     undo: () => (state = before),
     phase: () => state.phase,
     desires: () => desires(state, ports.clock.monotonic()),
+    asSibling: () => asSibling(state),
     record: () => state.record,
     leaseBy: () => leaseBy(state.acting, ports.clock.monotonic()),
     activeLeftMs: () => activeLeftMs(state, ports.clock.monotonic()),
@@ -116,7 +123,7 @@ export function createMachine(
   const bootId = toHex(ports.random.bytes(8));
   if (contract.role === 'provider') {
     const provider = createProvider(contract.terms, contract.phase, bootId, now);
-    const [machine, seen] = machineOf(provider, providerStep, providerDesires, ports);
+    const [machine, seen] = machineOf(provider, providerStep, providerDesires, providerSibling, ports);
     return {
       ...machine,
       customerTold: () => seen().told,
@@ -125,7 +132,7 @@ export function createMachine(
     };
   }
   const customer = createCustomer(contract.terms, contract.phase, bootId, now, host.failures());
-  const [machine, seen] = machineOf(customer, customerStep, customerDesires, ports);
+  const [machine, seen] = machineOf(customer, customerStep, customerDesires, customerSibling, ports);
   const heardAt = (): number => Math.max(seen().providerHeardAt, seen().startedAt);
   return {
     ...machine,

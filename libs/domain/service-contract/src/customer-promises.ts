@@ -3,7 +3,16 @@ import type { CustomerState, Step } from './customer-state.ts';
 import { standsBy } from './customer-state.ts';
 import type { ContractRecord, Datagram, LeaseRequest } from './messages.ts';
 import { renew, type Context } from './party.ts';
-import { answerPromise, boundToo, freed, heardOfEpoch, mustWait, type PromiseFacts } from './promiser.ts';
+import {
+  allHoldStill,
+  answerPromise,
+  answersFor,
+  freed,
+  heardOfEpoch,
+  mustWait,
+  type PromiseFacts,
+  type Sibling,
+} from './promiser.ts';
 import { othersNews, unionOf } from './promises.ts';
 
 /** The customer and the promises of its set: those that it acts by, and those that it makes while a provider serves. */
@@ -14,16 +23,17 @@ function othersOf({ terms, phase, record }: CustomerState, context: Context): Ed
   return unionOf(terms.customer, [terms.provider], context.providers?.(), record?.parties);
 }
 
-/** With two contracts of one pair two machines of each edge would promise, each for itself: none does, and none is asked. */
-function isAlone({ terms }: CustomerState, { providers }: Context): boolean {
-  return (providers?.() ?? []).filter((one) => one === terms.provider).length <= 1;
-}
-
 export function renewLease(state: CustomerState, context: Context): Step {
   if (standsBy(state)) return [state, []];
-  const others = isAlone(state, context) ? othersOf(state, context) : [];
-  const [acting, effects] = renew(state.acting, state.terms, others, context.now);
+  const [acting, effects] = renew(state.acting, state.terms, othersOf(state, context), context.now);
   return [{ ...state, acting }, effects];
+}
+
+/** As the other machines of its edge see it. */
+export function customerSibling(state: CustomerState): Sibling {
+  const { terms, promiser, acting } = state;
+  const { contractId, provider } = terms;
+  return { contractId, other: provider, isSilent: !standsBy(state), promiser, acted: acting.lease.epoch };
 }
 
 /** A datagram of another party about promises; undefined where it is about something else. */
@@ -49,16 +59,22 @@ function holds({ phase, record, terms, elsewhere }: CustomerState, from: EdgeId,
   return served && from === terms.provider;
 }
 
+/** A machine of that provider's contract answers; all others of this edge keep what it promises. */
+function mayAnswer(state: CustomerState, from: EdgeId, epoch: number, siblings: readonly Sibling[]): boolean {
+  const { terms } = state;
+  const isAsked = from === terms.provider && answersFor(terms, from, siblings);
+  return isAsked && standsBy(state) && holds(state, from, epoch);
+}
+
 function onPromiseAsked(state: CustomerState, from: EdgeId, request: LeaseRequest, context: Context): Step {
   const { terms, promiser, record } = state;
-  const { leaseMs } = terms;
-  if (!standsBy(state) || !holds(state, from, request.epoch)) return [state, []];
-  // The machine of that provider's contract answers; all others of this edge keep what it promises.
-  if (from !== terms.provider)
-    return [{ ...state, promiser: boundToo(promiser, request.epoch, leaseMs, context.now) }, []];
+  const { leaseMs, customer } = terms;
+  const siblings = context.siblings?.() ?? [];
+  if (!mayAnswer(state, from, request.epoch, siblings)) return [state, []];
+  const still = allHoldStill(siblings, request.epoch);
   const facts: PromiseFacts = {
-    ...{ leaseMs, holds: isAlone(state, context), heard: record?.challenge ?? '', proven: true },
-    parties: unionOf(from, [terms.customer], context.providers?.(), record?.parties),
+    ...{ leaseMs, holds: still, heard: record?.challenge ?? '', proven: true },
+    parties: unionOf(from, [customer], context.providers?.(), record?.parties),
   };
   const [next, answer] = answerPromise(promiser, from, request, facts, context.now);
   const known = { ...state, promiser: next, providerHeardAt: context.now };
@@ -74,11 +90,11 @@ function onPromiseAsked(state: CustomerState, from: EdgeId, request: LeaseReques
 export function notYet(
   state: CustomerState,
   { epoch, holder, released = false }: Partial<ContractRecord> & { readonly epoch: number },
-  now: number,
+  { now, siblings }: Context,
 ): CustomerState | undefined {
   const { promiser, terms, acting } = state;
   const ours = (holder ?? terms.customer) === terms.customer && epoch > acting.lease.epoch;
-  if (!ours || released || !mustWait(promiser, epoch, now)) return undefined;
+  if (!ours || released || !mustWait(promiser, siblings?.() ?? [], epoch, now)) return undefined;
   return { ...state, promiser: heardOfEpoch(promiser, epoch) };
 }
 

@@ -243,16 +243,16 @@ function onAnswer(state: CustomerState, answer: Answer, context: Context): Step 
   const isDelivery = answer.method === 'keyShare' || answer.method === 'keys';
   return isDelivery
     ? [onDelivered(next, answer.holder, answer.value), []]
-    : onSuccess(next, answer.method, answer.value, context.now);
+    : onSuccess(next, answer.method, answer.value, context);
 }
 
-function onSuccess(state: CustomerState, method: Answer['method'], value: unknown, now: number): Step {
+function onSuccess(state: CustomerState, method: Answer['method'], value: unknown, context: Context): Step {
   const { phase } = state;
   switch (method) {
     case 'record':
-      return onRecord(state, contractRecord.parse(value), now);
+      return onRecord(state, contractRecord.parse(value), context);
     case 'take':
-      return onTakeAnswer(state, takeAnswer.parse(value), now);
+      return onTakeAnswer(state, takeAnswer.parse(value), context);
     case 'statement':
       return phase.at === 'stating' ? stated(state, phase) : [state, []];
     case 'return':
@@ -262,14 +262,15 @@ function onSuccess(state: CustomerState, method: Answer['method'], value: unknow
   }
 }
 
-function onTakeAnswer(state: CustomerState, taken: z.output<typeof takeAnswer>, now: number): Step {
-  const waits = notYet(state, taken, now);
-  return waits === undefined ? onTaken(state, taken, now) : [waits, []];
+function onTakeAnswer(state: CustomerState, taken: z.output<typeof takeAnswer>, context: Context): Step {
+  const waits = notYet(state, taken, context);
+  return waits === undefined ? onTaken(state, taken, context.now) : [waits, []];
 }
 
-function onRecord(before: CustomerState, record: ContractRecord, now: number): Step {
+function onRecord(before: CustomerState, record: ContractRecord, context: Context): Step {
+  const { now } = context;
   const state = freedBy(before, record, now);
-  const waits = notYet(state, record, now);
+  const waits = notYet(state, record, context);
   if (waits !== undefined) return [waits, []];
   const known: CustomerState = { ...state, record, recordAt: now, ...clockOf(record, now) };
   const { phase } = state;

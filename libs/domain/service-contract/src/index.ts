@@ -58,6 +58,9 @@ export {
 } from './grantor.ts';
 export { ACTS_KIND, actsWord, isActsWordOf, type ActsWord } from './acts-word.ts';
 export { leaseBy, type LeaseBy } from './promises.ts';
+export type { Sibling } from './promiser.ts';
+export { customerSibling } from './customer-promises.ts';
+export { providerSibling } from './provider-promises.ts';
 export * from './witness.ts';
 export * from './central.ts';
 export * from './breach.ts';

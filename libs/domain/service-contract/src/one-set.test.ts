@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { generateIdentity, parseEdgeId } from '@antirio/kernel';
 import type { CustomerPhase } from './customer-state.ts';
 import { nothingDelivered } from './key-delivery.ts';
-import { isOnlyOne, leads, type Standing } from './one-set.ts';
+import { leads, siblingsOf, type Standing } from './one-set.ts';
 import type { ProviderPhase } from './provider-state.ts';
 import { contractTerms, type ContractTerms } from './terms.ts';
 
@@ -73,12 +73,10 @@ describe('of several contracts of one set', () => {
   });
 });
 
-test('a contract is the only one of its edge where all others of its set and role are over', () => {
+test('siblings are the other contracts of a set in the same role, over or not', () => {
   const one = provider(1, { at: 'ready' });
-  expect(isOnlyOne(one, [one, customer(2, { at: 'guarded', epoch: 1 }), provider(3, { at: 'ended' })])).toBe(
-    true,
-  );
-  expect(isOnlyOne(one, [one, provider(2, { at: 'preparing' })])).toBe(false);
+  const over = provider(3, { at: 'ended' });
+  expect(siblingsOf(one, [one, customer(2, { at: 'guarded', epoch: 1 }), over])).toEqual([over]);
   const elsewhere = customer(4, { at: 'guarded', epoch: 1 }, 'tower');
-  expect(isOnlyOne(customer(1, { at: 'guarded', epoch: 1 }), [elsewhere])).toBe(true);
+  expect(siblingsOf(customer(1, { at: 'guarded', epoch: 1 }), [elsewhere])).toEqual([]);
 });

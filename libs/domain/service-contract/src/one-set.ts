@@ -42,17 +42,16 @@ export function leads(one: Standing, all: Iterable<Standing>): boolean {
   return true;
 }
 
-/** Whether a promise of this contract's machine binds all machines of its edge that could be given the set's epoch. */
-export function isOnlyOne(
+/** The others of its set and role at this edge: what they promise binds it, and none of it promises what another breaks. */
+export function siblingsOf<S extends Pick<Standing, 'terms' | 'role'>>(
   { terms, role }: Pick<Standing, 'terms' | 'role'>,
-  all: Iterable<Standing>,
-): boolean {
-  return ![...all].some(
+  all: Iterable<S>,
+): S[] {
+  return [...all].filter(
     (other) =>
       other.role === role &&
       other.terms.set.setId === terms.set.setId &&
-      other.terms.contractId !== terms.contractId &&
-      other.phase().at !== 'ended',
+      other.terms.contractId !== terms.contractId,
   );
 }
 

@@ -8,6 +8,7 @@ import {
   leaseRequested,
   type LeaseHolder,
 } from './lease.ts';
+import type { Sibling } from './promiser.ts';
 import { askOthers, tellLeaseBy, type LeaseBy, type PeerLease } from './promises.ts';
 import { callBegun, callKey, mayCall, type CallBook } from './calls.ts';
 import type { HeldShare } from './escrow.ts';
@@ -192,8 +193,8 @@ export interface Context {
   readonly mayBegin?: (() => boolean) | undefined;
   /** Of a customer: its providers by all of its contracts over this set that are not over. */
   readonly providers?: (() => readonly EdgeId[]) | undefined;
-  /** Of a provider: whether no other contract of its edge is over this set, unless it is over. */
-  readonly isOnlyOne?: (() => boolean) | undefined;
+  /** The other machines of this edge over this set and in this role, as they are now. */
+  readonly siblings?: (() => readonly Sibling[]) | undefined;
 }
 
 /** The acting half of a party: its epoch, lease and counter blocks. Lost at a restart, on purpose. */

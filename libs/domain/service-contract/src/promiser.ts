@@ -36,9 +36,44 @@ export function isBound({ until }: Promiser, now: number): boolean {
   return now < until + surelyPassed(MAX_DOWNLINK_LEAD_MS);
 }
 
-/** The first epoch of a set follows none. */
-export function mustWait(promiser: Promiser, epoch: number, now: number): boolean {
-  return epoch > 1 && isBound(promiser, now);
+/** A machine of this edge over the same set and in the same role, under another contract, over or not: what it does this edge does. */
+export interface Sibling {
+  readonly contractId: string;
+  /** The other party of its contract. */
+  readonly other: EdgeId;
+  /** It answers nobody who asks for a promise. */
+  readonly isSilent: boolean;
+  readonly promiser: Promiser;
+  /** The newest epoch that it acted under, or does. */
+  readonly acted: number;
+}
+
+/** One that has promised nothing since its start keeps the silence after that for itself: with a new contract a machine begins anew. */
+const isBoundBy = ({ promiser }: Sibling, now: number): boolean =>
+  promiser.promisedAt > -Infinity && isBound(promiser, now);
+
+/** Whatever machine of this edge has promised. The first epoch of a set follows none. */
+export function mustWait(
+  promiser: Promiser,
+  siblings: readonly Sibling[],
+  epoch: number,
+  now: number,
+): boolean {
+  return epoch > 1 && (isBound(promiser, now) || siblings.some((one) => isBoundBy(one, now)));
+}
+
+/** Whether none of them acts, or could know of its right to act, under a later epoch than the one to be promised for. */
+export function allHoldStill(siblings: readonly Sibling[], epoch: number): boolean {
+  return siblings.every(({ promiser, acted }) => acted < epoch && promiser.newest <= epoch);
+}
+
+/** Of several machines that could answer another party one does: the first in the order of their contracts. */
+export function answersFor(
+  { contractId }: Pick<Sibling, 'contractId'>,
+  other: EdgeId,
+  siblings: readonly Sibling[],
+): boolean {
+  return !siblings.some((one) => !one.isSilent && one.other === other && one.contractId < contractId);
 }
 
 export function heardOfEpoch(promiser: Promiser, epoch: number): Promiser {
@@ -51,12 +86,6 @@ export function heardOfEpoch(promiser: Promiser, epoch: number): Promiser {
  */
 export function freed(promiser: Promiser, epoch: number, now: number): Promiser {
   return epoch < promiser.epoch ? promiser : { ...promiser, until: Math.min(promiser.until, now) };
-}
-
-/** Another machine of this edge has promised: all of them keep it. */
-export function boundToo(promiser: Promiser, epoch: number, leaseMs: number, now: number): Promiser {
-  const until = Math.max(promiser.until, promisedUntil(now, leaseMs));
-  return { ...promiser, until, epoch: Math.max(promiser.epoch, epoch) };
 }
 
 export interface PromiseFacts {
@@ -93,6 +122,7 @@ export function answerPromise(
   const answer = { setId, epoch, bootId, sequence, challenge: grantorChallenge(promiser, now), heard };
   if (!facts.proven || !isFresh(promiser, request.challenge, leaseMs, now))
     return [promiser, { kind: 'stale', body: { ...answer, reason: 'stale', current: epoch, holder: from } }];
-  const bound = { ...boundToo(promiser, epoch, leaseMs, now), promisedAt: now };
+  const until = Math.max(promiser.until, promisedUntil(now, leaseMs));
+  const bound = { ...promiser, until, promisedAt: now, epoch: Math.max(promiser.epoch, epoch) };
   return [bound, { kind: 'promised', body: { ...answer, leaseMs, blocks: [], parties: [...parties] } }];
 }

@@ -38,7 +38,7 @@ export function onAnswer(state: ProviderState, answer: Answer, context: Context)
       ? shareReleased(next, answer.holder, shareAnswer.parse(answer.value).share, now)
       : shareRefused(next, answer.holder, answer.code);
   if (!answer.ok) return onRefusal(next, answer.method, answer.code, now);
-  return onSuccess[answer.method]?.(next, answer.value, now) ?? [next, []];
+  return onSuccess[answer.method]?.(next, answer.value, context) ?? [next, []];
 }
 
 /** READY waits for a drill, which may be passed at any moment. */
@@ -53,22 +53,22 @@ function pace(method: Answer['method']): number | undefined {
 const shareAnswer = z.object({ share: z.unknown() });
 const witnessAnswer = z.object({ heard: z.boolean() });
 
-type OnSuccess = (state: ProviderState, value: unknown, now: number) => Step;
+type OnSuccess = (state: ProviderState, value: unknown, context: Context) => Step;
 
 const onSuccess: Partial<Record<Answer['method'], OnSuccess>> = {
-  ready: (state, _value, now) =>
+  ready: (state, _value, { now }) =>
     state.phase.at === 'preparing' ? beReady(state, now) : onHearingTold(state, 'ready'),
   degrade: (state) => onHearingTold(state, 'degrade'),
-  witness: (state, value, now) => onWitness(state, witnessAnswer.parse(value).heard, now),
-  open: onOpened,
+  witness: (state, value, { now }) => onWitness(state, witnessAnswer.parse(value).heard, now),
+  open: (state, value, { now }) => onOpened(state, value, now),
   rekey: (state) => [{ ...state, record: undefined }, []],
-  take(state, value, now) {
+  take(state, value, context) {
     const { epoch, actAfterMs } = takeAnswer.parse(value);
-    return onTaken(state, epoch, actAfterMs, now);
+    return onTaken(state, epoch, actAfterMs, context);
   },
   release: onReleased,
   statement: onStatementKnown,
-  record: (state, value, now) => onRecord(state, contractRecord.parse(value), now),
+  record: (state, value, context) => onRecord(state, contractRecord.parse(value), context),
 };
 
 function onStatementKnown(state: ProviderState): Step {
@@ -113,14 +113,20 @@ function onOpened(state: ProviderState, value: unknown, now: number): Step {
   );
 }
 
-function onTaken(state: ProviderState, epoch: number, actAfterMs: number, now: number): Step {
+function onTaken(state: ProviderState, epoch: number, actAfterMs: number, context: Context): Step {
   const { phase } = state;
-  return phase.at === 'reading' ? serve(state, phase.from, epoch, actAfterMs, now) : [state, []];
+  return phase.at === 'reading' ? serve(state, phase.from, epoch, actAfterMs, context) : [state, []];
 }
 
-function serve(state: ProviderState, from: number, epoch: number, actAfterMs: number, now: number): Step {
+function serve(
+  state: ProviderState,
+  from: number,
+  epoch: number,
+  actAfterMs: number,
+  { now, siblings }: Context,
+): Step {
   // Whoever acts by our promise is off the air first.
-  if (mustWait(state.promiser, epoch, now))
+  if (mustWait(state.promiser, siblings?.() ?? [], epoch, now))
     return [{ ...state, promiser: heardOfEpoch(state.promiser, epoch) }, []];
   const acting = actUnder(state.acting, epoch, now + surelyPassed(actAfterMs));
   const detail = { epoch, actAfterMs: waitOf(acting, now) };
@@ -133,14 +139,15 @@ function onReleased(state: ProviderState): Step {
   return [{ ...state, phase: { at: 'stating', statement: phase.statement, counters: phase.counters } }, []];
 }
 
-function onRecord(state: ProviderState, record: ContractRecord, now: number): Step {
+function onRecord(state: ProviderState, record: ContractRecord, context: Context): Step {
+  const { now } = context;
   const known: ProviderState = { ...heardRecord(state, record, now), record, recordAt: now };
   const { phase } = state;
   if (phase.at === 'ended') return [known, []];
   if (isOver(record)) return enter(known, { at: 'ended' }, 'ended', { state: record.state });
   if (phase.at === 'preparing') return record.state === 'VALIDATED' ? [known, []] : beReady(known, now);
   if (hasStated(phase, record)) return rememberStatement(known, record);
-  if (isUnaware(phase, record)) return catchUp(known, record, now);
+  if (isUnaware(phase, record)) return catchUp(known, record, context);
   const isVain = isServedByOther(known.terms, record) || isRekeying(record);
   return opens(phase) && isVain ? standDown(known, now) : [known, []];
 }
@@ -197,7 +204,7 @@ function rangeStart({ phase, observed }: ProviderState): number | undefined {
 function catchUp(
   state: ProviderState,
   { activation = 0, holder, released: gaveUp }: ContractRecord,
-  now: number,
+  context: Context,
 ): Step {
   const { phase, terms, watch } = state;
   const from = rangeStart(state);
@@ -206,10 +213,10 @@ function catchUp(
   if (holder !== terms.provider || gaveUp)
     return enter(state, { at: 'releasing', from, epoch: activation }, 'fenced', { epoch: activation });
   if (phase.at !== 'opening' && phase.at !== 'ready' && phase.at !== 'stated')
-    return serve(state, from, activation, MAX_DOWNLINK_LEAD_MS, now);
+    return serve(state, from, activation, MAX_DOWNLINK_LEAD_MS, context);
   if (phase.at === 'opening') return [state, []];
   const evidence: Evidence = {
-    lastBeatMsAgo: Math.round(now - watch.detector.lastHeardAt),
+    lastBeatMsAgo: Math.round(context.now - watch.detector.lastHeardAt),
     lastSequence: watch.detector.sequence,
     probesUnanswered: 0,
     witness: 'unasked',

@@ -2,7 +2,15 @@ import type { EdgeId } from '@antirio/kernel';
 import { ACTS_KIND, isActsWordOf, type ActsWord } from './acts-word.ts';
 import type { ContractRecord, Datagram, LeaseRequest } from './messages.ts';
 import { renew, type Context } from './party.ts';
-import { answerPromise, freed, heardOfEpoch, type PromiseFacts } from './promiser.ts';
+import {
+  allHoldStill,
+  answerPromise,
+  answersFor,
+  freed,
+  heardOfEpoch,
+  type PromiseFacts,
+  type Sibling,
+} from './promiser.ts';
 import { othersNews, unionOf } from './promises.ts';
 import type { ProviderPhase, ProviderState, Step } from './provider-state.ts';
 import { call } from './step.ts';
@@ -32,12 +40,8 @@ function othersOf({ terms, record }: ProviderState): EdgeId[] {
   return unionOf(terms.provider, [terms.customer], record?.parties);
 }
 
-/** Two contracts of one edge over one set are two machines with a promise each: theirs are not asked for, and none is made. */
-const isAlone = ({ isOnlyOne }: Context): boolean => isOnlyOne?.() !== false;
-
 export function renewLease(state: ProviderState, context: Context): Step {
-  const others = isAlone(context) ? othersOf(state) : [];
-  const [acting, effects] = renew(state.acting, state.terms, others, context.now);
+  const [acting, effects] = renew(state.acting, state.terms, othersOf(state), context.now);
   return [{ ...state, acting }, effects];
 }
 
@@ -68,6 +72,13 @@ export function awaitsOwn({ promiser, record, phase, terms }: ProviderState): bo
   return record.holder === terms.provider && !record.released && record.epoch > ownEpoch(phase);
 }
 
+/** As the other machines of its edge see it. */
+export const providerSibling = ({ terms, phase, promiser, acting }: ProviderState): Sibling => ({
+  contractId: terms.contractId,
+  ...{ other: terms.customer, isSilent: phase.at === 'ended', promiser },
+  acted: Math.max(ownEpoch(phase), acting.lease.epoch),
+});
+
 function holds({ phase, record, terms }: ProviderState, from: EdgeId, epoch: number): boolean {
   if (phase.at === 'active' || phase.at === 'ended' || epoch <= ownEpoch(phase)) return false;
   if (record === undefined || record.epoch < epoch) return from === terms.customer;
@@ -92,18 +103,30 @@ function isProven({ shown, terms }: ProviderState, word: ActsWord | undefined): 
   return word.signature === shown.word?.signature || isActsWordOf(word, terms.customer, terms.set.setId);
 }
 
-function onPromiseAsked(state: ProviderState, from: EdgeId, request: LeaseRequest, context: Context): Step {
-  const { now } = context;
-  // Once the other contract is over it is as after a start: what that one did last may still be on air.
-  if (!isAlone(context)) return [{ ...state, promiser: { ...state.promiser, startedAt: now } }, []];
-  const { terms, promiser, record, shown } = state;
-  const asks = from === terms.customer;
-  const word = asks ? wordIn(state, request) : undefined;
-  const facts: PromiseFacts = {
-    ...{ leaseMs: terms.leaseMs, holds: holds(state, from, request.epoch), heard: shown.heard[0] ?? '' },
+function factsFor(
+  state: ProviderState,
+  from: EdgeId,
+  { epoch }: LeaseRequest,
+  word: ActsWord | undefined,
+  siblings: readonly Sibling[],
+): PromiseFacts {
+  const { terms, record, shown } = state;
+  return {
+    leaseMs: terms.leaseMs,
+    holds: holds(state, from, epoch) && allHoldStill(siblings, epoch),
+    heard: shown.heard[0] ?? '',
     parties: unionOf(from, [terms.customer, terms.provider], record?.parties),
-    proven: !asks || isProven(state, word),
+    proven: from !== terms.customer || isProven(state, word),
   };
+}
+
+function onPromiseAsked(state: ProviderState, from: EdgeId, request: LeaseRequest, context: Context): Step {
+  const { now, siblings: others } = context;
+  const { terms, promiser, shown } = state;
+  const siblings = others?.() ?? [];
+  if (!answersFor(terms, terms.customer, siblings)) return [state, []];
+  const word = from === terms.customer ? wordIn(state, request) : undefined;
+  const facts = factsFor(state, from, request, word, siblings);
   const [next, answer] = answerPromise(promiser, from, request, facts, now);
   if (answer.kind === 'silence') return [state, []];
   const to = { type: 'send', to: from } as const;
