@@ -224,7 +224,7 @@ describe('the customer', () => {
   });
 
   test('that comes back to a later epoch stands by, catches up, waits its back-off, and only then asks', () => {
-    let state = createCustomer(terms, { at: 'guarded', epoch: 1 }, 'boot-a', 0);
+    let state = createCustomer(terms, { at: 'guarded', epoch: 1 }, 'boot-a', -10_000);
     [state] = step(state, record(2, terms.provider), 100);
     expect(state.phase).toEqual({ at: 'recovering', epoch: 2 });
     expect(customerDesires(state, 100).fence).toEqual({ state: 'shut' });
