@@ -10,6 +10,7 @@ import { coreMemory } from './core-memory.ts';
 import { coreQueries } from './core-query.ts';
 import { detector } from './detector.ts';
 import { handback } from './handback.ts';
+import { ledger } from './ledger.ts';
 import { loraLatency } from './lora-latency.ts';
 import { loraSessions } from './lora-sessions.ts';
 import { loraUplinks } from './lora-uplinks.ts';
@@ -33,6 +34,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   loraUplinks,
   loraLatency,
   loraSessions,
+  ledger,
   detector,
   availability,
   ...takeovers,

@@ -1,7 +1,8 @@
 import { findKubo } from './kubo.ts';
 import { testWhen } from './test-when.ts';
 
-export { cometbftTest, findCometbft } from './cometbft.ts';
+export { cometbftTest } from './cometbft.ts';
+export { findCometbft } from './cometbft-program.ts';
 export { findEngines, onEachEngine, type ImageStore, type TestEngine } from './engines.ts';
 export { freePort } from './free-port.ts';
 export { flipByteOnDisk } from './flip-byte.ts';

@@ -6,7 +6,14 @@ import type { Response } from 'cosmjs-types/tendermint/abci/types';
 import { silentLog } from '@antirio/host';
 import { canonicalJson, fromUtf8, toHex, utf8 } from '@antirio/kernel';
 import { openLocalLedger } from '@antirio/ledger-local';
-import { cursorBehind, keys, txIdOf, type LedgerEvent, type Receipt } from '@antirio/ledger-machine';
+import {
+  EPOCH_REQUEST_KIND,
+  cursorBehind,
+  keys,
+  txIdOf,
+  type LedgerEvent,
+  type Receipt,
+} from '@antirio/ledger-machine';
 import {
   ada,
   begin,
@@ -178,6 +185,34 @@ describe('transactions', () => {
     const decided = block(driven, 2, ...bad, forged);
     expect(decided?.txResults.map(({ code }) => code)).toEqual([2, 2, 2, 2, 2, 2, 1]);
     expect(decided?.appHash).toEqual(before);
+  });
+
+  const nested = (depth: number): string => `${'['.repeat(depth)}1${']'.repeat(depth)}`;
+  test.each([
+    ['nested deeper than any stack', nested(100_000)],
+    ['nested a little too deeply', nested(40)],
+    ['no Unicode', '"\\ud800"'],
+    ['no number', '1e999'],
+  ])('with something that is %s are malformed at every node, and halt none', (_, odd) => {
+    const driven = start();
+    begin(driven);
+    block(driven, 1, registration(ada));
+    const request = { kind: EPOCH_REQUEST_KIND, by: ben.edgeId, signature: transfer(1).signature };
+    const body = {
+      setId: 'bridge',
+      epoch: 1,
+      contractId: '6f1b2b52-4a3d-4c86-9f0e-a7d1c45be02f',
+      odd: 'ODD',
+    };
+    const given = { holderLeaseEndedAt: null, customerLeaseEndedAt: null, evidence: {} };
+    const payload = { type: 'epoch/take', request: { ...request, body }, ...given };
+    const tx = transfer(1);
+    const plain = canonicalJson({ ...tx, body: { ...tx.body, payload } });
+    expect(check(driven, utf8(plain))).toMatchObject({ code: 1, codespace: 'unauthenticated' });
+    const text = plain.replace('"ODD"', odd);
+    expect(check(driven, utf8(text))).toMatchObject({ code: 2, codespace: 'invalidInput' });
+    expect(block(driven, 2, utf8(text))?.txResults).toMatchObject([{ code: 2 }]);
+    expect(driven.application.halted).toBeUndefined();
   });
 
   test('are answered with their first receipt when they come again, and strangers’ and late ones without a place in a block', () => {

@@ -27,26 +27,10 @@ export interface OpenedLedger {
   close(): Promise<void>;
 }
 
-type TestFunction = (name: string, run: () => unknown, timeoutMs?: number) => void;
-
 const LONG_MS = 30_000;
 
-const plainly: TestFunction = (name, run, timeoutMs) => {
-  test(
-    name,
-    async () => {
-      await run();
-    },
-    timeoutMs,
-  );
-};
-
 /** What every engine of the ledger must do behind its port. The ledger is opened once, with `complianceGenesis`. */
-export function ledgerCompliance(
-  name: string,
-  open: () => Promise<OpenedLedger>,
-  it: TestFunction = plainly,
-): void {
+export function ledgerCompliance(name: string, open: () => Promise<OpenedLedger>): void {
   let opened: OpenedLedger;
   let ledger: LedgerPort;
 
@@ -84,7 +68,7 @@ export function ledgerCompliance(
 
     afterAll(() => opened.close());
 
-    it(
+    test(
       'shows what a receipt says as soon as there is one',
       async () => {
         const before = await ledger.head();
@@ -105,7 +89,7 @@ export function ledgerCompliance(
       LONG_MS,
     );
 
-    it(
+    test(
       'applies once what is submitted often, at once or later, and says the same each time',
       async () => {
         const [ada, ben] = [await registered(), await registered()];
@@ -118,7 +102,7 @@ export function ledgerCompliance(
       LONG_MS,
     );
 
-    it(
+    test(
       'answers with a receipt what its rules refuse, and throws at what is no transaction',
       async () => {
         const [ada, ben] = [await registered(), await registered()];
@@ -141,7 +125,7 @@ export function ledgerCompliance(
       LONG_MS,
     );
 
-    it(
+    test(
       'takes many at once and loses none',
       async () => {
         const [ada, ben] = [await registered(), await registered()];
@@ -153,7 +137,7 @@ export function ledgerCompliance(
       LONG_MS,
     );
 
-    it(
+    test(
       'tells what happened in order, again what could not be handled, and resumes behind a cursor',
       async () => {
         const [ada, ben] = [await registered(), await registered()];
