@@ -139,6 +139,7 @@ export function openChirpStack(ports: ChirpStackPorts): ChirpStack {
       later.ring = openChirpStackRing({
         bridge,
         devices: theirs,
+        range: chirpStack.devAddrRange,
         deviceOf: ({ devEui }) => store.device(devEui),
         log,
       });

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { hasLogin } from '@antirio/host';
+import { devAddrValue, parseDevAddr } from '@antirio/lorawan';
 
 const brokerUrl = z
   .url()
@@ -22,6 +23,13 @@ const mqttSchema = z.strictObject({
     .default(''),
 });
 
+const devAddr = z
+  .string()
+  .regex(/^[0-9a-fA-F]{8}$/, '4 bytes in hex')
+  .transform(parseDevAddr);
+/** Each is in the ring's filter. */
+const MOST_ADDRESSES = 4096;
+
 /** ChirpStack (v4 or v3) as the network server of the devices that say `network: 'chirpStack'`. */
 export const chirpStackSchema = z
   .strictObject({
@@ -31,6 +39,14 @@ export const chirpStackSchema = z
     http: z.boolean().default(true),
     /** `ownWay`: it reaches gateways without us. `ourBridge`: only through our gateway-bridge, where leases and counters are checked. */
     gateways: z.enum(['ownWay', 'ourBridge']).default('ownWay'),
+    /** With `ourBridge`: what it gives to devices that join (`dev_addr_prefixes` there), both ends included; without it none can join. */
+    devAddrRange: z
+      .strictObject({ first: devAddr, last: devAddr })
+      .refine(({ first, last }) => {
+        const beyond = devAddrValue(last) - devAddrValue(first);
+        return beyond >= 0 && beyond < MOST_ADDRESSES;
+      }, `from first to last, ${MOST_ADDRESSES} addresses at most`)
+      .optional(),
     /** Where its uplinks wait on our disk for core-data; beyond this they are refused. */
     maxWaitingBytes: z
       .int()

@@ -45,9 +45,9 @@ test("ChirpStack's devices are in a ring of their own, which waits for nobody", 
       { devEui: '0000000000000003', name: 'c', activation: 'otaa', network: 'chirpStack' },
     ],
   });
-  const open = () => {
+  const open = (range?: object) => {
     const ring = openChirpStackRing({
-      ...{ bridge, devices, log: silentLog },
+      ...{ bridge, devices, range, log: silentLog },
       deviceOf: ({ name }) =>
         name === 'b' ? { devAddr: '01000001', applicationId: undefined, fcnt: 1 } : undefined,
     } as Parameters<typeof openChirpStackRing>[0]);
@@ -65,7 +65,14 @@ test("ChirpStack's devices are in a ring of their own, which waits for nobody", 
   });
   const put = state.ring;
   open();
-  await until(() => state.acknowledged.length === 1);
-  expect(state.acknowledged).toEqual([{ through: 7, incarnation: 'life' }]);
+  await until(() => state.acknowledged.length > 0);
+  expect(state.acknowledged[0]).toEqual({ through: 7, incarnation: 'life' });
   expect(state.ring).toBe(put);
+  // those that join are heard asking, and with whatever they are given
+  open({ first: '01000004', last: '01000006' });
+  await until(() => state.ring !== put);
+  expect(state.ring).toMatchObject({
+    devAddrs: ['01000001', '01000002', '01000004', '01000005', '01000006'],
+    devEuis: ['0000000000000002', '0000000000000003'],
+  });
 });

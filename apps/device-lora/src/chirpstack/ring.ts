@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { isAntirioError } from '@antirio/kernel';
 import { callJson, parseInput, repeat, type Check, type HttpPeer, type Log } from '@antirio/host';
+import { devAddrOf, devAddrValue } from '@antirio/lorawan';
 import type { DeviceOptions } from '../options.ts';
+import type { ChirpStackOptions } from './options.ts';
 import type { KnownDevice } from './store.ts';
 
 /** The ring of ChirpStack's devices at our gateway-bridge, and what is before its topics there. */
@@ -10,11 +12,14 @@ const PREFIX = 'chirpstack/';
 /** An hour of frames of a device that sends one each second; ChirpStack reads them as they come. */
 const BUDGET_PER_DEVICE = 3600 * 300;
 const LEAST_BUDGET = 1 << 20;
+/** Of each address, for what comes before the next look: what was delivered is acknowledged then. */
+const LEAST_SHARE = 1 << 13;
 const MOST_BUDGET = 1 << 26;
 const EVERY_MS = 5000;
 
 const ringSchema = z.looseObject({
   devAddrs: z.array(z.string()),
+  devEuis: z.array(z.string()).default([]),
   prefix: z.string(),
   last: z.int().default(0),
   acknowledged: z.int().default(0),
@@ -24,6 +29,8 @@ const ringSchema = z.looseObject({
 export interface ChirpStackRingPorts {
   readonly bridge: HttpPeer;
   readonly devices: readonly DeviceOptions[];
+  /** What it gives to those that join. */
+  readonly range: ChirpStackOptions['devAddrRange'];
   readonly deviceOf: (device: DeviceOptions) => KnownDevice | undefined;
   readonly log: Log;
 }
@@ -34,13 +41,27 @@ export interface ChirpStackRing {
   stop(): Promise<void>;
 }
 
-export function openChirpStackRing({ bridge, devices, deviceOf, log }: ChirpStackRingPorts): ChirpStackRing {
+/** Devices that join are heard with whatever address they are given, so all of these are in the ring. */
+function joiningOf({ range, devices }: ChirpStackRingPorts): { devEuis: string[]; devAddrs: string[] } {
+  if (range === undefined) return { devEuis: [], devAddrs: [] };
+  const first = devAddrValue(range.first);
+  const length = devAddrValue(range.last) - first + 1;
+  const joining = devices.filter(({ activation }) => activation === 'otaa');
+  return {
+    devEuis: joining.map(({ devEui }) => devEui).sort(),
+    devAddrs: Array.from({ length }, (_, index) => devAddrOf(first + index)),
+  };
+}
+
+export function openChirpStackRing(ports: ChirpStackRingPorts): ChirpStackRing {
+  const { bridge, devices, deviceOf, log } = ports;
+  const joining = joiningOf(ports);
   const path = `/api/v3/ring/${RING}`;
   let failing: string | undefined = 'the ring of ChirpStack is not there yet';
 
   const wanted = (): string[] => {
     const addresses = devices.flatMap((device) => deviceOf(device)?.devAddr ?? device.devAddr ?? []);
-    return [...new Set(addresses)].sort();
+    return [...new Set([...addresses, ...joining.devAddrs])].sort();
   };
   const known = async (): Promise<z.output<typeof ringSchema> | undefined> => {
     try {
@@ -53,9 +74,18 @@ export function openChirpStackRing({ bridge, devices, deviceOf, log }: ChirpStac
   const keep = async (): Promise<void> => {
     const found = await known();
     const devAddrs = wanted();
-    if (found?.prefix !== PREFIX || devAddrs.join() !== found.devAddrs.toSorted().join()) {
-      const budgetBytes = Math.min(Math.max(devices.length * BUDGET_PER_DEVICE, LEAST_BUDGET), MOST_BUDGET);
-      const json = { devAddrs, budgetBytes, prefix: PREFIX, deliver: true, encoding: 'protobuf', retainS: 0 };
+    const { devEuis } = joining;
+    const isRight =
+      found?.prefix === PREFIX &&
+      devAddrs.join() === found.devAddrs.toSorted().join() &&
+      devEuis.join() === found.devEuis.toSorted().join();
+    if (!isRight) {
+      const budgetBytes = Math.min(
+        Math.max(devices.length * BUDGET_PER_DEVICE, devAddrs.length * LEAST_SHARE, LEAST_BUDGET),
+        MOST_BUDGET,
+      );
+      const filter = { devAddrs, devEuis, prefix: PREFIX };
+      const json = { ...filter, budgetBytes, deliver: true, encoding: 'protobuf', retainS: 0 };
       await callJson(bridge, { method: 'PUT', path, json });
     }
     // delivered as they came: who was away then hears the next ones

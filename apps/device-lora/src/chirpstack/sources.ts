@@ -43,7 +43,7 @@ function addressOf(url: string, { username, passwordFile, caFile }: MqttOptions)
 }
 
 /** `application/<id>/device/<devEui>/event/<name>` */
-export function placeOf(topic: string): { readonly devEui: string; readonly name: string } | undefined {
+function placeOf(topic: string): { readonly devEui: string; readonly name: string } | undefined {
   const [, devEui, name] = /(?:^|\/)application\/[^/]+\/device\/([^/]+)\/event\/([^/]+)$/.exec(topic) ?? [];
   return devEui === undefined || name === undefined ? undefined : { devEui, name };
 }
