@@ -57,6 +57,8 @@ export interface ContractFacts {
   readonly activeLeftMs?: number | undefined;
   /** Of the contract's own ring. */
   readonly dropped: number;
+  /** The sensors surely hear too little of the provider, by what the terms ask for. */
+  readonly sensorsDeaf?: boolean;
   /** The newest drill, where the terms demand any. */
   readonly drill?: Pick<Drill, 'number' | 'state' | 'reason' | 'penalty'> | undefined;
   /** What becomes of its readings at the customer's cloud, where that is this edge's to do. */
@@ -135,8 +137,9 @@ function drillFailed({ drill, phase }: ContractFacts): string | undefined {
 type Rule = (one: ContractFacts, now: number) => string | undefined;
 
 const contractRules: { readonly [N in AlarmName]?: Rule } = {
-  degraded({ ledger, role }) {
+  degraded({ ledger, role, sensorsDeaf = false }) {
     if (ledger?.state !== 'DEGRADED') return undefined;
+    if (sensorsDeaf) return 'too few sensors hear the provider: what they are sent in a failure is lost';
     const whose = role === 'provider' ? 'our gateways are' : "the provider's gateways are";
     return `${whose} silent: what only they would have heard is lost in a failure`;
   },

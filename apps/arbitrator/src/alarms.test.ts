@@ -40,6 +40,7 @@ const cases: readonly (readonly [AlarmName, EdgeFacts])[] = [
   ['noReadyProvider', withContract({ providerSilentMs: 61_000 })],
   ['noReadyProvider', { ...edge, contracts: [] }],
   ['degraded', withContract({ ledger: { ...ledger, state: 'DEGRADED' } })],
+  ['degraded', withContract({ ledger: { ...ledger, state: 'DEGRADED' }, sensorsDeaf: true })],
   ['unsealed', withContract({ phase: 'recovering' })],
   ['unsealed', withContract({ role: 'provider', phase: 'active' })],
   ['exposed', withContract({ ledger: { ...ledger, exposed: true } })],

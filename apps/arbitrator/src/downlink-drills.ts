@@ -65,6 +65,8 @@ interface Running extends Repeating {
 }
 
 const EVERY_MS = 1000;
+/** The device service may have been started anew, and knows no sample then. */
+const TELL_AGAIN_MS = 60_000;
 const SAMPLED_AT = 'downlinkSampledAt';
 const TOLD = 'downlinkTold';
 /** Who answers so has sent nothing. */
@@ -137,13 +139,18 @@ export function createDownlinkDrills(given: DownlinkDrillsPorts): DownlinkDrills
   const forget = (id: string, from: Map<string, Sampled>): void => {
     for (const [devAddr, { terms }] of from) if (terms.contractId === id) from.delete(devAddr);
   };
+  let toldAt = -Infinity;
   /** All that are sampled now: the newest message is the only one that counts. */
   const tellSamples = async (): Promise<void> => {
     const now = clock.monotonic();
+    toldAt = now;
     for (const [devAddr, { until }] of samples) if (until <= now) samples.delete(devAddr);
     const forMs = Math.max(0, ...[...samples.values()].map(({ until }) => Math.floor(until - now)));
     const devAddrs = [...samples.keys()].slice(-64);
     await bus.publish(`${LENT_TOPIC}/sample`, JSON.stringify({ devAddrs, forMs }));
+  };
+  const tellSamplesAgain = async (): Promise<void> => {
+    if (samples.size > 0 && clock.monotonic() - toldAt > TELL_AGAIN_MS) await tellSamples();
   };
   /** When each had its turn last; all of them at once, for a set may be large. */
   const turnsOf = (
@@ -202,6 +209,7 @@ export function createDownlinkDrills(given: DownlinkDrillsPorts): DownlinkDrills
         isTold = false;
         await sample(terms, state, tried);
       }
+      await tellSamplesAgain();
       await tellProvider(terms, untold);
       if (state === 'VALIDATED' && answersForReady(terms) > 0) await tellLedger(terms);
     };

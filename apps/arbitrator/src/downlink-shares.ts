@@ -27,9 +27,14 @@ export function keptShare(
   return store.document(contractId, shareName(devEui)) as DownlinkShare | undefined;
 }
 
+/** Whether too few sensors hear the provider, by the terms. */
+export function areSensorsDeaf(store: Pick<ContractStore, 'documents'>, terms: ContractTerms): boolean {
+  return terms.downlinkDrills.degradedBelow > 0 && areMotesDeaf(terms, keptShares(store, terms.contractId));
+}
+
 const LOOK_MS = 5000;
 
-/** Whether a provider's downlinks are heard by too few, by its terms; all that is kept is looked at only now and then. */
+/** The same, for who asks often: all that is kept is looked at only now and then. */
 export function createDeafness(
   store: Pick<ContractStore, 'documents'>,
   terms: ContractTerms,
@@ -38,11 +43,10 @@ export function createDeafness(
   let lookedAt = -Infinity;
   let areDeaf = false;
   return () => {
-    if (terms.downlinkDrills.degradedBelow === 0) return false;
     const now = clock.monotonic();
     if (now - lookedAt < LOOK_MS) return areDeaf;
     lookedAt = now;
-    areDeaf = areMotesDeaf(terms, keptShares(store, terms.contractId));
+    areDeaf = areSensorsDeaf(store, terms);
     return areDeaf;
   };
 }

@@ -13,7 +13,10 @@ async function troubles(
   looks = 1,
 ): Promise<string[]> {
   const driver = {
-    terms: { contractId: 'C', expiresAt: 100_000_000 } as ContractTerms,
+    terms: {
+      ...{ contractId: 'C', expiresAt: 100_000_000 },
+      downlinkDrills: { degradedBelow: 0 },
+    } as ContractTerms,
     role: 'customer',
     phase: () => ({ at: 'guarded', epoch: 1 }),
     desires: () => ({ fence: { state: 'shut' } }),

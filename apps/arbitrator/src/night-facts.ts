@@ -5,6 +5,7 @@ import type { ContractFacts, EdgeFacts, ForwardingFacts } from './alarm-rules.ts
 import type { Contracts } from './contracts.ts';
 import type { CounterGaps } from './counter-gaps.ts';
 import type { ContractStore } from './contract-store.ts';
+import { areSensorsDeaf } from './downlink-shares.ts';
 import type { UnsealedSession } from './live-sessions.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import { holdOf } from './operator.ts';
@@ -123,6 +124,7 @@ export function nightFacts(ports: {
       unsealed: unsealedFor(contractId),
       activeLeftMs,
       drill: contracts.drills.view(contractId)?.newest,
+      sensorsDeaf: areSensorsDeaf(store, terms),
     };
     return { ...known, ledger: known.phase === 'ended' ? undefined : await onLedger(contractId) };
   };
