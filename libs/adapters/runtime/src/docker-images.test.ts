@@ -187,3 +187,13 @@ test('an engine that takes neither is told as what it is, and nothing counts as 
   await expect(images().load(one.path)).rejects.toMatchObject({ code: 'unavailable' });
   expect(await images().find(one.imageId)).toBeUndefined();
 });
+
+test('an image for a processor that this machine neither is nor emulates is not given to the engine', async () => {
+  const path = join(folder, 'foreign.tar');
+  await writeImageArchive(path, { layers: [await buildLayer([])], architecture: 'riscv65' });
+  await expect(images().load(path)).rejects.toMatchObject({
+    code: 'invalidInput',
+    message: expect.stringMatching(/^the image is for riscv65, and this machine is \w+: its customer has to/),
+  });
+  expect(engine.given).toEqual([]);
+});

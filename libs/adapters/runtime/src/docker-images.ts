@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type Docker from 'dockerode';
 import { AntirioError, describeError, fromUtf8 } from '@antirio/kernel';
 import { readFileIfThere, writeFileDurably, type Log } from '@antirio/host';
+import { checkArchitecture } from './architecture.ts';
 import { cleanArchive, manifestDigest, measureLayers } from './clean-archive.ts';
 import { already, asked, followed, ifThere } from './docker-engine.ts';
 import { keepsInContainerd, layersInCommon } from './docker-layers.ts';
@@ -110,6 +111,7 @@ export function openDockerImages(docker: Docker, dir: string, log: Log): DockerI
         const { imageId } = archive;
         if (expected !== undefined && imageId !== expected)
           throw new AntirioError('corrupt', 'the archive holds another image', { expected, got: imageId });
+        checkArchitecture(archive.config.architecture, process.arch);
         const { name, ...given } = await loader.put(archive, known);
         known.set(imageId, name);
         save();

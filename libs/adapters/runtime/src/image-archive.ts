@@ -15,6 +15,7 @@ const strings = z
 
 // Docker Image Specification v1.2: image JSON. Other fields belong to the engine.
 const imageConfigSchema = z.looseObject({
+  architecture: z.string().optional(),
   config: z
     .looseObject({
       Entrypoint: strings,

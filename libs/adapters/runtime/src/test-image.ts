@@ -27,16 +27,21 @@ export interface TestImage {
   readonly entrypoint?: readonly string[];
   readonly env?: readonly string[];
   readonly workingDir?: string;
+  /** By default this machine's. */
+  readonly architecture?: string;
   readonly diffIds?: readonly string[];
   readonly repoTags?: readonly string[];
   /** The configuration's name in the archive, by default its hash. */
   readonly configName?: string;
 }
 
+const OWN_ARCHITECTURE = process.arch === 'x64' ? 'amd64' : process.arch;
+const architectureOf = ({ architecture = OWN_ARCHITECTURE }: TestImage): string => architecture;
+
 /** @returns the image id */
 export async function writeImageArchive(path: string, image: TestImage): Promise<string> {
   const config = JSON.stringify({
-    architecture: 'amd64',
+    architecture: architectureOf(image),
     os: 'linux',
     config: {
       Entrypoint: image.entrypoint ?? ['node', '/app/main.mjs'],
