@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { bundle, digestOf, workspaceRoot } from '@antirio/bundle';
 import { docker, ImageError, run } from './engine.ts';
@@ -22,6 +23,15 @@ export async function localBase(): Promise<string> {
   return tag;
 }
 
+/** Docker 25: from then on an engine can look more often while a container starts, and its builder knows how that is said. */
+const KNOWS_START_INTERVAL = 1.44;
+
+/** docker/Dockerfile as an engine of this version of the API is best given it. */
+export function dockerfileFor(apiVersion: string, text: string): string {
+  if (!(Number(apiVersion) >= KNOWS_START_INTERVAL)) return text;
+  return text.replace(/^HEALTHCHECK /m, 'HEALTHCHECK --start-interval=500ms ');
+}
+
 export interface BuiltImage {
   readonly tag: string;
   readonly base: string;
@@ -37,7 +47,9 @@ export async function buildImage(tag: string, namedBase?: string): Promise<Built
   const digest = digestOf(dirname(antirio));
   const flags = ['--build-arg', `BASE_IMAGE=${base}`, '--label', `${BUNDLE_LABEL}=${digest}`];
   // With the bundle that is there it needs no network, and gets none.
-  const how = ['--quiet', '--network', 'none', '--file', 'docker/Dockerfile'];
-  await docker(['build', ...how, ...flags, '--tag', tag, '.'], { cwd: workspaceRoot });
+  const how = ['--quiet', '--network', 'none', '--file', '-'];
+  const api = await docker(['version', '--format', '{{.Server.APIVersion}}']);
+  const input = dockerfileFor(api, readFileSync(join(workspaceRoot, 'docker/Dockerfile'), 'utf8'));
+  await docker(['build', ...how, ...flags, '--tag', tag, '.'], { cwd: workspaceRoot, input });
   return { tag, base, digest };
 }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { nodeEnvironment, nodeFlags, workspaceRoot } from '@antirio/bundle';
+import { dockerfileFor } from './build-image.ts';
 
 const read = (path: string): string => readFileSync(join(workspaceRoot, path), 'utf8');
 const dockerfile = read('docker/Dockerfile');
@@ -31,6 +32,14 @@ describe('docker/Dockerfile', () => {
     expect(last('USER')).toBe('USER 1000:1000');
     expect(last('HEALTHCHECK')).toContain('/app/healthcheck.mjs');
   });
+});
+
+test('only an engine that knows how is told to look more often while a container starts', () => {
+  for (const old of ['1.41', '1.43', '']) expect(dockerfileFor(old, dockerfile)).toBe(dockerfile);
+  const told = dockerfileFor('1.44', dockerfile);
+  expect(told.match(/--start-interval=500ms/g)).toHaveLength(1);
+  expect(told).toContain('\nHEALTHCHECK --start-interval=500ms --interval=10s ');
+  expect(dockerfileFor('1.51', dockerfile)).toBe(told);
 });
 
 test('the base image has the Node of the workspace', () => {

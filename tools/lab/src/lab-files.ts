@@ -37,12 +37,18 @@ export function makeIdentities(project: string): Record<PartyName, string> {
   return { central: identity('central'), a: identity('a'), b: identity('b') };
 }
 
+const radioFolder = (project: string): string => join(labFolder(project), 'radio');
+
+/** The folder that the simulator's container sees: made by us, or the engine makes it its own. */
+export function makeRadioFolder(project: string): void {
+  mkdirSync(radioFolder(project), { recursive: true });
+  // The container's user is another one than ours.
+  chmodSync(radioFolder(project), 0o777);
+}
+
 /** The simulator as one file with its configuration, in the folder that its container sees, and its motes. */
 async function writeRadio({ project, subnets }: LabState, options: DemoOptions): Promise<Device[]> {
-  const folder = join(labFolder(project), 'radio');
-  mkdirSync(folder, { recursive: true });
-  // The container's user is another one than ours.
-  chmodSync(folder, 0o777);
+  const folder = radioFolder(project);
   const program = await bundleProgram(
     join(workspaceRoot, 'tools/lora-simulator/src/main.ts'),
     join(folder, 'simulator'),

@@ -17,7 +17,14 @@ import {
 import { buildImage, docker, EDGE_IMAGE, ImageError, run } from '@antirio/edge-image';
 import type { Device } from '@antirio/lora-simulator';
 import { compose, OVERRIDES, theCompose, type Override } from './compose.ts';
-import { containersOf, fillVolumes, labOptions, makeIdentities, writeLabFiles } from './lab-files.ts';
+import {
+  containersOf,
+  fillVolumes,
+  labOptions,
+  makeIdentities,
+  makeRadioFolder,
+  writeLabFiles,
+} from './lab-files.ts';
 import { containerNode, labNetwork } from './lab-nodes.ts';
 import { beOperator, makeSecrets, wayOfAsking, type VolumeFiles } from './lab-secrets.ts';
 import { programImages } from './program-image.ts';
@@ -100,12 +107,17 @@ const ofParty = (volumes: readonly VolumeFiles[], party: PartyName): VolumeFiles
 /** Starts everything; where something is wrong with that, nothing is left behind. */
 async function raise(state: LabState, { stage, seed }: LabOptions): Promise<void> {
   const secrets = state.overrides.includes('tls') ? makeSecrets(state) : [];
-  await writeLabFiles(state, labOptions(seed));
-  stage.milestone('identities, configurations, the device service’s image and the motes are written');
-  await composeOf(state, 'up', '--no-start');
+  makeRadioFolder(state.project);
+  const written = writeLabFiles(state, labOptions(seed));
+  // what is mounted file by file has to be there before the engine makes folders in its place
+  if (state.overrides.includes('cometbft')) await written;
+  await Promise.all([written, composeOf(state, 'up', '--no-start')]);
+  stage.milestone('containers and volumes are made, and all files that they begin with');
   await Promise.all(PARTIES.map((party) => fillVolumes(state, party, ofParty(secrets, party))));
-  stage.milestone('containers, networks and volumes are there');
-  await composeOf(state, 'up', '--detach');
+  stage.milestone('the volumes are filled');
+  // `up` would look again at what each of them should be
+  await composeOf(state, 'start');
+  stage.milestone('all containers are started');
 }
 
 async function firstReading(waiter: Waiter, node: PartyNode): Promise<void> {
@@ -163,12 +175,12 @@ export async function up(options: LabOptions): Promise<number> {
     stage.milestone(`${containers.size} containers: all services answer`);
     await radio.start();
     await firstReading(waiter, nodes.a);
+    const tookMs = Math.round(monotonic() - startedAt);
+    stage.milestone(`edge A has a first reading, ${tookMs} ms after the first container was asked for`);
+    return tookMs;
   } finally {
     await processes.stopAll();
   }
-  const tookMs = Math.round(monotonic() - startedAt);
-  stage.milestone(`edge A has a first reading, ${tookMs} ms after the first container was asked for`);
-  return tookMs;
 }
 
 /** Where a lab is found, for a reader. */
