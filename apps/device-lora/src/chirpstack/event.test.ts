@@ -103,6 +103,19 @@ describe('what is wrong is refused, with what is wrong', () => {
     expect(odd).toMatchObject({ receptions: [{ gatewayId: '000000006b12933d' }] });
   });
 
+  test.each([
+    ['a gateway id of 20 digits', [{ gatewayId: '0'.repeat(20) }]],
+    ['one that is a number', [{ gatewayID: 7 }]],
+    ['nulls', [null, undefined]],
+    ['a text', ['x']],
+    ['no numbers', [{ gatewayId: 'x', snr: '1', loRaSNR: null }]],
+  ])('nor does %s in rxInfo', (_what, odd) => {
+    expect(read('up', uplink({ rxInfo: [...odd, ...captured.up.rxInfo] }))).toMatchObject({
+      receptions: [{ gatewayId: '000000006b12933d', rssi: -60, snr: 7.5 }],
+    });
+    expect(read('up', uplink({ rxInfo: { odd } }))).toMatchObject({ receptions: [] });
+  });
+
   test('whatever it is, nothing but an AntirioError is thrown', () => {
     const names = fc.constantFrom('up', 'join', 'ack', 'txack', 'log', 'status', 'location', 'x');
     const fields = fc.constantFrom(

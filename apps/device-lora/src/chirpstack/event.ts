@@ -86,11 +86,11 @@ function addressOf(text: string | undefined): DevAddr | undefined {
 
 const number = z.number().catch(0);
 const reception = z.looseObject({
-  gatewayId: eui.optional(),
-  gatewayID: eui.optional(),
+  gatewayId: z.string().optional().catch(undefined),
+  gatewayID: z.string().optional().catch(undefined),
   rssi: number.default(0),
-  snr: number.optional(),
-  loRaSNR: number.optional(),
+  snr: z.number().optional().catch(undefined),
+  loRaSNR: z.number().optional().catch(undefined),
   nsTime: z.string().max(64).optional().catch(undefined),
   gwTime: z.string().max(64).optional().catch(undefined),
   time: z.string().max(64).optional().nullable().catch(undefined),
@@ -112,7 +112,13 @@ const upSchema = z.looseObject({
   data: z.string().max(324).optional().nullable(),
   object: z.record(z.string(), z.unknown()).optional().nullable().catch(undefined),
   objectJSON: z.string().max(65_536).optional().nullable().catch(undefined),
-  rxInfo: z.array(reception).max(1024).optional().nullable(),
+  rxInfo: z
+    .array(reception.optional().catch(undefined))
+    .max(1024)
+    .transform((all) => all.filter((one) => one !== undefined))
+    .optional()
+    .nullable()
+    .catch(undefined),
   txInfo: z
     .looseObject({
       frequency: number.default(0),

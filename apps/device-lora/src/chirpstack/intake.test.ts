@@ -2,8 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { utf8 } from '@antirio/kernel';
+import { deviceProfile } from '@antirio/edgex-contracts';
+import { AntirioError, utf8 } from '@antirio/kernel';
 import { silentLog, systemClock, waitFor } from '@antirio/host';
+import { parseDevEui } from '@antirio/lorawan';
 import { createHeardLast } from '../last-heard.ts';
 import { createLatest } from '../latest.ts';
 import type { Posted, Poster } from '../north/poster.ts';
@@ -11,7 +13,7 @@ import { deviceLoraOptions } from '../options.ts';
 import { openStore } from '../database.ts';
 import { createUplinkStore } from '../store.ts';
 import { createForwarder } from './forwarder.ts';
-import { createIntake, type Intake, type IntakePorts } from './intake.ts';
+import { createIntake, isForGood, type Intake, type IntakePorts } from './intake.ts';
 import { uplink, v3uplink } from './messages.fixture.ts';
 import { openChirpStackStore, type ChirpStackStore } from './store.ts';
 
@@ -68,6 +70,54 @@ describe('an uplink', () => {
     expect(intake().gateways()).toEqual(['000000006b12933d']);
     const later = { ...systemClock, now: () => Date.now() + 8 * DAY_MS };
     expect(intake({ clock: later }).gateways()).toEqual([]);
+  });
+});
+
+describe('a fault of ours', () => {
+  const faulty = (change: Partial<IntakePorts> = {}): Intake =>
+    intake({
+      profileOf: () => {
+        throw new RangeError('too deep');
+      },
+      ...change,
+    });
+
+  test('is refused for good once the bytes are kept, so that nothing stands behind it', async () => {
+    const broken = faulty();
+    const refused = await broken.take('up', up({ fCnt: 3 })).catch((error: unknown) => error);
+    expect(refused).toMatchObject({ code: 'internal' });
+    expect(isForGood(refused)).toBe(true);
+    await expect(broken.take('up', up({ fCnt: 3 }))).rejects.toMatchObject({ code: 'internal' });
+    const kept = store.conflicts(parseDevEui('0102030405b74b92'), 9);
+    expect(kept.map(({ message }) => Buffer.from(message))).toEqual([Buffer.from(up({ fCnt: 3 }))]);
+    expect([broken.counts(), broken.check().ok]).toEqual([{ refused_internal: 2 }, true]);
+  });
+
+  test('is tried again where the bytes could not be kept', async () => {
+    const keep = () => Promise.reject(new AntirioError('storageFull', 'full'));
+    const broken = faulty({ store: Object.assign(Object.create(store), { keep }) as ChirpStackStore });
+    const refused = await broken.take('up', up()).catch((error: unknown) => error);
+    expect(refused).toMatchObject({ code: 'storageFull' });
+    expect(isForGood(refused)).toBe(false);
+  });
+
+  test('may be an object that is too deep to be written again', async () => {
+    const profile = deviceProfile.parse({
+      name: 'p',
+      deviceResources: [{ name: 'place', properties: { valueType: 'Object', readWrite: 'R' } }],
+    });
+    const [mote] = devices;
+    const codec = intake({
+      devices: mote === undefined ? [] : [{ ...mote, codec: 'chirpStack' }],
+      profileOf: () => profile,
+    });
+    const depth = 20_000;
+    const deep = JSON.stringify(uplink({ object: { place: 0 } })).replace(
+      '"place":0',
+      `"place":${'[1,'.repeat(depth)}0${']'.repeat(depth)}`,
+    );
+    await expect(codec.take('up', utf8(deep))).rejects.toMatchObject({ code: 'internal' });
+    expect(await codec.take('up', up())).toBe('new');
   });
 });
 

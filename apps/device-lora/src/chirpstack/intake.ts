@@ -1,4 +1,4 @@
-import { AntirioError, describeError, isAntirioError, type Clock } from '@antirio/kernel';
+import { AntirioError, describeError, isAntirioError, type Clock, type ErrorCode } from '@antirio/kernel';
 import type { Check, Log } from '@antirio/host';
 import type { DeviceProfile } from '@antirio/edgex-contracts';
 import { sessionOfNetworkServer, type DevAddr, type DevEui, type SessionId } from '@antirio/lorawan';
@@ -21,7 +21,8 @@ export interface Intake {
   /**
    * @param name of the event
    * @param devEui of the topic, where it came by one
-   * @throws AntirioError invalidInput | tooLarge | notFound | conflict: it will never be taken; busy | storageFull | unavailable: not now
+   * @throws AntirioError invalidInput | tooLarge | notFound | conflict: it will never be taken; internal: neither, it is kept as it came;
+   * busy | storageFull | unavailable | timeout: not now
    */
   take(name: string, bytes: Uint8Array, devEui?: string): Promise<Outcome>;
   counts(): Readonly<Record<string, number>>;
@@ -58,11 +59,12 @@ const GATEWAY_WRITTEN_MS = 3_600_000;
 /** Clocks differ; what is further ahead is a wrong one, and would stand before all that is true. */
 const AHEAD_MS = 86_400_000;
 
-/** Refusals that the same bytes will always get. */
+const PASSING: ReadonlySet<ErrorCode> = new Set(['busy', 'storageFull', 'unavailable', 'timeout']);
+const THEIRS: ReadonlySet<ErrorCode> = new Set(['invalidInput', 'tooLarge', 'notFound', 'conflict']);
+
+/** Refusals that the same bytes will always get: what is not known to pass must not stand before all others for ever. */
 export function isForGood(error: unknown): boolean {
-  return ['invalidInput', 'tooLarge', 'notFound', 'conflict'].some(
-    (code) => error instanceof AntirioError && error.code === code,
-  );
+  return !(isAntirioError(error) && PASSING.has(error.code));
 }
 
 /** The gateways that uplinks came by lately: whoever acts for the devices has to know of all of them. */
@@ -183,21 +185,44 @@ export function createIntake(ports: IntakePorts): Intake {
     const code = isAntirioError(error) ? error.code : 'internal';
     if (!isForGood(error)) failing = describeError(error);
     count(`refused_${code}`);
-    tell(code, (leftOut) =>
-      log.warn({ error: describeError(error), leftOut }, 'ChirpStack told what is not taken'),
-    );
+    tell(code, (leftOut) => {
+      const said = { error: describeError(error), leftOut };
+      if (code === 'internal')
+        log.error(said, 'ALARM: an event of ChirpStack was not read by a fault of ours');
+      else log.warn(said, 'ChirpStack told what is not taken');
+    });
   };
+  /** A fault of ours costs nobody what was sent: it is refused once it is kept, and passes where it cannot be. */
+  const keepFaulty = async (error: unknown, devEui: string, message: Uint8Array): Promise<AntirioError> => {
+    const device = byEui.get(devEui as DevEui);
+    if (device === undefined) return new AntirioError('internal', 'it could not be read', {}, error);
+    try {
+      await store.keep({ devEui: device.devEui, at: clock.now(), message });
+    } catch (failed) {
+      return isAntirioError(failed) && !isForGood(failed)
+        ? failed
+        : new AntirioError('unavailable', 'it could not be kept', {}, failed);
+    }
+    return new AntirioError('internal', `an event of ${device.name} is kept as it came`, {}, error);
+  };
+  const refusalOf = async (error: unknown, devEui: string, message: Uint8Array): Promise<unknown> =>
+    isAntirioError(error) && (THEIRS.has(error.code) || PASSING.has(error.code))
+      ? error
+      : keepFaulty(error, devEui, message);
   return {
     async take(name, bytes, devEui) {
+      let whose = devEui?.toLowerCase() ?? '';
       try {
         const event = readChirpStackEvent(name, bytes);
+        whose = event.devEui;
         if (devEui !== undefined && devEui.toLowerCase() !== event.devEui)
           throw new AntirioError('invalidInput', `the topic is of ${devEui}, the event of ${event.devEui}`);
         const outcome = await dispatch(event, bytes);
         failing = undefined;
         count(outcome === 'noted' ? event.kind : outcome);
         return outcome;
-      } catch (error) {
+      } catch (thrown) {
+        const error = await refusalOf(thrown, whose, bytes);
         refuse(error);
         throw error;
       }

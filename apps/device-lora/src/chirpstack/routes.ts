@@ -54,7 +54,8 @@ export function addChirpStackRoutes(rim: HttpRim, chirpStack: ChirpStack): void 
   }));
   const { byName } = directoryOf(devices);
   const kept = {
-    summary: 'uplinks under counters that others are stored under, as ChirpStack sent them',
+    summary:
+      'as ChirpStack sent them: uplinks under counters that others are stored under, and what a fault of ours did not read',
     params,
     answer: conflicts,
   };

@@ -1,6 +1,7 @@
 import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { createGroupCommit, openDatabase } from '@antirio/host';
+import { sha256, toHex } from '@antirio/kernel';
 import type { DevAddr, DevEui } from '@antirio/lorawan';
 
 const MIGRATIONS = [
@@ -61,6 +62,8 @@ export interface ChirpStackStore {
   done(place: number): Promise<void>;
   readonly waitingCount: number;
   readonly waitingBytes: number;
+  /** An event that could not be made a reading by a fault of ours, beside the conflicts. */
+  keep(faulty: Conflicting): Promise<void>;
   conflicts(devEui: DevEui, limit: number): Pick<Conflicting, 'at' | 'message'>[];
   /** A value that is made once. */
   once(name: string, make: () => string): string;
@@ -69,6 +72,8 @@ export interface ChirpStackStore {
 
 /** Readings whose contents are known, to tell another one under the same counter. */
 const TAKEN_KEPT = 65_536;
+/** In place of the id of a reading. */
+const FAULTY = 'faulty';
 /** Of each device. */
 const CONFLICTS_KEPT = 64;
 const GATEWAYS_KEPT = 256;
@@ -181,6 +186,11 @@ export function openChirpStackStore(path: string): ChirpStackStore {
     get waitingBytes() {
       return bytes;
     },
+    keep: ({ devEui, at, message }) =>
+      commit.run(message.length, () => {
+        putConflict.run(devEui, FAULTY, at, toHex(sha256(message)), message);
+        pruneConflicts.run(devEui, devEui, CONFLICTS_KEPT);
+      }),
     conflicts: (devEui, limit) =>
       getConflicts
         .all(devEui, limit)
