@@ -14,24 +14,31 @@ const until = async (condition: () => boolean): Promise<void> => {
   expect(await waitFor(systemClock, 8000, () => Promise.resolve(condition() || undefined), 10)).toBe(true);
 };
 
-async function startBroker(): Promise<string> {
+async function startBroker(): Promise<{ url: string; pings: () => number; drop: () => void }> {
   const broker = await Aedes.createBroker({});
   const sockets = new Set<Socket>();
+  let pings = 0;
+  broker.on('ping', () => (pings += 1));
+  const drop = (): void => {
+    for (const socket of sockets) socket.destroy();
+    sockets.clear();
+  };
   const server = createServer((socket) => {
     sockets.add(socket);
     broker.handle(socket);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   endings.push(() => {
-    for (const socket of sockets) socket.destroy();
+    drop();
     server.close();
     return new Promise<void>((resolve) => broker.close(() => resolve()));
   });
-  return `mqtt://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const url = `mqtt://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return { url, pings: () => pings, drop };
 }
 
 test('nothing is lost of what comes while nobody reads, or while what reads cannot keep it', async () => {
-  const url = await startBroker();
+  const { url } = await startBroker();
   const read: string[] = [];
   let full = false;
   const open = (): MqttReader => {
@@ -63,4 +70,33 @@ test('nothing is lost of what comes while nobody reads, or while what reads cann
   await until(() => read.length === 3);
   expect(read.toSorted()).toEqual(['1', '2', '3']);
   expect(second.health().ok).toBe(true);
+});
+
+test('a message that waits is tried once at a time, however often the connection is lost, and the connection outlives it', async () => {
+  const { url, pings, drop } = await startBroker();
+  let tried: Uint8Array[] = [];
+  const reader = createMqttReader({
+    ...{ address: { url }, clientId: 'edge', filter: 'a/+', log: silentLog },
+    onMessage(_topic, payload) {
+      tried.push(payload);
+      return Promise.reject(new AntirioError('storageFull', 'no room'));
+    },
+  });
+  endings.push(() => reader.close());
+  await until(() => reader.health().ok);
+  const sender = createMqttBus({ url }, silentLog);
+  await sender.publish('a/b', '1', { qos: 1 });
+  await sender.close();
+  for (const _time of [1, 2]) {
+    await until(() => tried.length > 0);
+    tried = [];
+    drop();
+  }
+  // those of the connections that are lost would be among them
+  await until(() => tried.length > 0);
+  tried = [];
+  await until(() => tried.length > 2);
+  expect(new Set(tried).size).toBe(1);
+  // answers cannot be heard behind the message; the broker knows all the same that we are here
+  expect(pings()).toBeGreaterThan(1);
 });

@@ -1,5 +1,6 @@
 import { AntirioError, describeError } from '@antirio/kernel';
-import type { Check, Log } from '@antirio/host';
+import { sleep, type Check, type Log } from '@antirio/host';
+import type { MqttClient } from 'mqtt';
 import { createMqttConnection, type MqttAddress } from './mqtt-connection.ts';
 
 export interface MqttReaderPorts {
@@ -7,7 +8,7 @@ export interface MqttReaderPorts {
   /** The name of the session that the broker keeps: always the same one, and nobody else's there. */
   readonly clientId: string;
   readonly filter: string;
-  /** The message is acknowledged when this has resolved; after a failure it is tried again, and nothing else is taken before it. */
+  /** The message is acknowledged when this has resolved; after a failure it is tried again, and nothing else is taken before it. One that comes again by a new connection may be under way twice. */
   readonly onMessage: (topic: string, payload: Uint8Array) => Promise<void>;
   readonly log: Log;
 }
@@ -23,6 +24,12 @@ const AGAIN_MS = 1000;
 const SUBSCRIBE_WITHIN_MS = 10_000;
 const REFUSED = 128;
 
+/** The client hears no answers to its pings behind a message that waits: the broker is told that we are here, and no answer is asked for. */
+function stayConnected(client: MqttClient): void {
+  client.sendPing();
+  client.reschedulePing(true);
+}
+
 export function createMqttReader(ports: MqttReaderPorts): MqttReader {
   const { address, clientId, filter, onMessage, log } = ports;
   const stopping = new AbortController();
@@ -30,28 +37,26 @@ export function createMqttReader(ports: MqttReaderPorts): MqttReader {
   let failing: string | undefined;
   let timer: NodeJS.Timeout | undefined;
 
-  const pause = (): Promise<void> =>
-    new Promise((resolve) => {
-      const wait = setTimeout(resolve, AGAIN_MS);
-      const stop = (): void => {
-        clearTimeout(wait);
-        resolve();
-      };
-      stopping.signal.addEventListener('abort', stop, { once: true });
-    });
   const closed = (): boolean => stopping.signal.aborted;
-  /** Whether it was taken; not only where we stop. */
-  const take = async (topic: string, payload: Uint8Array): Promise<boolean> => {
-    while (!closed()) {
+  /** Whether it was taken; not only where the connection that it came by ends: the broker sends it again by the next one. */
+  const take = async (
+    topic: string,
+    payload: Uint8Array,
+    { client, signal }: { readonly client: MqttClient; readonly signal: AbortSignal },
+  ): Promise<boolean> => {
+    const ended = (): boolean => signal.aborted;
+    while (!ended()) {
       try {
         await onMessage(topic, payload);
         failing = undefined;
-        return true;
+        // what it came by may be gone: an acknowledgement by another connection would be of something else
+        return !ended();
       } catch (error) {
         const text = describeError(error);
         if (failing !== text) log.warn({ topic, error: text }, 'a message cannot be taken, and waits');
         failing = text;
-        await pause();
+        await sleep(AGAIN_MS, signal);
+        if (!ended()) stayConnected(client);
       }
     }
     return false;
@@ -59,10 +64,16 @@ export function createMqttReader(ports: MqttReaderPorts): MqttReader {
   const connection = createMqttConnection(address, log, {
     session: clientId,
     onClient(client) {
+      let link = new AbortController();
+      client.on('close', () => {
+        link.abort();
+        link = new AbortController();
+      });
+      stopping.signal.addEventListener('abort', () => link.abort(), { once: true });
       client.handleMessage = ({ topic, payload }, callback) => {
         const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload;
         // without an acknowledgement it stays with the broker
-        void take(topic, new Uint8Array(bytes)).then((taken) => {
+        void take(topic, new Uint8Array(bytes), { client, signal: link.signal }).then((taken) => {
           if (taken) callback();
         });
       };
