@@ -281,3 +281,7 @@ export function addressRange({ netId, devAddrRange }: DeviceLoraOptions): Addres
  */
 export const readFromRings = ({ network, activation, mayReset }: DeviceOptions): boolean =>
   network === 'own' || (activation === 'abp' && !mayReset);
+
+/** Devices that this edge itself sends to at once: to those of another network that would be under counters which are its. */
+export const isSentToAtOnce = ({ network, class: deviceClass }: DeviceOptions): boolean =>
+  network === 'own' && deviceClass === 'C';

@@ -29,7 +29,7 @@ import { createMacStore } from './mac/store.ts';
 import { openMacTelling } from './mac/told.ts';
 import { createPoster, type Poster } from './north/poster.ts';
 import { directoryOf } from './directory.ts';
-import type { DeviceLoraOptions, DeviceOptions } from './options.ts';
+import { isSentToAtOnce, type DeviceLoraOptions, type DeviceOptions } from './options.ts';
 import { createAsked } from './asked.ts';
 import { openOwnRing, type Asked, type OwnRing, type Wanted } from './own-ring.ts';
 import { LIVE_SESSIONS_FILE, openLiveSessions } from './seal/live-sessions.ts';
@@ -258,7 +258,7 @@ function openClassC(
 ): ClassC {
   const listening = new Set(
     options.devices
-      .filter((device) => options.sendDownlinks && device.class === 'C')
+      .filter((device) => options.sendDownlinks && isSentToAtOnce(device))
       .map(({ devEui }) => devEui),
   );
   const classC = createClassC({

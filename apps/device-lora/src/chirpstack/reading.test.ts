@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { deviceProfile } from '@antirio/edgex-contracts';
 import { parseDevAddr, sessionOfNetworkServer } from '@antirio/lorawan';
 import { utf8 } from '@antirio/kernel';
-import { deviceLoraOptions, readFromRings, type DeviceOptions } from '../options.ts';
+import { deviceLoraOptions, isSentToAtOnce, readFromRings, type DeviceOptions } from '../options.ts';
 import { readChirpStackEvent, type UpEvent } from './event.ts';
 import { uplink } from './messages.fixture.ts';
 import { digestOf, eventOfUp, idOf, type KnownUp } from './reading.ts';
@@ -80,6 +80,13 @@ describe('which reading it is', () => {
     expect(digest({ rxInfo: [] })).toBe(digest({}));
     expect(new Set([digest({}), digest({ data: 'CcQ9' }), digest({ fPort: 3 })]).size).toBe(3);
   });
+});
+
+test('a device of class C that we read from our rings, but is ChirpStack’s, is sent to by that alone', () => {
+  const theirs = deviceOf({ class: 'C' });
+  expect([readFromRings(theirs), isSentToAtOnce(theirs)]).toEqual([true, false]);
+  expect(isSentToAtOnce(deviceOf({ class: 'C', network: 'own' }))).toBe(true);
+  expect(isSentToAtOnce(deviceOf({ network: 'own' }))).toBe(false);
 });
 
 test.each([
