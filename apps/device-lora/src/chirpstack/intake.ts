@@ -145,7 +145,9 @@ export function createIntake(ports: IntakePorts): Intake {
       receivedAt: receivedAt(up),
     };
     const event = eventOfUp(serviceName, ports.profileOf(device.profileName), known);
-    const reading = { eventId: idOf(known), path: event.path, body: event.body, digest: digestOf(up) };
+    const counter = device.mayReset ? undefined : { session: known.session, fcnt: up.fcnt };
+    const { path, body } = event;
+    const reading = { eventId: idOf(known), path, body, digest: digestOf(up), counter };
     const [taken] = await Promise.all([
       store.take(reading, { devEui: device.devEui, at: known.receivedAt, message }),
       store.know(device.devEui, { applicationId: up.applicationId, devAddr, fcnt: up.fcnt }),
@@ -161,7 +163,7 @@ export function createIntake(ports: IntakePorts): Intake {
         const { name } = device;
         log.error(
           { device: name, fcnt: up.fcnt, leftOut },
-          'ALARM: another uplink under a counter that is stored',
+          'ALARM: another uplink under a counter that is stored: a device that counts anew needs mayReset',
         );
       });
     return taken;

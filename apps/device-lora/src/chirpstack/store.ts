@@ -2,7 +2,7 @@ import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { createGroupCommit, openDatabase } from '@antirio/host';
 import { sha256, toHex } from '@antirio/kernel';
-import type { DevAddr, DevEui } from '@antirio/lorawan';
+import type { DevAddr, DevEui, SessionId } from '@antirio/lorawan';
 
 const MIGRATIONS = [
   `CREATE TABLE own (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -12,6 +12,12 @@ const MIGRATIONS = [
    CREATE TABLE conflict (id INTEGER PRIMARY KEY AUTOINCREMENT, devEui TEXT NOT NULL, eventId TEXT NOT NULL, at REAL NOT NULL,
      digest TEXT NOT NULL, message BLOB NOT NULL, UNIQUE (eventId, digest)) STRICT`,
   `CREATE TABLE gateway (gatewayId TEXT PRIMARY KEY, at REAL NOT NULL) STRICT`,
+  `ALTER TABLE taken ADD COLUMN devEui TEXT;
+   ALTER TABLE taken ADD COLUMN session TEXT;
+   ALTER TABLE taken ADD COLUMN fcnt INTEGER;
+   CREATE INDEX taken_device ON taken (devEui, id);
+   CREATE TABLE forgotten (id INTEGER PRIMARY KEY AUTOINCREMENT, devEui TEXT NOT NULL, session TEXT NOT NULL, fcnt INTEGER NOT NULL,
+     UNIQUE (devEui, session)) STRICT`,
 ];
 
 /** An event that core-data has not taken yet. */
@@ -35,9 +41,14 @@ export interface NewReading {
   readonly path: string;
   readonly body: string;
   readonly digest: string;
+  /** What tells it in its session; undefined of a device that counts anew now and then. */
+  readonly counter: { readonly session: SessionId; readonly fcnt: number } | undefined;
 }
 
-/** `new`: it waits for core-data now. `known`: it was taken before. `conflict`: something else was, under the same counter. */
+/**
+ * `new`: it waits for core-data now. `known`: it was taken before. `conflict`: something else was, under the same counter; or the counter
+ * is so old that nobody knows any more what was.
+ */
 export type Taken = 'new' | 'known' | 'conflict';
 
 export interface Conflicting {
@@ -70,8 +81,10 @@ export interface ChirpStackStore {
   close(): Promise<void>;
 }
 
-/** Readings whose contents are known, to tell another one under the same counter. */
-const TAKEN_KEPT = 65_536;
+/** Readings of each device whose contents are known, to tell another one under the same counter. */
+const TAKEN_KEPT = 1024;
+/** Of each device: sessions of which it is known up to which counter contents were forgotten. */
+const SESSIONS_KEPT = 16;
 /** In place of the id of a reading. */
 const FAULTY = 'faulty';
 /** Of each device. */
@@ -85,8 +98,21 @@ export function openChirpStackStore(path: string): ChirpStackStore {
   const db = openDatabase(path, MIGRATIONS);
   const commit = createGroupCommit({ db, path, maxPending: 2000 });
   const getTaken = db.prepare('SELECT digest FROM taken WHERE eventId = ?');
-  const putTaken = db.prepare('INSERT INTO taken (eventId, digest) VALUES (?, ?)');
-  const forgetTaken = db.prepare('DELETE FROM taken WHERE id <= ?');
+  const putTaken = db.prepare(
+    'INSERT INTO taken (eventId, digest, devEui, session, fcnt) VALUES (?, ?, ?, ?, ?)',
+  );
+  const forgetTaken = db.prepare(
+    `DELETE FROM taken WHERE devEui = ? AND id <= (SELECT id FROM taken WHERE devEui = ? ORDER BY id DESC LIMIT 1 OFFSET ${TAKEN_KEPT})
+     RETURNING session, fcnt`,
+  );
+  const getForgotten = db.prepare('SELECT fcnt FROM forgotten WHERE devEui = ? AND session = ?');
+  const putForgotten = db.prepare(
+    `INSERT INTO forgotten (devEui, session, fcnt) VALUES (?, ?, ?)
+     ON CONFLICT (devEui, session) DO UPDATE SET fcnt = max(fcnt, excluded.fcnt)`,
+  );
+  const pruneForgotten = db.prepare(
+    `DELETE FROM forgotten WHERE devEui = ? AND id <= (SELECT id FROM forgotten WHERE devEui = ? ORDER BY id DESC LIMIT 1 OFFSET ${SESSIONS_KEPT})`,
+  );
   const putWaiting = db.prepare('INSERT INTO waiting (eventId, path, body) VALUES (?, ?, ?)');
   const getWaiting = db.prepare(
     'SELECT id, eventId, path, body FROM waiting WHERE id > ? ORDER BY id LIMIT ?',
@@ -122,10 +148,18 @@ export function openChirpStackStore(path: string): ChirpStackStore {
   let count = Number(begun?.['count'] ?? 0);
   let bytes = Number(begun?.['bytes'] ?? 0);
 
-  const insert = ({ eventId, path: at, body, digest }: NewReading): void => {
-    const { lastInsertRowid } = putTaken.run(eventId, digest);
-    if (Number(lastInsertRowid) % 1024 === 0) forgetTaken.run(Number(lastInsertRowid) - TAKEN_KEPT);
+  const insert = (devEui: DevEui, { eventId, path: at, body, digest, counter }: NewReading): void => {
+    putTaken.run(eventId, digest, devEui, counter?.session ?? null, counter?.fcnt ?? null);
+    for (const { session, fcnt } of forgetTaken.all(devEui, devEui)) {
+      if (typeof session !== 'string' || typeof fcnt !== 'number') continue;
+      putForgotten.run(devEui, session, fcnt);
+      pruneForgotten.run(devEui, devEui);
+    }
     putWaiting.run(eventId, at, body);
+  };
+  const isForgotten = (devEui: DevEui, { counter }: NewReading): boolean => {
+    const upTo = counter === undefined ? undefined : getForgotten.get(devEui, counter.session)?.['fcnt'];
+    return counter !== undefined && upTo !== undefined && counter.fcnt <= Number(upTo);
   };
   const optional = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
   return {
@@ -134,8 +168,8 @@ export function openChirpStackStore(path: string): ChirpStackStore {
       const taken = await commit.run(size, (): Taken => {
         const known = getTaken.get(reading.eventId)?.['digest'];
         if (known === reading.digest) return 'known';
-        if (known === undefined) {
-          insert(reading);
+        if (known === undefined && !isForgotten(devEui, reading)) {
+          insert(devEui, reading);
           return 'new';
         }
         putConflict.run(devEui, reading.eventId, at, reading.digest, message);
