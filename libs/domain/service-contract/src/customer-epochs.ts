@@ -53,6 +53,15 @@ export function takeFromOther(state: CustomerState, now: number): Step {
   return call(state, terms.central, take, now);
 }
 
+/** The epoch that we stand by is given up, which a disk from an old backup does not know, and nobody has taken it: we may not act under it. */
+export function takeReleased(state: CustomerState, now: number): Step {
+  const { phase, terms, record, elsewhere } = state;
+  const isOurs = record?.holder === terms.customer && record.epoch === phase.epoch && elsewhere === undefined;
+  if (!isOurs || !record.released || state.held || !isStable(state, now)) return [state, []];
+  const take: CallArgs = { method: 'take', args: { contractId: terms.contractId, expected: record.epoch } };
+  return call(state, terms.central, take, now);
+}
+
 /** A later epoch in other hands: whatever we believed, we stand by now. */
 export function onEpoch(state: CustomerState, epoch: number, holder: EdgeId, now: number): Step {
   const { phase, terms, elsewhere } = state;

@@ -11,6 +11,7 @@ import {
   onOwnTake,
   onTaken,
   takeFromOther,
+  takeReleased,
 } from './customer-epochs.ts';
 import { standsBy, type CustomerPhase, type CustomerState, type Step } from './customer-state.ts';
 import { call, chain, enter } from './step.ts';
@@ -131,7 +132,8 @@ type PhaseTick = (state: CustomerState, now: number) => Step;
 const standGuard: PhaseTick = (state, now) => {
   // over but for its payment: nothing is given to its provider any more
   if (isRekeying(state.record)) return chain(takeFromOther(state, now), (one) => tellRekeyed(one, now));
-  const taken = chain(takeFromOther(state, now), (one) => renewKeys(one, now));
+  const held = chain(takeFromOther(state, now), (one) => takeReleased(one, now));
+  const taken = chain(held, (one) => renewKeys(one, now));
   const sensed = chain(taken, (one) => whileGuarded(one, now));
   const strained = chain(sensed, (one) => whenOverloaded(one, now));
   return chain(strained, (one) => whenScheduled(one, now));

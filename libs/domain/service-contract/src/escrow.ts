@@ -138,8 +138,9 @@ function isOpen(
   { contract, epoch, now }: ReleaseFacts,
   opening: { readonly at: number; readonly epoch: number },
 ): Result<undefined, ReleaseRefusal> {
-  const followed = contract.activation !== undefined && contract.activation > opening.epoch;
-  if (followed && SERVES.has(contract.state)) return ok(undefined);
+  // of its own epoch as well: whoever serves and starts again opens anew, and states what it did when that epoch is over
+  const isServers = contract.activation !== undefined && contract.activation >= opening.epoch;
+  if (isServers && SERVES.has(contract.state)) return ok(undefined);
   if (opening.epoch !== epoch) return refused('otherEpoch');
   return now - opening.at <= RELEASE_WINDOW_MS ? ok(undefined) : refused('openingTooOld');
 }

@@ -199,12 +199,17 @@ describe('a holder gives its share away', () => {
     expect(mayRelease({ ...facts, ...change })).toEqual({ ok: false, error });
   });
 
+  test('to a provider that opened anew under its own epoch, and has to state what it did when that is over', () => {
+    const contract = { state: 'RETURNING', openings: 2, activation: number2.epoch };
+    expect(mayRelease({ ...facts, epoch: number2.epoch + 1, contract }).ok).toBe(true);
+  });
+
   test('at any time to a provider that serves under an epoch which followed the opening', () => {
     const late = { ...facts, epoch: 5, now: 10 * RELEASE_WINDOW_MS };
     const contract = { state: 'ACTIVE', openings: 2, activation: 5 };
     expect(mayRelease({ ...late, contract }).ok).toBe(true);
     expect(mayRelease({ ...late, contract: { ...contract, state: 'READY_EXPOSED' } }).ok).toBe(false);
-    expect(mayRelease({ ...late, contract: { ...contract, activation: 4 } }).ok).toBe(false);
+    expect(mayRelease({ ...late, contract: { ...contract, activation: 3 } }).ok).toBe(false);
   });
 });
 

@@ -102,6 +102,17 @@ describe('a party whose disk came back from an old backup', () => {
     expect(bettered.phase).toEqual({ at: 'retaken', epoch: 3, providerEpoch: 2 });
   });
 
+  test('takes an epoch again that it gave up and has forgotten, where nobody else did', () => {
+    const restored = createCustomer(terms, { at: 'guarded', epoch: 1 }, 'boot', 0);
+    const given = recorded({ state: 'READY', epoch: 1, holder: terms.customer, released: true });
+    const early = driveCustomer(restored, given, 100).state;
+    expect(called(driveCustomer(early, tick, 200).effects)).not.toContain('take');
+    expect(called(driveCustomer(early, tick, 1100).effects)).toContain('take');
+    expect(called(driveCustomer({ ...early, held: true }, tick, 1100).effects)).not.toContain('take');
+    const kept = driveCustomer(restored, recorded({ state: 'READY', epoch: 1, holder: terms.customer }), 100);
+    expect(called(driveCustomer(kept.state, tick, 1100).effects)).not.toContain('take');
+  });
+
   test('of a contract that is over meanwhile, the customer acts on under the epoch that the ledger says', () => {
     const restored = createCustomer(terms, { at: 'guarded', epoch: 1 }, 'boot', 0);
     const record = recorded({ state: 'SETTLED', epoch: 3, holder: terms.customer, quietMs: 0 });
