@@ -1,6 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { silentLog, type RimAccess } from '@antirio/host';
 import { selfSigned } from '@antirio/testing';
@@ -49,4 +51,19 @@ test('an address that nothing is known of is shown nothing', () => {
   const access = accessWith({ bind: '0.0.0.0' });
   for (const url of ['https://elsewhere:59910', `https://${hostname()}:5`, 'http://10.0.0.9:59910/x'])
     expect(access.placeOf(url)).toEqual({ url, credentials: undefined });
+});
+
+test('of processes that start at once none finds half of the edge’s own token, and all find the same', async () => {
+  const shared = mkdtempSync(join(dir, 'edge-'));
+  const starting = `const { openAccess } = await import(${JSON.stringify(new URL('./access.ts', import.meta.url).href)});
+    const { readConfig } = await import(${JSON.stringify(new URL('./config.ts', import.meta.url).href)});
+    const log = { warn() {}, info() {}, debug() {} };
+    const access = openAccess(readConfig({ dataDir: ${JSON.stringify(shared)} }, { ANTIRIO_REQUIRE_TOKENS: 'true' }), log);
+    console.log(access.placeOf('http://127.0.0.1:59880').credentials.token());`;
+  const run = promisify(execFile);
+  const args = ['--input-type=module', '--eval', starting];
+  const env = { ...process.env, NODE_OPTIONS: '' };
+  const all = await Promise.all([1, 2, 3].map(() => run(process.execPath, args, { env })));
+  expect(new Set(all.map(({ stdout }) => stdout)).size).toBe(1);
+  expect(readdirSync(join(shared, 'access'))).toEqual(['local.token']);
 });

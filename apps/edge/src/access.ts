@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import {
   announcedUrl,
@@ -49,11 +49,17 @@ function readOwnToken(path: string): string {
 function ownToken(config: EdgeConfig): string {
   const path = localTokenFile(config);
   mkdirSync(join(config.dataDir, 'access'), { recursive: true, mode: 0o700 });
+  const { id, token } = makeToken();
+  const whole = `${path}.${id}`;
   try {
-    writeFileSync(path, `${makeToken().token}\n`, { mode: 0o600, flag: 'wx', flush: true });
+    writeFileSync(whole, `${token}\n`, { mode: 0o600, flag: 'wx', flush: true });
+    // another process that finds it finds all of it
+    linkSync(whole, path);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'EEXIST')
       throw new AntirioError('unavailable', `cannot write ${path}`, { path }, cause);
+  } finally {
+    rmSync(whole, { force: true });
   }
   return readOwnToken(path);
 }
