@@ -16,6 +16,7 @@ import { AntirioError, type Clock, type Random } from '@antirio/kernel';
 import type { Bus, Health, HttpPeer, HttpRim, Log, Service, RimAccess } from '@antirio/host';
 import { openChirpStack, type ChirpStack } from './chirpstack/chirpstack.ts';
 import { addChirpStackMetrics, addChirpStackRoutes } from './chirpstack/routes.ts';
+import { attachToOwnBroker } from './chirpstack/sources.ts';
 import { withChirpStack } from './chirpstack/with-chirpstack.ts';
 import { addConflictRoutes } from './conflict-routes.ts';
 import { openControl, type ControlMessage } from './control.ts';
@@ -183,12 +184,16 @@ async function openAll(room: Room): Promise<Opened> {
   return { north, south };
 }
 
-/** The LoRaWAN device service: sessions, readings, downlinks. In an edge, or as a customer's image at another one. */
+/**
+ * The LoRaWAN device service: sessions, readings, downlinks. In an edge, or as a customer's image at another one.
+ * @throws AntirioError badConfig
+ */
 export function createDeviceLora(options: DeviceLoraOptions, ports: DeviceLoraPorts): DeviceLora {
   const log = ports.log.child({ room: options.serviceName });
   const opened: (() => unknown)[] = [];
   const room: Room = { ...ports, log, options, profiles: profilesOf(options), opened };
   const isOnSocket = options.listen !== undefined && 'socket' in options.listen;
+  if (options.chirpStack !== undefined) attachToOwnBroker(options.chirpStack, ports.bus);
   let running: Opened | undefined;
   return {
     name: options.serviceName,

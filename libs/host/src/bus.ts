@@ -31,6 +31,8 @@ export type BusHandler = (topic: string, payload: Uint8Array) => void | Promise<
 
 /** The message bus as every room sees it: MQTT 3.1.1 topics and filters, whichever broker is behind it. */
 export interface Bus {
+  /** The broker is in this process: it acknowledges what is published with QoS 1 when `required` subscribers are through with it. */
+  readonly acknowledgesTaken?: boolean;
   publish(topic: string, payload: Uint8Array | string, options?: PublishOptions): Promise<void>;
   /** Messages are begun in order, by default one after the other; a handler that fails is logged and counted. */
   subscribe(filter: string, handler: BusHandler, options?: SubscribeOptions): Promise<Subscription>;

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createMqttBus, createMqttReader, type MqttAddress } from '@antirio/bus';
 import type { Bus, Check, Log } from '@antirio/host';
 import { AntirioError } from '@antirio/kernel';
+import { gateOf } from './event-gate.ts';
 import { isForGood, type Intake } from './intake.ts';
 import type { ChirpStackOptions } from './options.ts';
 
@@ -48,9 +49,19 @@ function placeOf(topic: string): { readonly devEui: string; readonly name: strin
   return devEui === undefined || name === undefined ? undefined : { devEui, name };
 }
 
+const filterOf = ({ topicPrefix }: MqttOptions): string => `${topicPrefix}application/+/device/+/event/+`;
+
+/**
+ * To be called when the service is built, before the broker of this process listens: ChirpStack sends what it has queued at once.
+ * @throws AntirioError badConfig
+ */
+export function attachToOwnBroker({ mqtt }: ChirpStackOptions, bus: Bus): void {
+  if (mqtt !== undefined && mqtt.url === undefined) gateOf(bus, filterOf(mqtt));
+}
+
 export async function openMqttSource(ports: MqttSourcePorts): Promise<MqttSource> {
   const { options, bus, clientId, intake, log } = ports;
-  const filter = `${options.topicPrefix}application/+/device/+/event/+`;
+  const filter = filterOf(options);
   const take = async (topic: string, payload: Uint8Array): Promise<void> => {
     const place = placeOf(topic);
     if (place === undefined) return;
@@ -62,11 +73,11 @@ export async function openMqttSource(ports: MqttSourcePorts): Promise<MqttSource
     }
   };
   if (options.url === undefined) {
-    const subscription = await bus.subscribe(filter, take, { required: true, concurrency: 32 });
+    const shut = await gateOf(bus, filter).open(take);
     return {
       publish: (topic, payload) => bus.publish(topic, payload, { qos: 1 }),
       health: () => bus.health(),
-      close: () => subscription.close(),
+      close: shut,
     };
   }
   const address = addressOf(options.url, options);

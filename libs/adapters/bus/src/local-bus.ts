@@ -72,6 +72,7 @@ export function createLocalBus(broker: Broker, log: Log, limits: LocalBusLimits 
     return subscription;
   };
   return {
+    acknowledgesTaken: true,
     async publish(topic, payload, options = {}) {
       checkOpen();
       checkTopic(topic);
