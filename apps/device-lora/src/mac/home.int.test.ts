@@ -50,6 +50,8 @@ test('an edge that has its device back answers it where the one that served it h
   expect(await bringHome(first.http, { ...moved, rx2: { frequency: 1, dataRate: 3 } }, 3)).toEqual(
     counted('malformed'),
   );
+  // the device could never be heard again
+  expect(await bringHome(first.http, { ...moved, fcntUp: 2 ** 32 - 1 }, 3)).toEqual(counted('malformed'));
   expect(await bringHome(first.http, moved, 3, '00'.repeat(8))).toEqual(counted('unknown'));
   expect(await bringHome(first.http, moved, 3)).toEqual(counted('taken'));
   // the same again, or what is older, changes nothing

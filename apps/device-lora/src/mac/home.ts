@@ -2,7 +2,7 @@ import { inTransaction, type Database, type Log } from '@antirio/host';
 import { AntirioError, describeError } from '@antirio/kernel';
 import { broughtHome, eu868, parseMacState, type DevEui, type MacState } from '@antirio/lorawan';
 import type { SessionBook } from '../uplink/session-book.ts';
-import type { Session } from '../uplink/sessions.ts';
+import { highestOf, type Session } from '../uplink/sessions.ts';
 import type { MacLayer } from './mac-layer.ts';
 import type { MacStore } from './store.ts';
 
@@ -45,7 +45,7 @@ export function createMacHome({ db, store, mac, sessions, keep, log }: MacHomePo
   );
   const merged = (session: Session, state: unknown): MacState | undefined => {
     try {
-      return broughtHome(eu868, mac.stateOf(session), parseMacState(state));
+      return broughtHome(eu868, mac.stateOf(session), parseMacState(state), highestOf(session));
     } catch (error) {
       const { name } = session.device;
       log.warn(

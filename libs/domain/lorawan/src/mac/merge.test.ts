@@ -100,9 +100,30 @@ describe('a device that was served elsewhere', () => {
     const own: MacState = { ...fresh, adr, class: 'C', devStatusAskedAt: 7, fcntUp: 5 };
     const theirs: MacState = { ...fresh, fcntUp: 5, adr: { ...fresh.adr, maxDataRate: 4 } };
     const home = broughtHome(eu868, own, theirs);
-    expect(home).toEqual({ ...own, adr: { ...adr, maxDataRate: 4 } });
+    expect(home).toEqual(own);
     const moved = broughtHome(eu868, own, { ...theirs, txPower: 2 });
-    expect(moved.adr).toMatchObject({ marginDb: 12, maxDataRate: 4, fcnts: [], snrs: [], gateways: [] });
+    expect(moved.adr).toMatchObject({ marginDb: 12, fcnts: [], snrs: [], gateways: [] });
+  });
+
+  test('is not silenced by a word of its counter, or of its rate adaptation, that is wrong', () => {
+    const own: MacState = { ...fresh, fcntUp: 100 };
+    const lie = (fcntUp: number): MacState => ({
+      ...{ ...fresh, fcntUp, rx1DelayS: 3, devStatus: { battery: 1, margin: 1, fcnt: 2 ** 32 - 1 } },
+      adr: { ...fresh.adr, isBlocked: true, maxDataRate: 0, silences: 6, notBefore: 2 ** 33 },
+    });
+    expect(() => broughtHome(eu868, own, lie(2 ** 32 - 1), 100)).toThrow(
+      expect.objectContaining({ code: 'corrupt' }),
+    );
+    expect(broughtHome(eu868, own, lie(60_000), 100)).toMatchObject({
+      ...{ fcntUp: 100 + 16_384, rx1DelayS: 3, adr: own.adr, devStatus: null },
+    });
+    // its readings may be here before its MAC layer is
+    expect(broughtHome(eu868, own, lie(60_000), 59_000).fcntUp).toBe(60_000);
+    // of a device that was never heard here nothing says that it cannot be
+    expect(broughtHome(eu868, fresh, lie(200_000)).fcntUp).toBe(16_383);
+    const ask = { ...heardBy(100 + 16_385, 0, [{ type: 'linkCheckReq' }]), adrAckReq: true };
+    const next = macStep(eu868, broughtHome(eu868, own, lie(60_000), 100), ask);
+    expect(next.answers).toMatchObject([{ type: 'linkCheckAns' }]);
   });
 
   test.each([

@@ -58,6 +58,28 @@ function mayBeAsked(plan: RegionPlan, state: MacState, command: MacRequest): boo
   }
 }
 
+/**
+ * How far above what its own edge has heard a device's counter is believed to be on another's word alone: no uplink up to it is
+ * answered, so that a word that is wrong must not silence a device for long.
+ */
+const BELIEVED_AHEAD = 16_384;
+/** Nor can a network follow a device that it has heard before over more than the 16 bits that are in a frame. */
+const FOLLOWED = 0x1_0000;
+
+/** Their counter, as far as it is believed. @throws AntirioError corrupt */
+function believedFcnt(own: MacState, theirs: MacState, heardUpTo: number | undefined): number | null {
+  const heard = Math.max(own.fcntUp ?? -1, heardUpTo ?? -1);
+  if (heard >= 0 && (theirs.fcntUp ?? -1) > heard + FOLLOWED)
+    throw new AntirioError('corrupt', `its counter cannot be at ${theirs.fcntUp}: ${heard} was heard`);
+  return theirs.fcntUp === null ? null : Math.min(theirs.fcntUp, heard + BELIEVED_AHEAD);
+}
+
+/** Of an uplink that can have been. */
+function newestStatus(own: MacState, theirs: MacState, fcntUp: number | null): MacState['devStatus'] {
+  const { fcnt } = theirs.devStatus ?? { fcnt: -1 };
+  return fcnt >= (own.devStatus?.fcnt ?? -1) && fcnt <= (fcntUp ?? -1) ? theirs.devStatus : own.devStatus;
+}
+
 /** The device's data rate as it sent last: where it went down by itself, it went to its highest power before that. */
 function withNewest(merged: MacState, own: MacState): MacState {
   if (own.fcntUp === null || own.fcntUp <= (merged.fcntUp ?? -1)) return merged;
@@ -77,23 +99,23 @@ const sendsAlike = (one: MacState, other: MacState): boolean =>
 /**
  * What is so of a device that another network has served in our place, under a later epoch than ours: what the device was told, and
  * what it was asked, is theirs, for nobody else spoke to it meanwhile; what it showed by its uplinks is of whoever heard the one with
- * the highest counter. What they asked without an answer stays asked and in flight, so that both outcomes stand until the next
+ * the highest counter, theirs up to 16,384 above what was heard here (`heardUpTo`, the session's highest FCnt). The rate adaptation
+ * goes on as our own: what the device says no to it says again. What they asked without an answer stays asked and in flight, so that both outcomes stand until the next
  * uplink decides, or the request goes once more (a device answers the same one twice alike).
- * @throws AntirioError corrupt for a state that is none of the region
+ * @throws AntirioError corrupt for a state that is none of the region, or whose counter is more than 16 bits away
  */
-export function broughtHome(plan: RegionPlan, own: MacState, theirs: MacState): MacState {
+export function broughtHome(plan: RegionPlan, own: MacState, theirs: MacState, heardUpTo?: number): MacState {
   checkInPlan(plan, theirs);
   const { macVersion, class: deviceClass, madeWith, devStatusAskedAt } = own;
-  const { enabled, marginDb, fcnts, snrs, gateways } = own.adr;
-  const newestStatus = (own.devStatus?.fcnt ?? -1) > (theirs.devStatus?.fcnt ?? -1) ? own : theirs;
+  const fcntUp = believedFcnt(own, theirs, heardUpTo);
   const { madeWith: _made, devStatusAskedAt: _asked, ...told } = theirs;
   const merged: MacState = {
     ...told,
-    ...{ macVersion, class: deviceClass, devStatus: newestStatus.devStatus },
+    ...{ macVersion, class: deviceClass, fcntUp, devStatus: newestStatus(own, theirs, fcntUp) },
     pending: theirs.pending.filter(({ command }) => mayBeAsked(plan, theirs, command)),
     ...(madeWith === undefined ? {} : { madeWith }),
     ...(devStatusAskedAt === undefined ? {} : { devStatusAskedAt }),
-    adr: { ...theirs.adr, enabled, marginDb, fcnts, snrs, gateways },
+    adr: own.adr,
   };
   const newest = withNewest(merged, own);
   const isAlike = sendsAlike(newest, own) && newest.dataRate === own.dataRate;

@@ -102,7 +102,10 @@ const schema = z.strictObject({
     maxTxPower: z.int().min(-1).max(15),
     isBlocked: flag,
     silences: bits(4),
-    notBefore: z.int().min(0),
+    notBefore: z
+      .int()
+      .min(0)
+      .max(2 ** 33),
   }),
   devStatus: z.strictObject({ battery: bits(8), margin: z.int().min(-32).max(31), fcnt }).nullable(),
   pending: z
