@@ -9,6 +9,7 @@ import type { DeviceLoraOptions, DeviceOptions } from '../options.ts';
 import type { South } from '../south.ts';
 import { createChirpStackDownlinks, type ChirpStackDownlinks } from './downlinks.ts';
 import { createForwarder } from './forwarder.ts';
+import type { HandedOverCounts } from './handed-over.ts';
 import { createIntake, type Intake } from './intake.ts';
 import type { ChirpStackOptions } from './options.ts';
 import { openChirpStackRing, type ChirpStackRing } from './ring.ts';
@@ -48,6 +49,8 @@ export interface ChirpStack {
   device(device: DeviceOptions): KnownDevice | undefined;
   conflicts: ChirpStackStore['conflicts'];
   waiting(): { readonly events: number; readonly bytes: number };
+  /** Frames that were handed to ChirpStack behind our bridge; undefined where it has its own way to them. */
+  handedOver(): HandedOverCounts | undefined;
   mayAct(): Promise<MayAct>;
   /** How it stands; read again and again, so that it is answered at once. */
   check(): Check;
@@ -141,7 +144,8 @@ export function openChirpStack(ports: ChirpStackPorts): ChirpStack {
         devices: theirs,
         range: chirpStack.devAddrRange,
         deviceOf: ({ devEui }) => store.device(devEui),
-        log,
+        told: () => Object.values(intake.counts()).reduce((all, count) => all + count, 0),
+        ...{ clock: ports.clock, log },
       });
     if (mqtt === undefined) return;
     const clientId = store.once('clientId', () => `antirio-${uuidV4(ports.random)}`);
@@ -167,6 +171,7 @@ export function openChirpStack(ports: ChirpStackPorts): ChirpStack {
     device: ({ devEui }) => store.device(devEui),
     conflicts: (devEui, limit) => store.conflicts(devEui, limit),
     waiting: () => ({ events: store.waitingCount, bytes: store.waitingBytes }),
+    handedOver: () => later.ring?.handedOver(),
     mayAct: () => judgeGateways(chirpStack, intake.gateways(), peers['gatewayBridge']),
     check() {
       const link = later.source?.health() ?? { ok: true };

@@ -47,7 +47,7 @@ test("ChirpStack's devices are in a ring of their own, which waits for nobody", 
   });
   const open = (range?: object) => {
     const ring = openChirpStackRing({
-      ...{ bridge, devices, range, log: silentLog },
+      ...{ bridge, devices, range, log: silentLog, clock: systemClock, told: () => 0 },
       deviceOf: ({ name }) =>
         name === 'b' ? { devAddr: '01000001', applicationId: undefined, fcnt: 1 } : undefined,
     } as Parameters<typeof openChirpStackRing>[0]);
@@ -64,8 +64,9 @@ test("ChirpStack's devices are in a ring of their own, which waits for nobody", 
     ...{ devAddrs: ['01000001', '01000002'], prefix: 'chirpstack/', deliver: true, encoding: 'protobuf' },
   });
   const put = state.ring;
-  open();
+  const second = open();
   await until(() => state.acknowledged.length > 0);
+  await until(() => second.handedOver().frames === 2);
   expect(state.acknowledged[0]).toEqual({ through: 7, incarnation: 'life' });
   expect(state.ring).toBe(put);
   // those that join are heard asking, and with whatever they are given

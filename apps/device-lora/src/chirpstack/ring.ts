@@ -1,8 +1,10 @@
 import { z } from 'zod';
-import { isAntirioError } from '@antirio/kernel';
+import { isAntirioError, type Clock } from '@antirio/kernel';
 import { callJson, parseInput, repeat, type Check, type HttpPeer, type Log } from '@antirio/host';
 import { devAddrOf, devAddrValue } from '@antirio/lorawan';
 import type { DeviceOptions } from '../options.ts';
+import { createReports } from '../reports.ts';
+import { createHandedOver, type HandedOverCounts } from './handed-over.ts';
 import type { ChirpStackOptions } from './options.ts';
 import type { KnownDevice } from './store.ts';
 
@@ -32,12 +34,17 @@ export interface ChirpStackRingPorts {
   /** What it gives to those that join. */
   readonly range: ChirpStackOptions['devAddrRange'];
   readonly deviceOf: (device: DeviceOptions) => KnownDevice | undefined;
+  /** Events that ChirpStack told, since the start. */
+  readonly told: () => number;
+  readonly clock: Clock;
   readonly log: Log;
 }
 
 /** Sees to it that our gateway-bridge gives ChirpStack its devices' frames, and takes its downlinks to them. */
 export interface ChirpStackRing {
   check(): Check;
+  /** Of frames that it gave, since the start. */
+  handedOver(): HandedOverCounts;
   stop(): Promise<void>;
 }
 
@@ -54,7 +61,9 @@ function joiningOf({ range, devices }: ChirpStackRingPorts): { devEuis: string[]
 }
 
 export function openChirpStackRing(ports: ChirpStackRingPorts): ChirpStackRing {
-  const { bridge, devices, deviceOf, log } = ports;
+  const { bridge, devices, deviceOf, told, clock, log } = ports;
+  const handedOver = createHandedOver(clock);
+  const tell = createReports(clock);
   const joining = joiningOf(ports);
   const path = `/api/v3/ring/${RING}`;
   let failing: string | undefined = 'the ring of ChirpStack is not there yet';
@@ -88,11 +97,20 @@ export function openChirpStackRing(ports: ChirpStackRingPorts): ChirpStackRing {
       const json = { ...filter, budgetBytes, deliver: true, encoding: 'protobuf', retainS: 0 };
       await callJson(bridge, { method: 'PUT', path, json });
     }
-    // delivered as they came: who was away then hears the next ones
-    if (found?.incarnation !== undefined && found.last > found.acknowledged) {
+    // delivered as they came: who was away then hears the next ones, and would refuse older counters after those
+    const isMore = found?.incarnation !== undefined && found.last > found.acknowledged;
+    if (isMore) {
       const json = { through: found.last, incarnation: found.incarnation };
       await callJson(bridge, { method: 'POST', path: `${path}/acknowledge`, json });
     }
+    const frames = handedOver.look(isMore ? found.last - found.acknowledged : 0, told());
+    if (frames > 0)
+      tell('unheard', (leftOut) =>
+        log.warn(
+          { frames, leftOut },
+          'ChirpStack told of nothing after these frames were handed to it: is it connected?',
+        ),
+      );
   };
   const work = repeat("keeping ChirpStack's ring", EVERY_MS, log, async () => {
     try {
@@ -105,6 +123,7 @@ export function openChirpStackRing(ports: ChirpStackRingPorts): ChirpStackRing {
   });
   return {
     check: () => (failing === undefined ? { ok: true } : { ok: false, detail: failing }),
+    handedOver: () => handedOver.counts(),
     stop: () => work.stop(),
   };
 }

@@ -25,6 +25,8 @@ const shown = z.object({
   waiting: z.object({ events: z.int(), bytes: z.int() }),
   /** Gateways that its uplinks came by in the last seven days. */
   gateways: z.array(z.string()),
+  /** Behind our bridge: frames that were handed to ChirpStack, and those of them after which it told of nothing. */
+  handedOver: z.object({ frames: z.int(), unheard: z.int() }).optional(),
   events: z.record(z.string(), z.int()),
   downlinks: z.record(z.string(), z.int()),
 });
@@ -49,6 +51,7 @@ export function addChirpStackRoutes(rim: HttpRim, chirpStack: ChirpStack): void 
     }))),
     waiting: chirpStack.waiting(),
     gateways: intake.gateways(),
+    handedOver: chirpStack.handedOver(),
     events: intake.counts(),
     downlinks: downlinks.counts(),
   }));
@@ -95,6 +98,9 @@ export function addChirpStackMetrics(registry: Registry, chirpStack: ChirpStack)
   counts('downlinks', 'downlinks to devices of ChirpStack by what became of them, since the start', () =>
     downlinks.counts(),
   );
+  counts('frames', 'frames that were handed to ChirpStack behind our bridge, since the start', () => ({
+    ...chirpStack.handedOver(),
+  }));
   new Gauge({
     name: 'antirio_lora_chirpstack_waiting',
     help: 'readings of ChirpStack that core-data has not taken yet',
