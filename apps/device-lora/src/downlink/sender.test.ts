@@ -79,12 +79,14 @@ function openScene() {
   const db = openStore(':memory:');
   const store = createDownlinkStore(db);
   const desk = createDesk(store, clock);
-  const asks = { proof: false };
+  const asks = { proof: false, lends: false };
   const wantsProof = (): boolean => asks.proof;
   const mac = createMacLayer({ options, store: createMacStore(db), clock, log: silentLog, wantsProof });
   const sent: { bytes: Uint8Array; to: Opportunity }[] = [];
   /** Counters that the device surely heard. */
   const proofs: number[] = [];
+  /** Counters of what a provider's gateway was lent. */
+  const lent: number[] = [];
   /** What becomes of the next transmissions, and what happens meanwhile; OK where nothing is said. */
   const air: { outcome: Outcome; meanwhile?: () => void }[] = [];
   const scene = {
@@ -93,6 +95,7 @@ function openScene() {
     mac,
     sent,
     proofs,
+    lent,
     asks,
     air,
     pass: (by: number): void => void (ms += by),
@@ -108,6 +111,16 @@ function openScene() {
           meanwhile?.();
           return Promise.resolve([outcome]);
         },
+        close: () => Promise.resolve(),
+      },
+      lender: {
+        wants: () => asks.lends,
+        send: (_heard, bytes) => {
+          if (!asks.lends) return Promise.resolve(undefined);
+          lent.push(parseDataFrame(bytes).fcnt16);
+          return Promise.resolve({ kind: 'onAir' });
+        },
+        heard: () => undefined,
         close: () => Promise.resolve(),
       },
       sendDownlinks: true,
@@ -440,5 +453,31 @@ describe('a device proves that it heard a counter', () => {
     scene.pass(10_000);
     await scene.hear(session, 3, { ack: true });
     expect(scene.proofs).toEqual([7]);
+  });
+});
+
+describe('a downlink through the gateway of a provider, of which nobody knows whether the device hears it', () => {
+  test.each([true, false])('is never a command, confirmed: %s; the next answer is', async (confirmed) => {
+    const scene = openScene();
+    const session = sessionOf(1);
+    Object.assign(scene.asks, { proof: true, lends: true });
+    scene.sender.queue({ ...interval, confirmed }, devAddr, { replaces: true });
+    await scene.hear(session, 1);
+    expect([scene.lent, scene.frames().map(({ fcnt16 }) => fcnt16)]).toEqual([[], [0]]);
+    expect(scene.latest()).toMatchObject({ state: 'sent', fcnt: 0 });
+    scene.pass(10_000);
+    await scene.hear(session, 2, { ack: confirmed });
+    expect([scene.lent, scene.sent.length]).toEqual([[1], 1]);
+  });
+
+  test('acknowledges: a device that misses it asks again, and its own gateway answers', async () => {
+    const scene = openScene();
+    const session = sessionOf(1);
+    Object.assign(scene.asks, { proof: true, lends: true });
+    await scene.hear(session, 1, { confirmed: true });
+    expect([scene.lent, scene.sent.length]).toEqual([[0], 0]);
+    scene.pass(10_000);
+    await scene.hear(session, 1, { confirmed: true, novelty: 'retransmission' });
+    expect([scene.lent, scene.frames().map(({ fcnt16 }) => fcnt16)]).toEqual([[0], [0]]);
   });
 });

@@ -221,14 +221,18 @@ export function createSender(ports: SenderPorts): DownlinkSender {
       ? { heard, answer: { kind: 'empty' }, mac: told, windows }
       : undefined;
   };
-  /** Through our own gateways; what asks something of the device now and then through a provider's. */
+  /**
+   * Through our own gateways; an answer that asks something of the device now and then through a provider's, of which nobody knows
+   * whether the device hears it. No command goes there: it might be lost. Who misses an acknowledgement asks again, and gets it here.
+   */
   const leave = async (
     heard: HeardUplink,
-    { bytes, fcnt }: Frame,
+    { bytes, fcnt, downlink }: Frame,
     windows: readonly ReceiveWindow[],
     asks: boolean,
   ): Promise<Verdict> => {
-    const lent = asks && fcnt !== undefined ? await ports.lender?.send(heard, bytes, windows) : undefined;
+    const mayLend = asks && fcnt !== undefined && downlink === undefined;
+    const lent = mayLend ? await ports.lender?.send(heard, bytes, windows) : undefined;
     const { receptions } = heard;
     return lent ?? throughGateways(transmitter, { bytes, receptions, windows, at: () => ageOf(heard) });
   };
