@@ -8,7 +8,7 @@ import { LENT_DOWNLINK_KIND, LENT_TOPIC, contractTerms, signedLoan } from '@anti
 import { openContractStore, type ContractStore } from './contract-store.ts';
 import { createDownlinkDrills, type DownlinkDrills } from './downlink-drills.ts';
 import { customer, terms as plain } from './escrow.fixture.ts';
-import { keptShares } from './downlink-shares.ts';
+import { keptShares, shareName } from './downlink-shares.ts';
 
 const devices = [0, 1].map((i) => ({ devEui: `00000000000000a${i}`, devAddr: `0000000${i}` }));
 const [first] = devices;
@@ -149,5 +149,24 @@ describe('a drill downlink', () => {
     await until(() => outcomes().length > 0);
     expect(outcomes()[0]).toMatchObject({ outcome: 'notSent' });
     expect(called).toEqual([]);
+  });
+
+  test('comes soon again from a provider that sensors do not hear: it may have mended its antenna', async () => {
+    await drills.leave(contractId);
+    const downlinkDrills = {
+      ...terms.downlinkDrills,
+      ...{ everyS: 86_400, forReady: 0, degradedBelow: 900 },
+    };
+    const other = { ...terms, downlinkDrills, contractId: '7f0c0d5e-54a1-4cb6-9d0e-0a2f6a1b7c33' };
+    store.put({ terms: other, role: 'customer', signatures: {} } as never);
+    store.putDocument(other.contractId, 'downlinkSampledAt', Date.now() - 120_000);
+    const share = { devEui: first?.devEui ?? '', results: '0000', at: 1 };
+    store.putDocument(other.contractId, shareName(share.devEui), share);
+    published = [];
+    drills.drive({
+      ...{ terms: other, role: 'customer', phase: () => ({ at: phase }) as never },
+      record: () => ({ state: 'DEGRADED' }) as never,
+    });
+    await sampled();
   });
 });

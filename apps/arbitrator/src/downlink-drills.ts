@@ -24,11 +24,12 @@ import {
   type ContractTerms,
   type LentOutcome,
   type LentSend,
+  type Pace,
   type ProtectedDevice,
   type Standing,
 } from '@antirio/service-contract';
 import type { ContractStore } from './contract-store.ts';
-import { keptShare, keptShares, shareName } from './downlink-shares.ts';
+import { createDeafness, keptShare, keptShares, shareName } from './downlink-shares.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import { createLentCounts, type LentCounts } from './lent-counts.ts';
 import { SHARES_AT_ONCE } from './lent-routes.ts';
@@ -159,11 +160,11 @@ export function createDownlinkDrills(given: DownlinkDrillsPorts): DownlinkDrills
   ): ReadonlyMap<string, number> =>
     new Map([...keptShares(store, contractId).map(({ devEui, at }) => [devEui, at] as const), ...tried]);
 
-  const sample = async (terms: ContractTerms, state: string, tried: Map<string, number>): Promise<void> => {
+  const sample = async (terms: ContractTerms, pace: Pace, tried: Map<string, number>): Promise<void> => {
     const now = clock.now();
     const turns = turnsOf(terms, tried);
     const chosen = new Set(nextSample(terms, (devEui) => turns.get(devEui)));
-    const lastsMs = nextSampleAt(terms, state, now) - now;
+    const lastsMs = nextSampleAt(terms, pace, now) - now;
     forget(terms.contractId, samples);
     for (const { devEui, devAddr } of given.addresses(terms))
       if (chosen.has(devEui)) samples.set(devAddr, { terms, devEui, until: clock.monotonic() + lastsMs });
@@ -196,18 +197,20 @@ export function createDownlinkDrills(given: DownlinkDrillsPorts): DownlinkDrills
     const { terms } = contract;
     const { contractId } = terms;
     let isTold = false;
+    const areDeaf = createDeafness(store, terms, clock);
     const look = async (): Promise<void> => {
       if (!hasTimeForDrills('customer', contract.phase().at)) {
         forget(contractId, samples);
         return;
       }
       const state = contract.record()?.state ?? 'VALIDATED';
+      const pace = { state, areDeaf: areDeaf() };
       const last = store.document(contractId, SAMPLED_AT) as number | undefined;
       // a clock that was set back does not put it off
       const at = last === undefined ? undefined : Math.min(last, clock.now());
-      if (isTold || clock.now() >= nextSampleAt(terms, state, at)) {
+      if (isTold || clock.now() >= nextSampleAt(terms, pace, at)) {
         isTold = false;
-        await sample(terms, state, tried);
+        await sample(terms, pace, tried);
       }
       await tellSamplesAgain();
       await tellProvider(terms, untold);

@@ -44,9 +44,14 @@ describe('what sensors answered', () => {
   test('is kept by sensor, the newest 64, with the margin that was told last', () => {
     let share = noteDownlink(undefined, { ...{ devEui: 'a', at: 1 }, answered: true, margin: 9 });
     share = noteDownlink(share, { ...{ devEui: 'a', at: 2 }, answered: false });
-    expect(share).toEqual({ devEui: 'a', results: '10', at: 2, margin: 9 });
+    expect(share).toEqual({ ...{ devEui: 'a', results: '10', at: 2, margin: 9 }, times: [1, 2] });
     for (let i = 0; i < 100; i++) share = noteDownlink(share, { devEui: 'a', at: i, answered: true });
     expect(share.results).toBe('1'.repeat(64));
+    expect(share.times).toEqual([96, 97, 98, 99]);
+    // kept before times were
+    expect(noteDownlink(shareOf('01'), { devEui: 'a', at: 5, answered: true })).toMatchObject({
+      ...{ results: '011', times: [1, 5] },
+    });
   });
 
   test('bounds the share from below with 99.9 %', () => {
@@ -68,15 +73,44 @@ describe('what sensors answered', () => {
     expect(areMotesDeaf(terms, all('0000000011'))).toBe(false);
     expect(areMotesDeaf(withDrills({ motes: 3 }), all('0000'))).toBe(false);
   });
+
+  test.each([500, 50, 900])(
+    'is judged by what was sent last: of a hundred sensors, below %d thousandths',
+    (degradedBelow) => {
+      const terms = withDrills({ motes: 5, degradedBelow });
+      const shares = new Map<string, DownlinkShare>();
+      const send = (at: number, answered: boolean): void => {
+        const devEui = String(at % 100);
+        shares.set(devEui, noteDownlink(shares.get(devEui), { devEui, at, answered }));
+      };
+      let at = 0;
+      while (at < 400) send(at++, false);
+      expect(areMotesDeaf(terms, [...shares.values()])).toBe(true);
+      while (areMotesDeaf(terms, [...shares.values()])) send(at++, true);
+      // its antenna is mended: no more is asked of it than shows that
+      expect(at - 400).toBeLessThanOrEqual(64);
+      while (!areMotesDeaf(terms, [...shares.values()])) send(at++, false);
+      expect(at - 400).toBeLessThanOrEqual(400);
+    },
+  );
 });
 
 describe('samples', () => {
   test('come as often as the terms say, and one after the other while READY waits for them', () => {
     const terms = withDrills({ motes: 1, everyS: 600, forReady: 1 });
-    expect(nextSampleAt(terms, 'VALIDATED', undefined)).toBe(-Infinity);
-    expect(nextSampleAt(terms, 'VALIDATED', 1000)).toBe(11_000);
-    expect(nextSampleAt(terms, 'READY', 1000)).toBe(601_000);
-    expect(nextSampleAt(withDrills({ motes: 1, everyS: 600 }), 'VALIDATED', 1000)).toBe(601_000);
+    const [validated, ready, deaf] = [
+      { state: 'VALIDATED', areDeaf: false },
+      { state: 'READY', areDeaf: false },
+      { state: 'DEGRADED', areDeaf: true },
+    ];
+    expect(nextSampleAt(terms, validated, undefined)).toBe(-Infinity);
+    expect(nextSampleAt(terms, validated, 1000)).toBe(11_000);
+    expect(nextSampleAt(terms, ready, 1000)).toBe(601_000);
+    expect(nextSampleAt(withDrills({ motes: 1, everyS: 600 }), validated, 1000)).toBe(601_000);
+    // of one that is not heard as often as it sends any: it may have mended its antenna
+    expect(nextSampleAt(terms, deaf, 1000)).toBe(57_250);
+    expect(nextSampleAt(withDrills({ motes: 64 }), deaf, 0)).toBe(3_600_000);
+    expect(nextSampleAt(withDrills({ motes: 64, everyS: 60 }), deaf, 0)).toBe(60_000);
   });
 
   test('take sensors in turn', () => {

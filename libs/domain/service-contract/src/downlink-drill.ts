@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { lowerBound } from './baseline.ts';
+import { BASELINE_CONFIDENCE, lowerBound } from './baseline.ts';
 
 /** Drill downlinks: whether the sensors hear the provider's gateway, by what they answer to downlinks that it was lent. */
 
@@ -42,8 +42,13 @@ export function answersForReady({ downlinkDrills, set }: TermsOf): number {
 const REMEMBERED = 64;
 /** Of each sensor so many count for what the provider is now. */
 const NEWEST = 4;
+/** Of all sensors so many: a provider that has mended its antenna is judged by what was sent since. */
+const NEWEST_OF_ALL = 64;
 /** Samples follow one another so soon while the contract waits for them. */
 const AGAIN_BEFORE_READY_MS = 10_000;
+/** So many an hour show whether a provider that is not heard is heard again: it sends no more for one customer. */
+const AN_HOUR_WHILE_DEAF = 64;
+const HOUR_MS = 3_600_000;
 
 /** What a sensor made of the drill downlinks that the provider's gateway sent it. */
 export const downlinkShare = z.strictObject({
@@ -52,6 +57,8 @@ export const downlinkShare = z.strictObject({
   results: z.string().regex(new RegExp(`^[01]{0,${REMEMBERED}}$`)),
   /** Wall ms of the customer's, of the newest. */
   at: z.int().min(0),
+  /** The same of the newest four, oldest first; shares from before these were kept have none. */
+  times: z.array(z.int().min(0)).max(NEWEST).optional(),
   /** Demodulation margin that the sensor told last, dB. */
   margin: z.int().min(-32).max(31).optional(),
 });
@@ -64,7 +71,12 @@ export function noteDownlink(
 ): DownlinkShare {
   const results = `${known?.results ?? ''}${one.answered ? '1' : '0'}`.slice(-REMEMBERED);
   const margin = one.margin ?? known?.margin;
-  return { devEui, results, at, ...(margin === undefined ? {} : { margin }) };
+  const times = [...(known === undefined ? [] : timesOf(known)), at].slice(-NEWEST);
+  return { devEui, results, at, times, ...(margin === undefined ? {} : { margin }) };
+}
+
+function timesOf({ at, times }: DownlinkShare): readonly number[] {
+  return times ?? [at];
 }
 
 const answeredIn = (results: string): number => results.replaceAll('0', '').length;
@@ -80,20 +92,56 @@ export function motesThatAnswered(shares: readonly DownlinkShare[]): number {
   return shares.filter(({ results }) => results.includes('1')).length;
 }
 
-/** Whether the sensors surely hear less of the provider than the terms ask for: by the newest of each. */
+/** The newest results of all sensors together, by their time; of a time that nobody knows come last. */
+function newestOf(shares: readonly DownlinkShare[], count: number): string {
+  const single = shares.flatMap((share) => {
+    const times = timesOf(share);
+    const results = Array.from(share.results.slice(-NEWEST));
+    const untimed = results.length - times.length;
+    return results.map((result, i) => ({ result, at: times[i - untimed] ?? 0 }));
+  });
+  return single
+    .sort((a, b) => b.at - a.at)
+    .slice(0, count)
+    .map(({ result }) => result)
+    .join('');
+}
+
+/** Of fewer than so many not even where all were missed it is sure that less than this share is heard. */
+function fewestFor(share: number): number {
+  return Math.ceil(Math.log(1 - BASELINE_CONFIDENCE) / Math.log1p(-share));
+}
+
+/** Whether the sensors surely hear less of the provider than the terms ask for: by the newest in all, at most four of each. */
 export function areMotesDeaf({ downlinkDrills }: TermsOf, shares: readonly DownlinkShare[]): boolean {
-  const newest = shares.map(({ results }) => results.slice(-NEWEST)).join('');
+  const { degradedBelow } = downlinkDrills;
+  if (degradedBelow === 0) return false;
+  const newest = newestOf(shares, Math.max(NEWEST_OF_ALL, 2 * fewestFor(degradedBelow / 1000)));
   const missed = newest.length - answeredIn(newest);
   // no more than this share is heard
   const atMost = 1 - lowerBound(missed, newest.length);
-  return atMost * 1000 < downlinkDrills.degradedBelow;
+  return atMost * 1000 < degradedBelow;
+}
+
+/** What the pace of samples hangs on. */
+export interface Pace {
+  /** Of the contract. */
+  readonly state: string;
+  /** Whether the sensors surely hear too little of the provider. */
+  readonly areDeaf: boolean;
 }
 
 /** When the next sample begins, in the time of the last one; at once where there was none. */
-export function nextSampleAt(terms: TermsOf, state: string, sampledAt: number | undefined): number {
+export function nextSampleAt(
+  terms: TermsOf,
+  { state, areDeaf }: Pace,
+  sampledAt: number | undefined,
+): number {
   if (sampledAt === undefined) return -Infinity;
-  const isAwaited = state === 'VALIDATED' && answersForReady(terms) > 0;
-  return sampledAt + (isAwaited ? AGAIN_BEFORE_READY_MS : terms.downlinkDrills.everyS * 1000);
+  if (state === 'VALIDATED' && answersForReady(terms) > 0) return sampledAt + AGAIN_BEFORE_READY_MS;
+  const { motes, everyS } = terms.downlinkDrills;
+  const soon = Math.max(AGAIN_BEFORE_READY_MS, (motes * HOUR_MS) / AN_HOUR_WHILE_DEAF);
+  return sampledAt + (areDeaf ? Math.min(soon, everyS * 1000) : everyS * 1000);
 }
 
 /** The sensors of the next sample: those whose turn is longest ago. `triedAt`: undefined for one that never had one. */
