@@ -35,6 +35,7 @@ export function hold(edge: EdgeNode, held: boolean): void {
   if (!edge.host.up) return;
   for (const party of edge.parties())
     edge.host.arrive(() => {
-      party.post({ type: 'held', held });
+      // as it is when it is heard of: what was said meanwhile may be on the way as well
+      party.post({ type: 'held', held: edge.disk.held });
     });
 }

@@ -8,6 +8,7 @@ import { backoffMs } from './flapping.ts';
 import { MAX_DOWNLINK_LEAD_MS, surelyPassed } from './lease.ts';
 import type { CallArgs, ContractRecord } from './messages.ts';
 import { actUnder, waitOf } from './party.ts';
+import { isBound } from './promiser.ts';
 
 export function isStable({ stableSince, terms, flaps }: CustomerState, now: number): boolean {
   return now - stableSince >= backoffMs(terms, flaps.failures);
@@ -19,7 +20,18 @@ export function mayTakeBack(state: CustomerState, epoch: number, now: number): b
   if (record?.epoch === epoch && record.released) return true;
   const silent = now - Math.max(providerHeardAt, stableSince) >= PROVIDER_SILENT_MS;
   if (state.held && !state.forced) return false;
-  return isStable(state, now) && (silent || (returnHeard && mayAsk(state, now)));
+  return isStable(state, now) && (silent || hasLapsed(state, now) || (returnHeard && mayAsk(state, now)));
+}
+
+/** The provider lives, and can act neither by the grantor's lease nor by our promise, as one that sends and hears nobody: nobody acts. */
+function hasLapsed({ lapsedSince = Infinity, stableSince, promiser }: CustomerState, now: number): boolean {
+  return now - Math.max(lapsedSince, stableSince) >= PROVIDER_SILENT_MS && !isBound(promiser, now);
+}
+
+/** As a record says. */
+export function lapsedBy({ terms, lapsedSince }: CustomerState, record: ContractRecord, now: number) {
+  const lapsed = record.holder === terms.provider && record.leaseRuns === false && !record.released;
+  return lapsed ? (lapsedSince ?? now) : undefined;
 }
 
 /** After a handover that we asked for, and while an operator holds everything, nothing comes back by itself. */

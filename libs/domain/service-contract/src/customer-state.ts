@@ -67,6 +67,8 @@ export interface CustomerState {
   readonly providerHeardAt: number;
   readonly record: ContractRecord | undefined;
   readonly recordAt: number;
+  /** Since when, as the records say, the provider has its epoch and no lease to act by. */
+  readonly lapsedSince: number | undefined;
   /** Since when we have been up and joined up with the others without a break. */
   readonly stableSince: number;
   readonly stateAskedAt: number;
@@ -154,6 +156,7 @@ export function createCustomer(
     providerHeardAt: -Infinity,
     record: undefined,
     recordAt: -Infinity,
+    lapsedSince: undefined,
     stableSince: now,
     stateAskedAt: -Infinity,
     returnHeard: false,

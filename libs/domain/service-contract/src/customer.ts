@@ -4,6 +4,7 @@ import { callEnded, callKey, isReleaseVain } from './calls.ts';
 import {
   endWith,
   isStable,
+  lapsedBy,
   mayAsk,
   mayTakeBack,
   onEpoch,
@@ -274,7 +275,8 @@ function onRecord(before: CustomerState, record: ContractRecord, context: Contex
   const state = freedBy(before, record, now);
   const waits = notYet(state, record, context);
   if (waits !== undefined) return [waits, []];
-  const known: CustomerState = { ...state, record, recordAt: now, ...clockOf(record, now) };
+  const lapsedSince = lapsedBy(state, record, now);
+  const known: CustomerState = { ...state, record, recordAt: now, lapsedSince, ...clockOf(record, now) };
   const { phase } = state;
   const own = onOwnTake(known, record, now);
   if (own !== undefined) return own;
