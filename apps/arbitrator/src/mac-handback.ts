@@ -50,11 +50,20 @@ function createQuestions(bus: Bus, random: Random, log: Log) {
       log.debug({ error: describeError(error) }, 'what a guest says of its devices is not understood');
     }
   };
+  /** Once; a broker that was away is tried again with the next question. */
+  const listen = async (): Promise<void> => {
+    const listening = (subscription ??= bus.subscribe('contract/+/antirio/mac/told', onTold));
+    try {
+      await listening;
+    } catch (error) {
+      if (subscription === listening) subscription = undefined;
+      throw error;
+    }
+  };
   return {
     /** Undefined where it does not answer in time. */
     async ask(contractId: string, query: object, withinMs: number): Promise<Told | undefined> {
-      subscription ??= bus.subscribe('contract/+/antirio/mac/told', onTold);
-      await subscription;
+      await listen();
       const requestId = uuidV4(random);
       const name = `${contractId}/${requestId}`;
       const answered = Promise.withResolvers<Told | undefined>();

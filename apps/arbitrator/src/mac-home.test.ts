@@ -3,7 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { createBroker, createLocalBus } from '@antirio/bus';
-import { silentLog, systemClock, systemRandom, waitFor, type HttpCall, type HttpPeer } from '@antirio/host';
+import {
+  silentLog,
+  systemClock,
+  systemRandom,
+  waitFor,
+  type Bus,
+  type HttpCall,
+  type HttpPeer,
+} from '@antirio/host';
 import { AntirioError } from '@antirio/kernel';
 import { eu868, newMacState, type MacState } from '@antirio/lorawan';
 import type { CustomerPhase, ProviderPhase, Standing } from '@antirio/service-contract';
@@ -63,7 +71,7 @@ interface Told {
 }
 
 /** A guest on the bus that answers as it is told to; undefined: not at all. */
-async function openGuest(answers: { next: Told | undefined }) {
+async function openGuest(answers: { next: Told | undefined }, through = (bus: Bus): Bus => bus) {
   const broker = createBroker(
     { secret: new Uint8Array(32), listeners: [{ socketPath: join(folder, 'bus.sock'), anonymous: 'all' }] },
     silentLog,
@@ -80,7 +88,7 @@ async function openGuest(answers: { next: Told | undefined }) {
     await bus.publish(`${prefix}/told`, JSON.stringify({ requestId, ...answers.next, sessions }));
   });
   const handback = createMacHandback({
-    ...{ bus, store, clock, random: systemRandom, log: silentLog },
+    ...{ bus: through(bus), store, clock, random: systemRandom, log: silentLog },
     sealKeyOf: (edge) => Promise.resolve(sealKeyOf(edge)),
   });
   closers.push(() => handback.stop());
@@ -93,10 +101,15 @@ const standing = (phase: CustomerPhase | ProviderPhase, role: Standing['role'] =
 });
 
 /** A customer whose provider answers with what the test says. */
-function openCustomer(page: (call: HttpCall) => unknown, taken: object, calls: HttpCall[] = []) {
+function openCustomer(
+  page: (call: HttpCall) => unknown,
+  taken: object,
+  calls: HttpCall[] = [],
+  kept: Pick<ContractStore, 'document' | 'putDocument' | 'note'> = store,
+) {
   const home = createMacHome({
     peers: { edge2edge: room(page), deviceLora: room(() => taken, calls) },
-    ...{ identity: customer, store, clock, log: silentLog },
+    ...{ identity: customer, store: kept, clock, log: silentLog },
   });
   closers.push(() => home.stop());
   return home;
@@ -208,6 +221,42 @@ test('a fence waits no longer where there is more than comes home in time: what 
     counts: { taken: 400 },
     why: expect.stringContaining('400'),
   });
+});
+
+test('a disk on which nothing can be written keeps no fence shut: each epoch is tried once', async () => {
+  const full = {
+    document: () => undefined,
+    note: () => undefined,
+    putDocument: () => {
+      throw new AntirioError('storageFull', 'no room');
+    },
+  };
+  const none = (): never => {
+    throw new AntirioError('notFound', 'no such contract');
+  };
+  const home = openCustomer(none, ALL, [], full);
+  const contract = standing(retaken);
+  expect(home.holdsFence(contract)).toBe(true);
+  await waitFor(systemClock, 5000, () => !home.holdsFence(contract));
+  expect(home.counts().missing).toBe(1);
+  expect(home.holdsFence(standing({ at: 'retaken', epoch: 8, providerEpoch: 7 }))).toBe(true);
+});
+
+test('a broker that was away at the first question is asked by the next one', async () => {
+  let isAway = true;
+  const handback = await openGuest({ next: told(3) }, (bus) => ({
+    ...bus,
+    publish: (topic, payload) => bus.publish(topic, payload),
+    subscribe: (filter, handler) =>
+      isAway
+        ? Promise.reject(new AntirioError('unavailable', 'the broker is gone'))
+        : bus.subscribe(filter, handler),
+  }));
+  await handback.handBack(terms, 3);
+  await expect(handback.pageOf(terms, 3, 0)).rejects.toThrow('not handed back');
+  isAway = false;
+  await handback.handBack(terms, 3);
+  expect(await handback.pageOf(terms, 3, 0)).toMatchObject({ totalCount: 1 });
 });
 
 test('a set without sensors, or whose provider has no keys, waits for nothing', () => {

@@ -106,8 +106,13 @@ async function takeSome(
 export function createMacHome({ peers, identity, store, clock, log }: MacHomePorts): MacHome {
   const { deviceLora } = peers;
   const underWay = new Map<string, Promise<void>>();
+  /** Newest epochs that were tried: what cannot be written down is not tried again and again, with the fence shut. */
+  const settled = new Map<string, number>();
   let total = NOTHING;
   let isStopped = false;
+
+  const isSettled = (contractId: string, epoch: number): boolean =>
+    Math.max(settled.get(contractId) ?? 0, cameHomeWith(store, contractId)?.epoch ?? 0) >= epoch;
 
   /** Page by page, until all are here or it takes too long: then `counts` are of what was. */
   const fetchAll = async (terms: ContractTerms, epoch: number, until: number): Promise<Fetched> => {
@@ -128,6 +133,7 @@ export function createMacHome({ peers, identity, store, clock, log }: MacHomePor
   };
   const settle = ({ contractId }: ContractTerms, epoch: number, { counts, why }: Fetched): void => {
     total = added(total, counts);
+    settled.set(contractId, epoch);
     const detail = { epoch, counts, ...(why === undefined ? {} : { why }) };
     store.putDocument(contractId, DOCUMENT, detail);
     store.note(contractId, {
@@ -171,7 +177,7 @@ export function createMacHome({ peers, identity, store, clock, log }: MacHomePor
       if (role !== 'customer' || deviceLora === undefined || !isFed(terms) || isStopped) return false;
       // a customer's contract has a customer's phase
       const epoch = servedEpoch(contract.phase() as CustomerPhase);
-      if (epoch === undefined || (cameHomeWith(store, contractId)?.epoch ?? 0) >= epoch) return false;
+      if (epoch === undefined || isSettled(contractId, epoch)) return false;
       if (!underWay.has(contractId)) begin(terms, epoch);
       return true;
     },
