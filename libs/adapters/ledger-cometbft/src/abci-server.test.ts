@@ -69,6 +69,9 @@ test('ends a connection that speaks something else, with a word, and goes on wit
     new Uint8Array(64).fill(0xff),
     toFrame(new Uint8Array(40).fill(0xff)),
     Uint8Array.of(0x80, 0x80, 0x80, 0x7f),
+    toFrame(new Uint8Array()),
+    toFrame(Uint8Array.of(0xf8, 0x07, 0x01)),
+    frame({ extendVote: { height: 1n } }),
   ];
   for (const bytes of garbage) {
     const bad = dial();

@@ -22,12 +22,35 @@ const MAX_CONNECTIONS = 16;
 
 const encode = (response: Response): Uint8Array => toFrame(Response.encode(response).finish());
 
+/** What a node without vote extensions asks. */
+const REQUESTS: readonly (keyof Request)[] = [
+  'echo',
+  'flush',
+  'info',
+  'initChain',
+  'query',
+  'checkTx',
+  'prepareProposal',
+  'processProposal',
+  'finalizeBlock',
+  'commit',
+  'listSnapshots',
+  'offerSnapshot',
+  'loadSnapshotChunk',
+  'applySnapshotChunk',
+];
+
 function decode(message: Uint8Array): Request {
+  let request: Request;
   try {
-    return Request.decode(message);
+    request = Request.decode(message);
   } catch (cause) {
     throw new AntirioError('invalidInput', 'no ABCI: a message that cannot be read', {}, cause);
   }
+  // Nearly any bytes can be read as a message of fields that nobody knows, and none at all as an empty one.
+  if (REQUESTS.every((kind) => request[kind] === undefined))
+    throw new AntirioError('notImplemented', 'no ABCI request that this application answers');
+  return request;
 }
 
 /** One connection: requests are answered in their order, each before the next of whichever connection is begun. */

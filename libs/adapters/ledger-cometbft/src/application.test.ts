@@ -215,6 +215,18 @@ describe('transactions', () => {
     expect(driven.application.halted).toBeUndefined();
   });
 
+  test('are refused for now by a node that has no ledger yet, which then takes one over', () => {
+    const driven = start();
+    const tx = encodeTx(registration(ada));
+    expect(check(driven, tx)).toMatchObject({
+      code: 1,
+      codespace: 'unavailable',
+      data: new Uint8Array(),
+    });
+    begin(driven);
+    expect(check(driven, tx)).toMatchObject({ code: 0 });
+  });
+
   test('are answered with their first receipt when they come again, and strangers’ and late ones without a place in a block', () => {
     const driven = start();
     begin(driven);
