@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import type { Response } from 'cosmjs-types/tendermint/abci/types';
 import { silentLog } from '@antirio/host';
 import { canonicalJson, fromUtf8, toHex, utf8 } from '@antirio/kernel';
@@ -27,6 +27,7 @@ import {
   timeAt,
   transfer,
   type Driven,
+  type PartialRequest,
 } from './application.fixture.ts';
 import { StateStore } from './state-store.ts';
 import { TxReader, encodeTx } from './transactions.ts';
@@ -127,6 +128,31 @@ describe('the application', () => {
     expect(refused.exception?.error).toMatch(/halted: .*block 3 came behind block 1/);
     expect(driven.application.handle(request({ info: {} })).exception).toBeDefined();
     expect(driven.application.handle(request({ echo: { message: 'x' } })).echo?.message).toBe('x');
+  });
+
+  test('halts by what throws in a block alone: whoever only asks is refused', () => {
+    const driven = start();
+    begin(driven);
+    block(driven, 1, registration(ada));
+    const tx = encodeTx(transfer(1));
+    const fault = () => {
+      throw new RangeError('out of stack');
+    };
+    const reading = jest.spyOn(TxReader.prototype, 'read').mockImplementation(fault);
+    expect(check(driven, tx)).toMatchObject({ code: 2, codespace: 'internal', log: 'out of stack' });
+    const handle = (partial: PartialRequest) => driven.application.handle(request(partial));
+    expect(handle({ prepareProposal: { txs: [tx] } }).prepareProposal?.txs).toEqual([]);
+    expect(handle({ processProposal: { txs: [tx] } }).processProposal?.status).toBe(2);
+    reading.mockRestore();
+    rmSync(join(folder, 'one', 'snapshots'), { recursive: true });
+    expect(handle({ listSnapshots: {} }).listSnapshots?.snapshots).toEqual([]);
+    expect(handle({ applySnapshotChunk: { index: 0 } }).applySnapshotChunk?.result).toBe(5);
+    expect(driven.application.halted).toBeUndefined();
+    expect(check(driven, tx)).toMatchObject({ code: 0 });
+    const deciding = jest.spyOn(TxReader.prototype, 'read').mockImplementation(fault);
+    expect(driven.application.handle(finalizeRequest(2, [tx])).exception?.error).toMatch(/out of stack/);
+    deciding.mockRestore();
+    expect(driven.application.halted).toBeDefined();
   });
 
   test('a chain that begins is refused where there is another, and one without a ledger in its genesis', () => {

@@ -20,6 +20,7 @@ import {
   type SignedTx,
 } from '@antirio/ledger-machine';
 import { answerQuery } from './queries.ts';
+import { NO_RESULT, TX_CODES, refusalOf, refusedTx } from './refusals.ts';
 import { SnapshotTaker, type Snapshots } from './snapshots.ts';
 import type { AppHead, StateStore } from './state-store.ts';
 import { TxReader, type ReadTx } from './transactions.ts';
@@ -30,22 +31,8 @@ export interface ApplicationOptions {
   readonly log: Log;
 }
 
-/** Of transactions, in blocks and in CometBFT's answers; the receipt is in `data`. */
-export const TX_CODES = { ok: 0, refused: 1, malformed: 2 } as const;
-
 const APP_VERSION = 1n;
 const NO_BYTES = new Uint8Array();
-const NO_RESULT: ExecTxResult = {
-  code: TX_CODES.ok,
-  data: NO_BYTES,
-  log: '',
-  info: '',
-  gasWanted: 0n,
-  gasUsed: 0n,
-  events: [],
-  codespace: '',
-};
-
 interface Time {
   readonly seconds: bigint;
   readonly nanos: number;
@@ -60,16 +47,13 @@ function resultOf(receipt: Receipt): ExecTxResult {
   return { ...NO_RESULT, ...said, code: TX_CODES.refused, codespace: code, log: message };
 }
 
-const malformed = ({ code, message }: Extract<ReadTx, { code: unknown }>): ExecTxResult => ({
-  ...NO_RESULT,
-  code: TX_CODES.malformed,
-  codespace: code,
-  log: message,
-});
+const malformed = ({ code, message }: Extract<ReadTx, { code: unknown }>): ExecTxResult =>
+  refusedTx(TX_CODES.malformed, code, message);
 
 /**
  * The ledger's machine as an ABCI 0.38 application: CometBFT orders transactions, this says what they do. Its only time is the blocks'.
- * What a rule refuses is a receipt; what throws is a bug, or a disk that refuses, after which nothing is answered any more: the node stops.
+ * What a rule refuses is a receipt; what throws in a block is a bug, or a disk that refuses, after which nothing is answered any more: the
+ * node stops. What throws where nothing is decided is answered with a refusal.
  */
 export class LedgerApplication {
   readonly #store: StateStore;
@@ -103,7 +87,11 @@ export class LedgerApplication {
     try {
       return this.#answer(request);
     } catch (cause) {
-      return this.#halt(cause);
+      const refusal = refusalOf(request, cause);
+      if (refusal === undefined) return this.#halt(cause);
+      const said = { error: describeError(cause), height: this.head.height };
+      this.#log.error(said, 'a request that changes nothing could not be answered');
+      return refusal;
     }
   }
 
@@ -157,12 +145,7 @@ export class LedgerApplication {
     const { height, time, appHash } = this.head;
     // A node that takes over others' state answers its RPC already.
     if (appHash.length === 0)
-      return {
-        ...NO_RESULT,
-        code: TX_CODES.refused,
-        codespace: 'unavailable',
-        log: 'this node has no ledger yet',
-      };
+      return refusedTx(TX_CODES.refused, 'unavailable', 'this node has no ledger yet');
     const env = { now: time, height: height + 1 };
     const answer = answerWithoutTrace(this.#store.state, read.tx, env, this.#reader.isVerified);
     // What is known already needs no place in a block: whoever asks again gets the first receipt.

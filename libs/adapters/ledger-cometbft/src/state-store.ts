@@ -233,12 +233,16 @@ export class StateStore {
   replace(head: AppHead, entries: Iterable<Entry>): void {
     this.abandon();
     this.#db.exec('BEGIN IMMEDIATE');
-    this.#empty();
-    const put = this.#db.prepare('INSERT INTO state VALUES(?, ?, ?)');
-    for (const [key, value] of entries) put.run(bucketOf(key), key, value);
-    this.#writeHead({ ...head, forgotten: cursorBehind(head.height) });
-    this.#db.prepare('INSERT INTO hashes VALUES(?, ?)').run(head.height, head.stateHash);
-    this.#db.exec('COMMIT');
+    try {
+      this.#empty();
+      const put = this.#db.prepare('INSERT INTO state VALUES(?, ?, ?)');
+      for (const [key, value] of entries) put.run(bucketOf(key), key, value);
+      this.#writeHead({ ...head, forgotten: cursorBehind(head.height) });
+      this.#db.prepare('INSERT INTO hashes VALUES(?, ?)').run(head.height, head.stateHash);
+      this.#db.exec('COMMIT');
+    } finally {
+      this.abandon();
+    }
     this.#tree = this.#load();
     this.#head = this.#loadHead();
   }
