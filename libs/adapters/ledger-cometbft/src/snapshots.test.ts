@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -100,6 +100,23 @@ describe('a snapshot', () => {
     }
     expect(taker.application.head.appHash).toEqual(appHash);
     expect(taker.application.halted).toBeUndefined();
+  });
+
+  test('that cannot be read, or was only half removed, is not offered, and one that fails leaves nothing', async () => {
+    const { driven } = await giver();
+    const snapshots = join(folder, 'giver/snapshots');
+    mkdirSync(join(snapshots, '2'));
+    const offered = () =>
+      driven.application
+        .handle(request({ listSnapshots: {} }))
+        .listSnapshots?.snapshots.map(({ height }) => height);
+    expect(offered()).toEqual([4n]);
+    writeFileSync(join(snapshots, '8'), '');
+    for (let height = 5; height <= 8; height++) block(driven, height);
+    await driven.snapshots.close();
+    expect(readdirSync(snapshots).sort()).toEqual(['2', '4', '8']);
+    expect(offered()).toEqual([4n]);
+    expect(driven.application.halted).toBeUndefined();
   });
 
   test('is there as a whole or not at all, and only the newest are kept', async () => {

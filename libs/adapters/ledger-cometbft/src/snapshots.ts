@@ -109,7 +109,23 @@ export class Snapshots {
     // Records are never changed, only replaced: it is enough to know which they are now.
     for (const entry of store.state.range('')) groupEntries[groupOf(bucketOf(entry[0]))]?.push(entry);
     const making = join(this.#options.folder, `${height}.new`);
-    mkdirSync(making);
+    try {
+      mkdirSync(making);
+      await this.#write(making, groupEntries, { height, time, stateHash, groups });
+      renameSync(making, join(this.#options.folder, String(height)));
+    } catch (error) {
+      rmSync(making, { recursive: true, force: true });
+      throw error;
+    }
+    syncDirectory(this.#options.folder);
+    for (const old of this.#heights().slice(0, -KEPT)) this.#remove(String(old));
+  }
+
+  async #write(
+    making: string,
+    groupEntries: readonly (readonly (readonly [string, unknown])[])[],
+    said: About,
+  ): Promise<void> {
     for (const [index, group] of groupEntries.entries()) {
       const chunk = gzipSync(JSON.stringify(group.map(([key, value]): Entry => [key, canonicalJson(value)])));
       if (chunk.length > MAX_CHUNK_BYTES)
@@ -120,14 +136,14 @@ export class Snapshots {
       writeFileDurably(join(making, String(index)), chunk);
       await new Promise((resolve) => setImmediate(resolve));
     }
-    writeFileDurably(
-      join(making, 'about.json'),
-      JSON.stringify({ height, time, stateHash, groups } satisfies About),
-    );
-    renameSync(making, join(this.#options.folder, String(height)));
-    syncDirectory(this.#options.folder);
-    for (const old of this.#heights().slice(0, -KEPT))
-      rmSync(join(this.#options.folder, String(old)), { recursive: true });
+    writeFileDurably(join(making, 'about.json'), JSON.stringify(said));
+  }
+
+  /** It loses its name first: one that is half removed is none. */
+  #remove(name: string): void {
+    const going = join(this.#options.folder, `${name}.new`);
+    renameSync(join(this.#options.folder, name), going);
+    rmSync(going, { recursive: true });
   }
 
   #heights(): number[] {
@@ -138,10 +154,21 @@ export class Snapshots {
   }
 
   list(): Snapshot[] {
-    return this.#heights().map((height) => {
-      const metadata = new Uint8Array(readFileSync(join(this.#options.folder, String(height), 'about.json')));
-      return { height: BigInt(height), format: FORMAT, chunks: GROUPS, hash: sha256(metadata), metadata };
+    return this.#heights().flatMap((height) => {
+      const metadata = this.#metadataOf(height);
+      if (metadata === undefined) return [];
+      return [{ height: BigInt(height), format: FORMAT, chunks: GROUPS, hash: sha256(metadata), metadata }];
     });
+  }
+
+  #metadataOf(height: number): Uint8Array | undefined {
+    try {
+      return new Uint8Array(readFileSync(join(this.#options.folder, String(height), 'about.json')));
+    } catch (error) {
+      const said = { error: describeError(error), height };
+      this.#options.log.warn(said, 'a snapshot that cannot be read is not offered');
+      return undefined;
+    }
   }
 
   /** Empty where there is no such. */
