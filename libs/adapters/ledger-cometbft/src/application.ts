@@ -172,18 +172,20 @@ export class LedgerApplication {
     const { head } = this;
     if (head.height > 0 && height !== head.height + 1)
       throw new AntirioError('internal', `block ${height} came behind block ${head.height}`);
+    // As it stands: CometBFT's never goes back, and what a snapshot says of the time before it nobody has proven.
+    const now = millisOf(time);
     const reads = txs.map((bytes) => this.#reader.read(bytes));
     const fit = reads.filter((read) => 'tx' in read);
     const run = runBlock(
       this.#store.state,
       fit.map(({ tx }): SignedTx => tx),
-      { now: Math.max(head.time, millisOf(time)), height },
+      { now, height },
       head.stateHash,
       this.#reader.isVerified,
     );
     const byHash = fit.map(({ hash }, i) => [hash, run.receipts[i] as Receipt] as const);
     const refusals = byHash.filter(([, { ok }]) => !ok);
-    const appHash = this.#store.stage({ height, time: Math.max(head.time, millisOf(time)), run, refusals });
+    const appHash = this.#store.stage({ height, time: now, run, refusals });
     const receipts = run.receipts.values();
     const txResults = reads.map((read) =>
       'tx' in read ? resultOf(receipts.next().value as Receipt) : malformed(read),

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Snapshot } from 'cosmjs-types/tendermint/abci/types';
-import { canonicalJson } from '@antirio/kernel';
-import { keys } from '@antirio/ledger-machine';
+import { canonicalJson, fromUtf8, utf8 } from '@antirio/kernel';
+import { cursorBehind, keys } from '@antirio/ledger-machine';
 import {
   ada,
   begin,
@@ -74,6 +74,18 @@ describe('a snapshot', () => {
     await taker.close();
     expect(start('taker').application.head.appHash).toEqual(driven.application.head.appHash);
     expect(() => taker.store.events('000000000003-000000', 10)).toThrow();
+  });
+
+  test('whose time is a lie has no say in the blocks that follow', async () => {
+    const { driven, snapshot, appHash } = await giver();
+    const taker = start('taker');
+    const said = JSON.parse(fromUtf8(snapshot.metadata)) as object;
+    const metadata = utf8(JSON.stringify({ ...said, time: 9_000_000_000_000_000 }));
+    expect(offer(taker, { ...snapshot, metadata }, appHash)).toBe(1);
+    for (let i = 0; i < snapshot.chunks; i++) give(taker, i, chunkOf(driven, snapshot, i));
+    const tx = transfer(9);
+    expect(block(taker, 5, tx)).toEqual(block(driven, 5, tx));
+    expect(taker.application.head).toEqual({ ...driven.application.head, forgotten: cursorBehind(4) });
   });
 
   test('is refused where the block header does not prove it, and a chunk that is another is asked for again', async () => {
