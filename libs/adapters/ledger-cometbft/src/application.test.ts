@@ -315,6 +315,23 @@ describe('questions', () => {
     expect(at(6)).toBeUndefined();
   });
 
+  test('for events that the block which is being made forgets are answered with ‘gone’, never with a gap', () => {
+    const driven = start('one', { eventsKept: 1 });
+    begin(driven);
+    block(driven, 1, registration(ada));
+    block(driven, 2, transfer(1));
+    const from = cursorBehind(1);
+    const after = () =>
+      driven.application.handle(
+        request({ query: { path: '/events', data: utf8(canonicalJson({ from, limit: 9 })) } }),
+      ).query;
+    expect(after()).toMatchObject({ code: 0 });
+    driven.application.handle(finalizeRequest(3, [encodeTx(transfer(2))]));
+    expect(after()).toMatchObject({ code: 1, codespace: 'gone' });
+    driven.application.handle(request({ commit: {} }));
+    expect(after()).toMatchObject({ code: 1, codespace: 'gone' });
+  });
+
   test('that cannot be answered are refused with a word, and do not halt', () => {
     const driven = start('one', { eventsKept: 1 });
     begin(driven);

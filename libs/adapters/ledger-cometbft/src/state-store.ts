@@ -253,7 +253,9 @@ export class StateStore {
 
   /** @throws AntirioError gone, conflict */
   events(from: string | undefined, limit: number): LedgerEvent[] {
-    const { forgotten, height } = this.#head;
+    const { height } = this.#head;
+    // What the staged block forgets cannot be read any more.
+    const { forgotten } = this.#staged?.head ?? this.#head;
     if (from !== undefined && from < forgotten)
       throw new AntirioError('gone', `events behind ${from} are no longer kept`, { from });
     if (from !== undefined && from > cursorBehind(height))
