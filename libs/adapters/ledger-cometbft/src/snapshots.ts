@@ -13,6 +13,7 @@ import {
   fromUtf8,
   sha256,
   toHex,
+  utf8,
 } from '@antirio/kernel';
 import { GROUPS, appHashOf, bucketOf, groupOf, hashGroup, type Entry } from './state-tree.ts';
 import type { StateStore } from './state-store.ts';
@@ -22,7 +23,7 @@ const FORMAT = 1;
 const KEPT = 2;
 /** CometBFT sends chunks of 16 MB at most. */
 const MAX_CHUNK_BYTES = 15 << 20;
-const MAX_PLAIN_BYTES = 256 << 20;
+const MAX_PLAIN_BYTES = 64 << 20;
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
 const about = z.strictObject({
@@ -48,13 +49,17 @@ function parseAbout(bytes: Uint8Array): About | undefined {
   }
 }
 
-/** The hash of a group; undefined where an entry belongs to another one. */
+/** The hash of a group; undefined where an entry belongs to another one, or comes twice. */
 function hashOf(group: readonly Entry[], index: number): Uint8Array | undefined {
   const buckets = new Map<number, Entry[]>();
+  const seen = new Set<string>();
   for (const entry of group) {
     const bucket = bucketOf(entry[0]);
-    if (groupOf(bucket) !== index) return undefined;
-    buckets.set(bucket, [...(buckets.get(bucket) ?? []), entry]);
+    if (groupOf(bucket) !== index || seen.has(entry[0])) return undefined;
+    seen.add(entry[0]);
+    const own = buckets.get(bucket) ?? [];
+    own.push(entry);
+    buckets.set(bucket, own);
   }
   // As SQLite has them: by their bytes.
   for (const own of buckets.values()) own.sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
@@ -127,11 +132,12 @@ export class Snapshots {
     said: About,
   ): Promise<void> {
     for (const [index, group] of groupEntries.entries()) {
-      const chunk = gzipSync(JSON.stringify(group.map(([key, value]): Entry => [key, canonicalJson(value)])));
-      if (chunk.length > MAX_CHUNK_BYTES)
+      const plain = utf8(JSON.stringify(group.map(([key, value]): Entry => [key, canonicalJson(value)])));
+      const chunk = gzipSync(plain);
+      if (chunk.length > MAX_CHUNK_BYTES || plain.length > MAX_PLAIN_BYTES)
         throw new AntirioError(
           'tooLarge',
-          `a chunk of ${chunk.length} bytes: the state is too large to be sent`,
+          `a chunk of ${plain.length} bytes (${chunk.length} sent): the state is too large to be sent`,
         );
       writeFileDurably(join(making, String(index)), chunk);
       await new Promise((resolve) => setImmediate(resolve));
@@ -197,10 +203,13 @@ export class SnapshotTaker {
     this.#store = store;
   }
 
-  /** Whether it is one that can be taken over, and is of the state that `appHash` proves. */
+  /**
+   * Whether it is one that can be taken over, and is of the state that `appHash` proves. Also where there is a state: a node offers one only
+   * where it has none of its own, as after its end between our having taken one over and its having noted that.
+   */
   offer({ snapshot, appHash }: RequestOfferSnapshot): boolean {
     this.#about = undefined;
-    if (snapshot === undefined || this.#store.head.height > 0) return false;
+    if (snapshot === undefined) return false;
     if (snapshot.format !== FORMAT || snapshot.chunks !== GROUPS) return false;
     const said = parseAbout(snapshot.metadata);
     if (said === undefined || BigInt(said.height) !== snapshot.height) return false;
