@@ -7,7 +7,8 @@ import type { StateStore } from './state-store.ts';
 export const questions = {
   '/state': z.strictObject({ key: z.string().max(512) }),
   '/range': z.strictObject({
-    prefix: z.string().max(256),
+    /** All keys at once would be sorted, on the thread that blocks wait for. */
+    prefix: z.string().max(256).includes('/', 'a family and its slash, such as `order/`'),
     after: z.string().max(512).optional(),
     limit: z.int().min(1).max(500),
   }),
