@@ -71,7 +71,8 @@ function refuseTerms(
     return refuse('unauthenticated', 'the customer has not signed these terms');
   if (!hasSigned(terms, terms.provider, signatures.provider))
     return refuse('unauthenticated', 'the provider has not signed these terms');
-  const escrow = refuseEscrow(terms) ?? refuseDrills(terms);
+  const read = readTerms(terms);
+  const escrow = refuseEscrow(read) ?? refuseDrills(read);
   if (escrow !== undefined) return escrow;
   if (terms.expiresAt <= env.now) return refuse('gone', 'the contract has expired');
   if (draft.read(keys.contract(terms.contractId)) !== undefined)

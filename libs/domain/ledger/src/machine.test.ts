@@ -23,7 +23,7 @@ import {
   type TestLedger,
 } from './machine.fixture.ts';
 import { keys } from './records.ts';
-import { CANCEL_CONSENT_KIND, signTx } from './transaction.ts';
+import { CANCEL_CONSENT_KIND, TX_KIND, signTx, type SignedTx } from './transaction.ts';
 import { SILENCE_MS } from './settlement.ts';
 
 const terms = makeTerms(1);
@@ -164,6 +164,23 @@ describe('validation', () => {
       ok: true,
       result: { epoch: 2 },
     });
+  });
+});
+
+describe('a contract of before', () => {
+  test('whose terms have nothing of what came later is validated as it was then, and kept as it was signed', () => {
+    const later =
+      /^(escrow|exposed|yielding|deaf|hearing|activation|flapping|drills|downlinkDrills|coverage|rekey)$/;
+    const kept = Object.entries(terms).filter(([name]) => !later.test(name));
+    const old = Object.fromEntries(kept) as typeof terms;
+    const ledger = createTestLedger();
+    register(ledger, ada, ben);
+    const payload = validation(old, ada, ben);
+    const tx = signDocument(central, TX_KIND, { nonce: '0'.repeat(32), expiryHeight: 100, payload });
+    expect(ledger.sendTx(tx as SignedTx).receipt).toMatchObject({ ok: true });
+    expect(ledger.state.get(keys.terms(contractId))).toMatchObject({ terms: { ...old } });
+    expect(ledger.state.get(keys.terms(contractId))).not.toHaveProperty('terms.drills');
+    expect(ledger.send(ben, ready(old))).toMatchObject({ ok: true });
   });
 });
 
