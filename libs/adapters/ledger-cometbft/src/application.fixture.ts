@@ -1,8 +1,9 @@
 // What the tests of this library share: three edges, a ledger that begins with their money, and CometBFT's part of the conversation.
 import { Request } from 'cosmjs-types/tendermint/abci/types';
 import { silentLog, systemRandom } from '@antirio/host';
-import { generateIdentity, openIdentity, utf8, type Identity } from '@antirio/kernel';
-import { genesis, signTx, type SignedTx } from '@antirio/ledger-machine';
+import { generateIdentity, openIdentity, signDocument, utf8, type Identity } from '@antirio/kernel';
+import { TX_KIND, genesis, signTx, type SignedTx } from '@antirio/ledger-machine';
+import { TERMS_KIND, contractTerms, type ContractTerms } from '@antirio/service-contract';
 import { LedgerApplication } from './application.ts';
 import { Snapshots } from './snapshots.ts';
 import { StateStore } from './state-store.ts';
@@ -27,6 +28,26 @@ export function registration(edge: Identity): SignedTx {
 
 export const transfer = (amount: number, expiryHeight = 1000): SignedTx =>
   signTx(ada, systemRandom, expiryHeight, { type: 'account/transfer', to: ben.edgeId, amount });
+
+export const terms = contractTerms.parse({
+  version: 1,
+  contractId: '00000000-0000-4000-8000-000000000001',
+  ...{ customer: ada.edgeId, provider: ben.edgeId, central: central.edgeId },
+  set: { setId: 'set', service: 'device-lora', devices: [] },
+  image: { imageName: 'device-lora:1', imageCid: 'bafy-image', configCid: 'bafy-config' },
+  ...{ confidentiality: 'process', opening: 'witnessed', standby: 'hot' },
+  stakes: { customer: 100, provider: 100 },
+  slots: { customer: 0, provider: 1 },
+  expiresAt: START_MS + 86_400_000,
+});
+
+/** As these terms stand: with no default put in. */
+export function validation(signed: Partial<ContractTerms>): SignedTx {
+  const [customer, provider] = [ada, ben].map((by) => signDocument(by, TERMS_KIND, signed).signature);
+  const payload = { type: 'contract/validate', terms: signed, signatures: { customer, provider } };
+  const body = { nonce: '0'.repeat(32), expiryHeight: 1000, payload };
+  return signDocument(central, TX_KIND, body) as SignedTx;
+}
 
 const timeOf = (millis: number) => ({
   seconds: BigInt(Math.floor(millis / 1000)),

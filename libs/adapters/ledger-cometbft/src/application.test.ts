@@ -14,6 +14,7 @@ import {
   type LedgerEvent,
   type Receipt,
 } from '@antirio/ledger-machine';
+import type { ContractTerms } from '@antirio/service-contract';
 import {
   ada,
   begin,
@@ -24,8 +25,10 @@ import {
   registration,
   request,
   testGenesis,
+  terms,
   timeAt,
   transfer,
+  validation,
   type Driven,
   type PartialRequest,
 } from './application.fixture.ts';
@@ -239,6 +242,25 @@ describe('transactions', () => {
     expect(check(driven, utf8(text))).toMatchObject({ code: 2, codespace: 'invalidInput' });
     expect(block(driven, 2, utf8(text))?.txResults).toMatchObject([{ code: 2 }]);
     expect(driven.application.halted).toBeUndefined();
+  });
+
+  test('of before stand as they were signed, without what terms came to say later; without anything else they are none', () => {
+    const driven = start();
+    begin(driven);
+    block(driven, 1, registration(ada), registration(ben));
+    const bytesOf = ({ drills, rekey, ...old }: Partial<ContractTerms>): Uint8Array => {
+      expect([drills, rekey]).not.toContain(undefined);
+      return encodeTx(validation(old));
+    };
+    const { leaseMs, ...lacking } = terms;
+    expect(leaseMs).toBe(3000);
+    expect(check(driven, bytesOf(lacking))).toMatchObject({ code: 2, codespace: 'invalidInput' });
+    const old = bytesOf(terms);
+    expect(check(driven, old)).toMatchObject({ code: 0 });
+    expect(block(driven, 2, old)?.txResults).toMatchObject([{ code: 0 }]);
+    const kept = ask(driven, '/state', { key: keys.terms(terms.contractId) });
+    expect(kept).toMatchObject({ value: { terms: { contractId: terms.contractId, deaf: {} } } });
+    expect(kept).not.toHaveProperty('value.terms.drills');
   });
 
   test('are refused for now by a node that has no ledger yet, which then takes one over', () => {

@@ -2,7 +2,6 @@ import { z } from 'zod';
 import { sleep, type Log } from '@antirio/host';
 import { AntirioError, describeError, errorCodes, sha256Hex, type Clock, type Random } from '@antirio/kernel';
 import {
-  signedTx,
   txIdOf,
   type Head,
   type LedgerEvent,
@@ -11,7 +10,7 @@ import {
   type SignedTx,
 } from '@antirio/ledger-machine';
 import type { CometRpc, NodeStatus } from './rpc.ts';
-import { encodeTx, MAX_TX_BYTES } from './transactions.ts';
+import { MAX_TX_BYTES, encodeTx, readTx } from './transactions.ts';
 
 const errorCode = z
   .string()
@@ -85,18 +84,13 @@ interface Waiting {
 
 /** @throws AntirioError invalidInput, tooLarge */
 function toBytes(input: SignedTx): { tx: SignedTx; bytes: Uint8Array } {
-  const parsed = signedTx.safeParse(input);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    const where = issue?.path.join('.') ?? '';
-    throw new AntirioError('invalidInput', `not a transaction: ${where}: ${issue?.message ?? ''}`);
-  }
-  const bytes = encodeTx(parsed.data);
+  const tx = readTx(input);
+  const bytes = encodeTx(tx);
   if (bytes.length > MAX_TX_BYTES)
     throw new AntirioError('tooLarge', `a transaction has ${MAX_TX_BYTES} bytes at most`, {
       bytes: bytes.length,
     });
-  return { tx: parsed.data, bytes };
+  return { tx, bytes };
 }
 
 class RemoteFederation implements CometLedger {

@@ -7,6 +7,7 @@ import {
   type ErrorCode,
 } from '@antirio/kernel';
 import { isSigned, signedTx, type SignedTx } from '@antirio/ledger-machine';
+import { keptTerms } from '@antirio/service-contract';
 
 /** As CometBFT's mempool has it by itself. */
 export const MAX_TX_BYTES = 1 << 20;
@@ -14,6 +15,27 @@ export const MAX_TX_BYTES = 1 << 20;
 /** The one way in which a transaction stands in a block, so that it has one hash. */
 export function encodeTx(tx: SignedTx): Uint8Array {
   return canonicalBytes(tx);
+}
+
+/** Terms of before lack what came later: both edges have signed them so, and every node decided them so. */
+function asSent(read: SignedTx, sent: unknown): SignedTx {
+  const { body } = read;
+  if (body.payload.type !== 'contract/validate') return read;
+  const { terms } = (sent as { readonly body: { readonly payload: typeof body.payload } }).body.payload;
+  const payload = { ...body.payload, terms: keptTerms(body.payload.terms, terms) };
+  return { ...read, body: { ...body, payload } };
+}
+
+/**
+ * A transaction as it was signed, where it has the shape of one.
+ * @throws AntirioError invalidInput
+ */
+export function readTx(json: unknown): SignedTx {
+  const parsed = signedTx.safeParse(json);
+  if (parsed.success) return asSent(parsed.data, json);
+  const [issue] = parsed.error.issues;
+  const where = issue?.path.join('.') ?? '';
+  throw new AntirioError('invalidInput', `not a transaction: ${where}: ${issue?.message ?? ''}`);
 }
 
 /** @throws AntirioError tooLarge, invalidInput */
@@ -29,15 +51,13 @@ function decodeTx(bytes: Uint8Array): SignedTx {
   } catch (cause) {
     throw new AntirioError('invalidInput', 'not a transaction: no JSON', {}, cause);
   }
-  const parsed = signedTx.safeParse(json);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    const where = issue?.path.join('.') ?? '';
-    throw new AntirioError('invalidInput', `not a transaction: ${where}: ${issue?.message ?? ''}`);
-  }
-  if (!equalBytes(encodeTx(parsed.data), bytes))
-    throw new AntirioError('invalidInput', 'not a transaction: not in its canonical form (RFC 8785)');
-  return parsed.data;
+  const tx = readTx(json);
+  if (!equalBytes(encodeTx(tx), bytes))
+    throw new AntirioError(
+      'invalidInput',
+      'not a transaction: not in its canonical form (RFC 8785), or without a field that it must say',
+    );
+  return tx;
 }
 
 export type ReadTx =

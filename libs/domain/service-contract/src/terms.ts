@@ -117,6 +117,13 @@ export function readTerms(kept: ContractTerms): ContractTerms {
   return LATER.every((field) => field in kept) ? kept : contractTerms.parse(kept);
 }
 
+/** Terms that were read with their defaults, as they were kept: without what came later where they did not have it. */
+export function keptTerms(read: ContractTerms, kept: object): ContractTerms {
+  const later: readonly string[] = LATER;
+  const had = Object.entries(read).filter(([field]) => !later.includes(field) || Object.hasOwn(kept, field));
+  return Object.fromEntries(had) as ContractTerms;
+}
+
 /** What the two signatures are over, as hex: the hash by which everybody names these terms. */
 export function termsHash(terms: ContractTerms): string {
   return sha256Hex(canonicalBytes(terms));
