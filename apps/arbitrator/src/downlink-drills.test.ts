@@ -4,7 +4,13 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { silentLog, systemClock, waitFor, type HttpCall, type HttpPeer } from '@antirio/host';
 import { sha256Hex, verifyDocument } from '@antirio/kernel';
-import { LENT_DOWNLINK_KIND, LENT_TOPIC, contractTerms, signedLoan } from '@antirio/service-contract';
+import {
+  LENT_DOWNLINK_KIND,
+  LENT_TOPIC,
+  contractTerms,
+  lentSample,
+  signedLoan,
+} from '@antirio/service-contract';
 import { openContractStore, type ContractStore } from './contract-store.ts';
 import { createDownlinkDrills, type DownlinkDrills } from './downlink-drills.ts';
 import { customer, terms as plain } from './escrow.fixture.ts';
@@ -51,8 +57,9 @@ const outcomes = (): unknown[] =>
   published.filter(({ topic }) => topic.endsWith('/outcome')).map(({ message }) => message);
 const say = (what: 'onSend' | 'onResult', message: unknown): void =>
   drills[what]('', Buffer.from(JSON.stringify(message)));
-const until = (is: () => unknown): Promise<unknown> =>
-  waitFor(systemClock, 5000, () => (is() ? true : undefined));
+const until = async (is: () => unknown): Promise<void> => {
+  expect(await waitFor(systemClock, 5000, () => (is() ? true : undefined))).toBe(true);
+};
 const sampled = (): Promise<unknown> => until(() => published.some(({ topic }) => topic.endsWith('/sample')));
 
 beforeEach(() => {
@@ -78,7 +85,7 @@ beforeEach(() => {
     } as never,
     store,
     ledger: { submit: async (payload: unknown) => submitted.push(payload) } as never,
-    addresses: () => devices,
+    addresses: ({ set }) => set.devices,
   });
   drills.drive({ terms, role: 'customer', phase: () => ({ at: phase }) as never, record: () => undefined });
 });
@@ -168,5 +175,49 @@ describe('a drill downlink', () => {
       record: () => ({ state: 'DEGRADED' }) as never,
     });
     await sampled();
+  });
+
+  test('of a sensor that another contract samples waits for its turn, and is counted', async () => {
+    await sampled();
+    const [one, two] = devices.map(({ devAddr }) => devAddr);
+    const others = ['7f0c0d5e-54a1-4cb6-9d0e-0a2f6a1b7c33', '7f0c0d5e-54a1-4cb6-9d0e-0a2f6a1b7c34'];
+    const told = (): unknown => published.findLast(({ topic }) => topic.endsWith('/sample'))?.message;
+    const waiting = (): number => drills.counts.all().get('notSampled') ?? 0;
+    for (const [i, id] of others.entries()) {
+      const downlinkDrills = { ...terms.downlinkDrills, motes: 2, forReady: 0 };
+      const other = { ...terms, downlinkDrills, contractId: id };
+      store.put({ terms: other, role: 'customer', signatures: {} } as never);
+      const phaseOf = (): never => ({ at: phase }) as never;
+      drills.drive({ terms: other, role: 'customer', phase: phaseOf, record: () => undefined });
+      // of the second one's two sensors one, of the third one's none
+      await until(() => waiting() === [1, 3][i]);
+    }
+    expect(told()).toMatchObject({ devAddrs: [one, two] });
+    say('onSend', request);
+    await until(() => outcomes().length > 0);
+    say('onResult', { devAddr: one, answered: true });
+    const [id] = others;
+    expect([contractId, id ?? ''].map((each) => keptShares(store, each).length)).toEqual([1, 0]);
+    // that one is free now
+    await until(() => waiting() === 4);
+    expect(told()).toMatchObject({ devAddrs: [two, one] });
+  });
+
+  test('is told to the device service with those of all contracts', async () => {
+    const many = Array.from({ length: 128 }, (_, i) => ({
+      devEui: `00000000000001${i.toString(16).padStart(2, '0')}`,
+      devAddr: `000001${i.toString(16).padStart(2, '0')}`,
+    }));
+    await drills.leave(contractId);
+    for (const id of ['7f0c0d5e-54a1-4cb6-9d0e-0a2f6a1b7c33', '7f0c0d5e-54a1-4cb6-9d0e-0a2f6a1b7c34']) {
+      const set = { ...terms.set, devices: many };
+      const other = { ...terms, set, downlinkDrills: { ...terms.downlinkDrills, motes: 64 }, contractId: id };
+      store.put({ terms: other, role: 'customer', signatures: {} } as never);
+      const phaseOf = (): never => ({ at: phase }) as never;
+      drills.drive({ terms: other, role: 'customer', phase: phaseOf, record: () => undefined });
+    }
+    const told = (): number =>
+      lentSample.parse(published.findLast(({ topic }) => topic.endsWith('/sample'))?.message).devAddrs.length;
+    await until(() => told() === 128);
   });
 });

@@ -12,6 +12,7 @@ import {
 import {
   LENT_DOWNLINK_KIND,
   LENT_TOPIC,
+  MAX_SAMPLED,
   answersForReady,
   hasTimeForDrills,
   lentResult,
@@ -141,14 +142,16 @@ export function createDownlinkDrills(given: DownlinkDrillsPorts): DownlinkDrills
     for (const [devAddr, { terms }] of from) if (terms.contractId === id) from.delete(devAddr);
   };
   let toldAt = -Infinity;
+  const lapse = (): void => {
+    for (const [devAddr, { until }] of samples) if (until <= clock.monotonic()) samples.delete(devAddr);
+  };
   /** All that are sampled now: the newest message is the only one that counts. */
   const tellSamples = async (): Promise<void> => {
     const now = clock.monotonic();
     toldAt = now;
-    for (const [devAddr, { until }] of samples) if (until <= now) samples.delete(devAddr);
+    lapse();
     const forMs = Math.max(0, ...[...samples.values()].map(({ until }) => Math.floor(until - now)));
-    const devAddrs = [...samples.keys()].slice(-64);
-    await bus.publish(`${LENT_TOPIC}/sample`, JSON.stringify({ devAddrs, forMs }));
+    await bus.publish(`${LENT_TOPIC}/sample`, JSON.stringify({ devAddrs: [...samples.keys()], forMs }));
   };
   const tellSamplesAgain = async (): Promise<void> => {
     if (samples.size > 0 && clock.monotonic() - toldAt > TELL_AGAIN_MS) await tellSamples();
@@ -160,15 +163,41 @@ export function createDownlinkDrills(given: DownlinkDrillsPorts): DownlinkDrills
   ): ReadonlyMap<string, number> =>
     new Map([...keptShares(store, contractId).map(({ devEui, at }) => [devEui, at] as const), ...tried]);
 
-  const sample = async (terms: ContractTerms, pace: Pace, tried: Map<string, number>): Promise<void> => {
+  /** Sensors that another contract's provider does not sample now. */
+  const freeOf = (terms: ContractTerms): ReadonlySet<string> => {
+    lapse();
+    const theirs = ({ devAddr }: ProtectedDevice): boolean => {
+      const one = samples.get(devAddr);
+      return one !== undefined && one.terms.contractId !== terms.contractId;
+    };
+    const all = given.addresses(terms);
+    const taken = new Set(all.filter(theirs).map(({ devEui }) => devEui));
+    return new Set(all.map(({ devEui }) => devEui).filter((devEui) => !taken.has(devEui)));
+  };
+  const sample = async (
+    terms: ContractTerms,
+    { pace, tried, free }: { pace: Pace; tried: ReadonlyMap<string, number>; free: ReadonlySet<string> },
+  ): Promise<void> => {
+    const { contractId, downlinkDrills, set } = terms;
     const now = clock.now();
     const turns = turnsOf(terms, tried);
-    const chosen = new Set(nextSample(terms, (devEui) => turns.get(devEui)));
-    const lastsMs = nextSampleAt(terms, pace, now) - now;
-    forget(terms.contractId, samples);
-    for (const { devEui, devAddr } of given.addresses(terms))
-      if (chosen.has(devEui)) samples.set(devAddr, { terms, devEui, until: clock.monotonic() + lastsMs });
-    store.putDocument(terms.contractId, SAMPLED_AT, now);
+    forget(contractId, samples);
+    const chosen = new Set(
+      nextSample(
+        terms,
+        (devEui) => turns.get(devEui),
+        (devEui) => free.has(devEui),
+      ),
+    );
+    const until = clock.monotonic() + nextSampleAt(terms, pace, now) - now;
+    const sampled = new Set<string>();
+    for (const { devEui, devAddr } of given.addresses(terms)) {
+      if (!chosen.has(devEui) || samples.size >= MAX_SAMPLED) continue;
+      samples.set(devAddr, { terms, devEui, until });
+      sampled.add(devEui);
+    }
+    counts.add('notSampled', Math.min(downlinkDrills.motes, set.devices.length) - sampled.size);
+    store.putDocument(contractId, SAMPLED_AT, now);
     await tellSamples();
   };
   /** Told again after each start: the provider's disk may be older than our word. */
@@ -195,23 +224,31 @@ export function createDownlinkDrills(given: DownlinkDrillsPorts): DownlinkDrills
   };
   const start = (contract: Parameters<DownlinkDrills['drive']>[0], log: Log): Running => {
     const { terms } = contract;
-    const { contractId } = terms;
+    const { contractId, downlinkDrills, set } = terms;
     let isTold = false;
+    let isWaiting = false;
     const areDeaf = createDeafness(store, terms, clock);
+    const sampleInTurn = async (state: string): Promise<void> => {
+      const pace = { state, areDeaf: areDeaf() };
+      const last = store.document(contractId, SAMPLED_AT) as number | undefined;
+      // a clock that was set back does not put it off
+      const at = last === undefined ? undefined : Math.min(last, clock.now());
+      if (!isTold && clock.now() < nextSampleAt(terms, pace, at)) return;
+      const free = freeOf(terms);
+      if (free.size > 0) {
+        isTold = false;
+        await sample(terms, { pace, tried, free });
+      } else if (!isWaiting) counts.add('notSampled', Math.min(downlinkDrills.motes, set.devices.length));
+      // its turn comes with the first sensor that has had its downlink
+      isWaiting = free.size === 0;
+    };
     const look = async (): Promise<void> => {
       if (!hasTimeForDrills('customer', contract.phase().at)) {
         forget(contractId, samples);
         return;
       }
       const state = contract.record()?.state ?? 'VALIDATED';
-      const pace = { state, areDeaf: areDeaf() };
-      const last = store.document(contractId, SAMPLED_AT) as number | undefined;
-      // a clock that was set back does not put it off
-      const at = last === undefined ? undefined : Math.min(last, clock.now());
-      if (isTold || clock.now() >= nextSampleAt(terms, pace, at)) {
-        isTold = false;
-        await sample(terms, pace, tried);
-      }
+      await sampleInTurn(state);
       await tellSamplesAgain();
       await tellProvider(terms, untold);
       if (state === 'VALIDATED' && answersForReady(terms) > 0) await tellLedger(terms);

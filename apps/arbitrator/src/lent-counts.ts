@@ -7,6 +7,8 @@ type Counted =
   | 'unsure'
   | 'answered'
   | 'unanswered'
+  /** Sensors whose sample has to wait: other contracts sample them now. */
+  | 'notSampled'
   /** At the provider. */
   | 'sentForCustomer'
   | 'notSentForCustomer'
@@ -14,14 +16,14 @@ type Counted =
 
 /** Drill downlinks since the start. */
 export interface LentCounts {
-  add(what: Counted): void;
+  add(what: Counted, count?: number): void;
   all(): ReadonlyMap<Counted, number>;
 }
 
 export function createLentCounts(): LentCounts {
   const counts = new Map<Counted, number>();
   return {
-    add: (what) => void counts.set(what, (counts.get(what) ?? 0) + 1),
+    add: (what, count = 1) => void counts.set(what, (counts.get(what) ?? 0) + count),
     all: () => counts,
   };
 }

@@ -116,11 +116,20 @@ describe('samples', () => {
   test('take sensors in turn', () => {
     const terms = withDrills({ motes: 2 });
     const [a, b, c] = devices.map(({ devEui }) => devEui);
-    expect(nextSample(terms, () => undefined)).toEqual([a, b]);
+    const all = (): boolean => true;
+    expect(nextSample(terms, () => undefined, all)).toEqual([a, b]);
     const tried = new Map([
       [a, 5],
       [b, 3],
     ]);
-    expect(nextSample(terms, (devEui) => tried.get(devEui))).toEqual([c, b]);
+    expect(nextSample(terms, (devEui) => tried.get(devEui), all)).toEqual([c, b]);
+    // another provider's now: the next in turn
+    expect(
+      nextSample(
+        terms,
+        (devEui) => tried.get(devEui),
+        (devEui) => devEui !== b,
+      ),
+    ).toEqual([c, a]);
   });
 });

@@ -144,12 +144,16 @@ export function nextSampleAt(
   return sampledAt + (areDeaf ? Math.min(soon, everyS * 1000) : everyS * 1000);
 }
 
-/** The sensors of the next sample: those whose turn is longest ago. `triedAt`: undefined for one that never had one. */
+/**
+ * The sensors of the next sample: those whose turn is longest ago. `triedAt`: undefined for one that never had one; `isFree`: false
+ * for one that another provider samples now.
+ */
 export function nextSample(
   { downlinkDrills, set }: TermsOf,
   triedAt: (devEui: string) => number | undefined,
+  isFree: (devEui: string) => boolean,
 ): string[] {
   const turn = (devEui: string): number => triedAt(devEui) ?? -1;
-  const inTurn = set.devices.map(({ devEui }) => devEui).sort((a, b) => turn(a) - turn(b));
-  return inTurn.slice(0, downlinkDrills.motes);
+  const free = set.devices.map(({ devEui }) => devEui).filter(isFree);
+  return free.sort((a, b) => turn(a) - turn(b)).slice(0, downlinkDrills.motes);
 }

@@ -6,8 +6,11 @@ export const LENT_TOPIC = 'antirio/lent-downlink';
 const devAddr = z.string().regex(/^[0-9a-f]{8}$/);
 const phyPayload = z.string().regex(/^(?:[0-9a-f]{2}){12,255}$/);
 
+/** Sensors of all contracts that are sampled at a time. */
+export const MAX_SAMPLED = 1024;
+
 /** `<topic>/sample`: the next downlink to each of these is to go through a provider's gateway. It holds until the next sample. */
-export const lentSample = z.object({ devAddrs: z.array(devAddr).max(64), forMs: z.int().min(0) });
+export const lentSample = z.object({ devAddrs: z.array(devAddr).max(MAX_SAMPLED), forMs: z.int().min(0) });
 
 export const lentWindow = z.strictObject({
   delayUs: z.int().min(0).max(16_500_000),
