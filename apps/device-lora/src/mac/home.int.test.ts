@@ -1,11 +1,14 @@
+import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { callJson, type HttpPeer } from '@antirio/host';
-import { newMacState, eu868, type MacState } from '@antirio/lorawan';
+import { encodeMacCommands, newMacState, eu868, type MacState } from '@antirio/lorawan';
+import { openStore } from '../database.ts';
 import {
   cipher,
   devAddr,
   devEui,
   device,
+  folder,
   session,
   startScene,
   startService,
@@ -13,14 +16,16 @@ import {
   uplink,
   type Scene,
 } from '../test-scene.ts';
+import { createMacStore } from './store.ts';
 
 /** RX1 comes 3 s after the uplink, two data rates below it; RX2 is elsewhere. */
 const moved: MacState = {
   ...newMacState(eu868, {}),
   ...{ rx1DelayS: 3, rx1DrOffset: 2, rx2: { frequency: 868_100_000, dataRate: 3 }, fcntUp: 40, dataRate: 5 },
 };
+const reading = Uint8Array.of(1, 103, 0, 250);
 const confirmed = (fcnt: number): Uint8Array =>
-  cipher.build({ direction: 'up', confirmed: true, devAddr, fcnt, fPort: 2 }, Uint8Array.of(1, 103, 0, 250));
+  cipher.build({ direction: 'up', confirmed: true, devAddr, fcnt, fPort: 2 }, reading);
 
 async function grantCounters({ bus }: Scene, prefix = ''): Promise<void> {
   let first = 0;
@@ -73,21 +78,33 @@ test('an edge that has its device back answers it where the one that served it h
   ]);
 });
 
-test('a service that stands in for another edge tells its own how the devices listen', async () => {
+test('a service that stands in for another edge tells its own how the devices listen that it has spoken to', async () => {
   const prefix = 'contract/c1/';
   const scene = await startScene(prefix);
+  const db = openStore(join(folder, 'device-lora', 'device-lora.db'));
+  const pending = [{ command: { type: 'devStatusReq' as const }, attempts: 1, inFlight: true }];
+  createMacStore(db).put(session, { ...newMacState(eu868), fcntUp: 3, pending });
+  db.close();
   const { bus, ring } = scene;
   const told: { requestId: string; sessions: object[] }[] = [];
   await bus.subscribe(`${prefix}antirio/mac/told`, (_, payload) => {
     told.push(JSON.parse(Buffer.from(payload).toString()) as (typeof told)[number]);
   });
   const { status } = await startService(scene, { prefix, ring: 'contract-1', devices: [device] });
-  await ring.hear(uplink(5));
-  await until(async () => (await status()).stored === 1);
   await bus.publish(`${prefix}antirio/mac/asked`, '{"requestId":7}');
   await bus.publish(`${prefix}antirio/mac/asked`, JSON.stringify({ requestId: 'one' }));
   await until(() => told.length > 0);
-  expect(told).toMatchObject([
-    { requestId: 'one', totalCount: 1, sessions: [{ session, devEui, state: { fcntUp: 5, rx1DelayS: 1 } }] },
-  ]);
+  // its own edge may know something newer of it
+  expect(told).toMatchObject([{ requestId: 'one', totalCount: 1, sessions: [] }]);
+  const fOpts = encodeMacCommands([{ type: 'devStatusAns', battery: 90, margin: 3 }]);
+  await ring.hear(
+    cipher.build({ direction: 'up', confirmed: false, devAddr, fcnt: 5, fPort: 2, fOpts }, reading),
+  );
+  await until(async () => (await status()).stored === 1);
+  await bus.publish(`${prefix}antirio/mac/asked`, JSON.stringify({ requestId: 'two' }));
+  await until(() => told.length > 1);
+  expect(told[1]).toMatchObject({
+    sessions: [{ session, devEui, state: { fcntUp: 5, rx1DelayS: 1, devStatus: { battery: 90 } } }],
+  });
+  expect(told[1]?.sessions[0]).not.toHaveProperty('state.spokenTo');
 });

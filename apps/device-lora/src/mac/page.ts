@@ -28,17 +28,18 @@ export interface MacPagePorts {
   readonly changes: MacChanges;
 }
 
-/** How some of the devices listen and send now; nothing of it is a key. */
+/** How some of the devices listen and send now, `of` those alone; nothing of it is a key. */
 export function macPage(
   { devices, sessions, mac, changes }: MacPagePorts,
   { incarnation, since, offset, limit }: z.output<typeof macQuery>,
+  of: (state: MacState) => boolean = () => true,
 ): MacPage {
   const book = sessions();
   const after = incarnation === changes.incarnation ? since : -1;
   const inUse = devices
     .slice(offset, offset + limit)
     .flatMap(({ devEui }) => book?.currentOf(devEui) ?? [])
-    .filter(({ id }) => changes.since(id, after));
+    .filter((session) => changes.since(session.id, after) && of(mac.stateOf(session)));
   return {
     incarnation: changes.incarnation,
     serial: changes.serial,

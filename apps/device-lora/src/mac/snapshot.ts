@@ -6,7 +6,8 @@ import { parseMacState, type MacState, type SessionId } from '@antirio/lorawan';
 import type { MacStore } from './store.ts';
 
 /** What another edge needs of a device's MAC layer to answer it: not how well we hear it, nor how it was made. */
-export function snapshotOf({ madeWith: _made, devStatusAskedAt: _asked, adr, ...rest }: MacState): MacState {
+export function snapshotOf(state: MacState): MacState {
+  const { madeWith: _made, devStatusAskedAt: _asked, spokenTo: _spoken, adr, ...rest } = state;
   return { ...rest, adr: { ...adr, fcnts: [], snrs: [], gateways: [] } };
 }
 

@@ -19,6 +19,12 @@ const heardBy = (fcnt: number, dataRate: number, macCommands: readonly UplinkMac
   ...{ adr: false, adrAckReq: false, macCommands },
 });
 
+const notSpokenTo = ({ spokenTo: _spoken, ...state }: MacState): MacState => state;
+
+/** Of a device that they did not speak to nothing comes home. */
+const afterThem = (own: MacState, theirs: MacState): MacState =>
+  theirs.spokenTo === true ? broughtHome(eu868, own, theirs) : own;
+
 /** One turn of whoever acts: it knows the device's windows at each uplink that it hears. */
 function take(
   before: MacState,
@@ -46,8 +52,8 @@ describe('a device that was served elsewhere', () => {
         const device = deviceModel(takes);
         let [own, theirs] = [fresh, fresh];
         for (const [fcnt, turn] of drawn.entries()) {
-          if (fcnt === leaves) theirs = own;
-          if (fcnt === returns && returns > leaves) own = broughtHome(eu868, own, theirs);
+          if (fcnt === leaves) theirs = notSpokenTo(own);
+          if (fcnt === returns && returns > leaves) own = afterThem(own, theirs);
           const uplink = heardBy(fcnt, device.sending().dataRate, device.uplink());
           const isAway = fcnt >= leaves && fcnt < returns;
           // both hear some of it, and only one of them speaks
@@ -75,6 +81,20 @@ describe('a device that was served elsewhere', () => {
     const missed = macStep(eu868, home, heardBy(10, 0, []));
     expect(missed.state.rx1DelayS).toBe(1);
     expect(missed.answers).toEqual([{ type: 'rxTimingSetupReq', delay: 7 }]);
+  });
+
+  test('was spoken to where it was asked something, or answered it, and not where it was heard alone', () => {
+    const command = { type: 'rxTimingSetupReq' as const, delay: 7 };
+    const asked = macStep(eu868, fresh, { type: 'request', command }).state;
+    const held = macStep(eu868, asked, { ...heardBy(9, 0, []), maxAnswerBytes: 0 }).state;
+    expect(held.spokenTo).toBeUndefined();
+    const sent = macStep(eu868, held, heardBy(10, 0, [{ type: 'linkCheckReq' }])).state;
+    expect(sent.spokenTo).toBe(true);
+    // the request was of whoever served it before
+    const answered = heardBy(11, 0, [{ type: 'rxTimingSetupAns' }]);
+    expect(macStep(eu868, notSpokenTo(sent), answered).state).toMatchObject({ rx1DelayS: 7, spokenTo: true });
+    const heard = macStep(eu868, fresh, heardBy(11, 0, [{ type: 'linkCheckReq' }])).state;
+    expect(heard.spokenTo).toBeUndefined();
   });
 
   test('is known as its newest uplink showed it, whoever heard that', () => {

@@ -80,6 +80,8 @@ export interface MacState extends ReceiveParameters {
   readonly madeWith?: FirstReception;
   /** When the network last decided to ask for the battery and margin, or began to wait for that; wall ms. */
   readonly devStatusAskedAt?: number;
+  /** This network has asked the device something, or had an answer to what was asked, since it took the state over from another. */
+  readonly spokenTo?: true;
 }
 
 export interface NewMacState {

@@ -88,7 +88,8 @@ function settle(plan: RegionPlan, draft: Draft, pending: PendingRequest, answer:
   const { command } = pending;
   const { state } = draft;
   const others = state.rejected.filter((each) => keyOf(each.command) !== keyOf(command));
-  const rest = { ...state, pending: state.pending.filter((each) => each !== pending) };
+  const left = state.pending.filter((each) => each !== pending);
+  const rest: MacState = { ...state, pending: left, spokenTo: true };
   if (isAccepted(answer)) {
     draft.state = accepted({ ...rest, rejected: others }, command);
     draft.notes.push({ type: 'accepted', command, answer });
@@ -172,7 +173,8 @@ function fill(draft: Draft, uplink: UplinkHeard): void {
     draft.answers.push(each.command);
     return { ...each, attempts: each.attempts + 1, inFlight: true };
   });
-  draft.state = { ...draft.state, pending };
+  const asks = pending.some((each, i) => each !== draft.state.pending[i]);
+  draft.state = { ...draft.state, pending, ...(asks ? { spokenTo: true } : {}) };
 }
 
 function observe(draft: Draft, uplink: UplinkHeard): void {

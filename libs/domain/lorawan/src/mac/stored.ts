@@ -114,6 +114,7 @@ const schema = z.strictObject({
   rejected: z.array(z.strictObject({ command: request, answer })).max(MOST_REQUESTS),
   madeWith: z.strictObject({ ...reception, channels: z.array(frequency).max(16) }).exactOptional(),
   devStatusAskedAt: z.number().min(0).exactOptional(),
+  spokenTo: z.literal(true).exactOptional(),
 });
 
 /** A state that was stored or came from another edge. @throws AntirioError corrupt for anything that is none. */
