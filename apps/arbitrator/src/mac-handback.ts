@@ -27,9 +27,21 @@ const ASK_EVERY_MS = 10_000;
 const ANSWER_MS = 1000;
 /** Of 10,000 devices there are 50 pages: a handback waits so long for all of them. */
 const HANDBACK_MS = 2000;
+/** Between two pages of a customer's. */
+const PAGED_MS = 10_000;
 
 /** A device's MAC layer as our guest left it, under the epoch in which it served. */
 const after = z.looseObject({ epoch: z.int(), session: z.string(), state: z.unknown() });
+
+/** `isAll`: the service told of all its devices when the fence was shut. */
+const sealedOff = z.looseObject({ epoch: z.int(), isAll: z.boolean() });
+
+/** Of a customer that is fetching it. */
+interface Given {
+  readonly epoch: number;
+  readonly all: readonly Snapshot[];
+  readonly timer: NodeJS.Timeout;
+}
 
 type Store = Pick<
   ContractStore,
@@ -118,7 +130,7 @@ export function createMacHandback(ports: MacHandbackPorts): MacHandback {
   const { bus, store, clock, random, log, sealKeyOf } = ports;
   const questions = createQuestions(bus, random, log);
   const running = new Map<string, { stop(): Promise<void> }>();
-  let given: { readonly name: string; readonly all: readonly Snapshot[] } | undefined;
+  const given = new Map<string, Given>();
   const seen = new Map<string, { epoch: number; incarnation: string; serial: number }>();
 
   const keep = ({ contractId, set }: ContractTerms, epoch: number, { sessions }: Told): void => {
@@ -153,17 +165,24 @@ export function createMacHandback(ports: MacHandbackPorts): MacHandback {
       seen.set(contractId, { epoch, incarnation: first.incarnation, serial: first.serial });
     return true;
   };
-  /** Read once for all pages, and let go of with the last one. */
+  const letGo = (contractId: string): void => {
+    clearTimeout(given.get(contractId)?.timer);
+    given.delete(contractId);
+  };
+  /** Read once for all pages, and let go of with the last one, or where the next one is not asked for. */
   const allOf = (contractId: string, epoch: number, offset: number): readonly Snapshot[] => {
-    const name = `${contractId}/${epoch}`;
+    const before = given.get(contractId);
     const all =
-      offset > 0 && given?.name === name
-        ? given.all
+      offset > 0 && before?.epoch === epoch
+        ? before.all
         : [...store.documents(contractId, KIND)].flatMap(([devEui, value]) => {
             const one = after.safeParse(value).data;
             return one?.epoch === epoch ? [{ devEui, session: one.session, state: one.state }] : [];
           });
-    given = offset + AT_ONCE < all.length ? { name, all } : undefined;
+    letGo(contractId);
+    if (offset + AT_ONCE >= all.length) return all;
+    const timer = setTimeout(letGo, PAGED_MS, contractId).unref();
+    given.set(contractId, { epoch, all, timer });
     return all;
   };
   return {
@@ -183,7 +202,7 @@ export function createMacHandback(ports: MacHandbackPorts): MacHandback {
     },
     async handBack(terms, epoch) {
       const { contractId } = terms;
-      const sealed = z.looseObject({ epoch: z.int() }).safeParse(store.document(contractId, SEALED_OFF)).data;
+      const sealed = sealedOff.safeParse(store.document(contractId, SEALED_OFF)).data;
       if (!hasDevices(terms) || (sealed?.epoch ?? 0) >= epoch) return;
       try {
         const isAll = await collect(terms, epoch, clock.monotonic() + HANDBACK_MS);
@@ -195,16 +214,19 @@ export function createMacHandback(ports: MacHandbackPorts): MacHandback {
       }
     },
     async pageOf({ contractId, customer }, epoch, offset) {
-      const sealed = z.looseObject({ epoch: z.int() }).safeParse(store.document(contractId, SEALED_OFF)).data;
-      if ((sealed?.epoch ?? 0) < epoch) throw new AntirioError('conflict', 'this epoch is not handed back');
+      const sealed = sealedOff.safeParse(store.document(contractId, SEALED_OFF)).data;
+      if (sealed === undefined || sealed.epoch < epoch)
+        throw new AntirioError('conflict', 'this epoch is not handed back');
       const all = allOf(contractId, epoch, offset);
       const some = { snapshots: all.slice(offset, offset + AT_ONCE) };
-      return { totalCount: all.length, box: sealTo(await sealKeyOf(customer), utf8(JSON.stringify(some))) };
+      const box = sealTo(await sealKeyOf(customer), utf8(JSON.stringify(some)));
+      return { totalCount: all.length, isAll: sealed.isAll && sealed.epoch === epoch, box };
     },
     async leave(contractId) {
       const one = running.get(contractId);
       running.delete(contractId);
       seen.delete(contractId);
+      letGo(contractId);
       await one?.stop();
       for (const devEui of store.documents(contractId, KIND).keys())
         store.forgetDocument(contractId, `${KIND}/${devEui}`);
@@ -212,6 +234,7 @@ export function createMacHandback(ports: MacHandbackPorts): MacHandback {
     async stop() {
       await Promise.all([...running.values()].map((one) => one.stop()));
       running.clear();
+      for (const contractId of [...given.keys()]) letGo(contractId);
       await questions.close();
     },
   };

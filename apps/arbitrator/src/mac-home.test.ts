@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
 import { createBroker, createLocalBus } from '@antirio/bus';
 import {
   silentLog,
@@ -128,7 +128,7 @@ test('what a guest made of its devices is its customer’s once the epoch is sea
   guest.next = told(7);
   await handback.handBack(terms, 3);
   const page = await handback.pageOf(terms, 3, 0);
-  expect(page).toMatchObject({ totalCount: 1 });
+  expect(page).toMatchObject({ totalCount: 1, isAll: true });
   expect(JSON.stringify(page)).not.toContain('rx1DelayS');
   await expect(handback.pageOf(terms, 4, 0)).rejects.toThrow('not handed back');
 
@@ -155,7 +155,14 @@ test('a guest that does not answer holds up no handback for long, and hands back
   await waitFor(systemClock, 5000, () => store.documents(contractId, 'macAfter').size === 1);
   guest.next = undefined;
   await handback.handBack(terms, 3);
-  expect(await handback.pageOf(terms, 3, 0)).toMatchObject({ totalCount: 1 });
+  const page = await handback.pageOf(terms, 3, 0);
+  expect(page).toMatchObject({ totalCount: 1, isAll: false });
+  // its customer takes what there is, and says that it is not all
+  const home = openCustomer(() => page, ALL);
+  expect(home.holdsFence(standing(retaken))).toBe(true);
+  await waitFor(systemClock, 5000, () => !home.holdsFence(standing(retaken)));
+  expect(home.counts()).toMatchObject({ taken: 1, missing: 1 });
+  expect(cameHomeWith(store, contractId)?.why).toContain('did not tell all');
   await handback.leave(contractId);
   expect(store.documents(contractId, 'macAfter').size).toBe(0);
 });
@@ -221,6 +228,53 @@ test('a fence waits no longer where there is more than comes home in time: what 
     counts: { taken: 400 },
     why: expect.stringContaining('400'),
   });
+});
+
+test('the fence waits for what is on its way, however far the contract is, and is not opened by an end', async () => {
+  const coming = Promise.withResolvers<undefined>();
+  const home = createMacHome({
+    peers: {
+      edge2edge: {
+        call: () => coming.promise.then(() => Promise.reject(new AntirioError('unavailable', 'gone'))),
+        close: () => undefined,
+      },
+      deviceLora: room(() => ALL),
+    },
+    ...{ identity: customer, store, clock, log: silentLog },
+  });
+  expect(home.holdsFence(standing(retaken))).toBe(true);
+  const goesOn = standing({ at: 'guarded', epoch: 4 });
+  expect(home.holdsFence(goesOn)).toBe(true);
+  const stopping = home.stop();
+  coming.resolve(undefined);
+  await stopping;
+  expect(home.holdsFence(goesOn)).toBe(true);
+  expect(home.holdsFence(standing(retaken))).toBe(true);
+  expect(cameHomeWith(store, contractId)).toBeUndefined();
+});
+
+test('what several customers fetch at once is read once for each, and not kept for one that does not go on', async () => {
+  const handback = await openGuest({ next: undefined });
+  const ids = [contractId, '11111111-2222-4333-8444-555555555555'];
+  const state = stateOf(2);
+  for (const id of ids) {
+    const named = Array.from(
+      { length: 450 },
+      (_, i) => [`macAfter/${i.toString(16).padStart(16, '0')}`, { epoch: 3, session, state }] as const,
+    );
+    store.putDocuments(id, named);
+    store.putDocument(id, 'macSealedOff', { epoch: 3, isAll: true });
+  }
+  const reads = jest.spyOn(store, 'documents');
+  for (const offset of [0, 200, 400])
+    for (const id of ids)
+      expect(await handback.pageOf({ ...terms, contractId: id }, 3, offset)).toMatchObject({
+        totalCount: 450,
+      });
+  expect(reads).toHaveBeenCalledTimes(2);
+  // let go of with the last page
+  await handback.pageOf(terms, 3, 400);
+  expect(reads).toHaveBeenCalledTimes(3);
 });
 
 test('a disk on which nothing can be written keeps no fence shut: each epoch is tried once', async () => {

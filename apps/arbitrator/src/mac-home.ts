@@ -14,7 +14,7 @@ import type { ContractStore } from './contract-store.ts';
 import { AT_ONCE, macBox, snapshots, type Snapshot } from './mac-snapshots.ts';
 import { neighbourCall } from './peers.ts';
 
-/** What became of the devices' MAC layers as a provider left them. `missing`: handbacks of which nothing came. */
+/** What became of the devices' MAC layers as a provider left them. `missing`: handbacks of which nothing came, or not all. */
 export type HomeCounted = 'taken' | 'older' | 'unknown' | 'malformed' | 'missing';
 type Counts = Readonly<Record<HomeCounted, number>>;
 /** `why`: not all of it. */
@@ -26,7 +26,8 @@ interface Fetched {
 const NOTHING: Counts = { taken: 0, older: 0, unknown: 0, malformed: 0, missing: 0 };
 const count = z.int().min(0);
 const takenHere = z.looseObject({ taken: count, older: count, unknown: count, malformed: count });
-const homePage = z.looseObject({ totalCount: count, box: macBox });
+/** `isAll`: the provider's service told all of it. Older ones do not say. */
+const homePage = z.looseObject({ totalCount: count, isAll: z.boolean().default(true), box: macBox });
 
 const added = (one: Counts, other: Partial<Counts>): Counts => ({
   taken: one.taken + (other.taken ?? 0),
@@ -89,6 +90,7 @@ async function takeSome(
   { set }: ContractTerms,
   epoch: number,
   some: readonly Snapshot[],
+  timeoutMs: number,
 ): Promise<Partial<Counts>> {
   const ofSet = new Set(set.devices.map(({ devEui }) => devEui));
   const ours = some.filter(({ devEui }) => ofSet.has(devEui));
@@ -97,7 +99,7 @@ async function takeSome(
     method: 'POST',
     path: '/api/v3/lora/mac',
     json,
-    timeoutMs: CALL_MS,
+    timeoutMs,
   });
   return added({ ...NOTHING, unknown: some.length - ours.length }, parseInput(takenHere, answer));
 }
@@ -117,19 +119,22 @@ export function createMacHome({ peers, identity, store, clock, log }: MacHomePor
   /** Page by page, until all are here or it takes too long: then `counts` are of what was. */
   const fetchAll = async (terms: ContractTerms, epoch: number, until: number): Promise<Fetched> => {
     const { contractId, provider, set } = terms;
-    let counts = NOTHING;
+    const withinMs = (): number => Math.max(1, Math.min(CALL_MS, until - clock.monotonic()));
+    let [counts, isAll] = [NOTHING, true];
     for (let offset = 0, length = 1; offset < length; offset += AT_ONCE) {
       if (clock.monotonic() >= until) return { counts, why: `only ${offset} devices' were here in time` };
       const path = `/arbitrator/v1/contract/${contractId}/mac?epoch=${epoch}&offset=${offset}`;
-      const answer = await neighbourCall(peers, provider, 'arbitrator', { path, timeoutMs: CALL_MS });
+      const answer = await neighbourCall(peers, provider, 'arbitrator', { path, timeoutMs: withinMs() });
       const page = parseInput(homePage, answer);
+      isAll &&= page.isAll;
       length = Math.min(page.totalCount, set.devices.length);
       const plain = JSON.parse(fromUtf8(openSealed(identity, page.box))) as unknown;
       const some = parseInput(snapshots, plain).snapshots;
       if (some.length > 0 && deviceLora !== undefined)
-        counts = added(counts, await takeSome(deviceLora, terms, epoch, some));
+        counts = added(counts, await takeSome(deviceLora, terms, epoch, some, withinMs()));
     }
-    return { counts };
+    if (isAll) return { counts };
+    return { counts: added(counts, { missing: 1 }), why: 'the provider’s service did not tell all of it' };
   };
   const settle = ({ contractId }: ContractTerms, epoch: number, { counts, why }: Fetched): void => {
     total = added(total, counts);
@@ -167,18 +172,23 @@ export function createMacHome({ peers, identity, store, clock, log }: MacHomePor
       .catch((error: unknown) => {
         log.warn({ contract: contractId, error: describeError(error) }, 'how devices listen was not kept');
       })
-      .finally(() => underWay.delete(contractId));
+      .finally(() => {
+        // one that was cut short is not done: nothing is sent before the next start has brought it
+        if (!isStopped || isSettled(contractId, epoch)) underWay.delete(contractId);
+      });
     underWay.set(contractId, work);
   };
   return {
     holdsFence(contract) {
       const { terms, role } = contract;
       const { contractId } = terms;
-      if (role !== 'customer' || deviceLora === undefined || !isFed(terms) || isStopped) return false;
+      if (role !== 'customer' || deviceLora === undefined || !isFed(terms)) return false;
+      // the contract may have gone on meanwhile
+      if (underWay.has(contractId)) return true;
       // a customer's contract has a customer's phase
       const epoch = servedEpoch(contract.phase() as CustomerPhase);
       if (epoch === undefined || isSettled(contractId, epoch)) return false;
-      if (!underWay.has(contractId)) begin(terms, epoch);
+      if (!isStopped) begin(terms, epoch);
       return true;
     },
     counts: () => total,
@@ -192,7 +202,7 @@ export function createMacHome({ peers, identity, store, clock, log }: MacHomePor
 export function countMacHome(metrics: Registry, home: Pick<MacHome, 'counts'>): void {
   new Counter({
     name: 'antirio_listening_home_total',
-    help: 'how devices listen, as providers left them: by what became of it, since the start; missing: handbacks without it',
+    help: 'how devices listen, as providers left them: by what became of it, since the start; missing: handbacks without all of it',
     labelNames: ['what'],
     registers: [metrics],
     collect() {

@@ -245,8 +245,9 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
   const sealOff = async (from: number, epoch: number): Promise<void> => {
     await deps.inTurn(() => rooms.fence(terms, { state: 'shut' }));
     const counters = await rooms.counters(terms);
-    await deps.listening?.handBack(epoch);
     if (keys === undefined) return;
+    // a service without keys knows nothing to hand back
+    await deps.listening?.handBack(epoch);
     const through = (await rooms.ring(terms)).next - 1;
     const payloads = ringFrames(peerNamed(ports.peers, 'gatewayBridge'), contractId, from, through);
     const about = { from, through, epoch, ...(await rooms.takeVolumesHome(terms, epoch, keys)) };
