@@ -13,38 +13,23 @@ const settled: PartyEvent = {
 let driver: PartyDriver | undefined;
 afterEach(() => driver?.stop());
 
-test('what a full disk does not take has not happened: the edge lives, and takes the next word of it', async () => {
-  const phases: unknown[] = [];
-  const told: string[] = [];
-  let isFull = true;
-  const quiet = (): undefined => undefined;
-  const log = {
-    debug: quiet,
-    info: quiet,
-    error: quiet,
-    warn: (_: unknown, text: string) => told.push(text),
-  };
-  const full = (): void => {
-    if (isFull) throw new Error('database or disk is full');
-  };
-  // Of the driver's neighbours only what is called on this way.
-  const deps = {
+const quiet = (): undefined => undefined;
+const told: string[] = [];
+const log = { debug: quiet, info: quiet, error: quiet, warn: (_: unknown, text: string) => told.push(text) };
+let now = 0;
+
+/** Of the driver's neighbours only what is called on its way. */
+const depsWith = (own: object): DriverDependencies =>
+  ({
     options: { tickIntervalMs: 60_000, observeIntervalMs: 60_000 },
     ports: {
-      clock: { now: () => 0, monotonic: () => 0 },
+      clock: { now: () => now, monotonic: () => now },
       random: { bytes: (n: number) => new Uint8Array(n) },
       log: { ...log, child: () => log },
       bus: { publish: async () => undefined },
       peers: {},
     },
-    store: {
-      setPhase: (_id: string, phase: unknown) => {
-        full();
-        phases.push(phase);
-      },
-      note: full,
-      document: quiet,
-    },
+    store: { setPhase: quiet, note: quiet, document: quiet },
     rooms: { fence: async () => undefined },
     calls: {},
     sources: { leave: quiet, isUp: () => false },
@@ -54,7 +39,20 @@ test('what a full disk does not take has not happened: the edge lives, and takes
     believed: () => true,
     joinsSeen: () => 0,
     retired: quiet,
-  } as unknown as DriverDependencies;
+    ...own,
+  }) as unknown as DriverDependencies;
+
+test('what a full disk does not take has not happened: the edge lives, and takes the next word of it', () => {
+  const phases: unknown[] = [];
+  let isFull = true;
+  const full = (): void => {
+    if (isFull) throw new Error('database or disk is full');
+  };
+  const setPhase = (_id: string, phase: unknown): void => {
+    full();
+    phases.push(phase);
+  };
+  const deps = depsWith({ store: { setPhase, note: full, document: quiet } });
   driver = runParty({ terms, role: 'provider', phase: { at: 'ready' } }, deps);
   expect(() => driver?.post(settled)).not.toThrow();
   expect(driver.phase()).toEqual({ at: 'ready' });
@@ -63,4 +61,27 @@ test('what a full disk does not take has not happened: the edge lives, and takes
   driver.post(settled);
   expect(driver.phase()).toEqual({ at: 'ended' });
   expect(phases).toEqual([{ at: 'ended' }]);
+});
+
+test('a provider that was started anew while it hands back asks its service nothing before that has its keys', async () => {
+  const asked: string[] = [];
+  const fenced = Promise.withResolvers<undefined>();
+  const counters = async (): Promise<never[]> => {
+    fenced.resolve(undefined);
+    return [];
+  };
+  const handBack = async (): Promise<void> => void asked.push('handBack');
+  const deps = depsWith({
+    rooms: { fence: async () => undefined, counters },
+    listening: { holdsFence: () => false, handBack },
+  });
+  driver = runParty({ terms, role: 'provider', phase: { at: 'releasing', from: 1, epoch: 3 } }, deps);
+  const value = { state: 'RETURNING', epoch: 3, holder: terms.provider, released: false } as const;
+  driver.post({ type: 'answer', method: 'record', ok: true, value });
+  driver.post({ type: 'observed', observed: { service: 'active' } });
+  now += 5000;
+  driver.post({ type: 'tick' });
+  await fenced.promise;
+  await new Promise(setImmediate);
+  expect(asked).toEqual([]);
 });
