@@ -141,7 +141,12 @@ test('what a guest made of its devices is its customer’s once the epoch is sea
   expect(calls.map(({ method, path, json }) => ({ method, path, json }))).toMatchObject([
     {
       ...{ method: 'POST', path: '/api/v3/lora/mac' },
-      json: { setId: 'bridge', epoch: 3, sessions: [{ session, devEui, state: { rx1DelayS: 3 } }] },
+      json: {
+        setId: 'bridge',
+        epoch: 3,
+        until: 2500,
+        sessions: [{ session, devEui, state: { rx1DelayS: 3 } }],
+      },
     },
   ]);
   expect(cameHomeWith(store, contractId)).toMatchObject({ epoch: 3, counts: { taken: 1, missing: 0 } });

@@ -90,11 +90,11 @@ async function takeSome(
   { set }: ContractTerms,
   epoch: number,
   some: readonly Snapshot[],
-  timeoutMs: number,
+  { timeoutMs, until }: { readonly timeoutMs: number; readonly until: number },
 ): Promise<Partial<Counts>> {
   const ofSet = new Set(set.devices.map(({ devEui }) => devEui));
   const ours = some.filter(({ devEui }) => ofSet.has(devEui));
-  const json = { setId: set.setId, epoch, sessions: ours };
+  const json = { setId: set.setId, epoch, until, sessions: ours };
   const answer = await callJson(deviceLora, {
     method: 'POST',
     path: '/api/v3/lora/mac',
@@ -120,6 +120,11 @@ export function createMacHome({ peers, identity, store, clock, log }: MacHomePor
   const fetchAll = async (terms: ContractTerms, epoch: number, until: number): Promise<Fetched> => {
     const { contractId, provider, set } = terms;
     const withinMs = (): number => Math.max(1, Math.min(CALL_MS, until - clock.monotonic()));
+    // what is late must not overwrite what our own devices were told when the fence was open again
+    const untilThen = (): { timeoutMs: number; until: number } => {
+      const timeoutMs = withinMs();
+      return { timeoutMs, until: clock.now() + timeoutMs };
+    };
     let [counts, isAll] = [NOTHING, true];
     for (let offset = 0, length = 1; offset < length; offset += AT_ONCE) {
       if (clock.monotonic() >= until) return { counts, why: `only ${offset} devices' were here in time` };
@@ -131,7 +136,7 @@ export function createMacHome({ peers, identity, store, clock, log }: MacHomePor
       const plain = JSON.parse(fromUtf8(openSealed(identity, page.box))) as unknown;
       const some = parseInput(snapshots, plain).snapshots;
       if (some.length > 0 && deviceLora !== undefined)
-        counts = added(counts, await takeSome(deviceLora, terms, epoch, some, withinMs()));
+        counts = added(counts, await takeSome(deviceLora, terms, epoch, some, untilThen()));
     }
     if (isAll) return { counts };
     return { counts: added(counts, { missing: 1 }), why: 'the provider’s service did not tell all of it' };

@@ -338,7 +338,7 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
   const waitOf: South['waitOf'] = (device, downlink) => waitsFor(waiting, device, downlink);
   const gapOf: South['gapOf'] = (devAddr) => counters.gap(devAddr);
   const macHome = createMacHome({
-    ...{ db, store: macs, mac, sessions, log },
+    ...{ db, store: macs, mac, sessions, clock, log },
     keep: (session) => reader.keepMac(session),
   });
   if (prefix !== '') {

@@ -37,8 +37,19 @@ async function grantCounters({ bus }: Scene, prefix = ''): Promise<void> {
   });
 }
 
-const bringHome = (http: HttpPeer, state: unknown, epoch: number, id: string = session): Promise<unknown> => {
-  const json = { setId: 'pier', epoch, sessions: [{ session: id, devEui, state }] };
+const bringHome = (
+  http: HttpPeer,
+  state: unknown,
+  epoch: number,
+  id: string = session,
+  until?: number,
+): Promise<unknown> => {
+  const json = {
+    setId: 'pier',
+    epoch,
+    ...(until === undefined ? {} : { until }),
+    sessions: [{ session: id, devEui, state }],
+  };
   return callJson(http, { method: 'POST', path: '/api/v3/lora/mac', json });
 };
 const counted = (what: string): object => ({ taken: 0, older: 0, unknown: 0, malformed: 0, [what]: 1 });
@@ -58,7 +69,11 @@ test('an edge that has its device back answers it where the one that served it h
   // the device could never be heard again
   expect(await bringHome(first.http, { ...moved, fcntUp: 2 ** 32 - 1 }, 3)).toEqual(counted('malformed'));
   expect(await bringHome(first.http, moved, 3, '00'.repeat(8))).toEqual(counted('unknown'));
-  expect(await bringHome(first.http, moved, 3)).toEqual(counted('taken'));
+  // its edge has sent to it again meanwhile
+  await expect(bringHome(first.http, moved, 3, session, Date.now() - 1)).rejects.toMatchObject({
+    code: 'timeout',
+  });
+  expect(await bringHome(first.http, moved, 3, session, Date.now() + 60_000)).toEqual(counted('taken'));
   // the same again, or what is older, changes nothing
   expect(await bringHome(first.http, { ...moved, rx1DelayS: 9 }, 3)).toEqual(counted('older'));
   await bus.publish('antirio/service/device-lora/control', '{"type":"standdown"}');

@@ -1,5 +1,5 @@
 import { inTransaction, type Database, type Log } from '@antirio/host';
-import { AntirioError, describeError } from '@antirio/kernel';
+import { AntirioError, describeError, type Clock } from '@antirio/kernel';
 import { broughtHome, eu868, parseMacState, type DevEui, type MacState } from '@antirio/lorawan';
 import type { SessionBook } from '../uplink/session-book.ts';
 import { highestOf, type Session } from '../uplink/sessions.ts';
@@ -20,10 +20,10 @@ export type HomeCounted = 'taken' | 'older' | 'unknown' | 'malformed';
 export interface MacHome {
   /**
    * Durable when it returns; what is malformed leaves what is known here. The same again changes nothing.
-   * @throws AntirioError unavailable while there are no keys
+   * @throws AntirioError unavailable while there are no keys; timeout after `until` (wall ms): devices may have been sent to again
    */
   take(
-    from: { readonly setId: string; readonly epoch: number },
+    from: { readonly setId: string; readonly epoch: number; readonly until?: number | undefined },
     coming: readonly ComingHome[],
   ): Readonly<Record<HomeCounted, number>>;
 }
@@ -35,10 +35,11 @@ export interface MacHomePorts {
   readonly sessions: () => SessionBook | undefined;
   /** What waits to be written of the session is written as it is now. */
   readonly keep: (session: Session) => void;
+  readonly clock: Pick<Clock, 'now'>;
   readonly log: Log;
 }
 
-export function createMacHome({ db, store, mac, sessions, keep, log }: MacHomePorts): MacHome {
+export function createMacHome({ db, store, mac, sessions, keep, clock, log }: MacHomePorts): MacHome {
   const known = db.prepare('SELECT setId, epoch FROM mac_home WHERE session = ?');
   const note = db.prepare(
     'INSERT INTO mac_home VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET setId = excluded.setId, epoch = excluded.epoch',
@@ -74,6 +75,8 @@ export function createMacHome({ db, store, mac, sessions, keep, log }: MacHomePo
   };
   return {
     take(from, coming) {
+      if (from.until !== undefined && clock.now() > from.until)
+        throw new AntirioError('timeout', 'too late: nobody waits for how the devices listen any more');
       if (sessions() === undefined) throw new AntirioError('unavailable', 'the service has no keys yet');
       const counts = { taken: 0, older: 0, unknown: 0, malformed: 0 };
       const taken = new Map<Session, MacState>();

@@ -14,6 +14,8 @@ const coming = z.strictObject({
   /** Whose epoch it was under which another edge served the devices. */
   setId: z.string().min(1).max(64),
   epoch: z.int().min(1),
+  /** Wall ms: not to be taken later. */
+  until: z.number().optional(),
   sessions: z
     .array(z.object({ session: z.string().max(16), devEui: z.string().max(16), state: z.unknown() }))
     .max(1000),
@@ -26,7 +28,7 @@ export function addMacRoutes(rim: HttpRim, ports: MacPagePorts & { readonly macH
   const about = { summary: 'MAC layers of the sessions in use', query: macQuery, answer };
   rim.route('get', '/api/v3/lora/mac', about, ({ query }) => macPage(ports, query));
   const home = { summary: 'MAC layers as another edge left them', body: coming, answer: taken };
-  rim.route('post', '/api/v3/lora/mac', home, ({ body: { setId, epoch, sessions } }) =>
-    ports.macHome.take({ setId, epoch }, sessions),
+  rim.route('post', '/api/v3/lora/mac', home, ({ body: { sessions, ...from } }) =>
+    ports.macHome.take(from, sessions),
   );
 }
