@@ -37,6 +37,7 @@ describe('the fence on its disk', () => {
     expect(await pass(before, 3, 'frame')).toEqual({ allowed: true, fcnt: 3 });
     const after = await start();
     expect(await pass(after, 4, 'other')).toEqual({ allowed: false, reason: 'shut' });
+    now += 3500;
     after.open('set', window);
     expect(await pass(after, 3, 'frame')).toEqual({ allowed: false, reason: 'noBlock' });
     after.grant('set', '01000001', block);
@@ -44,6 +45,23 @@ describe('the fence on its disk', () => {
     expect(await pass(after, 3, 'frame')).toEqual({ allowed: true, fcnt: 3 });
     expect(await pass(after, 2, 'older')).toEqual({ allowed: false, reason: 'counterBack' });
     expect(after.refused()).toEqual({ shut: 1, noBlock: 1, counterReused: 1, counterBack: 1 });
+  });
+
+  test('an epoch that was opened just before a start lets nothing pass before the frames of the one before it are over', async () => {
+    const before = await start();
+    before.open('set', window);
+    before.grant('set', '01000001', block);
+    expect(await pass(before, 3, 'frame')).toMatchObject({ allowed: true });
+    const next = { ...window, epoch: 4 };
+    before.open('set', next);
+    const after = await start();
+    after.open('set', next);
+    after.grant('set', '01000001', block);
+    expect(await pass(after, 4, 'next')).toMatchObject({ allowed: false });
+    now += 3500;
+    // renewed as a lease is
+    after.open('set', next);
+    expect(await pass(after, 4, 'next')).toMatchObject({ allowed: true });
   });
 
   test('an epoch never goes back, not over a start either, and a new one begins without blocks', async () => {

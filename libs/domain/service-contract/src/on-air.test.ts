@@ -21,7 +21,8 @@ describe('what an edge let through under an earlier epoch', () => {
   test('is not known after a start: as much is waited for as there can be, once there was an epoch', () => {
     const later = 500 + surelyPassed(MAX_DOWNLINK_LEAD_MS);
     expect(actsFrom(underEpoch(startedUnder(4, 500), 5), 0)).toBe(later);
-    expect(actsFrom(underEpoch(startedUnder(4, 500), 4), 0)).toBe(0);
+    // nor whether there was an earlier one, of which a frame may be ahead yet
+    expect(actsFrom(underEpoch(startedUnder(4, 500), 4), 0)).toBe(later);
     expect(actsFrom(underEpoch(startedUnder(0, 500), 1), 0)).toBe(0);
   });
 });

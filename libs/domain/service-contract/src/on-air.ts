@@ -16,10 +16,13 @@ export interface OnAir {
 /** Of a set that is new to the fence. */
 export const nothingOnAir: OnAir = { epoch: 0, until: -Infinity, before: -Infinity };
 
-/** After a start: what passed before it is not known any more. */
+/**
+ * After a start: what passed before it is not known any more, nor under which epoch. The one on the disk may have been opened just
+ * before, with a frame of the one before it still ahead: nothing passes under the same one either before that is on air.
+ */
 export function startedUnder(epoch: number, now: number): OnAir {
   const until = epoch === 0 ? -Infinity : now + surelyPassed(MAX_DOWNLINK_LEAD_MS);
-  return { ...nothingOnAir, epoch, until };
+  return { epoch, until, before: until };
 }
 
 export function underEpoch(air: OnAir, epoch: number): OnAir {
