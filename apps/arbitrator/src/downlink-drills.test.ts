@@ -177,6 +177,19 @@ describe('a drill downlink', () => {
     await sampled();
   });
 
+  test('of a sensor that is not heard in its turn does not keep the others from theirs', async () => {
+    const asked = (): unknown[] =>
+      published
+        .filter(({ topic }) => topic.endsWith('/sample'))
+        .map(({ message }) => (message as { devAddrs: unknown }).devAddrs);
+    for (let turn = 1; turn <= 3; turn++) {
+      if (turn > 1) drills.sampleNow(contractId);
+      await until(() => asked().length >= turn);
+    }
+    const [one, other] = devices.map(({ devAddr }) => [devAddr]);
+    expect(asked()).toEqual([one, other, one]);
+  });
+
   test('of a sensor that another contract samples waits for its turn, and is counted', async () => {
     await sampled();
     const [one, two] = devices.map(({ devAddr }) => devAddr);

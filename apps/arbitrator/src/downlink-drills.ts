@@ -142,8 +142,13 @@ export function createDownlinkDrills(given: DownlinkDrillsPorts): DownlinkDrills
     for (const [devAddr, { terms }] of from) if (terms.contractId === id) from.delete(devAddr);
   };
   let toldAt = -Infinity;
+  /** It was not heard while it had its turn: the next is for others, for it may never be heard. */
+  const passOver = (devAddr: string, { terms, devEui }: Sampled): void => {
+    samples.delete(devAddr);
+    books.get(terms.contractId)?.tried.set(devEui, clock.now());
+  };
   const lapse = (): void => {
-    for (const [devAddr, { until }] of samples) if (until <= clock.monotonic()) samples.delete(devAddr);
+    for (const [devAddr, one] of samples) if (one.until <= clock.monotonic()) passOver(devAddr, one);
   };
   /** All that are sampled now: the newest message is the only one that counts. */
   const tellSamples = async (): Promise<void> => {
@@ -180,8 +185,8 @@ export function createDownlinkDrills(given: DownlinkDrillsPorts): DownlinkDrills
   ): Promise<void> => {
     const { contractId, downlinkDrills, set } = terms;
     const now = clock.now();
+    for (const [devAddr, one] of samples) if (one.terms.contractId === contractId) passOver(devAddr, one);
     const turns = turnsOf(terms, tried);
-    forget(contractId, samples);
     const chosen = new Set(
       nextSample(
         terms,
