@@ -196,6 +196,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'two contracts, one slot: both providers of a set use the same counter blocks',
     kind: 'twoProviders',
+    from: 245,
     pieces: () => ({
       ...honestPieces(),
       nextBlock: (slot, highest) => nextBlock(oneSlot(slot), highest),
@@ -206,6 +207,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'the loser acts: a second provider is given the epoch while the first holds it',
     kind: 'twoProviders',
+    from: 160,
     pieces: () => ({
       ...honestPieces(),
       centralStep(state, event, context) {
@@ -242,6 +244,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a penalty is taken twice: a drill that has failed may fail again',
     kind: 'drills',
+    from: 910,
     pieces: () => ({
       ...honestPieces(),
       apply: (state, tx, env) =>
@@ -268,6 +271,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'silence counts at once: a provider is ruled against that could not reach the ledger',
     kind: 'coverage',
+    from: 1220,
     pieces: () => ({
       ...honestPieces(),
       apply: (state, tx, env) =>

@@ -61,6 +61,7 @@ export const promiseMutants: readonly Mutant[] = [
   {
     name: 'each for itself: a promise binds only the one machine of its edge that made it',
     kind: 'twoProviders',
+    from: 245,
     pieces: () => ({
       ...honestPieces(),
       customerStep: (state, event, context) =>
