@@ -1,12 +1,12 @@
 import type { EdgeId } from '@antirio/kernel';
 import type { CustomerPhase, CustomerState, Step } from './customer-state.ts';
-import { call, enter } from './step.ts';
+import { enter, takeAfter } from './step.ts';
 import { isWindowOver } from './customer-schedule.ts';
 import { isCalm } from './overload.ts';
 import { PROVIDER_SILENT_MS, guardsAgain, waitsOf } from './customer-yield.ts';
 import { backoffMs } from './flapping.ts';
 import { MAX_DOWNLINK_LEAD_MS, surelyPassed } from './lease.ts';
-import type { CallArgs, ContractRecord } from './messages.ts';
+import type { ContractRecord } from './messages.ts';
 import { actUnder, waitOf } from './party.ts';
 import { isBound } from './promiser.ts';
 
@@ -61,8 +61,7 @@ export function takeFromOther(state: CustomerState, now: number): Step {
   const { terms, record, elsewhere } = state;
   const free = record !== undefined && record.epoch === elsewhere && record.leaseRuns === false;
   if (!free || record.holder === terms.customer || !isStable(state, now) || state.held) return [state, []];
-  const take: CallArgs = { method: 'take', args: { contractId: terms.contractId, expected: record.epoch } };
-  return call(state, terms.central, take, now);
+  return takeAfter(state, record.epoch, now);
 }
 
 /** The epoch that we stand by is given up, which a disk from an old backup does not know, and nobody has taken it: we may not act under it. */
@@ -70,8 +69,7 @@ export function takeReleased(state: CustomerState, now: number): Step {
   const { phase, terms, record, elsewhere } = state;
   const isOurs = record?.holder === terms.customer && record.epoch === phase.epoch && elsewhere === undefined;
   if (!isOurs || !record.released || state.held || !isStable(state, now)) return [state, []];
-  const take: CallArgs = { method: 'take', args: { contractId: terms.contractId, expected: record.epoch } };
-  return call(state, terms.central, take, now);
+  return takeAfter(state, record.epoch, now);
 }
 
 /** A later epoch in other hands: whatever we believed, we stand by now. */

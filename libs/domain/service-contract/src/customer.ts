@@ -15,7 +15,7 @@ import {
   takeReleased,
 } from './customer-epochs.ts';
 import { standsBy, type CustomerPhase, type CustomerState, type Step } from './customer-state.ts';
-import { call, chain, enter } from './step.ts';
+import { call, chain, enter, takeAfter } from './step.ts';
 import { clockOf, whenScheduled } from './customer-schedule.ts';
 import { freedBy, notYet, onPromiseDatagram, renewLease } from './customer-promises.ts';
 import { onReleaseKnown, onTold, onYieldAnswer, whenYielded, whileYielding } from './customer-yield.ts';
@@ -153,9 +153,8 @@ const byPhase: { readonly [P in CustomerPhase['at']]: PhaseTick } = {
     if (phase.at !== 'recovering') return [state, []];
     if (state.elsewhere !== undefined) return takeFromOther(state, now);
     const { contractId } = terms;
-    const take: CallArgs = { method: 'take', args: { contractId, expected: phase.epoch } };
     const taken: Step = mayTakeBack(state, phase.epoch, now)
-      ? call(state, terms.central, take, now)
+      ? takeAfter(state, phase.epoch, now)
       : [state, []];
     const ready = state.forced || observed.source?.caughtUp === true;
     if (!mayAsk(state, now) || !isStable(state, now) || !ready) return taken;

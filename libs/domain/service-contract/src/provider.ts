@@ -23,7 +23,7 @@ import { awaitsOwn, onPromiseDatagram, promisesNow, renewLease, tellOfPromise } 
 import { closeWhenDue, isRekeying } from './rekey-wait.ts';
 import { mayTakeNow, onTakeOver, readsUnder, wordOf } from './provider-yield.ts';
 import { nothingGathered, type ProviderPhase, type ProviderState, type Step } from './provider-state.ts';
-import { call, chain, enter } from './step.ts';
+import { call, chain, enter, takeAfter } from './step.ts';
 import { cleared, probeReplied, watch, type Watch } from './watch.ts';
 
 const VIGIL_EVERY_MS = 500;
@@ -142,10 +142,9 @@ const byPhase: { readonly [P in ProviderPhase['at']]: PhaseTick } = {
     const again = reopenIfForgotten(state, now);
     if (state.gathering.opening !== undefined && !isEnough(state))
       return hasReturned(state, now) && mayTakeNow(state, now) ? standBy(state, now) : askHolders(state, now);
-    const { record, terms } = state;
+    const { record } = state;
     if (record === undefined || awaitsOwn(state) || !mayTakeNow(state, now)) return again;
-    const take: CallArgs = { method: 'take', args: { contractId: terms.contractId, expected: record.epoch } };
-    return chain(again, (one) => call(one, one.terms.central, take, now));
+    return chain(again, (one) => takeAfter(one, record.epoch, now));
   },
   active(state, context) {
     const { now } = context;

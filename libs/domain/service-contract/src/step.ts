@@ -27,6 +27,17 @@ export function call<State extends { readonly calls: CallBook }>(
   return [{ ...state, calls }, effects];
 }
 
+/** Asks for the epoch that follows `expected`: the ledger compares, and gives it to one. */
+export function takeAfter<
+  State extends {
+    readonly calls: CallBook;
+    readonly terms: { readonly contractId: string; readonly central: EdgeId };
+  },
+>(state: State, expected: number, now: number): StepOf<State> {
+  const { contractId, central } = state.terms;
+  return call(state, central, { method: 'take', args: { contractId, expected } }, now);
+}
+
 export function chain<State>(step: StepOf<State>, next: (state: State) => StepOf<State>): StepOf<State> {
   const [state, effects] = next(step[0]);
   return [state, [...step[1], ...effects]];
