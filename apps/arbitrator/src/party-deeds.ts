@@ -2,6 +2,7 @@ import { describeError, signDocument, type Identity } from '@antirio/kernel';
 import type { Log } from '@antirio/host';
 import {
   ACTS_KIND,
+  type ContractRecord,
   type ContractTerms,
   type CustomerPhase,
   type Datagram,
@@ -54,6 +55,19 @@ export function kept(
     log.warn({ phase: phase?.at, error: describeError(error) }, 'the disk took nothing of it');
     return false;
   }
+}
+
+const OWES_NONE: ReadonlySet<string> = new Set(['preparing', 'arming', 'ready', 'guarded', 'ended']);
+const UNAGREED: ReadonlySet<string> = new Set(['ACTIVE', 'RETURNING', 'HANDED_BACK']);
+
+/** Whether a statement is still to be made of what the rings hold, or to be made again where the two differ. */
+export function owesStatement(
+  { at }: CustomerPhase | ProviderPhase,
+  record: Pick<ContractRecord, 'state' | 'rekeying'> | undefined,
+): boolean {
+  if (OWES_NONE.has(at)) return false;
+  if (at !== 'stated' || record === undefined) return true;
+  return UNAGREED.has(record.state) && record.rekeying === undefined;
 }
 
 /** Work that is begun again while it goes on is left to the one that is under way. */

@@ -25,7 +25,7 @@ import { openedSecrets } from './own-secrets.ts';
 import { ownCopies, ringFrames, summariseFrames } from './genuine-frames.ts';
 import { createKeysTruth } from './keys-truth.ts';
 import type { Listening } from './listening.ts';
-import { isBelievable, kept, oneAtATime, oncePerPhase, promiseSigner } from './party-deeds.ts';
+import { isBelievable, kept, oneAtATime, oncePerPhase, owesStatement, promiseSigner } from './party-deeds.ts';
 import { ROLLED_BACK, performCall, type CallDependencies } from './party-calls.ts';
 import { createMachine, type Machine, type MachineHost, type PartyContract } from './party-machine.ts';
 import { peerNamed } from './peers.ts';
@@ -356,6 +356,8 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
   };
 
   const observe = (): Promise<void> => {
+    if (owesStatement(machine.phase(), machine.record()))
+      run('holding the ring', () => rooms.hold(role === 'provider' ? contractId : 'own'));
     if (machine.phase().at === 'ended') return observeEnded();
     return role === 'provider' ? observeProvider() : observeCustomer();
   };

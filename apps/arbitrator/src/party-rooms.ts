@@ -66,6 +66,8 @@ export interface PartyRooms {
   /** The contract's ring, undefined where there is none. */
   ringIfThere(contractId: string): Promise<{ readonly from: number; readonly next: number } | undefined>;
   removeRing(contractId: string): Promise<void>;
+  /** What the ring holds lasts for a while more: statements are to be made of it. Told once a minute, however often it is called. */
+  hold(ringId: string): Promise<void>;
   /** The set's sensors are in no set any more. */
   removeFence(terms: ContractTerms): Promise<void>;
   service(
@@ -114,6 +116,9 @@ function withSecrets(json: object, all: Secrets | undefined, mac: () => string |
 }
 
 const SENSES_EVERY_MS = 2000;
+/** Longer than a bridge or an arbitrator takes to start anew. */
+const HELD_FOR_S = 900;
+const HOLD_EVERY_MS = 60_000;
 const OWN_SOURCE = '/api/v3/ring/own/source';
 
 /** Undefined where the other side has no such thing. */
@@ -167,6 +172,7 @@ export function partyRooms(
   const orchestrator = peerNamed(peers, 'orchestrator');
   const migration = peerNamed(peers, 'migration');
   const lastPut = new Map<string, string>();
+  const heldAt = new Map<string, number>();
   let sensedAt = -Infinity;
   let sensed: Pick<Observed, 'storeOk' | 'gateways' | 'load'> = {};
   const measure = createLoadMeter();
@@ -240,6 +246,13 @@ export function partyRooms(
       await callJson(bridge, { method: 'PUT', path, json: ringOf(terms, joined) });
     },
     ringIfThere,
+    async hold(ringId) {
+      const now = monotonicToWall();
+      if (Math.abs(now - (heldAt.get(ringId) ?? -Infinity)) < HOLD_EVERY_MS) return;
+      const path = `/api/v3/ring/${ringId}/hold`;
+      await ifThere(callJson(bridge, { method: 'PUT', path, json: { forS: HELD_FOR_S } }));
+      heldAt.set(ringId, now);
+    },
     removeRing: (contractId) => remove(bridge, `/api/v3/ring/${contractId}`),
     removeFence: ({ set }) => remove(bridge, `/api/v3/fence/${set.setId}`),
     async senses() {

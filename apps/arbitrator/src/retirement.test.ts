@@ -46,7 +46,14 @@ const unused = (): never => {
 };
 const rooms: PartyRooms = {
   ...{ fence: unused, grantBlock: unused, counters: unused, ring: unused, cover: unused, ringRoot: unused },
-  ...{ service: unused, sendImages: unused, senses: unused, takeVolumesHome: unused, volumesAtHome: unused },
+  ...{
+    service: unused,
+    sendImages: unused,
+    senses: unused,
+    hold: unused,
+    takeVolumesHome: unused,
+    volumesAtHome: unused,
+  },
   fillFrom: async () => {
     held.add('source');
     return undefined;

@@ -9,6 +9,7 @@ import type { BandLoad } from './downlink/duty-cycle.ts';
 import type { Lending } from './downlink/lending.ts';
 import { addLendingRoutes } from './lending-routes.ts';
 import type { GapStatus } from './ring/gap-filler.ts';
+import type { CopiesPorts } from './ring/copies.ts';
 import type { RingSettings } from './ring/ring.ts';
 import {
   devAddrSchema,
@@ -147,6 +148,17 @@ function addRingRoutes(rim: HttpRim, ports: RoutePorts): void {
     await rings.remove(params.id);
     await ports.changed();
   });
+  const holding = z.strictObject({ forS: z.int().min(0).max(3600) });
+  const hold = {
+    summary: 'for so long nothing leaves for its age, and acknowledged frames last: a statement needs them',
+    params: ringParams,
+    body: holding,
+  };
+  rim.route('put', '/api/v3/ring/:id/hold', hold, ({ request, params, body }) => {
+    localOnly(request);
+    rings.get(params.id).ring.hold(body.forS * 1000);
+    return body;
+  });
   const marks = z.strictObject({ marks: z.record(devAddrSchema, z.int().min(0).max(0xffff)) });
   const marking = {
     summary: 'last true counters: floods elsewhere take no tokens of theirs',
@@ -184,7 +196,9 @@ function addFrameRoutes(rim: HttpRim, ports: RoutePorts): void {
     const { ring } = held(request, params.id);
     return { frames: (await ring.frames(query.after, query.limit)).map(toWire) };
   });
-  addStreamRoutes(rim, { held, local: localOnly, edge2edge: ports.edge2edge });
+  const { edge2edge, delivery } = ports;
+  const onStored: CopiesPorts['onStored'] = (ring, frame) => delivery.first(ring, frame, undefined);
+  addStreamRoutes(rim, { held, local: localOnly, edge2edge, onStored });
   const seqs = z.strictObject({ seqs: z.array(z.int().min(1)).max(500) });
   const wanted = { summary: 'these frames', params: ringParams, body: seqs };
   rim.route('post', '/api/v3/ring/:id/frames', wanted, async ({ request, params, body }) => {

@@ -1,19 +1,10 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
-import {
-  partsOf,
-  streamEnd,
-  streamError,
-  streamHead,
-  streamItems,
-  type HttpPeer,
-  type HttpRim,
-  type HttpStream,
-} from '@antirio/host';
+import { streamError, type HttpPeer, type HttpRim } from '@antirio/host';
 import { AntirioError } from '@antirio/kernel';
-import { copiesOf, RING_STREAM_TYPE, STREAM_FORMS, streamFrom } from './ring/ring-stream.ts';
-import type { Ring } from './ring/ring.ts';
+import { ownCopies, type CopiesPorts } from './ring/copies.ts';
+import { RING_STREAM_TYPE, STREAM_FORMS, streamFrom } from './ring/ring-stream.ts';
 import { ringIdSchema, type HeldRing } from './ring/rings.ts';
 
 type Route = Parameters<HttpRim['route']>[3];
@@ -22,8 +13,7 @@ type Response = Parameters<Route>[0]['response'];
 
 const IDLE_MS = 30_000;
 const BUFFERED_BYTES = 64 << 10;
-/** Looked for in one turn of the event loop. */
-const COPIES_AT_ONCE = 256;
+const FETCH_TIMEOUT_MS = 10_000;
 
 const params = z.object({ id: ringIdSchema });
 const seq = z.coerce.number().int().min(0);
@@ -52,6 +42,7 @@ export interface StreamRoutePorts {
   /** @throws AntirioError forbidden where a neighbour asks */
   readonly local: (request: Request) => void;
   readonly edge2edge: HttpPeer | undefined;
+  readonly onStored: CopiesPorts['onStored'];
 }
 
 const offered = z.strictObject({
@@ -61,21 +52,8 @@ const offered = z.strictObject({
   through: seq,
 });
 
-/** Our own copies of what another edge's ring holds, as its offers come. */
-async function* ownCopies(ring: Ring, offers: HttpStream): AsyncGenerator<Uint8Array> {
-  yield streamHead({ incarnation: ring.incarnation, last: ring.last });
-  for await (const part of partsOf(offers.body)) {
-    if (part.kind === 'end') yield streamEnd(part.value);
-    if (part.kind !== 'items') continue;
-    for (let i = 0; i < part.items.length; i += COPIES_AT_ONCE) {
-      const items = await copiesOf(ring, part.items.slice(i, i + COPIES_AT_ONCE));
-      if (items.length > 0) yield streamItems(items);
-    }
-  }
-}
-
 /** The rings as streams. */
-export function addStreamRoutes(rim: HttpRim, { held, local, edge2edge }: StreamRoutePorts): void {
+export function addStreamRoutes(rim: HttpRim, { held, local, edge2edge, onStored }: StreamRoutePorts): void {
   const whole = {
     summary: 'the frames after a frame as one stream of binary records, in order',
     params,
@@ -92,7 +70,8 @@ export function addStreamRoutes(rim: HttpRim, { held, local, edge2edge }: Stream
     },
   );
   const copies = {
-    summary: 'the PHYPayloads held here of what another edge’s ring offers, as one stream',
+    summary:
+      'the PHYPayloads of what another edge’s ring offers, as one stream: as held here, or else fetched and taken in first',
     params,
     query: offered,
     answerType: RING_STREAM_TYPE,
@@ -107,10 +86,12 @@ export function addStreamRoutes(rim: HttpRim, { held, local, edge2edge }: Stream
       const base = `/edge2edge/peer/${encodeURIComponent(of.edgeId)}/gateway-bridge/api/v3/ring/${of.ringId}`;
       const path = `${base}/stream?form=offer&after=${of.after}&through=${of.through}`;
       const offers = await edge2edge?.open?.(path, { idleMs: IDLE_MS, transient: true });
-      if (offers === undefined) throw new AntirioError('unavailable', 'there is no way to other edges');
+      if (edge2edge === undefined || offers === undefined)
+        throw new AntirioError('unavailable', 'there is no way to other edges');
       try {
         if (offers.status !== 200) throw await streamError(path, offers);
-        await answerStream(response, ownCopies(ring, offers));
+        const source = { edge2edge, base, edgeId: of.edgeId, timeoutMs: FETCH_TIMEOUT_MS };
+        await answerStream(response, ownCopies({ ring, offers, source, onStored }));
       } finally {
         offers.close();
       }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { AntirioError, describeError, fromBase64, isAntirioError, toHex, type Clock } from '@antirio/kernel';
+import { AntirioError, describeError, isAntirioError, type Clock } from '@antirio/kernel';
 import {
   answerError,
   callJson,
@@ -10,15 +10,13 @@ import {
   type Log,
   type Repeating,
 } from '@antirio/host';
-import { parseDataFrame } from '@antirio/lorawan';
 import type { RingFrame } from '../frame.ts';
-import { leafHash } from './frontier.ts';
+import { fetchFrames } from './fetch-frames.ts';
 import { createPageSize } from './page-size.ts';
 import type { StoredFrame } from './record.ts';
-import type { Offer, Ring } from './ring.ts';
+import type { Ring } from './ring.ts';
 import type { GapSource, Rings } from './rings.ts';
 import { pullStream } from './stream-pull.ts';
-import { frameSchema } from './wire.ts';
 
 /** How far a ring has been filled from its source. */
 export interface GapStatus {
@@ -82,21 +80,7 @@ const offersSchema = z.object({
   incarnation: z.string().min(1).max(64),
 });
 
-const framesSchema = z.object({ frames: z.array(frameSchema).max(500) });
-
 type Page = z.output<typeof offersSchema>;
-
-function isOffered(offer: Offer, phyPayload: Uint8Array): boolean {
-  try {
-    const { direction, devAddr, fcnt16 } = parseDataFrame(phyPayload);
-    const digest = toHex(leafHash(phyPayload).subarray(0, 8));
-    return (
-      direction === 'up' && devAddr === offer.devAddr && fcnt16 === offer.fcnt && digest === offer.digest
-    );
-  } catch {
-    return false;
-  }
-}
 
 /** Fills one ring from another edge's, for as long as it is not stopped. */
 export function createGapFiller(ringId: string, source: GapSource, ports: GapFillerPorts): GapFiller {
@@ -126,23 +110,6 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
     return parseInput(offersSchema, answer.json());
   };
 
-  // What came must be what was offered: the source may be mistaken, or worse.
-  const fetchFrames = async (offers: readonly Offer[]): Promise<StoredFrame[]> => {
-    const call = {
-      method: 'POST',
-      path: `${base}/frames`,
-      json: { seqs: offers.map(({ seq }) => seq) },
-      timeoutMs,
-    } as const;
-    const { frames } = parseInput(framesSchema, await callJson(edge2edge, call));
-    const bySeq = new Map(offers.map((offer) => [offer.seq, offer]));
-    return frames.flatMap(({ seq, phyPayload, rx, receivedAt, gatewayId }) => {
-      const offer = bySeq.get(seq);
-      const bytes = fromBase64(phyPayload);
-      if (offer === undefined || !isOffered(offer, bytes)) return [];
-      return [{ phyPayload: bytes, rx, receivedAt, gatewayId, via: source.edgeId }];
-    });
-  };
   const takeAll = (
     ring: Ring,
     frames: readonly StoredFrame[],
@@ -175,7 +142,7 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
     const most = pageSize.of(ports.pageFrames);
     for (let i = 0; i < lacking.length; i += most) {
       const wanted = lacking.slice(i, i + most);
-      const frames = await fetchFrames(wanted);
+      const frames = await fetchFrames({ edge2edge, base, edgeId: source.edgeId, timeoutMs }, wanted);
       refused += wanted.length - frames.length;
       await store(ring, frames);
     }

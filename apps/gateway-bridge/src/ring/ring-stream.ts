@@ -32,8 +32,8 @@ function offerItem({ seq, devAddr, fcnt, mic, digest }: Offer): StreamItem {
   return { seq, bytes };
 }
 
-/** @throws AntirioError invalidInput */
-function offerOf({ bytes }: StreamItem): Pick<Offer, 'devAddr' | 'fcnt' | 'mic' | 'digest'> {
+/** What an item of the form `offer` says. @throws AntirioError invalidInput */
+export function offerOf({ bytes }: StreamItem): Pick<Offer, 'devAddr' | 'fcnt' | 'mic' | 'digest'> {
   if (bytes.length !== OFFER_BYTES) throw new AntirioError('invalidInput', 'an offer of another length');
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const hex = (value: number | bigint, digits: number): string => value.toString(16).padStart(digits, '0');

@@ -2,6 +2,7 @@ import { AntirioError, toHex, type Clock } from '@antirio/kernel';
 import { devAddrOf } from '@antirio/lorawan';
 import type { Encoding } from '../bus/encoding.ts';
 import { RADIO, type RingFrame } from '../frame.ts';
+import { createAges } from './ages.ts';
 import { createFrontier, leafHash } from './frontier.ts';
 import type { RateLimit } from './rate.ts';
 import { encodeFrame, type Drops, type PullPosition, type StoredFrame } from './record.ts';
@@ -73,6 +74,8 @@ export interface Ring {
   readonly acknowledged: number;
   /** The newest frame on the disk. */
   readonly last: number;
+  /** That it fills on the disk. */
+  readonly bytes: number;
   configure(settings: RingSettings): void;
   /** Offers a frame; `limit: false` for one that has been heard before. @throws AntirioError unavailable after a failed write. */
   take(frame: StoredFrame, limit?: boolean): Taken;
@@ -91,6 +94,8 @@ export interface Ring {
   /** Durable when resolved; frames at or below may leave. */
   acknowledge(through: number): Promise<void>;
   pulled(position: PullPosition): Promise<void>;
+  /** For `ms` nothing leaves for its age, and acknowledged frames only where no room beyond the budget is left: a statement is to be made of them. */
+  hold(ms: number): void;
   /** Lets go of what may leave, and writes down what was dropped since. */
   tidy(): void;
   status(): RingStatus;
@@ -108,6 +113,8 @@ export interface RingPorts {
   readonly segmentBytes: number;
   readonly rate: RateLimit;
   readonly clock: Clock;
+  /** Bytes beyond its budget that a ring may fill while it is held. */
+  readonly spare?: () => number;
   /** One budget for all motes, oldest frames first to go, and nobody acknowledges: the ring of what no contract is about. */
   readonly shared?: boolean;
 }
@@ -143,6 +150,9 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
   let latest: Promise<void> = Promise.resolve();
   let failed = false;
   let dropped = { ...store.state.drops };
+  let heldUntil = -Infinity;
+  const ages = createAges();
+  ages.seen(store.lastSeq, clock.monotonic(), initial.retainS * 1000);
   for (let seq = store.firstSeq; seq <= store.lastSeq; seq++)
     if (store.has(seq)) slots.add(seq, store.rowOf(seq));
 
@@ -174,13 +184,17 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
   const shared = ports.shared === true;
   const mayRelease = (): boolean =>
     floor < (shared ? durableThrough : Math.min(store.state.acknowledged, durableThrough));
+  const isHeld = (): boolean => clock.monotonic() < heldUntil;
+  const hasSpareFor = (row: Row): boolean =>
+    isHeld() && slots.bytes + row.length <= settings.budgetBytes + (ports.spare?.() ?? 0);
   const refusal = (frame: StoredFrame, row: Row, limit: boolean): keyof Drops | undefined => {
     if (!slots.hasRoom(row, store.state.acknowledged)) return 'slots';
     const isFull = (): boolean =>
       (shared ? slots.bytes : heldBy(row.devAddr)) + row.length > (shared ? settings.budgetBytes : share);
     // what is acknowledged stays as long as nothing needs its room
-    while (isFull() && mayRelease()) release();
-    if (isFull()) return 'budget';
+    const fits = (): boolean => !isFull() || (mayRelease() && hasSpareFor(row));
+    while (!fits() && mayRelease()) release();
+    if (!fits()) return 'budget';
     // what another edge holds has passed its limit already
     const limited =
       !shared &&
@@ -192,9 +206,8 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
   const take = (frame: StoredFrame, limit = true): Taken => {
     if (failed) throw new AntirioError('unavailable', `ring ${id} cannot be written`, { ring: id });
     const leaf = leafHash(frame.phyPayload);
-    const storedAt = clock.now();
-    const bytes = encodeFrame(frame, storedAt);
-    const facts = rowOfFrame(frame, leaf, storedAt);
+    const bytes = encodeFrame(frame, clock.now());
+    const facts = rowOfFrame(frame, leaf);
     const row = { ...facts, offset: 0, length: LOG_HEADER + bytes.length };
     const seq = slots.find(row);
     if (seq !== undefined)
@@ -265,6 +278,9 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
     get last() {
       return durableThrough;
     },
+    get bytes() {
+      return slots.bytes;
+    },
     configure,
     take,
     holds: (offer) => find(offer) !== undefined,
@@ -281,17 +297,23 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
       if (known <= store.state.acknowledged) return;
       await guard(store.appendControl({ kind: 'acknowledged', through: known }));
     },
+    hold(ms) {
+      heldUntil = clock.monotonic() + ms;
+    },
     pulled: (position) => guard(store.appendControl({ kind: 'pulled', position })),
     tidy() {
       if (failed) return;
       const before = store.state.drops;
       if (dropped.budget !== before.budget || dropped.rate !== before.rate || dropped.slots !== before.slots)
         void guard(store.appendControl({ kind: 'drops', drops: dropped })).catch(() => undefined);
-      const oldest = clock.now() - settings.retainS * 1000;
-      const isOld = (seq: number): boolean => !store.has(seq) || store.rowOf(seq).storedAt <= oldest;
-      while (mayRelease() && isOld(floor + 1)) release();
+      const now = clock.monotonic();
+      const retainMs = settings.retainS * 1000;
+      ages.seen(durableThrough, now, retainMs);
+      const old = ages.olderThan(retainMs, now);
+      const isOver = (): boolean => floor < old || slots.bytes > settings.budgetBytes;
+      if (!isHeld()) while (mayRelease() && isOver()) release();
       store.dropThrough(floor);
-      ports.rate.tidy(clock.monotonic());
+      ports.rate.tidy(now);
     },
     status: () => ({
       first: floor + 1,

@@ -7,6 +7,7 @@ import { ENCODINGS } from '../bus/encoding.ts';
 import { oneAtATime } from './one-at-a-time.ts';
 import { openRing, type Ring, type RingSettings } from './ring.ts';
 import { createRateLimit, type RateLimit } from './rate.ts';
+import { createRoom } from './room.ts';
 
 /** The ring that another edge's ring is asked for what this one lacks. */
 export interface GapSource {
@@ -123,6 +124,13 @@ const neighbourhoodSettings = (budgetBytes: number): RingSettings => ({
 export function openRings(ports: RingsPorts): Rings {
   const { folder, clock, log } = ports;
   const held = new Map<string, Held>();
+  const room = createRoom(ports.totalBudgetBytes, () =>
+    [...held].map(([id, { ring, stored }]) => ({
+      id,
+      budgetBytes: stored.settings.budgetBytes,
+      bytes: ring.bytes,
+    })),
+  );
   let moving: Promise<void> | undefined;
   let byDevAddr = new Map<string, readonly Ring[]>();
   let byDevEui = new Map<string, readonly Ring[]>();
@@ -166,6 +174,7 @@ export function openRings(ports: RingsPorts): Rings {
         segmentBytes,
         rate,
         clock,
+        spare: () => room.spareOf(id),
       },
       known.settings,
     );
@@ -223,16 +232,6 @@ export function openRings(ports: RingsPorts): Rings {
     },
     ...{ owner: stored.owner, source: stored.source },
   });
-  const admit = (id: string, settings: RingSettings, adopt: string | undefined): void => {
-    let others = 0;
-    for (const [other, { stored }] of held)
-      if (other !== id && other !== adopt) others += stored.settings.budgetBytes;
-    if (others + settings.budgetBytes > ports.totalBudgetBytes)
-      throw new AntirioError('storageFull', `a ring of ${settings.budgetBytes} bytes does not fit`, {
-        reserved: others,
-        total: ports.totalBudgetBytes,
-      });
-  };
   const takeOver = async (id: string, adopt: string): Promise<void> => {
     const entry = held.get(adopt);
     if (entry === undefined) return;
@@ -329,7 +328,7 @@ export function openRings(ports: RingsPorts): Rings {
   };
 
   const put: Rings['put'] = async (id, settings, { owner, adopt }) => {
-    admit(id, settings, adopt);
+    room.admit(id, settings.budgetBytes, adopt);
     if (adopt !== undefined && adopt !== id && !held.has(id)) {
       moving = takeOver(id, adopt).finally(() => {
         moving = undefined;

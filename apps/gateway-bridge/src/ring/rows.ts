@@ -11,8 +11,6 @@ export interface Row {
   /** First 8 bytes of the leaf hash of its PHYPayload. */
   readonly digest: bigint;
   readonly receivedAt: number;
-  /** Wall ms of this edge. */
-  readonly storedAt: number;
   /** Heard by radio, not fetched. */
   readonly radio: boolean;
 }
@@ -23,7 +21,7 @@ export interface Rows {
   at(index: number): Row;
 }
 
-const STRIDE = 48;
+const STRIDE = 40;
 
 /** Rows in one buffer: an hour of frames of a busy edge costs a few megabytes, not tens of them. */
 export function createRows(): Rows {
@@ -46,9 +44,8 @@ export function createRows(): Rows {
       view.setUint32(at + 12, row.mic);
       view.setBigUint64(at + 16, row.digest);
       view.setFloat64(at + 24, row.receivedAt);
-      view.setFloat64(at + 32, row.storedAt);
-      view.setUint16(at + 40, row.fcnt16);
-      view.setUint8(at + 42, row.radio ? 1 : 0);
+      view.setUint16(at + 32, row.fcnt16);
+      view.setUint8(at + 34, row.radio ? 1 : 0);
       count += 1;
     },
     at(index) {
@@ -60,9 +57,8 @@ export function createRows(): Rows {
         mic: view.getUint32(at + 12),
         digest: view.getBigUint64(at + 16),
         receivedAt: view.getFloat64(at + 24),
-        storedAt: view.getFloat64(at + 32),
-        fcnt16: view.getUint16(at + 40),
-        radio: view.getUint8(at + 42) === 1,
+        fcnt16: view.getUint16(at + 32),
+        radio: view.getUint8(at + 34) === 1,
       };
     },
   };

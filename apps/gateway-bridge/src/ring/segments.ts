@@ -68,11 +68,7 @@ export interface Segments {
   close(): Promise<void>;
 }
 
-export function rowOfFrame(
-  frame: StoredFrame,
-  leaf: Uint8Array,
-  storedAt: number,
-): Omit<Row, 'offset' | 'length'> {
+export function rowOfFrame(frame: StoredFrame, leaf: Uint8Array): Omit<Row, 'offset' | 'length'> {
   const { devAddr, fcnt16, mic } = parseDataFrame(frame.phyPayload);
   const number = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   return {
@@ -81,7 +77,6 @@ export function rowOfFrame(
     mic: number(mic).getUint32(0),
     digest: number(leaf).getBigUint64(0),
     receivedAt: frame.receivedAt,
-    storedAt,
     radio: frame.via === RADIO,
   };
 }
@@ -161,7 +156,7 @@ export function openSegments(folder: string, segmentBytes: number, onCut: () => 
       const length = LOG_HEADER + bytes.length;
       if (record.kind === 'frame') {
         const leaf = leafHash(record.frame.phyPayload);
-        rows.push({ ...rowOfFrame(record.frame, leaf, record.storedAt), offset, length });
+        rows.push({ ...rowOfFrame(record.frame, leaf), offset, length });
         frontier.add(leaf);
         lastSeq += 1;
       } else {
