@@ -249,6 +249,41 @@ describe('the customer', () => {
     expect(state.phase).toEqual({ at: 'retaken', epoch: 3, providerEpoch: 2 });
   });
 
+  test('that is given its epoch while it may still have promised not to act asks for it once, and acts by the record when it may', () => {
+    // just started: what it promised before is not over yet
+    let state = createCustomer(terms, { at: 'recovering', epoch: 2 }, 'boot-a', 0);
+    let effects: readonly PartyEffect[];
+    [state] = step(state, record(2, terms.provider, true), 1300);
+    [state, effects] = step(state, { type: 'tick' }, 1310);
+    expect(calls(effects)).toContain('take');
+    const taken = {
+      type: 'answer',
+      method: 'take',
+      ok: true,
+      value: { epoch: 3, actAfterMs: 3000 },
+    } as const;
+    [state] = step(state, taken, 1320);
+    expect(state.phase.at).toBe('recovering');
+    [state, effects] = step(state, { type: 'tick' }, 1900);
+    expect(calls(effects)).toEqual(['record']);
+    const ours = { state: 'RETURNING', epoch: 3, holder: terms.customer, released: false, activation: 2 };
+    const given = (quietMs: number): PartyEvent => ({
+      type: 'answer',
+      method: 'record',
+      ok: true,
+      value: { ...ours, quietMs },
+    });
+    [state] = step(state, given(2400), 1910);
+    expect(state.phase.at).toBe('recovering');
+    [state, effects] = step(state, given(0), 4500);
+    expect(state.phase).toEqual({ at: 'retaken', epoch: 3, providerEpoch: 2 });
+    expect(effects).toContainEqual({
+      type: 'note',
+      milestone: 'retaken',
+      detail: { epoch: 3, actAfterMs: 0 },
+    });
+  });
+
   test('states only what it has fetched through the end of the range handed back', () => {
     let state = createCustomer(terms, { at: 'retaken', epoch: 3, providerEpoch: 2 }, 'boot-a', 0);
     const answer = {

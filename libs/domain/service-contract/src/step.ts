@@ -2,6 +2,7 @@ import type { EdgeId } from '@antirio/kernel';
 import type { CallBook } from './calls.ts';
 import type { CallArgs } from './messages.ts';
 import { callOnce, type Milestone, type PartyEffect } from './party.ts';
+import type { Promiser } from './promiser.ts';
 
 /** What one event makes of a party's machine, of either role. */
 export type StepOf<State> = readonly [State, readonly PartyEffect[]];
@@ -27,13 +28,18 @@ export function call<State extends { readonly calls: CallBook }>(
   return [{ ...state, calls }, effects];
 }
 
-/** Asks for the epoch that follows `expected`: the ledger compares, and gives it to one. */
+/**
+ * Asks for the epoch that follows `expected`: the ledger compares, and gives it to one. Once we have heard of that epoch it is given; to
+ * whom, and from when on its holder may act, the record says.
+ */
 export function takeAfter<
   State extends {
     readonly calls: CallBook;
     readonly terms: { readonly contractId: string; readonly central: EdgeId };
+    readonly promiser: Pick<Promiser, 'newest'>;
   },
 >(state: State, expected: number, now: number): StepOf<State> {
+  if (state.promiser.newest > expected) return [state, []];
   const { contractId, central } = state.terms;
   return call(state, central, { method: 'take', args: { contractId, expected } }, now);
 }
