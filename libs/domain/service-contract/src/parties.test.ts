@@ -150,6 +150,20 @@ describe('the provider', () => {
     expect(providerDesires(state, 4020).fence).toEqual({ state: 'shut' });
   });
 
+  test('holds nothing against a customer that had no lease while its epoch was the provider’s', () => {
+    const statement = { epoch: 2, from: 7, through: 90, devices: [], ringRoot: 'a'.repeat(64) };
+    const stating = { at: 'stating', statement, counters: {} } as unknown as ProviderState['phase'];
+    const fresh = createProvider(terms, stating, 'boot-b', 30_000);
+    // its beats have said so for half a minute of back-off
+    const served = { ...fresh, watch: { ...fresh.watch, fencedSince: 0 } };
+    const stated = step(served, { type: 'answer', method: 'statement', ok: true, value: {} }, 30_050);
+    expect(stated[0].phase.at).toBe('stated');
+    expect(stated[1]).toContainEqual({ type: 'note', milestone: 'stated', detail: {} });
+    const [watching, effects] = step(stated[0], tick, 30_060);
+    expect(watching.watch.suspicion).toBeUndefined();
+    expect(calls(effects)).not.toContain('witness');
+  });
+
   test('gives way at once when the customer asks for its sensors, and when it is superseded', () => {
     const active = createProvider(terms, { at: 'active', from: 1, epoch: 2 }, 'boot-b', 0);
     expect(step(active, { type: 'returnAsked', epoch: 2 }, 10)[0].phase.at).toBe('releasing');

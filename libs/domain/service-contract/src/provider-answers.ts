@@ -75,7 +75,18 @@ function onStatementKnown(state: ProviderState): Step {
   const { phase } = state;
   if (phase.at !== 'stating') return [state, []];
   const { from, epoch } = phase.statement;
-  return enter({ ...state, record: undefined }, { at: 'stated', from, epoch }, 'stated');
+  return stated({ ...state, record: undefined }, from, epoch);
+}
+
+/** The customer is watched again. That it had no lease while its epoch was ours says nothing against it. */
+function stated(
+  state: ProviderState,
+  from: number,
+  epoch: number,
+  detail: Record<string, unknown> = {},
+): Step {
+  const watching = { ...state, watch: { ...state.watch, fencedSince: undefined } };
+  return enter(watching, { at: 'stated', from, epoch }, 'stated', detail);
 }
 
 function beReady(state: ProviderState, now: number): Step {
@@ -192,7 +203,7 @@ function hasStated(phase: ProviderPhase, record: ContractRecord): boolean {
 function rememberStatement(state: ProviderState, { handback }: ContractRecord): Step {
   if (handback === undefined) return [state, []];
   const { from, epoch } = handback;
-  return enter(state, { at: 'stated', from, epoch }, 'stated', { recorded: true });
+  return stated(state, from, epoch, { recorded: true });
 }
 
 function rangeStart({ phase, observed }: ProviderState): number | undefined {
