@@ -2,6 +2,7 @@ import { canonicalJson, verifyDocument } from '@antirio/kernel';
 import {
   differences,
   opensWhenOffline,
+  owesTakeover,
   volumeDifferences,
   type ContractTerms,
   type HandbackStatement,
@@ -105,7 +106,10 @@ function goOn(
 function rearm(context: Context, contract: ContractRecord, { exposed }: ContractTerms): Outcome {
   if (exposed === 'refuse') return done({ agreed: true });
   const rearmed = step(context, contract, { step: 'rearm', exposed: true });
-  return 'ok' in rearmed ? rearmed : done({ agreed: true });
+  if ('ok' in rearmed) return rearmed;
+  // it stands by from here on, and owes nothing for what was before
+  context.draft.put(keys.contract(contract.id), { ...rearmed, readyAt: context.env.now });
+  return done({ agreed: true });
 }
 
 function compare(context: Context, { contract, terms }: LiveContract, epoch: number): Outcome {
@@ -214,8 +218,7 @@ function refuseNeverTookOver(
 ): Outcome | undefined {
   const set = context.draft.read(keys.set(contract.setId));
   const { state } = contract.life;
-  if (state !== 'READY' && state !== 'READY_EXPOSED' && state !== 'DEGRADED')
-    return refuse('conflict', `the contract is ${state}`);
+  if (!owesTakeover(state)) return refuse('conflict', `the contract is ${state}`);
   if (!stoodByAt(contract, endedAt)) return refuse('conflict', 'the provider was not READY then');
   if (set?.holder !== contract.customer || set.takenAt > endedAt)
     return refuse('conflict', 'somebody took the epoch');

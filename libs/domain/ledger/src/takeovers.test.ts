@@ -159,3 +159,22 @@ test('nobody breaks a contract by leaving a service alone that moves on its cust
     },
   );
 });
+
+test('who stands by with keys that it has seen is in breach for leaving its customer alone, from then on', () => {
+  const terms = makeTerms(1, { activation: { takeovers: 3 } });
+  const ledger = readyLedger(terms);
+  takeover(ledger, terms, 2);
+  ledger.now += 1000;
+  stated(ledger, terms, 2);
+  const { contractId } = terms;
+  expect(contractOf(ledger, contractId).life.state).toBe('READY_EXPOSED');
+  const never = (customerLeaseEndedAt: number) => {
+    const evidence = { kind: 'neverTookOver' as const, customerLeaseEndedAt, details: {} };
+    const ruling = { row: 'providerBreach' as const, evidence };
+    return ledger.send(central, { type: 'contract/rule', contractId, ruling });
+  };
+  const rearmedAt = ledger.now;
+  ledger.now += terms.takeoverSlaMs + 2;
+  expect(never(rearmedAt - 1)).toMatchObject({ ok: false, message: 'the provider was not READY then' });
+  expect(never(rearmedAt + 1)).toMatchObject({ ok: true, result: { row: 'providerBreach' } });
+});

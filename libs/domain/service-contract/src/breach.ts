@@ -3,6 +3,13 @@ import type { GrantedSet } from './grantor.ts';
 import type { EpochRecord, LeasePromise } from './lease.ts';
 import type { ContractTerms } from './terms.ts';
 
+/** States of a contract in which its provider is to take over; who has said that it hears nothing was to do so before that. */
+const OWES: ReadonlySet<string> = new Set(['READY', 'READY_EXPOSED', 'DEGRADED']);
+
+export function owesTakeover(life: string): boolean {
+  return OWES.has(life);
+}
+
 /** By the promises of others, this provider's among them, as its own word shows. */
 function actsUntil({ epoch }: EpochRecord, acts: GrantedSet['acts']): number {
   return acts?.epoch === epoch ? acts.until : -Infinity;
@@ -21,9 +28,7 @@ export function neverTookOver(
   acts?: GrantedSet['acts'],
 ): number | undefined {
   if (!opensWhenOffline(terms)) return undefined;
-  // who has said meanwhile that it hears nothing was to take over all the same: the ledger knows since when it says so
-  const stands = life === 'READY' || life === 'DEGRADED';
-  if (!stands || promised?.epoch !== record.epoch) return undefined;
+  if (!owesTakeover(life) || promised?.epoch !== record.epoch) return undefined;
   if (record.released || record.holder !== terms.customer) return undefined;
   const overMs = now - Math.max(promised.until, actsUntil(record, acts));
   return overMs > terms.takeoverSlaMs ? overMs : undefined;

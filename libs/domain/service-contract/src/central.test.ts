@@ -131,6 +131,14 @@ describe('a breach', () => {
     expect(neverTookOver(terms, 'READY', record, promised, 10_001 + terms.takeoverSlaMs)).toBe(60_001);
   });
 
+  test.each(['READY', 'READY_EXPOSED', 'DEGRADED'])(
+    'is one of a provider that is %s and does nothing',
+    (life) => {
+      const late = 10_001 + terms.takeoverSlaMs;
+      expect(neverTookOver(terms, life, record, promised, late)).toBe(60_001);
+    },
+  );
+
   test('is none as long as the customer acts by promises, by a word no older than our own challenge', () => {
     const acts = (heard: string, epoch: number, now: number) =>
       grantedSet(
