@@ -47,6 +47,8 @@ export interface ContractFacts {
         /** Whether the keys that the contract lives with now have been seen. */
         readonly exposed: boolean;
         readonly disputed: boolean;
+        /** What was heard in the outage may still be claimed; meanwhile the customer is served as before. */
+        readonly claimable?: boolean;
       }
     | undefined;
   /** A customer's: ms since its provider said that it stands by, or since our start. */
@@ -169,9 +171,15 @@ const contractRules: { readonly [N in AlarmName]?: Rule } = {
     held && phase !== 'ended' ? 'nothing is taken over, or comes back, by itself' : undefined,
 };
 
+/** Where nobody takes over under the contract: its provider hears nothing, or it is not settled what that handed back. */
+function takesNone(ledger: ContractFacts['ledger']): boolean {
+  if (ledger?.state === 'HANDED_BACK') return ledger.claimable !== true;
+  return ledger?.state === 'DEGRADED';
+}
+
 /** Whether somebody would take over, or has: a provider that has gone says nothing to the ledger. */
 function isProtected({ role, phase, ledger, providerSilentMs = 0 }: ContractFacts): boolean {
-  const isThere = providerSilentMs <= PROVIDER_PATIENCE_MS && ledger?.state !== 'DEGRADED';
+  const isThere = providerSilentMs <= PROVIDER_PATIENCE_MS && !takesNone(ledger);
   return role === 'customer' && guarding.has(phase) && isThere;
 }
 

@@ -39,6 +39,7 @@ const cases: readonly (readonly [AlarmName, EdgeFacts])[] = [
   ['noReadyProvider', withContract({ phase: 'ended', ledger: undefined })],
   ['noReadyProvider', withContract({ providerSilentMs: 61_000 })],
   ['noReadyProvider', { ...edge, contracts: [] }],
+  ['noReadyProvider', withContract({ phase: 'stated', ledger: { ...ledger, state: 'HANDED_BACK' } })],
   ['degraded', withContract({ ledger: { ...ledger, state: 'DEGRADED' } })],
   ['degraded', withContract({ ledger: { ...ledger, state: 'DEGRADED' }, sensorsDeaf: true })],
   ['unsealed', withContract({ phase: 'recovering' })],
@@ -58,6 +59,11 @@ const cases: readonly (readonly [AlarmName, EdgeFacts])[] = [
 ];
 test.each(cases)('%s is found', (name, facts) => {
   expect(namesOf(facts)).toContain(name);
+});
+
+test('a provider whose customer may still claim for the outage takes over as before', () => {
+  const state = { ...ledger, state: 'HANDED_BACK', claimable: true };
+  expect(namesOf(withContract({ phase: 'stated', ledger: state }))).toEqual([]);
 });
 
 test('a drill that is passed, under way, or void for nobody’s fault alarms nobody', () => {

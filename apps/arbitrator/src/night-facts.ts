@@ -19,6 +19,7 @@ const rings = z.looseObject({
 const ledgerContract = z.looseObject({
   life: z.looseObject({ state: z.string() }),
   dispute: z.unknown().optional(),
+  coverage: z.unknown().optional(),
 });
 
 const ledgerKeys = z.looseObject({ exposedAt: z.number().optional() });
@@ -94,9 +95,10 @@ export function nightFacts(ports: {
       const found = await ledger.read(`contract/${contractId}`);
       reachedAt = clock.monotonic();
       if (found === undefined) return undefined;
-      const { life, dispute } = parseInput(ledgerContract, found);
+      const { life, dispute, coverage } = parseInput(ledgerContract, found);
       const seen = parseInput(ledgerKeys.default({}), await ledger.read(`keys/${contractId}`));
-      return { state: life.state, exposed: seen.exposedAt !== undefined, disputed: dispute !== undefined };
+      const open = { disputed: dispute !== undefined, claimable: coverage !== undefined };
+      return { state: life.state, exposed: seen.exposedAt !== undefined, ...open };
     } catch {
       return undefined;
     }
