@@ -6,6 +6,8 @@ export interface BenchOptions {
   readonly quick: boolean;
   /** So many runs in place of the benchmark's own number, where it is made of runs that are alike. */
   readonly runs?: number | undefined;
+  /** So many takeovers in a row in one setting, in place of the benchmark's own number. */
+  readonly takeovers?: number | undefined;
   /** So many of such runs at a time, of which only one is in the moments that are measured. */
   readonly beside?: number | undefined;
 }

@@ -46,6 +46,7 @@ const say = (text: string): void => void process.stderr.write(`${text}\n`);
 const USAGE = `npm run bench [-- [--quick] [--runs N] [name...]]: one line of JSON per figure on stdout.
   --quick   few and short runs: whether it works, not how fast
   --runs N  so many takeovers (20)
+  --takeovers N  so many of them in a row in one setting (20), in which one edge is killed and comes back each time
   --beside N  so many settings for them at a time (1); only one of them is in the moments that are measured
 
 ${BENCHMARKS.map(({ name, about }) => `  ${name.padEnd(16)}${about}`).join('\n')}`;
@@ -98,13 +99,16 @@ const { values, positionals } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     runs: { type: 'string' },
+    takeovers: { type: 'string' },
     beside: { type: 'string' },
     help: { type: 'boolean', short: 'h' },
   },
 });
 const benchmarks = chosen(positionals);
-const counts = ['runs', 'beside'] as const;
-const [runs, beside] = counts.map((name) => (values[name] === undefined ? undefined : Number(values[name])));
+const counts = ['runs', 'takeovers', 'beside'] as const;
+const [runs, inARow, beside] = counts.map((name) =>
+  values[name] === undefined ? undefined : Number(values[name]),
+);
 const wrong = counts.find((name) => values[name] !== undefined && !/^[1-9]\d{0,5}$/.test(values[name]));
 if (values.help === true) say(USAGE);
 else if (wrong !== undefined) {
@@ -115,7 +119,7 @@ else {
   const interrupted = interruptible().signal;
   for (const benchmark of benchmarks) {
     if (interrupted.aborted) process.exitCode = 1;
-    else if (!(await take(benchmark, { quick: values.quick, runs, beside }, interrupted)))
+    else if (!(await take(benchmark, { quick: values.quick, runs, takeovers: inARow, beside }, interrupted)))
       process.exitCode = 1;
   }
 }

@@ -21,10 +21,10 @@ export interface Cast {
 }
 
 /** Of the contract; the back-off before the return is short, so that the story is, and stays so however often it is told. */
-const TERMS = {
+const termsOf = ({ options }: Cast): Section => ({
   ...{ heartbeatIntervalMs: 200, missedBeats: 3, leaseMs: 3_000 },
-  ...{ returnBackoffMs: 2_000, flapping: { maxBackoffMs: 0 }, rekey: { waitS: 45 } },
-};
+  ...{ returnBackoffMs: options.backoffMs, flapping: { maxBackoffMs: 0 }, rekey: { waitS: 45 } },
+});
 const exactly = (amount: number): Section => ({ first: amount, limit: amount });
 const STAKES = { payment: exactly(MONEY.customerStake), guarantee: exactly(MONEY.providerStake) };
 
@@ -70,17 +70,21 @@ function edgeConfig(cast: Cast, party: 'a' | 'b'): Section {
     neighbours: neighboursOf(cast, party),
     gatewayBridge: { udp: { gateways: [GATEWAYS[party]] } },
     orchestrator: { runtime: party === 'b' ? options.runtime : 'process' },
-    dmu: { terms: TERMS, provider: { enabled: party === 'b', policy: STAKES } },
+    dmu: { terms: termsOf(cast), provider: { enabled: party === 'b', policy: STAKES } },
   };
 }
 
-/** One volume of A's device service, in a folder of its own. */
-function volumeOf(folder: string): Section {
+/** What A's configuration.json says of its service: how often it may be taken over, and one volume in a folder of its own. */
+function serviceAtHome({ options }: Cast, folder: string): Section {
+  const runtime = 'process';
+  const often = options.takeovers === 1 ? {} : { event: { takeovers: String(options.takeovers) } };
+  if (!options.volume) return { runtime, configuration: often };
   const state = path.join(folder, 'state');
   mkdirSync(state, { recursive: true });
   return {
-    runtime: 'process',
+    runtime,
     configuration: {
+      ...often,
       namedVolumes: { state: { maxBytes: 1 << 20, everyS: 1 } },
       volumes: 'state:/data/state',
     },
@@ -108,12 +112,12 @@ function customerConfig(cast: Cast): Section {
   const configFile = seen(write(folder, 'device-service.json', serviceDescription(cast)));
   return {
     ...edgeConfig(cast, 'a'),
-    ...(cast.options.volume ? { orchestrator: volumeOf(folder) } : {}),
+    orchestrator: serviceAtHome(cast, folder),
     // Its own reader always reads: what the neighbour may read is the contract's business.
     deviceLora: { ...serviceDescription(cast), confidentiality: 'process', secretsFile },
     arbitrator: { protectedService: { configFile, secretsFile } },
     dmu: {
-      terms: TERMS,
+      terms: termsOf(cast),
       protectedService: { configFile },
       policy: { ...STAKES, standby: [cast.options.standby], confidentiality: [cast.options.confidentiality] },
     },

@@ -35,13 +35,15 @@ export async function comeBack(run: ContractedRun, failure: Failure): Promise<vo
   await sendDownlinks(run, nodes.a, 'still too soon');
 }
 
-/** Edge A catches up, edge B releases, edge A takes its sensors back. */
-export async function takeBack(run: ContractedRun): Promise<void> {
+/** Edge A catches up, edge B releases, edge A takes its sensors back; that is looked for from a time on (monotonic ms). */
+export async function takeBack(run: ContractedRun, after?: number): Promise<void> {
   await waitFollowing<true>(run, {
     subject: 'edge A takes its sensors back',
     withinMs: RETURN_MS,
     look: () =>
-      run.timelines.find('customer', 'retaken') === undefined ? { seen: states(run) } : { found: true },
+      run.timelines.find('customer', 'retaken', after) === undefined
+        ? { seen: states(run) }
+        : { found: true },
   });
 }
 

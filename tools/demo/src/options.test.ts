@@ -15,6 +15,7 @@ test('without flags everything has its default', () => {
       volume: false,
     },
     ...{ json: false, keep: false, furtherKills: [], duration: 6, periodMs: 2_000, loss: 0.1 },
+    ...{ takeovers: 1, backoffMs: 2_000 },
   });
 });
 

@@ -71,6 +71,10 @@ const optionsSchema = z.strictObject({
   loss: z.coerce.number().min(0).max(1).default(0.1),
   /** A's service has a volume, `state`, whose snapshots go to B; for tests. */
   volume: z.boolean().default(false),
+  /** So many takeovers the contract pays for; for tests and measurements. */
+  takeovers: positive(1_000).default(1),
+  /** How long edge A is to be back before it asks for its sensors, ms; the same. */
+  backoffMs: z.int().min(0).max(600_000).default(2_000),
   /** Text to be replaced in the source of A's device service before its image is built, for tests. */
   imageEdit: z.strictObject({ file: z.string(), find: z.string(), replace: z.string() }).optional(),
 });

@@ -33,6 +33,8 @@ export interface Timelines {
   update(): Promise<void>;
   /** The first note of that kind at that party after a time (monotonic ms). */
   find(party: Party, milestone: string, after?: number): Note | undefined;
+  /** All notes of that party from a time on (monotonic ms), as they came. */
+  since(party: Party, after: number): readonly Note[];
   /** The party's contract as it said last. */
   view(party: Party): ContractView | undefined;
   /** From here on milestones are told with the time since. */
@@ -92,6 +94,10 @@ class ContractTimelines implements Timelines {
 
   find(party: Party, milestone: string, after = -Infinity): Note | undefined {
     return this.#notes[party].find((note) => note.milestone === milestone && note.monotonic >= after);
+  }
+
+  since(party: Party, after: number): readonly Note[] {
+    return this.#notes[party].filter(({ monotonic }) => monotonic >= after);
   }
 
   view(party: Party): ContractView | undefined {
