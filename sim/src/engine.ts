@@ -9,79 +9,94 @@ export interface Engine {
   runUntil(time: number, stop: () => boolean): void;
 }
 
-/** A binary heap in parallel arrays; what is due at the same moment happens in the order in which it was asked for. */
-export function createEngine(): Engine {
-  const times: number[] = [];
-  const orders: number[] = [];
-  const runs: (() => void)[] = [];
-  let now = 0;
-  let order = 0;
-  let events = 0;
+/**
+ * A heap in parallel arrays, four children to each; what is due at the same moment happens in the order in which it was asked for.
+ * A class: functions made anew for each of many worlds are compiled anew for each as well.
+ */
+class Agenda implements Engine {
+  now = 0;
+  events = 0;
+  readonly #times: number[] = [];
+  readonly #orders: number[] = [];
+  readonly #runs: (() => void)[] = [];
+  #order = 0;
 
-  const isBefore = (i: number, time: number, ordinal: number): boolean => {
-    const other = times[i] ?? Infinity;
-    return other < time || (other === time && (orders[i] ?? 0) < ordinal);
-  };
-  const put = (i: number, time: number, ordinal: number, run: () => void): void => {
-    times[i] = time;
-    orders[i] = ordinal;
-    runs[i] = run;
-  };
-  const move = (from: number, to: number): void => {
-    const run = runs[from];
-    if (run !== undefined) put(to, times[from] ?? 0, orders[from] ?? 0, run);
-  };
-  const push = (time: number, run: () => void): void => {
-    const ordinal = order++;
+  at(time: number, run: () => void): void {
+    this.#push(Math.max(time, this.now), run);
+  }
+
+  after(delayMs: number, run: () => void): void {
+    this.#push(this.now + Math.max(0, delayMs), run);
+  }
+
+  runUntil(time: number, stop: () => boolean): void {
+    while (this.#times.length > 0 && (this.#times[0] ?? Infinity) <= time && !stop()) {
+      this.now = this.#times[0] ?? this.now;
+      this.events++;
+      this.#pop()?.();
+    }
+    if (!stop()) this.now = time;
+  }
+
+  #put(i: number, time: number, ordinal: number, run: () => void): void {
+    this.#times[i] = time;
+    this.#orders[i] = ordinal;
+    this.#runs[i] = run;
+  }
+
+  #push(time: number, run: () => void): void {
+    const times = this.#times;
+    const ordinal = this.#order++;
     let hole = times.length;
-    put(hole, time, ordinal, run);
+    this.#put(hole, time, ordinal, run);
     while (hole > 0) {
-      const parent = (hole - 1) >> 1;
-      if (isBefore(parent, time, ordinal)) break;
-      move(parent, hole);
+      const parent = (hole - 1) >> 2;
+      const above = times[parent] ?? 0;
+      // what is there came before, and goes first at the same moment
+      if (above <= time) break;
+      this.#put(hole, above, this.#orders[parent] ?? 0, this.#runs[parent] ?? run);
       hole = parent;
     }
-    put(hole, time, ordinal, run);
-  };
-  // eslint-disable-next-line complexity -- the innermost loop of every run: a binary heap over three plain arrays
-  const pop = (): (() => void) | undefined => {
-    const first = runs[0];
+    this.#put(hole, time, ordinal, run);
+  }
+
+  #isBefore(i: number, time: number, ordinal: number): boolean {
+    const other = this.#times[i] ?? Infinity;
+    return other < time || (other === time && (this.#orders[i] ?? 0) < ordinal);
+  }
+
+  /** Of the children of a place; where it has none, a place that is none. */
+  #firstBelow(hole: number): number {
+    const times = this.#times;
+    const orders = this.#orders;
+    let first = 4 * hole + 1;
+    const end = Math.min(first + 4, times.length);
+    for (let child = first + 1; child < end; child++)
+      if (this.#isBefore(child, times[first] ?? 0, orders[first] ?? 0)) first = child;
+    return first;
+  }
+
+  #pop(): (() => void) | undefined {
+    const times = this.#times;
+    const orders = this.#orders;
+    const runs = this.#runs;
+    const top = runs[0];
     const time = times.pop();
     const ordinal = orders.pop();
     const run = runs.pop();
-    if (times.length === 0 || time === undefined || ordinal === undefined || run === undefined) return first;
+    if (times.length === 0 || time === undefined || ordinal === undefined || run === undefined) return top;
     let hole = 0;
     for (;;) {
-      let child = 2 * hole + 1;
-      if (child >= times.length) break;
-      if (child + 1 < times.length && isBefore(child + 1, times[child] ?? 0, orders[child] ?? 0)) child++;
-      if (!isBefore(child, time, ordinal)) break;
-      move(child, hole);
+      const child = this.#firstBelow(hole);
+      if (!this.#isBefore(child, time, ordinal)) break;
+      this.#put(hole, times[child] ?? 0, orders[child] ?? 0, runs[child] ?? run);
       hole = child;
     }
-    put(hole, time, ordinal, run);
-    return first;
-  };
-  return {
-    get now() {
-      return now;
-    },
-    get events() {
-      return events;
-    },
-    at: (time, run) => {
-      push(Math.max(time, now), run);
-    },
-    after: (delayMs, run) => {
-      push(now + Math.max(0, delayMs), run);
-    },
-    runUntil(time, stop) {
-      while (times.length > 0 && (times[0] ?? Infinity) <= time && !stop()) {
-        now = times[0] ?? now;
-        events++;
-        pop()?.();
-      }
-      if (!stop()) now = time;
-    },
-  };
+    this.#put(hole, time, ordinal, run);
+    return top;
+  }
+}
+
+export function createEngine(): Engine {
+  return new Agenda();
 }

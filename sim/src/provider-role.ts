@@ -1,4 +1,4 @@
-import { sha256Hex, signDocument, utf8 } from '@antirio/kernel';
+import { sha256Hex, signDocument, utf8, type Identity } from '@antirio/kernel';
 import { EPOCH_REQUEST_KIND, RING_ROOT_KIND } from '@antirio/ledger-machine';
 import type { ContractTerms, Observed, PartyEffect } from '@antirio/service-contract';
 import type { CentralNode } from './central-node.ts';
@@ -52,6 +52,19 @@ export function callCentral(
   );
 }
 
+/** Signed when the signature is first looked at: it is the same at any time, and most requests are refused before that. */
+function signedLate<K extends string, B>(identity: Identity, kind: K, body: B) {
+  let signature: string | undefined;
+  return {
+    kind,
+    by: identity.edgeId,
+    body,
+    get signature(): string {
+      return (signature ??= signDocument(identity, kind, body).signature);
+    },
+  };
+}
+
 export function takeRequest(
   terms: ContractTerms,
   by: keyof typeof identities,
@@ -59,7 +72,7 @@ export function takeRequest(
   nonce: string,
 ) {
   const body = { setId: terms.set.setId, epoch: expected, contractId: terms.contractId, nonce };
-  return { ...signDocument(identities[by], EPOCH_REQUEST_KIND, body), kind: EPOCH_REQUEST_KIND } as const;
+  return signedLate(identities[by], EPOCH_REQUEST_KIND, body);
 }
 
 export interface ProviderOptions {

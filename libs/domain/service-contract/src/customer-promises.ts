@@ -25,8 +25,9 @@ function othersOf({ terms, phase, record }: CustomerState, context: Context): Ed
 
 export function renewLease(state: CustomerState, context: Context): Step {
   if (standsBy(state)) return [state, []];
-  const [acting, effects] = renew(state.acting, state.terms, othersOf(state, context), context.now);
-  return [{ ...state, acting }, effects];
+  const others = (): readonly EdgeId[] => othersOf(state, context);
+  const [acting, effects] = renew(state.acting, state.terms, others, context.now);
+  return [acting === state.acting ? state : { ...state, acting }, effects];
 }
 
 /** As the other machines of its edge see it. */

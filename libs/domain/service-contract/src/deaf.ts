@@ -65,7 +65,7 @@ export function tellDeaf(state: ProviderState, now: number): Step {
   const { contractId, deaf, customer } = state.terms;
   const { next = 0 } = state.observed.ring ?? {};
   const unheard = unheardOf(state, now);
-  const known: ProviderState = { ...state, unheard };
+  const known: ProviderState = unheard === state.unheard ? state : { ...state, unheard };
   const due =
     unheard !== undefined && now - unheard.since >= deaf.forMs && now - unheard.saidAt >= SAY_AGAIN_MS;
   if (!due) return [known, []];

@@ -18,6 +18,8 @@ export interface Detector {
   readonly jitterMs: number;
   readonly nonceSecret: string;
   readonly nonceNumber: number;
+  /** The newest nonces, the last one first. */
+  readonly fresh: readonly string[];
   readonly nonceAt: number;
   /** Number of the newest nonce that a beat has echoed. */
   readonly echoedNumber: number;
@@ -39,6 +41,7 @@ export function createDetector(
 ): Detector {
   return {
     ...options,
+    fresh: noncesBefore(secret, 0),
     lastHeardAt: now,
     bootId: '',
     sequence: -1,
@@ -52,25 +55,30 @@ export function createDetector(
   };
 }
 
-function nonceOf(detector: Detector, number: number | `probe ${number}`): string {
-  return sha256Hex(utf8(`${detector.nonceSecret}/${number}`)).slice(0, 16);
+function nonceOf(secret: string, number: number | `probe ${number}`): string {
+  return sha256Hex(utf8(`${secret}/${number}`)).slice(0, 16);
 }
 
-export function currentNonce(detector: Detector): string {
-  return nonceOf(detector, detector.nonceNumber);
+/** As many as stay fresh, up to this number. */
+function noncesBefore(secret: string, number: number): readonly string[] {
+  return Array.from({ length: NONCES_FRESH }, (_, i) => nonceOf(secret, number - i));
+}
+
+export function currentNonce({ fresh, nonceSecret, nonceNumber }: Detector): string {
+  return fresh[0] ?? nonceOf(nonceSecret, nonceNumber);
 }
 
 /** A new nonce every `everyMs`; the last few stay fresh. */
 export function rotateNonce(detector: Detector, now: number, everyMs: number): Detector {
-  return now - detector.nonceAt < everyMs
-    ? detector
-    : { ...detector, nonceNumber: detector.nonceNumber + 1, nonceAt: now };
+  if (now - detector.nonceAt < everyMs) return detector;
+  const nonceNumber = detector.nonceNumber + 1;
+  const fresh = [nonceOf(detector.nonceSecret, nonceNumber), ...detector.fresh].slice(0, NONCES_FRESH);
+  return { ...detector, nonceNumber, fresh, nonceAt: now };
 }
 
 function freshNumberOf(detector: Detector, nonce: string): number | undefined {
-  for (let i = 0; i < NONCES_FRESH; i++)
-    if (nonceOf(detector, detector.nonceNumber - i) === nonce) return detector.nonceNumber - i;
-  return undefined;
+  const age = detector.fresh.indexOf(nonce);
+  return age < 0 ? undefined : detector.nonceNumber - age;
 }
 
 export function isFresh(detector: Detector, nonce: string): boolean {
@@ -79,14 +87,17 @@ export function isFresh(detector: Detector, nonce: string): boolean {
 
 /** The nonces of so many new probes. */
 export function drawProbes(detector: Detector, count: number): readonly [Detector, readonly string[]] {
-  const nonces = Array.from({ length: count }, (_, i) => nonceOf(detector, `probe ${detector.probes + i}`));
+  if (count === 0) return [detector, []];
+  const nonces = Array.from({ length: count }, (_, i) =>
+    nonceOf(detector.nonceSecret, `probe ${detector.probes + i}`),
+  );
   return [{ ...detector, probes: detector.probes + count }, nonces];
 }
 
 /** Whether this answers one of the newest `among` probes. */
 export function answersProbe(detector: Detector, nonce: string, among: number): boolean {
   for (let i = 1; i <= among; i++)
-    if (nonceOf(detector, `probe ${detector.probes - i}`) === nonce) return true;
+    if (nonceOf(detector.nonceSecret, `probe ${detector.probes - i}`) === nonce) return true;
   return false;
 }
 

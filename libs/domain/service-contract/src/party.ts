@@ -252,18 +252,19 @@ export function wantBlock(
 export function renew(
   acting: Acting,
   terms: ContractTerms,
-  others: readonly EdgeId[],
+  others: () => readonly EdgeId[],
   now: number,
 ): [Acting, PartyEffect[]] {
   if (acting.lease.epoch === 0) return [acting, []];
   const [asked, effects] = askGrantor(acting, terms, now);
   const [next, more] = askOthers(asked, terms.set.setId, others, now);
   const [told, notes] = tellLeaseBy(next, now);
-  return [told, [...effects, ...more, ...notes]];
+  return [told, more.length + notes.length === 0 ? effects : [...effects, ...more, ...notes]];
 }
 
 function askGrantor(acting: Acting, terms: ContractTerms, now: number): [Acting, PartyEffect[]] {
   const { lease, bootId, sequence, challenge } = acting;
+  if (acting.wanted.length === 0 && !leaseDue(lease, now)) return [acting, []];
   const pressing = acting.wanted
     .filter((one) => now - one.askedAt >= RESERVE_AGAIN_MS)
     .slice(0, RESERVED_AT_ONCE);

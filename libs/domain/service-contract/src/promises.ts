@@ -59,20 +59,21 @@ function peerOf(acting: Acting, other: EdgeId): PeerLease {
   return { lease, challenge: '', heard: '', sequence: 0, ...known };
 }
 
-/** Asks those of `others` whose promise is due, once the grantor is silent. */
+/** Asks those of `others` whose promise is due, once the grantor is silent; before that nobody needs to know who they are. */
 export function askOthers(
   acting: Acting,
   setId: string,
-  others: readonly EdgeId[],
+  others: () => readonly EdgeId[],
   now: number,
 ): [Acting, PartyEffect[]] {
   const { lease, bootId } = acting;
-  const began = { ...acting, askedFrom: acting.askedFrom ?? now };
-  if (others.length === 0 || now - silentSince(acting, now) < lease.leaseMs * GRANTOR_SHARE)
-    return [began, []];
+  const began = acting.askedFrom === undefined ? { ...acting, askedFrom: now } : acting;
+  if (now - silentSince(acting, now) < lease.leaseMs * GRANTOR_SHARE) return [began, []];
+  const known = others();
+  if (known.length === 0) return [began, []];
   const effects: PartyEffect[] = [];
   const peers = { ...acting.peers };
-  for (const to of new Set([...others, ...acting.told])) {
+  for (const to of new Set([...known, ...acting.told])) {
     const peer = peerOf(acting, to);
     if (!leaseDue(peer.lease, now)) continue;
     const { sequence, challenge, heard } = peer;

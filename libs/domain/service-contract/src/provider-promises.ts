@@ -41,8 +41,8 @@ function othersOf({ terms, record }: ProviderState): EdgeId[] {
 }
 
 export function renewLease(state: ProviderState, context: Context): Step {
-  const [acting, effects] = renew(state.acting, state.terms, othersOf(state), context.now);
-  return [{ ...state, acting }, effects];
+  const [acting, effects] = renew(state.acting, state.terms, () => othersOf(state), context.now);
+  return [acting === state.acting ? state : { ...state, acting }, effects];
 }
 
 /** A datagram of another party about promises; undefined where it is about something else. */

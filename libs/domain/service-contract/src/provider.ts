@@ -238,7 +238,10 @@ function watchCustomer(state: ProviderState, { now, mayBegin }: Context): Step {
   const { terms } = state;
   // Who serves the customer is watched by the grantor: its record says when that one's lease has ended.
   const leftAlone = !opensWhenOffline(terms) || isServedByOther(terms, state.record);
-  if (leftAlone) return [{ ...state, watch: cleared(state.watch) }, []];
+  if (leftAlone) {
+    const calm = cleared(state.watch);
+    return [calm === state.watch ? state : { ...state, watch: calm }, []];
+  }
   const [next, seen] = watch(state.watch, terms, now);
   const effects: PartyEffect[] = [];
   if (seen.suspected !== undefined)

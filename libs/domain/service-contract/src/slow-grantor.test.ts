@@ -40,7 +40,7 @@ function course(workMs: (now: number) => number | undefined, newestOnly: boolean
     acting = leaseNews(acting, setId, { kind, body } as Datagram)?.acting ?? acting;
   };
   const send = (now: number): void => {
-    const [next, effects] = renew(acting, terms, [], now);
+    const [next, effects] = renew(acting, terms, () => [], now);
     acting = next;
     for (const effect of effects) {
       if (effect.type !== 'send' || effect.datagram.kind !== 'leaseRequest') continue;

@@ -25,7 +25,7 @@ export function call<State extends { readonly calls: CallBook }>(
   now: number,
 ): StepOf<State> {
   const [calls, effects] = callOnce(state.calls, to, request, now);
-  return [{ ...state, calls }, effects];
+  return [calls === state.calls ? state : { ...state, calls }, effects];
 }
 
 /**
@@ -44,7 +44,10 @@ export function takeAfter<
   return call(state, central, { method: 'take', args: { contractId, expected } }, now);
 }
 
+/** One step after another. A machine is ticked all the time, and most steps do nothing: those cost no new list. */
 export function chain<State>(step: StepOf<State>, next: (state: State) => StepOf<State>): StepOf<State> {
-  const [state, effects] = next(step[0]);
-  return [state, [...step[1], ...effects]];
+  const before = step[1];
+  const after = next(step[0]);
+  if (before.length === 0) return after;
+  return [after[0], after[1].length === 0 ? before : [...before, ...after[1]]];
 }

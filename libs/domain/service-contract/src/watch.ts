@@ -68,7 +68,7 @@ export function createWatch(detector: Detector): Watch {
 }
 
 export function cleared(watch: Watch): Watch {
-  return { ...watch, suspicion: undefined };
+  return watch.suspicion === undefined ? watch : { ...watch, suspicion: undefined };
 }
 
 /** Longer than any silence after a restart, of the customer or of the grantor. */
