@@ -103,9 +103,9 @@ export function watchHealth(world: World, judge: Judge, ledgerMs: number) {
   };
   const isLeftAlone = (): boolean => !opensWhenOffline(terms) && isUnserved();
   const lookAtActing = (): void => {
-    const anyWell = isWell('A') || names.some(isWell);
-    const canAct = areTogether() || (anyWell && !isLeftAlone());
-    if (mayAct() || !canAct) actedAt = engine.now;
+    const anyWell = (): boolean => isWell('A') || names.some(isWell);
+    const canAct = (): boolean => areTogether() || (anyWell() && !isLeftAlone());
+    if (mayAct() || !canAct()) actedAt = engine.now;
     if (engine.now - Math.max(actedAt, changedAt) < ACTS_WITHIN_MS + patienceMs) return;
     const phases = parties()
       .map((party) => party.phase().at)

@@ -56,27 +56,30 @@ export function createNetwork(
   hosts: ReadonlyMap<string, Host>,
 ): Network {
   const links = new Map<string, Link>();
-  const seen = new Map<string, Set<number>>();
+  const seen = new WeakMap<Host, { readonly incarnation: number; readonly ids: Set<number> }>();
   let nextId = 0;
   let listen: (datagram: Recorded) => boolean = () => false;
 
+  // looked up for every datagram: without a key to be put together each time
+  const linksFrom = new Map<string, Map<string, Link>>();
   const linkOf = (from: string, to: string): Link => {
-    const key = `${from}>${to}`;
-    const known = links.get(key);
+    const known = linksFrom.get(from)?.get(to);
     if (known !== undefined) return known;
     const link: Link = { cut: false, loss: 0, duplication: 0, latencyMs: 5, jitterMs: 2, resets: 0 };
-    links.set(key, link);
+    linksFrom.set(from, (linksFrom.get(from) ?? new Map<string, Link>()).set(to, link));
+    links.set(`${from}>${to}`, link);
     return link;
   };
   const delayOf = ({ latencyMs, jitterMs }: Link): number => latencyMs + dice.next() * jitterMs;
 
   // As edge2edge does: no datagram twice for one start of the receiver.
   const isNew = (to: Host, id: number): boolean => {
-    const key = `${to.name}/${to.incarnation}`;
-    const known = seen.get(key) ?? new Set<number>();
-    seen.set(key, known);
-    if (known.has(id)) return false;
-    known.add(id);
+    const { incarnation } = to;
+    const known = seen.get(to);
+    const ids = known?.incarnation === incarnation ? known.ids : new Set<number>();
+    if (known?.ids !== ids) seen.set(to, { incarnation, ids });
+    if (ids.has(id)) return false;
+    ids.add(id);
     return true;
   };
   const arrive = ({ from, to, id, deliver }: Recorded): void => {

@@ -47,7 +47,8 @@ export function onPromiseDatagram(
   const { setId } = state.terms.set;
   if (datagram.kind === 'leaseRequest')
     return datagram.body.setId === setId ? onPromiseAsked(state, from, datagram.body, context) : undefined;
-  const acting = othersNews(state.acting, setId, from, othersOf(state, context), datagram);
+  const others = (): readonly EdgeId[] => othersOf(state, context);
+  const acting = othersNews(state.acting, setId, from, others, datagram);
   return acting === undefined ? undefined : [{ ...state, acting }, []];
 }
 

@@ -9,7 +9,7 @@ import {
   type LeaseHolder,
 } from './lease.ts';
 import type { Sibling } from './promiser.ts';
-import { askOthers, tellLeaseBy, type LeaseBy, type PeerLease } from './promises.ts';
+import { areOthersQuiet, askOthers, tellLeaseBy, type LeaseBy, type PeerLease } from './promises.ts';
 import { callBegun, callKey, mayCall, type CallBook } from './calls.ts';
 import type { HeldShare } from './escrow.ts';
 import type {
@@ -256,6 +256,9 @@ export function renew(
   now: number,
 ): [Acting, PartyEffect[]] {
   if (acting.lease.epoch === 0) return [acting, []];
+  // most ticks find nothing to do: those go no further
+  if (acting.wanted.length === 0 && !leaseDue(acting.lease, now) && areOthersQuiet(acting, now))
+    return [acting, []];
   const [asked, effects] = askGrantor(acting, terms, now);
   const [next, more] = askOthers(asked, terms.set.setId, others, now);
   const [told, notes] = tellLeaseBy(next, now);
@@ -264,7 +267,6 @@ export function renew(
 
 function askGrantor(acting: Acting, terms: ContractTerms, now: number): [Acting, PartyEffect[]] {
   const { lease, bootId, sequence, challenge } = acting;
-  if (acting.wanted.length === 0 && !leaseDue(lease, now)) return [acting, []];
   const pressing = acting.wanted
     .filter((one) => now - one.askedAt >= RESERVE_AGAIN_MS)
     .slice(0, RESERVED_AT_ONCE);

@@ -42,14 +42,28 @@ export function tellLeaseBy(acting: Acting, now: number): [Acting, PartyEffect[]
 }
 
 export function unionOf(self: EdgeId, ...lists: readonly (readonly EdgeId[] | undefined)[]): EdgeId[] {
-  const all = new Set(lists.flatMap((list) => list ?? []));
-  all.delete(self);
-  return [...all];
+  const all: EdgeId[] = [];
+  for (const list of lists)
+    for (const one of list ?? []) if (one !== self && !all.includes(one)) all.push(one);
+  return all;
 }
 
 /** Since when the grantor has not answered, by what it granted last; it may not have been asked yet. */
 function silentSince({ askedFrom, grantorUntil, lease }: Acting, now: number): number {
   return Math.max(askedFrom ?? now, grantorUntil - lease.leaseMs);
+}
+
+/** It may still answer in time: until then nobody else is asked, nor needs anybody to know who they are. */
+function grantorHasTime(acting: Acting, now: number): boolean {
+  return now - silentSince(acting, now) < acting.lease.leaseMs * GRANTOR_SHARE;
+}
+
+/** Neither is anybody of the others to be asked, nor has what we act by changed. */
+export function areOthersQuiet(acting: Acting, now: number): boolean {
+  const by = leaseBy(acting, now);
+  return (
+    acting.askedFrom !== undefined && grantorHasTime(acting, now) && (by === undefined || by === acting.said)
+  );
 }
 
 function peerOf(acting: Acting, other: EdgeId): PeerLease {
@@ -59,7 +73,7 @@ function peerOf(acting: Acting, other: EdgeId): PeerLease {
   return { lease, challenge: '', heard: '', sequence: 0, ...known };
 }
 
-/** Asks those of `others` whose promise is due, once the grantor is silent; before that nobody needs to know who they are. */
+/** Asks those of `others` whose promise is due, once the grantor is silent. */
 export function askOthers(
   acting: Acting,
   setId: string,
@@ -68,7 +82,7 @@ export function askOthers(
 ): [Acting, PartyEffect[]] {
   const { lease, bootId } = acting;
   const began = acting.askedFrom === undefined ? { ...acting, askedFrom: now } : acting;
-  if (now - silentSince(acting, now) < lease.leaseMs * GRANTOR_SHARE) return [began, []];
+  if (grantorHasTime(acting, now)) return [began, []];
   const known = others();
   if (known.length === 0) return [began, []];
   const effects: PartyEffect[] = [];
@@ -90,7 +104,7 @@ export function othersNews(
   acting: Acting,
   setId: string,
   from: EdgeId,
-  others: readonly EdgeId[],
+  others: () => readonly EdgeId[],
   datagram: Datagram,
 ): Acting | undefined {
   if (datagram.kind !== 'leaseGrant' && datagram.kind !== 'leaseRefused') return undefined;
@@ -102,7 +116,7 @@ export function othersNews(
   if (datagram.kind === 'leaseRefused') return withPeer(acting, from, askedAgain(known, body.sequence));
   const { epoch, sequence, leaseMs, parties = [] } = datagram.body;
   const lease = leaseGranted(known.lease, epoch, sequence, leaseMs);
-  return reckon(withPeer(acting, from, { ...known, lease, parties }), others);
+  return reckon(withPeer(acting, from, { ...known, lease, parties }), others());
 }
 
 /** It cannot tell our request from a recorded one: it is asked again at once, where this was the newest. */

@@ -55,7 +55,7 @@ export function onPromiseDatagram(
   const { setId } = state.terms.set;
   if (datagram.kind === 'leaseRequest')
     return datagram.body.setId === setId ? onPromiseAsked(state, from, datagram.body, context) : undefined;
-  const acting = othersNews(state.acting, setId, from, othersOf(state), datagram);
+  const acting = othersNews(state.acting, setId, from, () => othersOf(state), datagram);
   return acting === undefined ? undefined : [{ ...state, acting }, []];
 }
 
