@@ -184,7 +184,7 @@ test('what does not come, or is none, leaves what the owner knew, is counted, an
   expect(home.holdsFence(contract)).toBe(true);
   now += 1500;
   await waitFor(systemClock, 5000, () => !home.holdsFence(contract));
-  expect(home.counts()).toEqual({ taken: 0, older: 0, unknown: 0, malformed: 0, missing: 1 });
+  expect(home.counts()).toEqual({ taken: 0, behind: 0, older: 0, unknown: 0, malformed: 0, missing: 1 });
   expect(cameHomeWith(store, contractId)).toMatchObject({
     epoch: 3,
     why: expect.stringContaining('not handed'),
@@ -195,6 +195,41 @@ test('what does not come, or is none, leaves what the owner knew, is counted, an
   expect(home.holdsFence(next)).toBe(true);
   await waitFor(systemClock, 5000, () => !home.holdsFence(next));
   expect(home.counts().missing).toBe(2);
+});
+
+test('what did not come in time is fetched when its provider is back, and no fence waits for it', async () => {
+  let isBack = false;
+  const handback = await openGuest({ next: told(3) });
+  await handback.handBack(terms, 3);
+  const page = await handback.pageOf(terms, 3, 0);
+  const calls: HttpCall[] = [];
+  const home = openCustomer(
+    () => {
+      if (!isBack) throw new AntirioError('unavailable', 'no way there');
+      return page;
+    },
+    { ...ALL, behind: 0 },
+    calls,
+  );
+  const contract = standing(retaken);
+  expect(home.holdsFence(contract)).toBe(true);
+  now += 4500;
+  await waitFor(systemClock, 5000, () => !home.holdsFence(contract));
+  const goesOn = standing({ at: 'stated', epoch: 4 });
+  isBack = true;
+  expect(home.holdsFence(goesOn)).toBe(false);
+  now += 29_000;
+  expect(home.holdsFence(goesOn)).toBe(false);
+  expect(calls).toEqual([]);
+  now += 2000;
+  expect(home.holdsFence(goesOn)).toBe(false);
+  await waitFor(systemClock, 5000, () => cameHomeWith(store, contractId)?.why === undefined);
+  // our own devices were told something since: what has no number is not taken
+  expect(calls.map(({ json }) => json)).toMatchObject([{ epoch: 3, until: 0 }]);
+  expect(home.counts()).toMatchObject({ taken: 1, missing: 1 });
+  now += 60_000;
+  expect(home.holdsFence(goesOn)).toBe(false);
+  expect(calls).toHaveLength(1);
 });
 
 test('a fence waits no longer where there is more than comes home in time: what has come counts', async () => {

@@ -14,23 +14,35 @@ import type { ContractStore } from './contract-store.ts';
 import { AT_ONCE, macBox, snapshots, type Snapshot } from './mac-snapshots.ts';
 import { neighbourCall } from './peers.ts';
 
-/** What became of the devices' MAC layers as a provider left them. `missing`: handbacks of which nothing came, or not all. */
-export type HomeCounted = 'taken' | 'older' | 'unknown' | 'malformed' | 'missing';
+/**
+ * What became of the devices' MAC layers as a provider left them. `behind`: taken too, but the provider had begun from an older state
+ * than ours. `missing`: handbacks of which nothing came in time, or not all.
+ */
+export type HomeCounted = 'taken' | 'behind' | 'older' | 'unknown' | 'malformed' | 'missing';
 type Counts = Readonly<Record<HomeCounted, number>>;
 /** `why`: not all of it. */
 interface Fetched {
   readonly counts: Counts;
   readonly why?: string;
+  /** No more of it will ever come. */
+  readonly isOver?: boolean;
 }
 
-const NOTHING: Counts = { taken: 0, older: 0, unknown: 0, malformed: 0, missing: 0 };
+const NOTHING: Counts = { taken: 0, behind: 0, older: 0, unknown: 0, malformed: 0, missing: 0 };
 const count = z.int().min(0);
-const takenHere = z.looseObject({ taken: count, older: count, unknown: count, malformed: count });
+const takenHere = z.looseObject({
+  taken: count,
+  behind: count.default(0),
+  older: count,
+  unknown: count,
+  malformed: count,
+});
 /** `isAll`: the provider's service told all of it. Older ones do not say. */
 const homePage = z.looseObject({ totalCount: count, isAll: z.boolean().default(true), box: macBox });
 
 const added = (one: Counts, other: Partial<Counts>): Counts => ({
   taken: one.taken + (other.taken ?? 0),
+  behind: one.behind + (other.behind ?? 0),
   older: one.older + (other.older ?? 0),
   unknown: one.unknown + (other.unknown ?? 0),
   malformed: one.malformed + (other.malformed ?? 0),
@@ -42,6 +54,7 @@ const cameHome = z.looseObject({
   epoch: z.int(),
   counts: z.record(z.string(), count),
   why: z.string().optional(),
+  isOver: z.boolean().optional(),
 });
 
 /** What came home with the last handback; undefined where none was. */
@@ -52,12 +65,22 @@ export function cameHomeWith(
   return cameHome.safeParse(store.document(contractId, DOCUMENT)).data;
 }
 
+/** The epoch of the last handback where more of it may come. */
+function missingOf(store: Pick<ContractStore, 'document'>, contractId: string): number | undefined {
+  const last = cameHomeWith(store, contractId);
+  return last?.why === undefined || last.isOver === true ? undefined : last.epoch;
+}
+
 /** Our fence stays shut so long at most, from when we have the epoch again: what was sent before it may be on air for most of it anyway. */
 const HELD_MS = 4000;
 const AGAIN_MS = 250;
 const CALL_MS = 1500;
+/** What did not come in time is asked for so often, as long as the contract stands: its provider may be back by then. */
+const LATE_EVERY_MS = 30_000;
+const LATE_MS = 20_000;
 /** The provider knows of no such thing. */
 const HOPELESS = ['notFound', 'forbidden', 'invalidInput', 'corrupt'] as const;
+const isHopeless = (error: unknown): boolean => HOPELESS.some((code) => isAntirioError(error, code));
 
 /** Under which epoch the provider served whose handback is under way. */
 function servedEpoch(phase: CustomerPhase): number | undefined {
@@ -110,6 +133,9 @@ export function createMacHome({ peers, identity, store, clock, log }: MacHomePor
   const underWay = new Map<string, Promise<void>>();
   /** Newest epochs that were tried: what cannot be written down is not tried again and again, with the fence shut. */
   const settled = new Map<string, number>();
+  /** By contract, when it was asked for last what did not come in time. */
+  const askedLate = new Map<string, number>();
+  let late: Promise<void> | undefined;
   let total = NOTHING;
   let isStopped = false;
 
@@ -117,13 +143,17 @@ export function createMacHome({ peers, identity, store, clock, log }: MacHomePor
     Math.max(settled.get(contractId) ?? 0, cameHomeWith(store, contractId)?.epoch ?? 0) >= epoch;
 
   /** Page by page, until all are here or it takes too long: then `counts` are of what was. */
-  const fetchAll = async (terms: ContractTerms, epoch: number, until: number): Promise<Fetched> => {
+  const fetchAll = async (
+    terms: ContractTerms,
+    epoch: number,
+    { until, isLate }: { readonly until: number; readonly isLate: boolean },
+  ): Promise<Fetched> => {
     const { contractId, provider, set } = terms;
     const withinMs = (): number => Math.max(1, Math.min(CALL_MS, until - clock.monotonic()));
-    // what is late must not overwrite what our own devices were told when the fence was open again
+    // of what is late only that is taken which can be told apart from what our devices were told when the fence was open again
     const untilThen = (): { timeoutMs: number; until: number } => {
       const timeoutMs = withinMs();
-      return { timeoutMs, until: clock.now() + timeoutMs };
+      return { timeoutMs, until: isLate ? 0 : clock.now() + timeoutMs };
     };
     let [counts, isAll] = [NOTHING, true];
     for (let offset = 0, length = 1; offset < length; offset += AT_ONCE) {
@@ -139,12 +169,17 @@ export function createMacHome({ peers, identity, store, clock, log }: MacHomePor
         counts = added(counts, await takeSome(deviceLora, terms, epoch, some, untilThen()));
     }
     if (isAll) return { counts };
-    return { counts: added(counts, { missing: 1 }), why: 'the provider’s service did not tell all of it' };
+    const why = 'the provider’s service did not tell all of it';
+    return { counts: added(counts, { missing: 1 }), why, isOver: true };
   };
-  const settle = ({ contractId }: ContractTerms, epoch: number, { counts, why }: Fetched): void => {
+  const settle = ({ contractId }: ContractTerms, epoch: number, { counts, why, isOver }: Fetched): void => {
     total = added(total, counts);
     settled.set(contractId, epoch);
-    const detail = { epoch, counts, ...(why === undefined ? {} : { why }) };
+    const detail = {
+      ...{ epoch, counts },
+      ...(why === undefined ? {} : { why }),
+      ...(isOver === true ? { isOver } : {}),
+    };
     store.putDocument(contractId, DOCUMENT, detail);
     store.note(contractId, {
       ...{ at: clock.now(), monotonic: clock.monotonic() },
@@ -158,13 +193,13 @@ export function createMacHome({ peers, identity, store, clock, log }: MacHomePor
     const until = clock.monotonic() + HELD_MS;
     for (;;) {
       try {
-        settle(terms, epoch, await fetchAll(terms, epoch, until));
+        settle(terms, epoch, await fetchAll(terms, epoch, { until, isLate: false }));
         return;
       } catch (error) {
-        const isOver = clock.monotonic() >= until || HOPELESS.some((code) => isAntirioError(error, code));
+        const isOver = isHopeless(error);
         if (isStopped) return;
-        if (isOver) {
-          settle(terms, epoch, { counts: { ...NOTHING, missing: 1 }, why: describeError(error) });
+        if (isOver || clock.monotonic() >= until) {
+          settle(terms, epoch, { counts: { ...NOTHING, missing: 1 }, why: describeError(error), isOver });
           return;
         }
       }
@@ -183,6 +218,35 @@ export function createMacHome({ peers, identity, store, clock, log }: MacHomePor
       });
     underWay.set(contractId, work);
   };
+  const bringLate = async (terms: ContractTerms, epoch: number): Promise<void> => {
+    try {
+      const until = clock.monotonic() + LATE_MS;
+      const { counts, ...rest } = await fetchAll(terms, epoch, { until, isLate: true });
+      // what had come in time is there already
+      settle(terms, epoch, { ...rest, counts: { ...counts, older: 0 } });
+    } catch (error) {
+      const why = describeError(error);
+      if (isHopeless(error)) settle(terms, epoch, { counts: NOTHING, why, isOver: true });
+      else log.debug({ contract: terms.contractId, why }, 'how the devices listen does not come yet');
+    }
+  };
+  /** What did not come in time: our devices are sent to already. One contract at a time. */
+  const beginLate = (contract: Standing): void => {
+    const { terms } = contract;
+    const { contractId } = terms;
+    const missing = missingOf(store, contractId);
+    if (missing === undefined || isStopped || late !== undefined || contract.phase().at === 'ended') return;
+    const now = clock.monotonic();
+    const last = askedLate.get(contractId) ?? now;
+    const isDue = now - last >= LATE_EVERY_MS;
+    askedLate.set(contractId, isDue ? now : last);
+    if (!isDue) return;
+    late = bringLate(terms, missing)
+      .catch((error: unknown) => {
+        log.warn({ contract: contractId, error: describeError(error) }, 'how devices listen was not kept');
+      })
+      .finally(() => (late = undefined));
+  };
   return {
     holdsFence(contract) {
       const { terms, role } = contract;
@@ -192,14 +256,17 @@ export function createMacHome({ peers, identity, store, clock, log }: MacHomePor
       if (underWay.has(contractId)) return true;
       // a customer's contract has a customer's phase
       const epoch = servedEpoch(contract.phase() as CustomerPhase);
-      if (epoch === undefined || isSettled(contractId, epoch)) return false;
+      if (epoch === undefined || isSettled(contractId, epoch)) {
+        beginLate(contract);
+        return false;
+      }
       if (!isStopped) begin(terms, epoch);
       return true;
     },
     counts: () => total,
     async stop() {
       isStopped = true;
-      await Promise.all(underWay.values());
+      await Promise.all([...underWay.values(), late]);
     },
   };
 }
@@ -207,7 +274,7 @@ export function createMacHome({ peers, identity, store, clock, log }: MacHomePor
 export function countMacHome(metrics: Registry, home: Pick<MacHome, 'counts'>): void {
   new Counter({
     name: 'antirio_listening_home_total',
-    help: 'how devices listen, as providers left them: by what became of it, since the start; missing: handbacks without all of it',
+    help: 'how devices listen, as providers left them: by what became of it, since the start; behind: taken, of a provider that began from an older state; missing: handbacks without all of it',
     labelNames: ['what'],
     registers: [metrics],
     collect() {

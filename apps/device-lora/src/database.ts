@@ -34,6 +34,11 @@ const MIGRATIONS = [
   `CREATE TABLE fcnt_proven (devAddr TEXT PRIMARY KEY, proven INTEGER NOT NULL) STRICT;
    INSERT INTO fcnt_proven SELECT devAddr, highest FROM fcnt_down`,
   `CREATE TABLE mac_home (session TEXT PRIMARY KEY, setId TEXT NOT NULL, epoch INTEGER NOT NULL) STRICT`,
+  // two who served one after the other may tell in any order
+  `CREATE TABLE mac_homes (session TEXT NOT NULL, setId TEXT NOT NULL, epoch INTEGER NOT NULL,
+     PRIMARY KEY (session, setId, epoch)) STRICT, WITHOUT ROWID;
+   INSERT INTO mac_homes SELECT session, setId, epoch FROM mac_home;
+   DROP TABLE mac_home`,
 ];
 
 const OWNER_ONLY = 0o600;

@@ -165,7 +165,7 @@ async function openAll(room: Room): Promise<Opened> {
       sessions: () => activation.sessions,
       ofNetworkServer: (device) => chirpStack?.device(device),
     });
-    addMacRoutes(rim, { ...south, devices, sessions: () => activation.sessions });
+    addMacRoutes(rim, { ...south, devices, writeDown: south.writeMacs, sessions: () => activation.sessions });
     addConflictRoutes(rim, { ...south, devices, sessions: () => activation.sessions });
     addMetrics(rim.metrics, south);
     if (chirpStack === undefined) return;

@@ -1,7 +1,15 @@
 import { join } from 'node:path';
 import type { DeviceProfile } from '@antirio/edgex-contracts';
 import { AntirioError, type Clock, type Random } from '@antirio/kernel';
-import { repeat, type Bus, type Database, type HttpPeer, type Log, type Repeating } from '@antirio/host';
+import {
+  inTransaction,
+  repeat,
+  type Bus,
+  type Database,
+  type HttpPeer,
+  type Log,
+  type Repeating,
+} from '@antirio/host';
 import { parseDevAddr } from '@antirio/lorawan';
 import { createActivation, type Activation } from './activation.ts';
 import { openStore } from './database.ts';
@@ -38,7 +46,7 @@ import { createSealing, type Sealing } from './seal/sealing.ts';
 import { createUplinkStore, type UplinkStore } from './store.ts';
 import { createConflictStore, type ConflictStore } from './uplink/conflicts.ts';
 import { openReader, type Reader } from './uplink/reader.ts';
-import { highestOf } from './uplink/sessions.ts';
+import { highestOf, type Session } from './uplink/sessions.ts';
 import type { SessionBook } from './uplink/session-book.ts';
 
 const ROOM = 'device-lora';
@@ -62,6 +70,8 @@ export interface South {
   readonly reader: Reader;
   readonly sender: DownlinkSender;
   readonly mac: MacLayer;
+  /** Writes the MAC states of sessions down; durable when it returns. */
+  readonly writeMacs: (sessions: readonly Session[]) => void;
   /** Of devices' MAC layers since the start. */
   readonly changes: MacChanges;
   readonly macHome: MacHome;
@@ -345,6 +355,13 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
     const telling = await openMacTelling({ devices, sessions, mac, changes, bus, prefix, log });
     opened.push(() => telling.close());
   }
-  const parts = { activation, reader, sender, mac, changes, macHome, joinServer, poster, store };
+  const writeMacs: South['writeMacs'] = (told) => {
+    inTransaction(db, () => {
+      for (const session of told) macs.put(session.id, mac.stateOf(session));
+    });
+    // what waits to be written is no older one
+    for (const session of told) reader.keepMac(session);
+  };
+  const parts = { writeMacs, activation, reader, sender, mac, changes, macHome, joinServer, poster, store };
   return { ...parts, downlinks, conflicts, waitOf, gapOf, sealing, unserved, ...told };
 }

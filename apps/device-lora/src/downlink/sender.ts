@@ -206,9 +206,9 @@ export function createSender(ports: SenderPorts): DownlinkSender {
     return answer;
   };
   const reply = (heard: HeardUplink): Reply | undefined => {
-    const { session, frame, uplink, novelty } = heard;
+    const { frame, uplink, novelty } = heard;
     const windows = eu868
-      .receiveWindows(uplink, mac.stateOf(session))
+      .receiveWindows(uplink, mac.listensAfter(heard))
       .filter(({ delayUs }) => delayUs / 1000 - LEAD_MS > ageOf(heard));
     const open = openFor(heard, windows);
     // what was not sent yet is not risked

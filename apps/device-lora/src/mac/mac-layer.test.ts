@@ -29,9 +29,12 @@ function openLives() {
   const store = createMacStore(db);
   let now = 1_800_000_000_000;
   let fcnt = 0;
-  const live = (device: object = {}): { mac: MacLayer; session: Session; hear: () => string[] } => {
+  const live = (
+    device: object = {},
+    prefix = '',
+  ): { mac: MacLayer; session: Session; hear: () => string[] } => {
     const options: DeviceLoraOptions = deviceLoraOptions.parse({
-      dataDir: 'unused',
+      ...{ dataDir: 'unused', prefix },
       devices: [{ devEui, name: 'mote-1', devAddr, ...device }],
     });
     const [known] = options.devices;
@@ -92,6 +95,39 @@ describe('a device that was configured otherwise than it was made', () => {
     first.session.macUnsaved = true;
     first.hear();
     expect(listensAt(live({ reception: { rx1DelayS: 1 } }))).toEqual([7, 0, 3]);
+  });
+});
+
+describe('the number of a state', () => {
+  const numberOf = ({ mac, session }: ReturnType<ReturnType<typeof openLives>['live']>) =>
+    mac.stateOf(session).number;
+
+  test('rises with each change that its own edge makes of it, also as the device begins anew, and is kept', () => {
+    const { live } = openLives();
+    const first = live();
+    expect(numberOf(first)).toBeUndefined();
+    first.hear();
+    expect(numberOf(first)).toBe(1);
+    // the next uplink changes nothing that anybody is told
+    first.hear();
+    expect(numberOf(first)).toBe(1);
+    first.mac.reset(first.session);
+    expect(first.mac.stateOf(first.session)).toMatchObject({ number: 2, lives: 1 });
+    first.hear();
+    expect(numberOf(live())).toBe(3);
+    // what it is told to begin with now is a change too
+    const corrected = live({ reception: { rx1DelayS: 5 } });
+    expect(corrected.mac.stateOf(corrected.session)).toMatchObject({ number: 4, lives: 2, rx1DelayS: 5 });
+  });
+
+  test('is that of the state which it began from where a service stands in for the device’s own edge', () => {
+    const { live } = openLives();
+    const own = live();
+    own.hear();
+    const guest = live({}, 'contract/c1/');
+    for (let n = 0; n < 9; n++) guest.hear();
+    guest.mac.reset(guest.session);
+    expect(numberOf(guest)).toBe(1);
   });
 });
 

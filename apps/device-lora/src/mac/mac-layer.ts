@@ -3,6 +3,7 @@ import type { Log } from '@antirio/host';
 import {
   encodeMacCommands,
   eu868,
+  listensAs,
   macStep,
   newMacState,
   parseMacCommands,
@@ -10,7 +11,10 @@ import {
   type DevAddr,
   type MacState,
   type NeighbourMargin,
+  type ParsedMacCommands,
+  type ReceiveParameters,
   type UplinkHeard,
+  type UplinkMacCommand,
 } from '@antirio/lorawan';
 import type { DeviceLoraOptions, DeviceOptions } from '../options.ts';
 import type { HeardUplink } from '../uplink/reader.ts';
@@ -30,6 +34,8 @@ export interface MacAnswer {
 /** The network's side of the devices' MAC layers: their commands are answered, their data rates adapted. */
 export interface MacLayer {
   stateOf(session: Session): MacState;
+  /** How the device listens after a frame: what it answers in the frame is so already. */
+  listensAfter(heard: HeardUplink): ReceiveParameters;
   /** Takes a new frame. `room`: bytes that the next downlink has for commands; 0 where none will be sent. */
   heard(heard: HeardUplink, room: number): MacAnswer;
   /** The downlink with what was asked of the device last did not go on air: it does not count as an attempt. */
@@ -54,6 +60,7 @@ export interface MacLayerPorts {
   readonly neighbourMargin?: (devAddr: DevAddr, since: number) => NeighbourMargin | undefined;
 }
 
+const FOPTS = 15;
 /** The newest SNRs are learnt again soon: they are written down only so often. */
 const UPLINKS_UNSAVED = 8;
 
@@ -107,6 +114,13 @@ const TOLD_EVERY = 4096;
 const isFarFrom = (one: number | null, other: number | null): boolean =>
   Math.floor((one ?? -1) / TOLD_EVERY) !== Math.floor((other ?? -1) / TOLD_EVERY);
 
+/** It begins anew: what was told and answered in the count before is of no use to anybody. */
+const nextLife = (fresh: MacState, { number, lives = 0 }: MacState): MacState => ({
+  ...fresh,
+  ...(number === undefined ? {} : { number }),
+  lives: lives + 1,
+});
+
 const withStatus = (state: MacState): MacState =>
   macStep(eu868, state, { type: 'request', command: { type: 'devStatusReq' } }).state;
 
@@ -125,6 +139,9 @@ export function createMacLayer(ports: MacLayerPorts): MacLayer {
   const { options, store, clock, log, wantsProof } = ports;
   const { enabled, marginDb } = options.adr;
   const { devStatusIntervalS } = options;
+  /** Its devices' own edge numbers what it knows of them; who stands in for it keeps the number that it began from. */
+  const changed = (state: MacState): MacState =>
+    options.prefix === '' ? { ...state, number: (state.number ?? 0) + 1 } : state;
   const unsaved = new WeakMap<Session, number>();
   /** The first FCnt with which each device sends as it does now, as far as we know. */
   const sendsSince = new WeakMap<Session, number>();
@@ -149,7 +166,7 @@ export function createMacLayer(ports: MacLayerPorts): MacLayer {
     if (device.activation === 'abp' && !isSame(madeWith, fresh.madeWith)) {
       log.warn({ device: device.name }, 'other reception settings than before: its MAC layer begins anew');
       session.macUnsaved = true;
-      return { ...fresh, ...asideOfReception(known) };
+      return changed({ ...nextLife(fresh, known), ...asideOfReception(known) });
     }
     const now = { ...known, ...(madeWith === undefined ? {} : { madeWith }) };
     const { class: deviceClass, macVersion } = device;
@@ -164,15 +181,17 @@ export function createMacLayer(ports: MacLayerPorts): MacLayer {
     const before = stateOf(session);
     const isChanged = isOther(before, next);
     const isDue = count >= UPLINKS_UNSAVED || isChanged;
-    session.mac = next;
-    if (isChanged || isFarFrom(before.fcntUp, next.fcntUp)) ports.onChanged?.(session);
+    const isTold = isChanged || isFarFrom(before.fcntUp, next.fcntUp);
+    session.mac = isTold ? changed(next) : next;
+    if (isTold) ports.onChanged?.(session);
     unsaved.set(session, isDue ? 0 : count);
     if (isDue) session.macUnsaved = true;
   };
-  const eventOf = ({ session, frame, fcnt, uplink, receptions }: HeardUplink, room: number): UplinkHeard => {
-    const bytes = frame.fPort === 0 ? session.cipher.decrypt(frame, fcnt) : frame.fOpts;
-    const { commands, rest } = parseMacCommands(bytes, 'up');
-    if (rest !== undefined) malformed += 1;
+  const commandsOf = ({ session, frame, fcnt }: HeardUplink): ParsedMacCommands<UplinkMacCommand> =>
+    parseMacCommands(frame.fPort === 0 ? session.cipher.decrypt(frame, fcnt) : frame.fOpts, 'up');
+  const eventOf = (heard: HeardUplink, room: number): UplinkHeard => {
+    const { session, frame, fcnt, uplink, receptions } = heard;
+    const { commands } = commandsOf(heard);
     return {
       type: 'uplink',
       fcnt,
@@ -214,8 +233,15 @@ export function createMacLayer(ports: MacLayerPorts): MacLayer {
   };
   return {
     stateOf,
+    listensAfter(heard) {
+      const state = stateOf(heard.session);
+      const { fOpts, fPort } = heard.frame;
+      const isAsIs = fOpts.length === 0 && fPort !== 0 && state.unsure === undefined;
+      return listensAs(isAsIs ? state : macStep(eu868, state, eventOf(heard, FOPTS)).state);
+    },
     heard(heard, room) {
       const { session } = heard;
+      if (commandsOf(heard).rest !== undefined) malformed += 1;
       const isProofWanted = room > 0 && wantsProof?.(session.devAddr) === true;
       const before = withStatusRequest(stateOf(session), isProofWanted);
       const { state, answers, mustAnswer, notes } = macStep(eu868, before, eventOf(heard, room));
@@ -231,7 +257,7 @@ export function createMacLayer(ports: MacLayerPorts): MacLayer {
       const pending = state.pending.map((each) =>
         each.inFlight ? { ...each, attempts: Math.max(0, each.attempts - 1) } : each,
       );
-      session.mac = { ...state, pending };
+      session.mac = changed({ ...state, pending });
       session.macUnsaved = true;
       ports.onChanged?.(session);
     },
@@ -243,7 +269,7 @@ export function createMacLayer(ports: MacLayerPorts): MacLayer {
     reset(session) {
       const former = stateOf(session);
       const { devStatusAskedAt } = former;
-      const fresh = newStateOf(options, session.device);
+      const fresh = changed(nextLife(newStateOf(options, session.device), former));
       session.mac = devStatusAskedAt === undefined ? fresh : { ...fresh, devStatusAskedAt };
       session.macUnsaved = true;
       ports.onChanged?.(session);

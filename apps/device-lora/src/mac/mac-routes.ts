@@ -14,14 +14,14 @@ const coming = z.strictObject({
   /** Whose epoch it was under which another edge served the devices. */
   setId: z.string().min(1).max(64),
   epoch: z.int().min(1),
-  /** Wall ms: not to be taken later. */
+  /** Wall ms: what cannot be told apart from what our own devices were told since is not taken later. */
   until: z.number().optional(),
   sessions: z
     .array(z.object({ session: z.string().max(16), devEui: z.string().max(16), state: z.unknown() }))
     .max(1000),
 });
 const count = z.int();
-const taken = z.object({ taken: count, older: count, unknown: count, malformed: count });
+const taken = z.object({ taken: count, behind: count, older: count, unknown: count, malformed: count });
 
 /** How devices listen and send now, for whoever may have to go on with them, or had to; without keys. */
 export function addMacRoutes(rim: HttpRim, ports: MacPagePorts & { readonly macHome: MacHome }): void {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { MacState, SessionId } from '@antirio/lorawan';
 import type { DeviceOptions } from '../options.ts';
+import type { Session } from '../uplink/sessions.ts';
 import type { SessionBook } from '../uplink/session-book.ts';
 import type { MacLayer } from './mac-layer.ts';
 import { snapshotOf, type MacChanges } from './snapshot.ts';
@@ -26,11 +27,13 @@ export interface MacPagePorts {
   readonly sessions: () => SessionBook | undefined;
   readonly mac: MacLayer;
   readonly changes: MacChanges;
+  /** Writes the sessions' states down: what is told must not be another after a crash. Durable when it returns. */
+  readonly writeDown?: (told: readonly Session[]) => void;
 }
 
 /** How some of the devices listen and send now, `of` those alone; nothing of it is a key. */
 export function macPage(
-  { devices, sessions, mac, changes }: MacPagePorts,
+  { devices, sessions, mac, changes, writeDown }: MacPagePorts,
   { incarnation, since, offset, limit }: z.output<typeof macQuery>,
   of: (state: MacState) => boolean = () => true,
 ): MacPage {
@@ -40,6 +43,7 @@ export function macPage(
     .slice(offset, offset + limit)
     .flatMap(({ devEui }) => book?.currentOf(devEui) ?? [])
     .filter((session) => changes.since(session.id, after) && of(mac.stateOf(session)));
+  writeDown?.(inUse.filter((session) => mac.stateOf(session).number !== undefined));
   return {
     incarnation: changes.incarnation,
     serial: changes.serial,

@@ -88,6 +88,16 @@ test('what is known here of later uplinks stands, and what is no snapshot keeps 
   // and the device's own edge after it
   expect(take({ ...moved, fcntUp: 61, rx1DelayS: 1 })).toBe(1);
   expect(take({ ...moved, fcntUp: 99, rx1DelayS: 77 })).toBe(0);
+  // a number says so by itself, also where no uplink was heard in between
+  expect(take({ ...moved, number: 4, fcntUp: 61, rx1DelayS: 2 })).toBe(1);
+  expect(take({ ...moved, number: 4, fcntUp: 99 })).toBe(0);
+  expect(store.load(session)).toMatchObject({ number: 4, rx1DelayS: 2 });
+  // what the device answered here alone is not lost by it
+  const here = [{ command: { type: 'dutyCycleReq' as const, maxDutyCycle: 2 }, sentAt: 61, fcnt: 62 }];
+  store.put(session, { ...moved, number: 4, fcntUp: 62, maxDutyCycle: 2, taken: here, spokenTo: true });
+  const next = [{ command: { type: 'rxTimingSetupReq' as const, delay: 1 }, sentAt: 70, fcnt: 71 }];
+  expect(take({ ...moved, number: 5, fcntUp: 71, rx1DelayS: 1, taken: next })).toBe(1);
+  expect(store.load(session)).toMatchObject({ number: 5, rx1DelayS: 1, maxDutyCycle: 2, spokenTo: true });
   expect(takeSnapshots(store, 'bm9uc2Vuc2U=', silentLog)).toBe(0);
   expect(takeSnapshots(store, undefined, silentLog)).toBe(0);
   expect(store.load(session)?.rx1DelayS).toBe(1);

@@ -2,13 +2,13 @@ import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { z } from 'zod';
 import { describeError, fromBase64, fromUtf8, toBase64, toHex, utf8, type Random } from '@antirio/kernel';
 import type { Log } from '@antirio/host';
-import { parseMacState, type MacState, type SessionId } from '@antirio/lorawan';
+import { broughtHome, eu868, parseMacState, type MacState, type SessionId } from '@antirio/lorawan';
 import type { MacStore } from './store.ts';
 
 /** What another edge needs of a device's MAC layer to answer it: not how well we hear it, nor how it was made. */
 export function snapshotOf(state: MacState): MacState {
-  const { madeWith: _made, devStatusAskedAt: _asked, spokenTo: _spoken, adr, ...rest } = state;
-  return { ...rest, adr: { ...adr, fcnts: [], snrs: [], gateways: [] } };
+  const { madeWith: _made, devStatusAskedAt: _asked, spokenTo: _spoken, adr, number = 0, ...rest } = state;
+  return { ...rest, number, adr: { ...adr, fcnts: [], snrs: [], gateways: [] } };
 }
 
 /** Whose MAC layers have changed, in the order in which they did; since this start. */
@@ -50,25 +50,35 @@ export function packSnapshots(
   return toBase64(deflateRawSync(utf8(JSON.stringify(snapshots))));
 }
 
+/** What a service goes on with that knows something of the device already; undefined where that is newer. */
+function taken(known: MacState | undefined, coming: MacState): MacState | undefined {
+  if (known === undefined) return coming;
+  const { number } = coming;
+  // of an edge from before states had numbers
+  if (number === undefined) return (known.fcntUp ?? -1) >= (coming.fcntUp ?? 0) ? undefined : coming;
+  if (number <= (known.number ?? -1)) return undefined;
+  // what the device answered here may not have come home
+  return known.spokenTo === true ? { ...broughtHome(eu868, known, coming), number } : coming;
+}
+
 /**
- * What the device's own edge knew last is taken where it is newer than what is known here, by the counter of the last uplink: this
- * service may have served the device before, or been started anew while it does. Without one a device is taken for new. Nothing of
- * it is worth that keys are not used.
+ * What the device's own edge knew last is taken where it is newer than what this service began with, by its number: it may have served
+ * the device before, or been started anew while it does. Without one a device is taken for new. Nothing of it is worth that keys are
+ * not used.
  */
 export function takeSnapshots(store: MacStore, text: string | undefined, log: Log): number {
   if (text === undefined) return 0;
-  let taken = 0;
+  let count = 0;
   try {
     const plain = inflateRawSync(fromBase64(text), { maxOutputLength: MOST_BYTES });
     for (const { session, state } of packed.parse(JSON.parse(fromUtf8(plain)))) {
-      const known = store.load(session as SessionId);
-      const coming = parseMacState(state);
-      if ((known?.fcntUp ?? -1) >= (coming.fcntUp ?? 0)) continue;
-      store.put(session as SessionId, coming);
-      taken += 1;
+      const next = taken(store.load(session as SessionId), parseMacState(state));
+      if (next === undefined) continue;
+      store.put(session as SessionId, next);
+      count += 1;
     }
   } catch (error) {
     log.warn({ error: describeError(error) }, 'what came with the keys of MAC layers is not understood');
   }
-  return taken;
+  return count;
 }

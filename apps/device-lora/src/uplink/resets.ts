@@ -66,7 +66,10 @@ export function createResets(onTakenBack: (session: Session) => void): Resets {
     before.isTakenBack = true;
     suspects.delete(session);
     if (before.mac !== undefined) {
-      session.mac = before.mac;
+      // numbers only rise: the count that is taken back had some of its own
+      const { number = 0 } = session.mac ?? {};
+      const isNumbered = before.mac.number !== undefined && number !== before.mac.number;
+      session.mac = isNumbered ? { ...before.mac, number: number + 1 } : before.mac;
       session.macUnsaved = true;
     }
     onTakenBack(session);

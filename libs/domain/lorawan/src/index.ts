@@ -21,4 +21,5 @@ export { isMacRequest } from './mac/effects.ts';
 export type { NeighbourMargin } from './mac/adr.ts';
 export * from './mac/step.ts';
 export * from './mac/stored.ts';
-export { broughtHome, isListeningOpen } from './mac/merge.ts';
+export { isListeningOpen, listensAs } from './mac/evidence.ts';
+export { broughtHome, isBehind } from './mac/merge.ts';

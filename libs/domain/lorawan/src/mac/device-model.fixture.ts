@@ -5,6 +5,8 @@ export interface DeviceModel {
   readonly reception: () => Omit<ReceiveParameters, 'channels'> & {
     readonly moved: ReadonlyMap<number, number>;
   };
+  /** Hz of each channel that is defined, and whether it is sent on. */
+  readonly channels: () => ReadonlyMap<number, { readonly frequency: number; readonly enabled: boolean }>;
   readonly sending: () => { readonly dataRate: number; readonly txPower: number; readonly nbTrans: number };
   readonly maxDutyCycle: () => number;
   /** Answers for the next uplink: those that are repeated until a downlink was heard, and those that are sent once. */
@@ -17,6 +19,9 @@ type Taken = Record<MacRequest['type'], boolean>;
 export function deviceModel(takes: Taken): DeviceModel {
   let reception = { rx1DelayS: 1, rx1DrOffset: 0, rx2: { frequency: 869_525_000, dataRate: 0 } };
   const moved = new Map<number, number>();
+  const channels = new Map(
+    [868_100_000, 868_300_000, 868_500_000].map((frequency, i) => [i, { frequency, enabled: true }]),
+  );
   let sending = { dataRate: 0, txPower: 0, nbTrans: 1 };
   let maxDutyCycle = 0;
   let repeated: UplinkMacCommand[] = [];
@@ -27,10 +32,18 @@ export function deviceModel(takes: Taken): DeviceModel {
       const taken = takes.linkADRReq;
       once.push({ type: 'linkADRAns', powerAck: true, dataRateAck: taken, channelMaskAck: true });
       const { dataRate, txPower, nbTrans } = command;
-      if (taken) sending = { dataRate, txPower, nbTrans };
-    } else if (command.type === 'newChannelReq')
+      if (!taken) return;
+      sending = { dataRate, txPower, nbTrans };
+      for (const [i, channel] of channels)
+        channels.set(i, { ...channel, enabled: (command.chMask & (1 << i)) !== 0 });
+    } else if (command.type === 'newChannelReq') {
       once.push({ type: 'newChannelAns', dataRateRangeAck: takes.newChannelReq, channelFrequencyAck: true });
-    else if (command.type === 'devStatusReq') once.push({ type: 'devStatusAns', battery: 200, margin: 7 });
+      const { chIndex, frequency } = command;
+      if (!takes.newChannelReq) return;
+      moved.delete(chIndex);
+      if (frequency === 0) channels.delete(chIndex);
+      else channels.set(chIndex, { frequency, enabled: true });
+    } else if (command.type === 'devStatusReq') once.push({ type: 'devStatusAns', battery: 200, margin: 7 });
     else if (command.type === 'dutyCycleReq') {
       once.push({ type: 'dutyCycleAns' });
       maxDutyCycle = command.maxDutyCycle;
@@ -58,6 +71,7 @@ export function deviceModel(takes: Taken): DeviceModel {
   };
   return {
     reception: () => ({ ...reception, moved }),
+    channels: () => channels,
     sending: () => sending,
     maxDutyCycle: () => maxDutyCycle,
     uplink() {

@@ -1,7 +1,7 @@
 import type { Channel, RegionPlan } from '../region/plan.ts';
 import type { DownlinkMacCommand, UplinkMacCommand } from './commands.ts';
 import { ALL_CHANNELS, KEEP } from './requests.ts';
-import type { AdrState, MacRequest, MacState } from './state.ts';
+import type { AdrState, MacRequest, MacState, TakenRequest } from './state.ts';
 
 type RequestOf<Type extends MacRequest['type']> = Extract<MacRequest, { readonly type: Type }>;
 
@@ -89,6 +89,14 @@ export function accepted(state: MacState, command: MacRequest): MacState {
   }
 }
 
+const isOfNoChannel = ({ command }: TakenRequest): boolean => !('chIndex' in command);
+
+/** Channels that are believed in no more must not come back with a merge. */
+function withChannels(state: MacState, channels: MacState['channels']): MacState {
+  const taken = state.taken?.filter(isOfNoChannel);
+  return { ...state, channels, ...(taken === undefined ? {} : { taken }) };
+}
+
 type AdrAnswer = Extract<UplinkMacCommand, { readonly type: 'linkADRAns' }>;
 
 /** What may be asked next after a device has said no to a LinkADRReq: each no narrows it, so that they come to an end. */
@@ -114,5 +122,6 @@ export function narrowed(
     else isBlocked = true;
   }
   isBlocked ||= minTxPower > maxTxPower;
-  return { ...state, channels, adr: { ...adr, maxDataRate, minTxPower, maxTxPower, isBlocked } };
+  const next = { ...state, adr: { ...adr, maxDataRate, minTxPower, maxTxPower, isBlocked } };
+  return channels === state.channels ? next : withChannels(next, channels);
 }

@@ -24,6 +24,13 @@ const requests: fc.Arbitrary<MacRequest> = fc.oneof(
     chMaskCntl: fc.constant(0),
     nbTrans: fc.integer({ min: 1, max: 3 }),
   }),
+  fc.record({
+    type: fc.constant('newChannelReq' as const),
+    chIndex: fc.integer({ min: 3, max: 4 }),
+    frequency: fc.constantFrom(867_100_000, 867_300_000, 0),
+    minDataRate: fc.constant(0),
+    maxDataRate: fc.constant(5),
+  }),
 );
 
 export interface Turn {

@@ -1,24 +1,17 @@
 import { AntirioError } from '@antirio/kernel';
 import type { RegionPlan } from '../region/plan.ts';
 import { backedOff } from './adr.ts';
-import { withoutHistory } from './effects.ts';
-import { checkRequest } from './requests.ts';
-import { checkReception, type MacRequest, type MacState } from './state.ts';
-
-/** Requests that move the windows in which a device listens. */
-const MOVES_WINDOWS: ReadonlySet<MacRequest['type']> = new Set([
-  'rxParamSetupReq',
-  'rxTimingSetupReq',
-  'dlChannelReq',
-]);
-
-/**
- * Whether the device may listen otherwise than the state says: it was asked to and has not answered yet. Its next uplink decides,
- * for these answers are repeated until it hears a downlink.
- */
-export function isListeningOpen({ pending }: MacState): boolean {
-  return pending.some(({ command, inFlight }) => inFlight && MOVES_WINDOWS.has(command.type));
-}
+import { accepted, withoutHistory } from './effects.ts';
+import { isSameRequest, MOST_UNSURE, newestTaken } from './evidence.ts';
+import { checkRequest, keyOf } from './requests.ts';
+import {
+  checkReception,
+  type MacRequest,
+  type MacState,
+  type PendingRequest,
+  type TakenRequest,
+  type UnsureRequest,
+} from './state.ts';
 
 function checkChannels(plan: RegionPlan, { channels }: MacState): void {
   const { defaultChannels, maxChannels } = plan;
@@ -80,44 +73,189 @@ function newestStatus(own: MacState, theirs: MacState, fcntUp: number | null): M
   return fcnt >= (own.devStatus?.fcnt ?? -1) && fcnt <= (fcntUp ?? -1) ? theirs.devStatus : own.devStatus;
 }
 
-/** The device's data rate as it sent last: where it went down by itself, it went to its highest power before that. */
-function withNewest(merged: MacState, own: MacState): MacState {
-  if (own.fcntUp === null || own.fcntUp <= (merged.fcntUp ?? -1)) return merged;
-  const { dataRate } = own;
-  const isAsked = merged.pending.some(
-    ({ command, inFlight }) => inFlight && command.type === 'linkADRReq' && command.dataRate === dataRate,
+/** Whether the data rate was asked for, so that it is no sign of a device that went down by itself. */
+const isDataRateAsked = ({ pending, unsure = [] }: MacState, dataRate: number): boolean =>
+  [...pending.filter(({ inFlight }) => inFlight), ...unsure].some(
+    ({ command }) => command.type === 'linkADRReq' && command.dataRate === dataRate,
   );
-  const sent = dataRate < merged.dataRate && !isAsked ? backedOff(merged, dataRate) : { ...merged, dataRate };
-  return { ...sent, fcntUp: own.fcntUp };
+
+/** The device's data rate as it sent last: where it went down by itself, it went to its highest power before that. */
+function withDataRate(merged: MacState, dataRate: number): MacState {
+  return dataRate < merged.dataRate && !isDataRateAsked(merged, dataRate)
+    ? backedOff(merged, dataRate)
+    : { ...merged, dataRate };
+}
+
+/** What the device was told and asked is theirs: of a state that does not say what was taken when. */
+function replaced(plan: RegionPlan, own: MacState, theirs: MacState, fcntUp: number | null): MacState {
+  const { madeWith: _made, devStatusAskedAt: _asked, spokenTo: _spoken, ...told } = theirs;
+  const pending = theirs.pending.filter(({ command }) => mayBeAsked(plan, theirs, command));
+  const { taken: _taken, unsure: _unsure, tries: _tries, ...before } = own;
+  const merged: MacState = { ...before, ...told, fcntUp, pending };
+  if (own.fcntUp === null || own.fcntUp <= (fcntUp ?? -1)) return merged;
+  return { ...withDataRate(merged, own.dataRate), fcntUp: own.fcntUp };
+}
+
+/** A request that went out, as one of both knows it. */
+interface Sent extends UnsureRequest {
+  /** What the other has heard from the device since may hide whether it was taken: its downlinks end the repeating of answers. */
+  readonly isHidden: boolean;
+}
+
+const sentAtOf = ({ sentAt, inFlight }: PendingRequest, { fcntUp }: MacState): number | undefined =>
+  sentAt ?? (inFlight ? (fcntUp ?? 0) : undefined);
+
+/** All that one side has sent and heard no answer to. */
+function unanswered(mine: MacState, other: MacState): Sent[] {
+  const sent = mine.pending.flatMap((each) => {
+    const sentAt = sentAtOf(each, mine);
+    if (sentAt === undefined) return [];
+    return [{ command: each.command, sentAt, isHidden: (other.fcntUp ?? -1) > sentAt }];
+  });
+  return [...(mine.unsure ?? []).map((each) => ({ ...each, isHidden: true })), ...sent];
+}
+
+/** An answer names no request: what the other had sent in between, of which they did not know, may be meant by it. */
+const isDoubtful = ({ command, sentAt, fcnt }: TakenRequest, others: readonly UnsureRequest[]): boolean =>
+  others.some(
+    (one) =>
+      one.command.type === command.type &&
+      one.sentAt > sentAt &&
+      one.sentAt < fcnt &&
+      !isSameRequest(one.command, command),
+  );
+
+/** Something newer of its kind was taken, or the same; or it was refused: the same is answered alike whoever asks. */
+function isDecided(
+  { command, sentAt }: UnsureRequest,
+  taken: readonly TakenRequest[],
+  rejected: MacState['rejected'],
+): boolean {
+  const isTaken = taken.some(
+    (one) =>
+      keyOf(one.command) === keyOf(command) &&
+      (one.sentAt >= sentAt || (one.fcnt > sentAt && isSameRequest(one.command, command))),
+  );
+  return isTaken || rejected.some((one) => isSameRequest(one.command, command));
+}
+
+/** What of one side's the other's throws doubt upon, and what not. */
+function judged(mine: MacState, other: MacState): { taken: TakenRequest[]; doubtful: Sent[] } {
+  const { taken: others = [] } = other;
+  const between = [...unanswered(other, mine), ...others];
+  const [sure, not] = [false, true].map((is) =>
+    (mine.taken ?? []).filter((one) => isDoubtful(one, between) === is),
+  );
+  const doubtful = (not ?? []).map(({ command, sentAt }) => ({ command, sentAt, isHidden: true }));
+  return { taken: sure ?? [], doubtful };
+}
+
+/** What is known by all the device's answers, and, by when it was sent, what is not. */
+function knownOf(own: MacState, theirs: MacState): { taken: TakenRequest[]; open: Sent[] } {
+  const [mine, others] = [judged(own, theirs), judged(theirs, own)];
+  const taken = newestTaken([...mine.taken, ...others.taken]);
+  const open = [
+    ...unanswered(own, theirs).filter((one) => !isDecided(one, taken, theirs.rejected)),
+    ...unanswered(theirs, own).filter((one) => !isDecided(one, taken, own.rejected)),
+    ...[...mine.doubtful, ...others.doubtful].filter((one) => !isDecided(one, taken, [])),
+  ];
+  return { taken, open: open.toSorted((a, b) => a.sentAt - b.sentAt) };
+}
+
+/** The newest of each kind is asked again; what it may hide stays possible until the device has answered. */
+function withOpenRequests(
+  plan: RegionPlan,
+  merged: MacState,
+  [own, theirs]: readonly [MacState, MacState],
+  sent: readonly Sent[],
+): MacState {
+  const open = sent.filter(({ command }) => mayBeAsked(plan, merged, command));
+  const newest = new Map(open.map((one) => [keyOf(one.command), one]));
+  const waiting = [...theirs.pending, ...own.pending].filter(
+    (each) => sentAtOf(each, merged) === undefined && mayBeAsked(plan, merged, each.command),
+  );
+  const known = [...theirs.pending, ...own.pending];
+  const asked = [...newest.values()].map(({ command, sentAt, isHidden }): PendingRequest => {
+    // an answer that is still repeated is the last one's of its type
+    const isLast = ![...open, ...(merged.taken ?? [])].some(
+      (one) => one.command.type === command.type && one.sentAt > sentAt,
+    );
+    const inFlight = isLast && known.some((each) => each.inFlight && isSameRequest(each.command, command));
+    return { command, attempts: isHidden ? 0 : 1, inFlight, sentAt };
+  });
+  // what somebody is about to ask is asked in place of what went before it
+  const wished = new Map(waiting.map((each) => [keyOf(each.command), each]));
+  const pending = [
+    ...asked.filter(({ command, inFlight }) => inFlight || !wished.has(keyOf(command))),
+    ...wished.values(),
+  ];
+  const unsure = open
+    .filter((one) => one.isHidden || newest.get(keyOf(one.command)) !== one)
+    .filter((one, i, all) => all.findLastIndex((other) => isSameRequest(other.command, one.command)) === i)
+    .map(({ command, sentAt }) => ({ command, sentAt }))
+    .slice(-MOST_UNSURE);
+  return { ...merged, pending, ...(unsure.length === 0 ? {} : { unsure, tries: 0 }) };
+}
+
+/** What the device said no to, as whoever heard it last knows. */
+function rejectedOf(own: MacState, theirs: MacState): MacState['rejected'] {
+  const heard = new Set([...theirs.rejected, ...(theirs.taken ?? [])].map(({ command }) => keyOf(command)));
+  return [...theirs.rejected, ...own.rejected.filter(({ command }) => !heard.has(keyOf(command)))];
+}
+
+/** Both know some of what the device answered: all of that in its order, on what was known here. */
+function united(plan: RegionPlan, own: MacState, theirs: MacState, fcntUp: number | null): MacState {
+  // an answer cannot have been in an uplink that was not sent yet
+  const heard = (theirs.taken ?? []).filter(({ fcnt }) => fcnt <= (fcntUp ?? -1));
+  const known = { ...theirs, taken: heard, fcntUp };
+  const { taken, open } = knownOf(own, known);
+  const { unsure: _unsure, tries: _tries, ...before } = own;
+  let told: MacState = {
+    ...before,
+    rejected: rejectedOf(own, theirs),
+    ...(taken.length === 0 ? {} : { taken }),
+  };
+  for (const { command } of taken) if (mayBeAsked(plan, told, command)) told = accepted(told, command);
+  const asked = withOpenRequests(plan, told, [own, known], open);
+  const isTheirs = (fcntUp ?? -1) > (own.fcntUp ?? -1);
+  const last = isTheirs ? known : own;
+  return { ...withDataRate(asked, last.dataRate), fcntUp: last.fcntUp };
 }
 
 const sendsAlike = (one: MacState, other: MacState): boolean =>
   one.txPower === other.txPower &&
   one.nbTrans === other.nbTrans &&
+  one.dataRate === other.dataRate &&
   JSON.stringify(one.channels) === JSON.stringify(other.channels);
 
+/** Whether they began from an older state than the one that is known here: something was told to the device of which they did not know. */
+export const isBehind = (own: MacState, theirs: MacState): boolean =>
+  theirs.number !== undefined && theirs.number < (own.number ?? 0);
+
 /**
- * What is so of a device that another network has served in our place, under a later epoch than ours: what the device was told, and
- * what it was asked, is theirs, for nobody else spoke to it meanwhile; what it showed by its uplinks is of whoever heard the one with
- * the highest counter, theirs up to 16,384 above what was heard here (`heardUpTo`, the session's highest FCnt). The rate adaptation
- * goes on as our own: what the device says no to it says again. What they asked without an answer stays asked and in flight, so that both outcomes stand until the next
- * uplink decides, or the request goes once more (a device answers the same one twice alike).
+ * What is so of a device that several networks have served, one at a time, each from some earlier state of another's: each setting is
+ * as the last answer of the device says, whoever heard it, by the FCntUp that it came with. So it does not matter in which order states
+ * are merged, how old the one was that somebody began from, or how late they come; the same again changes nothing. What was sent and
+ * answered to nobody stays in flight where nobody has heard the device since, and its next uplink decides; else both outcomes stand
+ * (`unsure`) until it has answered the same asked again. What the device showed by its uplinks is of whoever heard the one with the
+ * highest counter, theirs up to 16,384 above what was heard here (`heardUpTo`, the session's highest FCnt). Class, version and rate
+ * adaptation are our own. A state without a number (from before there were any) stands in ours' place instead.
  * @throws AntirioError corrupt for a state that is none of the region, or whose counter is more than 16 bits away
  */
 export function broughtHome(plan: RegionPlan, own: MacState, theirs: MacState, heardUpTo?: number): MacState {
   checkInPlan(plan, theirs);
-  const { macVersion, class: deviceClass, madeWith, devStatusAskedAt } = own;
   const fcntUp = believedFcnt(own, theirs, heardUpTo);
-  const { madeWith: _made, devStatusAskedAt: _asked, ...told } = theirs;
-  const merged: MacState = {
-    ...told,
-    ...{ macVersion, class: deviceClass, fcntUp, devStatus: newestStatus(own, theirs, fcntUp) },
-    pending: theirs.pending.filter(({ command }) => mayBeAsked(plan, theirs, command)),
-    ...(madeWith === undefined ? {} : { madeWith }),
-    ...(devStatusAskedAt === undefined ? {} : { devStatusAskedAt }),
-    adr: own.adr,
+  const lives = [own, theirs].map(({ lives: begun = 0 }) => begun) as [number, number];
+  // of a count that the device has left
+  if (theirs.number !== undefined && lives[1] < lives[0]) return own;
+  const isWhole = theirs.number === undefined || lives[1] > lives[0];
+  const merged = isWhole ? replaced(plan, own, theirs, fcntUp) : united(plan, own, theirs, fcntUp);
+  const { macVersion, class: deviceClass, number } = own;
+  const home: MacState = {
+    ...merged,
+    ...{ macVersion, class: deviceClass, devStatus: newestStatus(own, theirs, fcntUp) },
+    ...(number === undefined ? {} : { number }),
+    adr: sendsAlike(merged, own) ? own.adr : withoutHistory(own.adr),
   };
-  const newest = withNewest(merged, own);
-  const isAlike = sendsAlike(newest, own) && newest.dataRate === own.dataRate;
-  return isAlike ? newest : { ...newest, adr: withoutHistory(newest.adr) };
+  return home;
 }

@@ -25,6 +25,24 @@ export interface PendingRequest {
   readonly attempts: number;
   /** Whether the last downlink did: only then can an answer be meant for it. */
   readonly inFlight: boolean;
+  /** FCntUp of the uplink after which it was sent last; absent before that, and in states from before it was kept. */
+  readonly sentAt?: number;
+}
+
+/** A request that the device said yes to. Its FCntUp is the clock that all who serve it have in common. */
+export interface TakenRequest {
+  readonly command: MacRequest;
+  /** Of the uplink after which it was sent last. */
+  readonly sentAt: number;
+  /** Of the answer. */
+  readonly fcnt: number;
+}
+
+/** A request that the device may have taken, of which no answer can tell any more but one to the same asked again. */
+export interface UnsureRequest {
+  readonly command: MacRequest;
+  /** FCntUp of the uplink after which it was sent last. */
+  readonly sentAt: number;
 }
 
 /** A request that the device said no to, and how; of each kind (and channel) the last. */
@@ -80,8 +98,21 @@ export interface MacState extends ReceiveParameters {
   readonly madeWith?: FirstReception;
   /** When the network last decided to ask for the battery and margin, or began to wait for that; wall ms. */
   readonly devStatusAskedAt?: number;
-  /** This network has asked the device something, or had an answer to what was asked, since it took the state over from another. */
+  /** This network has asked the device something, or had an answer, also to what it never asked, since it took the state over from another. */
   readonly spokenTo?: true;
+  /**
+   * Rises with every change that the device's own edge makes of the state, and is durable before the state is told to anybody. Another
+   * network's state has that of the state it began from. Absent in states from before it was kept.
+   */
+  readonly number?: number;
+  /** How often the device has begun to count anew in this session, as far as is known. */
+  readonly lives?: number;
+  /** What decided how the device listens and sends: of each kind (and channel) the last one taken, in the order in which they were sent. */
+  readonly taken?: readonly TakenRequest[];
+  /** Outcomes that stay possible until the device answers. */
+  readonly unsure?: readonly UnsureRequest[];
+  /** Downlinks sent since there are such: which outcome each is aimed at goes by turns. */
+  readonly tries?: number;
 }
 
 export interface NewMacState {

@@ -4,6 +4,7 @@ import { answerTo } from './answers.ts';
 import { macCommandLength } from './codec.ts';
 import type { DownlinkMacCommand, UplinkMacCommand } from './commands.ts';
 import { accepted, ANSWER_OF, isAccepted, narrowed } from './effects.ts';
+import { isUnsure, withRefused, withTaken, withTry } from './evidence.ts';
 import { checkRequest, keyOf, withRequest } from './requests.ts';
 import type { MacRequest, MacState, PendingRequest } from './state.ts';
 
@@ -64,6 +65,11 @@ export interface MacStep {
 /** Downlinks that a request is put into before it is given up. */
 export const MAX_ATTEMPTS = 5;
 const FOPTS = 15;
+/** What must not be given up is asked now and then only, once it was asked so often. */
+const OFTEN = 4 * MAX_ATTEMPTS;
+const MOST_ATTEMPTS = 255;
+const isPaused = ({ attempts }: PendingRequest, fcnt: number): boolean =>
+  attempts >= OFTEN && fcnt % 16 !== 0;
 
 /** Repeated by the device in every uplink until it hears a downlink (LoRaWAN 1.0.4, 5.5, 5.8 and 5.10). */
 const REPEATED: ReadonlySet<UplinkMacCommand['type']> = new Set([
@@ -84,18 +90,24 @@ interface Draft {
   readonly notes: MacNote[];
 }
 
-function settle(plan: RegionPlan, draft: Draft, pending: PendingRequest, answer: UplinkMacCommand): void {
-  const { command } = pending;
+function settle(
+  plan: RegionPlan,
+  draft: Draft,
+  asked: PendingRequest,
+  { fcnt, answer }: { readonly fcnt: number; readonly answer: UplinkMacCommand },
+): void {
+  const { command } = asked;
   const { state } = draft;
+  const { sentAt = state.fcntUp ?? 0 } = asked;
   const others = state.rejected.filter((each) => keyOf(each.command) !== keyOf(command));
-  const left = state.pending.filter((each) => each !== pending);
+  const left = state.pending.filter((each) => each !== asked);
   const rest: MacState = { ...state, pending: left, spokenTo: true };
   if (isAccepted(answer)) {
-    draft.state = accepted({ ...rest, rejected: others }, command);
+    draft.state = withTaken(accepted({ ...rest, rejected: others }, command), { command, sentAt, fcnt });
     draft.notes.push({ type: 'accepted', command, answer });
     return;
   }
-  const rejected = { ...rest, rejected: [...others, { command, answer }] };
+  const rejected = withRefused({ ...rest, rejected: [...others, { command, answer }] }, command);
   draft.state =
     command.type === 'linkADRReq' && answer.type === 'linkADRAns'
       ? narrowed(plan, rejected, command, answer)
@@ -138,8 +150,10 @@ function takeCommand(plan: RegionPlan, draft: Draft, uplink: UplinkHeard, comman
   const asked = draft.state.pending.find(
     (each) => each.inFlight && ANSWER_OF[each.command.type] === command.type,
   );
-  if (asked !== undefined) settle(plan, draft, asked, command);
-  else if (!REPEATED.has(command.type)) draft.notes.push({ type: 'unexpected', command });
+  if (asked !== undefined) settle(plan, draft, asked, { fcnt: uplink.fcnt, answer: command });
+  // somebody else asked: whoever merges what both know has to be told that the device was heard to say so
+  else if (REPEATED.has(command.type)) draft.state = { ...draft.state, spokenTo: true };
+  else draft.notes.push({ type: 'unexpected', command });
 }
 
 /** What was in flight and is still unanswered goes once more, unless it went often enough or there is a newer one. */
@@ -151,7 +165,8 @@ function expire(draft: Draft): void {
   for (const each of pending) {
     if (!each.inFlight) kept.push(each);
     else if (isReplaced(each)) continue;
-    else if (each.attempts < MAX_ATTEMPTS) kept.push({ ...each, inFlight: false });
+    else if (each.attempts < MAX_ATTEMPTS || isUnsure(draft.state, each.command))
+      kept.push({ ...each, inFlight: false });
     else draft.notes.push({ type: 'gaveUp', command: each.command });
   }
   const gaveUpAdr = draft.notes.some((note) => note.type === 'gaveUp' && note.command.type === 'linkADRReq');
@@ -168,10 +183,11 @@ function fill(draft: Draft, uplink: UplinkHeard): void {
   draft.answers.splice(0, draft.answers.length, ...fits);
   const pending = draft.state.pending.map((each) => {
     const length = macCommandLength(each.command);
-    if (heard.has(ANSWER_OF[each.command.type]) || length > room) return each;
+    if (heard.has(ANSWER_OF[each.command.type]) || length > room || isPaused(each, uplink.fcnt)) return each;
     room -= length;
     draft.answers.push(each.command);
-    return { ...each, attempts: each.attempts + 1, inFlight: true };
+    const attempts = Math.min(each.attempts + 1, MOST_ATTEMPTS);
+    return { ...each, attempts, inFlight: true, sentAt: uplink.fcnt };
   });
   const asks = pending.some((each, i) => each !== draft.state.pending[i]);
   draft.state = { ...draft.state, pending, ...(asks ? { spokenTo: true } : {}) };
@@ -209,7 +225,8 @@ function hear(plan: RegionPlan, state: MacState, uplink: UplinkHeard): MacStep {
     uplink.adrAckReq ||
     draft.answers.length > 0 ||
     uplink.macCommands.some((command) => REPEATED.has(command.type));
-  return { state: draft.state, answers: draft.answers, mustAnswer, notes: draft.notes };
+  const next = mustAnswer ? withTry(draft.state) : draft.state;
+  return { state: next, answers: draft.answers, mustAnswer, notes: draft.notes };
 }
 
 /**

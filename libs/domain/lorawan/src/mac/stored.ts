@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { AntirioError } from '@antirio/kernel';
 import { ADR_UPLINKS } from './adr.ts';
+import { MOST_UNSURE } from './evidence.ts';
 import type { MacState } from './state.ts';
 
 const bits = (count: number) =>
@@ -109,12 +110,30 @@ const schema = z.strictObject({
   }),
   devStatus: z.strictObject({ battery: bits(8), margin: z.int().min(-32).max(31), fcnt }).nullable(),
   pending: z
-    .array(z.strictObject({ command: request, attempts: z.int().min(0).max(255), inFlight: z.boolean() }))
+    .array(
+      z.strictObject({
+        command: request,
+        attempts: z.int().min(0).max(255),
+        inFlight: z.boolean(),
+        sentAt: fcnt.exactOptional(),
+      }),
+    )
     .max(MOST_REQUESTS),
   rejected: z.array(z.strictObject({ command: request, answer })).max(MOST_REQUESTS),
   madeWith: z.strictObject({ ...reception, channels: z.array(frequency).max(16) }).exactOptional(),
   devStatusAskedAt: z.number().min(0).exactOptional(),
   spokenTo: z.literal(true).exactOptional(),
+  number: z.int().min(0).exactOptional(),
+  lives: z.int().min(0).exactOptional(),
+  taken: z
+    .array(z.strictObject({ command: request, sentAt: fcnt, fcnt }))
+    .max(MOST_REQUESTS)
+    .exactOptional(),
+  unsure: z
+    .array(z.strictObject({ command: request, sentAt: fcnt }))
+    .max(MOST_UNSURE)
+    .exactOptional(),
+  tries: z.int().min(0).exactOptional(),
 });
 
 /** A state that was stored or came from another edge. @throws AntirioError corrupt for anything that is none. */
