@@ -13,6 +13,7 @@ export { parseCfList } from './region/cf-list.ts';
 export * from './join/request.ts';
 export * from './join/accept.ts';
 export * from './join/dev-nonces.ts';
+export * from './join/evidence.ts';
 export * from './mac/commands.ts';
 export * from './mac/codec.ts';
 export { newMacState } from './mac/state.ts';

@@ -1,5 +1,5 @@
-import { AntirioError, createAes128, type Aes128 } from '@antirio/kernel';
-import { devAddrValue, type AppKey, type DevAddr } from '../ids.ts';
+import { AntirioError, createAes128, equalBytes, type Aes128 } from '@antirio/kernel';
+import { devAddrOf, devAddrValue, type AppKey, type DevAddr } from '../ids.ts';
 
 /** How the device listens after a join, in one byte of the JoinAccept. */
 export interface DlSettings {
@@ -78,6 +78,32 @@ export function buildJoinAccept(appKey: AppKey, fields: JoinAcceptFields): Uint8
   bytes.set(aes.cmac(bytes.subarray(0, micAt)).subarray(0, MIC), micAt);
   bytes.set(aes.decryptBlocks(bytes.subarray(1)), 1);
   return bytes;
+}
+
+function uint24At(bytes: Uint8Array, at: number): number {
+  return (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16);
+}
+
+/** What a JoinAccept says; undefined where it is none, or not made with this key. Its MIC is compared in constant time. */
+export function openJoinAccept(appKey: AppKey, phyPayload: Uint8Array): JoinAcceptFields | undefined {
+  const plainLength = CF_LIST_AT + MIC;
+  const hasList = phyPayload.length === plainLength + CF_LIST;
+  if (phyPayload[0] !== JOIN_ACCEPT || (phyPayload.length !== plainLength && !hasList)) return undefined;
+  const aes = createAes128(appKey);
+  const bytes = Uint8Array.from(phyPayload);
+  bytes.set(aes.encryptBlocks(phyPayload.subarray(1)), 1);
+  const micAt = bytes.length - MIC;
+  if (!equalBytes(aes.cmac(bytes.subarray(0, micAt)).subarray(0, MIC), bytes.subarray(micAt)))
+    return undefined;
+  const dlSettings = bytes[11] ?? 0;
+  return {
+    joinNonce: uint24At(bytes, 1),
+    netId: uint24At(bytes, 4),
+    devAddr: devAddrOf(new DataView(bytes.buffer).getUint32(7, true)),
+    dlSettings: { rx1DrOffset: (dlSettings >> 4) & 7, rx2DataRate: dlSettings & 15 },
+    rxDelay: bytes[12] ?? 0,
+    ...(hasList ? { cfList: bytes.subarray(CF_LIST_AT, micAt) } : {}),
+  };
 }
 
 function sessionKey(aes: Aes128, kind: number, nonces: JoinNonces): Uint8Array {

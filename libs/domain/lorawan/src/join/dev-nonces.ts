@@ -37,3 +37,36 @@ export function useDevNonce(nonces: DevNonces, devNonce: number): DevNonces | un
   used.closeLowestGaps(MAX_NONCE_RANGES);
   return { rule: 'random', used: used.ranges() };
 }
+
+/** The same memory where the device's version of LoRaWAN is another: none that was used is forgotten. */
+export function devNoncesUnder(nonces: DevNonces, rule: DevNonces['rule']): DevNonces {
+  if (nonces.rule === rule) return nonces;
+  if (nonces.rule === 'random') return { rule: 'counter', last: nonces.used.at(-1)?.[1] ?? null };
+  return { rule: 'random', used: nonces.last === null ? [] : [[0, nonces.last]] };
+}
+
+/**
+ * What two edges have accepted, together: in no more than `maxRanges` ranges. By the rule of the first.
+ * @throws AntirioError corrupt for ranges that are none.
+ */
+export function uniteDevNonces(one: DevNonces, other: DevNonces, maxRanges = MAX_NONCE_RANGES): DevNonces {
+  const same = devNoncesUnder(other, one.rule);
+  if (one.rule === 'counter' || same.rule === 'counter') {
+    const lasts = [one, same].flatMap((each) => (each.rule === 'counter' ? (each.last ?? []) : []));
+    return { rule: 'counter', last: lasts.length === 0 ? null : Math.max(...lasts) };
+  }
+  const used = createFcntSet(mergedRanges([...one.used, ...same.used]));
+  used.closeLowestGaps(maxRanges);
+  return { rule: 'random', used: used.ranges() };
+}
+
+/** Ranges that may overlap, as those of a set. */
+function mergedRanges(ranges: readonly FcntRange[]): FcntRange[] {
+  const merged: [number, number][] = [];
+  for (const [first, last] of ranges.toSorted((a, b) => a[0] - b[0])) {
+    const before = merged.at(-1);
+    if (before !== undefined && first <= before[1] + 1) before[1] = Math.max(before[1], last);
+    else merged.push([first, last]);
+  }
+  return merged;
+}
