@@ -76,6 +76,8 @@ const ringBody = z
     owner: z.string().min(1).max(128).optional(),
     /** A ring whose frames become those of this one, where this one is new; the other ends with that. */
     adopt: ringIdSchema.optional(),
+    /** Joins that were answered here for the owner: readers of the frames have to know them. */
+    joins: z.int().min(0).optional(),
     retainS: z.int().min(0).max(31_536_000).optional(),
   })
   .refine(({ sharing = [] }) => isPartition(sharing), 'sharing: a DevAddr is in one group only');
@@ -189,6 +191,7 @@ function addFrameRoutes(rim: HttpRim, ports: RoutePorts): void {
       next: found.at(-1)?.seq ?? query.after,
       last: ring.last,
       incarnation: ring.incarnation,
+      joins: ring.settings.joins,
     };
   });
   const listed = { summary: 'frames after a frame', ...paged };

@@ -83,6 +83,37 @@ describe('gap filling', () => {
     expect(await framesOf(a, 'own')).toHaveLength(28);
   });
 
+  test('where the source tells of joins that are not known here nothing is read, passed over or let go of', async () => {
+    const edges: Record<string, () => Edge> = {};
+    const link = await startEdge2Edge(edges, 'edge-a');
+    const a = await startEdge('a', link.peer);
+    const b = await startEdge('b', link.peer);
+    edges['edge-b'] = () => b;
+    await putRing(a, 'own', { devAddrs: [ONE] });
+    const source = { edgeId: 'edge-b', ringId: 'contract-1' };
+    const about = { devAddrs: [ONE, TWO], deliver: false, owner: 'edge-a', retainS: 0 };
+    await putRing(b, 'contract-1', about);
+    await call(a, 'PUT', '/ring/own/source', { ...source, joins: 0 });
+    await b.gateway.push([rxpkOf(uplink(ONE, 1), 1)]);
+    await waitFor(systemClock, 5000, async () => (await framesOf(a, 'own')).length === 1 || undefined);
+    await putRing(b, 'contract-1', { ...about, joins: 1 });
+    await b.gateway.push([rxpkOf(uplink(TWO, 1), 2)]);
+    await b.gateway.push([rxpkOf(uplink(ONE, 2), 3)]);
+    const status = async () =>
+      (await call(a, 'GET', '/ring/own/source')) as {
+        waiting?: string;
+        remoteNext: number;
+      };
+    await waitFor(systemClock, 5000, async () => (await status()).remoteNext === 4 || undefined);
+    expect(await status()).toMatchObject({ pulledThrough: 1, remoteNext: 4, remoteJoins: 1 });
+    expect((await status()).waiting).toMatch(/waits for 1 joins/);
+    expect(await call(b, 'GET', '/ring/contract-1')).toMatchObject({ acknowledged: 1, joins: 1 });
+    await putRing(a, 'own', { devAddrs: [ONE, TWO] });
+    await call(a, 'PUT', '/ring/own/source', { ...source, joins: 1 });
+    await waitFor(systemClock, 5000, async () => (await framesOf(a, 'own')).length === 3 || undefined);
+    expect(await framesOf(a, 'own')).toHaveLength(3);
+  });
+
   test('an acknowledgement is for the ring that was read, not for one that has its name meanwhile', async () => {
     const edges: Record<string, () => Edge> = {};
     const link = await startEdge2Edge(edges, 'edge-a');

@@ -32,6 +32,8 @@ export interface GapStatus {
   readonly refused: number;
   /** Wall ms. */
   readonly lastSuccessAt: number | undefined;
+  /** How many joins the source tells of. */
+  readonly remoteJoins: number;
   /** Why nothing is fetched now. */
   readonly waiting: string | undefined;
   /** Whether the source itself answered last, or the centre for it, the way between the two being cut. */
@@ -78,6 +80,7 @@ const offersSchema = z.object({
   next: z.int().min(0),
   last: z.int().min(0),
   incarnation: z.string().min(1).max(64),
+  joins: z.int().min(0).default(0),
 });
 
 type Page = z.output<typeof offersSchema>;
@@ -86,7 +89,10 @@ type Page = z.output<typeof offersSchema>;
 export function createGapFiller(ringId: string, source: GapSource, ports: GapFillerPorts): GapFiller {
   const { edge2edge, clock, timeoutMs } = ports;
   const base = `/edge2edge/peer/${encodeURIComponent(source.edgeId)}/gateway-bridge/api/v3/ring/${source.ringId}`;
+  const { edgeId, joins: joinsKnown = Infinity } = source;
+  const place = { edgeId, ringId: source.ringId };
   let remoteNext = 0;
+  let remoteJoins = 0;
   let fetched = 0;
   let refused = 0;
   let lastSuccessAt: number | undefined;
@@ -99,7 +105,7 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
   const ringNow = (): Ring => ports.rings.get(ringId).ring;
   const throughOf = (ring: Ring, incarnation?: string): number => {
     const known = ring.position;
-    const same = known?.edgeId === source.edgeId && known.ringId === source.ringId;
+    const same = known?.edgeId === edgeId && known.ringId === source.ringId;
     return same && (incarnation === undefined || known.incarnation === incarnation) ? known.through : 0;
   };
   const askOffers = async (after: number): Promise<Page> => {
@@ -127,6 +133,15 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
       full ||= taken.kind === 'dropped' && taken.reason === 'budget';
     }
     return { writes, full };
+  };
+  /** Frames of an address that nobody here knows yet would be passed over, and let go of at the source. */
+  const checkJoins = (joins: number): void => {
+    remoteJoins = joins;
+    if (joins > joinsKnown)
+      throw new AntirioError(
+        'unavailable',
+        `ring ${ringId} waits for ${joins - joinsKnown} joins of its source`,
+      );
   };
   // not acknowledged: the source keeps what does not fit here yet
   const tooFull = (): AntirioError => new AntirioError('storageFull', `ring ${ringId} is full`);
@@ -171,14 +186,14 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
       const { writes, full } = takeAll(into, frames);
       isFull = full;
       // in the log behind the frames, so that it is never there without them
-      if (!full) writes.push(into.pulled({ ...source, incarnation, through }));
+      if (!full) writes.push(into.pulled({ ...place, incarnation, through }));
       await Promise.all(writes);
       lastSuccessAt = clock.now();
       if (full) throw tooFull();
     };
     const refuse = (): void => void (refused += 1);
     const tell = (through: number): Promise<void> => acknowledge(ring, through, incarnation);
-    const parts = { edge2edge, clock, edgeId: source.edgeId, base, take, refuse, acknowledge: tell };
+    const parts = { edge2edge, clock, edgeId, base, take, refuse, checkJoins, acknowledge: tell };
     const end = await pullStream(parts, ring, { after, incarnation }, stop.signal);
     if (end === undefined) return false;
     remoteNext = end.last + 1;
@@ -197,9 +212,10 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
         page = await askOffers(0);
       }
       remoteNext = page.last + 1;
+      checkJoins(page.joins);
       const lacked = await takePage(ring, page);
       const through = Math.max(page.next, after);
-      if (through > after) await ring.pulled({ ...source, incarnation, through });
+      if (through > after) await ring.pulled({ ...place, incarnation, through });
       await acknowledge(ring, through, incarnation);
       lastSuccessAt = clock.now();
       pageSize.came();
@@ -231,7 +247,8 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
   const loop: Repeating = repeat(`gap filling of ${ringId}`, ports.intervalMs * 0.9, ports.log, attempt);
   return {
     status: () => ({
-      ...source,
+      ...place,
+      remoteJoins,
       pulledThrough: throughOf(ringNow()),
       remoteNext,
       fetched,

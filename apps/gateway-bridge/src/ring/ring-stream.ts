@@ -14,7 +14,11 @@ export type StreamForm = (typeof STREAM_FORMS)[number];
 const AT_ONCE = 512;
 const OFFER_BYTES = 18;
 
-export const ringHead = z.object({ incarnation: z.string().min(1).max(64), last: z.int().min(0) });
+export const ringHead = z.object({
+  incarnation: z.string().min(1).max(64),
+  last: z.int().min(0),
+  joins: z.int().min(0).default(0),
+});
 export const ringEnd = z.object({ next: z.int().min(0), last: z.int().min(0) });
 
 const payloadOf = ({ seq, bytes }: StreamItem): StreamItem => ({
@@ -60,7 +64,7 @@ export async function* streamFrom(
   through = ring.last,
 ): AsyncGenerator<Uint8Array> {
   const last = Math.min(through, ring.last);
-  yield streamHead({ incarnation: ring.incarnation, last: ring.last });
+  yield streamHead({ incarnation: ring.incarnation, last: ring.last, joins: ring.settings.joins });
   for (let from = after; ;) {
     const seqs = ring.seqs(from, AT_ONCE).filter((seq) => seq <= last);
     from = seqs.at(-1) ?? last;

@@ -25,6 +25,8 @@ export interface RingSettings {
   readonly deliver: boolean;
   /** Of what is delivered; JSON where absent. */
   readonly encoding?: Encoding | undefined;
+  /** How many joins the set's devices had answered here: whoever reads these frames without knowing them knows not all addresses. */
+  readonly joins?: number | undefined;
   /** Acknowledged frames stay for this long, so that repeated bytes are known again and neighbours may still ask for them. */
   readonly retainS: number;
 }

@@ -13,6 +13,8 @@ import { createRoom } from './room.ts';
 export interface GapSource {
   readonly edgeId: string;
   readonly ringId: string;
+  /** So many of the joins that it tells of are known here; where it tells of more, nothing is read. Without it nobody asks. */
+  readonly joins?: number | undefined;
 }
 
 export const ringIdSchema = z
@@ -29,7 +31,11 @@ export const devEuiSchema = z
   .regex(/^[0-9a-fA-F]{16}$/, 'a DevEUI: 16 hex digits')
   .transform((text) => text.toLowerCase());
 
-export const gapSourceSchema = z.strictObject({ edgeId: z.string().min(1).max(128), ringId: ringIdSchema });
+export const gapSourceSchema = z.strictObject({
+  edgeId: z.string().min(1).max(128),
+  ringId: ringIdSchema,
+  joins: z.int().min(0).optional(),
+});
 
 const storedSchema = z.object({
   incarnation: z.string().min(1),
@@ -46,6 +52,7 @@ const storedSchema = z.object({
     prefix: z.string(),
     deliver: z.boolean(),
     encoding: z.enum(ENCODINGS).optional(),
+    joins: z.int().optional(),
     retainS: z.int(),
   }),
 });

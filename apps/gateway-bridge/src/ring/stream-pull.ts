@@ -28,6 +28,8 @@ export interface StreamPullPorts {
   readonly edgeId: string;
   /** Of the source's ring, from the room's name on. */
   readonly base: string;
+  /** @throws where the source tells of joins that are not known here */
+  readonly checkJoins: (joins: number) => void;
   /** Takes frames that came; its promise resolves when they are durable, together with how far the source was read. */
   readonly take: (ring: Ring, frames: readonly StoredFrame[], through: number) => Promise<void>;
   /** Bytes that are no frame, or no frame of an uplink. */
@@ -142,7 +144,9 @@ export async function pullStream(
     for await (const part of partsOf(stream.body)) {
       if (part.kind === 'items') await store(part.items);
       else if (part.kind === 'head') {
-        if (parseInput(ringHead, part.value).incarnation !== incarnation) return undefined;
+        const head = parseInput(ringHead, part.value);
+        if (head.incarnation !== incarnation) return undefined;
+        ports.checkJoins(head.joins);
       } else {
         await Promise.all(waiting);
         await telling.settled();
