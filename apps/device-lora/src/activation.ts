@@ -56,6 +56,8 @@ export function createActivation(ports: ActivationPorts): Activation {
     if (state === 'reading' && hash === inUse) return;
     if (state === 'reading') await reader.end();
     const told = takeSnapshots(macs, mac, log);
+    // before a join can be answered
+    if (secrets.joins.length > 0) joins.reserve(secrets.joins);
     const { devices, confidentiality } = options;
     const newMac = (device: DeviceOptions): MacState => newStateOf(options, device);
     const opened = openSessions(secrets, { devices, store, joins, confidentiality, newMac });

@@ -12,6 +12,7 @@ import { createDesk } from './downlink/desk.ts';
 import { createSender } from './downlink/sender.ts';
 import { createDownlinkStore } from './downlink/store.ts';
 import type { Transmitter } from './downlink/transmitter.ts';
+import { ownAuthority } from './join/authority.ts';
 import { createJoinServer } from './join/join-server.ts';
 import { createJoinStore } from './join/store.ts';
 import { createMacLayer, newStateOf } from './mac/mac-layer.ts';
@@ -139,7 +140,7 @@ function begin(path: string, life: Life, air: Air) {
   const server = createJoinServer({
     ...{ options, joins, transmitter, random: systemRandom, ...common },
     sessions: () => book,
-    ensureRing: () => Promise.resolve(),
+    authority: ownAuthority({ options, ensureRing: () => Promise.resolve() }),
     onOffered: () => undefined,
   });
   const hear = (session: Session, confirmed: boolean): void => {

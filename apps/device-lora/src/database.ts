@@ -39,6 +39,7 @@ const MIGRATIONS = [
      PRIMARY KEY (session, setId, epoch)) STRICT, WITHOUT ROWID;
    INSERT INTO mac_homes SELECT session, setId, epoch FROM mac_home;
    DROP TABLE mac_home`,
+  `ALTER TABLE joined ADD COLUMN broughtHome INTEGER NOT NULL DEFAULT 0`,
 ];
 
 const OWNER_ONLY = 0o600;

@@ -22,6 +22,7 @@ import { addConflictRoutes } from './conflict-routes.ts';
 import { openControl, type ControlMessage } from './control.ts';
 import { addLoraRoutes } from './lora-routes.ts';
 import { addMetrics } from './metrics.ts';
+import { addJoinRoutes } from './join/routes.ts';
 import { addMacRoutes } from './mac/mac-routes.ts';
 import { createLoraDriver } from './north/driver.ts';
 import { readFromRings, type DeviceLoraOptions, type DeviceOptions } from './options.ts';
@@ -166,6 +167,7 @@ async function openAll(room: Room): Promise<Opened> {
       ofNetworkServer: (device) => chirpStack?.device(device),
     });
     addMacRoutes(rim, { ...south, devices, writeDown: south.writeMacs, sessions: () => activation.sessions });
+    addJoinRoutes(rim, south.joinHome);
     addConflictRoutes(rim, { ...south, devices, sessions: () => activation.sessions });
     addMetrics(rim.metrics, south);
     if (chirpStack === undefined) return;

@@ -53,6 +53,8 @@ const deviceView = z.object({
   sealed: sealedView,
   /** Whether others have seen its keys: a provider that served it. */
   disclosed: z.boolean().nullable(),
+  /** Whether others have seen the key that it joins with: a join does not end that. */
+  rootKeySeen: z.boolean().nullable(),
   fCntUp: z.int().nullable(),
   fCntDown: z.int().nullable(),
   /** The highest that the device surely heard; -1: none of this session yet. */
@@ -136,6 +138,7 @@ function describeDevice(ports: LoraRoutePorts, device: DeviceOptions): DeviceVie
     ...countedBy(told),
     sealed: sealedOf(ports, session),
     disclosed: devAddr === null ? null : orNull(ports.sealing?.isDisclosed(devEui, devAddr)),
+    rootKeySeen: device.activation === 'otaa' ? orNull(ports.sealing?.isRootKeySeen(devEui)) : null,
     fCntDown: devAddr === null ? null : orNull(ports.downlinks.highestUsed(devAddr)),
     ...describeGap(devAddr === null ? undefined : ports.gapOf(devAddr)),
     heard: orNull(ports.lastHeard.get(devEui)),

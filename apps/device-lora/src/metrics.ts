@@ -13,12 +13,13 @@ interface Counting {
   readonly joinServer: JoinServer | undefined;
   readonly sealing: Sealing | undefined;
   readonly unserved: UnservedJoins;
+  readonly standsIn: boolean;
 }
 
 /** What was counted, read when it is asked for. */
 export function addMetrics(
   registry: Registry,
-  { reader, sender, mac, joinServer, sealing, unserved }: Counting,
+  { reader, sender, mac, joinServer, sealing, unserved, standsIn }: Counting,
 ): void {
   const registers = [registry];
   const counts = (
@@ -42,7 +43,7 @@ export function addMetrics(
   counts('mac', 'MAC commands by what became of them', () => mac.counts());
   counts('joins', 'JoinRequests by what became of them, since the start', () => joinServer?.counts() ?? {});
   counts('joins_unserved', 'JoinRequests that could not be answered here, and devices that sent them', () =>
-    joinServer === undefined ? unserved.counts() : {},
+    standsIn || joinServer === undefined ? unserved.counts() : {},
   );
   counts(
     'sealed',

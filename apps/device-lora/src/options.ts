@@ -253,6 +253,16 @@ const rootKey = z
     return z.NEVER;
   });
 
+const nonce16 = z.int().min(0).max(0xffff);
+const reservation = z.object({
+  devEui,
+  joinNonce: z.int().min(0).max(0xff_ffff),
+  devNonces: z.discriminatedUnion('rule', [
+    z.object({ rule: z.literal('counter'), last: nonce16.nullable() }),
+    z.object({ rule: z.literal('random'), used: z.array(z.tuple([nonce16, nonce16])).max(4096) }),
+  ]),
+});
+
 /** Session keys of one key version, and the root keys of devices that join. */
 export const secretsSchema = z.object({
   keyVersion: z.int().min(0),
@@ -262,6 +272,8 @@ export const secretsSchema = z.object({
     .default([]),
   /** AppKeys; of a device of LoRaWAN 1.1 the NwkKey, which it uses as AppKey with a network of 1.0.x. */
   rootKeys: z.array(rootKey).max(10_000).default([]),
+  /** What the devices' own edge has used up of their joins: of a service that stands in for it. */
+  joins: z.array(reservation).max(10_000).default([]),
   /** How the devices listen and send, packed: of a service that takes over from another one. */
   mac: z
     .string()

@@ -22,11 +22,13 @@ import { createReach } from './downlink/reach.ts';
 import { createSender, type DownlinkSender } from './downlink/sender.ts';
 import { createDownlinkStore, type Downlink, type DownlinkStore } from './downlink/store.ts';
 import { isRejoining, sessionInUse } from './downlink/session-in-use.ts';
-import { openTransmitter, type Transmitter } from './downlink/transmitter.ts';
+import { openTransmitter } from './downlink/transmitter.ts';
 import { waitsFor, type WaitingPorts } from './downlink/waiting.ts';
-import { createJoinServer, type JoinServer } from './join/join-server.ts';
-import { createJoinStore, type JoinedSession, type JoinStore } from './join/store.ts';
-import { createUnservedJoins, type UnservedJoins } from './join/unserved.ts';
+import type { JoinHome } from './join/home.ts';
+import type { JoinServer } from './join/join-server.ts';
+import { openJoins, type Joins } from './join/open.ts';
+import { createJoinStore, type JoinedSession, type JoinReservation, type JoinStore } from './join/store.ts';
+import type { UnservedJoins } from './join/unserved.ts';
 import { createLatest, type Latest } from './latest.ts';
 import { createHeardLast, type HeardLast } from './last-heard.ts';
 import { createMacLayer, type MacLayer } from './mac/mac-layer.ts';
@@ -76,6 +78,7 @@ export interface South {
   readonly changes: MacChanges;
   readonly macHome: MacHome;
   readonly joinServer: JoinServer | undefined;
+  readonly joinHome: JoinHome | undefined;
   readonly poster: Poster;
   readonly store: UplinkStore;
   readonly downlinks: DownlinkStore;
@@ -88,8 +91,9 @@ export interface South {
   readonly lastHeard: HeardLast;
   /** Undefined where joins are not served, or nobody seals what they make. */
   readonly sealing: Sealing | undefined;
-  /** Counts what a service without a join server cannot answer. */
+  /** Counts what a service that stands in for the devices' own edge does not answer. */
   readonly unserved: UnservedJoins;
+  readonly standsIn: boolean;
 }
 
 interface Told {
@@ -156,39 +160,15 @@ function openSealing(
   const { byEui } = directoryOf(options.devices);
   const joined = (): JoinedSession[] =>
     joins.all().filter(({ devEui }) => byEui.get(devEui)?.activation === 'otaa');
-  const live = openLiveSessions({ db, path, joined });
+  const used = (): readonly JoinReservation[] =>
+    joins.reservations().filter(({ devEui }) => byEui.get(devEui)?.activation === 'otaa');
+  const live = openLiveSessions({ db, path, joined, used });
   const sealing = createSealing({
     ...{ arbitrator, live, clock, log, onDisclosed },
     leftBehind: (disclosed) => leftBehind(directoryOf(options.devices), sessions(), disclosed),
   });
   opened.push(() => sealing.stop());
   return sealing;
-}
-
-interface JoinParts {
-  readonly sealing: Sealing | undefined;
-  readonly joins: JoinStore;
-  readonly ring: OwnRing | undefined;
-  readonly transmitter: Transmitter;
-  readonly counters: DownCounters;
-  readonly sessions: () => SessionBook | undefined;
-}
-
-/** Joins are served where the ring is ours to fill: elsewhere a device could not be heard with its new address. */
-function openJoinServer(
-  ports: SouthPorts,
-  { ring, counters, sealing, ...parts }: JoinParts,
-): JoinServer | undefined {
-  if (ring === undefined) return undefined;
-  const server = createJoinServer({
-    ...ports,
-    ...parts,
-    ensureRing: () => ring.ensure(),
-    seal: sealing === undefined ? undefined : (joined, until) => sealing.seal(joined, until),
-    onOffered: ({ devAddr }) => counters.prepare(devAddr),
-  });
-  ports.opened.push(() => server.close());
-  return server;
 }
 
 interface ReadingParts {
@@ -198,14 +178,13 @@ interface ReadingParts {
   readonly classC: ClassC;
   readonly mac: MacLayer;
   readonly ring: OwnRing | undefined;
-  readonly joinServer: JoinServer | undefined;
-  readonly unserved: UnservedJoins;
+  readonly joins: Pick<Joins, 'heard'>;
   readonly told: Told;
 }
 
 async function openReading(ports: SouthPorts, parts: ReadingParts): Promise<Reader> {
   const { options, profiles, opened } = ports;
-  const { store, poster, sender, classC, mac, ring, joinServer, told } = parts;
+  const { store, poster, sender, classC, mac, ring, told } = parts;
   const tellRing = (): void => {
     const stored = store.cursor(options.ring);
     if (stored !== undefined && stored.seq > 0) ring?.acknowledge(stored);
@@ -222,7 +201,7 @@ async function openReading(ports: SouthPorts, parts: ReadingParts): Promise<Read
       classC.heard(heard);
     },
     onReset: (session) => mac.reset(session),
-    onJoin: (join) => (joinServer ?? parts.unserved).heard(join),
+    onJoin: (join) => parts.joins.heard(join),
     onStored: (heard, readings) => {
       const { device, devAddr } = heard.session;
       if (highestOf(heard.session) === heard.fcnt) ring?.mark(devAddr, device.devEui, heard.fcnt);
@@ -328,10 +307,12 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
   const { devices } = options;
   const rejoins = createRejoins({ devices, sessions, sender, store: downlinks, clock, log });
   const sealing = openSealing(ports, db, joins, sessions, rejoins);
-  const joinServer = openJoinServer(ports, { joins, ring, transmitter, counters, sessions, sealing });
+  const joining = await openJoins({
+    ...{ ...ports, joins, ring, sealing, transmitter, sessions },
+    onOffered: ({ devAddr }) => counters.prepare(devAddr),
+  });
   const told: Told = { latest: createLatest(), lastHeard: createHeardLast() };
-  const unserved = createUnservedJoins(options.devices, clock);
-  const readingParts = { store, poster, sender, classC, mac, ring, joinServer, unserved, told };
+  const readingParts = { store, poster, sender, classC, mac, ring, joins: joining, told };
   const reader = await openReading(ports, readingParts);
   const activation = createActivation({ options, reader, counters, store, joins, macs, log });
   later.activation = activation;
@@ -362,6 +343,8 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
     // what waits to be written is no older one
     for (const session of told) reader.keepMac(session);
   };
-  const parts = { writeMacs, activation, reader, sender, mac, changes, macHome, joinServer, poster, store };
-  return { ...parts, downlinks, conflicts, waitOf, gapOf, sealing, unserved, ...told };
+  const { server: joinServer, home: joinHome, unserved } = joining;
+  const joined = { joinServer, joinHome, unserved, standsIn: prefix !== '' };
+  const parts = { writeMacs, activation, reader, sender, mac, changes, macHome, ...joined, poster, store };
+  return { ...parts, downlinks, conflicts, waitOf, gapOf, sealing, ...told };
 }

@@ -20,6 +20,7 @@ export interface Telling {
   readonly downlinks: DownlinkStore;
   readonly sealing: Sealing | undefined;
   readonly unserved: UnservedJoins;
+  readonly standsIn: boolean;
 }
 
 const OUTCOMES = ['stored', 'parked', 'undecodable', 'otherGateway', 'wrongRegion', 'reset'] as const;
@@ -41,6 +42,7 @@ export function statusOf({
   downlinks: queue,
   sealing,
   unserved,
+  standsIn,
 }: Telling): Readonly<Record<string, unknown>> {
   const { state, problem } = activation;
   const { cursor, behind } = reader;
@@ -57,7 +59,7 @@ export function statusOf({
     // What only this service's own folder has: it would be lost with that
     waiting: { downlinks: queue.openCount(), parked: store.parkedCount() },
     joins: joinServer?.counts(),
-    joinsUnserved: joinServer === undefined ? unserved.counts() : undefined,
+    joinsUnserved: standsIn || joinServer === undefined ? unserved.counts() : undefined,
     sealed: sealing?.counts(),
     unsealed: sealing?.unsealed().length,
     north: poster.check(),

@@ -7,6 +7,7 @@ import { createUplinkStore } from '../store.ts';
 import type { Outcome } from '../downlink/plan.ts';
 import { createTestMote } from '../test-mote.ts';
 import { openSessions, type SessionBook } from '../uplink/session-book.ts';
+import { ownAuthority } from './authority.ts';
 import { createJoinServer } from './join-server.ts';
 import { createJoinStore } from './store.ts';
 
@@ -37,10 +38,13 @@ function setUp() {
   const server = createJoinServer({
     ...{ options, joins, clock: systemClock, random: systemRandom, log: silentLog },
     sessions: () => state.book,
-    ensureRing: () => {
-      state.asked += 1;
-      return state.ring;
-    },
+    authority: ownAuthority({
+      options,
+      ensureRing: () => {
+        state.asked += 1;
+        return state.ring;
+      },
+    }),
     transmitter: {
       transmit: (_bytes, { gatewayId, windows }) => {
         state.sent += 1;

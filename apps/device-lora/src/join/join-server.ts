@@ -9,13 +9,14 @@ import {
   verifyJoinRequest,
   type AppKey,
   type DevEui,
+  type JoinOnAir,
   type JoinRequest,
 } from '@antirio/lorawan';
 import { throughGateways } from '../downlink/gateways.ts';
 import { directoryOf } from '../directory.ts';
 import type { Transmitter } from '../downlink/transmitter.ts';
 import { newStateOf } from '../mac/mac-layer.ts';
-import { addressRange, type DeviceLoraOptions, type DeviceOptions } from '../options.ts';
+import type { AddressRange, DeviceLoraOptions, DeviceOptions } from '../options.ts';
 import { createReports } from '../reports.ts';
 import type { JoinHeard } from '../uplink/event-up.ts';
 import type { Session } from '../uplink/sessions.ts';
@@ -24,7 +25,10 @@ import { freeAddress } from './address.ts';
 import { createRateLimit } from './rate.ts';
 import type { JoinedSession, JoinStore, NewSession } from './store.ts';
 
-/** What becomes of JoinRequests. `accepted`: a session was made; `answered`: its JoinAccept went on air. */
+/**
+ * What becomes of JoinRequests. `accepted`: a session was made; `answered`: its JoinAccept went on air. `notOurs`: who stands in for
+ * the device's own edge may not answer it, or not now.
+ */
 export type JoinCounted =
   | 'accepted'
   | 'answered'
@@ -36,7 +40,8 @@ export type JoinCounted =
   | 'badMic'
   | 'replay'
   | 'flood'
-  | 'wrongRegion';
+  | 'wrongRegion'
+  | 'notOurs';
 
 /** The join server of the service's own devices (LoRaWAN 1.0.x). */
 export interface JoinServer {
@@ -47,21 +52,36 @@ export interface JoinServer {
   close(): Promise<void>;
 }
 
+/** What a join is answered with. */
+export interface JoinLeave {
+  readonly range: AddressRange;
+  /** As for `Joining`. */
+  readonly slot?: number | undefined;
+  readonly above?: number | undefined;
+}
+
+/** By whose leave joins are answered. */
+export interface JoinAuthority {
+  /** Undefined where this one is not to be answered, which uses nothing up. @throws where nobody says */
+  ask(request: JoinRequest): Promise<JoinLeave | undefined>;
+  /**
+   * The session is on our disk: whatever else has to know it does so when this resolves, `until` at the latest (monotonic ms). Its
+   * uplinks must not fall on deaf ears, and somebody has to go on with it. @throws where it must not be answered
+   */
+  keep(joined: JoinedSession, onAir: JoinOnAir, until: number): Promise<unknown>;
+}
+
 export interface JoinServerPorts {
   readonly options: DeviceLoraOptions;
   /** Undefined while there are no keys. */
   readonly sessions: () => SessionBook | undefined;
   readonly joins: JoinStore;
-  /** The ring takes the addresses of all sessions when this resolves. */
-  readonly ensureRing: () => Promise<void>;
+  readonly authority: JoinAuthority;
   readonly transmitter: Transmitter;
-  /**
-   * Has the session sealed for whoever would go on with the device, `until` at the latest (monotonic ms); never rejects. Without it
-   * nobody would.
-   */
-  readonly seal?: ((joined: JoinedSession, until: number) => Promise<unknown>) | undefined;
   /** A session that the device may use from now on. */
   readonly onOffered: (session: Session) => void;
+  /** One that its own edge would have answered is not answered here. */
+  readonly onUnserved?: ((join: JoinHeard) => void) | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -88,9 +108,11 @@ type Judged =
     }
   | { readonly kind: Exclude<JoinCounted, 'accepted' | 'answered' | 'notSent' | 'otherGateway'> };
 
+type Genuine = Extract<Judged, { kind: 'genuine' }>;
+
 function newCounts(): Record<JoinCounted, number> {
   const handled = { accepted: 0, answered: 0, notSent: 0, otherGateway: 0, malformed: 0, unknown: 0 };
-  return { ...handled, foreignJoinEui: 0, badMic: 0, replay: 0, flood: 0, wrongRegion: 0 };
+  return { ...handled, foreignJoinEui: 0, badMic: 0, replay: 0, flood: 0, wrongRegion: 0, notOurs: 0 };
 }
 
 function parsed(phyPayload: Uint8Array): JoinRequest | undefined {
@@ -105,10 +127,9 @@ const noKeys = (): AntirioError =>
   new AntirioError('unavailable', 'the service stands down, or has other keys');
 
 export function createJoinServer(ports: JoinServerPorts): JoinServer {
-  const { options, joins, transmitter, clock, random, log } = ports;
+  const { options, joins, authority, transmitter, clock, random, log } = ports;
   const { netId, reception, deduplicationMs } = options;
   const { byEui: devices } = directoryOf(options.devices);
-  const range = addressRange(options);
   const fixed = new Set(options.devices.map(({ devAddr }) => devAddr));
   const counts = newCounts();
   const tell = createReports(clock);
@@ -141,7 +162,8 @@ export function createJoinServer(ports: JoinServerPorts): JoinServer {
   };
   const sessionFor = (
     sessions: SessionBook,
-    { request, key, device }: Extract<Judged, { kind: 'genuine' }>,
+    { request, key, device }: Genuine,
+    { range }: JoinLeave,
     joinNonce: number,
   ): NewSession => {
     const keys = deriveSessionKeys(key, { joinNonce, netId, devNonce: request.devNonce });
@@ -154,18 +176,9 @@ export function createJoinServer(ports: JoinServerPorts): JoinServer {
     const mac = newStateOf(options, device);
     return { ...keys, session: sessionFingerprint(keys.nwkSKey, devAddr), devAddr, mac };
   };
-  const answer = async (
-    joined: JoinedSession,
-    key: AppKey,
-    receptions: readonly JoinHeard[],
-    best: JoinHeard,
-  ): Promise<void> => {
-    // what the device sends next must not fall on deaf ears, ours or our providers'
-    await Promise.all([ports.ensureRing(), ports.seal?.(joined, best.heardAt + LAST_ANSWER_MS)]);
-    const ours = ports.sessions()?.sessionsOf(joined.devEui) ?? [];
-    if (ours.every(({ id }) => id !== joined.session)) throw noKeys();
+  const acceptOf = (joined: JoinedSession, key: AppKey): Uint8Array => {
     const { rx1DrOffset, rx2, rx1DelayS, channels } = reception;
-    const bytes = buildJoinAccept(key, {
+    return buildJoinAccept(key, {
       joinNonce: joined.joinNonce,
       netId,
       devAddr: joined.devAddr,
@@ -173,6 +186,18 @@ export function createJoinServer(ports: JoinServerPorts): JoinServer {
       rxDelay: rx1DelayS,
       cfList: eu868.cfList(channels),
     });
+  };
+  const answer = async (
+    joined: JoinedSession,
+    { key, request }: Genuine,
+    receptions: readonly JoinHeard[],
+    best: JoinHeard,
+  ): Promise<void> => {
+    const bytes = acceptOf(joined, key);
+    const onAir = { joinRequest: request.phyPayload, joinAccept: bytes };
+    await authority.keep(joined, onAir, best.heardAt + LAST_ANSWER_MS);
+    const ours = ports.sessions()?.sessionsOf(joined.devEui) ?? [];
+    if (ours.every(({ id }) => id !== joined.session)) throw noKeys();
     const verdict = await throughGateways(transmitter, {
       bytes,
       receptions,
@@ -183,29 +208,44 @@ export function createJoinServer(ports: JoinServerPorts): JoinServer {
     if (verdict.kind !== 'onAir')
       log.warn({ devEui: joined.devEui, why: verdict.why }, 'a JoinAccept did not go on air');
   };
-  const serve = async (receptions: readonly JoinHeard[], join: JoinHeard): Promise<void> => {
+  const sessionsNow = (): SessionBook => {
     // those in use by now: others may have come since it was heard
     const sessions = ports.sessions();
     if (sessions === undefined) throw noKeys();
-    const judged = judge(sessions, join);
+    return sessions;
+  };
+  const accept = (judged: Genuine, leave: JoinLeave): JoinedSession | undefined => {
+    const { request, device } = judged;
+    const { devEui, devNonce } = request;
+    const sessions = sessionsNow();
+    // those of other keys would make a session that this device cannot have
+    if (sessions.rootKeyOf(devEui) !== judged.key) throw noKeys();
+    const rule = device.macVersion === '1.0.4' ? 'counter' : 'random';
+    const { slot, above } = leave;
+    const joined = joins.accept({ devEui, devNonce, rule, slot, above }, clock.now(), (joinNonce) =>
+      sessionFor(sessions, judged, leave, joinNonce),
+    );
+    if (joined === undefined) return undefined;
+    counts.accepted += 1;
+    log.info({ device: device.name, devAddr: joined.devAddr, joinNonce: joined.joinNonce }, 'joined');
+    ports.onOffered(sessions.add(joined));
+    return joined;
+  };
+  const serve = async (receptions: readonly JoinHeard[], join: JoinHeard): Promise<void> => {
+    const judged = judge(sessionsNow(), join);
     if (judged.kind !== 'genuine') {
       refuse(judged.kind, join);
       return;
     }
-    const { request, device, key } = judged;
-    const { devEui, devNonce } = request;
-    const rule = device.macVersion === '1.0.4' ? 'counter' : 'random';
-    const joined = joins.accept({ devEui, devNonce, rule }, clock.now(), (joinNonce) =>
-      sessionFor(sessions, judged, joinNonce),
-    );
-    if (joined === undefined) {
-      refuse('replay', join);
+    const leave = await authority.ask(judged.request);
+    if (leave === undefined) {
+      refuse('notOurs', join);
+      ports.onUnserved?.(join);
       return;
     }
-    counts.accepted += 1;
-    log.info({ device: device.name, devAddr: joined.devAddr, joinNonce: joined.joinNonce }, 'joined');
-    ports.onOffered(sessions.add(joined));
-    await answer(joined, key, receptions, join);
+    const joined = accept(judged, leave);
+    if (joined === undefined) refuse('replay', join);
+    else await answer(joined, judged, receptions, join);
   };
   const begin = (receptions: readonly JoinHeard[]): void => {
     const byStrength = receptions.toSorted((a, b) => b.rssi - a.rssi);

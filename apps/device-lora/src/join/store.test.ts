@@ -3,7 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { devAddrOf, eu868, newMacState, parseDevEui, type SessionId } from '@antirio/lorawan';
+import {
+  devAddrOf,
+  eu868,
+  newMacState,
+  parseDevEui,
+  parseJoinEui,
+  type EvidentJoin,
+  type SessionId,
+} from '@antirio/lorawan';
 import { openStore } from '../database.ts';
 import { createJoinStore, joinNonceAfter, type JoinedSession, type NewSession } from './store.ts';
 
@@ -96,6 +104,36 @@ describe('joins on the disk', () => {
     expect(drawn.every((nonce) => Math.floor(nonce / 16) % 4 === 0)).toBe(true);
   });
 
+  test('whoever stands in for the owner uses none of its JoinNonces, and only higher ones than it knows of', () => {
+    const draws = fc.array(fc.record({ slot: fc.nat(3), joins: fc.integer({ min: 1, max: 40 }) }), {
+      maxLength: 12,
+    });
+    fc.assert(
+      fc.property(draws, fc.nat(10_000), (rounds, first) => {
+        let highest = first;
+        const drawn = new Map<number, number>();
+        for (const { slot, joins } of rounds)
+          for (let i = 0; i < joins; i++) {
+            const next = joinNonceAfter(highest, slot);
+            expect(next).toBeGreaterThan(highest);
+            expect(Math.floor(next / 16) % 4).toBe(slot);
+            expect(drawn.has(next)).toBe(false);
+            drawn.set(next, slot);
+            highest = next;
+          }
+      }),
+    );
+    // a partition: both go on from the same
+    const [owners, others] = [new Set<number>(), new Set<number>()];
+    for (let i = 0, a = 7, b = 7; i < 200; i++) {
+      owners.add((a = joinNonceAfter(a)));
+      others.add((b = joinNonceAfter(b, 2)));
+    }
+    expect(owners.isDisjointFrom(others)).toBe(true);
+    // what the owner used of its last blocks, and could tell nobody of, is below
+    expect(joinNonceAfter(7, 1)).toBeGreaterThan(15 + 16);
+  });
+
   test('keys are for the service’s own user to read, and nobody else', () => {
     withFolder((path) => {
       const db = openStore(path);
@@ -103,5 +141,89 @@ describe('joins on the disk', () => {
       for (const file of [path, `${path}-wal`]) expect(statSync(file).mode & 0o777).toBe(0o600);
       db.close();
     });
+  });
+});
+
+describe('joins that another edge answered', () => {
+  const about = { rule: 'random', at: 5 } as const;
+  /** In the blocks of slot 1. */
+  const evident = (n: number, devNonce = 1000 + n): EvidentJoin => {
+    const { mac: _mac, ...session } = made(16 + (n % 16) + 64 * Math.floor(n / 16));
+    const joinNonce = Number.parseInt(session.session, 16);
+    const accept = {
+      joinNonce,
+      netId: 0,
+      devAddr: session.devAddr,
+      dlSettings: { rx1DrOffset: 0, rx2DataRate: 0 },
+      rxDelay: 1,
+    };
+    return { ...session, devEui, joinEui: parseJoinEui('0000000000000001'), devNonce, joinNonce, accept };
+  };
+  const mac = newMacState(eu868);
+  const open = () => createJoinStore(openStore(':memory:'));
+
+  test('come home once, with all that they used up', () => {
+    const store = open();
+    store.accept({ ...who, devNonce: 7 }, 5, made);
+    expect(store.bringHome(evident(0), about, mac)).toBe('taken');
+    expect(store.bringHome(evident(0), about, mac)).toBe('known');
+    expect(store.all()).toMatchObject([
+      { joinNonce: 1, state: 'offered' },
+      { joinNonce: 16, state: 'offered', broughtHome: true },
+    ]);
+    expect(store.accept({ ...who, devNonce: 1000 }, 5, made)).toBeUndefined();
+    // above all that the other edge used, and in blocks of ours
+    expect(store.accept({ ...who, devNonce: 8 }, 5, made)?.joinNonce).toBe(64);
+    expect(store.wasGiven(evident(0).devAddr)).toBe(true);
+  });
+
+  test('of a JoinRequest that our own session was heard of there is none, of one that we answered in vain there may be', () => {
+    const store = open();
+    const own = store.accept({ ...who, devNonce: 7 }, 5, made);
+    expect(store.bringHome(evident(0, 7), about, mac)).toBe('taken');
+    store.confirm(own?.session ?? ('' as SessionId));
+    expect(store.bringHome(evident(1, 7), about, mac)).toBe('replay');
+    // another session under a JoinNonce that was used
+    const other = { ...evident(0, 9), session: 'ff'.repeat(8) as SessionId };
+    expect(store.bringHome(other, about, mac)).toBe('replay');
+    expect(store.all()).toHaveLength(2);
+  });
+
+  test('under a JoinNonce of our own, or one that leaves none for ever, is none', () => {
+    const store = open();
+    for (const joinNonce of [3, 64, 16 + 64 * 40, 0xff_ffdf])
+      expect(store.bringHome({ ...evident(0), joinNonce }, about, mac)).toBe('badNonce');
+    expect(store.accept({ ...who, devNonce: 1000 }, 5, made)?.joinNonce).toBe(1);
+  });
+
+  test('are all kept until what was sent under them is here, and take the place of none of ours', () => {
+    const store = open();
+    for (let devNonce = 0; devNonce < 8; devNonce++) store.accept({ ...who, devNonce }, 5, made);
+    for (let n = 0; n < 100; n++) store.bringHome(evident(n), about, mac);
+    const kept = store.all();
+    expect(kept.filter(({ broughtHome }) => broughtHome === true)).toHaveLength(64);
+    expect(kept.filter(({ broughtHome }) => broughtHome !== true)).toHaveLength(8);
+    // long after, no more of them than of our own
+    store.accept({ ...who, devNonce: 9 }, 9 * 86_400_000, made);
+    expect(store.all().filter(({ broughtHome }) => broughtHome === true)).toHaveLength(8);
+  });
+
+  test('what one edge has used up is used up at the other, that was told in few ranges', () => {
+    const owner = open();
+    for (let devNonce = 0; devNonce < 400; devNonce += 2) owner.accept({ ...who, devNonce }, 5, made);
+    const told = owner.reservations();
+    expect(told).toMatchObject([{ devEui, joinNonce: owner.all().at(-1)?.joinNonce }]);
+    expect(told[0]?.devNonces).toHaveProperty('used.length', 64);
+    const other = open();
+    other.accept({ ...who, devNonce: 5 }, 5, made);
+    other.reserve(told);
+    for (let devNonce = 0; devNonce < 400; devNonce += 2)
+      expect(other.accept({ ...who, devNonce }, 5, made)).toBeUndefined();
+    expect(other.accept({ ...who, devNonce: 5 }, 5, made)).toBeUndefined();
+    const highest = told[0]?.joinNonce ?? 0;
+    expect(other.accept({ ...who, devNonce: 500, slot: 1 }, 5, made)?.joinNonce).toBeGreaterThan(highest);
+    expect(
+      other.accept({ ...who, devNonce: 501, slot: 1, above: 10_000 }, 5, made)?.joinNonce,
+    ).toBeGreaterThan(10_000);
   });
 });

@@ -1,12 +1,15 @@
 import { inTransaction, type Database } from '@antirio/host';
 import { createMacStore } from '../mac/store.ts';
-import { blockIndexOf, blockOf, nextBlock, slotOf } from '@antirio/service-contract';
+import { blockIndexOf, blockOf, nextBlock, SLOTS, slotOf } from '@antirio/service-contract';
 import {
+  devNoncesUnder,
   newDevNonces,
+  uniteDevNonces,
   useDevNonce,
   type DevAddr,
   type DevEui,
   type DevNonces,
+  type EvidentJoin,
   type MacState,
   type SessionId,
 } from '@antirio/lorawan';
@@ -29,6 +32,8 @@ export interface JoinedSession {
   readonly state: JoinedState;
   /** Wall ms. */
   readonly joinedAt: number;
+  /** Another edge answered the join in our place. */
+  readonly broughtHome?: true;
 }
 
 export type NewSession = Pick<JoinedSession, 'session' | 'devAddr' | 'nwkSKey' | 'appSKey'> & {
@@ -41,7 +46,25 @@ export interface Joining {
   readonly devEui: DevEui;
   readonly devNonce: number;
   readonly rule: DevNonces['rule'];
+  /** Whose JoinNonces are used: the owner's where nothing is said. */
+  readonly slot?: number | undefined;
+  /** A JoinNonce that was used elsewhere. */
+  readonly above?: number | undefined;
 }
+
+/** What of a device's joins is used up, whoever answered them. */
+export interface JoinReservation {
+  readonly devEui: DevEui;
+  /** The highest JoinNonce. */
+  readonly joinNonce: number;
+  readonly devNonces: DevNonces;
+}
+
+/**
+ * `replay`: of a JoinRequest that a session of ours was heard of, or under a JoinNonce that was used. `badNonce`: its JoinNonce is one
+ * of ours, or further ahead than joins are.
+ */
+export type BroughtHome = 'taken' | 'known' | 'replay' | 'badNonce';
 
 /** What must never be forgotten of joins: nonces and sessions. */
 export interface JoinStore {
@@ -57,17 +80,42 @@ export interface JoinStore {
   wasGiven(devAddr: DevAddr): boolean;
   /** The device was heard with this session: earlier ones are former ones. */
   confirm(session: SessionId): void;
+  /** What is used up of all devices that ever joined, in few ranges each: nothing of it is forgotten. */
+  reservations(): JoinReservation[];
+  /** What another edge has used up is so here too, durably. */
+  reserve(used: readonly JoinReservation[]): void;
+  /**
+   * Takes a session that another edge made in our place, with what it used up: one commit, durable when this returns.
+   * The same again changes nothing.
+   */
+  bringHome(
+    join: EvidentJoin,
+    about: { readonly rule: DevNonces['rule']; readonly at: number },
+    mac: MacState,
+  ): BroughtHome;
 }
 
 /** Sessions kept of each device, for frames that come late. */
 const KEPT = 8;
+/** Of those that another edge made: what was sent under them comes home after them all. */
+const KEPT_HOME = 64;
+const HOME_LATE_MS = 8 * 86_400_000;
+/** JoinNonces between one join and the next: there are 24 bits of them, and no more for ever. */
+const MOST_AHEAD = 1024;
+/** Of the used DevNonces that others are told of a device. */
+const RANGES_TOLD = 64;
 /** JoinNonces go by the slots of FCntDown, so that two edges never use one: the first is the owner's. */
 const OWN_SLOT = 0;
 
-/** The JoinNonce after the highest one used: never 0, which devices of LoRaWAN 1.0.4 refuse at their first join. */
-export function joinNonceAfter(highest: number): number {
+/**
+ * The JoinNonce after the highest one known: never 0, which devices of LoRaWAN 1.0.4 refuse at their first join. Who stands in for the
+ * owner begins one round of blocks higher, as the owner may have used some that it could tell nobody of.
+ */
+export function joinNonceAfter(highest: number, slot = OWN_SLOT): number {
   const next = Math.max(1, highest + 1);
-  return slotOf(next) === OWN_SLOT ? next : blockOf(nextBlock(OWN_SLOT, blockIndexOf(next))).first;
+  if (slotOf(next) === slot && (slot === OWN_SLOT || slotOf(highest) === slot)) return next;
+  const ahead = slot === OWN_SLOT || slotOf(highest) === slot ? 0 : SLOTS;
+  return blockOf(nextBlock(slot, blockIndexOf(next) - 1 + ahead)).first;
 }
 
 function toJoined(row: Record<string, unknown>): JoinedSession {
@@ -81,14 +129,8 @@ function toJoined(row: Record<string, unknown>): JoinedSession {
     joinNonce: Number(row['joinNonce']),
     state: String(row['state']) as JoinedState,
     joinedAt: Number(row['joinedAt']),
+    ...(row['broughtHome'] === 1 ? { broughtHome: true } : {}),
   };
-}
-
-/** The same memory where the device's version of LoRaWAN is another now. */
-function underRule(nonces: DevNonces, rule: DevNonces['rule']): DevNonces {
-  if (nonces.rule === rule) return nonces;
-  if (nonces.rule === 'random') return { rule: 'counter', last: nonces.used.at(-1)?.[1] ?? null };
-  return { rule: 'random', used: nonces.last === null ? [] : [[0, nonces.last]] };
 }
 
 export function createJoinStore(db: Database): JoinStore {
@@ -104,12 +146,26 @@ export function createJoinStore(db: Database): JoinStore {
   const putHighest = db.prepare(
     'INSERT INTO join_nonce VALUES (?, ?) ON CONFLICT DO UPDATE SET highest = excluded.highest',
   );
-  const insert = db.prepare('INSERT INTO joined VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)');
+  const insert = db.prepare(
+    `INSERT INTO joined (session, devEui, devAddr, nwkSKey, appSKey, devNonce, joinNonce, state, joinedAt, broughtHome)
+     VALUES (?, ?, ?, ?, ?, ?, ?, 'offered', ?, ?)`,
+  );
+  const allReserved = db.prepare(
+    'SELECT devEui, nonces, highest FROM dev_nonces LEFT JOIN join_nonce USING (devEui) ORDER BY devEui',
+  );
+  const isKnown = db.prepare('SELECT 1 FROM joined WHERE session = ?');
+  /** That of a session that a JoinRequest has led to, and that the device was heard in; or another one under the same JoinNonce. */
+  const contradicts = db.prepare(
+    `SELECT 1 FROM joined AS one WHERE devEui = ? AND (joinNonce = ? OR (devNonce = ? AND
+     (state = 'current' OR EXISTS (SELECT 1 FROM seen WHERE seen.session = one.session))))`,
+  );
   const giveAddress = db.prepare('INSERT INTO given_address VALUES (?) ON CONFLICT DO NOTHING');
   const isGiven = db.prepare('SELECT 1 FROM given_address WHERE devAddr = ?');
+  const newest = `SELECT joinNonce FROM joined WHERE devEui = one.devEui AND broughtHome = one.broughtHome
+     ORDER BY joinNonce DESC LIMIT`;
   const prune = db.prepare(
-    `DELETE FROM joined WHERE devEui = ? AND state <> 'current' AND joinNonce NOT IN
-     (SELECT joinNonce FROM joined WHERE devEui = ? ORDER BY joinNonce DESC LIMIT ?) RETURNING session`,
+    `DELETE FROM joined AS one WHERE devEui = ? AND state <> 'current' AND joinNonce NOT IN (${newest} ${KEPT})
+     AND (broughtHome = 0 OR joinedAt < ? OR joinNonce NOT IN (${newest} ${KEPT_HOME})) RETURNING session`,
   );
   const supersede = db.prepare(
     `UPDATE joined SET state = 'former' WHERE state <> 'former' AND
@@ -123,25 +179,57 @@ export function createJoinStore(db: Database): JoinStore {
     const row = getNonces.get(devEui);
     return row === undefined
       ? newDevNonces(rule)
-      : underRule(JSON.parse(String(row['nonces'])) as DevNonces, rule);
+      : devNoncesUnder(JSON.parse(String(row['nonces'])) as DevNonces, rule);
+  };
+  const usedOf = (devEui: DevEui): number => Number(highestOf.get(devEui)?.['highest'] ?? 0);
+  const use = ({ devEui, joinNonce, devNonces }: JoinReservation): void => {
+    putNonces.run(devEui, JSON.stringify(devNonces));
+    putHighest.run(devEui, Math.max(usedOf(devEui), joinNonce));
+  };
+  type Kept = Omit<JoinedSession, 'state'> & Pick<NewSession, 'mac'>;
+  const keep = ({ mac, ...one }: Kept, now: number): void => {
+    const { session, devEui, devAddr, nwkSKey, appSKey, devNonce, joinNonce, joinedAt, broughtHome } = one;
+    const isHome = broughtHome === true ? 1 : 0;
+    insert.run(session, devEui, devAddr, nwkSKey, appSKey, devNonce, joinNonce, joinedAt, isHome);
+    macs.put(session, mac);
+    giveAddress.run(devAddr);
+    for (const row of prune.all(devEui, now - HOME_LATE_MS)) dropMac.run(row['session'] ?? null);
   };
   return {
     all: () => all.all().map(toJoined),
     keptOf: (devEui) => new Set(kept.all(devEui).map((row) => String(row['session']) as SessionId)),
-    accept: ({ devEui, devNonce, rule }, now, make) =>
+    accept: ({ devEui, devNonce, rule, slot, above = 0 }, now, make) =>
       inTransaction(db, () => {
-        const nonces = useDevNonce(noncesOf(devEui, rule), devNonce);
-        if (nonces === undefined) return undefined;
-        putNonces.run(devEui, JSON.stringify(nonces));
-        const joinNonce = joinNonceAfter(Number(highestOf.get(devEui)?.['highest'] ?? 0));
-        putHighest.run(devEui, joinNonce);
+        const devNonces = useDevNonce(noncesOf(devEui, rule), devNonce);
+        if (devNonces === undefined) return undefined;
+        const joinNonce = joinNonceAfter(Math.max(usedOf(devEui), above), slot);
+        use({ devEui, joinNonce, devNonces });
         const { mac, ...made } = make(joinNonce);
-        const { session, devAddr, nwkSKey, appSKey } = made;
-        insert.run(session, devEui, devAddr, nwkSKey, appSKey, devNonce, joinNonce, 'offered', now);
-        macs.put(session, mac);
-        giveAddress.run(devAddr);
-        for (const row of prune.all(devEui, devEui, KEPT)) dropMac.run(row['session'] ?? null);
-        return { ...made, devEui, devNonce, joinNonce, state: 'offered', joinedAt: now } as const;
+        const joined = { ...made, devEui, devNonce, joinNonce, joinedAt: now };
+        keep({ ...joined, mac }, now);
+        return { ...joined, state: 'offered' } as const;
+      }),
+    reservations: () =>
+      allReserved.all().map((row) => {
+        const known = JSON.parse(String(row['nonces'])) as DevNonces;
+        const devNonces = uniteDevNonces(known, newDevNonces(known.rule), RANGES_TOLD);
+        return { devEui: String(row['devEui']) as DevEui, joinNonce: Number(row['highest'] ?? 0), devNonces };
+      }),
+    reserve: (used) =>
+      inTransaction(db, () => {
+        for (const { devEui, joinNonce, devNonces } of used)
+          use({ devEui, joinNonce, devNonces: uniteDevNonces(devNonces, noncesOf(devEui, devNonces.rule)) });
+      }),
+    bringHome: ({ accept: _told, joinEui: _eui, ...join }, { rule, at }, mac) =>
+      inTransaction(db, () => {
+        const { session, devEui, joinNonce, devNonce } = join;
+        if (isKnown.get(session) !== undefined) return 'known';
+        if (slotOf(joinNonce) === OWN_SLOT || joinNonce > usedOf(devEui) + MOST_AHEAD) return 'badNonce';
+        if (contradicts.get(devEui, joinNonce, devNonce) !== undefined) return 'replay';
+        const before = noncesOf(devEui, rule);
+        use({ devEui, joinNonce, devNonces: useDevNonce(before, devNonce) ?? before });
+        keep({ ...join, joinedAt: at, broughtHome: true, mac }, at);
+        return 'taken';
       }),
     wasGiven: (devAddr) => isGiven.get(devAddr) !== undefined,
     confirm: (session) =>

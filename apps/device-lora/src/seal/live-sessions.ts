@@ -1,7 +1,7 @@
 import { canonicalBytes, sha256Hex, toHex } from '@antirio/kernel';
 import { inTransaction, writeFileDurably, type Database } from '@antirio/host';
 import type { DevEui } from '@antirio/lorawan';
-import type { JoinedSession } from '../join/store.ts';
+import type { JoinedSession, JoinReservation } from '../join/store.ts';
 
 /** The file in the service's own folder; whoever seals the edge's keys for others reads it there. */
 export const LIVE_SESSIONS_FILE = 'live-sessions.json';
@@ -19,6 +19,8 @@ export interface LiveSessionsPorts {
   readonly path: string;
   /** Those that are kept, oldest first for each device. */
   readonly joined: () => readonly JoinedSession[];
+  /** What is used up of joins: who would answer the next one has to know. */
+  readonly used: () => readonly JoinReservation[];
 }
 
 interface Exported {
@@ -26,6 +28,8 @@ interface Exported {
   readonly devAddr: string;
   readonly nwkSKey: string;
   readonly appSKey: string;
+  /** Another edge made it, and knows its keys. */
+  readonly broughtHome?: true;
 }
 
 /** Sessions of one device that a provider is given: a device may go on in the one before, and late frames are of the one before that. */
@@ -38,15 +42,15 @@ export function exportedOf(joined: readonly JoinedSession[]): Exported[] {
     const newest = new Set(sessions.slice(-OF_EACH));
     return sessions
       .filter((one) => newest.has(one) || one.state === 'current')
-      .map(({ devEui, devAddr, nwkSKey, appSKey }) => ({
-        ...{ devEui, devAddr },
+      .map(({ devEui, devAddr, nwkSKey, appSKey, broughtHome }) => ({
+        ...{ devEui, devAddr, ...(broughtHome === true ? { broughtHome } : {}) },
         ...{ nwkSKey: toHex(nwkSKey), appSKey: toHex(appSKey) },
       }));
   });
 }
 
 /** Opens what is told of the joins' sessions: the file is written anew, as a kill may have come before it was. */
-export function openLiveSessions({ db, path, joined }: LiveSessionsPorts): LiveSessions {
+export function openLiveSessions({ db, path, joined, used }: LiveSessionsPorts): LiveSessions {
   const select = db.prepare('SELECT serial, digest FROM live_sessions WHERE id = 1');
   const update = db.prepare(
     'INSERT INTO live_sessions VALUES (1, ?, ?) ON CONFLICT DO UPDATE SET serial = excluded.serial, digest = excluded.digest',
@@ -59,7 +63,8 @@ export function openLiveSessions({ db, path, joined }: LiveSessionsPorts): LiveS
   const refresh = (): number => {
     const sessions = exportedOf(joined());
     if (sessions.length === 0 && serial === 0) return 0;
-    const now = sha256Hex(canonicalBytes(sessions));
+    const joins = used();
+    const now = sha256Hex(canonicalBytes([sessions, joins]));
     if (now === digest && written) return serial;
     if (now !== digest) {
       // the number first: no two contents ever have the same
@@ -68,7 +73,7 @@ export function openLiveSessions({ db, path, joined }: LiveSessionsPorts): LiveS
       digest = now;
       written = false;
     }
-    writeFileDurably(path, JSON.stringify({ serial, sessions }));
+    writeFileDurably(path, JSON.stringify({ serial, sessions, joins }));
     written = true;
     return serial;
   };

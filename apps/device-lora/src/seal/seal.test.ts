@@ -51,7 +51,8 @@ describe('the file', () => {
   test('is there once something joined, for the user alone, with a number that only rises', () => {
     const db = openStore(join(folder, 'lora.db'));
     let joined: JoinedSession[] = [];
-    const open = (): LiveSessions => openLiveSessions({ db, path: path(), joined: () => joined });
+    const open = (): LiveSessions =>
+      openLiveSessions({ db, path: path(), joined: () => joined, used: () => [] });
     const live = open();
     expect([live.refresh(), live.serial]).toEqual([0, 0]);
     joined = [sessionOf(one, 1, 'offered')];

@@ -16,6 +16,8 @@ const answerSchema = z.object({
   /** Sessions that a provider has not got. `waits`: they are on their way to it. */
   /** Sessions in use whose keys others have seen. */
   disclosed: z.array(z.looseObject({ devEui: z.string(), devAddr: z.string() })).default([]),
+  /** Devices whose root key others have seen, whatever they join with. */
+  rootKeysSeen: z.array(z.looseObject({ devEui: z.string() })).default([]),
   unsealed: z.array(
     z.object({
       devEui: z.string(),
@@ -37,10 +39,14 @@ export interface Sealing {
    * `until` (monotonic ms). Never rejects.
    */
   seal(session: { readonly devEui: DevEui; readonly devAddr: DevAddr }, until: number): Promise<Sealed>;
+  /** What joins have made is told anew, without waiting for anybody to have it. */
+  announce(): void;
   /** Undefined where that is not known. */
   stateOf(devEui: DevEui, devAddr: DevAddr): Sealed | undefined;
   /** Whether others have seen the keys of the session; undefined where that is not known. */
   isDisclosed(devEui: DevEui, devAddr: DevAddr): boolean | undefined;
+  /** Whether others have seen the device's root key; undefined where that is not known. */
+  isRootKeySeen(devEui: DevEui): boolean | undefined;
   /** Devices with a session that a provider has not got. */
   unsealed(): readonly { readonly devEui: string; readonly why: string }[];
   counts(): Readonly<Record<Sealed, number>>;
@@ -171,6 +177,11 @@ export function createSealing(ports: SealingPorts): Sealing {
         log.warn({ devEui, devAddr }, 'ALARM: unsealed: no provider has the session of this join yet');
       return found;
     },
+    announce() {
+      refresh().catch((error: unknown) => {
+        log.warn({ error: describeError(error) }, 'what joins have made cannot be told');
+      });
+    },
     stateOf(devEui, devAddr) {
       if (known === undefined) return undefined;
       const verdict = verdictOf(known, devEui, devAddr);
@@ -178,6 +189,7 @@ export function createSealing(ports: SealingPorts): Sealing {
     },
     isDisclosed: (devEui, devAddr) =>
       known?.disclosed.some((one) => one.devEui === devEui && one.devAddr === devAddr),
+    isRootKeySeen: (devEui) => known?.rootKeysSeen.some((one) => one.devEui === devEui),
     unsealed: () => known?.unsealed.map(({ devEui, why }) => ({ devEui, why })) ?? [],
     counts: () => ({ ...counts }),
     stop: () => looking.stop(),

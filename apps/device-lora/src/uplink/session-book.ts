@@ -27,6 +27,8 @@ export interface SessionBook {
   offeredAt(devEui: DevEui): number | undefined;
   /** The key that the device joins with. */
   rootKeyOf(devEui: DevEui): AppKey | undefined;
+  /** Whether there are keys that devices join with at all. */
+  readonly hasRootKeys: boolean;
   /** Those that the store let go of for it are let go of here too. */
   add(joined: JoinedSession): Session;
   /** A new frame of this session was heard: earlier ones are over, durably. */
@@ -110,7 +112,10 @@ export function openSessions(secrets: Secrets, ports: SessionBookPorts): Session
   for (const joined of joins.all()) {
     const device = byEui.get(joined.devEui);
     // without its root key a device is not ours to read
-    if (device?.activation === 'otaa' && rootKeys.has(joined.devEui)) openJoined(device, joined);
+    if (device?.activation !== 'otaa' || !rootKeys.has(joined.devEui)) continue;
+    // one that we made as its edge's stand-in, and that edge has given us since
+    if (ofDevice.get(joined.devEui)?.some(({ id }) => id === joined.session) !== true)
+      openJoined(device, joined);
   }
 
   return {
@@ -121,6 +126,7 @@ export function openSessions(secrets: Secrets, ports: SessionBookPorts): Session
       const newest = ofDevice.get(devEui)?.at(-1);
       return newest?.standing === 'offered' ? offers.get(newest) : undefined;
     },
+    hasRootKeys: rootKeys.size > 0,
     rootKeyOf: (devEui) => (byEui.get(devEui)?.activation === 'otaa' ? rootKeys.get(devEui) : undefined),
     add(joined) {
       const device = byEui.get(joined.devEui);
