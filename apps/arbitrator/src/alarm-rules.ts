@@ -153,10 +153,13 @@ const contractRules: { readonly [N in AlarmName]?: Rule } = {
     const count = new Set(unsealed.map(({ devEui }) => devEui)).size;
     return `the provider cannot go on with ${count} devices that joined: ${first.devEui}: ${first.why}`;
   },
-  exposed({ ledger, phase }) {
+  exposed({ ledger, phase, terms }) {
     if (ledger === undefined || phase === 'ended') return undefined;
     const opened = ledger.exposed || ledger.state === 'READY_EXPOSED';
-    return opened ? 'the keys have been opened, and are still in use: renew them' : undefined;
+    if (!opened) return undefined;
+    return terms.rootKeys === true
+      ? 'the root keys have been opened: no join renews them, only other root keys with another keyVersion do'
+      : 'the keys have been opened, and are still in use: renew them';
   },
   drops: ({ dropped }) => (dropped > 0 ? `${dropped} frames had no room in the contract's ring` : undefined),
   conflict: ({ ledger }) => (ledger?.disputed === true ? 'the two statements differ' : undefined),

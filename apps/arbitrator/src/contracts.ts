@@ -15,6 +15,7 @@ import {
 import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
 import type { ContractStore, StoredContract } from './contract-store.ts';
 import { checkRoom, spareOf } from './admission.ts';
+import { createContractJoins, type ContractJoins } from './contract-joins.ts';
 import { createContractDrills, type ContractDrills } from './contract-drills.ts';
 import { createDownlinkDrills, type DownlinkDrills } from './downlink-drills.ts';
 import { ledgerClient, type LedgerClient } from './ledger-client.ts';
@@ -30,6 +31,7 @@ import { keepSealed } from './own-secrets.ts';
 import {
   divideKeys,
   secretsFor,
+  withoutRoots,
   readJsonFile,
   type DividedKeys,
   type KeptPackage,
@@ -58,6 +60,7 @@ export interface Contracts {
   /** How customers' devices listen when their providers have served them, and our own when they come home. */
   readonly handback: Pick<MacHandback, 'pageOf'>;
   readonly macHome: Pick<MacHome, 'counts'>;
+  readonly joins: ContractJoins;
   readonly downlinkDrills: DownlinkDrills;
   /** @throws AntirioError notFound */
   get(contractId: string): StoredContract;
@@ -153,18 +156,25 @@ export function createContracts(
     const { contractId } = terms;
     const known = givenAddresses.get(contractId) ?? keptPackage(store, contractId)?.addresses ?? [];
     givenAddresses.set(contractId, known);
-    return known;
+    return joins.withAnswered(contractId, known);
   };
   const versionsTaken = new Map<string, number>();
   const joinsSeen = ({ contractId, customer, devAddrRange }: ContractTerms): number => {
     if (devAddrRange === undefined) return 0;
-    return customer === identity.edgeId ? ownKeys.live().serial : (versionsTaken.get(contractId) ?? 0);
+    if (customer === identity.edgeId) return ownKeys.live().serial;
+    return (versionsTaken.get(contractId) ?? 0) + joins.ofRooms.answered(contractId);
   };
+  const joins = createContractJoins({
+    ...{ ...ports, self: identity.edgeId, store, drivers },
+    cover: (terms) => rooms.cover(terms),
+    addresses: (terms) => addresses(terms),
+  });
   const rooms = partyRooms(
     peers,
     () => clock.now(),
     joinedOf,
     (id) => keptSnapshots(store, id),
+    joins.ofRooms,
   );
   const signing = createSigning(ports, store, ledger);
   const sources = createSourceTurns(() => clock.monotonic());
@@ -178,7 +188,8 @@ export function createContracts(
   };
   const root = volumeRoot(store, identity, ports.random);
   const ownSecrets = (): Secrets => ({ ...ownKeys.secrets(), volumes: { key: root() } });
-  const disclosures = openDisclosures(store, ownSecrets);
+  const made = (): Secrets['sessions'] => ownKeys.live().sessions.filter((one) => one.broughtHome === true);
+  const disclosures = openDisclosures(store, ownSecrets, made);
   const rekeyCounts = createRekeyCounts(ownKeys, disclosures);
 
   const ownService = () => readJsonFile(protectedFiles().configFile, z.record(z.string(), z.unknown()));
@@ -190,7 +201,7 @@ export function createContracts(
 
   const sealKeyOf = (edge: EdgeId): Promise<SealKey> => ledger.sealKeyOf(edge);
   const macs = createMacSnapshots({ peers, clock, log: ports.log, sealKeyOf });
-  const macHome = createMacHome({ peers, identity, store, clock, log: ports.log });
+  const macHome = createMacHome({ peers, identity, store, joins: joins.home, clock, log: ports.log });
   const handback = createMacHandback({ ...ports, store, sealKeyOf });
   const listeningPorts = { store, clock, drivers, macs, macHome, handback };
 
@@ -214,7 +225,7 @@ export function createContracts(
     const sealKeyOf = await sealKeysFor(ledger, [terms.provider, ...holdersOf(terms)]);
     const since = noteVersion(store, terms.contractId, secretsFor(terms, own));
     const divided = await divideKeys(identity, terms, service, own, sealKeyOf, ports.random, since);
-    keepSealed(store, identity, terms.contractId, own);
+    keepSealed(store, identity, terms.contractId, terms.rootKeys === true ? own : withoutRoots(own));
     store.putDocument(terms.contractId, name, divided);
     forgetOlder(terms.contractId, own.keyVersion, 'guarded', [DIVIDED, 'sealedSecrets']);
     return divided;
@@ -247,6 +258,7 @@ export function createContracts(
       { contract: contractId, role: driver.role },
       'nothing is left of the ended contract but its evidence',
     );
+    joins.leave(contractId);
     const leaving = [drills, downlinkDrills, macs, handback].map((one) => one.leave(contractId));
     const stopping = Promise.all([...leaving, driver.stop()]).finally(() => ending.delete(stopping));
     ending.add(stopping);
@@ -272,6 +284,7 @@ export function createContracts(
     const shared = {
       sources,
       joinsSeen: () => joinsSeen(terms),
+      withJoins: (secrets: Secrets) => joins.withSessions(terms, secrets),
       listening: listeningOf(listeningPorts, terms),
       believed: () => ledger.watch.believed(),
       leads: (one: Standing) => leads(one, drivers.values()),
@@ -312,6 +325,7 @@ export function createContracts(
     drills,
     handback,
     macHome,
+    joins,
     drivers,
     drive,
     addresses,
@@ -323,7 +337,7 @@ export function createContracts(
       const isNewest = (keptPackage(store, contractId)?.keyVersion ?? 0) <= given.keyVersion;
       if (isNewest && (addresses.length > 0 || joinedOf(terms).length > 0)) {
         await rooms.ring(terms);
-        await rooms.cover(terms, addresses);
+        await rooms.cover(terms, joins.withAnswered(contractId, addresses));
       }
       keepKeys(given);
       if (!isNewest) return;
@@ -334,7 +348,10 @@ export function createContracts(
     live,
     disclosures,
     leaveBehind: rekeyCounts.leave,
-    sealing: () => ({ ...sealingNow(drivers.values(), store, ownKeys), disclosed: disclosures.all() }),
+    sealing: () => ({
+      ...sealingNow(drivers.values(), store, ownKeys),
+      ...{ disclosed: disclosures.all(), rootKeysSeen: disclosures.rootKeys() },
+    }),
     checkProtected: () => void protectedFiles(),
     get(contractId) {
       const contract = store.get(contractId);
@@ -363,7 +380,8 @@ export function createContracts(
       );
     },
     async stop() {
-      await Promise.all([drills, downlinkDrills, macs, handback, macHome].map((one) => one.stop()));
+      const stopping = [drills, downlinkDrills, macs, handback, macHome, joins.home];
+      await Promise.all(stopping.map((one) => one.stop()));
       await Promise.all([...[...drivers.values()].map((driver) => driver.stop()), ...ending]);
       drivers.clear();
     },

@@ -26,6 +26,7 @@ import { addDrillEscrowRoutes, createDrillEscrow } from './drill-escrow.ts';
 import { DESTROY_EVERY_MS, addEscrowRoutes, createEscrowHolder } from './escrow-holder.ts';
 import { openEscrowStore } from './escrow-store.ts';
 import { addEdgeRoutes } from './edge-routes.ts';
+import { countJoinHome } from './join-home.ts';
 import { addLiveSessionRoutes } from './live-sessions.ts';
 import { failingMachine } from './machine-state.ts';
 import { addLedgerSightRoutes, tellOfRollback } from './ledger-sight-routes.ts';
@@ -106,6 +107,7 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
   const alarms = createAlarmBoard({ bus, clock, log, metrics: rim.metrics });
   countLeasesByPromises(rim.metrics, contracts.drivers);
   countMacHome(rim.metrics, contracts.macHome);
+  countJoinHome(rim.metrics, contracts.joins.home);
   const { downlinkDrills } = contracts;
   showLentCounts(rim.metrics, downlinkDrills.counts);
   const protects = options.protectedService !== undefined;
@@ -141,6 +143,9 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
       );
       subscriptions.push(await bus.subscribe('antirio/fcntdown/request', onCounterRequest));
       subscriptions.push(await bus.subscribe('contract/+/antirio/fcntdown/request', onCounterRequest));
+      const { desk } = contracts.joins;
+      subscriptions.push(await bus.subscribe('contract/+/antirio/join/ask', desk.onAsk));
+      subscriptions.push(await bus.subscribe('contract/+/antirio/join/keep', desk.onKeep));
       subscriptions.push(await bus.subscribe(`${LENT_TOPIC}/send`, downlinkDrills.onSend));
       subscriptions.push(await bus.subscribe(`${LENT_TOPIC}/result`, downlinkDrills.onResult));
       for (const topic of [GAP_TOPIC, `contract/+/${GAP_TOPIC}`])

@@ -4,6 +4,8 @@ import { AntirioError, type Clock, type Identity } from '@antirio/kernel';
 import { contractTerms, type ContractTerms } from '@antirio/service-contract';
 import type { ContractStore, StoredContract } from './contract-store.ts';
 import { addDrillRoutes } from './contract-drills.ts';
+import { addJoinDeskRoute } from './join-desk.ts';
+import { joinsHomeOf } from './join-home.ts';
 import { addMacHandbackRoute } from './mac-handback.ts';
 import { cameHomeWith } from './mac-home.ts';
 import { downlinkTotals } from './downlink-shares.ts';
@@ -59,14 +61,28 @@ function keysOnView(
   { contractId, set }: ContractTerms,
 ): Record<string, unknown> {
   if (role === 'provider') return {};
-  const { unsealed, disclosed = [] } = contracts.sealing();
+  const { unsealed, disclosed = [], rootKeysSeen = [] } = contracts.sealing();
   const ours = new Set(set.devices.map(({ devEui }) => devEui));
   const lacking = unsealed.filter((one) => one.contractId === contractId);
   const seen = disclosed.filter(({ devEui }) => ours.has(devEui));
+  const roots = rootKeysSeen.filter(({ devEui }) => ours.has(devEui));
   return {
     ...(lacking.length === 0 ? {} : { unsealed: lacking }),
     ...(seen.length === 0 ? {} : { disclosed: seen }),
+    ...(roots.length === 0 ? {} : { rootKeysSeen: roots }),
   };
+}
+
+/** Joins that the provider answers; nothing where the terms give it no root keys. */
+function joinsView(
+  { joins }: Contracts,
+  store: ContractStore,
+  role: StoredContract['role'],
+  { contractId, rootKeys }: ContractTerms,
+): Record<string, unknown> {
+  if (rootKeys !== true) return {};
+  if (role === 'customer') return { joinsHome: joinsHomeOf(store, contractId) };
+  return { joinsAnswered: joins.desk.joinsOf(contractId).length };
 }
 
 const LACKING_SHOWN = 16;
@@ -117,6 +133,7 @@ export function addEdgeRoutes(
       downlinkDrills: downlinkTotals(store, terms),
       ...keysOnView(contracts, role, terms),
       unservedJoins: unserved.of(terms.contractId),
+      ...joinsView(contracts, store, role, terms),
       ...macView(store, role, terms),
     };
   };
@@ -178,6 +195,7 @@ export function addEdgeRoutes(
     ...{ identity, store, phaseOf: (id) => contracts.drivers.get(id)?.phase().at },
     fromCustomer: (id, request) => fromCustomer(contracts.get(id), request),
   });
+  addJoinDeskRoute(rim, contracts.joins.desk, (id, request) => fromCustomer(contracts.get(id), request));
   addMacHandbackRoute(rim, contracts.handback, (id, request) => fromCustomer(contracts.get(id), request));
   addLentRoutes(rim, {
     ...{ bridge, clock, store, counts: contracts.downlinkDrills.counts },

@@ -1,4 +1,5 @@
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
+import type { ContractTerms } from '@antirio/service-contract';
 import { contractId, terms } from './escrow.fixture.ts';
 import {
   disclosedOf,
@@ -6,6 +7,7 @@ import {
   historyIn,
   noteVersion,
   openDisclosures,
+  rootsSeenOf,
   sinceOf,
 } from './key-history.ts';
 import type { Secrets } from './sealed-keys.ts';
@@ -63,4 +65,56 @@ test('what was seen is remembered after the contract, until the keys are others'
   // B joined anew; and after a restart without the contract
   files = version(2, A, C);
   expect(openDisclosures(store, () => files).all()).toMatchObject([{ devAddr: A }]);
+});
+
+describe('root keys', () => {
+  const given: ContractTerms = { ...terms, confidentiality: 'process', rootKeys: true };
+  const root = (byte: string) => ({ devEui, appKey: byte.repeat(16) });
+  const withRoot = (keyVersion: number, byte: string, ...devAddrs: string[]): Secrets => ({
+    ...version(keyVersion, ...devAddrs),
+    rootKeys: [root(byte)],
+  });
+
+  test('that were seen stay so whatever joins there are, and after the contract, until they are others', () => {
+    const store = documents();
+    let files = withRoot(1, '11', A);
+    noteVersion(store, contractId, files);
+    const disclosures = openDisclosures(store, () => files);
+    disclosures.look(given, { version: 1 });
+    expect(disclosures.rootKeys()).toEqual([]);
+    disclosures.look(given, { version: 1, exposedAt: 5 });
+    expect(disclosures.rootKeys()).toEqual([{ devEui, contractId, at: 5 }]);
+    // a join: a version with new session keys has the root key all the same
+    files = withRoot(2, '11', B);
+    expect(noteVersion(store, contractId, files)).toBe(1);
+    disclosures.look(given, { version: 2, exposedAt: 5, exposedVersion: 1 });
+    expect(disclosures.all()).toEqual([]);
+    expect(openDisclosures(store, () => files).rootKeys()).toHaveLength(1);
+    files = withRoot(3, '22', C);
+    expect(noteVersion(store, contractId, files)).toBe(3);
+    expect(disclosures.rootKeys()).toEqual([]);
+    // the old one, seen once, is in no version any more
+    disclosures.look(given, { version: 3, exposedAt: 5, exposedVersion: 1 });
+    files = withRoot(4, '22', C);
+    expect(openDisclosures(store, () => files).rootKeys()).toEqual([]);
+  });
+
+  test('are seen under terms that give them only', () => {
+    const history = historyAfter(undefined, withRoot(1, '11', A));
+    expect(rootsSeenOf(given, history, { version: 1, exposedAt: 5 }, [root('11')])).toHaveLength(1);
+    expect(rootsSeenOf(terms, history, { version: 1, exposedAt: 5 }, [root('11')])).toEqual([]);
+    expect(rootsSeenOf(given, undefined, { version: 1, exposedAt: 5 }, [root('11')])).toEqual([]);
+  });
+
+  test('a session that a provider made was never unseen', () => {
+    const made = [{ ...sessionOf(B), broughtHome: true as const }];
+    const files = { ...version(7, A), sessions: [...version(7, A).sessions, ...made] };
+    expect(sinceOf(historyAfter(undefined, files))).toBe(1);
+    const disclosures = openDisclosures(
+      documents(),
+      () => files,
+      () => made,
+    );
+    expect(disclosures.all()).toEqual([{ devEui, devAddr: B }]);
+  });
 });

@@ -18,12 +18,17 @@ import {
   readJsonFile,
   secrets as secretsFile,
   sessionKeys,
+  usedJoins,
   type DividedKeys,
   type Secrets,
 } from './sealed-keys.ts';
 
 /** What the device service writes of the sessions that joins made. */
-const liveFile = z.object({ serial: z.int().min(0), sessions: z.array(sessionKeys).max(100_000) });
+const liveFile = z.object({
+  serial: z.int().min(0),
+  sessions: z.array(sessionKeys).max(100_000),
+  joins: z.array(usedJoins).max(10_000).optional(),
+});
 type LiveFile = z.output<typeof liveFile>;
 
 const NOTHING: LiveFile = { serial: 0, sessions: [] };
@@ -118,11 +123,11 @@ export function openOwnKeys({ options, store, log, floor }: OwnKeysPorts): OwnKe
     return next.version;
   };
   const withLive = (own: Secrets): Secrets => {
-    const { serial, sessions } = live();
+    const { serial, sessions, joins } = live();
     const keyVersion = versionOf(own.keyVersion, serial);
     return sessions.length === 0
       ? { ...own, keyVersion }
-      : { ...own, keyVersion, sessions: [...own.sessions, ...sessions] };
+      : { ...own, keyVersion, sessions: [...own.sessions, ...sessions], joins };
   };
   return {
     live,
@@ -198,6 +203,8 @@ export interface SealingNow {
   readonly unsealed: readonly UnsealedSession[];
   /** Sessions in use whose keys others have seen. */
   readonly disclosed?: readonly Disclosed[];
+  /** Devices whose root key others have seen: whatever they join with. */
+  readonly rootKeysSeen?: readonly { readonly devEui: string }[];
 }
 
 export function sealingNow(

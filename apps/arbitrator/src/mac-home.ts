@@ -11,6 +11,7 @@ import {
 } from '@antirio/kernel';
 import type { ContractTerms, CustomerPhase, Standing } from '@antirio/service-contract';
 import type { ContractStore } from './contract-store.ts';
+import type { JoinHome } from './join-home.ts';
 import { AT_ONCE, macBox, snapshots, type Snapshot } from './mac-snapshots.ts';
 import { neighbourCall } from './peers.ts';
 
@@ -103,6 +104,8 @@ export interface MacHomePorts {
   readonly peers: Readonly<Record<string, HttpPeer>>;
   readonly identity: Identity;
   readonly store: Pick<ContractStore, 'document' | 'putDocument' | 'note'>;
+  /** Sessions that the provider made come first: what it knows of their devices is of no session otherwise. */
+  readonly joins?: Pick<JoinHome, 'bring'>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -128,7 +131,7 @@ async function takeSome(
 }
 
 /** As a customer that has its devices back: what its provider made of their MAC layers is fetched before they are sent to. */
-export function createMacHome({ peers, identity, store, clock, log }: MacHomePorts): MacHome {
+export function createMacHome({ peers, identity, store, joins, clock, log }: MacHomePorts): MacHome {
   const { deviceLora } = peers;
   const underWay = new Map<string, Promise<void>>();
   /** Newest epochs that were tried: what cannot be written down is not tried again and again, with the fence shut. */
@@ -161,6 +164,8 @@ export function createMacHome({ peers, identity, store, clock, log }: MacHomePor
       const path = `/arbitrator/v1/contract/${contractId}/mac?epoch=${epoch}&offset=${offset}`;
       const answer = await neighbourCall(peers, provider, 'arbitrator', { path, timeoutMs: withinMs() });
       const page = parseInput(homePage, answer);
+      // it answers once its fence is shut for good: there are no more of them
+      if (offset === 0 && terms.rootKeys === true) await joins?.bring(terms);
       isAll &&= page.isAll;
       length = Math.min(page.totalCount, set.devices.length);
       const plain = JSON.parse(fromUtf8(openSealed(identity, page.box))) as unknown;

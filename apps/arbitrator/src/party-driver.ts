@@ -73,6 +73,8 @@ export interface DriverDependencies {
   /** The contract is over and nothing is left to be done: the machine is to be stopped. */
   readonly retired: () => void;
   readonly listening?: Listening;
+  /** Keys with the sessions of joins that the provider answered, as far as they are known here. */
+  readonly withJoins: (secrets: Secrets) => Secrets;
   /** The customer's own keys, from its files. */
   readonly ownSecrets: () => Secrets;
   /** Of those files as they are now; nothing where they cannot be read. */
@@ -251,7 +253,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
     const through = (await rooms.ring(terms)).next - 1;
     const payloads = ringFrames(peerNamed(ports.peers, 'gatewayBridge'), contractId, from, through);
     const about = { from, through, epoch, ...(await rooms.takeVolumesHome(terms, epoch, keys)) };
-    const statement = await statementOver(payloads, keys, about);
+    const statement = await statementOver(payloads, deps.withJoins(keys), about);
     post({ type: 'sealedOff', counters, statement });
   };
 
@@ -269,7 +271,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
     const payloads = ownCopies(peerNamed(ports.peers, 'gatewayBridge'), terms, from, through);
     const secrets = await openedSecrets({ ...deps, ...deps.calls, store }, contractId);
     const about = { from, through, epoch, ...(await rooms.volumesAtHome(terms, epoch)) };
-    const statement = await statementOver(payloads, secrets, about);
+    const statement = await statementOver(payloads, deps.withJoins(secrets), about);
     post({ type: 'stated', counters: await rooms.counters(terms), statement });
   };
 

@@ -83,3 +83,54 @@ test('with its keys a service is told how the devices listen, where a room takes
   expect(await given('packed')).toEqual({ keyVersion: 1, sessions: [], mac: 'packed' });
   expect(await given('x'.repeat(1 << 20))).toEqual({ keyVersion: 1, sessions: [] });
 });
+
+test('a ring tells its owner of the joins that were answered, and the owner’s reads no frame before it knows them', async () => {
+  const set = { setId: 'S', devices: [{ devEui: 'aa', devAddr: '01000001' }] };
+  const about = {
+    provider: 'ben',
+    customer: 'ada',
+    set,
+    devAddrRange: { first: '02000000', last: '020000ff' },
+  };
+  const terms = { ...TERMS, ...about, rootKeys: true } as unknown as ContractTerms;
+  const calls: HttpCall[] = [];
+  const status = {
+    edgeId: 'ben',
+    ringId: 'C',
+    pulledThrough: 0,
+    remoteNext: 1,
+    remoteJoins: 3,
+    next: 1,
+    acknowledged: 0,
+  };
+  const bridge = room(calls, () => ({ status: 200, json: status }));
+  const nowhere = room([], () => ({ status: 404, json: {} }));
+  const told: number[] = [];
+  let known = 1;
+  const joins = {
+    answered: () => 2,
+    known: () => known,
+    told: (_: unknown, count: number) => void told.push(count),
+  };
+  const joined = [{ devEui: 'aa', devAddr: '02000001' }];
+  const peers = { gatewayBridge: bridge, orchestrator: nowhere, migration: nowhere };
+  const edge = partyRooms(
+    peers,
+    () => 0,
+    () => joined,
+    () => undefined,
+    joins,
+  );
+  const puts = () => calls.splice(0).flatMap(({ method, json }) => (method === 'PUT' ? [json] : []));
+  await edge.cover(terms);
+  expect(puts()).toEqual([expect.objectContaining({ devAddrs: ['01000001', '02000001'], joins: 2 })]);
+  await edge.fillFrom(terms);
+  expect(puts()).toEqual([{ edgeId: 'ben', ringId: 'C', joins: 1 }]);
+  known = 3;
+  await edge.fillFrom(terms);
+  await edge.fillFrom(terms);
+  expect([puts(), told]).toEqual([[{ edgeId: 'ben', ringId: 'C', joins: 3 }], [3, 3, 3]]);
+  // without root keys nobody waits for any
+  await edge.fillFrom({ ...terms, rootKeys: undefined });
+  expect([puts(), told.length]).toEqual([[{ edgeId: 'ben', ringId: 'C' }], 3]);
+});

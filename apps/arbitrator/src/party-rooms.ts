@@ -22,6 +22,8 @@ const sourceStatus = z.looseObject({
   pulledThrough: z.int(),
   remoteNext: z.int(),
   lastSuccessAt: z.number().nullish(),
+  /** Of older bridges there are none. */
+  remoteJoins: z.int().default(0),
 });
 const serviceStatus = z.looseObject({
   role: z.string().optional(),
@@ -61,8 +63,8 @@ export interface PartyRooms {
   fillFrom(terms: ContractTerms): Promise<Observed['source']>;
   /** The own ring is filled from the provider's no more. */
   endFilling(terms: ContractTerms): Promise<void>;
-  /** The contract's ring takes these addresses as well, durably; what is not named any more it takes no longer. */
-  cover(terms: ContractTerms, joined: readonly ProtectedDevice[]): Promise<void>;
+  /** The contract's ring takes these addresses as well (those known by now where none are named), durably; what is not named any more it takes no longer. */
+  cover(terms: ContractTerms, joined?: readonly ProtectedDevice[]): Promise<void>;
   /** The contract's ring, undefined where there is none. */
   ringIfThere(contractId: string): Promise<{ readonly from: number; readonly next: number } | undefined>;
   removeRing(contractId: string): Promise<void>;
@@ -144,12 +146,18 @@ function sharingOf(addresses: readonly ProtectedDevice[]): readonly (readonly st
   return groups.filter(({ length }) => length > 1).map((group) => group.map(({ devAddr }) => devAddr));
 }
 
-function ringOf(terms: ContractTerms, joined: readonly ProtectedDevice[]): Record<string, unknown> {
+function ringOf(
+  terms: ContractTerms,
+  joined: readonly ProtectedDevice[],
+  answered: number,
+): Record<string, unknown> {
   const { contractId, customer, ringBudgetBytes: budgetBytes, matchId: adopt } = terms;
   const addresses = addressesOf(terms, joined);
   const devAddrs = [...new Set(addresses.map(({ devAddr }) => devAddr))];
   const prefix = `contract/${contractId}/`;
-  const ring = { devAddrs, budgetBytes, prefix, deliver: true, owner: customer, adopt };
+  // with their addresses: whoever reads a frame of one is told first
+  const joins = terms.rootKeys === true ? { joins: answered } : {};
+  const ring = { devAddrs, budgetBytes, prefix, deliver: true, owner: customer, adopt, ...joins };
   if (terms.devAddrRange === undefined) return ring;
   // who joins in an outage is at least counted
   const devEuis = terms.set.devices.map(({ devEui }) => devEui);
@@ -161,12 +169,25 @@ function rangeOf(status: unknown): { readonly from: number; readonly next: numbe
   return { from: acknowledged + 1, next };
 }
 
+/** Joins that providers answer. */
+export interface JoinsOfContracts {
+  /** As a provider: how many were answered here. */
+  answered(contractId: string): number;
+  /** As a customer: how many of the provider's are known here. */
+  known(contractId: string): number;
+  /** The provider's ring tells of so many. */
+  told(terms: ContractTerms, joins: number): void;
+}
+
+const NO_JOINS: JoinsOfContracts = { answered: () => 0, known: () => 0, told: () => undefined };
+
 export function partyRooms(
   peers: Readonly<Record<string, HttpPeer>>,
   monotonicToWall: () => number,
   joinedOf: (terms: ContractTerms) => readonly ProtectedDevice[],
   /** What the customer's service knew last of how the devices listen. */
   macOf: (contractId: string) => string | undefined = () => undefined,
+  joins: JoinsOfContracts = NO_JOINS,
 ): PartyRooms {
   const bridge = peerNamed(peers, 'gatewayBridge');
   const orchestrator = peerNamed(peers, 'orchestrator');
@@ -177,6 +198,8 @@ export function partyRooms(
   let sensed: Pick<Observed, 'storeOk' | 'gateways' | 'load'> = {};
   const measure = createLoadMeter();
 
+  const ringNow = (terms: ContractTerms, joined = joinedOf(terms)): Record<string, unknown> =>
+    ringOf(terms, joined, joins.answered(terms.contractId));
   const seen = async (contractId: string): Promise<ServiceStatus | undefined> => {
     const status = await ifThere(callJson(orchestrator, { path: `/orchestrator/v1/service/${contractId}` }));
     return status === undefined ? undefined : parseInput(serviceStatus, status);
@@ -236,14 +259,11 @@ export function partyRooms(
     async ring(terms) {
       const path = `/api/v3/ring/${terms.contractId}`;
       const there = await ringIfThere(terms.contractId);
-      return (
-        there ??
-        rangeOf(await callJson(bridge, { method: 'PUT', path, json: ringOf(terms, joinedOf(terms)) }))
-      );
+      return there ?? rangeOf(await callJson(bridge, { method: 'PUT', path, json: ringNow(terms) }));
     },
     async cover(terms, joined) {
       const path = `/api/v3/ring/${terms.contractId}`;
-      await callJson(bridge, { method: 'PUT', path, json: ringOf(terms, joined) });
+      await callJson(bridge, { method: 'PUT', path, json: ringNow(terms, joined) });
     },
     ringIfThere,
     async hold(ringId) {
@@ -267,9 +287,11 @@ export function partyRooms(
       const answer = await callJson(bridge, { path: `/api/v3/ring/${ringId}/root?through=${through}` });
       return parseInput(ringTree, answer);
     },
-    async fillFrom({ contractId, provider }) {
+    async fillFrom(terms) {
+      const { contractId, provider, rootKeys } = terms;
       const path = OWN_SOURCE;
-      const wanted = JSON.stringify({ edgeId: provider, ringId: contractId });
+      const known = rootKeys === true ? { joins: joins.known(contractId) } : {};
+      const wanted = JSON.stringify({ edgeId: provider, ringId: contractId, ...known });
       if (lastPut.get(path) !== wanted) {
         await callJson(bridge, { method: 'PUT', path, json: JSON.parse(wanted) as unknown });
         lastPut.set(path, wanted);
@@ -281,6 +303,7 @@ export function partyRooms(
         lastPut.delete(path);
         throw error;
       }
+      if (rootKeys === true) joins.told(terms, status.remoteJoins);
       const recent = monotonicToWall() - (status.lastSuccessAt ?? 0) < 3000;
       return {
         pulledThrough: status.pulledThrough,

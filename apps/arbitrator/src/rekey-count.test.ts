@@ -38,6 +38,7 @@ test('is counted while a contract waits for it, after a look at what the ledger 
   const disclosures: Disclosures = {
     look: (_terms, seen) => looks.push(seen),
     all: () => [{ ...session(1, 1), contractId: 'c', at: 5 }],
+    rootKeys: () => [],
   };
   let readable = true;
   const own: Pick<OwnKeys, 'secrets' | 'live'> = {

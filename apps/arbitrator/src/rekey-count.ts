@@ -16,7 +16,7 @@ const euisOf = (all: readonly { readonly devEui: string }[]): Set<string> =>
 
 /**
  * How many of the set's devices have keys that nobody else has seen. `joining`: devices with sessions of joins. `left`: sessions that
- * were seen, and whose devices go on in another one.
+ * were seen, and whose devices go on in another one. `rooted`: devices whose root key was seen, which no join helps.
  */
 export function rekeyCountOf(
   { set }: Pick<ContractTerms, 'set'>,
@@ -24,13 +24,15 @@ export function rekeyCountOf(
   disclosed: readonly ProtectedDevice[],
   joining: ReadonlySet<string>,
   left: ReadonlySet<string>,
+  rooted: ReadonlySet<string> = new Set(),
 ): RekeyCount {
   const keyed = euisOf(sessions);
   const seen = euisOf(disclosed.filter((one) => !left.has(nameOf(one))));
   const count = { rekeyed: 0, waiting: 0, disclosed: 0 };
   for (const { devEui } of set.devices) {
     if (!keyed.has(devEui)) continue;
-    count[!seen.has(devEui) ? 'rekeyed' : joining.has(devEui) ? 'waiting' : 'disclosed'] += 1;
+    if (rooted.has(devEui)) count.disclosed += 1;
+    else count[!seen.has(devEui) ? 'rekeyed' : joining.has(devEui) ? 'waiting' : 'disclosed'] += 1;
   }
   return count;
 }
@@ -57,8 +59,9 @@ export function createRekeyCounts(
         const { sessions } = own.secrets();
         // before anything counts as unseen: what the ledger says of these keys
         disclosures.look(terms, record?.keys);
+        const rooted = euisOf(disclosures.rootKeys());
         const joining = euisOf(own.live().sessions);
-        return { rekeyed: rekeyCountOf(terms, sessions, disclosures.all(), joining, behind) };
+        return { rekeyed: rekeyCountOf(terms, sessions, disclosures.all(), joining, behind, rooted) };
       } catch {
         // Files that cannot be read say nothing: the contract settles without, when its time has come.
         return {};

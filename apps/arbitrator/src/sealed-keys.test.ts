@@ -127,6 +127,21 @@ describe('sealed keys', () => {
     expect(await opened('relay')).toBeUndefined();
   });
 
+  test('root keys are in the package where the terms say so alone, and those of the set’s devices only', async () => {
+    const devAddrRange = { first: '02000000', last: '020000ff' };
+    const joins = [{ devEui: '00000000000000aa', joinNonce: 7 }];
+    const appKey = '66'.repeat(16);
+    const rootKeys = ['aa', 'cc'].map((end) => ({ devEui: `00000000000000${end}`, appKey }));
+    const opened = async (over: object) => {
+      const terms = termsWith({ opening: 'autonomous', devAddrRange, ...over });
+      const { forProvider } = await divide(terms, { ...all, rootKeys, joins });
+      return openKeys(provider, forProvider, null);
+    };
+    expect(await opened({ rootKeys: true })).toMatchObject({ rootKeys: [rootKeys[0]], joins });
+    for (const over of [{}, { rootKeys: true, confidentiality: 'forward' }])
+      expect(await opened(over)).not.toHaveProperty('rootKeys');
+  });
+
   test('autonomous: the provider holds the whole and no arbitrator is needed', async () => {
     const { forProvider, forHolders } = await divide(termsWith({ opening: 'autonomous' }));
     expect(forHolders).toEqual([]);

@@ -49,12 +49,23 @@ export const sessionKeys = z.object({
   devAddr: z.string(),
   nwkSKey: hexKey,
   appSKey: hexKey.optional(),
+  /** A provider made it of a join that it answered: it has known the keys from the beginning. */
+  broughtHome: z.literal(true).optional(),
 });
+
+/** As in the secrets file of a device service. */
+const rootKey = z.object({ devEui: z.string(), appKey: hexKey.optional(), nwkKey: hexKey.optional() });
+export type RootKey = z.output<typeof rootKey>;
+
+/** What of a device's joins is used up, as its device service says it. */
+export const usedJoins = z.looseObject({ devEui: z.string(), joinNonce: z.int().min(0) });
 
 /** The secrets file of a device service; in a package also what the provider shows to the customer's cloud. */
 export const secrets = z.object({
   keyVersion: z.int().min(1).default(1),
   sessions: z.array(sessionKeys).max(100_000).default([]),
+  rootKeys: z.array(rootKey).max(10_000).optional(),
+  joins: z.array(usedJoins).max(10_000).optional(),
   forwarding: z.strictObject({ key: longKey }).optional(),
   /** For snapshots of volumes: of all contracts, and in a package of one version of one contract's keys. */
   volumes: z.strictObject({ key: longKey }).optional(),
@@ -117,6 +128,22 @@ function volumesFor(
   return { volumes: { key: versionVolumeKey(contractVolumeKey(volumes.key, contractId), keyVersion) } };
 }
 
+/** To who may answer joins only, and nothing where the terms do not say so. */
+function rootsFor(
+  { rootKeys: given, confidentiality, set }: ContractTerms,
+  { rootKeys = [], joins = [] }: Secrets,
+): Pick<Secrets, 'rootKeys' | 'joins'> {
+  if (given !== true || confidentiality !== 'process') return {};
+  const wanted = new Set(set.devices.map(({ devEui }) => devEui));
+  const isOfSet = ({ devEui }: { readonly devEui: string }): boolean => wanted.has(devEui.toLowerCase());
+  return { rootKeys: rootKeys.filter(isOfSet), joins: joins.filter(isOfSet) };
+}
+
+/** Keys as they are kept beside a contract that has nothing to do with root keys. */
+export function withoutRoots({ rootKeys: _roots, joins: _used, ...rest }: Secrets): Secrets {
+  return rest;
+}
+
 /** The contract's sensors only, and with AppSKeys only where the provider may read. */
 export function secretsFor(terms: ContractTerms, all: Secrets): Secrets {
   const wanted = new Set(terms.set.devices.map((device) => device.devEui));
@@ -132,6 +159,7 @@ export function secretsFor(terms: ContractTerms, all: Secrets): Secrets {
     sessions: terms.confidentiality === 'relay' ? [] : sessions,
     ...(all.values === undefined || terms.confidentiality !== 'process' ? {} : { values: all.values }),
     ...volumesFor(terms, all),
+    ...rootsFor(terms, all),
     ...(cloud === undefined ? {} : { forwarding: { key: contractForwardingKey(cloud.key, contractId) } }),
   };
 }
@@ -183,7 +211,7 @@ export async function divideKeys(
   const body: KeyHeader = {
     ...{ contractId, keyVersion, threshold },
     // without joins a new version is a new set of keys: who raises it says so
-    ...(since === undefined || addresses.length === 0 ? {} : { since }),
+    ...(since === undefined || (addresses.length === 0 && terms.rootKeys !== true) ? {} : { since }),
     sealed: sealedHash(nonce, sealedSecrets),
     part: sha256Hex(part),
     shares: given.map(({ holder, share }) => ({ holder, commitment: sha256Hex(share) })),

@@ -147,10 +147,11 @@ function movesOn({ activation }: ContractTerms, now: number) {
 
 /** What of the device's keys its provider lacks, and whether somebody has seen them. */
 function deviceKeys(contracts: WhyPorts['contracts'], contractId: string, devEui: string) {
-  const { unsealed, disclosed = [] } = contracts.sealing();
+  const { unsealed, disclosed = [], rootKeysSeen = [] } = contracts.sealing();
   return {
     unsealed: unsealed.filter((one) => one.contractId === contractId && one.devEui === devEui),
     disclosed: disclosed.some((one) => one.devEui === devEui),
+    rootKeySeen: rootKeysSeen.some((one) => one.devEui === devEui),
   };
 }
 

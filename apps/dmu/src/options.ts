@@ -48,6 +48,12 @@ const terms = z.strictObject({
     .describe(
       'addresses that joining devices may be given (default: the device service’s own range, where some join)',
     ),
+  rootKeys: z
+    .literal(true)
+    .optional()
+    .describe(
+      'give providers that may process the root keys of devices that join, so that they answer joins while they serve: they could make sessions for these devices for ever, until their root keys are others',
+    ),
   coverage: coverageTerms
     .optional()
     .describe(

@@ -1,3 +1,4 @@
+import { rootKeysProblem } from '@antirio/service-contract';
 import { expect, test } from '@jest/globals';
 import { generateIdentity, openIdentity } from '@antirio/kernel';
 import { demandBody } from './demand.ts';
@@ -66,6 +67,14 @@ test('a proposal follows the match, the policy and the options', () => {
     expiresAt: 1000 + 7 * 86_400_000,
     slots: { customer: 0, provider: 1 },
   });
+  // root keys go to who may process, where there is something to answer
+  const rooted = { ...options, terms: { ...options.terms, rootKeys: true as const } };
+  const joining = { ...request, devAddrRange: { first: '02000000', last: '020000ff' } };
+  const processing = { ...match, confidentiality: 'process' } as const;
+  const proposed = propose({ ...parts, options: rooted, request: joining, match: processing });
+  expect([proposed.rootKeys, rootKeysProblem(proposed)]).toEqual([true, undefined]);
+  expect(propose({ ...parts, options: rooted, request: joining })).not.toHaveProperty('rootKeys');
+  expect(propose({ ...parts, options: rooted, match: processing })).not.toHaveProperty('rootKeys');
   const trusting = { ...options, policy: { ...options.policy, opening: ['autonomous' as const] } };
   expect(() => propose({ ...parts, options: trusting })).toThrow(/iTrustTheProviderWithMyKeys/);
   const inWords = { ...request, iTrustTheProviderWithMyKeys: true };

@@ -88,6 +88,8 @@ export const OPEN_ROUTES: readonly OpenRoute[] = [
   post('arbitrator', 'arbitrator/v1/contract/:id/keys', 'party', { role: 'edge' }),
   post('arbitrator', 'arbitrator/v1/contract/:id/mac', 'party', { role: 'edge' }),
   get('arbitrator', 'arbitrator/v1/contract/:id/mac', 'party', { role: 'edge' }),
+  // Frames of their sessions are not read without them, by whichever way these come.
+  get('arbitrator', 'arbitrator/v1/contract/:id/joins', 'party', { role: 'edge', ...RELAYED }),
   post('arbitrator', 'arbitrator/v1/contract/:id/genuine', 'party', { role: 'edge' }),
   post('arbitrator', 'arbitrator/v1/contract/:id/drill', 'party', { role: 'edge' }),
   post('arbitrator', 'arbitrator/v1/contract/:id/drill-keys', 'party', { role: 'edge' }),

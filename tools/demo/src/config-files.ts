@@ -24,6 +24,7 @@ export interface Cast {
 const termsOf = ({ options }: Cast): Section => ({
   ...{ heartbeatIntervalMs: 200, missedBeats: 3, leaseMs: 3_000 },
   ...{ returnBackoffMs: options.backoffMs, flapping: { maxBackoffMs: 0 }, rekey: { waitS: 45 } },
+  ...(options.rootKeys ? { rootKeys: true } : {}),
 });
 const exactly = (amount: number): Section => ({ first: amount, limit: amount });
 const STAKES = { payment: exactly(MONEY.customerStake), guarantee: exactly(MONEY.providerStake) };

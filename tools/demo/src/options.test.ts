@@ -6,6 +6,7 @@ test('without flags everything has its default', () => {
     ...{
       motes: 20,
       otaa: 0,
+      rootKeys: false,
       answersMac: false,
       seed: '1',
       standby: 'hot',

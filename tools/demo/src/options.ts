@@ -65,6 +65,8 @@ const optionsSchema = z.strictObject({
   periodMs: z.coerce.number().int().min(1_000).max(600_000).default(2_000),
   /** Part of the motes that join (OTAA); for tests, whose verdict is their own. */
   otaa: z.number().min(0).max(1).default(0),
+  /** The contract gives B the root keys of those; for tests. */
+  rootKeys: z.boolean().default(false),
   /** Motes do and answer what MAC commands say; for tests. */
   answersMac: z.boolean().default(false),
   /** Part of the uplinks that a gateway misses. */

@@ -23,6 +23,9 @@ const contractView = z.looseObject({
     .optional(),
   unsealed: z.array(z.looseObject({ devEui: z.string(), why: z.string() })).default([]),
   disclosed: z.array(z.looseObject({ devEui: z.string() })).default([]),
+  rootKeysSeen: z.array(z.looseObject({ devEui: z.string() })).default([]),
+  joinsAnswered: z.number().optional(),
+  joinsHome: z.looseObject({ through: z.number(), counts: z.record(z.string(), z.number()) }).optional(),
   rekeying: z
     .looseObject({
       settlesInMs: z.number(),
@@ -129,7 +132,7 @@ function homeLines({ listeningHome: home }: Partial<ContractView>): string[] {
 }
 
 /** Of single devices: which the provider could not go on with, and whose keys it has seen. */
-function deviceKeyLines({ unsealed, disclosed, unservedJoins }: ContractView): string[] {
+function deviceKeyLines({ unsealed, disclosed, rootKeysSeen, unservedJoins }: ContractView): string[] {
   const named = (all: readonly { readonly devEui: string }[]): string => {
     const names = [...new Set(all.map(({ devEui }) => devEui))];
     const more = names.length > SHOWN ? ` and ${names.length - SHOWN} more` : '';
@@ -139,10 +142,23 @@ function deviceKeyLines({ unsealed, disclosed, unservedJoins }: ContractView): s
   return [
     ...(unsealed.length === 0 ? [] : [`unsealed: ${named(unsealed)} (${why})`]),
     ...(disclosed.length === 0 ? [] : [`disclosed, and still in use: the keys of ${named(disclosed)}`]),
+    ...(rootKeysSeen.length === 0
+      ? []
+      : [`root keys seen: of ${named(rootKeysSeen)}; no join ends that, only other root keys do`]),
     ...(unservedJoins === undefined
       ? []
       : [`joins: ${unservedJoins.requests} requests of ${unservedJoins.devices} devices went unserved here`]),
   ];
+}
+
+/** Joins that the provider answered in the place of the devices' own edge. */
+function joinLines({ joinsAnswered, joinsHome }: ContractView): string[] {
+  if (joinsAnswered !== undefined) return [`joins: ${joinsAnswered} answered here for the customer`];
+  if (joinsHome === undefined) return [];
+  const { taken = 0, known: _again, ...refused } = joinsHome.counts;
+  const why = Object.entries(refused).filter(([, count]) => count > 0);
+  const others = why.map(([what, count]) => `, ${count} ${what}`).join('');
+  return [`joins: ${joinsHome.through} answered by the provider came home: ${taken} taken${others}`];
 }
 
 function keysLine({
@@ -187,7 +203,8 @@ export async function showContract(config: EdgeConfig, id: string, json: boolean
   print(textTable([HEADER, row(contract)]));
   if (contract.keys !== undefined) print(keysLine(contract.keys));
   for (const line of actingLines(parseInput(actingView, found))) print(line);
-  for (const line of [...setLines(contract), ...deviceKeyLines(contract)]) print(line);
+  for (const line of [...setLines(contract), ...deviceKeyLines(contract), ...joinLines(contract)])
+    print(line);
   const asked = [
     await imageLines(config, id, contract.role),
     await volumeLines(config, id, contract.terms['volumes']),

@@ -12,6 +12,7 @@ const deviceView = z.looseObject({
   devAddr: z.string().nullable(),
   sealed: z.string().nullish(),
   disclosed: z.boolean().nullish(),
+  rootKeySeen: z.boolean().nullish(),
   fCntUp: z.number().nullable(),
   fCntDown: z.number().nullable(),
   downlinkCounters: z.string().default('well'),
@@ -36,6 +37,16 @@ function counterOf({
 }: Pick<z.output<typeof deviceView>, 'fCntDown' | 'downlinkCounters'>): string {
   const isWorthTelling = downlinkCounters === 'near' || downlinkCounters === 'exhausted';
   return isWorthTelling ? `${text(fCntDown)} (${downlinkCounters})` : text(fCntDown);
+}
+
+/** Whether others have seen them, the root key first: that outlasts every join. */
+function keysOf({
+  disclosed,
+  rootKeySeen,
+  sealed,
+}: Pick<z.output<typeof deviceView>, 'disclosed' | 'rootKeySeen' | 'sealed'>): string {
+  if (rootKeySeen === true) return 'root key seen';
+  return disclosed === true ? 'disclosed' : text(sealed);
 }
 
 const sessionView = z.looseObject({
@@ -143,10 +154,7 @@ export async function listLoraDevices(config: EdgeConfig, json: boolean): Promis
     ...[text(device.fCntUp), counterOf(device), heard === null ? 'never' : time(heard.at)],
     ...[text(heard?.gatewayId), text(heard?.rssi), text(heard?.snr), text(heard?.dataRate)],
     ...[battery(device.battery), device.downlinks === 0 ? '' : text(device.downlinks)],
-    ...[
-      device.conflicts === 0 ? '' : text(device.conflicts),
-      device.disclosed === true ? 'disclosed' : text(device.sealed),
-    ],
+    ...[device.conflicts === 0 ? '' : text(device.conflicts), keysOf(device)],
   ]);
   show([...header, 'BATTERY', 'QUEUED', 'CONFLICTS', 'KEYS'], rows, 'no LoRaWAN devices');
 }

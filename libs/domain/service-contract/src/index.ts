@@ -22,6 +22,7 @@ export * from './coverage-claim.ts';
 export { coverageTerms } from './coverage-terms.ts';
 export * from './key-delivery.ts';
 export * from './rekey-terms.ts';
+export * from './root-keys.ts';
 export { isRekeying } from './rekey-wait.ts';
 export * from './forwarding.ts';
 export * from './joined-addresses.ts';

@@ -89,6 +89,8 @@ export const contractTerms = z.strictObject({
   coverage: coverageTerms.prefault({}),
   forwarding: forwardingTerms.optional(),
   devAddrRange: devAddrRange.optional(),
+  /** The provider is given the root keys of devices that join, sealed as all keys are: it could make their sessions for ever. */
+  rootKeys: z.literal(true).optional(),
   rekey: rekeyTerms.prefault({}),
   volumes: volumesTerms,
   expiresAt: z.int().positive(),

@@ -1,0 +1,157 @@
+import { Counter, type Registry } from 'prom-client';
+import { z } from 'zod';
+import { callJson, parseInput, type HttpPeer, type Log } from '@antirio/host';
+import { describeError, type Clock } from '@antirio/kernel';
+import { JOINS_IN_ALL, type ContractTerms } from '@antirio/service-contract';
+import type { ContractStore } from './contract-store.ts';
+import { airedJoin, JOINS_AT_ONCE, keptJoins, type AiredJoin } from './join-records.ts';
+import { neighbourCall } from './peers.ts';
+
+const page = z.looseObject({ total: z.int().min(0), joins: z.array(airedJoin).max(JOINS_AT_ONCE) });
+const counted = z.record(z.string(), z.int().min(0));
+type Counts = z.output<typeof counted>;
+const cameHome = z.object({ through: z.int().min(0), counts: counted });
+
+const KIND = 'joinHome';
+const DOCUMENT = 'joinsHome';
+const CALL_MS = 1500;
+const AGAIN_MS = 1000;
+/** The device service looks at each of a page, and its ring takes the addresses. */
+const TAKE_MS = 10_000;
+/** More are no joins, and keep nothing from being read. */
+const ALL_OF_THEM = Number.MAX_SAFE_INTEGER;
+
+function added(one: Counts, other: Counts): Counts {
+  const names = new Set([...Object.keys(one), ...Object.keys(other)]);
+  return Object.fromEntries([...names].map((name) => [name, (one[name] ?? 0) + (other[name] ?? 0)]));
+}
+
+/** What came home of joins; undefined where there was none. */
+export function joinsHomeOf(
+  store: Pick<ContractStore, 'document'>,
+  contractId: string,
+): z.output<typeof cameHome> | undefined {
+  return cameHome.safeParse(store.document(contractId, DOCUMENT)).data;
+}
+
+export interface JoinHome {
+  /** So many of the provider's joins are known here; its ring's frames may be read where it tells of no more. */
+  readonly known: (contractId: string) => number;
+  /** The provider's ring tells of so many joins: what is not known here is fetched, and given to our device service. */
+  readonly told: (terms: ContractTerms, joins: number) => void;
+  /** All that the provider has by now. @throws what the provider or our device service do */
+  bring(terms: ContractTerms): Promise<void>;
+  /** Those that are known here, for statements. */
+  readonly joinsOf: (contractId: string) => readonly AiredJoin[];
+  /** By what became of them, since the start. */
+  counts(): Counts;
+  readonly leave: (contractId: string) => void;
+  stop(): Promise<void>;
+}
+
+export interface JoinHomePorts {
+  readonly peers: Readonly<Record<string, HttpPeer>>;
+  readonly store: ContractStore;
+  readonly clock: Pick<Clock, 'monotonic'>;
+  readonly log: Log;
+}
+
+/** As a customer: joins that a provider answered come home as the bytes that were on air, before any frame under their sessions is read. */
+export function createJoinHome({ peers, store, clock, log }: JoinHomePorts): JoinHome {
+  const { deviceLora } = peers;
+  const kept = keptJoins(store, KIND, airedJoin);
+  const underWay = new Map<string, Promise<void>>();
+  const failedAt = new Map<string, number>();
+  let total: Counts = {};
+  let isStopped = false;
+
+  const throughOf = (contractId: string): number => joinsHomeOf(store, contractId)?.through ?? 0;
+  const give = async (
+    { devAddrRange: range }: ContractTerms,
+    joins: readonly AiredJoin[],
+  ): Promise<Counts> => {
+    if (joins.length === 0 || deviceLora === undefined) return {};
+    const aired = joins.map(({ at, joinRequest, joinAccept }) => ({ at, joinRequest, joinAccept }));
+    const path = '/api/v3/lora/join';
+    const json = { range, joins: aired };
+    return parseInput(
+      counted,
+      await callJson(deviceLora, { method: 'POST', path, json, timeoutMs: TAKE_MS }),
+    );
+  };
+  const settle = (
+    { contractId }: ContractTerms,
+    joins: readonly AiredJoin[],
+    through: number,
+    counts: Counts,
+  ): void => {
+    const before = joinsHomeOf(store, contractId)?.counts ?? {};
+    kept.add(contractId, joins, [[DOCUMENT, { through, counts: added(before, counts) }]]);
+    total = added(total, counts);
+  };
+  /** One page; whether there are more. */
+  const bringSome = async (terms: ContractTerms): Promise<boolean> => {
+    const { contractId, provider } = terms;
+    const after = throughOf(contractId);
+    const path = `/arbitrator/v1/contract/${contractId}/joins?after=${after}`;
+    const answer = await neighbourCall(peers, provider, 'arbitrator', { path, timeoutMs: CALL_MS });
+    const { total: last, joins } = parseInput(page, answer);
+    const some = joins.filter(({ n }, i) => n === after + 1 + i && n <= JOINS_IN_ALL);
+    const through = after + some.length;
+    if (some.length === 0) return false;
+    // the device service first: what it has on its disk it knows again
+    const counts = await give(terms, some);
+    settle(terms, some, through, counts);
+    log.info({ contract: contractId, through, ...counts }, 'joins that the provider answered came home');
+    return through < last;
+  };
+  const bring = (terms: ContractTerms): Promise<void> => {
+    const { contractId } = terms;
+    const work =
+      underWay.get(contractId) ??
+      (async () => {
+        while (!isStopped && (await bringSome(terms)));
+      })().finally(() => underWay.delete(contractId));
+    underWay.set(contractId, work);
+    return work;
+  };
+  return {
+    known(contractId) {
+      const through = throughOf(contractId);
+      return through >= JOINS_IN_ALL ? ALL_OF_THEM : through;
+    },
+    told(terms, joins) {
+      const { contractId } = terms;
+      if (isStopped || joins <= throughOf(contractId) || underWay.has(contractId)) return;
+      if (clock.monotonic() - (failedAt.get(contractId) ?? -Infinity) < AGAIN_MS) return;
+      bring(terms).catch((error: unknown) => {
+        failedAt.set(contractId, clock.monotonic());
+        log.warn(
+          { contract: contractId, error: describeError(error) },
+          'joins of the provider are not here yet',
+        );
+      });
+    },
+    bring,
+    joinsOf: kept.all,
+    counts: () => total,
+    leave: kept.forget,
+    async stop() {
+      isStopped = true;
+      await Promise.allSettled(underWay.values());
+    },
+  };
+}
+
+export function countJoinHome(metrics: Registry, home: Pick<JoinHome, 'counts'>): void {
+  new Counter({
+    name: 'antirio_joins_home_total',
+    help: 'joins that providers answered, by what became of them here, since the start',
+    labelNames: ['what'],
+    registers: [metrics],
+    collect() {
+      this.reset();
+      for (const [what, value] of Object.entries(home.counts())) this.inc({ what }, value);
+    },
+  });
+}
