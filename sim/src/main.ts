@@ -1,21 +1,31 @@
-// `npm run sim -- --seeds N --from S [--trace]`: runs the scenarios of these seeds; the first failing one prints its story.
+// `npm run sim -- --seeds N --from S [--kind K] [--workers W] [--trace]`: runs the scenarios of these seeds on W threads; the first
+// failing one prints its story. Interrupted, it says with which seed to go on.
+import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
-import { runSeed, scenarioKinds } from './run.ts';
-import { storyOf } from './story.ts';
+import { scenarioKinds } from './kinds.ts';
+import { runInParts } from './parts.ts';
+import type { Order, StretchResult } from './stretch.ts';
 
-const PROGRESS_EVERY = 500;
+const PROGRESS_EVERY_MS = 10_000;
+const MOST_WORKERS = 64;
+const INTERRUPTED = 130;
+
+function fail(words: string): never {
+  process.stderr.write(`${words}\n`);
+  process.exit(2);
+}
 
 function numberOf(text: string | undefined, fallback: number, name: string): number {
   const value = text === undefined ? fallback : Number(text);
   if (Number.isSafeInteger(value) && value >= 0) return value;
-  process.stderr.write(`--${name} takes a whole number, not ${String(text)}\n`);
-  process.exit(2);
+  return fail(`--${name} takes a whole number, not ${String(text)}`);
 }
 
 const { values } = parseArgs({
   options: {
     seeds: { type: 'string' },
     from: { type: 'string' },
+    workers: { type: 'string' },
     trace: { type: 'boolean' },
     fine: { type: 'boolean' },
     kind: { type: 'string' },
@@ -23,40 +33,63 @@ const { values } = parseArgs({
 });
 const seeds = numberOf(values.seeds, 1000, 'seeds');
 const from = numberOf(values.from, 1, 'from');
-
-const kind = scenarioKinds.find((one) => one === (values.kind ?? scenarioKinds[0]));
-if (kind === undefined) {
-  process.stderr.write(`--kind is one of ${scenarioKinds.join(', ')}\n`);
-  process.exit(2);
-}
+const workers = numberOf(values.workers, Math.min(availableParallelism(), MOST_WORKERS), 'workers');
+if (workers < 1 || workers > MOST_WORKERS) fail(`--workers is from 1 to ${MOST_WORKERS}, not ${workers}`);
+const kind =
+  scenarioKinds.find((one) => one === (values.kind ?? scenarioKinds[0])) ??
+  fail(`--kind is one of ${scenarioKinds.join(', ')}`);
+const stories: Order['stories'] = values.fine === true ? 'fine' : values.trace === true ? 'all' : 'failing';
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
-
-const tell = (seed: number): void => {
-  print(storyOf(runSeed(seed, { kind, trace: true }), values.fine ?? false));
-};
+const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
 const began = performance.now();
+let done = 0;
 let events = 0;
 let simulatedMs = 0;
 const failed: number[] = [];
-for (let seed = from; seed < from + seeds; seed++) {
-  const result = runSeed(seed, { kind });
+
+function settle(result: StretchResult): void {
+  done += result.count;
   events += result.events;
   simulatedMs += result.simulatedMs;
-  const firstFailure = result.violations.length > 0 && failed.length === 0;
-  if (values.trace === true || values.fine === true || firstFailure) tell(seed);
-  const [violation] = result.violations;
-  if (violation !== undefined) {
+  if (stories !== 'failing' || failed.length === 0) result.stories.forEach(print);
+  for (const { seed, words } of result.failed) {
     failed.push(seed);
-    print(`seed ${seed} broke ${violation.invariant}: ${violation.message}`);
+    print(`seed ${seed} ${words}`);
   }
-  if ((seed - from + 1) % PROGRESS_EVERY === 0)
-    process.stderr.write(`${seed - from + 1} of ${seeds}, ${failed.length} failed\n`);
 }
-const seconds = (performance.now() - began) / 1000;
+
+const secondsSoFar = (): number => (performance.now() - began) / 1000;
+
+function tellProgress(): void {
+  const leftMinutes = ((secondsSoFar() / done) * (seeds - done)) / 60;
+  const left = done === 0 ? '' : `, ${leftMinutes.toFixed(1)} minutes to go`;
+  say(`${done} of ${seeds}, ${failed.length} failed${left}`);
+}
+
+const interruption = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.on(signal, () => {
+    interruption.abort();
+  });
+const progress = setInterval(tellProgress, PROGRESS_EVERY_MS);
+let broken = false;
+try {
+  await runInParts({ kind, stories }, { from, count: seeds }, workers, settle, interruption.signal);
+} catch (error) {
+  broken = true;
+  say(`a part has died: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+} finally {
+  clearInterval(progress);
+}
+const seconds = secondsSoFar();
+const ofThem = done === seeds ? '' : ` of ${seeds}`;
+const which = failed.length === 0 ? '' : ` (${failed.slice(0, 20).join(', ')})`;
 print(
-  `${seeds} seeds from ${from}: ${failed.length} failed${failed.length === 0 ? '' : ` (${failed.slice(0, 20).join(', ')})`}; ` +
+  `${done}${ofThem} seeds from ${from}: ${failed.length} failed${which}; ` +
     `${(simulatedMs / 3_600_000).toFixed(1)} simulated hours in ${seconds.toFixed(1)} s, ${Math.round(events / seconds)} events/s`,
 );
-process.exitCode = failed.length === 0 ? 0 : 1;
+if (done < seeds) print(`to go on: --kind ${kind} --from ${from + done} --seeds ${seeds - done}`);
+if (failed.length > 0 || broken) process.exitCode = 1;
+else if (done < seeds) process.exitCode = INTERRUPTED;

@@ -22,7 +22,7 @@ import { lentMutants } from './lent-mutants.ts';
 import { honestPieces, type Pieces } from './pieces.ts';
 import { promiseMutants } from './promise-mutants.ts';
 import { emptyRing, openRing } from './ring.ts';
-import type { ScenarioKind } from './run.ts';
+import type { ScenarioKind } from './kinds.ts';
 
 /** A world in which one safety check is missing: the simulation must notice. */
 export interface Mutant {

@@ -14,6 +14,7 @@ import { heal, scheduleFaults, type FaultPorts } from './faults.ts';
 import { watchHealth } from './health.ts';
 import { checkRekeying } from './rekeying.ts';
 import { identities } from './identities.ts';
+import type { ScenarioKind } from './kinds.ts';
 import { drawLong } from './long.ts';
 import { honestPieces, type Pieces } from './pieces.ts';
 import { drawScenario, type NodeName, type Scenario } from './scenario.ts';
@@ -21,16 +22,6 @@ import { drawTwoProviders } from './two-providers.ts';
 import type { TraceLine } from './trace.ts';
 import { drawUnheard } from './unheard.ts';
 import { createWorld, type World } from './world.ts';
-
-export const scenarioKinds = [
-  'oneProvider',
-  'twoProviders',
-  'drills',
-  'coverage',
-  'unheard',
-  'long',
-] as const;
-export type ScenarioKind = (typeof scenarioKinds)[number];
 
 const draws: Readonly<Record<ScenarioKind, (seed: number) => Scenario>> = {
   oneProvider: drawScenario,

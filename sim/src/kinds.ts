@@ -1,0 +1,10 @@
+/** The kinds of world that a seed is drawn for. */
+export const scenarioKinds = [
+  'oneProvider',
+  'twoProviders',
+  'drills',
+  'coverage',
+  'unheard',
+  'long',
+] as const;
+export type ScenarioKind = (typeof scenarioKinds)[number];
