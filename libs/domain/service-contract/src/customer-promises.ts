@@ -101,11 +101,17 @@ export function notYet(
 }
 
 /** A released epoch frees us of what we promised its holder, and nothing is promised under one before the newest. */
-export function freedBy(
-  state: CustomerState,
-  { epoch, released }: ContractRecord,
-  now: number,
-): CustomerState {
-  const promiser = released ? freed(state.promiser, epoch, now) : state.promiser;
+export function freedBy(state: CustomerState, record: ContractRecord, now: number): CustomerState {
+  const { epoch, released } = record;
+  const over = released ? epoch : statedBefore(state, record);
+  const promiser = over === undefined ? state.promiser : freed(state.promiser, over, now);
   return { ...state, promiser: heardOfEpoch(promiser, epoch) };
+}
+
+/** Our epoch follows one of our provider's that it has stated: its fence was shut before, though we may not have seen the release. */
+function statedBefore(
+  { terms }: CustomerState,
+  { epoch, holder, handback }: ContractRecord,
+): number | undefined {
+  return holder === terms.customer && handback?.epoch === epoch - 1 ? handback.epoch : undefined;
 }
