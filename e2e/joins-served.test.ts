@@ -106,6 +106,15 @@ describe('motes that join while a provider with their root keys serves', () => {
     );
     const { joinsAnswered = 0 } = await contractAt(run, 'b');
     expect(joinsAnswered).toBeGreaterThanOrEqual(MOTES);
+    // what it made is on its disk, and it reads on under it
+    const heard = async (): Promise<number> =>
+      (await storedAt(run, 'b')).filter((one) => anew.includes(one.split('/')[0] ?? '')).length;
+    const then = await heard();
+    await cluster.killAndRestart('b');
+    await cluster.until('edge B reads on after its end', async () => {
+      const now = await heard();
+      return now >= then + MOTES * 3 ? { found: true } : { seen: `${now - then} more` };
+    });
     await failure.end();
     await takeBack(run);
     await settle(run);
