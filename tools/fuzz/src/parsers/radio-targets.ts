@@ -10,6 +10,7 @@ import {
   eu868,
   fcntCandidates,
   isMacRequest,
+  listensAs,
   macStep,
   messageType,
   newMacState,
@@ -170,7 +171,9 @@ const macLife: Target = {
     const uplink = { frequency: 868_100_000, spreadingFactor: 7, bandwidth: 125_000 };
     const stored = parseMacState(JSON.parse(JSON.stringify(state)));
     const home = broughtHome(eu868, newMacState(eu868), stored);
-    return { stored, windows: [state, home].map((one) => eu868.receiveWindows(uplink, one)) };
+    const merged = broughtHome(eu868, home, { ...stored, number: 0 });
+    const windows = [state, home, merged].map((one) => eu868.receiveWindows(uplink, listensAs(one)));
+    return { stored, windows };
   },
 };
 

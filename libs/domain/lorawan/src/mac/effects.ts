@@ -89,6 +89,39 @@ export function accepted(state: MacState, command: MacRequest): MacState {
   }
 }
 
+const NO_CHANNEL = { frequency: 0, minDataRate: 0, maxDataRate: 5 };
+type OfChannel = RequestOf<'newChannelReq' | 'dlChannelReq'>;
+
+function formerChannel({ channels }: MacState, { type, chIndex }: OfChannel): MacRequest | undefined {
+  const channel = channels[chIndex] ?? null;
+  if (type === 'dlChannelReq')
+    return channel === null
+      ? undefined
+      : { type, chIndex, frequency: channel.downlinkFrequency ?? channel.frequency };
+  const { frequency, minDataRate, maxDataRate } = channel ?? NO_CHANNEL;
+  return { type, chIndex, frequency, minDataRate, maxDataRate };
+}
+
+/** What would bring about what is so now of that which the request changes; undefined where it changes nothing of it. */
+export function former(state: MacState, command: MacRequest): MacRequest | undefined {
+  const { channels, rx1DrOffset, rx2, rx1DelayS, maxDutyCycle, dataRate, txPower, nbTrans } = state;
+  switch (command.type) {
+    case 'linkADRReq':
+      return { type: command.type, dataRate, txPower, nbTrans, chMask: maskOf(channels), chMaskCntl: 0 };
+    case 'dutyCycleReq':
+      return { type: command.type, maxDutyCycle };
+    case 'rxParamSetupReq':
+      return { type: command.type, rx1DrOffset, rx2DataRate: rx2.dataRate, frequency: rx2.frequency };
+    case 'rxTimingSetupReq':
+      return { type: command.type, delay: rx1DelayS };
+    case 'newChannelReq':
+    case 'dlChannelReq':
+      return formerChannel(state, command);
+    case 'devStatusReq':
+      return undefined;
+  }
+}
+
 const isOfNoChannel = ({ command }: TakenRequest): boolean => !('chIndex' in command);
 
 /** Channels that are believed in no more must not come back with a merge. */

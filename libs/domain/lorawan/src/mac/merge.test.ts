@@ -4,6 +4,7 @@ import {
   broughtHome,
   eu868,
   isListeningOpen,
+  listensAs,
   macStep,
   newMacState,
   type MacState,
@@ -144,6 +145,34 @@ describe('a device that was served elsewhere', () => {
     const ask = { ...heardBy(100 + 16_385, 0, [{ type: 'linkCheckReq' }]), adrAckReq: true };
     const next = macStep(eu868, broughtHome(eu868, own, lie(60_000), 100), ask);
     expect(next.answers).toMatchObject([{ type: 'linkCheckAns' }]);
+  });
+
+  test('has not surely done what its answer may not be meant for: another had asked the same of another channel in between', () => {
+    const numbered: MacState = { ...fresh, number: 1, fcntUp: 0 };
+    const moves = (chIndex: number) => ({ type: 'dlChannelReq' as const, chIndex, frequency: 869_525_000 });
+    const asked = macStep(eu868, numbered, { type: 'request', command: moves(1) }).state;
+    const sent = macStep(eu868, asked, heardBy(1, 0, [])).state;
+    const answer = { type: 'dlChannelAns' as const, uplinkFrequencyExists: true, channelFrequencyAck: true };
+    const own = macStep(eu868, sent, heardBy(3, 0, [answer])).state;
+    expect(own.channels[1]?.downlinkFrequency).toBe(869_525_000);
+    const pending = [{ command: moves(0), attempts: 1, inFlight: true, sentAt: 2 }];
+    const home = broughtHome(eu868, own, { ...numbered, fcntUp: 2, pending });
+    expect(home.unsure).toEqual([
+      { command: moves(1), sentAt: 1 },
+      { command: moves(0), sentAt: 2 },
+    ]);
+    expect(home.channels[1]?.downlinkFrequency ?? 868_300_000).toBe(868_300_000);
+    expect(isListeningOpen(home)).toBe(true);
+    // each way has its turn: none of them, the one, the other, both
+    const ways = [0, 1, 2, 3].map((tries) =>
+      listensAs({ ...home, tries }).channels.map((each) => each?.downlinkFrequency === 869_525_000),
+    );
+    expect(new Set(ways.map(String)).size).toBe(4);
+    // the other one's answer was the other one's alone where it says that it had it
+    const taken = [{ command: moves(0), sentAt: 2, fcnt: 3 }];
+    const decided = broughtHome(eu868, own, { ...numbered, fcntUp: 3, taken });
+    expect(decided.channels[0]?.downlinkFrequency).toBe(869_525_000);
+    expect(decided.unsure).toEqual([{ command: moves(1), sentAt: 1 }]);
   });
 
   test.each([

@@ -140,26 +140,30 @@ function isDecided(
 }
 
 /** What of one side's the other's throws doubt upon, and what not. */
-function judged(mine: MacState, other: MacState): { taken: TakenRequest[]; doubtful: Sent[] } {
+function judged(mine: MacState, other: MacState): { taken: TakenRequest[]; doubtful: TakenRequest[] } {
   const { taken: others = [] } = other;
   const between = [...unanswered(other, mine), ...others];
   const [sure, not] = [false, true].map((is) =>
     (mine.taken ?? []).filter((one) => isDoubtful(one, between) === is),
   );
-  const doubtful = (not ?? []).map(({ command, sentAt }) => ({ command, sentAt, isHidden: true }));
-  return { taken: sure ?? [], doubtful };
+  return { taken: sure ?? [], doubtful: not ?? [] };
 }
 
 /** What is known by all the device's answers, and, by when it was sent, what is not. */
-function knownOf(own: MacState, theirs: MacState): { taken: TakenRequest[]; open: Sent[] } {
+function knownOf(
+  own: MacState,
+  theirs: MacState,
+): { taken: TakenRequest[]; open: Sent[]; ownDoubtful: TakenRequest[] } {
   const [mine, others] = [judged(own, theirs), judged(theirs, own)];
   const taken = newestTaken([...mine.taken, ...others.taken]);
   const open = [
     ...unanswered(own, theirs).filter((one) => !isDecided(one, taken, theirs.rejected)),
     ...unanswered(theirs, own).filter((one) => !isDecided(one, taken, own.rejected)),
-    ...[...mine.doubtful, ...others.doubtful].filter((one) => !isDecided(one, taken, [])),
+    ...[...mine.doubtful, ...others.doubtful]
+      .filter((one) => !isDecided(one, taken, []))
+      .map(({ command, sentAt }) => ({ command, sentAt, isHidden: true })),
   ];
-  return { taken, open: open.toSorted((a, b) => a.sentAt - b.sentAt) };
+  return { taken, ownDoubtful: mine.doubtful, open: open.toSorted((a, b) => a.sentAt - b.sentAt) };
 }
 
 /** The newest of each kind is asked again; what it may hide stays possible until the device has answered. */
@@ -208,14 +212,14 @@ function united(plan: RegionPlan, own: MacState, theirs: MacState, fcntUp: numbe
   // an answer cannot have been in an uplink that was not sent yet
   const heard = (theirs.taken ?? []).filter(({ fcnt }) => fcnt <= (fcntUp ?? -1));
   const known = { ...theirs, taken: heard, fcntUp };
-  const { taken, open } = knownOf(own, known);
-  const { unsure: _unsure, tries: _tries, ...before } = own;
-  let told: MacState = {
-    ...before,
-    rejected: rejectedOf(own, theirs),
-    ...(taken.length === 0 ? {} : { taken }),
-  };
-  for (const { command } of taken) if (mayBeAsked(plan, told, command)) told = accepted(told, command);
+  const { taken, open, ownDoubtful } = knownOf(own, known);
+  const { unsure: _unsure, tries: _tries, taken: _taken, ...before } = own;
+  const base = { ...before, rejected: rejectedOf(own, theirs), ...(taken.length === 0 ? {} : { taken }) };
+  const undone = ownDoubtful.toReversed().flatMap((one) => one.before ?? []);
+  const told = [...undone, ...taken.map(({ command }) => command)].reduce<MacState>(
+    (state, command) => (mayBeAsked(plan, state, command) ? accepted(state, command) : state),
+    base,
+  );
   const asked = withOpenRequests(plan, told, [own, known], open);
   const isTheirs = (fcntUp ?? -1) > (own.fcntUp ?? -1);
   const last = isTheirs ? known : own;

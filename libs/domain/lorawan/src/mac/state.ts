@@ -36,6 +36,8 @@ export interface TakenRequest {
   readonly sentAt: number;
   /** Of the answer. */
   readonly fcnt: number;
+  /** What had to be asked to have it as it was before, as far as was known: the answer may turn out to be to another's request. */
+  readonly before?: MacRequest;
 }
 
 /** A request that the device may have taken, of which no answer can tell any more but one to the same asked again. */

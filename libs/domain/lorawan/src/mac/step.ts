@@ -3,7 +3,7 @@ import { adrRequest, afterSilence, backedOff, withUplink, type NeighbourMargin }
 import { answerTo } from './answers.ts';
 import { macCommandLength } from './codec.ts';
 import type { DownlinkMacCommand, UplinkMacCommand } from './commands.ts';
-import { accepted, ANSWER_OF, isAccepted, narrowed } from './effects.ts';
+import { accepted, ANSWER_OF, former, isAccepted, narrowed } from './effects.ts';
 import { isUnsure, withRefused, withTaken, withTry } from './evidence.ts';
 import { checkRequest, keyOf, withRequest } from './requests.ts';
 import type { MacRequest, MacState, PendingRequest } from './state.ts';
@@ -103,7 +103,9 @@ function settle(
   const left = state.pending.filter((each) => each !== asked);
   const rest: MacState = { ...state, pending: left, spokenTo: true };
   if (isAccepted(answer)) {
-    draft.state = withTaken(accepted({ ...rest, rejected: others }, command), { command, sentAt, fcnt });
+    const before = former(state, command);
+    const taken = { command, sentAt, fcnt, ...(before === undefined ? {} : { before }) };
+    draft.state = withTaken(accepted({ ...rest, rejected: others }, command), taken);
     draft.notes.push({ type: 'accepted', command, answer });
     return;
   }

@@ -126,7 +126,7 @@ const schema = z.strictObject({
   number: z.int().min(0).exactOptional(),
   lives: z.int().min(0).exactOptional(),
   taken: z
-    .array(z.strictObject({ command: request, sentAt: fcnt, fcnt }))
+    .array(z.strictObject({ command: request, sentAt: fcnt, fcnt, before: request.exactOptional() }))
     .max(MOST_REQUESTS)
     .exactOptional(),
   unsure: z
