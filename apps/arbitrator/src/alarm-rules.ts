@@ -20,6 +20,7 @@ export const ALARMS = [
   'countersNearLimit',
   'volumes',
   'volumeConflict',
+  'ringBeganAnew',
 ] as const;
 export type AlarmName = (typeof ALARMS)[number];
 
@@ -59,6 +60,8 @@ export interface ContractFacts {
   readonly activeLeftMs?: number | undefined;
   /** Of the contract's own ring. */
   readonly dropped: number;
+  /** In how many lives the provider's ring has been seen. */
+  readonly ringLives?: number;
   /** The sensors surely hear too little of the provider, by what the terms ask for. */
   readonly sensorsDeaf?: boolean;
   /** The newest drill, where the terms demand any. */
@@ -162,6 +165,10 @@ const contractRules: { readonly [N in AlarmName]?: Rule } = {
       : 'the keys have been opened, and are still in use: renew them';
   },
   drops: ({ dropped }) => (dropped > 0 ? `${dropped} frames had no room in the contract's ring` : undefined),
+  ringBeganAnew: ({ ringLives = 0, phase, role }) =>
+    ringLives > 1 && phase !== 'ended'
+      ? `${role === 'provider' ? 'our ring' : 'the provider’s ring'} for it has begun anew, ${ringLives - 1} times: what it had heard before is gone`
+      : undefined,
   conflict: ({ ledger }) => (ledger?.disputed === true ? 'the two statements differ' : undefined),
   leaseLost: ({ phase, mayAct, cannotActForMs }) =>
     acting.has(phase) && !mayAct && cannotActForMs > LEASE_PATIENCE_MS

@@ -42,6 +42,7 @@ const cases: readonly (readonly [AlarmName, EdgeFacts])[] = [
   ['noReadyProvider', withContract({ phase: 'stated', ledger: { ...ledger, state: 'HANDED_BACK' } })],
   ['degraded', withContract({ ledger: { ...ledger, state: 'DEGRADED' } })],
   ['degraded', withContract({ ledger: { ...ledger, state: 'DEGRADED' }, sensorsDeaf: true })],
+  ['ringBeganAnew', withContract({ ringLives: 2 })],
   ['unsealed', withContract({ phase: 'recovering' })],
   ['unsealed', withContract({ role: 'provider', phase: 'active' })],
   ['exposed', withContract({ ledger: { ...ledger, exposed: true } })],

@@ -13,6 +13,7 @@ import { describeError, fromUtf8, parseEdgeId } from '@antirio/kernel';
 import { LENT_TOPIC, datagramSchemas, type Datagram, type DatagramKind } from '@antirio/service-contract';
 import { VERSION, type ArbitratorOptions, type ArbitratorPorts } from './options.ts';
 import { findTroubles } from './alarm-rules.ts';
+import { countRingLives } from './ring-lives.ts';
 import { countMacHome } from './mac-home.ts';
 import { showLentCounts } from './lent-counts.ts';
 import { countLeasesByPromises } from './promise-metric.ts';
@@ -108,6 +109,7 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
   countLeasesByPromises(rim.metrics, contracts.drivers);
   countMacHome(rim.metrics, contracts.macHome);
   countJoinHome(rim.metrics, contracts.joins.home);
+  countRingLives(rim.metrics, store, contracts.drivers);
   const { downlinkDrills } = contracts;
   showLentCounts(rim.metrics, downlinkDrills.counts);
   const protects = options.protectedService !== undefined;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { callJson, parseInput, type HttpPeer } from '@antirio/host';
 import type { Clock } from '@antirio/kernel';
+import { ringLives } from './ring-lives.ts';
 import type { ContractFacts, EdgeFacts, ForwardingFacts } from './alarm-rules.ts';
 import type { Contracts } from './contracts.ts';
 import type { CounterGaps } from './counter-gaps.ts';
@@ -126,6 +127,7 @@ export function nightFacts(ports: {
       unsealed: unsealedFor(contractId),
       activeLeftMs,
       drill: contracts.drills.view(contractId)?.newest,
+      ringLives: ringLives(store, contractId),
       sensorsDeaf: areSensorsDeaf(store, terms),
     };
     return { ...known, ledger: known.phase === 'ended' ? undefined : await onLedger(contractId) };

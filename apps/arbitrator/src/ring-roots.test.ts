@@ -8,6 +8,7 @@ import { RING_ROOT_KIND, keys, signedRingRoot } from '@antirio/ledger-machine';
 import { openContractStore, type ContractStore } from './contract-store.ts';
 import { contractId, customer, provider, terms } from './escrow.fixture.ts';
 import { createRootClaim, judgeContradiction, type ContradictionRequest } from './root-claims.ts';
+import { ringLives } from './ring-lives.ts';
 import { countersignRoot, createRootKeeper, newestRoot, proofView, rootRequest } from './ring-roots.ts';
 
 let folder = '';
@@ -104,6 +105,27 @@ test('a ring that has grown has its root signed by both once a minute, or record
   const body = { ...rootDocument(7).body, incarnation: 'one' };
   const signed = { kind: RING_ROOT_KIND, by: customer.edgeId, body, signature: kept?.customer ?? '' };
   expect(verifyDocument(signed, RING_ROOT_KIND)).toBe(true);
+});
+
+test('a ring that began anew is counted by both, also by who lost all that it knew', async () => {
+  const { storeA, storeB, state, minute, restart } = scene();
+  state.next = 8;
+  await minute();
+  expect([storeA, storeB].map((store) => ringLives(store, contractId))).toEqual([1, 1]);
+  state.life = 'two';
+  state.next = 3;
+  await minute();
+  expect([storeA, storeB].map((store) => ringLives(store, contractId))).toEqual([2, 2]);
+  // nor is the first one a new one where it comes back
+  state.life = 'one';
+  state.next = 8;
+  await minute();
+  expect([storeA, storeB].map((store) => ringLives(store, contractId))).toEqual([2, 2]);
+  for (const name of ['ringLives', 'ringRoots']) storeB.forgetDocument(contractId, name);
+  restart();
+  state.life = 'three';
+  await minute();
+  expect([storeA, storeB].map((store) => ringLives(store, contractId))).toEqual([3, 2]);
 });
 
 test('a root that contradicts an earlier one is not signed: both are kept', async () => {

@@ -15,6 +15,7 @@ import type { ContractStore } from './contract-store.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import type { PartyRooms } from './party-rooms.ts';
 import { neighbourCall } from './peers.ts';
+import { noteRingLife, ringLives } from './ring-lives.ts';
 import { CONTRADICTION } from './root-claims.ts';
 
 /** A provider's root over its ring, and who saw it before any opening. */
@@ -41,6 +42,7 @@ function keptRoots(store: ContractStore, contractId: string): KeptRoot[] {
 
 function keep(store: ContractStore, contractId: string, one: KeptRoot): void {
   store.putDocument(contractId, ROOTS, [...keptRoots(store, contractId), one].slice(-ROOTS_KEPT));
+  noteRingLife(store, contractId, one.root.body.incarnation);
 }
 
 export interface RootKeeperPorts {
@@ -108,6 +110,10 @@ export function createRootKeeper(ports: RootKeeperPorts): { look(): Promise<void
       return error.code === 'notFound' ? {} : undefined;
     }
   };
+  /** Who lost all of its disk knows by others alone that this is another ring. */
+  const noteLives = (all: readonly (Said | undefined)[]): void => {
+    for (const said of all) noteRingLife(store, contractId, said?.incarnation);
+  };
   let isChecked = false;
   const mayShow = async (last: number): Promise<boolean> => {
     if (isChecked) return true;
@@ -124,6 +130,7 @@ export function createRootKeeper(ports: RootKeeperPorts): { look(): Promise<void
         return false;
       }
     isChecked = theirs !== undefined;
+    noteLives([...ours, theirs?.said]);
     return true;
   };
   const isNew = async (last: number): Promise<boolean> => {
@@ -200,6 +207,7 @@ export async function proofView(
     signedBy: customer === undefined ? 'provider, on the ledger' : 'both',
   }));
   return {
+    ringLives: ringLives(store, contractId),
     roots,
     recorded,
     contradicting: store.document(contractId, CONTRADICTION),

@@ -120,6 +120,7 @@ export async function coverageLines(config: EdgeConfig, id: string): Promise<str
 }
 
 const proofView = z.looseObject({
+  ringLives: z.number().default(0),
   roots: z.array(z.unknown()),
   contradicting: z.unknown().optional(),
   proof: z.looseObject({ ownThrough: z.number(), opening: z.number().optional() }).optional(),
@@ -130,9 +131,13 @@ export async function proofLines(config: EdgeConfig, id: string): Promise<string
   const path = `/arbitrator/v1/contract/${encodeURIComponent(id)}/proof`;
   const answer = await ifThere('arbitrator', config, path);
   if (answer === undefined) return [];
-  const { roots, contradicting, proof } = parseInput(proofView, answer);
-  const broken =
-    contradicting === undefined ? [] : ['proof: the provider signed two roots that contradict each other'];
+  const { ringLives, roots, contradicting, proof } = parseInput(proofView, answer);
+  const broken = [
+    ...(contradicting === undefined
+      ? []
+      : ['proof: the provider signed two roots that contradict each other']),
+    ...(ringLives > 1 ? [`proof: the provider's ring began anew, ${ringLives - 1} times`] : []),
+  ];
   if (proof === undefined)
     return [...broken, `proof: ${roots.length} roots of the provider's ring, all frames prove themselves`];
   const { ownThrough, opening } = proof;
