@@ -80,6 +80,42 @@ test('a provider fills its volumes once, and again only from something newer', (
   expect(isRestoreDue({ held: 1, live: 0 })).toBe(true);
 });
 
+/** A provider's disk: the snapshot that it holds, and the one that its volumes were filled from. */
+interface Held {
+  readonly held: number;
+  readonly live: number | undefined;
+  readonly serves: boolean;
+}
+type Act = { readonly seq: number; readonly size: number } | 'serve' | 'standBy';
+
+function after(disk: Held, act: Act): Held {
+  const { held, live, serves } = disk;
+  if (act === 'standBy') return { ...disk, serves: false };
+  if (act === 'serve') return { held, live: isRestoreDue({ held, live }) ? held : live, serves: true };
+  const why = offerProblem(act, { newest: held, maxBytes: 1000, serves });
+  return why === undefined ? { ...disk, held: act.seq } : disk;
+}
+
+test('whatever is offered in whatever order, no provider holds or restores an older snapshot over a newer one', () => {
+  const offer = fc.record({ seq: fc.integer({ min: 1, max: 9 }), size: fc.constantFrom(900, 10 ** 9) });
+  const acts = fc.array(fc.oneof(offer, fc.constantFrom('serve' as const, 'standBy' as const)), {
+    maxLength: 40,
+  });
+  fc.assert(
+    fc.property(acts, (drawn) => {
+      let disk: Held = { held: 0, live: undefined, serves: false };
+      for (const act of drawn) {
+        const next = after(disk, act);
+        expect(next.held).toBeGreaterThanOrEqual(disk.held);
+        expect(next.live ?? -1).toBeGreaterThanOrEqual(disk.live ?? -1);
+        // what the service works on is the newest that was held when it began
+        expect(next.live).toBe(act === 'serve' ? next.held : disk.live);
+        disk = next;
+      }
+    }),
+  );
+});
+
 test('a snapshot is not taken while the provider serves, nor where it is older or over what was agreed', () => {
   const here = { newest: 4, maxBytes: 1000, serves: false };
   expect(offerProblem({ seq: 5, size: 900 }, here)).toBeUndefined();
