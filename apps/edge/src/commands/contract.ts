@@ -126,9 +126,10 @@ function homeLines({ listeningHome: home }: Partial<ContractView>): string[] {
   if (home === undefined) return [];
   const { epoch, counts, why } = home;
   if (why !== undefined) return [`how devices listen did not come home after epoch ${epoch}: ${why}`];
-  const { taken = 0, malformed = 0 } = counts;
+  const { taken = 0, behind = 0, malformed = 0 } = counts;
+  const older = behind === 0 ? '' : `, the provider had begun from an older state of ${behind}`;
   const bad = malformed === 0 ? '' : `, of ${malformed} it was none`;
-  return [`how devices listen came home after epoch ${epoch}: of ${taken} devices${bad}`];
+  return [`how devices listen came home after epoch ${epoch}: of ${taken + behind} devices${older}${bad}`];
 }
 
 /** Of single devices: which the provider could not go on with, and whose keys it has seen. */
