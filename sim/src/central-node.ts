@@ -57,6 +57,8 @@ export interface CentralPorts {
   /** How long the ledger takes to apply a transaction, ms. */
   readonly ledgerMs: number;
   readonly send: (to: EdgeId, datagram: Datagram) => void;
+  /** The grantor has given a block. */
+  readonly onGiven: (devAddr: string, index: number) => void;
   readonly onRuling: (overMs: number, provider: EdgeId) => void;
 }
 
@@ -136,12 +138,11 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
       case 'send':
         ports.send(effect.to, effect.datagram);
         return;
-      case 'grant':
-        ports.send(effect.to, {
-          kind: 'leaseGrant',
-          body: { ...effect.body, blocks: reserveBlocks(effect.reserve, disk, host, pieces.nextBlock) },
-        });
+      case 'grant': {
+        const blocks = reserveBlocks(effect.reserve, disk, host, pieces.nextBlock, ports.onGiven);
+        ports.send(effect.to, { kind: 'leaseGrant', body: { ...effect.body, blocks } });
         return;
+      }
       case 'submit':
         submit(effect.id, effect.submission);
         return;

@@ -11,6 +11,7 @@ export type Invariant =
   | 'forged'
   | 'epoch'
   | 'counter'
+  | 'reserved'
   | 'deafened'
   | 'money'
   | 'punished'

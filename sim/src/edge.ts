@@ -1,5 +1,7 @@
 import type { EdgeId } from '@antirio/kernel';
 import type {
+  BlockBook,
+  BlockMark,
   ContractTerms,
   Datagram,
   DownCounters,
@@ -42,6 +44,8 @@ export interface EdgePieces extends PartyPieces {
   readonly openRing: typeof openRing;
   readonly leads: typeof leads;
   readonly gapState: typeof gapState;
+  /** When blocks are on the disk: at once. */
+  readonly keepsBlocks: (write: () => void, host: Host, isOwn: boolean) => void;
 }
 
 /** What an edge keeps on its disk. */
@@ -50,6 +54,8 @@ export interface EdgeDisk {
   fence: FenceDisk;
   service: ServiceDisk;
   coreData: CoreData;
+  /** What it knows of the set's blocks of FCntDown, by device and party. */
+  readonly blocks: Map<string, Map<EdgeId, BlockMark>>;
   /** A provider's sealed keys, as the customer gave them. */
   keysGiven: boolean;
   /** It hears no gateway and no other ring. */
@@ -66,6 +72,7 @@ export function emptyDisk(): EdgeDisk {
     fence: emptyFence(),
     service: emptyService(),
     coreData: new Map(),
+    blocks: new Map(),
     keysGiven: false,
     deaf: false,
     busy: false,
@@ -95,6 +102,8 @@ export interface EdgePorts {
   readonly options: EdgeOptions;
   readonly onMayAct: (epoch: number, from: number) => void;
   readonly onPhase: (phase: string) => void;
+  /** These blocks of that party are on this edge's disk. */
+  readonly onKept: (by: EdgeId, marks: readonly BlockMark[]) => void;
 }
 
 /** The rooms of an edge that has just started, and the part of a party. */
@@ -111,7 +120,10 @@ export interface Role {
   readonly name: 'customer' | 'provider';
   begin(rooms: Rooms): void;
   observe(rooms: Rooms): void;
-  execute(effect: Exclude<PartyEffect, { type: 'note' }>, rooms: Rooms): void;
+  execute(
+    effect: Exclude<PartyEffect, { type: 'note' | 'keepBlocks' | 'blocksRefused' }>,
+    rooms: Rooms,
+  ): void;
   askCounters(rooms: Rooms, event: Extract<PartyEvent, { type: 'counterAsked' }>): void;
 }
 
@@ -145,10 +157,36 @@ export function countersOf(rooms: Rooms, sessions: readonly Session[]): DownCoun
   return Object.fromEntries(used);
 }
 
+const nobodys: ReadonlyMap<EdgeId, BlockMark> = new Map();
+
+function bookOn({ blocks }: EdgeDisk, devAddrs: readonly string[]): BlockBook {
+  return {
+    has: (devAddr) => devAddrs.includes(devAddr),
+    ofDevice: (devAddr) => blocks.get(devAddr) ?? nobodys,
+    all: (by) => devAddrs.flatMap((devAddr) => blocks.get(devAddr)?.get(by) ?? []),
+  };
+}
+
 /** A whole edge in one process: gateway-bridge, device service, core-data, arbitrator. */
 export function createEdge(ports: EdgePorts, contracts: readonly [Contracted, ...Contracted[]]): EdgeNode {
   const { engine, host, trace, disk, pieces, gateway, options, sessions } = ports;
   const devAddrs = sessions.map((session) => session.devAddr);
+  const [{ terms: its, role: part }] = contracts;
+  const own = part.name === 'customer' ? its.customer : its.provider;
+  const keepBlocks = (by: EdgeId, marks: readonly BlockMark[]): void => {
+    pieces.keepsBlocks(
+      () => {
+        for (const mark of marks) {
+          const ofDevice = disk.blocks.get(mark.devAddr) ?? new Map<EdgeId, BlockMark>();
+          disk.blocks.set(mark.devAddr, ofDevice.set(by, mark));
+        }
+        ports.onKept(by, marks);
+        host.wrote('blocks');
+      },
+      host,
+      by === own,
+    );
+  };
 
   const open = (): Rooms => {
     const ring = pieces.openRing(host, disk.ring, () => {
@@ -227,6 +265,7 @@ export function createEdge(ports: EdgePorts, contracts: readonly [Contracted, ..
         role.observe(viewOf(i));
       },
       onPhase: ports.onPhase,
+      ...{ blocks: bookOn(disk, devAddrs), keepBlocks },
       providers: () => providersOf(standings, terms.set.setId),
       siblings: () => parties.filter((_, other) => other !== i).map((one) => one.asSibling()),
     });
@@ -267,6 +306,7 @@ export function createEdge(ports: EdgePorts, contracts: readonly [Contracted, ..
         [...disk.fence.marks].map(([at, one]) => [at, { ...one, hashes: new Map(one.hashes) }]),
       );
       const used = new Map(disk.service.downUsed);
+      const blocks = new Map([...disk.blocks].map(([at, one]) => [at, new Map(one)]));
       return () => {
         contracts.forEach((one, i) => {
           one.disk.phase = phases[i] ?? one.disk.phase;
@@ -274,6 +314,8 @@ export function createEdge(ports: EdgePorts, contracts: readonly [Contracted, ..
         Object.assign(disk.fence, { devAddrs: fenced, epoch, slot });
         disk.fence.marks.clear();
         for (const [at, one] of marks) disk.fence.marks.set(at, { ...one, hashes: new Map(one.hashes) });
+        disk.blocks.clear();
+        for (const [at, one] of blocks) disk.blocks.set(at, new Map(one));
         disk.service.downUsed.clear();
         for (const [at, fcnt] of used) disk.service.downUsed.set(at, fcnt);
       };

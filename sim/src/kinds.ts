@@ -5,6 +5,7 @@ export const scenarioKinds = [
   'drills',
   'coverage',
   'unheard',
+  'blocks',
   'long',
 ] as const;
 export type ScenarioKind = (typeof scenarioKinds)[number];

@@ -18,6 +18,7 @@ import {
   type Drill,
   type PartyEvent,
 } from '@antirio/service-contract';
+import { blockMutants } from './block-mutants.ts';
 import { lentMutants } from './lent-mutants.ts';
 import { honestPieces, type Pieces } from './pieces.ts';
 import { promiseMutants } from './promise-mutants.ts';
@@ -37,6 +38,7 @@ export interface Mutant {
 
 export const mutants: readonly Mutant[] = [
   ...promiseMutants,
+  ...blockMutants,
   ...lentMutants,
   {
     name: 'no fence: every downlink leaves, whatever epoch, lease or block',

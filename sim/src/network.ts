@@ -53,6 +53,7 @@ export function createNetwork(
   engine: Engine,
   trace: Trace,
   dice: Dice,
+  blockDice: Dice,
   hosts: ReadonlyMap<string, Host>,
 ): Network {
   const links = new Map<string, Link>();
@@ -70,7 +71,7 @@ export function createNetwork(
     links.set(`${from}>${to}`, link);
     return link;
   };
-  const delayOf = ({ latencyMs, jitterMs }: Link): number => latencyMs + dice.next() * jitterMs;
+  const delayOf = ({ latencyMs, jitterMs }: Link, by = dice): number => latencyMs + by.next() * jitterMs;
 
   // As edge2edge does: no datagram twice for one start of the receiver.
   const isNew = (to: Host, id: number): boolean => {
@@ -91,10 +92,13 @@ export function createNetwork(
       deliver();
     });
   };
+  // of their own stream: the rest of a seed's world is much the same with them and without
+  const diceFor = (kind: string): Dice => (kind.startsWith('blocks') ? blockDice : dice);
   const fly = (datagram: Recorded): void => {
     const link = linkOf(datagram.from, datagram.to);
-    if (link.cut || dice.chance(link.loss)) return;
-    engine.after(delayOf(link), () => {
+    const by = diceFor(datagram.kind);
+    if (link.cut || by.chance(link.loss)) return;
+    engine.after(delayOf(link, by), () => {
       arrive(datagram);
     });
   };
@@ -125,7 +129,7 @@ export function createNetwork(
       const datagram = { kind, from: from.name, to: to.name, id: nextId++, deliver };
       if (listen(datagram)) return;
       fly(datagram);
-      if (dice.chance(linkOf(from.name, to.name).duplication)) fly(datagram);
+      if (diceFor(kind).chance(linkOf(from.name, to.name).duplication)) fly(datagram);
     },
     call<T>(from: Host, to: Host, timeoutMs: number, serve: (reply: Reply<T>) => void, done: Reply<T>) {
       const caller = from.incarnation;

@@ -6,6 +6,8 @@ import {
   deedsOf,
   providerDesires,
   providerSibling,
+  type BlockBook,
+  type BlockMark,
   type ContractTerms,
   type CustomerPhase,
   type CustomerState,
@@ -49,8 +51,11 @@ export interface PartyPorts {
   readonly pieces: PartyPieces;
   readonly tickMs: number;
   readonly observeMs: number;
-  /** Everything but notes. */
-  readonly execute: (effect: Exclude<PartyEffect, { type: 'note' }>) => void;
+  /** Everything but notes, and what is only kept or counted. */
+  readonly execute: (effect: Exclude<PartyEffect, { type: 'note' | 'keepBlocks' | 'blocksRefused' }>) => void;
+  /** The edge's, of the set's blocks. */
+  readonly blocks: BlockBook;
+  readonly keepBlocks: (by: EdgeId, marks: readonly BlockMark[]) => void;
   readonly setFence: (fence: Desired['fence']) => void;
   readonly observe: () => void;
   /** Those of this edge's contracts that are not over. */
@@ -79,13 +84,14 @@ function isSame(a: Desired['fence'] | undefined, b: Desired['fence']): boolean {
 function createMachine(ports: PartyPorts, bootId: string): Machine {
   const { host, terms, pieces, disk } = ports;
   const { clock, dice } = host;
-  const { providers, siblings } = ports;
+  const { providers, siblings, blocks } = ports;
   const context = () => ({
     now: clock.monotonic(),
     wall: clock.wall(),
     random: dice.next,
     providers,
     siblings,
+    blocks,
   });
   if (ports.role === 'customer') {
     // the role says which of the two kinds of phase the disk holds
@@ -151,6 +157,11 @@ export function createPartyHost(ports: PartyPorts): PartyHost {
         trace.note(host.name, milestone, () =>
           JSON.stringify(detail, (key, value: unknown) => (key === 'statement' ? undefined : value)),
         );
+      } else if (deed.type === 'keepBlocks') {
+        trace.note(host.name, 'blocks', () => JSON.stringify(deed.marks), 'fine');
+        ports.keepBlocks(deed.by, deed.marks);
+      } else if (deed.type === 'blocksRefused') {
+        trace.note(host.name, 'blocks refused', () => deed.reason);
       } else if (deed.type === 'failures') {
         disk.failures = deed.count;
         host.wrote('failures');

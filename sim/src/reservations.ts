@@ -21,11 +21,13 @@ export function reserveBlocks(
   disk: CounterRecords,
   host: Host,
   nextBlock: typeof nextBlockOf,
+  onGiven: (devAddr: string, index: number) => void,
 ): GivenBlock[] {
   return wanted.map(({ devAddr, slot, above, proven: told }) => {
     const given = Math.max(disk.blocks.get(devAddr) ?? -1, above);
     const index = nextBlock(slot, given);
     disk.blocks.set(devAddr, index);
+    onGiven(devAddr, index);
     const heard = [disk.proven.get(devAddr), told].flatMap((one) => provenWithin(one, given) ?? []);
     if (heard.length > 0) disk.proven.set(devAddr, Math.max(...heard));
     host.wrote('block reserved');

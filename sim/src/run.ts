@@ -7,6 +7,8 @@ import {
   type Judge,
   type Violation,
 } from './checks.ts';
+import { watchBlocks } from './block-checks.ts';
+import { drawBlocks } from './block-scenario.ts';
 import { checkCoverage, drawCoverage } from './coverage-scenario.ts';
 import { drawDrills } from './drill-scenario.ts';
 import { checkPenalties, paidInDrills, watchDrills } from './drill-checks.ts';
@@ -29,6 +31,7 @@ const draws: Readonly<Record<ScenarioKind, (seed: number) => Scenario>> = {
   drills: drawDrills,
   coverage: drawCoverage,
   unheard: drawUnheard,
+  blocks: drawBlocks,
   long: drawLong,
 };
 
@@ -61,6 +64,8 @@ export interface Summary {
   readonly life: string;
   /** Providers that were active. */
   readonly servers: readonly string[];
+  /** Downlinks under counters that the grantor did not know of. */
+  readonly onPromises: number;
 }
 
 interface Contract {
@@ -142,7 +147,7 @@ function checkMoney(world: World, judge: Judge): void {
   if (own !== undefined && balance !== own) judge.broken('money', `A has ${balance} where ${own} is due`);
 }
 
-function summaryOf(world: World, downlinks: number, servers: readonly string[]): Summary {
+function summaryOf(world: World, downlinks: number, servers: readonly string[]): Omit<Summary, 'onPromises'> {
   const uplinks = [...world.motes.sent.values()];
   const life = lifeOf(world, world.terms.contractId);
   return {
@@ -170,6 +175,7 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
   const stolen = (how: string): void => late.judge?.broken('escrow', how);
   const servers = new Set<string>();
   let phaseListener: (node: NodeName, phase: string) => void = () => undefined;
+  const blocks = watchBlocks();
   const world = createWorld(scenario, {
     pieces: options.pieces ?? honestPieces(),
     keepLines: options.trace ?? false,
@@ -180,6 +186,8 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
       if (phase === 'active') servers.add(node);
       phaseListener(node, phase);
     },
+    onGiven: blocks.given,
+    onKept: blocks.kept,
     onTheft: (holder) => stolen(`${holder} gives its share without an opening on the ledger`),
     onRealKeys: () => stolen('a drill has opened the contract’s own keys'),
     onRuling: (overMs, provider) => {
@@ -197,6 +205,7 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
   world.radio.onDownlink((emission) => {
     sent += 1;
     downlinks.onAir(emission);
+    blocks.onAir(world, judge, emission);
     checkHearing(judge, world.motes, emission);
     if (emission.edge === 'A') lastByA = engine.now;
   });
@@ -225,7 +234,7 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
   } catch (error) {
     judge.broken('crashed', error instanceof Error ? (error.stack ?? error.message) : String(error));
   }
-  const summary = summaryOf(world, sent, [...servers]);
+  const summary = { ...summaryOf(world, sent, [...servers]), onPromises: blocks.onPromises() };
   trace.count(summary.stored, summary.downlinks);
   trace.count(summary.covered, summary.epoch);
   return {

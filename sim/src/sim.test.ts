@@ -7,6 +7,9 @@ const SEEDS_OF_TWO = 200;
 const SEEDS_OF_DRILLS = 100;
 const SEEDS_OF_CLAIMS = 30;
 const SEEDS_OF_UNHEARD = 40;
+const SEEDS_OF_BLOCKS = 40;
+/** Of those worlds others that once broke something. */
+const KNOWN_BLOCKS: readonly number[] = [269];
 const SEEDS_OF_TEN_MINUTES = 15;
 
 /** Others than the first thousand that once broke something. */
@@ -62,6 +65,16 @@ describe('the simulation', () => {
     const results = Array.from({ length: SEEDS_OF_UNHEARD }, (_, i) => unheard(i + 1));
     const broken = results.find((one) => one.violations.length > 0);
     expect(broken === undefined ? '' : storyOf(unheard(broken.seed, true))).toBe('');
+  });
+
+  test(`with blocks of counters on promises of ${SEEDS_OF_BLOCKS} seeds breaks no promise`, () => {
+    const blocks = (seed: number, trace = false): RunResult => runSeed(seed, { kind: 'blocks', trace });
+    const seeds = [...Array.from({ length: SEEDS_OF_BLOCKS }, (_, i) => i + 1), ...KNOWN_BLOCKS];
+    const results = seeds.map((seed) => blocks(seed));
+    const broken = results.find((one) => one.violations.length > 0);
+    expect(broken === undefined ? '' : storyOf(blocks(broken.seed, true))).toBe('');
+    const used = results.filter(({ summary }) => summary.onPromises > 0);
+    expect(used.length).toBeGreaterThan(SEEDS_OF_BLOCKS / 2);
   });
 
   test(`over ten minutes of ${SEEDS_OF_TEN_MINUTES} seeds breaks no promise, takeover after takeover`, () => {

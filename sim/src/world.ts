@@ -1,6 +1,12 @@
 import { signDocument, type EdgeId } from '@antirio/kernel';
 import { keys, type ContractRecord } from '@antirio/ledger-machine';
-import { ACTS_KIND, nothingDelivered, type ContractTerms, type Datagram } from '@antirio/service-contract';
+import {
+  ACTS_KIND,
+  nothingDelivered,
+  type BlockMark,
+  type ContractTerms,
+  type Datagram,
+} from '@antirio/service-contract';
 import { attackNetwork, attackRadio } from './attackers.ts';
 import { createCentralNode, type CentralDisk, type CentralNode } from './central-node.ts';
 import { customerRole } from './customer-role.ts';
@@ -66,6 +72,9 @@ export interface WorldPorts {
   readonly onMayAct: (epoch: number, from: number, by: NodeName) => void;
   readonly onPhase: (node: NodeName, phase: string) => void;
   readonly onRuling: (overMs: number, provider: EdgeId) => void;
+  /** Blocks of FCntDown that the grantor has given, and those that an edge has on its disk. */
+  readonly onGiven: (devAddr: string, index: number) => void;
+  readonly onKept: (node: NodeName, by: EdgeId, marks: readonly BlockMark[]) => void;
   readonly onTheft: (holder: EdgeId) => void;
   /** A drill has opened the contract's own keys. */
   readonly onRealKeys: () => void;
@@ -95,7 +104,8 @@ function layGround(scenario: Scenario, keepLines: boolean): Ground {
   const host = (name: NodeName): Host =>
     createHost(engine, trace, dice(name), { name, rate: scenario.rates[name], fsyncMs: scenario.fsyncMs });
   const hosts = { A: host('A'), B: host('B'), C: host('C'), central: host('central') };
-  const network = createNetwork(engine, trace, dice('network'), new Map(Object.entries(hosts)));
+  const [all, ofBlocks] = [dice('network'), dice('network of blocks')];
+  const network = createNetwork(engine, trace, all, ofBlocks, new Map(Object.entries(hosts)));
   const nodes: readonly NodeName[] = ['A', ...scenario.providers, 'central'];
   setLinks(network, nodes, scenario);
   return { engine, trace, dice, radio: createRadio(engine, trace, dice('radio')), hosts, nodes, network };
@@ -226,6 +236,9 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
         options,
         onMayAct,
         onPhase,
+        onKept: (by, marks) => {
+          ports.onKept(name, by, marks);
+        },
       },
       contracts,
     );
@@ -287,6 +300,7 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
       sendFrom('central', to, datagram);
     },
     onRuling: ports.onRuling,
+    onGiven: ports.onGiven,
   });
   hosts.central.onStart(() => {
     central.start();

@@ -88,6 +88,8 @@ export interface EdgeFacts {
   readonly dropped: number;
   /** Since when the ledger has not been reached; undefined where it is. */
   readonly grantorDownForMs: number | undefined;
+  /** Sensors that get no further block of downlink counters before the grantor is back. */
+  readonly sensorsWithoutBlocks?: number;
   readonly now: number;
 }
 
@@ -193,7 +195,12 @@ function isProtected({ role, phase, ledger, providerSilentMs = 0 }: ContractFact
   return role === 'customer' && guarding.has(phase) && isThere;
 }
 
-function edgeTroubles({ contracts, protects, dropped, grantorDownForMs }: EdgeFacts): Trouble[] {
+function withoutBlocks(sensors = 0): string {
+  return sensors === 0 ? '' : `; ${sensors} sensors have no downlink counters left, and are sent nothing`;
+}
+
+function edgeTroubles(facts: EdgeFacts): Trouble[] {
+  const { contracts, protects, dropped, grantorDownForMs } = facts;
   const found: Trouble[] = [];
   if (protects && !contracts.some(isProtected))
     found.push({ name: 'noReadyProvider', about: 'edge', detail: 'no provider stands by for our service' });
@@ -203,7 +210,7 @@ function edgeTroubles({ contracts, protects, dropped, grantorDownForMs }: EdgeFa
     found.push({
       name: 'grantorDown',
       about: 'central',
-      detail: `not reached for ${Math.round(grantorDownForMs / 1000)} s: who lacks the promise of one of its set's parties falls silent`,
+      detail: `not reached for ${Math.round(grantorDownForMs / 1000)} s: who lacks the promise of one of its set's parties falls silent${withoutBlocks(facts.sensorsWithoutBlocks)}`,
     });
   return found;
 }

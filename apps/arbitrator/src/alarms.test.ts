@@ -67,6 +67,17 @@ test('a provider whose customer may still claim for the outage takes over as bef
   expect(namesOf(withContract({ phase: 'stated', ledger: state }))).toEqual([]);
 });
 
+test('the alarm of a grantor that is away says how many sensors have no counters left', () => {
+  const details = (sensorsWithoutBlocks?: number): string[] =>
+    findTroubles({
+      ...edge,
+      grantorDownForMs: 11_000,
+      ...(sensorsWithoutBlocks === undefined ? {} : { sensorsWithoutBlocks }),
+    }).map(({ detail }) => detail);
+  expect(details(2)[0]).toContain('2 sensors have no downlink counters left');
+  for (const none of [undefined, 0]) expect(details(none)[0]).not.toContain('sensors');
+});
+
 test('a drill that is passed, under way, or void for nobody’s fault alarms nobody', () => {
   for (const state of ['passed', 'asked', 'opened', 'void'] as const)
     expect(namesOf(withContract({ drill: { number: 3, state, reason: 'takeover' } }))).toEqual([]);

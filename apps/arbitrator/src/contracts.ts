@@ -15,6 +15,7 @@ import {
 import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
 import type { ContractStore, StoredContract } from './contract-store.ts';
 import { checkRoom, spareOf } from './admission.ts';
+import { createBlockDesk, type BlockDesk } from './block-desk.ts';
 import { createContractJoins, type ContractJoins } from './contract-joins.ts';
 import { createContractDrills, type ContractDrills } from './contract-drills.ts';
 import { createDownlinkDrills, type DownlinkDrills } from './downlink-drills.ts';
@@ -62,6 +63,8 @@ export interface Contracts {
   readonly macHome: Pick<MacHome, 'counts'>;
   readonly joins: ContractJoins;
   readonly downlinkDrills: DownlinkDrills;
+  /** What others told of their blocks of counters and was not kept. */
+  readonly blocks: Pick<BlockDesk, 'counts'>;
   /** @throws AntirioError notFound */
   get(contractId: string): StoredContract;
   /** The set's addresses: those of the terms, and those that joins gave since, as far as this edge knows. */
@@ -197,6 +200,7 @@ export function createContracts(
   const drills = createContractDrills({ ports, store, ledger, rooms, service: ownService, ownKeyVersion });
 
   const addresses = (terms: ContractTerms): readonly ProtectedDevice[] => addressesOf(terms, joinedOf(terms));
+  const blocks = createBlockDesk({ store, addresses, joinsSeen });
   const downlinkDrills = createDownlinkDrills({ ports, store, ledger, addresses });
 
   const sealKeyOf = (edge: EdgeId): Promise<SealKey> => ledger.sealKeyOf(edge);
@@ -290,8 +294,10 @@ export function createContracts(
       leads: (one: Standing) => leads(one, drivers.values()),
       inTurn: (work: () => Promise<void>) => inTurn(terms.set.setId, work),
       retired: () => retire(contractId),
+      blocksRefused: blocks.refused,
       host: {
         ...failuresOf(store, terms.set.setId),
+        blocks: blocks.bookOf(terms),
         mayBegin: () => turns.mayBegin(contractId),
         providers: () => providersOf(drivers.values(), terms.set.setId),
         siblings: () => siblingsOf(contract, drivers.values()).map((one) => one.seen.asSibling()),
@@ -330,6 +336,7 @@ export function createContracts(
     drive,
     addresses,
     downlinkDrills,
+    blocks,
     async takeKeys(terms, given) {
       const { contractId, addresses = [] } = given;
       const forgets = drivers.get(contractId)?.phase().at === 'ready';

@@ -16,7 +16,7 @@ import { findTroubles } from './alarm-rules.ts';
 import { countRingLives } from './ring-lives.ts';
 import { countMacHome } from './mac-home.ts';
 import { showLentCounts } from './lent-counts.ts';
-import { countLeasesByPromises } from './promise-metric.ts';
+import { countBlocksOnPromises, countLeasesByPromises } from './promise-metric.ts';
 import { createAlarmBoard } from './alarms.ts';
 import { openContractStore } from './contract-store.ts';
 import { createContracts } from './contracts.ts';
@@ -107,6 +107,7 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
   const operator = createOperator(options, ports, contracts, store);
   const alarms = createAlarmBoard({ bus, clock, log, metrics: rim.metrics });
   countLeasesByPromises(rim.metrics, contracts.drivers);
+  countBlocksOnPromises(rim.metrics, contracts.drivers, contracts.blocks);
   countMacHome(rim.metrics, contracts.macHome);
   countJoinHome(rim.metrics, contracts.joins.home);
   countRingLives(rim.metrics, store, contracts.drivers);

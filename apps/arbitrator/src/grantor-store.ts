@@ -1,6 +1,7 @@
 import { inTransaction, openDatabase } from '@antirio/host';
 import type { SealedBox } from '@antirio/kernel';
 import {
+  ABOVE_RECORD,
   nextBlock,
   provenWithin,
   type LeaseGrant,
@@ -77,7 +78,9 @@ export function openGrantorStore(path: string): GrantorStore {
           // of a device that is new here the customer has given out blocks itself
           const given = Number(row?.['highest'] ?? above);
           const index = nextBlock(slot, Math.max(given, above));
-          const heard = highestOf(row?.['proven'], proven, given);
+          // what was used on promises is recorded with this
+          const known = Math.max(given, Math.min(above, given + ABOVE_RECORD));
+          const heard = highestOf(row?.['proven'], proven, known);
           upsertBlock.run(customer, devAddr, index, heard ?? null);
           return { devAddr, index, ...(heard === undefined ? {} : { proven: heard }) };
         }),

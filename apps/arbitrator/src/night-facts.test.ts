@@ -20,7 +20,7 @@ async function troubles(
     role: 'customer',
     phase: () => ({ at: 'guarded', epoch: 1 }),
     desires: () => ({ fence: { state: 'shut' } }),
-    seen: { providerSilentMs: () => silentMs },
+    seen: { providerSilentMs: () => silentMs, onPromises: () => [] },
     activeLeftMs: () => undefined,
     record: () => undefined,
   };

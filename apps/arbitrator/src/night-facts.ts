@@ -12,6 +12,7 @@ import type { LedgerClient } from './ledger-client.ts';
 import { holdOf } from './operator.ts';
 import { volumesNow } from './volume-alarms.ts';
 import type { PartyDriver } from './party-driver.ts';
+import { sensorsOnPromises } from './promise-metric.ts';
 
 const drops = z.record(z.string(), z.int());
 const rings = z.looseObject({
@@ -153,6 +154,7 @@ export function nightFacts(ports: {
         protects: ports.protects,
         dropped: dropped.get('own') ?? 0,
         grantorDownForMs: asked ? clock.monotonic() - reachedAt : undefined,
+        sensorsWithoutBlocks: sensorsOnPromises(drivers).waiting,
         now: clock.now(),
       };
     },

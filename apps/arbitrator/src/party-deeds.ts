@@ -1,4 +1,4 @@
-import { describeError, signDocument, type Identity } from '@antirio/kernel';
+import { describeError, signDocument, type Clock, type Identity } from '@antirio/kernel';
 import type { Log } from '@antirio/host';
 import {
   ACTS_KIND,
@@ -6,9 +6,11 @@ import {
   type ContractTerms,
   type CustomerPhase,
   type Datagram,
+  type Deed,
   type PartyEvent,
   type ProviderPhase,
 } from '@antirio/service-contract';
+import type { SetBlocks } from './block-desk.ts';
 import type { ContractStore, Note } from './contract-store.ts';
 
 /** A ledger that is not the one seen before gives no lease, nor does one that was not looked at; what the other parties promise needs none. */
@@ -68,6 +70,27 @@ export function owesStatement(
   if (OWES_NONE.has(at)) return false;
   if (at !== 'stated' || record === undefined) return true;
   return UNAGREED.has(record.state) && record.rekeying === undefined;
+}
+
+type Phase = CustomerPhase | ProviderPhase;
+
+/** Whether what a deed says is to be kept has been; what keeps nothing has nothing against it. */
+export function keeperOf(store: ContractStore, contractId: string, log: Log, blocks: SetBlocks) {
+  return (deed: Deed<Phase>, notes: readonly Note[]): boolean => {
+    if (deed.type === 'persist') return kept(store, contractId, log, deed.phase, notes);
+    if (deed.type !== 'keepBlocks') return true;
+    try {
+      blocks.keep(deed.by, deed.marks);
+      return true;
+    } catch (error) {
+      log.warn({ error: describeError(error) }, 'the disk took no blocks of counters');
+      return false;
+    }
+  };
+}
+
+export function noteNow(clock: Clock, { milestone, detail }: Pick<Note, 'milestone' | 'detail'>): Note {
+  return { at: clock.now(), monotonic: clock.monotonic(), milestone, detail };
 }
 
 /** Work that is begun again while it goes on is left to the one that is under way. */

@@ -17,7 +17,8 @@ import {
   type Standing,
 } from '@antirio/service-contract';
 import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
-import type { ContractStore, Note } from './contract-store.ts';
+import type { BlockDesk, SetBlocks } from './block-desk.ts';
+import type { ContractStore } from './contract-store.ts';
 import { heardHere, startCoverage } from './coverage.ts';
 import { createDeafness } from './downlink-shares.ts';
 import { createNorthForwarding } from './north-forwarding.ts';
@@ -25,9 +26,18 @@ import { openedSecrets } from './own-secrets.ts';
 import { ownCopies, ringFrames, summariseFrames } from './genuine-frames.ts';
 import { createKeysTruth } from './keys-truth.ts';
 import type { Listening } from './listening.ts';
-import { isBelievable, kept, oneAtATime, oncePerPhase, owesStatement, promiseSigner } from './party-deeds.ts';
+import {
+  isBelievable,
+  keeperOf,
+  kept,
+  noteNow,
+  oneAtATime,
+  oncePerPhase,
+  owesStatement,
+  promiseSigner,
+} from './party-deeds.ts';
 import { ROLLED_BACK, performCall, type CallDependencies } from './party-calls.ts';
-import { createMachine, type Machine, type MachineHost, type PartyContract } from './party-machine.ts';
+import { createMachine, type MachineHost, type MachineView, type PartyContract } from './party-machine.ts';
 import { peerNamed } from './peers.ts';
 import type { PartyRooms } from './party-rooms.ts';
 import { retireCustomer, retireProvider } from './retirement.ts';
@@ -43,10 +53,7 @@ export interface PartyDriver extends Standing {
   /** What the ledger said last. */
   record(): ContractRecord | undefined;
   readonly activeLeftMs: () => number | undefined;
-  readonly seen: Pick<
-    Machine,
-    'asSibling' | 'comesBack' | 'customerHeardAt' | 'isOpening' | 'leaseBy' | 'providerSilentMs'
-  >;
+  readonly seen: MachineView;
   /** Of a provider's: what its customer says of its store and gateways. */
   customerTold(): ProviderState['told'];
   /** Of a customer's: the newest version of its keys that its provider has. */
@@ -61,7 +68,8 @@ export interface DriverDependencies {
   readonly rooms: PartyRooms;
   readonly calls: CallDependencies;
   readonly sources: SourceTurns;
-  readonly host: MachineHost & { readonly keepFailures: (count: number) => void };
+  readonly host: MachineHost & { readonly blocks: SetBlocks; readonly keepFailures: (count: number) => void };
+  readonly blocksRefused: BlockDesk['refused'];
   /** Whether this contract has the say in its set's fence. */
   readonly leads: (one: Standing) => boolean;
   /** Whether the ledger is the one that was seen before; undefined until it was looked at. */
@@ -91,6 +99,8 @@ const forgets: ReadonlySet<string> = new Set(['ready', 'ended']);
 /** Phases in which the customer's return waits for what the provider's ring holds. */
 const presses: ReadonlySet<string> = new Set(['recovering', 'retaken']);
 
+type Kept = Extract<PartyEffect, { type: 'failures' | 'note' | 'keepBlocks' | 'blocksRefused' }>;
+
 export function runParty(contract: PartyContract, deps: DriverDependencies): PartyDriver {
   const { ports, store, rooms, options } = deps;
   const { terms, role } = contract;
@@ -99,6 +109,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
   const machine = createMachine(contract, ports, deps.host);
   const standing: Standing = { terms, role, phase: machine.phase };
   const asks = promiseSigner(ports.identity);
+  const isOnDisk = keeperOf(store, contractId, log, deps.host.blocks);
   let keys: Secrets | undefined;
   let stopped = false;
   let fenceWanted = '';
@@ -111,15 +122,14 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
     const before = machine.phase();
     const effects = machine.step(event);
     const after = machine.phase();
-    const notes = effects.flatMap((effect) => (effect.type === 'note' ? [noteOf(effect)] : []));
+    const notes = effects.flatMap((one) => (one.type === 'note' ? [noteNow(ports.clock, one)] : []));
     if (after === before) kept(store, contractId, log, undefined, notes);
     for (const deed of deedsOf(before, after, effects))
-      if (deed.type !== 'persist') execute(deed);
-      else if (!kept(store, contractId, log, deed.phase, notes)) {
+      if (!isOnDisk(deed, notes)) {
         // What is not on the disk has not happened, and nothing follows from it.
         machine.undo();
         return;
-      }
+      } else if (deed.type !== 'persist') execute(deed);
     applyFence();
     if (after !== before) observing.poke();
   };
@@ -146,10 +156,6 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
     work().catch((error: unknown) => {
       log.warn({ error: describeError(error) }, `${what} failed, will be tried again`);
     });
-  };
-
-  const noteOf = ({ milestone, detail }: Extract<PartyEffect, { type: 'note' }>): Note => {
-    return { at: ports.clock.now(), monotonic: ports.clock.monotonic(), milestone, detail };
   };
 
   const execute = (effect: PartyEffect): void => {
@@ -183,9 +189,11 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
     }
   };
 
-  const keep = (effect: Extract<PartyEffect, { type: 'failures' | 'note' }>): void => {
+  const keep = (effect: Kept): void => {
     if (effect.type === 'note') log.info({ milestone: effect.milestone, ...effect.detail }, 'milestone');
-    else run('counting failures', async () => deps.host.keepFailures(effect.count));
+    else if (effect.type === 'blocksRefused') deps.blocksRefused(effect.reason);
+    else if (effect.type === 'failures')
+      run('counting failures', async () => deps.host.keepFailures(effect.count));
   };
 
   /** By whichever way our word reaches the provider first: it knows by then how the devices listen. */
@@ -325,8 +333,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
         { ...cut },
         'ALARM: readings were not forwarded to the customer’s cloud when their contract ended',
       );
-      const times = { at: ports.clock.now(), monotonic: ports.clock.monotonic() };
-      store.note(contractId, { ...times, milestone: 'notForwarded', detail: { ...cut } });
+      store.note(contractId, noteNow(ports.clock, { milestone: 'notForwarded', detail: { ...cut } }));
     },
   });
   /** What becomes of readings elsewhere holds nothing up here. */

@@ -9,16 +9,19 @@ import {
   customerStep,
   keysDelivered,
   leaseBy,
+  onPromises,
   providerDesires,
   providerSibling,
   providerStep,
   type Acting,
+  type BlockBook,
   type Context,
   type ContractRecord,
   type ContractTerms,
   type CustomerPhase,
   type Desired,
   type LeaseBy,
+  type OnPromises,
   type PartyEffect,
   type PartyEvent,
   type ProviderPhase,
@@ -39,6 +42,8 @@ export interface Machine {
   readonly record: () => ContractRecord | undefined;
   /** On whose word the lease stands under which we may act, where there is one. */
   readonly leaseBy: () => LeaseBy | undefined;
+  /** Devices with blocks of counters that stand on the promises of the other parties alone. */
+  readonly onPromises: () => readonly OnPromises[];
   /** How much longer the provider may act under the epoch that it has; undefined where it has none. */
   readonly activeLeftMs: () => number | undefined;
   /** Of a provider's: what its customer says of its store and gateways. */
@@ -54,6 +59,12 @@ export interface Machine {
   readonly keysDelivered?: () => number | undefined;
 }
 
+/** What of it others of this edge go by, and what is shown of it. */
+export type MachineView = Pick<
+  Machine,
+  'asSibling' | 'comesBack' | 'customerHeardAt' | 'isOpening' | 'leaseBy' | 'onPromises' | 'providerSilentMs'
+>;
+
 export type PartyContract =
   | { readonly terms: ContractTerms; readonly role: 'customer'; readonly phase: CustomerPhase }
   | { readonly terms: ContractTerms; readonly role: 'provider'; readonly phase: ProviderPhase };
@@ -67,6 +78,8 @@ export interface MachineHost {
   readonly providers: () => readonly EdgeId[];
   /** The other machines over the same set in the same role. */
   readonly siblings: () => readonly Sibling[];
+  /** What this edge has on its disk of the set's blocks. */
+  readonly blocks: BlockBook;
 }
 
 type Ports = Pick<ArbitratorPorts, 'clock' | 'random'> & { readonly host: MachineHost };
@@ -91,6 +104,7 @@ function machineOf<State extends AnyState>(
   step: Stepper<State>,
   desires: (state: State, now: number) => Desired,
   asSibling: (state: State) => Sibling,
+  self: EdgeId,
   ports: Ports,
 ): [Machine, () => State] {
   let state = created;
@@ -108,6 +122,7 @@ function machineOf<State extends AnyState>(
     asSibling: () => asSibling(state),
     record: () => state.record,
     leaseBy: () => leaseBy(state.acting, ports.clock.monotonic()),
+    onPromises: () => onPromises(state.acting, self, ports.host.blocks),
     activeLeftMs: () => activeLeftMs(state, ports.clock.monotonic()),
   };
   return [machine, () => state];
@@ -121,9 +136,11 @@ export function createMachine(
   const ports = { clock, random, host };
   const now = ports.clock.monotonic();
   const bootId = toHex(ports.random.bytes(8));
+  const { terms } = contract;
   if (contract.role === 'provider') {
-    const provider = createProvider(contract.terms, contract.phase, bootId, now);
-    const [machine, seen] = machineOf(provider, providerStep, providerDesires, providerSibling, ports);
+    const provider = createProvider(terms, contract.phase, bootId, now);
+    const its = [providerStep, providerDesires, providerSibling] as const;
+    const [machine, seen] = machineOf(provider, ...its, terms.provider, ports);
     return {
       ...machine,
       customerTold: () => seen().told,
@@ -131,8 +148,9 @@ export function createMachine(
       isOpening: () => opensNow(seen()),
     };
   }
-  const customer = createCustomer(contract.terms, contract.phase, bootId, now, host.failures());
-  const [machine, seen] = machineOf(customer, customerStep, customerDesires, customerSibling, ports);
+  const customer = createCustomer(terms, contract.phase, bootId, now, host.failures());
+  const its = [customerStep, customerDesires, customerSibling] as const;
+  const [machine, seen] = machineOf(customer, ...its, terms.customer, ports);
   const heardAt = (): number => Math.max(seen().providerHeardAt, seen().startedAt);
   return {
     ...machine,

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { callJson, parseInput, type HttpPeer } from '@antirio/host';
 import { AntirioError, describeError, type Clock, type EdgeId } from '@antirio/kernel';
 import {
+  BLOCKS_ON_PROMISES,
   gapState,
   windowAfter,
   windowAt,
@@ -197,6 +198,18 @@ async function explain(ports: WhyPorts, contract: StoredContract, { devEui, devA
   };
 }
 
+/** How far the device's counters run ahead of what it heard, and how many blocks of them no grantor has recorded. */
+function countersView({ counterGaps, contracts }: WhyPorts, devAddr: string) {
+  const gap = counterGaps.found().find((one) => one.devAddr === devAddr);
+  const standing = [...contracts.drivers.values()].flatMap(({ seen }) => seen.onPromises());
+  const found = standing.find((one) => one.devAddr === devAddr);
+  if (gap === undefined && found === undefined) return undefined;
+  const near = gap && { ...gap, state: gapState(gap) };
+  const { blocks = 0, isSpent = false } = found ?? {};
+  const onPromises = found && { blocks, limit: BLOCKS_ON_PROMISES, waitsForGrantor: isSpent };
+  return { ...near, onPromises };
+}
+
 /** Who acts for a device, since when, on what evidence, and what is refused and why. @throws AntirioError notFound */
 export async function whyDevice(ports: WhyPorts, device: string): Promise<unknown> {
   const wanted = device.toLowerCase();
@@ -213,7 +226,6 @@ export async function whyDevice(ports: WhyPorts, device: string): Promise<unknow
     throw new AntirioError('notFound', `no contract of this edge names the device ${device}: it acts alone`);
   const { devEui, devAddr } = first.one;
   const explained = await Promise.all(newest.map(({ contract }) => explain(ports, contract, first.one)));
-  const gap = ports.counterGaps.found().find((one) => one.devAddr === devAddr);
-  const shown = { devEui, devAddr, downlinkCounters: gap && { ...gap, state: gapState(gap) } };
+  const shown = { devEui, devAddr, downlinkCounters: countersView(ports, devAddr) };
   return { device: shown, contracts: explained };
 }

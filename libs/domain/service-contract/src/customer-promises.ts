@@ -13,7 +13,11 @@ import {
   type PromiseFacts,
   type Sibling,
 } from './promiser.ts';
+import { blocksNews, isAboutBlocks, type AboutBlocks } from './blocks-news.ts';
+import type { KeeperFacts } from './mark-keeper.ts';
 import { othersNews, unionOf } from './promises.ts';
+import type { Holder } from './reserving-state.ts';
+import { askOfBlocks } from './reserving.ts';
 
 /** The customer and the promises of its set: those that it acts by, and those that it makes while a provider serves. */
 
@@ -23,11 +27,51 @@ function othersOf({ terms, phase, record }: CustomerState, context: Context): Ed
   return unionOf(terms.customer, [terms.provider], context.providers?.(), record?.parties);
 }
 
+/** Who may know of blocks that our disk has forgotten; one that knows of the contract's end has forgotten none of it. */
+function knowersOf(state: CustomerState, context: Context): EdgeId[] {
+  const before = state.endedBefore ? [] : [state.terms.provider];
+  return state.phase.at === 'ended' ? before : othersOf(state, context);
+}
+
+export function holderOf(state: CustomerState, context: Context): Holder | undefined {
+  const { customer, slots, set } = state.terms;
+  const { blocks: book, now } = context;
+  const others = (): readonly EdgeId[] => othersOf(state, context);
+  const knowers = (): readonly EdgeId[] => knowersOf(state, context);
+  const about = { self: customer, customer, slot: slots.customer, setId: set.setId };
+  return book === undefined ? undefined : { ...about, others, knowers, book, now };
+}
+
 export function renewLease(state: CustomerState, context: Context): Step {
   if (standsBy(state)) return [state, []];
   const others = (): readonly EdgeId[] => othersOf(state, context);
-  const [acting, effects] = renew(state.acting, state.terms, others, context.now);
+  const holder = holderOf(state, context);
+  const [acting, effects] = renew(state.acting, state.terms, others, context.now, holder);
   return [acting === state.acting ? state : { ...state, acting }, effects];
+}
+
+export function askWhatIsOurs(state: CustomerState, context: Context): Step {
+  if (context.now < state.acting.reserving.asksAt) return [state, []];
+  const holder = holderOf(state, context);
+  if (holder === undefined) return [state, []];
+  const [acting, effects] = askOfBlocks(state.acting, holder);
+  return [{ ...state, acting }, effects];
+}
+
+function onBlocks(state: CustomerState, from: EdgeId, datagram: AboutBlocks, context: Context): Step {
+  const { terms } = state;
+  const holder = holderOf(state, context);
+  if (holder === undefined) return [state, []];
+  const siblings = context.siblings?.() ?? [];
+  const isParty = from === terms.provider && answersFor(terms, from, siblings);
+  const facts = (epoch: number): KeeperFacts => ({
+    ...{ book: holder.book, isParty },
+    holds: standsBy(state) && holds(state, from, epoch),
+    mayOwn: (slot) => slot === terms.slots.provider,
+  });
+  // those of another contract of ours are for its machine
+  const isOthers = !isParty && holder.knowers().includes(from);
+  return blocksNews(state, from, datagram, holder, isOthers ? undefined : facts);
 }
 
 /** As the other machines of its edge see it. */
@@ -45,6 +89,7 @@ export function onPromiseDatagram(
   context: Context,
 ): Step | undefined {
   const { setId } = state.terms.set;
+  if (isAboutBlocks(datagram)) return onBlocks(state, from, datagram, context);
   if (datagram.kind === 'leaseRequest')
     return datagram.body.setId === setId ? onPromiseAsked(state, from, datagram.body, context) : undefined;
   const others = (): readonly EdgeId[] => othersOf(state, context);

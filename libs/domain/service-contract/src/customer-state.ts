@@ -92,6 +92,8 @@ export interface CustomerState {
   /** Until then, by the ledger's time, no window counts: an operator has taken the service back. Forgotten at a restart. */
   readonly windowEnded: number;
   readonly strain: Strain;
+  /** At our start our disk knew that the contract is over. */
+  readonly endedBefore: boolean;
 }
 
 export type Step = StepOf<CustomerState>;
@@ -172,6 +174,7 @@ export function createCustomer(
     ledgerClock: undefined,
     windowEnded: -Infinity,
     strain: unstrained,
+    endedBefore: at.at === 'ended',
   };
 }
 

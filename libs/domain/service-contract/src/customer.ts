@@ -17,7 +17,14 @@ import {
 import { standsBy, type CustomerPhase, type CustomerState, type Step } from './customer-state.ts';
 import { call, chain, enter, takeAfter } from './step.ts';
 import { clockOf, whenScheduled } from './customer-schedule.ts';
-import { freedBy, notYet, onPromiseDatagram, renewLease } from './customer-promises.ts';
+import {
+  askWhatIsOurs,
+  freedBy,
+  holderOf,
+  notYet,
+  onPromiseDatagram,
+  renewLease,
+} from './customer-promises.ts';
 import { onReleaseKnown, onTold, onYieldAnswer, whenYielded, whileYielding } from './customer-yield.ts';
 import { deliver, onDelivered, renewKeys } from './key-renewal.ts';
 import { countFailures } from './flapping.ts';
@@ -82,7 +89,8 @@ export function customerDesires(state: CustomerState, now: number): Desired {
 function onTick(state: CustomerState, context: Context): Step {
   const { now } = context;
   const beaten = sendBeat(state, context);
-  const renewed = chain(beaten, (one) => renewLease(one, context));
+  const known = chain(beaten, (one) => askWhatIsOurs(one, context));
+  const renewed = chain(known, (one) => renewLease(one, context));
   const asked = chain(renewed, (one) => askRecord(one, now));
   return chain(asked, (one) => byPhase[one.phase.at](one, now));
 }
@@ -200,7 +208,10 @@ function onDatagram(state: CustomerState, from: EdgeId, datagram: Datagram, cont
   const promised = from === terms.central ? undefined : onPromiseDatagram(state, from, datagram, context);
   if (promised !== undefined) return promised;
   if (from === terms.provider) return onProviderDatagram(state, datagram, now);
-  const news = from === terms.central ? leaseNews(state.acting, terms.set.setId, datagram) : undefined;
+  const news =
+    from === terms.central
+      ? leaseNews(state.acting, terms.set.setId, datagram, holderOf(state, context))
+      : undefined;
   if (news === undefined) return [state, []];
   const { acting, effects, refused } = news;
   const next = { ...state, acting };

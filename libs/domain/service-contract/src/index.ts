@@ -59,6 +59,8 @@ export {
 } from './grantor.ts';
 export { ACTS_KIND, actsWord, isActsWordOf, type ActsWord } from './acts-word.ts';
 export { leaseBy, type LeaseBy } from './promises.ts';
+export * from './block-marks.ts';
+export { onPromises, type OnPromises } from './reserving.ts';
 export type { Sibling } from './promiser.ts';
 export { customerSibling } from './customer-promises.ts';
 export { providerSibling } from './provider-promises.ts';

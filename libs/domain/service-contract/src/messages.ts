@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { actsWord } from './acts-word.ts';
+import { blockSchemas } from './block-marks.ts';
 import { edgeId } from './terms.ts';
 import { handbackStatement } from './statement.ts';
 import { receipts } from './receipts.ts';
@@ -94,6 +95,7 @@ export const datagramSchemas = {
   takeOver,
   deaf: deafClaim,
   receipts,
+  ...blockSchemas,
 } as const;
 export type DatagramKind = keyof typeof datagramSchemas;
 export type Datagram = {

@@ -1,5 +1,6 @@
 import type { EdgeId } from '@antirio/kernel';
-import { blockOf, type CounterBlock } from './fcnt-down.ts';
+import type { BlockBook, BlockMark, BlockRefusal } from './block-marks.ts';
+import type { CounterBlock } from './fcnt-down.ts';
 import {
   createLeaseHolder,
   holdEpoch,
@@ -10,6 +11,8 @@ import {
 } from './lease.ts';
 import type { Sibling } from './promiser.ts';
 import { areOthersQuiet, askOthers, tellLeaseBy, type LeaseBy, type PeerLease } from './promises.ts';
+import { reservingFrom, type Holder, type Reserving } from './reserving-state.ts';
+import { areBlocksQuiet, isHeldBack, onGranted, tendBlocks } from './reserving.ts';
 import { callBegun, callKey, mayCall, type CallBook } from './calls.ts';
 import type { HeldShare } from './escrow.ts';
 import type {
@@ -151,6 +154,10 @@ export type PartyEffect =
       /** As far as anybody of the set knows. */
       readonly proven?: number | undefined;
     }
+  /** These blocks of that party are to be on our disk before anything that follows is done. */
+  | { readonly type: 'keepBlocks'; readonly by: EdgeId; readonly marks: readonly BlockMark[] }
+  /** What another party said of blocks is not believed, or not kept; it is counted. */
+  | { readonly type: 'blocksRefused'; readonly reason: BlockRefusal }
   /** The customer has failed so many times in a row: to be known at the next start. */
   | { readonly type: 'failures'; readonly count: number }
   | {
@@ -162,9 +169,15 @@ export type PartyEffect =
 /** One deed of whoever runs a machine. */
 export type Deed<Phase> = { readonly type: 'persist'; readonly phase: Phase } | PartyEffect;
 
-/** What a turn of a machine asks for, in this order: nothing is done before what it follows from is on the disk. */
+/**
+ * What a turn of a machine asks for, in this order: nothing is done before what it follows from is on the disk. Blocks come first: where
+ * they cannot be kept nothing of the turn has happened, and where they are kept in vain no more than some counters are lost.
+ */
 export function deedsOf<Phase>(before: Phase, after: Phase, effects: readonly PartyEffect[]): Deed<Phase>[] {
-  return after === before ? [...effects] : [{ type: 'persist', phase: after }, ...effects];
+  const isFirst = ({ type }: PartyEffect): boolean => type === 'keepBlocks';
+  const rest = effects.filter((effect) => !isFirst(effect));
+  const phase = after === before ? [] : [{ type: 'persist', phase: after } as const];
+  return [...effects.filter(isFirst), ...phase, ...rest];
 }
 
 /** The state that a machine wants of its edge; brought about by whoever runs it, as often as needed. */
@@ -195,6 +208,8 @@ export interface Context {
   readonly providers?: (() => readonly EdgeId[]) | undefined;
   /** The other machines of this edge over this set and in this role, as they are now. */
   readonly siblings?: (() => readonly Sibling[]) | undefined;
+  /** What this edge has on its disk of the blocks of FCntDown in this set; without it none stands on promises. */
+  readonly blocks?: BlockBook | undefined;
 }
 
 /** The acting half of a party: its epoch, lease and counter blocks. Lost at a restart, on purpose. */
@@ -215,11 +230,14 @@ export interface Acting {
   readonly told: readonly EdgeId[];
   /** On whose word we acted last, as it was told. */
   readonly said: LeaseBy;
+  readonly reserving: Reserving;
 }
 
-interface WantedBlock extends Reservation {
+export interface WantedBlock extends Reservation {
   readonly requestId: string;
   readonly askedAt: number;
+  /** It was asked for a second time already, above all that others may have used. */
+  readonly settled?: boolean;
 }
 
 const unpromised = { grantorUntil: 0, askedFrom: undefined, peers: {}, told: [] } as const;
@@ -231,7 +249,8 @@ const RESERVE_AGAIN_MS = 300;
 
 export function createActing(leaseMs: number, bootId: string, now: number): Acting {
   const lease = createLeaseHolder(leaseMs, now);
-  return { lease, wanted: [], bootId, sequence: 0, challenge: '', said: 'grantor', ...unpromised };
+  const reserving = reservingFrom(now);
+  return { lease, wanted: [], bootId, sequence: 0, challenge: '', said: 'grantor', reserving, ...unpromised };
 }
 
 /** The newest request for a device is the one to be answered: who asks again has given the older one up. */
@@ -240,12 +259,13 @@ export function wantBlock(
   slot: number,
   event: Extract<PartyEvent, { type: 'counterAsked' }>,
 ): Acting {
-  const { requestId, devAddr, above, proven } = event;
+  const { requestId, devAddr, proven } = event;
   const there = acting.wanted.find((one) => one.devAddr === devAddr);
   const others = acting.wanted.filter((one) => one !== there);
   if (others.length >= WANTED_KEPT) return acting;
-  const askedAt = there?.askedAt ?? -Infinity;
-  return { ...acting, wanted: [...others, { requestId, devAddr, slot, above, proven, askedAt }] };
+  const { askedAt = -Infinity, settled = false } = there ?? {};
+  const above = Math.max(event.above, there?.above ?? -1);
+  return { ...acting, wanted: [...others, { requestId, devAddr, slot, above, proven, askedAt, settled }] };
 }
 
 /** Asks for the lease when it is due or a block is wanted, and those who could be given the next epoch where nobody answers. */
@@ -254,21 +274,28 @@ export function renew(
   terms: ContractTerms,
   others: () => readonly EdgeId[],
   now: number,
+  holder?: Holder,
 ): [Acting, PartyEffect[]] {
   if (acting.lease.epoch === 0) return [acting, []];
   // most ticks find nothing to do: those go no further
-  if (acting.wanted.length === 0 && !leaseDue(acting.lease, now) && areOthersQuiet(acting, now))
-    return [acting, []];
-  const [asked, effects] = askGrantor(acting, terms, now);
+  const quiet = acting.wanted.length === 0 && !leaseDue(acting.lease, now) && areOthersQuiet(acting, now);
+  if (quiet && (holder === undefined || areBlocksQuiet(acting, now))) return [acting, []];
+  const [asked, effects] = askGrantor(acting, terms, now, holder);
   const [next, more] = askOthers(asked, terms.set.setId, others, now);
   const [told, notes] = tellLeaseBy(next, now);
-  return [told, more.length + notes.length === 0 ? effects : [...effects, ...more, ...notes]];
+  const [tended, blocks] = holder === undefined ? [told, []] : tendBlocks(told, holder);
+  return [tended, [...effects, ...more, ...notes, ...blocks]];
 }
 
-function askGrantor(acting: Acting, terms: ContractTerms, now: number): [Acting, PartyEffect[]] {
+function askGrantor(
+  acting: Acting,
+  terms: ContractTerms,
+  now: number,
+  holder: Holder | undefined,
+): [Acting, PartyEffect[]] {
   const { lease, bootId, sequence, challenge } = acting;
   const pressing = acting.wanted
-    .filter((one) => now - one.askedAt >= RESERVE_AGAIN_MS)
+    .filter((one) => now - one.askedAt >= RESERVE_AGAIN_MS && !isHeldBack(acting, one, holder))
     .slice(0, RESERVED_AT_ONCE);
   if (pressing.length === 0 && !leaseDue(lease, now)) return [acting, []];
   const reserve = pressing.map(({ devAddr, slot, above, proven }) => ({ devAddr, slot, above, proven }));
@@ -285,25 +312,17 @@ function isAsked(acting: Acting, answer: LeaseGrant | LeaseRefused): boolean {
   return ours && acting.lease.outstanding.some((one) => one.sequence === answer.sequence);
 }
 
-function leaseAnswered(acting: Acting, grant: LeaseGrant): [Acting, PartyEffect[]] {
+function leaseAnswered(
+  acting: Acting,
+  grant: LeaseGrant,
+  holder: Holder | undefined,
+): [Acting, PartyEffect[]] {
   if (!isAsked(acting, grant)) return [acting, []];
   const { epoch, sequence, challenge } = grant;
   const lease = leaseGranted(acting.lease, epoch, sequence, grant.leaseMs);
   const ours = leaseGranted({ ...acting.lease, until: acting.grantorUntil }, epoch, sequence, grant.leaseMs);
-  const effects: PartyEffect[] = [];
-  const wanted = acting.wanted.filter((one) => {
-    const block = grant.blocks.find((given) => given.devAddr === one.devAddr);
-    if (block === undefined) return true;
-    effects.push({
-      type: 'grantBlock',
-      requestId: one.requestId,
-      devAddr: one.devAddr,
-      block: blockOf(block.index),
-      proven: block.proven,
-    });
-    return false;
-  });
-  return [{ ...acting, lease, wanted, challenge, grantorUntil: ours.until }, effects];
+  const [given, effects] = onGranted(acting, grant.blocks, holder);
+  return [{ ...given, lease, challenge, grantorUntil: ours.until }, effects];
 }
 
 /**
@@ -339,9 +358,10 @@ export function leaseNews(
   acting: Acting,
   setId: string,
   datagram: Datagram,
+  holder?: Holder,
 ): { readonly acting: Acting; readonly effects: PartyEffect[]; readonly refused?: LeaseRefused } | undefined {
   if (datagram.kind === 'leaseGrant' && datagram.body.setId === setId) {
-    const [granted, effects] = leaseAnswered(acting, datagram.body);
+    const [granted, effects] = leaseAnswered(acting, datagram.body, holder);
     return { acting: granted, effects };
   }
   if (datagram.kind === 'leaseRefused' && datagram.body.setId === setId)

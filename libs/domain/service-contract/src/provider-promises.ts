@@ -11,7 +11,10 @@ import {
   type PromiseFacts,
   type Sibling,
 } from './promiser.ts';
+import { blocksNews, isAboutBlocks, type AboutBlocks } from './blocks-news.ts';
 import { othersNews, unionOf } from './promises.ts';
+import type { Holder } from './reserving-state.ts';
+import { askOfBlocks } from './reserving.ts';
 import type { ProviderPhase, ProviderState, Step } from './provider-state.ts';
 import { call } from './step.ts';
 
@@ -40,9 +43,43 @@ function othersOf({ terms, record }: ProviderState): EdgeId[] {
   return unionOf(terms.provider, [terms.customer], record?.parties);
 }
 
+export function holderOf(state: ProviderState, { blocks: book, now }: Context): Holder | undefined {
+  const { customer, provider, slots, set } = state.terms;
+  const about = { self: provider, customer, slot: slots.provider, setId: set.setId };
+  const others = (): readonly EdgeId[] => othersOf(state);
+  return book === undefined ? undefined : { ...about, others, knowers: others, book, now };
+}
+
 export function renewLease(state: ProviderState, context: Context): Step {
-  const [acting, effects] = renew(state.acting, state.terms, () => othersOf(state), context.now);
+  const others = (): readonly EdgeId[] => othersOf(state);
+  const [acting, effects] = renew(state.acting, state.terms, others, context.now, holderOf(state, context));
   return [acting === state.acting ? state : { ...state, acting }, effects];
+}
+
+/** While the customer lives: once it is dead it says nothing. */
+export function askWhatIsOurs(state: ProviderState, context: Context): Step {
+  const isIdle = state.phase.at === 'ended' || context.now < state.acting.reserving.asksAt;
+  const holder = isIdle ? undefined : holderOf(state, context);
+  if (holder === undefined) return [state, []];
+  const [acting, effects] = askOfBlocks(state.acting, holder);
+  return [{ ...state, acting }, effects];
+}
+
+function onBlocks(state: ProviderState, from: EdgeId, datagram: AboutBlocks, context: Context): Step {
+  const { terms } = state;
+  const { customer, provider, slots } = terms;
+  const holder = holderOf(state, context);
+  if (holder === undefined) return [state, []];
+  const siblings = context.siblings?.() ?? [];
+  // as with promises one machine of the edge answers
+  if (!answersFor(terms, customer, siblings)) return blocksNews(state, from, datagram, holder, undefined);
+  return blocksNews(state, from, datagram, holder, (epoch) => ({
+    book: holder.book,
+    isParty: from !== provider && holder.others().includes(from),
+    holds: holds(state, from, epoch),
+    mayOwn: (slot) =>
+      from === customer ? slot === slots.customer : slot !== slots.customer && slot !== slots.provider,
+  }));
 }
 
 /** A datagram of another party about promises; undefined where it is about something else. */
@@ -53,6 +90,7 @@ export function onPromiseDatagram(
   context: Context,
 ): Step | undefined {
   const { setId } = state.terms.set;
+  if (isAboutBlocks(datagram)) return onBlocks(state, from, datagram, context);
   if (datagram.kind === 'leaseRequest')
     return datagram.body.setId === setId ? onPromiseAsked(state, from, datagram.body, context) : undefined;
   const acting = othersNews(state.acting, setId, from, () => othersOf(state), datagram);

@@ -19,7 +19,15 @@ import { heardOf, tellHearing } from './degraded.ts';
 import { tellDeaf } from './deaf.ts';
 import { isOverstayed } from './max-active.ts';
 import { onAnswer, standBy } from './provider-answers.ts';
-import { awaitsOwn, onPromiseDatagram, promisesNow, renewLease, tellOfPromise } from './provider-promises.ts';
+import {
+  askWhatIsOurs,
+  awaitsOwn,
+  holderOf,
+  onPromiseDatagram,
+  promisesNow,
+  renewLease,
+  tellOfPromise,
+} from './provider-promises.ts';
 import { closeWhenDue, isRekeying } from './rekey-wait.ts';
 import { mayTakeNow, onTakeOver, readsUnder, wordOf } from './provider-yield.ts';
 import { nothingGathered, type ProviderPhase, type ProviderState, type Step } from './provider-state.ts';
@@ -73,7 +81,8 @@ function onTick(state: ProviderState, context: Context): Step {
   const { now } = context;
   const watched = keepVigil(state, now);
   const asked = chain(watched, (one) => askRecord(one, now));
-  const told = chain(asked, (one) => tellOfPromise(one, now));
+  const known = chain(asked, (one) => askWhatIsOurs(one, context));
+  const told = chain(known, (one) => tellOfPromise(one, now));
   const closed = chain(told, (one) => closeWhenDue(one, now));
   return chain(closed, (one) => byPhase[one.phase.at](one, context));
 }
@@ -318,12 +327,11 @@ function onDatagram(state: ProviderState, from: EdgeId, datagram: Datagram, cont
     from === state.terms.central ? undefined : onPromiseDatagram(state, from, datagram, context);
   if (promised !== undefined) return promised;
   if (from === state.terms.customer) return onCustomerDatagram(state, datagram, context.now);
-  const news =
-    from === state.terms.central ? leaseNews(state.acting, state.terms.set.setId, datagram) : undefined;
+  if (from !== state.terms.central) return [state, []];
+  const news = leaseNews(state.acting, state.terms.set.setId, datagram, holderOf(state, context));
   if (news === undefined) return [state, []];
-  const { acting, effects, refused } = news;
-  const next = { ...state, acting };
-  return refused === undefined ? [next, effects] : onSuperseded(next, refused);
+  const next = { ...state, acting: news.acting };
+  return news.refused === undefined ? [next, news.effects] : onSuperseded(next, news.refused);
 }
 
 function onCustomerDatagram(state: ProviderState, datagram: Datagram, now: number): Step {

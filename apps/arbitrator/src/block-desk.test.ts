@@ -1,0 +1,84 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { silentLog } from '@antirio/host';
+import type { ProtectedDevice } from '@antirio/service-contract';
+import { createBlockDesk } from './block-desk.ts';
+import { openContractStore, type ContractStore } from './contract-store.ts';
+import { terms } from './escrow.fixture.ts';
+import { keeperOf } from './party-deeds.ts';
+
+const [first] = terms.set.devices;
+const joined: ProtectedDevice = { devEui: first?.devEui ?? '', devAddr: '0f000001' };
+const mark = (devAddr: string, index = 4) => ({ devAddr, index, base: 0, bootId: 'b' });
+const { customer, provider } = terms;
+
+let folder = '';
+let store: ContractStore;
+let addresses: readonly ProtectedDevice[];
+let joins = 0;
+const open = () => {
+  store = openContractStore(join(folder, 'contracts.db'));
+  return createBlockDesk({ store, addresses: () => addresses, joinsSeen: () => joins });
+};
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'blocks-'));
+  addresses = [...terms.set.devices, joined];
+  joins += 1;
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+
+test('what is kept is on the disk, of one set for all of its contracts; a disk from before has none', () => {
+  const book = open().bookOf(terms);
+  expect([book.all(customer), book.has(joined.devAddr), book.has('0f0000ff')]).toEqual([[], true, false]);
+  book.keep(customer, [mark(joined.devAddr, 8), mark(first?.devAddr ?? '')]);
+  book.keep(provider, [mark(joined.devAddr, 5)]);
+  store.close();
+  const again = open().bookOf({ ...terms, contractId: '00000000-0000-4000-8000-000000000000' });
+  expect(again.all(customer)).toEqual(
+    [mark(first?.devAddr ?? ''), mark(joined.devAddr, 8)].sort((a, b) => (a.devAddr < b.devAddr ? -1 : 1)),
+  );
+  expect(again.ofDevice(joined.devAddr)).toEqual(
+    new Map([
+      [customer, mark(joined.devAddr, 8)],
+      [provider, mark(joined.devAddr, 5)],
+    ]),
+  );
+  store.close();
+});
+
+test('addresses that devices have left go when a new one comes', () => {
+  const book = open().bookOf(terms);
+  book.keep(customer, [mark(joined.devAddr)]);
+  const next = { ...joined, devAddr: '0f000002' };
+  addresses = [...terms.set.devices, next];
+  joins += 1;
+  book.keep(customer, [mark(next.devAddr)]);
+  expect(book.all(customer).map(({ devAddr }) => devAddr)).toEqual([next.devAddr]);
+  store.close();
+  expect(open().bookOf(terms).all(customer)).toHaveLength(1);
+  store.close();
+});
+
+test('what the disk does not take is not kept, and is said to be so', () => {
+  const book = open().bookOf(terms);
+  const isOnDisk = keeperOf(store, terms.contractId, silentLog, book);
+  expect(book.all(customer)).toEqual([]);
+  const deed = { type: 'keepBlocks', by: customer, marks: [mark(joined.devAddr)] } as const;
+  store.close();
+  expect(isOnDisk(deed, [])).toBe(false);
+  expect(book.all(customer)).toEqual([]);
+});
+
+test('what is refused is counted by why', () => {
+  const desk = open();
+  for (const reason of ['slot', 'slot', 'behind'] as const) desk.refused(reason);
+  expect([...desk.counts()]).toEqual([
+    ['slot', 2],
+    ['behind', 1],
+  ]);
+  store.close();
+});
