@@ -3,7 +3,6 @@ import { z } from 'zod';
 import { letPass } from './contract.ts';
 import { hasReadingSince } from './core-data.ts';
 import { killParty, type Failure } from './failure.ts';
-import { takeBack } from './handback.ts';
 import { rest } from './rest.ts';
 import type { TakeoverMs } from './result.ts';
 import { draw, states, waitFollowing, type ContractedRun } from './run.ts';
@@ -37,7 +36,7 @@ const TAKEOVER_MS = 60_000;
 /** Not more often: to be asked costs edge B time that it needs. */
 const READING_POLL_MS = 20;
 /** How long edge A stays away once edge B has its epoch, at most. */
-const AWAY_MS = 500;
+const AWAY_MS = 200;
 const READY_AGAIN_MS = 60_000;
 /** Edge A has beaten, and edge B's service has stood by, for at least so long when the next kill comes; and up to as much longer by chance. */
 const STEADY_MS = { least: 3_000, more: 1_000 } as const;
@@ -88,13 +87,11 @@ export async function killAndMeasure(
   return { measured: { round, takeoverMs, notes }, failure };
 }
 
-/** Edge A starts again on its own disk, and takes its sensors back. Resolves with when it answered again. */
-export async function comeHome(run: ContractedRun, round: number, failure: Failure): Promise<number> {
+/** Edge A starts again on its own disk. Resolves with when it answered. */
+export async function startAgain(run: ContractedRun, round: number, failure: Failure): Promise<number> {
   await sleep(draw(run, `away/${round}`, 0, AWAY_MS));
   await failure.end();
-  const backAt = run.waiter.now();
-  await takeBack(run, failure.at);
-  return backAt;
+  return run.waiter.now();
 }
 
 const serviceSchema = z.looseObject({
@@ -120,7 +117,10 @@ function lacking({ timelines }: ContractedRun, killedAt: number): string | undef
   return timelines.find('provider', 'stated', killedAt) === undefined ? 'B has not stated' : undefined;
 }
 
-/** Both have stated, the contract goes on, edge A acts, and edge B's service stands by again. Resolves with since when it does. */
+/**
+ * Edge A has taken its sensors back, both have stated, the contract goes on, edge A acts, and edge B's service stands by again. Resolves
+ * with since when that does, which is long before.
+ */
 async function readyAgain(run: ContractedRun, killedAt: number): Promise<number> {
   const wanted = `standby, ${STANDS_BY[run.options.standby]}`;
   let standsBySince = Infinity;
@@ -130,8 +130,7 @@ async function readyAgain(run: ContractedRun, killedAt: number): Promise<number>
     look: async () => {
       const standby = await standbyOf(run);
       standsBySince = standby === wanted ? Math.min(standsBySince, run.waiter.now()) : Infinity;
-      if (standby !== wanted) return { seen: `service ${standby}` };
-      const seen = lacking(run, killedAt);
+      const seen = standby === wanted ? lacking(run, killedAt) : `service ${standby}`;
       return seen === undefined ? { found: standsBySince } : { seen };
     },
   });

@@ -1,7 +1,7 @@
 import { readTruth } from '@antirio/lora-simulator';
 import { agree, armed, letPass } from './contract.ts';
 import { allEvents } from './core-data.ts';
-import { caughtUp, settle } from './handback.ts';
+import { caughtUp, settle, takeBack } from './handback.ts';
 import { completeOptions, type DemoOptionsInput } from './options.ts';
 import { letMotesBeHeard, raise } from './play.ts';
 import type { OwnProcess } from './processes.ts';
@@ -11,8 +11,8 @@ import { prepareSetting, strike } from './setting.ts';
 import { emptyStage } from './stage.ts';
 import {
   becomeSteady,
-  comeHome,
   killAndMeasure,
+  startAgain,
   type MeasuredTakeover,
   type RoundListeners,
 } from './takeover-round.ts';
@@ -40,7 +40,7 @@ export interface MeasurePorts extends Omit<DemoPorts, 'onServing'> {
 /** Traffic between the contract and the first kill. */
 const BEFORE_MS = { least: 500, most: 2_500 } as const;
 /** So that takeovers follow soon upon each other; `dmu.terms.returnBackoffMs`. */
-const BACKOFF_MS = 500;
+const BACKOFF_MS = 200;
 
 /** Silences the motes and counts what became of all their uplinks. */
 async function uplinksOf(run: ContractedRun): Promise<Omit<JudgedUplinks, 'folder'>> {
@@ -67,8 +67,9 @@ async function perform(run: Run, listeners: Listeners): Promise<Omit<JudgedUplin
   for (let round = 1; round <= takeovers; round++) {
     const { measured, failure } = await killAndMeasure(contracted, round, listeners);
     listeners.onTakeover(measured);
-    const backAt = await comeHome(contracted, round, failure);
+    const backAt = await startAgain(contracted, round, failure);
     if (round < takeovers) await becomeSteady(contracted, round, { killedAt: failure.at, backAt });
+    else await takeBack(contracted, failure.at);
   }
   await settle(contracted);
   const { uplinks, faults } = await uplinksOf(contracted);
