@@ -166,7 +166,10 @@ const contractRules: { readonly [N in AlarmName]?: Rule } = {
       ? 'the root keys have been opened: no join renews them, only other root keys with another keyVersion do'
       : 'the keys have been opened, and are still in use: renew them';
   },
-  drops: ({ dropped }) => (dropped > 0 ? `${dropped} frames had no room in the contract's ring` : undefined),
+  drops({ dropped, role }) {
+    const whose = role === 'provider' ? 'our' : "the provider's";
+    return dropped > 0 ? `${dropped} frames had no room in ${whose} ring of the contract` : undefined;
+  },
   ringBeganAnew: ({ ringLives = 0, phase, role }) =>
     ringLives > 1 && phase !== 'ended'
       ? `${role === 'provider' ? 'our ring' : 'the provider’s ring'} for it has begun anew, ${ringLives - 1} times: what it had heard before is gone`

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
 import type { HttpPeer } from '@antirio/host';
+import { utf8 } from '@antirio/kernel';
 import type { ContractTerms } from '@antirio/service-contract';
 import { findTroubles } from './alarm-rules.ts';
 import { nightFacts } from './night-facts.ts';
@@ -11,6 +12,7 @@ async function troubles(
   silentMs: number,
   unsealed: readonly object[] = [],
   looks = 1,
+  droppedElsewhere?: object,
 ): Promise<string[]> {
   const driver = {
     terms: {
@@ -24,8 +26,9 @@ async function troubles(
     activeLeftMs: () => undefined,
     record: () => undefined,
   };
+  const json = () => ({ rings: [], droppedElsewhere });
   const bridge = {
-    call: () => Promise.resolve({ status: 200, headers: {}, json: () => ({ rings: [] }) }),
+    call: () => Promise.resolve({ status: 200, headers: {}, body: utf8('{'), json }),
   } as unknown as HttpPeer;
   const facts = nightFacts({
     clock: { now: () => 0, monotonic: () => 0 },
@@ -68,4 +71,11 @@ test('a device that joined is unsealed where its provider lacks its session for 
   expect(await troubles(ready, 0, lacks)).toEqual([]);
   expect(await troubles(ready, 0, lacks, 2)).toEqual(['unsealed']);
   expect(await troubles(ready, 0, [{ ...lacks[0], contractId: 'other' }], 2)).toEqual([]);
+});
+
+test('frames that a provider’s ring had no room for are an alarm of the customer’s too', async () => {
+  const ready = { 'contract/C': { ...contract, openings: 0 } };
+  const drops = (n: number) => ({ C: { budget: n, rate: 0, slots: 0 }, other: { budget: 9 } });
+  expect(await troubles(ready, 0, [], 1, drops(0))).toEqual([]);
+  expect(await troubles(ready, 0, [], 1, drops(2))).toEqual(['drops']);
 });

@@ -17,6 +17,8 @@ import { sensorsOnPromises } from './promise-metric.ts';
 const drops = z.record(z.string(), z.int());
 const rings = z.looseObject({
   rings: z.array(z.looseObject({ ringId: z.string(), dropped: drops.optional() })),
+  /** Of the rings that providers keep for us, by their names: the contracts'. */
+  droppedElsewhere: z.record(z.string(), drops).default({}),
 });
 const ledgerContract = z.looseObject({
   life: z.looseObject({ state: z.string() }),
@@ -84,10 +86,13 @@ export function nightFacts(ports: {
 
   const droppedByRing = async (): Promise<ReadonlyMap<string, number>> => {
     try {
-      const found = parseInput(rings, await callJson(bridge, { path: '/api/v3/ring' })).rings;
-      return new Map(
-        found.map(({ ringId, dropped = {} }) => [ringId, Object.values(dropped).reduce((a, b) => a + b, 0)]),
-      );
+      const found = parseInput(rings, await callJson(bridge, { path: '/api/v3/ring' }));
+      const sum = (dropped: Readonly<Record<string, number>>): number =>
+        Object.values(dropped).reduce((a, b) => a + b, 0);
+      return new Map([
+        ...Object.entries(found.droppedElsewhere).map(([id, dropped]) => [id, sum(dropped)] as const),
+        ...found.rings.map(({ ringId, dropped = {} }) => [ringId, sum(dropped)] as const),
+      ]);
     } catch {
       return new Map();
     }

@@ -146,6 +146,17 @@ function movesOn({ activation }: ContractTerms, now: number) {
   return { events, takeovers, window: windowAt(windows, now), nextWindow: windowAfter(windows, now) };
 }
 
+const ringDrops = z.looseObject({
+  rings: z.array(z.looseObject({ ringId: z.string(), dropped: z.record(z.string(), z.int()).optional() })),
+  droppedElsewhere: z.record(z.string(), z.record(z.string(), z.int())).default({}),
+});
+
+/** What had no room in the ring that the provider keeps of the contract, by reason; undefined where nobody has told yet. */
+async function dropsView({ bridge }: WhyPorts, contractId: string) {
+  const { rings, droppedElsewhere } = parseInput(ringDrops, await callJson(bridge, { path: '/api/v3/ring' }));
+  return rings.find(({ ringId }) => ringId === contractId)?.dropped ?? droppedElsewhere[contractId];
+}
+
 /** What of the device's keys its provider lacks, and whether somebody has seen them. */
 function deviceKeys(contracts: WhyPorts['contracts'], contractId: string, devEui: string) {
   const { unsealed, disclosed = [], rootKeysSeen = [] } = contracts.sealing();
@@ -193,6 +204,7 @@ async function explain(ports: WhyPorts, contract: StoredContract, { devEui, devA
     waitsForItsTurn: contracts.waitingForTurn().includes(contractId) || undefined,
     drills: contracts.drills.view(contractId),
     hearsProvider: shareView(store, contractId, devEui),
+    dropped: await orWhyNot(dropsView(ports, contractId)),
     volumes: await volumesView(ports, terms),
     evidence: notes.slice(-NOTES_SHOWN),
   };

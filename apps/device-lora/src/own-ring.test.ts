@@ -4,6 +4,7 @@ import { createAsked } from './asked.ts';
 import { openStore } from './database.ts';
 import { openOwnRing, type Asked, type OwnRing, type Wanted } from './own-ring.ts';
 
+const SESSION = '00112233445566ff';
 const opened: OwnRing[] = [];
 
 afterEach(async () => {
@@ -21,7 +22,7 @@ interface FakeBridge {
   readonly peer: HttpPeer;
   readonly budget: () => number | undefined;
   readonly ring: () => Record<string, unknown> | undefined;
-  readonly marks: Record<string, number>[];
+  readonly marks: Record<string, unknown>[];
   /** Of each ring that there was. */
   readonly acknowledged: readonly number[];
   remove(): void;
@@ -47,7 +48,7 @@ function bridgeWith(room: number): FakeBridge {
   const marks: FakeBridge['marks'] = [];
   const call = ({ method, json, path }: HttpCall): HttpAnswer => {
     if (path.endsWith('/marks')) {
-      marks.push((json as { marks: Record<string, number> }).marks);
+      marks.push((json as { marks: Record<string, unknown> }).marks);
       return answer(200, {});
     }
     if (method === 'POST') return acknowledge(json as { through: number; incarnation?: string });
@@ -170,12 +171,15 @@ test('addresses of one device share, whatever stands in the ring from before', a
 test('the bridge is told the newest true counters, of addresses that one device has', async () => {
   const bridge = bridgeWith(2 ** 30);
   const ring = ringOf(bridge.peer, 2);
-  ring.mark('00000000', 'a', 65_536 + 7);
-  ring.mark('00000000', 'b', 9);
+  ring.mark('00000000', { devEui: 'a', session: SESSION, fcnt: 65_536 + 7 });
+  ring.mark('00000000', { devEui: 'b', session: SESSION, fcnt: 9 });
   await until(() => bridge.marks.length === 1);
-  ring.mark('00000001', 'c', 5);
+  ring.mark('00000001', { devEui: 'c', session: SESSION, fcnt: 5 });
   await until(() => bridge.marks.length === 2);
-  expect(bridge.marks).toEqual([{ '00000000': 7 }, { '00000001': 5 }]);
+  expect(bridge.marks).toEqual([
+    { '00000000': { session: SESSION, fcnt: 65_543 } },
+    { '00000001': { session: SESSION, fcnt: 5 } },
+  ]);
 });
 
 test('counters of addresses that are not wanted any more are let go of', async () => {
@@ -183,14 +187,17 @@ test('counters of addresses that are not wanted any more are let go of', async (
   const devAddrs = ['00000000', '00000001'];
   const ring = ringOf(bridge.peer, 2, { devAddrs });
   await ring.ensure();
-  ring.mark('00000000', 'a', 7);
+  ring.mark('00000000', { devEui: 'a', session: SESSION, fcnt: 7 });
   await until(() => bridge.marks.length === 1);
   devAddrs.shift();
   await ring.ensure();
   // it is another device's now
   devAddrs.push('00000000');
   await ring.ensure();
-  ring.mark('00000000', 'b', 9);
+  ring.mark('00000000', { devEui: 'b', session: SESSION, fcnt: 9 });
   await until(() => bridge.marks.length === 2);
-  expect(bridge.marks).toEqual([{ '00000000': 7 }, { '00000000': 9 }]);
+  expect(bridge.marks).toEqual([
+    { '00000000': { session: SESSION, fcnt: 7 } },
+    { '00000000': { session: SESSION, fcnt: 9 } },
+  ]);
 });

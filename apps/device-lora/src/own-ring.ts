@@ -39,11 +39,18 @@ export interface Asked {
   remove(names: readonly string[]): void;
 }
 
+/** The highest counter of a device that is stored, under which keys. */
+export interface DeviceMark {
+  readonly devEui: string;
+  readonly session: string;
+  readonly fcnt: number;
+}
+
 /** The edge's own ring: sees to it that it takes our devices, and tells it what is stored. */
 export interface OwnRing {
   acknowledge(stored: Stored): void;
   /** The highest counter of a device that is known to be true. */
-  mark(devAddr: string, devEui: string, fcnt: number): void;
+  mark(devAddr: string, mark: DeviceMark): void;
   /** The ring takes what is wanted when this resolves. @throws AntirioError where the bridge does not do so. */
   ensure(): Promise<void>;
   stop(): Promise<void>;
@@ -73,7 +80,7 @@ const MOST = 1 << 28;
 /** With less the ring would be of no use. */
 const LEAST = 1 << 16;
 
-/** The bridge forgets its marks when it is started. */
+/** The ring may be made anew, or come from an old disk. */
 const MARK_ALL_EVERY = 60;
 const MARKS_AT_ONCE = 1000;
 
@@ -98,7 +105,7 @@ export function openOwnRing(ports: OwnRingPorts): OwnRing {
   /** What the bridge was told of last, or will not have. */
   let told: Stored | undefined;
   let ensuring: Promise<void> = Promise.resolve();
-  const marks = new Map<string, { readonly devEui: string; readonly fcnt16: number }>();
+  const marks = new Map<string, DeviceMark>();
   const unmarked = new Set<string>();
 
   const known = async (): Promise<Found | undefined> => {
@@ -191,7 +198,11 @@ export function openOwnRing(ports: OwnRingPorts): OwnRing {
     const names = rounds % MARK_ALL_EVERY === 0 ? [...marks.keys()] : [...unmarked];
     for (let i = 0; i < names.length; i += MARKS_AT_ONCE) {
       const some = names.slice(i, i + MARKS_AT_ONCE);
-      const json = { marks: Object.fromEntries(some.map((name) => [name, marks.get(name)?.fcnt16])) };
+      const told = some.flatMap((name) => {
+        const mark = marks.get(name);
+        return mark === undefined ? [] : [[name, { session: mark.session, fcnt: mark.fcnt }] as const];
+      });
+      const json = { marks: Object.fromEntries(told) };
       for (const name of some) unmarked.delete(name);
       await callJson(bridge, { method: 'PUT', path: `${path}/marks`, json });
     }
@@ -213,11 +224,11 @@ export function openOwnRing(ports: OwnRingPorts): OwnRing {
       if (stored !== undefined && next.seq < stored.seq) told = undefined;
       stored = next;
     },
-    mark(devAddr, devEui, fcnt) {
+    mark(devAddr, mark) {
       const known = marks.get(devAddr);
       // an address of two devices: the counter of one says nothing about the other's
-      if (known !== undefined && known.devEui !== devEui) return;
-      marks.set(devAddr, { devEui, fcnt16: fcnt & 0xffff });
+      if (known !== undefined && known.devEui !== mark.devEui) return;
+      marks.set(devAddr, mark);
       unmarked.add(devAddr);
     },
     ensure,

@@ -203,8 +203,9 @@ async function openReading(ports: SouthPorts, parts: ReadingParts): Promise<Read
     onReset: (session) => mac.reset(session),
     onJoin: (join) => parts.joins.heard(join),
     onStored: (heard, readings) => {
-      const { device, devAddr } = heard.session;
-      if (highestOf(heard.session) === heard.fcnt) ring?.mark(devAddr, device.devEui, heard.fcnt);
+      const { id: session, device, devAddr } = heard.session;
+      if (highestOf(heard.session) === heard.fcnt)
+        ring?.mark(devAddr, { devEui: device.devEui, session, fcnt: heard.fcnt });
       told.lastHeard.note(device.devEui, heard.uplink, heard.receptions.length);
       told.latest.set(device.name, readings);
     },

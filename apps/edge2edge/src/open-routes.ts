@@ -66,6 +66,7 @@ export const OPEN_ROUTES: readonly OpenRoute[] = [
   get('gateway-bridge', 'api/v3/ring/:id/stream', 'party', { streamsSigned: true }),
   get('gateway-bridge', 'api/v3/ring/:id/root', 'party', RELAYED),
   post('gateway-bridge', 'api/v3/ring/:id/acknowledge', 'party', RELAYED),
+  post('gateway-bridge', 'api/v3/ring/:id/marks', 'party'),
 
   get('filecoin-interface', 'ipfs/**', 'known', { timeoutMs: 30_000, streamsCars: true }),
   { method: 'HEAD', service: 'filecoin-interface', path: 'ipfs/**', audience: 'known', timeoutMs: 30_000 },

@@ -8,6 +8,7 @@ import { createGapFiller } from './ring/gap-filler.ts';
 import { createRateLimit } from './ring/rate.ts';
 import { openRing, type Ring } from './ring/ring.ts';
 import type { Rings } from './ring/rings.ts';
+import { createSourceNotes } from './ring/source-notes.ts';
 import { ONE, settings, uplink } from './ring/test-frames.ts';
 
 const FRAMES = 200;
@@ -41,7 +42,9 @@ const outcomes = await Promise.allSettled(writes);
 
 const rings = { get: () => ({ ring }) } as unknown as Rings;
 const rests = { intervalMs: 20, maxIntervalMs: 40, pageFrames: 100, streamFrames: 1000, timeoutMs: 1000 };
-const ports = { rings, edge2edge, clock: systemClock, log: silentLog, onStored: () => undefined, ...rests };
+const notes = createSourceNotes({ edge2edge, clock: systemClock, timeoutMs: 1000 });
+const given = { rings, edge2edge, clock: systemClock, log: silentLog, notes };
+const ports = { ...given, onStored: () => undefined, ...rests };
 const filler = createGapFiller('own', SOURCE, ports);
 while (filler.status().waiting === undefined && !asked.includes('acknowledge')) await pause(5);
 const { pulledThrough } = filler.status();

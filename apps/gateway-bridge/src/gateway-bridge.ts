@@ -28,6 +28,7 @@ import { createJoins } from './join/joins.ts';
 import type { GatewayBridgeOptions } from './options.ts';
 import { createGapFiller, type GapFiller } from './ring/gap-filler.ts';
 import { openRings, type Rings } from './ring/rings.ts';
+import { createSourceNotes, type SourceNotes } from './ring/source-notes.ts';
 import { addRoutes } from './routes.ts';
 import { openForwarders, type Forwarders } from './semtech/forwarders.ts';
 
@@ -102,6 +103,7 @@ export function createGatewayBridge(options: GatewayBridgeOptions, ports: Gatewa
     fillers: Running['fillers'],
     rings: Rings,
     delivery: Delivery,
+    notes: SourceNotes,
   ): Promise<void> => {
     const wanted = new Map(
       rings.all().flatMap(({ ring, source }) => (source === undefined ? [] : [[ring.id, source] as const])),
@@ -122,6 +124,7 @@ export function createGatewayBridge(options: GatewayBridgeOptions, ports: Gatewa
         edge2edge,
         clock,
         log,
+        notes,
         onStored: (ring, frame) => delivery.first(ring, frame, undefined),
       });
       fillers.set(ringId, { filler, source: JSON.stringify(source) });
@@ -177,11 +180,13 @@ export function createGatewayBridge(options: GatewayBridgeOptions, ports: Gatewa
     const downlinks = createDownlinks({ rings, joins, fence, forwarders, airwaves });
     const commands = createCommands({ bus, region, rings, delivery, downlinks, log });
     const fillers: Running['fillers'] = new Map();
+    const { timeoutMs } = options.gapFilling;
+    const sources = createSourceNotes({ edge2edge: ports.peers['edge2edge'], clock, timeoutMs });
     const rim = openRim();
     const changed = async (): Promise<void> => {
       const delivered = rings.all().filter(({ ring }) => ring.settings.deliver);
       await commands.listen([...new Set(delivered.map(({ ring }) => ring.settings.prefix))]);
-      await settleFillers(fillers, rings, delivery);
+      await settleFillers(fillers, rings, delivery, sources);
       await news.refresh(online());
     };
     addRoutes(rim, {
@@ -195,6 +200,7 @@ export function createGatewayBridge(options: GatewayBridgeOptions, ports: Gatewa
       edge2edge: ports.peers['edge2edge'],
       commands: () => downlinks.counters(),
       loads: (gatewayId) => dutyCycle?.loads(gatewayId) ?? [],
+      sources,
       gapStatus: (ringId) => fillers.get(ringId)?.filler.status(),
       retainS: (ringId) => (ringId === OWN ? options.rings.ownRetainS : options.rings.retainS),
     });

@@ -10,6 +10,8 @@ import type { Lending } from './downlink/lending.ts';
 import { addLendingRoutes } from './lending-routes.ts';
 import type { GapStatus } from './ring/gap-filler.ts';
 import type { CopiesPorts } from './ring/copies.ts';
+import { highWater, MARKS_AT_ONCE, type HighWater } from './ring/high-water.ts';
+import type { SourceNotes } from './ring/source-notes.ts';
 import type { RingSettings } from './ring/ring.ts';
 import {
   devAddrSchema,
@@ -38,6 +40,8 @@ export interface RoutePorts {
   /** Puts changes of rings into force: topics and gap filling. */
   readonly changed: () => Promise<void>;
   readonly gapStatus: (ringId: string) => GapStatus | undefined;
+  /** What the rings that ours are filled from have said of themselves. */
+  readonly sources: Pick<SourceNotes, 'dropped'>;
   /** The way to other edges' rings. */
   readonly edge2edge: HttpPeer | undefined;
   /** How long acknowledged frames stay where the caller does not say. */
@@ -119,16 +123,16 @@ function ownerOnly(request: Request, { ring, owner }: HeldRing): void {
     throw new AntirioError('forbidden', `ring ${ring.id} is not this edge's`, { peer });
 }
 
-function describeRing({ ring, owner, source }: HeldRing): unknown {
+function describeRing({ ring, owner, source, marked }: HeldRing): unknown {
   const { id: ringId, incarnation, settings } = ring;
-  return { ringId, incarnation, ...settings, owner, source, ...ring.status(), next: ring.last + 1 };
+  return { ringId, incarnation, ...settings, owner, source, ...ring.status(), next: ring.last + 1, marked };
 }
 
 function addRingRoutes(rim: HttpRim, ports: RoutePorts): void {
   const { rings } = ports;
   rim.route('get', '/api/v3/ring', { summary: 'all rings' }, ({ request }) => {
     localOnly(request);
-    return { rings: rings.all().map(describeRing) };
+    return { rings: rings.all().map(describeRing), droppedElsewhere: ports.sources.dropped() };
   });
   rim.route('get', '/api/v3/ring/:id', { summary: 'one ring', params: ringParams }, ({ request, params }) => {
     const held = rings.get(params.id);
@@ -161,17 +165,36 @@ function addRingRoutes(rim: HttpRim, ports: RoutePorts): void {
     rings.get(params.id).ring.hold(body.forS * 1000);
     return body;
   });
-  const marks = z.strictObject({ marks: z.record(devAddrSchema, z.int().min(0).max(0xffff)) });
-  const marking = {
-    summary: 'last true counters: floods elsewhere take no tokens of theirs',
-    params: ringParams,
-    body: marks,
-  };
-  rim.route('put', '/api/v3/ring/:id/marks', marking, ({ request, params, body }) => {
-    localOnly(request);
-    const held = rings.get(params.id);
-    const marked = Object.entries(body.marks).filter(([devAddr, fcnt]) => held.mark(devAddr, fcnt));
+  addMarkRoutes(rim, ports);
+}
+
+/** Of what it keeps for an edge: what that edge alone can tell. */
+function byOwner(request: Request, { ring, owner }: HeldRing): void {
+  const peer = peerOf(request);
+  if (ring.id === OWN || peer === undefined || peer !== owner)
+    throw new AntirioError('forbidden', `ring ${ring.id} is not this edge's`, { peer });
+}
+
+function addMarkRoutes(rim: HttpRim, { rings }: RoutePorts): void {
+  const path = '/api/v3/ring/:id/marks';
+  const marks = z.record(devAddrSchema, highWater);
+  const most = (told: object): boolean => Object.keys(told).length <= MARKS_AT_ONCE;
+  const body = z.strictObject({ marks: marks.refine(most, `at most ${MARKS_AT_ONCE} at once`) });
+  const marking = { params: ringParams, body };
+  const raise = (held: HeldRing, told: Readonly<Record<string, HighWater>>): unknown => {
+    const marked = Object.entries(told).filter(([devAddr, one]) => held.mark(devAddr, one));
     return { marked: marked.length };
+  };
+  const ours = 'last true counters, of the edge’s own service: floods elsewhere take nothing of theirs';
+  rim.route('put', path, { summary: ours, ...marking }, ({ request, params, body: told }) => {
+    localOnly(request);
+    return raise(rings.get(params.id), told.marks);
+  });
+  const theirs = 'the same, of the edge whose frames these are';
+  rim.route('post', path, { summary: theirs, ...marking }, ({ request, params, body: told }) => {
+    const held = rings.get(params.id);
+    byOwner(request, held);
+    return raise(held, told.marks);
   });
 }
 
@@ -192,6 +215,7 @@ function addFrameRoutes(rim: HttpRim, ports: RoutePorts): void {
       last: ring.last,
       incarnation: ring.incarnation,
       joins: ring.settings.joins,
+      dropped: ring.status().dropped,
     };
   });
   const listed = { summary: 'frames after a frame', ...paged };

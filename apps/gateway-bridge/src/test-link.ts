@@ -8,6 +8,8 @@ export interface Link {
   cut(is: boolean): void;
   /** More frames than these in one request do not come in time. */
   mostFrames: number;
+  /** Edges of before do not let marks in. */
+  knowsMarks: boolean;
   /** Before an acknowledgement is passed on. */
   onAcknowledge: () => Promise<void>;
   /** Bytes of a stream after which its connection breaks, as often as there are numbers. */
@@ -43,6 +45,11 @@ async function passStream(
 const seqsIn = (body: Buffer): number =>
   (JSON.parse(body.toString()) as { readonly seqs: readonly number[] }).seqs.length;
 
+function refusalOf({ mostFrames, knowsMarks }: Link, last: string, body: Buffer): number | undefined {
+  if (last === 'frames' && seqsIn(body) > mostFrames) return 504;
+  return last === 'marks' && !knowsMarks ? 404 : undefined;
+}
+
 /** Passes requests on as edge2edge does, unsigned; can be cut. */
 export async function startEdge2Edge(edges: Record<string, () => Edge>, from: string): Promise<Link> {
   let isCut = false;
@@ -62,8 +69,9 @@ export async function startEdge2Edge(edges: Record<string, () => Edge>, from: st
         await passStream(target(), `/${path.join('/')}`, from, response, link.breaks.shift());
         return;
       }
-      if (last === 'frames' && seqsIn(Buffer.concat(chunks)) > link.mostFrames) {
-        response.writeHead(504).end('{}');
+      const refused = refusalOf(link, last, Buffer.concat(chunks));
+      if (refused !== undefined) {
+        response.writeHead(refused).end('{}');
         return;
       }
       if (last === 'acknowledge') await link.onAcknowledge();
@@ -90,6 +98,7 @@ export async function startEdge2Edge(edges: Record<string, () => Edge>, from: st
     peer,
     cut: (is) => void (isCut = is),
     mostFrames: Infinity,
+    knowsMarks: true,
     onAcknowledge: () => Promise.resolve(),
     acknowledged: [],
     breaks: [],

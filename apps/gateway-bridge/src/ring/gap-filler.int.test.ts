@@ -136,4 +136,67 @@ describe('gap filling', () => {
     expect(link.acknowledged.slice(0, 2)).toEqual([409, 200]);
     expect(await framesOf(a, 'own')).toHaveLength(2);
   });
+
+  test('the source learns how far our motes have counted, and keeps it; what it drops is known here', async () => {
+    const edges: Record<string, () => Edge> = {};
+    const link = await startEdge2Edge(edges, 'edge-a');
+    const a = await startEdge('a', link.peer);
+    const b = await startEdge('b', link.peer);
+    edges['edge-b'] = () => b;
+    await putRing(a, 'own', { devAddrs: [ONE, TWO] });
+    const contract = { devAddrs: [ONE], deliver: false, owner: 'edge-a' };
+    await putRing(b, 'contract-1', contract);
+    const marks = {
+      [ONE]: { session: '00112233445566ff', fcnt: 70_000 },
+      [TWO]: { session: 'ffeeddccbbaa9988', fcnt: 5 },
+    };
+    expect(await call(a, 'PUT', '/ring/own/marks', { marks })).toEqual({ marked: 2 });
+    for (const payload of ['a', 'b', 'c', 'd', 'e'])
+      await b.gateway.push([rxpkOf(uplink(ONE, 9, payload), 9)]);
+    await call(a, 'PUT', '/ring/own/source', { edgeId: 'edge-b', ringId: 'contract-1' });
+    const there = async () => (await call(b, 'GET', '/ring/contract-1')) as { marked: number };
+    await waitFor(systemClock, 5000, async () => (await there()).marked === 1 || undefined);
+    expect(await there()).toMatchObject({ marked: 1 });
+    expect(await call(a, 'GET', '/ring')).toMatchObject({
+      droppedElsewhere: { 'contract-1': { slots: 1, budget: 0, rate: 0 } },
+    });
+    // a ring that is made anew has none, and is told again
+    await call(b, 'DELETE', '/ring/contract-1');
+    await putRing(b, 'contract-1', contract);
+    await waitFor(systemClock, 8000, async () => (await there()).marked === 1 || undefined);
+    expect(await there()).toMatchObject({ marked: 1 });
+  });
+
+  test('a source of before knows no marks, which costs nothing but these', async () => {
+    const edges: Record<string, () => Edge> = {};
+    const link = await startEdge2Edge(edges, 'edge-a');
+    link.knowsMarks = false;
+    const a = await startEdge('a', link.peer);
+    const b = await startEdge('b', link.peer);
+    edges['edge-b'] = () => b;
+    await putRing(a, 'own', { devAddrs: [ONE] });
+    await putRing(b, 'contract-1', { devAddrs: [ONE], deliver: false, owner: 'edge-a' });
+    await call(a, 'PUT', '/ring/own/marks', { marks: { [ONE]: { session: 'ab', fcnt: 5 } } });
+    await call(a, 'PUT', '/ring/own/source', { edgeId: 'edge-b', ringId: 'contract-1' });
+    const status = async () => (await call(a, 'GET', '/ring/own/source')) as { marksUntold?: string };
+    await waitFor(systemClock, 5000, async () => (await status()).marksUntold ?? undefined);
+    await b.gateway.push([rxpkOf(uplink(ONE, 6), 6)]);
+    await waitFor(systemClock, 5000, async () => (await framesOf(a, 'own')).length === 1 || undefined);
+    expect(await framesOf(a, 'own')).toHaveLength(1);
+  });
+
+  test('marks of a ring are told by the edge whose frames it keeps, and by no other', async () => {
+    const b = await startEdge('b');
+    await putRing(b, 'contract-1', { owner: 'edge-a' });
+    await putRing(b, 'own', {});
+    const json = { marks: { [ONE]: { session: 'ab', fcnt: 5 } } };
+    const tell = async (ring: string, peer: string): Promise<number> => {
+      const path = `/api/v3/ring/${ring}/marks`;
+      const headers = { 'x-antirio-peer': peer };
+      return (await b.http.call({ method: 'POST', path, json, headers })).status;
+    };
+    expect(await tell('contract-1', 'edge-a')).toBe(200);
+    expect(await tell('contract-1', 'edge-c')).toBe(403);
+    expect(await tell('own', 'edge-a')).toBe(403);
+  });
 });

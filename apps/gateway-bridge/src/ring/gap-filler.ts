@@ -13,9 +13,10 @@ import {
 import type { RingFrame } from '../frame.ts';
 import { fetchFrames } from './fetch-frames.ts';
 import { createPageSize } from './page-size.ts';
-import type { StoredFrame } from './record.ts';
+import { dropsSchema, type StoredFrame } from './record.ts';
 import type { Ring } from './ring.ts';
 import type { GapSource, Rings } from './rings.ts';
+import type { SourceNotes } from './source-notes.ts';
 import { pullStream } from './stream-pull.ts';
 
 /** How far a ring has been filled from its source. */
@@ -38,6 +39,8 @@ export interface GapStatus {
   readonly waiting: string | undefined;
   /** Whether the source itself answered last, or the centre for it, the way between the two being cut. */
   readonly way: 'direct' | 'central';
+  /** Why the source was not told how far our motes have counted. */
+  readonly marksUntold: string | undefined;
 }
 
 export interface GapFiller {
@@ -56,6 +59,7 @@ export interface GapFillerPorts {
   /** From so many frames on the rest is read as a stream. */
   readonly streamFrames: number;
   readonly timeoutMs: number;
+  readonly notes: SourceNotes;
   /** Called with each frame that was stored, in order. */
   readonly onStored: (ring: Ring, frame: RingFrame) => void;
 }
@@ -81,6 +85,8 @@ const offersSchema = z.object({
   last: z.int().min(0),
   incarnation: z.string().min(1).max(64),
   joins: z.int().min(0).default(0),
+  /** Of an edge of before, nothing. */
+  dropped: dropsSchema.optional(),
 });
 
 type Page = z.output<typeof offersSchema>;
@@ -93,6 +99,7 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
   const place = { edgeId, ringId: source.ringId };
   let remoteNext = 0;
   let remoteJoins = 0;
+  let sourceLife = '';
   let fetched = 0;
   let refused = 0;
   let lastSuccessAt: number | undefined;
@@ -113,7 +120,10 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
     const answer = await edge2edge.call(call);
     if (answer.status !== 200) throw answerError(call, answer);
     way = answer.headers['x-antirio-way'] === 'central' ? 'central' : 'direct';
-    return parseInput(offersSchema, answer.json());
+    const page = parseInput(offersSchema, answer.json());
+    sourceLife = page.incarnation;
+    if (page.dropped !== undefined) ports.notes.noteDrops(source, page.dropped);
+    return page;
   };
 
   const takeAll = (
@@ -228,6 +238,8 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
   const attempt = async (): Promise<void> => {
     try {
       await pull();
+      // the centre carries no marks: they are as good some minutes later
+      if (way === 'direct') await ports.notes.tell(ports.rings.get(ringId), source, sourceLife);
       failures = 0;
       waiting = undefined;
     } catch (error) {
@@ -256,6 +268,7 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
       lastSuccessAt,
       waiting,
       way,
+      marksUntold: ports.notes.untold(source),
     }),
     async stop() {
       stop.abort();

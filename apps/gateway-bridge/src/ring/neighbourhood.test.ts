@@ -138,9 +138,10 @@ describe('the neighbourhood', () => {
 test('marks are kept of motes in the filter alone', async () => {
   rings = openThem(1 << 20);
   const { mark } = await rings.put('own', { ...settings, devAddrs: [ONE] }, {});
-  expect([mark(ONE, 5), mark(TWO, 5)]).toEqual([true, false]);
+  const at = (fcnt: number) => ({ session: 'ab', fcnt });
+  expect([mark(ONE, at(5)), mark(TWO, at(5))]).toEqual([true, false]);
   await rings.put('own', { ...settings, devAddrs: [ONE, TWO] }, {});
-  expect(rings.get('own').mark(TWO, 100)).toBe(true);
+  expect(rings.get('own').mark(TWO, at(100))).toBe(true);
   // of the mark that was refused nothing is left: far from it, these take no tokens of its next ones
   for (let fcnt = 0; fcnt < 20; fcnt++) await hear(TWO, 30_000 + fcnt);
   await hear(TWO, 101);

@@ -23,7 +23,7 @@ const position = z.object({
   incarnation: z.string(),
   through: z.int().min(0),
 });
-const drops = z.object({ budget: z.int(), rate: z.int(), slots: z.int() });
+export const dropsSchema = z.object({ budget: z.int(), rate: z.int(), slots: z.int() });
 
 const controlSchema = z.discriminatedUnion('kind', [
   /** The first record of a segment: everything that the ones before it told. */
@@ -33,11 +33,11 @@ const controlSchema = z.discriminatedUnion('kind', [
     nodes: z.array(z.string()),
     acknowledged: z.int().min(0),
     pulled: position.optional(),
-    drops,
+    drops: dropsSchema,
   }),
   z.object({ kind: z.literal('acknowledged'), through: z.int().min(0) }),
   z.object({ kind: z.literal('pulled'), position }),
-  z.object({ kind: z.literal('drops'), drops }),
+  z.object({ kind: z.literal('drops'), drops: dropsSchema }),
 ]);
 
 /** What a ring's log holds besides frames. */

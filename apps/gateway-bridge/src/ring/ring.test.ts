@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { merkleRoot, toHex } from '@antirio/kernel';
 import { createSessionCipher, parseDevAddr, type DevAddr } from '@antirio/lorawan';
 import { createFrontier, leafHash } from './frontier.ts';
+import { openHighWaters } from './high-water.ts';
 import { createRateLimit } from './rate.ts';
 import { decodeRecord, encodeFrame, type StoredFrame } from './record.ts';
 import { openRing, type Ring, type RingSettings } from './ring.ts';
@@ -161,9 +162,9 @@ describe('a ring', () => {
   });
 
   test('a device over its rate is held back, identical bytes cost nothing, and a flood far from the last mark takes no tokens of the next frames', async () => {
-    const rate = createRateLimit(1, 3);
-    const ring = ringOn({}, 1 << 20, rate);
-    rate.mark(ONE, 100);
+    const marks = openHighWaters(join(folder, 'marks.json'));
+    marks.raise(ONE, { session: 'ab', fcnt: 100 });
+    const ring = ringOn({}, 1 << 20, createRateLimit(1, 3, marks));
     const flood = [9000, 9001, 9002, 9003].map((fcnt) => put(ring, uplink(ONE, fcnt)));
     expect((await Promise.all(flood)).at(-1)).toBe('rate');
     expect(await put(ring, uplink(ONE, 101))).toMatch(/stored/);

@@ -4,6 +4,7 @@ import type { Encoding } from '../bus/encoding.ts';
 import { RADIO, type RingFrame } from '../frame.ts';
 import { createAges } from './ages.ts';
 import { createFrontier, leafHash } from './frontier.ts';
+import { WINDOW, type HighWaters } from './high-water.ts';
 import type { RateLimit } from './rate.ts';
 import { encodeFrame, type Drops, type PullPosition, type StoredFrame } from './record.ts';
 import type { Row } from './rows.ts';
@@ -114,6 +115,8 @@ export interface RingPorts {
   readonly folder: string;
   readonly segmentBytes: number;
   readonly rate: RateLimit;
+  /** Where its motes are; without them every frame is taken alike. */
+  readonly marks?: Pick<HighWaters, 'of' | 'standing' | 'keepOnly'> | undefined;
   readonly clock: Clock;
   /** Bytes beyond its budget that a ring may fill while it is held. */
   readonly spare?: () => number;
@@ -123,6 +126,8 @@ export interface RingPorts {
 
 const hex = (value: number): string => value.toString(16).padStart(8, '0');
 const LOG_HEADER = 8;
+/** Of a mote's share so much is kept for its next frames, as long as these have not come: forgeries fill the rest. */
+const NEAR_PART = 2 / 3;
 
 /** By each DevAddr of a device all that it has; of those that stand for themselves nothing. */
 function sharingOf({ devAddrs, sharing = [] }: RingSettings): Map<number, readonly number[]> {
@@ -142,7 +147,12 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
   const store = openSegments(ports.folder, ports.segmentBytes, () => {
     incarnation = ports.renew?.() ?? incarnation;
   });
-  const slots = createSlots((seq) => store.rowOf(seq));
+  const slots = createSlots(
+    (seq) => store.rowOf(seq),
+    (seq) => seq > floor && store.has(seq),
+    store.state.acknowledged,
+  );
+  const shared = ports.shared === true;
   let settings = initial;
   let share = 0;
   let sharing = new Map<number, readonly number[]>();
@@ -173,7 +183,9 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
     sharing = sharingOf(next);
     const alone = next.devAddrs.filter((devAddr) => !sharing.has(Number.parseInt(devAddr, 16)));
     share = Math.floor(next.budgetBytes / Math.max(1, alone.length + new Set(sharing.values()).size));
-    ports.rate.keepOnly(new Set(next.devAddrs));
+    const wanted = new Set(next.devAddrs);
+    ports.rate.keepOnly(wanted);
+    ports.marks?.keepOnly(wanted);
   };
   configure(initial);
 
@@ -181,29 +193,40 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
     floor += 1;
     if (store.has(floor)) slots.remove(floor, store.rowOf(floor));
   };
+  const sumOf = (devAddr: number, of: (one: number) => number): number =>
+    (sharing.get(devAddr) ?? [devAddr]).reduce((sum, one) => sum + of(one), 0);
   const heldBy = (devAddr: number): number =>
-    (sharing.get(devAddr) ?? [devAddr]).reduce((sum, one) => sum + slots.bytesOf(one), 0);
-  const shared = ports.shared === true;
+    shared ? slots.bytes : sumOf(devAddr, (one) => slots.bytesOf(one));
+  /** Frames that cannot be a mote's next leave room for those. */
+  const isCrowdingOut = ({ devAddr, fcnt16, length }: Row): boolean => {
+    const { marks } = ports;
+    const name = devAddrOf(devAddr);
+    const mark = marks?.of(name);
+    if (mark === undefined || marks?.standing(name, fcnt16) !== 'far') return false;
+    const room = share - length - sumOf(devAddr, (one) => slots.pendingOf(one));
+    const kept = share * NEAR_PART;
+    return room < kept && room < kept - slots.pendingWithin(devAddr, mark.fcnt & 0xffff, WINDOW + 1);
+  };
   const mayRelease = (): boolean =>
     floor < (shared ? durableThrough : Math.min(store.state.acknowledged, durableThrough));
   const isHeld = (): boolean => clock.monotonic() < heldUntil;
   const hasSpareFor = (row: Row): boolean =>
     isHeld() && slots.bytes + row.length <= settings.budgetBytes + (ports.spare?.() ?? 0);
+  /** What another edge holds has passed its limit already. */
+  const isFromTheAir = ({ via }: StoredFrame): boolean => !shared && via === RADIO;
+  const isTooFast = ({ devAddr, fcnt16 }: Row): boolean =>
+    !ports.rate.take(devAddrOf(devAddr), fcnt16, clock.monotonic());
+  const isFullFor = ({ devAddr, length }: Row): boolean =>
+    heldBy(devAddr) + length > (shared ? settings.budgetBytes : share);
   const refusal = (frame: StoredFrame, row: Row, limit: boolean): keyof Drops | undefined => {
     if (!slots.hasRoom(row, store.state.acknowledged)) return 'slots';
-    const isFull = (): boolean =>
-      (shared ? slots.bytes : heldBy(row.devAddr)) + row.length > (shared ? settings.budgetBytes : share);
+    const isLimited = limit && isFromTheAir(frame);
+    if (isLimited && isCrowdingOut(row)) return 'budget';
     // what is acknowledged stays as long as nothing needs its room
-    const fits = (): boolean => !isFull() || (mayRelease() && hasSpareFor(row));
+    const fits = (): boolean => !isFullFor(row) || (mayRelease() && hasSpareFor(row));
     while (!fits() && mayRelease()) release();
     if (!fits()) return 'budget';
-    // what another edge holds has passed its limit already
-    const limited =
-      !shared &&
-      limit &&
-      frame.via === RADIO &&
-      !ports.rate.take(devAddrOf(row.devAddr), row.fcnt16, clock.monotonic());
-    return limited ? 'rate' : undefined;
+    return isLimited && isTooFast(row) ? 'rate' : undefined;
   };
   const take = (frame: StoredFrame, limit = true): Taken => {
     if (failed) throw new AntirioError('unavailable', `ring ${id} cannot be written`, { ring: id });
@@ -298,6 +321,7 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
       const known = Math.min(through, durableThrough);
       if (known <= store.state.acknowledged) return;
       await guard(store.appendControl({ kind: 'acknowledged', through: known }));
+      slots.acknowledge(known);
     },
     hold(ms) {
       heldUntil = clock.monotonic() + ms;

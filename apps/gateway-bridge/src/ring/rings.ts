@@ -6,6 +6,7 @@ import { parseInput, readFileIfThere, writeFileDurably, type Check, type Log } f
 import { ENCODINGS } from '../bus/encoding.ts';
 import { oneAtATime } from './one-at-a-time.ts';
 import { openRing, type Ring, type RingSettings } from './ring.ts';
+import { openHighWaters, type HighWater, type HighWaters } from './high-water.ts';
 import { createRateLimit, type RateLimit } from './rate.ts';
 import { createRoom } from './room.ts';
 
@@ -64,8 +65,11 @@ export interface HeldRing {
   readonly ring: Ring;
   readonly owner: string | undefined;
   readonly source: GapSource | undefined;
-  /** The last counter (16 bits) known to be true for a mote of the ring, as `RateLimit` takes it; false of a mote that is not in its filter. */
-  mark(devAddr: string, fcnt16: number): boolean;
+  /** The highest counter known to be true for a mote of the ring; false of a mote that is not in its filter. */
+  mark(devAddr: string, mark: HighWater): boolean;
+  markOf(devAddr: string): HighWater | undefined;
+  /** Of how many motes one is known. */
+  readonly marked: number;
 }
 
 export interface Rings {
@@ -108,13 +112,20 @@ export interface RingsPorts {
   readonly log: Log;
 }
 
+/** What is known of a ring's motes, whatever becomes of its log. */
+interface Known {
+  readonly rate: RateLimit;
+  readonly marks: HighWaters;
+}
+
 interface Held {
   ring: Ring;
   stored: Stored;
-  readonly rate: RateLimit;
+  readonly motes: Known;
 }
 
 const SETTINGS = 'ring.json';
+const MARKS = 'marks.json';
 /** Not a name that a ring can have. */
 const NEIGHBOURHOOD = '.neighbourhood';
 const BACKFILL_PAGE = 200;
@@ -126,6 +137,29 @@ const neighbourhoodSettings = (budgetBytes: number): RingSettings => ({
   deliver: false,
   retainS: 3600,
 });
+
+type ByName = Map<string, readonly Ring[]>;
+
+function grouped(
+  held: ReadonlyMap<string, Held>,
+  keysOf: (settings: RingSettings) => readonly string[],
+): ByName {
+  const groups: ByName = new Map();
+  for (const { ring } of held.values()) {
+    // one list for all of a ring's motes that no other one has
+    const alone = [ring];
+    for (const key of keysOf(ring.settings)) {
+      const rings = groups.get(key);
+      groups.set(key, rings === undefined ? alone : [...rings, ring]);
+    }
+  }
+  return groups;
+}
+
+function openKnown(path: string, { framesPerSecond, burst }: RingsPorts): Known {
+  const marks = openHighWaters(path);
+  return { marks, rate: createRateLimit(framesPerSecond, burst, marks) };
+}
 
 /** All rings of the edge, one folder each. */
 export function openRings(ports: RingsPorts): Rings {
@@ -143,26 +177,14 @@ export function openRings(ports: RingsPorts): Rings {
   let byDevEui = new Map<string, readonly Ring[]>();
   mkdirSync(folder, { recursive: true });
 
-  const grouped = (keysOf: (settings: RingSettings) => readonly string[]): Map<string, readonly Ring[]> => {
-    const groups = new Map<string, readonly Ring[]>();
-    for (const { ring } of held.values()) {
-      // one list for all of a ring's motes that no other one has
-      const alone = [ring];
-      for (const key of keysOf(ring.settings)) {
-        const rings = groups.get(key);
-        groups.set(key, rings === undefined ? alone : [...rings, ring]);
-      }
-    }
-    return groups;
-  };
   const index = (): void => {
-    byDevAddr = grouped(({ devAddrs }) => devAddrs);
-    byDevEui = grouped(({ deliver, devEuis }) => (deliver ? devEuis : []));
+    byDevAddr = grouped(held, ({ devAddrs }) => devAddrs);
+    byDevEui = grouped(held, ({ deliver, devEuis }) => (deliver ? devEuis : []));
   };
   const write = (id: string, stored: Stored): void =>
     writeFileDurably(join(folder, id, SETTINGS), JSON.stringify(stored));
   const newIncarnation = (): string => toHex(ports.random.bytes(8));
-  const openOne = (id: string, known: Stored, rate: RateLimit): Held => {
+  const openOne = (id: string, known: Stored, motes: Known): Held => {
     let stored = known;
     const renew = (): string => {
       const incarnation = newIncarnation();
@@ -179,15 +201,15 @@ export function openRings(ports: RingsPorts): Rings {
         renew,
         folder: join(folder, id, 'log'),
         segmentBytes,
-        rate,
+        ...motes,
         clock,
         spare: () => room.spareOf(id),
       },
       known.settings,
     );
-    return { ring, stored, rate };
+    return { ring, stored, motes };
   };
-  const newRate = (): RateLimit => createRateLimit(ports.framesPerSecond, ports.burst);
+  const knownOf = (id: string): Known => openKnown(join(folder, id, MARKS), ports);
 
   const openNeighbourhood = (): Ring =>
     openRing(
@@ -196,7 +218,7 @@ export function openRings(ports: RingsPorts): Rings {
         incarnation: NEIGHBOURHOOD,
         folder: join(folder, NEIGHBOURHOOD, 'log'),
         segmentBytes: Math.min(ports.segmentBytes, Math.ceil(ports.neighbourhoodBytes / 8)),
-        rate: newRate(),
+        rate: knownOf(NEIGHBOURHOOD).rate,
         clock,
         shared: true,
       },
@@ -211,7 +233,7 @@ export function openRings(ports: RingsPorts): Rings {
     const bytes = readFileIfThere(join(folder, id, SETTINGS));
     // a folder without settings was being made or removed when the process ended
     if (bytes === undefined) rmSync(join(folder, id), { recursive: true, force: true });
-    else held.set(id, openOne(id, parseInput(storedSchema, JSON.parse(fromUtf8(bytes))), newRate()));
+    else held.set(id, openOne(id, parseInput(storedSchema, JSON.parse(fromUtf8(bytes))), knownOf(id)));
     shut.delete(id);
   };
   for (const id of readdirSync(folder)) {
@@ -230,12 +252,16 @@ export function openRings(ports: RingsPorts): Rings {
     if (found === undefined) throw new AntirioError('notFound', `no ring ${id}`);
     return found;
   };
-  const view = ({ ring, stored, rate }: Held): HeldRing => ({
+  const view = ({ ring, stored, motes }: Held): HeldRing => ({
     ring,
-    mark(devAddr, fcnt16) {
+    mark(devAddr, mark) {
       const isWanted = byDevAddr.get(devAddr)?.includes(ring) === true;
-      if (isWanted) rate.mark(devAddr, fcnt16);
+      if (isWanted) motes.marks.raise(devAddr, mark);
       return isWanted;
+    },
+    markOf: (devAddr) => motes.marks.of(devAddr),
+    get marked() {
+      return motes.marks.count;
     },
     ...{ owner: stored.owner, source: stored.source },
   });
@@ -246,15 +272,16 @@ export function openRings(ports: RingsPorts): Rings {
     held.delete(adopt);
     index();
     await entry.ring.close();
+    entry.motes.marks.save();
     renameSync(join(folder, adopt), join(folder, id));
-    held.set(id, openOne(id, entry.stored, entry.rate));
+    held.set(id, openOne(id, entry.stored, knownOf(id)));
     index();
   };
   const keep = (id: string, stored: Stored): void => {
     write(id, stored);
     const known = held.get(id);
     if (known === undefined) {
-      held.set(id, openOne(id, stored, newRate()));
+      held.set(id, openOne(id, stored, knownOf(id)));
       shut.delete(id);
     } else {
       known.stored = stored;
@@ -305,7 +332,7 @@ export function openRings(ports: RingsPorts): Rings {
   const reopen = async (id: string, entry: Held): Promise<void> => {
     await entry.ring.close().catch(() => undefined);
     try {
-      Object.assign(entry, openOne(id, entry.stored, entry.rate));
+      Object.assign(entry, openOne(id, entry.stored, entry.motes));
       index();
       log.info({ ring: id }, 'the ring can be written again');
     } catch (error) {
@@ -332,6 +359,7 @@ export function openRings(ports: RingsPorts): Rings {
     }
     entry.ring.tidy();
     await fill(id);
+    entry.motes.marks.save(clock.monotonic());
   };
 
   const put: Rings['put'] = async (id, settings, { owner, adopt }) => {
@@ -396,7 +424,10 @@ export function openRings(ports: RingsPorts): Rings {
       return failed.length === 0 ? { ok: true } : { ok: false, detail: `cannot write ${failed.join(', ')}` };
     },
     async close() {
-      for (const { ring } of held.values()) await ring.close();
+      for (const entry of held.values()) {
+        await entry.ring.close();
+        entry.motes.marks.save();
+      }
       await neighbourhood.close();
     },
   };

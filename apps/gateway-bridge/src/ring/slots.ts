@@ -15,13 +15,19 @@ export interface Slots {
   hasRoom(row: Row, acknowledged: number): boolean;
   /** Bytes that a device holds. */
   bytesOf(devAddr: number): number;
+  /** Those of them that nobody has acknowledged. */
+  pendingOf(devAddr: number): number;
+  /** The same of the counters from one on, over the rollover. */
+  pendingWithin(devAddr: number, fcnt16: number, count: number): number;
   readonly bytes: number;
   readonly count: number;
   add(seq: number, row: Row): void;
   remove(seq: number, row: Row): void;
+  /** All frames up to this one are acknowledged. */
+  acknowledge(through: number): void;
 }
 
-export function createSlots(rowOf: (seq: number) => Row): Slots {
+export function createSlots(rowOf: (seq: number) => Row, has: (seq: number) => boolean, after = 0): Slots {
   // one frame for itself, not in a list: nearly all counters have but one, and lists would be most of what a ring holds in memory
   const slots = new Map<number, number | readonly number[]>();
   const at = (key: number): readonly number[] => {
@@ -34,13 +40,14 @@ export function createSlots(rowOf: (seq: number) => Row): Slots {
     else slots.set(key, more.length === 0 ? first : seqs);
   };
   const perDevice = new Map<number, number>();
+  const pending = new Map<number, number>();
+  let acknowledged = after;
   let bytes = 0;
   let count = 0;
-  const charge = (devAddr: number, amount: number): void => {
-    const left = (perDevice.get(devAddr) ?? 0) + amount;
-    if (left > 0) perDevice.set(devAddr, left);
-    else perDevice.delete(devAddr);
-    bytes += amount;
+  const charge = (to: Map<number, number>, devAddr: number, amount: number): void => {
+    const left = (to.get(devAddr) ?? 0) + amount;
+    if (left > 0) to.set(devAddr, left);
+    else to.delete(devAddr);
   };
   return {
     find: (row) => at(keyOf(row)).find((seq) => rowOf(seq).digest === row.digest),
@@ -50,6 +57,14 @@ export function createSlots(rowOf: (seq: number) => Row): Slots {
       return same.length < FRAMES_PER_SLOT;
     },
     bytesOf: (devAddr) => perDevice.get(devAddr) ?? 0,
+    pendingOf: (devAddr) => pending.get(devAddr) ?? 0,
+    pendingWithin(devAddr, fcnt16, among) {
+      let sum = 0;
+      for (let i = 0; i < among; i++)
+        for (const seq of at(devAddr * 0x1_0000 + ((fcnt16 + i) & 0xffff)))
+          if (seq > acknowledged) sum += rowOf(seq).length;
+      return sum;
+    },
     get bytes() {
       return bytes;
     },
@@ -59,7 +74,9 @@ export function createSlots(rowOf: (seq: number) => Row): Slots {
     add(seq, row) {
       const key = keyOf(row);
       put(key, [...at(key), seq]);
-      charge(row.devAddr, row.length);
+      charge(perDevice, row.devAddr, row.length);
+      if (seq > acknowledged) charge(pending, row.devAddr, row.length);
+      bytes += row.length;
       count += 1;
     },
     remove(seq, row) {
@@ -68,8 +85,18 @@ export function createSlots(rowOf: (seq: number) => Row): Slots {
         key,
         at(key).filter((other) => other !== seq),
       );
-      charge(row.devAddr, -row.length);
+      charge(perDevice, row.devAddr, -row.length);
+      if (seq > acknowledged) charge(pending, row.devAddr, -row.length);
+      bytes -= row.length;
       count -= 1;
+    },
+    acknowledge(through) {
+      for (; acknowledged < through; acknowledged++) {
+        const seq = acknowledged + 1;
+        if (!has(seq)) continue;
+        const row = rowOf(seq);
+        charge(pending, row.devAddr, -row.length);
+      }
     },
   };
 }
