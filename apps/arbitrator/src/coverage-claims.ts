@@ -71,7 +71,8 @@ async function closingsOf(
   marks: readonly SignedMark[],
   { through }: HandbackStatement,
 ): Promise<{ readonly closings: ClosingMark[]; readonly changed: string[] }> {
-  const genuine = createGenuine(ownSecrets());
+  const floors = new Map(marks.map(({ body }) => [body.session, body.last]));
+  const genuine = createGenuine(ownSecrets(), floors);
   const wanted = new Map(marks.map(({ body }) => [body.devEui, body]));
   const firsts = new Map<string, number>();
   const changed = new Set<string>();

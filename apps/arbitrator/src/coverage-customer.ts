@@ -28,6 +28,7 @@ import {
 } from '@antirio/service-contract';
 import type { ContractStore } from './contract-store.ts';
 import { coverageName, keptMark } from './coverage-store.ts';
+import { counterFloors } from './counter-floors.ts';
 import { createGenuine } from './genuine-frames.ts';
 import { neighbourCall } from './peers.ts';
 import { framesBetween, readRing, type AskBridge, type RingPageFrame } from './ring-pages.ts';
@@ -205,7 +206,7 @@ export function createCoverageCheck(ports: CoverageCheckPorts): CoverageCheck {
     const until = clock.monotonic() - HORIZON_MS;
     const moved = Math.abs(clock.now() - clock.monotonic() - offsetMs) > CLOCK_SLACK_MS;
     const secrets = ports.ownSecrets();
-    const genuine = createGenuine(secrets);
+    const genuine = createGenuine(secrets, await counterFloors(peers, OWN));
     if (own === undefined || moved || book.overflown || !(await countOwn(ask, genuine, until))) {
       await begin(ask);
       return false;

@@ -104,9 +104,10 @@ async function outageAt({ ledger, terms }: CoverageJudgePorts, epoch: number): P
 async function fillWindows(
   ask: AskBridge,
   secrets: Secrets,
+  marks: readonly CoverageMark[],
   windows: ReadonlyMap<string, OutageWindow>,
 ): Promise<void> {
-  const genuine = createGenuine(secrets);
+  const genuine = createGenuine(secrets, new Map(marks.map(({ session, last }) => [session, last])));
   const take = ({ phyPayload, via, receivedAt, rx }: RingPageFrame): void => {
     const found = genuine(fromBase64(phyPayload));
     if (found === undefined) return;
@@ -169,7 +170,7 @@ async function judgeOutage(
     marks.map((mark) => [keyOf(mark.devEui, mark.session), createOutageWindow(mark, at)]),
   );
   const secrets = await openedSecrets({ store, identity, ledger, ownSecrets }, terms.contractId);
-  if (windows.size > 0) await fillWindows(ask, secrets, windows);
+  if (windows.size > 0) await fillWindows(ask, secrets, marks, windows);
   const found = await lookThrough(marks, windows, last, await ports.settings());
   const unmarked = Array.from(
     { length: terms.set.devices.length - marks.length },

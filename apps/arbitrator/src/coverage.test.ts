@@ -51,6 +51,7 @@ function ring(incarnation = 'life') {
       if (path.includes('/offers'))
         return { offers: page(after).map(offer), last: frames.length, incarnation };
       if (path.includes('/frames')) return { frames: page(after).map(wire) };
+      if (path.endsWith('/marks')) return { marks: {} };
       return { incarnation, next: frames.length + 1 };
     },
   };

@@ -86,6 +86,20 @@ describe('the summary of a handback', () => {
     ]);
   });
 
+  test('has those of a device that has counted to the end of its 32 bits, by what it had reached before', async () => {
+    const last = 2 ** 32 - 1;
+    const frames = [last - 70_000, last - 1, last].map((fcnt) => frame(0, fcnt));
+    const payloads = () =>
+      batches(
+        frames.map(({ phyPayload }) => phyPayload),
+        2,
+      );
+    const floors = new Map([[motes[0]?.session ?? '', last - 80_000]]);
+    const found = await summariseFrames({ payloads: payloads(), secrets, floors, path: path() });
+    expect(found).toEqual(summariseDevices(frames));
+    expect(await summariseFrames({ payloads: payloads(), secrets, path: path() })).toEqual([]);
+  });
+
   test('leaves no file behind, also where the source breaks off, and takes none of an earlier one', async () => {
     const frames = [frame(0, 1), frame(0, 2)].map(({ phyPayload }) => phyPayload);
     async function* broken(): AsyncGenerator<Uint8Array[]> {

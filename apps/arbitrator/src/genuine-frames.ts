@@ -11,6 +11,7 @@ import {
   type SessionCipher,
 } from '@antirio/lorawan';
 import { createSummary, type ContractTerms, type DeviceStatement } from '@antirio/service-contract';
+import type { CounterFloors } from './counter-floors.ts';
 import { openFrameSort, type SortedFrame } from './frame-sort.ts';
 import type { Secrets } from './sealed-keys.ts';
 
@@ -58,15 +59,21 @@ function parsed(phyPayload: Uint8Array): DataFrame | undefined {
   }
 }
 
-/** Finds the frames that the sessions' keys verify; whoever sent the others, no mote of the contract did. */
-export function createGenuine(secrets: Secrets): (phyPayload: Uint8Array) => Found | undefined {
+/**
+ * Finds the frames that the sessions' keys verify; whoever sent the others, no mote of the contract did. Without its floor a device
+ * is found below its 16th rollover only.
+ */
+export function createGenuine(
+  secrets: Secrets,
+  floors: CounterFloors = new Map(),
+): (phyPayload: Uint8Array) => Found | undefined {
   const sessions = sessionsOf(secrets);
   const highest = new Map<string, number>();
   return (phyPayload) => {
     const frame = parsed(phyPayload);
     if (frame?.direction !== 'up') return undefined;
     for (const session of sessions.get(frame.devAddr) ?? []) {
-      const before = highest.get(session.session);
+      const before = highest.get(session.session) ?? floors.get(session.session);
       const fcnt = fcntCandidates(frame.fcnt16, before).find((n) => session.cipher.verifies(frame, n));
       if (fcnt === undefined) continue;
       highest.set(session.session, Math.max(fcnt, before ?? 0));
@@ -80,6 +87,7 @@ export interface StatementParts {
   /** PHYPayloads, each batch valid until the next is asked for. */
   readonly payloads: AsyncIterable<readonly Uint8Array[]>;
   readonly secrets: Secrets;
+  readonly floors?: CounterFloors;
   /** Where what does not fit in memory is meanwhile. */
   readonly path: string;
 }
@@ -91,6 +99,7 @@ export interface StatementParts {
 export async function summariseFrames({
   payloads,
   secrets,
+  floors,
   path,
 }: StatementParts): Promise<DeviceStatement[]> {
   const groups = [...sessionsOf(secrets).values()]
@@ -98,7 +107,7 @@ export async function summariseFrames({
     .map(({ devEui, session }) => `${devEui}/${session}`);
   const order = new Map([...new Set(groups)].sort().map((key, i) => [key, i] as const));
   const sessions = new Map<number, Session>();
-  const genuine = createGenuine(secrets);
+  const genuine = createGenuine(secrets, floors);
   const read = (phyPayload: Uint8Array): SortedFrame[] => {
     const found = genuine(phyPayload);
     if (found === undefined) return [];

@@ -16,6 +16,7 @@ import {
   type ContractTerms,
   type GenuineFrames,
 } from '@antirio/service-contract';
+import { counterFloors, type CounterFloors } from './counter-floors.ts';
 import { createGenuine } from './genuine-frames.ts';
 import { neighbourCall } from './peers.ts';
 import type { Secrets } from './sealed-keys.ts';
@@ -40,8 +41,9 @@ export function genuineOf(
   contractId: string,
   own: Secrets,
   sample: readonly { readonly seq: number; readonly phyPayload: string }[],
+  floors?: CounterFloors,
 ): GenuineWord | undefined {
-  const verified = createGenuine(own);
+  const verified = createGenuine(own, floors);
   const found = sample.flatMap(({ seq, phyPayload }) => {
     const bytes = fromBase64(phyPayload);
     const one = verified(bytes);
@@ -73,7 +75,8 @@ export async function tellGenuine(
   const { next } = parseInput(ringLast, await bridge(ring));
   const after = Math.max(0, next - 1 - GENUINE_SAMPLE);
   const sample = parseInput(frames, await bridge(`${ring}/frames?after=${after}&limit=${GENUINE_SAMPLE}`));
-  const json = genuineOf(identity, contractId, own, sample.frames);
+  const floors = await counterFloors(peers, 'own');
+  const json = genuineOf(identity, contractId, own, sample.frames, floors);
   if (json === undefined) return undefined;
   const path = `/arbitrator/v1/contract/${contractId}/genuine`;
   await neighbourCall(peers, provider, 'arbitrator', { method: 'POST', path, json });

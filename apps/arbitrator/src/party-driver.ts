@@ -23,6 +23,7 @@ import { heardHere, startCoverage } from './coverage.ts';
 import { createDeafness } from './downlink-shares.ts';
 import { createNorthForwarding } from './north-forwarding.ts';
 import { openedSecrets } from './own-secrets.ts';
+import { counterFloors } from './counter-floors.ts';
 import { ownCopies, ringFrames, summariseFrames } from './genuine-frames.ts';
 import { createKeysTruth } from './keys-truth.ts';
 import type { Listening } from './listening.ts';
@@ -100,6 +101,18 @@ const forgets: ReadonlySet<string> = new Set(['ready', 'ended']);
 const presses: ReadonlySet<string> = new Set(['recovering', 'retaken']);
 
 type Kept = Extract<PartyEffect, { type: 'failures' | 'note' | 'keepBlocks' | 'blocksRefused' }>;
+
+/** By the counters that our own service verified, or that the customer told the ring. */
+async function statedDevices(
+  { ports, options }: DriverDependencies,
+  { terms: { contractId }, role }: PartyContract,
+  payloads: AsyncIterable<readonly Uint8Array[]>,
+  secrets: Secrets,
+): Promise<HandbackStatement['devices']> {
+  const path = join(options.dataDir, 'arbitrator', `statement-${contractId}-${role}.sort`);
+  const floors = await counterFloors(ports.peers, role === 'customer' ? 'own' : contractId);
+  return summariseFrames({ payloads, secrets, floors, path });
+}
 
 export function runParty(contract: PartyContract, deps: DriverDependencies): PartyDriver {
   const { ports, store, rooms, options } = deps;
@@ -245,8 +258,8 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
     secrets: Secrets,
     range: Omit<HandbackStatement, 'contractId' | 'devices'>,
   ): Promise<HandbackStatement> => {
-    const path = join(options.dataDir, 'arbitrator', `statement-${contractId}-${role}.sort`);
-    return { contractId, ...range, devices: await summariseFrames({ payloads, secrets, path }) };
+    const devices = await statedDevices(deps, contract, payloads, secrets);
+    return { contractId, ...range, devices };
   };
 
   /** The machine asks again while a long statement is being made. */

@@ -1,6 +1,6 @@
 import { AntirioError, canonicalBytes, describeError, sha256Hex } from '@antirio/kernel';
 import type { Log } from '@antirio/host';
-import type { DevEui, MacState } from '@antirio/lorawan';
+import type { DevEui, MacState, SessionId } from '@antirio/lorawan';
 import { readSecrets } from './control.ts';
 import type { DownCounters } from './downlink/counters.ts';
 import { newStateOf } from './mac/mac-layer.ts';
@@ -60,7 +60,11 @@ export function createActivation(ports: ActivationPorts): Activation {
     if (secrets.joins.length > 0) joins.reserve(secrets.joins);
     const { devices, confidentiality } = options;
     const newMac = (device: DeviceOptions): MacState => newStateOf(options, device);
-    const opened = openSessions(secrets, { devices, store, joins, confidentiality, newMac });
+    // elsewhere what is stored says how far a device has counted
+    const comesFrom = mac !== undefined;
+    const floorOf = (session: SessionId): number | undefined =>
+      comesFrom ? (macs.load(session)?.fcntUp ?? undefined) : undefined;
+    const opened = openSessions(secrets, { devices, store, joins, confidentiality, newMac, floorOf });
     const missing = devices
       .filter(({ devEui, network }) => network === 'own' && !hasKeys(opened, devEui))
       .map(({ name }) => name);

@@ -190,6 +190,11 @@ function addMarkRoutes(rim: HttpRim, { rings }: RoutePorts): void {
     localOnly(request);
     return raise(rings.get(params.id), told.marks);
   });
+  const known = { summary: 'the last true counters that are known', params: ringParams };
+  rim.route('get', path, known, ({ request, params }) => {
+    localOnly(request);
+    return { marks: rings.get(params.id).marks() };
+  });
   const theirs = 'the same, of the edge whose frames these are';
   rim.route('post', path, { summary: theirs, ...marking }, ({ request, params, body: told }) => {
     const held = rings.get(params.id);

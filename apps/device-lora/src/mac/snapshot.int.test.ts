@@ -34,46 +34,49 @@ interface Told {
   readonly sessions: { session: string; devEui: string; state: MacState }[];
 }
 
-test('a service that takes over answers a device as the one before it had told the device to listen', async () => {
-  const db = openStore(join(folder, 'device-lora', 'device-lora.db'));
-  createMacStore(db).put(session, moved);
-  db.close();
-  const scene = await startScene('contract/c1/');
-  const before = await startService(scene);
-  const told = (await callJson(before.http, { path: '/api/v3/lora/mac' })) as Told;
-  expect(told.sessions).toMatchObject([{ session, devEui, state: { rx1DelayS: 3, fcntUp: 40 } }]);
-  // nothing has changed since
-  const { incarnation, serial } = told;
-  const again = `/api/v3/lora/mac?incarnation=${incarnation}&since=${serial}`;
-  expect(((await callJson(before.http, { path: again })) as Told).sessions).toEqual([]);
-  await before.service.stop();
+test.each([40, 2 ** 32 - 2])(
+  'a service that takes over answers a device that has counted to %d as the one before it had told it to listen',
+  async (fcntUp) => {
+    const db = openStore(join(folder, 'device-lora', 'device-lora.db'));
+    createMacStore(db).put(session, { ...moved, fcntUp });
+    db.close();
+    const scene = await startScene('contract/c1/');
+    const before = await startService(scene);
+    const told = (await callJson(before.http, { path: '/api/v3/lora/mac' })) as Told;
+    expect(told.sessions).toMatchObject([{ session, devEui, state: { rx1DelayS: 3, fcntUp } }]);
+    // nothing has changed since
+    const { incarnation, serial } = told;
+    const again = `/api/v3/lora/mac?incarnation=${incarnation}&since=${serial}`;
+    expect(((await callJson(before.http, { path: again })) as Told).sessions).toEqual([]);
+    await before.service.stop();
 
-  const { bus, ring } = scene;
-  await bus.subscribe('contract/c1/antirio/fcntdown/request', async (_, payload) => {
-    const request = JSON.parse(Buffer.from(payload).toString()) as object;
-    const grant = JSON.stringify({ ...request, first: 16, last: 31 });
-    await bus.publish('contract/c1/antirio/fcntdown/grant', grant);
-  });
-  const secretsFile = join(folder, 'opened.json');
-  const keys = { keyVersion: 1, sessions: [{ devEui, devAddr, nwkSKey, appSKey }] };
-  writeFileSync(secretsFile, JSON.stringify({ ...keys, mac: packSnapshots(told.sessions) }));
-  const place = { dataDir: join(folder, 'guest'), ring: 'contract-1', prefix: 'contract/c1/', secretsFile };
-  await startService(scene, { ...place, devices: [device] });
-  await ring.hear(confirmed(41));
-  await until(() => ring.downlinks.length === 1);
-  const [rx1, rx2] = ring.downlinks[0]?.items ?? [];
-  // SF7 went up: two data rates below is SF9
-  expect([rx1, rx2]).toMatchObject([
-    { txInfo: { modulation: { lora: { spreadingFactor: 9 } }, timing: { delay: { delay: '3s' } } } },
-    {
-      txInfo: {
-        frequency: 868_100_000,
-        modulation: { lora: { spreadingFactor: 9 } },
-        timing: { delay: { delay: '4s' } },
+    const { bus, ring } = scene;
+    await bus.subscribe('contract/c1/antirio/fcntdown/request', async (_, payload) => {
+      const request = JSON.parse(Buffer.from(payload).toString()) as object;
+      const grant = JSON.stringify({ ...request, first: 16, last: 31 });
+      await bus.publish('contract/c1/antirio/fcntdown/grant', grant);
+    });
+    const secretsFile = join(folder, 'opened.json');
+    const keys = { keyVersion: 1, sessions: [{ devEui, devAddr, nwkSKey, appSKey }] };
+    writeFileSync(secretsFile, JSON.stringify({ ...keys, mac: packSnapshots(told.sessions) }));
+    const place = { dataDir: join(folder, 'guest'), ring: 'contract-1', prefix: 'contract/c1/', secretsFile };
+    await startService(scene, { ...place, devices: [device] });
+    await ring.hear(confirmed(fcntUp + 1));
+    await until(() => ring.downlinks.length === 1);
+    const [rx1, rx2] = ring.downlinks[0]?.items ?? [];
+    // SF7 went up: two data rates below is SF9
+    expect([rx1, rx2]).toMatchObject([
+      { txInfo: { modulation: { lora: { spreadingFactor: 9 } }, timing: { delay: { delay: '3s' } } } },
+      {
+        txInfo: {
+          frequency: 868_100_000,
+          modulation: { lora: { spreadingFactor: 9 } },
+          timing: { delay: { delay: '4s' } },
+        },
       },
-    },
-  ]);
-});
+    ]);
+  },
+);
 
 test('what is known here of later uplinks stands, and what is no snapshot keeps nobody from reading', () => {
   const db = openStore(':memory:');

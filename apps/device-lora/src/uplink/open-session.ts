@@ -23,7 +23,10 @@ export const commonOf = ({ marks, newMac }: Pick<Common, 'marks' | 'newMac'>): C
   place: 0,
 });
 
-type Fixed = Pick<Session, 'id' | 'device' | 'devAddr' | 'cipher' | 'seen' | 'digests' | 'standing'>;
+type Fixed = Pick<
+  Session,
+  'id' | 'device' | 'devAddr' | 'cipher' | 'seen' | 'floor' | 'digests' | 'standing'
+>;
 
 /** A session in as little as it needs while nothing is heard of its device. */
 export class OpenSession implements Session {
@@ -32,6 +35,7 @@ export class OpenSession implements Session {
   readonly devAddr: DevAddr;
   readonly cipher: SessionCipher;
   seen: FcntSet;
+  readonly floor?: number | undefined;
   readonly digests: Set<string> | undefined;
   underWay: Map<number, Mark> | undefined;
   standing: Session['standing'];
@@ -47,6 +51,7 @@ export class OpenSession implements Session {
     this.devAddr = fixed.devAddr;
     this.cipher = fixed.cipher;
     this.seen = fixed.seen;
+    this.floor = fixed.floor;
     this.digests = fixed.digests;
     this.underWay = undefined;
     this.standing = fixed.standing;

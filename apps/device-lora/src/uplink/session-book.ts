@@ -5,6 +5,7 @@ import {
   type AppKey,
   type DevAddr,
   type DevEui,
+  type SessionId,
   type SessionKeys,
 } from '@antirio/lorawan';
 import type { JoinedSession, JoinStore } from '../join/store.ts';
@@ -39,6 +40,8 @@ export interface SessionBookPorts {
   readonly devices: readonly DeviceOptions[];
   readonly store: UplinkStore;
   readonly joins: JoinStore;
+  /** The counter that a session had reached where it was before. */
+  readonly floorOf?: (session: SessionId) => number | undefined;
   readonly confidentiality: 'forward' | 'process';
   /** What a device that was just activated listens and sends with. */
   readonly newMac: Common['newMac'];
@@ -53,7 +56,7 @@ interface Given {
 
 /** Opens the sessions of the devices that are configured; keys of others are left out. */
 export function openSessions(secrets: Secrets, ports: SessionBookPorts): SessionBook {
-  const { devices, store, joins, confidentiality, newMac } = ports;
+  const { devices, store, joins, confidentiality, newMac, floorOf } = ports;
   const common = commonOf({ marks: createMarks(store), newMac });
   const { byEui } = directoryOf(devices);
   const byDevAddr = new Groups<DevAddr, OpenSession>();
@@ -77,6 +80,7 @@ export function openSessions(secrets: Secrets, ports: SessionBookPorts): Session
         ...{ id, device, devAddr, standing },
         cipher: createSessionCipher(keysOf(given)),
         seen: store.seen(id),
+        floor: floorOf?.(id),
         digests: device.mayReset ? new Set(store.digests(id)) : undefined,
       },
       common,

@@ -20,6 +20,8 @@ export interface Session {
   readonly cipher: SessionCipher;
   /** Counters that are stored. */
   seen: FcntSet;
+  /** What it had counted to at least, as the edge said that it came from. */
+  readonly floor?: number | undefined;
   /** Of a device that may reset its counters: the newest frames that are stored, by their digests. */
   readonly digests: Set<string> | undefined;
   /** What was stored under the newest counters, of all sessions. */
@@ -66,7 +68,10 @@ export function noteDone(session: Session, fcnt: number): void {
 type FormerOf = (session: Session) => number | undefined;
 
 function candidatesOf(session: Session, fcnt16: number, formerOf: FormerOf | undefined): Iterable<number> {
-  const candidates = fcntCandidates(fcnt16, highestOf(session));
+  const highest = highestOf(session);
+  const { floor } = session;
+  const known = floor === undefined || highest === undefined ? (floor ?? highest) : Math.max(floor, highest);
+  const candidates = fcntCandidates(fcnt16, known);
   if (!session.device.mayReset) return candidates;
   const former = formerOf?.(session);
   const late = former === undefined ? [] : fcntCandidates(fcnt16, former);

@@ -25,6 +25,7 @@ export interface HighWaters {
   /** Whether it is news. In a session marks only rise; a mote that counts anew (`resets`) or has other keys begins again. */
   raise(devAddr: string, told: HighWater): boolean;
   of(devAddr: string): HighWater | undefined;
+  all(): Readonly<Record<string, HighWater>>;
   readonly count: number;
   standing(devAddr: string, fcnt16: number): Standing;
   /** Forgets the motes that are not in the filter any more. */
@@ -74,6 +75,7 @@ export function openHighWaters(path: string): HighWaters {
       return true;
     },
     of: (devAddr) => marks.get(devAddr),
+    all: () => Object.fromEntries(marks),
     get count() {
       return marks.size;
     },

@@ -68,6 +68,7 @@ export interface HeldRing {
   /** The highest counter known to be true for a mote of the ring; false of a mote that is not in its filter. */
   mark(devAddr: string, mark: HighWater): boolean;
   markOf(devAddr: string): HighWater | undefined;
+  marks(): Readonly<Record<string, HighWater>>;
   /** Of how many motes one is known. */
   readonly marked: number;
 }
@@ -260,6 +261,7 @@ export function openRings(ports: RingsPorts): Rings {
       return isWanted;
     },
     markOf: (devAddr) => motes.marks.of(devAddr),
+    marks: () => motes.marks.all(),
     get marked() {
       return motes.marks.count;
     },
