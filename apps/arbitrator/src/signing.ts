@@ -14,6 +14,7 @@ import {
   drillProblem,
   escrowProblem,
   nothingDelivered,
+  relayProblem,
   rootKeysProblem,
   termsHash,
   type ContractTerms,
@@ -45,7 +46,8 @@ function checkParties(terms: ContractTerms, ours: EdgeId, role: 'customer' | 'pr
   if (terms[role] !== ours)
     throw new AntirioError('forbidden', `this edge is not the ${role} of these terms`);
   if (terms.customer === terms.provider) throw new AntirioError('invalidInput', 'a contract takes two edges');
-  const problem = escrowProblem(terms) ?? drillProblem(terms) ?? rootKeysProblem(terms);
+  const problem =
+    relayProblem(terms) ?? escrowProblem(terms) ?? drillProblem(terms) ?? rootKeysProblem(terms);
   if (problem !== undefined) throw new AntirioError('invalidInput', problem);
   if (terms.expiresAt <= now)
     throw new AntirioError('gone', 'these terms have expired', { expiresAt: terms.expiresAt });

@@ -62,9 +62,7 @@ function addDemandRoutes({ rim, options, clock, random, running, deviceLora }: R
     const id = body.demandId ?? uuidV4(random);
     const giveUpAt = now + options.demandLifetimeS * 1000;
     const wanted = await completeDemand(body, options, deviceLora);
-    // without keys a provider only keeps frames
-    if (options.policy.confidentiality.some((one) => one !== 'relay'))
-      await checkNetworkServer(wanted.devices, deviceLora);
+    await checkNetworkServer(wanted.devices, deviceLora);
     const meanwhile = running().store.demand(id);
     if (meanwhile !== undefined) return show(meanwhile);
     const asked = { id, request: wanted, createdAt: now, since: now, giveUpAt };

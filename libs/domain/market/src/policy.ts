@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { confidentiality, opening, standbyLevel } from '@antirio/service-contract';
+import { NO_RELAY, confidentiality, opening, standbyLevel } from '@antirio/service-contract';
 
 const MOST = 1_000_000_000_000;
 const amount = z.int().min(0).max(MOST);
@@ -12,7 +12,10 @@ export type PriceRange = z.output<typeof range>;
 const common = {
   /** In the order of preference. */
   standby: z.array(standbyLevel).min(1).default(['hot', 'warm', 'cold']),
-  confidentiality: z.array(confidentiality).min(1).default(['process', 'forward', 'relay']),
+  confidentiality: z
+    .array(confidentiality.refine((one): boolean => one !== 'relay', NO_RELAY))
+    .min(1)
+    .default(['process', 'forward']),
   /** How the keys may be opened; `autonomous` gives the provider all of them at once. */
   opening: z.array(opening).min(1).default(['witnessed']),
   /** Part of the way from `first` to `limit` that each own offer goes further, in thousandths. */
