@@ -1,6 +1,6 @@
 import { tmpdir } from 'node:os';
 import { expect, test } from '@jest/globals';
-import { checkRoom, spareOf } from './admission.ts';
+import { checkAddresses, checkRoom, spareOf } from './admission.ts';
 
 const MiB = 1 << 20;
 const ring = (n: number) => ({ ringBudgetBytes: n * MiB });
@@ -24,4 +24,16 @@ test('what is free is asked of the machine', () => {
   const { disk, memory } = spareOf(tmpdir());
   expect(disk).toBeGreaterThan(0);
   expect(memory).toBeGreaterThan(0);
+});
+
+test('two sets with one DevAddr are not acted for by one provider; a further contract of the same set is none more', () => {
+  const setOf = (setId: string, devAddr: string) => ({
+    set: { setId, service: 's', devices: [{ devEui: '0000000000000001', devAddr }] },
+  });
+  const others = [setOf('one', '01000001')];
+  expect(() => checkAddresses(setOf('two', '01000001'), others)).toThrow(
+    'a device of another set here has the DevAddr 01000001',
+  );
+  expect(() => checkAddresses(setOf('two', '01000002'), others)).not.toThrow();
+  expect(() => checkAddresses(setOf('one', '01000001'), others)).not.toThrow();
 });

@@ -48,3 +48,23 @@ export function checkRoom(terms: Needing, others: readonly Needing[], spare: Spa
       least: MEMORY_LEAST,
     });
 }
+
+/**
+ * Downlinks name a DevAddr, and the fence of an edge one set for each: the second set with it could never be acted for.
+ * @throws AntirioError conflict
+ */
+export function checkAddresses(
+  { set }: Pick<ContractTerms, 'set'>,
+  others: readonly Pick<ContractTerms, 'set'>[],
+): void {
+  const ours = new Set(set.devices.map(({ devAddr }) => devAddr));
+  for (const other of others) {
+    if (other.set.setId === set.setId) continue;
+    const shared = other.set.devices.find(({ devAddr }) => ours.has(devAddr));
+    if (shared !== undefined)
+      throw new AntirioError(
+        'conflict',
+        `a device of another set here has the DevAddr ${shared.devAddr}: nobody could act for both`,
+      );
+  }
+}

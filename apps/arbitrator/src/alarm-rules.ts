@@ -60,6 +60,8 @@ export interface ContractFacts {
   readonly activeLeftMs?: number | undefined;
   /** Of the contract's own ring. */
   readonly dropped: number;
+  /** A DevAddr that another set at this edge had first. */
+  readonly collides?: string | undefined;
   /** In how many lives the provider's ring has been seen. */
   readonly ringLives?: number;
   /** The sensors surely hear too little of the provider, by what the terms ask for. */
@@ -175,10 +177,13 @@ const contractRules: { readonly [N in AlarmName]?: Rule } = {
       ? `${role === 'provider' ? 'our ring' : 'the provider’s ring'} for it has begun anew, ${ringLives - 1} times: what it had heard before is gone`
       : undefined,
   conflict: ({ ledger }) => (ledger?.disputed === true ? 'the two statements differ' : undefined),
-  leaseLost: ({ phase, mayAct, cannotActForMs }) =>
-    acting.has(phase) && !mayAct && cannotActForMs > LEASE_PATIENCE_MS
+  leaseLost: ({ phase, mayAct, cannotActForMs, collides }) => {
+    if (collides !== undefined && phase !== 'ended')
+      return `another set at this edge has the DevAddr ${collides}: nothing of the whole set goes on air`;
+    return acting.has(phase) && !mayAct && cannotActForMs > LEASE_PATIENCE_MS
       ? `no lease for ${Math.round(cannotActForMs / 1000)} s: nothing of ours goes on air`
-      : undefined,
+      : undefined;
+  },
   endingWhileActive,
   notForwarded,
   drillFailed,

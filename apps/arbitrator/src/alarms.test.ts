@@ -46,6 +46,7 @@ const cases: readonly (readonly [AlarmName, EdgeFacts])[] = [
   ['unsealed', withContract({ phase: 'recovering' })],
   ['unsealed', withContract({ role: 'provider', phase: 'active' })],
   ['exposed', withContract({ ledger: { ...ledger, exposed: true } })],
+  ['leaseLost', withContract({ collides: '01000001' })],
   ['drops', withContract({ dropped: 3 })],
   ['drops', { ...edge, dropped: 1 }],
   ['notForwarded', withContract({ forwarding: { state: 'revoked', lost: 0 } })],

@@ -14,7 +14,7 @@ import {
 } from '@antirio/service-contract';
 import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
 import type { ContractStore, StoredContract } from './contract-store.ts';
-import { checkRoom, spareOf } from './admission.ts';
+import { checkAddresses, checkRoom, spareOf } from './admission.ts';
 import { createBlockDesk, type BlockDesk } from './block-desk.ts';
 import { createContractJoins, type ContractJoins } from './contract-joins.ts';
 import { createContractDrills, type ContractDrills } from './contract-drills.ts';
@@ -377,9 +377,12 @@ export function createContracts(
         throw new AntirioError('busy', `at most ${options.maxContracts} contracts at once`);
     },
     admitCustomer(terms) {
-      const serving = [...drivers.values()].filter(
-        (driver) => driver.role === 'provider' && driver.phase().at !== 'ended',
+      const alive = [...drivers.values()].filter((driver) => driver.phase().at !== 'ended');
+      checkAddresses(
+        terms,
+        alive.map((driver) => driver.terms),
       );
+      const serving = alive.filter((driver) => driver.role === 'provider');
       checkRoom(
         terms,
         serving.map((driver) => driver.terms),

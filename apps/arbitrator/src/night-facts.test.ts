@@ -12,11 +12,11 @@ async function troubles(
   silentMs: number,
   unsealed: readonly object[] = [],
   looks = 1,
-  droppedElsewhere?: object,
+  told: object = {},
 ): Promise<string[]> {
   const driver = {
     terms: {
-      ...{ contractId: 'C', expiresAt: 100_000_000 },
+      ...{ contractId: 'C', set: { setId: 'S' }, expiresAt: 100_000_000 },
       downlinkDrills: { degradedBelow: 0 },
     } as ContractTerms,
     role: 'customer',
@@ -26,7 +26,7 @@ async function troubles(
     activeLeftMs: () => undefined,
     record: () => undefined,
   };
-  const json = () => ({ rings: [], droppedElsewhere });
+  const json = () => ({ rings: [], ...told });
   const bridge = {
     call: () => Promise.resolve({ status: 200, headers: {}, body: utf8('{'), json }),
   } as unknown as HttpPeer;
@@ -75,7 +75,16 @@ test('a device that joined is unsealed where its provider lacks its session for 
 
 test('frames that a provider’s ring had no room for are an alarm of the customer’s too', async () => {
   const ready = { 'contract/C': { ...contract, openings: 0 } };
-  const drops = (n: number) => ({ C: { budget: n, rate: 0, slots: 0 }, other: { budget: 9 } });
+  const drops = (n: number) => ({
+    droppedElsewhere: { C: { budget: n, rate: 0, slots: 0 }, other: { budget: 9 } },
+  });
   expect(await troubles(ready, 0, [], 1, drops(0))).toEqual([]);
   expect(await troubles(ready, 0, [], 1, drops(2))).toEqual(['drops']);
+});
+
+test('a set whose fence another one’s address keeps shut is an alarm', async () => {
+  const ready = { 'contract/C': { ...contract, openings: 0 } };
+  const sets = (setId: string) => ({ sets: [{ setId, collides: '01000001' }] });
+  expect(await troubles(ready, 0, [], 1, sets('other'))).toEqual([]);
+  expect(await troubles(ready, 0, [], 1, sets('S'))).toEqual(['leaseLost']);
 });

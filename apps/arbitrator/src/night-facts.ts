@@ -20,6 +20,9 @@ const rings = z.looseObject({
   /** Of the rings that providers keep for us, by their names: the contracts'. */
   droppedElsewhere: z.record(z.string(), drops).default({}),
 });
+const fences = z.looseObject({
+  sets: z.array(z.looseObject({ setId: z.string(), collides: z.string().optional() })),
+});
 const ledgerContract = z.looseObject({
   life: z.looseObject({ state: z.string() }),
   dispute: z.unknown().optional(),
@@ -97,6 +100,17 @@ export function nightFacts(ports: {
       return new Map();
     }
   };
+  /** By the set. */
+  const colliding = async (): Promise<ReadonlyMap<string, string>> => {
+    try {
+      const { sets } = parseInput(fences, await callJson(bridge, { path: '/api/v3/fence' }));
+      return new Map(
+        sets.flatMap(({ setId, collides }) => (collides === undefined ? [] : [[setId, collides]])),
+      );
+    } catch {
+      return new Map();
+    }
+  };
   const onLedger = async (contractId: string): Promise<ContractFacts['ledger']> => {
     try {
       const found = await ledger.read(`contract/${contractId}`);
@@ -142,6 +156,7 @@ export function nightFacts(ports: {
     async gather() {
       lookForDisclosed();
       const dropped = await droppedByRing();
+      const collisions = await colliding();
       const drivers = [...contracts.drivers.values()];
       lookForUnsealed();
       const forwards = drivers.some(({ terms }) => terms.forwarding !== undefined);
@@ -153,7 +168,11 @@ export function nightFacts(ports: {
       const asked = facts.some(({ phase }) => phase !== 'ended');
       if (!asked) reachedAt = clock.monotonic();
       return {
-        contracts: facts.map((one) => ({ ...one, forwarding: forwarded.get(one.terms.contractId) })),
+        contracts: facts.map((one) => ({
+          ...one,
+          forwarding: forwarded.get(one.terms.contractId),
+          collides: collisions.get(one.terms.set.setId),
+        })),
         counterGaps: ports.counterGaps.found(),
         volumes: await volumesNow(ports.orchestrator),
         protects: ports.protects,

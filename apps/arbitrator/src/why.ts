@@ -34,6 +34,7 @@ const fenceSet = z.looseObject({
   epoch: z.int(),
   slot: z.int(),
   open: z.boolean(),
+  collides: z.string().optional(),
   actFrom: z.number(),
   actUntil: z.number(),
   counters: z.record(z.string(), z.int()).default({}),
@@ -117,6 +118,7 @@ async function ledgerView(ledger: WhyPorts['ledger'], { terms }: StoredContract)
 
 /** Why nothing of the device goes on air from this edge now; undefined where it does. */
 function refusalOf(seen: z.output<typeof fenceSet>, now: number): string | undefined {
+  if (seen.collides !== undefined) return `another set here has the DevAddr ${seen.collides}`;
   if (!seen.open) return 'shut';
   if (now < seen.actFrom) return 'notYet';
   return now < seen.actUntil ? undefined : 'leaseEnded';

@@ -36,6 +36,8 @@ export interface SetWindow {
 export interface SetStatus extends SetWindow {
   readonly setId: string;
   readonly open: boolean;
+  /** A DevAddr of it that another set had first: while that is so, nothing of the whole set passes. */
+  readonly collides?: string | undefined;
   readonly blocks: readonly (CounterBlock & { readonly devAddr: string })[];
   /** The highest counter used, by DevAddr. */
   readonly counters: Readonly<Record<string, number>>;
@@ -65,7 +67,7 @@ export interface Passing {
 
 /** The last check before a gateway's socket. */
 export interface FenceKeeper {
-  /** @throws AntirioError conflict for a lower epoch, or a DevAddr that another set has. */
+  /** @throws AntirioError conflict for a lower epoch, or a DevAddr that another set has: then all of this one is shut. */
   open(setId: string, window: SetWindow): void;
   /** @throws AntirioError notFound where the set has no such device. */
   grant(setId: string, devAddr: string, block: CounterBlock): void;
@@ -112,6 +114,7 @@ interface ProtectedSet {
   actFrom: number;
   actUntil: number;
   open: boolean;
+  collides?: string | undefined;
   air: OnAir;
   readonly blocks: Map<string, CounterBlock[]>;
 }
@@ -192,17 +195,34 @@ export async function openFence(folder: string, clock: Clock): Promise<FenceKeep
     noteOnAir(setOf.get(devAddr), onAirWithinMs ?? last.aheadMs);
     return second;
   };
+  /** Devices of a set that could not be fenced are not free: nobody promised that we alone act for them. */
+  const shutWhole = (
+    setId: string,
+    { devEuis }: Pick<SetWindow, 'devEuis'>,
+    left: Pick<ProtectedSet, 'devAddrs' | 'collides'>,
+  ): void => {
+    const known = sets.get(setId);
+    const isNews = known?.devAddrs.join() !== left.devAddrs.join();
+    const { epoch = 0, slot = 0, air = nothingOnAir } = known ?? {};
+    const shut = { epoch, slot, air, actFrom: 0, actUntil: 0, open: false, blocks: new Map() };
+    sets.set(setId, { ...shut, ...left, devEuis: devEuis ?? known?.devEuis });
+    index();
+    if (isNews) save();
+  };
   const checkOpening = (setId: string, window: SetWindow): void => {
     const known = sets.get(setId);
     if (known !== undefined && window.epoch < known.epoch)
       throw new AntirioError('conflict', `epoch ${window.epoch} is over: ${known.epoch} is known`, {
         epoch: known.epoch,
       });
-    const taken = window.devAddrs.find((devAddr) => {
+    const isTaken = (devAddr: string): boolean => {
       const other = setOf.get(devAddr);
       return other !== undefined && other !== known;
-    });
-    if (taken !== undefined) throw new AntirioError('conflict', `another set has the DevAddr ${taken}`);
+    };
+    const collides = window.devAddrs.find(isTaken);
+    if (collides === undefined) return;
+    shutWhole(setId, window, { collides, devAddrs: window.devAddrs.filter((one) => !isTaken(one)) });
+    throw new AntirioError('conflict', `another set has the DevAddr ${collides}`);
   };
 
   return {
@@ -233,6 +253,7 @@ export async function openFence(folder: string, clock: Clock): Promise<FenceKeep
       const set = sets.get(setId);
       if (set !== undefined) {
         set.open = false;
+        set.collides = undefined;
         const added = devAddrs?.some((one) => !set.devAddrs.includes(one)) === true;
         if (!added) return;
         checkOpening(setId, { ...set, devAddrs });
