@@ -198,7 +198,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'two contracts, one slot: both providers of a set use the same counter blocks',
     kind: 'twoProviders',
-    from: 245,
+    from: 450,
     pieces: () => ({
       ...honestPieces(),
       nextBlock: (slot, highest) => nextBlock(oneSlot(slot), highest),
@@ -246,7 +246,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a penalty is taken twice: a drill that has failed may fail again',
     kind: 'drills',
-    from: 910,
+    from: 1180,
     pieces: () => ({
       ...honestPieces(),
       apply: (state, tx, env) =>
@@ -273,7 +273,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'silence counts at once: a provider is ruled against that could not reach the ledger',
     kind: 'coverage',
-    from: 1220,
+    from: 2050,
     pieces: () => ({
       ...honestPieces(),
       apply: (state, tx, env) =>
