@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { MOST_DRILL_FRAMES, drillAnswer, drillTimes, signedDrillReceipt } from '@antirio/service-contract';
+import { MOST_DRILL_FRAMES, drillAnswer, drillTimes, signedDrillReceipt, signedWord } from '@antirio/service-contract';
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
 const about = { contractId: z.uuid(), drill: z.int().min(1) } as const;
@@ -37,6 +37,20 @@ export function drillPayloads<R extends z.ZodType>(signedRingRoot: R) {
       sampled: z.int().min(0).max(10_000),
       answered: z.int().min(0).max(10_000),
     }),
+    /** By the customer: its word for a full drill; the second one of a drill has the same number. */
+    z.strictObject({ type: z.literal('drill/full'), ...about, word: signedWord }),
+    /** By the provider, which is held. */
+    z.strictObject({ type: z.literal('drill/decline'), ...about }),
+    /** By the customer: it wants back what is served under this epoch. */
+    z.strictObject({ type: z.literal('drill/back'), contractId: z.uuid(), epoch: z.int().min(1) }),
+    /** By the provider, ms since it heard the word. */
+    z.strictObject({
+      type: z.literal('drill/first-reading'),
+      ...about,
+      firstReadingMs: z.int().min(0).max(86_400_000),
+    }),
+    /** By either party: a full drill that is not being served is over, or the customer gives it up. */
+    z.strictObject({ type: z.literal('drill/full-end'), ...about, givenUp: z.boolean().default(false) }),
     /** By either party, where the time is up or something else came; the customer gives one up at any time. */
     z.strictObject({ type: z.literal('drill/end'), ...about, givenUp: z.boolean().default(false) }),
   ] as const;

@@ -179,7 +179,7 @@ export function releaseDrillShare(context: Context, tx: PayloadOf<'drill/release
 type Ending = 'passed' | 'failed' | 'void';
 
 /** Out of what the provider has at stake, once, and never more than there is. */
-function penalise({ draft }: Context, contract: ContractRecord, penalty: number): ContractRecord {
+export function penalise({ draft }: Context, contract: ContractRecord, penalty: number): ContractRecord {
   const paid = Math.min(penalty, contract.escrow.provider);
   credit(draft, contract.customer, paid);
   return { ...contract, escrow: { ...contract.escrow, provider: contract.escrow.provider - paid } };

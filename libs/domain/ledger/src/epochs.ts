@@ -3,6 +3,7 @@ import { isEnded } from '@antirio/service-contract';
 import { findContract, step, type LiveContract } from './contracts.ts';
 import { isCoverageOpen } from './coverage-claims.ts';
 import type { Context } from './context.ts';
+import { endService, noteOpening, serveDrill } from './full-drills.ts';
 import { exposeOpened } from './key-records.ts';
 import { done, refuse, type Outcome } from './receipt.ts';
 import { keys, type ContractRecord, type SetRecord } from './records.ts';
@@ -40,6 +41,7 @@ export function openContract(context: Context, tx: PayloadOf<'contract/open'>): 
   draft.put(keys.opening(contract.id, contract.openings + 1), opening);
   draft.put(keys.contract(contract.id), { ...contract, openings: contract.openings + 1 });
   exposeOpened(context, contract.id, keyVersion, contract.openings + 1);
+  noteOpening(context, contract);
   draft.emit('contract/opened', keys.contract(contract.id), {
     contractId: contract.id,
     epoch,
@@ -84,7 +86,9 @@ function refuseLease({ env }: Context, set: SetRecord, tx: PayloadOf<'epoch/take
  */
 function isOwedBefore({ draft }: Context, set: SetRecord): boolean {
   if (set.released?.epoch === set.epoch) return false;
-  return set.contracts.some((id) => draft.read(keys.activation(id, set.epoch))?.owed === true);
+  const before = set.contracts.map((id) => draft.read(keys.activation(id, set.epoch)));
+  // who followed the word of a drill took what its customer could not take back any more
+  return before.some((one) => one !== undefined && (one.owed || one.drill !== undefined));
 }
 
 /** A takeover of before that was owed and has not been counted yet is so under the new epoch as well. */
@@ -102,17 +106,19 @@ function serveable(contract: ContractRecord): ContractRecord {
 /** The provider serves; P becomes owed where the customer had let go, by release or by the end of its lease. */
 function activate(
   context: Context,
-  contract: ContractRecord,
+  { contract, terms }: LiveContract,
   set: SetRecord,
   tx: PayloadOf<'epoch/take'>,
 ): Outcome | undefined {
   const { draft, env } = context;
   const epoch = set.epoch + 1;
-  const active = step(context, serveable(contract), { step: 'activate', epoch, holder: tx.request.by });
+  const drilled = serveDrill(context, { contract, terms }, set);
+  const current = draft.read(keys.contract(contract.id)) ?? contract;
+  const active = step(context, serveable(current), { step: 'activate', epoch, holder: tx.request.by });
   if ('ok' in active) return active;
   const letGo = set.holder === set.customer || tx.customerLeaseEndedAt !== null;
-  const owed = isStillOwed(contract) || letGo || isOwedBefore(context, set);
-  const activation = { epoch, at: env.now, customerLeaseEndedAt: tx.customerLeaseEndedAt, owed };
+  const owed = isStillOwed(contract) || (drilled === undefined && (letGo || isOwedBefore(context, set)));
+  const activation = { epoch, at: env.now, customerLeaseEndedAt: tx.customerLeaseEndedAt, owed, ...drilled };
   const { dispute: _old, ...rest } = active;
   draft.put(keys.contract(contract.id), { ...rest, activation });
   draft.put(keys.activation(contract.id, epoch), activation);
@@ -120,8 +126,11 @@ function activate(
 }
 
 /** Whoever acted under the old epoch does so no more: its contract is on the way back. */
-function endOldEpoch(context: Context, set: SetRecord): void {
+function endOldEpoch(context: Context, set: SetRecord, taker: EdgeId): void {
   for (const id of set.contracts) {
+    const found = findContract(context.draft, id);
+    if ('ok' in found) continue;
+    if (taker !== found.contract.provider) endService(context, found, taker);
     const contract = context.draft.read(keys.contract(id));
     if (contract?.life.state === 'ACTIVE')
       step(context, contract, { step: 'release', epoch: contract.life.epoch });
@@ -138,10 +147,11 @@ export function takeEpoch(context: Context, tx: PayloadOf<'epoch/take'>): Outcom
   const refusal = refuseTake(context, set, found.contract, tx);
   if (refusal !== undefined || set === undefined)
     return refusal ?? refuse('notFound', 'there is no such set');
-  endOldEpoch(context, set);
   const taker = tx.request.by;
+  endOldEpoch(context, set, taker);
   const contract = draft.read(keys.contract(found.contract.id)) ?? found.contract;
-  const failed = taker === set.customer ? undefined : activate(context, contract, set, tx);
+  const failed =
+    taker === set.customer ? undefined : activate(context, { ...found, contract }, set, tx);
   if (failed !== undefined) return failed;
   const { released: _old, ...rest } = set;
   draft.put(keys.set(set.id), { ...rest, epoch: set.epoch + 1, holder: taker, takenAt: env.now });
@@ -158,6 +168,11 @@ function activeContract(context: Context, set: SetRecord, holder: EdgeId): LiveC
   return undefined;
 }
 
+function giveBack(context: Context, active: LiveContract, epoch: number) {
+  endService(context, active, active.contract.provider);
+  return step(context, active.contract, { step: 'release', epoch });
+}
+
 /** The holder gives its epoch up, with the counters that nobody may use again. */
 export function releaseEpoch(context: Context, tx: PayloadOf<'epoch/release'>): Outcome {
   const { draft, env, by } = context;
@@ -169,8 +184,7 @@ export function releaseEpoch(context: Context, tx: PayloadOf<'epoch/release'>): 
   if (by === set.customer && set.contracts.length === 0)
     return refuse('gone', 'no contract of the set is alive: nobody could take the epoch');
   const active = activeContract(context, set, by);
-  const returning =
-    active === undefined ? undefined : step(context, active.contract, { step: 'release', epoch: tx.epoch });
+  const returning = active === undefined ? undefined : giveBack(context, active, tx.epoch);
   if (returning !== undefined && 'ok' in returning) return returning;
   draft.put(keys.release(set.id, tx.epoch), { counters: tx.counters, by });
   draft.put(keys.set(set.id), { ...set, released: { epoch: tx.epoch, at: env.now } });

@@ -1,5 +1,6 @@
 export * from './draft.ts';
 export { drillCounts } from './drills.ts';
+export { awaitsOpening, fullDrillCounts } from './full-drills.ts';
 export * from './genesis.ts';
 export * from './invariants.ts';
 export * from './machine.ts';

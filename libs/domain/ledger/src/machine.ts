@@ -7,6 +7,13 @@ import { contractDegrade } from './degraded.ts';
 import { Draft } from './draft.ts';
 import { openContract, releaseEpoch, takeEpoch } from './epochs.ts';
 import { noteDownlinks } from './downlink-drills.ts';
+import {
+  askBack,
+  askFullDrill,
+  declineFullDrill,
+  endFullDrill,
+  noteFirstReading,
+} from './full-drills.ts';
 import { endDrill, excuseDrill, openDrill, readDrill, releaseDrillShare, startDrill } from './drills.ts';
 import type { Genesis } from './genesis.ts';
 import { confirmKeys, rekeyContract, releaseShare } from './key-records.ts';
@@ -105,6 +112,28 @@ function dispatchDrill(context: Context, tx: DrillOrLifeTx): Outcome {
       return noteDownlinks(context, tx);
     case 'drill/end':
       return endDrill(context, tx);
+    default:
+      return dispatchFullDrill(context, tx);
+  }
+}
+
+type OwnKeysDrillTx = Extract<
+  DrillOrLifeTx,
+  { type: `drill/${'start' | 'open' | 'release' | 'read' | 'excuse' | 'downlinks' | 'end'}` }
+>;
+
+function dispatchFullDrill(context: Context, tx: Exclude<DrillOrLifeTx, OwnKeysDrillTx>): Outcome {
+  switch (tx.type) {
+    case 'drill/full':
+      return askFullDrill(context, tx);
+    case 'drill/decline':
+      return declineFullDrill(context, tx);
+    case 'drill/back':
+      return askBack(context, tx);
+    case 'drill/first-reading':
+      return noteFirstReading(context, tx);
+    case 'drill/full-end':
+      return endFullDrill(context, tx);
     default:
       return dispatchCoverage(context, tx);
   }

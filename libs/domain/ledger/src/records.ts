@@ -6,6 +6,8 @@ import type {
   CoverageAnswer,
   CoverageClaim,
   Drill,
+  FullDrill,
+  FullDrillCounts,
   HandbackStatement,
   RekeyCount,
   SettlementRow,
@@ -89,6 +91,8 @@ export interface Activation {
   readonly customerLeaseEndedAt: number | null;
   /** Whether P is owed once the statements agree. */
   readonly owed: boolean;
+  /** The number of the full drill that it is for. */
+  readonly drill?: number;
 }
 
 export interface Settlement {
@@ -157,6 +161,8 @@ export interface ContractRecord {
     readonly counted?: RekeyCount & { readonly at: number };
   };
   readonly drills?: DrillCounts;
+  /** Drills with the real keys. */
+  readonly fullDrills?: FullDrillCounts;
   /** Of the sensors: so many were sent drill downlinks by the provider's gateway, and so many of them answered. */
   readonly downlinks?: { readonly sampled: number; readonly answered: number; readonly at: number };
   /** While a claim about the newest outage may be made, or is open. */
@@ -249,6 +255,7 @@ export const keys = {
   terms: (id: string): Key<TermsRecord> => `terms/${id}`,
   opening: (contractId: string, n: number): Key<OpeningRecord> => `opening/${contractId}/${padded(n)}`,
   drill: (contractId: string, n: number): Key<Drill> => `drill/${contractId}/${padded(n)}`,
+  fullDrill: (contractId: string, n: number): Key<FullDrill> => `fulldrill/${contractId}/${padded(n)}`,
   keys: (contractId: string): Key<KeysRecord> => `keys/${contractId}`,
   earlyOpening: (contractId: string, keyVersion: number): Key<EarlyOpening> =>
     `opened/${contractId}/${padded(keyVersion)}`,

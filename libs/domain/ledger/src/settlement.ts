@@ -11,6 +11,7 @@ import { findContract, step, type LiveContract } from './contracts.ts';
 import { isCoverageOpen, isServed, openCoverage } from './coverage-claims.ts';
 import type { Context } from './context.ts';
 import { stoodByAt } from './degraded.ts';
+import { concludeDrill, isDrillsOwn } from './full-drills.ts';
 import { refuseWrongKeys } from './key-records.ts';
 import { settle } from './payout.ts';
 import { done, refuse, type Outcome } from './receipt.ts';
@@ -131,7 +132,8 @@ function compare(context: Context, { contract, terms }: LiveContract, epoch: num
     return done({ agreed: false, differences: found });
   }
   const { dispute: _settled, ...undisputed } = contract;
-  const agreed = openCoverage(context, undisputed, terms, epoch);
+  const judged = epoch === 0 ? undisputed : concludeDrill(context, { contract: undisputed, terms });
+  const agreed = isDrillsOwn(judged) ? judged : openCoverage(context, judged, terms, epoch);
   draft.put(keys.contract(contract.id), agreed);
   const volumes = volumeDifferences(mine.statement, theirs.statement);
   const noted = volumes.length === 0 ? {} : { differences: volumes };
@@ -198,7 +200,8 @@ function closeOnSilence(context: Context, found: LiveContract): Outcome {
   const [only] = stated;
   if (only === undefined) return refuse('conflict', 'neither party has made a statement');
   if (env.now < only.at + SILENCE_MS) return refuse('conflict', 'the other party still has time to speak');
-  return conclude(context, found, SILENT);
+  const judged = concludeDrill(context, found);
+  return conclude(context, { ...found, contract: judged }, SILENT);
 }
 
 type SignedRoot = Extract<BreachEvidence, { kind: 'statementBelowRoot' }>['root'];

@@ -40,17 +40,24 @@ export interface ActivationOf {
   readonly activation: ActivationTerms;
 }
 
+/** The same, with the drills that are words, too. */
+interface WordsOf extends ActivationOf {
+  readonly drills: { readonly full?: unknown };
+}
+
 /** Whether the provider may open the keys because it finds the customer dead; else only on the customer's word. */
 export function opensWhenOffline({ activation }: ActivationOf): boolean {
   return activation.events.includes('offline');
 }
 
 /** Whether the customer gives its word for this. An operator's word holds always. */
-export function mayGiveFor({ activation }: ActivationOf, cause: YieldCause): boolean {
+export function mayGiveFor({ activation, drills }: WordsOf, cause: YieldCause): boolean {
   const { events } = activation;
   switch (cause) {
     case 'planned':
       return true;
+    case 'drill':
+      return drills.full !== undefined;
     case 'schedule':
     case 'overload':
       return events.includes(cause);

@@ -10,7 +10,9 @@ import type { ContractRecord } from './messages.ts';
 import { actUnder, waitOf } from './party.ts';
 import { isBound } from './promiser.ts';
 
-export function isStable({ stableSince, terms, flaps }: CustomerState, now: number): boolean {
+export function isStable({ stableSince, terms, flaps, phase }: CustomerState, now: number): boolean {
+  // Nothing has failed: a drill is over when its provider has served.
+  if (phase.at === 'recovering' && phase.waits === 'drill') return true;
   return now - stableSince >= backoffMs(terms, flaps.failures);
 }
 
@@ -40,7 +42,7 @@ export function mayAsk(state: CustomerState, now: number): boolean {
 }
 
 function isWaitOver(state: CustomerState, now: number): boolean {
-  const { phase, observed } = state;
+  const { phase, observed, terms } = state;
   const waits = phase.at === 'recovering' ? phase.waits : undefined;
   switch (waits) {
     case undefined:
@@ -51,6 +53,8 @@ function isWaitOver(state: CustomerState, now: number): boolean {
       return isWindowOver(state, now);
     case 'calm':
       return isCalm(state, now);
+    case 'drill':
+      return now - state.stableSince >= (terms.drills.full?.servesMs ?? 0);
     default:
       return false;
   }

@@ -28,6 +28,10 @@ export function whenScheduled(state: CustomerState, now: number): Step {
   return giveWordOnce(state, 'schedule', now);
 }
 
+export function isWindowOpen(state: CustomerState, now: number): boolean {
+  return openWindow(state, now) !== undefined;
+}
+
 /** Surely: where the ledger's time is not known we wait. */
 export function isWindowOver(state: CustomerState, now: number): boolean {
   return state.ledgerClock !== undefined && openWindow(state, now) === undefined;

@@ -128,7 +128,9 @@ export interface YieldPause {
 /** Who comes back from a last gasp is well: what it asked for then is over, and it wants its sensors. */
 function phaseAtStart(phase: CustomerPhase): CustomerPhase {
   if (phase.at === 'yielding' && !isPlanned(phase.word)) return { at: 'guarded', epoch: phase.epoch };
-  if (phase.at === 'recovering' && phase.waits === 'start') return { at: 'recovering', epoch: phase.epoch };
+  // a drill that we failed in is none any more
+  if (phase.at === 'recovering' && (phase.waits === 'start' || phase.waits === 'drill'))
+    return { at: 'recovering', epoch: phase.epoch };
   return phase;
 }
 

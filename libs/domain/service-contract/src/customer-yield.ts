@@ -1,11 +1,11 @@
 import { notYielding, type CustomerState, type Step } from './customer-state.ts';
 import { call, chain, enter, takeAfter } from './step.ts';
 import { mayGiveFor } from './activation.ts';
-import { endWindow } from './customer-schedule.ts';
+import { endWindow, isWindowOpen } from './customer-schedule.ts';
 import { surelyPassed } from './lease.ts';
 import type { CallArgs, CallMethod } from './messages.ts';
 import { actUnder, type PartyEvent } from './party.ts';
-import { isPlanned, waitsAfter, type SignedWord, type Waits } from './yield-word.ts';
+import { isDrillWord, isPlanned, standsFor, waitsAfter, type SignedWord, type Waits } from './yield-word.ts';
 
 /** The customer gives its service away while it lives: make before break. */
 
@@ -36,15 +36,26 @@ export function onTold(state: CustomerState, event: PartyEvent, now: number): St
 }
 
 /** An operator's word always goes; a hold stops all others, and a failure delays who could go on acting. */
-function mayYield({ terms, held, yieldPause }: CustomerState, { body }: SignedWord, now: number): boolean {
+function mayYield(state: CustomerState, word: SignedWord, now: number): boolean {
+  const { terms, held, yieldPause } = state;
+  const { body } = word;
   if (body.cause === 'planned') return true;
   if (!mayGiveFor(terms, body.cause)) return false;
+  if (isDrillWord(word) && !mayDrill(state, now)) return false;
   return !held && (body.cause === 'terminating' || yieldPause === undefined || now >= yieldPause.until);
+}
+
+/** No drill where the service is about to move by itself, or may come back only when it has. */
+function mayDrill(state: CustomerState, now: number): boolean {
+  const { observed, strain } = state;
+  return observed.storeOk !== false && strain.overSince === undefined && !isWindowOpen(state, now);
 }
 
 function yieldFailed(state: CustomerState, now: number): CustomerState {
   const { phase, yieldPause } = state;
-  if ((phase.at !== 'yielding' && phase.at !== 'yielded') || isPlanned(phase.word)) return state;
+  if (phase.at !== 'yielding' && phase.at !== 'yielded') return state;
+  // neither an operator nor the ledger's next drill waits for a pause
+  if (isPlanned(phase.word) || isDrillWord(phase.word)) return state;
   const forMs = yieldPause === undefined ? PAUSE_MS : Math.min(2 * yieldPause.forMs, LONGEST_PAUSE_MS);
   return { ...state, yieldPause: { until: now + forMs, forMs } };
 }
@@ -71,7 +82,7 @@ export function whileYielding(state: CustomerState, now: number): Step {
   const { phase, terms, yielding } = state;
   if (phase.at !== 'yielding') return [state, []];
   const ends = phase.word.body.cause === 'terminating';
-  const waitsMs = ends ? terms.yielding.gaspBoundMs : terms.yielding.boundMs;
+  const waitsMs = ends ? terms.yielding.gaspBoundMs : standsFor(phase.word, terms);
   if (yielding.providerReads === phase.epoch) return giveUp(state, now);
   if (now - yielding.since < waitsMs) return sayWord(state, now);
   if (ends) return giveUp(state, now);
@@ -174,6 +185,8 @@ function onReturnTold(
   const { phase } = state;
   if (phase.at !== 'recovering') return [state, []];
   const ended = endWindow(state, now);
-  const next = forced ? { ...ended, forced, stableSince: -Infinity } : ended;
+  // who comes back from a drill has not failed
+  const atOnce = forced || phase.waits === 'drill';
+  const next = atOnce ? { ...ended, forced, stableSince: -Infinity } : ended;
   return enter(next, { at: 'recovering', epoch: phase.epoch }, 'returnTold', { forced });
 }

@@ -1,6 +1,7 @@
 import { canonicalBytes, fromHex, hmacSha256, sha256Hex, utf8, uuidV5, type EdgeId } from '@antirio/kernel';
 import { z } from 'zod';
 import { holdersOf, type EscrowOf } from './escrow.ts';
+import { fullDrillTerms } from './full-drill-terms.ts';
 import { edgeId } from './edge-id.ts';
 
 /** A drill: a scheduled takeover without a failure, with keys of its own, measured and undone. */
@@ -14,6 +15,7 @@ export const drillTerms = z
     maxMs: z.int().min(10_000).max(3_600_000).default(60_000),
     /** What a failed drill costs the provider: out of Q, as far as Q goes, to the customer. */
     penalty: z.int().min(0).max(1_000_000_000_000).default(0),
+    full: fullDrillTerms.optional(),
   })
   .prefault({});
 export type DrillTerms = z.output<typeof drillTerms>;
@@ -22,10 +24,16 @@ export type DrillTerms = z.output<typeof drillTerms>;
 export function drillProblem(terms: {
   readonly drills: DrillTerms;
   readonly confidentiality: string;
+  readonly exposed: string;
 }): string | undefined {
-  const none = terms.confidentiality !== 'relay' || terms.drills.perMonth === 0;
-  return none ? undefined : 'a provider without keys has nothing to show in a drill';
+  const { perMonth, full } = terms.drills;
+  const none = terms.confidentiality !== 'relay' || (perMonth === 0 && full === undefined);
+  if (!none) return 'a provider without keys has nothing to show in a drill';
+  return full !== undefined && terms.exposed === 'refuse' ? EXPOSES : undefined;
 }
+
+const EXPOSES =
+  'drills.full: each one exposes the keys, and with `exposed: refuse` the contract would not be READY again until all of them are others';
 
 /** So many drills a month as there can be: a set without sensors has no session that a drill could read. */
 export function drillsPerMonth(terms: {

@@ -37,6 +37,8 @@ export function backoffMs(
 /** What is left of the back-off, ms; undefined where nothing is waited for. */
 export function backoffLeftMs({ phase, flaps, stableSince, terms }: CustomerState, now: number) {
   if (phase.at !== 'recovering') return undefined;
+  // nothing has failed
+  if (phase.waits === 'drill') return 0;
   return Math.max(0, Math.ceil(stableSince + backoffMs(terms, flaps.failures) - now));
 }
 

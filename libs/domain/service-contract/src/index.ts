@@ -6,6 +6,8 @@ export { companions, companionsIn, startOrder, type Companions } from './compani
 export * from './relay.ts';
 export * from './drill.ts';
 export * from './drill-turns.ts';
+export * from './full-drill.ts';
+export * from './full-drill-turns.ts';
 export * from './downlink-drill.ts';
 export * from './lent-downlink.ts';
 export * from './lent-messages.ts';

@@ -6,7 +6,7 @@ import { handbackStatement } from './statement.ts';
 import { receipts } from './receipts.ts';
 import { GATEWAYS_TOLD, deafClaim, gatewayAge } from './deaf.ts';
 import { rekeyCount, rekeyRecord } from './rekey-terms.ts';
-import { signedWord } from './yield-word.ts';
+import { signedWord, wordKind } from './yield-word.ts';
 
 const count = z.int().min(0);
 const short = z.string().max(64);
@@ -116,7 +116,7 @@ export const evidence = z.strictObject({
   /** The witness's word, where it was asked. */
   witness: z.enum(['dead', 'unasked']),
   /** The customer said so itself. */
-  yielded: z.enum(['planned', 'lastGasp', 'schedule', 'overload']).optional(),
+  yielded: wordKind.optional(),
 });
 export type Evidence = z.output<typeof evidence>;
 

@@ -1,5 +1,6 @@
 import { verifyDocument, type EdgeId } from '@antirio/kernel';
 import { z } from 'zod';
+import { drillWordMs, type DrillWordOf } from './full-drill.ts';
 
 /** The signature under a word is over this kind. */
 export const YIELD_KIND = 'antirio/yield/1';
@@ -14,6 +15,7 @@ export const yieldCause = z.enum([
   'deaf',
   'schedule',
   'overload',
+  'drill',
 ]);
 export type YieldCause = z.output<typeof yieldCause>;
 
@@ -49,9 +51,9 @@ export const yieldTerms = z.strictObject({
 
 /**
  * What a customer waits for before it asks for its service back: an operator's word, its next start, a disk that takes writes again,
- * the end of the window, a load that has gone.
+ * the end of the window, a load that has gone, a provider that has served for as long as a full drill takes.
  */
-export type Waits = 'told' | 'start' | 'disk' | 'window' | 'calm';
+export type Waits = 'told' | 'start' | 'disk' | 'window' | 'calm' | 'drill';
 
 export function isPlanned({ body }: SignedWord): boolean {
   return body.cause === 'planned';
@@ -66,6 +68,7 @@ const waitsFor: { readonly [C in YieldCause]: Waits } = {
   deaf: 'start',
   schedule: 'window',
   overload: 'calm',
+  drill: 'drill',
 };
 
 /** Whether the customer's service moves because that was wanted, not because anything is about to fail. */
@@ -73,10 +76,22 @@ export function isNoFailure(said: SignedWord): boolean {
   return kindOfWord(said) !== 'lastGasp';
 }
 
-/** How the ledger names the kind of a word. */
-export function kindOfWord({ body }: SignedWord): 'planned' | 'lastGasp' | 'schedule' | 'overload' {
-  const { cause } = body;
-  return cause === 'planned' || cause === 'schedule' || cause === 'overload' ? cause : 'lastGasp';
+/** How the ledger names the kinds of words. */
+export const wordKind = z.enum(['planned', 'lastGasp', 'schedule', 'overload', 'drill']);
+export type WordKind = z.output<typeof wordKind>;
+
+export function kindOfWord({ body }: SignedWord): WordKind {
+  const kind = wordKind.safeParse(body.cause);
+  return kind.success ? kind.data : 'lastGasp';
+}
+
+export function isDrillWord({ body }: SignedWord): boolean {
+  return body.cause === 'drill';
+}
+
+/** How long the signer goes on saying it to a provider that does not read, ms; one that is terminated waits less. */
+export function standsFor(said: SignedWord, terms: DrillWordOf): number {
+  return isDrillWord(said) ? drillWordMs(terms) : terms.yielding.boundMs;
 }
 
 export function waitsAfter(said: SignedWord): Waits {
@@ -92,13 +107,14 @@ export const WORD_SLACK_MS = 60_000;
  */
 export function isWordNow(
   said: SignedWord,
-  terms: Parameters<typeof isWordOf>[1] & { readonly yielding: { readonly boundMs: number } },
+  terms: Parameters<typeof isWordOf>[1] & DrillWordOf,
   record: { readonly epoch: number; readonly holder: EdgeId; readonly released: boolean },
   now: number,
 ): boolean {
   if (!isWordOf(said, terms, record)) return false;
   const ageMs = now - said.body.at;
-  return record.released || (ageMs <= terms.yielding.boundMs + WORD_SLACK_MS && ageMs >= -WORD_SLACK_MS);
+  const lastMs = standsFor(said, terms) + WORD_SLACK_MS;
+  return record.released || (ageMs <= lastMs && ageMs >= -WORD_SLACK_MS);
 }
 
 /** Whether this is the customer's word about this contract, and the set still at the epoch that it is about. */
