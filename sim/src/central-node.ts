@@ -1,10 +1,11 @@
 import type { EdgeId } from '@antirio/kernel';
-import { stoodByAt, type SignedTx } from '@antirio/ledger-machine';
+import { awaitsOpening, stoodByAt, type SignedTx } from '@antirio/ledger-machine';
 import type { centralStep, nextBlock, sight } from '@antirio/service-contract';
 import {
   DEFAULT_LEASE_MS,
   createCentral,
   grantedSet,
+  isDrillWord,
   isWordNow,
   neverTookOver,
   type ActsWord,
@@ -275,7 +276,9 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
           evidence: word === undefined ? {} : { word: word.body.cause },
         });
         later(() => {
-          const question = { method: 'open', terms, life, record } as const;
+          const drilled = word !== undefined && isDrillWord(word);
+          const stale = drilled && awaitsOpening(view.contract(), view.fullDrill());
+          const question = { method: 'open', terms, life, record, stale } as const;
           const said =
             word !== undefined && isWordNow(word, terms, record, host.clock.wall()) ? 'counts' : 'stale';
           ask(word === undefined ? question : { ...question, word: said }, { reply: give, payloadOf });

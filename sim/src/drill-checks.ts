@@ -2,6 +2,7 @@ import type { ContractRecord } from '@antirio/ledger-machine';
 import { keys } from '@antirio/ledger-machine';
 import type { ContractTerms, Drill } from '@antirio/service-contract';
 import type { Judge } from './checks.ts';
+import { fullDrillsOf } from './full-drill-checks.ts';
 import type { Link } from './network.ts';
 import type { World } from './world.ts';
 
@@ -17,7 +18,8 @@ function drillsOf({ ledger }: Pick<World, 'ledger'>, { contractId }: ContractTer
 
 /** What the provider has paid for drills. */
 export function paidInDrills(world: Pick<World, 'ledger'>, terms: ContractTerms): number {
-  return drillsOf(world, terms).reduce((sum, { penalty = 0 }) => sum + penalty, 0);
+  const all = [...drillsOf(world, terms), ...fullDrillsOf(world, terms)];
+  return all.reduce((sum, { penalty = 0 }) => sum + penalty, 0);
 }
 
 /** What a drill may have cost at most. */

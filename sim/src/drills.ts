@@ -17,14 +17,9 @@ import {
   type DrillAnswer,
   type DrillLedger,
 } from '@antirio/service-contract';
-import type { CentralNode } from './central-node.ts';
-import type { Engine } from './engine.ts';
-import type { Host } from './host.ts';
+import { createDrillDesk, type DrillDeskPorts, type DrillParty } from './drill-desk.ts';
 import { identities } from './identities.ts';
 import { sign, type Payload, type SimLedger } from './ledger.ts';
-import type { Network, Reply } from './network.ts';
-import type { Dice } from './random.ts';
-import type { Trace } from './trace.ts';
 import type { SimContract } from './world.ts';
 
 /** Which share a holder gives for a drill: a mutant gives that of the contract's own keys. */
@@ -32,14 +27,8 @@ export interface DrillPieces {
   readonly drillShare: () => 'drill' | 'real';
 }
 
-export interface DrillPorts {
-  readonly engine: Engine;
-  readonly trace: Trace;
-  readonly network: Network;
-  readonly hosts: Readonly<Record<'A' | 'B' | 'central', Host>>;
-  readonly central: () => CentralNode;
+export interface DrillPorts extends DrillDeskPorts {
   readonly ledger: SimLedger;
-  readonly dice: Dice;
   readonly contract: SimContract;
   readonly pieces: DrillPieces;
   readonly startMs: number;
@@ -62,16 +51,9 @@ function answerOf(drill: number): DrillAnswer {
   };
 }
 
-/** A party's process as far as drills go: what it has in memory is gone with it. */
-interface Party<Memory> {
-  readonly host: Host;
-  readonly fresh: () => Memory;
-  readonly turn: (ledger: DrillLedger, memory: Memory, done: () => void) => void;
-}
-
 /** Both halves of a contract's drills, by the product's own rules, over the simulated network and the real ledger machine. */
 export function simulateDrills(ports: DrillPorts): { tell(): void } {
-  const { engine, trace, network, hosts, ledger, dice, contract, pieces } = ports;
+  const { engine, network, hosts, ledger, dice, contract, pieces } = ports;
   const { terms } = contract;
   const { contractId } = terms;
   /** On the customer's disk, and on the provider's. */
@@ -88,22 +70,8 @@ export function simulateDrills(ports: DrillPorts): { tell(): void } {
     const facts = { epoch, openings, over: isEnded(life), now, life: life.state };
     return { ...facts, validatedAt, month, passed, judged, newest };
   };
-  const atCentre = <T>(host: Host, serve: (reply: Reply<T>) => void, done: Reply<T>): void => {
-    network.call<T>(host, hosts.central, TIMEOUT_MS, serve, done);
-  };
-  const submit = (by: 'A' | 'B', payload: Payload, done: () => void): void => {
-    const tx = sign(identities[by], dice, payload);
-    atCentre<unknown>(
-      hosts[by],
-      (reply) => {
-        ports.central().transact(tx, reply);
-      },
-      (result) => {
-        trace.note(by, payload.type, () => (result.ok ? 'done' : result.code));
-        done();
-      },
-    );
-  };
+  const desk = createDrillDesk(ports);
+  const { atCentre, submit } = desk;
 
   const start = (drill: number, done: () => void): void => {
     const frames = ['40'.repeat(16)];
@@ -122,7 +90,7 @@ export function simulateDrills(ports: DrillPorts): { tell(): void } {
     if (ended === undefined || ended.state !== 'failed' || engine.now > ports.until) return;
     submit('A', { type: 'drill/end', contractId, drill: ended.number, givenUp: false }, () => undefined);
   };
-  const customer: Party<object> = {
+  const customer: DrillParty<DrillLedger, object> = {
     host: hosts.A,
     fresh: () => ({}),
     turn(known, _memory, done) {
@@ -216,7 +184,7 @@ export function simulateDrills(ports: DrillPorts): { tell(): void } {
       done();
     });
   };
-  const provider: Party<Guest> = {
+  const provider: DrillParty<DrillLedger, Guest> = {
     host: hosts.B,
     fresh: () => ({ begun: -1, service: 'none', keys: false, read: false }),
     turn(known, guest, done) {
@@ -258,37 +226,8 @@ export function simulateDrills(ports: DrillPorts): { tell(): void } {
     },
   };
 
-  /** Looks at the ledger, takes one step, and looks again. */
-  const run = <Memory>({ host, fresh, turn }: Party<Memory>): void => {
-    let life = -1;
-    let memory = fresh();
-    let busy = false;
-    const look = (): void => {
-      engine.after(LOOK_MS, look);
-      if (host.incarnation !== life) {
-        [life, memory, busy] = [host.incarnation, fresh(), false];
-      }
-      if (!host.running || busy) return;
-      busy = true;
-      const mine = life;
-      const done = (): void => {
-        if (host.incarnation === mine) busy = false;
-      };
-      atCentre<DrillLedger>(
-        host,
-        (reply) => {
-          reply({ ok: true, value: view() });
-        },
-        (result) => {
-          if (result.ok) turn(result.value, memory, done);
-          else done();
-        },
-      );
-    };
-    engine.after(LOOK_MS, look);
-  };
-  run(customer);
-  run(provider);
+  desk.run(view, customer);
+  desk.run(view, provider);
   return {
     tell() {
       told = true;

@@ -21,6 +21,7 @@ export interface FaultPorts {
   readonly nodes: readonly NodeName[];
   readonly terms: ContractTerms;
   readonly drills: { tell(): void } | undefined;
+  readonly fullDrills: { tell(): void } | undefined;
   /** Calls back at each phase that an edge's machine comes to. */
   readonly onPhase: (listen: (node: NodeName, phase: string) => void) => void;
   /** Something was broken or mended. */
@@ -181,6 +182,9 @@ export function scheduleFaults(ports: FaultPorts, scenario: Scenario): void {
       case 'drill':
         ports.drills?.tell();
         return;
+      case 'fullDrill':
+        ports.fullDrills?.tell();
+        return;
       case 'lastGasp':
         tellToYield(hosts.A, ports.A.rooms(), ports.terms, 'terminating');
         engine.after(fault.inMs, () => {
@@ -281,7 +285,8 @@ function describe(fault: Harm): string {
     case 'oldBackup':
       return 'FAULT central restored from an old backup';
     case 'drill':
-      return 'A is told to drill';
+    case 'fullDrill':
+      return `A is told to begin a ${fault.kind}`;
     default:
       return `FAULT ${fault.kind} ${'node' in fault ? fault.node : 'of A'} for ${Math.round(fault.forMs)} ms`;
   }

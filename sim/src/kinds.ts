@@ -3,6 +3,7 @@ export const scenarioKinds = [
   'oneProvider',
   'twoProviders',
   'drills',
+  'fullDrills',
   'coverage',
   'unheard',
   'blocks',

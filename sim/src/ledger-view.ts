@@ -1,5 +1,5 @@
 import type { EdgeId } from '@antirio/kernel';
-import type { ContractRecord as LedgerContract } from '@antirio/ledger-machine';
+import { keys, type ContractRecord as LedgerContract } from '@antirio/ledger-machine';
 import {
   grantorChallenge,
   isActsWordOf,
@@ -10,6 +10,7 @@ import {
   type ContractRecord,
   type ContractTerms,
   type EpochRecord,
+  type FullDrill,
   type HandbackStatement,
 } from '@antirio/service-contract';
 import type { CentralDisk, CentralPieces } from './central-node.ts';
@@ -41,7 +42,13 @@ export function ledgerView(ledger: SimLedger, { contractId, set }: ContractTerms
     const { epoch, from, through } = stated.statement;
     return { epoch, from, through };
   };
-  return { setRecord, contract, epochRecord, handbackOf };
+  /** The newest one. */
+  const fullDrill = (): FullDrill | undefined => {
+    const { fullDrills } = contract();
+    if (fullDrills === undefined) return undefined;
+    return ledger.read(keys.fullDrill(contractId, fullDrills.started)) as FullDrill;
+  };
+  return { setRecord, contract, epochRecord, handbackOf, fullDrill };
 }
 
 /** What the grantor promised, by its own memory. */

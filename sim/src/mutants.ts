@@ -19,6 +19,7 @@ import {
   type PartyEvent,
 } from '@antirio/service-contract';
 import { blockMutants } from './block-mutants.ts';
+import { fullDrillMutants } from './full-drill-mutants.ts';
 import { lentMutants } from './lent-mutants.ts';
 import { honestPieces, type Pieces } from './pieces.ts';
 import { promiseMutants } from './promise-mutants.ts';
@@ -40,6 +41,7 @@ export const mutants: readonly Mutant[] = [
   ...promiseMutants,
   ...blockMutants,
   ...lentMutants,
+  ...fullDrillMutants,
   {
     name: 'no fence: every downlink leaves, whatever epoch, lease or block',
     pieces: () => ({

@@ -11,6 +11,8 @@ import { watchBlocks } from './block-checks.ts';
 import { drawBlocks } from './block-scenario.ts';
 import { checkCoverage, drawCoverage } from './coverage-scenario.ts';
 import { drawDrills } from './drill-scenario.ts';
+import { checkFullDrills, fullDrillsOf, watchFullDrills } from './full-drill-checks.ts';
+import { drawFullDrills } from './full-drill-scenario.ts';
 import { checkPenalties, paidInDrills, watchDrills } from './drill-checks.ts';
 import { heal, scheduleFaults, type FaultPorts } from './faults.ts';
 import { watchHealth } from './health.ts';
@@ -29,6 +31,7 @@ const draws: Readonly<Record<ScenarioKind, (seed: number) => Scenario>> = {
   oneProvider: drawScenario,
   twoProviders: drawTwoProviders,
   drills: drawDrills,
+  fullDrills: drawFullDrills,
   coverage: drawCoverage,
   unheard: drawUnheard,
   blocks: drawBlocks,
@@ -62,6 +65,8 @@ export interface Summary {
   readonly downlinks: number;
   readonly epoch: number;
   readonly life: string;
+  /** Full drills that were passed. */
+  readonly fullDrills: number;
   /** Providers that were active. */
   readonly servers: readonly string[];
   /** Downlinks under counters that the grantor did not know of. */
@@ -107,6 +112,7 @@ function checkEnd(world: World, judge: Judge, lastDownlinkByA: number, scenario:
   if (unread > 0) judge.broken('converged', `${unread} frames in the customer's ring are not read`);
   checkMoney(world, judge);
   checkPenalties(world, judge);
+  checkFullDrills(world, judge);
   checkCoverage(world, judge);
   checkRekeying(world, judge);
 }
@@ -157,6 +163,7 @@ function summaryOf(world: World, downlinks: number, servers: readonly string[]):
     downlinks,
     epoch: (world.ledger.read(`set/${world.terms.set.setId}`) as { epoch: number }).epoch,
     life: life.state === 'SETTLED' ? `SETTLED ${life.row}` : life.state,
+    fullDrills: fullDrillsOf(world, world.terms).filter(({ state: came }) => came === 'passed').length,
     servers,
   };
 }
@@ -200,6 +207,7 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
   const health = watchHealth(world, judge, scenario.ledgerMs);
   Object.assign(late, { judge, downlinks, health });
   watchDrills(world, judge, scenario.ledgerMs);
+  watchFullDrills(world, judge, scenario.ledgerMs);
   let sent = 0;
   let lastByA = -1;
   world.radio.onDownlink((emission) => {

@@ -49,6 +49,8 @@ export interface Scenario {
   readonly unheard?: Unheard;
   /** Whether the contract demands drills. */
   readonly drills?: true;
+  /** Whether it is drilled with its real keys. */
+  readonly fullDrills?: true;
   /** Where the ledger rules how well the provider hears. */
   readonly coverage?: CoverageScenario;
   /** From here on everything is well again. */
@@ -97,8 +99,8 @@ export type Harm =
   /** The customer gives its service away; a dying one is gone a little later, and starts again. */
   | { readonly kind: 'planned'; readonly forMs: number }
   | { readonly kind: 'lastGasp'; readonly inMs: number; readonly forMs: number }
-  /** The customer's operator asks for a drill. */
-  | { readonly kind: 'drill' }
+  /** The customer's operator asks for a drill, or for one with the real keys. */
+  | { readonly kind: 'drill' | 'fullDrill' }
   /** The customer lives, and takes nothing in. */
   | { readonly kind: 'deaf'; readonly forMs: number }
   /** The customer has more to do than it can. */

@@ -14,6 +14,7 @@ import { createEdge, emptyDisk, type Contracted, type EdgeNode, type EdgePorts }
 import { simulateCoverage, thievingRing } from './coverage.ts';
 import type { PartyHost } from './party-host.ts';
 import { simulateDrills } from './drills.ts';
+import { simulateFullDrills } from './full-drills.ts';
 import { createEngine, type Engine } from './engine.ts';
 import { setLinks } from './faults.ts';
 import type { Frame } from './frames.ts';
@@ -53,6 +54,7 @@ export interface World {
   readonly centralDisk: CentralDisk;
   readonly ledger: SimLedger;
   readonly drills: { tell(): void } | undefined;
+  readonly fullDrills: { tell(): void } | undefined;
   /** Frames that a thief has thrown away, where the ledger rules of that. */
   readonly coverage: { readonly thief: boolean; readonly thrown: ReadonlySet<string> } | undefined;
 }
@@ -317,6 +319,15 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
           ...{ central: () => central, dice: dice('drilling'), contract: contracts[0] },
           ...{ until: scenario.healAt, onRealKeys: ports.onRealKeys },
         });
+  const fullDrills =
+    scenario.fullDrills === undefined
+      ? undefined
+      : simulateFullDrills({
+          ...{ engine, trace, network, hosts, ledger, central: () => central },
+          ...{ dice: dice('full drilling'), contract: contracts[0] },
+          until: scenario.healAt,
+          held: (name) => (name === 'A' ? diskA : B.disk).held,
+        });
   if (scenario.coverage !== undefined)
     simulateCoverage({
       ...{ engine, network, hosts, ledger, motes, scenario: scenario.coverage, customer: A },
@@ -324,5 +335,5 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
       loss: scenario.gatewayLoss.B,
     });
   const coverage = scenario.coverage && { thief: scenario.coverage.thief, thrown };
-  return { ...there, A, providers, central, centralDisk, ledger, drills, coverage };
+  return { ...there, A, providers, central, centralDisk, ledger, drills, fullDrills, coverage };
 }
