@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect } from '@jest/globals';
-import { allEvents } from '@antirio/demo';
 import {
   actAgain,
   agree,
@@ -12,24 +11,12 @@ import {
   watchTakeover,
   type ContractedRun,
 } from '@antirio/demo/scenes';
-import { readTruth } from '@antirio/lora-simulator';
 import { get } from './support/ask.ts';
 import { openCluster, type Cluster } from './support/cluster.ts';
+import { joinedDevices, joinedVerdict, untilJoined, type JoinedDevice } from './support/joined-motes.ts';
 import { inSteps } from './support/steps.ts';
 
 const MOTES = 5;
-
-interface Device {
-  readonly name: string;
-  readonly devAddr: string | null;
-  readonly sealed: string | null;
-  readonly disclosed: boolean | null;
-}
-
-const devicesOf = async ({ nodes }: Cluster['run']): Promise<readonly Device[]> => {
-  const answer = await get(`${nodes.a.url('deviceLora')}/api/v3/lora/device`);
-  return (answer as { devices: Device[] }).devices;
-};
 
 async function addressesAt({ nodes, contractId }: ContractedRun): Promise<readonly string[]> {
   const ring = await get(`${nodes.b.url('gatewayBridge')}/api/v3/ring/${contractId}`);
@@ -46,26 +33,6 @@ async function listeningAt({ nodes, contractId }: ContractedRun): Promise<unknow
   return get(`${nodes.b.url('arbitrator')}/arbitrator/v1/contract/${contractId}`);
 }
 
-/** By address and counter, which together no two frames of these motes share. */
-async function verdict(run: ContractedRun) {
-  const { nodes, devices, truthFile } = run;
-  const truth = await readTruth(truthFile);
-  const events = await allEvents(
-    nodes.a,
-    devices.map(({ name }) => name),
-  );
-  const stored = events.map(({ tags = {} }) => `${String(tags['devAddr'])}/${String(tags['fCnt'])}`);
-  const sent = new Map(truth.identities.map((one) => [`${one.devAddr}/${one.fcnt}`, one]));
-  const there = new Set(stored);
-  const covered = [...sent].filter(([, { ackedBy }]) => ackedBy.length > 0);
-  return {
-    uplinks: covered.length,
-    lost: covered.filter(([name]) => !there.has(name)).map(([name]) => name),
-    doubled: stored.length - there.size,
-    forged: stored.filter((name) => !sent.has(name)),
-  };
-}
-
 describe('motes that join', () => {
   let cluster: Cluster;
   let run: ContractedRun;
@@ -79,11 +46,7 @@ describe('motes that join', () => {
       periodMs: 1000,
       loss: 0,
     });
-    await cluster.until('all have joined', async () => {
-      const devices = await devicesOf(cluster.run);
-      const joined = devices.filter(({ devAddr }) => devAddr !== null);
-      return joined.length === MOTES ? { found: true } : { seen: `${joined.length} have` };
-    });
+    await untilJoined(cluster, MOTES);
     run = await agree(cluster.run);
     await armed(run);
     // READY has waited for it
@@ -96,10 +59,10 @@ describe('motes that join', () => {
   step(
     'are answered once edge B has their new sessions, and are read by edge B after a takeover',
     async () => {
-      const before = new Set((await devicesOf(run)).map(({ devAddr }) => devAddr));
+      const before = new Set((await joinedDevices(run)).map(({ devAddr }) => devAddr));
       await run.radio.tool.ask({ cmd: 'rejoin' }, 'rejoin');
-      const devices = await cluster.until<readonly Device[]>('all have joined anew', async () => {
-        const found = await devicesOf(run);
+      const devices = await cluster.until<readonly JoinedDevice[]>('all have joined anew', async () => {
+        const found = await joinedDevices(run);
         const anew = found.filter(({ devAddr }) => !before.has(devAddr));
         return anew.length === MOTES ? { found: anew } : { seen: `${anew.length} have` };
       });
@@ -139,13 +102,13 @@ describe('motes that join', () => {
       await actAgain(run);
       // edge B has read with their keys: the settlement waited until all had joined anew
       await cluster.until('all have new keys', async () => {
-        const seen = (await devicesOf(run)).filter(({ disclosed }) => disclosed === false);
+        const seen = (await joinedDevices(run)).filter(({ disclosed }) => disclosed === false);
         return seen.length === MOTES ? { found: true } : { seen: `${seen.length} have` };
       });
       expect(await rekeyedOn(run)).toEqual({ rekeyed: MOTES, waiting: 0, disclosed: 0 });
       await run.radio.stopTraffic();
       await caughtUp(run);
-      const found = await verdict(run);
+      const found = await joinedVerdict(run);
       expect(found).toMatchObject({ lost: [], doubled: 0, forged: [] });
       expect(found.uplinks).toBeGreaterThan(MOTES * 5);
     },

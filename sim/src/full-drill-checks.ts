@@ -45,20 +45,32 @@ function activationsOf({ ledger }: World, { contractId, set }: ContractTerms): A
   return all.filter((one) => one !== undefined) as Activation[];
 }
 
-/** Epochs that a provider had, and what of them is owed: all but those of drills that were drills to the end. */
+/** What a drill is served under was let go by the customer, or had before by the provider; it is owed only where it was no drill in the end. */
+function checkServed(
+  { ledger }: World,
+  { set }: ContractTerms,
+  { epoch, owed, drill: number }: Activation,
+  { drill, wasOurs }: { readonly drill: FullDrill | undefined; readonly wasOurs: boolean },
+  judge: Judge,
+): void {
+  const letGo = wasOurs || ledger.read(keys.release(set.setId, epoch - 1)) !== undefined;
+  if (number !== undefined && !letGo)
+    judge.broken('money', `epoch ${epoch} was taken from a customer that had not let go, as a drill's`);
+  if (drill === undefined) return;
+  if (drill.state === 'passed' && owed)
+    judge.broken('money', `epoch ${epoch}, of full drill ${drill.number}, is owed`);
+  if (number !== drill.number)
+    judge.broken('money', `epoch ${epoch} is no drill's, and drill ${drill.number} was served under it`);
+}
+
+/** Epochs that a provider had, and what of them is owed. */
 function checkPaid(world: World, terms: ContractTerms, drills: readonly FullDrill[], judge: Judge): void {
   const { settlement } = world.ledger.read(keys.contract(terms.contractId)) as ContractRecord;
   const activations = activationsOf(world, terms);
-  for (const { epoch, owed, drill: number } of activations) {
-    const wasOurs = activations.some((one) => one.epoch === epoch - 1);
-    const letGo = world.ledger.read(keys.release(terms.set.setId, epoch - 1)) !== undefined;
-    if (number !== undefined && !wasOurs && !letGo)
-      judge.broken('money', `epoch ${epoch} was taken from a customer that had not let go, as a drill's`);
-    const drill = drills.find(({ served }) => served?.epoch === epoch);
-    if (drill?.state === 'passed' && owed)
-      judge.broken('money', `epoch ${epoch}, of full drill ${drill.number}, is owed`);
-    if (drill !== undefined && number !== drill.number)
-      judge.broken('money', `epoch ${epoch} is no drill's, and drill ${drill.number} was served under it`);
+  for (const one of activations) {
+    const drill = drills.find(({ served }) => served?.epoch === one.epoch);
+    const wasOurs = activations.some(({ epoch }) => epoch === one.epoch - 1);
+    checkServed(world, terms, one, { drill, wasOurs }, judge);
   }
   if (settlement?.row === 'honoured' && !activations.some(({ owed }) => owed))
     judge.broken('money', 'the contract is paid for, and nothing but drills was served');

@@ -1,4 +1,4 @@
-import { gapOf, gapState, type ContractTerms, type Drill } from '@antirio/service-contract';
+import { gapOf, gapState, type ContractTerms, type Drill, type FullDrill } from '@antirio/service-contract';
 import type { DeviceGap } from './counter-gaps.ts';
 import { volumeTroubles, type VolumeFacts } from './volume-alarms.ts';
 
@@ -68,6 +68,8 @@ export interface ContractFacts {
   readonly sensorsDeaf?: boolean;
   /** The newest drill, where the terms demand any. */
   readonly drill?: Pick<Drill, 'number' | 'state' | 'reason' | 'penalty'> | undefined;
+  /** The same of those with the real keys. */
+  readonly fullDrill?: Pick<FullDrill, 'number' | 'state' | 'reason' | 'penalty'> | undefined;
   /** What becomes of its readings at the customer's cloud, where that is this edge's to do. */
   readonly forwarding?: ForwardingFacts | undefined;
 }
@@ -135,8 +137,20 @@ function endingWhileActive({ phase, terms, activeLeftMs }: ContractFacts, now: n
     : undefined;
 }
 
-function drillFailed({ drill, phase }: ContractFacts): string | undefined {
-  if (drill === undefined || phase === 'ended') return undefined;
+/** Of a full drill that came to nothing by nobody's wish: the provider may not be able to take over. */
+const UNSERVED: ReadonlySet<string> = new Set(['notOpened', 'notRead', 'notTaken', 'lapsed', 'declined']);
+
+function fullDrillFailed({ fullDrill }: ContractFacts): string | undefined {
+  const { number = 0, reason = '', penalty = 0 } = fullDrill ?? {};
+  if (!UNSERVED.has(reason)) return undefined;
+  return `full drill ${number} came to nothing (${reason}); the provider paid ${penalty}`;
+}
+
+function drillFailed(facts: ContractFacts): string | undefined {
+  const { drill, phase } = facts;
+  if (phase === 'ended') return undefined;
+  const full = fullDrillFailed(facts);
+  if (drill === undefined || full !== undefined) return full;
   const { number, state, reason = 'unknown', penalty = 0 } = drill;
   const silent = state === 'void' && reason === 'holdersSilent';
   if (state !== 'failed' && !silent) return undefined;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { parseInput } from '@antirio/host';
 import { AntirioError, parseEdgeId, type Clock, type EdgeId, type Identity } from '@antirio/kernel';
-import { keys, SILENCE_MS, signedEpochRequest, signedRingRoot } from '@antirio/ledger-machine';
+import { awaitsOpening, fullDrillCounts, keys, SILENCE_MS, signedEpochRequest, signedRingRoot } from '@antirio/ledger-machine';
 import {
   RELEASE_WINDOW_MS,
   actsWord,
@@ -12,6 +12,7 @@ import {
   handbackStatement,
   holdersOf,
   isActsWordOf,
+  isDrillWord,
   isWordNow,
   signedWord,
   leaseRuns,
@@ -20,6 +21,7 @@ import {
   type ContractRecord,
   type ContractTerms,
   type EpochRecord,
+  type SignedWord,
   type Submission,
 } from '@antirio/service-contract';
 import { recordOf, type CentralFacts, type ContractRecord as LedgerContract } from './central-facts.ts';
@@ -124,6 +126,14 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
     if (opening === undefined) return false;
     return opening.keyVersion !== keyVersion || clock.now() - opening.at > RELEASE_WINDOW_MS / 2;
   };
+  /** An opening for a full drill is one of its own, whatever was opened before: the ledger judges by it. */
+  const isDrilledAnew = async (contractId: string, word: SignedWord | undefined): Promise<boolean> => {
+    if (word === undefined || !isDrillWord(word)) return false;
+    const contract = await ledger.fetch(keys.contract(contractId));
+    if (contract === undefined) return false;
+    const { started } = fullDrillCounts(contract, clock.now());
+    return started > 0 && awaitsOpening(contract, await ledger.fetch(keys.fullDrill(contractId, started)));
+  };
   /** Against the newest opening, of the keys that it names: those asked for may be others. */
   const openedNow = async (terms: ContractTerms): Promise<Opened> => {
     const { contractId } = terms;
@@ -194,7 +204,8 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
         const payload = { type: 'contract/open', contractId, root, keyVersion, evidence: kept } as const;
         return ledger.submitUntilKnown(payload);
       };
-      const stale = await isStale(contractId, contract.openings, keyVersion);
+      const drilled = said === 'counts' && (await isDrilledAnew(contractId, word));
+      const stale = drilled || (await isStale(contractId, contract.openings, keyVersion));
       const question = { method: 'open', terms, life, record, stale } as const;
       const answer = await host.ask(said === undefined ? question : { ...question, word: said }, submit);
       return answer.kind === 'opened' ? openedNow(terms) : refusalOf(answer);

@@ -18,6 +18,7 @@ import { checkAddresses, checkRoom, spareOf } from './admission.ts';
 import { createBlockDesk, type BlockDesk } from './block-desk.ts';
 import { createContractJoins, type ContractJoins } from './contract-joins.ts';
 import { createContractDrills, type ContractDrills } from './contract-drills.ts';
+import { createFullDrills, type FullDrills } from './full-drills.ts';
 import { createDownlinkDrills, type DownlinkDrills } from './downlink-drills.ts';
 import { ledgerClient, type LedgerClient } from './ledger-client.ts';
 import { holdOf } from './operator.ts';
@@ -58,6 +59,7 @@ export interface Contracts {
   readonly drivers: ReadonlyMap<string, PartyDriver>;
   readonly ledger: LedgerClient;
   readonly drills: ContractDrills;
+  readonly fullDrills: FullDrills;
   /** How customers' devices listen when their providers have served them, and our own when they come home. */
   readonly handback: Pick<MacHandback, 'pageOf'>;
   readonly macHome: Pick<MacHome, 'counts'>;
@@ -201,6 +203,11 @@ export function createContracts(
 
   const addresses = (terms: ContractTerms): readonly ProtectedDevice[] => addressesOf(terms, joinedOf(terms));
   const blocks = createBlockDesk({ store, addresses, joinsSeen });
+  const fullDrills = createFullDrills({
+    ...{ ports, store, ledger, rooms },
+    awaitsKeys: (driver) => rekeyCounts.now(driver.terms, driver.record())?.waiting ?? 0,
+    siblings: (driver: PartyDriver) => siblingsOf(driver, drivers.values()),
+  });
   const downlinkDrills = createDownlinkDrills({ ports, store, ledger, addresses });
 
   const sealKeyOf = (edge: EdgeId): Promise<SealKey> => ledger.sealKeyOf(edge);
@@ -263,7 +270,7 @@ export function createContracts(
       'nothing is left of the ended contract but its evidence',
     );
     joins.leave(contractId);
-    const leaving = [drills, downlinkDrills, macs, handback].map((one) => one.leave(contractId));
+    const leaving = [drills, fullDrills, downlinkDrills, macs, handback].map((one) => one.leave(contractId));
     const stopping = Promise.all([...leaving, driver.stop()]).finally(() => ending.delete(stopping));
     ending.add(stopping);
   };
@@ -318,6 +325,7 @@ export function createContracts(
     });
     drivers.set(contractId, driver);
     drills.drive(driver);
+    fullDrills.drive(driver);
     downlinkDrills.drive(driver);
     macs.drive(driver);
     handback.drive(driver);
@@ -329,6 +337,7 @@ export function createContracts(
     ledger,
     ownSecrets,
     drills,
+    fullDrills,
     handback,
     macHome,
     joins,
@@ -390,7 +399,7 @@ export function createContracts(
       );
     },
     async stop() {
-      const stopping = [drills, downlinkDrills, macs, handback, macHome, joins.home];
+      const stopping = [drills, fullDrills, downlinkDrills, macs, handback, macHome, joins.home];
       await Promise.all(stopping.map((one) => one.stop()));
       await Promise.all([...[...drivers.values()].map((driver) => driver.stop()), ...ending]);
       drivers.clear();

@@ -10,6 +10,7 @@ import {
 import type { ContractStore } from './contract-store.ts';
 import { readDrills } from './drill-ledger.ts';
 import type { LedgerClient } from './ledger-client.ts';
+import { ledgerClock } from './ledger-clock.ts';
 
 /** One party's half of a contract's drills. */
 export interface DrillSide {
@@ -57,16 +58,6 @@ function shown({ passed, judged, newest }: DrillLedger): DrillsView {
   if (newest === undefined) return { passed, judged };
   const { frames: _frames, releases: _releases, ...rest } = newest;
   return { passed, judged, newest: rest };
-}
-
-/** The newest block's time stands still while nobody submits anything: it goes on by our own clock until it is heard again. */
-function ledgerClock(clock: Pick<Clock, 'monotonic'>): (heard: number) => number {
-  let [at, since] = [-Infinity, 0];
-  return (heard) => {
-    const now = clock.monotonic();
-    if (heard > at + now - since) [at, since] = [heard, now];
-    return at + now - since;
-  };
 }
 
 /** Keeps a contract's drills going: by the ledger's record alone, so that it goes on wherever this process ended. */

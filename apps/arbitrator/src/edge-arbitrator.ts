@@ -29,6 +29,7 @@ import { openEscrowStore } from './escrow-store.ts';
 import { addEdgeRoutes } from './edge-routes.ts';
 import { countJoinHome } from './join-home.ts';
 import { addLiveSessionRoutes } from './live-sessions.ts';
+import { showFullDrills } from './full-drill-metrics.ts';
 import { failingMachine } from './machine-state.ts';
 import { addLedgerSightRoutes, tellOfRollback } from './ledger-sight-routes.ts';
 import { nightFacts } from './night-facts.ts';
@@ -113,6 +114,7 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
   countRingLives(rim.metrics, store, contracts.drivers);
   const { downlinkDrills } = contracts;
   showLentCounts(rim.metrics, downlinkDrills.counts);
+  showFullDrills(rim.metrics, contracts.fullDrills);
   const protects = options.protectedService !== undefined;
   const { coreData, orchestrator } = ports.peers;
   const counterGaps = createCounterGaps(store, () => guestSets(contracts));

@@ -130,6 +130,7 @@ export function addEdgeRoutes(
       held: holdOf(store, terms.contractId),
       waitsForItsTurn: contracts.waitingForTurn().includes(terms.contractId) || undefined,
       drills: contracts.drills.view(terms.contractId),
+      fullDrills: contracts.fullDrills.view(terms.contractId),
       downlinkDrills: downlinkTotals(store, terms),
       ...keysOnView(contracts, role, terms),
       unservedJoins: unserved.of(terms.contractId),

@@ -147,6 +147,7 @@ export function nightFacts(ports: {
       unsealed: unsealedFor(contractId),
       activeLeftMs,
       drill: contracts.drills.view(contractId)?.newest,
+      fullDrill: contracts.fullDrills.view(contractId)?.newest,
       ringLives: ringLives(store, contractId),
       sensorsDeaf: areSensorsDeaf(store, terms),
     };

@@ -13,6 +13,8 @@ const idParam = z.object({ id: z.uuid() });
 const by = z.string().min(1).max(64).default('unnamed');
 const handover = z.strictObject({ planned: z.literal(true), by });
 const hold = z.strictObject({ held: z.boolean(), by });
+/** `full`: the service itself moves, by our word, and comes back. */
+const drill = z.strictObject({ by, full: z.boolean().default(false) });
 const giveBack = z.strictObject({ by, force: signedForce.optional() });
 const takeOver = z.strictObject({ by, force: signedForce });
 
@@ -75,10 +77,10 @@ export function addOperatorRoutes(rim: HttpRim, { operator, contracts, why, alar
   rim.route(
     'post',
     `${base}/drill`,
-    { summary: 'a takeover without a failure', params: idParam, body: z.strictObject({ by }), status: 202 },
+    { summary: 'a takeover without a failure', params: idParam, body: drill, status: 202 },
     ({ params, body, request }) => {
       localOnly(request);
-      return operator.drill(params.id, body.by);
+      return operator.drill(params.id, body.by, body.full);
     },
   );
   rim.route(

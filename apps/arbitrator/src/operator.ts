@@ -30,7 +30,7 @@ const holdDocument = z.object({ held: z.boolean(), by: z.string(), at: z.number(
 export type Hold = z.output<typeof holdDocument>;
 
 /** What an operator has said about a contract's automatic steps; undefined where nothing is held. */
-export function holdOf(store: ContractStore, contractId: string): Hold | undefined {
+export function holdOf(store: Pick<ContractStore, 'document'>, contractId: string): Hold | undefined {
   const kept = holdDocument.safeParse(store.document(contractId, HOLD));
   return kept.success && kept.data.held ? kept.data : undefined;
 }
@@ -39,8 +39,11 @@ export interface Operator {
   /** The customer's service goes to its provider, which reads before we release. @throws AntirioError conflict */
   handOver(contractId: string, by: string): unknown;
   hold(contractId: string, held: boolean, by: string): unknown;
-  /** A takeover without a failure, with keys of its own. @throws AntirioError conflict | forbidden */
-  drill(contractId: string, by: string): unknown;
+  /**
+   * A takeover without a failure: with keys of its own, or (`full`) the service itself, by our word.
+   * @throws AntirioError conflict | forbidden
+   */
+  drill(contractId: string, by: string, full: boolean): unknown;
   /** A number that two confirmations are given for, once and within two minutes. */
   challenge(contractId: string): { readonly challenge: string };
   /** The customer's sensors come back. @throws AntirioError conflict | forbidden */
@@ -136,8 +139,13 @@ export function createOperator(
       contracts.drivers.get(contractId)?.post({ type: 'held', held });
       return { held };
     },
-    drill(contractId, by) {
+    drill(contractId, by, full) {
       const driver = driverOf(contractId, 'customer');
+      if (full) {
+        contracts.fullDrills.tell(contractId);
+        record(contractId, 'full drill', by);
+        return phaseOf(driver);
+      }
       const isSampled = contracts.downlinkDrills.sampleNow(contractId);
       if (!isSampled || driver.terms.drills.perMonth > 0) contracts.drills.tell(contractId);
       record(contractId, 'drill', by);

@@ -42,6 +42,8 @@ export interface RekeyCounts {
   /** The device service says which of the sessions that were seen its devices have left behind. */
   readonly leave: (left: readonly ProtectedDevice[]) => void;
   of(terms: ContractTerms, record: ContractRecord | undefined): { readonly rekeyed?: RekeyCount };
+  /** The same at any time; undefined where the own files cannot be read. */
+  now(terms: ContractTerms, record: ContractRecord | undefined): RekeyCount | undefined;
 }
 
 export function createRekeyCounts(
@@ -49,23 +51,27 @@ export function createRekeyCounts(
   disclosures: Disclosures,
 ): RekeyCounts {
   let behind: ReadonlySet<string> = new Set();
+  const now: RekeyCounts['now'] = (terms, record) => {
+    try {
+      const { sessions } = own.secrets();
+      // before anything counts as unseen: what the ledger says of these keys
+      disclosures.look(terms, record?.keys);
+      const rooted = euisOf(disclosures.rootKeys());
+      const joining = euisOf(own.live().sessions);
+      return rekeyCountOf(terms, sessions, disclosures.all(), joining, behind, rooted);
+    } catch {
+      // Files that cannot be read say nothing: the contract settles without, when its time has come.
+      return undefined;
+    }
+  };
   return {
+    now,
     leave(left) {
       behind = new Set(left.map(nameOf));
     },
     of(terms, record) {
-      if (!isRekeying(record)) return {};
-      try {
-        const { sessions } = own.secrets();
-        // before anything counts as unseen: what the ledger says of these keys
-        disclosures.look(terms, record?.keys);
-        const rooted = euisOf(disclosures.rootKeys());
-        const joining = euisOf(own.live().sessions);
-        return { rekeyed: rekeyCountOf(terms, sessions, disclosures.all(), joining, behind, rooted) };
-      } catch {
-        // Files that cannot be read say nothing: the contract settles without, when its time has come.
-        return {};
-      }
+      const rekeyed = isRekeying(record) ? now(terms, record) : undefined;
+      return rekeyed === undefined ? {} : { rekeyed };
     },
   };
 }

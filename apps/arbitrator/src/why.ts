@@ -205,6 +205,7 @@ async function explain(ports: WhyPorts, contract: StoredContract, { devEui, devA
     ...(driver === undefined ? {} : actingOf(driver)),
     waitsForItsTurn: contracts.waitingForTurn().includes(contractId) || undefined,
     drills: contracts.drills.view(contractId),
+    fullDrills: contracts.fullDrills.view(contractId),
     hearsProvider: shareView(store, contractId, devEui),
     dropped: await orWhyNot(dropsView(ports, contractId)),
     volumes: await volumesView(ports, terms),

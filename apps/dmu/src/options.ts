@@ -27,7 +27,7 @@ const estimate = z.strictObject({
   uplinksPermille: z.int().min(1).default(500).describe('of one device: thousandths of an uplink per second'),
 });
 
-const terms = z.strictObject({
+const termsFields = z.strictObject({
   heartbeatIntervalMs: z.int().min(50).max(60_000).optional(),
   missedBeats: z.int().min(2).max(100).optional(),
   leaseMs: z.int().min(500).max(60_000).optional(),
@@ -78,6 +78,10 @@ const terms = z.strictObject({
     .optional()
     .describe('whether a contract goes on with keys that the provider has seen, or waits for new ones'),
 });
+const terms = termsFields.refine(
+  ({ drills, exposed }) => drills?.full === undefined || exposed !== 'refuse',
+  { path: ['drills', 'full'], message: 'each full drill exposes the keys: `exposed` has to be `accept`' },
+);
 
 const provider = z.strictObject({
   enabled: z.boolean().default(false).describe('whether this edge insures others'),

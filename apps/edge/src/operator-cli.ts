@@ -35,7 +35,11 @@ export function addOperatorCommands(program: Command, { forEdge, configOf }: Ope
     );
   forEdge(
     program.command('drill <contract>').description('a takeover without a failure, with keys of its own'),
-  ).action((contract: string, flags: ConfigFlags) => drill(configOf(flags), contract));
+  )
+    .option('--full', 'with the real keys: the provider serves for a while, and the keys are exposed')
+    .action((contract: string, { full = false, ...flags }: ConfigFlags & { full?: boolean }) =>
+      drill(configOf(flags), contract, full),
+    );
   forEdge(program.command('return <contract>').description('take our service back from the provider'))
     .option('--force', 'held or not, at once; never past the fence')
     .option(KEY, KEY_TEXT)

@@ -61,9 +61,12 @@ export function hold(config: EdgeConfig, contractId: string, held: boolean): Pro
   return tell(config, contractId, 'hold', { held });
 }
 
-/** The provider shows that it would take over: with a session of the drill's own, beside the service, which goes on. */
-export function drill(config: EdgeConfig, contractId: string): Promise<void> {
-  return tell(config, contractId, 'drill', {});
+/**
+ * The provider shows that it would take over: with a session of the drill's own, beside the service, which goes on. `full`: the service
+ * itself goes to the provider by our word, is served there, and comes back.
+ */
+export function drill(config: EdgeConfig, contractId: string, full: boolean): Promise<void> {
+  return tell(config, contractId, 'drill', full ? { full } : {});
 }
 
 export async function giveBack(

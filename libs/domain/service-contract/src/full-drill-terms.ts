@@ -14,4 +14,3 @@ export const fullDrillTerms = z.strictObject({
   /** So long the provider is to serve before the customer asks for its service back, ms. */
   servesMs: z.int().min(1000).max(3_600_000).default(60_000),
 });
-export type FullDrillTerms = z.output<typeof fullDrillTerms>;

@@ -1,0 +1,200 @@
+import { afterAll, beforeAll, describe, expect } from '@jest/globals';
+import {
+  GATEWAYS,
+  actAgain,
+  agree,
+  armed,
+  caughtUp,
+  killParty,
+  serve,
+  settle,
+  watchTakeover,
+  type ContractedRun,
+} from '@antirio/demo/scenes';
+import { ask, get } from './support/ask.ts';
+import { openCluster, type Cluster } from './support/cluster.ts';
+import { joinedDevices, joinedVerdict, untilJoined } from './support/joined-motes.ts';
+import { configure } from './support/second-contract.ts';
+import { inSteps } from './support/steps.ts';
+
+const MOTES = 5;
+const SERVES_MS = 12_000;
+const termsWith = (full: object) => ({
+  ...{ heartbeatIntervalMs: 200, missedBeats: 3, leaseMs: 3000, returnBackoffMs: 2000 },
+  rekey: { waitS: 60 },
+  drills: { maxMs: 30_000, penalty: 7, full: { servesMs: SERVES_MS, ...full } },
+});
+
+interface Shown {
+  readonly passed: number;
+  readonly failed: number;
+  readonly waitsFor?: string;
+  readonly newest?: {
+    readonly number: number;
+    readonly state: string;
+    readonly counts: boolean;
+    readonly served?: { readonly epoch: number };
+    readonly times: Readonly<Record<string, number | undefined>>;
+  };
+}
+
+/** What can be seen of a contract's full drills, and the way of one of them. */
+function drillsOf(cluster: Cluster, run: ContractedRun) {
+  const onLedger = async (key: string): Promise<Record<string, unknown>> => {
+    const answer = await get(`${run.nodes.central.url('ledger')}/ledger/v1/state/${key}`);
+    return (answer as { value: Record<string, unknown> }).value;
+  };
+  const shown = async (party: 'a' | 'b' = 'a'): Promise<Shown> => {
+    const url = `${run.nodes[party].url('arbitrator')}/arbitrator/v1/contract/${run.contractId}`;
+    return ((await get(url)) as { fullDrills?: Shown }).fullDrills ?? { passed: 0, failed: 0 };
+  };
+  const until = (number: number, state: string): Promise<Shown> =>
+    cluster.until<Shown>(`full drill ${number} is ${state}`, async () => {
+      const found = await shown();
+      const is = found.newest?.number === number && found.newest.state === state;
+      return is ? { found } : { seen: JSON.stringify(found) };
+    });
+  /** Served really, by edge B's gateway, and undone. */
+  const drilled = async (number: number): Promise<Shown> => {
+    await until(number, 'serving');
+    run.truth.update();
+    const before = run.truth.downlinksFrom(GATEWAYS.b);
+    await serve(run);
+    run.truth.update();
+    expect(run.truth.downlinksFrom(GATEWAYS.b)).toBeGreaterThan(before);
+    const found = await until(number, 'passed');
+    const { times = {}, counts } = found.newest ?? {};
+    cluster.tell(`full drill ${number}: ${JSON.stringify({ counts, ...times })}`);
+    const steps = ['openedMs', 'epochMs', 'askedBackMs', 'releasedMs', 'takenBackMs', 'firstReadingMs'];
+    for (const name of steps) expect(times).toHaveProperty(name, expect.any(Number));
+    await actAgain(run);
+    return found;
+  };
+  return { onLedger, shown, drilled };
+}
+
+async function contracted(full: object, motes: object): Promise<readonly [Cluster, ContractedRun]> {
+  const seed = `e2e/full-drill/${JSON.stringify(full)}`;
+  const cluster = await openCluster({ seed, duration: 3, periodMs: 1000, loss: 0, ...motes });
+  await cluster.killAndRestart('a', () =>
+    configure(cluster.folderOf('a'), 'dmu', { terms: termsWith(full) }),
+  );
+  if ('otaa' in motes) await untilJoined(cluster, MOTES);
+  const run = await agree(cluster.run);
+  await armed(run);
+  return [cluster, run];
+}
+
+describe('a full drill that the operator asks for', () => {
+  let cluster: Cluster;
+  let run: ContractedRun;
+  let drills: ReturnType<typeof drillsOf>;
+  const { step, wentWell } = inSteps(() => cluster.story());
+  beforeAll(async () => {
+    [cluster, run] = await contracted({}, { motes: MOTES, otaa: 1 });
+    drills = drillsOf(cluster, run);
+  });
+  afterAll(async () => {
+    await cluster.end(wentWell());
+  });
+
+  step('is served by edge B, and comes back, unpaid', async () => {
+    const url = `${run.nodes.a.url('arbitrator')}/arbitrator/v1/operator/${run.contractId}/drill`;
+    expect((await ask(url, { method: 'POST', json: { by: 'e2e', full: true } })).status).toBe(202);
+    expect((await drills.drilled(1)).newest?.counts).toBe(false);
+    const contract = await drills.onLedger(`contract/${run.contractId}`);
+    expect(contract).toMatchObject({
+      fullDrills: { passed: 1, failed: 0 },
+      activation: { owed: false, drill: 1 },
+    });
+    expect(contract).not.toHaveProperty('settlement');
+    expect(await drills.shown('b')).toMatchObject({ passed: 1, newest: { state: 'passed' } });
+    const { text } = await ask(`${run.nodes.a.url('arbitrator')}/api/v3/metrics`);
+    expect(text).toMatch(/antirio_full_drills\{outcome="passed"[^}]*\} 1/);
+    expect(text).toMatch(/antirio_full_drill_seconds\{step="epoch"[^}]*\} \d/);
+    const why = await get(`${run.nodes.a.url('arbitrator')}/arbitrator/v1/why/${run.devices[0]?.devEui}`);
+    expect(why).toMatchObject({ contracts: [{ fullDrills: { passed: 1 } }] });
+  });
+
+  const life = async (): Promise<string> =>
+    ((await drills.onLedger(`contract/${run.contractId}`)) as { life: { state: string } }).life.state;
+
+  step(
+    'has its devices join anew, and the contract is READY once edge B has nothing that it saw',
+    async () => {
+      await cluster.until('all devices have keys that edge B never saw', async () => {
+        const seen = (await joinedDevices(run)).filter(({ disclosed }) => disclosed !== false);
+        return seen.length === 0 ? { found: true } : { seen: `${seen.length} have not` };
+      });
+      expect(await life()).toBe('READY_EXPOSED');
+      // edge B is given the newest three sessions of a device: two more joins, and the last one that it saw is gone
+      for (const _more of [1, 2]) {
+        const before = new Set((await joinedDevices(run)).map(({ devAddr }) => devAddr));
+        await run.radio.tool.ask({ cmd: 'rejoin' }, 'rejoin');
+        await cluster.until('all have joined anew', async () => {
+          const anew = (await joinedDevices(run)).filter(({ devAddr }) => !before.has(devAddr));
+          return anew.length === MOTES ? { found: true } : { seen: `${anew.length} have` };
+        });
+      }
+      await cluster.until('the contract is READY again', async () => {
+        const state = await life();
+        return state === 'READY' ? { found: true } : { seen: state };
+      });
+    },
+  );
+
+  step(
+    'leaves a takeover what it was: edge A dies, edge B serves and is paid, every uplink is stored once',
+    async () => {
+      const at = run.waiter.now();
+      const failure = await killParty(run, run.nodes.a);
+      run.timelines.failureAt(failure.at);
+      cluster.tell(`takeover: ${JSON.stringify(await watchTakeover(run, at).takeoverMs())}`);
+      await serve(run);
+      await failure.end();
+      await cluster.until('edge A has its sensors back', async () =>
+        run.timelines.find('customer', 'retaken', at) === undefined ? { seen: 'not yet' } : { found: true },
+      );
+      await settle(run);
+      await actAgain(run);
+      await run.radio.stopTraffic();
+      await caughtUp(run);
+      expect(await drills.onLedger(`contract/${run.contractId}`)).toMatchObject({
+        settlement: { row: 'honoured' },
+        activation: { owed: true },
+      });
+      const found = await joinedVerdict(run);
+      expect(found).toMatchObject({ lost: [], doubled: 0, forged: [] });
+      expect(found.uplinks).toBeGreaterThan(MOTES * 30);
+    },
+  );
+});
+
+describe('full drills by schedule', () => {
+  let cluster: Cluster;
+  let run: ContractedRun;
+  let drills: ReturnType<typeof drillsOf>;
+  const { step, wentWell } = inSteps(() => cluster.story());
+  beforeAll(async () => {
+    [cluster, run] = await contracted({ everyS: 40 }, { motes: MOTES });
+    drills = drillsOf(cluster, run);
+  });
+  afterAll(async () => {
+    await cluster.end(wentWell());
+  });
+
+  step(
+    'begin by themselves, one after the other, with keys that were seen where the terms accept that',
+    async () => {
+      for (const number of [1, 2]) expect((await drills.drilled(number)).newest?.counts).toBe(true);
+      await run.radio.stopTraffic();
+      await caughtUp(run);
+      expect(await drills.onLedger(`contract/${run.contractId}`)).toMatchObject({
+        fullDrills: { failed: 0 },
+      });
+      expect(await drills.onLedger(`contract/${run.contractId}`)).not.toHaveProperty('settlement');
+      const found = await joinedVerdict(run);
+      expect(found).toMatchObject({ lost: [], doubled: 0, forged: [] });
+    },
+  );
+});
