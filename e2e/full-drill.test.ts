@@ -21,7 +21,7 @@ const MOTES = 5;
 const SERVES_MS = 12_000;
 const termsWith = (full: object) => ({
   ...{ heartbeatIntervalMs: 200, missedBeats: 3, leaseMs: 3000, returnBackoffMs: 2000 },
-  rekey: { waitS: 60 },
+  rekey: { waitS: 15 },
   drills: { maxMs: 30_000, penalty: 7, full: { servesMs: SERVES_MS, ...full } },
 });
 
@@ -152,9 +152,6 @@ describe('a full drill that the operator asks for', () => {
       cluster.tell(`takeover: ${JSON.stringify(await watchTakeover(run, at).takeoverMs())}`);
       await serve(run);
       await failure.end();
-      await cluster.until('edge A has its sensors back', async () =>
-        run.timelines.find('customer', 'retaken', at) === undefined ? { seen: 'not yet' } : { found: true },
-      );
       await settle(run);
       await actAgain(run);
       await run.radio.stopTraffic();

@@ -58,6 +58,8 @@ const cases: readonly (readonly [AlarmName, EdgeFacts])[] = [
   ['held', withContract({ held: true })],
   ['drillFailed', withContract({ drill: { number: 2, state: 'failed', reason: 'notRead', penalty: 5 } })],
   ['drillFailed', withContract({ drill: { number: 2, state: 'void', reason: 'holdersSilent' } })],
+  ['drillFailed', withContract({ fullDrill: { number: 2, state: 'failed', reason: 'notOpened' } })],
+  ['drillFailed', withContract({ fullDrill: { number: 2, state: 'void', reason: 'declined' } })],
 ];
 test.each(cases)('%s is found', (name, facts) => {
   expect(namesOf(facts)).toContain(name);
@@ -82,6 +84,8 @@ test('the alarm of a grantor that is away says how many sensors have no counters
 test('a drill that is passed, under way, or void for nobody’s fault alarms nobody', () => {
   for (const state of ['passed', 'asked', 'opened', 'void'] as const)
     expect(namesOf(withContract({ drill: { number: 3, state, reason: 'takeover' } }))).toEqual([]);
+  for (const reason of ['served', 'takeover', 'givenUp', 'degraded', 'contractOver'] as const)
+    expect(namesOf(withContract({ fullDrill: { number: 3, state: 'void', reason } }))).toEqual([]);
 });
 
 test('the end of maxActiveS is told before it comes, and until the customer has its sensors back', () => {

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { silentLog, systemRandom, type Bus } from '@antirio/host';
 import { generateIdentity, openIdentity, signDocument, type Identity } from '@antirio/kernel';
 import { RING_ROOT_KIND } from '@antirio/ledger-machine';
-import { contractTerms } from '@antirio/service-contract';
+import { YIELD_KIND, contractTerms, signedWord, type SignedWord } from '@antirio/service-contract';
 import { createCentralCalls, type CentralCalls, type Opened, type Refused } from './central-calls.ts';
 import type { CentralFacts } from './central-facts.ts';
 import { runCentral, type CentralHost } from './central-host.ts';
@@ -34,6 +34,7 @@ const root = signDocument(provider, RING_ROOT_KIND, {
 let now = 0;
 let life = 'READY';
 let openings: { keyVersion: number; at: number }[] = [];
+let fullDrill: object | undefined;
 /** Versions of which the customer has given its share. */
 let delivered: number[] = [];
 let host: CentralHost;
@@ -46,6 +47,7 @@ beforeEach(() => {
   openings = [];
   delivered = [1, 2];
   answersProbes = false;
+  fullDrill = undefined;
   const clock = { now: () => now, monotonic: () => (now += 20) };
   const bus = {
     async publish(_topic: string, text: string) {
@@ -60,7 +62,12 @@ beforeEach(() => {
     customerOf: async () => terms.customer,
   });
   const ledger = {
-    fetch: async (key: string) => openings[Number(key.split('/').at(-1)) - 1],
+    async fetch(key: string) {
+      if (key.startsWith('fulldrill/')) return fullDrill;
+      const fullDrills = { started: 1 };
+      if (key.startsWith('contract/')) return { openings: openings.length, validatedAt: 0, fullDrills };
+      return openings[Number(key.split('/').at(-1)) - 1];
+    },
     submitUntilKnown: async (payload: { keyVersion: number }) => {
       openings.push({ keyVersion: payload.keyVersion, at: now });
     },
@@ -86,13 +93,26 @@ afterEach(() => {
   host.stop();
 });
 
-const open = (keyVersion: number): Promise<Opened | Refused> =>
+const open = (keyVersion: number, word?: SignedWord): Promise<Opened | Refused> =>
   calls.open(terms.provider, {
+    ...(word === undefined ? {} : { word }),
     ...{ contractId, root: { ...root, kind: RING_ROOT_KIND, by: terms.provider }, keyVersion },
     evidence: { from: 0 } as Parameters<CentralCalls['open']>[1]['evidence'],
   });
 const versions = (answer: Opened | Refused): number[] =>
   'releases' in answer ? answer.releases.map(({ share }) => share.keyVersion) : [];
+
+test('a full drill has an opening of its own, though the same keys were opened under the same epoch', async () => {
+  await open(1);
+  const body = { contractId, setId: 'bridge', epoch: 1, cause: 'drill', at: now };
+  const word = signedWord.parse(signDocument(customer, YIELD_KIND, body));
+  await open(1, word);
+  expect(openings).toHaveLength(1);
+  fullDrill = { state: 'asked', openings: 1 };
+  await open(1, word);
+  await open(1, word);
+  expect(openings).toHaveLength(2);
+});
 
 describe('our share', () => {
   test.each(['HANDED_BACK', 'RETURNING', 'ACTIVE'])(

@@ -36,6 +36,7 @@ async function troubles(
       drivers: new Map([['C', driver]]),
       sealing: () => ({ unsealed }),
       drills: { view: () => undefined },
+      fullDrills: { view: () => undefined },
       disclosures: { look: () => undefined },
     },
     store: { document: () => undefined },

@@ -167,7 +167,8 @@ const calm: FullDrillLedger = {
 };
 
 describe('what a customer does next', () => {
-  const view = (changes: Partial<CustomerFullDrillView> & { ledger?: Partial<FullDrillLedger> } = {}) =>
+  type Changes = Partial<Omit<CustomerFullDrillView, 'ledger'>> & { ledger?: Partial<FullDrillLedger> };
+  const view = (changes: Changes = {}) =>
     customerFullDrillTurn({
       ...{ terms, phase: 'guarded', held: false, secret: 'ab'.repeat(16) },
       ...{ told: false, healthy: true, awaitsKeys: 0, ...changes },
