@@ -203,11 +203,7 @@ export function createContracts(
 
   const addresses = (terms: ContractTerms): readonly ProtectedDevice[] => addressesOf(terms, joinedOf(terms));
   const blocks = createBlockDesk({ store, addresses, joinsSeen });
-  const fullDrills = createFullDrills({
-    ...{ ports, store, ledger, rooms },
-    awaitsKeys: (driver) => rekeyCounts.now(driver.terms, driver.record())?.waiting ?? 0,
-    siblings: (driver: PartyDriver) => siblingsOf(driver, drivers.values()),
-  });
+  const fullDrills = createFullDrills({ ports, store, ledger, rooms, drivers, rekeyCounts });
   const downlinkDrills = createDownlinkDrills({ ports, store, ledger, addresses });
 
   const sealKeyOf = (edge: EdgeId): Promise<SealKey> => ledger.sealKeyOf(edge);

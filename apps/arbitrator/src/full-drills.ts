@@ -4,6 +4,7 @@ import {
   MOST_FULL_DRILLS_A_MONTH,
   fullDrillTimes,
   isFullDrillOver,
+  siblingsOf,
   type FullDrill,
   type FullDrillLedger,
   type FullDrillWait,
@@ -21,6 +22,7 @@ import type { LedgerClient } from './ledger-client.ts';
 import type { ArbitratorPorts } from './options.ts';
 import type { PartyDriver } from './party-driver.ts';
 import type { PartyRooms } from './party-rooms.ts';
+import type { RekeyCounts } from './rekey-count.ts';
 
 /** What is shown of a contract's full drills. */
 export interface FullDrillsView {
@@ -52,9 +54,9 @@ export interface FullDrillsPorts {
   readonly store: ContractStore;
   readonly ledger: LedgerClient;
   readonly rooms: PartyRooms;
-  readonly awaitsKeys: (driver: PartyDriver) => number;
-  /** Of this edge over the same set. */
-  readonly siblings: (driver: PartyDriver) => readonly PartyDriver[];
+  /** All of this edge. */
+  readonly drivers: ReadonlyMap<string, PartyDriver>;
+  readonly rekeyCounts: RekeyCounts;
 }
 
 interface Running {
@@ -89,8 +91,8 @@ export function createFullDrills(given: FullDrillsPorts): FullDrills {
     const common = { driver, identity, clock, random, store, ledger };
     if (driver.role === 'provider') return fullDrillProvider({ ...common, coreData: peers['coreData'] });
     const others: Pick<FullDrillCustomerPorts, 'awaitsKeys' | 'othersMove'> = {
-      awaitsKeys: () => given.awaitsKeys(driver),
-      othersMove: () => given.siblings(driver).some(isMoving),
+      awaitsKeys: () => given.rekeyCounts.now(driver.terms, driver.record())?.waiting ?? 0,
+      othersMove: () => siblingsOf(driver, given.drivers.values()).some(isMoving),
     };
     return fullDrillCustomer({ ...common, rooms, ...others });
   };
