@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect } from '@jest/globals';
-import { allEvents } from '@antirio/demo';
 import {
   actAgain,
   agree,
@@ -12,19 +11,12 @@ import {
   watchTakeover,
   type ContractedRun,
 } from '@antirio/demo/scenes';
-import { readTruth } from '@antirio/lora-simulator';
 import { get } from './support/ask.ts';
 import { openCluster, type Cluster } from './support/cluster.ts';
+import { joinedDevices, joinedVerdict, storedUplinks, untilJoined } from './support/joined-motes.ts';
 import { inSteps } from './support/steps.ts';
 
 const MOTES = 3;
-
-interface Device {
-  readonly name: string;
-  readonly devEui: string;
-  readonly devAddr: string | null;
-  readonly disclosed: boolean | null;
-}
 
 interface Contract {
   readonly joinsAnswered?: number;
@@ -32,37 +24,14 @@ interface Contract {
   readonly rootKeysSeen?: readonly { readonly devEui: string }[];
 }
 
-const devicesOf = async ({ nodes }: Cluster['run']): Promise<readonly Device[]> => {
-  const answer = await get(`${nodes.a.url('deviceLora')}/api/v3/lora/device`);
-  return (answer as { devices: Device[] }).devices;
-};
-
 const contractAt = async ({ nodes, contractId }: ContractedRun, party: 'a' | 'b'): Promise<Contract> =>
   (await get(`${nodes[party].url('arbitrator')}/arbitrator/v1/contract/${contractId}`)) as Contract;
 
-/** Uplinks in a core-data, by address and counter, which together no two frames of these motes share. */
-async function storedAt({ nodes, devices }: ContractedRun, party: 'a' | 'b'): Promise<readonly string[]> {
-  const names = party === 'a' ? devices.map(({ name }) => name) : [];
-  const events = await allEvents(nodes[party], names);
-  return events.map(({ tags = {} }) => `${String(tags['devAddr'])}/${String(tags['fCnt'])}`);
-}
+const storedAt = ({ nodes, devices }: ContractedRun, party: 'a' | 'b'): Promise<readonly string[]> =>
+  storedUplinks(nodes[party], party === 'a' ? devices.map(({ name }) => name) : []);
 
 const addressesIn = (stored: readonly string[]): ReadonlySet<string> =>
   new Set(stored.map((name) => name.split('/')[0] ?? ''));
-
-async function verdict(run: ContractedRun) {
-  const truth = await readTruth(run.truthFile);
-  const stored = await storedAt(run, 'a');
-  const sent = new Map(truth.identities.map((one) => [`${one.devAddr}/${one.fcnt}`, one]));
-  const there = new Set(stored);
-  const covered = [...sent].filter(([, { ackedBy }]) => ackedBy.length > 0);
-  return {
-    uplinks: covered.length,
-    lost: covered.filter(([name]) => !there.has(name)).map(([name]) => name),
-    doubled: stored.length - there.size,
-    forged: stored.filter((name) => !sent.has(name)),
-  };
-}
 
 describe('motes that join while a provider with their root keys serves', () => {
   let cluster: Cluster;
@@ -78,11 +47,7 @@ describe('motes that join while a provider with their root keys serves', () => {
       periodMs: 1000,
       loss: 0,
     });
-    await cluster.until('all have joined', async () => {
-      const devices = await devicesOf(cluster.run);
-      const joined = devices.filter(({ devAddr }) => devAddr !== null);
-      return joined.length === MOTES ? { found: true } : { seen: `${joined.length} have` };
-    });
+    await untilJoined(cluster, MOTES);
     run = await agree(cluster.run);
     await armed(run);
   });
@@ -91,7 +56,7 @@ describe('motes that join while a provider with their root keys serves', () => {
   });
 
   step('are answered by it, and their readings come home with their sessions', async () => {
-    const before = new Set((await devicesOf(run)).map(({ devAddr }) => devAddr));
+    const before = new Set((await joinedDevices(run)).map(({ devAddr }) => devAddr));
     const takeover = watchTakeover(run, run.waiter.now());
     const failure = await killParty(run, run.nodes.a);
     cluster.tell(JSON.stringify(await takeover.takeoverMs()));
@@ -132,14 +97,14 @@ describe('motes that join while a provider with their root keys serves', () => {
     await actAgain(run);
     // edge B has made their sessions: by edge A's downlink they join anew, and go on
     await cluster.until('all have sessions of edge A again', async () => {
-      const own = (await devicesOf(run)).filter(
+      const own = (await joinedDevices(run)).filter(
         ({ devAddr, disclosed }) => devAddr !== null && !anew.includes(devAddr) && disclosed === false,
       );
       return own.length === MOTES ? { found: true } : { seen: `${own.length} have` };
     });
     await run.radio.stopTraffic();
     await caughtUp(run);
-    const found = await verdict(run);
+    const found = await joinedVerdict(run);
     expect(found).toMatchObject({ lost: [], doubled: 0, forged: [] });
     expect(found.uplinks).toBeGreaterThan(MOTES * 5);
   });

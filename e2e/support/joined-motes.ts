@@ -24,15 +24,23 @@ export async function untilJoined(cluster: Cluster, motes: number): Promise<void
   });
 }
 
-/** What became of all uplinks: by address and counter, which together no two frames of motes that join share. */
+/** Uplinks in a core-data, by address and counter, which together no two frames of motes that join share. Of all its devices where none are named. */
+export async function storedUplinks(
+  node: ContractedRun['nodes']['a'],
+  names: readonly string[],
+): Promise<readonly string[]> {
+  const events = await allEvents(node, names);
+  return events.map(({ tags = {} }) => `${String(tags['devAddr'])}/${String(tags['fCnt'])}`);
+}
+
+/** What became of all uplinks. */
 export async function joinedVerdict(run: ContractedRun) {
   const { nodes, devices, truthFile } = run;
   const truth = await readTruth(truthFile);
-  const events = await allEvents(
+  const stored = await storedUplinks(
     nodes.a,
     devices.map(({ name }) => name),
   );
-  const stored = events.map(({ tags = {} }) => `${String(tags['devAddr'])}/${String(tags['fCnt'])}`);
   const sent = new Map(truth.identities.map((one) => [`${one.devAddr}/${one.fcnt}`, one]));
   const there = new Set(stored);
   const covered = [...sent].filter(([, { ackedBy }]) => ackedBy.length > 0);

@@ -1,7 +1,14 @@
 import { z } from 'zod';
 import { parseInput } from '@antirio/host';
 import { AntirioError, parseEdgeId, type Clock, type EdgeId, type Identity } from '@antirio/kernel';
-import { awaitsOpening, fullDrillCounts, keys, SILENCE_MS, signedEpochRequest, signedRingRoot } from '@antirio/ledger-machine';
+import {
+  awaitsOpening,
+  fullDrillCounts,
+  keys,
+  SILENCE_MS,
+  signedEpochRequest,
+  signedRingRoot,
+} from '@antirio/ledger-machine';
 import {
   RELEASE_WINDOW_MS,
   actsWord,

@@ -1,5 +1,11 @@
 import { z } from 'zod';
-import { MOST_DRILL_FRAMES, drillAnswer, drillTimes, signedDrillReceipt, signedWord } from '@antirio/service-contract';
+import {
+  MOST_DRILL_FRAMES,
+  drillAnswer,
+  drillTimes,
+  signedDrillReceipt,
+  signedWord,
+} from '@antirio/service-contract';
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
 const about = { contractId: z.uuid(), drill: z.int().min(1) } as const;

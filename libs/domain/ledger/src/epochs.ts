@@ -150,8 +150,7 @@ export function takeEpoch(context: Context, tx: PayloadOf<'epoch/take'>): Outcom
   const taker = tx.request.by;
   endOldEpoch(context, set, taker);
   const contract = draft.read(keys.contract(found.contract.id)) ?? found.contract;
-  const failed =
-    taker === set.customer ? undefined : activate(context, { ...found, contract }, set, tx);
+  const failed = taker === set.customer ? undefined : activate(context, { ...found, contract }, set, tx);
   if (failed !== undefined) return failed;
   const { released: _old, ...rest } = set;
   draft.put(keys.set(set.id), { ...rest, epoch: set.epoch + 1, holder: taker, takenAt: env.now });

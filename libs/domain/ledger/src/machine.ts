@@ -7,13 +7,7 @@ import { contractDegrade } from './degraded.ts';
 import { Draft } from './draft.ts';
 import { openContract, releaseEpoch, takeEpoch } from './epochs.ts';
 import { noteDownlinks } from './downlink-drills.ts';
-import {
-  askBack,
-  askFullDrill,
-  declineFullDrill,
-  endFullDrill,
-  noteFirstReading,
-} from './full-drills.ts';
+import { askBack, askFullDrill, declineFullDrill, endFullDrill, noteFirstReading } from './full-drills.ts';
 import { endDrill, excuseDrill, openDrill, readDrill, releaseDrillShare, startDrill } from './drills.ts';
 import type { Genesis } from './genesis.ts';
 import { confirmKeys, rekeyContract, releaseShare } from './key-records.ts';
