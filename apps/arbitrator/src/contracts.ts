@@ -320,11 +320,7 @@ export function createContracts(
       ...shared,
     });
     drivers.set(contractId, driver);
-    drills.drive(driver);
-    fullDrills.drive(driver);
-    downlinkDrills.drive(driver);
-    macs.drive(driver);
-    handback.drive(driver);
+    for (const one of [drills, fullDrills, downlinkDrills, macs, handback]) one.drive(driver);
     if (holdOf(store, contractId) !== undefined) driver.post({ type: 'held', held: true });
   };
 
