@@ -24,7 +24,7 @@ import {
 } from '@antirio/service-contract';
 import type { Host } from './host.ts';
 import { identities } from './identities.ts';
-import { rekeyingNow } from './rekeying.ts';
+import { disputeEnds, rekeyingNow } from './rekeying.ts';
 import { sign, type Payload, type SimLedger } from './ledger.ts';
 import { believesIn, ledgerView, promisedBy, says, type SetRecord } from './ledger-view.ts';
 import type { CallResult, Reply } from './network.ts';
@@ -316,7 +316,8 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
     record: believing((contractId, reply) => {
       const view = ledgerView(ledger, termsOf(contractId));
       later(() => {
-        const { life, activation, rekeying } = view.contract();
+        const contract = view.contract();
+        const { life, activation, rekeying, dispute } = contract;
         later(() => {
           const record = { state: life.state, ...view.epochRecord() };
           later(() => {
@@ -326,7 +327,8 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
             const wall = host.clock.wall();
             const activeForMs = activation && Math.max(0, Math.round(wall - activation.at));
             const time = Math.max(0, Math.floor(wall));
-            const served = { activation: activation?.epoch, activeForMs, handback, time };
+            const disputed = dispute && { dispute: [...dispute], ...disputeEnds(contract, view.terms, wall) };
+            const served = { activation: activation?.epoch, activeForMs, handback, time, ...disputed };
             const waits = rekeyingNow(rekeying, wall);
             const parties = partiesOf(setView.setRecord());
             const value: ContractRecord = { ...record, ...promised, ...served, ...waits, parties };

@@ -1,4 +1,4 @@
-import type { PartyEffect, RekeyCount } from '@antirio/service-contract';
+import type { HandbackStatement, PartyEffect, RekeyCount } from '@antirio/service-contract';
 import { createCentreWay } from './centre-way.ts';
 import { countersOf, type EdgeDisk, type EdgeNode, type Role, type Rooms } from './edge.ts';
 import type { Frame, Session, Verifies } from './frames.ts';
@@ -18,6 +18,8 @@ export interface CustomerOptions {
   readonly verifies: Verifies;
   readonly provider: () => EdgeNode;
   readonly fillEveryMs: number;
+  /** Between what it finds and what it says. */
+  readonly stated: (statement: HandbackStatement) => HandbackStatement;
   /** How many devices have new keys, where that is asked. */
   readonly rekeyed: () => RekeyCount | undefined;
   /** What a gap filler gets of the other ring. */
@@ -83,12 +85,8 @@ export function customerRole(links: PartyLinks, options: CustomerOptions): Role 
   const state = (rooms: Rooms, { from, through, epoch }: Extract<PartyEffect, { type: 'state' }>): void => {
     const copies: Frame[] = [];
     const conclude = (): void => {
-      const statement = statementOver(copies, sessions, options.verifies, {
-        contractId,
-        epoch,
-        from,
-        through,
-      });
+      const range = { contractId, epoch, from, through };
+      const statement = options.stated(statementOver(copies, sessions, options.verifies, range));
       rooms.party.post({ type: 'stated', statement, counters: countersOf(rooms, sessions) });
     };
     const page = (after: number): void => {

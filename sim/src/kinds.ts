@@ -8,5 +8,6 @@ export const scenarioKinds = [
   'unheard',
   'blocks',
   'long',
+  'misstated',
 ] as const;
 export type ScenarioKind = (typeof scenarioKinds)[number];

@@ -27,7 +27,8 @@ export interface SetRecord {
 const padded = (n: number): string => String(n).padStart(12, '0');
 
 /** The contract and its set in the ledger, as the arbitrators' machines see them. */
-export function ledgerView(ledger: SimLedger, { contractId, set }: ContractTerms) {
+export function ledgerView(ledger: SimLedger, terms: ContractTerms) {
+  const { contractId, set } = terms;
   const setRecord = (): SetRecord => ledger.read(`set/${set.setId}`) as SetRecord;
   const contract = (): LedgerContract => ledger.read(`contract/${contractId}`) as LedgerContract;
   const epochRecord = (): EpochRecord => {
@@ -48,7 +49,7 @@ export function ledgerView(ledger: SimLedger, { contractId, set }: ContractTerms
     if (fullDrills === undefined) return undefined;
     return ledger.read(keys.fullDrill(contractId, fullDrills.started)) as FullDrill;
   };
-  return { setRecord, contract, epochRecord, handbackOf, fullDrill };
+  return { setRecord, contract, epochRecord, handbackOf, fullDrill, terms };
 }
 
 /** What the grantor promised, by its own memory. */

@@ -1,6 +1,6 @@
 import { sha256Hex, signDocument, utf8, type Identity } from '@antirio/kernel';
 import { EPOCH_REQUEST_KIND, RING_ROOT_KIND } from '@antirio/ledger-machine';
-import type { ContractTerms, Observed, PartyEffect } from '@antirio/service-contract';
+import type { ContractTerms, HandbackStatement, Observed, PartyEffect } from '@antirio/service-contract';
 import type { CentralNode } from './central-node.ts';
 import { countersOf, type EdgeDisk, type Role, type Rooms } from './edge.ts';
 import type { Session, Verifies } from './frames.ts';
@@ -82,6 +82,8 @@ export interface ProviderOptions {
   /** How long the standby service takes to come up, and to become active, ms. */
   readonly startMs: number;
   readonly activateMs: number;
+  /** Between what it finds and what it says. */
+  readonly stated: (statement: HandbackStatement) => HandbackStatement;
 }
 
 /** Of what a provider says to the ledger itself. */
@@ -150,15 +152,22 @@ export function providerRole(links: PartyLinks, options: ProviderOptions): Role 
       host.after(NEARBY_MS, () => {
         if (!keys) return;
         const through = rooms.ring.last;
-        const frames = rooms.ring.after(from - 1, through - from + 1).map((one) => one.frame);
-        const statement = statementOver(frames, sessions, options.verifies, {
-          contractId,
-          epoch,
-          from,
-          through,
-        });
+        const statement = stateOver(rooms, from, through, epoch);
         rooms.party.post({ type: 'sealedOff', counters: countersOf(rooms, sessions), statement });
       });
+    });
+  };
+  const stateOver = (rooms: Rooms, from: number, through: number, epoch: number): HandbackStatement => {
+    const frames = rooms.ring.after(from - 1, through - from + 1).map((one) => one.frame);
+    const range = { contractId, epoch, from, through };
+    return options.stated(statementOver(frames, sessions, options.verifies, range));
+  };
+  /** Over the same range, where the two statements differ. */
+  const stateAgain = (rooms: Rooms, from: number, through: number, epoch: number): void => {
+    host.after(NEARBY_MS, () => {
+      if (!keys) return;
+      const statement = stateOver(rooms, from, through, epoch);
+      rooms.party.post({ type: 'stated', counters: countersOf(rooms, sessions), statement });
     });
   };
   /** The whole key, or a threshold of shares. */
@@ -245,6 +254,9 @@ export function providerRole(links: PartyLinks, options: ProviderOptions): Role 
           return;
         case 'sealOff':
           sealOff(rooms, effect.from, effect.epoch);
+          return;
+        case 'state':
+          stateAgain(rooms, effect.from, effect.through, effect.epoch);
           return;
         case 'grantBlock':
           host.after(NEARBY_MS, () => {

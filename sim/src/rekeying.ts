@@ -1,5 +1,10 @@
 import type { ContractRecord as LedgerContract } from '@antirio/ledger-machine';
-import type { ContractRecord, ContractTerms, RekeyCount } from '@antirio/service-contract';
+import {
+  disputeMs,
+  type ContractRecord,
+  type ContractTerms,
+  type RekeyCount,
+} from '@antirio/service-contract';
 import type { Judge } from './checks.ts';
 import type { Dice } from './random.ts';
 import type { Fault } from './scenario.ts';
@@ -34,6 +39,15 @@ export function rekeyingNow(rekeying: LedgerContract['rekeying'], wall: number):
       ? undefined
       : { rekeyed, waiting, disclosed };
   return { closesInMs: settlesInMs, rekeying: { settlesInMs, counted } };
+}
+
+/** When a dispute may be ended. */
+export function disputeEnds(
+  { disputedAt = 0 }: LedgerContract,
+  terms: Pick<ContractTerms, 'disputeS'>,
+  wall: number,
+): Pick<ContractRecord, 'closesInMs'> {
+  return { closesInMs: Math.max(0, Math.ceil(disputedAt + disputeMs(terms) - wall)) };
 }
 
 /** What the customer's rooms see of its devices. */

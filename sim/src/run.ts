@@ -20,6 +20,7 @@ import { checkRekeying } from './rekeying.ts';
 import { identities } from './identities.ts';
 import type { ScenarioKind } from './kinds.ts';
 import { drawLong } from './long.ts';
+import { drawMisstated } from './misstated.ts';
 import { honestPieces, type Pieces } from './pieces.ts';
 import { drawScenario, type NodeName, type Scenario } from './scenario.ts';
 import { drawTwoProviders } from './two-providers.ts';
@@ -36,6 +37,7 @@ const draws: Readonly<Record<ScenarioKind, (seed: number) => Scenario>> = {
   unheard: drawUnheard,
   blocks: drawBlocks,
   long: drawLong,
+  misstated: drawMisstated,
 };
 
 export interface RunOptions {
@@ -136,6 +138,7 @@ function checkOpenings({ ledger, contracts }: World, judge: Judge): void {
  */
 function broughtBy(life: ContractLife, paid: number): readonly [number, number] | undefined {
   if (life.state !== 'SETTLED') return [paid - 100, -100];
+  if (life.row === 'undecided') return [paid, -paid];
   return life.row === 'honoured' ? [paid - 100, 100 - paid] : undefined;
 }
 

@@ -7,6 +7,7 @@ import { holderIds, identities } from './identities.ts';
 import { drawRekeying, keepsRekeyingTime, type Rekeying } from './rekeying.ts';
 import { rollDice, type Dice } from './random.ts';
 import { drawCalmWithoutGrantor, drawWithoutGrantor } from './without-grantor.ts';
+import type { Misstated } from './misstated.ts';
 import type { Unheard } from './unheard.ts';
 
 /** Everything about a run that its seed decides before it begins. Times are true milliseconds. */
@@ -47,6 +48,8 @@ export interface Scenario {
   readonly rekeying: Rekeying;
   /** The first device hears none of its downlinks for a while. */
   readonly unheard?: Unheard;
+  /** One party states what is not so. */
+  readonly misstated?: Misstated;
   /** Whether the contract demands drills. */
   readonly drills?: true;
   /** Whether it is drilled with its real keys. */

@@ -11,6 +11,7 @@ const SEEDS_OF_UNHEARD = 40;
 const SEEDS_OF_BLOCKS = 40;
 /** Of those worlds others that once broke something. */
 const KNOWN_BLOCKS: readonly number[] = [269];
+const SEEDS_OF_MISSTATED = 40;
 const SEEDS_OF_TEN_MINUTES = 15;
 
 /** Others than the first thousand that once broke something. */
@@ -85,6 +86,15 @@ describe('the simulation', () => {
     expect(broken === undefined ? '' : storyOf(blocks(broken.seed, true))).toBe('');
     const used = results.filter(({ summary }) => summary.onPromises > 0);
     expect(used.length).toBeGreaterThan(SEEDS_OF_BLOCKS / 2);
+  });
+
+  test(`with statements that are wrong of ${SEEDS_OF_MISSTATED} seeds ends each dispute: agreed on, or undecided with all stakes back`, () => {
+    const misstated = (seed: number, trace = false): RunResult => runSeed(seed, { kind: 'misstated', trace });
+    const results = Array.from({ length: SEEDS_OF_MISSTATED }, (_, i) => misstated(i + 1));
+    const broken = results.find((one) => one.violations.length > 0);
+    expect(broken === undefined ? '' : storyOf(misstated(broken.seed, true))).toBe('');
+    const lives = results.map(({ summary }) => summary.life);
+    for (const life of ['SETTLED undecided', 'SETTLED honoured']) expect(lives).toContain(life);
   });
 
   test(`over ten minutes of ${SEEDS_OF_TEN_MINUTES} seeds breaks no promise, takeover after takeover`, () => {

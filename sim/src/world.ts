@@ -24,6 +24,7 @@ import { createHost, type Host } from './host.ts';
 import { identities } from './identities.ts';
 import { createLedger, type SimLedger } from './ledger.ts';
 import { simulateLending, type Lend } from './lent-downlinks.ts';
+import { misstating } from './misstated.ts';
 import { createMotes, type Motes } from './motes.ts';
 import { createNetwork, type Network } from './network.ts';
 import type { Pieces } from './pieces.ts';
@@ -250,7 +251,10 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
   const providerEdge = (name: ProviderName): EdgeNode => {
     const disk = emptyDisk();
     const of = termsFor(name);
-    const role = providerRole(links(name, of), { disk, sessions, verifies, startMs, activateMs });
+    const role = providerRole(links(name, of), {
+      ...{ disk, sessions, verifies, startMs, activateMs },
+      stated: misstating(scenario, name),
+    });
     return edge(name, disk, [{ terms: of, role, disk: { phase: { at: 'preparing' } } }]);
   };
   const B = providerEdge('B');
@@ -269,6 +273,7 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
         return countedNow(contract, scenario.rekeying, of.set.devices.length, hosts.A.clock.wall());
       },
       fillEveryMs: 300,
+      stated: misstating(scenario, 'A'),
       filter: pieces.gapSource,
     });
     const phase = { at: 'arming', keys: nothingDelivered } as const;

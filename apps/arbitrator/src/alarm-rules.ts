@@ -48,6 +48,8 @@ export interface ContractFacts {
         /** Whether the keys that the contract lives with now have been seen. */
         readonly exposed: boolean;
         readonly disputed: boolean;
+        /** The first of what the two statements differ in. */
+        readonly differs?: string | undefined;
         /** What was heard in the outage may still be claimed; meanwhile the customer is served as before. */
         readonly claimable?: boolean;
       }
@@ -190,7 +192,10 @@ const contractRules: { readonly [N in AlarmName]?: Rule } = {
     ringLives > 1 && phase !== 'ended'
       ? `${role === 'provider' ? 'our ring' : 'the provider’s ring'} for it has begun anew, ${ringLives - 1} times: what it had heard before is gone`
       : undefined,
-  conflict: ({ ledger }) => (ledger?.disputed === true ? 'the two statements differ' : undefined),
+  conflict: ({ ledger }) =>
+    ledger?.disputed === true
+      ? ['the two statements differ', ...(ledger.differs === undefined ? [] : [ledger.differs])].join(': ')
+      : undefined,
   leaseLost: ({ phase, mayAct, cannotActForMs, collides }) => {
     if (collides !== undefined && phase !== 'ended')
       return `another set at this edge has the DevAddr ${collides}: nothing of the whole set goes on air`;

@@ -33,9 +33,11 @@ import { peerNamed } from './peers.ts';
 import { contradictionRequest, judgeContradiction } from './root-claims.ts';
 import { claimRequest } from './wrong-keys.ts';
 import { findBreaches } from './breach-watch.ts';
+import { settleDisputes } from './dispute-watch.ts';
 
 const datagramIn = z.object({ from: z.string(), body: z.unknown() });
 const SWEEP_EVERY_MS = 1000;
+const DISPUTES_EVERY_MS = 10_000;
 
 /** The centre: keeps its share of the keys, witnesses, gives epochs and leases, and rules on the ledger. */
 export function createCentralArbitrator(options: ArbitratorOptions, ports: ArbitratorPorts): Service {
@@ -66,6 +68,7 @@ export function createCentralArbitrator(options: ArbitratorOptions, ports: Arbit
   const subscriptions: Subscription[] = [];
   const counts = { leases: 0, badDatagrams: 0 };
   let sweeping: Repeating | undefined;
+  let settling: Repeating | undefined;
   let destroying: Repeating | undefined;
 
   const read = (payload: Uint8Array): z.output<typeof datagramIn> =>
@@ -208,6 +211,9 @@ export function createCentralArbitrator(options: ArbitratorOptions, ports: Arbit
       sweeping = repeat('sweep', SWEEP_EVERY_MS, log, () =>
         findBreaches({ clock, ledger, facts, host, log }),
       );
+      settling = repeat('disputes', DISPUTES_EVERY_MS, log, () =>
+        settleDisputes({ clock, ledger, facts, log }),
+      );
       destroying = repeat('escrow', DESTROY_EVERY_MS, log, () => escrow.sweep());
       ledger.watch.start();
       await rim.listen(options.port, options.bind);
@@ -215,6 +221,7 @@ export function createCentralArbitrator(options: ArbitratorOptions, ports: Arbit
     async stop() {
       await rim.close();
       await sweeping?.stop();
+      await settling?.stop();
       await destroying?.stop();
       await ledger.watch.stop();
       for (const subscription of subscriptions.splice(0)) await subscription.close();

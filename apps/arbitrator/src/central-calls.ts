@@ -14,6 +14,7 @@ import {
   actsWord,
   contractTerms,
   DEFAULT_LEASE_MS,
+  disputeMs,
   evidence,
   grantorChallenge,
   handbackStatement,
@@ -165,8 +166,9 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
   /** How it stands with the provider's newest epoch. */
   const servedUnder = async (
     contractId: string,
-    { life: { state }, rekeying }: LedgerContract,
+    { life: { state }, rekeying, dispute, disputedAt }: LedgerContract,
     activation: { epoch: number; at: number },
+    disputedForMs: number,
   ) => {
     const now = clock.now();
     const active = {
@@ -177,9 +179,15 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
     if (stated === undefined) return active;
     const { statement, at } = parseInput(statementRecord, stated);
     const { epoch, from, through } = statement;
-    const silent = state === 'RETURNING' ? { closesInMs: Math.max(0, at + SILENCE_MS - now) } : {};
-    const closes = rekeying === undefined ? silent : rekeyingNow(rekeying, now);
-    return { ...active, ...closes, handback: { epoch, from, through } };
+    const closesAt =
+      state === 'RETURNING'
+        ? at + SILENCE_MS
+        : state === 'HANDED_BACK' && dispute !== undefined
+          ? (disputedAt ?? at) + disputedForMs
+          : undefined;
+    const alone = closesAt === undefined ? {} : { closesInMs: Math.max(0, Math.ceil(closesAt - now)) };
+    const closes = rekeying === undefined ? alone : rekeyingNow(rekeying, now);
+    return { ...active, ...closes, dispute, handback: { epoch, from, through } };
   };
   const inLedgerTime = (endedMsAgo: number | null): number | null =>
     endedMsAgo === null ? null : Math.floor(clock.now() - endedMsAgo);
@@ -266,7 +274,8 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
 
     async record(peer, contractId) {
       if (peer !== undefined) await facts.termsFor(contractId, peer, 'provider', 'customer');
-      const leaseMs = (await facts.termsOf(contractId))?.leaseMs ?? DEFAULT_LEASE_MS;
+      const terms = await facts.termsOf(contractId);
+      const leaseMs = terms?.leaseMs ?? DEFAULT_LEASE_MS;
       const contract = await facts.contractOf(contractId);
       const set = await facts.setOf(contract.setId);
       const { state } = contract.life;
@@ -278,7 +287,10 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
       const held = { state, ...recordOf(set), ...promises, keyVersion, keys: known, time, parties };
       return contract.activation === undefined
         ? held
-        : { ...held, ...(await servedUnder(contractId, contract, contract.activation)) };
+        : {
+            ...held,
+            ...(await servedUnder(contractId, contract, contract.activation, disputeMs(terms ?? {}))),
+          };
     },
   };
 }

@@ -28,6 +28,8 @@ const contractRecord = z.looseObject({
   openings: z.int(),
   readyAt: z.int().optional(),
   activation: z.looseObject({ epoch: z.int(), at: z.number() }).optional(),
+  dispute: z.array(z.string()).optional(),
+  disputedAt: z.number().optional(),
   rekeying: z.object({ until: z.number(), counted: rekeyCount.strip().optional() }).optional(),
 });
 export type ContractRecord = z.output<typeof contractRecord>;

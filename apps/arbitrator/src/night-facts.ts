@@ -25,7 +25,7 @@ const fences = z.looseObject({
 });
 const ledgerContract = z.looseObject({
   life: z.looseObject({ state: z.string() }),
-  dispute: z.unknown().optional(),
+  dispute: z.array(z.string()).optional(),
   coverage: z.unknown().optional(),
 });
 
@@ -118,7 +118,11 @@ export function nightFacts(ports: {
       if (found === undefined) return undefined;
       const { life, dispute, coverage } = parseInput(ledgerContract, found);
       const seen = parseInput(ledgerKeys.default({}), await ledger.read(`keys/${contractId}`));
-      const open = { disputed: dispute !== undefined, claimable: coverage !== undefined };
+      const open = {
+        disputed: dispute !== undefined,
+        differs: dispute?.[0],
+        claimable: coverage !== undefined,
+      };
       return { state: life.state, exposed: seen.exposedAt !== undefined, ...open };
     } catch {
       return undefined;

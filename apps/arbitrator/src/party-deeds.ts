@@ -60,16 +60,16 @@ export function kept(
 }
 
 const OWES_NONE: ReadonlySet<string> = new Set(['preparing', 'arming', 'ready', 'guarded', 'ended']);
-const UNAGREED: ReadonlySet<string> = new Set(['ACTIVE', 'RETURNING', 'HANDED_BACK']);
+const UNAGREED: ReadonlySet<string> = new Set(['ACTIVE', 'RETURNING']);
 
 /** Whether a statement is still to be made of what the rings hold, or to be made again where the two differ. */
 export function owesStatement(
   { at }: CustomerPhase | ProviderPhase,
-  record: Pick<ContractRecord, 'state' | 'rekeying'> | undefined,
+  record: Pick<ContractRecord, 'state' | 'dispute'> | undefined,
 ): boolean {
   if (OWES_NONE.has(at)) return false;
   if (at !== 'stated' || record === undefined) return true;
-  return UNAGREED.has(record.state) && record.rekeying === undefined;
+  return UNAGREED.has(record.state) || (record.state === 'HANDED_BACK' && record.dispute !== undefined);
 }
 
 type Phase = CustomerPhase | ProviderPhase;

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { describeError, isAntirioError, type EdgeId } from '@antirio/kernel';
 import { repeat, type Repeating } from '@antirio/host';
 import {
@@ -6,7 +5,6 @@ import {
   type ContractRecord,
   type Datagram,
   type Desired,
-  type HandbackStatement,
   type HeldShare,
   type Observed,
   type PartyEffect,
@@ -23,8 +21,7 @@ import { heardHere, startCoverage } from './coverage.ts';
 import { createDeafness } from './downlink-shares.ts';
 import { createNorthForwarding } from './north-forwarding.ts';
 import { openedSecrets } from './own-secrets.ts';
-import { counterFloors } from './counter-floors.ts';
-import { ownCopies, ringFrames, summariseFrames } from './genuine-frames.ts';
+import { ownCopies, ringFrames } from './genuine-frames.ts';
 import { createKeysTruth } from './keys-truth.ts';
 import type { Listening } from './listening.ts';
 import {
@@ -41,6 +38,7 @@ import { ROLLED_BACK, performCall, type CallDependencies } from './party-calls.t
 import { createMachine, type MachineHost, type MachineView, type PartyContract } from './party-machine.ts';
 import { peerNamed } from './peers.ts';
 import type { PartyRooms } from './party-rooms.ts';
+import { restated, statementsOf } from './restated.ts';
 import { retireCustomer, retireProvider } from './retirement.ts';
 import { openKeys, releasedShare, type Secrets } from './sealed-keys.ts';
 import { leavesNothing } from './volume-phases.ts';
@@ -101,18 +99,6 @@ const forgets: ReadonlySet<string> = new Set(['ready', 'ended']);
 const presses: ReadonlySet<string> = new Set(['recovering', 'retaken']);
 
 type Kept = Extract<PartyEffect, { type: 'failures' | 'note' | 'keepBlocks' | 'blocksRefused' }>;
-
-/** By the counters that our own service verified, or that the customer told the ring. */
-async function statedDevices(
-  { ports, options }: DriverDependencies,
-  { terms: { contractId }, role }: PartyContract,
-  payloads: AsyncIterable<readonly Uint8Array[]>,
-  secrets: Secrets,
-): Promise<HandbackStatement['devices']> {
-  const path = join(options.dataDir, 'arbitrator', `statement-${contractId}-${role}.sort`);
-  const floors = await counterFloors(ports.peers, role === 'customer' ? 'own' : contractId);
-  return summariseFrames({ payloads, secrets, floors, path });
-}
 
 export function runParty(contract: PartyContract, deps: DriverDependencies): PartyDriver {
   const { ports, store, rooms, options } = deps;
@@ -253,14 +239,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
     await truth.onOpened(keys, shares);
   };
 
-  const statementOver = async (
-    payloads: AsyncIterable<readonly Uint8Array[]>,
-    secrets: Secrets,
-    range: Omit<HandbackStatement, 'contractId' | 'devices'>,
-  ): Promise<HandbackStatement> => {
-    const devices = await statedDevices(deps, contract, payloads, secrets);
-    return { contractId, ...range, devices };
-  };
+  const statementOver = statementsOf({ ports, options }, contract);
 
   /** The machine asks again while a long statement is being made. */
   const oneStatement = oneAtATime();
@@ -271,9 +250,10 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
     if (keys === undefined) return;
     // a service without keys knows nothing to hand back
     await deps.listening?.handBack(epoch);
-    const through = (await rooms.ring(terms)).next - 1;
+    const { next, incarnation } = await rooms.ring(terms);
+    const through = next - 1;
     const payloads = ringFrames(peerNamed(ports.peers, 'gatewayBridge'), contractId, from, through);
-    const about = { from, through, epoch, ...(await rooms.takeVolumesHome(terms, epoch, keys)) };
+    const about = { from, through, epoch, incarnation, ...(await rooms.takeVolumesHome(terms, epoch, keys)) };
     const statement = await statementOver(payloads, deps.withJoins(keys), about);
     post({ type: 'sealedOff', counters, statement });
   };
@@ -289,6 +269,11 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
   };
 
   const state = async (from: number, through: number, epoch: number): Promise<void> => {
+    if (role === 'provider') {
+      const own = { ...deps.calls, ports, keys: keys && deps.withJoins(keys) };
+      (await restated(own, { contractId, from, through, epoch }, statementOver)).forEach(post);
+      return;
+    }
     const payloads = ownCopies(peerNamed(ports.peers, 'gatewayBridge'), terms, from, through);
     const secrets = await openedSecrets({ ...deps, ...deps.calls, store }, contractId);
     const about = { from, through, epoch, ...(await rooms.volumesAtHome(terms, epoch)) };

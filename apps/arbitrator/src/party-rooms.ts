@@ -15,7 +15,19 @@ import { peerNamed } from './peers.ts';
 import type { KeptPackage, Secrets } from './sealed-keys.ts';
 import { takeVolumesHome, volumeKeyIn, volumesAtHome, type Volumes } from './volumes.ts';
 
-const ringStatus = z.looseObject({ next: z.int(), acknowledged: z.int() });
+const ringStatus = z.looseObject({
+  next: z.int(),
+  acknowledged: z.int(),
+  incarnation: z.string().max(64).optional(),
+});
+
+/** The first record that the customer has not acknowledged, the next to come, and of which life of the ring. */
+export interface RingRange {
+  readonly from: number;
+  readonly next: number;
+  readonly incarnation?: string | undefined;
+}
+
 const sourceStatus = z.looseObject({
   edgeId: z.string(),
   ringId: z.string(),
@@ -57,7 +69,7 @@ export interface PartyRooms {
   /** Whether the bridge can write down what it hears, its gateways, and how much there is to do; an unanswered question says nothing against it. */
   senses(): Promise<Pick<Observed, 'storeOk' | 'gateways' | 'load'>>;
   /** The contract's ring, made where it is not there yet; it takes over the trial's. */
-  ring(terms: ContractTerms): Promise<{ readonly from: number; readonly next: number }>;
+  ring(terms: ContractTerms): Promise<RingRange>;
   /** @throws AntirioError invalidInput where the ring does not reach so far, gone where it does not reach back */
   ringRoot(ringId: string, through: number): Promise<RingTree>;
   fillFrom(terms: ContractTerms): Promise<Observed['source']>;
@@ -164,9 +176,9 @@ function ringOf(
   return joined.length === 0 ? { ...ring, devEuis } : { ...ring, devEuis, sharing: sharingOf(addresses) };
 }
 
-function rangeOf(status: unknown): { readonly from: number; readonly next: number } {
-  const { next, acknowledged } = parseInput(ringStatus, status);
-  return { from: acknowledged + 1, next };
+function rangeOf(status: unknown): RingRange {
+  const { next, acknowledged, incarnation } = parseInput(ringStatus, status);
+  return { from: acknowledged + 1, next, incarnation };
 }
 
 /** Joins that providers answer. */

@@ -28,6 +28,7 @@ const keysRecord = z.looseObject({ exposedAt: z.number().optional() });
 const contractRecord = z.looseObject({
   life: z.looseObject({ state: z.string() }),
   openings: z.int().default(0),
+  dispute: z.array(z.string()).optional(),
 });
 const opening = z.looseObject({ at: z.number(), keyVersion: z.int(), evidence: z.unknown() });
 const fenceSet = z.looseObject({
@@ -100,12 +101,13 @@ async function ledgerView(ledger: WhyPorts['ledger'], { terms }: StoredContract)
   if (foundSet === undefined || foundContract === undefined)
     throw new AntirioError('notFound', 'the ledger does not know the contract yet');
   const { epoch, holder, takenAt, released } = parseInput(setRecord, foundSet);
-  const { life, openings } = parseInput(contractRecord, foundContract);
+  const { life, openings, dispute } = parseInput(contractRecord, foundContract);
   const newest = openings === 0 ? undefined : await ledger.read(`opening/${contractId}/${padded(openings)}`);
   const exposed = parseInput(keysRecord.default({}), foundKeys).exposedAt !== undefined;
   const keys = newest === undefined ? undefined : parseInput(opening, newest);
   return {
     state: life.state,
+    differs: dispute,
     epoch,
     holder,
     since: takenAt,

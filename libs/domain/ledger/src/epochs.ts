@@ -119,7 +119,7 @@ function activate(
   const letGo = set.holder === set.customer || tx.customerLeaseEndedAt !== null;
   const owed = isStillOwed(contract) || (drilled === undefined && (letGo || isOwedBefore(context, set)));
   const activation = { epoch, at: env.now, customerLeaseEndedAt: tx.customerLeaseEndedAt, owed, ...drilled };
-  const { dispute: _old, ...rest } = active;
+  const { dispute: _old, disputedAt: _then, ...rest } = active;
   draft.put(keys.contract(contract.id), { ...rest, activation });
   draft.put(keys.activation(contract.id, epoch), activation);
   return undefined;

@@ -316,6 +316,25 @@ describe('settlement', () => {
     expect(balances(undecided)).toEqual([1000, 1000]);
   });
 
+  test('a dispute ends by itself: after its time both stakes go back, whoever asks for it', () => {
+    const ledger = returnedLedger();
+    ledger.send(ben, statement(terms, 2, 50));
+    ledger.send(ada, statement(terms, 2, 50, 2));
+    const disputedAt = ledger.now;
+    const close = (by = ben) => ledger.send(by, { type: 'contract/close', contractId });
+    ledger.now += 1000;
+    // a newer statement that differs as well begins no new time
+    ledger.send(ada, statement(terms, 2, 50, 1));
+    ledger.now = disputedAt + 259_200_000 - 1;
+    expect(close()).toMatchObject({ code: 'conflict' });
+    ledger.now += 1;
+    expect(close(cleo)).toMatchObject({ code: 'forbidden' });
+    expect(close(central)).toMatchObject({ ok: true, result: { row: 'undecided' } });
+    expect(balances(ledger)).toEqual([1000, 1000]);
+    expect(ledger.state.get(keys.reputation(ben.edgeId))).toBeUndefined();
+    expect(invariantProblems(ledger.state)).toEqual([]);
+  });
+
   test('volumes that did not come home are noted, and the readings are paid all the same', () => {
     const ledger = returnedLedger();
     const said = statement(terms, 2, 50);

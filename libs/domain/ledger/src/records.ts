@@ -152,6 +152,8 @@ export interface ContractRecord {
   readonly served?: { readonly takeovers: number; readonly epoch: number };
   /** Where both statements are there and differ. */
   readonly dispute?: readonly string[];
+  /** Since when that is so. */
+  readonly disputedAt?: number;
   readonly settlement?: Settlement;
   /** Both agree: it is settled when the devices that can have new keys have them, at `until` at the latest. */
   readonly rekeying?: {

@@ -11,6 +11,7 @@ import { findContract, step, type LiveContract } from './contracts.ts';
 import { isCoverageOpen, isServed, openCoverage } from './coverage-claims.ts';
 import type { Context } from './context.ts';
 import { stoodByAt } from './degraded.ts';
+import { closeOnDispute, leaveUndecided } from './dispute.ts';
 import { concludeDrill, isDrillsOwn } from './full-drills.ts';
 import { refuseWrongKeys } from './key-records.ts';
 import { settle } from './payout.ts';
@@ -113,6 +114,26 @@ function rearm(context: Context, contract: ContractRecord, { exposed }: Contract
   return done({ agreed: true });
 }
 
+/** They differ: from the first time on it is counted how long. */
+function dispute(
+  context: Context,
+  contract: ContractRecord,
+  epoch: number,
+  found: readonly string[],
+): Outcome {
+  const { draft, env } = context;
+  const back =
+    contract.life.state === 'RETURNING' ? step(context, contract, { step: 'handBack', epoch }) : contract;
+  if ('ok' in back) return back;
+  const disputedAt = contract.disputedAt ?? env.now;
+  draft.put(keys.contract(contract.id), { ...back, dispute: found, disputedAt });
+  draft.emit('contract/disputed', keys.contract(contract.id), {
+    contractId: contract.id,
+    differences: found,
+  });
+  return done({ agreed: false, differences: found });
+}
+
 function compare(context: Context, { contract, terms }: LiveContract, epoch: number): Outcome {
   const { draft } = context;
   const [mine, theirs] = (['customer', 'provider'] as const).map((role) =>
@@ -120,18 +141,8 @@ function compare(context: Context, { contract, terms }: LiveContract, epoch: num
   );
   if (mine === undefined || theirs === undefined) return done({ agreed: false });
   const found = differences(mine.statement, theirs.statement).slice(0, DIFFERENCES_KEPT);
-  if (found.length > 0) {
-    const back =
-      contract.life.state === 'RETURNING' ? step(context, contract, { step: 'handBack', epoch }) : contract;
-    if ('ok' in back) return back;
-    draft.put(keys.contract(contract.id), { ...back, dispute: found });
-    draft.emit('contract/disputed', keys.contract(contract.id), {
-      contractId: contract.id,
-      differences: found,
-    });
-    return done({ agreed: false, differences: found });
-  }
-  const { dispute: _settled, ...undisputed } = contract;
+  if (found.length > 0) return dispute(context, contract, epoch, found);
+  const { dispute: _settled, disputedAt: _since, ...undisputed } = contract;
   const judged = epoch === 0 ? undisputed : concludeDrill(context, { contract: undisputed, terms });
   const agreed = isDrillsOwn(judged) ? judged : openCoverage(context, judged, terms, epoch);
   draft.put(keys.contract(contract.id), agreed);
@@ -175,7 +186,7 @@ export function makeStatement(context: Context, tx: PayloadOf<'contract/statemen
   return compare(context, found, statement.epoch);
 }
 
-/** Ends a contract on one statement, where the other party has kept silent for the agreed time; or after the time for new keys. */
+/** Ends a contract on one statement, where the other party has kept silent for the agreed time; or after the time for new keys, or for a dispute. */
 export function closeContract(context: Context, tx: PayloadOf<'contract/close'>): Outcome {
   const { draft, by, genesis } = context;
   const found = findContract(draft, tx.contractId);
@@ -183,9 +194,9 @@ export function closeContract(context: Context, tx: PayloadOf<'contract/close'>)
   const { contract } = found;
   if (roleOf(contract, by) === undefined && by !== genesis.arbitrator)
     return refuse('forbidden', 'the contract is of others');
-  return contract.rekeying === undefined
-    ? closeOnSilence(context, found)
-    : settleWithoutKeys(context, contract, contract.rekeying);
+  if (contract.rekeying !== undefined) return settleWithoutKeys(context, contract, contract.rekeying);
+  const isDisputed = contract.dispute !== undefined && contract.life.state === 'HANDED_BACK';
+  return isDisputed ? closeOnDispute(context, found) : closeOnSilence(context, found);
 }
 
 function closeOnSilence(context: Context, found: LiveContract): Outcome {
@@ -278,12 +289,6 @@ function refuseRuling(context: Context, found: LiveContract, ruling: BreachRulin
   return ruling.row === 'customerBreach'
     ? refuseWrongKeys(context, found, ruling.evidence)
     : refuseEvidence(context, found, ruling.evidence);
-}
-
-function leaveUndecided(context: Context, contract: ContractRecord, reason: string): Outcome {
-  if (contract.rekeying !== undefined) return refuse('conflict', 'both statements agree');
-  const settled = step(context, contract, { step: 'settle', row: 'undecided' });
-  return 'ok' in settled ? settled : settle(context, settled, 'undecided', reason);
 }
 
 export function rule(context: Context, tx: PayloadOf<'contract/rule'>): Outcome {

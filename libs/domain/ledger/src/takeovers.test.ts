@@ -178,3 +178,23 @@ test('who stands by with keys that it has seen is in breach for leaving its cust
   expect(never(rearmedAt - 1)).toMatchObject({ ok: false, message: 'the provider was not READY then' });
   expect(never(rearmedAt + 1)).toMatchObject({ ok: true, result: { row: 'providerBreach' } });
 });
+
+test('what both had agreed on before is paid though they differ about the last takeover', () => {
+  const terms = makeTerms(1, { disputeS: 60, activation: { takeovers: 3 } });
+  const ledger = readyLedger(terms);
+  takeover(ledger, terms, 2);
+  stated(ledger, terms, 2);
+  takeover(ledger, terms, 4);
+  ledger.send(ben, statement(terms, 4, 50));
+  ledger.send(ada, statement(terms, 4, 50, 2));
+  const { contractId } = terms;
+  expect(contractOf(ledger, contractId)).toMatchObject({
+    life: { state: 'HANDED_BACK' },
+    disputedAt: ledger.now,
+  });
+  ledger.now += 60_000;
+  expect(ledger.send(ben, { type: 'contract/close', contractId })).toMatchObject({
+    result: { row: 'honoured' },
+  });
+  expect(balances(ledger)).toEqual([900, 1100]);
+});

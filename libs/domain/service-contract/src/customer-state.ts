@@ -5,6 +5,7 @@ import type { ContractRecord, DownCounters } from './messages.ts';
 import { actUnder, createActing, type Acting, type Observed } from './party.ts';
 import { createPromiser, type Promiser } from './promiser.ts';
 import type { LedgerClock } from './customer-schedule.ts';
+import { notRestated, type Restating } from './dispute.ts';
 import { keenSenses, type Senses } from './deaf.ts';
 import { unstrained, type Strain } from './overload.ts';
 import type { HandbackStatement } from './statement.ts';
@@ -94,6 +95,7 @@ export interface CustomerState {
   readonly strain: Strain;
   /** At our start our disk knew that the contract is over. */
   readonly endedBefore: boolean;
+  readonly restating: Restating;
 }
 
 export type Step = StepOf<CustomerState>;
@@ -177,6 +179,7 @@ export function createCustomer(
     windowEnded: -Infinity,
     strain: unstrained,
     endedBefore: at.at === 'ended',
+    restating: notRestated,
   };
 }
 

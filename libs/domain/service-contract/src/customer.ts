@@ -28,6 +28,7 @@ import {
 import { onReleaseKnown, onTold, onYieldAnswer, whenYielded, whileYielding } from './customer-yield.ts';
 import { deliver, onDelivered, renewKeys } from './key-renewal.ts';
 import { countFailures } from './flapping.ts';
+import { lookAgain } from './restating.ts';
 import { REKEYED_EVERY_MS, followAgreement, isRekeying, tellRekeyed } from './rekey-wait.ts';
 import { feel, whenOverloaded } from './overload.ts';
 import { gatewaysDue, onDeafClaim, sense, whileGuarded } from './deaf.ts';
@@ -188,7 +189,8 @@ const byPhase: { readonly [P in CustomerPhase['at']]: PhaseTick } = {
       now,
     );
   },
-  stated: standGuard,
+  stated: (state, now) =>
+    chain(lookAgain(state, now), (one) => (one.phase.at === 'stated' ? standGuard(one, now) : [one, []])),
   ended: (state) => [state, []],
 };
 

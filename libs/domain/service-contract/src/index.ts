@@ -70,6 +70,7 @@ export { providerSibling } from './provider-promises.ts';
 export * from './witness.ts';
 export * from './central.ts';
 export * from './breach.ts';
+export * from './dispute.ts';
 export * from './ledger-sight.ts';
 export * from './other-provider.ts';
 export * from './one-set.ts';

@@ -188,6 +188,8 @@ export const contractRecord = z.object({
     .optional(),
   /** What the provider's newest statement is about: the range of its ring that is handed back. */
   handback: z.object({ epoch: count, from: count, through: count }).optional(),
+  /** What the two statements differ in, where they do. */
+  dispute: z.array(z.string()).optional(),
   /** Both agree on the handback, and new keys are waited for before it is settled; or were. */
   rekeying: rekeyRecord.optional(),
   /** Whether the grantor's promise to the holder may still run, by its own record. */

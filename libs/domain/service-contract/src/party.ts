@@ -144,7 +144,7 @@ export type PartyEffect =
   | { readonly type: 'giveUp'; readonly epoch: number }
   /** Sign our word that the provider shall take over: answered by `yieldAsked`. */
   | { readonly type: 'lastGasp'; readonly cause: YieldCause }
-  /** Compute our statement over the provider's ring range; answered by `stated`. */
+  /** Compute our statement over the provider's ring range, the provider's own where the two differ; answered by `stated`. */
   | { readonly type: 'state'; readonly from: number; readonly through: number; readonly epoch: number }
   | {
       readonly type: 'grantBlock';

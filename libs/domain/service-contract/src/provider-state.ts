@@ -1,6 +1,7 @@
 import { failuresOf, type CallBook } from './calls.ts';
 import type { GatewayAge, Unheard } from './deaf.ts';
 import { createDetector } from './detector.ts';
+import { notRestated, type Restating } from './dispute.ts';
 import type { HeldShare } from './escrow.ts';
 import type { ContractRecord, DownCounters, Evidence } from './messages.ts';
 import { actUnder, createActing, type Acting, type Observed } from './party.ts';
@@ -80,6 +81,7 @@ export interface ProviderState {
   readonly unheard: Unheard | undefined;
   /** When one of our own gateways was heard last. */
   readonly heardAt: number;
+  readonly restating: Restating;
   /** What the customer's beats said of it last. */
   readonly told: { readonly storeOk: boolean; readonly gateways: readonly GatewayAge[] } | undefined;
   /** The operator's: nothing is taken over by itself. */
@@ -127,6 +129,7 @@ export function createProvider(
     told: undefined,
     held: false,
     word: { heardAt: now, refused: '', stands: true },
+    restating: notRestated,
   };
 }
 

@@ -29,6 +29,7 @@ import {
   tellOfPromise,
 } from './provider-promises.ts';
 import { closeWhenDue, isRekeying } from './rekey-wait.ts';
+import { onRestated, stateAgain } from './restating.ts';
 import { mayTakeNow, onTakeOver, readsUnder, wordOf } from './provider-yield.ts';
 import { nothingGathered, type ProviderPhase, type ProviderState, type Step } from './provider-state.ts';
 import { call, chain, enter, takeAfter } from './step.ts';
@@ -56,6 +57,8 @@ export function providerStep(state: ProviderState, event: PartyEvent, context: C
       return onReturnAsked(state, event.epoch);
     case 'sealedOff':
       return onSealedOff(state, event);
+    case 'stated':
+      return onRestated(state, event);
     case 'counterAsked':
       return [{ ...state, acting: wantBlock(state.acting, state.terms.slots.provider, event) }, []];
     case 'keysRefused':
@@ -192,7 +195,7 @@ const byPhase: { readonly [P in ProviderPhase['at']]: PhaseTick } = {
   },
   stated(state, context) {
     const isOver = isOverstayed(state, context.now) || isRekeying(state.record);
-    return isOver ? [state, []] : standReady(state, context);
+    return chain(stateAgain(state, context.now), (one) => (isOver ? [one, []] : standReady(one, context)));
   },
   ended: (state) => [state, []],
 };

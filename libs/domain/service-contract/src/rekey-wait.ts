@@ -7,6 +7,9 @@ import { call, enter, type StepOf } from './step.ts';
 /** Between two words of the customer about its devices. */
 export const REKEYED_EVERY_MS = 5000;
 
+/** States in which nothing is left to be stated. */
+const GOES_ON: ReadonlySet<string> = new Set(['READY', 'READY_EXPOSED', 'DEGRADED']);
+
 const isSame = (a: RekeyCount | undefined, b: RekeyCount): boolean =>
   a?.rekeyed === b.rekeyed && a.waiting === b.waiting && a.disclosed === b.disclosed;
 
@@ -28,8 +31,12 @@ export function tellRekeyed(state: CustomerState, now: number): Step {
 /** An answer was lost, or a folder is an old one: the ledger has both statements, and they agree. */
 export function followAgreement(state: CustomerState): Step {
   const { phase, record } = state;
-  const isLate = phase.at === 'retaken' || phase.at === 'stating';
-  if (!isLate || !isRekeying(record)) return [state, []];
+  if (phase.at !== 'retaken' && phase.at !== 'stating') return [state, []];
+  const stated = phase.at === 'retaken' ? phase.providerEpoch : phase.statement.epoch;
+  // stated again, and meanwhile the provider's newer word agreed with the older one
+  const isAgreed =
+    record?.handback?.epoch === stated && state.restating.epoch === stated && GOES_ON.has(record.state);
+  if (!isRekeying(record) && !isAgreed) return [state, []];
   return enter(state, { at: 'stated', epoch: phase.epoch }, 'stated');
 }
 

@@ -36,6 +36,8 @@ export const handbackStatement = z.strictObject({
   from: count,
   through: count,
   devices: z.array(deviceStatement).max(10_000),
+  /** The provider's: which life of its ring the numbers are of. */
+  incarnation: z.string().max(64).optional(),
   /** The volumes that were handed back, where there were any. */
   volumes: statedVolumes.optional(),
 });

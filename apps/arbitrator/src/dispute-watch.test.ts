@@ -1,0 +1,85 @@
+import { beforeEach, expect, test } from '@jest/globals';
+import { silentLog } from '@antirio/host';
+import { settleDisputes, type DisputeWatch } from './dispute-watch.ts';
+
+const id = 'd1b8a6f2-8b34-4b19-9a08-2c70e0f6d501';
+const rootAt = (last: number) => ({
+  ...{ contractId: id, root: 'aa', count: last, through: last, incarnation: 'life' },
+});
+let now = 0;
+let through = 0;
+let incarnation: string | undefined = 'life';
+let contract: Record<string, unknown> = {};
+let submitted: { type: string }[] = [];
+
+const watch = {
+  clock: { now: () => now, monotonic: () => now },
+  facts: { termsOf: async () => ({ disputeS: 60 }) },
+  log: silentLog,
+  ledger: {
+    range: async () => [contract],
+    submit: async (payload: { type: string }) => {
+      submitted.push(payload);
+      return {};
+    },
+  },
+} as unknown as DisputeWatch;
+
+beforeEach(() => {
+  now = 1000;
+  through = 50;
+  incarnation = 'life';
+  submitted = [];
+  contract = {
+    ...{ id, provider: 'B', openings: 1, activation: { epoch: 2, at: 500 } },
+    ...{ life: { state: 'HANDED_BACK' }, dispute: ['device x'], disputedAt: 1000 },
+  };
+  const found: Readonly<Record<string, () => unknown>> = {
+    contract: () => contract,
+    opening: () => ({ root: rootAt(40), rootSignature: 's', at: 400 }),
+    statement: () => ({ statement: { through, incarnation } }),
+  };
+  Object.assign(watch.ledger, {
+    fetch: async (key: string) => found[key.split('/')[0] ?? '']?.(),
+  });
+});
+
+test('a dispute is left to the two until its time is over, and then closed', async () => {
+  await settleDisputes(watch);
+  expect(submitted).toEqual([]);
+  now = 61_000;
+  await settleDisputes(watch);
+  expect(submitted).toEqual([{ type: 'contract/close', contractId: id }]);
+});
+
+test('a provider that states less than it signed for at the opening is ruled in breach at once', async () => {
+  through = 39;
+  await settleDisputes(watch);
+  expect(submitted).toMatchObject([
+    {
+      type: 'contract/rule',
+      ruling: { row: 'providerBreach', evidence: { kind: 'statementBelowRoot', root: { by: 'B' } } },
+    },
+  ]);
+});
+
+test('a root of after the takeover, or of another life of the ring, proves nothing', async () => {
+  through = 39;
+  incarnation = 'another';
+  await settleDisputes(watch);
+  incarnation = undefined;
+  await settleDisputes(watch);
+  incarnation = 'life';
+  contract = { ...contract, activation: { epoch: 2, at: 399 } };
+  await settleDisputes(watch);
+  expect(submitted).toEqual([]);
+});
+
+test('what is not in dispute is not looked at', async () => {
+  now = 1_000_000;
+  contract = { ...contract, dispute: undefined };
+  await settleDisputes(watch);
+  contract = { ...contract, dispute: ['x'], life: { state: 'READY' } };
+  await settleDisputes(watch);
+  expect(submitted).toEqual([]);
+});

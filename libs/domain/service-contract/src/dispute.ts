@@ -1,0 +1,34 @@
+import type { ContractRecord } from './messages.ts';
+
+/** How long statements may differ, s of the ledger's time, where the terms do not say: time for two operators to look, over a weekend. */
+const DISPUTE_S = 259_200;
+/** How often each side states again, and the pause before the first time; each is twice the one before it. */
+const RESTATED_MOST = 5;
+const RESTATE_MS = 10_000;
+
+/** For so long two statements may differ before the contract ends undecided, ms of the ledger's time. */
+export function disputeMs({ disputeS }: { readonly disputeS?: number | undefined }): number {
+  return (disputeS ?? DISPUTE_S) * 1000;
+}
+
+/** How often a party has stated the same range again, and when last. Forgotten at a restart. */
+export interface Restating {
+  readonly epoch: number;
+  readonly times: number;
+  readonly at: number;
+}
+
+export const notRestated: Restating = { epoch: 0, times: 0, at: -Infinity };
+
+/** The range that both have stated and that they state differently; undefined where they do not, or the ledger has not said so. */
+export function disputedRange(record: ContractRecord | undefined, epoch: number): ContractRecord['handback'] {
+  const { state, dispute, handback } = record ?? {};
+  return state === 'HANDED_BACK' && dispute !== undefined && handback?.epoch === epoch ? handback : undefined;
+}
+
+/** What is known of it after this look, and whether the range is to be stated once more now. */
+export function restate(known: Restating, epoch: number, now: number): readonly [Restating, boolean] {
+  if (known.epoch !== epoch) return [{ epoch, times: 0, at: now }, false];
+  const isDue = known.times < RESTATED_MOST && now - known.at >= RESTATE_MS * 2 ** known.times;
+  return [isDue ? { epoch, times: known.times + 1, at: now } : known, isDue];
+}
