@@ -8,7 +8,7 @@ import {
   type ProviderState,
 } from '@antirio/service-contract';
 import type { Mutant } from './mutants.ts';
-import { honestPieces } from './pieces.ts';
+import { honestPieces, type Pieces } from './pieces.ts';
 
 type Promising = Pick<CustomerState | ProviderState, 'promiser'>;
 
@@ -34,6 +34,15 @@ function withoutOthers(event: PartyEvent): PartyEvent {
   return { ...event, datagram: { kind, body: { ...body, parties: [] } } };
 }
 
+/** Who has heard nothing of the ledger since its start goes by its disk, which may be an old one. */
+const byItsDisk: Pieces['providerStep'] = (state, event, context) => {
+  const isAsked = event.type === 'datagram' && event.datagram.kind === 'leaseRequest';
+  if (!isAsked || state.record !== undefined) return providerStep(state, event, context);
+  const record = { state: 'READY', epoch: 0, holder: state.terms.customer, released: false } as const;
+  const [next, effects] = providerStep({ ...state, record }, event, context);
+  return [{ ...next, record: undefined }, effects];
+};
+
 /** Acting by the promises of others, with a check missing. */
 export const promiseMutants: readonly Mutant[] = [
   {
@@ -43,6 +52,12 @@ export const promiseMutants: readonly Mutant[] = [
       customerStep: (state, event, context) => customerStep(unbound(state), event, context),
       providerStep: (state, event, context) => providerStep(unbound(state), event, context),
     }),
+  },
+  {
+    name: 'by its disk alone: a promise is made before the ledger has told what that may have forgotten',
+    kind: 'drills',
+    from: 5242,
+    pieces: () => ({ ...honestPieces(), providerStep: byItsDisk }),
   },
   {
     name: 'free at once: a release is taken to mean that nothing is on its way to the air any more',

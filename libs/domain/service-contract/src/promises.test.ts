@@ -57,8 +57,10 @@ interface PairOptions {
   readonly link: Link;
   readonly startedAt: number;
   readonly phase: ProviderPhase;
-  /** The provider's edge has another contract with the customer over the set, by this id, and hears nothing of the ledger under it. */
+  /** The provider's edge has another contract with the customer over the set, by this id. */
   readonly twin: string | undefined;
+  /** The provider has heard the ledger's record since its start. */
+  readonly isTold: boolean;
 }
 
 /** A customer under its first epoch and its provider, both long up, and no grantor. Times are true ones; clocks may be off. */
@@ -68,6 +70,7 @@ function createPair({
   startedAt = -20_000,
   phase = { at: 'ready' },
   twin,
+  isTold = true,
 }: Partial<PairOptions> = {}) {
   const [customerRate, providerRate] = rates;
   let now = 0;
@@ -144,6 +147,10 @@ function createPair({
     }
     toCustomer(tick);
   };
+  if (isTold) {
+    toProvider(recorded({}));
+    toTwin(recorded({}));
+  }
   return {
     step,
     told: () => told,
@@ -224,6 +231,15 @@ describe('a customer whose grantor is silent', () => {
     pair.run(3000);
     expect(pair.acts()).toBe(false);
     pair.run(9000);
+    expect(pair.acts()).toBe(true);
+  });
+
+  test('does not before its provider has heard the ledger once since its start: its disk may have forgotten an epoch of its own', () => {
+    const pair = createPair({ isTold: false });
+    pair.run(12_000);
+    expect(pair.acts()).toBe(false);
+    pair.toProvider(recorded({}));
+    pair.run(16_000);
     expect(pair.acts()).toBe(true);
   });
 

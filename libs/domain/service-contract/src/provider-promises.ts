@@ -117,9 +117,14 @@ export const providerSibling = ({ terms, phase, promiser, acting }: ProviderStat
   acted: Math.max(ownEpoch(phase), acting.lease.epoch),
 });
 
+/**
+ * Whether it holds the set's epoch, as far as we know. Before the ledger has told us anything since our start we know nothing: our disk may
+ * be an old one, which has forgotten an epoch that we took from whoever asks.
+ */
 function holds({ phase, record, terms }: ProviderState, from: EdgeId, epoch: number): boolean {
   if (phase.at === 'active' || phase.at === 'ended' || epoch <= ownEpoch(phase)) return false;
-  if (record === undefined || record.epoch < epoch) return from === terms.customer;
+  if (record === undefined) return false;
+  if (record.epoch < epoch) return from === terms.customer;
   return record.epoch === epoch && record.holder === from && !record.released;
 }
 
