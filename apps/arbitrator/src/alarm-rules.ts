@@ -198,7 +198,7 @@ const contractRules: { readonly [N in AlarmName]?: Rule } = {
       : undefined,
   leaseLost: ({ phase, mayAct, cannotActForMs, collides }) => {
     if (collides !== undefined && phase !== 'ended')
-      return `another set at this edge has the DevAddr ${collides}: nothing of the whole set goes on air`;
+      return `another set at this edge has the DevAddr ${collides}: nothing goes to this set’s sensor that has it too`;
     return acting.has(phase) && !mayAct && cannotActForMs > LEASE_PATIENCE_MS
       ? `no lease for ${Math.round(cannotActForMs / 1000)} s: nothing of ours goes on air`
       : undefined;

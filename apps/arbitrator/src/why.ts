@@ -35,6 +35,7 @@ const fenceSet = z.looseObject({
   epoch: z.int(),
   slot: z.int(),
   open: z.boolean(),
+  devAddrs: z.array(z.string()).default([]),
   collides: z.string().optional(),
   actFrom: z.number(),
   actUntil: z.number(),
@@ -119,8 +120,9 @@ async function ledgerView(ledger: WhyPorts['ledger'], { terms }: StoredContract)
 }
 
 /** Why nothing of the device goes on air from this edge now; undefined where it does. */
-function refusalOf(seen: z.output<typeof fenceSet>, now: number): string | undefined {
-  if (seen.collides !== undefined) return `another set here has the DevAddr ${seen.collides}`;
+function refusalOf(seen: z.output<typeof fenceSet>, devAddr: string, now: number): string | undefined {
+  if (seen.collides !== undefined && !seen.devAddrs.includes(devAddr))
+    return `another set here has the DevAddr ${devAddr}`;
   if (!seen.open) return 'shut';
   if (now < seen.actFrom) return 'notYet';
   return now < seen.actUntil ? undefined : 'leaseEnded';
@@ -138,7 +140,7 @@ async function fenceView({ bridge, clock }: WhyPorts, setId: string, devAddr: st
     leaseLeftMs: Math.max(0, Math.floor(seen.actUntil - now)),
     waitsMs: Math.max(0, Math.ceil(seen.actFrom - now)),
     fCntDown: seen.counters[devAddr],
-    refuses: refusalOf(seen, now),
+    refuses: refusalOf(seen, devAddr, now),
     refusedSinceStart: refused,
   };
 }

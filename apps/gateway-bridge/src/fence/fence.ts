@@ -36,7 +36,7 @@ export interface SetWindow {
 export interface SetStatus extends SetWindow {
   readonly setId: string;
   readonly open: boolean;
-  /** A DevAddr of it that another set had first: while that is so, nothing of the whole set passes. */
+  /** A DevAddr of it that another set had first: that one is judged under the other set, and is not among `devAddrs`. */
   readonly collides?: string | undefined;
   readonly blocks: readonly (CounterBlock & { readonly devAddr: string })[];
   /** The highest counter used, by DevAddr. */
@@ -67,11 +67,14 @@ export interface Passing {
 
 /** The last check before a gateway's socket. */
 export interface FenceKeeper {
-  /** @throws AntirioError conflict for a lower epoch, or a DevAddr that another set has: then all of this one is shut. */
+  /** DevAddrs that another set has stay with that one, for as long as it has them. @throws AntirioError conflict for a lower epoch */
   open(setId: string, window: SetWindow): void;
   /** @throws AntirioError notFound where the set has no such device. */
   grant(setId: string, devAddr: string, block: CounterBlock): void;
-  /** Nothing of the set passes until it is opened again. A set that is not known yet, or not with all of these DevAddrs, is shut from now on with them. */
+  /**
+   * Nothing of the set passes until it is opened again. A set that is not known yet, or not with all of these DevAddrs, is shut from
+   * now on with them, and so is one that has a DevAddr not named here, for which another set waits. Never throws for what another has.
+   */
   close(setId: string, devAddrs?: readonly string[], devEuis?: readonly string[]): void;
   remove(setId: string): void;
   sets(): SetStatus[];
@@ -100,6 +103,7 @@ const storedSchema = z.record(
   z.string(),
   z.object({
     devAddrs: z.array(z.string()),
+    leftOut: z.array(z.string()).default([]),
     devEuis: z.array(z.string()).optional(),
     epoch: z.int(),
     slot: z.int(),
@@ -108,13 +112,14 @@ const storedSchema = z.record(
 
 interface ProtectedSet {
   devAddrs: readonly string[];
+  /** Wanted as well, but another set has them. */
+  leftOut: readonly string[];
   devEuis?: readonly string[] | undefined;
   epoch: number;
   slot: number;
   actFrom: number;
   actUntil: number;
   open: boolean;
-  collides?: string | undefined;
   air: OnAir;
   readonly blocks: Map<string, CounterBlock[]>;
 }
@@ -136,10 +141,27 @@ export async function openFence(folder: string, clock: Clock): Promise<FenceKeep
   const index = (): void => {
     setOf.clear();
     for (const set of sets.values()) for (const devAddr of set.devAddrs) setOf.set(devAddr, set);
+    // what its set has let go of is the next one's that waits for it, and never free in between
+    for (const set of sets.values()) {
+      const came = set.leftOut.filter((devAddr) => !setOf.has(devAddr));
+      if (came.length === 0) continue;
+      set.devAddrs = [...set.devAddrs, ...came];
+      set.leftOut = set.leftOut.filter((devAddr) => !came.includes(devAddr));
+      for (const devAddr of came) setOf.set(devAddr, set);
+    }
+  };
+  const shareOf = (setId: string, wanted: readonly string[]): Pick<ProtectedSet, 'devAddrs' | 'leftOut'> => {
+    const known = sets.get(setId);
+    const isTaken = (devAddr: string): boolean => (setOf.get(devAddr) ?? known) !== known;
+    return {
+      devAddrs: wanted.filter((one) => !isTaken(one)),
+      leftOut: wanted.filter(isTaken),
+    };
   };
   const save = (): void => {
     const stored = [...sets].map(
-      ([id, { devAddrs, devEuis, epoch, slot }]) => [id, { devAddrs, devEuis, epoch, slot }] as const,
+      ([id, { devAddrs, leftOut, devEuis, epoch, slot }]) =>
+        [id, { devAddrs, leftOut, devEuis, epoch, slot }] as const,
     );
     writeFileDurably(path, JSON.stringify(Object.fromEntries(stored)));
   };
@@ -195,49 +217,36 @@ export async function openFence(folder: string, clock: Clock): Promise<FenceKeep
     noteOnAir(setOf.get(devAddr), onAirWithinMs ?? last.aheadMs);
     return second;
   };
-  /** Devices of a set that could not be fenced are not free: nobody promised that we alone act for them. */
-  const shutWhole = (
-    setId: string,
-    { devEuis }: Pick<SetWindow, 'devEuis'>,
-    left: Pick<ProtectedSet, 'devAddrs' | 'collides'>,
-  ): void => {
-    const known = sets.get(setId);
-    const isNews = known?.devAddrs.join() !== left.devAddrs.join();
-    const { epoch = 0, slot = 0, air = nothingOnAir } = known ?? {};
-    const shut = { epoch, slot, air, actFrom: 0, actUntil: 0, open: false, blocks: new Map() };
-    sets.set(setId, { ...shut, ...left, devEuis: devEuis ?? known?.devEuis });
-    index();
-    if (isNews) save();
+  const checkEpoch = (setId: string, { epoch }: SetWindow): void => {
+    const known = sets.get(setId)?.epoch ?? epoch;
+    if (epoch < known)
+      throw new AntirioError('conflict', `epoch ${epoch} is over: ${known} is known`, { epoch: known });
   };
-  const checkOpening = (setId: string, window: SetWindow): void => {
-    const known = sets.get(setId);
-    if (known !== undefined && window.epoch < known.epoch)
-      throw new AntirioError('conflict', `epoch ${window.epoch} is over: ${known.epoch} is known`, {
-        epoch: known.epoch,
-      });
-    const isTaken = (devAddr: string): boolean => {
-      const other = setOf.get(devAddr);
-      return other !== undefined && other !== known;
-    };
-    const collides = window.devAddrs.find(isTaken);
-    if (collides === undefined) return;
-    shutWhole(setId, window, { collides, devAddrs: window.devAddrs.filter((one) => !isTaken(one)) });
-    throw new AntirioError('conflict', `another set has the DevAddr ${collides}`);
+  /** Whether a set that is shut gets addresses by it, or gives some to a set that waits for them. */
+  const isNews = (setId: string, { devAddrs, leftOut }: ProtectedSet, named: readonly string[]): boolean => {
+    const known = new Set([...devAddrs, ...leftOut]);
+    if (named.some((one) => !known.has(one))) return true;
+    const kept = new Set(named);
+    const awaited = new Set([...sets].flatMap(([id, other]) => (id === setId ? [] : other.leftOut)));
+    return devAddrs.some((one) => awaited.has(one) && !kept.has(one));
   };
 
   return {
     open(setId, window) {
-      checkOpening(setId, window);
+      checkEpoch(setId, window);
       const known = sets.get(setId);
+      const share = shareOf(setId, window.devAddrs);
       const sameEpoch = known?.epoch === window.epoch && known.slot === window.slot;
       const blocks = sameEpoch ? known.blocks : new Map<string, CounterBlock[]>();
       const air = airUnder(known, window.epoch);
-      sets.set(setId, { ...window, actFrom: actsFrom(air, window.actFrom), open: true, air, blocks });
+      const actFrom = actsFrom(air, window.actFrom);
+      sets.set(setId, { ...window, ...share, actFrom, open: true, air, blocks });
       index();
       // a lease is renewed often; only what must outlast the process is written
       const same =
         sameEpoch &&
-        known.devAddrs.join() === window.devAddrs.join() &&
+        known.devAddrs.join() === share.devAddrs.join() &&
+        known.leftOut.join() === share.leftOut.join() &&
         known.devEuis?.join() === window.devEuis?.join();
       if (!same) save();
     },
@@ -253,29 +262,26 @@ export async function openFence(folder: string, clock: Clock): Promise<FenceKeep
       const set = sets.get(setId);
       if (set !== undefined) {
         set.open = false;
-        set.collides = undefined;
-        const added = devAddrs?.some((one) => !set.devAddrs.includes(one)) === true;
-        if (!added) return;
-        checkOpening(setId, { ...set, devAddrs });
-        set.devAddrs = devAddrs;
-        index();
-        save();
+        if (devAddrs === undefined || !isNews(setId, set, devAddrs)) return;
+        Object.assign(set, shareOf(setId, devAddrs));
       } else if (devAddrs !== undefined) {
-        const window = { devAddrs, devEuis, epoch: 0, slot: 0, actFrom: 0, actUntil: 0 };
-        checkOpening(setId, window);
-        sets.set(setId, { ...window, open: false, air: nothingOnAir, blocks: new Map() });
-        index();
-        save();
-      }
+        const window = { devEuis, epoch: 0, slot: 0, actFrom: 0, actUntil: 0 };
+        const shut = { ...window, open: false, air: nothingOnAir, blocks: new Map() };
+        sets.set(setId, { ...shut, ...shareOf(setId, devAddrs) });
+      } else return;
+      index();
+      save();
     },
     remove(setId) {
-      if (sets.delete(setId)) save();
+      if (!sets.delete(setId)) return;
       index();
+      save();
     },
     sets: () =>
-      [...sets].map(([setId, { blocks, air: _, ...set }]) => ({
+      [...sets].map(([setId, { blocks, leftOut, air: _, ...set }]) => ({
         setId,
         ...set,
+        ...(leftOut[0] === undefined ? {} : { collides: leftOut[0] }),
         counters: countersOf(set.devAddrs),
         blocks: [...blocks].flatMap(([devAddr, granted]) => granted.map((block) => ({ devAddr, ...block }))),
       })),
