@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { callJson, silentLog } from '@antirio/host';
-import { newMacState, eu868, type MacState } from '@antirio/lorawan';
+import { newMacState, eu868, type MacState, type SessionId } from '@antirio/lorawan';
 import { openStore } from '../database.ts';
 import {
   appSKey,
@@ -104,5 +104,25 @@ test('what is known here of later uplinks stands, and what is no snapshot keeps 
   expect(takeSnapshots(store, 'bm9uc2Vuc2U=', silentLog)).toBe(0);
   expect(takeSnapshots(store, undefined, silentLog)).toBe(0);
   expect(store.load(session)?.rx1DelayS).toBe(1);
+  db.close();
+});
+
+test('one device whose state cannot be merged, or read, leaves the others of the list what they are told', () => {
+  const db = openStore(':memory:');
+  const store = createMacStore(db);
+  const [other, third] = ['00000000000000bb', '00000000000000cc'] as [SessionId, SessionId];
+  store.put(session, { ...moved, number: 3, fcntUp: 100, rx1DelayS: 1, spokenTo: true });
+  // it has counted more than a frame's 16 bits since this service knew it
+  const news = { ...moved, number: 50, fcntUp: 70_000, rx1DelayS: 5 };
+  const list = [
+    { session, state: news },
+    { session: 'no session', state: moved },
+    { session: other, state: { ...moved, rx1DelayS: 77 } },
+    { session: third, state: { ...news, rx1DelayS: 6 } },
+  ];
+  expect(takeSnapshots(store, packSnapshots(list), silentLog)).toBe(2);
+  expect(store.load(session)).toMatchObject({ number: 50, fcntUp: 70_000, rx1DelayS: 5 });
+  expect(store.load(other)).toBeUndefined();
+  expect(store.load(third)).toMatchObject({ rx1DelayS: 6 });
   db.close();
 });

@@ -1,6 +1,15 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { z } from 'zod';
-import { describeError, fromBase64, fromUtf8, toBase64, toHex, utf8, type Random } from '@antirio/kernel';
+import {
+  describeError,
+  fromBase64,
+  fromUtf8,
+  isAntirioError,
+  toBase64,
+  toHex,
+  utf8,
+  type Random,
+} from '@antirio/kernel';
 import type { Log } from '@antirio/host';
 import { broughtHome, eu868, parseMacState, type MacState, type SessionId } from '@antirio/lorawan';
 import type { MacStore } from './store.ts';
@@ -37,9 +46,8 @@ export function createMacChanges(random: Random): MacChanges {
   };
 }
 
-const packed = z
-  .array(z.object({ session: z.string().regex(/^[0-9a-f]{16}$/), state: z.unknown() }))
-  .max(10_000);
+const packed = z.array(z.unknown()).max(10_000);
+const snapshot = z.object({ session: z.string().regex(/^[0-9a-f]{16}$/), state: z.unknown() });
 /** Ten thousand states are some ten megabytes before they are packed. */
 const MOST_BYTES = 64 << 20;
 
@@ -50,6 +58,16 @@ export function packSnapshots(
   return toBase64(deflateRawSync(utf8(JSON.stringify(snapshots))));
 }
 
+/** Where nothing that is known here reaches up to it, as the device has counted on for too long, it is as its own edge says. */
+function united(known: MacState, coming: MacState): MacState {
+  try {
+    return broughtHome(eu868, known, coming);
+  } catch (error) {
+    if (!isAntirioError(error, 'corrupt')) throw error;
+    return coming;
+  }
+}
+
 /** What a service goes on with that knows something of the device already; undefined where that is newer. */
 function taken(known: MacState | undefined, coming: MacState): MacState | undefined {
   if (known === undefined) return coming;
@@ -58,7 +76,23 @@ function taken(known: MacState | undefined, coming: MacState): MacState | undefi
   if (number === undefined) return (known.fcntUp ?? -1) >= (coming.fcntUp ?? 0) ? undefined : coming;
   if (number <= (known.number ?? -1)) return undefined;
   // what the device answered here may not have come home
-  return known.spokenTo === true ? { ...broughtHome(eu868, known, coming), number } : coming;
+  return known.spokenTo === true ? { ...united(known, coming), number } : coming;
+}
+
+/** Whether it was news. What cannot be read of one device is nothing to the others. */
+function takeOne(store: MacStore, one: unknown, log: Log): boolean {
+  try {
+    const { session, state } = snapshot.parse(one);
+    const next = taken(store.load(session as SessionId), parseMacState(state));
+    if (next !== undefined) store.put(session as SessionId, next);
+    return next !== undefined;
+  } catch (error) {
+    log.warn(
+      { error: describeError(error) },
+      'how a device listens, as it came with the keys, is not understood',
+    );
+    return false;
+  }
 }
 
 /**
@@ -68,17 +102,11 @@ function taken(known: MacState | undefined, coming: MacState): MacState | undefi
  */
 export function takeSnapshots(store: MacStore, text: string | undefined, log: Log): number {
   if (text === undefined) return 0;
-  let count = 0;
   try {
     const plain = inflateRawSync(fromBase64(text), { maxOutputLength: MOST_BYTES });
-    for (const { session, state } of packed.parse(JSON.parse(fromUtf8(plain)))) {
-      const next = taken(store.load(session as SessionId), parseMacState(state));
-      if (next === undefined) continue;
-      store.put(session as SessionId, next);
-      count += 1;
-    }
+    return packed.parse(JSON.parse(fromUtf8(plain))).filter((one) => takeOne(store, one, log)).length;
   } catch (error) {
     log.warn({ error: describeError(error) }, 'what came with the keys of MAC layers is not understood');
+    return 0;
   }
-  return count;
 }
