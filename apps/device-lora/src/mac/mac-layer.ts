@@ -5,6 +5,7 @@ import {
   eu868,
   listensAs,
   macStep,
+  MOST_LIVES,
   newMacState,
   parseMacCommands,
   type MacNote,
@@ -118,7 +119,7 @@ const isFarFrom = (one: number | null, other: number | null): boolean =>
 const nextLife = (fresh: MacState, { number, lives = 0 }: MacState): MacState => ({
   ...fresh,
   ...(number === undefined ? {} : { number }),
-  lives: lives + 1,
+  lives: Math.min(lives + 1, MOST_LIVES),
 });
 
 const withStatus = (state: MacState): MacState =>

@@ -7,6 +7,7 @@ import {
   listensAs,
   macStep,
   newMacState,
+  parseMacState,
   type MacState,
   type UplinkHeard,
   type UplinkMacCommand,
@@ -173,6 +174,49 @@ describe('a device that was served elsewhere', () => {
     const decided = broughtHome(eu868, own, { ...numbered, fcntUp: 3, taken });
     expect(decided.channels[0]?.downlinkFrequency).toBe(869_525_000);
     expect(decided.unsure).toEqual([{ command: moves(1), sentAt: 1 }]);
+  });
+
+  test('was asked, and answered, nothing after the last uplink that is believed: its later answers stand in front of a lie', () => {
+    const offset = (rx1DrOffset: number) => ({
+      ...{ type: 'rxParamSetupReq' as const, rx1DrOffset, rx2DataRate: 0, frequency: 869_525_000 },
+    });
+    const own: MacState = { ...fresh, number: 3, fcntUp: 100 };
+    const never = 2 ** 32 - 1;
+    const taken = [{ command: offset(3), sentAt: never, fcnt: 100 }];
+    expect(broughtHome(eu868, own, { ...own, fcntUp: 101, taken }).rx1DrOffset).toBe(0);
+    for (const lie of [
+      { pending: [{ command: offset(3), attempts: 1, inFlight: true, sentAt: never }] },
+      { unsure: [{ command: offset(3), sentAt: never }] },
+      // also where all of it stands in ours' place
+      { lives: 1, pending: [{ command: offset(3), attempts: 1, inFlight: true, sentAt: never }], taken },
+    ]) {
+      const home = broughtHome(eu868, own, { ...own, fcntUp: 101, ...lie });
+      const sentAts = [...home.pending, ...(home.unsure ?? []), ...(home.taken ?? [])].map(
+        (one) => one.sentAt,
+      );
+      expect(sentAts.length).toBeGreaterThan(0);
+      expect(sentAts.every((sentAt = 0) => sentAt <= 101)).toBe(true);
+      const asked = macStep(eu868, home, { type: 'request', command: offset(1) }).state;
+      const sent = macStep(eu868, asked, heardBy(102, 0, [])).state;
+      const yes = { rx1DrOffsetAck: true, rx2DataRateAck: true, channelAck: true };
+      const back = macStep(eu868, sent, heardBy(103, 0, [{ type: 'rxParamSetupAns', ...yes }])).state;
+      expect(back).toMatchObject({ rx1DrOffset: 1 });
+      // an honest one began from this, and brings it home
+      const again = broughtHome(eu868, { ...back, fcntUp: 104 }, { ...back, fcntUp: 110 });
+      expect(again).toMatchObject({ rx1DrOffset: 1, fcntUp: 110 });
+    }
+  });
+
+  test('has not begun to count anew more often than it can have', () => {
+    const own: MacState = { ...fresh, number: 3, fcntUp: 100, lives: 2 };
+    expect(broughtHome(eu868, own, { ...own, lives: 2 + 0x1_0000 }).lives).toBe(2 + 0x1_0000);
+    for (const lives of [3 + 0x1_0000, Number.MAX_SAFE_INTEGER])
+      expect(() => broughtHome(eu868, own, { ...own, lives })).toThrow(
+        expect.objectContaining({ code: 'corrupt' }),
+      );
+    expect(() => parseMacState({ ...own, lives: 2 ** 32 })).toThrow(
+      expect.objectContaining({ code: 'corrupt' }),
+    );
   });
 
   test.each([

@@ -67,6 +67,32 @@ function believedFcnt(own: MacState, theirs: MacState, heardUpTo: number | undef
   return theirs.fcntUp === null ? null : Math.min(theirs.fcntUp, heard + BELIEVED_AHEAD);
 }
 
+/** No device begins to count anew so often while another network serves it. */
+const MOST_NEW_LIVES = 0x1_0000;
+
+/**
+ * Their state with that counter. What was answered or asked comes after what was sent before it: of an uplink that was not sent yet
+ * nothing is believed, for all that the device says later would stand behind it.
+ */
+function inItsTime(theirs: MacState, fcntUp: number | null): MacState {
+  const last = fcntUp ?? -1;
+  const { taken, unsure, pending } = theirs;
+  const atMost = <One extends { readonly sentAt: number }>(one: One): One => ({
+    ...one,
+    sentAt: Math.min(one.sentAt, Math.max(0, last)),
+  });
+  return {
+    ...theirs,
+    fcntUp,
+    pending: pending.map((one) => {
+      const { sentAt } = one;
+      return sentAt === undefined ? one : atMost({ ...one, sentAt });
+    }),
+    ...(taken && { taken: taken.filter(({ sentAt, fcnt }) => sentAt <= fcnt && fcnt <= last) }),
+    ...(unsure && { unsure: unsure.map(atMost) }),
+  };
+}
+
 /** Of an uplink that can have been. */
 function newestStatus(own: MacState, theirs: MacState, fcntUp: number | null): MacState['devStatus'] {
   const { fcnt } = theirs.devStatus ?? { fcnt: -1 };
@@ -87,11 +113,12 @@ function withDataRate(merged: MacState, dataRate: number): MacState {
 }
 
 /** What the device was told and asked is theirs: of a state that does not say what was taken when. */
-function replaced(plan: RegionPlan, own: MacState, theirs: MacState, fcntUp: number | null): MacState {
+function replaced(plan: RegionPlan, own: MacState, theirs: MacState): MacState {
+  const { fcntUp } = theirs;
   const { madeWith: _made, devStatusAskedAt: _asked, spokenTo: _spoken, ...told } = theirs;
   const pending = theirs.pending.filter(({ command }) => mayBeAsked(plan, theirs, command));
   const { taken: _taken, unsure: _unsure, tries: _tries, ...before } = own;
-  const merged: MacState = { ...before, ...told, fcntUp, pending };
+  const merged: MacState = { ...before, ...told, pending };
   if (own.fcntUp === null || own.fcntUp <= (fcntUp ?? -1)) return merged;
   return { ...withDataRate(merged, own.dataRate), fcntUp: own.fcntUp };
 }
@@ -208,11 +235,8 @@ function rejectedOf(own: MacState, theirs: MacState): MacState['rejected'] {
 }
 
 /** Both know some of what the device answered: all of that in its order, on what was known here. */
-function united(plan: RegionPlan, own: MacState, theirs: MacState, fcntUp: number | null): MacState {
-  // an answer cannot have been in an uplink that was not sent yet
-  const heard = (theirs.taken ?? []).filter(({ fcnt }) => fcnt <= (fcntUp ?? -1));
-  const known = { ...theirs, taken: heard, fcntUp };
-  const { taken, open, ownDoubtful } = knownOf(own, known);
+function united(plan: RegionPlan, own: MacState, theirs: MacState): MacState {
+  const { taken, open, ownDoubtful } = knownOf(own, theirs);
   const { unsure: _unsure, tries: _tries, taken: _taken, ...before } = own;
   const base = { ...before, rejected: rejectedOf(own, theirs), ...(taken.length === 0 ? {} : { taken }) };
   const undone = ownDoubtful.toReversed().flatMap((one) => one.before ?? []);
@@ -220,9 +244,9 @@ function united(plan: RegionPlan, own: MacState, theirs: MacState, fcntUp: numbe
     (state, command) => (mayBeAsked(plan, state, command) ? accepted(state, command) : state),
     base,
   );
-  const asked = withOpenRequests(plan, told, [own, known], open);
-  const isTheirs = (fcntUp ?? -1) > (own.fcntUp ?? -1);
-  const last = isTheirs ? known : own;
+  const asked = withOpenRequests(plan, told, [own, theirs], open);
+  const isTheirs = (theirs.fcntUp ?? -1) > (own.fcntUp ?? -1);
+  const last = isTheirs ? theirs : own;
   return { ...withDataRate(asked, last.dataRate), fcntUp: last.fcntUp };
 }
 
@@ -244,16 +268,22 @@ export const isBehind = (own: MacState, theirs: MacState): boolean =>
  * (`unsure`) until it has answered the same asked again. What the device showed by its uplinks is of whoever heard the one with the
  * highest counter, theirs up to 16,384 above what was heard here (`heardUpTo`, the session's highest FCnt). Class, version and rate
  * adaptation are our own. A state without a number (from before there were any) stands in ours' place instead.
- * @throws AntirioError corrupt for a state that is none of the region, or whose counter is more than 16 bits away
+ * @throws AntirioError corrupt for a state that is none of the region, or whose counter, or count of lives, is more than 16 bits away
  */
 export function broughtHome(plan: RegionPlan, own: MacState, theirs: MacState, heardUpTo?: number): MacState {
   checkInPlan(plan, theirs);
   const fcntUp = believedFcnt(own, theirs, heardUpTo);
+  const known = inItsTime(theirs, fcntUp);
   const lives = [own, theirs].map(({ lives: begun = 0 }) => begun) as [number, number];
+  if (lives[1] > lives[0] + MOST_NEW_LIVES)
+    throw new AntirioError(
+      'corrupt',
+      `it cannot have begun to count anew ${lives[1]} times: ${lives[0]} are known`,
+    );
   // of a count that the device has left
   if (theirs.number !== undefined && lives[1] < lives[0]) return own;
   const isWhole = theirs.number === undefined || lives[1] > lives[0];
-  const merged = isWhole ? replaced(plan, own, theirs, fcntUp) : united(plan, own, theirs, fcntUp);
+  const merged = isWhole ? replaced(plan, own, known) : united(plan, own, known);
   const { macVersion, class: deviceClass, number } = own;
   const home: MacState = {
     ...merged,

@@ -4,6 +4,9 @@ import { ADR_UPLINKS } from './adr.ts';
 import { MOST_UNSURE } from './evidence.ts';
 import type { MacState } from './state.ts';
 
+/** A device that begins to count anew more often is told apart no more. */
+export const MOST_LIVES = 2 ** 32 - 1;
+
 const bits = (count: number) =>
   z
     .int()
@@ -124,7 +127,7 @@ const schema = z.strictObject({
   devStatusAskedAt: z.number().min(0).exactOptional(),
   spokenTo: z.literal(true).exactOptional(),
   number: z.int().min(0).exactOptional(),
-  lives: z.int().min(0).exactOptional(),
+  lives: z.int().min(0).max(MOST_LIVES).exactOptional(),
   taken: z
     .array(z.strictObject({ command: request, sentAt: fcnt, fcnt, before: request.exactOptional() }))
     .max(MOST_REQUESTS)
