@@ -146,4 +146,8 @@ test('what is no question is no crash', async () => {
   const { desk, keep } = setUp();
   await expect(desk.onAsk('contract/x', Uint8Array.of(1))).rejects.toThrow();
   expect(await keep(1, { joinRequest: 'AAAA' })).toMatchObject({ refused: 'it could not be kept' });
+  // kept, it would stand in the way of every statement
+  for (const joinAccept of ['!!!', '', 'AAAA'])
+    expect(await keep(1, { joinAccept })).toMatchObject({ refused: 'no JoinAccept' });
+  expect(desk.joinsOf(contractId)).toEqual([]);
 });

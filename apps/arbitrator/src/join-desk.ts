@@ -4,7 +4,7 @@ import { describeError, fromBase64, fromUtf8, type Clock } from '@antirio/kernel
 import { parseJoinRequest } from '@antirio/lorawan';
 import { areJoinsUsedUp, leads, type ContractTerms, type ProtectedDevice } from '@antirio/service-contract';
 import type { ContractStore, StoredContract } from './contract-store.ts';
-import { airedJoin, JOINS_AT_ONCE, keptJoins } from './join-records.ts';
+import { airedJoin, canBeAccept, JOINS_AT_ONCE, keptJoins } from './join-records.ts';
 import type { PartyDriver } from './party-driver.ts';
 
 const hexOf = (bytes: number): z.ZodString => z.string().regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`));
@@ -79,6 +79,7 @@ export function createJoinDesk(ports: JoinDeskPorts): JoinDesk {
   const keep = (driver: Driver, told: z.output<typeof keeping>): string | undefined => {
     const { terms } = driver;
     const { devEui, devNonce } = parseJoinRequest(fromBase64(told.joinRequest));
+    if (!canBeAccept(told.joinAccept)) return 'no JoinAccept';
     const { fence } = driver.desires();
     const problem = refusal(driver, devEui, devNonce) ?? addressProblem(terms, told.devAddr);
     if (problem !== undefined || fence.state !== 'open')

@@ -80,6 +80,17 @@ test('a provider that tells of joins and gives none is asked no more than once a
   expect(home.counts()).toEqual({ taken: 1, known: 0 });
 });
 
+test('what is no join keeps none beside it from coming home', async () => {
+  const joins = [
+    { ...airedJoin(1), joinAccept: '!!!' },
+    { ...airedJoin(2), joinRequest: 'A'.repeat(999) },
+    airedJoin(3),
+  ];
+  const { home, given } = setUp({ joins });
+  await home.bring(terms);
+  expect([given, home.known(contractId)]).toEqual([[3], 3]);
+});
+
 test('of a provider that tells of more joins than there can be, the rest keeps no frame from being read', async () => {
   const joins = Array.from({ length: JOINS_IN_ALL + 500 }, (_, i) => ({ ...airedJoin(1), n: i + 1 }));
   const { home, given } = setUp({ joins });
@@ -93,7 +104,10 @@ test('both sides derive the same sessions of the same bytes, and none of what do
   const wrongMic = { ...airedJoin(3), joinRequest: joinRequestOf(3, parseAppKey('11'.repeat(16))) };
   const wrongAccept = { ...airedJoin(4), joinAccept: toBase64(new Uint8Array(17).fill(0x20)) };
   const elsewhere = airedJoin(5, 0x0300_0000);
-  const joins = [airedJoin(1), airedJoin(2), wrongMic, wrongAccept, elsewhere];
+  // as it may stand on disks of old
+  const noBytes = { ...airedJoin(6), joinAccept: '!!!' };
+  const noRequest = { ...airedJoin(7), joinRequest: '!!!' };
+  const joins = [noBytes, noRequest, airedJoin(1), airedJoin(2), wrongMic, wrongAccept, elsewhere];
   const { sessions } = withJoins(terms, secrets, joins);
   expect(sessions.map(({ devAddr }) => devAddr)).toEqual(['02000001', '02000002']);
   expect(sessions.every((one) => one.devEui === devEui)).toBe(true);

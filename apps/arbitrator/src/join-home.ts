@@ -7,7 +7,10 @@ import type { ContractStore } from './contract-store.ts';
 import { airedJoin, JOINS_AT_ONCE, keptJoins, type AiredJoin } from './join-records.ts';
 import { neighbourCall } from './peers.ts';
 
-const page = z.looseObject({ total: z.int().min(0), joins: z.array(airedJoin).max(JOINS_AT_ONCE) });
+const { joinRequest, joinAccept } = airedJoin.shape;
+/** What is no JoinRequest or JoinAccept is refused by itself, where the device service looks at each. */
+const told = airedJoin.extend({ joinRequest: joinRequest.catch(''), joinAccept: joinAccept.catch('') });
+const page = z.looseObject({ total: z.int().min(0), joins: z.array(told).max(JOINS_AT_ONCE) });
 const counted = z.record(z.string(), z.int().min(0));
 type Counts = z.output<typeof counted>;
 const cameHome = z.object({ through: z.int().min(0), counts: counted });

@@ -1,11 +1,13 @@
 import { z } from 'zod';
-import { fromBase64, toHex } from '@antirio/kernel';
+import { bytesOrNone, toHex } from '@antirio/kernel';
 import { parseAppKey, sessionOfJoin, type AppKey, type DevEui, type EvidentJoin } from '@antirio/lorawan';
 import type { DevAddrRange } from '@antirio/service-contract';
 import type { ContractStore } from './contract-store.ts';
 import type { RootKey, Secrets } from './sealed-keys.ts';
 
 const onAir = z.string().max(64);
+/** A JoinAccept without and with a CFList. */
+const ACCEPTS: readonly number[] = [17, 33];
 
 /** A join that a provider answered, as it was on air: nothing of it is secret, and with the root key it is all that there is to know. */
 export const airedJoin = z.object({
@@ -18,6 +20,11 @@ export const airedJoin = z.object({
   joinAccept: onAir,
 });
 export type AiredJoin = z.output<typeof airedJoin>;
+
+/** Whether it has the length of a JoinAccept; more cannot be said without the key. */
+export function canBeAccept(text: string): boolean {
+  return ACCEPTS.includes(bytesOrNone(text).length);
+}
 
 /** In one answer. */
 export const JOINS_AT_ONCE = 200;
@@ -65,7 +72,7 @@ function* evident(
   const keys = new Map(rootKeys.map((one) => [one.devEui.toLowerCase(), keyOf(one)]));
   const rootKeyOf = (devEui: DevEui): AppKey | undefined => keys.get(devEui);
   for (const { joinRequest, joinAccept } of joins) {
-    const aired = { joinRequest: fromBase64(joinRequest), joinAccept: fromBase64(joinAccept) };
+    const aired = { joinRequest: bytesOrNone(joinRequest), joinAccept: bytesOrNone(joinAccept) };
     const join = sessionOfJoin(aired, rootKeyOf);
     if (typeof join !== 'string' && join.devAddr >= range.first && join.devAddr <= range.last) yield join;
   }

@@ -177,10 +177,11 @@ describe('joins that another edge answered', () => {
       { ...good, joinAccept: b64(new Uint8Array(33)) },
       { ...good, joinRequest: b64(createTestMote(0xb1).joinRequest(9)) },
       { ...good, joinRequest: 'AAAA' },
+      { ...good, joinAccept: '!!!' },
     ];
     expect(await bringHome(http, bad)).toEqual({
       ...{ taken: 0, known: 0, replay: 0, badNonce: 0, outOfRange: 0 },
-      ...{ badMic: 1, badAccept: 1, unknown: 1, malformed: 1 },
+      ...{ badMic: 1, badAccept: 2, unknown: 1, malformed: 1 },
     });
     const elsewhere = { range: { first: '03000000', last: '030000ff' } };
     expect(await bringHome(http, [good], elsewhere)).toMatchObject({ outOfRange: 1, taken: 0 });

@@ -27,6 +27,11 @@ export function fromBase64(text: string): Uint8Array {
   return new Uint8Array(Buffer.from(text, 'base64'));
 }
 
+/** Its bytes, or none: where one bad item must not spoil those beside it. */
+export function bytesOrNone(base64: string): Uint8Array {
+  return base64Pattern.test(base64) ? fromBase64(base64) : new Uint8Array();
+}
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { fromBase64 } from '@antirio/kernel';
+import { bytesOrNone } from '@antirio/kernel';
 import type { HttpRim } from '@antirio/host';
 import { parseDevAddr } from '@antirio/lorawan';
 import type { JoinHome } from './home.ts';
@@ -8,11 +8,8 @@ const address = z
   .string()
   .regex(/^[0-9a-fA-F]{8}$/)
   .transform(parseDevAddr);
-/** 23 and at most 33 bytes. */
-const onAir = z
-  .string()
-  .max(64)
-  .transform((text) => fromBase64(text));
+/** 23 and at most 33 bytes; what is no base64 is refused by itself. */
+const onAir = z.string().max(64).transform(bytesOrNone);
 const coming = z.strictObject({
   /** The addresses that they may have been given. */
   range: z.strictObject({ first: address, last: address }),
