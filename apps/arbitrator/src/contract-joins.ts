@@ -36,7 +36,7 @@ export function createContractJoins(ports: ContractJoinsPorts): ContractJoins {
     desk,
     home,
     ofRooms: {
-      answered: (contractId) => desk.joinsOf(contractId).length,
+      answered: desk.last,
       known: home.known,
       told: home.told,
     },

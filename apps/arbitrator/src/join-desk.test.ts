@@ -24,7 +24,8 @@ afterEach(() => {
 const open = { state: 'open', epoch: 3, slot: 1, actFrom: 0, actUntil: 9 } as const;
 
 function setUp(of: ContractTerms = terms) {
-  const state = { phase: 'active', fence: open as typeof open | { state: 'shut' }, full: false };
+  const fence = open as typeof open | { state: 'shut' };
+  const state = { phase: 'active', fence, full: false, now: 5 };
   const told: string[] = [];
   const driver = {
     terms: of,
@@ -54,7 +55,7 @@ function setUp(of: ContractTerms = terms) {
       told.push(`cover ${desk.joinsOf(contractId).length}`);
       return state.full ? Promise.reject(new AntirioError('storageFull', 'full')) : Promise.resolve();
     },
-    clock: { now: () => 5, monotonic: () => 5 },
+    clock: { now: () => state.now, monotonic: () => 5 },
     log: silentLog,
   });
   const answer = (): { refused?: string } => JSON.parse(told.at(-1) ?? '{}') as { refused?: string };
@@ -101,6 +102,30 @@ test('what is kept is so after a start', async () => {
   expect(await ask(2)).toMatchObject({ refused: 'its DevNonce was used' });
   desk.leave(contractId);
   expect(setUp().desk.joinsOf(contractId)).toEqual([]);
+});
+
+test('after the return of an old disk no join is numbered as another one was', async () => {
+  const lost = setUp();
+  lost.state.now = 1_800_000_000_000;
+  for (const devNonce of [1, 2]) await lost.keep(devNonce);
+  const known = lost.desk.last(contractId);
+  expect(lost.desk.joinsOf(contractId).map(({ n }) => n)).toEqual([known - 1, known]);
+  for (const { n } of lost.desk.joinsOf(contractId))
+    store.forgetDocument(contractId, `join/${String(n).padStart(8, '0')}`);
+  const { desk, state, keep } = setUp();
+  expect(desk.last(contractId)).toBe(0);
+  state.now = 1_800_000_010_000;
+  for (const devNonce of [7, 8]) await keep(devNonce);
+  expect(desk.joinsOf(contractId)).toHaveLength(2);
+  expect(desk.joinsOf(contractId).every(({ n }) => n > known)).toBe(true);
+  // by a clock that went back, too
+  state.now = 5;
+  await keep(9);
+  expect(
+    setUp()
+      .desk.joinsOf(contractId)
+      .map(({ devNonce }) => devNonce),
+  ).toEqual([7, 8, 9]);
 });
 
 test('who does not act answers none, nor who was given no root keys', async () => {

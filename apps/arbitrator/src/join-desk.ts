@@ -4,7 +4,7 @@ import { describeError, fromBase64, fromUtf8, type Clock } from '@antirio/kernel
 import { parseJoinRequest } from '@antirio/lorawan';
 import { areJoinsUsedUp, leads, type ContractTerms, type ProtectedDevice } from '@antirio/service-contract';
 import type { ContractStore, StoredContract } from './contract-store.ts';
-import { airedJoin, canBeAccept, JOINS_AT_ONCE, keptJoins } from './join-records.ts';
+import { airedJoin, canBeAccept, JOINS_AT_ONCE, keptJoins, numberAfter } from './join-records.ts';
 import type { PartyDriver } from './party-driver.ts';
 
 const hexOf = (bytes: number): z.ZodString => z.string().regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`));
@@ -34,6 +34,8 @@ export interface JoinDesk {
   readonly onKeep: (topic: string, payload: Uint8Array) => Promise<void>;
   /** Those that were answered, or were about to be, in their order. */
   readonly joinsOf: (contractId: string) => readonly AnsweredJoin[];
+  /** The number of the last one; 0 where there is none. */
+  readonly last: (contractId: string) => number;
   readonly leave: (contractId: string) => void;
 }
 
@@ -85,8 +87,9 @@ export function createJoinDesk(ports: JoinDeskPorts): JoinDesk {
     if (problem !== undefined || fence.state !== 'open')
       return problem ?? 'this edge does not act for the device';
     const { requestId: _id, ...about } = told;
-    const n = (kept.all(terms.contractId).at(-1)?.n ?? 0) + 1;
-    kept.add(terms.contractId, [{ n, epoch: fence.epoch, at: clock.now(), devEui, devNonce, ...about }]);
+    const at = clock.now();
+    const n = numberAfter(kept.last(terms.contractId), at);
+    kept.add(terms.contractId, [{ n, epoch: fence.epoch, at, devEui, devNonce, ...about }]);
     return undefined;
   };
   const answer = async (contractId: string, json: object): Promise<void> => {
@@ -130,6 +133,7 @@ export function createJoinDesk(ports: JoinDeskPorts): JoinDesk {
       }
     },
     joinsOf: kept.all,
+    last: kept.last,
     leave: kept.forget,
   };
 }
@@ -137,7 +141,7 @@ export function createJoinDesk(ports: JoinDeskPorts): JoinDesk {
 /** The customer brings them home. */
 export function addJoinDeskRoute(
   rim: HttpRim,
-  desk: Pick<JoinDesk, 'joinsOf'>,
+  desk: Pick<JoinDesk, 'joinsOf' | 'last'>,
   /** @throws AntirioError forbidden where the asker is not the contract's customer, or we not its provider */
   fromCustomer: (contractId: string, request: { get(name: string): string | undefined }) => StoredContract,
 ): void {
@@ -153,12 +157,13 @@ export function addJoinDeskRoute(
     '/arbitrator/v1/contract/:id/joins',
     about,
     ({ params: { id }, query: { after }, request }) => {
-      const all = desk.joinsOf(fromCustomer(id, request).terms.contractId);
-      const joins = all
+      const { contractId } = fromCustomer(id, request).terms;
+      const joins = desk
+        .joinsOf(contractId)
         .filter(({ n }) => n > after)
         .slice(0, JOINS_AT_ONCE)
         .map(({ n, epoch, at, joinRequest, joinAccept }) => ({ n, epoch, at, joinRequest, joinAccept }));
-      return { total: all.at(-1)?.n ?? 0, joins };
+      return { total: desk.last(contractId), joins };
     },
   );
 }

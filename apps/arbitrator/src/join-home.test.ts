@@ -25,7 +25,7 @@ afterEach(() => {
 
 function setUp(answered: { joins: readonly AiredJoin[]; total?: number }) {
   const given: number[] = [];
-  const state = { fails: false, now: 0 };
+  const state = { fails: false, now: 0, asked: 0 };
   const room = (answer: (call: HttpCall) => unknown): HttpPeer => ({
     call: (call) => {
       const json = answer(call);
@@ -34,9 +34,10 @@ function setUp(answered: { joins: readonly AiredJoin[]; total?: number }) {
     close: () => undefined,
   });
   const edge2edge = room(({ path }) => {
+    state.asked += 1;
     const after = Number(new URLSearchParams(path.split('?')[1]).get('after'));
     const joins = answered.joins.filter(({ n }) => n > after).slice(0, 200);
-    return { total: answered.total ?? answered.joins.length, joins };
+    return { total: answered.total ?? answered.joins.at(-1)?.n ?? 0, joins };
   });
   const deviceLora = room(({ json }) => {
     if (state.fails) throw new AntirioError('unavailable', 'the service has no keys yet');
@@ -73,11 +74,34 @@ test('a provider that tells of joins and gives none is asked no more than once a
   const { home, given, state } = setUp({ joins: [airedJoin(1)], total: 9 });
   await home.bring(terms);
   expect([given, home.known(contractId)]).toEqual([[1], 1]);
+  const { asked } = state;
+  for (let i = 0; i < 5; i++) home.told(terms, 9);
+  expect(state.asked).toBe(asked);
+  state.now = 1000;
+  home.told(terms, 9);
+  await home.bring(terms);
+  expect(state.asked).toBe(asked + 1);
   state.fails = true;
   home.told(terms, 9);
   await home.stop();
   home.told(terms, 9);
   expect(home.counts()).toEqual({ taken: 1, known: 0 });
+});
+
+test('joins come home by their numbers, whatever is between these, and those that go back are none', async () => {
+  const numbered = (...all: number[]) => all.map((n, i) => ({ ...airedJoin(i + 1), n }));
+  const answered = { joins: numbered(7, 8) };
+  const { home, given, state } = setUp(answered);
+  await home.bring(terms);
+  // the provider's disk came back old: as many as before, and others
+  answered.joins = numbered(70, 80);
+  home.told(terms, 80);
+  await home.bring(terms);
+  expect([given, home.known(contractId), home.joinsOf(contractId).length]).toEqual([[2, 2], 80, 4]);
+  answered.joins = numbered(90, 10, 11, 90, 95);
+  state.now = 1000;
+  await home.bring(terms);
+  expect([given.at(-1), home.known(contractId)]).toEqual([2, 95]);
 });
 
 test('what is no join keeps none beside it from coming home', async () => {

@@ -29,6 +29,16 @@ function added(one: Counts, other: Counts): Counts {
   return Object.fromEntries([...names].map((name) => [name, (one[name] ?? 0) + (other[name] ?? 0)]));
 }
 
+/** Those that are in order, each above all before it. */
+function rising(joins: readonly AiredJoin[], after: number): AiredJoin[] {
+  let highest = after;
+  return joins.filter(({ n }) => {
+    const isNext = n > highest;
+    highest = Math.max(highest, n);
+    return isNext;
+  });
+}
+
 /** What came home of joins; undefined where there was none. */
 export function joinsHomeOf(
   store: Pick<ContractStore, 'document'>,
@@ -38,10 +48,10 @@ export function joinsHomeOf(
 }
 
 export interface JoinHome {
-  /** So many of the provider's joins are known here; its ring's frames may be read where it tells of no more. */
+  /** The provider's joins are known here up to this number; its ring's frames may be read where it tells of no higher one. */
   readonly known: (contractId: string) => number;
-  /** The provider's ring tells of so many joins: what is not known here is fetched, and given to our device service. */
-  readonly told: (terms: ContractTerms, joins: number) => void;
+  /** The provider's ring tells of joins up to this number: what is not known here is fetched, and given to our device service. */
+  readonly told: (terms: ContractTerms, upTo: number) => void;
   /** All that the provider has by now. @throws what the provider or our device service do */
   bring(terms: ContractTerms): Promise<void>;
   /** Those that are known here, for statements. */
@@ -64,7 +74,8 @@ export function createJoinHome({ peers, store, clock, log }: JoinHomePorts): Joi
   const { deviceLora } = peers;
   const kept = keptJoins(store, KIND, airedJoin);
   const underWay = new Map<string, Promise<void>>();
-  const failedAt = new Map<string, number>();
+  /** By contract, when it was asked for last without getting any. */
+  const inVainAt = new Map<string, number>();
   let total: Counts = {};
   let isStopped = false;
 
@@ -99,9 +110,12 @@ export function createJoinHome({ peers, store, clock, log }: JoinHomePorts): Joi
     const path = `/arbitrator/v1/contract/${contractId}/joins?after=${after}`;
     const answer = await neighbourCall(peers, provider, 'arbitrator', { path, timeoutMs: CALL_MS });
     const { total: last, joins } = parseInput(page, answer);
-    const some = joins.filter(({ n }, i) => n === after + 1 + i && n <= JOINS_IN_ALL);
-    const through = after + some.length;
-    if (some.length === 0) return false;
+    const some = rising(joins, after).slice(0, JOINS_IN_ALL - kept.all(contractId).length);
+    const through = some.at(-1)?.n;
+    if (through === undefined) {
+      inVainAt.set(contractId, clock.monotonic());
+      return false;
+    }
     // the device service first: what it has on its disk it knows again
     const counts = await give(terms, some);
     settle(terms, some, through, counts);
@@ -118,17 +132,16 @@ export function createJoinHome({ peers, store, clock, log }: JoinHomePorts): Joi
     underWay.set(contractId, work);
     return work;
   };
+  const known = (contractId: string): number =>
+    kept.all(contractId).length >= JOINS_IN_ALL ? ALL_OF_THEM : throughOf(contractId);
   return {
-    known(contractId) {
-      const through = throughOf(contractId);
-      return through >= JOINS_IN_ALL ? ALL_OF_THEM : through;
-    },
-    told(terms, joins) {
+    known,
+    told(terms, upTo) {
       const { contractId } = terms;
-      if (isStopped || joins <= throughOf(contractId) || underWay.has(contractId)) return;
-      if (clock.monotonic() - (failedAt.get(contractId) ?? -Infinity) < AGAIN_MS) return;
+      if (isStopped || upTo <= known(contractId) || underWay.has(contractId)) return;
+      if (clock.monotonic() - (inVainAt.get(contractId) ?? -Infinity) < AGAIN_MS) return;
       bring(terms).catch((error: unknown) => {
-        failedAt.set(contractId, clock.monotonic());
+        inVainAt.set(contractId, clock.monotonic());
         log.warn(
           { contract: contractId, error: describeError(error) },
           'joins of the provider are not here yet',

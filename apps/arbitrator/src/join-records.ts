@@ -11,7 +11,7 @@ const ACCEPTS: readonly number[] = [17, 33];
 
 /** A join that a provider answered, as it was on air: nothing of it is secret, and with the root key it is all that there is to know. */
 export const airedJoin = z.object({
-  /** Counts a contract's, from 1. */
+  /** Rises with each of a contract. */
   n: z.int().min(1),
   epoch: z.int().min(1),
   /** Wall ms of the provider. */
@@ -26,6 +26,14 @@ export function canBeAccept(text: string): boolean {
   return ACCEPTS.includes(bytesOrNone(text).length);
 }
 
+/**
+ * The number after that of `last`: with the provider's wall clock (ms), so that one whose disk came back old gives none again which its
+ * customer knows as another join.
+ */
+export function numberAfter(last: number, now: number): number {
+  return Math.max(last + 1, Math.floor(now / 1000));
+}
+
 /** In one answer. */
 export const JOINS_AT_ONCE = 200;
 
@@ -38,13 +46,17 @@ export function keptJoins<J extends AiredJoin>(store: Documents, kind: string, s
   const all = (contractId: string): readonly J[] => {
     const found =
       known.get(contractId) ??
-      [...store.documents(contractId, kind).values()].flatMap((one) => schema.safeParse(one).data ?? []);
+      [...store.documents(contractId, kind).values()]
+        .flatMap((one) => schema.safeParse(one).data ?? [])
+        .toSorted((a, b) => a.n - b.n);
     known.set(contractId, found);
     return found;
   };
   return {
     /** In the order of their numbers. */
     all,
+    /** The number of the last one; 0 where there is none. */
+    last: (contractId: string): number => all(contractId).at(-1)?.n ?? 0,
     /** With what else is to be written with them; durable when it returns. */
     add(contractId: string, joins: readonly J[], beside: readonly (readonly [string, unknown])[] = []): void {
       const before = all(contractId);

@@ -183,11 +183,11 @@ function rangeOf(status: unknown): RingRange {
 
 /** Joins that providers answer. */
 export interface JoinsOfContracts {
-  /** As a provider: how many were answered here. */
+  /** As a provider: the number of the last one that was answered here, 0 before. */
   answered(contractId: string): number;
-  /** As a customer: how many of the provider's are known here. */
+  /** As a customer: the provider's are known here up to this number. */
   known(contractId: string): number;
-  /** The provider's ring tells of so many. */
+  /** The provider's ring tells of them up to this number. */
   told(terms: ContractTerms, joins: number): void;
 }
 

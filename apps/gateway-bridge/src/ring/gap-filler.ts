@@ -33,7 +33,7 @@ export interface GapStatus {
   readonly refused: number;
   /** Wall ms. */
   readonly lastSuccessAt: number | undefined;
-  /** How many joins the source tells of. */
+  /** The source tells of joins up to this number. */
   readonly remoteJoins: number;
   /** Why nothing is fetched now. */
   readonly waiting: string | undefined;
@@ -148,10 +148,7 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
   const checkJoins = (joins: number): void => {
     remoteJoins = joins;
     if (joins > joinsKnown)
-      throw new AntirioError(
-        'unavailable',
-        `ring ${ringId} waits for ${joins - joinsKnown} joins of its source`,
-      );
+      throw new AntirioError('unavailable', `ring ${ringId} waits for joins of its source`);
   };
   // not acknowledged: the source keeps what does not fit here yet
   const tooFull = (): AntirioError => new AntirioError('storageFull', `ring ${ringId} is full`);

@@ -26,7 +26,7 @@ export interface RingSettings {
   readonly deliver: boolean;
   /** Of what is delivered; JSON where absent. */
   readonly encoding?: Encoding | undefined;
-  /** How many joins the set's devices had answered here: whoever reads these frames without knowing them knows not all addresses. */
+  /** The number of the last join of the set's devices that was answered here: whoever reads these frames without knowing them knows not all addresses. */
   readonly joins?: number | undefined;
   /** Acknowledged frames stay for this long, so that repeated bytes are known again and neighbours may still ask for them. */
   readonly retainS: number;

@@ -14,7 +14,7 @@ import { createRoom } from './room.ts';
 export interface GapSource {
   readonly edgeId: string;
   readonly ringId: string;
-  /** So many of the joins that it tells of are known here; where it tells of more, nothing is read. Without it nobody asks. */
+  /** Its joins are known here up to this number; where it tells of a higher one, nothing is read. Without it nobody asks. */
   readonly joins?: number | undefined;
 }
 
