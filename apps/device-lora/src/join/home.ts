@@ -55,9 +55,10 @@ export function createJoinHome(ports: JoinHomePorts): JoinHome {
   const { byEui } = directoryOf(options.devices);
   const keep = (book: SessionBook, join: EvidentJoin, device: DeviceOptions, at: number): BroughtHome => {
     const rule = device.macVersion === '1.0.4' ? 'counter' : 'random';
-    // a clock that is ahead makes no session that is kept for longer
+    // a clock that is ahead keeps no device waiting for longer
     const joinedAt = Math.min(at, clock.now());
-    const kept = joins.bringHome(join, { rule, at: joinedAt }, newStateOf(options, device));
+    // it is kept from now on, whatever the clock there says: what was sent under it is yet to come
+    const kept = joins.bringHome(join, { rule, at: clock.now() }, newStateOf(options, device));
     if (kept === 'taken') {
       const { devNonce, joinNonce, session, devEui, devAddr, nwkSKey, appSKey } = join;
       const made = { devNonce, joinNonce, session, devEui, devAddr, nwkSKey, appSKey };

@@ -199,9 +199,9 @@ describe('joins that another edge answered', () => {
   test('are all kept until what was sent under them is here, and take the place of none of ours', () => {
     const store = open();
     for (let devNonce = 0; devNonce < 8; devNonce++) store.accept({ ...who, devNonce }, 5, made);
-    for (let n = 0; n < 100; n++) store.bringHome(evident(n), about, mac);
+    for (let n = 0; n < 300; n++) store.bringHome(evident(n), about, mac);
     const kept = store.all();
-    expect(kept.filter(({ broughtHome }) => broughtHome === true)).toHaveLength(64);
+    expect(kept.filter(({ broughtHome }) => broughtHome === true)).toHaveLength(256);
     expect(kept.filter(({ broughtHome }) => broughtHome !== true)).toHaveLength(8);
     // long after, no more of them than of our own
     store.accept({ ...who, devNonce: 9 }, 9 * 86_400_000, made);

@@ -86,7 +86,7 @@ export interface JoinStore {
   reserve(used: readonly JoinReservation[]): void;
   /**
    * Takes a session that another edge made in our place, with what it used up: one commit, durable when this returns.
-   * The same again changes nothing.
+   * The same again changes nothing. `at`: wall ms of when it came, here.
    */
   bringHome(
     join: EvidentJoin,
@@ -97,8 +97,8 @@ export interface JoinStore {
 
 /** Sessions kept of each device, for frames that come late. */
 const KEPT = 8;
-/** Of those that another edge made: what was sent under them comes home after them all. */
-const KEPT_HOME = 64;
+/** Of those that another edge made: what was sent under them comes home after them all. Its limit of 64 begins anew with each epoch. */
+const KEPT_HOME = 256;
 const HOME_LATE_MS = 8 * 86_400_000;
 /** JoinNonces between one join and the next: there are 24 bits of them, and no more for ever. */
 const MOST_AHEAD = 1024;
