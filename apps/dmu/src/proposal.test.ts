@@ -79,6 +79,10 @@ test('a proposal follows the match, the policy and the options', () => {
   expect(() => propose({ ...parts, options: trusting })).toThrow(/iTrustTheProviderWithMyKeys/);
   const inWords = { ...request, iTrustTheProviderWithMyKeys: true };
   expect(propose({ ...parts, options: trusting, request: inWords })).toMatchObject({ opening: 'autonomous' });
+  const both = { ...rooted, policy: trusting.policy };
+  const inAll = { ...joining, iTrustTheProviderWithMyKeys: true };
+  const alone = propose({ ...parts, options: both, request: inAll, match: processing });
+  expect([alone.opening, 'rootKeys' in alone]).toEqual(['autonomous', false]);
   const lonely = dmuOptions.parse({ dataDir: '/nowhere' });
   expect(() => propose({ ...parts, options: lonely })).toThrow(
     expect.objectContaining({ code: 'badConfig' }),

@@ -53,15 +53,15 @@ const TRUST =
   'autonomous: the provider would have all keys from the signature on; say so with iTrustTheProviderWithMyKeys';
 const DAY_MS = 86_400_000;
 
-/** The same without root keys where nothing could be answered with them. */
+/** The same without root keys where nothing could be answered with them, or no opening would tell that they were seen. */
 function rootsStay(
-  { rootKeys, ...terms }: DmuOptions['terms'],
+  { terms: { rootKeys, ...terms }, policy }: DmuOptions,
   { devAddrRange }: DemandRequest,
   { confidentiality }: DemandMatch,
 ): DmuOptions['terms'] {
   const range = terms.devAddrRange ?? devAddrRange;
-  const areOfUse = rootKeys === true && range !== undefined && confidentiality === 'process';
-  return areOfUse ? { ...terms, rootKeys } : terms;
+  const areOfUse = range !== undefined && confidentiality === 'process' && policy.opening[0] === 'witnessed';
+  return rootKeys === true && areOfUse ? { ...terms, rootKeys } : terms;
 }
 
 /** What this edge proposes, but for the stakes, which are what is negotiated. */
@@ -95,7 +95,7 @@ export function propose({
     stakes: { customer: 0, provider: 0 },
     ...(request.volumes === undefined ? {} : { volumes: request.volumes }),
     ...(request.devAddrRange === undefined ? {} : { devAddrRange: request.devAddrRange }),
-    ...rootsStay(terms, request, match),
+    ...rootsStay(options, request, match),
     ...eventsOf(request, terms),
     ringBudgetBytes: ringBudget(devices.length, terms.outageS, estimate.uplinksPermille),
     slots: slotsFor(set?.slots ?? {}, customer, match.provider),

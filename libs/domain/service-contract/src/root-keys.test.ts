@@ -9,6 +9,8 @@ test('root keys are for providers that may process, where a join has an address 
   expect(rootKeysProblem(given)).toBeUndefined();
   expect(rootKeysProblem({ ...given, rootKeys: undefined, confidentiality: 'relay' })).toBeUndefined();
   expect(rootKeysProblem({ ...given, confidentiality: 'forward' })).toMatch(/process/);
+  // opened by nobody's word, they would be flagged by nobody
+  expect(rootKeysProblem({ ...given, opening: 'autonomous' })).toMatch(/autonomous/);
   expect(rootKeysProblem({ ...given, devAddrRange: undefined })).toMatch(/devAddrRange/);
   // JoinNonces of slot 0 are those of the devices' own edge
   expect(rootKeysProblem({ ...given, slots: { customer: 1, provider: 0 } })).toMatch(/slot 0/);

@@ -1,6 +1,6 @@
 import type { ContractTerms } from './terms.ts';
 
-type Named = Pick<ContractTerms, 'rootKeys' | 'confidentiality' | 'devAddrRange' | 'slots'>;
+type Named = Pick<ContractTerms, 'rootKeys' | 'confidentiality' | 'opening' | 'devAddrRange' | 'slots'>;
 
 /** JoinNonces of slot 0 are those of the devices' own edge, in whatever set they are. */
 const OWNERS_SLOT = 0;
@@ -9,11 +9,14 @@ const OWNERS_SLOT = 0;
 export function rootKeysProblem({
   rootKeys,
   confidentiality,
+  opening,
   devAddrRange,
   slots,
 }: Named): string | undefined {
   if (rootKeys !== true) return undefined;
   if (confidentiality !== 'process') return 'rootKeys: only a provider that may process is given root keys';
+  if (opening === 'autonomous')
+    return 'rootKeys: an autonomous provider would have them with no opening to tell of it';
   if (devAddrRange === undefined) return 'rootKeys: without devAddrRange a join has no address to give';
   if (slots.customer !== OWNERS_SLOT) return 'rootKeys: the JoinNonces of slot 0 are the customer’s';
   return undefined;
