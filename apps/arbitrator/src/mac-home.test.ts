@@ -232,6 +232,52 @@ test('what did not come in time is fetched when its provider is back, and no fen
   expect(calls).toHaveLength(1);
 });
 
+test('how a device listens in a session that is not known here yet is asked for again, so often and no more', async () => {
+  const handback = await openGuest({ next: told(3) });
+  await handback.handBack(terms, 3);
+  const page = await handback.pageOf(terms, 3, 0);
+  const calls: HttpCall[] = [];
+  const answers = { ...ALL, taken: 0, unknown: 1 };
+  const home = openCustomer(() => page, answers, calls);
+  const contract = standing(retaken);
+  const goesOn = standing({ at: 'stated', epoch: 4 });
+  expect(home.holdsFence(contract)).toBe(true);
+  await waitFor(systemClock, 5000, () => !home.holdsFence(contract));
+  expect(cameHomeWith(store, contractId)?.why).toMatch(/not known here/);
+  const again = async (): Promise<void> => {
+    const { length } = calls;
+    now += 31_000;
+    home.holdsFence(goesOn);
+    await waitFor(systemClock, 200, () => (calls.length > length ? true : undefined), 2);
+    await new Promise((done) => setTimeout(done, 5));
+  };
+  await again();
+  await again();
+  expect([calls.length, store.notes(contractId).length]).toEqual([3, 1]);
+  // the join has come home
+  Object.assign(answers, ALL);
+  await again();
+  expect(cameHomeWith(store, contractId)?.why).toBeUndefined();
+  await again();
+  expect([calls.length, home.counts()]).toMatchObject([4, { taken: 1, unknown: 1 }]);
+  // of another handback it never comes
+  Object.assign(answers, { taken: 0, unknown: 1 });
+  const next = standing({ at: 'retaken', epoch: 8, providerEpoch: 3 });
+  store.putDocument(contractId, 'listeningHome', { epoch: 2, counts: {} });
+  const later = openCustomer(() => page, answers, calls);
+  expect(later.holdsFence(next)).toBe(true);
+  await waitFor(systemClock, 5000, () => !later.holdsFence(next));
+  const { length } = calls;
+  const tryAgain = async (): Promise<void> => {
+    now += 31_000;
+    later.holdsFence(goesOn);
+    await new Promise((done) => setTimeout(done, 20));
+  };
+  for (let i = 0; i < 30; i++) await tryAgain();
+  expect(calls.length - length).toBe(20);
+  expect(cameHomeWith(store, contractId)).toMatchObject({ isOver: true });
+});
+
 test('a fence waits no longer where there is more than comes home in time: what has come counts', async () => {
   const devices = Array.from({ length: 450 }, (_, i) => {
     const name = i.toString(16);

@@ -27,6 +27,8 @@ interface Fetched {
   readonly why?: string;
   /** No more of it will ever come. */
   readonly isOver?: boolean;
+  /** Of sessions that are not known here. */
+  readonly isUnknown?: boolean;
 }
 
 const NOTHING: Counts = { taken: 0, behind: 0, older: 0, unknown: 0, malformed: 0, missing: 0 };
@@ -79,6 +81,8 @@ const CALL_MS = 1500;
 /** What did not come in time is asked for so often, as long as the contract stands: its provider may be back by then. */
 const LATE_EVERY_MS = 30_000;
 const LATE_MS = 20_000;
+/** For devices whose sessions are not known here yet, so often at most since the start. */
+const LATE_TRIES = 20;
 /** The provider knows of no such thing. */
 const HOPELESS = ['notFound', 'forbidden', 'invalidInput', 'corrupt'] as const;
 const isHopeless = (error: unknown): boolean => HOPELESS.some((code) => isAntirioError(error, code));
@@ -110,14 +114,14 @@ export interface MacHomePorts {
   readonly log: Log;
 }
 
-/** Some of a provider's states, given to our device service, which looks at each. */
+/** Some of a provider's states, given to our device service, which looks at each. `strangers`: of no device of the set. */
 async function takeSome(
   deviceLora: HttpPeer,
   { set }: ContractTerms,
   epoch: number,
   some: readonly Snapshot[],
   { timeoutMs, until }: { readonly timeoutMs: number; readonly until: number },
-): Promise<Partial<Counts>> {
+): Promise<Counts & { readonly strangers: number }> {
   const ofSet = new Set(set.devices.map(({ devEui }) => devEui));
   const ours = some.filter(({ devEui }) => ofSet.has(devEui));
   const json = { setId: set.setId, epoch, until, sessions: ours };
@@ -127,7 +131,17 @@ async function takeSome(
     json,
     timeoutMs,
   });
-  return added({ ...NOTHING, unknown: some.length - ours.length }, parseInput(takenHere, answer));
+  return { ...added(NOTHING, parseInput(takenHere, answer)), strangers: some.length - ours.length };
+}
+
+function outcomeOf(counts: Counts, isAll: boolean, unknownHere: number): Fetched {
+  if (!isAll) {
+    const why = 'the provider’s service did not tell all of it';
+    return { counts: added(counts, { missing: 1 }), why, isOver: true };
+  }
+  if (unknownHere === 0) return { counts };
+  // as of a join that comes home later
+  return { counts, why: `of ${unknownHere} sessions that are not known here`, isUnknown: true };
 }
 
 /** As a customer that has its devices back: what its provider made of their MAC layers is fetched before they are sent to. */
@@ -136,6 +150,8 @@ export function createMacHome({ peers, identity, store, joins, clock, log }: Mac
   const underWay = new Map<string, Promise<void>>();
   /** Newest epochs that were tried: what cannot be written down is not tried again and again, with the fence shut. */
   const settled = new Map<string, number>();
+  /** By contract, how often it was asked for late, and its sessions were still not known. */
+  const inVain = new Map<string, number>();
   /** By contract, when it was asked for last what did not come in time. */
   const askedLate = new Map<string, number>();
   let late: Promise<void> | undefined;
@@ -158,7 +174,7 @@ export function createMacHome({ peers, identity, store, joins, clock, log }: Mac
       const timeoutMs = withinMs();
       return { timeoutMs, until: isLate ? 0 : clock.now() + timeoutMs };
     };
-    let [counts, isAll] = [NOTHING, true];
+    let [counts, isAll, unknownHere] = [NOTHING, true, 0];
     for (let offset = 0, length = 1; offset < length; offset += AT_ONCE) {
       if (clock.monotonic() >= until) return { counts, why: `only ${offset} devices' were here in time` };
       const path = `/arbitrator/v1/contract/${contractId}/mac?epoch=${epoch}&offset=${offset}`;
@@ -170,12 +186,12 @@ export function createMacHome({ peers, identity, store, joins, clock, log }: Mac
       length = Math.min(page.totalCount, set.devices.length);
       const plain = JSON.parse(fromUtf8(openSealed(identity, page.box))) as unknown;
       const some = parseInput(snapshots, plain).snapshots;
-      if (some.length > 0 && deviceLora !== undefined)
-        counts = added(counts, await takeSome(deviceLora, terms, epoch, some, untilThen()));
+      if (some.length === 0 || deviceLora === undefined) continue;
+      const { strangers, ...taken } = await takeSome(deviceLora, terms, epoch, some, untilThen());
+      unknownHere += taken.unknown;
+      counts = added(added(counts, taken), { unknown: strangers });
     }
-    if (isAll) return { counts };
-    const why = 'the provider’s service did not tell all of it';
-    return { counts: added(counts, { missing: 1 }), why, isOver: true };
+    return outcomeOf(counts, isAll, unknownHere);
   };
   const settle = ({ contractId }: ContractTerms, epoch: number, { counts, why, isOver }: Fetched): void => {
     total = added(total, counts);
@@ -227,8 +243,13 @@ export function createMacHome({ peers, identity, store, joins, clock, log }: Mac
     try {
       const until = clock.monotonic() + LATE_MS;
       const { counts, ...rest } = await fetchAll(terms, epoch, { until, isLate: true });
+      const tries = rest.isUnknown === true ? (inVain.get(terms.contractId) ?? 0) + 1 : 0;
+      inVain.set(terms.contractId, tries);
+      const isOver = rest.isOver === true || tries >= LATE_TRIES;
+      // nothing new to tell of
+      if (rest.isUnknown === true && !isOver && counts.taken + counts.behind === 0) return;
       // what had come in time is there already
-      settle(terms, epoch, { ...rest, counts: { ...counts, older: 0 } });
+      settle(terms, epoch, { ...rest, isOver, counts: { ...counts, older: 0 } });
     } catch (error) {
       const why = describeError(error);
       if (isHopeless(error)) settle(terms, epoch, { counts: NOTHING, why, isOver: true });
