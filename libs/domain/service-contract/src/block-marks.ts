@@ -53,6 +53,8 @@ export type BlocksShown = z.output<typeof blockSchemas.blocksShown>;
 /** The highest block of a device that a party is known to have, and in which of its starts it was told. */
 export interface BlockMark extends z.output<typeof blockMark> {
   readonly bootId: string;
+  /** Of our own only: the blocks of the others, by party, above which ours were asked for already. */
+  readonly passed?: Readonly<Record<string, number>> | undefined;
 }
 
 /** What an edge has on its disk of all parties' blocks in one set, its own included. Changed by the effect `keepBlocks` only. */

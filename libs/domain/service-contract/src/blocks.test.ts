@@ -123,6 +123,52 @@ describe('after a start', () => {
   });
 });
 
+describe('what another party says of its own blocks', () => {
+  const tell = (blocks: Blocks, index: number): void => {
+    const body = {
+      setId: terms.set.setId,
+      bootId: 'x',
+      epoch: 2,
+      marks: [{ devAddr: DEVICE, index, base: index }],
+    };
+    const facts = {
+      book: bookOf(blocks.own),
+      isParty: true,
+      holds: true,
+      mayOwn: (slot: number) => slot === 1,
+    };
+    for (const effect of keepMarks(provider, body, facts))
+      if (effect.type === 'keepBlocks') for (const mark of effect.marks) blocks.own.set(provider, mark);
+  };
+  const next = (blocks: Blocks): number => blocks.want('grantor') ?? NaN;
+
+  test('that cannot be true costs what its silence would, once for each time that it was said, and no start says it anew', () => {
+    const blocks = createBlocks();
+    const before = next(blocks);
+    tell(blocks, 2 ** 27 + 1);
+    const lied = next(blocks);
+    expect(lied).toBeLessThanOrEqual(before + ABOVE_RECORD + 12);
+    expect([next(blocks), next(blocks), blocks.want('promises')]).toEqual([lied + 4, lied + 8, lied + 12]);
+    blocks.start();
+    const started = next(blocks);
+    expect(started).toBeLessThanOrEqual(lied + 24);
+    tell(blocks, 2 ** 28 - 3);
+    const again = next(blocks);
+    expect(again).toBeLessThanOrEqual(started + ABOVE_RECORD + 12);
+    expect(next(blocks)).toBe(again + 4);
+  });
+
+  test('is believed of each time that it served, also after it has lied', () => {
+    const blocks = createBlocks();
+    const before = next(blocks);
+    tell(blocks, before + 33);
+    const above = next(blocks);
+    expect(above).toBe(before + 36);
+    tell(blocks, above + 41);
+    expect(next(blocks)).toBe(above + 44);
+  });
+});
+
 interface Story {
   readonly blocks: Blocks;
   copy: Disk;

@@ -96,11 +96,22 @@ export function claimed({ peers }: Reserving, devAddr: string): number {
 export const ownOf = ({ self, book }: Holder, devAddr: string): BlockMark | undefined =>
   book.ofDevice(devAddr).get(self);
 
-/** The highest block of the device that others have, as they told us. */
-export function foreign({ self, book }: Holder, devAddr: string): number {
-  const others = [...book.ofDevice(devAddr)].filter(([by]) => by !== self);
-  return Math.max(-1, ...others.map(([, mark]) => mark.index));
+const othersOf = ({ self, book }: Holder, devAddr: string): readonly (readonly [EdgeId, BlockMark])[] =>
+  [...book.ofDevice(devAddr)].filter(([by]) => by !== self);
+
+/**
+ * The highest block of the device that others have, as they told us, of those above which ours were not asked for yet: what cannot be
+ * true, and is believed as far as it can be, would be believed anew with each block.
+ */
+export function foreign(holder: Holder, devAddr: string): number {
+  const { passed = {} } = ownOf(holder, devAddr) ?? {};
+  const news = othersOf(holder, devAddr).filter(([by, { index }]) => index > (passed[by] ?? -1));
+  return Math.max(-1, ...news.map(([, mark]) => mark.index));
 }
+
+/** What of others counts as passed, once a block of ours was given as high as they are believed. */
+export const passedBy = (holder: Holder, devAddr: string): Readonly<Record<string, number>> =>
+  Object.fromEntries(othersOf(holder, devAddr).map(([by, { index }]) => [by, index]));
 
 /** The same of the customer, who speaks of its own devices. */
 export function customers({ self, customer, book }: Holder, devAddr: string): number {

@@ -19,6 +19,7 @@ import {
   customers,
   foreign,
   ownOf,
+  passedBy,
   peerOf,
   withPeer,
   type Holder,
@@ -120,7 +121,7 @@ function known({ reserving }: Acting, devAddr: string, isSure: boolean): Reservi
 
 /**
  * Above what a block that the grantor has just given must lie. What another party claims is believed as far as it can be true: nobody
- * has more than sixteen blocks above the record, so that a lie gains no more than silence does.
+ * has more than sixteen blocks above the record, so that a lie gains no more than silence does. It is believed once.
  */
 function floorFor(acting: Acting, wanted: WantedBlock, given: number, holder: Holder): number {
   const { reserving } = acting;
@@ -135,9 +136,15 @@ function floorFor(acting: Acting, wanted: WantedBlock, given: number, holder: Ho
 }
 
 /** Of what the grantor has given: ours is at least that now, and so much of it is recorded. */
-function markOf(acting: Acting, devAddr: string, given: number, holder: Holder): BlockMark {
-  const { index = -1, base = -1 } = ownOf(holder, devAddr) ?? {};
-  return { devAddr, index: Math.max(index, given), base: Math.max(base, given), bootId: acting.bootId };
+function markOf(
+  { bootId }: Acting,
+  { devAddr, index: given }: LeaseGrant['blocks'][number],
+  isHighEnough: boolean,
+  holder: Holder,
+): BlockMark {
+  const { index = -1, base = -1, passed } = ownOf(holder, devAddr) ?? {};
+  const mark = { devAddr, index: Math.max(index, given), base: Math.max(base, given), bootId };
+  return { ...mark, passed: isHighEnough ? passedBy(holder, devAddr) : passed };
 }
 
 /** The grantor has given the wanted block: it is used, or asked for anew above the floor. */
@@ -173,9 +180,9 @@ export function onGranted(
     const floor = holder === undefined ? -1 : floorFor(next, wanted, block.index, holder);
     const [used, more] = useOrAskAgain(next, wanted, block, floor);
     effects.push(...more);
-    const isSure = block.index > floor;
-    next = holder === undefined ? used : { ...used, reserving: known(used, block.devAddr, isSure) };
-    if (holder !== undefined) marks.push(markOf(next, block.devAddr, block.index, holder));
+    const isHighEnough = block.index > floor;
+    next = holder === undefined ? used : { ...used, reserving: known(used, block.devAddr, isHighEnough) };
+    if (holder !== undefined) marks.push(markOf(next, block, isHighEnough, holder));
   }
   if (holder === undefined || marks.length === 0) return [next, effects];
   return [next, [{ type: 'keepBlocks', by: holder.self, marks }, ...effects]];
@@ -212,7 +219,8 @@ function reserve(acting: Acting, { devAddr, above }: WantedBlock, holder: Holder
   const forgotten = reserving.sure.has(devAddr) ? -1 : claimed(reserving, devAddr);
   const from = Math.max(own?.index ?? -1, above, forgotten) + skipped;
   const index = nextBlock(holder.slot, Math.max(from, foreign(holder, devAddr)));
-  return index > base + ABOVE_RECORD ? 'spent' : { mark: { devAddr, index, base, bootId } };
+  if (index > base + ABOVE_RECORD) return 'spent';
+  return { mark: { devAddr, index, base, bootId, passed: own?.passed } };
 }
 
 /** Those on whose word we act, and whoever else we know could be given the epoch. */
