@@ -11,16 +11,22 @@ import { keeperOf } from './party-deeds.ts';
 
 const [first] = terms.set.devices;
 const joined: ProtectedDevice = { devEui: first?.devEui ?? '', devAddr: '0f000001' };
-const mark = (devAddr: string, index = 4) => ({ devAddr, index, base: 0, bootId: 'b' });
+const mark = (devAddr: string, index = 4, base = 0) => ({ devAddr, index, base, bootId: 'b' });
 const { customer, provider } = terms;
 
 let folder = '';
 let store: ContractStore;
 let addresses: readonly ProtectedDevice[];
+/** Another contract over the same devices, whose terms know of no joins. */
+const unjoined = { ...terms, contractId: '00000000-0000-4000-8000-000000000000' };
 let joins = 0;
 const open = () => {
   store = openContractStore(join(folder, 'contracts.db'));
-  return createBlockDesk({ store, addresses: () => addresses, joinsSeen: () => joins });
+  return createBlockDesk({
+    store,
+    addresses: ({ contractId, set }) => (contractId === unjoined.contractId ? set.devices : addresses),
+    joinsSeen: () => joins,
+  });
 };
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'blocks-'));
@@ -37,7 +43,7 @@ test('what is kept is on the disk, of one set for all of its contracts; a disk f
   book.keep(customer, [mark(joined.devAddr, 8), mark(first?.devAddr ?? '')]);
   book.keep(provider, [mark(joined.devAddr, 5)]);
   store.close();
-  const again = open().bookOf({ ...terms, contractId: '00000000-0000-4000-8000-000000000000' });
+  const again = open().bookOf(unjoined);
   expect(again.all(customer)).toEqual(
     [mark(first?.devAddr ?? ''), mark(joined.devAddr, 8)].sort((a, b) => (a.devAddr < b.devAddr ? -1 : 1)),
   );
@@ -52,7 +58,7 @@ test('what is kept is on the disk, of one set for all of its contracts; a disk f
 
 test('addresses that devices have left go when a new one comes', () => {
   const book = open().bookOf(terms);
-  book.keep(customer, [mark(joined.devAddr)]);
+  book.keep(customer, [mark(joined.devAddr, 4, 4)]);
   const next = { ...joined, devAddr: '0f000002' };
   addresses = [...terms.set.devices, next];
   joins += 1;
@@ -60,6 +66,32 @@ test('addresses that devices have left go when a new one comes', () => {
   expect(book.all(customer).map(({ devAddr }) => devAddr)).toEqual([next.devAddr]);
   store.close();
   expect(open().bookOf(terms).all(customer)).toHaveLength(1);
+  store.close();
+});
+
+test('no contract wipes what another one of the set keeps of its addresses', () => {
+  const desk = open();
+  const book = desk.bookOf(terms);
+  book.keep(customer, [mark(joined.devAddr, 8, 8)]);
+  book.keep(provider, [mark(joined.devAddr, 9, 9)]);
+  desk.bookOf(unjoined).keep(customer, [mark(first?.devAddr ?? '')]);
+  expect([...book.ofDevice(joined.devAddr).keys()]).toEqual([customer, provider]);
+  store.close();
+  expect(open().bookOf(terms).ofDevice(joined.devAddr).size).toBe(2);
+  store.close();
+});
+
+test('blocks that stand on promises alone stay also where no contract knows their address yet, so many of them', () => {
+  const book = open().bookOf(terms);
+  book.keep(customer, [mark(joined.devAddr, 8, 4)]);
+  addresses = terms.set.devices;
+  joins += 1;
+  book.keep(customer, [mark(first?.devAddr ?? '')]);
+  expect(book.ofDevice(joined.devAddr).get(customer)).toEqual(mark(joined.devAddr, 8, 4));
+  const many = Array.from({ length: 1200 }, (_, i) => mark((0x0f100000 + i).toString(16).padStart(8, '0')));
+  book.keep(provider, many);
+  book.keep(provider, [mark('0f2fffff')]);
+  expect(book.all(provider)).toHaveLength(1001);
   store.close();
 });
 

@@ -32,6 +32,8 @@ interface BlockDeskPorts {
 type Marks = Map<string, Map<EdgeId, BlockMark>>;
 
 const OWN = 'own';
+/** Addresses of no device that have blocks on promises alone. */
+const STRAYS_KEPT = 1000;
 const kindOf = (setId: string): string => `blocks/${setId}`;
 const nothing: ReadonlyMap<EdgeId, BlockMark> = new Map();
 
@@ -52,6 +54,8 @@ function note(marks: Marks, by: EdgeId, mark: BlockMark): void {
 
 export function createBlockDesk({ store, addresses, joinsSeen }: BlockDeskPorts): BlockDesk {
   const sets = new Map<string, Marks>();
+  /** By set and contract: whether it has the address. */
+  const members = new Map<string, Map<string, (devAddr: string) => boolean>>();
   const counts = new Map<BlockRefusal, number>();
 
   const marksOf = (setId: string): Marks => {
@@ -59,14 +63,21 @@ export function createBlockDesk({ store, addresses, joinsSeen }: BlockDeskPorts)
     sets.set(setId, marks);
     return marks;
   };
-  /** With a new address those go that devices of the set do not have any more: no more is kept than there are. */
-  const prune = (setId: string, has: (devAddr: string) => boolean): void => {
+  const forgetDevice = (setId: string, devAddr: string): void => {
     const marks = marksOf(setId);
-    for (const [devAddr, ofDevice] of marks) {
-      if (has(devAddr)) continue;
-      for (const by of ofDevice.keys()) store.forgetDocument(OWN, `${kindOf(setId)}/${devAddr}/${by}`);
-      marks.delete(devAddr);
-    }
+    for (const by of marks.get(devAddr)?.keys() ?? [])
+      store.forgetDocument(OWN, `${kindOf(setId)}/${devAddr}/${by}`);
+    marks.delete(devAddr);
+  };
+  /** With a new address those go that devices of the set do not have any more, by any of its contracts. */
+  const prune = (setId: string): void => {
+    const having = [...(members.get(setId)?.values() ?? [])];
+    const strays = [...marksOf(setId)].filter(([devAddr]) => !having.some((has) => has(devAddr)));
+    const isUnrecorded = ([, ofDevice]: (typeof strays)[number]): boolean =>
+      [...ofDevice.values()].some(({ index, base }) => index > base);
+    // who has just started may not know all addresses yet, and nobody else knows of these blocks
+    const kept = new Set(strays.filter(isUnrecorded).slice(-STRAYS_KEPT));
+    for (const stray of strays) if (!kept.has(stray)) forgetDevice(setId, stray[0]);
   };
   return {
     bookOf(terms) {
@@ -77,6 +88,8 @@ export function createBlockDesk({ store, addresses, joinsSeen }: BlockDeskPorts)
         if (known.seen !== seen) known = { seen, all: new Set(addresses(terms).map((one) => one.devAddr)) };
         return known.all.has(devAddr);
       };
+      const ofSet = members.get(setId) ?? new Map<string, (devAddr: string) => boolean>();
+      members.set(setId, ofSet.set(terms.contractId, has));
       return {
         has,
         ofDevice: (devAddr) => marksOf(setId).get(devAddr) ?? nothing,
@@ -86,7 +99,7 @@ export function createBlockDesk({ store, addresses, joinsSeen }: BlockDeskPorts)
             .sort((a, b) => (a.devAddr < b.devAddr ? -1 : 1)),
         keep(by, marks) {
           const kept = marksOf(setId);
-          if (marks.some(({ devAddr }) => !kept.has(devAddr))) prune(setId, has);
+          if (marks.some(({ devAddr }) => !kept.has(devAddr))) prune(setId);
           const named = marks.map((mark) => [`${kindOf(setId)}/${mark.devAddr}/${by}`, mark] as const);
           store.putDocuments(OWN, named);
           for (const mark of marks) note(kept, by, mark);
