@@ -95,6 +95,27 @@ test('blocks that stand on promises alone stay also where no contract knows thei
   store.close();
 });
 
+test.each([
+  ['provider', 0],
+  ['customer', 1],
+] as const)('with the last contract of a set a %s keeps %i marks', (role, left) => {
+  const desk = open();
+  const contracts = [terms, unjoined];
+  for (const one of contracts) store.put({ terms: one, role, signatures: {} });
+  const [book] = contracts.map((one) => desk.bookOf(one));
+  book?.keep(customer, [mark(joined.devAddr)]);
+  const retire = ({ contractId }: typeof terms): void => {
+    store.putDocument(contractId, 'ending', { retired: true });
+    desk.leave(contractId);
+  };
+  retire(unjoined);
+  expect(book?.all(customer)).toHaveLength(1);
+  retire(terms);
+  expect(book?.all(customer)).toHaveLength(left);
+  expect(store.documents('own', `blocks/${terms.set.setId}`).size).toBe(left);
+  store.close();
+});
+
 test('what the disk does not take is not kept, and is said to be so', () => {
   const book = open().bookOf(terms);
   const isOnDisk = keeperOf(store, terms.contractId, silentLog, book);

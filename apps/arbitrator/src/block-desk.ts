@@ -6,7 +6,8 @@ import type {
   ContractTerms,
   ProtectedDevice,
 } from '@antirio/service-contract';
-import type { ContractStore } from './contract-store.ts';
+import type { ContractStore, StoredContract } from './contract-store.ts';
+import { endingOf } from './retirement.ts';
 
 /** One set's book, as the machine of a contract sees it, and the hand that writes in it. */
 export interface SetBlocks extends BlockBook {
@@ -17,13 +18,18 @@ export interface SetBlocks extends BlockBook {
 /** The books of all sets in which this edge is a party. */
 export interface BlockDesk {
   bookOf(terms: ContractTerms): SetBlocks;
+  /** Its machine is gone for good. A provider forgets the book with the last contract of the set; the customer keeps its own. */
+  leave(contractId: string): void;
   readonly refused: (reason: BlockRefusal) => void;
   /** Of this process: what others told and was not kept, by why. */
   counts(): ReadonlyMap<BlockRefusal, number>;
 }
 
 interface BlockDeskPorts {
-  readonly store: Pick<ContractStore, 'documents' | 'putDocuments' | 'forgetDocument'>;
+  readonly store: Pick<
+    ContractStore,
+    'all' | 'get' | 'document' | 'documents' | 'putDocuments' | 'forgetDocuments'
+  >;
   readonly addresses: (terms: ContractTerms) => readonly ProtectedDevice[];
   /** Changes whenever the set's addresses may have. */
   readonly joinsSeen: (terms: ContractTerms) => number;
@@ -63,22 +69,28 @@ export function createBlockDesk({ store, addresses, joinsSeen }: BlockDeskPorts)
     sets.set(setId, marks);
     return marks;
   };
-  const forgetDevice = (setId: string, devAddr: string): void => {
+  const forget = (setId: string, devAddrs: readonly string[]): void => {
     const marks = marksOf(setId);
-    for (const by of marks.get(devAddr)?.keys() ?? [])
-      store.forgetDocument(OWN, `${kindOf(setId)}/${devAddr}/${by}`);
-    marks.delete(devAddr);
+    const names = devAddrs.flatMap((devAddr) =>
+      [...(marks.get(devAddr)?.keys() ?? [])].map((by) => `${kindOf(setId)}/${devAddr}/${by}`),
+    );
+    store.forgetDocuments(OWN, names);
+    for (const devAddr of devAddrs) marks.delete(devAddr);
   };
   /** With a new address those go that devices of the set do not have any more, by any of its contracts. */
   const prune = (setId: string): void => {
     const having = [...(members.get(setId)?.values() ?? [])];
-    const strays = [...marksOf(setId)].filter(([devAddr]) => !having.some((has) => has(devAddr)));
-    const isUnrecorded = ([, ofDevice]: (typeof strays)[number]): boolean =>
-      [...ofDevice.values()].some(({ index, base }) => index > base);
+    const marks = marksOf(setId);
+    const strays = [...marks.keys()].filter((devAddr) => !having.some((has) => has(devAddr)));
+    const isUnrecorded = (devAddr: string): boolean =>
+      [...(marks.get(devAddr)?.values() ?? [])].some(({ index, base }) => index > base);
     // who has just started may not know all addresses yet, and nobody else knows of these blocks
     const kept = new Set(strays.filter(isUnrecorded).slice(-STRAYS_KEPT));
-    for (const stray of strays) if (!kept.has(stray)) forgetDevice(setId, stray[0]);
+    const gone = strays.filter((devAddr) => !kept.has(devAddr));
+    if (gone.length > 0) forget(setId, gone);
   };
+  const isOver = ({ terms, refused }: StoredContract): boolean =>
+    refused !== undefined || endingOf(store, terms.contractId).retired;
   return {
     bookOf(terms) {
       const { setId } = terms.set;
@@ -105,6 +117,22 @@ export function createBlockDesk({ store, addresses, joinsSeen }: BlockDeskPorts)
           for (const mark of marks) note(kept, by, mark);
         },
       };
+    },
+    leave(contractId) {
+      const contract = store.get(contractId);
+      if (contract === undefined) return;
+      const { setId } = contract.terms.set;
+      members.get(setId)?.delete(contractId);
+      if (contract.role === 'customer' || marksOf(setId).size === 0) return;
+      const ofSet = store.all().filter(({ terms }) => terms.set.setId === setId);
+      if (!ofSet.every((one) => one.terms.contractId === contractId || isOver(one))) return;
+      try {
+        forget(setId, [...marksOf(setId).keys()]);
+      } catch {
+        // a disk that takes nothing now is asked again at the next start
+      }
+      sets.delete(setId);
+      members.delete(setId);
     },
     refused(reason) {
       counts.set(reason, (counts.get(reason) ?? 0) + 1);

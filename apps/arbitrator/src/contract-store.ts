@@ -43,7 +43,8 @@ export interface ContractStore {
   forgetVersions(contractId: string, kind: string, below: number): void;
   /** Of documents named `<kind>/<version>`, rising. */
   versions(contractId: string, kind: string): number[];
-  /** All of them, or none. */
+  /** All of them, or none; as with what is put. */
+  forgetDocuments(contractId: string, names: readonly string[]): void;
   putDocuments(contractId: string, named: readonly (readonly [name: string, value: unknown])[]): void;
   writable(): boolean;
   close(): void;
@@ -162,6 +163,11 @@ export function openContractStore(path: string): ContractStore {
       );
     },
     forgetDocument: (contractId, name) => void dropDocument.run(contractId, name),
+    forgetDocuments(contractId, names) {
+      inTransaction(db, () => {
+        for (const name of names) dropDocument.run(contractId, name);
+      });
+    },
     forgetVersions(contractId, kind, below) {
       const prefix = `${kind}/`;
       const { length } = prefix;

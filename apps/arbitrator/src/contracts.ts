@@ -210,6 +210,7 @@ export function createContracts(
   const macs = createMacSnapshots({ peers, clock, log: ports.log, sealKeyOf });
   const macHome = createMacHome({ peers, identity, store, joins: joins.home, clock, log: ports.log });
   const handback = createMacHandback({ ...ports, store, sealKeyOf });
+  const perContract = [drills, fullDrills, downlinkDrills, macs, handback];
   const listeningPorts = { store, clock, drivers, macs, macHome, handback };
 
   /** Only where nothing is open that has not been stated: what was opened is of one that the provider had last. */
@@ -261,12 +262,10 @@ export function createContracts(
     drivers.delete(contractId);
     if (driver === undefined) return;
     forgetSnapshots(store, contractId);
-    ports.log.info(
-      { contract: contractId, role: driver.role },
-      'nothing is left of the ended contract but its evidence',
-    );
+    const about = { contract: contractId, role: driver.role };
+    ports.log.info(about, 'nothing is left of the ended contract but its evidence');
     joins.leave(contractId);
-    const leaving = [drills, fullDrills, downlinkDrills, macs, handback].map((one) => one.leave(contractId));
+    const leaving = [...perContract, blocks].map((one) => one.leave(contractId));
     const stopping = Promise.all([...leaving, driver.stop()]).finally(() => ending.delete(stopping));
     ending.add(stopping);
   };
@@ -282,7 +281,9 @@ export function createContracts(
   const drive = (contract: StoredContract): void => {
     const { terms, phase } = contract;
     const { contractId } = terms;
-    if (phase === undefined || drivers.has(contractId) || endingOf(store, contractId).retired) return;
+    const { retired } = endingOf(store, contractId);
+    if (retired) blocks.leave(contractId);
+    if (phase === undefined || drivers.has(contractId) || retired) return;
     const given = (keyVersion?: number): KeptPackage | undefined =>
       keptPackage(store, contractId, keyVersion);
     const calls = { terms, identity, peers, ledger, rooms, ports, given, divided: () => dividedFor(terms) };
@@ -320,7 +321,7 @@ export function createContracts(
       ...shared,
     });
     drivers.set(contractId, driver);
-    for (const one of [drills, fullDrills, downlinkDrills, macs, handback]) one.drive(driver);
+    for (const one of perContract) one.drive(driver);
     if (holdOf(store, contractId) !== undefined) driver.post({ type: 'held', held: true });
   };
 
@@ -391,8 +392,7 @@ export function createContracts(
       );
     },
     async stop() {
-      const stopping = [drills, fullDrills, downlinkDrills, macs, handback, macHome, joins.home];
-      await Promise.all(stopping.map((one) => one.stop()));
+      await Promise.all([...perContract, macHome, joins.home].map((one) => one.stop()));
       await Promise.all([...[...drivers.values()].map((driver) => driver.stop()), ...ending]);
       drivers.clear();
     },

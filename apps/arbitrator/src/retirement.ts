@@ -25,7 +25,7 @@ const ENDING = 'ending';
 const WAITED_EVERY_MS = 60_000;
 const ASK_EVERY_MS = 1000;
 
-export function endingOf(store: ContractStore, contractId: string): Ending {
+export function endingOf(store: Pick<ContractStore, 'document'>, contractId: string): Ending {
   return ending.parse(store.document(contractId, ENDING) ?? {});
 }
 
