@@ -164,6 +164,7 @@ function bookOn({ blocks }: EdgeDisk, devAddrs: readonly string[]): BlockBook {
     has: (devAddr) => devAddrs.includes(devAddr),
     ofDevice: (devAddr) => blocks.get(devAddr) ?? nobodys,
     all: (by) => devAddrs.flatMap((devAddr) => blocks.get(devAddr)?.get(by) ?? []),
+    parties: () => [...new Set([...blocks.values()].flatMap((ofDevice) => [...ofDevice.keys()]))],
   };
 }
 

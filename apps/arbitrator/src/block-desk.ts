@@ -109,6 +109,7 @@ export function createBlockDesk({ store, addresses, joinsSeen }: BlockDeskPorts)
           [...marksOf(setId).values()]
             .flatMap((ofDevice) => ofDevice.get(by) ?? [])
             .sort((a, b) => (a.devAddr < b.devAddr ? -1 : 1)),
+        parties: () => [...new Set([...marksOf(setId).values()].flatMap((ofDevice) => [...ofDevice.keys()]))],
         keep(by, marks) {
           const kept = marksOf(setId);
           if (marks.some(({ devAddr }) => !kept.has(devAddr))) prune(setId);

@@ -65,6 +65,8 @@ export interface BlockBook {
   ofDevice(devAddr: string): ReadonlyMap<EdgeId, BlockMark>;
   /** By address, rising. */
   all(by: EdgeId): readonly BlockMark[];
+  /** Of whom there are any. */
+  parties(): readonly EdgeId[];
 }
 
 /** Why what was told of blocks is not kept, or what was answered not believed. */

@@ -28,6 +28,7 @@ export const bookOf = (disk: Disk): BlockBook => ({
   has: (devAddr) => devAddr === DEVICE,
   ofDevice: (devAddr) => (devAddr === DEVICE ? disk : new Map<EdgeId, BlockMark>()),
   all: (by) => [disk.get(by)].filter((mark) => mark !== undefined),
+  parties: () => [...disk.keys()],
 });
 
 export interface Blocks {

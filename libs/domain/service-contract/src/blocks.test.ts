@@ -13,6 +13,7 @@ import {
 import { terms } from './contract.fixture.ts';
 import { keepMarks, showMarks, type KeeperFacts } from './mark-keeper.ts';
 import { datagramSchemas } from './messages.ts';
+import { actUnder } from './party.ts';
 import { SKIPPED_UNRECORDED, onPromises } from './reserving.ts';
 
 const standing = ({ acting, own }: Blocks) => onPromises(acting(), customer, bookOf(own));
@@ -124,12 +125,12 @@ describe('after a start', () => {
 });
 
 describe('what another party says of its own blocks', () => {
-  const tell = (blocks: Blocks, index: number): void => {
+  const tell = (blocks: Blocks, index: number, base = index): void => {
     const body = {
       setId: terms.set.setId,
       bootId: 'x',
       epoch: 2,
-      marks: [{ devAddr: DEVICE, index, base: index }],
+      marks: [{ devAddr: DEVICE, index, base }],
     };
     const facts = {
       book: bookOf(blocks.own),
@@ -166,6 +167,34 @@ describe('what another party says of its own blocks', () => {
     expect(above).toBe(before + 36);
     tell(blocks, above + 41);
     expect(next(blocks)).toBe(above + 44);
+  });
+
+  test('is recorded by the customer where it had to leave it to, and a lie of it as far as it can be true', () => {
+    const blocks = createBlocks();
+    const before = next(blocks);
+    tell(blocks, before + 33, before - 3);
+    blocks.start();
+    blocks.rest('grantor');
+    const recorded = blocks.recorded ?? NaN;
+    expect(recorded).toBe(before + 36);
+    blocks.rest('grantor');
+    expect(blocks.recorded).toBe(recorded);
+    tell(blocks, 2 ** 27 + 1, 2 ** 27 - 39);
+    blocks.start();
+    blocks.rest('grantor');
+    const most = blocks.recorded ?? NaN;
+    expect(most).toBeLessThanOrEqual(recorded + ABOVE_RECORD + 12);
+    blocks.start();
+    blocks.rest('grantor');
+    expect([blocks.recorded, next(blocks)]).toEqual([most, most + 4]);
+    expect(blocks.used).toEqual([before, most + 4]);
+  });
+
+  test('is looked for anew by who begins to act', () => {
+    const blocks = createBlocks();
+    blocks.rest('grantor');
+    expect(blocks.acting().reserving.unrecorded).toBe(false);
+    expect(actUnder(blocks.acting(), 2, 0).reserving.unrecorded).toBe(true);
   });
 });
 

@@ -338,7 +338,10 @@ function askAfresh(acting: Acting, refused: LeaseRefused): Acting {
 }
 
 export function actUnder(acting: Acting, epoch: number, actFrom: number): Acting {
-  return { ...acting, ...unpromised, lease: holdEpoch(acting.lease, epoch, actFrom), wanted: [] };
+  // who acted until now may have left blocks unrecorded
+  const reserving = { ...acting.reserving, unrecorded: true };
+  const lease = holdEpoch(acting.lease, epoch, actFrom);
+  return { ...acting, ...unpromised, lease, reserving, wanted: [] };
 }
 
 /** How long its holder still waits before it may act under its epoch, ms of its own clock. */

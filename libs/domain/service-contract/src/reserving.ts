@@ -156,8 +156,8 @@ function useOrAskAgain(
 ): [Acting, PartyEffect[]] {
   const { requestId, devAddr } = wanted;
   const others = acting.wanted.filter((one) => one !== wanted);
-  if (requestId === RECORDING) return [{ ...acting, wanted: others }, []];
   if (index > floor) {
+    if (requestId === RECORDING) return [{ ...acting, wanted: others }, []];
     const block = blockOf(index);
     return [{ ...acting, wanted: others }, [{ type: 'grantBlock', requestId, devAddr, block, proven }]];
   }
@@ -191,18 +191,36 @@ export function onGranted(
 /** Nobody wants the block: the grantor is to record what stands on promises. */
 const RECORDING = '';
 
+/**
+ * The devices of which somebody may have blocks that the grantor does not know: our own, and at the customer, whose devices they are,
+ * also those that a provider did not get recorded before it gave back. Those of others count as far as ours have not gone past them.
+ */
+function unrecorded(holder: Holder): string[] {
+  const { book, self, customer } = holder;
+  const parties = self === customer ? book.parties() : [self];
+  const standing = parties.flatMap((by) =>
+    book
+      .all(by)
+      .filter(({ index, base }) => index > base)
+      .map(({ devAddr, index }) => ({ by, devAddr, index }))
+      .filter(({ devAddr, index }) => by === self || index > (ownOf(holder, devAddr)?.passed?.[by] ?? -1)),
+  );
+  return [...new Set(standing.map(({ devAddr }) => devAddr))].filter((devAddr) => book.has(devAddr));
+}
+
 /** What stands on promises and the grantor does not know is recorded as soon as it answers, before any further block. */
 function record(acting: Acting, holder: Holder): Acting {
   const { reserving } = acting;
-  const { now, book, self, slot } = holder;
+  const { now, slot } = holder;
   if (!reserving.unrecorded || now - reserving.lookedAt < LOOK_EVERY_MS) return acting;
-  const standing = book.all(self).filter((one) => one.index > one.base && book.has(one.devAddr));
+  const standing = unrecorded(holder);
   const wanted = standing
-    .filter(({ devAddr }) => acting.wanted.every((one) => one.devAddr !== devAddr))
+    .filter((devAddr) => acting.wanted.every((one) => one.devAddr !== devAddr))
     .slice(0, MARKS_TOLD)
-    .map(({ devAddr, index }) => ({
-      ...{ requestId: RECORDING, devAddr, slot, above: index, proven: undefined, askedAt: -Infinity },
-    }));
+    .map((devAddr) => {
+      const above = ownOf(holder, devAddr)?.index ?? -1;
+      return { requestId: RECORDING, devAddr, slot, above, proven: undefined, askedAt: -Infinity };
+    });
   const next = { ...reserving, unrecorded: standing.length > 0, lookedAt: now };
   return { ...acting, reserving: next, wanted: [...acting.wanted, ...wanted] };
 }
