@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { AntirioError, type EdgeId, type SealKey } from '@antirio/kernel';
 import {
   addressesOf,
+  fencedTerms,
   holdersOf,
   joinedAddresses,
   leads,
@@ -290,12 +291,12 @@ export function createContracts(
     // a stored role and phase were written together, by the machine of that role
     const party = { terms, role: contract.role, phase } as Parameters<typeof runParty>[0];
     const shared = {
-      sources,
-      joinsSeen: () => joinsSeen(terms),
+      ...{ sources, joinsSeen: () => joinsSeen(terms) },
       withJoins: (secrets: Secrets) => joins.withSessions(terms, secrets),
       listening: listeningOf(listeningPorts, terms),
       believed: () => ledger.watch.believed(),
       leads: (one: Standing) => leads(one, drivers.values()),
+      fenced: (one: Standing) => fencedTerms(one, drivers.values()),
       inTurn: (work: () => Promise<void>) => inTurn(terms.set.setId, work),
       retired: () => retire(contractId),
       blocksRefused: blocks.refused,
@@ -353,8 +354,7 @@ export function createContracts(
       givenAddresses.set(contractId, addresses);
       versionsTaken.set(contractId, given.keyVersion);
     },
-    waitingForTurn: turns.waiting,
-    live,
+    ...{ waitingForTurn: turns.waiting, live },
     disclosures,
     leaveBehind: rekeyCounts.leave,
     sealing: () => ({

@@ -34,6 +34,7 @@ const depsWith = (own: object): DriverDependencies =>
     calls: {},
     sources: { leave: quiet, isUp: () => false },
     leads: () => true,
+    fenced: () => terms,
     inTurn: (work: () => Promise<void>) => work(),
     host: { failures: () => 0, mayBegin: () => true, keepFailures: () => undefined },
     believed: () => true,
@@ -84,4 +85,18 @@ test('a provider that was started anew while it hands back asks its service noth
   await fenced.promise;
   await new Promise(setImmediate);
   expect(asked).toEqual([]);
+});
+
+test('the fence is asked for the devices that are still its contract’s', async () => {
+  const asked = Promise.withResolvers<unknown>();
+  const fence = async (about: unknown): Promise<void> => {
+    asked.resolve(about);
+  };
+  const left = { ...terms, set: { ...terms.set, devices: [] } };
+  driver = runParty(
+    { terms, role: 'provider', phase: { at: 'ready' } },
+    depsWith({ rooms: { fence }, fenced: () => left }),
+  );
+  driver.post({ type: 'tick' });
+  expect(await asked.promise).toBe(left);
 });

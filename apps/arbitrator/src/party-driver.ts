@@ -3,6 +3,7 @@ import { repeat, type Repeating } from '@antirio/host';
 import {
   deedsOf,
   type ContractRecord,
+  type ContractTerms,
   type Datagram,
   type Desired,
   type HeldShare,
@@ -71,6 +72,8 @@ export interface DriverDependencies {
   readonly blocksRefused: BlockDesk['refused'];
   /** Whether this contract has the say in its set's fence. */
   readonly leads: (one: Standing) => boolean;
+  /** The contract's terms with those of its devices that its fence is for. */
+  readonly fenced: (one: Standing) => ContractTerms;
   /** Whether the ledger is the one that was seen before; undefined until it was looked at. */
   readonly believed: () => boolean | undefined;
   /** Has the work done when no other contract touches the set's fence. */
@@ -143,7 +146,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
     fencePutAt = now;
     fenceTurn = deps
       .inTurn(async () => {
-        if (!stopped && deps.leads(standing)) await rooms.fence(terms, fence);
+        if (!stopped && deps.leads(standing)) await rooms.fence(deps.fenced(standing), fence);
       })
       .catch((error: unknown) => {
         fenceWaitMs = FENCE_RETRY_MS;

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { generateIdentity, parseEdgeId } from '@antirio/kernel';
 import type { CustomerPhase } from './customer-state.ts';
 import { nothingDelivered } from './key-delivery.ts';
-import { leads, siblingsOf, type Standing } from './one-set.ts';
+import { fencedTerms, leads, siblingsOf, type Standing } from './one-set.ts';
 import type { ProviderPhase } from './provider-state.ts';
 import { contractTerms, type ContractTerms } from './terms.ts';
 
@@ -79,4 +79,22 @@ test('siblings are the other contracts of a set in the same role, over or not', 
   expect(siblingsOf(one, [one, customer(2, { at: 'guarded', epoch: 1 }), over])).toEqual([over]);
   const elsewhere = customer(4, { at: 'guarded', epoch: 1 }, 'tower');
   expect(siblingsOf(customer(1, { at: 'guarded', epoch: 1 }), [elsewhere])).toEqual([]);
+});
+
+describe('a device that its customer has moved to another set', () => {
+  const over = customer(1, { at: 'ended', epoch: 3 });
+  const guarded: CustomerPhase = { at: 'guarded', epoch: 4 };
+  const fenced = (one: Standing, other: Standing) => fencedTerms(one, [one, other]).set.devices.length;
+
+  test('is that set’s as soon as it has an epoch: the fence of the ended contract lets go of it', () => {
+    expect(fenced(over, customer(2, arming, 'other'))).toBe(1);
+    expect(fenced(over, customer(2, { at: 'ended', epoch: 4 }, 'other'))).toBe(1);
+    expect(fenced(over, customer(2, guarded, 'other'))).toBe(0);
+    expect(fenced(over, customer(2, guarded))).toBe(1);
+  });
+
+  test('no contract that is not over gives a device away, and none of a provider’s', () => {
+    expect(fenced(customer(1, guarded), customer(2, guarded, 'other'))).toBe(1);
+    expect(fenced(provider(1, { at: 'ended' }), customer(2, guarded, 'other'))).toBe(1);
+  });
 });

@@ -42,6 +42,24 @@ export function leads(one: Standing, all: Iterable<Standing>): boolean {
   return true;
 }
 
+const hasEpoch = (phase: CustomerPhase | ProviderPhase): boolean =>
+  phase.at !== 'ended' && 'epoch' in phase && (phase.epoch ?? 0) > 0;
+
+/**
+ * The terms of a contract with those of its devices that its fence is for. A customer goes on holding the fence of a contract that
+ * is over: not for devices that it has insured in another set since, as soon as that one has an epoch.
+ */
+export function fencedTerms(one: Standing, all: Iterable<Standing>): ContractTerms {
+  const { terms, role } = one;
+  if (role !== 'customer' || one.phase().at !== 'ended') return terms;
+  const others = [...all].filter(
+    (other) => other.role === role && other.terms.set.setId !== terms.set.setId && hasEpoch(other.phase()),
+  );
+  const moved = new Set(others.flatMap((other) => other.terms.set.devices.map(({ devEui }) => devEui)));
+  const devices = terms.set.devices.filter(({ devEui }) => !moved.has(devEui));
+  return devices.length === terms.set.devices.length ? terms : { ...terms, set: { ...terms.set, devices } };
+}
+
 /** The others of its set and role at this edge: what they promise binds it, and none of it promises what another breaks. */
 export function siblingsOf<S extends Pick<Standing, 'terms' | 'role'>>(
   { terms, role }: Pick<Standing, 'terms' | 'role'>,
