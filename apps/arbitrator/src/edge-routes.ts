@@ -18,7 +18,7 @@ import { endingOf } from './retirement.ts';
 import { genuineWord, keepGenuine } from './genuine-sample.ts';
 import { checkVersion } from './kept-versions.ts';
 import { genuineName } from './keys-truth.ts';
-import { checkPackage, keyPackage } from './sealed-keys.ts';
+import { checkPackage, keyPackage, plainKeys, secretsFor } from './sealed-keys.ts';
 import type { UnservedJoins } from './unserved-joins.ts';
 import { signRequest } from './signing.ts';
 
@@ -147,6 +147,7 @@ export function addEdgeRoutes(
         throw new AntirioError('forbidden', 'only this edge proposes its own contracts');
       contracts.admit();
       contracts.checkProtected();
+      if (body.terms.rootKeys === true) plainKeys(secretsFor(body.terms, contracts.ownSecrets()));
       const contract = contracts.signing.propose(body.terms);
       poke();
       return show(contract);

@@ -16,6 +16,7 @@ import {
   checkHeader,
   checkPackage,
   divideKeys,
+  plainKeys,
   openKeys,
   openShare,
   type DividedKeys,
@@ -233,4 +234,21 @@ describe('a package of keys is taken', () => {
       checkHeader(shared, header);
     }).toThrow(/other holders/);
   });
+});
+
+test('keys that no package holds are refused with a sentence before they are sealed', () => {
+  const keysOf = (devices: number, ranges: number): Secrets => {
+    const euis = Array.from({ length: devices }, (_, i) => i.toString(16).padStart(16, '0'));
+    const used = Array.from({ length: ranges }, (_, i) => [60_000 + i, 60_000 + i]);
+    const session = { devAddr: '02000000', nwkSKey: 'a'.repeat(32), appSKey: 'b'.repeat(32) };
+    return {
+      keyVersion: 1,
+      sessions: euis.flatMap((devEui) => Array.from({ length: 3 }, () => ({ devEui, ...session }))),
+      rootKeys: euis.map((devEui) => ({ devEui, appKey: 'c'.repeat(32) })),
+      joins: euis.map((devEui) => ({ devEui, joinNonce: 12_345, devNonces: { rule: 'random', used } })),
+    };
+  };
+  expect(() => plainKeys(keysOf(600, 64))).toThrow(/sealed keys of 1800 sessions.*insure fewer devices/);
+  expect(plainKeys(keysOf(600, 20)).length).toBeLessThan(3 << 18);
+  expect(plainKeys(keysOf(900, 13)).length).toBeLessThan(3 << 18);
 });

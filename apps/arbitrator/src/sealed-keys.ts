@@ -77,7 +77,9 @@ export type Secrets = z.output<typeof secrets>;
 /** Of a set of 10,000 devices, a few for each. */
 const MOST_ADDRESSES = 40_000;
 
-const base64 = z.string().max(1 << 20);
+/** Characters. */
+const MOST_SEALED = 1 << 20;
+const base64 = z.string().max(MOST_SEALED);
 export const sealedBox = z.strictObject({
   to: z.string().max(128),
   ephemeral: z.string().max(64),
@@ -164,6 +166,17 @@ export function secretsFor(terms: ContractTerms, all: Secrets): Secrets {
   };
 }
 
+/** The keys of a contract, as they are sealed. @throws AntirioError invalidInput where a provider takes no package so large */
+export function plainKeys(chosen: Secrets): Uint8Array {
+  const plain = utf8(JSON.stringify(chosen));
+  const sealed = 4 * Math.ceil((plain.length + 16) / 3);
+  if (sealed <= MOST_SEALED) return plain;
+  throw new AntirioError(
+    'invalidInput',
+    `the sealed keys of ${chosen.sessions.length} sessions would take ${sealed} characters, and a package holds ${MOST_SEALED}: insure fewer devices in one set, or without root keys`,
+  );
+}
+
 function associated(contractId: string, keyVersion: number): Uint8Array {
   return canonicalBytes({ kind: 'antirio/sealed-keys/1', contractId, keyVersion });
 }
@@ -197,7 +210,7 @@ export async function divideKeys(
   const addresses = joinedAddresses(terms, allSecrets.sessions);
   const key = random.bytes(32);
   const nonce = toBase64(random.bytes(12));
-  const plain = utf8(JSON.stringify(chosen));
+  const plain = plainKeys(chosen);
   const sealedSecrets = toBase64(
     aesGcmEncrypt(key, fromBase64(nonce), plain, associated(contractId, keyVersion)),
   );

@@ -226,4 +226,18 @@ describe('joins that another edge answered', () => {
       other.accept({ ...who, devNonce: 501, slot: 1, above: 10_000 }, 5, made)?.joinNonce,
     ).toBeGreaterThan(10_000);
   });
+
+  test('is told of many devices in fewer ranges of each, so that sealed keys hold them all', () => {
+    const used = Array.from({ length: 64 }, (_, i): [number, number] => [1000 * i, 1000 * i]);
+    const toldOf = (devices: number): number[] => {
+      const store = open();
+      const euis = Array.from({ length: devices }, (_, i) => parseDevEui(i.toString(16).padStart(16, '0')));
+      store.reserve(euis.map((one) => ({ devEui: one, joinNonce: 1, devNonces: { rule: 'random', used } })));
+      return store
+        .reservations()
+        .map(({ devNonces }) => (devNonces.rule === 'random' ? devNonces.used.length : 0));
+    };
+    expect(new Set(toldOf(187))).toEqual(new Set([64]));
+    expect(new Set(toldOf(600))).toEqual(new Set([20]));
+  });
 });

@@ -102,8 +102,9 @@ const KEPT_HOME = 256;
 const HOME_LATE_MS = 8 * 86_400_000;
 /** JoinNonces between one join and the next: there are 24 bits of them, and no more for ever. */
 const MOST_AHEAD = 1024;
-/** Of the used DevNonces that others are told of a device. */
+/** Ranges of used DevNonces that others are told of a device, and of all devices together: sealed keys have a limit. */
 const RANGES_TOLD = 64;
+const RANGES_OF_ALL = 12_000;
 /** JoinNonces go by the slots of FCntDown, so that two edges never use one: the first is the owner's. */
 const OWN_SLOT = 0;
 
@@ -209,12 +210,15 @@ export function createJoinStore(db: Database): JoinStore {
         keep({ ...joined, mac }, now);
         return { ...joined, state: 'offered' } as const;
       }),
-    reservations: () =>
-      allReserved.all().map((row) => {
+    reservations() {
+      const rows = allReserved.all();
+      const most = Math.max(1, Math.min(RANGES_TOLD, Math.floor(RANGES_OF_ALL / rows.length)));
+      return rows.map((row) => {
         const known = JSON.parse(String(row['nonces'])) as DevNonces;
-        const devNonces = uniteDevNonces(known, newDevNonces(known.rule), RANGES_TOLD);
+        const devNonces = uniteDevNonces(known, newDevNonces(known.rule), most);
         return { devEui: String(row['devEui']) as DevEui, joinNonce: Number(row['highest'] ?? 0), devNonces };
-      }),
+      });
+    },
     reserve: (used) =>
       inTransaction(db, () => {
         for (const { devEui, joinNonce, devNonces } of used)
