@@ -1,6 +1,6 @@
 import type { ContractRecord as LedgerContract } from '@antirio/ledger-machine';
 import {
-  disputeMs,
+  disputeEndsAt,
   type ContractRecord,
   type ContractTerms,
   type RekeyCount,
@@ -43,11 +43,12 @@ export function rekeyingNow(rekeying: LedgerContract['rekeying'], wall: number):
 
 /** When a dispute may be ended. */
 export function disputeEnds(
-  { disputedAt = 0 }: LedgerContract,
+  contract: LedgerContract,
   terms: Pick<ContractTerms, 'disputeS'>,
   wall: number,
 ): Pick<ContractRecord, 'closesInMs'> {
-  return { closesInMs: Math.max(0, Math.ceil(disputedAt + disputeMs(terms) - wall)) };
+  const endsAt = disputeEndsAt(contract, terms);
+  return endsAt === undefined ? {} : { closesInMs: Math.max(0, Math.ceil(endsAt - wall)) };
 }
 
 /** What the customer's rooms see of its devices. */

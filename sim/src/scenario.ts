@@ -394,6 +394,7 @@ export function drawScenario(seed: number): Scenario {
         leaseMs,
         returnBackoffMs,
         takeoverSlaMs: TAKEOVER_SLA_MS,
+        disputeS: 259_200,
         deaf: { frames: 5, forMs: 4000 },
         flapping: { maxBackoffMs: 4000, stableMs: 5000 },
         hearing: { silentMs: 3000 },

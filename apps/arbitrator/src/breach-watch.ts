@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { parseInput, type Log } from '@antirio/host';
 import { describeError, type Clock } from '@antirio/kernel';
 import { keys, stoodByAt } from '@antirio/ledger-machine';
-import { grantedSet, neverTookOver, owesTakeover } from '@antirio/service-contract';
+import { grantedSet, neverTookOver, standsBy } from '@antirio/service-contract';
 import { recordOf, type CentralFacts } from './central-facts.ts';
 import type { CentralHost } from './central-host.ts';
 import type { LedgerClient } from './ledger-client.ts';
@@ -22,7 +22,7 @@ export interface BreachWatch {
 /** Who should have taken over by now and did not: READY, the customer's lease over for longer than agreed, the epoch still its. */
 export async function findBreaches({ clock, ledger, facts, host, log }: BreachWatch): Promise<void> {
   const ready = parseInput(contracts, await ledger.range('contract/')).filter(({ life }) =>
-    owesTakeover(life.state),
+    standsBy(life.state),
   );
   for (const { id, setId, life } of ready) {
     const [terms, set] = await Promise.all([facts.termsOf(id), facts.setOf(setId)]);

@@ -14,7 +14,7 @@ import {
   actsWord,
   contractTerms,
   DEFAULT_LEASE_MS,
-  disputeMs,
+  disputeEndsAt,
   evidence,
   grantorChallenge,
   handbackStatement,
@@ -168,7 +168,7 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
     contractId: string,
     { life: { state }, rekeying, dispute, disputedAt }: LedgerContract,
     activation: { epoch: number; at: number },
-    disputedForMs: number,
+    terms: Pick<ContractTerms, 'disputeS'>,
   ) => {
     const now = clock.now();
     const active = {
@@ -182,8 +182,8 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
     const closesAt =
       state === 'RETURNING'
         ? at + SILENCE_MS
-        : state === 'HANDED_BACK' && dispute !== undefined
-          ? (disputedAt ?? at) + disputedForMs
+        : state === 'HANDED_BACK'
+          ? disputeEndsAt({ disputedAt }, terms)
           : undefined;
     const alone = closesAt === undefined ? {} : { closesInMs: Math.max(0, Math.ceil(closesAt - now)) };
     const closes = rekeying === undefined ? alone : rekeyingNow(rekeying, now);
@@ -289,7 +289,7 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
         ? held
         : {
             ...held,
-            ...(await servedUnder(contractId, contract, contract.activation, disputeMs(terms ?? {}))),
+            ...(await servedUnder(contractId, contract, contract.activation, terms ?? {})),
           };
     },
   };

@@ -52,6 +52,14 @@ test('a dispute is left to the two until its time is over, and then closed', asy
   expect(submitted).toEqual([{ type: 'contract/close', contractId: id }]);
 });
 
+test('a dispute of before, which the ledger does not end, is asked about no more', async () => {
+  const { disputedAt: _none, ...old } = contract;
+  contract = old;
+  now = 1_000_000_000;
+  await settleDisputes(watch);
+  expect(submitted).toEqual([]);
+});
+
 test('a provider that states less than it signed for at the opening is ruled in breach at once', async () => {
   through = 39;
   await settleDisputes(watch);

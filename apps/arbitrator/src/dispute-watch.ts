@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { parseInput, type Log } from '@antirio/host';
 import { describeError, type Clock } from '@antirio/kernel';
 import { RING_ROOT_KIND, keys, type ContractRecord } from '@antirio/ledger-machine';
-import { disputeMs } from '@antirio/service-contract';
+import { disputeEndsAt } from '@antirio/service-contract';
 import type { CentralFacts } from './central-facts.ts';
 import type { LedgerClient } from './ledger-client.ts';
 
@@ -52,13 +52,12 @@ async function endOf(watch: DisputeWatch, contract: ContractRecord): Promise<Pay
   const proven = await belowRoot(ledger, contract);
   if (proven !== undefined) return proven;
   const terms = await facts.termsOf(contract.id);
-  const { id: contractId, disputedAt } = contract;
-  if (terms === undefined || (disputedAt !== undefined && clock.now() < disputedAt + disputeMs(terms)))
-    return undefined;
-  return { type: 'contract/close', contractId };
+  const endsAt = terms === undefined ? undefined : disputeEndsAt(contract, terms);
+  if (endsAt === undefined || clock.now() < endsAt) return undefined;
+  return { type: 'contract/close', contractId: contract.id };
 }
 
-/** No dispute stays for ever: what is provable is ruled, and what is not ends undecided in its time. */
+/** What is provable in a dispute is ruled, and what is not ends undecided in the time that the terms give it. */
 export async function settleDisputes(watch: DisputeWatch): Promise<void> {
   const found = parseInput(contracts, await watch.ledger.range('contract/'));
   for (const { id, life, dispute } of found) {
@@ -70,7 +69,7 @@ export async function settleDisputes(watch: DisputeWatch): Promise<void> {
       await watch.ledger.submit(payload);
       watch.log.warn({ contract: id, by: payload.type }, 'a dispute is over');
     } catch (error) {
-      // where the time of an older contract's dispute is known to the ledger only, or the provider serves
+      // the provider serves, or its clock and the ledger's differ
       watch.log.debug({ contract: id, error: describeError(error) }, 'the dispute goes on');
     }
   }

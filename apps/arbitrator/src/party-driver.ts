@@ -2,6 +2,7 @@ import { describeError, isAntirioError, type EdgeId } from '@antirio/kernel';
 import { repeat, type Repeating } from '@antirio/host';
 import {
   deedsOf,
+  followsNewRules,
   type ContractRecord,
   type ContractTerms,
   type Datagram,
@@ -254,9 +255,10 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
     // a service without keys knows nothing to hand back
     await deps.listening?.handBack(epoch);
     const { next, incarnation } = await rooms.ring(terms);
+    const life = followsNewRules(terms) ? { incarnation } : {};
     const through = next - 1;
     const payloads = ringFrames(peerNamed(ports.peers, 'gatewayBridge'), contractId, from, through);
-    const about = { from, through, epoch, incarnation, ...(await rooms.takeVolumesHome(terms, epoch, keys)) };
+    const about = { from, through, epoch, ...life, ...(await rooms.takeVolumesHome(terms, epoch, keys)) };
     const statement = await statementOver(payloads, deps.withJoins(keys), about);
     post({ type: 'sealedOff', counters, statement });
   };

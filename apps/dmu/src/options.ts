@@ -35,6 +35,14 @@ const termsFields = z.strictObject({
   takeoverSlaMs: z.int().min(1000).optional(),
   outageS: z.int().min(60).default(3600),
   maxActiveS: z.int().min(60).optional(),
+  disputeS: z
+    .int()
+    .min(1)
+    .max(31_536_000)
+    .default(259_200)
+    .describe(
+      'for so long the two statements on a handback may differ, in seconds of the ledger’s time: then both stakes go back',
+    ),
   forwarding: forwardingTerms
     .optional()
     .describe('where a provider that serves forwards the readings to: the own cloud'),

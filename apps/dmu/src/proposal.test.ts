@@ -64,6 +64,7 @@ test('a proposal follows the match, the policy and the options', () => {
     confidentiality: 'forward',
     opening: 'witnessed',
     heartbeatIntervalMs: 100,
+    disputeS: 259_200,
     expiresAt: 1000 + 7 * 86_400_000,
     slots: { customer: 0, provider: 1 },
   });

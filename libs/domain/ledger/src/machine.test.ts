@@ -317,7 +317,7 @@ describe('settlement', () => {
   });
 
   test('a dispute ends by itself: after its time both stakes go back, whoever asks for it', () => {
-    const ledger = returnedLedger();
+    const ledger = returnedLedgerOf(makeTerms(1, { disputeS: 259_200 }));
     ledger.send(ben, statement(terms, 2, 50));
     ledger.send(ada, statement(terms, 2, 50, 2));
     const disputedAt = ledger.now;
@@ -333,6 +333,21 @@ describe('settlement', () => {
     expect(balances(ledger)).toEqual([1000, 1000]);
     expect(ledger.state.get(keys.reputation(ben.edgeId))).toBeUndefined();
     expect(invariantProblems(ledger.state)).toEqual([]);
+  });
+
+  test('a dispute under terms of before, which give it no end, is ended by a ruling only', () => {
+    const ledger = returnedLedger();
+    ledger.send(ben, statement(terms, 2, 50));
+    ledger.send(ada, statement(terms, 2, 50, 2));
+    expect(contractOf(ledger, contractId)).not.toHaveProperty('disputedAt');
+    ledger.now += 365 * 86_400_000;
+    for (const by of [ada, ben, central])
+      expect(ledger.send(by, { type: 'contract/close', contractId })).toMatchObject({
+        code: 'conflict',
+        message: 'the contract is HANDED_BACK',
+      });
+    const ruling = { row: 'undecided', reason: 'no evidence' } as const;
+    expect(ledger.send(central, { type: 'contract/rule', contractId, ruling })).toMatchObject({ ok: true });
   });
 
   test('volumes that did not come home are noted, and the readings are paid all the same', () => {

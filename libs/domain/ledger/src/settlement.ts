@@ -1,8 +1,10 @@
 import { canonicalJson, verifyDocument } from '@antirio/kernel';
 import {
   differences,
+  disputeEndsAt,
+  followsNewRules,
   opensWhenOffline,
-  owesTakeover,
+  standsBy,
   volumeDifferences,
   type ContractTerms,
   type HandbackStatement,
@@ -105,19 +107,20 @@ function goOn(
 }
 
 /** With keys that the provider has seen; where the contract bears none of these, out of READY until there are new ones. */
-function rearm(context: Context, contract: ContractRecord, { exposed }: ContractTerms): Outcome {
-  if (exposed === 'refuse') return done({ agreed: true });
+function rearm(context: Context, contract: ContractRecord, terms: ContractTerms): Outcome {
+  if (terms.exposed === 'refuse') return done({ agreed: true });
   const rearmed = step(context, contract, { step: 'rearm', exposed: true });
   if ('ok' in rearmed) return rearmed;
   // it stands by from here on, and owes nothing for what was before
-  context.draft.put(keys.contract(contract.id), { ...rearmed, readyAt: context.env.now });
+  if (followsNewRules(terms))
+    context.draft.put(keys.contract(contract.id), { ...rearmed, readyAt: context.env.now });
   return done({ agreed: true });
 }
 
 /** They differ: from the first time on it is counted how long. */
 function dispute(
   context: Context,
-  contract: ContractRecord,
+  { contract, terms }: LiveContract,
   epoch: number,
   found: readonly string[],
 ): Outcome {
@@ -125,8 +128,8 @@ function dispute(
   const back =
     contract.life.state === 'RETURNING' ? step(context, contract, { step: 'handBack', epoch }) : contract;
   if ('ok' in back) return back;
-  const disputedAt = contract.disputedAt ?? env.now;
-  draft.put(keys.contract(contract.id), { ...back, dispute: found, disputedAt });
+  const since = followsNewRules(terms) ? { disputedAt: contract.disputedAt ?? env.now } : {};
+  draft.put(keys.contract(contract.id), { ...back, dispute: found, ...since });
   draft.emit('contract/disputed', keys.contract(contract.id), {
     contractId: contract.id,
     differences: found,
@@ -141,7 +144,7 @@ function compare(context: Context, { contract, terms }: LiveContract, epoch: num
   );
   if (mine === undefined || theirs === undefined) return done({ agreed: false });
   const found = differences(mine.statement, theirs.statement).slice(0, DIFFERENCES_KEPT);
-  if (found.length > 0) return dispute(context, contract, epoch, found);
+  if (found.length > 0) return dispute(context, { contract, terms }, epoch, found);
   const { dispute: _settled, disputedAt: _since, ...undisputed } = contract;
   const judged = epoch === 0 ? undisputed : concludeDrill(context, { contract: undisputed, terms });
   const agreed = isDrillsOwn(judged) ? judged : openCoverage(context, judged, terms, epoch);
@@ -195,8 +198,10 @@ export function closeContract(context: Context, tx: PayloadOf<'contract/close'>)
   if (roleOf(contract, by) === undefined && by !== genesis.arbitrator)
     return refuse('forbidden', 'the contract is of others');
   if (contract.rekeying !== undefined) return settleWithoutKeys(context, contract, contract.rekeying);
-  const isDisputed = contract.dispute !== undefined && contract.life.state === 'HANDED_BACK';
-  return isDisputed ? closeOnDispute(context, found) : closeOnSilence(context, found);
+  const disputedTo = contract.life.state === 'HANDED_BACK' ? disputeEndsAt(contract, found.terms) : undefined;
+  return disputedTo === undefined
+    ? closeOnSilence(context, found)
+    : closeOnDispute(context, found, disputedTo);
 }
 
 function closeOnSilence(context: Context, found: LiveContract): Outcome {
@@ -232,7 +237,7 @@ function refuseNeverTookOver(
 ): Outcome | undefined {
   const set = context.draft.read(keys.set(contract.setId));
   const { state } = contract.life;
-  if (!owesTakeover(state)) return refuse('conflict', `the contract is ${state}`);
+  if (!standsBy(state)) return refuse('conflict', `the contract is ${state}`);
   if (!stoodByAt(contract, endedAt)) return refuse('conflict', 'the provider was not READY then');
   if (set?.holder !== contract.customer || set.takenAt > endedAt)
     return refuse('conflict', 'somebody took the epoch');
@@ -297,7 +302,7 @@ export function rule(context: Context, tx: PayloadOf<'contract/rule'>): Outcome 
   if (context.by !== found.terms.central) return refuse('forbidden', 'only the central arbitrator rules');
   const { ruling } = tx;
   if (found.contract.settlement !== undefined) return refuse('gone', 'the contract is settled');
-  if (ruling.row === 'undecided') return leaveUndecided(context, found.contract, ruling.reason);
+  if (ruling.row === 'undecided') return leaveUndecided(context, found, ruling.reason);
   const refusal = refuseRuling(context, found, ruling);
   if (refusal !== undefined) return refusal;
   const by = ruling.row === 'customerBreach' ? 'customer' : 'provider';

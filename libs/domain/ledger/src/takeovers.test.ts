@@ -161,7 +161,7 @@ test('nobody breaks a contract by leaving a service alone that moves on its cust
 });
 
 test('who stands by with keys that it has seen is in breach for leaving its customer alone, from then on', () => {
-  const terms = makeTerms(1, { activation: { takeovers: 3 } });
+  const terms = makeTerms(1, { disputeS: 259_200, activation: { takeovers: 3 } });
   const ledger = readyLedger(terms);
   takeover(ledger, terms, 2);
   ledger.now += 1000;

@@ -1,13 +1,19 @@
 import { opensWhenOffline } from './activation.ts';
+import { followsNewRules } from './dispute.ts';
 import type { GrantedSet } from './grantor.ts';
 import type { EpochRecord, LeasePromise } from './lease.ts';
 import type { ContractTerms } from './terms.ts';
 
-/** States of a contract in which its provider is to take over; who has said that it hears nothing was to do so before that. */
-const OWES: ReadonlySet<string> = new Set(['READY', 'READY_EXPOSED', 'DEGRADED']);
+const STANDS_BY: ReadonlySet<string> = new Set(['READY', 'READY_EXPOSED', 'DEGRADED']);
 
-export function owesTakeover(life: string): boolean {
-  return OWES.has(life);
+/** Whether a provider stands by in this state of its contract, or did so until it said that it hears nothing. */
+export function standsBy(life: string): boolean {
+  return STANDS_BY.has(life);
+}
+
+/** Whether it is in breach where it leaves its customer alone; with keys that it has seen only where the ledger keeps since when it stands by so. */
+function owesTakeover(terms: Pick<ContractTerms, 'disputeS'>, life: string): boolean {
+  return standsBy(life) && (life !== 'READY_EXPOSED' || followsNewRules(terms));
 }
 
 /** By the promises of others, this provider's among them, as its own word shows. */
@@ -28,7 +34,7 @@ export function neverTookOver(
   acts?: GrantedSet['acts'],
 ): number | undefined {
   if (!opensWhenOffline(terms)) return undefined;
-  if (!owesTakeover(life) || promised?.epoch !== record.epoch) return undefined;
+  if (!owesTakeover(terms, life) || promised?.epoch !== record.epoch) return undefined;
   if (record.released || record.holder !== terms.customer) return undefined;
   const overMs = now - Math.max(promised.until, actsUntil(record, acts));
   return overMs > terms.takeoverSlaMs ? overMs : undefined;

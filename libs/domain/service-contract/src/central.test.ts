@@ -135,9 +135,15 @@ describe('a breach', () => {
     'is one of a provider that is %s and does nothing',
     (life) => {
       const late = 10_001 + terms.takeoverSlaMs;
-      expect(neverTookOver(terms, life, record, promised, late)).toBe(60_001);
+      expect(neverTookOver({ ...terms, disputeS: 60 }, life, record, promised, late)).toBe(60_001);
     },
   );
+
+  test('is none of who stands by with keys that it has seen where the ledger does not keep since when', () => {
+    const late = 10_001 + terms.takeoverSlaMs;
+    expect(neverTookOver(terms, 'READY_EXPOSED', record, promised, late)).toBeUndefined();
+    expect(neverTookOver(terms, 'DEGRADED', record, promised, late)).toBe(60_001);
+  });
 
   test('is none as long as the customer acts by promises, by a word no older than our own challenge', () => {
     const acts = (heard: string, epoch: number, now: number) =>

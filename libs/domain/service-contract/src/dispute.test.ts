@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { disputeMs, disputedRange, notRestated, restate } from './dispute.ts';
+import { disputeEndsAt, disputedRange, followsNewRules, notRestated, restate } from './dispute.ts';
 import type { ContractRecord } from './messages.ts';
 
 const handback = { epoch: 2, from: 1, through: 9 };
@@ -25,6 +25,9 @@ test('only while the ledger says that the two differ about this epoch', () => {
   expect(disputedRange(undefined, 2)).toBeUndefined();
 });
 
-test('terms that do not say how long leave three days', () => {
-  expect([disputeMs({}), disputeMs({ disputeS: 60 })]).toEqual([259_200_000, 60_000]);
+test('a dispute ends by itself only where the terms say when, and from the first difference on', () => {
+  expect(disputeEndsAt({ disputedAt: 1000 }, { disputeS: 60 })).toBe(61_000);
+  expect(disputeEndsAt({}, { disputeS: 60 })).toBeUndefined();
+  expect(disputeEndsAt({ disputedAt: 1000 }, {})).toBeUndefined();
+  expect([followsNewRules({ disputeS: 60 }), followsNewRules({})]).toEqual([true, false]);
 });

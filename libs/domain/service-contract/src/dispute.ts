@@ -1,14 +1,26 @@
 import type { ContractRecord } from './messages.ts';
+import type { ContractTerms } from './terms.ts';
 
-/** How long statements may differ, s of the ledger's time, where the terms do not say: time for two operators to look, over a weekend. */
-const DISPUTE_S = 259_200;
 /** How often each side states again, and the pause before the first time; each is twice the one before it. */
 const RESTATED_MOST = 5;
 const RESTATE_MS = 10_000;
 
-/** For so long two statements may differ before the contract ends undecided, ms of the ledger's time. */
-export function disputeMs({ disputeS }: { readonly disputeS?: number | undefined }): number {
-  return (disputeS ?? DISPUTE_S) * 1000;
+type Rules = Pick<ContractTerms, 'disputeS'>;
+
+/**
+ * Whether the two have signed for the rules that came with `disputeS`: disputes end, and it is kept since when a provider stands
+ * by with keys that it has seen. A contract of before keeps the rules of then, or its ledger's log would lead to another state.
+ */
+export function followsNewRules({ disputeS }: Rules): boolean {
+  return disputeS !== undefined;
+}
+
+/** When a dispute ends by itself, the ledger's time in ms; undefined where there is none, or the terms give it no end. */
+export function disputeEndsAt(
+  { disputedAt }: { readonly disputedAt?: number | undefined },
+  { disputeS }: Rules,
+): number | undefined {
+  return disputedAt === undefined || disputeS === undefined ? undefined : disputedAt + disputeS * 1000;
 }
 
 /** How often a party has stated the same range again, and when last. Forgotten at a restart. */

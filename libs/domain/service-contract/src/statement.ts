@@ -36,7 +36,7 @@ export const handbackStatement = z.strictObject({
   from: count,
   through: count,
   devices: z.array(deviceStatement).max(10_000),
-  /** The provider's: which life of its ring the numbers are of. */
+  /** The provider's: which life of its ring the numbers are of. Only where the terms have `disputeS`: a centre of before refuses it. */
   incarnation: z.string().max(64).optional(),
   /** The volumes that were handed back, where there were any. */
   volumes: statedVolumes.optional(),

@@ -70,7 +70,7 @@ export const contractTerms = z.strictObject({
   takeoverSlaMs: z.int().min(1000).default(60_000),
   outageS: z.int().min(60).default(3600),
   maxActiveS: z.int().min(60).default(86_400),
-  /** For so long the two statements may differ, s of the ledger's time: then both stakes go back. Three days where absent. */
+  /** For so long the two statements may differ, s of the ledger's time: then both stakes go back. Absent in terms of before, which keep the rules of then. */
   disputeS: z.int().min(1).max(31_536_000).optional(),
   ringBudgetBytes: z
     .int()
