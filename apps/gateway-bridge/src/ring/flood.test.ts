@@ -123,6 +123,31 @@ test('an old mark costs no true frame: what is beyond it is kept in what is left
   expect(kept).toBe(3000);
 });
 
+test('a mark from before a long outage costs no true frame, however many more than its window and a third of the share came since', async () => {
+  // all that the share holds
+  const [count, bytes] = [3000, 252_000];
+  await rings.put('contract', { ...settings, devAddrs: [ONE, TWO], budgetBytes: 2 * bytes }, { owner: 'a' });
+  mark(0);
+  let kept = 0;
+  for (let fcnt = 1; fcnt <= count; fcnt++, now += SENDS_EVERY_MS) kept += keeps(ONE, fcnt);
+  expect(kept).toBe(count);
+  expect(rings.get('contract').ring.bytes).toBe(bytes);
+});
+
+test('the window of a mote that was not heard stays as it was: a flood that begins a day later costs none of its frames', async () => {
+  mark(70_000);
+  const day = 86_400_000;
+  now += day;
+  let kept = 0;
+  const { ring } = rings.get('contract');
+  for (; now < day + HOUR_MS; now += FORGED_EVERY_MS) {
+    ring.take(forge(random(0x1_0000), 222));
+    if (now % SENDS_EVERY_MS === 0) kept += keeps(ONE, 70_001 + (now - day) / SENDS_EVERY_MS);
+  }
+  await ring.settled();
+  expect(kept).toBe(360);
+});
+
 describe('a mark', () => {
   const told = () => rings.get('contract').markOf(ONE)?.fcnt;
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { fromUtf8 } from '@antirio/kernel';
+import { fromUtf8, type Clock } from '@antirio/kernel';
 import { parseInput, readFileIfThere, writeFileDurably } from '@antirio/host';
 
 /** The highest counter of a mote that its keys have verified. */
@@ -15,8 +15,10 @@ export type HighWater = z.output<typeof highWater>;
 /** How many counters a frame is above its mote's mark; `unknown`: nobody has told where the mote is. */
 export type Standing = number | 'far' | 'unknown';
 
-/** Frames within this distance above a mote's mark are taken for its next ones. */
-export const WINDOW = 1024;
+/** Frames within this distance above a mote's mark are taken for its next ones; more as time goes by. */
+const WINDOW = 1024;
+/** Further on a counter of 16 bits may as well be below the mark. */
+const MOST_WINDOW = 0x8000;
 /** Marks that are told in one request. */
 export const MARKS_AT_ONCE = 1000;
 
@@ -27,7 +29,10 @@ export interface HighWaters {
   of(devAddr: string): HighWater | undefined;
   all(): Readonly<Record<string, HighWater>>;
   readonly count: number;
+  /** A frame was heard: how it stands to its mote's mark. */
   standing(devAddr: string, fcnt16: number): Standing;
+  /** How far above its mark a mote may have counted: on from the first frame that was heard after the mark was told. */
+  windowOf(devAddr: string): number;
   /** Forgets the motes that are not in the filter any more. */
   keepOnly(devAddrs: ReadonlySet<string>): void;
   /** Writes down what is new, where that is due (monotonic ms), or at once; where it cannot, old marks do as well. */
@@ -48,9 +53,23 @@ function stored(path: string): [string, HighWater][] {
   }
 }
 
-/** In the file at `path`, which is read again after a start. */
-export function openHighWaters(path: string): HighWaters {
+export interface Growth {
+  /** What a mote sends at most. */
+  readonly framesPerSecond: number;
+  readonly clock: Pick<Clock, 'monotonic'>;
+}
+
+/** In the file at `path`, which is read again after a start; time begins anew with it. Without `growth` the window stays as it is. */
+export function openHighWaters(path: string, growth?: Growth): HighWaters {
   const marks = new Map(stored(path));
+  /** When the first frame after the mote's mark was heard, monotonic ms. */
+  const heardAt = new Map<string, number>();
+  const windowOf = (devAddr: string): number => {
+    const since = heardAt.get(devAddr);
+    if (growth === undefined || since === undefined) return WINDOW;
+    const seconds = (growth.clock.monotonic() - since) / 1000;
+    return Math.min(MOST_WINDOW, WINDOW + Math.ceil(seconds * growth.framesPerSecond));
+  };
   let isNew = false;
   let savedAt = -Infinity;
   /** A counter that falls, as the edge says that has the keys, is one that began anew. */
@@ -71,6 +90,7 @@ export function openHighWaters(path: string): HighWaters {
         if (next.resets < resets || (next.resets === resets && next.fcnt <= fcnt)) return false;
       }
       marks.set(devAddr, next);
+      heardAt.delete(devAddr);
       isNew = true;
       return true;
     },
@@ -82,13 +102,16 @@ export function openHighWaters(path: string): HighWaters {
     standing(devAddr, fcnt16) {
       const mark = marks.get(devAddr);
       if (mark === undefined) return 'unknown';
+      if (growth !== undefined && !heardAt.has(devAddr)) heardAt.set(devAddr, growth.clock.monotonic());
       const above = (fcnt16 - mark.fcnt) & 0xffff;
-      return above <= WINDOW ? above : 'far';
+      return above <= windowOf(devAddr) ? above : 'far';
     },
+    windowOf,
     keepOnly(devAddrs) {
       for (const devAddr of marks.keys())
         if (!devAddrs.has(devAddr)) {
           marks.delete(devAddr);
+          heardAt.delete(devAddr);
           isNew = true;
         }
     },

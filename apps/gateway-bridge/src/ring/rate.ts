@@ -6,7 +6,7 @@ const UNKNOWN_TIMES = 8;
 /** Counters that share their tokens there. */
 const BLOCK_BITS = 10;
 /** Above its mark a mote's frames have tokens of their own up to each of these: forgeries all over the window leave the next ones theirs. */
-const STEPS = [16, 64, 256];
+const STEPS = [16, 64, 256, 1024, 4096, 16_384];
 
 export interface RateLimit {
   /** Whether a new frame of this mote may be taken now (monotonic ms); takes a token if so. */

@@ -4,7 +4,7 @@ import type { Encoding } from '../bus/encoding.ts';
 import { RADIO, type RingFrame } from '../frame.ts';
 import { createAges } from './ages.ts';
 import { createFrontier, leafHash } from './frontier.ts';
-import { WINDOW, type HighWaters } from './high-water.ts';
+import type { HighWaters } from './high-water.ts';
 import type { RateLimit } from './rate.ts';
 import { encodeFrame, type Drops, type PullPosition, type StoredFrame } from './record.ts';
 import type { Row } from './rows.ts';
@@ -116,7 +116,7 @@ export interface RingPorts {
   readonly segmentBytes: number;
   readonly rate: RateLimit;
   /** Where its motes are; without them every frame is taken alike. */
-  readonly marks?: Pick<HighWaters, 'of' | 'standing' | 'keepOnly'> | undefined;
+  readonly marks?: Pick<HighWaters, 'of' | 'standing' | 'windowOf' | 'keepOnly'> | undefined;
   readonly clock: Clock;
   /** Bytes beyond its budget that a ring may fill while it is held. */
   readonly spare?: () => number;
@@ -202,10 +202,11 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
     const { marks } = ports;
     const name = devAddrOf(devAddr);
     const mark = marks?.of(name);
-    if (mark === undefined || marks?.standing(name, fcnt16) !== 'far') return false;
+    if (marks === undefined || mark === undefined || marks.standing(name, fcnt16) !== 'far') return false;
     const room = share - length - sumOf(devAddr, (one) => slots.pendingOf(one));
     const kept = share * NEAR_PART;
-    return room < kept && room < kept - slots.pendingWithin(devAddr, mark.fcnt & 0xffff, WINDOW + 1);
+    const near = marks.windowOf(name) + 1;
+    return room < kept && room < kept - slots.pendingWithin(devAddr, mark.fcnt & 0xffff, near);
   };
   const mayRelease = (): boolean =>
     floor < (shared ? durableThrough : Math.min(store.state.acknowledged, durableThrough));

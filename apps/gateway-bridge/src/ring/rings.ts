@@ -157,8 +157,8 @@ function grouped(
   return groups;
 }
 
-function openKnown(path: string, { framesPerSecond, burst }: RingsPorts): Known {
-  const marks = openHighWaters(path);
+function openKnown(path: string, { framesPerSecond, burst, clock }: RingsPorts): Known {
+  const marks = openHighWaters(path, { framesPerSecond, clock });
   return { marks, rate: createRateLimit(framesPerSecond, burst, marks) };
 }
 
