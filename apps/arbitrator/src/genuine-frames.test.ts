@@ -100,6 +100,20 @@ describe('the summary of a handback', () => {
     expect(await summariseFrames({ payloads: payloads(), secrets, path: path() })).toEqual([]);
   });
 
+  test.each([90, 200_000, 2 ** 32 - 1])(
+    'has the frames of a device of which %d was told, and those of long before: nobody hides them by his word',
+    async (floor) => {
+      const frames = [150_000, 100, 101, 65_000].map((fcnt) => frame(0, fcnt));
+      const payloads = batches(
+        frames.map(({ phyPayload }) => phyPayload),
+        2,
+      );
+      const floors = new Map([[motes[0]?.session ?? '', floor]]);
+      const found = await summariseFrames({ payloads, secrets, floors, path: path() });
+      expect(found).toEqual(summariseDevices(frames));
+    },
+  );
+
   test('leaves no file behind, also where the source breaks off, and takes none of an earlier one', async () => {
     const frames = [frame(0, 1), frame(0, 2)].map(({ phyPayload }) => phyPayload);
     async function* broken(): AsyncGenerator<Uint8Array[]> {

@@ -59,9 +59,17 @@ function parsed(phyPayload: Uint8Array): DataFrame | undefined {
   }
 }
 
+/** A floor is another's word, and may be of long after the frames: those below the 16th rollover are found whatever it says. */
+const counters = (fcnt16: number, highest: number | undefined, floor: number | undefined): Set<number> =>
+  new Set(
+    [highest, floor, undefined].flatMap((from, i) =>
+      from === undefined && i < 2 ? [] : fcntCandidates(fcnt16, from),
+    ),
+  );
+
 /**
- * Finds the frames that the sessions' keys verify; whoever sent the others, no mote of the contract did. Without its floor a device
- * is found below its 16th rollover only.
+ * Finds the frames that the sessions' keys verify; whoever sent the others, no mote of the contract did. From its 16th rollover on a
+ * device is found only around its floor and what was found before.
  */
 export function createGenuine(
   secrets: Secrets,
@@ -73,8 +81,9 @@ export function createGenuine(
     const frame = parsed(phyPayload);
     if (frame?.direction !== 'up') return undefined;
     for (const session of sessions.get(frame.devAddr) ?? []) {
-      const before = highest.get(session.session) ?? floors.get(session.session);
-      const fcnt = fcntCandidates(frame.fcnt16, before).find((n) => session.cipher.verifies(frame, n));
+      const before = highest.get(session.session);
+      const candidates = counters(frame.fcnt16, before, floors.get(session.session));
+      const fcnt = candidates.values().find((n) => session.cipher.verifies(frame, n));
       if (fcnt === undefined) continue;
       highest.set(session.session, Math.max(fcnt, before ?? 0));
       return { session, frame, fcnt };
