@@ -85,11 +85,12 @@ export function fullDrillCustomer(ports: FullDrillCustomerPorts): FullDrillSide 
     },
     waits: () => why,
     async advance(known) {
-      const healthy = (await isHealthy(ports)) && !ports.othersMove();
+      const healthy = await isHealthy(ports);
       const turn = customerFullDrillTurn({
         ...{ terms, ledger: known, told, healthy, secret: secretOf(ports) },
         phase: driver.phase().at,
         held: holdOf(store, contractId) !== undefined,
+        othersMove: ports.othersMove(),
         awaitsKeys: ports.awaitsKeys(),
       });
       why = turn.turn === 'wait' ? turn.why : undefined;

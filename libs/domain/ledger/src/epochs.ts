@@ -3,7 +3,7 @@ import { isEnded } from '@antirio/service-contract';
 import { findContract, step, type LiveContract } from './contracts.ts';
 import { isCoverageOpen } from './coverage-claims.ts';
 import type { Context } from './context.ts';
-import { endService, noteOpening, serveDrill } from './full-drills.ts';
+import { endService, noteOpening, refuseDrilled, serveDrill } from './full-drills.ts';
 import { exposeOpened } from './key-records.ts';
 import { done, refuse, type Outcome } from './receipt.ts';
 import { keys, type ContractRecord, type SetRecord } from './records.ts';
@@ -66,7 +66,7 @@ function refuseTake(
   if (!verifyDocument(tx.request, tx.request.kind))
     return refuse('unauthenticated', 'the taker has not signed this request');
   if (set.epoch !== epoch) return refuse('conflict', `the set is at epoch ${set.epoch}, not ${epoch}`);
-  return refuseLease(context, set, tx);
+  return refuseLease(context, set, tx) ?? refuseDrilled(context, set, taker);
 }
 
 function refuseLease({ env }: Context, set: SetRecord, tx: PayloadOf<'epoch/take'>): Refusal | undefined {

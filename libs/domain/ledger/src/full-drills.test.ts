@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from '@jest/globals';
 import { signDocument } from '@antirio/kernel';
 import {
   DRILL_BACK_MS,
+  DRILL_FETCH_MS,
   MOST_FULL_DRILLS_A_MONTH,
   YIELD_KIND,
   drillWordMs,
@@ -92,6 +93,10 @@ const home = (epoch: number): void => {
   well(central, take(ada, terms, epoch));
   stated(epoch);
 };
+/** Its customer has had the time to fetch what it has asked for. */
+const fetched = (): void => {
+  ledger.now += DRILL_FETCH_MS + 1;
+};
 
 describe('a full drill', () => {
   test('is passed when what was served is stated by both, costs nobody, and the contract goes on with keys that were seen', () => {
@@ -157,6 +162,7 @@ describe('a full drill', () => {
     served(1, 1);
     well(ada, back(2));
     well(ben, release(2));
+    fetched();
     well(central, take(ben, terms, 2));
     expect(contract().activation).toMatchObject({ epoch: 3, owed: false, drill: 1 });
     expect(drillOf(1)).toMatchObject({ served: { epoch: 3 } });
@@ -164,6 +170,44 @@ describe('a full drill', () => {
     ledger.now += SERVES_MS + DRILL_BACK_MS + 1;
     home(3);
     expect(contract().settlement?.row).toBe('honoured');
+  });
+
+  test('is paid where all that was served for it is too long, however often it was asked back and not fetched', () => {
+    served(1, 1);
+    for (const epoch of [2, 3]) {
+      ledger.now += DRILL_BACK_MS / 2 + SERVES_MS;
+      well(ada, back(epoch));
+      well(ben, release(epoch));
+      fetched();
+      well(central, take(ben, terms, epoch));
+    }
+    well(ada, back(4));
+    home(4);
+    expect(drillOf(1)).toMatchObject({ state: 'void', reason: 'takeover' });
+    expect(contract().settlement?.row).toBe('honoured');
+  });
+
+  test('that its provider took again is passed where its customer came back within the time of the first', () => {
+    served(1, 1);
+    well(ada, back(2));
+    well(ben, release(2));
+    fetched();
+    well(central, take(ben, terms, 2));
+    well(ada, back(3));
+    home(3);
+    expect(drillOf(1).state).toBe('passed');
+    expect(contract().settlement).toBeUndefined();
+  });
+
+  test('that was asked back is for its customer first: who serves it does not keep it by letting go', () => {
+    served(1, 1);
+    well(ada, back(2));
+    well(ben, release(2));
+    ledger.now += DRILL_FETCH_MS;
+    expect(ledger.send(central, take(ben, terms, 2))).toMatchObject({ ok: false, code: 'conflict' });
+    well(central, take(ada, terms, 2));
+    stated(2);
+    expect(drillOf(1).state).toBe('passed');
   });
 
   test('after which the customer dies before it is stated is followed by a takeover that is paid', () => {
@@ -287,6 +331,35 @@ describe('a full drill that nobody took', () => {
     served(2, 1);
     expect(ledger.send(ada, { ...about('drill/full-end', 2), givenUp: true } as Request).ok).toBe(false);
     expect(ledger.send(ben, about('drill/decline', 2)).ok).toBe(false);
+  });
+});
+
+describe('what is let go for a full drill', () => {
+  const other = () =>
+    makeTerms(2, { provider: cleo.edgeId, set: terms.set, slots: { customer: 0, provider: 2 } });
+  const letGo = (): void => {
+    register(ledger, cleo);
+    well(central, validation(other(), ada, cleo));
+    well(cleo, ready(other()));
+    well(ada, ask(1, 1));
+    open();
+    well(ada, release(1));
+  };
+
+  test('is no other provider’s of the set while the word counts: nobody is paid for being quick', () => {
+    letGo();
+    ledger.now += drillWordMs(terms);
+    expect(ledger.send(central, take(cleo, other(), 1))).toMatchObject({ ok: false, code: 'conflict' });
+    well(central, take(ben, terms, 1));
+    expect(contract()).toMatchObject({ life: { state: 'ACTIVE' }, activation: { drill: 1, owed: false } });
+  });
+
+  test('is whoever’s takes it when nobody has come for it in the time of the word', () => {
+    letGo();
+    ledger.now += drillWordMs(terms) + 1;
+    well(central, take(cleo, other(), 1));
+    expect(contractOf(ledger, other().contractId).activation).toMatchObject({ owed: true });
+    expect(drillOf(1)).toMatchObject({ state: 'void', reason: 'notTaken' });
   });
 });
 

@@ -1,6 +1,8 @@
 import type { EdgeId } from '@antirio/kernel';
 import {
+  DRILL_FETCH_MS,
   drillServesAtMostMs,
+  drillWordMs,
   fullDrillPeriod,
   fullDrillVerdict,
   drillMonth,
@@ -242,6 +244,33 @@ export function noteOpening(context: Context, contract: ContractRecord): void {
     putDrill(context, contract, { ...drill, openedAt: context.env.now });
 }
 
+/** Whether a contract's drill keeps what was released from this taker: its provider has the time of the word, its customer then a moment. */
+function isKept(
+  context: Context,
+  { contract, terms }: LiveContract,
+  { epoch, released }: SetRecord,
+  taker: EdgeId,
+): boolean {
+  const drill = isEnded(contract.life) ? undefined : openDrillOf(context, contract);
+  if (drill === undefined || released === undefined) return false;
+  const since = context.env.now - released.at;
+  if (drill.state === 'asked')
+    return drill.epoch === epoch && taker !== contract.provider && since <= drillWordMs(terms);
+  return drill.served?.epoch === epoch && drill.askedBackAt !== undefined && since <= DRILL_FETCH_MS;
+}
+
+/**
+ * What was let go for a drill is for that drill's provider while the word for it counts, and what was asked back is the customer's for
+ * a moment: else whoever is quick is paid for a service that nobody needs, or keeps one till it is owed.
+ */
+export function refuseDrilled(context: Context, set: SetRecord, taker: EdgeId): Refusal | undefined {
+  if (set.released?.epoch !== set.epoch || taker === set.customer) return undefined;
+  const found = set.contracts.map((id) => findContract(context.draft, id));
+  return found.some((one) => !('ok' in one) && isKept(context, one, set, taker))
+    ? refuse('conflict', 'the epoch was released in a full drill, for another')
+    : undefined;
+}
+
 /** Whether this take is a drill's: of what the customer let go while its word for one stood, or again before it came back. */
 function isDrills(contract: ContractRecord, drill: FullDrill, set: SetRecord): boolean {
   const released = set.released?.epoch === set.epoch;
@@ -266,7 +295,8 @@ export function serveDrill(
     return undefined;
   }
   const { askedBackAt: _before, releasedAt: _then, takenBackAt: _again, ...rest } = drill;
-  const served = { epoch: set.epoch + 1, at: context.env.now };
+  // taken again before its customer came back for it: its time runs on, and what was asked then was not fetched
+  const served = { epoch: set.epoch + 1, at: drill.served?.at ?? context.env.now };
   putDrill(context, contract, { ...rest, state: 'serving', served });
   return { drill: drill.number };
 }

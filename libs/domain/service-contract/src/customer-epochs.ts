@@ -54,7 +54,7 @@ function isWaitOver(state: CustomerState, now: number): boolean {
     case 'calm':
       return isCalm(state, now);
     case 'drill':
-      return now - state.stableSince >= (terms.drills.full?.servesMs ?? 0);
+      return observed.storeOk !== false && now - state.stableSince >= (terms.drills.full?.servesMs ?? 0);
     default:
       return false;
   }

@@ -38,6 +38,8 @@ export interface CustomerFullDrillView extends FullDrillView {
   readonly told: boolean;
   /** Its own gateways are heard, and its stores take writes. */
   readonly healthy: boolean;
+  /** Another contract over the set moves, or is drilled. */
+  readonly othersMove: boolean;
   /** Devices that could have new keys and have not yet. */
   readonly awaitsKeys: number;
 }
@@ -79,14 +81,18 @@ function isDue({ terms, ledger, secret, told }: CustomerFullDrillView): boolean 
 
 const READY: ReadonlySet<string> = new Set(['READY', 'READY_EXPOSED']);
 
+function isAble({ healthy, othersMove }: CustomerFullDrillView): boolean {
+  return healthy && !othersMove;
+}
+
 /** What speaks against beginning one, told or not. */
 function hindrance(view: CustomerFullDrillView): FullDrillWait | undefined {
-  const { terms, phase, held, ledger, healthy, awaitsKeys } = view;
+  const { terms, phase, held, ledger, awaitsKeys } = view;
   const { life, now, takenAt, counts } = ledger;
   if (!READY.has(life)) return 'notReady';
   if (phase !== 'guarded') return 'notGuarded';
   if (held) return 'held';
-  if (!healthy) return 'gateways';
+  if (!isAble(view)) return 'gateways';
   if (life === 'READY_EXPOSED' && awaitsKeys > 0) return 'rekeying';
   if (now - takenAt < terms.returnBackoffMs) return 'backOff';
   if (windowAt(terms.activation.windows, now) !== undefined) return 'window';
@@ -113,13 +119,15 @@ function ofOpen(view: CustomerFullDrillView, drill: FullDrill): CustomerFullDril
 }
 
 function asksBack(
-  { terms, phase, held, ledger }: CustomerFullDrillView,
+  { terms, phase, held, healthy, ledger }: CustomerFullDrillView,
   { askedBackAt }: FullDrill,
   { epoch, at }: NonNullable<FullDrill['served']>,
 ): CustomerFullDrillTurn {
   const { servesMs = 0 } = terms.drills.full ?? {};
   const over = ledger.epoch === epoch && ledger.now - at >= servesMs;
-  const asks = over && askedBackAt === undefined && phase === 'recovering' && !held;
+  // who could not serve again leaves it where it is served, and pays for that in the end
+  const able = phase === 'recovering' && !held && healthy;
+  const asks = over && askedBackAt === undefined && able;
   return asks ? { turn: 'back', epoch } : { turn: 'wait', why: 'underWay' };
 }
 

@@ -104,6 +104,8 @@ describe('a customer in a full drill', () => {
     const asks = (now: number, one = ready) => called(driveCustomer(one, { type: 'tick' }, now).effects);
     expect(asks(1000 + SERVES_MS - 1)).not.toContain('return');
     expect(asks(1000 + SERVES_MS)).toContain('return');
+    const broken = { ...ready, observed: { ...ready.observed, storeOk: false } };
+    expect(asks(1000 + SERVES_MS, broken)).not.toContain('return');
     const told = driveCustomer(ready, { type: 'returnTold', forced: false }, 2000).state;
     expect(asks(2001, told)).toContain('return');
   });
@@ -171,7 +173,7 @@ describe('what a customer does next', () => {
   const view = (changes: Changes = {}) =>
     customerFullDrillTurn({
       ...{ terms, phase: 'guarded', held: false, secret: 'ab'.repeat(16) },
-      ...{ told: false, healthy: true, awaitsKeys: 0, ...changes },
+      ...{ told: false, healthy: true, othersMove: false, awaitsKeys: 0, ...changes },
       ledger: { ...calm, ...changes.ledger },
     });
 
@@ -196,6 +198,7 @@ describe('what a customer does next', () => {
     ['notGuarded', { phase: 'recovering' }],
     ['held', { held: true }],
     ['gateways', { healthy: false }],
+    ['gateways', { othersMove: true }],
     ['rekeying', { awaitsKeys: 1, ledger: { life: 'READY_EXPOSED' } }],
     ['backOff', { ledger: { takenAt: 99_000 } }],
     ['tooMany', { ledger: { counts: { ...counts, thisMonth: MOST_FULL_DRILLS_A_MONTH } } }],
@@ -221,6 +224,9 @@ describe('what a customer does next', () => {
     expect(at({ ...newest, askedBackAt: 99_999 }).turn).toBe('wait');
     expect(at({ ...newest, served: { epoch: 2, at: 99_998 } }).turn).toBe('wait');
     expect(at(newest, { held: true }).turn).toBe('wait');
+    // its provider would let go of what nobody then serves
+    expect(at(newest, { healthy: false }).turn).toBe('wait');
+    expect(at(newest, { othersMove: true }).turn).toBe('back');
   });
 });
 

@@ -8,6 +8,9 @@ export const MOST_FULL_DRILLS_A_MONTH = 31;
 /** So long after `servesMs` the customer has asked for its service back, on the ledger; else the takeover is a real one. */
 export const DRILL_BACK_MS = 300_000;
 
+/** So long after its provider let go of what was asked back only the customer takes it. */
+export const DRILL_FETCH_MS = 5000;
+
 /** `void`: it says nothing that could be proven of the provider, and costs nobody. */
 export type FullDrillState = 'asked' | 'serving' | 'passed' | 'failed' | 'void';
 export type FullDrillReason =
@@ -42,7 +45,7 @@ export interface FullDrill {
   /** Whether it is one that the terms demand: a failed one costs the provider its penalty. */
   readonly counts: boolean;
   readonly openedAt?: number;
-  /** The provider's newest epoch for it, and since when. */
+  /** The provider's newest epoch for it, and since when it has served: also what it took again counts from its first epoch. */
   readonly served?: { readonly epoch: number; readonly at: number };
   readonly askedBackAt?: number;
   readonly releasedAt?: number;
