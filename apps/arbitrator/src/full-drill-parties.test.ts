@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { generateIdentity, openIdentity } from '@antirio/kernel';
+import { AntirioError, generateIdentity, openIdentity } from '@antirio/kernel';
 import type { HttpPeer } from '@antirio/host';
 import {
   contractTerms,
@@ -85,6 +85,37 @@ test('a customer that is told puts its word on the ledger first, gives it then, 
   const served: FullDrill = { ...asked, state: 'serving', served: { epoch: 2, at: 495_000 } };
   await side.advance({ ...quiet, epoch: 2, newest: served });
   expect(sent.at(-1)).toEqual({ type: 'drill/back', contractId, epoch: 2 });
+});
+
+test('a customer whose word the ledger refuses asks ever more seldom, and at once when it is told anew', async () => {
+  const { ports, pass } = party({ at: 'guarded', epoch: 1 });
+  let submits = 0;
+  let error = new AntirioError('conflict', 'the word is of another time');
+  const submit = () => {
+    submits++;
+    return Promise.reject(error);
+  };
+  const side = fullDrillCustomer({ ...ports, ...more, ledger: { submit }, rooms: heardAgo(10) });
+  const turns = async (count: number, everyMs = 2000): Promise<void> => {
+    for (let i = 0; i < count; i++) {
+      await expect(side.advance(quiet)).rejects.toThrow();
+      pass(everyMs);
+    }
+  };
+  side.tell?.();
+  await turns(360, 10_000);
+  expect(submits).toBeLessThan(13);
+  await turns(288, 300_000);
+  expect(submits).toBeLessThan(13 + 24);
+  const before = submits;
+  side.tell?.();
+  await turns(1);
+  expect(submits).toBe(before + 1);
+  // what was not answered is no refusal
+  error = new AntirioError('unavailable', 'the ledger does not answer');
+  side.tell?.();
+  await turns(20);
+  expect(submits).toBe(before + 21);
 });
 
 test('a customer begins none whose gateways are silent, or whose other contract over the set moves', async () => {

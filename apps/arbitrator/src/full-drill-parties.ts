@@ -13,6 +13,7 @@ import type { LedgerClient } from './ledger-client.ts';
 import { holdOf } from './operator.ts';
 import type { PartyDriver } from './party-driver.ts';
 import type { PartyRooms } from './party-rooms.ts';
+import { createPatientSubmit } from './patient-submit.ts';
 import { wordOf } from './yield-word.ts';
 
 /** One party's half of a contract's full drills. */
@@ -65,16 +66,24 @@ async function isHealthy({ rooms, driver }: FullDrillCustomerPorts): Promise<boo
 
 /** The customer's half: it puts its word on the ledger, gives it, and asks for its service back. */
 export function fullDrillCustomer(ports: FullDrillCustomerPorts): FullDrillSide {
-  const { driver, ledger, store } = ports;
+  const { driver, ledger, store, clock } = ports;
   const { terms } = driver;
   const { contractId } = terms;
+  const submitPatiently = createPatientSubmit(ledger, clock);
   let told = false;
+  let timesTold = 0;
   let why: FullDrillWait | undefined;
 
   const ask = async (drill: number): Promise<boolean> => {
     const word = wordOf(ports, driver, 'drill');
     if (word === undefined) return false;
-    await ledger.submit({ type: 'drill/full', contractId, drill, word });
+    // an operator who tells us again may have put right what it was refused for
+    await submitPatiently(`full drill ${drill}/${timesTold}`, {
+      type: 'drill/full',
+      contractId,
+      drill,
+      word,
+    });
     told = false;
     driver.post({ type: 'yieldAsked', word });
     return true;
@@ -82,6 +91,7 @@ export function fullDrillCustomer(ports: FullDrillCustomerPorts): FullDrillSide 
   return {
     tell() {
       told = true;
+      timesTold++;
     },
     waits: () => why,
     async advance(known) {
@@ -103,11 +113,11 @@ export function fullDrillCustomer(ports: FullDrillCustomerPorts): FullDrillSide 
           driver.post({ type: 'yieldAsked', word: turn.word });
           return true;
         case 'back':
-          await ledger.submit({ type: 'drill/back', contractId, epoch: turn.epoch });
+          await submitPatiently(`back ${turn.epoch}`, { type: 'drill/back', contractId, epoch: turn.epoch });
           return true;
         case 'end': {
           const { drill, givenUp } = turn;
-          await ledger.submit({ type: 'drill/full-end', contractId, drill, givenUp });
+          await submitPatiently(`end ${drill}`, { type: 'drill/full-end', contractId, drill, givenUp });
           return true;
         }
       }
