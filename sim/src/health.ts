@@ -87,6 +87,9 @@ export function watchHealth(world: World, judge: Judge, ledgerMs: number) {
       hosts[one].running && edges.every((other) => one === other || isGood(one, other));
     return edges.every(isJoined);
   };
+  /** Since its start: before, a provider promises nothing. */
+  const hasHeardLedger = ({ providerParty }: SimContract): boolean =>
+    providerParty().asSibling().promiser.newest > 0;
   const agreeOnHolder = (): boolean => {
     const { holder, epoch, released } = ledger.read(`set/${terms.set.setId}`) as SetRecord;
     if (released?.epoch === epoch) return false;
@@ -95,7 +98,9 @@ export function watchHealth(world: World, judge: Judge, ledgerMs: number) {
     const isOurs = (phase: Phase): boolean => 'epoch' in phase && phase.epoch === epoch;
     if (holder === terms.customer)
       return (
-        own.every((one) => isOurs(one) && ownsIn.has(one.at)) && theirs.every((one) => idlePhases.has(one.at))
+        own.every((one) => isOurs(one) && ownsIn.has(one.at)) &&
+        theirs.every((one) => idlePhases.has(one.at)) &&
+        contracts.every(hasHeardLedger)
       );
     const [first] = theirs;
     const serves = theirs.length === 1 && first?.at === 'active' && isOurs(first);
