@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { runSeed, type RunResult } from './run.ts';
+import type { ScenarioKind } from './kinds.ts';
 import { storyOf } from './story.ts';
 
 const SEEDS = 1000;
@@ -20,9 +21,10 @@ const KNOWN_SEEDS: readonly number[] = [
   1093, 10_815, 11_716, 12_297, 13_148, 14_087, 22_297, 39_836, 672_981, 1_012_083, 1_012_911,
 ];
 
+const seedsTo = (count: number): readonly number[] => Array.from({ length: count }, (_, i) => i + 1);
+
 let cached: readonly RunResult[] | undefined;
-const thousand = (): readonly RunResult[] =>
-  (cached ??= Array.from({ length: SEEDS }, (_, i) => runSeed(i + 1)));
+const thousand = (): readonly RunResult[] => (cached ??= seedsTo(SEEDS).map((seed) => runSeed(seed)));
 
 /** What broke, with the story of the first run that it broke in. */
 function brokenIn(results: readonly RunResult[]): { readonly seeds: number[]; readonly story: string } {
@@ -31,79 +33,59 @@ function brokenIn(results: readonly RunResult[]): { readonly seeds: number[]; re
   return { seeds, story: first === undefined ? '' : storyOf(runSeed(first, { trace: true })) };
 }
 
+/** The runs of worlds of a kind, none of which breaks a promise; else the story of the first that does. */
+function unbroken(kind: ScenarioKind, seeds: readonly number[]): readonly RunResult[] {
+  const results = seeds.map((seed) => runSeed(seed, { kind }));
+  const broken = results.find((one) => one.violations.length > 0);
+  expect(broken === undefined ? '' : storyOf(runSeed(broken.seed, { kind, trace: true }))).toBe('');
+  return results;
+}
+
 describe('the simulation', () => {
   test(`of ${SEEDS} seeds breaks no promise`, () => {
     expect(brokenIn(thousand())).toEqual({ seeds: [], story: '' });
   });
 
   test(`with two providers of ${SEEDS_OF_TWO} seeds breaks no promise, and both serve in turn`, () => {
-    const two = (seed: number, trace = false): RunResult => runSeed(seed, { kind: 'twoProviders', trace });
-    const results = Array.from({ length: SEEDS_OF_TWO }, (_, i) => two(i + 1));
-    const broken = results.find((one) => one.violations.length > 0);
-    expect(broken === undefined ? '' : storyOf(two(broken.seed, true))).toBe('');
+    const results = unbroken('twoProviders', seedsTo(SEEDS_OF_TWO));
     const servers = results.map(({ summary }) => summary.servers.length);
     expect(servers.filter((count) => count === 2).length).toBeGreaterThan(SEEDS_OF_TWO / 10);
   });
 
   test(`with drills of ${SEEDS_OF_DRILLS} seeds breaks no promise`, () => {
-    const drilled = (seed: number, trace = false): RunResult => runSeed(seed, { kind: 'drills', trace });
-    const seeds = [...Array.from({ length: SEEDS_OF_DRILLS }, (_, i) => i + 1), ...KNOWN_DRILLS];
-    const results = seeds.map((seed) => drilled(seed));
-    const broken = results.find((one) => one.violations.length > 0);
-    expect(broken === undefined ? '' : storyOf(drilled(broken.seed, true))).toBe('');
+    unbroken('drills', [...seedsTo(SEEDS_OF_DRILLS), ...KNOWN_DRILLS]);
   });
 
   test(`with full drills of ${SEEDS_OF_FULL_DRILLS} seeds breaks no promise, and many are passed`, () => {
-    const drilled = (seed: number, trace = false): RunResult => runSeed(seed, { kind: 'fullDrills', trace });
-    const results = Array.from({ length: SEEDS_OF_FULL_DRILLS }, (_, i) => drilled(i + 1));
-    const broken = results.find((one) => one.violations.length > 0);
-    expect(broken === undefined ? '' : storyOf(drilled(broken.seed, true))).toBe('');
+    const results = unbroken('fullDrills', seedsTo(SEEDS_OF_FULL_DRILLS));
     const passed = results.filter(({ summary }) => summary.fullDrills > 0).length;
     expect(passed).toBeGreaterThan(SEEDS_OF_FULL_DRILLS / 4);
   });
 
   test(`with claims of ${SEEDS_OF_CLAIMS} seeds punishes who throws frames away, and nobody else`, () => {
-    const claimed = (seed: number, trace = false): RunResult => runSeed(seed, { kind: 'coverage', trace });
-    const results = Array.from({ length: SEEDS_OF_CLAIMS }, (_, i) => claimed(i + 1));
-    const broken = results.find((one) => one.violations.length > 0);
-    expect(broken === undefined ? '' : storyOf(claimed(broken.seed, true))).toBe('');
-    const lives = results.map(({ summary }) => summary.life);
+    const lives = unbroken('coverage', seedsTo(SEEDS_OF_CLAIMS)).map(({ summary }) => summary.life);
     const ruled = lives.filter((life) => life === 'SETTLED providerBreach');
     expect(ruled.length).toBeGreaterThan(SEEDS_OF_CLAIMS / 10);
     expect(lives.filter((life) => life === 'SETTLED honoured').length).toBeGreaterThan(SEEDS_OF_CLAIMS / 3);
   });
 
   test(`with a device that hears nothing of ${SEEDS_OF_UNHEARD} seeds breaks no promise`, () => {
-    const unheard = (seed: number, trace = false): RunResult => runSeed(seed, { kind: 'unheard', trace });
-    const results = Array.from({ length: SEEDS_OF_UNHEARD }, (_, i) => unheard(i + 1));
-    const broken = results.find((one) => one.violations.length > 0);
-    expect(broken === undefined ? '' : storyOf(unheard(broken.seed, true))).toBe('');
+    unbroken('unheard', seedsTo(SEEDS_OF_UNHEARD));
   });
 
   test(`with blocks of counters on promises of ${SEEDS_OF_BLOCKS} seeds breaks no promise`, () => {
-    const blocks = (seed: number, trace = false): RunResult => runSeed(seed, { kind: 'blocks', trace });
-    const seeds = [...Array.from({ length: SEEDS_OF_BLOCKS }, (_, i) => i + 1), ...KNOWN_BLOCKS];
-    const results = seeds.map((seed) => blocks(seed));
-    const broken = results.find((one) => one.violations.length > 0);
-    expect(broken === undefined ? '' : storyOf(blocks(broken.seed, true))).toBe('');
+    const results = unbroken('blocks', [...seedsTo(SEEDS_OF_BLOCKS), ...KNOWN_BLOCKS]);
     const used = results.filter(({ summary }) => summary.onPromises > 0);
     expect(used.length).toBeGreaterThan(SEEDS_OF_BLOCKS / 2);
   });
 
   test(`with statements that are wrong of ${SEEDS_OF_MISSTATED} seeds ends each dispute: agreed on, or undecided with all stakes back`, () => {
-    const misstated = (seed: number, trace = false): RunResult => runSeed(seed, { kind: 'misstated', trace });
-    const results = Array.from({ length: SEEDS_OF_MISSTATED }, (_, i) => misstated(i + 1));
-    const broken = results.find((one) => one.violations.length > 0);
-    expect(broken === undefined ? '' : storyOf(misstated(broken.seed, true))).toBe('');
-    const lives = results.map(({ summary }) => summary.life);
+    const lives = unbroken('misstated', seedsTo(SEEDS_OF_MISSTATED)).map(({ summary }) => summary.life);
     for (const life of ['SETTLED undecided', 'SETTLED honoured']) expect(lives).toContain(life);
   });
 
   test(`over ten minutes of ${SEEDS_OF_TEN_MINUTES} seeds breaks no promise, takeover after takeover`, () => {
-    const long = (seed: number, trace = false): RunResult => runSeed(seed, { kind: 'long', trace });
-    const results = Array.from({ length: SEEDS_OF_TEN_MINUTES }, (_, i) => long(i + 1));
-    const broken = results.find((one) => one.violations.length > 0);
-    expect(broken === undefined ? '' : storyOf(long(broken.seed, true))).toBe('');
+    const results = unbroken('long', seedsTo(SEEDS_OF_TEN_MINUTES));
     const epochs = results.map(({ summary }) => summary.epoch).sort((a, b) => a - b);
     expect(epochs[Math.floor(epochs.length / 2)]).toBeGreaterThan(5);
   });
