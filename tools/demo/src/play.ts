@@ -7,7 +7,7 @@ import { failEdgeA } from './failure.ts';
 import { FAILURES } from './options.ts';
 import type { TakeoverMs } from './result.ts';
 import { draw, type ContractedRun, type Run } from './run.ts';
-import { serve, takeOver, watchTakeover, type PossibleTakeover } from './takeover.ts';
+import { serve, takeOver, tookOver, watchTakeover, type PossibleTakeover } from './takeover.ts';
 
 /** How far a play came, for a verdict also on one that broke off. */
 export interface Progress {
@@ -92,7 +92,7 @@ async function wasTaken(run: ContractedRun, after: number): Promise<boolean> {
   const began = (): boolean => timelines.find('customer', 'yielding', after) !== undefined;
   const until = waiter.now() + BEGUN_MS;
   for (;;) {
-    if (timelines.find('provider', 'activated', after) !== undefined) return true;
+    if (tookOver(run, after) !== undefined) return true;
     if (!began() || waiter.now() >= until) return false;
     await letPass(run, 100);
   }

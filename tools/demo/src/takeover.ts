@@ -35,18 +35,28 @@ async function firstReading(
   return at;
 }
 
-async function milestoneOf(run: ContractedRun, milestone: string, after: number): Promise<number> {
+async function noteOf(run: ContractedRun, milestone: string, find: () => Note | undefined): Promise<number> {
   const note = await waitFollowing<Note>(run, {
     subject: `edge B: ${milestone}`,
     withinMs: TAKEOVER_MS,
     everyMs: TIMELINE_POLL_MS,
     look: () => {
-      const found = run.timelines.find('provider', milestone, after);
+      const found = find();
       return found === undefined ? { seen: states(run) } : { found };
     },
   });
   return note.monotonic;
 }
+
+const milestoneOf = (run: ContractedRun, milestone: string, after: number): Promise<number> =>
+  noteOf(run, milestone, () => run.timelines.find('provider', milestone, after));
+
+/**
+ * The note that edge B held the epoch. It is `activated`, or `released` alone where edge A, which had given its word and was well again,
+ * asked for the epoch back before edge B was free to act under it.
+ */
+export const tookOver = ({ timelines }: ContractedRun, after: number): Note | undefined =>
+  timelines.find('provider', 'activated', after) ?? timelines.find('provider', 'released', after);
 
 /** Somebody who does not know of the fence commands right away; only what the fence lets through may be on air. */
 async function commandAtOnce(run: ContractedRun, after: number): Promise<void> {
@@ -73,7 +83,7 @@ export function watchTakeover(run: ContractedRun, failedAt: number): PossibleTak
       const since = (at: number): number => Math.round(at - failedAt);
       return {
         detected: since(await milestoneOf(run, 'confirmed', failedAt)),
-        activated: since(await milestoneOf(run, 'activated', failedAt)),
+        activated: since(await noteOf(run, 'activated', () => tookOver(run, failedAt))),
         firstReading: since(await reading),
       };
     },
