@@ -175,7 +175,7 @@ test('what a kill costs of messages with QoS 0 came after the last commit', asyn
   await core.kill();
   const again = await start();
   expect(await missing(sent.slice(0, old), again)).toEqual([]);
-}, 60_000);
+});
 
 /** A file system of its own that is soon full, with room besides for what a checkpoint needs; undefined where nobody may mount one. */
 function mountSmall(): string | undefined {

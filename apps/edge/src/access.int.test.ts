@@ -193,4 +193,4 @@ test('an edge with TLS and tokens: who has none gets nothing, and no secret is i
     expect(known.length).toBeGreaterThan(15);
     for (const text of [...logs, ...environments, ...told]) expect(text).not.toContain(known);
   }
-}, 60_000);
+});

@@ -212,4 +212,4 @@ test('with the way between two edges cut, one fills its gaps through the centre,
     return (way === 'direct' && fetched === 4) || undefined;
   });
   expect(await filled()).toMatchObject({ way: 'direct', fetched: 4 });
-}, 30_000);
+});

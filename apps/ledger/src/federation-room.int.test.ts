@@ -113,7 +113,6 @@ cometbftTest(
     const health = (await connect(app.port).call({ path: '/api/v3/ready' })).json();
     expect(JSON.stringify(health)).toMatch(/at block \d+/);
   },
-  60_000,
 );
 
 test('a ledger whose federation does not answer says so, and refuses what it is asked', async () => {

@@ -528,7 +528,7 @@ describe('the provider’s side (Algorithm 2)', () => {
     expect((await call(a, 'DELETE', `images/${String(prepared.order['imageId'])}`)).status).toBe(204);
     await until(async () => ((await usage(a)) === atA ? true : undefined));
     expect((await call(a, 'GET', `images/${String(prepared.order['imageId'])}`)).status).toBe(404);
-  }, 60_000);
+  });
 
   test('an archive that is gone from the disk is written again from the blocks', async () => {
     const prepared = await prepare();
@@ -654,4 +654,4 @@ test('the whole way goes on to its end however often either edge is killed', asy
   await until(() =>
     between.told.find((each) => each.edge === 'B' && each.body['imageId'] === prepared.contractId),
   );
-}, 60_000);
+});

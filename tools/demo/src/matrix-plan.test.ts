@@ -48,10 +48,19 @@ describe('the plan of a matrix', () => {
       expect(parseOptions(flagsOf(one).split(' '))).toEqual(one);
   });
 
-  test.each([['--part', '0/3'], ['--part', '4/3'], ['--kill', 'nuke'], ['--rounds', 'x'], ['--unknown']])(
-    'refuses %s %s',
-    (...argv) => {
-      expect(() => parseMatrixOptions(argv)).toThrow(DemoError);
-    },
-  );
+  test('has a bound in time and a second attempt where they are asked for', () => {
+    expect(read()).toMatchObject({ 'second-attempt': false });
+    expect(read()).not.toHaveProperty('within');
+    expect(read('--within', '60', '--second-attempt')).toMatchObject({ within: 60, 'second-attempt': true });
+  });
+
+  test.each([
+    ...[['--part', '0/3'], ['--part', '4/3'], ['--kill', 'nuke'], ['--rounds', 'x'], ['--unknown']],
+    ...[
+      ['--within', '0'],
+      ['--within', 'soon'],
+    ],
+  ])('refuses %s %s', (...argv) => {
+    expect(() => parseMatrixOptions(argv)).toThrow(DemoError);
+  });
 });

@@ -39,6 +39,10 @@ const matrixSchema = z.strictObject({
     })
     .refine(({ number, of }) => number >= 1 && number <= of, 'from 1/N to N/N'),
   'at-once': whole(1, 16).default(2),
+  /** Seconds after which no further run begins: what is left is told, and not counted. */
+  within: whole(1, 1_000_000).optional(),
+  /** What fails is run once more by itself; what passes then is told, and does not fail the matrix. */
+  'second-attempt': z.boolean().default(false),
   /** Further SIGKILLs of a run at most. */
   further: whole(0, 6).default(3),
   duration: whole(1, 3_600).default(3),
@@ -58,6 +62,8 @@ export const MATRIX_USAGE = `npm run matrix: demos of every failure, standby and
   --rounds N          how often each of the 66 combinations is run (1)
   --part K/N          only this part of the runs (1/1)
   --at-once N         demos side by side (2)
+  --within S          begins no further run after S seconds, and tells how many are left
+  --second-attempt    runs what failed once more, by itself
   --further N         further SIGKILLs of a run at most (3)
   --duration S        seconds of traffic before the failure, and again after the handback (3)
   --markdown FILE     writes what happened in each cell into the table of this document
@@ -72,6 +78,8 @@ const many = { type: 'string', multiple: true } as const;
 const flags = {
   ...{ seed: one, rounds: one, part: one, 'at-once': one, further: one, duration: one, markdown: one },
   ...{ kill: many, standby: many, confidentiality: many, runtime: many },
+  within: one,
+  'second-attempt': { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const;
 

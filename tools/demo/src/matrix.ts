@@ -92,34 +92,51 @@ async function engineAnswers(): Promise<boolean> {
   }
 }
 
-async function runAll(
-  options: MatrixOptions,
-  signal: AbortSignal,
-): Promise<Record<Outcome['verdict'], number>> {
+interface Counts {
+  readonly verdicts: Record<Outcome['verdict'], number>;
+  /** Not begun, for want of time. */
+  readonly left: number;
+}
+
+async function runAll(options: MatrixOptions, signal: AbortSignal): Promise<Counts> {
   const plan = planMatrix(options);
-  const counts = { passed: 0, FAILED: 0, skipped: 0 };
+  const verdicts = { passed: 0, FAILED: 0, skipped: 0 };
   const docker = plan.some(({ runtime }) => runtime === 'docker') && (await engineAnswers());
   const products = shareProducts();
+  const until = monotonic() + (options.within ?? Infinity) * 1000;
+  const again: DemoOptions[] = [];
   print(rowOf(COLUMNS));
-  let next = 0;
   const skip = (words: string): Outcome => ({ verdict: 'skipped', words: [words], seconds: 0 });
+  const outcomeOf = async (one: DemoOptions): Promise<Outcome> => {
+    if (one.runtime === 'docker' && !docker) return skip('no container engine answers');
+    return signal.aborted ? skip('interrupted') : runOne(one, products.build, signal);
+  };
+  const count = (one: DemoOptions, outcome: Outcome): void => {
+    verdicts[outcome.verdict] += 1;
+    tell(one, outcome);
+    if (options.markdown !== undefined && outcome.verdict === 'passed' && outcome.report !== undefined)
+      record(options.markdown, cellOf(one, outcome.report));
+  };
+  let next = 0;
   const work = async (): Promise<void> => {
-    for (let one = plan[next++]; one !== undefined; one = plan[next++]) {
-      let outcome = skip('interrupted');
-      if (one.runtime === 'docker' && !docker) outcome = skip('no container engine answers');
-      else if (!signal.aborted) outcome = await runOne(one, products.build, signal);
-      counts[outcome.verdict] += 1;
-      tell(one, outcome);
-      if (options.markdown !== undefined && outcome.verdict === 'passed' && outcome.report !== undefined)
-        record(options.markdown, cellOf(one, outcome.report));
+    while (monotonic() < until) {
+      const one = plan[next++];
+      if (one === undefined) return;
+      const outcome = await outcomeOf(one);
+      if (outcome.verdict === 'FAILED' && options['second-attempt']) {
+        tell(one, outcome);
+        again.push(one);
+      } else count(one, outcome);
     }
   };
   try {
     await Promise.all(Array.from({ length: options['at-once'] }, work));
+    if (again.length > 0) print('Once more, by itself, what failed:');
+    for (const one of again) count(one, await outcomeOf(one));
   } finally {
     products.remove();
   }
-  return counts;
+  return { verdicts, left: Math.max(0, plan.length - next) };
 }
 
 function readOptions(): MatrixOptions | undefined {
@@ -140,7 +157,9 @@ async function main(): Promise<void> {
   }
   const interrupted = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => interrupted.abort());
-  const { passed, FAILED: failed, skipped } = await runAll(options, interrupted.signal);
+  const { verdicts, left } = await runAll(options, interrupted.signal);
+  const { passed, FAILED: failed, skipped } = verdicts;
+  if (left > 0) print(`not begun within ${options.within ?? 0} s: ${left} of the runs`);
   print(`${passed} passed, ${failed} failed, ${skipped} skipped`);
   process.exitCode = failed === 0 && passed > 0 ? 0 : FAILED;
 }

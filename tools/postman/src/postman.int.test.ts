@@ -11,7 +11,7 @@ let edge: RunningEdge | undefined;
 
 beforeAll(async () => {
   edge = await startEdge();
-}, 40_000);
+});
 afterAll(async () => {
   await edge?.stop();
 });
@@ -27,7 +27,7 @@ test('every documented request, and those of the tables 4.1 to 4.9, are answered
   expect(failures).toEqual([]);
   expect(done.stats.requests.total).toBeGreaterThan(200);
   expect(done.stats.assertions).toMatchObject({ total: done.stats.requests.total * 2, failed: 0 });
-}, 55_000);
+});
 
 test('an answer with another status, or another form, is a failure', async () => {
   const server = createServer((request, response) => {
@@ -48,4 +48,4 @@ test('an answer with another status, or another form, is a failure', async () =>
   } finally {
     server.close();
   }
-}, 30_000);
+});

@@ -60,7 +60,7 @@ export function combine(one: Summary, other: Summary): Summary {
 }
 
 /** More files than these are a fault of the code and not of a loaded machine. */
-const FEW_FILES = 3;
+const FEW_FILES = 6;
 
 /** The files that are worth a second attempt; none where too much failed. */
 export function filesToRepeat({ failures }: Summary): string[] {

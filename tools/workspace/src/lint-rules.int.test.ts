@@ -272,7 +272,7 @@ describe('the rules of the house', () => {
     for (const { path, code } of BREAKS) workspace.write(path, code);
     for (const { folder, code } of LAWFUL) workspace.write(`${folder}/src/lawful.ts`, code);
     findings = await workspace.lint();
-  }, 180_000);
+  });
 
   afterAll(() => workspace.remove());
 

@@ -33,6 +33,11 @@ interface Options {
   readonly secondAttempt: boolean;
 }
 
+interface Run extends Options {
+  /** One file after the other. */
+  readonly alone: boolean;
+}
+
 function readOptions(argv: readonly string[]): Options {
   const { values, positionals } = parseArgs({
     args: [...argv],
@@ -56,23 +61,28 @@ function readOptions(argv: readonly string[]): Options {
   };
 }
 
-function jestArguments(kind: string, output: string, { name, paths }: Options): string[] {
+/** How many tests of a kind run side by side, for jest. */
+function workersOf(kind: string, alone: boolean): string[] {
+  // A lab is thirty containers: two side by side would starve the beats.
+  if (alone || kind === 'lab') return ['--runInBand'];
+  // Integration tests wait for processes and radio times more than they work: three of them keep two cores busy.
+  if (kind === 'integration') return ['--maxWorkers', '3'];
+  // End-to-end tests start several edges each: two of them fill two cores, and no more.
+  return kind === 'e2e' ? ['--maxWorkers', '2'] : [];
+}
+
+function jestArguments(kind: string, output: string, { name, paths, alone }: Run): string[] {
   return [
     ...['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', JEST],
     ...['--selectProjects', kind, '--passWithNoTests', '--json', '--outputFile', output],
-    // Integration tests wait for processes and radio times more than they work: three of them keep two cores busy.
-    ...(kind === 'integration' ? ['--maxWorkers', '3'] : []),
-    // A lab is thirty containers: two side by side would starve the beats. End-to-end tests mostly wait for the radio's and the
-    // leases' times (a third of a core, or less): two of them fill two cores, and no more.
-    ...(kind === 'e2e' ? ['--maxWorkers', '2'] : []),
-    ...(kind === 'lab' ? ['--runInBand'] : []),
+    ...workersOf(kind, alone),
     ...(name === undefined ? [] : ['--testNamePattern', name]),
     ...(paths.length === 0 ? [] : ['--testPathPatterns', ...paths]),
   ];
 }
 
 /** Ends with a complaint, or undefined where jest ended as it should. */
-function runJest(kind: string, output: string, options: Options): Promise<string | undefined> {
+function runJest(kind: string, output: string, options: Run): Promise<string | undefined> {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, jestArguments(kind, output, options), {
       cwd: workspaceRoot,
@@ -99,7 +109,7 @@ function runJest(kind: string, output: string, options: Options): Promise<string
   });
 }
 
-async function runOnce(kind: string, output: string, options: Options): Promise<Summary> {
+async function runOnce(kind: string, output: string, options: Run): Promise<Summary> {
   const complaint = await runJest(kind, output, options);
   const pattern = options.name === undefined ? undefined : new RegExp(options.name, 'i');
   const counted = existsSync(output)
@@ -122,12 +132,15 @@ async function repeatFailed(
   if (files.length === 0) return first;
   console.log(`${kind}: once more, by themselves: ${files.map(place).join(', ')}`);
   const paths = files.map((file) => RegExp.escape(file));
-  return secondAttempt(first, await runOnce(kind, join(folder, `${kind}-again.json`), { ...options, paths }));
+  return secondAttempt(
+    first,
+    await runOnce(kind, join(folder, `${kind}-again.json`), { ...options, paths, alone: true }),
+  );
 }
 
 async function runKind(kind: string, folder: string, options: Options): Promise<Summary> {
   const started = performance.now();
-  const first = await runOnce(kind, join(folder, `${kind}.json`), options);
+  const first = await runOnce(kind, join(folder, `${kind}.json`), { ...options, alone: false });
   const summary = options.secondAttempt ? await repeatFailed(first, kind, folder, options) : first;
   const took = ((performance.now() - started) / 1000).toFixed(1);
   console.log(`${kind}: ${countsLine(summary)} (${took} s)`);

@@ -60,7 +60,7 @@ describe('joins through the bridge', () => {
     });
     const text = Buffer.from((await edge.http.call({ path: '/api/v3/metrics' })).body).toString();
     expect(text).toMatch(/unmatched_frames_total\{kind="unknownDevEui"\} 1\n/);
-  }, 20_000);
+  });
 
   test("a contract's reader answers joins only while its set may act", async () => {
     const edge = await startEdge('a');

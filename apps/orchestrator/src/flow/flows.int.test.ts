@@ -371,5 +371,5 @@ describe('an orchestrator killed with SIGKILL', () => {
     child!.kill('SIGTERM');
     await ended;
     http.close();
-  }, 60_000);
+  });
 });

@@ -62,7 +62,7 @@ beforeAll(async () => {
     const [one] = (await callJson(edge.http, { path: CONTRACTS })) as { status: string }[];
     return one?.status === 'LOADED' ? true : undefined;
   });
-}, 60_000);
+});
 afterAll(() => edge.close());
 
 const get = async (): Promise<Seen> => (await callJson(edge.http, { path: SERVICE })) as Seen;
@@ -126,4 +126,4 @@ test('a contract of three images stands by when all are there, starts anew when 
   await remove();
   expect(pids.some(isAlive)).toBe(false);
   expect(existsSync(join(edge.dir, 'orchestrator', 'services')) ? began() : []).toEqual([]);
-}, 45_000);
+});

@@ -45,11 +45,11 @@ onEachEngine(await findEngines(), (engineTest) => {
     kept = await writeTinyService(other, 'other', base);
     await runtime.load(other);
     await edge.start({}, runtime);
-  }, 60_000);
+  });
   afterAll(async () => {
     await edge.close();
     await runtime.unload(kept);
-  }, 30_000);
+  });
 
   for (const standby of ['hot', 'warm', 'cold'])
     engineTest(
@@ -96,6 +96,5 @@ onEachEngine(await findEngines(), (engineTest) => {
         const left = await docker.listContainers({ all: true });
         expect(left.filter(({ Labels }) => Labels['antirio.contract']?.startsWith(id))).toEqual([]);
       },
-      60_000,
     );
 });

@@ -37,7 +37,7 @@ beforeAll(async () => {
   edge.rooms.coreMetadata.answer = ({ method }) =>
     method === 'POST' ? { status: 207, json: [{ statusCode: 201 }] } : { json: { apiVersion: 'v3' } };
   await edge.start({ serviceSilenceMs: 3000 });
-}, 60_000);
+});
 afterAll(() => edge.close());
 
 const unloaded = (): Promise<boolean> =>

@@ -71,7 +71,7 @@ beforeAll(async () => {
   migration = await roomProcess('migration', { ...ours, FILECOIN_INTERFACE_URL: store.url, POLL_MS: 20 });
   orchestrator = await orchestratorProcess(edge, { MIGRATION_URL: migration.url, SERVICE_SILENCE_MS: 5000 });
   await Promise.all([theirs, store, migration, orchestrator].map((room) => room.start()));
-}, 60_000);
+});
 afterAll(async () => {
   for (const room of [orchestrator, migration, store, theirs]) {
     await room.kill();
@@ -169,4 +169,4 @@ test('update after update comes through the real migration, also over a SIGKILL,
   await callJson(orchestrator.http, { method: 'DELETE', path: SERVICE });
   await leftAs(ID, []);
   expect(existsSync(join(edge.dir, 'orchestrator', 'services', third.serviceId))).toBe(false);
-}, 120_000);
+});

@@ -53,7 +53,7 @@ beforeAll(async () => {
   edge.rooms.migration.answer = migrationOf(held, archiveOf, configurationOf);
   edge.rooms.coreData.answer = () => ({ status: 201, json: {} });
   await edge.start(START);
-}, 60_000);
+});
 afterAll(() => edge.close());
 
 /** The customer says of one image that it cannot go on from another's data. */

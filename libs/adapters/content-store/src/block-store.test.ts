@@ -80,7 +80,7 @@ test('what was put is there, once, also after opening it again', async () => {
 test('two processes cannot have one store open', async () => {
   await opened();
   await expect(openBlockStore({ folder, clock: systemClock })).rejects.toMatchObject({ code: 'unavailable' });
-}, 20_000);
+});
 
 describe('a block that is not what its name says never comes out', () => {
   test('bytes from outside under a wrong CID are no block', () => {

@@ -66,7 +66,6 @@ onEachEngine(await findEngines(), (engineTest, { store: images, host }) => {
         rmSync(folder, { recursive: true, force: true });
       }
     },
-    60_000,
   );
 
   engineTest(
@@ -111,6 +110,5 @@ onEachEngine(await findEngines(), (engineTest, { store: images, host }) => {
         rmSync(folder, { recursive: true, force: true });
       }
     },
-    60_000,
   );
 });

@@ -121,7 +121,7 @@ if (program !== '')
       ] as const)
         cids[name] = kubo.run('resolve', `/ipfs/${cids['root'] ?? ''}/${path}`).replace('/ipfs/', '');
       theirUrl = await kubo.gateway();
-    }, 60_000);
+    });
     afterAll(async () => {
       await kubo.close();
       await gateway.close();

@@ -294,4 +294,4 @@ test('a disk that is full or fails at any one call of an import: a clear error, 
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-}, 20_000);
+});

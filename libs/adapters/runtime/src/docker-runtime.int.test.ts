@@ -70,14 +70,14 @@ onEachEngine(await findEngines(), (engineTest, { isThere }) => {
       ];
       await writeImageArchive(join(dir, 'image.tar'), { layers, repoTags: ['antirio-test-stolen:name'] });
       ({ imageId } = await runtime.load(join(dir, 'image.tar')));
-    }, 60_000);
+    });
     afterAll(async () => {
       if (isThere) {
         await runtime.close();
         await runtime.unload(imageId);
       }
       rmSync(dir, { recursive: true, force: true });
-    }, 30_000);
+    });
 
     const specOf = (id: string, epoch = 1): ServiceSpec => {
       const folder = (name: string): string => {
@@ -98,42 +98,38 @@ onEachEngine(await findEngines(), (engineTest, { isThere }) => {
       };
     };
 
-    engineTest(
-      'can do nothing but write its data and serve its socket',
-      async () => {
-        const spec = specOf(`i${process.pid}`);
-        await runtime.prepare(spec, 'hot');
-        const text = await waitFor(
-          systemClock,
-          15_000,
-          () =>
-            new Promise<string | undefined>((resolve) => {
-              let heard = '';
-              createConnection(join(spec.runDir, 'svc.sock'))
-                .on('data', (chunk) => (heard += chunk.toString()))
-                .on('end', () => resolve(heard))
-                .on('error', () => resolve(undefined));
-            }),
-        );
-        const found = JSON.parse(text ?? '{}') as Record<string, unknown>;
-        const nothing = '0000000000000000';
-        expect(found).toMatchObject({
-          root: 'EROFS',
-          app: 'EROFS',
-          secrets: 'EROFS',
-          data: 'done',
-          tmp: 'done',
-          become: 'EPERM',
-          capabilities: [nothing, nothing, nothing],
-          noNewPrivileges: '1',
-          interfaces: [],
-          engineSocket: false,
-        });
-        expect(found['uid']).not.toBe(0);
-        expect(['ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN']).toContain(found['network']);
-      },
-      60_000,
-    );
+    engineTest('can do nothing but write its data and serve its socket', async () => {
+      const spec = specOf(`i${process.pid}`);
+      await runtime.prepare(spec, 'hot');
+      const text = await waitFor(
+        systemClock,
+        15_000,
+        () =>
+          new Promise<string | undefined>((resolve) => {
+            let heard = '';
+            createConnection(join(spec.runDir, 'svc.sock'))
+              .on('data', (chunk) => (heard += chunk.toString()))
+              .on('end', () => resolve(heard))
+              .on('error', () => resolve(undefined));
+          }),
+      );
+      const found = JSON.parse(text ?? '{}') as Record<string, unknown>;
+      const nothing = '0000000000000000';
+      expect(found).toMatchObject({
+        root: 'EROFS',
+        app: 'EROFS',
+        secrets: 'EROFS',
+        data: 'done',
+        tmp: 'done',
+        become: 'EPERM',
+        capabilities: [nothing, nothing, nothing],
+        noNewPrivileges: '1',
+        interfaces: [],
+        engineSocket: false,
+      });
+      expect(found['uid']).not.toBe(0);
+      expect(['ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN']).toContain(found['network']);
+    });
 
     engineTest('carries its contract and epoch, and the limits of the contract', async () => {
       const spec = specOf(`l${process.pid}`, 7);
@@ -177,7 +173,6 @@ onEachEngine(await findEngines(), (engineTest, { isThere }) => {
         expect(await runtime.loaded(id)).toBe(false);
         await expect(runtime.export('antirio-test-nothing:here')).rejects.toMatchObject({ code: 'notFound' });
       },
-      60_000,
     );
 
     engineTest('takes no names that its archive claims', async () => {
@@ -187,25 +182,21 @@ onEachEngine(await findEngines(), (engineTest, { isThere }) => {
       expect(await runtime.loaded(imageId)).toBe(true);
     });
 
-    engineTest(
-      'of an earlier run is removed by the next, and only those of the same edge',
-      async () => {
-        const other = await createDockerRuntime({ ...base, dir: join(dir, 'other') });
-        await other.load(join(dir, 'image.tar'));
-        const ours = specOf(`o${process.pid}`);
-        await runtime.prepare(ours, 'hot');
-        await runtime.freeze(ours.id);
-        const theirs = specOf(`t${process.pid}`);
-        await other.prepare(theirs, 'hot');
-        const again = await createDockerRuntime({ ...base, dir: join(dir, 'runtime') });
-        expect(await again.list()).toEqual([]);
-        expect(await again.loaded(imageId)).toBe(true);
-        expect((await other.list()).map(({ id, state }) => [id, state])).toEqual([[theirs.id, 'running']]);
-        await again.close();
-        await other.close();
-      },
-      60_000,
-    );
+    engineTest('of an earlier run is removed by the next, and only those of the same edge', async () => {
+      const other = await createDockerRuntime({ ...base, dir: join(dir, 'other') });
+      await other.load(join(dir, 'image.tar'));
+      const ours = specOf(`o${process.pid}`);
+      await runtime.prepare(ours, 'hot');
+      await runtime.freeze(ours.id);
+      const theirs = specOf(`t${process.pid}`);
+      await other.prepare(theirs, 'hot');
+      const again = await createDockerRuntime({ ...base, dir: join(dir, 'runtime') });
+      expect(await again.list()).toEqual([]);
+      expect(await again.loaded(imageId)).toBe(true);
+      expect((await other.list()).map(({ id, state }) => [id, state])).toEqual([[theirs.id, 'running']]);
+      await again.close();
+      await other.close();
+    });
   });
 });
 

@@ -101,14 +101,14 @@ export function runtimeCompliance(candidate: Candidate): void {
       const env = ['PATH=/usr/local/bin:/usr/bin', `SUITE=${candidate.name}`];
       imageId = await writeImageArchive(archive, { layers, env });
       expect(await runtime.load(archive)).toMatchObject({ imageId });
-    }, 60_000);
+    });
 
     afterAll(async () => {
       if (!candidate.available) return;
       await runtime.close();
       await runtime.unload(imageId);
       rmSync(dir, { recursive: true, force: true });
-    }, 30_000);
+    });
 
     test('loading again gives the same image id', async () => {
       expect(await runtime.load(archive, imageId)).toMatchObject({

@@ -8,4 +8,4 @@ import { registeredMetrics } from './services.ts';
 test('docs/metrics.md is what the services have registered (node tools/workspace/src/metrics/main.ts writes it)', async () => {
   const page = readFileSync(join(workspaceRoot, 'docs/metrics.md'), 'utf8');
   expect(page).toBe(metricsPage(await registeredMetrics()));
-}, 60_000);
+});
