@@ -88,8 +88,9 @@ export function withPeer(reserving: Reserving, edge: EdgeId, change: Partial<Pee
 export const allShown = (reserving: Reserving, others: readonly EdgeId[]): boolean =>
   others.every((one) => peerOf(reserving, one).shown);
 
-/** The highest of our blocks of the device that another party claims to know; -1: none. */
-export function claimed({ peers }: Reserving, devAddr: string): number {
+/** The highest of our blocks of the device that another party claims to know; -1: none, or what is ours is sure without a claim. */
+export function claimed({ peers, sure }: Reserving, devAddr: string): number {
+  if (sure.has(devAddr)) return -1;
   return Math.max(-1, ...Object.values(peers).map(({ claims }) => claims.get(devAddr) ?? -1));
 }
 

@@ -129,7 +129,7 @@ function floorFor(acting: Acting, wanted: WantedBlock, given: number, holder: Ho
   const own = ownOf(holder, devAddr)?.index ?? -1;
   if (wanted.settled === true) return own;
   const most = given + ABOVE_RECORD;
-  const forgotten = reserving.sure.has(devAddr) ? -1 : claimed(reserving, devAddr);
+  const forgotten = claimed(reserving, devAddr);
   const skipped = isSure(acting, wanted, holder) ? -1 : most;
   const said = Math.min(most, Math.max(forgotten, foreign(holder, devAddr)));
   return Math.max(own, skipped, said, customers(holder, devAddr));
@@ -234,7 +234,7 @@ function reserve(acting: Acting, { devAddr, above }: WantedBlock, holder: Holder
   const own = ownOf(holder, devAddr);
   const base = own?.base ?? above;
   const skipped = reserving.sure.has(devAddr) ? 0 : SKIPPED_UNRECORDED * SLOTS;
-  const forgotten = reserving.sure.has(devAddr) ? -1 : claimed(reserving, devAddr);
+  const forgotten = claimed(reserving, devAddr);
   const from = Math.max(own?.index ?? -1, above, forgotten) + skipped;
   const index = nextBlock(holder.slot, Math.max(from, foreign(holder, devAddr)));
   if (index > base + ABOVE_RECORD) return 'spent';
