@@ -94,7 +94,7 @@ export interface Contracts {
   /** @throws AntirioError busy when no more contracts are admitted. */
   admit(): void;
   /** @throws AntirioError storageFull | busy where this machine has no room for another customer. */
-  admitCustomer(terms: ContractTerms): void;
+  admitCustomer(terms: ContractTerms): Promise<void>;
   /** @throws AntirioError badConfig when this edge has no service to protect. */
   checkProtected(): void;
   stop(): Promise<void>;
@@ -378,7 +378,8 @@ export function createContracts(
       if (live() >= options.maxContracts)
         throw new AntirioError('busy', `at most ${options.maxContracts} contracts at once`);
     },
-    admitCustomer(terms) {
+    async admitCustomer(terms) {
+      const kept = await rooms.keptBytes();
       const alive = [...drivers.values()].filter((driver) => driver.phase().at !== 'ended');
       checkAddresses(
         terms,
@@ -388,7 +389,7 @@ export function createContracts(
       checkRoom(
         terms,
         serving.map((driver) => driver.terms),
-        spareOf(options.dataDir),
+        spareOf(options.dataDir, kept),
       );
     },
     async stop() {

@@ -175,7 +175,7 @@ export function addEdgeRoutes(
         throw new AntirioError('invalidInput', 'path and terms name different contracts');
       if (store.get(params.id) === undefined) {
         contracts.admit();
-        contracts.admitCustomer(body.terms);
+        await contracts.admitCustomer(body.terms);
       }
       const contract = await contracts.signing.countersign(peerOf(request), body);
       contracts.drive(contract);

@@ -60,6 +60,14 @@ export const arbitratorOptions = z.strictObject({
     .min(60)
     .default(7 * 86_400)
     .describe('how long an ended contract waits for a party that is away before its frames are given up'),
+  handedBackRetainS: z
+    .int()
+    .min(0)
+    .max(31_536_000)
+    .default(7 * 86_400)
+    .describe(
+      'how long the provider of an ended contract keeps what was handed back, as far as living contracts leave room',
+    ),
   lastGasp: lastGaspOptions.describe('when this edge gives its service away by itself'),
   operatorKeys: z
     .array(z.string().max(64))

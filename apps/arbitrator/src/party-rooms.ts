@@ -37,6 +37,9 @@ const sourceStatus = z.looseObject({
   /** Of older bridges there are none. */
   remoteJoins: z.int().default(0),
 });
+const keptStatus = z.looseObject({
+  rings: z.array(z.looseObject({ bytes: z.int(), kept: z.looseObject({}).optional() })),
+});
 const serviceStatus = z.looseObject({
   role: z.string().optional(),
   archive: z.string().optional(),
@@ -80,6 +83,10 @@ export interface PartyRooms {
   /** The contract's ring, undefined where there is none. */
   ringIfThere(contractId: string): Promise<{ readonly from: number; readonly next: number } | undefined>;
   removeRing(contractId: string): Promise<void>;
+  /** The ring takes nothing more, and its frames stay for their owner for so long, as far as living rings leave room. */
+  keepRing(contractId: string, forS: number): Promise<void>;
+  /** Bytes on the disk that are kept so; none where the bridge does not answer. */
+  keptBytes(): Promise<number>;
   /** What the ring holds lasts for a while more: statements are to be made of it. Told once a minute, however often it is called. */
   hold(ringId: string): Promise<void>;
   /** The set's sensors are in no set any more. */
@@ -286,6 +293,20 @@ export function partyRooms(
       heldAt.set(ringId, now);
     },
     removeRing: (contractId) => remove(bridge, `/api/v3/ring/${contractId}`),
+    async keepRing(contractId, forS) {
+      const path = `/api/v3/ring/${contractId}/kept`;
+      const kept = await ifThere(callJson(bridge, { method: 'PUT', path, json: { forS } }));
+      // one that cannot be opened would be a living one again when it can
+      if (kept === undefined) await remove(bridge, `/api/v3/ring/${contractId}`);
+    },
+    async keptBytes() {
+      try {
+        const { rings } = parseInput(keptStatus, await callJson(bridge, { path: '/api/v3/ring' }));
+        return rings.reduce((sum, { kept, bytes }) => sum + (kept === undefined ? 0 : bytes), 0);
+      } catch {
+        return 0;
+      }
+    },
     removeFence: ({ set }) => remove(bridge, `/api/v3/fence/${set.setId}`),
     async senses() {
       if (monotonicToWall() - sensedAt >= SENSES_EVERY_MS) {

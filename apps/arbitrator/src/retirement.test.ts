@@ -29,6 +29,7 @@ const terms = contractTerms.parse({
 const { contractId } = terms;
 const UNCLAIMED_S = 3600;
 const LISTEN_ON_S = 60;
+const KEPT_S = 7200;
 
 let folder = '';
 let store: ContractStore;
@@ -36,6 +37,11 @@ let now = 0;
 let leading = true;
 /** What the other rooms of this edge hold for the contract. */
 let ring: { from: number; next: number } | undefined;
+/** For how long the ring is kept. */
+let keptForS: number | undefined;
+/** Whether our own ring has all of the provider's, and whether that is there. */
+let caughtUp = true;
+let isThere = true;
 let service: Observed['service'];
 let held: Set<'fetch' | 'fence' | 'source' | 'sent'>;
 /** What the provider's arbitrator says. */
@@ -56,18 +62,21 @@ const rooms: PartyRooms = {
   },
   fillFrom: async () => {
     held.add('source');
-    return undefined;
+    return { pulledThrough: 0, caughtUp };
   },
   endFilling: async () => void held.delete('source'),
   ringIfThere: async () => ring,
   removeRing: async () => void (ring = undefined),
+  keepRing: async (_, forS) => void (keptForS = forS),
+  keptBytes: unused,
   removeFence: async () => void held.delete('fence'),
   endService: async () => service,
   endSending: async () => void held.delete('sent'),
   endFetch: async () => void held.delete('fetch'),
 };
 const edge2edge: HttpPeer = {
-  call: async () => {
+  call: async ({ path }) => {
+    if (path.includes('/gateway-bridge/') && !isThere) throw new AntirioError('notFound', 'no ring');
     const body = new Uint8Array(Buffer.from(JSON.stringify(provider())));
     return { status: 200, headers: {}, body, json: provider };
   },
@@ -84,7 +93,7 @@ function ports(sources = createSourceTurns(() => now)): RetirementPorts {
     peers: { edge2edge },
     leads: () => leading,
     inTurn: (work) => work(),
-    options: { listenOnS: LISTEN_ON_S, unclaimedRetainS: UNCLAIMED_S },
+    options: { listenOnS: LISTEN_ON_S, unclaimedRetainS: UNCLAIMED_S, handedBackRetainS: KEPT_S },
   };
 }
 
@@ -94,6 +103,7 @@ beforeEach(() => {
   now = 0;
   leading = true;
   ring = { from: 5, next: 11 };
+  [keptForS, caughtUp, isThere] = [undefined, true, true];
   service = 'active';
   held = new Set(['fetch', 'fence', 'source', 'sent']);
   provider = () => ({ state: 'ended' });
@@ -104,7 +114,7 @@ afterEach(() => {
 });
 
 describe('the provider of an ended contract', () => {
-  test('listens on, then keeps the ring until the customer has what it held and the service is gone', async () => {
+  test('listens on until the customer has what the ring held and the service is gone, and keeps it for some days from the end on', async () => {
     const retirement = retireProvider(ports());
     // Made when the contract began, long before it ended.
     now = 10 * LISTEN_ON_S * 1000;
@@ -122,8 +132,9 @@ describe('the provider of an ended contract', () => {
     const restarted = retireProvider(ports());
     expect(await restarted.advance()).toBe(false);
     ring = { from: 13, next: 30 };
+    now += 600_000;
     expect(await restarted.advance()).toBe(true);
-    expect([ring, [...held]]).toEqual([undefined, ['source', 'sent']]);
+    expect([keptForS, [...held]]).toEqual([KEPT_S - 600 - LISTEN_ON_S, ['source', 'sent']]);
     expect(endingOf(store, contractId)).toMatchObject({ through: 12, letGo: true, retired: true });
   });
 
@@ -135,17 +146,21 @@ describe('the provider of an ended contract', () => {
 
   test('does not wait for ever: what it waited before a restart counts, being down does not', async () => {
     service = 'absent';
-    const before = retireProvider(ports());
+    const asLong = (): RetirementPorts => {
+      const usual = ports();
+      return { ...usual, options: { ...usual.options, handedBackRetainS: UNCLAIMED_S } };
+    };
+    const before = retireProvider(asLong());
     expect(await before.advance()).toBe(false);
     now = (UNCLAIMED_S - 60) * 1000;
     expect(await before.advance()).toBe(false);
     now += 10 * UNCLAIMED_S * 1000;
-    const restarted = retireProvider(ports());
+    const restarted = retireProvider(asLong());
     await restarted.advance();
     now += 59_000;
     expect(await restarted.advance()).toBe(false);
     now += 1000;
-    expect([await restarted.advance(), ring]).toEqual([true, undefined]);
+    expect([await restarted.advance(), ring, keptForS]).toEqual([true, undefined, undefined]);
   });
 });
 
@@ -168,6 +183,24 @@ describe('the customer of an ended contract', () => {
     leading = false;
     expect(await retireCustomer(ports()).advance()).toBe(true);
     expect(endingOf(store, contractId).retired).toBe(true);
+  });
+
+  test('on an older disk fetches what stays with a provider that has let go long since, if there is any of it', async () => {
+    provider = () => ({ state: 'ended', letGo: true });
+    for (const ends of ['here', 'gone']) {
+      store.forgetDocument(contractId, 'ending');
+      [caughtUp, isThere] = [false, true];
+      const retirement = retireCustomer(ports());
+      await retirement.advance();
+      now += 1000;
+      await retirement.advance();
+      expect([held.has('source'), endingOf(store, contractId).letGo]).toEqual([true, false]);
+      if (ends === 'here') caughtUp = true;
+      else isThere = false;
+      now += 1000;
+      await retirement.advance();
+      expect([held.has('source'), endingOf(store, contractId).letGo]).toEqual([false, true]);
+    }
   });
 
   test('leaves the source to a contract that wants it', async () => {

@@ -14,7 +14,7 @@ const ending = z.object({
   through: z.int().optional(),
   /** How long we have been waiting for the other party, counted while we are up. */
   waitedMs: z.number().default(0),
-  /** Nothing that the contract used is held here any more. */
+  /** Nothing that the contract used is held here any more, but for what the bridge keeps of its ring. */
   letGo: z.boolean().default(false),
   /** Another contract of the set has taken its place: its machine is not started again. */
   retired: z.boolean().default(false),
@@ -46,7 +46,7 @@ export interface RetirementPorts {
   readonly leads: () => boolean;
   /** Has the work done when no other touches the set's fence. */
   readonly inTurn: (work: () => Promise<void>) => Promise<void>;
-  readonly options: Pick<ArbitratorOptions, 'listenOnS' | 'unclaimedRetainS'>;
+  readonly options: Pick<ArbitratorOptions, 'listenOnS' | 'unclaimedRetainS' | 'handedBackRetainS'>;
 }
 
 interface Kept {
@@ -93,23 +93,37 @@ async function hasLetGo({ terms, peers }: RetirementPorts): Promise<boolean> {
   }
 }
 
-/** The customer fetches what the provider's ring still holds until the provider has let the ring go. */
+/** Whether nothing of the contract's frames is there for us to fetch. */
+async function isRingGone({ terms, peers }: RetirementPorts): Promise<boolean> {
+  try {
+    await neighbourCall(peers, terms.provider, 'gateway-bridge', { path: `/api/v3/ring/${terms.contractId}` });
+    return false;
+  } catch (error) {
+    return isAntirioError(error, 'notFound') || isAntirioError(error, 'forbidden');
+  }
+}
+
+/**
+ * The customer fetches what the provider's ring holds until the provider listens no more and all of it is here. On a disk from
+ * an older backup that comes after the provider has let go: what was handed back stays there for some days.
+ */
 export function retireCustomer(ports: RetirementPorts): Retirement {
   const { terms, rooms, sources, options } = ports;
   const { contractId } = terms;
   const kept = keep(ports);
   let askedAt = -Infinity;
 
-  const isAllHere = async (): Promise<boolean> => {
+  const isAllHere = async (caughtUp: boolean): Promise<boolean> => {
     const now = ports.clock.monotonic();
     if (now - askedAt < ASK_EVERY_MS) return false;
     askedAt = now;
-    return hasLetGo(ports);
+    return (await hasLetGo(ports)) && (caughtUp || (await isRingGone(ports)));
   };
   const collect = async (): Promise<void> => {
     if (!sources.isUp(contractId, 'rest')) return;
-    await rooms.fillFrom(terms);
-    if (kept.endedForS() < options.unclaimedRetainS && !(await isAllHere())) return;
+    const source = await rooms.fillFrom(terms);
+    const isHere = (): Promise<boolean> => isAllHere(source?.caughtUp === true);
+    if (kept.endedForS() < options.unclaimedRetainS && !(await isHere())) return;
     sources.leave(contractId);
     if (sources.idle()) await rooms.endFilling(terms);
     await rooms.endSending(terms);
@@ -126,8 +140,8 @@ export function retireCustomer(ports: RetirementPorts): Retirement {
 }
 
 /**
- * The provider ends service and fetch. It listens on for a while, so that a contract that follows finds no gap; then the ring
- * goes when the customer has what it held.
+ * The provider ends service and fetch. It listens on for a while, so that a contract that follows finds no gap. When the customer
+ * has what the ring held then, the ring takes nothing more, and stays for some days, in nobody's way: the customer's disk may be lost.
  */
 export function retireProvider(ports: RetirementPorts): Retirement {
   const { terms, store, clock, rooms, leads, inTurn, options } = ports;
@@ -147,12 +161,16 @@ export function retireProvider(ports: RetirementPorts): Retirement {
     }
     return ring.from > through || endedForS >= options.unclaimedRetainS;
   };
+  const endRing = async (): Promise<void> => {
+    const forS = Math.ceil(options.handedBackRetainS - kept.endedForS());
+    await (forS > 0 ? rooms.keepRing(contractId, forS) : rooms.removeRing(contractId));
+  };
   return {
     async advance() {
       const collected = await isCollected();
       if ((await rooms.endService(terms)) !== 'absent' || !collected) return false;
       await rooms.endFetch(contractId);
-      await rooms.removeRing(contractId);
+      await endRing();
       await inTurn(async () => {
         if (leads()) await rooms.removeFence(terms);
       });

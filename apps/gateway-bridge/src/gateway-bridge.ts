@@ -136,6 +136,7 @@ export function createGatewayBridge(options: GatewayBridgeOptions, ports: Gatewa
       folder: join(options.dataDir, ROOM, 'rings'),
       totalBudgetBytes: options.rings.totalBudgetBytes,
       neighbourhoodBytes: options.rings.neighbourhoodBytes,
+      keptMost: options.rings.keptMost,
       segmentBytes: options.rings.segmentBytes,
       framesPerSecond: options.rings.framesPerSecond ?? eu868.framesPerSecond,
       burst: options.rings.burst,

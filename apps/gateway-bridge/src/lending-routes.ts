@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { fromHex } from '@antirio/kernel';
 import type { HttpRim } from '@antirio/host';
 import type { Lending } from './downlink/lending.ts';
-import { ringIdSchema } from './ring/rings.ts';
+import { ringIdSchema } from './ring/stored-ring.ts';
 
 const ringParams = z.object({ id: ringIdSchema });
 const setParams = z.object({ id: z.string().min(1).max(128) });

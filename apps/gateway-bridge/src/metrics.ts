@@ -94,6 +94,12 @@ export function addMetrics(registry: Registry, metered: Metered): void {
     'frames dropped: too many under one counter',
     ({ ring }) => ring.status().dropped.slots,
   );
+  counts(
+    'kept_frames_gone',
+    'frames of ended contracts that went: at their time, or before it for want of room',
+    'why',
+    () => ({ ...rings.keptCounts() }),
+  );
   counts('gateway_addresses', "gateways' addresses", 'event', () => {
     const totals = { changed: 0, contested: 0 };
     for (const { addressChanged, addressContested } of forwarders.gateways()) {

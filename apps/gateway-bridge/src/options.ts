@@ -78,6 +78,8 @@ export const gatewayBridgeOptions = z.strictObject({
         .int()
         .min(0)
         .default(7 * 86_400),
+      /** Rings of contracts that are over, which the provider keeps for a while; of more, the oldest go. */
+      keptMost: z.int().min(0).max(1000).default(32),
       /** New frames of one mote; the region's own where absent. */
       framesPerSecond: z.number().positive().optional(),
       /** New frames of one mote that may come at once. */

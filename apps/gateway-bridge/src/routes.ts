@@ -13,15 +13,14 @@ import type { CopiesPorts } from './ring/copies.ts';
 import { highWater, MARKS_AT_ONCE, type HighWater } from './ring/high-water.ts';
 import type { SourceNotes } from './ring/source-notes.ts';
 import type { RingSettings } from './ring/ring.ts';
+import type { HeldRing, Rings } from './ring/rings.ts';
 import {
   devAddrSchema,
   devEuiSchema,
   gapSourceSchema,
   ringIdSchema,
   type GapSource,
-  type HeldRing,
-  type Rings,
-} from './ring/rings.ts';
+} from './ring/stored-ring.ts';
 import { addStreamRoutes } from './stream-routes.ts';
 import { addTestFrameRoute } from './test-frame-route.ts';
 import { toWire } from './ring/wire.ts';
@@ -123,9 +122,10 @@ function ownerOnly(request: Request, { ring, owner }: HeldRing): void {
     throw new AntirioError('forbidden', `ring ${ring.id} is not this edge's`, { peer });
 }
 
-function describeRing({ ring, owner, source, marked }: HeldRing): unknown {
+function describeRing({ ring, owner, source, marked, kept }: HeldRing): unknown {
   const { id: ringId, incarnation, settings } = ring;
-  return { ringId, incarnation, ...settings, owner, source, ...ring.status(), next: ring.last + 1, marked };
+  const about = { owner, source, kept };
+  return { ringId, incarnation, ...settings, ...about, ...ring.status(), next: ring.last + 1, marked };
 }
 
 function addRingRoutes(rim: HttpRim, ports: RoutePorts): void {
@@ -153,6 +153,18 @@ function addRingRoutes(rim: HttpRim, ports: RoutePorts): void {
     localOnly(request);
     await rings.remove(params.id);
     await ports.changed();
+  });
+  const keeping = z.strictObject({ forS: z.int().min(1).max(31_536_000) });
+  const keep = {
+    summary: 'its contract is over: it takes nothing more, and stays for so long where living rings leave room',
+    params: ringParams,
+    body: keeping,
+  };
+  rim.route('put', '/api/v3/ring/:id/kept', keep, async ({ request, params, body }) => {
+    localOnly(request);
+    const held = await rings.keep(params.id, body.forS * 1000);
+    await ports.changed();
+    return describeRing(held);
   });
   const holding = z.strictObject({ forS: z.int().min(0).max(3600) });
   const hold = {

@@ -5,7 +5,8 @@ import { streamError, type HttpPeer, type HttpRim } from '@antirio/host';
 import { AntirioError } from '@antirio/kernel';
 import { ownCopies, type CopiesPorts } from './ring/copies.ts';
 import { RING_STREAM_TYPE, STREAM_FORMS, streamFrom } from './ring/ring-stream.ts';
-import { ringIdSchema, type HeldRing } from './ring/rings.ts';
+import type { HeldRing } from './ring/rings.ts';
+import { ringIdSchema } from './ring/stored-ring.ts';
 
 type Route = Parameters<HttpRim['route']>[3];
 type Request = Parameters<Route>[0]['request'];

@@ -3,7 +3,8 @@ import { AntirioError, fromHex, type Clock } from '@antirio/kernel';
 import type { HttpRim } from '@antirio/host';
 import type { Delivery } from './bus/delivery.ts';
 import type { StoredFrame } from './ring/record.ts';
-import { ringIdSchema, type Rings } from './ring/rings.ts';
+import type { Rings } from './ring/rings.ts';
+import { ringIdSchema } from './ring/stored-ring.ts';
 
 /** How a frame of a drill says that no gateway heard it. */
 export const DRILL = 'drill';

@@ -49,6 +49,29 @@ describe('gap filling', () => {
     expect(await atSource()).toMatchObject({ acknowledged: 4, count: 0 });
   });
 
+  test('of a contract that is over an edge with a new disk fetches everything once more, and no other edge does', async () => {
+    const edges: Record<string, () => Edge> = {};
+    const link = await startEdge2Edge(edges, 'edge-a');
+    const b = await startEdge('b', link.peer);
+    edges['edge-b'] = () => b;
+    await putRing(b, 'contract-1', { devAddrs: [ONE], deliver: false, owner: 'edge-a' });
+    for (const fcnt of [1, 2, 3]) await b.gateway.push([rxpkOf(uplink(ONE, fcnt), fcnt)]);
+    await call(b, 'POST', '/ring/contract-1/acknowledge', { through: 3 });
+    const kept = await call(b, 'PUT', '/ring/contract-1/kept', { forS: 7 * 86_400 });
+    expect(kept).toMatchObject({ owner: 'edge-a', devAddrs: [], kept: { leftS: 7 * 86_400, yielded: 0 } });
+    await b.gateway.push([rxpkOf(uplink(ONE, 4), 4)]);
+    const a = await startEdge('a-anew', link.peer);
+    await putRing(a, 'own', { devAddrs: [ONE] });
+    await call(a, 'PUT', '/ring/own/source', { edgeId: 'edge-b', ringId: 'contract-1' });
+    const status = async () => (await call(a, 'GET', '/ring/own/source')) as { pulledThrough: number };
+    await waitFor(systemClock, 5000, async () => (await status()).pulledThrough === 3 || undefined);
+    expect(await framesOf(a, 'own')).toHaveLength(3);
+    const asOther = { path: '/api/v3/ring/contract-1/frames', headers: { 'x-antirio-peer': 'edge-c' } };
+    expect((await b.http.call(asOther)).status).toBe(403);
+    const toEnd = { method: 'PUT' as const, path: '/api/v3/ring/contract-1/kept', json: { forS: 1 } };
+    expect((await b.http.call({ ...toEnd, headers: { 'x-antirio-peer': 'edge-a' } })).status).toBe(403);
+  });
+
   test('what does not fit is not acknowledged: the source keeps it', async () => {
     const edges: Record<string, () => Edge> = {};
     const link = await startEdge2Edge(edges, 'edge-a');

@@ -15,7 +15,8 @@ import { fetchFrames } from './fetch-frames.ts';
 import { createPageSize } from './page-size.ts';
 import { dropsSchema, type StoredFrame } from './record.ts';
 import type { Ring } from './ring.ts';
-import type { GapSource, Rings } from './rings.ts';
+import type { Rings } from './rings.ts';
+import type { GapSource } from './stored-ring.ts';
 import type { SourceNotes } from './source-notes.ts';
 import { pullStream } from './stream-pull.ts';
 

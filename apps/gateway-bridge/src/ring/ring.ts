@@ -99,6 +99,8 @@ export interface Ring {
   pulled(position: PullPosition): Promise<void>;
   /** For `ms` nothing leaves for its age, and acknowledged frames only where no room beyond the budget is left: a statement is to be made of them. */
   hold(ms: number): void;
+  /** Lets go of what may leave, oldest first, until it holds no more than these bytes; how many frames. */
+  shrink(bytes: number): number;
   /** Lets go of what may leave, and writes down what was dropped since. */
   tidy(): void;
   status(): RingStatus;
@@ -326,6 +328,12 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
     },
     hold(ms) {
       heldUntil = clock.monotonic() + ms;
+    },
+    shrink(most) {
+      const before = slots.count;
+      while (mayRelease() && slots.bytes > most) release();
+      store.dropThrough(floor);
+      return before - slots.count;
     },
     pulled: (position) => guard(store.appendControl({ kind: 'pulled', position })),
     tidy() {

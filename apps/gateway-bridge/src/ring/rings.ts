@@ -1,70 +1,23 @@
-import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
 import { AntirioError, describeError, fromUtf8, toHex, type Clock, type Random } from '@antirio/kernel';
 import { parseInput, readFileIfThere, writeFileDurably, type Check, type Log } from '@antirio/host';
-import { ENCODINGS } from '../bus/encoding.ts';
+import { createKeptRings, type KeptCounts, type KeptView } from './kept-rings.ts';
+import { openNeighbourhood } from './neighbourhood.ts';
 import { oneAtATime } from './one-at-a-time.ts';
 import { openRing, type Ring, type RingSettings } from './ring.ts';
 import { openHighWaters, type HighWater, type HighWaters } from './high-water.ts';
 import { createRateLimit, type RateLimit } from './rate.ts';
 import { createRoom } from './room.ts';
-
-/** The ring that another edge's ring is asked for what this one lacks. */
-export interface GapSource {
-  readonly edgeId: string;
-  readonly ringId: string;
-  /** Its joins are known here up to this number; where it tells of a higher one, nothing is read. Without it nobody asks. */
-  readonly joins?: number | undefined;
-}
-
-export const ringIdSchema = z
-  .string()
-  .regex(/^(?!\.)[A-Za-z0-9._-]{1,128}$/, 'letters, digits, `.`, `_` and `-`');
-
-export const devAddrSchema = z
-  .string()
-  .regex(/^[0-9a-fA-F]{8}$/, 'a DevAddr: 8 hex digits')
-  .transform((text) => text.toLowerCase());
-
-export const devEuiSchema = z
-  .string()
-  .regex(/^[0-9a-fA-F]{16}$/, 'a DevEUI: 16 hex digits')
-  .transform((text) => text.toLowerCase());
-
-export const gapSourceSchema = z.strictObject({
-  edgeId: z.string().min(1).max(128),
-  ringId: ringIdSchema,
-  joins: z.int().min(0).optional(),
-});
-
-const storedSchema = z.object({
-  incarnation: z.string().min(1),
-  /** The edge whose frames these are: the only neighbour that may read and acknowledge. */
-  owner: z.string().optional(),
-  source: gapSourceSchema.optional(),
-  /** What was heard of its motes before it was there is still to be taken in. */
-  unfilled: z.boolean().optional(),
-  settings: z.object({
-    devAddrs: z.array(z.string()),
-    devEuis: z.array(z.string()).default([]),
-    sharing: z.array(z.array(z.string()).readonly()).readonly().optional(),
-    budgetBytes: z.int(),
-    prefix: z.string(),
-    deliver: z.boolean(),
-    encoding: z.enum(ENCODINGS).optional(),
-    joins: z.int().optional(),
-    retainS: z.int(),
-  }),
-});
-
-type Stored = z.output<typeof storedSchema>;
+import { keptSettings, storedOf, storedSchema, type GapSource, type Stored } from './stored-ring.ts';
 
 /** A ring with what the bridge knows of it. */
 export interface HeldRing {
   readonly ring: Ring;
   readonly owner: string | undefined;
   readonly source: GapSource | undefined;
+  /** Where its contract is over: for how long it still stays. */
+  readonly kept: KeptView | undefined;
   /** The highest counter known to be true for a mote of the ring; false of a mote that is not in its filter. */
   mark(devAddr: string, mark: HighWater): boolean;
   markOf(devAddr: string): HighWater | undefined;
@@ -93,6 +46,13 @@ export interface Rings {
     about: { readonly owner?: string; readonly adopt?: string },
   ): Promise<HeldRing>;
   remove(id: string): Promise<void>;
+  /**
+   * The ring's contract is over: it takes nothing more, durably, and what it holds stays for its owner for `forMs` of our being up,
+   * as far as living rings leave room. It goes by itself then.
+   */
+  keep(id: string, forMs: number): Promise<HeldRing>;
+  /** What became of such rings' frames since the start. */
+  keptCounts(): KeptCounts;
   setSource(id: string, source: GapSource | undefined): void;
   /** Lets go of what may leave; opens again what could not be written. */
   tidy(): Promise<void>;
@@ -105,6 +65,10 @@ export interface RingsPorts {
   /** Of the ring for frames that match no other. */
   readonly neighbourhoodBytes: number;
   readonly totalBudgetBytes: number;
+  /** Rings of contracts that are over. */
+  readonly keptMost?: number;
+  /** Bytes that the disk has left; what the system says where absent. */
+  readonly freeDisk?: () => number;
   readonly segmentBytes: number;
   readonly framesPerSecond: number;
   readonly burst: number;
@@ -129,15 +93,7 @@ const SETTINGS = 'ring.json';
 const MARKS = 'marks.json';
 /** Not a name that a ring can have. */
 const NEIGHBOURHOOD = '.neighbourhood';
-const BACKFILL_PAGE = 200;
-const neighbourhoodSettings = (budgetBytes: number): RingSettings => ({
-  devAddrs: [],
-  devEuis: [],
-  budgetBytes,
-  prefix: '',
-  deliver: false,
-  retainS: 3600,
-});
+const KEPT_MOST = 32;
 
 type ByName = Map<string, readonly Ring[]>;
 
@@ -162,16 +118,20 @@ function openKnown(path: string, { framesPerSecond, burst, clock }: RingsPorts):
   return { marks, rate: createRateLimit(framesPerSecond, burst, marks) };
 }
 
+function freeOn(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize;
+}
+
 /** All rings of the edge, one folder each. */
 export function openRings(ports: RingsPorts): Rings {
   const { folder, clock, log } = ports;
   const held = new Map<string, Held>();
   const room = createRoom(ports.totalBudgetBytes, () =>
-    [...held].map(([id, { ring, stored }]) => ({
-      id,
-      budgetBytes: stored.settings.budgetBytes,
-      bytes: ring.bytes,
-    })),
+    [...held].flatMap(([id, { ring, stored }]) =>
+      // what is kept of a contract that is over is in nobody's way
+      stored.kept === undefined ? [{ id, budgetBytes: stored.settings.budgetBytes, bytes: ring.bytes }] : [],
+    ),
   );
   let moving: Promise<void> | undefined;
   let byDevAddr = new Map<string, readonly Ring[]>();
@@ -212,21 +172,14 @@ export function openRings(ports: RingsPorts): Rings {
   };
   const knownOf = (id: string): Known => openKnown(join(folder, id, MARKS), ports);
 
-  const openNeighbourhood = (): Ring =>
-    openRing(
-      {
-        id: NEIGHBOURHOOD,
-        incarnation: NEIGHBOURHOOD,
-        folder: join(folder, NEIGHBOURHOOD, 'log'),
-        segmentBytes: Math.min(ports.segmentBytes, Math.ceil(ports.neighbourhoodBytes / 8)),
-        rate: knownOf(NEIGHBOURHOOD).rate,
-        clock,
-        shared: true,
-      },
-      neighbourhoodSettings(ports.neighbourhoodBytes),
-    );
-  let neighbourhood = openNeighbourhood();
-  let strangers: readonly Ring[] = [neighbourhood];
+  const neighbourhood = openNeighbourhood({
+    id: NEIGHBOURHOOD,
+    folder: join(folder, NEIGHBOURHOOD, 'log'),
+    budgetBytes: ports.neighbourhoodBytes,
+    segmentBytes: Math.min(ports.segmentBytes, Math.ceil(ports.neighbourhoodBytes / 8)),
+    rate: () => knownOf(NEIGHBOURHOOD).rate,
+    clock,
+  });
 
   /** Rings whose folders cannot be read. */
   const shut = new Set<string>();
@@ -266,6 +219,7 @@ export function openRings(ports: RingsPorts): Rings {
       return motes.marks.count;
     },
     ...{ owner: stored.owner, source: stored.source },
+    kept: stored.kept && keptRings.of(ring.id, stored.kept),
   });
   const takeOver = async (id: string, adopt: string): Promise<void> => {
     const entry = held.get(adopt);
@@ -291,45 +245,17 @@ export function openRings(ports: RingsPorts): Rings {
     }
     index();
   };
-  /** What was heard of these motes before anybody asked for it. */
-  const backfill = async (ring: Ring): Promise<void> => {
-    const wanted = new Set(ring.settings.devAddrs.map((devAddr) => Number.parseInt(devAddr, 16)));
-    const isWanted = (phyPayload: Uint8Array): boolean =>
-      phyPayload.length >= 5 &&
-      wanted.has(new DataView(phyPayload.buffer, phyPayload.byteOffset).getUint32(1, true));
-    let after = 0;
-    for (;;) {
-      const page = await neighbourhood.frames(after, BACKFILL_PAGE);
-      const last = page.at(-1);
-      if (last === undefined) return;
-      const wantedFrames = page.filter((frame) => isWanted(frame.phyPayload));
-      const taken = wantedFrames.map((frame) => ring.take(frame, false));
-      await Promise.all(taken.flatMap((one) => (one.kind === 'dropped' ? [] : [one.durable])));
-      after = last.seq;
-    }
-  };
   /** Done again after a start that came in between: taking a frame in twice is taking it in once. */
   const fill = async (id: string): Promise<void> => {
     const entry = must(id);
     const { stored, ring } = entry;
     if (stored.unfilled !== true) return;
-    await neighbourhood.settled().catch(() => undefined);
-    // taken when it is open again
-    if (neighbourhood.failed) return;
-    await backfill(ring);
+    if (!(await neighbourhood.fill(ring))) return;
     // Changed meanwhile: whoever changed it fills it.
     if (held.get(id) !== entry || entry.stored !== stored || entry.ring !== ring) return;
     const { unfilled: _done, ...filled } = stored;
     entry.stored = filled;
     write(id, filled);
-  };
-  const storedOf = (settings: RingSettings, owner: string | undefined, known: Stored | undefined): Stored => {
-    const { devAddrs, devEuis } = settings;
-    const copy = { ...settings, devAddrs: [...new Set(devAddrs)], devEuis: [...new Set(devEuis)] };
-    const incarnation = known?.incarnation ?? newIncarnation();
-    const added = copy.devAddrs.some((devAddr) => known?.settings.devAddrs.includes(devAddr) !== true);
-    const unfilled = added || known?.unfilled === true ? { unfilled: true } : {};
-    return { incarnation, owner, source: known?.source, ...unfilled, settings: copy };
   };
   const reopen = async (id: string, entry: Held): Promise<void> => {
     await entry.ring.close().catch(() => undefined);
@@ -340,14 +266,6 @@ export function openRings(ports: RingsPorts): Rings {
     } catch (error) {
       log.warn({ ring: id, error: describeError(error) }, 'the ring cannot be opened');
     }
-  };
-  const tidyNeighbourhood = async (): Promise<void> => {
-    if (neighbourhood.failed) {
-      await neighbourhood.close().catch(() => undefined);
-      neighbourhood = openNeighbourhood();
-      strangers = [neighbourhood];
-    }
-    neighbourhood.tidy();
   };
   const openAgain = async (id: string): Promise<void> => {
     openStored(id);
@@ -365,6 +283,8 @@ export function openRings(ports: RingsPorts): Rings {
   };
 
   const put: Rings['put'] = async (id, settings, { owner, adopt }) => {
+    if (held.get(id)?.stored.kept !== undefined)
+      throw new AntirioError('conflict', `ring ${id} is of a contract that is over`);
     room.admit(id, settings.budgetBytes, adopt);
     if (adopt !== undefined && adopt !== id && !held.has(id)) {
       moving = takeOver(id, adopt).finally(() => {
@@ -373,7 +293,7 @@ export function openRings(ports: RingsPorts): Rings {
       await moving;
     }
     const known = held.get(id)?.stored;
-    const stored = storedOf(settings, owner, known);
+    const stored = storedOf(settings, owner, known, newIncarnation);
     if (JSON.stringify(known) !== JSON.stringify(stored)) keep(id, stored);
     // new frames go to the ring from here on; what was heard of its new devices before comes from the neighbourhood
     await fill(id);
@@ -389,8 +309,31 @@ export function openRings(ports: RingsPorts): Rings {
     rmSync(join(folder, id, SETTINGS), { force: true });
     rmSync(join(folder, id), { recursive: true, force: true });
   };
+  const keepOn: Rings['keep'] = async (id, forMs) => {
+    const { ring, stored } = must(id);
+    const { unfilled: _nothing, source: _none, ...rest } = stored;
+    // all of it may go now: nobody is owed more than its time
+    await ring.acknowledge(ring.last);
+    const kept = { forMs, agedMs: 0, yielded: stored.kept?.yielded ?? 0 };
+    keptRings.begin(id);
+    keep(id, { ...rest, kept, settings: keptSettings(stored.settings) });
+    return view(must(id));
+  };
   // a ring may be made anew while its folder is being removed
   const alone = oneAtATime();
+  const keptRings = createKeptRings({
+    all: () => [...held].map(([id, { ring, stored }]) => ({ id, ring, kept: stored.kept })),
+    change(id, kept) {
+      const entry = must(id);
+      entry.stored = { ...entry.stored, kept };
+      write(id, entry.stored);
+    },
+    remove: (id) => alone(() => remove(id)),
+    total: ports.totalBudgetBytes,
+    most: ports.keptMost ?? KEPT_MOST,
+    free: ports.freeDisk ?? (() => freeOn(folder)),
+    ...{ clock, log },
+  });
   return {
     get: (id) => view(must(id)),
     find(id) {
@@ -401,10 +344,12 @@ export function openRings(ports: RingsPorts): Rings {
     get moving() {
       return moving;
     },
-    matching: (devAddr) => byDevAddr.get(devAddr) ?? strangers,
+    matching: (devAddr) => byDevAddr.get(devAddr) ?? neighbourhood.rings,
     joining: (devEui) => byDevEui.get(devEui) ?? [],
     put: (id, settings, about) => alone(() => put(id, settings, about)),
     remove: (id) => alone(() => remove(id)),
+    keep: (id, forMs) => alone(() => keepOn(id, forMs)),
+    keptCounts: () => keptRings.counts(),
     setSource(id, source) {
       const entry = must(id);
       entry.stored = { ...entry.stored, source };
@@ -414,23 +359,25 @@ export function openRings(ports: RingsPorts): Rings {
       const failures: unknown[] = [];
       const attempt = (work: Promise<void>): Promise<unknown> =>
         work.catch((error: unknown) => failures.push(error));
-      await attempt(tidyNeighbourhood());
+      await attempt(neighbourhood.tidy());
       for (const [id, entry] of held) await attempt(tidyOne(id, entry));
       for (const id of shut) await attempt(openAgain(id));
+      await attempt(keptRings.tidy());
       // one ring's trouble is not the others'
       if (failures.length > 0) throw failures[0];
     },
     check() {
-      const all = [neighbourhood, ...[...held.values()].map(({ ring }) => ring)];
+      const all = [neighbourhood.ring, ...[...held.values()].map(({ ring }) => ring)];
       const failed = [...all.filter((ring) => ring.failed).map(({ id }) => id), ...shut];
       return failed.length === 0 ? { ok: true } : { ok: false, detail: `cannot write ${failed.join(', ')}` };
     },
     async close() {
+      keptRings.save();
       for (const entry of held.values()) {
         await entry.ring.close();
         entry.motes.marks.save();
       }
-      await neighbourhood.close();
+      await neighbourhood.ring.close();
     },
   };
 }

@@ -3,7 +3,8 @@ import { callJson, parseInput, type HttpPeer } from '@antirio/host';
 import { describeError, isAntirioError, type Clock } from '@antirio/kernel';
 import { MARKS_AT_ONCE, type HighWater } from './high-water.ts';
 import type { Drops } from './record.ts';
-import type { GapSource, HeldRing } from './rings.ts';
+import type { HeldRing } from './rings.ts';
+import type { GapSource } from './stored-ring.ts';
 
 /** What this edge and the rings that its own are filled from tell each other beside the frames; rings take turns as sources. */
 export interface SourceNotes {

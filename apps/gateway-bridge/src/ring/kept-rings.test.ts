@@ -1,0 +1,137 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { silentLog, systemRandom } from '@antirio/host';
+import { openRings, type Rings } from './rings.ts';
+import { ONE, settings, uplink } from './test-frames.ts';
+
+const DAY = 86_400_000;
+const WEEK = 7 * DAY;
+const BUDGET = 64 << 10;
+
+let folder = '';
+let rings: Rings;
+let monotonic = 0;
+let wall = 1_800_000_000_000;
+let free = 1 << 30;
+
+const open = (totalBudgetBytes: number, keptMost = 8): Rings =>
+  openRings({
+    folder,
+    neighbourhoodBytes: 1 << 16,
+    totalBudgetBytes,
+    keptMost,
+    freeDisk: () => free,
+    segmentBytes: 1 << 12,
+    framesPerSecond: 1000,
+    burst: 1000,
+    clock: { now: () => wall, monotonic: () => monotonic },
+    random: systemRandom,
+    log: silentLog,
+  });
+const put = (id: string, budgetBytes = BUDGET): Promise<unknown> =>
+  rings.put(id, { ...settings, devAddrs: [ONE], budgetBytes, retainS: 7 * 86_400 }, { owner: 'A' });
+/** A ring with so many frames, all acknowledged: its contract is over. */
+const ended = async (id: string, frames: number): Promise<void> => {
+  await put(id);
+  const { ring } = rings.get(id);
+  for (let fcnt = 0; fcnt < frames; fcnt++) {
+    const taken = ring.take(uplink(ONE, fcnt));
+    // some at once: a file is begun between two writes to the disk
+    if (taken.kind !== 'dropped' && fcnt % 20 === 19) await taken.durable;
+  }
+  await ring.settled();
+  await ring.acknowledge(ring.last);
+  await rings.keep(id, WEEK);
+};
+const countOf = (id: string): number | undefined => rings.find(id)?.ring.status().count;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'antirio-kept-'));
+  [monotonic, wall, free] = [0, 1_800_000_000_000, 1 << 30];
+});
+afterEach(async () => {
+  await rings.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe('the ring of a contract that is over', () => {
+  test('stays a week of being up, whatever the wall clock says and over starts, takes nothing more, and goes', async () => {
+    rings = open(1 << 20);
+    await ended('over', 20);
+    expect(rings.matching(ONE)).not.toContain(rings.get('over').ring);
+    wall += 300 * DAY;
+    monotonic += 4 * DAY;
+    await rings.tidy();
+    await rings.close();
+    // another start: its clock begins anew
+    monotonic = 17;
+    rings = open(1 << 20);
+    await rings.tidy();
+    expect(rings.get('over')).toMatchObject({ owner: 'A', kept: { leftS: 3 * 86_400, yielded: 0 } });
+    expect((await rings.get('over').ring.frames(0, 500)).length).toBe(20);
+    monotonic += 3 * DAY - 1;
+    await rings.tidy();
+    expect(countOf('over')).toBe(20);
+    monotonic += 1;
+    await rings.tidy();
+    expect([rings.find('over'), rings.keptCounts()]).toEqual([undefined, { expired: 20, yielded: 0 }]);
+  });
+
+  test('is begun no more: neither by a second word that it is over, nor as a living one', async () => {
+    rings = open(1 << 20);
+    await ended('over', 5);
+    monotonic += DAY;
+    await rings.keep('over', WEEK - DAY);
+    await rings.tidy();
+    expect(rings.get('over').kept).toEqual({ leftS: 6 * 86_400, yielded: 0 });
+    await expect(put('over')).rejects.toThrow('over');
+  });
+
+  test('reserves nothing: a living ring is admitted, and what ended first yields to it, oldest frames first', async () => {
+    rings = open(3 * BUDGET);
+    await ended('first', 400);
+    monotonic += DAY;
+    await ended('second', 400);
+    const { bytes } = rings.get('second').ring;
+    await rings.tidy();
+    expect([countOf('first'), countOf('second')]).toEqual([400, 400]);
+    // room for one and a half of the two
+    await put('living', 3 * BUDGET - Math.ceil(1.5 * bytes));
+    await rings.tidy();
+    const left = countOf('first') ?? 0;
+    expect(left).toBeGreaterThan(150);
+    expect(left).toBeLessThan(250);
+    expect(countOf('second')).toBe(400);
+    expect(rings.get('first').kept).toMatchObject({ yielded: 400 - left });
+    expect((await rings.get('first').ring.frames(0, 1))[0]?.seq).toBe(400 - left + 1);
+    // a statement's copies may fill what no ring has reserved: kept frames are in no living ring's way
+    await put('another', Math.floor(bytes / 2));
+    await rings.tidy();
+    expect([rings.find('first'), countOf('second')]).toEqual([undefined, 400]);
+    expect(rings.keptCounts()).toEqual({ expired: 0, yielded: 400 });
+  });
+
+  test('yields where the disk has no room for what living rings may still fill', async () => {
+    rings = open(1 << 30);
+    await put('living');
+    await ended('over', 100);
+    const { bytes } = rings.get('over').ring;
+    free = (64 << 20) + BUDGET - Math.floor(bytes / 2);
+    await rings.tidy();
+    expect(countOf('over')).toBeLessThan(60);
+    expect(countOf('over')).toBeGreaterThan(40);
+  });
+
+  test('of too many the one that ended first goes', async () => {
+    rings = open(1 << 20, 2);
+    for (const id of ['one', 'two', 'three']) {
+      await ended(id, 3);
+      monotonic += 1000;
+    }
+    await rings.tidy();
+    expect(rings.all().map(({ ring }) => ring.id)).toEqual(['two', 'three']);
+    expect(rings.keptCounts()).toEqual({ expired: 0, yielded: 3 });
+  });
+});

@@ -1,0 +1,130 @@
+import { z } from 'zod';
+import type { Clock } from '@antirio/kernel';
+import type { Log } from '@antirio/host';
+import type { Ring } from './ring.ts';
+
+/** Of a ring whose contract is over: it takes nothing any more, and what it holds stays for its owner. */
+export const keptSchema = z.object({
+  /** For so long, counted while we are up. */
+  forMs: z.int().min(0),
+  agedMs: z.number().min(0).default(0),
+  /** Frames that went before their time, for living rings' sake. */
+  yielded: z.int().min(0).default(0),
+});
+export type Kept = z.output<typeof keptSchema>;
+
+/** A ring as its keeping sees it. */
+export interface Keepable {
+  readonly id: string;
+  readonly ring: Ring;
+  readonly kept: Kept | undefined;
+}
+
+/** What became of kept rings' frames since the start. */
+export interface KeptCounts {
+  readonly expired: number;
+  readonly yielded: number;
+}
+
+export interface KeptView {
+  readonly leftS: number;
+  readonly yielded: number;
+}
+
+export interface KeptRings {
+  /** Of a kept ring: how long it still stays, and what of it went before. */
+  of(id: string, kept: Kept): KeptView;
+  /** Its time begins now. */
+  begin(id: string): void;
+  /** Those whose time is over, or that hold nothing, go. Of all others frames go until living rings have their room: of the ring that ends first the oldest first. */
+  tidy(): Promise<void>;
+  /** Ages reach the disk. */
+  save(): void;
+  counts(): KeptCounts;
+}
+
+export interface KeptRingsPorts {
+  readonly all: () => readonly Keepable[];
+  /** Durably. */
+  readonly change: (id: string, kept: Kept) => void;
+  readonly remove: (id: string) => Promise<void>;
+  /** Bytes that all rings may fill. */
+  readonly total: number;
+  /** How many rings are kept at most. */
+  readonly most: number;
+  /** Bytes that the disk has left. */
+  readonly free: () => number;
+  readonly clock: Pick<Clock, 'monotonic'>;
+  readonly log: Log;
+}
+
+const SAVE_EVERY_MS = 600_000;
+/** Left on the disk for everything else that this edge writes. */
+const DISK_KEPT = 64 << 20;
+
+const isKept = (one: Keepable): one is Keepable & { readonly kept: Kept } => one.kept !== undefined;
+
+export function createKeptRings(ports: KeptRingsPorts): KeptRings {
+  const { clock } = ports;
+  /** Until when the age on the disk says all, monotonic ms. */
+  const countedTo = new Map<string, number>();
+  let counts: KeptCounts = { expired: 0, yielded: 0 };
+
+  const ageOf = (id: string, { agedMs }: Kept): number => {
+    const now = clock.monotonic();
+    const since = countedTo.get(id) ?? now;
+    countedTo.set(id, since);
+    return agedMs + now - since;
+  };
+  const leftOf = (id: string, kept: Kept): number => Math.max(0, kept.forMs - ageOf(id, kept));
+  const change = (id: string, kept: Kept, changed: Partial<Kept> = {}): void => {
+    ports.change(id, { ...kept, agedMs: ageOf(id, kept), ...changed });
+    countedTo.set(id, clock.monotonic());
+  };
+  /** What they may fill beside the living ones. */
+  const allowed = (): number => {
+    const all = ports.all();
+    const living = all.filter((one) => !isKept(one));
+    const sum = (of: readonly Keepable[], bytes: (one: Keepable['ring']) => number): number =>
+      of.reduce((so, { ring }) => so + bytes(ring), 0);
+    const claimed = sum(living, ({ settings, bytes }) => Math.max(settings.budgetBytes, bytes));
+    const unfilled = sum(living, ({ settings, bytes }) => Math.max(0, settings.budgetBytes - bytes));
+    const held = sum(all.filter(isKept), ({ bytes }) => bytes);
+    const byDisk = held + ports.free() - DISK_KEPT - unfilled;
+    return Math.min(ports.total - claimed, byDisk);
+  };
+  const makeRoom = (): void => {
+    const kept = ports.all().filter(isKept);
+    if (kept.length === 0) return;
+    let left = Math.max(0, allowed());
+    const newestFirst = kept.toSorted((a, b) => leftOf(b.id, b.kept) - leftOf(a.id, a.kept));
+    for (const [nth, { id, ring, kept: about }] of newestFirst.entries()) {
+      const before = ring.bytes;
+      const gone = ring.shrink(nth < ports.most ? left : 0);
+      left = Math.max(0, left - ring.bytes);
+      if (gone === 0) continue;
+      counts = { ...counts, yielded: counts.yielded + gone };
+      change(id, about, { yielded: about.yielded + gone });
+      const facts = { ring: id, frames: gone, bytes: before - ring.bytes };
+      ports.log.warn(facts, 'frames of a contract that is over made room before their time');
+    }
+  };
+  return {
+    of: (id, kept) => ({ leftS: Math.round(leftOf(id, kept) / 1000), yielded: kept.yielded }),
+    begin: (id) => void countedTo.set(id, clock.monotonic()),
+    async tidy() {
+      makeRoom();
+      for (const { id, ring, kept } of ports.all().filter(isKept)) {
+        if (leftOf(id, kept) === 0 || ring.status().count === 0) {
+          counts = { ...counts, expired: counts.expired + ring.status().count };
+          countedTo.delete(id);
+          await ports.remove(id);
+        } else if (ageOf(id, kept) - kept.agedMs >= SAVE_EVERY_MS) change(id, kept);
+      }
+    },
+    save() {
+      for (const { id, kept } of ports.all().filter(isKept)) change(id, kept);
+    },
+    counts: () => counts,
+  };
+}
