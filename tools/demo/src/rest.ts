@@ -26,17 +26,32 @@ function headersFor(url: string, json: unknown): Record<string, string> {
   };
 }
 
+const fetchFailed = z.object({ cause: z.object({ code: z.string().optional(), message: z.string() }) });
+
+/** Why a fetch failed. Its errors may be of another realm, as in tests: they are known by their shape. */
+function causeOf(error: unknown): { readonly code?: string | undefined; readonly message: string } {
+  return fetchFailed.safeParse(error).data?.cause ?? { message: String(error) };
+}
+
+/** The server closed a kept connection as it was used again, as HTTP lets it. */
+const wasClosed = (error: unknown): boolean =>
+  ['UND_ERR_SOCKET', 'ECONNRESET'].includes(causeOf(error).code ?? '');
+
 async function call(url: string, { method = 'GET', json, timeoutMs = TIMEOUT_MS }: Call): Promise<Response> {
-  try {
-    return await fetch(url, {
+  const once = (): Promise<Response> =>
+    fetch(url, {
       method,
       signal: AbortSignal.timeout(timeoutMs),
       headers: headersFor(url, json),
       ...(json !== undefined && { body: JSON.stringify(json) }),
     });
+  try {
+    return await once().catch((error: unknown) => {
+      if (method === 'GET' && wasClosed(error)) return once();
+      throw error;
+    });
   } catch (error) {
-    const why = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-    throw new DemoError('badAnswer', `${method} ${url}: ${why}`, { cause: error });
+    throw new DemoError('badAnswer', `${method} ${url}: ${causeOf(error).message}`, { cause: error });
   }
 }
 
