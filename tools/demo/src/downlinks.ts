@@ -43,14 +43,19 @@ async function command(node: PartyNode, name: string, value: number): Promise<st
  * Sends a confirmed downlink to a few sensors through an edge's core-command, as an application would. At a provider the
  * sensors' names carry the contract's id.
  *
- * @returns what was refused, in words
+ * @returns how many were taken, and why the others were refused, in words
  */
-export async function sendDownlinks(run: ContractedRun, node: PartyNode, act: string): Promise<string[]> {
+export async function sendDownlinks(
+  run: ContractedRun,
+  node: PartyNode,
+  act: string,
+): Promise<{ readonly taken: number; readonly refused: readonly string[] }> {
   const prefix = node.party === 'b' ? `${run.contractId}.` : '';
   const outcomes = await Promise.all(
     sensorsFor(run, act).map(({ name }, i) => command(node, `${prefix}${name}`, 60 + i)),
   );
-  return outcomes.filter((outcome) => outcome !== undefined);
+  const refused = outcomes.filter((outcome) => outcome !== undefined);
+  return { taken: outcomes.length - refused.length, refused };
 }
 
 /** Sends downlinks until the edge's gateway has put at least one on air, which its fence must have let through. */
@@ -76,7 +81,7 @@ export async function downlinksOnAir(
       if (onAir > 0) return { found: true };
       if (waiter.now() - sentAt > AGAIN_MS) {
         sentAt = waiter.now();
-        refused = await sendDownlinks(run, node, act);
+        ({ refused } = await sendDownlinks(run, node, act));
       }
       return { seen: refused[0] ?? 'asked for, not on air yet' };
     },

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { hasReadingSince } from './core-data.ts';
 import { sendDownlinks, downlinksOnAir } from './downlinks.ts';
 import { failEdgeA, type Failure } from './failure.ts';
@@ -9,6 +10,7 @@ import { waitFor } from './wait.ts';
 const TAKEOVER_MS = 90_000;
 const READING_POLL_MS = 5;
 const TIMELINE_POLL_MS = 50;
+const AT_ONCE_MS = 5_000;
 
 /**
  * Polls B's core-data as fast as an impatient client, until it has an uplink put on air after the failure.
@@ -58,10 +60,18 @@ const milestoneOf = (run: ContractedRun, milestone: string, after: number): Prom
 export const tookOver = ({ timelines }: ContractedRun, after: number): Note | undefined =>
   timelines.find('provider', 'activated', after) ?? timelines.find('provider', 'released', after);
 
-/** Somebody who does not know of the fence commands right away; only what the fence lets through may be on air. */
+/**
+ * Somebody who does not know of the fence commands right away, and again while edge B does not know the sensors yet; only what the
+ * fence lets through may be on air.
+ */
 async function commandAtOnce(run: ContractedRun, after: number): Promise<void> {
   await milestoneOf(run, 'opened', after);
-  await sendDownlinks(run, run.nodes.b, 'at once');
+  const until = run.waiter.now() + AT_ONCE_MS;
+  for (;;) {
+    const { taken } = await sendDownlinks(run, run.nodes.b, 'at once');
+    if (taken > 0 || run.waiter.now() >= until) return;
+    await sleep(TIMELINE_POLL_MS);
+  }
 }
 
 /** A takeover that may follow from a kill while edge B was only to stand by. */
