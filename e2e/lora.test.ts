@@ -125,7 +125,10 @@ test('motes join by radio, are acknowledged, made faster by ADR, and take a down
   };
   await until('all is stored', 20_000, async () => (await stored()).length >= sent.size);
   expect((await stored()).sort()).toEqual([...sent].sort());
-  // replayed JoinRequests led to nothing
+  // replayed JoinRequests led to nothing: a mote that misses its JoinAccept asks anew, and no more were accepted than were asked
   const status = (await callJson(lora, { path: '/api/v3/status' })) as { joins: Record<string, number> };
-  expect(status.joins['accepted']).toBe(joined.length);
+  const asked = truth.filter((record) => record.type === 'joinRequest');
+  const requests = new Set(asked.map(({ devEui, devNonce }) => `${devEui}/${devNonce}`));
+  expect(status.joins['accepted']).toBeGreaterThanOrEqual(joined.length);
+  expect(status.joins['accepted']).toBeLessThanOrEqual(requests.size);
 }, 280_000);
