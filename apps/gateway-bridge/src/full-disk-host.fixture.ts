@@ -54,6 +54,6 @@ const again = ringOn();
 const told = {
   refused: outcomes.filter(({ status }) => status === 'rejected').length,
   ...{ failed: ring.failed, pulledThrough, acknowledged: asked.includes('acknowledge') },
-  again: { position: again.position ?? null, isShort: again.last < FRAMES },
+  again: { position: again.positionIn(SOURCE.edgeId, SOURCE.ringId) ?? null, isShort: again.last < FRAMES },
 };
 process.stdout.write(JSON.stringify(told));

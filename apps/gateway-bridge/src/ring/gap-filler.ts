@@ -112,9 +112,9 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
 
   const ringNow = (): Ring => ports.rings.get(ringId).ring;
   const throughOf = (ring: Ring, incarnation?: string): number => {
-    const known = ring.position;
-    const same = known?.edgeId === edgeId && known.ringId === source.ringId;
-    return same && (incarnation === undefined || known.incarnation === incarnation) ? known.through : 0;
+    const known = ring.positionIn(edgeId, source.ringId);
+    const same = incarnation === undefined || known?.incarnation === incarnation;
+    return known !== undefined && same ? known.through : 0;
   };
   const askOffers = async (after: number): Promise<Page> => {
     const call = { path: `${base}/offers?after=${after}&limit=${pageSize.of(OFFERS_AT_ONCE)}`, timeoutMs };

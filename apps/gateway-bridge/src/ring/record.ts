@@ -32,7 +32,10 @@ const controlSchema = z.discriminatedUnion('kind', [
     firstSeq: z.int().min(1),
     nodes: z.array(z.string()),
     acknowledged: z.int().min(0),
+    /** Of the source that was read last. */
     pulled: position.optional(),
+    /** Of the others, the one that was read longest ago first. */
+    pulledBefore: z.array(position).optional(),
     drops: dropsSchema,
   }),
   z.object({ kind: z.literal('acknowledged'), through: z.int().min(0) }),

@@ -293,7 +293,24 @@ describe('a ring', () => {
   test('the position in a neighbour ring is kept with the frames', async () => {
     const ring = ringOn();
     await ring.pulled({ edgeId: 'b', ringId: 'c', incarnation: 'i', through: 9 });
-    expect(ringOn().position).toEqual({ edgeId: 'b', ringId: 'c', incarnation: 'i', through: 9 });
+    expect(ringOn().positionIn('b', 'c')).toEqual({ edgeId: 'b', ringId: 'c', incarnation: 'i', through: 9 });
+    expect(ringOn().positionIn('b', 'd')).toBeUndefined();
+  });
+
+  test('of several neighbours that it is filled from in turns each position is kept, over new files too', async () => {
+    const ring = ringOn({}, 1000);
+    const from = (edgeId: string, through: number) => ({ edgeId, ringId: 'r', incarnation: 'i', through });
+    const through = (one: Ring, ...edgeIds: string[]) =>
+      edgeIds.map((edgeId) => one.positionIn(edgeId, 'r')?.through);
+    await ring.pulled(from('b', 5));
+    await ring.pulled(from('c', 7));
+    await ring.pulled(from('b', 9));
+    expect(through(ring, 'b', 'c')).toEqual([9, 7]);
+    for (let fcnt = 1; fcnt <= 15; fcnt++) await put(ring, uplink(ONE, fcnt));
+    expect(readdirSync(folder).length).toBeGreaterThan(1);
+    expect(through(ringOn({}, 1000), 'b', 'c')).toEqual([9, 7]);
+    for (let i = 0; i < 20; i++) await ring.pulled(from(`e${i}`, i));
+    expect(through(ring, 'b', 'e3', 'e4', 'e19')).toEqual([undefined, undefined, 4, 19]);
   });
 
   test.each([1, 5, 20, 60])(

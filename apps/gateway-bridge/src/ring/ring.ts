@@ -73,7 +73,8 @@ export interface Ring {
   readonly incarnation: string;
   readonly settings: RingSettings;
   readonly failed: boolean;
-  readonly position: PullPosition | undefined;
+  /** How far it has been filled from another edge's ring; undefined where it never was. */
+  positionIn(edgeId: string, ringId: string): PullPosition | undefined;
   readonly acknowledged: number;
   /** The newest frame on the disk. */
   readonly last: number;
@@ -297,9 +298,8 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
     get failed() {
       return failed;
     },
-    get position() {
-      return store.state.pulled;
-    },
+    positionIn: (edgeId, ringId) =>
+      store.state.pulled.find((one) => one.edgeId === edgeId && one.ringId === ringId),
     get acknowledged() {
       return store.state.acknowledged;
     },

@@ -33,7 +33,8 @@ export interface Segment {
 /** What a ring's log says besides its frames. */
 export interface RingState {
   acknowledged: number;
-  pulled: PullPosition | undefined;
+  /** One for each source, the one that was read last at the end. */
+  pulled: readonly PullPosition[];
   drops: Drops;
 }
 
@@ -90,13 +91,26 @@ function syncDirectory(path: string): void {
   }
 }
 
+/** Of so many sources it is known how far each was read: a customer has a few providers, one after the other. */
+const MAX_SOURCES = 16;
+
+const isSameSource = (a: PullPosition, b: PullPosition): boolean =>
+  a.edgeId === b.edgeId && a.ringId === b.ringId;
+
+function withPosition(known: readonly PullPosition[], newest: PullPosition): PullPosition[] {
+  return [...known.filter((one) => !isSameSource(one, newest)), newest].slice(-MAX_SOURCES);
+}
+
 function apply(state: RingState, control: Control): void {
   if (control.kind === 'acknowledged') state.acknowledged = Math.max(state.acknowledged, control.through);
-  else if (control.kind === 'pulled') state.pulled = control.position;
+  else if (control.kind === 'pulled') state.pulled = withPosition(state.pulled, control.position);
   else if (control.kind === 'drops') state.drops = control.drops;
   else {
     state.acknowledged = Math.max(state.acknowledged, control.acknowledged);
-    state.pulled = control.pulled;
+    state.pulled = [
+      ...(control.pulledBefore ?? []),
+      ...(control.pulled === undefined ? [] : [control.pulled]),
+    ];
     state.drops = control.drops;
   }
 }
@@ -138,7 +152,7 @@ interface Opened extends Segment {
  */
 export function openSegments(folder: string, segmentBytes: number, onCut: () => void): Segments {
   mkdirSync(folder, { recursive: true });
-  const state: RingState = { acknowledged: 0, pulled: undefined, drops: { budget: 0, rate: 0, slots: 0 } };
+  const state: RingState = { acknowledged: 0, pulled: [], drops: { budget: 0, rate: 0, slots: 0 } };
   const segments: Segment[] = [];
   let frontier = createFrontier();
   let lastSeq = 0;
@@ -177,7 +191,8 @@ export function openSegments(folder: string, segmentBytes: number, onCut: () => 
     firstSeq: lastSeq + 1,
     nodes: frontier.state().nodes.map(toHex),
     acknowledged: state.acknowledged,
-    pulled: state.pulled,
+    pulled: state.pulled.at(-1),
+    pulledBefore: state.pulled.slice(0, -1),
     drops: state.drops,
   });
   const names = readdirSync(folder)
