@@ -2,12 +2,14 @@ import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Device, OtaaDevice } from '@antirio/lora-simulator';
 import { ARCHIVE_NAME } from './contract.ts';
-import { PARTIES, type Network, type PartyName } from './network.ts';
+import { extrasOf, insuresToo } from './extras.ts';
+import { PARTIES, type AnyParty, type ExtraName, type Network, type PartyName } from './network.ts';
 import type { PartyNode } from './nodes.ts';
 import type { DemoOptions } from './options.ts';
 import { CONFIG_NAME, type Product } from './product.ts';
-import { GATEWAYS, REJOIN_PORT } from './radio.ts';
+import { gatewayOf, REJOIN_PORT } from './radio.ts';
 import { MONEY } from './result.ts';
+import { takeoversOf, openingOf, termsOf } from './story-terms.ts';
 
 export interface Cast {
   readonly options: DemoOptions;
@@ -16,33 +18,35 @@ export interface Cast {
   readonly seenAs?: string;
   readonly product: Pick<Product, 'deviceImage'>;
   readonly network: Pick<Network, 'way'>;
-  readonly nodes: Readonly<Record<PartyName, Pick<PartyNode, 'edgeId'>>>;
+  readonly nodes: Readonly<
+    Record<PartyName, Pick<PartyNode, 'edgeId'>> & Partial<Record<ExtraName, Pick<PartyNode, 'edgeId'>>>
+  >;
   readonly devices: readonly Device[];
 }
 
-/** Of the contract; the back-off before the return is short, so that the story is, and stays so however often it is told. */
-const termsOf = ({ options }: Cast): Section => ({
-  ...{ heartbeatIntervalMs: 200, missedBeats: 3, leaseMs: 3_000 },
-  ...{ returnBackoffMs: options.backoffMs, flapping: { maxBackoffMs: 0 }, rekey: { waitS: 45 } },
-  ...(options.rootKeys ? { rootKeys: true } : {}),
-});
 const exactly = (amount: number): Section => ({ first: amount, limit: amount });
 const STAKES = { payment: exactly(MONEY.customerStake), guarantee: exactly(MONEY.providerStake) };
 
 type Section = Readonly<Record<string, unknown>>;
 
-function neighboursOf({ network, nodes }: Cast, party: PartyName): Section {
-  const others = PARTIES.filter((other) => other !== party && other !== 'central');
-  return Object.fromEntries(others.map((other) => [nodes[other].edgeId, network.way(party, other)]));
+const edgesOf = ({ options }: Cast): readonly Exclude<AnyParty, 'central'>[] => [
+  ...(['a', 'b'] as const),
+  ...extrasOf(options),
+];
+
+const idOf = ({ nodes }: Cast, party: AnyParty): string => nodes[party]?.edgeId ?? '';
+
+function neighboursOf(cast: Cast, party: AnyParty): Section {
+  const others = edgesOf(cast).filter((other) => other !== party);
+  return Object.fromEntries(others.map((other) => [idOf(cast, other), cast.network.way(party, other)]));
 }
 
 function centralConfig(cast: Cast): Section {
-  const { a, b } = cast.nodes;
-  const balances = { [a.edgeId]: MONEY.opening, [b.edgeId]: MONEY.opening };
+  const ids = edgesOf(cast).map((edge) => idOf(cast, edge));
   return {
     neighbours: neighboursOf(cast, 'central'),
-    ledger: { genesis: { balances } },
-    edge2edge: { vetted: [a.edgeId, b.edgeId] },
+    ledger: { genesis: { balances: Object.fromEntries(ids.map((id) => [id, MONEY.opening])) } },
+    edge2edge: { vetted: ids },
   };
 }
 
@@ -64,21 +68,30 @@ function serviceDescription({ devices, options }: Cast): Section {
   };
 }
 
-function edgeConfig(cast: Cast, party: 'a' | 'b'): Section {
+/** Who insures takes one contract where there are several who do, so that each gets one. */
+function insurance({ options }: Cast, party: AnyParty): Section {
+  const enabled = party === 'b' || (party === 'c' && insuresToo(options));
+  const policy = { ...STAKES, ...openingOf(options) };
+  return { enabled, policy, ...(insuresToo(options) ? { maxContracts: 1 } : {}) };
+}
+
+function edgeConfig(cast: Cast, party: Exclude<AnyParty, 'central'>): Section {
   const { network, nodes, options } = cast;
+  const gateway = gatewayOf(party);
   return {
     central: { edgeId: nodes.central.edgeId, ...network.way(party, 'central') },
     neighbours: neighboursOf(cast, party),
-    gatewayBridge: { udp: { gateways: [GATEWAYS[party]] } },
+    gatewayBridge: { udp: { gateways: gateway === undefined ? [] : [gateway] } },
     orchestrator: { runtime: party === 'b' ? options.runtime : 'process' },
-    dmu: { terms: termsOf(cast), provider: { enabled: party === 'b', policy: STAKES } },
+    dmu: { terms: termsOf(options, cast.nodes), provider: insurance(cast, party) },
   };
 }
 
 /** What A's configuration.json says of its service: how often it may be taken over, and one volume in a folder of its own. */
 function serviceAtHome({ options }: Cast, folder: string): Section {
   const runtime = 'process';
-  const often = options.takeovers === 1 ? {} : { event: { takeovers: String(options.takeovers) } };
+  const takeovers = takeoversOf(options);
+  const often = takeovers === 1 ? {} : { event: { takeovers: String(takeovers) } };
   if (!options.volume) return { runtime, configuration: often };
   const state = path.join(folder, 'state');
   mkdirSync(state, { recursive: true });
@@ -118,9 +131,13 @@ function customerConfig(cast: Cast): Section {
     deviceLora: { ...serviceDescription(cast), confidentiality: 'process', secretsFile },
     arbitrator: { protectedService: { configFile, secretsFile } },
     dmu: {
-      terms: termsOf(cast),
+      terms: termsOf(cast.options, cast.nodes),
       protectedService: { configFile },
-      policy: { ...STAKES, standby: [cast.options.standby], confidentiality: [cast.options.confidentiality] },
+      policy: {
+        ...STAKES,
+        ...openingOf(cast.options),
+        ...{ standby: [cast.options.standby], confidentiality: [cast.options.confidentiality] },
+      },
     },
   };
 }
@@ -135,6 +152,8 @@ function write(folder: string, name: string, content: unknown): string {
 export function writeConfigs(cast: Cast): void {
   const configs = { central: centralConfig(cast), a: customerConfig(cast), b: edgeConfig(cast, 'b') };
   for (const party of PARTIES) write(path.join(cast.folder, party), CONFIG_NAME, configs[party]);
+  for (const extra of extrasOf(cast.options))
+    write(path.join(cast.folder, extra), CONFIG_NAME, edgeConfig(cast, extra));
   const images = path.join(cast.folder, 'a', 'images');
   mkdirSync(images, { recursive: true });
   copyFileSync(cast.product.deviceImage, path.join(images, ARCHIVE_NAME));

@@ -4,6 +4,7 @@ import { DemoError } from './errors.ts';
 import { rest } from './rest.ts';
 import { states, waitFollowing, type ContractedRun, type Run } from './run.ts';
 import { followContract } from './timelines.ts';
+import { openingOf } from './story-terms.ts';
 import { waitFor, type Look } from './wait.ts';
 
 export const IMAGE_NAME = 'LoRa-device-service';
@@ -27,8 +28,9 @@ const contractSchema = z.looseObject({ state: z.string(), refused: z.string().op
 const RESOURCE = 'orchestrator/service_customer/contract/testing';
 
 /** Asks edge A, as its operator would, to have its device service insured (the thesis's table 4.4). */
-async function demand({ nodes }: Run): Promise<Demand> {
-  const json = { imageName: IMAGE_NAME, fileName: ARCHIVE_NAME, duration: DAYS };
+async function demand({ nodes, options }: Run): Promise<Demand> {
+  const inWords = 'opening' in openingOf(options) ? { iTrustTheProviderWithMyKeys: true } : {};
+  const json = { imageName: IMAGE_NAME, fileName: ARCHIVE_NAME, duration: DAYS, ...inWords };
   return rest(demandSchema, `${nodes.a.url('orchestrator')}/${RESOURCE}`, { method: 'POST', json });
 }
 

@@ -1,7 +1,7 @@
 import type { Device } from '@antirio/lora-simulator';
 import { z } from 'zod';
 import type { PartyNode } from './nodes.ts';
-import { GATEWAYS } from './radio.ts';
+import { gatewayOf } from './radio.ts';
 import { rest } from './rest.ts';
 import { draw, waitFollowing, type ContractedRun } from './run.ts';
 
@@ -50,7 +50,7 @@ export async function sendDownlinks(
   node: PartyNode,
   act: string,
 ): Promise<{ readonly taken: number; readonly refused: readonly string[] }> {
-  const prefix = node.party === 'b' ? `${run.contractId}.` : '';
+  const prefix = node.party === 'a' ? '' : `${run.contractId}.`;
   const outcomes = await Promise.all(
     sensorsFor(run, act).map(({ name }, i) => command(node, `${prefix}${name}`, 60 + i)),
   );
@@ -66,7 +66,7 @@ export async function downlinksOnAir(
   withinMs = ON_AIR_MS,
 ): Promise<void> {
   const { truth, waiter } = run;
-  const gateway = node.party === 'b' ? GATEWAYS.b : GATEWAYS.a;
+  const gateway = gatewayOf(node.party) ?? '';
   truth.update();
   const before = truth.downlinksFrom(gateway);
   let sentAt = -Infinity;

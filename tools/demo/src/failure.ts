@@ -4,13 +4,13 @@ import type { FaultsInput } from '@antirio/fault-proxy';
 import { z } from 'zod';
 import { letPass } from './contract.ts';
 import { OWN_ACT, downlinksOnAir } from './downlinks.ts';
-import type { FailureKind } from './options.ts';
+import { isStory, type FailureKind, type StoryKind } from './options.ts';
 import { clockFile } from './owner-process.ts';
-import { GATEWAYS } from './radio.ts';
+import { GATEWAYS, gatewayOf } from './radio.ts';
 import { rest } from './rest.ts';
 import { draw, type ContractedRun, type Run } from './run.ts';
 import { waitFor } from './wait.ts';
-import type { PartyName } from './network.ts';
+import type { AnyParty } from './network.ts';
 import type { PartyNode } from './nodes.ts';
 import type { Disturbance } from './uplink-verdict.ts';
 
@@ -25,13 +25,10 @@ export interface Failure {
 const ANSWER_MS = 90_000;
 
 /** While an edge is down, its gateway finds nobody; the returned function says when that was over. */
-function disturb(run: Run, party: PartyName, from: number): (until: number) => void {
-  if (party === 'central') return () => undefined;
-  const open: { gateway: string; from: number; until: number } = {
-    gateway: GATEWAYS[party],
-    from,
-    until: Infinity,
-  };
+function disturb(run: Run, party: AnyParty, from: number): (until: number) => void {
+  const gateway = gatewayOf(party);
+  if (gateway === undefined) return () => undefined;
+  const open: { gateway: string; from: number; until: number } = { gateway, from, until: Infinity };
   run.disturbances.push(open satisfies Disturbance);
   return (until) => (open.until = until);
 }
@@ -70,7 +67,8 @@ export async function terminateParty(run: Run, node: PartyNode): Promise<Failure
   return fail(run, node, { strike: () => node.terminate(), mend: () => node.start() });
 }
 
-async function freeze(run: ContractedRun, node: PartyNode): Promise<Failure> {
+/** Stops a party's process where it is; it goes on as if nothing had been. */
+export async function freezeParty(run: Run, node: PartyNode): Promise<Failure> {
   return fail(run, node, { strike: () => node.freeze(), mend: () => node.thaw() });
 }
 
@@ -154,7 +152,8 @@ async function fillDisk(run: ContractedRun, node: PartyNode): Promise<Failure> {
   return fail(run, node, { ...stroke, settlesMs: RECONNECT_MS });
 }
 
-const CENTRAL_AWAY_MS = 6_000;
+/** For so long nobody arbitrates after edge A has failed. */
+export const CENTRAL_AWAY_MS = 6_000;
 
 const BY_PROMISES_MS = 30_000;
 const actingSchema = z.looseObject({ leaseBy: z.string().optional() });
@@ -174,12 +173,22 @@ async function actsWithoutCentre(run: ContractedRun, node: PartyNode): Promise<v
   await downlinksOnAir(run, node, OWN_ACT, BY_PROMISES_MS);
 }
 
-/** Edge A dies while nobody arbitrates, after it has acted without the centre; that is started again some time later. */
-async function killWithCentral(run: ContractedRun, node: PartyNode): Promise<Failure> {
-  const centre = await killParty(run, run.nodes.central);
+/** How the centre goes, and what comes before it is back. */
+export interface CentreAway {
+  readonly goes: (run: Run, centre: PartyNode) => Promise<Failure>;
+  readonly until: (failedAt: number) => Promise<unknown>;
+}
+
+/** Edge A dies while nobody arbitrates, after it has acted without the centre; that is back some time later. */
+export async function killWithoutCentre(
+  run: ContractedRun,
+  node: PartyNode,
+  { goes, until }: CentreAway = { goes: killParty, until: () => sleep(CENTRAL_AWAY_MS) },
+): Promise<Failure> {
+  const centre = await goes(run, run.nodes.central);
   await actsWithoutCentre(run, node);
   const failure = await killParty(run, node);
-  const returning = sleep(CENTRAL_AWAY_MS).then(() => centre.end());
+  const returning = until(failure.at).then(() => centre.end());
   returning.catch(() => undefined);
   return {
     at: failure.at,
@@ -216,14 +225,14 @@ async function killAndRestore(run: ContractedRun, node: PartyNode): Promise<Fail
   };
 }
 
-type Fail = (run: ContractedRun, node: PartyNode) => Failure | Promise<Failure>;
+export type Fail = (run: ContractedRun, node: PartyNode) => Failure | Promise<Failure>;
 
-const fails: Readonly<Record<FailureKind, Fail>> = {
+const fails: Readonly<Record<Exclude<FailureKind, StoryKind>, Fail>> = {
   sigkill: killParty,
-  freeze,
+  freeze: freezeParty,
   partition,
   'one-way': cutOneWay,
-  arbitrator: killWithCentral,
+  arbitrator: (run, node) => killWithoutCentre(run, node),
   'old-backup': killAndRestore,
   loss: (run, node) => worsen(run, node, { loss: SHARE_LOST }),
   delay: (run, node) => worsen(run, node, { delayMs: SLOW_MS }),
@@ -234,5 +243,6 @@ const fails: Readonly<Record<FailureKind, Fail>> = {
 
 /** The failure that the demo is about: of edge A, or of what it lives on, in the way the options say. */
 export async function failEdgeA(run: ContractedRun): Promise<Failure> {
-  return fails[run.options.kill](run, run.nodes.a);
+  const { kill } = run.options;
+  return isStory(kill) ? killParty(run, run.nodes.a) : fails[kill](run, run.nodes.a);
 }

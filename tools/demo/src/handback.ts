@@ -69,7 +69,7 @@ async function gapsLeft({ nodes }: ContractedRun): Promise<number> {
 }
 
 /** After the traffic: whatever B heard and A did not comes to A, and A's core-data becomes still. */
-export async function caughtUp(run: ContractedRun): Promise<void> {
+export async function caughtUp(run: ContractedRun, stillMs = STILL_MS): Promise<void> {
   const { waiter, nodes } = run;
   let count = -1;
   let since = waiter.now();
@@ -80,7 +80,7 @@ export async function caughtUp(run: ContractedRun): Promise<void> {
       const [gaps, events] = [await gapsLeft(run), await eventCount(nodes.a)];
       if (gaps > 0 || events !== count) since = waiter.now();
       count = events;
-      return waiter.now() - since >= STILL_MS
+      return waiter.now() - since >= stillMs
         ? { found: true }
         : { seen: `${events} events, ${gaps} frames to come` };
     },

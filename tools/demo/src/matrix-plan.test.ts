@@ -12,10 +12,10 @@ function read(...argv: readonly string[]): MatrixOptions {
 describe('the plan of a matrix', () => {
   test('has every combination once in each round, with moments of its own', () => {
     const plan = planMatrix(read('--rounds', '2', '--seed', 'x'));
-    expect(plan).toHaveLength(132);
+    expect(plan).toHaveLength(168);
     const kinds = plan.map(({ kill, standby, runtime }) => [kill, standby, runtime].join());
-    expect(new Set(kinds).size).toBe(66);
-    expect(new Set(plan.map(({ seed }) => seed)).size).toBe(132);
+    expect(new Set(kinds).size).toBe(84);
+    expect(new Set(plan.map(({ seed }) => seed)).size).toBe(168);
     expect(new Set(plan.map(({ confidentiality }) => confidentiality))).toEqual(
       new Set(['process', 'forward']),
     );
@@ -37,7 +37,7 @@ describe('the plan of a matrix', () => {
     const parts = [1, 2, 3].map((k) => planMatrix(read('--part', `${k}/3`)));
     expect(parts.flat().map(flagsOf).sort()).toEqual(whole.map(flagsOf).sort());
     for (const part of parts) {
-      expect(part).toHaveLength(22);
+      expect(part).toHaveLength(28);
       expect(new Set(part.map(({ kill }) => kill)).size).toBeGreaterThanOrEqual(9);
       expect(new Set(part.map(({ standby }) => standby)).size).toBe(3);
     }
@@ -46,6 +46,17 @@ describe('the plan of a matrix', () => {
   test('gives each run the flags by which the demo does the same', () => {
     for (const one of planMatrix(read('--seed', 'y', '--kill', 'freeze', '--runtime', 'process')))
       expect(parseOptions(flagsOf(one).split(' '))).toEqual(one);
+  });
+
+  test('tells what has little to do with standby and runtime once, and no part of many has two long stories', () => {
+    const once = planMatrix(read('--kill', 'flapping', '--standby', 'cold', '--standby', 'hot'));
+    expect(once.map(({ standby, runtime }) => [standby, runtime])).toEqual([['cold', 'process']]);
+    const long = new Set(['provider-frozen', 'provider-cut', 'two-providers', 'flapping', 'max-active']);
+    for (let k = 1; k <= 24; k++) {
+      const part = planMatrix(read('--part', `${k}/24`));
+      expect(part.filter(({ kill }) => long.has(kill)).length).toBeLessThanOrEqual(1);
+      expect(part.length).toBeLessThanOrEqual(4);
+    }
   });
 
   test('has a bound in time and a second attempt where they are asked for', () => {

@@ -8,6 +8,7 @@ import {
   FAILURES,
   KILL_PHASES,
   type DemoOptions,
+  type FailureKind,
   type FurtherKill,
 } from './options.ts';
 
@@ -57,9 +58,10 @@ const matrixSchema = z.strictObject({
 export type MatrixOptions = z.output<typeof matrixSchema>;
 
 export const MATRIX_USAGE = `npm run matrix: demos of every failure, standby and runtime, each with a confidentiality and further SIGKILLs drawn from its seed.
+Stories in which more than one thing happens are told with one standby and one runtime (the first that are asked for), without further SIGKILLs.
 
   --seed S            everything follows from it (1)
-  --rounds N          how often each of the 66 combinations is run (1)
+  --rounds N          how often each of the combinations is run (1)
   --part K/N          only this part of the runs (1/1)
   --at-once N         demos side by side (2)
   --within S          begins no further run after S seconds, and tells how many are left
@@ -119,26 +121,43 @@ function drawKills(seed: string, most: number): FurtherKill[] {
   return possibleKills.filter((kill) => chosen.has(kill));
 }
 
+/** Each of these is one run, however many standbys and runtimes there are: what it shows has little to do with them. */
+const ONCE: ReadonlySet<FailureKind> = new Set<FailureKind>([
+  ...(['two-providers', 'autonomous', 'centre-frozen', 'key-holders', 'flapping', 'max-active'] as const),
+]);
+/** These take minutes: no part is to have two of them. */
+const LONG: ReadonlySet<FailureKind> = new Set<FailureKind>([
+  ...(['provider-frozen', 'provider-cut', 'two-providers', 'flapping', 'max-active'] as const),
+]);
+
+type Combination = Pick<DemoOptions, 'kill' | 'standby' | 'runtime'>;
+
+function combinationsOf({ kill: kills, standby: standbys, runtime: runtimes }: MatrixOptions): Combination[] {
+  const all = runtimes.flatMap((runtime) =>
+    standbys.flatMap((standby) => kills.map((kill) => ({ kill, standby, runtime }))),
+  );
+  return all.filter(
+    ({ kill, standby, runtime }) => !ONCE.has(kill) || (standby === standbys[0] && runtime === runtimes[0]),
+  );
+}
+
 /** All runs of a matrix, or of the part of it that is asked for. */
 export function planMatrix(options: MatrixOptions): DemoOptions[] {
   const { seed, rounds, part, further, duration } = options;
   const all: DemoOptions[] = [];
   for (let round = 0; round < rounds; round++)
-    for (const runtime of options.runtime)
-      for (const standby of options.standby)
-        for (const kill of options.kill) {
-          const own = `${seed}-${all.length + 1}`;
-          // Where nothing is to follow, it is to follow from nothing else.
-          const furtherKills = FAILURES[kill] === 'takeover' ? drawKills(own, further) : [];
-          const drawnAt = Math.floor(drawn(own, 'matrix/confidentiality') * options.confidentiality.length);
-          const confidentiality = options.confidentiality[drawnAt];
-          all.push(
-            completeOptions({ seed: own, kill, standby, confidentiality, runtime, duration, furtherKills }),
-          );
-        }
-  // Shuffled, so that a part has some of everything.
+    for (const { kill, standby, runtime } of combinationsOf(options)) {
+      const own = `${seed}-${all.length + 1}`;
+      // Where nothing is to follow, it is to follow from nothing else.
+      const furtherKills = FAILURES[kill] === 'takeover' ? drawKills(own, further) : [];
+      const drawnAt = Math.floor(drawn(own, 'matrix/confidentiality') * options.confidentiality.length);
+      const confidentiality = options.confidentiality[drawnAt];
+      const chosen = { kill, standby, confidentiality, runtime };
+      all.push(completeOptions({ seed: own, ...chosen, duration, furtherKills }));
+    }
+  // Shuffled, so that a part has some of everything; what takes long is dealt out first.
   const shuffled = all
-    .map((run) => ({ run, rank: drawn(run.seed, 'matrix/order') }))
+    .map((run) => ({ run, rank: drawn(run.seed, 'matrix/order') - (LONG.has(run.kill) ? 1 : 0) }))
     .sort((a, b) => a.rank - b.rank)
     .map(({ run }) => run);
   return shuffled.filter((_, i) => i % part.of === part.number - 1);

@@ -30,6 +30,22 @@ const STORIES: Readonly<Record<FailureKind, string>> = {
     'The broker of edge A, a process of its own here, is killed for 10 s: no beat and no lease request leaves. Frames are in the ring before they are acknowledged.',
   'disk-full':
     'The disk of edge A is full to the last byte for 10 s: it acknowledges nothing that it cannot keep, and edge B has heard it. With room again everything goes on.',
+  'provider-frozen':
+    'Edge A dies, edge B serves and is frozen for some seconds, and serves on under its epoch. Then it is frozen again and edge A comes back: that takes its sensors when the lease of edge B has ended, and edge B, which wakes as if nothing had been, puts nothing on air any more.',
+  'provider-cut':
+    'The same with edge B cut off from edge A and the centre, not from its gateway: without a lease it puts nothing on air, whatever it is told to send, and collects on; what it alone heard comes home once the way is there again.',
+  'two-providers':
+    'Edges B and C both insure the same sensors. Edge A dies, and one of them takes the epoch; then that one dies too, and the other takes the next. All come back, and both contracts are paid.',
+  autonomous:
+    'Edge B has the whole key. Edge A dies while the centre is dead: edge B reads, and the centre is started again only after that; then edge B takes the epoch.',
+  'centre-frozen':
+    'As `arbitrator`, but the centre is frozen and wakes again: calls to it hang meanwhile, and what it was sent it hears late.',
+  'key-holders':
+    'The centre and two more edges hold shares of the keys, any two of which open them. One of the edges dies before edge A does.',
+  flapping:
+    'Edge A fails three times, and once more in its back-off: each time it waits at least twice as long before it takes its sensors back, and edge B takes over once for each failure.',
+  'max-active':
+    'Edge A stays away for longer than edge B may act for it (a minute here): edge B gives the epoch back, collects on without a frame on air, and edge A finds everything when it is back.',
 };
 
 const HEADER = [

@@ -60,7 +60,7 @@ const COLUMNS = [
   ...['verdict', 's', 'kill', 'standby', 'confid.', 'runtime', 'covered', 'lost', 'doubled', 'forged'],
   ...['detected', 'reading', 'settled'],
 ] as const;
-const WIDTHS = [7, 4, 10, 7, 7, 7, 7, 4, 7, 6, 8, 7, 9];
+const WIDTHS = [7, 4, 15, 7, 7, 7, 7, 4, 7, 6, 8, 7, 9];
 
 const rowOf = (cells: readonly (string | number)[]): string =>
   cells.map((cell, i) => String(cell).padEnd(WIDTHS[i] ?? 0)).join('  ');

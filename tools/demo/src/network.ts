@@ -11,6 +11,9 @@ import { portOf, UDP_PORTS } from '@antirio/testing/port-offsets';
 export const PARTIES = ['central', 'a', 'b'] as const;
 /** The three processes of the product. */
 export type PartyName = (typeof PARTIES)[number];
+/** Further edges, where the story has them. */
+export type ExtraName = 'c' | 'd';
+export type AnyParty = PartyName | ExtraName;
 
 /** Where one party reaches another: through the fault proxy, so that the way can be cut. */
 export interface Way {
@@ -21,15 +24,15 @@ export interface Way {
 /** The network between the parties: real TCP and UDP through a proxy process. */
 export interface Network {
   readonly tool: Tool;
-  way(from: PartyName, to: PartyName): Way;
+  way(from: AnyParty, to: AnyParty): Way;
   /** Cuts a party off from all others; its gateway still reaches it. */
-  cutOff(party: PartyName): Promise<void>;
+  cutOff(party: AnyParty): Promise<void>;
   /** Cuts only what a party sends, or only what is sent to it. */
-  cutOneWay(party: PartyName, which: 'outgoing' | 'incoming'): Promise<void>;
+  cutOneWay(party: AnyParty, which: 'outgoing' | 'incoming'): Promise<void>;
   /** How all ways from and to a party behave; datagrams alone get lost, streams lose nothing but time. */
-  worsen(party: PartyName, faults: FaultsInput): Promise<void>;
+  worsen(party: AnyParty, faults: FaultsInput): Promise<void>;
   /** All ways from and to it are as they were. */
-  heal(party: PartyName): Promise<void>;
+  heal(party: AnyParty): Promise<void>;
 }
 
 const HOST = '127.0.0.1';
@@ -43,20 +46,22 @@ interface Link {
   readonly target: { readonly host: string; readonly port: number };
 }
 
-const linkName = (from: PartyName, to: PartyName, kind: Link['kind']): string => `${from}-${to}-${kind}`;
+const linkName = (from: AnyParty, to: AnyParty, kind: Link['kind']): string => `${from}-${to}-${kind}`;
+
+export type Offsets = Readonly<Record<PartyName, number> & Partial<Record<ExtraName, number>>>;
 
 /** One TCP and one UDP link for each ordered pair. */
-export function linksOf(offsets: Readonly<Record<PartyName, number>>): Link[] {
-  const pairs = PARTIES.flatMap((from) => PARTIES.filter((to) => to !== from).map((to) => ({ from, to })));
-  return pairs.flatMap(({ from, to }) => {
+export function linksOf(offsets: Offsets): Link[] {
+  const all = Object.entries(offsets) as [AnyParty, number][];
+  const pairs = all.flatMap(([from]) =>
+    all.flatMap(([to, offset]) => (to === from ? [] : { from, to, offset })),
+  );
+  return pairs.flatMap(({ from, to, offset }) => {
     const groups = [from, to];
     const link = (kind: Link['kind'], port: number): Link => ({
       ...{ name: linkName(from, to, kind), kind, groups, target: { host: HOST, port } },
     });
-    return [
-      link('tcp', portOf('edge2edgePublic', offsets[to])),
-      link('udp', UDP_PORTS.datagrams + offsets[to]),
-    ];
+    return [link('tcp', portOf('edge2edgePublic', offset)), link('udp', UDP_PORTS.datagrams + offset)];
   });
 }
 
@@ -71,7 +76,7 @@ export async function openNetwork(proxy: OwnProcess): Promise<Network> {
   const tool = talkWith(proxy);
   const { links } = readyEvent.parse(await tool.next('ready', 20_000));
   const portOfLink = new Map(links.map(({ name, port }) => [name, port]));
-  const port = (from: PartyName, to: PartyName, kind: Link['kind']): number => {
+  const port = (from: AnyParty, to: AnyParty, kind: Link['kind']): number => {
     const found = portOfLink.get(linkName(from, to, kind));
     if (found === undefined)
       throw new DemoError('badAnswer', `the proxy has no link ${linkName(from, to, kind)}`);

@@ -1,4 +1,4 @@
-import type { PartyName } from './network.ts';
+import type { AnyParty, ExtraName, PartyName } from './network.ts';
 import { portOf, type Room } from '@antirio/testing/port-offsets';
 import type { OwnProcess, Processes, ProcessSpec } from './processes.ts';
 import { answers } from './rest.ts';
@@ -6,7 +6,7 @@ import { waitFor, type Waiter } from './wait.ts';
 
 /** One party as a process of the product: the centre or an edge. */
 export interface PartyNode {
-  readonly party: PartyName;
+  readonly party: AnyParty;
   /** For the reader: `edge A`. */
   readonly title: string;
   readonly edgeId: string;
@@ -31,7 +31,16 @@ export interface PartyNode {
   answering(waiter: Waiter, withinMs: number): Promise<void>;
 }
 
-export const TITLES: Readonly<Record<PartyName, string>> = { central: 'central', a: 'edge A', b: 'edge B' };
+export const TITLES: Readonly<Record<AnyParty, string>> = {
+  ...{ central: 'central', a: 'edge A', b: 'edge B' },
+  ...{ c: 'edge C', d: 'edge D' },
+};
+
+/** Everybody on the stage. */
+export type Nodes = Readonly<Record<PartyName, PartyNode> & Partial<Record<ExtraName, PartyNode>>>;
+
+/** By then a party that was started answers, ms. */
+export const START_MS = 90_000;
 
 /** The rooms of an edge that answer HTTP. */
 export const EDGE_ROOMS: readonly Room[] = [
@@ -43,7 +52,7 @@ export const CENTRAL_ROOMS: readonly Room[] = ['arbitrator', 'edge2edge', 'ledge
 
 /** What a party is made of. */
 export interface NodeSpec {
-  readonly party: PartyName;
+  readonly party: AnyParty;
   /** Where there are others of its kind. */
   readonly title?: string;
   readonly edgeId: string;
@@ -56,7 +65,7 @@ export interface NodeSpec {
 }
 
 class ProductNode implements PartyNode {
-  readonly party: PartyName;
+  readonly party: AnyParty;
   readonly title: string;
   readonly edgeId: string;
   readonly offset: number;

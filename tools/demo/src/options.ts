@@ -12,7 +12,7 @@ export type KillPhase = (typeof KILL_PHASES)[number];
 
 /**
  * How edge A, or what it lives on, fails, and what is to follow from it: `takeover`, `none` (everybody goes on as before), or
- * `either`, where it is a matter of how long it lasts.
+ * `either`, where it is a matter of how long it lasts. A `story` is about others too, or about more than one failure.
  */
 export const FAILURES = {
   sigkill: 'takeover',
@@ -26,8 +26,21 @@ export const FAILURES = {
   clock: 'none',
   broker: 'either',
   'disk-full': 'either',
-} as const satisfies Readonly<Record<string, 'takeover' | 'none' | 'either'>>;
+  'provider-frozen': 'story',
+  'provider-cut': 'story',
+  'two-providers': 'story',
+  autonomous: 'story',
+  'centre-frozen': 'story',
+  'key-holders': 'story',
+  flapping: 'story',
+  'max-active': 'story',
+} as const satisfies Readonly<Record<string, 'takeover' | 'none' | 'either' | 'story'>>;
 export type FailureKind = keyof typeof FAILURES;
+export type StoryKind = {
+  [Kind in FailureKind]: (typeof FAILURES)[Kind] extends 'story' ? Kind : never;
+}[FailureKind];
+
+export const isStory = (kind: FailureKind): kind is StoryKind => FAILURES[kind] === 'story';
 export const FAILURE_KINDS = Object.keys(FAILURES) as [FailureKind, ...FailureKind[]];
 
 const furtherKillSchema = z
@@ -120,6 +133,8 @@ export const USAGE = `antirio demo: two edges, a centre and simulated motes; one
                           whether the neighbour may read the payloads (process)
   --kill sigkill|freeze|partition|one-way|arbitrator|old-backup|loss|delay|clock|broker|disk-full
                           how edge A fails, or what it lives on (sigkill)
+  --kill provider-frozen|provider-cut|two-providers|autonomous|centre-frozen|key-holders|flapping|max-active
+                          edge A dies, and that is not all (docs/fault-matrix.md says what)
   --runtime process|docker
                           where the neighbour runs A's device service (process)
   --json                  one JSON object is all of stdout

@@ -1,35 +1,32 @@
+import { failAndComeBack, normalService } from './acts.ts';
 import { agree, armed, letPass } from './contract.ts';
-import { OWN_ACT, downlinksOnAir } from './downlinks.ts';
-import { furtherKills } from './further-kills.ts';
-import { actAgain, caughtUp, comeBack, settle, takeBack } from './handback.ts';
 import { DemoError } from './errors.ts';
+import { insuresToo } from './extras.ts';
 import { failEdgeA } from './failure.ts';
-import { FAILURES } from './options.ts';
+import { furtherKills } from './further-kills.ts';
+import { actAgain, caughtUp, settle, takeBack } from './handback.ts';
+import { START_MS } from './nodes.ts';
+import { FAILURES, isStory } from './options.ts';
+import type { Progress } from './progress.ts';
 import type { TakeoverMs } from './result.ts';
-import { draw, type ContractedRun, type Run } from './run.ts';
-import { serve, takeOver, tookOver, watchTakeover, type PossibleTakeover } from './takeover.ts';
+import type { ContractedRun, Run } from './run.ts';
+import { tellStory } from './stories/index.ts';
+import { tookOver, watchTakeover, type PossibleTakeover } from './takeover.ts';
 
-/** How far a play came, for a verdict also on one that broke off. */
-export interface Progress {
-  contracted?: ContractedRun;
-  takeoverMs: TakeoverMs;
-  /** Edge B took over when a further kill hit edge A: that was the failure then, and there is no other. */
-  early: boolean;
-  /** What happened was no failure that anybody took over. */
-  quiet: boolean;
-}
-
-const START_MS = 90_000;
 /** Silence before traffic counts as sent at a steady rate, and the trial has something to hear. */
 const WARM_UP_MS = 1_500;
 
 /** Starts the parties and the motes. */
-export async function raise({ nodes, waiter, radio }: Run): Promise<void> {
-  waiter.stage.act('central, edge A and edge B start, each a process of its own');
+export async function raise({ nodes, waiter, radio, options }: Run): Promise<void> {
+  // A second provider comes later, so that it is known which one is the first.
+  const later = insuresToo(options) ? [] : [nodes.c, nodes.d];
+  const edges = [nodes.a, nodes.b, ...later].filter((node) => node !== undefined);
+  const titles = edges.map(({ title }) => title);
+  waiter.stage.act(`central, ${titles.join(', ')} start, each a process of its own`);
   await nodes.central.start();
   await nodes.central.answering(waiter, START_MS);
-  await Promise.all([nodes.a.start(), nodes.b.start()]);
-  await Promise.all([nodes.a.answering(waiter, START_MS), nodes.b.answering(waiter, START_MS)]);
+  await Promise.all(edges.map((node) => node.start()));
+  await Promise.all(edges.map((node) => node.answering(waiter, START_MS)));
   waiter.stage.milestone('all services answer');
   await radio.start();
   waiter.stage.milestone('the motes send');
@@ -50,32 +47,6 @@ async function quietPhase(run: ContractedRun, phase: 'migration' | 'ready'): Pro
   if (outcome === 'takenOver' && possible !== undefined) return possible.takeoverMs();
   possible?.dismiss();
   return undefined;
-}
-
-async function normalService(run: ContractedRun): Promise<void> {
-  const { waiter, options, nodes } = run;
-  waiter.stage.act('edge A serves, edge B stands by');
-  await downlinksOnAir(run, nodes.a, OWN_ACT);
-  // In the middle of traffic, at a moment that the seed decides.
-  await letPass(run, options.duration * 1_000 * draw(run, 'moment', 0.5, 1));
-}
-
-/** The failure that the demo is about: edge B serves meanwhile, and edge A stands by when it is back. */
-async function failAndComeBack(
-  run: ContractedRun,
-  progress: Progress,
-  onServing: (run: ContractedRun) => Promise<void>,
-): Promise<void> {
-  await normalService(run);
-  const [{ failure, takeoverMs }] = await Promise.all([takeOver(run), furtherKills(run, 'takeover')]);
-  progress.takeoverMs = takeoverMs;
-  await serve(run);
-  await onServing(run);
-  await letPass(run, run.options.duration * 500);
-  // Edge A can be killed again only once it is back.
-  await furtherKills(run, 'active', { parties: ['b', 'central'] });
-  await comeBack(run, failure);
-  await furtherKills(run, 'active', { parties: ['a'] });
 }
 
 /** How long what is no failure, or need not be one, goes on. */
@@ -124,7 +95,10 @@ async function nuisance(run: ContractedRun, progress: Progress): Promise<void> {
   progress.quiet = true;
 }
 
-async function finish(run: ContractedRun): Promise<void> {
+/** Of two other rings edge A's own is filled in turns: so long nothing new comes where nothing is left in either. */
+const SOURCES_TURN_MS = 13_000;
+
+async function finish(run: ContractedRun, { second }: Progress): Promise<void> {
   const { waiter, options, radio } = run;
   waiter.stage.act('edge A serves again');
   await actAgain(run);
@@ -132,7 +106,7 @@ async function finish(run: ContractedRun): Promise<void> {
   if (options.keep) await radio.pause();
   else await radio.stopTraffic();
   waiter.stage.milestone('the motes are silent');
-  await caughtUp(run);
+  await (second === undefined ? caughtUp(run) : caughtUp(run, SOURCES_TURN_MS));
 }
 
 function mainEvent(
@@ -155,16 +129,26 @@ export async function play(
   await letMotesBeHeard(run);
   const contracted = await agree(run, () => furtherKills(run, 'agreement'));
   progress.contracted = contracted;
-  const early = (await quietPhase(contracted, 'migration')) ?? (await quietPhase(contracted, 'ready'));
-  if (early === undefined) await mainEvent(contracted, progress, onServing);
-  else Object.assign(progress, { takeoverMs: early, early: true } satisfies Partial<Progress>);
-  if (!progress.quiet) {
-    await takeBack(contracted);
-    await furtherKills(contracted, 'handback');
-    await settle(contracted);
-  }
-  await finish(contracted);
+  const { kill } = run.options;
+  if (isStory(kill)) await tellStory(kill, contracted, progress);
+  else await oneFailure(contracted, progress, onServing);
+  await finish(contracted, progress);
   return contracted;
+}
+
+/** From the signed contract to what became of it. */
+async function oneFailure(
+  run: ContractedRun,
+  progress: Progress,
+  onServing: (run: ContractedRun) => Promise<void>,
+): Promise<void> {
+  const early = (await quietPhase(run, 'migration')) ?? (await quietPhase(run, 'ready'));
+  if (early === undefined) await mainEvent(run, progress, onServing);
+  else Object.assign(progress, { takeoverMs: early, early: true } satisfies Partial<Progress>);
+  if (progress.quiet) return;
+  await takeBack(run);
+  await furtherKills(run, 'handback');
+  await settle(run);
 }
 
 /** So that the coverage trial has something to go by. */

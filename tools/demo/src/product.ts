@@ -7,13 +7,16 @@ import { bundle, MutationError, nodeFlags, type Bundle, type Mutation } from '@a
 import { z } from 'zod';
 import { buildDeviceImage } from './device-image.ts';
 import { DemoError } from './errors.ts';
-import type { PartyName } from './network.ts';
+import type { AnyParty } from './network.ts';
 import type { DemoOptions } from './options.ts';
 import type { ProcessSpec } from './processes.ts';
 import { SABOTAGE } from './sabotage.ts';
 
 export const CONFIG_NAME = 'antirio.jsonc';
-const NAMES: Readonly<Record<PartyName, string>> = { central: 'central', a: 'edge-a', b: 'edge-b' };
+const NAMES: Readonly<Record<AnyParty, string>> = {
+  ...{ central: 'central', a: 'edge-a', b: 'edge-b' },
+  ...{ c: 'edge-c', d: 'edge-d' },
+};
 
 /** What the demo is about, ready to be run. */
 export interface Product {
@@ -24,7 +27,7 @@ export interface Product {
   /** Docker archive of the device service's image. */
   readonly deviceImage: string;
   /** The whole party in one process. */
-  up(party: PartyName, folder: string, offset: number): ProcessSpec;
+  up(party: AnyParty, folder: string, offset: number): ProcessSpec;
   /** Some services of an edge in a process of their own. */
   serve(name: string, services: readonly string[], folder: string, offset: number): ProcessSpec;
 }
@@ -104,7 +107,7 @@ const run = promisify(execFile);
 const identitySchema = z.looseObject({ edgeId: z.string() });
 
 /** `antirio init` for one party: keys and a commented configuration in its folder. Gives its id. */
-export async function createIdentity(product: Product, party: PartyName, dataDir: string): Promise<string> {
+export async function createIdentity(product: Product, party: AnyParty, dataDir: string): Promise<string> {
   mkdirSync(dataDir, { recursive: true });
   const role = party === 'central' ? 'central' : 'edge';
   try {

@@ -1,11 +1,14 @@
 import type { DownlinkIgnoredRecord, DownlinkRecord } from '@antirio/lora-simulator';
 
+/** Of one contract. */
 export type Party = 'customer' | 'provider';
+/** Of one set: it may have a second provider. */
+export type Actor = Party | 'second';
 
 /** An epoch as its holder had it: from `mayActFrom` (monotonic ms) no frame of a lower one may be on air. */
 export interface EpochGrant {
   readonly epoch: number;
-  readonly holder: Party;
+  readonly holder: Actor;
   readonly mayActFrom: number;
 }
 
@@ -13,15 +16,15 @@ export interface RadioEvidence {
   readonly downlinks: readonly DownlinkRecord[];
   readonly ignored: readonly DownlinkIgnoredRecord[];
   /** Whose gateway is whose. */
-  readonly gateways: ReadonlyMap<string, Party>;
+  readonly gateways: ReadonlyMap<string, Actor>;
   /** Which quarter of the FCntDown blocks is whose, by the contract. */
-  readonly slots: Readonly<Record<Party, number>>;
+  readonly slots: Readonly<Record<Party, number> & { readonly second?: number }>;
   readonly grants: readonly EpochGrant[];
 }
 
 /** Downlinks on air, by who sent them in which epoch. */
 export interface RadioVerdict {
-  readonly onAir: readonly { readonly party: Party; readonly epoch: number; readonly count: number }[];
+  readonly onAir: readonly { readonly party: Actor; readonly epoch: number; readonly count: number }[];
   readonly faults: readonly string[];
 }
 
@@ -29,7 +32,7 @@ export interface RadioVerdict {
 const BLOCK_SIZE = 16;
 const SLOTS = 4;
 
-type Judged = DownlinkRecord & { readonly party: Party; readonly epoch: number };
+type Judged = DownlinkRecord & { readonly party: Actor; readonly epoch: number };
 
 const describe = (downlink: DownlinkRecord): string =>
   `downlink ${downlink.id} (DevAddr ${downlink.devAddr ?? '?'}, FCntDown ${downlink.fcntDown ?? '?'}) from gateway ${downlink.gateway}`;
@@ -45,7 +48,7 @@ function epochAt(at: number, grants: readonly EpochGrant[]): EpochGrant | undefi
 
 function tenureFault(
   downlink: DownlinkRecord,
-  party: Party,
+  party: Actor,
   grants: readonly EpochGrant[],
 ): string | undefined {
   const ruling = epochAt(downlink.at, grants);
@@ -64,7 +67,7 @@ function tenureFault(
 
 function slotFault(
   downlink: DownlinkRecord,
-  party: Party,
+  party: Actor,
   { slots, grants }: RadioEvidence,
 ): string | undefined {
   // Counters are divided from the contract on; before it all are the customer's.
@@ -73,7 +76,7 @@ function slotFault(
   const slot = Math.floor(downlink.fcntDown / BLOCK_SIZE) % SLOTS;
   return slot === slots[party]
     ? undefined
-    : `${describe(downlink)}: the counter is of slot ${slot}, the ${party} has ${slots[party]}`;
+    : `${describe(downlink)}: the counter is of slot ${slot}, the ${party} has ${String(slots[party])}`;
 }
 
 function counterFaults(downlinks: readonly DownlinkRecord[]): string[] {
@@ -95,7 +98,7 @@ function counterFaults(downlinks: readonly DownlinkRecord[]): string[] {
 const MADE_WRONG: ReadonlySet<string> = new Set(['mic', 'polarity', 'notData', 'noMote', 'counterGap']);
 
 function tally(judged: readonly Judged[]): RadioVerdict['onAir'] {
-  const counts = new Map<string, { party: Party; epoch: number; count: number }>();
+  const counts = new Map<string, { party: Actor; epoch: number; count: number }>();
   for (const { party, epoch } of judged) {
     const key = `${party}/${epoch}`;
     const entry = counts.get(key) ?? { party, epoch, count: 0 };

@@ -1,28 +1,37 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { talkWith, type Tool } from './command-line-process.ts';
+import type { AnyParty } from './network.ts';
 import type { DemoOptions } from './options.ts';
 import { UDP_PORTS } from '@antirio/testing/port-offsets';
 import type { OwnProcess, ProcessSpec } from './processes.ts';
 
-/** EUIs of the two gateways, by the edge whose they are. */
-export const GATEWAYS = { a: '0016c001ff10a001', b: '0016c001ff10b001' } as const;
+/** EUIs of the gateways, by the edge whose they are. */
+export const GATEWAYS = {
+  a: '0016c001ff10a001',
+  b: '0016c001ff10b001',
+  c: '0016c001ff10c001',
+} as const;
+
+/** Of an edge; the centre has none, and who keeps nothing but keys hears nothing. */
+export function gatewayOf(party: AnyParty): string | undefined {
+  return party === 'central' || party === 'd' ? undefined : GATEWAYS[party];
+}
 
 /** Where the motes' application is told to join anew. */
 export const REJOIN_PORT = 200;
 
-/** Configuration of the simulator: N motes, and a gateway at each edge with radio losses of its own. */
+/** Configuration of the simulator: N motes, and a gateway at each edge that listens, with radio losses of its own. */
 export function simulatorConfig(
   { motes, seed, periodMs, loss, otaa, answersMac }: DemoOptions,
-  offsets: { readonly a: number; readonly b: number },
+  offsets: { readonly a: number; readonly b: number; readonly c?: number },
 ): Record<string, unknown> {
-  const gateway = (edge: 'a' | 'b'): Record<string, unknown> => ({
-    id: GATEWAYS[edge],
-    port: UDP_PORTS.gateway + offsets[edge],
-    loss,
+  const gateways = (['a', 'b', 'c'] as const).flatMap((edge) => {
+    const offset = offsets[edge];
+    return offset === undefined ? [] : { id: GATEWAYS[edge], port: UDP_PORTS.gateway + offset, loss };
   });
   // Confirmed uplinks have the edges answer, whether or not they may read what they answer: the fence is never idle.
-  const common = { seed, motes, periodMs, confirmedUplinks: 0.1, gateways: [gateway('a'), gateway('b')] };
+  const common = { seed, motes, periodMs, confirmedUplinks: 0.1, gateways };
   if (otaa === 0) return answersMac ? { ...common, mac: 'answered' } : common;
   return { ...common, otaa, mac: 'answered', rejoinPort: REJOIN_PORT };
 }

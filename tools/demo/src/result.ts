@@ -58,14 +58,18 @@ const row = (state: string, is: unknown, shouldBe: unknown): string[] =>
     ? []
     : [`settlement: ${state} is ${JSON.stringify(is)}, should be ${JSON.stringify(shouldBe)}`];
 
-/** What a takeover that was honoured must end with. */
-export function settlementFaults({ state, paid, stakes, balances }: SettlementFigures): string[] {
+/** What a takeover that was honoured must end with, one of so many contracts of the customer that ended so. */
+export function settlementFaults(
+  { state, paid, stakes, balances }: SettlementFigures,
+  contracts = 1,
+): string[] {
   const { opening, customerStake, providerStake } = MONEY;
+  const customer = opening - contracts * customerStake;
   return [
     ...row('state', state, 'SETTLED'),
     ...row('paid', paid, { provider: customerStake, customer: 0 }),
     ...row('stakes', stakes, { held: customerStake + providerStake, returned: providerStake, forfeited: 0 }),
-    ...row('balances', balances, { customer: opening - customerStake, provider: opening + customerStake }),
+    ...row('balances', balances, { customer, provider: opening + customerStake }),
   ];
 }
 

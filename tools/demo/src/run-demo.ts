@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { monotonic } from './clock.ts';
 import { DemoError } from './errors.ts';
 import { completeOptions, type DemoOptions, type DemoOptionsInput } from './options.ts';
-import { play, type Progress } from './play.ts';
+import { play } from './play.ts';
+import type { Progress } from './progress.ts';
 import { emptyReport, type DemoResult } from './result.ts';
 import type { BuildProduct } from './product.ts';
 import type { ContractedRun, Run } from './run.ts';
@@ -42,13 +43,13 @@ export function waiterFor(setting: Setting, stage: Stage, signal: AbortSignal | 
 /** A verdict also on a play that broke off, as far as what is left of it can be asked. */
 async function judgeWhatIsThere(progress: Progress, brokenOff: unknown): Promise<Verdict> {
   const fault = describe(brokenOff);
-  const { contracted, takeoverMs, early, quiet } = progress;
+  const { contracted, takeoverMs } = progress;
   if (contracted === undefined) return { report: emptyReport, faults: [fault] };
   try {
     // What is still under way would look lost, or forged.
     await contracted.radio.stopTraffic();
     await sleep(SETTLE_DOWN_MS);
-    const { report, faults } = await judge(contracted, takeoverMs, { early, quiet });
+    const { report, faults } = await judge(contracted, takeoverMs, progress);
     return { report: { ...report, ok: false }, faults: [fault, ...faults] };
   } catch (error) {
     return { report: { ...emptyReport, takeoverMs }, faults: [fault, describe(error)] };

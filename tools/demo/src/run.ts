@@ -1,8 +1,8 @@
 import type { Device } from '@antirio/lora-simulator';
 import { drawn } from './clock.ts';
 import type { LiveTruth } from './live-truth.ts';
-import type { Network, PartyName } from './network.ts';
-import type { PartyNode } from './nodes.ts';
+import type { AnyParty, Network } from './network.ts';
+import type { Nodes } from './nodes.ts';
 import type { DemoOptions } from './options.ts';
 import type { Radio } from './radio.ts';
 import type { Timelines } from './timelines.ts';
@@ -11,7 +11,7 @@ import { waitFor, type Wait, type Waiter } from './wait.ts';
 
 /** One SIGKILL of a party's process. */
 export interface Kill {
-  readonly party: PartyName;
+  readonly party: AnyParty;
   /** Monotonic ms. */
   readonly at: number;
 }
@@ -20,7 +20,7 @@ export interface Kill {
 export interface Run {
   readonly options: DemoOptions;
   readonly waiter: Waiter;
-  readonly nodes: Readonly<Record<PartyName, PartyNode>>;
+  readonly nodes: Nodes;
   readonly network: Network;
   readonly radio: Radio;
   readonly truth: LiveTruth;

@@ -5,8 +5,9 @@ import type { Device } from '@antirio/lora-simulator';
 import { writeConfigs } from './config-files.ts';
 import { DemoError } from './errors.ts';
 import { followTruth } from './live-truth.ts';
-import { linksOf, openNetwork, PARTIES, proxySpec, type PartyName } from './network.ts';
-import { createNode, TITLES, type PartyNode } from './nodes.ts';
+import { extrasOf, insuresToo } from './extras.ts';
+import { linksOf, openNetwork, PARTIES, proxySpec, type AnyParty, type Offsets } from './network.ts';
+import { createNode, TITLES, type Nodes, type PartyNode } from './nodes.ts';
 import { brokerSpec, ownerSpec } from './owner-process.ts';
 import type { DemoOptions } from './options.ts';
 import { claimOffsets, NoFreeOffsetError, type ClaimedOffsets } from '@antirio/testing/port-offsets';
@@ -56,12 +57,12 @@ class DemoSetting implements Setting {
     const { stage } = waiter;
     const offsets = this.#offsets();
     stage.act('the setting');
-    const names = PARTIES.map((party) => `${TITLES[party]} ${offsets[party]}`).join(', ');
+    const names = this.#parties.map((party) => `${TITLES[party]} ${String(offsets[party])}`).join(', ');
     stage.milestone(`port offsets: ${names}; data and logs in ${this.folder}`);
     const product = await this.#build(this.#options, this.folder);
     stage.milestone(`built: ${product.built.join(', ')}`);
     const files = this.#radioFiles();
-    writeFileSync(files.config, JSON.stringify(simulatorConfig(this.#options, offsets)));
+    writeFileSync(files.config, JSON.stringify(simulatorConfig(this.#options, this.#listening(offsets))));
     const links = path.join(this.folder, 'links.json');
     writeFileSync(links, JSON.stringify({ links: linksOf(offsets) }));
     const proxy = await this.processes.start(proxySpec(links));
@@ -87,7 +88,7 @@ class DemoSetting implements Setting {
   }
 
   directions(): string[] {
-    const nodes = this.#run === undefined ? [] : PARTIES.map((party) => this.#run?.nodes[party]);
+    const nodes = this.#parties.map((party) => this.#run?.nodes[party]);
     const urls = nodes.flatMap((node) => (node === undefined ? [] : directionsOf(node)));
     const end = `End everything: kill ${String(this.#warden?.pid)}`;
     return ['Still running:', ...urls, end];
@@ -100,9 +101,18 @@ class DemoSetting implements Setting {
     this.#claimed.release();
   }
 
-  #offsets(): Record<PartyName, number> {
-    const [central = 0, a = 0, b = 0] = this.#claimed.offsets;
-    return { central, a, b };
+  get #parties(): readonly AnyParty[] {
+    return [...PARTIES, ...extrasOf(this.#options)];
+  }
+
+  #offsets(): Offsets {
+    const [central = 0, a = 0, b = 0, ...further] = this.#claimed.offsets;
+    const extras = extrasOf(this.#options).map((name, i) => [name, further[i] ?? 0] as const);
+    return { central, a, b, ...Object.fromEntries(extras) };
+  }
+
+  #listening({ a, b, c }: Offsets): { readonly a: number; readonly b: number; readonly c?: number } {
+    return c === undefined || !insuresToo(this.#options) ? { a, b } : { a, b, c };
   }
 
   #radioFiles(): RadioFiles {
@@ -110,22 +120,23 @@ class DemoSetting implements Setting {
     return { config: file('simulator.json'), truth: file('truth.jsonl'), devices: file('devices.json') };
   }
 
-  async #nodes(
-    product: Product,
-    offsets: Readonly<Record<PartyName, number>>,
-  ): Promise<Record<PartyName, PartyNode>> {
-    const node = async (party: PartyName): Promise<PartyNode> => {
+  async #nodes(product: Product, offsets: Offsets): Promise<Nodes> {
+    const node = async (party: AnyParty): Promise<PartyNode> => {
       const folder = path.join(this.folder, party);
       const edgeId = await createIdentity(product, party, folder);
-      const whole = product.up(party, folder, offsets[party]);
-      const spec = { party, edgeId, offset: offsets[party], folder };
+      const offset = offsets[party] ?? 0;
+      const whole = product.up(party, folder, offset);
+      const spec = { party, edgeId, offset, folder };
       if (party !== 'a') return createNode({ ...spec, process: whole }, this.processes);
       const owner = { product, whole, folder, offset: offsets.a };
       const [process, broker] = [ownerSpec(this.#options, owner), brokerSpec(this.#options, owner)];
       return createNode({ ...spec, process, broker }, this.processes);
     };
     const [central, a, b] = await Promise.all([node('central'), node('a'), node('b')]);
-    return { central, a, b };
+    const extras = await Promise.all(
+      extrasOf(this.#options).map(async (name) => [name, await node(name)] as const),
+    );
+    return { central, a, b, ...Object.fromEntries(extras) };
   }
 }
 
@@ -136,12 +147,12 @@ function directionsOf(node: PartyNode): string[] {
   return [`  ${node.title}: ${rooms.map((room) => `${room} ${node.url(room)}`).join('  ')}`];
 }
 
-/** Takes a temporary folder and three port offsets. Throws `unavailable`. */
+/** Takes a temporary folder and a port offset for each party. Throws `unavailable`. */
 export async function prepareSetting(
   options: DemoOptions,
   build: BuildProduct = buildProduct,
 ): Promise<Setting> {
-  const claimed = await claimOffsets(PARTIES.length).catch((cause: unknown) => {
+  const claimed = await claimOffsets(PARTIES.length + extrasOf(options).length).catch((cause: unknown) => {
     if (cause instanceof NoFreeOffsetError) throw new DemoError('unavailable', cause.message, { cause });
     throw cause;
   });

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasReadingSince } from './core-data.ts';
 import { sendDownlinks, downlinksOnAir } from './downlinks.ts';
-import { failEdgeA, type Failure } from './failure.ts';
+import { failEdgeA, type Fail, type Failure } from './failure.ts';
 import type { TakeoverMs } from './result.ts';
 import { states, waitFollowing, type ContractedRun } from './run.ts';
 import type { Note } from './timelines.ts';
@@ -105,11 +105,11 @@ export interface Takeover {
   readonly takeoverMs: TakeoverMs;
 }
 
-/** Edge A fails in the middle of traffic; edge B detects it, takes over, serves the motes. */
-export async function takeOver(run: ContractedRun): Promise<Takeover> {
+/** Edge A fails in the middle of traffic, as the options say or otherwise; edge B detects it, takes over, serves the motes. */
+export async function takeOver(run: ContractedRun, fail: Fail = failEdgeA): Promise<Takeover> {
   const { waiter, timelines, options } = run;
   waiter.stage.act(`edge A fails (${options.kill})`);
-  const failure = await failEdgeA(run);
+  const failure = await fail(run, run.nodes.a);
   timelines.failureAt(failure.at);
   const [readingAt, detectedAt, activatedAt] = await Promise.all([
     firstReading(run, failure.at),

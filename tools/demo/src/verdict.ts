@@ -1,8 +1,8 @@
 import { readTruth } from '@antirio/lora-simulator';
 import { z } from 'zod';
 import { allEvents } from './core-data.ts';
-import { judgeRadio, type Party, type RadioVerdict } from './radio-judge.ts';
-import { GATEWAYS } from './radio.ts';
+import { judgeRadio, type Actor, type EpochGrant, type RadioVerdict } from './radio-judge.ts';
+import { GATEWAYS, gatewayOf } from './radio.ts';
 import { rest } from './rest.ts';
 import { quietFaults, settlementFaults, takeoverFaults, type DemoReport, type TakeoverMs } from './result.ts';
 import type { ContractedRun } from './run.ts';
@@ -65,6 +65,8 @@ export interface Circumstances {
   readonly early: boolean;
   /** Nobody took over, as it should be: the contract is as it was. */
   readonly quiet: boolean;
+  /** The other contract over the same set, with edge C in the place of edge B: it was taken over under both. */
+  readonly second?: ContractedRun | undefined;
 }
 
 /** A fence that nothing had to pass proves nothing. */
@@ -79,6 +81,10 @@ function exerciseFaults({ onAir }: RadioVerdict, { early, quiet }: Circumstances
   ];
 }
 
+/** What both contracts tell of the customer is the same. */
+const grantsOfSecond = ({ timelines }: ContractedRun): EpochGrant[] =>
+  timelines.grants().map((grant) => (grant.holder === 'provider' ? { ...grant, holder: 'second' } : grant));
+
 function radio(
   run: ContractedRun,
   truth: Awaited<ReturnType<typeof readTruth>>,
@@ -86,23 +92,45 @@ function radio(
 ): string[] {
   const slots = run.timelines.view('customer')?.terms.slots;
   if (slots === undefined) return ['edge A no longer shows its contract'];
+  const { second } = circumstances;
+  const otherSlots = second?.timelines.view('customer')?.terms.slots;
   const verdict = judgeRadio({
     downlinks: truth.downlinks,
     ignored: truth.downlinksIgnored,
-    gateways: new Map<string, Party>([
+    gateways: new Map<string, Actor>([
       [GATEWAYS.a, 'customer'],
       [GATEWAYS.b, 'provider'],
+      [GATEWAYS.c, 'second'],
     ]),
-    slots,
-    grants: run.timelines.grants(),
+    slots: { ...slots, ...(otherSlots === undefined ? {} : { second: otherSlots.provider }) },
+    grants: [...run.timelines.grants(), ...(second === undefined ? [] : grantsOfSecond(second))],
   });
   return [...verdict.faults, ...exerciseFaults(verdict, circumstances)];
 }
 
 /** From when on edge B owes edge A nothing that it hears: some time after the contract's end. */
-export function unguardedSince({ timelines }: ContractedRun, until = Infinity): Disturbance[] {
+export function unguardedSince({ timelines, nodes }: ContractedRun, until = Infinity): Disturbance[] {
   const letGo = timelines.find('provider', 'letGo');
-  return letGo === undefined ? [] : [{ gateway: GATEWAYS.b, from: letGo.monotonic, until }];
+  const gateway = gatewayOf(nodes.b.party) ?? '';
+  return letGo === undefined ? [] : [{ gateway, from: letGo.monotonic, until }];
+}
+
+type Ended = Awaited<ReturnType<typeof settlement>>;
+
+const disputesOf = ({ disputes }: Ended): string[] =>
+  disputes.map((dispute) => `the statements differ: ${dispute}`);
+
+/** What became of the money and the handback of every contract; the report is about the first. */
+async function settlements(run: ContractedRun, takeoverMs: TakeoverMs, { quiet, second }: Circumstances) {
+  const first = await settlement(run);
+  if (quiet) return { first, faults: [...quietFaults(takeoverMs, first.settlement), ...disputesOf(first)] };
+  const all = second === undefined ? [first] : [first, await settlement(second)];
+  const faults = all.flatMap((one) => [
+    ...takeoverFaults(takeoverMs, one.handback),
+    ...settlementFaults(one.settlement, all.length),
+    ...disputesOf(one),
+  ]);
+  return { first, faults };
 }
 
 /** Judges a run by the simulator's truth, A's core-data and the ledger, both over REST; nobody's own claims count. */
@@ -117,16 +145,15 @@ export async function judge(
     run.devices.map(({ name }) => name),
   );
   const { devices, disturbances } = run;
-  const unguarded = [...unguardedSince(run), ...run.restores];
+  const { second } = circumstances;
+  const over = second === undefined ? [] : unguardedSince(second);
+  const unguarded = [...unguardedSince(run), ...over, ...run.restores];
   const uplinks = judgeUplinks({ truth, devices, events, disturbances, unguarded });
-  const money = await settlement(run);
+  const { first: money, faults: ends } = await settlements(run, takeoverMs, circumstances);
   const faults = [
     ...uplinks.faults,
     ...radio(run, truth, circumstances),
-    ...(circumstances.quiet
-      ? quietFaults(takeoverMs, money.settlement)
-      : [...takeoverFaults(takeoverMs, money.handback), ...settlementFaults(money.settlement)]),
-    ...money.disputes.map((dispute) => `the statements differ: ${dispute}`),
+    ...ends,
     ...(truth.unreadableLines > 1 ? [`the truth log has ${truth.unreadableLines} unreadable lines`] : []),
   ];
   return {

@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from '
 import { join } from 'node:path';
 import { bundle, bundleProgram, workspaceRoot } from '@antirio/bundle';
 import { completeOptions, type DemoOptions } from '@antirio/demo';
-import { simulatorConfig, writeConfigs, type Network, type PartyName } from '@antirio/demo/scenes';
+import { simulatorConfig, writeConfigs, type PartyName, type Way } from '@antirio/demo/scenes';
 import { packDeviceImage } from '@antirio/device-image';
 import { makeIdentityFile } from '@antirio/host';
 import type { Device } from '@antirio/lora-simulator';
@@ -21,7 +21,7 @@ const BRIDGES = { a: 21, b: 31 } as const;
 export const labOptions = (seed: string): DemoOptions => completeOptions({ seed, keep: true });
 
 /** Where a party reaches another, by the addresses of the network between them. */
-export function wayIn({ betweenEdges }: LabState['subnets']): Network['way'] {
+export function wayIn({ betweenEdges }: LabState['subnets']): (from: PartyName, to: PartyName) => Way {
   return (_from, to) => {
     const host = `${betweenEdges}.${DOORS[to]}`;
     return { url: `http://${host}:59716`, udp: { host, port: 59_717 } };
