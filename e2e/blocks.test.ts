@@ -4,7 +4,6 @@ import { readTruth } from '@antirio/lora-simulator';
 import { BLOCK_SIZE, SLOTS } from '@antirio/service-contract';
 import { ask, get } from './support/ask.ts';
 import { openCluster, type Cluster } from './support/cluster.ts';
-import { configure } from './support/second-contract.ts';
 import { inSteps } from './support/steps.ts';
 
 const TERMS = { heartbeatIntervalMs: 200, missedBeats: 3, leaseMs: 3000, returnBackoffMs: 2000 };
@@ -22,8 +21,7 @@ describe('while the centre is away', () => {
   let device: { readonly name: string; readonly devEui: string };
   const { step, wentWell } = inSteps(() => cluster.story());
   beforeAll(async () => {
-    cluster = await openCluster({ seed: 'e2e/blocks', motes: 3, duration: 3, periodMs: 1000, loss: 0 });
-    await cluster.killAndRestart('a', () => configure(cluster.folderOf('a'), 'dmu', { terms: TERMS }));
+    cluster = await openCluster({ seed: 'e2e/blocks', motes: 3, duration: 3, periodMs: 1000, loss: 0 }, TERMS);
     run = await agree(cluster.run);
     await armed(run);
     const [first] = run.devices;

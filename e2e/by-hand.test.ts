@@ -29,6 +29,7 @@ import {
 } from './support/bad-datagrams.ts';
 import { sendRubbish } from './support/bad-http.ts';
 import { openCluster, type Cluster } from './support/cluster.ts';
+import { configure } from './support/configure.ts';
 import { openLyingGateway } from './support/lying-gateway.ts';
 import {
   breakIn,
@@ -41,7 +42,7 @@ import {
   wholeKey,
 } from './support/provider-disk.ts';
 import { refusedRequests, refusedTerms } from './support/refusals.ts';
-import { configure, LISTEN_ON_S, nothingIsLeft, secondContract } from './support/second-contract.ts';
+import { LISTEN_ON_S, nothingIsLeft, secondContract } from './support/second-contract.ts';
 import { inSteps } from './support/steps.ts';
 
 /** The thesis's resources, tables 4.1 to 4.9: what this test does, it does by these alone. */

@@ -3,7 +3,6 @@ import { GATEWAYS, agree, armed, killParty, watchTakeover, type ContractedRun } 
 import { drillIdOf, type Drill } from '@antirio/service-contract';
 import { ask, get, type Answer } from './support/ask.ts';
 import { openCluster, type Cluster } from './support/cluster.ts';
-import { configure } from './support/second-contract.ts';
 import { inSteps } from './support/steps.ts';
 
 const TERMS = {
@@ -18,8 +17,7 @@ describe('a drill', () => {
   let run: ContractedRun;
   const { step, wentWell } = inSteps(() => cluster.story());
   beforeAll(async () => {
-    cluster = await openCluster({ seed: 'e2e/drill', duration: 3, answersMac: true });
-    await cluster.killAndRestart('a', () => configure(cluster.folderOf('a'), 'dmu', { terms: TERMS }));
+    cluster = await openCluster({ seed: 'e2e/drill', duration: 3, answersMac: true }, TERMS);
   });
   afterAll(async () => {
     await cluster.end(wentWell());

@@ -12,6 +12,7 @@ import {
   type PartyName,
   type Run,
 } from '@antirio/demo/scenes';
+import { configure } from './configure.ts';
 import { createTold } from './told.ts';
 
 /** Centre, two edges and motes, as the demo sets them up; what happens to them is the test's. */
@@ -32,8 +33,12 @@ export interface Cluster {
 
 const PATIENCE_MS = 90_000;
 
-/** Starts the cast, with the motes sending. */
-export async function openCluster(input: DemoOptionsInput): Promise<Cluster> {
+/**
+ * Starts the cast, with the motes sending.
+ *
+ * @param terms what edge A demands, in place of the demo's terms
+ */
+export async function openCluster(input: DemoOptionsInput, terms?: object): Promise<Cluster> {
   const products = shareProducts();
   const told = createTold();
   const setting = await prepareSetting(completeOptions(input), products.build);
@@ -44,6 +49,7 @@ export async function openCluster(input: DemoOptionsInput): Promise<Cluster> {
   };
   try {
     const run = await setting.open(waiterFor(setting, told.stage, undefined));
+    if (terms !== undefined) configure(path.join(setting.folder, 'a'), 'dmu', { terms });
     await raise(run);
     await letMotesBeHeard(run);
     return {

@@ -1,5 +1,3 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
 import { allEvents, judgeUplinks } from '@antirio/demo';
 import {
   actAgain,
@@ -22,13 +20,6 @@ import type { Cluster } from './cluster.ts';
 
 /** How long a provider listens on here after a contract's end, s. */
 export const LISTEN_ON_S = 2;
-
-/** Changes options of an edge's arbitrator, which it reads at its next start. */
-export function configure(folder: string, room: string, changes: object): void {
-  const file = path.join(folder, 'antirio.jsonc');
-  const config = JSON.parse(readFileSync(file, 'utf8')) as Record<string, object | undefined>;
-  writeFileSync(file, JSON.stringify({ ...config, [room]: { ...config[room], ...changes } }));
-}
 
 /** Ring, service, fetched image and source of an ended contract are gone at both edges; what happened can still be read. */
 export async function nothingIsLeft(cluster: Cluster, contractId: string): Promise<void> {
