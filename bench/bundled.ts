@@ -13,6 +13,7 @@ import {
   type Room,
 } from '@antirio/demo';
 import { BenchError } from './benchmark.ts';
+import { bundledOnce } from './bundled-once.ts';
 import { monotonic } from './clock.ts';
 
 /** A data folder and a port offset: what makes a party that party. */
@@ -77,11 +78,16 @@ export function configure({ folder }: Place, config: Readonly<Record<string, unk
   writeFileSync(join(folder, 'antirio.jsonc'), JSON.stringify(config), { mode: 0o600 });
 }
 
-/** Bundles the product, with room for so many parties at a time. */
-export async function openBundled(parties: number): Promise<Bundled> {
-  const folder = mkdtempSync(join(tmpdir(), 'antirio-bench-'));
+async function bundleCommand(folder: string): Promise<string> {
   const { antirio } = await bundle({ outDir: join(folder, 'bundle'), only: ['antirio'] });
   if (antirio === undefined) throw new BenchError('the command could not be bundled');
+  return antirio;
+}
+
+/** Bundles the product, with room for so many parties at a time. */
+export async function openBundled(parties: number): Promise<Bundled> {
+  const antirio = await bundledOnce('antirio', bundleCommand);
+  const folder = mkdtempSync(join(tmpdir(), 'antirio-bench-'));
   const claimed = await claimOffsets(parties);
   const logs = join(folder, 'logs');
   mkdirSync(logs);

@@ -119,12 +119,12 @@ async function measure(load: Load, setting: Setting, forMs: number): Promise<Run
 }
 
 async function* run({ options, signal, say }: BenchPorts): AsyncGenerator<Figure> {
-  const forMs = options.quick ? 1_000 : 5_000;
+  const forMs = options.quick ? 500 : 5_000;
   const turns = options.quick ? 1 : 5;
   const runs = await withCommand(async (setting) => {
     const all = new Map<string, Run[]>(LOADS.map(({ figure }) => [figure, []]));
     // Until the code is compiled.
-    for (const load of LOADS) await load.run(setting, options.quick ? 500 : 2_000);
+    for (const load of LOADS) await load.run(setting, options.quick ? 200 : 2_000);
     for (let turn = 0; turn < turns; turn++)
       for (const load of LOADS) {
         signal.throwIfAborted();

@@ -42,7 +42,7 @@ async function withCore<T>(work: (core: RunningCore) => Promise<T>): Promise<T> 
 /** One run: a new store, a warm process, then each concurrency in turn; every event acknowledged is counted again in the store. */
 function post({ options, signal, say }: BenchPorts): Promise<Posts> {
   return withCore(async (core) => {
-    const forMs = options.quick ? 1_000 : 8_000;
+    const forMs = options.quick ? 500 : 8_000;
     const runs = new Map<number, Run>();
     let { events: first } = await postEvents(core.http, {
       concurrency: 10,
@@ -113,7 +113,7 @@ async function burst(core: RunningCore, first: number, events: number): Promise<
 }
 
 async function* bursts({ options, signal, say }: BenchPorts): AsyncGenerator<Figure> {
-  const events = options.quick ? 5_000 : BURST_EVENTS;
+  const events = options.quick ? 2_000 : BURST_EVENTS;
   const all = await withCore(async (core) => {
     const done: Burst[] = [];
     for (let i = 0; i < (options.quick ? 2 : 7); i++) {
@@ -178,7 +178,7 @@ async function stream(core: RunningCore, seconds: number, signal: AbortSignal): 
 }
 
 async function* streams({ options, signal, say }: BenchPorts): AsyncGenerator<Figure> {
-  const seconds = options.quick ? 4 : 60;
+  const seconds = options.quick ? 2 : 60;
   const done = await withCore((core) => stream(core, seconds, signal));
   say(`MQTT stream for ${seconds} s: ${JSON.stringify(done)}`);
   const { sent, perSecond, lost, quarterMB, mostMB } = done;

@@ -11,7 +11,6 @@ const GOALS_MB = { idle: 110, loaded: 150 } as const;
 const SENDERS = 10;
 const DEVICES = 50;
 const LOOKS = 5;
-const LOOK_EVERY_MS = 1_000;
 
 type Phase = keyof typeof GOALS_MB;
 type Look = Memory & { readonly events: number };
@@ -51,10 +50,15 @@ async function load(services: CoreServices, forMs: number, signal: AbortSignal):
   return n;
 }
 
-async function look({ process: { pid } }: CoreServices, events: number, signal: AbortSignal): Promise<Look> {
+async function look(
+  { process: { pid } }: CoreServices,
+  events: number,
+  everyMs: number,
+  signal: AbortSignal,
+): Promise<Look> {
   const looks: Memory[] = [];
   for (let i = 0; i < LOOKS; i++) {
-    await sleep(LOOK_EVERY_MS, undefined, { signal });
+    await sleep(everyMs, undefined, { signal });
     looks.push(memoryOf(pid));
   }
   const of = (key: keyof Memory): number => rounded(median(looks.map((one) => one[key])), 1);
@@ -65,12 +69,13 @@ async function measure(
   setting: CoreSetting,
   { options, say, signal }: BenchPorts,
 ): Promise<Record<Phase, Look>> {
+  const [restMs, loadMs, everyMs] = options.quick ? [500, 1_000, 200] : [30_000, 30_000, 1_000];
   const services = await setting.start(setting.newPlace());
   try {
-    await sleep(options.quick ? 5_000 : 30_000, undefined, { signal });
-    const idle = await look(services, 0, signal);
-    const events = await load(services, options.quick ? 3_000 : 30_000, signal);
-    const loaded = await look(services, events, signal);
+    await sleep(restMs, undefined, { signal });
+    const idle = await look(services, 0, everyMs, signal);
+    const events = await load(services, loadMs, signal);
+    const loaded = await look(services, events, everyMs, signal);
     say(`at rest ${idle.rss} MB, after ${events} events ${loaded.rss} MB`);
     return { idle, loaded };
   } finally {

@@ -44,11 +44,11 @@ async function* run({ options, say, signal }: BenchPorts): AsyncGenerator<Figure
     const edge = await setting.start(fleet);
     const traffic = await openTraffic(edge, fleet);
     traffic.prepare(5_000);
-    await once(traffic, options.quick ? 1_000 : 10_000, signal);
+    await once(traffic, options.quick ? 500 : 10_000, signal);
     const runs: Run[] = [];
     const [cpuBefore, since] = [cpuSecondsOf(edge.process.pid), monotonic()];
     for (let i = 0; i < (options.quick ? 1 : 3); i++) {
-      runs.push(await once(traffic, options.quick ? 2_000 : 20_000, signal));
+      runs.push(await once(traffic, options.quick ? 1_000 : 20_000, signal));
       say(JSON.stringify(runs.at(-1)));
     }
     const cpuPercent = ((cpuSecondsOf(edge.process.pid) - cpuBefore) * 100_000) / (monotonic() - since);

@@ -17,7 +17,9 @@ const FEW = 100;
 const UNLIMITED = { rings: { burst: 100_000 } };
 const IN_FLIGHT = 128;
 const LOOKS = 5;
-const LOOK_EVERY_MS = 1_000;
+/** How long a process is left alone, and how long after each other it is looked at then, ms. */
+const REST = { restMs: 5_000, everyMs: 1_000 };
+const QUICK = { restMs: 300, everyMs: 100 };
 const BYTES_PER_MB = 1e6;
 
 interface Look extends Pick<Memory, 'rss' | 'anonymous' | 'files'> {
@@ -38,10 +40,10 @@ async function heapOf({ coreData }: RadioEdge): Promise<number> {
   return rounded(bytes / BYTES_PER_MB, 1);
 }
 
-async function look(edge: RadioEdge, signal: AbortSignal): Promise<Look> {
+async function look(edge: RadioEdge, everyMs: number, signal: AbortSignal): Promise<Look> {
   const looks: Memory[] = [];
   for (let i = 0; i < LOOKS; i++) {
-    await sleep(LOOK_EVERY_MS, undefined, { signal });
+    await sleep(everyMs, undefined, { signal });
     looks.push(memoryOf(edge.process.pid));
   }
   const of = (key: keyof Memory): number => rounded(median(looks.map((one) => one[key])), 1);
@@ -66,13 +68,14 @@ async function measure(
   ports: BenchPorts,
 ): Promise<Rest> {
   const { options, say, signal } = ports;
+  const { restMs, everyMs } = options.quick ? QUICK : REST;
   const fleet = makeFleet(devices);
   const edge = await setting.start(fleet, UNLIMITED);
   const lost = uplinks === 0 ? 0 : await speak(edge, fleet, uplinks, signal);
-  await sleep(options.quick ? 1_000 : 5_000, undefined, { signal });
+  await sleep(restMs, undefined, { signal });
   const { rss: beforeCollection } = memoryOf(edge.process.pid);
   await collectGarbage(edge.process);
-  const rest = { ...(await look(edge, signal)), beforeCollection, lost };
+  const rest = { ...(await look(edge, everyMs, signal)), beforeCollection, lost };
   await edge.stop();
   say(`${devices} sessions: ${JSON.stringify(rest)}`);
   return rest;

@@ -16,7 +16,7 @@ async function* run({ options, say, signal }: BenchPorts): AsyncGenerator<Figure
   try {
     const first: number[] = [];
     const again: number[] = [];
-    for (let i = 0; i < (options.quick ? 3 : 10); i++) {
+    for (let i = 0; i < (options.quick ? 1 : 10); i++) {
       signal.throwIfAborted();
       const place = setting.place(`edge-${i}`, {});
       first.push(await timeOfStart(setting, place));

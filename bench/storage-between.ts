@@ -120,7 +120,7 @@ function* figuresOf({ paced, free }: Paced, direct: readonly number[], imageMB: 
 /** A cold fetch by the whole way between edges, beside one by the gateway alone. */
 export async function* runBetween(ports: BenchPorts): AsyncGenerator<Figure> {
   const { options, say, signal } = ports;
-  const [size, runs] = options.quick ? [30, 1] : [IMAGE_MB, 5];
+  const [size, runs] = options.quick ? [8, 1] : [IMAGE_MB, 5];
   const edges = await openEdges(signal);
   try {
     const archive = join(edges.giver.folder, 'images', 'image.tar');

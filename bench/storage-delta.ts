@@ -51,7 +51,7 @@ const missingLayersMB = (before: Stored, now: Stored): number =>
     .reduce((sum, { size }) => sum + size / MB, 0);
 
 export async function* runDelta({ options, say, signal }: BenchPorts): AsyncGenerator<Figure> {
-  const size = options.quick ? 35 : IMAGE_MB;
+  const size = options.quick ? 20 : IMAGE_MB;
   yield* inFolder(signal, async function* (setting) {
     const provider = await openProvider(size * MB, setting);
     const ours = await setting.start();

@@ -83,7 +83,7 @@ function* compared(ours: readonly number[], runs: readonly KuboRun[], imageMB: n
 }
 
 export async function* runFetch({ options, say, signal }: BenchPorts): AsyncGenerator<Figure> {
-  const [size, runs] = options.quick ? [30, 2] : [IMAGE_MB, 5];
+  const [size, runs] = options.quick ? [8, 1] : [IMAGE_MB, 5];
   yield* inFolder(signal, async function* (setting) {
     const { kubo } = setting;
     const archive = setting.path('image.tar');

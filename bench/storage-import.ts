@@ -89,7 +89,7 @@ async function* importOf(
 }
 
 export async function* runImport({ options, say, signal }: BenchPorts): AsyncGenerator<Figure> {
-  const amount = options.quick ? ([30 * MB, 2] as const) : ([200 * MB, 5] as const);
+  const amount = options.quick ? ([8 * MB, 1] as const) : ([200 * MB, 5] as const);
   yield* inFolder(signal, async function* (setting) {
     const file = setting.path('file');
     await writeNoise(file, amount[0], 'import');

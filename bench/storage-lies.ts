@@ -63,7 +63,7 @@ async function startLiar(
 }
 
 export async function* runLies({ options, say, signal }: BenchPorts): AsyncGenerator<Figure> {
-  const count = options.quick ? 500 : 5000;
+  const count = options.quick ? 100 : 5000;
   const blocks = new Map(
     Array.from({ length: count }, (_, n) => [blockOf(n).cid.toString(), { block: blockOf(n), n }]),
   );

@@ -68,7 +68,7 @@ async function kubos(file: string, kubo: Kubo, signal: AbortSignal) {
 }
 
 export async function* runMemory({ options, say, signal }: BenchPorts): AsyncGenerator<Figure> {
-  const sizes = options.quick ? [30] : process.env['STORAGE_3GB'] === '1' ? [30, 300, 3000] : [30, 300];
+  const sizes = options.quick ? [8] : process.env['STORAGE_3GB'] === '1' ? [30, 300, 3000] : [30, 300];
   yield* inFolder(signal, async function* (setting) {
     for (const size of sizes) {
       const file = setting.path('file');

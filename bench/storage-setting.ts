@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bundleProgram } from '@antirio/bundle';
+import { bundledOnce } from './bundled-once.ts';
 import type { Figure } from './figure.ts';
 import { rounded } from './figure.ts';
 import { openKubo, type Kubo } from './storage-kubo.ts';
@@ -18,6 +19,9 @@ export interface StorageSetting {
   readonly kubo: Kubo | undefined;
 }
 
+const bundleHost = (folder: string): Promise<string> =>
+  bundleProgram('bench/storage-host.ts', join(folder, 'storage-host'));
+
 export async function* inFolder<T = Figure>(
   signal: AbortSignal,
   work: (setting: StorageSetting) => AsyncGenerator<T>,
@@ -28,7 +32,7 @@ export async function* inFolder<T = Figure>(
   const kubo = openKubo(path, signal);
   let stores = 0;
   try {
-    const program = await bundleProgram('bench/storage-host.ts', path('storage-host'));
+    const program = await bundledOnce('storage-host', bundleHost);
     yield* work({
       path,
       kubo,

@@ -8,9 +8,13 @@ import { gatewayPortOf, openMotes, TRAFFIC, type Motes } from './motes.ts';
 import { monotonic } from './clock.ts';
 import { openSetting, type RunningParty, type Setting } from './setting.ts';
 
-const FROZEN_S = 10;
-const BEFORE_S = 3;
-const AFTER_S = 3;
+/** How long the edge is stopped, and how long the traffic is before and after that. */
+interface Times {
+  readonly frozenS: number;
+  readonly aroundS: number;
+}
+const TIMES: Times = { frozenS: 10, aroundS: 3 };
+const QUICK: Times = { frozenS: 3, aroundS: 1 };
 /** Core-data counts as still after this long without a new event. */
 const STILL_MS = 2_000;
 const CATCH_UP_MS = 30_000;
@@ -41,14 +45,19 @@ async function untilStill(edge: RunningParty): Promise<void> {
 }
 
 /** The edge takes part in nothing for a while, as under a long pause of its host. */
-async function freeze(edge: RunningParty, motes: Motes, signal: AbortSignal): Promise<Frozen> {
+async function freeze(
+  edge: RunningParty,
+  motes: Motes,
+  { frozenS, aroundS }: Times,
+  signal: AbortSignal,
+): Promise<Frozen> {
   await motes.radio.start();
-  await sleep(BEFORE_S * 1_000, undefined, { signal });
+  await sleep(aroundS * 1_000, undefined, { signal });
   edge.process.signal('SIGSTOP');
-  await sleep(FROZEN_S * 1_000, undefined, { signal });
+  await sleep(frozenS * 1_000, undefined, { signal });
   const { queuedBytes } = queueOf(edge);
   edge.process.signal('SIGCONT');
-  await sleep(AFTER_S * 1_000, undefined, { signal });
+  await sleep(aroundS * 1_000, undefined, { signal });
   await motes.radio.stopTraffic();
   await untilStill(edge);
   const { drops } = queueOf(edge);
@@ -67,24 +76,30 @@ async function freeze(edge: RunningParty, motes: Motes, signal: AbortSignal): Pr
   };
 }
 
-async function freezeNew(setting: Setting, name: string, signal: AbortSignal): Promise<Frozen> {
+async function freezeNew(
+  setting: Setting,
+  name: string,
+  times: Times,
+  signal: AbortSignal,
+): Promise<Frozen> {
   const motes = await openMotes(setting, name);
   const edge = await setting.start(motes.place);
-  const frozen = await freeze(edge, motes, signal);
+  const frozen = await freeze(edge, motes, times, signal);
   await edge.stop();
   return frozen;
 }
 
 async function* run({ options, say, signal }: BenchPorts): AsyncGenerator<Figure> {
   const setting = await openSetting();
+  const times = options.quick ? QUICK : TIMES;
   try {
     const all: Frozen[] = [];
     for (let i = 0; i < (options.quick ? 1 : 3); i++) {
-      const frozen = await freezeNew(setting, `edge-${i}`, signal);
-      say(`frozen ${FROZEN_S} s: ${JSON.stringify(frozen)}`);
+      const frozen = await freezeNew(setting, `edge-${i}`, times, signal);
+      say(`frozen ${times.frozenS} s: ${JSON.stringify(frozen)}`);
       all.push(frozen);
     }
-    const context = { ...TRAFFIC, frozenS: FROZEN_S, heard: all.map(({ heard }) => heard) };
+    const context = { ...TRAFFIC, frozenS: times.frozenS, heard: all.map(({ heard }) => heard) };
     yield figureOf({
       figure: 'udp.dropped',
       unit: 'datagrams',
