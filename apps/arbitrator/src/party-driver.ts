@@ -24,6 +24,7 @@ import { createDeafness } from './downlink-shares.ts';
 import { createNorthForwarding } from './north-forwarding.ts';
 import { openedSecrets } from './own-secrets.ts';
 import { ownCopies, ringFrames } from './genuine-frames.ts';
+import { createGuestHold } from './guest-hold.ts';
 import { createKeysTruth } from './keys-truth.ts';
 import type { Listening } from './listening.ts';
 import {
@@ -329,6 +330,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
     deps.retired();
   };
 
+  const guestHold = createGuestHold(terms, ports);
   const north = createNorthForwarding(terms, {
     ...{ coreData: ports.peers['coreData'], clock: ports.clock },
     onCut(cut) {
@@ -350,6 +352,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
   const areDeaf = createDeafness(store, terms, ports.clock);
   const observeProvider = async (): Promise<void> => {
     await settleForwarding();
+    run('holding readings', () => guestHold.settle());
     post({ type: 'observed', observed: { ...(await heardHere(rooms, terms)), motesDeaf: areDeaf() } });
     await settleService();
     run('claiming', () => truth.press());

@@ -3,6 +3,7 @@ import { parseInput, type HttpPeer } from '@antirio/host';
 import { isAntirioError, type Clock } from '@antirio/kernel';
 import type { ContractTerms } from '@antirio/service-contract';
 import type { ContractStore } from './contract-store.ts';
+import { endGuestHold } from './guest-hold.ts';
 import type { ArbitratorOptions } from './options.ts';
 import { neighbourCall } from './peers.ts';
 import type { PartyRooms } from './party-rooms.ts';
@@ -171,6 +172,7 @@ export function retireProvider(ports: RetirementPorts): Retirement {
       if ((await rooms.endService(terms)) !== 'absent' || !collected) return false;
       await rooms.endFetch(contractId);
       await endRing();
+      await endGuestHold(terms, ports.peers, options.unclaimedRetainS);
       await inTurn(async () => {
         if (leads()) await rooms.removeFence(terms);
       });

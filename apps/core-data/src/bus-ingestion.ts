@@ -81,11 +81,13 @@ function store(
 
 const deviceDetails = z.object({ name: z.string() });
 
-async function purge({ deletions, settings }: Room, payload: Uint8Array): Promise<void> {
+async function purge({ deletions, settings, holds }: Room, payload: Uint8Array): Promise<void> {
   if (!settings.now.eventPurge) return;
   const change = parseInput(systemEventSchema, parseEnvelope(payload).payload);
   if (change.action !== 'delete') return;
-  await deletions.accept({ device: parseInput(deviceDetails, change.details).name });
+  const { name } = parseInput(deviceDetails, change.details);
+  // a guest's devices go with its contract, and what they stored is still to come home
+  if (!holds.isHeld(name)) await deletions.accept({ device: name });
 }
 
 type Handler = (topic: string, payload: Uint8Array) => Promise<void>;

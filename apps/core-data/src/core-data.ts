@@ -18,6 +18,7 @@ import { createBusIngestion, type BusIngestion } from './bus-ingestion.ts';
 import { createDeletions, type Deletions } from './deletions.ts';
 import { openEventStore } from './open-event-store.ts';
 import type { EventStore } from './event-store.ts';
+import { addHoldRoutes, openHolds, type Holds } from './holds.ts';
 import { createMeasures, type Measures } from './measures.ts';
 import type { CoreDataOptions } from './options.ts';
 import { parseBody } from './request-body.ts';
@@ -54,6 +55,7 @@ export interface Room {
   readonly deletions: Deletions;
   readonly measures: Measures;
   readonly settings: LiveSettings;
+  readonly holds: Holds;
 }
 
 interface Running {
@@ -100,7 +102,8 @@ async function openRoom(
 ): Promise<Room> {
   const store = await openEventStore(options, ports);
   const deletions = createDeletions(store, ports.log);
-  return { options, ports, settings, store, deletions, measures: createMeasures(store) };
+  const holds = openHolds(options.dataDir, ports.clock);
+  return { options, ports, settings, store, deletions, holds, measures: createMeasures(store) };
 }
 
 function storeName({ store }: CoreDataOptions): string {
@@ -108,10 +111,11 @@ function storeName({ store }: CoreDataOptions): string {
 }
 
 /** Before anything is stored, which what is remembered of ages is compared with. */
-function beginRetention({ options, ports, store, deletions }: Room, forwarding: Forwarding): Retaining {
+function beginRetention(room: Room, forwarding: Forwarding): Retaining {
+  const { options, ports, store, deletions, holds } = room;
   const { clock, log } = ports;
   const { retention } = options;
-  const expiry = createExpiry(retention.deletes, { store, deletions, forwarding });
+  const expiry = createExpiry(retention.deletes, { store, deletions, forwarding, holds });
   const metadata = ports.peers?.['core-metadata'];
   const ages = openArrivalAges(join(options.dataDir, 'core-data', 'ages.db'), clock, {
     of: storeName(options),
@@ -184,6 +188,7 @@ export function createCoreData(options: CoreDataOptions, ports: CoreDataPorts): 
       addReadingRoutes(rim, room);
       const forwarding = openForwarding(room);
       addForwardingRoutes(rim, forwarding);
+      addHoldRoutes(rim, room.holds);
       await configureForwarding(forwarding, options);
       await edgex.follow();
       const retention = beginRetention(room, forwarding);
@@ -204,6 +209,7 @@ export function createCoreData(options: CoreDataOptions, ports: CoreDataPorts): 
       await endRetention(was.retention);
       await was.forwarding.stop();
       await was.room.deletions.stop();
+      was.room.holds.close();
       await was.room.store.close();
     },
   };

@@ -3,6 +3,7 @@ import type { Deletions } from './deletions.ts';
 import type { EventStore } from './event-store.ts';
 import type { Arrival } from './forwarding/arrivals.ts';
 import type { Forwarding } from './forwarding/forwarding.ts';
+import type { Holds } from './holds.ts';
 import type { RetentionOptions } from './options.ts';
 
 /** Events of a source up to an origin, which retention has no need of. */
@@ -14,7 +15,7 @@ export interface Expired {
 
 export interface Walked {
   readonly removed: number;
-  /** Events that were to go and may not: they are still to be sent, or stored nowhere else. */
+  /** Events that were to go and may not: they are still to be sent or fetched, or stored nowhere else. */
   readonly held: number;
 }
 
@@ -31,7 +32,7 @@ export interface Expiry {
 
 type Left = (removed: number) => number | Promise<number>;
 
-/** Up to a place there is nothing that may go, as long as forwarding and the store's beginning are where they were. */
+/** Up to a place there is nothing that may go, as long as forwarding, what is held and the store's beginning are where they were. */
 interface Looked {
   readonly state: string;
   readonly through: number;
@@ -42,15 +43,18 @@ interface Ports {
   readonly store: EventStore;
   readonly deletions: Deletions;
   readonly forwarding: Pick<Forwarding, 'doneThrough' | 'isTaken' | 'state'>;
+  readonly holds: Pick<Holds, 'isHeld' | 'state'>;
 }
 
 const keyOf = ({ device, source }: { readonly device: string; readonly source: string }): string =>
   JSON.stringify([device, source]);
 
 export function createExpiry(deletes: RetentionOptions['deletes'], ports: Ports): Expiry {
-  const { store, deletions, forwarding } = ports;
+  const { store, deletions, forwarding, holds } = ports;
+  /** Of the device nothing up to there is awaited by anybody. */
+  const doneThrough = (device: string): number => (holds.isHeld(device) ? 0 : forwarding.doneThrough(device));
   const mayGo = ({ device, id }: Arrival): boolean =>
-    id <= forwarding.doneThrough(device) && (deletes === 'unawaited' || forwarding.isTaken(device, id));
+    id <= doneThrough(device) && (deletes === 'unawaited' || forwarding.isTaken(device, id));
 
   const walk = async (
     through: number,
@@ -87,14 +91,14 @@ export function createExpiry(deletes: RetentionOptions['deletes'], ports: Ports)
       if (expired.length === 0) return;
       if (deletes === 'storedElsewhere') return expireTaken(expired);
       for (const one of expired) {
-        const through = forwarding.doneThrough(one.device);
+        const through = doneThrough(one.device);
         if (through > 0) await deletions.accept({ ...one, through });
       }
     },
     async removeOldest(bound, through, left) {
       const oldest = await store.arrivals.oldest();
       if (oldest === undefined) return { removed: 0, held: 0 };
-      const before = forwarding.state();
+      const before = `${forwarding.state()} ${holds.state()}`;
       const last = looked.get(bound);
       const isSame = last?.state === `${oldest} ${before}`;
       const known = isSame ? last : { through: oldest - 1, held: 0 };

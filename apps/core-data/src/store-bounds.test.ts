@@ -100,6 +100,7 @@ function begin(
     store: of,
     deletions,
     forwarding: { doneThrough, isTaken, state },
+    holds: { isHeld: () => false, state: () => '' },
   });
   bounds = createStoreBounds(retention.bounds, { store: of, expiry, ages, log: silentLog });
 }

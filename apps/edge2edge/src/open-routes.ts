@@ -75,6 +75,7 @@ export const OPEN_ROUTES: readonly OpenRoute[] = [
   // Its own ones: the room looks at who asks. Contracts of the thesis's tables may be none that an arbitrator knows.
   get('orchestrator', 'orchestrator/service_provider/contract/:any', 'known'),
   get('orchestrator', 'orchestrator/v1/guest/:id/event/:any', 'party'),
+  post('orchestrator', 'orchestrator/v1/guest/:id/home', 'party'),
   get('orchestrator', 'orchestrator/v1/guest/:id/snapshot', 'party'),
   post('orchestrator', 'orchestrator/v1/guest/:id/snapshot', 'party'),
 

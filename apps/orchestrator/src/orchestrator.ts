@@ -70,7 +70,7 @@ function readBrokerSecret(dataDir: string): Uint8Array {
 }
 
 const FOR_NEIGHBOURS = {
-  POST: /^\/orchestrator\/(?:service_provider\/contract|v1\/guest\/[^/]+\/snapshot)$/,
+  POST: /^\/orchestrator\/(?:service_provider\/contract|v1\/guest\/[^/]+\/(?:snapshot|home))$/,
   GET: /^\/orchestrator\/(?:service_provider\/contract\/[^/]+|v1\/guest\/[^/]+\/(?:event\/[^/]+|snapshot))$/,
 };
 

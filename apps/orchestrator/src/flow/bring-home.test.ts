@@ -25,11 +25,15 @@ const answer = (status: number, text: string): HttpAnswer => ({
   json: () => JSON.parse(text) as unknown,
 });
 
+/** What the provider's core-data was asked to hold no more. */
+const released: string[] = [];
+
 /** The provider's core-data: events of one device, in its own names, the newest first. */
 function providersCoreData(count: number, bytes = 0): HttpPeer {
   const picture = '.'.repeat(bytes);
   return {
-    call({ path, maxAnswerBytes = Infinity }) {
+    call({ method, path, maxAnswerBytes = Infinity }) {
+      if (method === 'DELETE') return Promise.resolve(answer(released.push(path) > 1 ? 404 : 204, '{}'));
       const url = new URL(path, 'http://core-data');
       expect(decodeURIComponent(url.pathname)).toBe(`/api/v3/event/device/name/${CONTRACT}.drone-1`);
       const [offset, limit] = ['offset', 'limit'].map((name) => Number(url.searchParams.get(name)));
@@ -96,6 +100,7 @@ describe('what a customer’s service stored at its provider', () => {
   });
   beforeEach(() => {
     kept.clear();
+    released.length = 0;
     full = false;
     asker = CUSTOMER;
   });
@@ -111,6 +116,7 @@ describe('what a customer’s service stored at its provider', () => {
     expect(kept.size).toBe(count);
     expect(kept.get('event-3')).toContain(`"origin":${ORIGIN}`);
     expect([...kept.values()].join()).not.toContain(CONTRACT);
+    expect(released).toEqual([`/api/v3/hold/${CONTRACT}`]);
     await expect(bring()).resolves.toEqual({ events: count, hereBefore: count });
     expect(kept.size).toBe(count);
   });
@@ -130,7 +136,19 @@ describe('what a customer’s service stored at its provider', () => {
     coreDataOfProvider = providersCoreData(3);
     full = true;
     await expect(bring()).rejects.toMatchObject({ code: 'unavailable' });
-    expect(kept.size).toBe(0);
+    expect([kept.size, released]).toEqual([0, []]);
+  });
+
+  test('is held until its customer says that it is home, which no other edge may', async () => {
+    const path = `/orchestrator/v1/guest/${CONTRACT}/home`;
+    const tell = async (peer: string): Promise<number> =>
+      (await orchestrator.call({ method: 'POST', path, json: {}, headers: { 'x-antirio-peer': peer } }))
+        .status;
+    expect(await tell('another-edge')).toBe(403);
+    expect(released).toEqual([]);
+    expect(await tell(CUSTOMER)).toBe(200);
+    expect(await tell(CUSTOMER)).toBe(200);
+    expect(released).toHaveLength(2);
   });
 
   test('is told to its customer alone', async () => {
@@ -145,7 +163,8 @@ describe('what a customer’s service stored at its provider', () => {
     let pages = 0;
     const bringFrom = (page: (index: number) => unknown) => {
       pages = 0;
-      const call = () => Promise.resolve(answer(200, JSON.stringify(page(pages++))));
+      const call = ({ method }: HttpCall) =>
+        Promise.resolve(answer(200, method === 'POST' ? '{}' : JSON.stringify(page(pages++))));
       const edge2edge = { call, close: () => undefined };
       const what = { contractId: CONTRACT, devices: ['drone-1'], service: 'pre' };
       return bringHome(what, { ...home, edge2edge });

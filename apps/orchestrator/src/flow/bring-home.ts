@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { callJson, type HttpPeer } from '@antirio/host';
-import { AntirioError } from '@antirio/kernel';
+import { AntirioError, isAntirioError } from '@antirio/kernel';
 import { parseJsonBytes, stringifyJson } from '@antirio/edgex-contracts';
 import { parseAnswer } from './answers.ts';
 import { GUEST_PAGE } from './guest-events.ts';
@@ -127,8 +127,17 @@ async function bringDevice(
   return { events: found, hereBefore };
 }
 
+/** The provider need not hold it any more. One of before holds nothing, and knows of no such word. */
+async function tellHome(edge2edge: HttpPeer, guest: string): Promise<void> {
+  try {
+    await callJson(edge2edge, { method: 'POST', path: `${guest}/home`, json: {}, timeoutMs: TIMEOUT_MS });
+  } catch (error) {
+    if (!isAntirioError(error, 'notFound') && !isAntirioError(error, 'forbidden')) throw error;
+  }
+}
+
 /**
- * Fetches what a contract's service stored at its provider into this edge's core-data, each event once: by its id. To be called once the
+ * Fetches what a contract's service stored at its provider into this edge's core-data, each event once: by its id. The provider holds it until it is told that it is here. To be called once the
  * service has ended there, and again as a whole where it broke off. @throws AntirioError unavailable while the provider is away
  */
 export async function bringHome(
@@ -137,13 +146,14 @@ export async function bringHome(
 ): Promise<BroughtHome> {
   const path = `/arbitrator/v1/contract/${contractId}`;
   const { terms } = parseAnswer(contractAnswer, await callJson(peers.arbitrator, { path }));
-  const base = `/edge2edge/peer/${terms.provider}/orchestrator/orchestrator/v1/guest/${contractId}/event`;
+  const guest = `/edge2edge/peer/${terms.provider}/orchestrator/orchestrator/v1/guest/${contractId}`;
   let events = 0;
   let hereBefore = 0;
   for (const device of devices) {
-    const brought = await bringDevice(device, base, service, peers);
+    const brought = await bringDevice(device, `${guest}/event`, service, peers);
     events += brought.events;
     hereBefore += brought.hereBefore;
   }
+  await tellHome(peers.edge2edge, guest);
   return { events, hereBefore };
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { parseInput, type HttpPeer, type HttpRim } from '@antirio/host';
-import { AntirioError } from '@antirio/kernel';
+import { callJson, parseInput, type HttpPeer, type HttpRim } from '@antirio/host';
+import { AntirioError, isAntirioError } from '@antirio/kernel';
 import { rewriteAnswer } from '../rim/bodies.ts';
 import { createNamespace, stripNames } from '../rim/names.ts';
 import { eventsShape } from '../rim/shapes.ts';
@@ -12,6 +12,7 @@ export const GUEST_PAGE = 200;
 const MAX_ANSWER_BYTES = 4 << 20;
 
 const address = z.object({ contractId, device: z.string().min(1).max(256) });
+const ended = z.object({ contractId });
 const page = z.object({
   offset: z.coerce.number().int().min(0).default(0),
   limit: z.coerce.number().int().min(1).max(GUEST_PAGE).default(GUEST_PAGE),
@@ -22,16 +23,17 @@ export function addGuestEventsRoute(
   rim: HttpRim,
   { store, coreData }: { readonly store: OrchestratorStore; readonly coreData: HttpPeer },
 ): void {
+  const forCustomer = (id: string, peer: string | undefined): void => {
+    if (peer !== undefined && peer !== store.providers.get(id)?.edgeId)
+      throw new AntirioError('forbidden', 'these are the readings of another edge', { contractId: id });
+  };
   rim.route(
     'get',
     '/orchestrator/v1/guest/:contractId/event/:device',
     { summary: 'events of a customer’s device, for the customer', params: address, query: page },
     async ({ params, query, request, response }) => {
       const { contractId: id, device } = params;
-      const peer = request.get('x-antirio-peer');
-      const customer = store.providers.get(id)?.edgeId;
-      if (peer !== undefined && peer !== customer)
-        throw new AntirioError('forbidden', 'these are the readings of another edge', { contractId: id });
+      forCustomer(id, request.get('x-antirio-peer'));
       const namespace = createNamespace(id);
       const name = encodeURIComponent(namespace.add(device));
       const { offset, limit } = parseInput(page, query);
@@ -45,4 +47,16 @@ export function addGuestEventsRoute(
       response.status(answer.status).type(contentType).end(body);
     },
   );
+  const home = { summary: 'all of it has come home: it ages like readings of this edge', params: ended };
+  rim.route('post', '/orchestrator/v1/guest/:contractId/home', home, async ({ params, request }) => {
+    const { contractId: id } = params;
+    forCustomer(id, request.get('x-antirio-peer'));
+    try {
+      await callJson(coreData, { method: 'DELETE', path: `/api/v3/hold/${id}` });
+    } catch (error) {
+      // said before, or given up
+      if (!isAntirioError(error, 'notFound')) throw error;
+    }
+    return { contractId: id };
+  });
 }
