@@ -97,7 +97,9 @@ async function hasLetGo({ terms, peers }: RetirementPorts): Promise<boolean> {
 /** Whether nothing of the contract's frames is there for us to fetch. */
 async function isRingGone({ terms, peers }: RetirementPorts): Promise<boolean> {
   try {
-    await neighbourCall(peers, terms.provider, 'gateway-bridge', { path: `/api/v3/ring/${terms.contractId}` });
+    await neighbourCall(peers, terms.provider, 'gateway-bridge', {
+      path: `/api/v3/ring/${terms.contractId}`,
+    });
     return false;
   } catch (error) {
     return isAntirioError(error, 'notFound') || isAntirioError(error, 'forbidden');

@@ -14,6 +14,7 @@ import {
   drillProblem,
   escrowProblem,
   nothingDelivered,
+  outageProblem,
   relayProblem,
   rootKeysProblem,
   termsHash,
@@ -53,6 +54,12 @@ function checkParties(terms: ContractTerms, ours: EdgeId, role: 'customer' | 'pr
     throw new AntirioError('gone', 'these terms have expired', { expiresAt: terms.expiresAt });
 }
 
+/** Of terms that nobody has signed here yet. */
+function checkNew(terms: ContractTerms): void {
+  const problem = outageProblem(terms);
+  if (problem !== undefined) throw new AntirioError('invalidInput', problem);
+}
+
 /** Two signatures over one canonical document, then the ledger's validation with both stakes. */
 export function createSigning(ports: ArbitratorPorts, store: ContractStore, ledger: LedgerClient): Signing {
   const { identity, clock } = ports;
@@ -71,6 +78,7 @@ export function createSigning(ports: ArbitratorPorts, store: ContractStore, ledg
       checkParties(terms, identity.edgeId, 'customer', clock.now());
       const there = known(terms);
       if (there !== undefined) return there;
+      checkNew(terms);
       const contract: StoredContract = { terms, role: 'customer', signatures: { customer: ours(terms) } };
       store.put(contract);
       return contract;
@@ -83,6 +91,7 @@ export function createSigning(ports: ArbitratorPorts, store: ContractStore, ledg
         throw new AntirioError('unauthenticated', 'the customer’s signature does not verify');
       const there = known(terms);
       if (there !== undefined) return there;
+      checkNew(terms);
       try {
         await callJson(peerNamed(ports.peers, 'dmu'), { path: `/dmu/v1/agreed/${termsHash(terms)}` });
       } catch (error) {

@@ -33,7 +33,11 @@ const termsFields = z.strictObject({
   leaseMs: z.int().min(500).max(60_000).optional(),
   returnBackoffMs: z.int().min(0).max(3_600_000).optional(),
   takeoverSlaMs: z.int().min(1000).optional(),
-  outageS: z.int().min(60).default(3600),
+  outageS: z
+    .int()
+    .min(60)
+    .default(3600)
+    .describe('for how long a provider’s ring is to have room, s; less than an hour is taken for an hour'),
   maxActiveS: z.int().min(60).optional(),
   disputeS: z
     .int()

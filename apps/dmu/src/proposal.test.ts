@@ -35,7 +35,7 @@ test('a proposal follows the match, the policy and the options', () => {
   const options = dmuOptions.parse({
     dataDir: '/nowhere',
     central: { edgeId: eve },
-    terms: { heartbeatIntervalMs: 100 },
+    terms: { heartbeatIntervalMs: 100, outageS: 60 },
   });
   const devices = [{ devEui: '00'.repeat(8), devAddr: '0000000a' }];
   const request = {
@@ -65,6 +65,7 @@ test('a proposal follows the match, the policy and the options', () => {
     opening: 'witnessed',
     heartbeatIntervalMs: 100,
     disputeS: 259_200,
+    outageS: 3600,
     expiresAt: 1000 + 7 * 86_400_000,
     slots: { customer: 0, provider: 1 },
   });

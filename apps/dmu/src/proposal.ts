@@ -1,7 +1,7 @@
 import { AntirioError, sha256Hex, utf8, type EdgeId } from '@antirio/kernel';
 import type { SetRecord } from '@antirio/ledger-machine';
 import { ringBudget } from '@antirio/market';
-import { contractTerms, withinSilence, type ContractTerms } from '@antirio/service-contract';
+import { LEAST_OUTAGE_S, contractTerms, withinSilence, type ContractTerms } from '@antirio/service-contract';
 import type { DemandMatch, DemandRequest } from './demand.ts';
 import type { DmuOptions } from './options.ts';
 
@@ -97,6 +97,8 @@ export function propose({
     ...(request.devAddrRange === undefined ? {} : { devAddrRange: request.devAddrRange }),
     ...rootsStay(options, request, match),
     ...eventsOf(request, terms),
+    // less is signed by nobody
+    outageS: Math.max(LEAST_OUTAGE_S, terms.outageS),
     ringBudgetBytes: ringBudget(devices.length, terms.outageS, estimate.uplinksPermille),
     slots: slotsFor(set?.slots ?? {}, customer, match.provider),
     expiresAt: now + duration * DAY_MS,

@@ -156,7 +156,8 @@ function addRingRoutes(rim: HttpRim, ports: RoutePorts): void {
   });
   const keeping = z.strictObject({ forS: z.int().min(1).max(31_536_000) });
   const keep = {
-    summary: 'its contract is over: it takes nothing more, and stays for so long where living rings leave room',
+    summary:
+      'its contract is over: it takes nothing more, and stays for so long where living rings leave room',
     params: ringParams,
     body: keeping,
   };

@@ -3,6 +3,7 @@ export * from './activation.ts';
 export * from './configured-activation.ts';
 export * from './schedule.ts';
 export { companions, companionsIn, startOrder, type Companions } from './companions.ts';
+export * from './outage.ts';
 export * from './relay.ts';
 export * from './drill.ts';
 export * from './drill-turns.ts';
