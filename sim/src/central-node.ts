@@ -38,6 +38,8 @@ export interface CentralDisk extends CounterRecords {
   seen: LedgerSight | undefined;
   /** Contracts whose key share is held. */
   readonly shares: Set<string>;
+  /** It opens nothing, as one that is away while its ledger runs elsewhere. */
+  mute: boolean;
 }
 
 export interface CentralPieces {
@@ -249,6 +251,10 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
       reply({ ok: true, value: { keyVersion: 1 } });
     }),
     open: believing((contractId, root, word, reply) => {
+      if (disk.mute) {
+        reply({ ok: false, code: 'unavailable' });
+        return;
+      }
       const terms = termsOf(contractId);
       const view = ledgerView(ledger, terms);
       later(() => {

@@ -1,11 +1,5 @@
 import { sha256Hex, signDocument, utf8 } from '@antirio/kernel';
-import {
-  RING_ROOT_KIND,
-  drillCounts,
-  keys,
-  type ContractRecord,
-  type SetRecord,
-} from '@antirio/ledger-machine';
+import { drillCounts, keys, type ContractRecord, type SetRecord } from '@antirio/ledger-machine';
 import {
   DRILL_RECEIPT_KIND,
   customerDrillTurn,
@@ -20,6 +14,7 @@ import {
 import { createDrillDesk, type DrillDeskPorts, type DrillParty } from './drill-desk.ts';
 import { identities } from './identities.ts';
 import { sign, type Payload, type SimLedger } from './ledger.ts';
+import { ringRootThrough } from './ring-root.ts';
 import type { SimContract } from './world.ts';
 
 /** Which share a holder gives for a drill: a mutant gives that of the contract's own keys. */
@@ -173,11 +168,7 @@ export function simulateDrills(ports: DrillPorts): { tell(): void } {
       done();
     });
   };
-  const rootOf = () => {
-    const through = contract.provider.rooms().ring.last;
-    const body = { contractId, root: sha256Hex(utf8(String(through))), count: through, through };
-    return { ...signDocument(identities.B, RING_ROOT_KIND, body), kind: RING_ROOT_KIND } as const;
-  };
+  const rootOf = () => ringRootThrough('B', contractId, contract.provider.rooms().ring.last);
   const later = (afterMs: number, change: () => void, done: () => void): void => {
     hosts.B.after(afterMs, () => {
       change();

@@ -72,6 +72,7 @@ export function heal(ports: FaultPorts): void {
   }
   ports.A.disk.deaf = false;
   ports.A.disk.busy = false;
+  ports.centralDisk.mute = false;
   for (const { gateway } of ports.providers.values()) gateway.dead = false;
   for (const edge of [ports.A, ...ports.providers.values()]) hold(edge, false);
   comeHome(ports);
@@ -219,6 +220,12 @@ export function scheduleFaults(ports: FaultPorts, scenario: Scenario): void {
         });
         return;
       }
+      case 'muteCentre':
+        ports.centralDisk.mute = true;
+        during(fault.forMs, () => {
+          ports.centralDisk.mute = false;
+        });
+        return;
       case 'wallJump':
         hosts[fault.node].clock.jumpWall(fault.byMs);
         return;

@@ -54,4 +54,12 @@ export const fullDrillMutants: readonly Mutant[] = [
       drillSeen(({ askedAt, lastCallAt = askedAt }) => ({ lastCallAt })),
     ),
   },
+  {
+    name: 'a provider that the centre opens nothing for pays for a full drill, though it asked on the ledger',
+    kind: 'fullDrills',
+    pieces: seenThrough(
+      ['drill/full-end'],
+      drillSeen(() => ({ openAsked: undefined })),
+    ),
+  },
 ];

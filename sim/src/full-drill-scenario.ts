@@ -36,11 +36,16 @@ function drawTrouble(dice: Dice, at: number): Fault[] {
   }
 }
 
-/** The provider is away for as long as two words take, or nearly. */
+/** The provider, or the centre alone, is away for as long as two words take, or nearly. */
 function drawAbsence(dice: Dice, activeMs: number): Fault[] {
   const at = dice.between(4000, activeMs * 0.3);
   const away = { when: { at: at - dice.between(0, 4000) }, forMs: dice.between(18_000, 32_000) };
   const links = [['B', 'central'] as const, ['A', 'B'] as const, ['B', 'A'] as const];
+  if (dice.chance(0.4))
+    return [
+      { when: { at }, kind: 'fullDrill' },
+      { when: away.when, forMs: dice.between(24_000, 36_000), kind: 'muteCentre' },
+    ];
   return [
     { when: { at }, kind: 'fullDrill' },
     dice.chance(0.5) ? { ...away, kind: 'kill', node: 'B' } : { ...away, kind: 'cut', links },

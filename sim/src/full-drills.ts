@@ -12,6 +12,7 @@ import {
 import { createDrillDesk, type DrillDeskPorts, type DrillParty } from './drill-desk.ts';
 import { identities } from './identities.ts';
 import type { SimLedger } from './ledger.ts';
+import { ringRootThrough } from './ring-root.ts';
 import type { SimContract } from './world.ts';
 
 export interface FullDrillPorts extends DrillDeskPorts {
@@ -110,6 +111,11 @@ export function simulateFullDrills(ports: FullDrillPorts): { tell(): void } {
         case 'decline':
           desk.submit('B', { type: 'drill/decline', contractId, drill: next.drill }, done);
           return;
+        case 'askOpen': {
+          const root = ringRootThrough('B', contractId, contract.provider.rooms().ring.last);
+          desk.submit('B', { type: 'drill/full-open', contractId, drill: next.drill, root }, done);
+          return;
+        }
         case 'giveBack':
           party.post({ type: 'returnAsked', epoch: next.epoch });
           done();

@@ -1,5 +1,5 @@
-import { sha256Hex, signDocument, utf8, type Identity } from '@antirio/kernel';
-import { EPOCH_REQUEST_KIND, RING_ROOT_KIND } from '@antirio/ledger-machine';
+import { signDocument, type Identity } from '@antirio/kernel';
+import { EPOCH_REQUEST_KIND } from '@antirio/ledger-machine';
 import type { ContractTerms, HandbackStatement, Observed, PartyEffect } from '@antirio/service-contract';
 import type { CentralNode } from './central-node.ts';
 import { countersOf, type EdgeDisk, type Role, type Rooms } from './edge.ts';
@@ -9,6 +9,7 @@ import type { Host } from './host.ts';
 import { identities } from './identities.ts';
 import { sign, type Payload } from './ledger.ts';
 import type { Network, Reply } from './network.ts';
+import { ringRootThrough } from './ring-root.ts';
 import type { EdgeName } from './scenario.ts';
 import { statementOver } from './statement.ts';
 
@@ -208,12 +209,7 @@ export function providerRole(links: PartyLinks, options: ProviderOptions): Role 
         return;
       }
       case 'open': {
-        const through = rooms.ring.last;
-        const body = { contractId, root: sha256Hex(utf8(String(through))), count: through, through };
-        const root = {
-          ...signDocument(identities[self], RING_ROOT_KIND, body),
-          kind: RING_ROOT_KIND,
-        } as const;
+        const root = ringRootThrough(self, contractId, rooms.ring.last);
         callCentral(links, call, rooms, (central, reply) => {
           central.open(contractId, root, call.args.word, reply);
         });

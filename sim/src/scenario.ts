@@ -112,6 +112,8 @@ export type Harm =
   | { readonly kind: 'deadGateway'; readonly node: EdgeName; readonly forMs: number }
   /** An operator holds an edge: nothing is taken over, or comes back, by itself. */
   | { readonly kind: 'hold'; readonly node: EdgeName; readonly forMs: number }
+  /** The centre opens nothing, while its ledger goes on. */
+  | { readonly kind: 'muteCentre'; readonly forMs: number }
   /** The centre starts again with an old backup of its counter blocks. */
   | { readonly kind: 'oldBackup'; readonly forMs: number }
   /** The centre starts again with its ledger as it was `agoMs` ago; after `forMs` somebody brings the newest one back. */

@@ -130,6 +130,7 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
   const centralDisk: CentralDisk = {
     seen: undefined,
     shares: new Set(),
+    mute: false,
     blocks: new Map(),
     proven: new Map(),
   };

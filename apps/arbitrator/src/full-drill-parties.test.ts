@@ -3,6 +3,7 @@ import { AntirioError, generateIdentity, openIdentity } from '@antirio/kernel';
 import type { HttpPeer } from '@antirio/host';
 import {
   contractTerms,
+  drillWordMs,
   type CustomerPhase,
   type FullDrill,
   type FullDrillLedger,
@@ -132,6 +133,33 @@ test('a customer begins none whose gateways are silent, or whose other contract 
   expect(sent).toEqual([]);
 });
 
+const aRing = {
+  rooms: {
+    ring: () => Promise.resolve({ from: 1, next: 8, incarnation: 'life' }),
+    ringRoot: () => Promise.resolve({ root: 'a'.repeat(64), count: 7, incarnation: 'life' }),
+  },
+};
+
+test('a provider that the centre opens nothing for asks on the ledger, with its root, and not at once', async () => {
+  const { ports, posted, sent } = party({ at: 'opening', from: 1 } as ProviderPhase);
+  const side = fullDrillProvider({ ...ports, ...aRing, coreData: undefined });
+  const word = { body: { epoch: 1 } } as FullDrill['word'];
+  const newest: FullDrill = {
+    ...{ number: 1, state: 'asked', word, epoch: 1, openings: 0, askedAt: 499_000, counts: true },
+  };
+  await side.advance({ ...quiet, newest });
+  expect(sent).toEqual([]);
+  const waited = 499_000 + drillWordMs(terms) / 4;
+  await side.advance({ ...quiet, now: waited, newest });
+  const root = { by: customer.edgeId, body: { contractId, through: 7, count: 7, incarnation: 'life' } };
+  expect(sent).toMatchObject([{ type: 'drill/full-open', contractId, drill: 1, root }]);
+  const openAsked = { at: waited, root: { root: '', count: 7, through: 7 }, signature: '' };
+  await side.advance({ ...quiet, now: waited, newest: { ...newest, openAsked } });
+  await side.advance({ ...quiet, now: waited, openings: 1, newest });
+  expect(sent).toHaveLength(1);
+  expect(posted).toEqual([]);
+});
+
 test('a provider hears the word by the ledger, or declines, and tells when its core-data had a reading', async () => {
   const { ports, posted, sent, held, becomes, pass } = party({ at: 'ready' });
   const names = [`${contractId}.mote`];
@@ -139,7 +167,7 @@ test('a provider hears the word by the ledger, or declines, and tells when its c
   const coreData = {
     call: () => Promise.resolve({ status: 200, body: 'there', json }),
   } as unknown as HttpPeer;
-  const side = fullDrillProvider({ ...ports, coreData });
+  const side = fullDrillProvider({ ...ports, ...aRing, coreData });
   const word = { body: { epoch: 1 } } as FullDrill['word'];
   const newest: FullDrill = {
     ...{ number: 1, state: 'asked', word, epoch: 1, openings: 0, askedAt: 499_000, counts: true },

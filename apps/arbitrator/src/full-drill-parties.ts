@@ -11,6 +11,7 @@ import {
 import type { ContractStore } from './contract-store.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import { holdOf } from './operator.ts';
+import { signedRootOf } from './party-calls.ts';
 import type { PartyDriver } from './party-driver.ts';
 import type { PartyRooms } from './party-rooms.ts';
 import { createPatientSubmit } from './patient-submit.ts';
@@ -137,6 +138,7 @@ async function hasRead(coreData: HttpPeer, contractId: string, since: number): P
 }
 
 export interface FullDrillProviderPorts extends FullDrillSidePorts {
+  readonly rooms: Pick<PartyRooms, 'ring' | 'ringRoot'>;
   readonly coreData: HttpPeer | undefined;
 }
 
@@ -145,6 +147,7 @@ export function fullDrillProvider(ports: FullDrillProviderPorts): FullDrillSide 
   const { driver, ledger, clock, store, coreData } = ports;
   const { terms } = driver;
   const { contractId } = terms;
+  const submitPatiently = createPatientSubmit(ledger, clock);
   let heard: { readonly drill: number; readonly at: number; readonly wall: number } | undefined;
   let firstReadingMs: number | undefined;
 
@@ -179,14 +182,26 @@ export function fullDrillProvider(ports: FullDrillProviderPorts): FullDrillSide 
           driver.post({ type: 'takeOverAsked', word: turn.word });
           return true;
         case 'decline':
-          await ledger.submit({ type: 'drill/decline', contractId, drill: turn.drill });
+          await submitPatiently(`decline ${turn.drill}`, {
+            type: 'drill/decline',
+            contractId,
+            drill: turn.drill,
+          });
           return true;
+        case 'askOpen': {
+          const { drill } = turn;
+          const root = await signedRootOf({ terms, ...ports });
+          await submitPatiently(`opening ${drill}`, { type: 'drill/full-open', contractId, drill, root });
+          return true;
+        }
         case 'giveBack':
           driver.post({ type: 'returnAsked', epoch: turn.epoch });
           return true;
         case 'tell': {
           const { drill, firstReadingMs: ms } = turn;
-          await ledger.submit({ type: 'drill/first-reading', contractId, drill, firstReadingMs: ms });
+          await submitPatiently(`read ${drill}`, {
+            ...{ type: 'drill/first-reading', contractId, drill, firstReadingMs: ms },
+          });
           return true;
         }
       }

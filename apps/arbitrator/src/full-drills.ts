@@ -34,7 +34,9 @@ export interface FullDrillsView {
   readonly leftThisMonth: number;
   /** At the customer: why none is begun now. */
   readonly waitsFor?: FullDrillWait | undefined;
-  readonly newest?: Omit<FullDrill, 'word'> & { readonly times: ReturnType<typeof fullDrillTimes> };
+  readonly newest?: Omit<FullDrill, 'word' | 'openAsked'> & {
+    readonly times: ReturnType<typeof fullDrillTimes>;
+  };
 }
 
 /** The full drills of all contracts of this edge whose terms know any. */
@@ -78,7 +80,7 @@ function shown({ counts, newest }: FullDrillLedger, waitsFor: FullDrillWait | un
   const leftThisMonth = Math.max(0, MOST_FULL_DRILLS_A_MONTH - thisMonth);
   const all = { started, passed, failed, void: voided, leftThisMonth, waitsFor };
   if (newest === undefined) return all;
-  const { word: _word, ...rest } = newest;
+  const { word: _word, openAsked: _root, ...rest } = newest;
   return { ...all, newest: { ...rest, times: fullDrillTimes(newest) } };
 }
 
@@ -89,7 +91,8 @@ export function createFullDrills(given: FullDrillsPorts): FullDrills {
 
   const sideOf = (driver: PartyDriver): FullDrillSide => {
     const common = { driver, identity, clock, random, store, ledger };
-    if (driver.role === 'provider') return fullDrillProvider({ ...common, coreData: peers['coreData'] });
+    if (driver.role === 'provider')
+      return fullDrillProvider({ ...common, rooms, coreData: peers['coreData'] });
     const others: Pick<FullDrillCustomerPorts, 'awaitsKeys' | 'othersMove'> = {
       awaitsKeys: () => given.rekeyCounts.now(driver.terms, driver.record())?.waiting ?? 0,
       othersMove: () => siblingsOf(driver, given.drivers.values()).some(isMoving),

@@ -8,7 +8,7 @@ import {
   type EdgeId,
   type Identity,
 } from '@antirio/kernel';
-import { EPOCH_REQUEST_KIND, RING_ROOT_KIND } from '@antirio/ledger-machine';
+import { EPOCH_REQUEST_KIND, RING_ROOT_KIND, signedRingRoot } from '@antirio/ledger-machine';
 import { edgeId, type CallArgs, type ContractTerms } from '@antirio/service-contract';
 import type { ArbitratorPorts } from './options.ts';
 import type { LedgerClient } from './ledger-client.ts';
@@ -34,6 +34,7 @@ export interface CallDependencies {
   readonly ports: Pick<ArbitratorPorts, 'random'>;
 }
 
+type RootRooms = Pick<PartyRooms, 'ring' | 'ringRoot'>;
 type Method = CallArgs['method'];
 type Perform = {
   readonly [M in Method]: (
@@ -85,16 +86,26 @@ function isShare(deps: CallDependencies, holder: EdgeId, share: ReleasedShare): 
   }
 }
 
+/** Our word on all that our ring under this contract has now. */
+export async function signedRootOf({
+  terms,
+  identity,
+  rooms,
+}: Pick<CallDependencies, 'terms' | 'identity'> & { rooms: RootRooms }) {
+  const { contractId } = terms;
+  const { next } = await rooms.ring(terms);
+  const through = next - 1;
+  const tree = await rooms.ringRoot(contractId, through);
+  return signedRingRoot.parse(signDocument(identity, RING_ROOT_KIND, { contractId, ...tree, through }));
+}
+
 /** How each of a machine's calls is made: to the ledger with our signature, or to the other arbitrators. */
 const perform: Perform = {
   ready: ({ ledger }, args) => ledger.submit({ type: 'contract/ready', ...args, evidence: {} }),
   degrade: ({ ledger }, args) => ledger.submit({ type: 'contract/degrade', ...args }),
   witness: (deps, args) => central(deps, 'witness', args),
   async open(deps, { contractId, from, evidence, word }) {
-    const { next } = await deps.rooms.ring(deps.terms);
-    const through = next - 1;
-    const tree = await deps.rooms.ringRoot(contractId, through);
-    const commitment = signDocument(deps.identity, RING_ROOT_KIND, { contractId, ...tree, through });
+    const commitment = await signedRootOf(deps);
     const keyVersion = deps.given()?.keyVersion ?? 1;
     const json = { contractId, root: commitment, evidence: { ...evidence, from }, word, keyVersion };
     const answer = await central(deps, 'open', json);

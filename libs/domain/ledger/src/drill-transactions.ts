@@ -45,6 +45,8 @@ export function drillPayloads<R extends z.ZodType>(signedRingRoot: R) {
     }),
     /** By the customer: its word for a full drill; the second one of a drill has the same number. */
     z.strictObject({ type: z.literal('drill/full'), ...about, word: signedWord }),
+    /** By the provider, which the centre does not open for: its word on its ring, while the customer's counts. */
+    z.strictObject({ type: z.literal('drill/full-open'), ...about, root: signedRingRoot }),
     /** By the provider, which is held. */
     z.strictObject({ type: z.literal('drill/decline'), ...about }),
     /** By the customer: it wants back what is served under this epoch. */

@@ -7,7 +7,8 @@ import { endService, noteOpening, refuseDrilled, serveDrill } from './full-drill
 import { exposeOpened } from './key-records.ts';
 import { done, refuse, type Outcome } from './receipt.ts';
 import { keys, type ContractRecord, type SetRecord } from './records.ts';
-import { RING_ROOT_KIND, type PayloadOf } from './transaction.ts';
+import { isProvidersRoot } from './ring-roots.ts';
+import type { PayloadOf } from './transaction.ts';
 
 type Refusal = Outcome & { readonly ok: false };
 
@@ -22,11 +23,7 @@ export function openContract(context: Context, tx: PayloadOf<'contract/open'>): 
   if (by !== terms.central) return refuse('forbidden', 'only the central arbitrator opens');
   if (!OPENED_IN.includes(contract.life.state))
     return refuse('conflict', `the contract is ${contract.life.state}`);
-  if (
-    tx.root.by !== contract.provider ||
-    tx.root.body.contractId !== contract.id ||
-    !verifyDocument(tx.root, RING_ROOT_KIND)
-  )
+  if (!isProvidersRoot(contract, tx.root))
     return refuse('unauthenticated', "the ring root is not the provider's for this contract");
   const epoch = draft.read(keys.set(contract.setId))?.epoch ?? 0;
   const { keyVersion, evidence, root } = tx;

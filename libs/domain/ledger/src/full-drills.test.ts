@@ -314,6 +314,51 @@ describe('a full drill that nobody took', () => {
     expect(contract().escrow.provider).toBe(100);
   });
 
+  describe('because the centre was away', () => {
+    const asksOpening = (by = ben): Request => ({
+      ...{ type: 'drill/full-open', contractId: terms.contractId, drill: 1 },
+      root: ringRootOf(by, terms.contractId, 0),
+    });
+    const twoWords = (inBetween: () => void): void => {
+      well(ada, ask(1, 1));
+      inBetween();
+      untaken();
+      well(ada, ask(1, 1));
+      untaken();
+      well(ada, about('drill/full-end', 1));
+    };
+
+    test('costs nobody where its provider asked on the ledger for the opening', () => {
+      twoWords(() => {
+        ledger.now += drillWordMs(terms);
+        well(ben, asksOpening());
+        const { at } = drillOf(1).openAsked ?? { at: 0 };
+        well(ben, asksOpening());
+        expect(drillOf(1).openAsked).toMatchObject({ at, root: { contractId: terms.contractId } });
+        ledger.now -= drillWordMs(terms);
+      });
+      expect(drillOf(1)).toMatchObject({ state: 'void', reason: 'notLet', penalty: 0 });
+      expect(contract().escrow.provider).toBe(100);
+      expect(invariantProblems(ledger.state)).toEqual([]);
+    });
+
+    test('costs the provider where it asked too late, or another did, or with another’s root', () => {
+      twoWords(() => {
+        expect(ledger.send(ada, asksOpening())).toMatchObject({ code: 'forbidden' });
+        expect(ledger.send(ben, asksOpening(ada))).toMatchObject({ code: 'unauthenticated' });
+        ledger.now += drillWordMs(terms) + 1;
+        expect(ledger.send(ben, asksOpening())).toMatchObject({ code: 'gone' });
+      });
+      expect(drillOf(1)).toMatchObject({ state: 'failed', penalty: PENALTY });
+    });
+
+    test('is not asked for once the keys were opened', () => {
+      well(ada, ask(1, 1));
+      open();
+      expect(ledger.send(ben, asksOpening())).toMatchObject({ code: 'conflict' });
+    });
+  });
+
   test('is over where its customer takes its own epoch again', () => {
     well(ada, ask(1, 1));
     open();

@@ -8,6 +8,7 @@ import {
   drillMonth,
   isDrillWord,
   isEnded,
+  isCalled,
   isFullDrillOver,
   isWordOf,
   MOST_FULL_DRILLS_A_MONTH,
@@ -23,6 +24,7 @@ import type { Context } from './context.ts';
 import { penalise } from './drills.ts';
 import { done, refuse, type Outcome } from './receipt.ts';
 import { keys, type Activation, type ContractRecord, type SetRecord } from './records.ts';
+import { isProvidersRoot } from './ring-roots.ts';
 import type { PayloadOf } from './transaction.ts';
 
 /** Full drills: a takeover by the customer's word that is no takeover by what it owes, as long as the customer comes back in time. */
@@ -178,6 +180,23 @@ export function declineFullDrill(context: Context, tx: PayloadOf<'drill/decline'
     return refuse('conflict', 'the drill is under way');
   end(context, found, 'void', 'declined');
   return done({ state: 'void', reason: 'declined' });
+}
+
+/** By the provider, which the centre does not open for: it was there, and that nothing was opened is not its doing. */
+export function askOpening(context: Context, tx: PayloadOf<'drill/full-open'>): Outcome {
+  const found = findDrill(context, tx);
+  if ('ok' in found) return found;
+  const { contract, terms, drill } = found;
+  const { body: root, signature } = tx.root;
+  const { now } = context.env;
+  if (context.by !== contract.provider) return refuse('forbidden', 'only the provider asks for an opening');
+  if (!isProvidersRoot(contract, tx.root))
+    return refuse('unauthenticated', "the ring root is not the provider's for this contract");
+  if (isFullDrillOver(drill) || drill.openAsked !== undefined) return done({ state: drill.state });
+  if (!awaitsOpening(contract, drill)) return refuse('conflict', 'the keys were opened');
+  if (!isCalled(terms, drill, now)) return refuse('gone', 'the time of the word is over');
+  putDrill(context, contract, { ...drill, openAsked: { at: now, root, signature } });
+  return done({ askedAt: now });
 }
 
 /** By the customer, which wants its service back: from then on what is served is not owed. */

@@ -7,7 +7,14 @@ import { contractDegrade } from './degraded.ts';
 import { Draft } from './draft.ts';
 import { openContract, releaseEpoch, takeEpoch } from './epochs.ts';
 import { noteDownlinks } from './downlink-drills.ts';
-import { askBack, askFullDrill, declineFullDrill, endFullDrill, noteFirstReading } from './full-drills.ts';
+import {
+  askBack,
+  askFullDrill,
+  askOpening,
+  declineFullDrill,
+  endFullDrill,
+  noteFirstReading,
+} from './full-drills.ts';
 import { endDrill, excuseDrill, openDrill, readDrill, releaseDrillShare, startDrill } from './drills.ts';
 import type { Genesis } from './genesis.ts';
 import { confirmKeys, rekeyContract, releaseShare } from './key-records.ts';
@@ -120,6 +127,8 @@ function dispatchFullDrill(context: Context, tx: Exclude<DrillOrLifeTx, OwnKeysD
   switch (tx.type) {
     case 'drill/full':
       return askFullDrill(context, tx);
+    case 'drill/full-open':
+      return askOpening(context, tx);
     case 'drill/decline':
       return declineFullDrill(context, tx);
     case 'drill/back':

@@ -2,8 +2,19 @@ import { verifyDocument } from '@antirio/kernel';
 import type { Context } from './context.ts';
 import { findContract } from './contracts.ts';
 import { done, refuse, type Outcome } from './receipt.ts';
-import { keys, type RingRoot } from './records.ts';
+import { keys, type ContractRecord, type RingRoot } from './records.ts';
 import { RING_ROOT_KIND, type PayloadOf } from './transaction.ts';
+
+export type SignedRoot = PayloadOf<'ring/root'>['root'];
+
+/** Whether it is the provider's word on its ring under this contract. */
+export function isProvidersRoot(contract: ContractRecord, root: SignedRoot): boolean {
+  return (
+    root.by === contract.provider &&
+    root.body.contractId === contract.id &&
+    verifyDocument(root, RING_ROOT_KIND)
+  );
+}
 
 /** Whether a provider cannot have signed both of one life of its ring, which only grows. */
 export function contradict(a: RingRoot, b: RingRoot): boolean {

@@ -1,4 +1,4 @@
-import { canonicalJson, verifyDocument } from '@antirio/kernel';
+import { canonicalJson } from '@antirio/kernel';
 import {
   differences,
   disputeEndsAt,
@@ -20,8 +20,8 @@ import { settle } from './payout.ts';
 import { done, refuse, type Outcome } from './receipt.ts';
 import { awaitNewKeys, settleHonoured, settleWithoutKeys } from './rekeying.ts';
 import { keys, type Activation, type ContractRecord, type Role } from './records.ts';
-import { contradict } from './ring-roots.ts';
-import { RING_ROOT_KIND, type BreachEvidence, type PayloadOf } from './transaction.ts';
+import { contradict, isProvidersRoot, type SignedRoot } from './ring-roots.ts';
+import type { BreachEvidence, PayloadOf } from './transaction.ts';
 
 /** A statement that has stood alone for so long counts as agreed. */
 export const SILENCE_MS = 7 * 86_400_000;
@@ -218,16 +218,6 @@ function closeOnSilence(context: Context, found: LiveContract): Outcome {
   if (env.now < only.at + SILENCE_MS) return refuse('conflict', 'the other party still has time to speak');
   const judged = concludeDrill(context, found);
   return conclude(context, { ...found, contract: judged }, SILENT);
-}
-
-type SignedRoot = Extract<BreachEvidence, { kind: 'statementBelowRoot' }>['root'];
-
-function isProvidersRoot(contract: ContractRecord, root: SignedRoot): boolean {
-  return (
-    root.by === contract.provider &&
-    root.body.contractId === contract.id &&
-    verifyDocument(root, RING_ROOT_KIND)
-  );
 }
 
 function refuseNeverTookOver(

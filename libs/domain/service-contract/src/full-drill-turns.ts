@@ -4,6 +4,7 @@ import {
   fullDrillPeriod,
   fullDrillVerdict,
   isFullDrillOver,
+  isOpeningDue,
   type FullDrill,
   type FullDrillCounts,
   type FullDrillFacts,
@@ -152,6 +153,8 @@ export type ProviderFullDrillTurn =
   /** The word for our own machine, which may not have heard it. */
   | { readonly turn: 'hear'; readonly word: SignedWord }
   | { readonly turn: 'decline'; readonly drill: number }
+  /** The centre does not open: that we wanted it to is to be seen on the ledger. */
+  | { readonly turn: 'askOpen'; readonly drill: number }
   /** The customer has asked for its service, and may not reach us. */
   | { readonly turn: 'giveBack'; readonly epoch: number }
   | { readonly turn: 'tell'; readonly drill: number; readonly firstReadingMs: number };
@@ -165,6 +168,8 @@ export function providerFullDrillTurn(view: ProviderFullDrillView): ProviderFull
 const WAIT: ProviderFullDrillTurn = { turn: 'wait' };
 
 function whenAsked({ terms, phase, held, ledger }: ProviderFullDrillView, drill: FullDrill) {
+  if (phase === 'opening' && isOpeningDue(terms, drill, ledger))
+    return { turn: 'askOpen' as const, drill: drill.number };
   const stands = phase === 'ready' || phase === 'stated';
   if (!stands || fullDrillVerdict(terms, drill, ledger).state !== 'open') return WAIT;
   const turn: ProviderFullDrillTurn = held

@@ -146,6 +146,9 @@ describe('of a full drill that nobody serves', () => {
     expect(verdict({})).toEqual({ state: 'again' });
     expect(verdict({ askedAt: 0, lastCallAt: 1000 })).toEqual({ state: 'failed', reason: 'notOpened' });
     expect(verdict({ askedAt: 0, lastCallAt: 1000 }, { openings: 1 })).toMatchObject({ reason: 'notRead' });
+    const openAsked = { at: 1100, root: { root: '', count: 0, through: 0 }, signature: '' };
+    expect(verdict({ openAsked })).toEqual({ state: 'again' });
+    expect(verdict({ askedAt: 0, lastCallAt: 1000, openAsked })).toEqual({ state: 'void', reason: 'notLet' });
     expect(verdict({}, { life: 'DEGRADED' })).toEqual({ state: 'void', reason: 'degraded' });
     expect(verdict({}, { epoch: 2 })).toEqual({ state: 'void', reason: 'takeover' });
     expect(verdict({}, { over: true })).toEqual({ state: 'void', reason: 'contractOver' });

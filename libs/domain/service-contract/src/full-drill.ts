@@ -17,6 +17,8 @@ export type FullDrillReason =
   | 'served'
   /** The provider's: not one of two words was taken. */
   | 'notOpened'
+  /** Its provider asked on the ledger for the opening, and the centre gave none. */
+  | 'notLet'
   /** It has opened, and by the customer's word alone did not read; it read, and nobody took what was released. */
   | 'notRead'
   | 'notTaken'
@@ -44,6 +46,12 @@ export interface FullDrill {
   readonly lastCallAt?: number;
   /** Whether it is one that the terms demand: a failed one costs the provider its penalty. */
   readonly counts: boolean;
+  /** The provider asked for the opening on the ledger, with its signed word on its ring, in the time of a word. */
+  readonly openAsked?: {
+    readonly at: number;
+    readonly root: { readonly root: string; readonly count: number; readonly through: number };
+    readonly signature: string;
+  };
   readonly openedAt?: number;
   /** The provider's newest epoch for it, and since when it has served: also what it took again counts from its first epoch. */
   readonly served?: { readonly epoch: number; readonly at: number };
@@ -113,11 +121,28 @@ export function fullDrillVerdict(
   if (facts.over) return { state: 'void', reason: 'contractOver' };
   if (drill.state === 'serving') return OPEN;
   if (facts.epoch !== drill.epoch) return { state: 'void', reason: 'takeover' };
-  const calledAt = drill.lastCallAt ?? drill.askedAt;
-  if (facts.now - calledAt <= drillWordMs(terms)) return OPEN;
+  if (isCalled(terms, drill, facts.now)) return OPEN;
   if (facts.openings > drill.openings) return { state: 'void', reason: 'notRead' };
   if (!READY.has(facts.life)) return { state: 'void', reason: 'degraded' };
-  return drill.lastCallAt === undefined ? { state: 'again' } : { state: 'failed', reason: 'notOpened' };
+  if (drill.lastCallAt === undefined) return { state: 'again' };
+  return drill.openAsked === undefined
+    ? { state: 'failed', reason: 'notOpened' }
+    : { state: 'void', reason: 'notLet' };
+}
+
+/** Whether the time of the customer's newest word runs. */
+export function isCalled(terms: DrillWordOf, { askedAt, lastCallAt = askedAt }: FullDrill, now: number) {
+  return now - lastCallAt <= drillWordMs(terms);
+}
+
+/** The centre opens within moments; after this part of the word's time the provider asks on the ledger. */
+const ASKED_AFTER_PART = 4;
+
+/** Whether the provider, which waits for the centre's opening, is to ask for it on the ledger. */
+export function isOpeningDue(terms: DrillWordOf, drill: FullDrill, { openings, now }: DrillFacts): boolean {
+  const { askedAt, lastCallAt = askedAt, openAsked } = drill;
+  const waits = now - lastCallAt >= drillWordMs(terms) / ASKED_AFTER_PART;
+  return openAsked === undefined && openings === drill.openings && waits && isCalled(terms, drill, now);
 }
 
 /** How long the steps of a drill took, ms of the ledger's time since the customer's newest word. */
