@@ -18,14 +18,22 @@ import { readTruth } from '@antirio/lora-simulator';
 import { ask, get } from './ask.ts';
 import type { Cluster } from './cluster.ts';
 
+interface KeptRing {
+  readonly kept?: { readonly leftS: number };
+  readonly devAddrs: readonly string[];
+  readonly count: number;
+}
+
 /** How long a provider listens on here after a contract's end, s. */
 export const LISTEN_ON_S = 2;
 
-/** Ring, service, fetched image and source of an ended contract are gone at both edges; what happened can still be read. */
+/**
+ * Service, fetched image and source of an ended contract are gone at both edges; what happened can still be read, and what the
+ * provider handed back, in a ring that takes nothing more.
+ */
 export async function nothingIsLeft(cluster: Cluster, contractId: string): Promise<void> {
   const { a, b } = cluster.run.nodes;
   const gone = [
-    `${b.url('gatewayBridge')}/api/v3/ring/${contractId}`,
     `${b.url('migration')}/migration/v1/fetch/${contractId}`,
     `${b.url('orchestrator')}/orchestrator/v1/service/${contractId}`,
     `${a.url('gatewayBridge')}/api/v3/ring/own/source`,
@@ -36,6 +44,9 @@ export async function nothingIsLeft(cluster: Cluster, contractId: string): Promi
     for (const url of gone) if ((await ask(url)).status === 200) still.push(url);
     const devices = JSON.stringify(await get(`${b.url('coreMetadata')}/api/v3/device/all?limit=100`));
     if (devices.includes(`${contractId}.`)) still.push('devices at edge B');
+    const ring = (await get(`${b.url('gatewayBridge')}/api/v3/ring/${contractId}`)) as KeptRing;
+    const isKept = (ring.kept?.leftS ?? 0) > 6 * 86_400 && ring.devAddrs.length === 0 && ring.count > 0;
+    if (!isKept) still.push(`a ring that is not only kept: ${JSON.stringify(ring)}`);
     return still.length === 0 ? { found: true } : { seen: still.join(' ') };
   });
   for (const node of [a, b]) {
