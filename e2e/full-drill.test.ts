@@ -49,24 +49,28 @@ function drillsOf(cluster: Cluster, run: ContractedRun) {
     const url = `${run.nodes[party].url('arbitrator')}/arbitrator/v1/contract/${run.contractId}`;
     return ((await get(url)) as { fullDrills?: Shown }).fullDrills ?? { passed: 0, failed: 0 };
   };
-  const until = (number: number, state: string): Promise<Shown> =>
-    cluster.until<Shown>(`full drill ${number} is ${state}`, async () => {
+  type Newest = NonNullable<Shown['newest']>;
+  /** A drill from that number on which is in that state; on a slow machine earlier ones pass unseen. */
+  const until = (from: number, state: string, to = Infinity): Promise<Newest> =>
+    cluster.until<Newest>(`full drill ${from} is ${state}`, async () => {
       const found = await shown();
-      const is = found.newest?.number === number && found.newest.state === state;
-      return is ? { found } : { seen: JSON.stringify(found) };
+      const { newest } = found;
+      const is = newest !== undefined && newest.number >= from && newest.number <= to;
+      return is && newest.state === state ? { found: newest } : { seen: JSON.stringify(found) };
     });
-  /** Served really, by edge B's gateway, and undone. */
-  const drilled = async (number: number): Promise<Shown> => {
-    await until(number, 'serving');
+  /** One, from that number on, is served really, by edge B's gateway, and undone. */
+  const drilled = async (from: number): Promise<Newest> => {
+    const { number } = await until(from, 'serving');
     run.truth.update();
     const before = run.truth.downlinksFrom(GATEWAYS.b);
     await serve(run);
     run.truth.update();
     expect(run.truth.downlinksFrom(GATEWAYS.b)).toBeGreaterThan(before);
-    const found = await until(number, 'passed');
-    const { times = {}, counts } = found.newest ?? {};
+    const found = await until(number, 'passed', number);
+    const { times, counts } = found;
     cluster.tell(`full drill ${number}: ${JSON.stringify({ counts, ...times })}`);
-    const steps = ['openedMs', 'epochMs', 'askedBackMs', 'releasedMs', 'takenBackMs', 'firstReadingMs'];
+    // askedBackMs is there where the ledger heard it before edge B let go: both are asked at once
+    const steps = ['openedMs', 'epochMs', 'releasedMs', 'takenBackMs', 'firstReadingMs'];
     for (const name of steps) expect(times).toHaveProperty(name, expect.any(Number));
     await actAgain(run);
     return found;
@@ -108,7 +112,9 @@ async function nothingLost({ run }: Insured): Promise<Awaited<ReturnType<typeof 
 /** Two drills that the terms' schedule begins, with motes whose keys are fixed. */
 async function twoBySchedule(insured: Insured): Promise<void> {
   const { run, drills } = insured;
-  for (const number of [1, 2]) expect((await drills.drilled(number)).newest?.counts).toBe(true);
+  const first = await drills.drilled(1);
+  const second = await drills.drilled(first.number + 1);
+  expect([first.counts, second.counts]).toEqual([true, true]);
   await nothingLost(insured);
   const contract = await drills.onLedger(`contract/${run.contractId}`);
   expect(contract).toMatchObject({ fullDrills: { failed: 0 } });
@@ -141,7 +147,7 @@ describe('a full drill', () => {
   step('that the operator asks for is served by edge B, and comes back, unpaid', async () => {
     const url = `${run.nodes.a.url('arbitrator')}/arbitrator/v1/operator/${run.contractId}/drill`;
     expect((await ask(url, { method: 'POST', json: { by: 'e2e', full: true } })).status).toBe(202);
-    expect((await drills.drilled(1)).newest?.counts).toBe(false);
+    expect(await drills.drilled(1)).toMatchObject({ number: 1, counts: false });
     const contract = await drills.onLedger(`contract/${run.contractId}`);
     expect(contract).toMatchObject({
       fullDrills: { passed: 1, failed: 0 },
