@@ -50,6 +50,7 @@ export function watchHealth(world: World, judge: Judge, ledgerMs: number) {
   const isWell = (edge: EdgeName): boolean =>
     hosts[edge].running &&
     hosts.central.running &&
+    !world.centralDisk.mute &&
     ledger.isWhole() &&
     isGood(edge, 'central') &&
     !isHeld(edge);
