@@ -45,6 +45,7 @@ import { listeningOf } from './listening.ts';
 import { createMacHandback, type MacHandback } from './mac-handback.ts';
 import { createMacHome, type MacHome } from './mac-home.ts';
 import { createMacSnapshots, forgetSnapshots, keptSnapshots } from './mac-snapshots.ts';
+import { createRefetches, type Refetches } from './refetch.ts';
 import { createRekeyCounts, type RekeyCounts } from './rekey-count.ts';
 import { sealKeysFor } from './seal-keys.ts';
 import { createSigning, type Signing } from './signing.ts';
@@ -66,6 +67,7 @@ export interface Contracts {
   readonly macHome: Pick<MacHome, 'counts'>;
   readonly joins: ContractJoins;
   readonly downlinkDrills: DownlinkDrills;
+  readonly refetches: Refetches;
   /** What others told of their blocks of counters and was not kept. */
   readonly blocks: Pick<BlockDesk, 'counts'>;
   /** @throws AntirioError notFound */
@@ -185,6 +187,7 @@ export function createContracts(
   const signing = createSigning(ports, store, ledger);
   const sources = createSourceTurns(() => clock.monotonic());
   const turns = turnsAmong(drivers, options.takeoversAtOnce, ports, () => ledger.watch.heardAt());
+  const refetches = createRefetches({ ...ports, store, ledger, rooms, sources, options, drivers });
   const fenceTurns = new Map<string, Promise<void>>();
   const ending = new Set<Promise<unknown>>();
 
@@ -338,7 +341,7 @@ export function createContracts(
     drivers,
     drive,
     addresses,
-    downlinkDrills,
+    ...{ downlinkDrills, refetches },
     blocks,
     async takeKeys(terms, given) {
       const { contractId, addresses = [] } = given;
@@ -393,7 +396,7 @@ export function createContracts(
       );
     },
     async stop() {
-      await Promise.all([...perContract, macHome, joins.home].map((one) => one.stop()));
+      await Promise.all([...perContract, macHome, joins.home, refetches].map((one) => one.stop()));
       await Promise.all([...[...drivers.values()].map((driver) => driver.stop()), ...ending]);
       drivers.clear();
     },

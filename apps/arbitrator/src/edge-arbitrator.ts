@@ -157,6 +157,7 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
         subscriptions.push(await bus.subscribe(topic, counterGaps.onNotice));
       ledger.watch.start();
       for (const contract of store.all()) contracts.drive(contract);
+      contracts.refetches.start();
       destroying = repeat('escrow', DESTROY_EVERY_MS, log, () => escrow.sweep());
       signer = repeat('sign', SIGN_EVERY_MS, log, () => contracts.signPending());
       looking.push(

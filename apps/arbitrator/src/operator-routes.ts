@@ -13,6 +13,7 @@ const idParam = z.object({ id: z.uuid() });
 const by = z.string().min(1).max(64).default('unnamed');
 const handover = z.strictObject({ planned: z.literal(true), by });
 const hold = z.strictObject({ held: z.boolean(), by });
+const fetching = z.strictObject({ by });
 /** `full`: the service itself moves, by our word, and comes back. */
 const drill = z.strictObject({ by, full: z.boolean().default(false) });
 const giveBack = z.strictObject({ by, force: signedForce.optional() });
@@ -83,6 +84,24 @@ export function addOperatorRoutes(rim: HttpRim, { operator, contracts, why, alar
       return operator.drill(params.id, body.by, body.full);
     },
   );
+  rim.route(
+    'post',
+    `${base}/fetch`,
+    {
+      summary: 'fetch what the provider of our ended contract keeps: our disk was lost',
+      params: idParam,
+      body: fetching,
+      status: 202,
+    },
+    ({ params, request }) => {
+      localOnly(request);
+      return contracts.refetches.begin(params.id);
+    },
+  );
+  rim.route('get', '/arbitrator/v1/fetch', { summary: 'what is fetched so' }, ({ request }) => {
+    localOnly(request);
+    return { contracts: contracts.refetches.all() };
+  });
   rim.route(
     'get',
     `${base}/challenge`,

@@ -38,7 +38,7 @@ export interface Retirement {
 
 export interface RetirementPorts {
   readonly terms: ContractTerms;
-  readonly store: ContractStore;
+  readonly store: Pick<ContractStore, 'document' | 'putDocument' | 'note'>;
   readonly clock: Clock;
   readonly peers: Readonly<Record<string, HttpPeer>>;
   readonly rooms: PartyRooms;

@@ -1,6 +1,15 @@
 import type { Command } from 'commander';
 import type { ConfigFlags, EdgeConfig } from './config.ts';
-import { drill, giveBack, handOver, hold, listAlarms, takeOver, why } from './commands/operator.ts';
+import {
+  drill,
+  fetchKept,
+  giveBack,
+  handOver,
+  hold,
+  listAlarms,
+  takeOver,
+  why,
+} from './commands/operator.ts';
 
 export interface OperatorCommandParts {
   readonly forEdge: (command: Command) => Command;
@@ -11,7 +20,7 @@ type ForceFlags = ConfigFlags & { force?: boolean; key?: string };
 const KEY = '--key <file>';
 const KEY_TEXT = "identity file of an operator, whose id is in the arbitrator's operatorKeys";
 
-/** What an operator does at night: `antirio why`, `handover`, `hold`, `drill`, `return`, `takeover`, `alarms`. */
+/** What an operator does at night: `antirio why`, `handover`, `hold`, `drill`, `return`, `takeover`, `fetch`, `alarms`. */
 export function addOperatorCommands(program: Command, { forEdge, configOf }: OperatorCommandParts): void {
   forEdge(
     program.command('why <device>').description('who acts for a device, since when, and on what evidence'),
@@ -40,6 +49,11 @@ export function addOperatorCommands(program: Command, { forEdge, configOf }: Ope
     .action((contract: string, { full = false, ...flags }: ConfigFlags & { full?: boolean }) =>
       drill(configOf(flags), contract, full),
     );
+  forEdge(
+    program
+      .command('fetch <contract>')
+      .description('after the loss of our disk: what the provider of an ended contract keeps for us'),
+  ).action((contract: string, flags: ConfigFlags) => fetchKept(configOf(flags), contract));
   forEdge(program.command('return <contract>').description('take our service back from the provider'))
     .option('--force', 'held or not, at once; never past the fence')
     .option(KEY, KEY_TEXT)

@@ -69,6 +69,11 @@ export function drill(config: EdgeConfig, contractId: string, full: boolean): Pr
   return tell(config, contractId, 'drill', full ? { full } : {});
 }
 
+/** What the provider of our ended contract keeps for us comes once more: for a disk that was lost. */
+export function fetchKept(config: EdgeConfig, contractId: string): Promise<void> {
+  return tell(config, contractId, 'fetch', {});
+}
+
 export async function giveBack(
   config: EdgeConfig,
   contractId: string,

@@ -1,0 +1,97 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { AntirioError, generateIdentity, parseEdgeId } from '@antirio/kernel';
+import { silentLog, systemClock, waitFor } from '@antirio/host';
+import { contractTerms } from '@antirio/service-contract';
+import { openContractStore, type ContractStore } from './contract-store.ts';
+import type { PartyRooms } from './party-rooms.ts';
+import { createRefetches, type Refetches } from './refetch.ts';
+import { createSourceTurns } from './source-turns.ts';
+
+const edge = () => parseEdgeId(generateIdentity().edgeId);
+const terms = contractTerms.parse({
+  ...{ version: 1, contractId: '6f1b2b52-4a3d-4c86-9f0e-a7d1c45be02f' },
+  ...{ customer: edge(), provider: edge(), central: edge() },
+  set: { setId: 'bridge', service: 'lora', devices: [{ devEui: '00000000000000aa', devAddr: '0000000a' }] },
+  image: { imageName: 'lora', imageCid: 'a', configCid: 'b' },
+  ...{ confidentiality: 'process', opening: 'witnessed', standby: 'hot' },
+  ...{ stakes: { customer: 1, provider: 1 }, slots: { customer: 0, provider: 1 }, expiresAt: 1 },
+});
+const { contractId, customer, provider } = terms;
+
+let folder = '';
+let store: ContractStore;
+let begun: Refetches[] = [];
+let filled: string[] = [];
+let caughtUp = false;
+let live = false;
+
+function begin(self = customer): Refetches {
+  const rooms = {
+    fillFrom: async (from: typeof terms) => {
+      filled.push(`${from.provider} ${from.contractId}`);
+      return { pulledThrough: 0, caughtUp };
+    },
+    endFilling: async () => void filled.push('end'),
+    endSending: async () => undefined,
+  } as unknown as PartyRooms;
+  const clock = { now: () => 0, monotonic: () => performance.now() };
+  // as the provider's arbitrator and its bridge answer
+  const call = async () => ({
+    status: 200,
+    headers: {},
+    body: Buffer.from('{}'),
+    json: () => ({ letGo: true }),
+  });
+  const options = { listenOnS: 60, unclaimedRetainS: 3600, handedBackRetainS: 3600 };
+  const made = createRefetches({
+    ...{ identity: { edgeId: self }, store, rooms, clock, options, log: silentLog },
+    drivers: new Map(live ? [[contractId, { phase: () => ({ at: 'guarded', epoch: 1 }) }]] : []),
+    ledger: { fetch: async (key) => (String(key).endsWith(contractId) ? ({ terms } as never) : undefined) },
+    peers: { edge2edge: { call, close: () => undefined } },
+    sources: createSourceTurns(() => performance.now()),
+  });
+  made.start();
+  begun.push(made);
+  return made;
+}
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'refetch-'));
+  store = openContractStore(join(folder, 'contracts.db'));
+  [filled, caughtUp, live] = [[], false, false];
+});
+afterEach(async () => {
+  await Promise.all(begun.map((one) => one.stop()));
+  begun = [];
+  store.close();
+  rmSync(folder, { recursive: true });
+});
+
+test('an edge that knows nothing of its contract any more fetches what its provider keeps, over a start, until all is here', async () => {
+  const first = begin();
+  expect(await first.begin(contractId)).toEqual({ contractId, provider });
+  await waitFor(systemClock, 5000, () => filled.length > 0 || undefined);
+  expect(filled[0]).toBe(`${provider} ${contractId}`);
+  await first.stop();
+  filled = [];
+  const again = begin();
+  await waitFor(systemClock, 5000, () => filled.length > 0 || undefined);
+  expect(again.all()).toEqual([contractId]);
+  caughtUp = true;
+  await waitFor(systemClock, 5000, () => again.all().length === 0 || undefined);
+  expect([again.all(), filled.at(-1)]).toEqual([[], 'end']);
+  // the contract itself is as it was: unknown
+  expect(store.all()).toEqual([]);
+});
+
+test('nothing is fetched of a contract that lives, that nobody knows, or that is another edge’s', async () => {
+  live = true;
+  await expect(begin().begin(contractId)).rejects.toThrow(AntirioError);
+  live = false;
+  await expect(begin().begin('00000000-0000-4000-8000-000000000000')).rejects.toThrow(/know/);
+  await expect(begin(provider).begin(contractId)).rejects.toThrow(/only its customer/);
+  expect(filled).toEqual([]);
+});
