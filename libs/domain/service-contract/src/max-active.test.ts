@@ -3,6 +3,7 @@ import { called, driveProvider, recorded, terms, tick, type Driven } from './con
 import type { ContractRecord } from './messages.ts';
 import type { PartyEvent } from './party.ts';
 import { providerDesires } from './provider.ts';
+import type { HandbackStatement } from './statement.ts';
 import { createProvider, type ProviderPhase, type ProviderState } from './provider-state.ts';
 
 const DAY_MS = terms.maxActiveS * 1000;
@@ -61,6 +62,36 @@ describe('a provider that has served for as long as it may', () => {
     expect(waitFor(early, 1020, 6000).phase.at).toBe('opening');
     const back = { ...released, epoch: 3, holder: terms.customer, released: false };
     expect(waitFor(provider(stated, served(DAY_MS, back), 1000).state, 1020, 6000).phase.at).toBe('opening');
+  });
+
+  test('hears from the ledger how things stand before it begins anew: its customer has been silent all the while', () => {
+    const stating = { from: 7, through: 20, root: '', epoch: 2, devices: [] } as unknown as HandbackStatement;
+    const before = provider(
+      { at: 'stating', statement: stating, counters: {} },
+      served(DAY_MS, released),
+      1000,
+    );
+    const told: PartyEvent = { type: 'answer', method: 'statement', ok: true, value: {} };
+    const unknown = driveProvider(before.state, told, 1000).state;
+    expect(unknown.phase.at).toBe('stated');
+    expect(waitFor(unknown, 1020, 6000).phase.at).toBe('stated');
+    const known = driveProvider(unknown, served(DAY_MS, released), 1500).state;
+    expect(waitFor(known, 1520, 6000).phase.at).toBe('stated');
+    const early = driveProvider(unknown, served(5000, released), 1500).state;
+    expect(waitFor(early, 1520, 6000).phase.at).toBe('opening');
+  });
+
+  test('takes no further epoch though it has opened, as by an operator’s word', () => {
+    const evidence = { lastBeatMsAgo: 0, lastSequence: 0, probesUnanswered: 0, witness: 'unasked' } as const;
+    const opening = { at: 'opening', from: 7, evidence, after: 2 } as const;
+    const before = provider(opening, served(DAY_MS, released), 1000).state;
+    const value = { opening: 1, releases: [{ holder: terms.central, share: {} }] };
+    const opened: PartyEvent = { type: 'answer', method: 'open', ok: true, value };
+    const reading = driveProvider(before, opened, 1000).state;
+    expect(reading.phase.at).toBe('reading');
+    const again = driveProvider(driveProvider(reading, served(DAY_MS, released), 1500).state, tick, 1520);
+    expect(called(again.effects)).not.toContain('take');
+    expect(again.state.phase).toEqual(stated);
   });
 
   test('closes the contract once its statement counts as agreed, and not before', () => {

@@ -18,6 +18,15 @@ export function activeLeftMs({ terms, record, recordAt }: Known, now: number): n
   return Math.max(0, terms.maxActiveS * 1000 - record.activeForMs - (now - recordAt));
 }
 
+/**
+ * Whether who has stated may watch its customer again. Just after its word the ledger is asked anew, and heard first: a customer that
+ * was silent all the while would be taken over at once, before it is known that nobody has taken the epoch since. Where nothing was
+ * heard of the ledger since the start, it may be away for long.
+ */
+export function watchesAgain(known: Known, now: number): boolean {
+  return known.record === undefined ? known.recordAt === -Infinity : !isOverstayed(known, now);
+}
+
 /** It has served for as long as it may, and nobody has taken the epoch since: it does not begin again. */
 export function isOverstayed(known: Known, now: number): boolean {
   return activeLeftMs(known, now) === 0;

@@ -17,7 +17,7 @@ import { announceKeys } from './key-renewal.ts';
 import { isHeldByOther, isServedByOther } from './other-provider.ts';
 import { heardOf, tellHearing } from './degraded.ts';
 import { tellDeaf } from './deaf.ts';
-import { isOverstayed } from './max-active.ts';
+import { isOverstayed, watchesAgain } from './max-active.ts';
 import { onAnswer, standBy } from './provider-answers.ts';
 import {
   askWhatIsOurs,
@@ -156,6 +156,8 @@ const byPhase: { readonly [P in ProviderPhase['at']]: PhaseTick } = {
       return hasReturned(state, now) && mayTakeNow(state, now) ? standBy(state, now) : askHolders(state, now);
     const { record } = state;
     if (record === undefined || awaitsOwn(state) || !mayTakeNow(state, now)) return again;
+    // Whatever has led here, as an operator's word.
+    if (isOverstayed(state, now)) return standBy(state, now);
     return chain(again, (one) => takeAfter(one, record.epoch, now));
   },
   active(state, context) {
@@ -194,8 +196,8 @@ const byPhase: { readonly [P in ProviderPhase['at']]: PhaseTick } = {
     );
   },
   stated(state, context) {
-    const isOver = isOverstayed(state, context.now) || isRekeying(state.record);
-    return chain(stateAgain(state, context.now), (one) => (isOver ? [one, []] : standReady(one, context)));
+    const watches = watchesAgain(state, context.now) && !isRekeying(state.record);
+    return chain(stateAgain(state, context.now), (one) => (watches ? standReady(one, context) : [one, []]));
   },
   ended: (state) => [state, []],
 };
