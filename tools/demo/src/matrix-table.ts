@@ -39,7 +39,7 @@ const STORIES: Readonly<Record<FailureKind, string>> = {
   autonomous:
     'Edge B has the whole key. Edge A dies while the centre is dead: edge B reads, and the centre is started again only after that; then edge B takes the epoch.',
   'centre-frozen':
-    'As `arbitrator`, but the centre is frozen and wakes again: calls to it hang meanwhile, and what it was sent it hears late.',
+    'As `arbitrator`, but the centre is frozen and wakes again: calls to it hang meanwhile, and what it was sent it hears late. Then it is frozen once more, while edge B serves: that falls silent when its lease has ended, and acts again when the centre is back.',
   'key-holders':
     'The centre and two more edges hold shares of the keys, any two of which open them. One of the edges dies before edge A does.',
   flapping:

@@ -8,7 +8,7 @@ import { waitFollowing, type ContractedRun } from '../run.ts';
 import { MAX_ACTIVE_S } from '../story-terms.ts';
 import { serve, takeOver } from '../takeover.ts';
 import type { Note } from '../timelines.ts';
-import { sendsNothing } from './provider-away.ts';
+import { sendsNothing } from './silence.ts';
 
 /** The grantor's clock counts, and the record is asked for now and then. */
 const OVERDUE_MS = 60_000;

@@ -1,10 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { failAndComeBack } from '../acts.ts';
 import { hasReadingSince } from '../core-data.ts';
 import { freezeParty, killParty, killWithoutCentre, CENTRAL_AWAY_MS, type Fail } from '../failure.ts';
 import { settle, takeBack } from '../handback.ts';
 import type { Progress } from '../progress.ts';
 import { states, waitFollowing, type ContractedRun } from '../run.ts';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { serve } from '../takeover.ts';
+import { fallsSilent } from './silence.ts';
 
 const READING_MS = 90_000;
 
@@ -27,14 +29,23 @@ const untilItReads: Fail = (run, node) =>
 const centreFrozen: Fail = (run, node) =>
   killWithoutCentre(run, node, { goes: freezeParty, until: () => sleep(CENTRAL_AWAY_MS) });
 
-async function withoutCentre(run: ContractedRun, progress: Progress, fail: Fail): Promise<void> {
-  await failAndComeBack(run, progress, async () => undefined, fail);
+/** While edge B serves and edge A is dead there is nobody else to promise anything. What the centre answers late is no lease. */
+async function freezesAgain(run: ContractedRun): Promise<void> {
+  run.waiter.stage.act('the centre is frozen again, while edge B serves');
+  const centre = await freezeParty(run, run.nodes.central);
+  await fallsSilent(run);
+  await centre.end();
+  await serve(run);
+}
+
+export async function autonomous(run: ContractedRun, progress: Progress): Promise<void> {
+  await failAndComeBack(run, progress, async () => undefined, untilItReads);
   await takeBack(run);
   await settle(run);
 }
 
-export const autonomous = (run: ContractedRun, progress: Progress): Promise<void> =>
-  withoutCentre(run, progress, untilItReads);
-
-export const frozenCentre = (run: ContractedRun, progress: Progress): Promise<void> =>
-  withoutCentre(run, progress, centreFrozen);
+export async function frozenCentre(run: ContractedRun, progress: Progress): Promise<void> {
+  await failAndComeBack(run, progress, freezesAgain, centreFrozen);
+  await takeBack(run);
+  await settle(run);
+}

@@ -5,9 +5,9 @@ import { DemoError } from '../errors.ts';
 import { freezeParty, killParty, type Failure } from '../failure.ts';
 import { actAgain, settle, takeBack } from '../handback.ts';
 import type { Progress } from '../progress.ts';
-import { GATEWAYS } from '../radio.ts';
 import { draw, type ContractedRun } from '../run.ts';
 import { serve, takeOver } from '../takeover.ts';
+import { fallsSilent } from './silence.ts';
 
 /** Edge B goes without dying; the returned failure ends that. */
 export type Away = (run: ContractedRun) => Promise<Failure>;
@@ -22,31 +22,12 @@ export async function cutOff(run: ContractedRun): Promise<Failure> {
   return { at, end: () => network.heal(nodes.b.party) };
 }
 
-/** So long after the last lease request the last frame may still be on air: lease, and how far ahead a frame is timed, with room to spare. */
-const SILENT_AFTER_MS = 6_500;
-const SILENT_MS = 4_000;
-
-/** Who has no lease sends nothing, whatever it is told to send. */
-export async function sendsNothing(run: ContractedRun, forMs = SILENT_MS): Promise<void> {
-  const { truth, nodes } = run;
-  truth.update();
-  const before = truth.downlinksFrom(GATEWAYS.b);
-  await sendDownlinks(run, nodes.b, 'without a lease');
-  await letPass(run, forMs);
-  truth.update();
-  const sent = truth.downlinksFrom(GATEWAYS.b) - before;
-  if (sent > 0) throw new DemoError('badAnswer', `edge B put ${sent} frames on air without a lease`);
-}
-
 /** With edge A dead: nobody else may act, and edge B goes on under its epoch when it is back. */
 async function awayAlone(run: ContractedRun, goes: Away, servedFrom: number): Promise<void> {
   const { waiter, timelines, options } = run;
   const away = await goes(run);
   if (options.kill === 'provider-frozen') await letPass(run, draw(run, 'frozen', 1_000, 8_000));
-  else {
-    await letPass(run, SILENT_AFTER_MS);
-    await sendsNothing(run);
-  }
+  else await fallsSilent(run);
   await away.end();
   waiter.stage.milestone('edge B is back');
   await serve(run);
