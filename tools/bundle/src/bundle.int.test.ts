@@ -1,13 +1,13 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { systemClock, waitFor } from '@antirio/host';
 import { claimOffsets } from '@antirio/testing';
-import { bundle, digestOf, MutationError } from './index.ts';
+import { bundle, digestOf, keptBundle, MutationError } from './index.ts';
 
 const run = promisify(execFile);
 const folder = mkdtempSync(join(tmpdir(), 'antirio-bundle-'));
@@ -28,6 +28,23 @@ describe('the bundle', () => {
     expect(stdout.trim()).toBe('0.1.0');
     await run('node', [antirio, 'init', '--data-dir', join(folder, 'data')], { cwd: folder, env });
     expect(readFileSync(join(folder, 'data', 'antirio.jsonc'), 'utf8')).toContain('"coreData"');
+  });
+
+  test('is made once for all who want the same, where what Node compiles is kept', async () => {
+    const { NODE_COMPILE_CACHE: before } = process.env;
+    process.env['NODE_COMPILE_CACHE'] = join(folder, 'kept');
+    try {
+      const wanted = { outDir: join(folder, 'unused'), only: ['device-lora'] } as const;
+      const [one, two] = await Promise.all([keptBundle(wanted), keptBundle(wanted)]);
+      expect(one).toEqual(two);
+      expect(existsSync(one['device-lora'] ?? '')).toBe(true);
+      expect(readdirSync(join(folder, 'kept'))).toHaveLength(1);
+      const mutate = [{ file: 'libs/domain/lorawan/src/cayenne-lpp.ts', find: ' / 2', replace: ' / 3' }];
+      expect(await keptBundle({ ...wanted, mutate })).not.toEqual(one);
+    } finally {
+      if (before === undefined) delete process.env['NODE_COMPILE_CACHE'];
+      else process.env['NODE_COMPILE_CACHE'] = before;
+    }
   });
 
   test('has each service in a chunk of its own, so that one is loaded without the others', async () => {

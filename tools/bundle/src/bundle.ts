@@ -24,6 +24,7 @@ const ENTRIES = {
   'device-lora': { source: 'apps/device-lora/src/main.ts', splitting: false },
 } as const;
 export type BundleName = keyof typeof ENTRIES;
+export const BUNDLES = Object.keys(ENTRIES) as readonly BundleName[];
 
 /** The entry files by name. */
 export type Bundle = Partial<Record<BundleName, string>>;
@@ -100,9 +101,9 @@ export function digestOf(folder: string): string {
 export async function bundle({ outDir, mutate = [], only }: BundleOptions): Promise<Bundle> {
   const sources = mutatedSources(workspaceRoot, mutate);
   const used = new Set<string>();
-  const names = (Object.keys(ENTRIES) as BundleName[])
-    .filter((name) => only?.includes(name) ?? true)
-    .filter((name) => existsSync(join(workspaceRoot, ENTRIES[name].source)));
+  const names = BUNDLES.filter((name) => only?.includes(name) ?? true).filter((name) =>
+    existsSync(join(workspaceRoot, ENTRIES[name].source)),
+  );
   rmSync(outDir, { recursive: true, force: true });
   mkdirSync(outDir, { recursive: true });
   const inputs = new Set<string>();

@@ -7,5 +7,6 @@ export {
   type BundleName,
   type BundleOptions,
 } from './bundle.ts';
+export { keptBundle } from './kept-bundle.ts';
 export { MutationError, type Mutation } from './mutation.ts';
 export { nodeEnvironment, nodeFlags } from './node-flags.mjs';

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { bundle, MutationError, nodeFlags, type Bundle, type Mutation } from '@antirio/bundle';
+import { keptBundle, MutationError, nodeFlags, type Bundle, type BundleOptions } from '@antirio/bundle';
 import { z } from 'zod';
 import { buildDeviceImage } from './device-image.ts';
 import { DemoError } from './errors.ts';
@@ -32,12 +32,9 @@ export interface Product {
   serve(name: string, services: readonly string[], folder: string, offset: number): ProcessSpec;
 }
 
-async function bundled(outDir: string, mutate: readonly Mutation[]): Promise<Required<Bundle>> {
+async function bundled(options: BundleOptions): Promise<Bundle> {
   try {
-    const { antirio, 'device-lora': device } = await bundle({ outDir, mutate });
-    if (antirio === undefined || device === undefined)
-      throw new DemoError('process', 'the bundle lacks the command or the device service');
-    return { antirio, 'device-lora': device };
+    return await keptBundle(options);
   } catch (cause) {
     if (!(cause instanceof MutationError)) throw cause;
     throw new DemoError('badSabotage', cause.message, { cause });
@@ -48,25 +45,29 @@ async function bundled(outDir: string, mutate: readonly Mutation[]): Promise<Req
 export async function buildProduct(options: DemoOptions, folder: string): Promise<Product> {
   const { sabotage, imageEdit, runtime } = options;
   const removed = sabotage === undefined ? [] : SABOTAGE[sabotage];
-  const made = await bundled(path.join(folder, 'bundle'), removed);
+  const made = await bundled({ outDir: path.join(folder, 'bundle'), mutate: removed });
   // An edit of the image alone: what B runs then differs from what runs at A, and only by this.
   const imageSource =
     imageEdit === undefined
       ? made
-      : await bundled(path.join(folder, 'image-bundle'), [...removed, imageEdit]);
+      : await bundled({ outDir: path.join(folder, 'image-bundle'), mutate: [...removed, imageEdit] });
+  const { antirio } = made;
+  const { 'device-lora': device } = imageSource;
+  if (antirio === undefined || device === undefined)
+    throw new DemoError('process', 'the bundle lacks the command or the device service');
   const deviceImage = path.join(folder, 'device-service.tar');
-  const image = await buildDeviceImage({ bundle: imageSource['device-lora'], archive: deviceImage, runtime });
+  const image = await buildDeviceImage({ bundle: device, archive: deviceImage, runtime });
   const command = (name: string, words: readonly string[], dataDir: string, offset: number): ProcessSpec => ({
     name,
     args: [
-      ...[...nodeFlags, made.antirio, ...words],
+      ...[...nodeFlags, antirio, ...words],
       ...['--config', path.join(dataDir, CONFIG_NAME), '--data-dir', dataDir],
       ...['--port-offset', String(offset), '--bind', '127.0.0.1', '--json'],
     ],
   });
   const built = ['the antirio command', image, ...(sabotage === undefined ? [] : [`sabotaged: ${sabotage}`])];
   return {
-    ...{ built, antirio: [made.antirio], deviceImage },
+    ...{ built, antirio: [antirio], deviceImage },
     up: (party, dataDir, offset) =>
       command(NAMES[party], ['up', '--role', party === 'central' ? 'central' : 'edge'], dataDir, offset),
     serve: (name, services, dataDir, offset) => command(name, ['serve', ...services], dataDir, offset),
