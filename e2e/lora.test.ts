@@ -14,7 +14,8 @@ import {
 import { claimOffsets, portOf, UDP_PORTS, type ClaimedOffsets } from '@antirio/testing/port-offsets';
 
 const GATEWAY = '0016c001ff10c0de';
-const MOTES = 3;
+// More of them wait for each other: one gateway hears nothing while it sends.
+const MOTES = 2;
 const SLOW = 9;
 const main = path.resolve(import.meta.dirname, '../apps/edge/src/main.ts');
 const folder = mkdtempSync(path.join(tmpdir(), 'antirio-lora-'));

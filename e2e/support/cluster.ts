@@ -31,7 +31,8 @@ export interface Cluster {
   end(wentWell: boolean): Promise<void>;
 }
 
-const PATIENCE_MS = 90_000;
+/** Who takes longer hangs: a slow machine has its time. */
+const PATIENCE_MS = 240_000;
 
 /**
  * Starts the cast, with the motes sending.
