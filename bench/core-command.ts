@@ -154,6 +154,6 @@ async function* run({ options, signal, say }: BenchPorts): AsyncGenerator<Figure
 export const coreCommand: Benchmark = {
   name: 'core.command',
   about: 'reading a device through core-command and its device service, by HTTP and by MQTT',
-  withinS: ({ quick }) => (quick ? 60 : 180),
+  withinS: ({ quick }) => (quick ? 600 : 180),
   run,
 };

@@ -217,6 +217,6 @@ async function* run(ports: BenchPorts): AsyncGenerator<Figure> {
 export const coreIngest: Benchmark = {
   name: 'core.ingest',
   about: 'events into core-data: by HTTP, each on the disk before its answer; a burst and a stream by MQTT',
-  withinS: ({ quick }) => (quick ? 90 : 300),
+  withinS: ({ quick }) => (quick ? 600 : 300),
   run,
 };

@@ -107,6 +107,6 @@ export const coreMemory: Benchmark = {
   name: 'core.memory',
   about:
     'resident memory of the four EdgeX core services and the broker in one process, at rest and after load',
-  withinS: ({ quick }) => (quick ? 120 : 420),
+  withinS: ({ quick }) => (quick ? 600 : 420),
   run,
 };

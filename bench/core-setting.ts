@@ -23,7 +23,7 @@ export interface RunningCore {
 }
 
 const PROGRAM = join(import.meta.dirname, 'core-host.ts');
-const STARTS_WITHIN_MS = 20_000;
+const STARTS_WITHIN_MS = 120_000;
 const STILL_MS = 3_000;
 const POLL_MS = 20;
 

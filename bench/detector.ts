@@ -58,6 +58,6 @@ export const detector: Benchmark = {
   name: 'detector.false',
   about:
     'how often a customer that runs is taken for dead, of a simulated year in which a fifth of all datagrams is lost',
-  withinS: ({ quick }) => (quick ? 120 : 3600),
+  withinS: ({ quick }) => (quick ? 600 : 3600),
   run,
 };

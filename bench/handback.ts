@@ -160,6 +160,6 @@ async function* run(ports: BenchPorts): AsyncGenerator<Figure> {
 export const handback: Benchmark = {
   name: 'handover.handback',
   about: 'a backlog from the provider’s ring to its owner: acknowledged on the disk; readable in core-data',
-  withinS: ({ quick }) => (quick ? 240 : 3_600),
+  withinS: ({ quick }) => (quick ? 600 : 3_600),
   run,
 };

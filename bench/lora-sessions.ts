@@ -121,6 +121,6 @@ export const loraSessions: Benchmark = {
   name: 'lora.sessions',
   about:
     'resident memory of 10 000 LoRaWAN sessions, each with a few frames stored, above the same edge without devices',
-  withinS: ({ quick }) => (quick ? 120 : 300),
+  withinS: ({ quick }) => (quick ? 600 : 300),
   run,
 };

@@ -66,6 +66,6 @@ async function* run({ options, say, signal }: BenchPorts): AsyncGenerator<Figure
 export const loraUplinks: Benchmark = {
   name: 'lora.uplinks',
   about: 'uplinks on one core, from the UDP port by way of MIC, codec and core-data to the event on the bus',
-  withinS: ({ quick }) => (quick ? 90 : 180),
+  withinS: ({ quick }) => (quick ? 600 : 180),
   run,
 };

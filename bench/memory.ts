@@ -117,6 +117,6 @@ async function* run(ports: BenchPorts): AsyncGenerator<Figure> {
 export const memory: Benchmark = {
   name: 'memory',
   about: 'resident memory of a whole edge in one process, at rest and at 50 uplinks/s',
-  withinS: ({ quick }) => (quick ? 180 : 700),
+  withinS: ({ quick }) => (quick ? 600 : 700),
   run,
 };

@@ -33,6 +33,6 @@ async function* run({ options, say, signal }: BenchPorts): AsyncGenerator<Figure
 export const start: Benchmark = {
   name: 'start',
   about: 'a whole edge, from the start of its process until every service is ready',
-  withinS: ({ quick }) => (quick ? 120 : 300),
+  withinS: ({ quick }) => (quick ? 600 : 300),
   run,
 };
