@@ -16,8 +16,11 @@ const heard = (...ages: (number | undefined)[]): PartyEvent => ({
 const told = (method: 'degrade' | 'ready'): PartyEvent => ({ type: 'answer', method, ok: true, value: {} });
 
 /** A provider that stands by, with a customer that beats, and what the ledger says of it. */
-function standing(state = 'READY'): { step: (event: PartyEvent, now: number) => string[]; notes: string[] } {
-  let provider: ProviderState = createProvider(terms, { at: 'ready' }, 'boot', 0);
+function standing(
+  state = 'READY',
+  of = terms,
+): { step: (event: PartyEvent, now: number) => string[]; notes: string[] } {
+  let provider: ProviderState = createProvider(of, { at: 'ready' }, 'boot', 0);
   const notes: string[] = [];
   const drive = (event: PartyEvent, now: number): string[] => {
     const driven = driveProvider(provider, event, now);
@@ -50,6 +53,15 @@ describe('a provider that hears nothing', () => {
     expect(step(tick, silentMs + 5001)).toContain('ready');
     step(told('ready'), silentMs + 5002);
     expect(notes).toContain('ready');
+  });
+
+  test('is as good as any for a service that no sensor on the radio feeds', () => {
+    const drone = { ...terms, set: { ...terms.set, devices: [] } };
+    const { step } = standing('READY', drone);
+    step(heard(), 1);
+    expect(step(tick, silentMs * 2)).not.toContain('degrade');
+    step(recorded({ state: 'DEGRADED' }), silentMs * 2 + 1);
+    expect(step(tick, silentMs * 2 + 2)).toContain('ready');
   });
 
   test('is one whose gateways are all silent; one that lives is enough', () => {

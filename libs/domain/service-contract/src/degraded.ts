@@ -20,6 +20,8 @@ const STANDS: ReadonlySet<string> = new Set(['READY', 'READY_EXPOSED']);
 
 /** Why we are no shelter now, undefined where we are. */
 function whyDegraded({ terms, observed, heardAt }: ProviderState, now: number): string | undefined {
+  // what no sensor on the radio feeds needs no ear
+  if (terms.set.devices.length === 0) return undefined;
   const silentMs = Math.round(now - heardAt);
   if (silentMs >= terms.hearing.silentMs)
     return `none of our gateways was heard for ${Math.floor(silentMs / 1000)} s`;
