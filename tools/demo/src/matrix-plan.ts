@@ -42,7 +42,7 @@ const matrixSchema = z.strictObject({
   'at-once': whole(1, 16).default(2),
   /** Seconds after which no further run begins: what is left is told, and not counted. */
   within: whole(1, 1_000_000).optional(),
-  /** What fails is run once more by itself; what passes then is told, and does not fail the matrix. */
+  /** What does not come to its end is run once more by itself; what passes then is told, and does not fail the matrix. */
   'second-attempt': z.boolean().default(false),
   /** Further SIGKILLs of a run at most. */
   further: whole(0, 6).default(3),
@@ -65,7 +65,7 @@ Stories in which more than one thing happens are told with one standby and one r
   --part K/N          only this part of the runs (1/1)
   --at-once N         demos side by side (2)
   --within S          begins no further run after S seconds, and tells how many are left
-  --second-attempt    runs what failed once more, by itself
+  --second-attempt    runs once more, by itself, what did not come to its end
   --further N         further SIGKILLs of a run at most (3)
   --duration S        seconds of traffic before the failure, and again after the handback (3)
   --markdown FILE     writes what happened in each cell into the table of this document

@@ -123,7 +123,8 @@ async function runAll(options: MatrixOptions, signal: AbortSignal): Promise<Coun
       const one = plan[next++];
       if (one === undefined) return;
       const outcome = await outcomeOf(one);
-      if (outcome.verdict === 'FAILED' && options['second-attempt']) {
+      // what came to its end and was judged is not judged again: a lost reading is one, however seldom
+      if (outcome.verdict === 'FAILED' && outcome.report === undefined && options['second-attempt']) {
         tell(one, outcome);
         again.push(one);
       } else count(one, outcome);
@@ -131,7 +132,7 @@ async function runAll(options: MatrixOptions, signal: AbortSignal): Promise<Coun
   };
   try {
     await Promise.all(Array.from({ length: options['at-once'] }, work));
-    if (again.length > 0) print('Once more, by itself, what failed:');
+    if (again.length > 0) print('Once more, by itself, what did not come to its end:');
     for (const one of again) count(one, await outcomeOf(one));
   } finally {
     products.remove();

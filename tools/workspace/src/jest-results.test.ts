@@ -82,6 +82,17 @@ describe('a second attempt', () => {
     expect(secondAttempt(first, run(0))).toEqual(first);
   });
 
+  test('a broken promise stays one, also where it is kept the next time', () => {
+    const broken = {
+      file: '/a',
+      name: 'x',
+      message: 'Error: broken promise: 1 lost: 015197f1 16\n  at here',
+    };
+    const kept = secondAttempt(run(3, broken, failure('/a', 'y')), run(2));
+    expect(kept.failures).toEqual([broken]);
+    expect(kept.unsteady).toEqual([failure('/a', 'y')]);
+  });
+
   test('a few files are tried again, many are not: then it is the code', () => {
     expect(filesToRepeat(first)).toEqual(['/a']);
     expect(filesToRepeat(nothing)).toEqual([]);

@@ -68,13 +68,16 @@ export function filesToRepeat({ failures }: Summary): string[] {
   return files.length <= FEW_FILES ? files : [];
 }
 
+/** Tests begin so what must never be, not even once: no second attempt clears it. */
+const isFinal = ({ message }: Failure): boolean => /^(?:\w*Error: )?broken promise\b/m.test(message);
+
 /** What the whole run and the second attempt at the files that failed in it say together. */
 export function secondAttempt(first: Summary, again: Summary): Summary {
   // a run that broke off, or a file that could not be loaded, tells nothing of its tests
   if (again.passed === 0 || again.failures.some(({ name }) => name.startsWith('('))) return first;
   const key = ({ file, name }: Failure): string => `${file} > ${name}`;
   const still = new Set(again.failures.map(key));
-  const unsteady = first.failures.filter((one) => !still.has(key(one)));
+  const unsteady = first.failures.filter((one) => !still.has(key(one)) && !isFinal(one));
   const before = new Set(first.failures.map(key));
   const fresh = again.failures.filter((one) => !before.has(key(one)));
   const failures = [...first.failures.filter((one) => !unsteady.includes(one)), ...fresh];
