@@ -115,7 +115,7 @@ describe('the central arbitrator', () => {
       { type: 'submit', submission: { kind: 'take', holderLeaseEndedMsAgo: null } },
     ]);
     expect(answers(step(taking, { type: 'recorded', id: '1', ok: true }, 10_100)[1])).toEqual([
-      { kind: 'taken', epoch: 2, actAfterMs: 2900 },
+      { kind: 'taken', epoch: 2, actAfterMs: 2960 },
     ]);
     expect(answers(step(taking, { type: 'recorded', id: '1', ok: false }, 10_100)[1])).toEqual([
       { kind: 'failed' },

@@ -10,7 +10,7 @@ import {
   quietMs,
   type GrantorState,
 } from './grantor.ts';
-import { MAX_DOWNLINK_LEAD_MS } from './lease.ts';
+import { LEAD_BY_GRANTOR_MS } from './lease.ts';
 import type { LeaseRequest } from './messages.ts';
 
 const a = newEdge();
@@ -73,7 +73,7 @@ describe('the grantor', () => {
   test('lets the next taker wait for what may be on air under the epoch before the last', () => {
     const [taking, begun] = beginTake(grantor, setId, record, 1, leaseMs, 10_000);
     const actFrom = begun.ok ? begun.actFrom : 0;
-    expect(actFrom).toBe(10_000 + MAX_DOWNLINK_LEAD_MS);
+    expect(actFrom).toBe(10_000 + LEAD_BY_GRANTOR_MS);
     const taken = endTake(taking, setId, { ...byB, actFrom: 20_000 }, 10_000);
     const [, next] = beginTake(taken, setId, { epoch: 2, holder: b, released: true }, 2, leaseMs, 10_100);
     expect(next).toMatchObject({ ok: true, actFrom: 20_000 });
@@ -95,7 +95,7 @@ describe('the grantor', () => {
     const fresh = createGrantor('boot-c', 10_000);
     expect(leaseRuns(fresh, setId, held, leaseMs, 13_059)).toBe(true);
     expect(leaseRuns(fresh, setId, held, leaseMs, 13_061)).toBe(false);
-    expect(quietMs(fresh, setId, 11_000)).toBe(2000);
+    expect(quietMs(fresh, setId, 11_000)).toBe(2060);
   });
 
   test('gives the next epoch only when the promise is over, and says how long that is ago', () => {
@@ -107,13 +107,13 @@ describe('the grantor', () => {
       reason: 'leaseRuns',
     });
     const [, begun] = beginTake(promised, setId, record, 1, leaseMs, until + 500);
-    expect(begun).toMatchObject({ ok: true, endedMsAgo: 500, actFrom: until + MAX_DOWNLINK_LEAD_MS });
+    expect(begun).toMatchObject({ ok: true, endedMsAgo: 500, actFrom: until + LEAD_BY_GRANTOR_MS });
   });
 
   test('counts the whole time on air while it does not know whether its take is on the ledger', () => {
     const [taking, begun] = beginTake(grantor, setId, { ...record, released: true }, 1, leaseMs, 20_000);
     expect(begun).toMatchObject({ ok: true });
-    expect(quietMs(taking, setId, 20_500)).toBe(MAX_DOWNLINK_LEAD_MS);
+    expect(quietMs(taking, setId, 20_500)).toBe(LEAD_BY_GRANTOR_MS);
   });
 
   test('reserves counter blocks in the slot of the edge, and in no other', () => {

@@ -1,7 +1,7 @@
 import type { EdgeId } from '@antirio/kernel';
 import {
   firstPromise,
-  MAX_DOWNLINK_LEAD_MS,
+  LEAD_BY_GRANTOR_MS,
   promise,
   promisedUntil,
   silentUntil,
@@ -225,7 +225,7 @@ export function leaseRuns(
 export function quietMs(state: GrantorState, setId: string, now: number): number {
   const { quietUntil, taking } = grantedSet(state, setId);
   // An epoch may be on the ledger already while we do not know yet what became of our submission.
-  if (taking) return Math.ceil(Math.max(quietUntil - now, MAX_DOWNLINK_LEAD_MS));
-  const until = Math.max(quietUntil, state.startedAt + MAX_DOWNLINK_LEAD_MS);
+  if (taking) return Math.ceil(Math.max(quietUntil - now, LEAD_BY_GRANTOR_MS));
+  const until = Math.max(quietUntil, state.startedAt + LEAD_BY_GRANTOR_MS);
   return Math.ceil(Math.max(0, until - now));
 }

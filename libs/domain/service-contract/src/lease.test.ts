@@ -5,6 +5,7 @@ import {
   createLeaseHolder,
   holdEpoch,
   leaseGranted,
+  LEAD_BY_GRANTOR_MS,
   MAX_DOWNLINK_LEAD_MS,
   leaseRequested,
   mayAct,
@@ -102,16 +103,28 @@ describe('a lease', () => {
 
   test('lets the next epoch act only when everything sent under the last one is off the air', () => {
     const promised: LeasePromise = { epoch: 4, holder: a, until: 10_000 };
-    expect(takeable(record, promised, 4, leaseMs, 0, 10_500)).toMatchObject({ ok: true, actAfterMs: 2500 });
+    expect(takeable(record, promised, 4, leaseMs, 0, 10_500)).toMatchObject({ ok: true, actAfterMs: 2560 });
     expect(takeable({ ...record, released: true }, promised, 4, leaseMs, 0, 8000)).toMatchObject({
       ok: true,
-      actAfterMs: 3000,
+      actAfterMs: 3060,
     });
     expect(takeable(record, promised, 4, leaseMs, 0, 9999)).toMatchObject({
       ok: false,
       reason: 'leaseRuns',
       retryInMs: 1,
     });
+  });
+
+  test('lets it act only then whatever clocks and ledger do: what is waited for at the grantor passes on its clock', () => {
+    const rate = fc.double({ min: 0.98, max: 1.02, noNaN: true });
+    fc.assert(
+      fc.property(rate, rate, fc.double({ min: 0, max: 3000, noNaN: true }), (grantors, takers, trueMs) => {
+        const promised: LeasePromise = { epoch: 4, holder: a, until: 10_000 };
+        const verdict = takeable(record, promised, 4, leaseMs, 0, 10_000 + trueMs * grantors);
+        const wait = verdict.ok ? surelyPassed(verdict.actAfterMs) / takers : -Infinity;
+        expect(trueMs + wait).toBeGreaterThanOrEqual(MAX_DOWNLINK_LEAD_MS - 1e-6);
+      }),
+    );
   });
 
   test('ignores a grant that answers none of its requests', () => {
@@ -131,7 +144,7 @@ describe('a lease', () => {
   test('of an epoch that nobody was promised ends with what its holder may have sent before it was bound', () => {
     expect(takeable(record, undefined, 4, leaseMs, 0, 60_000)).toEqual({
       ok: true,
-      actAfterMs: MAX_DOWNLINK_LEAD_MS,
+      actAfterMs: LEAD_BY_GRANTOR_MS,
       leaseEnded: true,
     });
   });

@@ -28,6 +28,11 @@ const HOLDER_RATE = 0.98;
 const PROMISER_RATE = 1.02;
 /** A downlink leaves the fence at most this long before it is on air. */
 export const MAX_DOWNLINK_LEAD_MS = 3000;
+/**
+ * The same on the grantor's clock, which may be fast: part of it passes there before whoever takes the epoch is told how long to wait, and
+ * only what is left is waited for as long as surely passes it.
+ */
+export const LEAD_BY_GRANTOR_MS = MAX_DOWNLINK_LEAD_MS * PROMISER_RATE;
 const OUTSTANDING_KEPT = 64;
 
 /** How long to wait on one's own clock until a duration of somebody else's clock has passed for sure. */
@@ -161,11 +166,11 @@ export function takeable(
 ): Takeable {
   if (record.epoch !== expected) return { ok: false, reason: 'superseded', retryInMs: 0 };
   // A released epoch's holder shut its fence first, but what it sent before may still wait in a gateway.
-  if (record.released) return { ok: true, actAfterMs: MAX_DOWNLINK_LEAD_MS, leaseEnded: false };
+  if (record.released) return { ok: true, actAfterMs: LEAD_BY_GRANTOR_MS, leaseEnded: false };
   const silent = silentUntil(startedAt, leaseMs);
   if (now < silent) return { ok: false, reason: 'restarted', retryInMs: silent - now };
   // An epoch that nobody was promised: what its holder sent before it was bound to leases may still wait in a gateway.
-  if (known?.epoch !== record.epoch) return { ok: true, actAfterMs: MAX_DOWNLINK_LEAD_MS, leaseEnded: true };
+  if (known?.epoch !== record.epoch) return { ok: true, actAfterMs: LEAD_BY_GRANTOR_MS, leaseEnded: true };
   if (now < known.until) return { ok: false, reason: 'leaseRuns', retryInMs: known.until - now };
-  return { ok: true, actAfterMs: Math.max(0, known.until + MAX_DOWNLINK_LEAD_MS - now), leaseEnded: true };
+  return { ok: true, actAfterMs: Math.max(0, known.until + LEAD_BY_GRANTOR_MS - now), leaseEnded: true };
 }
