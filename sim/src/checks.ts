@@ -58,12 +58,15 @@ export function checkHearing(judge: Judge, { motes }: Motes, { devAddr, fcnt }: 
 export function watchDownlinks(engine: Engine, judge: Judge) {
   const mayActFrom = new Map<number, { readonly from: number; readonly by: string }>();
   const used = new Map<string, { readonly bytes: string; readonly edge: string }>();
+  const mayAct = (epoch: number, from: number, by: string): void => {
+    const known = mayActFrom.get(epoch);
+    if (known === undefined || from < known.from) mayActFrom.set(epoch, { from, by });
+  };
   return {
-    mayAct(epoch: number, from: number, by: string): void {
-      const known = mayActFrom.get(epoch);
-      if (known === undefined || from < known.from) mayActFrom.set(epoch, { from, by });
-    },
+    mayAct,
     onAir({ edge, epoch, devAddr, fcnt, frame }: Emission): void {
+      // whoever is on air acts, whether it may or not
+      if (epoch > 0) mayAct(epoch, engine.now, edge);
       for (const [higher, { from, by }] of mayActFrom) {
         // before there was any epoch, an edge's sensors were its own
         const own = epoch === 0 && by === edge;

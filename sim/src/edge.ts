@@ -31,6 +31,7 @@ import type { Lend } from './lent-downlinks.ts';
 import { createPartyHost, type PartyHost, type PartyPieces, type Phase } from './party-host.ts';
 import type { openRing } from './ring.ts';
 import { emptyRing, type Ring, type RingDisk } from './ring.ts';
+import type { Sending, strayDriver } from './strays.ts';
 import type { Trace } from './trace.ts';
 
 /** Parts of an edge that a mutant may replace. */
@@ -64,6 +65,8 @@ export interface EdgeDisk {
   busy: boolean;
   /** An operator lets nothing happen by itself. */
   held: boolean;
+  /** Its arbitrator does nothing, until it goes on or the process starts again. */
+  hung: boolean;
 }
 
 export function emptyDisk(): EdgeDisk {
@@ -77,6 +80,7 @@ export function emptyDisk(): EdgeDisk {
     deaf: false,
     busy: false,
     held: false,
+    hung: false,
   };
 }
 
@@ -89,6 +93,9 @@ export interface EdgeOptions {
   readonly standsFor: (devAddr: string) => number;
   /** Some downlinks go through the provider's gateway, to see whether the devices hear that. */
   readonly lend?: Lend | undefined;
+  /** Takes a downlink that it makes something else of. */
+  readonly stray?: ReturnType<typeof strayDriver> | undefined;
+  readonly socketMs?: number | undefined;
 }
 
 export interface EdgePorts {
@@ -200,6 +207,7 @@ export function createEdge(ports: EdgePorts, contracts: readonly [Contracted, ..
       disk: disk.fence,
       judge: pieces.judgeDownlink,
       actsFrom: pieces.actsFrom,
+      socketMs: options.socketMs ?? 0,
       onMayAct: ports.onMayAct,
     });
     const service = createDeviceService({
@@ -216,18 +224,22 @@ export function createEdge(ports: EdgePorts, contracts: readonly [Contracted, ..
       standsFor: options.standsFor,
       gapState: pieces.gapState,
       send: (frame, fcnt, airAt, answer) => {
-        const pass = (): void => {
-          fence.pass(frame, fcnt, airAt, (refusal) => {
+        const pass = (what: Sending, done: typeof answer): void => {
+          fence.pass(what.frame, what.fcnt, what.airAt, (refusal) => {
             trace.note(
               host.name,
               refusal === undefined ? 'downlink sent' : 'downlink refused',
-              () => `${refusal ?? ''} ${frame.bytes}`,
+              () => `${refusal ?? ''} ${what.frame.bytes}`,
               'fine',
             );
-            answer(refusal);
+            done(refusal);
           });
         };
-        if (options.lend?.(fence, frame, fcnt, airAt, pass) !== true) pass();
+        const sending = { frame, fcnt, airAt };
+        const usual = (): void => {
+          if (options.stray?.(sending, pass) !== true) pass(sending, answer);
+        };
+        if (options.lend?.(fence, frame, fcnt, airAt, usual) !== true) usual();
       },
       askCounters: (requestId, devAddr, above, proven) => {
         const reserved = above < 0 ? -1 : Math.floor(above / 16);
@@ -268,6 +280,7 @@ export function createEdge(ports: EdgePorts, contracts: readonly [Contracted, ..
       onPhase: ports.onPhase,
       ...{ blocks: bookOn(disk, devAddrs), keepBlocks },
       providers: () => providersOf(standings, terms.set.setId),
+      isHung: () => disk.hung,
       siblings: () => parties.filter((_, other) => other !== i).map((one) => one.asSibling()),
     });
   const [first, ...more] = contracts;
@@ -284,6 +297,7 @@ export function createEdge(ports: EdgePorts, contracts: readonly [Contracted, ..
 
   host.onStart(() => {
     pieces.afterCrash(disk);
+    disk.hung = false;
     rooms = open();
     for (const party of parties) {
       party.start();

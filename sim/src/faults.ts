@@ -74,7 +74,10 @@ export function heal(ports: FaultPorts): void {
   ports.A.disk.busy = false;
   ports.centralDisk.mute = false;
   for (const { gateway } of ports.providers.values()) gateway.dead = false;
-  for (const edge of [ports.A, ...ports.providers.values()]) hold(edge, false);
+  for (const edge of [ports.A, ...ports.providers.values()]) {
+    edge.disk.hung = false;
+    hold(edge, false);
+  }
   comeHome(ports);
   onChange();
 }
@@ -154,6 +157,14 @@ export function scheduleFaults(ports: FaultPorts, scenario: Scenario): void {
           hosts[fault.node].wake();
         });
         return;
+      case 'hungArbitrator': {
+        const { disk } = edgeOf(fault.node);
+        disk.hung = true;
+        during(fault.forMs, () => {
+          disk.hung = false;
+        });
+        return;
+      }
       case 'cut':
         for (const [from, to] of fault.links) network.link(from, to).cut = nest(`${from}>${to}`, 1) > 0;
         during(fault.forMs, () => {

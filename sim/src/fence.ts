@@ -36,6 +36,8 @@ export interface FencePorts {
   readonly disk: FenceDisk;
   readonly judge: typeof judgeDownlink;
   readonly actsFrom: typeof actsFrom;
+  /** Between the last check and the gateway's socket, ms, at most. */
+  readonly socketMs: number;
   /** The fence is open for this epoch from that true time on. */
   readonly onMayAct: (epoch: number, from: number) => void;
 }
@@ -44,11 +46,11 @@ export interface FencePorts {
 export interface SimFence {
   set(devAddrs: readonly string[], wanted: Desired['fence']): void;
   grant(devAddr: string, block: CounterBlock): void;
-  /** Brings a downlink to the gateway for that true time, or says why not. */
+  /** Brings a downlink to the gateway for that true time, or for at once, or says why not. */
   pass(
     frame: Frame,
     fcnt: number,
-    airAt: number,
+    airAt: number | undefined,
     answer: (refusal: DownlinkRefusal | undefined) => void,
   ): void;
   /** Brings an own downlink past this fence, for another edge's gateway: the epoch, undefined where it is refused. */
@@ -71,6 +73,8 @@ interface Window {
 }
 
 const BLOCKS_KEPT = 32;
+/** Hashes of each device, as the product keeps them. */
+const REMEMBERED = 64;
 
 export function createFence(ports: FencePorts): SimFence {
   const { engine, host, gateway, disk, judge, onMayAct } = ports;
@@ -104,11 +108,12 @@ export function createFence(ports: FencePorts): SimFence {
     marks.set(devAddr, known);
     known.highest = Math.max(known.highest, fcnt);
     known.hashes.set(fcnt, hash);
+    if (known.hashes.size > REMEMBERED) known.hashes.delete(Math.min(...known.hashes.keys()));
   };
-  const verdictOf = (frame: Frame, airAt: number) => (): ReturnType<typeof judgeDownlink> => {
+  const verdictOf = (frame: Frame, airAt: number | undefined) => (): ReturnType<typeof judgeDownlink> => {
     const { devAddr, fcnt16, bytes: hash } = frame;
     // the gateway's clock as the bridge knows it, compared at every uplink: as good as true
-    return judge(fenceOf(devAddr), { fcnt16, hash, aheadMs: airAt - engine.now }, clock.monotonic());
+    return judge(fenceOf(devAddr), { fcnt16, hash, aheadMs: airAt === undefined ? undefined : airAt - engine.now }, clock.monotonic());
   };
   /** Checked, marked on the disk, and checked again. */
   const past = <R extends LentRefusal>(
@@ -169,11 +174,15 @@ export function createFence(ports: FencePorts): SimFence {
           return;
         }
         const fenced = disk.devAddrs.includes(devAddr);
-        if (fenced) air = passedAhead(air, airAt - engine.now, clock.monotonic());
+        if (fenced && airAt !== undefined) air = passedAhead(air, airAt - engine.now, clock.monotonic());
         const epoch = fenced ? disk.epoch : 0;
-        gateway.transmit(airAt, { edge: host.name, epoch, devAddr, fcnt, frame }, (sent) => {
-          answer(sent ? undefined : 'tooLate');
-        });
+        const transmit = (): void => {
+          gateway.transmit(airAt, { edge: host.name, epoch, devAddr, fcnt, frame }, (sent) => {
+            answer(sent ? undefined : 'tooLate');
+          });
+        };
+        if (ports.socketMs > 0) host.after(host.dice.between(0, ports.socketMs), transmit);
+        else transmit();
       });
     },
     lend(frame, airAt, isChecked, answer) {

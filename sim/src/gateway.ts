@@ -14,8 +14,8 @@ export interface Gateway extends Ear {
   dead: boolean;
   /** How long ago its edge heard of it, ms; it tells that it lives all the time. */
   silentMs(): number;
-  /** Takes a downlink for that moment of its own clock; refuses what comes too late. */
-  transmit(at: number, emission: Omit<Emission, 'at'>, answer: (sent: boolean) => void): void;
+  /** Takes a downlink for that moment of its own clock, and refuses what comes too late; without a moment it sends at once. */
+  transmit(at: number | undefined, emission: Omit<Emission, 'at'>, answer: (sent: boolean) => void): void;
 }
 
 export interface GatewayPorts {
@@ -55,8 +55,9 @@ export function createGateway(name: string, loss: number, ports: GatewayPorts): 
     },
     transmit(at, emission, answer) {
       engine.after(wire(), () => {
-        const sent = at > engine.now && !dead;
-        if (sent) engine.at(at, () => radio.down({ ...emission, at }));
+        const airAt = at ?? engine.now;
+        const sent = (at === undefined || at > engine.now) && !dead;
+        if (sent) engine.at(airAt, () => radio.down({ ...emission, at: airAt }));
         engine.after(wire(), () => {
           host.arrive(() => {
             answer(sent);

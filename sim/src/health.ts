@@ -1,6 +1,7 @@
 import type { EdgeId } from '@antirio/kernel';
 import { opensWhenOffline } from '@antirio/service-contract';
 import type { SetRecord } from './ledger-view.ts';
+import type { EdgeNode } from './edge.ts';
 import type { Judge } from './checks.ts';
 import type { Link } from './network.ts';
 import type { PartyHost, Phase } from './party-host.ts';
@@ -43,12 +44,15 @@ export function watchHealth(world: World, judge: Judge, ledgerMs: number) {
   const isGood = (one: NodeName, other: NodeName): boolean =>
     both(one, other).every((link) => !link.cut && link.loss <= 0.2 && link.resets < 0.1 && isQuick(link));
   const isAlone = (): boolean => isCut('A', 'central') && names.every((name) => isCut('A', name));
-  const isGone = (): boolean => !hosts.A.up || hosts.A.frozen || isAlone();
+  const edgeOf = (edge: EdgeName): EdgeNode => world.providers.get(edge) ?? A;
+  /** All of it, its arbitrator too. */
+  const isRunning = (edge: EdgeName): boolean => hosts[edge].running && !edgeOf(edge).disk.hung;
+  const isGone = (): boolean => !hosts.A.up || hosts.A.frozen || A.disk.hung || isAlone();
   const isUnserved = (): boolean => isGone() || isCut('A', 'central');
   /** Who is held back by its operator does nothing about it. */
-  const isHeld = (edge: EdgeName): boolean => (world.providers.get(edge) ?? A).disk.held;
+  const isHeld = (edge: EdgeName): boolean => edgeOf(edge).disk.held;
   const isWell = (edge: EdgeName): boolean =>
-    hosts[edge].running &&
+    isRunning(edge) &&
     hosts.central.running &&
     !world.centralDisk.mute &&
     ledger.isWhole() &&
@@ -60,7 +64,7 @@ export function watchHealth(world: World, judge: Judge, ledgerMs: number) {
     const { at } = providerParty().phase();
     const collects = idlePhases.has(at) && providerParty().desires().service !== 'active';
     const asks = terms.opening === 'witnessed' || at === 'stated';
-    return collects && (asks ? isWell(name) : hosts[name].running && !isHeld(name));
+    return collects && (asks ? isWell(name) : isRunning(name) && !isHeld(name));
   };
   const serves = ({ name, providerParty }: SimContract): boolean =>
     hosts[name].up && providerParty().desires().service === 'active';
@@ -85,7 +89,7 @@ export function watchHealth(world: World, judge: Judge, ledgerMs: number) {
   const haveEachOther = (): boolean => {
     const edges: EdgeName[] = ['A', ...names];
     const isJoined = (one: EdgeName): boolean =>
-      hosts[one].running && edges.every((other) => one === other || isGood(one, other));
+      isRunning(one) && edges.every((other) => one === other || isGood(one, other));
     return edges.every(isJoined);
   };
   /** Since its start: before, a provider promises nothing. */

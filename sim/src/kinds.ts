@@ -9,5 +9,6 @@ export const scenarioKinds = [
   'blocks',
   'long',
   'misstated',
+  'strays',
 ] as const;
 export type ScenarioKind = (typeof scenarioKinds)[number];

@@ -19,6 +19,7 @@ import {
   type PartyEvent,
 } from '@antirio/service-contract';
 import { blockMutants } from './block-mutants.ts';
+import { fenceMutants } from './fence-mutants.ts';
 import { fullDrillMutants } from './full-drill-mutants.ts';
 import { lentMutants } from './lent-mutants.ts';
 import { honestPieces, type Pieces } from './pieces.ts';
@@ -40,6 +41,7 @@ export interface Mutant {
 export const mutants: readonly Mutant[] = [
   ...promiseMutants,
   ...blockMutants,
+  ...fenceMutants,
   ...lentMutants,
   ...fullDrillMutants,
   {

@@ -62,6 +62,8 @@ export interface PartyPorts {
   readonly providers: () => readonly EdgeId[];
   /** Its other machines. */
   readonly siblings: () => readonly Sibling[];
+  /** It does nothing meanwhile: what comes waits in its sockets. */
+  readonly isHung: () => boolean;
   /** The machine has come to a phase, and it is on the disk. */
   readonly onPhase: (phase: string) => void;
 }
@@ -74,6 +76,7 @@ interface Machine {
 }
 
 const FENCE_AGAIN_MS = 1000;
+const UNREAD_KEPT = 256;
 
 function isSame(a: Desired['fence'] | undefined, b: Desired['fence']): boolean {
   if (a?.state !== b.state) return false;
@@ -131,6 +134,7 @@ export function createPartyHost(ports: PartyPorts): PartyHost {
   let machine = createMachine(ports, '');
   let fence: Desired['fence'] | undefined;
   let fenceAt = -Infinity;
+  let unread: PartyEvent[] = [];
 
   const applyFence = (): void => {
     const wanted = machine.desires().fence;
@@ -144,6 +148,10 @@ export function createPartyHost(ports: PartyPorts): PartyHost {
     });
   };
   const post = (event: PartyEvent): void => {
+    if (ports.isHung()) {
+      if (event.type !== 'tick' && unread.length < UNREAD_KEPT) unread.push(event);
+      return;
+    }
     const before = machine.phase();
     const effects = machine.step(event);
     for (const deed of deedsOf(before, machine.phase(), effects)) {
@@ -174,6 +182,7 @@ export function createPartyHost(ports: PartyPorts): PartyHost {
   };
   const tick = (): void => {
     host.after(ports.tickMs, tick);
+    if (!ports.isHung()) unread.splice(0).forEach(post);
     post({ type: 'tick' });
   };
   const observe = (): void => {
@@ -184,6 +193,7 @@ export function createPartyHost(ports: PartyPorts): PartyHost {
     start() {
       fence = undefined;
       fenceAt = -Infinity;
+      unread = [];
       machine = createMachine(ports, host.dice.bits().toString(16));
       host.after(ports.tickMs, tick);
       host.after(5, observe);

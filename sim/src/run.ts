@@ -24,6 +24,7 @@ import { drawMisstated } from './misstated.ts';
 import { honestPieces, type Pieces } from './pieces.ts';
 import { drawScenario, type NodeName, type Scenario } from './scenario.ts';
 import { drawTwoProviders } from './two-providers.ts';
+import { drawStrays } from './strays.ts';
 import type { TraceLine } from './trace.ts';
 import { drawUnheard } from './unheard.ts';
 import { createWorld, type World } from './world.ts';
@@ -38,6 +39,7 @@ const draws: Readonly<Record<ScenarioKind, (seed: number) => Scenario>> = {
   blocks: drawBlocks,
   long: drawLong,
   misstated: drawMisstated,
+  strays: drawStrays,
 };
 
 export interface RunOptions {

@@ -14,6 +14,8 @@ const SEEDS_OF_BLOCKS = 40;
 const KNOWN_BLOCKS: readonly number[] = [269];
 const KNOWN_DRILLS: readonly number[] = [5242];
 const SEEDS_OF_MISSTATED = 40;
+const SEEDS_OF_STRAYS = 30;
+const KNOWN_STRAYS: readonly number[] = [55];
 const SEEDS_OF_TEN_MINUTES = 15;
 
 /** Others than the first thousand that once broke something. */
@@ -82,6 +84,10 @@ describe('the simulation', () => {
   test(`with statements that are wrong of ${SEEDS_OF_MISSTATED} seeds ends each dispute: agreed on, or undecided with all stakes back`, () => {
     const lives = unbroken('misstated', seedsTo(SEEDS_OF_MISSTATED)).map(({ summary }) => summary.life);
     for (const life of ['SETTLED undecided', 'SETTLED honoured']) expect(lives).toContain(life);
+  });
+
+  test(`with drivers that stray of ${SEEDS_OF_STRAYS} seeds breaks no promise`, () => {
+    unbroken('strays', [...seedsTo(SEEDS_OF_STRAYS), ...KNOWN_STRAYS]);
   });
 
   test(`over ten minutes of ${SEEDS_OF_TEN_MINUTES} seeds breaks no promise, takeover after takeover`, () => {

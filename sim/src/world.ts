@@ -33,6 +33,7 @@ import { countedNow } from './rekeying.ts';
 import { createRadio, type Radio } from './radio.ts';
 import { rollDice, type Dice } from './random.ts';
 import type { EdgeName, NodeName, ProviderName, Scenario } from './scenario.ts';
+import { strayDriver } from './strays.ts';
 import { termsWith } from './two-providers.ts';
 import { createTrace, type Trace } from './trace.ts';
 
@@ -221,7 +222,13 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
       devAddr === sessions[0]?.devAddr ? (scenario.unheard?.standsFor ?? 0) : 0;
     const { commandsEveryMs } = scenario;
     const lend = name === 'A' && scenario.drills !== undefined ? lending() : undefined;
-    const options = { tickMs: 20, observeMs: 200, answers, commandsEveryMs, standsFor, lend };
+    const { strays, healAt } = scenario;
+    const stray = strays && strayDriver(engine, dice(`strays-${name}`), sessions, strays, healAt);
+    const socketMs = strays?.socketMs;
+    const options = {
+      ...{ tickMs: 20, observeMs: 200, answers, commandsEveryMs, standsFor },
+      ...{ lend, stray, socketMs },
+    };
     const onMayAct = (epoch: number, from: number): void => {
       ports.onMayAct(epoch, from, name);
     };
