@@ -15,6 +15,8 @@ export interface AttackOptions {
   readonly heldBack: number;
   /** Replays only what it held back, and only when its sender is silent. */
   readonly patient: boolean;
+  /** From then on, true ms, it meets a probe with an old answer to another one; it plays nothing else back. */
+  readonly answersFrom?: number;
 }
 
 const FRAMES_KEPT = 200;
@@ -63,8 +65,18 @@ export function attackRadio(
  */
 export function attackNetwork(engine: Engine, network: Network, dice: Dice, options: AttackOptions): void {
   const kept: Recorded[] = [];
+  const { answersFrom } = options;
+  const answer = (probe: Recorded): void => {
+    const index = kept.findIndex(({ from, to }) => from === probe.to && to === probe.from);
+    const [old] = index < 0 || dice.chance(0.5) ? [] : kept.splice(index, 1);
+    if (old !== undefined)
+      engine.after(dice.between(2, 20), () => {
+        network.replay(old);
+      });
+  };
   const seenAt = new Map<string, number>();
   network.tap((datagram) => {
+    if (datagram.kind === 'probe' && engine.now >= (answersFrom ?? Infinity)) answer(datagram);
     if (engine.now > options.until || !options.kinds.includes(datagram.kind)) return false;
     seenAt.set(datagram.from, engine.now);
     const held = dice.chance(options.heldBack);
@@ -87,5 +99,5 @@ export function attackNetwork(engine: Engine, network: Network, dice: Dice, opti
     const datagram = choose();
     if (datagram !== undefined) network.replay(datagram);
   };
-  engine.after(options.datagramsEveryMs, strike);
+  if (answersFrom === undefined) engine.after(options.datagramsEveryMs, strike);
 }

@@ -1,13 +1,12 @@
 import type { EdgeId } from '@antirio/kernel';
 import { awaitsOpening, stoodByAt, type SignedTx } from '@antirio/ledger-machine';
-import type { centralStep, nextBlock, sight } from '@antirio/service-contract';
+import type { centralStep, neverTookOver, nextBlock, sight } from '@antirio/service-contract';
 import {
   DEFAULT_LEASE_MS,
   createCentral,
   grantedSet,
   isDrillWord,
   isWordNow,
-  neverTookOver,
   type ActsWord,
   type CentralAnswer,
   type CentralEffect,
@@ -46,6 +45,7 @@ export interface CentralPieces {
   readonly centralStep: typeof centralStep;
   readonly nextBlock: typeof nextBlock;
   readonly sight: typeof sight;
+  readonly neverTookOver: typeof neverTookOver;
 }
 
 export interface CentralPorts {
@@ -62,6 +62,8 @@ export interface CentralPorts {
   readonly send: (to: EdgeId, datagram: Datagram) => void;
   /** The grantor has given a block. */
   readonly onGiven: (devAddr: string, index: number) => void;
+  /** The keys of a contract are opened, and not on its customer's word. */
+  readonly onOpened: (contractId: string) => void;
   readonly onRuling: (overMs: number, provider: EdgeId) => void;
 }
 
@@ -131,6 +133,8 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
     const tx = sign(identities.central, dice, payload);
     host.after(ports.ledgerMs * dice.between(0.5, 1.5), () => {
       const { ok } = apply(tx);
+      if (ok && payload.type === 'contract/open' && payload.evidence?.word === undefined)
+        ports.onOpened(payload.contractId);
       later(() => {
         post({ type: 'recorded', id, ok });
       });
@@ -192,7 +196,7 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
     const { promise, acts } = grantedSet(state.grantor, set.setId);
     const { contractId, provider } = terms;
     const contract = ledgerView(ledger, terms).contract();
-    const overMs = neverTookOver(
+    const overMs = pieces.neverTookOver(
       terms,
       contract.life.state,
       setView.epochRecord(),

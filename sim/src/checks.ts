@@ -15,6 +15,7 @@ export type Invariant =
   | 'deafened'
   | 'money'
   | 'punished'
+  | 'unpunished'
   | 'takeover'
   | 'acting'
   | 'converged'

@@ -5,7 +5,7 @@ import type { Engine } from './engine.ts';
 import type { Host } from './host.ts';
 import type { SimLedger } from './ledger.ts';
 import type { Link, Network } from './network.ts';
-import { hold, tellToReturn, tellToYield } from './operator.ts';
+import { hold, tellToReturn, tellToTakeOver, tellToYield } from './operator.ts';
 import type { EdgeName, Fault, Harm, NodeName, Scenario } from './scenario.ts';
 import type { Trace } from './trace.ts';
 
@@ -217,6 +217,9 @@ export function scheduleFaults(ports: FaultPorts, scenario: Scenario): void {
           ports.A.disk.busy = false;
         });
         return;
+      case 'takeoverTold':
+        tellToTakeOver(edgeOf('B'));
+        return;
       case 'hold':
         hold(edgeOf(fault.node), true);
         during(fault.forMs, () => {
@@ -302,6 +305,8 @@ function describe(fault: Harm): string {
       return `FAULT the ledger is as it was ${Math.round(fault.agoMs)} ms ago, for ${Math.round(fault.forMs)} ms`;
     case 'oldBackup':
       return 'FAULT central restored from an old backup';
+    case 'takeoverTold':
+      return 'B is told to take over';
     case 'drill':
     case 'fullDrill':
       return `A is told to begin a ${fault.kind}`;

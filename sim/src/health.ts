@@ -5,7 +5,7 @@ import type { EdgeNode } from './edge.ts';
 import type { Judge } from './checks.ts';
 import type { Link } from './network.ts';
 import type { PartyHost, Phase } from './party-host.ts';
-import { TAKEOVER_SLA_MS, type EdgeName, type NodeName } from './scenario.ts';
+import { TAKEOVER_SLA_MS, type EdgeName, type NodeName, type Scenario } from './scenario.ts';
 import type { SimContract, World } from './world.ts';
 
 /** Within so long, four leases and some blocks, whatever happened before: a provider that can collects; somebody acts. */
@@ -14,6 +14,11 @@ const ACTS_WITHIN_MS = 12_000;
 /** What a provider needs at a stretch to take over, besides: much less than the terms give it. */
 const ABLE_MS = 12_000;
 const LOOK_EVERY_MS = 250;
+/** The witness's word counts for 3 s, and is a while on its way. */
+const WITNESSED_MS = 5000;
+/** Probes are seldom lost, and answered in time. */
+const WITNESS_LOSS = 0.05;
+const WITNESS_ROUND_MS = 80;
 
 const ownsIn: ReadonlySet<string> = new Set(['guarded', 'retaken', 'stating', 'stated']);
 const idlePhases: ReadonlySet<string> = new Set(['ready', 'opening', 'stated']);
@@ -22,7 +27,7 @@ const idlePhases: ReadonlySet<string> = new Set(['ready', 'opening', 'stated']);
  * Watches over time whether somebody serves the customer's sensors while the world does not change, and whether a provider
  * that is ruled to be in breach could have done anything about it.
  */
-export function watchHealth(world: World, judge: Judge, ledgerMs: number) {
+export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, faithless }: Scenario) {
   const { engine, network, hosts, ledger, terms, A, contracts } = world;
   const names = contracts.map(({ name }) => name);
   const patienceMs = 4 * terms.leaseMs + 8 * ledgerMs;
@@ -33,6 +38,7 @@ export function watchHealth(world: World, judge: Judge, ledgerMs: number) {
   const wellSince = new Map<EdgeName, number>();
   const longestAble = new Map<EdgeName, number>();
   let customerWellSince: number | undefined;
+  let reachableSince = Infinity;
 
   const both = (one: NodeName, other: NodeName): Link[] => [
     network.link(one, other),
@@ -58,6 +64,17 @@ export function watchHealth(world: World, judge: Judge, ledgerMs: number) {
     ledger.isWhole() &&
     isGood(edge, 'central') &&
     !isHeld(edge);
+
+  /** The centre has its answer to probes as soon as it asks. */
+  const isReachable = (): boolean =>
+    isRunning('A') &&
+    !hosts.A.slow &&
+    hosts.central.running &&
+    !hosts.central.slow &&
+    both('A', 'central').every(
+      ({ cut, loss, latencyMs, jitterMs }) =>
+        !cut && loss <= WITNESS_LOSS && 2 * (latencyMs + jitterMs) <= WITNESS_ROUND_MS,
+    );
 
   /** Neither serves nor is kept from it by anything but itself. */
   const isIdle = ({ name, providerParty }: SimContract): boolean => {
@@ -145,16 +162,29 @@ export function watchHealth(world: World, judge: Judge, ledgerMs: number) {
     if (!isGone() || unready) customerSeenAt = now;
     if (!isUnserved()) servedAt = now;
     measureAble(now);
+    if (!isReachable()) reachableSince = Infinity;
+    else reachableSince = Math.min(reachableSince, now);
+    if (faithless !== undefined && now >= faithless.lazyFrom) return;
     const calmMs = now - Math.max(changedAt, customerSeenAt);
     if (calmMs >= COLLECTS_WITHIN_MS + patienceMs) lookAtProviders(calmMs);
     lookAtActing();
   };
   engine.after(LOOK_EVERY_MS, look);
+  const hidesProbes = attack.patient && attack.kinds.includes('probeReply');
   return {
+    /** On its customer's word or the witness's: of whoever answers the witness for longer than its word counts no keys are opened. */
+    onOpened(contractId: string): void {
+      const opened = contracts.find((one) => one.terms.contractId === contractId);
+      const reachableMs = engine.now - Math.max(reachableSince, changedAt);
+      if (opened?.terms.opening !== 'witnessed' || hidesProbes) return;
+      if (reachableMs >= WITNESSED_MS + 3 * ledgerMs)
+        judge.broken('escrow', `keys are opened of a customer that is there for ${Math.round(reachableMs)} ms`);
+    },
     onChange(): void {
       changedAt = engine.now;
     },
     onRuling(overMs: number, provider: EdgeId): void {
+      if (faithless !== undefined) return;
       const ruled = contracts.find((one) => one.terms.provider === provider);
       const able = Math.round(longestAble.get(ruled?.name ?? 'B') ?? 0);
       const servedMs = engine.now - (customerWellSince ?? engine.now);

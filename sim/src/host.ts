@@ -49,6 +49,8 @@ export interface Host {
   /** Neither frozen nor held up by its disk. */
   readonly running: boolean;
   readonly frozen: boolean;
+  /** Its disk holds it up at every write. */
+  readonly slow: boolean;
   /** Counts its starts. */
   readonly incarnation: number;
   /** What happens elsewhere at its death. */
@@ -168,6 +170,9 @@ export function createHost(engine: Engine, trace: Trace, dice: Dice, options: Ho
     },
     get frozen() {
       return frozen;
+    },
+    get slow() {
+      return slowness > 1;
     },
     get incarnation() {
       return incarnation;

@@ -10,5 +10,6 @@ export const scenarioKinds = [
   'long',
   'misstated',
   'strays',
+  'faithless',
 ] as const;
 export type ScenarioKind = (typeof scenarioKinds)[number];

@@ -19,6 +19,7 @@ import {
   type PartyEvent,
 } from '@antirio/service-contract';
 import { blockMutants } from './block-mutants.ts';
+import { faithlessMutants } from './faithless-mutants.ts';
 import { fenceMutants } from './fence-mutants.ts';
 import { fullDrillMutants } from './full-drill-mutants.ts';
 import { lentMutants } from './lent-mutants.ts';
@@ -42,6 +43,7 @@ export const mutants: readonly Mutant[] = [
   ...promiseMutants,
   ...blockMutants,
   ...fenceMutants,
+  ...faithlessMutants,
   ...lentMutants,
   ...fullDrillMutants,
   {
@@ -132,7 +134,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'no silence: a grantor that has just started knows of no lease',
-    from: 2100,
+    from: 2574,
     pieces: () => ({
       ...honestPieces(),
       centralStep: (state, event, context) =>
@@ -213,7 +215,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'the loser acts: a second provider is given the epoch while the first holds it',
     kind: 'twoProviders',
-    from: 160,
+    from: 240,
     pieces: () => ({
       ...honestPieces(),
       centralStep(state, event, context) {

@@ -18,6 +18,13 @@ export function tellToYield(host: Host, { party }: Rooms, terms: ContractTerms, 
   });
 }
 
+export function tellToTakeOver(edge: EdgeNode): void {
+  if (!edge.host.running) return;
+  edge.host.arrive(() => {
+    edge.rooms().party.post({ type: 'takeoverTold', by: 'the provider' });
+  });
+}
+
 export function tellToReturn(edge: EdgeNode): void {
   if (!edge.host.running) return;
   for (const party of edge.parties()) {

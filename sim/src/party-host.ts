@@ -1,10 +1,9 @@
-import type { customerDesires, customerStep, providerStep } from '@antirio/service-contract';
+import type { customerDesires, customerStep, providerDesires, providerStep } from '@antirio/service-contract';
 import {
   createCustomer,
   createProvider,
   customerSibling,
   deedsOf,
-  providerDesires,
   providerSibling,
   type BlockBook,
   type BlockMark,
@@ -40,6 +39,7 @@ export interface PartyPieces {
   readonly customerStep: typeof customerStep;
   readonly customerDesires: typeof customerDesires;
   readonly providerStep: typeof providerStep;
+  readonly providerDesires: typeof providerDesires;
 }
 
 export interface PartyPorts {
@@ -124,7 +124,7 @@ function createMachine(ports: PartyPorts, bootId: string): Machine {
       return effects;
     },
     phase: () => state.phase,
-    desires: () => providerDesires(state, clock.monotonic()),
+    desires: () => pieces.providerDesires(state, clock.monotonic()),
     asSibling: () => providerSibling(state),
   };
 }

@@ -15,6 +15,7 @@ import { checkFullDrills, fullDrillsOf, watchFullDrills } from './full-drill-che
 import { drawFullDrills } from './full-drill-scenario.ts';
 import { checkPenalties, paidInDrills, watchDrills } from './drill-checks.ts';
 import { heal, scheduleFaults, type FaultPorts } from './faults.ts';
+import { drawFaithless, watchLazy } from './faithless.ts';
 import { watchHealth } from './health.ts';
 import { checkRekeying } from './rekeying.ts';
 import { identities } from './identities.ts';
@@ -40,6 +41,7 @@ const draws: Readonly<Record<ScenarioKind, (seed: number) => Scenario>> = {
   long: drawLong,
   misstated: drawMisstated,
   strays: drawStrays,
+  faithless: drawFaithless,
 };
 
 export interface RunOptions {
@@ -202,6 +204,9 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
     onKept: blocks.kept,
     onTheft: (holder) => stolen(`${holder} gives its share without an opening on the ledger`),
     onRealKeys: () => stolen('a drill has opened the contract’s own keys'),
+    onOpened: (contractId) => {
+      late.health?.onOpened(contractId);
+    },
     onRuling: (overMs, provider) => {
       late.health?.onRuling(overMs, provider);
     },
@@ -209,7 +214,8 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
   const { engine, trace, hosts } = world;
   const judge = createJudge(engine, trace);
   const downlinks = watchDownlinks(engine, judge);
-  const health = watchHealth(world, judge, scenario.ledgerMs);
+  const health = watchHealth(world, judge, scenario);
+  const checkLazy = watchLazy(world, judge, scenario.faithless);
   Object.assign(late, { judge, downlinks, health });
   watchDrills(world, judge, scenario.ledgerMs);
   watchFullDrills(world, judge, scenario.ledgerMs);
@@ -243,7 +249,10 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
   const broken = (): boolean => judge.violations.length > 0;
   try {
     engine.runUntil(scenario.endAt, broken);
-    if (!broken()) checkEnd(world, judge, lastByA, scenario);
+    if (!broken()) {
+      checkLazy();
+      checkEnd(world, judge, lastByA, scenario);
+    }
   } catch (error) {
     judge.broken('crashed', error instanceof Error ? (error.stack ?? error.message) : String(error));
   }

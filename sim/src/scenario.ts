@@ -4,6 +4,7 @@ import { drawBackups, oneOldDisk } from './backups.ts';
 import { contractTerms, type ContractTerms } from '@antirio/service-contract';
 import type { CoverageScenario } from './coverage.ts';
 import { drawDeadGateway, drawFaults, drawOperator } from './fault-draws.ts';
+import type { Faithless } from './faithless.ts';
 import { holderIds, identities } from './identities.ts';
 import { drawRekeying, keepsRekeyingTime, type Rekeying } from './rekeying.ts';
 import { rollDice } from './random.ts';
@@ -37,6 +38,8 @@ export interface Scenario {
     readonly kinds: readonly string[];
     readonly heldBack: number;
     readonly patient: boolean;
+    /** From then on, true ms, it meets a probe with an old answer to another one; it plays nothing else back. */
+    readonly answersFrom?: number;
   };
   /** How long the ledger takes to apply a transaction. */
   readonly ledgerMs: number;
@@ -52,6 +55,8 @@ export interface Scenario {
   readonly unheard?: Unheard;
   /** One party states what is not so. */
   readonly misstated?: Misstated;
+  /** The provider does not keep its word. */
+  readonly faithless?: Faithless;
   /** What is before the fences is wrong. */
   readonly strays?: StrayScenario;
   /** Whether the contract demands drills. */
@@ -116,6 +121,8 @@ export type Harm =
   | { readonly kind: 'busy'; readonly forMs: number }
   /** Its gateway has no power. */
   | { readonly kind: 'deadGateway'; readonly node: EdgeName; readonly forMs: number }
+  /** The provider's operator wants it to take over. */
+  | { readonly kind: 'takeoverTold' }
   /** An operator holds an edge: nothing is taken over, or comes back, by itself. */
   | { readonly kind: 'hold'; readonly node: EdgeName; readonly forMs: number }
   /** The centre opens nothing, while its ledger goes on. */

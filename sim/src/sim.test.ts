@@ -14,8 +14,9 @@ const SEEDS_OF_BLOCKS = 40;
 const KNOWN_BLOCKS: readonly number[] = [269];
 const KNOWN_DRILLS: readonly number[] = [5242];
 const SEEDS_OF_MISSTATED = 40;
-const SEEDS_OF_STRAYS = 30;
+const SEEDS_OF_STRAYS = 20;
 const KNOWN_STRAYS: readonly number[] = [55];
+const SEEDS_OF_FAITHLESS = 20;
 const SEEDS_OF_TEN_MINUTES = 15;
 
 /** Others than the first thousand that once broke something. */
@@ -88,6 +89,12 @@ describe('the simulation', () => {
 
   test(`with drivers that stray of ${SEEDS_OF_STRAYS} seeds breaks no promise`, () => {
     unbroken('strays', [...seedsTo(SEEDS_OF_STRAYS), ...KNOWN_STRAYS]);
+  });
+
+  test(`with faithless providers of ${SEEDS_OF_FAITHLESS} seeds breaks no promise, and who leaves its customer alone pays`, () => {
+    const lives = unbroken('faithless', seedsTo(SEEDS_OF_FAITHLESS)).map(({ summary }) => summary.life);
+    const ruled = lives.filter((life) => life === 'SETTLED providerBreach');
+    expect(ruled.length).toBeGreaterThan(SEEDS_OF_FAITHLESS / 5);
   });
 
   test(`over ten minutes of ${SEEDS_OF_TEN_MINUTES} seeds breaks no promise, takeover after takeover`, () => {

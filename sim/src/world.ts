@@ -17,6 +17,7 @@ import { simulateDrills } from './drills.ts';
 import { simulateFullDrills } from './full-drills.ts';
 import { createEngine, type Engine } from './engine.ts';
 import { setLinks } from './faults.ts';
+import { lazyPieces } from './faithless.ts';
 import type { Frame } from './frames.ts';
 import { createGateway } from './gateway.ts';
 import { createHolders } from './holders.ts';
@@ -76,6 +77,7 @@ export interface WorldPorts {
   readonly onMayAct: (epoch: number, from: number, by: NodeName) => void;
   readonly onPhase: (node: NodeName, phase: string) => void;
   readonly onRuling: (overMs: number, provider: EdgeId) => void;
+  readonly onOpened: (contractId: string) => void;
   /** Blocks of FCntDown that the grantor has given, and those that an edge has on its disk. */
   readonly onGiven: (devAddr: string, index: number) => void;
   readonly onKept: (node: NodeName, by: EdgeId, marks: readonly BlockMark[]) => void;
@@ -191,7 +193,9 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
   });
   const thrown = new Set<string>();
   const piecesOf = (name: EdgeName): Pieces => {
-    if (name !== 'B' || scenario.coverage?.thief !== true) return pieces;
+    if (name !== 'B') return pieces;
+    if (scenario.faithless !== undefined) return lazyPieces(pieces, engine, scenario.faithless);
+    if (scenario.coverage?.thief !== true) return pieces;
     const phase = (): string => B.rooms().party.phase().at;
     const fcntOf = (frame: Frame): number => motes.sent.get(frame.bytes)?.fcnt ?? 0;
     return { ...pieces, openRing: thievingRing(pieces.openRing, phase, fcntOf, thrown) };
@@ -315,6 +319,7 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
       sendFrom('central', to, datagram);
     },
     onRuling: ports.onRuling,
+    onOpened: ports.onOpened,
     onGiven: ports.onGiven,
   });
   hosts.central.onStart(() => {
