@@ -70,7 +70,10 @@ export const faithlessMutants: readonly Mutant[] = [
         const { phase } = state;
         const { epoch } = state.acting.lease;
         if (phase.at !== 'released' && phase.at !== 'stating') return providerDesires(state, now);
-        return { ...providerDesires({ ...state, phase: { at: 'active', from: 1, epoch } }, now), service: 'active' };
+        return {
+          ...providerDesires({ ...state, phase: { at: 'active', from: 1, epoch } }, now),
+          service: 'active',
+        };
       },
     }),
   },

@@ -113,7 +113,11 @@ export function createFence(ports: FencePorts): SimFence {
   const verdictOf = (frame: Frame, airAt: number | undefined) => (): ReturnType<typeof judgeDownlink> => {
     const { devAddr, fcnt16, bytes: hash } = frame;
     // the gateway's clock as the bridge knows it, compared at every uplink: as good as true
-    return judge(fenceOf(devAddr), { fcnt16, hash, aheadMs: airAt === undefined ? undefined : airAt - engine.now }, clock.monotonic());
+    return judge(
+      fenceOf(devAddr),
+      { fcnt16, hash, aheadMs: airAt === undefined ? undefined : airAt - engine.now },
+      clock.monotonic(),
+    );
   };
   /** Checked, marked on the disk, and checked again. */
   const past = <R extends LentRefusal>(

@@ -151,6 +151,12 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
     for (const [name, since] of wellSince)
       longestAble.set(name, Math.max(longestAble.get(name) ?? 0, now - Math.max(since, servedAt)));
   };
+  const lookAtDuties = (now: number): void => {
+    if (faithless !== undefined && now >= faithless.lazyFrom) return;
+    const calmMs = now - Math.max(changedAt, customerSeenAt);
+    if (calmMs >= COLLECTS_WITHIN_MS + patienceMs) lookAtProviders(calmMs);
+    lookAtActing();
+  };
   const look = (): void => {
     engine.after(LOOK_EVERY_MS, look);
     const { now } = engine;
@@ -162,12 +168,8 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
     if (!isGone() || unready) customerSeenAt = now;
     if (!isUnserved()) servedAt = now;
     measureAble(now);
-    if (!isReachable()) reachableSince = Infinity;
-    else reachableSince = Math.min(reachableSince, now);
-    if (faithless !== undefined && now >= faithless.lazyFrom) return;
-    const calmMs = now - Math.max(changedAt, customerSeenAt);
-    if (calmMs >= COLLECTS_WITHIN_MS + patienceMs) lookAtProviders(calmMs);
-    lookAtActing();
+    reachableSince = isReachable() ? Math.min(reachableSince, now) : Infinity;
+    lookAtDuties(now);
   };
   engine.after(LOOK_EVERY_MS, look);
   const hidesProbes = attack.patient && attack.kinds.includes('probeReply');
@@ -178,7 +180,10 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
       const reachableMs = engine.now - Math.max(reachableSince, changedAt);
       if (opened?.terms.opening !== 'witnessed' || hidesProbes) return;
       if (reachableMs >= WITNESSED_MS + 3 * ledgerMs)
-        judge.broken('escrow', `keys are opened of a customer that is there for ${Math.round(reachableMs)} ms`);
+        judge.broken(
+          'escrow',
+          `keys are opened of a customer that is there for ${Math.round(reachableMs)} ms`,
+        );
     },
     onChange(): void {
       changedAt = engine.now;

@@ -69,11 +69,6 @@ export const promiseMutants: readonly Mutant[] = [
     }),
   },
   {
-    name: 'no look back: a fence opens for the next epoch while its own last frames wait in the gateway',
-    from: 347,
-    pieces: () => ({ ...honestPieces(), actsFrom: (_air, actFrom) => actFrom }),
-  },
-  {
     name: 'each for itself: a promise binds only the one machine of its edge that made it',
     kind: 'twoProviders',
     from: 245,
