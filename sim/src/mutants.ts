@@ -192,6 +192,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'given up in words only: a customer that has yielded acts on under its lease',
+    from: 134,
     pieces: () => ({
       ...honestPieces(),
       customerDesires(state, now) {
@@ -302,6 +303,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a rolled-back ledger is believed: the centre gives epochs and leases by what it says',
+    from: 63,
     pieces: () => ({ ...honestPieces(), sight: (_seen, head) => ({ ok: true, highest: head }) }),
   },
 ];
