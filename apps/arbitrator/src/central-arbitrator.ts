@@ -29,6 +29,7 @@ import { openGrantorStore } from './grantor-store.ts';
 import { createLeaseDesk } from './lease-desk.ts';
 import { ledgerClient } from './ledger-client.ts';
 import { addLedgerSightRoutes } from './ledger-sight-routes.ts';
+import { createPatientSubmit } from './patient-submit.ts';
 import { peerNamed } from './peers.ts';
 import { contradictionRequest, judgeContradiction } from './root-claims.ts';
 import { claimRequest } from './wrong-keys.ts';
@@ -64,6 +65,7 @@ export function createCentralArbitrator(options: ArbitratorOptions, ports: Arbit
   adoptOldShares(store, shares);
   const { maxContracts } = options.escrow;
   const escrow = createEscrowHolder({ identity, ledger, store: shares, log, maxContracts });
+  const submit = createPatientSubmit(ledger, { clock, random });
   const calls = createCentralCalls({ identity, clock, ledger, facts, host, escrow });
   const subscriptions: Subscription[] = [];
   const counts = { leases: 0, badDatagrams: 0 };
@@ -209,10 +211,10 @@ export function createCentralArbitrator(options: ArbitratorOptions, ports: Arbit
       subscriptions.push(await bus.subscribe('antirio/datagram/in/leaseRequest', guarded(onLease)));
       subscriptions.push(await bus.subscribe('antirio/datagram/in/probeReply', guarded(onProbeReply)));
       sweeping = repeat('sweep', SWEEP_EVERY_MS, log, () =>
-        findBreaches({ clock, ledger, facts, host, log }),
+        findBreaches({ clock, ledger, submit, facts, host, log }),
       );
       settling = repeat('disputes', DISPUTES_EVERY_MS, log, () =>
-        settleDisputes({ clock, ledger, facts, log }),
+        settleDisputes({ clock, ledger, submit, facts, log }),
       );
       destroying = repeat('escrow', DESTROY_EVERY_MS, log, () => escrow.sweep());
       ledger.watch.start();

@@ -25,6 +25,7 @@ import { ledgerClient, type LedgerClient } from './ledger-client.ts';
 import { holdOf } from './operator.ts';
 import { partyRooms } from './party-rooms.ts';
 import { runParty, type PartyDriver } from './party-driver.ts';
+import { createPatientSubmit } from './patient-submit.ts';
 import { peerNamed } from './peers.ts';
 import { endingOf } from './retirement.ts';
 import { noteVersion, openDisclosures, type Disclosures } from './key-history.ts';
@@ -290,7 +291,9 @@ export function createContracts(
     if (phase === undefined || drivers.has(contractId) || retired) return;
     const given = (keyVersion?: number): KeptPackage | undefined =>
       keptPackage(store, contractId, keyVersion);
-    const calls = { terms, identity, peers, ledger, rooms, ports, given, divided: () => dividedFor(terms) };
+    const submitPatiently = createPatientSubmit(ledger, ports);
+    const more = { submitPatiently, divided: () => dividedFor(terms) };
+    const calls = { terms, identity, peers, ledger, rooms, ports, given, ...more };
     // a stored role and phase were written together, by the machine of that role
     const party = { terms, role: contract.role, phase } as Parameters<typeof runParty>[0];
     const shared = {

@@ -1,5 +1,7 @@
 import { beforeEach, expect, test } from '@jest/globals';
 import { silentLog } from '@antirio/host';
+import { AntirioError } from '@antirio/kernel';
+import { createPatientSubmit } from './patient-submit.ts';
 import { settleDisputes, type DisputeWatch } from './dispute-watch.ts';
 
 const id = 'd1b8a6f2-8b34-4b19-9a08-2c70e0f6d501';
@@ -11,17 +13,25 @@ let through = 0;
 let incarnation: string | undefined = 'life';
 let contract: Record<string, unknown> = {};
 let submitted: { type: string }[] = [];
+let holder = 'A';
+let refuses = false;
+
+const answer = async (payload: { type: string }): Promise<Readonly<Record<string, unknown>>> => {
+  submitted.push(payload);
+  if (refuses) throw new AntirioError('conflict', 'there is still time');
+  return {};
+};
 
 const watch = {
   clock: { now: () => now, monotonic: () => now },
-  facts: { termsOf: async () => ({ disputeS: 60 }) },
+  facts: { termsOf: async () => ({ disputeS: 60 }), setOf: async () => ({ holder }) },
+  submit: createPatientSubmit(
+    { submit: async (payload) => answer(payload) },
+    { clock: { monotonic: () => now }, random: { bytes: (count) => new Uint8Array(count).fill(128) } },
+  ),
   log: silentLog,
   ledger: {
     range: async () => [contract],
-    submit: async (payload: { type: string }) => {
-      submitted.push(payload);
-      return {};
-    },
   },
 } as unknown as DisputeWatch;
 
@@ -30,8 +40,10 @@ beforeEach(() => {
   through = 50;
   incarnation = 'life';
   submitted = [];
+  holder = 'A';
+  refuses = false;
   contract = {
-    ...{ id, provider: 'B', openings: 1, activation: { epoch: 2, at: 500 } },
+    ...{ id, setId: 's', provider: 'B', openings: 1, activation: { epoch: 2, at: 500 } },
     ...{ life: { state: 'HANDED_BACK' }, dispute: ['device x'], disputedAt: 1000 },
   };
   const found: Readonly<Record<string, () => unknown>> = {
@@ -50,6 +62,32 @@ test('a dispute is left to the two until its time is over, and then closed', asy
   now = 61_000;
   await settleDisputes(watch);
   expect(submitted).toEqual([{ type: 'contract/close', contractId: id }]);
+});
+
+test('nothing is asked of the ledger while the provider serves again: it would refuse it', async () => {
+  now = 61_000;
+  holder = 'B';
+  await settleDisputes(watch);
+  expect(submitted).toEqual([]);
+  holder = 'A';
+  await settleDisputes(watch);
+  expect(submitted).toHaveLength(1);
+});
+
+test('what the ledger refuses is said ever more seldom: a refusal stays in its log for ever', async () => {
+  now = 61_000;
+  refuses = true;
+  for (let i = 0; i < 2160; i++) {
+    await settleDisputes(watch);
+    now += 10_000;
+  }
+  expect(submitted.length).toBeGreaterThan(10);
+  expect(submitted.length).toBeLessThan(20);
+  refuses = false;
+  now += 3_700_000;
+  await settleDisputes(watch);
+  await settleDisputes(watch);
+  expect(submitted.at(-1)).toEqual({ type: 'contract/close', contractId: id });
 });
 
 test('a dispute of before, which the ledger does not end, is asked about no more', async () => {

@@ -5,6 +5,7 @@ import { RING_ROOT_KIND, keys, type ContractRecord } from '@antirio/ledger-machi
 import { disputeEndsAt } from '@antirio/service-contract';
 import type { CentralFacts } from './central-facts.ts';
 import type { LedgerClient } from './ledger-client.ts';
+import type { PatientSubmit } from './patient-submit.ts';
 
 const contracts = z.array(
   z.looseObject({
@@ -16,12 +17,14 @@ const contracts = z.array(
 
 export interface DisputeWatch {
   readonly clock: Clock;
-  readonly ledger: Pick<LedgerClient, 'range' | 'fetch' | 'submit'>;
-  readonly facts: Pick<CentralFacts, 'termsOf'>;
+  readonly ledger: Pick<LedgerClient, 'range' | 'fetch'>;
+  /** What the ledger refuses is not said again and again. */
+  readonly submit: PatientSubmit;
+  readonly facts: Pick<CentralFacts, 'termsOf' | 'setOf'>;
   readonly log: Log;
 }
 
-type Payload = Parameters<LedgerClient['submit']>[0];
+type Payload = Parameters<PatientSubmit>[1];
 
 /**
  * The ruling where a provider states less than it had signed for when it opened the keys: both are its own word. A root of later says
@@ -49,6 +52,9 @@ async function belowRoot(
 
 async function endOf(watch: DisputeWatch, contract: ContractRecord): Promise<Payload | undefined> {
   const { clock, ledger, facts } = watch;
+  const { holder } = await facts.setOf(contract.setId);
+  // the ledger ends nothing while the provider serves again
+  if (holder === contract.provider) return undefined;
   const proven = await belowRoot(ledger, contract);
   if (proven !== undefined) return proven;
   const terms = await facts.termsOf(contract.id);
@@ -66,10 +72,10 @@ export async function settleDisputes(watch: DisputeWatch): Promise<void> {
     const payload = contract === undefined ? undefined : await endOf(watch, contract);
     if (payload === undefined) continue;
     try {
-      await watch.ledger.submit(payload);
+      await watch.submit(`${payload.type} ${id}`, payload);
       watch.log.warn({ contract: id, by: payload.type }, 'a dispute is over');
     } catch (error) {
-      // the provider serves, or its clock and the ledger's differ
+      // our clock and the ledger's differ, or it knows more by now
       watch.log.debug({ contract: id, error: describeError(error) }, 'the dispute goes on');
     }
   }

@@ -41,7 +41,7 @@ function party(phase: CustomerPhase | ProviderPhase) {
     driver: { terms, phase: () => at, post: (event) => void posted.push(event) },
     identity: customer,
     clock: { now: () => now, monotonic: () => now },
-    random: { bytes: (count) => new Uint8Array(count).fill(7) },
+    random: { bytes: (count) => new Uint8Array(count).fill(128) },
     store: {
       document: (_id, name) => documents.get(name),
       putDocument: (_id, name, value) => void documents.set(name, value),

@@ -67,10 +67,10 @@ async function isHealthy({ rooms, driver }: FullDrillCustomerPorts): Promise<boo
 
 /** The customer's half: it puts its word on the ledger, gives it, and asks for its service back. */
 export function fullDrillCustomer(ports: FullDrillCustomerPorts): FullDrillSide {
-  const { driver, ledger, store, clock } = ports;
+  const { driver, ledger, store } = ports;
   const { terms } = driver;
   const { contractId } = terms;
-  const submitPatiently = createPatientSubmit(ledger, clock);
+  const submitPatiently = createPatientSubmit(ledger, ports);
   let told = false;
   let timesTold = 0;
   let why: FullDrillWait | undefined;
@@ -147,7 +147,7 @@ export function fullDrillProvider(ports: FullDrillProviderPorts): FullDrillSide 
   const { driver, ledger, clock, store, coreData } = ports;
   const { terms } = driver;
   const { contractId } = terms;
-  const submitPatiently = createPatientSubmit(ledger, clock);
+  const submitPatiently = createPatientSubmit(ledger, ports);
   let heard: { readonly drill: number; readonly at: number; readonly wall: number } | undefined;
   let firstReadingMs: number | undefined;
 

@@ -14,6 +14,7 @@ import type { ArbitratorPorts } from './options.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import type { PartyRooms } from './party-rooms.ts';
 import { neighbourCall } from './peers.ts';
+import type { PatientSubmit } from './patient-submit.ts';
 import {
   openShare,
   releasedShare,
@@ -28,6 +29,7 @@ export interface CallDependencies {
   readonly peers: Readonly<Record<string, HttpPeer>>;
   readonly ledger: LedgerClient;
   readonly rooms: PartyRooms;
+  readonly submitPatiently: PatientSubmit;
   readonly divided: () => Promise<DividedKeys>;
   /** The newest package that the customer gave us, or that of one version. */
   readonly given: (keyVersion?: number) => KeptPackage | undefined;
@@ -131,9 +133,13 @@ const perform: Perform = {
   },
   release: ({ ledger, terms }, { epoch, counters }) =>
     ledger.submit({ type: 'epoch/release', setId: terms.set.setId, epoch, counters }),
-  statement: ({ ledger }, { statement, counters }) =>
-    ledger.submit({ type: 'contract/statement', statement, counters }),
-  close: ({ ledger }, { contractId }) => ledger.submit({ type: 'contract/close', contractId }),
+  async statement({ ledger, askedBack, terms }, { statement, counters }) {
+    const ask = askedBack(statement.epoch);
+    if (ask !== undefined) await tellAsked(ledger, terms.contractId, ask);
+    return ledger.submit({ type: 'contract/statement', statement, counters });
+  },
+  close: ({ submitPatiently }, { contractId }) =>
+    submitPatiently('close', { type: 'contract/close', contractId }),
   rekeyed: ({ ledger }, counted) => ledger.submit({ type: 'contract/rekeyed', ...counted }),
   record: (deps, { contractId }) =>
     neighbourCall(deps.peers, 'central', 'arbitrator', {

@@ -201,7 +201,11 @@ function claimScene(answer?: AntirioError) {
   const [store] = stores as [ContractStore];
   const time = { now: 0 };
   const ruled: unknown[] = [];
-  const facts = { termsFor: async () => terms };
+  const set = { customer: customer.edgeId, epoch: 1, contracts: [], slots: {} };
+  const facts = {
+    termsFor: async () => terms,
+    setOf: async () => ({ ...set, holder: customer.edgeId }),
+  };
   const ledger = { submit: async (tx: unknown) => (ruled.push(tx), {}) };
   const edge2edge: HttpPeer = {
     async call({ json }) {
@@ -239,6 +243,17 @@ test('the arbitrator rules nothing that the provider may have signed, or has not
   await expect(judge(rootDocument(7), forged)).rejects.toThrow(/has not signed/);
   const elsewhere = { ...other, by: customer.edgeId };
   await expect(judge(rootDocument(7), elsewhere)).rejects.toThrow(/has not signed/);
+  expect(ruled).toEqual([]);
+});
+
+test('the arbitrator asks nothing of the ledger while the provider serves: it would refuse it every few seconds', async () => {
+  const { ruled, facts, ledger } = claimScene();
+  const set = await facts.setOf();
+  const serving = { ...facts, setOf: async () => ({ ...set, holder: terms.provider }) };
+  const roots: ContradictionRequest['roots'] = [rootDocument(7), rootDocument(7, 6)];
+  await expect(
+    judgeContradiction(serving, ledger, customer.edgeId, { contractId, roots }),
+  ).rejects.toMatchObject({ code: 'conflict' });
   expect(ruled).toEqual([]);
 });
 

@@ -69,12 +69,12 @@ export function createRootClaim({ terms, clock, peers, store, log }: RootClaimPo
  * @throws AntirioError forbidden, unauthenticated; conflict while the provider serves; gone where the contract is settled
  */
 export async function judgeContradiction(
-  facts: Pick<CentralFacts, 'termsFor'>,
+  facts: Pick<CentralFacts, 'termsFor' | 'setOf'>,
   ledger: Pick<LedgerClient, 'submit'>,
   peer: string,
   { contractId, roots }: ContradictionRequest,
 ): Promise<{ readonly ruled: 'contradictingRoots' }> {
-  const { provider } = await facts.termsFor(contractId, peer, 'customer');
+  const { provider, set } = await facts.termsFor(contractId, peer, 'customer');
   const isProviders = roots.every(
     (root) =>
       root.by === provider && root.body.contractId === contractId && verifyDocument(root, RING_ROOT_KIND),
@@ -83,6 +83,9 @@ export async function judgeContradiction(
     throw new AntirioError('unauthenticated', 'the provider has not signed both of these roots');
   if (!contradict(roots[0].body, roots[1].body))
     throw new AntirioError('forbidden', 'the two roots do not contradict each other');
+  // the claim comes again every few seconds, and each refusal would stay on the ledger
+  if ((await facts.setOf(set.setId)).holder === provider)
+    throw new AntirioError('conflict', 'the provider serves: it is ruled once that is over');
   const evidence = { kind: 'contradictingRoots' as const, roots };
   await ledger.submit({ type: 'contract/rule', contractId, ruling: { row: 'providerBreach', evidence } });
   return { ruled: 'contradictingRoots' };
