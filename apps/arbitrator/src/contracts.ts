@@ -11,11 +11,13 @@ import {
   type ContractTerms,
   type LedgerSight,
   type ProtectedDevice,
+  type SignedBackAsk,
   type Standing,
 } from '@antirio/service-contract';
 import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
 import type { ContractStore, StoredContract } from './contract-store.ts';
 import { checkAddresses, checkRoom, spareOf } from './admission.ts';
+import { keptBackAsk } from './asked-back.ts';
 import { createBlockDesk, type BlockDesk } from './block-desk.ts';
 import { createContractJoins, type ContractJoins } from './contract-joins.ts';
 import { createContractDrills, type ContractDrills } from './contract-drills.ts';
@@ -128,6 +130,17 @@ function failuresOf(store: ContractStore, setId: string) {
       store.putDocument(OWN, name, count);
     },
   };
+}
+
+/** What a contract's party tells the ledger of itself, and how. */
+function towardsLedger(
+  store: ContractStore,
+  contractId: string,
+  ledger: LedgerClient,
+  ports: ArbitratorPorts,
+) {
+  const askedBack = (epoch: number): SignedBackAsk | undefined => keptBackAsk(store, contractId, epoch);
+  return { submitPatiently: createPatientSubmit(ledger, ports), askedBack };
 }
 
 export function createContracts(
@@ -291,8 +304,7 @@ export function createContracts(
     if (phase === undefined || drivers.has(contractId) || retired) return;
     const given = (keyVersion?: number): KeptPackage | undefined =>
       keptPackage(store, contractId, keyVersion);
-    const submitPatiently = createPatientSubmit(ledger, ports);
-    const more = { submitPatiently, divided: () => dividedFor(terms) };
+    const more = { divided: () => dividedFor(terms), ...towardsLedger(store, contractId, ledger, ports) };
     const calls = { terms, identity, peers, ledger, rooms, ports, given, ...more };
     // a stored role and phase were written together, by the machine of that role
     const party = { terms, role: contract.role, phase } as Parameters<typeof runParty>[0];

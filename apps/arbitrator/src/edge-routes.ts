@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import type { HttpPeer, HttpRim } from '@antirio/host';
 import { AntirioError, type Clock, type Identity } from '@antirio/kernel';
-import { contractTerms, type ContractTerms } from '@antirio/service-contract';
+import { contractTerms, signedBackAsk, type ContractTerms } from '@antirio/service-contract';
+import { keepBackAsk } from './asked-back.ts';
 import type { ContractStore, StoredContract } from './contract-store.ts';
 import { addDrillRoutes } from './contract-drills.ts';
 import { addJoinDeskRoute } from './join-desk.ts';
@@ -24,7 +25,7 @@ import { signRequest } from './signing.ts';
 
 const proposal = z.strictObject({ terms: contractTerms, match: z.unknown().optional() });
 const idParam = z.object({ id: z.uuid() });
-const returnRequest = z.strictObject({ epoch: z.int().min(0) });
+const returnRequest = z.strictObject({ epoch: z.int().min(0), ask: signedBackAsk.optional() });
 
 interface Asked {
   get(name: string): string | undefined;
@@ -228,6 +229,11 @@ export function addEdgeRoutes(
     ({ params, body, request }) => {
       const contract = fromCustomer(contracts.get(params.id), request);
       const driver = contracts.drivers.get(params.id);
+      // before we say that we have heard it
+      const phase = driver?.phase();
+      const servesUnder = phase?.at === 'active' ? phase.epoch : undefined;
+      if (body.ask !== undefined)
+        keepBackAsk(store, contract.terms, body.ask, { now: clock.now(), servesUnder });
       driver?.post({ type: 'returnAsked', epoch: body.epoch });
       return { phase: driver?.phase().at ?? contract.phase?.at };
     },

@@ -9,12 +9,13 @@ import {
   type Identity,
 } from '@antirio/kernel';
 import { EPOCH_REQUEST_KIND, RING_ROOT_KIND, signedRingRoot } from '@antirio/ledger-machine';
-import { edgeId, type CallArgs, type ContractTerms } from '@antirio/service-contract';
+import { edgeId, type CallArgs, type ContractTerms, type SignedBackAsk } from '@antirio/service-contract';
+import { backAskOf } from './asked-back.ts';
 import type { ArbitratorPorts } from './options.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import type { PartyRooms } from './party-rooms.ts';
-import { neighbourCall } from './peers.ts';
 import type { PatientSubmit } from './patient-submit.ts';
+import { neighbourCall } from './peers.ts';
 import {
   openShare,
   releasedShare,
@@ -28,12 +29,14 @@ export interface CallDependencies {
   readonly identity: Identity;
   readonly peers: Readonly<Record<string, HttpPeer>>;
   readonly ledger: LedgerClient;
-  readonly rooms: PartyRooms;
   readonly submitPatiently: PatientSubmit;
+  readonly rooms: PartyRooms;
   readonly divided: () => Promise<DividedKeys>;
   /** The newest package that the customer gave us, or that of one version. */
   readonly given: (keyVersion?: number) => KeptPackage | undefined;
-  readonly ports: Pick<ArbitratorPorts, 'random'>;
+  readonly ports: Pick<ArbitratorPorts, 'random' | 'clock'>;
+  /** What the customer asked for by itself, signed, while we served under this epoch. */
+  readonly askedBack: (epoch: number) => SignedBackAsk | undefined;
 }
 
 type RootRooms = Pick<PartyRooms, 'ring' | 'ringRoot'>;
@@ -99,6 +102,15 @@ export async function signedRootOf({
   const through = next - 1;
   const tree = await rooms.ringRoot(contractId, through);
   return signedRingRoot.parse(signDocument(identity, RING_ROOT_KIND, { contractId, ...tree, through }));
+}
+
+/** Before what we state is compared: then it is too late. A ledger that knows no such word is told nothing. */
+async function tellAsked(ledger: LedgerClient, contractId: string, ask: SignedBackAsk): Promise<void> {
+  try {
+    await ledger.submit({ type: 'drill/back-asked', contractId, ask });
+  } catch (error) {
+    if (!(error instanceof AntirioError) || error.statusCode >= 500) throw error;
+  }
 }
 
 /** How each of a machine's calls is made: to the ledger with our signature, or to the other arbitrators. */
@@ -171,13 +183,19 @@ const perform: Perform = {
     if (header === undefined) throw new AntirioError('notFound', `no keys of version ${keyVersion}`);
     return ledger.submit({ type: 'contract/rekey', header });
   },
-  return: (deps, { contractId, epoch }) => {
+  async return({ peers, terms, identity, ports }, { contractId, epoch }) {
     const path = `/arbitrator/v1/contract/${contractId}/return`;
-    return neighbourCall(deps.peers, deps.terms.provider, 'arbitrator', {
-      method: 'POST',
-      path,
-      json: { epoch },
-    });
+    const asking = (json: object): Promise<unknown> =>
+      neighbourCall(peers, terms.provider, 'arbitrator', { method: 'POST', path, json });
+    const ask = backAskOf(terms, epoch, { identity, clock: ports.clock });
+    if (ask === undefined) return asking({ epoch });
+    try {
+      return await asking({ epoch, ask });
+    } catch (error) {
+      // a provider of before knows no signed wish
+      if (!isAntirioError(error, 'invalidInput')) throw error;
+      return asking({ epoch });
+    }
   },
   acts: (deps, args) => central(deps, 'acts', args),
   yield: (deps, { contractId, word }) => {

@@ -24,18 +24,19 @@ async function asks(method: CallMethod, args: object): Promise<string[]> {
     },
   };
   const deps = {
-    terms: { contractId, customer, provider, central, set: { setId: 'S' } },
+    terms: { contractId, customer, provider, central, set: { setId: 'S' }, drills: {} },
     identity,
     peers: { edge2edge },
     ledger: { submit: onLedger },
-    submitPatiently: (_about: string, payload: unknown) => onLedger(payload),
+    submitPatiently: onLedger,
     rooms: {
       ring: () => Promise.resolve({ next: 2 }),
       ringRoot: () => Promise.resolve({ root: 'ff'.repeat(32), count: 1 }),
     },
     divided: () => Promise.resolve({ forProvider: {}, forHolders: [{ holder, delivery: {} }] }),
     given: () => ({ keyVersion: 1, header: {} }),
-    ports: { random: systemRandom },
+    askedBack: () => undefined,
+    ports: { random: systemRandom, clock: { now: () => 0 } },
   } as unknown as CallDependencies;
   const outcome = await performCall(deps, { method, args: { contractId, ...args } } as unknown as CallArgs);
   expect([method, outcome]).toMatchObject([method, { ok: true }]);
@@ -49,7 +50,7 @@ const args: { readonly [M in CallMethod]: object } = {
   open: { from: 0, evidence: {} },
   take: { expected: 1 },
   release: { epoch: 1, counters: {} },
-  statement: {},
+  statement: { statement: { epoch: 1 }, counters: {} },
   record: {},
   keys: {},
   keyShare: { holder },

@@ -3,6 +3,7 @@ import {
   MOST_DRILL_FRAMES,
   drillAnswer,
   drillTimes,
+  signedBackAsk,
   signedDrillReceipt,
   signedWord,
 } from '@antirio/service-contract';
@@ -51,6 +52,8 @@ export function drillPayloads<R extends z.ZodType>(signedRingRoot: R) {
     z.strictObject({ type: z.literal('drill/decline'), ...about }),
     /** By the customer: it wants back what is served under this epoch. */
     z.strictObject({ type: z.literal('drill/back'), contractId: z.uuid(), epoch: z.int().min(1) }),
+    /** By the provider, before it states: what it was asked for by the customer itself, while the ledger may have been away. */
+    z.strictObject({ type: z.literal('drill/back-asked'), contractId: z.uuid(), ask: signedBackAsk }),
     /** By the provider, ms since it heard the word. */
     z.strictObject({
       type: z.literal('drill/first-reading'),

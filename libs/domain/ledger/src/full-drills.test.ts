@@ -1,11 +1,13 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { signDocument } from '@antirio/kernel';
 import {
+  BACK_KIND,
   DRILL_BACK_MS,
   DRILL_FETCH_MS,
   MOST_FULL_DRILLS_A_MONTH,
   YIELD_KIND,
   drillWordMs,
+  signedBackAsk,
   signedWord,
   type ContractTerms,
   type FullDrill,
@@ -156,6 +158,56 @@ describe('a full drill', () => {
     home(2);
     expect(drillOf(1).state).toBe('passed');
     expect(contract().settlement).toBeUndefined();
+  });
+
+  describe('whose customer asked in time while the ledger was away', () => {
+    const asked = (epoch: number, at: number, by = ada): Request => {
+      const body = { contractId: terms.contractId, epoch, at };
+      const ask = signedBackAsk.parse(signDocument(by, BACK_KIND, body));
+      return { type: 'drill/back-asked', contractId: terms.contractId, ask };
+    };
+    /** The customer's own word and the release come to the ledger too late. */
+    const lateBy = (epoch: number): void => {
+      ledger.now += 10 * (SERVES_MS + DRILL_BACK_MS);
+      well(ada, back(epoch));
+      well(ben, release(epoch));
+      well(central, take(ada, terms, epoch));
+    };
+
+    test('is owed nothing for by the word that its provider kept', () => {
+      served(1, 1);
+      const at = ledger.now + SERVES_MS;
+      lateBy(2);
+      well(ben, asked(2, at));
+      expect(drillOf(1).askedBackAt).toBe(at);
+      well(ben, asked(2, at + 1));
+      expect(drillOf(1).askedBackAt).toBe(at);
+      stated(2);
+      expect(drillOf(1)).toMatchObject({ state: 'passed', reason: 'served' });
+      expect(contract()).toMatchObject({ life: { state: 'READY_EXPOSED' }, escrow: { customer: 100 } });
+      expect(invariantProblems(ledger.state)).toEqual([]);
+    });
+
+    test('is paid where the word is another’s, of another epoch, brought by the customer, or itself too late', () => {
+      served(1, 1);
+      const at = ledger.now + SERVES_MS;
+      lateBy(2);
+      expect(ledger.send(ben, asked(2, at, ben))).toMatchObject({ code: 'unauthenticated' });
+      expect(ledger.send(ada, asked(2, at))).toMatchObject({ code: 'forbidden' });
+      expect(ledger.send(ben, asked(1, at))).toMatchObject({ ok: true, result: { counted: false } });
+      well(ben, asked(2, at + DRILL_BACK_MS + 1));
+      stated(2);
+      expect(drillOf(1)).toMatchObject({ state: 'void', reason: 'takeover' });
+      expect(contract().settlement?.row).toBe('honoured');
+    });
+
+    test('says nothing of a takeover that is no drill', () => {
+      open();
+      well(ada, release(1));
+      well(central, take(ben, terms, 1));
+      expect(ledger.send(ben, asked(2, ledger.now))).toMatchObject({ result: { counted: false } });
+      expect(contract().activation).toMatchObject({ owed: true });
+    });
   });
 
   test('that its provider took again, before its customer had its epoch back, is asked back anew or paid', () => {

@@ -6,6 +6,7 @@ import {
   fullDrillPeriod,
   fullDrillVerdict,
   drillMonth,
+  isBackAskOf,
   isDrillWord,
   isEnded,
   isCalled,
@@ -211,6 +212,26 @@ export function askBack(context: Context, tx: PayloadOf<'drill/back'>): Outcome 
   if (drill.askedBackAt === undefined)
     putDrill(context, contract, { ...drill, askedBackAt: context.env.now });
   return done();
+}
+
+/**
+ * By the provider, against its own interest: when the customer asked for its service, signed, though the ledger hears of it only now.
+ * Of a takeover that is no drill it says nothing.
+ */
+export function noteAskedBack(context: Context, { contractId, ask }: PayloadOf<'drill/back-asked'>): Outcome {
+  const found = findContract(context.draft, contractId);
+  if ('ok' in found) return found;
+  const { contract } = found;
+  if (context.by !== contract.provider)
+    return refuse('forbidden', 'only the provider says what it was asked');
+  if (!isBackAskOf(ask, contract.id, contract.customer))
+    return refuse('unauthenticated', 'the customer has not asked for this');
+  const drill = openDrillOf(context, contract);
+  if (drill?.served?.epoch !== ask.body.epoch) return done({ counted: false });
+  const at = Math.min(Math.max(ask.body.at, drill.served.at), context.env.now);
+  if (at >= (drill.askedBackAt ?? Infinity)) return done({ counted: false });
+  putDrill(context, contract, { ...drill, askedBackAt: at });
+  return done({ counted: true, askedBackAt: at });
 }
 
 /** By the provider: its word on when its core-data had the first reading. */

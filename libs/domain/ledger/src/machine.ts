@@ -13,6 +13,7 @@ import {
   askOpening,
   declineFullDrill,
   endFullDrill,
+  noteAskedBack,
   noteFirstReading,
 } from './full-drills.ts';
 import { endDrill, excuseDrill, openDrill, readDrill, releaseDrillShare, startDrill } from './drills.ts';
@@ -133,6 +134,8 @@ function dispatchFullDrill(context: Context, tx: Exclude<DrillOrLifeTx, OwnKeysD
       return declineFullDrill(context, tx);
     case 'drill/back':
       return askBack(context, tx);
+    case 'drill/back-asked':
+      return noteAskedBack(context, tx);
     case 'drill/first-reading':
       return noteFirstReading(context, tx);
     case 'drill/full-end':

@@ -16,6 +16,7 @@ export * from './overload.ts';
 export * from './escrow.ts';
 export * from './genuine.ts';
 export * from './receipts.ts';
+export * from './back-ask.ts';
 export * from './baseline.ts';
 export * from './neighbour-hearing.ts';
 export * from './coverage-tally.ts';

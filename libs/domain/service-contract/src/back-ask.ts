@@ -1,0 +1,29 @@
+import { verifyDocument, type EdgeId } from '@antirio/kernel';
+import { z } from 'zod';
+
+/** The signature under a customer's wish to have its service back is over this kind. */
+export const BACK_KIND = 'antirio/drill-back/1';
+
+/** `give it back now`: what the provider shows the ledger, which may have been away when the customer asked. */
+const wish = z.strictObject({
+  contractId: z.uuid(),
+  /** The provider's epoch. */
+  epoch: z.int().min(1),
+  /** The customer's wall clock, ms; the provider keeps what is near its own. */
+  at: z.int().min(0),
+});
+
+/** `by` is checked where the wish is, against the contract: here it is only text. */
+export const signedBackAsk = z.strictObject({
+  kind: z.literal(BACK_KIND),
+  by: z.string().max(64),
+  body: wish,
+  signature: z.string().max(128),
+});
+export type SignedBackAsk = z.output<typeof signedBackAsk>;
+
+/** Whether this contract's customer said so. */
+export function isBackAskOf(ask: SignedBackAsk, contractId: string, customer: EdgeId): boolean {
+  const isOurs = ask.by === customer && ask.body.contractId === contractId;
+  return isOurs && verifyDocument({ ...ask, by: customer }, BACK_KIND);
+}
