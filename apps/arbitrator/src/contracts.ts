@@ -132,15 +132,14 @@ function failuresOf(store: ContractStore, setId: string) {
   };
 }
 
-/** What a contract's party tells the ledger of itself, and how. */
-function towardsLedger(
-  store: ContractStore,
-  contractId: string,
-  ledger: LedgerClient,
-  ports: ArbitratorPorts,
-) {
-  const askedBack = (epoch: number): SignedBackAsk | undefined => keptBackAsk(store, contractId, epoch);
-  return { submitPatiently: createPatientSubmit(ledger, ports), askedBack };
+/** What a contract's party makes its calls with, but for its rooms and keys. */
+function callsOf(terms: ContractTerms, store: ContractStore, ledger: LedgerClient, ports: ArbitratorPorts) {
+  const { identity, peers } = ports;
+  const askedBack = (epoch: number): SignedBackAsk | undefined => keptBackAsk(store, terms.contractId, epoch);
+  return {
+    ...{ terms, identity, peers, ledger, ports, askedBack },
+    submitPatiently: createPatientSubmit(ledger, ports),
+  };
 }
 
 export function createContracts(
@@ -304,8 +303,7 @@ export function createContracts(
     if (phase === undefined || drivers.has(contractId) || retired) return;
     const given = (keyVersion?: number): KeptPackage | undefined =>
       keptPackage(store, contractId, keyVersion);
-    const more = { divided: () => dividedFor(terms), ...towardsLedger(store, contractId, ledger, ports) };
-    const calls = { terms, identity, peers, ledger, rooms, ports, given, ...more };
+    const calls = { ...callsOf(terms, store, ledger, ports), rooms, given, divided: () => dividedFor(terms) };
     // a stored role and phase were written together, by the machine of that role
     const party = { terms, role: contract.role, phase } as Parameters<typeof runParty>[0];
     const shared = {

@@ -66,6 +66,7 @@ function bidFor(demand: Demand, { options, clock }: CustomerParts, capacity: Bid
     confidentiality: policy.confidentiality,
     exclude: excluded,
     minReputation: policy.minReputation,
+    ...(policy.maxUndecided === undefined ? {} : { maxUndecided: policy.maxUndecided }),
     refuseSharedDomains: policy.refuseSharedDomains,
     price: { p: policy.payment.limit, q: policy.guarantee.limit },
     devices: demand.request.devices.length,

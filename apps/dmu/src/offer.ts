@@ -59,6 +59,7 @@ function askOf(parts: ProviderParts, expiresAt: number): Ask {
     confidentiality: policy.confidentiality,
     exclude: [],
     minReputation: policy.minReputation,
+    ...(policy.maxUndecided === undefined ? {} : { maxUndecided: policy.maxUndecided }),
     refuseSharedDomains: policy.refuseSharedDomains,
     price: { p: policy.payment.limit, q: policy.guarantee.limit },
     divisible: true,

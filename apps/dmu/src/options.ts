@@ -47,6 +47,10 @@ const termsFields = z.strictObject({
     .describe(
       'for so long the two statements on a handback may differ, in seconds of the ledger’s time: then both stakes go back',
     ),
+  disputeCounts: z
+    .boolean()
+    .default(true)
+    .describe('whether what ends undecided is counted of both on the ledger, for whom it may concern'),
   forwarding: forwardingTerms
     .optional()
     .describe('where a provider that serves forwards the readings to: the own cloud'),

@@ -65,6 +65,7 @@ test('a proposal follows the match, the policy and the options', () => {
     opening: 'witnessed',
     heartbeatIntervalMs: 100,
     disputeS: 259_200,
+    disputeCounts: true,
     outageS: 3600,
     expiresAt: 1000 + 7 * 86_400_000,
     slots: { customer: 0, provider: 1 },

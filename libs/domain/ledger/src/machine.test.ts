@@ -3,8 +3,10 @@ import { signDocument } from '@antirio/kernel';
 import { invariantProblems } from './invariants.ts';
 import {
   ada,
+  askFor,
   balances,
   ben,
+  bidFor,
   central,
   cleo,
   contractOf,
@@ -332,6 +334,23 @@ describe('settlement', () => {
     expect(close(central)).toMatchObject({ ok: true, result: { row: 'undecided' } });
     expect(balances(ledger)).toEqual([1000, 1000]);
     expect(ledger.state.get(keys.reputation(ben.edgeId))).toBeUndefined();
+    expect(invariantProblems(ledger.state)).toEqual([]);
+  });
+
+  test('undecided disputes are counted of both, and whoever minds them is matched with neither', () => {
+    const ledger = returnedLedgerOf(makeTerms(1, { disputeS: 60, disputeCounts: true }));
+    ledger.send(ben, statement(terms, 2, 50));
+    ledger.send(ada, statement(terms, 2, 50, 2));
+    ledger.now += 60_000;
+    expect(ledger.send(central, { type: 'contract/close', contractId })).toMatchObject({ ok: true });
+    for (const { edgeId } of [ada, ben])
+      expect(ledger.state.get(keys.reputation(edgeId))).toEqual({ honoured: 0, breached: 0, undecided: 1 });
+    register(ledger, cleo);
+    expect(ledger.send(ben, askFor(80, 100)).ok).toBe(true);
+    const bid = (changes: object) => ledger.send(cleo, bidFor(100, 0, changes));
+    expect(bid({ maxUndecided: 0 })).toMatchObject({ result: { matches: [] } });
+    expect(bid({ maxUndecided: 1 })).toMatchObject({ result: { matches: [expect.any(String)] } });
+    expect(bid({})).toMatchObject({ result: { matches: [expect.any(String)] } });
     expect(invariantProblems(ledger.state)).toEqual([]);
   });
 

@@ -29,9 +29,9 @@ export const MAX_OPEN_ORDERS = 16;
 const MATCHES_PER_ASK = 16;
 const SWEPT_AT_ONCE = 32;
 
-function reputationOf(draft: Draft, edge: EdgeId): number {
-  const known = draft.read(keys.reputation(edge));
-  return known === undefined ? 0 : known.honoured - known.breached;
+function reputationOf(draft: Draft, edge: EdgeId) {
+  const { honoured = 0, breached = 0, undecided = 0 } = draft.read(keys.reputation(edge)) ?? {};
+  return { reputation: honoured - breached, undecided };
 }
 
 function standing<T extends Ask | Bid>(
@@ -40,7 +40,7 @@ function standing<T extends Ask | Bid>(
   terms: T,
 ): Standing<T> & { remaining: OrderRecord['remaining'] } {
   const { id, edge, sequence, remaining } = order;
-  return { id, edge, terms, sequence, remaining, reputation: reputationOf(draft, edge) };
+  return { id, edge, terms, sequence, remaining, ...reputationOf(draft, edge) };
 }
 
 function openOrders(

@@ -32,6 +32,7 @@ function judge({ draft }: Context, { customer, provider }: ContractRecord, row: 
   const count = (edge: typeof customer, honoured: number, breached: number): void => {
     const known = draft.read(keys.reputation(edge)) ?? { honoured: 0, breached: 0 };
     draft.put(keys.reputation(edge), {
+      ...known,
       honoured: known.honoured + honoured,
       breached: known.breached + breached,
     });

@@ -26,6 +26,8 @@ export interface AccountRecord {
 export interface ReputationRecord {
   readonly honoured: number;
   readonly breached: number;
+  /** Disputes that nobody could decide, of contracts whose terms have them counted: neither for nor against either party. */
+  readonly undecided?: number;
 }
 
 export interface IdentityRecord {

@@ -197,4 +197,24 @@ test('what both had agreed on before is paid though they differ about the last t
     result: { row: 'honoured' },
   });
   expect(balances(ledger)).toEqual([900, 1100]);
+  const honoured = { honoured: 1, breached: 0 };
+  expect(ledger.state.get(keys.reputation(ada.edgeId))).toEqual(honoured);
+});
+
+test('what ends undecided is counted of both where the terms say so, also where takeovers before it are paid', () => {
+  const terms = makeTerms(1, { disputeS: 60, disputeCounts: true, activation: { takeovers: 3 } });
+  const ledger = readyLedger(terms);
+  takeover(ledger, terms, 2);
+  stated(ledger, terms, 2);
+  takeover(ledger, terms, 4);
+  ledger.send(ben, statement(terms, 4, 50));
+  ledger.send(ada, statement(terms, 4, 50, 2));
+  const close = () => ledger.send(ben, { type: 'contract/close', contractId: terms.contractId });
+  expect(close()).toMatchObject({ ok: false });
+  expect(ledger.state.get(keys.reputation(ada.edgeId))).toBeUndefined();
+  ledger.now += 60_000;
+  expect(close()).toMatchObject({ ok: true });
+  for (const { edgeId } of [ada, ben])
+    expect(ledger.state.get(keys.reputation(edgeId))).toEqual({ honoured: 1, breached: 0, undecided: 1 });
+  expect(invariantProblems(ledger.state)).toEqual([]);
 });

@@ -10,6 +10,8 @@ export interface Standing<T> {
   readonly terms: T;
   /** Honoured minus breached contracts. */
   readonly reputation: number;
+  /** Disputes that were counted of it. */
+  readonly undecided: number;
   /** Place in the order of arrival. */
   readonly sequence: number;
 }
@@ -38,12 +40,16 @@ function lacksQuality(wanted: Qualities, offered: Qualities): string | undefined
   return shared(wanted.cells, offered.cells).length === 0 ? 'cells' : undefined;
 }
 
+function quarrels({ undecided }: Standing<Bid | Ask>, { terms }: Standing<Bid | Ask>): boolean {
+  return undecided > (terms.maxUndecided ?? Infinity);
+}
+
 function distrust(bid: Standing<Bid>, ask: StandingAsk): string | undefined {
   if (bid.edge === ask.edge) return 'sameEdge';
   if (bid.terms.exclude.includes(ask.edge) || ask.terms.exclude.includes(bid.edge)) return 'excluded';
   if (ask.reputation < bid.terms.minReputation || bid.reputation < ask.terms.minReputation)
     return 'reputation';
-  return undefined;
+  return quarrels(bid, ask) || quarrels(ask, bid) ? 'undecided' : undefined;
 }
 
 function overpriced(bid: Bid, ask: Ask): string | undefined {

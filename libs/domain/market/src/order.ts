@@ -18,6 +18,8 @@ const common = {
   exclude: z.array(edgeId).max(64).default([]),
   /** Honoured minus breached contracts that the other side must have at least. */
   minReputation: z.int().min(-1_000_000).max(1_000_000).default(-1_000_000),
+  /** So many undecided disputes may be counted of the other side, at most; without it any. */
+  maxUndecided: z.int().min(0).max(1_000_000).optional(),
   /** Whether a match that shares a failure domain is refused (otherwise it is shown in the match). */
   refuseSharedDomains: z.boolean().default(false),
   /** Ledger time in milliseconds. */

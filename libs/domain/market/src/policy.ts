@@ -21,6 +21,8 @@ const common = {
   /** Part of the way from `first` to `limit` that each own offer goes further, in thousandths. */
   concessionPermille: permille.default(250),
   minReputation: z.int().min(-1_000_000).max(1_000_000).default(-1_000_000),
+  /** So many undecided disputes of the other side are borne, at most; without it any. */
+  maxUndecided: z.int().min(0).max(1_000_000).optional(),
   refuseSharedDomains: z.boolean().default(false),
 };
 

@@ -72,6 +72,8 @@ export const contractTerms = z.strictObject({
   maxActiveS: z.int().min(60).default(86_400),
   /** For so long the two statements may differ, s of the ledger's time: then both stakes go back. Absent in terms of before, which keep the rules of then. */
   disputeS: z.int().min(1).max(31_536_000).optional(),
+  /** What ends undecided is counted of both on the ledger, and seen by whom they want contracts with. */
+  disputeCounts: z.boolean().optional(),
   ringBudgetBytes: z
     .int()
     .min(65_536)
