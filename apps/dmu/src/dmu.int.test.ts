@@ -41,7 +41,7 @@ const look = async (edge: Edge, id = 'wish-1') =>
 async function until<T>(find: () => Promise<T | undefined | false>): Promise<T> {
   const found = await waitFor(
     systemClock,
-    30_000,
+    120_000,
     async () => (await find().catch(() => undefined)) || undefined,
     25,
   );

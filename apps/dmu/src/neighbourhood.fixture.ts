@@ -147,7 +147,7 @@ export class Neighbourhood {
       () => here.ledger.close(),
       () => served.close(),
     );
-    for (const [i, identity] of identities.entries()) await here.#addEdge(names[i] ?? '', identity);
+    await Promise.all(identities.map((identity, i) => here.#addEdge(names[i] ?? '', identity)));
     const radio = setInterval(() => here.#transmit(), 50);
     here.#cleanUp.push(() => clearInterval(radio));
     return here;
@@ -293,9 +293,10 @@ export class Neighbourhood {
     env: Record<string, string>,
   ): Promise<ChildProcess> {
     const main = join(import.meta.dirname, '..', '..', room, 'src', 'main.ts');
+    const { PATH, NODE_COMPILE_CACHE } = process.env;
     const child = spawn('node', [main], {
       stdio: ['ignore', 'ignore', 'ignore'],
-      env: { PATH: process.env['PATH'], ...env },
+      env: { PATH, NODE_COMPILE_CACHE, ...env },
     });
     this.#cleanUp.push(() => child.kill('SIGKILL'));
     const peer = this.#peer(port);

@@ -9,7 +9,7 @@ import { createCometLedger, CometRpc, type CometLedger } from './index.ts';
 import { writeFederation } from './federation-files.ts';
 
 const APPLICATION = join(import.meta.dirname, 'application-host.fixture.ts');
-const STARTED_WITHIN_MS = 40_000;
+const STARTED_WITHIN_MS = 120_000;
 const ENDS_WITHIN_MS = 1000;
 
 function ended(child: ChildProcess): Promise<void> {
@@ -80,7 +80,7 @@ export class Member {
     await Promise.all([killed(this.#application), killed(this.#node)]);
   }
 
-  connect(submitMs = 20_000): CometLedger {
+  connect(submitMs = 60_000): CometLedger {
     const rpc = new CometRpc([httpPeer({ url: this.rpcUrl })]);
     const common = { clock: systemClock, random: systemRandom, log: silentLog };
     return createCometLedger({ rpc, submitMs, ...common });

@@ -22,7 +22,7 @@ import { writeFederation, type FederationNode } from './federation-files.ts';
 import type { CometLedger } from './index.ts';
 import { reached, startFederation, type Member } from './federation.fixture.ts';
 
-const LONG_MS = 60_000;
+const LONG_MS = 240_000;
 const ada = openIdentity(generateIdentity());
 const ben = openIdentity(generateIdentity());
 

@@ -27,7 +27,7 @@ export interface OpenedLedger {
   close(): Promise<void>;
 }
 
-const LONG_MS = 30_000;
+const LONG_MS = 120_000;
 
 /** What every engine of the ledger must do behind its port. The ledger is opened once, with `complianceGenesis`. */
 export function ledgerCompliance(name: string, open: () => Promise<OpenedLedger>): void {

@@ -51,6 +51,6 @@ storageNetworkCompliance({
   getFaults: ['lie', 'stall', 'redirect', 'endless', 'error', 'reset', 'down'],
   held: 'replicated',
   leavesOut: true,
-  largeBytes: 12_000_000,
+  largeBytes: 6_000_000,
   flatBytes: 65_000_000,
 });

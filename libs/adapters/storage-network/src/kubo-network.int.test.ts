@@ -40,7 +40,7 @@ async function open(folder: string, start: (folder: string) => Promise<Node>): P
     owner: 'edge-a',
     clock: systemClock,
     random: systemRandom,
-    idleMs: 1500,
+    idleMs: 8000,
   });
   return {
     network,
@@ -75,6 +75,6 @@ storageNetworkCompliance({
   open: (folder) => open(folder, (inside) => TestKubo.open(inside)),
   test,
   available: true,
-  largeBytes: 10_000_000,
-  flatBytes: 30_000_000,
+  largeBytes: 5_000_000,
+  flatBytes: 60_000_000,
 });
