@@ -13,7 +13,8 @@ const idParam = z.object({ id: z.uuid() });
 const by = z.string().min(1).max(64).default('unnamed');
 const handover = z.strictObject({ planned: z.literal(true), by });
 const hold = z.strictObject({ held: z.boolean(), by });
-const fetching = z.strictObject({ by });
+/** `partly`: though our own ring does not take all of the contract's sensors. */
+const fetching = z.strictObject({ by, partly: z.boolean().default(false) });
 /** `full`: the service itself moves, by our word, and comes back. */
 const drill = z.strictObject({ by, full: z.boolean().default(false) });
 const giveBack = z.strictObject({ by, force: signedForce.optional() });
@@ -93,9 +94,9 @@ export function addOperatorRoutes(rim: HttpRim, { operator, contracts, why, alar
       body: fetching,
       status: 202,
     },
-    ({ params, request }) => {
+    ({ params, body, request }) => {
       localOnly(request);
-      return contracts.refetches.begin(params.id);
+      return contracts.refetches.begin(params.id, body.partly);
     },
   );
   rim.route('get', '/arbitrator/v1/fetch', { summary: 'what is fetched so' }, ({ request }) => {

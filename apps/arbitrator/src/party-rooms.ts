@@ -75,7 +75,8 @@ export interface PartyRooms {
   ring(terms: ContractTerms): Promise<RingRange>;
   /** @throws AntirioError invalidInput where the ring does not reach so far, gone where it does not reach back */
   ringRoot(ringId: string, through: number): Promise<RingTree>;
-  fillFrom(terms: ContractTerms): Promise<Observed['source']>;
+  /** `anew`: from its first frame on, under this name, and the provider lets go of nothing for it. */
+  fillFrom(terms: ContractTerms, anew?: string): Promise<Observed['source']>;
   /** The own ring is filled from the provider's no more. */
   endFilling(terms: ContractTerms): Promise<void>;
   /** The contract's ring takes these addresses as well (those known by now where none are named), durably; what is not named any more it takes no longer. */
@@ -320,11 +321,11 @@ export function partyRooms(
       const answer = await callJson(bridge, { path: `/api/v3/ring/${ringId}/root?through=${through}` });
       return parseInput(ringTree, answer);
     },
-    async fillFrom(terms) {
+    async fillFrom(terms, anew) {
       const { contractId, provider, rootKeys } = terms;
       const path = OWN_SOURCE;
       const known = rootKeys === true ? { joins: joins.known(contractId) } : {};
-      const wanted = JSON.stringify({ edgeId: provider, ringId: contractId, ...known });
+      const wanted = JSON.stringify({ edgeId: provider, ringId: contractId, ...known, anew });
       if (lastPut.get(path) !== wanted) {
         await callJson(bridge, { method: 'PUT', path, json: JSON.parse(wanted) as unknown });
         lastPut.set(path, wanted);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { AntirioError, generateIdentity, parseEdgeId } from '@antirio/kernel';
-import { silentLog, systemClock, waitFor } from '@antirio/host';
+import { silentLog, systemClock, systemRandom, waitFor } from '@antirio/host';
 import { contractTerms } from '@antirio/service-contract';
 import { openContractStore, type ContractStore } from './contract-store.ts';
 import type { PartyRooms } from './party-rooms.ts';
@@ -25,13 +25,17 @@ let folder = '';
 let store: ContractStore;
 let begun: Refetches[] = [];
 let filled: string[] = [];
+let names = new Set<string | undefined>();
 let caughtUp = false;
 let live = false;
+let life = 'SETTLED';
+let own: string[] = [];
 
 function begin(self = customer): Refetches {
   const rooms = {
-    fillFrom: async (from: typeof terms) => {
+    fillFrom: async (from: typeof terms, anew?: string) => {
       filled.push(`${from.provider} ${from.contractId}`);
+      names.add(anew);
       return { pulledThrough: 0, caughtUp };
     },
     endFilling: async () => void filled.push('end'),
@@ -49,8 +53,18 @@ function begin(self = customer): Refetches {
   const made = createRefetches({
     ...{ identity: { edgeId: self }, store, rooms, clock, options, log: silentLog },
     drivers: new Map(live ? [[contractId, { phase: () => ({ at: 'guarded', epoch: 1 }) }]] : []),
-    ledger: { fetch: async (key) => (String(key).endsWith(contractId) ? ({ terms } as never) : undefined) },
-    peers: { edge2edge: { call, close: () => undefined } },
+    ledger: {
+      fetch: async (key) =>
+        String(key).endsWith(contractId) ? ({ terms, life: { state: life } } as never) : undefined,
+    },
+    random: systemRandom,
+    peers: {
+      edge2edge: { call, close: () => undefined },
+      gatewayBridge: {
+        call: async () => ({ ...(await call()), json: () => ({ devAddrs: own }) }),
+        close: () => undefined,
+      },
+    },
     sources: createSourceTurns(() => performance.now()),
   });
   made.start();
@@ -61,7 +75,8 @@ function begin(self = customer): Refetches {
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'refetch-'));
   store = openContractStore(join(folder, 'contracts.db'));
-  [filled, caughtUp, live] = [[], false, false];
+  [filled, caughtUp, live, life, own] = [[], false, false, 'SETTLED', ['0000000a']];
+  names = new Set();
 });
 afterEach(async () => {
   await Promise.all(begun.map((one) => one.stop()));
@@ -83,6 +98,8 @@ test('an edge that knows nothing of its contract any more fetches what its provi
   caughtUp = true;
   await waitFor(systemClock, 5000, () => again.all().length === 0 || undefined);
   expect([again.all(), filled.at(-1)]).toEqual([[], 'end']);
+  // all of it was read under one name
+  expect([...names]).toEqual([expect.stringMatching(/^[0-9a-f]{16}$/)]);
   // the contract itself is as it was: unknown
   expect(store.all()).toEqual([]);
 });
@@ -94,4 +111,19 @@ test('nothing is fetched of a contract that lives, that nobody knows, or that is
   await expect(begin().begin('00000000-0000-4000-8000-000000000000')).rejects.toThrow(/know/);
   await expect(begin(provider).begin(contractId)).rejects.toThrow(/only its customer/);
   expect(filled).toEqual([]);
+});
+
+test('nothing is fetched of a contract that still serves where only our disk forgot it, nor before our sensors are set up', async () => {
+  life = 'ACTIVE';
+  await expect(begin().begin(contractId)).rejects.toMatchObject({ code: 'conflict' });
+  [life, own] = ['SETTLED', []];
+  await expect(begin().begin(contractId)).rejects.toThrow('1 of the contract');
+  expect(filled).toEqual([]);
+  await begin().begin(contractId, true);
+  await waitFor(systemClock, 5000, () => filled.length > 0 || undefined);
+  const first = new Set(names);
+  names.clear();
+  own = ['0000000a'];
+  await begun.at(-1)?.begin(contractId);
+  await waitFor(systemClock, 5000, () => [...names].some((one) => !first.has(one)) || undefined);
 });

@@ -1,18 +1,32 @@
 import { z } from 'zod';
-import { AntirioError, describeError, type EdgeId, type Identity } from '@antirio/kernel';
-import { repeat, type Log, type Repeating } from '@antirio/host';
+import {
+  AntirioError,
+  describeError,
+  isAntirioError,
+  toHex,
+  type EdgeId,
+  type Identity,
+  type Random,
+} from '@antirio/kernel';
+import { callJson, parseInput, repeat, type Log, type Repeating } from '@antirio/host';
 import { keys } from '@antirio/ledger-machine';
-import { readTerms, type ContractTerms, type Standing } from '@antirio/service-contract';
+import { isEnded, readTerms, type ContractTerms, type Standing } from '@antirio/service-contract';
 import type { ContractStore } from './contract-store.ts';
 import type { LedgerClient } from './ledger-client.ts';
+import { peerNamed } from './peers.ts';
 import { retireCustomer, type Retirement, type RetirementPorts } from './retirement.ts';
 
 /** What providers still keep of our ended contracts, fetched once more: our disk was lost, and with it the contract. */
 export interface Refetches {
   /**
-   * From now on, durably, until all of it is here. @throws AntirioError conflict | notFound | forbidden | busy
+   * From now on, durably, from the provider's first frame on, until all of it is here that the own ring takes; the provider lets go
+   * of nothing for it. `partly`: though the own ring does not take all of the contract's sensors.
+   * @throws AntirioError conflict | notFound | forbidden | busy
    */
-  begin(contractId: string): Promise<{ readonly contractId: string; readonly provider: EdgeId }>;
+  begin(
+    contractId: string,
+    partly?: boolean,
+  ): Promise<{ readonly contractId: string; readonly provider: EdgeId }>;
   /** Under way. */
   all(): string[];
   start(): void;
@@ -25,6 +39,7 @@ export type RefetchPorts = Pick<RetirementPorts, 'clock' | 'peers' | 'rooms' | '
   readonly ledger: Pick<LedgerClient, 'fetch'>;
   /** Of the contracts whose machines run here. */
   readonly drivers: ReadonlyMap<string, Pick<Standing, 'phase'>>;
+  readonly random: Random;
   readonly log: Log;
 };
 
@@ -34,8 +49,26 @@ const KIND = 'refetch';
 const MOST = 64;
 const EVERY_MS = 500;
 
-const asked = z.object({ terms: z.custom<ContractTerms>(), ending: z.unknown() });
+/** `anew`: the name of this reading. */
+const asked = z.object({
+  terms: z.custom<ContractTerms>(),
+  ending: z.unknown(),
+  anew: z.string().default('again'),
+});
 type Asked = z.output<typeof asked>;
+const ownRing = z.looseObject({ devAddrs: z.array(z.string()) });
+
+/** The DevAddrs that our own ring takes. */
+async function ownAddresses({ peers }: Pick<RefetchPorts, 'peers'>): Promise<ReadonlySet<string>> {
+  try {
+    const ring = await callJson(peerNamed(peers, 'gatewayBridge'), { path: '/api/v3/ring/own' });
+    return new Set(parseInput(ownRing, ring).devAddrs);
+  } catch (error) {
+    // no device service has made it yet
+    if (isAntirioError(error, 'notFound')) return new Set();
+    throw error;
+  }
+}
 
 export function createRefetches(ports: RefetchPorts): Refetches {
   const { store, log, identity, drivers } = ports;
@@ -46,16 +79,17 @@ export function createRefetches(ports: RefetchPorts): Refetches {
   const known = (): [string, Asked][] =>
     [...store.documents(OWN, KIND)].map(([id, kept]) => [id, asked.parse(kept)]);
   /** How far it has come is kept with it: the contract's own end is another matter. */
-  const notes = (contractId: string, terms: ContractTerms): RetirementPorts['store'] => ({
+  const notes = (contractId: string, { terms, anew }: Asked): RetirementPorts['store'] => ({
     document: () => asked.parse(store.document(OWN, nameOf(contractId))).ending,
-    putDocument: (_id, _name, ending) => store.putDocument(OWN, nameOf(contractId), { terms, ending }),
+    putDocument: (_id, _name, ending) => store.putDocument(OWN, nameOf(contractId), { terms, ending, anew }),
     note: () => undefined,
   });
-  const runOf = (contractId: string, { terms }: Asked): Retirement => {
+  const runOf = (contractId: string, one: Asked): Retirement => {
+    const { terms, anew } = one;
     const { clock, peers, rooms, sources, options } = ports;
     const there = running.get(contractId);
     if (there !== undefined) return there;
-    const fetching = { terms, clock, peers, rooms, sources, options, store: notes(contractId, terms) };
+    const fetching = { terms, clock, peers, rooms, sources, options, store: notes(contractId, one), anew };
     const inTurn = (work: () => Promise<void>): Promise<void> => work();
     const made = retireCustomer({ ...fetching, leads: () => false, inTurn });
     running.set(contractId, made);
@@ -82,16 +116,39 @@ export function createRefetches(ports: RefetchPorts): Refetches {
     const { rootKeys: _joins, ...read } = readTerms(terms);
     return read;
   };
+  /** On a lost disk no machine of ours knows a contract that still serves. */
+  const mustBeOver = async (contractId: string): Promise<void> => {
+    const here = drivers.get(contractId)?.phase().at ?? 'ended';
+    const life = (await ports.ledger.fetch(keys.contract(contractId)))?.life;
+    if (here === 'ended' && life !== undefined && (isEnded(life) || life.state === 'BREACHED')) return;
+    throw new AntirioError('conflict', 'the contract is not over on the ledger: fetching is for ended ones', {
+      contractId,
+      state: life?.state,
+    });
+  };
+  const mustTake = async ({ set }: ContractTerms): Promise<void> => {
+    const own = await ownAddresses(ports);
+    const lacking = set.devices.map(({ devAddr }) => devAddr).filter((one) => !own.has(one));
+    if (lacking.length === 0) return;
+    throw new AntirioError(
+      'conflict',
+      `our own ring does not take ${lacking.length} of the contract's ${set.devices.length} sensors: set them up first, or fetch partly`,
+      { lacking: lacking.slice(0, 20) },
+    );
+  };
   return {
-    async begin(contractId) {
-      if ((drivers.get(contractId)?.phase().at ?? 'ended') !== 'ended')
-        throw new AntirioError('conflict', 'the contract is not over: what is lacking comes by itself');
+    async begin(contractId, partly = false) {
       const terms = await termsOf(contractId);
+      await mustBeOver(contractId);
+      if (!partly) await mustTake(terms);
       const under = known();
       if (under.length >= MOST && !under.some(([id]) => id === contractId))
         throw new AntirioError('busy', `${MOST} contracts are fetched already`);
       running.delete(contractId);
-      store.putDocument(OWN, nameOf(contractId), { terms, ending: {} });
+      store.putDocument(OWN, nameOf(contractId), {
+        ...{ terms, ending: {} },
+        anew: toHex(ports.random.bytes(8)),
+      });
       looping?.poke();
       return { contractId, provider: terms.provider };
     },

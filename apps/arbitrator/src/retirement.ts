@@ -48,6 +48,8 @@ export interface RetirementPorts {
   /** Has the work done when no other touches the set's fence. */
   readonly inTurn: (work: () => Promise<void>) => Promise<void>;
   readonly options: Pick<ArbitratorOptions, 'listenOnS' | 'unclaimedRetainS' | 'handedBackRetainS'>;
+  /** Of a contract that is over long since, read once more under this name; the provider lets go of nothing for it. */
+  readonly anew?: string;
 }
 
 interface Kept {
@@ -111,8 +113,9 @@ async function isRingGone({ terms, peers }: RetirementPorts): Promise<boolean> {
  * an older backup that comes after the provider has let go: what was handed back stays there for some days.
  */
 export function retireCustomer(ports: RetirementPorts): Retirement {
-  const { terms, rooms, sources, options } = ports;
+  const { terms, rooms, sources, options, anew } = ports;
   const { contractId } = terms;
+  const turn = anew === undefined ? contractId : `${contractId} ${anew}`;
   const kept = keep(ports);
   let askedAt = -Infinity;
 
@@ -120,14 +123,16 @@ export function retireCustomer(ports: RetirementPorts): Retirement {
     const now = ports.clock.monotonic();
     if (now - askedAt < ASK_EVERY_MS) return false;
     askedAt = now;
+    // nothing is acknowledged: the provider may go on waiting for its customer, but it listens no more by now
+    if (anew !== undefined && caughtUp && kept.endedForS() >= options.listenOnS) return true;
     return (await hasLetGo(ports)) && (caughtUp || (await isRingGone(ports)));
   };
   const collect = async (): Promise<void> => {
-    if (!sources.isUp(contractId, 'rest')) return;
-    const source = await rooms.fillFrom(terms);
+    if (!sources.isUp(turn, 'rest')) return;
+    const source = await rooms.fillFrom(terms, anew);
     const isHere = (): Promise<boolean> => isAllHere(source?.caughtUp === true);
     if (kept.endedForS() < options.unclaimedRetainS && !(await isHere())) return;
-    sources.leave(contractId);
+    sources.leave(turn);
     if (sources.idle()) await rooms.endFilling(terms);
     await rooms.endSending(terms);
     kept.change({ letGo: true });

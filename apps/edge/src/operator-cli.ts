@@ -53,7 +53,11 @@ export function addOperatorCommands(program: Command, { forEdge, configOf }: Ope
     program
       .command('fetch <contract>')
       .description('after the loss of our disk: what the provider of an ended contract keeps for us'),
-  ).action((contract: string, flags: ConfigFlags) => fetchKept(configOf(flags), contract));
+  )
+    .option('--partly', 'though not all of its sensors are set up here')
+    .action((contract: string, { partly = false, ...flags }: ConfigFlags & { partly?: boolean }) =>
+      fetchKept(configOf(flags), contract, partly),
+    );
   forEdge(program.command('return <contract>').description('take our service back from the provider'))
     .option('--force', 'held or not, at once; never past the fence')
     .option(KEY, KEY_TEXT)

@@ -69,9 +69,9 @@ export function drill(config: EdgeConfig, contractId: string, full: boolean): Pr
   return tell(config, contractId, 'drill', full ? { full } : {});
 }
 
-/** What the provider of our ended contract keeps for us comes once more: for a disk that was lost. */
-export function fetchKept(config: EdgeConfig, contractId: string): Promise<void> {
-  return tell(config, contractId, 'fetch', {});
+/** What the provider of our ended contract keeps for us comes once more: for a disk that was lost. `partly`: of the sensors that are set up. */
+export function fetchKept(config: EdgeConfig, contractId: string, partly: boolean): Promise<void> {
+  return tell(config, contractId, 'fetch', partly ? { partly } : {});
 }
 
 export async function giveBack(

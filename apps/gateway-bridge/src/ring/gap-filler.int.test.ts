@@ -72,6 +72,30 @@ describe('gap filling', () => {
     expect((await b.http.call({ ...toEnd, headers: { 'x-antirio-peer': 'edge-a' } })).status).toBe(403);
   });
 
+  test('what is read anew comes from the first frame on, whatever was passed over before, and the source lets go of nothing for it', async () => {
+    const edges: Record<string, () => Edge> = {};
+    const link = await startEdge2Edge(edges, 'edge-a');
+    const b = await startEdge('b', link.peer);
+    edges['edge-b'] = () => b;
+    await putRing(b, 'contract-1', { devAddrs: [ONE], deliver: false, owner: 'edge-a' });
+    for (const fcnt of [1, 2, 3]) await b.gateway.push([rxpkOf(uplink(ONE, fcnt), fcnt)]);
+    const a = await startEdge('a-early', link.peer);
+    await putRing(a, 'own', { devAddrs: [] });
+    const status = async () =>
+      (await call(a, 'GET', '/ring/own/source')) as { pulledThrough: number; ringId: string };
+    const read = async (anew: string): Promise<void> => {
+      await call(a, 'PUT', '/ring/own/source', { edgeId: 'edge-b', ringId: 'contract-1', anew });
+      await waitFor(systemClock, 5000, async () => (await status()).pulledThrough === 3 || undefined);
+      expect((await status()).ringId).toBe('contract-1');
+    };
+    await read('first');
+    expect(await framesOf(a, 'own')).toEqual([]);
+    await putRing(a, 'own', { devAddrs: [ONE] });
+    await read('second');
+    expect(await framesOf(a, 'own')).toHaveLength(3);
+    expect(await call(b, 'GET', '/ring/contract-1')).toMatchObject({ acknowledged: 0, count: 3 });
+  });
+
   test('what does not fit is not acknowledged: the source keeps it', async () => {
     const edges: Record<string, () => Edge> = {};
     const link = await startEdge2Edge(edges, 'edge-a');

@@ -97,7 +97,9 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
   const { edge2edge, clock, timeoutMs } = ports;
   const base = `/edge2edge/peer/${encodeURIComponent(source.edgeId)}/gateway-bridge/api/v3/ring/${source.ringId}`;
   const { edgeId, joins: joinsKnown = Infinity } = source;
-  const place = { edgeId, ringId: source.ringId };
+  // the position of before may have passed over what was not known to be ours then
+  const readAs = source.anew === undefined ? source.ringId : `${source.ringId} ${source.anew}`;
+  const place = { edgeId, ringId: readAs };
   let remoteNext = 0;
   let remoteJoins = 0;
   let sourceLife = '';
@@ -112,7 +114,7 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
 
   const ringNow = (): Ring => ports.rings.get(ringId).ring;
   const throughOf = (ring: Ring, incarnation?: string): number => {
-    const known = ring.positionIn(edgeId, source.ringId);
+    const known = ring.positionIn(edgeId, readAs);
     const same = incarnation === undefined || known?.incarnation === incarnation;
     return known !== undefined && same ? known.through : 0;
   };
@@ -172,7 +174,7 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
     return lacking.length;
   };
   const acknowledge = async (ring: Ring, through: number, incarnation: string): Promise<void> => {
-    if (through <= acknowledged) return;
+    if (source.anew !== undefined || through <= acknowledged) return;
     // what is here is known again only when it has been opened anew
     if (ring.failed) throw new AntirioError('unavailable', `ring ${ringId} cannot be written`);
     const json = { through, incarnation };
@@ -257,7 +259,7 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
   const loop: Repeating = repeat(`gap filling of ${ringId}`, ports.intervalMs * 0.9, ports.log, attempt);
   return {
     status: () => ({
-      ...place,
+      ...{ edgeId, ringId: source.ringId },
       remoteJoins,
       pulledThrough: throughOf(ringNow()),
       remoteNext,

@@ -9,6 +9,8 @@ export interface GapSource {
   readonly ringId: string;
   /** Its joins are known here up to this number; where it tells of a higher one, nothing is read. Without it nobody asks. */
   readonly joins?: number | undefined;
+  /** Read once more, from its first frame on, under this name; nothing is let go of there. */
+  readonly anew?: string | undefined;
 }
 
 export const ringIdSchema = z
@@ -29,6 +31,7 @@ export const gapSourceSchema = z.strictObject({
   edgeId: z.string().min(1).max(128),
   ringId: ringIdSchema,
   joins: z.int().min(0).optional(),
+  anew: z.string().min(1).max(64).optional(),
 });
 
 /** What the disk has of a ring beside its log. */
