@@ -76,12 +76,7 @@ async function freeze(
   };
 }
 
-async function freezeNew(
-  setting: Setting,
-  name: string,
-  times: Times,
-  signal: AbortSignal,
-): Promise<Frozen> {
+async function freezeNew(setting: Setting, name: string, times: Times, signal: AbortSignal): Promise<Frozen> {
   const motes = await openMotes(setting, name);
   const edge = await setting.start(motes.place);
   const frozen = await freeze(edge, motes, times, signal);

@@ -21,7 +21,10 @@ describe('while the centre is away', () => {
   let device: { readonly name: string; readonly devEui: string };
   const { step, wentWell } = inSteps(() => cluster.story());
   beforeAll(async () => {
-    cluster = await openCluster({ seed: 'e2e/blocks', motes: 3, duration: 3, periodMs: 1000, loss: 0 }, TERMS);
+    cluster = await openCluster(
+      { seed: 'e2e/blocks', motes: 3, duration: 3, periodMs: 1000, loss: 0 },
+      TERMS,
+    );
     run = await agree(cluster.run);
     await armed(run);
     const [first] = run.devices;
@@ -75,7 +78,10 @@ describe('while the centre is away', () => {
   };
   const send = async (count: number): Promise<void> => {
     const before = (await onAir()).length;
-    await sendUntil(`${count} downlinks more are on air`, async () => (await onAir()).length >= before + count);
+    await sendUntil(
+      `${count} downlinks more are on air`,
+      async () => (await onAir()).length >= before + count,
+    );
   };
   /** More than is left of the newest block. */
   const sendBeyondBlock = async (): Promise<void> => {
