@@ -88,7 +88,7 @@ interface Insured {
 async function contracted(full: object, motes: object): Promise<Insured> {
   const seed = `e2e/full-drill/${JSON.stringify(full)}`;
   const input = { seed, motes: MOTES, duration: 3, periodMs: 1000, loss: 0, ...motes };
-  const cluster = await openCluster(input, termsWith(full));
+  const cluster = await openCluster(input, termsWith(full), { minFullDrillEveryS: 10 });
   try {
     if ('otaa' in motes) await untilJoined(cluster, MOTES);
     const run = await agree(cluster.run);

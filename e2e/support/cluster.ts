@@ -38,8 +38,13 @@ const PATIENCE_MS = 240_000;
  * Starts the cast, with the motes sending.
  *
  * @param terms what edge A demands, in place of the demo's terms
+ * @param policy what edge B offers, in place of the demo's policy
  */
-export async function openCluster(input: DemoOptionsInput, terms?: object): Promise<Cluster> {
+export async function openCluster(
+  input: DemoOptionsInput,
+  terms?: object,
+  policy?: object,
+): Promise<Cluster> {
   const products = shareProducts();
   const told = createTold();
   const setting = await prepareSetting(completeOptions(input), products.build);
@@ -51,6 +56,8 @@ export async function openCluster(input: DemoOptionsInput, terms?: object): Prom
   try {
     const run = await setting.open(waiterFor(setting, told.stage, undefined));
     if (terms !== undefined) configure(path.join(setting.folder, 'a'), 'dmu', { terms });
+    if (policy !== undefined)
+      configure(path.join(setting.folder, 'b'), 'dmu', { provider: { enabled: true, policy } });
     await raise(run);
     await letMotesBeHeard(run);
     return {

@@ -248,6 +248,50 @@ describe('strategies', () => {
     expect(judge({ ...base, ...changes }, turn)).toMatchObject({ say: 'refuse' });
   });
 
+  describe('what a customer could take an honest provider’s stake by', () => {
+    const withPenalty = (penalty: number, provider: number): ContractTerms => ({
+      ...base,
+      drills: { ...base.drills, penalty },
+      stakes: { customer: 100, provider },
+    });
+    const withFull = (full: object) => contractTerms.parse({ ...base, drills: { full } });
+    const judged = (terms: ContractTerms, policy: object = {}, last = false) =>
+      providerJudge(providerPolicy.parse(policy), view)(terms, { own: 0, last });
+    const refused = (what: string) => ({ say: 'refuse', reason: expect.stringContaining(what) });
+
+    test('the penalty of a drill is a tenth of its stake at most, also of one that it offers itself', () => {
+      expect(judged(withPenalty(10, 100))).toEqual({ say: 'accept' });
+      expect(judged(withPenalty(13, 100))).toEqual(refused('not offered: drills'));
+      expect(judged(withPenalty(11, 100))).toMatchObject({
+        say: 'offer',
+        terms: { stakes: { provider: 110 } },
+      });
+      expect(judged(withPenalty(11, 100), {}, true)).toEqual(refused('not offered: drills'));
+      const frugal = { guarantee: range(50, 100) };
+      expect(judged(withPenalty(10, 100), frugal)).toEqual({ say: 'accept' });
+      expect(judged(withPenalty(7, 100), frugal)).toMatchObject({ terms: { stakes: { provider: 70 } } });
+      const bold = { maxDrillPenaltyPermille: 1000 };
+      expect(judged(withPenalty(100, 100), bold)).toEqual({ say: 'accept' });
+      const never = { maxDrillPenaltyPermille: 0 };
+      expect(judged(withPenalty(1, 100), never)).toEqual(refused('not offered: drills'));
+      expect(judged(base, never)).toEqual({ say: 'accept' });
+    });
+
+    test('full drills follow one another by themselves once a day at most', () => {
+      expect(judged(withFull({ everyS: 86_399 }))).toEqual(refused('not offered: drills'));
+      expect(judged(withFull({ everyS: 86_400 }))).toEqual({ say: 'accept' });
+      expect(judged(withFull({}))).toEqual({ say: 'accept' });
+      expect(judged(withFull({ everyS: 20 }), { minFullDrillEveryS: 20 })).toEqual({ say: 'accept' });
+    });
+
+    test('a dispute lasts an hour at least, and in terms of before until it is decided', () => {
+      expect(judged({ ...base, disputeS: 3599 })).toEqual(refused('not offered: dispute'));
+      expect(judged({ ...base, disputeS: 3600 })).toEqual({ say: 'accept' });
+      expect(judged({ ...base, disputeS: 1 }, { minDisputeS: 1 })).toEqual({ say: 'accept' });
+      expect(judged(base)).toEqual({ say: 'accept' });
+    });
+  });
+
   test('a customer refuses everything but other stakes', () => {
     const mine = customerJudge(customerPolicy.parse({}), base);
     expect(mine({ ...base, leaseMs: 60_000 }, turn)).toMatchObject({ say: 'refuse' });

@@ -55,6 +55,21 @@ export const providerPolicy = z.strictObject({
     .min(60)
     .default(90 * 86_400),
   maxOutageS: z.int().min(60).default(86_400),
+  maxDrillPenaltyPermille: permille
+    .default(100)
+    .describe('what one failed drill may cost it, at most, in thousandths of its own stake'),
+  minFullDrillEveryS: z
+    .int()
+    .min(10)
+    .max(366 * 86_400)
+    .default(86_400)
+    .describe('full drills by themselves are so far apart, at least, s; each exposes the keys'),
+  minDisputeS: z
+    .int()
+    .min(1)
+    .max(31_536_000)
+    .default(3600)
+    .describe('a dispute gives both so much time to better their statements, at least, s'),
 });
 export type ProviderPolicy = z.output<typeof providerPolicy>;
 

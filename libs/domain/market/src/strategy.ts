@@ -103,13 +103,34 @@ function notOffered(terms: ContractTerms, policy: ProviderPolicy, view: Provider
   return policy.opening.includes(terms.opening) ? undefined : 'opening';
 }
 
+/** The least own stake of which the penalty of a drill is no larger a part than is borne. */
+function stakeForPenalty({ drills }: ContractTerms, { maxDrillPenaltyPermille }: ProviderPolicy): number {
+  return drills.penalty === 0 ? 0 : Math.ceil((drills.penalty * 1000) / maxDrillPenaltyPermille);
+}
+
+/** What would let a customer take the stake of a provider that serves as it should. A `highest` own stake is open to it. */
+function tooRisky(terms: ContractTerms, policy: ProviderPolicy, highest: number): string | undefined {
+  if (stakeForPenalty(terms, policy) > highest) return 'drills: so large a penalty';
+  const { everyS = Infinity } = terms.drills.full ?? {};
+  if (everyS < policy.minFullDrillEveryS) return 'drills: full ones so often';
+  // terms of before have no time for disputes, which end by agreement or ruling only
+  return (terms.disputeS ?? Infinity) < policy.minDisputeS ? 'dispute: so little time for it' : undefined;
+}
+
 /** Checks what a provider cannot give, then haggles over the stakes. */
 export function providerJudge(policy: ProviderPolicy, view: ProviderView): Judge {
   return (terms, { own, last }) => {
     const wrong = wrongParties(terms, view);
-    const missing = notOffered(terms, policy, view) ?? tooMuch(terms, policy, view);
     if (wrong !== undefined) return { say: 'refuse', reason: wrong };
+    const limits = limitsOf(policy);
+    const highest = Math.min(limits.provider, last ? terms.stakes.provider : Infinity);
+    const missing =
+      notOffered(terms, policy, view) ?? tooMuch(terms, policy, view) ?? tooRisky(terms, policy, highest);
     if (missing !== undefined) return { say: 'refuse', reason: `not offered: ${missing}` };
-    return haggle(terms, providerStakes(policy, own), limitsOf(policy), pleasesProvider, last);
+    const least = stakeForPenalty(terms, policy);
+    const next = providerStakes(policy, own);
+    const pleases = (given: Stakes, wanted: Stakes): boolean =>
+      given.provider >= least && pleasesProvider(given, wanted);
+    return haggle(terms, { ...next, provider: Math.max(next.provider, least) }, limits, pleases, last);
   };
 }
