@@ -81,6 +81,36 @@ describe('a provider that has served for as long as it may', () => {
     expect(waitFor(early, 1520, 6000).phase.at).toBe('opening');
   });
 
+  test('watches its customer again where the ledger is away for long after its word, and at once after a start', () => {
+    const known = provider(stated, served(5000, released), 1000).state;
+    const unknown = { ...known, record: undefined };
+    expect(waitFor(unknown, 1020, 10_500).phase.at).toBe('stated');
+    expect(waitFor(unknown, 1020, 15_000).phase.at).toBe('opening');
+    // what the ledger says in time goes before
+    const heard = driveProvider(waitFor(unknown, 1020, 10_500), served(DAY_MS, released), 10_520).state;
+    expect(waitFor(heard, 10_540, 30_000).phase.at).toBe('stated');
+    const started = driveProvider(createProvider(terms, stated, 'boot-b', 0), ring, 0).state;
+    expect(waitFor(started, 20, 6000).phase.at).toBe('opening');
+  });
+
+  test('waits for the ledger anew after its word, however long that was away before', () => {
+    const statement = {
+      from: 7,
+      through: 20,
+      root: '',
+      epoch: 2,
+      devices: [],
+    } as unknown as HandbackStatement;
+    const stating = { at: 'stating', statement, counters: {} } as const;
+    const known = provider(stating, served(DAY_MS, released), 1000).state;
+    const away = waitFor({ ...known, record: undefined }, 1020, 60_000);
+    const told: PartyEvent = { type: 'answer', method: 'statement', ok: true, value: {} };
+    const unknown = driveProvider(away, told, 60_000).state;
+    expect(unknown.phase.at).toBe('stated');
+    expect(waitFor(unknown, 60_020, 69_000).phase.at).toBe('stated');
+    expect(waitFor(unknown, 60_020, 75_000).phase.at).toBe('opening');
+  });
+
   test('takes no further epoch though it has opened, as by an operator’s word', () => {
     const evidence = { lastBeatMsAgo: 0, lastSequence: 0, probesUnanswered: 0, witness: 'unasked' } as const;
     const opening = { at: 'opening', from: 7, evidence, after: 2 } as const;

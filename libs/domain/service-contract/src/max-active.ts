@@ -18,13 +18,28 @@ export function activeLeftMs({ terms, record, recordAt }: Known, now: number): n
   return Math.max(0, terms.maxActiveS * 1000 - record.activeForMs - (now - recordAt));
 }
 
+/** So long who has stated waits for the ledger; it is asked every half second, after failures every 7.5 s at most. */
+const UNKNOWN_MS = 10_000;
+
+type Heard = Pick<Known, 'record'> & {
+  /** Since when the ledger has said nothing that still counts, monotonic ms; -Infinity: since the start. Undefined where it has. */
+  readonly unknownSince: number | undefined;
+};
+
+/** Looked at with each tick. */
+export function noteUnknown<State extends Heard>(state: State, now: number): State {
+  if ((state.record === undefined) === (state.unknownSince !== undefined)) return state;
+  return { ...state, unknownSince: state.record === undefined ? now : undefined };
+}
+
 /**
  * Whether who has stated may watch its customer again. Just after its word the ledger is asked anew, and heard first: a customer that
- * was silent all the while would be taken over at once, before it is known that nobody has taken the epoch since. Where nothing was
- * heard of the ledger since the start, it may be away for long.
+ * was silent all the while would be taken over at once, before it is known that nobody has taken the epoch since. Not for ever: the
+ * ledger may be away for long, as after a start, and who opens takes nothing before it has been heard.
  */
-export function watchesAgain(known: Known, now: number): boolean {
-  return known.record === undefined ? known.recordAt === -Infinity : !isOverstayed(known, now);
+export function watchesAgain(known: Known & Heard, now: number): boolean {
+  if (known.record !== undefined) return !isOverstayed(known, now);
+  return known.unknownSince !== undefined && now - known.unknownSince >= UNKNOWN_MS;
 }
 
 /** It has served for as long as it may, and nobody has taken the epoch since: it does not begin again. */

@@ -75,7 +75,7 @@ function onStatementKnown(state: ProviderState): Step {
   const { phase } = state;
   if (phase.at !== 'stating') return [state, []];
   const { from, epoch } = phase.statement;
-  return stated({ ...state, record: undefined }, from, epoch);
+  return stated({ ...state, record: undefined, unknownSince: undefined }, from, epoch);
 }
 
 /** The customer is watched again. That it had no lease while its epoch was ours says nothing against it. */

@@ -78,6 +78,8 @@ export interface ProviderState {
   /** What the ledger said last; undefined where it must be asked before anything else. */
   readonly record: ContractRecord | undefined;
   readonly recordAt: number;
+  /** Since when it is undefined; -Infinity: since the start. */
+  readonly unknownSince: number | undefined;
   readonly unheard: Unheard | undefined;
   /** When one of our own gateways was heard last. */
   readonly heardAt: number;
@@ -124,6 +126,7 @@ export function createProvider(
     rimAskedAt: -Infinity,
     record: undefined,
     recordAt: -Infinity,
+    unknownSince: -Infinity,
     unheard: undefined,
     heardAt: now,
     told: undefined,

@@ -17,7 +17,7 @@ import { announceKeys } from './key-renewal.ts';
 import { isHeldByOther, isServedByOther } from './other-provider.ts';
 import { heardOf, tellHearing } from './degraded.ts';
 import { tellDeaf } from './deaf.ts';
-import { isOverstayed, watchesAgain } from './max-active.ts';
+import { isOverstayed, noteUnknown, watchesAgain } from './max-active.ts';
 import { onAnswer, standBy } from './provider-answers.ts';
 import {
   askWhatIsOurs,
@@ -82,7 +82,7 @@ export function providerDesires(state: ProviderState, now: number): Desired {
 
 function onTick(state: ProviderState, context: Context): Step {
   const { now } = context;
-  const watched = keepVigil(state, now);
+  const watched = keepVigil(noteUnknown(state, now), now);
   const asked = chain(watched, (one) => askRecord(one, now));
   const known = chain(asked, (one) => askWhatIsOurs(one, context));
   const told = chain(known, (one) => tellOfPromise(one, now));
