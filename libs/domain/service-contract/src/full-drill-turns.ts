@@ -153,7 +153,7 @@ export type ProviderFullDrillTurn =
   /** The word for our own machine, which may not have heard it. */
   | { readonly turn: 'hear'; readonly word: SignedWord }
   | { readonly turn: 'decline'; readonly drill: number }
-  /** The centre does not open: that we wanted it to is to be seen on the ledger. */
+  /** Nothing was opened: that we want it is to be seen on the ledger. */
   | { readonly turn: 'askOpen'; readonly drill: number }
   /** The customer has asked for its service, and may not reach us. */
   | { readonly turn: 'giveBack'; readonly epoch: number }
@@ -167,15 +167,15 @@ export function providerFullDrillTurn(view: ProviderFullDrillView): ProviderFull
 
 const WAIT: ProviderFullDrillTurn = { turn: 'wait' };
 
-function whenAsked({ terms, phase, held, ledger }: ProviderFullDrillView, drill: FullDrill) {
-  if (phase === 'opening' && isOpeningDue(terms, drill, ledger))
-    return { turn: 'askOpen' as const, drill: drill.number };
-  const stands = phase === 'ready' || phase === 'stated';
-  if (!stands || fullDrillVerdict(terms, drill, ledger).state !== 'open') return WAIT;
-  const turn: ProviderFullDrillTurn = held
-    ? { turn: 'decline', drill: drill.number }
-    : { turn: 'hear', word: drill.word };
-  return turn;
+function whenAsked(
+  { terms, phase, held, ledger }: ProviderFullDrillView,
+  drill: FullDrill,
+): ProviderFullDrillTurn {
+  if (fullDrillVerdict(terms, drill, ledger).state !== 'open') return WAIT;
+  // Whatever phase it is: a word that the centre has refused, too, is one that we would have opened on.
+  if (!held && isOpeningDue(terms, drill, ledger)) return { turn: 'askOpen', drill: drill.number };
+  if (phase !== 'ready' && phase !== 'stated') return WAIT;
+  return held ? { turn: 'decline', drill: drill.number } : { turn: 'hear', word: drill.word };
 }
 
 function whileServing(

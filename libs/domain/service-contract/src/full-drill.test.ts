@@ -250,6 +250,20 @@ describe('what a provider does next', () => {
     expect(view({}, { ...newest, state: 'passed' })).toEqual({ turn: 'wait' });
   });
 
+  test.each(['opening', 'ready', 'stated'])(
+    'is to ask on the ledger where nothing is opened, also after the centre has refused the word: %s',
+    (phase) => {
+      const waited: FullDrill = { ...drill, askedAt: 99_999 - drillWordMs(terms) / 4 };
+      const asks = { turn: 'askOpen', drill: 1 };
+      expect(view({ phase }, waited)).toEqual(asks);
+      expect(view({ phase }, { ...waited, askedAt: 0, lastCallAt: waited.askedAt })).toEqual(asks);
+      expect(view({ phase, held: true }, waited).turn).not.toBe('askOpen');
+      expect(view({ phase }, { ...waited, askedAt: waited.askedAt + 1 }).turn).not.toBe('askOpen');
+      const openAsked = { at: 99_000, root: { root: '', count: 0, through: 0 }, signature: '' };
+      expect(view({ phase }, { ...waited, openAsked }).turn).not.toBe('askOpen');
+    },
+  );
+
   test('is to tell when it read, and to give back what is asked for on the ledger, under its own epoch alone', () => {
     const serving: FullDrill = { ...newest, state: 'serving', served: { epoch: 2, at: 99_500 } };
     const active = { phase: 'active', epoch: 2 };

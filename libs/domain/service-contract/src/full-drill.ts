@@ -138,7 +138,7 @@ export function isCalled(terms: DrillWordOf, { askedAt, lastCallAt = askedAt }: 
 /** The centre opens within moments; after this part of the word's time the provider asks on the ledger. */
 const ASKED_AFTER_PART = 4;
 
-/** Whether the provider, which waits for the centre's opening, is to ask for it on the ledger. */
+/** Whether the provider, for which nothing was opened, is to ask for it on the ledger. */
 export function isOpeningDue(terms: DrillWordOf, drill: FullDrill, { openings, now }: DrillFacts): boolean {
   const { askedAt, lastCallAt = askedAt, openAsked } = drill;
   const waits = now - lastCallAt >= drillWordMs(terms) / ASKED_AFTER_PART;

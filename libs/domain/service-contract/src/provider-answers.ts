@@ -18,6 +18,8 @@ import { createWatch, witnessed } from './watch.ts';
 const RECORD_PACE_MS = 500;
 const WITNESS_PACE_MS = 200;
 const UNDRILLED_PACE_MS = 1000;
+/** A word that is ahead of the centre's clock comes of age; until then we watch the customer in between, as ever. */
+const STALE_AGAIN_MS = 10_000;
 
 type Answer = Extract<PartyEvent, { type: 'answer' }>;
 
@@ -247,11 +249,18 @@ const unanswered: ReadonlySet<string> = new Set([
   'restarted',
 ]);
 /** The customer is up after all. */
-const lives: ReadonlySet<string> = new Set(['customerLives', 'customerHolds', 'staleWord', 'notAgreed']);
+const lives: ReadonlySet<string> = new Set(['customerLives', 'customerHolds', 'notAgreed']);
+
+/** Until when the word that an opening rested on is not tried again, where the customer lives; `undefined`: it may not live. */
+function refusesUntil(code: string, now: number): number | undefined {
+  if (code === 'staleWord') return now + STALE_AGAIN_MS;
+  return lives.has(code) ? Infinity : undefined;
+}
 
 function onRefusal(state: ProviderState, method: Answer['method'], code: string, now: number): Step {
   if (code === 'otherHolds' && isTakingOver(state, method)) return standDown(state, now);
-  if (lives.has(code) && isTakingOver(state, method)) return standBy(state, now);
+  const until = refusesUntil(code, now);
+  if (until !== undefined && isTakingOver(state, method)) return standBy(state, now, until);
   if (method === 'release' && isReleaseVain(code)) return onReleased(state);
   const saysNothing = method === 'record' || method === 'witness' || unanswered.has(code);
   return [saysNothing ? state : { ...state, record: undefined }, []];
@@ -264,8 +273,8 @@ function isTakingOver({ phase }: ProviderState, method: Answer['method']): boole
 const opens = ({ at }: ProviderPhase): boolean => at === 'opening' || at === 'reading';
 
 /** The customer was not dead after all. Keys that were opened stay exposed; the contract lives on. */
-export function standBy(state: ProviderState, now: number): Step {
-  return watchAgain(state, 'cleared', now);
+export function standBy(state: ProviderState, now: number, refusedUntil = Infinity): Step {
+  return watchAgain(state, 'cleared', now, refusedUntil);
 }
 
 /** Another provider of the set was first: it serves, we collect on, and our ring is the customer's for the asking. */
@@ -273,11 +282,16 @@ function standDown(state: ProviderState, now: number): Step {
   return watchAgain(state, 'stoodDown', now);
 }
 
-function watchAgain(state: ProviderState, milestone: 'cleared' | 'stoodDown', now: number): Step {
+function watchAgain(
+  state: ProviderState,
+  milestone: 'cleared' | 'stoodDown',
+  now: number,
+  refusedUntil = Infinity,
+): Step {
   const { phase } = state;
   const watching = createWatch(heardOtherwise(state.watch.detector, now));
-  const refused = wordOf(state).word?.signature ?? state.word.refused;
-  const word = { ...state.word, refused };
+  const refused = wordOf(state).word?.signature;
+  const word = refused === undefined ? state.word : { ...state.word, refused, refusedUntil };
   const next = { ...state, watch: watching, gathering: nothingGathered, record: undefined, word };
   if ((phase.at === 'opening' || phase.at === 'reading') && phase.after !== undefined)
     return enter(next, { at: 'stated', from: phase.from, epoch: phase.after }, milestone);

@@ -88,10 +88,11 @@ export interface ProviderState {
   readonly told: { readonly storeOk: boolean; readonly gateways: readonly GatewayAge[] } | undefined;
   /** The operator's: nothing is taken over by itself. */
   readonly held: boolean;
-  /** When the customer's word to take over was heard, and the signature of one that central did not take. */
+  /** When the customer's word to take over was heard, and the signature of one that central did not take, with the end of that. */
   readonly word: {
     readonly heardAt: number;
     readonly refused: string;
+    readonly refusedUntil: number;
     /** Its newest beat says that it is still so. */
     readonly stands: boolean;
   };
@@ -131,7 +132,7 @@ export function createProvider(
     heardAt: now,
     told: undefined,
     held: false,
-    word: { heardAt: now, refused: '', stands: true },
+    word: { heardAt: now, refused: '', refusedUntil: -Infinity, stands: true },
     restating: notRestated,
   };
 }

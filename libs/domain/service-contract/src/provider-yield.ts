@@ -20,14 +20,15 @@ function mayFollow({ phase }: ProviderState): boolean {
 }
 
 /** Not of an epoch that is over, not refused before, and from the customer itself. */
-function counts({ held, word: known, record, terms }: ProviderState, word: SignedWord): boolean {
+function counts({ held, word: known, record, terms }: ProviderState, word: SignedWord, now: number): boolean {
   if (held && !isPlanned(word)) return false;
   const old = record !== undefined && record.epoch > word.body.epoch;
-  return !old && word.signature !== known.refused && isWordOf(word, terms);
+  const refused = word.signature === known.refused && now < known.refusedUntil;
+  return !old && !refused && isWordOf(word, terms);
 }
 
 export function onTakeOver(state: ProviderState, word: SignedWord, now: number): Step {
-  if (!mayFollow(state) || !counts(state, word)) return [state, []];
+  if (!mayFollow(state) || !counts(state, word, now)) return [state, []];
   const { phase, observed } = state;
   const known: ProviderState = { ...state, word: { ...state.word, heardAt: now, stands: true } };
   if (phase.at === 'opening') return [{ ...known, phase: { ...phase, word } }, []];

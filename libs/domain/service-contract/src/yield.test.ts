@@ -278,6 +278,17 @@ describe('a provider', () => {
     expect(driveProvider(state, { type: 'takeOverAsked', word }, 30).state.phase.at).toBe('ready');
   });
 
+  test('tries a word that was of another time for central once more after a while, and none that it refused for good', () => {
+    const opening = driveProvider(providerAt({ at: 'ready' }), { type: 'takeOverAsked', word }, 10).state;
+    const after = (code: string, now: number) => {
+      const { state } = driveProvider(opening, refused('open', code), 20);
+      return driveProvider(state, { type: 'takeOverAsked', word }, now).state.phase.at;
+    };
+    expect(after('staleWord', 10_019)).toBe('ready');
+    expect(after('staleWord', 10_020)).toBe('opening');
+    expect(after('notAgreed', 3_600_000)).toBe('ready');
+  });
+
   test('that is held tells what it sees, and takes over only as it is told', () => {
     let { state } = driveProvider(providerAt({ at: 'ready' }), { type: 'held', held: true }, 1);
     for (let now = 20; now < 3000; now += 20) {
