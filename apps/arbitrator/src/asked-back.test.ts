@@ -56,12 +56,17 @@ const calls = (ledger: (payload: { type: string }) => Promise<object>, more: obj
   }) as unknown as CallDependencies;
 const stating = { method: 'statement', args: { statement: { epoch: 2 }, counters: {} } } as CallArgs;
 
-test('a provider brings it to the ledger before it states, and states also where the ledger knows no such word', async () => {
-  for (const code of [undefined, 'invalidInput'] as const) {
+test('a provider brings it to the ledger before it states, and states also where the ledger does not want such a word', async () => {
+  const refusals = [
+    undefined,
+    new AntirioError('invalidInput', 'unknown'),
+    new AntirioError('unauthenticated', 'nobody asked for this', { txId: 'aa' }),
+  ];
+  for (const refusal of refusals) {
     const sent: string[] = [];
     const submit = async ({ type }: { type: string }): Promise<object> => {
       sent.push(type);
-      if (code !== undefined && type === 'drill/back-asked') throw new AntirioError(code, 'unknown');
+      if (refusal !== undefined && type === 'drill/back-asked') throw refusal;
       return {};
     };
     expect(await performCall(calls(submit), stating)).toMatchObject({ ok: true });
@@ -69,13 +74,19 @@ test('a provider brings it to the ledger before it states, and states also where
   }
 });
 
-test('a provider states nothing before the ledger, which is away, could hear of it', async () => {
+test.each([
+  ['unavailable', {}],
+  // its queue is full, it is another ledger, the transaction came too late
+  ['busy', {}],
+  ['conflict', {}],
+  ['gone', { txId: 'aa' }],
+] as const)('a provider states nothing before the ledger could hear of it: %s', async (code, details) => {
   const sent: string[] = [];
   const submit = async ({ type }: { type: string }): Promise<object> => {
     sent.push(type);
-    throw new AntirioError('unavailable', 'away');
+    throw new AntirioError(code, 'not now', details);
   };
-  expect(await performCall(calls(submit), stating)).toMatchObject({ ok: false, code: 'unavailable' });
+  expect(await performCall(calls(submit), stating)).toMatchObject({ ok: false, code });
   expect(sent).toEqual(['drill/back-asked']);
 });
 

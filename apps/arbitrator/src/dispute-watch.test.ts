@@ -15,10 +15,12 @@ let contract: Record<string, unknown> = {};
 let submitted: { type: string }[] = [];
 let holder = 'A';
 let refuses = false;
+let queueFull = false;
 
 const answer = async (payload: { type: string }): Promise<Readonly<Record<string, unknown>>> => {
   submitted.push(payload);
-  if (refuses) throw new AntirioError('conflict', 'there is still time');
+  if (queueFull) throw new AntirioError('busy', 'too many transactions wait');
+  if (refuses) throw new AntirioError('conflict', 'there is still time', { txId: 'aa' });
   return {};
 };
 
@@ -42,6 +44,7 @@ beforeEach(() => {
   submitted = [];
   holder = 'A';
   refuses = false;
+  queueFull = false;
   contract = {
     ...{ id, setId: 's', provider: 'B', openings: 1, activation: { epoch: 2, at: 500 } },
     ...{ life: { state: 'HANDED_BACK' }, dispute: ['device x'], disputedAt: 1000 },
@@ -88,6 +91,16 @@ test('what the ledger refuses is said ever more seldom: a refusal stays in its l
   await settleDisputes(watch);
   await settleDisputes(watch);
   expect(submitted.at(-1)).toEqual({ type: 'contract/close', contractId: id });
+});
+
+test('a ledger whose queue is full has refused nothing: it is asked as ever', async () => {
+  now = 61_000;
+  queueFull = true;
+  for (let i = 0; i < 20; i++) {
+    await settleDisputes(watch);
+    now += 10_000;
+  }
+  expect(submitted).toHaveLength(20);
 });
 
 test('a dispute of before, which the ledger does not end, is asked about no more', async () => {

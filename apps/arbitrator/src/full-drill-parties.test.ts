@@ -91,7 +91,7 @@ test('a customer that is told puts its word on the ledger first, gives it then, 
 test('a customer whose word the ledger refuses asks ever more seldom, and at once when it is told anew', async () => {
   const { ports, pass } = party({ at: 'guarded', epoch: 1 });
   let submits = 0;
-  let error = new AntirioError('conflict', 'the word is of another time');
+  let error = new AntirioError('conflict', 'the word is of another time', { txId: 'aa' });
   const submit = () => {
     submits++;
     return Promise.reject(error);

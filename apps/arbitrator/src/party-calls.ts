@@ -14,7 +14,7 @@ import { backAskOf } from './asked-back.ts';
 import type { ArbitratorPorts } from './options.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import type { PartyRooms } from './party-rooms.ts';
-import type { PatientSubmit } from './patient-submit.ts';
+import { isRefusal, type PatientSubmit } from './patient-submit.ts';
 import { neighbourCall } from './peers.ts';
 import {
   openShare,
@@ -104,12 +104,15 @@ export async function signedRootOf({
   return signedRingRoot.parse(signDocument(identity, RING_ROOT_KIND, { contractId, ...tree, through }));
 }
 
-/** Before what we state is compared: then it is too late. A ledger that knows no such word is told nothing. */
+/**
+ * Before what we state is compared: then it is too late. A ledger that knows no such word is told nothing; one that has no time for it
+ * now has to hear it first.
+ */
 async function tellAsked(ledger: LedgerClient, contractId: string, ask: SignedBackAsk): Promise<void> {
   try {
     await ledger.submit({ type: 'drill/back-asked', contractId, ask });
   } catch (error) {
-    if (!(error instanceof AntirioError) || error.statusCode >= 500) throw error;
+    if (!isRefusal(error) || isAntirioError(error, 'gone')) throw error;
   }
 }
 

@@ -10,9 +10,17 @@ export type PatientSubmit = (about: string, payload: Parameters<Submit>[0]) => R
 const AGAIN = { firstDelayMs: 2000, maxDelayMs: 3_600_000 };
 const MOST_MATTERS = 256;
 
-/** What the ledger has said no to, and would say no to again: a refusal stays in its log and its state for ever. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof AntirioError && error.statusCode < 500;
+/** Before the ledger's own rules are asked: it does not know such a transaction, or takes none of that size. */
+const AT_THE_DOOR: ReadonlySet<string> = new Set(['invalidInput', 'tooLarge']);
+
+/**
+ * What the ledger has said no to, and would say no to again: a refusal of its rules, which names the transaction, stays in its log and its
+ * state for ever. Whatever else is in the way (its queue is full, the transaction came too late, it is not the ledger that was seen
+ * before) says nothing about what was asked.
+ */
+export function isRefusal(error: unknown): boolean {
+  if (!(error instanceof AntirioError)) return false;
+  return error.details.txId === undefined ? AT_THE_DOOR.has(error.code) : error.statusCode < 500;
 }
 
 interface Refused {
