@@ -81,7 +81,7 @@ export interface PartyRooms {
   endFilling(terms: ContractTerms): Promise<void>;
   /** The contract's ring takes these addresses as well (those known by now where none are named), durably; what is not named any more it takes no longer. */
   cover(terms: ContractTerms, joined?: readonly ProtectedDevice[]): Promise<void>;
-  /** The contract's ring, undefined where there is none. */
+  /** The contract's ring, undefined where there is none. @throws AntirioError unavailable where it cannot be opened now */
   ringIfThere(contractId: string): Promise<{ readonly from: number; readonly next: number } | undefined>;
   removeRing(contractId: string): Promise<void>;
   /** The ring takes nothing more, and its frames stay for their owner for so long, as far as living rings leave room. */
@@ -278,7 +278,10 @@ export function partyRooms(
     },
     async ring(terms) {
       const path = `/api/v3/ring/${terms.contractId}`;
-      const there = await ringIfThere(terms.contractId);
+      // made anew around its frames where it cannot be opened
+      const there = await ringIfThere(terms.contractId).catch((error: unknown) => {
+        if (!isAntirioError(error, 'unavailable')) throw error;
+      });
       return there ?? rangeOf(await callJson(bridge, { method: 'PUT', path, json: ringNow(terms) }));
     },
     async cover(terms, joined) {
@@ -296,9 +299,7 @@ export function partyRooms(
     removeRing: (contractId) => remove(bridge, `/api/v3/ring/${contractId}`),
     async keepRing(contractId, forS) {
       const path = `/api/v3/ring/${contractId}/kept`;
-      const kept = await ifThere(callJson(bridge, { method: 'PUT', path, json: { forS } }));
-      // one that cannot be opened would be a living one again when it can
-      if (kept === undefined) await remove(bridge, `/api/v3/ring/${contractId}`);
+      await ifThere(callJson(bridge, { method: 'PUT', path, json: { forS } }));
     },
     async keptBytes() {
       try {

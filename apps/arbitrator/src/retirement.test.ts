@@ -42,6 +42,10 @@ let keptForS: number | undefined;
 /** Whether our own ring has all of the provider's, and whether that is there. */
 let caughtUp = true;
 let isThere = true;
+/** The provider's ring is on the disk and cannot be opened. */
+let isShut = false;
+/** How often the service was ended. */
+let endings = 0;
 let service: Observed['service'];
 let held: Set<'fetch' | 'fence' | 'source' | 'sent'>;
 /** What the provider's arbitrator says. */
@@ -65,12 +69,18 @@ const rooms: PartyRooms = {
     return { pulledThrough: 0, caughtUp };
   },
   endFilling: async () => void held.delete('source'),
-  ringIfThere: async () => ring,
+  ringIfThere: async () => {
+    if (isShut) throw new AntirioError('unavailable', 'the ring cannot be opened');
+    return ring;
+  },
   removeRing: async () => void (ring = undefined),
   keepRing: async (_, forS) => void (keptForS = forS),
   keptBytes: unused,
   removeFence: async () => void held.delete('fence'),
-  endService: async () => service,
+  endService: async () => {
+    endings += 1;
+    return service;
+  },
   endSending: async () => void held.delete('sent'),
   endFetch: async () => void held.delete('fetch'),
 };
@@ -103,7 +113,7 @@ beforeEach(() => {
   now = 0;
   leading = true;
   ring = { from: 5, next: 11 };
-  [keptForS, caughtUp, isThere] = [undefined, true, true];
+  [keptForS, caughtUp, isThere, isShut] = [undefined, true, true, false];
   service = 'active';
   held = new Set(['fetch', 'fence', 'source', 'sent']);
   provider = () => ({ state: 'ended' });
@@ -136,6 +146,16 @@ describe('the provider of an ended contract', () => {
     expect(await restarted.advance()).toBe(true);
     expect([keptForS, [...held]]).toEqual([KEPT_S - 600 - LISTEN_ON_S, ['source', 'sent']]);
     expect(endingOf(store, contractId)).toMatchObject({ through: 12, letGo: true, retired: true });
+  });
+
+  test('ends its service, and removes nothing, while its ring cannot be opened: it may open again', async () => {
+    [isShut, endings, service] = [true, 0, 'absent'];
+    const retirement = retireProvider(ports());
+    now = LISTEN_ON_S * 1000;
+    expect([await retirement.advance(), endings, ring]).toEqual([false, 1, { from: 5, next: 11 }]);
+    [isShut, ring] = [false, { from: 11, next: 11 }];
+    now += LISTEN_ON_S * 1000;
+    expect([await retirement.advance(), keptForS]).toEqual([true, KEPT_S - LISTEN_ON_S]);
   });
 
   test('leaves the fence to a newer contract of the set', async () => {

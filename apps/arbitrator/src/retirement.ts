@@ -157,9 +157,14 @@ export function retireProvider(ports: RetirementPorts): Retirement {
   const kept = keep(ports);
 
   const isCollected = async (): Promise<boolean> => {
-    const ring = await rooms.ringIfThere(contractId);
-    if (ring === undefined) return true;
     const endedForS = kept.endedForS();
+    const ring = await rooms.ringIfThere(contractId).catch((error: unknown) => {
+      if (isAntirioError(error, 'unavailable')) return 'shut' as const;
+      throw error;
+    });
+    if (ring === undefined) return true;
+    // what cannot be opened now may hold what the customer lacks
+    if (ring === 'shut') return endedForS >= options.unclaimedRetainS;
     if (endedForS < options.listenOnS) return false;
     const { through = ring.next - 1 } = kept.get();
     if (kept.get().through === undefined) {

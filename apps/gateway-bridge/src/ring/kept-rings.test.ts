@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -122,6 +122,22 @@ describe('the ring of a contract that is over', () => {
     await rings.tidy();
     expect(countOf('over')).toBeLessThan(60);
     expect(countOf('over')).toBeGreaterThan(40);
+  });
+
+  test('one that cannot be opened is there all the same: neither kept nor gone, until it opens again', async () => {
+    rings = open(1 << 20);
+    await put('shut');
+    await rings.close();
+    const file = join(folder, 'shut', 'ring.json');
+    const good = readFileSync(file);
+    writeFileSync(file, good.subarray(0, 20));
+    rings = open(1 << 20);
+    expect(() => rings.get('shut')).toThrow('cannot be opened');
+    await expect(rings.keep('shut', WEEK)).rejects.toMatchObject({ code: 'unavailable' });
+    expect(() => rings.get('none')).toThrow('no ring');
+    writeFileSync(file, good);
+    await rings.tidy();
+    expect((await rings.keep('shut', WEEK)).kept).toBeDefined();
   });
 
   test('of too many the one that ended first goes', async () => {

@@ -27,6 +27,7 @@ export interface HeldRing {
 }
 
 export interface Rings {
+  /** @throws AntirioError notFound | unavailable: it is there, and cannot be opened now (the edge's own: notFound) */
   get(id: string): HeldRing;
   find(id: string): HeldRing | undefined;
   all(): HeldRing[];
@@ -45,6 +46,7 @@ export interface Rings {
     settings: RingSettings,
     about: { readonly owner?: string; readonly adopt?: string },
   ): Promise<HeldRing>;
+  /** Whether it can be opened or not. */
   remove(id: string): Promise<void>;
   /**
    * The ring's contract is over: it takes nothing more, durably, and what it holds stays for its owner for `forMs` of our being up,
@@ -94,6 +96,7 @@ const MARKS = 'marks.json';
 /** Not a name that a ring can have. */
 const NEIGHBOURHOOD = '.neighbourhood';
 const KEPT_MOST = 32;
+const OWN = 'own';
 
 type ByName = Map<string, readonly Ring[]>;
 
@@ -201,8 +204,12 @@ export function openRings(ports: RingsPorts): Rings {
   }
   index();
 
+  const cannotOpen = (id: string): AntirioError =>
+    new AntirioError('unavailable', `ring ${id} cannot be opened`, { ring: id });
   const must = (id: string): Held => {
     const found = held.get(id);
+    // it is there: who hears that it is not lets go of what it holds; our own is made anew by its service
+    if (found === undefined && shut.has(id) && id !== OWN) throw cannotOpen(id);
     if (found === undefined) throw new AntirioError('notFound', `no ring ${id}`);
     return found;
   };
@@ -224,7 +231,7 @@ export function openRings(ports: RingsPorts): Rings {
   const takeOver = async (id: string, adopt: string): Promise<void> => {
     const entry = held.get(adopt);
     if (entry === undefined) return;
-    if (shut.has(id)) throw new AntirioError('unavailable', `ring ${id} cannot be opened`, { ring: id });
+    if (shut.has(id)) throw cannotOpen(id);
     held.delete(adopt);
     index();
     await entry.ring.close();
