@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -14,15 +14,20 @@ let folder = '';
 let rings: Rings;
 let monotonic = 0;
 let wall = 1_800_000_000_000;
-let free = 1 << 30;
+/** Bytes that all files of the rings' folder may fill. */
+let disk = 1 << 30;
 
+const used = (): number =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((one) => one.isFile())
+    .reduce((sum, { parentPath, name }) => sum + statSync(join(parentPath, name)).size, 0);
 const open = (totalBudgetBytes: number, keptMost = 8): Rings =>
   openRings({
     folder,
     neighbourhoodBytes: 1 << 16,
     totalBudgetBytes,
     keptMost,
-    freeDisk: () => free,
+    freeDisk: () => disk - used(),
     segmentBytes: 1 << 12,
     framesPerSecond: 1000,
     burst: 1000,
@@ -49,7 +54,7 @@ const countOf = (id: string): number | undefined => rings.find(id)?.ring.status(
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'antirio-kept-'));
-  [monotonic, wall, free] = [0, 1_800_000_000_000, 1 << 30];
+  [monotonic, wall, disk] = [0, 1_800_000_000_000, 1 << 30];
 });
 afterEach(async () => {
   await rings.close();
@@ -116,12 +121,24 @@ describe('the ring of a contract that is over', () => {
   test('yields where the disk has no room for what living rings may still fill', async () => {
     rings = open(1 << 30);
     await put('living');
-    await ended('over', 100);
-    const { bytes } = rings.get('over').ring;
-    free = (64 << 20) + BUDGET - Math.floor(bytes / 2);
-    await rings.tidy();
-    expect(countOf('over')).toBeLessThan(60);
-    expect(countOf('over')).toBeGreaterThan(40);
+    await ended('over', 400);
+    await ended('next', 400);
+    monotonic += 1000;
+    // one byte too little: one file goes, once, and no more
+    disk = used() + (64 << 20) + BUDGET - 1;
+    for (let again = 0; again < 5; again++) await rings.tidy();
+    const { yielded } = rings.get('over').kept ?? { yielded: 0 };
+    expect(countOf('over')).toBe(400 - yielded);
+    expect(yielded).toBeGreaterThan(0);
+    expect(yielded).toBeLessThan(100);
+    expect(disk - used()).toBeGreaterThanOrEqual((64 << 20) + BUDGET);
+    // more than all of it: it goes, and the next one's oldest file
+    const all = rings.get('over').ring.onDisk;
+    disk = used() + (64 << 20) + BUDGET - all - 1000;
+    for (let again = 0; again < 5; again++) await rings.tidy();
+    expect(rings.find('over')).toBeUndefined();
+    expect(countOf('next')).toBeGreaterThan(300);
+    expect(rings.keptCounts().yielded).toBe(800 - (countOf('next') ?? 0));
   });
 
   test('one that cannot be opened is there all the same: neither kept nor gone, until it opens again', async () => {

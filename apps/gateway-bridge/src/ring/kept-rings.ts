@@ -36,7 +36,7 @@ export interface KeptRings {
   of(id: string, kept: Kept): KeptView;
   /** Its time begins now. */
   begin(id: string): void;
-  /** Those whose time is over, or that hold nothing, go. Of all others frames go until living rings have their room: of the ring that ends first the oldest first. */
+  /** Those whose time is over, or that hold nothing, go. Of all others frames go until living rings have their room: of the ring that ends first the oldest first; where the disk lacks room, whole files, as nothing less gives it any. */
   tidy(): Promise<void>;
   /** Ages reach the disk. */
   save(): void;
@@ -81,32 +81,65 @@ export function createKeptRings(ports: KeptRingsPorts): KeptRings {
     ports.change(id, { ...kept, agedMs: ageOf(id, kept), ...changed });
     countedTo.set(id, clock.monotonic());
   };
+  const sumOfLiving = (bytes: (one: Keepable['ring']) => number): number =>
+    ports
+      .all()
+      .filter((one) => !isKept(one))
+      .reduce((sum, { ring }) => sum + bytes(ring), 0);
   /** What they may fill beside the living ones. */
-  const allowed = (): number => {
-    const all = ports.all();
-    const living = all.filter((one) => !isKept(one));
-    const sum = (of: readonly Keepable[], bytes: (one: Keepable['ring']) => number): number =>
-      of.reduce((so, { ring }) => so + bytes(ring), 0);
-    const claimed = sum(living, ({ settings, bytes }) => Math.max(settings.budgetBytes, bytes));
-    const unfilled = sum(living, ({ settings, bytes }) => Math.max(0, settings.budgetBytes - bytes));
-    const held = sum(all.filter(isKept), ({ bytes }) => bytes);
-    const byDisk = held + ports.free() - DISK_KEPT - unfilled;
-    return Math.min(ports.total - claimed, byDisk);
+  const allowed = (): number =>
+    ports.total - sumOfLiving(({ settings, bytes }) => Math.max(settings.budgetBytes, bytes));
+  /** Bytes that the disk lacks for what living rings may still fill. */
+  const lacking = (): number =>
+    DISK_KEPT +
+    sumOfLiving(({ settings, bytes }) => Math.max(0, settings.budgetBytes - bytes)) -
+    ports.free();
+  const isThere = (id: string): boolean => ports.all().some((one) => one.id === id);
+  const yielded = ({ id, kept }: Keepable & { readonly kept: Kept }, frames: number, bytes: number): void => {
+    counts = { ...counts, yielded: counts.yielded + frames };
+    const facts = { ring: id, frames, bytes };
+    ports.log.warn(facts, 'frames of a contract that is over made room before their time');
+    if (isThere(id)) change(id, kept, { yielded: kept.yielded + frames });
+  };
+  const end = async (id: string): Promise<void> => {
+    countedTo.delete(id);
+    await ports.remove(id);
+  };
+  /** Files go until the disk has what it lacks; a ring that has but the one that is written goes with it. */
+  const makeDiskRoom = async (): Promise<void> => {
+    let lacks = lacking();
+    const firstFirst = ports
+      .all()
+      .filter(isKept)
+      .toSorted((a, b) => leftOf(a.id, a.kept) - leftOf(b.id, b.kept));
+    for (const one of firstFirst) {
+      if (lacks <= 0) return;
+      const { ring } = one;
+      let gone = { frames: 0, bytes: 0 };
+      while (gone.bytes < lacks) {
+        const file = ring.dropFile();
+        if (file === undefined) break;
+        gone = { frames: gone.frames + file.frames, bytes: gone.bytes + file.bytes };
+      }
+      const isAllGone = gone.bytes < lacks;
+      if (isAllGone) gone = { frames: gone.frames + ring.status().count, bytes: gone.bytes + ring.onDisk };
+      lacks -= gone.bytes;
+      // first: what is noted takes room, too
+      if (isAllGone) await end(one.id);
+      yielded(one, gone.frames, gone.bytes);
+    }
   };
   const makeRoom = (): void => {
     const kept = ports.all().filter(isKept);
     if (kept.length === 0) return;
     let left = Math.max(0, allowed());
     const newestFirst = kept.toSorted((a, b) => leftOf(b.id, b.kept) - leftOf(a.id, a.kept));
-    for (const [nth, { id, ring, kept: about }] of newestFirst.entries()) {
+    for (const [nth, one] of newestFirst.entries()) {
+      const { ring } = one;
       const before = ring.bytes;
       const gone = ring.shrink(nth < ports.most ? left : 0);
       left = Math.max(0, left - ring.bytes);
-      if (gone === 0) continue;
-      counts = { ...counts, yielded: counts.yielded + gone };
-      change(id, about, { yielded: about.yielded + gone });
-      const facts = { ring: id, frames: gone, bytes: before - ring.bytes };
-      ports.log.warn(facts, 'frames of a contract that is over made room before their time');
+      if (gone > 0) yielded(one, gone, before - ring.bytes);
     }
   };
   return {
@@ -114,11 +147,11 @@ export function createKeptRings(ports: KeptRingsPorts): KeptRings {
     begin: (id) => void countedTo.set(id, clock.monotonic()),
     async tidy() {
       makeRoom();
+      await makeDiskRoom();
       for (const { id, ring, kept } of ports.all().filter(isKept)) {
         if (leftOf(id, kept) === 0 || ring.status().count === 0) {
           counts = { ...counts, expired: counts.expired + ring.status().count };
-          countedTo.delete(id);
-          await ports.remove(id);
+          await end(id);
         } else if (ageOf(id, kept) - kept.agedMs >= SAVE_EVERY_MS) change(id, kept);
       }
     },

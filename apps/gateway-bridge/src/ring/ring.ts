@@ -102,6 +102,10 @@ export interface Ring {
   hold(ms: number): void;
   /** Lets go of what may leave, oldest first, until it holds no more than these bytes; how many frames. */
   shrink(bytes: number): number;
+  /** That its files fill, with what has left and not gone from them yet. */
+  readonly onDisk: number;
+  /** Lets its oldest file go, if all in it may leave and it is not the one that is written. */
+  dropFile(): { readonly frames: number; readonly bytes: number } | undefined;
   /** Lets go of what may leave, and writes down what was dropped since. */
   tidy(): void;
   status(): RingStatus;
@@ -334,6 +338,18 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
       while (mayRelease() && slots.bytes > most) release();
       store.dropThrough(floor);
       return before - slots.count;
+    },
+    get onDisk() {
+      return store.bytes;
+    },
+    dropFile() {
+      const file = store.oldest();
+      if (file === undefined || file.through > Math.min(store.state.acknowledged, durableThrough))
+        return undefined;
+      const before = slots.count;
+      while (floor < file.through) release();
+      store.dropThrough(floor);
+      return { frames: before - slots.count, bytes: file.bytes };
     },
     pulled: (position) => guard(store.appendControl({ kind: 'pulled', position })),
     tidy() {

@@ -64,6 +64,10 @@ export interface Segments {
   readRecords(seqs: readonly number[]): Promise<{ seq: number; bytes: Uint8Array }[]>;
   /** Frames that were found changed by the disk when they were read. */
   readonly damaged: number;
+  /** Bytes of all files. */
+  readonly bytes: number;
+  /** The oldest file: its last frame, and its bytes; undefined where it is the one that is written. */
+  oldest(): { readonly through: number; readonly bytes: number } | undefined;
   /** Removes the files all of whose frames are at or below. */
   dropThrough(seq: number): void;
   close(): Promise<void>;
@@ -153,7 +157,7 @@ interface Opened extends Segment {
 export function openSegments(folder: string, segmentBytes: number, onCut: () => void): Segments {
   mkdirSync(folder, { recursive: true });
   const state: RingState = { acknowledged: 0, pulled: [], drops: { budget: 0, rate: 0, slots: 0 } };
-  const segments: Segment[] = [];
+  const segments: Opened[] = [];
   let frontier = createFrontier();
   let lastSeq = 0;
   let ordinal = 0;
@@ -303,6 +307,14 @@ export function openSegments(folder: string, segmentBytes: number, onCut: () => 
     readRecords,
     get damaged() {
       return damaged.size;
+    },
+    get bytes() {
+      return segments.reduce((sum, { log }) => sum + log.size, 0);
+    },
+    oldest() {
+      const [first] = segments;
+      if (first === undefined || first === active) return undefined;
+      return { through: first.firstSeq + first.rows.count - 1, bytes: first.log.size };
     },
     dropThrough(seq) {
       for (;;) {
