@@ -96,7 +96,7 @@ export function addMetrics(registry: Registry, metered: Metered): void {
   );
   counts(
     'kept_frames_gone',
-    'frames of ended contracts that went: at their time, or before it for want of room',
+    'frames of ended contracts that went: before the end, at their time, or before it for want of room',
     'why',
     () => ({ ...rings.keptCounts() }),
   );

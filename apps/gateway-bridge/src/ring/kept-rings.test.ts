@@ -74,14 +74,41 @@ describe('the ring of a contract that is over', () => {
     monotonic = 17;
     rings = open(1 << 20);
     await rings.tidy();
-    expect(rings.get('over')).toMatchObject({ owner: 'A', kept: { leftS: 3 * 86_400, yielded: 0 } });
+    expect(rings.get('over')).toMatchObject({
+      owner: 'A',
+      kept: { leftS: 3 * 86_400, yielded: 0, before: 0 },
+    });
     expect((await rings.get('over').ring.frames(0, 500)).length).toBe(20);
     monotonic += 3 * DAY - 1;
     await rings.tidy();
     expect(countOf('over')).toBe(20);
     monotonic += 1;
     await rings.tidy();
-    expect([rings.find('over'), rings.keptCounts()]).toEqual([undefined, { expired: 20, yielded: 0 }]);
+    expect([rings.find('over'), rings.keptCounts()]).toEqual([
+      undefined,
+      { before: 0, expired: 20, yielded: 0 },
+    ]);
+  });
+
+  test('tells what had given way to newer frames before the end, once and over starts', async () => {
+    rings = open(1 << 20);
+    await put('full', 2048);
+    const { ring } = rings.get('full');
+    // handed back one by one: each frees its room for the next
+    for (let fcnt = 0; fcnt < 60; fcnt++) {
+      const taken = ring.take(uplink(ONE, fcnt));
+      if (taken.kind === 'stored') await taken.durable;
+      await ring.acknowledge(ring.last);
+    }
+    const before = 60 - ring.status().count;
+    expect(before).toBeGreaterThan(30);
+    for (let again = 0; again < 2; again++) {
+      expect((await rings.keep('full', WEEK)).kept).toMatchObject({ before, yielded: 0 });
+      expect(rings.keptCounts()).toEqual({ before, expired: 0, yielded: 0 });
+    }
+    await rings.close();
+    rings = open(1 << 20);
+    expect(rings.get('full').kept).toMatchObject({ before });
   });
 
   test('is begun no more: neither by a second word that it is over, nor as a living one', async () => {
@@ -90,7 +117,7 @@ describe('the ring of a contract that is over', () => {
     monotonic += DAY;
     await rings.keep('over', WEEK - DAY);
     await rings.tidy();
-    expect(rings.get('over').kept).toEqual({ leftS: 6 * 86_400, yielded: 0 });
+    expect(rings.get('over').kept).toEqual({ leftS: 6 * 86_400, yielded: 0, before: 0 });
     await expect(put('over')).rejects.toThrow('over');
   });
 
@@ -115,7 +142,7 @@ describe('the ring of a contract that is over', () => {
     await put('another', Math.floor(bytes / 2));
     await rings.tidy();
     expect([rings.find('first'), countOf('second')]).toEqual([undefined, 400]);
-    expect(rings.keptCounts()).toEqual({ expired: 0, yielded: 400 });
+    expect(rings.keptCounts()).toEqual({ before: 0, expired: 0, yielded: 400 });
   });
 
   test('yields where the disk has no room for what living rings may still fill', async () => {
@@ -165,6 +192,6 @@ describe('the ring of a contract that is over', () => {
     }
     await rings.tidy();
     expect(rings.all().map(({ ring }) => ring.id)).toEqual(['two', 'three']);
-    expect(rings.keptCounts()).toEqual({ expired: 0, yielded: 3 });
+    expect(rings.keptCounts()).toEqual({ before: 0, expired: 0, yielded: 3 });
   });
 });

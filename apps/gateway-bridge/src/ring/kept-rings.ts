@@ -10,6 +10,8 @@ export const keptSchema = z.object({
   agedMs: z.number().min(0).default(0),
   /** Frames that went before their time, for living rings' sake. */
   yielded: z.int().min(0).default(0),
+  /** Frames that had left when its contract ended, for newer ones or for their age. */
+  before: z.int().min(0).default(0),
 });
 export type Kept = z.output<typeof keptSchema>;
 
@@ -22,6 +24,8 @@ export interface Keepable {
 
 /** What became of kept rings' frames since the start. */
 export interface KeptCounts {
+  /** Had left when the contract ended. */
+  readonly before: number;
   readonly expired: number;
   readonly yielded: number;
 }
@@ -29,13 +33,14 @@ export interface KeptCounts {
 export interface KeptView {
   readonly leftS: number;
   readonly yielded: number;
+  readonly before: number;
 }
 
 export interface KeptRings {
   /** Of a kept ring: how long it still stays, and what of it went before. */
   of(id: string, kept: Kept): KeptView;
-  /** Its time begins now. */
-  begin(id: string): void;
+  /** Its time begins now. `before`: frames that had left by then, where that is not known yet. */
+  begin(id: string, before: number): void;
   /** Those whose time is over, or that hold nothing, go. Of all others frames go until living rings have their room: of the ring that ends first the oldest first; where the disk lacks room, whole files, as nothing less gives it any. */
   tidy(): Promise<void>;
   /** Ages reach the disk. */
@@ -68,7 +73,7 @@ export function createKeptRings(ports: KeptRingsPorts): KeptRings {
   const { clock } = ports;
   /** Until when the age on the disk says all, monotonic ms. */
   const countedTo = new Map<string, number>();
-  let counts: KeptCounts = { expired: 0, yielded: 0 };
+  let counts: KeptCounts = { before: 0, expired: 0, yielded: 0 };
 
   const ageOf = (id: string, { agedMs }: Kept): number => {
     const now = clock.monotonic();
@@ -143,8 +148,15 @@ export function createKeptRings(ports: KeptRingsPorts): KeptRings {
     }
   };
   return {
-    of: (id, kept) => ({ leftS: Math.round(leftOf(id, kept) / 1000), yielded: kept.yielded }),
-    begin: (id) => void countedTo.set(id, clock.monotonic()),
+    of: (id, kept) => ({
+      leftS: Math.round(leftOf(id, kept) / 1000),
+      yielded: kept.yielded,
+      before: kept.before,
+    }),
+    begin(id, before) {
+      counts = { ...counts, before: counts.before + before };
+      countedTo.set(id, clock.monotonic());
+    },
     async tidy() {
       makeRoom();
       await makeDiskRoom();

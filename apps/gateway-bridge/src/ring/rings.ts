@@ -321,8 +321,9 @@ export function openRings(ports: RingsPorts): Rings {
     const { unfilled: _nothing, source: _none, ...rest } = stored;
     // all of it may go now: nobody is owed more than its time
     await ring.acknowledge(ring.last);
-    const kept = { forMs, agedMs: 0, yielded: stored.kept?.yielded ?? 0 };
-    keptRings.begin(id);
+    const { yielded, before } = stored.kept ?? { yielded: 0, before: ring.status().first - 1 };
+    const kept = { forMs, agedMs: 0, yielded, before };
+    keptRings.begin(id, stored.kept === undefined ? before : 0);
     keep(id, { ...rest, kept, settings: keptSettings(stored.settings) });
     return view(must(id));
   };
