@@ -95,8 +95,8 @@ function syncDirectory(path: string): void {
   }
 }
 
-/** Of so many sources it is known how far each was read: a customer has a few providers, one after the other. */
-const MAX_SOURCES = 16;
+/** Of so many sources it is known how far each was read: living contracts, and as many ended ones as are fetched at once. */
+const MAX_SOURCES = 128;
 
 const isSameSource = (a: PullPosition, b: PullPosition): boolean =>
   a.edgeId === b.edgeId && a.ringId === b.ringId;
