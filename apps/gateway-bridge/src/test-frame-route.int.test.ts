@@ -30,6 +30,13 @@ test('a ring that listens takes none, nor does one take what is no frame, or fro
     const answer = await edge.http.call({ method: 'POST', path, json: { frames: bad } });
     expect([bad, answer.status]).toEqual([bad, 400]);
   }
+  // of a contract that is over: without DevAddrs by now, and evidence
+  await putRing(edge, 'over', { devAddrs: [] });
+  await call(edge, 'POST', '/ring/over/test-frames', { frames: frames.slice(0, 1) });
+  await call(edge, 'PUT', '/ring/over/kept', { forS: 1000 });
+  await expect(call(edge, 'POST', '/ring/over/test-frames', { frames })).rejects.toMatchObject({
+    code: 'conflict',
+  });
   const headers = { 'x-antirio-peer': 'another' };
   expect((await edge.http.call({ method: 'POST', path, json: { frames }, headers })).status).toBe(403);
   expect(await framesOf(edge, 'own')).toEqual([]);

@@ -35,7 +35,9 @@ export function addTestFrameRoute(
   const put = { summary: 'test frames, into a ring without DevAddrs', params, body };
   rim.route('post', '/api/v3/ring/:id/test-frames', put, async ({ request, params: { id }, body: given }) => {
     localOnly(request);
-    const { ring } = ports.rings.get(id);
+    const { ring, kept } = ports.rings.get(id);
+    if (kept !== undefined)
+      throw new AntirioError('conflict', `ring ${id} is of a contract that is over: it is evidence`);
     if (ring.settings.devAddrs.length > 0)
       throw new AntirioError('conflict', `ring ${id} listens: it takes what gateways hear, and nothing else`);
     let taken = 0;

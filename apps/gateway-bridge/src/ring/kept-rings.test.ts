@@ -1,4 +1,13 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -182,6 +191,20 @@ describe('the ring of a contract that is over', () => {
     writeFileSync(file, good);
     await rings.tidy();
     expect((await rings.keep('shut', WEEK)).kept).toBeDefined();
+  });
+
+  test('whose age cannot be written keeps no living ring from closing with what it knows', async () => {
+    rings = open(1 << 20);
+    await ended('over', 3);
+    await put('living');
+    rings.get('living').mark(ONE, { fcnt: 7, session: 'ab'.repeat(8) });
+    rmSync(join(folder, 'over', 'ring.json'));
+    mkdirSync(join(folder, 'over', 'ring.json', 'in-the-way'), { recursive: true });
+    const { ring } = rings.get('living');
+    await rings.close();
+    expect(existsSync(join(folder, 'living', 'marks.json'))).toBe(true);
+
+    expect(() => ring.take(uplink(ONE, 8))).toThrow('closed');
   });
 
   test('of too many the one that ended first goes', async () => {

@@ -380,12 +380,20 @@ export function openRings(ports: RingsPorts): Rings {
       return failed.length === 0 ? { ok: true } : { ok: false, detail: `cannot write ${failed.join(', ')}` };
     },
     async close() {
-      keptRings.save();
-      for (const entry of held.values()) {
-        await entry.ring.close();
-        entry.motes.marks.save();
+      // on a full disk as far as it goes: what one cannot write is no reason to leave another open
+      const attempt = async (work: () => Promise<void> | void): Promise<void> => {
+        try {
+          await work();
+        } catch (error) {
+          log.warn({ error: describeError(error) }, 'not all of the rings could be written at the end');
+        }
+      };
+      for (const { ring, motes } of held.values()) {
+        await attempt(() => ring.close());
+        await attempt(() => motes.marks.save());
       }
-      await neighbourhood.ring.close();
+      await attempt(() => neighbourhood.ring.close());
+      await attempt(() => keptRings.save());
     },
   };
 }
