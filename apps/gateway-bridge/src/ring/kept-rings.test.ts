@@ -44,11 +44,11 @@ const open = (totalBudgetBytes: number, keptMost = 8): Rings =>
     random: systemRandom,
     log: silentLog,
   });
-const put = (id: string, budgetBytes = BUDGET): Promise<unknown> =>
-  rings.put(id, { ...settings, devAddrs: [ONE], budgetBytes, retainS: 7 * 86_400 }, { owner: 'A' });
+const put = (id: string, budgetBytes = BUDGET, owner = 'A'): Promise<unknown> =>
+  rings.put(id, { ...settings, devAddrs: [ONE], budgetBytes, retainS: 7 * 86_400 }, { owner });
 /** A ring with so many frames, all acknowledged: its contract is over. */
-const ended = async (id: string, frames: number): Promise<void> => {
-  await put(id);
+const ended = async (id: string, frames: number, owner?: string): Promise<void> => {
+  await put(id, BUDGET, owner);
   const { ring } = rings.get(id);
   for (let fcnt = 0; fcnt < frames; fcnt++) {
     const taken = ring.take(uplink(ONE, fcnt));
@@ -191,6 +191,23 @@ describe('the ring of a contract that is over', () => {
     writeFileSync(file, good);
     await rings.tidy();
     expect((await rings.keep('shut', WEEK)).kept).toBeDefined();
+  });
+
+  test('of one customer goes for no other’s: who has most yields first, by number, room and disk', async () => {
+    rings = open(1 << 20, 4);
+    await ended('theirs', 50, 'B');
+    monotonic += 1000;
+    for (const id of ['one', 'two', 'three', 'four']) await ended(id, 50);
+    await rings.tidy();
+    const names = () => rings.all().flatMap(({ ring, kept }) => (kept === undefined ? [] : [ring.id]));
+    expect(names()).toEqual(['theirs', 'two', 'three', 'four']);
+    const { bytes } = rings.get('two').ring;
+    await put('living', (1 << 20) - Math.ceil(2.5 * bytes), 'C');
+    await rings.tidy();
+    expect([countOf('theirs'), countOf('two'), countOf('four')]).toEqual([50, undefined, 50]);
+    disk = used() + (64 << 20) + (1 << 20) - Math.ceil(2.5 * bytes) - 1;
+    await rings.tidy();
+    expect(countOf('theirs')).toBe(50);
   });
 
   test('whose age cannot be written keeps no living ring from closing with what it knows', async () => {

@@ -19,6 +19,7 @@ export type Kept = z.output<typeof keptSchema>;
 export interface Keepable {
   readonly id: string;
   readonly ring: Ring;
+  readonly owner: string | undefined;
   readonly kept: Kept | undefined;
 }
 
@@ -41,7 +42,7 @@ export interface KeptRings {
   of(id: string, kept: Kept): KeptView;
   /** Its time begins now. `before`: frames that had left by then, where that is not known yet. */
   begin(id: string, before: number): void;
-  /** Those whose time is over, or that hold nothing, go. Of all others frames go until living rings have their room: of the ring that ends first the oldest first; where the disk lacks room, whole files, as nothing less gives it any. */
+  /** Those whose time is over, or that hold nothing, go. Of all others frames go until living rings have their room: of the owner who has most, of the ring that ends first, the oldest first; where the disk lacks room, whole files, as nothing less gives it any. */
   tidy(): Promise<void>;
   /** Ages reach the disk. */
   save(): void;
@@ -67,7 +68,8 @@ const SAVE_EVERY_MS = 600_000;
 /** Left on the disk for everything else that this edge writes. */
 const DISK_KEPT = 64 << 20;
 
-const isKept = (one: Keepable): one is Keepable & { readonly kept: Kept } => one.kept !== undefined;
+type Yielding = Keepable & { readonly kept: Kept };
+const isKept = (one: Keepable): one is Yielding => one.kept !== undefined;
 
 export function createKeptRings(ports: KeptRingsPorts): KeptRings {
   const { clock } = ports;
@@ -100,7 +102,7 @@ export function createKeptRings(ports: KeptRingsPorts): KeptRings {
     sumOfLiving(({ settings, bytes }) => Math.max(0, settings.budgetBytes - bytes)) -
     ports.free();
   const isThere = (id: string): boolean => ports.all().some((one) => one.id === id);
-  const yielded = ({ id, kept }: Keepable & { readonly kept: Kept }, frames: number, bytes: number): void => {
+  const yielded = ({ id, kept }: Yielding, frames: number, bytes: number): void => {
     counts = { ...counts, yielded: counts.yielded + frames };
     const facts = { ring: id, frames, bytes };
     ports.log.warn(facts, 'frames of a contract that is over made room before their time');
@@ -110,15 +112,22 @@ export function createKeptRings(ports: KeptRingsPorts): KeptRings {
     countedTo.delete(id);
     await ports.remove(id);
   };
+  /** Of the owner who has most of what is lacking, the one that ends first: no customer's copies go for another's. */
+  const nextOf = (from: readonly Yielding[], weight: (ring: Ring) => number): Yielding | undefined => {
+    const weightOf = (ones: readonly Yielding[]): number =>
+      ones.reduce((sum, { ring }) => sum + weight(ring), 0);
+    const [most = []] = [...Map.groupBy(from, ({ owner }) => owner).values()].toSorted(
+      (a, b) => weightOf(b) - weightOf(a),
+    );
+    return most.toSorted((a, b) => leftOf(a.id, a.kept) - leftOf(b.id, b.kept))[0];
+  };
   /** Files go until the disk has what it lacks; a ring that has but the one that is written goes with it. */
   const makeDiskRoom = async (): Promise<void> => {
     let lacks = lacking();
-    const firstFirst = ports
-      .all()
-      .filter(isKept)
-      .toSorted((a, b) => leftOf(a.id, a.kept) - leftOf(b.id, b.kept));
-    for (const one of firstFirst) {
-      if (lacks <= 0) return;
+    let rest = ports.all().filter(isKept);
+    for (;;) {
+      const one = lacks > 0 ? nextOf(rest, ({ onDisk }) => onDisk) : undefined;
+      if (one === undefined) return;
       const { ring } = one;
       let gone = { frames: 0, bytes: 0 };
       while (gone.bytes < lacks) {
@@ -129,22 +138,34 @@ export function createKeptRings(ports: KeptRingsPorts): KeptRings {
       const isAllGone = gone.bytes < lacks;
       if (isAllGone) gone = { frames: gone.frames + ring.status().count, bytes: gone.bytes + ring.onDisk };
       lacks -= gone.bytes;
+      rest = rest.filter((other) => other !== one);
       // first: what is noted takes room, too
       if (isAllGone) await end(one.id);
       yielded(one, gone.frames, gone.bytes);
     }
   };
+  const shrink = (one: Yielding, bytes: number): void => {
+    const before = one.ring.bytes;
+    const gone = one.ring.shrink(bytes);
+    if (gone > 0) yielded(one, gone, before - one.ring.bytes);
+  };
   const makeRoom = (): void => {
-    const kept = ports.all().filter(isKept);
-    if (kept.length === 0) return;
-    let left = Math.max(0, allowed());
-    const newestFirst = kept.toSorted((a, b) => leftOf(b.id, b.kept) - leftOf(a.id, a.kept));
-    for (const [nth, one] of newestFirst.entries()) {
-      const { ring } = one;
-      const before = ring.bytes;
-      const gone = ring.shrink(nth < ports.most ? left : 0);
-      left = Math.max(0, left - ring.bytes);
-      if (gone > 0) yielded(one, gone, before - ring.bytes);
+    let rest = ports.all().filter(isKept);
+    const without = (one: Yielding): Yielding[] => rest.filter((other) => other !== one);
+    while (rest.length > ports.most) {
+      const one = nextOf(rest, () => 1);
+      if (one === undefined) return;
+      shrink(one, 0);
+      rest = without(one);
+    }
+    let excess = rest.reduce((sum, { ring }) => sum + ring.bytes, 0) - Math.max(0, allowed());
+    for (;;) {
+      const one = excess > 0 ? nextOf(rest, ({ bytes }) => bytes) : undefined;
+      if (one === undefined) return;
+      const { bytes } = one.ring;
+      shrink(one, Math.max(0, bytes - excess));
+      excess -= bytes - one.ring.bytes;
+      rest = without(one);
     }
   };
   return {

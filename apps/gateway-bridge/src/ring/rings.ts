@@ -330,7 +330,8 @@ export function openRings(ports: RingsPorts): Rings {
   // a ring may be made anew while its folder is being removed
   const alone = oneAtATime();
   const keptRings = createKeptRings({
-    all: () => [...held].map(([id, { ring, stored }]) => ({ id, ring, kept: stored.kept })),
+    all: () =>
+      [...held].map(([id, { ring, stored }]) => ({ id, ring, owner: stored.owner, kept: stored.kept })),
     change(id, kept) {
       const entry = must(id);
       entry.stored = { ...entry.stored, kept };
