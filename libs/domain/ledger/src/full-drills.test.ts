@@ -371,31 +371,40 @@ describe('a full drill that nobody took', () => {
       ...{ type: 'drill/full-open', contractId: terms.contractId, drill: 1 },
       root: ringRootOf(by, terms.contractId, 0),
     });
-    const twoWords = (inBetween: () => void): void => {
-      well(ada, ask(1, 1));
-      inBetween();
-      untaken();
-      well(ada, ask(1, 1));
-      untaken();
+    const nothing = (): void => undefined;
+    const twoWords = (afterFirst: () => void, afterSecond: () => void): void => {
+      for (const after of [afterFirst, afterSecond]) {
+        well(ada, ask(1, 1));
+        after();
+        untaken();
+      }
       well(ada, about('drill/full-end', 1));
+    };
+    const inTime = (): void => {
+      ledger.now += drillWordMs(terms);
+      well(ben, asksOpening());
+      ledger.now -= drillWordMs(terms);
     };
 
     test('costs nobody where its provider asked on the ledger for the opening', () => {
-      twoWords(() => {
-        ledger.now += drillWordMs(terms);
-        well(ben, asksOpening());
+      twoWords(nothing, () => {
+        inTime();
         const { at } = drillOf(1).openAsked ?? { at: 0 };
         well(ben, asksOpening());
         expect(drillOf(1).openAsked).toMatchObject({ at, root: { contractId: terms.contractId } });
-        ledger.now -= drillWordMs(terms);
       });
       expect(drillOf(1)).toMatchObject({ state: 'void', reason: 'notLet', penalty: 0 });
       expect(contract().escrow.provider).toBe(100);
       expect(invariantProblems(ledger.state)).toEqual([]);
     });
 
+    test('costs the provider where it asked under the first word alone', () => {
+      twoWords(inTime, () => expect(drillOf(1).openAsked).toBeUndefined());
+      expect(drillOf(1)).toMatchObject({ state: 'failed', reason: 'notOpened', penalty: PENALTY });
+    });
+
     test('costs the provider where it asked too late, or another did, or with another’s root', () => {
-      twoWords(() => {
+      twoWords(nothing, () => {
         expect(ledger.send(ada, asksOpening())).toMatchObject({ code: 'forbidden' });
         expect(ledger.send(ben, asksOpening(ada))).toMatchObject({ code: 'unauthenticated' });
         ledger.now += drillWordMs(terms) + 1;

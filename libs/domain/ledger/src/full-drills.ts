@@ -118,7 +118,9 @@ function callAgain(
   const { state } = fullDrillVerdict(terms, drill, factsOf(context, contract));
   if (state !== 'again' || word.body.at <= drill.word.body.at)
     return refuse('conflict', `full drill ${drill.number} is not over`);
-  putDrill(context, contract, { ...drill, word, lastCallAt: context.env.now });
+  // Each word is asked for anew: what stood in the way of the first may be over.
+  const { openAsked: _before, ...rest } = drill;
+  putDrill(context, contract, { ...rest, word, lastCallAt: context.env.now });
   return done({ drill: drill.number, lastCallAt: context.env.now });
 }
 

@@ -46,7 +46,7 @@ export interface FullDrill {
   readonly lastCallAt?: number;
   /** Whether it is one that the terms demand: a failed one costs the provider its penalty. */
   readonly counts: boolean;
-  /** The provider asked for the opening on the ledger, with its signed word on its ring, in the time of a word. */
+  /** The provider asked for the opening on the ledger, with its signed word on its ring, in the time of the newest word. */
   readonly openAsked?: {
     readonly at: number;
     readonly root: { readonly root: string; readonly count: number; readonly through: number };
