@@ -99,10 +99,15 @@ export function addOperatorRoutes(rim: HttpRim, { operator, contracts, why, alar
       return contracts.refetches.begin(params.id, body.partly);
     },
   );
-  rim.route('get', '/arbitrator/v1/fetch', { summary: 'what is fetched so' }, ({ request }) => {
-    localOnly(request);
-    return { contracts: contracts.refetches.all() };
-  });
+  rim.route(
+    'get',
+    '/arbitrator/v1/fetch',
+    { summary: 'what is fetched so, and what came of it' },
+    ({ request }) => {
+      localOnly(request);
+      return { contracts: contracts.refetches.all(), done: contracts.refetches.done() };
+    },
+  );
   rim.route(
     'get',
     `${base}/challenge`,

@@ -34,9 +34,14 @@ const sourceStatus = z.looseObject({
   pulledThrough: z.int(),
   remoteNext: z.int(),
   lastSuccessAt: z.number().nullish(),
+  gone: z.int().min(0).default(0),
   /** Of older bridges there are none. */
   remoteJoins: z.int().default(0),
 });
+type Filled = NonNullable<Observed['source']> & {
+  /** Frames that had left the provider's ring before they were read, as far as the bridge has counted since it began with it. */
+  readonly gone?: number;
+};
 const keptStatus = z.looseObject({
   rings: z.array(z.looseObject({ bytes: z.int(), kept: z.looseObject({}).optional() })),
 });
@@ -76,7 +81,7 @@ export interface PartyRooms {
   /** @throws AntirioError invalidInput where the ring does not reach so far, gone where it does not reach back */
   ringRoot(ringId: string, through: number): Promise<RingTree>;
   /** `anew`: from its first frame on, under this name, and the provider lets go of nothing for it. */
-  fillFrom(terms: ContractTerms, anew?: string): Promise<Observed['source']>;
+  fillFrom(terms: ContractTerms, anew?: string): Promise<Filled>;
   /** The own ring is filled from the provider's no more. */
   endFilling(terms: ContractTerms): Promise<void>;
   /** The contract's ring takes these addresses as well (those known by now where none are named), durably; what is not named any more it takes no longer. */
@@ -343,6 +348,7 @@ export function partyRooms(
       return {
         pulledThrough: status.pulledThrough,
         caughtUp: recent && status.pulledThrough >= status.remoteNext - 1,
+        gone: status.gone,
       };
     },
     async endFilling({ contractId, provider }) {

@@ -30,24 +30,25 @@ let caughtUp = false;
 let live = false;
 let life = 'SETTLED';
 let own: string[] = [];
+let [gone, ringStatus] = [0, 200];
 
 function begin(self = customer): Refetches {
   const rooms = {
     fillFrom: async (from: typeof terms, anew?: string) => {
       filled.push(`${from.provider} ${from.contractId}`);
       names.add(anew);
-      return { pulledThrough: 0, caughtUp };
+      return { pulledThrough: 0, caughtUp, gone };
     },
     endFilling: async () => void filled.push('end'),
     endSending: async () => undefined,
   } as unknown as PartyRooms;
   const clock = { now: () => 0, monotonic: () => performance.now() };
   // as the provider's arbitrator and its bridge answer
-  const call = async () => ({
-    status: 200,
+  const call = async ({ path }: { path: string }) => ({
+    status: path.includes('/gateway-bridge/') ? ringStatus : 200,
     headers: {},
     body: Buffer.from('{}'),
-    json: () => ({ letGo: true }),
+    json: () => ({ letGo: true, code: ringStatus === 403 ? 'forbidden' : 'notFound' }),
   });
   const options = { listenOnS: 60, unclaimedRetainS: 3600, handedBackRetainS: 3600 };
   const made = createRefetches({
@@ -61,7 +62,7 @@ function begin(self = customer): Refetches {
     peers: {
       edge2edge: { call, close: () => undefined },
       gatewayBridge: {
-        call: async () => ({ ...(await call()), json: () => ({ devAddrs: own }) }),
+        call: async () => ({ ...(await call({ path: '' })), json: () => ({ devAddrs: own }) }),
         close: () => undefined,
       },
     },
@@ -77,6 +78,7 @@ beforeEach(() => {
   store = openContractStore(join(folder, 'contracts.db'));
   [filled, caughtUp, live, life, own] = [[], false, false, 'SETTLED', ['0000000a']];
   names = new Set();
+  [gone, ringStatus] = [0, 200];
 });
 afterEach(async () => {
   await Promise.all(begun.map((one) => one.stop()));
@@ -126,4 +128,17 @@ test('nothing is fetched of a contract that still serves where only our disk for
   own = ['0000000a'];
   await begun.at(-1)?.begin(contractId);
   await waitFor(systemClock, 5000, () => [...names].some((one) => !first.has(one)) || undefined);
+});
+
+test.each([
+  ['all', true, 0, 200],
+  ['partly', true, 7, 200],
+  ['gone', false, 0, 404],
+  ['refused', false, 0, 403],
+])('what came of it is told: %s', async (outcome, isHere, left, status) => {
+  [caughtUp, gone, ringStatus] = [isHere, left, status];
+  const fetching = begin();
+  await fetching.begin(contractId);
+  await waitFor(systemClock, 5000, () => fetching.done()[0]);
+  expect([fetching.all(), fetching.done()]).toEqual([[], [{ contractId, outcome, gone: left }]]);
 });

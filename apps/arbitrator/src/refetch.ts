@@ -14,7 +14,13 @@ import { isEnded, readTerms, type ContractTerms, type Standing } from '@antirio/
 import type { ContractStore } from './contract-store.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import { peerNamed } from './peers.ts';
-import { retireCustomer, type Retirement, type RetirementPorts } from './retirement.ts';
+import {
+  endingIn,
+  retireCustomer,
+  type Ending,
+  type Retirement,
+  type RetirementPorts,
+} from './retirement.ts';
 
 /** What providers still keep of our ended contracts, fetched once more: our disk was lost, and with it the contract. */
 export interface Refetches {
@@ -29,8 +35,14 @@ export interface Refetches {
   ): Promise<{ readonly contractId: string; readonly provider: EdgeId }>;
   /** Under way. */
   all(): string[];
+  /** What came of those that are over: all, partly (frames had left the provider's ring before), gone, refused, gaveUp. */
+  done(): Fetched[];
   start(): void;
   stop(): Promise<void>;
+}
+
+interface Fetched extends Pick<Ending, 'outcome' | 'gone'> {
+  readonly contractId: string;
 }
 
 export type RefetchPorts = Pick<RetirementPorts, 'clock' | 'peers' | 'rooms' | 'sources' | 'options'> & {
@@ -47,6 +59,7 @@ export type RefetchPorts = Pick<RetirementPorts, 'clock' | 'peers' | 'rooms' | '
 const OWN = 'own';
 const KIND = 'refetch';
 const MOST = 64;
+const MOST_DONE = 256;
 const EVERY_MS = 500;
 
 /** `anew`: the name of this reading. */
@@ -54,6 +67,7 @@ const asked = z.object({
   terms: z.custom<ContractTerms>(),
   ending: z.unknown(),
   anew: z.string().default('again'),
+  done: z.boolean().default(false),
 });
 type Asked = z.output<typeof asked>;
 const ownRing = z.looseObject({ devAddrs: z.array(z.string()) });
@@ -76,8 +90,26 @@ export function createRefetches(ports: RefetchPorts): Refetches {
   let looping: Repeating | undefined;
 
   const nameOf = (contractId: string): string => `${KIND}/${contractId}`;
-  const known = (): [string, Asked][] =>
+  const every = (): [string, Asked][] =>
     [...store.documents(OWN, KIND)].map(([id, kept]) => [id, asked.parse(kept)]);
+  const known = (): [string, Asked][] => every().filter(([, { done }]) => !done);
+  const done = (): Fetched[] =>
+    every().flatMap(([contractId, one]) => {
+      const { outcome, gone } = endingIn(one.ending);
+      return one.done ? [{ contractId, outcome, gone }] : [];
+    });
+  const finish = (contractId: string): void => {
+    running.delete(contractId);
+    const one = asked.parse(store.document(OWN, nameOf(contractId)));
+    const [oldest] = done();
+    if (done().length >= MOST_DONE && oldest !== undefined)
+      store.forgetDocument(OWN, nameOf(oldest.contractId));
+    store.putDocument(OWN, nameOf(contractId), { ...one, done: true });
+    const { outcome, gone } = endingIn(one.ending);
+    const facts = { contract: contractId, outcome, gone };
+    if (outcome === 'all') log.info(facts, 'what the provider kept of the ended contract is here');
+    else log.warn(facts, 'not all that the provider had of the ended contract is here');
+  };
   /** How far it has come is kept with it: the contract's own end is another matter. */
   const notes = (contractId: string, { terms, anew }: Asked): RetirementPorts['store'] => ({
     document: () => asked.parse(store.document(OWN, nameOf(contractId))).ending,
@@ -99,9 +131,7 @@ export function createRefetches(ports: RefetchPorts): Refetches {
     for (const [contractId, one] of known())
       try {
         if (!(await runOf(contractId, one).advance())) continue;
-        running.delete(contractId);
-        store.forgetDocument(OWN, nameOf(contractId));
-        log.info({ contract: contractId }, 'what the provider kept of the ended contract is here');
+        finish(contractId);
       } catch (error) {
         log.debug({ contract: contractId, error: describeError(error) }, 'not fetched yet');
       }
@@ -153,6 +183,7 @@ export function createRefetches(ports: RefetchPorts): Refetches {
       return { contractId, provider: terms.provider };
     },
     all: () => known().map(([id]) => id),
+    done,
     start() {
       looping = repeat('fetching what was handed back', EVERY_MS, log, advance);
     },

@@ -15,6 +15,9 @@ const ending = z.object({
   through: z.int().optional(),
   /** How long we have been waiting for the other party, counted while we are up. */
   waitedMs: z.number().default(0),
+  /** Of what the customer fetched: what came of it, and how many frames had left the provider's ring before. */
+  outcome: z.enum(['all', 'partly', 'gone', 'refused', 'gaveUp']).optional(),
+  gone: z.int().default(0),
   /** Nothing that the contract used is held here any more, but for what the bridge keeps of its ring. */
   letGo: z.boolean().default(false),
   /** Another contract of the set has taken its place: its machine is not started again. */
@@ -26,8 +29,12 @@ const ENDING = 'ending';
 const WAITED_EVERY_MS = 60_000;
 const ASK_EVERY_MS = 1000;
 
+export function endingIn(kept: unknown): Ending {
+  return ending.parse(kept ?? {});
+}
+
 export function endingOf(store: Pick<ContractStore, 'document'>, contractId: string): Ending {
-  return ending.parse(store.document(contractId, ENDING) ?? {});
+  return endingIn(store.document(contractId, ENDING));
 }
 
 /** What an ended contract still does until nothing of it is left on this edge but its evidence. */
@@ -96,15 +103,16 @@ async function hasLetGo({ terms, peers }: RetirementPorts): Promise<boolean> {
   }
 }
 
-/** Whether nothing of the contract's frames is there for us to fetch. */
-async function isRingGone({ terms, peers }: RetirementPorts): Promise<boolean> {
+/** Whether something of the contract's frames is there for us to fetch. */
+async function ringThere({ terms, peers }: RetirementPorts): Promise<'there' | 'gone' | 'refused'> {
   try {
     await neighbourCall(peers, terms.provider, 'gateway-bridge', {
       path: `/api/v3/ring/${terms.contractId}`,
     });
-    return false;
+    return 'there';
   } catch (error) {
-    return isAntirioError(error, 'notFound') || isAntirioError(error, 'forbidden');
+    if (isAntirioError(error, 'notFound')) return 'gone';
+    return isAntirioError(error, 'forbidden') ? 'refused' : 'there';
   }
 }
 
@@ -119,23 +127,32 @@ export function retireCustomer(ports: RetirementPorts): Retirement {
   const kept = keep(ports);
   let askedAt = -Infinity;
 
-  const isAllHere = async (caughtUp: boolean): Promise<boolean> => {
+  const allHere = (): Ending['outcome'] => (kept.get().gone > 0 ? 'partly' : 'all');
+  /** What came of it, once nothing more comes. */
+  const outcomeOf = async (caughtUp: boolean): Promise<Ending['outcome']> => {
     const now = ports.clock.monotonic();
-    if (now - askedAt < ASK_EVERY_MS) return false;
+    if (now - askedAt < ASK_EVERY_MS) return undefined;
     askedAt = now;
     // nothing is acknowledged: the provider may go on waiting for its customer, but it listens no more by now
-    if (anew !== undefined && caughtUp && kept.endedForS() >= options.listenOnS) return true;
-    return (await hasLetGo(ports)) && (caughtUp || (await isRingGone(ports)));
+    const isDeaf = anew !== undefined && kept.endedForS() >= options.listenOnS;
+    const isOver = isDeaf || (await hasLetGo(ports));
+    if (caughtUp) return isOver ? allHere() : undefined;
+    if (anew === undefined && !isOver) return undefined;
+    const there = await ringThere(ports);
+    return there === 'there' ? undefined : there;
   };
   const collect = async (): Promise<void> => {
     if (!sources.isUp(turn, 'rest')) return;
     const source = await rooms.fillFrom(terms, anew);
-    const isHere = (): Promise<boolean> => isAllHere(source?.caughtUp === true);
-    if (kept.endedForS() < options.unclaimedRetainS && !(await isHere())) return;
+    const gone = source.gone ?? 0;
+    if (gone > kept.get().gone) kept.change({ gone });
+    const givesUp = kept.endedForS() >= options.unclaimedRetainS;
+    const outcome = givesUp ? 'gaveUp' : await outcomeOf(source.caughtUp);
+    if (outcome === undefined) return;
     sources.leave(turn);
     if (sources.idle()) await rooms.endFilling(terms);
     await rooms.endSending(terms);
-    kept.change({ letGo: true });
+    kept.change({ letGo: true, outcome });
   };
   return {
     async advance() {

@@ -230,6 +230,7 @@ function addFrameRoutes(rim: HttpRim, ports: RoutePorts): void {
     return {
       offers: found,
       next: found.at(-1)?.seq ?? query.after,
+      first: ring.status().first,
       last: ring.last,
       incarnation: ring.incarnation,
       joins: ring.settings.joins,

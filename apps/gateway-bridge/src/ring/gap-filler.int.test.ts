@@ -94,6 +94,13 @@ describe('gap filling', () => {
     await read('second');
     expect(await framesOf(a, 'own')).toHaveLength(3);
     expect(await call(b, 'GET', '/ring/contract-1')).toMatchObject({ acknowledged: 0, count: 3 });
+    expect(await status()).toMatchObject({ gone: 0 });
+    await putRing(b, 'contract-1', { devAddrs: [ONE], deliver: false, owner: 'edge-a', retainS: 0 });
+    await call(b, 'POST', '/ring/contract-1/acknowledge', { through: 2 });
+    const left = async () => ((await call(b, 'GET', '/ring/contract-1')) as { count: number }).count;
+    await waitFor(systemClock, 5000, async () => (await left()) === 1 || undefined);
+    await read('third');
+    expect(await status()).toMatchObject({ gone: 2 });
   });
 
   test('what does not fit is not acknowledged: the source keeps it', async () => {

@@ -32,6 +32,8 @@ export interface GapStatus {
   readonly fetched: number;
   /** Frames that the source offered and then did not give, or that were not what it had offered. */
   readonly refused: number;
+  /** Frames that had left the source's ring, since the start, before they were read. */
+  readonly gone: number;
   /** Wall ms. */
   readonly lastSuccessAt: number | undefined;
   /** The source tells of joins up to this number. */
@@ -83,6 +85,8 @@ const offersSchema = z.object({
     )
     .max(OFFERS_AT_ONCE),
   next: z.int().min(0),
+  /** The oldest that is still there; of an edge of before, nothing. */
+  first: z.int().min(1).default(1),
   last: z.int().min(0),
   incarnation: z.string().min(1).max(64),
   joins: z.int().min(0).default(0),
@@ -105,6 +109,8 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
   let sourceLife = '';
   let fetched = 0;
   let refused = 0;
+  let gone = 0;
+  let goneThrough = 0;
   let lastSuccessAt: number | undefined;
   let waiting: string | undefined;
   let acknowledged = -1;
@@ -152,6 +158,10 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
     remoteJoins = joins;
     if (joins > joinsKnown)
       throw new AntirioError('unavailable', `ring ${ringId} waits for joins of its source`);
+  };
+  const noteGone = (through: number, after: number): void => {
+    gone += Math.max(0, through - Math.max(after, goneThrough));
+    goneThrough = Math.max(goneThrough, through);
   };
   // not acknowledged: the source keeps what does not fit here yet
   const tooFull = (): AntirioError => new AntirioError('storageFull', `ring ${ringId} is full`);
@@ -223,6 +233,7 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
       }
       remoteNext = page.last + 1;
       checkJoins(page.joins);
+      noteGone(page.first - 1, after);
       const lacked = await takePage(ring, page);
       const through = Math.max(page.next, after);
       if (through > after) await ring.pulled({ ...place, incarnation, through });
@@ -265,6 +276,7 @@ export function createGapFiller(ringId: string, source: GapSource, ports: GapFil
       remoteNext,
       fetched,
       refused,
+      gone,
       lastSuccessAt,
       waiting,
       way,
