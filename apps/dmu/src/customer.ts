@@ -9,7 +9,15 @@ import {
 } from '@antirio/kernel';
 import type { LedgerClient } from '@antirio/ledger-http';
 import { keys } from '@antirio/ledger-machine';
-import { customerJudge, estimateNeeds, firstOffer, openNegotiation, say, type Bid } from '@antirio/market';
+import {
+  customerJudge,
+  estimateNeeds,
+  firstOffer,
+  openNegotiation,
+  say,
+  undecidedBorne,
+  type Bid,
+} from '@antirio/market';
 import { giveUpMatch, isOver, released, type Demand, type DemandMatch, type DemandState } from './demand.ts';
 import { measure } from './measure.ts';
 import type { DmuOptions } from './options.ts';
@@ -66,7 +74,7 @@ function bidFor(demand: Demand, { options, clock }: CustomerParts, capacity: Bid
     confidentiality: policy.confidentiality,
     exclude: excluded,
     minReputation: policy.minReputation,
-    ...(policy.maxUndecided === undefined ? {} : { maxUndecided: policy.maxUndecided }),
+    ...undecidedBorne(policy),
     refuseSharedDomains: policy.refuseSharedDomains,
     price: { p: policy.payment.limit, q: policy.guarantee.limit },
     devices: demand.request.devices.length,

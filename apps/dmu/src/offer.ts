@@ -9,7 +9,7 @@ import {
 } from '@antirio/kernel';
 import type { LedgerClient } from '@antirio/ledger-http';
 import { keys } from '@antirio/ledger-machine';
-import { addCapacity, subtractCapacity, type Ask, type Capacity } from '@antirio/market';
+import { addCapacity, subtractCapacity, undecidedBorne, type Ask, type Capacity } from '@antirio/market';
 import { isEnded, termsHash } from '@antirio/service-contract';
 import type { DmuOptions } from './options.ts';
 import type { MarketOrder, Rooms } from './rooms.ts';
@@ -59,7 +59,7 @@ function askOf(parts: ProviderParts, expiresAt: number): Ask {
     confidentiality: policy.confidentiality,
     exclude: [],
     minReputation: policy.minReputation,
-    ...(policy.maxUndecided === undefined ? {} : { maxUndecided: policy.maxUndecided }),
+    ...undecidedBorne(policy),
     refuseSharedDomains: policy.refuseSharedDomains,
     price: { p: policy.payment.limit, q: policy.guarantee.limit },
     divisible: true,

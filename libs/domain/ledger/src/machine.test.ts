@@ -349,6 +349,7 @@ describe('settlement', () => {
     expect(ledger.send(ben, askFor(80, 100)).ok).toBe(true);
     const bid = (changes: object) => ledger.send(cleo, bidFor(100, 0, changes));
     expect(bid({ maxUndecided: 0 })).toMatchObject({ result: { matches: [] } });
+    expect(bid({ maxUndecided: 0, maxUndecidedPermille: 999 })).toMatchObject({ result: { matches: [] } });
     expect(bid({ maxUndecided: 1 })).toMatchObject({ result: { matches: [expect.any(String)] } });
     expect(bid({})).toMatchObject({ result: { matches: [expect.any(String)] } });
     expect(invariantProblems(ledger.state)).toEqual([]);

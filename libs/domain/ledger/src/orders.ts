@@ -31,7 +31,7 @@ const SWEPT_AT_ONCE = 32;
 
 function reputationOf(draft: Draft, edge: EdgeId) {
   const { honoured = 0, breached = 0, undecided = 0 } = draft.read(keys.reputation(edge)) ?? {};
-  return { reputation: honoured - breached, undecided };
+  return { reputation: honoured - breached, honoured, undecided };
 }
 
 function standing<T extends Ask | Bid>(

@@ -2,7 +2,9 @@ import { expect, test } from '@jest/globals';
 import { invariantProblems } from './invariants.ts';
 import {
   ada,
+  askFor,
   ben,
+  bidFor,
   central,
   cleo,
   contractOf,
@@ -216,5 +218,12 @@ test('what ends undecided is counted of both where the terms say so, also where 
   expect(close()).toMatchObject({ ok: true });
   for (const { edgeId } of [ada, ben])
     expect(ledger.state.get(keys.reputation(edgeId))).toEqual({ honoured: 1, breached: 0, undecided: 1 });
+  // what it honoured besides excuses it where a share is borne
+  register(ledger, cleo);
+  expect(ledger.send(ben, askFor(80, 100)).ok).toBe(true);
+  const bid = (changes: object) => ledger.send(cleo, bidFor(100, 0, { maxUndecided: 0, ...changes }));
+  expect(bid({})).toMatchObject({ result: { matches: [] } });
+  expect(bid({ maxUndecidedPermille: 499 })).toMatchObject({ result: { matches: [] } });
+  expect(bid({ maxUndecidedPermille: 500 })).toMatchObject({ result: { matches: [expect.any(String)] } });
   expect(invariantProblems(ledger.state)).toEqual([]);
 });

@@ -10,6 +10,7 @@ export interface Standing<T> {
   readonly terms: T;
   /** Honoured minus breached contracts. */
   readonly reputation: number;
+  readonly honoured: number;
   /** Disputes that were counted of it. */
   readonly undecided: number;
   /** Place in the order of arrival. */
@@ -40,8 +41,9 @@ function lacksQuality(wanted: Qualities, offered: Qualities): string | undefined
   return shared(wanted.cells, offered.cells).length === 0 ? 'cells' : undefined;
 }
 
-function quarrels({ undecided }: Standing<Bid | Ask>, { terms }: Standing<Bid | Ask>): boolean {
-  return undecided > (terms.maxUndecided ?? Infinity);
+function quarrels({ honoured, undecided }: Standing<Bid | Ask>, { terms }: Standing<Bid | Ask>): boolean {
+  const { maxUndecided = Infinity, maxUndecidedPermille = 0 } = terms;
+  return undecided > maxUndecided && undecided * 1000 > maxUndecidedPermille * (honoured + undecided);
 }
 
 function distrust(bid: Standing<Bid>, ask: StandingAsk): string | undefined {

@@ -18,8 +18,13 @@ const common = {
   exclude: z.array(edgeId).max(64).default([]),
   /** Honoured minus breached contracts that the other side must have at least. */
   minReputation: z.int().min(-1_000_000).max(1_000_000).default(-1_000_000),
-  /** So many undecided disputes may be counted of the other side, at most; without it any. */
+  /** So many undecided disputes may be counted of anybody on the other side; without it any number. */
   maxUndecided: z.int().min(0).max(1_000_000).optional(),
+  /**
+   * More may be counted of whom they are no larger a share of, in thousandths of its honoured contracts and undecided disputes; without it
+   * of nobody. Who serves well outgrows what others have inflicted on it.
+   */
+  maxUndecidedPermille: z.int().min(0).max(1000).optional(),
   /** Whether a match that shares a failure domain is refused (otherwise it is shown in the match). */
   refuseSharedDomains: z.boolean().default(false),
   /** Ledger time in milliseconds. */

@@ -21,8 +21,17 @@ const common = {
   /** Part of the way from `first` to `limit` that each own offer goes further, in thousandths. */
   concessionPermille: permille.default(250),
   minReputation: z.int().min(-1_000_000).max(1_000_000).default(-1_000_000),
-  /** So many undecided disputes of the other side are borne, at most; without it any. */
-  maxUndecided: z.int().min(0).max(1_000_000).optional(),
+  maxUndecided: z
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .optional()
+    .describe('so many undecided disputes of the other side are borne of anybody; without it any number'),
+  maxUndecidedPermille: permille
+    .default(100)
+    .describe(
+      'with maxUndecided: more are borne of whom they are no larger a share of, in thousandths of its honoured contracts and undecided disputes',
+    ),
   refuseSharedDomains: z.boolean().default(false),
 };
 
@@ -72,6 +81,11 @@ export const providerPolicy = z.strictObject({
     .describe('a dispute gives both so much time to better their statements, at least, s'),
 });
 export type ProviderPolicy = z.output<typeof providerPolicy>;
+
+/** What a market order says of undecided disputes: nothing where any are borne. */
+export function undecidedBorne({ maxUndecided, maxUndecidedPermille }: CustomerPolicy | ProviderPolicy) {
+  return maxUndecided === undefined ? {} : { maxUndecided, maxUndecidedPermille };
+}
 
 /** The policy of a provider that what it promises costs so much: it is paid for on top of the least payment. */
 export function withCost(policy: ProviderPolicy, cost: number): ProviderPolicy {
