@@ -102,7 +102,7 @@ async function openRoom(
 ): Promise<Room> {
   const store = await openEventStore(options, ports);
   const deletions = createDeletions(store, ports.log);
-  const holds = openHolds(options.dataDir, ports.clock);
+  const holds = openHolds(options.dataDir, ports.clock, ports.log);
   return { options, ports, settings, store, deletions, holds, measures: createMeasures(store) };
 }
 

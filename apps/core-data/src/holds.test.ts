@@ -1,6 +1,7 @@
 import { mkdtempSync, mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { callJson, httpPeer, silentLog, systemClock, systemRandom, type HttpPeer } from '@antirio/host';
 import { coreDataOptions, createCoreData, type CoreData } from './index.ts';
@@ -77,7 +78,7 @@ describe('what is owed to a customer', () => {
 
   test('ends some days after the contract, in time of running, however often that is said', () => {
     let monotonic = 0;
-    const open = () => openHolds(dataDir, { monotonic: () => monotonic });
+    const open = () => openHolds(dataDir, { monotonic: () => monotonic }, silentLog);
     let holds = open();
     holds.put('c1', 'c1.');
     monotonic += 100 * DAY;
@@ -96,5 +97,41 @@ describe('what is owed to a customer', () => {
     expect([holds.isHeld('c1.a'), holds.state() === state, holds.all()]).toEqual([false, false, []]);
     expect(() => holds.endIn('c1', 1)).toThrow('nothing is held');
     holds.close();
+  });
+
+  test('ends on a disk that takes nothing, too: that is written when it takes something again', () => {
+    let monotonic = 0;
+    const errors: unknown[] = [];
+    const log = { error: (...said: unknown[]) => void errors.push(said) };
+    const open = () => openHolds(dataDir, { monotonic: () => monotonic }, log);
+    let holds = open();
+    for (const id of ['c1', 'c2']) holds.put(id, `${id}.`);
+    holds.endIn('c1', 1000);
+    const disk = new DatabaseSync(join(dataDir, 'core-data', 'holds.db'));
+    const full = (what: string) =>
+      `CREATE TRIGGER no${what} BEFORE ${what} ON hold BEGIN SELECT RAISE(FAIL, 'full'); END`;
+    for (const what of ['UPDATE', 'INSERT', 'DELETE']) disk.exec(full(what));
+    monotonic += 1500;
+    expect([holds.isHeld('ours'), holds.isHeld('c1.a'), holds.isHeld('c2.a')]).toEqual([false, false, true]);
+    expect([holds.state(), holds.all().length, errors.length]).toEqual(['3', 1, 1]);
+    expect(() => holds.remove('c2')).toThrow('full');
+    expect(() => holds.put('c3', 'c3.')).toThrow('full');
+    expect(holds.all().map(({ id }) => id)).toEqual(['c2']);
+    for (const what of ['UPDATE', 'INSERT', 'DELETE']) disk.exec(`DROP TRIGGER no${what}`);
+    monotonic += 600_000;
+    expect(holds.isHeld('c2.a')).toBe(true);
+    expect(
+      disk
+        .prepare('SELECT id FROM hold')
+        .all()
+        .map((row) => row['id']),
+    ).toEqual(['c2']);
+    disk.exec(full('UPDATE'));
+    disk.close();
+    holds.close();
+    holds = open();
+    expect(holds.isHeld('c2.a')).toBe(true);
+    holds.close();
+    expect(errors).toHaveLength(3);
   });
 });

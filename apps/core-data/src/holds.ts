@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import { openDatabase, type HttpRim } from '@antirio/host';
-import { AntirioError, type Clock } from '@antirio/kernel';
+import { openDatabase, type HttpRim, type Log } from '@antirio/host';
+import { AntirioError, describeError, type Clock } from '@antirio/kernel';
 import { ruleName } from './forwarding/rules.ts';
 
 /** Events that are owed to somebody who has not fetched them yet: retention takes none of them. */
@@ -41,14 +41,19 @@ const MIGRATIONS = [
 const MOST = 1000;
 const SAVE_EVERY_MS = 600_000;
 
-/** No wall clock says when a hold is over, and no time in which core-data was down counts. */
-export function openHolds(dataDir: string, clock: Pick<Clock, 'monotonic'>): Holds {
+/**
+ * No wall clock says when a hold is over, and no time in which core-data was down counts. On a disk that takes nothing holds end all the
+ * same; what is not written of their ages by the next start makes them end that much later.
+ */
+export function openHolds(dataDir: string, clock: Pick<Clock, 'monotonic'>, log: Pick<Log, 'error'>): Holds {
   const db = openDatabase(join(dataDir, 'core-data', 'holds.db'), MIGRATIONS);
   const upsert = db.prepare(
-    'INSERT INTO hold VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET forMs = excluded.forMs, agedMs = excluded.agedMs',
+    'INSERT INTO hold VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET prefix = excluded.prefix, forMs = excluded.forMs, agedMs = excluded.agedMs',
   );
   const erase = db.prepare('DELETE FROM hold WHERE id = ?');
   const held = new Map<string, Held>();
+  /** Over, and not erased yet. */
+  const over = new Set<string>();
   let changes = 0;
   let savedAt = clock.monotonic();
   for (const row of db.prepare('SELECT * FROM hold ORDER BY rowid').all()) {
@@ -62,20 +67,35 @@ export function openHolds(dataDir: string, clock: Pick<Clock, 'monotonic'>): Hol
   const keep = (id: string, one: Held): void => {
     upsert.run(id, one.devicePrefix, one.forMs ?? null, Math.trunc(one.agedMs));
     held.set(id, one);
+    over.delete(id);
   };
-  const drop = (id: string): void => {
-    erase.run(id);
+  const forget = (id: string): void => {
     held.delete(id);
     changes += 1;
   };
   const save = (): void => {
     savedAt = clock.monotonic();
-    for (const [id, one] of held) keep(id, { ...one, agedMs: ageOf(one), at: savedAt });
+    try {
+      for (const id of over) {
+        erase.run(id);
+        over.delete(id);
+      }
+      for (const [id, one] of held)
+        upsert.run(id, one.devicePrefix, one.forMs ?? null, Math.trunc(ageOf(one)));
+    } catch (error) {
+      const what = 'the ages of holds were not written, will try again: after a start they end later';
+      log.error({ error: describeError(error) }, what);
+    }
   };
   /** What is over goes. */
   const now = (): ReadonlyMap<string, Held> => {
-    for (const [id, one] of held) if (one.forMs !== undefined && ageOf(one) >= one.forMs) drop(id);
-    if (clock.monotonic() - savedAt >= SAVE_EVERY_MS) save();
+    const before = over.size;
+    for (const [id, one] of held)
+      if (one.forMs !== undefined && ageOf(one) >= one.forMs) {
+        forget(id);
+        over.add(id);
+      }
+    if (over.size > before || clock.monotonic() - savedAt >= SAVE_EVERY_MS) save();
     return held;
   };
   const must = (id: string): Held => {
@@ -101,7 +121,8 @@ export function openHolds(dataDir: string, clock: Pick<Clock, 'monotonic'>): Hol
     },
     remove(id) {
       must(id);
-      drop(id);
+      erase.run(id);
+      forget(id);
     },
     isHeld: (device) => [...now().values()].some(({ devicePrefix }) => device.startsWith(devicePrefix)),
     state() {
