@@ -13,6 +13,7 @@ import {
 import { join } from 'node:path';
 import { openArrivalAges, type ArrivalAges } from './arrival-ages.ts';
 import { createExpiry } from './expiry.ts';
+import { createHeldEvents } from './held-events.ts';
 import { createStoreBounds, type StoreBounds } from './store-bounds.ts';
 import { createBusIngestion, type BusIngestion } from './bus-ingestion.ts';
 import { createDeletions, type Deletions } from './deletions.ts';
@@ -121,9 +122,10 @@ function beginRetention(room: Room, forwarding: Forwarding): Retaining {
     of: storeName(options),
     newest: store.arrivals.newest(),
   });
+  const heldEvents = createHeldEvents(retention.holds, { store, holds, forwarding, log });
   return {
     policies: createRetention(retention, { clock, log, sources: store.sources, expiry, metadata }),
-    bounds: createStoreBounds(retention.bounds, { store, expiry, ages, log }),
+    bounds: createStoreBounds(retention.bounds, { store, expiry, ages, heldEvents, log }),
     ages,
   };
 }

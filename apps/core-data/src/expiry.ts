@@ -23,7 +23,7 @@ export interface Walked {
 export interface Expiry {
   expire(expired: readonly Expired[]): Promise<void>;
   /**
-   * Takes away the oldest in the order of arrival, up to a place.
+   * Takes away the oldest in the order of arrival, up to a place; what is held for others is not meant.
    * @param bound by which it is remembered what may not go: that is looked at again when forwarding has come further.
    * @param left asked before each step with how many are gone: how many more are to go.
    */
@@ -102,7 +102,7 @@ export function createExpiry(deletes: RetentionOptions['deletes'], ports: Ports)
       const last = looked.get(bound);
       const isSame = last?.state === `${oldest} ${before}`;
       const known = isSame ? last : { through: oldest - 1, held: 0 };
-      const walked = await walk(through, () => true, left, known);
+      const walked = await walk(through, ({ device }) => !holds.isHeld(device), left, known);
       // by what was true before it began: what may go since then is seen the next time
       const state = `${await store.arrivals.oldest()} ${before}`;
       looked.set(bound, { state, through: walked.through, held: walked.held });

@@ -33,6 +33,20 @@ const retention = z.strictObject({
       maxBytes: z.int().min(0).default(0),
     })
     .prefault({}),
+  /**
+   * What one customer's contract without sensors holds here at most until it has come home: of what is over it the oldest go. It counts for
+   * none of `bounds`. 0: there is no such limit.
+   */
+  holds: z
+    .strictObject({
+      maxEvents: z.int().min(0).default(100_000),
+      /** As far as that can be told. */
+      maxBytes: z
+        .int()
+        .min(0)
+        .default(256 << 20),
+    })
+    .prefault({}),
 });
 
 export type RetentionOptions = z.output<typeof retention>;

@@ -102,7 +102,9 @@ function begin(
     forwarding: { doneThrough, isTaken, state },
     holds: { isHeld: () => false, state: () => '' },
   });
-  bounds = createStoreBounds(retention.bounds, { store: of, expiry, ages, log: silentLog });
+  const none = async (): Promise<number> => 0;
+  const heldEvents = { shrink: async () => undefined, events: none, bytes: none, removed: 0 };
+  bounds = createStoreBounds(retention.bounds, { store: of, expiry, ages, heldEvents, log: silentLog });
 }
 
 async function until(holds: () => Promise<boolean> | boolean): Promise<void> {

@@ -5,9 +5,10 @@ import { repeat, type Check, type Log, type Repeating } from '@antirio/host';
 import type { ArrivalAges } from './arrival-ages.ts';
 import type { EventStore } from './event-store.ts';
 import type { Expiry, Walked } from './expiry.ts';
+import type { HeldEvents } from './held-events.ts';
 import type { RetentionOptions } from './options.ts';
 
-/** Keeps the store within its bounds by age, number and bytes, as far as what is over them may go. */
+/** Keeps the store without what is held for others within its bounds by age, number and bytes, as far as what is over them may go. */
 export interface StoreBounds extends Repeating {
   /** Storing goes on whatever is over a bound: this tells why it is. */
   check(): Check;
@@ -20,6 +21,7 @@ interface Ports {
   readonly store: EventStore;
   readonly expiry: Expiry;
   readonly ages: ArrivalAges;
+  readonly heldEvents: HeldEvents;
   readonly log: Log;
 }
 
@@ -31,7 +33,7 @@ const LOW_WATER = 0.95;
 
 export function createStoreBounds(
   { interval, maxAge, maxEvents, maxBytes }: RetentionOptions['bounds'],
-  { store, expiry, ages, log }: Ports,
+  { store, expiry, ages, heldEvents, log }: Ports,
 ): StoreBounds {
   const removed: Record<Reason, number> = { age: 0, number: 0, bytes: 0 };
   const maxAgeMs = (parseDuration(maxAge) ?? 0) / 1e6;
@@ -51,19 +53,30 @@ export function createStoreBounds(
   const byAge = async (): Promise<number> =>
     maxAgeMs > 0 ? (await remove('age', ages.placeBefore(maxAgeMs), () => Infinity)).held : 0;
   const byNumber = async (): Promise<number> => {
-    const over = maxEvents > 0 ? (await store.reader.eventCount({})) - maxEvents : 0;
+    if (maxEvents === 0) return 0;
+    // those that are held are counted last: what comes meanwhile makes none of ours go
+    const all = await store.reader.eventCount({});
+    const over = all - (await heldEvents.events()) - maxEvents;
     if (over <= 0) return 0;
     const done = await remove('number', store.arrivals.newest(), (gone) => over - gone);
     return Math.min(done.held, over - done.removed);
   };
   const byBytes = async (): Promise<number> => {
-    bytes = await store.bytes();
-    if (maxBytes === 0 || bytes <= maxBytes) return 0;
-    const { held: found } = await remove('bytes', store.arrivals.newest(), async () => {
-      bytes = await store.bytes();
-      return bytes > maxBytes * LOW_WATER ? REMOVED_AT_ONCE : 0;
-    });
-    return bytes > maxBytes ? found : 0;
+    let [all, own] = [await store.bytes(), 0];
+    const isOver = async (most: number): Promise<boolean> => {
+      own = all - (all > most ? await heldEvents.bytes() : 0);
+      return own > most;
+    };
+    let found = 0;
+    if (maxBytes > 0 && (await isOver(maxBytes))) {
+      const left = async (): Promise<number> => {
+        all = await store.bytes();
+        return (await isOver(maxBytes * LOW_WATER)) ? REMOVED_AT_ONCE : 0;
+      };
+      found = (await remove('bytes', store.arrivals.newest(), left)).held;
+    }
+    bytes = all;
+    return own > maxBytes ? found : 0;
   };
   const alarm = (now: number): void => {
     if (now > 0 && held === 0)
@@ -76,6 +89,7 @@ export function createStoreBounds(
   const round = async (): Promise<void> => {
     await store.settled();
     if (maxAgeMs > 0) ages.note(store.arrivals.newest());
+    await heldEvents.shrink();
     alarm(Math.max(await byAge(), await byNumber(), await byBytes()));
     while (maxBytes > 0 && (await store.giveBack()));
   };
@@ -96,6 +110,9 @@ export function createStoreBounds(
     check() {
       const told = [
         ...(failure === undefined ? [] : [`the bounds of the store were not looked at: ${failure}`]),
+        ...(heldEvents.removed === 0
+          ? []
+          : [`${heldEvents.removed} events that were held for customers went: over the limits of a hold`]),
         ...(held === 0 ? [] : [`${held} events over the bounds may not go: they are not stored elsewhere`]),
       ];
       return { ok: true, ...(told.length === 0 ? {} : { detail: told.join('; ') }) };
@@ -103,12 +120,13 @@ export function createStoreBounds(
     register(registry) {
       const gone = new Counter({
         name: 'EventsRemoved',
-        help: 'events that went because the store was over a bound',
+        help: 'events that went because the store was over a bound, or what is held for a customer over its limit',
         labelNames: ['bound'],
         registers: [],
         collect() {
           this.reset();
           for (const bound of REASONS) this.inc({ bound }, removed[bound]);
+          this.inc({ bound: 'hold' }, heldEvents.removed);
         },
       });
       const gauge = (name: string, help: string, value: () => number): void => {

@@ -28,10 +28,28 @@ export interface Arrivals {
     through: number,
     isWanted: (device: string) => boolean,
   ): Promise<{ readonly arrivals: Arrival[]; readonly through: number }>;
+  /** What each of them takes of the store, rather too much than too little; 0 of one that is gone. */
+  bytesOf(arrivals: readonly Arrival[]): Promise<number[]>;
 }
 
 /** Rows that are looked at in one step, of each table. */
 const ROWS_AT_ONCE = 500;
+/** What a row takes besides its value and tags, in its table and the indexes. */
+const ROW_BYTES = 100;
+const PAGE_BYTES = 4096;
+/** The next page's number is in each page of what a row has no room for. */
+const OVERFLOW_BYTES = PAGE_BYTES - 4;
+/** Of a row that is too long for its page so much is there in any case, and so much at most. */
+const LOCAL_BYTES = { least: 489, most: 1002 };
+
+/** By SQLite's file format, and a tenth more, since pages are not full. */
+function rowBytes(contents: number): number {
+  const bytes = contents + ROW_BYTES;
+  const local = LOCAL_BYTES.least + ((bytes - LOCAL_BYTES.least) % OVERFLOW_BYTES);
+  const here = local <= LOCAL_BYTES.most ? local : LOCAL_BYTES.least;
+  const elsewhere = Math.max(0, Math.ceil((bytes - here) / OVERFLOW_BYTES)) * PAGE_BYTES;
+  return Math.ceil((bytes <= LOCAL_BYTES.most ? bytes : here + elsewhere) * 1.1);
+}
 
 type Table = Arrival['table'];
 const TABLES: readonly Table[] = ['single', 'event'];
@@ -53,6 +71,22 @@ export function createArrivals(db: Database): Arrivals {
     (table) =>
       `SELECT id, source, uuid, CAST(origin AS TEXT) AS origin FROM ${table} WHERE id > ? AND id <= ? ORDER BY id LIMIT ${ROWS_AT_ONCE}`,
   );
+  const contents = 'coalesce(octet_length(value), 0) + coalesce(octet_length(tags), 0) AS bytes';
+  const sizeOf = prepared((table) =>
+    table === 'single'
+      ? `SELECT ${contents}, 0 AS readings FROM single WHERE id = ?`
+      : 'SELECT coalesce(octet_length(tags), 0) AS bytes, readings FROM event WHERE id = ?',
+  );
+  const readingSizes = db.prepare(`SELECT ${contents} FROM reading WHERE id >= ? AND id < ?`);
+  const bytesOf = ({ table, id }: Arrival): number => {
+    const row = sizeOf[table].get(id);
+    if (row === undefined) return 0;
+    const rows = readingSizes.all(id, id + Number(row['readings']));
+    return rows.reduce(
+      (sum, reading) => sum + rowBytes(Number(reading['bytes'])),
+      rowBytes(Number(row['bytes'])),
+    );
+  };
   const edge = prepared((table) => `SELECT min(id) AS oldest, max(id) AS newest FROM ${table}`);
   const named = db.prepare('SELECT device, name AS source FROM source WHERE id = ?');
   const known = new Map<number, SourceNames>();
@@ -81,16 +115,15 @@ export function createArrivals(db: Database): Arrivals {
         const found = list[table].all(after, through) as unknown as Place[];
         // beyond its last row this table may have more
         if (found.length === ROWS_AT_ONCE) end = Math.min(end, found.at(-1)?.id ?? end);
-        return found.map(({ id, source, uuid, origin }) => ({
-          ...namesOf(source),
-          id,
-          table,
-          uuid: uuidText(uuid),
-          origin: BigInt(origin),
-        }));
+        return found.flatMap(({ id, source, uuid, origin }) => {
+          const names = namesOf(source);
+          if (!isWanted(names.device)) return [];
+          return [{ ...names, id, table, uuid: uuidText(uuid), origin: BigInt(origin) }];
+        });
       });
-      const arrivals = rows.filter(({ id, device }) => id <= end && isWanted(device));
+      const arrivals = rows.filter(({ id }) => id <= end);
       return { arrivals: arrivals.sort((a, b) => a.id - b.id), through: end };
     },
+    bytesOf: async (arrivals) => arrivals.map(bytesOf),
   };
 }

@@ -44,7 +44,7 @@ export interface Forwarder {
 export interface ForwarderPorts {
   /** Hosts that need not be public ones for this rule; undefined: it may go anywhere. */
   readonly hosts: readonly string[] | undefined;
-  readonly arrivals: Arrivals;
+  readonly arrivals: Pick<Arrivals, 'newest' | 'oldest' | 'page'>;
   readonly reader: Pick<EventReader, 'eventAt'>;
   readonly settled: () => Promise<void>;
   readonly store: RuleStore;

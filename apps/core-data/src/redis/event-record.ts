@@ -75,6 +75,8 @@ export interface ReadingNames {
 
 export interface EventRecord {
   readonly readings: number;
+  /** How long it is. */
+  readonly bytes: number;
   event(numeric: boolean): string;
   reading(index: number, numeric: boolean): string;
   /** The text of a simple value; undefined where there is none. */
@@ -119,6 +121,7 @@ export function readRecord(bytes: Buffer): EventRecord {
     ofReading(index, 0) + shown(index, numeric) + ofReading(index, 2);
   return {
     readings,
+    bytes: bytes.length,
     reading,
     value,
     event(numeric) {

@@ -33,6 +33,12 @@ const ARRIVALS_AT_ONCE = 250;
 const BYTES_OF = { event: 1, uuid: 1, arrival: 1, [KEYS.events]: 3, [KEYS.readings]: 4 };
 const EVER = { start: -(2n ** 63n), end: 2n ** 63n - 1n };
 
+/** What an event and each of its readings take besides the record, in hashes and sorted sets. */
+const EVENT_BYTES = 650;
+const READING_BYTES = 480;
+/** Memory is given in sizes that are up to a fifth larger. */
+const ROUNDED_UP = 1.2;
+
 /** Units of one piece of work, of which the first is told. */
 interface Work {
   readonly units: readonly (Unit | Plain)[];
@@ -241,12 +247,17 @@ class RedisEventStore implements EventStore {
     const ofSource = (device: string, source: string): string[] => [
       this.#key(KEYS.eventsOfSource(device, source)),
     ];
+    const all: Sources['all'] = async () =>
+      (await this.#index.strings(['SMEMBERS', this.#key('source')])).map((names) => {
+        const [device = '', source = ''] = JSON.parse(names) as string[];
+        return { device, source };
+      });
     return {
-      all: async () =>
-        (await this.#index.strings(['SMEMBERS', this.#key('source')])).map((names) => {
-          const [device = '', source = ''] = JSON.parse(names) as string[];
-          return { device, source };
-        }),
+      all,
+      eventsOf: async (devicePrefix) => {
+        const found = (await all()).filter(({ device }) => device.startsWith(devicePrefix));
+        return this.#index.count(found.flatMap(({ device, source }) => ofSource(device, source)));
+      },
       eventCount: (device, source) => this.#index.count(ofSource(device, source)),
       originAt: async (device, source, until, newer) => {
         const range = until === undefined ? undefined : { ...EVER, end: until };
@@ -285,6 +296,16 @@ class RedisEventStore implements EventStore {
           if (isWanted(names.device)) arrivals.push({ ...names, id, table: 'event', uuid });
         }
         return { arrivals, through: end };
+      },
+      bytesOf: async (arrivals) => {
+        const bytes: number[] = [];
+        for await (const [, record] of this.#index.records(arrivals.map(({ id }) => id)))
+          bytes.push(
+            record === undefined
+              ? 0
+              : EVENT_BYTES + READING_BYTES * record.readings + ROUNDED_UP * record.bytes,
+          );
+        return bytes;
       },
     };
   }
