@@ -1,4 +1,4 @@
-import { keys, type ContractRecord } from '@antirio/ledger-machine';
+import { keys, type ContractRecord, type CoverageClaimRecord } from '@antirio/ledger-machine';
 import { contractTerms } from '@antirio/service-contract';
 import type { Judge } from './checks.ts';
 import { rollDice } from './random.ts';
@@ -36,7 +36,41 @@ export function drawCoverage(seed: number): Scenario {
   };
 }
 
-/** A provider is ruled in breach for what it did not hear if it threw that away, and only then. */
+const LOOK_EVERY_MS = 250;
+
+/**
+ * Nobody is punished for an answer that it could not give: silence counts only once the time for an answer has gone by twice, and a
+ * provider that had no way to the ledger for all of that has had what the terms give it.
+ */
+export function watchCoverage(world: World, judge: Judge): void {
+  const { coverage, engine, hosts, ledger, network, terms } = world;
+  if (coverage === undefined || coverage.thief) return;
+  const { contractId } = terms;
+  // clocks differ from true time by up to a fiftieth
+  const silenceMs = 2 * 0.97 * terms.coverage.answerWithinMs;
+  const links = [network.link('B', 'central'), network.link('central', 'B')];
+  const reachesLedger = (): boolean =>
+    hosts.B.running && hosts.central.running && !links.some(({ cut }) => cut);
+  const isUnanswered = ({ coverage: open }: ContractRecord): boolean => {
+    if (open === undefined) return false;
+    const claim = ledger.read(keys.coverageClaim(contractId, open.epoch)) as CoverageClaimRecord | undefined;
+    return claim !== undefined && claim.answer === undefined;
+  };
+  let reachedAt = 0;
+  const look = (): void => {
+    const record = ledger.read(keys.contract(contractId)) as ContractRecord;
+    if (record.settlement?.reason === 'coverage') {
+      if (engine.now - reachedAt < silenceMs)
+        judge.broken('punished', 'an honest provider is ruled to have heard too little');
+      return;
+    }
+    if (reachesLedger() || !isUnanswered(record)) reachedAt = engine.now;
+    engine.after(LOOK_EVERY_MS, look);
+  };
+  engine.after(LOOK_EVERY_MS, look);
+}
+
+/** A provider that threw frames away is ruled in breach. */
 export function checkCoverage({ coverage, ledger, terms: { contractId } }: World, judge: Judge): void {
   if (coverage !== undefined) checkRuling(coverage, ledger, contractId, judge);
 }
@@ -48,8 +82,6 @@ function checkRuling(
   judge: Judge,
 ): void {
   const { settlement, activation } = ledger.read(keys.contract(contractId)) as ContractRecord;
-  if (settlement?.reason === 'coverage' && !coverage.thief)
-    judge.broken('punished', 'an honest provider is ruled to have heard too little');
   // who has not heard it well enough before has no baseline, and claims nothing
   const claimed = ledger.read(keys.coverageClaim(contractId, activation?.epoch ?? 0));
   if (coverage.thief && claimed !== undefined && settlement?.row === 'honoured')

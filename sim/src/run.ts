@@ -9,7 +9,7 @@ import {
 } from './checks.ts';
 import { watchBlocks } from './block-checks.ts';
 import { drawBlocks } from './block-scenario.ts';
-import { checkCoverage, drawCoverage } from './coverage-scenario.ts';
+import { checkCoverage, drawCoverage, watchCoverage } from './coverage-scenario.ts';
 import { drawDrills } from './drill-scenario.ts';
 import { checkFullDrills, fullDrillsOf, watchFullDrills } from './full-drill-checks.ts';
 import { drawFullDrills } from './full-drill-scenario.ts';
@@ -219,6 +219,7 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
   Object.assign(late, { judge, downlinks, health });
   watchDrills(world, judge, scenario.ledgerMs);
   watchFullDrills(world, judge, scenario.ledgerMs);
+  watchCoverage(world, judge);
   let sent = 0;
   let lastByA = -1;
   world.radio.onDownlink((emission) => {

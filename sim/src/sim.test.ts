@@ -7,6 +7,7 @@ const SEEDS_OF_TWO = 200;
 const SEEDS_OF_DRILLS = 100;
 const SEEDS_OF_FULL_DRILLS = 100;
 const SEEDS_OF_CLAIMS = 30;
+const KNOWN_CLAIMS: readonly number[] = [2057];
 const SEEDS_OF_UNHEARD = 40;
 const SEEDS_OF_BLOCKS = 40;
 /** Of those worlds others that once broke something. */
@@ -46,7 +47,9 @@ describe('the simulation', () => {
   });
 
   test(`with claims of ${SEEDS_OF_CLAIMS} seeds punishes who throws frames away, and nobody else`, () => {
-    const lives = unbroken('coverage', seedsTo(SEEDS_OF_CLAIMS)).map(({ summary }) => summary.life);
+    const lives = unbroken('coverage', [...seedsTo(SEEDS_OF_CLAIMS), ...KNOWN_CLAIMS]).map(
+      ({ summary }) => summary.life,
+    );
     const ruled = lives.filter((life) => life === 'SETTLED providerBreach');
     expect(ruled.length).toBeGreaterThan(SEEDS_OF_CLAIMS / 10);
     expect(lives.filter((life) => life === 'SETTLED honoured').length).toBeGreaterThan(SEEDS_OF_CLAIMS / 3);
