@@ -63,7 +63,7 @@ export const recorded = (value: Partial<ContractRecord>): PartyEvent => ({
 });
 
 export const refused = (
-  method: 'ready' | 'open' | 'take' | 'statement' | 'release',
+  method: 'ready' | 'record' | 'open' | 'take' | 'statement' | 'release',
   code: string,
 ): PartyEvent => ({
   type: 'answer',

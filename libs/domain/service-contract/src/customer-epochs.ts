@@ -41,6 +41,15 @@ export function mayAsk(state: CustomerState, now: number): boolean {
   return state.forced || (!state.held && isWaitOver(state, now));
 }
 
+/** A centre that answers has done so by then. */
+const ANSWERS_WITHIN_MS = 2000;
+
+/** Whether the centre answers us: what our provider gives back while it does not nobody can take, and nobody acts. */
+export function hearsCentre({ calls: { record }, forced }: CustomerState, now: number): boolean {
+  if (record === undefined || forced) return true;
+  return record.failures === 0 && (record.busySince < 0 || now - record.busySince < ANSWERS_WITHIN_MS);
+}
+
 function isWaitOver(state: CustomerState, now: number): boolean {
   const { phase, observed, terms } = state;
   const waits = phase.at === 'recovering' ? phase.waits : undefined;

@@ -3,6 +3,7 @@ import type { EdgeId } from '@antirio/kernel';
 import { callEnded, callKey, isReleaseVain } from './calls.ts';
 import {
   endWith,
+  hearsCentre,
   isStable,
   lapsedBy,
   mayAsk,
@@ -166,7 +167,7 @@ const byPhase: { readonly [P in CustomerPhase['at']]: PhaseTick } = {
       ? takeAfter(state, phase.epoch, now)
       : [state, []];
     const ready = state.forced || observed.source?.caughtUp === true;
-    if (!mayAsk(state, now) || !isStable(state, now) || !ready) return taken;
+    if (!mayAsk(state, now) || !isStable(state, now) || !hearsCentre(state, now) || !ready) return taken;
     const back: CallArgs = { method: 'return', args: { contractId, epoch: phase.epoch } };
     return chain(taken, (one) => call(one, terms.provider, back, now));
   },

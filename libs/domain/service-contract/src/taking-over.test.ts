@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { called, driveCustomer, driveProvider, recorded, terms, tick } from './contract.fixture.ts';
+import { called, driveCustomer, driveProvider, recorded, refused, terms, tick } from './contract.fixture.ts';
 import { customerDesires } from './customer.ts';
 import { createCustomer, type CustomerPhase, type CustomerState } from './customer-state.ts';
 import { currentNonce } from './detector.ts';
@@ -147,6 +147,26 @@ describe('a customer', () => {
     expect(called(driveCustomer(state, tick, 3000).effects)).toContain('take');
     state = driveCustomer(state, { type: 'answer', method: 'return', ok: true, value: {} }, 2040).state;
     expect(called(driveCustomer(state, tick, 2060).effects)).toContain('take');
+  });
+
+  test('asks for its sensors back only while the centre answers it: nobody else could give it the epoch', () => {
+    const recovering = aCustomer({ at: 'recovering', epoch: 2 });
+    const asking = driveCustomer(recovering, tick, 2000);
+    expect(called(asking.effects)).toContain('record');
+    const caughtUp: PartyEvent = {
+      type: 'observed',
+      observed: { source: { pulledThrough: 9, caughtUp: true } },
+    };
+    const { state } = driveCustomer(asking.state, caughtUp, 2010);
+    const asks = (one: CustomerState, now: number) => called(driveCustomer(one, tick, now).effects);
+    expect(asks(state, 2100)).toContain('return');
+    expect(asks(state, 4100)).not.toContain('return');
+    const failed = driveCustomer(state, refused('record', 'timeout'), 2200).state;
+    expect(asks(failed, 2210)).not.toContain('return');
+    const record = recorded({ state: 'ACTIVE', epoch: 2, holder: provider, activation: 2 });
+    expect(asks(driveCustomer(state, record, 4200).state, 4210)).toContain('return');
+    const forced = driveCustomer(state, { type: 'returnTold', forced: true }, 4200).state;
+    expect(asks(forced, 4210)).toContain('return');
   });
 });
 
