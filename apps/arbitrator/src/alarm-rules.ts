@@ -21,6 +21,7 @@ export const ALARMS = [
   'volumes',
   'volumeConflict',
   'ringBeganAnew',
+  'roomSilent',
 ] as const;
 export type AlarmName = (typeof ALARMS)[number];
 
@@ -64,6 +65,8 @@ export interface ContractFacts {
   readonly dropped: number;
   /** A DevAddr that another set at this edge had first. */
   readonly collides?: string | undefined;
+  /** Rooms of this edge without which it serves nobody, and that do not answer or cannot store. */
+  readonly roomsOut?: readonly string[];
   /** In how many lives the provider's ring has been seen. */
   readonly ringLives?: number;
   /** The sensors surely hear too little of the provider, by what the terms ask for. */
@@ -191,6 +194,10 @@ const contractRules: { readonly [N in AlarmName]?: Rule } = {
   ringBeganAnew: ({ ringLives = 0, phase, role }) =>
     ringLives > 1 && phase !== 'ended'
       ? `${role === 'provider' ? 'our ring' : 'the provider’s ring'} for it has begun anew, ${ringLives - 1} times: what it had heard before is gone`
+      : undefined,
+  roomSilent: ({ roomsOut = [], phase }) =>
+    roomsOut.length > 0 && guarding.has(phase)
+      ? `${roomsOut.join(', ')}: no answer, or no room for readings: nothing is collected or read here`
       : undefined,
   conflict: ({ ledger }) =>
     ledger?.disputed === true

@@ -43,6 +43,7 @@ const cases: readonly (readonly [AlarmName, EdgeFacts])[] = [
   ['degraded', withContract({ ledger: { ...ledger, state: 'DEGRADED' } })],
   ['degraded', withContract({ ledger: { ...ledger, state: 'DEGRADED' }, sensorsDeaf: true })],
   ['ringBeganAnew', withContract({ ringLives: 2 })],
+  ['roomSilent', withContract({ roomsOut: ['gatewayBridge'] })],
   ['unsealed', withContract({ phase: 'recovering' })],
   ['unsealed', withContract({ role: 'provider', phase: 'active' })],
   ['exposed', withContract({ ledger: { ...ledger, exposed: true } })],

@@ -153,6 +153,7 @@ export function nightFacts(ports: {
       drill: contracts.drills.view(contractId)?.newest,
       fullDrill: contracts.fullDrills.view(contractId)?.newest,
       ringLives: ringLives(store, contractId),
+      roomsOut: driver.seen.roomsOut?.(),
       sensorsDeaf: areSensorsDeaf(store, terms),
     };
     return { ...known, ledger: known.phase === 'ended' ? undefined : await onLedger(contractId) };

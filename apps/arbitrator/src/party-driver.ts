@@ -20,7 +20,9 @@ import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
 import type { BlockDesk, SetBlocks } from './block-desk.ts';
 import type { ContractStore } from './contract-store.ts';
 import { heardHere, startCoverage } from './coverage.ts';
+import { createCustomerSight } from './customer-sight.ts';
 import { createDeafness } from './downlink-shares.ts';
+import { createFencePuts } from './fence-puts.ts';
 import { createNorthForwarding } from './north-forwarding.ts';
 import { openedSecrets } from './own-secrets.ts';
 import { ownCopies, ringFrames } from './genuine-frames.ts';
@@ -94,8 +96,6 @@ export interface DriverDependencies {
 }
 
 const SHUT: Desired['fence'] = { state: 'shut' };
-const FENCE_AGAIN_MS = 1000;
-const FENCE_RETRY_MS = 100;
 /** Phases in which the customer signs for frames of its provider's ring. */
 const guards: ReadonlySet<string> = new Set(['guarded', 'stated']);
 /** Phases in which open keys have no business here. */
@@ -116,9 +116,6 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
   const isOnDisk = keeperOf(store, contractId, log, deps.host.blocks);
   let keys: Secrets | undefined;
   let stopped = false;
-  let fenceWanted = '';
-  let [fencePutAt, fenceWaitMs] = [-Infinity, 0];
-  let fenceTurn: Promise<void> = Promise.resolve();
 
   const post = (event: PartyEvent): void => {
     if (stopped || !isBelievable(event, terms, deps.believed())) return;
@@ -134,27 +131,17 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
         machine.undo();
         return;
       } else if (deed.type !== 'persist') execute(deed);
-    applyFence();
+    fence.apply();
     if (after !== before) observing.poke();
   };
 
-  const applyFence = (): void => {
-    const fence = deps.listening?.holdsFence() === true ? SHUT : machine.desires().fence;
-    const wanted = JSON.stringify([fence, deps.joinsSeen()]);
-    const now = ports.clock.monotonic();
-    if (now - fencePutAt < (wanted === fenceWanted ? fenceWaitMs : 0)) return;
-    fenceWanted = wanted;
-    fenceWaitMs = FENCE_AGAIN_MS;
-    fencePutAt = now;
-    fenceTurn = deps
-      .inTurn(async () => {
-        if (!stopped && deps.leads(standing)) await rooms.fence(deps.fenced(standing), fence);
-      })
-      .catch((error: unknown) => {
-        fenceWaitMs = FENCE_RETRY_MS;
-        log.warn({ error: describeError(error) }, 'the fence could not be set');
-      });
-  };
+  const fence = createFencePuts({
+    ...{ clock: ports.clock, log, inTurn: deps.inTurn, joinsSeen: deps.joinsSeen },
+    wanted: () => (deps.listening?.holdsFence() === true ? SHUT : machine.desires().fence),
+    put: async (wanted) => {
+      if (!stopped && deps.leads(standing)) await rooms.fence(deps.fenced(standing), wanted);
+    },
+  });
 
   const run = (what: string, work: () => Promise<void>): void => {
     work().catch((error: unknown) => {
@@ -180,7 +167,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
         giveWord(effect.cause);
         return;
       case 'giveUp':
-        run('giving the service away', giveUp);
+        run('giving the service away', () => oneGivingUp(giveUp));
         return;
       case 'state':
         run('stating', () => oneStatement(() => state(effect.from, effect.through, effect.epoch)));
@@ -209,7 +196,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
 
   const call = async (effect: Extract<PartyEffect, { type: 'call' }>): Promise<void> => {
     // The provider may act for an address once it has it: by then our own fence knows it.
-    if (effect.method === 'keys') await fenceTurn;
+    if (effect.method === 'keys') await fence.settled();
     if (effect.method === 'yield') await listeningSent();
     const outcome = deps.believed() === false ? ROLLED_BACK : await performCall(deps.calls, effect);
     if (!outcome.ok)
@@ -248,6 +235,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
 
   /** The machine asks again while a long statement is being made. */
   const oneStatement = oneAtATime();
+  const oneGivingUp = oneAtATime();
 
   const sealOff = async (from: number, epoch: number): Promise<void> => {
     await deps.inTurn(() => rooms.fence(terms, { state: 'shut' }));
@@ -358,15 +346,13 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
     run('claiming', () => truth.press());
   };
 
+  const lookAround = createCustomerSight({ terms, rooms, store, log });
   const observeCustomer = async (): Promise<void> => {
     if (machine.phase().at === 'arming') await rooms.sendImages(terms);
     const want = presses.has(machine.phase().at) ? 'now' : 'guard';
-    const source = deps.sources.isUp(contractId, want) ? await rooms.fillFrom(terms) : undefined;
-    const observed: Observed = source === undefined ? {} : { source };
     const keyVersion = deps.ownKeyVersion();
-    const senses = await rooms.senses();
-    const storeOk = store.writable() && senses.storeOk !== false;
-    post({ type: 'observed', observed: { ...observed, ...senses, storeOk, ...keyVersion } });
+    const seen = await lookAround(deps.sources.isUp(contractId, want));
+    post({ type: 'observed', observed: { ...seen, ...keyVersion } });
     if (guards.has(machine.phase().at)) run('telling which frames are genuine', () => truth.tell());
   };
 
@@ -395,7 +381,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
       deps.sources.leave(contractId);
       clearInterval(ticking);
       await Promise.all([observing.stop(), coverage.stop()]);
-      await fenceTurn;
+      await fence.settled();
     },
   };
 }

@@ -13,6 +13,7 @@ import {
   providerDesires,
   providerSibling,
   providerStep,
+  roomsOutFor,
   type Acting,
   type BlockBook,
   type Context,
@@ -27,6 +28,7 @@ import {
   type ProviderPhase,
   type ProviderState,
   type Sibling,
+  type VitalRoom,
 } from '@antirio/service-contract';
 import type { ArbitratorPorts } from './options.ts';
 
@@ -55,6 +57,8 @@ export interface Machine {
   readonly comesBack?: () => { readonly failures: number; readonly backoffLeftMs: number | undefined };
   /** Of a customer's: for how long its provider has not been heard. */
   readonly providerSilentMs?: () => number;
+  /** Of a customer's: rooms of its edge that have been out for some seconds. */
+  readonly roomsOut?: () => readonly VitalRoom[];
   /** Of a customer's: the newest version of its keys that its provider has acknowledged. */
   readonly keysDelivered?: () => number | undefined;
 }
@@ -62,7 +66,14 @@ export interface Machine {
 /** What of it others of this edge go by, and what is shown of it. */
 export type MachineView = Pick<
   Machine,
-  'asSibling' | 'comesBack' | 'customerHeardAt' | 'isOpening' | 'leaseBy' | 'onPromises' | 'providerSilentMs'
+  | 'asSibling'
+  | 'comesBack'
+  | 'customerHeardAt'
+  | 'isOpening'
+  | 'leaseBy'
+  | 'onPromises'
+  | 'providerSilentMs'
+  | 'roomsOut'
 >;
 
 export type PartyContract =
@@ -81,6 +92,9 @@ export interface MachineHost {
   /** What this edge has on its disk of the set's blocks. */
   readonly blocks: BlockBook;
 }
+
+/** A room that starts anew wakes nobody. */
+const ROOM_PATIENCE_MS = 15_000;
 
 type Ports = Pick<ArbitratorPorts, 'clock' | 'random'> & { readonly host: MachineHost };
 
@@ -159,6 +173,7 @@ export function createMachine(
       failures: seen().flaps.failures,
       backoffLeftMs: backoffLeftMs(seen(), clock.monotonic()),
     }),
+    roomsOut: () => roomsOutFor(seen().senses.rooms, Math.min(ROOM_PATIENCE_MS, terms.deaf.forMs)),
     keysDelivered: () => keysDelivered(seen()),
   };
 }

@@ -9,9 +9,9 @@ import {
   type Observed,
   type ProtectedDevice,
 } from '@antirio/service-contract';
-import { senseBridge, senseQueue } from './bridge-senses.ts';
 import { createLoadMeter } from './machine-load.ts';
 import { peerNamed } from './peers.ts';
+import { senseEdge, type Sensed } from './room-senses.ts';
 import type { KeptPackage, Secrets } from './sealed-keys.ts';
 import { takeVolumesHome, volumeKeyIn, volumesAtHome, type Volumes } from './volumes.ts';
 
@@ -74,8 +74,8 @@ export interface PartyRooms {
   ): Promise<void>;
   /** Highest FCntDown used, by DevEUI. */
   counters(terms: ContractTerms): Promise<DownCounters>;
-  /** Whether the bridge can write down what it hears, its gateways, and how much there is to do; an unanswered question says nothing against it. */
-  senses(): Promise<Pick<Observed, 'storeOk' | 'gateways' | 'load'>>;
+  /** What the rooms of this edge say of themselves, its gateways, and how much there is to do. */
+  senses(): Promise<Sensed>;
   /** The contract's ring, made where it is not there yet; it takes over the trial's. */
   ring(terms: ContractTerms): Promise<RingRange>;
   /** @throws AntirioError invalidInput where the ring does not reach so far, gone where it does not reach back */
@@ -220,7 +220,7 @@ export function partyRooms(
   const lastPut = new Map<string, string>();
   const heldAt = new Map<string, number>();
   let sensedAt = -Infinity;
-  let sensed: Pick<Observed, 'storeOk' | 'gateways' | 'load'> = {};
+  let sensed: Sensed = {};
   const measure = createLoadMeter();
 
   const ringNow = (terms: ContractTerms, joined = joinedOf(terms)): Record<string, unknown> =>
@@ -316,10 +316,10 @@ export function partyRooms(
     },
     removeFence: ({ set }) => remove(bridge, `/api/v3/fence/${set.setId}`),
     async senses() {
-      if (monotonicToWall() - sensedAt >= SENSES_EVERY_MS) {
-        sensedAt = monotonicToWall();
-        const queue = await senseQueue(bridge);
-        sensed = { ...(await senseBridge(bridge)), load: { ...measure(), ...queue } };
+      const now = monotonicToWall();
+      if (Math.abs(now - sensedAt) >= SENSES_EVERY_MS) {
+        sensedAt = now;
+        sensed = await senseEdge(peers, bridge, measure);
       }
       return sensed;
     },

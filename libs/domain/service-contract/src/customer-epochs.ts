@@ -9,6 +9,7 @@ import { MAX_DOWNLINK_LEAD_MS, surelyPassed } from './lease.ts';
 import type { ContractRecord } from './messages.ts';
 import { actUnder, waitOf } from './party.ts';
 import { isBound } from './promiser.ts';
+import { areRoomsThere, areRoomsWell } from './room-senses.ts';
 
 export function isStable({ stableSince, terms, flaps, phase }: CustomerState, now: number): boolean {
   // Nothing has failed: a drill is over when its provider has served.
@@ -51,13 +52,16 @@ export function hearsCentre({ calls: { record }, forced }: CustomerState, now: n
 }
 
 function isWaitOver(state: CustomerState, now: number): boolean {
-  const { phase, observed, terms } = state;
+  const { phase, observed, terms, senses } = state;
+  if (!areRoomsThere(senses.rooms)) return false;
   const waits = phase.at === 'recovering' ? phase.waits : undefined;
   switch (waits) {
     case undefined:
       return true;
     case 'disk':
       return observed.storeOk === true;
+    case 'room':
+      return areRoomsWell(senses.rooms);
     case 'window':
       return isWindowOver(state, now);
     case 'calm':

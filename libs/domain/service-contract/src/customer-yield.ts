@@ -5,6 +5,7 @@ import { endWindow, isWindowOpen } from './customer-schedule.ts';
 import { surelyPassed } from './lease.ts';
 import type { CallArgs, CallMethod } from './messages.ts';
 import { actUnder, type PartyEvent } from './party.ts';
+import { areRoomsThere, lostRooms } from './room-senses.ts';
 import { isDrillWord, isPlanned, standsFor, waitsAfter, type SignedWord, type Waits } from './yield-word.ts';
 
 /** The customer gives its service away while it lives: make before break. */
@@ -47,8 +48,9 @@ function mayYield(state: CustomerState, word: SignedWord, now: number): boolean 
 
 /** No drill where the service is about to move by itself, or may come back only when it has. */
 function mayDrill(state: CustomerState, now: number): boolean {
-  const { observed, strain } = state;
-  return observed.storeOk !== false && strain.overSince === undefined && !isWindowOpen(state, now);
+  const { observed, strain, senses } = state;
+  const isWell = observed.storeOk !== false && areRoomsThere(senses.rooms);
+  return isWell && strain.overSince === undefined && !isWindowOpen(state, now);
 }
 
 function yieldFailed(state: CustomerState, now: number): CustomerState {
@@ -73,8 +75,13 @@ function onYieldAsked(
   if (now - state.providerHeardAt > PROVIDER_SILENT_MS) return [state, []];
   const next = { ...state, forced: false, yielding: notYielding(now) };
   const { epoch, cause } = word.body;
-  const why = cause === 'overload' ? { load: state.observed.load } : {};
-  return enter(next, { at: 'yielding', epoch, word }, 'yielding', { epoch, cause, ...why });
+  return enter(next, { at: 'yielding', epoch, word }, 'yielding', { epoch, cause, ...whyOf(state, word) });
+}
+
+/** What was measured or found. */
+function whyOf({ observed, senses, terms }: CustomerState, { body: { cause } }: SignedWord): object {
+  if (cause === 'overload') return { load: observed.load };
+  return cause === 'room' ? { rooms: lostRooms(senses.rooms, terms.deaf.forMs) } : {};
 }
 
 /** We act until the provider says that it reads; only who ends anyway gives up unread. */

@@ -34,6 +34,7 @@ import { REKEYED_EVERY_MS, followAgreement, isRekeying, tellRekeyed } from './re
 import { feel, whenOverloaded } from './overload.ts';
 import { gatewaysDue, onDeafClaim, sense, whileGuarded } from './deaf.ts';
 import { mayAct } from './lease.ts';
+import { areRoomsThere } from './room-senses.ts';
 import {
   contractRecord,
   isOver,
@@ -114,7 +115,7 @@ function sendBeat(state: CustomerState, { now, wall }: Context): Step {
     sequence: state.sequence,
     echo: state.echo,
     clock: wall,
-    storeOk: state.observed.storeOk !== false,
+    storeOk: state.observed.storeOk !== false && areRoomsThere(state.senses.rooms),
     leaseLeftMs: !standsBy(state) && mayAct(lease, now) ? Math.floor(lease.until - now) : 0,
   };
   // Kept on the grid of the interval, so that a late tick does not stretch it.
@@ -196,7 +197,7 @@ const byPhase: { readonly [P in CustomerPhase['at']]: PhaseTick } = {
 };
 
 function onObserved(state: CustomerState, observed: Observed, now: number): CustomerState {
-  const senses = sense(state.senses, observed, now);
+  const senses = sense(state.senses, observed, state.terms, now);
   const strain = feel(state, observed, now);
   return { ...state, senses, strain, observed: { ...state.observed, ...observed } };
 }

@@ -2,7 +2,9 @@ import { z } from 'zod';
 import { mayGiveFor } from './activation.ts';
 import type { CustomerState, Step as CustomerStep } from './customer-state.ts';
 import type { Observed, PartyEffect } from './party.ts';
+import type { ContractTerms } from './terms.ts';
 import type { ProviderState, Step } from './provider-state.ts';
+import { lostRooms, senseRooms, type RoomSenses } from './room-senses.ts';
 
 /** A customer that lives and takes nothing in: neither from its gateway nor from its provider's ring. */
 
@@ -82,17 +84,29 @@ export interface Senses {
   /** Since when what the provider offers has not all been here. */
   readonly behindSince: number | undefined;
   readonly storeBadSince: number | undefined;
+  readonly rooms: RoomSenses;
   readonly saidAt: number;
 }
 
-export const keenSenses: Senses = { behindSince: undefined, storeBadSince: undefined, saidAt: -Infinity };
+export const keenSenses: Senses = {
+  behindSince: undefined,
+  storeBadSince: undefined,
+  rooms: {},
+  saidAt: -Infinity,
+};
 
-export function sense(senses: Senses, { source, storeOk }: Observed, now: number): Senses {
+export function sense(
+  senses: Senses,
+  { source, storeOk, rooms }: Observed,
+  { deaf }: Pick<ContractTerms, 'deaf'>,
+  now: number,
+): Senses {
   const { behindSince, storeBadSince } = senses;
   return {
     ...senses,
     behindSince: source === undefined ? behindSince : source.caughtUp ? undefined : (behindSince ?? now),
     storeBadSince: storeOk === undefined ? storeBadSince : storeOk ? undefined : (storeBadSince ?? now),
+    rooms: senseRooms(senses.rooms, rooms, now, deaf.forMs),
   };
 }
 
@@ -107,7 +121,7 @@ function isDeaf({ senses, observed, terms }: CustomerState, claim: DeafClaim, no
 /** Nothing is given away by itself while an operator holds us. */
 export function giveWordOnce(
   state: CustomerState,
-  cause: 'deaf' | 'disk' | 'schedule' | 'overload',
+  cause: 'deaf' | 'disk' | 'room' | 'schedule' | 'overload',
   now: number,
 ): CustomerStep {
   const { terms, senses, held, phase, yieldPause } = state;
@@ -122,9 +136,16 @@ export function onDeafClaim(state: CustomerState, claim: DeafClaim, now: number)
   return isDeaf(state, claim, now) ? giveWordOnce(state, 'deaf', now) : [state, []];
 }
 
-/** A store that refuses writes takes nothing in. */
+/** A provider whose own gateways are silent, as the ledger says, would serve no better than an edge that lacks a room. */
+function hearsNothing({ record }: CustomerState): boolean {
+  return record?.state === 'DEGRADED';
+}
+
+/** A store that refuses writes takes nothing in, nor does an edge that lacks a room. */
 export function whileGuarded(state: CustomerState, now: number): CustomerStep {
-  const { storeBadSince } = state.senses;
+  const { storeBadSince, rooms } = state.senses;
   const bad = storeBadSince !== undefined && now - storeBadSince >= STORE_PATIENCE_MS;
-  return bad ? giveWordOnce(state, 'disk', now) : [state, []];
+  if (bad) return giveWordOnce(state, 'disk', now);
+  const isLost = lostRooms(rooms, state.terms.deaf.forMs).length > 0;
+  return isLost && !hearsNothing(state) ? giveWordOnce(state, 'room', now) : [state, []];
 }

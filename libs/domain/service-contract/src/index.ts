@@ -13,6 +13,7 @@ export * from './downlink-drill.ts';
 export * from './lent-downlink.ts';
 export * from './lent-messages.ts';
 export * from './overload.ts';
+export { VITAL_ROOMS, roomsOutFor, vitalRoomsOf, type RoomStates, type VitalRoom } from './room-senses.ts';
 export * from './escrow.ts';
 export * from './genuine.ts';
 export * from './receipts.ts';

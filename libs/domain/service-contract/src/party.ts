@@ -27,6 +27,7 @@ import type {
 import type { GatewayAge } from './deaf.ts';
 import type { Load } from './overload.ts';
 import type { RekeyCount } from './rekey-terms.ts';
+import type { RoomStates } from './room-senses.ts';
 import type { HandbackStatement } from './statement.ts';
 import type { ContractTerms } from './terms.ts';
 import type { SignedWord, YieldCause } from './yield-word.ts';
@@ -94,6 +95,8 @@ export interface Observed {
   /** Gap filling: whether everything the other side offered is here, and through which of its records. */
   readonly source?: { readonly pulledThrough: number; readonly caughtUp: boolean };
   readonly storeOk?: boolean;
+  /** Of the customer's edge, those that it cannot serve without. */
+  readonly rooms?: RoomStates;
   readonly gateways?: readonly GatewayAge[];
   /** Of the provider's downlinks surely too few are heard, by what the terms ask for. */
   readonly motesDeaf?: boolean;

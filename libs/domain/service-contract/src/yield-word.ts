@@ -13,6 +13,7 @@ export const yieldCause = z.enum([
   'heat',
   'disk',
   'deaf',
+  'room',
   'schedule',
   'overload',
   'drill',
@@ -51,9 +52,9 @@ export const yieldTerms = z.strictObject({
 
 /**
  * What a customer waits for before it asks for its service back: an operator's word, its next start, a disk that takes writes again,
- * the end of the window, a load that has gone, a provider that has served for as long as a full drill takes.
+ * rooms that answer again, the end of the window, a load that has gone, a provider that has served for as long as a full drill takes.
  */
-export type Waits = 'told' | 'start' | 'disk' | 'window' | 'calm' | 'drill';
+export type Waits = 'told' | 'start' | 'disk' | 'room' | 'window' | 'calm' | 'drill';
 
 export function isPlanned({ body }: SignedWord): boolean {
   return body.cause === 'planned';
@@ -66,6 +67,7 @@ const waitsFor: { readonly [C in YieldCause]: Waits } = {
   heat: 'start',
   disk: 'disk',
   deaf: 'start',
+  room: 'room',
   schedule: 'window',
   overload: 'calm',
   drill: 'drill',
