@@ -4,7 +4,7 @@ import { VITAL_ROOMS, vitalRoomsOf, type ContractTerms, type Observed } from '@a
 import type { ContractStore } from './contract-store.ts';
 import type { PartyRooms } from './party-rooms.ts';
 
-export interface SightPorts {
+interface SightPorts {
   readonly terms: ContractTerms;
   readonly rooms: Pick<PartyRooms, 'senses' | 'fillFrom'>;
   readonly store: Pick<ContractStore, 'writable'>;

@@ -2,7 +2,7 @@ import { describeError, type Clock } from '@antirio/kernel';
 import type { Log } from '@antirio/host';
 import type { Desired } from '@antirio/service-contract';
 
-export interface FencePutsPorts {
+interface FencePutsPorts {
   readonly clock: Pick<Clock, 'monotonic'>;
   readonly log: Log;
   /** Has the work done when nobody else touches the set's fence. */
@@ -14,7 +14,7 @@ export interface FencePutsPorts {
   readonly put: (fence: Desired['fence']) => Promise<void>;
 }
 
-export interface FencePuts {
+interface FencePuts {
   /** Puts the fence where it is not as wanted, and again now and then. */
   apply(): void;
   /** Until the last put is over. */

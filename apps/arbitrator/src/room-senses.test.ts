@@ -69,7 +69,8 @@ test('a customer sees that its own bridge is dead, and that it fills nothing', a
     terms,
     rooms: {
       senses: () => senseEdge({ gatewayBridge: source === undefined ? dead : bridge }, bridge, measured),
-      fillFrom: () => (source === undefined ? Promise.reject(new Error('no answer')) : Promise.resolve(source)),
+      fillFrom: () =>
+        source === undefined ? Promise.reject(new Error('no answer')) : Promise.resolve(source),
     },
     store: { writable: () => true },
     log: { warn: () => undefined } as never,

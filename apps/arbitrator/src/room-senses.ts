@@ -69,7 +69,10 @@ const ownRing = z.looseObject({ next: z.int(), acknowledged: z.int() });
 /** How many frames the bridge has acknowledged to gateways that the device service has not stored yet. */
 async function senseQueue(bridge: HttpPeer): Promise<Pick<Load, 'queue'>> {
   try {
-    const { next, acknowledged } = parseInput(ownRing, await callJson(bridge, { path: '/api/v3/ring/own', timeoutMs: READY_TIMEOUT_MS }));
+    const { next, acknowledged } = parseInput(
+      ownRing,
+      await callJson(bridge, { path: '/api/v3/ring/own', timeoutMs: READY_TIMEOUT_MS }),
+    );
     return { queue: Math.max(0, next - 1 - acknowledged) };
   } catch {
     return {};

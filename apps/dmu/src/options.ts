@@ -4,6 +4,7 @@ import type { Clock, Identity, Random } from '@antirio/kernel';
 import { capacity, customerPolicy, providerPolicy, qualities } from '@antirio/market';
 import {
   coverageTerms,
+  deafTerms,
   devAddrRange,
   downlinkDrillTerms,
   drillTerms,
@@ -82,6 +83,11 @@ const termsFields = z.strictObject({
     .optional()
     .describe(
       'downlinks that providers’ gateways are lent to show that sensors hear them: how many, how often, what they decide',
+    ),
+  deaf: deafTerms
+    .optional()
+    .describe(
+      'from when on a customer that lives counts as deaf: so many frames that it has not, for so long; for as long may a room of it give no answer',
     ),
   flapping: flappingTerms
     .optional()

@@ -117,8 +117,9 @@ function stepClock(run: ContractedRun, { folder }: PartyNode): Failure {
 /** Rooms join a broker again within this time. */
 const RECONNECT_MS = 5_000;
 
-async function killBroker(run: ContractedRun, node: PartyNode): Promise<Failure> {
-  const stroke = { strike: () => node.killBroker(), mend: () => node.startBroker() };
+/** That room alone dies; the others of the edge live. */
+async function killRoom(run: ContractedRun, node: PartyNode): Promise<Failure> {
+  const stroke = { strike: () => node.killRoom(), mend: () => node.startRoom() };
   return fail(run, node, { ...stroke, settlesMs: RECONNECT_MS });
 }
 
@@ -237,7 +238,8 @@ const fails: Readonly<Record<Exclude<FailureKind, StoryKind>, Fail>> = {
   loss: (run, node) => worsen(run, node, { loss: SHARE_LOST }),
   delay: (run, node) => worsen(run, node, { delayMs: SLOW_MS }),
   clock: stepClock,
-  broker: killBroker,
+  broker: killRoom,
+  'dead-bridge': killRoom,
   'disk-full': fillDisk,
 };
 

@@ -12,10 +12,10 @@ function read(...argv: readonly string[]): MatrixOptions {
 describe('the plan of a matrix', () => {
   test('has every combination once in each round, with moments of its own', () => {
     const plan = planMatrix(read('--rounds', '2', '--seed', 'x'));
-    expect(plan).toHaveLength(168);
+    expect(plan).toHaveLength(180);
     const kinds = plan.map(({ kill, standby, runtime }) => [kill, standby, runtime].join());
-    expect(new Set(kinds).size).toBe(84);
-    expect(new Set(plan.map(({ seed }) => seed)).size).toBe(168);
+    expect(new Set(kinds).size).toBe(90);
+    expect(new Set(plan.map(({ seed }) => seed)).size).toBe(180);
     expect(new Set(plan.map(({ confidentiality }) => confidentiality))).toEqual(
       new Set(['process', 'forward']),
     );
@@ -37,7 +37,7 @@ describe('the plan of a matrix', () => {
     const parts = [1, 2, 3].map((k) => planMatrix(read('--part', `${k}/3`)));
     expect(parts.flat().map(flagsOf).sort()).toEqual(whole.map(flagsOf).sort());
     for (const part of parts) {
-      expect(part).toHaveLength(28);
+      expect(part).toHaveLength(30);
       expect(new Set(part.map(({ kill }) => kill)).size).toBeGreaterThanOrEqual(9);
       expect(new Set(part.map(({ standby }) => standby)).size).toBe(3);
     }

@@ -28,6 +28,8 @@ const STORIES: Readonly<Record<FailureKind, string>> = {
     'The wall clock of edge A jumps by an hour, forwards or backwards (the seed decides), and back: no duration goes by it.',
   broker:
     'The broker of edge A, a process of its own here, is killed for 10 s: no beat and no lease request leaves. Frames are in the ring before they are acknowledged.',
+  'dead-bridge':
+    'The gateway-bridge of edge A, a process of its own here, dies and stays dead, while its arbitrator lives and beats. Edge A says `room` after 5 s here (`deaf.forMs`, 60 s by default), and is taken over; detected is from the kill on.',
   'disk-full':
     'The disk of edge A is full to the last byte for 10 s: it acknowledges nothing that it cannot keep, and edge B has heard it. With room again everything goes on.',
   'provider-frozen':

@@ -24,9 +24,9 @@ export interface PartyNode {
   terminate(): Promise<void>;
   freeze(): void;
   thaw(): void;
-  /** The broker alone, where it is a process of its own. */
-  startBroker(): Promise<void>;
-  killBroker(): Promise<void>;
+  /** The room alone that is a process of its own, where one is. */
+  startRoom(): Promise<void>;
+  killRoom(): Promise<void>;
   /** Waits until every room answers. */
   answering(waiter: Waiter, withinMs: number): Promise<void>;
 }
@@ -60,8 +60,8 @@ export interface NodeSpec {
   readonly folder: string;
   /** How its process is started. */
   readonly process: ProcessSpec;
-  /** Where its broker is a process of its own. */
-  readonly broker?: ProcessSpec | undefined;
+  /** Where a room of it is a process of its own. */
+  readonly room?: ProcessSpec | undefined;
 }
 
 class ProductNode implements PartyNode {
@@ -72,18 +72,18 @@ class ProductNode implements PartyNode {
   readonly folder: string;
   readonly #processes: Processes;
   readonly #spec: ProcessSpec;
-  readonly #brokerSpec: ProcessSpec | undefined;
+  readonly #roomSpec: ProcessSpec | undefined;
   #process: OwnProcess | undefined;
-  #broker: OwnProcess | undefined;
+  #room: OwnProcess | undefined;
 
-  constructor({ party, title, edgeId, offset, folder, process, broker }: NodeSpec, processes: Processes) {
+  constructor({ party, title, edgeId, offset, folder, process, room }: NodeSpec, processes: Processes) {
     this.party = party;
     this.title = title ?? TITLES[party];
     this.edgeId = edgeId;
     this.offset = offset;
     this.folder = folder;
     this.#spec = process;
-    this.#brokerSpec = broker;
+    this.#roomSpec = room;
     this.#processes = processes;
   }
 
@@ -95,17 +95,17 @@ class ProductNode implements PartyNode {
     return `http://127.0.0.1:${portOf(room, this.offset)}`;
   }
 
-  async startBroker(): Promise<void> {
-    if (this.#brokerSpec !== undefined) this.#broker = await this.#processes.start(this.#brokerSpec);
+  async startRoom(): Promise<void> {
+    if (this.#roomSpec !== undefined) this.#room = await this.#processes.start(this.#roomSpec);
   }
 
-  async killBroker(): Promise<void> {
-    this.#broker?.signal('SIGKILL');
-    await this.#broker?.ended;
+  async killRoom(): Promise<void> {
+    this.#room?.signal('SIGKILL');
+    await this.#room?.ended;
   }
 
   async start(): Promise<void> {
-    if (this.#broker?.isRunning() !== true) await this.startBroker();
+    if (this.#room?.isRunning() !== true) await this.startRoom();
     this.#process = await this.#processes.start(this.#spec);
   }
 

@@ -25,6 +25,7 @@ export const FAILURES = {
   delay: 'none',
   clock: 'none',
   broker: 'either',
+  'dead-bridge': 'takeover',
   'disk-full': 'either',
   'provider-frozen': 'story',
   'provider-cut': 'story',
@@ -131,7 +132,8 @@ export const USAGE = `antirio demo: two edges, a centre and simulated motes; one
   --standby hot|warm|cold how the neighbour stands by (hot)
   --confidentiality forward|process
                           whether the neighbour may read the payloads (process)
-  --kill sigkill|freeze|partition|one-way|arbitrator|old-backup|loss|delay|clock|broker|disk-full
+  --kill sigkill|freeze|partition|one-way|arbitrator|old-backup|loss|delay|clock|broker
+                         |dead-bridge|disk-full
                           how edge A fails, or what it lives on (sigkill)
   --kill provider-frozen|provider-cut|two-providers|autonomous|centre-frozen|key-holders|flapping|max-active
                           edge A dies, and that is not all (docs/fault-matrix.md says what)

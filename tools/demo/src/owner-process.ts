@@ -12,11 +12,17 @@ interface Owner {
   readonly offset: number;
 }
 
-/** All that edge A is but its broker. */
-const WITHOUT_BROKER = [
-  ...['core-data', 'core-metadata', 'core-command', 'core-keeper', 'gateway-bridge', 'device-lora'],
+/** All that edge A is. */
+const ROOMS = [
+  ...['broker', 'core-data', 'core-metadata', 'core-command', 'core-keeper', 'gateway-bridge', 'device-lora'],
   ...['orchestrator', 'migration', 'filecoin-interface', 'dmu', 'arbitrator', 'marketplace', 'edge2edge'],
 ];
+
+/** The room that is a process of its own, so that it can fail alone. */
+const APART: Readonly<Partial<Record<FailureKind, string>>> = {
+  broker: 'broker',
+  'dead-bridge': 'gateway-bridge',
+};
 
 /** By what its wall clock is off, in faketime's words; read again every second. */
 export const clockFile = (folder: string): string => `${folder}.clock`;
@@ -65,23 +71,23 @@ export function lacksFor(kind: FailureKind): string | undefined {
 
 /** How edge A's process is started, so that what the demo is about can happen to it. */
 export function ownerSpec({ kill }: DemoOptions, owner: Owner): ProcessSpec {
+  const apart = APART[kill];
+  if (apart !== undefined) {
+    const others = ROOMS.filter((room) => room !== apart);
+    return owner.product.serve(owner.whole.name, others, owner.folder, owner.offset);
+  }
   switch (kill) {
     case 'clock':
       return underFaketime(owner);
     case 'disk-full':
       return onSmallDisk(owner);
-    case 'broker':
-      return owner.product.serve(owner.whole.name, WITHOUT_BROKER, owner.folder, owner.offset);
     default:
       return owner.whole;
   }
 }
 
-/** The broker of edge A in a process of its own; undefined where it is a part of the edge. */
-export function brokerSpec(
-  { kill }: DemoOptions,
-  { product, folder, offset }: Owner,
-): ProcessSpec | undefined {
-  if (kill !== 'broker') return undefined;
-  return product.serve('edge-a-broker', ['broker'], folder, offset);
+/** A room of edge A in a process of its own; undefined where all of them are one. */
+export function roomSpec({ kill }: DemoOptions, { product, folder, offset }: Owner): ProcessSpec | undefined {
+  const apart = APART[kill];
+  return apart === undefined ? undefined : product.serve(`edge-a-${apart}`, [apart], folder, offset);
 }

@@ -8,7 +8,7 @@ import { followTruth } from './live-truth.ts';
 import { extrasOf, insuresToo } from './extras.ts';
 import { linksOf, openNetwork, PARTIES, proxySpec, type AnyParty, type Offsets } from './network.ts';
 import { createNode, TITLES, type Nodes, type PartyNode } from './nodes.ts';
-import { brokerSpec, ownerSpec } from './owner-process.ts';
+import { ownerSpec, roomSpec } from './owner-process.ts';
 import type { DemoOptions } from './options.ts';
 import { claimOffsets, NoFreeOffsetError, type ClaimedOffsets } from '@antirio/testing/port-offsets';
 import { createProcesses, type Processes } from './processes.ts';
@@ -129,8 +129,8 @@ class DemoSetting implements Setting {
       const spec = { party, edgeId, offset, folder };
       if (party !== 'a') return createNode({ ...spec, process: whole }, this.processes);
       const owner = { product, whole, folder, offset: offsets.a };
-      const [process, broker] = [ownerSpec(this.#options, owner), brokerSpec(this.#options, owner)];
-      return createNode({ ...spec, process, broker }, this.processes);
+      const [process, room] = [ownerSpec(this.#options, owner), roomSpec(this.#options, owner)];
+      return createNode({ ...spec, process, room }, this.processes);
     };
     const [central, a, b] = await Promise.all([node('central'), node('a'), node('b')]);
     const extras = await Promise.all(

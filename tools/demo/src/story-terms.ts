@@ -10,11 +10,15 @@ type Ids = Readonly<
 export const FLAPS = 3;
 /** The least that terms may have. */
 export const MAX_ACTIVE_S = 60;
+/** For so long a room of edge A is out before it says so. */
+const BRIDGE_DEAD_MS = 5_000;
 
 function ofStory({ kill }: DemoOptions, { central, c, d }: Ids): Section {
   switch (kill) {
     case 'flapping':
       return { flapping: { maxBackoffMs: 60_000 } };
+    case 'dead-bridge':
+      return { deaf: { forMs: BRIDGE_DEAD_MS } };
     case 'max-active':
       return { maxActiveS: MAX_ACTIVE_S };
     case 'key-holders':

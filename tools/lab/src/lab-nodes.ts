@@ -39,8 +39,8 @@ export function containerNode(
     terminate: () => all('stop'),
     freeze: () => notInTheLab('a frozen edge'),
     thaw: () => notInTheLab('a frozen edge'),
-    startBroker: () => notInTheLab('a broker that dies alone'),
-    killBroker: () => notInTheLab('a broker that dies alone'),
+    startRoom: () => notInTheLab('a room that dies alone'),
+    killRoom: () => notInTheLab('a room that dies alone'),
     answering: async (waiter, withinMs) => {
       await waitFor<true>(waiter, {
         subject: `${TITLES[party]} answers`,

@@ -39,7 +39,11 @@ export function lapsedBy({ terms, lapsedSince }: CustomerState, record: Contract
 
 /** After a handover that we asked for, and while an operator holds everything, nothing comes back by itself. */
 export function mayAsk(state: CustomerState, now: number): boolean {
-  return state.forced || (!state.held && isWaitOver(state, now));
+  return state.forced || (!state.held && areRoomsThere(state.senses.rooms) && isWaitOver(state, now));
+}
+
+function isServedEnough({ observed, stableSince, terms }: CustomerState, now: number): boolean {
+  return observed.storeOk !== false && now - stableSince >= (terms.drills.full?.servesMs ?? 0);
 }
 
 /** A centre that answers has done so by then. */
@@ -52,8 +56,7 @@ export function hearsCentre({ calls: { record }, forced }: CustomerState, now: n
 }
 
 function isWaitOver(state: CustomerState, now: number): boolean {
-  const { phase, observed, terms, senses } = state;
-  if (!areRoomsThere(senses.rooms)) return false;
+  const { phase, observed, senses } = state;
   const waits = phase.at === 'recovering' ? phase.waits : undefined;
   switch (waits) {
     case undefined:
@@ -67,7 +70,7 @@ function isWaitOver(state: CustomerState, now: number): boolean {
     case 'calm':
       return isCalm(state, now);
     case 'drill':
-      return observed.storeOk !== false && now - state.stableSince >= (terms.drills.full?.servesMs ?? 0);
+      return isServedEnough(state, now);
     default:
       return false;
   }

@@ -66,12 +66,17 @@ describe('the rooms of an edge', () => {
 
   test('are not lost by starting anew for less than the bound now and then', () => {
     fc.assert(
-      fc.property(room, fc.integer({ min: 1, max: 27 }), fc.integer({ min: 0, max: 30 }), (one, down, more) => {
-        const up = down + 1 + more;
-        const states = (now: number): RoomStates =>
-          (now / LOOK_MS) % (down + up) < down ? without(one) : all;
-        expect(looked(regular(0, 2_000_000, states)).lost).toEqual([]);
-      }),
+      fc.property(
+        room,
+        fc.integer({ min: 1, max: 27 }),
+        fc.integer({ min: 0, max: 30 }),
+        (one, down, more) => {
+          const up = down + 1 + more;
+          const states = (now: number): RoomStates =>
+            (now / LOOK_MS) % (down + up) < down ? without(one) : all;
+          expect(looked(regular(0, 2_000_000, states)).lost).toEqual([]);
+        },
+      ),
       { numRuns: 50 },
     );
   });
@@ -83,9 +88,19 @@ describe('the rooms of an edge', () => {
     );
     expect(crashing.lost[0]).toBeLessThan(3 * forMs);
     expect(areRoomsWell(crashing.senses)).toBe(false);
-    const back = looked(regular(302_000, 302_000 + forMs - 14_000, () => all), crashing.senses);
+    const back = looked(
+      regular(302_000, 302_000 + forMs - 14_000, () => all),
+      crashing.senses,
+    );
     expect(areRoomsWell(back.senses)).toBe(false);
-    expect(areRoomsWell(looked(regular(360_000, 370_000, () => all), back.senses).senses)).toBe(true);
+    expect(
+      areRoomsWell(
+        looked(
+          regular(360_000, 370_000, () => all),
+          back.senses,
+        ).senses,
+      ),
+    ).toBe(true);
   });
 
   test('are not lost by a machine that sleeps, nor by one look', () => {
@@ -150,9 +165,15 @@ describe('a customer', () => {
     const away = customerAt({ at: 'recovering', epoch: 2, waits: 'room' });
     const out = watched(away, dies).state;
     expect(mayAsk(out, 70_000)).toBe(false);
-    const soon = watched(out, regular(68_000, 68_000 + forMs - 4000, () => all)).state;
+    const soon = watched(
+      out,
+      regular(68_000, 68_000 + forMs - 4000, () => all),
+    ).state;
     expect(mayAsk(soon, 130_000)).toBe(false);
-    const well = watched(soon, regular(126_000, 132_000, () => all)).state;
+    const well = watched(
+      soon,
+      regular(126_000, 132_000, () => all),
+    ).state;
     expect(mayAsk(well, 132_000)).toBe(true);
   });
 
