@@ -113,11 +113,14 @@ describe('the rooms of an edge', () => {
     expect(looked([[0, without('gatewayBridge')]]).lost).toEqual([]);
   });
 
-  test('that were not asked are not judged, and who is asked follows from the service', () => {
+  test('that were not asked are not judged, and who is asked follows from whether there are sensors', () => {
     expect(lostRooms(senseRooms({}, undefined, forMs, forMs), 0)).toEqual([]);
     expect(areRoomsWell({})).toBe(false);
     expect(vitalRoomsOf(terms)).toEqual(['gatewayBridge', 'deviceLora', 'coreData']);
-    expect(vitalRoomsOf({ set: { ...terms.set, service: 'meters' } })).toEqual(['gatewayBridge', 'coreData']);
+    expect(vitalRoomsOf({ set: { ...terms.set, service: 'device-lora-north' } })).toEqual(
+      vitalRoomsOf(terms),
+    );
+    expect(vitalRoomsOf({ set: { ...terms.set, service: 'drone', devices: [] } })).toEqual(['coreData']);
   });
 });
 

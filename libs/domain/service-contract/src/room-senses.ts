@@ -79,7 +79,7 @@ export function areRoomsWell(senses: RoomSenses): boolean {
   return asked && roomsThat(senses, ({ well, outMs }) => !well || outMs > 0).length === 0;
 }
 
-/** The service of other devices than LoRa's is none of these rooms: it is not asked. */
+/** A set without sensors has nothing to hear: neither the bridge nor LoRa's device service matters to it. */
 export function vitalRoomsOf({ set }: Pick<ContractTerms, 'set'>): readonly VitalRoom[] {
-  return VITAL_ROOMS.filter((room) => room !== 'deviceLora' || set.service === 'device-lora');
+  return VITAL_ROOMS.filter((room) => room === 'coreData' || set.devices.length > 0);
 }
