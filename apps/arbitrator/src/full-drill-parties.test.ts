@@ -133,6 +133,25 @@ test('a customer begins none whose gateways are silent, or whose other contract 
   expect(sent).toEqual([]);
 });
 
+test('a customer whose device service or core-data is dead begins no drill, and asks for nothing back', async () => {
+  for (const dead of ['deviceLora', 'coreData'] as const) {
+    const { ports, sent, becomes } = party({ at: 'guarded', epoch: 1 });
+    const { senses } = heardAgo(10);
+    const states = { gatewayBridge: 'well', deviceLora: 'well', coreData: 'well', [dead]: 'silent' } as const;
+    const rooms = { senses: async () => ({ ...(await senses()), rooms: states }) };
+    const side = fullDrillCustomer({ ...ports, ...more, rooms });
+    side.tell?.();
+    await side.advance(quiet);
+    expect(side.waits?.()).toBe('gateways');
+    becomes({ at: 'recovering', epoch: 2, waits: 'drill' });
+    const word = { body: { epoch: 1 } } as FullDrill['word'];
+    const asked = { number: 1, word, epoch: 1, openings: 0, askedAt: 490_000, counts: false };
+    const served: FullDrill = { ...asked, state: 'serving', served: { epoch: 2, at: 495_000 } };
+    await side.advance({ ...quiet, epoch: 2, newest: served });
+    expect(sent).toEqual([]);
+  }
+});
+
 const aRing = {
   rooms: {
     ring: () => Promise.resolve({ from: 1, next: 8, incarnation: 'life' }),

@@ -5,6 +5,7 @@ import {
   customerFullDrillTurn,
   isFullDrillOver,
   providerFullDrillTurn,
+  vitalRoomsOf,
   type FullDrillLedger,
   type FullDrillWait,
 } from '@antirio/service-contract';
@@ -55,14 +56,15 @@ function secretOf({ store, random, driver }: FullDrillSidePorts): string {
   return made;
 }
 
-/** Whether our own gateways hear, as far as they are a matter of the contract, and our stores take writes. */
+/** Whether our rooms answer and our gateways hear, as far as they are a matter of the contract, and our stores take writes. */
 async function isHealthy({ rooms, driver }: FullDrillCustomerPorts): Promise<boolean> {
-  const { storeOk, gateways = [] } = await rooms.senses();
+  const { storeOk, gateways = [], rooms: states = {} } = await rooms.senses();
   const { set, hearing } = driver.terms;
+  const answers = vitalRoomsOf(driver.terms).every((room) => (states[room] ?? 'well') === 'well');
   const isHeard = ({ heardMsAgo = Infinity }: { readonly heardMsAgo?: number | undefined }): boolean =>
     heardMsAgo < hearing.silentMs;
   const heard = set.devices.length === 0 || (gateways.length > 0 && gateways.every(isHeard));
-  return storeOk !== false && heard;
+  return storeOk !== false && answers && heard;
 }
 
 /** The customer's half: it puts its word on the ledger, gives it, and asks for its service back. */
