@@ -15,15 +15,25 @@ interface SightPorts {
 export function createCustomerSight({ terms, rooms, store, log }: SightPorts) {
   const vital = vitalRoomsOf(terms);
   let pulledThrough = 0;
+  let wrong: string | undefined;
+
+  /** The same every time: it is told when it changes. */
+  const tell = (now: string | undefined): void => {
+    if (now === wrong) return;
+    wrong = now;
+    if (now === undefined) log.info({}, 'the own ring is filled again');
+    else log.warn({ error: now }, 'the own ring is not filled now');
+  };
 
   /** A bridge that does not answer fills nothing. */
   const filled = async (): Promise<Observed['source']> => {
     try {
       const source = await rooms.fillFrom(terms);
       pulledThrough = source?.pulledThrough ?? pulledThrough;
+      tell(undefined);
       return source;
     } catch (error) {
-      log.warn({ error: describeError(error) }, 'the own ring is not filled now');
+      tell(describeError(error));
       return { pulledThrough, caughtUp: false };
     }
   };

@@ -73,7 +73,7 @@ test('a customer sees that its own bridge is dead, and that it fills nothing', a
         source === undefined ? Promise.reject(new Error('no answer')) : Promise.resolve(source),
     },
     store: { writable: () => true },
-    log: { warn: () => undefined } as never,
+    log: { warn: () => undefined, info: () => undefined } as never,
   });
   expect(await sight(true)).toMatchObject({ source, rooms: { gatewayBridge: 'well' } });
   source = undefined;
@@ -83,4 +83,26 @@ test('a customer sees that its own bridge is dead, and that it fills nothing', a
     storeOk: true,
   });
   expect((await sight(false)).source).toBeUndefined();
+});
+
+test('a bridge that stays dead is told of once for each thing that is wrong, and once when it fills again', async () => {
+  const told: string[] = [];
+  let wrong: string | undefined = 'refused';
+  const sight = createCustomerSight({
+    terms,
+    rooms: {
+      senses: () => Promise.resolve({}),
+      fillFrom: () =>
+        wrong === undefined
+          ? Promise.resolve({ pulledThrough: 1, caughtUp: true })
+          : Promise.reject(new Error(wrong)),
+    },
+    store: { writable: () => true },
+    log: { warn: () => told.push(`warn ${wrong}`), info: () => told.push('info') } as never,
+  });
+  for (const next of ['refused', 'silent', undefined, 'refused']) {
+    wrong = next;
+    for (let look = 0; look < 20; look++) await sight(true);
+  }
+  expect(told).toEqual(['warn refused', 'warn silent', 'info', 'warn refused']);
 });
