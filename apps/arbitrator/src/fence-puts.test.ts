@@ -62,3 +62,33 @@ test('what the bridge refused is put again at once', async () => {
   puts.apply();
   expect(tried).toBe(2);
 });
+
+test('a fence that was wanted otherwise while its turn came is put again at once when that is wanted', async () => {
+  let [now, wanted] = [0, openFor(0)];
+  const put: Desired['fence'][] = [];
+  const hanging = Promise.withResolvers<undefined>();
+  let queue: Promise<void> = Promise.resolve();
+  const puts = createFencePuts({
+    clock: { monotonic: () => now },
+    log: { warn: () => undefined } as never,
+    inTurn: (work) => (queue = queue.then(work)),
+    wanted: () => wanted,
+    joinsSeen: () => 0,
+    put: async (fence) => {
+      put.push(fence);
+      if (put.length === 1) await hanging.promise;
+    },
+  });
+  const wants = async (fence: Desired['fence'], at: number): Promise<void> => {
+    [now, wanted] = [at, fence];
+    puts.apply();
+    await new Promise(setImmediate);
+  };
+  await wants(openFor(0), 0);
+  await wants({ state: 'shut' }, 20);
+  await wants(openFor(40), 40);
+  hanging.resolve(undefined);
+  await puts.settled();
+  await wants({ state: 'shut' }, 60);
+  expect(put).toEqual([openFor(0), openFor(40), { state: 'shut' }]);
+});

@@ -29,20 +29,21 @@ export function createFencePuts({ clock, log, inTurn, wanted, joinsSeen, put }: 
   let [putAt, waitMs] = [-Infinity, 0];
   let waits = false;
   let turn: Promise<void> = Promise.resolve();
+  const seen = (fence: Desired['fence']): string => JSON.stringify([fence, joinsSeen()]);
   return {
     apply() {
       // What waits its turn, as behind a bridge that hangs, puts the fence as it is wanted then.
       if (waits) return;
       const now = clock.monotonic();
-      const next = JSON.stringify([wanted(), joinsSeen()]);
-      if (now - putAt < (next === known ? waitMs : 0)) return;
-      known = next;
+      if (now - putAt < (seen(wanted()) === known ? waitMs : 0)) return;
       waitMs = AGAIN_MS;
       putAt = now;
       waits = true;
       turn = inTurn(async () => {
         waits = false;
-        await put(wanted());
+        const fence = wanted();
+        known = seen(fence);
+        await put(fence);
       }).catch((error: unknown) => {
         waitMs = RETRY_MS;
         log.warn({ error: describeError(error) }, 'the fence could not be set');
