@@ -52,8 +52,8 @@ describe('the plan of a matrix', () => {
     const once = planMatrix(read('--kill', 'flapping', '--standby', 'cold', '--standby', 'hot'));
     expect(once.map(({ standby, runtime }) => [standby, runtime])).toEqual([['cold', 'process']]);
     const long = new Set(['provider-frozen', 'provider-cut', 'two-providers', 'flapping', 'max-active']);
-    for (let k = 1; k <= 24; k++) {
-      const part = planMatrix(read('--part', `${k}/24`));
+    for (let k = 1; k <= 26; k++) {
+      const part = planMatrix(read('--part', `${k}/26`));
       expect(part.filter(({ kill }) => long.has(kill)).length).toBeLessThanOrEqual(1);
       expect(part.length).toBeLessThanOrEqual(4);
     }
