@@ -29,7 +29,7 @@ export function createCustomerSight({ terms, rooms, store, log }: SightPorts) {
   const filled = async (): Promise<Observed['source']> => {
     try {
       const source = await rooms.fillFrom(terms);
-      pulledThrough = source?.pulledThrough ?? pulledThrough;
+      pulledThrough = source.pulledThrough;
       tell(undefined);
       return source;
     } catch (error) {
