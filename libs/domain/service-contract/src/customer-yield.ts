@@ -103,7 +103,8 @@ export function whileYielding(state: CustomerState, now: number): Step {
 /** By call and by datagram: a dying edge's connections may be gone first. */
 function sayWord(state: CustomerState, now: number): Step {
   const { phase, terms, yielding } = state;
-  if (phase.at !== 'yielding' || now - yielding.wordSentAt < WORD_AGAIN_MS) return [state, []];
+  if (phase.at !== 'yielding' && phase.at !== 'yielded') return [state, []];
+  if (now - yielding.wordSentAt < WORD_AGAIN_MS) return [state, []];
   const { word } = phase;
   const body = { contractId: terms.contractId, word };
   const said: Step = [
@@ -143,7 +144,8 @@ export function whenYielded(state: CustomerState, now: number): Step {
   const { phase, terms, yielding, record } = state;
   if (phase.at !== 'yielded') return [state, []];
   const { epoch, counters } = phase;
-  if (counters === undefined) return sealAgain(state, epoch, now);
+  // what it read before may have been by another word, which it has let go of since
+  if (counters === undefined) return chain(sealAgain(state, epoch, now), (one) => sayWord(one, now));
   const { contractId } = terms;
   const given = yielding.released || (record?.epoch === epoch && record.released);
   const release: CallArgs = { method: 'release', args: { contractId, epoch, counters } };

@@ -93,6 +93,25 @@ describe('a customer that gives its service away', () => {
     expect(released.calls).toContain('release');
   });
 
+  test('says its word until its epoch is given up: what the provider read by may have been another one', () => {
+    const { state } = told(customerAt({ at: 'guarded', epoch: 1 }), [
+      [5, fromProvider(vigil({}))],
+      [10, asked],
+      [600, fromProvider(vigil({ reads: 1 }))],
+      [620, tick],
+    ]);
+    expect(state.phase.at).toBe('yielded');
+    // the bridge that would seal its counters is dead, and the provider reads no more
+    const waiting = told(state, [
+      [2000, fromProvider(vigil({}))],
+      [2020, tick],
+    ]);
+    expect(waiting.calls).toContain('yield');
+    const given: PartyEvent = { type: 'givenUp', counters: { '00000000000000aa': 7 } };
+    const done = told(told(waiting.state, [[2500, given]]).state, [[2900, tick]]);
+    expect(done.calls).not.toContain('yield');
+  });
+
   test('takes no word of another epoch for its own', () => {
     const { state } = told(customerAt({ at: 'guarded', epoch: 2 }), [
       [5, fromProvider(vigil({}))],
