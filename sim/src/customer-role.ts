@@ -1,4 +1,4 @@
-import type { HandbackStatement, PartyEffect, RekeyCount } from '@antirio/service-contract';
+import type { HandbackStatement, Observed, PartyEffect, RekeyCount } from '@antirio/service-contract';
 import { createCentreWay } from './centre-way.ts';
 import { countersOf, type EdgeDisk, type EdgeNode, type Role, type Rooms } from './edge.ts';
 import type { Frame, Session, Verifies } from './frames.ts';
@@ -22,6 +22,8 @@ export interface CustomerOptions {
   readonly stated: (statement: HandbackStatement) => HandbackStatement;
   /** How many devices have new keys, where that is asked. */
   readonly rekeyed: () => RekeyCount | undefined;
+  /** What its arbitrator notices of the edge. */
+  readonly senses: (observed: Observed) => Observed;
   /** What a gap filler gets of the other ring. */
   readonly filter: (source: GapSource) => GapSource;
 }
@@ -29,12 +31,12 @@ export interface CustomerOptions {
 const TIMEOUT_MS = 5000;
 const NEARBY_MS = 3;
 
-/** Who is deaf gets no answer from the other ring. */
+/** Who is deaf, or has no bridge, gets no answer from the other ring. */
 function hearing(source: GapSource, disk: EdgeDisk): GapSource {
   return {
     ...source,
     offers: (after, done) => {
-      if (disk.deaf) done({ ok: false, code: 'timeout' });
+      if (disk.deaf || disk.bridgeDead) done({ ok: false, code: 'timeout' });
       else source.offers(after, done);
     },
   };
@@ -83,6 +85,7 @@ export function customerRole(links: PartyLinks, options: CustomerOptions): Role 
     },
   };
   const state = (rooms: Rooms, { from, through, epoch }: Extract<PartyEffect, { type: 'state' }>): void => {
+    if (disk.bridgeDead) return;
     const copies: Frame[] = [];
     const conclude = (): void => {
       const range = { contractId, epoch, from, through };
@@ -189,11 +192,17 @@ export function customerRole(links: PartyLinks, options: CustomerOptions): Role 
         return;
     }
   };
+  /** What the bridge is asked; one that is dead gives no answer. */
+  const bridged = (work: () => void): void => {
+    host.after(NEARBY_MS, () => {
+      if (!disk.bridgeDead) work();
+    });
+  };
   const giveUp = (rooms: Rooms): void => {
     const devAddrs = terms.set.devices.map((device) => device.devAddr);
-    host.after(NEARBY_MS, () => {
+    bridged(() => {
       rooms.fence.set(devAddrs, { state: 'shut' });
-      host.after(NEARBY_MS, () => {
+      bridged(() => {
         rooms.party.post({ type: 'givenUp', counters: countersOf(rooms, sessions) });
       });
     });
@@ -218,7 +227,13 @@ export function customerRole(links: PartyLinks, options: CustomerOptions): Role 
       const load = { cpuPermille: disk.busy ? 990 : 300 };
       const rekeyed = options.rekeyed();
       const counted = rekeyed === undefined ? {} : { rekeyed };
-      const observed = { source: filler.status(), storeOk: true, load, ...counted };
+      const filled = filler.status();
+      const observed = options.senses({
+        ...{ storeOk: true, load },
+        source: disk.bridgeDead ? { ...filled, caughtUp: false } : filled,
+        rooms: { gatewayBridge: disk.bridgeDead ? 'silent' : 'well' },
+        ...counted,
+      });
       rooms.party.post({ type: 'observed', observed });
     },
     execute(effect, rooms) {
@@ -233,7 +248,7 @@ export function customerRole(links: PartyLinks, options: CustomerOptions): Role 
           state(rooms, effect);
           return;
         case 'grantBlock':
-          host.after(NEARBY_MS, () => {
+          bridged(() => {
             rooms.fence.grant(effect.devAddr, effect.block);
             rooms.service.onGrant(effect.devAddr, effect.block, effect.proven);
           });

@@ -61,6 +61,8 @@ export interface EdgeDisk {
   keysGiven: boolean;
   /** It hears no gateway and no other ring. */
   deaf: boolean;
+  /** Its bridge gives no answer: nothing is heard, filled, sent, fenced or counted. */
+  bridgeDead: boolean;
   /** It has more to do than it can. */
   busy: boolean;
   /** An operator lets nothing happen by itself. */
@@ -78,6 +80,7 @@ export function emptyDisk(): EdgeDisk {
     blocks: new Map(),
     keysGiven: false,
     deaf: false,
+    bridgeDead: false,
     busy: false,
     held: false,
     hung: false,
@@ -224,6 +227,10 @@ export function createEdge(ports: EdgePorts, contracts: readonly [Contracted, ..
       standsFor: options.standsFor,
       gapState: pieces.gapState,
       send: (frame, fcnt, airAt, answer) => {
+        if (disk.bridgeDead) {
+          answer('tooLate');
+          return;
+        }
         const pass = (what: Sending, done: typeof answer): void => {
           fence.pass(what.frame, what.fcnt, what.airAt, (refusal) => {
             trace.note(
@@ -272,7 +279,8 @@ export function createEdge(ports: EdgePorts, contracts: readonly [Contracted, ..
       },
       setFence: (fence) => {
         const standing = standings[i];
-        if (standing !== undefined && pieces.leads(standing, standings)) rooms.fence.set(devAddrs, fence);
+        if (disk.bridgeDead || standing === undefined || !pieces.leads(standing, standings)) return;
+        rooms.fence.set(devAddrs, fence);
       },
       observe: () => {
         role.observe(viewOf(i));
@@ -337,7 +345,7 @@ export function createEdge(ports: EdgePorts, contracts: readonly [Contracted, ..
     },
     bridge: {
       push(frame, acknowledge) {
-        if (disk.deaf || !devAddrs.includes(frame.devAddr)) return;
+        if (disk.deaf || disk.bridgeDead || !devAddrs.includes(frame.devAddr)) return;
         rooms.ring.take(frame, true, engine.now, () => {
           trace.note(host.name, 'acknowledges', () => frame.bytes, 'fine');
           acknowledge();

@@ -71,6 +71,7 @@ export function heal(ports: FaultPorts): void {
     hosts[name].start();
   }
   ports.A.disk.deaf = false;
+  ports.A.disk.bridgeDead = false;
   ports.A.disk.busy = false;
   ports.centralDisk.mute = false;
   for (const { gateway } of ports.providers.values()) gateway.dead = false;
@@ -80,6 +81,13 @@ export function heal(ports: FaultPorts): void {
   }
   comeHome(ports);
   onChange();
+}
+
+/** A bridge that starts again begins with a fence that is shut. */
+function shutFence({ A, terms }: FaultPorts): void {
+  if (!A.host.up) return;
+  const devAddrs = terms.set.devices.map(({ devAddr }) => devAddr);
+  A.rooms().fence.set(devAddrs, { state: 'shut' });
 }
 
 const LOOK_EVERY_MS = 500;
@@ -209,6 +217,14 @@ export function scheduleFaults(ports: FaultPorts, scenario: Scenario): void {
         ports.A.disk.deaf = true;
         during(fault.forMs, () => {
           ports.A.disk.deaf = false;
+        });
+        return;
+      case 'deadBridge':
+        ports.A.disk.bridgeDead = true;
+        // one that hangs goes on with the fence that it had
+        if (!fault.hangs) shutFence(ports);
+        during(fault.forMs, () => {
+          ports.A.disk.bridgeDead = false;
         });
         return;
       case 'busy':

@@ -1,6 +1,7 @@
 import type { EdgeId } from '@antirio/kernel';
 import { opensWhenOffline } from '@antirio/service-contract';
 import type { SetRecord } from './ledger-view.ts';
+import { watchBridge } from './bridge-watch.ts';
 import type { EdgeNode } from './edge.ts';
 import type { Judge } from './checks.ts';
 import type { Link } from './network.ts';
@@ -57,8 +58,10 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
   const isUnserved = (): boolean => isGone() || isCut('A', 'central');
   /** Who is held back by its operator does nothing about it. */
   const isHeld = (edge: EdgeName): boolean => edgeOf(edge).disk.held;
+  /** An edge without its bridge does nothing for its sensors. */
+  const isWhole = (edge: EdgeName): boolean => isRunning(edge) && !edgeOf(edge).disk.bridgeDead;
   const isWell = (edge: EdgeName): boolean =>
-    isRunning(edge) &&
+    isWhole(edge) &&
     hosts.central.running &&
     !world.centralDisk.mute &&
     ledger.isWhole() &&
@@ -94,6 +97,19 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
         `the customer is gone for ${Math.round(calmMs)} ms, and ${idle.name} is ${idle.providerParty().phase().at}`,
       );
   };
+  /** Has nothing between itself and the sensors of a customer that gives its word. */
+  const wouldServe = ({ name, providerParty }: SimContract): boolean =>
+    idlePhases.has(providerParty().phase().at) &&
+    isWell(name) &&
+    isGood('A', name) &&
+    !edgeOf(name).gateway.dead;
+  const mayGive = (): boolean => isRunning('A') && !isHeld('A') && isGood('A', 'central');
+  const lookAtBridge = watchBridge(world, judge, {
+    withinMs: terms.deaf.forMs + COLLECTS_WITHIN_MS + patienceMs,
+    mayGive,
+    serves,
+    wouldServe,
+  });
   const parties = (): PartyHost[] => [
     ...A.parties(),
     ...contracts.map(({ providerParty }) => providerParty()),
@@ -106,7 +122,7 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
   const haveEachOther = (): boolean => {
     const edges: EdgeName[] = ['A', ...names];
     const isJoined = (one: EdgeName): boolean =>
-      isRunning(one) && edges.every((other) => one === other || isGood(one, other));
+      isWhole(one) && edges.every((other) => one === other || isGood(one, other));
     return edges.every(isJoined);
   };
   /** Since its start: before, a provider promises nothing. */
@@ -156,6 +172,7 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
     const calmMs = now - Math.max(changedAt, customerSeenAt);
     if (calmMs >= COLLECTS_WITHIN_MS + patienceMs) lookAtProviders(calmMs);
     lookAtActing();
+    lookAtBridge(now, changedAt);
   };
   const look = (): void => {
     engine.after(LOOK_EVERY_MS, look);

@@ -19,6 +19,7 @@ import {
   type PartyEvent,
 } from '@antirio/service-contract';
 import { blockMutants } from './block-mutants.ts';
+import { bridgeMutants } from './bridge-mutants.ts';
 import { faithlessMutants } from './faithless-mutants.ts';
 import { fenceMutants } from './fence-mutants.ts';
 import { fullDrillMutants } from './full-drill-mutants.ts';
@@ -46,6 +47,7 @@ export const mutants: readonly Mutant[] = [
   ...faithlessMutants,
   ...lentMutants,
   ...fullDrillMutants,
+  ...bridgeMutants,
   {
     name: 'no fence: every downlink leaves, whatever epoch, lease or block',
     pieces: () => ({

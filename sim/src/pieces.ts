@@ -14,6 +14,7 @@ import {
   providerDesires,
   providerStep,
   sight,
+  type Observed,
 } from '@antirio/service-contract';
 import type { CentralPieces } from './central-node.ts';
 import type { EdgePieces } from './edge.ts';
@@ -28,6 +29,8 @@ import { openRing } from './ring.ts';
 export interface Pieces extends CentralPieces, EdgePieces, HolderPieces, DrillPieces, LentPieces {
   readonly gapSource: (source: GapSource) => GapSource;
   readonly apply: typeof apply;
+  /** What the customer's arbitrator notices of its own edge. */
+  readonly senses: (observed: Observed) => Observed;
 }
 
 /** The product's own machines, and honest models of the rooms around them. */
@@ -57,4 +60,5 @@ export const honestPieces = (): Pieces => ({
   gapSource: (source) => source,
   drillShare: () => 'drill',
   apply,
+  senses: (observed) => observed,
 });

@@ -1,6 +1,7 @@
 import { drawActivation, drawBusy, keepsTime } from './activation.ts';
 import { drawAttack } from './attack.ts';
 import { drawBackups, oneOldDisk } from './backups.ts';
+import { drawDeadBridge } from './dead-bridge.ts';
 import { contractTerms, type ContractTerms } from '@antirio/service-contract';
 import type { CoverageScenario } from './coverage.ts';
 import { drawDeadGateway, drawFaults, drawOperator } from './fault-draws.ts';
@@ -117,6 +118,8 @@ export type Harm =
   | { readonly kind: 'drill' | 'fullDrill' }
   /** The customer lives, and takes nothing in. */
   | { readonly kind: 'deaf'; readonly forMs: number }
+  /** The customer's arbitrator lives, and its bridge is dead, or hangs. */
+  | { readonly kind: 'deadBridge'; readonly hangs: boolean; readonly forMs: number }
   /** The customer has more to do than it can. */
   | { readonly kind: 'busy'; readonly forMs: number }
   /** Its gateway has no power. */
@@ -205,17 +208,21 @@ export function drawScenario(seed: number): Scenario {
     commandsEveryMs: dice.between(250, 1000),
     ...{ startMs: dice.between(20, 1500), activateMs: dice.pick([10, 200, 1500]) },
     answers: dice.between(0.2, 0.7),
-    faults: drawCalmWithoutGrantor(
-      rollDice(seed, 'calm without grantor'),
+    faults: drawDeadBridge(
+      rollDice(seed, 'bridge'),
       activeMs,
-      oneOldDisk([
-        ...drawFaults(dice, activeMs, opening === 'autonomous'),
-        ...drawOperator(rollDice(seed, 'operator'), activeMs),
-        ...drawBackups(rollDice(seed, 'backups'), activeMs),
-        ...drawBusy(rollDice(seed, 'busy'), activation, activeMs),
-        ...drawDeadGateway(rollDice(seed, 'gateway'), activeMs),
-        ...drawWithoutGrantor(rollDice(seed, 'without grantor'), activeMs),
-      ]),
+      drawCalmWithoutGrantor(
+        rollDice(seed, 'calm without grantor'),
+        activeMs,
+        oneOldDisk([
+          ...drawFaults(dice, activeMs, opening === 'autonomous'),
+          ...drawOperator(rollDice(seed, 'operator'), activeMs),
+          ...drawBackups(rollDice(seed, 'backups'), activeMs),
+          ...drawBusy(rollDice(seed, 'busy'), activation, activeMs),
+          ...drawDeadGateway(rollDice(seed, 'gateway'), activeMs),
+          ...drawWithoutGrantor(rollDice(seed, 'without grantor'), activeMs),
+        ]),
+      ),
     ).filter((fault) => keepsTime(activation, fault) && keepsRekeyingTime(rekeying, fault)),
     rekeying,
     healAt: activeMs + 1000,

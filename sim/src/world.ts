@@ -287,6 +287,7 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
       fillEveryMs: 300,
       stated: misstating(scenario, 'A'),
       filter: pieces.gapSource,
+      senses: pieces.senses,
     });
     const phase = { at: 'arming', keys: nothingDelivered } as const;
     return { terms: of, role, disk: { phase } };
