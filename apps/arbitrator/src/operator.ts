@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { AntirioError, parseEdgeId, signDocument, toHex, verifyDocument, type Signed } from '@antirio/kernel';
-import type { SignedWord, YieldCause } from '@antirio/service-contract';
+import { signedAs, type SignedWord, type YieldCause } from '@antirio/service-contract';
 import { sleep } from '@antirio/host';
 import type { Contracts } from './contracts.ts';
 import type { ContractStore } from './contract-store.ts';
@@ -16,12 +16,7 @@ const forceBody = z.strictObject({
   act: z.enum(['return', 'takeover']),
   challenge: z.string().max(64),
 });
-export const signedForce = z.strictObject({
-  kind: z.literal(FORCE_KIND),
-  by: z.string().max(64),
-  body: forceBody,
-  signature: z.string().max(128),
-});
+export const signedForce = signedAs(FORCE_KIND, forceBody);
 type SignedForce = z.output<typeof signedForce>;
 type Act = z.output<typeof forceBody>['act'];
 

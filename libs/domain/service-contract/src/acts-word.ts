@@ -1,5 +1,6 @@
 import { verifyDocument, type EdgeId } from '@antirio/kernel';
 import { z } from 'zod';
+import { signedAs } from './signed-word.ts';
 
 /** The signature under a customer's word that it acts is over this kind. */
 export const ACTS_KIND = 'antirio/acts/1';
@@ -14,12 +15,7 @@ const actsBody = z.strictObject({
   heard: z.string().max(64),
 });
 
-export const actsWord = z.strictObject({
-  kind: z.literal(ACTS_KIND),
-  by: z.string().max(64),
-  body: actsBody,
-  signature: z.string().max(128),
-});
+export const actsWord = signedAs(ACTS_KIND, actsBody);
 export type ActsWord = z.output<typeof actsWord>;
 
 /** Whether this customer said so. */

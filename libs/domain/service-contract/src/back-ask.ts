@@ -1,5 +1,6 @@
 import { verifyDocument, type EdgeId } from '@antirio/kernel';
 import { z } from 'zod';
+import { signedAs } from './signed-word.ts';
 
 /** The signature under a customer's wish to have its service back is over this kind. */
 export const BACK_KIND = 'antirio/drill-back/1';
@@ -13,13 +14,7 @@ const wish = z.strictObject({
   at: z.int().min(0),
 });
 
-/** `by` is checked where the wish is, against the contract: here it is only text. */
-export const signedBackAsk = z.strictObject({
-  kind: z.literal(BACK_KIND),
-  by: z.string().max(64),
-  body: wish,
-  signature: z.string().max(128),
-});
+export const signedBackAsk = signedAs(BACK_KIND, wish);
 export type SignedBackAsk = z.output<typeof signedBackAsk>;
 
 /** Whether this contract's customer said so. */

@@ -1,6 +1,7 @@
 import { verifyDocument, type EdgeId } from '@antirio/kernel';
 import { z } from 'zod';
 import { drillWordMs, type DrillWordOf } from './full-drill.ts';
+import { signedAs } from './signed-word.ts';
 
 /** The signature under a word is over this kind. */
 export const YIELD_KIND = 'antirio/yield/1';
@@ -33,13 +34,7 @@ const word = z.strictObject({
   at: z.number(),
 });
 
-/** `by` is checked where the word is, against the terms: here it is only text. */
-export const signedWord = z.strictObject({
-  kind: z.literal(YIELD_KIND),
-  by: z.string().max(64),
-  body: word,
-  signature: z.string().max(128),
-});
+export const signedWord = signedAs(YIELD_KIND, word);
 export type SignedWord = z.output<typeof signedWord>;
 
 /** How a customer gives its service away. Durations in ms. */
