@@ -101,8 +101,9 @@ export function createRefetches(ports: RefetchPorts): Refetches {
   const finish = (contractId: string): void => {
     running.delete(contractId);
     const one = asked.parse(store.document(OWN, nameOf(contractId)));
-    const [oldest] = done();
-    if (done().length >= MOST_DONE && oldest !== undefined)
+    const before = done();
+    const [oldest] = before;
+    if (before.length >= MOST_DONE && oldest !== undefined)
       store.forgetDocument(OWN, nameOf(oldest.contractId));
     store.putDocument(OWN, nameOf(contractId), { ...one, done: true });
     const { outcome, gone } = endingIn(one.ending);
