@@ -4,6 +4,17 @@ import { ONE, TWO, call, collect, framesOf, putRing, startEdge, uplink, type Edg
 import { rxpkOf } from '../test-gateway.ts';
 import { startEdge2Edge } from '../test-link.ts';
 
+/** Edge B holds three uplinks for edge A, which reaches it over this peer. */
+async function providerWithThree() {
+  const edges: Record<string, () => Edge> = {};
+  const { peer } = await startEdge2Edge(edges, 'edge-a');
+  const b = await startEdge('b', peer);
+  edges['edge-b'] = () => b;
+  await putRing(b, 'contract-1', { devAddrs: [ONE], deliver: false, owner: 'edge-a' });
+  for (const fcnt of [1, 2, 3]) await b.gateway.push([rxpkOf(uplink(ONE, fcnt), fcnt)]);
+  return { b, peer };
+}
+
 describe('gap filling', () => {
   test('two edges end with the same frames, whatever each heard alone, and the source may forget them', async () => {
     const edges: Record<string, () => Edge> = {};
@@ -50,17 +61,12 @@ describe('gap filling', () => {
   });
 
   test('of a contract that is over an edge with a new disk fetches everything once more, and no other edge does', async () => {
-    const edges: Record<string, () => Edge> = {};
-    const link = await startEdge2Edge(edges, 'edge-a');
-    const b = await startEdge('b', link.peer);
-    edges['edge-b'] = () => b;
-    await putRing(b, 'contract-1', { devAddrs: [ONE], deliver: false, owner: 'edge-a' });
-    for (const fcnt of [1, 2, 3]) await b.gateway.push([rxpkOf(uplink(ONE, fcnt), fcnt)]);
+    const { b, peer } = await providerWithThree();
     await call(b, 'POST', '/ring/contract-1/acknowledge', { through: 3 });
     const kept = await call(b, 'PUT', '/ring/contract-1/kept', { forS: 7 * 86_400 });
     expect(kept).toMatchObject({ owner: 'edge-a', devAddrs: [], kept: { leftS: 7 * 86_400, yielded: 0 } });
     await b.gateway.push([rxpkOf(uplink(ONE, 4), 4)]);
-    const a = await startEdge('a-anew', link.peer);
+    const a = await startEdge('a-anew', peer);
     await putRing(a, 'own', { devAddrs: [ONE] });
     await call(a, 'PUT', '/ring/own/source', { edgeId: 'edge-b', ringId: 'contract-1' });
     const status = async () => (await call(a, 'GET', '/ring/own/source')) as { pulledThrough: number };
@@ -73,13 +79,8 @@ describe('gap filling', () => {
   });
 
   test('what is read anew comes from the first frame on, whatever was passed over before, and the source lets go of nothing for it', async () => {
-    const edges: Record<string, () => Edge> = {};
-    const link = await startEdge2Edge(edges, 'edge-a');
-    const b = await startEdge('b', link.peer);
-    edges['edge-b'] = () => b;
-    await putRing(b, 'contract-1', { devAddrs: [ONE], deliver: false, owner: 'edge-a' });
-    for (const fcnt of [1, 2, 3]) await b.gateway.push([rxpkOf(uplink(ONE, fcnt), fcnt)]);
-    const a = await startEdge('a-early', link.peer);
+    const { b, peer } = await providerWithThree();
+    const a = await startEdge('a-early', peer);
     await putRing(a, 'own', { devAddrs: [] });
     const status = async () =>
       (await call(a, 'GET', '/ring/own/source')) as { pulledThrough: number; ringId: string };

@@ -181,14 +181,20 @@ test('who stands by with keys that it has seen is in breach for leaving its cust
   expect(never(rearmedAt + 1)).toMatchObject({ ok: true, result: { row: 'providerBreach' } });
 });
 
-test('what both had agreed on before is paid though they differ about the last takeover', () => {
-  const terms = makeTerms(1, { disputeS: 60, activation: { takeovers: 3 } });
+/** Two takeovers, about the second of which the two differ. */
+function disputedAfterOneAgreed(terms: ReturnType<typeof makeTerms>): ReturnType<typeof readyLedger> {
   const ledger = readyLedger(terms);
   takeover(ledger, terms, 2);
   stated(ledger, terms, 2);
   takeover(ledger, terms, 4);
   ledger.send(ben, statement(terms, 4, 50));
   ledger.send(ada, statement(terms, 4, 50, 2));
+  return ledger;
+}
+
+test('what both had agreed on before is paid though they differ about the last takeover', () => {
+  const terms = makeTerms(1, { disputeS: 60, activation: { takeovers: 3 } });
+  const ledger = disputedAfterOneAgreed(terms);
   const { contractId } = terms;
   expect(contractOf(ledger, contractId)).toMatchObject({
     life: { state: 'HANDED_BACK' },
@@ -205,12 +211,7 @@ test('what both had agreed on before is paid though they differ about the last t
 
 test('what ends undecided is counted of both where the terms say so, also where takeovers before it are paid', () => {
   const terms = makeTerms(1, { disputeS: 60, disputeCounts: true, activation: { takeovers: 3 } });
-  const ledger = readyLedger(terms);
-  takeover(ledger, terms, 2);
-  stated(ledger, terms, 2);
-  takeover(ledger, terms, 4);
-  ledger.send(ben, statement(terms, 4, 50));
-  ledger.send(ada, statement(terms, 4, 50, 2));
+  const ledger = disputedAfterOneAgreed(terms);
   const close = () => ledger.send(ben, { type: 'contract/close', contractId: terms.contractId });
   expect(close()).toMatchObject({ ok: false });
   expect(ledger.state.get(keys.reputation(ada.edgeId))).toBeUndefined();
