@@ -14,7 +14,7 @@ let a: Edge;
 
 beforeEach(async () => {
   scene = new Scene();
-  a = await scene.start('A', { maxImageBytes: 4 << 20, uploads: { quotaBytes: 6 << 20, stallMs: 300 } });
+  a = await scene.start('A', { maxImageBytes: 4 << 20, uploads: { quotaBytes: 6 << 20 } });
 });
 afterEach(() => scene.close());
 
@@ -83,6 +83,8 @@ describe('a file goes up and comes down', () => {
   });
 
   test('what broke off stays for the next piece; what stalls is cut off; nothing is under its name', async () => {
+    await scene.stop(a);
+    a = await scene.start('A', { uploads: { stallMs: 300 } });
     const all = await listen(a, 'events?fileName=x');
     const outgoing = begin('x', { 'content-length': 300_000 });
     outgoing.write(randomBytes(100_000));
@@ -96,6 +98,21 @@ describe('a file goes up and comes down', () => {
     expect((await v3(a, 'DELETE', 'file/x')).status).toBe(200);
     expect(names()).toEqual([]);
   });
+});
+
+test('an upload is not cut off because this machine stood still', async () => {
+  await scene.stop(a);
+  a = await scene.start('A', { uploads: { stallMs: 300 } });
+  const outgoing = begin('x', { 'content-length': 20_000 });
+  const answered = once(outgoing, 'response') as Promise<[{ statusCode: number }]>;
+  outgoing.write(randomBytes(10_000));
+  await until(() => (names().length === 1 ? true : undefined));
+  // After immediates come timers, and only then what lies in the socket.
+  setImmediate(() => {
+    outgoing.end(randomBytes(10_000));
+    process.nextTick(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500));
+  });
+  expect((await answered)[0].statusCode).toBe(201);
 });
 
 describe('what cannot be taken is refused, and leaves nothing', () => {
