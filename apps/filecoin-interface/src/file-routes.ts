@@ -119,7 +119,9 @@ function digestOf(header: string | undefined): string | undefined {
 async function* unlessStalled(request: Request, stallMs: number): AsyncGenerator<Uint8Array> {
   const stalled = new AntirioError('unavailable', `nothing came for ${stallMs} ms`);
   let waitingFor: number | undefined = 0;
-  const cutOff = (piece: number): void => void (piece === waitingFor && request.destroy(stalled));
+  const cutOff = (piece: number): void => {
+    if (piece === waitingFor) request.destroy(stalled);
+  };
   const timer = setTimeout(() => {
     if (waitingFor !== undefined) setImmediate(cutOff, waitingFor);
   }, stallMs);
