@@ -45,7 +45,7 @@ const urlOf = (multiaddress: string): string => {
 
 export function openKubo(path: (name: string) => string, signal: AbortSignal): Kubo | undefined {
   const program = process.env['KUBO_BIN'];
-  if (program === undefined || program === '') return undefined;
+  if (program === undefined || program === '' || program === 'absent') return undefined;
   const daemons: ChildProcess[] = [];
   let repositories = 0;
   return {

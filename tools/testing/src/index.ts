@@ -10,10 +10,10 @@ export { localNodeFiles, type ImageFile } from './local-node.ts';
 export { claimOffsets, type ClaimedOffsets } from './port-offsets.ts';
 /**
  * A test that needs the reference implementation of IPFS. Without one it is skipped and says so; where whoever runs the tests has said
- * that there is none (`ANTIRIO_REFERENCE=absent`), it is left out.
+ * that there is none (`KUBO_BIN=absent`), it is left out.
  */
 export const kuboTest: ReturnType<typeof testWhen> =
-  findKubo() === undefined && process.env['ANTIRIO_REFERENCE'] === 'absent'
+  findKubo() === undefined && process.env['KUBO_BIN'] === 'absent'
     ? () => undefined
     : testWhen(findKubo() !== undefined, 'reference: absent (KUBO_BIN names no Kubo, and none was built)');
 

@@ -1,4 +1,4 @@
-// The same requests to a gateway of Kubo and to ours. Where KUBO_BIN names no program these tests are not there. Where the two answer
+// The same requests to a gateway of Kubo and to ours. Where there is no Kubo these tests are not there. Where the two answer
 // differently both answers are written down; docs/storage.md says why ours is as it is.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { CarReader } from '@ipld/car';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sha256Hex } from '@antirio/kernel';
+import { findKubo } from '@antirio/testing';
 import { decodeCid } from './block.ts';
 import { importCar } from './car.ts';
 import { CAR_TYPE } from './gateway-ask.ts';
@@ -14,7 +15,7 @@ import { pieces } from './test-blocks.ts';
 import { content, TestGateway } from './test-gateway.ts';
 import { TestKubo } from './test-kubo.ts';
 
-const program = process.env['KUBO_BIN'] ?? '';
+const program = findKubo();
 
 interface Answer {
   readonly status: number;
@@ -90,7 +91,7 @@ test('each request is asked once', () => {
   expect(titles).toEqual([...new Set(titles)]);
 });
 
-if (program !== '')
+if (program !== undefined)
   describe('beside Kubo', () => {
     let gateway: TestGateway;
     let kubo: TestKubo;
