@@ -11,7 +11,7 @@ export const nowhere = (cid: CID): AntirioError =>
 
 /** Whether another provider may do better. */
 export const isOfProvider = ({ code }: AntirioError): boolean =>
-  ['unavailable', 'timeout', 'forbidden', 'notFound', 'conflict', 'tooLarge'].includes(code);
+  ['unavailable', 'timeout', 'forbidden', 'notFound', 'conflict', 'tooLarge', 'storageFull'].includes(code);
 
 /** @throws AntirioError tooLarge */
 export function requireFit({ bytes }: Piece, { id, limits }: PieceProvider): void {

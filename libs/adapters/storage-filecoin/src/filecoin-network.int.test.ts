@@ -46,13 +46,10 @@ storageNetworkCompliance({
   open,
   test,
   available: true,
-  // Not `full`: the client loses what a provider answers while it is still sending, and Curio has no status for it.
-  putFaults: ['stall', 'redirect', 'error', 'reset', 'down'],
+  putFaults: ['stall', 'redirect', 'full', 'error', 'reset', 'down'],
   getFaults: ['lie', 'stall', 'redirect', 'endless', 'error', 'reset', 'down'],
   held: 'replicated',
   leavesOut: true,
   largeBytes: 6_000_000,
   flatBytes: 65_000_000,
-  // The client sends by Node's fetch, which clones what it may have to send to another address.
-  keepsWhatItSends: true,
 });

@@ -4,7 +4,9 @@ import { httpPeer } from '@antirio/host';
 import { z } from 'zod';
 import type { ChainProvider, Hex } from './chain.ts';
 import type { Piece } from './piece-cid.ts';
+import { codeOf, reasonIn } from './refusal.ts';
 import type { Synapse } from './synapse.ts';
+import { uploadPiece } from './upload.ts';
 
 /** What became of a transaction that a provider sent for us; unknown where it never heard of it. */
 export type TransactionState = 'pending' | 'confirmed' | 'rejected' | 'unknown';
@@ -12,7 +14,7 @@ export type TransactionState = 'pending' | 'confirmed' | 'rejected' | 'unknown';
 export interface ProviderTimes {
   /** For a call with a small answer. */
   readonly callMs: number;
-  /** An upload that the provider takes nothing of for so long is given up. */
+  /** An upload that the provider takes nothing of, or does not answer, for so long is given up. */
   readonly idleMs: number;
   /** Between questions about what is under way there. */
   readonly pollMs: number;
@@ -27,7 +29,10 @@ export const defaultProviderTimes: ProviderTimes = {
   confirmMs: 300_000,
 };
 
-/** A provider's HTTP interface (Curio's PDP), by the network's own client. Every call may fail with an AntirioError. */
+/**
+ * A provider's HTTP interface (Curio's PDP), by the network's own client where that does what is wanted. Every call may fail with an
+ * AntirioError.
+ */
 export interface PieceProvider {
   readonly id: bigint;
   readonly name: string;
@@ -100,36 +105,9 @@ class SynapseProvider implements PieceProvider {
   }
 
   async upload(piece: Piece, bytes: AsyncIterable<Uint8Array>, watch: UploadWatch): Promise<void> {
-    const stalled = new AbortController();
-    const idle = setTimeout(() => {
-      stalled.abort();
-    }, this.#times.idleMs);
-    const { signal } = watch;
-    const counted = guarded(bytes, piece, () => idle.refresh());
-    try {
-      await this.#synapse.sp.uploadPieceStreaming({
-        serviceURL: this.url,
-        data: ReadableStream.from(counted.bytes),
-        size: piece.bytes,
-        pieceCid: this.#synapse.piece.parse(piece.cid),
-        onProgress: watch.onProgress,
-        signal: AbortSignal.any([stalled.signal, ...(signal === undefined ? [] : [signal])]),
-      });
-    } catch (cause) {
-      throw this.#uploadFailure(cause, counted.failure(), stalled.signal.aborted, signal);
-    } finally {
-      clearTimeout(idle);
-    }
-    await this.#awaitPiece(piece, signal);
-  }
-
-  #uploadFailure(cause: unknown, ours: unknown, isStalled: boolean, signal?: AbortSignal): unknown {
-    // What went wrong on our own side comes out of the client as a failure of the network.
-    if (ours !== undefined) return ours;
-    if (signal?.aborted === true) return new AntirioError('timeout', 'the upload was broken off');
-    if (isStalled)
-      return new AntirioError('timeout', `${this.#who} took nothing for ${this.#times.idleMs} ms`);
-    return this.#failed('did not take the piece', cause);
+    const { idleMs } = this.#times;
+    await uploadPiece(piece, { ...watch, bytes, idleMs, name: this.#who, url: this.url });
+    await this.#awaitPiece(piece, watch.signal);
   }
 
   async #awaitPiece({ cid }: Piece, signal?: AbortSignal): Promise<void> {
@@ -246,42 +224,8 @@ class SynapseProvider implements PieceProvider {
   }
 }
 
-/** The client gives the text of a refusal and not its status. */
-function codeOf(text: string): 'forbidden' | 'storageFull' | 'unavailable' {
-  if (/unauthori[sz]ed|forbidden|signature/i.test(text)) return 'forbidden';
-  return /no space|insufficient storage/i.test(text) ? 'storageFull' : 'unavailable';
-}
-
-/** Enough of what a provider said. */
 function textOf(cause: unknown): string {
   if (typeof cause === 'string') return cause;
   const { message, details } = (cause ?? {}) as { message?: unknown; details?: unknown };
-  const text = [message, details].filter((part) => typeof part === 'string').join(' ');
-  return text.replaceAll(/\s+/g, ' ').slice(0, 300) || 'no reason given';
-}
-
-/** The bytes as they are sent, which must be as many as the piece has; remembers why they ended too soon. */
-function guarded(
-  bytes: AsyncIterable<Uint8Array>,
-  piece: Piece,
-  onPart: () => void,
-): { bytes: AsyncGenerator<Uint8Array>; failure: () => unknown } {
-  let failure: unknown;
-  async function* send(): AsyncGenerator<Uint8Array> {
-    try {
-      let sent = 0;
-      for await (const part of bytes) {
-        onPart();
-        sent += part.length;
-        // Kept by the client after the next part is asked for.
-        yield new Uint8Array(part);
-      }
-      if (sent !== piece.bytes)
-        throw new AntirioError('corrupt', `a piece of ${piece.bytes} bytes came to ${sent}`);
-    } catch (cause) {
-      failure = cause;
-      throw cause;
-    }
-  }
-  return { bytes: send(), failure: () => failure };
+  return reasonIn([message, details].filter((part) => typeof part === 'string').join(' '));
 }

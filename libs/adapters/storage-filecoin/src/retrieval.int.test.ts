@@ -36,6 +36,19 @@ const flip = (at: number) => (bytes: Buffer) => {
 const pieceOf = ({ pieceCid = '' }: StorageRef): string => pieceCid;
 
 describe('a piece at two providers', () => {
+  test('goes to the second one where the first one has no room', async () => {
+    const dag = await setting.dag();
+    const network = await setting.network();
+    setting.provider.hasRoom = false;
+    const ref = await network.put('a', dag);
+    expect(ref.providers).toEqual(['2']);
+    expect((await network.status(ref)).state).toBe('replicated');
+    // Where no provider has any, that is said.
+    const small = await setting.dag(1000);
+    Object.assign(setting.providers[1] ?? {}, { hasRoom: false });
+    await expect(network.put('b', small)).rejects.toMatchObject({ code: 'storageFull' });
+  });
+
   test('is read from the second one where the first one lies, and what was right is not read twice', async () => {
     const dag = await setting.dag();
     const network = await setting.network('edge', { copies: 2 });

@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { once } from 'node:events';
+import { finished } from 'node:stream/promises';
 import { CID } from 'multiformats';
 import type { Hex } from 'viem';
 import { parsePieceCid } from './piece-cid.ts';
@@ -48,6 +49,7 @@ export class TestProvider {
   /** Bytes after which the next retrieval breaks off. */
   breakAfter: number | undefined;
   knowsRanges = true;
+  hasRoom = true;
   url = '';
 
   constructor(chain: TestChain, folder: string) {
@@ -171,6 +173,10 @@ export class TestProvider {
 
   async #take(id: string, incoming: IncomingMessage): Promise<Answer> {
     if (!this.#uploads.has(id)) return refuse(404, '404 page not found');
+    if (!this.hasRoom) {
+      await finished(incoming.resume());
+      return refuse(507, 'no room');
+    }
     const file = join(this.#folder, id);
     const out = createWriteStream(file);
     const hasher = await openPieceHasher();

@@ -39,8 +39,6 @@ export interface NetworkCandidate {
   /** Bytes of the large DAG (default 20 MB), and of the one whose memory is watched (default 100 MB). */
   readonly largeBytes?: number;
   readonly flatBytes?: number;
-  /** Keeps what it sends in memory until all of it is sent: a fault of what it is made with, which its documentation tells. */
-  readonly keepsWhatItSends?: boolean;
 }
 
 /** Longer than a slow machine keeps its answer to itself, shorter than anybody waits for one that never comes. */
@@ -329,8 +327,7 @@ export function storageNetworkCompliance(candidate: NetworkCandidate): void {
       }
       expect(bytes).toBe(dag.bytes);
       expect(pieces).toBeGreaterThan(flatBytes / 1e6);
-      const kept = candidate.keepsWhatItSends === true ? flatBytes : 0;
-      expect(most.sending).toBeLessThan(MEMORY_BYTES + kept);
+      expect(most.sending).toBeLessThan(MEMORY_BYTES);
       expect(most.fetching).toBeLessThan(MEMORY_BYTES);
       await network.unpin('flat');
     });
