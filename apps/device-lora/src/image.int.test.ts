@@ -59,7 +59,7 @@ describe('as the image of a customer', () => {
       for (let i = 0; i < 5; i++) await ring.hear(uplink((fcnt += 1)));
     }
     const child = startChild(scene);
-    await until(() => core.events.size === fcnt, 15_000);
+    await until(() => core.events.size === fcnt);
     expect([...core.events.keys()].sort()).toEqual(
       Array.from({ length: fcnt }, (_, i) => idOf(i + 1)).sort(),
     );
@@ -77,7 +77,7 @@ describe('as the image of a customer', () => {
     const scene = await startScene();
     const child = startChild(scene);
     await scene.ring.hear(uplink(1));
-    await until(() => scene.core.events.size === 1, 10_000);
+    await until(() => scene.core.events.size === 1);
     const exit = ended(child);
     child.kill('SIGTERM');
     expect(await exit).toBe(0);

@@ -150,7 +150,7 @@ export async function startService(
   return { service, http, status: async () => (await callJson(http, { path: '/api/v3/status' })) as Status };
 }
 
-export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 15_000): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 60_000): Promise<void> {
   const met = await waitFor(systemClock, timeoutMs, async () => ((await condition()) ? true : undefined), 10);
   expect(met).toBe(true);
 }

@@ -135,7 +135,7 @@ describe('antirio up', () => {
     const ledger = httpPeer({ url: `http://127.0.0.1:${59_707 + centralOffset}` });
     for (const id of [own.edgeId, edgeId]) {
       const path = `/ledger/v1/state/identity/${id}`;
-      const found = await waitFor(systemClock, 15_000, async () => {
+      const found = await waitFor(systemClock, 60_000, async () => {
         const answer = await ledger.call({ path });
         return answer.status === 200 ? answer.json() : undefined;
       });

@@ -190,13 +190,13 @@ test('with the way between two edges cut, one fills its gaps through the centre,
     json: { edgeId: provider, ringId: CONTRACT },
   });
   const filled = async (): Promise<Filled> => (await callJson(bridgeA.http, { path: source })) as Filled;
-  await waitFor(systemClock, 5000, async () => (await filled()).fetched === 3 || undefined);
+  await waitFor(systemClock, 60_000, async () => (await filled()).fetched === 3 || undefined);
   expect(await filled()).toMatchObject({ way: 'central', fetched: 3 });
   // what came is on A's disk, and B knows
   const acknowledged = async () =>
     ((await callJson(bridgeB.http, { path: `/api/v3/ring/${CONTRACT}` })) as { acknowledged: number })
       .acknowledged;
-  await waitFor(systemClock, 3000, async () => (await acknowledged()) === 3 || undefined);
+  await waitFor(systemClock, 60_000, async () => (await acknowledged()) === 3 || undefined);
   expect(await acknowledged()).toBe(3);
   const counted = async (door: Door) =>
     (await callJson(door.local, { path: '/api/v3/counters' })) as Record<string, number>;
@@ -207,7 +207,7 @@ test('with the way between two edges cut, one fills its gaps through the centre,
   // the way is there again
   await tell(A, provider, B.url);
   await bridgeB.hear(4);
-  await waitFor(systemClock, 8000, async () => {
+  await waitFor(systemClock, 60_000, async () => {
     const { way, fetched } = await filled();
     return (way === 'direct' && fetched === 4) || undefined;
   });

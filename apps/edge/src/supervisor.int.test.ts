@@ -62,7 +62,7 @@ testWhen(process.platform === 'linux', 'descriptors are found in /proc')(
     await write('before');
     breakSync('keeper.db-wal');
     await expect(write('during')).rejects.toMatchObject({ code: 'internal' });
-    await waitFor(systemClock, 10_000, () =>
+    await waitFor(systemClock, 60_000, () =>
       write('after').then(
         () => true,
         () => undefined,

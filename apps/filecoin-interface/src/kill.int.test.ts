@@ -52,13 +52,13 @@ test('every order that was taken is stored and reported, whenever the process is
     await room.kill();
   }
   const http = await room.start();
-  const images = await waitFor(systemClock, 30_000, async () => {
+  const images = await waitFor(systemClock, 60_000, async () => {
     const all = await listImages(http);
     return all.every((image) => image['status'] === 'STORED') ? all : undefined;
   });
   expect(images?.map((image) => image['imageName'])).toEqual(names);
   const { around } = scene;
-  await waitFor(systemClock, 20_000, () => new Set(around.reports.map((r) => r.body['imageId'])).size === 4);
+  await waitFor(systemClock, 60_000, () => new Set(around.reports.map((r) => r.body['imageId'])).size === 4);
   expect([...new Set(around.reports.map((report) => report.body['imageId']))].sort()).toEqual(
     [...names].sort(),
   );

@@ -50,7 +50,7 @@ export class RoomProcess {
     });
     const http = httpPeer({ url: `http://127.0.0.1:${this.port}` });
     this.#http = http;
-    const up = await waitFor(systemClock, 20_000, async () => {
+    const up = await waitFor(systemClock, 60_000, async () => {
       const answer = await http.call({ path: '/filecoin_interface/health' }).catch(() => undefined);
       return answer?.status === 200 ? true : undefined;
     });

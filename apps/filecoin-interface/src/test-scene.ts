@@ -64,7 +64,7 @@ export const get = async (edge: Edge, path: string): Promise<unknown> =>
   (await edge.http.call({ path: `/filecoin_interface/${path}` })).json();
 
 export const until = async <T>(what: () => Promise<T | undefined> | T | undefined): Promise<T> => {
-  const value = await waitFor(systemClock, 15_000, what, 10);
+  const value = await waitFor(systemClock, 60_000, what, 10);
   if (value === undefined) throw new AntirioError('timeout', 'it never came to it');
   return value;
 };

@@ -34,7 +34,7 @@ describe('from the gateway to the ring and the bus', () => {
       [uplink(ONE, 1), uplink(TWO, 1)].map((bytes) => Buffer.from(bytes).toString('base64')),
     );
     expect(await framesOf(edge, 'contract-1')).toHaveLength(1);
-    await waitFor(systemClock, 2000, () => events.length >= 2 || undefined);
+    await waitFor(systemClock, 60_000, () => events.length >= 2 || undefined);
     expect(
       events.map(({ topic, event }) => [
         topic,
@@ -82,7 +82,7 @@ describe('from the gateway to the ring and the bus', () => {
     await putRing(edge, 'own');
     const events = await collect(edge.bus, 'eu868/gateway/+/event/up');
     for (let i = 0; i < 3; i++) await edge.gateway.push([rxpkOf(uplink(ONE, 1), 1000 + i)]);
-    await waitFor(systemClock, 2000, () => events.length >= 3 || undefined);
+    await waitFor(systemClock, 60_000, () => events.length >= 3 || undefined);
     expect(events.map(({ event }) => event.rxInfo.metadata['reception'])).toEqual([
       'first',
       'again',
@@ -102,9 +102,9 @@ describe('from the gateway to the ring and the bus', () => {
         JSON.stringify({ ring: 'contract-1', after, limit: 3 }),
       );
     await replay(0);
-    await waitFor(systemClock, 2000, () => events.length >= 3 || undefined);
+    await waitFor(systemClock, 60_000, () => events.length >= 3 || undefined);
     await replay(3);
-    await waitFor(systemClock, 2000, () => events.length >= 6 || undefined);
+    await waitFor(systemClock, 60_000, () => events.length >= 6 || undefined);
     const ofAnother = { through: 7, incarnation: 'of another life' };
     await expect(call(edge, 'POST', '/ring/contract-1/acknowledge', ofAnother)).rejects.toMatchObject({
       code: 'conflict',
@@ -112,7 +112,7 @@ describe('from the gateway to the ring and the bus', () => {
     const { incarnation } = (await call(edge, 'GET', '/ring/contract-1')) as { incarnation: string };
     await call(edge, 'POST', '/ring/contract-1/acknowledge', { through: 6, incarnation });
     await replay(2);
-    await waitFor(systemClock, 2000, () => events.length >= 7 || undefined);
+    await waitFor(systemClock, 60_000, () => events.length >= 7 || undefined);
     const seen = events.map(({ event: { rxInfo } }) => [
       Number(rxInfo.metadata['previousSeq']),
       Number(rxInfo.metadata['seq']),

@@ -41,7 +41,7 @@ export async function sendOn(
   edge: Edge,
   json: string | Uint8Array,
   prefix = '',
-  timeoutMs = 3000,
+  timeoutMs = 20_000,
 ): Promise<readonly Outcome[]> {
   const acks: { items: Outcome[] }[] = [];
   const topic = `${prefix}eu868/gateway/${GATEWAY}`;

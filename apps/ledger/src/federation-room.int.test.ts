@@ -87,7 +87,7 @@ cometbftTest(
     const room = await startLedger(await startNode(app.abciPort));
     const peer = connect(room.port);
     const isReady = async () => (await peer.call({ path: '/api/v3/ready' })).status === 200 || undefined;
-    expect(await waitFor(systemClock, 30_000, isReady)).toBe(true);
+    expect(await waitFor(systemClock, 60_000, isReady)).toBe(true);
     const client = createLedgerClient({
       peer,
       prefix: '',
@@ -108,7 +108,7 @@ cometbftTest(
     expect(await client.range('account/')).toHaveLength(1);
     expect((await peer.call({ path: '/ledger/v1/head' })).json()).toMatchObject({ finality: 'bft' });
     expect(await client.stateHashAt(receipt.height)).toBe((await client.head()).stateHash);
-    await waitFor(systemClock, 10_000, () => events.length > 0 || undefined);
+    await waitFor(systemClock, 60_000, () => events.length > 0 || undefined);
     expect(events).toMatchObject([{ type: 'identity/registered', height: receipt.height }]);
     const health = (await connect(app.port).call({ path: '/api/v3/ready' })).json();
     expect(JSON.stringify(health)).toMatch(/at block \d+/);

@@ -78,7 +78,7 @@ async function stateOf(shop: Shop, id: string): Promise<string> {
 }
 
 async function until<T>(look: () => Promise<T | undefined | false>): Promise<T> {
-  const found = await waitFor(systemClock, 10_000, async () => (await look()) || undefined, 10);
+  const found = await waitFor(systemClock, 60_000, async () => (await look()) || undefined, 10);
   if (found === undefined) throw new TypeError('it never came');
   return found;
 }

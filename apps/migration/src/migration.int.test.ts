@@ -122,7 +122,7 @@ const call = (
 const get = async (at: Edge, path: string): Promise<Json> => (await call(at, 'GET', path)).json() as Json;
 
 const until = async <T>(what: () => Promise<T | undefined> | T | undefined): Promise<T> => {
-  const value = await waitFor(systemClock, 25_000, what, 25);
+  const value = await waitFor(systemClock, 60_000, what, 25);
   if (value === undefined) throw new Error('it never came to it');
   return value;
 };

@@ -45,7 +45,7 @@ export class RoomProcess {
       env: { ...process.env, NODE_OPTIONS: '', ...this.#settings },
       stdio: 'ignore',
     });
-    const up = await waitFor(systemClock, 20_000, async () => {
+    const up = await waitFor(systemClock, 60_000, async () => {
       const answer = await this.http.call({ path: '/api/v3/ping' }).catch(() => undefined);
       return answer?.status === 200 ? true : undefined;
     });

@@ -70,7 +70,7 @@ describe('the bundle', () => {
     try {
       await serve('broker');
       const keeper = await serve('core-keeper');
-      const ready = await waitFor(systemClock, 15_000, async () => {
+      const ready = await waitFor(systemClock, 60_000, async () => {
         const { status } = await fetch(`${keeper}/api/v3/ready`);
         return status === 200 ? status : undefined;
       });

@@ -16,7 +16,7 @@ export class Containers {
 
   /** Until its health check says so. */
   async healthy(name: string): Promise<void> {
-    const status = await waitFor(systemClock, 30_000, async () => {
+    const status = await waitFor(systemClock, 60_000, async () => {
       const told = await docker(['inspect', '--format', '{{.State.Status}} {{.State.Health.Status}}', name]);
       return told === 'running starting' ? undefined : told;
     });

@@ -4,7 +4,7 @@ import {
   countsLine,
   filesToRepeat,
   nothing,
-  secondAttempt,
+  furtherAttempt,
   summarise,
   type Failure,
   type JestFile,
@@ -66,20 +66,20 @@ describe('a second attempt', () => {
   const first = run(7, failure('/a', 'one'), failure('/a', 'two'));
 
   test('what passes by itself is told and counted as passed; what fails again stays failed', () => {
-    const both = secondAttempt(first, run(3, failure('/a', 'two')));
+    const both = furtherAttempt(first, run(3, failure('/a', 'two')));
     expect(countsLine(both)).toBe('8 passed, 1 failed, 0 skipped');
     expect(both.unsteady).toEqual([failure('/a', 'one')]);
   });
 
   test('what fails only then is a failure as well', () => {
-    const both = secondAttempt(first, run(3, failure('/a', 'three')));
+    const both = furtherAttempt(first, run(3, failure('/a', 'three')));
     expect(both.failures).toEqual([failure('/a', 'three')]);
     expect(both.unsteady).toHaveLength(2);
   });
 
   test('a run that broke off, or in which nothing passed, clears nothing', () => {
-    expect(secondAttempt(first, run(3, failure('/a', '(the file could not be run)')))).toEqual(first);
-    expect(secondAttempt(first, run(0))).toEqual(first);
+    expect(furtherAttempt(first, run(3, failure('/a', '(the file could not be run)')))).toEqual(first);
+    expect(furtherAttempt(first, run(0))).toEqual(first);
   });
 
   test('a broken promise stays one, also where it is kept the next time', () => {
@@ -88,16 +88,24 @@ describe('a second attempt', () => {
       name: 'x',
       message: 'Error: broken promise: 1 lost: 015197f1 16\n  at here',
     };
-    const kept = secondAttempt(run(3, broken, failure('/a', 'y')), run(2));
+    const kept = furtherAttempt(run(3, broken, failure('/a', 'y')), run(2));
     expect(kept.failures).toEqual([broken]);
     expect(kept.unsteady).toEqual([failure('/a', 'y')]);
+    expect(filesToRepeat(kept)).toEqual([]);
+  });
+
+  test('a third attempt at what is left keeps in mind what the second has cleared', () => {
+    const second = furtherAttempt(first, run(3, failure('/a', 'two')));
+    const third = furtherAttempt(second, run(3));
+    expect(countsLine(third)).toBe('9 passed, 0 failed, 0 skipped');
+    expect(third.unsteady).toEqual([failure('/a', 'one'), failure('/a', 'two')]);
   });
 
   test('a few files are tried again, many are not: then it is the code', () => {
     expect(filesToRepeat(first)).toEqual(['/a']);
     expect(filesToRepeat(nothing)).toEqual([]);
-    const many = Array.from({ length: 7 }, (_, i) => failure(`/${i}`, 'x'));
-    expect(filesToRepeat(run(1, ...many.slice(1)))).toHaveLength(6);
+    const many = Array.from({ length: 9 }, (_, i) => failure(`/${i}`, 'x'));
+    expect(filesToRepeat(run(1, ...many.slice(1)))).toHaveLength(8);
     expect(filesToRepeat(run(1, ...many))).toEqual([]);
   });
 });

@@ -60,19 +60,19 @@ export function combine(one: Summary, other: Summary): Summary {
 }
 
 /** More files than these are a fault of the code and not of a loaded machine. */
-const FEW_FILES = 6;
+const FEW_FILES = 8;
 
-/** The files that are worth a second attempt; none where too much failed. */
+/** Tests begin so what must never be, not even once: no later attempt clears it. */
+const isFinal = ({ message }: Failure): boolean => /^(?:\w*Error: )?broken promise\b/m.test(message);
+
+/** The files that are worth a further attempt; none where too much failed. */
 export function filesToRepeat({ failures }: Summary): string[] {
-  const files = [...new Set(failures.map(({ file }) => file))];
+  const files = [...new Set(failures.filter((one) => !isFinal(one)).map(({ file }) => file))];
   return files.length <= FEW_FILES ? files : [];
 }
 
-/** Tests begin so what must never be, not even once: no second attempt clears it. */
-const isFinal = ({ message }: Failure): boolean => /^(?:\w*Error: )?broken promise\b/m.test(message);
-
-/** What the whole run and the second attempt at the files that failed in it say together. */
-export function secondAttempt(first: Summary, again: Summary): Summary {
+/** What was known and a further attempt at the files that failed until now say together. */
+export function furtherAttempt(first: Summary, again: Summary): Summary {
   // a run that broke off, or a file that could not be loaded, tells nothing of its tests
   if (again.passed === 0 || again.failures.some(({ name }) => name.startsWith('('))) return first;
   const key = ({ file, name }: Failure): string => `${file} > ${name}`;
@@ -81,7 +81,8 @@ export function secondAttempt(first: Summary, again: Summary): Summary {
   const before = new Set(first.failures.map(key));
   const fresh = again.failures.filter((one) => !before.has(key(one)));
   const failures = [...first.failures.filter((one) => !unsteady.includes(one)), ...fresh];
-  return { ...first, passed: first.passed + unsteady.length, failures, unsteady };
+  const passed = first.passed + unsteady.length;
+  return { ...first, passed, failures, unsteady: [...first.unsteady, ...unsteady] };
 }
 
 /** The last line of a test run. */

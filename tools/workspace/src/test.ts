@@ -9,8 +9,8 @@ import {
   combine,
   countsLine,
   filesToRepeat,
+  furtherAttempt,
   nothing,
-  secondAttempt,
   summarise,
   type JestResults,
   type Summary,
@@ -29,7 +29,7 @@ interface Options {
   readonly paths: readonly string[];
   /** A skipped test fails the run. */
   readonly noSkips: boolean;
-  /** The few files that fail are run once more by themselves; what passes then is told, and does not fail the run. */
+  /** The few files that fail are run up to twice more by themselves; what passes then is told, and does not fail the run. */
   readonly secondAttempt: boolean;
 }
 
@@ -128,14 +128,16 @@ async function repeatFailed(
   folder: string,
   options: Options,
 ): Promise<Summary> {
-  const files = filesToRepeat(first);
-  if (files.length === 0) return first;
-  console.log(`${kind}: once more, by themselves: ${files.map(place).join(', ')}`);
-  const paths = files.map((file) => RegExp.escape(file));
-  return secondAttempt(
-    first,
-    await runOnce(kind, join(folder, `${kind}-again.json`), { ...options, paths, alone: true }),
-  );
+  let known = first;
+  for (const attempt of ['second', 'third']) {
+    const files = filesToRepeat(known);
+    if (files.length === 0) break;
+    console.log(`${kind}: a ${attempt} time, by themselves: ${files.map(place).join(', ')}`);
+    const paths = files.map((file) => RegExp.escape(file));
+    const output = join(folder, `${kind}-${attempt}.json`);
+    known = furtherAttempt(known, await runOnce(kind, output, { ...options, paths, alone: true }));
+  }
+  return known;
 }
 
 async function runKind(kind: string, folder: string, options: Options): Promise<Summary> {
@@ -157,7 +159,7 @@ function shortened(message: string): string {
 }
 
 function print(summary: Summary): void {
-  if (summary.unsteady.length > 0) console.log('\nFailed first and passed at the second attempt:');
+  if (summary.unsteady.length > 0) console.log('\nFailed first and passed at a later attempt:');
   for (const { file, name, message } of summary.unsteady) {
     console.log(`  ${place(file)} > ${name}\n${shortened(message)}`);
   }

@@ -94,7 +94,7 @@ describe('downlinks', () => {
     await heard(edge, 1000);
     const topic = `eu868/gateway/${GATEWAY}`;
     const next = async (what: string): Promise<Uint8Array> =>
-      (await waitFor(systemClock, 3000, () => got.get(`${topic}/event/${what}`))) ?? new Uint8Array();
+      (await waitFor(systemClock, 60_000, () => got.get(`${topic}/event/${what}`))) ?? new Uint8Array();
     const up = await next('up');
     expect(decodeMessage('UplinkFrame', up)).toMatchObject({
       phyPayload: Buffer.from(uplink(ONE, 1000)).toString('base64'),
@@ -151,7 +151,7 @@ describe('downlinks', () => {
     // held back until 2 s before their time
     const held = command(downlink(1, 'x', TWO), [16], 1000);
     for (let i = 0; i < 65; i++) await edge.bus.publish(`${topic}/command/down`, held);
-    await waitFor(systemClock, 3000, () => full > 0 || undefined);
+    await waitFor(systemClock, 60_000, () => full > 0 || undefined);
     expect(full).toBe(1);
     expect(await sendOn(edge, command(downlink(1), [2.9], 1000))).toHaveLength(1);
   });

@@ -36,7 +36,7 @@ describe('joins through the bridge', () => {
         rxpkOf(uplink(ONE, 1), 2000),
       ]),
     ).toBe(true);
-    await waitFor(systemClock, 2000, () => events.length >= 2 || undefined);
+    await waitFor(systemClock, 60_000, () => events.length >= 2 || undefined);
     const join = events.find(({ event }) => event.rxInfo.metadata['kind'] === 'join')?.event;
     expect(join).toMatchObject({
       phyPayload: Buffer.from(joinRequest(1)).toString('base64'),
@@ -53,7 +53,7 @@ describe('joins through the bridge', () => {
       sendOn(edge, command(joinAccept, [5, 6], 1000), '', 8000),
     ]);
     expect([sent, again]).toContainEqual([refused, refused]);
-    await waitFor(systemClock, 8000, () => edge.gateway.downlinks.length > 0 || undefined);
+    await waitFor(systemClock, 60_000, () => edge.gateway.downlinks.length > 0 || undefined);
     expect(edge.gateway.downlinks.map(({ txpk }) => txpk['tmst'])).toEqual([5_001_000]);
     expect(await call(edge, 'GET', '/fence')).toMatchObject({
       commands: { refused: { joinWithoutRequest: 3 } },

@@ -37,7 +37,7 @@ describe('gap filling', () => {
     link.cut(false);
     const status = async () =>
       (await call(a, 'GET', '/ring/own/source')) as { pulledThrough: number; fetched: number };
-    await waitFor(systemClock, 5000, async () => (await status()).pulledThrough === 4 || undefined);
+    await waitFor(systemClock, 60_000, async () => (await status()).pulledThrough === 4 || undefined);
     expect(await status()).toMatchObject({ edgeId: 'edge-b', pulledThrough: 4, remoteNext: 5, fetched: 2 });
     const frames = await framesOf(a, 'own');
     const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
@@ -47,7 +47,7 @@ describe('gap filling', () => {
       [text(uplink(ONE, 2)), 'edge-b'],
       [text(uplink(ONE, 3)), 'edge-b'],
     ]);
-    await waitFor(systemClock, 2000, () => events.length >= 4 || undefined);
+    await waitFor(systemClock, 60_000, () => events.length >= 4 || undefined);
     expect(events.map(({ event }) => event.rxInfo.metadata['via'])).toEqual([
       'radio',
       'radio',
@@ -56,7 +56,7 @@ describe('gap filling', () => {
     ]);
     const atSource = async () =>
       (await call(b, 'GET', '/ring/contract-1')) as { acknowledged: number; count: number };
-    await waitFor(systemClock, 5000, async () => (await atSource()).count === 0 || undefined);
+    await waitFor(systemClock, 60_000, async () => (await atSource()).count === 0 || undefined);
     expect(await atSource()).toMatchObject({ acknowledged: 4, count: 0 });
   });
 
@@ -70,7 +70,7 @@ describe('gap filling', () => {
     await putRing(a, 'own', { devAddrs: [ONE] });
     await call(a, 'PUT', '/ring/own/source', { edgeId: 'edge-b', ringId: 'contract-1' });
     const status = async () => (await call(a, 'GET', '/ring/own/source')) as { pulledThrough: number };
-    await waitFor(systemClock, 5000, async () => (await status()).pulledThrough === 3 || undefined);
+    await waitFor(systemClock, 60_000, async () => (await status()).pulledThrough === 3 || undefined);
     expect(await framesOf(a, 'own')).toHaveLength(3);
     const asOther = { path: '/api/v3/ring/contract-1/frames', headers: { 'x-antirio-peer': 'edge-c' } };
     expect((await b.http.call(asOther)).status).toBe(403);
@@ -86,7 +86,7 @@ describe('gap filling', () => {
       (await call(a, 'GET', '/ring/own/source')) as { pulledThrough: number; ringId: string };
     const read = async (anew: string): Promise<void> => {
       await call(a, 'PUT', '/ring/own/source', { edgeId: 'edge-b', ringId: 'contract-1', anew });
-      await waitFor(systemClock, 5000, async () => (await status()).pulledThrough === 3 || undefined);
+      await waitFor(systemClock, 60_000, async () => (await status()).pulledThrough === 3 || undefined);
       expect((await status()).ringId).toBe('contract-1');
     };
     await read('first');
@@ -99,7 +99,7 @@ describe('gap filling', () => {
     await putRing(b, 'contract-1', { devAddrs: [ONE], deliver: false, owner: 'edge-a', retainS: 0 });
     await call(b, 'POST', '/ring/contract-1/acknowledge', { through: 2 });
     const left = async () => ((await call(b, 'GET', '/ring/contract-1')) as { count: number }).count;
-    await waitFor(systemClock, 5000, async () => (await left()) === 1 || undefined);
+    await waitFor(systemClock, 60_000, async () => (await left()) === 1 || undefined);
     await read('third');
     expect(await status()).toMatchObject({ gone: 2 });
   });
@@ -115,11 +115,11 @@ describe('gap filling', () => {
     for (let fcnt = 1; fcnt <= 14; fcnt++) await b.gateway.push([rxpkOf(uplink(ONE, fcnt), fcnt)]);
     await call(a, 'PUT', '/ring/own/source', { edgeId: 'edge-b', ringId: 'contract-1' });
     const waiting = async () => ((await call(a, 'GET', '/ring/own/source')) as { waiting?: string }).waiting;
-    await waitFor(systemClock, 5000, async () => (await waiting()) ?? undefined);
+    await waitFor(systemClock, 60_000, async () => (await waiting()) ?? undefined);
     expect(await waiting()).toMatch(/full/);
     expect(await call(b, 'GET', '/ring/contract-1')).toMatchObject({ acknowledged: 0, count: 14 });
     await putRing(a, 'own', { devAddrs: [ONE], budgetBytes: 8192 });
-    await waitFor(systemClock, 5000, async () => (await framesOf(a, 'own')).length === 14 || undefined);
+    await waitFor(systemClock, 60_000, async () => (await framesOf(a, 'own')).length === 14 || undefined);
     expect(await framesOf(a, 'own')).toHaveLength(14);
   });
 
@@ -134,7 +134,7 @@ describe('gap filling', () => {
     await putRing(b, 'contract-1', { deliver: false });
     for (let fcnt = 1; fcnt <= 28; fcnt++) await b.gateway.push([rxpkOf(uplink(ONE, fcnt), fcnt)]);
     await call(a, 'PUT', '/ring/own/source', { edgeId: 'edge-b', ringId: 'contract-1' });
-    await waitFor(systemClock, 5000, async () => (await framesOf(a, 'own')).length === 28 || undefined);
+    await waitFor(systemClock, 60_000, async () => (await framesOf(a, 'own')).length === 28 || undefined);
     expect(await framesOf(a, 'own')).toHaveLength(28);
   });
 
@@ -150,7 +150,7 @@ describe('gap filling', () => {
     await putRing(b, 'contract-1', about);
     await call(a, 'PUT', '/ring/own/source', { ...source, joins: 0 });
     await b.gateway.push([rxpkOf(uplink(ONE, 1), 1)]);
-    await waitFor(systemClock, 5000, async () => (await framesOf(a, 'own')).length === 1 || undefined);
+    await waitFor(systemClock, 60_000, async () => (await framesOf(a, 'own')).length === 1 || undefined);
     await putRing(b, 'contract-1', { ...about, joins: 1 });
     await b.gateway.push([rxpkOf(uplink(TWO, 1), 2)]);
     await b.gateway.push([rxpkOf(uplink(ONE, 2), 3)]);
@@ -159,13 +159,13 @@ describe('gap filling', () => {
         waiting?: string;
         remoteNext: number;
       };
-    await waitFor(systemClock, 5000, async () => (await status()).remoteNext === 4 || undefined);
+    await waitFor(systemClock, 60_000, async () => (await status()).remoteNext === 4 || undefined);
     expect(await status()).toMatchObject({ pulledThrough: 1, remoteNext: 4, remoteJoins: 1 });
     expect((await status()).waiting).toMatch(/waits for joins/);
     expect(await call(b, 'GET', '/ring/contract-1')).toMatchObject({ acknowledged: 1, joins: 1 });
     await putRing(a, 'own', { devAddrs: [ONE, TWO] });
     await call(a, 'PUT', '/ring/own/source', { ...source, joins: 1 });
-    await waitFor(systemClock, 5000, async () => (await framesOf(a, 'own')).length === 3 || undefined);
+    await waitFor(systemClock, 60_000, async () => (await framesOf(a, 'own')).length === 3 || undefined);
     expect(await framesOf(a, 'own')).toHaveLength(3);
   });
 
@@ -187,7 +187,7 @@ describe('gap filling', () => {
       await b.gateway.push([rxpkOf(uplink(ONE, 2), 2)]);
     };
     await call(a, 'PUT', '/ring/own/source', { edgeId: 'edge-b', ringId: 'contract-1' });
-    await waitFor(systemClock, 5000, () => link.acknowledged.length >= 2 || undefined);
+    await waitFor(systemClock, 60_000, () => link.acknowledged.length >= 2 || undefined);
     expect(link.acknowledged.slice(0, 2)).toEqual([409, 200]);
     expect(await framesOf(a, 'own')).toHaveLength(2);
   });
@@ -210,7 +210,7 @@ describe('gap filling', () => {
       await b.gateway.push([rxpkOf(uplink(ONE, 9, payload), 9)]);
     await call(a, 'PUT', '/ring/own/source', { edgeId: 'edge-b', ringId: 'contract-1' });
     const there = async () => (await call(b, 'GET', '/ring/contract-1')) as { marked: number };
-    await waitFor(systemClock, 5000, async () => (await there()).marked === 1 || undefined);
+    await waitFor(systemClock, 60_000, async () => (await there()).marked === 1 || undefined);
     expect(await there()).toMatchObject({ marked: 1 });
     expect(await call(a, 'GET', '/ring')).toMatchObject({
       droppedElsewhere: { 'contract-1': { slots: 1, budget: 0, rate: 0 } },
@@ -218,7 +218,7 @@ describe('gap filling', () => {
     // a ring that is made anew has none, and is told again
     await call(b, 'DELETE', '/ring/contract-1');
     await putRing(b, 'contract-1', contract);
-    await waitFor(systemClock, 8000, async () => (await there()).marked === 1 || undefined);
+    await waitFor(systemClock, 60_000, async () => (await there()).marked === 1 || undefined);
     expect(await there()).toMatchObject({ marked: 1 });
   });
 
@@ -234,9 +234,9 @@ describe('gap filling', () => {
     await call(a, 'PUT', '/ring/own/marks', { marks: { [ONE]: { session: 'ab', fcnt: 5 } } });
     await call(a, 'PUT', '/ring/own/source', { edgeId: 'edge-b', ringId: 'contract-1' });
     const status = async () => (await call(a, 'GET', '/ring/own/source')) as { marksUntold?: string };
-    await waitFor(systemClock, 5000, async () => (await status()).marksUntold ?? undefined);
+    await waitFor(systemClock, 60_000, async () => (await status()).marksUntold ?? undefined);
     await b.gateway.push([rxpkOf(uplink(ONE, 6), 6)]);
-    await waitFor(systemClock, 5000, async () => (await framesOf(a, 'own')).length === 1 || undefined);
+    await waitFor(systemClock, 60_000, async () => (await framesOf(a, 'own')).length === 1 || undefined);
     expect(await framesOf(a, 'own')).toHaveLength(1);
   });
 

@@ -54,7 +54,7 @@ const fill = (a: Edge): Promise<unknown> =>
   call(a, 'PUT', '/ring/own/source', { edgeId: 'edge-b', ringId: 'contract-1' });
 const status = async (a: Edge): Promise<Status> => (await call(a, 'GET', '/ring/own/source')) as Status;
 const reached = (a: Edge, through: number): Promise<unknown> =>
-  waitFor(systemClock, 10_000, async () => (await status(a)).pulledThrough === through || undefined);
+  waitFor(systemClock, 60_000, async () => (await status(a)).pulledThrough === through || undefined);
 const acknowledged = async (b: Edge): Promise<number> =>
   ((await call(b, 'GET', '/ring/contract-1')) as { acknowledged: number }).acknowledged;
 
@@ -71,7 +71,7 @@ describe('a long rest of a ring', () => {
     expect(source).toHaveLength(4000);
     expect(await allOf(a, 'own')).toEqual(source);
     expect(await status(a)).toMatchObject({ fetched: 4000, refused: 0 });
-    await waitFor(systemClock, 5000, async () => (await acknowledged(b)) === 4000 || undefined);
+    await waitFor(systemClock, 60_000, async () => (await acknowledged(b)) === 4000 || undefined);
     expect(await acknowledged(b)).toBe(4000);
     // what follows is short, or here already
     await hear(b, 2001, 2010);
@@ -86,7 +86,7 @@ describe('a long rest of a ring', () => {
     await fill(a);
     const full = async (): Promise<true | undefined> =>
       /full/.test((await status(a)).waiting ?? '') || undefined;
-    expect(await waitFor(systemClock, 10_000, full)).toBe(true);
+    expect(await waitFor(systemClock, 60_000, full)).toBe(true);
     const held = await allOf(a, 'own');
     expect(held.length).toBeGreaterThan(500);
     expect(held.length).toBeLessThan(1800);

@@ -51,7 +51,7 @@ describe('a gateway id from another host', () => {
       const events = await collect(edge.bus, 'eu868/gateway/+/event/up');
       expect(await spoofer.push([rxpkOf(uplink(ONE, 1), 7)])).toBe(true);
       expect(await edge.gateway.push([rxpkOf(uplink(ONE, 1), 1000)])).toBe(true);
-      await waitFor(systemClock, 2000, () => events.length >= 2 || undefined);
+      await waitFor(systemClock, 60_000, () => events.length >= 2 || undefined);
       expect(events.map(({ event }) => event.rxInfo.metadata['heardAt'] === undefined)).toEqual([
         true,
         false,
@@ -90,7 +90,7 @@ test("a gateway's report and its coming are told to the edge's own reader, the l
     long: 21.79,
     alti: 12,
   });
-  await waitFor(systemClock, 2000, () => stats.length > 0 || undefined);
+  await waitFor(systemClock, 60_000, () => stats.length > 0 || undefined);
   expect(stats[0]?.topic).toBe(`eu868/gateway/${GATEWAY}/event/stats`);
   expect(JSON.parse(stats[0]?.text ?? '')).toMatchObject({
     gatewayId: GATEWAY,
@@ -99,7 +99,7 @@ test("a gateway's report and its coming are told to the edge's own reader, the l
     rxPacketsPerFrequency: { '868100000': 1 },
   });
   const late = await messages(edge, 'eu868/gateway/+/state/conn');
-  await waitFor(systemClock, 2000, () => late.length > 0 || undefined);
+  await waitFor(systemClock, 60_000, () => late.length > 0 || undefined);
   expect(late.map(({ text }) => JSON.parse(text) as unknown)).toEqual([
     { gatewayId: GATEWAY, state: 'ONLINE' },
   ]);
@@ -118,7 +118,7 @@ test('a gateway that falls silent is told as offline', async () => {
   await putRing(edge, 'own');
   const states = await messages(edge, 'eu868/gateway/+/state/conn');
   await edge.gateway.pull();
-  await waitFor(systemClock, 5000, () => states.length >= 2 || undefined);
+  await waitFor(systemClock, 60_000, () => states.length >= 2 || undefined);
   expect(states.map(({ text }) => (JSON.parse(text) as { state: string }).state)).toEqual([
     'ONLINE',
     'OFFLINE',
@@ -135,7 +135,7 @@ test('what was said of a gateway before a kill is taken back when it does not co
     states.flatMap(({ topic, text }) =>
       topic === other ? [(JSON.parse(text) as { state: string }).state] : [],
     );
-  await waitFor(systemClock, 6000, () => said().length >= 2 || undefined);
+  await waitFor(systemClock, 60_000, () => said().length >= 2 || undefined);
   expect(said()).toEqual(['ONLINE', 'OFFLINE']);
 });
 
@@ -162,7 +162,7 @@ test('several gateways: each is told by its name, and gets its own downlinks', a
     await gateway.pull();
     await gateway.push([rxpkOf(uplink(ONE, 1), 1000)]);
   }
-  await waitFor(systemClock, 2000, () => events.length >= 2 || undefined);
+  await waitFor(systemClock, 60_000, () => events.length >= 2 || undefined);
   expect(events.map(({ topic, event }) => [topic.split('/')[2], event.rxInfo.metadata['reception']])).toEqual(
     [
       [GATEWAY, 'first'],
@@ -170,7 +170,7 @@ test('several gateways: each is told by its name, and gets its own downlinks', a
     ],
   );
   await edge.bus.publish('eu868/gateway/00000000aabbccee/command/down', command(downlink(1), [2.9], 1000));
-  await waitFor(systemClock, 3000, () => second.downlinks.length > 0 || undefined);
+  await waitFor(systemClock, 60_000, () => second.downlinks.length > 0 || undefined);
   expect([edge.gateway.downlinks.length, second.downlinks.length]).toEqual([0, 1]);
   expect(await gatewayOf(edge, '00000000aabbccee')).toMatchObject({ frames: 1, reachable: true });
 });

@@ -10,7 +10,7 @@ const SECRETS = {
   keyVersion: 4,
   sessions: [{ devEui: '0011223344556677', devAddr: '26011f4a', nwkSKey: 'feedbeef' }],
 };
-const START = { serviceSilenceMs: 3000, switchOverMs: 6000 };
+const START = { serviceSilenceMs: 15_000, switchOverMs: 10_000 };
 
 interface Version {
   readonly serviceId: string;

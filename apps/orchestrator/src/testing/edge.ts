@@ -103,7 +103,7 @@ export async function openTestEdge(): Promise<TestEdge> {
 export async function until<T>(
   what: string,
   condition: () => T | undefined | Promise<T | undefined>,
-  limitMs = 15_000,
+  limitMs = 60_000,
   everyMs?: number,
 ): Promise<T> {
   const value = await waitFor(systemClock, limitMs, condition, everyMs);

@@ -139,7 +139,7 @@ export interface Surroundings {
 export async function until(what: () => unknown): Promise<void> {
   const found = await waitFor(
     systemClock,
-    10_000,
+    60_000,
     async () => ((await what()) === true ? true : undefined),
     5,
   );

@@ -103,7 +103,7 @@ onEachEngine(await findEngines(), (engineTest, { isThere }) => {
       await runtime.prepare(spec, 'hot');
       const text = await waitFor(
         systemClock,
-        15_000,
+        60_000,
         () =>
           new Promise<string | undefined>((resolve) => {
             let heard = '';

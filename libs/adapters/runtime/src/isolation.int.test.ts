@@ -90,7 +90,7 @@ onEachEngine((await findEngines()).slice(0, 1), (engineTest, { isThere }) => {
       limits: { memoryBytes: MEMORY, cpus: 1, pids: PIDS },
     };
     await runtime.prepare(spec, 'hot');
-    const text = await waitFor(systemClock, 20_000, () => say(join(spec.runDir, 'svc.sock')));
+    const text = await waitFor(systemClock, 60_000, () => say(join(spec.runDir, 'svc.sock')));
     const found = JSON.parse(text ?? '{}') as Found;
     const NOT_PERMITTED = expect.stringMatching(/^[1-9]\d* Operation not permitted$/);
     const NO_WAY = expect.stringMatching(

@@ -66,7 +66,7 @@ describe('a host killed with SIGKILL', () => {
     const child = markProcess(pid);
     expect(child).toBeDefined();
     host.kill('SIGKILL');
-    const gone = await waitFor(systemClock, 10_000, () => (isAlive(child!) ? undefined : true));
+    const gone = await waitFor(systemClock, 60_000, () => (isAlive(child!) ? undefined : true));
     expect(gone).toBe(true);
     const next = await createProcessRuntime({ ...base, dir: join(dir, 'rt') });
     expect(await next.list()).toEqual([]);
@@ -109,7 +109,7 @@ test('the log of a service stays within its bound', async () => {
   };
   writeFileSync(join(dir, 'config.json'), JSON.stringify({ dataDir: dir, chatter: true }));
   await runtime.prepare(spec, 'hot');
-  const text = await waitFor(systemClock, 10_000, async () => {
+  const text = await waitFor(systemClock, 60_000, async () => {
     const output = await runtime.logs('chatty', 1 << 20);
     return output.includes('line 19999') ? output : undefined;
   });

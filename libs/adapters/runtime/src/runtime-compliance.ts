@@ -75,7 +75,7 @@ export function runtimeCompliance(candidate: Candidate): void {
       return existsSync(path) ? Number(readFileSync(path, 'utf8')) : 0;
     };
     const until = async (what: () => boolean | Promise<boolean>): Promise<void> => {
-      const met = await waitFor(systemClock, 15_000, async () => ((await what()) ? true : undefined));
+      const met = await waitFor(systemClock, 60_000, async () => ((await what()) ? true : undefined));
       expect(met).toBe(true);
     };
     const untilTicking = (spec: ServiceSpec): Promise<void> => {

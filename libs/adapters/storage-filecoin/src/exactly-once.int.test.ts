@@ -55,13 +55,13 @@ describe('a piece is added once', () => {
     const put = expect(first.put('a', dag, { signal: stop.signal })).rejects.toMatchObject({
       code: 'timeout',
     });
-    await waitFor(systemClock, 20_000, () => asked('added') > 1 || undefined);
+    await waitFor(systemClock, 60_000, () => asked('added') > 1 || undefined);
     stop.abort();
     await put;
     await first.close();
     const network = await setting.network();
     const again = network.put('a', dag);
-    await waitFor(systemClock, 20_000, () => asked('added') > 3 || undefined);
+    await waitFor(systemClock, 60_000, () => asked('added') > 3 || undefined);
     expect(asked('add')).toBe(2);
     await setting.chain.mine();
     expect((await again).pieceCid).toBeDefined();
@@ -75,7 +75,7 @@ describe('a piece is added once', () => {
     expect(await network.unpin('a')).toBe(true);
     await waitFor(
       systemClock,
-      20_000,
+      60_000,
       async () => (await network.status(ref)).state === 'absent' || undefined,
     );
     expect(asked('remove')).toBe(1);
@@ -91,7 +91,7 @@ describe('a piece is added once', () => {
     await network.put('other', await setting.dag(1000));
     setting.chain.isMining = false;
     const put = network.put('a', dag);
-    await waitFor(systemClock, 20_000, () => asked('add') > 1 || undefined);
+    await waitFor(systemClock, 60_000, () => asked('add') > 1 || undefined);
     setting.chain.failNext = true;
     await setting.chain.mine();
     setting.chain.isMining = true;
@@ -119,5 +119,5 @@ test('what a put that failed had brought there leaves with its name', async () =
   expect(added()).toBe(1);
   expect(await network.unpin('a')).toBe(false);
   const gone = (): true | undefined => setting.chain.dataSets[0]?.pieces[0]?.isRemoved || undefined;
-  expect(await waitFor(systemClock, 20_000, gone)).toBe(true);
+  expect(await waitFor(systemClock, 60_000, gone)).toBe(true);
 });

@@ -218,7 +218,7 @@ export function storageNetworkCompliance(candidate: NetworkCandidate): void {
       const letGo = async (isWanted: (name: string) => boolean): Promise<void> => {
         const isDone = async (): Promise<true | undefined> =>
           (await network.keepOnly(isWanted)) === 0 || undefined;
-        expect(await waitFor(systemClock, 10_000, isDone, 20)).toBe(true);
+        expect(await waitFor(systemClock, 60_000, isDone, 20)).toBe(true);
       };
       await letGo((name) => name === 'only/a');
       await opened.collect();
