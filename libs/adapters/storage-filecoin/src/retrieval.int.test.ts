@@ -83,6 +83,7 @@ describe('a damaged piece', () => {
     ['that is too short', (bytes) => bytes.subarray(0, -1)],
     ['that is too long', (bytes) => Buffer.concat([bytes, Buffer.alloc(1)])],
     ['that is something else', (bytes) => bytes.reverse()],
+    ['that begins with a length beyond all limits', (bytes) => bytes.fill(0xff, 0, 6)],
   ];
   test.each(damages)('%s is found out, and nothing of it is stored', async (_, damage) => {
     const dag = await setting.dag();

@@ -210,7 +210,7 @@ async function* blocksFrom(
     }
   } catch (cause) {
     // What cannot be read as a CAR was no CAR of ours, or is no longer.
-    throw isAntirioError(cause, 'invalidInput')
+    throw isAntirioError(cause, 'invalidInput') || isAntirioError(cause, 'tooLarge')
       ? new AntirioError('corrupt', `${source.name} sends no such piece`, { pieceCid: piece.cid }, cause)
       : cause;
   } finally {
@@ -257,7 +257,7 @@ function headerLength(car: Uint8Array): number {
 function worstOf(failures: readonly AntirioError[], piece: Piece): AntirioError {
   const [only] = failures;
   if (only !== undefined && failures.length === 1) return only;
-  const order = ['corrupt', 'tooLarge', 'timeout', 'unavailable'] as const;
+  const order = ['corrupt', 'timeout', 'unavailable'] as const;
   const code =
     order.find((candidate) => failures.some((failure) => failure.code === candidate)) ?? 'notFound';
   const why = failures.map(describeError).join('; ');
