@@ -76,7 +76,10 @@ export function mayTakeNow(state: ProviderState, now: number): boolean {
   return over || isFenced(state, now) || isSuspect(state.watch.detector, now);
 }
 
-/** It says that it acts no more, though its release has not come to the ledger: it may have acted by our promise, cut off from there. */
-function isFenced({ watch: { fencedSince } }: ProviderState, now: number): boolean {
-  return fencedSince !== undefined && now - fencedSince >= WITHDRAWN_MS;
+/**
+ * It says that it acts no more, though its release has not come to the ledger: it may have acted by our promise, cut off from there.
+ * What it said before its word tells nothing: whoever has just taken an epoch waits to act under it.
+ */
+function isFenced({ watch: { fencedSince = Infinity }, word }: ProviderState, now: number): boolean {
+  return now - Math.max(fencedSince, word.heardAt) >= WITHDRAWN_MS;
 }

@@ -13,6 +13,7 @@ import {
 import { createCustomer, type CustomerPhase, type CustomerState } from './customer-state.ts';
 import { mayAsk } from './customer-epochs.ts';
 import { customerDesires } from './customer.ts';
+import { heardOtherwise } from './detector.ts';
 import type { Datagram } from './messages.ts';
 import type { PartyEvent } from './party.ts';
 import { createProvider, type ProviderPhase, type ProviderState } from './provider-state.ts';
@@ -242,6 +243,13 @@ function providerAt(phase: ProviderPhase): ProviderState {
   return driveProvider(createProvider(terms, phase, 'boot-b', 0), ring, 0).state;
 }
 
+const opened: PartyEvent = {
+  type: 'answer',
+  method: 'open',
+  ok: true,
+  value: { opening: 1, releases: [{ holder: terms.central, share: {} }] },
+};
+
 describe('a provider', () => {
   test('opens on the word of its customer, and says when it reads', () => {
     let { state } = driveProvider(providerAt({ at: 'ready' }), { type: 'takeOverAsked', word }, 10);
@@ -250,16 +258,7 @@ describe('a provider', () => {
     expect(opening.effects).toContainEqual(
       expect.objectContaining({ type: 'call', method: 'open', args: expect.objectContaining({ word }) }),
     );
-    ({ state } = driveProvider(
-      opening.state,
-      {
-        type: 'answer',
-        method: 'open',
-        ok: true,
-        value: { opening: 1, releases: [{ holder: terms.central, share: {} }] },
-      },
-      30,
-    ));
+    ({ state } = driveProvider(opening.state, opened, 30));
     const active: PartyEvent = { type: 'observed', observed: { service: 'active' } };
     const reads = driveProvider(driveProvider(state, active, 40).state, tick, 60);
     expect(reads.effects).toContainEqual(
@@ -288,6 +287,20 @@ describe('a provider', () => {
     const withdrawn = { ...known, word: { ...known.word, stands: false } };
     expect(called(driveProvider(withdrawn, tick, 400).effects)).not.toContain('take');
     expect(called(driveProvider(withdrawn, tick, 2100).effects)).toContain('take');
+  });
+
+  test('takes where its customer says that it acts no more, but for what it said before its word: then it may have waited to act', () => {
+    const { watch, ...standing } = providerAt({ at: 'stated', from: 3, epoch: 0 });
+    const silent = { ...standing, watch: { ...watch, fencedSince: 100 } };
+    const { state } = driveProvider(silent, { type: 'takeOverAsked', word }, 3000);
+    const reading = driveProvider(driveProvider(state, opened, 3010).state, ledgerSays({}), 3020).state;
+    const callsAt = (now: number) => {
+      const detector = heardOtherwise(reading.watch.detector, now);
+      return called(driveProvider({ ...reading, watch: { ...reading.watch, detector } }, tick, now).effects);
+    };
+    expect(reading.phase.at).toBe('reading');
+    expect([callsAt(3040), callsAt(4980)].flat()).not.toContain('take');
+    expect(callsAt(5000)).toContain('take');
   });
 
   test('does not go on with a word that central refused, however often it is said', () => {
