@@ -1,4 +1,5 @@
 import type { EdgeId } from '@antirio/kernel';
+import type { ContractRecord } from '@antirio/ledger-machine';
 import { opensWhenOffline } from '@antirio/service-contract';
 import type { SetRecord } from './ledger-view.ts';
 import { watchBridge } from './bridge-watch.ts';
@@ -145,8 +146,14 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
     return serves && own.every((one) => isOurs(one) && one.at === 'recovering');
   };
   const isLeftAlone = (): boolean => !opensWhenOffline(terms) && isUnserved();
+  /** The ledger gives its provider no epoch before both state the same, or the dispute has ended. */
+  const isDisputed = ({ terms: { contractId } }: SimContract): boolean => {
+    const { life, dispute } = ledger.read(`contract/${contractId}`) as ContractRecord;
+    return life.state === 'HANDED_BACK' && dispute !== undefined;
+  };
+  const mayTake = (one: SimContract): boolean => isWell(one.name) && !isDisputed(one);
   const lookAtActing = (): void => {
-    const anyWell = (): boolean => isWell('A') || names.some(isWell);
+    const anyWell = (): boolean => isWell('A') || contracts.some(mayTake);
     const canAct = (): boolean => areTogether() || (anyWell() && !isLeftAlone());
     if (mayAct() || !canAct()) actedAt = engine.now;
     if (engine.now - Math.max(actedAt, changedAt) < ACTS_WITHIN_MS + patienceMs) return;

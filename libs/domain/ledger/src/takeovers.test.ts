@@ -192,6 +192,16 @@ function disputedAfterOneAgreed(terms: ReturnType<typeof makeTerms>): ReturnType
   return ledger;
 }
 
+test('nobody takes over while the two differ, and the customer may be served again once they agree', () => {
+  const terms = makeTerms(1, { disputeS: 60, activation: { takeovers: 3 } });
+  const ledger = disputedAfterOneAgreed(terms);
+  const takeAt5 = () => ledger.send(central, take(ben, terms, 5));
+  ledger.send(ada, { type: 'epoch/release', setId: terms.set.setId, epoch: 5, counters: {} });
+  expect(takeAt5()).toMatchObject({ message: 'cannot activate a contract that is HANDED_BACK' });
+  ledger.send(ada, statement(terms, 4, 50));
+  expect(takeAt5()).toMatchObject({ ok: true, result: { epoch: 6 } });
+});
+
 test('what both had agreed on before is paid though they differ about the last takeover', () => {
   const terms = makeTerms(1, { disputeS: 60, activation: { takeovers: 3 } });
   const ledger = disputedAfterOneAgreed(terms);
