@@ -315,8 +315,10 @@ function followStatement(state: CustomerState): Step {
   return [{ ...state, phase: { at: 'retaken', epoch, providerEpoch: about.epoch } }, []];
 }
 
+/** What was asked for of an epoch before, and took long to make, is not the answer: the ledger would refuse it for ever. */
 function onStated(state: CustomerState, event: Extract<PartyEvent, { type: 'stated' }>): Step {
-  if (state.phase.at !== 'retaken') return [state, []];
+  const { phase } = state;
   const { statement, counters } = event;
-  return [{ ...state, phase: { at: 'stating', epoch: state.phase.epoch, statement, counters } }, []];
+  if (phase.at !== 'retaken' || statement.epoch !== phase.providerEpoch) return [state, []];
+  return [{ ...state, phase: { at: 'stating', epoch: phase.epoch, statement, counters } }, []];
 }

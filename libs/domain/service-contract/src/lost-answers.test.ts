@@ -106,6 +106,14 @@ describe('a customer whose answer was lost', () => {
       ).toBe('ended');
   });
 
+  test('states what its provider heard last: a statement of an epoch before, which took long to make, is not that', () => {
+    const back = aCustomer({ at: 'retaken', epoch: 5, providerEpoch: 4 });
+    const madeOf = (epoch: number) =>
+      ({ type: 'stated', statement: { ...statement, epoch }, counters: {} }) as const;
+    expect(driveCustomer(back, madeOf(2), 10).state.phase).toEqual(back.phase);
+    expect(driveCustomer(back, madeOf(4), 20).state.phase).toMatchObject({ at: 'stating', epoch: 5 });
+  });
+
   test('goes on acting when the contract is over: the sensors are its own', () => {
     const { state } = driveCustomer(
       aCustomer({ at: 'stated', epoch: 3 }),
