@@ -49,11 +49,16 @@ async function until<T>(find: () => Promise<T | undefined | false>): Promise<T> 
   return found;
 }
 
-const reached = (edge: Edge, state: string) =>
-  until(async () => {
-    const shown = await look(edge);
-    return shown.state === state && shown;
+async function reached(edge: Edge, state: string): Promise<Shown> {
+  let last: Shown | undefined;
+  const found = until(async () => {
+    last = await look(edge);
+    return last.state === state && last;
   });
+  return found.catch((cause: unknown) => {
+    throw new TypeError(`it never was ${state}: ${JSON.stringify(last)}`, { cause });
+  });
+}
 
 async function contractOf(edge: Edge, id = ''): Promise<ContractRecord | undefined> {
   return edge.client.read(keys.contract(id));
