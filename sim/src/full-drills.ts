@@ -58,7 +58,7 @@ export function simulateFullDrills(ports: FullDrillPorts): { tell(): void } {
       const phase = party.phase();
       const next = customerFullDrillTurn({
         ...{ terms, phase: phase.at, ledger: known, told, secret: 'cd'.repeat(16) },
-        ...{ held: ports.held('A'), healthy: true, othersMove: false, awaitsKeys: 0 },
+        ...{ held: ports.held('A'), healthy: true, acts: party.mayAct(), othersMove: false, awaitsKeys: 0 },
       });
       switch (next.turn) {
         case 'ask': {

@@ -6,7 +6,7 @@ import { storyOf } from './story.ts';
 const SEEDS_OF_TWO = 200;
 const SEEDS_OF_DRILLS = 100;
 const SEEDS_OF_FULL_DRILLS = 100;
-const KNOWN_FULL_DRILLS: readonly number[] = [81_049, 101_341];
+const KNOWN_FULL_DRILLS: readonly number[] = [81_049, 101_341, 110_945];
 const SEEDS_OF_CLAIMS = 30;
 const KNOWN_CLAIMS: readonly number[] = [2057];
 const SEEDS_OF_UNHEARD = 40;

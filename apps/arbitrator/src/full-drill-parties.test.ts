@@ -67,7 +67,7 @@ function party(phase: CustomerPhase | ProviderPhase) {
 const heardAgo = (heardMsAgo: number | undefined) => ({
   senses: () => Promise.resolve({ storeOk: true, gateways: [{ id: 'aa', heardMsAgo }] }),
 });
-const more = { awaitsKeys: () => 0, othersMove: () => false };
+const more = { awaitsKeys: () => 0, acts: () => true, othersMove: () => false };
 
 test('a customer that is told puts its word on the ledger first, gives it then, and asks for its service there', async () => {
   const { ports, posted, sent, becomes } = party({ at: 'guarded', epoch: 1 });
@@ -119,16 +119,17 @@ test('a customer whose word the ledger refuses asks ever more seldom, and at onc
   expect(submits).toBe(before + 21);
 });
 
-test('a customer begins none whose gateways are silent, or whose other contract over the set moves', async () => {
+test('a customer begins none whose gateways are silent, whose other contract over the set moves, or that does not act yet', async () => {
   const { ports, sent } = party({ at: 'guarded', epoch: 1 });
-  for (const one of [
-    { ...more, rooms: heardAgo(undefined) },
-    { ...more, rooms: heardAgo(10), othersMove: () => true },
-  ]) {
+  for (const [why, one] of [
+    ['gateways', { ...more, rooms: heardAgo(undefined) }],
+    ['gateways', { ...more, rooms: heardAgo(10), othersMove: () => true }],
+    ['notActing', { ...more, rooms: heardAgo(10), acts: () => false }],
+  ] as const) {
     const side = fullDrillCustomer({ ...ports, ...one });
     side.tell?.();
     await side.advance(quiet);
-    expect(side.waits?.()).toBe('gateways');
+    expect(side.waits?.()).toBe(why);
   }
   expect(sent).toEqual([]);
 });

@@ -41,6 +41,8 @@ export interface FullDrillCustomerPorts extends FullDrillSidePorts {
   readonly rooms: Pick<PartyRooms, 'senses'>;
   /** Devices of the set that could have new keys, and have not. */
   readonly awaitsKeys: () => number;
+  /** Our machine may act now. */
+  readonly acts: () => boolean;
   /** Another contract over the set moves, or is drilled. */
   readonly othersMove: () => boolean;
 }
@@ -103,6 +105,7 @@ export function fullDrillCustomer(ports: FullDrillCustomerPorts): FullDrillSide 
         ...{ terms, ledger: known, told, healthy, secret: secretOf(ports) },
         phase: driver.phase().at,
         held: holdOf(store, contractId) !== undefined,
+        acts: ports.acts(),
         othersMove: ports.othersMove(),
         awaitsKeys: ports.awaitsKeys(),
       });

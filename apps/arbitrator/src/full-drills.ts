@@ -93,7 +93,11 @@ export function createFullDrills(given: FullDrillsPorts): FullDrills {
     const common = { driver, identity, clock, random, store, ledger };
     if (driver.role === 'provider')
       return fullDrillProvider({ ...common, rooms, coreData: peers['coreData'] });
-    const others: Pick<FullDrillCustomerPorts, 'awaitsKeys' | 'othersMove'> = {
+    const others: Pick<FullDrillCustomerPorts, 'awaitsKeys' | 'acts' | 'othersMove'> = {
+      acts() {
+        const { fence } = driver.desires();
+        return fence.state === 'open' && clock.monotonic() >= fence.actFrom;
+      },
       awaitsKeys: () => given.rekeyCounts.now(driver.terms, driver.record())?.waiting ?? 0,
       othersMove: () => siblingsOf(driver, given.drivers.values()).some(isMoving),
     };

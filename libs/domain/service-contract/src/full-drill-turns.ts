@@ -39,6 +39,8 @@ export interface CustomerFullDrillView extends FullDrillView {
   readonly told: boolean;
   /** Its own gateways are heard, and its stores take writes. */
   readonly healthy: boolean;
+  /** It may act now: who has just taken its epoch waits for that. */
+  readonly acts: boolean;
   /** Another contract over the set moves, or is drilled. */
   readonly othersMove: boolean;
   /** Devices that could have new keys and have not yet. */
@@ -60,6 +62,7 @@ export type FullDrillWait =
   | 'notDue'
   | 'notReady'
   | 'notGuarded'
+  | 'notActing'
   | 'held'
   | 'gateways'
   | 'rekeying'
@@ -137,7 +140,8 @@ export function customerFullDrillTurn(view: CustomerFullDrillView): CustomerFull
   if (view.terms.drills.full === undefined) return { turn: 'wait' };
   if (newest !== undefined && !isFullDrillOver(newest)) return ofOpen(view, newest);
   if (!isDue(view)) return { turn: 'wait', why: 'notDue' };
-  const why = hindrance(view);
+  // drills that follow one another at once would leave nobody the time to act
+  const why = hindrance(view) ?? (view.acts ? undefined : 'notActing');
   return why === undefined ? { turn: 'ask', drill: (newest?.number ?? 0) + 1 } : { turn: 'wait', why };
 }
 

@@ -176,7 +176,7 @@ describe('what a customer does next', () => {
   const view = (changes: Changes = {}) =>
     customerFullDrillTurn({
       ...{ terms, phase: 'guarded', held: false, secret: 'ab'.repeat(16) },
-      ...{ told: false, healthy: true, othersMove: false, awaitsKeys: 0, ...changes },
+      ...{ told: false, healthy: true, acts: true, othersMove: false, awaitsKeys: 0, ...changes },
       ledger: { ...calm, ...changes.ledger },
     });
 
@@ -204,6 +204,7 @@ describe('what a customer does next', () => {
     ['gateways', { othersMove: true }],
     ['rekeying', { awaitsKeys: 1, ledger: { life: 'READY_EXPOSED' } }],
     ['backOff', { ledger: { takenAt: 99_000 } }],
+    ['notActing', { acts: false }],
     ['tooMany', { ledger: { counts: { ...counts, thisMonth: MOST_FULL_DRILLS_A_MONTH } } }],
   ] as const)('is to begin none: %s', (why, changes) => {
     expect(view({ told: true, ...(changes as object) })).toEqual({ turn: 'wait', why });
@@ -215,6 +216,7 @@ describe('what a customer does next', () => {
     expect(view({ phase: 'yielding', ledger: { newest } })).toMatchObject({ why: 'underWay' });
     expect(view({ held: true, ledger: { newest } })).toEqual({ turn: 'end', drill: 1, givenUp: true });
     expect(view({ ledger: { newest: drill } })).toEqual({ turn: 'ask', drill: 1 });
+    expect(view({ acts: false, ledger: { newest: drill } })).toEqual({ turn: 'ask', drill: 1 });
     const twice = { ...drill, lastCallAt: 2000 };
     expect(view({ ledger: { newest: twice } })).toEqual({ turn: 'end', drill: 1, givenUp: false });
   });
