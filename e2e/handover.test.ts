@@ -10,7 +10,7 @@ type Kill = NonNullable<DemoOptionsInput['furtherKills']>[number];
 
 const kill = (party: Kill['party'], phase: Kill['phase']): Kill => ({ party, phase });
 /** Moments of the kills, traffic and losses follow from it. */
-const seed = process.env['ANTIRIO_E2E_SEED'] ?? 'e2e';
+const seed = process.env['E2E_SEED'] ?? 'e2e';
 
 /** One constant changed in the image that edge A publishes, and nowhere else: no sensor measures more than 127.5 %. */
 const moistImage = {

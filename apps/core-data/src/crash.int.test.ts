@@ -14,7 +14,7 @@ import { MIGRATIONS } from './schema.ts';
 
 const HOST = new URL('./crash-host.fixture.ts', import.meta.url).pathname;
 /** Kills in one run; 50 for the long form. */
-const KILLS = Number(process.env['ANTIRIO_CRASH_KILLS'] ?? 2);
+const KILLS = Number(process.env['CRASH_KILLS'] ?? 2);
 const MAX_WAL_BYTES = 32 << 20;
 
 interface Running {
