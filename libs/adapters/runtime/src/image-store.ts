@@ -28,6 +28,7 @@ export interface ImageStore {
 
 const COMPLETE = 'complete';
 const IMAGE_ID = /^sha256:[0-9a-f]{64}$/;
+const HASH = /^[0-9a-f]{64}$/;
 
 async function unpack(archive: ImageArchive, folder: string, limits: ImageLimits): Promise<void> {
   const root = join(folder, 'rootfs');
@@ -53,8 +54,11 @@ async function isComplete(folder: string): Promise<boolean> {
 
 export async function openImageStore(dir: string, limits: ImageLimits): Promise<ImageStore> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
-  for (const name of await readdir(dir))
-    if (!(await isComplete(join(dir, name)))) await rm(join(dir, name), { recursive: true, force: true });
+  for (const name of await readdir(dir)) {
+    // Under another name it was on its way in or out when we were killed
+    const isImage = HASH.test(name) && (await isComplete(join(dir, name)));
+    if (!isImage) await rm(join(dir, name), { recursive: true, force: true });
+  }
 
   let loads = 0;
   const folderOf = (imageId: string): string => join(dir, imageId.replace(/^sha256:/, ''));
