@@ -90,7 +90,7 @@ test('killed amid joins, uplinks and downlinks it uses no nonce or counter twice
     await until(async () => {
       if (session === undefined || fcnt >= 6) await joinAgain();
       await speak();
-      return ring.downlinks.length >= enough;
+      return ring.downlinks.length >= enough && airOf(scene, contexts).data.length > 4 * (round + 1);
     });
     const ended = new Promise((resolve) => child.once('exit', resolve));
     child.kill('SIGKILL');

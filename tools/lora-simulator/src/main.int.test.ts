@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { NetworkServer } from './network-server.test-support.ts';
 import { parseConfig } from './config.ts';
 import { devicesOf } from './devices.ts';
@@ -103,6 +104,7 @@ test('it ends in order on SIGTERM', async () => {
 test('killed, it leaves a readable truth', async () => {
   const running = run(config(), '--log', file('truth.jsonl'), '--start');
   await server.waitFor(({ identifier }) => identifier === 0);
+  while (countUplinks(await readTruth(file('truth.jsonl'))).heard === 0) await sleep(50);
   running.child.kill('SIGKILL');
   await running.exited;
   const truth = await readTruth(file('truth.jsonl'));
