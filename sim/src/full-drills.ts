@@ -47,7 +47,8 @@ export function simulateFullDrills(ports: FullDrillPorts): { tell(): void } {
 
   const view = (): FullDrillLedger => fullDrillView(ledger, contract, hosts.central.clock.wall());
   const wordFor = (epoch: number): SignedWord => {
-    const body = { contractId, setId: set.setId, epoch, cause: 'drill' as const, at: hosts.A.clock.wall() };
+    const at = contract.customerParty().ledgerTime() ?? hosts.A.clock.wall();
+    const body = { contractId, setId: set.setId, epoch, cause: 'drill' as const, at };
     return { ...signDocument(identities.A, YIELD_KIND, body), kind: YIELD_KIND } as const;
   };
   const customer: DrillParty<FullDrillLedger, object> = {

@@ -11,7 +11,13 @@ export function tellToYield(host: Host, { party }: Rooms, terms: ContractTerms, 
   const phase = party.phase();
   if (!host.running || phase.at !== 'guarded') return;
   const { contractId, set } = terms;
-  const body = { contractId, setId: set.setId, epoch: phase.epoch, cause, at: host.clock.wall() };
+  const body = {
+    contractId,
+    setId: set.setId,
+    epoch: phase.epoch,
+    cause,
+    at: party.ledgerTime() ?? host.clock.wall(),
+  };
   const word = { ...signDocument(identities.A, YIELD_KIND, body), kind: YIELD_KIND } as const;
   host.arrive(() => {
     party.post({ type: 'yieldAsked', word });

@@ -4,6 +4,7 @@ import {
   createProvider,
   customerSibling,
   deedsOf,
+  ledgerTime,
   providerSibling,
   type BlockBook,
   type BlockMark,
@@ -33,6 +34,8 @@ export interface PartyHost {
   mayAct(): boolean;
   /** As the other machines of its set see it. */
   asSibling(): Sibling;
+  /** Of a customer's: the ledger's time now, where the centre has told it. */
+  ledgerTime(): number | undefined;
 }
 
 export interface PartyPieces {
@@ -73,6 +76,7 @@ interface Machine {
   phase(): Phase;
   desires(): Desired;
   asSibling(): Sibling;
+  ledgerTime(): number | undefined;
 }
 
 const FENCE_AGAIN_MS = 1000;
@@ -114,6 +118,7 @@ function createMachine(ports: PartyPorts, bootId: string): Machine {
       phase: () => state.phase,
       desires: () => pieces.customerDesires(state, clock.monotonic()),
       asSibling: () => customerSibling(state),
+      ledgerTime: () => ledgerTime(state, clock.monotonic()),
     };
   }
   let state: ProviderState = createProvider(terms, disk.phase as ProviderPhase, bootId, clock.monotonic());
@@ -126,6 +131,7 @@ function createMachine(ports: PartyPorts, bootId: string): Machine {
     phase: () => state.phase,
     desires: () => pieces.providerDesires(state, clock.monotonic()),
     asSibling: () => providerSibling(state),
+    ledgerTime: () => undefined,
   };
 }
 
@@ -202,6 +208,7 @@ export function createPartyHost(ports: PartyPorts): PartyHost {
     phase: () => machine.phase(),
     desires: () => machine.desires(),
     asSibling: () => machine.asSibling(),
+    ledgerTime: () => machine.ledgerTime(),
     mayAct() {
       const wanted = machine.desires().fence;
       const now = host.clock.monotonic();

@@ -38,7 +38,7 @@ function party(phase: CustomerPhase | ProviderPhase) {
   const sent: { type: string }[] = [];
   const documents = new Map<string, unknown>();
   const ports: FullDrillSidePorts = {
-    driver: { terms, phase: () => at, post: (event) => void posted.push(event) },
+    driver: { terms, phase: () => at, post: (event) => void posted.push(event), ledgerTime: () => undefined },
     identity: customer,
     clock: { now: () => now, monotonic: () => now },
     random: { bytes: (count) => new Uint8Array(count).fill(128) },

@@ -29,7 +29,7 @@ export interface FullDrillSide {
 }
 
 export interface FullDrillSidePorts {
-  readonly driver: Pick<PartyDriver, 'terms' | 'phase' | 'post'>;
+  readonly driver: Pick<PartyDriver, 'terms' | 'phase' | 'post' | 'ledgerTime'>;
   readonly identity: Identity;
   readonly clock: Clock;
   readonly random: Random;

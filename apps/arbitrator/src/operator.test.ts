@@ -10,7 +10,7 @@ const ID = '6f1b2b52-4a3d-4c86-9f0e-a7d1c45be02f';
 const edge = openIdentity(generateIdentity());
 const ann = openIdentity(generateIdentity());
 
-function setting(role: 'customer' | 'provider', phase: CustomerPhase | ProviderPhase) {
+function setting(role: 'customer' | 'provider', phase: CustomerPhase | ProviderPhase, ledgerTime?: number) {
   let now = 1000;
   let at = phase;
   const posted: PartyEvent[] = [];
@@ -20,6 +20,7 @@ function setting(role: 'customer' | 'provider', phase: CustomerPhase | ProviderP
   const driver = {
     ...{ terms, role },
     phase: () => at,
+    ledgerTime: () => ledgerTime,
     post(event: PartyEvent) {
       posted.push(event);
       if (event.type === 'yieldAsked') at = { at: 'yielding', epoch: 1, word: event.word };
@@ -102,6 +103,16 @@ test('only a guarded customer hands over, with a word that it signs', () => {
   expect(() => setting('provider', { at: 'ready' }).operator.handOver(ID, 'ann')).toThrow('provider');
 });
 
+test('a word is dated by the ledger’s time as the centre told it, by our own clock only where it did not', () => {
+  const dateOf = (ledgerTime?: number): unknown => {
+    const { operator, posted } = setting('customer', { at: 'guarded', epoch: 1 }, ledgerTime);
+    operator.handOver(ID, 'ann');
+    return posted.map((event) => event.type === 'yieldAsked' && event.word.body.at);
+  };
+  expect(dateOf(900_000)).toEqual([900_000]);
+  expect(dateOf()).toEqual([1000]);
+});
+
 test('a forced takeover takes a confirmation, and a provider that stands by', () => {
   const { operator, posted, force } = setting('provider', { at: 'ready' });
   const { challenge } = operator.challenge(ID);
@@ -129,6 +140,7 @@ function twoProviders(first: CustomerPhase['at']) {
   ];
   const drivers = phases.map((phase, n) => ({
     ...{ terms: { contractId: ID, set: { setId: 'bridge' } }, role: 'customer', phase: () => phase },
+    ledgerTime: () => undefined,
     post() {
       asked.push(n);
       phase.at = 'yielding';

@@ -62,6 +62,8 @@ export interface PartyDriver extends Standing {
   customerTold(): ProviderState['told'];
   /** Of a customer's: the newest version of its keys that its provider has. */
   keysDelivered(): number | undefined;
+  /** Of a customer's: the ledger's time now, where the centre has told it. */
+  readonly ledgerTime: () => number | undefined;
   stop(): Promise<void>;
 }
 
@@ -112,6 +114,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
   const log = ports.log.child({ contract: contractId, role });
   const machine = createMachine(contract, ports, deps.host);
   const standing: Standing = { terms, role, phase: machine.phase };
+  const ledgerTime = (): number | undefined => machine.ledgerTime?.();
   const asks = promiseSigner(ports.identity);
   const isOnDisk = keeperOf(store, contractId, log, deps.host.blocks);
   let keys: Secrets | undefined;
@@ -253,7 +256,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
   };
 
   const giveWord = (cause: YieldCause): void => {
-    const word = wordOf(ports, standing, cause);
+    const word = wordOf(ports, { ...standing, ledgerTime }, cause);
     if (word !== undefined) post({ type: 'yieldAsked', word });
   };
 
@@ -376,6 +379,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
     activeLeftMs: machine.activeLeftMs,
     customerTold: () => machine.customerTold?.(),
     keysDelivered: () => machine.keysDelivered?.(),
+    ledgerTime,
     async stop() {
       stopped = true;
       deps.sources.leave(contractId);

@@ -9,6 +9,7 @@ import {
   customerStep,
   keysDelivered,
   leaseBy,
+  ledgerTime,
   onPromises,
   providerDesires,
   providerSibling,
@@ -61,6 +62,7 @@ export interface Machine {
   readonly roomsOut?: () => readonly VitalRoom[];
   /** Of a customer's: the newest version of its keys that its provider has acknowledged. */
   readonly keysDelivered?: () => number | undefined;
+  readonly ledgerTime?: () => number | undefined;
 }
 
 /** What of it others of this edge go by, and what is shown of it. */
@@ -175,6 +177,7 @@ export function createMachine(
     }),
     roomsOut: () => roomsOutFor(seen().senses.rooms, Math.min(ROOM_PATIENCE_MS, terms.deaf.forMs)),
     keysDelivered: () => keysDelivered(seen()),
+    ledgerTime: () => ledgerTime(seen(), clock.monotonic()),
   };
 }
 

@@ -14,6 +14,7 @@ import {
 } from './contract.fixture.ts';
 import { createCustomer, type CustomerState } from './customer-state.ts';
 import { mayAsk } from './customer-epochs.ts';
+import { ledgerTime } from './customer-schedule.ts';
 import { createProvider, type ProviderState } from './provider-state.ts';
 import { windowAfter, windowAt } from './schedule.ts';
 import { contractTerms, readTerms, type ContractTerms } from './terms.ts';
@@ -113,6 +114,14 @@ describe('a customer with a schedule', () => {
     expect(words(said, 2100)).toHaveLength(1);
     expect(words({ ...state, held: true }, 1100)).toEqual([]);
     expect(words(state, 1100 + 60_000)).toEqual([]);
+  });
+
+  test('counts the ledger’s time on from when the centre told it, and knows none before', () => {
+    const unsure = at({ at: 'guarded', epoch: 1 });
+    expect(ledgerTime(unsure, 5000)).toBeUndefined();
+    const state = timed(unsure, from, 100);
+    expect([ledgerTime(state, 100), ledgerTime(state, 20_100.5)]).toEqual([from, from + 20_000]);
+    expect(ledgerTime(timed(state, from - 600_000, 200), 300)).toBe(from - 600_000 + 100);
   });
 
   test('asks for its service back when the window ends, not before, and not where it cannot know', () => {

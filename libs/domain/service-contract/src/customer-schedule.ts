@@ -15,10 +15,18 @@ export function clockOf({ time }: ContractRecord, now: number): { readonly ledge
   return time === undefined ? {} : { ledgerClock: { time, at: now } };
 }
 
+/** The ledger's time at `now`, ms since the Unix epoch; undefined where the centre has not told it since our start. */
+export function ledgerTime(
+  { ledgerClock }: Pick<CustomerState, 'ledgerClock'>,
+  now: number,
+): number | undefined {
+  return ledgerClock === undefined ? undefined : Math.floor(ledgerClock.time + now - ledgerClock.at);
+}
+
 /** The window that the ledger's time is in; undefined also where that time is not known yet. */
-function openWindow({ terms, ledgerClock }: CustomerState, now: number): Stretch | undefined {
-  if (ledgerClock === undefined) return undefined;
-  return windowAt(terms.activation.windows, ledgerClock.time + now - ledgerClock.at);
+function openWindow(state: CustomerState, now: number): Stretch | undefined {
+  const time = ledgerTime(state, now);
+  return time === undefined ? undefined : windowAt(state.terms.activation.windows, time);
 }
 
 /** While the window is open that an operator has not ended for us. */

@@ -71,6 +71,7 @@ export * from './block-marks.ts';
 export { onPromises, type OnPromises } from './reserving.ts';
 export type { Sibling } from './promiser.ts';
 export { customerSibling } from './customer-promises.ts';
+export { ledgerTime } from './customer-schedule.ts';
 export { providerSibling } from './provider-promises.ts';
 export * from './witness.ts';
 export * from './central.ts';

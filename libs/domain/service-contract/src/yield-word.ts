@@ -30,7 +30,10 @@ const word = z.strictObject({
   setId: z.string().max(64),
   epoch: z.int().min(1),
   cause: yieldCause,
-  /** The signer's wall clock: it counts for so long as the signer waits, by the clock of the centre. */
+  /**
+   * The time of the centre as the signer last heard it and counted on, its own wall clock where it has heard none: it counts for so
+   * long as the signer waits, by the clock of the centre.
+   */
   at: z.number(),
 });
 
