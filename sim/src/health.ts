@@ -2,6 +2,7 @@ import type { EdgeId } from '@antirio/kernel';
 import type { ContractRecord } from '@antirio/ledger-machine';
 import { opensWhenOffline } from '@antirio/service-contract';
 import type { SetRecord } from './ledger-view.ts';
+import { createAbleStretches } from './able.ts';
 import { watchBridge } from './bridge-watch.ts';
 import type { EdgeNode } from './edge.ts';
 import type { Judge } from './checks.ts';
@@ -38,7 +39,7 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
   let actedAt = 0;
   let servedAt = 0;
   const wellSince = new Map<EdgeName, number>();
-  const longestAble = new Map<EdgeName, number>();
+  const able = createAbleStretches();
   let customerWellSince: number | undefined;
   let reachableSince = Infinity;
 
@@ -171,8 +172,7 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
     }
   };
   const measureAble = (now: number): void => {
-    for (const [name, since] of wellSince)
-      longestAble.set(name, Math.max(longestAble.get(name) ?? 0, now - Math.max(since, servedAt)));
+    for (const [name, since] of wellSince) able.saw(name, Math.max(since, servedAt), now);
   };
   const lookAtDuties = (now: number): void => {
     if (faithless !== undefined && now >= faithless.lazyFrom) return;
@@ -215,14 +215,17 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
     onRuling(overMs: number, provider: EdgeId): void {
       if (faithless !== undefined) return;
       const ruled = contracts.find((one) => one.terms.provider === provider);
-      const able = Math.round(longestAble.get(ruled?.name ?? 'B') ?? 0);
+      // the outage that is ruled on begins about a lease before the customer's lease was over: in one before it the provider
+      // may have been able for long, and have served, which makes nobody able who is dead in this one
+      const beganAt = engine.now - overMs - terms.leaseMs;
+      const ableMs = Math.round(able.longestAfter(ruled?.name ?? 'B', beganAt));
       const servedMs = engine.now - (customerWellSince ?? engine.now);
       // to be punished for what one could not do is what the takeover time in the terms is agreed for; a customer that has
       // just come back, or that the grantor cannot hear, does not make up for the time before
-      if (able >= ABLE_MS + patienceMs || servedMs >= terms.leaseMs + 8 * ledgerMs)
+      if (ableMs >= ABLE_MS + patienceMs || servedMs >= terms.leaseMs + 8 * ledgerMs)
         judge.broken(
           'punished',
-          `ruled after ${Math.round(overMs)} ms of ${TAKEOVER_SLA_MS}; the provider was able for ${able} ms at a stretch`,
+          `ruled after ${Math.round(overMs)} ms of ${TAKEOVER_SLA_MS}; the provider was able for ${ableMs} ms at a stretch`,
         );
     },
   };

@@ -20,7 +20,7 @@ const SEEDS_OF_STRAYS = 20;
 const KNOWN_STRAYS: readonly number[] = [55];
 const SEEDS_OF_FAITHLESS = 20;
 const SEEDS_OF_TEN_MINUTES = 15;
-const KNOWN_TEN_MINUTES: readonly number[] = [111, 122];
+const KNOWN_TEN_MINUTES: readonly number[] = [111, 122, 314];
 
 const seedsTo = (count: number): readonly number[] => Array.from({ length: count }, (_, i) => i + 1);
 
