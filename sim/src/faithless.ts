@@ -109,13 +109,18 @@ const contractOf = ({ ledger, terms }: World): ContractRecord =>
 /** Whoever stood by and left its customer alone has lost its stake in the end; the answer checks it. */
 export function watchLazy(world: World, judge: Judge, faithless: Faithless | undefined): () => void {
   let owes = false;
+  let servedIn: number | undefined;
   if (faithless === undefined) return () => undefined;
   world.engine.at(faithless.lazyFrom - 1, () => {
     const isGuarded = world.A.rooms().party.phase().at === 'guarded' && world.A.rooms().party.mayAct();
-    owes = isGuarded && ['READY', 'READY_EXPOSED'].includes(contractOf(world).life.state);
+    const { life, activation } = contractOf(world);
+    owes = isGuarded && ['READY', 'READY_EXPOSED'].includes(life.state);
+    servedIn = activation?.epoch;
   });
   return () => {
-    const { life } = contractOf(world);
+    const { life, activation } = contractOf(world);
+    // what it had begun before goes on, where answers of the centre are lost for long: who serves in the end leaves nobody alone
+    if (activation?.epoch !== servedIn) return;
     const [customer, provider] = [world.ledger.balance(identities.A), world.ledger.balance(identities.B)];
     const isRuled = life.state === 'SETTLED' && life.row === 'providerBreach';
     if (owes && !(isRuled && customer === 1100 && provider === 900))
