@@ -37,10 +37,10 @@ function withoutOthers(event: PartyEvent): PartyEvent {
 /** Who has heard nothing of the ledger since its start goes by its disk, which may be an old one. */
 const byItsDisk: Pieces['providerStep'] = (state, event, context) => {
   const isAsked = event.type === 'datagram' && event.datagram.kind === 'leaseRequest';
-  if (!isAsked || state.record !== undefined) return providerStep(state, event, context);
-  const record = { state: 'READY', epoch: 0, holder: state.terms.customer, released: false } as const;
-  const [next, effects] = providerStep({ ...state, record }, event, context);
-  return [{ ...next, record: undefined }, effects];
+  if (!isAsked || state.lastRecord !== undefined) return providerStep(state, event, context);
+  const lastRecord = { state: 'READY', epoch: 0, holder: state.terms.customer, released: false } as const;
+  const [next, effects] = providerStep({ ...state, lastRecord }, event, context);
+  return [{ ...next, lastRecord: undefined }, effects];
 };
 
 /** Acting by the promises of others, with a check missing. */

@@ -21,7 +21,7 @@ const KNOWN_STRAYS: readonly number[] = [55];
 const SEEDS_OF_FAITHLESS = 20;
 const KNOWN_FAITHLESS: readonly number[] = [20_256];
 const SEEDS_OF_TEN_MINUTES = 15;
-const KNOWN_TEN_MINUTES: readonly number[] = [111, 122, 314];
+const KNOWN_TEN_MINUTES: readonly number[] = [111, 122, 314, 468];
 
 const seedsTo = (count: number): readonly number[] => Array.from({ length: count }, (_, i) => i + 1);
 

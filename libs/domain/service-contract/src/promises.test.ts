@@ -243,6 +243,21 @@ describe('a customer whose grantor is silent', () => {
     expect(pair.acts()).toBe(true);
   });
 
+  test('does while its provider asks the ledger anew, which does not answer: what that said since its start is known', () => {
+    const isKnown: PartyEvent = { type: 'answer', method: 'rekey', ok: true, value: {} };
+    const pair = createPair();
+    pair.toProvider(isKnown);
+    expect(pair.provider().record).toBeUndefined();
+    pair.run(12_000);
+    expect(pair.acts()).toBe(true);
+    // nor is a third party forgotten
+    const three = createPair();
+    three.toProvider(recorded({ parties: [terms.customer, terms.provider, other], challenge: 'c.0' }));
+    three.toProvider(isKnown);
+    three.run(12_000);
+    expect([three.acts(), three.customer().acting.told]).toEqual([false, [terms.provider, other]]);
+  });
+
   test('asks nobody but the grantor while that answers', () => {
     const pair = createPair();
     for (let i = 0; i < 300; i++) {

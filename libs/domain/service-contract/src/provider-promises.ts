@@ -121,7 +121,7 @@ export const providerSibling = ({ terms, phase, promiser, acting }: ProviderStat
  * Whether it holds the set's epoch, as far as we know. Before the ledger has told us anything since our start we know nothing: our disk may
  * be an old one, which has forgotten an epoch that we took from whoever asks.
  */
-function holds({ phase, record, terms }: ProviderState, from: EdgeId, epoch: number): boolean {
+function holds({ phase, lastRecord: record, terms }: ProviderState, from: EdgeId, epoch: number): boolean {
   if (phase.at === 'active' || phase.at === 'ended' || epoch <= ownEpoch(phase)) return false;
   if (record === undefined) return false;
   if (record.epoch < epoch) return from === terms.customer;
@@ -153,12 +153,12 @@ function factsFor(
   word: ActsWord | undefined,
   siblings: readonly Sibling[],
 ): PromiseFacts {
-  const { terms, record, shown } = state;
+  const { terms, lastRecord, shown } = state;
   return {
     leaseMs: terms.leaseMs,
     holds: holds(state, from, epoch) && allHoldStill(siblings, epoch),
     heard: shown.heard[0] ?? '',
-    parties: unionOf(from, [terms.customer, terms.provider], record?.parties),
+    parties: unionOf(from, [terms.customer, terms.provider], lastRecord?.parties),
     proven: from !== terms.customer || isProven(state, word),
   };
 }
@@ -181,18 +181,15 @@ function onPromiseAsked(state: ProviderState, from: EdgeId, request: LeaseReques
 }
 
 /** The grantor has another challenge for us, and what was released binds nobody. */
-export function heardRecord(
-  state: ProviderState,
-  { challenge, epoch, released }: ContractRecord,
-  now: number,
-): ProviderState {
+export function heardRecord(state: ProviderState, record: ContractRecord, now: number): ProviderState {
+  const { challenge, epoch, released } = record;
   const { shown, promiser } = state;
   const heard =
     challenge === undefined || challenge === shown.heard[0]
       ? shown.heard
       : [challenge, ...shown.heard].slice(0, HEARD_KEPT);
   const known = heardOfEpoch(released ? freed(promiser, epoch, now) : promiser, epoch);
-  return { ...state, shown: { ...shown, heard }, promiser: known };
+  return { ...state, shown: { ...shown, heard }, promiser: known, lastRecord: record };
 }
 
 /** Shows the grantor the customer's newest word, where that is news. */

@@ -78,6 +78,8 @@ export interface ProviderState {
   /** What the ledger said last; undefined where it must be asked before anything else. */
   readonly record: ContractRecord | undefined;
   readonly recordAt: number;
+  /** The newest since our start, though another is asked for: what we promise by. */
+  readonly lastRecord: ContractRecord | undefined;
   /** Since when it is undefined; -Infinity: since the start. */
   readonly unknownSince: number | undefined;
   readonly unheard: Unheard | undefined;
@@ -127,6 +129,7 @@ export function createProvider(
     rimAskedAt: -Infinity,
     record: undefined,
     recordAt: -Infinity,
+    lastRecord: undefined,
     unknownSince: -Infinity,
     unheard: undefined,
     heardAt: now,
