@@ -9,7 +9,7 @@ import { isServedByOther } from './other-provider.ts';
 import { actUnder, waitOf, type Context, type PartyEvent } from './party.ts';
 import { heardOfEpoch, mustWait } from './promiser.ts';
 import { heardRecord } from './provider-promises.ts';
-import { wordOf } from './provider-yield.ts';
+import { stillGives, wordOf } from './provider-yield.ts';
 import { isRekeying } from './rekey-wait.ts';
 import { nothingGathered, type ProviderPhase, type ProviderState, type Step } from './provider-state.ts';
 import { chain, enter } from './step.ts';
@@ -251,15 +251,16 @@ const unanswered: ReadonlySet<string> = new Set([
 /** The customer is up after all. */
 const lives: ReadonlySet<string> = new Set(['customerLives', 'customerHolds', 'notAgreed']);
 
-/** Until when the word that an opening rested on is not tried again, where the customer lives; `undefined`: it may not live. */
-function refusesUntil(code: string, now: number): number | undefined {
+/** Until when the word that an opening rested on is not tried again, where the customer lives; `undefined`: it may not live, or still gives. */
+function refusesUntil(state: ProviderState, code: string, now: number): number | undefined {
   if (code === 'staleWord') return now + STALE_AGAIN_MS;
+  if (code === 'customerHolds' && stillGives(state, now)) return undefined;
   return lives.has(code) ? Infinity : undefined;
 }
 
 function onRefusal(state: ProviderState, method: Answer['method'], code: string, now: number): Step {
   if (code === 'otherHolds' && isTakingOver(state, method)) return standDown(state, now);
-  const until = refusesUntil(code, now);
+  const until = refusesUntil(state, code, now);
   if (until !== undefined && isTakingOver(state, method)) return standBy(state, now, until);
   if (method === 'release' && isReleaseVain(code)) return onReleased(state);
   const saysNothing = method === 'record' || method === 'witness' || unanswered.has(code);

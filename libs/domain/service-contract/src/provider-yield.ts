@@ -76,6 +76,12 @@ export function mayTakeNow(state: ProviderState, now: number): boolean {
   return over || isFenced(state, now) || isSuspect(state.watch.detector, now);
 }
 
+/** Its beats say that it still gives its service away: a lease that it seems to hold is by a request that was long on its way. */
+export function stillGives(state: ProviderState, now: number): boolean {
+  const { heardAt, stands } = state.word;
+  return wordOf(state).word !== undefined && stands && now - heardAt < WORD_COUNTS_MS;
+}
+
 /**
  * It says that it acts no more, though its release has not come to the ledger: it may have acted by our promise, cut off from there.
  * What it said before its word tells nothing: whoever has just taken an epoch waits to act under it.

@@ -303,6 +303,16 @@ describe('a provider', () => {
     expect(callsAt(5000)).toContain('take');
   });
 
+  test('goes on with a word that is still given where its customer’s lease was renewed by a request that came late, and not for ever', () => {
+    const reading = driveProvider(providerAt({ at: 'reading', from: 3, word }), ledgerSays({}), 10).state;
+    const phaseAfter = (state: ProviderState, now: number): string =>
+      driveProvider(state, refused('take', 'customerHolds'), now).state.phase.at;
+    expect([phaseAfter(reading, 3000), phaseAfter(reading, 40_000)]).toEqual(['reading', 'ready']);
+    const withdrawn = { ...reading, word: { ...reading.word, stands: false } };
+    expect(phaseAfter(withdrawn, 3000)).toBe('ready');
+    expect(phaseAfter({ ...reading, phase: { at: 'reading', from: 3 } }, 3000)).toBe('ready');
+  });
+
   test('does not go on with a word that central refused, however often it is said', () => {
     const opening = driveProvider(providerAt({ at: 'ready' }), { type: 'takeOverAsked', word }, 10).state;
     const { state } = driveProvider(opening, refused('open', 'staleWord'), 20);
