@@ -20,7 +20,7 @@ test('a device whose keys were seen is told to join anew, once, by its own comma
   const sender = { queue: (one: NewDownlink) => store.add(one, now) };
   const rejoins = createRejoins({
     devices: options([device, { devEui: '00000000000000a2', name: 'unable', activation: 'otaa' }]).devices,
-    sessions: () => ({ currentOf: () => ({ devAddr: inUse }) }) as never,
+    sessions: () => ({ currentOf: () => ({ id: `of ${inUse}`, devAddr: inUse }) }) as never,
     ...{ sender, store, clock: { now: () => now, monotonic: () => now }, log: silentLog },
   });
   const told = (): number => store.latest(devEui, 10).length;
@@ -49,10 +49,17 @@ test('a device whose keys were seen is told to join anew, once, by its own comma
   now += 60_000;
   rejoins(seen);
   expect(told()).toBe(2);
+  // it has followed at last
+  const last = store.latest(devEui, 1)[0]?.id ?? 0;
+  store.update(last, { session: `of ${inUse}` as never }, now);
   inUse = parseDevAddr('01000009');
-  now += 7_200_000;
+  now += 60_000;
   rejoins(seen);
   expect(told()).toBe(2);
+  // and its new keys are seen as well: of those it knows nothing
+  rejoins([...seen, { devEui, devAddr: inUse }]);
+  rejoins([...seen, { devEui, devAddr: inUse }]);
+  expect(told()).toBe(3);
   db.close();
 });
 

@@ -1,11 +1,12 @@
 import { describeError, fromHex, type Clock } from '@antirio/kernel';
 import type { Log } from '@antirio/host';
 import type { DownlinkSender } from '../downlink/sender.ts';
-import type { DownlinkStore } from '../downlink/store.ts';
+import type { Downlink, DownlinkStore } from '../downlink/store.ts';
 import type { DevEui } from '@antirio/lorawan';
 import type { directoryOf } from '../directory.ts';
 import type { DeviceOptions } from '../options.ts';
 import type { SessionBook } from '../uplink/session-book.ts';
+import type { Session } from '../uplink/sessions.ts';
 
 /** The resource that such a downlink is listed under. */
 export const REJOIN = 'rejoin';
@@ -42,10 +43,10 @@ export function createRejoins(
   const able = devices.flatMap((device) =>
     device.rejoinCommand === undefined ? [] : [{ device, command: device.rejoinCommand }],
   );
-  const wasTold = (device: DeviceOptions): boolean => {
-    const { devEui } = device;
-    const told = (one: { readonly resource: string; readonly createdAt: number }): boolean =>
-      one.resource === REJOIN && clock.now() - one.createdAt < AGAIN_MS;
+  /** A device that has followed since, and whose new keys were seen as well, is told of those at once. */
+  const wasTold = (devEui: DevEui, current: Pick<Session, 'id'>): boolean => {
+    const told = ({ resource, session = current.id, createdAt }: Downlink): boolean =>
+      resource === REJOIN && session === current.id && clock.now() - createdAt < AGAIN_MS;
     const waits = store.open(devEui).some(({ resource }) => resource === REJOIN);
     return waits || store.latest(devEui, 50).some(told);
   };
@@ -55,7 +56,8 @@ export function createRejoins(
     for (const { device, command } of able) {
       const { devEui, name } = device;
       const current = sessions()?.currentOf(devEui);
-      if (current === undefined || !seen.has(`${devEui}/${current.devAddr}`) || wasTold(device)) continue;
+      if (current === undefined || !seen.has(`${devEui}/${current.devAddr}`) || wasTold(devEui, current))
+        continue;
       const { fPort, payload } = command;
       try {
         const content = { devEui, fPort, payload: fromHex(payload), confirmed: false, resource: REJOIN };
