@@ -1,6 +1,6 @@
 import { request, type RequestOptions } from 'node:http';
 import { afterAll, beforeAll, describe } from '@jest/globals';
-import { testWhen } from './test-when.ts';
+import { isSaidAbsent, testWhen } from './test-when.ts';
 
 /** How a container engine keeps its images: by a graph driver of its own (overlay2, vfs), or in containerd. */
 export type ImageStore = 'graph driver' | 'containerd';
@@ -14,6 +14,8 @@ export interface TestEngine {
 }
 
 const USUAL = 'unix:///var/run/docker.sock';
+/** Names the engine that keeps images in containerd. */
+const SECOND = 'CONTAINERD_DOCKER_HOST';
 const ANSWER_MS = 10_000;
 
 /** What node:http needs for an engine's address. */
@@ -47,16 +49,13 @@ async function storeOf(host: string): Promise<ImageStore | undefined> {
   return isContainerd ? 'containerd' : 'graph driver';
 }
 
-/** What `CONTAINERD_DOCKER_HOST` says where whoever runs the tests knows that there is none. */
-const ABSENT = 'absent';
-
 /**
  * The engine that `DOCKER_HOST` names or the one of this machine, and the one that `CONTAINERD_DOCKER_HOST` names, by their stores;
  * one of each, there or not.
  */
 export async function findEngines(): Promise<TestEngine[]> {
-  const hosts = [process.env['DOCKER_HOST'] ?? USUAL, process.env['CONTAINERD_DOCKER_HOST'] ?? ''];
-  const named = hosts.filter((host) => host !== '' && host !== ABSENT);
+  const second = isSaidAbsent(SECOND) ? '' : (process.env[SECOND] ?? '');
+  const named = [process.env['DOCKER_HOST'] ?? USUAL, second].filter((host) => host !== '');
   const found = await Promise.all(named.map(async (host) => ({ host, store: await storeOf(host) })));
   return (['graph driver', 'containerd'] as const).map((store) => {
     const host = found.find((engine) => engine.store === store)?.host;
@@ -68,7 +67,7 @@ type EngineTest = ReturnType<typeof testWhen>;
 
 /** Whether whoever runs the tests has said that there is no such engine. */
 const isLeftOut = ({ store, isThere }: TestEngine): boolean =>
-  store === 'containerd' && !isThere && process.env['CONTAINERD_DOCKER_HOST'] === ABSENT;
+  store === 'containerd' && !isThere && isSaidAbsent(SECOND);
 
 /** Skipped without the engine. */
 function testOf({ store, isThere }: TestEngine): EngineTest {

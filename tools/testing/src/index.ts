@@ -1,5 +1,5 @@
 import { findKubo } from './kubo.ts';
-import { testWhen } from './test-when.ts';
+import { testUnlessAbsent } from './test-when.ts';
 
 export { cometbftTest } from './cometbft.ts';
 export { findCometbft } from './cometbft-program.ts';
@@ -12,10 +12,11 @@ export { claimOffsets, type ClaimedOffsets } from './port-offsets.ts';
  * A test that needs the reference implementation of IPFS. Without one it is skipped and says so; where whoever runs the tests has said
  * that there is none (`KUBO_BIN=absent`), it is left out.
  */
-export const kuboTest: ReturnType<typeof testWhen> =
-  findKubo() === undefined && process.env['KUBO_BIN'] === 'absent'
-    ? () => undefined
-    : testWhen(findKubo() !== undefined, 'reference: absent (KUBO_BIN names no Kubo, and none was built)');
+export const kuboTest = testUnlessAbsent(
+  'KUBO_BIN',
+  findKubo() !== undefined,
+  'reference: absent (KUBO_BIN names no Kubo, and none was built)',
+);
 
 export { findKubo, startKubo, type KuboDaemon, type KuboDaemonOptions } from './kubo.ts';
 export { redisTest, startRedis, type RedisServer, type RedisServerOptions } from './redis.ts';

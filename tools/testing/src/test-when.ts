@@ -25,6 +25,17 @@ export function testWhen(
   };
 }
 
+/** Whether whoever runs the tests has said that there is no such program or engine here: `KUBO_BIN=absent`. */
+export const isSaidAbsent = (variable: string): boolean => process.env[variable] === 'absent';
+
+/** As `testWhen`, but left out where it was said that what it needs is absent. */
+export const testUnlessAbsent = (
+  variable: string,
+  isThere: boolean,
+  reason: string,
+): ReturnType<typeof testWhen> =>
+  !isThere && isSaidAbsent(variable) ? () => undefined : testWhen(isThere, reason);
+
 /** How a reason stands in a test's title. */
 export function skipNote(reason: string): string {
   return `[skipped: ${reason}]`;
