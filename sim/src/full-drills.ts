@@ -1,7 +1,5 @@
-import { signDocument } from '@antirio/kernel';
 import { fullDrillCounts, keys, type ContractRecord, type SetRecord } from '@antirio/ledger-machine';
 import {
-  YIELD_KIND,
   customerFullDrillTurn,
   isEnded,
   providerFullDrillTurn,
@@ -10,8 +8,8 @@ import {
   type SignedWord,
 } from '@antirio/service-contract';
 import { createDrillDesk, type DrillDeskPorts, type DrillParty } from './drill-desk.ts';
-import { identities } from './identities.ts';
 import type { SimLedger } from './ledger.ts';
+import { yieldWordOf } from './operator.ts';
 import { ringRootThrough } from './ring-root.ts';
 import type { SimContract } from './world.ts';
 
@@ -41,16 +39,13 @@ export function fullDrillView(ledger: SimLedger, { terms }: SimContract, wall: n
 export function simulateFullDrills(ports: FullDrillPorts): { tell(): void } {
   const { hosts, ledger, contract } = ports;
   const { terms } = contract;
-  const { contractId, set } = terms;
+  const { contractId } = terms;
   const desk = createDrillDesk(ports);
   let told = false;
 
   const view = (): FullDrillLedger => fullDrillView(ledger, contract, hosts.central.clock.wall());
-  const wordFor = (epoch: number): SignedWord => {
-    const at = contract.customerParty().ledgerTime() ?? hosts.A.clock.wall();
-    const body = { contractId, setId: set.setId, epoch, cause: 'drill' as const, at };
-    return { ...signDocument(identities.A, YIELD_KIND, body), kind: YIELD_KIND } as const;
-  };
+  const wordFor = (epoch: number): SignedWord =>
+    yieldWordOf(hosts.A, contract.customerParty(), terms, epoch, 'drill');
   const customer: DrillParty<FullDrillLedger, object> = {
     host: hosts.A,
     fresh: () => ({}),

@@ -1,24 +1,29 @@
 import { signDocument } from '@antirio/kernel';
-import { YIELD_KIND, type ContractTerms, type YieldCause } from '@antirio/service-contract';
+import { YIELD_KIND, type ContractTerms, type SignedWord, type YieldCause } from '@antirio/service-contract';
 import type { EdgeNode, Rooms } from './edge.ts';
 import type { Host } from './host.ts';
 import { identities } from './identities.ts';
+import type { PartyHost } from './party-host.ts';
 
 /** What people do to an edge, and the machine that it runs on. */
+
+/** The customer's signed word that its provider shall take over, dated as the product dates it. */
+export function yieldWordOf(
+  host: Host,
+  party: Pick<PartyHost, 'ledgerTime'>,
+  { contractId, set: { setId } }: ContractTerms,
+  epoch: number,
+  cause: YieldCause,
+): SignedWord {
+  const body = { contractId, setId, epoch, cause, at: party.ledgerTime() ?? host.clock.wall() };
+  return { ...signDocument(identities.A, YIELD_KIND, body), kind: YIELD_KIND } as const;
+}
 
 /** The customer is told to give its service away, if it has anything to give. */
 export function tellToYield(host: Host, { party }: Rooms, terms: ContractTerms, cause: YieldCause): void {
   const phase = party.phase();
   if (!host.running || phase.at !== 'guarded') return;
-  const { contractId, set } = terms;
-  const body = {
-    contractId,
-    setId: set.setId,
-    epoch: phase.epoch,
-    cause,
-    at: party.ledgerTime() ?? host.clock.wall(),
-  };
-  const word = { ...signDocument(identities.A, YIELD_KIND, body), kind: YIELD_KIND } as const;
+  const word = yieldWordOf(host, party, terms, phase.epoch, cause);
   host.arrive(() => {
     party.post({ type: 'yieldAsked', word });
   });
