@@ -118,28 +118,25 @@ function digestOf(header: string | undefined): string | undefined {
  */
 async function* unlessStalled(request: Request, stallMs: number): AsyncGenerator<Uint8Array> {
   const stalled = new AntirioError('unavailable', `nothing came for ${stallMs} ms`);
-  let waitingFor: number | undefined = 0;
-  const cutOff = (piece: number): void => {
-    if (piece === waitingFor) request.destroy(stalled);
+  let came = 0;
+  const cutOff = (before: number): void => {
+    if (came === before) request.destroy(stalled);
   };
-  const timer = setTimeout(() => {
-    if (waitingFor !== undefined) setImmediate(cutOff, waitingFor);
-  }, stallMs);
+  const wait = (): NodeJS.Timeout => setTimeout(() => setImmediate(cutOff, came), stallMs);
+  let waiting = wait();
   try {
     // What ends early still has an answer to send.
-    let piece = 0;
     for await (const bytes of request.iterator({ destroyOnReturn: false })) {
-      waitingFor = undefined;
+      came += 1;
+      clearTimeout(waiting);
       yield bytes as Uint8Array;
-      piece += 1;
-      waitingFor = piece;
-      timer.refresh();
+      waiting = wait();
     }
   } catch (cause) {
     throw cause === stalled ? stalled : new AntirioError('unavailable', 'the upload broke off', {}, cause);
   } finally {
-    waitingFor = undefined;
-    clearTimeout(timer);
+    came += 1;
+    clearTimeout(waiting);
   }
 }
 
