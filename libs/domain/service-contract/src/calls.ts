@@ -29,17 +29,24 @@ export function callBegun(book: CallBook, key: CallKey, now: number): CallBook {
   return { ...book, [key]: { busySince: now, notBefore: 0, failures: book[key]?.failures ?? 0 } };
 }
 
-/** After an answer. `againInMs` paces calls that are repeated on purpose; failures back off by themselves. */
+/** What came of a call: `retryInMs` is when whoever refused wants it again, `paceMs` when we repeat it on purpose. */
+export interface CallOutcome {
+  readonly ok: boolean;
+  readonly retryInMs?: number | undefined;
+  readonly paceMs?: number | undefined;
+}
+
+/** After an answer: failures back off by themselves. Who is told when to come again has not failed, only come early. */
 export function callEnded(
   book: CallBook,
   key: CallKey,
   now: number,
-  outcome: { readonly ok: boolean; readonly againInMs?: number | undefined },
+  { ok, retryInMs, paceMs }: CallOutcome,
   random: number,
 ): CallBook {
-  const failures = outcome.ok ? 0 : (book[key]?.failures ?? 0) + 1;
+  const failures = ok || retryInMs !== undefined ? 0 : (book[key]?.failures ?? 0) + 1;
   const backoff = Math.min(FIRST_DELAY_MS * 2 ** Math.min(failures, 10), MAX_DELAY_MS) * (0.5 + random);
-  const delay = outcome.againInMs ?? (outcome.ok ? 0 : backoff);
+  const delay = retryInMs ?? paceMs ?? (ok ? 0 : backoff);
   return { ...book, [key]: { busySince: -1, notBefore: now + delay, failures } };
 }
 

@@ -246,14 +246,9 @@ const paces: Partial<Record<CallArgs['method'], number>> = {
 type Answer = Extract<PartyEvent, { type: 'answer' }>;
 
 function onAnswer(state: CustomerState, answer: Answer, context: Context): Step {
-  const again = answer.ok ? paces[answer.method] : answer.retryInMs;
-  const calls = callEnded(
-    state.calls,
-    callKey(answer.method, answer.holder),
-    context.now,
-    { ok: answer.ok, againInMs: again },
-    context.random(),
-  );
+  const paceMs = answer.ok ? paces[answer.method] : undefined;
+  const key = callKey(answer.method, answer.holder);
+  const calls = callEnded(state.calls, key, context.now, { ...answer, paceMs }, context.random());
   const next = { ...state, calls };
   if (!answer.ok)
     return answer.method === 'release' && isReleaseVain(answer.code) ? onReleaseKnown(next) : [next, []];

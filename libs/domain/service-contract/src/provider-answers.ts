@@ -26,14 +26,9 @@ type Answer = Extract<PartyEvent, { type: 'answer' }>;
 /** What the provider makes of an answer to one of its calls. */
 export function onAnswer(state: ProviderState, answer: Answer, context: Context): Step {
   const { now } = context;
-  const paced = answer.ok ? pace(answer.method) : (answer.retryInMs ?? undrilledPace(state, answer.method));
-  const calls = callEnded(
-    state.calls,
-    callKey(answer.method, answer.holder),
-    now,
-    { ok: answer.ok, againInMs: paced },
-    context.random(),
-  );
+  const paceMs = answer.ok ? pace(answer.method) : undrilledPace(state, answer.method);
+  const key = callKey(answer.method, answer.holder);
+  const calls = callEnded(state.calls, key, now, { ...answer, paceMs }, context.random());
   const next = { ...state, calls };
   if (answer.method === 'share' && answer.holder !== undefined)
     return answer.ok
