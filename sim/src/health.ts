@@ -52,6 +52,8 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
   const isQuick = ({ latencyMs, jitterMs }: Link): boolean => 4 * (latencyMs + jitterMs) < terms.leaseMs;
   const isGood = (one: NodeName, other: NodeName): boolean =>
     both(one, other).every((link) => !link.cut && link.loss <= 0.2 && link.resets < 0.1 && isQuick(link));
+  /** Whose disk holds the whole process up for a quarter of a lease at each write has no lease when it gets to it. */
+  const isPrompt = (edge: EdgeName): boolean => 4 * hosts[edge].syncsInMs < terms.leaseMs;
   const isAlone = (): boolean => isCut('A', 'central') && names.every((name) => isCut('A', name));
   const edgeOf = (edge: EdgeName): EdgeNode => world.providers.get(edge) ?? A;
   /** All of it, its arbitrator too. */
@@ -60,8 +62,9 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
   const isUnserved = (): boolean => isGone() || isCut('A', 'central');
   /** Who is held back by its operator does nothing about it. */
   const isHeld = (edge: EdgeName): boolean => edgeOf(edge).disk.held;
-  /** An edge without its bridge does nothing for its sensors. */
-  const isWhole = (edge: EdgeName): boolean => isRunning(edge) && !edgeOf(edge).disk.bridgeDead;
+  /** An edge without its bridge does nothing for its sensors, and one that cannot keep a lease does so rarely. */
+  const isWhole = (edge: EdgeName): boolean =>
+    isRunning(edge) && isPrompt(edge) && !edgeOf(edge).disk.bridgeDead;
   const isWell = (edge: EdgeName): boolean =>
     isWhole(edge) &&
     hosts.central.running &&
@@ -153,8 +156,10 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
     return life.state === 'HANDED_BACK' && dispute !== undefined;
   };
   const mayTake = (one: SimContract): boolean => isWell(one.name) && !isDisputed(one);
+  /** It beats and answers, so that nobody takes over from it. */
+  const isTooSlow = (): boolean => isRunning('A') && !isPrompt('A');
   const lookAtActing = (): void => {
-    const anyWell = (): boolean => isWell('A') || contracts.some(mayTake);
+    const anyWell = (): boolean => isWell('A') || (contracts.some(mayTake) && !isTooSlow());
     const canAct = (): boolean => areTogether() || (anyWell() && !isLeftAlone());
     if (mayAct() || !canAct()) actedAt = engine.now;
     if (engine.now - Math.max(actedAt, changedAt) < ACTS_WITHIN_MS + patienceMs) return;

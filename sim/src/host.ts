@@ -67,6 +67,8 @@ export interface Host {
   stepped(): void;
   /** How long a write takes that others wait for, ms. */
   fsyncMs(): number;
+  /** The same as it is about now, without chance. */
+  readonly syncsInMs: number;
   start(): void;
   crash(why: string): void;
   freeze(): void;
@@ -173,6 +175,9 @@ export function createHost(engine: Engine, trace: Trace, dice: Dice, options: Ho
     },
     get slow() {
       return slowness > 1;
+    },
+    get syncsInMs() {
+      return options.fsyncMs * slowness;
     },
     get incarnation() {
       return incarnation;
