@@ -1,8 +1,8 @@
-// `npm run sim -- --seeds N --from S [--kind K] [--workers W] [--trace]`: runs the scenarios of these seeds on W threads; the first
-// failing one prints its story. Interrupted, it says with which seed to go on.
+// `npm run sim`: runs the scenarios of some seeds; the first failing one prints its story. Interrupted, it says with which
+// seed to go on.
 import { availableParallelism } from 'node:os';
-import { parseArgs } from 'node:util';
-import { scenarioKinds } from './kinds.ts';
+import { readCommandLine, UsageError, wholeNumber } from '@antirio/command-line';
+import { scenarioKinds, type ScenarioKind } from './kinds.ts';
 import { runInParts } from './parts.ts';
 import type { Order, StretchResult } from './stretch.ts';
 
@@ -10,35 +10,46 @@ const PROGRESS_EVERY_MS = 10_000;
 const MOST_WORKERS = 64;
 const INTERRUPTED = 130;
 
-function fail(words: string): never {
-  process.stderr.write(`${words}\n`);
-  process.exit(2);
+const USAGE = `npm run sim: the scenarios of some seeds, each checked for every promise. The first that breaks one prints its story.
+
+  --seeds N    so many (1000)
+  --from S     the first one (1)
+  --kind K     ${scenarioKinds.join(', ')} (${scenarioKinds[0]})
+  --workers W  threads (as many as there are processors)
+  --trace      prints every story
+  --fine       the same with every message and write
+`;
+
+interface Options {
+  readonly seeds: number;
+  readonly from: number;
+  readonly workers: number;
+  readonly kind: ScenarioKind;
+  readonly stories: Order['stories'];
 }
 
-function numberOf(text: string | undefined, fallback: number, name: string): number {
-  const value = text === undefined ? fallback : Number(text);
-  if (Number.isSafeInteger(value) && value >= 0) return value;
-  return fail(`--${name} takes a whole number, not ${String(text)}`);
-}
-
-const { values } = parseArgs({
-  options: {
-    seeds: { type: 'string' },
-    from: { type: 'string' },
-    workers: { type: 'string' },
-    trace: { type: 'boolean' },
-    fine: { type: 'boolean' },
-    kind: { type: 'string' },
+const { seeds, from, workers, kind, stories } = readCommandLine({
+  usage: USAGE,
+  flags: {
+    seeds: { type: 'string', default: '1000' },
+    from: { type: 'string', default: '1' },
+    workers: { type: 'string', default: String(Math.min(availableParallelism(), MOST_WORKERS)) },
+    trace: { type: 'boolean', default: false },
+    fine: { type: 'boolean', default: false },
+    kind: { type: 'string', default: scenarioKinds[0] },
+  },
+  read({ values }): Options {
+    const found = scenarioKinds.find((one) => one === values.kind);
+    if (found === undefined) throw new UsageError(`--kind is one of ${scenarioKinds.join(', ')}`);
+    return {
+      seeds: wholeNumber('seeds', values.seeds, 0, Number.MAX_SAFE_INTEGER),
+      from: wholeNumber('from', values.from, 0, Number.MAX_SAFE_INTEGER),
+      workers: wholeNumber('workers', values.workers, 1, MOST_WORKERS),
+      kind: found,
+      stories: values.fine ? 'fine' : values.trace ? 'all' : 'failing',
+    };
   },
 });
-const seeds = numberOf(values.seeds, 1000, 'seeds');
-const from = numberOf(values.from, 1, 'from');
-const workers = numberOf(values.workers, Math.min(availableParallelism(), MOST_WORKERS), 'workers');
-if (workers < 1 || workers > MOST_WORKERS) fail(`--workers is from 1 to ${MOST_WORKERS}, not ${workers}`);
-const kind =
-  scenarioKinds.find((one) => one === (values.kind ?? scenarioKinds[0])) ??
-  fail(`--kind is one of ${scenarioKinds.join(', ')}`);
-const stories: Order['stories'] = values.fine === true ? 'fine' : values.trace === true ? 'all' : 'failing';
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 const say = (text: string): void => void process.stderr.write(`${text}\n`);

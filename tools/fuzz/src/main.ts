@@ -1,8 +1,5 @@
-// `npm run fuzz [-- --seconds N] [--seed N] [--properties part/of]`: what schemathesis draws from EdgeX's OpenAPI documents
-// against the running services, every parser of what gateways and motes send with bad inputs, and the property tests with
-// other examples. `npm run fuzz -- parsers [--count N] [--seed N]`: the parsers alone. The last line is
-// `N passed, N failed, N skipped`.
-import { parseArgs } from 'node:util';
+// `npm run fuzz`: foreign input for whatever takes it. The last line is `N passed, N failed, N skipped`.
+import { readCommandLine, UsageError, wholeNumber } from '@antirio/command-line';
 import {
   createCoreServices,
   CORE_SERVICES,
@@ -29,44 +26,46 @@ interface Options {
   readonly parsersAlone: boolean;
 }
 
-function wholeNumber(name: string, text: string, least: number): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < least || value > 999_999_999)
-    throw new Error(`--${name} is a whole number from ${least}, not ${text}`);
-  return value;
-}
+const USAGE = `npm run fuzz             what schemathesis draws from EdgeX's OpenAPI documents against the running services, every parser
+                         of what gateways and motes send with bad inputs, and the property tests with other examples
+npm run fuzz -- parsers  the parsers alone
+
+  --seconds N     for each service, in the mean (120)
+  --seed N        everything follows from it (drawn by the time)
+  --properties P  none, or a part of the property tests, such as 1/3 (1/1)
+  --count N       inputs for all parsers together (100000, and 1000000 for the parsers alone)
+`;
 
 function partOf(text: string): Part | undefined {
   if (text === 'none') return undefined;
   const [, part = '', of = ''] = /^(\d+)\/(\d+)$/.exec(text) ?? [];
   if (part === '' || Number(part) < 1 || Number(part) > Number(of))
-    throw new Error(`--properties is none or a part, such as 1/3; not ${text}`);
+    throw new UsageError(`--properties is none or a part, such as 1/3; not ${text}`);
   return { part: Number(part), of: Number(of) };
 }
 
-function readOptions(argv: readonly string[]): Options {
-  const { values, positionals } = parseArgs({
-    args: [...argv],
-    allowPositionals: true,
-    options: {
+const readOptions = (): Options =>
+  readCommandLine({
+    usage: USAGE,
+    flags: {
       seconds: { type: 'string', default: '120' },
       seed: { type: 'string', default: String(Math.floor(Date.now() / 1000) % 1_000_000) },
       properties: { type: 'string', default: '1/1' },
       count: { type: 'string' },
     },
+    positionals: 1,
+    read({ values, positionals: [what] }) {
+      if (what !== undefined && what !== 'parsers') throw new UsageError(`fuzz knows parsers, not ${what}`);
+      const parsersAlone = what === 'parsers';
+      return {
+        seconds: wholeNumber('seconds', values.seconds, 4),
+        seed: wholeNumber('seed', values.seed, 0),
+        properties: partOf(values.properties),
+        count: wholeNumber('count', values.count ?? (parsersAlone ? '1000000' : '100000'), 1),
+        parsersAlone,
+      };
+    },
   });
-  const [what, ...more] = positionals;
-  if (more.length > 0 || (what !== undefined && what !== 'parsers'))
-    throw new Error(`fuzz knows parsers, not ${positionals.join(' ')}`);
-  const parsersAlone = what === 'parsers';
-  return {
-    seconds: wholeNumber('seconds', values.seconds, 4),
-    seed: wholeNumber('seed', values.seed, 0),
-    properties: partOf(values.properties),
-    count: wholeNumber('count', values.count ?? (parsersAlone ? '1000000' : '100000'), 1),
-    parsersAlone,
-  };
-}
 
 function say({ round: { service, names, seed }, cases, operations, complaint }: Outcome): void {
   const tried = `${operations.tested} of ${operations.selected} operations`;
@@ -151,7 +150,7 @@ async function all(options: Options): Promise<Counts[]> {
   return parts;
 }
 
-const options = readOptions(process.argv.slice(2));
+const options = readOptions();
 console.log(`seed ${options.seed}`);
 const parts = await all(options);
 const sum = (of: keyof Counts): number => parts.reduce((total, counts) => total + counts[of], 0);

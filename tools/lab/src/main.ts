@@ -1,5 +1,5 @@
-// `npm run lab -- up|handover|down [--seed S]`: two edges and a centre, every service in a container of its own.
-import { parseArgs } from 'node:util';
+// `npm run lab`: two edges and a centre, every service in a container of its own.
+import { readCommandLine, UsageError } from '@antirio/command-line';
 import { DemoError } from '@antirio/demo';
 import { createStage, monotonic, tableOf } from '@antirio/demo/scenes';
 import { ImageError } from '@antirio/edge-image';
@@ -46,40 +46,41 @@ async function performHandover(options: LabOptions): Promise<void> {
   tellWhere(options);
 }
 
-async function perform(what: string | undefined, options: LabOptions): Promise<void> {
-  switch (what) {
-    case 'up':
-      await up(options);
-      tellWhere(options);
-      return;
-    case 'handover':
-      await performHandover(options);
-      return;
-    case 'down':
-      await down(options.project);
-      return;
-    default:
-      process.stderr.write(USAGE);
-      process.exitCode = 2;
-  }
-}
+const acts = {
+  up: async (options: LabOptions): Promise<void> => {
+    await up(options);
+    tellWhere(options);
+  },
+  handover: performHandover,
+  down: ({ project }: LabOptions): Promise<void> => down(project),
+};
+
+const isAct = (word: string): word is keyof typeof acts => Object.hasOwn(acts, word);
+const isOverride = (word: string): word is Override => OVERRIDES.some((one) => one === word);
+
+const { act, seed, project, overrides } = readCommandLine({
+  usage: USAGE,
+  flags: {
+    seed: { type: 'string', default: '1' },
+    with: { type: 'string', multiple: true, default: [] },
+    project: { type: 'string', default: 'antirio-lab' },
+  },
+  positionals: 1,
+  read({ values, positionals: [word = ''] }) {
+    if (!isAct(word))
+      throw new UsageError(word === '' ? 'What shall the lab do?' : `The lab knows no ${word}`);
+    const strange = values.with.find((one) => !isOverride(one));
+    if (strange !== undefined) throw new UsageError(`--with is of ${OVERRIDES.join(', ')}, not ${strange}`);
+    return { ...values, act: acts[word], overrides: values.with.filter(isOverride) };
+  },
+});
 
 const stage = createStage({ output: process.stdout, terminal: process.stdout.isTTY, now: monotonic });
 try {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      seed: { type: 'string', default: '1' },
-      with: { type: 'string', multiple: true, default: [] },
-      project: { type: 'string', default: 'antirio-lab' },
-    },
-  });
   const { LAB_SUBNET: betweenEdges = '10.213.17', LAB_AIR_SUBNET: air = '10.213.18' } = process.env;
-  const overrides = values.with.filter((name): name is Override => OVERRIDES.some((one) => one === name));
-  const what = overrides.length === values.with.length ? positionals[0] : undefined;
-  await perform(what, { ...values, overrides, stage, subnets: { betweenEdges, air } });
+  await act({ seed, project, overrides, stage, subnets: { betweenEdges, air } });
 } catch (error) {
-  if (!(error instanceof ImageError || error instanceof DemoError || error instanceof TypeError)) throw error;
+  if (!(error instanceof ImageError || error instanceof DemoError)) throw error;
   process.stderr.write(`${error.message}\n`);
   process.exitCode = 1;
 }

@@ -1,12 +1,24 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { readCommandLine } from '@antirio/command-line';
 import { collectionOf, environmentOf, folderOf } from './collection.ts';
 import { documentsOf, startEdge } from './running-edge.ts';
 
-// `npm run postman [folder]`: writes what Postman imports: for each service a collection and an environment, and all of them as one.
+// `npm run postman`: writes what Postman imports.
 
 const ROOT = resolve(import.meta.dirname, '../../..');
-const folder = resolve(process.env['INIT_CWD'] ?? '.', process.argv[2] ?? join(ROOT, 'dist/postman'));
+
+const USAGE = `npm run postman [-- FOLDER]: writes what Postman imports: for each service a collection and an environment, and all of them
+as one (dist/postman).
+`;
+
+const folder = readCommandLine({
+  usage: USAGE,
+  flags: {},
+  positionals: 1,
+  read: ({ positionals: [wanted = join(ROOT, 'dist/postman')] }) =>
+    resolve(process.env['INIT_CWD'] ?? '.', wanted),
+});
 
 const write = (name: string, value: unknown): void =>
   writeFileSync(join(folder, name), `${JSON.stringify(value, null, 2)}\n`);

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { readCommandLine, UsageError } from '@antirio/command-line';
 import { workspaceRoot } from './root.ts';
 
 const CACHE = join(workspaceRoot, 'node_modules/.cache/antirio');
@@ -59,18 +60,24 @@ async function worker(queue: Check[], outcomes: Outcome[]): Promise<void> {
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) outcomes.push(await run(next));
 }
 
+const USAGE = `npm run check [-- names]: whether the code is as it should be; with names, only these checks.
+
+${CHECKS.map(({ name, says }) => `  ${name.padEnd(14)}${says}`).join('\n')}
+`;
+
 function chosen(names: readonly string[]): Check[] {
   const unknown = names.filter((name) => !CHECKS.some((check) => check.name === name));
-  if (unknown.length > 0) {
-    throw new Error(
-      `no such check: ${unknown.join(', ')} (there are ${CHECKS.map(({ name }) => name).join(', ')})`,
-    );
-  }
+  if (unknown.length > 0) throw new UsageError(`no such check: ${unknown.join(', ')}`);
   return CHECKS.filter(({ name }) => names.length === 0 || names.includes(name));
 }
 
 mkdirSync(CACHE, { recursive: true });
-const queue = chosen(process.argv.slice(2));
+const queue = readCommandLine({
+  usage: USAGE,
+  flags: {},
+  positionals: Infinity,
+  read: ({ positionals }) => chosen(positionals),
+});
 const outcomes: Outcome[] = [];
 const workers = Math.min(2, availableParallelism());
 await Promise.all(Array.from({ length: workers }, () => worker(queue, outcomes)));

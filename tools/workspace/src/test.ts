@@ -1,10 +1,9 @@
-// `npm test [-- [--kind unit,e2e] [--name pattern] [--no-skips] [--second-attempt] [path patterns]]`: all tests, the quick
-// kinds first.
+// `npm test`: all tests, the quick kinds first.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
-import { parseArgs } from 'node:util';
+import { readCommandLine, UsageError } from '@antirio/command-line';
 import {
   combine,
   countsLine,
@@ -38,28 +37,39 @@ interface Run extends Options {
   readonly alone: boolean;
 }
 
-function readOptions(argv: readonly string[]): Options {
-  const { values, positionals } = parseArgs({
-    args: [...argv],
-    allowPositionals: true,
-    options: {
-      kind: { type: 'string' },
+const USAGE = `npm test [-- [flags] [path patterns]]: all tests, or those in files whose paths match. The last line is
+"N passed, N failed, N skipped".
+
+  --kind K          only these kinds, with commas between them: ${KINDS.join(', ')}
+  --name P          only tests whose names match; -t P does the same
+  --no-skips        a skipped test fails the run
+  --second-attempt  the few files that fail are run up to twice more by themselves, and told
+`;
+
+const readOptions = (): Options =>
+  readCommandLine({
+    usage: USAGE,
+    flags: {
+      kind: { type: 'string', default: KINDS.join(',') },
       name: { type: 'string', short: 't' },
-      'no-skips': { type: 'boolean' },
-      'second-attempt': { type: 'boolean' },
+      'no-skips': { type: 'boolean', default: false },
+      'second-attempt': { type: 'boolean', default: false },
+    },
+    positionals: Infinity,
+    read({ values, positionals }) {
+      const kinds = values.kind.split(',');
+      const unknown = kinds.filter((kind) => !KINDS.includes(kind));
+      if (unknown.length > 0)
+        throw new UsageError(`--kind knows ${KINDS.join(', ')}; not ${unknown.join(', ')}`);
+      return {
+        kinds,
+        name: values.name,
+        paths: positionals,
+        noSkips: values['no-skips'],
+        secondAttempt: values['second-attempt'],
+      };
     },
   });
-  const kinds = values.kind?.split(',') ?? KINDS;
-  const unknown = kinds.filter((kind) => !KINDS.includes(kind));
-  if (unknown.length > 0) throw new Error(`--kind knows ${KINDS.join(', ')}; not ${unknown.join(', ')}`);
-  return {
-    kinds,
-    name: values.name,
-    paths: positionals,
-    noSkips: values['no-skips'] ?? false,
-    secondAttempt: values['second-attempt'] ?? false,
-  };
-}
 
 /** How many tests of a kind run side by side, for jest. */
 function workersOf(kind: string, alone: boolean): string[] {
@@ -174,7 +184,7 @@ function print(summary: Summary): void {
 }
 
 async function main(): Promise<void> {
-  const options = readOptions(process.argv.slice(2));
+  const options = readOptions();
   const folder = mkdtempSync(join(tmpdir(), 'antirio-test-'));
   try {
     let total = nothing;

@@ -1,0 +1,1 @@
+export { readCommandLine, UsageError, wholeNumber } from './command-line.ts';
