@@ -1,5 +1,6 @@
 import { gapOf, gapState, type ContractTerms, type Drill, type FullDrill } from '@antirio/service-contract';
 import type { DeviceGap } from './counter-gaps.ts';
+import { frameConflictTrouble, type FrameConflict } from './frame-conflicts.ts';
 import { volumeTroubles, type VolumeFacts } from './volume-alarms.ts';
 
 /** What an operator is woken for. Each has a page in docs/runbooks. */
@@ -25,7 +26,7 @@ export const ALARMS = [
 ] as const;
 export type AlarmName = (typeof ALARMS)[number];
 
-/** One thing that is wrong now. `about` is the contract or ring. */
+/** One thing that is wrong now. `about` is the contract, ring or device. */
 export interface Trouble {
   readonly name: AlarmName;
   readonly about: string;
@@ -89,6 +90,8 @@ export interface EdgeFacts {
   readonly contracts: readonly ContractFacts[];
   /** Sensors near the end of the downlink counters that they surely take. */
   readonly counterGaps?: readonly DeviceGap[];
+  /** Devices with two genuine frames under one counter. */
+  readonly frameConflicts?: readonly FrameConflict[];
   /** Of contracts with volumes, also of some that are over. */
   readonly volumes?: readonly VolumeFacts[];
   /** Whether this edge has a service of its own to protect. */
@@ -265,6 +268,7 @@ export function findTroubles(facts: EdgeFacts): Trouble[] {
   const found = [
     ...edgeTroubles(facts),
     ...(facts.counterGaps ?? []).map(counterTrouble),
+    ...(facts.frameConflicts ?? []).map(frameConflictTrouble),
     ...volumeTroubles(facts.volumes ?? [], everyS),
   ];
   for (const one of facts.contracts)

@@ -66,6 +66,16 @@ test.each(cases)('%s is found', (name, facts) => {
   expect(namesOf(facts)).toContain(name);
 });
 
+test('the alarm of two frames under one counter names device and identity', () => {
+  const devEui = '0102030405060708';
+  const one = { device: 'pier-1', devEui, session: '00000000000000ab', fCnt: 17, unseen: 2 };
+  const [found, ...more] = findTroubles({ ...edge, frameConflicts: [one] });
+  expect(more).toEqual([]);
+  expect(found).toMatchObject({ name: 'conflict', about: 'pier-1' });
+  for (const part of ['2 genuine frames', devEui, 'session 00000000000000ab', 'counter 17'])
+    expect(found?.detail).toContain(part);
+});
+
 test('a provider whose customer may still claim for the outage takes over as before', () => {
   const state = { ...ledger, state: 'HANDED_BACK', claimable: true };
   expect(namesOf(withContract({ phase: 'stated', ledger: state }))).toEqual([]);

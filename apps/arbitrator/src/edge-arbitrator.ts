@@ -116,10 +116,10 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
   showLentCounts(rim.metrics, downlinkDrills.counts);
   showFullDrills(rim.metrics, contracts.fullDrills);
   const protects = options.protectedService !== undefined;
-  const { coreData, orchestrator } = ports.peers;
+  const { coreData, orchestrator, deviceLora } = ports.peers;
   const counterGaps = createCounterGaps(store, () => guestSets(contracts));
   const night = nightFacts({
-    ...{ clock, contracts, store, counterGaps, ledger, bridge, coreData, orchestrator, protects },
+    ...{ clock, contracts, store, counterGaps, ledger, bridge, coreData, orchestrator, deviceLora, protects },
   });
   const why = { edgeId: identity.edgeId, clock, contracts, store, counterGaps, ledger, bridge, orchestrator };
   addLedgerSightRoutes(rim, ledger.watch);

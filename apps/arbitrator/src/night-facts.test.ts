@@ -13,6 +13,7 @@ async function troubles(
   unsealed: readonly object[] = [],
   looks = 1,
   told: object = {},
+  deviceLora?: HttpPeer,
 ): Promise<string[]> {
   const driver = {
     terms: {
@@ -43,7 +44,7 @@ async function troubles(
     counterGaps: { found: () => [] },
     ledger: { read: (key: string) => Promise.resolve(ledger[key]) },
     bridge,
-    ...{ coreData: undefined, orchestrator: undefined },
+    ...{ coreData: undefined, orchestrator: undefined, deviceLora },
     protects: true,
   } as unknown as Ports);
   for (let look = 1; look < looks; look++) await facts.gather();
@@ -88,4 +89,23 @@ test('a set whose fence another one’s address keeps shut is an alarm', async (
   const sets = (setId: string) => ({ sets: [{ setId, collides: '01000001' }] });
   expect(await troubles(ready, 0, [], 1, sets('other'))).toEqual([]);
   expect(await troubles(ready, 0, [], 1, sets('S'))).toEqual(['leaseLost']);
+});
+
+test('two genuine frames under one counter are an alarm until they were seen, also while nobody can be asked', async () => {
+  const ready = { 'contract/C': { ...contract, openings: 0 } };
+  const one = { device: 'pier-1', devEui: 'aa', session: 'ab', fCnt: 7, unseen: 2 };
+  const found = async (...answers: readonly (readonly object[] | 'silent')[]): Promise<string[]> => {
+    let look = 0;
+    const call = () => {
+      const devices = answers[look++];
+      if (devices === 'silent') return Promise.reject(new Error('silent'));
+      return Promise.resolve({ status: 200, headers: {}, body: utf8('{'), json: () => ({ devices }) });
+    };
+    return troubles(ready, 0, [], answers.length, {}, { call } as unknown as HttpPeer);
+  };
+  expect(await found([])).toEqual([]);
+  expect(await found([one])).toEqual(['conflict']);
+  expect(await found([one], 'silent')).toEqual(['conflict']);
+  expect(await found([one], 'silent', [])).toEqual([]);
+  expect(await found('silent')).toEqual([]);
 });

@@ -9,6 +9,7 @@ import type { ContractStore } from './contract-store.ts';
 import { areSensorsDeaf } from './downlink-shares.ts';
 import type { UnsealedSession } from './live-sessions.ts';
 import type { LedgerClient } from './ledger-client.ts';
+import { createFrameConflicts } from './frame-conflicts.ts';
 import { holdOf } from './operator.ts';
 import { volumesNow } from './volume-alarms.ts';
 import type { PartyDriver } from './party-driver.ts';
@@ -66,9 +67,11 @@ export function nightFacts(ports: {
   readonly bridge: HttpPeer;
   readonly coreData: HttpPeer | undefined;
   readonly orchestrator: HttpPeer | undefined;
+  readonly deviceLora: HttpPeer | undefined;
   readonly protects: boolean;
 }): NightFacts {
   const { clock, contracts, store, ledger, bridge } = ports;
+  const frameConflicts = createFrameConflicts(ports.deviceLora);
   let reachedAt = clock.monotonic();
   const actedAt = new Map<string, number>();
   /** Those that lacked at the last look as well: what is on its way to the provider is no trouble. */
@@ -180,6 +183,7 @@ export function nightFacts(ports: {
           collides: collisions.get(one.terms.set.setId),
         })),
         counterGaps: ports.counterGaps.found(),
+        frameConflicts: await frameConflicts(),
         volumes: await volumesNow(ports.orchestrator),
         protects: ports.protects,
         dropped: dropped.get('own') ?? 0,

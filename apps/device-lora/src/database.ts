@@ -40,6 +40,7 @@ const MIGRATIONS = [
    INSERT INTO mac_homes SELECT session, setId, epoch FROM mac_home;
    DROP TABLE mac_home`,
   `ALTER TABLE joined ADD COLUMN broughtHome INTEGER NOT NULL DEFAULT 0`,
+  `CREATE TABLE conflict_seen (devEui TEXT PRIMARY KEY, upTo INTEGER NOT NULL) STRICT`,
 ];
 
 const OWNER_ONLY = 0o600;

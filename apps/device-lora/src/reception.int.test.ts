@@ -206,6 +206,17 @@ describe('a device that counts from the beginning again', () => {
       { fCnt: 0, session, payload: payloadOf(2) },
     ]);
     expect(await callJson(http, { path })).toMatchObject({ device: { conflicts: 2 } });
+    // who raises alarms is told until an operator has seen them
+    const unseen = (): Promise<unknown> => callJson(http, { path: '/api/v3/lora/conflict' });
+    expect(await unseen()).toMatchObject({
+      devices: [{ device: 'mote-1', devEui, session, fCnt: 1, unseen: 2 }],
+    });
+    const [newest] = conflicts as { id: number }[];
+    const see = (seenUpTo: unknown): Promise<unknown> =>
+      callJson(http, { method: 'POST', path: `${path}/conflict`, json: { seenUpTo } });
+    await expect(see('all')).rejects.toMatchObject({ code: 'invalidInput' });
+    await see(newest?.id);
+    expect(await unseen()).toMatchObject({ devices: [] });
     expect(await callJson(http, { path: '/api/v3/status' })).toMatchObject({ refused: { conflict: 3 } });
   });
 });

@@ -11,6 +11,7 @@ import {
   listLoraDevices,
   listLoraSessions,
   loraDownlink,
+  type ConflictFlags,
   type DownlinkFlags,
 } from './commands/lora.ts';
 import { status } from './commands/status.ts';
@@ -114,9 +115,10 @@ function addLoraCommands(program: Command): void {
       .command('conflicts <device>')
       .description('its genuine frames that are no readings: others are stored under their counters'),
   )
+    .option('--seen', 'they are looked after: their alarm ends')
     .option('--json', 'as JSON')
-    .action((device: string, flags: ConfigFlags & JsonFlag) =>
-      listLoraConflicts(configOf(flags), device, flags.json === true),
+    .action((device: string, { seen = false, json = false, ...flags }: ConfigFlags & ConflictFlags) =>
+      listLoraConflicts(configOf(flags), device, { seen, json }),
     );
   forEdge(
     lora

@@ -70,7 +70,8 @@ test('a downlink is queued and shown; what cannot be is told', async () => {
   expect(table.out).toMatch(
     /waits for downlink counters: no answer of the arbitrator on antirio\/fcntdown\/request since 2/,
   );
-  expect((await antirio(['lora', 'conflicts', 'cellar'], env)).out).toContain('no conflicts');
+  for (const flags of [[], ['--seen']])
+    expect((await antirio(['lora', 'conflicts', 'cellar', ...flags], env)).out).toContain('no conflicts');
   const nobody = await antirio(['lora', 'downlink', 'attic', 'cafe'], env);
   expect(nobody.code).not.toBe(0);
   expect(nobody.err).toContain('no device attic');

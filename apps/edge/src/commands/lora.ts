@@ -81,6 +81,7 @@ const downlinkView = z.looseObject({
 });
 
 const conflictView = z.looseObject({
+  id: z.number(),
   session: z.string(),
   fCnt: z.number(),
   at: z.number(),
@@ -193,15 +194,30 @@ export interface DownlinkFlags {
   readonly json?: boolean;
 }
 
+export interface ConflictFlags {
+  /** Those that are shown alarm nobody any more. */
+  readonly seen?: boolean;
+  readonly json?: boolean;
+}
+
 /** Genuine frames of a device that became no readings. */
-export async function listLoraConflicts(config: EdgeConfig, device: string, json: boolean): Promise<void> {
+export async function listLoraConflicts(
+  config: EdgeConfig,
+  device: string,
+  { seen = false, json = false }: ConflictFlags,
+): Promise<void> {
   const path = `${BASE}/device/${encodeURIComponent(device)}/conflict`;
   const shape = z.looseObject({ conflicts: z.array(conflictView) });
   const { conflicts } = parseInput(shape, await askRoom('deviceLora', config, { path }));
-  if (json) {
-    print(JSON.stringify(conflicts));
-    return;
-  }
+  if (json) print(JSON.stringify(conflicts));
+  else showConflicts(device, conflicts);
+  const [newest] = conflicts;
+  // no more than is shown: another one may have come meanwhile
+  if (seen && newest !== undefined)
+    await askRoom('deviceLora', config, { method: 'POST', path, json: { seenUpTo: newest.id } });
+}
+
+function showConflicts(device: string, conflicts: readonly z.output<typeof conflictView>[]): void {
   const rows = conflicts.map((one) => [
     ...[time(one.at), text(one.fCnt), one.session, one.gatewayId, one.payload ?? one.phyPayload],
     one.payload === null ? 'whole frame' : '',
