@@ -9,6 +9,7 @@ export type Invariant =
   | 'stored'
   | 'doubled'
   | 'forged'
+  | 'nonce'
   | 'epoch'
   | 'counter'
   | 'reserved'
@@ -42,6 +43,15 @@ export function createJudge(engine: Engine, trace: Trace): Judge {
       violations.push({ invariant, at: engine.now, message });
       trace.note('CHECK', `BROKEN ${invariant}`, () => message);
     },
+  };
+}
+
+/** Each probe has a nonce of its own: an answer to another one is none to it. */
+export function watchProbes(judge: () => Judge | undefined): (by: string, nonce: string) => void {
+  const sent = new Set<string>();
+  return (by, nonce) => {
+    if (sent.has(nonce)) judge()?.broken('nonce', `${by} probes with ${nonce}, which a probe has had before`);
+    sent.add(nonce);
   };
 }
 

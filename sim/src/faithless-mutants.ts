@@ -1,6 +1,25 @@
-import { centralStep, neverTookOver, providerDesires, providerStep } from '@antirio/service-contract';
+import {
+  centralStep,
+  neverTookOver,
+  providerDesires,
+  providerStep,
+  type CentralEffect,
+  type PartyEffect,
+} from '@antirio/service-contract';
 import type { Mutant } from './mutants.ts';
 import { honestPieces } from './pieces.ts';
+
+/** The nonce of the newest probe among what was sent. */
+function noteProbes() {
+  let newest = '';
+  return {
+    newest: () => newest,
+    look(effects: readonly (CentralEffect | PartyEffect)[]) {
+      for (const one of effects)
+        if (one.type === 'send' && one.datagram.kind === 'probe') newest = one.datagram.body.nonce;
+    },
+  };
+}
 
 /** What keeps providers to their word, and others from it, with a check missing. */
 export const faithlessMutants: readonly Mutant[] = [
@@ -21,15 +40,14 @@ export const faithlessMutants: readonly Mutant[] = [
     name: 'any answer will do: recorded answers to a provider’s probes prove that its customer lives',
     kind: 'faithless',
     pieces: () => {
-      let newest = '';
+      const probes = noteProbes();
       return {
         ...honestPieces(),
         providerStep(state, event, context) {
           const isAnswer = event.type === 'datagram' && event.datagram.kind === 'probeReply';
-          const datagram = { kind: 'probeReply', body: { nonce: newest, bootId: '' } } as const;
+          const datagram = { kind: 'probeReply', body: { nonce: probes.newest(), bootId: '' } } as const;
           const [next, effects] = providerStep(state, isAnswer ? { ...event, datagram } : event, context);
-          for (const one of effects)
-            if (one.type === 'send' && one.datagram.kind === 'probe') newest = one.datagram.body.nonce;
+          probes.look(effects);
           return [next, effects];
         },
       };
@@ -38,12 +56,31 @@ export const faithlessMutants: readonly Mutant[] = [
   {
     name: 'any answer will do for the witness: recorded ones prove that a customer lives',
     kind: 'faithless',
+    pieces: () => {
+      const probes = noteProbes();
+      return {
+        ...honestPieces(),
+        centralStep(state, event, context) {
+          const answer = event.type === 'probeReply' ? { ...event, nonce: probes.newest() } : event;
+          const [next, effects] = centralStep(state, answer, context);
+          probes.look(effects);
+          return [next, effects];
+        },
+      };
+    },
+  },
+  {
+    name: 'the witness probes with one nonce for all probes of a question',
+    kind: 'faithless',
     pieces: () => ({
       ...honestPieces(),
       centralStep(state, event, context) {
-        if (event.type !== 'probeReply') return centralStep(state, event, context);
-        const nonce = state.witness.questions[event.from]?.nonce ?? event.nonce;
-        return centralStep(state, { ...event, nonce }, context);
+        const [next, effects] = centralStep(state, event, context);
+        const first = effects.find((one) => one.type === 'send' && one.datagram.kind === 'probe');
+        return [
+          next,
+          effects.map((one) => (one.type === 'send' && one.datagram.kind === 'probe' ? (first ?? one) : one)),
+        ];
       },
     }),
   },

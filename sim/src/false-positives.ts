@@ -133,7 +133,7 @@ export function countFalsePositives({ seed, beats, terms, way }: FalsePositiveOp
     if (asking) return;
     asking = true;
     agenda.at(now + ASK_MS / 2, (at) => {
-      witness = ask(witness, identities.A.edgeId, 'B', `nonce ${seed} ${at}`, at);
+      witness = ask(witness, identities.A.edgeId, 'B', `witness ${seed} ${at}`, at);
       tickWitness(at);
     });
   };

@@ -4,6 +4,7 @@ import {
   checkReadings,
   createJudge,
   watchDownlinks,
+  watchProbes,
   type Judge,
   type Violation,
 } from './checks.ts';
@@ -202,6 +203,7 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
     },
     onGiven: blocks.given,
     onKept: blocks.kept,
+    onProbe: watchProbes(() => late.judge),
     onTheft: (holder) => stolen(`${holder} gives its share without an opening on the ledger`),
     onRealKeys: () => stolen('a drill has opened the contract’s own keys'),
     onOpened: (contractId) => {

@@ -82,6 +82,7 @@ export interface WorldPorts {
   readonly onGiven: (devAddr: string, index: number) => void;
   readonly onKept: (node: NodeName, by: EdgeId, marks: readonly BlockMark[]) => void;
   readonly onTheft: (holder: EdgeId) => void;
+  readonly onProbe: (by: NodeName, nonce: string) => void;
   /** A drill has opened the contract's own keys. */
   readonly onRealKeys: () => void;
 }
@@ -150,6 +151,7 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
   const sendFrom = (name: NodeName, to: EdgeId, datagram: Datagram): void => {
     const target = nameOf.get(to);
     if (target === undefined) return;
+    if (datagram.kind === 'probe') ports.onProbe(name, datagram.body.nonce);
     trace.note(name, datagram.kind, () => `to ${target} ${JSON.stringify(datagram.body)}`, 'fine');
     network.send(hosts[name], hosts[target], datagram.kind, () => {
       deliver(target, identities[name].edgeId, datagram);

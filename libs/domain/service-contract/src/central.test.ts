@@ -35,6 +35,12 @@ const take = (by = provider, expected = 1): CentralQuestion => ({
 const answers = (effects: readonly CentralEffect[]): unknown[] =>
   effects.flatMap((effect) => (effect.type === 'answer' ? [effect.answer] : []));
 
+const noncesOf = (effects: readonly CentralEffect[]): string[] =>
+  effects.flatMap((effect) =>
+    effect.type === 'send' && effect.datagram.kind === 'probe' ? [effect.datagram.body.nonce] : [],
+  );
+const probeReply = (nonce = '', from = customer): CentralEvent => ({ type: 'probeReply', from, nonce });
+
 /** Ticks as often as the witness looks. */
 function tickThrough(state: CentralState, from: number, until: number) {
   const all: CentralEffect[] = [];
@@ -66,7 +72,7 @@ describe('the central arbitrator', () => {
   test('opens keys only after it has found the customer dead itself', () => {
     const [waiting] = step(start, asked('1', open), 10_000);
     const { state, effects } = tickThrough(waiting, 10_000, 10_300);
-    expect(effects.filter((effect) => effect.type === 'send')).toHaveLength(8);
+    expect(new Set(noncesOf(effects)).size).toBe(8);
     expect(effects).toContainEqual({ type: 'submit', id: '1', submission: { kind: 'open' } });
     expect(answers(step(state, { type: 'recorded', id: '1', ok: true }, 10_400)[1])).toEqual([
       { kind: 'opened' },
@@ -74,19 +80,42 @@ describe('the central arbitrator', () => {
   });
 
   test('opens nothing while the customer answers its probes', () => {
-    const [waiting] = step(start, asked('1', open), 10_000);
-    const [, effects] = step(waiting, { type: 'probeReply', from: customer, nonce: 'n1' }, 10_030);
-    expect(answers(effects)).toEqual([{ kind: 'refused', reason: 'customerLives' }]);
-    const [, ignored] = step(waiting, { type: 'probeReply', from: provider, nonce: 'n1' }, 10_030);
-    expect(ignored).toEqual([]);
+    const [asking] = step(start, asked('1', open), 10_000);
+    const { state: waiting, effects: probes } = tickThrough(asking, 10_000, 10_020);
+    const [first, last] = [noncesOf(probes)[0], noncesOf(probes).at(-1)];
+    for (const nonce of [first, last])
+      expect(answers(step(waiting, probeReply(nonce), 10_030)[1])).toEqual([
+        { kind: 'refused', reason: 'customerLives' },
+      ]);
+    for (const ignored of [probeReply(last, provider), probeReply('n1'), probeReply('')])
+      expect(step(waiting, ignored, 10_030)[1]).toEqual([]);
+  });
+
+  test('counts no answer to an old question for another one, nor one to a probe that is not sent yet', () => {
+    const [one] = step(start, asked('1', { method: 'witness', customer }), 10_000);
+    const { state: concluded, effects: old } = tickThrough(one, 10_000, 10_300);
+    const [two] = centralStep(concluded, asked('2', { method: 'witness', customer }), {
+      now: 20_000,
+      nonce: () => 'n2',
+    });
+    const { state: waiting, effects: probes } = tickThrough(two, 20_000, 20_000);
+    const { effects: later } = tickThrough(waiting, 20_010, 20_020);
+    for (const nonce of [...noncesOf(old), ...noncesOf(later)])
+      expect(step(waiting, probeReply(nonce), 20_005)[1]).toEqual([]);
+    expect(noncesOf(probes)).toHaveLength(4);
+    for (const nonce of noncesOf(probes))
+      expect(answers(step(waiting, probeReply(nonce), 20_005)[1])).toEqual([
+        { kind: 'witness', heard: true },
+      ]);
   });
 
   test('takes no silence for death that it slept through', () => {
     const [waiting] = step(start, asked('1', { method: 'witness', customer }), 10_000);
-    const [woken, effects] = step(waiting, { type: 'tick' }, 15_000);
+    const before = step(waiting, { type: 'tick' }, 10_000);
+    const [woken, effects] = step(before[0], { type: 'tick' }, 15_000);
     expect(answers(effects)).toEqual([]);
-    const [, after] = step(woken, { type: 'probeReply', from: customer, nonce: 'n1' }, 15_010);
-    expect(answers(after)).toEqual([{ kind: 'witness', heard: true }]);
+    for (const nonce of [...noncesOf(before[1]), ...noncesOf(effects)])
+      expect(answers(step(woken, probeReply(nonce), 15_010)[1])).toEqual([{ kind: 'witness', heard: true }]);
   });
 
   test('tells a provider that waits for the epoch when the customer has renewed its lease since', () => {

@@ -8,7 +8,7 @@ import type { Beat } from './messages.ts';
  * nothing. Evidence accrues: one beat before the last that may be missed doubt begins, and is settled by probes; suspicion
  * follows `missedBeats` intervals after the last beat. Both come later where arrivals have been irregular.
  */
-export interface Detector {
+export interface Detector extends ProbeNonces {
   readonly intervalMs: number;
   readonly missedBeats: number;
   readonly lastHeardAt: number;
@@ -16,7 +16,6 @@ export interface Detector {
   readonly sequence: number;
   /** Smoothed deviation of arrivals from the interval (as TCP's RTTVAR, RFC 6298). */
   readonly jitterMs: number;
-  readonly nonceSecret: string;
   readonly nonceNumber: number;
   /** The newest nonces, the last one first. */
   readonly fresh: readonly string[];
@@ -25,7 +24,13 @@ export interface Detector {
   readonly echoedNumber: number;
   /** How long an answer may well take, at most: from nonces to the beats that first echo them. */
   readonly roundTripMs: number;
-  /** How many probes were sent: each has a nonce of its own. */
+}
+
+/** What the nonces of probes are drawn from: each probe has one of its own. */
+export interface ProbeNonces {
+  /** New with every start, and with every question of the witness. */
+  readonly nonceSecret: string;
+  /** How many were drawn. */
   readonly probes: number;
 }
 
@@ -86,18 +91,17 @@ export function isFresh(detector: Detector, nonce: string): boolean {
 }
 
 /** The nonces of so many new probes. */
-export function drawProbes(detector: Detector, count: number): readonly [Detector, readonly string[]] {
-  if (count === 0) return [detector, []];
-  const nonces = Array.from({ length: count }, (_, i) =>
-    nonceOf(detector.nonceSecret, `probe ${detector.probes + i}`),
-  );
-  return [{ ...detector, probes: detector.probes + count }, nonces];
+export function drawProbes<T extends ProbeNonces>(source: T, count: number): readonly [T, readonly string[]] {
+  if (count === 0) return [source, []];
+  const { nonceSecret, probes } = source;
+  const nonces = Array.from({ length: count }, (_, i) => nonceOf(nonceSecret, `probe ${probes + i}`));
+  return [{ ...source, probes: probes + count }, nonces];
 }
 
 /** Whether this answers one of the newest `among` probes. */
-export function answersProbe(detector: Detector, nonce: string, among: number): boolean {
-  for (let i = 1; i <= among; i++)
-    if (nonceOf(detector.nonceSecret, `probe ${detector.probes - i}`) === nonce) return true;
+export function answersProbe({ nonceSecret, probes }: ProbeNonces, nonce: string, among: number): boolean {
+  for (let i = 1; i <= Math.min(among, probes); i++)
+    if (nonceOf(nonceSecret, `probe ${probes - i}`) === nonce) return true;
   return false;
 }
 

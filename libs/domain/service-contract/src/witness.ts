@@ -1,6 +1,7 @@
 import type { EdgeId } from '@antirio/kernel';
+import { answersProbe, drawProbes, type ProbeNonces } from './detector.ts';
 
-/** Probes edges on others' behalf, with fresh nonces that only a living edge can answer. Forgotten at a restart. */
+/** Probes edges on others' behalf, each time with a fresh nonce that only a living edge can answer. Forgotten at a restart. */
 export interface WitnessState {
   readonly questions: Readonly<Record<EdgeId, Question>>;
   readonly foundDeadAt: Readonly<Record<EdgeId, number>>;
@@ -8,9 +9,9 @@ export interface WitnessState {
   readonly lookedAt: number;
 }
 
-interface Question {
-  readonly nonce: string;
+interface Question extends ProbeNonces {
   readonly since: number;
+  /** Of the burst that silence is judged by: `probes` counts those of before a sleep as well. */
   readonly probesSent: number;
   /** Who wants to know: questions about one edge at the same time share the probes. */
   readonly askers: readonly string[];
@@ -38,15 +39,19 @@ const EDGES_KEPT = 1000;
 
 export const silentWitness: WitnessState = { questions: {}, foundDeadAt: {}, lookedAt: -Infinity };
 
-/** `nonce` is fresh and is used where nobody asks about this edge yet. */
+function newQuestion(nonceSecret: string, since: number): Question {
+  return { nonceSecret, probes: 0, since, probesSent: 0, askers: [] };
+}
+
+/** `secret` is new and unguessable; the nonces come of it where nobody asks about this edge yet. */
 export function ask(
   state: WitnessState,
   edge: EdgeId,
   asker: string,
-  nonce: string,
+  secret: string,
   now: number,
 ): WitnessState {
-  const known = state.questions[edge] ?? { nonce, since: now, probesSent: 0, askers: [] };
+  const known = state.questions[edge] ?? newQuestion(secret, now);
   const question = { ...known, askers: [...known.askers, asker] };
   const idle = Object.keys(state.questions).length === 0;
   const questions = { ...state.questions, [edge]: question };
@@ -81,31 +86,32 @@ export function probing(
   for (const [id, asked] of Object.entries(state.questions)) {
     const edge = id as EdgeId;
     const question = slept ? { ...asked, since: now, probesSent: 0 } : asked;
-    const { since, nonce, probesSent } = question;
+    const { since, probesSent } = question;
     const volley = Math.floor(probesSent / VOLLEY);
     if (now >= since + (PROBES / VOLLEY - 1) * VOLLEY_EVERY_MS + PROBE_WAIT_MS) {
       const [concluded, verdict] = conclude(next, edge, false, now);
       next = concluded;
       verdicts.push(verdict);
     } else if (probesSent < PROBES && now >= since + volley * VOLLEY_EVERY_MS) {
-      next = {
-        ...next,
-        questions: { ...next.questions, [edge]: { ...question, probesSent: probesSent + VOLLEY } },
-      };
-      for (let i = 0; i < VOLLEY; i++) probes.push({ to: edge, nonce });
+      const [drawn, nonces] = drawProbes(question, VOLLEY);
+      const sent = { ...drawn, probesSent: probesSent + VOLLEY };
+      next = { ...next, questions: { ...next.questions, [edge]: sent } };
+      probes.push(...nonces.map((nonce) => ({ to: edge, nonce })));
     }
   }
   return [next, probes, verdicts];
 }
 
-/** An answer to a probe; undefined where it answers none that is open. */
+/** An answer to one of a question's newest probes; undefined where it answers none that is open. */
 export function probeAnswered(
   state: WitnessState,
   from: EdgeId,
   nonce: string,
   now: number,
 ): readonly [WitnessState, Verdict] | undefined {
-  return state.questions[from]?.nonce === nonce ? conclude(state, from, true, now) : undefined;
+  const question = state.questions[from];
+  if (question === undefined || !answersProbe(question, nonce, PROBES)) return undefined;
+  return conclude(state, from, true, now);
 }
 
 export function foundDead(state: WitnessState, edge: EdgeId, withinMs: number, now: number): boolean {
