@@ -74,6 +74,9 @@ test('the alarm of two frames under one counter names device and identity', () =
   expect(found).toMatchObject({ name: 'conflict', about: 'pier-1' });
   for (const part of ['2 genuine frames', devEui, 'session 00000000000000ab', 'counter 17'])
     expect(found?.detail).toContain(part);
+  // of another network server's, as far as that tells
+  const [theirs] = findTroubles({ ...edge, frameConflicts: [{ ...one, session: null }] });
+  expect(theirs?.detail).toContain(`(${devEui}, counter 17)`);
 });
 
 test('a provider whose customer may still claim for the outage takes over as before', () => {

@@ -5,8 +5,8 @@ import type { Trouble } from './alarm-rules.ts';
 const frameConflict = z.looseObject({
   device: z.string(),
   devEui: z.string(),
-  session: z.string(),
-  fCnt: z.int(),
+  session: z.string().nullable(),
+  fCnt: z.int().nullable(),
   unseen: z.int(),
 });
 /** A device with genuine frames that became no readings, which no operator has seen; by the newest of them. */
@@ -35,7 +35,8 @@ export function createFrameConflicts(
 
 export function frameConflictTrouble({ device, devEui, session, fCnt, unseen }: FrameConflict): Trouble {
   const what = unseen === 1 ? 'a genuine frame is no reading' : `${unseen} genuine frames are no readings`;
-  const newest = `${devEui}, session ${session}, counter ${fCnt}`;
+  const named = [session === null ? [] : `session ${session}`, fCnt === null ? [] : `counter ${fCnt}`];
+  const newest = [devEui, ...named.flat()].join(', ');
   const detail = `${what}, as another is stored under the counter (${newest}): the device lost its count, or its keys are used twice`;
   return { name: 'conflict', about: device, detail };
 }

@@ -3,6 +3,7 @@ import { API_VERSION } from '@antirio/edgex-contracts';
 import { AntirioError, toHex } from '@antirio/kernel';
 import type { HttpRim } from '@antirio/host';
 import { parseDataFrame } from '@antirio/lorawan';
+import { directoryOf } from './directory.ts';
 import type { DeviceOptions } from './options.ts';
 import type { ConflictStore, KeptConflict } from './uplink/conflicts.ts';
 import type { SessionBook } from './uplink/session-book.ts';
@@ -12,6 +13,8 @@ export interface ConflictRoutePorts {
   /** Undefined while there are no keys. */
   readonly sessions: () => SessionBook | undefined;
   readonly conflicts: ConflictStore;
+  /** The same of another network server's devices. */
+  readonly unseenElsewhere?: () => readonly UnseenView[];
 }
 
 /** So many devices are told of at once; the newest conflicts first. */
@@ -34,13 +37,17 @@ const conflictView = z.object({
 const unseenView = z.object({
   device: z.string(),
   devEui: z.string(),
-  /** Of the newest of them. */
-  session: z.string(),
-  fCnt: z.int(),
+  /** Of the newest of them, as far as it tells. */
+  session: z.string().nullable(),
+  fCnt: z.int().nullable(),
   /** Wall ms. */
   at: z.number(),
   unseen: z.int(),
 });
+
+export type UnseenView = z.output<typeof unseenView>;
+
+export const seenConflicts = z.strictObject({ seenUpTo: z.int().min(1) });
 
 type ConflictView = z.output<typeof conflictView>;
 
@@ -56,8 +63,8 @@ const head = { apiVersion: z.literal(API_VERSION), statusCode: z.int() };
 const ok = { apiVersion: API_VERSION, statusCode: 200 } as const;
 
 /** Of which devices nobody has seen those that are kept: whoever raises alarms asks for it. */
-function addUnseenRoute(rim: HttpRim, { devices, conflicts }: ConflictRoutePorts): void {
-  const nameOf = new Map(devices.map(({ devEui, name }) => [devEui, name]));
+function addUnseenRoute(rim: HttpRim, { devices, conflicts, unseenElsewhere }: ConflictRoutePorts): void {
+  const { byEui } = directoryOf(devices);
   const spec = {
     summary:
       'devices with genuine frames under counters that are stored with other bytes, which nobody has seen yet',
@@ -66,17 +73,17 @@ function addUnseenRoute(rim: HttpRim, { devices, conflicts }: ConflictRoutePorts
   rim.route('get', '/api/v3/lora/conflict', spec, () => {
     const shown = conflicts.unseen().flatMap(({ newest, count }) => {
       const { devEui, session, fcnt: fCnt, receivedAt: at } = newest;
-      const device = nameOf.get(devEui);
+      const device = byEui.get(devEui)?.name;
       return device === undefined ? [] : [{ device, devEui, session, fCnt, at, unseen: count }];
     });
-    return { ...ok, devices: shown.slice(0, MOST_DEVICES) };
+    return { ...ok, devices: [...shown, ...(unseenElsewhere?.() ?? [])].slice(0, MOST_DEVICES) };
   });
 }
 
 /** Frames that are genuine and no readings: under their counters others are stored. */
 export function addConflictRoutes(rim: HttpRim, ports: ConflictRoutePorts): void {
   const { devices, sessions, conflicts } = ports;
-  const byName = new Map(devices.map((device) => [device.name, device]));
+  const { byName } = directoryOf(devices);
   const find = (name: string): DeviceOptions => {
     const device = byName.get(name);
     if (device === undefined) throw new AntirioError('notFound', `no device ${name}`);
@@ -97,7 +104,7 @@ export function addConflictRoutes(rim: HttpRim, ports: ConflictRoutePorts): void
   const seen = {
     summary: 'those up to one of them have been seen: they alarm nobody any more',
     params,
-    body: z.strictObject({ seenUpTo: z.int().min(1) }),
+    body: seenConflicts,
     answer: z.object(head),
   };
   rim.route('post', path, seen, ({ params: { name }, body: { seenUpTo } }) => {

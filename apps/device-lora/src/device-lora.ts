@@ -15,7 +15,7 @@ import {
 import { AntirioError, type Clock, type Random } from '@antirio/kernel';
 import type { Bus, Health, HttpPeer, HttpRim, Log, Service, RimAccess } from '@antirio/host';
 import { openChirpStack, type ChirpStack } from './chirpstack/chirpstack.ts';
-import { addChirpStackMetrics, addChirpStackRoutes } from './chirpstack/routes.ts';
+import { addChirpStackMetrics, addChirpStackRoutes, unseenOf } from './chirpstack/routes.ts';
 import { attachToOwnBroker } from './chirpstack/sources.ts';
 import { withChirpStack } from './chirpstack/with-chirpstack.ts';
 import { addConflictRoutes } from './conflict-routes.ts';
@@ -168,7 +168,11 @@ async function openAll(room: Room): Promise<Opened> {
     });
     addMacRoutes(rim, { ...south, devices, writeDown: south.writeMacs, sessions: () => activation.sessions });
     addJoinRoutes(rim, south.joinHome);
-    addConflictRoutes(rim, { ...south, devices, sessions: () => activation.sessions });
+    addConflictRoutes(rim, {
+      ...{ ...south, devices },
+      sessions: () => activation.sessions,
+      unseenElsewhere: () => (chirpStack === undefined ? [] : unseenOf(chirpStack)),
+    });
     addMetrics(rim.metrics, south);
     if (chirpStack === undefined) return;
     addChirpStackRoutes(rim, chirpStack);

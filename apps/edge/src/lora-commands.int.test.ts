@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createBroker, createLocalBus } from '@antirio/bus';
 import { createDeviceLora, deviceLoraOptions } from '@antirio/device-lora';
-import { httpPeer, silentLog, systemClock, systemRandom } from '@antirio/host';
+import { callJson, httpPeer, silentLog, systemClock, systemRandom, type HttpPeer } from '@antirio/host';
 import { antirio } from './edges.fixture.ts';
 
 const dataDir = mkdtempSync(join(tmpdir(), 'antirio-'));
 const NWK_S_KEY = '5e'.repeat(16);
 const closers: (() => unknown)[] = [];
 let env: Record<string, string>;
+let ask: HttpPeer;
 
 beforeAll(async () => {
   const secretsFile = join(dataDir, 'secrets.json');
@@ -27,8 +28,9 @@ beforeAll(async () => {
   const devices = [
     { devEui: '0000000000000001', name: 'cellar', devAddr: '01000001' },
     { devEui: '0000000000000002', name: 'roof', activation: 'otaa' },
+    { devEui: '0000000000000003', name: 'quay', devAddr: '01000003', network: 'chirpStack' },
   ];
-  const options = deviceLoraOptions.parse({ port: 0, dataDir, devices, secretsFile });
+  const options = deviceLoraOptions.parse({ port: 0, dataDir, devices, secretsFile, chirpStack: {} });
   // nobody answers there: it goes on trying to register meanwhile
   const nobody = httpPeer({ url: 'http://127.0.0.1:9' });
   const peers = { coreData: nobody, coreMetadata: nobody };
@@ -39,6 +41,8 @@ beforeAll(async () => {
     await service.stop();
     nobody.close();
   });
+  ask = httpPeer({ url: `http://127.0.0.1:${String(service.port)}` });
+  closers.push(() => ask.close());
   const url = `http://127.0.0.1:${String(service.port)}`;
   env = { ANTIRIO_DATA_DIR: dataDir, ANTIRIO_SERVICES__DEVICE_LORA__URL: url };
 });
@@ -56,7 +60,7 @@ test('devices and sessions as tables for people and as JSON for programs, withou
   expect(sessions.out).toMatch(/cellar +[0-9a-f]{16} +01000001 +given +yes/);
   const asJson = await antirio(['lora', 'sessions', '--json'], env);
   expect(JSON.parse(asJson.out)).toMatchObject([{ device: 'cellar', devAddr: '01000001' }]);
-  expect(JSON.parse((await antirio(['lora', 'devices', '--json'], env)).out)).toHaveLength(2);
+  expect(JSON.parse((await antirio(['lora', 'devices', '--json'], env)).out)).toHaveLength(3);
   expect(devices.out + sessions.out + asJson.out).not.toContain(NWK_S_KEY);
 });
 
@@ -76,4 +80,20 @@ test('a downlink is queued and shown; what cannot be is told', async () => {
   expect(nobody.code).not.toBe(0);
   expect(nobody.err).toContain('no device attic');
   expect((await antirio(['lora', 'downlink', 'cellar', 'xyz'], env)).err).toContain('bytes in hex');
+});
+
+test('conflicts alarm until they are said to have been seen, also of a device of ChirpStack’s', async () => {
+  const unseen = () => callJson(ask, { path: '/api/v3/lora/conflict' });
+  for (const data of ['AQ==', 'Ag==']) {
+    const json = { deviceInfo: { devEui: '0000000000000003' }, devAddr: '01000003', fCnt: 4, fPort: 2, data };
+    await callJson(ask, { method: 'POST', path: '/api/v3/lora/chirpstack?event=up', json });
+  }
+  const newest = { device: 'quay', session: null, fCnt: 4, unseen: 1 };
+  const shown = await antirio(['lora', 'conflicts', 'quay'], env);
+  expect(shown.out).toMatch(/TOLD +BY CHIRPSTACK\n.*"Ag=="/);
+  expect(await unseen()).toMatchObject({ devices: [newest] });
+  expect(
+    JSON.parse((await antirio(['lora', 'conflicts', 'quay', '--seen', '--json'], env)).out),
+  ).toHaveLength(1);
+  expect(await unseen()).toMatchObject({ devices: [] });
 });

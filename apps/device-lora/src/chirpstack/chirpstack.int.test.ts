@@ -113,6 +113,12 @@ describe('ChirpStack as the network server', () => {
     });
     const kept = await callJson(http, { path: '/api/v3/lora/chirpstack/conflict/mote-1' });
     expect(kept).toMatchObject({ conflicts: [{ message: expect.stringContaining('"AQI="') }] });
+    const unseen = (): Promise<unknown> => callJson(http, { path: '/api/v3/lora/conflict' });
+    expect(await unseen()).toMatchObject({ devices: [{ device: 'mote-1', devEui, fCnt: 1, unseen: 1 }] });
+    const [{ id } = { id: 0 }] = (kept as { conflicts: { id: number }[] }).conflicts;
+    const seen = { path: '/api/v3/lora/chirpstack/conflict/mote-1', json: { seenUpTo: id } };
+    await callJson(http, { method: 'POST', ...seen });
+    expect(await unseen()).toMatchObject({ devices: [] });
     // without its MQTT integration nothing can be sent
     const path = '/api/v3/lora/device/mote-1/downlink';
     const refused = await http.call({ method: 'POST', path, json: { payload: '01' } });

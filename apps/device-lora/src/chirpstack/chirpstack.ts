@@ -47,7 +47,7 @@ export interface ChirpStack {
   post: Intake['take'];
   readonly takesHttp: boolean;
   device(device: DeviceOptions): KnownDevice | undefined;
-  conflicts: ChirpStackStore['conflicts'];
+  readonly kept: Pick<ChirpStackStore, 'conflicts' | 'unseen' | 'see'>;
   waiting(): { readonly events: number; readonly bytes: number };
   /** Frames that were handed to ChirpStack behind our bridge; undefined where it has its own way to them. */
   handedOver(): HandedOverCounts | undefined;
@@ -169,7 +169,7 @@ export function openChirpStack(ports: ChirpStackPorts): ChirpStack {
     takesHttp: chirpStack.http,
     through: chirpStack.gateways,
     device: ({ devEui }) => store.device(devEui),
-    conflicts: (devEui, limit) => store.conflicts(devEui, limit),
+    kept: store,
     waiting: () => ({ events: store.waitingCount, bytes: store.waitingBytes }),
     handedOver: () => later.ring?.handedOver(),
     mayAct: () => judgeGateways(chirpStack, intake.gateways(), peers['gatewayBridge']),

@@ -2,8 +2,11 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 import { z } from 'zod';
 import { AntirioError, describeError, fromUtf8 } from '@antirio/kernel';
 import { API_VERSION, type HttpRim } from '@antirio/host';
+import type { DevEui } from '@antirio/lorawan';
+import { seenConflicts, type UnseenView } from '../conflict-routes.ts';
 import { directoryOf } from '../directory.ts';
 import type { ChirpStack } from './chirpstack.ts';
+import { readChirpStackEvent } from './event.ts';
 
 const PATH = '/api/v3/lora/chirpstack';
 const query = z.object({
@@ -32,9 +35,29 @@ const shown = z.object({
 });
 const conflicts = z.object({
   ...head,
-  conflicts: z.array(z.object({ at: z.number(), message: z.string() })),
+  conflicts: z.array(z.object({ id: z.int(), at: z.number(), message: z.string() })),
 });
 const CONFLICTS = 64;
+
+/** Its counter; the session has no name but the reading's id. */
+function counterIn(message: Uint8Array): number | null {
+  try {
+    const up = readChirpStackEvent('up', message);
+    return up.kind === 'up' ? up.fcnt : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Devices of ChirpStack's with uplinks under counters that others are stored under, which nobody has seen yet. */
+export function unseenOf({ devices, kept }: Pick<ChirpStack, 'devices' | 'kept'>): UnseenView[] {
+  const { byEui } = directoryOf(devices);
+  return kept.unseen().flatMap(({ newest: { devEui, at, message }, count }) => {
+    const device = byEui.get(devEui)?.name;
+    const newest = { devEui, session: null, fCnt: counterIn(message), at };
+    return device === undefined ? [] : [{ device, ...newest, unseen: count }];
+  });
+}
 
 /** What ChirpStack's HTTP integration posts to, and what is told of it. */
 export function addChirpStackRoutes(rim: HttpRim, chirpStack: ChirpStack): void {
@@ -56,6 +79,11 @@ export function addChirpStackRoutes(rim: HttpRim, chirpStack: ChirpStack): void 
     downlinks: downlinks.counts(),
   }));
   const { byName } = directoryOf(devices);
+  const devEuiOf = (name: string): DevEui => {
+    const device = byName.get(name);
+    if (device === undefined) throw new AntirioError('notFound', `no device ${name} of ChirpStack's`);
+    return device.devEui;
+  };
   const kept = {
     summary:
       'as ChirpStack sent them: uplinks under counters that others are stored under, and what a fault of ours did not read',
@@ -63,10 +91,16 @@ export function addChirpStackRoutes(rim: HttpRim, chirpStack: ChirpStack): void 
     answer: conflicts,
   };
   rim.route('get', `${PATH}/conflict/:name`, kept, ({ params: { name } }) => {
-    const device = byName.get(name);
-    if (device === undefined) throw new AntirioError('notFound', `no device ${name} of ChirpStack's`);
-    const found = chirpStack.conflicts(device.devEui, CONFLICTS);
-    return { ...ok, conflicts: found.map(({ at, message }) => ({ at, message: fromUtf8(message) })) };
+    const found = chirpStack.kept.conflicts(devEuiOf(name), CONFLICTS);
+    return { ...ok, conflicts: found.map(({ id, at, message }) => ({ id, at, message: fromUtf8(message) })) };
+  });
+  const seen = {
+    summary: 'those up to one of them have been seen: they alarm nobody any more',
+    ...{ params, body: seenConflicts, answer: z.object(head) },
+  };
+  rim.route('post', `${PATH}/conflict/:name`, seen, async ({ params: { name }, body: { seenUpTo } }) => {
+    await chirpStack.kept.see(devEuiOf(name), seenUpTo);
+    return ok;
   });
   if (!chirpStack.takesHttp) return;
   const taking = {

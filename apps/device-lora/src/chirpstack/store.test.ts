@@ -40,7 +40,7 @@ test('a device that counts anew is told, however long ago it was there, and howe
   const waited = store.waitingCount;
   // long gone: what was under it is at core-data, which would let a second one fall
   expect(await take(first, 3, 'else')).toBe('conflict');
-  expect(store.conflicts(first, 9)).toEqual([{ at: 1, message: Uint8Array.of(3) }]);
+  expect(store.conflicts(first, 9)).toMatchObject([{ at: 1, message: Uint8Array.of(3) }]);
   expect(store.waitingCount).toBe(waited);
   // late, and never there; or in another session
   expect([await take(first, 1190), await take(first, 1199), await take(first, 1200)]).toEqual([
@@ -50,6 +50,32 @@ test('a device that counts anew is told, however long ago it was there, and howe
   // told apart by what is never another's
   const resetting = { eventId: 'r', path: '/p', body: '{}', digest: 'd', counter: undefined };
   expect(await store.take(resetting, { devEui: first, at: 1, message: new Uint8Array() })).toBe('new');
+  await store.close();
+  rmSync(folder, { recursive: true });
+});
+
+test('conflicts are unseen until somebody says so, over a start; what a fault of ours did not read is none', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'chirpstack-store-'));
+  const path = join(folder, 'chirpstack.db');
+  let store = openChirpStackStore(path);
+  const told = (): unknown[] => store.unseen().map(({ newest, count }) => [newest.devEui, newest.at, count]);
+  const conflict = async (devEui: typeof first, fcnt: number): Promise<void> => {
+    for (const digest of ['d', 'else']) await taking(store)(devEui, fcnt, digest);
+  };
+  await store.keep({ devEui: other, at: 5, message: Uint8Array.of(1) });
+  expect(told()).toEqual([]);
+  for (const fcnt of [1, 2]) await conflict(first, fcnt);
+  expect(told()).toEqual([[first, 1, 2]]);
+  await conflict(other, 1);
+  await store.see(first, 1_000_000);
+  await store.close();
+  store = openChirpStackStore(path);
+  expect(told()).toEqual([[other, 1, 1]]);
+  await conflict(first, 3);
+  expect(told()).toEqual([
+    [first, 1, 1],
+    [other, 1, 1],
+  ]);
   await store.close();
   rmSync(folder, { recursive: true });
 });

@@ -18,6 +18,7 @@ const MIGRATIONS = [
    CREATE INDEX taken_device ON taken (devEui, id);
    CREATE TABLE forgotten (id INTEGER PRIMARY KEY AUTOINCREMENT, devEui TEXT NOT NULL, session TEXT NOT NULL, fcnt INTEGER NOT NULL,
      UNIQUE (devEui, session)) STRICT`,
+  `CREATE TABLE conflict_seen (devEui TEXT PRIMARY KEY, upTo INTEGER NOT NULL) STRICT`,
 ];
 
 /** An event that core-data has not taken yet. */
@@ -59,6 +60,11 @@ export interface Conflicting {
   readonly message: Uint8Array;
 }
 
+/** As it is kept; newer ones have higher ids. */
+export interface KeptMessage extends Conflicting {
+  readonly id: number;
+}
+
 /** What ChirpStack told and others have not taken yet. All of it is durable when its promise resolves. */
 export interface ChirpStackStore {
   take(reading: NewReading, conflicting: Conflicting): Promise<Taken>;
@@ -75,7 +81,12 @@ export interface ChirpStackStore {
   readonly waitingBytes: number;
   /** An event that could not be made a reading by a fault of ours, beside the conflicts. */
   keep(faulty: Conflicting): Promise<void>;
-  conflicts(devEui: DevEui, limit: number): Pick<Conflicting, 'at' | 'message'>[];
+  /** The newest, newest first. */
+  conflicts(devEui: DevEui, limit: number): KeptMessage[];
+  /** Of each device those that nobody has said to have seen, by the newest of them; without what a fault of ours did not read. */
+  unseen(): { readonly newest: KeptMessage; readonly count: number }[];
+  /** The device's with this id, and those before it, have been seen: they alarm nobody any more. */
+  see(devEui: DevEui, upTo: number): Promise<void>;
   /** A value that is made once. */
   once(name: string, make: () => string): string;
   close(): Promise<void>;
@@ -91,6 +102,13 @@ const FAULTY = 'faulty';
 const CONFLICTS_KEPT = 64;
 const GATEWAYS_KEPT = 256;
 const OWNER_ONLY = 0o600;
+
+const toKept = (row: Record<string, unknown>): KeptMessage => ({
+  id: Number(row['id']),
+  devEui: String(row['devEui']) as DevEui,
+  at: Number(row['at']),
+  message: row['message'] as Uint8Array,
+});
 
 export function openChirpStackStore(path: string): ChirpStackStore {
   mkdirSync(dirname(path), { recursive: true });
@@ -133,7 +151,17 @@ export function openChirpStackStore(path: string): ChirpStackStore {
     'DELETE FROM conflict WHERE devEui = ? AND id <= (SELECT id FROM conflict WHERE devEui = ? ORDER BY id DESC LIMIT 1 OFFSET ?)',
   );
   const getConflicts = db.prepare(
-    'SELECT at, message FROM conflict WHERE devEui = ? ORDER BY id DESC LIMIT ?',
+    'SELECT id, devEui, at, message FROM conflict WHERE devEui = ? ORDER BY id DESC LIMIT ?',
+  );
+  const getUnseen = db.prepare(
+    `SELECT conflict.id, conflict.devEui, at, message, unseen.count FROM conflict JOIN
+       (SELECT max(id) AS newest, count(*) AS count FROM conflict LEFT JOIN conflict_seen USING (devEui)
+        WHERE id > coalesce(upTo, 0) AND eventId <> ? GROUP BY devEui) AS unseen
+     ON conflict.id = unseen.newest ORDER BY conflict.id DESC`,
+  );
+  const putSeen = db.prepare(
+    `INSERT INTO conflict_seen SELECT devEui, max(id) FROM conflict WHERE devEui = ? AND id <= ? GROUP BY devEui
+     ON CONFLICT DO UPDATE SET upTo = max(upTo, excluded.upTo)`,
   );
   const putGateway = db.prepare(
     'INSERT INTO gateway VALUES (?, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)',
@@ -225,10 +253,9 @@ export function openChirpStackStore(path: string): ChirpStackStore {
         putConflict.run(devEui, FAULTY, at, toHex(sha256(message)), message);
         pruneConflicts.run(devEui, devEui, CONFLICTS_KEPT);
       }),
-    conflicts: (devEui, limit) =>
-      getConflicts
-        .all(devEui, limit)
-        .map((row) => ({ at: Number(row['at']), message: row['message'] as Uint8Array })),
+    conflicts: (devEui, limit) => getConflicts.all(devEui, limit).map(toKept),
+    unseen: () => getUnseen.all(FAULTY).map((row) => ({ newest: toKept(row), count: Number(row['count']) })),
+    see: (devEui, upTo) => commit.run(64, () => void putSeen.run(devEui, upTo)),
     once(name, make) {
       const known = getOwn.get(name)?.['value'];
       if (known !== undefined) return String(known);

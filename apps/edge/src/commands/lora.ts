@@ -194,27 +194,48 @@ export interface DownlinkFlags {
   readonly json?: boolean;
 }
 
+const messageView = z.looseObject({ id: z.number(), at: z.number(), message: z.string() });
+
 export interface ConflictFlags {
   /** Those that are shown alarm nobody any more. */
   readonly seen?: boolean;
   readonly json?: boolean;
 }
 
-/** Genuine frames of a device that became no readings. */
+/** Of what a service lists, newest first, no more than was shown is seen: another one may have come meanwhile. */
+async function seeConflicts(
+  config: EdgeConfig,
+  path: string,
+  [newest]: readonly { readonly id: number }[],
+): Promise<void> {
+  if (newest !== undefined)
+    await askRoom('deviceLora', config, { method: 'POST', path, json: { seenUpTo: newest.id } });
+}
+
+/** Genuine frames of a device that became no readings; of one of ChirpStack's also what that told. */
 export async function listLoraConflicts(
   config: EdgeConfig,
   device: string,
   { seen = false, json = false }: ConflictFlags,
 ): Promise<void> {
-  const path = `${BASE}/device/${encodeURIComponent(device)}/conflict`;
-  const shape = z.looseObject({ conflicts: z.array(conflictView) });
-  const { conflicts } = parseInput(shape, await askRoom('deviceLora', config, { path }));
-  if (json) print(JSON.stringify(conflicts));
-  else showConflicts(device, conflicts);
-  const [newest] = conflicts;
-  // no more than is shown: another one may have come meanwhile
-  if (seen && newest !== undefined)
-    await askRoom('deviceLora', config, { method: 'POST', path, json: { seenUpTo: newest.id } });
+  const name = encodeURIComponent(device);
+  const ask = async (path: string) => await askRoom('deviceLora', config, { path });
+  const known = parseInput(z.looseObject({ device: deviceView }), await ask(`${BASE}/device/${name}`));
+  const [path, elsewhere] = [`${BASE}/device/${name}/conflict`, `${BASE}/chirpstack/conflict/${name}`];
+  const { conflicts } = parseInput(z.looseObject({ conflicts: z.array(conflictView) }), await ask(path));
+  const told = known.device.network === 'chirpStack' ? await ask(elsewhere) : { conflicts: [] };
+  const messages = parseInput(z.looseObject({ conflicts: z.array(messageView) }), told).conflicts;
+  if (json) print(JSON.stringify([...conflicts, ...messages]));
+  else {
+    if (messages.length === 0 || conflicts.length > 0) showConflicts(device, conflicts);
+    if (messages.length > 0)
+      print(
+        textTable([['TOLD', 'BY CHIRPSTACK'], ...messages.map(({ at, message }) => [time(at), message])]),
+      );
+  }
+  if (!seen) return;
+  await seeConflicts(config, path, conflicts);
+  await seeConflicts(config, elsewhere, messages);
 }
 
 function showConflicts(device: string, conflicts: readonly z.output<typeof conflictView>[]): void {
