@@ -22,6 +22,7 @@ import {
   isActsWordOf,
   isDrillWord,
   isWordNow,
+  shownBeat,
   signedWord,
   leaseRuns,
   quietMs,
@@ -32,6 +33,7 @@ import {
   type SignedWord,
   type Submission,
 } from '@antirio/service-contract';
+import { beatEvidence } from './beat-evidence.ts';
 import { recordOf, type CentralFacts, type ContractRecord as LedgerContract } from './central-facts.ts';
 import type { CentralHost } from './central-host.ts';
 import type { EscrowHolder } from './escrow-holder.ts';
@@ -50,6 +52,7 @@ export const openRequest = z.strictObject({
   evidence: evidence.extend({ from: z.int().min(0) }),
   /** The customer's, where it gave its service away. */
   word: signedWord.optional(),
+  beat: shownBeat.optional(),
   /** Of the package that the provider holds. */
   keyVersion: z.int().min(1).default(1),
 });
@@ -205,15 +208,16 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
       return { heard: answer.kind === 'witness' && answer.heard };
     },
 
-    async open(peer, { contractId, root, evidence: shown, keyVersion, word }) {
+    async open(peer, { contractId, root, evidence: shown, keyVersion, word, beat }) {
       const terms = await facts.termsFor(contractId, peer, 'provider');
+      const heard = beatEvidence(beat, terms);
       const [contract, set] = await Promise.all([facts.contractOf(contractId), facts.setOf(terms.set.setId)]);
       const life = contract.life.state;
       if (life === 'SETTLED') throw new AntirioError('gone', 'the contract is settled');
       const record = recordOf(set);
       const said =
         word === undefined ? undefined : isWordNow(word, terms, record, clock.now()) ? 'counts' : 'stale';
-      const kept = { ...shown, ...(said === 'counts' ? { word: JSON.stringify(word) } : {}) };
+      const kept = { ...shown, ...heard, ...(said === 'counts' ? { word: JSON.stringify(word) } : {}) };
       const submit = async (): Promise<unknown> => {
         await ownShares(terms, keyVersion);
         const payload = { type: 'contract/open', contractId, root, keyVersion, evidence: kept } as const;

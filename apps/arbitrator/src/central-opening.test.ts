@@ -33,7 +33,7 @@ const root = signDocument(provider, RING_ROOT_KIND, {
 
 let now = 0;
 let life = 'READY';
-let openings: { keyVersion: number; at: number }[] = [];
+let openings: { keyVersion: number; at: number; evidence?: object }[] = [];
 let fullDrill: object | undefined;
 /** Versions of which the customer has given its share. */
 let delivered: number[] = [];
@@ -68,8 +68,8 @@ beforeEach(() => {
       if (key.startsWith('contract/')) return { openings: openings.length, validatedAt: 0, fullDrills };
       return openings[Number(key.split('/').at(-1)) - 1];
     },
-    submitUntilKnown: async (payload: { keyVersion: number }) => {
-      openings.push({ keyVersion: payload.keyVersion, at: now });
+    submitUntilKnown: async ({ keyVersion, evidence }: { keyVersion: number; evidence: object }) => {
+      openings.push({ keyVersion, at: now, evidence });
     },
   } as unknown as LedgerClient;
   const facts = {
@@ -93,14 +93,31 @@ afterEach(() => {
   host.stop();
 });
 
-const open = (keyVersion: number, word?: SignedWord): Promise<Opened | Refused> =>
+const open = (keyVersion: number, word?: SignedWord, more: object = {}): Promise<Opened | Refused> =>
   calls.open(terms.provider, {
     ...(word === undefined ? {} : { word }),
+    ...more,
     ...{ contractId, root: { ...root, kind: RING_ROOT_KIND, by: terms.provider }, keyVersion },
     evidence: { from: 0 } as Parameters<CentralCalls['open']>[1]['evidence'],
   });
 const versions = (answer: Opened | Refused): number[] =>
   'releases' in answer ? answer.releases.map(({ share }) => share.keyVersion) : [];
+
+test('the customer’s last beat is recorded with the opening, and one that is not its own opens nothing', async () => {
+  const about = { contractId, epoch: 1, bootId: 'boot-a', sequence: 41, echo: '', clock: 0, storeOk: true };
+  const body = { to: terms.provider, boot: '00', seq: 7, body: { ...about, leaseLeftMs: 0 } };
+  const signedBy = (signer: Identity) => ({
+    beat: { signed: signDocument(signer, 'antirio/datagram/beat', body), msAgo: 700 },
+  });
+  const forged = signedBy(provider);
+  await expect(open(1, undefined, forged)).rejects.toMatchObject({ code: 'invalidInput' });
+  expect(openings).toEqual([]);
+  const { beat } = signedBy(customer);
+  await open(1, undefined, { beat });
+  expect(openings[0]?.evidence).toEqual({
+    ...{ from: 0, beat: JSON.stringify(body), beatSignature: beat.signed.signature, beatMsAgo: 700 },
+  });
+});
 
 test('a full drill has an opening of its own, though the same keys were opened under the same epoch', async () => {
   await open(1);

@@ -1,16 +1,15 @@
 import { join } from 'node:path';
-import { z } from 'zod';
 import {
   createHttpRim,
-  parseInput,
   repeat,
   type Health,
   type Repeating,
   type Service,
   type Subscription,
 } from '@antirio/host';
-import { describeError, fromUtf8, parseEdgeId } from '@antirio/kernel';
-import { LENT_TOPIC, datagramSchemas, type Datagram, type DatagramKind } from '@antirio/service-contract';
+import { describeError } from '@antirio/kernel';
+import { LENT_TOPIC } from '@antirio/service-contract';
+import { arrivalOf, isDatagramKind } from './datagram-arrival.ts';
 import { VERSION, type ArbitratorOptions, type ArbitratorPorts } from './options.ts';
 import { findTroubles } from './alarm-rules.ts';
 import { countRingLives } from './ring-lives.ts';
@@ -39,14 +38,9 @@ import { addOperatorRoutes } from './operator-routes.ts';
 import { createOperator } from './operator.ts';
 import { addVolumeKeysRoute } from './volumes.ts';
 
-const datagramIn = z.object({ from: z.string(), body: z.unknown() });
 const SIGN_EVERY_MS = 500;
 const MACHINE_EVERY_MS = 5000;
 const TROUBLES_EVERY_MS = 2000;
-
-function isDatagramKind(kind: string): kind is DatagramKind {
-  return kind in datagramSchemas;
-}
 
 /** The edge's black box: signs contracts, runs both parties' machines, keeps the evidence. */
 export function createEdgeArbitrator(options: ArbitratorOptions, ports: ArbitratorPorts): Service {
@@ -69,11 +63,8 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
     const kind = topic.split('/').at(-1) ?? '';
     if (!isDatagramKind(kind)) return;
     try {
-      const message = parseInput(datagramIn, JSON.parse(fromUtf8(payload)));
-      // the schema found by the kind gives the body of that kind
-      const datagram = { kind, body: parseInput(datagramSchemas[kind], message.body) } as Datagram;
-      const from = parseEdgeId(message.from);
-      for (const driver of drivers.values()) driver.post({ type: 'datagram', from, datagram });
+      const arrival = arrivalOf(kind, payload);
+      for (const driver of drivers.values()) driver.post(arrival);
     } catch (error) {
       counts.bad++;
       log.debug({ kind, error: describeError(error) }, 'datagram not understood');

@@ -9,7 +9,13 @@ import {
   type Identity,
 } from '@antirio/kernel';
 import { EPOCH_REQUEST_KIND, RING_ROOT_KIND, signedRingRoot } from '@antirio/ledger-machine';
-import { edgeId, type CallArgs, type ContractTerms, type SignedBackAsk } from '@antirio/service-contract';
+import {
+  edgeId,
+  type CallArgs,
+  type ContractTerms,
+  type ShownBeat,
+  type SignedBackAsk,
+} from '@antirio/service-contract';
 import { backAskOf } from './asked-back.ts';
 import type { ArbitratorPorts } from './options.ts';
 import type { LedgerClient } from './ledger-client.ts';
@@ -116,16 +122,31 @@ async function tellAsked(ledger: LedgerClient, contractId: string, ask: SignedBa
   }
 }
 
+/** The beat is evidence, and nothing waits for it: a centre of before knows none, and one that it refuses is left out. */
+async function askToOpen(
+  deps: CallDependencies,
+  json: object,
+  beat: ShownBeat | undefined,
+): Promise<unknown> {
+  if (beat === undefined) return central(deps, 'open', json);
+  try {
+    return await central(deps, 'open', { ...json, beat });
+  } catch (error) {
+    if (!isAntirioError(error, 'invalidInput')) throw error;
+    return central(deps, 'open', json);
+  }
+}
+
 /** How each of a machine's calls is made: to the ledger with our signature, or to the other arbitrators. */
 const perform: Perform = {
   ready: ({ ledger }, args) => ledger.submit({ type: 'contract/ready', ...args, evidence: {} }),
   degrade: ({ ledger }, args) => ledger.submit({ type: 'contract/degrade', ...args }),
   witness: (deps, args) => central(deps, 'witness', args),
-  async open(deps, { contractId, from, evidence, word }) {
+  async open(deps, { contractId, from, evidence, word, beat }) {
     const commitment = await signedRootOf(deps);
     const keyVersion = deps.given()?.keyVersion ?? 1;
     const json = { contractId, root: commitment, evidence: { ...evidence, from }, word, keyVersion };
-    const answer = await central(deps, 'open', json);
+    const answer = await askToOpen(deps, json, beat);
     const opened = openAnswer.safeParse(answer);
     if (!opened.success) return answer;
     const { opening, releases } = opened.data;

@@ -9,6 +9,7 @@ import {
   type ContractTerms,
   type ProtectedDevice,
 } from '@antirio/service-contract';
+import { beatIn } from './beat-evidence.ts';
 import type { Contracts } from './contracts.ts';
 import type { CounterGaps } from './counter-gaps.ts';
 import type { ContractStore, StoredContract } from './contract-store.ts';
@@ -92,6 +93,11 @@ async function orWhyNot<T>(found: Promise<T>): Promise<T | { readonly unknown: s
   }
 }
 
+/** With what its evidence says of the customer's last beat in plain words. */
+function openingView(found: z.output<typeof opening>, terms: ContractTerms) {
+  return { ...found, lastBeat: beatIn(found.evidence, terms) };
+}
+
 async function ledgerView(ledger: WhyPorts['ledger'], { terms }: StoredContract) {
   const { contractId, set } = terms;
   const [foundSet, foundContract, foundKeys] = await Promise.all([
@@ -105,7 +111,7 @@ async function ledgerView(ledger: WhyPorts['ledger'], { terms }: StoredContract)
   const { life, openings, dispute } = parseInput(contractRecord, foundContract);
   const newest = openings === 0 ? undefined : await ledger.read(`opening/${contractId}/${padded(openings)}`);
   const exposed = parseInput(keysRecord.default({}), foundKeys).exposedAt !== undefined;
-  const keys = newest === undefined ? undefined : parseInput(opening, newest);
+  const keys = newest === undefined ? undefined : openingView(parseInput(opening, newest), terms);
   return {
     state: life.state,
     differs: dispute,

@@ -27,12 +27,17 @@ export interface Datagram {
   readonly seq: number;
   readonly kind: string;
   readonly body: Readonly<Record<string, unknown>>;
+  /** Of the sender, over all of the above. */
+  readonly signature: string;
 }
 
 export const datagramKind = z.string().regex(/^[A-Za-z0-9-]{1,32}$/);
 
 /** The bytes of a signed datagram. */
-export function encodeDatagram(identity: Identity, datagram: Omit<Datagram, 'from'>): Uint8Array {
+export function encodeDatagram(
+  identity: Identity,
+  datagram: Omit<Datagram, 'from' | 'signature'>,
+): Uint8Array {
   const { kind, to, boot, seq, body } = datagram;
   return utf8(JSON.stringify(signDocument(identity, KIND + kind, { to, boot, seq, body })));
 }
@@ -53,7 +58,7 @@ export function decodeDatagram(bytes: Uint8Array): Received | undefined {
   }
   const parsed = wire.safeParse(json);
   if (!parsed.success) return undefined;
-  const { kind, by, body } = parsed.data;
+  const { kind, by, body, signature } = parsed.data;
   const datagram = {
     from: by,
     to: body.to,
@@ -61,6 +66,7 @@ export function decodeDatagram(bytes: Uint8Array): Received | undefined {
     seq: body.seq,
     kind: kind.slice(KIND.length),
     body: body.body,
+    signature,
   };
   return { datagram, isGenuine: () => verifyDocument(parsed.data, kind) };
 }

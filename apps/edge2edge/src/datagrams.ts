@@ -67,8 +67,9 @@ export function createDatagrams({ options, ports, directory }: DatagramParts): D
   let pending = 0;
 
   const deliver = async (
-    { from, kind, body }: Omit<Datagram, 'boot' | 'seq' | 'to'>,
+    { from, kind, body }: Pick<Datagram, 'from' | 'kind' | 'body'>,
     receivedAt: number,
+    proof?: Pick<Datagram, 'to' | 'boot' | 'seq' | 'signature'>,
   ): Promise<void> => {
     if (pending >= MAX_PENDING) {
       counts.tooMany += 1;
@@ -77,7 +78,8 @@ export function createDatagrams({ options, ports, directory }: DatagramParts): D
     pending += 1;
     try {
       counts.received += 1;
-      await bus.publish(`antirio/datagram/in/${kind}`, JSON.stringify({ from, kind, body, receivedAt }));
+      const message = JSON.stringify({ from, kind, body, receivedAt, proof });
+      await bus.publish(`antirio/datagram/in/${kind}`, message);
     } catch (error) {
       log.warn({ kind, error: describeError(error) }, 'a datagram did not reach the bus');
     } finally {
@@ -87,8 +89,12 @@ export function createDatagrams({ options, ports, directory }: DatagramParts): D
   const receive = (bytes: Uint8Array, source: RemoteInfo): void => {
     const receivedAt = clock.monotonic();
     const judged = judge(bytes, `${source.address}:${source.port}`);
-    if (typeof judged === 'string') counts[judged] += 1;
-    else void deliver(judged, receivedAt);
+    if (typeof judged === 'string') {
+      counts[judged] += 1;
+      return;
+    }
+    const { to, boot: theirs, seq, signature } = judged;
+    void deliver(judged, receivedAt, { to, boot: theirs, seq, signature });
   };
   const sendTo = async (to: EdgeId, kind: string, body: Datagram['body']): Promise<void> => {
     const bytes = encodeDatagram(identity, { to, boot, seq: ++sequence, kind, body });

@@ -4,7 +4,15 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { httpPeer, type HttpAnswer } from '@antirio/host';
-import { fromUtf8, generateIdentity, openIdentity, utf8, uuidV4, type Identity } from '@antirio/kernel';
+import {
+  fromUtf8,
+  generateIdentity,
+  openIdentity,
+  utf8,
+  uuidV4,
+  verifyDocument,
+  type Identity,
+} from '@antirio/kernel';
 import { systemRandom } from '@antirio/host';
 import { encodeDatagram } from './datagram-codec.ts';
 import { introduce, startEdge, type TestEdge } from './edges.fixture.ts';
@@ -245,6 +253,7 @@ describe('datagrams', () => {
     readonly kind: string;
     readonly body: unknown;
     readonly receivedAt: number;
+    readonly proof: { readonly signature: string };
   }
   let heard: Heard[];
   const raw = createSocket('udp4');
@@ -276,6 +285,14 @@ describe('datagrams', () => {
     const [first] = heard;
     expect(first).toMatchObject({ from: a.identity.edgeId, kind: 'beat', body });
     expect(first?.receivedAt).toBeGreaterThanOrEqual(before);
+    // what the room shows others is what the sender signed
+    const { signature = '', ...envelope } = first?.proof ?? {};
+    expect(envelope).toEqual({
+      ...{ to: b.identity.edgeId, boot: expect.any(String), seq: expect.any(Number) },
+    });
+    const kind = 'antirio/datagram/beat';
+    const signed = { kind, by: a.identity.edgeId, body: { ...envelope, body }, signature };
+    expect(verifyDocument(signed, kind)).toBe(true);
   });
 
   test('are dropped and counted when they are wrong, and the rest goes on', async () => {

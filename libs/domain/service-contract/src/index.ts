@@ -50,6 +50,7 @@ export * from './calls.ts';
 export * from './party.ts';
 export * from './provider-state.ts';
 export * from './provider.ts';
+export { beatProblem } from './signed-beat.ts';
 export * from './signed-word.ts';
 export * from './yield-word.ts';
 export { createCustomer, type CustomerPhase, type CustomerState } from './customer-state.ts';

@@ -6,6 +6,7 @@ import { handbackStatement } from './statement.ts';
 import { receipts } from './receipts.ts';
 import { GATEWAYS_TOLD, deafClaim, gatewayAge } from './deaf.ts';
 import { rekeyCount, rekeyRecord } from './rekey-terms.ts';
+import { signedAs } from './signed-word.ts';
 import { signedWord, wordKind } from './yield-word.ts';
 
 const count = z.int().min(0);
@@ -108,6 +109,17 @@ export type LeaseGrant = z.output<typeof leaseGrant>;
 export type LeaseRefused = z.output<typeof leaseRefused>;
 export type Reservation = z.output<typeof reservation>;
 
+/** What the sender of a datagram signed with its body, and the signature, as they came. */
+const envelope = { to: short, boot: short, seq: count };
+export const datagramProof = z.strictObject({ ...envelope, signature: z.string().max(128) });
+export type DatagramProof = z.output<typeof datagramProof>;
+/** A customer's beat as it came, and how long before it is shown, ms, by its receiver's clock. */
+export const shownBeat = z.strictObject({
+  signed: signedAs('antirio/datagram/beat', z.strictObject({ ...envelope, body: beat })),
+  msAgo: count,
+});
+export type ShownBeat = z.output<typeof shownBeat>;
+
 /** Why a provider believes that the customer is dead. Signed and kept on the ledger with the opening. */
 export const evidence = z.strictObject({
   lastBeatMsAgo: count,
@@ -136,7 +148,14 @@ export const callSchemas = {
   degrade: z.strictObject({ contractId, reason: z.string().max(256) }),
   witness: z.strictObject({ contractId }),
   /** The rim adds the signed Merkle root over the ring as it stands. */
-  open: z.strictObject({ contractId, from: count, evidence, word: signedWord.optional() }),
+  open: z.strictObject({
+    contractId,
+    from: count,
+    evidence,
+    word: signedWord.optional(),
+    /** The customer's last one that counted, where it was heard since our start. */
+    beat: shownBeat.optional(),
+  }),
   take: z.strictObject({ contractId, expected: count }),
   release: z.strictObject({ contractId, epoch: count, counters: downCounters }),
   statement: z.strictObject({ contractId, statement: handbackStatement, counters: downCounters }),

@@ -19,6 +19,7 @@ import type {
   CallArgs,
   CallMethod,
   Datagram,
+  DatagramProof,
   DownCounters,
   LeaseGrant,
   LeaseRefused,
@@ -36,7 +37,13 @@ import type { SignedWord, YieldCause } from './yield-word.ts';
 
 export type PartyEvent =
   | { readonly type: 'tick' }
-  | { readonly type: 'datagram'; readonly from: EdgeId; readonly datagram: Datagram }
+  /** `proof`: how it was signed, where that is known. */
+  | {
+      readonly type: 'datagram';
+      readonly from: EdgeId;
+      readonly datagram: Datagram;
+      readonly proof?: DatagramProof;
+    }
   | {
       readonly type: 'answer';
       readonly method: CallMethod;

@@ -7,6 +7,7 @@ import type { ContractRecord, DownCounters, Evidence } from './messages.ts';
 import { actUnder, createActing, type Acting, type Observed } from './party.ts';
 import { createPromiser, type Promiser } from './promiser.ts';
 import { nothingShown, type Shown } from './provider-promises.ts';
+import type { HeardBeat } from './signed-beat.ts';
 import type { HandbackStatement } from './statement.ts';
 import type { StepOf } from './step.ts';
 import type { ContractTerms } from './terms.ts';
@@ -88,6 +89,8 @@ export interface ProviderState {
   readonly restating: Restating;
   /** What the customer's beats said of it last. */
   readonly told: { readonly storeOk: boolean; readonly gateways: readonly GatewayAge[] } | undefined;
+  /** The newest that counted. */
+  readonly beat: HeardBeat | undefined;
   /** The operator's: nothing is taken over by itself. */
   readonly held: boolean;
   /** When the customer's word to take over was heard, and the signature of one that central did not take, with the end of that. */
@@ -134,6 +137,7 @@ export function createProvider(
     unheard: undefined,
     heardAt: now,
     told: undefined,
+    beat: undefined,
     held: false,
     word: { heardAt: now, refused: '', refusedUntil: -Infinity, stands: true },
     restating: notRestated,

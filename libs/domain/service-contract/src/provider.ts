@@ -1,7 +1,6 @@
-import type { EdgeId } from '@antirio/kernel';
 import { opensWhenOffline } from './activation.ts';
 import { currentNonce, heardBeat, rotateNonce } from './detector.ts';
-import type { Beat, CallArgs, Datagram, Evidence, LeaseRefused } from './messages.ts';
+import type { Beat, CallArgs, DatagramProof, Evidence, LeaseRefused } from './messages.ts';
 import {
   fenceOf,
   leaseNews,
@@ -32,6 +31,7 @@ import { closeWhenDue, isRekeying } from './rekey-wait.ts';
 import { onRestated, stateAgain } from './restating.ts';
 import { mayTakeNow, onTakeOver, readsUnder, wordOf } from './provider-yield.ts';
 import { nothingGathered, type ProviderPhase, type ProviderState, type Step } from './provider-state.ts';
+import { beatShown, keptBeat } from './signed-beat.ts';
 import { call, chain, enter, takeAfter } from './step.ts';
 import { cleared, probeReplied, watch, type Watch } from './watch.ts';
 
@@ -48,7 +48,7 @@ export function providerStep(state: ProviderState, event: PartyEvent, context: C
     case 'tick':
       return onTick(state, context);
     case 'datagram':
-      return onDatagram(state, event.from, event.datagram, context);
+      return onDatagram(state, event, context);
     case 'answer':
       return onAnswer(state, event, context);
     case 'observed':
@@ -147,7 +147,8 @@ const byPhase: { readonly [P in ProviderPhase['at']]: PhaseTick } = {
     const { from, evidence } = phase;
     const alone = terms.opening === 'autonomous' ? openAlone(state, now) : ([state, []] as const);
     const { contractId } = terms;
-    const open: CallArgs = { method: 'open', args: { contractId, from, evidence, ...wordOf(state) } };
+    const shown = { ...wordOf(state), ...beatShown(state.beat, now) };
+    const open: CallArgs = { method: 'open', args: { contractId, from, evidence, ...shown } };
     return chain(alone, (one) => call(one, one.terms.central, open, now));
   },
   reading(state, { now }) {
@@ -238,7 +239,8 @@ function reopenIfForgotten(state: ProviderState, now: number): Step {
     probesUnanswered: 0,
     witness: 'unasked',
   };
-  const args = { contractId: terms.contractId, from: phase.from, evidence, ...wordOf(state) };
+  const shown = { ...wordOf(state), ...beatShown(state.beat, now) };
+  const args = { contractId: terms.contractId, from: phase.from, evidence, ...shown };
   return call(state, state.terms.central, { method: 'open', args }, now);
 }
 
@@ -327,11 +329,14 @@ function onTakeoverTold(state: ProviderState, by: string, now: number): Step {
   );
 }
 
-function onDatagram(state: ProviderState, from: EdgeId, datagram: Datagram, context: Context): Step {
+type Arrival = Extract<PartyEvent, { type: 'datagram' }>;
+
+function onDatagram(state: ProviderState, arrival: Arrival, context: Context): Step {
+  const { from, datagram } = arrival;
   const promised =
     from === state.terms.central ? undefined : onPromiseDatagram(state, from, datagram, context);
   if (promised !== undefined) return promised;
-  if (from === state.terms.customer) return onCustomerDatagram(state, datagram, context.now);
+  if (from === state.terms.customer) return onCustomerDatagram(state, arrival, context.now);
   if (from !== state.terms.central) return [state, []];
   const news = leaseNews(state.acting, state.terms.set.setId, datagram, holderOf(state, context));
   if (news === undefined) return [state, []];
@@ -339,22 +344,28 @@ function onDatagram(state: ProviderState, from: EdgeId, datagram: Datagram, cont
   return news.refused === undefined ? [next, news.effects] : onSuperseded(next, news.refused);
 }
 
-function onCustomerDatagram(state: ProviderState, datagram: Datagram, now: number): Step {
+function onCustomerDatagram(state: ProviderState, { datagram, proof }: Arrival, now: number): Step {
   const { terms, watch: known } = state;
   if (datagram.kind === 'beat' && datagram.body.contractId === terms.contractId)
-    return [heardCustomer(state, datagram.body, now), []];
+    return [heardCustomer(state, datagram.body, proof, now), []];
   if (datagram.kind === 'takeOver' && datagram.body.contractId === terms.contractId)
     return onTakeOver(state, datagram.body.word, now);
   if (datagram.kind !== 'probeReply') return [state, []];
   return [{ ...state, watch: probeReplied(known, datagram.body.nonce, now) ?? known }, []];
 }
 
-function heardCustomer(state: ProviderState, beat: Beat, now: number): ProviderState {
+function heardCustomer(
+  state: ProviderState,
+  beat: Beat,
+  proof: DatagramProof | undefined,
+  now: number,
+): ProviderState {
   const watching = onBeat(state.watch, beat, now);
   if (watching === state.watch) return state;
   const { yields = false, storeOk, gateways = state.told?.gateways ?? [] } = beat;
   const word = { ...state.word, stands: yields };
-  return { ...state, watch: watching, word, told: { storeOk, gateways } };
+  const heard = keptBeat(state.terms.customer, beat, proof, now);
+  return { ...state, watch: watching, word, told: { storeOk, gateways }, beat: heard };
 }
 
 function onBeat(known: Watch, beat: Beat, now: number): Watch {
