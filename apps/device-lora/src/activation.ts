@@ -37,6 +37,8 @@ export interface ActivationPorts {
   readonly store: UplinkStore;
   readonly joins: JoinStore;
   readonly macs: MacStore;
+  /** It stood by until now, and is about to serve. */
+  readonly onBegin?: (() => void) | undefined;
   readonly log: Log;
 }
 
@@ -69,6 +71,7 @@ export function createActivation(ports: ActivationPorts): Activation {
       .filter(({ devEui, network }) => network === 'own' && !hasKeys(opened, devEui))
       .map(({ name }) => name);
     if (missing.length > 0) log.warn({ devices: missing }, 'no keys for these devices');
+    if (state === 'shadow') ports.onBegin?.();
     sessions = opened;
     inUse = hash;
     state = 'reading';

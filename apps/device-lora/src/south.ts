@@ -17,6 +17,7 @@ import { openDownCounters, type DownCounters } from './downlink/counters.ts';
 import { CLASS_C_TIMES, createClassC, type ClassC, type ClassCPorts } from './downlink/class-c.ts';
 import { createDesk } from './downlink/desk.ts';
 import { openLender } from './downlink/lender.ts';
+import { endOverdue } from './downlink/overdue.ts';
 import { createProven } from './downlink/proven.ts';
 import { createReach } from './downlink/reach.ts';
 import { createSender, type DownlinkSender } from './downlink/sender.ts';
@@ -315,7 +316,15 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
   const told: Told = { latest: createLatest(), lastHeard: createHeardLast() };
   const readingParts = { store, poster, sender, classC, mac, ring, joins: joining, told };
   const reader = await openReading(ports, readingParts);
-  const activation = createActivation({ options, reader, counters, store, joins, macs, log });
+  const standsIn = prefix !== '';
+  const onBegin = (): void => {
+    const overdue = endOverdue({ store: downlinks, desk, clock });
+    if (overdue > 0) log.warn({ overdue }, 'downlinks of an earlier time of serving are not sent any more');
+  };
+  const activation = createActivation({
+    ...{ options, reader, counters, store, joins, macs, log },
+    onBegin: standsIn ? onBegin : undefined,
+  });
   later.activation = activation;
   const retrying = retryParked(store, poster, reading.parkedRetryMs, log);
   opened.push(() => retrying.stop());
@@ -333,7 +342,7 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
     ...{ db, store: macs, mac, sessions, clock, log },
     keep: (session) => reader.keepMac(session),
   });
-  if (prefix !== '') {
+  if (standsIn) {
     const telling = await openMacTelling({ devices, sessions, mac, changes, bus, prefix, log });
     opened.push(() => telling.close());
   }
@@ -345,7 +354,7 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
     for (const session of told) reader.keepMac(session);
   };
   const { server: joinServer, home: joinHome, unserved } = joining;
-  const joined = { joinServer, joinHome, unserved, standsIn: prefix !== '' };
+  const joined = { joinServer, joinHome, unserved, standsIn };
   const parts = { writeMacs, activation, reader, sender, mac, changes, macHome, ...joined, poster, store };
   return { ...parts, downlinks, conflicts, waitOf, gapOf, sealing, ...told };
 }

@@ -2,6 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { callJson, sleep, type HttpPeer } from '@antirio/host';
+import { openStore } from './database.ts';
+import { OVERDUE } from './downlink/overdue.ts';
 import { createTestMote, type MoteSession } from './test-mote.ts';
 import { folder, startScene, startService, until, type Scene } from './test-scene.ts';
 import { startTestRing, type TestRing } from './test-surroundings.ts';
@@ -128,6 +130,22 @@ describe('a service that stands in for the devices’ own edge', () => {
     await until(async () => ((await status()) as unknown as Shown).joinsUnserved.requests === 1);
     expect([says.asked, ring.downlinks.length]).toEqual([0, 0]);
   });
+});
+
+test('a command that a guest was given when it served before is not done at the next takeover', async () => {
+  const scene = await startScene();
+  const { start } = await startGuest(scene);
+  const first = await start();
+  const path = '/api/v3/lora/device/joiner/downlink';
+  const json = { fPort: 7, payload: '01', confirmed: true };
+  for (const _ of [1, 2]) await callJson(first.http, { method: 'POST', path, json });
+  await first.service.stop();
+  const db = openStore(join(folder, 'guest', 'device-lora', 'device-lora.db'));
+  db.exec('UPDATE downlink SET createdAt = createdAt - 3600000 WHERE id = 1');
+  db.close();
+  const again = await start();
+  const { downlinks } = (await callJson(again.http, { path })) as { downlinks: { state: string }[] };
+  expect(downlinks).toMatchObject([{ state: 'queued' }, { state: 'failed', error: OVERDUE }]);
 });
 
 describe('joins that another edge answered', () => {

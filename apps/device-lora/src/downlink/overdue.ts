@@ -1,0 +1,27 @@
+import type { Clock } from '@antirio/kernel';
+import type { Desk } from './desk.ts';
+import type { DownlinkStore } from './store.ts';
+
+/** A service that stands by again for longer than a restart takes does no more what it was told then. */
+const OVERDUE_MS = 600_000;
+export const OVERDUE = 'not done while this edge served the device last, and it would be late now';
+
+export interface Overdue {
+  readonly store: Pick<DownlinkStore, 'waiting' | 'open'>;
+  readonly desk: Pick<Desk, 'end'>;
+  readonly clock: Pick<Clock, 'now'>;
+}
+
+/**
+ * Ends what has waited since an earlier time of serving, for its age by this host's wall clock: whoever sent it has the device's
+ * own edge to send by since, and a sluice must not open at the next takeover. How many there were.
+ */
+export function endOverdue({ store, desk, clock }: Overdue): number {
+  const now = clock.now();
+  const overdue = store
+    .waiting()
+    .flatMap((devEui) => store.open(devEui))
+    .filter(({ createdAt }) => now - createdAt > OVERDUE_MS);
+  for (const downlink of overdue) desk.end(downlink, 'failed', OVERDUE);
+  return overdue.length;
+}
