@@ -85,7 +85,7 @@ describe('a planned handover', () => {
       };
       expect(why.contracts[0]).toMatchObject({
         acts: { edge: run.nodes.b.edgeId, isThisEdge: false },
-        keys: { exposed: true },
+        keys: { exposed: true, newest: { lastBeat: { isGenuine: true, epoch: 1 } } },
         fence: { refuses: 'shut' },
       });
       expect(await opened(run)).toMatchObject({ value: { evidence: { yielded: 'planned' } } });
