@@ -1,6 +1,6 @@
 import { opensWhenOffline } from './activation.ts';
-import { currentNonce, heardBeat, rotateNonce } from './detector.ts';
-import type { Beat, CallArgs, DatagramProof, Evidence, LeaseRefused } from './messages.ts';
+import { currentNonce, rotateNonce } from './detector.ts';
+import type { CallArgs, Evidence, LeaseRefused } from './messages.ts';
 import {
   fenceOf,
   leaseNews,
@@ -29,11 +29,12 @@ import {
 } from './provider-promises.ts';
 import { closeWhenDue, isRekeying } from './rekey-wait.ts';
 import { onRestated, stateAgain } from './restating.ts';
+import { onCustomerDatagram, type Arrival } from './provider-hears.ts';
 import { mayTakeNow, onTakeOver, readsUnder, wordOf } from './provider-yield.ts';
 import { nothingGathered, type ProviderPhase, type ProviderState, type Step } from './provider-state.ts';
-import { beatShown, keptBeat } from './signed-beat.ts';
+import { beatShown } from './signed-beat.ts';
 import { call, chain, enter, takeAfter } from './step.ts';
-import { cleared, probeReplied, watch, type Watch } from './watch.ts';
+import { cleared, watch } from './watch.ts';
 
 const VIGIL_EVERY_MS = 500;
 const RECORD_EVERY_MS = 500;
@@ -144,12 +145,8 @@ const byPhase: { readonly [P in ProviderPhase['at']]: PhaseTick } = {
   opening(state, { now }) {
     const { phase, terms } = state;
     if (phase.at !== 'opening') return [state, []];
-    const { from, evidence } = phase;
     const alone = terms.opening === 'autonomous' ? openAlone(state, now) : ([state, []] as const);
-    const { contractId } = terms;
-    const shown = { ...wordOf(state), ...beatShown(state.beat, now) };
-    const open: CallArgs = { method: 'open', args: { contractId, from, evidence, ...shown } };
-    return chain(alone, (one) => call(one, one.terms.central, open, now));
+    return chain(alone, (one) => askToOpen(one, phase, now));
   },
   reading(state, { now }) {
     const again = reopenIfForgotten(state, now);
@@ -239,9 +236,20 @@ function reopenIfForgotten(state: ProviderState, now: number): Step {
     probesUnanswered: 0,
     witness: 'unasked',
   };
-  const shown = { ...wordOf(state), ...beatShown(state.beat, now) };
-  const args = { contractId: terms.contractId, from: phase.from, evidence, ...shown };
-  return call(state, state.terms.central, { method: 'open', args }, now);
+  return askToOpen(state, { from: phase.from, evidence }, now);
+}
+
+type OpenArgs = Extract<CallArgs, { method: 'open' }>['args'];
+
+/** With all that shows it: the customer's word where it gave one, and its last beat. */
+function askToOpen(
+  state: ProviderState,
+  { from, evidence }: Pick<OpenArgs, 'from' | 'evidence'>,
+  now: number,
+): Step {
+  const { contractId, central } = state.terms;
+  const args = { contractId, from, evidence, ...wordOf(state), ...beatShown(state.beat, now) };
+  return call(state, central, { method: 'open', args }, now);
 }
 
 function standReady(state: ProviderState, context: Context): Step {
@@ -329,8 +337,6 @@ function onTakeoverTold(state: ProviderState, by: string, now: number): Step {
   );
 }
 
-type Arrival = Extract<PartyEvent, { type: 'datagram' }>;
-
 function onDatagram(state: ProviderState, arrival: Arrival, context: Context): Step {
   const { from, datagram } = arrival;
   const promised =
@@ -342,37 +348,6 @@ function onDatagram(state: ProviderState, arrival: Arrival, context: Context): S
   if (news === undefined) return [state, []];
   const next = { ...state, acting: news.acting };
   return news.refused === undefined ? [next, news.effects] : onSuperseded(next, news.refused);
-}
-
-function onCustomerDatagram(state: ProviderState, { datagram, proof }: Arrival, now: number): Step {
-  const { terms, watch: known } = state;
-  if (datagram.kind === 'beat' && datagram.body.contractId === terms.contractId)
-    return [heardCustomer(state, datagram.body, proof, now), []];
-  if (datagram.kind === 'takeOver' && datagram.body.contractId === terms.contractId)
-    return onTakeOver(state, datagram.body.word, now);
-  if (datagram.kind !== 'probeReply') return [state, []];
-  return [{ ...state, watch: probeReplied(known, datagram.body.nonce, now) ?? known }, []];
-}
-
-function heardCustomer(
-  state: ProviderState,
-  beat: Beat,
-  proof: DatagramProof | undefined,
-  now: number,
-): ProviderState {
-  const watching = onBeat(state.watch, beat, now);
-  if (watching === state.watch) return state;
-  const { yields = false, storeOk, gateways = state.told?.gateways ?? [] } = beat;
-  const word = { ...state.word, stands: yields };
-  const heard = keptBeat(state.terms.customer, beat, proof, now);
-  return { ...state, watch: watching, word, told: { storeOk, gateways }, beat: heard };
-}
-
-function onBeat(known: Watch, beat: Beat, now: number): Watch {
-  const detector = heardBeat(known.detector, beat, now);
-  if (detector === known.detector) return known;
-  const fencedSince = beat.leaseLeftMs > 0 ? undefined : (known.fencedSince ?? now);
-  return { ...known, detector, fencedSince };
 }
 
 /** Somebody holds a later epoch: nothing to return any more, only to state. */
