@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { createGroupCommit, openDatabase } from '@antirio/host';
 import { sha256, toHex } from '@antirio/kernel';
 import type { DevAddr, DevEui, SessionId } from '@antirio/lorawan';
+import { createSeenConflicts, type Unseen } from '../seen-conflicts.ts';
 
 const MIGRATIONS = [
   `CREATE TABLE own (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -84,7 +85,7 @@ export interface ChirpStackStore {
   /** The newest, newest first. */
   conflicts(devEui: DevEui, limit: number): KeptMessage[];
   /** Of each device those that nobody has said to have seen, by the newest of them; without what a fault of ours did not read. */
-  unseen(): { readonly newest: KeptMessage; readonly count: number }[];
+  unseen(): Unseen<KeptMessage>[];
   /** The device's with this id, and those before it, have been seen: they alarm nobody any more. */
   see(devEui: DevEui, upTo: number): Promise<void>;
   /** A value that is made once. */
@@ -153,16 +154,7 @@ export function openChirpStackStore(path: string): ChirpStackStore {
   const getConflicts = db.prepare(
     'SELECT id, devEui, at, message FROM conflict WHERE devEui = ? ORDER BY id DESC LIMIT ?',
   );
-  const getUnseen = db.prepare(
-    `SELECT conflict.id, conflict.devEui, at, message, unseen.count FROM conflict JOIN
-       (SELECT max(id) AS newest, count(*) AS count FROM conflict LEFT JOIN conflict_seen USING (devEui)
-        WHERE id > coalesce(upTo, 0) AND eventId <> ? GROUP BY devEui) AS unseen
-     ON conflict.id = unseen.newest ORDER BY conflict.id DESC`,
-  );
-  const putSeen = db.prepare(
-    `INSERT INTO conflict_seen SELECT devEui, max(id) FROM conflict WHERE devEui = ? AND id <= ? GROUP BY devEui
-     ON CONFLICT DO UPDATE SET upTo = max(upTo, excluded.upTo)`,
-  );
+  const seen = createSeenConflicts(db, toKept, `eventId <> '${FAULTY}'`);
   const putGateway = db.prepare(
     'INSERT INTO gateway VALUES (?, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)',
   );
@@ -254,8 +246,8 @@ export function openChirpStackStore(path: string): ChirpStackStore {
         pruneConflicts.run(devEui, devEui, CONFLICTS_KEPT);
       }),
     conflicts: (devEui, limit) => getConflicts.all(devEui, limit).map(toKept),
-    unseen: () => getUnseen.all(FAULTY).map((row) => ({ newest: toKept(row), count: Number(row['count']) })),
-    see: (devEui, upTo) => commit.run(64, () => void putSeen.run(devEui, upTo)),
+    unseen: () => seen.unseen(),
+    see: (devEui, upTo) => commit.run(64, () => seen.see(devEui, upTo)),
     once(name, make) {
       const known = getOwn.get(name)?.['value'];
       if (known !== undefined) return String(known);

@@ -1,5 +1,6 @@
 import type { Database } from '@antirio/host';
 import type { DevEui, SessionId } from '@antirio/lorawan';
+import { createSeenConflicts, type SeenConflicts } from '../seen-conflicts.ts';
 
 /** A frame with a right MIC under a counter that another one was stored under: no reading, but kept to be looked at. */
 export interface Conflict {
@@ -19,22 +20,12 @@ export interface KeptConflict extends Conflict {
   readonly id: number;
 }
 
-/** Those of a device that nobody has said to have seen, by the newest of them. */
-export interface UnseenConflicts {
-  readonly newest: KeptConflict;
-  readonly count: number;
-}
-
-export interface ConflictStore {
+export interface ConflictStore extends SeenConflicts<KeptConflict> {
   /** The same bytes are kept once. Within the caller's transaction, or durable when it returns. */
   put(conflict: Conflict): void;
   /** The newest, newest first. */
   latest(devEui: DevEui, limit: number): KeptConflict[];
   count(devEui: DevEui): number;
-  /** Of each device that has any, newest first. */
-  unseen(): UnseenConflicts[];
-  /** The device's with this id, and those before it, have been seen: they alarm nobody any more. Durable when it returns. */
-  see(devEui: DevEui, upTo: number): void;
 }
 
 /** Of each device. */
@@ -61,17 +52,6 @@ export function createConflictStore(db: Database): ConflictStore {
   );
   const latest = db.prepare('SELECT * FROM conflict WHERE devEui = ? ORDER BY id DESC LIMIT ?');
   const count = db.prepare('SELECT count(*) AS count FROM conflict WHERE devEui = ?');
-  const unseen = db.prepare(
-    `SELECT conflict.*, unseen.count FROM conflict JOIN
-       (SELECT max(id) AS newest, count(*) AS count FROM conflict LEFT JOIN conflict_seen USING (devEui)
-        WHERE id > coalesce(upTo, 0) GROUP BY devEui) AS unseen
-     ON conflict.id = unseen.newest ORDER BY conflict.id DESC`,
-  );
-  // an id that no frame has yet would hide what is still to come
-  const see = db.prepare(
-    `INSERT INTO conflict_seen SELECT devEui, max(id) FROM conflict WHERE devEui = ? AND id <= ? GROUP BY devEui
-     ON CONFLICT DO UPDATE SET upTo = max(upTo, excluded.upTo)`,
-  );
   return {
     put({ devEui, session, fcnt, digest, receivedAt, gatewayId, phyPayload }) {
       insert.run(devEui, session, fcnt, digest, receivedAt, gatewayId, phyPayload);
@@ -79,7 +59,6 @@ export function createConflictStore(db: Database): ConflictStore {
     },
     latest: (devEui, limit) => latest.all(devEui, limit).map(toKept),
     count: (devEui) => Number(count.get(devEui)?.['count'] ?? 0),
-    unseen: () => unseen.all().map((row) => ({ newest: toKept(row), count: Number(row['count']) })),
-    see: (devEui, upTo) => void see.run(devEui, upTo),
+    ...createSeenConflicts(db, toKept),
   };
 }
