@@ -41,6 +41,10 @@ const MIGRATIONS = [
    DROP TABLE mac_home`,
   `ALTER TABLE joined ADD COLUMN broughtHome INTEGER NOT NULL DEFAULT 0`,
   `CREATE TABLE conflict_seen (devEui TEXT PRIMARY KEY, upTo INTEGER NOT NULL) STRICT`,
+  // who may have sent what a device acknowledges
+  `ALTER TABLE downlink ADD COLUMN sentAfter INTEGER;
+   ALTER TABLE downlink ADD COLUMN sentUnder TEXT;
+   ALTER TABLE downlink ADD COLUMN ackHeard INTEGER NOT NULL DEFAULT 0`,
 ];
 
 const OWNER_ONLY = 0o600;

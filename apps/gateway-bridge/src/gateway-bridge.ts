@@ -145,7 +145,10 @@ export function createGatewayBridge(options: GatewayBridgeOptions, ports: Gatewa
       log,
     });
     const fence = await openFence(join(options.dataDir, ROOM, 'fence'), clock);
-    const delivery = createDelivery(bus, region, log);
+    const delivery = createDelivery({
+      ...{ bus, region, log },
+      tenureOf: (devAddr) => fence.tenureOf(devAddr),
+    });
     const joins = createJoins({
       ...options.joins,
       rings,

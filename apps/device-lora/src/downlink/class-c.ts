@@ -3,14 +3,15 @@ import { repeat, type Log } from '@antirio/host';
 import { eu868, isListeningOpen, type DevEui, type ReceiveWindow } from '@antirio/lorawan';
 import type { MacLayer } from '../mac/mac-layer.ts';
 import type { HeardUplink } from '../uplink/reader.ts';
-import type { Session } from '../uplink/sessions.ts';
+import { highestOf, type Session } from '../uplink/sessions.ts';
+import { noteSentAgain } from './acknowledging.ts';
 import { buildFrame } from './build.ts';
 import type { DownCounters } from './counters.ts';
 import { UNKNOWN, type Desk } from './desk.ts';
 import { throughGateways } from './gateways.ts';
 import { MAX_ATTEMPTS } from './plan.ts';
 import type { Reach } from './reach.ts';
-import type { Downlink, DownlinkStore } from './store.ts';
+import type { Downlink, DownlinkStore, SentAfter } from './store.ts';
 import type { Transmitter } from './transmitter.ts';
 
 /** Sends to devices that listen at all times (class C): at once, through the gateway that heard them best. */
@@ -68,6 +69,8 @@ interface Line {
   /** Monotonic ms: what failed is not tried before. */
   notBefore: number;
   retryMs: number;
+  /** The time of acting in which it was heard last. */
+  tenure: string | undefined;
   /** The transmission whose acknowledgement is waited for, and until when (monotonic ms). */
   awaited: { readonly id: number; readonly attempts: number; readonly until: number } | undefined;
 }
@@ -94,7 +97,7 @@ export function createClassC(ports: ClassCPorts): ClassC {
     const known = lines.get(devEui);
     if (known !== undefined) return known;
     const line: Line = {
-      ...{ timer: undefined, working: undefined, awaited: undefined },
+      ...{ timer: undefined, working: undefined, awaited: undefined, tenure: undefined },
       ...{ quietUntil: -Infinity, notBefore: -Infinity, retryMs: times.retryMs },
     };
     lines.set(devEui, line);
@@ -139,18 +142,26 @@ export function createClassC(ports: ClassCPorts): ClassC {
     return first === undefined ? NOTHING : { kind: 'send', downlink: first, more: open.length > 1 };
   };
   /** With a counter of its own, durable before anybody else sees it; undefined while there is no counter. */
-  const build = (session: Session, downlink: Downlink, more: boolean): Uint8Array | undefined => {
+  const build = (
+    session: Session,
+    downlink: Downlink,
+    more: boolean,
+    sentAfter: SentAfter,
+  ): Uint8Array | undefined => {
     const fcnt = counters.next(session.devAddr);
     if (fcnt === undefined) return undefined;
     const adr = mac.stateOf(session).adr.enabled;
     const bytes = buildFrame(session, { fcnt, ack: false, adr, more, commands: new Uint8Array(), downlink });
-    store.assign(session.devAddr, fcnt, { id: downlink.id, bytes, session: session.id }, clock.now());
+    const to = { id: downlink.id, bytes, session: session.id, ...sentAfter };
+    store.assign(session.devAddr, fcnt, to, clock.now());
     desk.made(downlink);
     return bytes;
   };
   const send = async (line: Line, session: Session, { downlink, more }: Extract<Next, { kind: 'send' }>) => {
     const { devEui } = downlink;
-    const bytes = downlink.bytes ?? build(session, downlink, more);
+    const sentAfter = { after: highestOf(session) ?? -1, tenure: line.tenure };
+    if (downlink.bytes !== undefined) noteSentAgain(ports, downlink, sentAfter);
+    const bytes = downlink.bytes ?? build(session, downlink, more, sentAfter);
     if (bytes === undefined) {
       later(line);
       return;
@@ -233,7 +244,9 @@ export function createClassC(ports: ClassCPorts): ClassC {
         receptions.map(({ gatewayId }) => gatewayId),
       );
       const rx2Ms = mac.stateOf(session).rx1DelayS * 1000 + RX2_AFTER_RX1_MS;
-      lineOf(devEui).quietUntil = uplink.heardAt + rx2Ms + times.quietMs;
+      const line = lineOf(devEui);
+      line.quietUntil = uplink.heardAt + rx2Ms + times.quietMs;
+      line.tenure = uplink.tenure;
       poke(devEui);
     },
     async close() {

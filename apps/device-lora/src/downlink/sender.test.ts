@@ -69,6 +69,7 @@ interface How {
   readonly ack?: boolean;
   readonly fOpts?: Uint8Array;
   readonly gateways?: readonly string[];
+  readonly tenure?: string;
 }
 
 /** A sender whose gateway-bridge and arbitrator are the test. */
@@ -146,7 +147,7 @@ function openScene() {
     }),
     /** The device is heard, and what follows is done. */
     async hear(session: Session, fcnt: number, how: How = {}): Promise<void> {
-      const { novelty = 'new', confirmed = false, ack = false, gateways = ['a'], fOpts } = how;
+      const { novelty = 'new', confirmed = false, ack = false, gateways = ['a'], fOpts, tenure } = how;
       const told = { direction: 'up', confirmed, ack, devAddr, fcnt, fPort: 2, fOpts } as const;
       const phyPayload = session.cipher.build(told, Uint8Array.of(1, 103, 0, 250));
       const receptions = gateways.map((gatewayId): Reception => ({
@@ -157,7 +158,7 @@ function openScene() {
       if (best === undefined) return;
       const uplink: Uplink = {
         ...{ ...best, kind: 'uplink', ring: 'own', incarnation: 'i', seq: fcnt, previousSeq: fcnt - 1 },
-        ...{ last: fcnt, via: 'radio', receivedAt: ms, again: false, heardAt: ms, phyPayload },
+        ...{ last: fcnt, via: 'radio', receivedAt: ms, again: false, heardAt: ms, phyPayload, tenure },
       };
       if (novelty === 'new') session.remembered.set(session.id, fcnt, { digest: '', receivedAt: ms });
       session.seen.add(fcnt);
@@ -384,6 +385,23 @@ describe('what becomes of a downlink', () => {
     const states = scene.store.latest(devEui, 3).map(({ id, state }) => [id, state]);
     expect(states[0]).toEqual([third.id, 'acknowledged']);
     expect(states.filter(([, state]) => state === 'acknowledged')).toHaveLength(1);
+  });
+
+  test('what another edge was answered in our place ends none of ours, which goes again', async () => {
+    const scene = openScene();
+    const session = sessionOf(1);
+    scene.sender.queue(interval, devAddr, { replaces: true });
+    await scene.hear(session, 1, { tenure: 'pier/3' });
+    expect(scene.latest()).toMatchObject({ state: 'sent', after: 1, tenure: 'pier/3' });
+    // it serves now, sends a confirmed downlink, and its guest hears the answer
+    scene.pass(10_000);
+    await scene.hear(session, 3, { ack: true, tenure: 'pier/5' });
+    expect(scene.sent).toHaveLength(2);
+    expect(scene.latest()).toMatchObject({ state: 'sent', after: 3, tenure: 'pier/5', attempts: 2 });
+    expect(scene.proofs).toEqual([]);
+    scene.pass(10_000);
+    await scene.hear(session, 4, { ack: true, tenure: 'pier/5' });
+    expect([scene.latest()?.state, scene.proofs]).toEqual(['acknowledged', [0]]);
   });
 
   test.each([

@@ -4,13 +4,14 @@ import { eu868, type DevAddr, type DevEui, type ReceiveWindow, type SessionId } 
 import type { MacAnswer, MacLayer } from '../mac/mac-layer.ts';
 import type { HeardUplink } from '../uplink/reader.ts';
 import { highestOf } from '../uplink/sessions.ts';
+import { createAcknowledging, noteSentAgain } from './acknowledging.ts';
 import { buildFrame, hasAck, OVERHEAD } from './build.ts';
 import type { DownCounters } from './counters.ts';
 import { fits, TOO_LONG, type Desk } from './desk.ts';
 import { LEAD_MS, throughGateways } from './gateways.ts';
 import type { Lender } from './lender.ts';
 import { planAnswer, type Answer, type Verdict } from './plan.ts';
-import type { Downlink, DownlinkStore, NewDownlink } from './store.ts';
+import type { Downlink, DownlinkStore, NewDownlink, SentAfter } from './store.ts';
 import type { Transmitter } from './transmitter.ts';
 
 /** Answers uplinks: queued downlinks, acknowledgements, MAC commands. */
@@ -94,6 +95,8 @@ const mayAnswer = ({ session, fcnt, novelty }: HeardUplink): boolean =>
   session.standing !== 'former' &&
   fcnt === highestOf(session);
 
+const sentAfter = ({ fcnt, uplink }: HeardUplink): SentAfter => ({ after: fcnt, tenure: uplink.tenure });
+
 /** Repeated long after it was heard first. */
 function isLate({ session, fcnt, uplink, novelty }: HeardUplink): boolean {
   if (novelty === 'new') return false;
@@ -103,6 +106,7 @@ function isLate({ session, fcnt, uplink, novelty }: HeardUplink): boolean {
 
 export function createSender(ports: SenderPorts): DownlinkSender {
   const { transmitter, store, mac, counters, desk, clock, log } = ports;
+  const acks = createAcknowledging({ store, desk, counters, clock });
   /** The last answers without payload, to be repeated when the device repeats its question. */
   const lastEmpty = new Map<DevEui, EmptyAnswer>();
   const answered = new Map<DevEui, Answered>();
@@ -130,7 +134,8 @@ export function createSender(ports: SenderPorts): DownlinkSender {
       commands,
       downlink,
     });
-    const assigned = downlink === undefined ? undefined : { id: downlink.id, bytes, session: session.id };
+    const about = { bytes, session: session.id, ...sentAfter(heard) };
+    const assigned = downlink === undefined ? undefined : { id: downlink.id, ...about };
     // used and durable before anybody else sees it, with what the device is asked by it
     store.assign(session.devAddr, fcnt, assigned, clock.now(), {
       session: session.id,
@@ -141,7 +146,11 @@ export function createSender(ports: SenderPorts): DownlinkSender {
   };
   const frameFor = async (reply: Reply): Promise<Frame | undefined> => {
     const { answer, heard } = reply;
-    if (answer.kind === 'repeat') return { bytes: answer.downlink.bytes, downlink: answer.downlink };
+    if (answer.kind === 'repeat') {
+      const { downlink } = answer;
+      noteSentAgain(ports, downlink, sentAfter(heard));
+      return { bytes: downlink.bytes, downlink };
+    }
     if (answer.kind === 'send') return build(reply, answer.downlink);
     const { session, fcnt, novelty } = heard;
     const last = lastEmpty.get(session.device.devEui);
@@ -253,20 +262,6 @@ export function createSender(ports: SenderPorts): DownlinkSender {
     else askedBy.delete(heard.session.id);
     record(frame, heard, verdict);
   };
-  const acknowledge = ({ session, frame, uplink }: HeardUplink): void => {
-    if (!frame.ack) return;
-    const sent = store
-      .open(session.device.devEui)
-      .filter(({ confirmed, bytes }) => confirmed && bytes !== undefined)
-      .filter((downlink) => (downlink.session ?? session.id) === session.id)
-      .sort((a, b) => (b.fcnt ?? 0) - (a.fcnt ?? 0));
-    const [waiting] = sent;
-    // an acknowledgement in a frame from before the transmission is another one's
-    if (waiting === undefined || uplink.receivedAt < waiting.updatedAt) return;
-    desk.end(waiting, 'acknowledged');
-    const surely = sent.at(-1)?.fcnt;
-    if (surely !== undefined) counters.proved(session.devAddr, surely);
-  };
   /** A frame that is not answered: what it tells is taken all the same. */
   const listen = (heard: HeardUplink): void => {
     const { session, frame, novelty } = heard;
@@ -338,7 +333,7 @@ export function createSender(ports: SenderPorts): DownlinkSender {
       return added;
     },
     heard(heard) {
-      if (heard.novelty === 'new') acknowledge(heard);
+      if (heard.novelty === 'new') acks.heard(heard);
       if (desk.busy.has(heard.session.device.devEui)) defer(heard);
       else answer(heard, rx1Ms(heard));
     },

@@ -23,6 +23,12 @@ export interface Downlink {
   readonly bytes: Uint8Array | undefined;
   /** Whose keys and counter the bytes were made with. */
   readonly session: SessionId | undefined;
+  /** Of its session's uplinks the newest when it was first sent in this time of acting: only a later one can acknowledge it. */
+  readonly after: number | undefined;
+  /** The time of acting, as the gateway-bridge told it with that uplink; undefined of one that tells none. */
+  readonly tenure: string | undefined;
+  /** The device has acknowledged something, and it is not known yet whether others may have sent that. */
+  readonly ackHeard: boolean;
   /** Wall ms. */
   readonly createdAt: number;
   readonly updatedAt: number;
@@ -31,8 +37,11 @@ export interface Downlink {
 
 export type NewDownlink = Pick<Downlink, 'devEui' | 'resource' | 'fPort' | 'payload' | 'confirmed'>;
 
+/** What was known of a device's newest uplink when something was sent. */
+export type SentAfter = Pick<Downlink, 'after' | 'tenure'>;
+
 /** A downlink with the bytes that carry it. */
-export interface Assigned {
+export interface Assigned extends Partial<SentAfter> {
   readonly id: number;
   readonly bytes: Uint8Array;
   readonly session: SessionId;
@@ -44,6 +53,8 @@ export interface DownlinkStore {
   open(devEui: DevEui): Downlink[];
   /** Devices with any that are not at their end. */
   waiting(): DevEui[];
+  /** Devices with any of which an acknowledgement was heard that may be for another's. */
+  undecided(): DevEui[];
   /** How many are not at their end. */
   openCount(): number;
   /** The newest, newest first. */
@@ -51,7 +62,7 @@ export interface DownlinkStore {
   /** Durable when it returns. */
   update(
     id: number,
-    change: Partial<Pick<Downlink, 'state' | 'attempts' | 'fcnt' | 'bytes' | 'session' | 'error'>>,
+    change: Partial<Omit<Downlink, keyof NewDownlink | 'id' | 'createdAt' | 'updatedAt'>>,
     now: number,
   ): void;
   /** Back into the queue, without counter and bytes, as if it had never been sent. */
@@ -86,6 +97,9 @@ function toDownlink(row: Record<string, unknown>): Downlink {
     fcnt: optional(row['fcnt'], Number),
     bytes: optional(row['bytes'], (bytes) => bytes as Uint8Array),
     session: optional(row['session'], (session) => String(session) as SessionId),
+    after: optional(row['sentAfter'], Number),
+    tenure: optional(row['sentUnder'], String),
+    ackHeard: row['ackHeard'] === 1,
     createdAt: Number(row['createdAt']),
     updatedAt: Number(row['updatedAt']),
     error: optional(row['error'], String),
@@ -103,13 +117,16 @@ export function createDownlinkStore(db: Database): DownlinkStore {
   const isOpen = `(state IN ('queued', 'sending') OR (state = 'sent' AND confirmed = 1))`;
   const openOf = db.prepare(`SELECT * FROM downlink WHERE devEui = ? AND ${isOpen} ORDER BY id`);
   const waiting = db.prepare(`SELECT DISTINCT devEui FROM downlink WHERE ${isOpen}`);
+  const undecided = db.prepare(`SELECT DISTINCT devEui FROM downlink WHERE ackHeard = 1 AND ${isOpen}`);
   const countOpen = db.prepare(`SELECT count(*) AS count FROM downlink WHERE ${isOpen}`);
   const latestOf = db.prepare('SELECT * FROM downlink WHERE devEui = ? ORDER BY id DESC LIMIT ?');
   const write = db.prepare(
-    'UPDATE downlink SET state = ?, attempts = ?, fcnt = ?, bytes = ?, session = ?, error = ?, updatedAt = ? WHERE id = ?',
+    `UPDATE downlink SET state = ?, attempts = ?, fcnt = ?, bytes = ?, session = ?, sentAfter = ?, sentUnder = ?, ackHeard = ?,
+     error = ?, updatedAt = ? WHERE id = ?`,
   );
   const reset = db.prepare(
-    `UPDATE downlink SET state = 'queued', attempts = 0, fcnt = NULL, bytes = NULL, session = NULL, error = ?, updatedAt = ? WHERE id = ?`,
+    `UPDATE downlink SET state = 'queued', attempts = 0, fcnt = NULL, bytes = NULL, session = NULL,
+     sentAfter = NULL, sentUnder = NULL, ackHeard = 0, error = ?, updatedAt = ? WHERE id = ?`,
   );
   const prune = db.prepare(
     `DELETE FROM downlink WHERE devEui = ? AND state IN ('acknowledged', 'failed', 'sent') AND id <
@@ -121,9 +138,11 @@ export function createDownlinkStore(db: Database): DownlinkStore {
   );
   const read = (id: number | bigint): Downlink => toDownlink(byId.get(id) ?? {});
   const change: DownlinkStore['update'] = (id, changed, now) => {
-    const { state, attempts, fcnt, bytes, session, error } = { ...read(id), ...changed };
+    const next = { ...read(id), ...changed };
+    const { state, attempts, fcnt, bytes, session, after, tenure, ackHeard, error } = next;
     const made = [fcnt ?? null, bytes ?? null, session ?? null] as const;
-    write.run(state, attempts, ...made, error ?? null, now, id);
+    const told = [after ?? null, tenure ?? null, ackHeard ? 1 : 0] as const;
+    write.run(state, attempts, ...made, ...told, error ?? null, now, id);
   };
   return {
     add: ({ devEui, resource, fPort, payload, confirmed }, now) =>
@@ -134,6 +153,7 @@ export function createDownlinkStore(db: Database): DownlinkStore {
       }),
     open: (devEui) => openOf.all(devEui).map(toDownlink),
     waiting: () => waiting.all().map((row) => String(row['devEui']) as DevEui),
+    undecided: () => undecided.all().map((row) => String(row['devEui']) as DevEui),
     openCount: () => Number(countOpen.get()?.['count'] ?? 0),
     latest: (devEui, limit) => latestOf.all(devEui, limit).map(toDownlink),
     update: change,
@@ -142,7 +162,7 @@ export function createDownlinkStore(db: Database): DownlinkStore {
       inTransaction(db, () => {
         putHighest.run(devAddr, fcnt);
         if (mac !== undefined) macs.put(mac.session, mac.state);
-        if (to !== undefined) change(to.id, { ...to, state: 'sending', fcnt }, now);
+        if (to !== undefined) change(to.id, { ...to, state: 'sending', fcnt, ackHeard: false }, now);
       }),
     highestUsed(devAddr) {
       const row = getHighest.get(devAddr);

@@ -29,7 +29,9 @@ function refusalOf({ checkMaySend }: WaitingPorts, device: DeviceOptions): strin
   }
 }
 
-function acknowledgementOf({ attempts }: Downlink): string {
+function acknowledgementOf({ attempts, ackHeard }: Downlink): string {
+  if (ackHeard)
+    return 'the next uplink that comes while this edge acts: the device acknowledged a downlink, maybe one of another edge';
   const last = attempts >= MAX_ATTEMPTS ? '; without one it is given up' : '';
   return `the device's acknowledgement, in its next uplinks (on air ${attempts} of ${MAX_ATTEMPTS} times)${last}`;
 }

@@ -40,6 +40,7 @@ const uplinkSchema = eventWith(
     receivedAt: decimal,
     reception: z.enum(['first', 'again']).default('first'),
     heardAt: decimal.optional(),
+    tenure: z.string().max(160).optional(),
   }),
 );
 
@@ -87,6 +88,8 @@ export interface Uplink extends Reception {
   readonly again: boolean;
   /** Monotonic ms of the reception by radio; only of what was heard just now. */
   readonly heardAt: number | undefined;
+  /** The right to act for the device that this edge had when the frame was told: the same words while it is the same one; empty: none. */
+  readonly tenure?: string | undefined;
   readonly phyPayload: Uint8Array;
 }
 

@@ -1,5 +1,6 @@
 import { describeError } from '@antirio/kernel';
 import type { Bus, Log } from '@antirio/host';
+import { parseDataFrame } from '@antirio/lorawan';
 import type { Reception, RingFrame } from '../frame.ts';
 import type { Ring } from '../ring/ring.ts';
 import { encode } from './encoding.ts';
@@ -30,7 +31,15 @@ export interface DeliveryCounters {
 /** Live frames that may wait for the bus, for each ring. */
 const MAX_WAITING = 500;
 
-export function createDelivery(bus: Bus, region: string, log: Log): Delivery {
+export interface DeliveryPorts {
+  readonly bus: Bus;
+  readonly region: string;
+  readonly log: Log;
+  /** As the fence tells it of a DevAddr. */
+  readonly tenureOf: (devAddr: string) => string;
+}
+
+export function createDelivery({ bus, region, log, tenureOf }: DeliveryPorts): Delivery {
   const chains = new Map<string, Promise<void>>();
   const waiting = new Map<string, number>();
   let joins = 0;
@@ -64,6 +73,7 @@ export function createDelivery(bus: Bus, region: string, log: Log): Delivery {
     previousSeq: String(previous),
     last: String(ring.last),
     receivedAt: String(frame.receivedAt),
+    tenure: tenureOf(parseDataFrame(frame.phyPayload).devAddr),
   });
   const publish = async (
     ring: Ring,

@@ -16,6 +16,8 @@ export interface RingMetadata {
   readonly receivedAt: string;
   /** `first`, or `again` when the same bytes were heard once more. */
   readonly reception: 'first' | 'again';
+  /** By which right this edge may act for the device now; empty: by none. */
+  readonly tenure: string;
   /** Monotonic ms of this host at the radio reception; absent in what is given again from the disk. */
   readonly heardAt?: string;
 }

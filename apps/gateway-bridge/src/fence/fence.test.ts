@@ -29,6 +29,21 @@ const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
 const pass = (fence: FenceKeeper, fcnt16: number, text: string, devAddr = '01000001') =>
   fence.pass({ slot: () => Promise.resolve(), devAddr, fcnt16, phyPayload: bytes(text), ahead: () => 900 });
 
+test('the right to act for a device has the same words as long as nobody else can have had it', async () => {
+  const fence = await start();
+  expect(fence.tenureOf('01000001')).toBe('own');
+  fence.open('set', { ...window, actFrom: 11_000 });
+  expect(fence.tenureOf('01000001')).toBe('');
+  now = 11_000;
+  expect(fence.tenureOf('01000001')).toBe('set/3');
+  now = 20_000;
+  expect(fence.tenureOf('01000001')).toBe('');
+  fence.open('set', { ...window, actUntil: 30_000 });
+  expect(fence.tenureOf('01000001')).toBe('set/3');
+  fence.close('set');
+  expect([fence.tenureOf('01000001'), fence.tenureOf('01000009')]).toEqual(['', 'own']);
+});
+
 describe('the fence on its disk', () => {
   test('after a start every set is shut, and used counters are known with their bytes', async () => {
     const before = await start();

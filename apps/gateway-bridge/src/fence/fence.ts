@@ -90,6 +90,11 @@ export interface FenceKeeper {
   passLent(loan: Loan, frame: Passing): Promise<LentPassage>;
   /** Which set's a device is. */
   setOf(devAddr: string): { readonly setId: string; readonly epoch: number } | undefined;
+  /**
+   * The right by which this edge may act for a device now: the same words as long as it is the same one, empty while it has none.
+   * With the same words twice nobody else had it in between.
+   */
+  tenureOf(devAddr: string): string;
   /** Whether a JoinAccept to this device may go now; `devAddrs` are those of its set, where only these are known. */
   judgeJoin(devEui: string, devAddrs: readonly string[], aheadMs: number | undefined): Refusal | undefined;
   /** Whether used counters can be written down. */
@@ -126,6 +131,9 @@ interface ProtectedSet {
 
 const airUnder = (set: ProtectedSet | undefined, epoch: number): OnAir =>
   underEpoch(set?.air ?? nothingOnAir, epoch);
+
+/** The tenure of devices that nobody else may act for. */
+const NO_SET = 'own';
 
 /** Blocks remembered for each device: used ones are below the marks and may go. */
 const BLOCKS_KEPT = 32;
@@ -307,6 +315,14 @@ export async function openFence(folder: string, clock: Clock): Promise<FenceKeep
       for (const [setId, { devAddrs, epoch }] of sets)
         if (devAddrs.includes(devAddr)) return { setId, epoch };
       return undefined;
+    },
+    tenureOf(devAddr) {
+      const set = setOf.get(devAddr);
+      if (set === undefined) return NO_SET;
+      const now = clock.monotonic();
+      if (!set.open || now < set.actFrom || now >= set.actUntil) return '';
+      const [setId = ''] = [...sets].find(([, one]) => one === set) ?? [];
+      return `${setId}/${set.epoch}`;
     },
     check: () => (marks.failed ? { ok: false, detail: 'cannot write used counters' } : { ok: true }),
     tidy: () => marks.tidy(),

@@ -83,6 +83,7 @@ test('an uplink is published as the recorded gateway bridge published it', () =>
     via: 'radio',
     receivedAt: '1',
     reception: 'first',
+    tenure: 'own',
   } as const;
   const published = uplinkFrame(
     {

@@ -40,6 +40,7 @@ const METADATA = {
   receivedAt: '1795248497000.5',
   reception: 'first',
   heardAt: '1234.5',
+  tenure: 'pier/3',
 } as const;
 
 const JOIN_METADATA = { kind: 'join', ring: 'own', heardAt: '1234.5', receivedAt: '1795248497000' } as const;
