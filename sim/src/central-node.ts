@@ -187,6 +187,7 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
   const leaseFacts = (from: EdgeId): LeaseFacts => {
     const { contracts: live, slots } = setView.setRecord();
     return {
+      servedOut: setView.servedOut(termsOf, host.clock.wall()),
       record: setView.epochRecord(),
       leaseMs: live.length === 0 ? DEFAULT_LEASE_MS : leaseMs,
       slot: slots[from],
@@ -318,7 +319,8 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
             : undefined;
         const expected = request.body.epoch;
         later(() => {
-          ask({ method: 'take', terms, record, by, expected }, { reply, payloadOf });
+          const servedOut = setView.servedOut(termsOf, host.clock.wall());
+          ask({ method: 'take', terms, record, by, expected, servedOut }, { reply, payloadOf });
         });
       });
     }),

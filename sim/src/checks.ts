@@ -19,6 +19,7 @@ export type Invariant =
   | 'unpunished'
   | 'takeover'
   | 'acting'
+  | 'overlong'
   | 'converged'
   | 'escrow'
   | 'crashed';

@@ -1,6 +1,6 @@
 import type { EdgeId } from '@antirio/kernel';
 import type { ContractRecord } from '@antirio/ledger-machine';
-import { opensWhenOffline } from '@antirio/service-contract';
+import { hasServedOut, opensWhenOffline } from '@antirio/service-contract';
 import type { SetRecord } from './ledger-view.ts';
 import { createAbleStretches } from './able.ts';
 import { watchBridge } from './bridge-watch.ts';
@@ -84,6 +84,15 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
         !cut && loss <= WITNESS_LOSS && 2 * (latencyMs + jitterMs) <= WITNESS_ROUND_MS,
     );
 
+  /** A provider has served for `maxActiveS`, and nobody else has had the epoch since: nothing more is expected of it. */
+  const isServedOut = (): boolean => {
+    const set = ledger.read(`set/${terms.set.setId}`) as SetRecord;
+    const live = contracts
+      .map((one) => one.terms)
+      .filter(({ contractId }) => set.contracts.includes(contractId));
+    return hasServedOut(set, live, hosts.central.clock.wall());
+  };
+
   /** Neither serves nor is kept from it by anything but itself. */
   const isIdle = ({ name, providerParty }: SimContract): boolean => {
     const { at } = providerParty().phase();
@@ -94,7 +103,7 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
   const serves = ({ name, providerParty }: SimContract): boolean =>
     hosts[name].up && providerParty().desires().service === 'active';
   const lookAtProviders = (calmMs: number): void => {
-    if (!opensWhenOffline(terms) || !isGone() || contracts.some(serves)) return;
+    if (!opensWhenOffline(terms) || !isGone() || contracts.some(serves) || isServedOut()) return;
     const idle = contracts.find(isIdle);
     if (idle !== undefined)
       judge.broken(
@@ -123,7 +132,7 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
     (A.host.running && A.parties().some((party) => party.mayAct())) ||
     contracts.some(({ name, providerParty }) => hosts[name].running && providerParty().mayAct());
   /** Whether all parties have each other, and agree with the ledger on who of them has the epoch: they need no grantor to act. */
-  const areTogether = (): boolean => haveEachOther() && agreeOnHolder();
+  const areTogether = (): boolean => haveEachOther() && agreeOnHolder() && !isServedOut();
   const haveEachOther = (): boolean => {
     const edges: EdgeName[] = ['A', ...names];
     const isJoined = (one: EdgeName): boolean =>
@@ -155,7 +164,7 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
     const { life, dispute } = ledger.read(`contract/${contractId}`) as ContractRecord;
     return life.state === 'HANDED_BACK' && dispute !== undefined;
   };
-  const mayTake = (one: SimContract): boolean => isWell(one.name) && !isDisputed(one);
+  const mayTake = (one: SimContract): boolean => isWell(one.name) && !isDisputed(one) && !isServedOut();
   /** It beats and answers, so that nobody takes over from it. */
   const isTooSlow = (): boolean => isRunning('A') && !isPrompt('A');
   const lookAtActing = (): void => {

@@ -11,5 +11,6 @@ export const scenarioKinds = [
   'misstated',
   'strays',
   'faithless',
+  'overlong',
 ] as const;
 export type ScenarioKind = (typeof scenarioKinds)[number];

@@ -2,6 +2,7 @@ import type { EdgeId } from '@antirio/kernel';
 import { keys, type ContractRecord as LedgerContract } from '@antirio/ledger-machine';
 import {
   grantorChallenge,
+  hasServedOut,
   isActsWordOf,
   leaseRuns,
   quietMs,
@@ -18,7 +19,9 @@ import type { SimLedger } from './ledger.ts';
 
 export interface SetRecord {
   readonly epoch: number;
+  readonly customer: EdgeId;
   readonly holder: EdgeId;
+  readonly takenAt: number;
   readonly released?: { readonly epoch: number };
   readonly contracts: readonly string[];
   readonly slots: Readonly<Record<string, number>>;
@@ -35,6 +38,11 @@ export function ledgerView(ledger: SimLedger, terms: ContractTerms) {
     const { epoch, holder, released } = setRecord();
     return { epoch, holder, released: released?.epoch === epoch };
   };
+  /** Whether a provider has had the epoch for as long as its contracts, all as by `termsOf`, let it act. */
+  const servedOut = (termsOf: (contractId: string) => ContractTerms, now: number): boolean => {
+    const record = setRecord();
+    return hasServedOut(record, record.contracts.map(termsOf), now);
+  };
   /** What the provider has stated of an epoch. */
   const handbackOf = (activation: number): ContractRecord['handback'] => {
     const key = `statement/${contractId}/${padded(activation)}/provider`;
@@ -49,7 +57,7 @@ export function ledgerView(ledger: SimLedger, terms: ContractTerms) {
     if (fullDrills === undefined) return undefined;
     return ledger.read(keys.fullDrill(contractId, fullDrills.started)) as FullDrill;
   };
-  return { setRecord, contract, epochRecord, handbackOf, fullDrill, terms };
+  return { setRecord, servedOut, contract, epochRecord, handbackOf, fullDrill, terms };
 }
 
 /** What the grantor promised, by its own memory. */

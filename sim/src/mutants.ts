@@ -25,6 +25,7 @@ import { fenceMutants } from './fence-mutants.ts';
 import { fullDrillMutants } from './full-drill-mutants.ts';
 import { lentMutants } from './lent-mutants.ts';
 import { honestPieces, type Pieces } from './pieces.ts';
+import { overlongMutants } from './overlong-mutants.ts';
 import { promiseMutants } from './promise-mutants.ts';
 import { emptyRing, openRing } from './ring.ts';
 import type { ScenarioKind } from './kinds.ts';
@@ -48,6 +49,7 @@ export const mutants: readonly Mutant[] = [
   ...lentMutants,
   ...fullDrillMutants,
   ...bridgeMutants,
+  ...overlongMutants,
   {
     name: 'no fence: every downlink leaves, whatever epoch, lease or block',
     pieces: () => ({

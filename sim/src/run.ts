@@ -23,6 +23,7 @@ import { identities } from './identities.ts';
 import type { ScenarioKind } from './kinds.ts';
 import { drawLong } from './long.ts';
 import { drawMisstated } from './misstated.ts';
+import { drawOverlong, watchLimit } from './overlong.ts';
 import { honestPieces, type Pieces } from './pieces.ts';
 import { drawScenario, type NodeName, type Scenario } from './scenario.ts';
 import { drawTwoProviders } from './two-providers.ts';
@@ -43,6 +44,7 @@ const draws: Readonly<Record<ScenarioKind, (seed: number) => Scenario>> = {
   misstated: drawMisstated,
   strays: drawStrays,
   faithless: drawFaithless,
+  overlong: drawOverlong,
 };
 
 export interface RunOptions {
@@ -217,6 +219,7 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
   const judge = createJudge(engine, trace);
   const downlinks = watchDownlinks(engine, judge);
   const health = watchHealth(world, judge, scenario);
+  const onAirWithin = watchLimit(world, judge);
   const checkLazy = watchLazy(world, judge, scenario.faithless);
   Object.assign(late, { judge, downlinks, health });
   watchDrills(world, judge, scenario.ledgerMs);
@@ -227,6 +230,7 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
   world.radio.onDownlink((emission) => {
     sent += 1;
     downlinks.onAir(emission);
+    onAirWithin(emission);
     blocks.onAir(world, judge, emission);
     checkHearing(judge, world.motes, emission);
     if (emission.edge === 'A') lastByA = engine.now;

@@ -11,6 +11,7 @@ import { drawRekeying, keepsRekeyingTime, type Rekeying } from './rekeying.ts';
 import { rollDice } from './random.ts';
 import { drawCalmWithoutGrantor, drawWithoutGrantor } from './without-grantor.ts';
 import type { Misstated } from './misstated.ts';
+import type { Overlong } from './overlong.ts';
 import type { StrayScenario } from './strays.ts';
 import type { Unheard } from './unheard.ts';
 
@@ -58,6 +59,8 @@ export interface Scenario {
   readonly misstated?: Misstated;
   /** The provider does not keep its word. */
   readonly faithless?: Faithless;
+  /** The customer is away for longer than its provider may serve. */
+  readonly overlong?: Overlong;
   /** What is before the fences is wrong. */
   readonly strays?: StrayScenario;
   /** Whether the contract demands drills. */

@@ -20,6 +20,7 @@ const SEEDS_OF_STRAYS = 20;
 const KNOWN_STRAYS: readonly number[] = [55];
 const SEEDS_OF_FAITHLESS = 20;
 const KNOWN_FAITHLESS: readonly number[] = [20_256];
+const SEEDS_OF_OVERLONG = 10;
 const SEEDS_OF_TEN_MINUTES = 15;
 const KNOWN_TEN_MINUTES: readonly number[] = [111, 122, 314, 468];
 
@@ -86,6 +87,10 @@ describe('the simulation', () => {
     );
     const ruled = lives.filter((life) => life === 'SETTLED providerBreach');
     expect(ruled.length).toBeGreaterThan(SEEDS_OF_FAITHLESS / 5);
+  });
+
+  test(`with a customer that stays away for too long of ${SEEDS_OF_OVERLONG} seeds breaks no promise`, () => {
+    unbroken('overlong', seedsTo(SEEDS_OF_OVERLONG));
   });
 
   test(`over ten minutes of ${SEEDS_OF_TEN_MINUTES} seeds breaks no promise, takeover after takeover`, () => {

@@ -12,6 +12,7 @@ import { createCentralNode, type CentralDisk, type CentralNode } from './central
 import { customerRole } from './customer-role.ts';
 import { createEdge, emptyDisk, type Contracted, type EdgeNode, type EdgePorts } from './edge.ts';
 import { simulateCoverage, thievingRing } from './coverage.ts';
+import { limitless } from './overlong.ts';
 import type { PartyHost } from './party-host.ts';
 import { simulateDrills } from './drills.ts';
 import { simulateFullDrills } from './full-drills.ts';
@@ -196,6 +197,7 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
   const thrown = new Set<string>();
   const piecesOf = (name: EdgeName): Pieces => {
     if (name !== 'B') return pieces;
+    if (scenario.overlong?.ignores === true) return limitless(pieces);
     if (scenario.faithless !== undefined) return lazyPieces(pieces, engine, scenario.faithless);
     if (scenario.coverage?.thief !== true) return pieces;
     const phase = (): string => B.rooms().party.phase().at;

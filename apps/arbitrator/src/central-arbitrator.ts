@@ -58,7 +58,7 @@ export function createCentralArbitrator(options: ArbitratorOptions, ports: Arbit
   const believed = async (): Promise<void> => {
     if (ledger.watch.believed() !== true) await ledger.watch.check();
   };
-  const facts = centralFacts(ledger);
+  const facts = centralFacts(ledger, clock);
   const customerOf = async (setId: string): Promise<EdgeId> => (await facts.setOf(setId)).customer;
   const host = runCentral({ bus, clock, random, log, store, customerOf });
   const shares = openEscrowStore(join(options.dataDir, 'arbitrator', 'escrow.db'));

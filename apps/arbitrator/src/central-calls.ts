@@ -248,7 +248,9 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
       };
       const by: EdgeId = request.by;
       const expected = request.body.epoch;
-      const answer = await host.ask({ method: 'take', terms, record: recordOf(set), by, expected }, submit);
+      const servedOut = await facts.hasServedOut(set);
+      const question = { method: 'take', terms, record: recordOf(set), by, expected, servedOut } as const;
+      const answer = await host.ask(question, submit);
       return answer.kind === 'taken'
         ? { epoch: answer.epoch, actAfterMs: answer.actAfterMs }
         : refusalOf(answer);

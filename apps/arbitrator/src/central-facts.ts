@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { parseInput } from '@antirio/host';
-import { AntirioError, type EdgeId } from '@antirio/kernel';
+import { AntirioError, type Clock, type EdgeId } from '@antirio/kernel';
 import {
   DEFAULT_LEASE_MS,
   contractTerms,
   edgeId,
+  hasServedOut,
   rekeyCount,
   type ContractTerms,
   type EpochRecord,
@@ -18,6 +19,7 @@ const setRecord = z.looseObject({
   customer: edgeId,
   contracts: z.array(z.string()),
   slots: z.record(z.string(), z.int()),
+  takenAt: z.number(),
   released: z.looseObject({ epoch: z.int() }).optional(),
 });
 export type SetRecord = z.output<typeof setRecord>;
@@ -50,11 +52,13 @@ export interface CentralFacts {
   /** @throws AntirioError notFound */
   setOf(setId: string): Promise<SetRecord>;
   leaseFacts(setId: string, from: EdgeId): Promise<LeaseFacts>;
+  /** Whether a provider that has the set's epoch has had it for `maxActiveS`. */
+  hasServedOut(set: SetRecord): Promise<boolean>;
   /** The customer, and the providers of the set's live contracts: who could be given its epoch. */
   partiesOf(set: SetRecord): Promise<EdgeId[]>;
 }
 
-export function centralFacts(ledger: LedgerClient): CentralFacts {
+export function centralFacts(ledger: LedgerClient, clock: Clock): CentralFacts {
   const terms = new Map<string, ContractTerms>();
 
   const termsOf = async (contractId: string): Promise<ContractTerms | undefined> => {
@@ -72,9 +76,12 @@ export function centralFacts(ledger: LedgerClient): CentralFacts {
     if (record === undefined) throw new AntirioError('notFound', `no set ${setId} on the ledger`);
     return parseInput(setRecord, record);
   };
+  const allTerms = async ({ contracts }: Pick<SetRecord, 'contracts'>): Promise<ContractTerms[]> =>
+    (await Promise.all(contracts.map(termsOf))).flatMap((one) => one ?? []);
   return {
     termsOf,
     setOf,
+    hasServedOut: async (set) => hasServedOut(set, await allTerms(set), clock.now()),
     async termsFor(contractId, peer, ...roles) {
       const found = await termsOf(contractId);
       if (found === undefined) throw new AntirioError('notFound', `no contract ${contractId} on the ledger`);
@@ -85,18 +92,17 @@ export function centralFacts(ledger: LedgerClient): CentralFacts {
     async contractOf(contractId) {
       return parseInput(contractRecord, await ledger.read(`contract/${contractId}`));
     },
-    async partiesOf({ customer, contracts }) {
-      const all = await Promise.all(contracts.map(termsOf));
-      return [...new Set([customer, ...all.flatMap((one) => (one === undefined ? [] : [one.provider]))])];
+    async partiesOf(set) {
+      const all = await allTerms(set);
+      return [...new Set([set.customer, ...all.map(({ provider }) => provider)])];
     },
     async leaseFacts(setId, from) {
       // The terms first: what the set's record says must be as fresh as can be.
-      const { contracts } = await setOf(setId);
-      const all = await Promise.all(contracts.map(termsOf));
-      const leases = all.flatMap((one) => (one === undefined ? [] : [one.leaseMs]));
+      const all = await allTerms(await setOf(setId));
       const set = await setOf(setId);
-      const leaseMs = leases.length === 0 ? DEFAULT_LEASE_MS : Math.max(...leases);
-      return { record: recordOf(set), leaseMs, slot: set.slots[from] };
+      const leaseMs = all.length === 0 ? DEFAULT_LEASE_MS : Math.max(...all.map((one) => one.leaseMs));
+      const servedOut = hasServedOut(set, all, clock.now());
+      return { record: recordOf(set), leaseMs, slot: set.slots[from], servedOut };
     },
   };
 }

@@ -26,7 +26,10 @@ const answer = async (payload: { type: string }): Promise<Readonly<Record<string
 
 const watch = {
   clock: { now: () => now, monotonic: () => now },
-  facts: { termsOf: async () => ({ disputeS: 60 }), setOf: async () => ({ holder }) },
+  facts: {
+    termsOf: async () => ({ disputeS: 60, maxActiveS: 60 }),
+    setOf: async () => ({ holder }),
+  },
   submit: createPatientSubmit(
     { submit: async (payload) => answer(payload) },
     { clock: { monotonic: () => now }, random: { bytes: (count) => new Uint8Array(count).fill(128) } },
@@ -141,4 +144,14 @@ test('what is not in dispute is not looked at', async () => {
   contract = { ...contract, dispute: ['x'], life: { state: 'READY' } };
   await settleDisputes(watch);
   expect(submitted).toEqual([]);
+});
+
+test('what nobody states is closed a week after the provider could serve no longer', async () => {
+  contract = { ...contract, dispute: undefined, life: { state: 'ACTIVE' } };
+  now = 500 + 60_000 + 7 * 86_400_000 - 1;
+  await settleDisputes(watch);
+  expect(submitted).toEqual([]);
+  now += 1;
+  await settleDisputes(watch);
+  expect(submitted).toEqual([{ type: 'contract/close', contractId: id }]);
 });

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { parseInput, type Log } from '@antirio/host';
 import { describeError, type Clock } from '@antirio/kernel';
-import { RING_ROOT_KIND, keys, type ContractRecord } from '@antirio/ledger-machine';
-import { disputeEndsAt } from '@antirio/service-contract';
+import { RING_ROOT_KIND, SILENCE_MS, keys, type ContractRecord } from '@antirio/ledger-machine';
+import { activeUntil, disputeEndsAt, followsNewRules } from '@antirio/service-contract';
 import type { CentralFacts } from './central-facts.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import type { PatientSubmit } from './patient-submit.ts';
@@ -12,6 +12,7 @@ const contracts = z.array(
     id: z.string(),
     life: z.looseObject({ state: z.string() }),
     dispute: z.array(z.string()).optional(),
+    activation: z.looseObject({ at: z.number() }).optional(),
   }),
 );
 
@@ -63,20 +64,40 @@ async function endOf(watch: DisputeWatch, contract: ContractRecord): Promise<Pay
   return { type: 'contract/close', contractId: contract.id };
 }
 
-/** What is provable in a dispute is ruled, and what is not ends undecided in the time that the terms give it. */
+const SERVED_IN: ReadonlySet<string> = new Set(['ACTIVE', 'RETURNING']);
+
+type Found = z.output<typeof contracts>[number];
+
+/** Both were to speak once the provider could serve no longer: after the time for that nobody waits for either. */
+async function endUnstated(
+  { clock, facts }: DisputeWatch,
+  { id, life, activation }: Found,
+): Promise<Payload | undefined> {
+  if (!SERVED_IN.has(life.state) || activation === undefined) return undefined;
+  const terms = await facts.termsOf(id);
+  if (terms === undefined || !followsNewRules(terms)) return undefined;
+  const isOver = clock.now() >= activeUntil(activation, terms) + SILENCE_MS;
+  return isOver ? { type: 'contract/close', contractId: id } : undefined;
+}
+
+async function endOfFound(watch: DisputeWatch, found: Found): Promise<Payload | undefined> {
+  if (found.life.state !== 'HANDED_BACK' || found.dispute === undefined) return endUnstated(watch, found);
+  const contract = await watch.ledger.fetch(keys.contract(found.id));
+  return contract === undefined ? undefined : endOf(watch, contract);
+}
+
+/** What is provable in a dispute is ruled, and what is not ends undecided in the time that the terms give it; so does what nobody states. */
 export async function settleDisputes(watch: DisputeWatch): Promise<void> {
-  const found = parseInput(contracts, await watch.ledger.range('contract/'));
-  for (const { id, life, dispute } of found) {
-    if (life.state !== 'HANDED_BACK' || dispute === undefined) continue;
-    const contract = await watch.ledger.fetch(keys.contract(id));
-    const payload = contract === undefined ? undefined : await endOf(watch, contract);
+  for (const found of parseInput(contracts, await watch.ledger.range('contract/'))) {
+    const { id } = found;
+    const payload = await endOfFound(watch, found);
     if (payload === undefined) continue;
     try {
       await watch.submit(`${payload.type} ${id}`, payload);
-      watch.log.warn({ contract: id, by: payload.type }, 'a dispute is over');
+      watch.log.warn({ contract: id, by: payload.type }, 'a contract that could not end by itself is over');
     } catch (error) {
       // our clock and the ledger's differ, or it knows more by now
-      watch.log.debug({ contract: id, error: describeError(error) }, 'the dispute goes on');
+      watch.log.debug({ contract: id, error: describeError(error) }, 'the ledger does not end it yet');
     }
   }
 }

@@ -201,7 +201,7 @@ function claimScene(answer?: AntirioError) {
   const [store] = stores as [ContractStore];
   const time = { now: 0 };
   const ruled: unknown[] = [];
-  const set = { customer: customer.edgeId, epoch: 1, contracts: [], slots: {} };
+  const set = { customer: customer.edgeId, epoch: 1, contracts: [], slots: {}, takenAt: 0 };
   const facts = {
     termsFor: async () => terms,
     setOf: async () => ({ ...set, holder: customer.edgeId }),

@@ -1,5 +1,6 @@
 import { canonicalJson } from '@antirio/kernel';
 import {
+  activeUntil,
   differences,
   disputeEndsAt,
   followsNewRules,
@@ -14,7 +15,7 @@ import { isCoverageOpen, isServed, openCoverage } from './coverage-claims.ts';
 import type { Context } from './context.ts';
 import { stoodByAt } from './degraded.ts';
 import { closeOnDispute, leaveUndecided } from './dispute.ts';
-import { concludeDrill, isDrillsOwn } from './full-drills.ts';
+import { concludeDrill, endService, isDrillsOwn } from './full-drills.ts';
 import { refuseWrongKeys } from './key-records.ts';
 import { settle } from './payout.ts';
 import { done, refuse, type Outcome } from './receipt.ts';
@@ -31,6 +32,20 @@ const SILENT = 'the other party kept silent';
 function roleOf({ customer, provider }: ContractRecord, edge: string): Role | undefined {
   if (edge === customer) return 'customer';
   return edge === provider ? 'provider' : undefined;
+}
+
+/**
+ * Who has served for `maxActiveS` and gives nothing back is given no lease any more: from then on it is stated, and so settled, as
+ * if it had. Its epoch stays its own until somebody takes the next one.
+ */
+function endServedOut(context: Context, found: LiveContract): LiveContract {
+  const { contract, terms } = found;
+  const { life, activation } = contract;
+  if (life.state !== 'ACTIVE' || activation === undefined || !followsNewRules(terms)) return found;
+  if (context.env.now < activeUntil(activation, terms)) return found;
+  endService(context, found, contract.provider);
+  const back = step(context, contract, { step: 'release', epoch: life.epoch });
+  return 'ok' in back ? found : { contract: back, terms };
 }
 
 function refuseStatement(
@@ -175,10 +190,11 @@ function isAgreedOn(
 export function makeStatement(context: Context, tx: PayloadOf<'contract/statement'>): Outcome {
   const { draft, env, by } = context;
   const { statement, counters } = tx;
-  const found = findContract(draft, statement.contractId);
-  if ('ok' in found) return found;
-  const role = roleOf(found.contract, by);
+  const known = findContract(draft, statement.contractId);
+  if ('ok' in known) return known;
+  const role = roleOf(known.contract, by);
   if (role === undefined) return refuse('forbidden', 'the contract is of others');
+  const found = statement.epoch === 0 ? known : endServedOut(context, known);
   const refusal = refuseStatement(found, statement);
   if (refusal !== undefined) return refusal;
   const { id } = found.contract;
@@ -200,8 +216,19 @@ export function closeContract(context: Context, tx: PayloadOf<'contract/close'>)
   if (contract.rekeying !== undefined) return settleWithoutKeys(context, contract, contract.rekeying);
   const disputedTo = contract.life.state === 'HANDED_BACK' ? disputeEndsAt(contract, found.terms) : undefined;
   return disputedTo === undefined
-    ? closeOnSilence(context, found)
+    ? closeOnSilence(context, endServedOut(context, found))
     : closeOnDispute(context, found, disputedTo);
+}
+
+/** Neither has said anything since the time was over in which the provider could serve at most: both stakes go back. */
+function closeUnstated(context: Context, found: LiveContract): Outcome {
+  const { contract, terms } = found;
+  const { activation } = contract;
+  if (activation === undefined || !followsNewRules(terms))
+    return refuse('conflict', 'neither party has made a statement');
+  return context.env.now < activeUntil(activation, terms) + SILENCE_MS
+    ? refuse('conflict', 'neither party has made a statement, and both still have time to speak')
+    : leaveUndecided(context, found, 'neither party has made a statement');
 }
 
 function closeOnSilence(context: Context, found: LiveContract): Outcome {
@@ -214,7 +241,7 @@ function closeOnSilence(context: Context, found: LiveContract): Outcome {
     (role) => draft.read(keys.statement(contract.id, epoch, role)) ?? [],
   );
   const [only] = stated;
-  if (only === undefined) return refuse('conflict', 'neither party has made a statement');
+  if (only === undefined) return closeUnstated(context, found);
   if (env.now < only.at + SILENCE_MS) return refuse('conflict', 'the other party still has time to speak');
   const judged = concludeDrill(context, found);
   return conclude(context, { ...found, contract: judged }, SILENT);

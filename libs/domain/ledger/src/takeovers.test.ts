@@ -1,4 +1,4 @@
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { invariantProblems } from './invariants.ts';
 import {
   ada,
@@ -237,4 +237,47 @@ test('what ends undecided is counted of both where the terms say so, also where 
   expect(bid({ maxUndecidedPermille: 499 })).toMatchObject({ result: { matches: [] } });
   expect(bid({ maxUndecidedPermille: 500 })).toMatchObject({ result: { matches: [expect.any(String)] } });
   expect(invariantProblems(ledger.state)).toEqual([]);
+});
+
+describe('a provider that gives nothing back though it has served for as long as it may', () => {
+  const WEEK_MS = 7 * 86_400_000;
+  function served(changes: Parameters<typeof makeTerms>[1] = { disputeS: 60 }) {
+    const terms = makeTerms(1, { maxActiveS: 60, ...changes });
+    const ledger = readyLedger(terms);
+    ledger.send(central, take(ben, terms, 1, { customer: ledger.now }));
+    ledger.now += 59_999;
+    return {
+      terms,
+      ledger,
+      close: () => ledger.send(ada, { type: 'contract/close', contractId: terms.contractId }),
+    };
+  }
+
+  test('is stated all the same, and paid by its customer’s word where it keeps silent', () => {
+    const { terms, ledger, close } = served();
+    expect(ledger.send(ada, statement(terms, 2, 40))).toMatchObject({ message: 'the contract is ACTIVE' });
+    ledger.now += 1;
+    expect(ledger.send(ada, statement(terms, 2, 40))).toMatchObject({ ok: true, result: { agreed: false } });
+    expect(contractOf(ledger, terms.contractId).life).toEqual({ state: 'RETURNING', epoch: 2 });
+    ledger.now += WEEK_MS;
+    expect(close()).toMatchObject({ ok: true, result: { row: 'honoured' } });
+    expect(balances(ledger)).toEqual([900, 1100]);
+  });
+
+  test('and whose customer says nothing either ends undecided, a week after', () => {
+    const { ledger, close } = served();
+    ledger.now += WEEK_MS;
+    expect(close()).toMatchObject({ ok: false });
+    ledger.now += 1;
+    expect(close()).toMatchObject({ ok: true, result: { row: 'undecided' } });
+    expect(balances(ledger)).toEqual([1000, 1000]);
+    expect(invariantProblems(ledger.state)).toEqual([]);
+  });
+
+  test('keeps the rules of then under terms of before', () => {
+    const { terms, ledger, close } = served({});
+    ledger.now += WEEK_MS + 1;
+    expect(ledger.send(ada, statement(terms, 2, 40))).toMatchObject({ message: 'the contract is ACTIVE' });
+    expect(close()).toMatchObject({ message: 'the contract is ACTIVE' });
+  });
 });

@@ -138,6 +138,14 @@ describe('the central arbitrator', () => {
     expect(answers(effects)).toEqual([{ kind: 'taken', epoch: 2, actAfterMs: 3000 }]);
   });
 
+  test('gives the next epoch to anybody but the provider that has served out', () => {
+    const record2 = { epoch: 2, holder: provider, released: true };
+    const question = (by: typeof provider) => ({ ...take(by, 2), record: record2, servedOut: true });
+    const refused = step(start, asked('1', question(provider)), 10_000)[1];
+    expect(answers(refused)).toEqual([{ kind: 'refused', reason: 'servedOut' }]);
+    expect(step(start, asked('1', question(customer)), 10_000)[1]).toMatchObject([{ type: 'submit' }]);
+  });
+
   test('answers a take with what the ledger made of it', () => {
     const [taking, effects] = step(start, asked('1', take()), 10_000);
     expect(effects).toMatchObject([

@@ -46,6 +46,8 @@ export type CentralQuestion =
       readonly record: EpochRecord;
       readonly by: EdgeId;
       readonly expected: number;
+      /** As in `LeaseFacts`: who has served for as long as it may is given nothing more before somebody else was. */
+      readonly servedOut?: boolean;
     };
 
 export type CentralEvent =
@@ -289,20 +291,29 @@ function submitOpening(state: CentralState, id: string, contractId: string): Ste
   ];
 }
 
-function onTake(
-  state: CentralState,
-  id: string,
-  { terms, record, by, expected }: Extract<CentralQuestion, { method: 'take' }>,
+type TakeAsked = Extract<CentralQuestion, { method: 'take' }>;
+
+/** What is said to a take before the epoch is looked at any further. */
+function answerAtOnce(
+  { grantor }: CentralState,
+  { terms, record, by, expected, servedOut = false }: TakeAsked,
   now: number,
-): Step {
-  const { contractId, leaseMs, customer } = terms;
-  const { setId } = terms.set;
+): CentralAnswer | undefined {
   // The answer to the same request was lost on its way.
   if (record.epoch === expected + 1 && record.holder === by) {
-    const quietMs = grantedSet(state.grantor, setId).quietUntil - now;
+    const quietMs = grantedSet(grantor, terms.set.setId).quietUntil - now;
     const actAfterMs = Math.ceil(Math.max(quietMs, MAX_DOWNLINK_LEAD_MS));
-    return answered(state, id, { kind: 'taken', epoch: record.epoch, actAfterMs });
+    return { kind: 'taken', epoch: record.epoch, actAfterMs };
   }
+  return servedOut && by === record.holder ? { kind: 'refused', reason: 'servedOut' } : undefined;
+}
+
+function onTake(state: CentralState, id: string, question: TakeAsked, now: number): Step {
+  const { terms, record, by, expected } = question;
+  const { contractId, leaseMs, customer } = terms;
+  const { setId } = terms.set;
+  const atOnce = answerAtOnce(state, question, now);
+  if (atOnce !== undefined) return answered(state, id, atOnce);
   const [grantor, begun] = beginTake(state.grantor, setId, record, expected, leaseMs, now);
   const next = { ...state, grantor };
   if (!begun.ok) {

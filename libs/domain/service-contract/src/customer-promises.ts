@@ -15,6 +15,7 @@ import {
 } from './promiser.ts';
 import { blocksNews, isAboutBlocks, type AboutBlocks } from './blocks-news.ts';
 import type { KeeperFacts } from './mark-keeper.ts';
+import { isOverstayed } from './max-active.ts';
 import { othersNews, unionOf } from './promises.ts';
 import type { Holder } from './reserving-state.ts';
 import { askOfBlocks } from './reserving.ts';
@@ -66,7 +67,7 @@ function onBlocks(state: CustomerState, from: EdgeId, datagram: AboutBlocks, con
   const isParty = from === terms.provider && answersFor(terms, from, siblings);
   const facts = (epoch: number): KeeperFacts => ({
     ...{ book: holder.book, isParty },
-    holds: standsBy(state) && holds(state, from, epoch),
+    holds: standsBy(state) && holds(state, from, epoch, context.now),
     mayOwn: (slot) => slot === terms.slots.provider,
   });
   // those of another contract of ours are for its machine
@@ -97,9 +98,10 @@ export function onPromiseDatagram(
   return acting === undefined ? undefined : [{ ...state, acting }, []];
 }
 
-/** Whether a provider serves under this epoch, as far as we know, and we stand by. */
-function holds({ phase, record, terms, elsewhere }: CustomerState, from: EdgeId, epoch: number): boolean {
-  if (phase.at === 'yielded') return false;
+/** Whether a provider serves under this epoch, as far as we know, and we stand by; none does that has served for `maxActiveS`. */
+function holds(state: CustomerState, from: EdgeId, epoch: number, now: number): boolean {
+  const { phase, record, terms, elsewhere } = state;
+  if (phase.at === 'yielded' || isOverstayed(state, now)) return false;
   if (record !== undefined && record.epoch >= epoch)
     return record.epoch === epoch && record.holder === from && !record.released;
   const served = phase.at === 'recovering' && elsewhere === undefined && phase.epoch === epoch;
@@ -107,17 +109,23 @@ function holds({ phase, record, terms, elsewhere }: CustomerState, from: EdgeId,
 }
 
 /** A machine of that provider's contract answers; all others of this edge keep what it promises. */
-function mayAnswer(state: CustomerState, from: EdgeId, epoch: number, siblings: readonly Sibling[]): boolean {
+function mayAnswer(
+  state: CustomerState,
+  from: EdgeId,
+  epoch: number,
+  siblings: readonly Sibling[],
+  now: number,
+): boolean {
   const { terms } = state;
   const isAsked = from === terms.provider && answersFor(terms, from, siblings);
-  return isAsked && standsBy(state) && holds(state, from, epoch);
+  return isAsked && standsBy(state) && holds(state, from, epoch, now);
 }
 
 function onPromiseAsked(state: CustomerState, from: EdgeId, request: LeaseRequest, context: Context): Step {
   const { terms, promiser, record } = state;
   const { leaseMs, customer } = terms;
   const siblings = context.siblings?.() ?? [];
-  if (!mayAnswer(state, from, request.epoch, siblings)) return [state, []];
+  if (!mayAnswer(state, from, request.epoch, siblings, context.now)) return [state, []];
   const still = allHoldStill(siblings, request.epoch);
   const facts: PromiseFacts = {
     ...{ leaseMs, holds: still, heard: record?.challenge ?? '', proven: true },

@@ -54,6 +54,21 @@ describe('the grantor', () => {
     });
   });
 
+  test('promises a provider nothing more that has served for as long as it may; what it had ends in its time', () => {
+    const [granted, first] = lease(grantor, 10_000);
+    const challenge = first.kind === 'granted' ? first.body.challenge : '';
+    const [after, answer] = answerLease(
+      granted,
+      a,
+      request({ challenge }),
+      { ...facts, servedOut: true },
+      11_000,
+    );
+    expect(answer).toMatchObject({ kind: 'refused', body: { reason: 'servedOut', holder: a } });
+    expect(leaseRuns(after, setId, record, leaseMs, 13_059)).toBe(true);
+    expect(leaseRuns(after, setId, record, leaseMs, 13_060)).toBe(false);
+  });
+
   test('promises nobody anything while an epoch is on its way to the ledger', () => {
     const [taking, begun] = beginTake(grantor, setId, record, 1, leaseMs, 10_000);
     expect(begun.ok).toBe(true);

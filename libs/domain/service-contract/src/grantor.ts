@@ -48,6 +48,8 @@ export interface LeaseFacts {
   readonly leaseMs: number;
   /** Which FCntDown blocks are the edge's; undefined where it has none in this set. */
   readonly slot: number | undefined;
+  /** The holder is a provider, and has had the epoch for as long as its contract lets it act. */
+  readonly servedOut?: boolean;
 }
 
 export type LeaseAnswer =
@@ -127,7 +129,7 @@ export function answerLease(
   now = receivedAt,
 ): readonly [GrantorState, LeaseAnswer] {
   const { setId, epoch, bootId, sequence } = request;
-  const { record, leaseMs, slot } = facts;
+  const { record, leaseMs, slot, servedOut = false } = facts;
   const answer = { setId, epoch, bootId, sequence, challenge: grantorChallenge(state, now) };
   const refuse = (reason: LeaseRefused['reason']): LeaseAnswer => ({
     kind: 'refused',
@@ -142,6 +144,7 @@ export function answerLease(
     const silent = promised.reason === 'restarted';
     return [withSet(state, setId, known), silent ? { kind: 'silence' } : refuse(promised.reason)];
   }
+  if (servedOut) return [withSet(state, setId, known), refuse('servedOut')];
   const reserve = slot === undefined ? [] : request.reserve.filter((one) => one.slot === slot);
   const next = { ...known, promise: { ...promised.promise, madeAt: receivedAt } };
   return [withSet(state, setId, next), { kind: 'granted', body: { ...answer, leaseMs }, reserve }];

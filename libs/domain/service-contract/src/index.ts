@@ -34,7 +34,7 @@ export { isRekeying } from './rekey-wait.ts';
 export * from './forwarding.ts';
 export * from './joined-addresses.ts';
 export * from './life.ts';
-export { activeLeftMs } from './max-active.ts';
+export { activeLeftMs, activeUntil, hasServedOut } from './max-active.ts';
 export * from './statement.ts';
 export * from './volumes.ts';
 export * from './volume-snapshot.ts';

@@ -1,5 +1,16 @@
 import { describe, expect, test } from '@jest/globals';
-import { called, driveProvider, recorded, terms, tick, type Driven } from './contract.fixture.ts';
+import {
+  called,
+  driveCustomer,
+  driveProvider,
+  newEdge,
+  recorded,
+  terms,
+  tick,
+  type Driven,
+} from './contract.fixture.ts';
+import { createCustomer } from './customer-state.ts';
+import { hasServedOut } from './max-active.ts';
 import type { ContractRecord } from './messages.ts';
 import type { PartyEvent } from './party.ts';
 import { providerDesires } from './provider.ts';
@@ -130,4 +141,43 @@ describe('a provider that has served for as long as it may', () => {
     const due = provider(stated, served(DAY_MS, { ...released, closesInMs: 0 }), 1000);
     expect(called(due.effects)).toContain('close');
   });
+});
+
+describe('by the grantor’s count', () => {
+  const { customer, provider } = terms;
+  const served = { customer, holder: provider, takenAt: 1000 };
+  const longer = { ...terms, maxActiveS: terms.maxActiveS + 60 };
+
+  test('a provider has served out when none of its live contracts lets it act any more, and a customer never has', () => {
+    expect(hasServedOut(served, [terms], 999 + DAY_MS)).toBe(false);
+    expect(hasServedOut(served, [terms], 1000 + DAY_MS)).toBe(true);
+    expect(hasServedOut(served, [terms, longer], 1000 + DAY_MS)).toBe(false);
+    expect(hasServedOut(served, [terms, { ...longer, provider: newEdge() }], 1000 + DAY_MS)).toBe(true);
+    expect(hasServedOut(served, [], 1000)).toBe(true);
+    expect(hasServedOut({ ...served, holder: customer }, [terms], 9 * DAY_MS)).toBe(false);
+  });
+});
+
+test('a customer promises nothing more to a provider that has served for as long as it may', () => {
+  const back = createCustomer(terms, { at: 'recovering', epoch: 2 }, 'boot-a', 0);
+  const known = driveCustomer(back, served(DAY_MS - 10_000), 10_000).state;
+  const body = {
+    setId: terms.set.setId,
+    epoch: 2,
+    bootId: 'boot-b',
+    sequence: 1,
+    challenge: '',
+    reserve: [],
+  };
+  const asked: PartyEvent = {
+    type: 'datagram',
+    from: terms.provider,
+    datagram: { kind: 'leaseRequest', body },
+  };
+  const answered = (now: number): string[] =>
+    driveCustomer(known, asked, now).effects.flatMap((one) =>
+      one.type === 'send' ? [one.datagram.kind] : [],
+    );
+  expect(answered(19_999)).toEqual(['leaseRefused']);
+  expect(answered(20_000)).toEqual([]);
 });

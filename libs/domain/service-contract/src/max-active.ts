@@ -1,3 +1,4 @@
+import type { EdgeId } from '@antirio/kernel';
 import type { ContractRecord } from './messages.ts';
 import type { ContractTerms } from './terms.ts';
 
@@ -45,4 +46,34 @@ export function watchesAgain(known: Known & Heard, now: number): boolean {
 /** It has served for as long as it may, and nobody has taken the epoch since: it does not begin again. */
 export function isOverstayed(known: Known, now: number): boolean {
   return activeLeftMs(known, now) === 0;
+}
+
+/** When the ledger lets nobody act under an activation any more, ms of its time. */
+export function activeUntil(
+  { at }: { readonly at: number },
+  { maxActiveS }: Pick<Known['terms'], 'maxActiveS'>,
+): number {
+  return at + maxActiveS * 1000;
+}
+
+/** A set as the ledger has it, and by what the grantor counts. */
+interface HeldSet {
+  readonly customer: EdgeId;
+  readonly holder: EdgeId;
+  /** When it was given its epoch. */
+  readonly takenAt: number;
+}
+
+/**
+ * The same for the grantor, by the ledger's record of a set: a provider that has its epoch has had it for as long as its live contracts
+ * let it act, or has none any more. No lease of it is renewed then and it is given no further epoch, whatever it makes of its limit itself.
+ */
+export function hasServedOut(
+  { customer, holder, takenAt: at }: HeldSet,
+  live: readonly Known['terms'][],
+  now: number,
+): boolean {
+  return (
+    holder !== customer && live.every((one) => one.provider !== holder || now >= activeUntil({ at }, one))
+  );
 }

@@ -79,8 +79,8 @@ export const leaseGrant = z.strictObject({
 });
 export const leaseRefused = z.strictObject({
   ...leaseAnswer,
-  /** `stale`: ask again, with the challenge as given here. */
-  reason: z.enum(['stale', 'superseded', 'released']),
+  /** `stale`: ask again, with the challenge as given here. `servedOut`: `maxActiveS` is over. */
+  reason: z.enum(['stale', 'superseded', 'released', 'servedOut']),
   current: count,
   holder: edgeId,
 });
