@@ -61,9 +61,18 @@ describe('sensors that edge B told to listen elsewhere while edge A was dead', (
     const missed = downlinksIgnored.filter(isFromA).filter(({ reason }) => reason === 'noWindow');
     return { reached: new Set(reached), missed };
   };
-  const command = async (devEui: string): Promise<void> => {
+  const nameOf = (devEui: string): string => {
     const device = run.devices.find((one) => one.devEui.toLowerCase() === devEui.toLowerCase());
-    const name = encodeURIComponent(device?.name ?? '');
+    return encodeURIComponent(device?.name ?? '');
+  };
+  /** What became of edge A's newest one to a mote. */
+  const stateAtA = async (devEui: string): Promise<string | undefined> => {
+    const url = `${run.nodes.a.url('deviceLora')}/api/v3/lora/device/${nameOf(devEui)}/downlink`;
+    const { downlinks } = (await get(url)) as { downlinks: { state: string }[] };
+    return downlinks[0]?.state;
+  };
+  const command = async (devEui: string): Promise<void> => {
+    const name = nameOf(devEui);
     const url = `${run.nodes.a.url('coreCommand')}/api/v3/device/name/${name}/interval`;
     await ask(url, { method: 'PUT', json: { interval: '60' } });
   };
@@ -90,6 +99,11 @@ describe('sensors that edge B told to listen elsewhere while edge A was dead', (
       const { reached, missed } = await fromA(since);
       const left = [...moved].filter((devEui) => !reached.has(devEui));
       return left.length === 0 ? { found: true } : { seen: JSON.stringify({ left, missed }) };
+    });
+    // by its own new right to act, which gateway-bridge tells with each frame
+    await cluster.until('edge A knows of one that its mote has it', async () => {
+      const states = await Promise.all([...moved].map(stateAtA));
+      return states.includes('acknowledged') ? { found: true } : { seen: states.join() };
     });
     const url = `${run.nodes.a.url('arbitrator')}/arbitrator/v1/contract/${run.contractId}`;
     const { listeningHome } = (await get(url)) as Home;

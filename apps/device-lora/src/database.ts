@@ -45,6 +45,7 @@ const MIGRATIONS = [
   `ALTER TABLE downlink ADD COLUMN sentAfter INTEGER;
    ALTER TABLE downlink ADD COLUMN sentUnder TEXT;
    ALTER TABLE downlink ADD COLUMN ackHeard INTEGER NOT NULL DEFAULT 0`,
+  `ALTER TABLE downlink ADD COLUMN aloneAfter INTEGER`,
 ];
 
 const OWNER_ONLY = 0o600;

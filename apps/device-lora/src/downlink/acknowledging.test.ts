@@ -50,12 +50,12 @@ function openScene(db: Database = openStore(':memory:'), deviceClass: 'A' | 'C' 
     proofs,
     latest,
     /** A confirmed one under counter 7, after an uplink. */
-    send(after: number, tenure: string | undefined): void {
+    send(after: number, tenure: string | undefined, aloneAfter?: number): void {
       const told = { devEui, resource: 'valve', fPort: 1, payload: new Uint8Array(), confirmed: true };
       const one = store.add(told, 0);
       const bytes = Uint8Array.of(0xa0);
       store.assign(devAddr, 7, { id: one.id, bytes, session: id, after, tenure }, 1000);
-      store.update(one.id, { state: 'sent', attempts: 1 }, 1000);
+      store.update(one.id, { state: 'sent', attempts: 1, aloneAfter }, 1000);
     },
     sendAgain(after: number, tenure: string | undefined): void {
       const one = latest();
@@ -94,6 +94,18 @@ describe('an acknowledgement names no counter', () => {
     expect(scene.hear(13, false, AGAIN)).toBe('sent');
     expect(scene.proofs).toEqual([]);
     expect(scene.desk.counts()['acknowledgedUnsure']).toBe(1);
+  });
+
+  test('but is ours in the next uplink of a device that listened only once in between, whoever acts by then', () => {
+    for (const tenure of [NOBODY, AGAIN]) {
+      const scene = openScene();
+      scene.send(10, OURS, 12);
+      expect(scene.hear(12, true, NOBODY)).toBe('sent');
+      expect(scene.hear(13, true, tenure)).toBe('acknowledged');
+    }
+    const scene = openScene();
+    scene.send(10, OURS, 12);
+    expect(scene.hear(14, true, AGAIN)).toBe('sent');
   });
 
   test.each([

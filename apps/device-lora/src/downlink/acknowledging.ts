@@ -7,9 +7,10 @@ import type { Downlink, DownlinkStore, SentAfter } from './store.ts';
 
 /**
  * Whose downlink a device acknowledges. The bit in its uplink names no counter: it is for the confirmed downlink that the device
- * heard last, whoever sent that. So it is taken for ours only where nobody else can have sent one: where the uplink before ours, and
- * one at or after the acknowledgement, came while this edge held one and the same right to act. Of an acknowledgement that comes
- * while it holds none, or before that is known, as after a start, the next uplink under the same right decides.
+ * heard last, whoever sent that. So it is taken for ours only where nobody else can have sent one: where it is in the very next uplink
+ * of a device that listens after each only once; or where the uplink before ours, and one at or after the acknowledgement, came while
+ * this edge held one and the same right to act. Of an acknowledgement that comes while it holds none, or before that is known, as after
+ * a start, the next uplink under the same right decides.
  */
 export interface Acknowledging {
   /** A new frame of a device. */
@@ -31,8 +32,12 @@ const NOBODY = '';
 
 type Verdict = 'ours' | 'anothers' | 'unknown';
 
-/** Whether a device's acknowledgement is surely for this downlink, by what the bridge tells with an uplink that came with it or later. */
-function judge({ tenure }: Downlink, told: string | undefined): Verdict {
+/** Whether a device's acknowledgement is surely for this downlink, by the uplink that it is in or a later one. */
+function judge(
+  { tenure, aloneAfter }: Downlink,
+  { frame, fcnt, uplink: { tenure: told } }: HeardUplink,
+): Verdict {
+  if (frame.ack && fcnt - 1 === aloneAfter) return 'ours';
   // bridges of older versions tell nothing
   if (told === undefined || tenure === undefined) return told === tenure ? 'ours' : 'anothers';
   if (tenure === NOBODY) return 'anothers';
@@ -58,9 +63,10 @@ export function createAcknowledging(ports: AcknowledgingPorts): Acknowledging {
       .open(device.devEui)
       .filter(({ confirmed, bytes, session }) => confirmed && bytes !== undefined && (session ?? id) === id)
       .sort((a, b) => (b.fcnt ?? 0) - (a.fcnt ?? 0));
-  const settle = (sent: readonly Downlink[], newest: Downlink, { session, uplink }: HeardUplink): void => {
-    const { devEui } = session.device;
-    const verdict = judge(newest, uplink.tenure);
+  const settle = (sent: readonly Downlink[], newest: Downlink, heard: HeardUplink): void => {
+    const { devAddr, device } = heard.session;
+    const { devEui } = device;
+    const verdict = judge(newest, heard);
     if (verdict === 'unknown') {
       undecided.add(devEui);
       if (!newest.ackHeard) store.update(newest.id, { ackHeard: true }, clock.now());
@@ -74,7 +80,7 @@ export function createAcknowledging(ports: AcknowledgingPorts): Acknowledging {
     }
     desk.end(newest, 'acknowledged');
     const surely = sent.at(-1)?.fcnt;
-    if (surely !== undefined) counters.proved(session.devAddr, surely);
+    if (surely !== undefined) counters.proved(devAddr, surely);
   };
   return {
     heard(heard) {

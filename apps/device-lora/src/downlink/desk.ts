@@ -21,8 +21,11 @@ export interface Desk {
   end(downlink: Downlink, state: 'acknowledged' | 'failed', error?: string): void;
   /** As it is now; undefined where it has ended meanwhile. */
   openNow(downlink: Downlink): Downlink | undefined;
-  /** What became of one that was sent, or was not, to a device that listens at all times or only in its windows. */
-  settle(downlink: Downlink, verdict: Verdict, listensAlways: boolean): void;
+  /**
+   * What became of one that was sent, or was not, to a device that listens at all times or only in its windows. `aloneAfter`: the uplink
+   * after which it was, where nobody else can be heard before the next one.
+   */
+  settle(downlink: Downlink, verdict: Verdict, listensAlways: boolean, aloneAfter?: number): void;
   /** Back into the queue; whether there were any. */
   requeue(downlinks: readonly Downlink[], why: string): boolean;
   /** Those of the session's device that are not at their end, oldest first; what was made with another session is made anew. */
@@ -89,7 +92,7 @@ export function createDesk(store: DownlinkStore, clock: Pick<Clock, 'now'>): Des
         if (error !== TOO_LONG) store.update(id, { error: TOO_LONG }, clock.now());
       return open.filter((downlink) => !isTooLong(downlink));
     },
-    settle(downlink, verdict, listensAlways) {
+    settle(downlink, verdict, listensAlways, aloneAfter) {
       const now = clock.now();
       if (verdict.kind === 'onAir') count('sent');
       if (mayBeOnAir(verdict)) unsent.delete(downlink.id);
@@ -99,7 +102,7 @@ export function createDesk(store: DownlinkStore, clock: Pick<Clock, 'now'>): Des
       if (verdict.kind === 'onAir') {
         const attempts = current.attempts + 1;
         const told = verdict.note === undefined ? {} : { error: verdict.note };
-        store.update(downlink.id, { state: 'sent', attempts, ...told }, now);
+        store.update(downlink.id, { state: 'sent', attempts, aloneAfter, ...told }, now);
       } else if (verdict.kind === 'again') store.update(downlink.id, { error: verdict.why }, now);
       // listening at all times, the device may have it already
       else if (listensAlways && !unsent.has(current.id)) end(current, 'failed', UNKNOWN);

@@ -22,6 +22,7 @@ const base: Downlink = {
   session: undefined,
   after: undefined,
   tenure: undefined,
+  aloneAfter: undefined,
   ackHeard: false,
   createdAt: 0,
   updatedAt: 0,

@@ -405,6 +405,23 @@ describe('what becomes of a downlink', () => {
   });
 
   test.each([
+    ['acknowledged', 'listens after an uplink only once', {}, 1],
+    ['sent', 'may repeat the uplink as it wants an answer', { confirmed: true }, 1],
+    ['sent', 'repeats its uplinks', {}, 2],
+  ])('of one that went out just before another edge took over, %s where the device %s', async (...how) => {
+    const [state, , uplink, nbTrans] = how;
+    const scene = openScene();
+    const session = sessionOf(1);
+    session.mac = { ...scene.mac.stateOf(session), nbTrans };
+    scene.sender.queue(interval, devAddr, { replaces: true });
+    await scene.hear(session, 1, { ...uplink, tenure: 'pier/3' });
+    expect(scene.latest()).toMatchObject({ state: 'sent', attempts: 1 });
+    scene.pass(10_000);
+    await scene.hear(session, 2, { ack: true, tenure: '' });
+    expect(scene.latest()?.state).toBe(state);
+  });
+
+  test.each([
     ['went on air', 'OK', undefined],
     ['has to go once more', 'TOO_LATE', undefined],
     ['lost its counter', 'INTERNAL_ERROR', 'noBlock'],

@@ -172,6 +172,9 @@ export function createSender(ports: SenderPorts): DownlinkSender {
     const times = (answeredBefore(heard)?.times ?? 0) + 1;
     answered.set(session.device.devEui, { session: session.id, fcntUp: fcnt, heardAt, times });
   };
+  /** Its counter, where the device opens its windows after an uplink only once: an edge that takes over has them after the next one. */
+  const aloneAfter = ({ session, frame, fcnt }: HeardUplink): number | undefined =>
+    session.device.class === 'A' && !frame.confirmed && mac.stateOf(session).nbTrans === 1 ? fcnt : undefined;
   const record = ({ downlink }: Frame, heard: HeardUplink, verdict: Verdict): void => {
     const { device, devAddr } = heard.session;
     if (verdict.kind === 'onAir') noteAnswered(heard);
@@ -180,7 +183,7 @@ export function createSender(ports: SenderPorts): DownlinkSender {
       counters.discard(devAddr);
       lastEmpty.delete(device.devEui);
     }
-    if (downlink !== undefined) desk.settle(downlink, verdict, device.class === 'C');
+    if (downlink !== undefined) desk.settle(downlink, verdict, device.class === 'C', aloneAfter(heard));
     else if (verdict.kind === 'onAir') desk.count('answered');
   };
   /** The device's downlinks that may go now; what can go no more as it is, is made anew. */

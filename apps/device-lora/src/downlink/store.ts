@@ -27,6 +27,8 @@ export interface Downlink {
   readonly after: number | undefined;
   /** The time of acting, as the gateway-bridge told it with that uplink; undefined of one that tells none. */
   readonly tenure: string | undefined;
+  /** The uplink after which it was on air last, where nobody else can have been heard before the device's next one. */
+  readonly aloneAfter: number | undefined;
   /** The device has acknowledged something, and it is not known yet whether others may have sent that. */
   readonly ackHeard: boolean;
   /** Wall ms. */
@@ -99,6 +101,7 @@ function toDownlink(row: Record<string, unknown>): Downlink {
     session: optional(row['session'], (session) => String(session) as SessionId),
     after: optional(row['sentAfter'], Number),
     tenure: optional(row['sentUnder'], String),
+    aloneAfter: optional(row['aloneAfter'], Number),
     ackHeard: row['ackHeard'] === 1,
     createdAt: Number(row['createdAt']),
     updatedAt: Number(row['updatedAt']),
@@ -121,12 +124,12 @@ export function createDownlinkStore(db: Database): DownlinkStore {
   const countOpen = db.prepare(`SELECT count(*) AS count FROM downlink WHERE ${isOpen}`);
   const latestOf = db.prepare('SELECT * FROM downlink WHERE devEui = ? ORDER BY id DESC LIMIT ?');
   const write = db.prepare(
-    `UPDATE downlink SET state = ?, attempts = ?, fcnt = ?, bytes = ?, session = ?, sentAfter = ?, sentUnder = ?, ackHeard = ?,
+    `UPDATE downlink SET state = ?, attempts = ?, fcnt = ?, bytes = ?, session = ?, sentAfter = ?, sentUnder = ?, aloneAfter = ?, ackHeard = ?,
      error = ?, updatedAt = ? WHERE id = ?`,
   );
   const reset = db.prepare(
     `UPDATE downlink SET state = 'queued', attempts = 0, fcnt = NULL, bytes = NULL, session = NULL,
-     sentAfter = NULL, sentUnder = NULL, ackHeard = 0, error = ?, updatedAt = ? WHERE id = ?`,
+     sentAfter = NULL, sentUnder = NULL, aloneAfter = NULL, ackHeard = 0, error = ?, updatedAt = ? WHERE id = ?`,
   );
   const prune = db.prepare(
     `DELETE FROM downlink WHERE devEui = ? AND state IN ('acknowledged', 'failed', 'sent') AND id <
@@ -139,9 +142,9 @@ export function createDownlinkStore(db: Database): DownlinkStore {
   const read = (id: number | bigint): Downlink => toDownlink(byId.get(id) ?? {});
   const change: DownlinkStore['update'] = (id, changed, now) => {
     const next = { ...read(id), ...changed };
-    const { state, attempts, fcnt, bytes, session, after, tenure, ackHeard, error } = next;
+    const { state, attempts, fcnt, bytes, session, after, tenure, aloneAfter, ackHeard, error } = next;
     const made = [fcnt ?? null, bytes ?? null, session ?? null] as const;
-    const told = [after ?? null, tenure ?? null, ackHeard ? 1 : 0] as const;
+    const told = [after ?? null, tenure ?? null, aloneAfter ?? null, ackHeard ? 1 : 0] as const;
     write.run(state, attempts, ...made, ...told, error ?? null, now, id);
   };
   return {
@@ -162,7 +165,8 @@ export function createDownlinkStore(db: Database): DownlinkStore {
       inTransaction(db, () => {
         putHighest.run(devAddr, fcnt);
         if (mac !== undefined) macs.put(mac.session, mac.state);
-        if (to !== undefined) change(to.id, { ...to, state: 'sending', fcnt, ackHeard: false }, now);
+        const anew = { aloneAfter: undefined, ackHeard: false };
+        if (to !== undefined) change(to.id, { ...to, ...anew, state: 'sending', fcnt }, now);
       }),
     highestUsed(devAddr) {
       const row = getHighest.get(devAddr);
