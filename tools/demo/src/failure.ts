@@ -208,9 +208,9 @@ async function killAndRestore(run: ContractedRun, node: PartyNode): Promise<Fail
   const backup = `${node.folder}.backup`;
   const takenAt = waiter.now();
   // As whoever takes an image of a disk: at one moment.
-  node.freeze();
+  await node.freeze();
   cpSync(node.folder, backup, { recursive: true, preserveTimestamps: true });
-  node.thaw();
+  await node.thaw();
   waiter.stage.milestone('edge A: a backup of its disk is taken');
   await letPass(run, BACKUP_AGE_MS);
   const failure = await killParty(run, node);

@@ -1,3 +1,4 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { FAILURE_KINDS, type DemoOptions, type FailureKind } from './options.ts';
 import type { DemoReport } from './result.ts';
 
@@ -59,8 +60,11 @@ const KEYS = 3;
 const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
 const ms = (value: number): string => (value < 0 ? '-' : `${value} ms`);
 
+/** `lab`: every service is in a container and a network namespace of its own. */
+type Place = DemoOptions['runtime'] | 'lab';
+
 export function cellOf(
-  { kill, standby, runtime }: DemoOptions,
+  { kill, standby, runtime }: Pick<DemoOptions, 'kill' | 'standby'> & { readonly runtime: Place },
   { takeoverMs, uplinks, settlement }: DemoReport,
 ): Cell {
   const times = [takeoverMs.detected, takeoverMs.firstReading, takeoverMs.activated].map(ms);
@@ -100,7 +104,9 @@ export function documentOf(cells: readonly Cell[]): string {
     'Written by `npm run matrix -- --markdown docs/fault-matrix.md`, from runs with real processes, sockets, disks and containers: each line is the newest run of its',
     'cell, on a machine that did other work too. Times count from the failure; `acts from` is when edge B holds the epoch durably (it acts about 3 s later, when nothing',
     'that edge A sent can be on air any more). `covered` are uplinks that an edge acknowledged to its gateway. A dash: edge B did not take over, and edge A went on.',
-    "Links between the parties go through a proxy that loses, delays and cuts; the full disk is a small file system, the stepped clock is Debian's `faketime`.",
+    "Links between the parties go through a proxy that loses, delays and cuts; the full disk is a small file system, the stepped clock is Debian's `faketime`. Where the",
+    'runtime is `lab`, every service was in a container and a network namespace of its own, where the kernel itself dropped what was cut or lost, of streams too',
+    '(`npm run lab -- handover --kill partition --markdown docs/fault-matrix.md`).',
     '',
     ...stories,
     '',
@@ -109,4 +115,10 @@ export function documentOf(cells: readonly Cell[]): string {
     ...rows,
     '',
   ].join('\n');
+}
+
+/** What went well stands in the document at once, so that an interrupted matrix is not for nothing. */
+export function record(file: string, cell: Cell): void {
+  const before = existsSync(file) ? cellsIn(readFileSync(file, 'utf8')) : [];
+  writeFileSync(file, documentOf(merged(before, [cell])));
 }

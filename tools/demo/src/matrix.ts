@@ -1,10 +1,9 @@
 // Many demos with one verdict each: `npm run matrix`.
 import { execFile } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { DemoError } from './errors.ts';
 import { flagsOf, MATRIX_USAGE, parseMatrixOptions, planMatrix, type MatrixOptions } from './matrix-plan.ts';
-import { cellOf, cellsIn, documentOf, merged, type Cell } from './matrix-table.ts';
+import { cellOf, record } from './matrix-table.ts';
 import type { DemoOptions } from './options.ts';
 import { shareProducts, type BuildProduct } from './product.ts';
 import type { DemoReport } from './result.ts';
@@ -75,12 +74,6 @@ function tell(options: DemoOptions, { verdict, report, words, seconds }: Outcome
   ].map((figure) => figure ?? '-');
   print(`${rowOf([...cells, ...figures])}  ${flagsOf(options)}`);
   for (const line of words) print(line.replace(/^/gm, '    '));
-}
-
-/** What went well stands in the document at once, so that an interrupted matrix is not for nothing. */
-function record(file: string, cell: Cell): void {
-  const before = existsSync(file) ? cellsIn(readFileSync(file, 'utf8')) : [];
-  writeFileSync(file, documentOf(merged(before, [cell])));
 }
 
 async function engineAnswers(): Promise<boolean> {

@@ -22,8 +22,8 @@ export interface PartyNode {
   kill(): Promise<void>;
   /** SIGTERM, as from an operating system that shuts down; resolves when it is gone. */
   terminate(): Promise<void>;
-  freeze(): void;
-  thaw(): void;
+  freeze(): Promise<void>;
+  thaw(): Promise<void>;
   /** The room alone that is a process of its own, where one is. */
   startRoom(): Promise<void>;
   killRoom(): Promise<void>;
@@ -119,11 +119,11 @@ class ProductNode implements PartyNode {
     await this.#process?.ended;
   }
 
-  freeze(): void {
+  async freeze(): Promise<void> {
     this.#process?.signal('SIGSTOP');
   }
 
-  thaw(): void {
+  async thaw(): Promise<void> {
     this.#process?.signal('SIGCONT');
   }
 

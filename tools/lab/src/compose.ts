@@ -65,8 +65,9 @@ export async function compose(
 ): Promise<string> {
   const [command, ...before] = await theCompose();
   const files = composeFiles(overrides).flatMap((file) => ['--file', file]);
-  // As many containers at once as there are.
-  const env = { ...process.env, COMPOSE_PARALLEL_LIMIT: '64', ...variables };
+  // Started as many at once as there are; an engine that ends so many at once may forget that one of them has left its network.
+  const atOnce = args[0] === 'down' ? '4' : '64';
+  const env = { ...process.env, COMPOSE_PARALLEL_LIMIT: atOnce, ...variables };
   const { code, out, err } = await run(command, [...before, '--project-name', project, ...files, ...args], {
     env,
   });

@@ -1,4 +1,4 @@
 export { composeFiles, findCompose, OVERRIDES, type ComposeCommand, type Override } from './compose.ts';
 export { directionsOf, down, handover, up, type LabOptions } from './lab.ts';
-export { containersOf } from './lab-files.ts';
+export { containersOf, LAB_FAILURES, type LabFailure } from './lab-files.ts';
 export { readState } from './lab-state.ts';

@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from '
 import { join } from 'node:path';
 import { bundle, bundleProgram, workspaceRoot } from '@antirio/bundle';
 import { completeOptions, type DemoOptions } from '@antirio/demo';
-import { simulatorConfig, writeConfigs, type PartyName, type Way } from '@antirio/demo/scenes';
+import { simulatorConfig, writeConfigs, type AnyParty, type PartyName, type Way } from '@antirio/demo/scenes';
 import { packDeviceImage } from '@antirio/device-image';
 import { makeIdentityFile } from '@antirio/host';
 import type { Device } from '@antirio/lora-simulator';
@@ -11,14 +11,20 @@ import { docker, run, ImageError } from '@antirio/edge-image';
 import { writeLabFederation } from './lab-federation.ts';
 import type { VolumeFiles } from './lab-secrets.ts';
 import { labFolder, type LabState } from './lab-state.ts';
+import type { Door } from './packet-filter.ts';
 
 /** Addresses of the doors in the network between the edges, as docker/lab/compose.yml has them. */
 const DOORS: Readonly<Record<PartyName, number>> = { central: 10, a: 20, b: 30 };
 /** And of the gateway bridges in that of the air. */
 const BRIDGES = { a: 21, b: 31 } as const;
 
+/** How edge A may fail here: what is left out is in a process's own files or hands, or asks for more of the kernel. */
+export const LAB_FAILURES = ['sigkill', 'freeze', 'partition', 'one-way', 'loss', 'arbitrator'] as const;
+export type LabFailure = (typeof LAB_FAILURES)[number];
+
 /** What the lab's motes and its contract are like: the demo's, kept running. */
-export const labOptions = (seed: string): DemoOptions => completeOptions({ seed, keep: true });
+export const labOptions = (seed: string, kill: LabFailure = 'sigkill'): DemoOptions =>
+  completeOptions({ seed, kill, keep: true });
 
 /** Where a party reaches another, by the addresses of the network between them. */
 export function wayIn({ betweenEdges }: LabState['subnets']): (from: PartyName, to: PartyName) => Way {
@@ -26,6 +32,19 @@ export function wayIn({ betweenEdges }: LabState['subnets']): (from: PartyName, 
     const host = `${betweenEdges}.${DOORS[to]}`;
     return { url: `http://${host}:59716`, udp: { host, port: 59_717 } };
   };
+}
+
+/** The container by which others reach a party. */
+export function doorOf(
+  { betweenEdges }: LabState['subnets'],
+  containers: ReadonlyMap<string, string>,
+  party: AnyParty,
+): Door {
+  const [service, last] =
+    party === 'central' ? [party, DOORS.central] : [`${party}-edge2edge`, party === 'a' ? DOORS.a : DOORS.b];
+  const container = containers.get(service);
+  if (container === undefined) throw new ImageError(`the lab has no container ${service}`);
+  return { container, address: `${betweenEdges}.${last}` };
 }
 
 /** The identity of each party, made new; its edge id. */

@@ -1,8 +1,17 @@
 import { DemoError } from '@antirio/demo';
-import { TITLES, waitFor, type Network, type PartyName, type PartyNode } from '@antirio/demo/scenes';
+import {
+  PARTIES,
+  TITLES,
+  waitFor,
+  type AnyParty,
+  type Network,
+  type PartyName,
+  type PartyNode,
+} from '@antirio/demo/scenes';
 import { docker } from '@antirio/edge-image';
-import { wayIn } from './lab-files.ts';
+import { doorOf, wayIn } from './lab-files.ts';
 import { originsOf, urlOf, type LabState } from './lab-state.ts';
+import { dropFrom, takeAll, type Door } from './packet-filter.ts';
 
 function notInTheLab(what: string): never {
   throw new DemoError('unavailable', `${what} is no part of the lab: npm run demo has it`);
@@ -28,7 +37,7 @@ export function containerNode(
     .filter(([service]) => (party === 'central' ? service === party : service.startsWith(`${party}-`)))
     .map(([, id]) => id);
   const url: PartyNode['url'] = (room) => urlOf(state, party, room);
-  const all = async (what: 'start' | 'kill' | 'stop'): Promise<void> => {
+  const all = async (what: 'start' | 'kill' | 'stop' | 'pause' | 'unpause'): Promise<void> => {
     // The engine's client starts them one after the other; a machine that is switched on does not.
     await Promise.all(own.map((id) => docker([what, id])));
   };
@@ -37,8 +46,8 @@ export function containerNode(
     start: () => all('start'),
     kill: () => all('kill'),
     terminate: () => all('stop'),
-    freeze: () => notInTheLab('a frozen edge'),
-    thaw: () => notInTheLab('a frozen edge'),
+    freeze: () => all('pause'),
+    thaw: () => all('unpause'),
     startRoom: () => notInTheLab('a room that dies alone'),
     killRoom: () => notInTheLab('a room that dies alone'),
     answering: async (waiter, withinMs) => {
@@ -57,14 +66,35 @@ export function containerNode(
   };
 }
 
-/** The network between the parties: that of the engine. */
-export function labNetwork({ subnets }: LabState): Network {
-  const cut = (): never => notInTheLab('a cut network');
+/** The network between the parties: that of the engine, in which each door has a namespace of its own. */
+export function labNetwork({ subnets }: LabState, containers: ReadonlyMap<string, string>): Network {
+  const door = (party: AnyParty): Door => doorOf(subnets, containers, party);
+  const withOthers = async (
+    party: AnyParty,
+    what: (own: Door, other: Door) => Promise<void>,
+  ): Promise<void> => {
+    const others = PARTIES.filter((one) => one !== party).map(door);
+    await Promise.all(others.map((other) => what(door(party), other)));
+  };
   return {
     get tool() {
-      return cut();
+      return notInTheLab('a proxy');
     },
     way: wayIn(subnets),
-    ...{ cutOff: cut, cutOneWay: cut, worsen: cut, heal: cut },
+    cutOff: (party) =>
+      withOthers(party, async (own, other) => {
+        await Promise.all([dropFrom(own, other), dropFrom(other, own)]);
+      }),
+    cutOneWay: (party, which) =>
+      withOthers(party, (own, other) => (which === 'outgoing' ? dropFrom(other, own) : dropFrom(own, other))),
+    async worsen(party, { loss = 0, ...others }) {
+      if (Object.keys(others).length > 0) notInTheLab('a slow network');
+      await withOthers(party, async (own, other) => {
+        await Promise.all([dropFrom(own, other, loss), dropFrom(other, own, loss)]);
+      });
+    },
+    heal: async () => {
+      await Promise.all(PARTIES.map((party) => takeAll(door(party))));
+    },
   };
 }

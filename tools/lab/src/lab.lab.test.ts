@@ -12,6 +12,7 @@ import {
   down,
   findCompose,
   handover,
+  LAB_FAILURES,
   OVERRIDES,
   readState,
   up,
@@ -26,6 +27,9 @@ const engine = (await findEngines()).find(({ isThere }) => isThere);
 const compose = await findCompose();
 const missing = engine === undefined ? 'no container engine answers' : 'there is no Docker Compose';
 const labTest = testWhen(engine !== undefined && compose !== undefined, missing);
+/** Into another's network namespace nobody else is let. */
+const isRoot = process.getuid?.() === 0;
+const rootTest = isRoot ? labTest : testWhen(false, 'ways are cut by root');
 const usual = process.env['DOCKER_HOST'];
 const IMAGE = 'antirio:lab-test';
 const MOST_MEMORY = 700e6;
@@ -35,6 +39,10 @@ const WITHIN_MS = 540_000;
 const SECURED = 'tls,redis,mosquitto';
 const PLAIN = '';
 const chosen = (names: string): Override[] => OVERRIDES.filter((name) => names.split(',').includes(name));
+/** Ways are cut by the kernel, one way of it each day. */
+const KILLS = ['partition', 'one-way', 'loss'] as const;
+const today = KILLS[new Date().getUTCDate() % KILLS.length];
+const kill = LAB_FAILURES.find((one) => one === process.env['LAB_TEST_KILL']) ?? today;
 const options: LabOptions = {
   ...{ project: `antirio-lab-test-${process.pid}`, seed: '1', image: IMAGE, stage: emptyStage },
   subnets: { betweenEdges: '10.213.19', air: '10.213.20' },
@@ -157,6 +165,17 @@ describe('the lab', () => {
       expect((await containersOf(options.project)).size).toBe(0);
       const left = ['volume', 'ls', '--quiet', '--filter', `name=${options.project}`];
       expect(await docker(left)).toBe('');
+    },
+    WITHIN_MS,
+  );
+
+  rootTest(
+    'loses nothing where the kernel cuts edge A off, or loses three packets in ten of all that it says and hears',
+    async () => {
+      const { report, faults } = await handover({ ...options, overrides: [], kill });
+      expect({ kill, faults, ok: report.ok }).toEqual({ kill, faults: [], ok: true });
+      expect(report.uplinks).toMatchObject({ lost: 0, doubled: 0, forged: 0 });
+      await down(options.project);
     },
     WITHIN_MS,
   );

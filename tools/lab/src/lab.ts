@@ -4,6 +4,7 @@ import { claimOffsets, createProcesses, eventCount, type OwnProcess, type Proces
 import {
   followTruth,
   monotonic,
+  PARTIES,
   perform,
   radioOf,
   talkWith,
@@ -24,6 +25,7 @@ import {
   makeIdentities,
   makeRadioFolder,
   writeLabFiles,
+  type LabFailure,
 } from './lab-files.ts';
 import { containerNode, labNetwork } from './lab-nodes.ts';
 import { beOperator, makeSecrets, wayOfAsking, type VolumeFiles } from './lab-secrets.ts';
@@ -40,11 +42,12 @@ export interface LabOptions {
   /** Built where it is not there (default: the one that `npm run edge-image` makes). */
   readonly image?: string;
   readonly overrides?: readonly Override[];
+  /** How edge A fails in `handover` (default: all of its containers die). */
+  readonly kill?: LabFailure;
   /** First three bytes of the addresses of the lab's two fixed networks. */
   readonly subnets: LabState['subnets'];
 }
 
-const PARTIES = ['central', 'a', 'b'] as const;
 const ANSWER_MS = 90_000;
 const FIRST_READING_MS = 60_000;
 
@@ -197,6 +200,7 @@ export function directionsOf(state: LabState): string[] {
 async function openRun(
   state: LabState,
   waiter: Waiter,
+  containers: ReadonlyMap<string, string>,
   rest: Pick<Run, 'radio' | 'nodes' | 'options'>,
 ): Promise<Run> {
   const radioFolder = join(labFolder(state.project), 'radio');
@@ -204,7 +208,7 @@ async function openRun(
   return {
     ...rest,
     waiter,
-    network: labNetwork(state),
+    network: labNetwork(state, containers),
     truth: followTruth(truthFile),
     truthFile,
     devices: JSON.parse(readFileSync(join(radioFolder, 'devices.json'), 'utf8')) as Device[],
@@ -225,7 +229,8 @@ async function freshLab(options: LabOptions): Promise<LabState> {
 }
 
 /**
- * Has edge A insured, kills all of its containers, and watches until it has its sensors back; the lab goes on afterwards. A lab that is
+ * Has edge A insured, lets it fail (all of its containers die, or as the options say), and watches until it has its sensors back; the lab
+ * goes on afterwards. A lab that is
  * not up, or has been used for this before, is brought up anew.
  */
 export async function handover(options: LabOptions): Promise<Verdict> {
@@ -235,10 +240,10 @@ export async function handover(options: LabOptions): Promise<Verdict> {
   const containers = await containersOf(state.project);
   const { processes, radio } = await attached(state, containers);
   const waiter = waiterFor(options.stage, processes);
-  const run = await openRun(state, waiter, {
+  const run = await openRun(state, waiter, containers, {
     radio,
     nodes: nodesOf(state, containers),
-    options: labOptions(options.seed),
+    options: labOptions(options.seed, options.kill),
   });
   try {
     const verdict = await perform(run);
