@@ -3,8 +3,10 @@ import { activationTerms } from '@antirio/service-contract';
 import type { Judge } from './checks.ts';
 import type { Engine } from './engine.ts';
 import { identities } from './identities.ts';
+import { FUNDS } from './ledger.ts';
 import type { Pieces } from './pieces.ts';
 import { rollDice, type Dice } from './random.ts';
+import { rentOf } from './rent.ts';
 import { drawScenario, type Fault, type Scenario } from './scenario.ts';
 import type { World } from './world.ts';
 
@@ -121,9 +123,11 @@ export function watchLazy(world: World, judge: Judge, faithless: Faithless | und
     const { life, activation } = contractOf(world);
     // what it had begun before goes on, where answers of the centre are lost for long: who serves in the end leaves nobody alone
     if (activation?.epoch !== servedIn) return;
-    const [customer, provider] = [world.ledger.balance(identities.A), world.ledger.balance(identities.B)];
+    const { paid } = rentOf(world, world.terms);
+    const customer = world.ledger.balance(identities.A) - FUNDS.A + paid;
+    const provider = world.ledger.balance(identities.B) - FUNDS.B - paid;
     const isRuled = life.state === 'SETTLED' && life.row === 'providerBreach';
-    if (owes && !(isRuled && customer === 1100 && provider === 900))
-      judge.broken('unpunished', `B left A alone: ${life.state}, A has ${customer} and B ${provider}`);
+    if (owes && !(isRuled && customer === 100 && provider === -100))
+      judge.broken('unpunished', `B left A alone: ${life.state}, A has got ${customer} and B ${provider}`);
   };
 }

@@ -19,6 +19,15 @@ import { identities } from './identities.ts';
 
 export type Payload = Input<typeof payload>;
 
+/** One transaction's writes, at the ledger's time. */
+export interface Written {
+  readonly at: number;
+  readonly writes: readonly Write[];
+}
+
+/** What each edge has before it signs anything; the customer's is enough for any rent in advance. */
+export const FUNDS = { A: 1_000_000_000_000, B: 1000, C: 1000 } as const;
+
 /** The ledger's real machine, on a disk that keeps everything: what it applied, no crash undoes. */
 export interface SimLedger {
   head(): LedgerSight;
@@ -34,14 +43,16 @@ export interface SimLedger {
   balance(of: Identity): number;
   /** What is wrong with the state, in words. */
   problems(): string[];
+  /** What was written so far, and when. */
+  written(): readonly Written[];
 }
 
 const start = genesis.parse({
   arbitrator: identities.central.edgeId,
   balances: {
-    [identities.A.edgeId]: 1000,
-    [identities.B.edgeId]: 1000,
-    [identities.C.edgeId]: 1000,
+    [identities.A.edgeId]: FUNDS.A,
+    [identities.B.edgeId]: FUNDS.B,
+    [identities.C.edgeId]: FUNDS.C,
     [identities.central.edgeId]: 500,
   },
 });
@@ -83,7 +94,7 @@ export function createLedger(
 ): SimLedger {
   let state = new MemoryState();
   for (const writes of firstWrites) state.apply(writes);
-  let log: { readonly writes: readonly Write[]; readonly stateHash: string }[] = [];
+  let log: (Written & { readonly stateHash: string })[] = [];
   /** The longest log there ever was: it comes back when the right disk does. */
   let newest = log;
   let now = 1;
@@ -94,7 +105,7 @@ export function createLedger(
     now = Math.max(now, Math.floor(at));
     const applied = machine(state, tx, { now, height: heightOf() + 1 });
     state.apply(applied.writes);
-    log.push({ writes: applied.writes, stateHash: `${heightOf()}/${tx.signature}` });
+    log.push({ at: now, writes: applied.writes, stateHash: `${heightOf()}/${tx.signature}` });
     return applied.receipt;
   };
   const restore = (height: number): void => {
@@ -125,5 +136,6 @@ export function createLedger(
     read: (key) => state.get(key),
     balance: (of) => (state.get(`account/${of.edgeId}`) as { balance: number } | undefined)?.balance ?? 0,
     problems: () => invariantProblems(state),
+    written: () => log,
   };
 }

@@ -27,6 +27,7 @@ import { lentMutants } from './lent-mutants.ts';
 import { honestPieces, type Pieces } from './pieces.ts';
 import { overlongMutants } from './overlong-mutants.ts';
 import { promiseMutants } from './promise-mutants.ts';
+import { rentMutants } from './rent-mutants.ts';
 import { emptyRing, openRing } from './ring.ts';
 import type { ScenarioKind } from './kinds.ts';
 
@@ -50,6 +51,7 @@ export const mutants: readonly Mutant[] = [
   ...fullDrillMutants,
   ...bridgeMutants,
   ...overlongMutants,
+  ...rentMutants,
   {
     name: 'no fence: every downlink leaves, whatever epoch, lease or block',
     pieces: () => ({

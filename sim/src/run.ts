@@ -18,7 +18,9 @@ import { checkPenalties, paidInDrills, watchDrills } from './drill-checks.ts';
 import { heal, scheduleFaults, type FaultPorts } from './faults.ts';
 import { drawFaithless, watchLazy } from './faithless.ts';
 import { watchHealth } from './health.ts';
+import { FUNDS } from './ledger.ts';
 import { checkRekeying } from './rekeying.ts';
+import { checkRent, rentOf } from './rent.ts';
 import { identities } from './identities.ts';
 import type { ScenarioKind } from './kinds.ts';
 import { drawLong } from './long.ts';
@@ -151,13 +153,16 @@ function broughtBy(life: ContractLife, paid: number): readonly [number, number] 
 
 function checkMoney(world: World, judge: Judge): void {
   const { ledger, contracts } = world;
-  let own: number | undefined = 1000;
+  let own: number | undefined = FUNDS.A;
   for (const { terms, name } of contracts) {
     const brought = broughtBy(lifeOf(world, terms.contractId), paidInDrills(world, terms));
-    own = brought === undefined || own === undefined ? undefined : own + brought[0];
+    const rent = rentOf(world, terms);
+    own = brought === undefined || own === undefined ? undefined : own + brought[0] - rent.paid - rent.held;
     const balance = ledger.balance(identities[name]);
-    if (brought !== undefined && balance !== 1000 + brought[1])
-      judge.broken('money', `${name} has ${balance} where ${1000 + brought[1]} is due`);
+    const due = FUNDS[name] + (brought?.[1] ?? 0) + rent.paid;
+    if (brought !== undefined && balance !== due)
+      judge.broken('money', `${name} has ${balance} where ${due} is due`);
+    checkRent(world, judge, terms);
   }
   const balance = ledger.balance(identities.A);
   if (own !== undefined && balance !== own) judge.broken('money', `A has ${balance} where ${own} is due`);

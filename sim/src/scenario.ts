@@ -8,6 +8,7 @@ import { drawDeadGateway, drawFaults, drawOperator } from './fault-draws.ts';
 import type { Faithless } from './faithless.ts';
 import { holderIds, identities } from './identities.ts';
 import { drawRekeying, keepsRekeyingTime, type Rekeying } from './rekeying.ts';
+import { drawRent } from './rent.ts';
 import { rollDice } from './random.ts';
 import { drawCalmWithoutGrantor, drawWithoutGrantor } from './without-grantor.ts';
 import type { Misstated } from './misstated.ts';
@@ -183,6 +184,7 @@ export function drawScenario(seed: number): Scenario {
         rekey: { waitS: rekeying.waitS },
         escrow,
         stakes: { customer: 100, provider: 100 },
+        ...drawRent(rollDice(seed, 'rent')),
         heartbeatIntervalMs: 200,
         missedBeats: 3,
         leaseMs,

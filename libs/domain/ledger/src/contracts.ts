@@ -2,6 +2,7 @@ import { canonicalBytes, sha256Hex, verifyDocument, type EdgeId, type Signed } f
 import {
   TERMS_KIND,
   advance,
+  prepaidRent,
   readTerms,
   termsHash,
   type ContractTerms,
@@ -18,6 +19,7 @@ import { takeMatch } from './orders.ts';
 import { done, refuse, type Outcome } from './receipt.ts';
 import { keys, type ContractRecord, type SetRecord, type TermsRecord } from './records.ts';
 import { settle } from './payout.ts';
+import { countRent, rentEscrow } from './rent.ts';
 import type { PayloadOf } from './transaction.ts';
 
 /** What the parties leave the arbitrator, after a contract's end, to look at what happened just before it. */
@@ -42,7 +44,7 @@ export function findContract(draft: Draft, id: string): LiveContract | Refusal {
 export function step(context: Context, contract: ContractRecord, next: LifeStep): ContractRecord | Refusal {
   const life = advance(contract.life, next);
   if (!life.ok) return refuse('conflict', life.error);
-  const changed = { ...contract, life: life.value };
+  const changed = countRent(context, contract, { ...contract, life: life.value });
   context.draft.put(keys.contract(contract.id), changed);
   context.draft.emit(`contract/${life.value.state}`, keys.contract(contract.id), {
     contractId: contract.id,
@@ -77,12 +79,18 @@ function refuseTerms(
   if (terms.expiresAt <= env.now) return refuse('gone', 'the contract has expired');
   if (draft.read(keys.contract(terms.contractId)) !== undefined)
     return refuse('conflict', 'there is such a contract already');
-  return refuseStakes(draft, terms);
+  return refuseStakes(draft, terms, env.now);
 }
 
-function refuseStakes(draft: Draft, { customer, provider, stakes }: ContractTerms): Refusal | undefined {
-  if (balanceOf(draft, customer) < stakes.customer)
-    return refuse('conflict', 'the customer cannot pay its stake');
+function refuseStakes(draft: Draft, terms: ContractTerms, now: number): Refusal | undefined {
+  const { customer, provider, stakes } = terms;
+  const prepaid = prepaidRent(terms, now);
+  if (prepaid === undefined)
+    return refuse('invalidInput', 'the rent until the end of the contract is more than can be in escrow');
+  const balance = balanceOf(draft, customer);
+  if (balance < stakes.customer) return refuse('conflict', 'the customer cannot pay its stake');
+  if (balance < stakes.customer + prepaid)
+    return refuse('conflict', `the customer cannot pay its stake and ${prepaid} of rent in advance`);
   if (balanceOf(draft, provider) < stakes.provider)
     return refuse('conflict', 'the provider cannot pay its stake');
   return undefined;
@@ -182,7 +190,8 @@ export function validateContract(context: Context, tx: PayloadOf<'contract/valid
     const taken = takeMatch(context, terms.matchId, customer, provider);
     if (!taken.ok) return taken;
   }
-  credit(draft, customer, -stakes.customer);
+  const prepaid = rentEscrow(terms, env.now);
+  credit(draft, customer, -stakes.customer - (prepaid.rent ?? 0));
   credit(draft, provider, -stakes.provider);
   const set = joinSet(context, known, terms);
   draft.put(keys.terms(contractId), { terms, signatures } satisfies TermsRecord);
@@ -193,9 +202,10 @@ export function validateContract(context: Context, tx: PayloadOf<'contract/valid
     provider,
     setId: set.id,
     life: { state: 'VALIDATED' },
-    escrow: stakes,
+    escrow: { ...stakes, ...prepaid },
     validatedAt: env.now,
     openings: 0,
+    ...(terms.rent === undefined ? {} : { rent: { stood: [] } }),
   });
   draft.emit('contract/VALIDATED', keys.contract(contractId), {
     contractId,

@@ -67,7 +67,7 @@ const handback = (terms: ContractTerms, count: number): Request => ({
 });
 
 /** Ben served under epoch 2, and both state that he handed `count` of 300 uplinks back. */
-function handedBack(count: number, changes: Parameters<typeof makeTerms>[1] = {}) {
+function handedBack(count: number, changes: Parameters<typeof makeTerms>[1] = {}, everyMs = 0) {
   const terms = makeTerms(1, { coverage: { breach: 'ruled' }, ...changes });
   const ledger = createTestLedger();
   register(ledger, ada, ben, cleo);
@@ -85,7 +85,10 @@ function handedBack(count: number, changes: Parameters<typeof makeTerms>[1] = {}
     [ben, handback(terms, count)],
     [ada, handback(terms, count)],
   ];
-  for (const [by, request] of requests) expect(ledger.send(by, request)).toMatchObject({ ok: true });
+  for (const [by, request] of requests) {
+    expect(ledger.send(by, request)).toMatchObject({ ok: true });
+    ledger.now += everyMs;
+  }
   const about = { contractId, epoch: EPOCH };
   const mark = markOf(terms);
   const claim = { marks: [mark], changed: [], closings: [{ devEui: devEui(1), first: 402 }] };
@@ -98,6 +101,18 @@ const settlementOf = ({ ledger, terms }: ReturnType<typeof handedBack>) =>
   contractOf(ledger, terms.contractId).settlement?.row;
 
 describe('a coverage claim on the ledger', () => {
+  test('that bears a breach leaves the provider the rent of before that outage', () => {
+    const rent = { rent: { perHour: 3600 }, expiresAt: start + 600_000, maxActiveS: 60 };
+    // READY for three seconds before it served for one
+    const { ledger, about, claim } = handedBack(150, rent, 1000);
+    ledger.send(ada, { type: 'coverage/claim', ...about, claim });
+    ledger.send(ben, { type: 'coverage/answer', ...about, answer: { closings: claim.closings } });
+    expect(ledger.send(ada, { type: 'coverage/rule', ...about })).toMatchObject({ ok: true });
+    const paid = { customer: 200 + 657, provider: 3 };
+    expect(contractOf(ledger, about.contractId).settlement).toMatchObject({ row: 'providerBreach', paid });
+    expect(invariantProblems(ledger.state)).toEqual([]);
+  });
+
   test('that bears a breach costs the provider its stake, once', () => {
     const all = handedBack(150);
     const { ledger, about, claim } = all;

@@ -167,15 +167,21 @@ function judge(context: Context, found: Open, claimed: CoverageClaimRecord, goOn
   const about = { contractId: contract.id, epoch, ...said };
   context.draft.emit('coverage/ruled', keys.contract(contract.id), about);
   return said.verdict === 'breach'
-    ? punish(context, contract)
+    ? punish(context, coverage, contract)
     : close(context, found, `both statements agree; the claim of too little heard: ${said.verdict}`, goOn);
 }
 
-function punish(context: Context, { coverage: _ruled, ...contract }: ContractRecord): Outcome {
+function punish(
+  context: Context,
+  ruled: CoverageRecord,
+  { coverage: _ruled, ...contract }: ContractRecord,
+): Outcome {
   const breached = step(context, contract, { step: 'breach', by: 'provider' });
   if ('ok' in breached) return breached;
   const settled = step(context, breached, { step: 'settle', row: 'providerBreach' });
-  return 'ok' in settled ? settled : settle(context, settled, 'providerBreach', 'coverage');
+  // what the outage showed was so from its beginning
+  const startedAt = context.draft.read(keys.activation(contract.id, ruled.epoch))?.at;
+  return 'ok' in settled ? settled : settle(context, settled, 'providerBreach', 'coverage', startedAt);
 }
 
 const UNLIKELIEST = -1e6;

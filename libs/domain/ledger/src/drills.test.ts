@@ -16,6 +16,7 @@ import {
   ben,
   central,
   cleo,
+  contractOf,
   createTestLedger,
   makeTerms,
   ready,
@@ -26,6 +27,7 @@ import {
   type TestLedger,
 } from './machine.fixture.ts';
 import { keys } from './records.ts';
+import { rentEarned } from './rent.ts';
 
 const ANSWER = { session: '0123456789abcdef', payloads: ['aa', 'bb'] };
 const HOLDERS = { threshold: 2, holders: [central.edgeId, cleo.edgeId] };
@@ -155,6 +157,25 @@ describe('a drill', () => {
     expect(end(terms, 3)).toMatchObject({ ok: true, result: { state: 'failed' } });
     expect([balance(ada), balance(ben)]).toEqual([adas + 30, bens]);
     expect(escrow(terms)).toMatchObject({ escrow: { customer: 100, provider: 70 }, drills: { failed: 2 } });
+    expect(invariantProblems(ledger.state)).toEqual([]);
+  });
+
+  test('that fails shows that the provider did not stand by in the times it had: no rent for these', () => {
+    const expiresAt = ledger.now + 600_000;
+    const terms = validated(DRILLS, { rent: { perHour: 3600 }, expiresAt, maxActiveS: 60 });
+    pass(terms, 1);
+    ledger.send(ben, ready(terms));
+    ledger.now += 5000;
+    start(terms, 2);
+    ledger.now += 25_000;
+    end(terms, 2);
+    ledger.now += 12_000;
+    const contract = () => contractOf(ledger, terms.contractId);
+    expect(rentEarned(contract(), terms, ledger.now).earned).toBe(42);
+    expect(end(terms, 2)).toMatchObject({ result: { state: 'failed' } });
+    expect(rentEarned(contract(), terms, ledger.now).earned).toBe(22);
+    ledger.now += 8000;
+    expect(rentEarned(contract(), terms, ledger.now).earned).toBe(30);
     expect(invariantProblems(ledger.state)).toEqual([]);
   });
 

@@ -21,6 +21,7 @@ import { findContract, type LiveContract } from './contracts.ts';
 import type { Context } from './context.ts';
 import { done, refuse, type Outcome } from './receipt.ts';
 import { keys, type ContractRecord, type DrillCounts } from './records.ts';
+import { strikeRent } from './rent.ts';
 import { RING_ROOT_KIND, type PayloadOf } from './transaction.ts';
 
 type Refusal = Outcome & { readonly ok: false };
@@ -194,7 +195,8 @@ function conclude(
 ): Outcome {
   const { draft, env } = context;
   const costs = ending === 'failed' && drill.counts && !isEnded(contract.life);
-  const after = costs ? penalise(context, contract, terms.drills.penalty) : contract;
+  const { maxMs, penalty: due } = terms.drills;
+  const after = costs ? strikeRent(context, penalise(context, contract, due), drill, maxMs) : contract;
   const penalty = contract.escrow.provider - after.escrow.provider;
   const counts = drillCounts(contract, env.now);
   const drills = {

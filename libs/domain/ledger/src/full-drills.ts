@@ -25,6 +25,7 @@ import type { Context } from './context.ts';
 import { penalise } from './drills.ts';
 import { done, refuse, type Outcome } from './receipt.ts';
 import { keys, type Activation, type ContractRecord, type SetRecord } from './records.ts';
+import { strikeRent } from './rent.ts';
 import { isProvidersRoot } from './ring-roots.ts';
 import type { PayloadOf } from './transaction.ts';
 
@@ -156,7 +157,8 @@ function end(
 ): ContractRecord {
   const { draft, env } = context;
   const costs = ending === 'failed' && drill.counts && !isEnded(contract.life);
-  const after = costs ? penalise(context, contract, terms.drills.penalty) : contract;
+  const struck = costs ? strikeRent(context, contract, drill, drillWordMs(terms)) : contract;
+  const after = costs ? penalise(context, struck, terms.drills.penalty) : contract;
   const penalty = contract.escrow.provider - after.escrow.provider;
   const counts = fullDrillCounts(contract, env.now);
   const { everyS } = terms.drills.full ?? {};

@@ -7,15 +7,32 @@ import {
   type MatchRecord,
   type OrderRecord,
   type SetRecord,
+  type Settlement,
 } from './records.ts';
 import type { StateView } from './state.ts';
 
-function* escrowProblems(key: string, { escrow, life, settlement }: ContractRecord): Iterable<string> {
+const heldIn = ({ escrow: { customer, provider, rent = 0 } }: ContractRecord): readonly number[] => [
+  customer,
+  provider,
+  rent,
+];
+
+const sum = (amounts: readonly number[]): number => amounts.reduce((all, one) => all + one, 0);
+
+function* escrowProblems(key: string, contract: ContractRecord): Iterable<string> {
+  const { life, settlement } = contract;
   const ended = isEnded(life);
-  if (escrow.customer < 0 || escrow.provider < 0) yield `${key} has a negative escrow`;
-  if (ended && escrow.customer + escrow.provider > 0) yield `${key} has ended with money in escrow`;
+  const held = heldIn(contract);
+  if (held.some((one) => one < 0)) yield `${key} has a negative escrow`;
+  if (ended && sum(held) > 0) yield `${key} has ended with money in escrow`;
   if (ended !== (settlement !== undefined))
     yield `${key} is ${life.state}, settlement ${settlement?.row ?? 'none'}`;
+  yield* rentProblems(key, settlement?.rent);
+}
+
+function* rentProblems(key: string, rent: Settlement['rent']): Iterable<string> {
+  if (rent !== undefined && (rent.paid < 0 || rent.paid > rent.prepaid))
+    yield `${key} paid ${rent.paid} of ${rent.prepaid} of rent`;
 }
 
 function* moneyProblems(state: StateView, genesis: Genesis): Iterable<string> {
@@ -28,7 +45,7 @@ function* moneyProblems(state: StateView, genesis: Genesis): Iterable<string> {
   for (const [key, value] of state.range('contract/')) {
     const contract = value as ContractRecord;
     yield* escrowProblems(key, contract);
-    total += contract.escrow.customer + contract.escrow.provider;
+    total += sum(heldIn(contract));
   }
   if (total !== supplyOf(genesis)) yield `the supply is ${supplyOf(genesis)}, but ${total} is there`;
 }

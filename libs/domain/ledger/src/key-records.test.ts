@@ -6,6 +6,7 @@ import {
   ben,
   central,
   cleo,
+  contractOf,
   createTestLedger,
   makeTerms,
   ready,
@@ -271,6 +272,17 @@ describe('wrong keys', () => {
       result: { row: 'customerBreach', paid: { customer: 0, provider: 200 } },
     });
     expect(ledger.state.get(`reputation/${ada.edgeId}`)).toEqual({ honoured: 0, breached: 1 });
+    expect(invariantProblems(ledger.state)).toEqual([]);
+  });
+
+  test('pay the provider all of the rent that is in escrow', () => {
+    const terms = isReady(makeTerms(1, { rent: { perHour: 18 } }));
+    const { rent = 0 } = contractOf(ledger, terms.contractId).escrow;
+    expect(rent).toBeGreaterThan(800);
+    open(terms);
+    expect(ruled(terms, doesNotVerify(terms))).toMatchObject({
+      result: { paid: { customer: 0, provider: 200 + rent }, rent: { prepaid: rent, paid: rent } },
+    });
     expect(invariantProblems(ledger.state)).toEqual([]);
   });
 

@@ -79,8 +79,10 @@ function randomTerms(ledger: TestLedger, m: Move): Request {
   const slots = { customer: 0, provider: 1 + (m.amount % 3) };
   const matches = [...ledger.state.range('match/')].map(([key]) => key.slice('match/'.length));
   const matchId = m.amount % 4 === 0 ? matches[m.pick % Math.max(1, matches.length)] : undefined;
+  const rent = m.amount % 3 === 0 ? { rent: { perHour: 1 + (m.pick % 4) * 1200 }, maxActiveS: 60 } : {};
   const changes = { customer: customer.edgeId, provider: provider.edgeId, stakes, set, slots, matchId };
-  const terms = makeTerms(n + 10 * (m.amount % 5), { ...changes, expiresAt: ledger.now + 500_000 });
+  const expiresAt = ledger.now + 500_000;
+  const terms = makeTerms(n + 10 * (m.amount % 5), { ...changes, ...rent, expiresAt });
   return validation(terms, customer, provider);
 }
 
@@ -198,8 +200,11 @@ test('whatever is sent, money is conserved, epochs only go up by one, and the sa
       register(ledger, ...edges);
       for (const m of moves) {
         playOne(ledger, m);
-        for (const [, value] of ledger.state.range('contract/'))
-          seen.add((value as ContractRecord).life.state);
+        for (const [, value] of ledger.state.range('contract/')) {
+          const { life, settlement } = value as ContractRecord;
+          seen.add(life.state);
+          if ((settlement?.rent?.paid ?? 0) > 0) seen.add('rent');
+        }
       }
       expect(replayed(ledger)).toBe(ledger.stateHash());
       for (const { tx } of [...ledger.log]) {
@@ -211,6 +216,6 @@ test('whatever is sent, money is conserved, epochs only go up by one, and the sa
     { numRuns: 60 },
   );
   // The game is only worth playing if it reaches what it is about.
-  for (const state of ['READY', 'ACTIVE', 'RETURNING', 'SETTLED', 'CANCELLED', 'EXPIRED'])
+  for (const state of ['READY', 'ACTIVE', 'RETURNING', 'SETTLED', 'CANCELLED', 'EXPIRED', 'rent'])
     expect([...seen]).toContain(state);
 });

@@ -4,7 +4,8 @@ import { credit } from './accounts.ts';
 import type { Context } from './context.ts';
 import { REMEMBERED_MS, returnCapacity } from './orders.ts';
 import { done, type Outcome } from './receipt.ts';
-import { keys, type ContractRecord } from './records.ts';
+import { keys, type ContractRecord, type Settlement } from './records.ts';
+import { rentEarned, rentPaid } from './rent.ts';
 
 interface Stakes {
   readonly customer: number;
@@ -67,25 +68,57 @@ function leaveMarket({ draft, env }: Context, contract: ContractRecord): void {
   draft.put(keys.due(at, 'forget', `match/${match.id}`), { at });
 }
 
-/** Pays everything in escrow out by the row, counts reputation, frees set and capacity. */
+/** What becomes of the rent; undefined where the terms have none. */
+function rentOf(
+  { draft, env }: Context,
+  contract: ContractRecord,
+  row: SettlementRow,
+  until: number,
+): Settlement['rent'] {
+  const prepaid = contract.escrow.rent;
+  const terms = draft.read(keys.terms(contract.id))?.terms;
+  if (prepaid === undefined || terms === undefined) return undefined;
+  const { earned, provenMs } = rentEarned(contract, terms, env.now, until);
+  return { prepaid, paid: rentPaid(row, prepaid, earned), provenMs };
+}
+
+function payAll(context: Context, contract: ContractRecord, row: SettlementRow, rent: Settlement['rent']) {
+  const { customer, provider } = payout(row, contract.escrow);
+  const paid = {
+    customer: customer + (rent === undefined ? 0 : rent.prepaid - rent.paid),
+    provider: provider + (rent?.paid ?? 0),
+  };
+  credit(context.draft, contract.customer, paid.customer);
+  credit(context.draft, contract.provider, paid.provider);
+  return { paid, ...(rent === undefined ? {} : { rent }) };
+}
+
+/**
+ * Pays everything in escrow out by the row, counts reputation, frees set and capacity. `breachAt`: when a provider that is in breach
+ * stood by no more; it has earned its rent until then.
+ */
 export function settle(
   context: Context,
   contract: ContractRecord,
   row: SettlementRow,
   reason: string,
+  breachAt = context.env.now,
 ): Outcome {
   const { draft, env } = context;
-  const paid = payout(row, contract.escrow);
-  credit(draft, contract.customer, paid.customer);
-  credit(draft, contract.provider, paid.provider);
+  const out = payAll(context, contract, row, rentOf(context, contract, row, breachAt));
   judge(context, contract, row);
   leaveSet(context, contract);
   leaveMarket(context, contract);
   draft.put(keys.contract(contract.id), {
     ...contract,
     escrow: { customer: 0, provider: 0 },
-    settlement: { row, at: env.now, paid, reason },
+    settlement: { row, at: env.now, ...out, reason },
   });
-  draft.emit('contract/settled', keys.contract(contract.id), { contractId: contract.id, row, paid, reason });
-  return done({ row, paid });
+  draft.emit('contract/settled', keys.contract(contract.id), {
+    contractId: contract.id,
+    row,
+    ...out,
+    reason,
+  });
+  return done({ row, ...out });
 }

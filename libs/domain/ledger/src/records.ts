@@ -100,8 +100,26 @@ export interface Activation {
 export interface Settlement {
   readonly row: SettlementRow;
   readonly at: number;
+  /** All that each of them got: of the stakes, and of the rent. */
   readonly paid: { readonly customer: number; readonly provider: number };
+  /** Of a contract with rent: what was in escrow for it, what of that the provider got, and for how long it has stood by or served. */
+  readonly rent?: { readonly prepaid: number; readonly paid: number; readonly provenMs: number };
   readonly reason: string;
+}
+
+/** A time in which a provider stood by or served, the ledger's ms; `ms` is less than its length where some of it is not paid. */
+export interface Stood {
+  readonly from: number;
+  readonly until: number;
+  readonly ms: number;
+}
+
+/** What is counted for the rent. */
+export interface RentRecord {
+  /** Oldest first. */
+  readonly stood: readonly Stood[];
+  /** Since when it stands by, or serves, now. */
+  readonly since?: number;
 }
 
 /** A contract's drills; `thisMonth` and `judged` (those that the contract demands) are of the month they name. */
@@ -132,6 +150,13 @@ export interface CoverageClaimRecord {
   readonly ruled?: Readonly<Record<string, string | number>>;
 }
 
+/** P and Q, as far as they are not paid out, and R, where the terms have rent. */
+export interface Escrow {
+  readonly customer: number;
+  readonly provider: number;
+  readonly rent?: number;
+}
+
 /** What changes in a contract's life; its terms, which do not, are under `terms/<id>`. */
 export interface ContractRecord {
   readonly id: string;
@@ -140,7 +165,7 @@ export interface ContractRecord {
   readonly provider: EdgeId;
   readonly setId: string;
   readonly life: ContractLife;
-  readonly escrow: { readonly customer: number; readonly provider: number };
+  readonly escrow: Escrow;
   readonly validatedAt: number;
   readonly readyAt?: number;
   /** Since when the provider hears nothing itself, and whether its keys were exposed then, where that is so. */
@@ -156,6 +181,8 @@ export interface ContractRecord {
   readonly dispute?: readonly string[];
   /** Since when that is so. */
   readonly disputedAt?: number;
+  /** Where its terms have rent. */
+  readonly rent?: RentRecord;
   readonly settlement?: Settlement;
   /** Both agree: it is settled when the devices that can have new keys have them, at `until` at the latest. */
   readonly rekeying?: {

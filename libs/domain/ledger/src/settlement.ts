@@ -326,5 +326,13 @@ export function rule(context: Context, tx: PayloadOf<'contract/rule'>): Outcome 
   const breached = step(context, found.contract, { step: 'breach', by });
   if ('ok' in breached) return breached;
   const settled = step(context, breached, { step: 'settle', row: ruling.row });
-  return 'ok' in settled ? settled : settle(context, settled, ruling.row, ruling.evidence.kind);
+  if ('ok' in settled) return settled;
+  return settle(context, settled, ruling.row, ruling.evidence.kind, breachAt(found.contract, ruling));
+}
+
+/** When the provider was last what it said, by what shows its breach; undefined where that is now, or the breach is not its own. */
+function breachAt({ activation }: ContractRecord, { row, evidence }: BreachRuling): number | undefined {
+  if (row === 'customerBreach') return undefined;
+  // of a word on its ring that is false it is known which outage it was for, not when it became so
+  return evidence.kind === 'neverTookOver' ? evidence.customerLeaseEndedAt : activation?.at;
 }

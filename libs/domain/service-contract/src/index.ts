@@ -29,6 +29,7 @@ export * from './coverage-claim.ts';
 export { coverageTerms } from './coverage-terms.ts';
 export * from './key-delivery.ts';
 export * from './rekey-terms.ts';
+export * from './rent.ts';
 export * from './root-keys.ts';
 export { isRekeying } from './rekey-wait.ts';
 export * from './forwarding.ts';

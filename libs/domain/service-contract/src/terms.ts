@@ -12,6 +12,7 @@ import { flappingTerms } from './flapping.ts';
 import { forwardingTerms } from './forwarding.ts';
 import { devAddrRange } from './joined-addresses.ts';
 import { rekeyTerms } from './rekey-terms.ts';
+import { rentTerms } from './rent.ts';
 import { volumesTerms } from './volumes.ts';
 import { yieldTerms } from './yield-word.ts';
 
@@ -62,6 +63,8 @@ export const contractTerms = z.strictObject({
   standby: standbyLevel,
   /** P: the customer's stake, which is the payment for an honoured takeover; Q: the provider's. */
   stakes: z.strictObject({ customer: amount, provider: amount }),
+  /** R: what standing by is paid; without it nothing is. */
+  rent: rentTerms,
   heartbeatIntervalMs: z.int().min(50).max(60_000).default(200),
   missedBeats: z.int().min(2).max(100).default(3),
   leaseMs: z.int().min(500).max(60_000).default(3000),
