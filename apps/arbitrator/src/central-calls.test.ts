@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals';
 import { generateIdentity, openIdentity, signDocument } from '@antirio/kernel';
 import {
   ACTS_KIND,
+  contractRecord,
   createGrantor,
   WORD_SLACK_MS,
   YIELD_KIND,
@@ -91,6 +92,29 @@ test('the record tells for how long the provider has served, and when its statem
   expect(await stated(3000)).toMatchObject({ closesInMs: week - 1000, handback: { epoch: 4, through: 9 } });
   expect(await stated(2000 + week)).toMatchObject({ closesInMs: 0 });
   expect(await recorded(3000, 'HANDED_BACK', 2000)).not.toHaveProperty('closesInMs');
+});
+
+test('the record tells what the provider has earned by standing by, where the contract has rent', async () => {
+  const rent = { perHour: 3600 };
+  const onLedger = {
+    ...{ life: { state: 'READY' }, setId: 'S', openings: 0, rent: { stood: [], since: 1000 } },
+    escrow: { customer: 1, provider: 1, rent: 90 },
+  };
+  const deps = {
+    identity: central,
+    clock: { now: () => 43_500.5, monotonic: () => 0 },
+    ledger: { fetch: (key: string) => Promise.resolve(key.startsWith('contract/') ? onLedger : undefined) },
+    facts: {
+      termsOf: () => Promise.resolve({ leaseMs: 3000, rent, expiresAt: 1_000_000, maxActiveS: 60 }),
+      contractOf: () => Promise.resolve(onLedger),
+      setOf: () => Promise.resolve({ epoch: 1, holder: customer.edgeId }),
+      partiesOf: () => Promise.resolve([customer.edgeId, provider]),
+    },
+    host: { state: () => ({ grantor: createGrantor('boot', 0) }) },
+    escrow: { newestVersion: () => 1 },
+  } as unknown as CentralDependencies;
+  const record = await createCentralCalls(deps).record(undefined, contractId);
+  expect(contractRecord.parse(record).rent).toEqual({ prepaid: 90, earned: 42, provenMs: 42_500 });
 });
 
 test('who shows that the customer acts by its promise is believed by the customer’s own word about the epoch that rules', async () => {

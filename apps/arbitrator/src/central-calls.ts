@@ -5,6 +5,7 @@ import {
   awaitsOpening,
   fullDrillCounts,
   keys,
+  rentSoFar,
   SILENCE_MS,
   signedEpochRequest,
   signedRingRoot,
@@ -192,6 +193,11 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
     const closes = rekeying === undefined ? alone : rekeyingNow(rekeying, now);
     return { ...active, ...closes, dispute, handback: { epoch, from, through } };
   };
+  const rentNow = async (contractId: string, terms: ContractTerms | undefined) => {
+    if (terms?.rent === undefined) return undefined;
+    const contract = await ledger.fetch(keys.contract(contractId));
+    return contract && rentSoFar(contract, terms, Math.floor(clock.now()));
+  };
   const inLedgerTime = (endedMsAgo: number | null): number | null =>
     endedMsAgo === null ? null : Math.floor(clock.now() - endedMsAgo);
 
@@ -290,7 +296,8 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
       const keyVersion = known?.version ?? oldVersion(contractId, contract.readyAt);
       const time = Math.floor(clock.now());
       const parties = await facts.partiesOf(set);
-      const held = { state, ...recordOf(set), ...promises, keyVersion, keys: known, time, parties };
+      const rent = await rentNow(contractId, terms);
+      const held = { state, ...recordOf(set), ...promises, keyVersion, keys: known, time, parties, rent };
       return contract.activation === undefined
         ? held
         : {

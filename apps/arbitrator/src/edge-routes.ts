@@ -46,9 +46,9 @@ function publicPhase(phase: object): unknown {
 
 /** What its machine knows and wants: the contract's life and keys as the ledger said last. */
 function liveView(driver: PartyDriver): Record<string, unknown> {
-  const { state: life, keys, rekeying } = driver.record() ?? {};
+  const { state: life, keys, rekeying, rent } = driver.record() ?? {};
   return {
-    ...{ fence: driver.desires().fence, life, keys, rekeying },
+    ...{ fence: driver.desires().fence, life, keys, rekeying, rent },
     ...{ customer: driver.customerTold(), comesBack: driver.seen.comesBack?.() },
     providerActsForMs: driver.activeLeftMs(),
     leaseBy: driver.seen.leaseBy(),

@@ -14,7 +14,9 @@ import {
   estimateNeeds,
   firstOffer,
   openNegotiation,
+  rentBid,
   say,
+  towards,
   undecidedBorne,
   type Bid,
 } from '@antirio/market';
@@ -77,6 +79,7 @@ function bidFor(demand: Demand, { options, clock }: CustomerParts, capacity: Bid
     ...undecidedBorne(policy),
     refuseSharedDomains: policy.refuseSharedDomains,
     price: { p: policy.payment.limit, q: policy.guarantee.limit },
+    ...rentBid(policy),
     devices: demand.request.devices.length,
     expiresAt: Math.min(demand.giveUpAt, now + BID_LIFE_MS),
   };
@@ -115,8 +118,9 @@ async function ownMatch(
 ): Promise<DemandMatch | undefined> {
   const found = orderId === undefined ? undefined : await rooms.liveMatchOf(orderId);
   if (found === undefined) return undefined;
-  const { id: matchId, provider, standby, confidentiality, sharedDomains } = found;
-  return { matchId, provider, standby, confidentiality, sharedDomains };
+  const { id: matchId, provider, standby, confidentiality, sharedDomains, rent } = found;
+  const asked = rent === undefined ? {} : { rent };
+  return { matchId, provider, standby, confidentiality, sharedDomains, ...asked };
 }
 
 const awaitMatch: Step = async (demand, parts) => {
@@ -171,7 +175,7 @@ const beginTalk: Step = async (demand, parts) => {
   const { matchId, provider: other } = match;
   const deadline = now + options.negotiationMs;
   const opened = openNegotiation({ matchId, self: customer, other, deadline, maxRounds: options.maxRounds });
-  const terms = firstOffer(options.policy, base);
+  const terms = firstOffer(towards(options.policy, match), base);
   const offer = signOffer(identity, { matchId, round: 1, say: 'offer', terms, reason: '' });
   return { ...demand, negotiation: say(opened, offer), delivered: false };
 };
@@ -182,7 +186,7 @@ const negotiate: Step = async (demand, parts) => {
   const offered = demand.negotiation.said[0]?.body.terms;
   if (offered === undefined) throw new AntirioError('internal', 'a negotiation begins with our offer');
   const talk = { negotiation: demand.negotiation, delivered: demand.delivered ?? false };
-  const judge = customerJudge(options.policy, offered);
+  const judge = customerJudge(towards(options.policy, matchOf(demand)), offered);
   const { negotiation, delivered } = await exchange(rooms, identity, talk, judge, clock.now());
   const said = { ...demand, negotiation, delivered };
   if (negotiation.outcome === 'open' || !delivered) return said;

@@ -83,6 +83,8 @@ export interface DemandMatch {
   readonly standby: StandbyLevel;
   readonly confidentiality: Confidentiality;
   readonly sharedDomains: readonly string[];
+  /** The least that the provider asks for an hour of standing by. */
+  readonly rent?: number;
 }
 
 export interface Exclusion {
@@ -151,5 +153,6 @@ export function showDemand(demand: Demand): Record<string, unknown> {
     devices: request.devices.length,
     rounds: negotiation?.said.length ?? 0,
     stakes: terms?.stakes,
+    rent: terms?.rent,
   };
 }

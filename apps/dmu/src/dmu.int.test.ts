@@ -31,6 +31,7 @@ interface Shown {
   readonly rounds: number;
   readonly coverage?: { ratioPermille: number; heard: number };
   readonly stakes?: { customer: number; provider: number };
+  readonly rent?: { readonly perHour: number };
 }
 
 const demand = (edge: Edge, json: object = wish) =>
@@ -89,10 +90,16 @@ describe('two decision makers', () => {
 
   test('concede to each other where their first words differ', async () => {
     const a = here.edge('a');
-    await here.startDmu('b', { provider: { enabled: true, policy: { payment: { first: 120, limit: 60 } } } });
-    await here.startDmu('a', { policy: { minReceipts: 8, payment: { first: 50, limit: 100 } } });
+    const asks = { payment: { first: 120, limit: 60 }, rent: { hot: { first: 4, limit: 2 } } };
+    await here.startDmu('b', { provider: { enabled: true, policy: asks } });
+    const pays = { payment: { first: 50, limit: 100 }, rent: { first: 0, limit: 3 } };
+    await here.startDmu('a', { policy: { minReceipts: 8, ...pays } });
     await demand(a);
-    const { rounds, stakes } = await reached(a, 'CONTRACTED');
+    const { rounds, stakes, rent, contractId } = await reached(a, 'CONTRACTED');
+    const perHour = rent?.perHour ?? 0;
+    expect([2, 3]).toContain(perHour);
+    // a day, and another for an activation that outlives it
+    expect((await contractOf(a, contractId))?.escrow.rent).toBe(48 * perHour);
     expect(rounds).toBeGreaterThan(2);
     expect(stakes?.customer).toBeGreaterThanOrEqual(60);
     expect(stakes?.customer).toBeLessThanOrEqual(100);

@@ -9,7 +9,14 @@ import {
 } from '@antirio/kernel';
 import type { LedgerClient } from '@antirio/ledger-http';
 import { keys } from '@antirio/ledger-machine';
-import { addCapacity, subtractCapacity, undecidedBorne, type Ask, type Capacity } from '@antirio/market';
+import {
+  addCapacity,
+  subtractCapacity,
+  rentAsked,
+  undecidedBorne,
+  type Ask,
+  type Capacity,
+} from '@antirio/market';
 import { isEnded, termsHash } from '@antirio/service-contract';
 import type { DmuOptions } from './options.ts';
 import type { MarketOrder, Rooms } from './rooms.ts';
@@ -62,6 +69,7 @@ function askOf(parts: ProviderParts, expiresAt: number): Ask {
     ...undecidedBorne(policy),
     refuseSharedDomains: policy.refuseSharedDomains,
     price: { p: policy.payment.limit, q: policy.guarantee.limit },
+    ...rentAsked(policy),
     divisible: true,
     expiresAt,
   };

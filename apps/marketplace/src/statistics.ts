@@ -9,6 +9,8 @@ export interface MarketStatistics {
   /** How contracts ended. */
   readonly settlements: Counts;
   readonly stakesHeld: number;
+  /** In escrow for standing by. */
+  readonly rentHeld: number;
   /** The market that stands now, by local market. */
   readonly cells: Readonly<Record<string, { readonly asks: number; readonly bids: number }>>;
   readonly lowestAsk: number | null;
@@ -65,6 +67,7 @@ export function summarise(
     contracts: count(contracts, ({ life }) => life.state),
     settlements: count(contracts, ({ settlement }) => settlement?.row),
     stakesHeld: contracts.reduce((sum, { escrow }) => sum + escrow.customer + escrow.provider, 0),
+    rentHeld: contracts.reduce((sum, { escrow: { rent = 0 } }) => sum + rent, 0),
     cells: byCell(open),
     lowestAsk: least(asks),
     highestBid: bids.length === 0 ? null : Math.max(...bids),

@@ -84,6 +84,28 @@ describe('matching', () => {
     expect(matchOf(ledger, matches[0]).sharedDomains).toEqual(['site:mill']);
   });
 
+  test('counts the rent of the level: who pays none is not matched with who asks for some', () => {
+    const ledger = market();
+    const levels = { standby: ['hot' as const, 'cold' as const] };
+    ledger.send(ben, askFor(80, 100, { ...levels, rent: { hot: 3 } }));
+    expect(placed(ledger.send(ada, bidFor(100, 50))).matches).toEqual([]);
+    expect(placed(ledger.send(ada, bidFor(100, 50, { rent: 2 }))).matches).toEqual([]);
+    const cold = placed(ledger.send(ada, bidFor(100, 50, { ...levels, rent: 2 })));
+    expect(matchOf(ledger, cold.matches[0])).toMatchObject({ standby: 'cold' });
+    expect(matchOf(ledger, cold.matches[0])).not.toHaveProperty('rent');
+    const hot = placed(ledger.send(ada, bidFor(100, 50, { ...levels, rent: 3 })));
+    expect(matchOf(ledger, hot.matches[0])).toMatchObject({ standby: 'hot', rent: 3 });
+    expect(invariantProblems(ledger.state)).toEqual([]);
+  });
+
+  test('gives a demand the offer that costs least with a day’s rent', () => {
+    const ledger = market();
+    ledger.send(ben, askFor(80, 100, { rent: { hot: 1 } }));
+    const cheaper = placed(ledger.send(cleo, askFor(103, 100)));
+    const { matches } = placed(ledger.send(ada, bidFor(110, 50, { rent: 5 })));
+    expect(matchOf(ledger, matches[0]).ask).toBe(cheaper.orderId);
+  });
+
   test('never pairs an edge with itself', () => {
     const ledger = market();
     ledger.send(ada, askFor(80, 100));

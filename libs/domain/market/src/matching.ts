@@ -28,6 +28,8 @@ export interface Fit {
   readonly confidentiality: Confidentiality;
   /** Failure domains that both sides are in: priced and shown, not hidden. */
   readonly sharedDomains: readonly string[];
+  /** The least for an hour of standing by at this level, where that is something. */
+  readonly rent?: number;
 }
 
 const shared = <T>(wanted: readonly T[], offered: readonly T[]): T[] =>
@@ -54,8 +56,23 @@ function distrust(bid: Standing<Bid>, ask: StandingAsk): string | undefined {
   return quarrels(bid, ask) || quarrels(ask, bid) ? 'undecided' : undefined;
 }
 
+/** What an hour of standing by costs at least; of an ask that asks for none, nothing. */
+const askedRent = ({ rent }: Ask, level: StandbyLevel): number => rent?.[level] ?? 0;
+
+/** P and a day of standing by together: what matches are ranked by. */
+const dayOf = (p: number, perHour: number): number => p + 24 * perHour;
+
 function overpriced(bid: Bid, ask: Ask): string | undefined {
   return ask.price.p > bid.price.p || bid.price.q > ask.price.q ? 'price' : undefined;
+}
+
+/** The first level that the bid wants and the ask offers at a rent that the bid pays. */
+function levelOf(bid: Bid, ask: Ask): Pick<Fit, 'standby' | 'rent'> | { readonly misfit: string } {
+  const levels = shared(bid.standby, ask.standby);
+  const standby = levels.find((level) => askedRent(ask, level) <= (bid.rent ?? 0));
+  if (standby === undefined) return { misfit: levels.length === 0 ? 'standby' : 'rent' };
+  const rent = askedRent(ask, standby);
+  return rent === 0 ? { standby } : { standby, rent };
 }
 
 /** What the two can agree on, or the first thing that keeps them apart. */
@@ -66,15 +83,15 @@ export function fit(bid: Standing<Bid>, ask: StandingAsk): Fit | { readonly misf
     lacksCapacity(ask.remaining, bid.terms.capacity) ??
     lacksQuality(bid.terms.qualities, ask.terms.qualities);
   if (misfit !== undefined) return { misfit };
-  const [standby] = shared(bid.terms.standby, ask.terms.standby);
+  const level = levelOf(bid.terms, ask.terms);
   const [confidentiality] = shared(bid.terms.confidentiality, ask.terms.confidentiality);
-  if (standby === undefined) return { misfit: 'standby' };
+  if ('misfit' in level) return level;
   if (confidentiality === undefined) return { misfit: 'confidentiality' };
   const sharedDomains = shared(bid.terms.qualities.failureDomains, ask.terms.qualities.failureDomains);
   const refuse = bid.terms.refuseSharedDomains || ask.terms.refuseSharedDomains;
   return refuse && sharedDomains.length > 0
     ? { misfit: 'failureDomains' }
-    : { standby, confidentiality, sharedDomains };
+    : { ...level, confidentiality, sharedDomains };
 }
 
 export interface Pair {
@@ -109,20 +126,20 @@ function pairs(bids: readonly Standing<Bid>[], asks: readonly StandingAsk[]): Pa
   );
 }
 
-/** For a demand: the fewest shared failure domains, then the lowest price, then the first that came. */
+/** For a demand: the fewest shared failure domains, then the lowest price with a day's rent, then the first that came. */
 export function bestAsk(bid: Standing<Bid>, asks: readonly StandingAsk[]): Pair | undefined {
-  return best(pairs([bid], asks), ({ ask, fit: { sharedDomains } }) => [
+  return best(pairs([bid], asks), ({ ask, fit: { sharedDomains, rent = 0 } }) => [
     sharedDomains.length,
-    ask.terms.price.p,
+    dayOf(ask.terms.price.p, rent),
     ask.sequence,
     ask.id,
   ]);
 }
 
-/** For an offer: the highest payment, then the fewest shared failure domains, then the first that came. */
+/** For an offer: the highest payment with a day's rent, then the fewest shared failure domains, then the first that came. */
 export function bestBid(ask: StandingAsk, bids: readonly Standing<Bid>[]): Pair | undefined {
   return best(pairs(bids, [ask]), ({ bid, fit: { sharedDomains } }) => [
-    -bid.terms.price.p,
+    -dayOf(bid.terms.price.p, bid.terms.rent ?? 0),
     sharedDomains.length,
     bid.sequence,
     bid.id,

@@ -132,6 +132,28 @@ describe('negotiation', () => {
     expect(customer.agreed?.stakes.customer).toBeLessThanOrEqual(100);
   });
 
+  test('meets in the middle over an hour’s rent of the level that the match has', () => {
+    const { customer, provider } = play(
+      { rent: range(0, 12) },
+      { rent: { hot: range(20, 8), cold: range(99, 99) } },
+    );
+    expect(customer.outcome).toBe('agreed');
+    const { perHour = 0 } = customer.agreed?.rent ?? {};
+    expect(perHour).toBeGreaterThanOrEqual(8);
+    expect(perHour).toBeLessThanOrEqual(12);
+    expect(termsHash(provider.agreed ?? base)).toBe(termsHash(customer.agreed ?? base));
+  });
+
+  test('fails where a provider asks for a rent that its customer does not pay, and says so', () => {
+    const { customer } = play({}, { rent: { hot: range(2, 1) } });
+    expect(customer).toMatchObject({ outcome: 'refused', reason: expect.stringContaining('rent') });
+  });
+
+  test('leaves the rent out of all that is said where neither has one, as before there was any', () => {
+    const { customer } = play({ payment: range(50, 100) }, { payment: range(120, 60) });
+    for (const { body } of customer.said) expect(body.terms).not.toHaveProperty('rent');
+  });
+
   test('fails where the limits do not meet', () => {
     const { customer, provider } = play({ payment: range(50, 70) }, { payment: range(120, 80) });
     expect([customer.outcome, provider.outcome]).toEqual(['refused', 'refused']);
@@ -143,6 +165,7 @@ describe('negotiation', () => {
     const ranges = fc.record({
       payment: fc.record({ first: amount, limit: amount }),
       guarantee: fc.record({ first: amount, limit: amount }),
+      rent: fc.record({ first: fc.nat(3), limit: fc.nat(3) }),
     });
     const policy = fc.record({ prices: ranges, concessionPermille: fc.nat(1000) });
     fc.assert(
@@ -159,11 +182,13 @@ describe('negotiation', () => {
           const asks = {
             payment: low(mine.prices.payment),
             guarantee: high(mine.prices.guarantee),
+            rent: low(mine.prices.rent),
             concessionPermille: mine.concessionPermille,
           };
           const gives = {
             payment: high(theirs.prices.payment),
             guarantee: low(theirs.prices.guarantee),
+            rent: { hot: high(theirs.prices.rent) },
             concessionPermille: theirs.concessionPermille,
           };
           const { customer, provider } = play(asks, gives, rounds, copies);
@@ -179,6 +204,9 @@ describe('negotiation', () => {
           expect(stakes.customer).toBeGreaterThanOrEqual(gives.payment.limit);
           expect(stakes.provider).toBeGreaterThanOrEqual(asks.guarantee.limit);
           expect(stakes.provider).toBeLessThanOrEqual(gives.guarantee.limit);
+          const { perHour = 0 } = customer.agreed.rent ?? {};
+          expect(perHour).toBeLessThanOrEqual(asks.rent.limit);
+          expect(perHour).toBeGreaterThanOrEqual(gives.rent.hot.limit);
           expect(customer.said.length).toBeLessThanOrEqual(rounds + 1);
         },
       ),
@@ -296,6 +324,7 @@ describe('strategies', () => {
     const mine = customerJudge(customerPolicy.parse({}), base);
     expect(mine({ ...base, leaseMs: 60_000 }, turn)).toMatchObject({ say: 'refuse' });
     expect(mine({ ...base, stakes: { customer: 90, provider: 110 } }, turn)).toEqual({ say: 'accept' });
+    expect(mine({ ...base, rent: { perHour: 1 } }, turn)).toMatchObject({ say: 'offer', terms: base });
   });
 
   test('concessions go from the first word to the limit and no further', () => {

@@ -8,6 +8,9 @@ const amount = z.int().min(0).max(1_000_000_000_000);
 export const price = z.strictObject({ p: amount, q: amount });
 export type Price = z.output<typeof price>;
 
+/** R: an hour of standing by. Nothing is said of what is nothing, which orders of before did not know. */
+const rent = z.int().min(1).max(1_000_000_000);
+
 const common = {
   capacity,
   qualities,
@@ -36,6 +39,8 @@ export const ask = z.strictObject({
   side: z.literal('ask'),
   ...common,
   price,
+  /** The least an hour, by level; a level that is not named costs nothing. */
+  rent: z.strictObject({ hot: rent.optional(), warm: rent.optional(), cold: rent.optional() }).optional(),
   /** Whether several bids may share it, each with its part of the capacity. */
   divisible: z.boolean().default(true),
 });
@@ -45,6 +50,8 @@ export const bid = z.strictObject({
   side: z.literal('bid'),
   ...common,
   price,
+  /** The most an hour; without it nothing. */
+  rent: rent.optional(),
   /** How many sensors are to be protected; none where the service is not fed by LoRaWAN. */
   devices: z.int().min(0).max(10_000),
 });

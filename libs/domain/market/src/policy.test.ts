@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { customerPolicy, providerPolicy, undecidedBorne } from './policy.ts';
+import { customerPolicy, providerPolicy, rentAsked, rentBid, towards, undecidedBorne } from './policy.ts';
 
 test('no policy asks for a contract that could not be settled, and one that does so is told why', () => {
   for (const policy of [customerPolicy, providerPolicy]) {
@@ -14,4 +14,14 @@ test('who bears some undecided disputes of anybody bears a share of them, too, a
     const some = { maxUndecided: 2, maxUndecidedPermille: 100 };
     expect(undecidedBorne(policy.parse({ maxUndecided: 2 }))).toEqual(some);
   }
+});
+
+test('orders say nothing of rent where nobody asks for any, and name the levels that cost something', () => {
+  expect([rentAsked(providerPolicy.parse({})), rentBid(customerPolicy.parse({}))]).toEqual([{}, {}]);
+  const hot = { first: 9, limit: 5 };
+  expect(rentAsked(providerPolicy.parse({ rent: { hot } }))).toEqual({ rent: { hot: 5 } });
+  expect(rentBid(customerPolicy.parse({ rent: { first: 1, limit: 7 } }))).toEqual({ rent: 7 });
+  const pays = customerPolicy.parse({ rent: { first: 1, limit: 7 } });
+  expect([towards(pays, {}).rent.limit, towards(pays, { rent: 2 }).rent.limit]).toEqual([0, 7]);
+  expect(customerPolicy.safeParse({ rent: { first: 0, limit: 1.5 } }).success).toBe(false);
 });

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { NO_RELAY, confidentiality, opening, standbyLevel } from '@antirio/service-contract';
+import type { Ask, Bid } from './order.ts';
 
 const MOST = 1_000_000_000_000;
 const amount = z.int().min(0).max(MOST);
@@ -8,6 +9,10 @@ const permille = z.int().min(0).max(1000);
 /** From the first word to the last: `first` is said at the beginning, `limit` never passed. */
 const range = z.strictObject({ first: amount, limit: amount });
 export type PriceRange = z.output<typeof range>;
+
+/** An hour of standing by. */
+const rent = z.int().min(0).max(1_000_000_000);
+const rentRange = z.strictObject({ first: rent, limit: rent }).default({ first: 0, limit: 0 });
 
 const common = {
   /** In the order of preference. */
@@ -42,6 +47,9 @@ export const customerPolicy = z.strictObject({
   payment: range.default({ first: 100, limit: 120 }),
   /** Q: `limit` is the least stake of the provider. */
   guarantee: range.default({ first: 100, limit: 80 }),
+  rent: rentRange.describe(
+    'R: what it pays for an hour of standing by, whatever the level; `limit` is the most, and 0 is none',
+  ),
   /** Of what the customer hears, the provider must hear so much. */
   minHearingRatioPermille: permille.default(700),
   /** Frames that the customer heard during the trial, at least. */
@@ -58,6 +66,10 @@ export const providerPolicy = z.strictObject({
   payment: range.default({ first: 100, limit: 80 }),
   /** Q: `limit` is the highest own stake. */
   guarantee: range.default({ first: 100, limit: 120 }),
+  rent: z
+    .strictObject({ hot: rentRange, warm: rentRange, cold: rentRange })
+    .prefault({})
+    .describe('R: what an hour of standing by costs, by level; `limit` is the least, and 0 is none'),
   maxDevices: z.int().min(1).max(10_000).default(1000),
   maxDurationS: z
     .int()
@@ -85,6 +97,23 @@ export type ProviderPolicy = z.output<typeof providerPolicy>;
 /** What a market order says of undecided disputes: nothing where any are borne. */
 export function undecidedBorne({ maxUndecided, maxUndecidedPermille }: CustomerPolicy | ProviderPolicy) {
   return maxUndecided === undefined ? {} : { maxUndecided, maxUndecidedPermille };
+}
+
+/** What an ask says of rent: nothing where no level costs any. */
+export function rentAsked({ rent }: ProviderPolicy): Pick<Ask, 'rent'> {
+  const levels = Object.entries(rent).filter(([, { limit }]) => limit > 0);
+  if (levels.length === 0) return {};
+  return { rent: Object.fromEntries(levels.map(([level, { limit }]) => [level, limit])) };
+}
+
+/** What a bid says of rent. */
+export function rentBid({ rent }: CustomerPolicy): Pick<Bid, 'rent'> {
+  return rent.limit === 0 ? {} : { rent: rent.limit };
+}
+
+/** The policy towards a provider that was matched: who asks for no rent is offered none. */
+export function towards(policy: CustomerPolicy, { rent }: { readonly rent?: number }): CustomerPolicy {
+  return rent === undefined ? { ...policy, rent: { first: 0, limit: 0 } } : policy;
 }
 
 /** The policy of a provider that what it promises costs so much: it is paid for on top of the least payment. */

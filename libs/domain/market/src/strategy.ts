@@ -1,61 +1,73 @@
 import { canonicalJson, type EdgeId } from '@antirio/kernel';
 import type { ContractTerms } from '@antirio/service-contract';
 import type { Judge, Verdict } from './negotiation.ts';
-import { concede, type CustomerPolicy, type ProviderPolicy } from './policy.ts';
+import { concede, type CustomerPolicy, type PriceRange, type ProviderPolicy } from './policy.ts';
 
-type Stakes = ContractTerms['stakes'];
+/** What is haggled over: P, Q, and R for an hour. */
+interface Price {
+  readonly customer: number;
+  readonly provider: number;
+  readonly rent: number;
+}
+
+const priceOf = ({ stakes, rent }: ContractTerms): Price => ({ ...stakes, rent: rent?.perHour ?? 0 });
+
+/** Terms at this price. Without rent they are as they were before there was any. */
+function priced({ rent: _other, ...terms }: ContractTerms, { rent, ...stakes }: Price): ContractTerms {
+  return { ...terms, stakes, ...(rent === 0 ? {} : { rent: { perHour: rent } }) };
+}
 
 /** What one side says at its n-th own offer. */
-function customerStakes(policy: CustomerPolicy, n: number): Stakes {
-  const { payment, guarantee, concessionPermille } = policy;
+function sayNth(
+  { payment, guarantee, concessionPermille }: CustomerPolicy | ProviderPolicy,
+  rent: PriceRange,
+  n: number,
+): Price {
   return {
     customer: concede(payment, n, concessionPermille),
     provider: concede(guarantee, n, concessionPermille),
+    rent: concede(rent, n, concessionPermille),
   };
 }
 
-function providerStakes(policy: ProviderPolicy, n: number): Stakes {
-  const { payment, guarantee, concessionPermille } = policy;
-  return {
-    customer: concede(payment, n, concessionPermille),
-    provider: concede(guarantee, n, concessionPermille),
-  };
-}
-
-const pleasesCustomer = (given: Stakes, wanted: Stakes): boolean =>
-  given.customer <= wanted.customer && given.provider >= wanted.provider;
-const pleasesProvider = (given: Stakes, wanted: Stakes): boolean =>
-  given.customer >= wanted.customer && given.provider <= wanted.provider;
+const pleasesCustomer = (given: Price, wanted: Price): boolean =>
+  given.customer <= wanted.customer && given.provider >= wanted.provider && given.rent <= wanted.rent;
+const pleasesProvider = (given: Price, wanted: Price): boolean =>
+  given.customer >= wanted.customer && given.provider <= wanted.provider && given.rent >= wanted.rent;
 
 /** The first offer of a customer. */
 export function firstOffer(policy: CustomerPolicy, terms: ContractTerms): ContractTerms {
-  return { ...terms, stakes: customerStakes(policy, 0) };
+  return priced(terms, sayNth(policy, policy.rent, 0));
 }
 
 function haggle(
   terms: ContractTerms,
-  next: Stakes,
-  limits: Stakes,
-  pleases: (given: Stakes, wanted: Stakes) => boolean,
+  next: Price,
+  limits: Price,
+  pleases: (given: Price, wanted: Price) => boolean,
   last: boolean,
 ): Verdict {
-  if (pleases(terms.stakes, last ? limits : next)) return { say: 'accept' };
+  const given = priceOf(terms);
+  if (pleases(given, last ? limits : next)) return { say: 'accept' };
   return last
-    ? { say: 'refuse', reason: 'no agreement on the stakes' }
-    : { say: 'offer', terms: { ...terms, stakes: next } };
+    ? {
+        say: 'refuse',
+        reason: `no agreement on the stakes${given.rent + limits.rent > 0 ? ', or the rent' : ''}`,
+      }
+    : { say: 'offer', terms: priced(terms, next) };
 }
 
-const limitsOf = ({ payment, guarantee }: CustomerPolicy | ProviderPolicy): Stakes => ({
-  customer: payment.limit,
-  provider: guarantee.limit,
-});
+function limitsOf({ payment, guarantee }: CustomerPolicy | ProviderPolicy, rent: PriceRange): Price {
+  return { customer: payment.limit, provider: guarantee.limit, rent: rent.limit };
+}
 
-/** Haggles over the stakes; everything else must stay as the customer said it. */
+/** Haggles over the stakes and the rent; everything else must stay as the customer said it. */
 export function customerJudge(policy: CustomerPolicy, offered: ContractTerms): Judge {
   return (terms, { own, last }) => {
-    if (canonicalJson({ ...terms, stakes: offered.stakes }) !== canonicalJson(offered))
-      return { say: 'refuse', reason: 'only the stakes are open to negotiation' };
-    return haggle(terms, customerStakes(policy, own), limitsOf(policy), pleasesCustomer, last);
+    if (canonicalJson(priced(terms, priceOf(offered))) !== canonicalJson(offered))
+      return { say: 'refuse', reason: 'only the stakes and the rent are open to negotiation' };
+    const { rent } = policy;
+    return haggle(terms, sayNth(policy, rent, own), limitsOf(policy, rent), pleasesCustomer, last);
   };
 }
 
@@ -117,19 +129,20 @@ function tooRisky(terms: ContractTerms, policy: ProviderPolicy, highest: number)
   return (terms.disputeS ?? Infinity) < policy.minDisputeS ? 'dispute: so little time for it' : undefined;
 }
 
-/** Checks what a provider cannot give, then haggles over the stakes. */
+/** Checks what a provider cannot give, then haggles over the stakes and the rent. */
 export function providerJudge(policy: ProviderPolicy, view: ProviderView): Judge {
   return (terms, { own, last }) => {
     const wrong = wrongParties(terms, view);
     if (wrong !== undefined) return { say: 'refuse', reason: wrong };
-    const limits = limitsOf(policy);
+    const rent = policy.rent[view.standby];
+    const limits = limitsOf(policy, rent);
     const highest = Math.min(limits.provider, last ? terms.stakes.provider : Infinity);
     const missing =
       notOffered(terms, policy, view) ?? tooMuch(terms, policy, view) ?? tooRisky(terms, policy, highest);
     if (missing !== undefined) return { say: 'refuse', reason: `not offered: ${missing}` };
     const least = stakeForPenalty(terms, policy);
-    const next = providerStakes(policy, own);
-    const pleases = (given: Stakes, wanted: Stakes): boolean =>
+    const next = sayNth(policy, rent, own);
+    const pleases = (given: Price, wanted: Price): boolean =>
       given.provider >= least && pleasesProvider(given, wanted);
     return haggle(terms, { ...next, provider: Math.max(next.provider, least) }, limits, pleases, last);
   };
