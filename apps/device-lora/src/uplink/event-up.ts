@@ -60,6 +60,12 @@ export interface Reception {
   readonly spreadingFactor: number;
 }
 
+/** That alone of what a gateway heard: without the frame's place in the ring and its time, which are those of its first reception. */
+export function radioOf(heard: Reception): Reception {
+  const { gatewayId, rssi, snr, context, frequency, bandwidth, spreadingFactor } = heard;
+  return { gatewayId, rssi, snr, context, frequency, bandwidth, spreadingFactor };
+}
+
 /** A JoinRequest, which no ring keeps. */
 export interface JoinHeard extends Reception {
   readonly kind: 'join';

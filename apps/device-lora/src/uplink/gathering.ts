@@ -1,5 +1,5 @@
 import type { Clock } from '@antirio/kernel';
-import type { Reception } from './event-up.ts';
+import { radioOf, type Reception } from './event-up.ts';
 
 /** Brings the receptions of one transmission by several gateways together. */
 export interface Gathering {
@@ -38,10 +38,10 @@ export function createGathering(windowMs: number, clock: Clock): Gathering {
     noted: (gatewayId) => void gateways.set(gatewayId, clock.monotonic()),
     begin(key, first, done) {
       if (windowMs === 0 || gatewaysNow() <= 1) {
-        done([first]);
+        done([radioOf(first)]);
         return;
       }
-      const receptions = [first];
+      const receptions = [radioOf(first)];
       const close = (): void => {
         open.delete(key);
         done(receptions.sort((a, b) => b.rssi - a.rssi));
@@ -52,7 +52,8 @@ export function createGathering(windowMs: number, clock: Clock): Gathering {
       const found = open.get(key);
       if (found === undefined) return false;
       const { receptions } = found;
-      if (receptions.every(({ gatewayId }) => gatewayId !== reception.gatewayId)) receptions.push(reception);
+      if (receptions.every(({ gatewayId }) => gatewayId !== reception.gatewayId))
+        receptions.push(radioOf(reception));
       if (receptions.length >= gatewaysNow()) {
         clearTimeout(found.timer);
         found.close();

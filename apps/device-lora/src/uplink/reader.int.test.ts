@@ -108,3 +108,19 @@ test('who listens and fails takes no reading away, and nothing else either', asy
   expect(heard).toEqual([4]);
   expect(core.events.size).toBe(4);
 });
+
+test('a frame that another gateway heard better is tried again as well, and keeps the time of its first reception', async () => {
+  const { reader, failing, core, ring } = await startReader();
+  const better = { gatewayId: '00000000000000b0', rssi: -40 };
+  await ring.hear(uplink(1));
+  await until(() => reader.cursor === 1);
+  await ring.hearAgain(1, { ...better, afterMs: 10 });
+  failing.book = true;
+  await ring.hear(uplink(2), { rssi: -110 });
+  const heardBy = Date.now();
+  await ring.hearAgain(2, { ...better, afterMs: 500 });
+  await until(() => !reader.check().ok);
+  failing.book = false;
+  await until(() => reader.cursor === 2);
+  expect(Number(core.events.get(idOf(2))?.origin) / 1e6).toBeLessThanOrEqual(heardBy);
+});
