@@ -31,7 +31,7 @@ import { ledgerClient } from './ledger-client.ts';
 import { addLedgerSightRoutes } from './ledger-sight-routes.ts';
 import { createPatientSubmit } from './patient-submit.ts';
 import { peerNamed } from './peers.ts';
-import { contradictionRequest, judgeContradiction } from './root-claims.ts';
+import { belowRootRequest, contradictionRequest, judgeBelowRoot, judgeContradiction } from './root-claims.ts';
 import { claimRequest } from './wrong-keys.ts';
 import { findBreaches } from './breach-watch.ts';
 import { settleDisputes } from './dispute-watch.ts';
@@ -113,6 +113,7 @@ export function createCentralArbitrator(options: ArbitratorOptions, ports: Arbit
       throw new AntirioError('unauthenticated', 'only edges ask the central arbitrator, through edge2edge');
     return peer;
   };
+  const asking = (request: Parameters<typeof peerOf>[0]) => ({ peer: peerOf(request), now: clock.now() });
   const rim = createHttpRim({
     access: ports.access,
     serviceKey: 'arbitrator',
@@ -176,7 +177,16 @@ export function createCentralArbitrator(options: ArbitratorOptions, ports: Arbit
       summary: 'two roots of one ring that its provider cannot both have signed',
       body: contradictionRequest,
     },
-    ({ body, request }) => judgeContradiction(facts, ledger, peerOf(request), body),
+    ({ body, request }) => judgeContradiction(facts, ledger, asking(request), body),
+  );
+  rim.route(
+    'post',
+    `${base}/statement-below-root`,
+    {
+      summary: 'a provider states less than it had signed for at its opening',
+      body: belowRootRequest,
+    },
+    ({ body, request }) => judgeBelowRoot(facts, ledger, asking(request), body),
   );
   rim.route(
     'get',

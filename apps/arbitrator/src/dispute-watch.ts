@@ -1,7 +1,14 @@
 import { z } from 'zod';
 import { parseInput, type Log } from '@antirio/host';
 import { describeError, type Clock } from '@antirio/kernel';
-import { RING_ROOT_KIND, SILENCE_MS, keys, type ContractRecord } from '@antirio/ledger-machine';
+import {
+  RING_ROOT_KIND,
+  SILENCE_MS,
+  keys,
+  type ContractRecord,
+  type OpeningRecord,
+  type StatementRecord,
+} from '@antirio/ledger-machine';
 import { activeUntil, disputeEndsAt, followsNewRules } from '@antirio/service-contract';
 import type { CentralFacts } from './central-facts.ts';
 import type { LedgerClient } from './ledger-client.ts';
@@ -28,11 +35,24 @@ export interface DisputeWatch {
 type Payload = Parameters<PatientSubmit>[1];
 
 /**
- * The ruling where a provider states less than it had signed for when it opened the keys: both are its own word. A root of later says
- * nothing, for rings grow; nor does one of another life of its ring, which is one whose disk was lost.
+ * Whether a provider states less than it had signed for when it opened the keys: both are its own word. A root of later says nothing, for
+ * rings grow; nor does one of another life of its ring, which is one whose disk was lost.
  */
-async function belowRoot(
-  ledger: DisputeWatch['ledger'],
+export function isBelowRoot(
+  { activation }: Pick<ContractRecord, 'activation'>,
+  opening: Pick<OpeningRecord, 'at' | 'root'> | undefined,
+  said: Pick<StatementRecord, 'statement'> | undefined,
+): boolean {
+  if (activation === undefined || opening === undefined || said === undefined) return false;
+  const { through, incarnation } = said.statement;
+  if (opening.at > activation.at) return false;
+  const isSameLife = incarnation !== undefined && incarnation === opening.root.incarnation;
+  return isSameLife && through < opening.root.through;
+}
+
+/** The ruling where it does, of its newest opening and epoch; undefined where it does not. */
+export async function belowRoot(
+  ledger: Pick<LedgerClient, 'fetch'>,
   contract: ContractRecord,
 ): Promise<Payload | undefined> {
   const { id, provider, openings, activation } = contract;
@@ -41,10 +61,7 @@ async function belowRoot(
     ledger.fetch(keys.opening(id, openings)),
     ledger.fetch(keys.statement(id, activation.epoch, 'provider')),
   ]);
-  if (opening === undefined || said === undefined || opening.at > activation.at) return undefined;
-  const { through, incarnation } = said.statement;
-  const isSameLife = incarnation !== undefined && incarnation === opening.root.incarnation;
-  if (!isSameLife || through >= opening.root.through) return undefined;
+  if (opening === undefined || !isBelowRoot(contract, opening, said)) return undefined;
   const { root: body, rootSignature: signature } = opening;
   const root = { kind: RING_ROOT_KIND, by: provider, body, signature } as const;
   const evidence = { kind: 'statementBelowRoot', root } as const;

@@ -33,6 +33,7 @@ import { failingMachine } from './machine-state.ts';
 import { addLedgerSightRoutes, tellOfRollback } from './ledger-sight-routes.ts';
 import { nightFacts } from './night-facts.ts';
 import { peerNamed } from './peers.ts';
+import { createSpeakerReports } from './speaker-reports.ts';
 import { SERVICE_STATUS, createUnservedJoins } from './unserved-joins.ts';
 import { addOperatorRoutes } from './operator-routes.ts';
 import { createOperator } from './operator.ts';
@@ -52,6 +53,7 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
   const { ledger } = contracts;
   const escrow = createEscrowHolder({ identity, ledger, store: shares, log, maxContracts });
   const { drivers } = contracts;
+  const speaker = createSpeakerReports({ options, ports, store, ledger, drivers });
   const subscriptions: Subscription[] = [];
   const counts = { datagrams: 0, bad: 0 };
   let signer: Repeating | undefined;
@@ -149,6 +151,7 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
       ledger.watch.start();
       for (const contract of store.all()) contracts.drive(contract);
       contracts.refetches.start();
+      speaker.start();
       destroying = repeat('escrow', DESTROY_EVERY_MS, log, () => escrow.sweep());
       signer = repeat('sign', SIGN_EVERY_MS, log, () => contracts.signPending());
       looking.push(
@@ -164,6 +167,7 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
       await rim.close();
       for (const one of looking.splice(0)) await one.stop();
       await signer?.stop();
+      await speaker.stop();
       for (const subscription of subscriptions.splice(0)) await subscription.close();
       await ledger.watch.stop();
       await contracts.stop();

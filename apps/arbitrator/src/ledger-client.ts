@@ -23,6 +23,8 @@ export interface LedgerClient {
   time(): Promise<number>;
   /** The values under a prefix. */
   range(prefix: string): Promise<unknown[]>;
+  /** With their keys. */
+  entries(prefix: string): Promise<[string, unknown][]>;
   sealKeyOf(edgeId: string): Promise<SealKey>;
   /** Knows whether this is the ledger that was seen before: nothing is submitted to another. */
   readonly watch: LedgerWatch;
@@ -53,6 +55,7 @@ export function ledgerClient(
     fetch: (key) => remote.read(key),
     time: async () => (await remote.head()).time,
     range: async (prefix) => (await remote.range(prefix)).map(([, value]) => value),
+    entries: (prefix) => remote.range(prefix),
     submit: async (payload) => send(await prepare(payload)),
     async submitUntilKnown(payload) {
       const tx = await prepare(payload);

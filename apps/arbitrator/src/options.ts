@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import type { Bus, HttpPeer, Log, RimAccess } from '@antirio/host';
+import { SILENCE_OF_EDGE, speakerAct } from '@antirio/ledger-machine';
+import { edgeId } from '@antirio/service-contract';
 import { lastGaspOptions } from './machine-state.ts';
 import type { Clock, Identity, Random } from '@antirio/kernel';
 
@@ -11,8 +13,48 @@ export const arbitratorOptions = z.strictObject({
     .enum(['edge', 'central', 'cloud'])
     .default('edge')
     .describe(
-      'edge: party to contracts; central: escrow, grantor and witness; cloud: keeps shares of keys for its owner’s edges',
+      'edge: party to contracts; central: escrow, grantor and witness; cloud: keeps shares of keys, and speaks for its owner’s edges',
     ),
+  speaker: z
+    .strictObject({
+      edgeId: edgeId.describe('of the cloud arbitrator'),
+      everyS: z.int().min(1).max(3600).default(30).describe('how often it is told how contracts stand'),
+      silentS: z
+        .int()
+        .min(SILENCE_OF_EDGE.least / 1000)
+        .max(SILENCE_OF_EDGE.most / 1000)
+        .default(21_600)
+        .describe(
+          'it says nothing unless this edge has been silent for so long; the ledger is told four times as often that this edge lives',
+        ),
+      forDays: z
+        .int()
+        .min(1)
+        .max(365)
+        .default(90)
+        .describe('how long it may speak after the last word of this edge'),
+      acts: z
+        .array(speakerAct)
+        .min(1)
+        .max(speakerAct.options.length)
+        .default([...speakerAct.options])
+        .describe(
+          'cancel: contracts that never became READY; expire: those whose time is over; coverage: have a claim judged; roots: claim a breach that the provider’s own signatures show',
+        ),
+    })
+    .optional()
+    .describe('who speaks for this edge where it cannot (role edge); without it nobody does'),
+  speaksFor: z
+    .array(edgeId)
+    .max(256)
+    .default([])
+    .describe('edges whose contracts are followed, and for which is spoken where they say so (role cloud)'),
+  followS: z
+    .int()
+    .min(1)
+    .max(3600)
+    .default(30)
+    .describe('how often their contracts are looked at (role cloud)'),
   escrow: z
     .strictObject({
       maxContracts: z

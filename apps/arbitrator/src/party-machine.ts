@@ -56,6 +56,8 @@ export interface Machine {
   readonly isOpening?: () => boolean;
   /** Of a customer's: how often it has failed in a row, and how long it still waits before it asks for its sensors, ms. */
   readonly comesBack?: () => { readonly failures: number; readonly backoffLeftMs: number | undefined };
+  /** Of a customer's: the newest beat that it has sent, or was to send. */
+  readonly beats?: () => { readonly bootId: string; readonly sequence: number; readonly epoch: number };
   /** Of a customer's: for how long its provider has not been heard. */
   readonly providerSilentMs?: () => number;
   /** Of a customer's: rooms of its edge that have been out for some seconds. */
@@ -69,6 +71,7 @@ export interface Machine {
 export type MachineView = Pick<
   Machine,
   | 'asSibling'
+  | 'beats'
   | 'comesBack'
   | 'customerHeardAt'
   | 'isOpening'
@@ -170,6 +173,10 @@ export function createMachine(
   const heardAt = (): number => Math.max(seen().providerHeardAt, seen().startedAt);
   return {
     ...machine,
+    beats: () => ({
+      ...{ bootId: seen().bootId, sequence: Math.max(0, seen().sequence - 1) },
+      epoch: seen().acting.lease.epoch,
+    }),
     providerSilentMs: () => clock.monotonic() - heardAt(),
     comesBack: () => ({
       failures: seen().flaps.failures,

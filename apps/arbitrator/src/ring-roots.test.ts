@@ -28,6 +28,8 @@ const rootDocument = (through: number, count = through) =>
     signDocument(provider, RING_ROOT_KIND, { contractId, root: rootOver(through), count, through }),
   );
 
+const asking = { peer: customer.edgeId, now: 0 };
+
 /** A provider with a ring that grows, and its customer, which may be away. */
 function scene() {
   const [storeA, storeB] = stores as [ContractStore, ContractStore];
@@ -204,13 +206,14 @@ function claimScene(answer?: AntirioError) {
   const set = { customer: customer.edgeId, epoch: 1, contracts: [], slots: {}, takenAt: 0 };
   const facts = {
     termsFor: async () => terms,
+    termsOf: async () => terms,
     setOf: async () => ({ ...set, holder: customer.edgeId }),
   };
-  const ledger = { submit: async (tx: unknown) => (ruled.push(tx), {}) };
+  const ledger = { submit: async (tx: unknown) => (ruled.push(tx), {}), fetch: async () => undefined };
   const edge2edge: HttpPeer = {
     async call({ json }) {
       if (answer !== undefined) throw answer;
-      const result = await judgeContradiction(facts, ledger, customer.edgeId, json as ContradictionRequest);
+      const result = await judgeContradiction(facts, ledger, asking, json as ContradictionRequest);
       return { status: 200, headers: {}, body: Buffer.from('{}'), json: () => result };
     },
     close: () => undefined,
@@ -236,7 +239,7 @@ test('two roots that contradict each other are ruled a breach, once', async () =
 test('the arbitrator rules nothing that the provider may have signed, or has not', async () => {
   const { ruled, facts, ledger } = claimScene();
   const judge = (...roots: ContradictionRequest['roots']) =>
-    judgeContradiction(facts, ledger, customer.edgeId, { contractId, roots });
+    judgeContradiction(facts, ledger, asking, { contractId, roots });
   await expect(judge(rootDocument(7), rootDocument(9))).rejects.toThrow(/do not contradict/);
   const other = rootDocument(7, 6);
   const forged = { ...other, body: { ...other.body, count: 5 } };
@@ -251,9 +254,9 @@ test('the arbitrator asks nothing of the ledger while the provider serves: it wo
   const set = await facts.setOf();
   const serving = { ...facts, setOf: async () => ({ ...set, holder: terms.provider }) };
   const roots: ContradictionRequest['roots'] = [rootDocument(7), rootDocument(7, 6)];
-  await expect(
-    judgeContradiction(serving, ledger, customer.edgeId, { contractId, roots }),
-  ).rejects.toMatchObject({ code: 'conflict' });
+  await expect(judgeContradiction(serving, ledger, asking, { contractId, roots })).rejects.toMatchObject({
+    code: 'conflict',
+  });
   expect(ruled).toEqual([]);
 });
 

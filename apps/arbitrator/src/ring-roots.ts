@@ -178,6 +178,13 @@ export function newestRoot(
   return { root: keptRoots(store, contractId).at(-1)?.root };
 }
 
+/** The newest of the provider's roots, as it signed them, and two that contradict each other where there are such. */
+export function shownRoots(store: ContractStore, contractId: string, newest: number): KeptRoot['root'][] {
+  const contradicting = (store.document(contractId, CONTRADICTION) as KeptRoot['root'][] | undefined) ?? [];
+  const kept = keptRoots(store, contractId).slice(-newest);
+  return [...kept.map(({ root }) => root), ...contradicting];
+}
+
 async function unlessAway<T>(found: Promise<T>): Promise<T | undefined> {
   try {
     return await found;

@@ -109,6 +109,8 @@ export const OPEN_ROUTES: readonly OpenRoute[] = [
   post('arbitrator', 'arbitrator/v1/escrow/:any/release', 'known'),
   post('arbitrator', 'arbitrator/v1/escrow/:any/drill-share', 'known'),
   post('arbitrator', 'arbitrator/v1/escrow/:any/drill-release', 'known'),
+  // To a customer's own: the arbitrator looks whether it speaks for who tells it.
+  post('arbitrator', 'arbitrator/v1/speaker/report', 'known', { role: 'edge' }),
   post('arbitrator', 'arbitrator/v1/central/:any', 'known', AT_CENTRE),
   get('arbitrator', 'arbitrator/v1/central/set/:any', 'known', AT_CENTRE),
   get('arbitrator', 'arbitrator/v1/central/record/:any', 'known', AT_CENTRE),

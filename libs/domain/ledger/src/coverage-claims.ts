@@ -4,6 +4,7 @@ import type { Context } from './context.ts';
 import { settle } from './payout.ts';
 import { done, refuse, type Outcome } from './receipt.ts';
 import { keys, type ContractRecord, type CoverageClaimRecord, type CoverageRecord } from './records.ts';
+import { isAbandoned } from './speaker-record.ts';
 import type { PayloadOf } from './transaction.ts';
 
 /** What is left to do for a contract when nothing is claimed of its last outage any more. */
@@ -38,9 +39,10 @@ export function isCoverageOpen(contract: ContractRecord): boolean {
   return coverage !== undefined && isAsked(contract, activation?.epoch ?? 0);
 }
 
-/** A contract that ended now would leave the set with a holder that nobody takes it back from. */
-export function isServed({ draft }: Context, { setId, provider }: ContractRecord): boolean {
-  return draft.read(keys.set(setId))?.holder === provider;
+/** A contract that ended now would leave the set with a holder that its customer wants to take it back from. */
+export function isServed(context: Context, { setId, provider }: ContractRecord): boolean {
+  const set = context.draft.read(keys.set(setId));
+  return set?.holder === provider && !isAbandoned(context, set);
 }
 
 function findOpen({ draft }: Context, { contractId, epoch }: About): Open | Refusal {

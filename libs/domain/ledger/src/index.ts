@@ -9,6 +9,8 @@ export * from './port.ts';
 export * from './receipt.ts';
 export * from './records.ts';
 export * from './run-block.ts';
+export { refuseSpeaker } from './speaker-record.ts';
+export { speakerAct, SILENCE_OF_EDGE, type SpeakerAct, type Spoken } from './speaker-transactions.ts';
 export * from './state.ts';
 export * from './transaction.ts';
 export { EXPIRY_GRACE_MS } from './contracts.ts';

@@ -41,7 +41,7 @@ interface Move {
 
 const move: fc.Arbitrary<Move> = fc.record({
   // contracts and epochs more often than the market, so that games go deep
-  kind: fc.oneof(fc.nat(16), fc.constantFrom(6, 8, 8, 10, 10, 10, 11, 11, 12, 12, 12)),
+  kind: fc.oneof(fc.nat(18), fc.constantFrom(6, 8, 8, 10, 10, 10, 11, 11, 12, 12, 12)),
   actor: fc.nat(2),
   pick: fc.nat(1000),
   amount: fc.nat(1200),
@@ -163,6 +163,22 @@ const plays: readonly Play[] = [
     return [central, { type: 'contract/rule', contractId: terms.contractId, ruling }];
   },
   (l, m, actor) => [actor, { type: 'contract/close', contractId: pickContract(l, m.pick).terms.contractId }],
+  (l, m, actor) => [
+    actor,
+    {
+      type: 'speaker/appoint',
+      speaker: edges[m.pick % 3]?.edgeId ?? ada.edgeId,
+      acts: m.amount % 2 === 0 ? ['cancel'] : ['cancel', 'expire'],
+      silentMs: 10_000,
+      until: l.now + 200_000_000,
+    },
+  ],
+  (l, m, actor) => {
+    const { customer, provider, contractId } = pickContract(l, m.pick).terms;
+    const type = m.amount % 2 === 0 ? 'contract/cancel' : 'contract/expire';
+    const edge = m.amount % 3 === 0 ? provider : customer;
+    return [actor, { type: 'speaker/speak', edge, act: { type, contractId } }];
+  },
 ];
 
 function playOne(ledger: TestLedger, m: Move): void {

@@ -25,6 +25,8 @@ import { keys } from './records.ts';
 import { countRekeyed } from './rekeying.ts';
 import { closeContract, conclude, makeStatement, rule } from './settlement.ts';
 import { recordRoot } from './ring-roots.ts';
+import { appointSpeaker, dismissSpeaker, speakFor } from './speaker.ts';
+import { noteHeard } from './speaker-record.ts';
 import type { StateView, Write } from './state.ts';
 import { MAX_VALIDITY, isSigned, txIdOf, type Payload, type SignedTx } from './transaction.ts';
 
@@ -51,12 +53,21 @@ function dispatch(context: Context, tx: Payload): Outcome {
       return holdMatch(context, tx);
     case 'match/release':
       return releaseMatch(context, tx);
+    case 'speaker/appoint':
+      return appointSpeaker(context, tx);
+    case 'speaker/dismiss':
+      return dismissSpeaker(context);
+    case 'speaker/speak':
+      return speakFor(context, tx);
     default:
       return dispatchRights(context, tx);
   }
 }
 
-type ContractTx = Exclude<Payload, { type: `${'identity' | 'account' | 'order' | 'match'}/${string}` }>;
+type ContractTx = Exclude<
+  Payload,
+  { type: `${'identity' | 'account' | 'order' | 'match' | 'speaker'}/${string}` }
+>;
 
 /** Who may act, and who may read. */
 function dispatchRights(context: Context, tx: ContractTx): Outcome {
@@ -272,6 +283,7 @@ export function apply(
   const outcome = dispatch({ draft, env, by: tx.by, txId, genesis: genesisOf(state) }, tx.body.payload);
   const receipt = toReceipt(txId, env, outcome);
   const kept = outcome.ok ? draft : new Draft(state);
+  noteHeard(kept, env.now, tx, outcome.ok);
   record(kept, receipt, tx, env.height);
   return { receipt, writes: kept.writes(), events: kept.events() };
 }

@@ -14,6 +14,7 @@ import type {
 } from '@antirio/service-contract';
 import type { Genesis } from './genesis.ts';
 import type { ExpiryMark, RecordedReceipt } from './receipt.ts';
+import type { SpeakerAct } from './speaker-transactions.ts';
 
 declare const valueBrand: unique symbol;
 /** A key of the state that knows what is kept under it. */
@@ -261,6 +262,17 @@ export interface StatementRecord {
   readonly at: number;
 }
 
+/** Who speaks for an edge that has been silent on the ledger for `silentMs`, up to `until`. */
+export interface SpeakerRecord {
+  readonly speaker: EdgeId;
+  readonly acts: readonly SpeakerAct[];
+  readonly silentMs: number;
+  readonly until: number;
+  readonly appointedAt: number;
+  /** When the edge itself signed anything last. */
+  readonly heardAt: number;
+}
+
 export type Role = 'customer' | 'provider';
 
 const padded = (n: number): string => String(n).padStart(12, '0');
@@ -303,6 +315,7 @@ export const keys = {
   /** Counters that a holder gave up with its epoch. */
   release: (setId: string, epoch: number): Key<{ counters: Readonly<Record<string, number>>; by: EdgeId }> =>
     `release/${setId}/${padded(epoch)}`,
+  speaker: (edge: EdgeId): Key<SpeakerRecord> => `speaker/${edge}`,
   device: (devEui: string): Key<{ setId: string }> => `device/${devEui}`,
   transaction: (id: string): Key<RecordedReceipt> => `tx/${id}`,
   transactionExpiry: (height: number, id: string): Key<ExpiryMark> => `tx-expiry/${padded(height)}/${id}`,

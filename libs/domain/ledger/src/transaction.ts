@@ -22,6 +22,7 @@ import {
 import { orderTerms } from '@antirio/market';
 import { coveragePayloads } from './coverage-transactions.ts';
 import { drillPayloads } from './drill-transactions.ts';
+import { speakerPayloads } from './speaker-transactions.ts';
 
 const amount = z.int().min(1).max(1_000_000_000_000_000);
 const signature = z.string().regex(/^[A-Za-z0-9+/]{86}==$/);
@@ -195,6 +196,7 @@ export const payload = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('ring/root'), root: signedRingRoot }),
   ...drillPayloads(signedRingRoot),
   ...coveragePayloads,
+  ...speakerPayloads,
 ]);
 export type Payload = z.output<typeof payload>;
 export type PayloadOf<T extends Payload['type']> = Extract<Payload, { type: T }>;

@@ -1,0 +1,187 @@
+import type { HttpPeer, Log } from '@antirio/host';
+import {
+  canonicalJson,
+  describeError,
+  isAntirioError,
+  parseEdgeId,
+  type Clock,
+  type EdgeId,
+  type Identity,
+} from '@antirio/kernel';
+import {
+  RING_ROOT_KIND,
+  keys,
+  type ContractRecord,
+  type OpeningRecord,
+  type RecordedRoot,
+  type RingRoot,
+  type SpeakerRecord,
+} from '@antirio/ledger-machine';
+import { isEnded, type ContractTerms } from '@antirio/service-contract';
+import type { CustomerBook } from './customer-book.ts';
+import { ledgerTerms } from './escrow-holder.ts';
+import type { LedgerClient } from './ledger-client.ts';
+import { ledgerClock } from './ledger-clock.ts';
+import type { PatientSubmit } from './patient-submit.ts';
+import { neighbourCall } from './peers.ts';
+import { whatToSay, type Saying, type Sight } from './speech.ts';
+import type { ContractReport } from './speaker-report.ts';
+
+type SignedRoot = ContractReport['roots'][number];
+
+export interface CustomerFollowPorts {
+  readonly identity: Identity;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly peers: Readonly<Record<string, HttpPeer>>;
+  readonly ledger: Pick<LedgerClient, 'entries' | 'fetch' | 'read' | 'time'>;
+  /** What the ledger refuses is not said again and again. */
+  readonly submit: PatientSubmit;
+  readonly book: CustomerBook;
+  /** The edges whose arbitrator this is. */
+  readonly customers: readonly EdgeId[];
+}
+
+export interface CustomerFollow {
+  /** Once over all contracts of the customers: what is new goes into the book, and what is to be said is said. */
+  look(): Promise<void>;
+  /** The edge has told us something itself. */
+  heard(edge: EdgeId): void;
+  /** For how long it has not, ms, at most for as long as we are up; and whom it has appointed, as the ledger said last. */
+  silenceOf(edge: EdgeId): { readonly unheardMs: number; readonly appointed: SpeakerRecord | undefined };
+  /** Contracts for which there was no room in the book at the last look. */
+  left(): number;
+}
+
+/** A claim that the centre has refused is brought again so much later. */
+const CLAIM_AGAIN_MS = 600_000;
+const TERMS_KEPT = 1000;
+
+/** Follows the public ledger for its customers, so that what comes after an edge's end is known here too, and speaks for them. */
+export function createCustomerFollow(ports: CustomerFollowPorts): CustomerFollow {
+  const { identity, clock, log, peers, ledger, submit, book, customers } = ports;
+  const self = parseEdgeId(identity.edgeId);
+  const startedAt = clock.monotonic();
+  const heardAt = new Map<string, number>();
+  const appointments = new Map<string, SpeakerRecord | undefined>();
+  const claimedAt = new Map<string, number>();
+  const terms = new Map<string, ContractTerms>();
+  const timeNow = ledgerClock(clock);
+  let left = 0;
+
+  const termsOf = async (contractId: string): Promise<ContractTerms> => {
+    const found = terms.get(contractId) ?? (await ledgerTerms(ledger, contractId));
+    if (terms.size >= TERMS_KEPT) terms.clear();
+    terms.set(contractId, found);
+    return found;
+  };
+  /** All records of the contract of which there may be several. */
+  const noteAll = async (contractId: string, at: number): Promise<void> => {
+    for (const family of ['opening', 'activation', 'statement', 'coverage'])
+      for (const [name, value] of await ledger.entries(`${family}/${contractId}/`))
+        book.note(contractId, { name, at, value });
+  };
+  const rootsOf = (contractId: string, provider: EdgeId, recorded?: RecordedRoot): SignedRoot[] => {
+    const signed = (body: RingRoot, signature: string): SignedRoot => ({
+      ...{ kind: RING_ROOT_KIND, by: provider, body, signature },
+    });
+    const facts = book.facts(contractId);
+    const told = facts.filter(({ name }) => name.startsWith('root/')).map(({ value }) => value as SignedRoot);
+    const shown = facts
+      .filter(({ name }) => name.startsWith('opening/'))
+      .map(({ value }) => value as OpeningRecord)
+      .map(({ root, rootSignature }) => signed(root, rootSignature));
+    return [...told, ...shown, ...(recorded ? [signed(recorded.root, recorded.signature)] : [])];
+  };
+  const silenceOf: CustomerFollow['silenceOf'] = (edge) => ({
+    unheardMs: clock.monotonic() - (heardAt.get(edge) ?? startedAt),
+    appointed: appointments.get(edge),
+  });
+
+  const sightOf = async (contract: ContractRecord): Promise<Sight> => {
+    const { id, setId, provider, customer, openings, activation, coverage } = contract;
+    const [its, set, opening, statement, recorded, claim, time] = await Promise.all([
+      termsOf(id),
+      ledger.fetch(keys.set(setId)),
+      openings === 0 ? undefined : ledger.fetch(keys.opening(id, openings)),
+      activation && ledger.fetch(keys.statement(id, activation.epoch, 'provider')),
+      ledger.fetch(keys.ringRoot(id)),
+      coverage && ledger.fetch(keys.coverageClaim(id, coverage.epoch)),
+      ledger.time(),
+    ]);
+    if (set !== undefined) {
+      const { epoch, holder, takenAt, released } = set;
+      const at = clock.now();
+      book.note(id, { name: `epoch/${epoch}`, at, value: { holder, takenAt, released: released ?? null } });
+    }
+    const roots = rootsOf(id, provider, recorded);
+    const about = { contract, terms: its, set, opening, statement, claim, roots };
+    return { ...about, ...silenceOf(customer), self, now: timeNow(time) };
+  };
+  const say = async ({ id, customer }: ContractRecord, saying: Saying): Promise<void> => {
+    if (saying.to === 'ledger') {
+      const { act } = saying;
+      await submit(`${act.type} ${id}`, { type: 'speaker/speak', edge: customer, act });
+      log.warn({ contract: id, edge: customer, act: act.type }, 'said for an edge that is silent');
+      return;
+    }
+    const now = clock.monotonic();
+    if (now - (claimedAt.get(id) ?? -Infinity) < CLAIM_AGAIN_MS) return;
+    claimedAt.set(id, now);
+    const { to: _to, about, ...evidence } = saying;
+    const path = `/arbitrator/v1/central/${about}`;
+    const call = { method: 'POST', path, json: { contractId: id, ...evidence } } as const;
+    await neighbourCall(peers, 'central', 'arbitrator', call);
+    log.warn(
+      { contract: id, edge: customer, about },
+      'claimed for an edge that is silent: its provider is in breach',
+    );
+  };
+  /** What is refused is no reason to leave the others alone. */
+  const speak = async (contract: ContractRecord, sight: Sight): Promise<void> => {
+    const saying = whatToSay(sight);
+    if (saying === undefined) return;
+    try {
+      await say(contract, saying);
+    } catch (error) {
+      if (!isAntirioError(error)) throw error;
+      const level = error.code === 'busy' ? 'debug' : 'warn';
+      log[level](
+        { contract: contract.id, error: describeError(error) },
+        'what was said for an edge is refused',
+      );
+    }
+  };
+  const lookAt = async (contract: ContractRecord): Promise<void> => {
+    const { id: contractId, customer, life } = contract;
+    const known = book.get(contractId);
+    if (known?.closed === true) return;
+    const booked = { contractId, customer, record: contract };
+    const changed = known === undefined || canonicalJson(known.record) !== canonicalJson(contract);
+    if (changed && !book.put({ ...booked, closed: false })) {
+      left += 1;
+      return;
+    }
+    await noteAll(contractId, clock.now());
+    const sight = await sightOf(contract);
+    if (!isEnded(life)) return speak(contract, sight);
+    // only now: all of it is here
+    book.put({ ...booked, closed: true });
+    claimedAt.delete(contractId);
+  };
+
+  return {
+    silenceOf,
+    left: () => left,
+    heard: (edge) => void heardAt.set(edge, clock.monotonic()),
+    async look() {
+      if (customers.length === 0) return;
+      left = 0;
+      for (const edge of customers) appointments.set(edge, await ledger.fetch(keys.speaker(edge)));
+      for (const [, value] of await ledger.entries('contract/')) {
+        const contract = value as ContractRecord;
+        if (customers.includes(contract.customer)) await lookAt(contract);
+      }
+    },
+  };
+}
