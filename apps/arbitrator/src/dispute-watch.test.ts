@@ -5,6 +5,7 @@ import { createPatientSubmit } from './patient-submit.ts';
 import { settleDisputes, type DisputeWatch } from './dispute-watch.ts';
 
 const id = 'd1b8a6f2-8b34-4b19-9a08-2c70e0f6d501';
+const EXPIRES_AT = 100_000_000_000;
 const rootAt = (last: number) => ({
   ...{ contractId: id, root: 'aa', count: last, through: last, incarnation: 'life' },
 });
@@ -27,7 +28,7 @@ const answer = async (payload: { type: string }): Promise<Readonly<Record<string
 const watch = {
   clock: { now: () => now, monotonic: () => now },
   facts: {
-    termsOf: async () => ({ disputeS: 60, maxActiveS: 60 }),
+    termsOf: async () => ({ disputeS: 60, maxActiveS: 60, expiresAt: EXPIRES_AT, takeoverSlaMs: 10_000 }),
     setOf: async () => ({ holder }),
   },
   submit: createPatientSubmit(
@@ -154,4 +155,36 @@ test('what nobody states is closed a week after the provider could serve no long
   now += 1;
   await settleDisputes(watch);
   expect(submitted).toEqual([{ type: 'contract/close', contractId: id }]);
+});
+
+test('a contract whose time is over is ended, once a takeover at its very end would have come', async () => {
+  for (const state of ['VALIDATED', 'READY', 'READY_EXPOSED', 'DEGRADED', 'HANDED_BACK']) {
+    contract = { ...contract, dispute: undefined, life: { state } };
+    now = EXPIRES_AT + 69_999;
+    submitted = [];
+    await settleDisputes(watch);
+    expect(submitted).toEqual([]);
+    now += 1;
+    await settleDisputes(watch);
+    expect([state, submitted]).toEqual([state, [{ type: 'contract/expire', contractId: id }]]);
+  }
+});
+
+test('nothing is ended by its time that is over, or that something is to be settled of first', async () => {
+  now = EXPIRES_AT + 80_000;
+  const owed = { epoch: 2, at: EXPIRES_AT, owed: true };
+  for (const change of [
+    { life: { state: 'SETTLED' } },
+    { life: { state: 'EXPIRED' } },
+    { life: { state: 'ACTIVE' }, activation: owed },
+    { life: { state: 'HANDED_BACK' }, activation: owed },
+    { life: { state: 'READY_EXPOSED' }, coverage: { epoch: 2, until: 1, claimedAt: 1 } },
+  ]) {
+    contract = { ...contract, dispute: undefined, activation: undefined, coverage: undefined, ...change };
+    await settleDisputes(watch);
+    expect([change, submitted]).toEqual([change, []]);
+  }
+  contract = { ...contract, coverage: undefined, activation: owed, served: { takeovers: 1, epoch: 2 } };
+  await settleDisputes(watch);
+  expect(submitted).toEqual([{ type: 'contract/expire', contractId: id }]);
 });

@@ -11,6 +11,7 @@ import {
 } from '@antirio/ledger-machine';
 import { activeUntil, disputeEndsAt, followsNewRules } from '@antirio/service-contract';
 import type { CentralFacts } from './central-facts.ts';
+import { endsFrom, mayExpire } from './expiry.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import type { PatientSubmit } from './patient-submit.ts';
 
@@ -88,22 +89,40 @@ type Found = z.output<typeof contracts>[number];
 /** Both were to speak once the provider could serve no longer: after the time for that nobody waits for either. */
 async function endUnstated(
   { clock, facts }: DisputeWatch,
-  { id, life, activation }: Found,
+  { id, activation }: Found,
 ): Promise<Payload | undefined> {
-  if (!SERVED_IN.has(life.state) || activation === undefined) return undefined;
+  if (activation === undefined) return undefined;
   const terms = await facts.termsOf(id);
   if (terms === undefined || !followsNewRules(terms)) return undefined;
   const isOver = clock.now() >= activeUntil(activation, terms) + SILENCE_MS;
   return isOver ? { type: 'contract/close', contractId: id } : undefined;
 }
 
+/** Its time is over and nobody serves: both stakes, and what is earned of the rent, are paid out. */
+async function endExpired(
+  { clock, ledger, facts }: DisputeWatch,
+  { id }: Found,
+): Promise<Payload | undefined> {
+  const terms = await facts.termsOf(id);
+  if (terms === undefined || !(clock.now() >= endsFrom(terms))) return undefined;
+  const contract = await ledger.fetch(keys.contract(id));
+  return contract !== undefined && mayExpire(contract)
+    ? { type: 'contract/expire', contractId: id }
+    : undefined;
+}
+
+const OVER: ReadonlySet<string> = new Set(['SETTLED', 'CANCELLED', 'EXPIRED', 'BREACHED']);
+
 async function endOfFound(watch: DisputeWatch, found: Found): Promise<Payload | undefined> {
-  if (found.life.state !== 'HANDED_BACK' || found.dispute === undefined) return endUnstated(watch, found);
+  const { state } = found.life;
+  if (OVER.has(state)) return undefined;
+  if (SERVED_IN.has(state)) return endUnstated(watch, found);
+  if (state !== 'HANDED_BACK' || found.dispute === undefined) return endExpired(watch, found);
   const contract = await watch.ledger.fetch(keys.contract(found.id));
   return contract === undefined ? undefined : endOf(watch, contract);
 }
 
-/** What is provable in a dispute is ruled, and what is not ends undecided in the time that the terms give it; so does what nobody states. */
+/** What is provable in a dispute is ruled, and what is not ends undecided in the time that the terms give it; so does what nobody states. A contract whose time is over ends. */
 export async function settleDisputes(watch: DisputeWatch): Promise<void> {
   for (const found of parseInput(contracts, await watch.ledger.range('contract/'))) {
     const { id } = found;
@@ -111,7 +130,8 @@ export async function settleDisputes(watch: DisputeWatch): Promise<void> {
     if (payload === undefined) continue;
     try {
       await watch.submit(`${payload.type} ${id}`, payload);
-      watch.log.warn({ contract: id, by: payload.type }, 'a contract that could not end by itself is over');
+      const level = payload.type === 'contract/expire' ? 'info' : 'warn';
+      watch.log[level]({ contract: id, by: payload.type }, 'a contract that could not end by itself is over');
     } catch (error) {
       // our clock and the ledger's differ, or it knows more by now
       watch.log.debug({ contract: id, error: describeError(error) }, 'the ledger does not end it yet');

@@ -1,6 +1,5 @@
 import type { EdgeId } from '@antirio/kernel';
 import {
-  EXPIRY_GRACE_MS,
   contradict,
   refuseSpeaker,
   type ContractRecord,
@@ -14,6 +13,7 @@ import {
 } from '@antirio/ledger-machine';
 import type { ContractTerms } from '@antirio/service-contract';
 import { isBelowRoot } from './dispute-watch.ts';
+import { endsFrom, mayExpire } from './expiry.ts';
 import type { ContractReport } from './speaker-report.ts';
 
 type SignedRoot = ContractReport['roots'][number];
@@ -49,9 +49,6 @@ export type Saying =
 
 type Say = (sight: Sight) => Saying | undefined;
 
-const isPending = ({ activation, served, dispute }: ContractRecord): boolean =>
-  dispute !== undefined || (activation?.owed === true && activation.epoch !== served?.epoch);
-
 /** Keys, drill or coverage are the edge's to bring: a contract that waits for them so long is never READY. */
 const cancels: Say = ({ contract, appointed, now }) => {
   const { id: contractId, life, validatedAt } = contract;
@@ -59,15 +56,10 @@ const cancels: Say = ({ contract, appointed, now }) => {
   return waits ? { to: 'ledger', act: { type: 'contract/cancel', contractId } } : undefined;
 };
 
-const EXPIRES: ReadonlySet<string> = new Set(['READY', 'READY_EXPOSED', 'DEGRADED', 'VALIDATED']);
-
-const expires: Say = ({ contract, terms, now }) => {
-  const { id: contractId, life, coverage } = contract;
-  if (now < terms.expiresAt + terms.takeoverSlaMs + EXPIRY_GRACE_MS) return undefined;
-  const isOver = EXPIRES.has(life.state) || (life.state === 'HANDED_BACK' && !isPending(contract));
-  if (!isOver || coverage?.claimedAt !== undefined) return undefined;
-  return { to: 'ledger', act: { type: 'contract/expire', contractId } };
-};
+const expires: Say = ({ contract, terms, now }) =>
+  now >= endsFrom(terms) && mayExpire(contract)
+    ? { to: 'ledger', act: { type: 'contract/expire', contractId: contract.id } }
+    : undefined;
 
 /** Served still, and not let go. */
 const isHeld = ({ contract, set }: Sight): boolean =>

@@ -1,0 +1,24 @@
+import { EXPIRY_GRACE_MS, type ContractRecord } from '@antirio/ledger-machine';
+import type { ContractTerms } from '@antirio/service-contract';
+
+const ENDS_IN: ReadonlySet<string> = new Set(['VALIDATED', 'READY', 'READY_EXPOSED', 'DEGRADED']);
+
+/** From when on anybody concerned may end the contract: by then a takeover at its very end has come, or was missed and is ruled. */
+export function endsFrom({
+  expiresAt,
+  takeoverSlaMs,
+}: Pick<ContractTerms, 'expiresAt' | 'takeoverSlaMs'>): number {
+  return expiresAt + takeoverSlaMs + EXPIRY_GRACE_MS;
+}
+
+/** What was served is stated by both, and nothing is claimed of it. */
+function isSettledUp({ activation, served, dispute }: ContractRecord): boolean {
+  return dispute === undefined && (activation?.owed !== true || activation.epoch === served?.epoch);
+}
+
+/** Whether a contract whose time is over has nothing left to be settled first. An activation is never ended by it. */
+export function mayExpire(contract: ContractRecord): boolean {
+  const { life, coverage } = contract;
+  if (coverage?.claimedAt !== undefined) return false;
+  return ENDS_IN.has(life.state) || (life.state === 'HANDED_BACK' && isSettledUp(contract));
+}
