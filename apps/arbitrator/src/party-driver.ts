@@ -43,6 +43,7 @@ import { ROLLED_BACK, performCall, type CallDependencies } from './party-calls.t
 import { createMachine, type MachineHost, type MachineView, type PartyContract } from './party-machine.ts';
 import { peerNamed } from './peers.ts';
 import type { PartyRooms } from './party-rooms.ts';
+import { startRentWatch } from './rent-watch.ts';
 import { restated, statementsOf } from './restated.ts';
 import { retireCustomer, retireProvider } from './retirement.ts';
 import { openKeys, releasedShare, type Secrets } from './sealed-keys.ts';
@@ -209,6 +210,8 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
   };
 
   const coverage = startCoverage({ ...deps, ...machine, terms, role, log, send });
+  const { clock } = ports;
+  const rent = startRentWatch({ ...deps, ...machine, terms, role, log, clock, ledger: deps.calls.ledger });
   const truth = createKeysTruth({
     ...{ terms, store, log, clock: ports.clock, identity: ports.identity, peers: ports.peers },
     ...{ ledger: deps.calls.ledger, given: deps.calls.given, divided: deps.calls.divided },
@@ -384,7 +387,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
       stopped = true;
       deps.sources.leave(contractId);
       clearInterval(ticking);
-      await Promise.all([observing.stop(), coverage.stop()]);
+      await Promise.all([observing.stop(), coverage.stop(), rent.stop()]);
       await fence.settled();
     },
   };

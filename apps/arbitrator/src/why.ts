@@ -63,6 +63,8 @@ const telling: ReadonlySet<string> = new Set([
   'retaken',
   'rootsClaimed',
   'coverageClaimed',
+  'rentDoubted',
+  'rentDoubtAnswered',
   'coverageAnswered',
   'coverageRuled',
   'operator',

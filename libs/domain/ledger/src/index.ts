@@ -16,6 +16,7 @@ export * from './transaction.ts';
 export { EXPIRY_GRACE_MS } from './contracts.ts';
 export { stoodByAt } from './degraded.ts';
 export { rentSoFar } from './rent.ts';
+export { RENT_DOUBT_EVERY_MS } from './rent-doubts.ts';
 export { contradict } from './ring-roots.ts';
 export { HOLD_STEP_MS, MAX_OPEN_ORDERS, RESERVATION_MS } from './orders.ts';
 export { SILENCE_MS } from './settlement.ts';

@@ -41,7 +41,7 @@ interface Move {
 
 const move: fc.Arbitrary<Move> = fc.record({
   // contracts and epochs more often than the market, so that games go deep
-  kind: fc.oneof(fc.nat(18), fc.constantFrom(6, 8, 8, 10, 10, 10, 11, 11, 12, 12, 12)),
+  kind: fc.oneof(fc.nat(20), fc.constantFrom(6, 8, 8, 10, 10, 10, 11, 11, 12, 12, 12)),
   actor: fc.nat(2),
   pick: fc.nat(1000),
   amount: fc.nat(1200),
@@ -178,6 +178,14 @@ const plays: readonly Play[] = [
     const type = m.amount % 2 === 0 ? 'contract/cancel' : 'contract/expire';
     const edge = m.amount % 3 === 0 ? provider : customer;
     return [actor, { type: 'speaker/speak', edge, act: { type, contractId } }];
+  },
+  (l, m) => {
+    const { contractId, customer } = pickContract(l, m.pick).terms;
+    return [edgeById(customer), { type: 'rent/doubt', contractId }];
+  },
+  (l, m) => {
+    const { contractId, provider } = pickContract(l, m.pick).terms;
+    return [edgeById(provider), { type: 'rent/answer', contractId }];
   },
 ];
 

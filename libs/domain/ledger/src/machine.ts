@@ -27,6 +27,7 @@ import { closeContract, conclude, makeStatement, rule } from './settlement.ts';
 import { recordRoot } from './ring-roots.ts';
 import { appointSpeaker, dismissSpeaker, speakFor } from './speaker.ts';
 import { noteHeard } from './speaker-record.ts';
+import { answerDoubt, doubtRent } from './rent-doubts.ts';
 import type { StateView, Write } from './state.ts';
 import { MAX_VALIDITY, isSigned, txIdOf, type Payload, type SignedTx } from './transaction.ts';
 
@@ -92,10 +93,15 @@ function dispatchRights(context: Context, tx: ContractTx): Outcome {
 }
 
 type CoverageTx = Extract<ContractTx, { type: `coverage/${string}` }>;
-type DrillOrLifeTx = Extract<ContractTx, { type: `drill/${string}` }> | CoverageTx | LifeTx;
+type RentTx = Extract<ContractTx, { type: `rent/${string}` }>;
+type DrillOrLifeTx = Extract<ContractTx, { type: `drill/${string}` }> | CoverageTx | RentTx | LifeTx;
 
-function dispatchCoverage(context: Context, tx: CoverageTx | LifeTx): Outcome {
+function dispatchCoverage(context: Context, tx: CoverageTx | RentTx | LifeTx): Outcome {
   switch (tx.type) {
+    case 'rent/doubt':
+      return doubtRent(context, tx);
+    case 'rent/answer':
+      return answerDoubt(context, tx);
     case 'coverage/claim':
       return claimCoverage(context, tx);
     case 'coverage/answer':

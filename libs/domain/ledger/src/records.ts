@@ -121,6 +121,8 @@ export interface RentRecord {
   readonly stood: readonly Stood[];
   /** Since when it stands by, or serves, now. */
   readonly since?: number;
+  /** The newest time at which its customer had not heard of it for long; open until it answers, or its state changes. */
+  readonly doubt?: { readonly at: number; readonly isOpen: boolean };
 }
 
 /** A contract's drills; `thisMonth` and `judged` (those that the contract demands) are of the month they name. */

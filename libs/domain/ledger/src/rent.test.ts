@@ -22,7 +22,8 @@ import {
   type Request,
   type TestLedger,
 } from './machine.fixture.ts';
-import { rentEarned } from './rent.ts';
+import { RENT_DOUBT_EVERY_MS } from './rent-doubts.ts';
+import { RENT_ANSWER_MS, rentEarned } from './rent.ts';
 import { CANCEL_CONSENT_KIND } from './transaction.ts';
 
 const HOUR_MS = 3_600_000;
@@ -140,6 +141,65 @@ describe('time that is paid for', () => {
     const at = (ms: number) => rentEarned(contract, terms, ledger.now, start + 1000 + ms).earned;
     expect(at(150_000)).toBe(75);
     expect(at(10_000)).toBeLessThanOrEqual(10);
+  });
+});
+
+describe('a provider that its customer does not hear', () => {
+  const doubt = (ledger: TestLedger, by = ada) => send(ledger, { type: 'rent/doubt', contractId }, by);
+  const answer = (ledger: TestLedger, by = ben) => send(ledger, { type: 'rent/answer', contractId }, by);
+
+  test('loses nothing where it says in its time that it is there, and is not asked again at once', () => {
+    const ledger = readyLedger(terms);
+    ledger.now += 10_000;
+    expect(doubt(ledger, ben)).toMatchObject({ code: 'forbidden' });
+    expect(doubt(ledger)).toMatchObject({ ok: true });
+    expect(doubt(ledger)).toMatchObject({ ok: true });
+    ledger.now += RENT_ANSWER_MS;
+    expect(answer(ledger, ada)).toMatchObject({ code: 'forbidden' });
+    expect(answer(ledger)).toMatchObject({ ok: true, result: { isLate: false } });
+    expect(answer(ledger)).toMatchObject({ ok: true });
+    ledger.now += 1000;
+    expect(earned(ledger)).toBe(131);
+    expect(doubt(ledger)).toMatchObject({ code: 'busy' });
+    ledger.now += RENT_DOUBT_EVERY_MS;
+    expect(doubt(ledger)).toMatchObject({ ok: true });
+  });
+
+  test('is paid for nothing from then on until it says so', () => {
+    const ledger = readyLedger(terms);
+    ledger.now += 10_000;
+    doubt(ledger);
+    ledger.now += RENT_ANSWER_MS;
+    expect(earned(ledger)).toBe(130);
+    ledger.now += 100_000;
+    expect(earned(ledger)).toBe(10);
+    expect(answer(ledger)).toMatchObject({ ok: true, result: { isLate: true } });
+    ledger.now += 7000;
+    expect(earned(ledger)).toBe(17);
+  });
+
+  test('and that never answers is paid until then, however the contract ends', () => {
+    const ledger = readyLedger(terms);
+    ledger.now += 10_000;
+    doubt(ledger);
+    ledger.now = terms.expiresAt;
+    send(ledger, { type: 'contract/expire', contractId });
+    expectPaid(ledger, 990, 1010, 10);
+  });
+
+  test('answers by taking over: what was before that is not paid, what it serves is', () => {
+    const ledger = readyLedger(terms);
+    ledger.now += 10_000;
+    doubt(ledger);
+    ledger.now += 200_000;
+    send(ledger, take(ben, terms, 1, { customer: ledger.now }));
+    ledger.now += 5000;
+    expect(earned(ledger)).toBe(15);
+    expect(doubt(ledger)).toMatchObject({ code: 'conflict' });
+  });
+
+  test('is not asked where there is no rent', () => {
+    expect(doubt(readyLedger(makeTerms(1)))).toMatchObject({ code: 'conflict' });
   });
 });
 

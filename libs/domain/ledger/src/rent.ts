@@ -11,6 +11,9 @@ import { keys, type ContractRecord, type RentRecord, type Stood } from './record
 /** Stretches that are kept apart; older ones are counted as one. */
 const STRETCHES_KEPT = 64;
 
+/** A provider that is asked whether it is there has so long to say so, ms. */
+export const RENT_ANSWER_MS = 120_000;
+
 /** A provider stands by, or serves. What is on the way back, disputed or degraded is neither. */
 const PAID_IN: ReadonlySet<LifeState> = new Set<LifeState>(['READY', 'READY_EXPOSED', 'ACTIVE']);
 
@@ -41,12 +44,20 @@ function append(stood: readonly Stood[], next: Stood): readonly Stood[] {
     : [{ from: first.from, until: second.until, ms: first.ms + second.ms }, ...rest, next];
 }
 
-/** All that was stood by until now. */
-function stoodUntil(contract: Counted, terms: Terms, now: number): readonly Stood[] {
+function stoodWithNow(contract: Counted, terms: Terms, now: number): readonly Stood[] {
   const { stood = [], since } = contract.rent ?? {};
   if (since === undefined) return stood;
   const until = Math.min(now, paidUntil(contract, terms));
   return until <= since ? stood : append(stood, { from: since, until, ms: until - since });
+}
+
+/** All that was stood by until now. Who was asked whether it is there, and has not said so in its time, was not there since. */
+export function stoodUntil(contract: Counted, terms: Terms, now: number): readonly Stood[] {
+  const all = stoodWithNow(contract, terms, now);
+  const { doubt } = contract.rent ?? {};
+  return doubt?.isOpen === true && now - doubt.at > RENT_ANSWER_MS
+    ? all.flatMap((one) => without(one, doubt.at, now))
+    : all;
 }
 
 /** A contract goes from one state to another: what is paid for begins or ends with that. */
@@ -58,8 +69,13 @@ export function countRent(
   const terms = before.rent === undefined ? undefined : draft.read(keys.terms(before.id))?.terms;
   if (terms === undefined) return after;
   const stood = stoodUntil(before, terms, env.now);
-  const rent: RentRecord = PAID_IN.has(after.life.state) ? { stood, since: env.now } : { stood };
-  return { ...after, rent };
+  const since = PAID_IN.has(after.life.state) ? { since: env.now } : {};
+  return { ...after, rent: { stood, ...since, ...answered(before.rent) } };
+}
+
+/** When it was doubted last is remembered: who doubts again and again is not heard. */
+export function answered(rent: RentRecord | undefined): Pick<RentRecord, 'doubt'> {
+  return rent?.doubt === undefined ? {} : { doubt: { at: rent.doubt.at, isOpen: false } };
 }
 
 /** What is left of a stretch when some of its time is not paid. Of several that are counted as one it is taken off the whole. */
@@ -89,7 +105,7 @@ export function strikeRent(
     stoodUntil(contract, terms, env.now),
   );
   const since = contract.rent?.since === undefined ? {} : { since: env.now };
-  return { ...contract, rent: { stood, ...since } };
+  return { ...contract, rent: { ...contract.rent, stood, ...since } };
 }
 
 /** So long a contract's provider has stood by or served until `at`, by what is on the ledger now, ms. */

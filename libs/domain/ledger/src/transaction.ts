@@ -23,6 +23,7 @@ import { orderTerms } from '@antirio/market';
 import { coveragePayloads } from './coverage-transactions.ts';
 import { drillPayloads } from './drill-transactions.ts';
 import { speakerPayloads } from './speaker-transactions.ts';
+import { rentPayloads } from './rent-transactions.ts';
 
 const amount = z.int().min(1).max(1_000_000_000_000_000);
 const signature = z.string().regex(/^[A-Za-z0-9+/]{86}==$/);
@@ -197,6 +198,7 @@ export const payload = z.discriminatedUnion('type', [
   ...drillPayloads(signedRingRoot),
   ...coveragePayloads,
   ...speakerPayloads,
+  ...rentPayloads,
 ]);
 export type Payload = z.output<typeof payload>;
 export type PayloadOf<T extends Payload['type']> = Extract<Payload, { type: T }>;
