@@ -23,7 +23,7 @@ const RETURN_BACKOFF_MS = 5000;
 const termsWith = (full: object) => ({
   ...{ heartbeatIntervalMs: 200, missedBeats: 3, leaseMs: 3000, returnBackoffMs: RETURN_BACKOFF_MS },
   rekey: { waitS: 5 },
-  drills: { maxMs: 30_000, penalty: 7, full: { servesMs: SERVES_MS, ...full } },
+  drills: { perMonth: 0, maxMs: 30_000, penalty: 7, full: { servesMs: SERVES_MS, ...full } },
 });
 
 interface Shown {

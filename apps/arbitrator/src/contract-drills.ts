@@ -121,13 +121,18 @@ export function addDrillRoutes(
       contractId: string,
       request: { get(name: string): string | undefined },
     ) => StoredContract;
+    /** Nothing could be drilled of that contract yet: its service does not stand by. */
+    readonly isPreparing: (contractId: string) => boolean;
   },
 ): void {
-  const { identity, drills, fromCustomer } = ports;
+  const { identity, drills, fromCustomer, isPreparing } = ports;
   const base = '/arbitrator/v1/contract/:id';
   const keys = { summary: 'sealed drill keys', params: idParam, body: keyPackage };
   rim.route('post', `${base}/drill-keys`, keys, ({ params, body, request }) => {
     const { terms } = fromCustomer(params.id, request);
+    // our time in a drill does not begin while the image is still on its way: no drill is begun without our receipt
+    if (isPreparing(params.id))
+      throw new AntirioError('conflict', 'the contract’s service does not stand by yet');
     checkPackage(identity, drillTermsOf(terms), body);
     drills.keep(body, params.id);
     const { keyVersion } = body;

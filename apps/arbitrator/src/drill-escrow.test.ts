@@ -2,10 +2,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { silentLog, systemRandom } from '@antirio/host';
+import { silentLog, systemRandom, type HttpRim } from '@antirio/host';
 import { fromHex, openSealed, parseEdgeId, sealTo, toHex } from '@antirio/kernel';
 import { createSessionCipher, parseDataFrame, parseDevAddr } from '@antirio/lorawan';
 import { contractTerms, drillAnswerHash, drillIdOf, type Drill } from '@antirio/service-contract';
+import { addDrillRoutes } from './contract-drills.ts';
 import { judgeDrillClaim } from './drill-claim.ts';
 import { createDrillEscrow, type DrillEscrow } from './drill-escrow.ts';
 import {
@@ -248,4 +249,26 @@ describe('drill keys', () => {
     const sealed = genuine.map((frame) => Buffer.from(frame.frmPayload).toString('hex'));
     expect(answer.payloads).toEqual(confidentiality === 'process' ? clear : sealed);
   });
+});
+
+test('a provider takes the keys of drills once its service stands by: until then no drill begins, and none of its time is counted', () => {
+  const handlers: ((given: object) => unknown)[] = [];
+  const rim = {
+    route: (_method: string, _path: string, _about: object, handler: (given: object) => unknown) =>
+      void handlers.push(handler),
+  } as unknown as HttpRim;
+  const kept: unknown[] = [];
+  let isPreparing = true;
+  addDrillRoutes(rim, {
+    identity: provider,
+    drills: { keep: (given: unknown) => void kept.push(given) } as never,
+    fromCustomer: () => ({ terms }) as never,
+    isPreparing: () => isPreparing,
+  });
+  const give = (): unknown =>
+    handlers[0]?.({ params: { id: contractId }, body: keys.divided.forProvider, request: {} });
+  expect(give).toThrow(expect.objectContaining({ code: 'conflict' }));
+  isPreparing = false;
+  expect(give()).toMatchObject({ keyVersion: 1, receipt: { by: provider.edgeId } });
+  expect(kept).toHaveLength(1);
 });

@@ -208,6 +208,7 @@ export function addEdgeRoutes(
   addDrillRoutes(rim, {
     ...{ identity, drills: contracts.drills },
     fromCustomer: (id, request) => fromCustomer(contracts.get(id), request),
+    isPreparing: (id) => contracts.drivers.get(id)?.seen.isPreparing?.() === true,
   });
   rim.route(
     'post',

@@ -54,6 +54,8 @@ export interface Machine {
   /** Of a provider's: when its customer was heard last, and whether a takeover is under way that does not read yet. */
   readonly customerHeardAt?: () => number;
   readonly isOpening?: () => boolean;
+  /** Of a provider's: its service does not stand by yet, as its image or keys are on their way. */
+  readonly isPreparing?: () => boolean;
   /** Of a customer's: how often it has failed in a row, and how long it still waits before it asks for its sensors, ms. */
   readonly comesBack?: () => { readonly failures: number; readonly backoffLeftMs: number | undefined };
   /** Of a customer's: the newest beat that it has sent, or was to send. */
@@ -75,6 +77,7 @@ export type MachineView = Pick<
   | 'comesBack'
   | 'customerHeardAt'
   | 'isOpening'
+  | 'isPreparing'
   | 'leaseBy'
   | 'onPromises'
   | 'providerSilentMs'
@@ -165,6 +168,7 @@ export function createMachine(
       customerTold: () => seen().told,
       customerHeardAt: () => seen().watch.detector.lastHeardAt,
       isOpening: () => opensNow(seen()),
+      isPreparing: () => seen().phase.at === 'preparing' && seen().observed.service !== 'standby',
     };
   }
   const customer = createCustomer(terms, contract.phase, bootId, now, host.failures());

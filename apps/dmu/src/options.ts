@@ -28,6 +28,27 @@ const estimate = z.strictObject({
   uplinksPermille: z.int().min(1).default(500).describe('of one device: thousandths of an uplink per second'),
 });
 
+/** As in the terms, but for what they have where nothing is said of it. */
+const drills = drillTerms
+  .unwrap()
+  .extend({
+    perMonth: z
+      .int()
+      .min(0)
+      .max(31)
+      .default(1)
+      .describe('so many in 30 days, and one that is passed before READY; 0: none'),
+    maxMs: z
+      .int()
+      .min(10_000)
+      .max(3_600_000)
+      .optional()
+      .describe(
+        'so long may the provider take of its own, ms (default: a minute; ten where the service is `cold`, as its image is unpacked and loaded)',
+      ),
+  })
+  .prefault({});
+
 const termsFields = z.strictObject({
   heartbeatIntervalMs: z.int().min(50).max(60_000).optional(),
   missedBeats: z.int().min(2).max(100).optional(),
@@ -76,9 +97,9 @@ const termsFields = z.strictObject({
     .describe(
       'whether the ledger rules what an outage shows of a provider’s hearing, or it is only reported',
     ),
-  drills: drillTerms
-    .optional()
-    .describe('takeovers without a failure: how many a month, how fast, and what a failed one costs'),
+  drills: drills.describe(
+    'takeovers without a failure: how many a month, how fast, and what a failed one costs',
+  ),
   downlinkDrills: downlinkDrillTerms
     .optional()
     .describe(
@@ -101,7 +122,7 @@ const termsFields = z.strictObject({
     .describe('whether a contract goes on with keys that the provider has seen, or waits for new ones'),
 });
 const terms = termsFields.refine(
-  ({ drills, exposed }) => drills?.full === undefined || exposed !== 'refuse',
+  ({ drills: { full }, exposed }) => full === undefined || exposed !== 'refuse',
   { path: ['drills', 'full'], message: 'each full drill exposes the keys: `exposed` has to be `accept`' },
 );
 

@@ -69,7 +69,18 @@ test('a proposal follows the match, the policy and the options', () => {
     outageS: 3600,
     expiresAt: 1000 + 7 * 86_400_000,
     slots: { customer: 0, provider: 1 },
+    drills: { perMonth: 1, maxMs: 60_000, penalty: 0 },
   });
+  // who stands by cold has an image to load in a drill, and an operator the last word
+  const drillsWith = (drills: object, standby: 'warm' | 'cold') =>
+    propose({
+      ...parts,
+      options: dmuOptions.parse({ ...options, terms: { drills } }),
+      match: { ...match, standby },
+    }).drills;
+  expect(drillsWith({}, 'cold')).toEqual({ perMonth: 1, maxMs: 600_000, penalty: 0 });
+  expect(drillsWith({ maxMs: 20_000 }, 'cold').maxMs).toBe(20_000);
+  expect(drillsWith({ perMonth: 0 }, 'warm').perMonth).toBe(0);
   // root keys go to who may process, where there is something to answer
   const rooted = { ...options, terms: { ...options.terms, rootKeys: true as const } };
   const joining = { ...request, devAddrRange: { first: '02000000', last: '020000ff' } };

@@ -64,6 +64,9 @@ function rootsStay(
   return rootKeys === true && areOfUse ? { ...terms, rootKeys } : terms;
 }
 
+/** Long enough for the provider to bring a service up from where its standby leaves it. */
+const DRILL_MS = { hot: 60_000, warm: 60_000, cold: 600_000 } as const;
+
 /** What this edge proposes, but for the stakes, which are what is negotiated. */
 export function propose({
   options,
@@ -97,6 +100,7 @@ export function propose({
     ...(request.devAddrRange === undefined ? {} : { devAddrRange: request.devAddrRange }),
     ...rootsStay(options, request, match),
     ...eventsOf(request, terms),
+    drills: { ...terms.drills, maxMs: terms.drills.maxMs ?? DRILL_MS[match.standby] },
     // less is signed by nobody
     outageS: Math.max(LEAST_OUTAGE_S, terms.outageS),
     ringBudgetBytes: ringBudget(devices.length, terms.outageS, estimate.uplinksPermille),

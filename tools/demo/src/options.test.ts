@@ -16,7 +16,7 @@ test('without flags everything has its default', () => {
       volume: false,
     },
     ...{ json: false, keep: false, furtherKills: [], duration: 6, periodMs: 2_000, loss: 0.1 },
-    ...{ takeovers: 1, backoffMs: 2_000 },
+    ...{ takeovers: 1, backoffMs: 2_000, drilled: true },
   });
 });
 
@@ -36,7 +36,7 @@ test('flags are read', () => {
   ];
   const kills = ['--kill-party', 'b', '--kill-phase', 'active', '--kill-party', 'a', '--kill-phase', 'ready'];
   expect(parseOptions([...flags, ...kills])).toMatchObject({
-    ...{ motes: 5, seed: 'x', standby: 'cold', kill: 'freeze', json: true, sabotage: 'mic' },
+    ...{ motes: 5, seed: 'x', standby: 'cold', kill: 'freeze', json: true, sabotage: 'mic', drilled: false },
     furtherKills: [
       { party: 'b', phase: 'active' },
       { party: 'a', phase: 'ready' },
@@ -60,6 +60,6 @@ test.each([
 });
 
 test('a caller in code gets the same checks', () => {
-  expect(completeOptions({ seed: 'library' })).toMatchObject({ seed: 'library', motes: 20 });
+  expect(completeOptions({ seed: 'library' })).toMatchObject({ seed: 'library', motes: 20, drilled: false });
   expect(() => completeOptions({ motes: -1 })).toThrow('motes');
 });

@@ -91,6 +91,8 @@ const optionsSchema = z.strictObject({
   takeovers: positive(1_000).default(1),
   /** How long edge A is to be back before it asks for its sensors, ms; the same. */
   backoffMs: z.int().min(0).max(600_000).default(2_000),
+  /** The contract's first drill is passed before READY, as by default; stories of other things do without. */
+  drilled: z.boolean().default(false),
   /** Text to be replaced in the source of A's device service before its image is built, for tests. */
   imageEdit: z.strictObject({ file: z.string(), find: z.string(), replace: z.string() }).optional(),
 });
@@ -166,5 +168,7 @@ export function parseOptions(argv: readonly string[]): DemoOptions | undefined {
   if (parties.length !== phases.length)
     throw new DemoError('badOptions', '--kill-party and --kill-phase go together');
   const furtherKills = parties.map((party, i) => ({ party, phase: phases[i] }));
-  return completeOptions({ ...rest, furtherKills, periodMs: period } as DemoOptionsInput);
+  const complete = completeOptions({ ...rest, furtherKills, periodMs: period } as DemoOptionsInput);
+  const { kill, sabotage } = complete;
+  return { ...complete, drilled: kill === 'sigkill' && sabotage === undefined && parties.length === 0 };
 }

@@ -33,6 +33,7 @@ export function termsOf(options: DemoOptions, ids: Ids): Section {
   return {
     ...{ heartbeatIntervalMs: 200, missedBeats: 3, leaseMs: 3_000 },
     ...{ returnBackoffMs: options.backoffMs, flapping: { maxBackoffMs: 0 }, rekey: { waitS: 45 } },
+    ...(options.drilled ? {} : { drills: { perMonth: 0 } }),
     ...(options.rootKeys ? { rootKeys: true } : {}),
     ...ofStory(options, ids),
   };
