@@ -24,6 +24,7 @@ import { giveUpMatch, isOver, released, type Demand, type DemandMatch, type Dema
 import { measure } from './measure.ts';
 import type { DmuOptions } from './options.ts';
 import { propose, setIdOf } from './proposal.ts';
+import { uncoveredRent } from './rent-cover.ts';
 import type { MarketOrder, Rooms } from './rooms.ts';
 import { exchange, signOffer } from './talk.ts';
 import { CoverageTrial, beginTrial } from './trial.ts';
@@ -172,6 +173,8 @@ const beginTalk: Step = async (demand, parts) => {
   const now = clock.now();
   const contractId = uuidV4(random);
   const base = propose({ options, request: demand.request, match, customer, contractId, set, now });
+  const uncovered = await uncoveredRent(ledger, customer, base, match, now);
+  if (uncovered !== undefined) return giveUp(demand, parts, uncovered);
   const { matchId, provider: other } = match;
   const deadline = now + options.negotiationMs;
   const opened = openNegotiation({ matchId, self: customer, other, deadline, maxRounds: options.maxRounds });

@@ -6,6 +6,7 @@ import { actingLines, actingView } from './acting-lines.ts';
 import { askRoom, print } from './ask-room.ts';
 import { coverageLines, proofLines } from './contract-coverage.ts';
 import { imageLines } from './contract-image.ts';
+import { rentLines, rentView } from './contract-rent.ts';
 import { volumeLines } from './contract-volumes.ts';
 
 const contractView = z.looseObject({
@@ -32,7 +33,7 @@ const contractView = z.looseObject({
       counted: z.looseObject({ rekeyed: z.number(), waiting: z.number(), disclosed: z.number() }).optional(),
     })
     .optional(),
-  rent: z.looseObject({ prepaid: z.number(), earned: z.number(), provenMs: z.number() }).optional(),
+  rent: rentView.optional(),
   macLayersKnown: z.number().optional(),
   macLayersLacking: z
     .object({ count: z.number(), devices: z.array(z.string()), untold: z.boolean() })
@@ -190,14 +191,6 @@ function rekeyingLine({ settlesInMs, counted }: NonNullable<ContractView['rekeyi
     : `new keys: ${rekeyed} devices have them, ${waiting} could join for them, ${disclosed} stay disclosed${until}`;
 }
 
-/** What standing by has brought so far; nothing where nobody pays for it. */
-function rentLines({ rent, terms }: ContractView): string[] {
-  if (rent === undefined) return [];
-  const { prepaid, earned, provenMs } = rent;
-  const perHour = terms.rent === undefined ? '' : `${terms.rent.perHour} an hour, `;
-  return [`rent: ${earned} of ${prepaid} earned (${perHour}${Math.floor(provenMs / 1000)} s)`];
-}
-
 /** One contract with what happened in it. */
 export async function showContract(config: EdgeConfig, id: string, json: boolean): Promise<void> {
   const path = `/arbitrator/v1/contract/${encodeURIComponent(id)}`;
@@ -213,7 +206,7 @@ export async function showContract(config: EdgeConfig, id: string, json: boolean
   const contract = parseInput(contractView, found);
   print(textTable([HEADER, row(contract)]));
   if (contract.keys !== undefined) print(keysLine(contract.keys));
-  for (const line of rentLines(contract)) print(line);
+  for (const line of rentLines(contract.rent, contract.terms.rent?.perHour)) print(line);
   for (const line of actingLines(parseInput(actingView, found))) print(line);
   for (const line of [...setLines(contract), ...deviceKeyLines(contract), ...joinLines(contract)])
     print(line);

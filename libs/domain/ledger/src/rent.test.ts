@@ -23,7 +23,7 @@ import {
   type TestLedger,
 } from './machine.fixture.ts';
 import { RENT_DOUBT_EVERY_MS } from './rent-doubts.ts';
-import { RENT_ANSWER_MS, rentEarned } from './rent.ts';
+import { RENT_ANSWER_MS, rentEarned, rentSoFar } from './rent.ts';
 import { CANCEL_CONSENT_KIND } from './transaction.ts';
 
 const HOUR_MS = 3_600_000;
@@ -169,7 +169,10 @@ describe('a provider that its customer does not hear', () => {
     const ledger = readyLedger(terms);
     ledger.now += 10_000;
     doubt(ledger);
+    const doubtedAt = ledger.now;
     ledger.now += RENT_ANSWER_MS;
+    const shown = rentSoFar(contractOf(ledger, contractId), terms, ledger.now);
+    expect(shown).toEqual({ prepaid: R, earned: 130, provenMs: 130_000, doubtedAt });
     expect(earned(ledger)).toBe(130);
     ledger.now += 100_000;
     expect(earned(ledger)).toBe(10);
@@ -185,6 +188,8 @@ describe('a provider that its customer does not hear', () => {
     ledger.now = terms.expiresAt;
     send(ledger, { type: 'contract/expire', contractId });
     expectPaid(ledger, 990, 1010, 10);
+    const shown = rentSoFar(contractOf(ledger, contractId), terms, ledger.now);
+    expect(shown).toEqual({ prepaid: R, earned: 10, provenMs: 10_000 });
   });
 
   test('answers by taking over: what was before that is not paid, what it serves is', () => {

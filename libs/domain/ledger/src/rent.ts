@@ -128,15 +128,28 @@ export function rentEarned(
   return { earned, provenMs: ms };
 }
 
+interface RentSoFar {
+  readonly prepaid: number;
+  readonly earned: number;
+  readonly provenMs: number;
+  /** The provider was asked then whether it is there, and has not answered. */
+  readonly doubtedAt?: number;
+}
+
+function openDoubt(rent: RentRecord | undefined): Pick<RentSoFar, 'doubtedAt'> {
+  return rent?.doubt?.isOpen === true ? { doubtedAt: rent.doubt.at } : {};
+}
+
 /** How the rent stands, or what became of it; undefined where the terms have none. */
 export function rentSoFar(
   contract: Pick<ContractRecord, 'life' | 'rent' | 'escrow' | 'settlement'>,
   terms: Terms,
   now: number,
-): { readonly prepaid: number; readonly earned: number; readonly provenMs: number } | undefined {
-  const { settlement, escrow } = contract;
+): RentSoFar | undefined {
+  const { settlement, escrow, rent } = contract;
   if (terms.rent === undefined) return undefined;
-  if (settlement === undefined) return { prepaid: escrow.rent ?? 0, ...rentEarned(contract, terms, now) };
+  if (settlement === undefined)
+    return { prepaid: escrow.rent ?? 0, ...rentEarned(contract, terms, now), ...openDoubt(rent) };
   const { prepaid = 0, paid = 0, provenMs = 0 } = settlement.rent ?? {};
   return { prepaid, earned: paid, provenMs };
 }

@@ -211,8 +211,8 @@ export const contractRecord = z.object({
   dispute: z.array(z.string()).optional(),
   /** Both agree on the handback, and new keys are waited for before it is settled; or were. */
   rekeying: rekeyRecord.optional(),
-  /** Of a contract with rent: what is in escrow for it, or was, what the provider has earned of that, and in how long. */
-  rent: z.object({ prepaid: count, earned: count, provenMs: count }).optional(),
+  /** Of a contract with rent: what is in escrow for it, or was, what the provider has earned of that, and in how long; since when it has not said that it is there. */
+  rent: z.object({ prepaid: count, earned: count, provenMs: count, doubtedAt: count.optional() }).optional(),
   /** Whether the grantor's promise to the holder may still run, by its own record. */
   leaseRuns: z.boolean().optional(),
   /** For how long, ms, something sent under an earlier epoch may still come on air. */
