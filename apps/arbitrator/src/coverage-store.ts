@@ -10,8 +10,17 @@ export function keptMark(store: ContractStore, contractId: string, devEui: strin
   return store.document(contractId, coverageName(devEui)) as SignedMark | undefined;
 }
 
-export function keptMarks(store: ContractStore, { contractId, set }: ContractTerms): SignedMark[] {
-  return set.devices.flatMap(({ devEui }) => keptMark(store, contractId, devEui) ?? []);
+export function keptMarks(store: ContractStore, terms: ContractTerms): SignedMark[] {
+  return someMarks(store, terms, terms.set.devices.length);
+}
+
+/** The same of so many devices, the first ones of the set. */
+export function someMarks(
+  store: ContractStore,
+  { contractId, set }: ContractTerms,
+  most: number,
+): SignedMark[] {
+  return set.devices.slice(0, most).flatMap(({ devEui }) => keptMark(store, contractId, devEui) ?? []);
 }
 
 /** What is known of the provider's hearing, for operators: by device, and in all. */

@@ -25,8 +25,9 @@ export interface BookedReport {
 }
 
 export interface CustomerBook {
-  /** False where there is no room for another one. */
-  put(contract: BookedContract): boolean;
+  /** Makes room for it where it is new. False where there is none. */
+  admit(contractId: string): boolean;
+  put(contract: BookedContract): void;
   get(contractId: string): BookedContract | undefined;
   all(): BookedContract[];
   /** Kept once, whoever tells it and how often; what changed is kept beside what it was. Of each kind, the name up to its slash, the newest ones. */
@@ -94,12 +95,9 @@ export function openCustomerBook(path: string, most: number): CustomerBook {
     return true;
   };
   return {
+    admit: (contractId) => inTransaction(db, () => select.get(contractId) !== undefined || hasRoom()),
     put: ({ contractId, customer, record, closed }) =>
-      inTransaction(db, () => {
-        if (select.get(contractId) === undefined && !hasRoom()) return false;
-        upsert.run(contractId, customer, JSON.stringify(record), closed ? 1 : 0);
-        return true;
-      }),
+      void upsert.run(contractId, customer, JSON.stringify(record), closed ? 1 : 0),
     get(contractId) {
       const row = select.get(contractId);
       return row === undefined ? undefined : contractIn(row);

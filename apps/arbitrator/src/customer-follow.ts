@@ -15,6 +15,7 @@ import {
   type OpeningRecord,
   type RecordedRoot,
   type RingRoot,
+  type SetRecord,
   type SpeakerRecord,
 } from '@antirio/ledger-machine';
 import { isEnded, type ContractTerms } from '@antirio/service-contract';
@@ -56,6 +57,9 @@ export interface CustomerFollow {
 /** A claim that the centre has refused is brought again so much later. */
 const CLAIM_AGAIN_MS = 600_000;
 const TERMS_KEPT = 1000;
+/** Records of which a contract may have several, and that its own record tells of. */
+const FAMILIES = ['opening', 'activation', 'coverage'];
+const STATED_IN: ReadonlySet<string> = new Set(['ACTIVE', 'RETURNING', 'HANDED_BACK']);
 
 /** Follows the public ledger for its customers, so that what comes after an edge's end is known here too, and speaks for them. */
 export function createCustomerFollow(ports: CustomerFollowPorts): CustomerFollow {
@@ -75,12 +79,26 @@ export function createCustomerFollow(ports: CustomerFollowPorts): CustomerFollow
     terms.set(contractId, found);
     return found;
   };
-  /** All records of the contract of which there may be several. */
-  const noteAll = async (contractId: string, at: number): Promise<void> => {
-    for (const family of ['opening', 'activation', 'statement', 'coverage'])
+  const noteAll = async (contractId: string, families: readonly string[]): Promise<void> => {
+    const at = clock.now();
+    for (const family of families)
       for (const [name, value] of await ledger.entries(`${family}/${contractId}/`))
         book.note(contractId, { name, at, value });
   };
+  /** Of its newest epoch: those of epochs before are in the book. Each may be bettered, and the contract's record says nothing of it. */
+  const noteStatements = async ({ id, activation }: ContractRecord): Promise<void> => {
+    if (activation === undefined) return;
+    for (const role of ['customer', 'provider'] as const) {
+      const name = keys.statement(id, activation.epoch, role);
+      const value = await ledger.fetch(name);
+      if (value !== undefined) book.note(id, { name, at: clock.now(), value });
+    }
+  };
+  const noteEpoch = (id: string, { epoch, holder, takenAt, released }: SetRecord): void =>
+    book.note(id, {
+      ...{ name: `epoch/${epoch}`, at: clock.now() },
+      value: { holder, takenAt, released: released ?? null },
+    });
   const rootsOf = (contractId: string, provider: EdgeId, recorded?: RecordedRoot): SignedRoot[] => {
     const signed = (body: RingRoot, signature: string): SignedRoot => ({
       ...{ kind: RING_ROOT_KIND, by: provider, body, signature },
@@ -98,25 +116,23 @@ export function createCustomerFollow(ports: CustomerFollowPorts): CustomerFollow
     appointed: appointments.get(edge),
   });
 
-  const sightOf = async (contract: ContractRecord): Promise<Sight> => {
-    const { id, setId, provider, customer, openings, activation, coverage } = contract;
-    const [its, set, opening, statement, recorded, claim, time] = await Promise.all([
+  const sightOf = async (contract: ContractRecord, set: SetRecord | undefined): Promise<Sight> => {
+    const { id, provider, customer, openings, activation, coverage } = contract;
+    const [its, opening, statement, recorded, claim, time] = await Promise.all([
       termsOf(id),
-      ledger.fetch(keys.set(setId)),
       openings === 0 ? undefined : ledger.fetch(keys.opening(id, openings)),
       activation && ledger.fetch(keys.statement(id, activation.epoch, 'provider')),
       ledger.fetch(keys.ringRoot(id)),
       coverage && ledger.fetch(keys.coverageClaim(id, coverage.epoch)),
       ledger.time(),
     ]);
-    if (set !== undefined) {
-      const { epoch, holder, takenAt, released } = set;
-      const at = clock.now();
-      book.note(id, { name: `epoch/${epoch}`, at, value: { holder, takenAt, released: released ?? null } });
-    }
     const roots = rootsOf(id, provider, recorded);
     const about = { contract, terms: its, set, opening, statement, claim, roots };
     return { ...about, ...silenceOf(customer), self, now: timeNow(time) };
+  };
+  const isSilent = (edge: EdgeId): boolean => {
+    const { unheardMs, appointed } = silenceOf(edge);
+    return appointed !== undefined && unheardMs >= appointed.silentMs;
   };
   const say = async ({ id, customer }: ContractRecord, saying: Saying): Promise<void> => {
     if (saying.to === 'ledger') {
@@ -138,8 +154,9 @@ export function createCustomerFollow(ports: CustomerFollowPorts): CustomerFollow
     );
   };
   /** What is refused is no reason to leave the others alone. */
-  const speak = async (contract: ContractRecord, sight: Sight): Promise<void> => {
-    const saying = whatToSay(sight);
+  const speak = async (contract: ContractRecord, set: SetRecord | undefined): Promise<void> => {
+    if (!isSilent(contract.customer)) return;
+    const saying = whatToSay(await sightOf(contract, set));
     if (saying === undefined) return;
     try {
       await say(contract, saying);
@@ -152,22 +169,39 @@ export function createCustomerFollow(ports: CustomerFollowPorts): CustomerFollow
       );
     }
   };
+  /** What the ledger has of it and the book has not. */
+  const note = async (contract: ContractRecord, isNew: boolean, changed: boolean): Promise<void> => {
+    const { id, life } = contract;
+    if (changed) await noteAll(id, FAMILIES);
+    if (isNew || isEnded(life)) await noteAll(id, ['statement']);
+    else if (STATED_IN.has(life.state)) await noteStatements(contract);
+  };
   const lookAt = async (contract: ContractRecord): Promise<void> => {
-    const { id: contractId, customer, life } = contract;
+    const { id: contractId, customer, life, setId } = contract;
     const known = book.get(contractId);
     if (known?.closed === true) return;
-    const booked = { contractId, customer, record: contract };
-    const changed = known === undefined || canonicalJson(known.record) !== canonicalJson(contract);
-    if (changed && !book.put({ ...booked, closed: false })) {
+    if (!book.admit(contractId)) {
       left += 1;
       return;
     }
-    await noteAll(contractId, clock.now());
-    const sight = await sightOf(contract);
-    if (!isEnded(life)) return speak(contract, sight);
-    // only now: all of it is here
-    book.put({ ...booked, closed: true });
-    claimedAt.delete(contractId);
+    const closed = isEnded(life);
+    const changed = known === undefined || canonicalJson(known.record) !== canonicalJson(contract);
+    await note(contract, known === undefined, changed);
+    const set = await ledger.fetch(keys.set(setId));
+    if (set !== undefined) noteEpoch(contractId, set);
+    // last: what could not be read now is read at the next look
+    if (changed) book.put({ contractId, customer, record: contract, closed });
+    if (closed) claimedAt.delete(contractId);
+    else await speak(contract, set);
+  };
+  /** What is wrong with one contract keeps nobody from looking at the others. */
+  const tryLookAt = async (contract: ContractRecord): Promise<void> => {
+    try {
+      await lookAt(contract);
+    } catch (error) {
+      if (isAntirioError(error, 'unavailable') || isAntirioError(error, 'timeout')) throw error;
+      log.warn({ contract: contract.id, error: describeError(error) }, 'a contract cannot be followed');
+    }
   };
 
   return {
@@ -180,7 +214,7 @@ export function createCustomerFollow(ports: CustomerFollowPorts): CustomerFollow
       for (const edge of customers) appointments.set(edge, await ledger.fetch(keys.speaker(edge)));
       for (const [, value] of await ledger.entries('contract/')) {
         const contract = value as ContractRecord;
-        if (customers.includes(contract.customer)) await lookAt(contract);
+        if (customers.includes(contract.customer)) await tryLookAt(contract);
       }
     },
   };

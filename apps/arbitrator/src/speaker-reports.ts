@@ -2,7 +2,7 @@ import { repeat, type Log, type Repeating } from '@antirio/host';
 import { canonicalJson, describeError, isAntirioError, parseEdgeId } from '@antirio/kernel';
 import { keys, type SpeakerRecord } from '@antirio/ledger-machine';
 import type { ContractStore } from './contract-store.ts';
-import { keptMarks } from './coverage-store.ts';
+import { someMarks } from './coverage-store.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import { ledgerClock } from './ledger-clock.ts';
 import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
@@ -42,7 +42,7 @@ export function reportOf(store: ContractStore, driver: Driver): ContractReport {
   const { contractId } = terms;
   const { state, epoch, holder } = driver.record() ?? {};
   const known = state === undefined || epoch === undefined || holder === undefined;
-  const marks = keptMarks(store, terms).slice(0, DEVICES_TOLD);
+  const marks = someMarks(store, terms, DEVICES_TOLD);
   return {
     contractId,
     phase: driver.phase().at,

@@ -144,6 +144,9 @@ function openReports(withSpeaker = true): SpeakerReports {
   });
 }
 
+/** An edge of the same owner's. */
+const sister = parseEdgeId(provider.edgeId);
+
 function openCloud(): void {
   book = openCustomerBook(join(folder, 'customers.db'), 2);
   const ledger = ledgerOf(cloud);
@@ -157,7 +160,7 @@ function openCloud(): void {
     route: (method: string, path: string, _about: object, handler: Handler) =>
       void handlers.set(`${method} ${path}`, handler),
   } as unknown as HttpRim;
-  addSpeakerRoutes(rim, { clock, book, follow, customers: [self] });
+  addSpeakerRoutes(rim, { clock, book, follow, customers: [self, sister] });
 }
 
 beforeEach(async () => {
@@ -246,7 +249,7 @@ describe('a customer’s cloud arbitrator', () => {
     const report = { contractId, phase: 'guarded', heard: [], roots: [rootOf(7)] };
     const tell = (by: string | undefined, changes: object = {}) =>
       ask('post', path, by, { contracts: [{ ...report, ...changes }] });
-    await expect(tell(provider.edgeId)).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(tell(central.edgeId)).rejects.toMatchObject({ code: 'forbidden' });
     await expect(tell(undefined)).rejects.toMatchObject({ code: 'forbidden' });
     const refused = (reason: string) => ({ taken: 0, refused: [{ reason }] });
     const root = rootOf(7);
@@ -254,6 +257,7 @@ describe('a customer’s cloud arbitrator', () => {
       expect(await tell(self, { roots })).toMatchObject(refused('a root is not the provider’s'));
     const other = { contractId: '00000000-0000-4000-8000-000000000001' };
     expect(await tell(self, other)).toMatchObject(refused('not followed yet'));
+    expect(await tell(sister)).toMatchObject(refused('the contract is of another customer'));
     expect(await tell(self)).toMatchObject({ taken: 1, refused: [] });
   });
 
@@ -275,14 +279,44 @@ describe('a customer’s cloud arbitrator', () => {
     expect(book.get(contractId)).toMatchObject({ closed: true, record: { settlement: { row: 'honoured' } } });
   });
 
+  test('reads again what it could not read, and follows the others where one contract is broken', async () => {
+    await readyNow();
+    await round(true);
+    await servedUpTo(50);
+    const ledger = ledgerOf(cloud);
+    let fails: string | undefined = 'opening/';
+    const code = { now: 'unavailable' as 'unavailable' | 'corrupt' };
+    const flaky = createCustomerFollow({
+      ...{ identity: cloud, clock, log: silentLog, book, customers: [self], peers: {} },
+      submit: createPatientSubmit(ledger, { clock, random: systemRandom }),
+      ledger: {
+        ...ledger,
+        entries: async (prefix) => {
+          if (fails !== undefined && prefix.startsWith(fails)) throw new AntirioError(code.now, 'not now');
+          return ledger.entries(prefix);
+        },
+      },
+    });
+    await send(central, { type: 'contract/open', contractId, root: rootOf(60), keyVersion: 1 });
+    const openings = () => names().filter((name) => name.startsWith('opening/')).length;
+    expect(openings()).toBe(1);
+    await expect(flaky.look()).rejects.toThrow(/not now/);
+    code.now = 'corrupt';
+    await flaky.look();
+    expect(openings()).toBe(1);
+    fails = undefined;
+    await flaky.look();
+    expect(openings()).toBe(2);
+  });
+
   test('keeps so much of each kind, and lets go of contracts that are over for those that live', () => {
-    const put = (id: string, closed: boolean) =>
-      book.put({ contractId: id, customer: self, record: {}, closed });
+    const put = (id: string, closed: boolean): boolean => {
+      const admitted = book.admit(id);
+      if (admitted) book.put({ contractId: id, customer: self, record: {}, closed });
+      return admitted;
+    };
     expect([put('a', false), put('b', true), put('c', false), put('d', false)]).toEqual([
-      true,
-      true,
-      true,
-      false,
+      ...[true, true, true, false],
     ]);
     expect(book.all().map(({ contractId: id }) => id)).toEqual(['a', 'c']);
     book.note('a', { name: 'opening/1', at: 0, value: {} });
@@ -361,6 +395,26 @@ describe('who speaks for an edge', () => {
     await servedUpTo(50);
     await rounds(12, false);
     expect(contract()).toMatchObject({ settlement: { row: 'providerBreach', reason: 'contradictingRoots' } });
+  });
+
+  test('claims nothing at the centre while the provider serves, and puts no refusal on the ledger by it', async () => {
+    await readyNow();
+    await round(true);
+    await send(central, { type: 'contract/open', contractId, root: rootOf(40), keyVersion: 1 });
+    const request = { ...signDocument(provider, EPOCH_REQUEST_KIND, { setId, epoch: 1, contractId }) };
+    await send(central, {
+      ...{ type: 'epoch/take', request: { ...request, kind: EPOCH_REQUEST_KIND } },
+      ...{ holderLeaseEndedAt: null, customerLeaseEndedAt: now - 500 },
+    });
+    now += SILENT_S * 1000;
+    const before = height;
+    const roots: [ReturnType<typeof rootOf>, ReturnType<typeof rootOf>] = [rootOf(40), rootOf(40, 39)];
+    const ledger = ledgerOf(central);
+    const asking = { peer: cloud.edgeId, now };
+    const facts = centralFacts(ledger, clock);
+    await expect(judgeContradiction(facts, ledger, asking, { contractId, roots })).rejects.toThrow(/serves/);
+    await expect(judgeBelowRoot(facts, ledger, asking, { contractId })).rejects.toThrow(/serves/);
+    expect(height).toBe(before);
   });
 
   test('leaves an honest provider alone', async () => {

@@ -145,6 +145,15 @@ describe('who speaks for an edge', () => {
   });
 });
 
+test('who rules cannot lend its own voice', () => {
+  ledger.send(central, appoint());
+  ledger.now = terms.expiresAt;
+  expect(ledger.send(cleo, speak({ type: 'contract/expire' }, central.edgeId))).toMatchObject({
+    code: 'forbidden',
+    message: 'the contract is of others',
+  });
+});
+
 describe('an appointment', () => {
   test('is renewed by the same word, and never moves what the edge has said before it', () => {
     const before = recordOf(ledger);
