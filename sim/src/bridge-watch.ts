@@ -3,7 +3,7 @@ import type { Judge } from './checks.ts';
 import type { SimContract, World } from './world.ts';
 
 export interface BridgeDuties {
-  /** For how long a customer may lack its bridge while nothing else changes, ms. */
+  /** For how long a customer may lack either while nothing else changes, ms. */
   readonly withinMs: number;
   /** Nothing keeps the customer from giving its word. */
   readonly mayGive: () => boolean;
@@ -12,7 +12,7 @@ export interface BridgeDuties {
   readonly wouldServe: (contract: SimContract) => boolean;
 }
 
-/** Watches that a customer which lacks its bridge, and lives, is served by a provider that hears its sensors. */
+/** Watches that a customer which lacks its bridge, or room on its disk, and lives, is served by a provider that hears its sensors. */
 export function watchBridge(world: World, judge: Judge, duties: BridgeDuties) {
   const { A, contracts, terms } = world;
   let lackedSince: number | undefined;
@@ -27,7 +27,7 @@ export function watchBridge(world: World, judge: Judge, duties: BridgeDuties) {
     return at;
   };
   const isOwed = (at: string): boolean => {
-    if (!A.disk.bridgeDead || hasFailed || at !== 'guarded') return false;
+    if (!(A.disk.bridgeDead || A.host.full) || hasFailed || at !== 'guarded') return false;
     return opensWhenOffline(terms) && duties.mayGive() && !contracts.some(duties.serves);
   };
   return (now: number, changedAt: number): void => {
@@ -39,7 +39,7 @@ export function watchBridge(world: World, judge: Judge, duties: BridgeDuties) {
     if (idle !== undefined)
       judge.broken(
         'takeover',
-        `the customer has had no bridge for ${Math.round(lackedMs)} ms, and ${idle.name}, which hears its sensors, is ${idle.providerParty().phase().at}`,
+        `the customer has had no bridge, or no room on its disk, for ${Math.round(lackedMs)} ms, and ${idle.name}, which hears its sensors, is ${idle.providerParty().phase().at}`,
       );
   };
 }

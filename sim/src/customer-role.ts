@@ -147,11 +147,14 @@ export function customerRole(links: PartyLinks, options: CustomerOptions): Role 
       case 'keys':
         askProvider(
           (provider) => {
+            if (provider.host.full) return false;
             provider.disk.keysGiven = true;
             provider.host.wrote('keys');
+            return true;
           },
           (result) => {
-            rooms.party.post({ type: 'answer', method: 'keys', ...answerOf(result) });
+            const kept = result.ok && !result.value ? ({ ok: false, code: 'full' } as const) : result;
+            rooms.party.post({ type: 'answer', method: 'keys', ...answerOf(kept) });
           },
         );
         return;
@@ -229,7 +232,7 @@ export function customerRole(links: PartyLinks, options: CustomerOptions): Role 
       const counted = rekeyed === undefined ? {} : { rekeyed };
       const filled = filler.status();
       const observed = options.senses({
-        ...{ storeOk: true, load },
+        ...{ storeOk: !host.full, load },
         source: disk.bridgeDead ? { ...filled, caughtUp: false } : filled,
         rooms: { gatewayBridge: disk.bridgeDead ? 'silent' : 'well' },
         ...counted,

@@ -76,6 +76,8 @@ export interface DeviceService {
 const LIVE_MS = 800;
 const RX1_MS = 1000;
 const ASK_AGAIN_MS = 1000;
+/** What the disk does not take is brought to it again. */
+const ROOM_MS = 300;
 const MAX_LEAD_MS = 2980;
 
 interface Block {
@@ -109,7 +111,7 @@ export function createDeviceService(ports: ServicePorts): DeviceService {
     return proven !== undefined && ports.gapState({ next, proven }) === 'exhausted';
   };
   const prove = (devAddr: string, fcnt: number): void => {
-    if (fcnt <= (disk.proven.get(devAddr) ?? -2)) return;
+    if (host.full || fcnt <= (disk.proven.get(devAddr) ?? -2)) return;
     disk.proven.set(devAddr, fcnt);
     host.wrote('counter proven');
   };
@@ -123,6 +125,7 @@ export function createDeviceService(ports: ServicePorts): DeviceService {
   };
   const transmit = (session: Session, fcnt: number, airAt: number): void => {
     const { devAddr } = session;
+    if (host.full) return;
     const more = ports.standsFor(devAddr);
     disk.downUsed.set(devAddr, Math.max(fcnt + more, disk.downUsed.get(devAddr) ?? -1));
     host.wrote('counter used');
@@ -183,8 +186,8 @@ export function createDeviceService(ports: ServicePorts): DeviceService {
     const next = active ? ring.at(Math.max(disk.cursor, ring.acknowledged) + 1) : undefined;
     busy = next !== undefined;
     if (next === undefined) return;
-    host.after(dice.between(0.3, 2), () => {
-      if (active) process(next);
+    host.after(host.full ? ROOM_MS : dice.between(0.3, 2), () => {
+      if (active && !host.full) process(next);
       work();
     });
   };

@@ -66,6 +66,7 @@ export function heal(ports: FaultPorts): void {
   for (const name of nodes) {
     hosts[name].crashAfterSteps(0);
     hosts[name].slowDisk(1);
+    hosts[name].fillDisk(false);
     hosts[name].clock.setWall();
     hosts[name].wake();
     hosts[name].start();
@@ -183,6 +184,12 @@ export function scheduleFaults(ports: FaultPorts, scenario: Scenario): void {
         hosts[fault.node].slowDisk(fault.factor);
         during(fault.forMs, () => {
           hosts[fault.node].slowDisk(1);
+        });
+        return;
+      case 'fullDisk':
+        hosts[fault.node].fillDisk(true);
+        during(fault.forMs, () => {
+          hosts[fault.node].fillDisk(false);
         });
         return;
       case 'badLinks':

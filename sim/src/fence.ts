@@ -130,8 +130,18 @@ export function createFence(ports: FencePorts): SimFence {
       answer(first.reason);
       return;
     }
+    // a counter whose mark is not on the disk does not leave
+    const unmarked = 'shut' as R;
+    if (host.full) {
+      answer(unmarked);
+      return;
+    }
     mark(devAddr, first.fcnt, bytes);
     host.after(host.fsyncMs(), () => {
+      if (host.full) {
+        answer(unmarked);
+        return;
+      }
       host.wrote('counter mark');
       const second = verdict();
       answer(second.allowed ? undefined : second.reason);
@@ -143,9 +153,11 @@ export function createFence(ports: FencePorts): SimFence {
   ): void => {
     const { epoch, slot, actUntil } = wanted;
     if (epoch < disk.epoch) return;
+    const isNew = disk.epoch !== epoch || disk.slot !== slot || disk.devAddrs.length === 0;
+    if (isNew && host.full) return;
     air = underEpoch(air, epoch);
     const actFrom = ports.actsFrom(air, wanted.actFrom);
-    if (disk.epoch !== epoch || disk.slot !== slot || disk.devAddrs.length === 0) {
+    if (isNew) {
       blocks = new Map();
       Object.assign(disk, { devAddrs, epoch, slot });
       host.wrote('fence set');
@@ -161,7 +173,7 @@ export function createFence(ports: FencePorts): SimFence {
         return;
       }
       open = undefined;
-      if (disk.devAddrs.length > 0) return;
+      if (disk.devAddrs.length > 0 || host.full) return;
       disk.devAddrs = devAddrs;
       host.wrote('fence set');
     },

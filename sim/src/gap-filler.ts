@@ -46,6 +46,10 @@ export function startGapFiller({ host, ring, disk, from, source, intervalMs }: G
     host.after(intervalMs * host.dice.between(0.9, 1.1), pull);
   };
   const conclude = (through: number, wentOn: boolean): void => {
+    if (through > pulledThrough() && host.full) {
+      again();
+      return;
+    }
     if (through > pulledThrough()) {
       disk.pulled.set(from, through);
       host.wrote('pulled');
@@ -62,11 +66,16 @@ export function startGapFiller({ host, ring, disk, from, source, intervalMs }: G
       conclude(through, more);
       return;
     }
-    for (const { frame } of frames)
-      ring.take(frame, false, -Infinity, () => {
-        open -= 1;
-        if (open === 0) conclude(through, more);
-      });
+    let isRefused = false;
+    const refused = (): void => {
+      if (!isRefused) again();
+      isRefused = true;
+    };
+    const stored = (): void => {
+      open -= 1;
+      if (open === 0) conclude(through, more);
+    };
+    for (const { frame } of frames) ring.take(frame, false, -Infinity, stored, refused);
   };
   const pull = (): void => {
     source.offers(pulledThrough(), (page) => {

@@ -62,9 +62,9 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
   const isUnserved = (): boolean => isGone() || isCut('A', 'central');
   /** Who is held back by its operator does nothing about it. */
   const isHeld = (edge: EdgeName): boolean => edgeOf(edge).disk.held;
-  /** An edge without its bridge does nothing for its sensors, and one that cannot keep a lease does so rarely. */
+  /** An edge without its bridge, or room on its disk, does nothing for its sensors, and one that cannot keep a lease does so rarely. */
   const isWhole = (edge: EdgeName): boolean =>
-    isRunning(edge) && isPrompt(edge) && !edgeOf(edge).disk.bridgeDead;
+    isRunning(edge) && isPrompt(edge) && !edgeOf(edge).disk.bridgeDead && !hosts[edge].full;
   const isWell = (edge: EdgeName): boolean =>
     isWhole(edge) &&
     hosts.central.running &&

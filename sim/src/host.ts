@@ -51,6 +51,8 @@ export interface Host {
   readonly frozen: boolean;
   /** Its disk holds it up at every write. */
   readonly slow: boolean;
+  /** Its disk takes nothing. */
+  readonly full: boolean;
   /** Counts its starts. */
   readonly incarnation: number;
   /** What happens elsewhere at its death. */
@@ -76,6 +78,8 @@ export interface Host {
   /** Dies right after so many more writes or steps. */
   crashAfterSteps(count: number): void;
   slowDisk(factor: number): void;
+  /** A process that is to start meanwhile does once there is room. */
+  fillDisk(isFull: boolean): void;
 }
 
 /** Unwinds what a process was doing when it died. */
@@ -106,6 +110,8 @@ export function createHost(engine: Engine, trace: Trace, dice: Dice, options: Ho
   let incarnation = 0;
   let crashIn = 0;
   let slowness = 1;
+  let full = false;
+  let awaitsRoom = false;
   let begin: () => void = () => undefined;
   let held: Held[] = [];
   const deaths = new Set<() => void>();
@@ -176,6 +182,9 @@ export function createHost(engine: Engine, trace: Trace, dice: Dice, options: Ho
     get slow() {
       return slowness > 1;
     },
+    get full() {
+      return full;
+    },
     get syncsInMs() {
       return options.fsyncMs * slowness;
     },
@@ -211,6 +220,8 @@ export function createHost(engine: Engine, trace: Trace, dice: Dice, options: Ho
     fsyncMs: () => options.fsyncMs * slowness * dice.between(0.5, 2),
     start() {
       if (up) return;
+      awaitsRoom = full;
+      if (full) return;
       up = true;
       incarnation++;
       trace.note(name, 'STARTS');
@@ -233,6 +244,10 @@ export function createHost(engine: Engine, trace: Trace, dice: Dice, options: Ho
     },
     slowDisk: (factor) => {
       slowness = factor;
+    },
+    fillDisk(isFull) {
+      full = isFull;
+      if (!full && awaitsRoom) this.start();
     },
   };
 }

@@ -12,5 +12,6 @@ export const scenarioKinds = [
   'strays',
   'faithless',
   'overlong',
+  'fullDisks',
 ] as const;
 export type ScenarioKind = (typeof scenarioKinds)[number];

@@ -22,6 +22,7 @@ import { blockMutants } from './block-mutants.ts';
 import { bridgeMutants } from './bridge-mutants.ts';
 import { faithlessMutants } from './faithless-mutants.ts';
 import { fenceMutants } from './fence-mutants.ts';
+import { fullDiskMutants } from './full-disk-mutants.ts';
 import { fullDrillMutants } from './full-drill-mutants.ts';
 import { lentMutants } from './lent-mutants.ts';
 import { honestPieces, type Pieces } from './pieces.ts';
@@ -49,6 +50,7 @@ export const mutants: readonly Mutant[] = [
   ...faithlessMutants,
   ...lentMutants,
   ...fullDrillMutants,
+  ...fullDiskMutants,
   ...bridgeMutants,
   ...overlongMutants,
   ...rentMutants,

@@ -1,4 +1,10 @@
-import type { customerDesires, customerStep, providerDesires, providerStep } from '@antirio/service-contract';
+import type {
+  customerDesires,
+  customerStep,
+  mayGoUnwritten,
+  providerDesires,
+  providerStep,
+} from '@antirio/service-contract';
 import {
   createCustomer,
   createProvider,
@@ -11,6 +17,7 @@ import {
   type ContractTerms,
   type CustomerPhase,
   type CustomerState,
+  type Deed,
   type Desired,
   type PartyEffect,
   type PartyEvent,
@@ -43,6 +50,7 @@ export interface PartyPieces {
   readonly customerDesires: typeof customerDesires;
   readonly providerStep: typeof providerStep;
   readonly providerDesires: typeof providerDesires;
+  readonly mayGoUnwritten: typeof mayGoUnwritten;
 }
 
 export interface PartyPorts {
@@ -72,6 +80,8 @@ export interface PartyPorts {
 }
 
 interface Machine {
+  /** As if the last event had not come. */
+  undo(): void;
   step(event: PartyEvent): readonly PartyEffect[];
   phase(): Phase;
   desires(): Desired;
@@ -109,8 +119,13 @@ function createMachine(ports: PartyPorts, bootId: string): Machine {
       clock.monotonic(),
       disk.failures,
     );
+    let before = state;
     return {
+      undo() {
+        state = before;
+      },
       step(event) {
+        before = state;
         const [next, effects] = pieces.customerStep(state, event, context());
         state = next;
         return effects;
@@ -122,8 +137,13 @@ function createMachine(ports: PartyPorts, bootId: string): Machine {
     };
   }
   let state: ProviderState = createProvider(terms, disk.phase as ProviderPhase, bootId, clock.monotonic());
+  let before = state;
   return {
+    undo() {
+      state = before;
+    },
     step(event) {
+      before = state;
       const [next, effects] = pieces.providerStep(state, event, context());
       state = next;
       return effects;
@@ -141,7 +161,17 @@ export function createPartyHost(ports: PartyPorts): PartyHost {
   let fence: Desired['fence'] | undefined;
   let fenceAt = -Infinity;
   let unread: PartyEvent[] = [];
+  let isOwed = false;
 
+  /** What keeps nothing has nothing against a full disk. */
+  const goesUnwritten = (deed: Deed<Phase>, before: Phase): boolean =>
+    deed.type === 'persist' ? ports.pieces.mayGoUnwritten(before, deed.phase) : deed.type !== 'keepBlocks';
+  const catchUp = (): void => {
+    if (!isOwed || host.full) return;
+    isOwed = false;
+    disk.phase = machine.phase();
+    host.wrote('phase');
+  };
   const applyFence = (): void => {
     const wanted = machine.desires().fence;
     const now = host.clock.monotonic();
@@ -153,6 +183,43 @@ export function createPartyHost(ports: PartyPorts): PartyHost {
       ports.setFence(wanted);
     });
   };
+  const write = (phase: Phase): void => {
+    isOwed = host.full;
+    if (!isOwed) disk.phase = phase;
+    trace.note(host.name, isOwed ? `is ${phase.at}, unwritten` : `is ${phase.at}`);
+    ports.onPhase(phase.at);
+    if (!isOwed) host.wrote('phase');
+  };
+  const countFailures = (count: number): void => {
+    if (host.full) return;
+    disk.failures = count;
+    host.wrote('failures');
+  };
+  const perform = (deed: Deed<Phase>): void => {
+    switch (deed.type) {
+      case 'persist':
+        write(deed.phase);
+        return;
+      case 'note':
+        trace.note(host.name, deed.milestone, () =>
+          JSON.stringify(deed.detail, (key, value: unknown) => (key === 'statement' ? undefined : value)),
+        );
+        return;
+      case 'keepBlocks':
+        trace.note(host.name, 'blocks', () => JSON.stringify(deed.marks), 'fine');
+        ports.keepBlocks(deed.by, deed.marks);
+        return;
+      case 'blocksRefused':
+        trace.note(host.name, 'blocks refused', () => deed.reason);
+        return;
+      case 'failures':
+        countFailures(deed.count);
+        return;
+      default:
+        ports.execute(deed);
+        host.stepped();
+    }
+  };
   const post = (event: PartyEvent): void => {
     if (ports.isHung()) {
       if (event.type !== 'tick' && unread.length < UNREAD_KEPT) unread.push(event);
@@ -161,28 +228,11 @@ export function createPartyHost(ports: PartyPorts): PartyHost {
     const before = machine.phase();
     const effects = machine.step(event);
     for (const deed of deedsOf(before, machine.phase(), effects)) {
-      if (deed.type === 'persist') {
-        disk.phase = deed.phase;
-        trace.note(host.name, `is ${deed.phase.at}`);
-        ports.onPhase(deed.phase.at);
-        host.wrote('phase');
-      } else if (deed.type === 'note') {
-        const { milestone, detail } = deed;
-        trace.note(host.name, milestone, () =>
-          JSON.stringify(detail, (key, value: unknown) => (key === 'statement' ? undefined : value)),
-        );
-      } else if (deed.type === 'keepBlocks') {
-        trace.note(host.name, 'blocks', () => JSON.stringify(deed.marks), 'fine');
-        ports.keepBlocks(deed.by, deed.marks);
-      } else if (deed.type === 'blocksRefused') {
-        trace.note(host.name, 'blocks refused', () => deed.reason);
-      } else if (deed.type === 'failures') {
-        disk.failures = deed.count;
-        host.wrote('failures');
-      } else {
-        ports.execute(deed);
-        host.stepped();
+      if (host.full && !goesUnwritten(deed, before)) {
+        machine.undo();
+        return;
       }
+      perform(deed);
     }
     applyFence();
   };
@@ -193,6 +243,7 @@ export function createPartyHost(ports: PartyPorts): PartyHost {
   };
   const observe = (): void => {
     host.after(ports.observeMs, observe);
+    catchUp();
     ports.observe();
   };
   return {
@@ -200,6 +251,7 @@ export function createPartyHost(ports: PartyPorts): PartyHost {
       fence = undefined;
       fenceAt = -Infinity;
       unread = [];
+      isOwed = false;
       machine = createMachine(ports, host.dice.bits().toString(16));
       host.after(ports.tickMs, tick);
       host.after(5, observe);

@@ -25,7 +25,8 @@ export interface Ring {
   readonly last: number;
   /** Everything up to here is with its owner, who has said so. */
   readonly acknowledged: number;
-  take(frame: Frame, radio: boolean, now: number, durable: () => void): void;
+  /** `refused`: the disk did not take it, and nothing is known of it. */
+  take(frame: Frame, radio: boolean, now: number, durable: () => void, refused?: () => void): void;
   holds(bytes: string): boolean;
   /** Frames after `after`, at most so many. */
   after(after: number, limit: number): readonly RingFrame[];
@@ -46,38 +47,57 @@ export function openRing(host: Host, disk: RingDisk, onStored: () => void): Ring
   interface Batch {
     readonly frames: RingFrame[];
     readonly done: (() => void)[];
+    readonly refused: (() => void)[];
   }
-  let waiting: Batch = { frames: [], done: [] };
+  const empty = (): Batch => ({ frames: [], done: [], refused: [] });
+  let waiting = empty();
   let flushing: Batch | undefined;
   const durableLast = (): number => disk.frames.at(-1)?.seq ?? 0;
 
+  const forget = (frames: readonly RingFrame[]): void => {
+    for (const { frame } of frames) known.delete(frame.bytes);
+    next = durableLast() + 1;
+  };
   const flush = (): void => {
     if (flushing !== undefined || waiting.frames.length === 0) return;
     const batch = waiting;
     flushing = batch;
-    waiting = { frames: [], done: [] };
+    waiting = empty();
     // the kernel may write some of it at once, whether the process lives on or not
     const early = host.dice.below(batch.frames.length + 1);
-    disk.frames.push(...batch.frames.slice(0, early));
+    if (!host.full) disk.frames.push(...batch.frames.slice(0, early));
+    const begun = host.full ? 0 : early;
     host.after(host.fsyncMs(), () => {
-      disk.frames.push(...batch.frames.slice(early));
       flushing = undefined;
+      if (host.full) {
+        forget([...batch.frames.slice(begun), ...waiting.frames]);
+        const all = [...batch.refused, ...waiting.refused];
+        waiting = empty();
+        for (const call of all) call();
+        return;
+      }
+      disk.frames.push(...batch.frames.slice(begun));
       host.wrote('ring');
       for (const call of batch.done) call();
       onStored();
       flush();
     });
   };
-  const take = (frame: Frame, radio: boolean, now: number, durable: () => void): void => {
+  const take: Ring['take'] = (frame, radio, now, durable, refused = () => undefined) => {
     const seq = known.get(frame.bytes);
     if (seq === undefined) {
       known.set(frame.bytes, next);
       waiting.frames.push({ seq: next, frame, radio, heardAt: now });
       waiting.done.push(durable);
+      waiting.refused.push(refused);
       next += 1;
       flush();
     } else if (seq <= durableLast()) durable();
-    else (seq >= (waiting.frames[0]?.seq ?? Infinity) ? waiting : (flushing ?? waiting)).done.push(durable);
+    else {
+      const batch = seq >= (waiting.frames[0]?.seq ?? Infinity) ? waiting : (flushing ?? waiting);
+      batch.done.push(durable);
+      batch.refused.push(refused);
+    }
   };
   return {
     get last() {
@@ -100,7 +120,7 @@ export function openRing(host: Host, disk: RingDisk, onStored: () => void): Ring
     at: (seq) => disk.frames[seq - (disk.frames[0]?.seq ?? 1)],
     acknowledge(through) {
       const reached = Math.min(through, durableLast());
-      if (reached <= disk.acknowledged) return;
+      if (host.full || reached <= disk.acknowledged) return;
       disk.acknowledged = reached;
       host.wrote('acknowledged');
     },

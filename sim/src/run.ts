@@ -13,6 +13,7 @@ import { drawBlocks } from './block-scenario.ts';
 import { checkCoverage, drawCoverage, watchCoverage } from './coverage-scenario.ts';
 import { drawDrills } from './drill-scenario.ts';
 import { checkFullDrills, fullDrillsOf, watchFullDrills } from './full-drill-checks.ts';
+import { drawFullDisks } from './full-disks.ts';
 import { drawFullDrills } from './full-drill-scenario.ts';
 import { checkPenalties, paidInDrills, watchDrills } from './drill-checks.ts';
 import { heal, scheduleFaults, type FaultPorts } from './faults.ts';
@@ -46,6 +47,7 @@ const draws: Readonly<Record<ScenarioKind, (seed: number) => Scenario>> = {
   misstated: drawMisstated,
   strays: drawStrays,
   faithless: drawFaithless,
+  fullDisks: drawFullDisks,
   overlong: drawOverlong,
 };
 

@@ -113,6 +113,8 @@ export type Harm =
       readonly forMs: number;
     }
   | { readonly kind: 'slowDisk'; readonly node: NodeName; readonly factor: number; readonly forMs: number }
+  /** Its disk takes nothing more. */
+  | { readonly kind: 'fullDisk'; readonly node: EdgeName; readonly forMs: number }
   | { readonly kind: 'badLinks'; readonly loss: number; readonly latencyMs: number; readonly forMs: number }
   | { readonly kind: 'wallJump'; readonly node: NodeName; readonly byMs: number }
   /** The customer gives its service away; a dying one is gone a little later, and starts again. */

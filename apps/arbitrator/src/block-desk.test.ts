@@ -118,11 +118,11 @@ test.each([
 
 test('what the disk does not take is not kept, and is said to be so', () => {
   const book = open().bookOf(terms);
-  const isOnDisk = keeperOf(store, terms.contractId, silentLog, book);
+  const disk = keeperOf(store, terms.contractId, silentLog, book);
   expect(book.all(customer)).toEqual([]);
   const deed = { type: 'keepBlocks', by: customer, marks: [mark(joined.devAddr)] } as const;
   store.close();
-  expect(isOnDisk(deed, [])).toBe(false);
+  expect(disk.mayFollow(deed, { at: 'guarded', epoch: 1 }, [])).toBe(false);
   expect(book.all(customer)).toEqual([]);
 });
 

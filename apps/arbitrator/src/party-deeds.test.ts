@@ -1,5 +1,8 @@
 import { expect, test } from '@jest/globals';
-import { oneAtATime, oncePerPhase } from './party-deeds.ts';
+import { silentLog } from '@antirio/host';
+import type { ContractStore, Note } from './contract-store.ts';
+import { terms } from './escrow.fixture.ts';
+import { keeperOf, oneAtATime, oncePerPhase } from './party-deeds.ts';
 
 test('work of a phase is begun once in it, and waited for by all who come', async () => {
   let phase: object = {};
@@ -48,4 +51,30 @@ test('work that is under way is not begun again, also after one that failed', as
   await expect(failing).rejects.toThrow('gone');
   await expect(once(work)).rejects.toThrow('gone');
   expect(runs).toBe(2);
+});
+
+test('a customer goes on without its disk while it gives its sensors away, and all of that is written once there is room', () => {
+  const written: { phase: string; notes: string[] }[] = [];
+  let hasRoom = false;
+  const setPhase: ContractStore['setPhase'] = (_, { at }, notes = []) => {
+    if (!hasRoom) throw new Error('database or disk is full');
+    written.push({ phase: at, notes: notes.map(({ milestone }) => milestone) });
+  };
+  const disk = keeperOf({ setPhase } as ContractStore, terms.contractId, silentLog, undefined as never);
+  const note = (milestone: string): Note => ({ at: 1, monotonic: 2, milestone, detail: {} });
+  const guarded = { at: 'guarded', epoch: 1 } as const;
+  const recovering = { at: 'recovering', epoch: 2 } as const;
+  const retaken = { at: 'retaken', epoch: 3, providerEpoch: 2 } as const;
+  const keep = (phase: typeof recovering | typeof retaken, before: typeof guarded | typeof recovering) =>
+    disk.mayFollow({ type: 'persist', phase }, before, [note(phase.at)]);
+  expect(keep(recovering, guarded)).toBe(true);
+  expect(keep(retaken, recovering)).toBe(false);
+  disk.catchUp(recovering);
+  expect(written).toEqual([]);
+  hasRoom = true;
+  disk.catchUp(recovering);
+  disk.catchUp(recovering);
+  expect(written).toEqual([{ phase: 'recovering', notes: ['recovering'] }]);
+  expect(keep(retaken, recovering)).toBe(true);
+  expect(written.at(-1)).toEqual({ phase: 'retaken', notes: ['retaken'] });
 });

@@ -2,6 +2,7 @@ import { describeError, signDocument, type Clock, type Identity } from '@antirio
 import type { Log } from '@antirio/host';
 import {
   ACTS_KIND,
+  mayGoUnwritten,
   type ContractRecord,
   type ContractTerms,
   type CustomerPhase,
@@ -74,18 +75,39 @@ export function owesStatement(
 
 type Phase = CustomerPhase | ProviderPhase;
 
-/** Whether what a deed says is to be kept has been; what keeps nothing has nothing against it. */
+const NOTES_OWED = 64;
+
+/** Sees to it that what a deed says is on the disk before anything follows from it, but for what may go unwritten. */
 export function keeperOf(store: ContractStore, contractId: string, log: Log, blocks: SetBlocks) {
-  return (deed: Deed<Phase>, notes: readonly Note[]): boolean => {
-    if (deed.type === 'persist') return kept(store, contractId, log, deed.phase, notes);
-    if (deed.type !== 'keepBlocks') return true;
-    try {
-      blocks.keep(deed.by, deed.marks);
-      return true;
-    } catch (error) {
-      log.warn({ error: describeError(error) }, 'the disk took no blocks of counters');
-      return false;
-    }
+  /** What the disk did not take of what went on all the same: its notes, the newest. */
+  let owed: readonly Note[] | undefined;
+  const keep = (phase: Phase, notes: readonly Note[]): boolean => {
+    const isKept = kept(store, contractId, log, phase, [...(owed ?? []), ...notes]);
+    if (isKept) owed = undefined;
+    return isKept;
+  };
+  const goesOn = (before: Phase, after: Phase, notes: readonly Note[]): boolean => {
+    if (!mayGoUnwritten(before, after)) return false;
+    owed = [...(owed ?? []), ...notes].slice(-NOTES_OWED);
+    return true;
+  };
+  return {
+    /** Whether what follows from this deed may be done; what keeps nothing has nothing against it. */
+    mayFollow(deed: Deed<Phase>, before: Phase, notes: readonly Note[]): boolean {
+      if (deed.type === 'persist') return keep(deed.phase, notes) || goesOn(before, deed.phase, notes);
+      if (deed.type !== 'keepBlocks') return true;
+      try {
+        blocks.keep(deed.by, deed.marks);
+        return true;
+      } catch (error) {
+        log.warn({ error: describeError(error) }, 'the disk took no blocks of counters');
+        return false;
+      }
+    },
+    /** Writes the phase that the disk did not take, once it does. */
+    catchUp(phase: Phase): void {
+      if (owed !== undefined) keep(phase, []);
+    },
   };
 }
 

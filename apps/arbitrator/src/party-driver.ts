@@ -117,7 +117,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
   const standing: Standing = { terms, role, phase: machine.phase };
   const ledgerTime = (): number | undefined => machine.ledgerTime?.();
   const asks = promiseSigner(ports.identity);
-  const isOnDisk = keeperOf(store, contractId, log, deps.host.blocks);
+  const disk = keeperOf(store, contractId, log, deps.host.blocks);
   let keys: Secrets | undefined;
   let stopped = false;
 
@@ -130,7 +130,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
     const notes = effects.flatMap((one) => (one.type === 'note' ? [noteNow(ports.clock, one)] : []));
     if (after === before) kept(store, contractId, log, undefined, notes);
     for (const deed of deedsOf(before, after, effects))
-      if (!isOnDisk(deed, notes)) {
+      if (!disk.mayFollow(deed, before, notes)) {
         // What is not on the disk has not happened, and nothing follows from it.
         machine.undo();
         return;
@@ -363,6 +363,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
   };
 
   const observe = (): Promise<void> => {
+    disk.catchUp(machine.phase());
     if (owesStatement(machine.phase(), machine.record()))
       run('holding the ring', () => rooms.hold(role === 'provider' ? contractId : 'own'));
     if (machine.phase().at === 'ended') return observeEnded();

@@ -32,7 +32,7 @@ const STORIES: Readonly<Record<FailureKind, string>> = {
   'dead-bridge':
     'The gateway-bridge of edge A, a process of its own here, dies and stays dead, while its arbitrator lives and beats. Edge A says `room` after 5 s here (`deaf.forMs`, 60 s by default), and is taken over; detected is from the kill on.',
   'disk-full':
-    'The disk of edge A is full to the last byte for 10 s: it acknowledges nothing that it cannot keep, and edge B has heard it. With room again everything goes on.',
+    'The disk of edge A is full to the last byte for 10 s: it acknowledges nothing that it cannot keep, and gives its word for edge B, which has heard it and takes over while the disk is full. With room again edge A writes down what it did and takes its sensors back.',
   'provider-frozen':
     'Edge A dies, edge B serves and is frozen for some seconds, and serves on under its epoch. Then it is frozen again and edge A comes back: that takes its sensors when the lease of edge B has ended, and edge B, which wakes as if nothing had been, puts nothing on air any more.',
   'provider-cut':

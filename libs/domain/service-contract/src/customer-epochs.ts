@@ -1,6 +1,7 @@
 import type { EdgeId } from '@antirio/kernel';
 import type { CustomerPhase, CustomerState, Step } from './customer-state.ts';
-import { enter, takeAfter } from './step.ts';
+import { takeBackAfter } from './full-disk.ts';
+import { enter } from './step.ts';
 import { isWindowOver } from './customer-schedule.ts';
 import { isCalm } from './overload.ts';
 import { PROVIDER_SILENT_MS, guardsAgain, waitsOf } from './customer-yield.ts';
@@ -39,6 +40,8 @@ export function lapsedBy({ terms, lapsedSince }: CustomerState, record: Contract
 
 /** After a handover that we asked for, and while an operator holds everything, nothing comes back by itself. */
 export function mayAsk(state: CustomerState, now: number): boolean {
+  // what it gives us back we could not take
+  if (state.observed.storeOk === false) return false;
   return state.forced || (!state.held && areRoomsThere(state.senses.rooms) && isWaitOver(state, now));
 }
 
@@ -81,7 +84,7 @@ export function takeFromOther(state: CustomerState, now: number): Step {
   const { terms, record, elsewhere } = state;
   const free = record !== undefined && record.epoch === elsewhere && record.leaseRuns === false;
   if (!free || record.holder === terms.customer || !isStable(state, now) || state.held) return [state, []];
-  return takeAfter(state, record.epoch, now);
+  return takeBackAfter(state, record.epoch, now);
 }
 
 /** The epoch that we stand by is given up, which a disk from an old backup does not know, and nobody has taken it: we may not act under it. */
@@ -89,7 +92,7 @@ export function takeReleased(state: CustomerState, now: number): Step {
   const { phase, terms, record, elsewhere } = state;
   const isOurs = record?.holder === terms.customer && record.epoch === phase.epoch && elsewhere === undefined;
   if (!isOurs || !record.released || state.held || !isStable(state, now)) return [state, []];
-  return takeAfter(state, record.epoch, now);
+  return takeBackAfter(state, record.epoch, now);
 }
 
 /** A later epoch in other hands: whatever we believed, we stand by now. */

@@ -1,5 +1,6 @@
 import { notYielding, type CustomerState, type Step } from './customer-state.ts';
-import { call, chain, enter, takeAfter } from './step.ts';
+import { takeBackAfter } from './full-disk.ts';
+import { call, chain, enter } from './step.ts';
 import { mayGiveFor } from './activation.ts';
 import { endWindow, isWindowOpen } from './customer-schedule.ts';
 import { surelyPassed } from './lease.ts';
@@ -151,7 +152,7 @@ export function whenYielded(state: CustomerState, now: number): Step {
   const release: CallArgs = { method: 'release', args: { contractId, epoch, counters } };
   if (!given) return call(state, terms.central, release, now);
   if (now - yielding.since < UNTAKEN_MS || record?.epoch !== epoch) return [state, []];
-  return takeAfter(state, epoch, now);
+  return takeBackAfter(state, epoch, now);
 }
 
 export function onReleaseKnown(state: CustomerState): Step {

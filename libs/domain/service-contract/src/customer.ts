@@ -16,7 +16,8 @@ import {
   takeReleased,
 } from './customer-epochs.ts';
 import { standsBy, type CustomerPhase, type CustomerState, type Step } from './customer-state.ts';
-import { call, chain, enter, takeAfter } from './step.ts';
+import { takeBackAfter } from './full-disk.ts';
+import { call, chain, enter } from './step.ts';
 import { clockOf, whenScheduled } from './customer-schedule.ts';
 import {
   askWhatIsOurs,
@@ -165,7 +166,7 @@ const byPhase: { readonly [P in CustomerPhase['at']]: PhaseTick } = {
     if (state.elsewhere !== undefined) return takeFromOther(state, now);
     const { contractId } = terms;
     const taken: Step = mayTakeBack(state, phase.epoch, now)
-      ? takeAfter(state, phase.epoch, now)
+      ? takeBackAfter(state, phase.epoch, now)
       : [state, []];
     const ready = state.forced || observed.source?.caughtUp === true;
     if (!mayAsk(state, now) || !isStable(state, now) || !hearsCentre(state, now) || !ready) return taken;

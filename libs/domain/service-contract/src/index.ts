@@ -48,6 +48,7 @@ export * from './on-air.ts';
 export { backoffLeftMs, backoffMs, flappingTerms } from './flapping.ts';
 export * from './messages.ts';
 export * from './calls.ts';
+export * from './full-disk.ts';
 export * from './party.ts';
 export * from './provider-state.ts';
 export * from './provider.ts';

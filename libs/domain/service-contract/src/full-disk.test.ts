@@ -1,0 +1,70 @@
+import { expect, test } from '@jest/globals';
+import { generateIdentity, openIdentity, signDocument } from '@antirio/kernel';
+import { called, driveCustomer, recorded, terms, tick } from './contract.fixture.ts';
+import { createCustomer, type CustomerPhase } from './customer-state.ts';
+import { mayGoUnwritten } from './full-disk.ts';
+import type { ProviderPhase } from './provider-state.ts';
+import { YIELD_KIND, type SignedWord } from './yield-word.ts';
+
+const body = {
+  contractId: terms.contractId,
+  setId: terms.set.setId,
+  epoch: 2,
+  cause: 'disk',
+  at: 0,
+} as const;
+const said: SignedWord = {
+  ...signDocument(openIdentity(generateIdentity()), YIELD_KIND, body),
+  kind: YIELD_KIND,
+};
+const guarded: CustomerPhase = { at: 'guarded', epoch: 2 };
+const yielding: CustomerPhase = { at: 'yielding', epoch: 2, word: said };
+const yielded: CustomerPhase = { at: 'yielded', epoch: 2, word: said };
+const recovering: CustomerPhase = { at: 'recovering', epoch: 3, waits: 'disk' };
+
+test('a customer gives its sensors away though its disk takes nothing of it', () => {
+  const way = [guarded, yielding, yielded, { ...yielded, counters: {} }, recovering] as const;
+  for (const [i, after] of way.entries())
+    if (i > 0) expect(mayGoUnwritten(way[i - 1] ?? guarded, after)).toBe(true);
+  expect(mayGoUnwritten(yielding, guarded)).toBe(true);
+  expect(mayGoUnwritten(guarded, recovering)).toBe(true);
+});
+
+test('an epoch that it takes is on its disk first, and so is all that a provider does', () => {
+  const taken: readonly (readonly [CustomerPhase | ProviderPhase, CustomerPhase | ProviderPhase])[] = [
+    [yielded, { at: 'guarded', epoch: 3 }],
+    [recovering, { at: 'guarded', epoch: 3 + 1 }],
+    [recovering, { at: 'retaken', epoch: 4, providerEpoch: 3 }],
+    [
+      { at: 'stated', epoch: 4 },
+      { at: 'guarded', epoch: 4 },
+    ],
+    [{ at: 'preparing' }, { at: 'ready' }],
+    [guarded, { at: 'ended', epoch: 2 }],
+  ];
+  for (const [before, after] of taken) expect(mayGoUnwritten(before, after)).toBe(false);
+});
+
+/** Whose provider has released its epoch, as the ledger says. */
+function asked(phase: CustomerPhase, storeOk: boolean): string[] {
+  const record = recorded({ state: 'RETURNING', epoch: 3, holder: terms.provider, released: true });
+  const source = { pulledThrough: 9, caughtUp: true };
+  let { state } = driveCustomer(createCustomer(terms, phase, 'boot', 0), record, 60_000);
+  const calls: string[] = [];
+  for (let now = 60_000; now <= 64_000; now += 500) {
+    const seen = driveCustomer(state, { type: 'observed', observed: { storeOk, source } }, now);
+    const turn = driveCustomer(seen.state, tick, now);
+    state = turn.state;
+    calls.push(...called(turn.effects));
+  }
+  return calls;
+}
+
+test('it neither asks for its sensors back nor takes an epoch while it could not write that down', () => {
+  const { waits: _, ...unasked } = recovering;
+  for (const phase of [recovering, unasked]) {
+    expect(asked(phase, true)).toEqual(expect.arrayContaining(['take']));
+    expect(asked(phase, false)).not.toContain('take');
+    expect(asked(phase, false)).not.toContain('return');
+  }
+});

@@ -1,0 +1,26 @@
+import type { CustomerPhase, CustomerState, Step } from './customer-state.ts';
+import type { ProviderPhase } from './provider-state.ts';
+import { takeAfter } from './step.ts';
+
+/** The way from acting to standing by. */
+const GIVES_AWAY: ReadonlySet<string> = new Set(['guarded', 'yielding', 'yielded', 'recovering']);
+
+/**
+ * Whether a party may go on from one phase to another that its disk does not take. A customer whose disk is full gives its sensors away
+ * for just that, and would wait for room otherwise. Who forgets it, because it starts again, is as one that was restored from a backup of
+ * a moment before: it acts again only by a lease, which nobody gives under an epoch that is released or over. Nothing else goes
+ * unwritten: a customer that takes an epoch has it on its disk first, and a provider does nothing that is not.
+ */
+export function mayGoUnwritten(
+  before: CustomerPhase | ProviderPhase,
+  after: CustomerPhase | ProviderPhase,
+): boolean {
+  if (!GIVES_AWAY.has(before.at) || !GIVES_AWAY.has(after.at)) return false;
+  // back to acting only where that is what the disk says still
+  return after.at !== 'guarded' || ('epoch' in before && before.epoch === after.epoch);
+}
+
+/** A customer asks for an epoch only where it can write down that it has it: else the ledger's would be one that nobody acts under. */
+export function takeBackAfter(state: CustomerState, expected: number, now: number): Step {
+  return state.observed.storeOk === false ? [state, []] : takeAfter(state, expected, now);
+}

@@ -1,0 +1,20 @@
+import type { Mutant } from './mutants.ts';
+import { honestPieces } from './pieces.ts';
+
+/** Disks that are full, with a rule missing. */
+export const fullDiskMutants: readonly Mutant[] = [
+  {
+    name: 'a customer whose disk is full waits for room before it gives its sensors away',
+    kind: 'fullDisks',
+    pieces: () => ({ ...honestPieces(), mayGoUnwritten: () => false }),
+  },
+  {
+    name: 'a customer calls its store well that takes nothing',
+    kind: 'fullDisks',
+    from: 249,
+    pieces: () => ({
+      ...honestPieces(),
+      senses: (observed) => ({ ...observed, storeOk: true }),
+    }),
+  },
+];
