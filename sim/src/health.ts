@@ -93,6 +93,11 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
     return hasServedOut(set, live, hosts.central.clock.wall());
   };
 
+  /** The ledger gives its provider no epoch before both state the same, or the dispute has ended. */
+  const isDisputed = ({ terms: { contractId } }: SimContract): boolean => {
+    const { life, dispute } = ledger.read(`contract/${contractId}`) as ContractRecord;
+    return life.state === 'HANDED_BACK' && dispute !== undefined;
+  };
   /** Neither serves nor is kept from it by anything but itself. */
   const isIdle = ({ name, providerParty }: SimContract): boolean => {
     const { at } = providerParty().phase();
@@ -104,7 +109,7 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
     hosts[name].up && providerParty().desires().service === 'active';
   const lookAtProviders = (calmMs: number): void => {
     if (!opensWhenOffline(terms) || !isGone() || contracts.some(serves) || isServedOut()) return;
-    const idle = contracts.find(isIdle);
+    const idle = contracts.find((one) => isIdle(one) && !isDisputed(one));
     if (idle !== undefined)
       judge.broken(
         'takeover',
@@ -159,11 +164,6 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
     return serves && own.every((one) => isOurs(one) && one.at === 'recovering');
   };
   const isLeftAlone = (): boolean => !opensWhenOffline(terms) && isUnserved();
-  /** The ledger gives its provider no epoch before both state the same, or the dispute has ended. */
-  const isDisputed = ({ terms: { contractId } }: SimContract): boolean => {
-    const { life, dispute } = ledger.read(`contract/${contractId}`) as ContractRecord;
-    return life.state === 'HANDED_BACK' && dispute !== undefined;
-  };
   const mayTake = (one: SimContract): boolean => isWell(one.name) && !isDisputed(one) && !isServedOut();
   /** It beats and answers, so that nobody takes over from it. */
   const isTooSlow = (): boolean => isRunning('A') && !isPrompt('A');

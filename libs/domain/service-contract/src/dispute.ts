@@ -32,10 +32,15 @@ export interface Restating {
 
 export const notRestated: Restating = { epoch: 0, times: 0, at: -Infinity };
 
+/** Both have stated, and not the same: until that is over the ledger gives the provider no epoch. */
+export function isDisputed(record: ContractRecord | undefined): boolean {
+  return record?.state === 'HANDED_BACK' && record.dispute !== undefined;
+}
+
 /** The range that both have stated and that they state differently; undefined where they do not, or the ledger has not said so. */
 export function disputedRange(record: ContractRecord | undefined, epoch: number): ContractRecord['handback'] {
-  const { state, dispute, handback } = record ?? {};
-  return state === 'HANDED_BACK' && dispute !== undefined && handback?.epoch === epoch ? handback : undefined;
+  const { handback } = record ?? {};
+  return isDisputed(record) && handback?.epoch === epoch ? handback : undefined;
 }
 
 /** What is known of it after this look, and whether the range is to be stated once more now. */

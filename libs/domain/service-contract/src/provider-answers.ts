@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { callEnded, callKey, isReleaseVain } from './calls.ts';
 import { onHearingTold } from './degraded.ts';
 import { heardOtherwise } from './detector.ts';
+import { isDisputed } from './dispute.ts';
 import { openingRecorded, shareRefused, shareReleased } from './gathering.ts';
 import { MAX_DOWNLINK_LEAD_MS, surelyPassed } from './lease.ts';
 import { contractRecord, isOver, takeAnswer, type ContractRecord, type Evidence } from './messages.ts';
@@ -147,6 +148,11 @@ function onReleased(state: ProviderState): Step {
   return [{ ...state, phase: { at: 'stating', statement: phase.statement, counters: phase.counters } }, []];
 }
 
+/** The ledger would give us no epoch. */
+function isVain(terms: ProviderState['terms'], record: ContractRecord): boolean {
+  return isServedByOther(terms, record) || isRekeying(record) || isDisputed(record);
+}
+
 function onRecord(state: ProviderState, record: ContractRecord, context: Context): Step {
   const { now } = context;
   const known: ProviderState = { ...heardRecord(state, record, now), record, recordAt: now };
@@ -156,8 +162,7 @@ function onRecord(state: ProviderState, record: ContractRecord, context: Context
   if (phase.at === 'preparing') return record.state === 'VALIDATED' ? [known, []] : beReady(known, now);
   if (hasStated(phase, record)) return rememberStatement(known, record);
   if (isUnaware(phase, record)) return catchUp(known, record, context);
-  const isVain = isServedByOther(known.terms, record) || isRekeying(record);
-  return opens(phase) && isVain ? standDown(known, now) : [known, []];
+  return opens(phase) && isVain(known.terms, record) ? standDown(known, now) : [known, []];
 }
 
 /** The epoch that a phase is about, of those that come after the keys were opened. */

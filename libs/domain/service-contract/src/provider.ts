@@ -13,6 +13,7 @@ import {
 } from './party.ts';
 import { askHolders, isEnough, isStale, sharesRefused } from './gathering.ts';
 import { announceKeys } from './key-renewal.ts';
+import { isDisputed } from './dispute.ts';
 import { isHeldByOther, isServedByOther } from './other-provider.ts';
 import { heardOf, tellHearing } from './degraded.ts';
 import { tellDeaf } from './deaf.ts';
@@ -261,7 +262,8 @@ function standReady(state: ProviderState, context: Context): Step {
 function watchCustomer(state: ProviderState, { now, mayBegin }: Context): Step {
   const { terms } = state;
   // Who serves the customer is watched by the grantor: its record says when that one's lease has ended.
-  const leftAlone = !opensWhenOffline(terms) || isServedByOther(terms, state.record);
+  const isVain = isServedByOther(terms, state.record) || isDisputed(state.record);
+  const leftAlone = !opensWhenOffline(terms) || isVain;
   if (leftAlone) {
     const calm = cleared(state.watch);
     return [calm === state.watch ? state : { ...state, watch: calm }, []];
