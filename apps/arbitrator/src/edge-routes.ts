@@ -195,7 +195,7 @@ export function addEdgeRoutes(
     },
   );
   addMacRoute(rim, {
-    ...{ identity, store, phaseOf: (id) => contracts.drivers.get(id)?.phase().at },
+    ...{ identity, store, clock, phaseOf: (id) => contracts.drivers.get(id)?.phase().at },
     fromCustomer: (id, request) => fromCustomer(contracts.get(id), request),
   });
   addJoinDeskRoute(rim, contracts.joins.desk, (id, request) => fromCustomer(contracts.get(id), request));

@@ -13,16 +13,28 @@ import {
   type SealKey,
 } from '@antirio/kernel';
 import { parseMacState } from '@antirio/lorawan';
-import type { ContractTerms, ProviderPhase, Standing } from '@antirio/service-contract';
+import {
+  tenureWords,
+  type ContractTerms,
+  type ProviderPhase,
+  type Standing,
+} from '@antirio/service-contract';
 import type { ContractStore, StoredContract } from './contract-store.ts';
-import { AT_ONCE, page, type Snapshot } from './mac-snapshots.ts';
+import { AT_ONCE, keptQueues, page, type Snapshot } from './mac-snapshots.ts';
 
-const told = page.extend({ requestId: z.string() });
+const told = page.extend({ requestId: z.string(), hasTaken: z.boolean().optional() });
 type Told = z.output<typeof told>;
 
 const KIND = 'macAfter';
 const SEALED_OFF = 'macSealedOff';
 const ASK_EVERY_MS = 10_000;
+const GIVE_EVERY_MS = 1000;
+/** Devices of which the downlinks are given at once. */
+const GIVEN_AT_ONCE = 50;
+/** A guest of an older version takes none. */
+const MOST_TRIES = 30;
+/** What waited is sent in its customer's place only where that told so at most so long before: it went on acting. */
+const QUEUES_OLD_MS = 60_000;
 /** A service that is asked for the first time may not know the question. */
 const ANSWER_MS = 1000;
 /** Of 10,000 devices there are 50 pages: a handback waits so long for all of them. */
@@ -31,7 +43,12 @@ const HANDBACK_MS = 2000;
 const PAGED_MS = 10_000;
 
 /** A device's MAC layer as our guest left it, under the epoch in which it served. */
-const after = z.looseObject({ epoch: z.int(), session: z.string(), state: z.unknown() });
+const after = z.looseObject({
+  epoch: z.int(),
+  session: z.string(),
+  state: z.unknown(),
+  queue: z.string().optional(),
+});
 
 /** `isAll`: the service told of all its devices when the fence was shut. */
 const sealedOff = z.looseObject({ epoch: z.int(), isAll: z.boolean() });
@@ -41,6 +58,13 @@ interface Given {
   readonly epoch: number;
   readonly all: readonly Snapshot[];
   readonly timer: NodeJS.Timeout;
+}
+
+/** Of an epoch, what the guest has not taken yet. */
+interface Offer {
+  readonly epoch: number;
+  left: readonly { session: string; queue: string }[];
+  tries: number;
 }
 
 type Store = Pick<
@@ -116,7 +140,7 @@ export interface MacHandback {
 export interface MacHandbackPorts {
   readonly bus: Bus;
   readonly store: Store;
-  readonly clock: Pick<Clock, 'monotonic'>;
+  readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
   readonly sealKeyOf: (edge: EdgeId) => Promise<SealKey>;
@@ -132,13 +156,16 @@ export function createMacHandback(ports: MacHandbackPorts): MacHandback {
   const running = new Map<string, { stop(): Promise<void> }>();
   const given = new Map<string, Given>();
   const seen = new Map<string, { epoch: number; incarnation: string; serial: number }>();
+  const askedAt = new Map<string, number>();
+  const offers = new Map<string, Offer>();
 
   const keep = ({ contractId, set }: ContractTerms, epoch: number, { sessions }: Told): void => {
     const ofSet = new Set(set.devices.map(({ devEui }) => devEui));
-    const named = sessions.flatMap(({ session, devEui, state }) => {
+    const named = sessions.flatMap(({ session, devEui, state, queue }) => {
       if (!ofSet.has(devEui)) return [];
       try {
-        return [[`${KIND}/${devEui}`, { epoch, session, state: parseMacState(state) }] as const];
+        const sent = queue === undefined ? {} : { queue };
+        return [[`${KIND}/${devEui}`, { epoch, session, state: parseMacState(state), ...sent }] as const];
       } catch (error) {
         log.warn({ contract: contractId, devEui, error: describeError(error) }, 'a guest tells no MAC state');
         return [];
@@ -165,6 +192,25 @@ export function createMacHandback(ports: MacHandbackPorts): MacHandback {
       seen.set(contractId, { epoch, incarnation: first.incarnation, serial: first.serial });
     return true;
   };
+  /** What waited at its customer's edge is the guest's to send in this epoch, once; what does not get there stays that edge's. */
+  const giveQueues = async ({ contractId, set }: ContractTerms, epoch: number): Promise<void> => {
+    let offer = offers.get(contractId);
+    if (offer?.epoch !== epoch) {
+      const kept = keptQueues(store, contractId, clock.now());
+      const isFresh = kept !== undefined && kept.ageMs >= 0 && kept.ageMs <= QUEUES_OLD_MS;
+      offer = { epoch, left: isFresh ? kept.queues : [], tries: 0 };
+      offers.set(contractId, offer);
+    }
+    while (offer.left.length > 0 && offer.tries < MOST_TRIES) {
+      offer.tries += 1;
+      const queues = offer.left.slice(0, GIVEN_AT_ONCE);
+      const given = { under: tenureWords(set.setId, epoch), queues };
+      const answer = await questions.ask(contractId, { limit: 1, given }, ANSWER_MS);
+      if (answer?.hasTaken !== true) return;
+      offer.left = offer.left.slice(GIVEN_AT_ONCE);
+      offer.tries = 0;
+    }
+  };
   const letGo = (contractId: string): void => {
     clearTimeout(given.get(contractId)?.timer);
     given.delete(contractId);
@@ -177,7 +223,9 @@ export function createMacHandback(ports: MacHandbackPorts): MacHandback {
         ? before.all
         : [...store.documents(contractId, KIND)].flatMap(([devEui, value]) => {
             const one = after.safeParse(value).data;
-            return one?.epoch === epoch ? [{ devEui, session: one.session, state: one.state }] : [];
+            if (one?.epoch !== epoch) return [];
+            const { session, state, queue } = one;
+            return [{ devEui, session, state, ...(queue === undefined ? {} : { queue }) }];
           });
     letGo(contractId);
     if (offset + AT_ONCE >= all.length) return all;
@@ -193,10 +241,15 @@ export function createMacHandback(ports: MacHandbackPorts): MacHandback {
       const own = log.child({ contract: contractId, role });
       running.set(
         contractId,
-        repeat('asking how devices listen', ASK_EVERY_MS, own, async () => {
+        repeat('asking how devices listen', GIVE_EVERY_MS, own, async () => {
           // a provider's contract has a provider's phase
           const now = contract.phase() as ProviderPhase;
-          if (now.at === 'active') await collect(terms, now.epoch, clock.monotonic() + ASK_EVERY_MS);
+          if (now.at !== 'active') return;
+          await giveQueues(terms, now.epoch);
+          const at = clock.monotonic();
+          if (at - (askedAt.get(contractId) ?? -Infinity) < ASK_EVERY_MS) return;
+          askedAt.set(contractId, at);
+          await collect(terms, now.epoch, at + ASK_EVERY_MS);
         }),
       );
     },
@@ -226,6 +279,8 @@ export function createMacHandback(ports: MacHandbackPorts): MacHandback {
       const one = running.get(contractId);
       running.delete(contractId);
       seen.delete(contractId);
+      offers.delete(contractId);
+      askedAt.delete(contractId);
       letGo(contractId);
       await one?.stop();
       for (const devEui of store.documents(contractId, KIND).keys())

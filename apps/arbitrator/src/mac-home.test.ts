@@ -59,8 +59,9 @@ function room(answer: (call: HttpCall) => unknown, calls: HttpCall[] = []): Http
 }
 
 interface Asked {
+  readonly given?: object;
   readonly requestId: string;
-  readonly offset: number;
+  readonly offset?: number;
   readonly limit: number;
 }
 interface Told {
@@ -71,7 +72,10 @@ interface Told {
 }
 
 /** A guest on the bus that answers as it is told to; undefined: not at all. */
-async function openGuest(answers: { next: Told | undefined }, through = (bus: Bus): Bus => bus) {
+async function openGuest(
+  answers: { next: Told | undefined; given?: unknown[] },
+  through = (bus: Bus): Bus => bus,
+) {
   const broker = createBroker(
     { secret: new Uint8Array(32), listeners: [{ socketPath: join(folder, 'bus.sock'), anonymous: 'all' }] },
     silentLog,
@@ -82,10 +86,15 @@ async function openGuest(answers: { next: Told | undefined }, through = (bus: Bu
   closers.push(() => bus.close());
   const prefix = `contract/${contractId}/antirio/mac`;
   await bus.subscribe(`${prefix}/asked`, async (_, payload) => {
-    const { requestId, offset, limit } = JSON.parse(Buffer.from(payload).toString()) as Asked;
+    const asked = JSON.parse(Buffer.from(payload).toString()) as Asked;
+    const { requestId, offset = 0, limit, given } = asked;
     if (answers.next === undefined) return;
     const sessions = answers.next.sessions.slice(offset, offset + limit);
-    await bus.publish(`${prefix}/told`, JSON.stringify({ requestId, ...answers.next, sessions }));
+    if (given !== undefined) answers.given?.push(given);
+    // it has no keys yet when it is asked first
+    const hasTaken = given !== undefined && (answers.given?.length ?? 0) > 1;
+    const answer = { requestId, ...answers.next, sessions, ...(hasTaken ? { hasTaken } : {}) };
+    await bus.publish(`${prefix}/told`, JSON.stringify(answer));
   });
   const handback = createMacHandback({
     ...{ bus: through(bus), store, clock, random: systemRandom, log: silentLog },
@@ -153,6 +162,33 @@ test('what a guest made of its devices is its customer’s once the epoch is sea
   expect(store.notes(contractId)).toMatchObject([{ milestone: 'listeningHome' }]);
 });
 
+test.each([
+  ['told so lately', 60_000, 2],
+  ['went on acting', 60_001, 0],
+])('a guest is given, until it has it, what waited at an edge that %s', async (_, ageMs, times) => {
+  now = 1_000_000;
+  const state = stateOf(3);
+  store.putDocument(contractId, `mac/${devEui}`, { session, state, queue: 'sealed' });
+  store.putDocument(contractId, 'macQueuesAt', now - ageMs);
+  const outcome = { session, devEui, state, queue: 'what became of it' };
+  const guest = { next: { ...told(3), sessions: [outcome] }, given: [] as unknown[] };
+  const handback = await openGuest(guest);
+  handback.drive(standing({ at: 'active', from: 1, epoch: 3 }, 'provider'));
+  await waitFor(systemClock, 10_000, () => (guest.given.length >= times ? true : undefined));
+  await waitFor(systemClock, 10_000, () => store.documents(contractId, 'macAfter').size === 1);
+  const given = { under: 'bridge/3', queues: [{ session, queue: 'sealed' }] };
+  expect(guest.given).toEqual(Array<unknown>(times).fill(given));
+  await handback.handBack(terms, 3);
+  const calls: HttpCall[] = [];
+  const page = await handback.pageOf(terms, 3, 0);
+  const home = openCustomer(() => page, ALL, calls);
+  expect(home.holdsFence(standing(retaken))).toBe(true);
+  await waitFor(systemClock, 5000, () => !home.holdsFence(standing(retaken)));
+  expect(calls.map(({ json }) => json)).toMatchObject([
+    { isFinal: true, sessions: [{ queue: 'what became of it' }] },
+  ]);
+});
+
 test('a guest that does not answer holds up no handback for long, and hands back what it said before', async () => {
   const guest = { next: told(3) as Told | undefined };
   const handback = await openGuest(guest);
@@ -202,6 +238,7 @@ test('what did not come in time is fetched when its provider is back, and no fen
   const handback = await openGuest({ next: told(3) });
   await handback.handBack(terms, 3);
   const page = await handback.pageOf(terms, 3, 0);
+  const reading = { ...terms, confidentiality: 'process' } as const;
   const calls: HttpCall[] = [];
   const home = openCustomer(
     () => {
@@ -211,16 +248,17 @@ test('what did not come in time is fetched when its provider is back, and no fen
     { ...ALL, behind: 0 },
     calls,
   );
-  const contract = standing(retaken);
+  const contract = { ...standing(retaken), terms: reading };
   expect(home.holdsFence(contract)).toBe(true);
   now += 4500;
   await waitFor(systemClock, 5000, () => !home.holdsFence(contract));
-  const goesOn = standing({ at: 'stated', epoch: 4 });
+  const goesOn = { ...standing({ at: 'stated', epoch: 4 }), terms: reading };
   isBack = true;
   expect(home.holdsFence(goesOn)).toBe(false);
   now += 29_000;
   expect(home.holdsFence(goesOn)).toBe(false);
-  expect(calls).toEqual([]);
+  // what that provider was given to send it may have sent
+  expect(calls.splice(0).map(({ json }) => json)).toMatchObject([{ sessions: [], untold: [devEui] }]);
   now += 2000;
   expect(home.holdsFence(goesOn)).toBe(false);
   await waitFor(systemClock, 5000, () => cameHomeWith(store, contractId)?.why === undefined);

@@ -120,11 +120,11 @@ async function takeSome(
   { set }: ContractTerms,
   epoch: number,
   some: readonly Snapshot[],
-  { timeoutMs, until }: { readonly timeoutMs: number; readonly until: number },
+  { isFinal, timeoutMs, until }: { isFinal: boolean; timeoutMs: number; until: number },
 ): Promise<Counts & { readonly strangers: number }> {
   const ofSet = new Set(set.devices.map(({ devEui }) => devEui));
   const ours = some.filter(({ devEui }) => ofSet.has(devEui));
-  const json = { setId: set.setId, epoch, until, sessions: ours };
+  const json = { setId: set.setId, epoch, until, isFinal, sessions: ours };
   const answer = await callJson(deviceLora, {
     method: 'POST',
     path: '/api/v3/lora/mac',
@@ -187,7 +187,10 @@ export function createMacHome({ peers, identity, store, joins, clock, log }: Mac
       const plain = JSON.parse(fromUtf8(openSealed(identity, page.box))) as unknown;
       const some = parseInput(snapshots, plain).snapshots;
       if (some.length === 0 || deviceLora === undefined) continue;
-      const { strangers, ...taken } = await takeSome(deviceLora, terms, epoch, some, untilThen());
+      const { strangers, ...taken } = await takeSome(deviceLora, terms, epoch, some, {
+        ...untilThen(),
+        isFinal: page.isAll,
+      });
       unknownHere += taken.unknown;
       counts = added(added(counts, taken), { unknown: strangers });
     }
@@ -210,16 +213,31 @@ export function createMacHome({ peers, identity, store, joins, clock, log }: Mac
       log.info({ contract: contractId, epoch, ...counts }, 'how the devices listen came home');
     else log.warn({ contract: contractId, epoch, why }, 'how the devices listen did not come home');
   };
+  /** Of what the provider was to send and says nothing of nobody knows whether it did: it is not sent again. */
+  const endUntold = async (terms: ContractTerms, epoch: number): Promise<void> => {
+    const { contractId, set, confidentiality } = terms;
+    // where it cannot read them it was given none
+    if (deviceLora === undefined || confidentiality !== 'process') return;
+    const untold = set.devices.map(({ devEui }) => devEui);
+    const json = { setId: set.setId, epoch, sessions: [], untold };
+    const call = { method: 'POST', path: '/api/v3/lora/mac', json, timeoutMs: CALL_MS } as const;
+    await callJson(deviceLora, call).catch((error: unknown) => {
+      log.warn({ contract: contractId, error: describeError(error) }, 'downlinks may be sent twice');
+    });
+  };
   const bring = async (terms: ContractTerms, epoch: number): Promise<void> => {
     const until = clock.monotonic() + HELD_MS;
     for (;;) {
       try {
-        settle(terms, epoch, await fetchAll(terms, epoch, { until, isLate: false }));
+        const fetched = await fetchAll(terms, epoch, { until, isLate: false });
+        if (fetched.why !== undefined) await endUntold(terms, epoch);
+        settle(terms, epoch, fetched);
         return;
       } catch (error) {
         const isOver = isHopeless(error);
         if (isStopped) return;
         if (isOver || clock.monotonic() >= until) {
+          await endUntold(terms, epoch);
           settle(terms, epoch, { counts: { ...NOTHING, missing: 1 }, why: describeError(error), isOver });
           return;
         }

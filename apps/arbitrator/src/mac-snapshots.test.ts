@@ -2,9 +2,17 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inflateRawSync } from 'node:zlib';
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { silentLog, systemClock, type HttpPeer } from '@antirio/host';
-import { fromBase64, fromUtf8, generateIdentity, openIdentity, sealTo, utf8 } from '@antirio/kernel';
+import {
+  AntirioError,
+  fromBase64,
+  fromUtf8,
+  generateIdentity,
+  openIdentity,
+  sealTo,
+  utf8,
+} from '@antirio/kernel';
 import { eu868, newMacState, type MacState } from '@antirio/lorawan';
 import type { ContractTerms, CustomerPhase } from '@antirio/service-contract';
 import { openContractStore, type ContractStore } from './contract-store.ts';
@@ -13,6 +21,7 @@ import {
   createMacSnapshots,
   forgetSnapshots,
   keepSnapshots,
+  keptQueues,
   keptSnapshots,
   snapshotsKept,
 } from './mac-snapshots.ts';
@@ -54,14 +63,10 @@ test('what has changed is sent once, and again where it was not taken or the ser
   const sent: string[][] = [];
   let isUp = false;
   const alls: boolean[] = [];
-  const send = (
-    _terms: ContractTerms,
-    some: readonly { devEui: string }[],
-    isAll: boolean,
-  ): Promise<void> => {
+  const send: Parameters<typeof createMacSender>[0]['send'] = (_terms, { snapshots, all = false }) => {
     if (!isUp) return Promise.reject(new TypeError('no way to it'));
-    sent.push(some.map(({ devEui }) => devEui));
-    alls.push(isAll);
+    sent.push(snapshots.map(({ devEui }) => devEui));
+    alls.push(all);
     return Promise.resolve();
   };
   const sendChanges = createMacSender({ deviceLora, send }, terms);
@@ -112,6 +117,80 @@ test('a word that gives devices away waits for what is known of them, but not fo
   await macs.stop();
 });
 
+describe('what waits to be sent to the devices', () => {
+  const process = { ...terms, confidentiality: 'process' } as const;
+  const open = (older: boolean) => {
+    const page = { sessions: [{ ...snapshot(1), queue: 'sealed' }] as object[] };
+    const asked: string[] = [];
+    const told: Parameters<Parameters<typeof createMacSender>[0]['send']>[1][] = [];
+    const deviceLora: HttpPeer = {
+      call: ({ path }) => {
+        asked.push(path);
+        const answer = { incarnation: 'one', serial: 1, totalCount: 2, ...page };
+        return Promise.resolve({
+          status: 200,
+          headers: {},
+          body: new Uint8Array(1),
+          json: () => answer,
+        });
+      },
+      close: () => undefined,
+    };
+    const sendChanges = createMacSender(
+      {
+        deviceLora,
+        send: (_terms, some) => {
+          const isNew = some.queues === true || some.snapshots.some(({ queue }) => queue !== undefined);
+          if (older && isNew) return Promise.reject(new AntirioError('invalidInput', 'unknown field'));
+          told.push(some);
+          return Promise.resolve();
+        },
+      },
+      process,
+    );
+    return { page, asked, told, sendChanges };
+  };
+
+  test('is told with them, and dated anew as long as anything waits', async () => {
+    const { page, asked, told, sendChanges } = open(false);
+    await sendChanges();
+    page.sessions = [];
+    await sendChanges();
+    page.sessions = [snapshot(1)];
+    await sendChanges();
+    page.sessions = [];
+    await sendChanges();
+    expect(asked[0]).toContain('&queues=true');
+    expect(told).toMatchObject([
+      { snapshots: [{ queue: 'sealed' }], all: true, queues: true },
+      { snapshots: [], queues: true },
+      { snapshots: [{ devEui: eui(1) }] },
+    ]);
+    expect(told[2]).not.toHaveProperty('queues');
+  });
+
+  test('is kept from a provider of an older version, which is told the rest', async () => {
+    const { asked, told, sendChanges } = open(true);
+    await sendChanges();
+    expect(told).toEqual([{ snapshots: [snapshot(1)], all: true }]);
+    await sendChanges();
+    expect(asked.at(-1)).not.toContain('queues');
+  });
+
+  test('is kept with its age, apart from what the service gets with its keys', () => {
+    const first = { ...snapshot(1), queue: 'sealed' };
+    expect(keptQueues(store, contractId, 0)).toBeUndefined();
+    keepSnapshots(store, provider, terms, sealed({ snapshots: [first, snapshot(2)], queues: true }), 5000);
+    expect(keptQueues(store, contractId, 8000)).toEqual({
+      queues: [{ session: eui(17), queue: 'sealed' }],
+      ageMs: 3000,
+    });
+    expect(kept()).toEqual([1, 2].map((n) => ({ session: eui(n + 16), state: stateOf(1) })));
+    keepSnapshots(store, provider, terms, sealed({ snapshots: [snapshot(1)] }), 9000);
+    expect(keptQueues(store, contractId, 9000)).toBeUndefined();
+  });
+});
+
 const sealed = (value: unknown) => sealTo(provider.sealKey, utf8(JSON.stringify(value)));
 const kept = (): unknown => {
   const text = keptSnapshots(store, contractId);
@@ -120,8 +199,8 @@ const kept = (): unknown => {
 
 test('the provider keeps the newest of each device, and lets go of them with the contract', () => {
   expect(kept()).toBeUndefined();
-  keepSnapshots(store, provider, terms, sealed({ snapshots: [snapshot(1), snapshot(2)] }));
-  keepSnapshots(store, provider, terms, sealed({ snapshots: [{ ...snapshot(1, 3), session: eui(77) }] }));
+  keepSnapshots(store, provider, terms, sealed({ snapshots: [snapshot(1), snapshot(2)] }), 0);
+  keepSnapshots(store, provider, terms, sealed({ snapshots: [{ ...snapshot(1, 3), session: eui(77) }] }), 0);
   expect(kept()).toEqual([
     { session: eui(77), state: stateOf(3) },
     { session: eui(18), state: stateOf(1) },
@@ -132,16 +211,16 @@ test('the provider keeps the newest of each device, and lets go of them with the
 
 test('the provider knows which devices it lacks, and when its customer has told of all that have a session', () => {
   expect(snapshotsKept(store, terms)).toEqual({ known: 0, lacking: [eui(1), eui(2)], isAll: false });
-  keepSnapshots(store, provider, terms, sealed({ snapshots: [snapshot(1)] }));
+  keepSnapshots(store, provider, terms, sealed({ snapshots: [snapshot(1)] }), 0);
   expect(snapshotsKept(store, terms)).toEqual({ known: 1, lacking: [eui(2)], isAll: false });
-  keepSnapshots(store, provider, terms, sealed({ snapshots: [], all: true }));
+  keepSnapshots(store, provider, terms, sealed({ snapshots: [], all: true }), 0);
   expect(snapshotsKept(store, terms)).toEqual({ known: 1, lacking: [eui(2)], isAll: true });
 });
 
 test('it takes none of foreign devices, none that is no MAC state, and none that was sealed to another edge', () => {
   const other = openIdentity(generateIdentity());
   const take = (value: unknown, to = provider): number =>
-    keepSnapshots(store, provider, terms, sealTo(to.sealKey, utf8(JSON.stringify(value))));
+    keepSnapshots(store, provider, terms, sealTo(to.sealKey, utf8(JSON.stringify(value))), 0);
   expect(() => take({ snapshots: [snapshot(9)] })).toThrow('not of the contract');
   expect(() => take({ snapshots: [{ ...snapshot(1), state: { rx1DelayS: 99 } }] })).toThrow(
     'not a MAC state',

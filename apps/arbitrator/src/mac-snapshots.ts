@@ -5,6 +5,7 @@ import {
   AntirioError,
   describeError,
   fromUtf8,
+  isAntirioError,
   openSealed,
   sealTo,
   toBase64,
@@ -25,6 +26,8 @@ const snapshot = z.strictObject({
   session: z.string().regex(/^[0-9a-f]{16}$/),
   devEui: z.string().regex(/^[0-9a-f]{16}$/),
   state: z.unknown(),
+  /** What waits to be sent to it, or what became of that; sealed for who has its AppSKey. */
+  queue: z.string().max(8192).optional(),
 });
 export type Snapshot = z.output<typeof snapshot>;
 
@@ -34,6 +37,8 @@ export const snapshots = z.strictObject({
   snapshots: z.array(snapshot).max(AT_ONCE),
   /** With these the provider has one of every device that has a session. */
   all: z.boolean().optional(),
+  /** All that waits to be sent is as it was told, up to now. */
+  queues: z.boolean().optional(),
 });
 /** Sealed: it shows traffic, which is no concern of whoever carries it. */
 export const macBox = z.strictObject({
@@ -53,13 +58,57 @@ export const page = z.looseObject({
 const KIND = 'mac';
 /** The provider was told of every device that had a session then. */
 const TOLD_ALL = 'macToldAll';
+/** Wall ms of this host: so long ago what waits to be sent was as it is kept. */
+const QUEUES_AT = 'macQueuesAt';
 const SENT_EVERY_MS = 10_000;
 /** The provider waits for the first ones before it is READY. */
 const FIRST_EVERY_MS = 1000;
 
 interface CustomerPorts {
   readonly deviceLora: HttpPeer;
-  readonly send: (terms: ContractTerms, some: readonly Snapshot[], isAll: boolean) => Promise<void>;
+  readonly send: (terms: ContractTerms, told: Told) => Promise<void>;
+}
+
+interface Told {
+  readonly snapshots: readonly Snapshot[];
+  readonly all?: boolean | undefined;
+  readonly queues?: boolean | undefined;
+}
+
+const withoutQueue = ({ queue: _queue, ...rest }: Snapshot): Snapshot => rest;
+
+/** Tells it with what waits to be sent to the devices; providers of older versions are told nothing of that. */
+function createTeller({ send }: Pick<CustomerPorts, 'send'>, terms: ContractTerms) {
+  /** Devices for which something waits that the provider was told of. */
+  const listed = new Set<string>();
+  let takesQueues = terms.confidentiality === 'process';
+
+  const sendKnown = async (told: Told): Promise<void> => {
+    const isNew = told.queues === true || told.snapshots.some(({ queue }) => queue !== undefined);
+    try {
+      await send(terms, told);
+    } catch (error) {
+      if (!isNew || !isAntirioError(error, 'invalidInput')) throw error;
+      takesQueues = false;
+      listed.clear();
+      const { queues: _queues, snapshots, ...rest } = told;
+      await send(terms, { ...rest, snapshots: snapshots.map(withoutQueue) });
+    }
+  };
+  return {
+    get query() {
+      return takesQueues ? '&queues=true' : '';
+    },
+    /** `isEnd`: this is all that has changed. `all`: and everything is known now. */
+    async tell(some: readonly Snapshot[], { isEnd, all }: { isEnd: boolean; all: boolean }): Promise<void> {
+      for (const { devEui, queue } of some)
+        if (queue === undefined) listed.delete(devEui);
+        else listed.add(devEui);
+      const queues = isEnd && listed.size > 0;
+      if (some.length === 0 && !all && !queues) return;
+      await sendKnown({ snapshots: some, ...(all ? { all } : {}), ...(queues ? { queues } : {}) });
+    },
+  };
 }
 
 /** What has changed since it was sent last, in pieces, at first of all devices; what was not taken is sent again. */
@@ -67,20 +116,21 @@ export function createMacSender({ deviceLora, send }: CustomerPorts, terms: Cont
   const ofSet = new Set(terms.set.devices.map(({ devEui }) => devEui));
   let sent = { incarnation: '', serial: 0 };
   let hasToldAll = false;
+  const teller = createTeller({ send }, terms);
   return async (): Promise<void> => {
     const { incarnation, serial } = sent;
     let next: typeof sent | undefined;
     for (let offset = 0, total = 1; offset < total; offset += AT_ONCE) {
-      const path = `/api/v3/lora/mac?incarnation=${incarnation}&since=${serial}&offset=${offset}&limit=${AT_ONCE}`;
+      const path = `/api/v3/lora/mac?incarnation=${incarnation}&since=${serial}&offset=${offset}&limit=${AT_ONCE}${teller.query}`;
       const found = parseInput(page, await callJson(deviceLora, { path }));
       total = found.totalCount;
       next ??= { incarnation: found.incarnation, serial: found.serial };
       // the service was started anew in between: from the beginning, the next time
       if (next.incarnation !== found.incarnation) return;
       const some = found.sessions.filter(({ devEui }) => ofSet.has(devEui.toLowerCase()));
-      const isLast = offset + AT_ONCE >= total && !hasToldAll;
-      if (some.length > 0 || isLast) await send(terms, some, isLast);
-      hasToldAll ||= isLast;
+      const isEnd = offset + AT_ONCE >= total;
+      await teller.tell(some, { isEnd, all: isEnd && !hasToldAll });
+      hasToldAll ||= isEnd;
     }
     if (next !== undefined) sent = next;
   };
@@ -92,17 +142,41 @@ export function keepSnapshots(
   identity: Identity,
   { contractId, set }: ContractTerms,
   box: z.output<typeof macBox>,
+  now: number,
 ): number {
   const plain = JSON.parse(fromUtf8(openSealed(identity, box))) as unknown;
-  const { snapshots: found, all = false } = parseInput(snapshots, plain);
+  const { snapshots: found, all = false, queues = false } = parseInput(snapshots, plain);
   const ofSet = new Set(set.devices.map(({ devEui }) => devEui));
   if (!found.every(({ devEui }) => ofSet.has(devEui)))
     throw new AntirioError('invalidInput', 'these devices are not of the contract');
-  const named = found.map(({ session, devEui, state }) => {
-    return [`${KIND}/${devEui}`, { session, state: parseMacState(state) }] as const;
+  const named = found.map(({ session, devEui, state, queue }) => {
+    const waiting = queue === undefined ? {} : { queue };
+    return [`${KIND}/${devEui}`, { session, state: parseMacState(state), ...waiting }] as const;
   });
-  store.putDocuments(contractId, all ? [...named, [TOLD_ALL, true] as const] : named);
+  const toldAll = all ? ([[TOLD_ALL, true]] as const) : [];
+  const dated = queues ? ([[QUEUES_AT, now]] as const) : [];
+  store.putDocuments(contractId, [...named, ...toldAll, ...dated]);
   return named.length;
+}
+
+interface Kept {
+  readonly session: string;
+  readonly state: unknown;
+  readonly queue?: string;
+}
+
+/** What waits to be sent to the devices, as their own edge said last, and how long ago (ms) that was so; undefined for nothing. */
+export function keptQueues(
+  store: Pick<ContractStore, 'document' | 'documents'>,
+  contractId: string,
+  now: number,
+): { readonly queues: readonly { session: string; queue: string }[]; readonly ageMs: number } | undefined {
+  const at = store.document(contractId, QUEUES_AT);
+  const queues = [...store.documents(contractId, KIND).values()].flatMap((one) => {
+    const { session, queue } = one as Kept;
+    return queue === undefined ? [] : [{ session, queue }];
+  });
+  return typeof at !== 'number' || queues.length === 0 ? undefined : { queues, ageMs: now - at };
 }
 
 /** As the service takes them with its keys; undefined where none are kept. */
@@ -110,7 +184,10 @@ export function keptSnapshots(
   store: Pick<ContractStore, 'documents'>,
   contractId: string,
 ): string | undefined {
-  const kept = [...store.documents(contractId, KIND).values()];
+  const kept = [...store.documents(contractId, KIND).values()].map((one) => {
+    const { session, state } = one as Kept;
+    return { session, state };
+  });
   return kept.length === 0 ? undefined : toBase64(deflateRawSync(utf8(JSON.stringify(kept))));
 }
 
@@ -161,12 +238,7 @@ export function createMacSnapshots(ports: {
 }): MacSnapshots {
   const { peers, clock, log, sealKeyOf } = ports;
   const running = new Map<string, { stop(): Promise<void>; now(): Promise<void> }>();
-  const send = async (
-    { contractId, provider }: ContractTerms,
-    some: readonly Snapshot[],
-    isAll: boolean,
-  ): Promise<void> => {
-    const told = { snapshots: some, ...(isAll ? { all: true } : {}) };
+  const send: CustomerPorts['send'] = async ({ contractId, provider }, told) => {
     const box = sealTo(await sealKeyOf(provider), utf8(JSON.stringify(told)));
     const path = `/arbitrator/v1/contract/${contractId}/mac`;
     await neighbourCall(peers, provider, 'arbitrator', { method: 'POST', path, json: { box } });
@@ -223,6 +295,7 @@ export function addMacRoute(
   ports: {
     readonly identity: Identity;
     readonly store: ContractStore;
+    readonly clock: Pick<Clock, 'now'>;
     readonly phaseOf: (contractId: string) => string | undefined;
     /** @throws AntirioError forbidden where the asker is not the contract's customer, or we not its provider */
     readonly fromCustomer: (
@@ -231,12 +304,12 @@ export function addMacRoute(
     ) => StoredContract;
   },
 ): void {
-  const { identity, store, phaseOf, fromCustomer } = ports;
+  const { identity, store, clock, phaseOf, fromCustomer } = ports;
   const params = z.object({ id: z.uuid() });
   const about = { summary: 'how the set’s devices listen and send', params, body: sealedSnapshots };
   rim.route('post', '/arbitrator/v1/contract/:id/mac', about, ({ params: { id }, body, request }) => {
     const { terms } = fromCustomer(id, request);
     if (!takes.has(phaseOf(id) ?? '')) throw new AntirioError('conflict', 'we serve these devices now');
-    return { kept: keepSnapshots(store, identity, terms, body.box) };
+    return { kept: keepSnapshots(store, identity, terms, body.box, clock.now()) };
   });
 }

@@ -265,6 +265,8 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
 
   const giveUp = async (): Promise<void> => {
     await deps.inTurn(() => rooms.fence(terms, { state: 'shut' }));
+    // what was sent up to now is not the provider's to send
+    await deps.listening?.sendNow();
     post({ type: 'givenUp', counters: await rooms.counters(terms) });
   };
 

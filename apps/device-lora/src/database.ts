@@ -46,6 +46,11 @@ const MIGRATIONS = [
    ALTER TABLE downlink ADD COLUMN sentUnder TEXT;
    ALTER TABLE downlink ADD COLUMN ackHeard INTEGER NOT NULL DEFAULT 0`,
   `ALTER TABLE downlink ADD COLUMN aloneAfter INTEGER`,
+  // what waits moves with a handover
+  `ALTER TABLE downlink ADD COLUMN entrusted INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE downlink ADD COLUMN origin TEXT;
+   ALTER TABLE downlink ADD COLUMN givenUnder TEXT;
+   CREATE INDEX downlink_origin ON downlink (devEui, origin) WHERE origin IS NOT NULL`,
 ];
 
 const OWNER_ONLY = 0o600;

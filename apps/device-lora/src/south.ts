@@ -19,6 +19,7 @@ import { createDesk } from './downlink/desk.ts';
 import { openLender } from './downlink/lender.ts';
 import { endOverdue } from './downlink/overdue.ts';
 import { createProven } from './downlink/proven.ts';
+import { createEntrusting, type Entrusting } from './downlink/entrusting.ts';
 import { createReach } from './downlink/reach.ts';
 import { createSender, type DownlinkSender } from './downlink/sender.ts';
 import { createDownlinkStore, type Downlink, type DownlinkStore } from './downlink/store.ts';
@@ -78,6 +79,7 @@ export interface South {
   /** Of devices' MAC layers since the start. */
   readonly changes: MacChanges;
   readonly macHome: MacHome;
+  readonly entrusting: Entrusting;
   readonly joinServer: JoinServer | undefined;
   readonly joinHome: JoinHome | undefined;
   readonly poster: Poster;
@@ -269,7 +271,14 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
   const db = openStore(join(options.dataDir, ROOM, 'device-lora.db'));
   opened.push(() => db.close());
   const store = createUplinkStore(db);
-  const downlinks = createDownlinkStore(db);
+  // What is opened before it may ask already
+  const later: { activation?: Activation } = {};
+  const sessions = (): SessionBook | undefined => later.activation?.sessions;
+  const changes = createMacChanges(random);
+  const downlinks = createDownlinkStore(db, (devEui) => {
+    const session = sessions()?.currentOf(devEui);
+    if (session !== undefined) changes.note(session.id);
+  });
   const joins = createJoinStore(db);
   const poster = createPoster({ coreData: coreDataOf(ports), ...reading });
   const highestUsed = (devAddr: string): number | undefined => downlinks.highestUsed(devAddr);
@@ -285,7 +294,6 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
   const lender = prefix === '' ? await openLender({ bus, clock, random, log }) : undefined;
   opened.push(async () => lender?.close());
   const macs = createMacStore(db);
-  const changes = createMacChanges(ports.random);
   const mac = createMacLayer({
     ...{ options, store: macs, clock, log },
     onChanged: ({ id }) => changes.note(id),
@@ -294,9 +302,7 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
   });
   const desk = createDesk(downlinks, clock);
   const reach = createReach(db);
-  // What is opened before it may ask already
-  const later: { activation?: Activation } = {};
-  const sessions = (): SessionBook | undefined => later.activation?.sessions;
+  const entrusting = createEntrusting({ store: downlinks, desk, clock, random, log });
   const classC = openClassC(ports, {
     ...{ transmitter, store: downlinks, desk, mac, counters, reach, sessions },
   });
@@ -343,7 +349,12 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
     keep: (session) => reader.keepMac(session),
   });
   if (standsIn) {
-    const telling = await openMacTelling({ devices, sessions, mac, changes, bus, prefix, log });
+    const onTaken = ({ device: { devEui }, devAddr }: Session): void => {
+      counters.prepare(devAddr);
+      classC.poke(devEui);
+    };
+    const about = { devices, sessions, mac, changes, entrusting, onTaken };
+    const telling = await openMacTelling({ ...about, bus, prefix, log });
     opened.push(() => telling.close());
   }
   const writeMacs: South['writeMacs'] = (told) => {
@@ -355,6 +366,18 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
   };
   const { server: joinServer, home: joinHome, unserved } = joining;
   const joined = { joinServer, joinHome, unserved, standsIn };
-  const parts = { writeMacs, activation, reader, sender, mac, changes, macHome, ...joined, poster, store };
+  const parts = {
+    writeMacs,
+    activation,
+    reader,
+    sender,
+    mac,
+    changes,
+    macHome,
+    entrusting,
+    ...joined,
+    poster,
+    store,
+  };
   return { ...parts, downlinks, conflicts, waitOf, gapOf, sealing, ...told };
 }

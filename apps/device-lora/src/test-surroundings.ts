@@ -147,6 +147,8 @@ export interface TestDownlink {
 const GATEWAY = '00000000aabbccdd';
 
 export interface HowHeard {
+  /** As the gateway-bridge says by which right the edge may act. */
+  readonly tenure?: string;
   readonly gatewayId?: string;
   readonly rssi?: number;
   readonly snr?: number;
@@ -186,6 +188,7 @@ export async function startTestRing(bus: Bus, ring: string, prefix = ''): Promis
       via: frame.via,
       receivedAt: String(frame.receivedAt),
       reception: 'first',
+      ...(how.tenure === undefined ? {} : { tenure: how.tenure }),
       ...more,
     };
     const topic = `${prefix}eu868/gateway/${how.gatewayId ?? GATEWAY}/event/up`;

@@ -122,7 +122,7 @@ export function createClassC(ports: ClassCPorts): ClassC {
     return Math.max(0, line.awaited.until - now);
   };
   const chooseFor = (line: Line, session: Session, window: ReceiveWindow): Next => {
-    const open = desk.openOf(session);
+    const open = desk.openOf(session, line.tenure);
     const underWay = open.find(({ bytes }) => bytes !== undefined);
     if (underWay !== undefined) {
       const ms = ackWait(line, underWay);

@@ -28,8 +28,11 @@ export interface Desk {
   settle(downlink: Downlink, verdict: Verdict, listensAlways: boolean, aloneAfter?: number): void;
   /** Back into the queue; whether there were any. */
   requeue(downlinks: readonly Downlink[], why: string): boolean;
-  /** Those of the session's device that are not at their end, oldest first; what was made with another session is made anew. */
-  openOf(session: Session): Downlink[];
+  /**
+   * Those of the session's device that are not at their end and may go by this right to act, oldest first; what was made with another
+   * session is made anew. What another edge gave us for another right is ended: that edge has seen to it.
+   */
+  openOf(session: Session, tenure: string | undefined): Downlink[];
   /** Without those that fit none of the windows; they are told so. */
   fitting(open: readonly Downlink[], windows: readonly ReceiveWindow[]): Downlink[];
   count(name: string): void;
@@ -37,6 +40,7 @@ export interface Desk {
 }
 
 export const UNKNOWN = 'nobody knows whether the device has it, and its counter can be used no more';
+export const WENT_HOME = 'it went home to the edge that it was given by, which sees to it';
 export const TOO_LONG = 'too long for the data rates that the device uses';
 
 export const fits = (length: number, windows: readonly ReceiveWindow[]): ReceiveWindow[] =>
@@ -58,6 +62,11 @@ export function createDesk(store: DownlinkStore, clock: Pick<Clock, 'now'>): Des
     unsent.delete(downlink.id);
     store.update(downlink.id, { state, ...(error === undefined ? {} : { error }) }, clock.now());
     count(state);
+  };
+  /** What became of it was told: it is not named again, and may be given once more. */
+  const letGo = (downlink: Downlink): void => {
+    store.update(downlink.id, { given: undefined }, clock.now());
+    end(downlink, 'failed', WENT_HOME);
   };
   const requeue: Desk['requeue'] = (downlinks, why) => {
     for (const { id } of downlinks) {
@@ -81,10 +90,15 @@ export function createDesk(store: DownlinkStore, clock: Pick<Clock, 'now'>): Des
     end,
     openNow,
     requeue,
-    openOf({ id, device }) {
+    openOf({ id, device }, tenure) {
       const open = store.open(device.devEui);
       const stale = open.filter(({ bytes, session: of }) => bytes !== undefined && (of ?? id) !== id);
-      return requeue(stale, 'the device has another session') ? store.open(device.devEui) : open;
+      const now = requeue(stale, 'the device has another session') ? store.open(device.devEui) : open;
+      return now.filter((one) => {
+        if (one.given === undefined || one.given.under === tenure) return true;
+        if (tenure !== undefined && tenure !== '') letGo(one);
+        return false;
+      });
     },
     fitting(open, windows) {
       const isTooLong = ({ payload }: Downlink): boolean => fits(payload.length, windows).length === 0;

@@ -24,6 +24,8 @@ const base: Downlink = {
   tenure: undefined,
   aloneAfter: undefined,
   ackHeard: false,
+  entrusted: false,
+  given: undefined,
   createdAt: 0,
   updatedAt: 0,
   error: undefined,

@@ -21,7 +21,8 @@ export function endOverdue({ store, desk, clock }: Overdue): number {
   const overdue = store
     .waiting()
     .flatMap((devEui) => store.open(devEui))
-    .filter(({ createdAt }) => now - createdAt > OVERDUE_MS);
+    // what another edge gave us ends with the right to act that it was given for
+    .filter(({ createdAt, given }) => given === undefined && now - createdAt > OVERDUE_MS);
   for (const downlink of overdue) desk.end(downlink, 'failed', OVERDUE);
   return overdue.length;
 }

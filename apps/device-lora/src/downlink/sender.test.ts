@@ -422,6 +422,26 @@ describe('what becomes of a downlink', () => {
   });
 
   test.each([
+    ['killed', 'pier/3', 'acknowledged'],
+    ['killed, and could not act before', '', 'sent'],
+  ])(
+    'one that went to the gateway of an edge that was %s then is its own all the same',
+    async (_, tenure, state) => {
+      const scene = openScene();
+      const session = sessionOf(1);
+      const { id } = scene.sender.queue(interval, devAddr, { replaces: true });
+      // nobody says any more what became of it
+      const meanwhile = (): void => scene.store.update(id, { state: 'failed' }, 0);
+      scene.air.push({ outcome: { status: 'OK' }, meanwhile });
+      await scene.hear(session, 1, { tenure });
+      scene.store.update(id, { state: 'sending' }, 0);
+      scene.pass(10_000);
+      await scene.hear(session, 2, { ack: true, tenure: '' });
+      expect(scene.store.latest(devEui, 1)[0]?.state).toBe(state);
+    },
+  );
+
+  test.each([
     ['went on air', 'OK', undefined],
     ['has to go once more', 'TOO_LATE', undefined],
     ['lost its counter', 'INTERNAL_ERROR', 'noBlock'],

@@ -47,6 +47,8 @@ export interface SenderPorts {
 const LATEST_MS = 200;
 /** RX2 opens so long after RX1. */
 const RX2_AFTER_RX1_MS = 1000;
+/** Whoever acts next waits so long after the end of a lease. */
+const ALONE_MS = 3000;
 /** So often a device repeats a confirmed uplink (LoRaWAN 1.0.3, 19.4); who plays a recorded one again gets no more either. */
 const MAX_ANSWERS = 8;
 /** Repeated later than this, a frame may be a recorded one, and nobody listens. */
@@ -117,6 +119,14 @@ export function createSender(ports: SenderPorts): DownlinkSender {
   const ageOf = ({ uplink }: HeardUplink): number => clock.monotonic() - (uplink.heardAt ?? -Infinity);
   const rx1Ms = ({ session }: HeardUplink): number => mac.stateOf(session).rx1DelayS * 1000;
 
+  /** Its counter, where the device opens its windows after an uplink only once: an edge that takes over has them after the next one. */
+  const aloneAfter = ({ session, frame, fcnt }: HeardUplink): number | undefined =>
+    session.device.class === 'A' && !frame.confirmed && mac.stateOf(session).nbTrans === 1 ? fcnt : undefined;
+  /** The same before it is known to be on air: this edge may act now, and nobody else does for 3 s after that. */
+  const surelyAloneAfter = (heard: HeardUplink): number | undefined => {
+    const { tenure = '' } = heard.uplink;
+    return tenure !== '' && rx1Ms(heard) + RX2_AFTER_RX1_MS <= ALONE_MS ? aloneAfter(heard) : undefined;
+  };
   const build = async (
     { heard, mac: { bytes: commands } }: Reply,
     downlink?: Downlink,
@@ -134,7 +144,7 @@ export function createSender(ports: SenderPorts): DownlinkSender {
       commands,
       downlink,
     });
-    const about = { bytes, session: session.id, ...sentAfter(heard) };
+    const about = { bytes, session: session.id, ...sentAfter(heard), aloneAfter: surelyAloneAfter(heard) };
     const assigned = downlink === undefined ? undefined : { id: downlink.id, ...about };
     // used and durable before anybody else sees it, with what the device is asked by it
     store.assign(session.devAddr, fcnt, assigned, clock.now(), {
@@ -172,9 +182,6 @@ export function createSender(ports: SenderPorts): DownlinkSender {
     const times = (answeredBefore(heard)?.times ?? 0) + 1;
     answered.set(session.device.devEui, { session: session.id, fcntUp: fcnt, heardAt, times });
   };
-  /** Its counter, where the device opens its windows after an uplink only once: an edge that takes over has them after the next one. */
-  const aloneAfter = ({ session, frame, fcnt }: HeardUplink): number | undefined =>
-    session.device.class === 'A' && !frame.confirmed && mac.stateOf(session).nbTrans === 1 ? fcnt : undefined;
   const record = ({ downlink }: Frame, heard: HeardUplink, verdict: Verdict): void => {
     const { device, devAddr } = heard.session;
     if (verdict.kind === 'onAir') noteAnswered(heard);
@@ -187,15 +194,18 @@ export function createSender(ports: SenderPorts): DownlinkSender {
     else if (verdict.kind === 'onAir') desk.count('answered');
   };
   /** The device's downlinks that may go now; what can go no more as it is, is made anew. */
-  const openFor = ({ session, frame }: HeardUplink, windows: readonly ReceiveWindow[]): Downlink[] => {
-    const open = desk.openOf(session);
+  const openFor = (
+    { session, frame, uplink: { tenure } }: HeardUplink,
+    windows: readonly ReceiveWindow[],
+  ): Downlink[] => {
+    const open = desk.openOf(session, tenure);
     const listensAlways = session.device.class === 'C';
     // the device would go on asking
     const mute = open.filter(({ bytes }) => frame.confirmed && bytes !== undefined && !hasAck(bytes));
     // under another counter only what it has not: else it would do it twice
     const missed = mute.filter((one) => desk.isUnsent(one) || (one.state === 'sent' && !listensAlways));
     const isNew = desk.requeue(missed, 'the device waits for an acknowledgement');
-    const now = isNew ? store.open(session.device.devEui) : open;
+    const now = isNew ? desk.openOf(session, tenure) : open;
     const isHeld = (one: Downlink): boolean =>
       one.bytes !== undefined && !desk.isUnsent(one) && (mute.includes(one) || desk.isPassed(session, one));
     // what it may have does not go with this answer, and nothing goes before it is at its end

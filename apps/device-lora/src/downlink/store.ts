@@ -31,10 +31,19 @@ export interface Downlink {
   readonly aloneAfter: number | undefined;
   /** The device has acknowledged something, and it is not known yet whether others may have sent that. */
   readonly ackHeard: boolean;
+  /** Another edge was told of it, and may send it where it serves in our place. */
+  readonly entrusted: boolean;
+  /** Of one that its device's own edge has told us of: how that edge names it, and the right to act under which we may send it. */
+  readonly given: Given | undefined;
   /** Wall ms. */
   readonly createdAt: number;
   readonly updatedAt: number;
   readonly error: string | undefined;
+}
+
+export interface Given {
+  readonly origin: string;
+  readonly under: string;
 }
 
 export type NewDownlink = Pick<Downlink, 'devEui' | 'resource' | 'fPort' | 'payload' | 'confirmed'>;
@@ -43,14 +52,16 @@ export type NewDownlink = Pick<Downlink, 'devEui' | 'resource' | 'fPort' | 'payl
 export type SentAfter = Pick<Downlink, 'after' | 'tenure'>;
 
 /** A downlink with the bytes that carry it. */
-export interface Assigned extends Partial<SentAfter> {
+export interface Assigned extends Partial<SentAfter & Pick<Downlink, 'aloneAfter'>> {
   readonly id: number;
   readonly bytes: Uint8Array;
   readonly session: SessionId;
 }
 
 export interface DownlinkStore {
-  add(downlink: NewDownlink, now: number): Downlink;
+  add(downlink: NewDownlink, now: number, given?: Given): Downlink;
+  /** Those that another edge has told us of, the newest. */
+  given(devEui: DevEui): Downlink[];
   /** Those that are not at their end, oldest first. */
   open(devEui: DevEui): Downlink[];
   /** Devices with any that are not at their end. */
@@ -84,6 +95,8 @@ export interface DownlinkStore {
 /** Ended downlinks kept for each device, to be looked at. */
 const KEPT = 50;
 
+const orNull = <T>(value: T | undefined): T | null => value ?? null;
+
 function toDownlink(row: Record<string, unknown>): Downlink {
   const optional = <T>(value: unknown, as: (present: unknown) => T): T | undefined =>
     value === null ? undefined : as(value);
@@ -103,17 +116,26 @@ function toDownlink(row: Record<string, unknown>): Downlink {
     tenure: optional(row['sentUnder'], String),
     aloneAfter: optional(row['aloneAfter'], Number),
     ackHeard: row['ackHeard'] === 1,
+    entrusted: row['entrusted'] === 1,
+    given: optional(row['origin'], (origin) => ({
+      origin: String(origin),
+      under: String(row['givenUnder']),
+    })),
     createdAt: Number(row['createdAt']),
     updatedAt: Number(row['updatedAt']),
     error: optional(row['error'], String),
   };
 }
 
-export function createDownlinkStore(db: Database): DownlinkStore {
+/** @param onChanged of a device's downlinks */
+export function createDownlinkStore(
+  db: Database,
+  onChanged: (devEui: DevEui) => void = () => undefined,
+): DownlinkStore {
   const macs = createMacStore(db);
   const insert = db.prepare(
-    `INSERT INTO downlink (devEui, resource, fPort, payload, confirmed, state, attempts, createdAt, updatedAt)
-     VALUES (?, ?, ?, ?, ?, 'queued', 0, ?, ?)`,
+    `INSERT INTO downlink (devEui, resource, fPort, payload, confirmed, state, attempts, createdAt, updatedAt,
+     origin, givenUnder) VALUES (?, ?, ?, ?, ?, 'queued', 0, ?, ?, ?, ?)`,
   );
   const byId = db.prepare('SELECT * FROM downlink WHERE id = ?');
   // in the very words of the index downlink_open: SQLite would not use it else
@@ -123,9 +145,12 @@ export function createDownlinkStore(db: Database): DownlinkStore {
   const undecided = db.prepare(`SELECT DISTINCT devEui FROM downlink WHERE ackHeard = 1 AND ${isOpen}`);
   const countOpen = db.prepare(`SELECT count(*) AS count FROM downlink WHERE ${isOpen}`);
   const latestOf = db.prepare('SELECT * FROM downlink WHERE devEui = ? ORDER BY id DESC LIMIT ?');
+  const givenOf = db.prepare(
+    'SELECT * FROM downlink WHERE devEui = ? AND origin IS NOT NULL ORDER BY id DESC LIMIT ?',
+  );
   const write = db.prepare(
-    `UPDATE downlink SET state = ?, attempts = ?, fcnt = ?, bytes = ?, session = ?, sentAfter = ?, sentUnder = ?, aloneAfter = ?, ackHeard = ?,
-     error = ?, updatedAt = ? WHERE id = ?`,
+    `UPDATE downlink SET state = ?, attempts = ?, fcnt = ?, bytes = ?, session = ?, sentAfter = ?, sentUnder = ?, aloneAfter = ?,
+     ackHeard = ?, entrusted = ?, origin = ?, givenUnder = ?, error = ?, updatedAt = ? WHERE id = ?`,
   );
   const reset = db.prepare(
     `UPDATE downlink SET state = 'queued', attempts = 0, fcnt = NULL, bytes = NULL, session = NULL,
@@ -142,30 +167,40 @@ export function createDownlinkStore(db: Database): DownlinkStore {
   const read = (id: number | bigint): Downlink => toDownlink(byId.get(id) ?? {});
   const change: DownlinkStore['update'] = (id, changed, now) => {
     const next = { ...read(id), ...changed };
-    const { state, attempts, fcnt, bytes, session, after, tenure, aloneAfter, ackHeard, error } = next;
-    const made = [fcnt ?? null, bytes ?? null, session ?? null] as const;
-    const told = [after ?? null, tenure ?? null, aloneAfter ?? null, ackHeard ? 1 : 0] as const;
-    write.run(state, attempts, ...made, ...told, error ?? null, now, id);
+    const { state, attempts, fcnt, bytes, session, after, tenure, aloneAfter, given } = next;
+    const made = [fcnt, bytes, session].map(orNull);
+    const told = [after, tenure, aloneAfter].map(orNull);
+    const moves = [given?.origin, given?.under, next.error].map(orNull);
+    const flags = [next.ackHeard, next.entrusted].map(Number);
+    write.run(state, attempts, ...made, ...told, ...flags, ...moves, now, id);
+    onChanged(next.devEui);
   };
   return {
-    add: ({ devEui, resource, fPort, payload, confirmed }, now) =>
+    add: ({ devEui, resource, fPort, payload, confirmed }, now, given) =>
       inTransaction(db, () => {
-        const { lastInsertRowid } = insert.run(devEui, resource, fPort, payload, confirmed ? 1 : 0, now, now);
+        const content = [devEui, resource, fPort, payload, confirmed ? 1 : 0] as const;
+        const from = [given?.origin, given?.under].map(orNull);
+        const { lastInsertRowid } = insert.run(...content, now, now, ...from);
         prune.run(devEui, devEui, KEPT);
+        onChanged(devEui);
         return read(lastInsertRowid);
       }),
+    given: (devEui) => givenOf.all(devEui, KEPT).map(toDownlink),
     open: (devEui) => openOf.all(devEui).map(toDownlink),
     waiting: () => waiting.all().map((row) => String(row['devEui']) as DevEui),
     undecided: () => undecided.all().map((row) => String(row['devEui']) as DevEui),
     openCount: () => Number(countOpen.get()?.['count'] ?? 0),
     latest: (devEui, limit) => latestOf.all(devEui, limit).map(toDownlink),
     update: change,
-    requeue: (id, error, now) => void reset.run(error, now, id),
+    requeue(id, error, now) {
+      reset.run(error, now, id);
+      onChanged(read(id).devEui);
+    },
     assign: (devAddr, fcnt, to, now, mac) =>
       inTransaction(db, () => {
         putHighest.run(devAddr, fcnt);
         if (mac !== undefined) macs.put(mac.session, mac.state);
-        const anew = { aloneAfter: undefined, ackHeard: false };
+        const anew = { aloneAfter: to?.aloneAfter, ackHeard: false };
         if (to !== undefined) change(to.id, { ...to, ...anew, state: 'sending', fcnt }, now);
       }),
     highestUsed(devAddr) {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { callJson, type HttpPeer } from '@antirio/host';
-import { encodeMacCommands, newMacState, eu868, type MacState } from '@antirio/lorawan';
+import { encodeMacCommands, newMacState, eu868, parseDataFrame, type MacState } from '@antirio/lorawan';
 import { openStore } from '../database.ts';
 import {
   cipher,
@@ -16,6 +16,7 @@ import {
   uplink,
   type Scene,
 } from '../test-scene.ts';
+import { startTestRing } from '../test-surroundings.ts';
 import { createMacStore } from './store.ts';
 
 /** RX1 comes 3 s after the uplink, two data rates below it; RX2 is elsewhere. */
@@ -136,4 +137,57 @@ test('a service that stands in for another edge tells its own how the devices li
     sessions: [{ session, devEui, state: { fcntUp: 5, rx1DelayS: 1, devStatus: { battery: 90 } } }],
   });
   expect(told[1]?.sessions[0]).not.toHaveProperty('state.spokenTo');
+});
+
+test('what waits at its own edge is sent by the one in its place, and never again by its own', async () => {
+  const prefix = 'contract/c1/';
+  const scene = await startScene();
+  await grantCounters(scene, prefix);
+  const own = await startService(scene);
+  const path = `/api/v3/lora/device/${device.name}/downlink`;
+  for (const payload of ['aa', 'bb'])
+    await callJson(own.http, { method: 'POST', path, json: { payload, fPort: 7, confirmed: true } });
+  interface Told {
+    readonly sessions: readonly { session: string; state: unknown; queue?: string }[];
+  }
+  expect(((await callJson(own.http, { path: '/api/v3/lora/mac' })) as Told).sessions[0]).not.toHaveProperty(
+    'queue',
+  );
+  const [listed] = ((await callJson(own.http, { path: '/api/v3/lora/mac?queues=true' })) as Told).sessions;
+  const queues = [{ session, queue: listed?.queue }];
+
+  const ring = await startTestRing(scene.bus, 'contract-1', prefix);
+  const place = { prefix, ring: 'contract-1', devices: [device], dataDir: join(folder, 'guest') };
+  await startService(scene, place);
+  const told: (Told & { requestId: string; hasTaken?: boolean })[] = [];
+  await scene.bus.subscribe(`${prefix}antirio/mac/told`, (_, payload) => {
+    told.push(JSON.parse(Buffer.from(payload).toString()) as (typeof told)[number]);
+  });
+  const ask = (about: object): Promise<void> =>
+    scene.bus.publish(`${prefix}antirio/mac/asked`, JSON.stringify({ requestId: 'one', ...about }));
+  const given = { under: 'pier/4', queues };
+  for (let times = 1; times < 3; times++) {
+    await ask({ given });
+    await until(() => told.length === times);
+  }
+  expect(told.map(({ hasTaken }) => hasTaken)).toEqual([true, true]);
+  // its edge may not act yet
+  await ring.hear(uplink(1), { tenure: '' });
+  await ring.hear(uplink(2), { tenure: 'pier/4' });
+  await until(() => ring.downlinks.length === 1);
+  await ring.hear(uplink(3, { ack: true }), { tenure: 'pier/4' });
+  await until(() => ring.downlinks.length === 2);
+  const payloads = ring.downlinks.map(({ items }) => {
+    const frame = parseDataFrame(Buffer.from(items[0]?.phyPayload ?? '', 'base64'));
+    return Buffer.from(cipher.decrypt(frame, frame.fcnt16)).toString('hex');
+  });
+  expect(payloads).toEqual(['aa', 'bb']);
+  await ask({});
+  await until(() => told.length === 3);
+
+  const sessions = told[2]?.sessions.map((one) => ({ ...one, devEui }));
+  const json = { setId: 'pier', epoch: 4, isFinal: true, sessions };
+  await callJson(own.http, { method: 'POST', path: '/api/v3/lora/mac', json });
+  const { downlinks } = (await callJson(own.http, { path })) as { downlinks: { state: string }[] };
+  expect(downlinks.map(({ state }) => state)).toEqual(['failed', 'acknowledged']);
 });

@@ -10,6 +10,7 @@ import {
   nothingOnAir,
   passedAhead,
   startedUnder,
+  tenureWords,
   underEpoch,
   type CounterBlock,
   type DownlinkRefusal as Refusal,
@@ -322,7 +323,7 @@ export async function openFence(folder: string, clock: Clock): Promise<FenceKeep
       const now = clock.monotonic();
       if (!set.open || now < set.actFrom || now >= set.actUntil) return '';
       const [setId = ''] = [...sets].find(([, one]) => one === set) ?? [];
-      return `${setId}/${set.epoch}`;
+      return tenureWords(setId, set.epoch);
     },
     check: () => (marks.failed ? { ok: false, detail: 'cannot write used counters' } : { ok: true }),
     tidy: () => marks.tidy(),

@@ -1,4 +1,4 @@
-import { AntirioError, createAes128, equalBytes, type Aes128 } from '@antirio/kernel';
+import { AntirioError, createAes128, equalBytes, hmacSha256, utf8, type Aes128 } from '@antirio/kernel';
 import { BLOCK, counterBlock, MIC, micMessage } from './blocks.ts';
 import type { DevAddr } from './ids.ts';
 import { layOutDataFrame, type DataFrame, type DataFrameFields, type Direction } from './phy-payload.ts';
@@ -19,6 +19,8 @@ export interface SessionCipher {
   decrypt(frame: DataFrame, fcnt: number): Uint8Array;
   /** A whole data frame from its fields and its payload in the clear. @throws AntirioError as `decrypt`, or invalidInput | tooLarge. */
   build(fields: DataFrameFields, payload?: Uint8Array): Uint8Array;
+  /** A key of 32 bytes that only holders of the AppSKey have, another one for each purpose; undefined without the AppSKey. */
+  keyFor(purpose: string): Uint8Array | undefined;
 }
 
 const micOf = (
@@ -98,6 +100,10 @@ class KeyedSession implements SessionCipher {
     return bytes;
   }
 
+  keyFor(purpose: string): Uint8Array | undefined {
+    return this.readsPayload ? hmacSha256(this.#bytes().subarray(KEY), utf8(purpose)) : undefined;
+  }
+
   get #keyed(): Schedules {
     return (this.#schedules ??= this.#schedule());
   }
@@ -110,12 +116,16 @@ class KeyedSession implements SessionCipher {
     return app;
   }
 
+  #bytes(): Uint8Array {
+    return Uint8Array.from(this.#keys, (character) => character.charCodeAt(0));
+  }
+
   #schedule(): Schedules {
     const longest = scheduled[place]?.deref();
     if (longest !== undefined) longest.#schedules = undefined;
     scheduled[place] = new WeakRef(this);
     place = (place + 1) % SCHEDULES;
-    const bytes = Uint8Array.from(this.#keys, (character) => character.charCodeAt(0));
+    const bytes = this.#bytes();
     // copies: what is imported gets memory of its own outside of the heap
     return {
       nwk: createAes128(bytes.slice(0, KEY)),

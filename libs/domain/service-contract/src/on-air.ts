@@ -39,3 +39,6 @@ export function passedAhead(air: OnAir, aheadMs: number, now: number): OnAir {
 export function actsFrom({ before }: OnAir, actFrom: number): number {
   return Math.max(actFrom, before);
 }
+
+/** The right to act for a set under an epoch, in words: the same ones only while nobody else can have had it. */
+export const tenureWords = (setId: string, epoch: number): string => `${setId}/${epoch}`;
