@@ -32,6 +32,7 @@ function play(
   let fcnt = 0;
   while (played.length < count) {
     const at = traffic.nextAt();
+    if (!Number.isFinite(at)) break;
     const sent = traffic.next();
     if (sent === undefined || !('frame' in sent)) continue;
     played.push({ at, ...sent });
@@ -93,6 +94,13 @@ test('FPending brings the next uplink forward, once', () => {
   const gaps = played.slice(1).map(({ at }, index) => at - played[index]!.at);
   expect(gaps[0]).toBeLessThan(4_000);
   expect(gaps.slice(1)).toEqual([60_000, 60_000]);
+});
+
+test('FPending heard just before the next uplink silences no mote', () => {
+  const { played } = play({ periodMs: 1_600, jitter: 0 }, 6, (_, index) =>
+    index === 0 ? { fPending: true } : undefined,
+  );
+  expect(played.map(({ frame }) => frame.fcnt)).toEqual([0, 1, 2, 3, 4, 5]);
 });
 
 test('a mote that hears nothing sets ADRACKReq, then slows down', () => {

@@ -217,6 +217,8 @@ class SeededTraffic implements Traffic {
       return this.#transmit('retransmission', station, frame, at);
     }
     exchange.end(frame);
+    // the next one is on its way already: what is wanted waits for its windows
+    if (exchange.isOpen) return undefined;
     const isHurried = mote.takePoll();
     if (!station.isDeferred && !isHurried) return undefined;
     station.isDeferred = false;
