@@ -9,28 +9,7 @@ const base = {
   rootDir: import.meta.dirname,
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
-  // Transpile only: `npm run check` does the type checking. A transpiler may keep `.ts` in import
-  // specifiers; the compiler proper refuses that outside noEmit, hence the overrides.
-  transform: {
-    [String.raw`\.ts$`]: [
-      'ts-jest',
-      {
-        useESM: true,
-        transpilation: true,
-        diagnostics: false,
-        tsconfig: {
-          target: 'es2024',
-          module: 'esnext',
-          moduleResolution: 'bundler',
-          verbatimModuleSyntax: true,
-          esModuleInterop: true,
-          isolatedModules: true,
-          sourceMap: true,
-          inlineSources: true,
-        },
-      },
-    ],
-  },
+  transform: { [String.raw`\.ts$`]: '<rootDir>/tools/workspace/src/strip-types.ts' },
   modulePathIgnorePatterns: ['/dist/', '/node_modules/.cache/'],
 };
 
