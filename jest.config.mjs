@@ -25,6 +25,7 @@ const kind = (displayName, testMatch, timeoutMs, extra = {}) => ({
 
 export default {
   maxWorkers: 2,
+  testSequencer: '<rootDir>/tools/workspace/src/longest-first.ts',
   // Modules of a test file stay in its worker's heap; where memory is short, collecting garbage takes seconds then.
   workerIdleMemoryLimit: '1GB',
   projects: [
