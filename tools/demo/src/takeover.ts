@@ -8,19 +8,22 @@ import type { Note } from './timelines.ts';
 import { waitFor } from './wait.ts';
 
 const TAKEOVER_MS = 90_000;
-const READING_POLL_MS = 5;
+/** Not more often: to be asked costs edges time that they need. */
+const READING_POLL_MS = 20;
 const TIMELINE_POLL_MS = 50;
 const AT_ONCE_MS = 5_000;
 
 /**
- * Polls B's core-data as fast as an impatient client, until it has an uplink put on air after the failure.
+ * Polls B's core-data as an impatient client, until it has an uplink put on air after the failure.
  *
  * @param isPointless ends the wait early, with -Infinity
+ * @param isPossible whether B may have one already; before that it is not asked
  */
 async function firstReading(
   run: ContractedRun,
   failedAt: number,
   isPointless: () => boolean = () => false,
+  isPossible: () => boolean = () => true,
 ): Promise<number> {
   const { waiter, nodes, truth } = run;
   const at = await waitFor<number>(waiter, {
@@ -29,6 +32,7 @@ async function firstReading(
     everyMs: READING_POLL_MS,
     look: async () => {
       if (isPointless()) return { found: -Infinity };
+      if (!isPossible()) return { seen: 'edge B is not sure yet that edge A is dead' };
       const isThere = await hasReadingSince(nodes.b, truth, failedAt);
       return isThere ? { found: waiter.now() } : { seen: states(run) };
     },
@@ -85,7 +89,12 @@ export interface PossibleTakeover {
 /** Watches edge B from a kill of edge A on. */
 export function watchTakeover(run: ContractedRun, failedAt: number): PossibleTakeover {
   let dismissed = false;
-  const reading = firstReading(run, failedAt, () => dismissed);
+  const reading = firstReading(
+    run,
+    failedAt,
+    () => dismissed,
+    () => run.timelines.find('provider', 'confirmed', failedAt) !== undefined,
+  );
   reading.catch(() => undefined);
   return {
     dismiss: () => (dismissed = true),
