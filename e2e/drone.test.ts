@@ -11,7 +11,7 @@ describe('a drone along three edges of different owners', () => {
 
   beforeAll(async () => {
     // every window is open when contracts are READY at the latest: until then the drone keeps its frames
-    const options = { seed: 'e2e/drone', lead: 8, leg: 2, overlap: 1.5, fps: 10 };
+    const options = { seed: 'e2e/drone', lead: 20, leg: 2, overlap: 1.5, fps: 10 };
     result = await runDroneDemo(options, { stage: told.stage, build: products.build });
   });
   afterAll(() => {
