@@ -27,6 +27,7 @@ import { disputeEnds, rekeyingNow } from './rekeying.ts';
 import { sign, type Payload, type SimLedger } from './ledger.ts';
 import { believesIn, ledgerView, promisedBy, says, type SetRecord } from './ledger-view.ts';
 import type { CallResult, Reply } from './network.ts';
+import { expiryOf } from './expiring.ts';
 import type { Dice } from './random.ts';
 import { reserveBlocks, type CounterRecords } from './reservations.ts';
 import type { Trace } from './trace.ts';
@@ -88,6 +89,19 @@ export interface CentralNode {
 interface Asker {
   readonly reply: Reply<unknown>;
   readonly payloadOf: (submission: Submission) => Payload | undefined;
+}
+
+/** Looks at every contract again and again, while the ledger is believed. */
+function sweep(
+  host: Host,
+  believes: () => boolean,
+  contracts: readonly ContractTerms[],
+  looks: readonly ((terms: ContractTerms) => void)[],
+): void {
+  host.after(SWEEP_MS, () => {
+    sweep(host, believes, contracts, looks);
+    if (believes()) for (const look of looks) contracts.forEach(look);
+  });
 }
 
 const TICK_MS = 10;
@@ -216,9 +230,9 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
     };
     if (apply(sign(identities.central, dice, ruling)).ok) ports.onRuling(overMs, provider);
   };
-  const sweep = (): void => {
-    host.after(SWEEP_MS, sweep);
-    if (believes()) contracts.forEach(judge);
+  const end = (terms: ContractTerms): void => {
+    const payload = expiryOf(ledger, terms, host.clock.wall());
+    if (payload !== undefined) apply(sign(identities.central, dice, payload));
   };
   const endedAt = (msAgo: number | null): number | null =>
     msAgo === null ? null : Math.floor(host.clock.wall() - msAgo);
@@ -228,7 +242,7 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
       state = createCentral(nonce(), host.clock.monotonic());
       askers = new Map();
       ticking = false;
-      host.after(SWEEP_MS, sweep);
+      sweep(host, believes, contracts, [judge, end]);
     },
     state: () => state,
     onDatagram(from, datagram) {

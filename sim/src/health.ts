@@ -96,6 +96,10 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
     return hasServedOut(set, live, hosts.central.clock.wall() + CLOCKS_APART * terms.maxActiveS * 1000);
   };
 
+  /** No provider may begin any more. */
+  const isOver = (): boolean => hosts.central.clock.wall() >= terms.expiresAt;
+  const isDone = (): boolean => isServedOut() || isOver();
+
   /** The ledger gives its provider no epoch before both state the same, or the dispute has ended. */
   const isDisputed = ({ terms: { contractId } }: SimContract): boolean => {
     const { life, dispute } = ledger.read(`contract/${contractId}`) as ContractRecord;
@@ -111,7 +115,7 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
   const serves = ({ name, providerParty }: SimContract): boolean =>
     hosts[name].up && providerParty().desires().service === 'active';
   const lookAtProviders = (calmMs: number): void => {
-    if (!opensWhenOffline(terms) || !isGone() || contracts.some(serves) || isServedOut()) return;
+    if (!opensWhenOffline(terms) || !isGone() || contracts.some(serves) || isDone()) return;
     const idle = contracts.find((one) => isIdle(one) && !isDisputed(one));
     if (idle !== undefined)
       judge.broken(
@@ -121,6 +125,7 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
   };
   /** Has nothing between itself and the sensors of a customer that gives its word. */
   const wouldServe = ({ name, providerParty }: SimContract): boolean =>
+    !isOver() &&
     idlePhases.has(providerParty().phase().at) &&
     isWell(name) &&
     isGood('A', name) &&
@@ -167,7 +172,7 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
     return serves && own.every((one) => isOurs(one) && one.at === 'recovering');
   };
   const isLeftAlone = (): boolean => !opensWhenOffline(terms) && isUnserved();
-  const mayTake = (one: SimContract): boolean => isWell(one.name) && !isDisputed(one) && !isServedOut();
+  const mayTake = (one: SimContract): boolean => isWell(one.name) && !isDisputed(one) && !isDone();
   /** It beats and answers, so that nobody takes over from it. */
   const isTooSlow = (): boolean => isRunning('A') && !isPrompt('A');
   const lookAtActing = (): void => {

@@ -13,5 +13,6 @@ export const scenarioKinds = [
   'faithless',
   'overlong',
   'fullDisks',
+  'expiring',
 ] as const;
 export type ScenarioKind = (typeof scenarioKinds)[number];

@@ -21,12 +21,17 @@ export function rentOf(world: World, terms: ContractTerms): { readonly paid: num
 const STANDS: ReadonlySet<LifeState> = new Set<LifeState>(['READY', 'READY_EXPOSED', 'ACTIVE']);
 
 /** How long the contract was in states that are paid for, ms of the ledger's time: by all that was ever written of it. */
-function stoodMs({ ledger }: World, { contractId, maxActiveS }: ContractTerms, until: number): number {
+function stoodMs(
+  { ledger }: World,
+  { contractId, maxActiveS, expiresAt }: ContractTerms,
+  until: number,
+): number {
   let ms = 0;
   let before: { readonly state: LifeState; readonly at: number } | undefined;
   const count = (at: number): void => {
     if (before === undefined || !STANDS.has(before.state)) return;
-    const most = before.state === 'ACTIVE' ? maxActiveS * 1000 : Infinity;
+    // standing by is paid to the end of the contract, serving for as long as it may last
+    const most = before.state === 'ACTIVE' ? maxActiveS * 1000 : expiresAt - before.at;
     ms += Math.max(0, Math.min(at - before.at, most));
   };
   for (const { at, writes } of ledger.written()) {

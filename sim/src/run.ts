@@ -1,4 +1,10 @@
-import { isEnded, opensWhenOffline, type ContractLife } from '@antirio/service-contract';
+import {
+  isEnded,
+  opensWhenOffline,
+  type ContractLife,
+  type ContractTerms,
+  type SettlementRow,
+} from '@antirio/service-contract';
 import {
   checkHearing,
   checkReadings,
@@ -13,6 +19,7 @@ import { drawBlocks } from './block-scenario.ts';
 import { checkCoverage, drawCoverage, watchCoverage } from './coverage-scenario.ts';
 import { drawDrills } from './drill-scenario.ts';
 import { checkFullDrills, fullDrillsOf, watchFullDrills } from './full-drill-checks.ts';
+import { drawExpiring } from './expiring.ts';
 import { drawFullDisks } from './full-disks.ts';
 import { drawFullDrills } from './full-drill-scenario.ts';
 import { checkPenalties, paidInDrills, watchDrills } from './drill-checks.ts';
@@ -48,6 +55,7 @@ const draws: Readonly<Record<ScenarioKind, (seed: number) => Scenario>> = {
   strays: drawStrays,
   faithless: drawFaithless,
   fullDisks: drawFullDisks,
+  expiring: drawExpiring,
   overlong: drawOverlong,
 };
 
@@ -87,12 +95,16 @@ export interface Summary {
 }
 
 interface Contract {
+  readonly settlement?: { readonly row: SettlementRow };
   readonly openings: number;
   readonly life: ContractLife;
 }
 
 const lifeOf = ({ ledger }: World, contractId: string): ContractLife =>
   (ledger.read(`contract/${contractId}`) as Contract).life;
+
+const rowOf = ({ ledger }: World, { contractId }: ContractTerms): SettlementRow | undefined =>
+  (ledger.read(`contract/${contractId}`) as Contract).settlement?.row;
 
 /** As before, or over for both; a takeover that nothing was owed for leaves a contract with exposed keys. */
 function isAtRest(life: ContractLife, customer: string, provider: string): boolean {
@@ -147,17 +159,17 @@ function checkOpenings({ ledger, contracts }: World, judge: Judge): void {
  * What a contract's end brought each side, of the stake that it put in and what drills have cost of it; undefined where that is for
  * the ruling to say.
  */
-function broughtBy(life: ContractLife, paid: number): readonly [number, number] | undefined {
-  if (life.state !== 'SETTLED') return [paid - 100, -100];
-  if (life.row === 'undecided') return [paid, -paid];
-  return life.row === 'honoured' ? [paid - 100, 100 - paid] : undefined;
+function broughtBy(row: SettlementRow | undefined, paid: number): readonly [number, number] | undefined {
+  if (row === undefined) return [paid - 100, -100];
+  if (row === 'undecided' || row === 'expired') return [paid, -paid];
+  return row === 'honoured' ? [paid - 100, 100 - paid] : undefined;
 }
 
 function checkMoney(world: World, judge: Judge): void {
   const { ledger, contracts } = world;
   let own: number | undefined = FUNDS.A;
   for (const { terms, name } of contracts) {
-    const brought = broughtBy(lifeOf(world, terms.contractId), paidInDrills(world, terms));
+    const brought = broughtBy(rowOf(world, terms), paidInDrills(world, terms));
     const rent = rentOf(world, terms);
     own = brought === undefined || own === undefined ? undefined : own + brought[0] - rent.paid - rent.held;
     const balance = ledger.balance(identities[name]);

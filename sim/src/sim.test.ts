@@ -23,6 +23,7 @@ const KNOWN_FAITHLESS: readonly number[] = [20_256];
 const SEEDS_OF_OVERLONG = 10;
 const KNOWN_OVERLONG: readonly number[] = [5140];
 const SEEDS_OF_FULL_DISKS = 40;
+const SEEDS_OF_EXPIRING = 15;
 const SEEDS_OF_TEN_MINUTES = 15;
 const KNOWN_TEN_MINUTES: readonly number[] = [111, 122, 314, 468];
 
@@ -99,6 +100,11 @@ describe('the simulation', () => {
     const results = unbroken('fullDisks', seedsTo(SEEDS_OF_FULL_DISKS));
     const served = results.filter(({ summary }) => summary.servers.length > 0);
     expect(served.length).toBeGreaterThan(SEEDS_OF_FULL_DISKS / 2);
+  });
+
+  test(`with contracts whose time is over of ${SEEDS_OF_EXPIRING} seeds ends them, and pays what is due`, () => {
+    const lives = unbroken('expiring', seedsTo(SEEDS_OF_EXPIRING)).map(({ summary }) => summary.life);
+    expect(lives).toContain('EXPIRED');
   });
 
   test(`over ten minutes of ${SEEDS_OF_TEN_MINUTES} seeds breaks no promise, takeover after takeover`, () => {

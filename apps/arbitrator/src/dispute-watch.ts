@@ -4,14 +4,15 @@ import { describeError, type Clock } from '@antirio/kernel';
 import {
   RING_ROOT_KIND,
   SILENCE_MS,
+  endsFrom,
   keys,
+  mayExpire,
   type ContractRecord,
   type OpeningRecord,
   type StatementRecord,
 } from '@antirio/ledger-machine';
 import { activeUntil, disputeEndsAt, followsNewRules } from '@antirio/service-contract';
 import type { CentralFacts } from './central-facts.ts';
-import { endsFrom, mayExpire } from './expiry.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import type { PatientSubmit } from './patient-submit.ts';
 

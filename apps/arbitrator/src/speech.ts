@@ -1,6 +1,8 @@
 import type { EdgeId } from '@antirio/kernel';
 import {
   contradict,
+  endsFrom,
+  mayExpire,
   refuseSpeaker,
   type ContractRecord,
   type CoverageClaimRecord,
@@ -13,7 +15,6 @@ import {
 } from '@antirio/ledger-machine';
 import type { ContractTerms } from '@antirio/service-contract';
 import { isBelowRoot } from './dispute-watch.ts';
-import { endsFrom, mayExpire } from './expiry.ts';
 import type { ContractReport } from './speaker-report.ts';
 
 type SignedRoot = ContractReport['roots'][number];

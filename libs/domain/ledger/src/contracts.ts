@@ -12,6 +12,7 @@ import { balanceOf, credit } from './accounts.ts';
 import type { Context } from './context.ts';
 import type { Draft } from './draft.ts';
 import { recover } from './degraded.ts';
+import { endsFrom, isPending } from './expiry.ts';
 import { refuseUnanswered } from './downlink-drills.ts';
 import { refuseDrills, refuseUndrilled } from './drills.ts';
 import { exposeAtEnd, readyWith, refuseEscrow } from './key-records.ts';
@@ -21,9 +22,6 @@ import { keys, type ContractRecord, type SetRecord, type TermsRecord } from './r
 import { settle } from './payout.ts';
 import { countRent, rentEscrow } from './rent.ts';
 import type { PayloadOf } from './transaction.ts';
-
-/** What the parties leave the arbitrator, after a contract's end, to look at what happened just before it. */
-export const EXPIRY_GRACE_MS = 60_000;
 
 type Refusal = Outcome & { readonly ok: false };
 
@@ -255,16 +253,11 @@ export function cancelContract(context: Context, tx: PayloadOf<'contract/cancel'
   return 'ok' in cancelled ? cancelled : settle(context, cancelled, 'cancelled', `cancelled by ${by}`);
 }
 
-/** What was served is not agreed on yet, or not counted. */
-function isPending({ activation, served, dispute }: ContractRecord): boolean {
-  return dispute !== undefined || (activation?.owed === true && activation.epoch !== served?.epoch);
-}
-
 function refuseExpiry({ by, env }: Context, { contract, terms }: LiveContract): Refusal | undefined {
   const byCentral = by === terms.central;
   if (!byCentral && !isParty(contract, by)) return refuse('forbidden', 'the contract is of others');
-  const end = terms.expiresAt + (byCentral ? 0 : terms.takeoverSlaMs + EXPIRY_GRACE_MS);
-  if (env.now < end) return refuse('conflict', 'the contract has not expired');
+  if (env.now < (byCentral ? terms.expiresAt : endsFrom(terms)))
+    return refuse('conflict', 'the contract has not expired');
   const isClaimed = contract.coverage?.claimedAt !== undefined;
   return isClaimed || (contract.life.state === 'HANDED_BACK' && isPending(contract))
     ? refuse('conflict', 'what was served is to be settled first')

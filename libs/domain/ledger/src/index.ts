@@ -13,7 +13,7 @@ export { refuseSpeaker } from './speaker-record.ts';
 export { speakerAct, SILENCE_OF_EDGE, type SpeakerAct, type Spoken } from './speaker-transactions.ts';
 export * from './state.ts';
 export * from './transaction.ts';
-export { EXPIRY_GRACE_MS } from './contracts.ts';
+export { endsFrom, mayExpire } from './expiry.ts';
 export { stoodByAt } from './degraded.ts';
 export { rentSoFar } from './rent.ts';
 export { RENT_DOUBT_EVERY_MS } from './rent-doubts.ts';
