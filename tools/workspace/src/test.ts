@@ -75,9 +75,10 @@ const readOptions = (): Options =>
 function workersOf(kind: string, alone: boolean): string[] {
   // A lab is thirty containers: two side by side would starve the beats.
   if (alone || kind === 'lab') return ['--runInBand'];
-  // Integration tests wait for processes and radio times more than they work, and so do end-to-end tests of a single cluster: three of them
-  // keep two cores busy.
-  return kind === 'integration' || kind === 'e2e' ? ['--maxWorkers', '3'] : [];
+  // Integration tests wait for processes and radio times more than they work: three of them keep two cores busy.
+  if (kind === 'integration') return ['--maxWorkers', '3'];
+  // End-to-end tests start several edges each: two of them fill two cores, and no more.
+  return kind === 'e2e' ? ['--maxWorkers', '2'] : [];
 }
 
 function jestArguments(kind: string, output: string, { name, paths, alone }: Run): string[] {
