@@ -12,7 +12,8 @@ export const ARCHIVE_NAME = 'LoRa-device-service.tar';
 const DAYS = 7;
 
 const CONTRACT_MS = 90_000;
-const READY_MS = 90_000;
+/** An image of a hundred megabytes is a minute on its way between edges that six others keep from working. */
+const READY_MS = 180_000;
 
 const demandSchema = z.looseObject({
   id: z.string(),
