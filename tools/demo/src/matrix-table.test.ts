@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { cellOf, cellsIn, documentOf, merged } from './matrix-table.ts';
 import { completeOptions, FAILURE_KINDS } from './options.ts';
@@ -19,4 +21,9 @@ test('a document is read as it was written, and newer runs take the place of old
 test('every failure has its sentence', () => {
   const document = documentOf([]);
   for (const kind of FAILURE_KINDS) expect(document).toContain(`- \`${kind}\`: `);
+});
+
+test('the table in the documents says of each failure what is said here', () => {
+  const document = readFileSync(join(import.meta.dirname, '../../../docs/fault-matrix.md'), 'utf8');
+  expect(documentOf(cellsIn(document))).toBe(document);
 });
