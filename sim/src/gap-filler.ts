@@ -46,11 +46,11 @@ export function startGapFiller({ host, ring, disk, from, source, intervalMs }: G
     host.after(intervalMs * host.dice.between(0.9, 1.1), pull);
   };
   const conclude = (through: number, wentOn: boolean): void => {
-    if (through > pulledThrough() && host.full) {
-      again();
-      return;
-    }
     if (through > pulledThrough()) {
+      if (host.full) {
+        again();
+        return;
+      }
       disk.pulled.set(from, through);
       host.wrote('pulled');
     }

@@ -1,10 +1,4 @@
 import {
-  apply,
-  type ContractRecord as LedgerContract,
-  type CoverageClaimRecord,
-  type StateView,
-} from '@antirio/ledger-machine';
-import {
   centralStep,
   customerDesires,
   customerStep,
@@ -15,7 +9,6 @@ import {
   type CentralQuestion,
   type CentralState,
   type ContractTerms,
-  type Drill,
   type PartyEvent,
 } from '@antirio/service-contract';
 import { blockMutants } from './block-mutants.ts';
@@ -30,6 +23,7 @@ import { overlongMutants } from './overlong-mutants.ts';
 import { promiseMutants } from './promise-mutants.ts';
 import { rentMutants } from './rent-mutants.ts';
 import { emptyRing, openRing } from './ring.ts';
+import { rulingMutants } from './ruling-mutants.ts';
 import type { ScenarioKind } from './kinds.ts';
 
 /** A world in which one safety check is missing: the simulation must notice. */
@@ -54,6 +48,7 @@ export const mutants: readonly Mutant[] = [
   ...bridgeMutants,
   ...overlongMutants,
   ...rentMutants,
+  ...rulingMutants,
   {
     name: 'no fence: every downlink leaves, whatever epoch, lease or block',
     pieces: () => ({
@@ -259,52 +254,6 @@ export const mutants: readonly Mutant[] = [
     pieces: () => ({ ...honestPieces(), drillShare: () => 'real' }),
   },
   {
-    name: 'a penalty is taken twice: a drill that has failed may fail again',
-    kind: 'drills',
-    from: 1180,
-    pieces: () => ({
-      ...honestPieces(),
-      apply: (state, tx, env) =>
-        apply(tx.body.payload.type === 'drill/end' ? unfailed(state) : state, tx, env),
-    }),
-  },
-  {
-    name: 'no bound: a customer whose devices never have new keys is never made to pay',
-    pieces: () => ({
-      ...honestPieces(),
-      apply: (state, tx, env) =>
-        apply(state, tx, asksForMoney.has(tx.body.payload.type) ? { ...env, now: 0 } : env),
-    }),
-  },
-  {
-    name: 'a customer is believed: a claim is ruled without its provider’s answer',
-    kind: 'coverage',
-    pieces: () => ({
-      ...honestPieces(),
-      apply: (state, tx, env) =>
-        apply(tx.body.payload.type === 'coverage/rule' ? unanswered(state) : state, tx, env),
-    }),
-  },
-  {
-    name: 'silence counts at once: a provider is ruled against that could not reach the ledger',
-    kind: 'coverage',
-    from: 2050,
-    pieces: () => ({
-      ...honestPieces(),
-      apply: (state, tx, env) =>
-        apply(tx.body.payload.type === 'coverage/rule' ? reminded(state) : state, tx, env),
-    }),
-  },
-  {
-    name: 'a claim is not judged: whoever threw frames away is paid',
-    kind: 'coverage',
-    pieces: () => ({
-      ...honestPieces(),
-      apply: (state, tx, env) =>
-        apply(tx.body.payload.type === 'coverage/rule' ? unclaimed(state) : state, tx, env),
-    }),
-  },
-  {
     name: 'counters run on: a device that proves nothing is sent downlinks until it can hear none',
     kind: 'unheard',
     pieces: () => ({ ...honestPieces(), gapState: () => 'well' }),
@@ -335,61 +284,6 @@ function agreedTo(event: Extract<CentralEvent, { type: 'asked' }>): CentralEvent
 }
 
 const oneSlot = (slot: number): number => (slot === 2 ? 1 : slot);
-
-/** Failed drills look as if they were still open. */
-function unfailed(state: StateView): StateView {
-  return {
-    range: (prefix) => state.range(prefix),
-    get(key) {
-      const value = state.get(key);
-      const failed = key.startsWith('drill/') && (value as Drill | undefined)?.state === 'failed';
-      return failed ? { ...(value as Drill), state: 'asked' } : value;
-    },
-  };
-}
-
-const asksForMoney: ReadonlySet<string> = new Set(['contract/close', 'contract/rekeyed']);
-
-/** Claims look as if the provider had not answered in time. */
-function unanswered(state: StateView): StateView {
-  return {
-    range: (prefix) => state.range(prefix),
-    get(key) {
-      const value = state.get(key);
-      if (key.startsWith('coverage/')) return { ...(value as CoverageClaimRecord), answer: undefined };
-      return withoutTime(key, value);
-    },
-  };
-}
-
-/** Claims look as if they had not been made in time. */
-function unclaimed(state: StateView): StateView {
-  return {
-    range: (prefix) => state.range(prefix),
-    get: (key) => (key.startsWith('coverage/') ? undefined : withoutTime(key, state.get(key))),
-  };
-}
-
-/** Providers look as if they had been given time a second time. */
-function reminded(state: StateView): StateView {
-  return {
-    range: (prefix) => state.range(prefix),
-    get(key) {
-      const value = state.get(key);
-      const { coverage } = (value ?? {}) as Partial<LedgerContract>;
-      return key.startsWith('contract/') && coverage !== undefined
-        ? { ...(value as LedgerContract), coverage: { ...coverage, remindedAt: 0 } }
-        : value;
-    },
-  };
-}
-
-function withoutTime(key: string, value: unknown): unknown {
-  const { coverage } = (value ?? {}) as Partial<LedgerContract>;
-  return key.startsWith('contract/') && coverage !== undefined
-    ? { ...(value as LedgerContract), coverage: { ...coverage, until: 0 } }
-    : value;
-}
 
 function longUp(state: CentralState): CentralState {
   return { ...state, grantor: { ...state.grantor, startedAt: -1e9 } };

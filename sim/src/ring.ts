@@ -64,19 +64,19 @@ export function openRing(host: Host, disk: RingDisk, onStored: () => void): Ring
     flushing = batch;
     waiting = empty();
     // the kernel may write some of it at once, whether the process lives on or not
-    const early = host.dice.below(batch.frames.length + 1);
-    if (!host.full) disk.frames.push(...batch.frames.slice(0, early));
-    const begun = host.full ? 0 : early;
+    const room = host.dice.below(batch.frames.length + 1);
+    const early = host.full ? 0 : room;
+    disk.frames.push(...batch.frames.slice(0, early));
     host.after(host.fsyncMs(), () => {
       flushing = undefined;
       if (host.full) {
-        forget([...batch.frames.slice(begun), ...waiting.frames]);
+        forget([...batch.frames.slice(early), ...waiting.frames]);
         const all = [...batch.refused, ...waiting.refused];
         waiting = empty();
         for (const call of all) call();
         return;
       }
-      disk.frames.push(...batch.frames.slice(begun));
+      disk.frames.push(...batch.frames.slice(early));
       host.wrote('ring');
       for (const call of batch.done) call();
       onStored();

@@ -193,11 +193,6 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
     const closes = rekeying === undefined ? alone : rekeyingNow(rekeying, now);
     return { ...active, ...closes, dispute, handback: { epoch, from, through } };
   };
-  const rentNow = async (contractId: string, terms: ContractTerms | undefined) => {
-    if (terms?.rent === undefined) return undefined;
-    const contract = await ledger.fetch(keys.contract(contractId));
-    return contract && rentSoFar(contract, terms, Math.floor(clock.now()));
-  };
   const inLedgerTime = (endedMsAgo: number | null): number | null =>
     endedMsAgo === null ? null : Math.floor(clock.now() - endedMsAgo);
 
@@ -296,7 +291,7 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
       const keyVersion = known?.version ?? oldVersion(contractId, contract.readyAt);
       const time = Math.floor(clock.now());
       const parties = await facts.partiesOf(set);
-      const rent = await rentNow(contractId, terms);
+      const rent = terms && rentSoFar(contract, terms, time);
       const held = { state, ...recordOf(set), ...promises, keyVersion, keys: known, time, parties, rent };
       return contract.activation === undefined
         ? held

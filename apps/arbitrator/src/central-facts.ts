@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { parseInput } from '@antirio/host';
 import { AntirioError, type Clock, type EdgeId } from '@antirio/kernel';
+import type { ContractRecord as Recorded } from '@antirio/ledger-machine';
 import {
   DEFAULT_LEASE_MS,
   contractTerms,
@@ -34,7 +35,9 @@ const contractRecord = z.looseObject({
   disputedAt: z.number().optional(),
   rekeying: z.object({ until: z.number(), counted: rekeyCount.strip().optional() }).optional(),
 });
-export type ContractRecord = z.output<typeof contractRecord>;
+/** The ledger's own record, of which what is looked at here is checked. */
+export type ContractRecord = z.output<typeof contractRecord> &
+  Pick<Recorded, 'life' | 'rent' | 'escrow' | 'settlement'>;
 
 const termsRecord = z.looseObject({ terms: contractTerms });
 const TERMS_KEPT = 1000;
@@ -90,7 +93,7 @@ export function centralFacts(ledger: LedgerClient, clock: Clock): CentralFacts {
       return found;
     },
     async contractOf(contractId) {
-      return parseInput(contractRecord, await ledger.read(`contract/${contractId}`));
+      return parseInput(contractRecord, await ledger.read(`contract/${contractId}`)) as ContractRecord;
     },
     async partiesOf(set) {
       const all = await allTerms(set);

@@ -11,7 +11,7 @@ import {
   type OpeningRecord,
   type StatementRecord,
 } from '@antirio/ledger-machine';
-import { activeUntil, disputeEndsAt, followsNewRules } from '@antirio/service-contract';
+import { activeUntil, disputeEndsAt, followsNewRules, isOver } from '@antirio/service-contract';
 import type { CentralFacts } from './central-facts.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import type { PatientSubmit } from './patient-submit.ts';
@@ -112,11 +112,9 @@ async function endExpired(
     : undefined;
 }
 
-const OVER: ReadonlySet<string> = new Set(['SETTLED', 'CANCELLED', 'EXPIRED', 'BREACHED']);
-
 async function endOfFound(watch: DisputeWatch, found: Found): Promise<Payload | undefined> {
   const { state } = found.life;
-  if (OVER.has(state)) return undefined;
+  if (isOver(found.life)) return undefined;
   if (SERVED_IN.has(state)) return endUnstated(watch, found);
   if (state !== 'HANDED_BACK' || found.dispute === undefined) return endExpired(watch, found);
   const contract = await watch.ledger.fetch(keys.contract(found.id));

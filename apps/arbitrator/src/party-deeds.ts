@@ -2,6 +2,7 @@ import { describeError, signDocument, type Clock, type Identity } from '@antirio
 import type { Log } from '@antirio/host';
 import {
   ACTS_KIND,
+  isDisputed,
   mayGoUnwritten,
   type ContractRecord,
   type ContractTerms,
@@ -70,7 +71,7 @@ export function owesStatement(
 ): boolean {
   if (OWES_NONE.has(at)) return false;
   if (at !== 'stated' || record === undefined) return true;
-  return UNAGREED.has(record.state) || (record.state === 'HANDED_BACK' && record.dispute !== undefined);
+  return UNAGREED.has(record.state) || isDisputed(record);
 }
 
 type Phase = CustomerPhase | ProviderPhase;

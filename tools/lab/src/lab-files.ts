@@ -40,11 +40,10 @@ export function doorOf(
   containers: ReadonlyMap<string, string>,
   party: AnyParty,
 ): Door {
-  const [service, last] =
-    party === 'central' ? [party, DOORS.central] : [`${party}-edge2edge`, party === 'a' ? DOORS.a : DOORS.b];
+  const service = party === 'central' ? party : `${party}-edge2edge`;
   const container = containers.get(service);
   if (container === undefined) throw new ImageError(`the lab has no container ${service}`);
-  return { container, address: `${betweenEdges}.${last}` };
+  return { container, address: `${betweenEdges}.${DOORS[party as PartyName]}` };
 }
 
 /** The identity of each party, made new; its edge id. */

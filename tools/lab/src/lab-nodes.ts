@@ -76,22 +76,21 @@ export function labNetwork({ subnets }: LabState, containers: ReadonlyMap<string
     const others = PARTIES.filter((one) => one !== party).map(door);
     await Promise.all(others.map((other) => what(door(party), other)));
   };
+  const lose = (party: AnyParty, share?: number): Promise<void> =>
+    withOthers(party, async (own, other) => {
+      await Promise.all([dropFrom(own, other, share), dropFrom(other, own, share)]);
+    });
   return {
     get tool() {
       return notInTheLab('a proxy');
     },
     way: wayIn(subnets),
-    cutOff: (party) =>
-      withOthers(party, async (own, other) => {
-        await Promise.all([dropFrom(own, other), dropFrom(other, own)]);
-      }),
+    cutOff: (party) => lose(party),
     cutOneWay: (party, which) =>
       withOthers(party, (own, other) => (which === 'outgoing' ? dropFrom(other, own) : dropFrom(own, other))),
     async worsen(party, { loss = 0, ...others }) {
       if (Object.keys(others).length > 0) notInTheLab('a slow network');
-      await withOthers(party, async (own, other) => {
-        await Promise.all([dropFrom(own, other, loss), dropFrom(other, own, loss)]);
-      });
+      await lose(party, loss);
     },
     heal: async () => {
       await Promise.all(PARTIES.map((party) => takeAll(door(party))));

@@ -208,6 +208,17 @@ describe('a provider that its customer does not hear', () => {
   });
 });
 
+/** After 30 s of standing by and 20 s of service the customer has its sensors back. */
+function servedLedger(): TestLedger {
+  const ledger = readyLedger(terms);
+  ledger.now += 30_000;
+  send(ledger, take(ben, terms, 1, { customer: ledger.now }));
+  ledger.now += 20_000;
+  send(ledger, { type: 'epoch/release', setId: terms.set.setId, epoch: 2, counters: {} }, ben);
+  send(ledger, take(ada, terms, 2));
+  return ledger;
+}
+
 describe('what becomes of the rent', () => {
   test('cancelled: it is the customer’s', () => {
     const ledger = readyLedger(terms);
@@ -245,12 +256,7 @@ describe('what becomes of the rent', () => {
   });
 
   test('a breach by a false word on its ring: until the outage that it was for', () => {
-    const ledger = readyLedger(terms);
-    ledger.now += 30_000;
-    send(ledger, take(ben, terms, 1, { customer: ledger.now }));
-    ledger.now += 20_000;
-    send(ledger, { type: 'epoch/release', setId: terms.set.setId, epoch: 2, counters: {} }, ben);
-    send(ledger, take(ada, terms, 2));
+    const ledger = servedLedger();
     send(ledger, statement(terms, 2, 39), ben);
     const root = ringRootOf(ben, contractId, 40);
     rule(ledger, { row: 'providerBreach', evidence: { kind: 'statementBelowRoot', root } });
@@ -258,12 +264,7 @@ describe('what becomes of the rent', () => {
   });
 
   test('undecided: the provider’s for the time it stood by and served', () => {
-    const ledger = readyLedger(terms);
-    ledger.now += 30_000;
-    send(ledger, take(ben, terms, 1, { customer: ledger.now }));
-    ledger.now += 20_000;
-    send(ledger, { type: 'epoch/release', setId: terms.set.setId, epoch: 2, counters: {} }, ben);
-    send(ledger, take(ada, terms, 2));
+    const ledger = servedLedger();
     send(ledger, statement(terms, 2, 50), ben);
     send(ledger, statement(terms, 2, 50, 2), ada);
     ledger.now += 90_000;

@@ -33,7 +33,7 @@ export interface Restating {
 export const notRestated: Restating = { epoch: 0, times: 0, at: -Infinity };
 
 /** Both have stated, and not the same: until that is over the ledger gives the provider no epoch. */
-export function isDisputed(record: ContractRecord | undefined): boolean {
+export function isDisputed(record: Pick<ContractRecord, 'state' | 'dispute'> | undefined): boolean {
   return record?.state === 'HANDED_BACK' && record.dispute !== undefined;
 }
 

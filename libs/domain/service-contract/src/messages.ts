@@ -227,7 +227,7 @@ export const contractRecord = z.object({
 export type ContractRecord = z.output<typeof contractRecord>;
 /** States in which a contract is over for its parties. */
 const ENDED: ReadonlySet<string> = new Set(['SETTLED', 'CANCELLED', 'EXPIRED', 'BREACHED']);
-export function isOver(record: ContractRecord): boolean {
+export function isOver(record: { readonly state: string }): boolean {
   return ENDED.has(record.state);
 }
 
