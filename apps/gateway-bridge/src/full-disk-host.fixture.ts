@@ -5,7 +5,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { silentLog, systemClock, type HttpCall, type HttpPeer } from '@antirio/host';
 import { createGapFiller } from './ring/gap-filler.ts';
-import { createRateLimit } from './ring/rate.ts';
+import { createRateLimit } from '@antirio/shadow-buffer';
 import { openRing, type Ring } from './ring/ring.ts';
 import type { Rings } from './ring/rings.ts';
 import { createSourceNotes } from './ring/source-notes.ts';

@@ -10,7 +10,7 @@ import type { Lending } from './downlink/lending.ts';
 import { addLendingRoutes } from './lending-routes.ts';
 import type { GapStatus } from './ring/gap-filler.ts';
 import type { CopiesPorts } from './ring/copies.ts';
-import { highWater, MARKS_AT_ONCE, type HighWater } from './ring/high-water.ts';
+import { highWater, MARKS_AT_ONCE, type HighWater } from '@antirio/shadow-buffer';
 import type { SourceNotes } from './ring/source-notes.ts';
 import type { RingSettings } from './ring/ring.ts';
 import type { HeldRing, Rings } from './ring/rings.ts';

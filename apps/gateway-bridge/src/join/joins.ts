@@ -3,7 +3,7 @@ import { parseJoinRequest, type DevEui } from '@antirio/lorawan';
 import type { Reception } from '../frame.ts';
 import type { Ring } from '../ring/ring.ts';
 import type { Rings } from '../ring/rings.ts';
-import { createTokenBuckets } from '../ring/token-buckets.ts';
+import { createTokenBuckets } from '@antirio/shadow-buffer';
 
 /** Why a JoinRequest is not delivered. */
 export type JoinRefusal = 'malformed' | 'unknownDevEui' | 'joinContested' | 'joinFlood';

@@ -5,9 +5,9 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { merkleRoot, toHex } from '@antirio/kernel';
 import { createSessionCipher, parseDevAddr, type DevAddr } from '@antirio/lorawan';
+import { createRateLimit } from '@antirio/shadow-buffer';
 import { createFrontier, leafHash } from './frontier.ts';
-import { openHighWaters } from './high-water.ts';
-import { createRateLimit } from './rate.ts';
+import { openHighWaters } from './marks-file.ts';
 import { decodeRecord, encodeFrame, type StoredFrame } from './record.ts';
 import { openRing, type Ring, type RingSettings } from './ring.ts';
 

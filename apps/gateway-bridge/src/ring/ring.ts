@@ -1,26 +1,22 @@
 import { AntirioError, toHex, type Clock } from '@antirio/kernel';
-import { devAddrOf } from '@antirio/lorawan';
+import {
+  createAdmission,
+  createSlots,
+  type BufferFilter,
+  type HighWaters,
+  type RateLimit,
+} from '@antirio/shadow-buffer';
 import type { Encoding } from '../bus/encoding.ts';
-import { RADIO, type RingFrame } from '../frame.ts';
+import type { RingFrame } from '../frame.ts';
 import { createAges } from './ages.ts';
 import { createFrontier, leafHash } from './frontier.ts';
-import type { HighWaters } from './high-water.ts';
-import type { RateLimit } from './rate.ts';
 import { encodeFrame, type Drops, type PullPosition, type StoredFrame } from './record.ts';
-import type { Row } from './rows.ts';
 import { openSegments, rowOfFrame } from './segments.ts';
-import { createSlots } from './slots.ts';
 
 /** What a ring takes and for whom; kept on the disk. */
-export interface RingSettings {
-  /** Lower-case hex; only frames of these are taken. */
-  readonly devAddrs: readonly string[];
+export interface RingSettings extends BufferFilter {
   /** Lower-case hex; JoinRequests of these are delivered, never kept. */
   readonly devEuis: readonly string[];
-  /** DevAddrs of one device, which have one share together: those of its sessions. */
-  readonly sharing?: readonly (readonly string[])[] | undefined;
-  /** Bytes on the disk that the ring may fill, divided evenly among its DevAddrs, or those that share. */
-  readonly budgetBytes: number;
   /** Before every topic on which its frames are delivered. */
   readonly prefix: string;
   readonly deliver: boolean;
@@ -133,19 +129,6 @@ export interface RingPorts {
 
 const hex = (value: number): string => value.toString(16).padStart(8, '0');
 const LOG_HEADER = 8;
-/** Of a mote's share so much is kept for its next frames, as long as these have not come: forgeries fill the rest. */
-const NEAR_PART = 2 / 3;
-
-/** By each DevAddr of a device all that it has; of those that stand for themselves nothing. */
-function sharingOf({ devAddrs, sharing = [] }: RingSettings): Map<number, readonly number[]> {
-  const known = new Set(devAddrs);
-  const groups = new Map<number, readonly number[]>();
-  for (const group of sharing) {
-    const numbers = group.filter((one) => known.has(one)).map((one) => Number.parseInt(one, 16));
-    for (const one of numbers) groups.set(one, numbers);
-  }
-  return groups;
-}
 
 /** Opens the ring in its folder; everything acknowledged before is in it. */
 export function openRing(ports: RingPorts, initial: RingSettings): Ring {
@@ -161,8 +144,6 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
   );
   const shared = ports.shared === true;
   let settings = initial;
-  let share = 0;
-  let sharing = new Map<number, readonly number[]>();
   let durableThrough = store.lastSeq;
   // frames at or below are gone, though their file may still be there
   let floor = store.firstSeq - 1;
@@ -185,57 +166,24 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
     guarded.catch(() => undefined);
     return guarded;
   };
-  const configure = (next: RingSettings): void => {
-    settings = next;
-    sharing = sharingOf(next);
-    const alone = next.devAddrs.filter((devAddr) => !sharing.has(Number.parseInt(devAddr, 16)));
-    share = Math.floor(next.budgetBytes / Math.max(1, alone.length + new Set(sharing.values()).size));
-    const wanted = new Set(next.devAddrs);
-    ports.rate.keepOnly(wanted);
-    ports.marks?.keepOnly(wanted);
-  };
-  configure(initial);
-
   const release = (): void => {
     floor += 1;
     if (store.has(floor)) slots.remove(floor, store.rowOf(floor));
   };
-  const sumOf = (devAddr: number, of: (one: number) => number): number =>
-    (sharing.get(devAddr) ?? [devAddr]).reduce((sum, one) => sum + of(one), 0);
-  const heldBy = (devAddr: number): number =>
-    shared ? slots.bytes : sumOf(devAddr, (one) => slots.bytesOf(one));
-  /** Frames that cannot be a mote's next leave room for those. */
-  const isCrowdingOut = ({ devAddr, fcnt16, length }: Row): boolean => {
-    const { marks } = ports;
-    const name = devAddrOf(devAddr);
-    const mark = marks?.of(name);
-    if (marks === undefined || mark === undefined || marks.standing(name, fcnt16) !== 'far') return false;
-    const room = share - length - sumOf(devAddr, (one) => slots.pendingOf(one));
-    const kept = share * NEAR_PART;
-    const near = marks.windowOf(name) + 1;
-    return room < kept && room < kept - slots.pendingWithin(devAddr, mark.fcnt & 0xffff, near);
-  };
   const mayRelease = (): boolean =>
     floor < (shared ? durableThrough : Math.min(store.state.acknowledged, durableThrough));
   const isHeld = (): boolean => clock.monotonic() < heldUntil;
-  const hasSpareFor = (row: Row): boolean =>
-    isHeld() && slots.bytes + row.length <= settings.budgetBytes + (ports.spare?.() ?? 0);
-  /** What another edge holds has passed its limit already. */
-  const isFromTheAir = ({ via }: StoredFrame): boolean => !shared && via === RADIO;
-  const isTooFast = ({ devAddr, fcnt16 }: Row): boolean =>
-    !ports.rate.take(devAddrOf(devAddr), fcnt16, clock.monotonic());
-  const isFullFor = ({ devAddr, length }: Row): boolean =>
-    heldBy(devAddr) + length > (shared ? settings.budgetBytes : share);
-  const refusal = (frame: StoredFrame, row: Row, limit: boolean): keyof Drops | undefined => {
-    if (!slots.hasRoom(row, store.state.acknowledged)) return 'slots';
-    const isLimited = limit && isFromTheAir(frame);
-    if (isLimited && isCrowdingOut(row)) return 'budget';
-    // what is acknowledged stays as long as nothing needs its room
-    const fits = (): boolean => !isFullFor(row) || (mayRelease() && hasSpareFor(row));
-    while (!fits() && mayRelease()) release();
-    if (!fits()) return 'budget';
-    return isLimited && isTooFast(row) ? 'rate' : undefined;
+  const admission = createAdmission({
+    ...{ slots, rate: ports.rate, marks: ports.marks, clock, shared, mayRelease, release },
+    acknowledged: () => store.state.acknowledged,
+    spare: () => (isHeld() ? (ports.spare?.() ?? 0) : undefined),
+  });
+  const configure = (next: RingSettings): void => {
+    settings = next;
+    admission.configure(next);
   };
+  configure(initial);
+
   const take = (frame: StoredFrame, limit = true): Taken => {
     if (failed) throw new AntirioError('unavailable', `ring ${id} cannot be written`, { ring: id });
     const leaf = leafHash(frame.phyPayload);
@@ -245,7 +193,7 @@ export function openRing(ports: RingPorts, initial: RingSettings): Ring {
     const seq = slots.find(row);
     if (seq !== undefined)
       return { kind: 'known', seq, durable: seq <= durableThrough ? Promise.resolve() : latest };
-    const reason = refusal(frame, row, limit);
+    const reason = admission.refusal(row, limit);
     if (reason !== undefined) {
       dropped = { ...dropped, [reason]: dropped[reason] + 1 };
       return { kind: 'dropped', reason };

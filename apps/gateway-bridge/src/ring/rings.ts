@@ -2,12 +2,12 @@ import { mkdirSync, readdirSync, renameSync, rmSync, statfsSync } from 'node:fs'
 import { join } from 'node:path';
 import { AntirioError, describeError, fromUtf8, toHex, type Clock, type Random } from '@antirio/kernel';
 import { parseInput, readFileIfThere, writeFileDurably, type Check, type Log } from '@antirio/host';
+import { createRateLimit, type HighWater, type RateLimit } from '@antirio/shadow-buffer';
 import { createKeptRings, type KeptCounts, type KeptView } from './kept-rings.ts';
 import { openNeighbourhood } from './neighbourhood.ts';
 import { oneAtATime } from './one-at-a-time.ts';
 import { openRing, type Ring, type RingSettings } from './ring.ts';
-import { openHighWaters, type HighWater, type HighWaters } from './high-water.ts';
-import { createRateLimit, type RateLimit } from './rate.ts';
+import { openHighWaters, type KeptHighWaters } from './marks-file.ts';
 import { createRoom } from './room.ts';
 import { keptSettings, storedOf, storedSchema, type GapSource, type Stored } from './stored-ring.ts';
 
@@ -82,7 +82,7 @@ export interface RingsPorts {
 /** What is known of a ring's motes, whatever becomes of its log. */
 interface Known {
   readonly rate: RateLimit;
-  readonly marks: HighWaters;
+  readonly marks: KeptHighWaters;
 }
 
 interface Held {

@@ -1,18 +1,12 @@
-/** What is kept in memory of a record: where it is and how to tell it from others. */
-export interface Row {
-  /** Of the framed record in its segment. */
+import type { Buffered } from '@antirio/shadow-buffer';
+
+/** What is kept in memory of a record: where it is and how to tell it from others. Its digest is the first 8 bytes of its leaf hash. */
+export interface Row extends Buffered {
+  /** Of the framed record in its segment, which has `length` bytes. */
   readonly offset: number;
-  readonly length: number;
-  /** As a number. */
-  readonly devAddr: number;
-  readonly fcnt16: number;
   /** The four bytes as a number. */
   readonly mic: number;
-  /** First 8 bytes of the leaf hash of its PHYPayload. */
-  readonly digest: bigint;
   readonly receivedAt: number;
-  /** Heard by radio, not fetched. */
-  readonly radio: boolean;
 }
 
 export interface Rows {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { callJson, parseInput, type HttpPeer } from '@antirio/host';
 import { describeError, isAntirioError, type Clock } from '@antirio/kernel';
-import { MARKS_AT_ONCE, type HighWater } from './high-water.ts';
+import { MARKS_AT_ONCE, type HighWater } from '@antirio/shadow-buffer';
 import type { Drops } from './record.ts';
 import type { HeldRing } from './rings.ts';
 import type { GapSource } from './stored-ring.ts';

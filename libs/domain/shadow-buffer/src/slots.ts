@@ -1,18 +1,29 @@
-import type { Row } from './rows.ts';
+/** A frame as a buffer knows it. */
+export interface Buffered {
+  /** As a number. */
+  readonly devAddr: number;
+  readonly fcnt16: number;
+  /** Of all its bytes: a forgery may have the same MIC, but not this. */
+  readonly digest: bigint;
+  /** Bytes that it takes. */
+  readonly length: number;
+  /** Heard by radio, not fetched. */
+  readonly radio: boolean;
+}
 
 /** Distinct frames that wait under one counter of one device from one source: more are forgeries for sure. */
-export const FRAMES_PER_SLOT = 4;
+const FRAMES_PER_SLOT = 4;
 
-const keyOf = (row: Row): number => row.devAddr * 0x1_0000 + row.fcnt16;
+const keyOf = (row: Pick<Buffered, 'devAddr' | 'fcnt16'>): number => row.devAddr * 0x1_0000 + row.fcnt16;
 
-/** Finds the frames of a ring by (DevAddr, FCnt16), and counts the bytes of each device. */
+/** Finds the frames of a buffer by (DevAddr, FCnt16), and counts the bytes of each device. */
 export interface Slots {
   /** The sequence number under which these very bytes are held. */
-  find(row: Row): number | undefined;
+  find(row: Buffered): number | undefined;
   /** Everything held under a device's counter. */
   under(devAddr: number, fcnt16: number): readonly number[];
   /** Whether another frame from this source fits under its counter, beside those that came after `acknowledged`. */
-  hasRoom(row: Row, acknowledged: number): boolean;
+  hasRoom(row: Buffered, acknowledged: number): boolean;
   /** Bytes that a device holds. */
   bytesOf(devAddr: number): number;
   /** Those of them that nobody has acknowledged. */
@@ -21,13 +32,17 @@ export interface Slots {
   pendingWithin(devAddr: number, fcnt16: number, count: number): number;
   readonly bytes: number;
   readonly count: number;
-  add(seq: number, row: Row): void;
-  remove(seq: number, row: Row): void;
+  add(seq: number, row: Buffered): void;
+  remove(seq: number, row: Buffered): void;
   /** All frames up to this one are acknowledged. */
   acknowledge(through: number): void;
 }
 
-export function createSlots(rowOf: (seq: number) => Row, has: (seq: number) => boolean, after = 0): Slots {
+export function createSlots(
+  rowOf: (seq: number) => Buffered,
+  has: (seq: number) => boolean,
+  after = 0,
+): Slots {
   // one frame for itself, not in a list: nearly all counters have but one, and lists would be most of what a ring holds in memory
   const slots = new Map<number, number | readonly number[]>();
   const at = (key: number): readonly number[] => {

@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import { fromUtf8, type Clock } from '@antirio/kernel';
-import { parseInput, readFileIfThere, writeFileDurably } from '@antirio/host';
+import type { Clock } from '@antirio/kernel';
 
 /** The highest counter of a mote that its keys have verified. */
 export const highWater = z.strictObject({
@@ -35,22 +34,8 @@ export interface HighWaters {
   windowOf(devAddr: string): number;
   /** Forgets the motes that are not in the filter any more. */
   keepOnly(devAddrs: ReadonlySet<string>): void;
-  /** Writes down what is new, where that is due (monotonic ms), or at once; where it cannot, old marks do as well. */
-  save(now?: number): void;
-}
-
-const fileSchema = z.record(z.string().regex(/^[0-9a-f]{8}$/), highWater);
-const SAVE_EVERY_MS = 60_000;
-
-/** What is there is taken; a file that cannot be read counts for none, and comes again from who has the keys. */
-function stored(path: string): [string, HighWater][] {
-  const bytes = readFileIfThere(path);
-  if (bytes === undefined) return [];
-  try {
-    return Object.entries(parseInput(fileSchema, JSON.parse(fromUtf8(bytes))));
-  } catch {
-    return [];
-  }
+  /** Changes with whatever there is to write down. */
+  readonly version: number;
 }
 
 export interface Growth {
@@ -59,9 +44,12 @@ export interface Growth {
   readonly clock: Pick<Clock, 'monotonic'>;
 }
 
-/** In the file at `path`, which is read again after a start; time begins anew with it. Without `growth` the window stays as it is. */
-export function openHighWaters(path: string, growth?: Growth): HighWaters {
-  const marks = new Map(stored(path));
+/** Begins with what was written down before; time begins anew with it. Without `growth` the window stays as it is. */
+export function createHighWaters(
+  before: Iterable<readonly [devAddr: string, mark: HighWater]>,
+  growth?: Growth,
+): HighWaters {
+  const marks = new Map(before);
   /** When the first frame after the mote's mark was heard, monotonic ms. */
   const heardAt = new Map<string, number>();
   const windowOf = (devAddr: string): number => {
@@ -70,8 +58,7 @@ export function openHighWaters(path: string, growth?: Growth): HighWaters {
     const seconds = (growth.clock.monotonic() - since) / 1000;
     return Math.min(MOST_WINDOW, WINDOW + Math.ceil(seconds * growth.framesPerSecond));
   };
-  let isNew = false;
-  let savedAt = -Infinity;
+  let version = 0;
   /** A counter that falls, as the edge says that has the keys, is one that began anew. */
   const counted = (
     known: HighWater | undefined,
@@ -91,7 +78,7 @@ export function openHighWaters(path: string, growth?: Growth): HighWaters {
       }
       marks.set(devAddr, next);
       heardAt.delete(devAddr);
-      isNew = true;
+      version += 1;
       return true;
     },
     of: (devAddr) => marks.get(devAddr),
@@ -112,18 +99,11 @@ export function openHighWaters(path: string, growth?: Growth): HighWaters {
         if (!devAddrs.has(devAddr)) {
           marks.delete(devAddr);
           heardAt.delete(devAddr);
-          isNew = true;
+          version += 1;
         }
     },
-    save(now = Infinity) {
-      if (!isNew || now - savedAt < SAVE_EVERY_MS) return;
-      savedAt = now;
-      try {
-        writeFileDurably(path, JSON.stringify(Object.fromEntries(marks)));
-        isNew = false;
-      } catch {
-        // what the disk does not take is told by the ring itself
-      }
+    get version() {
+      return version;
     },
   };
 }
