@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { callJson, parseInput, type HttpPeer, type Log } from '@antirio/host';
+import { callJson, parseInput, type HttpPeer, type Log, type Ran } from '@antirio/host';
 import { fromBase64, isAntirioError, signDocument, toHex, type Clock, type Identity } from '@antirio/kernel';
 import { parseDataFrame } from '@antirio/lorawan';
 import {
@@ -39,7 +39,7 @@ export interface CoverageCheck {
   /** A commitment of the provider's came. */
   heard(receipts: Receipts): void;
   /** Now and then, whenever it is due. */
-  look(): Promise<void>;
+  look(): Promise<Ran>;
 }
 
 export interface CoverageCheckPorts {
@@ -226,10 +226,11 @@ export function createCoverageCheck(ports: CoverageCheckPorts): CoverageCheck {
     },
     async look() {
       const now = clock.monotonic();
-      if (ours === undefined || now - lookedAt < everyMs || now - triedAt < TRY_AGAIN_MS) return;
+      if (ours === undefined || now - lookedAt < everyMs || now - triedAt < TRY_AGAIN_MS) return 'rested';
       triedAt = now;
       // whatever began just now is looked at sooner
       lookedAt = (await check(ours)) ? now : now - everyMs + everyMs / 4;
+      return 'worked';
     },
   };
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { callJson, parseInput, repeat, type HttpPeer, type Log } from '@antirio/host';
+import { callJson, parseInput, repeat, type HttpPeer, type Log, type Ran } from '@antirio/host';
 import { AntirioError, isAntirioError, type EdgeId } from '@antirio/kernel';
 import { NEIGHBOUR_HEARING_TOPIC } from '@antirio/service-contract';
 import type {
@@ -180,14 +180,16 @@ export function startCoverage(parts: CoverageParts): Coverage {
       log.warn({ error: String(error) }, 'what was heard of an outage is not settled yet');
     });
   };
-  const look = async (): Promise<void> => {
+  const look = async (): Promise<Ran> => {
     const { at } = phase();
     claim(at);
     if (isProvider && SHOWS.has(at)) await show();
     if (isProvider && STANDS.has(at)) keepRoots();
-    if (!isProvider && CHECKS.has(at)) await check.look();
-    if (!isProvider) judgeOutages();
-    if (!isProvider && at === 'ended') await hearing.end();
+    if (isProvider) return 'worked';
+    const ran = CHECKS.has(at) ? await check.look() : 'worked';
+    judgeOutages();
+    if (at === 'ended') await hearing.end();
+    return ran;
   };
   const looking = repeat('coverage', options.observeIntervalMs, log, look);
   return {

@@ -1,5 +1,5 @@
-import { repeat, type Repeating } from '@antirio/host';
-import { AntirioError } from '@antirio/kernel';
+import { repeat, type Ran, type Repeating } from '@antirio/host';
+import { AntirioError, isAntirioError } from '@antirio/kernel';
 import {
   MOST_FULL_DRILLS_A_MONTH,
   fullDrillTimes,
@@ -124,19 +124,26 @@ export function createFullDrills(given: FullDrillsPorts): FullDrills {
     const side = sideOf(driver);
     let restUntil = -Infinity;
     let phaseBefore = '';
-    const step = async (): Promise<void> => {
+    const step = async (): Promise<Ran> => {
       const phase = driver.phase().at;
       const changed = phase !== phaseBefore || one.pressed;
       phaseBefore = phase;
-      if (!changed && clock.monotonic() < restUntil) return;
+      if (!changed && clock.monotonic() < restUntil) return 'rested';
       one.pressed = false;
       restUntil = clock.monotonic() + REST_MS;
       const found = await readFullDrills(ledger, terms);
-      if (found === undefined) return;
+      if (found === undefined) return 'worked';
       const known = { ...found, now: timeOf(found.now) };
       one.known = known;
       noteEnd(driver, known);
-      if (await side.advance(known)) restUntil = -Infinity;
+      try {
+        if (await side.advance(known)) restUntil = -Infinity;
+        return 'worked';
+      } catch (error) {
+        // what was refused before has its time of rest
+        if (isAntirioError(error, 'busy')) return 'rested';
+        throw error;
+      }
     };
     const work = repeat(`full drills ${terms.contractId}`, EVERY_MS, ports.log, step);
     const one: Running = { side, work, known: undefined, pressed: false };

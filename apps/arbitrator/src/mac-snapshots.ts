@@ -1,6 +1,15 @@
 import { deflateRawSync } from 'node:zlib';
 import { z } from 'zod';
-import { callJson, parseInput, repeat, sleep, type HttpPeer, type HttpRim, type Log } from '@antirio/host';
+import {
+  callJson,
+  parseInput,
+  repeat,
+  sleep,
+  type HttpPeer,
+  type HttpRim,
+  type Log,
+  type Ran,
+} from '@antirio/host';
 import {
   AntirioError,
   describeError,
@@ -255,14 +264,15 @@ export function createMacSnapshots(ports: {
       let turn: Promise<void> = Promise.resolve();
       const now = (): Promise<void> => (turn = turn.catch(() => undefined).then(sendChanges));
       let sentAt = -Infinity;
-      const repeating = repeat('sending MAC layers', FIRST_EVERY_MS, own, async () => {
+      const repeating = repeat('sending MAC layers', FIRST_EVERY_MS, own, async (): Promise<Ran> => {
         const { at } = contract.phase();
         const isDue = clock.monotonic() - sentAt >= SENT_EVERY_MS;
-        if (!isDue || !knows.has(at) || isRekeying(contract.record())) return;
+        if (!isDue || !knows.has(at) || isRekeying(contract.record())) return 'rested';
         // the first time again and again, until it is taken
         if (at !== 'arming') sentAt = clock.monotonic();
         await now();
         sentAt = clock.monotonic();
+        return 'worked';
       });
       running.set(contractId, { now, stop: () => repeating.stop() });
     },

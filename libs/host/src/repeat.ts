@@ -9,12 +9,15 @@ export interface Repeating {
   stop(): Promise<void>;
 }
 
-/** A failing run is logged (once until it succeeds again) and tried at the next interval. */
+/** How a run went. One that `rested` had nothing to do yet: whether what failed before would fail again it does not know. */
+export type Ran = 'worked' | 'rested';
+
+/** A failing run is logged (once until one has worked again) and tried at the next interval. */
 export function repeat(
   name: string,
   intervalMs: number,
   log: Log,
-  work: () => void | Promise<void>,
+  work: (() => void | Promise<void>) | (() => Promise<Ran>),
 ): Repeating {
   let stopped = false;
   let poked = false;
@@ -25,7 +28,7 @@ export function repeat(
   const run = async (): Promise<void> => {
     poked = false;
     try {
-      await work();
+      if ((await work()) === 'rested') return;
       if (failing !== '') log.info({ work: name }, 'recovered');
       failing = '';
     } catch (error) {
