@@ -51,13 +51,13 @@ export function createContractDrills(given: ContractDrillsPorts): ContractDrills
   const { identity, random, peers, clock } = ports;
   const running = new Map<string, Running>();
 
-  const customerSide = ({ terms }: Standing) => {
+  const customerSide = ({ terms }: Standing, log: Log) => {
     const keyPorts = {
       ...{ store, identity, random, service: given.service },
       sealKeysOf: (edges: Parameters<typeof sealKeysFor>[1]) => sealKeysFor(ledger, edges),
     };
     const keys = () => drillKeysFor(keyPorts, terms, given.ownKeyVersion().keyVersion ?? 1);
-    return drillCustomer({ terms, peers, ledger, store, random, keys });
+    return drillCustomer({ terms, peers, ledger, store, random, clock, log, keys });
   };
   const providerSide = ({ terms }: Standing, log: Log) =>
     drillProvider({
@@ -69,9 +69,9 @@ export function createContractDrills(given: ContractDrillsPorts): ContractDrills
     const { terms, role } = contract;
     const log = ports.log.child({ contract: terms.contractId, role });
     const phase = (): string => contract.phase().at;
-    const common = { terms, role, clock, log, store, ledger, phase };
+    const common = { terms, role, clock, random, log, store, ledger, phase };
     if (role === 'provider') return driveDrills({ ...common, side: providerSide(contract, log) });
-    const side = customerSide(contract);
+    const side = customerSide(contract, log);
     return { ...driveDrills({ ...common, side }), tell: () => side.tell() };
   };
   return {
@@ -121,7 +121,7 @@ export function addDrillRoutes(
       contractId: string,
       request: { get(name: string): string | undefined },
     ) => StoredContract;
-    /** Nothing could be drilled of that contract yet: its service does not stand by. */
+    /** Nothing could be drilled of that contract yet: its service does not stand by. Its customer is to come again. */
     readonly isPreparing: (contractId: string) => boolean;
   },
 ): void {
@@ -132,7 +132,7 @@ export function addDrillRoutes(
     const { terms } = fromCustomer(params.id, request);
     // our time in a drill does not begin while the image is still on its way: no drill is begun without our receipt
     if (isPreparing(params.id))
-      throw new AntirioError('conflict', 'the contract’s service does not stand by yet');
+      throw new AntirioError('busy', 'the contract’s service does not stand by yet');
     checkPackage(identity, drillTermsOf(terms), body);
     drills.keep(body, params.id);
     const { keyVersion } = body;

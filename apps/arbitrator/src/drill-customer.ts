@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { AntirioError, type EdgeId, type Random } from '@antirio/kernel';
+import { AntirioError, type Clock, type EdgeId, type Random } from '@antirio/kernel';
 import {
   customerDrillTurn,
   deliverNext,
@@ -13,11 +13,12 @@ import {
   type KeyDelivery,
   type SignedDrillReceipt,
 } from '@antirio/service-contract';
-import { parseInput, type HttpPeer } from '@antirio/host';
+import { parseInput, type HttpPeer, type Log } from '@antirio/host';
 import type { ContractStore } from './contract-store.ts';
 import { makeDrillFrames, type DrillKeys } from './drill-keys.ts';
 import type { DrillSide } from './drill-driver.ts';
 import type { LedgerClient } from './ledger-client.ts';
+import { createNotYet } from './not-yet.ts';
 import { neighbourCall } from './peers.ts';
 
 export interface DrillCustomerPorts {
@@ -26,6 +27,8 @@ export interface DrillCustomerPorts {
   readonly ledger: Pick<LedgerClient, 'submit'>;
   readonly store: Pick<ContractStore, 'document' | 'putDocument'>;
   readonly random: Random;
+  readonly clock: Pick<Clock, 'monotonic'>;
+  readonly log: Log;
   /** With the version of the keys in our files. */
   readonly keys: () => Promise<DrillKeys>;
 }
@@ -42,6 +45,7 @@ const kept = z.object({ keyVersion: z.int().optional(), sharesWith: edges, withP
 export function drillCustomer(ports: DrillCustomerPorts): DrillSide & { tell(): void } {
   const { terms, peers, ledger, store, random } = ports;
   const { contractId, provider, central } = terms;
+  const notYet = createNotYet('a package of drill keys', ports.log, ports.clock);
   let told = false;
 
   const deliveryOf = (keyVersion: number): KeyDelivery => {
@@ -69,7 +73,7 @@ export function drillCustomer(ports: DrillCustomerPorts): DrillSide & { tell(): 
     const answer = await neighbourCall(peers, peer, 'arbitrator', call);
     if (holder === undefined) keepReceipt(answer, divided.keyVersion);
   };
-  /** A share with every holder first, then the package, as with the real keys. */
+  /** A share with every holder first, then the package, as with the real keys. @throws AntirioError busy before its time */
   const deliver = async (keys: DrillKeys): Promise<void> => {
     const { keyVersion } = keys.divided;
     for (const { to, call } of deliverNext(terms, deliveryOf(keyVersion), true)) {
@@ -97,7 +101,7 @@ export function drillCustomer(ports: DrillCustomerPorts): DrillSide & { tell(): 
     const path = `/arbitrator/v1/contract/${contractId}/drill`;
     const call = { method: 'POST' as const, path, json: { drill, keyVersion } };
     const { held } = parseInput(informed, await neighbourCall(peers, provider, 'arbitrator', call));
-    if (!held) await send(keys, provider, undefined);
+    if (!held) await notYet.done(() => send(keys, provider, undefined));
   };
 
   return {
@@ -113,8 +117,7 @@ export function drillCustomer(ports: DrillCustomerPorts): DrillSide & { tell(): 
         case 'wait':
           return false;
         case 'deliver':
-          await deliver(keys);
-          return true;
+          return notYet.done(() => deliver(keys));
         case 'start':
           await start(keys, next.drill);
           await inform(keys, next.drill);

@@ -1,5 +1,6 @@
-import { describeError, type Clock } from '@antirio/kernel';
-import { repeat, sleep, type Log, type Repeating } from '@antirio/host';
+import { jittered } from '@antirio/durable-work';
+import { describeError, type Clock, type Random } from '@antirio/kernel';
+import { repeat, sleep, type Log, type Ran, type Repeating } from '@antirio/host';
 import {
   hasTimeForDrills,
   isDrillOver,
@@ -41,6 +42,7 @@ export interface DrillDriverPorts {
   readonly terms: ContractTerms;
   readonly role: 'customer' | 'provider';
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Log;
   readonly store: Pick<ContractStore, 'note' | 'document' | 'putDocument'>;
   readonly ledger: Pick<LedgerClient, 'fetch' | 'time'>;
@@ -62,7 +64,7 @@ function shown({ passed, judged, newest }: DrillLedger): DrillsView {
 
 /** Keeps a contract's drills going: by the ledger's record alone, so that it goes on wherever this process ended. */
 export function driveDrills(ports: DrillDriverPorts): DrillDriver {
-  const { terms, clock, log, store, ledger, side } = ports;
+  const { terms, clock, random, log, store, ledger, side } = ports;
   const { contractId } = terms;
   const timeOf = ledgerClock(clock);
   let restUntil = -Infinity;
@@ -78,19 +80,20 @@ export function driveDrills(ports: DrillDriverPorts): DrillDriver {
     store.note(contractId, { at: clock.now(), monotonic: clock.monotonic(), milestone: 'drill', detail });
     log.info({ contract: contractId, ...detail }, 'a drill is over');
   };
-  const work = async (): Promise<void> => {
+  const work = async (): Promise<Ran> => {
     const phase = ports.phase();
     const changed = phase !== phaseBefore;
     phaseBefore = phase;
-    if (!changed && clock.monotonic() < restUntil) return;
-    restUntil = clock.monotonic() + REST_MS;
+    if (!changed && clock.monotonic() < restUntil) return 'rested';
+    restUntil = clock.monotonic() + jittered(REST_MS, random);
     // A takeover waits for nothing, and what is left of a drill not for the ledger.
     if (!hasTimeForDrills(ports.role, phase)) await side.finish();
     const found = await readDrills(ledger, terms);
-    if (found === undefined) return;
+    if (found === undefined) return 'worked';
     known = { ...found, now: timeOf(found.now) };
     noteEnd(known);
     if (await side.advance(phase, known)) restUntil = -Infinity;
+    return 'worked';
   };
   const repeating: Repeating = repeat(`drills ${contractId}`, EVERY_MS, log, work);
   return {

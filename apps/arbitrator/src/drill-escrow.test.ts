@@ -131,6 +131,14 @@ describe('a holder of drill keys', () => {
     expect(await escrow.keep(customer.edgeId, contractId, share)).toEqual({ keyVersion: 1 });
   });
 
+  test('is to be asked again where the share of the contract’s own keys is not there yet', async () => {
+    const without = openEscrowStore(join(folder, 'without.db'));
+    const early = createDrillEscrow({ identity: witness, ledger, store: without, log: silentLog });
+    const giving = early.keep(customer.edgeId, contractId, mine(keys.divided));
+    await expect(giving).rejects.toMatchObject({ code: 'busy' });
+    without.close();
+  });
+
   test('gives its share for a drill that the ledger has open, and says so there first; what it gives opens the drill alone', async () => {
     await escrow.keep(customer.edgeId, contractId, mine(keys.divided));
     expect(await escrow.release(provider.edgeId, contractId, 1)).toEqual({ refused: 'noDrill' });
@@ -267,7 +275,7 @@ test('a provider takes the keys of drills once its service stands by: until then
   });
   const give = (): unknown =>
     handlers[0]?.({ params: { id: contractId }, body: keys.divided.forProvider, request: {} });
-  expect(give).toThrow(expect.objectContaining({ code: 'conflict' }));
+  expect(give).toThrow(expect.objectContaining({ code: 'busy' }));
   isPreparing = false;
   expect(give()).toMatchObject({ keyVersion: 1, receipt: { by: provider.edgeId } });
   expect(kept).toHaveLength(1);

@@ -68,7 +68,7 @@ export function createDrillEscrow({ identity, ledger, store, log }: DrillEscrowD
       const { body } = delivery.header;
       openShare(identity, body, holder, delivery.share);
       if (store.newest(contractId) === undefined)
-        throw new AntirioError('conflict', 'the share of the contract’s own keys comes first');
+        throw new AntirioError('busy', 'the share of the contract’s own keys comes first');
       store.putDrill(contractId, body.keyVersion, delivery, DRILL_VERSIONS_KEPT);
       return { keyVersion: body.keyVersion };
     },
