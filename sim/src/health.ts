@@ -234,6 +234,10 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
     onChange(): void {
       changedAt = engine.now;
     },
+    /** Who may act between two looks, and is held up by its disk at each, is seen by what it sends. */
+    onAir(): void {
+      actedAt = engine.now;
+    },
     onRuling(overMs: number, provider: EdgeId): void {
       if (faithless !== undefined) return;
       const ruled = contracts.find((one) => one.terms.provider === provider);

@@ -249,6 +249,7 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
   world.radio.onDownlink((emission) => {
     sent += 1;
     downlinks.onAir(emission);
+    health.onAir();
     onAirWithin(emission);
     blocks.onAir(world, judge, emission);
     checkHearing(judge, world.motes, emission);
