@@ -1,36 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Database } from '@antirio/host';
-import {
-  createFcntSet,
-  createSessionCipher,
-  parseDataFrame,
-  parseDevAddr,
-  parseDevEui,
-  sessionFingerprint,
-} from '@antirio/lorawan';
+import { parseDataFrame } from '@antirio/lorawan';
 import { openStore } from '../database.ts';
-import { deviceLoraOptions } from '../options.ts';
-import { createMarks } from '../uplink/marks.ts';
-import type { Session } from '../uplink/sessions.ts';
+import { devAddr, devEui, oneDevice, sessionWith } from '../session.fixture.ts';
 import { ANOTHERS, createAcknowledging, noteSentAgain } from './acknowledging.ts';
 import { createDesk } from './desk.ts';
 import { createDownlinkStore, type Downlink } from './store.ts';
-
-const devEui = parseDevEui('0102030405060708');
-const devAddr = parseDevAddr('01000001');
-const nwkSKey = new Uint8Array(16).fill(1);
-const cipher = createSessionCipher({ nwkSKey, appSKey: nwkSKey });
-const id = sessionFingerprint(nwkSKey, devAddr);
-const of = (deviceClass: 'A' | 'C'): Session => {
-  const named = { devEui, name: 'mote', devAddr, class: deviceClass };
-  const [device] = deviceLoraOptions.parse({ dataDir: 'unused', devices: [named] }).devices;
-  if (device === undefined) throw new TypeError('no device');
-  return {
-    ...{ id, device, devAddr, cipher, seen: createFcntSet(), digests: undefined },
-    remembered: createMarks({ remembered: () => undefined }),
-    ...{ underWay: undefined, standing: 'given', mac: undefined, macUnsaved: false },
-  };
-};
 
 /** What the bridge tells while we serve for the first time, again after another edge did, and never. */
 const [OURS, AGAIN, NOBODY] = ['pier/3', 'pier/5', ''];
@@ -42,7 +17,8 @@ function openScene(db: Database = openStore(':memory:'), deviceClass: 'A' | 'C' 
   const proofs: number[] = [];
   const counters = { proved: (_devAddr: string, fcnt: number) => void proofs.push(fcnt) };
   const acks = createAcknowledging({ store, desk, counters, clock });
-  const session = of(deviceClass);
+  const session = sessionWith(oneDevice({ class: deviceClass }).device);
+  const { id, cipher } = session;
   const latest = (): Downlink | undefined => store.latest(devEui, 1)[0];
   return {
     db,

@@ -1,19 +1,11 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { silentLog, systemClock, waitFor } from '@antirio/host';
 import { toHex } from '@antirio/kernel';
-import {
-  createFcntSet,
-  createSessionCipher,
-  parseDataFrame,
-  parseDevAddr,
-  parseDevEui,
-  sessionFingerprint,
-} from '@antirio/lorawan';
+import { parseDataFrame } from '@antirio/lorawan';
 import { openStore } from '../database.ts';
 import { createMacLayer } from '../mac/mac-layer.ts';
 import { createMacStore } from '../mac/store.ts';
-import { deviceLoraOptions } from '../options.ts';
-import type { Session } from '../uplink/sessions.ts';
+import { devAddr, devEui, oneDevice, sessionWith } from '../session.fixture.ts';
 import { createClassC, type ClassC } from './class-c.ts';
 import { createDesk } from './desk.ts';
 import type { Outcome } from './plan.ts';
@@ -21,15 +13,8 @@ import { createReach } from './reach.ts';
 import { createDownlinkStore, type Downlink } from './store.ts';
 import type { Opportunity } from './transmitter.ts';
 
-const devEui = parseDevEui('0102030405060708');
-const devAddr = parseDevAddr('01000001');
-const nwkSKey = new Uint8Array(16).fill(1);
-const cipher = createSessionCipher({ nwkSKey, appSKey: nwkSKey });
-const reception = { rx2: { dataRate: 3 } };
-const options = deviceLoraOptions.parse({
-  dataDir: 'unused',
-  devices: [{ devEui, name: 'valve', devAddr, class: 'C', reception }],
-});
+const { options, device } = oneDevice({ name: 'valve', class: 'C', reception: { rx2: { dataRate: 3 } } });
+const { cipher } = sessionWith(device);
 const times = { ackTimeoutMs: 60, quietMs: 20, betweenMs: 5, retryMs: 5, maxRetryMs: 20 };
 
 const opened: ClassC[] = [];
@@ -37,26 +22,13 @@ afterEach(async () => {
   for (const one of opened.splice(0)) await one.close();
 });
 
-function sessionOf(): Session {
-  const [device] = options.devices;
-  if (device === undefined) throw new TypeError('no device');
-  return {
-    ...{ id: sessionFingerprint(nwkSKey, devAddr), device, devAddr, cipher, seen: createFcntSet() },
-    ...{
-      digests: undefined,
-      remembered: { get: () => undefined, set: () => undefined, settle: () => undefined },
-    },
-    ...{ underWay: undefined, standing: 'given', mac: undefined, macUnsaved: false },
-  };
-}
-
 /** Class C with a gateway-bridge and an arbitrator that are the test. */
 function openScene(db = openStore(':memory:')) {
   const wall = { backMs: 0 };
   const clock = { ...systemClock, now: () => systemClock.now() - wall.backMs };
   const store = createDownlinkStore(db);
   const desk = createDesk(store, clock);
-  const session = sessionOf();
+  const session = sessionWith(device);
   const sent: { bytes: Uint8Array; to: Opportunity }[] = [];
   const outcomes: Outcome[] = [];
   const state = { next: 0 as number | undefined };

@@ -1,39 +1,14 @@
 import { describe, expect, test } from '@jest/globals';
 import { silentLog, systemRandom } from '@antirio/host';
-import {
-  createFcntSet,
-  createSessionCipher,
-  parseDevAddr,
-  parseDevEui,
-  sessionFingerprint,
-} from '@antirio/lorawan';
 import { openStore } from '../database.ts';
-import { deviceLoraOptions } from '../options.ts';
-import { createMarks } from '../uplink/marks.ts';
-import type { Session } from '../uplink/sessions.ts';
+import { devAddr, devEui, oneDevice, sessionWith } from '../session.fixture.ts';
 import { createDesk, UNKNOWN, WENT_HOME } from './desk.ts';
 import { createEntrusting } from './entrusting.ts';
 import { createDownlinkStore, type Downlink } from './store.ts';
 
-const devEui = parseDevEui('0102030405060708');
-const devAddr = parseDevAddr('01000001');
-const [device] = deviceLoraOptions.parse({
-  dataDir: 'unused',
-  devices: [{ devEui, name: 'valve', devAddr }],
-}).devices;
-
-function sessionOf(app: number | undefined): Session {
-  if (device === undefined) throw new TypeError('no device');
-  const nwkSKey = new Uint8Array(16).fill(1);
-  const appSKey = app === undefined ? {} : { appSKey: new Uint8Array(16).fill(app) };
-  return {
-    ...{ id: sessionFingerprint(nwkSKey, devAddr), device, devAddr, seen: createFcntSet() },
-    cipher: createSessionCipher({ nwkSKey, ...appSKey }),
-    ...{ digests: undefined, remembered: createMarks({ remembered: () => undefined }) },
-    ...{ underWay: undefined, standing: 'given', mac: undefined, macUnsaved: false },
-  };
-}
-const session = sessionOf(2);
+const { device } = oneDevice({ name: 'valve' });
+const readWith = (app: number) => sessionWith(device, { app });
+const session = readWith(2);
 const UNDER = 'pier/4';
 
 function openEdge() {
@@ -101,11 +76,11 @@ describe('what goes to the edge that takes over', () => {
   test('is read by nobody without the AppSKey, and taken once', () => {
     const own = openEdge();
     own.add('open the valve');
-    expect(own.entrusting.listOf(sessionOf(undefined))).toBeUndefined();
+    expect(own.entrusting.listOf(sessionWith(device, { app: undefined }))).toBeUndefined();
     const list = own.entrusting.listOf(session) ?? '';
     expect(Buffer.from(list, 'base64').toString('latin1')).not.toContain('valve');
     const guest = openEdge();
-    expect(guest.entrusting.take(sessionOf(3), list, UNDER)).toBe(0);
+    expect(guest.entrusting.take(readWith(3), list, UNDER)).toBe(0);
     expect(guest.entrusting.take(session, list, UNDER)).toBe(1);
     expect(guest.entrusting.take(session, list, UNDER)).toBe(0);
   });

@@ -1,26 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import { silentLog } from '@antirio/host';
-import {
-  createFcntSet,
-  createSessionCipher,
-  parseDataFrame,
-  parseDevAddr,
-  parseDevEui,
-  parseMacCommands,
-  sessionFingerprint,
-} from '@antirio/lorawan';
+import { parseDataFrame, parseMacCommands } from '@antirio/lorawan';
 import { openStore } from '../database.ts';
-import { deviceLoraOptions, type DeviceLoraOptions } from '../options.ts';
-import { createMarks } from '../uplink/marks.ts';
+import { devAddr, oneDevice, sessionWith } from '../session.fixture.ts';
 import type { Session } from '../uplink/sessions.ts';
 import { createMacLayer, type MacLayer } from './mac-layer.ts';
 import { createMacStore } from './store.ts';
 
-const devEui = parseDevEui('0102030405060708');
-const devAddr = parseDevAddr('01000001');
-const nwkSKey = new Uint8Array(16).fill(1);
-const id = sessionFingerprint(nwkSKey, devAddr);
-const cipher = createSessionCipher({ nwkSKey, appSKey: nwkSKey });
 const DAY_MS = 86_400_000;
 
 /** Lives of a service on one disk, and the device that it hears. */
@@ -33,19 +19,11 @@ function openLives() {
     device: object = {},
     prefix = '',
   ): { mac: MacLayer; session: Session; hear: () => string[] } => {
-    const options: DeviceLoraOptions = deviceLoraOptions.parse({
-      ...{ dataDir: 'unused', prefix },
-      devices: [{ devEui, name: 'mote-1', devAddr, ...device }],
-    });
-    const [known] = options.devices;
-    if (known === undefined) throw new TypeError('no device');
+    const { options, device: known } = oneDevice(device, prefix);
     const clock = { now: () => now, monotonic: () => now % 1e6 };
     const mac = createMacLayer({ options, store, clock, log: silentLog });
-    const session: Session = {
-      ...{ id, device: known, devAddr, cipher, seen: createFcntSet(), digests: undefined },
-      remembered: createMarks({ remembered: () => undefined }),
-      ...{ underWay: undefined, standing: 'given', mac: undefined, macUnsaved: false },
-    };
+    const session = sessionWith(known);
+    const { id, cipher } = session;
     /** A frame that the device sends now; gives what it is asked. Kept on the disk where the layer wants that. */
     const hear = (): string[] => {
       fcnt += 1;

@@ -6,29 +6,16 @@ import {
   eu868,
   macStep,
   newMacState,
-  parseDevAddr,
+  sessionFingerprint,
 } from '@antirio/lorawan';
 import type { MacState } from '@antirio/lorawan';
-import { parseDevEui, sessionFingerprint } from '@antirio/lorawan';
-import type { DeviceOptions } from '../options.ts';
+import { devAddr, oneDevice } from '../session.fixture.ts';
 import { Groups } from './grouped.ts';
 import { createMarks } from './marks.ts';
 import { commonOf, OpenSession, STATES_AT_HAND } from './open-session.ts';
 import { packMac, unpackMac } from './packed-mac.ts';
 
-const devAddr = parseDevAddr('01000001');
-const device: DeviceOptions = {
-  devEui: parseDevEui('0000000000000001'),
-  name: 'mote-1',
-  devAddr,
-  activation: 'abp',
-  network: 'own',
-  class: 'A',
-  macVersion: '1.0.3',
-  mayReset: false,
-  profileName: 'lora-environment-sensor',
-  codec: 'cayenneLpp',
-};
+const { device } = oneDevice();
 
 const heard = fc.record({
   dataRate: fc.nat({ max: 5 }),
