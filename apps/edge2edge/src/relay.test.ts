@@ -88,12 +88,12 @@ describe('the centre carries', () => {
       relay.carry(a.edgeId, asked({ path: asked().path.replace(/^(.*ring.)3/, '$14') })),
     ];
     for (const one of notParties) await expect(one).rejects.toMatchObject({ code: 'forbidden' });
-    for (const over of ['SETTLED', 'CANCELLED', 'EXPIRED']) {
+    for (const over of ['SETTLED', 'CANCELLED', 'EXPIRED', 'BREACHED']) {
       now += 10_000;
       life = over;
       await expect(relay.carry(a.edgeId, asked())).rejects.toMatchObject({ code: 'forbidden' });
     }
-    expect([sent.length, relay.counters().refused]).toEqual([0, 7]);
+    expect([sent.length, relay.counters().refused]).toEqual([0, 8]);
   });
 
   test('only what is for this way', async () => {

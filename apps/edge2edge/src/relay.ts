@@ -9,6 +9,7 @@ import {
   type Clock,
   type EdgeId,
 } from '@antirio/kernel';
+import { isOver } from '@antirio/service-contract';
 import { createBriefCache } from './brief-cache.ts';
 import { findOpenRoute } from './open-routes.ts';
 import type { Edge2EdgeOptions } from './options.ts';
@@ -58,7 +59,6 @@ const KNOWN_MS = 5000;
 /** Under way at once for one contract, and for all: each holds a request and its answer in memory. */
 const PER_CONTRACT = 2;
 const IN_ALL = 16;
-const OVER: readonly string[] = ['SETTLED', 'CANCELLED', 'EXPIRED'];
 
 const contractRecord = z.looseObject({
   customer: z.string(),
@@ -132,7 +132,7 @@ export function createRelay({ options, clock, log, record, send }: RelayParts): 
   /** @throws AntirioError forbidden, busy */
   const admit = async (from: EdgeId, to: EdgeId, id: string): Promise<() => void> => {
     const contract = await contracts.get(id);
-    if (contract === undefined || OVER.includes(contract.life.state) || !isBetween(contract, from, to))
+    if (contract === undefined || isOver(contract.life) || !isBetween(contract, from, to))
       throw new AntirioError('forbidden', 'the centre carries only between the parties of a live contract');
     const key = [id, from].join(' ');
     const end = requests.admit(key) && quota.has(id) ? underWay.begin(id) : undefined;
