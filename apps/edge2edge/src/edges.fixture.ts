@@ -3,6 +3,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { createBroker, createLocalBus, type Broker } from '@antirio/bus';
 import { httpPeer, silentLog, systemClock, systemRandom, type Bus, type HttpPeer } from '@antirio/host';
 import { AntirioError, generateIdentity, openIdentity, type EdgeId, type Identity } from '@antirio/kernel';
@@ -185,4 +186,9 @@ export async function introduce(edge: TestEdge, other: TestEdge): Promise<void> 
     json,
   });
   if (answer.status !== 200) throw new AntirioError('internal', Buffer.from(answer.body).toString());
+}
+
+/** Asks again and again; what never comes ends with the test's own limit. */
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await delay(10);
 }
