@@ -1,10 +1,17 @@
 import type { EdgeId } from '@antirio/kernel';
-import { ABOVE_RECORD, SLOTS, isEnded, type BlockMark, type ContractLife } from '@antirio/service-contract';
+import {
+  ABOVE_RECORD,
+  SLOTS,
+  isEnded,
+  keepsOnly,
+  type BlockMark,
+  type ContractLife,
+} from '@antirio/service-contract';
 import type { Judge } from './checks.ts';
 import { identities } from './identities.ts';
 import type { Emission } from './radio.ts';
 import type { EdgeName, NodeName } from './scenario.ts';
-import type { World } from './world.ts';
+import type { SimContract, World } from './world.ts';
 
 type Watched = Pick<World, 'contracts' | 'ledger'>;
 
@@ -25,13 +32,20 @@ export function watchBlocks(): BlockWatch {
   let onPromises = 0;
   const slotKey = (devAddr: string, index: number): string => `${devAddr}/${index % SLOTS}`;
 
-  /** The other parties of the set's contracts that are not over. */
-  const othersOf = ({ contracts, ledger }: Watched, edge: EdgeName): NodeName[] => {
-    const live = contracts.filter(({ terms }) => {
+  /**
+   * The other parties of the set's contracts that are not over. Who only keeps frames counts where nobody else is there; instead of it
+   * whoever was there until the end of its contract, which the customer may not have heard of.
+   */
+  const othersOf = ({ contracts, ledger }: Watched, edge: EdgeName, has: (name: NodeName) => boolean) => {
+    const isLive = ({ terms }: SimContract): boolean => {
       const { life } = ledger.read(`contract/${terms.contractId}`) as { life: ContractLife };
       return !isEnded(life);
-    });
-    const all: NodeName[] = ['A', ...live.map(({ name }) => name)];
+    };
+    const live = contracts.filter(isLive);
+    const eligible = contracts.filter(({ terms }) => !keepsOnly(terms));
+    const asked = eligible.some(isLive) ? eligible.filter(isLive) : live;
+    const wasThere = eligible.length > 0 && asked === live && eligible.every(({ name }) => has(name));
+    const all: NodeName[] = ['A', ...(wasThere ? eligible : asked).map(({ name }) => name)];
     return all.filter((name) => name !== edge);
   };
   return {
@@ -51,8 +65,9 @@ export function watchBlocks(): BlockWatch {
       if (epoch === 0 || given.has(`${devAddr}/${index}`)) return;
       onPromises += 1;
       const by = identities[edge as EdgeName].edgeId;
-      for (const other of othersOf(world, edge as EdgeName))
-        if ((kept.get(`${other}/${by}/${devAddr}`) ?? -1) < index)
+      const has = (other: NodeName): boolean => (kept.get(`${other}/${by}/${devAddr}`) ?? -1) >= index;
+      for (const other of othersOf(world, edge as EdgeName, has))
+        if (!has(other))
           judge.broken(
             'reserved',
             `${edge} uses block ${index} of ${devAddr}, and ${other} never had it on its disk`,

@@ -7,6 +7,8 @@ import {
   grantedSet,
   isDrillWord,
   isWordNow,
+  keepsOnly,
+  partiesIn,
   type ActsWord,
   type CentralAnswer,
   type CentralEffect,
@@ -196,7 +198,7 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
     post({ type: 'asked', id, question });
   };
   const partiesOf = ({ contracts: live }: SetRecord): EdgeId[] => [
-    ...new Set([first.customer, ...live.map((id) => termsOf(id).provider)]),
+    ...new Set([first.customer, ...partiesIn(live.map(termsOf))]),
   ];
   const leaseFacts = (from: EdgeId): LeaseFacts => {
     const { contracts: live, slots } = setView.setRecord();
@@ -282,7 +284,8 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
           reply({ ok: false, code: 'gone' });
           return;
         }
-        if (terms.opening === 'witnessed' && !disk.shares.has(contractId)) {
+        // who only keeps frames has no keys, and is told so by the machine
+        if (terms.opening === 'witnessed' && !keepsOnly(terms) && !disk.shares.has(contractId)) {
           reply({ ok: false, code: 'conflict' });
           return;
         }

@@ -20,6 +20,7 @@ export type Invariant =
   | 'takeover'
   | 'acting'
   | 'overlong'
+  | 'keeping'
   | 'converged'
   | 'escrow'
   | 'crashed';

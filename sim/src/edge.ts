@@ -13,7 +13,7 @@ import type {
   gapState,
   leads,
 } from '@antirio/service-contract';
-import { providersOf } from '@antirio/service-contract';
+import { keepersOf, providersOf } from '@antirio/service-contract';
 import {
   createDeviceService,
   emptyService,
@@ -288,6 +288,7 @@ export function createEdge(ports: EdgePorts, contracts: readonly [Contracted, ..
       onPhase: ports.onPhase,
       ...{ blocks: bookOn(disk, devAddrs), keepBlocks },
       providers: () => providersOf(standings, terms.set.setId),
+      keepers: () => keepersOf(standings, terms.set.setId),
       isHung: () => disk.hung,
       siblings: () => parties.filter((_, other) => other !== i).map((one) => one.asSibling()),
     });

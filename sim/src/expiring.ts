@@ -6,7 +6,7 @@ import { rollDice, type Dice } from './random.ts';
 import { drawScenario, TAKEOVER_SLA_MS, type Fault, type Scenario } from './scenario.ts';
 
 /** What the ledger leaves for what happened at the end, and clocks that are wrong by some seconds. */
-const OVER_MS = TAKEOVER_SLA_MS + 60_000 + 10_000;
+export const OVER_MS = TAKEOVER_SLA_MS + 60_000 + 10_000;
 
 /** The customer is away when its contract's time is over: its provider serves it then, or may not begin any more. */
 function drawAway(dice: Dice, expiresIn: number): Fault {

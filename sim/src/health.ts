@@ -1,6 +1,6 @@
 import type { EdgeId } from '@antirio/kernel';
 import type { ContractRecord } from '@antirio/ledger-machine';
-import { hasServedOut, opensWhenOffline } from '@antirio/service-contract';
+import { hasServedOut, keepsOnly, opensWhenOffline } from '@antirio/service-contract';
 import type { SetRecord } from './ledger-view.ts';
 import { createAbleStretches } from './able.ts';
 import { watchBridge } from './bridge-watch.ts';
@@ -35,6 +35,8 @@ const idlePhases: ReadonlySet<string> = new Set(['ready', 'opening', 'stated']);
 export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, faithless }: Scenario) {
   const { engine, network, hosts, ledger, terms, A, contracts } = world;
   const names = contracts.map(({ name }) => name);
+  /** Against being away. */
+  const isInsured = contracts.some((one) => opensWhenOffline(one.terms));
   const patienceMs = 4 * terms.leaseMs + 8 * ledgerMs;
   let changedAt = 0;
   let customerSeenAt = 0;
@@ -115,8 +117,8 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
   const serves = ({ name, providerParty }: SimContract): boolean =>
     hosts[name].up && providerParty().desires().service === 'active';
   const lookAtProviders = (calmMs: number): void => {
-    if (!opensWhenOffline(terms) || !isGone() || contracts.some(serves) || isDone()) return;
-    const idle = contracts.find((one) => isIdle(one) && !isDisputed(one));
+    if (!isInsured || !isGone() || contracts.some(serves) || isDone()) return;
+    const idle = contracts.find((one) => opensWhenOffline(one.terms) && isIdle(one) && !isDisputed(one));
     if (idle !== undefined)
       judge.broken(
         'takeover',
@@ -171,8 +173,9 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
     const serves = theirs.length === 1 && first?.at === 'active' && isOurs(first);
     return serves && own.every((one) => isOurs(one) && one.at === 'recovering');
   };
-  const isLeftAlone = (): boolean => !opensWhenOffline(terms) && isUnserved();
-  const mayTake = (one: SimContract): boolean => isWell(one.name) && !isDisputed(one) && !isDone();
+  const isLeftAlone = (): boolean => !isInsured && isUnserved();
+  const mayTake = (one: SimContract): boolean =>
+    isWell(one.name) && !keepsOnly(one.terms) && !isDisputed(one) && !isDone();
   /** It beats and answers, so that nobody takes over from it. */
   const isTooSlow = (): boolean => isRunning('A') && !isPrompt('A');
   const lookAtActing = (): void => {

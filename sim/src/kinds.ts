@@ -14,5 +14,6 @@ export const scenarioKinds = [
   'overlong',
   'fullDisks',
   'expiring',
+  'relay',
 ] as const;
 export type ScenarioKind = (typeof scenarioKinds)[number];

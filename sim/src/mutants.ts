@@ -21,6 +21,7 @@ import { lentMutants } from './lent-mutants.ts';
 import { honestPieces, type Pieces } from './pieces.ts';
 import { overlongMutants } from './overlong-mutants.ts';
 import { promiseMutants } from './promise-mutants.ts';
+import { relayMutants } from './relay-mutants.ts';
 import { rentMutants } from './rent-mutants.ts';
 import { emptyRing, openRing } from './ring.ts';
 import { rulingMutants } from './ruling-mutants.ts';
@@ -47,6 +48,7 @@ export const mutants: readonly Mutant[] = [
   ...fullDiskMutants,
   ...bridgeMutants,
   ...overlongMutants,
+  ...relayMutants,
   ...rentMutants,
   ...rulingMutants,
   {

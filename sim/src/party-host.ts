@@ -71,6 +71,8 @@ export interface PartyPorts {
   readonly observe: () => void;
   /** Those of this edge's contracts that are not over. */
   readonly providers: () => readonly EdgeId[];
+  /** Of their providers those that only keep frames. */
+  readonly keepers: () => readonly EdgeId[];
   /** Its other machines. */
   readonly siblings: () => readonly Sibling[];
   /** It does nothing meanwhile: what comes waits in its sockets. */
@@ -101,12 +103,13 @@ function isSame(a: Desired['fence'] | undefined, b: Desired['fence']): boolean {
 function createMachine(ports: PartyPorts, bootId: string): Machine {
   const { host, terms, pieces, disk } = ports;
   const { clock, dice } = host;
-  const { providers, siblings, blocks } = ports;
+  const { providers, keepers, siblings, blocks } = ports;
   const context = () => ({
     now: clock.monotonic(),
     wall: clock.wall(),
     random: dice.next,
     providers,
+    keepers,
     siblings,
     blocks,
   });

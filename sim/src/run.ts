@@ -34,6 +34,7 @@ import type { ScenarioKind } from './kinds.ts';
 import { drawLong } from './long.ts';
 import { drawMisstated } from './misstated.ts';
 import { drawOverlong, watchLimit } from './overlong.ts';
+import { drawRelay, watchKeeping } from './relay.ts';
 import { honestPieces, type Pieces } from './pieces.ts';
 import { drawScenario, type NodeName, type Scenario } from './scenario.ts';
 import { drawTwoProviders } from './two-providers.ts';
@@ -57,6 +58,7 @@ const draws: Readonly<Record<ScenarioKind, (seed: number) => Scenario>> = {
   fullDisks: drawFullDisks,
   expiring: drawExpiring,
   overlong: drawOverlong,
+  relay: drawRelay,
 };
 
 export interface RunOptions {
@@ -207,6 +209,7 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
     judge?: Judge;
     downlinks?: ReturnType<typeof watchDownlinks>;
     health?: ReturnType<typeof watchHealth>;
+    keeping?: ReturnType<typeof watchKeeping>;
   } = {};
   const stolen = (how: string): void => late.judge?.broken('escrow', how);
   const servers = new Set<string>();
@@ -220,6 +223,7 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
     },
     onPhase: (node, phase) => {
       if (phase === 'active') servers.add(node);
+      late.keeping?.onPhase(node, phase);
       phaseListener(node, phase);
     },
     onGiven: blocks.given,
@@ -240,7 +244,8 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
   const health = watchHealth(world, judge, scenario);
   const onAirWithin = watchLimit(world, judge);
   const checkLazy = watchLazy(world, judge, scenario.faithless);
-  Object.assign(late, { judge, downlinks, health });
+  const keeping = watchKeeping(world, judge, scenario.relay);
+  Object.assign(late, { judge, downlinks, health, keeping });
   watchDrills(world, judge, scenario.ledgerMs);
   watchFullDrills(world, judge, scenario.ledgerMs);
   watchCoverage(world, judge);
@@ -251,6 +256,7 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
     downlinks.onAir(emission);
     health.onAir();
     onAirWithin(emission);
+    keeping.onAir(emission);
     blocks.onAir(world, judge, emission);
     checkHearing(judge, world.motes, emission);
     if (emission.edge === 'A') lastByA = engine.now;
@@ -278,6 +284,7 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
     engine.runUntil(scenario.endAt, broken);
     if (!broken()) {
       checkLazy();
+      keeping.atEnd();
       checkEnd(world, judge, lastByA, scenario);
     }
   } catch (error) {

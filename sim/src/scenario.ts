@@ -13,6 +13,7 @@ import { rollDice } from './random.ts';
 import { drawCalmWithoutGrantor, drawWithoutGrantor } from './without-grantor.ts';
 import type { Misstated } from './misstated.ts';
 import type { Overlong } from './overlong.ts';
+import type { Relay } from './relay.ts';
 import type { StrayScenario } from './strays.ts';
 import type { Unheard } from './unheard.ts';
 
@@ -62,6 +63,8 @@ export interface Scenario {
   readonly faithless?: Faithless;
   /** The customer is away for longer than its provider may serve. */
   readonly overlong?: Overlong;
+  /** Its provider only keeps frames. */
+  readonly relay?: Relay;
   /** What is before the fences is wrong. */
   readonly strays?: StrayScenario;
   /** Whether the contract demands drills. */

@@ -24,6 +24,7 @@ const SEEDS_OF_OVERLONG = 10;
 const KNOWN_OVERLONG: readonly number[] = [5140];
 const SEEDS_OF_FULL_DISKS = 40;
 const SEEDS_OF_EXPIRING = 15;
+const SEEDS_OF_RELAY = 25;
 const SEEDS_OF_TEN_MINUTES = 15;
 const KNOWN_TEN_MINUTES: readonly number[] = [111, 122, 314, 468];
 
@@ -105,6 +106,13 @@ describe('the simulation', () => {
   test(`with contracts whose time is over of ${SEEDS_OF_EXPIRING} seeds ends them, and pays what is due`, () => {
     const lives = unbroken('expiring', seedsTo(SEEDS_OF_EXPIRING)).map(({ summary }) => summary.life);
     expect(lives).toContain('EXPIRED');
+  });
+
+  test(`with providers that only keep frames of ${SEEDS_OF_RELAY} seeds breaks no promise, and pays what is due`, () => {
+    const results = unbroken('relay', seedsTo(SEEDS_OF_RELAY));
+    expect(results.map(({ summary }) => summary.life)).toContain('EXPIRED');
+    // of the others of their sets, now and then
+    expect(new Set(results.flatMap(({ summary }) => summary.servers))).toEqual(new Set(['C']));
   });
 
   test(`over ten minutes of ${SEEDS_OF_TEN_MINUTES} seeds breaks no promise, takeover after takeover`, () => {

@@ -14,6 +14,8 @@ export function termsWith(terms: ContractTerms, provider: ProviderName): Contrac
     contractId: '6f1b2b52-4a3d-4c86-9f0e-a7d1c45be030',
     provider: identities.C.edgeId,
     slots: { ...terms.slots, provider: 2 },
+    // beside one that only keeps frames another takes over
+    confidentiality: 'process',
   };
 }
 
@@ -28,7 +30,7 @@ function cutFromBoth(dice: Dice, links: Cut): Cut {
 }
 
 /** What befalls the only provider in a world with one befalls either of two. */
-function onEither(dice: Dice, fault: Fault): Fault {
+export function onEither(dice: Dice, fault: Fault): Fault {
   const { when } = fault;
   const either = (name: NodeName): NodeName => (dice.chance(0.4) ? other(name) : name);
   const moved = 'at' in when || when.node !== 'B' ? when : { ...when, node: dice.pick(['B', 'C'] as const) };

@@ -13,6 +13,7 @@ import { customerRole } from './customer-role.ts';
 import { createEdge, emptyDisk, type Contracted, type EdgeNode, type EdgePorts } from './edge.ts';
 import { simulateCoverage, thievingRing } from './coverage.ts';
 import { limitless } from './overlong.ts';
+import { greedy } from './relay.ts';
 import type { PartyHost } from './party-host.ts';
 import { simulateDrills } from './drills.ts';
 import { simulateFullDrills } from './full-drills.ts';
@@ -198,6 +199,7 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
   const piecesOf = (name: EdgeName): Pieces => {
     if (name !== 'B') return pieces;
     if (scenario.overlong?.ignores === true) return limitless(pieces);
+    if (scenario.relay?.isGreedy === true) return greedy(pieces);
     if (scenario.faithless !== undefined) return lazyPieces(pieces, engine, scenario.faithless);
     if (scenario.coverage?.thief !== true) return pieces;
     const phase = (): string => B.rooms().party.phase().at;

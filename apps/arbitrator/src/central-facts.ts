@@ -7,6 +7,7 @@ import {
   contractTerms,
   edgeId,
   hasServedOut,
+  partiesIn,
   rekeyCount,
   type ContractTerms,
   type EpochRecord,
@@ -97,7 +98,7 @@ export function centralFacts(ledger: LedgerClient, clock: Clock): CentralFacts {
     },
     async partiesOf(set) {
       const all = await allTerms(set);
-      return [...new Set([set.customer, ...all.map(({ provider }) => provider)])];
+      return [...new Set([set.customer, ...partiesIn(all)])];
     },
     async leaseFacts(setId, from) {
       // The terms first: what the set's record says must be as fresh as can be.

@@ -5,6 +5,7 @@ import {
   fencedTerms,
   holdersOf,
   joinedAddresses,
+  keepersOf,
   leads,
   providersOf,
   siblingsOf,
@@ -129,6 +130,14 @@ function failuresOf(store: ContractStore, setId: string) {
     keepFailures: (count: number) => {
       store.putDocument(OWN, name, count);
     },
+  };
+}
+
+/** Of a set's contracts of this edge that are not over: their providers, and those of them that only keep frames. */
+function providersAmong(drivers: ReadonlyMap<string, Standing>, { set: { setId } }: ContractTerms) {
+  return {
+    providers: () => providersOf(drivers.values(), setId),
+    keepers: () => keepersOf(drivers.values(), setId),
   };
 }
 
@@ -320,7 +329,7 @@ export function createContracts(
         ...failuresOf(store, terms.set.setId),
         blocks: blocks.bookOf(terms),
         mayBegin: () => turns.mayBegin(contractId),
-        providers: () => providersOf(drivers.values(), terms.set.setId),
+        ...providersAmong(drivers, terms),
         siblings: () => siblingsOf(contract, drivers.values()).map((one) => one.seen.asSibling()),
       },
     };

@@ -95,6 +95,8 @@ export interface MachineHost {
   readonly mayBegin: () => boolean;
   /** Those of this edge's contracts over the set that are not over. */
   readonly providers: () => readonly EdgeId[];
+  /** Of their providers those that only keep frames. */
+  readonly keepers: () => readonly EdgeId[];
   /** The other machines over the same set in the same role. */
   readonly siblings: () => readonly Sibling[];
   /** What this edge has on its disk of the set's blocks. */

@@ -2,8 +2,10 @@ import { canonicalBytes, sha256Hex, verifyDocument, type EdgeId, type Signed } f
 import {
   TERMS_KIND,
   advance,
+  keepsOnly,
   prepaidRent,
   readTerms,
+  relayProblem,
   termsHash,
   type ContractTerms,
   type LifeStep,
@@ -58,6 +60,16 @@ function hasSigned(terms: ContractTerms, by: EdgeId, signature: string): boolean
 
 const devicesHashOf = (terms: ContractTerms): string => sha256Hex(canonicalBytes(terms.set.devices));
 
+/** Where the provider only keeps frames, terms say nothing of taking over; of before they may say anything. */
+function refuseRelay(terms: ContractTerms): Refusal | undefined {
+  const problem = keepsOnly(terms) ? relayProblem(terms) : undefined;
+  return problem === undefined ? undefined : refuse('invalidInput', problem);
+}
+
+/** Terms that nobody could keep, or that say what cannot be. */
+const refuseUseless = (terms: ContractTerms): Refusal | undefined =>
+  refuseEscrow(terms) ?? refuseDrills(terms) ?? refuseRelay(terms);
+
 function refuseTerms(
   { draft, env, by, genesis }: Context,
   tx: PayloadOf<'contract/validate'>,
@@ -71,9 +83,8 @@ function refuseTerms(
     return refuse('unauthenticated', 'the customer has not signed these terms');
   if (!hasSigned(terms, terms.provider, signatures.provider))
     return refuse('unauthenticated', 'the provider has not signed these terms');
-  const read = readTerms(terms);
-  const escrow = refuseEscrow(read) ?? refuseDrills(read);
-  if (escrow !== undefined) return escrow;
+  const useless = refuseUseless(readTerms(terms));
+  if (useless !== undefined) return useless;
   if (terms.expiresAt <= env.now) return refuse('gone', 'the contract has expired');
   if (draft.read(keys.contract(terms.contractId)) !== undefined)
     return refuse('conflict', 'there is such a contract already');
@@ -228,7 +239,7 @@ export function contractReady(context: Context, tx: PayloadOf<'contract/ready'>)
   const ready = step(context, contract, { step: 'ready' });
   if ('ok' in ready) return ready;
   context.draft.put(keys.contract(contract.id), { ...ready, readyAt: context.env.now });
-  readyWith(context, contract.id, tx.keyVersion);
+  readyWith(context, found, tx.keyVersion);
   return done();
 }
 

@@ -1,5 +1,5 @@
 import { verifyDocument, type EdgeId } from '@antirio/kernel';
-import { isEnded } from '@antirio/service-contract';
+import { KEEPS_ONLY, isEnded, keepsOnly } from '@antirio/service-contract';
 import { findContract, step, type LiveContract } from './contracts.ts';
 import { isCoverageOpen } from './coverage-claims.ts';
 import type { Context } from './context.ts';
@@ -21,6 +21,7 @@ export function openContract(context: Context, tx: PayloadOf<'contract/open'>): 
   if ('ok' in found) return found;
   const { contract, terms } = found;
   if (by !== terms.central) return refuse('forbidden', 'only the central arbitrator opens');
+  if (keepsOnly(terms)) return refuse('forbidden', KEEPS_ONLY);
   if (!OPENED_IN.includes(contract.life.state))
     return refuse('conflict', `the contract is ${contract.life.state}`);
   if (!isProvidersRoot(contract, tx.root))
@@ -47,10 +48,16 @@ export function openContract(context: Context, tx: PayloadOf<'contract/open'>): 
   return done({ opening: contract.openings + 1 });
 }
 
+function refuseTaker({ contract, terms }: LiveContract, taker: EdgeId): Refusal | undefined {
+  if (taker === contract.customer) return undefined;
+  if (taker !== contract.provider) return refuse('forbidden', 'the taker is not a party to the contract');
+  return keepsOnly(terms) ? refuse('forbidden', KEEPS_ONLY) : undefined;
+}
+
 function refuseTake(
   context: Context,
   set: SetRecord | undefined,
-  contract: ContractRecord,
+  { contract, terms }: LiveContract,
   tx: PayloadOf<'epoch/take'>,
 ): Refusal | undefined {
   const { setId, epoch } = tx.request.body;
@@ -58,8 +65,8 @@ function refuseTake(
   if (set?.id !== setId || contract.setId !== setId)
     return refuse('notFound', 'the contract is not of this set');
   if (isEnded(contract.life)) return refuse('gone', `the contract is ${contract.life.state}`);
-  if (taker !== contract.customer && taker !== contract.provider)
-    return refuse('forbidden', 'the taker is not a party to the contract');
+  const notEligible = refuseTaker({ contract, terms }, taker);
+  if (notEligible !== undefined) return notEligible;
   if (!verifyDocument(tx.request, tx.request.kind))
     return refuse('unauthenticated', 'the taker has not signed this request');
   if (set.epoch !== epoch) return refuse('conflict', `the set is at epoch ${set.epoch}, not ${epoch}`);
@@ -141,7 +148,7 @@ export function takeEpoch(context: Context, tx: PayloadOf<'epoch/take'>): Outcom
   const found = findContract(draft, tx.request.body.contractId);
   if ('ok' in found) return found;
   const set = draft.read(keys.set(tx.request.body.setId));
-  const refusal = refuseTake(context, set, found.contract, tx);
+  const refusal = refuseTake(context, set, found, tx);
   if (refusal !== undefined || set === undefined)
     return refusal ?? refuse('notFound', 'there is no such set');
   const taker = tx.request.by;

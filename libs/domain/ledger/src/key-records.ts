@@ -1,5 +1,12 @@
 import { verifyDocument } from '@antirio/kernel';
-import { GENUINE_KIND, KEY_HEADER_KIND, escrowProblem, mayRelease } from '@antirio/service-contract';
+import {
+  GENUINE_KIND,
+  KEEPS_ONLY,
+  KEY_HEADER_KIND,
+  escrowProblem,
+  keepsOnly,
+  mayRelease,
+} from '@antirio/service-contract';
 import { findContract, step, type LiveContract } from './contracts.ts';
 import type { Context } from './context.ts';
 import type { Draft } from './draft.ts';
@@ -100,11 +107,15 @@ function follow(
   return { opened: exposed.exposedAt !== undefined };
 }
 
-/** What the provider is READY with. */
-export function readyWith(context: Context, contractId: string, version: number): void {
-  const known = keysOf(context.draft, contractId);
-  if (known !== undefined && known.version >= version) return;
-  follow(context, contractId, version);
+/** What the provider is READY with; who only keeps frames has no keys. */
+export function readyWith(
+  context: Context,
+  { contract: { id }, terms }: LiveContract,
+  version: number,
+): void {
+  const known = keysOf(context.draft, id);
+  if (keepsOnly(terms) || (known !== undefined && known.version >= version)) return;
+  follow(context, id, version);
 }
 
 /** At an end: the provider keeps its part, and what holders keep is out of this ledger's sight. */
@@ -151,6 +162,20 @@ function isOver({ life, activation, served, dispute }: ContractRecord): boolean 
   return life.state === 'HANDED_BACK' && isOwed && dispute === undefined;
 }
 
+/** Whose word it is, and whether there are keys at all. */
+function refuseKeys(
+  { contract, terms }: LiveContract,
+  by: string,
+  header: PayloadOf<'contract/rekey'>['header'],
+): (Outcome & { readonly ok: false }) | undefined {
+  if (contract.provider !== by)
+    return refuse('forbidden', 'only the provider says which keys it is READY with');
+  if (keepsOnly(terms)) return refuse('conflict', KEEPS_ONLY);
+  return header.by === contract.customer && verifyDocument(header, header.kind)
+    ? undefined
+    : refuse('unauthenticated', 'the customer has not signed for these keys');
+}
+
 /**
  * The provider holds a newer version of the keys, and every holder its share of it: READY again where the old ones were exposed.
  * Only what the customer has signed counts.
@@ -162,10 +187,8 @@ export function rekeyContract(context: Context, tx: PayloadOf<'contract/rekey'>)
   const found = findContract(draft, contractId);
   if ('ok' in found) return found;
   const { contract, terms } = found;
-  if (contract.provider !== by)
-    return refuse('forbidden', 'only the provider says which keys it is READY with');
-  if (header.by !== contract.customer || !verifyDocument(header, header.kind))
-    return refuse('unauthenticated', 'the customer has not signed for these keys');
+  const refusal = refuseKeys(found, by, header);
+  if (refusal !== undefined) return refusal;
   if (isOver(contract)) return refuse('gone', 'the contract only waits to be settled');
   const known = versionOf(draft, contract);
   if (known === undefined) return refuse('conflict', `the contract is ${contract.life.state}`);

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { overloadTerms } from './overload.ts';
+import { keepsOnly } from './relay.ts';
 import { scheduleWindow } from './schedule.ts';
+import type { ContractTerms } from './terms.ts';
 import type { YieldCause } from './yield-word.ts';
 
 /**
@@ -36,7 +38,7 @@ export const activationTerms = z
 export type ActivationTerms = z.output<typeof activationTerms>;
 
 /** What of the terms the events are about. */
-export interface ActivationOf {
+export interface ActivationOf extends Pick<ContractTerms, 'confidentiality' | 'disputeS'> {
   readonly activation: ActivationTerms;
 }
 
@@ -46,13 +48,15 @@ interface WordsOf extends ActivationOf {
 }
 
 /** Whether the provider may open the keys because it finds the customer dead; else only on the customer's word. */
-export function opensWhenOffline({ activation }: ActivationOf): boolean {
-  return activation.events.includes('offline');
+export function opensWhenOffline(terms: ActivationOf): boolean {
+  return !keepsOnly(terms) && terms.activation.events.includes('offline');
 }
 
-/** Whether the customer gives its word for this. An operator's word holds always. */
-export function mayGiveFor({ activation, drills }: WordsOf, cause: YieldCause): boolean {
+/** Whether the customer gives its word for this: an operator's holds under every contract whose provider can take over at all. */
+export function mayGiveFor(terms: WordsOf, cause: YieldCause): boolean {
+  const { activation, drills } = terms;
   const { events } = activation;
+  if (keepsOnly(terms)) return false;
   switch (cause) {
     case 'planned':
       return true;

@@ -15,6 +15,7 @@ import {
 import { MAX_DOWNLINK_LEAD_MS, type EpochRecord } from './lease.ts';
 import { isHeldByOther } from './other-provider.ts';
 import type { Datagram, LeaseGrant, LeaseRequest, Reservation } from './messages.ts';
+import { keepsOnly } from './relay.ts';
 import type { ContractTerms } from './terms.ts';
 import {
   ask,
@@ -259,6 +260,7 @@ function onOpen(
 ): Step {
   const { terms, word } = question;
   const { contractId, customer, opening } = terms;
+  if (keepsOnly(terms)) return answered(state, id, { kind: 'refused', reason: 'keepsOnly' });
   if (servesAlready(state, question, now)) return standDown(state, id, contractId);
   if (isOpenAlready(state, question)) return answered(state, id, { kind: 'opened' });
   if (word === 'stale') return answered(state, id, { kind: 'refused', reason: 'staleWord' });
@@ -305,6 +307,7 @@ function answerAtOnce(
     const actAfterMs = Math.ceil(Math.max(quietMs, MAX_DOWNLINK_LEAD_MS));
     return { kind: 'taken', epoch: record.epoch, actAfterMs };
   }
+  if (by === terms.provider && keepsOnly(terms)) return { kind: 'refused', reason: 'keepsOnly' };
   return servedOut && by === record.holder ? { kind: 'refused', reason: 'servedOut' } : undefined;
 }
 

@@ -22,16 +22,27 @@ import { askOfBlocks } from './reserving.ts';
 
 /** The customer and the promises of its set: those that it acts by, and those that it makes while a provider serves. */
 
-/** Who else could be given the set's next epoch. A contract that is over leaves nobody to ask. */
-function othersOf({ terms, phase, record }: CustomerState, context: Context): EdgeId[] {
+/** All other parties of the set, those that only keep frames too. A contract that is over leaves nobody to ask. */
+function allOthers({ terms, phase, record }: CustomerState, context: Context): EdgeId[] {
   if (phase.at === 'ended') return [];
   return unionOf(terms.customer, [terms.provider], context.providers?.(), record?.parties);
+}
+
+/**
+ * Who else could be given the set's next epoch. Where nobody could, those that only keep frames are asked all the same: they never act,
+ * and say of whom they know who might, as our disk may be an old one.
+ */
+function othersOf(state: CustomerState, context: Context): EdgeId[] {
+  const all = allOthers(state, context);
+  const keepers = context.keepers?.() ?? [];
+  const eligible = keepers.length === 0 ? all : all.filter((one) => !keepers.includes(one));
+  return eligible.length > 0 ? eligible : all;
 }
 
 /** Who may know of blocks that our disk has forgotten; one that knows of the contract's end has forgotten none of it. */
 function knowersOf(state: CustomerState, context: Context): EdgeId[] {
   const before = state.endedBefore ? [] : [state.terms.provider];
-  return state.phase.at === 'ended' ? before : othersOf(state, context);
+  return state.phase.at === 'ended' ? before : allOthers(state, context);
 }
 
 export function holderOf(state: CustomerState, context: Context): Holder | undefined {

@@ -37,12 +37,12 @@ export function onTold(state: CustomerState, event: PartyEvent, now: number): St
   }
 }
 
-/** An operator's word always goes; a hold stops all others, and a failure delays who could go on acting. */
+/** An operator's word goes where there is anybody to take it; a hold stops all others, and a failure delays who could go on acting. */
 function mayYield(state: CustomerState, word: SignedWord, now: number): boolean {
   const { terms, held, yieldPause } = state;
   const { body } = word;
-  if (body.cause === 'planned') return true;
   if (!mayGiveFor(terms, body.cause)) return false;
+  if (body.cause === 'planned') return true;
   if (isDrillWord(word) && !mayDrill(state, now)) return false;
   return !held && (body.cause === 'terminating' || yieldPause === undefined || now >= yieldPause.until);
 }

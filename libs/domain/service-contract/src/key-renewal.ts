@@ -3,6 +3,7 @@ import type { CustomerState, Step as CustomerStep } from './customer-state.ts';
 import { call, chain } from './step.ts';
 import { deliverNext, nothingDelivered, wasDelivered, type KeyDelivery } from './key-delivery.ts';
 import type { ProviderState, Step } from './provider-state.ts';
+import { keepsOnly } from './relay.ts';
 
 /** Calls for what is still to be delivered of one version of the keys. `provider`: whether its turn may come. */
 export function deliver(
@@ -11,6 +12,7 @@ export function deliver(
   provider: boolean,
   now: number,
 ): CustomerStep {
+  if (keepsOnly(state.terms)) return [state, []];
   return deliverNext(state.terms, keys, provider).reduce<CustomerStep>(
     (step, next) => chain(step, (one) => call(one, next.to, next.call, now)),
     [state, []],
@@ -25,7 +27,8 @@ function underWay(renewal: KeyDelivery | undefined, keyVersion: number): KeyDeli
 
 /** Our files hold newer keys than those that the provider was READY with: they go where the old ones went. */
 export function renewKeys(state: CustomerState, now: number): CustomerStep {
-  const { observed, record, renewal } = state;
+  const { observed, record, renewal, terms } = state;
+  if (keepsOnly(terms)) return [state, []];
   const there = record?.keyVersion;
   if (there === undefined || observed.keyVersion === undefined || observed.keyVersion <= there)
     return renewal === undefined || there === undefined || there < (renewal.keyVersion ?? Infinity)

@@ -1,6 +1,7 @@
 import type { EdgeId } from '@antirio/kernel';
 import type { CustomerPhase } from './customer-state.ts';
 import type { ProviderPhase } from './provider-state.ts';
+import { keepsOnly } from './relay.ts';
 import type { ContractTerms } from './terms.ts';
 
 /** A contract with its machine, as far as others of its set are concerned. */
@@ -73,10 +74,26 @@ export function siblingsOf<S extends Pick<Standing, 'terms' | 'role'>>(
   );
 }
 
-/** Who may be given the epoch of a customer's set, by those of its contracts that are not over. */
-export function providersOf(all: Iterable<Standing>, setId: string): EdgeId[] {
+/** Of a set's contracts the providers that may be given its epoch: none that only keeps frames. */
+export function partiesIn(live: readonly ContractTerms[]): EdgeId[] {
+  return live.filter((terms) => !keepsOnly(terms)).map(({ provider }) => provider);
+}
+
+function liveTerms(all: Iterable<Standing>, setId: string): ContractTerms[] {
   const live = [...all].filter(
     (one) => one.role === 'customer' && one.terms.set.setId === setId && one.phase().at !== 'ended',
   );
-  return live.map(({ terms }) => terms.provider);
+  return live.map(({ terms }) => terms);
+}
+
+/** The providers of a customer's set, by those of its contracts that are not over. */
+export function providersOf(all: Iterable<Standing>, setId: string): EdgeId[] {
+  return liveTerms(all, setId).map(({ provider }) => provider);
+}
+
+/** Of those the ones that only keep frames, under whichever contract. */
+export function keepersOf(all: Iterable<Standing>, setId: string): EdgeId[] {
+  const live = liveTerms(all, setId);
+  const eligible = partiesIn(live);
+  return live.map(({ provider }) => provider).filter((one) => !eligible.includes(one));
 }

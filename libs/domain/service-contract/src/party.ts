@@ -216,6 +216,8 @@ export interface Context {
   readonly mayBegin?: (() => boolean) | undefined;
   /** Of a customer: its providers by all of its contracts over this set that are not over. */
   readonly providers?: (() => readonly EdgeId[]) | undefined;
+  /** Of those the ones that cannot be given the epoch: all that they do is to keep frames. */
+  readonly keepers?: (() => readonly EdgeId[]) | undefined;
   /** The other machines of this edge over this set and in this role, as they are now. */
   readonly siblings?: (() => readonly Sibling[]) | undefined;
   /** What this edge has on its disk of the blocks of FCntDown in this set; without it none stands on promises. */

@@ -12,6 +12,7 @@ import { heardOfEpoch, mustWait } from './promiser.ts';
 import { heardRecord } from './provider-promises.ts';
 import { stillGives, wordOf } from './provider-yield.ts';
 import { isRekeying } from './rekey-wait.ts';
+import { keepsOnly } from './relay.ts';
 import { nothingGathered, type ProviderPhase, type ProviderState, type Step } from './provider-state.ts';
 import { chain, enter } from './step.ts';
 import { createWatch, witnessed } from './watch.ts';
@@ -161,7 +162,7 @@ function onRecord(state: ProviderState, record: ContractRecord, context: Context
   if (isOver(record)) return enter(known, { at: 'ended' }, 'ended', { state: record.state });
   if (phase.at === 'preparing') return record.state === 'VALIDATED' ? [known, []] : beReady(known, now);
   if (hasStated(phase, record)) return rememberStatement(known, record);
-  if (isUnaware(phase, record)) return catchUp(known, record, context);
+  if (isUnaware(known, record)) return catchUp(known, record, context);
   return opens(phase) && isVain(known.terms, record) ? standDown(known, now) : [known, []];
 }
 
@@ -184,8 +185,8 @@ function epochIn(phase: ProviderPhase): number | undefined {
 }
 
 /** Whether an epoch was given to us that we do not know of: the answer was lost, or our disk came back from an old backup. */
-function isUnaware(phase: ProviderPhase, { activation }: ContractRecord): boolean {
-  if (activation === undefined) return false;
+function isUnaware({ phase, terms }: ProviderState, { activation }: ContractRecord): boolean {
+  if (activation === undefined || keepsOnly(terms)) return false;
   return phase.at === 'ready' || activation > (epochIn(phase) ?? activation);
 }
 
@@ -248,8 +249,8 @@ const unanswered: ReadonlySet<string> = new Set([
   'leaseRuns',
   'restarted',
 ]);
-/** The customer is up after all. */
-const lives: ReadonlySet<string> = new Set(['customerLives', 'customerHolds', 'notAgreed']);
+/** The customer is up after all, or nothing is to be taken over from it. */
+const lives: ReadonlySet<string> = new Set(['customerLives', 'customerHolds', 'notAgreed', 'keepsOnly']);
 
 /** Until when the word that an opening rested on is not tried again, where the customer lives; `undefined`: it may not live, or still gives. */
 function refusesUntil(state: ProviderState, code: string, now: number): number | undefined {

@@ -1,6 +1,7 @@
 import { isSuspect } from './detector.ts';
 import type { Evidence } from './messages.ts';
 import { nothingGathered, type ProviderState, type Step } from './provider-state.ts';
+import { keepsOnly } from './relay.ts';
 import { enter } from './step.ts';
 import { cleared } from './watch.ts';
 import { isPlanned, isWordOf, kindOfWord, type SignedWord } from './yield-word.ts';
@@ -13,7 +14,8 @@ const WORD_COUNTS_MS = 40_000;
 const WITHDRAWN_MS = 2000;
 
 /** Where we are we may follow a word that we do not follow already. */
-function mayFollow({ phase }: ProviderState): boolean {
+function mayFollow({ phase, terms }: ProviderState): boolean {
+  if (keepsOnly(terms)) return false;
   return (
     phase.at === 'ready' || phase.at === 'stated' || (phase.at === 'opening' && phase.word === undefined)
   );

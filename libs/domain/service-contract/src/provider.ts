@@ -29,6 +29,7 @@ import {
   tellOfPromise,
 } from './provider-promises.ts';
 import { closeWhenDue, isRekeying } from './rekey-wait.ts';
+import { keepsOnly } from './relay.ts';
 import { onRestated, stateAgain } from './restating.ts';
 import { onCustomerDatagram, type Arrival } from './provider-hears.ts';
 import { mayTakeNow, onTakeOver, readsUnder, wordOf } from './provider-yield.ts';
@@ -77,7 +78,7 @@ export function providerDesires(state: ProviderState, now: number): Desired {
   const open = alone || phase.at === 'reading' || phase.at === 'active' || phase.at === 'releasing';
   return {
     fence: phase.at === 'active' ? fenceOf(state.acting, terms.slots.provider, now) : { state: 'shut' },
-    service: phase.at === 'ended' ? 'absent' : open ? 'active' : 'standby',
+    service: phase.at === 'ended' || keepsOnly(terms) ? 'absent' : open ? 'active' : 'standby',
     gapFilling: false,
   };
 }
@@ -124,9 +125,16 @@ function askRecord(state: ProviderState, now: number): Step {
   return call(state, state.terms.central, { method: 'record', args: { contractId: terms.contractId } }, now);
 }
 
-/** Watched only where nothing else is under way. */
+/** Watched only where nothing else is under way, and where something could come of it. */
 function listensStill(state: ProviderState, now: number): Step {
-  return state.phase.at === 'ready' ? tellDeaf(state, now) : [state, []];
+  return state.phase.at === 'ready' && !keepsOnly(state.terms) ? tellDeaf(state, now) : [state, []];
+}
+
+/** What READY takes is here: who only keeps frames needs its ring, and no service or keys. */
+function isFurnished({ observed, terms }: ProviderState): boolean {
+  const { service, keysHeld, ring, awaitsListening } = observed;
+  if (ring === undefined || keepsOnly(terms)) return ring !== undefined;
+  return service === 'standby' && keysHeld === true && awaitsListening !== true;
 }
 
 type PhaseTick = (state: ProviderState, context: Context) => Step;
@@ -134,9 +142,7 @@ type PhaseTick = (state: ProviderState, context: Context) => Step;
 const byPhase: { readonly [P in ProviderPhase['at']]: PhaseTick } = {
   preparing(state, { now }) {
     const { observed, terms } = state;
-    const { service, keysHeld, ring, awaitsListening } = observed;
-    if (service !== 'standby' || keysHeld !== true || ring === undefined || awaitsListening === true)
-      return [state, []];
+    if (!isFurnished(state)) return [state, []];
     const { contractId, image } = terms;
     const { imageCid, configCid } = image;
     const args = { contractId, imageCid, configCid, keyVersion: observed.keyVersion ?? 1 };
