@@ -26,8 +26,11 @@ export interface Activation {
   activate(secretsFile: string): Promise<void>;
   /** Ends reading and forgets the keys. */
   standDown(): Promise<void>;
-  /** @throws AntirioError locked | unavailable | forbidden where nothing can be sent to the device now. */
-  checkMaySend(device: DeviceOptions): void;
+  /**
+   * `isEncrypted`: what whoever has the AppSKey has encrypted.
+   * @throws AntirioError locked | unavailable | forbidden where nothing can be sent to the device now.
+   */
+  checkMaySend(device: DeviceOptions, isEncrypted?: boolean): void;
 }
 
 export interface ActivationPorts {
@@ -105,13 +108,16 @@ export function createActivation(ports: ActivationPorts): Activation {
       await reader.end();
       log.info('standing down');
     },
-    checkMaySend(device) {
+    checkMaySend(device, isEncrypted = false) {
       if (!options.sendDownlinks) throw new AntirioError('locked', 'this service sends no downlinks');
       if (sessions === undefined || !hasKeys(sessions, device.devEui))
         throw new AntirioError('unavailable', `no keys of ${device.name} here`);
       // before its first join there is none yet
-      if (sessions.currentOf(device.devEui)?.cipher.readsPayload === false)
-        throw new AntirioError('forbidden', `the AppSKey of ${device.name} is not here`);
+      if (!isEncrypted && sessions.currentOf(device.devEui)?.cipher.readsPayload === false)
+        throw new AntirioError(
+          'forbidden',
+          `the AppSKey of ${device.name} is not here: whoever has it asks for a counter (POST .../downlink/counter), encrypts for it and sends that with \`isEncrypted\``,
+        );
     },
   };
 }

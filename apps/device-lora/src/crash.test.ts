@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { silentLog, systemClock, systemRandom, type Database } from '@antirio/host';
+import { silentLog, systemClock, systemRandom } from '@antirio/host';
 import { parseDataFrame } from '@antirio/lorawan';
 import { openStore } from './database.ts';
 import type { DownCounters } from './downlink/counters.ts';
@@ -20,61 +20,12 @@ import { createMacStore } from './mac/store.ts';
 import { deviceLoraOptions, secretsSchema, type DeviceOptions } from './options.ts';
 import { createUplinkStore } from './store.ts';
 import { checkAir, type Air } from './test-air.ts';
+import { Killed, lifeOf, mortal, type Life } from './life.fixture.ts';
 import { createTestMote } from './test-mote.ts';
 import type { Reception } from './uplink/event-up.ts';
 import type { HeardUplink } from './uplink/reader.ts';
 import { openSessions } from './uplink/session-book.ts';
 import type { Session } from './uplink/sessions.ts';
-
-class Killed extends Error {}
-
-/** Ends the process, as far as anybody can see, before or after one of its durable steps. */
-interface Life {
-  isOver: boolean;
-  /** Runs a step that others can see; after the end nothing is done any more. */
-  step<T>(work: () => T): T;
-}
-
-function lifeOf(steps: number, isDone: boolean): Life {
-  let left = steps;
-  return {
-    isOver: false,
-    step(work) {
-      if (this.isOver) throw new Killed();
-      left -= 1;
-      if (left > 0) return work();
-      this.isOver = true;
-      if (isDone) work();
-      throw new Killed();
-    },
-  };
-}
-
-/** The database of a process that may end at any of its commits. */
-function mortal(db: Database, life: Life): Database {
-  return new Proxy(db, {
-    get(target, name) {
-      if (name === 'exec')
-        return (sql: string) => (sql === 'COMMIT' ? life.step(() => target.exec(sql)) : target.exec(sql));
-      if (name === 'prepare')
-        return (sql: string) => {
-          const statement = target.prepare(sql);
-          const run = statement.run.bind(statement) as (...args: unknown[]) => unknown;
-          const alone = (...args: unknown[]): unknown =>
-            target.isTransaction ? run(...args) : life.step(() => run(...args));
-          return new Proxy(statement, {
-            get: (of, key) => {
-              if (key === 'run') return alone;
-              const value: unknown = Reflect.get(of, key);
-              return typeof value === 'function' ? (value.bind(of) as unknown) : value;
-            },
-          });
-        };
-      const value: unknown = Reflect.get(target, name);
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-    },
-  });
-}
 
 const mote = createTestMote(0xa1);
 const options = deviceLoraOptions.parse({

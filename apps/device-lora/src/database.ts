@@ -51,6 +51,12 @@ const MIGRATIONS = [
    ALTER TABLE downlink ADD COLUMN origin TEXT;
    ALTER TABLE downlink ADD COLUMN givenUnder TEXT;
    CREATE INDEX downlink_origin ON downlink (devEui, origin) WHERE origin IS NOT NULL`,
+  // others encrypt for counters that are named: used, though no frame was made with them yet
+  `CREATE TABLE named_counter (session TEXT NOT NULL, fcnt INTEGER NOT NULL, devEui TEXT NOT NULL, requestId TEXT, expiresAt REAL NOT NULL,
+     PRIMARY KEY (session, fcnt)) STRICT, WITHOUT ROWID;
+   ALTER TABLE downlink ADD COLUMN isEncrypted INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE fcnt_down ADD COLUMN made INTEGER;
+   UPDATE fcnt_down SET made = highest`,
 ];
 
 const OWNER_ONLY = 0o600;

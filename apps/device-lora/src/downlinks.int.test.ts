@@ -1,8 +1,9 @@
+import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { callJson, sleep, type Bus, type HttpPeer } from '@antirio/host';
 import { parseDataFrame, type DataFrame } from '@antirio/lorawan';
 import type { TestRing } from './test-surroundings.ts';
-import { cipher, devAddr, device, startScene, startService, until, uplink } from './test-scene.ts';
+import { cipher, devAddr, device, folder, startScene, startService, until, uplink } from './test-scene.ts';
 
 describe('downlinks', () => {
   const grantFrom = async (bus: Bus, start: number): Promise<{ asked: { above: number }[] }> => {
@@ -62,6 +63,34 @@ describe('downlinks', () => {
     await ring.hear(uplink(6));
     await until(() => core.events.size === 6);
     expect(ring.downlinks).toHaveLength(2);
+  });
+
+  test('without the AppSKey it sends what was encrypted for a counter that it named', async () => {
+    const scene = await startScene();
+    const { ring, bus } = scene;
+    await grantFrom(bus, 64);
+    const secretsFile = join(folder, 'forward.json');
+    const { http } = await startService(scene, { secretsFile, confidentiality: 'forward' });
+    const path = '/api/v3/lora/device/mote-1/downlink';
+    const post = (to: string, json?: unknown) => callJson(http, { method: 'POST', path: to, json });
+    await expect(post(path, { payload: '0a' })).rejects.toThrow(/asks for a counter/);
+    await expect(post(path, { payload: '0a', isEncrypted: true })).rejects.toThrow(/fCntDown/);
+    await expect(post(path, { payload: '0a', fCntDown: 3 })).rejects.toThrow(/isEncrypted/);
+    const { counter } = (await post(`${path}/counter`)) as {
+      counter: { session: string; fCntDown: number };
+    };
+    expect(counter).toMatchObject({ devEui: device.devEui, devAddr, fCntDown: 64, maxPayload: 51 });
+    const { session, fCntDown } = counter;
+    const payload = Buffer.from(cipher.encryptDown(devAddr, fCntDown, Uint8Array.of(1, 44))).toString('hex');
+    const queued = await post(path, { isEncrypted: true, session, fCntDown, payload, fPort: 10 });
+    expect(queued).toMatchObject({ downlink: { state: 'queued', fCntDown, isEncrypted: true } });
+    await ring.hear(uplink(3));
+    await until(async () => (await states(http))[0] === 'sent');
+    const [frame] = sentBy(ring);
+    expect(frame && cipher.verifies(frame, 64)).toBe(true);
+    expect(frame && [...cipher.decrypt(frame, 64)]).toEqual([1, 44]);
+    const other = post(path, { isEncrypted: true, session, fCntDown, payload: '00' });
+    await expect(other).rejects.toMatchObject({ code: 'conflict' });
   });
 
   test('after three times on air it is given up; a new value replaces an old one; the bridge’s refusal asks for other counters', async () => {

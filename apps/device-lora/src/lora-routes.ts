@@ -1,14 +1,12 @@
 import { z } from 'zod';
 import { API_VERSION } from '@antirio/edgex-contracts';
-import { AntirioError, fromHex } from '@antirio/kernel';
+import { AntirioError } from '@antirio/kernel';
 import type { HttpRim } from '@antirio/host';
-import type { DevAddr, DevEui } from '@antirio/lorawan';
+import type { DevAddr } from '@antirio/lorawan';
 import { gapState, type CounterGap } from '@antirio/service-contract';
 import { directoryOf } from './directory.ts';
-import { describeDownlink, downlinkView } from './downlink/describe.ts';
-import { objectSchema } from './downlink/payload.ts';
-import type { DownlinkSender } from './downlink/sender.ts';
-import type { Downlink, DownlinkStore } from './downlink/store.ts';
+import { addDownlinkRoutes, type DownlinkRoutePorts } from './downlink/routes.ts';
+import type { DownlinkStore } from './downlink/store.ts';
 import { heardView, type HeardLast } from './last-heard.ts';
 import type { KnownDevice } from './chirpstack/store.ts';
 import type { MacLayer } from './mac/mac-layer.ts';
@@ -18,22 +16,17 @@ import type { Session } from './uplink/sessions.ts';
 import type { ConflictStore } from './uplink/conflicts.ts';
 import type { SessionBook } from './uplink/session-book.ts';
 
-export interface LoraRoutePorts {
+export interface LoraRoutePorts extends DownlinkRoutePorts {
   readonly devices: readonly DeviceOptions[];
   /** Undefined while there are no keys. */
   readonly sessions: () => SessionBook | undefined;
   readonly lastHeard: HeardLast;
   readonly mac: MacLayer;
-  readonly sender: Pick<DownlinkSender, 'queue'>;
   readonly downlinks: DownlinkStore;
   readonly conflicts: Pick<ConflictStore, 'count'>;
   /** How far downlink counters are above what a device surely heard. */
   readonly gapOf: (devAddr: DevAddr) => CounterGap | undefined;
-  /** What a downlink waits for. */
-  readonly waitOf: (device: DeviceOptions, downlink: Downlink) => string | undefined;
   readonly sealing: Sealing | undefined;
-  /** @throws AntirioError where the service may not send now. */
-  readonly checkMaySend: (device: DeviceOptions) => void;
   /** What another network server told of its device. */
   readonly ofNetworkServer: (device: DeviceOptions) => KnownDevice | undefined;
 }
@@ -196,7 +189,6 @@ export function addLoraRoutes(rim: HttpRim, ports: LoraRoutePorts): void {
     if (found === undefined) throw new AntirioError('notFound', `no device ${name}`);
     return found;
   };
-  const devAddrOf = (devEui: DevEui): DevAddr | undefined => ports.sessions()?.currentOf(devEui)?.devAddr;
   const ok = { apiVersion: API_VERSION, statusCode: 200 };
 
   const devices = z.object({ ...head, totalCount: z.int(), devices: z.array(deviceView) });
@@ -220,31 +212,5 @@ export function addLoraRoutes(rim: HttpRim, ports: LoraRoutePorts): void {
     const shown = some.map(({ session, inUse }) => describeSession(ports, session, inUse));
     return { ...ok, totalCount: all.length, sessions: shown };
   });
-
-  const downlinks = z.object({ ...head, downlinks: z.array(downlinkView) });
-  const newest = { summary: 'the newest downlinks of a device, newest first', params, answer: downlinks };
-  const path = '/api/v3/lora/device/:name/downlink';
-  rim.route('get', path, { ...newest, query: page }, ({ params: { name }, query }) => {
-    const found = find(name);
-    const shown = ports.downlinks
-      .latest(found.devEui, query.limit)
-      .map((one) => describeDownlink(one, ports.waitOf(found, one)));
-    return { ...ok, downlinks: shown };
-  });
-  const queued = z.object({ ...head, downlink: downlinkView });
-  const queueing = {
-    summary: 'queues a downlink, which goes after an uplink',
-    params,
-    body: objectSchema,
-    answer: queued,
-    status: 202,
-  };
-  rim.route('post', path, queueing, ({ params: { name }, body }) => {
-    const found = find(name);
-    ports.checkMaySend(found);
-    const { devEui } = found;
-    const content = { ...body, payload: fromHex(body.payload), resource: 'downlink', devEui };
-    const added = ports.sender.queue(content, devAddrOf(devEui), { replaces: false });
-    return { ...ok, statusCode: 202, downlink: describeDownlink(added, ports.waitOf(found, added)) };
-  });
+  addDownlinkRoutes(rim, ports, find);
 }

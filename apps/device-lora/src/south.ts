@@ -20,6 +20,7 @@ import { openLender } from './downlink/lender.ts';
 import { endOverdue } from './downlink/overdue.ts';
 import { createProven } from './downlink/proven.ts';
 import { createEntrusting, type Entrusting } from './downlink/entrusting.ts';
+import { createNaming, type Naming } from './downlink/naming.ts';
 import { createReach } from './downlink/reach.ts';
 import { createSender, type DownlinkSender } from './downlink/sender.ts';
 import { createDownlinkStore, type Downlink, type DownlinkStore } from './downlink/store.ts';
@@ -80,6 +81,7 @@ export interface South {
   readonly changes: MacChanges;
   readonly macHome: MacHome;
   readonly entrusting: Entrusting;
+  readonly naming: Naming;
   readonly joinServer: JoinServer | undefined;
   readonly joinHome: JoinHome | undefined;
   readonly poster: Poster;
@@ -178,6 +180,7 @@ interface ReadingParts {
   readonly store: UplinkStore;
   readonly poster: Poster;
   readonly sender: DownlinkSender;
+  readonly naming: Naming;
   readonly classC: ClassC;
   readonly mac: MacLayer;
   readonly ring: OwnRing | undefined;
@@ -187,7 +190,7 @@ interface ReadingParts {
 
 async function openReading(ports: SouthPorts, parts: ReadingParts): Promise<Reader> {
   const { options, profiles, opened } = ports;
-  const { store, poster, sender, classC, mac, ring, told } = parts;
+  const { store, poster, sender, naming, classC, mac, ring, told } = parts;
   const tellRing = (): void => {
     const stored = store.cursor(options.ring);
     if (stored !== undefined && stored.seq > 0) ring?.acknowledge(stored);
@@ -200,6 +203,7 @@ async function openReading(ports: SouthPorts, parts: ReadingParts): Promise<Read
     onHeard: (heard) => {
       // another network has it: two that answer would act against each other
       if (heard.session.device.network !== 'own') return;
+      naming.heard(heard);
       sender.heard(heard);
       classC.heard(heard);
     },
@@ -311,6 +315,7 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
     ...{ mac, counters, desk, clock, log },
     onQueued: (devEui) => classC.poke(devEui),
   });
+  const naming = createNaming({ store: downlinks, counters, sender, mac, sessions, clock });
   const ring = openRing(ports, joins, createAsked(db));
   const { devices } = options;
   const rejoins = createRejoins({ devices, sessions, sender, store: downlinks, clock, log });
@@ -320,7 +325,7 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
     onOffered: ({ devAddr }) => counters.prepare(devAddr),
   });
   const told: Told = { latest: createLatest(), lastHeard: createHeardLast() };
-  const readingParts = { store, poster, sender, classC, mac, ring, joins: joining, told };
+  const readingParts = { store, poster, sender, naming, classC, mac, ring, joins: joining, told };
   const reader = await openReading(ports, readingParts);
   const standsIn = prefix !== '';
   const onBegin = (): void => {
@@ -340,7 +345,7 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
     devAddrOf: (devEui) => sessions()?.currentOf(devEui)?.devAddr,
     isRejoining: (devEui) =>
       activation.sessions !== undefined && isRejoining(activation.sessions, devEui, clock.now()),
-    checkMaySend: (device) => activation.checkMaySend(device),
+    checkMaySend: (device, isEncrypted) => activation.checkMaySend(device, isEncrypted),
   };
   const waitOf: South['waitOf'] = (device, downlink) => waitsFor(waiting, device, downlink);
   const gapOf: South['gapOf'] = (devAddr) => counters.gap(devAddr);
@@ -375,6 +380,7 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
     changes,
     macHome,
     entrusting,
+    naming,
     ...joined,
     poster,
     store,

@@ -8,12 +8,13 @@ interface Asked {
   readonly sender: Pick<DownlinkSender, 'queue'>;
   readonly waitOf: South['waitOf'];
   /** @throws AntirioError where nothing may be sent to the device now. */
-  readonly checkMaySend: (device: DeviceOptions) => void;
+  readonly checkMaySend: (device: DeviceOptions, isEncrypted?: boolean) => void;
 }
 
 /** Downlinks of both networks: each device's go where it is answered. */
 export function withChirpStack(south: South, chirpStack: ChirpStack | undefined): Asked {
-  const checkMaySend = (device: DeviceOptions): void => south.activation.checkMaySend(device);
+  const checkMaySend: Asked['checkMaySend'] = (device, isEncrypted) =>
+    south.activation.checkMaySend(device, isEncrypted);
   if (chirpStack === undefined) return { sender: south.sender, waitOf: south.waitOf, checkMaySend };
   const { downlinks } = chirpStack;
   const theirs = new Set<DevEui>(chirpStack.devices.map(({ devEui }) => devEui));
@@ -25,6 +26,7 @@ export function withChirpStack(south: South, chirpStack: ChirpStack | undefined)
     },
     waitOf: (device, downlink) =>
       isTheirs(device) ? downlinks.waitsFor(downlink) : south.waitOf(device, downlink),
-    checkMaySend: (device) => (isTheirs(device) ? downlinks.checkMaySend() : checkMaySend(device)),
+    checkMaySend: (device, isEncrypted) =>
+      isTheirs(device) ? downlinks.checkMaySend() : checkMaySend(device, isEncrypted),
   };
 }

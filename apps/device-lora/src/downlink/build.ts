@@ -27,8 +27,9 @@ export function buildFrame({ cipher, devAddr }: Session, parts: FrameParts): Uin
   const { fcnt, ack, adr, more, commands, downlink } = parts;
   const fields = { direction: 'down', devAddr, fcnt, ack, adr } as const;
   if (downlink !== undefined) {
-    const { confirmed, fPort, payload } = downlink;
-    return cipher.build({ ...fields, confirmed, fPort, fPending: more, fOpts: commands }, payload);
+    const { confirmed, fPort, payload, isEncrypted } = downlink;
+    const all = { ...fields, confirmed, fPort, fPending: more, fOpts: commands };
+    return isEncrypted ? cipher.buildEncrypted(all, payload) : cipher.build(all, payload);
   }
   const plain = { ...fields, confirmed: false, fPending: more } as const;
   return commands.length > FOPTS

@@ -9,7 +9,7 @@ import { buildFrame } from './build.ts';
 import type { DownCounters } from './counters.ts';
 import { UNKNOWN, type Desk } from './desk.ts';
 import { throughGateways } from './gateways.ts';
-import { MAX_ATTEMPTS } from './plan.ts';
+import { firstOf, MAX_ATTEMPTS } from './plan.ts';
 import type { Reach } from './reach.ts';
 import type { Downlink, DownlinkStore, SentAfter } from './store.ts';
 import type { Transmitter } from './transmitter.ts';
@@ -138,7 +138,7 @@ export function createClassC(ports: ClassCPorts): ClassC {
       }
     }
     const fitting = desk.fitting(open, [window]);
-    const [first] = underWay === undefined ? fitting : fitting.filter(({ id }) => id === underWay.id);
+    const first = underWay === undefined ? firstOf(fitting) : fitting.find(({ id }) => id === underWay.id);
     return first === undefined ? NOTHING : { kind: 'send', downlink: first, more: open.length > 1 };
   };
   /** With a counter of its own, durable before anybody else sees it; undefined while there is no counter. */
@@ -148,13 +148,14 @@ export function createClassC(ports: ClassCPorts): ClassC {
     more: boolean,
     sentAfter: SentAfter,
   ): Uint8Array | undefined => {
-    const fcnt = counters.next(session.devAddr);
+    const fcnt = downlink.isEncrypted ? downlink.fcnt : counters.next(session.devAddr);
     if (fcnt === undefined) return undefined;
     const adr = mac.stateOf(session).adr.enabled;
     const bytes = buildFrame(session, { fcnt, ack: false, adr, more, commands: new Uint8Array(), downlink });
     const to = { id: downlink.id, bytes, session: session.id, ...sentAfter };
     store.assign(session.devAddr, fcnt, to, clock.now());
     desk.made(downlink);
+    desk.endPassed(session);
     return bytes;
   };
   const send = async (line: Line, session: Session, { downlink, more }: Extract<Next, { kind: 'send' }>) => {

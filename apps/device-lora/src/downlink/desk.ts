@@ -26,11 +26,17 @@ export interface Desk {
    * after which it was, where nobody else can be heard before the next one.
    */
   settle(downlink: Downlink, verdict: Verdict, listensAlways: boolean, aloneAfter?: number): void;
-  /** Back into the queue; whether there were any. */
+  /**
+   * Back into the queue, to go under another counter; whether there were any. One that is encrypted for its counter ends: whoever has the
+   * AppSKey encrypts it again.
+   */
   requeue(downlinks: readonly Downlink[], why: string): boolean;
+  /** Ends those of the session's device whose payloads are encrypted for counters that a frame with a higher one has passed. */
+  endPassed(session: Session): void;
   /**
    * Those of the session's device that are not at their end and may go by this right to act, oldest first; what was made with another
-   * session is made anew. What another edge gave us for another right is ended: that edge has seen to it.
+   * session is made anew. What another edge gave us for another right is ended: that edge has seen to it. Without the AppSKey only what
+   * is encrypted goes.
    */
   openOf(session: Session, tenure: string | undefined): Downlink[];
   /** Without those that fit none of the windows; they are told so. */
@@ -40,6 +46,9 @@ export interface Desk {
 }
 
 export const UNKNOWN = 'nobody knows whether the device has it, and its counter can be used no more';
+/** How what became of an encrypted one begins, where the device surely has not got it. */
+export const ENCRYPT_AGAIN = 'its counter was passed before it was on air; encrypt it again for another';
+const MAYBE_PASSED = `${UNKNOWN}; encrypted again for another, it may be done twice`;
 export const WENT_HOME = 'it went home to the edge that it was given by, which sees to it';
 export const TOO_LONG = 'too long for the data rates that the device uses';
 
@@ -50,7 +59,14 @@ const mayBeOnAir = (verdict: Verdict): boolean =>
   verdict.kind === 'onAir' || (verdict.kind === 'again' && verdict.isUnsure === true);
 
 export function createDesk(store: DownlinkStore, clock: Pick<Clock, 'now'>): Desk {
-  const counts: Record<string, number> = { sent: 0, acknowledged: 0, failed: 0, answered: 0, notSent: 0 };
+  const counts: Record<string, number> = {
+    sent: 0,
+    acknowledged: 0,
+    failed: 0,
+    answered: 0,
+    notSent: 0,
+    passed: 0,
+  };
   const count: Desk['count'] = (name) => {
     counts[name] = (counts[name] ?? 0) + 1;
   };
@@ -68,8 +84,27 @@ export function createDesk(store: DownlinkStore, clock: Pick<Clock, 'now'>): Des
     store.update(downlink.id, { given: undefined }, clock.now());
     end(downlink, 'failed', WENT_HOME);
   };
+  const isUnsent: Desk['isUnsent'] = ({ id }) => unsent.has(id);
+  const isPassed: Desk['isPassed'] = ({ devAddr }, { fcnt }) =>
+    fcnt !== undefined && (store.highestMade(devAddr) ?? -1) > fcnt;
+  const endEncrypted = (downlink: Downlink, why: string): void => {
+    const isOff = downlink.bytes === undefined || isUnsent(downlink);
+    count('passed');
+    end(downlink, 'failed', `${isOff ? ENCRYPT_AGAIN : MAYBE_PASSED} (${why})`);
+  };
+  const endPassed: Desk['endPassed'] = (session) => {
+    for (const one of store.open(session.device.devEui)) {
+      const isOff = one.bytes === undefined || isUnsent(one);
+      if (one.isEncrypted && isOff && isPassed(session, one)) endEncrypted(one, 'by another frame');
+    }
+  };
   const requeue: Desk['requeue'] = (downlinks, why) => {
-    for (const { id } of downlinks) {
+    for (const one of downlinks) {
+      if (one.isEncrypted) {
+        endEncrypted(one, why);
+        continue;
+      }
+      const { id } = one;
       unsent.delete(id);
       store.requeue(id, why, clock.now());
     }
@@ -83,18 +118,23 @@ export function createDesk(store: DownlinkStore, clock: Pick<Clock, 'now'>): Des
     },
     onRelease: (listener) => void listeners.push(listener),
     made: ({ id }) => void unsent.add(id),
-    isUnsent: ({ id }) => unsent.has(id),
-    isPassed: ({ devAddr }, { fcnt }) => fcnt !== undefined && (store.highestUsed(devAddr) ?? 0) > fcnt,
+    isUnsent,
+    isPassed,
+    endPassed,
     count,
     counts: () => ({ ...counts }),
     end,
     openNow,
     requeue,
-    openOf({ id, device }, tenure) {
+    openOf(session, tenure) {
+      const { id, device, cipher } = session;
+      endPassed(session);
       const open = store.open(device.devEui);
-      const stale = open.filter(({ bytes, session: of }) => bytes !== undefined && (of ?? id) !== id);
+      const isMade = ({ bytes, isEncrypted }: Downlink): boolean => bytes !== undefined || isEncrypted;
+      const stale = open.filter((one) => isMade(one) && (one.session ?? id) !== id);
       const now = requeue(stale, 'the device has another session') ? store.open(device.devEui) : open;
       return now.filter((one) => {
+        if (!isMade(one) && !cipher.readsPayload) return false;
         if (one.given === undefined || one.given.under === tenure) return true;
         if (tenure !== undefined && tenure !== '') letGo(one);
         return false;

@@ -15,6 +15,7 @@ const base: Downlink = {
   fPort: 1,
   payload: Uint8Array.of(1),
   confirmed: true,
+  isEncrypted: false,
   state: 'queued',
   attempts: 0,
   fcnt: undefined,

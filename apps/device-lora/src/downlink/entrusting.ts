@@ -78,11 +78,12 @@ type Word = z.output<typeof word>[number];
 
 const keyOf = ({ id, createdAt }: Downlink): string => `${id}/${createdAt}`;
 
-/** The longest beginning of a queue that may go together: confirmed, and never on air. */
+/** The longest beginning of a queue that may go together: confirmed, and never on air. What is encrypted is for a counter of this edge. */
 function beginning(open: readonly Downlink[]): Downlink[] {
   let bytes = 0;
   const found: Downlink[] = [];
   for (const one of open) {
+    if (one.isEncrypted && one.bytes === undefined) continue;
     bytes += one.payload.length + one.resource.length;
     const isAsMade = one.confirmed && one.state === 'queued' && one.bytes === undefined;
     if (!isAsMade || bytes > MOST_BYTES || found.length === MOST) break;

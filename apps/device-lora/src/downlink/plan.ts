@@ -19,6 +19,12 @@ export interface Plan {
 /** Times that a confirmed downlink goes on air. */
 export const MAX_ATTEMPTS = 3;
 
+/** Which goes next of those that wait: what has to go by the lowest counter, then the oldest. */
+export function firstOf(open: readonly Downlink[]): Downlink | undefined {
+  const encrypted = open.filter(({ isEncrypted }) => isEncrypted);
+  return encrypted.sort((a, b) => (a.fcnt ?? 0) - (b.fcnt ?? 0))[0] ?? open[0];
+}
+
 const hasBytes = (downlink: Downlink): downlink is Downlink & { readonly bytes: Uint8Array } =>
   downlink.bytes !== undefined;
 
@@ -31,7 +37,7 @@ export function planAnswer(open: readonly Downlink[], wantsAnswer: boolean): Pla
   const rest = open.filter((downlink) => !givenUp.includes(downlink));
   const underWay = rest.find(hasBytes);
   if (underWay !== undefined) return { answer: { kind: 'repeat', downlink: underWay }, givenUp };
-  const [next] = rest;
+  const next = firstOf(rest);
   if (next !== undefined) return { answer: { kind: 'send', downlink: next }, givenUp };
   return { answer: wantsAnswer ? { kind: 'empty' } : { kind: 'none' }, givenUp };
 }

@@ -132,7 +132,9 @@ export function createSender(ports: SenderPorts): DownlinkSender {
     downlink?: Downlink,
   ): Promise<Frame | undefined> => {
     const { session, frame: uplink } = heard;
-    const fcnt = await counters.wait(session.devAddr, rx1Ms(heard) - LEAD_MS - ageOf(heard));
+    const forMs = rx1Ms(heard) - LEAD_MS - ageOf(heard);
+    const named = downlink?.isEncrypted === true ? downlink.fcnt : undefined;
+    const fcnt = named ?? (await counters.wait(session.devAddr, forMs));
     // replaced while the counter was awaited: the newer one has its turn at the next uplink
     if (fcnt === undefined || (downlink !== undefined && desk.openNow(downlink) === undefined))
       return undefined;
@@ -152,6 +154,7 @@ export function createSender(ports: SenderPorts): DownlinkSender {
       state: mac.stateOf(session),
     });
     if (downlink !== undefined) desk.made(downlink);
+    desk.endPassed(session);
     return { bytes, downlink, fcnt };
   };
   const frameFor = async (reply: Reply): Promise<Frame | undefined> => {

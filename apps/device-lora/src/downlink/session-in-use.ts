@@ -20,7 +20,6 @@ export function sessionInUse(
   now: number,
 ): Session | undefined {
   const session = sessions?.currentOf(devEui);
-  // without the AppSKey no payload can be made
-  if (sessions === undefined || session?.cipher.readsPayload !== true) return undefined;
+  if (sessions === undefined || session === undefined) return undefined;
   return isRejoining(sessions, devEui, now) ? undefined : session;
 }

@@ -1,6 +1,7 @@
 import { inTransaction, type Database } from '@antirio/host';
 import type { DevEui, MacState, SessionId } from '@antirio/lorawan';
 import { createMacStore } from '../mac/store.ts';
+import { createNamedStore, type Named } from './named.ts';
 
 /**
  * `queued`: waits for an uplink. `sending`: has its counter and its bytes, and goes to a gateway or went. `sent`: on air.
@@ -16,12 +17,14 @@ export interface Downlink {
   readonly fPort: number;
   readonly payload: Uint8Array;
   readonly confirmed: boolean;
+  /** Its payload was encrypted elsewhere, for its session and its counter: it goes with these or not at all. */
+  readonly isEncrypted: boolean;
   readonly state: DownlinkState;
   /** Times on air. */
   readonly attempts: number;
   readonly fcnt: number | undefined;
   readonly bytes: Uint8Array | undefined;
-  /** Whose keys and counter the bytes were made with. */
+  /** Whose keys and counter the bytes were made with, or are to be. */
   readonly session: SessionId | undefined;
   /** Of its session's uplinks the newest when it was first sent in this time of acting: only a later one can acknowledge it. */
   readonly after: number | undefined;
@@ -46,7 +49,12 @@ export interface Given {
   readonly under: string;
 }
 
-export type NewDownlink = Pick<Downlink, 'devEui' | 'resource' | 'fPort' | 'payload' | 'confirmed'>;
+type Content = Pick<Downlink, 'devEui' | 'resource' | 'fPort' | 'payload' | 'confirmed'>;
+
+export interface NewDownlink extends Content {
+  /** Its payload is encrypted for this counter, which was named and is taken by it. */
+  readonly encryptedFor?: Pick<Named, 'session' | 'fcnt'>;
+}
 
 /** What was known of a device's newest uplink when something was sent. */
 export type SentAfter = Pick<Downlink, 'after' | 'tenure'>;
@@ -59,6 +67,7 @@ export interface Assigned extends Partial<SentAfter & Pick<Downlink, 'aloneAfter
 }
 
 export interface DownlinkStore {
+  /** @throws AntirioError gone where it is encrypted for a counter that is not named (any more). */
   add(downlink: NewDownlink, now: number, given?: Given): Downlink;
   /** Those that another edge has told us of, the newest. */
   given(devEui: DevEui): Downlink[];
@@ -75,10 +84,10 @@ export interface DownlinkStore {
   /** Durable when it returns. */
   update(
     id: number,
-    change: Partial<Omit<Downlink, keyof NewDownlink | 'id' | 'createdAt' | 'updatedAt'>>,
+    change: Partial<Omit<Downlink, keyof Content | 'isEncrypted' | 'id' | 'createdAt' | 'updatedAt'>>,
     now: number,
   ): void;
-  /** Back into the queue, without counter and bytes, as if it had never been sent. */
+  /** Back into the queue, without counter and bytes, as if it had never been sent. One that is encrypted keeps both, and its state. */
   requeue(id: number, error: string, now: number): void;
   /** Marks the counter used and, in the same commit, gives the downlink its bytes and keeps what the device is asked. */
   assign(
@@ -88,8 +97,14 @@ export interface DownlinkStore {
     now: number,
     mac?: { readonly session: SessionId; readonly state: MacState },
   ): void;
+  /** A counter is used from now on, by whoever encrypts for it. */
+  name(devAddr: string, named: Named, now: number): void;
+  /** Those that nobody has sent anything for yet, and that count still. */
+  named(devEui: DevEui, now: number): Named[];
   /** The highest counter used; undefined for none. */
   highestUsed(devAddr: string): number | undefined;
+  /** The highest that a frame was made with, which the device may have heard; undefined for none. */
+  highestMade(devAddr: string): number | undefined;
 }
 
 /** Ended downlinks kept for each device, to be looked at. */
@@ -107,6 +122,7 @@ function toDownlink(row: Record<string, unknown>): Downlink {
     fPort: Number(row['fPort']),
     payload: row['payload'] as Uint8Array,
     confirmed: row['confirmed'] === 1,
+    isEncrypted: row['isEncrypted'] === 1,
     state: String(row['state']) as DownlinkState,
     attempts: Number(row['attempts']),
     fcnt: optional(row['fcnt'], Number),
@@ -133,9 +149,10 @@ export function createDownlinkStore(
   onChanged: (devEui: DevEui) => void = () => undefined,
 ): DownlinkStore {
   const macs = createMacStore(db);
+  const namings = createNamedStore(db);
   const insert = db.prepare(
     `INSERT INTO downlink (devEui, resource, fPort, payload, confirmed, state, attempts, createdAt, updatedAt,
-     origin, givenUnder) VALUES (?, ?, ?, ?, ?, 'queued', 0, ?, ?, ?, ?)`,
+     origin, givenUnder, isEncrypted, session, fcnt) VALUES (?, ?, ?, ?, ?, 'queued', 0, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const byId = db.prepare('SELECT * FROM downlink WHERE id = ?');
   // in the very words of the index downlink_open: SQLite would not use it else
@@ -154,16 +171,23 @@ export function createDownlinkStore(
   );
   const reset = db.prepare(
     `UPDATE downlink SET state = 'queued', attempts = 0, fcnt = NULL, bytes = NULL, session = NULL,
-     sentAfter = NULL, sentUnder = NULL, aloneAfter = NULL, ackHeard = 0, error = ?, updatedAt = ? WHERE id = ?`,
+     sentAfter = NULL, sentUnder = NULL, aloneAfter = NULL, ackHeard = 0, error = ?, updatedAt = ?
+     WHERE id = ? AND isEncrypted = 0`,
   );
   const prune = db.prepare(
     `DELETE FROM downlink WHERE devEui = ? AND state IN ('acknowledged', 'failed', 'sent') AND id <
      (SELECT min(id) FROM (SELECT id FROM downlink WHERE devEui = ? ORDER BY id DESC LIMIT ?))`,
   );
-  const getHighest = db.prepare('SELECT highest FROM fcnt_down WHERE devAddr = ?');
+  const getHighest = db.prepare('SELECT highest, made FROM fcnt_down WHERE devAddr = ?');
+  // a number is more than nothing
   const putHighest = db.prepare(
-    'INSERT INTO fcnt_down VALUES (?, ?) ON CONFLICT DO UPDATE SET highest = max(highest, excluded.highest)',
+    `INSERT INTO fcnt_down (devAddr, highest, made) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET
+     highest = max(highest, excluded.highest), made = coalesce(max(made, excluded.made), made, excluded.made)`,
   );
+  const highestOf = (devAddr: string, column: 'highest' | 'made'): number | undefined => {
+    const value = getHighest.get(devAddr)?.[column];
+    return typeof value === 'number' ? value : undefined;
+  };
   const read = (id: number | bigint): Downlink => toDownlink(byId.get(id) ?? {});
   const change: DownlinkStore['update'] = (id, changed, now) => {
     const next = { ...read(id), ...changed };
@@ -176,11 +200,14 @@ export function createDownlinkStore(
     onChanged(next.devEui);
   };
   return {
-    add: ({ devEui, resource, fPort, payload, confirmed }, now, given) =>
+    add: ({ devEui, resource, fPort, payload, confirmed, encryptedFor }, now, given) =>
       inTransaction(db, () => {
+        if (encryptedFor !== undefined) namings.take(encryptedFor);
         const content = [devEui, resource, fPort, payload, confirmed ? 1 : 0] as const;
         const from = [given?.origin, given?.under].map(orNull);
-        const { lastInsertRowid } = insert.run(...content, now, now, ...from);
+        const { session, fcnt } = encryptedFor ?? {};
+        const sealed = [encryptedFor === undefined ? 0 : 1, session ?? null, fcnt ?? null] as const;
+        const { lastInsertRowid } = insert.run(...content, now, now, ...from, ...sealed);
         prune.run(devEui, devEui, KEPT);
         onChanged(devEui);
         return read(lastInsertRowid);
@@ -198,14 +225,18 @@ export function createDownlinkStore(
     },
     assign: (devAddr, fcnt, to, now, mac) =>
       inTransaction(db, () => {
-        putHighest.run(devAddr, fcnt);
+        putHighest.run(devAddr, fcnt, fcnt);
         if (mac !== undefined) macs.put(mac.session, mac.state);
         const anew = { aloneAfter: to?.aloneAfter, ackHeard: false };
         if (to !== undefined) change(to.id, { ...to, ...anew, state: 'sending', fcnt }, now);
       }),
-    highestUsed(devAddr) {
-      const row = getHighest.get(devAddr);
-      return row === undefined ? undefined : Number(row['highest']);
-    },
+    name: (devAddr, named, now) =>
+      inTransaction(db, () => {
+        putHighest.run(devAddr, named.fcnt, null);
+        namings.put(named, now);
+      }),
+    named: (devEui, now) => namings.of(devEui, now),
+    highestUsed: (devAddr) => highestOf(devAddr, 'highest'),
+    highestMade: (devAddr) => highestOf(devAddr, 'made'),
   };
 }

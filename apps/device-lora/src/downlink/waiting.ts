@@ -3,7 +3,7 @@ import type { DevAddr, DevEui } from '@antirio/lorawan';
 import { gapOf, gapState } from '@antirio/service-contract';
 import type { DeviceOptions } from '../options.ts';
 import { counterRequestTopic, type DownCounters } from './counters.ts';
-import { MAX_ATTEMPTS } from './plan.ts';
+import { firstOf, MAX_ATTEMPTS } from './plan.ts';
 import type { Reach } from './reach.ts';
 import type { Downlink, DownlinkStore } from './store.ts';
 
@@ -16,13 +16,17 @@ export interface WaitingPorts {
   readonly devAddrOf: (devEui: DevEui) => DevAddr | undefined;
   /** Whether it was offered another session that it was not heard in yet. */
   readonly isRejoining: (devEui: DevEui) => boolean;
-  /** @throws AntirioError where the service may not send now. */
-  readonly checkMaySend: (device: DeviceOptions) => void;
+  /** @throws AntirioError where the service may not send now; `isEncrypted`: what was encrypted elsewhere. */
+  readonly checkMaySend: (device: DeviceOptions, isEncrypted: boolean) => void;
 }
 
-function refusalOf({ checkMaySend }: WaitingPorts, device: DeviceOptions): string | undefined {
+function refusalOf(
+  { checkMaySend }: WaitingPorts,
+  device: DeviceOptions,
+  { isEncrypted }: Downlink,
+): string | undefined {
   try {
-    checkMaySend(device);
+    checkMaySend(device, isEncrypted);
     return undefined;
   } catch (error) {
     return describeError(error);
@@ -47,11 +51,11 @@ function counterOf({ counters, prefix }: WaitingPorts, devAddr: DevAddr): string
 }
 
 /** What the first one of a device waits for before it goes on air. */
-function turnOf(ports: WaitingPorts, device: DeviceOptions, { bytes }: Downlink): string {
+function turnOf(ports: WaitingPorts, device: DeviceOptions, { bytes, isEncrypted }: Downlink): string {
   const devAddr = ports.devAddrOf(device.devEui);
   if (devAddr === undefined) return 'the device to join';
-  // one that has its bytes has its counter
-  const counter = bytes === undefined ? counterOf(ports, devAddr) : undefined;
+  // one that has its bytes has its counter, and so has one that is encrypted for it
+  const counter = bytes === undefined && !isEncrypted ? counterOf(ports, devAddr) : undefined;
   if (counter !== undefined) return counter;
   if (device.class === 'A') return 'the next uplink of the device, after which it listens';
   if (ports.isRejoining(device.devEui))
@@ -65,9 +69,9 @@ function turnOf(ports: WaitingPorts, device: DeviceOptions, { bytes }: Downlink)
 export function waitsFor(ports: WaitingPorts, device: DeviceOptions, downlink: Downlink): string | undefined {
   const open = ports.store.open(device.devEui);
   if (open.every(({ id }) => id !== downlink.id)) return undefined;
-  const refusal = refusalOf(ports, device);
+  const refusal = refusalOf(ports, device, downlink);
   if (refusal !== undefined) return `leave to send: ${refusal}`;
-  const underWay = open.find(({ bytes }) => bytes !== undefined) ?? open[0];
+  const underWay = open.find(({ bytes }) => bytes !== undefined) ?? firstOf(open);
   if (underWay !== undefined && underWay.id !== downlink.id)
     return `downlink ${underWay.id}, which goes first`;
   if (downlink.state === 'sent') return acknowledgementOf(downlink);

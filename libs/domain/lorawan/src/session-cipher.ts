@@ -19,6 +19,13 @@ export interface SessionCipher {
   decrypt(frame: DataFrame, fcnt: number): Uint8Array;
   /** A whole data frame from its fields and its payload in the clear. @throws AntirioError as `decrypt`, or invalidInput | tooLarge. */
   build(fields: DataFrameFields, payload?: Uint8Array): Uint8Array;
+  /**
+   * A whole data frame around an FRMPayload that whoever has the AppSKey has encrypted, for this very counter. It takes the NwkSKey only.
+   * @throws AntirioError invalidInput | tooLarge.
+   */
+  buildEncrypted(fields: DataFrameFields, frmPayload: Uint8Array): Uint8Array;
+  /** The FRMPayload of a downlink for `buildEncrypted` elsewhere. One counter for one payload only. @throws AntirioError as `decrypt`. */
+  encryptDown(devAddr: DevAddr, fcnt: number, payload: Uint8Array): Uint8Array;
   /** A key of 32 bytes that only holders of the AppSKey have, another one for each purpose; undefined without the AppSKey. */
   keyFor(purpose: string): Uint8Array | undefined;
 }
@@ -95,9 +102,18 @@ class KeyedSession implements SessionCipher {
     const { direction, devAddr, fcnt, fPort } = fields;
     const encrypted =
       payload.length === 0 ? payload : crypt(this.#keyFor(fPort), payload, direction, devAddr, fcnt);
-    const bytes = layOutDataFrame(fields, encrypted);
+    return this.buildEncrypted(fields, encrypted);
+  }
+
+  buildEncrypted(fields: DataFrameFields, frmPayload: Uint8Array): Uint8Array {
+    const { direction, devAddr, fcnt } = fields;
+    const bytes = layOutDataFrame(fields, frmPayload);
     bytes.set(micOf(this.#keyed.nwk, bytes, direction, devAddr, fcnt), bytes.length - MIC);
     return bytes;
+  }
+
+  encryptDown(devAddr: DevAddr, fcnt: number, payload: Uint8Array): Uint8Array {
+    return crypt(this.#keyFor(undefined), payload, 'down', devAddr, fcnt);
   }
 
   keyFor(purpose: string): Uint8Array | undefined {
