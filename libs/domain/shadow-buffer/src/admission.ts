@@ -1,6 +1,6 @@
 import type { Clock } from '@antirio/kernel';
 import { devAddrOf } from '@antirio/lorawan';
-import type { HighWaters } from './high-water.ts';
+import { LATE_BY, type HighWaters } from './high-water.ts';
 import type { RateLimit } from './rate.ts';
 import type { Buffered, Slots } from './slots.ts';
 
@@ -78,8 +78,8 @@ export function createAdmission(ports: AdmissionPorts): Admission {
     if (marks === undefined || mark === undefined || marks.standing(name, fcnt16) !== 'far') return false;
     const room = share - length - sumOf(devAddr, (one) => slots.pendingOf(one));
     const kept = share * NEAR_PART;
-    const near = marks.windowOf(name) + 1;
-    return room < kept && room < kept - slots.pendingWithin(devAddr, mark.fcnt & 0xffff, near);
+    const near = LATE_BY + marks.windowOf(name) + 1;
+    return room < kept && room < kept - slots.pendingWithin(devAddr, (mark.fcnt - LATE_BY) & 0xffff, near);
   };
   const isTooFast = ({ devAddr, fcnt16 }: Buffered): boolean =>
     !ports.rate.take(devAddrOf(devAddr), fcnt16, ports.clock.monotonic());

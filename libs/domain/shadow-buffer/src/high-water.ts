@@ -11,11 +11,16 @@ export const highWater = z.strictObject({
 });
 export type HighWater = z.output<typeof highWater>;
 
-/** How many counters a frame is above its mote's mark; `unknown`: nobody has told where the mote is. */
-export type Standing = number | 'far' | 'unknown';
+/**
+ * How many counters a frame is above its mote's mark. `behind`: shortly below it, as what was on its way for longer, or heard while this
+ * edge was held up, when another one had counted on. `unknown`: nobody has told where the mote is.
+ */
+export type Standing = number | 'behind' | 'far' | 'unknown';
 
 /** Frames within this distance above a mote's mark are taken for its next ones; more as time goes by. */
 const WINDOW = 1024;
+/** So many counters below a mark a frame may be late. */
+export const LATE_BY = 256;
 /** Further on a counter of 16 bits may as well be below the mark. */
 const MOST_WINDOW = 0x8000;
 /** Marks that are told in one request. */
@@ -91,7 +96,8 @@ export function createHighWaters(
       if (mark === undefined) return 'unknown';
       if (growth !== undefined && !heardAt.has(devAddr)) heardAt.set(devAddr, growth.clock.monotonic());
       const above = (fcnt16 - mark.fcnt) & 0xffff;
-      return above <= windowOf(devAddr) ? above : 'far';
+      if (above <= windowOf(devAddr)) return above;
+      return above >= 0x1_0000 - LATE_BY ? 'behind' : 'far';
     },
     windowOf,
     keepOnly(devAddrs) {

@@ -19,7 +19,7 @@ export interface RateLimit {
 
 /** Which of a mote's frames share their tokens with this one. */
 function groupOf(standing: Standing, fcnt16: number): string {
-  if (standing === 'far') return 'far';
+  if (standing === 'far' || standing === 'behind') return standing;
   // a flood goes over all blocks, and a mote is in one or two
   if (standing === 'unknown') return `block ${fcnt16 >> BLOCK_BITS}`;
   return `near ${STEPS.filter((step) => standing >= step).length}`;
