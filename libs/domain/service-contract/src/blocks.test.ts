@@ -169,6 +169,20 @@ describe('what another party says of its own blocks', () => {
     expect(next(blocks)).toBe(above + 44);
   });
 
+  test('is gone past before blocks are left out: the grantor has given one above it, that nobody else heard of', () => {
+    const blocks = createBlocks();
+    const before = next(blocks);
+    tell(blocks, before + 33);
+    const old: Disk = new Map(blocks.own);
+    blocks.isProviderThere = false;
+    const given = next(blocks);
+    expect(given).toBe(before + 36);
+    blocks.isProviderThere = true;
+    blocks.start(old);
+    expect(blocks.want('promises') ?? Infinity).toBeGreaterThan(given);
+    expect(blocks.used.filter((one) => one === given)).toEqual([given]);
+  });
+
   test('is recorded by the customer where it had to leave it to, and a lie of it as far as it can be true', () => {
     const blocks = createBlocks();
     const before = next(blocks);

@@ -17,6 +17,7 @@ import {
   allShown,
   claimed,
   customers,
+  customersRecord,
   foreign,
   ownOf,
   passedBy,
@@ -232,11 +233,12 @@ function reserve(acting: Acting, { devAddr, above }: WantedBlock, holder: Holder
   const { reserving, bootId } = acting;
   if (!allShown(reserving, othersOf(acting, holder))) return 'unknown';
   const own = ownOf(holder, devAddr);
-  const base = own?.base ?? above;
+  const base = Math.max(own?.base ?? above, customersRecord(holder, devAddr));
   const skipped = reserving.sure.has(devAddr) ? 0 : SKIPPED_UNRECORDED * SLOTS;
   const forgotten = claimed(reserving, devAddr);
-  const from = Math.max(own?.index ?? -1, above, forgotten) + skipped;
-  const index = nextBlock(holder.slot, Math.max(from, foreign(holder, devAddr)));
+  // left out from above what others have: one that the grantor gave us in answer to that, and nobody heard of, lies there
+  const from = Math.max(own?.index ?? -1, above, forgotten, foreign(holder, devAddr)) + skipped;
+  const index = nextBlock(holder.slot, from);
   if (index > base + ABOVE_RECORD) return 'spent';
   return { mark: { devAddr, index, base, bootId, passed: own?.passed } };
 }
