@@ -1,105 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { createBroker, createLocalBus, type Broker } from '@antirio/bus';
-import {
-  httpPeer,
-  silentLog,
-  systemClock,
-  systemRandom,
-  type Bus,
-  type HttpAnswer,
-  type HttpPeer,
-  type Log,
-} from '@antirio/host';
-import { AntirioError, utf8, uuidV4 } from '@antirio/kernel';
-import { makeEnvelope, parseEnvelope, parseJsonBytes, stringifyJson, toCbor } from '@antirio/edgex-contracts';
-import { coreDataOptions, createCoreData, type CoreData } from './index.ts';
+import { describe, expect, test } from '@jest/globals';
+import { silentLog, type Bus, type Log } from '@antirio/host';
+import { AntirioError, utf8 } from '@antirio/kernel';
+import { makeEnvelope, parseEnvelope, stringifyJson, toCbor } from '@antirio/edgex-contracts';
+import { CoreDataScene, json, readingOf, requestOf, until } from './core-data.fixture.ts';
 
-const newId = (): string => uuidV4(systemRandom);
-const ORIGIN = 1602168089665565301n;
-
-function readingOf(
-  device: string,
-  resource: string,
-  value: unknown,
-  origin = ORIGIN,
-): Record<string, unknown> {
-  return { origin, deviceName: device, resourceName: resource, profileName: 'p', valueType: 'Int16', value };
-}
-
-function requestOf(
-  device: string,
-  fields: Record<string, unknown> = {},
-): Record<string, unknown> & { event: Record<string, unknown> & { id: string } } {
-  return {
-    apiVersion: 'v3',
-    requestId: newId(),
-    event: {
-      apiVersion: 'v3',
-      id: newId(),
-      deviceName: device,
-      profileName: 'p',
-      sourceName: 's',
-      origin: ORIGIN,
-      readings: [readingOf(device, 'r', '7')],
-      ...fields,
-    },
-  };
-}
-
-const json = (answer: HttpAnswer): Record<string, unknown> =>
-  parseJsonBytes(answer.body) as Record<string, unknown>;
-
-let dataDir: string;
-let broker: Broker;
-let bus: Bus;
-let room: CoreData;
-let peer: HttpPeer;
-
-async function start(options: Record<string, unknown> = {}): Promise<void> {
-  room = createCoreData(coreDataOptions.parse({ dataDir, port: 0, ...options }), {
-    clock: systemClock,
-    random: systemRandom,
-    log: silentLog,
-    bus,
-  });
-  await room.start();
-  peer = httpPeer({ url: `http://127.0.0.1:${room.port}/api/v3` });
-}
-
-async function stop(): Promise<void> {
-  peer.close();
-  await room.stop();
-}
-
-function post(request: Record<string, unknown>, path: string): Promise<HttpAnswer> {
-  return peer.call({ method: 'POST', path: `/event/${path}`, body: utf8(stringifyJson(request)) });
-}
-
-const get = async (path: string): Promise<HttpAnswer> => peer.call({ path });
-
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  while (!(await condition())) await delay(5);
-}
-
-beforeAll(async () => {
-  broker = createBroker({ secret: systemRandom.bytes(32), listeners: [] }, silentLog);
-  await broker.start();
-});
-afterAll(() => broker.stop());
-beforeEach(async () => {
-  dataDir = mkdtempSync(join(tmpdir(), 'antirio-core-data-'));
-  bus = createLocalBus(broker, silentLog);
-  await start();
-});
-afterEach(async () => {
-  await stop();
-  await bus.close();
-  rmSync(dataDir, { recursive: true });
-});
+const scene = new CoreDataScene();
+const { get, post, start, stop } = scene;
 
 const withNul = (fields: Record<string, unknown>): ReturnType<typeof requestOf> =>
   requestOf('d', { readings: [{ ...readingOf('d', 'r', '7'), ...fields }] });
@@ -139,7 +45,7 @@ describe('storing events by HTTP', () => {
 
   test('an event comes back by its id with every digit of its origin and its tags', async () => {
     const request = requestOf('d', { tags: { devEUI: '00aa', fCnt: 7, deep: { big: 2n ** 60n } } });
-    const stored = await peer.call({
+    const stored = await scene.peer.call({
       method: 'POST',
       path: '/event/svc/p/d/s',
       body: utf8(stringifyJson(request)),
@@ -207,7 +113,9 @@ describe('storing events by HTTP', () => {
     const request = requestOf('d');
     const body = toCbor(request);
     const headers = { 'content-type': 'application/cbor' };
-    expect((await peer.call({ method: 'POST', path: '/event/svc/p/d/s', body, headers })).status).toBe(201);
+    expect((await scene.peer.call({ method: 'POST', path: '/event/svc/p/d/s', body, headers })).status).toBe(
+      201,
+    );
     expect(json(await get(`/event/id/${request.event.id}`))['event']).toEqual(request.event);
   });
 
@@ -226,7 +134,7 @@ describe('storing events by HTTP', () => {
     const bodies = [objects(1), text(5000), objects(Uint8Array.of(1, 2)), text(900), text(3000), objects(2)];
     const answers = await Promise.all(
       bodies.map((body) =>
-        peer.call({
+        scene.peer.call({
           method: 'POST',
           path: '/event/svc/p/d/s',
           body,
@@ -265,14 +173,14 @@ describe('storing events by HTTP', () => {
   test.each([['{'], ['{"event":'], ['\u0000'], ['"text"'], ['null'], ['1e999'], ['['.repeat(50_000)]])(
     'a body that is no request is refused with 400: %#',
     async (text) => {
-      expect((await peer.call({ method: 'POST', path: '/event/svc/p/d/s', body: utf8(text) })).status).toBe(
-        400,
-      );
+      expect(
+        (await scene.peer.call({ method: 'POST', path: '/event/svc/p/d/s', body: utf8(text) })).status,
+      ).toBe(400);
     },
   );
 
   test('no body at all is refused with 400, a body over the limit with 413', async () => {
-    expect((await peer.call({ method: 'POST', path: '/event/svc/p/d/s' })).status).toBe(400);
+    expect((await scene.peer.call({ method: 'POST', path: '/event/svc/p/d/s' })).status).toBe(400);
     await stop();
     await start({ maxEventBytes: 2048 });
     const request = requestOf('d', { tags: { much: 'x'.repeat(4000) } });
@@ -290,7 +198,7 @@ describe('storing events by HTTP', () => {
     expect(stored + refused).toBe(40);
     expect(refused).toBeGreaterThan(0);
     expect(json(await get('/event/count'))['count']).toBe(stored);
-    expect((await room.health())['store']).toMatchObject({
+    expect((await scene.room.health())['store']).toMatchObject({
       ok: true,
       detail: `${refused} refused because too much waited`,
     });
@@ -301,7 +209,7 @@ describe('storing events by HTTP', () => {
 describe('the bus', () => {
   test('an event stored by HTTP is published as it came in', async () => {
     const seen: { topic: string; payload: unknown }[] = [];
-    await bus.subscribe('edgex/events/core/#', (topic, payload) => {
+    await scene.bus.subscribe('edgex/events/core/#', (topic, payload) => {
       seen.push({ topic, payload: parseEnvelope(payload) });
     });
     const request = requestOf('d');
@@ -325,7 +233,7 @@ describe('the bus', () => {
     ],
   ])('an event published as %s is on the disk when publish with QoS 1 resolves', async (_form, envelope) => {
     const request = requestOf('d');
-    await bus.publish('edgex/events/device/svc/p/d/s', envelope(request), { qos: 1 });
+    await scene.bus.publish('edgex/events/device/svc/p/d/s', envelope(request), { qos: 1 });
     expect(json(await get(`/event/id/${request.event.id}`))['event']).toEqual(request.event);
   });
 
@@ -333,10 +241,10 @@ describe('the bus', () => {
     const topic = 'edgex/events/device/svc/p/d/s';
     const envelope = (request: unknown): string => makeEnvelope(request, { correlationID: 'c' });
     for (const bad of ['', '{', 'x'.repeat(100), envelope({}), envelope(requestOf('other'))])
-      await bus.publish(topic, bad, { qos: 1 });
+      await scene.bus.publish(topic, bad, { qos: 1 });
     const request = requestOf('d');
-    await bus.publish(topic, envelope(request), { qos: 1 });
-    await bus.publish(topic, envelope(request), { qos: 1 });
+    await scene.bus.publish(topic, envelope(request), { qos: 1 });
+    await scene.bus.publish(topic, envelope(request), { qos: 1 });
     expect(json(await get('/event/count'))['count']).toBe(1);
     const metrics = new TextDecoder().decode((await get('/metrics')).body);
     expect(metrics).toContain('MessagesRefused 5');
@@ -346,7 +254,7 @@ describe('the bus', () => {
   test('a NUL in a name is refused and counted', async () => {
     for (const [, request] of HAVE_NUL) {
       const topic = `edgex/events/device/svc/${addressOf(request, encodeURIComponent)}`;
-      await bus.publish(topic, makeEnvelope(request, { correlationID: 'c' }), { qos: 1 });
+      await scene.bus.publish(topic, makeEnvelope(request, { correlationID: 'c' }), { qos: 1 });
     }
     expect(json(await get('/event/count'))['count']).toBe(0);
     const metrics = new TextDecoder().decode((await get('/metrics')).body);
@@ -359,7 +267,7 @@ describe('the bus', () => {
     await post(requestOf('d'), 'svc/p/d/s');
     await post(requestOf('e'), 'svc/p/e/s');
     const change = { type: 'device', action: 'delete', owner: 'svc', details: { name: 'd' } };
-    await bus.publish(
+    await scene.bus.publish(
       'edgex/system-events/core-metadata/device/delete/svc/p',
       makeEnvelope(change, { correlationID: 'c' }),
       {
@@ -371,154 +279,39 @@ describe('the bus', () => {
   });
 });
 
-describe('deleting', () => {
-  test('an event by its id', async () => {
-    const request = requestOf('d');
-    await post(request, 'svc/p/d/s');
-    expect((await peer.call({ method: 'DELETE', path: `/event/id/${request.event.id}` })).status).toBe(200);
-    expect((await peer.call({ method: 'DELETE', path: `/event/id/${request.event.id}` })).status).toBe(404);
-    expect(json(await get('/reading/count'))['count']).toBe(0);
-    expect((await post(request, 'svc/p/d/s')).status).toBe(201);
-  });
-
-  test('a device’s events, those that are there, also when the room is stopped in between', async () => {
-    await Promise.all(Array.from({ length: 900 }, () => post(requestOf('d'), 'svc/p/d/s')));
-    await post(requestOf('e'), 'svc/p/e/s');
-    expect((await peer.call({ method: 'DELETE', path: '/event/device/name/d' })).status).toBe(202);
-    await stop();
-    await start();
-    await post(requestOf('d'), 'svc/p/d/s');
-    await until(async () => json(await get('/event/count'))['count'] === 2);
-    expect(json(await get('/event/count/device/name/d'))['count']).toBe(1);
-    expect(json(await get('/reading/all'))['totalCount']).toBe(2);
-  });
-
-  test('events older than an age', async () => {
-    const now = BigInt(Date.now()) * 1_000_000n;
-    await post(requestOf('d', { origin: now - 3_600_000_000_000n }), 'svc/p/d/s');
-    await post(requestOf('d', { origin: now }), 'svc/p/d/s');
-    expect((await peer.call({ method: 'DELETE', path: '/event/age/60000000000' })).status).toBe(202);
-    await until(async () => json(await get('/event/count'))['count'] === 1);
-    expect((await peer.call({ method: 'DELETE', path: '/event/age/x' })).status).toBe(400);
-  });
-});
-
-describe('queries', () => {
-  test('answers 400 for what cannot be read and 416 for an offset beyond the end', async () => {
-    await post(requestOf('d'), 'svc/p/d/s');
-    expect((await get('/event/all?offset=1')).status).toBe(200);
-    expect((await get('/event/all?offset=2')).status).toBe(416);
-    expect((await get('/reading/all?offset=2')).status).toBe(416);
-    for (const bad of ['limit=x', 'limit=-2', 'limit=1025', 'offset=-2', 'offset=1.5'])
-      expect((await get(`/event/all?${bad}`)).status).toBe(400);
-    expect((await get('/event/start/5/end/4')).status).toBe(400);
-    expect((await get('/event/id/x')).status).toBe(400);
-    expect((await get(`/event/id/${newId()}`)).status).toBe(404);
-  });
-
-  test('limit=0 gives the total alone, offset=-1 the rows alone', async () => {
-    await post(requestOf('d'), 'svc/p/d/s');
-    expect(json(await get('/event/all?limit=0'))).toMatchObject({ totalCount: 1, events: [] });
-    expect(json(await get('/reading/all?offset=-1'))).toMatchObject({
-      totalCount: 0,
-      readings: [{ value: '7' }],
-    });
-  });
-
-  test('values of numeric types are numbers where that is asked for', async () => {
-    const values = {
-      Int64: '9007199254740993',
-      Float32: '+3.95e+01',
-      Float64: 'NaN',
-      Int8Array: '[1, -2]',
-      Bool: 'true',
-    };
-    const readings = Object.entries(values).map(([valueType, value]) => ({
-      ...readingOf('d', 'r', value),
-      valueType,
-    }));
-    await post(requestOf('d', { readings }), 'svc/p/d/s');
-    const shown = json(await get('/reading/all?numeric=true'))['readings'] as { value: unknown }[];
-    expect(shown.map(({ value }) => value).reverse()).toEqual([
-      9007199254740993n,
-      39.5,
-      'NaN',
-      [1, -2],
-      'true',
-    ]);
-  });
-
-  test('several resources of a device by a body, as EdgeX has it', async () => {
-    const readings = ['a', 'b', 'c'].map((resource) => readingOf('d', resource, '1'));
-    await post(requestOf('d', { readings }), 'svc/p/d/s');
-    const answer = await peer.call({
-      path: `/reading/device/name/d/start/0/end/${ORIGIN}`,
-      json: { resourceNames: ['a', 'c'] },
-    });
-    expect(json(answer)['totalCount']).toBe(2);
-  });
-});
-
-test('first posts of unknown devices, queries and deletions all at once come to their ends', async () => {
-  for (let n = 0; n < 50; n++) await post(requestOf('old'), 'svc/p/old/s');
-  const posts = Array.from({ length: 200 }, (_, n) => {
-    const device = `new-${n}`;
-    const readings = [readingOf(device, `r-${n}`, '1'), readingOf(device, `s-${n}`, '2', ORIGIN + 1n)];
-    return post(requestOf(device, { readings }), `svc/p/${device}/s`);
-  });
-  const asked = [
-    '/event/all',
-    '/event/device/name/old',
-    `/reading/start/1/end/${ORIGIN}`,
-    '/reading/all?aggregateFunc=SUM',
-  ];
-  const queries = Array.from({ length: 60 }, (_, n) => get(asked[n % asked.length] ?? ''));
-  const deletion = peer.call({ method: 'DELETE', path: '/event/device/name/old' });
-  const statuses = (await Promise.all([...posts, ...queries, deletion])).map(({ status }) => status);
-  expect(
-    Object.fromEntries(
-      Map.groupBy(statuses, String)
-        .entries()
-        .map(([s, all]) => [s, all.length]),
-    ),
-  ).toEqual({
-    200: 60,
-    201: 200,
-    202: 1,
-  });
-  await until(async () => json(await get('/event/count'))['count'] === 200);
-  expect(json(await get('/reading/count'))['count']).toBe(400);
-});
-
 test('PersistData and EventPurge are followed while it runs', async () => {
   const count = async (): Promise<unknown> => json(await get('/event/count'))['count'];
   const seen: string[] = [];
-  await bus.subscribe('edgex/events/core/#', (topic) => void seen.push(topic));
-  room.applyWritable({ PersistData: 'false', LogLevel: 'INFO' });
+  await scene.bus.subscribe('edgex/events/core/#', (topic) => void seen.push(topic));
+  scene.room.applyWritable({ PersistData: 'false', LogLevel: 'INFO' });
   const request = requestOf('d');
   expect((await post(request, 'svc/p/d/s')).status).toBe(201);
-  await bus.publish('edgex/events/device/svc/p/d/s', makeEnvelope(requestOf('d'), { correlationID: 'c' }), {
-    qos: 1,
-  });
+  await scene.bus.publish(
+    'edgex/events/device/svc/p/d/s',
+    makeEnvelope(requestOf('d'), { correlationID: 'c' }),
+    {
+      qos: 1,
+    },
+  );
   await until(async () => seen.length > 0);
   expect([await count(), seen]).toEqual([0, ['edgex/events/core/svc/p/d/s']]);
 
-  room.applyWritable({ EventPurge: true });
+  scene.room.applyWritable({ EventPurge: true });
   expect((await post(request, 'svc/p/d/s')).status).toBe(201);
   expect(await count()).toBe(1);
   const change = { type: 'device', action: 'delete', owner: 'svc', details: { name: 'd' } };
   const topic = 'edgex/system-events/core-metadata/device/delete/svc/p';
-  await bus.publish(topic, makeEnvelope(change, { correlationID: 'c' }), { qos: 1 });
+  await scene.bus.publish(topic, makeEnvelope(change, { correlationID: 'c' }), { qos: 1 });
   await until(async () => (await count()) === 0);
 
-  expect(() => room.applyWritable({ PersistData: 'perhaps' })).toThrow('PersistData');
+  expect(() => scene.room.applyWritable({ PersistData: 'perhaps' })).toThrow('PersistData');
 });
 
 test('health tells the truth about the store and the bus', async () => {
   expect((await get('/ready')).status).toBe(200);
-  await bus.close();
+  await scene.bus.close();
   expect((await get('/ready')).status).toBe(503);
-  bus = createLocalBus(broker, silentLog);
+  scene.openBus();
 });
 
 test('it is not ready while the broker refuses its subscription, says why once, and ends without it', async () => {
@@ -527,24 +320,17 @@ test('it is not ready while the broker refuses its subscription, says why once, 
   let tries = 0;
   const said: string[] = [];
   const refusing: Bus = {
-    ...bus,
+    ...scene.bus,
     subscribe: () =>
       ++tries > 2 ? taken.promise : Promise.reject(new AntirioError('forbidden', 'by its ACL')),
   };
   const error = (...given: unknown[]): void => void said.push(String(given[1]));
   const log = Object.assign(Object.create(silentLog) as Log, { error });
-  room = createCoreData(coreDataOptions.parse({ dataDir, port: 0 }), {
-    clock: systemClock,
-    random: systemRandom,
-    log,
-    bus: refusing,
-  });
-  await room.start();
-  peer = httpPeer({ url: `http://127.0.0.1:${room.port}/api/v3` });
+  await start({}, { bus: refusing, log });
   const ready = await get('/ready');
   expect([ready.status, JSON.stringify(json(ready))]).toEqual([503, expect.stringContaining('by its ACL')]);
   expect(said).toEqual(['not subscribed yet', 'not subscribed yet']);
-  await room.stop();
+  await scene.room.stop();
   await start();
   expect((await get('/ready')).status).toBe(200);
 });
