@@ -1,11 +1,20 @@
 import type { HandbackStatement, Observed, PartyEffect, RekeyCount } from '@antirio/service-contract';
+import type { HighWater } from '@antirio/shadow-buffer';
 import { createCentreWay } from './centre-way.ts';
 import { countersOf, type EdgeDisk, type EdgeNode, type Role, type Rooms } from './edge.ts';
 import type { Frame, Session, Verifies } from './frames.ts';
-import { PAGE_FRAMES, startGapFiller, type GapFiller, type GapSource, type Page } from './gap-filler.ts';
+import {
+  PAGE_FRAMES,
+  startGapFiller,
+  type GapFiller,
+  type GapSource,
+  type Offer,
+  type Page,
+} from './gap-filler.ts';
 import { identities } from './identities.ts';
 import { sign } from './ledger.ts';
 import type { Reply } from './network.ts';
+import type { Ring } from './ring.ts';
 import { tellToYield } from './operator.ts';
 import { callCentral, takeRequest, type PartyLinks } from './provider-role.ts';
 import { statementOver } from './statement.ts';
@@ -30,6 +39,8 @@ export interface CustomerOptions {
 
 const TIMEOUT_MS = 5000;
 const NEARBY_MS = 3;
+/** As the bridge tells them. */
+const MARKS_EVERY_MS = 5000;
 
 /** Who is deaf, or has no bridge, gets no answer from the other ring. */
 function hearing(source: GapSource, disk: EdgeDisk): GapSource {
@@ -48,6 +59,8 @@ export function customerRole(links: PartyLinks, options: CustomerOptions): Role 
   const { disk, sessions } = options;
   const { contractId } = terms;
   let filler: GapFiller | undefined;
+  let own: Ring | undefined;
+  let marksToldAt = -Infinity;
 
   const served =
     <T>(provider: EdgeNode, serve: (provider: EdgeNode) => T) =>
@@ -71,6 +84,13 @@ export function customerRole(links: PartyLinks, options: CustomerOptions): Role 
     const provider = options.provider();
     askEither<T>(provider.host, served(provider, serve), done);
   };
+  /** How far its motes have counted, where a ring is limited by that. */
+  const marksDue = (): [string, HighWater][] => {
+    const now = host.clock.monotonic();
+    if (own === undefined || Math.abs(now - marksToldAt) < MARKS_EVERY_MS) return [];
+    marksToldAt = now;
+    return Object.entries(own.marks());
+  };
   const source: GapSource = {
     offers: (after, done) => {
       askRing((provider) => pageOf(provider, after), done);
@@ -79,8 +99,11 @@ export function customerRole(links: PartyLinks, options: CustomerOptions): Role 
       askRing((provider) => seqs.flatMap((seq) => provider.rooms().ring.at(seq) ?? []), done);
     },
     acknowledge: (through, done) => {
+      const marks = marksDue();
       askRing((provider) => {
-        provider.rooms().ring.acknowledge(through);
+        const { ring } = provider.rooms();
+        ring.acknowledge(through);
+        for (const [devAddr, mark] of marks) ring.mark(devAddr, mark);
       }, done);
     },
   };
@@ -98,8 +121,10 @@ export function customerRole(links: PartyLinks, options: CustomerOptions): Role 
         (answer) => {
           if (!answer.ok) return;
           const offers = answer.value.offers.filter(({ seq }) => seq <= through);
-          // our own copies of what it names: what we lack is not there
-          for (const { frame } of offers) if (rooms.ring.holds(frame.bytes)) copies.push(frame);
+          // our own copies of what it names: what we lack is not there, and what we let go of comes once more
+          const comesAgain = ({ frame }: Offer): boolean => disk.ring.letGo.has(frame.bytes);
+          const isOurs = (offer: Offer): boolean => rooms.ring.holds(offer.frame.bytes) || comesAgain(offer);
+          copies.push(...offers.filter(isOurs).map(({ frame }) => frame));
           const last = offers.at(-1)?.seq ?? through;
           if (last < through) page(last);
           else conclude();
@@ -213,6 +238,7 @@ export function customerRole(links: PartyLinks, options: CustomerOptions): Role 
   return {
     name: 'customer',
     begin(rooms) {
+      own = rooms.ring;
       filler = startGapFiller({
         host,
         ring: rooms.ring,

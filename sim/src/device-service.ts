@@ -166,7 +166,9 @@ export function createDeviceService(ports: ServicePorts): DeviceService {
       host.wrote('event');
     }
     const highest = disk.highestUp.get(session.devEui);
-    disk.highestUp.set(session.devEui, Math.max(fcnt, highest ?? 0));
+    const newest = Math.max(fcnt, highest ?? 0);
+    disk.highestUp.set(session.devEui, newest);
+    ring.mark(session.devAddr, { session: session.fingerprint, resets: 0, fcnt: newest });
     if (frame.heard !== undefined && frame.heard >= 0) prove(session.devAddr, frame.heard);
     const fresh = radio && engine.now - heardAt < LIVE_MS && (highest === undefined || fcnt > highest);
     if (fresh && ports.answers()) answer(session, heardAt);

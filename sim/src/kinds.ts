@@ -15,5 +15,6 @@ export const scenarioKinds = [
   'fullDisks',
   'expiring',
   'relay',
+  'floods',
 ] as const;
 export type ScenarioKind = (typeof scenarioKinds)[number];

@@ -15,6 +15,7 @@ import { blockMutants } from './block-mutants.ts';
 import { bridgeMutants } from './bridge-mutants.ts';
 import { faithlessMutants } from './faithless-mutants.ts';
 import { fenceMutants } from './fence-mutants.ts';
+import { floodMutants } from './flood-mutants.ts';
 import { fullDiskMutants } from './full-disk-mutants.ts';
 import { fullDrillMutants } from './full-drill-mutants.ts';
 import { lentMutants } from './lent-mutants.ts';
@@ -47,6 +48,7 @@ export const mutants: readonly Mutant[] = [
   ...fullDrillMutants,
   ...fullDiskMutants,
   ...bridgeMutants,
+  ...floodMutants,
   ...overlongMutants,
   ...relayMutants,
   ...rentMutants,

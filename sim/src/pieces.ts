@@ -24,10 +24,12 @@ import { verifies } from './frames.ts';
 import type { GapSource } from './gap-filler.ts';
 import type { HolderPieces } from './holders.ts';
 import type { LentPieces } from './lent-downlinks.ts';
+import { bufferPieces, type BufferPieces } from './limited-ring.ts';
 import { openRing } from './ring.ts';
 
 /** What the world is made of and a mutant may replace; everything else is as it is. */
-export interface Pieces extends CentralPieces, EdgePieces, HolderPieces, DrillPieces, LentPieces {
+export interface Pieces
+  extends CentralPieces, EdgePieces, HolderPieces, DrillPieces, LentPieces, BufferPieces {
   readonly gapSource: (source: GapSource) => GapSource;
   readonly apply: typeof apply;
   /** What the customer's arbitrator notices of its own edge. */
@@ -54,6 +56,7 @@ export const honestPieces = (): Pieces => ({
   sight,
   verifies,
   openRing,
+  ...bufferPieces,
   eventIdOf: ({ devEui, fcnt }, session) => `${devEui}/${session}/${fcnt}`,
   afterCrash: () => undefined,
   keepsBlocks: (write) => {

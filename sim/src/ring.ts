@@ -1,3 +1,4 @@
+import type { HighWater } from '@antirio/shadow-buffer';
 import type { Frame } from './frames.ts';
 import type { Host } from './host.ts';
 
@@ -17,6 +18,8 @@ export interface RingDisk {
   /** Of the other edge's ring: everything up to here is here too. */
   /** How far another edge's ring has been fetched, by its name. */
   readonly pulled: Map<string, number>;
+  /** What has left it: for who looks at the run. */
+  readonly letGo: Set<string>;
 }
 
 /** A durable log of raw frames in which the same bytes are kept once. */
@@ -28,13 +31,25 @@ export interface Ring {
   /** `refused`: the disk did not take it, and nothing is known of it. */
   take(frame: Frame, radio: boolean, now: number, durable: () => void, refused?: () => void): void;
   holds(bytes: string): boolean;
+  /** Its number, on the disk or on its way there. */
+  seqOf(bytes: string): number | undefined;
   /** Frames after `after`, at most so many. */
   after(after: number, limit: number): readonly RingFrame[];
   at(seq: number): RingFrame | undefined;
   acknowledge(through: number): void;
+  /** Lets the oldest frame go. */
+  dropOldest(): void;
+  /** How far a mote has counted, as its keys have shown: nothing to a ring that takes whatever comes. */
+  mark(devAddr: string, mark: HighWater): void;
+  marks(): Readonly<Record<string, HighWater>>;
 }
 
-export const emptyRing = (): RingDisk => ({ frames: [], acknowledged: 0, pulled: new Map() });
+export const emptyRing = (): RingDisk => ({
+  frames: [],
+  acknowledged: 0,
+  pulled: new Map(),
+  letGo: new Set(),
+});
 
 /** Opens a ring as its disk has it. Writes that come together share one fsync; what was not synced may survive in part. */
 export function openRing(host: Host, disk: RingDisk, onStored: () => void): Ring {
@@ -111,6 +126,7 @@ export function openRing(host: Host, disk: RingDisk, onStored: () => void): Ring
       const seq = known.get(bytes);
       return seq !== undefined && seq <= durableLast();
     },
+    seqOf: (bytes) => known.get(bytes),
     after(after, limit) {
       const { frames } = disk;
       const first = frames[0]?.seq ?? 1;
@@ -123,6 +139,14 @@ export function openRing(host: Host, disk: RingDisk, onStored: () => void): Ring
       if (host.full || reached <= disk.acknowledged) return;
       disk.acknowledged = reached;
       host.wrote('acknowledged');
+    },
+    mark: () => undefined,
+    marks: () => ({}),
+    dropOldest() {
+      const gone = disk.frames.shift();
+      if (gone === undefined) return;
+      known.delete(gone.frame.bytes);
+      disk.letGo.add(gone.frame.bytes);
     },
   };
 }

@@ -20,6 +20,7 @@ import { checkCoverage, drawCoverage, watchCoverage } from './coverage-scenario.
 import { drawDrills } from './drill-scenario.ts';
 import { checkFullDrills, fullDrillsOf, watchFullDrills } from './full-drill-checks.ts';
 import { drawExpiring } from './expiring.ts';
+import { drawFloods } from './floods.ts';
 import { drawFullDisks } from './full-disks.ts';
 import { drawFullDrills } from './full-drill-scenario.ts';
 import { checkPenalties, paidInDrills, watchDrills } from './drill-checks.ts';
@@ -57,6 +58,7 @@ const draws: Readonly<Record<ScenarioKind, (seed: number) => Scenario>> = {
   faithless: drawFaithless,
   fullDisks: drawFullDisks,
   expiring: drawExpiring,
+  floods: drawFloods,
   overlong: drawOverlong,
   relay: drawRelay,
 };
@@ -94,6 +96,8 @@ export interface Summary {
   readonly servers: readonly string[];
   /** Downlinks under counters that the grantor did not know of. */
   readonly onPromises: number;
+  /** Frames that a ring did not take, forged or not. */
+  readonly dropped: number;
 }
 
 interface Contract {
@@ -142,6 +146,7 @@ function checkEnd(world: World, judge: Judge, lastDownlinkByA: number, scenario:
   checkFullDrills(world, judge);
   checkCoverage(world, judge);
   checkRekeying(world, judge);
+  world.flood?.check(judge);
 }
 
 /** Where the customer did not agree to be found dead, its keys open on its word only. */
@@ -196,6 +201,7 @@ function summaryOf(world: World, downlinks: number, servers: readonly string[]):
     life: life.state === 'SETTLED' ? `SETTLED ${life.row}` : life.state,
     fullDrills: fullDrillsOf(world, world.terms).filter(({ state: came }) => came === 'passed').length,
     servers,
+    dropped: world.flood?.drops ?? 0,
   };
 }
 

@@ -6,6 +6,7 @@ import { contractTerms, type ContractTerms } from '@antirio/service-contract';
 import type { CoverageScenario } from './coverage.ts';
 import { drawDeadGateway, drawFaults, drawOperator } from './fault-draws.ts';
 import type { Faithless } from './faithless.ts';
+import type { Flood } from './floods.ts';
 import { holderIds, identities } from './identities.ts';
 import { drawRekeying, keepsRekeyingTime, type Rekeying } from './rekeying.ts';
 import { drawRent } from './rent.ts';
@@ -65,6 +66,8 @@ export interface Scenario {
   readonly overlong?: Overlong;
   /** Its provider only keeps frames. */
   readonly relay?: Relay;
+  /** Rings have a budget, and somebody forges frames. */
+  readonly flood?: Flood;
   /** What is before the fences is wrong. */
   readonly strays?: StrayScenario;
   /** Whether the contract demands drills. */

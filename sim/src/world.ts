@@ -18,6 +18,7 @@ import type { PartyHost } from './party-host.ts';
 import { simulateDrills } from './drills.ts';
 import { simulateFullDrills } from './full-drills.ts';
 import { createEngine, type Engine } from './engine.ts';
+import { floodRadio, floodedRing, watchFlood, type FloodWatch } from './floods.ts';
 import { setLinks } from './faults.ts';
 import { lazyPieces } from './faithless.ts';
 import type { Frame } from './frames.ts';
@@ -62,6 +63,8 @@ export interface World {
   readonly fullDrills: { tell(): void } | undefined;
   /** Frames that a thief has thrown away, where the ledger rules of that. */
   readonly coverage: { readonly thief: boolean; readonly thrown: ReadonlySet<string> } | undefined;
+  /** Where rings have a budget. */
+  readonly flood: FloodWatch | undefined;
 }
 
 /** One of the set's contracts, with those whose it is. */
@@ -206,6 +209,17 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
     const fcntOf = (frame: Frame): number => motes.sent.get(frame.bytes)?.fcnt ?? 0;
     return { ...pieces, openRing: thievingRing(pieces.openRing, phase, fcntOf, thrown) };
   };
+  const flood = scenario.flood && watchFlood(motes, scenario.flood);
+  const ringOf = (name: EdgeName): Pieces['openRing'] => {
+    const { openRing } = piecesOf(name);
+    if (flood === undefined) return openRing;
+    return floodedRing(openRing, pieces, flood, {
+      ...{ name, trace },
+      // its own service has read what is in a customer's
+      acknowledged: (ring) => (name === 'A' ? diskA.service.cursor : ring.acknowledged),
+      parties: () => edgeOf(name)?.parties() ?? [],
+    });
+  };
   const lending = (): Lend => {
     const { slots } = termsFor('B');
     const its = { network, hosts, provider: () => B, dice: dice('lending'), pieces };
@@ -252,7 +266,7 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
         trace,
         sessions,
         disk,
-        pieces: piecesOf(name),
+        pieces: { ...piecesOf(name), openRing: ringOf(name) },
         gateway,
         options,
         onMayAct,
@@ -335,6 +349,7 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
   const attack = { ...scenario.attack, until: scenario.healAt };
   attackRadio(engine, radio, dice('radio-attacker'), sessions, attack);
   attackNetwork(engine, network, dice('network-attacker'), attack);
+  if (scenario.flood !== undefined) floodRadio(engine, radio, dice('flood'), motes, scenario.flood);
   const there = { engine, trace, network, radio, motes, terms, contracts, hosts, nodes };
   const drills =
     scenario.drills === undefined
@@ -360,5 +375,5 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
       loss: scenario.gatewayLoss.B,
     });
   const coverage = scenario.coverage && { thief: scenario.coverage.thief, thrown };
-  return { ...there, A, providers, central, centralDisk, ledger, drills, fullDrills, coverage };
+  return { ...there, A, providers, central, centralDisk, ledger, drills, fullDrills, coverage, flood };
 }
