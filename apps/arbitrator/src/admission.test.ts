@@ -3,7 +3,7 @@ import { expect, test } from '@jest/globals';
 import { checkAddresses, checkRoom, spareOf } from './admission.ts';
 
 const MiB = 1 << 20;
-const ring = (n: number) => ({ ringBudgetBytes: n * MiB });
+const ring = (n: number) => ({ ringBudgetBytes: n * MiB, confidentiality: 'process' as const });
 
 test('a provider takes as many customers as their rings have room for on the disk that is free', () => {
   const spare = { disk: 200 * MiB, memory: 1024 * MiB };
@@ -18,6 +18,12 @@ test('and as there is memory for their services', () => {
   expect(() => checkRoom(ring(1), [], { disk: 1024 * MiB, memory: 32 * MiB })).toThrow(
     'no memory for another service',
   );
+});
+
+test('who only keeps frames needs room for its ring, and no memory for a service', () => {
+  const kept = { ...ring(60), confidentiality: 'relay' as const, disputeS: 60 };
+  expect(() => checkRoom(kept, [ring(60)], { disk: 200 * MiB, memory: 0 })).not.toThrow();
+  expect(() => checkRoom(kept, [ring(60), kept], { disk: 200 * MiB, memory: 0 })).toThrow('no room');
 });
 
 test('what is free is asked of the machine', () => {

@@ -1,7 +1,7 @@
 import { statfsSync } from 'node:fs';
 import { freemem } from 'node:os';
 import { AntirioError } from '@antirio/kernel';
-import type { ContractTerms } from '@antirio/service-contract';
+import { keepsOnly, type ContractTerms } from '@antirio/service-contract';
 
 /** What this machine really has left now, bytes. */
 export interface Spare {
@@ -20,7 +20,7 @@ const DISK_KEPT = 64 << 20;
 /** Less than a device service's process takes. */
 const MEMORY_LEAST = 64 << 20;
 
-type Needing = Pick<ContractTerms, 'ringBudgetBytes' | 'volumes'>;
+type Needing = Pick<ContractTerms, 'confidentiality' | 'disputeS' | 'ringBudgetBytes' | 'volumes'>;
 
 /** The snapshot that is held, the one that comes, in the content store too, and what is filled from it. */
 const VOLUMES_AT_ONCE = 4;
@@ -31,7 +31,7 @@ function diskOf({ ringBudgetBytes, volumes }: Needing): number {
 
 /**
  * Whether one more customer fits, before anything is signed: its ring beside the rings of the others, which may all fill up at
- * once, on the disk that is really free, and a process for its service in the memory that is.
+ * once, on the disk that is really free, and a process for its service in the memory that is, where it runs one.
  * @throws AntirioError storageFull | busy
  */
 export function checkRoom(terms: Needing, others: readonly Needing[], spare: Spare): void {
@@ -43,7 +43,7 @@ export function checkRoom(terms: Needing, others: readonly Needing[], spare: Spa
       reserved,
       kept: DISK_KEPT,
     });
-  if (spare.memory < MEMORY_LEAST)
+  if (!keepsOnly(terms) && spare.memory < MEMORY_LEAST)
     throw new AntirioError('busy', 'no memory for another service', {
       free: spare.memory,
       least: MEMORY_LEAST,

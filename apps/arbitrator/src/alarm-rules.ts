@@ -1,4 +1,11 @@
-import { gapOf, gapState, type ContractTerms, type Drill, type FullDrill } from '@antirio/service-contract';
+import {
+  gapOf,
+  gapState,
+  keepsOnly,
+  type ContractTerms,
+  type Drill,
+  type FullDrill,
+} from '@antirio/service-contract';
 import type { DeviceGap } from './counter-gaps.ts';
 import { frameConflictTrouble, type FrameConflict } from './frame-conflicts.ts';
 import { volumeTroubles, type VolumeFacts } from './volume-alarms.ts';
@@ -227,10 +234,14 @@ function takesNone(ledger: ContractFacts['ledger']): boolean {
 }
 
 /** Whether somebody would take over, or has: a provider that has gone says nothing to the ledger. */
-function isProtected({ role, phase, ledger, providerSilentMs = 0 }: ContractFacts): boolean {
-  const isThere = providerSilentMs <= PROVIDER_PATIENCE_MS && !takesNone(ledger);
+function isProtected({ role, phase, ledger, terms, providerSilentMs = 0 }: ContractFacts): boolean {
+  const isThere = providerSilentMs <= PROVIDER_PATIENCE_MS && !takesNone(ledger) && !keepsOnly(terms);
   return role === 'customer' && guarding.has(phase) && isThere;
 }
+
+const ONLY_KEPT = ': a relay contract keeps its frames, and nobody would take over';
+const isKept = ({ role, phase, terms }: ContractFacts): boolean =>
+  role === 'customer' && guarding.has(phase) && keepsOnly(terms);
 
 function withoutBlocks(sensors = 0): string {
   return sensors === 0 ? '' : `; ${sensors} sensors have no downlink counters left, and are sent nothing`;
@@ -240,7 +251,10 @@ function edgeTroubles(facts: EdgeFacts): Trouble[] {
   const { contracts, protects, dropped, grantorDownForMs } = facts;
   const found: Trouble[] = [];
   if (protects && !contracts.some(isProtected))
-    found.push({ name: 'noReadyProvider', about: 'edge', detail: 'no provider stands by for our service' });
+    found.push({
+      ...{ name: 'noReadyProvider', about: 'edge' },
+      detail: `no provider stands by for our service${contracts.some(isKept) ? ONLY_KEPT : ''}`,
+    });
   if (dropped > 0)
     found.push({ name: 'drops', about: 'own', detail: `${dropped} frames had no room in our ring` });
   if (grantorDownForMs !== undefined && grantorDownForMs > GRANTOR_PATIENCE_MS)

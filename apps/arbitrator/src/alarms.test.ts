@@ -66,6 +66,16 @@ test.each(cases)('%s is found', (name, facts) => {
   expect(namesOf(facts)).toContain(name);
 });
 
+test('who only keeps frames is no provider that stands by, and the alarm says so', () => {
+  const kept = { ...well, terms: { ...terms, confidentiality: 'relay', disputeS: 60 } as ContractTerms };
+  const [found] = findTroubles({ ...edge, contracts: [kept] });
+  expect(found).toMatchObject({
+    name: 'noReadyProvider',
+    detail: expect.stringMatching(/keeps its frames, and nobody would take over/),
+  });
+  expect(namesOf({ ...edge, contracts: [kept, well] })).toEqual([]);
+});
+
 test('the alarm of two frames under one counter names device and identity', () => {
   const devEui = '0102030405060708';
   const one = { device: 'pier-1', devEui, session: '00000000000000ab', fCnt: 17, unseen: 2 };

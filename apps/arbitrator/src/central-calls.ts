@@ -23,6 +23,7 @@ import {
   isActsWordOf,
   isDrillWord,
   isWordNow,
+  keepsOnly,
   shownBeat,
   signedWord,
   leaseRuns,
@@ -165,8 +166,14 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
     };
   };
   /** READY before the ledger kept versions: that of our share, which goes on opening what the provider has. */
-  const oldVersion = (contractId: string, readyAt: number | undefined): number | undefined =>
-    readyAt === undefined ? undefined : (escrow.newestVersion(contractId) ?? 0);
+  const oldVersion = (
+    contractId: string,
+    readyAt: number | undefined,
+    terms: ContractTerms | undefined,
+  ): number | undefined => {
+    const hasNone = readyAt === undefined || (terms !== undefined && keepsOnly(terms));
+    return hasNone ? undefined : (escrow.newestVersion(contractId) ?? 0);
+  };
   /** How it stands with the provider's newest epoch. */
   const servedUnder = async (
     contractId: string,
@@ -288,7 +295,7 @@ export function createCentralCalls(deps: CentralDependencies): CentralCalls {
       const { state } = contract.life;
       const known = await ledger.fetch(keys.keys(contractId));
       const promises = promised(contract.setId, recordOf(set), leaseMs);
-      const keyVersion = known?.version ?? oldVersion(contractId, contract.readyAt);
+      const keyVersion = known?.version ?? oldVersion(contractId, contract.readyAt, terms);
       const time = Math.floor(clock.now());
       const parties = await facts.partiesOf(set);
       const rent = terms && rentSoFar(contract, terms, time);

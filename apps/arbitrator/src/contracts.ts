@@ -24,6 +24,8 @@ import { createContractJoins, type ContractJoins } from './contract-joins.ts';
 import { createContractDrills, type ContractDrills } from './contract-drills.ts';
 import { createFullDrills, type FullDrills } from './full-drills.ts';
 import { createDownlinkDrills, type DownlinkDrills } from './downlink-drills.ts';
+import { createFenceTurns } from './fence-turns.ts';
+import { createAddressTelling, keepAddresses, toldAddresses } from './kept-addresses.ts';
 import { ledgerClient, type LedgerClient } from './ledger-client.ts';
 import { holdOf } from './operator.ts';
 import { partyRooms } from './party-rooms.ts';
@@ -83,6 +85,8 @@ export interface Contracts {
    * @throws AntirioError conflict, busy
    */
   takeKeys(terms: ContractTerms, given: KeyPackage): Promise<void>;
+  /** The same of addresses alone, where there are no keys. */
+  takeAddresses(terms: ContractTerms, addresses: readonly ProtectedDevice[]): Promise<void>;
   /** Starts the machine of a signed contract; nothing happens where it runs already. */
   drive(contract: StoredContract): void;
   /** One more attempt at every contract that still lacks a signature or its validation. */
@@ -120,6 +124,11 @@ function keptPackage(store: ContractStore, contractId: string, keyVersion?: numb
   const newest = store.document(contractId, 'keys') as KeptPackage | undefined;
   if (keyVersion === undefined || newest?.keyVersion === keyVersion) return newest;
   return store.document(contractId, packageName(keyVersion)) as KeptPackage | undefined;
+}
+
+/** Those that a customer has given us, with its keys or, where we have none, by themselves. */
+function addressesKept(store: ContractStore, contractId: string): readonly ProtectedDevice[] {
+  return toldAddresses(store, contractId) ?? keptPackage(store, contractId)?.addresses ?? [];
 }
 
 /** A customer's failures in a row are its set's: they outlast a contract. */
@@ -184,7 +193,7 @@ export function createContracts(
     if (terms.devAddrRange === undefined) return [];
     if (terms.customer === identity.edgeId) return joinedAddresses(terms, ownKeys.live().sessions);
     const { contractId } = terms;
-    const known = givenAddresses.get(contractId) ?? keptPackage(store, contractId)?.addresses ?? [];
+    const known = givenAddresses.get(contractId) ?? addressesKept(store, contractId);
     givenAddresses.set(contractId, known);
     return joins.withAnswered(contractId, known);
   };
@@ -210,7 +219,7 @@ export function createContracts(
   const sources = createSourceTurns(() => clock.monotonic());
   const turns = turnsAmong(drivers, options.takeoversAtOnce, ports, () => ledger.watch.heardAt());
   const refetches = createRefetches({ ...ports, store, ledger, rooms, sources, options, drivers });
-  const fenceTurns = new Map<string, Promise<void>>();
+  const inTurn = createFenceTurns();
   const ending = new Set<Promise<unknown>>();
 
   const protectedFiles = (): NonNullable<ArbitratorOptions['protectedService']> => {
@@ -236,7 +245,8 @@ export function createContracts(
   const macs = createMacSnapshots({ peers, clock, log: ports.log, sealKeyOf });
   const macHome = createMacHome({ peers, identity, store, joins: joins.home, clock, log: ports.log });
   const handback = createMacHandback({ ...ports, store, sealKeyOf });
-  const perContract = [drills, fullDrills, downlinkDrills, macs, handback];
+  const telling = createAddressTelling({ ...ports, joined: joinedOf });
+  const perContract = [drills, fullDrills, downlinkDrills, macs, handback, telling];
   const listeningPorts = { store, clock, drivers, macs, macHome, handback };
 
   /** Only where nothing is open that has not been stated: what was opened is of one that the provider had last. */
@@ -273,16 +283,6 @@ export function createContracts(
     return under;
   };
 
-  const inTurn = (setId: string, work: () => Promise<void>): Promise<void> => {
-    const turn = (fenceTurns.get(setId) ?? Promise.resolve()).then(work);
-    const over = turn
-      .catch(() => undefined)
-      .then(() => {
-        if (fenceTurns.get(setId) === over) fenceTurns.delete(setId);
-      });
-    fenceTurns.set(setId, over);
-    return turn;
-  };
   const retire = (contractId: string): void => {
     const driver = drivers.get(contractId);
     drivers.delete(contractId);
@@ -301,6 +301,11 @@ export function createContracts(
     store.putDocument(given.contractId, packageName(given.keyVersion), given);
     forgetOlder(given.contractId, given.keyVersion, 'ready', ['keys', 'genuine']);
     if ((newest?.keyVersion ?? 0) <= given.keyVersion) store.putDocument(given.contractId, 'keys', given);
+  };
+  const coverAlso = async (terms: ContractTerms, given: readonly ProtectedDevice[]): Promise<void> => {
+    if (given.length === 0 && joinedOf(terms).length === 0) return;
+    await rooms.ring(terms);
+    await rooms.cover(terms, joins.withAnswered(terms.contractId, given));
   };
   const live = (): number => [...drivers.values()].filter((driver) => driver.phase().at !== 'ended').length;
 
@@ -370,14 +375,16 @@ export function createContracts(
       const forgets = drivers.get(contractId)?.phase().at === 'ready';
       checkVersion(store, { contractId, kind: 'keys', forgets }, given.keyVersion);
       const isNewest = (keptPackage(store, contractId)?.keyVersion ?? 0) <= given.keyVersion;
-      if (isNewest && (addresses.length > 0 || joinedOf(terms).length > 0)) {
-        await rooms.ring(terms);
-        await rooms.cover(terms, joins.withAnswered(contractId, addresses));
-      }
+      if (isNewest) await coverAlso(terms, addresses);
       keepKeys(given);
       if (!isNewest) return;
       givenAddresses.set(contractId, addresses);
       versionsTaken.set(contractId, given.keyVersion);
+    },
+    async takeAddresses(terms, addresses) {
+      await coverAlso(terms, addresses);
+      keepAddresses(store, terms.contractId, addresses);
+      givenAddresses.set(terms.contractId, addresses);
     },
     ...{ waitingForTurn: turns.waiting, live },
     disclosures,

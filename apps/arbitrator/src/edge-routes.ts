@@ -1,7 +1,13 @@
 import { z } from 'zod';
 import type { HttpPeer, HttpRim } from '@antirio/host';
 import { AntirioError, type Clock, type Identity } from '@antirio/kernel';
-import { contractTerms, signedBackAsk, type ContractTerms } from '@antirio/service-contract';
+import {
+  contractTerms,
+  keepsOnly,
+  neverTakesOver,
+  signedBackAsk,
+  type ContractTerms,
+} from '@antirio/service-contract';
 import { keepBackAsk } from './asked-back.ts';
 import type { ContractStore, StoredContract } from './contract-store.ts';
 import { addDrillRoutes } from './contract-drills.ts';
@@ -10,6 +16,7 @@ import { joinsHomeOf } from './join-home.ts';
 import { addMacHandbackRoute } from './mac-handback.ts';
 import { cameHomeWith } from './mac-home.ts';
 import { downlinkTotals } from './downlink-shares.ts';
+import { addAddressesRoute } from './kept-addresses.ts';
 import { addLentRoutes } from './lent-routes.ts';
 import { addMacRoute, snapshotsKept } from './mac-snapshots.ts';
 import type { Contracts } from './contracts.ts';
@@ -95,6 +102,8 @@ function macView(
   terms: ContractTerms,
 ): Record<string, unknown> {
   if (role === 'customer') return { listeningHome: cameHomeWith(store, terms.contractId) };
+  // who only keeps frames is told of none
+  if (keepsOnly(terms)) return {};
   const { known, lacking, isAll } = snapshotsKept(store, terms);
   return {
     macLayersKnown: known,
@@ -126,6 +135,7 @@ export function addEdgeRoutes(
       state: refused === undefined ? (phase?.at ?? 'signing') : 'refused',
       phase: phase === undefined ? undefined : publicPhase(phase),
       refused,
+      neverTakesOver: neverTakesOver(terms),
       ...(driver === undefined ? {} : liveView(driver)),
       letGo: letGo || undefined,
       held: holdOf(store, terms.contractId),
@@ -194,6 +204,10 @@ export function addEdgeRoutes(
       return { keyVersion: body.keyVersion };
     },
   );
+  addAddressesRoute(rim, {
+    take: (terms, addresses) => contracts.takeAddresses(terms, addresses),
+    fromCustomer: (id, request) => fromCustomer(contracts.get(id), request),
+  });
   addMacRoute(rim, {
     ...{ identity, store, clock, phaseOf: (id) => contracts.drivers.get(id)?.phase().at },
     fromCustomer: (id, request) => fromCustomer(contracts.get(id), request),

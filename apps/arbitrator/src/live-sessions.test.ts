@@ -127,6 +127,15 @@ describe('what a provider lacks', () => {
     expect(lacking(driverIn('ended', divided.keyVersion))).toEqual([]);
   });
 
+  test('is nothing that who only keeps frames lacks: it has no keys', () => {
+    writeFile(1);
+    writeLive(1, '02000001');
+    const kept = { ...terms, confidentiality: 'relay', disputeS: 60 } as const;
+    expect(sealingNow([driverIn('guarded', 1, kept)], store, open())).toMatchObject({
+      ...{ protected: [], unsealed: [] },
+    });
+  });
+
   test('is, without a range in the terms, every session of a join: and a provider takes no address that no range names', async () => {
     writeFile(1);
     writeLive(1, '02000001');

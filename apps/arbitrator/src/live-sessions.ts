@@ -6,6 +6,7 @@ import { AntirioError, describeError } from '@antirio/kernel';
 import {
   isRekeying,
   joinedAddresses,
+  keepsOnly,
   protectedDevice,
   type ProtectedDevice,
 } from '@antirio/service-contract';
@@ -214,9 +215,9 @@ export function sealingNow(
 ): SealingNow {
   const { serial, sessions } = own.live();
   const living = [...drivers].filter(
-    ({ role, phase, record }) =>
-      // what only waits for its payment goes on with no device
-      role === 'customer' && !unpromised.has(phase().at) && !isRekeying(record()),
+    ({ role, phase, record, terms }) =>
+      // what only waits for its payment goes on with no device, and who only keeps frames never does
+      role === 'customer' && !keepsOnly(terms) && !unpromised.has(phase().at) && !isRekeying(record()),
   );
   return {
     serial,

@@ -10,13 +10,18 @@ const ID = '6f1b2b52-4a3d-4c86-9f0e-a7d1c45be02f';
 const edge = openIdentity(generateIdentity());
 const ann = openIdentity(generateIdentity());
 
-function setting(role: 'customer' | 'provider', phase: CustomerPhase | ProviderPhase, ledgerTime?: number) {
+function setting(
+  role: 'customer' | 'provider',
+  phase: CustomerPhase | ProviderPhase,
+  ledgerTime?: number,
+  more: object = {},
+) {
   let now = 1000;
   let at = phase;
   const posted: PartyEvent[] = [];
   const notes: Note[] = [];
   const documents = new Map<string, unknown>();
-  const terms = { contractId: ID, set: { setId: 'bridge' } };
+  const terms = { contractId: ID, set: { setId: 'bridge' }, ...more };
   const driver = {
     ...{ terms, role },
     phase: () => at,
@@ -111,6 +116,20 @@ test('a word is dated by the ledger’s time as the centre told it, by our own c
   };
   expect(dateOf(900_000)).toEqual([900_000]);
   expect(dateOf()).toEqual([1000]);
+});
+
+test('of a relay contract nothing is handed over, taken over or drilled, and it is said why', () => {
+  const relay = { confidentiality: 'relay', disputeS: 60 };
+  const ours = setting('customer', { at: 'guarded', epoch: 1 }, undefined, relay);
+  const never = /keeps frames and has no keys, it never takes over/;
+  expect(() => ours.operator.handOver(ID, 'ann')).toThrow(never);
+  expect(() => ours.operator.drill(ID, 'ann', false)).toThrow(never);
+  expect(() => ours.operator.drill(ID, 'ann', true)).toThrow(never);
+  const theirs = setting('provider', { at: 'ready' }, undefined, relay);
+  const { challenge } = theirs.operator.challenge(ID);
+  const confirmation = theirs.force(ann, 'takeover', challenge);
+  expect(() => theirs.operator.takeOver(ID, 'ann', confirmation)).toThrow(never);
+  expect([...ours.posted, ...theirs.posted, ...ours.notes, ...theirs.notes]).toEqual([]);
 });
 
 test('a forced takeover takes a confirmation, and a provider that stands by', () => {

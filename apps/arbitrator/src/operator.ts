@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { AntirioError, parseEdgeId, signDocument, toHex, verifyDocument, type Signed } from '@antirio/kernel';
-import { signedAs, type SignedWord, type YieldCause } from '@antirio/service-contract';
+import { KEEPS_ONLY, keepsOnly, signedAs, type SignedWord, type YieldCause } from '@antirio/service-contract';
 import { sleep } from '@antirio/host';
 import type { Contracts } from './contracts.ts';
 import type { ContractStore } from './contract-store.ts';
@@ -71,6 +71,12 @@ export function createOperator(
     if (driver === undefined) throw new AntirioError('conflict', 'the contract is not under way');
     return driver;
   };
+  /** @throws AntirioError conflict where its provider only keeps frames */
+  const takerOf = (contractId: string, role: 'customer' | 'provider'): PartyDriver => {
+    const driver = driverOf(contractId, role);
+    if (keepsOnly(driver.terms)) throw new AntirioError('conflict', KEEPS_ONLY);
+    return driver;
+  };
   const record = (contractId: string, act: string, by: string, more: Record<string, unknown> = {}): void => {
     const detail = { act, by, ...more };
     store.note(contractId, { at: clock.now(), monotonic: clock.monotonic(), milestone: 'operator', detail });
@@ -117,7 +123,7 @@ export function createOperator(
 
   return {
     handOver(contractId, by) {
-      const driver = driverOf(contractId, 'customer');
+      const driver = takerOf(contractId, 'customer');
       const { at } = driver.phase();
       if (at !== 'guarded' && at !== 'yielding')
         throw new AntirioError('conflict', `nothing can be handed over while the contract is ${at}`);
@@ -135,7 +141,7 @@ export function createOperator(
       return { held };
     },
     drill(contractId, by, full) {
-      const driver = driverOf(contractId, 'customer');
+      const driver = takerOf(contractId, 'customer');
       if (full) {
         contracts.fullDrills.tell(contractId);
         record(contractId, 'full drill', by);
@@ -170,7 +176,7 @@ export function createOperator(
       return phaseOf(driver);
     },
     takeOver(contractId, by, force) {
-      const driver = driverOf(contractId, 'provider');
+      const driver = takerOf(contractId, 'provider');
       const { at } = driver.phase();
       if (at !== 'ready' && at !== 'stated')
         throw new AntirioError('conflict', `nothing is to be taken over while the contract is ${at}`);
@@ -180,7 +186,7 @@ export function createOperator(
       return phaseOf(driver);
     },
     heardWord(contractId, word) {
-      const driver = driverOf(contractId, 'provider');
+      const driver = takerOf(contractId, 'provider');
       driver.post({ type: 'takeOverAsked', word });
       return phaseOf(driver);
     },

@@ -3,6 +3,7 @@ import { repeat, type Repeating } from '@antirio/host';
 import {
   deedsOf,
   followsNewRules,
+  keepsOnly,
   type ContractRecord,
   type ContractTerms,
   type Datagram,
@@ -356,7 +357,8 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
 
   const lookAround = createCustomerSight({ terms, rooms, store, log });
   const observeCustomer = async (): Promise<void> => {
-    if (machine.phase().at === 'arming') await rooms.sendImages(terms);
+    // who only keeps frames runs nothing
+    if (machine.phase().at === 'arming' && !keepsOnly(terms)) await rooms.sendImages(terms);
     const want = presses.has(machine.phase().at) ? 'now' : 'guard';
     const keyVersion = deps.ownKeyVersion();
     const seen = await lookAround(deps.sources.isUp(contractId, want));

@@ -158,6 +158,16 @@ describe('the provider of an ended contract', () => {
     expect([await retirement.advance(), keptForS]).toEqual([true, KEPT_S - LISTEN_ON_S]);
   });
 
+  test('that only kept frames has no service or image to be ended, and listens on like any other', async () => {
+    [endings, ring] = [0, { from: 11, next: 11 }];
+    const kept = { ...terms, confidentiality: 'relay', disputeS: 60 } as const;
+    const retirement = retireProvider({ ...ports(), terms: kept });
+    expect(await retirement.advance()).toBe(false);
+    now += LISTEN_ON_S * 1000;
+    expect([await retirement.advance(), endings, keptForS]).toEqual([true, 0, KEPT_S - LISTEN_ON_S]);
+    expect(held).toContain('fetch');
+  });
+
   test('leaves the fence to a newer contract of the set', async () => {
     [service, leading, ring] = ['absent', false, undefined];
     expect(await retireProvider(ports()).advance()).toBe(true);

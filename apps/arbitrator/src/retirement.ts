@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { parseInput, type HttpPeer } from '@antirio/host';
 import { isAntirioError, type Clock } from '@antirio/kernel';
-import type { ContractTerms } from '@antirio/service-contract';
+import { keepsOnly, type ContractTerms } from '@antirio/service-contract';
 import type { ContractStore } from './contract-store.ts';
 import { endGuestHold } from './guest-hold.ts';
 import type { ArbitratorOptions } from './options.ts';
@@ -151,7 +151,7 @@ export function retireCustomer(ports: RetirementPorts): Retirement {
     if (outcome === undefined) return;
     sources.leave(turn);
     if (sources.idle()) await rooms.endFilling(terms);
-    await rooms.endSending(terms);
+    if (!keepsOnly(terms)) await rooms.endSending(terms);
     kept.change({ letGo: true, outcome });
   };
   return {
@@ -191,6 +191,13 @@ export function retireProvider(ports: RetirementPorts): Retirement {
     }
     return ring.from > through || endedForS >= options.unclaimedRetainS;
   };
+  /** Who only kept frames had none, and was sent no image. */
+  const isServiceGone = async (): Promise<boolean> => {
+    if (keepsOnly(terms)) return true;
+    if ((await rooms.endService(terms)) !== 'absent') return false;
+    await rooms.endFetch(contractId);
+    return true;
+  };
   const endRing = async (): Promise<void> => {
     const forS = Math.ceil(options.handedBackRetainS - kept.endedForS());
     await (forS > 0 ? rooms.keepRing(contractId, forS) : rooms.removeRing(contractId));
@@ -198,8 +205,7 @@ export function retireProvider(ports: RetirementPorts): Retirement {
   return {
     async advance() {
       const collected = await isCollected();
-      if ((await rooms.endService(terms)) !== 'absent' || !collected) return false;
-      await rooms.endFetch(contractId);
+      if (!(await isServiceGone()) || !collected) return false;
       await endRing();
       await endGuestHold(terms, ports.peers, options.unclaimedRetainS);
       await inTurn(async () => {

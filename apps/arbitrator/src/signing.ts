@@ -9,13 +9,13 @@ import {
   type EdgeId,
 } from '@antirio/kernel';
 import {
-  NO_RELAY,
   TERMS_KIND,
   contractTerms,
   drillProblem,
   escrowProblem,
   nothingDelivered,
   outageProblem,
+  relayProblem,
   rootKeysProblem,
   termsHash,
   type ContractTerms,
@@ -47,8 +47,8 @@ function checkParties(terms: ContractTerms, ours: EdgeId, role: 'customer' | 'pr
   if (terms[role] !== ours)
     throw new AntirioError('forbidden', `this edge is not the ${role} of these terms`);
   if (terms.customer === terms.provider) throw new AntirioError('invalidInput', 'a contract takes two edges');
-  const relay = terms.confidentiality === 'relay' ? NO_RELAY : undefined;
-  const problem = relay ?? escrowProblem(terms) ?? drillProblem(terms) ?? rootKeysProblem(terms);
+  const problem =
+    relayProblem(terms) ?? escrowProblem(terms) ?? drillProblem(terms) ?? rootKeysProblem(terms);
   if (problem !== undefined) throw new AntirioError('invalidInput', problem);
   if (terms.expiresAt <= now)
     throw new AntirioError('gone', 'these terms have expired', { expiresAt: terms.expiresAt });

@@ -4,6 +4,8 @@ import { AntirioError, describeError, type Clock, type EdgeId } from '@antirio/k
 import {
   BLOCKS_ON_PROMISES,
   gapState,
+  keepsOnly,
+  neverTakesOver,
   windowAfter,
   windowAt,
   type ContractTerms,
@@ -205,6 +207,7 @@ async function explain(ports: WhyPorts, contract: StoredContract, { devEui, devA
   return {
     ...{ contractId, role, setId: set.setId, phase: driver?.phase().at ?? 'over' },
     acts: { edge: acts, isThisEdge: acts === edgeId },
+    neverTakesOver: neverTakesOver(terms),
     ledger,
     fence: seen,
     keys:
@@ -213,7 +216,7 @@ async function explain(ports: WhyPorts, contract: StoredContract, { devEui, devA
         : undefined,
     ...deviceKeys(contracts, contractId, devEui),
     held: holdOf(store, contractId),
-    movesOn: movesOn(terms, clock.now()),
+    movesOn: keepsOnly(terms) ? undefined : movesOn(terms, clock.now()),
     ...(driver === undefined ? {} : actingOf(driver)),
     waitsForItsTurn: contracts.waitingForTurn().includes(contractId) || undefined,
     drills: contracts.drills.view(contractId),

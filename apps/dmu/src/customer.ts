@@ -13,6 +13,7 @@ import {
   customerJudge,
   estimateNeeds,
   firstOffer,
+  ofKeeping,
   openNegotiation,
   rentBid,
   say,
@@ -23,7 +24,7 @@ import {
 import { giveUpMatch, isOver, released, type Demand, type DemandMatch, type DemandState } from './demand.ts';
 import { measure } from './measure.ts';
 import type { DmuOptions } from './options.ts';
-import { propose, setIdOf } from './proposal.ts';
+import { levelsFor, propose, setIdOf } from './proposal.ts';
 import { uncoveredRent } from './rent-cover.ts';
 import type { MarketOrder, Rooms } from './rooms.ts';
 import { exchange, signOffer } from './talk.ts';
@@ -74,7 +75,7 @@ function bidFor(demand: Demand, { options, clock }: CustomerParts, capacity: Bid
     // What the customer is, is no measure of what a provider must be; where it is, and what would fail with it, is.
     qualities: { ...qualities, cells, cores: 1, uptimePermille: 0, batteryMinutes: 0 },
     standby: policy.standby,
-    confidentiality: policy.confidentiality,
+    confidentiality: levelsFor(policy, demand.request),
     exclude: excluded,
     minReputation: policy.minReputation,
     ...undecidedBorne(policy),
@@ -97,7 +98,9 @@ const estimateAndBid: Step = async (demand, parts) => {
   if (clock.now() - demand.since < pauseBefore(demand)) return demand;
   const { imageCid, configCid, devices } = demand.request;
   const measured = await measure(peers, [imageCid, configCid], clock.now(), log);
-  const needs = estimateNeeds(measured, devices.length, options.terms.outageS, options.estimate);
+  const all = estimateNeeds(measured, devices.length, options.terms.outageS, options.estimate);
+  const isKeptOnly = levelsFor(options.policy, demand.request).every((level) => level === 'relay');
+  const needs = isKeptOnly ? ofKeeping(all) : all;
   const bid = bidFor(demand, parts, needs);
   const order = await rooms.placeOrder(bid, `demand/${demand.id}/${demand.attempt}`);
   const firstFree = Math.min(

@@ -1,10 +1,10 @@
-import { rootKeysProblem } from '@antirio/service-contract';
+import { drillProblem, relayProblem, rootKeysProblem } from '@antirio/service-contract';
 import { expect, test } from '@jest/globals';
 import { generateIdentity, openIdentity } from '@antirio/kernel';
 import { demandBody } from './demand.ts';
 import { dmuOptions } from './options.ts';
 import { readProcess } from './measure.ts';
-import { propose, setIdOf, slotsFor } from './proposal.ts';
+import { levelsFor, propose, setIdOf, slotsFor } from './proposal.ts';
 
 const [ada, ben, cleo, dora, eve] = Array.from(
   { length: 5 },
@@ -101,6 +101,56 @@ test('a proposal follows the match, the policy and the options', () => {
   expect(() => propose({ ...parts, options: lonely })).toThrow(
     expect.objectContaining({ code: 'badConfig' }),
   );
+});
+
+const keepable = {
+  ...{ imageName: 'i', imageCid: 'c', configCid: 'd', duration: 7, service: 'device-lora' },
+  devices: [{ devEui: '00'.repeat(8), devAddr: '0000000a' }],
+  iTrustTheProviderWithMyKeys: false,
+};
+
+test('who only keeps frames is proposed nothing that takes keys, whatever the edge’s own terms and defaults are', () => {
+  const cloud = { kind: 'http', url: 'http://cloud.example' };
+  const own = {
+    forwarding: cloud,
+    rootKeys: true,
+    coverage: { breach: 'ruled' },
+    downlinkDrills: { motes: 3 },
+  };
+  const escrow = { threshold: 1, holders: [cleo] };
+  const terms = {
+    ...own,
+    escrow,
+    exposed: 'refuse',
+    leaseMs: 1000,
+    devAddrRange: { first: '02000000', last: '020000ff' },
+  };
+  const policy = { confidentiality: ['relay'], opening: ['autonomous'] };
+  const options = dmuOptions.parse({ dataDir: '/nowhere', central: { edgeId: eve }, policy, terms });
+  const match = {
+    matchId: 'm',
+    provider: ben,
+    standby: 'cold',
+    confidentiality: 'relay',
+    sharedDomains: [],
+  } as const;
+  const contractId = '00000000-0000-4000-8000-000000000001';
+  const about = { customer: ada, contractId, set: undefined, now: 1000 };
+  const proposed = propose({ options, request: keepable, match, ...about });
+  expect([relayProblem(proposed), drillProblem(proposed)]).toEqual([undefined, undefined]);
+  const kept = { confidentiality: 'relay', opening: 'witnessed', disputeS: 259_200, leaseMs: 1000 };
+  expect(proposed).toMatchObject({ ...kept, devAddrRange: { first: '02000000' } });
+});
+
+test('who only keeps frames is no answer to a demand for more', () => {
+  const relay = { confidentiality: ['relay' as const] };
+  const both = { confidentiality: ['relay' as const, 'process' as const] };
+  expect([levelsFor(relay, keepable), levelsFor(both, keepable)]).toEqual([['relay'], ['relay', 'process']]);
+  const manual = { events: ['manual' as const], windows: [], takeovers: 1 };
+  for (const more of [{ devices: [] }, { volumes: { maxBytes: 4096, everyS: 60 } }, { activation: manual }]) {
+    expect(levelsFor(both, { ...keepable, ...more })).toEqual(['process']);
+    expect(() => levelsFor(relay, { ...keepable, ...more })).toThrow(/`relay` only/);
+  }
 });
 
 test('memory and CPU are read from the service’s metrics, CPU not of a process that has just begun', () => {

@@ -1,7 +1,14 @@
 import { AntirioError, sha256Hex, utf8, type EdgeId } from '@antirio/kernel';
 import type { SetRecord } from '@antirio/ledger-machine';
 import { ringBudget } from '@antirio/market';
-import { LEAST_OUTAGE_S, contractTerms, withinSilence, type ContractTerms } from '@antirio/service-contract';
+import {
+  LEAST_OUTAGE_S,
+  activationTerms,
+  contractTerms,
+  withinSilence,
+  type Confidentiality,
+  type ContractTerms,
+} from '@antirio/service-contract';
 import type { DemandMatch, DemandRequest } from './demand.ts';
 import type { DmuOptions } from './options.ts';
 
@@ -53,6 +60,37 @@ const TRUST =
   'autonomous: the provider would have all keys from the signature on; say so with iTrustTheProviderWithMyKeys';
 const DAY_MS = 86_400_000;
 
+/** Whether somebody who keeps frames and never takes over is of use for what is demanded. */
+function isKeepable({ devices, volumes, activation }: DemandRequest): boolean {
+  const { events, takeovers } = activationTerms.parse(activation ?? {});
+  return devices.length > 0 && volumes === undefined && events.join() === 'offline' && takeovers === 1;
+}
+
+/**
+ * What the policy says of who may see what, for this demand.
+ * @throws AntirioError invalidInput where that leaves nobody
+ */
+export function levelsFor(
+  { confidentiality }: Pick<DmuOptions['policy'], 'confidentiality'>,
+  request: DemandRequest,
+): Confidentiality[] {
+  const levels = confidentiality.filter((level) => level !== 'relay' || isKeepable(request));
+  if (levels.length > 0) return levels;
+  throw new AntirioError('invalidInput', ONLY_KEPT);
+}
+
+const ONLY_KEPT =
+  'dmu.policy.confidentiality is `relay` only: its providers keep frames of sensors, and have no volumes, schedules or further takeovers';
+
+/** What of the edge's own terms there is to say where the provider only keeps frames. */
+function termsOfKeeping({ devAddrRange, ...terms }: DmuOptions['terms']) {
+  const { heartbeatIntervalMs, missedBeats, leaseMs, returnBackoffMs, takeoverSlaMs } = terms;
+  const { maxActiveS, disputeS, disputeCounts, deaf, flapping } = terms;
+  const beats = { heartbeatIntervalMs, missedBeats, leaseMs, returnBackoffMs, takeoverSlaMs };
+  const said = { ...beats, maxActiveS, disputeS, disputeCounts, deaf, flapping, devAddrRange };
+  return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined));
+}
+
 /** The same without root keys where nothing could be answered with them, or no opening would tell that they were seen. */
 function rootsStay(
   { terms: { rootKeys, ...terms }, policy }: DmuOptions,
@@ -66,6 +104,25 @@ function rootsStay(
 
 /** Long enough for the provider to bring a service up from where its standby leaves it. */
 const DRILL_MS = { hot: 60_000, warm: 60_000, cold: 600_000 } as const;
+
+/** The same where it takes over. */
+function termsOfServing(options: DmuOptions, request: DemandRequest, match: DemandMatch) {
+  const { drills } = options.terms;
+  const maxMs = drills.maxMs ?? DRILL_MS[match.standby];
+  return { ...rootsStay(options, request, match), drills: { ...drills, maxMs } };
+}
+
+/** @throws AntirioError forbidden where the provider would have all keys, and that was not said in words */
+function openingFor(
+  { opening: [wanted] }: DmuOptions['policy'],
+  { iTrustTheProviderWithMyKeys }: DemandRequest,
+  { confidentiality }: DemandMatch,
+): ContractTerms['opening'] | undefined {
+  // where there are no keys nothing is opened
+  const opening = confidentiality === 'relay' ? 'witnessed' : wanted;
+  if (opening === 'autonomous' && !iTrustTheProviderWithMyKeys) throw new AntirioError('forbidden', TRUST);
+  return opening;
+}
 
 /** What this edge proposes, but for the stakes, which are what is negotiated. */
 export function propose({
@@ -81,8 +138,6 @@ export function propose({
   if (central === undefined)
     throw new AntirioError('badConfig', 'dmu.central: no central arbitrator is configured');
   const { imageName, imageCid, configCid, service, devices, duration } = request;
-  if (policy.opening[0] === 'autonomous' && !request.iTrustTheProviderWithMyKeys)
-    throw new AntirioError('forbidden', TRUST);
   return contractTerms.parse({
     version: 1,
     contractId,
@@ -93,14 +148,13 @@ export function propose({
     set: { setId: setIdOf(customer, service), service, devices },
     image: { imageName, imageCid, configCid },
     confidentiality: match.confidentiality,
-    opening: policy.opening[0],
+    opening: openingFor(policy, request, match),
     standby: match.standby,
     stakes: { customer: 0, provider: 0 },
     ...(request.volumes === undefined ? {} : { volumes: request.volumes }),
     ...(request.devAddrRange === undefined ? {} : { devAddrRange: request.devAddrRange }),
-    ...rootsStay(options, request, match),
+    ...(match.confidentiality === 'relay' ? termsOfKeeping(terms) : termsOfServing(options, request, match)),
     ...eventsOf(request, terms),
-    drills: { ...terms.drills, maxMs: terms.drills.maxMs ?? DRILL_MS[match.standby] },
     // less is signed by nobody
     outageS: Math.max(LEAST_OUTAGE_S, terms.outageS),
     ringBudgetBytes: ringBudget(devices.length, terms.outageS, estimate.uplinksPermille),

@@ -8,6 +8,7 @@ import {
   commitTo,
   hear,
   lacksCapacity,
+  ofKeeping,
   openNegotiation,
   providerJudge,
   say,
@@ -60,6 +61,10 @@ export interface ProviderSideParts extends ProviderParts {
   /** Says what storing costs; undefined where this edge has none. */
   readonly contentStore: HttpPeer | undefined;
 }
+
+/** Who keeps frames only runs nothing: it promises its ring. */
+const neededFor = ({ confidentiality, capacity }: MatchRecord): Capacity =>
+  confidentiality === 'relay' ? ofKeeping(capacity) : capacity;
 
 class ProviderSide implements Provider {
   readonly #parts: ProviderSideParts;
@@ -141,11 +146,12 @@ class ProviderSide implements Provider {
     const known = store.session(matchId);
     if (known !== undefined && known.devAddrs.join() !== wanted.join())
       throw new AntirioError('conflict', 'the trial is under way with other devices');
-    if (known === undefined) this.#admit(wanted.length, match.capacity);
+    if (known === undefined) this.#admit(wanted.length, match);
     await rooms.makeRing(matchId, wanted, options.provider.trialRingBytes, peer);
     await rooms.holdMatch(matchId, clock.now() + HOLD_MS);
     if (known === undefined) {
-      const { standby, confidentiality, capacity } = match;
+      const { standby, confidentiality } = match;
+      const capacity = neededFor(match);
       const fresh = { matchId, customer: peer, devAddrs: wanted, standby, confidentiality, capacity };
       store.putSession({ ...fresh, cursor: 0, batches: 0, startedAt: clock.now() });
     }
@@ -153,8 +159,9 @@ class ProviderSide implements Provider {
   }
 
   /** @throws AntirioError forbidden | busy */
-  #admit(devices: number, needed: Capacity): void {
+  #admit(devices: number, match: MatchRecord): void {
     const { options, store } = this.#parts;
+    const needed = neededFor(match);
     const lacking = lacksCapacity(freeCapacity(this.#parts), needed);
     if (lacking !== undefined) throw new AntirioError('busy', `there is too little ${lacking} left`);
     const { maxContracts, policy } = options.provider;
@@ -224,9 +231,10 @@ class ProviderSide implements Provider {
   }
 
   /** What the image takes of the disk, for as long as the contract lasts. */
-  async #storageCost({ capacity }: Session, { body }: SignedOffer): Promise<number> {
+  async #storageCost({ capacity, confidentiality }: Session, { body }: SignedOffer): Promise<number> {
     const { options, clock, log, contentStore } = this.#parts;
-    if (!options.provider.storageCost || contentStore === undefined) return 0;
+    const isStored = options.provider.storageCost && confidentiality !== 'relay';
+    if (!isStored || contentStore === undefined) return 0;
     const need = { bytes: capacity.storageMiB * 2 ** 20, ms: body.terms.expiresAt - clock.now() };
     return storageCost(contentStore, need, log);
   }

@@ -7,6 +7,7 @@ import { committed, freeCapacity } from './offer.ts';
 import { checkNetworkServer } from './network-server.ts';
 import type { DmuOptions } from './options.ts';
 import { completeDemand } from './protected-service.ts';
+import { levelsFor } from './proposal.ts';
 import { negotiationBody, trialBody } from './provider.ts';
 
 export interface RoutesParts {
@@ -62,6 +63,7 @@ function addDemandRoutes({ rim, options, clock, random, running, deviceLora }: R
     const id = body.demandId ?? uuidV4(random);
     const giveUpAt = now + options.demandLifetimeS * 1000;
     const wanted = await completeDemand(body, options, deviceLora);
+    levelsFor(options.policy, wanted);
     await checkNetworkServer(wanted.devices, deviceLora);
     const meanwhile = running().store.demand(id);
     if (meanwhile !== undefined) return show(meanwhile);

@@ -88,6 +88,7 @@ export const OPEN_ROUTES: readonly OpenRoute[] = [
   // The contract does not exist here before it is signed: the arbitrator looks at the terms.
   post('arbitrator', 'arbitrator/v1/contract/:any/sign', 'known', { role: 'edge' }),
   post('arbitrator', 'arbitrator/v1/contract/:id/keys', 'party', { role: 'edge' }),
+  post('arbitrator', 'arbitrator/v1/contract/:id/addresses', 'party', { role: 'edge' }),
   post('arbitrator', 'arbitrator/v1/contract/:id/mac', 'party', { role: 'edge' }),
   get('arbitrator', 'arbitrator/v1/contract/:id/mac', 'party', { role: 'edge' }),
   // Frames of their sessions are not read without them, by whichever way these come.

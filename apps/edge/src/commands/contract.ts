@@ -41,6 +41,7 @@ const contractView = z.looseObject({
   listeningHome: z
     .object({ epoch: z.number(), counts: z.record(z.string(), z.number()), why: z.string().optional() })
     .optional(),
+  neverTakesOver: z.string().optional(),
   unservedJoins: z.looseObject({ requests: z.number(), devices: z.number() }).optional(),
   terms: z.looseObject({
     customer: z.string(),
@@ -70,7 +71,8 @@ function row({ contractId, role, state, terms }: ContractView): string[] {
   const other = role === 'customer' ? terms.provider : terms.customer;
   const until = terms.expiresAt === undefined ? '' : new Date(terms.expiresAt).toISOString();
   const devices = terms.set === undefined ? '' : String(terms.set.devices.length);
-  return [contractId, role, state, other, devices, terms.standby ?? '', until];
+  const standby = terms.confidentiality === 'relay' ? 'relay' : (terms.standby ?? '');
+  return [contractId, role, state, other, devices, standby, until];
 }
 
 const HEADER = ['CONTRACT', 'WE ARE', 'STATE', 'OTHER EDGE', 'DEVICES', 'STANDBY', 'UNTIL'];
@@ -205,6 +207,7 @@ export async function showContract(config: EdgeConfig, id: string, json: boolean
   }
   const contract = parseInput(contractView, found);
   print(textTable([HEADER, row(contract)]));
+  if (contract.neverTakesOver !== undefined) print(contract.neverTakesOver);
   if (contract.keys !== undefined) print(keysLine(contract.keys));
   for (const line of rentLines(contract.rent, contract.terms.rent?.perHour)) print(line);
   for (const line of actingLines(parseInput(actingView, found))) print(line);

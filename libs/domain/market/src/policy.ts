@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { NO_RELAY, confidentiality, opening, standbyLevel } from '@antirio/service-contract';
+import { confidentiality, opening, standbyLevel } from '@antirio/service-contract';
 import type { Ask, Bid } from './order.ts';
 
 const MOST = 1_000_000_000_000;
@@ -18,9 +18,10 @@ const common = {
   /** In the order of preference. */
   standby: z.array(standbyLevel).min(1).default(['hot', 'warm', 'cold']),
   confidentiality: z
-    .array(confidentiality.refine((one): boolean => one !== 'relay', NO_RELAY))
+    .array(confidentiality)
     .min(1)
-    .default(['process', 'forward']),
+    .default(['process', 'forward'])
+    .describe('in the order of preference; `relay` is a provider that keeps frames and never takes over'),
   /** How the keys may be opened; `autonomous` gives the provider all of them at once. */
   opening: z.array(opening).min(1).default(['witnessed']),
   /** Part of the way from `first` to `limit` that each own offer goes further, in thousandths. */

@@ -27,6 +27,11 @@ export function addCapacity(a: Capacity, b: Capacity): Capacity {
   return combine(a, b, (x, y) => x + y);
 }
 
+/** What of it somebody uses who keeps frames and runs nothing. */
+export function ofKeeping({ bandwidthKbps, ringBytes }: Capacity): Capacity {
+  return { cpuMillis: 0, memoryMiB: 0, storageMiB: 0, bandwidthKbps, ringBytes };
+}
+
 /** Never below zero. */
 export function subtractCapacity(a: Capacity, b: Capacity): Capacity {
   return combine(a, b, (x, y) => Math.max(0, x - y));

@@ -112,7 +112,9 @@ function notOffered(terms: ContractTerms, policy: ProviderPolicy, view: Provider
     !policy.confidentiality.includes(terms.confidentiality)
   )
     return 'confidentiality';
-  return policy.opening.includes(terms.opening) ? undefined : 'opening';
+  // where there are no keys nothing is opened
+  const isOpened = terms.confidentiality !== 'relay';
+  return !isOpened || policy.opening.includes(terms.opening) ? undefined : 'opening';
 }
 
 /** The least own stake of which the penalty of a drill is no larger a part than is borne. */

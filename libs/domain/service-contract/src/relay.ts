@@ -12,12 +12,12 @@ export function keepsOnly({ confidentiality, disputeS }: Kept): boolean {
   return confidentiality === 'relay' && disputeS !== undefined;
 }
 
-/** Said wherever somebody asks for a `relay` contract. */
-export const NO_RELAY =
-  'a relay contract could never be settled: its provider has no keys to state what it kept with; choose forward or process';
-
 /** Said wherever somebody wants such a provider to take over. */
 export const KEEPS_ONLY = 'a relay contract: its provider keeps frames and has no keys, it never takes over';
+
+/** For operators: why the contract's provider never takes over; undefined where it may. */
+export const neverTakesOver = (terms: Kept): string | undefined =>
+  keepsOnly(terms) ? KEEPS_ONLY : undefined;
 
 type Of = Kept &
   Pick<
