@@ -64,14 +64,16 @@ function serviceDescription({ devices, options }: Cast): Section {
   return {
     serviceName: 'device-lora',
     devices: devices.map((device) => provisioned(device)),
-    confidentiality: options.confidentiality,
+    // who only keeps frames runs it not at all
+    confidentiality: options.confidentiality === 'relay' ? 'process' : options.confidentiality,
   };
 }
 
 /** Who insures takes one contract where there are several who do, so that each gets one. */
 function insurance({ options }: Cast, party: AnyParty): Section {
   const enabled = party === 'b' || (party === 'c' && insuresToo(options));
-  const policy = { ...STAKES, ...openingOf(options) };
+  const levels = options.confidentiality === 'relay' ? { confidentiality: ['relay'] } : {};
+  const policy = { ...STAKES, ...openingOf(options), ...levels };
   return { enabled, policy, ...(insuresToo(options) ? { maxContracts: 1 } : {}) };
 }
 

@@ -53,6 +53,8 @@ test.each([
   [['--period', '10'], 'periodMs'],
   [['--kill-party', 'b'], '--kill-phase'],
   [['--kill-party', 'a', '--kill-phase', 'takeover'], 'dead already'],
+  [['--confidentiality', 'relay', '--kill', 'flapping'], 'takes over'],
+  [['--confidentiality', 'relay', '--kill-party', 'b', '--kill-phase', 'active'], 'agreement, migration'],
   [['--bananas'], 'bananas'],
   [['stray'], 'stray'],
 ])('%j is refused by name', (flags, named) => {

@@ -52,14 +52,25 @@ const furtherKillSchema = z
 /** A further SIGKILL, besides the failure the demo is about: whom it hits, and when. */
 export type FurtherKill = z.output<typeof furtherKillSchema>;
 
+/** Of a neighbour that has no keys there are no stories of taking over, and no moments in them. */
+function keptProblem({ confidentiality, kill, furtherKills, volume }: z.output<typeof demoOptions>) {
+  if (confidentiality !== 'relay') return undefined;
+  if (isStory(kill)) return `--kill ${kill}: a story of an edge that takes over, which \`relay\` does not`;
+  if (furtherKills.some(({ phase }) => !KEPT_PHASES.has(phase)))
+    return '--kill-phase: with `relay` there are agreement, migration and ready only';
+  return volume ? '`relay` knows no volumes' : undefined;
+}
+const KEPT_PHASES: ReadonlySet<KillPhase> = new Set(['agreement', 'migration', 'ready']);
+
 const positive = (most: number): z.ZodType<number> => z.coerce.number().int().min(1).max(most);
 
-const optionsSchema = z.strictObject({
+const demoOptions = z.strictObject({
   motes: positive(1_000).default(20),
   /** Traffic, losses and the moment of the kill follow from it. */
   seed: z.string().min(1).max(100).default('1'),
   standby: z.enum(['hot', 'warm', 'cold']).default('hot'),
-  confidentiality: z.enum(['forward', 'process']).default('process'),
+  /** `relay`: the neighbour only keeps frames, and nobody takes over. */
+  confidentiality: z.enum(['relay', 'forward', 'process']).default('process'),
   kill: z.enum(FAILURE_KINDS).default('sigkill'),
   runtime: z.enum(['process', 'docker']).default('process'),
   json: z.boolean().default(false),
@@ -97,6 +108,11 @@ const optionsSchema = z.strictObject({
   imageEdit: z.strictObject({ file: z.string(), find: z.string(), replace: z.string() }).optional(),
 });
 
+const optionsSchema = demoOptions.superRefine((options, context) => {
+  const message = keptProblem(options);
+  if (message !== undefined) context.addIssue({ code: 'custom', message });
+});
+
 /** A complete set of options: every default filled in. */
 export type DemoOptions = z.output<typeof optionsSchema>;
 /** What a caller gives: nothing is required. */
@@ -132,8 +148,9 @@ export const USAGE = `antirio demo: two edges, a centre and simulated motes; one
   --motes N               simulated motes (20)
   --seed S                traffic, losses and the moment of the failure follow from it (1)
   --standby hot|warm|cold how the neighbour stands by (hot)
-  --confidentiality forward|process
-                          whether the neighbour may read the payloads (process)
+  --confidentiality relay|forward|process
+                          whether the neighbour only keeps frames and never takes over, takes over
+                          and cannot read the payloads, or reads them too (process)
   --kill sigkill|freeze|partition|one-way|arbitrator|old-backup|loss|delay|clock|broker
                          |dead-bridge|disk-full
                           how edge A fails, or what it lives on (sigkill)

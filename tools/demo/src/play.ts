@@ -5,6 +5,7 @@ import { insuresToo } from './extras.ts';
 import { failEdgeA } from './failure.ts';
 import { furtherKills } from './further-kills.ts';
 import { actAgain, caughtUp, settle, takeBack } from './handback.ts';
+import { failAndFetch } from './keeping.ts';
 import { START_MS } from './nodes.ts';
 import { FAILURES, isStory } from './options.ts';
 import type { Progress } from './progress.ts';
@@ -114,9 +115,9 @@ function mainEvent(
   progress: Progress,
   onServing: (run: ContractedRun) => Promise<void>,
 ): Promise<void> {
-  return FAILURES[run.options.kill] === 'takeover'
-    ? failAndComeBack(run, progress, onServing)
-    : nuisance(run, progress);
+  const { kill, confidentiality } = run.options;
+  if (FAILURES[kill] === 'takeover' && confidentiality === 'relay') return failAndFetch(run, progress);
+  return FAILURES[kill] === 'takeover' ? failAndComeBack(run, progress, onServing) : nuisance(run, progress);
 }
 
 /** The whole story, from the first start to the last frame. Throws where it breaks off; `progress` says how far it came. */

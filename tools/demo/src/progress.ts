@@ -11,4 +11,6 @@ export interface Progress {
   early: boolean;
   /** What happened was no failure that anybody took over. */
   quiet: boolean;
+  /** While edge A was away edge B only kept frames, monotonic ms. */
+  kept?: { readonly from: number; readonly until: number };
 }

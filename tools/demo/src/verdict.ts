@@ -67,6 +67,8 @@ export interface Circumstances {
   readonly quiet: boolean;
   /** The other contract over the same set, with edge C in the place of edge B: it was taken over under both. */
   readonly second?: ContractedRun | undefined;
+  /** While edge A was away edge B only kept frames, monotonic ms. */
+  readonly kept?: { readonly from: number; readonly until: number } | undefined;
 }
 
 /** A fence that nothing had to pass proves nothing. */
@@ -79,6 +81,22 @@ function exerciseFaults({ onAir }: RadioVerdict, { early, quiet }: Circumstances
     ...(provider || early || quiet ? [] : ['edge B put no downlink on air while it served']),
     ...(again || quiet ? [] : ['edge A put no downlink on air after the handback']),
   ];
+}
+
+/** What nobody but edge B heard is what its keeping is about. */
+function keptFaults(
+  { identities }: Awaited<ReturnType<typeof readTruth>>,
+  { kept }: Circumstances,
+): string[] {
+  if (kept === undefined) return [];
+  const isKept = identities.some(
+    ({ airAt, ackedBy }) =>
+      airAt > kept.from &&
+      airAt < kept.until &&
+      ackedBy.includes(GATEWAYS.b) &&
+      !ackedBy.includes(GATEWAYS.a),
+  );
+  return isKept ? [] : ['edge B acknowledged nothing while edge A was away: its keeping shows nothing'];
 }
 
 /** What both contracts tell of the customer is the same. */
@@ -153,6 +171,7 @@ export async function judge(
   const faults = [
     ...uplinks.faults,
     ...radio(run, truth, circumstances),
+    ...keptFaults(truth, circumstances),
     ...ends,
     ...(truth.unreadableLines > 1 ? [`the truth log has ${truth.unreadableLines} unreadable lines`] : []),
   ];
