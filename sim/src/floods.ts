@@ -1,3 +1,4 @@
+import { activationTerms } from '@antirio/service-contract';
 import type { Judge } from './checks.ts';
 import type { Engine } from './engine.ts';
 import { seal } from './frames.ts';
@@ -30,10 +31,23 @@ const SOONEST = 0.7;
 /** Of what is not for the next frames. */
 const BESIDE = 1.5;
 
+/** The customer is away all the while, so that nothing leaves its provider's ring, and nothing else happens; in some it is not served either. */
+function withoutCustomer(dice: Dice, scenario: Scenario): Scenario {
+  const at = dice.between(8000, 12_000);
+  const activation = activationTerms.parse({ events: [dice.pick(['offline', 'manual'])] });
+  return {
+    ...scenario,
+    terms: (devices) => ({ ...scenario.terms(devices), activation }),
+    attack: { ...scenario.attack, framesEveryMs: 3000 },
+    faults: [{ when: { at }, kind: 'kill', node: 'A', forMs: scenario.healAt - at }],
+  };
+}
+
 /** Worlds with forgeries in floods: the part of a share that is for a mote's next frames holds all that it sends. */
 export function drawFloods(seed: number): Scenario {
   const dice = rollDice(seed, 'floods');
-  const scenario = drawScenario(seed);
+  const drawn = drawScenario(seed);
+  const scenario = dice.chance(0.4) ? withoutCustomer(dice, drawn) : drawn;
   const motes = { ...scenario.motes, everyMs: dice.between(1900, 2500) };
   const most = scenario.endAt / (motes.everyMs * SOONEST) + 4;
   // what other attackers change in true frames is under these counters, too

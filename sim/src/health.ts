@@ -176,8 +176,8 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
   const isLeftAlone = (): boolean => !isInsured && isUnserved();
   const mayTake = (one: SimContract): boolean =>
     isWell(one.name) && !keepsOnly(one.terms) && !isDisputed(one) && !isDone();
-  /** It beats and answers, so that nobody takes over from it. */
-  const isTooSlow = (): boolean => isRunning('A') && !isPrompt('A');
+  /** It beats and answers between two writes, so that nobody takes over from it. */
+  const isTooSlow = (): boolean => hosts.A.up && !hosts.A.frozen && !A.disk.hung && !isPrompt('A');
   const lookAtActing = (): void => {
     const anyWell = (): boolean => isWell('A') || (contracts.some(mayTake) && !isTooSlow());
     const canAct = (): boolean => areTogether() || (anyWell() && !isLeftAlone());

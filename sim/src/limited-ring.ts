@@ -132,8 +132,8 @@ export function limitedRing(
       const isMarked = told.has(frame.devAddr);
       if (why !== undefined) {
         limits.onDropped({ frame, why, isMarked });
-        // who fetches it goes on with the next one
-        if (!radio) durable();
+        // who fetches it goes on with the next one; what there is no room for yet stays where it is
+        if (!radio) (why === 'budget' ? refused : durable)();
         return;
       }
       let seq = 0;
