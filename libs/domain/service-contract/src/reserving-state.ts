@@ -115,15 +115,6 @@ export const passedBy = (holder: Holder, devAddr: string): Readonly<Record<strin
   Object.fromEntries(othersOf(holder, devAddr).map(([by, { index }]) => [by, index]));
 
 /** The same of the customer, who speaks of its own devices. */
-export function customers(holder: Holder, devAddr: string): number {
-  return customersMark(holder, devAddr)?.index ?? -1;
-}
-
-/** How far the grantor's record of the device goes at least, as the customer says. */
-export function customersRecord(holder: Holder, devAddr: string): number {
-  return customersMark(holder, devAddr)?.base ?? -1;
-}
-
-function customersMark({ self, customer, book }: Holder, devAddr: string): BlockMark | undefined {
-  return customer === self ? undefined : book.ofDevice(devAddr).get(customer);
+export function customers({ self, customer, book }: Holder, devAddr: string): number {
+  return customer === self ? -1 : (book.ofDevice(devAddr).get(customer)?.index ?? -1);
 }

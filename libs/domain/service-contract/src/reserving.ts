@@ -17,7 +17,6 @@ import {
   allShown,
   claimed,
   customers,
-  customersRecord,
   foreign,
   ownOf,
   passedBy,
@@ -233,7 +232,7 @@ function reserve(acting: Acting, { devAddr, above }: WantedBlock, holder: Holder
   const { reserving, bootId } = acting;
   if (!allShown(reserving, othersOf(acting, holder))) return 'unknown';
   const own = ownOf(holder, devAddr);
-  const base = Math.max(own?.base ?? above, customersRecord(holder, devAddr));
+  const base = own?.base ?? above;
   const skipped = reserving.sure.has(devAddr) ? 0 : SKIPPED_UNRECORDED * SLOTS;
   const forgotten = claimed(reserving, devAddr);
   // left out from above what others have: one that the grantor gave us in answer to that, and nobody heard of, lies there
