@@ -25,6 +25,7 @@ import { createCounterGrants } from './counter-grants.ts';
 import { addDrillEscrowRoutes, createDrillEscrow } from './drill-escrow.ts';
 import { DESTROY_EVERY_MS, addEscrowRoutes, createEscrowHolder } from './escrow-holder.ts';
 import { openEscrowStore } from './escrow-store.ts';
+import { addDownlinkRoutes } from './downlink-routes.ts';
 import { addEdgeRoutes } from './edge-routes.ts';
 import { countJoinHome } from './join-home.ts';
 import { addLiveSessionRoutes } from './live-sessions.ts';
@@ -98,6 +99,8 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
   const unserved = createUnservedJoins();
   addEdgeRoutes(rim, contracts, store, identity, bridge, { poke: () => signer?.poke(), unserved, clock });
   addCoverageRoutes(rim, { contracts, store, identity, bridge, clock });
+  const phaseOf = (id: string): { readonly at: string } | undefined => drivers.get(id)?.phase();
+  const downlinks = addDownlinkRoutes(rim, { ...ports, store, ledger, phaseOf });
   const operator = createOperator(options, ports, contracts, store);
   const alarms = createAlarmBoard({ bus, clock, log, metrics: rim.metrics });
   countLeasesByPromises(rim.metrics, contracts.drivers);
@@ -168,6 +171,7 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
       for (const one of looking.splice(0)) await one.stop();
       await signer?.stop();
       await speaker.stop();
+      await downlinks.close();
       for (const subscription of subscriptions.splice(0)) await subscription.close();
       await ledger.watch.stop();
       await contracts.stop();

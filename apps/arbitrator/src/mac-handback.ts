@@ -1,12 +1,10 @@
 import { z } from 'zod';
-import { parseInput, repeat, type Bus, type HttpRim, type Log, type Subscription } from '@antirio/host';
+import { repeat, type Bus, type HttpRim, type Log } from '@antirio/host';
 import {
   AntirioError,
   describeError,
-  fromUtf8,
   sealTo,
   utf8,
-  uuidV4,
   type Clock,
   type EdgeId,
   type Random,
@@ -20,6 +18,7 @@ import {
   type Standing,
 } from '@antirio/service-contract';
 import type { ContractStore, StoredContract } from './contract-store.ts';
+import { createGuestQuestions } from './guest-questions.ts';
 import { AT_ONCE, keptQueues, page, type Snapshot } from './mac-snapshots.ts';
 
 const told = page.extend({ requestId: z.string(), hasTaken: z.boolean().optional() });
@@ -72,58 +71,6 @@ type Store = Pick<
   'document' | 'documents' | 'putDocument' | 'putDocuments' | 'forgetDocument'
 >;
 
-/** Questions to guests about their devices, over the bus. */
-function createQuestions(bus: Bus, random: Random, log: Log) {
-  const waiting = new Map<string, (answer: Told) => void>();
-  let subscription: Promise<Subscription> | undefined;
-  const onTold = (topic: string, payload: Uint8Array): void => {
-    try {
-      const answer = parseInput(told, JSON.parse(fromUtf8(payload)));
-      // a guest answers for itself alone
-      const name = `${topic.split('/')[1] ?? ''}/${answer.requestId}`;
-      waiting.get(name)?.(answer);
-    } catch (error) {
-      log.debug({ error: describeError(error) }, 'what a guest says of its devices is not understood');
-    }
-  };
-  /** Once; a broker that was away is tried again with the next question. */
-  const listen = async (): Promise<void> => {
-    const listening = (subscription ??= bus.subscribe('contract/+/antirio/mac/told', onTold));
-    try {
-      await listening;
-    } catch (error) {
-      if (subscription === listening) subscription = undefined;
-      throw error;
-    }
-  };
-  return {
-    /** Undefined where it does not answer in time. */
-    async ask(contractId: string, query: object, withinMs: number): Promise<Told | undefined> {
-      await listen();
-      const requestId = uuidV4(random);
-      const name = `${contractId}/${requestId}`;
-      const answered = Promise.withResolvers<Told | undefined>();
-      const timer = setTimeout(() => {
-        answered.resolve(undefined);
-      }, withinMs);
-      waiting.set(name, (answer) => {
-        answered.resolve(answer);
-      });
-      try {
-        await bus.publish(
-          `contract/${contractId}/antirio/mac/asked`,
-          JSON.stringify({ requestId, ...query }),
-        );
-        return await answered.promise;
-      } finally {
-        clearTimeout(timer);
-        waiting.delete(name);
-      }
-    },
-    close: async (): Promise<void> => (await subscription)?.close(),
-  };
-}
-
 export interface MacHandback {
   drive(contract: Standing): void;
   /**
@@ -152,7 +99,7 @@ const hasDevices = ({ confidentiality, set }: ContractTerms): boolean =>
 /** As a provider: what our guest makes of its customer's devices is noted while it serves, and given to the customer when it has. */
 export function createMacHandback(ports: MacHandbackPorts): MacHandback {
   const { bus, store, clock, random, log, sealKeyOf } = ports;
-  const questions = createQuestions(bus, random, log);
+  const questions = createGuestQuestions({ bus, random, log }, 'mac', told);
   const running = new Map<string, { stop(): Promise<void> }>();
   const given = new Map<string, Given>();
   const seen = new Map<string, { epoch: number; incarnation: string; serial: number }>();

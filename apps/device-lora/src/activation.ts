@@ -42,6 +42,8 @@ export interface ActivationPorts {
   readonly macs: MacStore;
   /** It stood by until now, and is about to serve. */
   readonly onBegin?: (() => void) | undefined;
+  /** It served until now. */
+  readonly onEnd?: (() => void) | undefined;
   readonly log: Log;
 }
 
@@ -106,6 +108,7 @@ export function createActivation(ports: ActivationPorts): Activation {
       sessions = undefined;
       counters.clear();
       await reader.end();
+      ports.onEnd?.();
       log.info('standing down');
     },
     checkMaySend(device, isEncrypted = false) {

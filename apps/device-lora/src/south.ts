@@ -13,11 +13,13 @@ import {
 import { parseDevAddr } from '@antirio/lorawan';
 import { createActivation, type Activation } from './activation.ts';
 import { openStore } from './database.ts';
+import { openDownlinksAsked } from './downlink/asked.ts';
 import { openDownCounters, type DownCounters } from './downlink/counters.ts';
 import { CLASS_C_TIMES, createClassC, type ClassC, type ClassCPorts } from './downlink/class-c.ts';
 import { createDesk } from './downlink/desk.ts';
+import { createHolder, type Holder } from './downlink/holder.ts';
 import { openLender } from './downlink/lender.ts';
-import { endOverdue } from './downlink/overdue.ts';
+import { endEncrypted, endOverdue } from './downlink/overdue.ts';
 import { createProven } from './downlink/proven.ts';
 import { createEntrusting, type Entrusting } from './downlink/entrusting.ts';
 import { createNaming, type Naming } from './downlink/naming.ts';
@@ -82,6 +84,8 @@ export interface South {
   readonly macHome: MacHome;
   readonly entrusting: Entrusting;
   readonly naming: Naming;
+  /** Encrypts for another edge that serves without the AppSKey. */
+  readonly encryptFor: Holder;
   readonly joinServer: JoinServer | undefined;
   readonly joinHome: JoinHome | undefined;
   readonly poster: Poster;
@@ -332,9 +336,14 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
     const overdue = endOverdue({ store: downlinks, desk, clock });
     if (overdue > 0) log.warn({ overdue }, 'downlinks of an earlier time of serving are not sent any more');
   };
+  const onEnd = (): void => {
+    const ended = endEncrypted({ store: downlinks, desk });
+    if (ended > 0)
+      log.warn({ ended }, 'downlinks that were encrypted for this edge’s counters are not sent any more');
+  };
   const activation = createActivation({
     ...{ options, reader, counters, store, joins, macs, log },
-    onBegin: standsIn ? onBegin : undefined,
+    ...(standsIn ? { onBegin, onEnd } : {}),
   });
   later.activation = activation;
   const retrying = retryParked(store, poster, reading.parkedRetryMs, log);
@@ -361,6 +370,9 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
     const about = { devices, sessions, mac, changes, entrusting, onTaken };
     const telling = await openMacTelling({ ...about, bus, prefix, log });
     opened.push(() => telling.close());
+    const { checkMaySend } = waiting;
+    const asked = await openDownlinksAsked({ bus, prefix, log, devices, naming, waitOf, checkMaySend });
+    opened.push(() => asked.close());
   }
   const writeMacs: South['writeMacs'] = (told) => {
     inTransaction(db, () => {
@@ -381,6 +393,7 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
     macHome,
     entrusting,
     naming,
+    encryptFor: createHolder({ store: downlinks, sessions }),
     ...joined,
     poster,
     store,

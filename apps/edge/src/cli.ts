@@ -127,13 +127,25 @@ function addLoraCommands(program: Command): void {
   )
     .option('--port <n>', 'FPort', integer(1, 223), 1)
     .option('--confirmed', 'until the device acknowledges it')
+    .option(
+      '--contract <id>',
+      'by its provider, which serves the device; encrypted here, as that may have no AppSKey',
+    )
+    .option(
+      '--keys <file>',
+      "with --contract: sessions as in device-lora's secrets; the device is its DevEUI then",
+    )
+    .option('--wait <s>', 'with --contract: tell what becomes of it', integer(0, 86_400), 0)
     .option('--json', 'as JSON')
     .action(
       (
         device: string,
         payload: string | undefined,
-        { port, confirmed = false, ...flags }: ConfigFlags & DownlinkFlags,
-      ) => loraDownlink(configOf(flags), device, payload, { port, confirmed, json: flags.json === true }),
+        { port, confirmed, contract, keys, wait, ...flags }: ConfigFlags & DownlinkFlags,
+      ) => {
+        const how = { port, confirmed, contract, keys, wait, json: flags.json === true };
+        return loraDownlink(configOf(flags), device, payload, how);
+      },
     );
 }
 

@@ -93,6 +93,14 @@ export const OPEN_ROUTES: readonly OpenRoute[] = [
   get('arbitrator', 'arbitrator/v1/contract/:id/mac', 'party', { role: 'edge' }),
   // Frames of their sessions are not read without them, by whichever way these come.
   get('arbitrator', 'arbitrator/v1/contract/:id/joins', 'party', { role: 'edge', ...RELAYED }),
+  // The same once more is the same counter, and the same downlink.
+  post('arbitrator', 'arbitrator/v1/contract/:id/downlink/counter', 'party', { role: 'edge', ...RELAYED }),
+  post('arbitrator', 'arbitrator/v1/contract/:id/downlink', 'party', { role: 'edge', ...RELAYED }),
+  get('arbitrator', 'arbitrator/v1/contract/:id/downlink', 'party', { role: 'edge', ...RELAYED }),
+  // Who speaks for a customer is no party: the arbitrator looks on the ledger.
+  post('arbitrator', 'arbitrator/v1/speaker/:any/downlink/counter', 'known', { role: 'edge' }),
+  post('arbitrator', 'arbitrator/v1/speaker/:any/downlink', 'known', { role: 'edge' }),
+  get('arbitrator', 'arbitrator/v1/speaker/:any/downlink', 'known', { role: 'edge' }),
   post('arbitrator', 'arbitrator/v1/contract/:id/genuine', 'party', { role: 'edge' }),
   post('arbitrator', 'arbitrator/v1/contract/:id/drill', 'party', { role: 'edge' }),
   post('arbitrator', 'arbitrator/v1/contract/:id/drill-keys', 'party', { role: 'edge' }),

@@ -6,6 +6,7 @@ import { encryptAndQueue, holderOf, openBlind, readByMote } from '../holder.fixt
 import { devEui } from '../session.fixture.ts';
 import { describeDownlink } from './describe.ts';
 import { createEntrusting } from './entrusting.ts';
+import { endEncrypted } from './overdue.ts';
 import type { Outcome } from './plan.ts';
 
 function openScene({ isBlind = true, db = openStore(':memory:') } = {}) {
@@ -181,6 +182,18 @@ describe('one whose counter cannot be used any more is told so and never sent wi
     await scene.hear();
     expect(scene.state(id)).toMatchObject({ state: 'failed', error: expect.stringMatching(AGAIN) });
     expect(scene.onAir).toEqual([]);
+  });
+
+  test('because this edge serves the device no more; what is at a gateway is left alone', async () => {
+    const scene = openScene();
+    const { id } = await encryptAndQueue(scene, 'left');
+    scene.sender.queue(plain, undefined, { replaces: false });
+    scene.desk.busy.add(devEui);
+    expect(endEncrypted(scene)).toBe(0);
+    scene.desk.busy.delete(devEui);
+    expect(endEncrypted(scene)).toBe(1);
+    expect(scene.state(id)).toMatchObject({ state: 'failed', error: expect.stringMatching(AGAIN) });
+    expect(scene.store.open(devEui)).toMatchObject([{ resource: 'r' }]);
   });
 
   test('because the device waits for an acknowledgement that its bytes have not', async () => {

@@ -47,6 +47,8 @@ export interface Naming {
    * @throws AntirioError gone where it has to be encrypted for another counter; conflict where another payload has it; as the sender's.
    */
   queue(device: DeviceOptions, encrypted: EncryptedDownlink): Downlink;
+  /** What became of the one that took this counter; undefined where none has. */
+  find(device: DeviceOptions, session: SessionId, fCntDown: number): Downlink | undefined;
   /** It tells whether this edge may act for its device. */
   heard(heard: HeardUplink): void;
 }
@@ -125,7 +127,12 @@ export function createNaming(ports: NamingPorts): Naming {
     store.name(devAddr, { session: id, fcnt, devEui, requestId, expiresAt }, now);
     return told(session, fcnt, expiresAt);
   };
+  const find: Naming['find'] = ({ devEui }, session, fCntDown) =>
+    store
+      .latest(devEui, KEPT)
+      .find((one) => one.isEncrypted && one.session === session && one.fcnt === fCntDown);
   return {
+    find,
     name(device, requestId) {
       const { devEui } = device;
       const turn = (turns.get(devEui) ?? Promise.resolve())
@@ -143,9 +150,7 @@ export function createNaming(ports: NamingPorts): Naming {
       const { devEui, name } = device;
       const session = sessionOf(device);
       const details = { fCntDown };
-      const before = store
-        .latest(devEui, KEPT)
-        .find((one) => one.isEncrypted && one.session === id && one.fcnt === fCntDown);
+      const before = find(device, id, fCntDown);
       if (before !== undefined) {
         if (isSame(before, encrypted)) return before;
         throw new AntirioError('conflict', `counter ${fCntDown} of ${name} has another payload`, details);

@@ -13,6 +13,21 @@ export interface Overdue {
 }
 
 /**
+ * Ends what was encrypted for counters by which this edge may act no more, but for what is at a gateway now. How many there were.
+ */
+export function endEncrypted({
+  store,
+  desk,
+}: Pick<Overdue, 'store'> & { readonly desk: Pick<Desk, 'busy' | 'requeue'> }): number {
+  const open = store
+    .waiting()
+    .flatMap((devEui) => (desk.busy.has(devEui) ? [] : store.open(devEui)))
+    .filter(({ isEncrypted }) => isEncrypted);
+  desk.requeue(open, 'this edge serves the device no more');
+  return open.length;
+}
+
+/**
  * Ends what has waited since an earlier time of serving, for its age by this host's wall clock: whoever sent it has the device's
  * own edge to send by since, and a sluice must not open at the next takeover. How many there were.
  */

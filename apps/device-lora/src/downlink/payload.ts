@@ -21,6 +21,11 @@ export const objectSchema = z.strictObject({
   fPort: fPort.default(1),
   confirmed: z.boolean().default(false),
 });
+/** One whose payload was encrypted with the AppSKey, for the counter of a session that was named. */
+export const encryptedSchema = objectSchema.extend({
+  session: z.string().regex(/^[0-9a-f]{16}$/, 'a session, as it was named'),
+  fCntDown: z.int().min(0).max(0xffff_ffff),
+});
 const attributesSchema = z.looseObject({
   fPort: z.coerce.number().pipe(fPort).default(1),
   confirmed: z

@@ -1,13 +1,14 @@
 import { z } from 'zod';
 import { API_VERSION } from '@antirio/edgex-contracts';
-import { AntirioError, fromHex } from '@antirio/kernel';
+import { AntirioError, fromHex, toHex } from '@antirio/kernel';
 import type { HttpRim } from '@antirio/host';
 import { parseSessionId } from '@antirio/lorawan';
 import type { DeviceOptions } from '../options.ts';
 import type { SessionBook } from '../uplink/session-book.ts';
 import { describeDownlink, downlinkView } from './describe.ts';
+import type { Holder } from './holder.ts';
 import type { EncryptedDownlink, Naming } from './naming.ts';
-import { objectSchema } from './payload.ts';
+import { encryptedSchema, objectSchema } from './payload.ts';
 import type { DownlinkSender } from './sender.ts';
 import type { Downlink, DownlinkStore } from './store.ts';
 
@@ -16,6 +17,7 @@ export interface DownlinkRoutePorts {
   readonly sessions: () => SessionBook | undefined;
   readonly sender: Pick<DownlinkSender, 'queue'>;
   readonly naming: Naming;
+  readonly encryptFor: Holder;
   readonly downlinks: DownlinkStore;
   /** What a downlink waits for. */
   readonly waitOf: (device: DeviceOptions, downlink: Downlink) => string | undefined;
@@ -30,14 +32,11 @@ const page = z.object({
 });
 const params = z.object({ name: z.string().min(1) });
 
+const { session, fCntDown } = encryptedSchema.shape;
 const wanted = objectSchema.extend({
-  /** The payload was encrypted with the AppSKey, for the counter of a session that was named here. */
   isEncrypted: z.boolean().default(false),
-  session: z
-    .string()
-    .regex(/^[0-9a-f]{16}$/, 'a session, as it was named')
-    .optional(),
-  fCntDown: z.int().min(0).max(0xffff_ffff).optional(),
+  session: session.optional(),
+  fCntDown: fCntDown.optional(),
 });
 
 const namedView = z.object({
@@ -95,6 +94,19 @@ export function addDownlinkRoutes(
     const found = find(name);
     const added = queue(found, body);
     return { ...ok, statusCode: 202, downlink: describeDownlink(added, ports.waitOf(found, added)) };
+  });
+
+  const encrypting = {
+    summary:
+      'encrypts a payload for a counter that the edge named which serves the device without the AppSKey',
+    params,
+    body: encryptedSchema.pick({ session: true, fCntDown: true, payload: true }),
+    answer: z.object({ ...head, payload: z.string() }),
+  };
+  rim.route('post', `${path}/encrypt`, encrypting, ({ params: { name }, body }) => {
+    const { session, fCntDown, payload } = body;
+    const what = { session: parseSessionId(session), fCntDown, payload: fromHex(payload) };
+    return { ...ok, payload: toHex(ports.encryptFor(find(name), what)) };
   });
 
   const naming = {

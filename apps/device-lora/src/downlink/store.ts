@@ -97,6 +97,8 @@ export interface DownlinkStore {
     now: number,
     mac?: { readonly session: SessionId; readonly state: MacState },
   ): void;
+  /** A counter, and each below it, is used from now on, though no frame was made with it here. */
+  use(devAddr: string, fcnt: number): void;
   /** A counter is used from now on, by whoever encrypts for it. */
   name(devAddr: string, named: Named, now: number): void;
   /** Those that nobody has sent anything for yet, and that count still. */
@@ -230,6 +232,7 @@ export function createDownlinkStore(
         const anew = { aloneAfter: to?.aloneAfter, ackHeard: false };
         if (to !== undefined) change(to.id, { ...to, ...anew, state: 'sending', fcnt }, now);
       }),
+    use: (devAddr, fcnt) => void putHighest.run(devAddr, fcnt, null),
     name: (devAddr, named, now) =>
       inTransaction(db, () => {
         putHighest.run(devAddr, named.fcnt, null);

@@ -1,8 +1,10 @@
 import { z } from 'zod';
-import { parseInput } from '@antirio/host';
+import { parseInput, sleep, systemClock, systemRandom } from '@antirio/host';
+import { AntirioError, isAntirioError, uuidV4 } from '@antirio/kernel';
 import type { EdgeConfig } from '../config.ts';
 import { textTable } from '../text-table.ts';
 import { askRoom, print } from './ask-room.ts';
+import { sendEncrypted, type EncryptedWay } from './encrypted-downlink.ts';
 
 const deviceView = z.looseObject({
   name: z.string(),
@@ -191,6 +193,12 @@ export async function listLoraSessions(config: EdgeConfig, json: boolean): Promi
 export interface DownlinkFlags {
   readonly port: number;
   readonly confirmed?: boolean;
+  /** It goes by the provider of this contract, which serves the device. */
+  readonly contract?: string;
+  /** Where the device's AppSKey is, if not at this edge's device-lora. */
+  readonly keys?: string;
+  /** Seconds. */
+  readonly wait?: number;
   readonly json?: boolean;
 }
 
@@ -253,13 +261,100 @@ function showConflicts(device: string, conflicts: readonly z.output<typeof confl
 const whyOf = ({ error, waitingFor }: z.output<typeof downlinkView>): string =>
   [error, waitingFor === undefined ? undefined : `waits for ${waitingFor}`].filter(Boolean).join('; ');
 
+const contractView = z.looseObject({
+  provider: z.string().optional(),
+  terms: z.looseObject({ provider: z.string() }).optional(),
+});
+
+/** The routes of a contract's provider for downlinks that are encrypted here, by this edge's contract or as who speaks for its customer. */
+async function routesOf(config: EdgeConfig, contractId: string): Promise<string> {
+  const id = encodeURIComponent(contractId);
+  const look = async (way: string): Promise<string> => {
+    const path = `/arbitrator/v1/${way}/${id}`;
+    const { terms, provider = terms?.provider ?? '' } = parseInput(
+      contractView,
+      await askRoom('arbitrator', config, { path }),
+    );
+    return `/edge2edge/peer/${provider}/arbitrator${path}/downlink`;
+  };
+  try {
+    return await look('contract');
+  } catch (error) {
+    // a customer's arbitrator away from its edges knows the contracts that it follows
+    if (!isAntirioError(error, 'notFound')) throw error;
+    return look('speaker');
+  }
+}
+
+type Holder = Pick<EncryptedWay, 'devEui' | 'encrypt'> & { readonly close: () => void };
+
+/** By a file of keys the device is its DevEUI. */
+async function holderOf(config: EdgeConfig, device: string, keys: string | undefined): Promise<Holder> {
+  if (keys !== undefined) {
+    if (!/^[0-9a-fA-F]{16}$/.test(device))
+      throw new AntirioError('invalidInput', 'with --keys the device is its DevEUI');
+    const { openKeyFile } = await import('@antirio/device-lora');
+    const file = openKeyFile(keys);
+    const encrypt: Holder['encrypt'] = (named, payload) => Promise.resolve(file.encrypt(named, payload));
+    return { devEui: device.toLowerCase(), encrypt, close: () => file.close() };
+  }
+  const path = `${BASE}/device/${encodeURIComponent(device)}`;
+  const known = parseInput(
+    z.looseObject({ device: deviceView }),
+    await askRoom('deviceLora', config, { path }),
+  );
+  return {
+    devEui: known.device.devEui,
+    async encrypt({ session, fCntDown }, payload) {
+      const json = { session, fCntDown, payload };
+      const answer = await askRoom('deviceLora', config, {
+        method: 'POST',
+        path: `${path}/downlink/encrypt`,
+        json,
+      });
+      return parseInput(z.looseObject({ payload: z.string() }), answer).payload;
+    },
+    close: () => undefined,
+  };
+}
+
+/** Has the provider of a contract send a downlink, which is encrypted here: it may have no AppSKey. */
+async function loraDownlinkBy(
+  config: EdgeConfig,
+  device: string,
+  payload: string,
+  { port, contract = '', confirmed = false, keys, wait = 0, json = false }: DownlinkFlags,
+): Promise<void> {
+  const holder = await holderOf(config, device, keys);
+  try {
+    const base = await routesOf(config, contract);
+    const way: EncryptedWay = {
+      ...holder,
+      ask: (call) => askRoom('edge2edge', config, { ...call, path: base + call.path }),
+      requestId: () => uuidV4(systemRandom),
+      wait: sleep,
+      now: () => systemClock.monotonic(),
+    };
+    const found = await sendEncrypted(way, { payload, fPort: port, confirmed, waitMs: wait * 1000 });
+    if (json) print(JSON.stringify(found));
+    else showDownlinks([parseInput(downlinkView, found)]);
+  } finally {
+    holder.close();
+  }
+}
+
 /** Queues a downlink, or without a payload tells what became of the newest ones. */
 export async function loraDownlink(
   config: EdgeConfig,
   device: string,
   payload: string | undefined,
-  { port, confirmed = false, json = false }: DownlinkFlags,
+  flags: DownlinkFlags,
 ): Promise<void> {
+  const { port, confirmed = false, json = false, contract } = flags;
+  if (contract !== undefined) {
+    if (payload === undefined) throw new AntirioError('invalidInput', 'with --contract there is a payload');
+    return loraDownlinkBy(config, device, payload, flags);
+  }
   const path = `${BASE}/device/${encodeURIComponent(device)}/downlink`;
   const body = { payload, fPort: port, confirmed };
   const answer = await askRoom(
@@ -272,11 +367,11 @@ export async function loraDownlink(
     downlinks: z.array(downlinkView).optional(),
   });
   const { downlink, downlinks = [] } = parseInput(shape, answer);
-  const found = downlink === undefined ? downlinks : [downlink];
-  if (json) {
-    print(JSON.stringify(downlink ?? downlinks));
-    return;
-  }
+  if (json) print(JSON.stringify(downlink ?? downlinks));
+  else showDownlinks(downlink === undefined ? downlinks : [downlink]);
+}
+
+function showDownlinks(found: readonly z.output<typeof downlinkView>[]): void {
   const rows = found.map((one) => [
     ...[text(one.id), one.state, text(one.fPort), one.payload, one.confirmed ? 'yes' : ''],
     ...[text(one.attempts), text(one.fCntDown), time(one.updatedAt), whyOf(one)],
