@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect } from '@jest/globals';
 import {
   actAgain,
@@ -5,6 +6,7 @@ import {
   armed,
   caughtUp,
   downlinksOnAir,
+  GATEWAYS,
   judge,
   killParty,
   letPass,
@@ -15,7 +17,9 @@ import {
   watchTakeover,
   type ContractedRun,
 } from '@antirio/demo/scenes';
+import { readTruth } from '@antirio/lora-simulator';
 import { ask, get, type Answer } from './support/ask.ts';
+import { runCommand } from './support/command.ts';
 import { openCluster, type Cluster } from './support/cluster.ts';
 import { inSteps } from './support/steps.ts';
 import { watchUnread } from './support/unread.ts';
@@ -34,8 +38,28 @@ async function opened(run: ContractedRun): Promise<unknown> {
   return get(`${run.nodes.central.url('ledger')}/ledger/v1/state/${key}`);
 }
 
-async function readyCluster(seed: string): Promise<readonly [Cluster, ContractedRun]> {
-  const cluster = await openCluster({ seed, duration: 3 });
+const MAIN = path.resolve(import.meta.dirname, '../apps/edge/src/main.ts');
+const PAYLOAD = 'c0ffee';
+/** An FPort that nobody else sends to. */
+const PORT = 77;
+
+/** The application's downlink, while edge B has no AppSKey: asked for at edge A, which encrypts it. */
+async function downlinkBy(run: ContractedRun, folder: string, device: string): Promise<unknown> {
+  const { contractId, nodes } = run;
+  const { code, stdout, stderr } = await runCommand('env', [
+    ...['NODE_OPTIONS=', 'node', MAIN, 'lora', 'downlink', device, PAYLOAD, '--port', String(PORT)],
+    ...['--contract', contractId, '--wait', '90', '--json', '--data-dir', folder],
+    ...['--config', path.join(folder, 'antirio.jsonc'), '--port-offset', String(nodes.a.offset)],
+  ]);
+  expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
+  return JSON.parse(stdout);
+}
+
+async function readyCluster(
+  seed: string,
+  confidentiality: 'forward' | 'process' = 'process',
+): Promise<readonly [Cluster, ContractedRun]> {
+  const cluster = await openCluster({ seed, duration: 3, confidentiality });
   const run = await agree(cluster.run);
   await armed(run);
   await downlinksOnAir(run, run.nodes.a, 'own');
@@ -57,7 +81,7 @@ describe('a planned handover', () => {
   let run: ContractedRun;
   const { step, wentWell } = inSteps(() => cluster.story());
   beforeAll(async () => {
-    [cluster, run] = await readyCluster('e2e/planned');
+    [cluster, run] = await readyCluster('e2e/planned', 'forward');
   });
   afterAll(async () => {
     await cluster.end(wentWell());
@@ -92,6 +116,16 @@ describe('a planned handover', () => {
       await letPass(run, 4000);
       const during = unread.longest(at - 1000, run.waiter.now() - 1500);
       await unread.stop();
+      const [sensor] = run.devices;
+      // a frame on the air may be lost
+      const read = await cluster.until('the sensor reads what was encrypted at edge A', async () => {
+        const told = await downlinkBy(run, cluster.folderOf('a'), sensor?.name ?? '');
+        expect(told).toMatchObject({ state: 'sent', isEncrypted: true });
+        const { downlinksReceived } = await readTruth(run.truthFile);
+        const found = downlinksReceived.find(({ fPort }) => fPort === PORT);
+        return found === undefined ? { seen: JSON.stringify(told) } : { found };
+      });
+      expect(read).toMatchObject({ devEui: sensor?.devEui, gateway: GATEWAYS.b, payload: PAYLOAD });
       // the maintenance
       const away = await killParty(run, run.nodes.a);
       await serve(run);
