@@ -233,15 +233,17 @@ function takesNone(ledger: ContractFacts['ledger']): boolean {
   return ledger?.state === 'DEGRADED';
 }
 
-/** Whether somebody would take over, or has: a provider that has gone says nothing to the ledger. */
-function isProtected({ role, phase, ledger, terms, providerSilentMs = 0 }: ContractFacts): boolean {
-  const isThere = providerSilentMs <= PROVIDER_PATIENCE_MS && !takesNone(ledger) && !keepsOnly(terms);
-  return role === 'customer' && guarding.has(phase) && isThere;
+/** Whether a provider of ours is there, and hears: one that has gone says nothing to the ledger. */
+function isThere({ role, phase, ledger, providerSilentMs = 0 }: ContractFacts): boolean {
+  const hears = providerSilentMs <= PROVIDER_PATIENCE_MS && !takesNone(ledger);
+  return role === 'customer' && guarding.has(phase) && hears;
 }
 
+/** Whether somebody would take over, or has. */
+const isProtected = (one: ContractFacts): boolean => isThere(one) && !keepsOnly(one.terms);
+
 const ONLY_KEPT = ': a relay contract keeps its frames, and nobody would take over';
-const isKept = ({ role, phase, terms }: ContractFacts): boolean =>
-  role === 'customer' && guarding.has(phase) && keepsOnly(terms);
+const isKept = (one: ContractFacts): boolean => isThere(one) && keepsOnly(one.terms);
 
 function withoutBlocks(sensors = 0): string {
   return sensors === 0 ? '' : `; ${sensors} sensors have no downlink counters left, and are sent nothing`;

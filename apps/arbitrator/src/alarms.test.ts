@@ -74,6 +74,11 @@ test('who only keeps frames is no provider that stands by, and the alarm says so
     detail: expect.stringMatching(/keeps its frames, and nobody would take over/),
   });
   expect(namesOf({ ...edge, contracts: [kept, well] })).toEqual([]);
+  // nor is anything said to be kept by who has gone, or hears nothing
+  for (const gone of [{ providerSilentMs: 61_000 }, { ledger: { ...ledger, state: 'DEGRADED' } }]) {
+    const [silent] = findTroubles({ ...edge, contracts: [{ ...kept, ...gone }] });
+    expect(silent?.detail).toBe('no provider stands by for our service');
+  }
 });
 
 test('the alarm of two frames under one counter names device and identity', () => {
