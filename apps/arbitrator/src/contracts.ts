@@ -383,8 +383,10 @@ export function createContracts(
     },
     async takeAddresses(terms, addresses) {
       await coverAlso(terms, addresses);
-      keepAddresses(store, terms.contractId, addresses);
-      givenAddresses.set(terms.contractId, addresses);
+      const { contractId } = terms;
+      keepAddresses(store, contractId, addresses);
+      givenAddresses.set(contractId, addresses);
+      versionsTaken.set(contractId, (versionsTaken.get(contractId) ?? 0) + 1);
     },
     ...{ waitingForTurn: turns.waiting, live },
     disclosures,

@@ -5,25 +5,40 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { silentLog, systemClock, systemRandom, type HttpPeer } from '@antirio/host';
 import { openContractStore, type ContractStore } from './contract-store.ts';
 import { createContracts, type Contracts } from './contracts.ts';
-import { contractId, provider, terms } from './escrow.fixture.ts';
+import { contractId, customer, provider, terms } from './escrow.fixture.ts';
 import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
 import type { KeyPackage } from './sealed-keys.ts';
 
 let folder = '';
 let store: ContractStore;
 let contracts: Contracts;
+/** What the bridge was told of its rings. */
+let rings: unknown[];
+
+const bridge: HttpPeer = {
+  call: async ({ method, json }) => {
+    if (method === 'PUT') rings.push(json);
+    const answer = { next: 1, acknowledged: 0 };
+    return { status: 200, headers: {}, body: new Uint8Array(1), json: () => answer };
+  },
+  close: () => undefined,
+};
+function start(): Contracts {
+  const rooms = ['edge2edge', 'orchestrator', 'migration', 'configurator', 'coreMetadata'];
+  const peers = Object.fromEntries(rooms.map((room) => [room, {} as HttpPeer]));
+  const ports = { identity: provider, clock: systemClock, random: systemRandom, log: silentLog };
+  return createContracts(
+    { dataDir: folder } as ArbitratorOptions,
+    { ...ports, peers: { ...peers, gatewayBridge: bridge } } as unknown as ArbitratorPorts,
+    store,
+  );
+}
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'versions-'));
   store = openContractStore(join(folder, 'contracts.db'));
-  const rooms = ['edge2edge', 'gatewayBridge', 'orchestrator', 'migration', 'configurator', 'coreMetadata'];
-  const peers = Object.fromEntries(rooms.map((room) => [room, {} as HttpPeer]));
-  const ports = { identity: provider, clock: systemClock, random: systemRandom, log: silentLog };
-  contracts = createContracts(
-    { dataDir: folder } as ArbitratorOptions,
-    { ...ports, peers } as unknown as ArbitratorPorts,
-    store,
-  );
+  rings = [];
+  contracts = start();
 });
 afterEach(async () => {
   await contracts.stop();
@@ -52,4 +67,20 @@ test('the same goes for the keys of drills, of which the newest are kept', () =>
   expect(() => {
     contracts.drills.keep(given(135), contractId);
   }).toThrow('far older');
+});
+
+test('who only keeps frames listens for the addresses that its customer told it, also after a restart', async () => {
+  const range = { devAddrRange: { first: '02000000', last: '0200ffff' } };
+  const kept = { ...terms, ...range, confidentiality: 'relay', disputeS: 60 } as const;
+  const [named] = terms.set.devices;
+  const joined = { devEui: named?.devEui ?? '', devAddr: '02000001' };
+  await contracts.takeAddresses(kept, [joined]);
+  expect(rings.at(-1)).toMatchObject({ devAddrs: [named?.devAddr, '02000001'], owner: customer.edgeId });
+  expect(contracts.addresses(kept)).toEqual([named, joined]);
+  await contracts.stop();
+  contracts = start();
+  expect(contracts.addresses(kept)).toEqual([named, joined]);
+  // the device has joined once more, within the terms' own addresses
+  await contracts.takeAddresses(kept, []);
+  expect(rings.at(-1)).toMatchObject({ devAddrs: [named?.devAddr] });
 });
