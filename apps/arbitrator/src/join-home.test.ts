@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { silentLog, type HttpCall, type HttpPeer } from '@antirio/host';
+import type { HttpCall, HttpPeer, Log } from '@antirio/host';
 import { AntirioError, toBase64 } from '@antirio/kernel';
 import { parseAppKey } from '@antirio/lorawan';
 import { JOINS_IN_ALL } from '@antirio/service-contract';
@@ -46,8 +46,12 @@ function setUp(answered: { joins: readonly AiredJoin[]; total?: number }) {
     return { taken: joins.length, known: 0 };
   });
   const clock = { monotonic: () => state.now };
-  const home = createJoinHome({ peers: { edge2edge, deviceLora }, store, clock, log: silentLog });
-  return { home, given, state };
+  const warned: string[] = [];
+  const quiet = (): void => undefined;
+  const warn = (_: unknown, text: string): void => void warned.push(text);
+  const log = { info: quiet, debug: quiet, warn } as unknown as Log;
+  const home = createJoinHome({ peers: { edge2edge, deviceLora }, store, clock, log });
+  return { home, given, state, warned };
 }
 
 test('joins come home page by page, each once, and the ring waits until the device service has them', async () => {
@@ -86,6 +90,24 @@ test('a provider that tells of joins and gives none is asked no more than once a
   await home.stop();
   home.told(terms, 9);
   expect(home.counts()).toEqual({ taken: 1, known: 0 });
+});
+
+test('that they do not come is said once, and once more after they came', async () => {
+  const { home, state, warned } = setUp({ joins: [airedJoin(1)] });
+  const askFor = async (seconds: number): Promise<void> => {
+    for (let i = 0; i < seconds; i++, state.now += 1000) {
+      home.told(terms, 2);
+      await new Promise(setImmediate);
+    }
+  };
+  state.fails = true;
+  await askFor(5);
+  expect([state.asked, warned.length]).toEqual([5, 1]);
+  state.fails = false;
+  await askFor(2);
+  expect(home.known(contractId)).toBe(1);
+  await askFor(2);
+  expect(warned).toHaveLength(1);
 });
 
 test('joins come home by their numbers, whatever is between these, and those that go back are none', async () => {

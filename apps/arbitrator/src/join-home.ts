@@ -76,6 +76,7 @@ export function createJoinHome({ peers, store, clock, log }: JoinHomePorts): Joi
   const underWay = new Map<string, Promise<void>>();
   /** By contract, when it was asked for last without getting any. */
   const inVainAt = new Map<string, number>();
+  const failing = new Set<string>();
   let total: Counts = {};
   let isStopped = false;
 
@@ -140,13 +141,17 @@ export function createJoinHome({ peers, store, clock, log }: JoinHomePorts): Joi
       const { contractId } = terms;
       if (isStopped || upTo <= known(contractId) || underWay.has(contractId)) return;
       if (clock.monotonic() - (inVainAt.get(contractId) ?? -Infinity) < AGAIN_MS) return;
-      bring(terms).catch((error: unknown) => {
+      const failed = (error: unknown): void => {
         inVainAt.set(contractId, clock.monotonic());
-        log.warn(
+        // asked each second: said once, until it has worked again
+        const level = failing.has(contractId) ? 'debug' : 'warn';
+        failing.add(contractId);
+        log[level](
           { contract: contractId, error: describeError(error) },
           'joins of the provider are not here yet',
         );
-      });
+      };
+      bring(terms).then(() => failing.delete(contractId), failed);
     },
     bring,
     joinsOf: kept.all,
