@@ -4,11 +4,22 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createBroker, createLocalBus } from '@antirio/bus';
 import { createDeviceLora, deviceLoraOptions } from '@antirio/device-lora';
-import { callJson, httpPeer, silentLog, systemClock, systemRandom, type HttpPeer } from '@antirio/host';
+import {
+  callJson,
+  createHttpRim,
+  httpPeer,
+  silentLog,
+  systemClock,
+  systemRandom,
+  type HttpPeer,
+} from '@antirio/host';
+import { createSessionCipher, parseDevAddr, sessionFingerprint } from '@antirio/lorawan';
+import { z } from 'zod';
 import { antirio } from './edges.fixture.ts';
 
 const dataDir = mkdtempSync(join(tmpdir(), 'antirio-'));
 const NWK_S_KEY = '5e'.repeat(16);
+const APP_S_KEY = '6f'.repeat(16);
 const closers: (() => unknown)[] = [];
 let env: Record<string, string>;
 let ask: HttpPeer;
@@ -96,4 +107,55 @@ test('conflicts alarm until they are said to have been seen, also of a device of
     JSON.parse((await antirio(['lora', 'conflicts', 'quay', '--seen', '--json'], env)).out),
   ).toHaveLength(1);
   expect(await unseen()).toMatchObject({ devices: [] });
+});
+
+test('where a customer’s cloud arbitrator runs a file of keys encrypts for the provider that serves', async () => {
+  const [contractId, provider] = ['c-1', 'ed25519-b'];
+  const keys = join(dataDir, 'keys.json');
+  const nwkSKey = Buffer.from(NWK_S_KEY, 'hex');
+  const devAddr = parseDevAddr('01000001');
+  const session = sessionFingerprint(nwkSKey, devAddr);
+  const known = { devEui: '0000000000000001', devAddr, nwkSKey: NWK_S_KEY, appSKey: APP_S_KEY };
+  writeFileSync(keys, JSON.stringify({ keyVersion: 1, sessions: [known] }), { mode: 0o600 });
+  const rim = createHttpRim({
+    ...{ serviceKey: 'arbitrator', version: '0', clock: systemClock, log: silentLog },
+    ...{ config: () => ({}), health: () => ({}) },
+  });
+  closers.push(() => rim.close());
+  // of a contract that it only follows it knows nothing by this name
+  rim.route('get', '/arbitrator/v1/speaker/:id', { summary: '' }, () => ({ provider }));
+  const base = `/edge2edge/peer/${provider}/arbitrator/arbitrator/v1/speaker/${contractId}/downlink`;
+  let fCntDown = 16;
+  rim.route('post', `${base}/counter`, { summary: '' }, () => ({ counter: { session, fCntDown } }));
+  const queued: Record<string, unknown>[] = [];
+  rim.route('post', base, { summary: '', body: z.looseObject({}) }, ({ body }) => {
+    queued.push(body);
+    const shown = { id: 1, resource: 'downlink', state: 'sent', fPort: 7, payload: 'xx', confirmed: false };
+    return { downlink: { ...shown, attempts: 1, fCntDown, updatedAt: 1 } };
+  });
+  const url = `http://127.0.0.1:${await rim.listen(0, '127.0.0.1')}`;
+  const cloud = {
+    ...{ ANTIRIO_DATA_DIR: dataDir, ANTIRIO_SERVICES__ARBITRATOR__URL: url },
+    ANTIRIO_SERVICES__EDGE2EDGE__URL: url,
+  };
+  const send = () =>
+    antirio(
+      ['lora', 'downlink', known.devEui, 'cafe', '--port', '7', '--contract', contractId, '--keys', keys],
+      cloud,
+    );
+  const sent = await send();
+  expect(sent.out).toMatch(/sent +7 /);
+  expect(sent.out + sent.err).not.toContain(APP_S_KEY);
+  const cipher = createSessionCipher({ nwkSKey, appSKey: Buffer.from(APP_S_KEY, 'hex') });
+  const payload = Buffer.from(cipher.encryptDown(devAddr, 16, Uint8Array.of(0xca, 0xfe))).toString('hex');
+  expect(queued).toEqual([
+    { devEui: known.devEui, session, fCntDown: 16, payload, fPort: 7, confirmed: false },
+  ]);
+  // a provider that names a counter once more gets no second payload for it
+  const again = await send();
+  expect(again.code).not.toBe(0);
+  expect(again.err).toContain('3 counters');
+  expect(queued).toHaveLength(1);
+  fCntDown = 17;
+  expect((await send()).code).toBe(0);
 });
