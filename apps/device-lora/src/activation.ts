@@ -107,8 +107,8 @@ export function createActivation(ports: ActivationPorts): Activation {
       state = 'shadow';
       sessions = undefined;
       counters.clear();
-      await reader.end();
       ports.onEnd?.();
+      await reader.end();
       log.info('standing down');
     },
     checkMaySend(device, isEncrypted = false) {

@@ -93,6 +93,42 @@ describe('downlinks', () => {
     await expect(other).rejects.toMatchObject({ code: 'conflict' });
   });
 
+  test('a guest is asked over its bus; what it had not sent when it stands down has failed', async () => {
+    const prefix = 'contract/contract-1/';
+    const scene = await startScene(prefix);
+    const { bus } = scene;
+    await bus.subscribe(`${prefix}antirio/fcntdown/request`, async (_, payload) => {
+      const request = JSON.parse(Buffer.from(payload).toString()) as object;
+      await bus.publish(
+        `${prefix}antirio/fcntdown/grant`,
+        JSON.stringify({ ...request, first: 16, last: 31 }),
+      );
+    });
+    const secretsFile = join(folder, 'forward.json');
+    const about = { prefix, ring: 'contract-1', secretsFile, confidentiality: 'forward' };
+    const { status } = await startService(scene, about);
+    const told: Record<string, unknown>[] = [];
+    await bus.subscribe(`${prefix}antirio/downlink/told`, (_, payload) => {
+      told.push(JSON.parse(Buffer.from(payload).toString()) as Record<string, unknown>);
+    });
+    const ask = async (question: object): Promise<Record<string, unknown>> => {
+      const { devEui } = device;
+      const json = JSON.stringify({ requestId: 'r', devEui, ...question });
+      await bus.publish(`${prefix}antirio/downlink/asked`, json);
+      await until(() => told.length > 0);
+      return told.shift() ?? {};
+    };
+    const { counter } = await ask({ want: 'counter', key: 'k' });
+    expect(counter).toMatchObject({ devAddr, fCntDown: 16 });
+    const { session } = counter as { session: string };
+    const downlink = { session, fCntDown: 16, payload: '0a0b', fPort: 5, confirmed: true };
+    expect(await ask({ want: 'queue', downlink })).toMatchObject({ downlink: { state: 'queued' } });
+    await bus.publish(`${prefix}antirio/service/device-lora/control`, JSON.stringify({ type: 'standdown' }));
+    await until(async () => (await status()).state === 'shadow');
+    const state = await ask({ want: 'state', session, fCntDown: 16 });
+    expect(state).toMatchObject({ downlink: { state: 'failed', encryptAgain: true } });
+  });
+
   test('after three times on air it is given up; a new value replaces an old one; the bridge’s refusal asks for other counters', async () => {
     const scene = await startScene();
     const { ring, bus } = scene;
