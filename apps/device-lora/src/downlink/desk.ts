@@ -128,8 +128,12 @@ export function createDesk(store: DownlinkStore, clock: Pick<Clock, 'now'>): Des
     requeue,
     openOf(session, tenure) {
       const { id, device, cipher } = session;
-      endPassed(session);
-      const open = store.open(device.devEui);
+      let open = store.open(device.devEui);
+      // nearly always there is none
+      if (open.some(({ isEncrypted }) => isEncrypted)) {
+        endPassed(session);
+        open = store.open(device.devEui);
+      }
       const isMade = ({ bytes, isEncrypted }: Downlink): boolean => bytes !== undefined || isEncrypted;
       const stale = open.filter((one) => isMade(one) && (one.session ?? id) !== id);
       const now = requeue(stale, 'the device has another session') ? store.open(device.devEui) : open;
