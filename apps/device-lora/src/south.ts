@@ -19,7 +19,7 @@ import { CLASS_C_TIMES, createClassC, type ClassC, type ClassCPorts } from './do
 import { createDesk } from './downlink/desk.ts';
 import { createHolder, type Holder } from './downlink/holder.ts';
 import { openLender } from './downlink/lender.ts';
-import { endEncrypted, endOverdue } from './downlink/overdue.ts';
+import { whileServing } from './downlink/overdue.ts';
 import { createProven } from './downlink/proven.ts';
 import { createEntrusting, type Entrusting } from './downlink/entrusting.ts';
 import { createNaming, type Naming } from './downlink/naming.ts';
@@ -332,18 +332,9 @@ export async function openSouth(ports: SouthPorts): Promise<South> {
   const readingParts = { store, poster, sender, naming, classC, mac, ring, joins: joining, told };
   const reader = await openReading(ports, readingParts);
   const standsIn = prefix !== '';
-  const onBegin = (): void => {
-    const overdue = endOverdue({ store: downlinks, desk, clock });
-    if (overdue > 0) log.warn({ overdue }, 'downlinks of an earlier time of serving are not sent any more');
-  };
-  const onEnd = (): void => {
-    const ended = endEncrypted({ store: downlinks, desk });
-    if (ended > 0)
-      log.warn({ ended }, 'downlinks that were encrypted for this edge’s counters are not sent any more');
-  };
   const activation = createActivation({
     ...{ options, reader, counters, store, joins, macs, log },
-    ...(standsIn ? { onBegin, onEnd } : {}),
+    ...(standsIn ? whileServing({ store: downlinks, desk, clock, log }) : {}),
   });
   later.activation = activation;
   const retrying = retryParked(store, poster, reading.parkedRetryMs, log);

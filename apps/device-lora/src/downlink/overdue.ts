@@ -1,3 +1,4 @@
+import type { Log } from '@antirio/host';
 import type { Clock } from '@antirio/kernel';
 import type { Desk } from './desk.ts';
 import type { DownlinkStore } from './store.ts';
@@ -40,4 +41,25 @@ export function endOverdue({ store, desk, clock }: Overdue): number {
     .filter(({ createdAt, given }) => given === undefined && now - createdAt > OVERDUE_MS);
   for (const downlink of overdue) desk.end(downlink, 'failed', OVERDUE);
   return overdue.length;
+}
+
+/** What becomes of downlinks when a service that stands in for the devices' own edge begins to serve, and when it ends. */
+export function whileServing(
+  ports: Parameters<typeof endOverdue>[0] & Parameters<typeof endEncrypted>[0] & { readonly log: Log },
+): {
+  readonly onBegin: () => void;
+  readonly onEnd: () => void;
+} {
+  const { log } = ports;
+  return {
+    onBegin() {
+      const overdue = endOverdue(ports);
+      if (overdue > 0) log.warn({ overdue }, 'downlinks of an earlier time of serving are not sent any more');
+    },
+    onEnd() {
+      const ended = endEncrypted(ports);
+      if (ended > 0)
+        log.warn({ ended }, 'downlinks that were encrypted for this edge’s counters are not sent any more');
+    },
+  };
 }
