@@ -131,6 +131,12 @@ function addressesKept(store: ContractStore, contractId: string): readonly Prote
   return toldAddresses(store, contractId) ?? keptPackage(store, contractId)?.addresses ?? [];
 }
 
+/** The terms, whose ring would be made anew otherwise, for nothing and for ever. @throws AntirioError gone */
+function notOver(store: ContractStore, terms: ContractTerms): ContractTerms {
+  if (!endingOf(store, terms.contractId).retired) return terms;
+  throw new AntirioError('gone', 'the contract is over: its frames are kept no more');
+}
+
 /** A customer's failures in a row are its set's: they outlast a contract. */
 function failuresOf(store: ContractStore, setId: string) {
   const name = `failures/${setId}`;
@@ -304,7 +310,7 @@ export function createContracts(
   };
   const coverAlso = async (terms: ContractTerms, given: readonly ProtectedDevice[]): Promise<void> => {
     if (given.length === 0 && joinedOf(terms).length === 0) return;
-    await rooms.ring(terms);
+    await rooms.ring(notOver(store, terms));
     await rooms.cover(terms, joins.withAnswered(terms.contractId, given));
   };
   const live = (): number => [...drivers.values()].filter((driver) => driver.phase().at !== 'ended').length;

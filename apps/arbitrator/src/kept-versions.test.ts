@@ -69,6 +69,18 @@ test('the same goes for the keys of drills, of which the newest are kept', () =>
   }).toThrow('far older');
 });
 
+test('whose contract is over has no ring made anew by naming addresses', async () => {
+  const range = { devAddrRange: { first: '02000000', last: '0200ffff' } };
+  const kept = { ...terms, ...range, confidentiality: 'relay', disputeS: 60 } as const;
+  store.putDocument(contractId, 'ending', { waitedMs: 0, letGo: true, retired: true });
+  const joined = { devEui: terms.set.devices[0]?.devEui ?? '', devAddr: '02000001' };
+  await expect(contracts.takeAddresses(kept, [joined])).rejects.toMatchObject({ code: 'gone' });
+  const keysOf = { ...given(1), addresses: [joined] };
+  await expect(contracts.takeKeys({ ...terms, ...range }, keysOf)).rejects.toMatchObject({ code: 'gone' });
+  expect(rings).toEqual([]);
+  expect(contracts.addresses(kept)).toEqual(terms.set.devices);
+});
+
 test('who only keeps frames listens for the addresses that its customer told it, also after a restart', async () => {
   const range = { devAddrRange: { first: '02000000', last: '0200ffff' } };
   const kept = { ...terms, ...range, confidentiality: 'relay', disputeS: 60 } as const;
